@@ -1,1 +1,33 @@
+//! sctec: the core of a shared space telescope.
+//!
+//! Scientists all over the world compete for five-minute observation slots. Two services keep that just, consistent
+//! and fault-proof: the [`scheduler`] has the agenda and the time, the [`coordinator`] has the locks. Both are library
+//! functions, [`scheduler::serve`] and [`coordinator::serve`]; the executable is one user of them.
+//!
+//! The modules in reading order, each of which imports only those below it:
+//!
+//! - [`cli`] and [`commands`]: the command line;
+//! - [`scheduler`]: the agenda over REST, and the way of a booking (`scheduler/book.rs`);
+//! - [`coordinator`]: the lock table, its service and its client;
+//! - [`store`]: SQLite, one writer, group commit;
+//! - [`audit`]: the record, its hash chain, its file;
+//! - [`agenda`]: what a slot and a booking are, and the rules;
+//! - [`http`]: plumbing on hyper that knows no domain;
+//! - [`batch`], [`data_dir`], [`logging`], [`time`]: what everything stands on.
 
+pub mod cli;
+pub mod commands;
+pub mod scheduler;
+
+pub mod coordinator;
+pub mod store;
+
+pub mod agenda;
+pub mod audit;
+
+pub mod http;
+
+pub mod batch;
+pub mod data_dir;
+pub mod logging;
+pub mod time;

@@ -1,0 +1,255 @@
+//! Adaptive batching: whatever waits while one batch is in flight is the next batch.
+//!
+//! Asking the coordinator, committing and writing the log each cost a round trip or an fdatasync, whether for one
+//! item or for a hundred. Each has one consumer that takes everything waiting, does it as one batch, and only then
+//! looks again. Alone, an item waits for nobody; under load the batches grow by themselves and the cost is shared.
+//! There is no timer and nothing to tune.
+//!
+//! # Locking
+//!
+//! A std mutex around a plain `Vec`: it is held for a push or a swap and never across an await.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// The producers' end. Cloned at will; when the last one is dropped the consumer ends.
+pub struct Sender<T> {
+    shared: Arc<Shared<T>>,
+}
+
+/// The consumer's end: there is one.
+pub struct Batches<T> {
+    shared: Arc<Shared<T>>,
+}
+
+struct Shared<T> {
+    state: Mutex<State<T>>,
+    /// Wakes a consumer that is a thread.
+    filled: Condvar,
+    /// Wakes a consumer that is a task.
+    filled_async: Notify,
+    /// Wakes producers that wait for room.
+    drained: Condvar,
+    capacity: usize,
+}
+
+struct State<T> {
+    waiting: Vec<T>,
+    senders: usize,
+    consumer_gone: bool,
+}
+
+/// A queue whose consumer takes batches.
+///
+/// Up to `capacity` items wait; past that a producer blocks its thread until the consumer has taken them. Items that
+/// each stand for a request in flight are bounded by the requests already, and need no capacity of their own.
+pub fn queue<T>(capacity: usize) -> (Sender<T>, Batches<T>) {
+    let shared = Arc::new(Shared {
+        state: Mutex::new(State { waiting: Vec::new(), senders: 1, consumer_gone: false }),
+        filled: Condvar::new(),
+        filled_async: Notify::new(),
+        drained: Condvar::new(),
+        capacity,
+    });
+    (Sender { shared: Arc::clone(&shared) }, Batches { shared })
+}
+
+impl<T> Shared<T> {
+    /// A panic elsewhere cannot leave a `Vec` half pushed, so a poisoned lock is taken all the same.
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake_consumer(&self) {
+        self.filled.notify_one();
+        self.filled_async.notify_one();
+    }
+}
+
+impl<T> Sender<T> {
+    /// Adds an item, waiting for room if the queue is full.
+    ///
+    /// # Errors
+    /// Gives the item back when the consumer is gone.
+    pub fn send(&self, item: T) -> Result<(), T> {
+        let mut state = self.shared.state();
+        while state.waiting.len() >= self.shared.capacity && !state.consumer_gone {
+            state = self.shared.drained.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        Self::push(&self.shared, state, item)
+    }
+
+    /// Adds an item unless the queue is full or the consumer gone, in which case the item comes back.
+    ///
+    /// # Errors
+    /// Gives the item back when there is no room or nobody to take it.
+    pub fn try_send(&self, item: T) -> Result<(), T> {
+        let state = self.shared.state();
+        if state.waiting.len() >= self.shared.capacity {
+            return Err(item);
+        }
+        Self::push(&self.shared, state, item)
+    }
+
+    fn push(shared: &Shared<T>, mut state: MutexGuard<'_, State<T>>, item: T) -> Result<(), T> {
+        if state.consumer_gone {
+            return Err(item);
+        }
+        state.waiting.push(item);
+        // A consumer that found something waiting does not sleep, so only the first item has anyone to wake.
+        let first = state.waiting.len() == 1;
+        drop(state);
+        if first {
+            shared.wake_consumer();
+        }
+        Ok(())
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        self.shared.state().senders += 1;
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        state.senders -= 1;
+        let last = state.senders == 0;
+        drop(state);
+        if last {
+            self.shared.wake_consumer();
+        }
+    }
+}
+
+impl<T> Batches<T> {
+    /// Everything that waits, in the order it was sent, blocking the thread until there is something. `None` once
+    /// every sender is gone and nothing is left. `batch` is the consumer's own buffer: it is emptied and refilled.
+    pub fn next(&mut self, batch: &mut Vec<T>) -> Option<()> {
+        batch.clear();
+        let mut state = self.shared.state();
+        loop {
+            if !state.waiting.is_empty() {
+                self.take(state, batch);
+                return Some(());
+            }
+            if state.senders == 0 {
+                return None;
+            }
+            state = self.shared.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The same for a consumer that is a task.
+    pub async fn next_async(&mut self, batch: &mut Vec<T>) -> Option<()> {
+        batch.clear();
+        loop {
+            {
+                let state = self.shared.state();
+                if !state.waiting.is_empty() {
+                    self.take(state, batch);
+                    return Some(());
+                }
+                if state.senders == 0 {
+                    return None;
+                }
+            }
+            // A wake-up between the check and here is kept by `Notify` as a permit.
+            self.shared.filled_async.notified().await;
+        }
+    }
+
+    fn take(&self, mut state: MutexGuard<'_, State<T>>, batch: &mut Vec<T>) {
+        std::mem::swap(&mut state.waiting, batch);
+        let was_full = batch.len() >= self.shared.capacity;
+        drop(state);
+        if was_full {
+            self.shared.drained.notify_all();
+        }
+    }
+}
+
+impl<T> Drop for Batches<T> {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        state.consumer_gone = true;
+        // What nobody will do is dropped now, so that whoever waits for an answer hears of it.
+        let abandoned = std::mem::take(&mut state.waiting);
+        drop(state);
+        self.shared.drained.notify_all();
+        drop(abandoned);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_one_batch_in_order() {
+        let (sender, mut batches) = queue(usize::MAX);
+        for item in 0..5 {
+            sender.send(item).unwrap();
+        }
+        let mut batch = Vec::new();
+        assert_eq!(batches.next(&mut batch), Some(()));
+        assert_eq!(batch, [0, 1, 2, 3, 4]);
+        sender.send(5).unwrap();
+        drop(sender);
+        assert_eq!(batches.next(&mut batch), Some(()));
+        assert_eq!(batch, [5]);
+        assert_eq!(batches.next(&mut batch), None);
+    }
+
+    #[test]
+    fn a_full_queue_refuses_or_waits_and_loses_nothing() {
+        const ITEMS: usize = 10_000;
+        let (sender, mut batches) = queue(4);
+        for item in 0..4 {
+            sender.try_send(item).unwrap();
+        }
+        assert_eq!(sender.try_send(4), Err(4));
+        let producer = std::thread::spawn(move || {
+            for item in 4..ITEMS {
+                sender.send(item).unwrap();
+            }
+        });
+        let (mut batch, mut seen) = (Vec::new(), Vec::new());
+        while batches.next(&mut batch).is_some() {
+            assert!(batch.len() <= 4);
+            seen.append(&mut batch);
+        }
+        producer.join().unwrap();
+        assert!(seen.iter().copied().eq(0..ITEMS));
+    }
+
+    #[test]
+    fn a_gone_consumer_gives_the_item_back() {
+        let (sender, batches) = queue(1);
+        sender.send(1).unwrap();
+        drop(batches);
+        assert_eq!(sender.send(2), Err(2));
+    }
+
+    #[tokio::test]
+    async fn a_task_is_woken_by_items_and_by_the_end() {
+        let (sender, mut batches) = queue(usize::MAX);
+        let consumer = tokio::spawn(async move {
+            let (mut batch, mut seen) = (Vec::new(), Vec::new());
+            while batches.next_async(&mut batch).await.is_some() {
+                seen.append(&mut batch);
+            }
+            seen
+        });
+        for item in 0..100 {
+            sender.send(item).unwrap();
+            tokio::task::yield_now().await;
+        }
+        drop(sender);
+        assert!(consumer.await.unwrap().into_iter().eq(0..100));
+    }
+}

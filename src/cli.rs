@@ -1,0 +1,341 @@
+//! The command line: clap definitions, nothing else.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The core of a shared space telescope: book each observation slot exactly once, and prove it.
+#[derive(Debug, Parser)]
+#[command(version, about, propagate_version = true, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  sctec serve-all                                  both services, data in ./sctec-data
+  sctec stress --n 10                              ten at once on one slot: one wins
+  sctec audit --event AGENDAMENTO_CRIADO           who booked what, and when
+  sctec clock-sync                                 how far off this machine's clock is
+
+Exit status: 0 as expected, 1 not as expected, 2 could not run (the message says what to do).")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the agenda and the official time (servico-agendamento)
+    ServeScheduler(SchedulerArgs),
+    /// Serve the locks (servico-coordenador)
+    ServeCoordinator(CoordinatorArgs),
+    /// Serve both in one process, each on its own port
+    ServeAll(AllArgs),
+    /// Send n booking requests at one instant and judge what came of them
+    Stress(StressArgs),
+    /// Search the audit trail
+    Audit(AuditArgs),
+    /// Measure this machine's clock against the scheduler's, by Cristian's algorithm
+    ClockSync(ClockSyncArgs),
+}
+
+/// What every server takes.
+#[derive(Clone, Debug, Args)]
+pub struct ServerArgs {
+    /// Folder for the database, the logs and the audit trail; made if missing
+    #[arg(long, env = "SCTEC_DATA_DIR", default_value = "sctec-data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// How log lines look
+    #[arg(long, env = "SCTEC_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+    /// The least severe lines that are logged
+    #[arg(long, env = "SCTEC_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
+    pub log_level: LogLevel,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// LEVEL:INSTANT:SERVICE:MESSAGE req=ID
+    Text,
+    /// One JSON object per line
+    Json,
+}
+
+/// The least severe level that is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the names say it all, and are shown as they are")]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warning,
+    Error,
+}
+
+/// How the scheduler locks.
+#[derive(Clone, Debug, Args)]
+pub struct LockArgs {
+    /// Pause inside the critical section, to widen the race or hold a lock in a test [default: 100 with --no-lock,
+    /// else 0]
+    #[arg(long, env = "SCTEC_CRITICAL_DELAY_MS", value_name = "MS", value_parser = clap::value_parser!(u64).range(..=600_000))]
+    pub critical_delay_ms: Option<u64>,
+    /// How long a lock lives if it is never released
+    #[arg(long, env = "SCTEC_LOCK_TTL_MS", default_value_t = 10_000, value_name = "MS")]
+    pub lock_ttl_ms: u64,
+    /// How long a slot's lock stays refused after it was booked
+    #[arg(long, env = "SCTEC_LOCK_RETENTION_MS", default_value_t = 1000, value_name = "MS")]
+    pub lock_retention_ms: u64,
+}
+
+/// Arguments of `serve-scheduler`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  sctec serve-scheduler
+  sctec serve-scheduler --listen 127.0.0.1:0 --coordinator http://127.0.0.1:3000
+  sctec serve-scheduler --no-lock        the race, in a database of its own (corrida.db)")]
+pub struct SchedulerArgs {
+    /// Address to listen on; port 0 is any free port
+    #[arg(long, env = "SCTEC_LISTEN", default_value = "127.0.0.1:5000", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// The coordinator's URL
+    #[arg(long, env = "SCTEC_COORDINATOR", default_value = "http://127.0.0.1:3000", value_name = "URL")]
+    pub coordinator: String,
+    /// Prove the race: no coordinator, no slot claim, check and save as two steps; never touches the real agenda
+    #[arg(long, env = "SCTEC_NO_LOCK")]
+    pub no_lock: bool,
+    /// How it locks.
+    #[command(flatten)]
+    pub lock: LockArgs,
+    /// What every server takes.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// Arguments of `serve-coordinator`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  sctec serve-coordinator
+  curl -H 'Content-Type: application/json' -d '{\"recurso\": \"X\"}' http://127.0.0.1:3000/lock")]
+pub struct CoordinatorArgs {
+    /// Address to listen on; port 0 is any free port
+    #[arg(long, env = "SCTEC_LISTEN", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// What every server takes.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// Arguments of `serve-all`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  sctec serve-all
+  sctec serve-all --listen 127.0.0.1:0 --listen-coordinator 127.0.0.1:0 --data-dir /tmp/sctec")]
+pub struct AllArgs {
+    /// Address of the scheduler; port 0 is any free port
+    #[arg(long, env = "SCTEC_LISTEN", default_value = "127.0.0.1:5000", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// Address of the coordinator; port 0 is any free port
+    #[arg(long, env = "SCTEC_LISTEN_COORDINATOR", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
+    pub listen_coordinator: SocketAddr,
+    /// How the scheduler locks.
+    #[command(flatten)]
+    pub lock: LockArgs,
+    /// What every server takes.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// Arguments of `stress`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  sctec stress --n 10                          ten rivals for one free slot: one 201, nine 409
+  sctec stress --n 10 --expect race            against serve-scheduler --no-lock: several 201
+  sctec stress --n 1000 --distinct --json      a thousand slots, one request each
+
+Exit status: 0 what was expected was seen, 1 it was not, 2 could not run.")]
+pub struct StressArgs {
+    /// The scheduler's entry point; everything else is found by following links
+    #[arg(long, env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL")]
+    pub url: String,
+    /// How many requests
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub n: u32,
+    /// The slot, RFC 3339 on the five-minute grid [default: one that is free]
+    #[arg(long, value_name = "INSTANT")]
+    pub slot: Option<String>,
+    /// Who books
+    #[arg(long, default_value_t = 1, value_name = "ID")]
+    pub scientist: i64,
+    /// The telescope [default: the first one]
+    #[arg(long, value_name = "ID")]
+    pub telescope: Option<String>,
+    /// Give each request a slot of its own
+    #[arg(long)]
+    pub distinct: bool,
+    /// Connections open at once; each carries its requests one after the other [default: n, at most 1000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub concurrency: Option<u32>,
+    /// What should be seen [default: one, or all with --distinct]
+    #[arg(long, value_name = "WHAT")]
+    pub expect: Option<Expect>,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a stress run should see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Expect {
+    /// Exactly one 201, every other 409, one booking listed
+    One,
+    /// Several 201 and as many bookings listed: the race
+    Race,
+    /// Every request 201, each booking listed
+    All,
+}
+
+/// Arguments of `audit`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  sctec audit --event AGENDAMENTO_CANCELADO
+  sctec audit --scientist 7 --since 2025-10-26T00:00:00Z --format csv
+  sctec audit sctec-data/app.log --booking 123 --format jsonl | jq .details
+  cat audit.jsonl | sctec audit -
+
+Filters combine. Exit status: 0 done (also when nothing matched), 2 could not read.")]
+pub struct AuditArgs {
+    /// Files to read, audit.jsonl or app.log; - is standard input [default: audit.jsonl in the data folder]
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The data folder, when no file is named
+    #[arg(long, env = "SCTEC_DATA_DIR", default_value = "sctec-data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Only this event_type, as AGENDAMENTO_CRIADO
+    #[arg(long, value_name = "EVENT")]
+    pub event: Option<String>,
+    /// Only this cientista_id
+    #[arg(long, value_name = "ID")]
+    pub scientist: Option<i64>,
+    /// Only this agendamento_id
+    #[arg(long, value_name = "ID")]
+    pub booking: Option<i64>,
+    /// Only what was recorded at this instant or later, RFC 3339
+    #[arg(long, value_name = "INSTANT")]
+    pub since: Option<String>,
+    /// Only what was recorded before this instant, RFC 3339
+    #[arg(long, value_name = "INSTANT")]
+    pub until: Option<String>,
+    /// How to print [default: table on a terminal, else jsonl]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<AuditFormat>,
+}
+
+/// How audit records are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AuditFormat {
+    /// For people
+    Table,
+    /// The records' own bytes, one a line
+    Jsonl,
+    /// For spreadsheets
+    Csv,
+}
+
+/// Arguments of `clock-sync`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  sctec clock-sync
+  sctec clock-sync --simulate-skew +2s         São Paulo in the assignment: two seconds ahead
+  sctec clock-sync --simulate-skew=-1s         Tóquio: one second behind
+  sctec clock-sync --watch --interval-ms 1000
+  sctec clock-sync --json --max-error 5ms || echo 'clock is off'
+
+Exit status: 0 done, 2 could not run, 3 the clock cannot be shown to be within --max-error.")]
+pub struct ClockSyncArgs {
+    /// The scheduler's entry point; the time is found by following its link
+    #[arg(long, env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL")]
+    pub url: String,
+    /// Samples per measurement; the one with the least round trip is used
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub samples: u32,
+    /// Pause between two samples
+    #[arg(long, default_value_t = 100, value_name = "MS", value_parser = clap::value_parser!(u64).range(..=60_000))]
+    pub interval_ms: u64,
+    /// Print one JSON object per measurement
+    #[arg(long)]
+    pub json: bool,
+    /// Go on measuring, and show the drift, until interrupted
+    #[arg(long)]
+    pub watch: bool,
+    /// Exit 3 unless the offset, its error bound included, is within this (as 5ms, 0.5s)
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub max_error: Option<Duration>,
+    /// Pretend that the local clock is off by this much (as +2s, -1s, 150ms)
+    #[arg(long, value_name = "SKEW", value_parser = parse_skew, allow_hyphen_values = true)]
+    pub simulate_skew: Option<Skew>,
+}
+
+/// A signed duration, in microseconds: positive is ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Skew {
+    /// Microseconds ahead.
+    pub micros: i64,
+}
+
+/// The longest duration that is accepted: a thousand days.
+const DURATION_MAX_S: f64 = 86_400_000.0;
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let expected = || "should be a number with a unit, as 5ms, 250us or 0.5s".to_owned();
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(expected)?;
+    let (number, unit) = text.split_at(split);
+    let scale = match unit {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(expected()),
+    };
+    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return Err(expected());
+    }
+    let seconds = number.parse::<f64>().map_err(|_| expected())? * scale;
+    if seconds > DURATION_MAX_S {
+        return Err("should be at most a thousand days".to_owned());
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+fn parse_skew(text: &str) -> Result<Skew, String> {
+    let (sign, length) = match text.strip_prefix('-') {
+        Some(length) => (-1, length),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let length = parse_duration(length)?;
+    let micros = i64::try_from(length.as_micros()).map_err(|error| error.to_string())?;
+    Ok(Skew { micros: sign * micros })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_a_unit_and_skews_a_sign() {
+        assert_eq!(parse_duration("5ms"), Ok(Duration::from_millis(5)));
+        assert_eq!(parse_duration("0.5s"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_skew("+2s"), Ok(Skew { micros: 2_000_000 }));
+        assert_eq!(parse_skew("-1s"), Ok(Skew { micros: -1_000_000 }));
+        for wrong in ["", "5", "ms", "-5ms", "5 ms", "5m", "nan s", "infs", "1e9s", "1..5s", "99999999999h"] {
+            assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! `serve-scheduler`, `serve-coordinator` and `serve-all`.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use slog::Level;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::Outcome;
+use crate::cli::{AllArgs, CoordinatorArgs, LockArgs, LogFormat, LogLevel, SchedulerArgs, ServerArgs};
+use crate::http::server;
+use crate::scheduler::Mode;
+use crate::{coordinator, logging, scheduler};
+
+/// The race's window where none is asked for.
+const RACE_DELAY_MS: u64 = 100;
+
+/// Serves the scheduler until told to stop.
+///
+/// # Errors
+/// When it cannot start.
+pub fn scheduler(args: &SchedulerArgs) -> Outcome {
+    let mode = if args.no_lock { Mode::Race } else { locked(args.coordinator.clone(), &args.lock) };
+    let config = scheduler_config(mode, &args.lock, &args.server)?;
+    runtime()?.block_on(async {
+        let listener = listen(args.listen)?;
+        scheduler::serve(listener, config, stop_signal()?).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Serves the coordinator until told to stop.
+///
+/// # Errors
+/// When it cannot start.
+pub fn coordinator(args: &CoordinatorArgs) -> Outcome {
+    let config = coordinator_config(&args.server);
+    runtime()?.block_on(async {
+        let listener = listen(args.listen)?;
+        coordinator::serve(listener, config, stop_signal()?).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Serves both until told to stop. They speak over HTTP as always, and stop in the order that lets the scheduler give
+/// its locks back.
+///
+/// # Errors
+/// When either cannot start.
+pub fn all(args: &AllArgs) -> Outcome {
+    runtime()?.block_on(async {
+        let coordinator_listener = listen(args.listen_coordinator)?;
+        let scheduler_listener = listen(args.listen)?;
+        let coordinator_url = format!("http://{}", coordinator_listener.local_addr()?);
+        let config = scheduler_config(locked(coordinator_url, &args.lock), &args.lock, &args.server)?;
+        let stop = stop_signal()?;
+        let (scheduler_gone, mut coordinator_stops) = watch::channel(());
+        let coordinator = coordinator::serve(coordinator_listener, coordinator_config(&args.server), async move {
+            // An error means that the sender is gone, which is the signal.
+            let _ = coordinator_stops.changed().await;
+        });
+        let scheduler = async {
+            let served = scheduler::serve(scheduler_listener, config, stop).await;
+            drop(scheduler_gone);
+            served
+        };
+        let mut coordinator = std::pin::pin!(coordinator);
+        let mut scheduler = std::pin::pin!(scheduler);
+        tokio::select! {
+            // Only a coordinator that cannot start ends first.
+            ended = &mut coordinator => ended?,
+            ended = &mut scheduler => {
+                ended?;
+                coordinator.await?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn locked(coordinator: String, lock: &LockArgs) -> Mode {
+    Mode::Locked {
+        coordinator,
+        ttl: Duration::from_millis(lock.lock_ttl_ms),
+        retention: Duration::from_millis(lock.lock_retention_ms),
+    }
+}
+
+fn scheduler_config(mode: Mode, lock: &LockArgs, server: &ServerArgs) -> anyhow::Result<scheduler::Config> {
+    let default_delay_ms = if matches!(mode, Mode::Race) { RACE_DELAY_MS } else { 0 };
+    let config = scheduler::Config {
+        data_dir: server.data_dir.clone(),
+        logging: logging_config(server),
+        mode,
+        critical_delay: Duration::from_millis(lock.critical_delay_ms.unwrap_or(default_delay_ms)),
+    };
+    config.check()?;
+    Ok(config)
+}
+
+fn coordinator_config(server: &ServerArgs) -> coordinator::Config {
+    coordinator::Config { data_dir: server.data_dir.clone(), logging: logging_config(server) }
+}
+
+fn logging_config(server: &ServerArgs) -> logging::Config {
+    logging::Config {
+        level: match server.log_level {
+            LogLevel::Debug => Level::Debug,
+            LogLevel::Info => Level::Info,
+            LogLevel::Warning => Level::Warning,
+            LogLevel::Error => Level::Error,
+        },
+        format: match server.log_format {
+            LogFormat::Text => logging::Format::Text,
+            LogFormat::Json => logging::Format::Json,
+        },
+        console: true,
+    }
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+}
+
+fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    server::bind(address).with_context(|| {
+        format!(
+            "cannot listen on {address}; stop what uses it, or choose another with --listen (port 0 is any free port)"
+        )
+    })
+}
+
+/// Completes at SIGTERM or Ctrl-C.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for Ctrl-C")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,304 @@
+//! The scheduler's end of the lock protocol.
+//!
+//! One task speaks with the coordinator: it takes every request that waits, sends them as one batch (`POST /lote`), and
+//! hands each its own answer. Alone, a request waits for nobody.
+//!
+//! A lease's deadline is counted here, on this process's monotonic clock, from *before* the request was sent: it is
+//! never later than the coordinator's own.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::header::CONTENT_TYPE;
+use hyper::{Method, Request, Uri};
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde::Deserialize;
+use tokio::sync::oneshot;
+
+use super::protocol::{BATCH_MAX, Operation};
+use crate::batch;
+
+/// How long one exchange may take before the coordinator counts as unreachable.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Idle connections are dropped before the server drops them.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Tries of one exchange: a kept-alive connection may have been closed just then, and the same request again gets the
+/// same lease again.
+const TRIES: u32 = 2;
+/// Bytes of operations in one batch, safely below the coordinator's limit of 1 MiB.
+const BATCH_BYTES: usize = 900 * 1024;
+/// The most bytes of an answer.
+const ANSWER_MAX: usize = 16 * 1024 * 1024;
+
+/// A granted lease.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    /// Its fencing token.
+    pub token: u64,
+    /// Nothing is begun under it past this.
+    pub deadline: Instant,
+    id: String,
+}
+
+/// Why there is no lease.
+#[derive(Clone, Debug)]
+pub enum LockError {
+    /// Someone else has this resource.
+    Busy {
+        /// The resource.
+        resource: String,
+    },
+    /// The coordinator cannot be asked, or cannot grant anything now. For the log.
+    Unavailable(String),
+}
+
+/// An address that is not a coordinator's.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not the URL of a coordinator; it should look like http://127.0.0.1:3000")]
+pub struct BadUrl(String);
+
+/// Speaks with the coordinator.
+pub struct Client {
+    asks: batch::Sender<Ask>,
+    http: Http,
+    health: Uri,
+    owner: String,
+    next_request: AtomicU64,
+    highest_token: AtomicU64,
+}
+
+/// One operation and who waits for its answer.
+struct Ask {
+    operation: Operation,
+    reply: oneshot::Sender<Result<(Answer, Instant), String>>,
+}
+
+/// The members of every kind of answer; which are there depends on the status.
+#[derive(Debug, Deserialize)]
+struct Answer {
+    status: u16,
+    #[serde(default)]
+    trava_id: Option<String>,
+    #[serde(default)]
+    token: Option<u64>,
+    #[serde(default)]
+    ttl_ms: Option<u64>,
+    #[serde(default)]
+    recurso: Option<String>,
+    #[serde(default)]
+    codigo: Option<String>,
+    #[serde(default)]
+    detail: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Answers {
+    respostas: Vec<Answer>,
+}
+
+type Http = HttpClient<HttpConnector, Full<Bytes>>;
+
+impl Client {
+    /// A client of the coordinator at `url`. `highest_token` is the largest token seen so far: the next will be larger,
+    /// even if the coordinator lost its state. Spawns the task that speaks; it ends when the client is dropped.
+    ///
+    /// # Errors
+    /// [`BadUrl`].
+    pub fn start(url: &str, highest_token: u64) -> Result<Self, BadUrl> {
+        let base = url.trim_end_matches('/');
+        let uri = |path: &str| -> Result<Uri, BadUrl> {
+            let uri: Uri = format!("{base}{path}").parse().map_err(|_| BadUrl(url.to_owned()))?;
+            let plain_http = uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty());
+            if plain_http { Ok(uri) } else { Err(BadUrl(url.to_owned())) }
+        };
+        let (batch_uri, health) = (uri("/lote")?, uri("/saude")?);
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let http = HttpClient::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .build(connector);
+        // Each ask stands for a request in flight, and those are bounded by the connections.
+        let (asks, batches) = batch::queue(usize::MAX);
+        tokio::spawn(speak(http.clone(), batch_uri, batches));
+        let suffix = getrandom::u32().unwrap_or_else(|_| std::process::id());
+        Ok(Self {
+            asks,
+            http,
+            health,
+            owner: format!("agendamento-{suffix:08x}"),
+            next_request: AtomicU64::new(1),
+            highest_token: AtomicU64::new(highest_token),
+        })
+    }
+
+    /// Asks for a lease on all of `resources`, for `ttl`.
+    ///
+    /// # Errors
+    /// [`LockError`]; nothing is held, or it expires by itself.
+    pub async fn lock(
+        &self,
+        request_id: &str,
+        resources: Vec<String>,
+        ttl: Duration,
+        despite_retention: bool,
+    ) -> Result<Lease, LockError> {
+        let operation = Operation::Lock {
+            req: request_id.to_owned(),
+            recursos: resources,
+            dono: self.owner.clone(),
+            // Ours and not the request's own, which a client may have chosen, and chosen twice.
+            pedido_id: format!("{:x}", self.next_request.fetch_add(1, Ordering::Relaxed)),
+            ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
+            token_minimo: self.highest_token.load(Ordering::Relaxed),
+            apesar_da_retencao: despite_retention,
+        };
+        let (answer, sent_at) = self.ask(operation).await.map_err(LockError::Unavailable)?;
+        match answer {
+            Answer { status: 200, trava_id: Some(id), token: Some(token), ttl_ms, .. } => {
+                self.saw_token(token);
+                let ttl = ttl_ms.map_or(ttl, Duration::from_millis);
+                Ok(Lease { token, deadline: sent_at + ttl, id })
+            }
+            Answer { status: 409, recurso: Some(resource), .. } => Err(LockError::Busy { resource }),
+            other => Err(LockError::Unavailable(unexpected(&other))),
+        }
+    }
+
+    /// Gives a lease back; its resources stay refused for `retention`.
+    ///
+    /// # Errors
+    /// In words, when the coordinator could not be told: the lease then expires by itself.
+    pub async fn unlock(&self, request_id: &str, lease: &Lease, retention: Duration) -> Result<(), String> {
+        let operation = Operation::Unlock {
+            req: request_id.to_owned(),
+            trava_id: lease.id.clone(),
+            retencao_ms: u64::try_from(retention.as_millis()).unwrap_or(u64::MAX),
+        };
+        let (answer, _) = self.ask(operation).await?;
+        if answer.status == 200 { Ok(()) } else { Err(unexpected(&answer)) }
+    }
+
+    /// Notes a token that was seen elsewhere: the next will be larger.
+    pub fn saw_token(&self, token: u64) {
+        self.highest_token.fetch_max(token, Ordering::Relaxed);
+    }
+
+    /// Whether the coordinator answers at all.
+    ///
+    /// # Errors
+    /// In words, when it does not.
+    pub async fn ping(&self) -> Result<(), String> {
+        let answer = tokio::time::timeout(CONNECT_TIMEOUT, self.http.get(self.health.clone())).await;
+        match answer {
+            Ok(Ok(answer)) if answer.status().is_success() => Ok(()),
+            Ok(Ok(answer)) => Err(format!("{} respondeu {}", self.health, answer.status())),
+            Ok(Err(error)) => Err(in_words(&error)),
+            Err(_) => Err(format!("{} não respondeu em {} s", self.health, CONNECT_TIMEOUT.as_secs())),
+        }
+    }
+
+    async fn ask(&self, operation: Operation) -> Result<(Answer, Instant), String> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || "a tarefa do coordenador terminou".to_owned();
+        self.asks.send(Ask { operation, reply }).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+fn unexpected(answer: &Answer) -> String {
+    let code = answer.codigo.as_deref().unwrap_or("sem código");
+    format!("resposta {} {code}: {}", answer.status, answer.detail.as_deref().unwrap_or_default())
+}
+
+/// The task: everything that waits is one batch.
+async fn speak(http: Http, uri: Uri, mut batches: batch::Batches<Ask>) {
+    let mut batch = Vec::new();
+    while batches.next_async(&mut batch).await.is_some() {
+        let mut waiting = batch.drain(..).peekable();
+        while waiting.peek().is_some() {
+            let mut body = b"{\"operacoes\":[".to_vec();
+            let mut replies = Vec::new();
+            while let Some(ask) = waiting.next_if(|_| replies.len() < BATCH_MAX && body.len() < BATCH_BYTES) {
+                if !replies.is_empty() {
+                    body.push(b',');
+                }
+                // A struct of texts, numbers and lists: serialising it to memory cannot fail.
+                serde_json::to_writer(&mut body, &ask.operation).expect("an operation serialises");
+                replies.push(ask.reply);
+            }
+            body.extend_from_slice(b"]}");
+            let sent_at = Instant::now();
+            match exchange(&http, &uri, body.into(), replies.len()).await {
+                Ok(answers) => {
+                    for (reply, answer) in replies.into_iter().zip(answers) {
+                        // Whoever asked may be gone; a lease that it was granted expires by itself.
+                        let _ = reply.send(Ok((answer, sent_at)));
+                    }
+                }
+                Err(reason) => {
+                    for reply in replies {
+                        let _ = reply.send(Err(reason.clone()));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Sends one batch and reads its answers, one each.
+async fn exchange(http: &Http, uri: &Uri, body: Bytes, count: usize) -> Result<Vec<Answer>, String> {
+    let once = async || -> Result<Vec<Answer>, String> {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(uri)
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(body.clone()))
+            .map_err(|error| error.to_string())?;
+        let answer = http.request(request).await.map_err(|error| in_words(&error))?;
+        let status = answer.status();
+        let bytes = Limited::new(answer.into_body(), ANSWER_MAX).collect().await.map_err(|error| error.to_string())?;
+        if !status.is_success() {
+            return Err(format!("{uri} respondeu {status}"));
+        }
+        let answers: Answers = serde_json::from_slice(&bytes.to_bytes())
+            .map_err(|error| format!("{uri} respondeu outra coisa: {error}"))?;
+        if answers.respostas.len() != count {
+            return Err(format!("{uri} respondeu {} de {count} operações", answers.respostas.len()));
+        }
+        Ok(answers.respostas)
+    };
+    let tries = async {
+        let mut result = once().await;
+        for _ in 1..TRIES {
+            if result.is_ok() {
+                break;
+            }
+            result = once().await;
+        }
+        result
+    };
+    match tokio::time::timeout(EXCHANGE_TIMEOUT, tries).await {
+        Ok(result) => result,
+        Err(_) => Err(format!("{uri} não respondeu em {} s", EXCHANGE_TIMEOUT.as_secs())),
+    }
+}
+
+/// An error with its causes: hyper's own message is only "client error (Connect)".
+fn in_words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

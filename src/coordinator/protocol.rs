@@ -1,0 +1,289 @@
+//! What the coordinator and its clients say to each other, as values: reading a request's fields, and the shapes of the
+//! answers that both sides share.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::table::{Acquire, LeaseId, Release};
+use crate::http::fields::{Fields, TextRule, checked_text};
+use crate::http::problem::FieldError;
+
+/// A lease's life where none is asked for, in milliseconds.
+pub const TTL_MS_DEFAULT: u64 = 10_000;
+/// The shortest life of a lease.
+pub const TTL_MS_MIN: u64 = 100;
+/// The longest life of a lease.
+pub const TTL_MS_MAX: u64 = 300_000;
+/// The longest retention.
+pub const RETENTION_MS_MAX: u64 = 60_000;
+/// The most resources of one request: a day of five-minute slots.
+pub const RESOURCES_MAX: usize = 288;
+/// The longest name of a resource, an owner or a request, in bytes.
+pub const NAME_MAX_BYTES: usize = 200;
+/// The most operations of one batch.
+pub const BATCH_MAX: usize = 1024;
+/// Every token is below this: the largest integer that every JSON reader keeps exactly.
+pub const TOKEN_MAX: u64 = 1 << 53;
+
+const LOCK_FIELDS: &str = "recurso, recursos, dono, pedido_id, ttl_ms, token_minimo, apesar_da_retencao";
+const UNLOCK_FIELDS: &str = "trava_id, recurso, retencao_ms";
+
+/// A granted lease, as answered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GrantedReply {
+    /// Always `concedido`.
+    pub situacao: String,
+    /// What it locks.
+    pub recursos: Vec<String>,
+    /// Proof of holding it.
+    pub trava_id: String,
+    /// The fencing token.
+    pub token: u64,
+    /// Who asked.
+    pub dono: Option<String>,
+    /// Its life from the grant on.
+    pub ttl_ms: u64,
+    /// When that ends, by the coordinator's clock; for people, not for deciding.
+    pub expira_em_utc: String,
+}
+
+/// The members that a refusal (`ocupado`) adds to its problem document.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BusyReply {
+    /// The first resource that was not free.
+    pub recurso: String,
+    /// Who holds it.
+    pub dono: Option<String>,
+    /// The holder's token.
+    pub token: u64,
+    /// When it comes free at the latest.
+    pub expira_em_ms: u64,
+    /// Whether it is only retained after an unlock.
+    pub retido: bool,
+}
+
+/// The answer to an unlock.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReleasedReply {
+    /// Whether this request freed it.
+    pub liberado: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub motivo: Option<String>,
+}
+
+/// One operation of a batch, as a client sends it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "op", rename_all = "lowercase")]
+pub enum Operation {
+    /// `POST /lock`.
+    Lock {
+        /// The request that caused it.
+        req: String,
+        /// What to lock.
+        recursos: Vec<String>,
+        /// Who asks.
+        dono: String,
+        /// Which request of the owner's this is.
+        pedido_id: String,
+        /// The lease's life.
+        ttl_ms: u64,
+        /// The largest token that the caller has seen.
+        token_minimo: u64,
+        /// Whether a retention is passed over.
+        apesar_da_retencao: bool,
+    },
+    /// `POST /unlock`.
+    Unlock {
+        /// The request that caused it.
+        req: String,
+        /// The lease.
+        trava_id: String,
+        /// How long the resources stay refused.
+        retencao_ms: u64,
+    },
+}
+
+/// A batch, as a client sends it.
+#[derive(Clone, Debug, Serialize)]
+pub struct BatchRequest<'a> {
+    /// In the order they are to be decided.
+    pub operacoes: &'a [Operation],
+}
+
+/// Reads the fields of a lock request.
+///
+/// # Errors
+/// Every wrong field.
+pub fn read_lock(mut fields: Fields<'_>, also_known: &str) -> Result<Acquire, Vec<FieldError>> {
+    let single = fields.take("recurso");
+    let several = fields.take("recursos");
+    let resources = match (single, several) {
+        (Some(_), Some(_)) => {
+            fields.reject("recursos", "use recurso ou recursos, não os dois");
+            Vec::new()
+        }
+        (None, None) => {
+            fields.reject("recurso", "é obrigatório (ou recursos, uma lista)");
+            Vec::new()
+        }
+        (Some(name), None) => match checked_name(name) {
+            Ok(name) => vec![name],
+            Err(message) => {
+                fields.reject("recurso", message);
+                Vec::new()
+            }
+        },
+        (None, Some(names)) => match checked_names(names) {
+            Ok(names) => names,
+            Err(message) => {
+                fields.reject("recursos", message);
+                Vec::new()
+            }
+        },
+    };
+    let owner = name(&mut fields, "dono");
+    let request_id = name(&mut fields, "pedido_id");
+    let ttl_ms = integer(&mut fields, "ttl_ms", TTL_MS_MIN, TTL_MS_MAX).unwrap_or(TTL_MS_DEFAULT);
+    let min_token = integer(&mut fields, "token_minimo", 0, TOKEN_MAX - 1).unwrap_or(0);
+    let despite_retention = fields.boolean("apesar_da_retencao").unwrap_or(false);
+    fields.finish(&format!("{LOCK_FIELDS}{also_known}"))?;
+    Ok(Acquire { resources, owner, request_id, ttl: Duration::from_millis(ttl_ms), min_token, despite_retention })
+}
+
+/// Reads the fields of an unlock request.
+///
+/// # Errors
+/// Every wrong field.
+pub fn read_unlock(mut fields: Fields<'_>, also_known: &str) -> Result<Release, Vec<FieldError>> {
+    let lease = fields.take("trava_id").map(|raw| {
+        let text: Option<String> = serde_json::from_str(raw.get()).ok();
+        text.and_then(|text| LeaseId::parse(&text))
+    });
+    if lease == Some(None) {
+        fields.reject("trava_id", "deve ser o trava_id da concessão: 32 algarismos hexadecimais");
+    }
+    let resource = name(&mut fields, "recurso");
+    match (&lease, &resource) {
+        (Some(_), Some(_)) => fields.reject("recurso", "use trava_id ou recurso, não os dois"),
+        (None, None) if !fields.has_errors() => fields.reject("trava_id", "é obrigatório (ou recurso)"),
+        _ => {}
+    }
+    let retention_ms = integer(&mut fields, "retencao_ms", 0, RETENTION_MS_MAX).unwrap_or(0);
+    fields.finish(&format!("{UNLOCK_FIELDS}{also_known}"))?;
+    let retention = Duration::from_millis(retention_ms);
+    Ok(match (lease.flatten(), resource) {
+        (Some(lease), _) => Release::ById { lease, retention },
+        (None, resource) => Release::ByName { resource: resource.unwrap_or_default(), retention },
+    })
+}
+
+fn integer(fields: &mut Fields<'_>, name: &str, min: u64, max: u64) -> Option<u64> {
+    fields.integer(name, min.cast_signed()..=max.cast_signed()).map(i64::cast_unsigned)
+}
+
+fn name(fields: &mut Fields<'_>, field: &str) -> Option<String> {
+    match checked_name(fields.take(field)?) {
+        Ok(name) => Some(name),
+        Err(message) => {
+            fields.reject(field, message);
+            None
+        }
+    }
+}
+
+fn checked_name(raw: &RawValue) -> Result<String, String> {
+    let name = checked_text(raw, TextRule { max_chars: NAME_MAX_BYTES, multiline: false })?;
+    if name.len() > NAME_MAX_BYTES {
+        return Err(format!("deve ter até {NAME_MAX_BYTES} bytes; tem {}", name.len()));
+    }
+    Ok(name)
+}
+
+fn checked_names(raw: &RawValue) -> Result<Vec<String>, String> {
+    let Ok(raw_names) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else {
+        return Err("deve ser uma lista de nomes".to_owned());
+    };
+    if raw_names.is_empty() || raw_names.len() > RESOURCES_MAX {
+        return Err(format!("deve ter de 1 a {RESOURCES_MAX} nomes; tem {}", raw_names.len()));
+    }
+    let mut names = Vec::with_capacity(raw_names.len());
+    for (index, raw) in raw_names.into_iter().enumerate() {
+        names.push(checked_name(raw).map_err(|message| format!("o nome na posição {index} {message}"))?);
+    }
+    let mut sorted: Vec<&String> = names.iter().collect();
+    sorted.sort_unstable();
+    if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(format!("traz {:?} mais de uma vez", pair[0]));
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock(body: &str) -> Result<Acquire, Vec<FieldError>> {
+        read_lock(Fields::parse(body.as_bytes()).unwrap(), "")
+    }
+
+    fn wrong_lock(body: &str) -> Vec<String> {
+        lock(body).unwrap_err().into_iter().map(|error| error.campo).collect()
+    }
+
+    #[test]
+    fn the_simplest_client_says_one_name() {
+        let acquire = lock(r#"{"recurso": "X"}"#).unwrap();
+        assert_eq!(acquire.resources, ["X"]);
+        assert_eq!(acquire.ttl, Duration::from_secs(10));
+        assert_eq!(acquire.owner, None);
+    }
+
+    #[test]
+    fn a_zero_ttl_is_refused() {
+        // rustfs #5939: a TTL of zero was taken for "never expires".
+        assert_eq!(wrong_lock(r#"{"recurso": "X", "ttl_ms": 0}"#), ["ttl_ms"]);
+    }
+
+    #[test]
+    fn what_is_out_of_bounds_is_named() {
+        let long = "x".repeat(201);
+        for (body, field) in [
+            ("{}".to_owned(), "recurso"),
+            (r#"{"recurso": ""}"#.to_owned(), "recurso"),
+            (format!(r#"{{"recurso": "{long}"}}"#), "recurso"),
+            (format!(r#"{{"recurso": "{}"}}"#, "é".repeat(101)), "recurso"),
+            (r#"{"recurso": "a\nb"}"#.to_owned(), "recurso"),
+            (r#"{"recurso": 1}"#.to_owned(), "recurso"),
+            (r#"{"recurso": "a", "recursos": ["b"]}"#.to_owned(), "recursos"),
+            (r#"{"recursos": []}"#.to_owned(), "recursos"),
+            (r#"{"recursos": ["a", "a"]}"#.to_owned(), "recursos"),
+            (r#"{"recursos": ["a", 1]}"#.to_owned(), "recursos"),
+            (r#"{"recursos": "a"}"#.to_owned(), "recursos"),
+            (format!(r#"{{"recursos": {:?}}}"#, (0..289).map(|n| n.to_string()).collect::<Vec<_>>()), "recursos"),
+            (r#"{"recurso": "a", "ttl_ms": 300001}"#.to_owned(), "ttl_ms"),
+            (r#"{"recurso": "a", "espera": 1}"#.to_owned(), "espera"),
+        ] {
+            assert_eq!(wrong_lock(&body), [field], "{body}");
+        }
+    }
+
+    #[test]
+    fn an_unlock_names_a_lease_or_a_resource() {
+        let read = |body: &str| read_unlock(Fields::parse(body.as_bytes()).unwrap(), "");
+        let id = "0123456789abcdef0123456789abcdef";
+        assert!(matches!(read(&format!(r#"{{"trava_id": "{id}"}}"#)), Ok(Release::ById { .. })));
+        assert!(matches!(read(r#"{"recurso": "X"}"#), Ok(Release::ByName { .. })));
+        for body in [
+            "{}",
+            r#"{"trava_id": "x"}"#,
+            r#"{"trava_id": 1}"#,
+            r#"{"recurso": ""}"#,
+            r#"{"recurso": "X", "retencao_ms": -1}"#,
+        ] {
+            assert_eq!(read(body).unwrap_err().len(), 1, "{body}");
+        }
+    }
+}

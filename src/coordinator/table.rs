@@ -1,0 +1,535 @@
+//! The lock table: a pure state machine.
+//!
+//! Promises, as long as `now` does not go backwards:
+//!
+//! - at most one live lease per resource;
+//! - every token is larger than all before it (the fencing token of M. Kleppmann, "How to do distributed locking",
+//!   2016, after Chubby's sequencer: Burrows, OSDI 2006);
+//! - a lease lives its whole TTL from the grant on, and ends at its release or its expiry, whichever is first;
+//! - a request for several resources is granted whole or refused whole.
+//!
+//! Time is what the caller says it is, as a duration since some fixed start; identifiers come from the caller too.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Ended leases that are remembered, so that a late unlock can be told what became of its lease.
+const ENDED_REMEMBERED: usize = 65_536;
+/// Resources held or retained at once.
+pub const RESOURCES_TRACKED_MAX: usize = 1_000_000;
+
+/// A lease's identity: 128 random bits, known to its holder alone.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LeaseId(pub u128);
+
+impl LeaseId {
+    /// Reads the 32 lower-case hexadecimal digits that [`LeaseId`] is shown as.
+    pub fn parse(text: &str) -> Option<Self> {
+        let plain = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if !plain {
+            return None;
+        }
+        u128::from_str_radix(text, 16).ok().map(Self)
+    }
+}
+
+impl fmt::Display for LeaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for LeaseId {
+    /// The identity is a secret: whoever has it can unlock.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LeaseId(…)")
+    }
+}
+
+/// A request for a lease.
+#[derive(Clone, Debug)]
+pub struct Acquire {
+    /// What to lock: distinct names, at least one.
+    pub resources: Vec<String>,
+    /// Who asks.
+    pub owner: Option<String>,
+    /// With an owner: the same request again gets the same lease again.
+    pub request_id: Option<String>,
+    /// The lease's life.
+    pub ttl: Duration,
+    /// The token will be larger than this.
+    pub min_token: u64,
+    /// Whether a retained resource counts as free.
+    pub despite_retention: bool,
+}
+
+/// A request to end a lease.
+#[derive(Clone, Debug)]
+pub enum Release {
+    /// By its identity.
+    ById {
+        /// The lease.
+        lease: LeaseId,
+        /// How long its resources stay refused.
+        retention: Duration,
+    },
+    /// By a resource's name alone: only for a lease without an owner.
+    ByName {
+        /// One of the lease's resources.
+        resource: String,
+        /// How long its resources stay refused.
+        retention: Duration,
+    },
+}
+
+/// A lease as granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// Its identity.
+    pub lease: LeaseId,
+    /// Its fencing token.
+    pub token: u64,
+    /// Its life from the grant on.
+    pub ttl: Duration,
+    /// When it ends.
+    pub deadline: Duration,
+    /// Whether the same request had been granted it before.
+    pub again: bool,
+}
+
+/// Why a lease was not granted. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// One of the resources is held or retained.
+    Busy {
+        /// The first such resource.
+        resource: String,
+        /// Who holds it.
+        owner: Option<String>,
+        /// The holder's token.
+        token: u64,
+        /// How long until it is free at the latest.
+        free_in: Duration,
+        /// Whether it is only retained.
+        retained: bool,
+    },
+    /// The next token, this one, is past the limit that is known to be durable.
+    TokenLimit(u64),
+    /// Too many resources are held or retained.
+    Full,
+}
+
+/// What became of a release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// The lease was live and is no more; its resources.
+    Freed(Vec<Arc<str>>),
+    /// There was nothing to end.
+    Nothing(NotLive),
+    /// By name alone, for a lease that has an owner.
+    NotOwner {
+        /// The resource.
+        resource: String,
+    },
+}
+
+/// Why there was nothing to release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotLive {
+    /// It was released before.
+    AlreadyReleased,
+    /// It had expired.
+    Expired,
+    /// Never granted here, or so long ago that it is forgotten.
+    Unknown,
+}
+
+/// A resource whose lease expired.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expired {
+    /// The resource.
+    pub resource: Arc<str>,
+    /// The lease's token.
+    pub token: u64,
+}
+
+#[derive(Debug)]
+struct Lease {
+    resources: Vec<Arc<str>>,
+    owner: Option<String>,
+    request_id: Option<String>,
+    token: u64,
+    ttl: Duration,
+    deadline: Duration,
+}
+
+#[derive(Debug)]
+enum Entry {
+    Held(LeaseId),
+    Retained { until: Duration, owner: Option<String>, token: u64 },
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Ending {
+    Lease(LeaseId),
+    Retention(Arc<str>),
+}
+
+/// The table.
+#[derive(Debug)]
+pub struct Table {
+    leases: HashMap<LeaseId, Lease>,
+    resources: HashMap<Arc<str>, Entry>,
+    /// Everything that ends by itself, soonest first.
+    endings: BTreeSet<(Duration, Ending)>,
+    ended: HashMap<LeaseId, NotLive>,
+    ended_order: VecDeque<LeaseId>,
+    last_token: u64,
+    token_limit: u64,
+}
+
+impl Table {
+    /// An empty table whose first token is `last_token + 1`. None past `token_limit` is given.
+    pub fn new(last_token: u64, token_limit: u64) -> Self {
+        Self {
+            leases: HashMap::new(),
+            resources: HashMap::new(),
+            endings: BTreeSet::new(),
+            ended: HashMap::new(),
+            ended_order: VecDeque::new(),
+            last_token,
+            token_limit,
+        }
+    }
+
+    /// Allows tokens up to `limit`, which the caller has made durable.
+    pub fn raise_token_limit(&mut self, limit: u64) {
+        self.token_limit = self.token_limit.max(limit);
+    }
+
+    /// Tokens that may still be given.
+    pub fn tokens_left(&self) -> u64 {
+        self.token_limit.saturating_sub(self.last_token)
+    }
+
+    /// The largest token that may be given.
+    pub fn token_limit(&self) -> u64 {
+        self.token_limit
+    }
+
+    /// How many leases are live.
+    pub fn live_leases(&self) -> usize {
+        self.leases.len()
+    }
+
+    /// Ends what has run out by `now`, and gives the resources whose lease expired.
+    pub fn expire(&mut self, now: Duration) -> Vec<Expired> {
+        let mut expired = Vec::new();
+        while self.endings.first().is_some_and(|(at, _)| *at <= now) {
+            match self.endings.pop_first() {
+                Some((_, Ending::Lease(id))) => {
+                    let Some(lease) = self.leases.remove(&id) else { continue };
+                    self.remember(id, NotLive::Expired);
+                    for resource in lease.resources {
+                        self.resources.remove(&resource);
+                        expired.push(Expired { resource, token: lease.token });
+                    }
+                }
+                Some((_, Ending::Retention(resource))) => {
+                    self.resources.remove(&resource);
+                }
+                None => break,
+            }
+        }
+        expired
+    }
+
+    /// Grants a lease named `id` on all the resources, or refuses. Call [`Table::expire`] with the same `now` first.
+    ///
+    /// # Errors
+    /// [`Refused`]; nothing was changed.
+    pub fn acquire(&mut self, now: Duration, request: &Acquire, id: LeaseId) -> Result<Granted, Refused> {
+        if let Some(granted) = self.granted_before(request) {
+            return Ok(granted);
+        }
+        for resource in &request.resources {
+            if let Some(entry) = self.resources.get(resource.as_str())
+                && let Some(refused) = self.busy(now, resource, entry, request.despite_retention)
+            {
+                return Err(refused);
+            }
+        }
+        if self.resources.len() + request.resources.len() > RESOURCES_TRACKED_MAX {
+            return Err(Refused::Full);
+        }
+        let token = self.last_token.max(request.min_token) + 1;
+        if token > self.token_limit {
+            return Err(Refused::TokenLimit(token));
+        }
+        self.last_token = token;
+        let deadline = now + request.ttl;
+        let mut resources = Vec::with_capacity(request.resources.len());
+        for resource in &request.resources {
+            self.end_retention(resource);
+            let resource: Arc<str> = resource.as_str().into();
+            self.resources.insert(Arc::clone(&resource), Entry::Held(id));
+            resources.push(resource);
+        }
+        let lease = Lease {
+            resources,
+            owner: request.owner.clone(),
+            request_id: request.request_id.clone(),
+            token,
+            ttl: request.ttl,
+            deadline,
+        };
+        self.leases.insert(id, lease);
+        self.endings.insert((deadline, Ending::Lease(id)));
+        Ok(Granted { lease: id, token, ttl: request.ttl, deadline, again: false })
+    }
+
+    /// Ends a lease. Call [`Table::expire`] with the same `now` first.
+    pub fn release(&mut self, now: Duration, release: &Release) -> Released {
+        let (id, retention) = match release {
+            Release::ById { lease, retention } => (*lease, *retention),
+            Release::ByName { resource, retention } => match self.resources.get(resource.as_str()) {
+                Some(Entry::Held(id)) => {
+                    if self.leases.get(id).is_some_and(|lease| lease.owner.is_some()) {
+                        return Released::NotOwner { resource: resource.clone() };
+                    }
+                    (*id, *retention)
+                }
+                Some(Entry::Retained { .. }) => return Released::Nothing(NotLive::AlreadyReleased),
+                None => return Released::Nothing(NotLive::Unknown),
+            },
+        };
+        let Some(lease) = self.leases.remove(&id) else {
+            return Released::Nothing(self.ended.get(&id).copied().unwrap_or(NotLive::Unknown));
+        };
+        self.endings.remove(&(lease.deadline, Ending::Lease(id)));
+        self.remember(id, NotLive::AlreadyReleased);
+        for resource in &lease.resources {
+            self.resources.remove(resource);
+            if retention > Duration::ZERO {
+                let until = now + retention;
+                let entry = Entry::Retained { until, owner: lease.owner.clone(), token: lease.token };
+                self.resources.insert(Arc::clone(resource), entry);
+                self.endings.insert((until, Ending::Retention(Arc::clone(resource))));
+            }
+        }
+        Released::Freed(lease.resources)
+    }
+
+    /// The lease that this very request was granted before, if it is still live: its answer may have been lost.
+    fn granted_before(&self, request: &Acquire) -> Option<Granted> {
+        let (owner, request_id) = (request.owner.as_ref()?, request.request_id.as_ref()?);
+        let Some(Entry::Held(id)) = self.resources.get(request.resources.first()?.as_str()) else {
+            return None;
+        };
+        let lease = self.leases.get(id)?;
+        let same = lease.owner.as_ref() == Some(owner)
+            && lease.request_id.as_ref() == Some(request_id)
+            && lease.resources.len() == request.resources.len()
+            && lease.resources.iter().zip(&request.resources).all(|(held, asked)| **held == **asked);
+        same.then(|| Granted { lease: *id, token: lease.token, ttl: lease.ttl, deadline: lease.deadline, again: true })
+    }
+
+    fn busy(&self, now: Duration, resource: &str, entry: &Entry, despite_retention: bool) -> Option<Refused> {
+        let (owner, token, until, retained) = match entry {
+            Entry::Held(id) => {
+                let lease = self.leases.get(id)?;
+                (lease.owner.clone(), lease.token, lease.deadline, false)
+            }
+            Entry::Retained { .. } if despite_retention => return None,
+            Entry::Retained { until, owner, token } => (owner.clone(), *token, *until, true),
+        };
+        let free_in = until.saturating_sub(now);
+        Some(Refused::Busy { resource: resource.to_owned(), owner, token, free_in, retained })
+    }
+
+    fn end_retention(&mut self, resource: &str) {
+        if let Some((name, Entry::Retained { until, .. })) = self.resources.remove_entry(resource) {
+            self.endings.remove(&(until, Ending::Retention(name)));
+        }
+    }
+
+    fn remember(&mut self, id: LeaseId, how: NotLive) {
+        if self.ended_order.len() == ENDED_REMEMBERED
+            && let Some(oldest) = self.ended_order.pop_front()
+        {
+            self.ended.remove(&oldest);
+        }
+        self.ended.insert(id, how);
+        self.ended_order.push_back(id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn table() -> Table {
+        Table::new(0, 1000)
+    }
+
+    fn lock(resources: &[&str]) -> Acquire {
+        Acquire {
+            resources: resources.iter().map(|&name| name.to_owned()).collect(),
+            owner: Some("a".to_owned()),
+            request_id: None,
+            ttl: ms(100),
+            min_token: 0,
+            despite_retention: false,
+        }
+    }
+
+    fn unlock(id: u128, retention_ms: u64) -> Release {
+        Release::ById { lease: LeaseId(id), retention: ms(retention_ms) }
+    }
+
+    #[test]
+    fn one_holder_until_released() {
+        let mut table = table();
+        assert_eq!(table.acquire(ms(0), &lock(&["x"]), LeaseId(1)).unwrap().token, 1);
+        assert!(matches!(
+            table.acquire(ms(40), &lock(&["x"]), LeaseId(2)),
+            Err(Refused::Busy { token: 1, free_in, retained: false, .. }) if free_in == ms(60)
+        ));
+        assert_eq!(table.release(ms(50), &unlock(1, 0)), Released::Freed(vec!["x".into()]));
+        assert_eq!(table.acquire(ms(50), &lock(&["x"]), LeaseId(3)).unwrap().token, 2);
+        assert_eq!(table.release(ms(50), &unlock(1, 0)), Released::Nothing(NotLive::AlreadyReleased));
+    }
+
+    #[test]
+    fn several_are_all_or_nothing() {
+        let mut table = table();
+        table.acquire(ms(0), &lock(&["b"]), LeaseId(1)).unwrap();
+        assert!(matches!(
+            table.acquire(ms(0), &lock(&["a", "b", "c"]), LeaseId(2)),
+            Err(Refused::Busy { resource, .. }) if resource == "b"
+        ));
+        assert!(table.acquire(ms(0), &lock(&["a", "c"]), LeaseId(3)).is_ok());
+    }
+
+    #[test]
+    fn an_expired_holders_unlock_leaves_its_successor_alone() {
+        // nexspence #223, node-redlock #65.
+        let mut table = table();
+        table.acquire(ms(0), &lock(&["x"]), LeaseId(1)).unwrap();
+        assert!(table.expire(ms(99)).is_empty());
+        assert_eq!(table.expire(ms(100)), [Expired { resource: "x".into(), token: 1 }]);
+        table.acquire(ms(100), &lock(&["x"]), LeaseId(2)).unwrap();
+        assert_eq!(table.release(ms(101), &unlock(1, 0)), Released::Nothing(NotLive::Expired));
+        assert!(table.acquire(ms(101), &lock(&["x"]), LeaseId(3)).is_err());
+    }
+
+    #[test]
+    fn a_retained_resource_is_refused_until_passed_over_or_over() {
+        let mut table = table();
+        table.acquire(ms(0), &lock(&["x"]), LeaseId(1)).unwrap();
+        table.release(ms(10), &unlock(1, 1000));
+        assert!(matches!(
+            table.acquire(ms(20), &lock(&["x"]), LeaseId(2)),
+            Err(Refused::Busy { retained: true, free_in, .. }) if free_in == ms(990)
+        ));
+        let despite = Acquire { despite_retention: true, ..lock(&["x"]) };
+        table.acquire(ms(30), &despite, LeaseId(3)).unwrap();
+        // The retention that was passed over must not free the new holder's resource when its time comes.
+        table.expire(ms(129));
+        assert!(table.acquire(ms(129), &lock(&["x"]), LeaseId(4)).is_err());
+        table.release(ms(129), &unlock(3, 0));
+        assert!(table.acquire(ms(129), &lock(&["x"]), LeaseId(5)).is_ok());
+    }
+
+    #[test]
+    fn the_same_request_again_gets_the_same_lease() {
+        // simstudioai/sim #6864: the reply was lost and nobody owned the lock.
+        let mut table = table();
+        let request = Acquire { request_id: Some("r".to_owned()), ..lock(&["x", "y"]) };
+        let first = table.acquire(ms(0), &request, LeaseId(1)).unwrap();
+        let again = table.acquire(ms(10), &request, LeaseId(2)).unwrap();
+        assert_eq!((again.lease, again.token, again.deadline), (first.lease, first.token, first.deadline));
+        for other in [
+            Acquire { request_id: Some("s".to_owned()), ..request.clone() },
+            Acquire { owner: Some("b".to_owned()), ..request.clone() },
+            Acquire { resources: vec!["x".to_owned()], ..request.clone() },
+            Acquire { owner: None, ..request.clone() },
+        ] {
+            assert!(table.acquire(ms(10), &other, LeaseId(3)).is_err());
+        }
+    }
+
+    #[test]
+    fn by_name_only_without_an_owner() {
+        let mut table = table();
+        let by_name = |name: &str| Release::ByName { resource: name.to_owned(), retention: ms(0) };
+        table.acquire(ms(0), &lock(&["owned"]), LeaseId(1)).unwrap();
+        table.acquire(ms(0), &Acquire { owner: None, ..lock(&["free"]) }, LeaseId(2)).unwrap();
+        assert!(matches!(table.release(ms(0), &by_name("owned")), Released::NotOwner { .. }));
+        assert!(matches!(table.release(ms(0), &by_name("free")), Released::Freed(_)));
+        assert_eq!(table.release(ms(0), &by_name("never")), Released::Nothing(NotLive::Unknown));
+    }
+
+    #[test]
+    fn tokens_stop_at_the_durable_limit_and_heed_what_the_caller_saw() {
+        let mut table = Table::new(10, 11);
+        assert_eq!(table.acquire(ms(0), &lock(&["a"]), LeaseId(1)).unwrap().token, 11);
+        assert_eq!(table.acquire(ms(0), &lock(&["b"]), LeaseId(2)), Err(Refused::TokenLimit(12)));
+        let seen = Acquire { min_token: 500, ..lock(&["b"]) };
+        assert_eq!(table.acquire(ms(0), &seen, LeaseId(2)), Err(Refused::TokenLimit(501)));
+        table.raise_token_limit(600);
+        assert_eq!(table.acquire(ms(0), &seen, LeaseId(2)).unwrap().token, 501);
+        assert_eq!(table.acquire(ms(0), &lock(&["c"]), LeaseId(3)).unwrap().token, 502);
+    }
+
+    #[test]
+    fn identities_read_back_and_are_not_shown_by_debug() {
+        let id = LeaseId(0x7f3c);
+        assert_eq!(LeaseId::parse(&id.to_string()), Some(id));
+        for wrong in ["", "7f3c", "7F3C0A5E9B1D4C268E02A6F1D95B3370", "+f3c0a5e9b1d4c268e02a6f1d95b3370"] {
+            assert_eq!(LeaseId::parse(wrong), None, "{wrong}");
+        }
+        assert!(!format!("{id:?}").contains("7f3c"));
+    }
+
+    proptest! {
+        /// Random requests on few resources: never two holders, tokens grow, and nothing is left at the end.
+        #[test]
+        fn the_promises_hold(steps in proptest::collection::vec((0_u8..4, 1_u8..8, 0_u64..40, any::<bool>()), 1..200)) {
+            let mut table = Table::new(0, u64::MAX);
+            let mut now = ms(0);
+            let mut held: Vec<(Granted, Vec<String>)> = Vec::new();
+            let mut last_token = 0;
+            for (index, (kind, mask, wait, flag)) in steps.into_iter().enumerate() {
+                now += ms(wait);
+                table.expire(now);
+                held.retain(|(granted, _)| granted.deadline > now);
+                let names: Vec<&str> = ["a", "b", "c"].into_iter().enumerate()
+                    .filter(|(bit, _)| mask & (1 << bit) != 0).map(|(_, name)| name).collect();
+                if kind < 3 {
+                    let request = Acquire { despite_retention: flag, ..lock(&names) };
+                    if let Ok(granted) = table.acquire(now, &request, LeaseId(index as u128)) {
+                        prop_assert!(granted.token > last_token);
+                        last_token = granted.token;
+                        let free = held.iter().all(|(_, other)| request.resources.iter().all(|name| !other.contains(name)));
+                        prop_assert!(free, "two holders");
+                        held.push((granted, request.resources));
+                    }
+                } else if let Some((granted, _)) = held.pop() {
+                    prop_assert!(matches!(table.release(now, &unlock(granted.lease.0, if flag { 50 } else { 0 })), Released::Freed(_)));
+                }
+            }
+            table.expire(now + ms(1000));
+            prop_assert_eq!(table.live_leases(), 0);
+            prop_assert!(table.resources.is_empty() && table.endings.is_empty());
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Reading a request's body, bounded in size and time.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::StatusCode;
+use hyper::body::Body;
+use hyper::header::{CONTENT_TYPE, HeaderMap};
+
+use super::problem::Problem;
+
+/// How long a body may take to arrive.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Reads a JSON body of at most `limit` bytes. An empty one comes back empty, whatever its type.
+///
+/// # Errors
+/// 413, 415, 408, or 400 when the connection ended first.
+pub async fn read_json<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Bytes, Problem>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let announced = body.size_hint().lower();
+    if announced > limit as u64 {
+        return Err(too_large(limit));
+    }
+    let read = tokio::time::timeout(READ_TIMEOUT, Limited::new(body, limit).collect()).await;
+    let bytes = match read {
+        Ok(Ok(collected)) => collected.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large(limit)),
+        Ok(Err(error)) => {
+            let detail = "O corpo da requisição terminou antes da hora.";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "corpo_incompleto", "Corpo incompleto", detail)
+                .caused_by(format!("a conexão terminou no meio do corpo: {error}")));
+        }
+        Err(_) => {
+            let detail = format!("O corpo da requisição não chegou em {} s.", READ_TIMEOUT.as_secs());
+            return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "corpo_incompleto", "Corpo incompleto", detail));
+        }
+    };
+    if !bytes.is_empty() && !is_json(headers) {
+        let detail = "O corpo deve vir com Content-Type: application/json.";
+        let title = "Tipo de conteúdo não aceito";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "tipo_de_conteudo", title, detail));
+    }
+    Ok(bytes)
+}
+
+/// `application/json`, `application/…+json`, or nothing said.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE) else {
+        return true;
+    };
+    let media_type = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let media_type = media_type.to_ascii_lowercase();
+    media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+}
+
+fn too_large(limit: usize) -> Problem {
+    let detail = format!("O corpo pode ter até {} KiB.", limit / 1024);
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "corpo_grande_demais", "Corpo grande demais", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+    use hyper::header::HeaderValue;
+
+    use super::*;
+
+    async fn read(content_type: Option<&'static str>, body: &'static str) -> Result<Bytes, u16> {
+        let mut headers = HeaderMap::new();
+        if let Some(content_type) = content_type {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        read_json(&headers, Full::new(Bytes::from_static(body.as_bytes())), 8)
+            .await
+            .map_err(|problem| problem.status().as_u16())
+    }
+
+    #[tokio::test]
+    async fn type_and_size_are_checked() {
+        for fine in
+            [None, Some("application/json"), Some("Application/JSON; charset=utf-8"), Some("application/x+json")]
+        {
+            assert!(read(fine, "{}").await.is_ok(), "{fine:?}");
+        }
+        for wrong in ["text/plain", "application/x-www-form-urlencoded", "application/xml", "json", ""] {
+            assert_eq!(read(Some(wrong), "{}").await, Err(415), "{wrong}");
+        }
+        assert!(read(Some("text/plain"), "").await.is_ok());
+        assert_eq!(read(None, "123456789").await, Err(413));
+    }
+}

@@ -1,0 +1,381 @@
+//! Reading the fields of a request, with every wrong one named at once.
+//!
+//! A body or a query is taken apart field by field: each read says what is expected, and a field that is missing or
+//! wrong is noted while the reading goes on. At the end, what was never asked for is unknown and wrong as well. A
+//! number is read from its digits and never through a float, so one beyond 64 bits is a wrong field and nothing worse.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::problem::{FieldError, Problem};
+use crate::time::Timestamp;
+
+/// Unknown fields named in an answer; a body of thousands is not echoed whole.
+const UNKNOWN_NAMED: usize = 20;
+/// Characters shown of an unknown field's name.
+const NAME_SHOWN: usize = 60;
+
+/// What a text may be.
+#[derive(Clone, Copy, Debug)]
+pub struct TextRule {
+    /// The most characters.
+    pub max_chars: usize,
+    /// Whether line breaks and tabs are fine. Other control characters never are.
+    pub multiline: bool,
+}
+
+/// The fields of one JSON object, and what was found wrong with them so far.
+#[derive(Debug)]
+pub struct Fields<'a> {
+    values: BTreeMap<Cow<'a, str>, &'a RawValue>,
+    errors: Vec<FieldError>,
+}
+
+/// An object's fields, with a field that comes twice told apart from one that comes once.
+struct Object<'a> {
+    values: BTreeMap<Cow<'a, str>, &'a RawValue>,
+    repeated: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor;
+        impl<'de> Visitor<'de> for ObjectVisitor {
+            type Value = Object<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("um objeto")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut object = Object { values: BTreeMap::new(), repeated: Vec::new() };
+                while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
+                    let again = object.values.insert(name.clone(), value).is_some();
+                    if again && !object.repeated.iter().any(|known| *known == name) {
+                        object.repeated.push(name.into_owned());
+                    }
+                }
+                Ok(object)
+            }
+        }
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// Takes a body apart.
+    ///
+    /// # Errors
+    /// 400 when it is not JSON, 422 when it is JSON but not an object.
+    pub fn parse(body: &'a [u8]) -> Result<Self, Problem> {
+        let text = std::str::from_utf8(body).map_err(|error| {
+            malformed(format!("O corpo não é UTF-8: o byte na posição {} não é válido.", error.valid_up_to()))
+        })?;
+        if text.trim().is_empty() {
+            return Err(malformed("O corpo está vazio; envie um objeto JSON.".to_owned()));
+        }
+        let value: &RawValue = serde_json::from_str(text).map_err(|error| {
+            malformed(format!("O corpo não é JSON válido (linha {}, coluna {}).", error.line(), error.column()))
+        })?;
+        Self::from_raw(value).map_err(|error| Problem::invalid_fields(vec![error]))
+    }
+
+    /// Takes one object inside a body apart.
+    ///
+    /// # Errors
+    /// When it is not an object; the field is named `(corpo)`.
+    pub fn from_raw(value: &'a RawValue) -> Result<Self, FieldError> {
+        let not_an_object =
+            || FieldError { campo: "(corpo)".to_owned(), mensagem: "deve ser um objeto JSON, entre { e }".to_owned() };
+        let object: Object<'a> = serde_json::from_str(value.get()).map_err(|_| not_an_object())?;
+        let errors = object
+            .repeated
+            .into_iter()
+            .map(|name| FieldError { campo: shown(&name), mensagem: "aparece mais de uma vez".to_owned() })
+            .collect();
+        Ok(Self { values: object.values, errors })
+    }
+
+    /// No body at all is an object without fields.
+    pub fn none() -> Self {
+        Self { values: BTreeMap::new(), errors: Vec::new() }
+    }
+
+    /// Notes that `name` is wrong: what it should be.
+    pub fn reject(&mut self, name: &str, message: impl Into<String>) {
+        self.errors.push(FieldError { campo: name.to_owned(), mensagem: message.into() });
+    }
+
+    /// Whether anything was found wrong so far.
+    pub fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
+    /// The raw value of `name`, or `None` where it is absent or null.
+    pub fn take(&mut self, name: &str) -> Option<&'a RawValue> {
+        self.values.remove(name).filter(|value| value.get() != "null")
+    }
+
+    /// Notes a required field that is not there.
+    fn require<T>(&mut self, name: &str, value: Option<T>, present: bool) -> Option<T> {
+        if value.is_none() && !present {
+            self.reject(name, "é obrigatório");
+        }
+        value
+    }
+
+    /// Whether `name` is there and not null.
+    pub fn has(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(|value| value.get() != "null")
+    }
+
+    /// An integer within `range`, if it is there.
+    pub fn integer(&mut self, name: &str, range: RangeInclusive<i64>) -> Option<i64> {
+        let raw = self.take(name)?;
+        let value = raw.get().parse().ok().filter(|value| range.contains(value));
+        if value.is_none() {
+            self.reject(name, format!("deve ser um número inteiro entre {} e {}", range.start(), range.end()));
+        }
+        value
+    }
+
+    /// An integer within `range` that has to be there.
+    pub fn required_integer(&mut self, name: &str, range: RangeInclusive<i64>) -> Option<i64> {
+        let present = self.has(name);
+        let value = self.integer(name, range);
+        self.require(name, value, present)
+    }
+
+    /// True or false, if it is there.
+    pub fn boolean(&mut self, name: &str) -> Option<bool> {
+        let value = serde_json::from_str(self.take(name)?.get()).ok();
+        if value.is_none() {
+            self.reject(name, "deve ser true ou false");
+        }
+        value
+    }
+
+    /// A text by `rule`, not empty, if it is there.
+    pub fn text(&mut self, name: &str, rule: TextRule) -> Option<String> {
+        let raw = self.take(name)?;
+        match checked_text(raw, rule) {
+            Ok(text) => Some(text),
+            Err(message) => {
+                self.reject(name, message);
+                None
+            }
+        }
+    }
+
+    /// An instant, if it is there.
+    pub fn instant(&mut self, name: &str) -> Option<Timestamp> {
+        let raw = self.take(name)?;
+        let Ok(text) = serde_json::from_str::<Cow<'_, str>>(raw.get()) else {
+            self.reject(name, "deve ser um texto com um instante RFC 3339, como \"2025-12-01T03:00:00Z\"");
+            return None;
+        };
+        match Timestamp::parse_rfc3339(&text) {
+            Ok(at) => Some(at),
+            Err(error) => {
+                self.reject(name, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// An instant that has to be there.
+    pub fn required_instant(&mut self, name: &str) -> Option<Timestamp> {
+        let present = self.has(name);
+        let value = self.instant(name);
+        self.require(name, value, present)
+    }
+
+    /// Ends the reading: all that is wrong, unknown fields included. `known` is for the answer.
+    ///
+    /// # Errors
+    /// Every wrong field, in the order they were found.
+    pub fn finish(mut self, known: &str) -> Result<(), Vec<FieldError>> {
+        let unknown = self.values.len();
+        for name in self.values.keys().take(UNKNOWN_NAMED) {
+            let mensagem = format!("campo desconhecido; os aceitos são {known}");
+            self.errors.push(FieldError { campo: shown(name), mensagem });
+        }
+        if unknown > UNKNOWN_NAMED {
+            let mensagem = format!("e mais {} campos desconhecidos", unknown - UNKNOWN_NAMED);
+            self.errors.push(FieldError { campo: "(outros)".to_owned(), mensagem });
+        }
+        if self.errors.is_empty() { Ok(()) } else { Err(self.errors) }
+    }
+}
+
+/// A JSON string that keeps `rule`, or what is wrong with it.
+///
+/// # Errors
+/// What it should be.
+pub fn checked_text(raw: &RawValue, rule: TextRule) -> Result<String, String> {
+    let Ok(text) = serde_json::from_str::<String>(raw.get()) else {
+        return Err("deve ser um texto".to_owned());
+    };
+    let chars = text.chars().count();
+    if chars == 0 || chars > rule.max_chars {
+        return Err(format!("deve ter de 1 a {} caracteres; tem {chars}", rule.max_chars));
+    }
+    let allowed = |c: char| rule.multiline && matches!(c, '\n' | '\t');
+    if let Some(control) = text.chars().find(|&c| c.is_control() && !allowed(c)) {
+        return Err(format!("não pode ter caracteres de controle (U+{:04X})", u32::from(control)));
+    }
+    Ok(text)
+}
+
+/// The parameters of a query string, read the same way.
+#[derive(Debug)]
+pub struct Parameters {
+    values: BTreeMap<String, String>,
+    errors: Vec<FieldError>,
+}
+
+impl Parameters {
+    /// Takes a query apart; a parameter that comes twice is wrong, one that is empty is as good as absent.
+    pub fn parse(query: Option<&str>) -> Self {
+        let mut parameters = Self { values: BTreeMap::new(), errors: Vec::new() };
+        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            if parameters.values.insert(name.to_string(), value.into_owned()).is_some() {
+                parameters.reject(&shown(&name), "aparece mais de uma vez");
+            }
+        }
+        parameters.values.retain(|_, value| !value.is_empty());
+        parameters
+    }
+
+    /// Notes that `name` is wrong: what it should be.
+    pub fn reject(&mut self, name: &str, message: impl Into<String>) {
+        self.errors.push(FieldError { campo: name.to_owned(), mensagem: message.into() });
+    }
+
+    /// A parameter's text, if it is there.
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        self.values.remove(name)
+    }
+
+    /// A parameter read by `parse`, which says what it should be.
+    pub fn parsed<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        match parse(&self.text(name)?) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.reject(name, message);
+                None
+            }
+        }
+    }
+
+    /// An integer within `range`, if it is there.
+    pub fn integer(&mut self, name: &str, range: RangeInclusive<i64>) -> Option<i64> {
+        self.parsed(name, |text| {
+            text.parse()
+                .ok()
+                .filter(|value| range.contains(value))
+                .ok_or_else(|| format!("deve ser um número inteiro entre {} e {}", range.start(), range.end()))
+        })
+    }
+
+    /// An instant, if it is there.
+    pub fn instant(&mut self, name: &str) -> Option<Timestamp> {
+        self.parsed(name, |text| Timestamp::parse_rfc3339(text).map_err(|error| error.to_string()))
+    }
+
+    /// Ends the reading. `known` is for the answer.
+    ///
+    /// # Errors
+    /// 422 with every wrong parameter, unknown ones included.
+    pub fn finish(mut self, known: &str) -> Result<(), Problem> {
+        for name in self.values.keys().take(UNKNOWN_NAMED) {
+            let mensagem = format!("parâmetro desconhecido; os aceitos são {known}");
+            self.errors.push(FieldError { campo: shown(name), mensagem });
+        }
+        if self.errors.is_empty() { Ok(()) } else { Err(Problem::invalid_parameters(self.errors)) }
+    }
+}
+
+fn malformed(detail: String) -> Problem {
+    Problem::new(hyper::StatusCode::BAD_REQUEST, "json_malformado", "JSON malformado", detail)
+}
+
+fn shown(name: &str) -> String {
+    let mut shown: String = name.chars().take(NAME_SHOWN).collect();
+    if shown.len() < name.len() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const RULE: TextRule = TextRule { max_chars: 5, multiline: false };
+
+    fn wrong(body: &str) -> Vec<String> {
+        let mut fields = Fields::parse(body.as_bytes()).unwrap();
+        fields.required_integer("n", 1..=10);
+        fields.text("t", RULE);
+        fields.required_instant("i");
+        fields.boolean("b");
+        fields.finish("n, t, i, b").err().unwrap_or_default().into_iter().map(|error| error.campo).collect()
+    }
+
+    #[test]
+    fn every_wrong_field_is_named_at_once() {
+        assert_eq!(wrong(r#"{"n": 1, "i": "2025-12-01T03:00:00Z", "t": null}"#), Vec::<String>::new());
+        assert_eq!(wrong("{}"), ["n", "i"]);
+        assert_eq!(wrong(r#"{"n": 0, "t": "longo demais", "i": 3, "b": "sim", "x": [1]}"#), ["n", "t", "i", "b", "x"]);
+        assert_eq!(wrong(r#"{"n": 1, "n": 2, "i": "2025-12-01T03:00:00Z"}"#), ["n"]);
+    }
+
+    #[test]
+    fn numbers_beyond_64_bits_are_wrong_fields_and_not_malformed() {
+        for number in ["99999999999999999999999999", "-9223372036854775809", "1e999", "1.0", "\"1\"", "true", "[]"] {
+            assert_eq!(wrong(&format!(r#"{{"n": {number}, "i": "2025-12-01T03:00:00Z"}}"#)), ["n"], "{number}");
+        }
+    }
+
+    #[test]
+    fn not_json_is_400_and_not_an_object_422() {
+        for body in ["", "  ", "{", "{\"n\":}", "nada", "{} {}", "{'n': 1}", "{\"n\": 01}"] {
+            assert_eq!(Fields::parse(body.as_bytes()).unwrap_err().status(), 400, "{body}");
+        }
+        assert_eq!(Fields::parse(b"{\"n\": \"\xff\"}").unwrap_err().status(), 400);
+        for body in ["[]", "1", "null", "\"texto\""] {
+            assert_eq!(Fields::parse(body.as_bytes()).unwrap_err().status(), 422, "{body}");
+        }
+    }
+
+    #[test]
+    fn control_characters_and_emptiness_are_refused_in_texts() {
+        for text in [r#""""#, r#""a\u0000""#, r#""a\nb""#, r#""\u001b[2J""#, r#""abcdef""#] {
+            let raw: &RawValue = serde_json::from_str(text).unwrap();
+            assert!(checked_text(raw, RULE).is_err(), "{text}");
+        }
+        let raw: &RawValue = serde_json::from_str(r#""a\nb\t""#).unwrap();
+        assert!(checked_text(raw, TextRule { multiline: true, ..RULE }).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_panics(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(mut fields) = Fields::parse(&body) {
+                fields.instant("i");
+                let _ = fields.finish("i");
+            }
+        }
+    }
+}

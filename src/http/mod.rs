@@ -1,0 +1,43 @@
+//! HTTP plumbing on hyper that knows no domain: a server, request bodies and their fields, problem documents, a
+//! router and the links of hypermedia.
+
+pub mod body;
+pub mod fields;
+pub mod links;
+pub mod problem;
+pub mod router;
+pub mod server;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::StatusCode;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use serde::Serialize;
+
+/// An answer, whole in memory.
+pub type Response = hyper::Response<Full<Bytes>>;
+
+/// An answer of JSON. Nothing that these services say may be served from a cache later.
+pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    typed(status, "application/json", body)
+}
+
+/// The answer to `OPTIONS`.
+pub fn options(allow: &str) -> Response {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
+}
+
+fn typed(status: StatusCode, content_type: &'static str, body: &impl Serialize) -> Response {
+    // Our answers are structs and maps with text keys; serialising one of those to memory cannot fail.
+    let bytes = serde_json::to_vec(body).expect("an answer serialises");
+    let mut response = Response::new(Full::new(bytes.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

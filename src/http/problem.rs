@@ -1,0 +1,224 @@
+//! Problem documents ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)), the one form that every error takes.
+//!
+//! A [`Problem`] is what the client reads. What the log says of it is a field of its own, since a client needs the
+//! next step and an operator the cause.
+
+use hyper::StatusCode;
+use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::Response;
+use super::links::Links;
+
+/// One wrong field of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// The field's name on the wire.
+    pub campo: String,
+    /// What is wrong and what would be right.
+    pub mensagem: String,
+}
+
+/// An error as the client reads it.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    fields: Vec<FieldError>,
+    links: Links,
+    members: Map<String, Value>,
+    retry_after_s: Option<u64>,
+    allow: Option<String>,
+    cause: Option<String>,
+    logged: bool,
+}
+
+/// The document's members, in the order RFC 9457 lists them, then ours.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    instance: String,
+    codigo: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    erros: &'a [FieldError],
+    #[serde(flatten)]
+    members: &'a Map<String, Value>,
+    #[serde(rename = "_links", skip_serializing_if = "Links::is_empty")]
+    links: &'a Links,
+}
+
+impl Problem {
+    /// An error with a stable `code` for programs, and a `detail` for people that says what to do.
+    pub fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            title,
+            detail: detail.into(),
+            fields: Vec::new(),
+            links: Links::new(),
+            members: Map::new(),
+            retry_after_s: None,
+            allow: None,
+            cause: None,
+            logged: false,
+        }
+    }
+
+    /// 422 for a body's fields, all of them at once.
+    pub fn invalid_fields(fields: Vec<FieldError>) -> Self {
+        let detail = name_fields(&fields);
+        Self { fields, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "campos_invalidos", "Campos inválidos", detail) }
+    }
+
+    /// 422 for the parameters of a query.
+    pub fn invalid_parameters(fields: Vec<FieldError>) -> Self {
+        let detail = name_fields(&fields);
+        let title = "Parâmetros inválidos";
+        Self { fields, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "parametros_invalidos", title, detail) }
+    }
+
+    /// 404 for a path that leads nowhere.
+    pub fn not_found(path: &str) -> Self {
+        let detail = format!("Não há nada em {path}. O ponto de entrada é GET /.");
+        Self::new(StatusCode::NOT_FOUND, "nao_encontrado", "Não encontrado", detail)
+    }
+
+    /// 405 with the methods that there are.
+    pub fn method_not_allowed(method: &str, path: &str, allow: String) -> Self {
+        let detail = format!("{path} não aceita {method}; aceita {allow}.");
+        let title = "Método não permitido";
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        Self { allow: Some(allow), ..Self::new(status, "metodo_nao_permitido", title, detail) }
+    }
+
+    /// 500: a fault of ours. `cause` is for the log alone.
+    pub fn internal(cause: impl Into<String>) -> Self {
+        let detail = "Falha nossa; nada foi gravado. O identificador em instance ajuda a encontrá-la no log.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "erro_interno", "Erro interno", detail).caused_by(cause)
+    }
+
+    /// What the log says beyond the detail.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<String>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// Says that the log has it already: a failure is logged once, where it is understood best.
+    #[must_use]
+    pub fn already_logged(mut self) -> Self {
+        self.logged = true;
+        self
+    }
+
+    /// Whether the log has it already.
+    pub fn is_logged(&self) -> bool {
+        self.logged
+    }
+
+    /// With the fields that are wrong.
+    #[must_use]
+    pub fn with_fields(mut self, fields: Vec<FieldError>) -> Self {
+        self.fields = fields;
+        self
+    }
+
+    /// With next steps.
+    #[must_use]
+    pub fn with_links(mut self, links: Links) -> Self {
+        self.links = links;
+        self
+    }
+
+    /// With one more member of the document.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// With the members of `reply`, a struct.
+    #[must_use]
+    pub fn with_members(mut self, reply: &impl Serialize) -> Self {
+        if let Ok(Value::Object(members)) = serde_json::to_value(reply) {
+            self.members.extend(members);
+        }
+        self
+    }
+
+    /// With `Retry-After`, in whole seconds.
+    #[must_use]
+    pub fn retry_after_s(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// The status it is answered with.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// What the log says: the cause where there is one, else the detail and the fields.
+    pub fn log_text(&self) -> String {
+        let said = self.cause.as_deref().unwrap_or(&self.detail);
+        if self.fields.is_empty() {
+            return said.to_owned();
+        }
+        let fields: Vec<String> =
+            self.fields.iter().map(|field| format!("{} {}", field.campo, field.mensagem)).collect();
+        format!("{said} {}", fields.join("; "))
+    }
+
+    /// The document alone, as an answer inside a batch carries it.
+    pub fn to_value(&self, request_id: &str) -> Value {
+        // A struct of texts, numbers and maps with text keys: serialising it cannot fail.
+        serde_json::to_value(self.document(request_id)).expect("a problem serialises")
+    }
+
+    /// The whole answer.
+    pub fn into_response(self, request_id: &str) -> Response {
+        let mut response = super::typed(self.status, "application/problem+json", &self.document(request_id));
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(allow) = self.allow.and_then(|allow| HeaderValue::from_str(&allow).ok()) {
+            response.headers_mut().insert(ALLOW, allow);
+        }
+        response
+    }
+
+    fn document<'a>(&'a self, request_id: &str) -> Document<'a> {
+        Document {
+            kind: format!("urn:sctec:problema:{}", self.code),
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            instance: format!("urn:sctec:req:{request_id}"),
+            codigo: self.code,
+            erros: &self.fields,
+            members: &self.members,
+            links: &self.links,
+        }
+    }
+}
+
+fn name_fields(fields: &[FieldError]) -> String {
+    let names: Vec<&str> = fields.iter().map(|field| field.campo.as_str()).collect();
+    match names.as_slice() {
+        [name] => format!("Um campo precisa de correção: {name}."),
+        names => format!("{} campos precisam de correção: {}.", names.len(), names.join(", ")),
+    }
+}

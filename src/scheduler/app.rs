@@ -1,0 +1,118 @@
+//! What the handlers share.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use slog::{Logger, warn};
+use tokio_util::task::TaskTracker;
+
+use super::{Config, Mode, StartError};
+use crate::agenda::Catalogue;
+use crate::audit::export::{self, Exporter};
+use crate::coordinator::client::Client;
+use crate::data_dir::DataDirError;
+use crate::http::server::DRAIN_TIMEOUT;
+use crate::logging::Logs;
+use crate::store::{Kind, Store, Unavailable};
+use crate::time::Clock;
+
+/// The scheduler's state. Everything that lasts is in the store.
+pub struct App {
+    /// The agenda.
+    pub store: Store,
+    /// The coordinator, and how to lock with it; `None` in the race's demonstration.
+    pub locking: Option<Locking>,
+    /// A pause inside the critical section.
+    pub critical_delay: Duration,
+    /// The official time.
+    pub clock: Clock,
+    /// When the service started.
+    pub started: Instant,
+    /// Bookings and cancellations under way: they run to their end whatever becomes of their client.
+    pub tasks: TaskTracker,
+    /// Scientists and telescopes as last read.
+    ///
+    /// A std lock around a pointer: it is held to clone or to replace it.
+    catalogue: RwLock<Arc<Catalogue>>,
+    exporter: Exporter,
+    log: Logger,
+}
+
+/// How the scheduler locks.
+pub struct Locking {
+    /// The coordinator.
+    pub client: Client,
+    /// A lease's life.
+    pub ttl: Duration,
+    /// How long a slot stays refused after it was booked.
+    pub retention: Duration,
+}
+
+impl App {
+    /// Opens the store, brings the audit file up to date, and makes ready to lock.
+    pub async fn start(config: &Config, clock: Clock, logs: &Logs) -> Result<Self, StartError> {
+        let (kind, database, trail_file) = match config.mode {
+            Mode::Locked { .. } => (Kind::Agenda, "sctec.db", "audit.jsonl"),
+            Mode::Race => (Kind::Race, "corrida.db", "corrida-audit.jsonl"),
+        };
+        let (bell, rings) = export::bell();
+        let on_commit = {
+            let (bell, logs) = (bell.clone(), logs.clone());
+            move |lines: &[String]| {
+                for line in lines {
+                    logs.raw(line);
+                }
+                bell.ring();
+            }
+        };
+        let store = Store::open(&config.data_dir.join(database), kind, clock.clone(), on_commit)?;
+        let trail_path = config.data_dir.join(trail_file);
+        let exporter = Exporter::start(&trail_path, store.trail()?, (bell, rings), logs.logger.clone())
+            .map_err(|error| DataDirError::access(&trail_path, &error))?;
+        let catalogue = Arc::new(store.catalogue().await?);
+        let locking = match &config.mode {
+            Mode::Race => None,
+            Mode::Locked { coordinator, ttl, retention } => {
+                let client = Client::start(coordinator, store.highest_token().await?)?;
+                Some(Locking { client, ttl: *ttl, retention: *retention })
+            }
+        };
+        Ok(Self {
+            store,
+            locking,
+            critical_delay: config.critical_delay,
+            clock,
+            started: Instant::now(),
+            tasks: TaskTracker::new(),
+            catalogue: RwLock::new(catalogue),
+            exporter,
+            log: logs.logger.clone(),
+        })
+    }
+
+    /// Scientists and telescopes as last read.
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        Arc::clone(&self.catalogue.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Scientists and telescopes as they are now: someone may have been added.
+    pub async fn reload_catalogue(&self) -> Result<Arc<Catalogue>, Unavailable> {
+        let fresh = Arc::new(self.store.catalogue().await?);
+        *self.catalogue.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&fresh);
+        Ok(fresh)
+    }
+
+    /// Why the audit trail cannot be written now, if it cannot.
+    pub fn audit_fault(&self) -> Option<String> {
+        self.exporter.fault()
+    }
+
+    /// Waits for the bookings under way, as long as a stop may take. Dropping the last `App` then exports the last
+    /// records and closes the database.
+    pub async fn finish(&self) {
+        self.tasks.close();
+        if tokio::time::timeout(DRAIN_TIMEOUT, self.tasks.wait()).await.is_err() {
+            warn!(self.log, "{} agendamentos ainda em curso ao encerrar", self.tasks.len());
+        }
+    }
+}

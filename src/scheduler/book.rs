@@ -1,0 +1,183 @@
+//! The use cases: booking and cancelling, each from the lock to its release.
+//!
+//! ```text
+//! lock ──▶ commit (fence check, slot claim, booking, audit record: one transaction) ──▶ unlock
+//! ```
+//!
+//! Once begun, a use case runs to its end in a task of its own, also when its client has gone; so the lock is given
+//! back whatever the middle step did. Nothing is ever written without the gate.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use slog::{error, info, warn};
+
+use super::app::{App, Locking};
+use super::refusal::Refusal;
+use crate::agenda::{Booking, NewBooking, resource};
+use crate::coordinator::client::LockError;
+use crate::store::{BookRefused, CancelRefused, Fence, FenceBroken, Origin, Unavailable};
+
+/// Books, or says why not.
+pub async fn book(app: Arc<App>, new: NewBooking, origin: Origin) -> Result<Booking, Refusal> {
+    check_audit(&app, &origin)?;
+    let Some(locking) = &app.locking else {
+        return book_without_lock(&app, new, &origin).await;
+    };
+    let telescope = new.telescope.code.clone();
+    let resources = new.resources();
+    let commit = async |fence| {
+        info!(origin.log, "Iniciando verificação de conflito no BD");
+        app.pause().await;
+        match app.store.book(new, fence, origin.clone()).await.map_err(|error| store_failed(&origin, &error))? {
+            Ok(booking) => Ok(booking),
+            Err(BookRefused::Taken { start, booking_id }) => {
+                let resource = resource(&telescope, start);
+                info!(origin.log, "Conflito no BD para o recurso {}, horário já agendado", resource);
+                Err(Refusal::Taken { telescope: telescope.clone(), start, booking_id })
+            }
+            Err(BookRefused::Fence(broken)) => Err(fence_broken(locking, &origin, &telescope, broken)),
+        }
+    };
+    let retention = locking.retention;
+    under_lease(locking, &origin, &resources, Rivals::Refused { retention }, commit).await
+}
+
+/// Cancels, or says why not.
+pub async fn cancel(app: Arc<App>, id: i64, reason: Option<String>, origin: Origin) -> Result<Booking, Refusal> {
+    check_audit(&app, &origin)?;
+    let known = app.store.booking(id).await.map_err(|error| store_failed(&origin, &error))?;
+    let Some(known) = known else {
+        return Err(Refusal::UnknownBooking(id));
+    };
+    let commit = async |fence| {
+        info!(origin.log, "Iniciando verificação de conflito no BD");
+        app.pause().await;
+        let cancelled = app.store.cancel(id, reason, fence, origin.clone()).await;
+        match cancelled.map_err(|error| store_failed(&origin, &error))? {
+            Ok(booking) => Ok(booking),
+            Err(CancelRefused::Unknown) => Err(Refusal::UnknownBooking(id)),
+            Err(CancelRefused::Not(not)) => Err(Refusal::NotCancellable(id, not)),
+            Err(CancelRefused::Fence(broken)) => match &app.locking {
+                Some(locking) => Err(fence_broken(locking, &origin, &known.telescope, broken)),
+                None => Err(Refusal::LeaseExpired),
+            },
+        }
+    };
+    match &app.locking {
+        None => commit(None).await,
+        Some(locking) => {
+            let commit = async |fence| commit(Some(fence)).await;
+            under_lease(locking, &origin, &known.resources(), Rivals::Welcome, commit).await
+        }
+    }
+}
+
+/// The assignment's second deliverable, the proof of the race: check and save are two steps, and nothing keeps another
+/// request from coming in between.
+async fn book_without_lock(app: &App, new: NewBooking, origin: &Origin) -> Result<Booking, Refusal> {
+    info!(origin.log, "Iniciando verificação de conflito no BD");
+    let conflict = app.store.find_conflict(&new).await.map_err(|error| store_failed(origin, &error))?;
+    if let Some(booking) = conflict {
+        let start = booking.slots.start().max(new.slots.start());
+        let resource = resource(&booking.telescope, start);
+        info!(origin.log, "Conflito no BD para o recurso {}, horário já agendado", resource);
+        return Err(Refusal::Taken { telescope: booking.telescope, start, booking_id: booking.id });
+    }
+    app.pause().await;
+    app.store.book_unguarded(new, origin.clone()).await.map_err(|error| store_failed(origin, &error))
+}
+
+/// What rivals meet once the lease is given back after a success.
+#[derive(Clone, Copy)]
+enum Rivals {
+    /// The gate stays closed for a while: they are refused there, before the database is asked.
+    Refused { retention: Duration },
+    /// The gate is open at once, and a retention from before is passed over.
+    Welcome,
+}
+
+/// Runs `commit` under a lease on `resources`, and gives the lease back whatever came of it.
+async fn under_lease(
+    locking: &Locking,
+    origin: &Origin,
+    resources: &[String],
+    rivals: Rivals,
+    commit: impl AsyncFnOnce(Fence) -> Result<Booking, Refusal>,
+) -> Result<Booking, Refusal> {
+    let Origin { request_id, log } = origin;
+    for resource in resources {
+        info!(log, "Tentando adquirir lock para o recurso {}", resource);
+    }
+    let despite_retention = matches!(rivals, Rivals::Welcome);
+    let locked = locking.client.lock(request_id, resources.to_vec(), locking.ttl, despite_retention).await;
+    let lease = match locked {
+        Ok(lease) => lease,
+        Err(LockError::Busy { resource }) => {
+            info!(log, "Falha ao adquirir lock para o recurso {}, recurso ocupado", resource);
+            return Err(Refusal::Busy { resource });
+        }
+        Err(LockError::Unavailable(reason)) => {
+            warn!(log, "Coordenador indisponível: {}", reason);
+            return Err(Refusal::CoordinatorUnavailable);
+        }
+    };
+    for resource in resources {
+        info!(log, "Lock adquirido com sucesso para o recurso {}", resource; "token" => lease.token);
+    }
+    let result = commit(Fence { token: lease.token, deadline: lease.deadline }).await;
+    for resource in resources {
+        info!(log, "Liberando lock para o recurso {}", resource);
+    }
+    let retention = match (&result, rivals) {
+        (Ok(_), Rivals::Refused { retention }) => retention,
+        _ => Duration::ZERO,
+    };
+    if let Err(reason) = locking.client.unlock(request_id, &lease, retention).await {
+        for resource in resources {
+            warn!(log, "Lock não liberado para o recurso {}; vence sozinho: {}", resource, reason);
+        }
+    }
+    result
+}
+
+impl App {
+    /// The pause inside the critical section, where one is asked for.
+    async fn pause(&self) {
+        if !self.critical_delay.is_zero() {
+            tokio::time::sleep(self.critical_delay).await;
+        }
+    }
+}
+
+/// What cannot be recorded is not done.
+fn check_audit(app: &App, origin: &Origin) -> Result<(), Refusal> {
+    match app.audit_fault() {
+        None => Ok(()),
+        Some(reason) => {
+            error!(origin.log, "Auditoria indisponível: {}", reason);
+            Err(Refusal::AuditUnavailable)
+        }
+    }
+}
+
+fn fence_broken(locking: &Locking, origin: &Origin, telescope: &str, broken: FenceBroken) -> Refusal {
+    match broken {
+        FenceBroken::Expired => {
+            warn!(origin.log, "Gravação recusada em {}: a trava venceu antes da gravação", telescope);
+            Refusal::LeaseExpired
+        }
+        FenceBroken::Stale { start, seen } => {
+            // The coordinator lost its counter, or this scheduler overslept: the next token will be larger.
+            locking.client.saw_token(seen);
+            let resource = resource(telescope, start);
+            warn!(origin.log, "Gravação recusada para o recurso {}: token obsoleto", resource; "visto" => seen);
+            Refusal::StaleToken
+        }
+    }
+}
+
+fn store_failed(origin: &Origin, error: &Unavailable) -> Refusal {
+    error!(origin.log, "Falha no banco de dados: {}", error);
+    Refusal::StoreUnavailable
+}

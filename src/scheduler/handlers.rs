@@ -1,0 +1,228 @@
+//! The handlers: parse, call, render.
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use hyper::header::{HeaderValue, LOCATION, RETRY_AFTER};
+use serde_json::json;
+use slog::{Logger, error};
+
+use super::app::App;
+use super::refusal::{Refusal, store_unavailable, unknown_booking};
+use super::{SERVICE, book, links, requests};
+use crate::agenda::{Booking, Catalogue, Draft, NewBooking, Rejection};
+use crate::http::fields::Fields;
+use crate::http::problem::{FieldError, Problem};
+use crate::http::server::Request;
+use crate::http::{self, Response, body};
+use crate::store::{Origin, Unavailable};
+use crate::time::Timestamp;
+
+/// The most bytes of a body.
+const BODY_MAX: usize = 64 * 1024;
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// `GET /`.
+pub fn entry(app: &App) -> Response {
+    let mode = if app.locking.is_some() { "com_trava" } else { "sem_trava" };
+    let body = json!({ "servico": SERVICE, "versao": VERSION, "modo": mode, "_links": links::entry() });
+    http::json(StatusCode::OK, &body)
+}
+
+/// `GET /time`. The instant of sending is taken last.
+pub fn time(app: &App, received: Timestamp) -> Response {
+    let links = links::self_and_entry("/time");
+    let sent = app.clock.now().max(received).micros().to_string();
+    let received = received.micros().to_string();
+    let body = json!({ "timestamp_utc": sent, "recebido_utc": received, "enviado_utc": sent, "_links": links });
+    http::json(StatusCode::OK, &body)
+}
+
+/// The catalogue as it is now.
+pub async fn catalogue(app: &App, log: &Logger) -> Result<Arc<Catalogue>, Problem> {
+    app.reload_catalogue().await.map_err(|error| failed(log, &error))
+}
+
+/// `GET /telescopios`.
+pub fn telescopes(catalogue: &Catalogue) -> Response {
+    let all: Vec<_> = catalogue.telescopes().map(links::telescope).collect();
+    let body = json!({ "telescopios": all, "_links": links::self_and_entry("/telescopios") });
+    http::json(StatusCode::OK, &body)
+}
+
+/// `GET /telescopios/{id}`.
+pub async fn telescope(app: &App, code: &str, log: &Logger) -> Result<Response, Problem> {
+    match catalogue(app, log).await?.telescope(code) {
+        Some(telescope) => Ok(http::json(StatusCode::OK, &links::telescope(telescope))),
+        None => Err(unknown(&Rejection::UnknownTelescope(code.to_owned()))),
+    }
+}
+
+/// `GET /cientistas`.
+pub fn scientists(catalogue: &Catalogue) -> Response {
+    let all: Vec<_> = catalogue.scientists().map(links::scientist).collect();
+    let body = json!({ "cientistas": all, "_links": links::self_and_entry("/cientistas") });
+    http::json(StatusCode::OK, &body)
+}
+
+/// `GET /cientistas/{id}`.
+pub async fn scientist(app: &App, id: &str, log: &Logger) -> Result<Response, Problem> {
+    let Some(id) = requests::id(id) else {
+        let detail = format!("Não há cientista {id}; o número é um inteiro a partir de 1.");
+        let title = "Cientista desconhecido";
+        return Err(Problem::new(StatusCode::NOT_FOUND, "cientista_desconhecido", title, detail));
+    };
+    match catalogue(app, log).await?.scientist(id) {
+        Some(scientist) => Ok(http::json(StatusCode::OK, &links::scientist(scientist))),
+        None => Err(unknown(&Rejection::UnknownScientist(id))),
+    }
+}
+
+/// `POST /agendamentos`.
+pub async fn book(app: &Arc<App>, request: Request) -> Result<Response, Problem> {
+    let origin = Origin { request_id: Arc::clone(&request.id), log: request.log.clone() };
+    let bytes = body::read_json(&request.head.headers, request.body, BODY_MAX).await?;
+    let (draft, wrong_fields) = requests::booking(Fields::parse(&bytes)?);
+    let new = check(app, draft, wrong_fields, &request.log).await?;
+    let (telescope, slots) = (new.telescope.code.clone(), new.slots);
+    // A task of its own: what was begun is ended, and the lock given back, also when the client goes away now.
+    let task = app.tasks.spawn(book::book(Arc::clone(app), new, origin));
+    let booking = task.await.map_err(|error| Problem::internal(error.to_string()))?.map_err(|refusal| {
+        let conflict = matches!(refusal, Refusal::Busy { .. } | Refusal::Taken { .. });
+        let problem = refusal.into_problem();
+        if conflict {
+            problem.with_links(links::after_conflict(&telescope, slots.start(), slots.end()))
+        } else {
+            problem
+        }
+    })?;
+    let mut response = render(app, StatusCode::CREATED, &booking);
+    if let Ok(location) = HeaderValue::from_str(&links::booking_path(booking.id)) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// Holds a draft against the rules; the catalogue is read again before anyone is called unknown.
+async fn check(app: &App, draft: Draft, wrong_fields: Vec<FieldError>, log: &Logger) -> Result<NewBooking, Problem> {
+    let mut checked = draft.clone().check(&app.catalogue(), app.clock.now());
+    if let Err(broken) = &checked
+        && broken.iter().any(is_unknown)
+    {
+        checked = draft.check(&*catalogue(app, log).await?, app.clock.now());
+    }
+    let broken = match checked {
+        Ok(new) if wrong_fields.is_empty() => return Ok(new),
+        Ok(_) => Vec::new(),
+        Err(broken) => broken,
+    };
+    let only_unknown = wrong_fields.is_empty() && broken.iter().all(is_unknown);
+    let mut errors = wrong_fields;
+    errors.extend(broken.iter().map(field_error));
+    match broken.first() {
+        Some(first) if only_unknown => Err(unknown(first).with_fields(errors)),
+        _ => Err(Problem::invalid_fields(errors)),
+    }
+}
+
+/// `GET /agendamentos`.
+pub async fn bookings(app: &App, request: &Request) -> Result<Response, Problem> {
+    let list = requests::list(request.head.uri.query())?;
+    let page = app.store.list(list.filter.clone(), list.after, list.limit).await;
+    let page = page.map_err(|error| failed(&request.log, &error))?;
+    Ok(http::json(StatusCode::OK, &links::page(&page, &list, &app.catalogue(), app.clock.now())))
+}
+
+/// `GET /agendamentos/{id}`.
+pub async fn booking(app: &App, id: &str, log: &Logger) -> Result<Response, Problem> {
+    let Some(number) = requests::id(id) else {
+        return Err(unknown_booking(id));
+    };
+    match app.store.booking(number).await.map_err(|error| failed(log, &error))? {
+        Some(booking) => Ok(render(app, StatusCode::OK, &booking)),
+        None => Err(unknown_booking(id)),
+    }
+}
+
+/// `DELETE /agendamentos/{id}`.
+pub async fn cancel(app: &Arc<App>, id: &str, request: Request) -> Result<Response, Problem> {
+    let origin = Origin { request_id: Arc::clone(&request.id), log: request.log.clone() };
+    let bytes = body::read_json(&request.head.headers, request.body, BODY_MAX).await?;
+    let reason = requests::cancellation(&bytes)?;
+    let Some(number) = requests::id(id) else {
+        return Err(unknown_booking(id));
+    };
+    let task = app.tasks.spawn(book::cancel(Arc::clone(app), number, reason, origin));
+    let cancelled = task.await.map_err(|error| Problem::internal(error.to_string()))?;
+    let booking = cancelled.map_err(Refusal::into_problem)?;
+    Ok(render(app, StatusCode::OK, &booking))
+}
+
+/// `GET /saude`.
+pub fn health(app: &App) -> Response {
+    let body = json!({
+        "status": "vivo",
+        "servico": SERVICE,
+        "versao": VERSION,
+        "ativo_ha_ms": u64::try_from(app.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "_links": links::self_and_entry("/saude"),
+    });
+    http::json(StatusCode::OK, &body)
+}
+
+/// `GET /pronto`.
+pub async fn ready(app: &App) -> Response {
+    let ok_or = |fault: Option<String>| fault.unwrap_or_else(|| "ok".to_owned());
+    let database = app.store.catalogue().await.err().map(|error| error.to_string());
+    let audit = app.audit_fault();
+    let (coordinator, coordinator_fault) = match &app.locking {
+        None => ("não usado".to_owned(), false),
+        Some(locking) => {
+            let fault = locking.client.ping().await.err();
+            let faulty = fault.is_some();
+            (ok_or(fault), faulty)
+        }
+    };
+    let ready = database.is_none() && audit.is_none() && !coordinator_fault;
+    let body = json!({
+        "status": if ready { "pronto" } else { "indisponivel" },
+        "partes": { "banco": ok_or(database), "coordenador": coordinator, "auditoria": ok_or(audit) },
+        "_links": links::self_and_entry("/pronto"),
+    });
+    if ready {
+        return http::json(StatusCode::OK, &body);
+    }
+    let mut response = http::json(StatusCode::SERVICE_UNAVAILABLE, &body);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+fn render(app: &App, status: StatusCode, booking: &Booking) -> Response {
+    http::json(status, &links::booking(booking, &app.catalogue(), app.clock.now()))
+}
+
+fn is_unknown(rejection: &Rejection) -> bool {
+    matches!(rejection, Rejection::UnknownScientist(_) | Rejection::UnknownTelescope(_))
+}
+
+fn field_error(rejection: &Rejection) -> FieldError {
+    FieldError { campo: rejection.field().to_owned(), mensagem: rejection.to_string() }
+}
+
+/// 404 for whom or what the catalogue does not have.
+fn unknown(rejection: &Rejection) -> Problem {
+    let (code, title) = match rejection {
+        Rejection::UnknownTelescope(_) => ("telescopio_desconhecido", "Telescópio desconhecido"),
+        _ => ("cientista_desconhecido", "Cientista desconhecido"),
+    };
+    let mut detail = rejection.to_string();
+    if let Some(first) = detail.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    Problem::new(StatusCode::NOT_FOUND, code, title, format!("{detail}."))
+}
+
+fn failed(log: &Logger, error: &Unavailable) -> Problem {
+    error!(log, "Falha no banco de dados: {}", error);
+    store_unavailable()
+}

@@ -1,0 +1,193 @@
+//! Hypermedia: what an answer shows, and what can be done next. An action that is not allowed now has no link.
+
+use serde::Serialize;
+
+use super::requests::{ListRequest, cursor};
+use crate::agenda::{Booking, Catalogue, Scientist, Telescope};
+use crate::http::links::{Link, Links, with_query};
+use crate::store::Page;
+use crate::time::Timestamp;
+
+/// The template of the list of bookings.
+const BOOKINGS_TEMPLATE: &str = "/agendamentos{?telescopio,cientista_id,status,de,ate,limite}";
+
+/// A booking, as answered.
+#[derive(Serialize)]
+pub struct BookingView<'a> {
+    id: i64,
+    telescopio: &'a str,
+    cientista_id: i64,
+    horario_inicio_utc: String,
+    horario_fim_utc: String,
+    duracao_min: i64,
+    status: &'static str,
+    alvo: Option<&'a str>,
+    observacoes: Option<&'a str>,
+    instante_clique_utc: Option<String>,
+    criado_em_utc: String,
+    cancelado_em_utc: Option<String>,
+    motivo_cancelamento: Option<&'a str>,
+    _links: Links,
+}
+
+/// Shows a booking; `cancelar` is there only while cancelling is possible.
+pub fn booking<'a>(booking: &'a Booking, catalogue: &Catalogue, now: Timestamp) -> BookingView<'a> {
+    let simulated = catalogue.telescope(&booking.telescope).is_some_and(|telescope| telescope.simulated);
+    let cancellable = booking.check_cancellable(simulated, now).is_ok();
+    let cancelled = booking.cancelled_at.is_some();
+    let href = booking_path(booking.id);
+    let micros = |at: Timestamp| at.micros().to_string();
+    BookingView {
+        id: booking.id,
+        telescopio: &booking.telescope,
+        cientista_id: booking.scientist_id,
+        horario_inicio_utc: booking.slots.start().seconds().to_string(),
+        horario_fim_utc: booking.slots.end().seconds().to_string(),
+        duracao_min: booking.slots.duration_min(),
+        status: booking.status.name(),
+        alvo: booking.target.as_deref(),
+        observacoes: booking.notes.as_deref(),
+        instante_clique_utc: booking.clicked_at.map(micros),
+        criado_em_utc: micros(booking.created_at),
+        cancelado_em_utc: booking.cancelled_at.map(micros),
+        motivo_cancelamento: booking.cancel_reason.as_deref(),
+        _links: Links::new()
+            .with("self", Link::get(href.clone()))
+            .with_if(cancellable, "cancelar", || Link::action("DELETE", href, "Cancelar este agendamento"))
+            .with_if(cancelled, "agendar", book)
+            .with("cientista", Link::get(format!("/cientistas/{}", booking.scientist_id)))
+            .with("telescopio", Link::get(format!("/telescopios/{}", booking.telescope)))
+            .with("agendamentos", at_slots(&booking.telescope, booking.slots.start(), booking.slots.end())),
+    }
+}
+
+/// A page of bookings, as answered.
+#[derive(Serialize)]
+pub struct PageView<'a> {
+    agendamentos: Vec<BookingView<'a>>,
+    limite: u16,
+    _links: Links,
+}
+
+/// Shows a page; `proxima` is there only when there is more.
+pub fn page<'a>(page: &'a Page, request: &ListRequest, catalogue: &Catalogue, now: Timestamp) -> PageView<'a> {
+    let next = page.bookings.last().filter(|_| page.more).map(|last| (last.slots.start(), last.id));
+    PageView {
+        agendamentos: page.bookings.iter().map(|shown| booking(shown, catalogue, now)).collect(),
+        limite: request.limit,
+        _links: Links::new()
+            .with("self", Link::get(list_href(request, request.after)))
+            .with_if(next.is_some(), "proxima", || Link::get(list_href(request, next)))
+            .with("inicio", Link::get("/"))
+            .with("agendar", book()),
+    }
+}
+
+fn list_href(request: &ListRequest, after: Option<(Timestamp, i64)>) -> String {
+    let filter = &request.filter;
+    let pairs = [
+        ("telescopio", filter.telescope.clone()),
+        ("cientista_id", filter.scientist_id.map(|id| id.to_string())),
+        ("status", filter.status.map(|status| status.name().to_owned())),
+        ("de", filter.from.map(|at| at.micros().to_string())),
+        ("ate", filter.until.map(|at| at.micros().to_string())),
+        ("limite", Some(request.limit.to_string())),
+        ("cursor", after.map(|(start, id)| cursor(start, id))),
+    ];
+    with_query("/agendamentos", pairs.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))))
+}
+
+/// A telescope, as answered.
+#[derive(Serialize)]
+pub struct TelescopeView<'a> {
+    id: &'a str,
+    nome: &'a str,
+    simulado: bool,
+    _links: Links,
+}
+
+/// Shows a telescope.
+pub fn telescope(telescope: &Telescope) -> TelescopeView<'_> {
+    TelescopeView {
+        id: &telescope.code,
+        nome: &telescope.name,
+        simulado: telescope.simulated,
+        _links: Links::new()
+            .with("self", Link::get(format!("/telescopios/{}", telescope.code)))
+            .with("agendamentos", Link::get(with_query("/agendamentos", [("telescopio", telescope.code.as_str())])))
+            .with("agendar", book()),
+    }
+}
+
+/// A scientist, as answered.
+#[derive(Serialize)]
+pub struct ScientistView<'a> {
+    id: i64,
+    nome: &'a str,
+    instituicao: &'a str,
+    pais: &'a str,
+    _links: Links,
+}
+
+/// Shows a scientist.
+pub fn scientist(scientist: &Scientist) -> ScientistView<'_> {
+    let id = scientist.id.to_string();
+    ScientistView {
+        id: scientist.id,
+        nome: &scientist.name,
+        instituicao: &scientist.institution,
+        pais: &scientist.country,
+        _links: Links::new()
+            .with("self", Link::get(format!("/cientistas/{id}")))
+            .with("agendamentos", Link::get(with_query("/agendamentos", [("cientista_id", id.as_str())]))),
+    }
+}
+
+/// The entry point's links: everything starts here.
+pub fn entry() -> Links {
+    Links::new()
+        .with("self", Link::get("/"))
+        .with("hora", Link::get("/time"))
+        .with("telescopios", Link::get("/telescopios"))
+        .with("cientistas", Link::get("/cientistas"))
+        .with("agendamentos", Link::template(BOOKINGS_TEMPLATE))
+        .with("agendar", book())
+        .with("saude", Link::get("/saude"))
+        .with("pronto", Link::get("/pronto"))
+}
+
+/// `self` and the way back to the entry point.
+pub fn self_and_entry(href: &str) -> Links {
+    Links::new().with("self", Link::get(href)).with("inicio", Link::get("/"))
+}
+
+/// After a refused booking: what stands there, and booking something else.
+pub fn after_conflict(telescope: &str, start: Timestamp, end: Timestamp) -> Links {
+    Links::new()
+        .with("agendamentos", at_slots(telescope, start, end))
+        .with("agendar", Link::action("POST", "/agendamentos", "Agendar outro horário"))
+}
+
+/// To one booking.
+pub fn to_booking(id: i64) -> Links {
+    Links::new().with("agendamento", Link::get(booking_path(id)))
+}
+
+/// To the bookings.
+pub fn to_bookings() -> Links {
+    Links::new().with("agendamentos", Link::get("/agendamentos")).with("inicio", Link::get("/"))
+}
+
+/// The path of a booking.
+pub fn booking_path(id: i64) -> String {
+    format!("/agendamentos/{id}")
+}
+
+fn book() -> Link {
+    Link::action("POST", "/agendamentos", "Agendar uma observação")
+}
+
+fn at_slots(telescope: &str, start: Timestamp, end: Timestamp) -> Link {
+    let (start, end) = (start.seconds().to_string(), end.seconds().to_string());
+    Link::get(with_query("/agendamentos", [("telescopio", telescope), ("de", &start), ("ate", &end)]))
+}

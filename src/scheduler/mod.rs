@@ -1,0 +1,152 @@
+//! servico-agendamento, the brain: the agenda and the time, over REST with hypermedia.
+//!
+//! | endpoint | |
+//! |---|---|
+//! | `GET /` | the links to everything else |
+//! | `GET /time` | the official time |
+//! | `GET /telescopios`, `GET /telescopios/{id}` | telescopes |
+//! | `GET /cientistas`, `GET /cientistas/{id}` | scientists |
+//! | `POST /agendamentos` | books |
+//! | `GET /agendamentos`, `GET /agendamentos/{id}` | bookings |
+//! | `DELETE /agendamentos/{id}` | cancels |
+//! | `GET /saude`, `GET /pronto` | alive; ready to book |
+//!
+//! Read [`book`] for the way of a booking.
+
+mod app;
+mod book;
+mod handlers;
+mod links;
+mod refusal;
+mod requests;
+mod routes;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use slog::{info, warn};
+use tokio::net::TcpListener;
+
+use self::app::App;
+use crate::coordinator::client::BadUrl;
+use crate::coordinator::protocol::{RETENTION_MS_MAX, TTL_MS_MAX, TTL_MS_MIN};
+use crate::data_dir::{self, DataDirError};
+use crate::http::server;
+use crate::logging;
+use crate::store::{OpenError, Unavailable};
+use crate::time::Clock;
+
+/// The service's name in logs and answers.
+pub const SERVICE: &str = "servico-agendamento";
+
+/// What a scheduler runs with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the database and the logs are.
+    pub data_dir: PathBuf,
+    /// Where and how it logs.
+    pub logging: logging::Config,
+    /// With the coordinator's locks, or without any.
+    pub mode: Mode,
+    /// A pause inside the critical section, to widen the race or to hold a lock in a test.
+    pub critical_delay: Duration,
+}
+
+/// How rivals are kept apart.
+#[derive(Clone, Debug)]
+pub enum Mode {
+    /// By the coordinator's locks: the real agenda.
+    Locked {
+        /// The coordinator's URL.
+        coordinator: String,
+        /// A lease's life.
+        ttl: Duration,
+        /// How long a slot stays refused after it was booked.
+        retention: Duration,
+    },
+    /// Not at all: the demonstration of the race, on a database of its own.
+    Race,
+}
+
+/// A scheduler cannot start. Shown by the command line, hence in English; it says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Database(#[from] OpenError),
+    /// The database was opened but cannot be read.
+    #[error("cannot read the database: {0}")]
+    Read(#[from] Unavailable),
+    /// The coordinator's URL is not one.
+    #[error(transparent)]
+    Coordinator(#[from] BadUrl),
+    /// A duration is out of bounds.
+    #[error("{name} must be between {min} and {max} ms, not {found}")]
+    OutOfBounds {
+        /// Which.
+        name: &'static str,
+        /// The least.
+        min: u64,
+        /// The most.
+        max: u64,
+        /// What it was.
+        found: u128,
+    },
+}
+
+impl Config {
+    /// Checks what can be checked before any IO.
+    ///
+    /// # Errors
+    /// [`StartError::OutOfBounds`].
+    pub fn check(&self) -> Result<(), StartError> {
+        let within = |name, duration: Duration, min: u64, max: u64| {
+            let found = duration.as_millis();
+            if (u128::from(min)..=u128::from(max)).contains(&found) {
+                Ok(())
+            } else {
+                Err(StartError::OutOfBounds { name, min, max, found })
+            }
+        };
+        if let Mode::Locked { ttl, retention, .. } = &self.mode {
+            within("the lock's TTL", *ttl, TTL_MS_MIN, TTL_MS_MAX)?;
+            within("the lock's retention", *retention, 0, RETENTION_MS_MAX)?;
+        }
+        Ok(())
+    }
+}
+
+/// Serves on `listener` until `shutdown` completes.
+///
+/// # Errors
+/// [`StartError`], which says what to do.
+pub async fn serve(
+    listener: TcpListener,
+    config: Config,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), StartError> {
+    config.check()?;
+    data_dir::create(&config.data_dir)?;
+    let logs = data_dir::open_log(SERVICE, &config.data_dir.join("app.log"), &config.logging)?;
+    let log = logs.logger.clone();
+    let clock = Clock::system();
+    let app = Arc::new(App::start(&config, clock.clone(), &logs).await?);
+    if let Mode::Locked { ttl, .. } = &config.mode
+        && config.critical_delay >= *ttl
+    {
+        warn!(log, "A pausa crítica não cabe no TTL do lock: nenhum agendamento será gravado");
+    }
+    if let Ok(address) = listener.local_addr() {
+        info!(log, "escutando em http://{}", address);
+    }
+    server::serve(listener, Arc::new(routes::Routes(Arc::clone(&app))), clock, log.clone(), shutdown).await;
+    app.finish().await;
+    info!(log, "encerrado");
+    logs.flush();
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! Reading what clients ask for: a request becomes a value, with every wrong field named at once.
+
+use crate::agenda::{Draft, NOTES_MAX_CHARS, REASON_MAX_CHARS, Status, TARGET_MAX_CHARS};
+use crate::http::fields::{Fields, Parameters, TextRule};
+use crate::http::problem::{FieldError, Problem};
+use crate::store::Filter;
+use crate::time::Timestamp;
+
+/// The largest identifier: the largest integer that every JSON reader keeps exactly.
+const ID_MAX: i64 = (1 << 53) - 1;
+/// Bookings on a page where none is asked for.
+const LIMIT_DEFAULT: u16 = 50;
+/// The most bookings on a page.
+const LIMIT_MAX: i64 = 500;
+
+const BOOKING_FIELDS: &str =
+    "cientista_id, horario_inicio_utc, telescopio, duracao_min, instante_clique_utc, alvo, observacoes";
+const LIST_PARAMETERS: &str = "telescopio, cientista_id, status, de, ate, limite, cursor";
+
+/// Reads a booking's fields, as far as they can be read, and what is wrong with the others.
+pub fn booking(mut fields: Fields<'_>) -> (Draft, Vec<FieldError>) {
+    let single_line = |max_chars| TextRule { max_chars, multiline: false };
+    let draft = Draft {
+        scientist_id: fields.required_integer("cientista_id", 1..=ID_MAX),
+        start: fields.required_instant("horario_inicio_utc"),
+        // Whether there is such a telescope is the catalogue's to say.
+        telescope: fields.text("telescopio", single_line(200)),
+        duration_min: fields.integer("duracao_min", i64::MIN..=i64::MAX),
+        clicked_at: fields.instant("instante_clique_utc"),
+        target: fields.text("alvo", single_line(TARGET_MAX_CHARS)),
+        notes: fields.text("observacoes", TextRule { max_chars: NOTES_MAX_CHARS, multiline: true }),
+    };
+    (draft, fields.finish(BOOKING_FIELDS).err().unwrap_or_default())
+}
+
+/// Reads a cancellation's reason. No body is no reason.
+///
+/// # Errors
+/// The problem to answer with.
+pub fn cancellation(body: &[u8]) -> Result<Option<String>, Problem> {
+    let mut fields = if body.is_empty() { Fields::none() } else { Fields::parse(body)? };
+    let reason = fields.text("motivo", TextRule { max_chars: REASON_MAX_CHARS, multiline: false });
+    fields.finish("motivo").map_err(Problem::invalid_fields)?;
+    Ok(reason)
+}
+
+/// What a list of bookings is asked for.
+#[derive(Clone, Debug)]
+pub struct ListRequest {
+    /// What it is narrowed to.
+    pub filter: Filter,
+    /// After which booking it goes on.
+    pub after: Option<(Timestamp, i64)>,
+    /// How many at most.
+    pub limit: u16,
+}
+
+/// Reads a list's parameters.
+///
+/// # Errors
+/// 422 with every wrong one.
+pub fn list(query: Option<&str>) -> Result<ListRequest, Problem> {
+    let mut parameters = Parameters::parse(query);
+    let filter = Filter {
+        telescope: parameters.text("telescopio"),
+        scientist_id: parameters.integer("cientista_id", 1..=ID_MAX),
+        status: parameters.parsed("status", |name| {
+            Status::from_name(name).ok_or_else(|| "deve ser AGENDADO ou CANCELADO".to_owned())
+        }),
+        from: parameters.instant("de"),
+        until: parameters.instant("ate"),
+    };
+    if let (Some(from), Some(until)) = (filter.from, filter.until)
+        && from >= until
+    {
+        parameters.reject("ate", "deve ser depois de de");
+    }
+    let limit = parameters.integer("limite", 1..=LIMIT_MAX).and_then(|limit| u16::try_from(limit).ok());
+    let after = parameters.parsed("cursor", |text| {
+        read_cursor(text).ok_or_else(|| "não é um cursor; use o link proxima como veio".to_owned())
+    });
+    parameters.finish(LIST_PARAMETERS)?;
+    Ok(ListRequest { filter, after, limit: limit.unwrap_or(LIMIT_DEFAULT) })
+}
+
+/// The cursor after a booking.
+pub fn cursor(start: Timestamp, id: i64) -> String {
+    format!("{}.{id}", start.as_micros())
+}
+
+fn read_cursor(text: &str) -> Option<(Timestamp, i64)> {
+    let (start, id) = text.split_once('.')?;
+    Some((Timestamp::from_micros(start.parse().ok()?)?, id.parse().ok()?))
+}
+
+/// The number in a path, if it is one.
+pub fn id(text: &str) -> Option<i64> {
+    text.parse().ok().filter(|id| (1..=ID_MAX).contains(id))
+}

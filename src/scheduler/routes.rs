@@ -1,0 +1,86 @@
+//! From a path to its handler.
+
+use std::sync::{Arc, LazyLock};
+
+use hyper::Method;
+use slog::{debug, info};
+
+use super::app::App;
+use super::handlers;
+use crate::http::problem::Problem;
+use crate::http::router::{Found, Router};
+use crate::http::server::{Handler, Request};
+use crate::http::{self, Response};
+
+#[derive(Clone, Copy)]
+enum Route {
+    Entry,
+    Time,
+    Telescopes,
+    Telescope,
+    Scientists,
+    Scientist,
+    Book,
+    Bookings,
+    Booking,
+    Cancel,
+    Health,
+    Ready,
+}
+
+static ROUTER: LazyLock<Router<Route>> = LazyLock::new(|| {
+    Router::new(&[
+        ("/", Method::GET, Route::Entry),
+        ("/time", Method::GET, Route::Time),
+        ("/telescopios", Method::GET, Route::Telescopes),
+        ("/telescopios/{id}", Method::GET, Route::Telescope),
+        ("/cientistas", Method::GET, Route::Scientists),
+        ("/cientistas/{id}", Method::GET, Route::Scientist),
+        ("/agendamentos", Method::POST, Route::Book),
+        ("/agendamentos", Method::GET, Route::Bookings),
+        ("/agendamentos/{id}", Method::GET, Route::Booking),
+        ("/agendamentos/{id}", Method::DELETE, Route::Cancel),
+        ("/saude", Method::GET, Route::Health),
+        ("/pronto", Method::GET, Route::Ready),
+    ])
+});
+
+/// The service as a handler: a booking's task outlives its request and needs the state shared.
+pub struct Routes(pub Arc<App>);
+
+impl Handler for Routes {
+    async fn handle(&self, request: Request) -> Result<Response, Problem> {
+        let app = &self.0;
+        let path = request.head.uri.path().to_owned();
+        let (route, id) = match ROUTER.find(&request.head.method, &path)? {
+            Found::Options(allow) => return Ok(http::options(&allow)),
+            Found::Route(route, id) => (route, id.unwrap_or_default()),
+        };
+        announce(&request, route, &path);
+        match route {
+            Route::Entry => Ok(handlers::entry(app)),
+            Route::Time => Ok(handlers::time(app, request.received)),
+            Route::Telescopes => Ok(handlers::telescopes(&*handlers::catalogue(app, &request.log).await?)),
+            Route::Telescope => handlers::telescope(app, &id, &request.log).await,
+            Route::Scientists => Ok(handlers::scientists(&*handlers::catalogue(app, &request.log).await?)),
+            Route::Scientist => handlers::scientist(app, &id, &request.log).await,
+            Route::Book => handlers::book(app, request).await,
+            Route::Bookings => handlers::bookings(app, &request).await,
+            Route::Booking => handlers::booking(app, &id, &request.log).await,
+            Route::Cancel => handlers::cancel(app, &id, request).await,
+            Route::Health => Ok(handlers::health(app)),
+            Route::Ready => Ok(handlers::ready(app).await),
+        }
+    }
+}
+
+/// The assignment's line for a request that came in.
+fn announce(request: &Request, route: Route, path: &str) {
+    let (log, ip) = (&request.log, request.peer.ip());
+    match route {
+        Route::Book => info!(log, "Requisição recebida para POST /agendamentos"),
+        Route::Cancel => info!(log, "Requisição recebida para DELETE {}", path),
+        Route::Health | Route::Ready => debug!(log, "Requisição recebida em GET {} do IP {}", path, ip),
+        _ => info!(log, "Requisição recebida em GET {} do IP {}", path, ip),
+    }
+}

@@ -1,0 +1,285 @@
+//! Bookings and slot claims, as rows.
+//!
+//! A function that writes takes the open transaction, and decides before it writes its first row: the transaction is
+//! shared with other bookings, so a refusal must leave nothing behind.
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params};
+use slog::info;
+
+use super::writer::Tx;
+use super::{BookRefused, CancelRefused, Fence, FenceBroken, Origin};
+use crate::agenda::{Booking, DURATION_MIN_MAX, NewBooking, SlotRange, Status};
+use crate::audit::record::Event;
+use crate::time::{Timestamp, minutes_in_micros};
+
+/// What a list of bookings is narrowed to. `None` does not narrow.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// The telescope's code.
+    pub telescope: Option<String>,
+    /// Who booked.
+    pub scientist_id: Option<i64>,
+    /// Whether it stands.
+    pub status: Option<Status>,
+    /// Only what ends after this.
+    pub from: Option<Timestamp>,
+    /// Only what starts before this.
+    pub until: Option<Timestamp>,
+}
+
+/// A page of bookings.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// In order of start, then number.
+    pub bookings: Vec<Booking>,
+    /// Whether there are more after the last.
+    pub more: bool,
+}
+
+const COLUMNS: &str = "a.id, t.codigo, a.cientista_id, a.inicio_us, a.fim_us, a.status, a.alvo, a.observacoes, \
+     a.clique_us, a.criado_us, a.cancelado_us, a.motivo";
+
+/// Books under a lease.
+pub fn book(
+    tx: &mut Tx<'_>,
+    new: &NewBooking,
+    fence: Fence,
+    origin: &Origin,
+) -> rusqlite::Result<Result<Booking, BookRefused>> {
+    if tx.began >= fence.deadline {
+        return Ok(Err(BookRefused::Fence(FenceBroken::Expired)));
+    }
+    for start in new.slots.starts() {
+        let Some(claim) = claim(tx.connection, new.telescope.row, start)? else { continue };
+        if let Some(booking_id) = claim.booking_id {
+            return Ok(Err(BookRefused::Taken { start, booking_id }));
+        }
+        if claim.token > fence.token {
+            return Ok(Err(BookRefused::Fence(FenceBroken::Stale { start, seen: claim.token })));
+        }
+    }
+    let booking = insert(tx, new, Some(fence.token), origin)?;
+    let mut statement = tx.connection.prepare_cached(
+        "INSERT INTO horarios (telescopio_id, inicio_us, agendamento_id, token) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (telescopio_id, inicio_us) DO UPDATE SET agendamento_id = excluded.agendamento_id,
+         token = excluded.token WHERE agendamento_id IS NULL AND token <= excluded.token",
+    )?;
+    for start in new.slots.starts() {
+        let claimed =
+            statement.execute((new.telescope.row, start.as_micros(), booking.id, fence.token.cast_signed()))?;
+        // Seen free a moment ago in this very transaction; if not, the whole transaction must go.
+        if claimed != 1 {
+            return Err(rusqlite::Error::StatementChangedRows(claimed));
+        }
+    }
+    Ok(Ok(booking))
+}
+
+/// Writes a booking and its record. It claims no slot: that is [`book`]'s.
+pub fn insert(tx: &mut Tx<'_>, new: &NewBooking, token: Option<u64>, origin: &Origin) -> rusqlite::Result<Booking> {
+    info!(origin.log, "Salvando novo agendamento no BD");
+    tx.connection
+        .prepare_cached(
+            "INSERT INTO agendamentos (telescopio_id, cientista_id, inicio_us, fim_us, status, alvo, observacoes,
+             clique_us, criado_us, token, req) VALUES (:telescope, :scientist, :start, :end, :status, :target, :notes,
+             :clicked, :created, :token, :request)",
+        )?
+        .execute(named_params! {
+            ":telescope": new.telescope.row,
+            ":scientist": new.scientist.id,
+            ":start": new.slots.start().as_micros(),
+            ":end": new.slots.end().as_micros(),
+            ":status": Status::Active.name(),
+            ":target": new.target,
+            ":notes": new.notes,
+            ":clicked": new.clicked_at.map(Timestamp::as_micros),
+            ":created": tx.now.as_micros(),
+            ":token": token.map(u64::cast_signed),
+            ":request": &*origin.request_id,
+        })?;
+    let booking = Booking {
+        id: tx.connection.last_insert_rowid(),
+        telescope: new.telescope.code.clone(),
+        scientist_id: new.scientist.id,
+        slots: new.slots,
+        status: Status::Active,
+        target: new.target.clone(),
+        notes: new.notes.clone(),
+        clicked_at: new.clicked_at,
+        created_at: tx.now,
+        cancelled_at: None,
+        cancel_reason: None,
+    };
+    let event = Event::BookingCreated { booking: &booking, scientist: &new.scientist, token };
+    tx.record(&event, &origin.request_id)?;
+    Ok(booking)
+}
+
+/// Cancels a booking and frees its slots.
+pub fn cancel(
+    tx: &mut Tx<'_>,
+    id: i64,
+    reason: Option<&str>,
+    fence: Option<Fence>,
+    origin: &Origin,
+) -> rusqlite::Result<Result<Booking, CancelRefused>> {
+    let Some(mut booking) = get(tx.connection, id)? else {
+        return Ok(Err(CancelRefused::Unknown));
+    };
+    let (row, simulated, scientist_name): (i64, bool, String) = tx
+        .connection
+        .prepare_cached(
+            "SELECT t.id, t.simulado, c.nome FROM agendamentos a JOIN telescopios t ON t.id = a.telescopio_id
+             JOIN cientistas c ON c.id = a.cientista_id WHERE a.id = ?1",
+        )?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    if let Err(not) = booking.check_cancellable(simulated, tx.now) {
+        return Ok(Err(CancelRefused::Not(not)));
+    }
+    if let Some(fence) = fence {
+        if tx.began >= fence.deadline {
+            return Ok(Err(CancelRefused::Fence(FenceBroken::Expired)));
+        }
+        for start in booking.slots.starts() {
+            let seen = claim(tx.connection, row, start)?.map_or(0, |claim| claim.token);
+            if seen > fence.token {
+                return Ok(Err(CancelRefused::Fence(FenceBroken::Stale { start, seen })));
+            }
+        }
+    }
+    info!(origin.log, "Salvando cancelamento no BD");
+    booking.status = Status::Cancelled;
+    booking.cancelled_at = Some(tx.now);
+    booking.cancel_reason = reason.map(str::to_owned);
+    tx.connection
+        .prepare_cached("UPDATE agendamentos SET status = ?2, cancelado_us = ?3, motivo = ?4 WHERE id = ?1")?
+        .execute((id, Status::Cancelled.name(), tx.now.as_micros(), reason))?;
+    tx.connection
+        .prepare_cached(
+            "UPDATE horarios SET agendamento_id = NULL, token = max(token, ?4)
+             WHERE telescopio_id = ?1 AND inicio_us >= ?2 AND inicio_us < ?3 AND agendamento_id = ?5",
+        )?
+        .execute((
+            row,
+            booking.slots.start().as_micros(),
+            booking.slots.end().as_micros(),
+            fence.map_or(0, |fence| fence.token.cast_signed()),
+            id,
+        ))?;
+    let token = fence.map(|fence| fence.token);
+    let event = Event::BookingCancelled { booking: &booking, scientist_name: &scientist_name, token };
+    tx.record(&event, &origin.request_id)?;
+    Ok(Ok(booking))
+}
+
+/// One booking.
+pub fn get(connection: &Connection, id: i64) -> rusqlite::Result<Option<Booking>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM agendamentos a JOIN telescopios t ON t.id = a.telescopio_id WHERE a.id = ?1"
+        ))?
+        .query_row([id], from_row)
+        .optional()
+}
+
+/// A page of bookings after `after`, at most `limit` of them.
+pub fn list(
+    connection: &Connection,
+    filter: &Filter,
+    after: Option<(Timestamp, i64)>,
+    limit: u16,
+) -> rusqlite::Result<Page> {
+    let mut sql =
+        format!("SELECT {COLUMNS} FROM agendamentos a JOIN telescopios t ON t.id = a.telescopio_id WHERE TRUE");
+    let mut values: Vec<(&str, Box<dyn ToSql>)> = Vec::new();
+    let mut narrow = |condition: &str, name: &'static str, value: Box<dyn ToSql>| {
+        sql.push_str(" AND ");
+        sql.push_str(condition);
+        values.push((name, value));
+    };
+    if let Some(telescope) = &filter.telescope {
+        narrow("t.codigo = :telescope", ":telescope", Box::new(telescope.clone()));
+    }
+    if let Some(scientist_id) = filter.scientist_id {
+        narrow("a.cientista_id = :scientist", ":scientist", Box::new(scientist_id));
+    }
+    if let Some(status) = filter.status {
+        narrow("a.status = :status", ":status", Box::new(status.name()));
+    }
+    if let Some(from) = filter.from {
+        // No booking is longer than a day: what ends after `from` starts after the day before, which an index finds.
+        let earliest = from.as_micros() - minutes_in_micros(DURATION_MIN_MAX);
+        narrow("a.fim_us > :from", ":from", Box::new(from.as_micros()));
+        narrow("a.inicio_us > :earliest", ":earliest", Box::new(earliest));
+    }
+    if let Some(until) = filter.until {
+        narrow("a.inicio_us < :until", ":until", Box::new(until.as_micros()));
+    }
+    if let Some((start, id)) = after {
+        narrow("(a.inicio_us, a.id) > (:after, :after_id)", ":after", Box::new(start.as_micros()));
+        values.push((":after_id", Box::new(id)));
+    }
+    sql.push_str(" ORDER BY a.inicio_us, a.id LIMIT :limit");
+    values.push((":limit", Box::new(i64::from(limit) + 1)));
+    let values: Vec<(&str, &dyn ToSql)> = values.iter().map(|(name, value)| (*name, &**value)).collect();
+    let mut bookings: Vec<Booking> =
+        connection.prepare_cached(&sql)?.query_map(values.as_slice(), from_row)?.collect::<rusqlite::Result<_>>()?;
+    let more = bookings.len() > usize::from(limit);
+    bookings.truncate(usize::from(limit));
+    Ok(Page { bookings, more })
+}
+
+/// The largest fencing token that any slot has seen.
+pub fn highest_token(connection: &Connection) -> rusqlite::Result<u64> {
+    connection
+        .query_row("SELECT coalesce(max(token), 0) FROM horarios", (), |row| row.get::<_, i64>(0))
+        .map(i64::cast_unsigned)
+}
+
+/// What a slot's row says.
+struct Claim {
+    booking_id: Option<i64>,
+    token: u64,
+}
+
+fn claim(connection: &Connection, telescope: i64, start: Timestamp) -> rusqlite::Result<Option<Claim>> {
+    connection
+        .prepare_cached("SELECT agendamento_id, token FROM horarios WHERE telescopio_id = ?1 AND inicio_us = ?2")?
+        .query_row((telescope, start.as_micros()), |row| {
+            Ok(Claim { booking_id: row.get(0)?, token: row.get::<_, i64>(1)?.cast_unsigned() })
+        })
+        .optional()
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Booking> {
+    let instant = |index: usize| -> rusqlite::Result<Option<Timestamp>> {
+        let micros: Option<i64> = row.get(index)?;
+        micros.map(|micros| Timestamp::from_micros(micros).ok_or_else(|| unreadable(index, "an instant"))).transpose()
+    };
+    let required = |index: usize| instant(index)?.ok_or_else(|| unreadable(index, "an instant"));
+    let (start, end) = (required(3)?, required(4)?);
+    let duration_min = (end.as_micros() - start.as_micros()) / minutes_in_micros(1);
+    let status: String = row.get(5)?;
+    Ok(Booking {
+        id: row.get(0)?,
+        telescope: row.get(1)?,
+        scientist_id: row.get(2)?,
+        slots: SlotRange::new(start, duration_min).map_err(|_| unreadable(4, "a range of slots"))?,
+        status: Status::from_name(&status).ok_or_else(|| unreadable(5, "a status"))?,
+        target: row.get(6)?,
+        notes: row.get(7)?,
+        clicked_at: instant(8)?,
+        created_at: required(9)?,
+        cancelled_at: instant(10)?,
+        cancel_reason: row.get(11)?,
+    })
+}
+
+fn unreadable(index: usize, expected: &str) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(
+        index,
+        Type::Integer,
+        format!("the column does not hold {expected}").into(),
+    )
+}

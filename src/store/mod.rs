@@ -1,0 +1,256 @@
+//! The agenda's storage. Nothing above this module knows that it is SQLite.
+//!
+//! [`schema`] opens a database and brings it up to date, [`writer`] is the one thread that writes, [`bookings`],
+//! [`catalogue`] and [`trail`] hold the SQL beside the functions that run it. What a caller sees is [`Store`].
+
+mod bookings;
+mod catalogue;
+mod readers;
+mod schema;
+mod trail;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use slog::Logger;
+
+pub use self::bookings::{Filter, Page};
+use self::readers::Readers;
+pub use self::trail::Trail;
+use self::writer::Writer;
+use crate::agenda::{Booking, Catalogue, NewBooking, NotCancellable};
+use crate::time::{Clock, Timestamp};
+
+/// Which agenda a database holds. Neither can be opened as the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The real one.
+    Agenda,
+    /// The demonstration of the race, written without lock and without slot claims.
+    Race,
+}
+
+/// A database could not be opened. Shown by the command line, hence in English; it says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file or its folder cannot be used.
+    #[error("cannot open {}: {reason}; check that the folder exists and that you may write there, or choose another with --data-dir", path.display())]
+    Access {
+        /// The database.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// Not a database, or its pages contradict each other.
+    #[error("{} is damaged ({reason}); restore it from a backup, or move it away to start with an empty agenda", path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite found.
+        reason: String,
+    },
+    /// Written by a newer sctec.
+    #[error("{} was written by a newer sctec (schema {found}, this one knows up to {known}); use that version", path.display())]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest schema known here.
+        known: i64,
+    },
+    /// A database of another program, or of the other mode.
+    #[error("{} is not {expected}; move it away or choose another folder with --data-dir", path.display())]
+    Foreign {
+        /// The database.
+        path: PathBuf,
+        /// What it should have been.
+        expected: &'static str,
+    },
+}
+
+/// The store cannot do what was asked now; nothing was written. `0` is for the log.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unavailable(pub String);
+
+/// The right to write that a lease gives, and until when.
+#[derive(Clone, Copy, Debug)]
+pub struct Fence {
+    /// The fencing token.
+    pub token: u64,
+    /// A write is not started past this.
+    pub deadline: Instant,
+}
+
+/// Why a write under a fence was refused. Nothing was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FenceBroken {
+    /// The lease's time was over before the write began.
+    Expired,
+    /// A newer token has already written to this slot.
+    Stale {
+        /// The slot.
+        start: Timestamp,
+        /// The token it has seen.
+        seen: u64,
+    },
+}
+
+/// Why a booking was not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BookRefused {
+    /// One of its slots has a booking.
+    Taken {
+        /// The first such slot.
+        start: Timestamp,
+        /// Its booking.
+        booking_id: i64,
+    },
+    /// The lease no longer counts.
+    Fence(FenceBroken),
+}
+
+/// Why a cancellation was not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelRefused {
+    /// There is no such booking.
+    Unknown,
+    /// It may not be cancelled.
+    Not(NotCancellable),
+    /// The lease no longer counts.
+    Fence(FenceBroken),
+}
+
+/// Who writes and why, for the record and the log.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The request's identifier.
+    pub request_id: Arc<str>,
+    /// The request's logger.
+    pub log: Logger,
+}
+
+/// The agenda's storage.
+pub struct Store {
+    writer: Writer,
+    readers: Arc<Readers>,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens the database at `path`, creating or migrating it as needed. `on_commit` is called on the writing thread
+    /// after each commit, with the audit lines it made, in order.
+    ///
+    /// # Errors
+    /// [`OpenError`], which says what to do.
+    pub fn open(
+        path: &Path,
+        kind: Kind,
+        clock: Clock,
+        on_commit: impl FnMut(&[String]) + Send + 'static,
+    ) -> Result<Self, OpenError> {
+        let connection = schema::open_for_writing(path, kind)?;
+        let writer = Writer::start(connection, clock, Box::new(on_commit))
+            .map_err(|error| OpenError::Access { path: path.to_owned(), reason: error.to_string() })?;
+        Ok(Self { writer, readers: Arc::new(Readers::new(path)), path: path.to_owned() })
+    }
+
+    /// Books under a lease: fence check, slot claims, booking and audit record in one transaction.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the database cannot be written.
+    pub async fn book(
+        &self,
+        new: NewBooking,
+        fence: Fence,
+        origin: Origin,
+    ) -> Result<Result<Booking, BookRefused>, Unavailable> {
+        self.writer.run(move |tx| bookings::book(tx, &new, fence, &origin)).await
+    }
+
+    /// Writes a booking without looking at its slots: the second half of the race.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the database cannot be written.
+    pub async fn book_unguarded(&self, new: NewBooking, origin: Origin) -> Result<Booking, Unavailable> {
+        self.writer.run(move |tx| bookings::insert(tx, &new, None, &origin)).await
+    }
+
+    /// The booking that stands on one of these slots, if any: the first half of the race.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the database cannot be read.
+    pub async fn find_conflict(&self, new: &NewBooking) -> Result<Option<Booking>, Unavailable> {
+        let filter = Filter {
+            telescope: Some(new.telescope.code.clone()),
+            status: Some(crate::agenda::Status::Active),
+            from: Some(new.slots.start()),
+            until: Some(new.slots.end()),
+            ..Filter::default()
+        };
+        let page = self.list(filter, None, 1).await?;
+        Ok(page.bookings.into_iter().next())
+    }
+
+    /// Cancels, under a lease where there is one.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the database cannot be written.
+    pub async fn cancel(
+        &self,
+        id: i64,
+        reason: Option<String>,
+        fence: Option<Fence>,
+        origin: Origin,
+    ) -> Result<Result<Booking, CancelRefused>, Unavailable> {
+        self.writer.run(move |tx| bookings::cancel(tx, id, reason.as_deref(), fence, &origin)).await
+    }
+
+    /// One booking.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the database cannot be read.
+    pub async fn booking(&self, id: i64) -> Result<Option<Booking>, Unavailable> {
+        self.readers.run(move |connection| bookings::get(connection, id)).await
+    }
+
+    /// A page of bookings by start, then number, after `after`.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the database cannot be read.
+    pub async fn list(&self, filter: Filter, after: Option<(Timestamp, i64)>, limit: u16) -> Result<Page, Unavailable> {
+        self.readers.run(move |connection| bookings::list(connection, &filter, after, limit)).await
+    }
+
+    /// All scientists and telescopes.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the database cannot be read.
+    pub async fn catalogue(&self) -> Result<Catalogue, Unavailable> {
+        self.readers.run(catalogue::load).await
+    }
+
+    /// The largest fencing token that any slot has seen.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the database cannot be read.
+    pub async fn highest_token(&self) -> Result<u64, Unavailable> {
+        self.readers.run(bookings::highest_token).await
+    }
+
+    /// The audit trail, for its exporter.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the database cannot be read.
+    pub fn trail(&self) -> Result<Trail, Unavailable> {
+        let connection = schema::open_for_reading(&self.path).map_err(unavailable)?;
+        Ok(Trail::new(connection, self.writer.clone()))
+    }
+}
+
+fn unavailable(error: rusqlite::Error) -> Unavailable {
+    Unavailable(error.to_string())
+}

@@ -1,0 +1,56 @@
+//! Reading beside the writer: read-only connections, used off the async threads.
+//!
+//! # Locking
+//!
+//! The mutex guards the list of idle connections, not a connection in use; it is held for a pop or a push.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+
+use super::{Unavailable, schema, unavailable};
+
+/// Idle connections kept.
+const KEPT: usize = 4;
+
+pub struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), idle: Mutex::new(Vec::new()) }
+    }
+
+    /// Runs `read` with a connection of its own, on a thread that may block.
+    pub async fn run<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let readers = Arc::clone(self);
+        let task = tokio::task::spawn_blocking(move || {
+            let idle = readers.idle().pop();
+            let connection = match idle {
+                Some(connection) => connection,
+                None => schema::open_for_reading(&readers.path)?,
+            };
+            let result = read(&connection);
+            let mut idle = readers.idle();
+            // One that failed may be broken; a new one is cheap.
+            if result.is_ok() && idle.len() < KEPT {
+                idle.push(connection);
+            }
+            result
+        });
+        match task.await {
+            Ok(result) => result.map_err(unavailable),
+            Err(error) => Err(Unavailable(error.to_string())),
+        }
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

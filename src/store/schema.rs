@@ -1,0 +1,196 @@
+//! Opening a database: connection set-up, what kind of database it is, and migrations.
+//!
+//! # Compatibility
+//!
+//! `user_version` counts the migrations that ran. A migration that was released is never edited, only followed by
+//! another; each runs in a transaction of its own together with its new `user_version`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+
+use super::{Kind, OpenError};
+use crate::audit::chain::Head;
+
+const MIGRATIONS: &[&str] = &[include_str!("../../assets/migrations/0001-agenda.sql")];
+
+/// How long a statement waits for another process's transaction.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pages that the write-ahead log may grow to before a commit checkpoints it: 32 MiB.
+const CHECKPOINT_PAGES: i64 = 8192;
+/// Kibibytes of page cache for the writer; negative is SQLite's sign for that unit.
+const WRITER_CACHE_KIB: i64 = -65_536;
+/// Prepared statements kept per connection: all that there are.
+const STATEMENTS: usize = 64;
+
+impl Kind {
+    /// SQLite's `application_id`, which tells the two agendas apart: "SCTA" and "SCTR".
+    const fn application_id(self) -> i64 {
+        match self {
+            Self::Agenda => 0x5343_5441,
+            Self::Race => 0x5343_5452,
+        }
+    }
+
+    const fn description(self) -> &'static str {
+        match self {
+            Self::Agenda => "an sctec agenda",
+            Self::Race => "an sctec database of the race demonstration (--no-lock)",
+        }
+    }
+}
+
+/// Opens the connection that writes, and makes the database what this version expects.
+pub fn open_for_writing(path: &Path, kind: Kind) -> Result<Connection, OpenError> {
+    let explain = |error: rusqlite::Error| explain(path, &error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(explain)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(explain)?;
+    check_identity(&connection, path, kind)?;
+    check_pages(&connection, path)?;
+    set_up_writer(&connection).map_err(explain)?;
+    migrate(&mut connection, kind).map_err(explain)?;
+    Ok(connection)
+}
+
+/// Opens a connection that only reads.
+pub fn open_for_reading(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+fn set_up_writer(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // FULL: an acknowledged booking survives a power failure. NORMAL would lose the last ones.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(())
+}
+
+/// Refuses another program's database, the other mode's, and a newer version's, before anything is written to it.
+fn check_identity(connection: &Connection, path: &Path, kind: Kind) -> Result<(), OpenError> {
+    let pragma = |name: &str| {
+        connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(|error| explain(path, &error))
+    };
+    let (application_id, version) = (pragma("application_id")?, pragma("user_version")?);
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_master", (), |row| row.get(0))
+        .map_err(|error| explain(path, &error))?;
+    let fresh = application_id == 0 && version == 0 && tables == 0;
+    if !fresh && application_id != kind.application_id() {
+        return Err(OpenError::Foreign { path: path.to_owned(), expected: kind.description() });
+    }
+    let known = MIGRATIONS.len() as i64;
+    if version > known {
+        return Err(OpenError::Newer { path: path.to_owned(), found: version, known });
+    }
+    Ok(())
+}
+
+/// Reads every page once: a damaged agenda must not come up and fail later, one request at a time.
+fn check_pages(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let found: String =
+        connection.pragma_query_value(None, "quick_check", |row| row.get(0)).map_err(|error| explain(path, &error))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    let reason = found.lines().next().unwrap_or_default().to_owned();
+    Err(OpenError::Damaged { path: path.to_owned(), reason })
+}
+
+fn migrate(connection: &mut Connection, kind: Kind) -> rusqlite::Result<()> {
+    // Two processes may start on one fresh file: each step looks again inside its own transaction.
+    for (index, migration) in MIGRATIONS.iter().enumerate() {
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if version <= index as i64 {
+            tx.execute_batch(migration)?;
+            if index == 0 {
+                tx.pragma_update(None, "application_id", kind.application_id())?;
+                begin_trail(&tx)?;
+            }
+            tx.pragma_update(None, "user_version", index as i64 + 1)?;
+        }
+        tx.commit()?;
+    }
+    Ok(())
+}
+
+/// Gives the trail its random identity, from which its chain begins.
+fn begin_trail(connection: &Connection) -> rusqlite::Result<()> {
+    let identity: String = connection.query_row("SELECT lower(hex(randomblob(16)))", (), |row| row.get(0))?;
+    let head = Head::genesis(&identity);
+    connection.execute(
+        "INSERT INTO trilha (id, identidade, seq, hash, exportado) VALUES (1, ?1, 0, ?2, 0)",
+        (identity, head.hash),
+    )?;
+    Ok(())
+}
+
+fn explain(path: &Path, error: &rusqlite::Error) -> OpenError {
+    let reason = match error {
+        rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),
+        error => error.to_string(),
+    };
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            OpenError::Damaged { path: path.to_owned(), reason }
+        }
+        _ => OpenError::Access { path: path.to_owned(), reason },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file() -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sctec.db");
+        (folder, path)
+    }
+
+    #[test]
+    fn a_fresh_database_has_the_catalogue_and_opens_again() {
+        let (_folder, path) = file();
+        for _ in 0..2 {
+            let connection = open_for_writing(&path, Kind::Agenda).unwrap();
+            let name: String =
+                connection.query_row("SELECT nome FROM cientistas WHERE id = 7", (), |row| row.get(0)).unwrap();
+            assert_eq!(name, "Marie Curie");
+        }
+    }
+
+    #[test]
+    fn the_race_cannot_open_the_agenda_nor_the_agenda_the_race() {
+        for (first, second) in [(Kind::Agenda, Kind::Race), (Kind::Race, Kind::Agenda)] {
+            let (_folder, path) = file();
+            drop(open_for_writing(&path, first).unwrap());
+            assert!(matches!(open_for_writing(&path, second), Err(OpenError::Foreign { .. })));
+        }
+    }
+
+    #[test]
+    fn a_newer_or_foreign_or_damaged_database_is_refused() {
+        let (_folder, path) = file();
+        let connection = open_for_writing(&path, Kind::Agenda).unwrap();
+        connection.pragma_update(None, "user_version", 999).unwrap();
+        drop(connection);
+        assert!(matches!(open_for_writing(&path, Kind::Agenda), Err(OpenError::Newer { found: 999, .. })));
+
+        let (_folder, path) = file();
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE outra (x)").unwrap();
+        assert!(matches!(open_for_writing(&path, Kind::Agenda), Err(OpenError::Foreign { .. })));
+
+        let (_folder, path) = file();
+        std::fs::write(&path, vec![b'x'; 8192]).unwrap();
+        assert!(matches!(open_for_writing(&path, Kind::Agenda), Err(OpenError::Damaged { .. })));
+    }
+}

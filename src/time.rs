@@ -1,0 +1,253 @@
+//! Instants, and who says what time it is.
+//!
+//! There is one type for an instant, [`Timestamp`], so that a booking's start, a log line and a lease's
+//! expiry cannot be mixed up with durations or with each other's units. Code that decides takes the
+//! instant as an argument; only the edges ask a [`Clock`], and a test can hold one still.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jiff::fmt::temporal::DateTimePrinter;
+
+const MICROS_PER_SECOND: i64 = 1_000_000;
+
+/// An instant in UTC, in microseconds since 1970-01-01T00:00:00Z.
+///
+/// Lies between [`Timestamp::MIN`] and [`Timestamp::MAX`], the years 1970 to 9999, so that it always has a
+/// four-digit RFC 3339 form and adding a day to it cannot overflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// Why a text is not a [`Timestamp`]. Shown to the client, hence in Portuguese.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseTimestampError {
+    /// Not the shape of an RFC 3339 date and time with a zone.
+    #[error("deve ser um instante RFC 3339 com fuso, como 2025-12-01T03:00:00Z")]
+    Shape,
+    /// The right shape, but no such date or time of day.
+    #[error("não existe no calendário ou no relógio; use um instante como 2025-12-01T03:00:00Z")]
+    NoSuchInstant,
+    /// Outside the years 1970 to 9999.
+    #[error("deve estar entre 1970-01-01T00:00:00Z e 9999-12-31T23:59:59Z")]
+    OutOfRange,
+}
+
+impl Timestamp {
+    /// 1970-01-01T00:00:00Z.
+    pub const MIN: Self = Self(0);
+    /// 9999-12-31T23:59:59.999999Z.
+    pub const MAX: Self = Self(253_402_300_799_999_999);
+
+    /// The instant `micros` microseconds after 1970, or `None` outside the years 1970 to 9999.
+    pub const fn from_micros(micros: i64) -> Option<Self> {
+        if micros < Self::MIN.0 || micros > Self::MAX.0 {
+            return None;
+        }
+        Some(Self(micros))
+    }
+
+    /// Microseconds since 1970.
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// `self + duration`, held at [`Timestamp::MAX`].
+    pub fn saturating_add(self, duration: Duration) -> Self {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(micros).min(Self::MAX.0))
+    }
+
+    /// `self − duration`, held at [`Timestamp::MIN`].
+    pub fn saturating_sub(self, duration: Duration) -> Self {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(micros).max(Self::MIN.0))
+    }
+
+    /// Reads a date and time as [RFC 3339 §5.6](https://www.rfc-editor.org/rfc/rfc3339#section-5.6) has it, in any
+    /// zone. Digits past the microsecond are cut.
+    ///
+    /// # Errors
+    /// Says whether the shape, the calendar or the range is what is wrong.
+    pub fn parse_rfc3339(text: &str) -> Result<Self, ParseTimestampError> {
+        if !has_rfc3339_shape(text.as_bytes()) {
+            return Err(ParseTimestampError::Shape);
+        }
+        let parsed: jiff::Timestamp = text.parse().map_err(|_| ParseTimestampError::NoSuchInstant)?;
+        let micros = parsed.as_microsecond();
+        Self::from_micros(micros).ok_or(ParseTimestampError::OutOfRange)
+    }
+
+    /// Displays whole seconds, as slots are written: `2025-12-01T03:00:00Z`.
+    pub const fn seconds(self) -> Rfc3339 {
+        Rfc3339 { at: self, fraction_digits: 0 }
+    }
+
+    /// Displays milliseconds, as log lines are written: `2025-10-26T18:00:04.500Z`.
+    pub const fn millis(self) -> Rfc3339 {
+        Rfc3339 { at: self, fraction_digits: 3 }
+    }
+
+    /// Displays microseconds, as every other instant is written: `2025-10-26T18:00:04.500123Z`.
+    pub const fn micros(self) -> Rfc3339 {
+        Rfc3339 { at: self, fraction_digits: 6 }
+    }
+}
+
+/// A [`Timestamp`] with the number of fraction digits it is to be shown with.
+#[derive(Clone, Copy, Debug)]
+pub struct Rfc3339 {
+    at: Timestamp,
+    fraction_digits: u8,
+}
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The type's own range lies inside jiff's, so this never takes the error branch.
+        let at = jiff::Timestamp::from_microsecond(self.at.0).map_err(|_| fmt::Error)?;
+        DateTimePrinter::new()
+            .precision(Some(self.fraction_digits))
+            .print_timestamp(&at, jiff::fmt::StdFmtWrite(f))
+            .map_err(|_| fmt::Error)
+    }
+}
+
+/// Whether `text` looks like `YYYY-MM-DDTHH:MM:SS[.fraction](Z|±HH:MM)`. The parser behind it is more generous (week
+/// dates, named zones); the wire is not.
+fn has_rfc3339_shape(text: &[u8]) -> bool {
+    const PATTERN: &[u8; 19] = b"dddd-dd-ddTdd:dd:dd";
+    if text.len() < PATTERN.len() + 1 {
+        return false;
+    }
+    let (head, mut rest) = text.split_at(PATTERN.len());
+    let matches = |text: &[u8], pattern: &[u8]| {
+        text.len() == pattern.len()
+            && text.iter().zip(pattern).all(|(&byte, &want)| match want {
+                b'd' => byte.is_ascii_digit(),
+                b'T' => byte.eq_ignore_ascii_case(&b'T'),
+                _ => byte == want,
+            })
+    };
+    if !matches(head, PATTERN) {
+        return false;
+    }
+    if let Some(fraction) = rest.strip_prefix(b".") {
+        let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if digits == 0 || digits > 9 {
+            return false;
+        }
+        rest = &fraction[digits..];
+    }
+    match rest.split_first() {
+        Some((b'Z' | b'z', [])) => true,
+        Some((b'+' | b'-', zone)) => matches(zone, b"dd:dd"),
+        _ => false,
+    }
+}
+
+/// Who says what time it is: the system, or a test.
+#[derive(Clone, Debug, Default)]
+pub struct Clock {
+    /// `None` is the system's clock.
+    held: Option<Arc<AtomicI64>>,
+}
+
+impl Clock {
+    /// The machine's own clock.
+    pub const fn system() -> Self {
+        Self { held: None }
+    }
+
+    /// A clock that stands at `at` until [`Clock::set`] moves it.
+    pub fn held_at(at: Timestamp) -> Self {
+        Self { held: Some(Arc::new(AtomicI64::new(at.0))) }
+    }
+
+    /// Moves a held clock; the system's clock is left alone.
+    pub fn set(&self, at: Timestamp) {
+        if let Some(held) = &self.held {
+            held.store(at.0, Ordering::Relaxed);
+        }
+    }
+
+    /// The present instant. A system clock set outside the years 1970 to 9999 reads as the nearer end.
+    pub fn now(&self) -> Timestamp {
+        let micros = match &self.held {
+            Some(held) => held.load(Ordering::Relaxed),
+            None => match SystemTime::now().duration_since(UNIX_EPOCH) {
+                Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
+                Err(_) => 0,
+            },
+        };
+        Timestamp(micros.clamp(Timestamp::MIN.0, Timestamp::MAX.0))
+    }
+}
+
+/// Microseconds, for a duration that goes into arithmetic with [`Timestamp::as_micros`].
+pub const fn minutes_in_micros(minutes: i64) -> i64 {
+    minutes * 60 * MICROS_PER_SECOND
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn other_zones_are_converted() {
+        let utc = Timestamp::parse_rfc3339("2025-12-01T03:00:00Z").unwrap();
+        for text in [
+            "2025-12-01T00:00:00-03:00",
+            "2025-12-01T12:00:00+09:00",
+            "2025-12-01t03:00:00z",
+            "2025-12-01T03:00:00-00:00",
+        ] {
+            assert_eq!(Timestamp::parse_rfc3339(text), Ok(utc), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_apart() {
+        for text in [
+            "",
+            "2025-12-01",
+            "2025-12-01T03:00:00",
+            "20251201T030000Z",
+            "2025-12-01 03:00:00Z",
+            "ontem",
+            "2025-12-01T03:00:00.Z",
+            "2025-12-01T03:00:00Z[UTC]",
+            "2025-12-01T03:00:00+0300",
+            "２025-12-01T03:00:00Z",
+        ] {
+            assert_eq!(Timestamp::parse_rfc3339(text), Err(ParseTimestampError::Shape), "{text}");
+        }
+        for text in ["2025-02-29T03:00:00Z", "2025-13-01T03:00:00Z", "2025-12-01T24:00:00Z", "2025-12-01T03:60:00Z"] {
+            assert_eq!(Timestamp::parse_rfc3339(text), Err(ParseTimestampError::NoSuchInstant), "{text}");
+        }
+        assert_eq!(Timestamp::parse_rfc3339("1969-12-31T23:59:59Z"), Err(ParseTimestampError::OutOfRange));
+    }
+
+    #[test]
+    fn shown_with_as_many_digits_as_asked() {
+        let at = Timestamp::parse_rfc3339("2025-10-26T18:00:04.500123Z").unwrap();
+        assert_eq!(at.seconds().to_string(), "2025-10-26T18:00:04Z");
+        assert_eq!(at.millis().to_string(), "2025-10-26T18:00:04.500Z");
+        assert_eq!(at.micros().to_string(), "2025-10-26T18:00:04.500123Z");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_reads_back(micros in Timestamp::MIN.0..=Timestamp::MAX.0) {
+            let at = Timestamp(micros);
+            prop_assert_eq!(Timestamp::parse_rfc3339(&at.micros().to_string()), Ok(at));
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,40}") {
+            let _ = Timestamp::parse_rfc3339(&text);
+        }
+    }
+}
