@@ -7,23 +7,27 @@
 //! The modules in reading order, each of which imports only those below it:
 //!
 //! - [`cli`] and [`commands`]: the command line;
+//! - [`stress`]: rivals for one slot, on command;
 //! - [`scheduler`]: the agenda over REST, and the way of a booking (`scheduler/book.rs`);
 //! - [`coordinator`]: the lock table, its service and its client;
 //! - [`store`]: SQLite, one writer, group commit;
 //! - [`audit`]: the record, its hash chain, its file;
 //! - [`agenda`]: what a slot and a booking are, and the rules;
+//! - [`clock`]: Cristian's algorithm and its client;
 //! - [`http`]: plumbing on hyper that knows no domain;
 //! - [`batch`], [`data_dir`], [`logging`], [`time`]: what everything stands on.
 
 pub mod cli;
 pub mod commands;
 pub mod scheduler;
+pub mod stress;
 
 pub mod coordinator;
 pub mod store;
 
 pub mod agenda;
 pub mod audit;
+pub mod clock;
 
 pub mod http;
 

@@ -5,4 +5,5 @@
 
 pub mod chain;
 pub mod export;
+pub mod filter;
 pub mod record;

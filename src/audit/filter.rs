@@ -1,0 +1,1 @@
+//! Which records of a trail are wanted, judged line by line.

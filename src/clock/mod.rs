@@ -1,0 +1,1 @@
+//! How far a clock is off: Cristian's algorithm, pure, and the client around it.

@@ -1,0 +1,1 @@
+//! Many requests at one instant, and what came of them.
