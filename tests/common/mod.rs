@@ -1,0 +1,303 @@
+//! The real executable, on free ports and a folder of its own.
+#![allow(dead_code, reason = "each test file is a crate of its own and uses part of this")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// How long anything is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The executable, deaf to the environment's own settings.
+pub fn sctec() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sctec"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SCTEC_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Asks `condition` until it holds, and fails the test if it never does.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// One running `sctec serve-…`, killed when dropped.
+pub struct Server {
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    /// Starts it and waits until every service in it listens.
+    pub fn start(args: &[&str]) -> Self {
+        Self::spawn(sctec().args(args), if args[0] == "serve-all" { 2 } else { 1 })
+    }
+
+    /// Starts `command` and waits until `services` of it listen.
+    pub fn spawn(command: &mut Command, services: usize) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the executable starts");
+        let stdout = child.stdout.take().expect("it is piped");
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&lines);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                sink.lock().unwrap().push(line);
+            }
+        });
+        let mut server = Self { child, lines };
+        wait_until("the services listen", || {
+            assert_eq!(server.child.try_wait().unwrap(), None, "the server ended: {:?}", server.lines());
+            server.lines().iter().filter(|line| line.contains("escutando em http://")).count() >= services
+        });
+        server
+    }
+
+    /// What it printed so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    /// The URL of its only service.
+    pub fn url(&self) -> String {
+        self.url_of("")
+    }
+
+    /// The URL of one of its services.
+    pub fn url_of(&self, service: &str) -> String {
+        let lines = self.lines();
+        let line = lines.iter().find(|line| line.contains(&format!("{service}:escutando em http://"))).unwrap();
+        line.split("escutando em ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL: no goodbye.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and the exit status.
+    pub fn terminate(&mut self) -> Option<i32> {
+        signal(self.child.id(), "TERM");
+        let mut status = None;
+        wait_until("the server ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap().code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends a signal by name.
+pub fn signal(pid: u32, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// A coordinator and a scheduler, each a process of its own, on one folder.
+pub struct Services {
+    pub scheduler: Server,
+    pub coordinator: Server,
+    folder: TempDir,
+}
+
+impl Services {
+    /// Starts both; `args` are the scheduler's.
+    pub fn start(args: &[&str]) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), args)
+    }
+
+    /// The same on a folder that is there.
+    pub fn start_in(folder: TempDir, args: &[&str]) -> Self {
+        let coordinator = Server::spawn(&mut coordinator_command(folder.path(), "127.0.0.1:0"), 1);
+        let scheduler = Server::spawn(scheduler_command(folder.path(), &coordinator.url()).args(args), 1);
+        Self { scheduler, coordinator, folder }
+    }
+
+    /// Stops both cleanly and gives the folder back.
+    pub fn stop(mut self) -> TempDir {
+        assert_eq!(self.scheduler.terminate(), Some(0));
+        assert_eq!(self.coordinator.terminate(), Some(0));
+        self.folder
+    }
+
+    /// Starts the scheduler again, on another port.
+    pub fn restart_scheduler(&mut self, args: &[&str]) {
+        self.scheduler = Server::spawn(scheduler_command(self.folder.path(), &self.coordinator.url()).args(args), 1);
+    }
+
+    /// Starts the coordinator again, on the port it had.
+    pub fn restart_coordinator(&mut self) {
+        let address = self.coordinator.url()["http://".len()..].to_owned();
+        self.coordinator = Server::spawn(&mut coordinator_command(self.folder.path(), &address), 1);
+    }
+
+    pub fn data_dir(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn agenda(&self, path: &str) -> String {
+        format!("{}{path}", self.scheduler.url())
+    }
+
+    pub fn agenda_address(&self) -> String {
+        self.scheduler.url()["http://".len()..].to_owned()
+    }
+
+    pub fn locks(&self, path: &str) -> String {
+        format!("{}{path}", self.coordinator.url())
+    }
+
+    /// Books one slot of the default telescope.
+    pub fn book(&self, scientist: i64, start: &str) -> (u16, Value) {
+        let body = json!({ "cientista_id": scientist, "horario_inicio_utc": start });
+        self.book_with(&body)
+    }
+
+    /// Books with all that `body` says.
+    pub fn book_with(&self, body: &Value) -> (u16, Value) {
+        let answer = http("POST", &self.agenda("/agendamentos"), Some(("application/json", &body.to_string())));
+        (answer.status, answer.json())
+    }
+
+    /// The link `rel` of an answer, done as it says.
+    pub fn follow(&self, answer: &Value, rel: &str) -> Answer {
+        let link = &answer["_links"][rel];
+        let href = link["href"].as_str().unwrap_or_else(|| panic!("no link {rel} in {answer}"));
+        http(link["method"].as_str().unwrap_or("GET"), &self.agenda(href), None)
+    }
+
+    /// All the bookings that a query lists, page by page.
+    pub fn list(&self, query: &str) -> Vec<Value> {
+        let mut page = http("GET", &self.agenda(&format!("/agendamentos{query}")), None).json();
+        let mut all = page["agendamentos"].as_array().expect("a list").clone();
+        while page["_links"]["proxima"].is_object() {
+            page = self.follow(&page, "proxima").json();
+            all.extend(page["agendamentos"].as_array().unwrap().iter().cloned());
+        }
+        all
+    }
+
+    /// The lines of a log that contain `text`, once the log has caught up with what was answered.
+    pub fn log_lines(&self, file: &str, text: &str) -> Vec<String> {
+        // A line is written before or soon after its answer: one more request's line means all earlier ones are there.
+        let id = format!("marca-{:?}", Instant::now()).replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        let id = &id[id.len().saturating_sub(60)..];
+        let probe = if file == "app.log" {
+            http_with("GET", &self.agenda("/time"), None, &[("X-Request-Id", id)])
+        } else {
+            http_with(
+                "POST",
+                &self.locks("/unlock"),
+                Some(("application/json", r#"{"recurso":"marca"}"#)),
+                &[("X-Request-Id", id)],
+            )
+        };
+        assert_eq!(probe.status, 200);
+        self.wait_for_log(file, |lines| lines.iter().any(|line| line.contains(id)));
+        self.read_log(file).into_iter().filter(|line| line.contains(text)).collect()
+    }
+
+    /// Waits until the log's lines satisfy `condition`.
+    pub fn wait_for_log(&self, file: &str, condition: impl Fn(&[String]) -> bool) {
+        wait_until(&format!("{file} says so"), || condition(&self.read_log(file)));
+    }
+
+    pub fn read_log(&self, file: &str) -> Vec<String> {
+        let text = std::fs::read_to_string(self.folder.path().join(file)).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// How many rows `sql` counts in the database.
+    pub fn count(&self, sql: &str) -> i64 {
+        count(&self.folder.path().join("sctec.db"), sql)
+    }
+}
+
+/// How many rows `sql` counts.
+pub fn count(database: &Path, sql: &str) -> i64 {
+    rusqlite::Connection::open(database).unwrap().query_row(sql, (), |row| row.get(0)).unwrap()
+}
+
+pub fn coordinator_command(data_dir: &Path, listen: &str) -> Command {
+    let mut command = sctec();
+    command.args(["serve-coordinator", "--listen", listen, "--data-dir"]).arg(data_dir);
+    command
+}
+
+pub fn scheduler_command(data_dir: &Path, coordinator: &str) -> Command {
+    let mut command = sctec();
+    command.args(["serve-scheduler", "--listen", "127.0.0.1:0", "--coordinator", coordinator, "--data-dir"]);
+    command.arg(data_dir);
+    command
+}
+
+/// A whole answer.
+pub struct Answer {
+    pub status: u16,
+    headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+}
+
+/// One request; `body` is its type and text.
+pub fn http(method: &str, url: &str, body: Option<(&str, &str)>) -> Answer {
+    http_with(method, url, body, &[])
+}
+
+/// One request with headers of its own.
+pub fn http_with(method: &str, url: &str, body: Option<(&str, &str)>, headers: &[(&str, &str)]) -> Answer {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .allow_non_standard_methods(true)
+        .proxy(None)
+        .timeout_global(Some(PATIENCE))
+        .build()
+        .into();
+    let mut request = ureq::http::Request::builder().method(method).uri(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = match body {
+        Some((content_type, text)) => {
+            agent.run(request.header("Content-Type", content_type).body(text.to_owned()).unwrap())
+        }
+        None => agent.run(request.body(()).unwrap()),
+    };
+    let mut answer = answer.unwrap_or_else(|error| panic!("{method} {url}: {error}"));
+    let mut text = String::new();
+    answer.body_mut().as_reader().read_to_string(&mut text).unwrap();
+    let headers =
+        answer.headers().iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
+    Answer { status: answer.status().as_u16(), headers: headers.collect(), body: text }
+}
