@@ -210,13 +210,13 @@ pub struct AuditArgs {
     /// The data folder, when no file is named
     #[arg(long, env = "SCTEC_DATA_DIR", default_value = "sctec-data", value_name = "DIR")]
     pub data_dir: PathBuf,
-    /// Only this event_type, as AGENDAMENTO_CRIADO
+    /// Only this `event_type`, as `AGENDAMENTO_CRIADO`
     #[arg(long, value_name = "EVENT")]
     pub event: Option<String>,
-    /// Only this cientista_id
+    /// Only this `cientista_id`
     #[arg(long, value_name = "ID")]
     pub scientist: Option<i64>,
-    /// Only this agendamento_id
+    /// Only this `agendamento_id`
     #[arg(long, value_name = "ID")]
     pub booking: Option<i64>,
     /// Only what was recorded at this instant or later, RFC 3339

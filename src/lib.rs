@@ -17,6 +17,8 @@
 //! - [`http`]: plumbing on hyper that knows no domain;
 //! - [`batch`], [`data_dir`], [`logging`], [`time`]: what everything stands on.
 
+#![warn(clippy::unwrap_used)]
+
 pub mod cli;
 pub mod commands;
 pub mod scheduler;

@@ -247,7 +247,7 @@ impl slog::Serializer for Pairs<'_> {
     fn emit_arguments(&mut self, key: slog::Key, value: &fmt::Arguments<'_>) -> slog::Result {
         let value = value.to_string();
         let _ = write!(self.0, " {key}=");
-        if value.is_empty() || value.contains(|c: char| matches!(c, ' ' | '"' | '=')) {
+        if value.is_empty() || value.contains([' ', '"', '=']) {
             let _ = write!(Escaped(self.0), "\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
         } else {
             let _ = Escaped(self.0).write_str(&value);

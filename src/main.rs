@@ -1,5 +1,7 @@
 //! The executable: parse, dispatch, error chain, exit code.
 
+#![warn(clippy::unwrap_used)]
+
 use std::process::ExitCode;
 
 use clap::Parser;

@@ -15,8 +15,8 @@ const MICROS_PER_SECOND: i64 = 1_000_000;
 
 /// An instant in UTC, in microseconds since 1970-01-01T00:00:00Z.
 ///
-/// Lies between [`Timestamp::MIN`] and [`Timestamp::MAX`], the years 1970 to 9999, so that it always has a
-/// four-digit RFC 3339 form and adding a day to it cannot overflow.
+/// Lies between [`Timestamp::MIN`] and [`Timestamp::MAX`], the years 1970 to 9998, so that it always has a
+/// four-digit RFC 3339 form, in every zone, and adding a day to it cannot overflow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
@@ -29,18 +29,18 @@ pub enum ParseTimestampError {
     /// The right shape, but no such date or time of day.
     #[error("não existe no calendário ou no relógio; use um instante como 2025-12-01T03:00:00Z")]
     NoSuchInstant,
-    /// Outside the years 1970 to 9999.
-    #[error("deve estar entre 1970-01-01T00:00:00Z e 9999-12-31T23:59:59Z")]
+    /// Outside the years 1970 to 9998.
+    #[error("deve estar entre 1970-01-01T00:00:00Z e 9998-12-31T23:59:59Z")]
     OutOfRange,
 }
 
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const MIN: Self = Self(0);
-    /// 9999-12-31T23:59:59.999999Z.
-    pub const MAX: Self = Self(253_402_300_799_999_999);
+    /// 9998-12-31T23:59:59.999999Z.
+    pub const MAX: Self = Self(253_370_764_799_999_999);
 
-    /// The instant `micros` microseconds after 1970, or `None` outside the years 1970 to 9999.
+    /// The instant `micros` microseconds after 1970, or `None` outside the years 1970 to 9998.
     pub const fn from_micros(micros: i64) -> Option<Self> {
         if micros < Self::MIN.0 || micros > Self::MAX.0 {
             return None;
@@ -54,12 +54,14 @@ impl Timestamp {
     }
 
     /// `self + duration`, held at [`Timestamp::MAX`].
+    #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {
         let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(micros).min(Self::MAX.0))
     }
 
     /// `self − duration`, held at [`Timestamp::MIN`].
+    #[must_use]
     pub fn saturating_sub(self, duration: Duration) -> Self {
         let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
         Self(self.0.saturating_sub(micros).max(Self::MIN.0))
@@ -73,6 +75,10 @@ impl Timestamp {
     pub fn parse_rfc3339(text: &str) -> Result<Self, ParseTimestampError> {
         if !has_rfc3339_shape(text.as_bytes()) {
             return Err(ParseTimestampError::Shape);
+        }
+        if text.starts_with("9999") {
+            // Past the range, and partly past what the parser behind this knows.
+            return Err(ParseTimestampError::OutOfRange);
         }
         let parsed: jiff::Timestamp = text.parse().map_err(|_| ParseTimestampError::NoSuchInstant)?;
         let micros = parsed.as_microsecond();
@@ -171,7 +177,7 @@ impl Clock {
         }
     }
 
-    /// The present instant. A system clock set outside the years 1970 to 9999 reads as the nearer end.
+    /// The present instant. A system clock set outside the years 1970 to 9998 reads as the nearer end.
     pub fn now(&self) -> Timestamp {
         let micros = match &self.held {
             Some(held) => held.load(Ordering::Relaxed),
@@ -227,7 +233,12 @@ mod tests {
         for text in ["2025-02-29T03:00:00Z", "2025-13-01T03:00:00Z", "2025-12-01T24:00:00Z", "2025-12-01T03:60:00Z"] {
             assert_eq!(Timestamp::parse_rfc3339(text), Err(ParseTimestampError::NoSuchInstant), "{text}");
         }
-        assert_eq!(Timestamp::parse_rfc3339("1969-12-31T23:59:59Z"), Err(ParseTimestampError::OutOfRange));
+        for text in
+            ["1969-12-31T23:59:59Z", "0000-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "9998-12-31T23:59:59-23:59"]
+        {
+            assert_eq!(Timestamp::parse_rfc3339(text), Err(ParseTimestampError::OutOfRange), "{text}");
+        }
+        assert_eq!(Timestamp::parse_rfc3339(&Timestamp::MAX.micros().to_string()), Ok(Timestamp::MAX));
     }
 
     #[test]

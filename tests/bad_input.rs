@@ -49,7 +49,7 @@ fn every_wrong_field_is_named_at_once() {
         (r#"{"cientista_id": 1, "horario_inicio_utc": "2025-12-01T03:00:00"}"#, 422, &["horario_inicio_utc"]),
         (r#"{"cientista_id": 1, "horario_inicio_utc": "2025-12-01T03:00:00.5Z"}"#, 422, &["horario_inicio_utc"]),
         (r#"{"cientista_id": 1, "horario_inicio_utc": "1969-12-31T23:55:00Z"}"#, 422, &["horario_inicio_utc"]),
-        (r#"{"cientista_id": 1, "horario_inicio_utc": "9999-12-31T23:55:00Z"}"#, 422, &["horario_inicio_utc"]),
+        (r#"{"cientista_id": 1, "horario_inicio_utc": "9998-12-31T23:55:00Z"}"#, 422, &["horario_inicio_utc"]),
         (
             r#"{"cientista_id": 1, "horario_inicio_utc": "2025-12-01T03:00:00Z", "duracao_min": 0}"#,
             422,

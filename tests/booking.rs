@@ -42,7 +42,7 @@ fn calcom_13397_ten_parallel_requests_for_one_slot_book_it_once() {
     let services = Services::start(&[]);
     for round in 0..20 {
         let start = slot(round);
-        let counts = at_once(10, |index| services.book(1 + index as i64 % 10, &start).0);
+        let counts = at_once(10, |index| services.book(1 + i64::try_from(index % 10).unwrap(), &start).0);
         assert_eq!(counts, BTreeMap::from([(201, 1), (409, 9)]), "round {round}");
     }
     assert_eq!(services.count("SELECT count(*) FROM agendamentos"), 20);
@@ -91,22 +91,22 @@ fn sharetribe_27_random_books_and_cancels_over_many_slots_neither_hang_nor_overl
     let services = Services::start(&["--lock-retention-ms", "0"]);
     let counts = at_once(8, |thread| {
         let mut random = thread as u64 + 1;
-        let mut next = move |below: u64| {
+        let mut next = move |below: usize| {
             // Knuth's MMIX constants: the test is the same each time.
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (random >> 33) % below
+            usize::try_from(random >> 33).unwrap() % below
         };
         let mut mine: Vec<Value> = Vec::new();
         for _ in 0..60 {
             if !mine.is_empty() && next(3) == 0 {
-                let booking = mine.swap_remove(next(mine.len() as u64) as usize);
+                let booking = mine.swap_remove(next(mine.len()));
                 let status = services.follow(&booking, "cancelar").status;
                 assert!(status == 200 || status == 409, "{status}");
                 if status == 409 {
                     mine.push(booking);
                 }
             } else {
-                let (start, minutes) = (slot(next(36) as usize), 5 * (1 + next(6)));
+                let (start, minutes) = (slot(next(36)), 5 * (1 + next(6)));
                 let body = json!({"cientista_id": 1 + thread, "horario_inicio_utc": start, "duracao_min": minutes});
                 let (status, answer) = services.book_with(&body);
                 assert!(status == 201 || status == 409, "{status} {answer}");
@@ -155,7 +155,7 @@ fn indico_4315_cancel_against_book_on_one_slot_many_times() {
         let cancelled = results.iter().any(|(index, status, _)| *index == 0 && *status == 200);
         let booked = results.iter().find(|(index, status, _)| *index > 0 && *status == 201);
         assert!(booked.is_none() || cancelled, "booked over a booking that stands: {results:?}");
-        assert_eq!(active, i64::from(!cancelled || booked.is_some()));
+        assert_eq!(active, usize::from(!cancelled || booked.is_some()));
         if let Some((_, _, booking)) = booked {
             standing = booking.clone();
         } else if cancelled {
@@ -355,7 +355,7 @@ fn without_locks_the_race_is_lost_and_the_agenda_untouched() {
     let won = counts.get(&201).copied().unwrap_or_default();
     assert!(won > 1, "{counts:?}");
     let rows = count(&services.data_dir().join("corrida.db"), "SELECT count(*) FROM agendamentos");
-    assert_eq!(rows, won as i64);
+    assert_eq!(rows, won);
     services.wait_for_log("app.log", |lines| {
         let created = lines.iter().filter(|line| {
             line.contains("AGENDAMENTO_CRIADO") && line.contains(&format!("\"horario_inicio_utc\":\"{SLOT}\""))
@@ -377,7 +377,7 @@ fn without_locks_the_race_is_lost_and_the_agenda_untouched() {
 fn lists_page_by_key_and_filter() {
     let services = Arc::new(Services::start(&[]));
     for index in 0..7 {
-        assert_eq!(services.book(1 + (index as i64 % 2), &slot(index)).0, 201);
+        assert_eq!(services.book(1 + i64::from(index % 2 == 1), &slot(index)).0, 201);
     }
     let ids =
         |query: &str| services.list(query).iter().map(|booking| booking["id"].as_i64().unwrap()).collect::<Vec<_>>();

@@ -21,17 +21,17 @@ impl Locks {
         self.server = Server::spawn(&mut coordinator_command(self.folder.path(), "127.0.0.1:0"), 1);
     }
 
-    fn post(&self, path: &str, body: Value) -> (u16, Value) {
+    fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let url = format!("{}{path}", self.server.url());
         let answer = http("POST", &url, Some(("application/json", &body.to_string())));
         (answer.status, answer.json())
     }
 
-    fn lock(&self, body: Value) -> (u16, Value) {
+    fn lock(&self, body: &Value) -> (u16, Value) {
         self.post("/lock", body)
     }
 
-    fn unlock(&self, body: Value) -> (u16, Value) {
+    fn unlock(&self, body: &Value) -> (u16, Value) {
         self.post("/unlock", body)
     }
 }
@@ -41,18 +41,18 @@ fn the_simplest_client_says_a_name_and_no_more() {
     let locks = Locks::start();
     let x = json!({"recurso": "X"});
     for _ in 0..3 {
-        assert_eq!(locks.lock(x.clone()).0, 200);
-        let (status, busy) = locks.lock(x.clone());
+        assert_eq!(locks.lock(&x).0, 200);
+        let (status, busy) = locks.lock(&x);
         assert_eq!((status, busy["codigo"].as_str(), busy["recurso"].as_str()), (409, Some("ocupado"), Some("X")));
-        assert_eq!(locks.unlock(x.clone()), (200, json!({"liberado": true})));
+        assert_eq!(locks.unlock(&x), (200, json!({"liberado": true})));
     }
-    assert_eq!(locks.unlock(x), (200, json!({"liberado": false, "motivo": "desconhecido"})));
+    assert_eq!(locks.unlock(&x), (200, json!({"liberado": false, "motivo": "desconhecido"})));
 }
 
 #[test]
 fn a_refusal_says_who_holds_it_and_until_when_and_keeps_the_secret() {
     let locks = Locks::start();
-    let (_, lease) = locks.lock(json!({"recurso": "X", "dono": "eu", "ttl_ms": 60_000}));
+    let (_, lease) = locks.lock(&json!({"recurso": "X", "dono": "eu", "ttl_ms": 60_000}));
     let url = format!("{}/lock", locks.server.url());
     let answer = http("POST", &url, Some(("application/json", r#"{"recurso": "X"}"#)));
     let busy = answer.json();
@@ -61,61 +61,61 @@ fn a_refusal_says_who_holds_it_and_until_when_and_keeps_the_secret() {
     assert!(left > 50_000 && left <= 60_000, "{left}");
     assert!(answer.header("retry-after").is_some());
     assert!(!answer.body.contains(lease["trava_id"].as_str().unwrap()));
-    assert_eq!(locks.unlock(json!({"recurso": "X"})).1["codigo"], "nao_e_dono");
-    assert_eq!(locks.unlock(json!({"trava_id": lease["trava_id"]})), (200, json!({"liberado": true})));
-    let again = locks.unlock(json!({"trava_id": lease["trava_id"]}));
+    assert_eq!(locks.unlock(&json!({"recurso": "X"})).1["codigo"], "nao_e_dono");
+    assert_eq!(locks.unlock(&json!({"trava_id": lease["trava_id"]})), (200, json!({"liberado": true})));
+    let again = locks.unlock(&json!({"trava_id": lease["trava_id"]}));
     assert_eq!(again, (200, json!({"liberado": false, "motivo": "ja_liberado"})));
 }
 
 #[test]
 fn node_redlock_65_an_unlock_after_expiry_is_an_answer_and_frees_nobody_else() {
     let locks = Locks::start();
-    let (_, first) = locks.lock(json!({"recurso": "X", "ttl_ms": 100}));
+    let (_, first) = locks.lock(&json!({"recurso": "X", "ttl_ms": 100}));
     let mut second = Value::Null;
     wait_until("the lease runs out", || {
-        let (status, lease) = locks.lock(json!({"recurso": "X"}));
+        let (status, lease) = locks.lock(&json!({"recurso": "X"}));
         second = lease;
         status == 200
     });
     assert!(second["token"].as_u64() > first["token"].as_u64());
-    let late = locks.unlock(json!({"trava_id": first["trava_id"]}));
+    let late = locks.unlock(&json!({"trava_id": first["trava_id"]}));
     assert_eq!(late, (200, json!({"liberado": false, "motivo": "expirado"})));
-    assert_eq!(locks.lock(json!({"recurso": "X"})).0, 409);
+    assert_eq!(locks.lock(&json!({"recurso": "X"})).0, 409);
 }
 
 #[test]
 fn several_resources_are_locked_together_or_not_at_all() {
     let locks = Locks::start();
-    locks.lock(json!({"recurso": "B"}));
-    let (status, busy) = locks.lock(json!({"recursos": ["A", "B", "C"]}));
+    locks.lock(&json!({"recurso": "B"}));
+    let (status, busy) = locks.lock(&json!({"recursos": ["A", "B", "C"]}));
     assert_eq!((status, busy["recurso"].as_str()), (409, Some("B")));
-    let (status, lease) = locks.lock(json!({"recursos": ["C", "A"]}));
+    let (status, lease) = locks.lock(&json!({"recursos": ["C", "A"]}));
     assert_eq!((status, &lease["recursos"]), (200, &json!(["C", "A"])));
-    assert_eq!(locks.unlock(json!({"trava_id": lease["trava_id"]})).1["liberado"], true);
-    assert_eq!(locks.lock(json!({"recurso": "A"})).0, 200);
+    assert_eq!(locks.unlock(&json!({"trava_id": lease["trava_id"]})).1["liberado"], true);
+    assert_eq!(locks.lock(&json!({"recurso": "A"})).0, 200);
 }
 
 #[test]
 fn a_retention_refuses_for_a_while_and_can_be_passed_over() {
     let locks = Locks::start();
-    let (_, lease) = locks.lock(json!({"recurso": "X", "dono": "eu"}));
-    locks.unlock(json!({"trava_id": lease["trava_id"], "retencao_ms": 60_000}));
-    let (status, busy) = locks.lock(json!({"recurso": "X"}));
+    let (_, lease) = locks.lock(&json!({"recurso": "X", "dono": "eu"}));
+    locks.unlock(&json!({"trava_id": lease["trava_id"], "retencao_ms": 60_000}));
+    let (status, busy) = locks.lock(&json!({"recurso": "X"}));
     assert_eq!((status, &busy["retido"]), (409, &json!(true)));
-    let (status, lease) = locks.lock(json!({"recurso": "X", "apesar_da_retencao": true}));
+    let (status, lease) = locks.lock(&json!({"recurso": "X", "apesar_da_retencao": true}));
     assert_eq!(status, 200);
-    locks.unlock(json!({"trava_id": lease["trava_id"]}));
-    assert_eq!(locks.lock(json!({"recurso": "X"})).0, 200);
+    locks.unlock(&json!({"trava_id": lease["trava_id"]}));
+    assert_eq!(locks.lock(&json!({"recurso": "X"})).0, 200);
 }
 
 #[test]
 fn sim_6864_the_same_request_again_gets_the_same_lease() {
     let locks = Locks::start();
     let request = json!({"recurso": "X", "dono": "eu", "pedido_id": "7"});
-    let (_, first) = locks.lock(request.clone());
-    let (status, again) = locks.lock(request);
+    let (_, first) = locks.lock(&request);
+    let (status, again) = locks.lock(&request);
     assert_eq!((status, &again["trava_id"], &again["token"]), (200, &first["trava_id"], &first["token"]));
-    assert_eq!(locks.lock(json!({"recurso": "X", "dono": "eu", "pedido_id": "8"})).0, 409);
+    assert_eq!(locks.lock(&json!({"recurso": "X", "dono": "eu", "pedido_id": "8"})).0, 409);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_batch_decides_each_on_its_own_in_order() {
         {"op": "lock", "recurso": "X"},
         {"op": "lock", "recurso": "Y", "ttl_ms": 0},
     ]});
-    let (status, answers) = locks.post("/lote", operations);
+    let (status, answers) = locks.post("/lote", &operations);
     assert_eq!(status, 200);
     let statuses: Vec<_> =
         answers["respostas"].as_array().unwrap().iter().map(|answer| answer["status"].as_u64().unwrap()).collect();
@@ -145,7 +145,7 @@ fn hazelcast_17436_tokens_grow_across_kill_minus_nine() {
     let mut last = 0;
     for round in 0..5 {
         for index in 0..10 {
-            let (status, lease) = locks.lock(json!({"recurso": format!("{round}-{index}")}));
+            let (status, lease) = locks.lock(&json!({"recurso": format!("{round}-{index}")}));
             let token = lease["token"].as_u64().unwrap();
             assert!(status == 200 && token > last, "{token} after {last}");
             last = token;
@@ -153,10 +153,10 @@ fn hazelcast_17436_tokens_grow_across_kill_minus_nine() {
         locks.server.kill();
         locks.restart();
     }
-    let (_, lease) = locks.lock(json!({"recurso": "X", "token_minimo": last + 5_000_000}));
+    let (_, lease) = locks.lock(&json!({"recurso": "X", "token_minimo": last + 5_000_000}));
     assert!(lease["token"].as_u64().unwrap() > last + 5_000_000);
     let lifted = lease["token"].as_u64();
     locks.server.kill();
     locks.restart();
-    assert!(locks.lock(json!({"recurso": "X"})).1["token"].as_u64() > lifted);
+    assert!(locks.lock(&json!({"recurso": "X"})).1["token"].as_u64() > lifted);
 }

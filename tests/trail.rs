@@ -13,7 +13,7 @@ fn slot(index: usize) -> String {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    base16ct::lower::encode_string(&Sha256::digest(bytes))
 }
 
 /// Holds a trail's file against the documents alone: the order of the fields, the numbers, the chain.
@@ -37,7 +37,7 @@ fn check_chain(data_dir: &Path) -> Vec<Value> {
         assert_eq!(record["seq"], index + 1);
         assert_eq!(record["prev"], previous);
         assert_eq!(record["hash"], sha256(hashed.as_bytes()));
-        previous = record["hash"].as_str().unwrap().to_owned();
+        record["hash"].as_str().unwrap().clone_into(&mut previous);
         records.push(record);
     }
     assert_eq!(previous, head, "the file ends where the database's head is");
@@ -47,7 +47,7 @@ fn check_chain(data_dir: &Path) -> Vec<Value> {
 /// Waits until the file has caught up with the database.
 fn caught_up(services: &Services) {
     let rows = services.count("SELECT count(*) FROM auditoria");
-    wait_until("the file has every record", || services.read_log("audit.jsonl").len() as i64 == rows);
+    wait_until("the file has every record", || services.read_log("audit.jsonl").len() == rows);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn kill_minus_nine_under_load_loses_no_acknowledged_booking_and_doubles_no_recor
         assert_eq!(recorded.iter().filter(|recorded| *recorded == id).count(), 1, "booking {id}");
     }
     let booked = services.count("SELECT count(*) FROM agendamentos");
-    assert_eq!(recorded.len() as i64, booked);
+    assert_eq!(recorded.len(), booked);
 }
 
 #[test]

@@ -30,8 +30,8 @@ pub enum SlotRangeError {
     /// The duration is not a multiple of five from 5 to 1440.
     #[error("deve ser um múltiplo de {SLOT_MIN} entre {SLOT_MIN} e {DURATION_MIN_MAX}")]
     Duration,
-    /// The range would end after the year 9999.
-    #[error("deve terminar até 9999-12-31T23:55:00Z")]
+    /// The range would end after the year 9998.
+    #[error("deve terminar até 9998-12-31T23:55:00Z")]
     TooLate,
 }
 
@@ -134,7 +134,7 @@ mod tests {
             assert_eq!(SlotRange::new(start, wrong), Err(SlotRangeError::Duration), "{wrong}");
         }
         assert_eq!(SlotRange::new(start, 1440).unwrap().starts().count(), 288);
-        assert_eq!(SlotRange::new(instant("9999-12-31T23:55:00Z"), 5), Err(SlotRangeError::TooLate));
+        assert_eq!(SlotRange::new(instant("9998-12-31T23:55:00Z"), 5), Err(SlotRangeError::TooLate));
     }
 
     proptest! {
@@ -143,7 +143,7 @@ mod tests {
             let start = Timestamp::from_micros(slot * SLOT_US).unwrap();
             let range = SlotRange::new(start, count * SLOT_MIN).unwrap();
             let starts: Vec<_> = range.starts().collect();
-            prop_assert_eq!(starts.len() as i64, count);
+            prop_assert_eq!(i64::try_from(starts.len()).unwrap(), count);
             prop_assert_eq!(starts[0], range.start());
             prop_assert!(starts.windows(2).all(|pair| pair[1].as_micros() - pair[0].as_micros() == SLOT_US));
             prop_assert_eq!(range.end().as_micros() - starts[starts.len() - 1].as_micros(), SLOT_US);

@@ -39,6 +39,12 @@ impl Head {
     }
 }
 
+/// The one field that is read back.
+#[derive(serde::Deserialize)]
+struct Numbered {
+    seq: u64,
+}
+
 /// The number of a record, read from the end of its line, or `None` if it is not a whole record with a right hash.
 pub fn checked_seq(line: &[u8]) -> Option<u64> {
     const TAIL: usize = HASH_FIELD.len() + 64 + 2;
@@ -46,10 +52,6 @@ pub fn checked_seq(line: &[u8]) -> Option<u64> {
     let hash = tail.strip_prefix(HASH_FIELD.as_bytes())?.strip_suffix(b"\"}")?;
     if hex(&Sha256::digest(hashed)).as_bytes() != hash {
         return None;
-    }
-    #[derive(serde::Deserialize)]
-    struct Numbered {
-        seq: u64,
     }
     serde_json::from_slice::<Numbered>(line).ok().map(|record| record.seq)
 }

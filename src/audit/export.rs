@@ -29,7 +29,7 @@ const NOTE_EVERY: Duration = Duration::from_secs(1);
 /// Records appended at once.
 const LINES_AT_ONCE: u32 = 4096;
 /// Bytes read at once when looking for the last line.
-const TAIL_CHUNK: u64 = 64 * 1024;
+const TAIL_CHUNK: u32 = 64 * 1024;
 
 /// Where the records come from.
 pub trait Source: Send + 'static {
@@ -280,8 +280,8 @@ fn last_whole_line(file: &mut File) -> io::Result<(u64, Option<Vec<u8>>)> {
         } else if start == 0 {
             return Ok((0, None));
         }
-        let chunk = TAIL_CHUNK.min(start);
-        start -= chunk;
+        let chunk = u32::try_from(start).unwrap_or(u32::MAX).min(TAIL_CHUNK);
+        start -= u64::from(chunk);
         let mut read = vec![0; chunk as usize];
         file.seek(SeekFrom::Start(start))?;
         file.read_exact(&mut read)?;

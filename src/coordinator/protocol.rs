@@ -215,8 +215,8 @@ fn checked_names(raw: &RawValue) -> Result<Vec<String>, String> {
     }
     let mut sorted: Vec<&String> = names.iter().collect();
     sorted.sort_unstable();
-    if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(format!("traz {:?} mais de uma vez", pair[0]));
+    if let Some(twice) = sorted.windows(2).find_map(|pair| (pair[0] == pair[1]).then_some(pair[0])) {
+        return Err(format!("traz {twice:?} mais de uma vez"));
     }
     Ok(names)
 }

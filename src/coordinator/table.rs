@@ -333,7 +333,13 @@ impl Table {
             && lease.request_id.as_ref() == Some(request_id)
             && lease.resources.len() == request.resources.len()
             && lease.resources.iter().zip(&request.resources).all(|(held, asked)| **held == **asked);
-        same.then(|| Granted { lease: *id, token: lease.token, ttl: lease.ttl, deadline: lease.deadline, again: true })
+        same.then_some(Granted {
+            lease: *id,
+            token: lease.token,
+            ttl: lease.ttl,
+            deadline: lease.deadline,
+            again: true,
+        })
     }
 
     fn busy(&self, now: Duration, resource: &str, entry: &Entry, despite_retention: bool) -> Option<Refused> {
@@ -524,7 +530,9 @@ mod tests {
                         held.push((granted, request.resources));
                     }
                 } else if let Some((granted, _)) = held.pop() {
-                    prop_assert!(matches!(table.release(now, &unlock(granted.lease.0, if flag { 50 } else { 0 })), Released::Freed(_)));
+                    let retention_ms = if flag { 50 } else { 0 };
+                    let freed = matches!(table.release(now, &unlock(granted.lease.0, retention_ms)), Released::Freed(_));
+                    prop_assert!(freed);
                 }
             }
             table.expire(now + ms(1000));

@@ -22,7 +22,11 @@ pub struct FieldError {
 
 /// An error as the client reads it.
 #[derive(Clone, Debug)]
-pub struct Problem {
+pub struct Problem(Box<Parts>);
+
+/// Boxed, so that a `Result` that is almost always `Ok` stays small.
+#[derive(Clone, Debug)]
+struct Parts {
     status: StatusCode,
     code: &'static str,
     title: &'static str,
@@ -57,7 +61,7 @@ struct Document<'a> {
 impl Problem {
     /// An error with a stable `code` for programs, and a `detail` for people that says what to do.
     pub fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Parts {
             status,
             code,
             title,
@@ -69,20 +73,20 @@ impl Problem {
             allow: None,
             cause: None,
             logged: false,
-        }
+        }))
     }
 
     /// 422 for a body's fields, all of them at once.
     pub fn invalid_fields(fields: Vec<FieldError>) -> Self {
         let detail = name_fields(&fields);
-        Self { fields, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "campos_invalidos", "Campos inválidos", detail) }
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "campos_invalidos", "Campos inválidos", detail).with_fields(fields)
     }
 
     /// 422 for the parameters of a query.
     pub fn invalid_parameters(fields: Vec<FieldError>) -> Self {
         let detail = name_fields(&fields);
         let title = "Parâmetros inválidos";
-        Self { fields, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "parametros_invalidos", title, detail) }
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "parametros_invalidos", title, detail).with_fields(fields)
     }
 
     /// 404 for a path that leads nowhere.
@@ -96,7 +100,9 @@ impl Problem {
         let detail = format!("{path} não aceita {method}; aceita {allow}.");
         let title = "Método não permitido";
         let status = StatusCode::METHOD_NOT_ALLOWED;
-        Self { allow: Some(allow), ..Self::new(status, "metodo_nao_permitido", title, detail) }
+        let mut problem = Self::new(status, "metodo_nao_permitido", title, detail);
+        problem.0.allow = Some(allow);
+        problem
     }
 
     /// 500: a fault of ours. `cause` is for the log alone.
@@ -108,40 +114,40 @@ impl Problem {
     /// What the log says beyond the detail.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<String>) -> Self {
-        self.cause = Some(cause.into());
+        self.0.cause = Some(cause.into());
         self
     }
 
     /// Says that the log has it already: a failure is logged once, where it is understood best.
     #[must_use]
     pub fn already_logged(mut self) -> Self {
-        self.logged = true;
+        self.0.logged = true;
         self
     }
 
     /// Whether the log has it already.
     pub fn is_logged(&self) -> bool {
-        self.logged
+        self.0.logged
     }
 
     /// With the fields that are wrong.
     #[must_use]
     pub fn with_fields(mut self, fields: Vec<FieldError>) -> Self {
-        self.fields = fields;
+        self.0.fields = fields;
         self
     }
 
     /// With next steps.
     #[must_use]
     pub fn with_links(mut self, links: Links) -> Self {
-        self.links = links;
+        self.0.links = links;
         self
     }
 
     /// With one more member of the document.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.members.insert(name.to_owned(), value.into());
+        self.0.members.insert(name.to_owned(), value.into());
         self
     }
 
@@ -149,7 +155,7 @@ impl Problem {
     #[must_use]
     pub fn with_members(mut self, reply: &impl Serialize) -> Self {
         if let Ok(Value::Object(members)) = serde_json::to_value(reply) {
-            self.members.extend(members);
+            self.0.members.extend(members);
         }
         self
     }
@@ -157,28 +163,28 @@ impl Problem {
     /// With `Retry-After`, in whole seconds.
     #[must_use]
     pub fn retry_after_s(mut self, seconds: u64) -> Self {
-        self.retry_after_s = Some(seconds);
+        self.0.retry_after_s = Some(seconds);
         self
     }
 
     /// The status it is answered with.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// The stable code.
     pub fn code(&self) -> &'static str {
-        self.code
+        self.0.code
     }
 
     /// What the log says: the cause where there is one, else the detail and the fields.
     pub fn log_text(&self) -> String {
-        let said = self.cause.as_deref().unwrap_or(&self.detail);
-        if self.fields.is_empty() {
+        let said = self.0.cause.as_deref().unwrap_or(&self.0.detail);
+        if self.0.fields.is_empty() {
             return said.to_owned();
         }
         let fields: Vec<String> =
-            self.fields.iter().map(|field| format!("{} {}", field.campo, field.mensagem)).collect();
+            self.0.fields.iter().map(|field| format!("{} {}", field.campo, field.mensagem)).collect();
         format!("{said} {}", fields.join("; "))
     }
 
@@ -190,11 +196,11 @@ impl Problem {
 
     /// The whole answer.
     pub fn into_response(self, request_id: &str) -> Response {
-        let mut response = super::typed(self.status, "application/problem+json", &self.document(request_id));
-        if let Some(seconds) = self.retry_after_s {
+        let mut response = super::typed(self.0.status, "application/problem+json", &self.document(request_id));
+        if let Some(seconds) = self.0.retry_after_s {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(allow) = self.allow.and_then(|allow| HeaderValue::from_str(&allow).ok()) {
+        if let Some(allow) = self.0.allow.and_then(|allow| HeaderValue::from_str(&allow).ok()) {
             response.headers_mut().insert(ALLOW, allow);
         }
         response
@@ -202,15 +208,15 @@ impl Problem {
 
     fn document<'a>(&'a self, request_id: &str) -> Document<'a> {
         Document {
-            kind: format!("urn:sctec:problema:{}", self.code),
-            title: self.title,
-            status: self.status.as_u16(),
-            detail: &self.detail,
+            kind: format!("urn:sctec:problema:{}", self.0.code),
+            title: self.0.title,
+            status: self.0.status.as_u16(),
+            detail: &self.0.detail,
             instance: format!("urn:sctec:req:{request_id}"),
-            codigo: self.code,
-            erros: &self.fields,
-            members: &self.members,
-            links: &self.links,
+            codigo: self.0.code,
+            erros: &self.0.fields,
+            members: &self.0.members,
+            links: &self.0.links,
         }
     }
 }

@@ -246,11 +246,11 @@ impl Store {
     /// # Errors
     /// [`Unavailable`] when the database cannot be read.
     pub fn trail(&self) -> Result<Trail, Unavailable> {
-        let connection = schema::open_for_reading(&self.path).map_err(unavailable)?;
+        let connection = schema::open_for_reading(&self.path).map_err(|error| unavailable(&error))?;
         Ok(Trail::new(connection, self.writer.clone()))
     }
 }
 
-fn unavailable(error: rusqlite::Error) -> Unavailable {
+fn unavailable(error: &rusqlite::Error) -> Unavailable {
     Unavailable(error.to_string())
 }

@@ -45,7 +45,7 @@ impl Readers {
             result
         });
         match task.await {
-            Ok(result) => result.map_err(unavailable),
+            Ok(result) => result.map_err(|error| unavailable(&error)),
             Err(error) => Err(Unavailable(error.to_string())),
         }
     }

@@ -13,7 +13,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use super::{Kind, OpenError};
 use crate::audit::chain::Head;
 
-const MIGRATIONS: &[&str] = &[include_str!("../../assets/migrations/0001-agenda.sql")];
+/// Each with the `user_version` that it leads to.
+const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../assets/migrations/0001-agenda.sql"))];
+const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 /// How long a statement waits for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -87,9 +89,8 @@ fn check_identity(connection: &Connection, path: &Path, kind: Kind) -> Result<()
     if !fresh && application_id != kind.application_id() {
         return Err(OpenError::Foreign { path: path.to_owned(), expected: kind.description() });
     }
-    let known = MIGRATIONS.len() as i64;
-    if version > known {
-        return Err(OpenError::Newer { path: path.to_owned(), found: version, known });
+    if version > NEWEST {
+        return Err(OpenError::Newer { path: path.to_owned(), found: version, known: NEWEST });
     }
     Ok(())
 }
@@ -107,16 +108,16 @@ fn check_pages(connection: &Connection, path: &Path) -> Result<(), OpenError> {
 
 fn migrate(connection: &mut Connection, kind: Kind) -> rusqlite::Result<()> {
     // Two processes may start on one fresh file: each step looks again inside its own transaction.
-    for (index, migration) in MIGRATIONS.iter().enumerate() {
+    for (leads_to, migration) in MIGRATIONS {
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if version <= index as i64 {
+        if version < *leads_to {
             tx.execute_batch(migration)?;
-            if index == 0 {
+            if version == 0 {
                 tx.pragma_update(None, "application_id", kind.application_id())?;
                 begin_trail(&tx)?;
             }
-            tx.pragma_update(None, "user_version", index as i64 + 1)?;
+            tx.pragma_update(None, "user_version", leads_to)?;
         }
         tx.commit()?;
     }

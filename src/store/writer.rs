@@ -148,8 +148,10 @@ impl Thread {
                         }
                     }
                     Err(error) => {
-                        let failed = unavailable(error);
-                        jobs.into_iter().for_each(|job| job.answer(Err(failed.clone())));
+                        let failed = unavailable(&error);
+                        for job in jobs {
+                            job.answer(Err(failed.clone()));
+                        }
                     }
                 }
             }
@@ -161,7 +163,7 @@ impl Thread {
 
     fn commit_alone(&mut self, job: Box<dyn Job>) {
         let mut jobs = vec![job];
-        let committed = self.commit(&mut jobs).map_err(unavailable);
+        let committed = self.commit(&mut jobs).map_err(|error| unavailable(&error));
         for job in jobs {
             job.answer(committed.clone());
         }

@@ -230,14 +230,15 @@ impl Services {
     }
 
     /// How many rows `sql` counts in the database.
-    pub fn count(&self, sql: &str) -> i64 {
+    pub fn count(&self, sql: &str) -> usize {
         count(&self.folder.path().join("sctec.db"), sql)
     }
 }
 
 /// How many rows `sql` counts.
-pub fn count(database: &Path, sql: &str) -> i64 {
-    rusqlite::Connection::open(database).unwrap().query_row(sql, (), |row| row.get(0)).unwrap()
+pub fn count(database: &Path, sql: &str) -> usize {
+    let count: i64 = rusqlite::Connection::open(database).unwrap().query_row(sql, (), |row| row.get(0)).unwrap();
+    usize::try_from(count).unwrap()
 }
 
 pub fn coordinator_command(data_dir: &Path, listen: &str) -> Command {
