@@ -45,7 +45,7 @@ static ROUTER: LazyLock<Router<Route>> = LazyLock::new(|| {
 pub struct Routes(pub Arc<Service>);
 
 impl Handler for Routes {
-    async fn handle(&self, request: Request) -> Result<Response, Problem> {
+    async fn handle(&self, request: &mut Request) -> Result<Response, Problem> {
         let service = &self.0;
         let route = match ROUTER.find(&request.head.method, request.head.uri.path())? {
             Found::Options(allow) => return Ok(http::options(&allow)),
@@ -54,18 +54,18 @@ impl Handler for Routes {
         let (headers, log) = (&request.head.headers, &request.log);
         match route {
             Route::Lock => {
-                let bytes = body::read_json(headers, request.body, BODY_MAX).await?;
+                let bytes = body::read_json(headers, &mut request.body, BODY_MAX).await?;
                 let acquire = protocol::read_lock(Fields::parse(&bytes)?, "").map_err(Problem::invalid_fields)?;
                 let granted = lock(service, log, acquire).await?;
                 Ok(http::json(StatusCode::OK, &granted))
             }
             Route::Unlock => {
-                let bytes = body::read_json(headers, request.body, BODY_MAX).await?;
+                let bytes = body::read_json(headers, &mut request.body, BODY_MAX).await?;
                 let release = protocol::read_unlock(Fields::parse(&bytes)?, "").map_err(Problem::invalid_fields)?;
                 Ok(http::json(StatusCode::OK, &unlock(service, log, &release)?))
             }
             Route::Batch => {
-                let bytes = body::read_json(headers, request.body, BATCH_BODY_MAX).await?;
+                let bytes = body::read_json(headers, &mut request.body, BATCH_BODY_MAX).await?;
                 let answers = batch(service, &request.id, &bytes).await?;
                 Ok(http::json(StatusCode::OK, &json!({ "respostas": answers })))
             }

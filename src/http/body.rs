@@ -6,20 +6,22 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::StatusCode;
 use hyper::body::Body;
-use hyper::header::{CONTENT_TYPE, HeaderMap};
+use hyper::header::{CONTENT_TYPE, EXPECT, HeaderMap};
 
 use super::problem::Problem;
 
 /// How long a body may take to arrive.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most bytes of a refused body that are read to let its sender come to the answer.
+const DISCARD_MAX: usize = 16 * 1024 * 1024;
 
 /// Reads a JSON body of at most `limit` bytes. An empty one comes back empty, whatever its type.
 ///
 /// # Errors
 /// 413, 415, 408, or 400 when the connection ended first.
-pub async fn read_json<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Bytes, Problem>
+pub async fn read_json<B>(headers: &HeaderMap, body: &mut B, limit: usize) -> Result<Bytes, Problem>
 where
-    B: Body<Data = Bytes>,
+    B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let announced = body.size_hint().lower();
@@ -46,6 +48,24 @@ where
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "tipo_de_conteudo", title, detail));
     }
     Ok(bytes)
+}
+
+/// Reads what is left of a body and forgets it, within limits: a client that is still sending when the answer comes and
+/// the connection closes would see a broken connection instead of the answer.
+pub async fn discard<B: Body<Data = Bytes> + Unpin>(headers: &HeaderMap, body: &mut B) {
+    // Whoever waits for a "100 Continue" sends nothing before it has seen the answer.
+    if body.is_end_stream() || headers.contains_key(EXPECT) {
+        return;
+    }
+    let rest = async {
+        let mut left = DISCARD_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            let Some(more) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };
+            left = more;
+        }
+    };
+    // Past the time the client has to see for itself.
+    let _ = tokio::time::timeout(READ_TIMEOUT, rest).await;
 }
 
 /// `application/json`, `application/…+json`, or nothing said.
@@ -75,7 +95,7 @@ mod tests {
         if let Some(content_type) = content_type {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
-        read_json(&headers, Full::new(Bytes::from_static(body.as_bytes())), 8)
+        read_json(&headers, &mut Full::new(Bytes::from_static(body.as_bytes())), 8)
             .await
             .map_err(|problem| problem.status().as_u16())
     }

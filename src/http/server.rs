@@ -25,7 +25,7 @@ use slog::{Logger, debug, error, o, warn};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 
-use super::Response;
+use super::{Response, body};
 use super::problem::Problem;
 use crate::time::{Clock, Timestamp};
 
@@ -63,7 +63,7 @@ pub struct Request {
 /// A service.
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request. An error is logged and answered as a problem document.
-    fn handle(&self, request: Request) -> impl Future<Output = Result<Response, Problem>> + Send;
+    fn handle(&self, request: &mut Request) -> impl Future<Output = Result<Response, Problem>> + Send;
 }
 
 /// Binds an address for [`serve`]. Port 0 is any free port.
@@ -167,14 +167,15 @@ impl<H: Handler> Connection<H> {
         let (head, body) = request.into_parts();
         let id = self.ids.choose(&head.headers);
         let log = self.log.new(o!("req" => Arc::clone(&id)));
-        let request = Request { head, body, peer: self.peer, received, id: Arc::clone(&id), log: log.clone() };
-        let mut response = match self.handler.handle(request).await {
+        let mut request = Request { head, body, peer: self.peer, received, id: Arc::clone(&id), log: log.clone() };
+        let mut response = match self.handler.handle(&mut request).await {
             Ok(response) => response,
             Err(problem) => {
                 log_problem(&log, &problem);
                 problem.into_response(&id)
             }
         };
+        body::discard(&request.head.headers, &mut request.body).await;
         if let Ok(id) = HeaderValue::from_str(&id) {
             response.headers_mut().insert("x-request-id", id);
         }

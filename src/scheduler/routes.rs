@@ -49,14 +49,14 @@ static ROUTER: LazyLock<Router<Route>> = LazyLock::new(|| {
 pub struct Routes(pub Arc<App>);
 
 impl Handler for Routes {
-    async fn handle(&self, request: Request) -> Result<Response, Problem> {
+    async fn handle(&self, request: &mut Request) -> Result<Response, Problem> {
         let app = &self.0;
         let path = request.head.uri.path().to_owned();
         let (route, id) = match ROUTER.find(&request.head.method, &path)? {
             Found::Options(allow) => return Ok(http::options(&allow)),
             Found::Route(route, id) => (route, id.unwrap_or_default()),
         };
-        announce(&request, route, &path);
+        announce(request, route, &path);
         match route {
             Route::Entry => Ok(handlers::entry(app)),
             Route::Time => Ok(handlers::time(app, request.received)),
@@ -65,7 +65,7 @@ impl Handler for Routes {
             Route::Scientists => Ok(handlers::scientists(&*handlers::catalogue(app, &request.log).await?)),
             Route::Scientist => handlers::scientist(app, &id, &request.log).await,
             Route::Book => handlers::book(app, request).await,
-            Route::Bookings => handlers::bookings(app, &request).await,
+            Route::Bookings => handlers::bookings(app, request).await,
             Route::Booking => handlers::booking(app, &id, &request.log).await,
             Route::Cancel => handlers::cancel(app, &id, request).await,
             Route::Health => Ok(handlers::health(app)),
