@@ -524,7 +524,8 @@ mod tests {
                         held.push((granted, request.resources));
                     }
                 } else if let Some((granted, _)) = held.pop() {
-                    prop_assert!(matches!(table.release(now, &unlock(granted.lease.0, if flag { 50 } else { 0 })), Released::Freed(_)));
+                    let released = table.release(now, &unlock(granted.lease.0, if flag { 50 } else { 0 }));
+                    prop_assert!(matches!(released, Released::Freed(_)));
                 }
             }
             table.expire(now + ms(1000));
