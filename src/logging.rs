@@ -24,6 +24,9 @@ use crate::time::Clock;
 
 /// Lines that may wait for the file before logging blocks: some seconds of a full load.
 const FILE_QUEUE_LINES: usize = 1 << 16;
+/// The pause after each write. Nobody waits for a log line: under load this makes one write of hundreds, and a line that
+/// comes alone is still written at once.
+const FILE_PAUSE: Duration = Duration::from_millis(1);
 /// Batches that may wait for the console before lines are dropped.
 const CONSOLE_QUEUE_BATCHES: usize = 256;
 /// How long a flush waits for a console that nobody reads.
@@ -294,6 +297,7 @@ impl FileWriter {
                 // Whoever asked may have stopped waiting.
                 let _ = done.send(());
             }
+            std::thread::sleep(FILE_PAUSE);
         }
     }
 

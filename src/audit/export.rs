@@ -24,6 +24,8 @@ use super::chain;
 
 /// How often the exporter looks without being told: for other processes' records, and for what became of the file.
 const POLL: Duration = Duration::from_millis(250);
+/// The pause after each look: under load, one fdatasync for all that was committed meanwhile.
+const PAUSE: Duration = Duration::from_millis(5);
 /// How often it notes how far it is. Only the refilling after a crash depends on it.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
 /// Records appended at once.
@@ -153,6 +155,7 @@ impl<S: Source> Worker<S> {
                 return;
             }
             self.note(false);
+            std::thread::sleep(PAUSE);
         }
     }
 

@@ -1,5 +1,308 @@
+//! `clock-sync`: how far this machine's clock is off, in words or as JSON.
+
+use std::collections::VecDeque;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use comfy_table::{CellAlignment, Table, presets};
+use indicatif::ProgressBar;
+use serde::Serialize;
+
 use super::Outcome;
-use crate::cli::ClockSyncArgs;
-pub fn run(_args: &ClockSyncArgs) -> Outcome {
-    anyhow::bail!("not yet")
+use crate::cli::{ClockSyncArgs, Skew};
+use crate::clock::client::Client;
+use crate::clock::cristian::{self, Estimate, Reading, Sample};
+use crate::time::Clock;
+
+/// Exit status: the clock cannot be shown to be within `--max-error`.
+pub const EXIT_CLOCK_OFF: u8 = 3;
+
+/// Measurements that the drift is told from: the latest ones, so that a watch of weeks neither grows nor forgets to
+/// notice that the machine has warmed up.
+const HISTORY_MAX: usize = 1000;
+/// Sampling that takes less is not worth a progress bar.
+const PROGRESS_FROM: Duration = Duration::from_secs(1);
+/// 03:00, when the slot begins that the assignment's astronomers compete for, in microseconds since midnight.
+const CLICK_US: i128 = 3 * 3_600_000_000;
+const MICROS_PER_DAY: i128 = 86_400_000_000;
+const MICROS_PER_SECOND: u64 = 1_000_000;
+
+/// Measures once, or with `--watch` until interrupted, and prints what was found.
+///
+/// # Errors
+/// When no scheduler answers at the URL, or not with the time.
+pub fn run(args: &ClockSyncArgs) -> Outcome {
+    match measure_and_print(args, &mut io::stdout().lock()) {
+        // The reader has seen enough: the normal end of `clock-sync --watch | head`.
+        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+        outcome => outcome,
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn measure_and_print(args: &ClockSyncArgs, out: &mut impl Write) -> Outcome {
+    let skew_us = args.simulate_skew.map_or(0, |skew| skew.micros);
+    let mut client = Client::connect(&args.url, Clock::system(), skew_us)?;
+    // Told by the monotonic clock: setting the local clock is no drift.
+    let watching_since = Instant::now();
+    let mut history = VecDeque::new();
+    for number in 1_u64.. {
+        let mut measurement = measure(&mut client, args)?;
+        if args.watch {
+            let at_us = i64::try_from(watching_since.elapsed().as_micros()).unwrap_or(i64::MAX);
+            history.truncate(HISTORY_MAX - 1);
+            history.push_front(Reading { at_us, offset_us: measurement.estimate.offset_us });
+            measurement.drift_ppm = cristian::drift_ppm(history.make_contiguous());
+        }
+        let printed = if args.json {
+            print_json(out, &measurement)
+        } else if args.watch {
+            print_line(out, number, &measurement)
+        } else {
+            print_report(out, &measurement, args.simulate_skew)
+        };
+        // The verdict does not depend on whether anyone reads the figures.
+        if let Some(max_error) = args.max_error
+            && !is_shown_within(&measurement.estimate, max_error)
+        {
+            let Estimate { offset_us, error_bound_us, .. } = measurement.estimate;
+            eprintln!(
+                "sctec: the clock cannot be shown to be within {max_error:?}: the offset is {} ms ± {} ms",
+                millis(offset_us),
+                millis(error_bound_us)
+            );
+            return Ok(ExitCode::from(EXIT_CLOCK_OFF));
+        }
+        printed?;
+        if !args.watch {
+            break;
+        }
+        thread::sleep(Duration::from_millis(args.interval_ms));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the samples of one measurement say.
+struct Measurement {
+    samples: Vec<Sample>,
+    estimate: Estimate,
+    /// Known when watching for long enough.
+    drift_ppm: Option<f64>,
+}
+
+fn measure(client: &mut Client, args: &ClockSyncArgs) -> anyhow::Result<Measurement> {
+    let interval = Duration::from_millis(args.interval_ms);
+    // A bar draws on stderr only, and only on a terminal.
+    let long = !args.watch && interval * args.samples > PROGRESS_FROM && io::stderr().is_terminal();
+    let progress = if long { ProgressBar::new(args.samples.into()) } else { ProgressBar::hidden() };
+    let mut samples = Vec::new();
+    for number in 0..args.samples {
+        if number > 0 {
+            thread::sleep(interval);
+        }
+        samples.push(client.sample()?);
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    let estimate = cristian::estimate(&samples).context("--samples should be at least 1")?;
+    Ok(Measurement { samples, estimate, drift_ppm: None })
+}
+
+/// Whether the truth is within `max_error` wherever inside the bound it is.
+fn is_shown_within(estimate: &Estimate, max_error: Duration) -> bool {
+    let worst_us = u128::from(estimate.offset_us.unsigned_abs()) + u128::from(estimate.error_bound_us);
+    worst_us <= max_error.as_micros()
+}
+
+fn print_json(out: &mut impl Write, measurement: &Measurement) -> anyhow::Result<()> {
+    #[derive(Serialize)]
+    struct Line {
+        offset_ms: f64,
+        error_bound_ms: f64,
+        rtt_min_ms: f64,
+        samples: Vec<LineSample>,
+        used: usize,
+        drift_ppm: Option<f64>,
+    }
+    #[derive(Serialize)]
+    struct LineSample {
+        rtt_ms: f64,
+        offset_ms: f64,
+    }
+    let Measurement { samples, estimate, drift_ppm } = measurement;
+    let samples = samples.iter().map(|sample| LineSample {
+        rtt_ms: sample.round_trip_us() as f64 / 1e3,
+        offset_ms: sample.offset_us() as f64 / 1e3,
+    });
+    let line = serde_json::to_string(&Line {
+        offset_ms: estimate.offset_us as f64 / 1e3,
+        error_bound_ms: estimate.error_bound_us as f64 / 1e3,
+        rtt_min_ms: estimate.round_trip_us as f64 / 1e3,
+        samples: samples.collect(),
+        used: estimate.used,
+        drift_ppm: *drift_ppm,
+    })?;
+    writeln!(out, "{line}")?;
+    Ok(out.flush()?)
+}
+
+/// One line of a watch, under a header.
+fn print_line(out: &mut impl Write, number: u64, measurement: &Measurement) -> anyhow::Result<()> {
+    if number == 1 {
+        writeln!(out, "{:>6}  {:>14}  {:>10}  {:>13}  drift", "number", "offset ms", "± ms", "round trip ms")?;
+    }
+    let Measurement { estimate, drift_ppm, .. } = measurement;
+    writeln!(
+        out,
+        "{number:>6}  {:>14}  {:>10}  {:>13}  {}",
+        millis(estimate.offset_us),
+        millis(estimate.error_bound_us),
+        millis(estimate.round_trip_us),
+        drift_ppm.map_or_else(|| "not known yet".to_owned(), drift_in_words)
+    )?;
+    Ok(out.flush()?)
+}
+
+/// The table of one measurement, and what it means.
+fn print_report(out: &mut impl Write, measurement: &Measurement, skew: Option<Skew>) -> anyhow::Result<()> {
+    let Measurement { samples, estimate, .. } = measurement;
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(["sample", "round trip ms", "offset ms", ""]);
+    for (index, sample) in samples.iter().enumerate() {
+        let mark = if index == estimate.used { "used" } else { "" };
+        table.add_row([
+            (index + 1).to_string(),
+            millis(sample.round_trip_us()),
+            millis(sample.offset_us()),
+            mark.to_owned(),
+        ]);
+    }
+    for column in table.column_iter_mut().take(3) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    writeln!(out, "{table}")?;
+    writeln!(out, "{}, ± {} ms.", offset_in_words(estimate), millis(estimate.error_bound_us))?;
+    writeln!(out, "Least round trip: {} ms, of {} samples.", millis(estimate.round_trip_us), samples.len())?;
+    if let Some(skew) = skew {
+        writeln!(out, "{}", story(skew, estimate.offset_us))?;
+    }
+    Ok(out.flush()?)
+}
+
+/// Which way the clock is off and by how much, unless the bound says that it may well be right.
+fn offset_in_words(estimate: &Estimate) -> String {
+    let size = estimate.offset_us.unsigned_abs();
+    if size <= estimate.error_bound_us {
+        return format!("local clock in step with the server: offset {} ms", millis(estimate.offset_us));
+    }
+    let side = if estimate.offset_us < 0 { "ahead of" } else { "behind" };
+    format!("local clock {} {side} the server", amount(size))
+}
+
+fn drift_in_words(ppm: f64) -> String {
+    let verb = if ppm < 0.0 { "gains" } else { "loses" };
+    format!("local clock {verb} {:.1} ppm", ppm.abs())
+}
+
+/// What the simulated error would do to a booking: the first stage of the assignment's story.
+fn story(skew: Skew, offset_us: i64) -> String {
+    let local = CLICK_US + i128::from(skew.micros);
+    let server = local + i128::from(offset_us);
+    let (side, whose) = match skew.micros {
+        2_000_000 => ("ahead", ", as São Paulo in the assignment"),
+        -1_000_000 => ("behind", ", as Tóquio in the assignment"),
+        micros if micros < 0 => ("behind", ""),
+        _ => ("ahead", ""),
+    };
+    let size = amount(skew.micros.unsigned_abs());
+    format!(
+        "Simulated: this clock is {size} {side}{whose}.\n\
+         A click at {} on this clock was at {} by the server's: that is what is sent.",
+        time_of_day(local),
+        time_of_day(server)
+    )
+}
+
+/// Microseconds since midnight as a time of day to the nearest millisecond, with the day when it is another.
+fn time_of_day(micros: i128) -> String {
+    let micros = micros + 500;
+    let (day, millis) = (micros.div_euclid(MICROS_PER_DAY), micros.rem_euclid(MICROS_PER_DAY) / 1000);
+    let (seconds, millis) = (millis / 1000, millis % 1000);
+    let time = format!("{:02}:{:02}:{:02}.{millis:03}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if day == 0 { time } else { format!("{time} (day {day:+})") }
+}
+
+/// `2.000 s` from one second up, else `0.123 ms`.
+fn amount(micros: u64) -> String {
+    if micros < MICROS_PER_SECOND {
+        return format!("{} ms", millis(micros));
+    }
+    // Rounded to the millisecond as an integer: a float would have too few digits for the largest.
+    format!("{} s", millis(micros.saturating_add(500) / 1000))
+}
+
+/// A number of thousandths with three decimals: microseconds as milliseconds.
+fn millis(thousandths: impl Into<i128>) -> String {
+    let thousandths = thousandths.into();
+    let sign = if thousandths < 0 { "-" } else { "" };
+    let size = thousandths.unsigned_abs();
+    format!("{sign}{}.{:03}", size / 1000, size % 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn estimate(offset_us: i64, error_bound_us: u64) -> Estimate {
+        Estimate { offset_us, error_bound_us, round_trip_us: error_bound_us.saturating_mul(2), used: 0 }
+    }
+
+    #[test]
+    fn the_sign_is_said_in_words() {
+        let words = |offset_us| offset_in_words(&estimate(offset_us, 100));
+        assert_eq!(words(-2_000_004), "local clock 2.000 s ahead of the server");
+        assert_eq!(words(999_999), "local clock 999.999 ms behind the server");
+        assert_eq!(words(1_000_000), "local clock 1.000 s behind the server");
+        assert_eq!(words(-100), "local clock in step with the server: offset -0.100 ms");
+        assert_eq!(words(i64::MIN), "local clock 9223372036854.776 s ahead of the server");
+        assert_eq!(drift_in_words(-12.34), "local clock gains 12.3 ppm");
+    }
+
+    #[test]
+    fn within_means_the_bound_too() {
+        let limit = Duration::from_millis(5);
+        assert!(is_shown_within(&estimate(-4_900, 100), limit));
+        assert!(!is_shown_within(&estimate(4_900, 101), limit));
+        assert!(!is_shown_within(&estimate(i64::MIN, u64::MAX), limit));
+    }
+
+    #[test]
+    fn the_story_of_the_assignment() {
+        let story_of = |skew, offset_us| story(Skew { micros: skew }, offset_us);
+        assert_eq!(
+            story_of(2_000_000, -2_000_004),
+            "Simulated: this clock is 2.000 s ahead, as São Paulo in the assignment.\n\
+             A click at 03:00:02.000 on this clock was at 03:00:00.000 by the server's: that is what is sent."
+        );
+        assert!(story_of(-1_000_000, 999_990).contains("as Tóquio in the assignment.\nA click at 02:59:59.000 on"));
+        let days = story_of(2 * 86_400_000_000, -2 * 86_400_000_000);
+        assert!(days.contains("at 03:00:00.000 (day +2) on this clock was at 03:00:00.000 by"), "{days}");
+        assert!(story_of(-10_800_001_000, 0).contains("at 23:59:59.999 (day -1) on"));
+        story_of(i64::MIN, i64::MIN);
+    }
+
+    #[test]
+    fn a_closed_pipe_is_told_from_a_closed_connection() {
+        let pipe = || io::Error::from(io::ErrorKind::BrokenPipe);
+        assert!(is_broken_pipe(&anyhow::Error::from(pipe())));
+        let cause = Box::new(ureq::Error::Io(pipe()));
+        let connection = crate::clock::client::ClientError::Unreachable { url: String::new(), cause };
+        assert!(!is_broken_pipe(&anyhow::Error::from(connection)));
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,11 @@ pub fn sctec() -> Command {
     command
 }
 
+/// Runs the executable to its end.
+pub fn run(args: &[&str]) -> Output {
+    sctec().args(args).output().expect("the executable starts")
+}
+
 /// Asks `condition` until it holds, and fails the test if it never does.
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
@@ -33,6 +38,8 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// One running `sctec serve-…`, killed when dropped.
 pub struct Server {
+    /// Where it runs, and so where its data is unless it was told otherwise.
+    _folder: TempDir,
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
 }
@@ -45,7 +52,9 @@ impl Server {
 
     /// Starts `command` and waits until `services` of it listen.
     pub fn spawn(command: &mut Command, services: usize) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("the executable starts");
+        let folder = tempfile::tempdir().unwrap();
+        let mut child =
+            command.current_dir(folder.path()).stdout(Stdio::piped()).spawn().expect("the executable starts");
         let stdout = child.stdout.take().expect("it is piped");
         let lines = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&lines);
@@ -54,7 +63,7 @@ impl Server {
                 sink.lock().unwrap().push(line);
             }
         });
-        let mut server = Self { child, lines };
+        let mut server = Self { _folder: folder, child, lines };
         wait_until("the services listen", || {
             assert_eq!(server.child.try_wait().unwrap(), None, "the server ended: {:?}", server.lines());
             server.lines().iter().filter(|line| line.contains("escutando em http://")).count() >= services

@@ -1,0 +1,313 @@
+//! The client's end of Cristian's algorithm: asks a scheduler for its time, and notes when.
+//!
+//! # What is kept out of a sample
+//! A sample times one exchange on a connection that is already open, so looking up the name and connecting are done
+//! by a warm-up request that is not measured. The time is read when the answer's last byte is here, before it is
+//! parsed. The local clock is read once, and the rest is counted on the monotonic clock: a clock that is set in the
+//! middle of a sample cannot make nonsense of it.
+//!
+//! # Rounding
+//! Clocks are read to the microsecond or, a foreign server's, less; each reading is rounded to the side that makes the
+//! round trip longer, so that the truth stays inside the error bound.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use iri_string::types::{UriAbsoluteStr, UriReferenceStr};
+use serde::Deserialize;
+use ureq::http::{StatusCode, Uri};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::{Agent, config::Config};
+
+use super::cristian::Sample;
+use crate::time::{Clock, Timestamp};
+
+/// How long one exchange may take, from looking up the name to the last byte.
+pub const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The most bytes of an answer.
+pub const ANSWER_MAX: u64 = 64 * 1024;
+/// A connection that was idle for longer may have been closed: it is warmed up again.
+const WARM_FOR: Duration = Duration::from_secs(5);
+/// The unit of [`Timestamp`], in microseconds.
+const LOCAL_RESOLUTION_US: i64 = 1;
+
+/// Why the time could not be had. Each message says what to do or what was wrong with the answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Not a URL that this client can ask.
+    #[error("cannot ask {0:?}: the URL should be as http://127.0.0.1:5000")]
+    Url(String),
+    /// Nobody answers.
+    #[error("cannot reach {url}; start the scheduler, or name another with --url")]
+    Unreachable {
+        /// What was asked.
+        url: String,
+        /// Why.
+        #[source]
+        cause: Box<ureq::Error>,
+    },
+    /// Someone answers, but not in HTTP or too much.
+    #[error("{url} does not answer as a scheduler does")]
+    Protocol {
+        /// What was asked.
+        url: String,
+        /// Why.
+        #[source]
+        cause: Box<ureq::Error>,
+    },
+    /// An answer other than 200.
+    #[error("{url} answered {status} instead of 200; --url should be a scheduler's entry point")]
+    Status {
+        /// What was asked.
+        url: String,
+        /// What was answered.
+        status: u16,
+    },
+    /// The entry point does not lead to the time.
+    #[error("{url} is not a scheduler's entry point: it has no link `hora`; name one with --url")]
+    NotAScheduler {
+        /// What was asked.
+        url: String,
+    },
+    /// An answer without a time.
+    #[error("{url} answered without the time: {field}")]
+    NoTime {
+        /// What was asked.
+        url: String,
+        /// Which field is wrong, and how.
+        field: &'static str,
+    },
+}
+
+/// A scheduler whose clock is compared with the local one.
+#[derive(Debug)]
+pub struct Client {
+    agent: Agent,
+    time_url: String,
+    clock: Clock,
+    skew_us: i64,
+    /// When the connection was last used.
+    used: Instant,
+}
+
+impl Client {
+    /// Finds the time by the link `hora` of the scheduler's `entry_point`. The local time is `clock`'s, and `skew_us`
+    /// microseconds more: a simulated error.
+    ///
+    /// # Errors
+    /// When the URL is none, nobody answers there, or it is no scheduler.
+    pub fn connect(entry_point: &str, clock: Clock, skew_us: i64) -> Result<Self, ClientError> {
+        let config = Config::builder()
+            .timeout_global(Some(EXCHANGE_TIMEOUT))
+            .http_status_as_error(false)
+            // A detour through a proxy, or to where a redirect leads, would be measured too.
+            .proxy(None)
+            .max_redirects(0)
+            .build();
+        let agent = Agent::with_parts(config, DefaultConnector::default(), ResolveOnce::default());
+        let base = askable(entry_point)?;
+        let body = get(&agent, entry_point)?;
+        let time_url = time_link(base, &body).ok_or_else(|| ClientError::NotAScheduler { url: entry_point.into() })?;
+        askable(&time_url)?;
+        let client = Self { agent, time_url, clock, skew_us, used: Instant::now() };
+        client.warm_up()?;
+        Ok(client)
+    }
+
+    /// Takes one sample.
+    ///
+    /// # Errors
+    /// When nobody answers in [`EXCHANGE_TIMEOUT`], or the answer has no time in it.
+    pub fn sample(&mut self) -> Result<Sample, ClientError> {
+        if self.used.elapsed() > WARM_FOR {
+            self.warm_up()?;
+        }
+        // First the monotonic clock, then the other: a pause in between makes the round trip longer, never shorter.
+        let started = Instant::now();
+        let t1 = self.clock.now().as_micros().saturating_add(self.skew_us);
+        let body = get(&self.agent, &self.time_url)?;
+        let elapsed = started.elapsed();
+        self.used = Instant::now();
+
+        let server = parse_time(&body).map_err(|field| ClientError::NoTime { url: self.time_url.clone(), field })?;
+        // Both t1 and the elapsed time were cut to the microsecond.
+        let elapsed_us = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX).saturating_add(2 * LOCAL_RESOLUTION_US);
+        Ok(Sample { t1, t2: server.received_by_us, t3: server.sent_us, t4: t1.saturating_add(elapsed_us) })
+    }
+
+    fn warm_up(&self) -> Result<(), ClientError> {
+        get(&self.agent, &self.time_url).map(drop)
+    }
+}
+
+/// Checks what ureq does not: it takes a port past 65535 for port 80.
+fn askable(url: &str) -> Result<&UriAbsoluteStr, ClientError> {
+    let has_port = |url: &&UriAbsoluteStr| {
+        let port = url.authority_components().and_then(|authority| authority.port());
+        port.is_none_or(|port| port.is_empty() || port.parse::<u16>().is_ok())
+    };
+    UriAbsoluteStr::new(url)
+        .ok()
+        .filter(|url| url.scheme_str().eq_ignore_ascii_case("http"))
+        .filter(has_port)
+        .ok_or_else(|| ClientError::Url(url.to_owned()))
+}
+
+fn get(agent: &Agent, url: &str) -> Result<Vec<u8>, ClientError> {
+    let failed = |cause: ureq::Error| match cause {
+        ureq::Error::BadUri(_) | ureq::Error::Http(_) => ClientError::Url(url.to_owned()),
+        ureq::Error::Io(_) | ureq::Error::Timeout(_) | ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => {
+            ClientError::Unreachable { url: url.to_owned(), cause: Box::new(cause) }
+        }
+        _ => ClientError::Protocol { url: url.to_owned(), cause: Box::new(cause) },
+    };
+    let mut response = agent.get(url).header("Accept", "application/json").call().map_err(failed)?;
+    // Also of an answer that is of no use: only a connection that was read to the end is kept.
+    let body = response.body_mut().with_config().limit(ANSWER_MAX).read_to_vec().map_err(failed)?;
+    match response.status() {
+        StatusCode::OK => Ok(body),
+        status => Err(ClientError::Status { url: url.to_owned(), status: status.as_u16() }),
+    }
+}
+
+/// The absolute URL behind the link `hora`, resolved as RFC 3986 §5 has it.
+fn time_link(base: &UriAbsoluteStr, body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct EntryPoint {
+        #[serde(rename = "_links")]
+        links: Links,
+    }
+    #[derive(Deserialize)]
+    struct Links {
+        hora: Link,
+    }
+    #[derive(Deserialize)]
+    struct Link {
+        href: String,
+    }
+    let entry_point: EntryPoint = serde_json::from_slice(body).ok()?;
+    let reference = UriReferenceStr::new(&entry_point.links.hora.href).ok()?;
+    Some(reference.resolve_against(base).to_string())
+}
+
+/// The server's instants, in microseconds since 1970.
+#[derive(Debug, PartialEq, Eq)]
+struct ServerTime {
+    /// It had the request by then.
+    received_by_us: i64,
+    /// It had not sent the answer before then.
+    sent_us: i64,
+}
+
+/// Reads the answer of `GET /time`. A server with one timestamp read its clock once, so it stands for both.
+fn parse_time(body: &[u8]) -> Result<ServerTime, &'static str> {
+    #[derive(Deserialize)]
+    struct Answer {
+        timestamp_utc: Option<String>,
+        recebido_utc: Option<String>,
+        enviado_utc: Option<String>,
+    }
+    let answer: Answer = serde_json::from_slice(body).map_err(|_| "it is not JSON with times in it")?;
+    let (received, sent) = match (&answer.recebido_utc, &answer.enviado_utc, &answer.timestamp_utc) {
+        (Some(received), Some(sent), _) => (received, sent),
+        (_, _, Some(read)) => (read, read),
+        _ => return Err("`timestamp_utc` is missing"),
+    };
+    let micros = |text: &str| Timestamp::parse_rfc3339(text).map(Timestamp::as_micros);
+    let wrong = "the times are not RFC 3339 instants";
+    Ok(ServerTime {
+        received_by_us: micros(received).map_err(|_| wrong)?.saturating_add(resolution_us(received)),
+        sent_us: micros(sent).map_err(|_| wrong)?,
+    })
+}
+
+/// The unit of an RFC 3339 instant's last digit, in microseconds; at least one.
+fn resolution_us(text: &str) -> i64 {
+    let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction);
+    let digits = fraction.bytes().take_while(u8::is_ascii_digit).take(6).count();
+    (digits..6).fold(1, |unit, _| unit * 10)
+}
+
+/// Looks up each name once. ureq looks it up anew before every request, also when a connection is open, and with a
+/// timeout does so in a new thread: all of that would be in the samples.
+#[derive(Debug, Default)]
+struct ResolveOnce {
+    resolver: DefaultResolver,
+    known: Mutex<Option<(Uri, ResolvedSocketAddrs)>>,
+}
+
+impl Resolver for ResolveOnce {
+    fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        // Only ever held to read or replace the value, so a panic elsewhere cannot have left it half done.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, addresses)) = known.as_ref()
+            && (of.scheme(), of.authority()) == (uri.scheme(), uri.authority())
+        {
+            return Ok(addresses.clone());
+        }
+        let addresses = self.resolver.resolve(uri, config, timeout)?;
+        *known = Some((uri.clone(), addresses.clone()));
+        Ok(addresses)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(base: &str, href: &str) -> Option<String> {
+        let body = serde_json::json!({"_links": {"hora": {"href": href}}}).to_string();
+        time_link(UriAbsoluteStr::new(base).unwrap(), body.as_bytes())
+    }
+
+    #[test]
+    fn the_link_is_resolved_against_the_entry_point() {
+        for (base, href, url) in [
+            ("http://h:5000", "/time", "http://h:5000/time"),
+            ("http://h:5000", "time", "http://h:5000/time"),
+            ("http://h/sctec/", "time", "http://h/sctec/time"),
+            ("http://h/sctec/", "/time?a=1", "http://h/time?a=1"),
+            ("http://h", "http://other:80/t", "http://other:80/t"),
+        ] {
+            assert_eq!(link(base, href).as_deref(), Some(url), "{base} {href}");
+        }
+        assert_eq!(link("http://h", "not a\nreference"), None);
+        let base = UriAbsoluteStr::new("http://h").unwrap();
+        for body in ["", "[]", "{}", r#"{"_links": {}}"#, r#"{"_links": {"hora": "/time"}}"#] {
+            assert_eq!(time_link(base, body.as_bytes()), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn two_instants_or_one_for_both() {
+        let both = r#"{"timestamp_utc": "1970-01-01T00:00:09.000000Z", "recebido_utc": "1970-01-01T00:00:01.000005Z",
+            "enviado_utc": "1970-01-01T00:00:01.000009Z"}"#;
+        let both = parse_time(both.as_bytes()).unwrap();
+        assert_eq!(both, ServerTime { received_by_us: 1_000_006, sent_us: 1_000_009 });
+        let one = parse_time(br#"{"timestamp_utc": "1970-01-01T00:00:01.500000Z", "recebido_utc": null}"#).unwrap();
+        assert_eq!(one, ServerTime { received_by_us: 1_500_001, sent_us: 1_500_000 });
+    }
+
+    #[test]
+    fn a_coarse_instant_widens_the_bound() {
+        for (text, unit) in [("1Z", 1_000_000), ("1.5Z", 100_000), ("1.123Z", 1000), ("1.123456789+00:00", 1)] {
+            assert_eq!(resolution_us(text), unit, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_time_is_refused() {
+        for body in ["", "{}", "[1]", r#"{"timestamp_utc": 5}"#, r#"{"timestamp_utc": "ontem"}"#] {
+            assert!(parse_time(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn only_http_urls_are_asked() {
+        for url in ["", "127.0.0.1:5000", "localhost:5000", "https://h", "http://h:99999", "http://h#x", "http:///"] {
+            let error = Client::connect(url, Clock::system(), 0).unwrap_err();
+            assert!(matches!(error, ClientError::Url(_)), "{url}: {error:?}");
+        }
+    }
+}
