@@ -15,7 +15,9 @@ fn the_api_from_a_shell() {
     let output = Command::new("bash").arg(script).arg(services.scheduler.url()).output().unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{stdout}{stderr}");
-    for expected in ["booked:", "number 1, Hubble-Acad", "a rival is told:              409", "CANCELADO at ", "no link, so no"] {
+    for expected in
+        ["booked:", "number 1, Hubble-Acad", "a rival is told:              409", "CANCELADO at ", "no link, so no"]
+    {
         assert!(stdout.contains(expected), "{expected} in {stdout}");
     }
 }

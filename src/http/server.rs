@@ -25,8 +25,8 @@ use slog::{Logger, debug, error, o, warn};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 
-use super::{Response, body};
 use super::problem::Problem;
+use super::{Response, body};
 use crate::time::{Clock, Timestamp};
 
 /// How long a connection may take to send a request's head, and may stay idle between two.
