@@ -238,9 +238,17 @@ impl fmt::Write for Escaped<'_> {
     }
 }
 
-/// Control characters, and the two that some readers take for line ends.
+/// Control characters, the two that some readers take for line ends, and those that reorder what stands around them.
 fn is_unsafe(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Text that can neither break a line nor steer a terminal: what could is written as an escape.
+pub fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    // Writing to a `String` cannot fail.
+    let _ = Escaped(&mut safe).write_str(text);
+    safe
 }
 
 /// Appends ` name=value` pairs.
@@ -409,10 +417,10 @@ mod tests {
     #[test]
     fn one_event_is_one_line_whatever_a_client_sent() {
         let text = logged(&Config::quiet(), |logs| {
-            warn!(logs.logger, "recebido {}", "a\nINFO:forjado\u{1b}[2J\u{2028}"; "de" => "b c\n\"");
+            warn!(logs.logger, "recebido {}", "a\nINFO:forjado\u{1b}[2J\u{2028}\u{202e}"; "de" => "b c\n\"");
         });
         assert_eq!(text.lines().count(), 1);
-        assert!(text.ends_with("recebido a\\nINFO:forjado\\u001b[2J\\u2028 de=\"b c\\n\\\"\"\n"), "{text}");
+        assert!(text.ends_with("recebido a\\nINFO:forjado\\u001b[2J\\u2028\\u202e de=\"b c\\n\\\"\"\n"), "{text}");
     }
 
     #[test]

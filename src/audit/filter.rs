@@ -1,1 +1,332 @@
 //! Which records of a trail are wanted, judged line by line.
+//!
+//! A trail may be gigabytes and stand between other lines (`app.log`), so most lines are passed over after a look at
+//! their bytes. The look only ever says "certainly not"; what it lets through is parsed and compared exactly, so text
+//! inside a field (a target that spells out another event) never matches.
+
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+use super::fields::{Record, number, text};
+use crate::time::Timestamp;
+
+/// The key as it stands in a line. Inside a text its quotes would be escaped, so there it is not found.
+static LEVEL_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"level\""));
+/// A record's level as it stands in a line.
+const LEVEL_VALUE: &[u8] = b"\"AUDIT\"";
+/// How every record starts.
+const FIRST_KEY: &[u8] = b"{\"timestamp_utc\":";
+
+/// What is asked for; what is `None` is not asked about.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// This `event_type`.
+    pub event: Option<String>,
+    /// This `cientista_id`.
+    pub scientist: Option<i64>,
+    /// This `agendamento_id`.
+    pub booking: Option<i64>,
+    /// A `timestamp_utc` at or after this.
+    pub since: Option<Timestamp>,
+    /// A `timestamp_utc` before this.
+    pub until: Option<Timestamp>,
+}
+
+/// [`Wanted`], made ready for judging many lines.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    wanted: Wanted,
+    event: Option<Finder<'static>>,
+}
+
+/// What a line turned out to be.
+#[derive(Debug)]
+pub enum Verdict<'a> {
+    /// A record that is wanted.
+    Wanted(Record<'a>),
+    /// Not a record, or one that is not wanted.
+    Other,
+    /// It looks like a record but is not whole JSON. Of such lines, one that ends in `}` and certainly is of another
+    /// event is [`Verdict::Other`]: telling would need the parsing that the filter is there to save.
+    Broken,
+}
+
+impl Filter {
+    /// The filter for what is asked for.
+    pub fn new(wanted: Wanted) -> Self {
+        let event = wanted.event.as_ref().map(|event| Finder::new(event.as_bytes()).into_owned());
+        Self { wanted, event }
+    }
+
+    /// Judges one line, given without its line break.
+    pub fn judge<'a>(&self, line: &'a [u8]) -> Verdict<'a> {
+        if line.first() != Some(&b'{') {
+            return Verdict::Other;
+        }
+        if !line.trim_ascii_end().ends_with(b"}") {
+            return if looks_torn(line) { Verdict::Broken } else { Verdict::Other };
+        }
+        if !says_audit(line) || !self.may_have_event(line) {
+            return Verdict::Other;
+        }
+        match serde_json::from_slice::<Record<'a>>(line) {
+            Err(_) => Verdict::Broken,
+            Ok(record) if self.wants(&record) => Verdict::Wanted(record),
+            Ok(_) => Verdict::Other,
+        }
+    }
+
+    /// A line with the event's name has these bytes, unless some character of it is written as an escape.
+    fn may_have_event(&self, line: &[u8]) -> bool {
+        self.event.as_ref().is_none_or(|event| event.find(line).is_some() || memchr::memchr(b'\\', line).is_some())
+    }
+
+    fn wants(&self, record: &Record<'_>) -> bool {
+        let Wanted { event, scientist, booking, since, until } = &self.wanted;
+        if !record.is_audit() || event.as_ref().is_some_and(|event| text(record.event_type) != **event) {
+            return false;
+        }
+        if since.is_some() || until.is_some() {
+            let Ok(at) = Timestamp::parse_rfc3339(&text(record.timestamp_utc)) else { return false };
+            if since.is_some_and(|since| at < since) || until.is_some_and(|until| at >= until) {
+                return false;
+            }
+        }
+        if scientist.is_none() && booking.is_none() {
+            return true;
+        }
+        let details = record.details();
+        (scientist.is_none() || number(details.cientista_id) == *scientist)
+            && (booking.is_none() || number(details.agendamento_id) == *booking)
+    }
+}
+
+/// What follows each `"level":` in the line, however it is spaced.
+fn level_values(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let length = LEVEL_KEY.needle().len();
+    LEVEL_KEY
+        .find_iter(line)
+        .filter_map(move |at| line[at + length..].trim_ascii_start().strip_prefix(b":"))
+        .map(<[u8]>::trim_ascii_start)
+}
+
+/// Whether some `level` in the line is `AUDIT`.
+fn says_audit(line: &[u8]) -> bool {
+    level_values(line).any(|value| value.starts_with(LEVEL_VALUE))
+}
+
+/// Whether a line that does not end as an object does looks like the beginning of a record. A line of the log in its
+/// JSON format shows another level, and is not one.
+fn looks_torn(line: &[u8]) -> bool {
+    says_audit(line) || (line.starts_with(FIRST_KEY) && level_values(line).all(|value| LEVEL_VALUE.starts_with(value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::agenda::{Booking, Scientist, SlotRange, Status};
+    use crate::audit::chain;
+    use crate::audit::record::{Event, LEVEL};
+
+    fn instant(text: &str) -> Timestamp {
+        Timestamp::parse_rfc3339(text).unwrap()
+    }
+
+    fn is_wanted(wanted: Wanted, line: &[u8]) -> bool {
+        matches!(Filter::new(wanted).judge(line), Verdict::Wanted(_))
+    }
+
+    fn is_broken(line: &[u8]) -> bool {
+        matches!(Filter::new(Wanted::default()).judge(line), Verdict::Broken)
+    }
+
+    fn event(name: &str) -> Wanted {
+        Wanted { event: Some(name.to_owned()), ..Wanted::default() }
+    }
+
+    const CREATED: &str = "AGENDAMENTO_CRIADO";
+    const CANCELLED: &str = "AGENDAMENTO_CANCELADO";
+
+    #[test]
+    fn the_value_that_is_looked_for_is_the_records() {
+        assert_eq!(LEVEL_VALUE, format!("\"{LEVEL}\"").as_bytes());
+    }
+
+    #[test]
+    fn a_record_is_an_object_whose_level_is_audit() {
+        for line in [
+            r#"{"level":"AUDIT"}"#,
+            "{ \"level\" :\t\"AUDIT\" } \r",
+            r#"{"level":"AUDIT","details":7,"timestamp_utc":[],"seq":"um"}"#,
+        ] {
+            assert!(is_wanted(Wanted::default(), line.as_bytes()), "{line}");
+        }
+        for line in [
+            "",
+            "{}",
+            "{",
+            r#"["level","AUDIT"]"#,
+            r#" {"level":"AUDIT"}"#,
+            r#"INFO:2025-10-26T18:00:04.500Z:x:{"level":"AUDIT"}"#,
+            r#"{"level":"INFO","msg":"{\"level\":\"AUDIT\"}"}"#,
+            r#"{"level":"INFO","msg":{"level":"AUDIT"}}"#,
+            r#"{"level":"AUDITORIA"}"#,
+        ] {
+            let verdict = Filter::new(Wanted::default()).judge(line.as_bytes());
+            assert!(matches!(verdict, Verdict::Other), "{line}: {verdict:?}");
+        }
+    }
+
+    #[test]
+    fn broken_is_what_looks_like_a_record_and_is_not_whole() {
+        for line in [
+            r#"{"timestamp_utc":"2025-10-26T18:0"#,
+            r#"{"timestamp_utc":"2025-10-26T18:00:05.123456Z","lev"#,
+            r#"{"timestamp_utc":"2025-10-26T18:00:05.123456Z","level":"AUD"#,
+            r#"{"timestamp_utc":"2025-10-26T18:00:05.123456Z","level":"AUDIT","ev"#,
+            r#"{"level":"AUDIT","details":{}"#,
+            r#"{"level":"AUDIT"}{"level":"AUDIT"}"#,
+            r#"{"level":"AUDIT","level":"AUDIT"}"#,
+        ] {
+            assert!(is_broken(line.as_bytes()), "{line}");
+        }
+        // The log in its JSON format, torn.
+        assert!(!is_broken(br#"{"timestamp_utc":"2025-10-26T18:00:05.123Z","level":"INFO","msg":"AUDIT"#));
+    }
+
+    #[test]
+    fn an_event_written_with_escapes_is_found() {
+        let line = br#"{"level":"AUDIT","event_type":"AGENDAMENTO\u005fCRIADO"}"#;
+        assert!(is_wanted(event(CREATED), line));
+        assert!(is_wanted(event("a\"b"), br#"{"level":"AUDIT","event_type":"a\"b"}"#));
+    }
+
+    #[test]
+    fn since_is_inclusive_and_until_is_not() {
+        let line = br#"{"timestamp_utc":"2025-10-26T18:00:05.123456Z","level":"AUDIT"}"#;
+        let since = |text| is_wanted(Wanted { since: Some(instant(text)), ..Wanted::default() }, line);
+        let until = |text| is_wanted(Wanted { until: Some(instant(text)), ..Wanted::default() }, line);
+        assert!(since("2025-10-26T15:00:05.123456-03:00"));
+        assert!(!since("2025-10-26T18:00:05.123457Z"));
+        assert!(until("2025-10-26T18:00:05.123457Z"));
+        assert!(!until("2025-10-26T18:00:05.123456Z"));
+        // A record that does not say when it was made is in no range.
+        let wanted = Wanted { since: Some(Timestamp::MIN), ..Wanted::default() };
+        assert!(!is_wanted(wanted, br#"{"level":"AUDIT","timestamp_utc":"ontem"}"#));
+    }
+
+    /// A record as the scheduler makes it, and the values it was made of.
+    #[derive(Debug)]
+    struct Made {
+        line: Vec<u8>,
+        at: Timestamp,
+        event: &'static str,
+        scientist: i64,
+        booking: i64,
+    }
+
+    impl Made {
+        fn own_values(&self) -> Wanted {
+            Wanted {
+                event: Some(self.event.to_owned()),
+                scientist: Some(self.scientist),
+                booking: Some(self.booking),
+                since: Some(self.at),
+                until: Some(self.at.saturating_add(std::time::Duration::from_micros(1))),
+            }
+        }
+    }
+
+    /// Any text, and those that would fool a search on bytes.
+    fn texts() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<String>(),
+            Just(format!("\",\"event_type\":\"{CREATED}\",\"x\":\"")),
+            Just(format!("\"event_type\":\"{CANCELLED}\",\"level\":\"AUDIT\"}}\n{{\"level\":\"AUDIT\"")),
+        ]
+    }
+
+    prop_compose! {
+        fn records()(
+            micros in 0..Timestamp::MAX.as_micros(),
+            id in any::<i64>(),
+            scientist_id in any::<i64>(),
+            name in texts(),
+            free_text in proptest::option::of(texts()),
+            token in any::<Option<u64>>(),
+            created in any::<bool>(),
+        ) -> Made {
+            let at = Timestamp::from_micros(micros).unwrap();
+            let booking = Booking {
+                id,
+                telescope: "Hubble-Acad".to_owned(),
+                scientist_id,
+                slots: SlotRange::new(instant("2025-12-01T03:00:00Z"), 5).unwrap(),
+                status: Status::Active,
+                target: free_text.clone(),
+                notes: None,
+                clicked_at: None,
+                created_at: at,
+                cancelled_at: None,
+                cancel_reason: free_text,
+            };
+            let scientist = Scientist { id: scientist_id, name, institution: String::new(), country: String::new() };
+            let event = if created {
+                Event::BookingCreated { booking: &booking, scientist: &scientist, token }
+            } else {
+                Event::BookingCancelled { booking: &booking, scientist_name: &scientist.name, token }
+            };
+            let line = chain::Head::genesis("abc").append(event.open_json(at), "6b1f-2a").into_bytes();
+            Made { line, at, event: event.event_type(), scientist: scientist_id, booking: id }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_matches_its_own_values(made in records()) {
+            prop_assert!(is_wanted(Wanted::default(), &made.line));
+            prop_assert!(is_wanted(made.own_values(), &made.line));
+        }
+
+        #[test]
+        fn a_record_matches_no_other_value(made in records()) {
+            let own = || made.own_values();
+            let other = if made.event == CREATED { CANCELLED } else { CREATED };
+            for wanted in [
+                Wanted { event: Some(other.to_owned()), ..own() },
+                Wanted { event: Some(made.event[..made.event.len() - 1].to_owned()), ..own() },
+                Wanted { scientist: Some(made.scientist.wrapping_add(1)), ..own() },
+                Wanted { booking: Some(made.booking.wrapping_add(1)), ..own() },
+                Wanted { since: own().until, ..own() },
+                Wanted { until: own().since, ..own() },
+            ] {
+                prop_assert!(!is_wanted(wanted.clone(), &made.line), "{:?}", wanted);
+            }
+        }
+
+        #[test]
+        fn a_torn_record_never_matches_and_is_seen_as_torn(made in records(), cut in any::<prop::sample::Index>()) {
+            let torn = &made.line[..cut.index(made.line.len())];
+            prop_assert!(!is_wanted(Wanted::default(), torn));
+            prop_assert_eq!(is_broken(torn), torn.len() >= FIRST_KEY.len());
+        }
+
+        #[test]
+        fn spaces_between_the_parts_change_nothing(made in records()) {
+            let value: serde_json::Value = serde_json::from_slice(&made.line).unwrap();
+            let spaced = serde_json::to_string_pretty(&value).unwrap().replace('\n', " ");
+            prop_assert!(is_wanted(made.own_values(), spaced.as_bytes()));
+        }
+
+        #[test]
+        fn no_line_panics(line in prop::collection::vec(any::<u8>(), 0..80), start in prop::sample::select(vec![
+            "", "{", "{\"level\":", "{\"timestamp_utc\":\"", "{\"level\":\"AUDIT\",",
+        ])) {
+            let line = [start.as_bytes(), &line].concat();
+            let _ = Filter::new(event(CREATED)).judge(&line);
+        }
+    }
+}

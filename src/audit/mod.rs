@@ -1,9 +1,16 @@
 //! The audit trail: who did what and when, so that it can be proved.
 //!
 //! A record is made in the transaction of the action it records, and chained to the one before; the file follows the
-//! database. [`record`] and [`chain`] are pure, [`export`] writes the file, [`filter`] reads it back.
+//! database. [`record`] and [`chain`] are pure, [`export`] writes the file; [`fields`] and [`filter`], pure as well, read it
+//! back.
 
 pub mod chain;
 pub mod export;
+pub mod fields;
 pub mod filter;
 pub mod record;
+
+/// The trail's file in the data folder.
+pub const TRAIL_FILE: &str = "audit.jsonl";
+/// The same of the race demonstration.
+pub const RACE_TRAIL_FILE: &str = "corrida-audit.jsonl";

@@ -1,5 +1,197 @@
+//! `audit`: searches the trail.
+//!
+//! Files are read as streams, in order, and each record that matches is printed as it comes; only a table waits for
+//! the end, to know how wide its columns are.
+
+mod lines;
+mod print;
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use self::lines::{LINE_MAX_MIB, Line, Lines};
+use self::print::Printer;
 use super::Outcome;
-use crate::cli::AuditArgs;
-pub fn run(_args: &AuditArgs) -> Outcome {
-    anyhow::bail!("not yet")
+use crate::audit::filter::{Filter, Verdict, Wanted};
+use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
+use crate::cli::{AuditArgs, AuditFormat};
+use crate::time::{ParseTimestampError, Timestamp};
+
+/// Files larger than this take long enough to show how far the search is.
+const PROGRESS_BYTES: u64 = 64 << 20;
+
+/// Prints the records that match.
+///
+/// # Errors
+/// When the arguments make no sense, or something cannot be read or written.
+pub fn run(args: &AuditArgs) -> Outcome {
+    let filter = Filter::new(wanted(args)?);
+    let inputs = inputs(args)?;
+    let stdout = io::stdout().lock();
+    let terminal = stdout.is_terminal();
+    let format = args.format.unwrap_or(if terminal { AuditFormat::Table } else { AuditFormat::Jsonl });
+    let mut search = Search {
+        filter,
+        printer: Printer::new(format, stdout).context(CANNOT_WRITE)?,
+        // On one terminal, a bar and lines that come one by one would write over each other.
+        shows_progress: format == AuditFormat::Table || !terminal,
+        broken: 0,
+        too_long: 0,
+    };
+    let searched = inputs.iter().try_for_each(|input| search.read(input));
+    let (broken, too_long) = (search.broken, search.too_long);
+    // What was found before a file failed is printed all the same.
+    let printed = search.printer.finish().context(CANNOT_WRITE);
+    if let Err(error) = searched.and(printed) {
+        // Whoever read the output has seen enough.
+        return if is_broken_pipe(&error) { Ok(ExitCode::SUCCESS) } else { Err(error) };
+    }
+    tell_passed_over(broken, too_long);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn wanted(args: &AuditArgs) -> anyhow::Result<Wanted> {
+    let since = instant("--since", args.since.as_deref())?;
+    let until = instant("--until", args.until.as_deref())?;
+    if let (Some(since), Some(until)) = (since, until)
+        && since > until
+    {
+        bail!("--since {} is after --until {}; exchange them", since.micros(), until.micros());
+    }
+    Ok(Wanted { event: args.event.clone(), scientist: args.scientist, booking: args.booking, since, until })
+}
+
+/// The timestamp's own errors are the API's, in Portuguese; here the command line speaks.
+fn instant(option: &str, text: Option<&str>) -> anyhow::Result<Option<Timestamp>> {
+    let Some(text) = text else { return Ok(None) };
+    let at = Timestamp::parse_rfc3339(text).map_err(|error| match error {
+        ParseTimestampError::Shape => {
+            anyhow!("{option} {text:?} should be an RFC 3339 instant with a zone, as 2025-10-26T18:00:00Z")
+        }
+        ParseTimestampError::NoSuchInstant => {
+            anyhow!("{option} {text:?} is on no calendar or clock; use an instant as 2025-10-26T18:00:00Z")
+        }
+        ParseTimestampError::OutOfRange => {
+            let (first, last) = (Timestamp::MIN.seconds(), Timestamp::MAX.seconds());
+            anyhow!("{option} {text:?} should be from {first} to {last}")
+        }
+    })?;
+    Ok(Some(at))
+}
+
+/// Where lines come from.
+enum Input {
+    Stdin,
+    File(PathBuf),
+}
+
+fn inputs(args: &AuditArgs) -> anyhow::Result<Vec<Input>> {
+    if args.files.is_empty() {
+        return Ok(vec![Input::File(default_file(&args.data_dir)?)]);
+    }
+    let input = |path: &PathBuf| if path.as_os_str() == "-" { Input::Stdin } else { Input::File(path.clone()) };
+    Ok(args.files.iter().map(input).collect())
+}
+
+fn default_file(data_dir: &Path) -> anyhow::Result<PathBuf> {
+    let path = data_dir.join(TRAIL_FILE);
+    // What else may be wrong with it, opening it says.
+    if !matches!(path.try_exists(), Ok(false)) {
+        return Ok(path);
+    }
+    let race = data_dir.join(RACE_TRAIL_FILE);
+    let race = match race.try_exists() {
+        Ok(true) => format!("; the race demonstration's records are in {}", race.display()),
+        _ => String::new(),
+    };
+    bail!("there is no {}; name a file, or the data folder with --data-dir{race}", path.display())
+}
+
+/// The search, across files.
+struct Search<W: Write> {
+    filter: Filter,
+    printer: Printer<W>,
+    shows_progress: bool,
+    /// Lines that look like records but are not whole.
+    broken: u64,
+    too_long: u64,
+}
+
+impl<W: Write> Search<W> {
+    fn read(&mut self, input: &Input) -> anyhow::Result<()> {
+        match input {
+            Input::Stdin => self.read_lines(io::stdin().lock(), "standard input", &ProgressBar::hidden()),
+            Input::File(path) => {
+                let name = path.display().to_string();
+                let file = File::open(path).with_context(|| cannot_read(&name))?;
+                let length = file.metadata().with_context(|| cannot_read(&name))?.len();
+                let bar = if self.shows_progress { progress_bar(length) } else { ProgressBar::hidden() };
+                let read = self.read_lines(bar.wrap_read(file), &name, &bar);
+                bar.finish_and_clear();
+                read
+            }
+        }
+    }
+
+    fn read_lines(&mut self, input: impl Read, name: &str, bar: &ProgressBar) -> anyhow::Result<()> {
+        let mut lines = Lines::new(input);
+        loop {
+            // A writer that is still at work, as `tail -f`, may keep us waiting: nobody else should wait for that.
+            if lines.may_wait() {
+                self.printer.flush().context(CANNOT_WRITE)?;
+            }
+            let Some(line) = lines.next().with_context(|| cannot_read(name))? else { return Ok(()) };
+            let Line::Bytes(line) = line else {
+                self.too_long += 1;
+                continue;
+            };
+            match self.filter.judge(line) {
+                Verdict::Wanted(record) => self.printer.record(line, &record).context(CANNOT_WRITE)?,
+                Verdict::Broken => self.broken += 1,
+                Verdict::Other => {}
+            }
+            if self.printer.table_is_full() {
+                bar.suspend(|| self.printer.print_table()).context(CANNOT_WRITE)?;
+            }
+        }
+    }
+}
+
+const CANNOT_WRITE: &str = "cannot write the output";
+
+fn cannot_read(name: &str) -> String {
+    format!("cannot read {name}")
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// A bar on standard error for a file of that length, if it takes long and people watch.
+fn progress_bar(length: u64) -> ProgressBar {
+    if length <= PROGRESS_BYTES || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{wide_bar} {binary_bytes} of {binary_total_bytes}, {eta} left");
+    ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// Says which lines a reader might miss. Standard error may be closed, which is no reason to fail.
+fn tell_passed_over(broken: u64, too_long: u64) {
+    let mut stderr = io::stderr().lock();
+    let _ = match broken {
+        0 => Ok(()),
+        1 => writeln!(stderr, "1 line looks like an audit record but is not whole; sctec passed over it"),
+        n => writeln!(stderr, "{n} lines look like audit records but are not whole; sctec passed over them"),
+    };
+    let _ = match too_long {
+        0 => Ok(()),
+        1 => writeln!(stderr, "1 line is longer than {LINE_MAX_MIB} MiB; sctec passed over it"),
+        n => writeln!(stderr, "{n} lines are longer than {LINE_MAX_MIB} MiB; sctec passed over them"),
+    };
 }

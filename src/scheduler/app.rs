@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use super::{Config, Mode, StartError};
 use crate::agenda::Catalogue;
 use crate::audit::export::{self, Exporter};
+use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
 use crate::coordinator::client::Client;
 use crate::data_dir::DataDirError;
 use crate::http::server::DRAIN_TIMEOUT;
@@ -52,8 +53,8 @@ impl App {
     /// Opens the store, brings the audit file up to date, and makes ready to lock.
     pub async fn start(config: &Config, clock: Clock, logs: &Logs) -> Result<Self, StartError> {
         let (kind, database, trail_file) = match config.mode {
-            Mode::Locked { .. } => (Kind::Agenda, "sctec.db", "audit.jsonl"),
-            Mode::Race => (Kind::Race, "corrida.db", "corrida-audit.jsonl"),
+            Mode::Locked { .. } => (Kind::Agenda, "sctec.db", TRAIL_FILE),
+            Mode::Race => (Kind::Race, "corrida.db", RACE_TRAIL_FILE),
         };
         let (bell, rings) = export::bell();
         let on_commit = {

@@ -1,0 +1,119 @@
+//! A record read back from its line: which fields it has, and how they are shown.
+//!
+//! A trail outlives the program that wrote it, so a record with more fields, fewer or others is still a record. Fields
+//! are slices of the line, and cost nothing until they are asked for.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::record::LEVEL;
+
+/// A record's fields as they stand in its line, unread: [`text`] and [`number`] read them. A record is any object
+/// whose `level` is `AUDIT`, so whatever else it has or lacks, or has in another shape, is no error.
+#[derive(Debug, Deserialize)]
+pub struct Record<'a> {
+    #[serde(borrow)]
+    level: Option<&'a RawValue>,
+    /// Its number in the trail.
+    #[serde(borrow)]
+    pub seq: Option<&'a RawValue>,
+    /// When it was made.
+    #[serde(borrow)]
+    pub timestamp_utc: Option<&'a RawValue>,
+    /// What happened.
+    #[serde(borrow)]
+    pub event_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    details: Option<&'a RawValue>,
+    /// The request that caused it.
+    #[serde(borrow)]
+    pub req: Option<&'a RawValue>,
+    /// Its link in the chain.
+    #[serde(borrow)]
+    pub hash: Option<&'a RawValue>,
+}
+
+/// The known fields of `details`, of all events together.
+#[derive(Debug, Default, Deserialize)]
+#[expect(missing_docs, reason = "they are the record's, as docs/LOGGING.md has them")]
+pub struct Details<'a> {
+    #[serde(borrow)]
+    pub agendamento_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub cientista_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub cientista_nome: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub telescopio: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub horario_inicio_utc: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub horario_fim_utc: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub token: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub alvo: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub motivo: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub instante_clique_utc: Option<&'a RawValue>,
+}
+
+impl<'a> Record<'a> {
+    /// Whether it is a record at all: its `level` says so.
+    pub fn is_audit(&self) -> bool {
+        text(self.level) == LEVEL
+    }
+
+    /// What the event says of itself; empty if it is not an object.
+    pub fn details(&self) -> Details<'a> {
+        self.details.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+    }
+}
+
+/// A field for showing: a text without its quotes and escapes, anything else as it is written, nothing as empty.
+pub fn text(field: Option<&RawValue>) -> Cow<'_, str> {
+    let Some(written) = field.map(RawValue::get) else { return Cow::Borrowed("") };
+    match written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(plain) if !plain.contains('\\') => Cow::Borrowed(plain),
+        // Half a surrogate pair is valid JSON and no text: it stays as it is written.
+        Some(_) => serde_json::from_str(written).map_or(Cow::Borrowed(written), Cow::Owned),
+        None => Cow::Borrowed(written),
+    }
+}
+
+/// A field as an integer, if it is one.
+pub fn number(field: Option<&RawValue>) -> Option<i64> {
+    field?.get().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_shown_without_escapes_and_all_else_as_written() {
+        let raw = |written: &str| RawValue::from_string(written.to_owned()).unwrap();
+        for (written, shown) in [
+            (r#""Marie Curie""#, "Marie Curie"),
+            (r#""a\"b\n\u001b""#, "a\"b\n\u{1b}"),
+            ("4711", "4711"),
+            ("[1, 2]", "[1, 2]"),
+            (r#""\ud800""#, r#""\ud800""#),
+        ] {
+            assert_eq!(text(Some(&raw(written))), shown);
+        }
+        assert_eq!(text(None), "");
+    }
+
+    #[test]
+    fn details_of_another_shape_are_empty() {
+        let read = |line| serde_json::from_str::<Record<'_>>(line).unwrap().details().agendamento_id.map(RawValue::get);
+        assert_eq!(read(r#"{"details":{"agendamento_id":12,"x":[]}}"#), Some("12"));
+        for line in [r#"{"details":[12]}"#, r#"{"details":null}"#, "{}"] {
+            assert_eq!(read(line), None, "{line}");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! How matching records are printed: their own bytes, for spreadsheets, for people.
+
+use std::io::{self, BufWriter, Write};
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+
+use crate::audit::fields::{Record, text};
+use crate::cli::AuditFormat;
+use crate::logging;
+
+/// Rows gathered to lay out one table. More become several tables, so that memory stays bounded.
+const TABLE_ROWS: usize = 100_000;
+/// Bytes written at once.
+const WRITE_BYTES: usize = 64 * 1024;
+
+const CSV_HEADER: [&str; 15] = [
+    "seq",
+    "timestamp_utc",
+    "event_type",
+    "agendamento_id",
+    "cientista_id",
+    "cientista_nome",
+    "telescopio",
+    "horario_inicio_utc",
+    "horario_fim_utc",
+    "token",
+    "alvo",
+    "motivo",
+    "instante_clique_utc",
+    "req",
+    "hash",
+];
+const TABLE_HEADER: [&str; 8] = ["seq", "when (UTC)", "event", "booking", "scientist", "telescope", "slot", "req"];
+/// The columns of numbers.
+const TABLE_NUMBERS: [usize; 2] = [0, 3];
+/// Where a narrow terminal may break the columns that have no spaces; the break takes the character's place.
+const TABLE_BREAKS: [(usize, char); 3] = [(1, 'T'), (2, '_'), (6, 'T')];
+
+/// Prints records to `W` in one format.
+pub struct Printer<W: Write> {
+    format: Format<W>,
+    count: u64,
+}
+
+enum Format<W: Write> {
+    Jsonl(BufWriter<W>),
+    Csv(Box<csv::Writer<W>>),
+    Table { out: BufWriter<W>, rows: Vec<[String; TABLE_HEADER.len()]> },
+}
+
+impl<W: Write> Printer<W> {
+    /// A printer to `out`.
+    ///
+    /// # Errors
+    /// As [`Printer::record`].
+    pub fn new(format: AuditFormat, out: W) -> io::Result<Self> {
+        let format = match format {
+            AuditFormat::Jsonl => Format::Jsonl(BufWriter::with_capacity(WRITE_BYTES, out)),
+            AuditFormat::Csv => {
+                let mut csv = csv::WriterBuilder::new().buffer_capacity(WRITE_BYTES).from_writer(out);
+                csv.write_record(CSV_HEADER).map_err(csv_error)?;
+                Format::Csv(Box::new(csv))
+            }
+            AuditFormat::Table => Format::Table { out: BufWriter::with_capacity(WRITE_BYTES, out), rows: Vec::new() },
+        };
+        Ok(Self { format, count: 0 })
+    }
+
+    /// Takes a record and the line it stands in. What is printed may wait for [`Printer::flush`], and a table for
+    /// [`Printer::print_table`].
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn record(&mut self, line: &[u8], record: &Record<'_>) -> io::Result<()> {
+        self.count += 1;
+        match &mut self.format {
+            Format::Jsonl(out) => {
+                out.write_all(line)?;
+                out.write_all(b"\n")
+            }
+            Format::Csv(csv) => write_csv(csv, record).map_err(csv_error),
+            Format::Table { rows, .. } => {
+                rows.push(table_row(record));
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether [`Printer::print_table`] is due.
+    pub fn table_is_full(&self) -> bool {
+        matches!(&self.format, Format::Table { rows, .. } if rows.len() >= TABLE_ROWS)
+    }
+
+    /// Prints the rows gathered so far as one table.
+    ///
+    /// # Errors
+    /// As [`Printer::record`].
+    pub fn print_table(&mut self) -> io::Result<()> {
+        match &mut self.format {
+            Format::Table { out, rows } if !rows.is_empty() => write_table(out, std::mem::take(rows)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Hands on what was printed, for a reader that waits for it.
+    ///
+    /// # Errors
+    /// As [`Printer::record`].
+    pub fn flush(&mut self) -> io::Result<()> {
+        match &mut self.format {
+            Format::Jsonl(out) | Format::Table { out, .. } => out.flush(),
+            Format::Csv(csv) => csv.flush(),
+        }
+    }
+
+    /// Prints what is left, and how many records there were if people read it.
+    ///
+    /// # Errors
+    /// As [`Printer::record`].
+    pub fn finish(mut self) -> io::Result<()> {
+        self.print_table()?;
+        if let Format::Table { out, .. } = &mut self.format {
+            let plural = if self.count == 1 { "" } else { "s" };
+            writeln!(out, "{} record{plural}", self.count)?;
+        }
+        self.flush()
+    }
+}
+
+/// csv's own conversion would hide what kind of error it was.
+fn csv_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}
+
+fn write_csv<W: Write>(csv: &mut csv::Writer<W>, record: &Record<'_>) -> csv::Result<()> {
+    let details = record.details();
+    let fields: [_; CSV_HEADER.len()] = [
+        record.seq,
+        record.timestamp_utc,
+        record.event_type,
+        details.agendamento_id,
+        details.cientista_id,
+        details.cientista_nome,
+        details.telescopio,
+        details.horario_inicio_utc,
+        details.horario_fim_utc,
+        details.token,
+        details.alvo,
+        details.motivo,
+        details.instante_clique_utc,
+        record.req,
+        record.hash,
+    ];
+    for field in fields {
+        csv.write_field(text(field).as_bytes())?;
+    }
+    csv.write_record(None::<&[u8]>)
+}
+
+fn table_row(record: &Record<'_>) -> [String; TABLE_HEADER.len()] {
+    let details = record.details();
+    let shown = |field| logging::escaped(&text(field));
+    let scientist = format!("{} {}", shown(details.cientista_id), shown(details.cientista_nome));
+    [
+        shown(record.seq),
+        shown(record.timestamp_utc),
+        shown(record.event_type),
+        shown(details.agendamento_id),
+        scientist.trim().to_owned(),
+        shown(details.telescopio),
+        shown(details.horario_inicio_utc),
+        shown(record.req),
+    ]
+}
+
+fn write_table(out: &mut impl Write, rows: Vec<[String; TABLE_HEADER.len()]>) -> io::Result<()> {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(TABLE_HEADER);
+    for row in rows {
+        let mut cells = row.map(Cell::new);
+        for (position, at) in TABLE_BREAKS {
+            cells[position] = cells[position].clone().set_delimiter(at);
+        }
+        table.add_row(cells);
+    }
+    for number in TABLE_NUMBERS {
+        if let Some(column) = table.column_mut(number) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for line in table.lines() {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}

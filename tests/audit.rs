@@ -1,0 +1,324 @@
+//! `sctec audit` as its users meet it: the real executable on files of every kind, and on a real service's.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+const EXE: &str = env!("CARGO_BIN_EXE_sctec");
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Marie Curie books; her target spells out another event.
+const CURIE: &str = r#"{"timestamp_utc":"2025-10-26T18:00:05.123456Z","level":"AUDIT","event_type":"AGENDAMENTO_CRIADO","service":"servico-agendamento","details":{"agendamento_id":123,"cientista_id":7,"horario_inicio_utc":"2025-12-01T03:00:00Z","horario_fim_utc":"2025-12-01T03:05:00Z","telescopio":"Hubble-Acad","cientista_nome":"Marie Curie","alvo":"\",\"event_type\":\"AGENDAMENTO_CANCELADO\",\"x\":\"","instante_clique_utc":"2025-10-26T18:00:05.000001Z","token":4711},"seq":1,"req":"6b1f-2a","prev":"00","hash":"aa"}"#;
+/// A name that would break lines, clear terminals and turn text around.
+const NASTY: &str = r#"{"timestamp_utc":"2025-10-26T18:00:06.000000Z","level":"AUDIT","event_type":"AGENDAMENTO_CRIADO","service":"servico-agendamento","details":{"agendamento_id":124,"cientista_id":8,"horario_inicio_utc":"2025-12-01T03:05:00Z","horario_fim_utc":"2025-12-01T03:10:00Z","telescopio":"Hubble-Acad","cientista_nome":"A \"B\"\n\u001b[2J🔭\u202e, Ç","alvo":null,"instante_clique_utc":null,"token":null},"seq":2,"req":"6b1f-2b","prev":"aa","hash":"bb"}"#;
+const CANCELLED: &str = r#"{"timestamp_utc":"2025-10-26T19:00:00.000000Z","level":"AUDIT","event_type":"AGENDAMENTO_CANCELADO","service":"servico-agendamento","details":{"agendamento_id":123,"cientista_id":7,"horario_inicio_utc":"2025-12-01T03:00:00Z","horario_fim_utc":"2025-12-01T03:05:00Z","telescopio":"Hubble-Acad","cientista_nome":"Marie Curie","motivo":"=1+1, \"nuvens\"","token":4712},"seq":3,"req":"6b1f-2c","prev":"bb","hash":"cc"}"#;
+
+/// What the application log has around its records; nothing of it is one.
+const LOG_LINES: [&str; 4] = [
+    "INFO:2025-10-26T18:00:04.500Z:servico-agendamento:Requisição recebida para POST /agendamentos req=6b1f-2a",
+    r#"INFO:2025-10-26T18:00:04.500Z:servico-agendamento:{"level":"AUDIT"} req=6b1f-2a"#,
+    r#"{"timestamp_utc":"2025-10-26T18:00:04.500Z","level":"INFO","msg":"\"level\":\"AUDIT\""}"#,
+    "",
+];
+
+fn audit(arguments: &[&str]) -> Command {
+    let mut command = Command::new(EXE);
+    // A folder of the caller's own must not become the default.
+    command.arg("audit").args(arguments).env_remove("SCTEC_DATA_DIR").stdin(Stdio::null());
+    command
+}
+
+/// Runs to the end; gives what it printed and what it said.
+fn succeed(arguments: &[&str]) -> (String, String) {
+    let output = audit(arguments).output().unwrap();
+    let (printed, said) = texts(&output);
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    (printed, said)
+}
+
+/// Runs to its failure; gives what it said, which is one line.
+fn fail(arguments: &[&str]) -> String {
+    let output = audit(arguments).output().unwrap();
+    let (_, said) = texts(&output);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    said
+}
+
+fn texts(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+fn file(folder: &TempDir, name: &str, lines: &[&str]) -> String {
+    let path = folder.path().join(name);
+    let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// The three records with the log's lines around each.
+fn app_log(folder: &TempDir) -> String {
+    let lines = [&LOG_LINES[..], &[CURIE], &LOG_LINES, &[NASTY], &LOG_LINES, &[CANCELLED], &LOG_LINES].concat();
+    file(folder, "app.log", &lines)
+}
+
+fn lines(records: &[&str]) -> String {
+    records.iter().flat_map(|record| [record, "\n"]).collect()
+}
+
+#[test]
+fn each_filter_gives_the_records_own_bytes() {
+    let folder = TempDir::new().unwrap();
+    let log = app_log(&folder);
+    let cases: [(&[&str], &[&str]); 12] = [
+        (&[], &[CURIE, NASTY, CANCELLED]),
+        (&["--event", "AGENDAMENTO_CRIADO"], &[CURIE, NASTY]),
+        (&["--event", "AGENDAMENTO_CANCELADO"], &[CANCELLED]),
+        (&["--event", "AGENDAMENTO"], &[]),
+        (&["--scientist", "7"], &[CURIE, CANCELLED]),
+        (&["--booking", "124"], &[NASTY]),
+        (&["--booking", "12"], &[]),
+        (&["--since", "2025-10-26T18:00:06Z"], &[NASTY, CANCELLED]),
+        (&["--until", "2025-10-26T16:00:00-03:00"], &[CURIE, NASTY]),
+        (&["--since", "2025-10-26T18:00:06Z", "--until", "2025-10-26T18:00:06.000001Z"], &[NASTY]),
+        (&["--scientist", "7", "--event", "AGENDAMENTO_CRIADO", "--booking", "123"], &[CURIE]),
+        (&["--scientist", "8", "--event", "AGENDAMENTO_CANCELADO"], &[]),
+    ];
+    for (filters, records) in cases {
+        let (printed, said) = succeed(&[&[log.as_str()], filters].concat());
+        assert_eq!(printed, lines(records), "{filters:?}");
+        assert_eq!(said, "", "{filters:?}");
+    }
+}
+
+#[test]
+fn csv_has_every_column_and_the_true_texts() {
+    let folder = TempDir::new().unwrap();
+    let (printed, _) = succeed(&[&app_log(&folder), "--format", "csv"]);
+    let mut csv = csv::Reader::from_reader(printed.as_bytes());
+    let header: Vec<String> = csv.headers().unwrap().iter().map(str::to_owned).collect();
+    assert_eq!(
+        header.join(","),
+        "seq,timestamp_utc,event_type,agendamento_id,cientista_id,cientista_nome,telescopio,horario_inicio_utc,\
+         horario_fim_utc,token,alvo,motivo,instante_clique_utc,req,hash"
+    );
+    let rows: Vec<csv::StringRecord> = csv.records().map(Result::unwrap).collect();
+    let column = |name: &str| {
+        let position = header.iter().position(|column| column == name).unwrap();
+        rows.iter().map(|row| row[position].to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(column("seq"), ["1", "2", "3"]);
+    assert_eq!(column("cientista_nome"), ["Marie Curie", "A \"B\"\n\u{1b}[2J🔭\u{202e}, Ç", "Marie Curie"]);
+    assert_eq!(column("token"), ["4711", "", "4712"]);
+    assert_eq!(column("alvo"), ["\",\"event_type\":\"AGENDAMENTO_CANCELADO\",\"x\":\"", "", ""]);
+    assert_eq!(column("motivo"), ["", "", "=1+1, \"nuvens\""]);
+    assert_eq!(column("instante_clique_utc"), ["2025-10-26T18:00:05.000001Z", "", ""]);
+    assert_eq!(column("hash"), ["aa", "bb", "cc"]);
+
+    let (nothing, _) = succeed(&[&app_log(&folder), "--format", "csv", "--booking", "0"]);
+    assert_eq!(nothing.lines().count(), 1, "{nothing}");
+}
+
+#[test]
+fn a_table_is_safe_on_a_terminal_and_ends_with_the_count() {
+    let folder = TempDir::new().unwrap();
+    let log = app_log(&folder);
+    let (printed, _) = succeed(&[&log, "--format", "table"]);
+    assert!(!printed.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'), "{printed}");
+    assert!(printed.contains(r#"8 A "B"\n\u001b[2J🔭\u202e, Ç"#), "{printed}");
+    assert!(printed.contains("7 Marie Curie") && printed.contains("2025-10-26T18:00:05.123456Z"), "{printed}");
+    assert!(printed.ends_with("\n3 records\n"), "{printed}");
+    assert!(succeed(&[&log, "--format", "table", "--booking", "124"]).0.ends_with("\n1 record\n"));
+    assert_eq!(succeed(&[&log, "--format", "table", "--booking", "0"]).0, "0 records\n");
+}
+
+#[test]
+fn lines_that_are_not_whole_are_passed_over_and_counted() {
+    let folder = TempDir::new().unwrap();
+    let torn = |name, length| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, format!("{CURIE}\n{}", &NASTY[..length])).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (late, early) = (torn("late.jsonl", 200), torn("early.jsonl", 40));
+    assert_eq!(succeed(&[&early]).1, "1 line looks like an audit record but is not whole; sctec passed over it\n");
+    for filters in [&[][..], &["--event", "AGENDAMENTO_CRIADO"]] {
+        let (printed, said) = succeed(&[&[late.as_str(), &early], filters].concat());
+        assert_eq!(printed, lines(&[CURIE, CURIE]));
+        assert_eq!(said, "2 lines look like audit records but are not whole; sctec passed over them\n");
+    }
+}
+
+#[test]
+fn a_line_of_any_length_is_passed_over() {
+    let folder = TempDir::new().unwrap();
+    let long = format!("{{\"level\":\"AUDIT\",\"x\":\"{}\"}}", "x".repeat(17 << 20));
+    let path = file(&folder, "long.jsonl", &[CURIE, &long, NASTY]);
+    let (printed, said) = succeed(&[&path]);
+    assert_eq!(printed, lines(&[CURIE, NASTY]));
+    assert_eq!(said, "1 line is longer than 16 MiB; sctec passed over it\n");
+}
+
+#[test]
+fn files_are_read_in_order_and_a_dash_is_standard_input() {
+    let folder = TempDir::new().unwrap();
+    let (last, first) = (file(&folder, "a", &[CANCELLED]), file(&folder, "b", &[CURIE]));
+    let input = std::fs::File::open(file(&folder, "c", &[NASTY])).unwrap();
+    let output = audit(&[&first, "-", &last]).stdin(input).output().unwrap();
+    assert_eq!(texts(&output), (lines(&[CURIE, NASTY, CANCELLED]), String::new()));
+    assert!(output.status.success());
+}
+
+#[test]
+fn what_a_pipe_brings_is_printed_before_the_pipe_ends() {
+    let mut child = audit(&["-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    writeln!(input, "{CURIE}").unwrap();
+    let mut printed = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut printed).unwrap();
+    assert_eq!(printed, lines(&[CURIE]));
+    drop(input);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_a_normal_end() {
+    let folder = TempDir::new().unwrap();
+    // More than a pipe holds, so that the command is still writing when its reader goes.
+    let path = file(&folder, "many.jsonl", &vec![CURIE; 20_000]);
+    for format in ["jsonl", "csv", "table"] {
+        let mut child =
+            audit(&[&path, "--format", format]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(!line.is_empty());
+        assert_eq!(texts(&output).1, "", "{format}");
+        assert!(output.status.success(), "{format}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_named_with_what_to_do() {
+    let folder = TempDir::new().unwrap();
+    let data_dir = folder.path().to_str().unwrap();
+    let said = fail(&["--data-dir", data_dir]);
+    assert!(said.contains("audit.jsonl; name a file, or the data folder with --data-dir"), "{said}");
+    assert!(!said.contains("corrida"), "{said}");
+    file(&folder, "corrida-audit.jsonl", &[CURIE]);
+    assert!(fail(&["--data-dir", data_dir]).contains("corrida-audit.jsonl"));
+
+    let missing = folder.path().join("missing").to_str().unwrap().to_owned();
+    assert!(fail(&[&missing]).contains(&missing));
+    assert!(fail(&[data_dir]).contains(data_dir), "a folder is no file");
+    // What was found before is printed all the same.
+    let output = audit(&[&file(&folder, "a", &[CURIE]), &missing]).output().unwrap();
+    assert_eq!((texts(&output).0, output.status.code()), (lines(&[CURIE]), Some(2)));
+}
+
+#[test]
+fn instants_that_make_no_sense_are_refused_with_what_would() {
+    let folder = TempDir::new().unwrap();
+    let log = app_log(&folder);
+    for (instant, part) in [
+        ("ontem", "RFC 3339"),
+        ("2025-10-26", "2025-10-26T18:00:00Z"),
+        ("2025-02-30T00:00:00Z", "calendar"),
+        ("1969-01-01T00:00:00Z", "1970"),
+    ] {
+        for option in ["--since", "--until"] {
+            let said = fail(&[&log, option, instant]);
+            assert!(said.contains(option) && said.contains(instant) && said.contains(part), "{said}");
+        }
+    }
+    let said = fail(&[&log, "--since", "2025-10-27T00:00:00Z", "--until", "2025-10-26T00:00:00Z"]);
+    assert!(said.contains("--since") && said.contains("--until"), "{said}");
+}
+
+/// Both services, killed with the test.
+struct Services {
+    child: Child,
+    address: String,
+    // Held open: the services write to it.
+    console: BufReader<std::process::ChildStdout>,
+    _data_dir: TempDir,
+}
+
+impl Services {
+    fn start(data_dir: TempDir) -> Self {
+        let mut child = Command::new(EXE)
+            .args(["serve-all", "--listen", "127.0.0.1:0", "--listen-coordinator", "127.0.0.1:0", "--data-dir"])
+            .arg(data_dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let console = BufReader::new(child.stdout.take().unwrap());
+        // Whole before anything can fail, so that the services end whatever happens.
+        let mut services = Self { child, address: String::new(), console, _data_dir: data_dir };
+        while services.address.is_empty() {
+            let mut line = String::new();
+            assert_ne!(services.console.read_line(&mut line).unwrap(), 0, "ended before it listened");
+            if let Some((_, address)) = line.split_once(":servico-agendamento:escutando em http://") {
+                services.address = address.trim().to_owned();
+            }
+        }
+        services
+    }
+
+    fn book(&self) {
+        let body = r#"{"cientista_id": 7, "horario_inicio_utc": "2025-12-01T03:00:00Z"}"#;
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        write!(
+            stream,
+            "POST /agendamentos HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n{body}",
+            self.address,
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    }
+}
+
+impl Drop for Services {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Searches until there is something to see, and gives that.
+fn poll(arguments: &[&str]) -> String {
+    let start = Instant::now();
+    loop {
+        let (printed, _) = succeed(arguments);
+        if !printed.is_empty() {
+            return printed;
+        }
+        assert!(start.elapsed() < DEADLINE, "nothing found by {arguments:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_booking_is_found_in_the_trail_and_in_the_log() {
+    let data_dir = TempDir::new().unwrap();
+    let folder: PathBuf = data_dir.path().to_owned();
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    let services = Services::start(data_dir);
+    services.book();
+    let trail = poll(&["--event", "AGENDAMENTO_CRIADO", "--data-dir", &path(&folder)]);
+    assert_eq!(trail.lines().count(), 1, "{trail}");
+    let log = poll(&["--event", "AGENDAMENTO_CRIADO", "--scientist", "7", &path(&folder.join("app.log"))]);
+    assert_eq!(log, trail);
+    assert_eq!(succeed(&["--event", "AGENDAMENTO_CANCELADO", "--data-dir", &path(&folder)]).0, "");
+}
