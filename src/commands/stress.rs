@@ -1,5 +1,73 @@
-use super::Outcome;
-use crate::cli::StressArgs;
-pub fn run(_args: &StressArgs) -> Outcome {
-    anyhow::bail!("not yet")
+//! `stress`: the run is checked before anything is sent, and judged after it.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+
+use super::{EXIT_UNEXPECTED, Outcome};
+use crate::cli::{Expect, StressArgs};
+use crate::stress::progress::Progress;
+use crate::stress::stats::Expectation;
+use crate::stress::wire::Url;
+use crate::stress::{self, Config, report};
+use crate::time::Timestamp;
+
+/// Connections where no number is asked for, if there are as many requests.
+const CONCURRENCY_DEFAULT: u32 = 1000;
+
+/// Sends the requests, reports, and says by its exit status whether what was expected was seen.
+///
+/// # Errors
+/// When it could not run.
+pub fn run(args: &StressArgs) -> Outcome {
+    let config = checked(args)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let seen = runtime.block_on(stress::run(&config, Progress::on_stderr(!args.json)))?;
+    let text = if args.json { report::json(&config, &seen)? } else { report::human(&config, &seen, colour()) };
+    print(&text)?;
+    Ok(if seen.verdict.as_expected { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNEXPECTED) })
+}
+
+/// The arguments, as a run that makes sense.
+fn checked(args: &StressArgs) -> anyhow::Result<Config> {
+    let expectation = match args.expect {
+        Some(Expect::Race) => Expectation::Race,
+        Some(Expect::All) => Expectation::All,
+        None if args.distinct => Expectation::All,
+        Some(Expect::One) | None => Expectation::One,
+    };
+    if args.distinct && expectation == Expectation::Race {
+        bail!("--expect race needs rivals for one slot; leave out --distinct");
+    }
+    let slot = args.slot.as_deref().map(|text| {
+        Timestamp::parse_rfc3339(text)
+            .ok()
+            .with_context(|| format!("--slot {text:?} is not an instant; use RFC 3339, as 2025-12-01T03:00:00Z"))
+    });
+    Ok(Config {
+        url: Url::parse(&args.url).context("--url")?,
+        n: args.n,
+        connections: args.n.min(args.concurrency.unwrap_or(CONCURRENCY_DEFAULT)),
+        slot: slot.transpose()?,
+        distinct: args.distinct,
+        scientist: args.scientist,
+        telescope: args.telescope.clone(),
+        expectation,
+    })
+}
+
+/// Whether stdout is for a person who has not asked for plain text (<https://no-color.org>).
+fn colour() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Prints; a reader that has gone away has read enough.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
+        _ => Ok(()),
+    }
 }

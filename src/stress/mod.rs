@@ -1,1 +1,81 @@
 //! Many requests at one instant, and what came of them.
+//!
+//! The parts, in the order of a run: [`target`] finds the way and the slots by following links, [`workers`] opens every
+//! connection and then releases all requests at once, [`stats`] sums up and judges, [`report`] shows it. [`wire`] is
+//! the HTTP under them and [`progress`] what a person sees while it runs.
+
+pub mod progress;
+pub mod report;
+pub mod stats;
+pub mod target;
+pub mod wire;
+pub mod workers;
+
+use anyhow::Context;
+
+use progress::Progress;
+use stats::{Expectation, Fate, Summary, Verdict};
+use target::{Listed, Way};
+use wire::{Browser, Url};
+
+use crate::time::Timestamp;
+
+/// A checked stress run.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The scheduler's entry point.
+    pub url: Url,
+    /// How many requests.
+    pub n: u32,
+    /// Connections open at once, at most `n`.
+    pub connections: u32,
+    /// The first slot; `None` is a free one.
+    pub slot: Option<Timestamp>,
+    /// Whether each request has a slot of its own, one after the other from the first.
+    pub distinct: bool,
+    /// Who books.
+    pub scientist: i64,
+    /// The telescope; `None` is the first.
+    pub telescope: Option<String>,
+    /// What should be seen.
+    pub expectation: Expectation,
+}
+
+/// What a run saw.
+#[derive(Debug)]
+pub struct Seen {
+    /// The telescope that was booked.
+    pub telescope: String,
+    /// The first slot.
+    pub slot: Timestamp,
+    /// One per request, by number.
+    pub fates: Vec<Fate>,
+    /// The same, summed up.
+    pub summary: Summary,
+    /// What the server lists afterwards for the slots, cancelled bookings left out.
+    pub listed: Vec<Listed>,
+    /// Whether that was what should be seen.
+    pub verdict: Verdict,
+}
+
+/// Finds the way, sends the requests, looks at what the server lists afterwards, and judges.
+///
+/// # Errors
+/// When it could not run. A request that fails is no such thing: it is part of what was seen.
+pub async fn run(config: &Config, progress: Progress) -> anyhow::Result<Seen> {
+    let mut browser = Browser::default();
+    let way = Way::find(&mut browser, &config.url, config.telescope.as_deref()).await?;
+    let slot_count = if config.distinct { config.n } else { 1 };
+    let slots = target::choose_slots(&mut browser, &way, config.slot, slot_count).await?;
+    let plan = workers::Plan::new(config, &way, &slots)?;
+    let fates = workers::run(plan, progress).await?;
+    let summary = Summary::of(&fates);
+    let listed = way.listed(&mut browser, &slots).await.with_context(|| {
+        format!(
+            "of {} requests {} were booked and {} not answered, but what is listed now cannot be seen",
+            summary.total, summary.won, summary.errors
+        )
+    })?;
+    let verdict = stats::judge(config.expectation, &summary, listed.iter().map(|booking| booking.id));
+    Ok(Seen { telescope: way.telescope, slot: slots.first(), fates, summary, listed, verdict })
+}

@@ -1,0 +1,211 @@
+//! What a run saw, as tables for people and as one JSON object for programs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+
+use super::stats::{Expectation, Fate, Latencies};
+use super::target::{Listed, wire_instant};
+use super::{Config, Seen};
+
+/// The most requests that are shown one by one.
+const ROWS_MAX: usize = 50;
+/// The most bookings of one slot that are shown.
+const LISTED_MAX: usize = 50;
+/// The most bookings that are shown where each request had a slot of its own.
+const LISTED_DISTINCT_MAX: usize = 10;
+
+const GREEN: &str = "\x1b[32m";
+const RED: &str = "\x1b[31m";
+const PLAIN: &str = "\x1b[0m";
+
+/// The report for people; `colour` the verdict or not.
+pub fn human(config: &Config, seen: &Seen, colour: bool) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail; the results below are dropped for that reason.
+    let _ = writeln!(
+        text,
+        "{} requests over {} connections for {}, {} {}",
+        config.n,
+        config.connections,
+        seen.telescope,
+        if config.distinct { "a slot each from" } else { "slot" },
+        wire_instant(seen.slot)
+    );
+    requests(&mut text, &seen.fates);
+    totals(&mut text, seen);
+    listed(&mut text, config, &seen.listed);
+    verdict(&mut text, config.expectation, seen, colour);
+    text
+}
+
+fn requests(text: &mut String, fates: &[Fate]) {
+    // Winners first: they are what one looks for. Then in the order of their numbers.
+    let mut shown: Vec<&Fate> = fates.iter().collect();
+    shown.sort_by_key(|fate| !fate.won());
+    let left_out = shown.split_off(shown.len().min(ROWS_MAX));
+    shown.sort_by_key(|fate| fate.number);
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header([
+        "request",
+        "status",
+        "outcome",
+        "latency ms",
+        "booking",
+    ]);
+    for fate in shown {
+        table.add_row([
+            fate.number.to_string(),
+            fate.status.map_or_else(|| "none".to_owned(), |status| status.to_string()),
+            fate.outcome.clone(),
+            millis(fate.latency),
+            fate.booking_id.map_or_else(String::new, |id| id.to_string()),
+        ]);
+    }
+    for column in [0, 3, 4] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let _ = writeln!(text, "{table}");
+    if !left_out.is_empty() {
+        let winners = left_out.iter().filter(|fate| fate.won()).count();
+        let _ = writeln!(text, "… and {} more requests, {winners} of them 201", left_out.len());
+    }
+}
+
+fn totals(text: &mut String, seen: &Seen) {
+    let summary = &seen.summary;
+    let _ = writeln!(text);
+    let outcomes_of = |wanted: Option<u16>| {
+        let of_status = summary.outcomes.iter().filter(|((status, _), _)| *status == wanted);
+        of_status.map(|((_, outcome), count)| format!("{outcome} {count}")).collect::<Vec<_>>().join(", ")
+    };
+    for (status, count) in &summary.statuses {
+        let _ = writeln!(text, "{:<12}{count:>7}   {}", format!("status {status}"), outcomes_of(Some(*status)));
+    }
+    if summary.errors > 0 {
+        let _ = writeln!(text, "{:<12}{:>7}   {}", "no answer", summary.errors, outcomes_of(None));
+    }
+    if let Some(Latencies { min, p50, p95, p99, max }) = summary.latencies {
+        let [min, p50, p95, p99, max] = [min, p50, p95, p99, max].map(millis);
+        let _ = writeln!(text, "latency ms  min {min}   p50 {p50}   p95 {p95}   p99 {p99}   max {max}");
+    }
+    let (rate, answered, wall) = (summary.throughput_per_s(), summary.answered(), millis(summary.wall));
+    let _ = writeln!(text, "throughput  {rate:.0} requests/s ({answered} answered in {wall} ms)");
+}
+
+fn listed(text: &mut String, config: &Config, listed: &[Listed]) {
+    let (place, most) = if config.distinct { ("these slots", LISTED_DISTINCT_MAX) } else { ("this slot", LISTED_MAX) };
+    let bookings = if listed.len() == 1 { "booking" } else { "bookings" };
+    let _ = writeln!(text, "listed now  {} {bookings} for {place}", listed.len());
+    for Listed { id, cientista_id, horario_inicio_utc } in listed.iter().take(most) {
+        let start: String = horario_inicio_utc.escape_debug().collect();
+        let _ = writeln!(text, "            booking {id}, scientist {cientista_id}, {start}");
+    }
+    if listed.len() > most {
+        let _ = writeln!(text, "            … and {} more", listed.len() - most);
+    }
+}
+
+fn verdict(text: &mut String, expectation: Expectation, seen: &Seen, colour: bool) {
+    let verdict = &seen.verdict;
+    let line = if verdict.as_expected {
+        format!("as expected: {expectation}")
+    } else {
+        format!("NOT as expected: {} (expected: {expectation})", verdict.seen)
+    };
+    let _ = match (colour, verdict.as_expected) {
+        (false, _) => writeln!(text, "\n{line}"),
+        (true, true) => writeln!(text, "\n{GREEN}{line}{PLAIN}"),
+        (true, false) => writeln!(text, "\n{RED}{line}{PLAIN}"),
+    };
+}
+
+fn millis(duration: Duration) -> String {
+    format!("{:.1}", duration.as_secs_f64() * 1000.0)
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    n: u32,
+    concurrency: u32,
+    telescope: &'a str,
+    slot: String,
+    expect: &'static str,
+    as_expected: bool,
+    seen: &'a str,
+    statuses: &'a BTreeMap<u16, usize>,
+    outcomes: BTreeMap<&'a str, usize>,
+    errors: usize,
+    latency_us: Option<LatencyUs>,
+    throughput_per_s: f64,
+    winners: Vec<Winner>,
+    listed: &'a [Listed],
+}
+
+#[derive(Serialize)]
+struct LatencyUs {
+    min: u64,
+    p50: u64,
+    p95: u64,
+    p99: u64,
+    max: u64,
+}
+
+#[derive(Serialize)]
+struct Winner {
+    number: usize,
+    booking_id: Option<i64>,
+    latency_us: u64,
+}
+
+/// The report for programs: one object on one line.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn json(config: &Config, seen: &Seen) -> serde_json::Result<String> {
+    let summary = &seen.summary;
+    let mut outcomes = BTreeMap::new();
+    for ((_, outcome), count) in &summary.outcomes {
+        *outcomes.entry(outcome.as_str()).or_insert(0) += count;
+    }
+    let winner =
+        |fate: &Fate| Winner { number: fate.number, booking_id: fate.booking_id, latency_us: micros(fate.latency) };
+    let report = Json {
+        n: config.n,
+        concurrency: config.connections,
+        telescope: &seen.telescope,
+        slot: wire_instant(seen.slot),
+        expect: match config.expectation {
+            Expectation::One => "one",
+            Expectation::Race => "race",
+            Expectation::All => "all",
+        },
+        as_expected: seen.verdict.as_expected,
+        seen: &seen.verdict.seen,
+        statuses: &summary.statuses,
+        outcomes,
+        errors: summary.errors,
+        latency_us: summary.latencies.map(|l| LatencyUs {
+            min: micros(l.min),
+            p50: micros(l.p50),
+            p95: micros(l.p95),
+            p99: micros(l.p99),
+            max: micros(l.max),
+        }),
+        throughput_per_s: summary.throughput_per_s(),
+        winners: seen.fates.iter().filter(|fate| fate.won()).map(winner).collect(),
+        listed: &seen.listed,
+    };
+    let mut text = serde_json::to_string(&report)?;
+    text.push('\n');
+    Ok(text)
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,317 @@
+//! The way to the slots: from the entry point by links alone, as any client should go.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use hyper::Method;
+use iri_string::spec::UriSpec;
+use iri_string::template::UriTemplateStr;
+use iri_string::template::simple_context::SimpleContext;
+use serde::{Deserialize, Serialize};
+
+use super::wire::{Browser, Url};
+use crate::time::{Clock, Timestamp};
+
+/// The length of a slot, and the step of the grid.
+const SLOT: Duration = Duration::from_secs(5 * 60);
+/// How far ahead a free slot is looked for at first.
+const HORIZON_SLOTS: u64 = 365 * 24 * 12;
+/// The first slots are left alone: a clock that is off, or a run that takes long, should not get into the past.
+const MARGIN: Duration = Duration::from_secs(60 * 60);
+/// How many places are tried before there is said to be no free one.
+const TRIES: u32 = 24;
+/// After this many tries in vain the horizon doubles: the coming year may be full.
+const TRIES_PER_HORIZON: u32 = 8;
+/// The server's largest page.
+const PAGE_SIZE: &str = "500";
+/// The most pages that are read; past it, `proxima` goes in circles.
+const PAGES_MAX: usize = 10_000;
+/// What a list of slots cannot do without: a template without one of these would list other bookings too.
+const LIST_VARIABLES: [&str; 5] = ["telescopio", "status", "de", "ate", "limite"];
+
+/// A link, as every document has it.
+#[derive(Clone, Debug, Deserialize)]
+struct Link {
+    href: String,
+    #[serde(default)]
+    method: Option<String>,
+    #[serde(default)]
+    templated: bool,
+}
+
+/// The links of a document.
+type Links = HashMap<String, Link>;
+
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(rename = "_links")]
+    links: Links,
+}
+
+#[derive(Deserialize)]
+struct Telescopes {
+    telescopios: Vec<Telescope>,
+}
+
+#[derive(Deserialize)]
+struct Telescope {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    agendamentos: Vec<Listed>,
+    #[serde(rename = "_links")]
+    links: Links,
+}
+
+/// A booking, as the server lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Listed {
+    /// Its identifier.
+    pub id: i64,
+    /// Who booked.
+    pub cientista_id: i64,
+    /// When it starts.
+    pub horario_inicio_utc: String,
+}
+
+/// Consecutive slots.
+#[derive(Clone, Debug)]
+pub struct Slots {
+    starts: Vec<Timestamp>,
+    end: Timestamp,
+}
+
+impl Slots {
+    /// `count` slots, at least one, the first at `base`; `None` when they would leave the calendar.
+    fn starting(base: Timestamp, count: u32) -> Option<Self> {
+        let at = |index: u32| {
+            let micros = i64::try_from(SLOT.as_micros()).ok()?.checked_mul(i64::from(index))?;
+            Timestamp::from_micros(base.as_micros().checked_add(micros)?)
+        };
+        let starts = (0..count.max(1)).map(at).collect::<Option<Vec<_>>>()?;
+        Some(Self { starts, end: at(count.max(1))? })
+    }
+
+    /// The first one's start.
+    pub fn first(&self) -> Timestamp {
+        self.starts[0]
+    }
+
+    /// The start of the slot of request `index`: its own, or everybody's.
+    pub fn of_request(&self, index: usize) -> Timestamp {
+        self.starts[index % self.starts.len()]
+    }
+}
+
+/// An instant as it goes over the wire: a fraction that was asked for is not lost, it is for the server to refuse.
+pub fn wire_instant(at: Timestamp) -> String {
+    let whole_seconds = at.as_micros() % 1_000_000 == 0;
+    if whole_seconds { at.seconds().to_string() } else { at.micros().to_string() }
+}
+
+/// What was found by following links from the entry point.
+#[derive(Debug)]
+pub struct Way {
+    /// The telescope's identifier.
+    pub telescope: String,
+    /// How a booking is asked for.
+    pub book_method: Method,
+    /// Where a booking is asked for.
+    pub book: Url,
+    /// The document that the list's template was found in, and the template.
+    list_base: Url,
+    list_template: String,
+}
+
+impl Way {
+    /// Follows the links from `entry`. `telescope` is the wanted one's identifier; `None` is the first.
+    ///
+    /// # Errors
+    /// When the server is not there, is no scheduler, or does not know the telescope.
+    pub async fn find(browser: &mut Browser, entry: &Url, telescope: Option<&str>) -> anyhow::Result<Self> {
+        let document: Entry = browser.get(entry).await?;
+        let link = |relation: &str| {
+            document.links.get(relation).with_context(|| {
+                format!(
+                    "{entry} has no link {relation:?}; is --url the entry point of a scheduler that takes bookings?"
+                )
+            })
+        };
+        let list = link("agendamentos")?;
+        check_template(list)?;
+        let book = link("agendar")?;
+        let method = book.method.as_deref().unwrap_or("GET");
+        let telescopes: Telescopes = browser.get(&entry.join(&link("telescopios")?.href)?).await?;
+        Ok(Self {
+            telescope: choose_telescope(telescopes, telescope)?,
+            book_method: method
+                .parse()
+                .with_context(|| format!("the link \"agendar\" has a wrong method, {method:?}"))?,
+            book: entry.join(&book.href)?,
+            list_base: entry.clone(),
+            list_template: list.href.clone(),
+        })
+    }
+
+    /// The bookings that occupy any of `slots`, cancelled ones left out.
+    ///
+    /// # Errors
+    /// When the server does not answer, or its pages never end.
+    pub async fn listed(&self, browser: &mut Browser, slots: &Slots) -> anyhow::Result<Vec<Listed>> {
+        let mut url = self.list_url(slots, PAGE_SIZE)?;
+        let mut listed = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let page: Page = browser.get(&url).await?;
+            listed.extend(page.agendamentos);
+            match page.links.get("proxima") {
+                Some(next) => url = url.join(&next.href)?,
+                None => return Ok(listed),
+            }
+        }
+        bail!("{} lists more than {PAGES_MAX} pages", self.list_base)
+    }
+
+    async fn is_free(&self, browser: &mut Browser, slots: &Slots) -> anyhow::Result<bool> {
+        let page: Page = browser.get(&self.list_url(slots, "1")?).await?;
+        Ok(page.agendamentos.is_empty())
+    }
+
+    fn list_url(&self, slots: &Slots, limit: &str) -> anyhow::Result<Url> {
+        let mut values = SimpleContext::new();
+        values.insert("telescopio", self.telescope.as_str());
+        values.insert("status", "AGENDADO");
+        values.insert("de", wire_instant(slots.first()));
+        values.insert("ate", wire_instant(slots.end));
+        values.insert("limite", limit);
+        let template = UriTemplateStr::new(&self.list_template)?;
+        self.list_base.join(&template.expand::<UriSpec, _>(&values)?.to_string())
+    }
+}
+
+fn check_template(list: &Link) -> anyhow::Result<()> {
+    let href = &list.href;
+    let template = UriTemplateStr::new(href)
+        .with_context(|| format!("the link \"agendamentos\" is not a URI template: {href:?}"))?;
+    for name in LIST_VARIABLES {
+        if !list.templated || !template.variables().any(|variable| variable.as_str() == name) {
+            bail!("the link \"agendamentos\" cannot be asked for {name:?}: {href:?}");
+        }
+    }
+    Ok(())
+}
+
+fn choose_telescope(known: Telescopes, wanted: Option<&str>) -> anyhow::Result<String> {
+    let mut ids = known.telescopios.into_iter().map(|telescope| telescope.id);
+    let Some(wanted) = wanted else {
+        return ids.next().context("the server has no telescope");
+    };
+    let ids: Vec<_> = ids.collect();
+    if ids.iter().any(|id| id == wanted) {
+        return Ok(wanted.to_owned());
+    }
+    bail!("unknown telescope {wanted:?}; the server has: {}", ids.join(", "))
+}
+
+/// The slots to book: `count` from `base`, or, without it, from a random place where all of them are free.
+///
+/// # Errors
+/// When no free place was found, or the server does not answer.
+pub async fn choose_slots(
+    browser: &mut Browser,
+    way: &Way,
+    base: Option<Timestamp>,
+    count: u32,
+) -> anyhow::Result<Slots> {
+    if let Some(base) = base {
+        return Slots::starting(base, count).with_context(|| {
+            format!("{count} slots from {} leave the calendar; use an earlier --slot", base.seconds())
+        });
+    }
+    let now = Clock::system().now();
+    for attempt in 0..TRIES {
+        let horizon = HORIZON_SLOTS << (attempt / TRIES_PER_HORIZON);
+        let base = grid_slot_after(now.saturating_add(MARGIN), getrandom::u64()? % horizon);
+        let slots = base.and_then(|base| Slots::starting(base, count)).context("this machine's clock is far off")?;
+        if way.is_free(browser, &slots).await? {
+            return Ok(slots);
+        }
+    }
+    bail!("no free place for {count} slot(s) was found in {TRIES} tries; name one with --slot, or use a smaller --n")
+}
+
+/// The start of the slot that is `ahead` slots after the first one at `at` or later.
+fn grid_slot_after(at: Timestamp, ahead: u64) -> Option<Timestamp> {
+    let step = u64::try_from(SLOT.as_micros()).ok()?;
+    let first = u64::try_from(at.as_micros()).ok()?.div_ceil(step);
+    let micros = first.checked_add(ahead)?.checked_mul(step)?;
+    Timestamp::from_micros(i64::try_from(micros).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse_rfc3339(text).unwrap()
+    }
+
+    #[test]
+    fn random_slots_are_on_the_grid() {
+        let after = |text: &str, ahead| grid_slot_after(at(text), ahead).unwrap().seconds().to_string();
+        assert_eq!(after("2025-12-01T03:00:00Z", 0), "2025-12-01T03:00:00Z");
+        assert_eq!(after("2025-12-01T03:00:00.000001Z", 0), "2025-12-01T03:05:00Z");
+        assert_eq!(after("2025-12-01T03:04:59Z", 12), "2025-12-01T04:05:00Z");
+        assert_eq!(grid_slot_after(Timestamp::MAX, 0), None);
+    }
+
+    #[test]
+    fn slots_follow_one_another_and_stay_in_the_calendar() {
+        let slots = Slots::starting(at("2025-12-01T03:00:00Z"), 3).unwrap();
+        assert_eq!(slots.of_request(2), at("2025-12-01T03:10:00Z"));
+        assert_eq!(slots.end, at("2025-12-01T03:15:00Z"));
+        let one = Slots::starting(at("2025-12-01T03:00:00Z"), 1).unwrap();
+        assert_eq!(one.of_request(2), one.first());
+        assert!(Slots::starting(at("9998-12-31T23:50:00Z"), 1).is_some());
+        assert!(Slots::starting(at("9998-12-31T23:50:00Z"), 2).is_none());
+    }
+
+    #[test]
+    fn the_list_is_what_its_template_says() {
+        let way = Way {
+            telescope: "a b".to_owned(),
+            book_method: Method::POST,
+            book: Url::parse("http://h/x").unwrap(),
+            list_base: Url::parse("http://h:1").unwrap(),
+            list_template: "/l{?telescopio,cientista_id,status,de,ate,limite}".to_owned(),
+        };
+        let slots = Slots::starting(at("2025-12-01T03:00:00Z"), 1).unwrap();
+        assert_eq!(
+            way.list_url(&slots, "1").unwrap().to_string(),
+            "http://h:1/l?telescopio=a%20b&status=AGENDADO&de=2025-12-01T03%3A00%3A00Z&ate=2025-12-01T03%3A05%3A00Z&limite=1"
+        );
+        let link = |href: &str, templated| Link { href: href.to_owned(), method: None, templated };
+        assert!(check_template(&link(&way.list_template, true)).is_ok());
+        assert!(check_template(&link(&way.list_template, false)).is_err());
+        assert!(check_template(&link("/l{?telescopio,status,de,limite}", true)).is_err());
+        assert!(check_template(&link("/l{?", true)).is_err());
+    }
+
+    #[test]
+    fn an_unknown_telescope_is_answered_with_the_known_ones() {
+        let known = || Telescopes { telescopios: ["A", "B"].map(|id| Telescope { id: id.to_owned() }).into() };
+        assert_eq!(choose_telescope(known(), None).unwrap(), "A");
+        assert_eq!(choose_telescope(known(), Some("B")).unwrap(), "B");
+        let error = choose_telescope(known(), Some("C")).unwrap_err();
+        assert_eq!(error.to_string(), "unknown telescope \"C\"; the server has: A, B");
+        assert!(choose_telescope(Telescopes { telescopios: Vec::new() }, None).is_err());
+    }
+
+    #[test]
+    fn a_fraction_that_was_asked_for_is_sent() {
+        assert_eq!(wire_instant(at("2025-12-01T03:00:00Z")), "2025-12-01T03:00:00Z");
+        assert_eq!(wire_instant(at("2025-12-01T03:00:00.5Z")), "2025-12-01T03:00:00.500000Z");
+    }
+}

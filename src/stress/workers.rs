@@ -1,0 +1,274 @@
+//! The connections and their requests: everything is made ready first, then all of it is let go at one instant.
+//!
+//! What is not yet open when the first request leaves would arrive late and be no rival. So every connection is open,
+//! every worker has its first request in hand and waits on one `watch` before anything is sent.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::CONTENT_TYPE;
+use hyper::{Method, Request, StatusCode};
+use indicatif::ProgressBar;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::Config;
+use super::progress::Progress;
+use super::stats::Fate;
+use super::target::{Slots, Way, wire_instant};
+use super::wire::{Connection, REQUEST_TIMEOUT, Url};
+
+/// Connections that are being opened at any time: the server should not be out of breath before it begins.
+const OPENING_AT_ONCE: usize = 64;
+/// The operating system's number for "too many open files", in this process and in the whole system. The standard
+/// library has no stable name for either.
+const TOO_MANY_FILES: [i32; 2] = [24, 23];
+/// The longest outcome that is taken over from an answer.
+const OUTCOME_MAX_CHARS: usize = 64;
+
+/// What is sent, and where.
+pub struct Plan {
+    url: Url,
+    method: Method,
+    /// One per request.
+    bodies: Vec<Bytes>,
+    connections: u32,
+}
+
+/// What books a slot.
+#[derive(Serialize)]
+struct BookingRequest<'a> {
+    cientista_id: i64,
+    horario_inicio_utc: String,
+    telescopio: &'a str,
+}
+
+/// The members of an answer that matter here; which are there depends on the status.
+#[derive(Default, Deserialize)]
+struct Answer {
+    #[serde(default)]
+    id: Option<i64>,
+    #[serde(default)]
+    codigo: Option<String>,
+}
+
+impl Plan {
+    /// Every request of a run, ready to be sent.
+    ///
+    /// # Errors
+    /// When the link's method and URL make no request.
+    pub fn new(config: &Config, way: &Way, slots: &Slots) -> anyhow::Result<Self> {
+        let body = |index: u32| -> anyhow::Result<Bytes> {
+            let request = BookingRequest {
+                cientista_id: config.scientist,
+                horario_inicio_utc: wire_instant(slots.of_request(index as usize)),
+                telescopio: &way.telescope,
+            };
+            Ok(serde_json::to_vec(&request)?.into())
+        };
+        Ok(Self {
+            url: way.book.clone(),
+            method: way.book_method.clone(),
+            bodies: (0..config.n).map(body).collect::<anyhow::Result<_>>()?,
+            connections: config.connections,
+        })
+    }
+
+    fn request(&self, index: usize) -> Result<Request<Full<Bytes>>, String> {
+        self.url
+            .request()
+            .method(self.method.clone())
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(self.bodies[index].clone()))
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// Opens the connections, releases the requests, and gives what became of each, by number.
+///
+/// # Errors
+/// When not all connections can be opened.
+pub async fn run(plan: Plan, progress: Progress) -> anyhow::Result<Vec<Fate>> {
+    let addresses = plan.url.addresses().await.with_context(|| format!("cannot reach {}", plan.url))?;
+    let addresses: Arc<[SocketAddr]> = addresses.into();
+    let connections = open_all(&addresses, &plan, progress).await?;
+    let bar = progress.bar("requests", u32::try_from(plan.bodies.len()).unwrap_or(u32::MAX));
+    let plan = Arc::new(plan);
+    let (release, released) = watch::channel(None);
+    // Nothing is ever sent on it: it closes when the last worker has made itself ready.
+    let (ready, mut all_ready) = mpsc::channel::<()>(1);
+    let mut workers = JoinSet::new();
+    for (first, connection) in connections.into_iter().enumerate() {
+        let worker = Worker {
+            plan: Arc::clone(&plan),
+            addresses: Arc::clone(&addresses),
+            connection: Some(connection),
+            bar: bar.clone(),
+        };
+        workers.spawn(worker.run(first, ready.clone(), released.clone()));
+    }
+    drop(ready);
+    all_ready.recv().await;
+    release.send_replace(Some(Instant::now()));
+    let mut fates = Vec::with_capacity(plan.bodies.len());
+    while let Some(done) = workers.join_next().await {
+        fates.extend(done.context("a worker failed")?);
+    }
+    bar.finish_and_clear();
+    fates.sort_unstable_by_key(|fate| fate.number);
+    Ok(fates)
+}
+
+async fn open_all(addresses: &Arc<[SocketAddr]>, plan: &Plan, progress: Progress) -> anyhow::Result<Vec<Connection>> {
+    let bar = progress.bar("connections", plan.connections);
+    let slots = Arc::new(Semaphore::new(OPENING_AT_ONCE));
+    let mut opening = JoinSet::new();
+    for _ in 0..plan.connections {
+        let (slots, addresses) = (Arc::clone(&slots), Arc::clone(addresses));
+        opening.spawn(async move {
+            // The semaphore is never closed.
+            let _slot = slots.acquire().await.expect("the semaphore is open");
+            Connection::open(&addresses).await
+        });
+    }
+    let mut connections = Vec::new();
+    while let Some(opened) = opening.join_next().await {
+        match opened.context("a connection's task failed")? {
+            Ok(connection) => connections.push(connection),
+            Err(error) => {
+                bar.finish_and_clear();
+                return Err(cannot_open(error, connections.len(), plan));
+            }
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(connections)
+}
+
+fn cannot_open(error: io::Error, opened: usize, plan: &Plan) -> anyhow::Error {
+    let wanted = plan.connections;
+    let context = if error.raw_os_error().is_some_and(|number| TOO_MANY_FILES.contains(&number)) {
+        format!(
+            "too many open files after {opened} of {wanted} connections; use a smaller --concurrency, or raise ulimit -n"
+        )
+    } else {
+        format!("{} took {opened} of {wanted} connections; use a smaller --concurrency", plan.url)
+    };
+    anyhow::Error::new(error).context(context)
+}
+
+/// One connection, and the requests that it carries one after the other.
+struct Worker {
+    plan: Arc<Plan>,
+    addresses: Arc<[SocketAddr]>,
+    /// `None` after a request that failed on it; the next one opens another.
+    connection: Option<Connection>,
+    bar: ProgressBar,
+}
+
+impl Worker {
+    /// Waits for the release, then sends request `first` and every `connections`-th after it.
+    async fn run(
+        mut self,
+        first: usize,
+        ready: mpsc::Sender<()>,
+        mut released: watch::Receiver<Option<Instant>>,
+    ) -> Vec<Fate> {
+        let mut next_request = self.plan.request(first);
+        drop(ready);
+        // The sender outlives the workers; without it there would be nothing to wait for.
+        let released_at = released.wait_for(Option::is_some).await.ok().and_then(|at| *at).unwrap_or_else(Instant::now);
+        let mut fates = Vec::new();
+        let mut sent_at = released_at;
+        let mut index = first;
+        loop {
+            let answer = match next_request {
+                Ok(request) => self.exchange(request).await,
+                Err(reason) => Err(reason),
+            };
+            let done_at = Instant::now();
+            fates.push(fate(index, answer, done_at - sent_at, done_at - released_at));
+            self.bar.inc(1);
+            index += self.plan.connections as usize;
+            if index >= self.plan.bodies.len() {
+                return fates;
+            }
+            next_request = self.plan.request(index);
+            sent_at = Instant::now();
+        }
+    }
+
+    /// Sends one request, on a new connection if the last one is gone. Never sends it twice: an attempt that failed may
+    /// have booked.
+    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), String> {
+        let kept = self.connection.take().filter(Connection::is_open);
+        let attempt = async {
+            let mut connection = match kept {
+                Some(connection) => connection,
+                None => Connection::open(&self.addresses).await.map_err(|error| error.to_string())?,
+            };
+            let answer = connection.exchange(request).await?;
+            Ok((connection, answer))
+        };
+        match tokio::time::timeout(REQUEST_TIMEOUT, attempt).await {
+            Ok(Ok((connection, answer))) => {
+                self.connection = Some(connection);
+                Ok(answer)
+            }
+            Ok(Err(reason)) => Err(reason),
+            Err(_) => Err(format!("no answer within {} s", REQUEST_TIMEOUT.as_secs())),
+        }
+    }
+}
+
+/// What became of the request at `index`.
+fn fate(index: usize, answer: Result<(StatusCode, Bytes), String>, latency: Duration, finished: Duration) -> Fate {
+    let (status, outcome, booking_id) = match answer {
+        Ok((status, body)) => {
+            let answer: Answer = serde_json::from_slice(&body).unwrap_or_default();
+            let outcome = match (status, answer.codigo) {
+                (StatusCode::CREATED, _) => "booked".to_owned(),
+                (_, Some(code)) => printable(&code),
+                (status, None) => status.canonical_reason().unwrap_or("no codigo").to_owned(),
+            };
+            (Some(status.as_u16()), outcome, answer.id.filter(|_| status == StatusCode::CREATED))
+        }
+        Err(reason) => (None, format!("error: {}", printable(&reason)), None),
+    };
+    Fate { number: index + 1, status, outcome, booking_id, latency, finished }
+}
+
+/// What came from outside, fit for a terminal and a table.
+fn printable(text: &str) -> String {
+    text.chars().take(OUTCOME_MAX_CHARS).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(answer: Result<(StatusCode, &'static str), &str>) -> (Option<u16>, String, Option<i64>) {
+        let answer = answer.map(|(status, body)| (status, Bytes::from_static(body.as_bytes()))).map_err(str::to_owned);
+        let fate = fate(0, answer, Duration::ZERO, Duration::ZERO);
+        (fate.status, fate.outcome, fate.booking_id)
+    }
+
+    #[test]
+    fn every_answer_is_an_outcome() {
+        assert_eq!(outcome(Ok((StatusCode::CREATED, r#"{"id": 7}"#))), (Some(201), "booked".to_owned(), Some(7)));
+        assert_eq!(outcome(Ok((StatusCode::CREATED, "?"))), (Some(201), "booked".to_owned(), None));
+        let busy = r#"{"codigo": "recurso_ocupado", "id": 7}"#;
+        assert_eq!(outcome(Ok((StatusCode::CONFLICT, busy))), (Some(409), "recurso_ocupado".to_owned(), None));
+        assert_eq!(outcome(Ok((StatusCode::BAD_GATEWAY, "<p>"))), (Some(502), "Bad Gateway".to_owned(), None));
+        let hostile = "{\"codigo\": \"a\\u001b[2J\"}";
+        assert_eq!(outcome(Ok((StatusCode::CONFLICT, hostile))), (Some(409), "a\u{fffd}[2J".to_owned(), None));
+        assert_eq!(outcome(Err("reset")), (None, "error: reset".to_owned(), None));
+    }
+}
