@@ -1,15 +1,12 @@
 //! `sctec audit` as its users meet it: the real executable on files of every kind, and on a real service's.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+mod common;
 
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Output, Stdio};
+
+use common::{Services, sctec, wait_until};
 use tempfile::TempDir;
-
-const EXE: &str = env!("CARGO_BIN_EXE_sctec");
-const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Marie Curie books; her target spells out another event.
 const CURIE: &str = r#"{"timestamp_utc":"2025-10-26T18:00:05.123456Z","level":"AUDIT","event_type":"AGENDAMENTO_CRIADO","service":"servico-agendamento","details":{"agendamento_id":123,"cientista_id":7,"horario_inicio_utc":"2025-12-01T03:00:00Z","horario_fim_utc":"2025-12-01T03:05:00Z","telescopio":"Hubble-Acad","cientista_nome":"Marie Curie","alvo":"\",\"event_type\":\"AGENDAMENTO_CANCELADO\",\"x\":\"","instante_clique_utc":"2025-10-26T18:00:05.000001Z","token":4711},"seq":1,"req":"6b1f-2a","prev":"00","hash":"aa"}"#;
@@ -26,9 +23,8 @@ const LOG_LINES: [&str; 4] = [
 ];
 
 fn audit(arguments: &[&str]) -> Command {
-    let mut command = Command::new(EXE);
-    // A folder of the caller's own must not become the default.
-    command.arg("audit").args(arguments).env_remove("SCTEC_DATA_DIR").stdin(Stdio::null());
+    let mut command = sctec();
+    command.arg("audit").args(arguments).stdin(Stdio::null());
     command
 }
 
@@ -240,85 +236,22 @@ fn instants_that_make_no_sense_are_refused_with_what_would() {
     assert!(said.contains("--since") && said.contains("--until"), "{said}");
 }
 
-/// Both services, killed with the test.
-struct Services {
-    child: Child,
-    address: String,
-    // Held open: the services write to it.
-    console: BufReader<std::process::ChildStdout>,
-    _data_dir: TempDir,
-}
-
-impl Services {
-    fn start(data_dir: TempDir) -> Self {
-        let mut child = Command::new(EXE)
-            .args(["serve-all", "--listen", "127.0.0.1:0", "--listen-coordinator", "127.0.0.1:0", "--data-dir"])
-            .arg(data_dir.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let console = BufReader::new(child.stdout.take().unwrap());
-        // Whole before anything can fail, so that the services end whatever happens.
-        let mut services = Self { child, address: String::new(), console, _data_dir: data_dir };
-        while services.address.is_empty() {
-            let mut line = String::new();
-            assert_ne!(services.console.read_line(&mut line).unwrap(), 0, "ended before it listened");
-            if let Some((_, address)) = line.split_once(":servico-agendamento:escutando em http://") {
-                services.address = address.trim().to_owned();
-            }
-        }
-        services
-    }
-
-    fn book(&self) {
-        let body = r#"{"cientista_id": 7, "horario_inicio_utc": "2025-12-01T03:00:00Z"}"#;
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        write!(
-            stream,
-            "POST /agendamentos HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-             Connection: close\r\n\r\n{body}",
-            self.address,
-            body.len()
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
-    }
-}
-
-impl Drop for Services {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Searches until there is something to see, and gives that.
-fn poll(arguments: &[&str]) -> String {
-    let start = Instant::now();
-    loop {
-        let (printed, _) = succeed(arguments);
-        if !printed.is_empty() {
-            return printed;
-        }
-        assert!(start.elapsed() < DEADLINE, "nothing found by {arguments:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 #[test]
 fn a_booking_is_found_in_the_trail_and_in_the_log() {
-    let data_dir = TempDir::new().unwrap();
-    let folder: PathBuf = data_dir.path().to_owned();
-    let path = |path: &Path| path.to_str().unwrap().to_owned();
-    let services = Services::start(data_dir);
-    services.book();
-    let trail = poll(&["--event", "AGENDAMENTO_CRIADO", "--data-dir", &path(&folder)]);
+    let services = Services::start(&[]);
+    assert_eq!(services.book(7, "2025-12-01T03:00:00Z").0, 201);
+    let folder = services.data_dir().to_str().unwrap();
+    let log = format!("{folder}/app.log");
+    let find = |arguments: &[&str]| {
+        let mut printed = String::new();
+        wait_until("it is found", || {
+            printed = succeed(arguments).0;
+            !printed.is_empty()
+        });
+        printed
+    };
+    let trail = find(&["--event", "AGENDAMENTO_CRIADO", "--data-dir", folder]);
     assert_eq!(trail.lines().count(), 1, "{trail}");
-    let log = poll(&["--event", "AGENDAMENTO_CRIADO", "--scientist", "7", &path(&folder.join("app.log"))]);
-    assert_eq!(log, trail);
-    assert_eq!(succeed(&["--event", "AGENDAMENTO_CANCELADO", "--data-dir", &path(&folder)]).0, "");
+    assert_eq!(find(&["--event", "AGENDAMENTO_CRIADO", "--scientist", "7", &log]), trail);
+    assert_eq!(succeed(&["--event", "AGENDAMENTO_CANCELADO", "--data-dir", folder]).0, "");
 }

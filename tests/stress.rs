@@ -1,19 +1,19 @@
 //! `sctec stress` against the real services: what it sees, what it says, and how it exits.
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+mod common;
 
+use std::path::Path;
+use std::process::{Command, Output};
+
+use common::{deaf, sctec};
 use serde_json::Value;
-use tempfile::TempDir;
 
 const SCTEC: &str = env!("CARGO_BIN_EXE_sctec");
 
-/// A server that is killed when the test is done with it.
+/// A running server, and where its agenda is.
 struct Server {
-    child: Child,
     url: String,
-    _data: TempDir,
+    _running: common::Server,
 }
 
 impl Server {
@@ -28,24 +28,8 @@ impl Server {
     }
 
     fn start(arguments: &[&str]) -> Self {
-        let data = TempDir::new().unwrap();
-        let mut child = sctec()
-            .args(arguments)
-            .arg("--data-dir")
-            .arg(data.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let url = lines.by_ref().find_map(|line| {
-            let line = line.ok()?;
-            let (head, url) = line.split_once("escutando em ")?;
-            head.ends_with(":servico-agendamento:").then(|| url.split_whitespace().next().map(str::to_owned))?
-        });
-        // A full pipe would stop the server.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, url: url.expect("the server says where it listens"), _data: data }
+        let running = common::Server::start(arguments);
+        Self { url: running.url_of("servico-agendamento"), _running: running }
     }
 
     /// Runs `stress` against it.
@@ -59,26 +43,6 @@ impl Server {
         let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
         (exit_status(&output), report)
     }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The executable.
-fn sctec() -> Command {
-    deaf(Command::new(SCTEC))
-}
-
-/// A command that does not hear the environment's own settings.
-fn deaf(mut command: Command) -> Command {
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SCTEC_")) {
-        command.env_remove(name);
-    }
-    command
 }
 
 fn stress(url: &str, arguments: &[&str]) -> Output {
@@ -218,11 +182,11 @@ fn what_cannot_run_is_said_in_one_line() {
 fn too_few_file_descriptors_are_named_with_the_way_out() {
     let server = Server::all();
     let command = format!("ulimit -n 40; exec {SCTEC} stress --n 100 --url {}", server.url);
-    let output = deaf(Command::new("sh")).args(["-c", &command]).output().unwrap();
+    let output = deaf(&mut Command::new("sh")).args(["-c", &command]).output().unwrap();
     assert_cannot_run(&output, "--concurrency");
     assert!(String::from_utf8_lossy(&output.stderr).contains("too many open files"), "{output:?}");
     let command = format!("ulimit -n 40; exec {SCTEC} stress --n 100 --concurrency 10 --url {}", server.url);
-    let output = deaf(Command::new("sh")).args(["-c", &command]).output().unwrap();
+    let output = deaf(&mut Command::new("sh")).args(["-c", &command]).output().unwrap();
     assert_eq!(exit_status(&output), 0, "{output:?}");
 }
 
@@ -234,7 +198,7 @@ fn a_reader_that_goes_away_is_no_failure() {
     let server = Server::all();
     let run = |redirect: &str| {
         let command = format!("{{ {SCTEC} stress --url {}; echo $? >&2; }} {redirect}", server.url);
-        let output = deaf(Command::new("sh")).args(["-c", &command]).output().unwrap();
+        let output = deaf(&mut Command::new("sh")).args(["-c", &command]).output().unwrap();
         String::from_utf8(output.stderr).unwrap()
     };
     assert_eq!(run("| true"), "0\n");

@@ -202,6 +202,7 @@ struct ServerTime {
 
 /// Reads the answer of `GET /time`. A server with one timestamp read its clock once, so it stands for both.
 fn parse_time(body: &[u8]) -> Result<ServerTime, &'static str> {
+    #[expect(clippy::struct_field_names, reason = "the names on the wire")]
     #[derive(Deserialize)]
     struct Answer {
         timestamp_utc: Option<String>,

@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 
 use super::protocol::{BATCH_MAX, Operation};
 use crate::batch;
+use crate::http::in_words;
 
 /// How long one exchange may take before the coordinator counts as unreachable.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -289,16 +290,4 @@ async fn exchange(http: &Http, uri: &Uri, body: Bytes, count: usize) -> Result<V
         Ok(result) => result,
         Err(_) => Err(format!("{uri} não respondeu em {} s", EXCHANGE_TIMEOUT.as_secs())),
     }
-}
-
-/// An error with its causes: hyper's own message is only "client error (Connect)".
-fn in_words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -41,3 +41,15 @@ fn typed(status: StatusCode, content_type: &'static str, body: &impl Serialize) 
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
+
+/// An error with its causes: hyper's own message is only "client error (Connect)".
+pub fn in_words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -19,6 +19,8 @@ use iri_string::types::{UriAbsoluteString, UriReferenceStr};
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
+use crate::http::in_words;
+
 /// How long one request may take, from its release to the last byte of the answer.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long connecting may take.
@@ -201,18 +203,6 @@ impl Browser {
             Err(_) => bail!("no answer from {url} within {} s", REQUEST_TIMEOUT.as_secs()),
         }
     }
-}
-
-/// An error with its causes: hyper's own message leaves them out.
-fn in_words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

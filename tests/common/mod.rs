@@ -16,6 +16,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The executable, deaf to the environment's own settings.
 pub fn sctec() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sctec"));
+    deaf(&mut command);
+    command
+}
+
+/// Makes a command deaf to the environment's own settings.
+pub fn deaf(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SCTEC_")) {
         command.env_remove(name);
     }
