@@ -1,6 +1,7 @@
 //! The executable: parse, dispatch, error chain, exit code.
 
-#![warn(clippy::unwrap_used)]
+// A closed pipe would panic in println!: output goes through a writer that can say so.
+#![warn(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::process::ExitCode;
 

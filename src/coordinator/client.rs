@@ -1,7 +1,8 @@
 //! The scheduler's end of the lock protocol.
 //!
-//! One task speaks with the coordinator: it takes every request that waits, sends them as one batch (`POST /lote`), and
-//! hands each its own answer. Alone, a request waits for nobody.
+//! Two tasks speak with the coordinator, one for locks and one for unlocks, so that neither waits for the other's
+//! exchange. Each takes every request that waits, sends them as one batch (`POST /lote`), and hands each its own answer.
+//! Alone, a request waits for nobody.
 //!
 //! A lease's deadline is counted here, on this process's monotonic clock, from *before* the request was sent: it is
 //! never later than the coordinator's own.
@@ -66,7 +67,8 @@ pub struct BadUrl(String);
 
 /// Speaks with the coordinator.
 pub struct Client {
-    asks: batch::Sender<Ask>,
+    locks: batch::Sender<Ask>,
+    unlocks: batch::Sender<Ask>,
     http: Http,
     health: Uri,
     owner: String,
@@ -107,7 +109,7 @@ type Http = HttpClient<HttpConnector, Full<Bytes>>;
 
 impl Client {
     /// A client of the coordinator at `url`. `highest_token` is the largest token seen so far: the next will be larger,
-    /// even if the coordinator lost its state. Spawns the task that speaks; it ends when the client is dropped.
+    /// even if the coordinator lost its state. Spawns the tasks that speak; they end when the client is dropped.
     ///
     /// # Errors
     /// [`BadUrl`].
@@ -127,11 +129,14 @@ impl Client {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .build(connector);
         // Each ask stands for a request in flight, and those are bounded by the connections.
-        let (asks, batches) = batch::queue(usize::MAX);
-        tokio::spawn(speak(http.clone(), batch_uri, batches));
+        let (locks, lock_batches) = batch::queue(usize::MAX);
+        let (unlocks, unlock_batches) = batch::queue(usize::MAX);
+        tokio::spawn(speak(http.clone(), batch_uri.clone(), lock_batches));
+        tokio::spawn(speak(http.clone(), batch_uri, unlock_batches));
         let suffix = getrandom::u32().unwrap_or_else(|_| std::process::id());
         Ok(Self {
-            asks,
+            locks,
+            unlocks,
             http,
             health,
             owner: format!("agendamento-{suffix:08x}"),
@@ -161,7 +166,7 @@ impl Client {
             token_minimo: self.highest_token.load(Ordering::Relaxed),
             apesar_da_retencao: despite_retention,
         };
-        let (answer, sent_at) = self.ask(operation).await.map_err(LockError::Unavailable)?;
+        let (answer, sent_at) = ask(&self.locks, operation).await.map_err(LockError::Unavailable)?;
         match answer {
             Answer { status: 200, trava_id: Some(id), token: Some(token), ttl_ms, .. } => {
                 self.saw_token(token);
@@ -183,7 +188,7 @@ impl Client {
             trava_id: lease.id.clone(),
             retencao_ms: u64::try_from(retention.as_millis()).unwrap_or(u64::MAX),
         };
-        let (answer, _) = self.ask(operation).await?;
+        let (answer, _) = ask(&self.unlocks, operation).await?;
         if answer.status == 200 { Ok(()) } else { Err(unexpected(&answer)) }
     }
 
@@ -205,13 +210,13 @@ impl Client {
             Err(_) => Err(format!("{} não respondeu em {} s", self.health, CONNECT_TIMEOUT.as_secs())),
         }
     }
+}
 
-    async fn ask(&self, operation: Operation) -> Result<(Answer, Instant), String> {
-        let (reply, answer) = oneshot::channel();
-        let gone = || "a tarefa do coordenador terminou".to_owned();
-        self.asks.send(Ask { operation, reply }).map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
-    }
+async fn ask(asks: &batch::Sender<Ask>, operation: Operation) -> Result<(Answer, Instant), String> {
+    let (reply, answer) = oneshot::channel();
+    let gone = || "a tarefa do coordenador terminou".to_owned();
+    asks.send(Ask { operation, reply }).map_err(|_| gone())?;
+    answer.await.map_err(|_| gone())?
 }
 
 fn unexpected(answer: &Answer) -> String {

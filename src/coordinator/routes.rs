@@ -67,7 +67,7 @@ impl Handler for Routes {
             Route::Batch => {
                 let bytes = body::read_json(headers, &mut request.body, BATCH_BODY_MAX).await?;
                 let answers = batch(service, &request.id, &bytes).await?;
-                Ok(http::json(StatusCode::OK, &json!({ "respostas": answers })))
+                Ok(http::json(StatusCode::OK, &Batch { respostas: answers }))
             }
             Route::Health => Ok(http::json(
                 StatusCode::OK,
@@ -154,7 +154,7 @@ fn unlock(service: &Service, log: &Logger, request: &Release) -> Result<Released
 }
 
 /// Decides each operation on its own, in order.
-async fn batch(service: &Arc<Service>, request_id: &Arc<str>, bytes: &[u8]) -> Result<Vec<Value>, Problem> {
+async fn batch(service: &Arc<Service>, request_id: &Arc<str>, bytes: &[u8]) -> Result<Vec<OperationAnswer>, Problem> {
     let mut fields = Fields::parse(bytes)?;
     let raw_operations = fields.take("operacoes").map(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get()));
     let operations = match raw_operations {
@@ -180,9 +180,33 @@ async fn batch(service: &Arc<Service>, request_id: &Arc<str>, bytes: &[u8]) -> R
     Ok(answers)
 }
 
-async fn operation(service: &Arc<Service>, batch_id: &Arc<str>, raw: &RawValue) -> Value {
+#[derive(serde::Serialize)]
+struct Batch {
+    respostas: Vec<OperationAnswer>,
+}
+
+/// One operation's answer: the members that it would have alone, and its status.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum OperationAnswer {
+    Granted {
+        status: u16,
+        #[serde(flatten)]
+        answer: GrantedAnswer,
+    },
+    Released {
+        status: u16,
+        #[serde(flatten)]
+        answer: ReleasedReply,
+    },
+    /// A problem document has its status already.
+    Refused(Value),
+}
+
+async fn operation(service: &Arc<Service>, batch_id: &Arc<str>, raw: &RawValue) -> OperationAnswer {
     let mut id = Arc::clone(batch_id);
     let mut log = service.request_log(&id);
+    let status = StatusCode::OK.as_u16();
     let decided = async {
         let mut fields = Fields::from_raw(raw).map_err(|error| Problem::invalid_fields(vec![error]))?;
         if let Some(brought) = text(&mut fields, "req")? {
@@ -195,24 +219,21 @@ async fn operation(service: &Arc<Service>, batch_id: &Arc<str>, raw: &RawValue) 
         match text(&mut fields, "op")?.as_deref() {
             Some("lock") => {
                 let acquire = protocol::read_lock(fields, ", op, req").map_err(Problem::invalid_fields)?;
-                Ok(to_value(&lock(service, &log, acquire).await?))
+                let answer = lock(service, &log, acquire).await?;
+                Ok(OperationAnswer::Granted { status, answer })
             }
             Some("unlock") => {
                 let release = protocol::read_unlock(fields, ", op, req").map_err(Problem::invalid_fields)?;
-                Ok(to_value(&unlock(service, &log, &release)?))
+                let answer = unlock(service, &log, &release)?;
+                Ok(OperationAnswer::Released { status, answer })
             }
             _ => Err(wrong("op", "deve ser \"lock\" ou \"unlock\"")),
         }
     };
-    let (status, mut answer) = match decided.await {
-        Ok(answer) => (StatusCode::OK, answer),
-        Err(problem) => {
-            log_problem(&log, &problem);
-            (problem.status(), problem.to_value(&id))
-        }
-    };
-    answer["status"] = status.as_u16().into();
-    answer
+    decided.await.unwrap_or_else(|problem: Problem| {
+        log_problem(&log, &problem);
+        OperationAnswer::Refused(problem.to_value(&id))
+    })
 }
 
 fn text(fields: &mut Fields<'_>, name: &str) -> Result<Option<String>, Problem> {
@@ -222,11 +243,6 @@ fn text(fields: &mut Fields<'_>, name: &str) -> Result<Option<String>, Problem> 
 
 fn wrong(field: &str, message: &str) -> Problem {
     Problem::invalid_fields(vec![FieldError { campo: field.to_owned(), mensagem: message.to_owned() }])
-}
-
-fn to_value(answer: &impl serde::Serialize) -> Value {
-    // Structs of texts, numbers and lists: making a value of one cannot fail.
-    serde_json::to_value(answer).expect("an answer serialises")
 }
 
 fn millis(duration: Duration) -> u64 {

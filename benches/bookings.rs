@@ -1,0 +1,176 @@
+//! How many bookings a second, with every promise on, and where the time of one goes: `cargo bench`
+//!
+//! The real executable as two processes, as in use: a coordinator and a scheduler. In one run, on one machine, each of
+//! these for some seconds over the same number of connections:
+//!
+//! - bookings, each of a slot of its own: lock, commit on disk, audit record, unlock;
+//! - refusals: everyone wants one slot that is retained, so the coordinator says no;
+//! - `GET /saude`: what the HTTP server can do when it has nothing to do, the measure of the others.
+//!
+//! Figures depend on the machine and its disk; the ratios are what to compare.
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use comfy_table::{CellAlignment, Table, presets};
+use common::Services;
+use http_body_util::{BodyExt, Full};
+use hyper::Request;
+use hyper::client::conn::http1;
+use hyper::header::HOST;
+use hyper_util::rt::TokioIo;
+use sctec::time::Timestamp;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+const CONNECTIONS: usize = 64;
+const SECONDS: u64 = 5;
+/// Refused requests must stay refused for the whole run.
+const RETENTION_MS: &str = "60000";
+
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// What one kind of request did.
+struct Measured {
+    name: &'static str,
+    per_second: f64,
+    p50: Duration,
+    p99: Duration,
+    /// Processor time per request: the scheduler's and the coordinator's, in microseconds.
+    cpu_us: [f64; 2],
+}
+
+fn main() -> Outcome<()> {
+    // `cargo test --benches` only asks whether it builds and starts.
+    if std::env::args().any(|argument| argument == "--test") {
+        return Ok(());
+    }
+    let services = Services::start(&["--lock-retention-ms", RETENTION_MS]);
+    let address = services.agenda_address();
+    let pids = [services.scheduler.pid(), services.coordinator.pid()];
+    let taken = "2020-01-01T00:00:00Z";
+    assert_eq!(services.book(1, taken).0, 201);
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let next_slot = Arc::new(AtomicU64::new(0));
+    let bookings = runtime.block_on(measure("bookings (201)", &address, pids, 201, move || {
+        let slot = 6_000_000 + next_slot.fetch_add(1, Ordering::Relaxed);
+        post(Timestamp::from_micros(slot.cast_signed() * 300_000_000).map(|at| at.seconds().to_string()))
+    }))?;
+    let refusals = runtime.block_on(measure("refusals (409)", &address, pids, 409, || post(Some(taken.to_owned()))))?;
+    let health = runtime.block_on(measure("GET /saude", &address, pids, 200, || {
+        Request::get("/saude").body(Full::default()).map_err(Into::into)
+    }))?;
+
+    let booked = services.count("SELECT count(*) FROM agendamentos");
+    let slots = services.count("SELECT count(DISTINCT inicio_us) FROM agendamentos");
+    let records = services.count("SELECT count(*) FROM auditoria");
+    drop(services);
+
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header(["", "per second", "of GET /saude", "p50 ms", "p99 ms", "CPU µs scheduler", "CPU µs coordinator"]);
+    for measured in [&bookings, &refusals, &health] {
+        table.add_row([
+            measured.name.to_owned(),
+            format!("{:.0}", measured.per_second),
+            format!("{:.3}", measured.per_second / health.per_second),
+            format!("{:.2}", measured.p50.as_secs_f64() * 1e3),
+            format!("{:.2}", measured.p99.as_secs_f64() * 1e3),
+            format!("{:.1}", measured.cpu_us[0]),
+            format!("{:.1}", measured.cpu_us[1]),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    eprintln!("{CONNECTIONS} connections, {SECONDS} s each; the client runs on the same machine");
+    eprintln!("{table}");
+    eprintln!("{booked} bookings of {slots} different slots, {records} audit records");
+    assert_eq!(booked, slots, "a slot was booked twice");
+    assert_eq!(booked, records, "a booking without its record");
+    Ok(())
+}
+
+fn post(start: Option<String>) -> Outcome<Request<Full<Bytes>>> {
+    let start = start.ok_or("the slots of all years are used up")?;
+    let body = format!(r#"{{"cientista_id": 1, "horario_inicio_utc": "{start}"}}"#);
+    Ok(Request::post("/agendamentos").header("content-type", "application/json").body(Full::new(body.into()))?)
+}
+
+/// Sends what `request` makes over all connections until the time is up; every answer has to have `status`.
+async fn measure(
+    name: &'static str,
+    address: &str,
+    pids: [u32; 2],
+    status: u16,
+    request: impl Fn() -> Outcome<Request<Full<Bytes>>> + Clone + Send + 'static,
+) -> Outcome<Measured> {
+    let cpu_before = pids.map(cpu_us);
+    let begun = Instant::now();
+    let until = begun + Duration::from_secs(SECONDS);
+    let mut connections = JoinSet::new();
+    for _ in 0..CONNECTIONS {
+        connections.spawn(one_connection(address.to_owned(), until, status, request.clone()));
+    }
+    let mut latencies = Vec::new();
+    for done in connections.join_all().await {
+        latencies.extend(done.map_err(|error| format!("{name}: {error}"))?);
+    }
+    let elapsed = begun.elapsed();
+    latencies.sort_unstable();
+    let count = latencies.len() as f64;
+    let rank = |percent: usize| latencies.get(latencies.len() * percent / 100).copied().unwrap_or_default();
+    let cpu_after = pids.map(cpu_us);
+    Ok(Measured {
+        name,
+        per_second: count / elapsed.as_secs_f64(),
+        p50: rank(50),
+        p99: rank(99),
+        cpu_us: [0, 1].map(|index| (cpu_after[index] - cpu_before[index]) / count),
+    })
+}
+
+/// One request after the other, until the time is up; how long each took.
+async fn one_connection(
+    address: String,
+    until: Instant,
+    status: u16,
+    request: impl Fn() -> Outcome<Request<Full<Bytes>>>,
+) -> Outcome<Vec<Duration>> {
+    let stream = TcpStream::connect(&address).await?;
+    stream.set_nodelay(true)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let mut latencies = Vec::new();
+    while Instant::now() < until {
+        let mut request = request()?;
+        request.headers_mut().insert(HOST, address.parse()?);
+        let sent = Instant::now();
+        let answer = sender.send_request(request).await?;
+        let answered = answer.status().as_u16();
+        let body = answer.into_body().collect().await?.to_bytes();
+        if answered != status {
+            return Err(format!("{answered} {}", String::from_utf8_lossy(&body)).into());
+        }
+        latencies.push(sent.elapsed());
+    }
+    Ok(latencies)
+}
+
+/// Processor time that a process has used, as Linux counts it; 0 where it does not say.
+fn cpu_us(pid: u32) -> f64 {
+    /// Linux's clock ticks are a hundredth of a second on every platform it runs on.
+    const TICK_US: f64 = 10_000.0;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name in parentheses may have blanks in it; the counters are the 12th and 13th fields after it.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |index: usize| fields.get(index).and_then(|ticks| ticks.parse::<f64>().ok()).unwrap_or_default();
+    (ticks(11) + ticks(12)) * TICK_US
+}
