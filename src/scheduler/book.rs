@@ -8,9 +8,9 @@
 //! back whatever the middle step did. Nothing is ever written without the gate.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use slog::{error, info, warn};
+use slog::{debug, error, info, warn};
 
 use super::app::{App, Locking};
 use super::refusal::Refusal;
@@ -109,6 +109,7 @@ async fn under_lease(
     for resource in resources {
         info!(log, "Tentando adquirir lock para o recurso {}", resource);
     }
+    let begun = Instant::now();
     let despite_retention = matches!(rivals, Rivals::Welcome);
     let locked = locking.client.lock(request_id, resources.to_vec(), locking.ttl, despite_retention).await;
     let lease = match locked {
@@ -125,6 +126,7 @@ async fn under_lease(
     for resource in resources {
         info!(log, "Lock adquirido com sucesso para o recurso {}", resource; "token" => lease.token);
     }
+    let locked_at = Instant::now();
     let result = commit(Fence { token: lease.token, deadline: lease.deadline }).await;
     for resource in resources {
         info!(log, "Liberando lock para o recurso {}", resource);
@@ -133,12 +135,22 @@ async fn under_lease(
         (Ok(_), Rivals::Refused { retention }) => retention,
         _ => Duration::ZERO,
     };
+    let committed_at = Instant::now();
     if let Err(reason) = locking.client.unlock(request_id, &lease, retention).await {
         for resource in resources {
             warn!(log, "Lock não liberado para o recurso {}; vence sozinho: {}", resource, reason);
         }
     }
+    debug!(log, "Tempos da operação";
+        "lock_us" => micros(locked_at - begun),
+        "commit_us" => micros(committed_at - locked_at),
+        "unlock_us" => micros(committed_at.elapsed()),
+    );
     result
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl App {
