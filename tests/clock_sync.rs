@@ -81,6 +81,17 @@ fn a_simulated_skew_is_found_and_told() {
 }
 
 #[test]
+#[ignore = "needs faketime"]
+fn a_clock_that_really_is_off_is_found() {
+    let server = scheduler();
+    let output = std::process::Command::new("faketime")
+        .args(["-f", "+2s", env!("CARGO_BIN_EXE_sctec"), "clock-sync", "--json", "--url", &server.url()])
+        .output()
+        .unwrap();
+    assert_offset(&only_json(&output), -2000.0);
+}
+
+#[test]
 fn a_clock_that_is_off_by_more_than_allowed_exits_3() {
     let server = scheduler();
     for more in [&["--max-error", "5ms"][..], &["--max-error", "5ms", "--json"], &["--max-error", "5ms", "--watch"]] {

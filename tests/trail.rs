@@ -165,6 +165,7 @@ fn vault_31718_the_file_deleted_while_running_comes_back_whole() {
     caught_up(&services);
     std::fs::remove_file(services.data_dir().join("audit.jsonl")).unwrap();
     wait_until("the file is back", || services.read_log("audit.jsonl").len() == 1);
+    services.wait_for_log("app.log", |lines| lines.iter().any(|line| line.contains("já não é o arquivo aberto")));
     assert_eq!(services.book(1, &slot(1)).0, 201);
     caught_up(&services);
     assert_eq!(check_chain(services.data_dir()).len(), 2);

@@ -45,6 +45,11 @@ pub trait Source: Send + 'static {
     /// # Errors
     /// In words, when it cannot be read.
     fn line(&self, seq: u64) -> Result<Option<String>, String>;
+    /// Up to where the file was noted to be durable.
+    ///
+    /// # Errors
+    /// In words, when it cannot be read.
+    fn exported(&self) -> Result<u64, String>;
     /// Notes that the file is durable up to `seq`.
     ///
     /// # Errors
@@ -265,6 +270,11 @@ fn recover(path: &Path, source: &impl Source, log: &Logger) -> Result<OpenFile, 
             seq
         }
     };
+    let noted = source.exported()?;
+    if seq < noted {
+        warn!(log, "{}: faltam registros que já estiveram no arquivo, refeitos a partir do banco", path.display();
+            "de" => seq + 1, "a" => noted);
+    }
     Ok(OpenFile { file, seq })
 }
 

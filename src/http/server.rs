@@ -21,7 +21,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use slog::{Logger, debug, error, o, warn};
+use slog::{Logger, debug, error, info, o, warn};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 
@@ -127,6 +127,12 @@ pub async fn serve<H: Handler>(
     if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
         warn!(log, "Requisições ainda em curso depois de {} s; encerrando assim mesmo", DRAIN_TIMEOUT.as_secs());
     }
+}
+
+/// The same shutdown, told to the log.
+pub async fn announced(shutdown: impl Future<Output = ()>, log: &Logger) {
+    shutdown.await;
+    info!(log, "encerrando");
 }
 
 /// What one connection needs.

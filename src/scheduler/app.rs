@@ -68,7 +68,7 @@ impl App {
         };
         let store = Store::open(&config.data_dir.join(database), kind, clock.clone(), on_commit)?;
         let trail_path = config.data_dir.join(trail_file);
-        let exporter = Exporter::start(&trail_path, store.trail()?, (bell, rings), logs.logger.clone())
+        let exporter = Exporter::start(&trail_path, store.outbox()?, (bell, rings), logs.logger.clone())
             .map_err(|error| DataDirError::access(&trail_path, &error))?;
         let catalogue = Arc::new(store.catalogue().await?);
         let locking = match &config.mode {

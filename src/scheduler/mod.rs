@@ -144,7 +144,14 @@ pub async fn serve(
     if let Ok(address) = listener.local_addr() {
         info!(log, "escutando em http://{}", address);
     }
-    server::serve(listener, Arc::new(routes::Routes(Arc::clone(&app))), clock, log.clone(), shutdown).await;
+    server::serve(
+        listener,
+        Arc::new(routes::Routes(Arc::clone(&app))),
+        clock,
+        log.clone(),
+        server::announced(shutdown, &log),
+    )
+    .await;
     app.finish().await;
     info!(log, "encerrado");
     logs.flush();

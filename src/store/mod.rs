@@ -1,10 +1,11 @@
 //! The agenda's storage. Nothing above this module knows that it is SQLite.
 //!
 //! [`schema`] opens a database and brings it up to date, [`writer`] is the one thread that writes, [`bookings`],
-//! [`catalogue`] and [`trail`] hold the SQL beside the functions that run it. What a caller sees is [`Store`].
+//! [`catalogue`], [`trail`] and [`outbox`] hold the SQL beside the functions that run it. What a caller sees is [`Store`].
 
 mod bookings;
 mod catalogue;
+mod outbox;
 mod readers;
 mod schema;
 mod trail;
@@ -17,8 +18,8 @@ use std::time::Instant;
 use slog::Logger;
 
 pub use self::bookings::{Filter, Page};
+pub use self::outbox::Outbox;
 use self::readers::Readers;
-pub use self::trail::Trail;
 use self::writer::Writer;
 use crate::agenda::{Booking, Catalogue, NewBooking, NotCancellable};
 use crate::time::{Clock, Timestamp};
@@ -241,13 +242,13 @@ impl Store {
         self.readers.run(bookings::highest_token).await
     }
 
-    /// The audit trail, for its exporter.
+    /// The committed audit records, for their exporter.
     ///
     /// # Errors
     /// [`Unavailable`] when the database cannot be read.
-    pub fn trail(&self) -> Result<Trail, Unavailable> {
+    pub fn outbox(&self) -> Result<Outbox, Unavailable> {
         let connection = schema::open_for_reading(&self.path).map_err(|error| unavailable(&error))?;
-        Ok(Trail::new(connection, self.writer.clone()))
+        Ok(Outbox::new(connection, self.writer.clone()))
     }
 }
 

@@ -1,0 +1,61 @@
+//! The outbox: what the audit trail's exporter reads, and how far it is.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::writer::Writer;
+use crate::audit::export::Source;
+
+/// The committed records, and a place to note how far the file is.
+pub struct Outbox {
+    connection: Connection,
+    writer: Writer,
+}
+
+impl Outbox {
+    pub(super) fn new(connection: Connection, writer: Writer) -> Self {
+        Self { connection, writer }
+    }
+}
+
+impl Source for Outbox {
+    fn lines_after(&self, seq: u64, limit: u32, text: &mut Vec<u8>) -> Result<Option<u64>, String> {
+        let mut read = || -> rusqlite::Result<Option<u64>> {
+            let mut statement = self
+                .connection
+                .prepare_cached("SELECT seq, linha FROM auditoria WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
+            let mut rows = statement.query((seq.cast_signed(), limit))?;
+            let mut last = None;
+            while let Some(row) = rows.next()? {
+                last = Some(row.get::<_, i64>(0)?.cast_unsigned());
+                text.extend_from_slice(row.get_ref(1)?.as_bytes()?);
+                text.push(b'\n');
+            }
+            Ok(last)
+        };
+        read().map_err(|error| error.to_string())
+    }
+
+    fn line(&self, seq: u64) -> Result<Option<String>, String> {
+        self.connection
+            .query_row("SELECT linha FROM auditoria WHERE seq = ?1", [seq.cast_signed()], |row| row.get(0))
+            .optional()
+            .map_err(|error| error.to_string())
+    }
+
+    fn exported(&self) -> Result<u64, String> {
+        self.connection
+            .query_row("SELECT exportado FROM trilha WHERE id = 1", (), |row| row.get::<_, i64>(0))
+            .map(i64::cast_unsigned)
+            .map_err(|error| error.to_string())
+    }
+
+    fn note_exported(&self, seq: u64) -> Result<(), String> {
+        let noted = self.writer.run_blocking(move |tx| {
+            tx.connection
+                .prepare_cached("UPDATE trilha SET exportado = max(exportado, ?1) WHERE id = 1")?
+                .execute([seq.cast_signed()])?;
+            Ok(())
+        });
+        noted.map_err(|error| error.to_string())
+    }
+}
