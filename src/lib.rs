@@ -4,6 +4,17 @@
 //! and fault-proof: the [`scheduler`] has the agenda and the time, the [`coordinator`] has the locks. Both are library
 //! functions, [`scheduler::serve`] and [`coordinator::serve`]; the executable is one user of them.
 //!
+//! ```no_run
+//! # async fn embed() -> Result<(), Box<dyn std::error::Error>> {
+//! use sctec::{coordinator, http::server::bind, logging};
+//!
+//! let listener = bind("127.0.0.1:0".parse()?)?;
+//! let config = coordinator::Config { data_dir: "sctec-data".into(), logging: logging::Config::default() };
+//! coordinator::serve(listener, config, async { drop(tokio::signal::ctrl_c().await) }).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The modules in reading order, each of which imports only those below it:
 //!
 //! - [`cli`] and [`commands`]: the command line;

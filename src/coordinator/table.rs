@@ -9,6 +9,28 @@
 //! - a request for several resources is granted whole or refused whole.
 //!
 //! Time is what the caller says it is, as a duration since some fixed start; identifiers come from the caller too.
+//!
+//! ```
+//! use std::time::Duration;
+//! use sctec::coordinator::table::{Acquire, LeaseId, Table};
+//!
+//! let mut table = Table::new(0, 1000);
+//! let request = Acquire {
+//!     resources: vec!["Hubble-Acad_2025-12-01T03:00:00Z".to_owned()],
+//!     owner: None,
+//!     request_id: None,
+//!     ttl: Duration::from_secs(10),
+//!     min_token: 0,
+//!     despite_retention: false,
+//! };
+//! let granted = table.acquire(Duration::ZERO, &request, LeaseId(1)).expect("nobody has it");
+//! assert_eq!(granted.token, 1);
+//! // A rival is refused while the lease lives, and granted a larger token after it.
+//! assert!(table.acquire(Duration::from_secs(9), &request, LeaseId(2)).is_err());
+//! table.expire(Duration::from_secs(10));
+//! let next = table.acquire(Duration::from_secs(10), &request, LeaseId(3)).expect("the lease has run out");
+//! assert_eq!(next.token, 2);
+//! ```
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt;
