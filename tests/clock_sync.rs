@@ -92,6 +92,21 @@ fn a_clock_that_really_is_off_is_found() {
 }
 
 #[test]
+fn meteor_timesync_1_the_time_is_exact_while_bookings_saturate_the_server() {
+    let server = Server::start(&["serve-all", "--listen", "127.0.0.1:0", "--listen-coordinator", "127.0.0.1:0"]);
+    let url = server.url_of("servico-agendamento");
+    let mut load = sctec()
+        .args(["stress", "--n", "2000", "--distinct", "--concurrency", "64", "--url", &url])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let found = only_json(&clock_sync(&url, &["--json", "--samples", "32"]));
+    assert_eq!(load.wait().unwrap().code(), Some(0));
+    // Both clocks are one and the same, so the truth is 0, and the bound has to hold it.
+    assert!(number(&found, "offset_ms").abs() <= number(&found, "error_bound_ms"), "{found}");
+}
+
+#[test]
 fn a_clock_that_is_off_by_more_than_allowed_exits_3() {
     let server = scheduler();
     for more in [&["--max-error", "5ms"][..], &["--max-error", "5ms", "--json"], &["--max-error", "5ms", "--watch"]] {
