@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// The core of a shared space telescope: book each observation slot exactly once, and prove it.
@@ -15,7 +16,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
   sctec audit --event AGENDAMENTO_CRIADO           who booked what, and when
   sctec clock-sync                                 how far off this machine's clock is
 
-Exit status: 0 as expected, 1 not as expected, 2 could not run (the message says what to do).")]
+Exit status: 0 as expected, 1 not as expected, 2 could not run (the message says what to do),
+3 the clock is off (clock-sync --max-error).")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -101,7 +103,7 @@ pub struct SchedulerArgs {
     #[arg(long, env = "SCTEC_COORDINATOR", default_value = "http://127.0.0.1:3000", value_name = "URL")]
     pub coordinator: String,
     /// Prove the race: no coordinator, no slot claim, check and save as two steps; never touches the real agenda
-    #[arg(long, env = "SCTEC_NO_LOCK")]
+    #[arg(long, env = "SCTEC_NO_LOCK", value_parser = BoolishValueParser::new())]
     pub no_lock: bool,
     /// How it locks.
     #[command(flatten)]

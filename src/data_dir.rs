@@ -22,6 +22,12 @@ pub enum DataDirError {
         /// The folder.
         path: PathBuf,
     },
+    /// Every number below 2^53 has been given.
+    #[error("the fencing tokens of {} are used up; move it away, and start with a new agenda", path.display())]
+    TokensUsedUp {
+        /// The state file.
+        path: PathBuf,
+    },
     /// A state file that says nothing sensible.
     #[error("{} is damaged ({reason}); restore it from a backup, or move it away: clients then lift the token counter by token_minimo", path.display())]
     Damaged {

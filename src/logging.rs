@@ -211,7 +211,9 @@ impl Drain for JsonDrain {
         let _ = json.log(record, values);
         let line = std::mem::take(&mut *self.buffer.0.lock().unwrap_or_else(PoisonError::into_inner));
         drop(json);
-        send(&self.sender, String::from_utf8_lossy(&line).into_owned());
+        // In JSON's texts an escape is the same character; outside of them there is none of these.
+        let line = String::from_utf8_lossy(line.trim_ascii_end());
+        send(&self.sender, format!("{}\n", escaped(&line)));
         Ok(())
     }
 }
@@ -326,7 +328,7 @@ impl FileWriter {
             }
             Err(error) => {
                 if !self.failing {
-                    eprintln!("sctec: o log {} não pode ser escrito: {error}", self.path.display());
+                    eprintln!("sctec: cannot write the log {}: {error}", self.path.display());
                 }
                 self.failing = true;
                 self.lost_lines += count;

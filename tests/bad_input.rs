@@ -223,6 +223,52 @@ fn a_body_that_brings_line_breaks_makes_no_line_of_its_own() {
 }
 
 #[test]
+fn every_refusal_has_a_next_step() {
+    let services = Services::start(&[]);
+    for (method, path, body, rel) in [
+        ("GET", "/nada", None, "inicio"),
+        ("PUT", "/time", None, "inicio"),
+        ("POST", "/agendamentos", Some("{"), "inicio"),
+        ("POST", "/agendamentos", Some("{}"), "inicio"),
+        ("GET", "/agendamentos/9", None, "agendamentos"),
+        ("GET", "/cientistas/99", None, "cientistas"),
+        ("GET", "/telescopios/x", None, "telescopios"),
+    ] {
+        let problem = http(method, &services.agenda(path), body.map(|body| ("application/json", body))).json();
+        assert_eq!(services.follow(&problem, rel).status, 200, "{method} {path}: {problem}");
+    }
+}
+
+#[test]
+fn thousands_of_fields_are_refused_in_a_few_words() {
+    let services = Services::start(&[]);
+    for field in ["\"a\": 1", "\"N\": 1"] {
+        let fields: Vec<String> = (0..3000).map(|index| field.replace('N', &index.to_string())).collect();
+        let answer = http(
+            "POST",
+            &services.agenda("/agendamentos"),
+            Some(("application/json", &format!("{{{}}}", fields.join(",")))),
+        );
+        assert_eq!(answer.status, 422);
+        assert!(answer.body.len() < 10_000, "{} bytes", answer.body.len());
+    }
+    assert!(services.log_lines("app.log", "campos_invalidos").iter().all(|line| line.len() < 5000));
+}
+
+#[test]
+fn json_lines_are_lines_for_every_reader() {
+    let services = Services::start(&["--log-format", "json"]);
+    assert_eq!(post(&services, "{\"x\u{9b}2J\u{202e}\u{2028}y\": 1}").0, 422);
+    services.wait_for_log("app.log", |lines| lines.iter().any(|line| line.contains("campos_invalidos")));
+    let text = services.read_log("app.log").join("\n");
+    assert!(!text.contains(['\u{9b}', '\u{202e}', '\u{2028}']), "{text}");
+    for line in text.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert!(line["timestamp_utc"].is_string() && line["service"] == "servico-agendamento", "{line}");
+    }
+}
+
+#[test]
 fn the_coordinator_names_what_is_wrong_too() {
     let services = Services::start(&[]);
     let json = "application/json";

@@ -268,7 +268,7 @@ fn a_client_that_goes_away_leaves_nothing_half_done() {
 
 #[test]
 fn a_scheduler_killed_between_lock_and_commit_leaves_the_slot_bookable_after_the_ttl() {
-    let mut services = Services::start(&["--critical-delay-ms", "60000", "--lock-ttl-ms", "1500"]);
+    let mut services = Services::start(&["--critical-delay-ms", "60000", "--lock-ttl-ms", "5000"]);
     let body = json!({"cientista_id": 1, "horario_inicio_utc": SLOT, "duracao_min": 15}).to_string();
     let mut stream = TcpStream::connect(services.agenda_address()).unwrap();
     let head = format!("POST /agendamentos HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
@@ -346,6 +346,7 @@ fn profilarr_519_no_5xx_under_load_with_readers_beside_the_writer() {
 fn without_locks_the_race_is_lost_and_the_agenda_untouched() {
     let services = Services::start(&[]);
     services.book(1, "2025-12-02T03:00:00Z");
+    wait_until("the record is in the file", || services.read_log("audit.jsonl").len() == 1);
     let before = std::fs::read(services.data_dir().join("audit.jsonl")).unwrap();
     let race =
         common::Server::spawn(common::scheduler_command(services.data_dir(), "http://127.0.0.1:1").arg("--no-lock"), 1);

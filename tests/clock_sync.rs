@@ -96,11 +96,12 @@ fn meteor_timesync_1_the_time_is_exact_while_bookings_saturate_the_server() {
     let server = Server::start(&["serve-all", "--listen", "127.0.0.1:0", "--listen-coordinator", "127.0.0.1:0"]);
     let url = server.url_of("servico-agendamento");
     let mut load = sctec()
-        .args(["stress", "--n", "2000", "--distinct", "--concurrency", "64", "--url", &url])
+        .args(["stress", "--n", "5000", "--distinct", "--concurrency", "64", "--url", &url])
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
     let found = only_json(&clock_sync(&url, &["--json", "--samples", "32"]));
+    assert_eq!(load.try_wait().unwrap(), None, "the load ended first");
     assert_eq!(load.wait().unwrap().code(), Some(0));
     // Both clocks are one and the same, so the truth is 0, and the bound has to hold it.
     assert!(number(&found, "offset_ms").abs() <= number(&found, "error_bound_ms"), "{found}");

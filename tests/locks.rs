@@ -140,6 +140,14 @@ fn a_batch_decides_each_on_its_own_in_order() {
 }
 
 #[test]
+fn no_single_request_uses_up_the_tokens() {
+    let locks = Locks::start();
+    let (status, problem) = locks.lock(&json!({"recurso": "X", "token_minimo": (1_u64 << 53) - 2}));
+    assert_eq!((status, problem["erros"][0]["campo"].as_str()), (422, Some("token_minimo")));
+    assert_eq!(locks.lock(&json!({"recurso": "X"})).0, 200);
+}
+
+#[test]
 fn hazelcast_17436_tokens_grow_across_kill_minus_nine() {
     let mut locks = Locks::start();
     let mut last = 0;

@@ -26,9 +26,19 @@ fn a_port_in_use() {
     let address = taken.local_addr().unwrap().to_string();
     let folder = tempfile::tempdir().unwrap();
     for service in ["serve-scheduler", "serve-coordinator", "serve-all"] {
-        let output = sctec().args([service, "--listen", &address, "--data-dir"]).arg(folder.path()).output().unwrap();
-        fails(&output, "choose another with --listen");
+        let mut command = sctec();
+        command.args([service, "--listen", &address, "--data-dir"]).arg(folder.path());
+        if service == "serve-all" {
+            command.args(["--listen-coordinator", "127.0.0.1:0"]);
+        }
+        fails(&command.output().unwrap(), "choose another with --listen (");
     }
+    let output = sctec()
+        .args(["serve-all", "--listen", "127.0.0.1:0", "--listen-coordinator", &address, "--data-dir"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    fails(&output, "choose another with --listen-coordinator");
 }
 
 #[test]

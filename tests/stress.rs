@@ -205,3 +205,18 @@ fn a_reader_that_goes_away_is_no_failure() {
     let full = run("> /dev/full");
     assert!(full.contains("cannot write to stdout") && full.ends_with("\n2\n"), "{full}");
 }
+
+#[test]
+fn dflockd_a_server_with_few_descriptors_serves_a_thousand_rivals() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!(
+        "ulimit -n 1024; exec {SCTEC} serve-all --listen 127.0.0.1:0 --listen-coordinator 127.0.0.1:0 --data-dir {}",
+        folder.path().display()
+    );
+    let server = common::Server::spawn(deaf(Command::new("sh").args(["-c", &script])), 2);
+    let url = server.url_of("servico-agendamento");
+    for _ in 0..2 {
+        let output = stress(&url, &["--n", "1000"]);
+        assert_eq!(exit_status(&output), 0, "{output:?}");
+    }
+}

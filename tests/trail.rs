@@ -112,6 +112,7 @@ fn kill_minus_nine_under_load_loses_no_acknowledged_booking_and_doubles_no_recor
                         else {
                             return;
                         };
+                        assert_eq!(answer.status(), 201);
                         let Ok(text) = answer.body_mut().read_to_string() else { return };
                         let booking: Value = serde_json::from_str(&text).unwrap();
                         answers.lock().unwrap().push(booking["id"].as_i64().unwrap());
@@ -165,7 +166,8 @@ fn vault_31718_the_file_deleted_while_running_comes_back_whole() {
     caught_up(&services);
     std::fs::remove_file(services.data_dir().join("audit.jsonl")).unwrap();
     wait_until("the file is back", || services.read_log("audit.jsonl").len() == 1);
-    services.wait_for_log("app.log", |lines| lines.iter().any(|line| line.contains("já não é o arquivo aberto")));
+    services
+        .wait_for_log("app.log", |lines| lines.iter().any(|line| line.contains("já não é o arquivo que foi escrito")));
     assert_eq!(services.book(1, &slot(1)).0, 201);
     caught_up(&services);
     assert_eq!(check_chain(services.data_dir()).len(), 2);
@@ -212,4 +214,91 @@ fn only_one_scheduler_of_a_folder_exports_and_the_other_takes_over() {
     }
     caught_up(&services);
     assert_eq!(check_chain(services.data_dir()).len(), 25);
+}
+
+#[test]
+fn hyprstream_675_a_file_cut_in_place_while_running_comes_back_whole() {
+    let services = Services::start(&[]);
+    for index in 0..4 {
+        services.book(1, &slot(index));
+    }
+    caught_up(&services);
+    let file = services.data_dir().join("audit.jsonl");
+    let whole = std::fs::read(&file).unwrap();
+    for keep in [0, 10, whole.len() / 2, whole.len() - 1] {
+        // The same file, shorter: its path and its identity are what they were.
+        std::fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(keep as u64).unwrap();
+        wait_until("it is whole again", || std::fs::read(&file).unwrap() == whole);
+    }
+    assert_eq!(services.book(1, &slot(4)).0, 201);
+    caught_up(&services);
+    assert_eq!(check_chain(services.data_dir()).len(), 5);
+    assert!(!services.log_lines("app.log", "faltam registros que já estiveram no arquivo").is_empty());
+}
+
+#[test]
+fn records_missing_inside_the_file_stop_the_bookings_until_it_is_moved_away() {
+    let services = Services::start(&[]);
+    for index in 0..4 {
+        services.book(1, &slot(index));
+    }
+    let folder = services.stop();
+    let file = folder.path().join("audit.jsonl");
+    let lines = std::fs::read_to_string(&file).unwrap();
+    let without_second: String =
+        lines.split_inclusive('\n').enumerate().filter(|(index, _)| *index != 1).map(|(_, line)| line).collect();
+    std::fs::write(&file, &without_second).unwrap();
+    let services = Services::start_in(folder, &[]);
+    assert_eq!(services.book(1, &slot(4)).1["codigo"], "auditoria_indisponivel");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), without_second, "evidence is left alone");
+    std::fs::rename(&file, services.data_dir().join("visto")).unwrap();
+    wait_until("it is made again", || std::fs::read_to_string(&file).is_ok_and(|text| text == lines));
+    wait_until("bookings go on", || services.book(1, &slot(4)).0 == 201);
+}
+
+#[test]
+fn a_scheduler_that_does_not_export_learns_that_the_exporter_cannot() {
+    let services = Services::start(&[]);
+    services.book(1, &slot(0));
+    caught_up(&services);
+    let second =
+        common::Server::spawn(&mut common::scheduler_command(services.data_dir(), &services.coordinator.url()), 1);
+    let file = services.data_dir().join("audit.jsonl");
+    std::fs::rename(&file, services.data_dir().join("visto")).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let book = |index: usize| {
+        let body = json!({"cientista_id": 1, "horario_inicio_utc": slot(index)}).to_string();
+        http("POST", &format!("{}/agendamentos", second.url()), Some(("application/json", &body))).status
+    };
+    // What it books meanwhile is in the database, and in the file once that is repaired.
+    let mut booked = 1;
+    wait_until("it refuses too", || {
+        let status = book(booked);
+        booked += usize::from(status == 201);
+        status == 503
+    });
+    std::fs::remove_dir(&file).unwrap();
+    wait_until("it goes on", || book(booked) == 201);
+    caught_up(&services);
+    assert_eq!(check_chain(services.data_dir()).len(), booked + 1);
+}
+
+#[test]
+fn profilarr_519_a_database_that_another_program_holds_is_a_503_for_all_and_then_goes_on() {
+    let services = Services::start(&[]);
+    services.book(1, &slot(0));
+    let holder = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(http("GET", &services.agenda("/pronto"), None).status, 503);
+    std::thread::scope(|scope| {
+        let services = &services;
+        let threads: Vec<_> = (1..6).map(|index| scope.spawn(move || services.book(1, &slot(index)))).collect();
+        for thread in threads {
+            let (status, problem) = thread.join().unwrap();
+            assert_eq!((status, problem["codigo"].as_str()), (503, Some("banco_indisponivel")));
+        }
+    });
+    holder.execute_batch("ROLLBACK").unwrap();
+    wait_until("it goes on", || services.book(1, &slot(1)).0 == 201);
+    assert_eq!(services.count("SELECT count(*) FROM agendamentos"), 2);
 }

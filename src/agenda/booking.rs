@@ -128,7 +128,7 @@ pub enum Rejection {
     #[error("não há cientista de número {0}; a lista está em GET /cientistas")]
     UnknownScientist(i64),
     /// No such telescope.
-    #[error("não há telescópio {0:?}; a lista está em GET /telescopios")]
+    #[error("não há telescópio \"{0}\"; a lista está em GET /telescopios")]
     UnknownTelescope(String),
     /// The start or the duration is off the grid.
     #[error("{0}")]
@@ -175,29 +175,31 @@ impl Draft {
             }
         };
         let duration_min = self.duration_min.unwrap_or(SLOT_MIN);
-        if let Err(error) = slot::check_duration(duration_min) {
+        let duration = slot::check_duration(duration_min);
+        if let Err(error) = duration {
             broken.push(Rejection::Slots(error));
         }
+        let mut slots = None;
         if let Some(start) = self.start {
-            match slot::check_start(start) {
+            // With a duration that is wrong by itself, the start is judged alone.
+            let judged_min = if duration.is_ok() { duration_min } else { SLOT_MIN };
+            match SlotRange::new(start, judged_min) {
                 Err(error) => broken.push(Rejection::Slots(error)),
-                Ok(()) => {
-                    if let Some(telescope) = telescope
-                        && !telescope.simulated
-                        && start < now
-                    {
-                        broken.push(Rejection::Past(telescope.code.clone(), slot::next_start(now)));
-                    }
-                }
+                Ok(range) => slots = Some(range),
+            }
+            if let (Some(telescope), Some(_)) = (telescope, slots)
+                && !telescope.simulated
+                && start < now
+            {
+                broken.push(Rejection::Past(telescope.code.clone(), slot::next_start(now)));
             }
         }
         if !broken.is_empty() {
             return Err(broken);
         }
-        let (Some(scientist), Some(telescope), Some(start)) = (scientist, telescope, self.start) else {
+        let (Some(scientist), Some(telescope), Some(slots)) = (scientist, telescope, slots) else {
             return Err(broken);
         };
-        let slots = SlotRange::new(start, duration_min).map_err(|error| vec![Rejection::Slots(error)])?;
         Ok(NewBooking {
             telescope: telescope.clone(),
             scientist,

@@ -80,7 +80,7 @@ fn at(start: Timestamp, index: i64) -> Timestamp {
 ///
 /// # Errors
 /// [`SlotRangeError::OffGrid`].
-pub fn check_start(start: Timestamp) -> Result<(), SlotRangeError> {
+fn check_start(start: Timestamp) -> Result<(), SlotRangeError> {
     let past = start.as_micros() % SLOT_US;
     if past == 0 {
         return Ok(());

@@ -33,6 +33,9 @@ const LINES_AT_ONCE: u32 = 4096;
 /// Bytes read at once when looking for the last line.
 const TAIL_CHUNK: u32 = 64 * 1024;
 
+/// How long another process's exporter may make no headway before this one's trail counts as unwritable.
+const STALLED_AFTER: Duration = Duration::from_secs(5);
+
 /// Where the records come from.
 pub trait Source: Send + 'static {
     /// Appends the lines after `seq` to `text`, at most `limit`, and gives the last one's number.
@@ -45,6 +48,16 @@ pub trait Source: Send + 'static {
     /// # Errors
     /// In words, when it cannot be read.
     fn line(&self, seq: u64) -> Result<Option<String>, String>;
+    /// How many bytes the lines up to `seq` have, line breaks included.
+    ///
+    /// # Errors
+    /// In words, when they cannot be read.
+    fn bytes_up_to(&self, seq: u64) -> Result<u64, String>;
+    /// The number of the last record.
+    ///
+    /// # Errors
+    /// In words, when it cannot be read.
+    fn head(&self) -> Result<u64, String>;
     /// Up to where the file was noted to be durable.
     ///
     /// # Errors
@@ -105,6 +118,8 @@ impl Exporter {
             fault: Arc::clone(&fault),
             noted: 0,
             noted_at: Instant::now(),
+            reached: 0,
+            other: (0, Instant::now()),
         };
         worker.round();
         let stop = Arc::new(AtomicBool::new(false));
@@ -140,12 +155,17 @@ struct Worker<S> {
     fault: Arc<Mutex<Option<String>>>,
     noted: u64,
     noted_at: Instant,
+    /// The last record that this process wrote to the file.
+    reached: u64,
+    /// How far another process's exporter is, and since when.
+    other: (u64, Instant),
 }
 
-/// The file, and the number of the last record in it.
+/// The file, the number of the last record in it, and its length after that.
 struct OpenFile {
     file: File,
     seq: u64,
+    length: u64,
 }
 
 impl<S: Source> Worker<S> {
@@ -185,20 +205,24 @@ impl<S: Source> Worker<S> {
     }
 
     fn export(&mut self) -> Result<(), String> {
+        if self.lock.as_ref().is_some_and(|lock| !leads_to(&self.lock_path(), lock)) {
+            // Someone deleted it, so another process may hold a new one: whoever gets that is the exporter.
+            (self.lock, self.open) = (None, None);
+        }
         if self.lock.is_none() {
             match self.try_lock()? {
                 Some(lock) => self.lock = Some(lock),
                 // Another process is the exporter, and exports our records too.
-                None => return Ok(()),
+                None => return self.watch_other(),
             }
         }
-        if self.open.as_ref().is_some_and(|open| !self.leads_to(&open.file)) {
-            warn!(self.log, "{} já não é o arquivo aberto; reabrindo", self.path.display());
+        if self.open.as_ref().is_some_and(|open| !leads_to(&self.path, &open.file) || !open.has_its_length()) {
+            warn!(self.log, "{} já não é o arquivo que foi escrito; reabrindo", self.path.display());
             self.open = None;
         }
         let open = match &mut self.open {
             Some(open) => open,
-            None => self.open.insert(recover(&self.path, &self.source, &self.log)?),
+            None => self.open.insert(recover(&self.path, &self.source, self.reached, &self.log)?),
         };
         let mut text = Vec::new();
         loop {
@@ -209,25 +233,35 @@ impl<S: Source> Worker<S> {
             let write = open.file.write_all(&text).and_then(|()| open.file.sync_data());
             write.map_err(|error| format!("{}: {error}", self.path.display()))?;
             open.seq = last;
+            self.reached = last;
+            open.length += text.len() as u64;
         }
     }
 
+    /// The trail is written by another process: it has to make headway.
+    fn watch_other(&mut self) -> Result<(), String> {
+        let exported = self.source.exported()?;
+        if exported != self.other.0 || self.source.head()? == exported {
+            self.other = (exported, Instant::now());
+        }
+        if self.other.1.elapsed() < STALLED_AFTER {
+            return Ok(());
+        }
+        Err(format!("{}: o processo que o escreve está parado no registro {exported}", self.path.display()))
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        self.path.with_extension("lock")
+    }
+
     fn try_lock(&self) -> Result<Option<File>, String> {
-        let path = self.path.with_extension("lock");
+        let path = self.lock_path();
         let explain = |error: io::Error| format!("{}: {error}", path.display());
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(explain)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(explain(error)),
-        }
-    }
-
-    /// Whether the path still leads to the file that is open: it may have been deleted or replaced.
-    fn leads_to(&self, file: &File) -> bool {
-        match (file.metadata(), std::fs::metadata(&self.path)) {
-            (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
-            _ => false,
         }
     }
 
@@ -244,8 +278,24 @@ impl<S: Source> Worker<S> {
     }
 }
 
-/// Opens the file, cuts an incomplete last line, and finds out which record it ends with.
-fn recover(path: &Path, source: &impl Source, log: &Logger) -> Result<OpenFile, String> {
+impl OpenFile {
+    /// Whether nobody has cut it or added to it.
+    fn has_its_length(&self) -> bool {
+        self.file.metadata().is_ok_and(|metadata| metadata.len() == self.length)
+    }
+}
+
+/// Whether the path still leads to the file that is open: it may have been deleted or replaced.
+fn leads_to(path: &Path, file: &File) -> bool {
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}
+
+/// Opens the file, cuts an incomplete last line, and finds out which record it ends with. `reached` is the last record
+/// that is known to have been in it.
+fn recover(path: &Path, source: &impl Source, reached: u64, log: &Logger) -> Result<OpenFile, String> {
     let explain = |error: io::Error| format!("{}: {error}", path.display());
     let mut file = OpenOptions::new().create(true).read(true).append(true).open(path).map_err(explain)?;
     let (whole, last_line) = last_whole_line(&mut file).map_err(explain)?;
@@ -267,15 +317,22 @@ fn recover(path: &Path, source: &impl Source, log: &Logger) -> Result<OpenFile, 
             if source.line(seq)?.is_none_or(|known| known.as_bytes() != line) {
                 return Err(foreign());
             }
+            let expected = source.bytes_up_to(seq)?;
+            if whole != expected {
+                return Err(format!(
+                    "{}: tem {whole} bytes até o registro {seq}, e deveria ter {expected}; mova o arquivo para outro lugar e ele será refeito",
+                    path.display()
+                ));
+            }
             seq
         }
     };
-    let noted = source.exported()?;
+    let noted = source.exported()?.max(reached);
     if seq < noted {
         warn!(log, "{}: faltam registros que já estiveram no arquivo, refeitos a partir do banco", path.display();
             "de" => seq + 1, "a" => noted);
     }
-    Ok(OpenFile { file, seq })
+    Ok(OpenFile { file, seq, length: whole })
 }
 
 /// The length of the file up to its last line break, and the line before that.

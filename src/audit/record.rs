@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::agenda::{Booking, Scientist};
+use crate::logging::escaped;
 use crate::time::Timestamp;
 
 /// The service that records are made by.
@@ -103,6 +104,7 @@ impl Event<'_> {
         // A struct of texts and numbers: serialising it to memory cannot fail.
         let mut json = serde_json::to_string(&head).expect("a record serialises");
         json.pop();
-        json
+        // What some reader might take for the end of a line, or a terminal for a command: in JSON an escape is the same.
+        escaped(&json)
     }
 }

@@ -16,7 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use self::lines::{LINE_MAX_MIB, Line, Lines};
 use self::print::Printer;
-use super::Outcome;
+use super::{Outcome, is_broken_pipe};
 use crate::audit::filter::{Filter, Verdict, Wanted};
 use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
 use crate::cli::{AuditArgs, AuditFormat};
@@ -166,10 +166,6 @@ const CANNOT_WRITE: &str = "cannot write the output";
 
 fn cannot_read(name: &str) -> String {
     format!("cannot read {name}")
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// A bar on standard error for a file of that length, if it takes long and people watch.

@@ -11,7 +11,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::Outcome;
+use super::{Outcome, is_broken_pipe};
 use crate::cli::{ClockSyncArgs, Skew};
 use crate::clock::client::Client;
 use crate::clock::cristian::{self, Estimate, Reading, Sample};
@@ -40,10 +40,6 @@ pub fn run(args: &ClockSyncArgs) -> Outcome {
         Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
         outcome => outcome,
     }
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn measure_and_print(args: &ClockSyncArgs, out: &mut impl Write) -> Outcome {

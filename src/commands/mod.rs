@@ -5,7 +5,12 @@ pub mod clock_sync;
 pub mod serve;
 pub mod stress;
 
+use std::io;
 use std::process::ExitCode;
+
+use anyhow::Context;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::runtime::Runtime;
 
 /// Exit status: what was expected was not seen.
 pub const EXIT_UNEXPECTED: u8 = 1;
@@ -14,3 +19,18 @@ pub const EXIT_CANNOT_RUN: u8 = 2;
 
 /// What a subcommand's `run` gives.
 pub type Outcome = anyhow::Result<ExitCode>;
+
+/// The threads that a subcommand's tasks run on. Allows the process as many file descriptors as the system lets it have:
+/// each connection is one.
+fn runtime() -> anyhow::Result<Runtime> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where that is not allowed, the connections are fewer.
+    let _ = setrlimit(Resource::Nofile, limit);
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+}
+
+/// Whether the reader of our output has gone: it has read enough.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -8,11 +8,10 @@ use std::time::Duration;
 use anyhow::Context;
 use slog::Level;
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::Outcome;
+use super::{Outcome, runtime};
 use crate::cli::{AllArgs, CoordinatorArgs, LockArgs, LogFormat, LogLevel, SchedulerArgs, ServerArgs};
 use crate::http::server;
 use crate::scheduler::Mode;
@@ -29,7 +28,7 @@ pub fn scheduler(args: &SchedulerArgs) -> Outcome {
     let mode = if args.no_lock { Mode::Race } else { locked(args.coordinator.clone(), &args.lock) };
     let config = scheduler_config(mode, &args.lock, &args.server)?;
     runtime()?.block_on(async {
-        let listener = listen(args.listen)?;
+        let listener = listen(args.listen, "--listen")?;
         scheduler::serve(listener, config, stop_signal()?).await?;
         Ok(ExitCode::SUCCESS)
     })
@@ -42,7 +41,7 @@ pub fn scheduler(args: &SchedulerArgs) -> Outcome {
 pub fn coordinator(args: &CoordinatorArgs) -> Outcome {
     let config = coordinator_config(&args.server);
     runtime()?.block_on(async {
-        let listener = listen(args.listen)?;
+        let listener = listen(args.listen, "--listen")?;
         coordinator::serve(listener, config, stop_signal()?).await?;
         Ok(ExitCode::SUCCESS)
     })
@@ -55,8 +54,8 @@ pub fn coordinator(args: &CoordinatorArgs) -> Outcome {
 /// When either cannot start.
 pub fn all(args: &AllArgs) -> Outcome {
     runtime()?.block_on(async {
-        let coordinator_listener = listen(args.listen_coordinator)?;
-        let scheduler_listener = listen(args.listen)?;
+        let coordinator_listener = listen(args.listen_coordinator, "--listen-coordinator")?;
+        let scheduler_listener = listen(args.listen, "--listen")?;
         let coordinator_url = format!("http://{}", coordinator_listener.local_addr()?);
         let config = scheduler_config(locked(coordinator_url, &args.lock), &args.lock, &args.server)?;
         let stop = stop_signal()?;
@@ -124,15 +123,11 @@ fn logging_config(server: &ServerArgs) -> logging::Config {
     }
 }
 
-fn runtime() -> anyhow::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
-}
-
-fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+/// Binds what was asked for with `flag`.
+fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     server::bind(address).with_context(|| {
-        format!(
-            "cannot listen on {address}; stop what uses it, or choose another with --listen (port 0 is any free port)"
-        )
+        let advice = format!("choose another with {flag} (port 0 is any free port)");
+        format!("cannot listen on {address}; stop what uses it, or {advice}")
     })
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 
-use super::{EXIT_UNEXPECTED, Outcome};
+use super::{EXIT_UNEXPECTED, Outcome, runtime};
 use crate::cli::{Expect, StressArgs};
 use crate::stress::progress::Progress;
 use crate::stress::stats::Expectation;
@@ -22,9 +22,7 @@ const CONCURRENCY_DEFAULT: u32 = 1000;
 /// When it could not run.
 pub fn run(args: &StressArgs) -> Outcome {
     let config = checked(args)?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
-    let seen = runtime.block_on(stress::run(&config, Progress::on_stderr(!args.json)))?;
+    let seen = runtime()?.block_on(stress::run(&config, Progress::on_stderr(!args.json)))?;
     let text = if args.json { report::json(&config, &seen)? } else { report::human(&config, &seen, colour()) };
     print(&text)?;
     Ok(if seen.verdict.as_expected { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNEXPECTED) })

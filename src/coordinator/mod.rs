@@ -58,14 +58,7 @@ pub async fn serve(
     let service = Arc::new(Service::start(tokens, clock.clone(), logs.logger.clone())?);
     let sweeper = tokio::spawn(Arc::clone(&service).sweep());
     announce(&logs, &listener);
-    server::serve(
-        listener,
-        Arc::new(routes::Routes(service)),
-        clock,
-        logs.logger.clone(),
-        server::announced(shutdown, &logs.logger),
-    )
-    .await;
+    server::serve(listener, Arc::new(routes::Routes(service)), clock, logs.logger.clone(), shutdown).await;
     sweeper.abort();
     info!(logs.logger, "encerrado");
     logs.flush();

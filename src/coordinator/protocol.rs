@@ -106,13 +106,6 @@ pub enum Operation {
     },
 }
 
-/// A batch, as a client sends it.
-#[derive(Clone, Debug, Serialize)]
-pub struct BatchRequest<'a> {
-    /// In the order they are to be decided.
-    pub operacoes: &'a [Operation],
-}
-
 /// Reads the fields of a lock request.
 ///
 /// # Errors
@@ -216,7 +209,7 @@ fn checked_names(raw: &RawValue) -> Result<Vec<String>, String> {
     let mut sorted: Vec<&String> = names.iter().collect();
     sorted.sort_unstable();
     if let Some(twice) = sorted.windows(2).find_map(|pair| (pair[0] == pair[1]).then_some(pair[0])) {
-        return Err(format!("traz {twice:?} mais de uma vez"));
+        return Err(format!("traz \"{twice}\" mais de uma vez"));
     }
     Ok(names)
 }

@@ -20,6 +20,9 @@ use crate::time::{Clock, Timestamp};
 /// How often expired leases are looked for when nobody asks.
 const SWEEP: Duration = Duration::from_millis(250);
 
+/// How long after a failure the next block of tokens is asked for again.
+const RESERVE_RETRY: Duration = Duration::from_secs(1);
+
 /// The running coordinator.
 pub struct Service {
     table: Mutex<Table>,
@@ -46,7 +49,7 @@ impl Service {
     /// When they cannot be made so.
     pub fn start(mut tokens: TokenFile, clock: Clock, log: Logger) -> Result<Self, DataDirError> {
         let last_token = tokens.limit();
-        let limit = tokens.reserve(last_token + 1).map_err(|error| DataDirError::access(tokens.path(), &error))?;
+        let limit = tokens.reserve(last_token + 1).map_err(|error| tokens.start_error(&error))?;
         Ok(Self {
             table: Mutex::new(Table::new(last_token, limit)),
             tokens: Arc::new(Mutex::new(tokens)),
@@ -89,11 +92,15 @@ impl Service {
         match &decided {
             Ok(granted) => {
                 for resource in &request.resources {
-                    info!(log, "Lock concedido para recurso {}", resource; "token" => granted.token);
+                    if granted.again {
+                        info!(log, "Lock já concedido a este pedido para recurso {}", resource; "token" => granted.token);
+                    } else {
+                        info!(log, "Lock concedido para recurso {}", resource; "token" => granted.token);
+                    }
                 }
             }
             Err(Refused::Busy { resource, .. }) => info!(log, "Recurso {} já em uso, negando lock", resource),
-            Err(Refused::TokenLimit(_)) => {}
+            Err(Refused::TokenLimit(_) | Refused::TokenTooFarAhead) => {}
             Err(Refused::Full) => warn!(log, "Tabela de travas cheia, negando lock"),
         }
         decided
@@ -173,6 +180,8 @@ impl Service {
         tokio::spawn(async move {
             if let Err(reason) = service.reserve(needed).await {
                 error!(service.log, "Limite de tokens não gravado: {}", reason);
+                // Half a block is left: no need to try again at every request.
+                tokio::time::sleep(RESERVE_RETRY).await;
             }
             service.reserving.store(false, Ordering::Relaxed);
         });

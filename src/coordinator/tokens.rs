@@ -65,9 +65,12 @@ impl TokenFile {
         self.limit
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Why a service cannot start when the first reservation failed.
+    pub fn start_error(&self, error: &io::Error) -> DataDirError {
+        if self.limit + 1 >= TOKEN_MAX {
+            return DataDirError::TokensUsedUp { path: self.path.clone() };
+        }
+        DataDirError::access(&self.path, error)
     }
 
     /// Makes a limit of at least `needed`, and a block beyond, durable. Gives the new limit.

@@ -12,6 +12,8 @@ use super::problem::Problem;
 
 /// How long a body may take to arrive.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the sender of a refused body has to come to its end.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 /// The most bytes of a refused body that are read to let its sender come to the answer.
 const DISCARD_MAX: usize = 16 * 1024 * 1024;
 
@@ -65,7 +67,7 @@ pub async fn discard<B: Body<Data = Bytes> + Unpin>(headers: &HeaderMap, body: &
         }
     };
     // Past the time the client has to see for itself.
-    let _ = tokio::time::timeout(READ_TIMEOUT, rest).await;
+    let _ = tokio::time::timeout(DISCARD_TIMEOUT, rest).await;
 }
 
 /// `application/json`, `application/…+json`, or nothing said.

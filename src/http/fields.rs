@@ -5,7 +5,7 @@
 //! number is read from its digits and never through a float, so one beyond 64 bits is a wrong field and nothing worse.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use serde::Deserialize;
@@ -39,7 +39,7 @@ pub struct Fields<'a> {
 /// An object's fields, with a field that comes twice told apart from one that comes once.
 struct Object<'a> {
     values: BTreeMap<Cow<'a, str>, &'a RawValue>,
-    repeated: Vec<String>,
+    repeated: BTreeSet<String>,
 }
 
 #[derive(Deserialize)]
@@ -56,11 +56,11 @@ impl<'de> Deserialize<'de> for Object<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut object = Object { values: BTreeMap::new(), repeated: Vec::new() };
+                let mut object = Object { values: BTreeMap::new(), repeated: BTreeSet::new() };
                 while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
                     let again = object.values.insert(name.clone(), value).is_some();
-                    if again && !object.repeated.iter().any(|known| *known == name) {
-                        object.repeated.push(name.into_owned());
+                    if again {
+                        object.repeated.insert(name.into_owned());
                     }
                 }
                 Ok(object)
@@ -99,6 +99,7 @@ impl<'a> Fields<'a> {
         let errors = object
             .repeated
             .into_iter()
+            .take(UNKNOWN_NAMED)
             .map(|name| FieldError { campo: shown(&name), mensagem: "aparece mais de uma vez".to_owned() })
             .collect();
         Ok(Self { values: object.values, errors })
@@ -247,7 +248,8 @@ impl Parameters {
     pub fn parse(query: Option<&str>) -> Self {
         let mut parameters = Self { values: BTreeMap::new(), errors: Vec::new() };
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-            if parameters.values.insert(name.to_string(), value.into_owned()).is_some() {
+            let again = parameters.values.insert(name.to_string(), value.into_owned()).is_some();
+            if again && parameters.errors.len() < UNKNOWN_NAMED {
                 parameters.reject(&shown(&name), "aparece mais de uma vez");
             }
         }

@@ -11,6 +11,9 @@ use serde_json::{Map, Value};
 use super::Response;
 use super::links::Links;
 
+/// The most characters that one refusal takes in the log.
+const LOG_TEXT_MAX_CHARS: usize = 2000;
+
 /// One wrong field of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
@@ -91,7 +94,7 @@ impl Problem {
 
     /// 404 for a path that leads nowhere.
     pub fn not_found(path: &str) -> Self {
-        let detail = format!("Não há nada em {path}. O ponto de entrada é GET /.");
+        let detail = format!("Não há nada em {path}.");
         Self::new(StatusCode::NOT_FOUND, "nao_encontrado", "Não encontrado", detail)
     }
 
@@ -107,7 +110,8 @@ impl Problem {
 
     /// 500: a fault of ours. `cause` is for the log alone.
     pub fn internal(cause: impl Into<String>) -> Self {
-        let detail = "Falha nossa; nada foi gravado. O identificador em instance ajuda a encontrá-la no log.";
+        let detail =
+            "Falha nossa. Antes de repetir, veja o que foi gravado; o identificador em instance a encontra no log.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "erro_interno", "Erro interno", detail).caused_by(cause)
     }
 
@@ -141,6 +145,15 @@ impl Problem {
     #[must_use]
     pub fn with_links(mut self, links: Links) -> Self {
         self.0.links = links;
+        self
+    }
+
+    /// With these next steps where there is none yet.
+    #[must_use]
+    pub fn with_links_if_none(mut self, links: impl FnOnce() -> Links) -> Self {
+        if self.0.links.is_empty() {
+            self.0.links = links();
+        }
         self
     }
 
@@ -185,7 +198,7 @@ impl Problem {
         }
         let fields: Vec<String> =
             self.0.fields.iter().map(|field| format!("{} {}", field.campo, field.mensagem)).collect();
-        format!("{said} {}", fields.join("; "))
+        format!("{said} {}", fields.join("; ")).chars().take(LOG_TEXT_MAX_CHARS).collect()
     }
 
     /// The document alone, as an answer inside a batch carries it.

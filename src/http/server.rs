@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::{HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
@@ -24,6 +25,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use slog::{Logger, debug, error, info, o, warn};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::Sleep;
 
 use super::problem::Problem;
 use super::{Response, body};
@@ -31,16 +33,20 @@ use crate::time::{Clock, Timestamp};
 
 /// How long a connection may take to send a request's head, and may stay idle between two.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a client may leave unread what it asked for.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The read buffer of a connection, and so the longest head: hyper's own default is 400 KiB.
 const BUFFER_BYTES: usize = 16 * 1024;
-/// Connections served at once; further ones wait in the kernel's queue.
+/// Connections served at once, at the most; further ones wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 16_384;
+/// File descriptors that are not for connections: the database, the logs, the way to the other service.
+const RESERVED_DESCRIPTORS: usize = 128;
 /// Connections the kernel holds until they are accepted.
 const BACKLOG: u32 = 4096;
 /// How long to wait before accepting again when the process has no file descriptor left.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
-/// How long a stop waits for what is running.
-pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a stop waits for the requests that are running.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 /// The longest identifier that a client may bring in `X-Request-Id`.
 const REQUEST_ID_MAX: usize = 64;
 
@@ -77,6 +83,15 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
+/// How many connections a server may have open: half of what the process's descriptors leave, since one process may be
+/// two services.
+fn connection_limit() -> usize {
+    let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let descriptors = descriptors.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    // Where there are very few, some all the same: an accept that fails is tried again.
+    (descriptors.saturating_sub(RESERVED_DESCRIPTORS) / 2).clamp(16, MAX_CONNECTIONS)
+}
+
 /// Serves until `shutdown` completes, then stops accepting and waits for what is running, up to [`DRAIN_TIMEOUT`].
 pub async fn serve<H: Handler>(
     listener: TcpListener,
@@ -85,10 +100,13 @@ pub async fn serve<H: Handler>(
     log: Logger,
     shutdown: impl Future<Output = ()>,
 ) {
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let connections = Arc::new(Semaphore::new(connection_limit()));
     let graceful = GracefulShutdown::new();
     let ids = Arc::new(RequestIds::new());
-    let mut shutdown = std::pin::pin!(shutdown);
+    let mut shutdown = std::pin::pin!(async {
+        shutdown.await;
+        info!(log, "encerrando");
+    });
     loop {
         let accepted = async {
             // The semaphore is never closed.
@@ -129,12 +147,6 @@ pub async fn serve<H: Handler>(
     }
 }
 
-/// The same shutdown, told to the log.
-pub async fn announced(shutdown: impl Future<Output = ()>, log: &Logger) {
-    shutdown.await;
-    info!(log, "encerrando");
-}
-
 /// What one connection needs.
 struct Connection<H> {
     handler: Arc<H>,
@@ -148,7 +160,12 @@ impl<H: Handler> Connection<H> {
     async fn run(self, stream: TcpStream, watcher: hyper_util::server::graceful::Watcher) {
         let log = self.log.clone();
         let last_read = Arc::new(AtomicI64::new(self.clock.now().as_micros()));
-        let io = StampedIo { io: TokioIo::new(stream), clock: self.clock.clone(), last_read: Arc::clone(&last_read) };
+        let io = StampedIo {
+            stalled: None,
+            io: TokioIo::new(stream),
+            clock: self.clock.clone(),
+            last_read: Arc::clone(&last_read),
+        };
         let this = Arc::new(self);
         let service = service_fn(move |request| {
             let this = Arc::clone(&this);
@@ -181,7 +198,10 @@ impl<H: Handler> Connection<H> {
                 problem.into_response(&id)
             }
         };
-        body::discard(&request.head.headers, &mut request.body).await;
+        // Whoever was waited for already, in vain, is not waited for again.
+        if response.status() != StatusCode::REQUEST_TIMEOUT {
+            body::discard(&request.head.headers, &mut request.body).await;
+        }
         if let Ok(id) = HeaderValue::from_str(&id) {
             response.headers_mut().insert("x-request-id", id);
         }
@@ -234,9 +254,26 @@ pub fn is_request_id(id: &str) -> bool {
 /// A stream that notes when it last read something: under load a request may wait for a thread long after its bytes
 /// have come, and the official time must not count that as the network's.
 struct StampedIo {
+    /// Runs while the client does not read what it asked for.
+    stalled: Option<Pin<Box<Sleep>>>,
     io: TokioIo<TcpStream>,
     clock: Clock,
     last_read: Arc<AtomicI64>,
+}
+
+impl StampedIo {
+    /// A write that goes on, or that has waited for too long.
+    fn unless_stalled(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if polled.is_ready() {
+            self.stalled = None;
+            return polled;
+        }
+        let timer = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_TIMEOUT)));
+        match timer.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
 }
 
 impl Read for StampedIo {
@@ -251,7 +288,8 @@ impl Read for StampedIo {
 
 impl Write for StampedIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        let polled = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.unless_stalled(cx, polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -271,6 +309,7 @@ impl Write for StampedIo {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.unless_stalled(cx, polled)
     }
 }

@@ -12,10 +12,12 @@ use crate::audit::export::{self, Exporter};
 use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
 use crate::coordinator::client::Client;
 use crate::data_dir::DataDirError;
-use crate::http::server::DRAIN_TIMEOUT;
 use crate::logging::Logs;
 use crate::store::{Kind, Store, Unavailable};
 use crate::time::Clock;
+
+/// How long a stop waits for what goes on after its client has gone.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The scheduler's state. Everything that lasts is in the store.
 pub struct App {
@@ -52,24 +54,10 @@ pub struct Locking {
 impl App {
     /// Opens the store, brings the audit file up to date, and makes ready to lock.
     pub async fn start(config: &Config, clock: Clock, logs: &Logs) -> Result<Self, StartError> {
-        let (kind, database, trail_file) = match config.mode {
-            Mode::Locked { .. } => (Kind::Agenda, "sctec.db", TRAIL_FILE),
-            Mode::Race => (Kind::Race, "corrida.db", RACE_TRAIL_FILE),
-        };
-        let (bell, rings) = export::bell();
-        let on_commit = {
-            let (bell, logs) = (bell.clone(), logs.clone());
-            move |lines: &[String]| {
-                for line in lines {
-                    logs.raw(line);
-                }
-                bell.ring();
-            }
-        };
-        let store = Store::open(&config.data_dir.join(database), kind, clock.clone(), on_commit)?;
-        let trail_path = config.data_dir.join(trail_file);
-        let exporter = Exporter::start(&trail_path, store.outbox()?, (bell, rings), logs.logger.clone())
-            .map_err(|error| DataDirError::access(&trail_path, &error))?;
+        // Checks the database and fills the trail's file in, which may take a while: on a thread that may block.
+        let (config_of_files, clock_of_files, logs_of_files) = (config.clone(), clock.clone(), logs.clone());
+        let opened = tokio::task::spawn_blocking(move || open_files(&config_of_files, clock_of_files, &logs_of_files));
+        let (store, exporter) = opened.await.map_err(|error| Unavailable(error.to_string()))??;
         let catalogue = Arc::new(store.catalogue().await?);
         let locking = match &config.mode {
             Mode::Race => None,
@@ -108,12 +96,40 @@ impl App {
         self.exporter.fault()
     }
 
-    /// Waits for the bookings under way, as long as a stop may take. Dropping the last `App` then exports the last
-    /// records and closes the database.
-    pub async fn finish(&self) {
-        self.tasks.close();
-        if tokio::time::timeout(DRAIN_TIMEOUT, self.tasks.wait()).await.is_err() {
-            warn!(self.log, "{} agendamentos ainda em curso ao encerrar", self.tasks.len());
+    /// Waits for the bookings under way, as long as a stop may take, then exports the last records and closes the
+    /// database.
+    pub async fn finish(app: Arc<Self>) {
+        app.tasks.close();
+        if tokio::time::timeout(FINISH_TIMEOUT, app.tasks.wait()).await.is_err() {
+            warn!(app.log, "{} operações ainda em curso ao encerrar", app.tasks.len());
+        }
+        // The end waits for threads, so it has one of its own. If a task still holds the state, its records are
+        // exported at the next start.
+        if let Some(app) = Arc::into_inner(app) {
+            drop(tokio::task::spawn_blocking(move || drop(app)).await);
         }
     }
+}
+
+/// Opens the store, and brings the audit file up to date.
+fn open_files(config: &Config, clock: Clock, logs: &Logs) -> Result<(Store, Exporter), StartError> {
+    let (kind, database, trail_file) = match config.mode {
+        Mode::Locked { .. } => (Kind::Agenda, "sctec.db", TRAIL_FILE),
+        Mode::Race => (Kind::Race, "corrida.db", RACE_TRAIL_FILE),
+    };
+    let (bell, rings) = export::bell();
+    let on_commit = {
+        let (bell, logs) = (bell.clone(), logs.clone());
+        move |lines: &[String]| {
+            for line in lines {
+                logs.raw(line);
+            }
+            bell.ring();
+        }
+    };
+    let store = Store::open(&config.data_dir.join(database), kind, clock, on_commit)?;
+    let trail_path = config.data_dir.join(trail_file);
+    let exporter = Exporter::start(&trail_path, store.outbox()?, (bell, rings), logs.logger.clone())
+        .map_err(|error| DataDirError::access(&trail_path, &error))?;
+    Ok((store, exporter))
 }

@@ -15,8 +15,11 @@ use slog::{debug, error, info, warn};
 use super::app::{App, Locking};
 use super::refusal::Refusal;
 use crate::agenda::{Booking, NewBooking, resource};
-use crate::coordinator::client::LockError;
+use crate::coordinator::client::{Lease, LockError};
 use crate::store::{BookRefused, CancelRefused, Fence, FenceBroken, Origin, Unavailable};
+
+/// The pause between two tries to give a lease back to a coordinator that does not answer.
+const UNLOCK_RETRY: Duration = Duration::from_millis(500);
 
 /// Books, or says why not.
 pub async fn book(app: Arc<App>, new: NewBooking, origin: Origin) -> Result<Booking, Refusal> {
@@ -36,11 +39,11 @@ pub async fn book(app: Arc<App>, new: NewBooking, origin: Origin) -> Result<Book
                 info!(origin.log, "Conflito no BD para o recurso {}, horário já agendado", resource);
                 Err(Refusal::Taken { telescope: telescope.clone(), start, booking_id })
             }
-            Err(BookRefused::Fence(broken)) => Err(fence_broken(locking, &origin, &telescope, broken)),
+            Err(BookRefused::Fence(broken)) => Err(fence_broken(locking, &origin, &telescope, &resources, broken)),
         }
     };
     let retention = locking.retention;
-    under_lease(locking, &origin, &resources, Rivals::Refused { retention }, commit).await
+    under_lease(&app, locking, &origin, &resources, Rivals::Refused { retention }, commit).await
 }
 
 /// Cancels, or says why not.
@@ -50,6 +53,9 @@ pub async fn cancel(app: Arc<App>, id: i64, reason: Option<String>, origin: Orig
     let Some(known) = known else {
         return Err(Refusal::UnknownBooking(id));
     };
+    // Looked at again under the lock; but what cannot be is refused here, and disturbs nobody's lock or retention.
+    let simulated = app.catalogue().telescope(&known.telescope).is_some_and(|telescope| telescope.simulated);
+    known.check_cancellable(simulated, app.clock.now()).map_err(|not| Refusal::NotCancellable(id, not))?;
     let commit = async |fence| {
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
@@ -59,7 +65,7 @@ pub async fn cancel(app: Arc<App>, id: i64, reason: Option<String>, origin: Orig
             Err(CancelRefused::Unknown) => Err(Refusal::UnknownBooking(id)),
             Err(CancelRefused::Not(not)) => Err(Refusal::NotCancellable(id, not)),
             Err(CancelRefused::Fence(broken)) => match &app.locking {
-                Some(locking) => Err(fence_broken(locking, &origin, &known.telescope, broken)),
+                Some(locking) => Err(fence_broken(locking, &origin, &known.telescope, &known.resources(), broken)),
                 None => Err(Refusal::LeaseExpired),
             },
         }
@@ -68,7 +74,7 @@ pub async fn cancel(app: Arc<App>, id: i64, reason: Option<String>, origin: Orig
         None => commit(None).await,
         Some(locking) => {
             let commit = async |fence| commit(Some(fence)).await;
-            under_lease(locking, &origin, &known.resources(), Rivals::Welcome, commit).await
+            under_lease(&app, locking, &origin, &known.resources(), Rivals::Welcome, commit).await
         }
     }
 }
@@ -88,6 +94,18 @@ async fn book_without_lock(app: &App, new: NewBooking, origin: &Origin) -> Resul
     app.store.book_unguarded(new, origin.clone()).await.map_err(|error| store_failed(origin, &error))
 }
 
+/// Goes on trying to give a lease back, until it would have expired by itself.
+async fn unlock_later(app: Arc<App>, origin: Origin, lease: Lease, retention: Duration) {
+    let Some(locking) = &app.locking else { return };
+    while Instant::now() < lease.deadline {
+        tokio::time::sleep(UNLOCK_RETRY).await;
+        if locking.client.unlock(&origin.request_id, &lease, retention).await.is_ok() {
+            info!(origin.log, "Lock liberado com atraso");
+            return;
+        }
+    }
+}
+
 /// What rivals meet once the lease is given back after a success.
 #[derive(Clone, Copy)]
 enum Rivals {
@@ -99,6 +117,7 @@ enum Rivals {
 
 /// Runs `commit` under a lease on `resources`, and gives the lease back whatever came of it.
 async fn under_lease(
+    app: &Arc<App>,
     locking: &Locking,
     origin: &Origin,
     resources: &[String],
@@ -138,8 +157,9 @@ async fn under_lease(
     let committed_at = Instant::now();
     if let Err(reason) = locking.client.unlock(request_id, &lease, retention).await {
         for resource in resources {
-            warn!(log, "Lock não liberado para o recurso {}; vence sozinho: {}", resource, reason);
+            warn!(log, "Lock ainda não liberado para o recurso {}: {}", resource, reason);
         }
+        app.tasks.spawn(unlock_later(Arc::clone(app), origin.clone(), lease, retention));
     }
     debug!(log, "Tempos da operação";
         "lock_us" => micros(locked_at - begun),
@@ -173,10 +193,18 @@ fn check_audit(app: &App, origin: &Origin) -> Result<(), Refusal> {
     }
 }
 
-fn fence_broken(locking: &Locking, origin: &Origin, telescope: &str, broken: FenceBroken) -> Refusal {
+fn fence_broken(
+    locking: &Locking,
+    origin: &Origin,
+    telescope: &str,
+    resources: &[String],
+    broken: FenceBroken,
+) -> Refusal {
     match broken {
         FenceBroken::Expired => {
-            warn!(origin.log, "Gravação recusada em {}: a trava venceu antes da gravação", telescope);
+            for resource in resources {
+                warn!(origin.log, "Gravação recusada para o recurso {}: a trava venceu antes", resource);
+            }
             Refusal::LeaseExpired
         }
         FenceBroken::Stale { start, seen } => {

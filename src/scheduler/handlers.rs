@@ -1,6 +1,7 @@
 //! The handlers: parse, call, render.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, LOCATION, RETRY_AFTER};
@@ -20,6 +21,8 @@ use crate::time::Timestamp;
 
 /// The most bytes of a body.
 const BODY_MAX: usize = 64 * 1024;
+/// How long the database may take to show that it can be written.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// `GET /`.
@@ -70,7 +73,8 @@ pub async fn scientist(app: &App, id: &str, log: &Logger) -> Result<Response, Pr
     let Some(id) = requests::id(id) else {
         let detail = format!("Não há cientista {id}; o número é um inteiro a partir de 1.");
         let title = "Cientista desconhecido";
-        return Err(Problem::new(StatusCode::NOT_FOUND, "cientista_desconhecido", title, detail));
+        return Err(Problem::new(StatusCode::NOT_FOUND, "cientista_desconhecido", title, detail)
+            .with_links(links::to_catalogue(false)));
     };
     match catalogue(app, log).await?.scientist(id) {
         Some(scientist) => Ok(http::json(StatusCode::OK, &links::scientist(scientist))),
@@ -173,7 +177,10 @@ pub fn health(app: &App) -> Response {
 /// `GET /pronto`.
 pub async fn ready(app: &App) -> Response {
     let ok_or = |fault: Option<String>| fault.unwrap_or_else(|| "ok".to_owned());
-    let database = app.store.catalogue().await.err().map(|error| error.to_string());
+    let database = match tokio::time::timeout(PROBE_TIMEOUT, app.store.probe()).await {
+        Ok(probed) => probed.err().map(|error| error.to_string()),
+        Err(_) => Some(format!("não respondeu em {} s", PROBE_TIMEOUT.as_secs())),
+    };
     let audit = app.audit_fault();
     let (coordinator, coordinator_fault) = match &app.locking {
         None => ("não usado".to_owned(), false),
@@ -215,11 +222,12 @@ fn unknown(rejection: &Rejection) -> Problem {
         Rejection::UnknownTelescope(_) => ("telescopio_desconhecido", "Telescópio desconhecido"),
         _ => ("cientista_desconhecido", "Cientista desconhecido"),
     };
+    let links = links::to_catalogue(matches!(rejection, Rejection::UnknownTelescope(_)));
     let mut detail = rejection.to_string();
     if let Some(first) = detail.get_mut(..1) {
         first.make_ascii_uppercase();
     }
-    Problem::new(StatusCode::NOT_FOUND, code, title, format!("{detail}."))
+    Problem::new(StatusCode::NOT_FOUND, code, title, format!("{detail}.")).with_links(links)
 }
 
 fn failed(log: &Logger, error: &Unavailable) -> Problem {

@@ -178,6 +178,17 @@ pub fn to_bookings() -> Links {
     Links::new().with("agendamentos", Link::get("/agendamentos")).with("inicio", Link::get("/"))
 }
 
+/// To the list that has all there are: telescopes or scientists.
+pub fn to_catalogue(telescopes: bool) -> Links {
+    let (rel, href) = if telescopes { ("telescopios", "/telescopios") } else { ("cientistas", "/cientistas") };
+    Links::new().with(rel, Link::get(href)).with("inicio", Link::get("/"))
+}
+
+/// Where everything starts: the next step when there is no better one.
+pub fn to_entry() -> Links {
+    Links::new().with("inicio", Link::get("/"))
+}
+
 /// The path of a booking.
 pub fn booking_path(id: i64) -> String {
     format!("/agendamentos/{id}")

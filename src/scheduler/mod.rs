@@ -144,15 +144,8 @@ pub async fn serve(
     if let Ok(address) = listener.local_addr() {
         info!(log, "escutando em http://{}", address);
     }
-    server::serve(
-        listener,
-        Arc::new(routes::Routes(Arc::clone(&app))),
-        clock,
-        log.clone(),
-        server::announced(shutdown, &log),
-    )
-    .await;
-    app.finish().await;
+    server::serve(listener, Arc::new(routes::Routes(Arc::clone(&app))), clock, log.clone(), shutdown).await;
+    App::finish(app).await;
     info!(log, "encerrado");
     logs.flush();
     Ok(())

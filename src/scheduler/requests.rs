@@ -73,7 +73,7 @@ pub fn list(query: Option<&str>) -> Result<ListRequest, Problem> {
     if let (Some(from), Some(until)) = (filter.from, filter.until)
         && from >= until
     {
-        parameters.reject("ate", "deve ser depois de de");
+        parameters.reject("ate", "deve ser posterior a de");
     }
     let limit = parameters.integer("limite", 1..=LIMIT_MAX).and_then(|limit| u16::try_from(limit).ok());
     let after = parameters.parsed("cursor", |text| {

@@ -6,7 +6,7 @@ use hyper::Method;
 use slog::{debug, info};
 
 use super::app::App;
-use super::handlers;
+use super::{handlers, links};
 use crate::http::problem::Problem;
 use crate::http::router::{Found, Router};
 use crate::http::server::{Handler, Request};
@@ -50,6 +50,12 @@ pub struct Routes(pub Arc<App>);
 
 impl Handler for Routes {
     async fn handle(&self, request: &mut Request) -> Result<Response, Problem> {
+        self.route(request).await.map_err(|problem| problem.with_links_if_none(links::to_entry))
+    }
+}
+
+impl Routes {
+    async fn route(&self, request: &mut Request) -> Result<Response, Problem> {
         let app = &self.0;
         let path = request.head.uri.path().to_owned();
         let (route, id) = match ROUTER.find(&request.head.method, &path)? {

@@ -44,6 +44,12 @@ pub enum OpenError {
         /// What the system says.
         reason: String,
     },
+    /// Another process is writing to it and does not end.
+    #[error("{} is locked by another program; close it and start again", path.display())]
+    Locked {
+        /// The database.
+        path: PathBuf,
+    },
     /// Not a database, or its pages contradict each other.
     #[error("{} is damaged ({reason}); restore it from a backup, or move it away to start with an empty agenda", path.display())]
     Damaged {
@@ -232,6 +238,14 @@ impl Store {
     /// [`Unavailable`] when the database cannot be read.
     pub async fn catalogue(&self) -> Result<Catalogue, Unavailable> {
         self.readers.run(catalogue::load).await
+    }
+
+    /// Whether the database can be written: an empty transaction, behind those that wait.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when it cannot.
+    pub async fn probe(&self) -> Result<(), Unavailable> {
+        self.writer.run(|_| Ok(())).await
     }
 
     /// The largest fencing token that any slot has seen.

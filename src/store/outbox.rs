@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
+use super::trail;
 use super::writer::Writer;
 use crate::audit::export::Source;
 
@@ -40,6 +41,21 @@ impl Source for Outbox {
             .query_row("SELECT linha FROM auditoria WHERE seq = ?1", [seq.cast_signed()], |row| row.get(0))
             .optional()
             .map_err(|error| error.to_string())
+    }
+
+    fn bytes_up_to(&self, seq: u64) -> Result<u64, String> {
+        self.connection
+            .query_row(
+                "SELECT coalesce(sum(octet_length(linha) + 1), 0) FROM auditoria WHERE seq <= ?1",
+                [seq.cast_signed()],
+                |row| row.get::<_, i64>(0),
+            )
+            .map(i64::cast_unsigned)
+            .map_err(|error| error.to_string())
+    }
+
+    fn head(&self) -> Result<u64, String> {
+        trail::head(&self.connection).map(|head| head.seq).map_err(|error| error.to_string())
     }
 
     fn exported(&self) -> Result<u64, String> {

@@ -8,20 +8,22 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
+use tokio::sync::Semaphore;
 
 use super::{Unavailable, schema, unavailable};
 
-/// Idle connections kept.
-const KEPT: usize = 4;
+/// Connections at most, so that many readers neither fill the memory nor use up the file descriptors.
+const MAX: usize = 8;
 
 pub struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
+    permits: Arc<Semaphore>,
 }
 
 impl Readers {
     pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), idle: Mutex::new(Vec::new()) }
+        Self { path: path.to_owned(), idle: Mutex::new(Vec::new()), permits: Arc::new(Semaphore::new(MAX)) }
     }
 
     /// Runs `read` with a connection of its own, on a thread that may block.
@@ -30,6 +32,7 @@ impl Readers {
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Unavailable> {
         let readers = Arc::clone(self);
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
         let task = tokio::task::spawn_blocking(move || {
             let idle = readers.idle().pop();
             let connection = match idle {
@@ -37,11 +40,12 @@ impl Readers {
                 None => schema::open_for_reading(&readers.path)?,
             };
             let result = read(&connection);
-            let mut idle = readers.idle();
             // One that failed may be broken; a new one is cheap.
-            if result.is_ok() && idle.len() < KEPT {
-                idle.push(connection);
+            if result.is_ok() {
+                readers.idle().push(connection);
             }
+            // Held until here: the work goes on when whoever asked for it has gone.
+            drop(permit);
             result
         });
         match task.await {

@@ -127,6 +127,24 @@ fn stopped() -> Unavailable {
     Unavailable("the writing thread has stopped".to_owned())
 }
 
+/// Why a transaction came to nothing.
+enum Failed {
+    /// One of its jobs: the others may do better without it.
+    Job(rusqlite::Error),
+    /// It could not begin or end: busy, full, broken. None of its jobs would fare better alone.
+    Whole(rusqlite::Error),
+}
+
+fn answer_all(jobs: impl IntoIterator<Item = Box<dyn Job>>, committed: &Result<(), Failed>) {
+    let answer = match committed {
+        Ok(()) => Ok(()),
+        Err(Failed::Job(error) | Failed::Whole(error)) => Err(unavailable(error)),
+    };
+    for job in jobs {
+        job.answer(answer.clone());
+    }
+}
+
 struct Thread {
     connection: Connection,
     clock: Clock,
@@ -141,18 +159,14 @@ impl Thread {
                 let rest = batch.split_off(batch.len().min(MAX_JOBS));
                 let mut jobs = std::mem::replace(&mut batch, rest);
                 match self.commit(&mut jobs) {
-                    Ok(()) => jobs.into_iter().for_each(|job| job.answer(Ok(()))),
-                    Err(_) if jobs.len() > 1 => {
+                    Err(Failed::Job(_)) if jobs.len() > 1 => {
                         for job in jobs {
-                            self.commit_alone(job);
+                            let mut alone = [job];
+                            let committed = self.commit(&mut alone);
+                            answer_all(alone, &committed);
                         }
                     }
-                    Err(error) => {
-                        let failed = unavailable(&error);
-                        for job in jobs {
-                            job.answer(Err(failed.clone()));
-                        }
-                    }
+                    committed => answer_all(jobs, &committed),
                 }
             }
         }
@@ -161,48 +175,42 @@ impl Thread {
         let _ = self.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE");
     }
 
-    fn commit_alone(&mut self, job: Box<dyn Job>) {
-        let mut jobs = vec![job];
-        let committed = self.commit(&mut jobs).map_err(|error| unavailable(&error));
-        for job in jobs {
-            job.answer(committed.clone());
-        }
-    }
-
     /// One transaction for all `jobs`: everything or nothing.
-    fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
-        // IMMEDIATE: a transaction that starts by reading and then wants to write gets BUSY whatever the timeout.
-        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
-        match self.run_jobs(jobs) {
+    fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Failed> {
+        let result = self.run_jobs(jobs).and_then(|lines| self.execute("COMMIT").map(|()| lines));
+        match result {
             Ok(lines) => {
-                if let Err(error) = self.connection.prepare_cached("COMMIT").and_then(|mut commit| commit.execute(())) {
-                    self.roll_back();
-                    return Err(error);
-                }
                 if !lines.is_empty() {
                     (self.on_commit)(&lines);
                 }
                 Ok(())
             }
-            Err(error) => {
+            Err(failed) => {
                 self.roll_back();
-                Err(error)
+                Err(failed)
             }
         }
     }
 
-    fn run_jobs(&self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<Vec<String>> {
+    fn run_jobs(&self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<String>, Failed> {
+        // IMMEDIATE: a transaction that starts by reading and then wants to write gets BUSY whatever the timeout.
+        self.execute("BEGIN IMMEDIATE")?;
         // Read anew each time: another process may write to the same file.
-        let head = trail::head(&self.connection)?;
+        let head = trail::head(&self.connection).map_err(Failed::Whole)?;
         let mut tx =
             Tx { connection: &self.connection, now: self.clock.now(), began: Instant::now(), head, lines: Vec::new() };
         for job in jobs {
-            job.run(&mut tx)?;
+            job.run(&mut tx).map_err(Failed::Job)?;
         }
         if !tx.lines.is_empty() {
-            trail::set_head(&self.connection, &tx.head)?;
+            trail::set_head(&self.connection, &tx.head).map_err(Failed::Whole)?;
         }
         Ok(tx.lines)
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), Failed> {
+        let executed = self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute(()));
+        executed.map(drop).map_err(Failed::Whole)
     }
 
     fn roll_back(&self) {

@@ -90,8 +90,11 @@ impl Server {
     /// The URL of one of its services.
     pub fn url_of(&self, service: &str) -> String {
         let lines = self.lines();
-        let line = lines.iter().find(|line| line.contains(&format!("{service}:escutando em http://"))).unwrap();
-        line.split("escutando em ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned()
+        let line = lines.iter().find(|line| line.contains(service) && line.contains("escutando em http://")).unwrap();
+        let address = line.split("http://").nth(1).unwrap();
+        // In JSON a quotation mark follows.
+        let end = address.find(|c: char| !matches!(c, '0'..='9' | '.' | ':')).unwrap_or(address.len());
+        format!("http://{}", &address[..end])
     }
 
     pub fn pid(&self) -> u32 {
