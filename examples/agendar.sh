@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The API from a shell: finds a free slot's way by links, books it, reads it, cancels it, and asks for the time.
+# The API from a shell, following links: asks for the time, books a slot, is refused as a rival, and cancels.
 # Needs curl and jq, and a scheduler:  sctec serve-all
 # Usage: examples/agendar.sh [URL] [SLOT]
 set -euo pipefail
@@ -17,7 +17,7 @@ method=$(jq -r ._links.agendar.method <<<"$entry")
 href=$(jq -r ._links.agendar.href <<<"$entry")
 booking=$(send "$method" "$href" "{\"cientista_id\": 7, \"horario_inicio_utc\": \"$slot\", \"alvo\": \"M31\"}")
 if [[ $(jq -r .status <<<"$booking") != AGENDADO ]]; then
-    echo "not booked: $(jq -r .detail <<<"$booking")"
+    echo "not booked: $(jq -r '.detail, (.erros // [] | .[] | "  \(.campo) \(.mensagem)")' <<<"$booking")"
     exit 1
 fi
 echo "booked:                       $(jq -r '"number \(.id), \(.telescopio), \(.horario_inicio_utc)"' <<<"$booking")"

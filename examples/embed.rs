@@ -1,4 +1,4 @@
-//! The least program that embeds both services: `cargo run --example embed`, then Ctrl-C.
+//! The smallest program that embeds both services: `cargo run --example embed`, then Ctrl-C.
 //!
 //! A service is a library function: it takes a bound listener, a configuration, and a future that says when to stop.
 

@@ -44,7 +44,7 @@ pub enum Command {
 /// What every server takes.
 #[derive(Clone, Debug, Args)]
 pub struct ServerArgs {
-    /// Folder for the database, the logs and the audit trail; made if missing
+    /// Folder for data and logs; made if missing
     #[arg(long, env = "SCTEC_DATA_DIR", default_value = "sctec-data", value_name = "DIR")]
     pub data_dir: PathBuf,
     /// How log lines look
@@ -77,8 +77,8 @@ pub enum LogLevel {
 /// How the scheduler locks.
 #[derive(Clone, Debug, Args)]
 pub struct LockArgs {
-    /// Pause inside the critical section, to widen the race or hold a lock in a test [default: 100 with --no-lock,
-    /// else 0]
+    /// Pause inside the critical section, to widen the race or hold a lock in a test [default: 0; 100 in the race's
+    /// demonstration]
     #[arg(long, env = "SCTEC_CRITICAL_DELAY_MS", value_name = "MS", value_parser = clap::value_parser!(u64).range(..=600_000))]
     pub critical_delay_ms: Option<u64>,
     /// How long a lock lives if it is never released
@@ -248,7 +248,7 @@ pub enum AuditFormat {
 #[command(after_help = "Examples:
   sctec clock-sync
   sctec clock-sync --simulate-skew +2s         São Paulo in the assignment: two seconds ahead
-  sctec clock-sync --simulate-skew=-1s         Tóquio: one second behind
+  sctec clock-sync --simulate-skew=-1s         Tokyo: one second behind
   sctec clock-sync --watch --interval-ms 1000
   sctec clock-sync --json --max-error 5ms || echo 'clock is off'
 

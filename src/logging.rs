@@ -253,18 +253,26 @@ pub fn escaped(text: &str) -> String {
     safe
 }
 
+/// A client's word inside a message: quoted where it could be taken for the message itself.
+pub struct Word<'a>(pub &'a str);
+
+impl fmt::Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |c: char| !matches!(c, ' ' | '"' | '=' | '\\');
+        if !self.0.is_empty() && self.0.chars().all(plain) {
+            return f.write_str(self.0);
+        }
+        write!(f, "\"{}\"", self.0.replace('\\', "\\\\").replace('"', "\\\""))
+    }
+}
+
 /// Appends ` name=value` pairs.
 struct Pairs<'a>(&'a mut String);
 
 impl slog::Serializer for Pairs<'_> {
     fn emit_arguments(&mut self, key: slog::Key, value: &fmt::Arguments<'_>) -> slog::Result {
-        let value = value.to_string();
         let _ = write!(self.0, " {key}=");
-        if value.is_empty() || value.contains([' ', '"', '=']) {
-            let _ = write!(Escaped(self.0), "\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
-        } else {
-            let _ = Escaped(self.0).write_str(&value);
-        }
+        let _ = write!(Escaped(self.0), "{}", Word(&value.to_string()));
         Ok(())
     }
 }

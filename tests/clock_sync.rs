@@ -63,8 +63,8 @@ fn a_clock_agrees_with_itself() {
 fn a_simulated_skew_is_found_and_told() {
     let server = scheduler();
     for (skew, offset_ms, words, city, click) in [
-        ("--simulate-skew=+2s", -2000.0, "2.000 s ahead", "as São Paulo", "03:00:02.000"),
-        ("--simulate-skew=-1s", 1000.0, "1.000 s behind", "as Tóquio", "02:59:59.000"),
+        ("--simulate-skew=+2s", -2000.0, "2.000 s ahead", "like São Paulo", "03:00:02.000"),
+        ("--simulate-skew=-1s", 1000.0, "1.000 s behind", "like Tokyo", "02:59:59.000"),
     ] {
         assert_offset(&only_json(&clock_sync(&server.url(), &["--json", "--samples", "8", skew])), offset_ms);
 
@@ -152,7 +152,7 @@ fn where_nobody_answers_it_cannot_run() {
     // Bound, then free again: nobody listens there.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert_cannot_run(&clock_sync(&format!("http://{address}"), &[]), "cannot reach");
-    assert_cannot_run(&clock_sync("https://127.0.0.1", &[]), "should be as http://");
+    assert_cannot_run(&clock_sync("https://127.0.0.1", &[]), "should look like http://");
 }
 
 #[test]

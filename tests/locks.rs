@@ -137,6 +137,9 @@ fn a_batch_decides_each_on_its_own_in_order() {
     wait_until("the log has it", || log().lines().any(|line| line.contains("422")));
     assert!(log().lines().any(|line| line.ends_with("Lock concedido para recurso X req=r-1 token=1")));
     assert!(log().lines().any(|line| line.ends_with("Recurso X já em uso, negando lock req=r-2")));
+    // A name that looks like pairs is a name.
+    locks.lock(&json!({"recurso": "X req=forjado token=1"}));
+    wait_until("it is quoted", || log().contains("Lock concedido para recurso \"X req=forjado token=1\" req="));
 }
 
 #[test]

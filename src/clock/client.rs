@@ -36,7 +36,7 @@ const LOCAL_RESOLUTION_US: i64 = 1;
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Not a URL that this client can ask.
-    #[error("cannot ask {0:?}: the URL should be as http://127.0.0.1:5000")]
+    #[error("cannot ask {0:?}: the URL should look like http://127.0.0.1:5000")]
     Url(String),
     /// Nobody answers.
     #[error("cannot reach {url}; start the scheduler, or name another with --url")]

@@ -184,7 +184,7 @@ fn print_report(out: &mut impl Write, measurement: &Measurement, skew: Option<Sk
     }
     writeln!(out, "{table}")?;
     writeln!(out, "{}, ± {} ms.", offset_in_words(estimate), millis(estimate.error_bound_us))?;
-    writeln!(out, "Least round trip: {} ms, of {} samples.", millis(estimate.round_trip_us), samples.len())?;
+    writeln!(out, "Shortest round trip of {} samples: {} ms.", samples.len(), millis(estimate.round_trip_us))?;
     if let Some(skew) = skew {
         writeln!(out, "{}", story(skew, estimate.offset_us))?;
     }
@@ -211,15 +211,15 @@ fn story(skew: Skew, offset_us: i64) -> String {
     let local = CLICK_US + i128::from(skew.micros);
     let server = local + i128::from(offset_us);
     let (side, whose) = match skew.micros {
-        2_000_000 => ("ahead", ", as São Paulo in the assignment"),
-        -1_000_000 => ("behind", ", as Tóquio in the assignment"),
+        2_000_000 => ("ahead", ", like São Paulo in the assignment"),
+        -1_000_000 => ("behind", ", like Tokyo in the assignment"),
         micros if micros < 0 => ("behind", ""),
         _ => ("ahead", ""),
     };
     let size = amount(skew.micros.unsigned_abs());
     format!(
         "Simulated: this clock is {size} {side}{whose}.\n\
-         A click at {} on this clock was at {} by the server's: that is what is sent.",
+         A click at {} on this clock was at {} by the server's: that is the time to send.",
         time_of_day(local),
         time_of_day(server)
     )
@@ -283,10 +283,10 @@ mod tests {
         let story_of = |skew, offset_us| story(Skew { micros: skew }, offset_us);
         assert_eq!(
             story_of(2_000_000, -2_000_004),
-            "Simulated: this clock is 2.000 s ahead, as São Paulo in the assignment.\n\
-             A click at 03:00:02.000 on this clock was at 03:00:00.000 by the server's: that is what is sent."
+            "Simulated: this clock is 2.000 s ahead, like São Paulo in the assignment.\n\
+             A click at 03:00:02.000 on this clock was at 03:00:00.000 by the server's: that is the time to send."
         );
-        assert!(story_of(-1_000_000, 999_990).contains("as Tóquio in the assignment.\nA click at 02:59:59.000 on"));
+        assert!(story_of(-1_000_000, 999_990).contains("like Tokyo in the assignment.\nA click at 02:59:59.000 on"));
         let days = story_of(2 * 86_400_000_000, -2 * 86_400_000_000);
         assert!(days.contains("at 03:00:00.000 (day +2) on this clock was at 03:00:00.000 by"), "{days}");
         assert!(story_of(-10_800_001_000, 0).contains("at 23:59:59.999 (day -1) on"));

@@ -134,6 +134,8 @@ fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
 /// Completes at SIGTERM or Ctrl-C.
 fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
+    // A file at the process's size limit is then a write that fails, which is dealt with, and not the end.
+    drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).context("cannot watch for SIGXFSZ")?);
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for Ctrl-C")?;
     Ok(async move {
         tokio::select! {

@@ -60,10 +60,16 @@ pub enum LockError {
     Unavailable(String),
 }
 
-/// An address that is not a coordinator's.
+/// A client cannot be started. Shown by the command line, hence in English.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is not the URL of a coordinator; it should look like http://127.0.0.1:3000")]
-pub struct BadUrl(String);
+pub enum StartError {
+    /// An address that is not a coordinator's.
+    #[error("{0:?} is not the URL of a coordinator; it should look like http://127.0.0.1:3000")]
+    Url(String),
+    /// Requests need identifiers that nobody can guess.
+    #[error("the system gives no random numbers: {0}")]
+    Random(getrandom::Error),
+}
 
 /// Speaks with the coordinator.
 pub struct Client {
@@ -72,6 +78,8 @@ pub struct Client {
     http: Http,
     health: Uri,
     owner: String,
+    /// The first part of every request's identifier: whoever could guess one could ask for our lease.
+    secret: u64,
     next_request: AtomicU64,
     highest_token: AtomicU64,
 }
@@ -112,13 +120,13 @@ impl Client {
     /// even if the coordinator lost its state. Spawns the tasks that speak; they end when the client is dropped.
     ///
     /// # Errors
-    /// [`BadUrl`].
-    pub fn start(url: &str, highest_token: u64) -> Result<Self, BadUrl> {
+    /// [`StartError`].
+    pub fn start(url: &str, highest_token: u64) -> Result<Self, StartError> {
         let base = url.trim_end_matches('/');
-        let uri = |path: &str| -> Result<Uri, BadUrl> {
-            let uri: Uri = format!("{base}{path}").parse().map_err(|_| BadUrl(url.to_owned()))?;
+        let uri = |path: &str| -> Result<Uri, StartError> {
+            let uri: Uri = format!("{base}{path}").parse().map_err(|_| StartError::Url(url.to_owned()))?;
             let plain_http = uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty());
-            if plain_http { Ok(uri) } else { Err(BadUrl(url.to_owned())) }
+            if plain_http { Ok(uri) } else { Err(StartError::Url(url.to_owned())) }
         };
         let (batch_uri, health) = (uri("/lote")?, uri("/saude")?);
         let mut connector = HttpConnector::new();
@@ -133,13 +141,13 @@ impl Client {
         let (unlocks, unlock_batches) = batch::queue(usize::MAX);
         tokio::spawn(speak(http.clone(), batch_uri.clone(), lock_batches));
         tokio::spawn(speak(http.clone(), batch_uri, unlock_batches));
-        let suffix = getrandom::u32().unwrap_or_else(|_| std::process::id());
         Ok(Self {
             locks,
             unlocks,
             http,
             health,
-            owner: format!("agendamento-{suffix:08x}"),
+            owner: format!("agendamento-{:08x}", getrandom::u32().map_err(StartError::Random)?),
+            secret: getrandom::u64().map_err(StartError::Random)?,
             next_request: AtomicU64::new(1),
             highest_token: AtomicU64::new(highest_token),
         })
@@ -161,7 +169,7 @@ impl Client {
             recursos: resources,
             dono: self.owner.clone(),
             // Ours and not the request's own, which a client may have chosen, and chosen twice.
-            pedido_id: format!("{:x}", self.next_request.fetch_add(1, Ordering::Relaxed)),
+            pedido_id: format!("{:016x}-{:x}", self.secret, self.next_request.fetch_add(1, Ordering::Relaxed)),
             ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
             token_minimo: self.highest_token.load(Ordering::Relaxed),
             apesar_da_retencao: despite_retention,
@@ -206,7 +214,7 @@ impl Client {
         match answer {
             Ok(Ok(answer)) if answer.status().is_success() => Ok(()),
             Ok(Ok(answer)) => Err(format!("{} respondeu {}", self.health, answer.status())),
-            Ok(Err(error)) => Err(in_words(&error)),
+            Ok(Err(error)) => Err(format!("{} não respondeu: {}", self.health, in_words(&error))),
             Err(_) => Err(format!("{} não respondeu em {} s", self.health, CONNECT_TIMEOUT.as_secs())),
         }
     }
@@ -268,7 +276,8 @@ async fn exchange(http: &Http, uri: &Uri, body: Bytes, count: usize) -> Result<V
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(body.clone()))
             .map_err(|error| error.to_string())?;
-        let answer = http.request(request).await.map_err(|error| in_words(&error))?;
+        let answer =
+            http.request(request).await.map_err(|error| format!("{uri} não respondeu: {}", in_words(&error)))?;
         let status = answer.status();
         let bytes = Limited::new(answer.into_body(), ANSWER_MAX).collect().await.map_err(|error| error.to_string())?;
         if !status.is_success() {

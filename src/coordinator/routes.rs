@@ -116,7 +116,7 @@ fn refusal(refused: Refused) -> Problem {
         Refused::Busy { resource, owner, token, free_in, retained } => {
             let detail = match (&owner, retained) {
                 (_, true) => format!("O recurso {resource} acabou de ser liberado e ainda está retido."),
-                (Some(owner), false) => format!("O recurso {resource} está em uso por {owner}."),
+                (Some(owner), false) => format!("O recurso {resource} está em uso (dono: {owner})."),
                 (None, false) => format!("O recurso {resource} está em uso."),
             };
             let expira_em_ms = millis(free_in);

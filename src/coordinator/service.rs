@@ -15,6 +15,7 @@ use slog::{Logger, error, info, o, warn};
 use super::table::{Acquire, Granted, LeaseId, NotLive, Refused, Release, Released, Table};
 use super::tokens::{BLOCK, TokenFile};
 use crate::data_dir::DataDirError;
+use crate::logging::Word;
 use crate::time::{Clock, Timestamp};
 
 /// How often expired leases are looked for when nobody asks.
@@ -66,7 +67,7 @@ impl Service {
     /// [`LockRefused`]; nothing was locked.
     pub async fn lock(self: &Arc<Self>, log: &Logger, request: &Acquire) -> Result<Granted, LockRefused> {
         for resource in &request.resources {
-            info!(log, "Recebido pedido de lock para recurso {}", resource);
+            info!(log, "Recebido pedido de lock para recurso {}", Word(resource));
         }
         let id = LeaseId(random_id().map_err(LockRefused::NoTokens)?);
         match self.decide(log, request, id) {
@@ -93,13 +94,18 @@ impl Service {
             Ok(granted) => {
                 for resource in &request.resources {
                     if granted.again {
-                        info!(log, "Lock já concedido a este pedido para recurso {}", resource; "token" => granted.token);
+                        info!(log, "Lock já concedido a este pedido para recurso {}", Word(resource); "token" => granted.token);
                     } else {
-                        info!(log, "Lock concedido para recurso {}", resource; "token" => granted.token);
+                        info!(log, "Lock concedido para recurso {}", Word(resource); "token" => granted.token);
                     }
                 }
             }
-            Err(Refused::Busy { resource, .. }) => info!(log, "Recurso {} já em uso, negando lock", resource),
+            Err(Refused::Busy { resource, retained: false, .. }) => {
+                info!(log, "Recurso {} já em uso, negando lock", Word(resource));
+            }
+            Err(Refused::Busy { resource, retained: true, .. }) => {
+                info!(log, "Recurso {} já em uso, negando lock", Word(resource); "retido" => true);
+            }
             Err(Refused::TokenLimit(_) | Refused::TokenTooFarAhead) => {}
             Err(Refused::Full) => warn!(log, "Tabela de travas cheia, negando lock"),
         }
@@ -115,12 +121,12 @@ impl Service {
         match &released {
             Released::Freed(resources) => {
                 for resource in resources {
-                    info!(log, "Recebido pedido de unlock para recurso {}. Lock liberado.", resource);
+                    info!(log, "Recebido pedido de unlock para recurso {}. Lock liberado.", Word(resource));
                 }
             }
             Released::Nothing(why) => info!(log, "Recebido pedido de unlock sem efeito: {}", not_live_name(*why)),
             Released::NotOwner { resource } => {
-                info!(log, "Recebido pedido de unlock sem efeito: o recurso {} tem dono", resource);
+                info!(log, "Recebido pedido de unlock sem efeito: o recurso {} tem dono", Word(resource));
             }
         }
         released
@@ -159,7 +165,7 @@ impl Service {
 
     fn expire(&self, table: &mut Table, now: Duration) {
         for expired in table.expire(now) {
-            warn!(self.log, "Lock vencido para recurso {}", expired.resource; "token" => expired.token);
+            warn!(self.log, "Lock vencido para recurso {}", Word(&expired.resource); "token" => expired.token);
         }
     }
 

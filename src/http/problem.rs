@@ -87,7 +87,7 @@ impl Problem {
 
     /// 422 for the parameters of a query.
     pub fn invalid_parameters(fields: Vec<FieldError>) -> Self {
-        let detail = name_fields(&fields);
+        let detail = name_fields(&fields).replace("campo", "parâmetro");
         let title = "Parâmetros inválidos";
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "parametros_invalidos", title, detail).with_fields(fields)
     }
@@ -197,7 +197,7 @@ impl Problem {
             return said.to_owned();
         }
         let fields: Vec<String> =
-            self.0.fields.iter().map(|field| format!("{} {}", field.campo, field.mensagem)).collect();
+            self.0.fields.iter().map(|field| format!("{}: {}", field.campo, field.mensagem)).collect();
         format!("{said} {}", fields.join("; ")).chars().take(LOG_TEXT_MAX_CHARS).collect()
     }
 

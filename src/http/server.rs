@@ -176,7 +176,8 @@ impl<H: Handler> Connection<H> {
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
             .max_buf_size(BUFFER_BYTES)
-            .pipeline_flush(true)
+            // Who has said all it has to say may still want the answer.
+            .half_close(true)
             .serve_connection(io, service);
         match watcher.watch(connection).await {
             Ok(()) => {}

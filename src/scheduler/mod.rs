@@ -30,7 +30,7 @@ use slog::{info, warn};
 use tokio::net::TcpListener;
 
 use self::app::App;
-use crate::coordinator::client::BadUrl;
+use crate::coordinator::client;
 use crate::coordinator::protocol::{RETENTION_MS_MAX, TTL_MS_MAX, TTL_MS_MIN};
 use crate::data_dir::{self, DataDirError};
 use crate::http::server;
@@ -82,9 +82,9 @@ pub enum StartError {
     /// The database was opened but cannot be read.
     #[error("cannot read the database: {0}")]
     Read(#[from] Unavailable),
-    /// The coordinator's URL is not one.
+    /// The way to the coordinator cannot be prepared.
     #[error(transparent)]
-    Coordinator(#[from] BadUrl),
+    Coordinator(#[from] client::StartError),
     /// A duration is out of bounds.
     #[error("{name} must be between {min} and {max} ms, not {found}")]
     OutOfBounds {
