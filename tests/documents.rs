@@ -1,0 +1,136 @@
+//! The documents are true: their examples are JSON, and have the members that the services answer with, in that order.
+
+mod common;
+
+use std::path::Path;
+
+use common::{Services, http};
+use serde_json::{Value, json};
+
+fn document(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).unwrap()
+}
+
+/// The JSON examples of a text, in order.
+fn examples(text: &str) -> Vec<Value> {
+    text.split("```json\n")
+        .skip(1)
+        .map(|rest| {
+            let example = rest.split("```").next().unwrap();
+            serde_json::from_str(example).unwrap_or_else(|error| panic!("{error}: {example}"))
+        })
+        .collect()
+}
+
+/// The examples under a heading of API.md.
+fn under(heading: &str) -> Vec<Value> {
+    let text = document("API.md");
+    let section = text.split(&format!("\n### {heading}\n")).nth(1).unwrap_or_else(|| panic!("no heading {heading}"));
+    examples(section.split("\n##").next().unwrap())
+}
+
+/// The names of an object's members, and of those of its `_links`, in order.
+fn members(value: &Value) -> (Vec<&str>, Vec<&str>) {
+    (
+        value.as_object().unwrap().keys().map(String::as_str).collect(),
+        value["_links"].as_object().map(|links| links.keys().map(String::as_str).collect()).unwrap_or_default(),
+    )
+}
+
+#[test]
+fn every_example_is_json() {
+    assert!(examples(&document("API.md")).len() > 30);
+    assert!(!examples(&document("LOGGING.md")).is_empty());
+}
+
+#[test]
+fn examples_have_the_members_of_real_answers() {
+    let services = Services::start(&["--lock-retention-ms", "0"]);
+    let agenda = |method: &str, path: &str, body: Option<Value>| {
+        let body = body.map(|body| body.to_string());
+        http(method, &services.agenda(path), body.as_deref().map(|body| ("application/json", body))).json()
+    };
+    let locks = |path: &str, body: Value| {
+        http("POST", &services.locks(path), Some(("application/json", &body.to_string()))).json()
+    };
+    let booking = json!({"cientista_id": 7, "horario_inicio_utc": "2025-12-01T03:00:00Z"});
+    let booked = agenda("POST", "/agendamentos", Some(booking.clone()));
+    let taken = agenda("POST", "/agendamentos", Some(booking.clone()));
+    let unknown = agenda(
+        "POST",
+        "/agendamentos",
+        Some(json!({"cientista_id": 77, "horario_inicio_utc": "2025-12-01T03:00:00Z"})),
+    );
+    let wrong = agenda(
+        "POST",
+        "/agendamentos",
+        Some(json!({"cientista_id": 7, "horario_inicio_utc": "2025-12-01T03:00:00Z", "duracao_min": 7})),
+    );
+    let post = under("POST /agendamentos");
+    let delete = under("DELETE /agendamentos/{id}");
+    let cancelled = agenda("DELETE", "/agendamentos/1", Some(json!({"motivo": "nuvens de poeira"})));
+    let again = agenda("DELETE", "/agendamentos/1", None);
+    let lock = under("POST /lock");
+    let granted = locks("/lock", json!({"recurso": "X", "dono": "agendamento-1"}));
+    let busy = locks("/lock", json!({"recurso": "X"}));
+    let telescopes = agenda("GET", "/telescopios", None);
+    let scientists = agenda("GET", "/cientistas", None);
+    let list = agenda("GET", "/agendamentos", None);
+    for (example, answer) in [
+        (&under("GET /")[0], &agenda("GET", "/", None)),
+        (&under("GET /time")[0], &agenda("GET", "/time", None)),
+        (&under("GET /telescopios, GET /telescopios/{id}")[0], &telescopes),
+        (&under("GET /telescopios, GET /telescopios/{id}")[0]["telescopios"][0], &telescopes["telescopios"][0]),
+        (&under("GET /telescopios, GET /telescopios/{id}")[1], &agenda("GET", "/telescopios/x", None)),
+        (&under("GET /cientistas, GET /cientistas/{id}")[0], &scientists),
+        (&under("GET /cientistas, GET /cientistas/{id}")[0]["cientistas"][0], &scientists["cientistas"][6]),
+        (&under("GET /cientistas, GET /cientistas/{id}")[1], &agenda("GET", "/cientistas/77", None)),
+        (&post[1], &booked),
+        (&post[2], &unknown),
+        (&post[4], &taken),
+        (&post[5], &wrong),
+        (&under("GET /agendamentos/{id}")[0], &agenda("GET", "/agendamentos/9", None)),
+        (&delete[0], &cancelled),
+        (&delete[1], &again),
+        (&under("GET /saude, GET /pronto")[0], &agenda("GET", "/saude", None)),
+        (&under("GET /saude, GET /pronto")[1], &agenda("GET", "/pronto", None)),
+        (&lock[0], &granted),
+        (&lock[1], &busy),
+    ] {
+        assert_eq!(members(example), members(answer), "{answer}");
+    }
+    assert_eq!(members(&under("GET /agendamentos")[0]).0, members(&list).0);
+    let listed: Value = under("GET /agendamentos")[1].clone();
+    assert_eq!(members(&listed), members(&agenda("GET", "/agendamentos?limite=0&de=ontem", None)));
+}
+
+fn is_code(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
+#[test]
+fn every_code_in_the_source_is_in_the_list() {
+    let text = document("API.md");
+    let list = text.split("\n## Problemas\n").nth(1).unwrap();
+    let mut codes = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let source = std::fs::read_to_string(&path).unwrap();
+            for made in source.split("Problem::new(").skip(1).chain(source.split(" later(").skip(1)) {
+                // The first text among the arguments is the code, where it is written there at all.
+                let arguments = &made[..made.find(')').unwrap_or(made.len())];
+                codes.extend(arguments.split('"').nth(1).filter(|code| is_code(code)).map(str::to_owned));
+            }
+        }
+    }
+    assert!(codes.len() > 15, "{codes:?}");
+    for code in codes {
+        assert!(list.contains(&format!("| `{code}` |")), "{code} is not in API.md's list");
+    }
+}
