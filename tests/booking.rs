@@ -3,7 +3,7 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Barrier};
 
@@ -201,6 +201,41 @@ fn pretix_329_different_slots_never_wait_for_each_other() {
     let first_save = lines.iter().position(|line| line.contains("Salvando novo")).unwrap();
     let holders = lines[..first_save].iter().filter(|line| line.contains("Lock adquirido")).count();
     assert!(holders > 1, "{lines:#?}");
+}
+
+#[test]
+fn pretix_1802_a_console_that_nobody_reads_slows_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = common::sctec()
+        .args(["serve-all", "--listen", "127.0.0.1:0", "--listen-coordinator", "127.0.0.1:0", "--data-dir"])
+        .arg(folder.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut console = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("servico-agendamento:escutando") {
+        line.clear();
+        assert_ne!(console.read_line(&mut line).unwrap(), 0);
+    }
+    let url = line.trim().rsplit(' ').next().unwrap().to_owned();
+    // From here on nobody reads: a pipe holds 64 KiB, some hundreds of lines.
+    let counts = at_once(8, |thread| {
+        for _ in 0..500 {
+            assert_eq!(http("GET", &format!("{url}/time?{thread}"), None).status, 200);
+        }
+        let body = json!({"cientista_id": 1, "horario_inicio_utc": slot(thread)}).to_string();
+        http("POST", &format!("{url}/agendamentos"), Some(("application/json", &body))).status
+    });
+    signal(child.id(), "TERM");
+    let mut status = None;
+    wait_until("it ends", || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    assert_eq!((counts, status.unwrap().code()), (BTreeMap::from([(201, 8)]), Some(0)));
+    let logged = std::fs::read_to_string(folder.path().join("app.log")).unwrap();
+    assert_eq!(logged.matches("GET /time").count(), 4000, "the file has every line");
 }
 
 #[test]

@@ -1,0 +1,190 @@
+//! How a line is formatted: the two drains, and what keeps an event on one line whatever a client sent.
+
+use std::fmt::{self, Write as _};
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use slog::{Drain, FnValue, KV, Level, OwnedKVList, PushFnValue, Record, o};
+
+use super::Format;
+use super::writer::{Item, send};
+use crate::batch;
+use crate::time::Clock;
+
+/// The assignment's names, which are Python's.
+fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Critical => "CRITICAL",
+        Level::Error => "ERROR",
+        Level::Warning => "WARNING",
+        Level::Info => "INFO",
+        Level::Debug | Level::Trace => "DEBUG",
+    }
+}
+
+/// The assignment's line.
+pub struct TextDrain {
+    service: &'static str,
+    level: Level,
+    sender: batch::Sender<Item>,
+}
+
+impl TextDrain {
+    pub fn new(service: &'static str, level: Level, sender: batch::Sender<Item>) -> Self {
+        Self { service, level, sender }
+    }
+}
+
+impl Drain for TextDrain {
+    type Ok = ();
+    type Err = slog::Never;
+
+    fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), slog::Never> {
+        if !record.level().is_at_least(self.level) {
+            return Ok(());
+        }
+        let mut line = String::with_capacity(192);
+        let now = Clock::system().now().millis();
+        // Writing to a `String` cannot fail.
+        let _ = write!(line, "{}:{now}:{}:", level_name(record.level()), self.service);
+        let _ = write!(Escaped(&mut line), "{}", record.msg());
+        let mut pairs = Pairs(&mut line);
+        let _ = values.serialize(record, &mut pairs);
+        let _ = record.kv().serialize(record, &mut pairs);
+        line.push('\n');
+        send(&self.sender, line);
+        Ok(())
+    }
+}
+
+/// One JSON object a line.
+pub struct JsonDrain {
+    level: Level,
+    json: Mutex<slog_json::Json<Buffer>>,
+    buffer: Buffer,
+    sender: batch::Sender<Item>,
+}
+
+/// Where slog-json's many small writes are gathered into one record.
+#[derive(Clone, Default)]
+struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl JsonDrain {
+    pub fn new(service: &'static str, level: Level, sender: batch::Sender<Item>) -> Self {
+        let buffer = Buffer::default();
+        let json = slog_json::Json::new(buffer.clone())
+            .set_flush(false)
+            .add_key_value(o!(
+                "msg" => PushFnValue(|record: &Record<'_>, serializer| serializer.emit(record.msg())),
+                "service" => service,
+                "level" => FnValue(|record: &Record<'_>| level_name(record.level())),
+                "timestamp_utc" => FnValue(|_: &Record<'_>| Clock::system().now().millis().to_string()),
+            ))
+            .build();
+        Self { level, json: Mutex::new(json), buffer, sender }
+    }
+}
+
+impl Drain for JsonDrain {
+    type Ok = ();
+    type Err = slog::Never;
+
+    fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), slog::Never> {
+        if !record.level().is_at_least(self.level) {
+            return Ok(());
+        }
+        let json = self.json.lock().unwrap_or_else(PoisonError::into_inner);
+        // The buffer cannot fail, and a value that cannot be serialised leaves the rest of its record.
+        let _ = json.log(record, values);
+        let line = std::mem::take(&mut *self.buffer.0.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(json);
+        // In JSON's texts an escape is the same character; outside of them there is none of these.
+        let line = String::from_utf8_lossy(line.trim_ascii_end());
+        send(&self.sender, format!("{}\n", escaped(&line)));
+        Ok(())
+    }
+}
+
+/// Appends text with whatever could break a line or steer a terminal written as an escape.
+struct Escaped<'a>(&'a mut String);
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if !text.contains(is_unsafe) {
+            self.0.push_str(text);
+            return Ok(());
+        }
+        for c in text.chars() {
+            match c {
+                '\n' => self.0.push_str("\\n"),
+                '\r' => self.0.push_str("\\r"),
+                '\t' => self.0.push_str("\\t"),
+                c if is_unsafe(c) => write!(self.0, "\\u{:04x}", u32::from(c))?,
+                c => self.0.push(c),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Control characters, the two that some readers take for line ends, and those that reorder what stands around them.
+fn is_unsafe(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Text that can neither break a line nor steer a terminal: what could is written as an escape.
+pub fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    // Writing to a `String` cannot fail.
+    let _ = Escaped(&mut safe).write_str(text);
+    safe
+}
+
+/// A client's word inside a message: quoted where it could be taken for the message itself.
+pub struct Word<'a>(pub &'a str);
+
+impl fmt::Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |c: char| !matches!(c, ' ' | '"' | '=' | '\\');
+        if !self.0.is_empty() && self.0.chars().all(plain) {
+            return f.write_str(self.0);
+        }
+        write!(f, "\"{}\"", self.0.replace('\\', "\\\\").replace('"', "\\\""))
+    }
+}
+
+/// Appends ` name=value` pairs.
+struct Pairs<'a>(&'a mut String);
+
+impl slog::Serializer for Pairs<'_> {
+    fn emit_arguments(&mut self, key: slog::Key, value: &fmt::Arguments<'_>) -> slog::Result {
+        let _ = write!(self.0, " {key}=");
+        let _ = write!(Escaped(self.0), "{}", Word(&value.to_string()));
+        Ok(())
+    }
+}
+
+/// A line of the log's own, about the log.
+pub fn note(format: Format, level: Level, message: &str) -> String {
+    let (level, now) = (level_name(level), Clock::system().now().millis());
+    match format {
+        Format::Text => format!("{level}:{now}:log:{message}\n"),
+        Format::Json => {
+            let line = serde_json::json!({
+                "timestamp_utc": now.to_string(), "level": level, "service": "log", "msg": message
+            });
+            format!("{line}\n")
+        }
+    }
+}
