@@ -207,6 +207,14 @@ fn a_reader_that_goes_away_is_no_failure() {
 }
 
 #[test]
+fn whoever_meets_the_race_by_mistake_is_told() {
+    let output = Server::race().stress(&["--n", "10"]);
+    assert_eq!(exit_status(&output), 1);
+    assert!(stdout(&output).contains("takes no locks"), "{}", stdout(&output));
+    assert!(!stdout(&Server::all().stress(&["--n", "2"])).contains("takes no locks"));
+}
+
+#[test]
 fn dflockd_a_server_with_few_descriptors_serves_a_thousand_rivals() {
     let folder = tempfile::tempdir().unwrap();
     let script = format!(

@@ -11,6 +11,9 @@ pub const SERVICE: &str = "servico-agendamento";
 /// Every record's `level`, right after its `timestamp_utc`.
 pub const LEVEL: &str = "AUDIT";
 
+/// Every `event_type` there is.
+pub const EVENT_TYPES: [&str; 2] = ["AGENDAMENTO_CRIADO", "AGENDAMENTO_CANCELADO"];
+
 /// Something worth a record.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
@@ -68,8 +71,8 @@ impl Event<'_> {
     /// The event's name.
     pub const fn event_type(&self) -> &'static str {
         match self {
-            Self::BookingCreated { .. } => "AGENDAMENTO_CRIADO",
-            Self::BookingCancelled { .. } => "AGENDAMENTO_CANCELADO",
+            Self::BookingCreated { .. } => EVENT_TYPES[0],
+            Self::BookingCancelled { .. } => EVENT_TYPES[1],
         }
     }
 

@@ -18,6 +18,7 @@ use self::lines::{LINE_MAX_MIB, Line, Lines};
 use self::print::Printer;
 use super::{Outcome, is_broken_pipe};
 use crate::audit::filter::{Filter, Verdict, Wanted};
+use crate::audit::record::EVENT_TYPES;
 use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
 use crate::cli::{AuditArgs, AuditFormat};
 use crate::time::{ParseTimestampError, Timestamp};
@@ -52,6 +53,11 @@ pub fn run(args: &AuditArgs) -> Outcome {
         return if is_broken_pipe(&error) { Ok(ExitCode::SUCCESS) } else { Err(error) };
     }
     tell_passed_over(broken, too_long);
+    if let Some(event) = args.event.as_deref()
+        && !EVENT_TYPES.contains(&event)
+    {
+        eprintln!("sctec: {event:?} is no event that this version knows; those are {}", EVENT_TYPES.join(", "));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -23,6 +23,8 @@ pub const EXIT_CLOCK_OFF: u8 = 3;
 /// Measurements that the drift is told from: the latest ones, so that a watch of weeks neither grows nor forgets to
 /// notice that the machine has warmed up.
 const HISTORY_MAX: usize = 1000;
+/// The pause after a failed measurement of a watch, at the least.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Sampling that takes less is not worth a progress bar.
 const PROGRESS_FROM: Duration = Duration::from_secs(1);
 /// 03:00, when the slot begins that the assignment's astronomers compete for, in microseconds since midnight.
@@ -49,7 +51,16 @@ fn measure_and_print(args: &ClockSyncArgs, out: &mut impl Write) -> Outcome {
     let watching_since = Instant::now();
     let mut history = VecDeque::new();
     for number in 1_u64.. {
-        let mut measurement = measure(&mut client, args)?;
+        let mut measurement = match measure(&mut client, args) {
+            Ok(measurement) => measurement,
+            // A watch outlives a scheduler that is being restarted.
+            Err(error) if args.watch => {
+                eprintln!("sctec: {error:#}");
+                thread::sleep(Duration::from_millis(args.interval_ms).max(RETRY_PAUSE));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         if args.watch {
             let at_us = i64::try_from(watching_since.elapsed().as_micros()).unwrap_or(i64::MAX);
             history.truncate(HISTORY_MAX - 1);

@@ -48,6 +48,8 @@ pub struct Seen {
     pub telescope: String,
     /// The first slot.
     pub slot: Timestamp,
+    /// Whether the scheduler says that it takes no locks.
+    pub without_locks: bool,
     /// One per request, by number.
     pub fates: Vec<Fate>,
     /// The same, summed up.
@@ -77,5 +79,13 @@ pub async fn run(config: &Config, progress: Progress) -> anyhow::Result<Seen> {
         )
     })?;
     let verdict = stats::judge(config.expectation, &summary, listed.iter().map(|booking| booking.id));
-    Ok(Seen { telescope: way.telescope, slot: slots.first(), fates, summary, listed, verdict })
+    Ok(Seen {
+        telescope: way.telescope,
+        slot: slots.first(),
+        without_locks: way.without_locks,
+        fates,
+        summary,
+        listed,
+        verdict,
+    })
 }

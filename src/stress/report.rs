@@ -96,6 +96,9 @@ fn totals(text: &mut String, seen: &Seen) {
     }
     let (rate, answered, wall) = (summary.throughput_per_s(), summary.answered(), millis(summary.wall));
     let _ = writeln!(text, "throughput  {rate:.0} requests/s ({answered} answered in {wall} ms)");
+    if seen.without_locks {
+        let _ = writeln!(text, "scheduler   takes no locks (serve-scheduler --no-lock)");
+    }
 }
 
 fn listed(text: &mut String, config: &Config, listed: &[Listed]) {

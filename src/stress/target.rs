@@ -45,6 +45,8 @@ type Links = HashMap<String, Link>;
 
 #[derive(Deserialize)]
 struct Entry {
+    #[serde(default)]
+    modo: Option<String>,
     #[serde(rename = "_links")]
     links: Links,
 }
@@ -121,6 +123,8 @@ pub struct Way {
     pub book_method: Method,
     /// Where a booking is asked for.
     pub book: Url,
+    /// Whether the scheduler says that it takes no locks.
+    pub without_locks: bool,
     /// The document that the list's template was found in, and the template.
     list_base: Url,
     list_template: String,
@@ -151,6 +155,7 @@ impl Way {
                 .parse()
                 .with_context(|| format!("the link \"agendar\" has a wrong method, {method:?}"))?,
             book: entry.join(&book.href)?,
+            without_locks: document.modo.as_deref() == Some("sem_trava"),
             list_base: entry.clone(),
             list_template: list.href.clone(),
         })
@@ -284,6 +289,7 @@ mod tests {
             telescope: "a b".to_owned(),
             book_method: Method::POST,
             book: Url::parse("http://h/x").unwrap(),
+            without_locks: false,
             list_base: Url::parse("http://h:1").unwrap(),
             list_template: "/l{?telescopio,cientista_id,status,de,ate,limite}".to_owned(),
         };
