@@ -21,7 +21,7 @@ use slog::{Level, Logger, o};
 
 use self::line::{JsonDrain, TextDrain};
 pub use self::line::{Word, escaped};
-use self::writer::{FileWriter, Item};
+use self::writer::FileWriter;
 use crate::batch;
 
 /// Lines that may wait for the file before logging blocks: some seconds of a full load.
@@ -61,6 +61,19 @@ impl Config {
     }
 }
 
+/// What the writing thread is sent.
+enum Item {
+    /// A whole line, its newline included.
+    Line(String),
+    /// Answered once everything before it is written.
+    Flush(mpsc::Sender<()>),
+}
+
+/// The writing thread lives as long as there is a sender, so a line always has a taker.
+fn send(sender: &batch::Sender<Item>, line: String) {
+    let _ = sender.send(Item::Line(line));
+}
+
 /// A service's log. Cheap to clone.
 #[derive(Clone)]
 pub struct Logs {
@@ -88,7 +101,7 @@ impl Logs {
 
     /// Writes `line` as it is, between the log's own lines: the audit records' echo.
     pub fn raw(&self, line: &str) {
-        writer::send(&self.sender, format!("{line}\n"));
+        send(&self.sender, format!("{line}\n"));
     }
 
     /// Waits until all that was logged so far is written.

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use slog::{Drain, FnValue, KV, Level, OwnedKVList, PushFnValue, Record, o};
 
-use super::Format;
-use super::writer::{Item, send};
+use super::{Format, Item, send};
 use crate::batch;
 use crate::time::Clock;
 

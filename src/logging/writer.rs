@@ -9,7 +9,7 @@ use std::time::Duration;
 use slog::Level;
 
 use super::line::note;
-use super::{Config, Format};
+use super::{Config, Format, Item};
 use crate::batch;
 
 /// The pause after each write. Nobody waits for a log line: under load this makes one write of hundreds, and a line that
@@ -19,19 +19,6 @@ const FILE_PAUSE: Duration = Duration::from_millis(1);
 const CONSOLE_QUEUE_BATCHES: usize = 256;
 /// How long a flush waits for a console that nobody reads.
 const CONSOLE_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// What the writing thread is sent.
-pub enum Item {
-    /// A whole line, its newline included.
-    Line(String),
-    /// Answered once everything before it is written.
-    Flush(mpsc::Sender<()>),
-}
-
-/// The writing thread lives as long as there is a sender, so a line always has a taker.
-pub fn send(sender: &batch::Sender<Item>, line: String) {
-    let _ = sender.send(Item::Line(line));
-}
 
 /// The thread that writes the file, and hands what it wrote to the console.
 pub struct FileWriter {
