@@ -147,6 +147,8 @@ fn wrong_methods_paths_types_and_sizes_have_their_own_answer() {
         ("GET", "/nada", None, 404, "nao_encontrado"),
         ("GET", "/agendamentos/", None, 404, "nao_encontrado"),
         ("GET", "/agendamentos/abc", None, 404, "agendamento_desconhecido"),
+        ("GET", "/agendamentos/+1", None, 404, "agendamento_desconhecido"),
+        ("GET", "/agendamentos?campo_x=1", None, 422, "parametros_invalidos"),
         ("GET", "/agendamentos/999", None, 404, "agendamento_desconhecido"),
         ("GET", "/agendamentos/99999999999999999999", None, 404, "agendamento_desconhecido"),
         ("DELETE", "/agendamentos/999", None, 404, "agendamento_desconhecido"),

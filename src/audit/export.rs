@@ -24,6 +24,8 @@ use super::chain;
 
 /// How often the exporter looks without being told: for other processes' records, and for what became of the file.
 const POLL: Duration = Duration::from_millis(250);
+/// How often a file that cannot be recovered is looked at again.
+const RECOVER_EVERY: Duration = Duration::from_secs(2);
 /// The pause after each look: under load, one fdatasync for all that was committed meanwhile.
 const PAUSE: Duration = Duration::from_millis(5);
 /// How often it notes how far it is. Only the refilling after a crash depends on it.
@@ -118,6 +120,7 @@ impl Exporter {
             fault: Arc::clone(&fault),
             noted: 0,
             noted_at: Instant::now(),
+            recovery: Recovery::default(),
             reached: 0,
             other: (0, Instant::now()),
         };
@@ -155,10 +158,30 @@ struct Worker<S> {
     fault: Arc<Mutex<Option<String>>>,
     noted: u64,
     noted_at: Instant,
+    recovery: Recovery,
     /// The last record that this process wrote to the file.
     reached: u64,
     /// How far another process's exporter is, and since when.
     other: (u64, Instant),
+}
+
+/// Recovery reads a lot: after a failure it is not tried again at once.
+#[derive(Default)]
+struct Recovery {
+    failed: Option<(Instant, String)>,
+}
+
+impl Recovery {
+    fn attempt(&mut self, recover: impl FnOnce() -> Result<OpenFile, String>) -> Result<OpenFile, String> {
+        if let Some((at, reason)) = &self.failed
+            && at.elapsed() < RECOVER_EVERY
+        {
+            return Err(reason.clone());
+        }
+        let recovered = recover();
+        self.failed = recovered.as_ref().err().map(|reason| (Instant::now(), reason.clone()));
+        recovered
+    }
 }
 
 /// The file, the number of the last record in it, and its length after that.
@@ -195,7 +218,6 @@ impl<S: Source> Worker<S> {
                 }
             }
             Err(reason) => {
-                self.open = None;
                 if fault.as_ref() != Some(&reason) {
                     error!(self.log, "Auditoria indisponível: {}", reason);
                     *fault = Some(reason);
@@ -208,10 +230,14 @@ impl<S: Source> Worker<S> {
         if self.lock.as_ref().is_some_and(|lock| !leads_to(&self.lock_path(), lock)) {
             // Someone deleted it, so another process may hold a new one: whoever gets that is the exporter.
             (self.lock, self.open) = (None, None);
+            self.other.1 = Instant::now();
         }
         if self.lock.is_none() {
             match self.try_lock()? {
-                Some(lock) => self.lock = Some(lock),
+                Some(lock) => {
+                    self.lock = Some(lock);
+                    self.other.1 = Instant::now();
+                }
                 // Another process is the exporter, and exports our records too.
                 None => return self.watch_other(),
             }
@@ -222,7 +248,9 @@ impl<S: Source> Worker<S> {
         }
         let open = match &mut self.open {
             Some(open) => open,
-            None => self.open.insert(recover(&self.path, &self.source, self.reached, &self.log)?),
+            None => {
+                self.open.insert(self.recovery.attempt(|| recover(&self.path, &self.source, self.reached, &self.log))?)
+            }
         };
         let mut text = Vec::new();
         loop {
@@ -231,7 +259,12 @@ impl<S: Source> Worker<S> {
                 return Ok(());
             };
             let write = open.file.write_all(&text).and_then(|()| open.file.sync_data());
-            write.map_err(|error| format!("{}: {error}", self.path.display()))?;
+            if let Err(error) = write {
+                // What was written of it goes, so that the next try begins where this one did. If that fails too, the
+                // file's length shows it.
+                let _ = open.file.set_len(open.length);
+                return Err(format!("{}: {error}", self.path.display()));
+            }
             open.seq = last;
             self.reached = last;
             open.length += text.len() as u64;
@@ -327,6 +360,8 @@ fn recover(path: &Path, source: &impl Source, reached: u64, log: &Logger) -> Res
             seq
         }
     };
+    // Lines of a process that was killed may not be on disk yet, and what is noted has to be.
+    file.sync_data().map_err(explain)?;
     let noted = source.exported()?.max(reached);
     if seq < noted {
         warn!(log, "{}: faltam registros que já estiveram no arquivo, refeitos a partir do banco", path.display();

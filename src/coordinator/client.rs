@@ -20,7 +20,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
-use super::protocol::{BATCH_MAX, Operation};
+use super::protocol::{BATCH_MAX, MIN_TOKEN_MAX, Operation};
 use crate::batch;
 use crate::http::in_words;
 
@@ -46,6 +46,15 @@ pub struct Lease {
     /// Nothing is begun under it past this.
     pub deadline: Instant,
     id: String,
+}
+
+/// What became of an unlock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unlocked {
+    /// The lease was live and is no more.
+    Freed,
+    /// It had ended already: the coordinator's word for how.
+    WasGone(String),
 }
 
 /// Why there is no lease.
@@ -102,6 +111,10 @@ struct Answer {
     ttl_ms: Option<u64>,
     #[serde(default)]
     recurso: Option<String>,
+    #[serde(default)]
+    liberado: Option<bool>,
+    #[serde(default)]
+    motivo: Option<String>,
     #[serde(default)]
     codigo: Option<String>,
     #[serde(default)]
@@ -171,7 +184,7 @@ impl Client {
             // Ours and not the request's own, which a client may have chosen, and chosen twice.
             pedido_id: format!("{:016x}-{:x}", self.secret, self.next_request.fetch_add(1, Ordering::Relaxed)),
             ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
-            token_minimo: self.highest_token.load(Ordering::Relaxed),
+            token_minimo: self.highest_token.load(Ordering::Relaxed).min(MIN_TOKEN_MAX),
             apesar_da_retencao: despite_retention,
         };
         let (answer, sent_at) = ask(&self.locks, operation).await.map_err(LockError::Unavailable)?;
@@ -186,18 +199,22 @@ impl Client {
         }
     }
 
-    /// Gives a lease back; its resources stay refused for `retention`.
+    /// Gives a lease back; its resources stay refused for `retention`. Whether it was still there to be given back.
     ///
     /// # Errors
     /// In words, when the coordinator could not be told: the lease then expires by itself.
-    pub async fn unlock(&self, request_id: &str, lease: &Lease, retention: Duration) -> Result<(), String> {
+    pub async fn unlock(&self, request_id: &str, lease: &Lease, retention: Duration) -> Result<Unlocked, String> {
         let operation = Operation::Unlock {
             req: request_id.to_owned(),
             trava_id: lease.id.clone(),
             retencao_ms: u64::try_from(retention.as_millis()).unwrap_or(u64::MAX),
         };
         let (answer, _) = ask(&self.unlocks, operation).await?;
-        if answer.status == 200 { Ok(()) } else { Err(unexpected(&answer)) }
+        match answer {
+            Answer { status: 200, liberado: Some(true), .. } => Ok(Unlocked::Freed),
+            Answer { status: 200, motivo, .. } => Ok(Unlocked::WasGone(motivo.unwrap_or_default())),
+            other => Err(unexpected(&other)),
+        }
     }
 
     /// Notes a token that was seen elsewhere: the next will be larger.

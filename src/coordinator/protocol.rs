@@ -26,6 +26,8 @@ pub const NAME_MAX_BYTES: usize = 200;
 pub const BATCH_MAX: usize = 1024;
 /// Every token is below this: the largest integer that every JSON reader keeps exactly.
 pub const TOKEN_MAX: u64 = 1 << 53;
+/// How far a request may lift the counter: half of all tokens, so that no request can use them up.
+pub const MIN_TOKEN_MAX: u64 = 1 << 52;
 
 const LOCK_FIELDS: &str = "recurso, recursos, dono, pedido_id, ttl_ms, token_minimo, apesar_da_retencao";
 const UNLOCK_FIELDS: &str = "trava_id, recurso, retencao_ms";
@@ -140,7 +142,7 @@ pub fn read_lock(mut fields: Fields<'_>, also_known: &str) -> Result<Acquire, Ve
     let owner = name(&mut fields, "dono");
     let request_id = name(&mut fields, "pedido_id");
     let ttl_ms = integer(&mut fields, "ttl_ms", TTL_MS_MIN, TTL_MS_MAX).unwrap_or(TTL_MS_DEFAULT);
-    let min_token = integer(&mut fields, "token_minimo", 0, TOKEN_MAX - 1).unwrap_or(0);
+    let min_token = integer(&mut fields, "token_minimo", 0, MIN_TOKEN_MAX).unwrap_or(0);
     let despite_retention = fields.boolean("apesar_da_retencao").unwrap_or(false);
     fields.finish(&format!("{LOCK_FIELDS}{also_known}"))?;
     Ok(Acquire { resources, owner, request_id, ttl: Duration::from_millis(ttl_ms), min_token, despite_retention })

@@ -11,7 +11,7 @@ use slog::Logger;
 use super::SERVICE;
 use super::protocol::{self, BATCH_MAX, BusyReply, GrantedReply, ReleasedReply};
 use super::service::{LockRefused, Service, not_live_name};
-use super::table::{Acquire, Refused, Release, Released, TOKEN_LIFT_MAX};
+use super::table::{Acquire, Refused, Release, Released};
 use crate::http::fields::Fields;
 use crate::http::links::{Link, Links};
 use crate::http::problem::{FieldError, Problem};
@@ -127,9 +127,6 @@ fn refusal(refused: Refused) -> Problem {
                 .already_logged()
         }
         Refused::TokenLimit(_) => no_tokens(),
-        Refused::TokenTooFarAhead => {
-            wrong("token_minimo", &format!("está adiante demais: pode passar o último token em até {TOKEN_LIFT_MAX}"))
-        }
         Refused::Full => {
             let detail = "Há recursos demais travados ou retidos; tente de novo em instantes.";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "tabela_cheia", "Tabela de travas cheia", detail)

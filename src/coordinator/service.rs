@@ -106,7 +106,7 @@ impl Service {
             Err(Refused::Busy { resource, retained: true, .. }) => {
                 info!(log, "Recurso {} já em uso, negando lock", Word(resource); "retido" => true);
             }
-            Err(Refused::TokenLimit(_) | Refused::TokenTooFarAhead) => {}
+            Err(Refused::TokenLimit(_)) => {}
             Err(Refused::Full) => warn!(log, "Tabela de travas cheia, negando lock"),
         }
         decided

@@ -42,10 +42,6 @@ const ENDED_REMEMBERED: usize = 65_536;
 /// Resources held or retained at once.
 pub const RESOURCES_TRACKED_MAX: usize = 1_000_000;
 
-/// How far one request may lift the counter: decades of tokens for a coordinator that lost its state, and yet no single
-/// request can use up all that there are.
-pub const TOKEN_LIFT_MAX: u64 = 1 << 46;
-
 /// A lease's identity: 128 random bits, known to its holder alone.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LeaseId(pub u128);
@@ -143,8 +139,6 @@ pub enum Refused {
     },
     /// The next token, this one, is past the limit that is known to be durable.
     TokenLimit(u64),
-    /// What the caller says it has seen is further ahead than can be: nobody gave so many tokens.
-    TokenTooFarAhead,
     /// Too many resources are held or retained.
     Full,
 }
@@ -291,9 +285,6 @@ impl Table {
         }
         if self.resources.len() + request.resources.len() > RESOURCES_TRACKED_MAX {
             return Err(Refused::Full);
-        }
-        if request.min_token > self.last_token + TOKEN_LIFT_MAX {
-            return Err(Refused::TokenTooFarAhead);
         }
         let token = self.last_token.max(request.min_token) + 1;
         if token > self.token_limit {
@@ -522,8 +513,6 @@ mod tests {
         assert_eq!(table.acquire(ms(0), &lock(&["b"]), LeaseId(2)), Err(Refused::TokenLimit(12)));
         let seen = Acquire { min_token: 500, ..lock(&["b"]) };
         assert_eq!(table.acquire(ms(0), &seen, LeaseId(2)), Err(Refused::TokenLimit(501)));
-        let impossible = Acquire { min_token: TOKEN_LIFT_MAX + 100, ..lock(&["b"]) };
-        assert_eq!(table.acquire(ms(0), &impossible, LeaseId(2)), Err(Refused::TokenTooFarAhead));
         table.raise_token_limit(600);
         assert_eq!(table.acquire(ms(0), &seen, LeaseId(2)).unwrap().token, 501);
         assert_eq!(table.acquire(ms(0), &lock(&["c"]), LeaseId(3)).unwrap().token, 502);

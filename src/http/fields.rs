@@ -302,8 +302,17 @@ impl Parameters {
             let mensagem = format!("parâmetro desconhecido; os aceitos são {known}");
             self.errors.push(FieldError { campo: shown(name), mensagem });
         }
+        if self.values.len() > UNKNOWN_NAMED {
+            let mensagem = format!("e mais {} parâmetros desconhecidos", self.values.len() - UNKNOWN_NAMED);
+            self.errors.push(FieldError { campo: "(outros)".to_owned(), mensagem });
+        }
         if self.errors.is_empty() { Ok(()) } else { Err(Problem::invalid_parameters(self.errors)) }
     }
+}
+
+/// A whole number of digits, with a minus before them or without: what Rust reads, less the plus sign.
+pub fn whole_number(text: &str) -> Option<i64> {
+    if text.starts_with('+') { None } else { text.parse().ok() }
 }
 
 fn malformed(detail: String) -> Problem {

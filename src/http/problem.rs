@@ -81,13 +81,13 @@ impl Problem {
 
     /// 422 for a body's fields, all of them at once.
     pub fn invalid_fields(fields: Vec<FieldError>) -> Self {
-        let detail = name_fields(&fields);
+        let detail = name_fields(&fields, "campo");
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "campos_invalidos", "Campos inválidos", detail).with_fields(fields)
     }
 
     /// 422 for the parameters of a query.
     pub fn invalid_parameters(fields: Vec<FieldError>) -> Self {
-        let detail = name_fields(&fields).replace("campo", "parâmetro");
+        let detail = name_fields(&fields, "parâmetro");
         let title = "Parâmetros inválidos";
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "parametros_invalidos", title, detail).with_fields(fields)
     }
@@ -193,12 +193,10 @@ impl Problem {
     /// What the log says: the cause where there is one, else the detail and the fields.
     pub fn log_text(&self) -> String {
         let said = self.0.cause.as_deref().unwrap_or(&self.0.detail);
-        if self.0.fields.is_empty() {
-            return said.to_owned();
-        }
         let fields: Vec<String> =
             self.0.fields.iter().map(|field| format!("{}: {}", field.campo, field.mensagem)).collect();
-        format!("{said} {}", fields.join("; ")).chars().take(LOG_TEXT_MAX_CHARS).collect()
+        let text = if fields.is_empty() { said.to_owned() } else { format!("{said} {}", fields.join("; ")) };
+        text.chars().take(LOG_TEXT_MAX_CHARS).collect()
     }
 
     /// The document alone, as an answer inside a batch carries it.
@@ -234,10 +232,10 @@ impl Problem {
     }
 }
 
-fn name_fields(fields: &[FieldError]) -> String {
+fn name_fields(fields: &[FieldError], what: &str) -> String {
     let names: Vec<&str> = fields.iter().map(|field| field.campo.as_str()).collect();
     match names.as_slice() {
-        [name] => format!("Um campo precisa de correção: {name}."),
-        names => format!("{} campos precisam de correção: {}.", names.len(), names.join(", ")),
+        [name] => format!("Um {what} precisa de correção: {name}."),
+        names => format!("{} {what}s precisam de correção: {}.", names.len(), names.join(", ")),
     }
 }

@@ -33,7 +33,7 @@ use crate::time::{Clock, Timestamp};
 
 /// How long a connection may take to send a request's head, and may stay idle between two.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a client may leave unread what it asked for.
+/// How long a client may read so little that the socket has no room for more.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The read buffer of a connection, and so the longest head: hyper's own default is 400 KiB.
 const BUFFER_BYTES: usize = 16 * 1024;

@@ -15,7 +15,7 @@ use slog::{debug, error, info, warn};
 use super::app::{App, Locking};
 use super::refusal::Refusal;
 use crate::agenda::{Booking, NewBooking, resource};
-use crate::coordinator::client::{Lease, LockError};
+use crate::coordinator::client::{Lease, LockError, Unlocked};
 use crate::store::{BookRefused, CancelRefused, Fence, FenceBroken, Origin, Unavailable};
 
 /// The pause between two tries to give a lease back to a coordinator that does not answer.
@@ -99,9 +99,11 @@ async fn unlock_later(app: Arc<App>, origin: Origin, lease: Lease, retention: Du
     let Some(locking) = &app.locking else { return };
     while Instant::now() < lease.deadline {
         tokio::time::sleep(UNLOCK_RETRY).await;
-        if locking.client.unlock(&origin.request_id, &lease, retention).await.is_ok() {
-            info!(origin.log, "Lock liberado com atraso");
-            return;
+        match locking.client.unlock(&origin.request_id, &lease, retention).await {
+            Ok(Unlocked::Freed) => return info!(origin.log, "Lock liberado com atraso"),
+            Ok(Unlocked::WasGone(why)) => return warn!(origin.log, "Lock já não existia ao liberar: {}", why),
+            // Said once already.
+            Err(_) => {}
         }
     }
 }
@@ -155,11 +157,15 @@ async fn under_lease(
         _ => Duration::ZERO,
     };
     let committed_at = Instant::now();
-    if let Err(reason) = locking.client.unlock(request_id, &lease, retention).await {
-        for resource in resources {
-            warn!(log, "Lock ainda não liberado para o recurso {}: {}", resource, reason);
+    match locking.client.unlock(request_id, &lease, retention).await {
+        Ok(Unlocked::Freed) => {}
+        Ok(Unlocked::WasGone(why)) => warn!(log, "Lock já não existia ao liberar: {}", why),
+        Err(reason) => {
+            for resource in resources {
+                warn!(log, "Lock ainda não liberado para o recurso {}: {}", resource, reason);
+            }
+            app.tasks.spawn(unlock_later(Arc::clone(app), origin.clone(), lease, retention));
         }
-        app.tasks.spawn(unlock_later(Arc::clone(app), origin.clone(), lease, retention));
     }
     debug!(log, "Tempos da operação";
         "lock_us" => micros(locked_at - begun),

@@ -72,7 +72,7 @@ impl Refusal {
                     .with_links(links::to_booking(id))
             }
             Self::CoordinatorUnavailable => {
-                let detail = "O coordenador não respondeu, e sem ele nada é agendado. Tente de novo em instantes.";
+                let detail = "O coordenador não respondeu ou não pôde dar a trava, e sem ela nada é agendado. Tente de novo em instantes.";
                 later("coordenador_indisponivel", "Coordenador indisponível", detail)
             }
             Self::LeaseExpired => {

@@ -1,7 +1,7 @@
 //! Reading what clients ask for: a request becomes a value, with every wrong field named at once.
 
 use crate::agenda::{Draft, NOTES_MAX_CHARS, REASON_MAX_CHARS, Status, TARGET_MAX_CHARS};
-use crate::http::fields::{Fields, Parameters, TextRule};
+use crate::http::fields::{Fields, Parameters, TextRule, whole_number};
 use crate::http::problem::{FieldError, Problem};
 use crate::store::Filter;
 use crate::time::Timestamp;
@@ -95,5 +95,5 @@ fn read_cursor(text: &str) -> Option<(Timestamp, i64)> {
 
 /// The number in a path, if it is one.
 pub fn id(text: &str) -> Option<i64> {
-    text.parse().ok().filter(|id| (1..=ID_MAX).contains(id))
+    whole_number(text).filter(|id| (1..=ID_MAX).contains(id))
 }

@@ -240,12 +240,12 @@ impl Store {
         self.readers.run(catalogue::load).await
     }
 
-    /// Whether the database can be written: an empty transaction, behind those that wait.
+    /// Whether the database can be written: a transaction that changes nothing and yet is written, behind those that wait.
     ///
     /// # Errors
     /// [`Unavailable`] when it cannot.
     pub async fn probe(&self) -> Result<(), Unavailable> {
-        self.writer.run(|_| Ok(())).await
+        self.writer.run(|tx| trail::touch(tx.connection)).await
     }
 
     /// The largest fencing token that any slot has seen.

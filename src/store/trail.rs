@@ -11,6 +11,12 @@ pub fn head(connection: &Connection) -> rusqlite::Result<Head> {
         .query_row((), |row| Ok(Head { seq: row.get::<_, i64>(0)?.cast_unsigned(), hash: row.get(1)? }))
 }
 
+/// Writes the head's row as it is.
+pub fn touch(connection: &Connection) -> rusqlite::Result<()> {
+    connection.prepare_cached("UPDATE trilha SET exportado = exportado WHERE id = 1")?.execute(())?;
+    Ok(())
+}
+
 /// Notes the new head.
 pub fn set_head(connection: &Connection, head: &Head) -> rusqlite::Result<()> {
     connection
