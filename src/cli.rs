@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// The core of a shared space telescope: book each observation slot exactly once, and prove it.
+/// The core of a shared space telescope: book each observation slot exactly once.
 #[derive(Debug, Parser)]
 #[command(version, about, propagate_version = true, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "Examples:
