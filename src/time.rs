@@ -60,13 +60,6 @@ impl Timestamp {
         Self(self.0.saturating_add(micros).min(Self::MAX.0))
     }
 
-    /// `self − duration`, held at [`Timestamp::MIN`].
-    #[must_use]
-    pub fn saturating_sub(self, duration: Duration) -> Self {
-        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
-        Self(self.0.saturating_sub(micros).max(Self::MIN.0))
-    }
-
     /// Reads a date and time as [RFC 3339 §5.6](https://www.rfc-editor.org/rfc/rfc3339#section-5.6) has it, in any
     /// zone. Digits past the microsecond are cut.
     ///

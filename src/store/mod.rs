@@ -269,3 +269,6 @@ impl Store {
 fn unavailable(error: &rusqlite::Error) -> Unavailable {
     Unavailable(error.to_string())
 }
+
+#[cfg(test)]
+mod tests;
