@@ -220,6 +220,27 @@ fn what_is_not_even_http_costs_a_connection_and_no_more() {
 }
 
 #[test]
+fn the_sender_of_a_body_too_large_comes_to_its_answer() {
+    let services = Services::start(&[]);
+    let body = vec![b'x'; 1024 * 1024];
+    let mut stream = TcpStream::connect(services.agenda_address()).unwrap();
+    stream
+        .write_all(
+            format!("POST /agendamentos HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes(),
+        )
+        .unwrap();
+    stream.write_all(&body[..1000]).unwrap();
+    // An answer now would be followed by a closed connection, and be lost to whoever is still sending.
+    stream.set_read_timeout(Some(std::time::Duration::from_millis(100))).unwrap();
+    assert!(stream.read(&mut [0; 1]).is_err());
+    stream.write_all(&body[1000..]).unwrap();
+    stream.set_read_timeout(None).unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
+}
+
+#[test]
 fn a_body_that_brings_line_breaks_makes_no_line_of_its_own() {
     let services = Services::start(&[]);
     let (status, _) = post(&services, "{\"a\\nINFO:2025-01-01T00:00:00.000Z:servico-agendamento:forjado\": 1}");
