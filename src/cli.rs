@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// The core of a shared space telescope: book each observation slot exactly once.
@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
   sctec serve-all                                  both services, data in ./sctec-data
   sctec stress --n 10                              ten at once on one slot: one wins
   sctec audit --event AGENDAMENTO_CRIADO           who booked what, and when
+  sctec locks --watch                              who holds which lock, and how many wait
   sctec clock-sync                                 how far off this machine's clock is
 
 Exit status: 0 as expected, 1 not as expected, 2 could not run (the message says what to do),
@@ -37,6 +38,8 @@ pub enum Command {
     Stress(StressArgs),
     /// Search the audit trail
     Audit(AuditArgs),
+    /// Show who holds which lock, or release one by force
+    Locks(LocksArgs),
     /// Measure this machine's clock against the scheduler's, by Cristian's algorithm
     ClockSync(ClockSyncArgs),
 }
@@ -264,6 +267,52 @@ pub enum AuditFormat {
     Jsonl,
     /// For spreadsheets
     Csv,
+}
+
+/// Arguments of `locks`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  sctec locks
+  sctec locks --watch --prefix Hubble-Acad_
+  sctec locks --json | jq '.travas[].recurso'
+  sctec locks --release X --reason 'its owner is gone'
+
+A lock is held, retained (just released, still refused) or promised (free, but someone is next in line). A request that
+waits for several resources counts as waiting for each of them. Whoever loses a lock by --release is not told until it
+asks: what the lock guards should check the token.
+
+Exit status: 0 done (also when nothing is locked), 1 there was nothing to release, 2 could not run.")]
+pub struct LocksArgs {
+    /// The coordinator's URL; of several, separated by commas, the first that answers
+    #[arg(
+        long,
+        env = "SCTEC_COORDINATOR",
+        default_value = "http://127.0.0.1:3000",
+        value_name = "URL",
+        value_delimiter = ','
+    )]
+    pub url: Vec<String>,
+    /// Only resources whose names begin so
+    #[arg(long, value_name = "PREFIX")]
+    pub prefix: Option<String>,
+    /// Show at most so many [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+    /// Go on showing them until interrupted
+    #[arg(long)]
+    pub watch: bool,
+    /// Pause between two looks
+    #[arg(long, default_value_t = 1000, value_name = "MS", requires = "watch", value_parser = clap::value_parser!(u64).range(10..=3_600_000))]
+    pub interval_ms: u64,
+    /// Print one JSON object per look, with the coordinator's own objects
+    #[arg(long)]
+    pub json: bool,
+    /// Release the lock that this resource belongs to, whoever holds it; the coordinator records it
+    #[arg(long, value_name = "RESOURCE", conflicts_with_all = ["prefix", "limit", "watch"], value_parser = NonEmptyStringValueParser::new())]
+    pub release: Option<String>,
+    /// Why it is released, for the record
+    #[arg(long, value_name = "TEXT", requires = "release")]
+    pub reason: Option<String>,
 }
 
 /// Arguments of `clock-sync`.

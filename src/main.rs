@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         Command::ServeAll(args) => commands::serve::all(&args),
         Command::Stress(args) => commands::stress::run(&args),
         Command::Audit(args) => commands::audit::run(&args),
+        Command::Locks(args) => commands::locks::run(&args),
         Command::ClockSync(args) => commands::clock_sync::run(&args),
     };
     outcome.unwrap_or_else(|error| {

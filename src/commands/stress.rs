@@ -1,11 +1,10 @@
 //! `stress`: the run is checked before anything is sent, and judged after it.
 
-use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 
-use super::{EXIT_UNEXPECTED, Outcome, runtime};
+use super::{EXIT_UNEXPECTED, Outcome, colour, print, runtime};
 use crate::cli::{Expect, StressArgs};
 use crate::stress::progress::Progress;
 use crate::stress::stats::Expectation;
@@ -54,18 +53,4 @@ fn checked(args: &StressArgs) -> anyhow::Result<Config> {
         telescope: args.telescope.clone(),
         expectation,
     })
-}
-
-/// Whether stdout is for a person who has not asked for plain text (<https://no-color.org>).
-fn colour() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
-/// Prints; a reader that has gone away has read enough.
-fn print(text: &str) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
-        _ => Ok(()),
-    }
 }

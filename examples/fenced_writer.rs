@@ -1,0 +1,149 @@
+//! Why a lock's token matters, in a program that is no telescope: `cargo run --example fenced_writer [COORDINATOR_URL]`
+//!
+//! Two writers keep one report. Writer A takes its lock and is then stopped for longer than the lock lives, as a garbage
+//! collection or a suspended machine may do to anyone. When it goes on, it still believes that the lock is its own. No
+//! lock service can prevent that; a storage that looks at the token can see it.
+//!
+//! Without an argument the coordinator runs inside this program, in a temporary folder.
+
+use std::collections::HashMap;
+use std::error::Error;
+
+use sctec::http::server::bind;
+use sctec::{coordinator, logging};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+const A_TTL_MS: u64 = 300;
+const B_WAITS_MS: u64 = 10_000;
+
+fn main() -> Result<()> {
+    if let Some(url) = std::env::args().nth(1) {
+        return both_acts(url.trim_end_matches('/'));
+    }
+    let folder = tempfile::tempdir()?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let inside = runtime.enter();
+    let listener = bind("127.0.0.1:0".parse()?)?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let config = coordinator::Config { data_dir: folder.path().to_owned(), logging: logging::Config::quiet() };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let served = runtime.spawn(coordinator::serve(listener, config, async { drop(stopped.await) }));
+    drop(inside);
+    let told = both_acts(&url);
+    drop(stop);
+    runtime.block_on(served)??;
+    told
+}
+
+fn both_acts(url: &str) -> Result<()> {
+    println!("ACT ONE: the storage looks at the token\n");
+    let kept = act(url, &mut Storage { looks_at_token: true, objects: HashMap::new() })?;
+    assert_eq!(kept, "B's report", "the storage kept the write of the one who held the lock");
+    println!("\nACT TWO: the same, and the storage takes whatever comes\n");
+    let kept = act(url, &mut Storage { looks_at_token: false, objects: HashMap::new() })?;
+    assert_eq!(kept, "A's report", "nobody stopped the stale write");
+    Ok(println!("\nThe lock was the same both times. It says whose turn it is; the token makes sure of it."))
+}
+
+/// One pause, and the report as it is in the end.
+fn act(url: &str, storage: &mut Storage) -> Result<String> {
+    let locks = Locks::new(url);
+    // A name of its own, should others use the coordinator too.
+    let report = format!("report-{}-{}", std::process::id(), storage.looks_at_token);
+
+    let a = locks.granted(&json!({"recurso": report, "dono": "writer-A", "ttl_ms": A_TTL_MS}))?;
+    println!("A  has the lock for {A_TTL_MS} ms, token {}, and pauses: nothing of A's runs from here on", a.token);
+
+    // The request is answered when A's lock has run out: A's pause lasts just as long.
+    let wait = json!({"recurso": report, "dono": "writer-B", "espera_ms": B_WAITS_MS});
+    let b = locks.granted(&wait)?;
+    println!("B  waited {} ms in line and has the lock, token {}", b.waited_ms, b.token);
+    assert!(b.token > a.token, "a later lock has a larger token");
+    storage.write(&report, b.token, "B's report").map_err(|refused| format!("B's own write: {refused}"))?;
+    println!("B  writes with token {}: accepted", b.token);
+
+    println!("A  wakes up, sure of its lock, and writes with token {}", a.token);
+    match storage.write(&report, a.token, "A's report") {
+        Err(refused) if storage.looks_at_token => println!("   refused: {refused}"),
+        Ok(()) if !storage.looks_at_token => println!("   accepted, over B's, while B holds the lock"),
+        otherwise => return Err(format!("the stale write came to {otherwise:?}").into()),
+    }
+
+    let (status, lost) = locks.ask("/renew", &json!({"trava_id": a.id}))?;
+    assert_eq!(
+        (status, &lost["codigo"], &lost["motivo"]),
+        (409, &json!("trava_perdida"), &json!("expirado")),
+        "{lost}"
+    );
+    println!("A  asks to renew:   409 trava_perdida (lost)");
+    let (status, late) = locks.ask("/unlock", &json!({"trava_id": a.id}))?;
+    assert_eq!((status, &late["liberado"], &late["motivo"]), (200, &json!(false), &json!("expirado")), "{late}");
+    println!("A  asks to release: not released, expirado (it had run out)");
+
+    let (status, held) = locks.ask(&format!("/locks/{report}"), &Value::Null)?;
+    let holder = (status, &held["estado"], &held["dono"], &held["token"]);
+    assert_eq!(holder, (200, &json!("travado"), &json!("writer-B"), &json!(b.token)), "{held}");
+    println!("B  still holds its lock, whatever A asked for");
+    let (status, done) = locks.ask("/unlock", &json!({"trava_id": b.id}))?;
+    assert_eq!((status, &done["liberado"]), (200, &json!(true)), "{done}");
+    let kept = storage.objects.remove(&report).map(|(_, text)| text).ok_or("the report is gone")?;
+    println!("The report reads: {kept:?}");
+    Ok(kept)
+}
+
+/// What the lock guards. It remembers the largest token that it has seen of each object; that is all it takes.
+struct Storage {
+    looks_at_token: bool,
+    objects: HashMap<String, (u64, String)>,
+}
+
+impl Storage {
+    fn write(&mut self, name: &str, token: u64, text: &str) -> std::result::Result<(), String> {
+        let seen = self.objects.get(name).map_or(0, |(seen, _)| *seen);
+        if self.looks_at_token && token < seen {
+            return Err(format!("token {token} is older than {seen}, which has written here"));
+        }
+        self.objects.insert(name.to_owned(), (seen.max(token), text.to_owned()));
+        Ok(())
+    }
+}
+
+struct Lease {
+    id: String,
+    token: u64,
+    waited_ms: u64,
+}
+
+/// The whole client that the coordinator needs.
+struct Locks<'a> {
+    agent: ureq::Agent,
+    url: &'a str,
+}
+
+impl<'a> Locks<'a> {
+    fn new(url: &'a str) -> Self {
+        // An answer may take as long as the wait that was asked for.
+        let timeout = std::time::Duration::from_millis(B_WAITS_MS + 5_000);
+        let config = ureq::Agent::config_builder().timeout_global(Some(timeout)).http_status_as_error(false);
+        Self { agent: config.proxy(None).build().into(), url }
+    }
+
+    fn granted(&self, request: &Value) -> Result<Lease> {
+        let (status, answer) = self.ask("/lock", request)?;
+        let (200, Some(lease), Some(token)) = (status, answer["trava_id"].as_str(), answer["token"].as_u64()) else {
+            return Err(format!("no lock for {request}: {status} {answer}").into());
+        };
+        Ok(Lease { id: lease.to_owned(), token, waited_ms: answer["esperou_ms"].as_u64().unwrap_or_default() })
+    }
+
+    /// One exchange: posts `body`, or gets where there is none.
+    fn ask(&self, path: &str, body: &Value) -> Result<(u16, Value)> {
+        let url = format!("{}{path}", self.url);
+        let mut answer =
+            if body.is_null() { self.agent.get(url).call()? } else { self.agent.post(url).send_json(body)? };
+        Ok((answer.status().as_u16(), answer.body_mut().read_json()?))
+    }
+}

@@ -1,0 +1,191 @@
+//! The locks for people. What came from the coordinator is escaped: a name must not steer a terminal.
+
+use std::fmt::Write;
+
+use comfy_table::{Cell, CellAlignment, Color, Table, presets};
+use serde::Deserialize;
+
+use super::client::{Answer, ClientError, Listing, Lock};
+use crate::logging::escaped;
+
+const CLEAR: &str = "\x1b[2J";
+const HOME: &str = "\x1b[H";
+const CLEAR_TO_END_OF_LINE: &str = "\x1b[K";
+const CLEAR_BELOW: &str = "\x1b[J";
+
+/// The table and its summary; `colour` the states or not.
+///
+/// # Errors
+/// When the listing is not a coordinator's.
+pub fn table(listing: &Listing, colour: bool) -> Result<String, ClientError> {
+    let locks = listing.parsed()?;
+    if locks.is_empty() {
+        return Ok("nothing is locked\n".to_owned());
+    }
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header([
+        "resource",
+        "state",
+        "owner",
+        "token",
+        "expires in",
+        "waiting",
+    ]);
+    if colour {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    for lock in &locks {
+        table.add_row([
+            Cell::new(escaped(&lock.recurso)),
+            state(&lock.estado),
+            Cell::new(lock.dono.as_deref().map_or_else(String::new, escaped)),
+            Cell::new(lock.token.map_or_else(String::new, |token| token.to_string())),
+            Cell::new(lock.expira_em_ms.map_or_else(String::new, duration)),
+            Cell::new(lock.fila),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(3) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    Ok(format!("{table}\n{}\n", summary(&locks, listing.more)))
+}
+
+fn state(estado: &str) -> Cell {
+    match estado {
+        "travado" => Cell::new("held").fg(Color::Red),
+        "retido" => Cell::new("retained").fg(Color::Yellow),
+        "prometido" => Cell::new("promised").fg(Color::Cyan),
+        // A later version's.
+        other => Cell::new(escaped(other)),
+    }
+}
+
+fn summary(locks: &[Lock], more: bool) -> String {
+    let count = |estado: &str| locks.iter().filter(|lock| lock.estado == estado).count();
+    let waiting: u64 = locks.iter().fold(0, |sum, lock| sum.saturating_add(lock.fila));
+    let mut text = format!("{} locked, {} retained", count("travado"), count("retido"));
+    // Writing to a String cannot fail.
+    let promised = count("prometido");
+    if promised > 0 {
+        let _ = write!(text, ", {promised} promised");
+    }
+    let _ = write!(text, ", {waiting} waiting");
+    if more {
+        text.push_str("; there are more than --limit shows");
+    }
+    text
+}
+
+/// `8.8 s`, or `4 min 20 s`.
+fn duration(millis: u64) -> String {
+    if millis < 60_000 {
+        return format!("{}.{} s", millis / 1000, millis % 1000 / 100);
+    }
+    format!("{} min {:02} s", millis / 60_000, millis / 1000 % 60)
+}
+
+/// What a release ended.
+///
+/// # Errors
+/// When the answer is not a coordinator's.
+pub fn released(answer: &Answer) -> Result<String, ClientError> {
+    #[derive(Deserialize)]
+    struct Released {
+        estado_anterior: String,
+        recursos: Vec<String>,
+        dono: Option<String>,
+        token: Option<u64>,
+    }
+    let Released { estado_anterior, recursos, dono, token } = answer.parsed()?;
+    let resources = recursos.iter().map(|name| escaped(name)).collect::<Vec<_>>().join(", ");
+    let owner = dono.as_deref().map_or_else(|| "no named owner".to_owned(), |dono| format!("owner {}", escaped(dono)));
+    let token = token.map_or_else(|| "no token".to_owned(), |token| format!("token {token}"));
+    let was = match estado_anterior.as_str() {
+        "travado" => "held",
+        "retido" => "retained",
+        "prometido" => "promised",
+        other => &escaped(other),
+    };
+    Ok(format!("released {resources} (was {was}: {owner}, {token})\n"))
+}
+
+/// `text` in place of what is on the terminal, without a flicker: each line takes the place of another.
+pub fn frame(text: &str, first: bool) -> String {
+    let clear = if first { CLEAR } else { "" };
+    format!("{clear}{HOME}{}{CLEAR_BELOW}", text.replace('\n', &format!("{CLEAR_TO_END_OF_LINE}\n")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn listing(locks: &[Value]) -> Listing {
+        Listing { coordinator: "http://h:3000".to_owned(), locks: locks.to_vec(), more: false }
+    }
+
+    fn held(resource: &str) -> Value {
+        json!({"recurso": resource, "estado": "travado", "dono": "eu", "token": 7, "expira_em_ms": 8_812, "fila": 2})
+    }
+
+    #[test]
+    fn each_state_by_its_name_and_a_count_of_each() {
+        let promised = json!({"recurso": "Z", "estado": "prometido", "dono": null, "token": null,
+            "expira_em_ms": null, "expira_em_utc": null, "fila": 1});
+        let mut retained = held("Y");
+        retained["estado"] = json!("retido");
+        let text = table(&listing(&[held("X"), retained, promised]), false).unwrap();
+        for words in [&["X", "held", "eu", "7", "8.8 s", "2"][..], &["Y", "retained"], &["Z", "promised", "1"]] {
+            let row = text.lines().find(|line| line.contains(&format!("│ {} ", words[0]))).unwrap();
+            let cells: Vec<&str> = row.split(['│', '┆']).map(str::trim).filter(|cell| !cell.is_empty()).collect();
+            assert!(words.iter().all(|word| cells.contains(word)), "{words:?} in {row}");
+        }
+        assert!(text.ends_with("1 locked, 1 retained, 1 promised, 5 waiting\n"), "{text}");
+        assert!(!text.contains('\x1b'));
+        assert!(table(&listing(&[held("X")]), true).unwrap().contains("\x1b["));
+        assert_eq!(table(&listing(&[]), true).unwrap(), "nothing is locked\n");
+    }
+
+    #[test]
+    fn a_limit_says_that_there_is_more() {
+        let text = table(&Listing { more: true, ..listing(&[held("X")]) }, false).unwrap();
+        assert!(text.ends_with("1 locked, 0 retained, 2 waiting; there are more than --limit shows\n"), "{text}");
+    }
+
+    #[test]
+    fn no_name_steers_the_terminal_and_wide_ones_keep_the_columns() {
+        let mut locks = [held("a\x1b[2J\n\u{202e}b"), held("望遠鏡 \"ç\""), held("plain")];
+        locks[0]["dono"] = json!("\x07");
+        locks[0]["estado"] = json!("\x1bnew");
+        let text = table(&listing(&locks), false).unwrap();
+        assert!(!text.contains(['\x1b', '\x07', '\u{202e}']), "{text:?}");
+        assert!(text.contains("a\\u001b[2J\\n\\u202eb") && text.contains("望遠鏡 \"ç\""), "{text}");
+        // Three characters that take two columns each.
+        let rows: Vec<usize> =
+            text.lines().filter(|line| line.starts_with('│')).map(|row| row.chars().count()).collect();
+        assert_eq!(rows, [rows[0], rows[0], rows[0] - 3, rows[0]], "{text}");
+    }
+
+    #[test]
+    fn what_no_coordinator_lists_is_refused() {
+        for wrong in [json!({}), json!("X"), json!({"recurso": "X", "estado": "travado", "fila": -1})] {
+            assert!(matches!(table(&listing(&[wrong]), false), Err(ClientError::NotACoordinator { .. })));
+        }
+    }
+
+    #[test]
+    fn durations_for_people() {
+        let said = [0, 99, 8_812, 59_999, 60_000, 300_000].map(duration);
+        assert_eq!(said, ["0.0 s", "0.0 s", "8.8 s", "59.9 s", "1 min 00 s", "5 min 00 s"]);
+        duration(u64::MAX);
+    }
+
+    #[test]
+    fn a_frame_covers_the_one_before() {
+        assert_eq!(frame("a\nb\n", true), "\x1b[2J\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J");
+        assert_eq!(frame("a\n", false), "\x1b[Ha\x1b[K\n\x1b[J");
+    }
+}
