@@ -28,7 +28,7 @@ fn main() -> Result<()> {
     let inside = runtime.enter();
     let listener = bind("127.0.0.1:0".parse()?)?;
     let url = format!("http://{}", listener.local_addr()?);
-    let config = coordinator::Config { data_dir: folder.path().to_owned(), logging: logging::Config::quiet() };
+    let config = coordinator::Config::new(folder.path(), logging::Config::quiet());
     let (stop, stopped) = oneshot::channel::<()>();
     let served = runtime.spawn(coordinator::serve(listener, config, async { drop(stopped.await) }));
     drop(inside);
@@ -45,7 +45,8 @@ fn both_acts(url: &str) -> Result<()> {
     println!("\nACT TWO: the same, and the storage takes whatever comes\n");
     let kept = act(url, &mut Storage { looks_at_token: false, objects: HashMap::new() })?;
     assert_eq!(kept, "A's report", "nobody stopped the stale write");
-    Ok(println!("\nThe lock was the same both times. It says whose turn it is; the token makes sure of it."))
+    println!("\nThe lock was the same both times. It says whose turn it is; the token makes sure of it.");
+    Ok(())
 }
 
 /// One pause, and the report as it is in the end.

@@ -73,6 +73,23 @@ fn examples_have_the_members_of_real_answers() {
     let lock = under("POST /lock");
     let granted = locks("/lock", json!({"recurso": "X", "dono": "agendamento-1"}));
     let busy = locks("/lock", json!({"recurso": "X"}));
+    let get = |method: &str, path: &str| http(method, &services.locks(path), None).json();
+    let renewed = locks("/renew", json!({"trava_id": granted["trava_id"]}));
+    let lost = locks("/renew", json!({"trava_id": "00000000000000000000000000000000"}));
+    let waiting = {
+        let url = services.locks("/lock");
+        std::thread::spawn(move || {
+            http("POST", &url, Some(("application/json", r#"{"recurso": "X", "dono": "b", "espera_ms": 60000}"#)))
+                .json()
+        })
+    };
+    common::wait_until("someone waits", || get("GET", "/locks/X")["fila"] == 1);
+    locks("/lock", json!({"recurso": "Z"}));
+    let (page, shown) = (get("GET", "/locks?limite=1"), get("GET", "/locks/X"));
+    let forced = get("DELETE", "/locks/X");
+    assert_eq!(waiting.join().unwrap()["situacao"], "concedido");
+    let (listed, looked_at) = (&under("GET /locks")[0], &under("GET /locks/{recurso}"));
+    let published = locks("/eventos", json!({"canal": "agenda", "evento": "criado", "dados": {"agendamento_id": 123}}));
     let telescopes = agenda("GET", "/telescopios", None);
     let scientists = agenda("GET", "/cientistas", None);
     let list = agenda("GET", "/agendamentos", None);
@@ -96,6 +113,17 @@ fn examples_have_the_members_of_real_answers() {
         (&under("GET /saude, GET /pronto")[1], &agenda("GET", "/pronto", None)),
         (&lock[0], &granted),
         (&lock[1], &busy),
+        (&under("POST /renew")[0], &renewed),
+        (&under("POST /renew")[1], &lost),
+        (listed, &page),
+        (&listed["travas"][0], &page["travas"][0]),
+        (&looked_at[0], &shown),
+        (&looked_at[0]["esperando"][0], &shown["esperando"][0]),
+        (&looked_at[1], &get("GET", "/locks/livre")),
+        (&under("DELETE /locks/{recurso}")[0], &forced),
+        (&under("POST /eventos")[0], &published),
+        (&under("GET /saude")[0], &get("GET", "/saude")),
+        (&under("GET /pronto")[0], &get("GET", "/pronto")),
     ] {
         assert_eq!(members(example), members(answer), "{answer}");
     }

@@ -383,3 +383,42 @@ fn consul_1843_a_scheduler_stopped_past_its_lease_writes_nothing_and_its_success
     assert_eq!(services.count("SELECT count(*) FROM agendamentos"), 1);
     assert_eq!(services.count("SELECT count(*) FROM agendamentos WHERE cientista_id = 2"), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_bound_has_its_own_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = sctec::http::server::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}/lock", listener.local_addr().unwrap());
+    let limits = sctec::coordinator::table::Limits { resources: 4, places: 3, waiters_of_one: 1 };
+    let config = sctec::coordinator::Config {
+        limits,
+        ..sctec::coordinator::Config::new(folder.path(), sctec::logging::Config::quiet())
+    };
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let served = tokio::spawn(sctec::coordinator::serve(listener, config, async { drop(stopped.await) }));
+    tokio::task::spawn_blocking(move || {
+        let ask = |body: Value| {
+            let answer = http("POST", &url, Some(("application/json", &body.to_string())));
+            let code = answer.json()["codigo"].as_str().map(str::to_owned);
+            (answer.status, code, answer.header("retry-after").is_some())
+        };
+        let full = |code: &str| (503, Some(code.to_owned()), true);
+        assert_eq!(ask(json!({"recursos": ["a", "b", "c", "d", "e"]})), full("tabela_cheia"));
+        assert_eq!(ask(json!({"recursos": ["a", "b"], "ttl_ms": 60_000})).0, 200);
+        let waiter = {
+            let url = url.clone();
+            std::thread::spawn(move || {
+                http("POST", &url, Some(("application/json", r#"{"recurso": "a", "espera_ms": 60000}"#))).status
+            })
+        };
+        let shown = url.replace("/lock", "/locks/a");
+        wait_until("it waits", || http("GET", &shown, None).json()["fila"] == 1);
+        assert_eq!(ask(json!({"recurso": "a", "espera_ms": 1000})), full("fila_cheia"));
+        assert_eq!(ask(json!({"recursos": ["b", "c"], "espera_ms": 1000})), full("tabela_cheia"));
+        drop(stop);
+        assert_eq!(waiter.join().unwrap(), 503);
+    })
+    .await
+    .unwrap();
+    served.await.unwrap().unwrap();
+}

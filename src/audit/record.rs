@@ -11,8 +11,10 @@ pub const SERVICE: &str = "servico-agendamento";
 /// Every record's `level`, right after its `timestamp_utc`.
 pub const LEVEL: &str = "AUDIT";
 
-/// Every `event_type` there is.
-pub const EVENT_TYPES: [&str; 2] = ["AGENDAMENTO_CRIADO", "AGENDAMENTO_CANCELADO"];
+/// Every `event_type` there is. The last one is the coordinator's, in its own log.
+pub const EVENT_TYPES: [&str; 3] = ["AGENDAMENTO_CRIADO", "AGENDAMENTO_CANCELADO", LOCK_FORCED];
+/// An operator took a lock away.
+pub const LOCK_FORCED: &str = "TRAVA_FORCADA";
 
 /// Something worth a record.
 #[derive(Clone, Debug)]

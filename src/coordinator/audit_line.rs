@@ -4,12 +4,10 @@ use serde::Serialize;
 
 use super::SERVICE;
 use super::table::{Forced, Resources};
+use crate::audit::record::{LEVEL, LOCK_FORCED};
 use crate::http::server::Request;
 use crate::logging::escaped;
 use crate::time::Timestamp;
-
-/// An operator took a lock away.
-pub const EVENT_FORCED: &str = "TRAVA_FORCADA";
 
 #[derive(Serialize)]
 struct Record<'a> {
@@ -36,8 +34,8 @@ struct Details<'a> {
 pub fn forced(at: Timestamp, resource: &str, forced: &Forced, reason: Option<&str>, request: &Request) -> String {
     let record = Record {
         timestamp_utc: at.micros().to_string(),
-        level: "AUDIT",
-        event_type: EVENT_FORCED,
+        level: LEVEL,
+        event_type: LOCK_FORCED,
         service: SERVICE,
         details: Details {
             recurso: resource,

@@ -142,6 +142,7 @@ impl Table {
 
     /// Allows tokens up to `limit`, which the caller has made durable. Waiters that lacked one are served.
     pub fn allow_tokens(&mut self, now: Duration, limit: u64) {
+        self.expire(now);
         if limit > self.token_limit {
             self.token_limit = limit;
             let first_ones: BTreeSet<Ticket> =

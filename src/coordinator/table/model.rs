@@ -210,7 +210,7 @@ impl Model {
                 let in_vain = self.queue.iter().position(|queued| queued.gives_up_at == at).unwrap();
                 let Queued { ticket, request, since, .. } = &self.queue[in_vain];
                 let refused = match self.obstacle(request, *ticket) {
-                    Some(busy) => Refused::Busy(Busy { waited: self.now - *since, ..busy }),
+                    Some(busy) => Refused::Busy(Busy { waited: self.now.saturating_sub(*since), ..busy }),
                     None => self.token(request.min_token).expect_err("or it would have been served"),
                 };
                 self.happened.push(Happened::Refused { ticket: *ticket, refused });
@@ -227,7 +227,7 @@ impl Model {
         };
         while let Some(first) = self.queue.iter().position(|queued| can_be(self, queued)) {
             let Queued { ticket, id, request, since, .. } = self.queue.remove(first);
-            let granted = self.grant(&request, id, self.now - since);
+            let granted = self.grant(&request, id, self.now.saturating_sub(since));
             self.happened.push(Happened::Granted { ticket, granted });
         }
     }

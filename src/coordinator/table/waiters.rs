@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::values::{Acquire, Busy, Happened, LeaseId, Refused, State, Ticket};
+use super::values::{Acquire, Busy, Happened, LeaseId, Refused, Resources, State, Ticket};
 use super::{Ending, Hold, Table};
 
 /// One waiting request.
@@ -20,7 +20,7 @@ pub struct Waiter {
 #[derive(Debug, Default)]
 pub struct Waiters {
     by_ticket: BTreeMap<Ticket, Waiter>,
-    by_request: HashMap<(Arc<str>, Arc<str>), Ticket>,
+    by_request: HashMap<Identity, Ticket>,
     places: usize,
     last_ticket: u64,
 }
@@ -52,9 +52,7 @@ impl Waiters {
         if self.by_request.is_empty() {
             return None;
         }
-        let ticket = *self.by_request.get(&identity(request)?)?;
-        let waiter = self.get(ticket)?;
-        (waiter.request.resources == request.resources).then_some(ticket)
+        self.by_request.get(&identity(request)?).copied()
     }
 
     fn add(&mut self, waiter: Waiter) -> Ticket {
@@ -71,18 +69,19 @@ impl Waiters {
     fn remove(&mut self, ticket: Ticket) -> Option<Waiter> {
         let waiter = self.by_ticket.remove(&ticket)?;
         self.places -= waiter.request.resources.len();
-        if let Some(identity) = identity(&waiter.request)
-            && self.by_request.get(&identity) == Some(&ticket)
-        {
+        if let Some(identity) = identity(&waiter.request) {
             self.by_request.remove(&identity);
         }
         Some(waiter)
     }
 }
 
-/// What makes a request the same one again.
-fn identity(request: &Acquire) -> Option<(Arc<str>, Arc<str>)> {
-    Some((Arc::clone(request.owner.as_ref()?), Arc::clone(request.request_id.as_ref()?)))
+/// What makes a request the same one again: its owner, its own name, and what it wants.
+type Identity = (Arc<str>, Arc<str>, Resources);
+
+fn identity(request: &Acquire) -> Option<Identity> {
+    let Acquire { owner, request_id, resources, .. } = request;
+    Some((Arc::clone(owner.as_ref()?), Arc::clone(request_id.as_ref()?), Arc::clone(resources)))
 }
 
 impl Table {
