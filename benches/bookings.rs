@@ -11,20 +11,20 @@
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+mod measure;
 
-use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use comfy_table::{CellAlignment, Table, presets};
 use common::Services;
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::client::conn::http1;
 use hyper::header::HOST;
 use hyper_util::rt::TokioIo;
+use measure::{Outcome, cpu_us, rank, table, told};
 use sctec::time::Timestamp;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -33,8 +33,6 @@ const CONNECTIONS: usize = 64;
 const SECONDS: u64 = 5;
 /// Refused requests must stay refused for the whole run.
 const RETENTION_MS: &str = "60000";
-
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// What one kind of request did.
 struct Measured {
@@ -47,8 +45,7 @@ struct Measured {
 }
 
 fn main() -> Outcome<()> {
-    // `cargo test --benches` only asks whether it builds and starts.
-    if std::env::args().any(|argument| argument == "--test") {
+    if told("--test") {
         return Ok(());
     }
     let services = Services::start(&["--lock-retention-ms", RETENTION_MS]);
@@ -73,11 +70,9 @@ fn main() -> Outcome<()> {
     let records = services.count("SELECT count(*) FROM auditoria");
     drop(services);
 
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(["", "per second", "of GET /saude", "p50 ms", "p99 ms", "CPU µs scheduler", "CPU µs coordinator"]);
-    for measured in [&bookings, &refusals, &health] {
-        table.add_row([
+    let header = ["", "per second", "of GET /saude", "p50 ms", "p99 ms", "CPU µs scheduler", "CPU µs coordinator"];
+    let rows = [&bookings, &refusals, &health].map(|measured| {
+        [
             measured.name.to_owned(),
             format!("{:.0}", measured.per_second),
             format!("{:.3}", measured.per_second / health.per_second),
@@ -85,13 +80,10 @@ fn main() -> Outcome<()> {
             format!("{:.2}", measured.p99.as_secs_f64() * 1e3),
             format!("{:.1}", measured.cpu_us[0]),
             format!("{:.1}", measured.cpu_us[1]),
-        ]);
-    }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+        ]
+    });
     eprintln!("{CONNECTIONS} connections, {SECONDS} s each; the client runs on the same machine");
-    eprintln!("{table}");
+    eprintln!("{}", table(header, rows));
     eprintln!("{booked} bookings of {slots} different slots, {records} audit records");
     assert_eq!(booked, slots, "a slot was booked twice");
     assert_eq!(booked, records, "a booking without its record");
@@ -126,13 +118,12 @@ async fn measure(
     let elapsed = begun.elapsed();
     latencies.sort_unstable();
     let count = latencies.len() as f64;
-    let rank = |percent: usize| latencies.get(latencies.len() * percent / 100).copied().unwrap_or_default();
     let cpu_after = pids.map(cpu_us);
     Ok(Measured {
         name,
         per_second: count / elapsed.as_secs_f64(),
-        p50: rank(50),
-        p99: rank(99),
+        p50: rank(&latencies, 50),
+        p99: rank(&latencies, 99),
         cpu_us: [0, 1].map(|index| (cpu_after[index] - cpu_before[index]) / count),
     })
 }
@@ -162,15 +153,4 @@ async fn one_connection(
         latencies.push(sent.elapsed());
     }
     Ok(latencies)
-}
-
-/// Processor time that a process has used, as Linux counts it; 0 where it does not say.
-fn cpu_us(pid: u32) -> f64 {
-    /// Linux's clock ticks are a hundredth of a second on every platform it runs on.
-    const TICK_US: f64 = 10_000.0;
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name in parentheses may have blanks in it; the counters are the 12th and 13th fields after it.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|ticks| ticks.parse::<f64>().ok()).unwrap_or_default();
-    (ticks(11) + ticks(12)) * TICK_US
 }

@@ -77,6 +77,22 @@ impl Server {
         server
     }
 
+    /// Starts `command`, whose output nobody reads, and waits until `log` says that it listens.
+    pub fn spawn_unread(command: &mut Command, log: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let child = command.current_dir(folder.path()).stdout(Stdio::null()).spawn().expect("the executable starts");
+        let mut server = Self { _folder: folder, child, lines: Arc::default() };
+        wait_until("the service listens", || {
+            assert_eq!(server.child.try_wait().unwrap(), None, "the server ended");
+            let text = std::fs::read_to_string(log).unwrap_or_default();
+            // The last line may be half written.
+            let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+            *server.lines.lock().unwrap() = whole.lines().map(str::to_owned).collect();
+            whole.contains("escutando em http://")
+        });
+        server
+    }
+
     /// What it printed so far.
     pub fn lines(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()

@@ -1,0 +1,47 @@
+//! What every measurement needs.
+
+use std::error::Error;
+use std::time::Duration;
+
+use comfy_table::{CellAlignment, Table, presets};
+
+pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Whether the command line has this argument. `cargo test --benches` gives `--test` and only asks whether it builds and
+/// starts.
+pub fn told(wanted: &str) -> bool {
+    std::env::args().any(|argument| argument == wanted)
+}
+
+/// The value that `percent` of `sorted` are not above; zero of none.
+pub fn rank(sorted: &[Duration], percent: usize) -> Duration {
+    sorted.get(sorted.len() * percent / 100).copied().unwrap_or_default()
+}
+
+/// Names on the left, figures on the right.
+pub fn table<const COLUMNS: usize>(
+    header: [&str; COLUMNS],
+    rows: impl IntoIterator<Item = [String; COLUMNS]>,
+) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// Processor time that a process has used, as Linux counts it; 0 where it does not say.
+pub fn cpu_us(pid: u32) -> f64 {
+    /// Linux's clock ticks are a hundredth of a second on every platform it runs on.
+    const TICK_US: f64 = 10_000.0;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name in parentheses may have blanks in it; the counters are the 12th and 13th fields after it.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |index: usize| fields.get(index).and_then(|ticks| ticks.parse::<f64>().ok()).unwrap_or_default();
+    (ticks(11) + ticks(12)) * TICK_US
+}
