@@ -16,11 +16,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let locks = bind("127.0.0.1:0".parse()?)?;
     let agenda = bind("127.0.0.1:0".parse()?)?;
     let mode = Mode::Locked {
-        coordinator: format!("http://{}", locks.local_addr()?),
+        coordinators: vec![format!("http://{}", locks.local_addr()?)],
         ttl: Duration::from_secs(10),
         retention: Duration::from_secs(1),
     };
-    let coordinator = coordinator::Config { data_dir: data_dir.clone(), logging: logging::Config::default() };
+    let coordinator = coordinator::Config::new(&data_dir, logging::Config::default());
     let scheduler =
         scheduler::Config { data_dir, logging: logging::Config::default(), mode, critical_delay: Duration::ZERO };
 

@@ -33,7 +33,7 @@ async fn main() -> Result<()> {
     let until_stopped = |mut stopped: watch::Receiver<()>| async move { drop(stopped.changed().await) };
     let locks = bind("127.0.0.1:0".parse()?)?;
     let locks_url = format!("http://{}", locks.local_addr()?);
-    let config = coordinator::Config { data_dir: folder.path().join("locked"), logging: logging::Config::quiet() };
+    let config = coordinator::Config::new(folder.path().join("locked"), logging::Config::quiet());
     let locks = tokio::spawn(coordinator::serve(locks, config, until_stopped(stopped.clone())));
 
     println!("ACT ONE: ten astronomers, one slot, and nobody at the door (--no-lock)\n");
@@ -55,7 +55,8 @@ async fn main() -> Result<()> {
     let locked_folder = folder.path().join("locked");
     let agenda = bind("127.0.0.1:0".parse()?)?;
     let agenda_url = format!("http://{}", agenda.local_addr()?);
-    let mode = Mode::Locked { coordinator: locks_url, ttl: Duration::from_secs(10), retention: Duration::from_secs(1) };
+    let mode =
+        Mode::Locked { coordinators: vec![locks_url], ttl: Duration::from_secs(10), retention: Duration::from_secs(1) };
     let config = scheduler_config(&locked_folder, mode, Duration::ZERO);
     let agenda = tokio::spawn(scheduler::serve(agenda, config, until_stopped(stopped)));
     let with = contest(&agenda_url, Expectation::One).await?;

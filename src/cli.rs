@@ -102,9 +102,15 @@ pub struct SchedulerArgs {
     /// Address to listen on; port 0 is any free port
     #[arg(long, env = "SCTEC_LISTEN", default_value = "127.0.0.1:5000", value_name = "ADDRESS")]
     pub listen: SocketAddr,
-    /// The coordinator's URL
-    #[arg(long, env = "SCTEC_COORDINATOR", default_value = "http://127.0.0.1:3000", value_name = "URL")]
-    pub coordinator: String,
+    /// The coordinator's URL; of several ways to it, separated by commas, the next is tried when one does not answer
+    #[arg(
+        long,
+        env = "SCTEC_COORDINATOR",
+        default_value = "http://127.0.0.1:3000",
+        value_name = "URL",
+        value_delimiter = ','
+    )]
+    pub coordinator: Vec<String>,
     /// Prove the race: no coordinator, no slot claim, check and save as two steps; never touches the real agenda
     #[arg(long, env = "SCTEC_NO_LOCK", value_parser = BoolishValueParser::new())]
     pub no_lock: bool,
@@ -125,9 +131,23 @@ pub struct CoordinatorArgs {
     /// Address to listen on; port 0 is any free port
     #[arg(long, env = "SCTEC_LISTEN", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
     pub listen: SocketAddr,
+    /// After a crash, give no lock until those of before have run out (auto), or at once (0): safe where every write
+    /// is checked against its token, as the scheduler's are
+    #[arg(long, env = "SCTEC_GRACE", default_value = "auto", value_name = "GRACE")]
+    pub grace: Grace,
     /// What every server takes.
     #[command(flatten)]
     pub server: ServerArgs,
+}
+
+/// What a coordinator does after a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Grace {
+    /// Gives no lock for as long as the longest TTL that was given
+    Auto,
+    /// Gives locks at once
+    #[value(name = "0")]
+    None,
 }
 
 /// Arguments of `serve-all`.
@@ -142,6 +162,9 @@ pub struct AllArgs {
     /// Address of the coordinator; port 0 is any free port
     #[arg(long, env = "SCTEC_LISTEN_COORDINATOR", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
     pub listen_coordinator: SocketAddr,
+    /// After a crash, give no lock until those of before have run out (auto), or at once (0)
+    #[arg(long, env = "SCTEC_GRACE", default_value = "auto", value_name = "GRACE")]
+    pub grace: Grace,
     /// How the scheduler locks.
     #[command(flatten)]
     pub lock: LockArgs,

@@ -9,7 +9,7 @@
 //! use sctec::{coordinator, http::server::bind, logging};
 //!
 //! let listener = bind("127.0.0.1:0".parse()?)?;
-//! let config = coordinator::Config { data_dir: "sctec-data".into(), logging: logging::Config::default() };
+//! let config = coordinator::Config::new("sctec-data", logging::Config::default());
 //! coordinator::serve(listener, config, async { drop(tokio::signal::ctrl_c().await) }).await?;
 //! # Ok(())
 //! # }

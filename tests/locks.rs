@@ -1,40 +1,13 @@
-//! The coordinator from outside: the simplest client, leases, owners, retention, batches, tokens across crashes.
+//! The coordinator from outside: the simplest client, leases, owners, retention, batches, tokens across crashes. Waiting
+//! is in `tests/queues.rs`, events are in `tests/events.rs`.
 
 mod common;
 
-use common::{Server, coordinator_command, http, wait_until};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use common::{Locks, Services, http, run, try_http, wait_until};
 use serde_json::{Value, json};
-
-struct Locks {
-    server: Server,
-    folder: tempfile::TempDir,
-}
-
-impl Locks {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let server = Server::spawn(&mut coordinator_command(folder.path(), "127.0.0.1:0"), 1);
-        Self { server, folder }
-    }
-
-    fn restart(&mut self) {
-        self.server = Server::spawn(&mut coordinator_command(self.folder.path(), "127.0.0.1:0"), 1);
-    }
-
-    fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        let url = format!("{}{path}", self.server.url());
-        let answer = http("POST", &url, Some(("application/json", &body.to_string())));
-        (answer.status, answer.json())
-    }
-
-    fn lock(&self, body: &Value) -> (u16, Value) {
-        self.post("/lock", body)
-    }
-
-    fn unlock(&self, body: &Value) -> (u16, Value) {
-        self.post("/unlock", body)
-    }
-}
 
 #[test]
 fn the_simplest_client_says_a_name_and_no_more() {
@@ -154,7 +127,7 @@ fn no_single_request_uses_up_the_tokens() {
 
 #[test]
 fn hazelcast_17436_tokens_grow_across_kill_minus_nine() {
-    let mut locks = Locks::start();
+    let mut locks = Locks::start_with(&["--grace", "0"]);
     let mut last = 0;
     for round in 0..5 {
         for index in 0..10 {
@@ -172,4 +145,241 @@ fn hazelcast_17436_tokens_grow_across_kill_minus_nine() {
     locks.server.kill();
     locks.restart();
     assert!(locks.lock(&json!({"recurso": "X"})).1["token"].as_u64() > lifted);
+}
+
+#[test]
+fn kill_minus_nine_twenty_times_under_load_and_tokens_strictly_grow() {
+    let mut locks = Locks::start_with(&["--grace", "0"]);
+    let address = locks.keep_address();
+    let (stop, failed, granted) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+    let tokens: Vec<Vec<u64>> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..4)
+            .map(|client| {
+                let (stop, failed, granted, url) = (&stop, &failed, &granted, format!("http://{address}/lock"));
+                scope.spawn(move || {
+                    let mut tokens = Vec::new();
+                    for count in 0.. {
+                        if stop.load(Ordering::Relaxed) {
+                            break;
+                        }
+                        let body = json!({"recurso": format!("{client}-{count}"), "ttl_ms": 1000}).to_string();
+                        match try_http("POST", &url, Some(&body)) {
+                            Ok(answer) if answer.status == 200 => {
+                                tokens.push(answer.json()["token"].as_u64().unwrap());
+                                granted.fetch_add(1, Ordering::Relaxed);
+                            }
+                            _ => {
+                                failed.fetch_add(1, Ordering::Relaxed);
+                            }
+                        }
+                    }
+                    tokens
+                })
+            })
+            .collect();
+        for _ in 0..20 {
+            let seen = granted.load(Ordering::Relaxed);
+            wait_until("it is under load", || granted.load(Ordering::Relaxed) > seen + 20);
+            locks.server.kill();
+            locks.restart();
+        }
+        stop.store(true, Ordering::Relaxed);
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    let mut all = BTreeSet::new();
+    for of_one in &tokens {
+        assert!(of_one.windows(2).all(|pair| pair[0] < pair[1]), "a client saw tokens that did not grow");
+        for token in of_one {
+            assert!(all.insert(*token), "token {token} was given twice");
+        }
+    }
+    assert!(all.len() > 400, "{}", all.len());
+}
+
+#[test]
+fn damage_to_the_state_is_refused_and_a_lost_one_lifted_by_what_clients_have_seen() {
+    let mut locks = Locks::start();
+    let (_, lease) = locks.lock(&json!({"recurso": "X", "token_minimo": 5_000_000}));
+    let seen = lease["token"].as_u64().unwrap();
+    assert_eq!(locks.server.terminate(), Some(0));
+    let path = locks.folder.path().join("coordenador.json");
+    let whole = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, whole.replace("\"limite_token\":6", "\"limite_token\":5")).unwrap();
+    let folder = locks.folder.path().to_str().unwrap().to_owned();
+    let refused = run(&["serve-coordinator", "--listen", "127.0.0.1:0", "--data-dir", &folder]);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(said.contains("coordenador.json is damaged") && said.contains("restore it from a backup"), "{said}");
+    std::fs::remove_file(&path).unwrap();
+    locks.restart();
+    assert!(locks.lock(&json!({"recurso": "Y"})).1["token"].as_u64().unwrap() < seen);
+    let (_, lifted) = locks.lock(&json!({"recurso": "Z", "token_minimo": seen}));
+    assert!(lifted["token"].as_u64().unwrap() > seen);
+}
+
+#[test]
+fn after_a_crash_there_is_a_grace_and_after_a_clean_stop_none() {
+    let mut locks = Locks::start();
+    let (_, lease) = locks.lock(&json!({"recurso": "X", "ttl_ms": 1500}));
+    locks.server.kill();
+    locks.restart();
+    let answer = http("POST", &locks.url("/lock"), Some(("application/json", r#"{"recurso": "Y"}"#)));
+    assert_eq!((answer.status, answer.json()["codigo"].as_str()), (503, Some("em_carencia")));
+    assert!((1..=2).contains(&answer.header("retry-after").unwrap().parse::<u64>().unwrap()));
+    let ready = http("GET", &locks.url("/pronto"), None);
+    assert_eq!((ready.status, ready.json()["status"].as_str()), (503, Some("indisponivel")));
+    assert!(ready.header("retry-after").is_some());
+    // Whoever still believes in a lease of before learns that it is gone, and is not given it again.
+    assert_eq!(locks.post("/renew", &json!({"trava_id": lease["trava_id"]})).1["motivo"], "desconhecido");
+    assert_eq!(locks.unlock(&json!({"trava_id": lease["trava_id"]})).1["motivo"], "desconhecido");
+    wait_until("the grace is over", || locks.lock(&json!({"recurso": "Y"})).0 == 200);
+    assert_eq!(http("GET", &locks.url("/pronto"), None).status, 200);
+    assert_eq!(locks.server.terminate(), Some(0));
+    locks.restart();
+    assert_eq!(locks.lock(&json!({"recurso": "Y"})).0, 200);
+}
+
+#[test]
+fn redlock_rb_36_a_renewal_prolongs_and_never_resurrects() {
+    let locks = Locks::start();
+    let (_, lease) = locks.lock(&json!({"recurso": "X", "ttl_ms": 300}));
+    let id = &lease["trava_id"];
+    let (status, renewed) = locks.post("/renew", &json!({"trava_id": id, "ttl_ms": 60_000}));
+    assert_eq!((status, &renewed["situacao"], &renewed["token"]), (200, &json!("renovado"), &lease["token"]));
+    assert!(locks.lock(&json!({"recurso": "X"})).1["expira_em_ms"].as_u64() > Some(50_000));
+    assert_eq!(locks.post("/renew", &json!({"trava_id": id, "ttl_ms": 100})).0, 200);
+    wait_until("it runs out", || http("GET", &locks.url("/locks/X"), None).status == 404);
+    for _ in 0..2 {
+        let (status, lost) = locks.post("/renew", &json!({"trava_id": id, "ttl_ms": 60_000}));
+        assert_eq!((status, &lost["codigo"], &lost["motivo"]), (409, &json!("trava_perdida"), &json!("expirado")));
+        assert_eq!(http("GET", &locks.url("/locks/X"), None).status, 404);
+    }
+    assert_eq!(locks.post("/renew", &json!({})).1["erros"][0]["campo"], "trava_id");
+    assert_eq!(locks.post("/renew", &json!({"trava_id": id, "ttl_ms": 0})).0, 422);
+    let batch = locks.post("/lote", &json!({"operacoes": [{"op": "renew", "trava_id": id}]})).1;
+    assert_eq!((&batch["respostas"][0]["status"], &batch["respostas"][0]["motivo"]), (&json!(409), &json!("expirado")));
+}
+
+#[test]
+fn locks_are_listed_looked_at_and_taken_away_by_an_operator_who_is_recorded() {
+    let locks = Locks::start();
+    for name in ["b/2", "a", "b/1", "b/3"] {
+        locks.lock(&json!({"recurso": name, "dono": "eu"}));
+    }
+    let page = http("GET", &locks.url("/locks?prefixo=b/&limite=2"), None).json();
+    let names = |page: &Value| -> Vec<String> {
+        page["travas"].as_array().unwrap().iter().map(|lock| lock["recurso"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&page), ["b/1", "b/2"]);
+    let next = http("GET", &locks.url(page["_links"]["proxima"]["href"].as_str().unwrap()), None).json();
+    assert_eq!((names(&next), next["_links"]["proxima"].is_null()), (vec!["b/3".to_owned()], true));
+    assert_eq!(http("GET", &locks.url("/locks?limite=0&x=1"), None).status, 422);
+    let link = &page["travas"][0]["_links"]["forcar"]["href"];
+    let url = locks.url(link.as_str().unwrap());
+    let shown = http("GET", &url, None);
+    assert!(!shown.body.contains("trava_id"));
+    assert_eq!((&shown.json()["dono"], &shown.json()["estado"]), (&json!("eu"), &json!("travado")));
+    let forced = http("DELETE", &url, Some(("application/json", r#"{"motivo": "parou\u0041"}"#)));
+    assert_eq!((forced.status, &forced.json()["estado_anterior"]), (200, &json!("travado")));
+    // It is recorded before it is answered.
+    let log = locks.folder.path().join("coordenador.log");
+    let found = run(&["audit", log.to_str().unwrap(), "--event", "TRAVA_FORCADA", "--format", "jsonl"]);
+    let record: Value = serde_json::from_slice(&found.stdout).unwrap();
+    assert_eq!((&record["details"]["recurso"], &record["details"]["motivo"]), (&json!("b/1"), &json!("parouA")));
+    let again = http("DELETE", &url, None);
+    assert_eq!((again.status, again.json()["codigo"].as_str()), (404, Some("sem_trava")));
+    assert_eq!(http("GET", &url, None).status, 404);
+    let (_, lease) = locks.lock(&json!({"recurso": "b/1", "dono": "outro"}));
+    assert_eq!(locks.unlock(&json!({"trava_id": lease["trava_id"]})).1["liberado"], true);
+}
+
+#[test]
+fn what_is_counted_is_there_for_prometheus() {
+    let locks = Locks::start();
+    let (_, lease) = locks.lock(&json!({"recurso": "X", "dono": "eu"}));
+    locks.lock(&json!({"recurso": "X"}));
+    locks.post("/renew", &json!({"trava_id": lease["trava_id"]}));
+    let text = http("GET", &locks.url("/metrics"), None);
+    assert!(text.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+    for line in [
+        "sctec_coordinator_locks_granted_total 1",
+        "sctec_coordinator_locks_refused_total{reason=\"Busy\"} 1",
+        "sctec_coordinator_locks_renewed_total 1",
+        "sctec_coordinator_leases 1",
+        "sctec_coordinator_in_grace 0",
+        "sctec_coordinator_last_token 1",
+        "sctec_coordinator_events_published_total{channel=\"travas\"} 2",
+        "# EOF",
+    ] {
+        assert!(text.body.lines().any(|found| found == line), "{line} is not in {}", text.body);
+    }
+}
+
+#[test]
+fn two_schedulers_on_one_coordinator_make_one_winner_per_slot() {
+    let services = Services::start(&[]);
+    let other = services.another_scheduler(&[]);
+    let (first, second) = (services.agenda("/agendamentos"), format!("{}/agendamentos", other.url()));
+    for slot in 0..5 {
+        let body = json!({"cientista_id": 1, "horario_inicio_utc": format!("2025-12-01T03:{:02}:00Z", slot * 5)});
+        let body = body.to_string();
+        let statuses: Vec<u16> = std::thread::scope(|scope| {
+            let rivals: Vec<_> = (0..20)
+                .map(|rival| {
+                    let (url, body) = (if rival % 2 == 0 { &first } else { &second }, &body);
+                    scope.spawn(move || http("POST", url, Some(("application/json", body))).status)
+                })
+                .collect();
+            rivals.into_iter().map(|rival| rival.join().unwrap()).collect()
+        });
+        assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
+        assert_eq!(statuses.iter().filter(|status| **status == 409).count(), 19, "{statuses:?}");
+    }
+    assert_eq!(services.count("SELECT count(*) FROM agendamentos"), 5);
+}
+
+#[test]
+fn of_several_addresses_the_next_is_tried_when_one_does_not_answer() {
+    // Nobody listens at the first: it was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let locks = Locks::start();
+    let addresses = format!("http://{free},{}", locks.url(""));
+    let scheduler = common::Server::spawn(&mut common::scheduler_command(locks.folder.path(), &addresses), 1);
+    let body = json!({"cientista_id": 1, "horario_inicio_utc": "2025-12-01T03:00:00Z"}).to_string();
+    for expected in [201, 409] {
+        let url = format!("{}/agendamentos", scheduler.url());
+        assert_eq!(http("POST", &url, Some(("application/json", &body))).status, expected);
+    }
+    assert_eq!(http("GET", &format!("{}/pronto", scheduler.url()), None).status, 200);
+}
+
+#[test]
+fn consul_1843_a_scheduler_stopped_past_its_lease_writes_nothing_and_its_successor_keeps_the_lock() {
+    let services = Services::start(&["--lock-ttl-ms", "1000", "--critical-delay-ms", "400"]);
+    let successor = services.another_scheduler(&["--critical-delay-ms", "2000"]);
+    let slot = "2025-12-01T03:00:00Z";
+    let resource = services.locks(&format!("/locks/Hubble-Acad_{slot}"));
+    std::thread::scope(|scope| {
+        let stale = scope.spawn(|| services.book(1, slot));
+        services.wait_for_log("app.log", |lines| lines.iter().any(|line| line.contains("Lock adquirido com sucesso")));
+        common::signal(services.scheduler.pid(), "STOP");
+        wait_until("its lease runs out", || http("GET", &resource, None).status == 404);
+        let body = json!({"cientista_id": 2, "horario_inicio_utc": slot}).to_string();
+        let url = format!("{}/agendamentos", successor.url());
+        let fresh = scope.spawn(move || http("POST", &url, Some(("application/json", &body))));
+        let mut token = Value::Null;
+        wait_until("its successor has the lock", || {
+            token = http("GET", &resource, None).json()["token"].clone();
+            token.is_u64()
+        });
+        common::signal(services.scheduler.pid(), "CONT");
+        let (status, problem) = stale.join().unwrap();
+        assert_eq!((status, problem["codigo"].as_str()), (503, Some("trava_expirada")));
+        // Its unlock is over by now, and was of no effect on the successor.
+        assert_eq!(http("GET", &resource, None).json()["token"], token);
+        assert_eq!(fresh.join().unwrap().status, 201);
+    });
+    assert_eq!(services.log_lines("app.log", "Lock já não existia ao liberar: expirado").len(), 1);
+    assert_eq!(services.count("SELECT count(*) FROM agendamentos"), 1);
+    assert_eq!(services.count("SELECT count(*) FROM agendamentos WHERE cientista_id = 2"), 1);
 }

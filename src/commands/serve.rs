@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::{Outcome, runtime};
-use crate::cli::{AllArgs, CoordinatorArgs, LockArgs, LogFormat, LogLevel, SchedulerArgs, ServerArgs};
+use crate::cli::{AllArgs, CoordinatorArgs, Grace, LockArgs, LogFormat, LogLevel, SchedulerArgs, ServerArgs};
 use crate::http::server;
 use crate::scheduler::Mode;
 use crate::{coordinator, logging, scheduler};
@@ -39,7 +39,7 @@ pub fn scheduler(args: &SchedulerArgs) -> Outcome {
 /// # Errors
 /// When it cannot start.
 pub fn coordinator(args: &CoordinatorArgs) -> Outcome {
-    let config = coordinator_config(&args.server);
+    let config = coordinator_config(args.grace, &args.server);
     runtime()?.block_on(async {
         let listener = listen(args.listen, "--listen")?;
         coordinator::serve(listener, config, stop_signal()?).await?;
@@ -57,13 +57,14 @@ pub fn all(args: &AllArgs) -> Outcome {
         let coordinator_listener = listen(args.listen_coordinator, "--listen-coordinator")?;
         let scheduler_listener = listen(args.listen, "--listen")?;
         let coordinator_url = format!("http://{}", coordinator_listener.local_addr()?);
-        let config = scheduler_config(locked(coordinator_url, &args.lock), &args.lock, &args.server)?;
+        let config = scheduler_config(locked(vec![coordinator_url], &args.lock), &args.lock, &args.server)?;
         let stop = stop_signal()?;
         let (scheduler_gone, mut coordinator_stops) = watch::channel(());
-        let coordinator = coordinator::serve(coordinator_listener, coordinator_config(&args.server), async move {
-            // An error means that the sender is gone, which is the signal.
-            let _ = coordinator_stops.changed().await;
-        });
+        let coordinator =
+            coordinator::serve(coordinator_listener, coordinator_config(args.grace, &args.server), async move {
+                // An error means that the sender is gone, which is the signal.
+                let _ = coordinator_stops.changed().await;
+            });
         let scheduler = async {
             let served = scheduler::serve(scheduler_listener, config, stop).await;
             drop(scheduler_gone);
@@ -83,9 +84,9 @@ pub fn all(args: &AllArgs) -> Outcome {
     })
 }
 
-fn locked(coordinator: String, lock: &LockArgs) -> Mode {
+fn locked(coordinators: Vec<String>, lock: &LockArgs) -> Mode {
     Mode::Locked {
-        coordinator,
+        coordinators,
         ttl: Duration::from_millis(lock.lock_ttl_ms),
         retention: Duration::from_millis(lock.lock_retention_ms),
     }
@@ -103,8 +104,11 @@ fn scheduler_config(mode: Mode, lock: &LockArgs, server: &ServerArgs) -> anyhow:
     Ok(config)
 }
 
-fn coordinator_config(server: &ServerArgs) -> coordinator::Config {
-    coordinator::Config { data_dir: server.data_dir.clone(), logging: logging_config(server) }
+fn coordinator_config(grace: Grace, server: &ServerArgs) -> coordinator::Config {
+    coordinator::Config {
+        grace: grace == Grace::Auto,
+        ..coordinator::Config::new(&server.data_dir, logging_config(server))
+    }
 }
 
 fn logging_config(server: &ServerArgs) -> logging::Config {

@@ -4,10 +4,14 @@
 //! exchange. Each takes every request that waits, sends them as one batch (`POST /lote`), and hands each its own answer.
 //! Alone, a request waits for nobody.
 //!
+//! Of several addresses one is spoken with until it does not answer; then the next is. All have to lead to the same
+//! coordinator: two that each give locks of their own would leave only the database between rivals.
+//!
 //! A lease's deadline is counted here, on this process's monotonic clock, from *before* the request was sent: it is
 //! never later than the coordinator's own.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -24,15 +28,15 @@ use super::protocol::{BATCH_MAX, MIN_TOKEN_MAX, Operation};
 use crate::batch;
 use crate::http::in_words;
 
-/// How long one exchange may take before the coordinator counts as unreachable.
+/// How long one exchange may take, with all its tries, before the coordinator counts as unreachable.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Idle connections are dropped before the server drops them.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Tries of one exchange: a kept-alive connection may have been closed just then, and the same request again gets the
-/// same lease again.
-const TRIES: u32 = 2;
+/// Tries of one exchange at one address: a kept-alive connection may have been closed just then, and the same request
+/// again gets the same lease again.
+const TRIES: usize = 2;
 /// Bytes of operations in one batch, safely below the coordinator's limit of 1 MiB.
 const BATCH_BYTES: usize = 900 * 1024;
 /// The most bytes of an answer.
@@ -84,13 +88,41 @@ pub enum StartError {
 pub struct Client {
     locks: batch::Sender<Ask>,
     unlocks: batch::Sender<Ask>,
-    http: Http,
-    health: Uri,
+    way: Arc<Way>,
     owner: String,
     /// The first part of every request's identifier: whoever could guess one could ask for our lease.
     secret: u64,
     next_request: AtomicU64,
     highest_token: AtomicU64,
+}
+
+/// How to reach the coordinator.
+struct Way {
+    http: Http,
+    addresses: Vec<Address>,
+    /// The one that answered last.
+    current: AtomicUsize,
+}
+
+struct Address {
+    batch: Uri,
+    ready: Uri,
+}
+
+impl Way {
+    /// The addresses from the current one on, with their places.
+    fn addresses(&self) -> impl Iterator<Item = (usize, &Address)> {
+        let (first, count) = (self.current.load(Ordering::Relaxed), self.addresses.len());
+        (0..count).map(move |step| {
+            let place = (first + step) % count;
+            (place, &self.addresses[place])
+        })
+    }
+
+    /// The share of `whole` that one address may take, so that the last is tried too.
+    fn share(&self, whole: Duration) -> Duration {
+        whole / u32::try_from(self.addresses.len()).unwrap_or(u32::MAX)
+    }
 }
 
 /// One operation and who waits for its answer.
@@ -129,19 +161,16 @@ struct Answers {
 type Http = HttpClient<HttpConnector, Full<Bytes>>;
 
 impl Client {
-    /// A client of the coordinator at `url`. `highest_token` is the largest token seen so far: the next will be larger,
-    /// even if the coordinator lost its state. Spawns the tasks that speak; they end when the client is dropped.
+    /// A client of the coordinator at any of `urls`. `highest_token` is the largest token seen so far: the next will be
+    /// larger, even if the coordinator lost its state. Spawns the tasks that speak; they end when the client is dropped.
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn start(url: &str, highest_token: u64) -> Result<Self, StartError> {
-        let base = url.trim_end_matches('/');
-        let uri = |path: &str| -> Result<Uri, StartError> {
-            let uri: Uri = format!("{base}{path}").parse().map_err(|_| StartError::Url(url.to_owned()))?;
-            let plain_http = uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty());
-            if plain_http { Ok(uri) } else { Err(StartError::Url(url.to_owned())) }
-        };
-        let (batch_uri, health) = (uri("/lote")?, uri("/saude")?);
+    pub fn start(urls: &[String], highest_token: u64) -> Result<Self, StartError> {
+        let addresses = urls.iter().map(|url| address(url)).collect::<Result<Vec<_>, _>>()?;
+        if addresses.is_empty() {
+            return Err(StartError::Url(String::new()));
+        }
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
@@ -152,13 +181,13 @@ impl Client {
         // Each ask stands for a request in flight, and those are bounded by the connections.
         let (locks, lock_batches) = batch::queue(usize::MAX);
         let (unlocks, unlock_batches) = batch::queue(usize::MAX);
-        tokio::spawn(speak(http.clone(), batch_uri.clone(), lock_batches));
-        tokio::spawn(speak(http.clone(), batch_uri, unlock_batches));
+        let way = Arc::new(Way { http, addresses, current: AtomicUsize::new(0) });
+        tokio::spawn(speak(Arc::clone(&way), lock_batches));
+        tokio::spawn(speak(Arc::clone(&way), unlock_batches));
         Ok(Self {
             locks,
             unlocks,
-            http,
-            health,
+            way,
             owner: format!("agendamento-{:08x}", getrandom::u32().map_err(StartError::Random)?),
             secret: getrandom::u64().map_err(StartError::Random)?,
             next_request: AtomicU64::new(1),
@@ -222,19 +251,34 @@ impl Client {
         self.highest_token.fetch_max(token, Ordering::Relaxed);
     }
 
-    /// Whether the coordinator answers at all.
+    /// Whether the coordinator can give locks now.
     ///
     /// # Errors
-    /// In words, when it does not.
-    pub async fn ping(&self) -> Result<(), String> {
-        let answer = tokio::time::timeout(CONNECT_TIMEOUT, self.http.get(self.health.clone())).await;
-        match answer {
-            Ok(Ok(answer)) if answer.status().is_success() => Ok(()),
-            Ok(Ok(answer)) => Err(format!("{} respondeu {}", self.health, answer.status())),
-            Ok(Err(error)) => Err(format!("{} não respondeu: {}", self.health, in_words(&error))),
-            Err(_) => Err(format!("{} não respondeu em {} s", self.health, CONNECT_TIMEOUT.as_secs())),
+    /// In words, when it cannot: what the address that would be asked next says.
+    pub async fn ready(&self) -> Result<(), String> {
+        let mut fault = None;
+        for (_, Address { ready, .. }) in self.way.addresses() {
+            let answer = tokio::time::timeout(self.way.share(CONNECT_TIMEOUT), self.way.http.get(ready.clone())).await;
+            let said = match answer {
+                Ok(Ok(answer)) if answer.status().is_success() => return Ok(()),
+                Ok(Ok(answer)) => format!("{ready} respondeu {}", answer.status()),
+                Ok(Err(error)) => format!("{ready} não respondeu: {}", in_words(&error)),
+                Err(_) => format!("{ready} não respondeu a tempo"),
+            };
+            fault.get_or_insert(said);
         }
+        Err(fault.unwrap_or_default())
     }
+}
+
+fn address(url: &str) -> Result<Address, StartError> {
+    let base = url.trim().trim_end_matches('/');
+    let uri = |path: &str| -> Result<Uri, StartError> {
+        let uri: Uri = format!("{base}{path}").parse().map_err(|_| StartError::Url(url.to_owned()))?;
+        let plain_http = uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty());
+        if plain_http { Ok(uri) } else { Err(StartError::Url(url.to_owned())) }
+    };
+    Ok(Address { batch: uri("/lote")?, ready: uri("/pronto")? })
 }
 
 async fn ask(asks: &batch::Sender<Ask>, operation: Operation) -> Result<(Answer, Instant), String> {
@@ -250,7 +294,7 @@ fn unexpected(answer: &Answer) -> String {
 }
 
 /// The task: everything that waits is one batch.
-async fn speak(http: Http, uri: Uri, mut batches: batch::Batches<Ask>) {
+async fn speak(way: Arc<Way>, mut batches: batch::Batches<Ask>) {
     let mut batch = Vec::new();
     while batches.next_async(&mut batch).await.is_some() {
         let mut waiting = batch.drain(..).peekable();
@@ -267,7 +311,7 @@ async fn speak(http: Http, uri: Uri, mut batches: batch::Batches<Ask>) {
             }
             body.extend_from_slice(b"]}");
             let sent_at = Instant::now();
-            match exchange(&http, &uri, body.into(), replies.len()).await {
+            match exchange(&way, &body.into(), replies.len()).await {
                 Ok(answers) => {
                     for (reply, answer) in replies.into_iter().zip(answers) {
                         // Whoever asked may be gone; a lease that it was granted expires by itself.
@@ -284,41 +328,50 @@ async fn speak(http: Http, uri: Uri, mut batches: batch::Batches<Ask>) {
     }
 }
 
-/// Sends one batch and reads its answers, one each.
-async fn exchange(http: &Http, uri: &Uri, body: Bytes, count: usize) -> Result<Vec<Answer>, String> {
-    let once = async || -> Result<Vec<Answer>, String> {
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(uri)
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(body.clone()))
-            .map_err(|error| error.to_string())?;
-        let answer =
-            http.request(request).await.map_err(|error| format!("{uri} não respondeu: {}", in_words(&error)))?;
-        let status = answer.status();
-        let bytes = Limited::new(answer.into_body(), ANSWER_MAX).collect().await.map_err(|error| error.to_string())?;
-        if !status.is_success() {
-            return Err(format!("{uri} respondeu {status}"));
-        }
-        let answers: Answers = serde_json::from_slice(&bytes.to_bytes())
-            .map_err(|error| format!("{uri} respondeu outra coisa: {error}"))?;
-        if answers.respostas.len() != count {
-            return Err(format!("{uri} respondeu {} de {count} operações", answers.respostas.len()));
-        }
-        Ok(answers.respostas)
-    };
-    let tries = async {
-        let mut result = once().await;
-        for _ in 1..TRIES {
-            if result.is_ok() {
-                break;
+/// Sends one batch to the first address that answers, and reads its answers, one each.
+async fn exchange(way: &Way, body: &Bytes, count: usize) -> Result<Vec<Answer>, String> {
+    let mut fault = None;
+    for (place, Address { batch: uri, .. }) in way.addresses() {
+        let tries = async {
+            let mut result = exchange_once(&way.http, uri, body, count).await;
+            for _ in 1..TRIES {
+                if result.is_ok() {
+                    break;
+                }
+                result = exchange_once(&way.http, uri, body, count).await;
             }
-            result = once().await;
+            result
+        };
+        let share = way.share(EXCHANGE_TIMEOUT);
+        let result = tokio::time::timeout(share, tries).await;
+        match result.unwrap_or_else(|_| Err(format!("{uri} não respondeu em {} ms", share.as_millis()))) {
+            Ok(answers) => {
+                way.current.store(place, Ordering::Relaxed);
+                return Ok(answers);
+            }
+            Err(reason) => drop(fault.get_or_insert(reason)),
         }
-        result
-    };
-    match tokio::time::timeout(EXCHANGE_TIMEOUT, tries).await {
-        Ok(result) => result,
-        Err(_) => Err(format!("{uri} não respondeu em {} s", EXCHANGE_TIMEOUT.as_secs())),
     }
+    Err(fault.unwrap_or_default())
+}
+
+async fn exchange_once(http: &Http, uri: &Uri, body: &Bytes, count: usize) -> Result<Vec<Answer>, String> {
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(uri)
+        .header(CONTENT_TYPE, "application/json")
+        .body(Full::new(body.clone()))
+        .map_err(|error| error.to_string())?;
+    let answer = http.request(request).await.map_err(|error| format!("{uri} não respondeu: {}", in_words(&error)))?;
+    let status = answer.status();
+    let bytes = Limited::new(answer.into_body(), ANSWER_MAX).collect().await.map_err(|error| error.to_string())?;
+    if !status.is_success() {
+        return Err(format!("{uri} respondeu {status}"));
+    }
+    let answers: Answers =
+        serde_json::from_slice(&bytes.to_bytes()).map_err(|error| format!("{uri} respondeu outra coisa: {error}"))?;
+    if answers.respostas.len() != count {
+        return Err(format!("{uri} respondeu {} de {count} operações", answers.respostas.len()));
+    }
+    Ok(answers.respostas)
 }

@@ -2,20 +2,30 @@
 //!
 //! | endpoint | |
 //! |---|---|
-//! | `POST /lock` | asks for a lease on one or several resources |
+//! | `POST /lock` | asks for a lease on one or several resources, and waits for it if it may |
+//! | `POST /renew` | prolongs it |
 //! | `POST /unlock` | gives it back |
 //! | `POST /lote` | several of these in one exchange, each decided on its own |
-//! | `GET /saude` | alive |
+//! | `GET /locks`, `GET /locks/{recurso}` | who has what, until when, and who waits |
+//! | `DELETE /locks/{recurso}` | takes it away, for the operator |
+//! | `POST /eventos`, `GET /eventos` | publishes to a channel, listens to one |
+//! | `GET /saude`, `GET /pronto`, `GET /metrics` | alive; ready to give locks; what is counted |
 //!
-//! [`table`] decides and is pure; [`service`] gives it the time, randomness and durable tokens; [`client`] is how the
-//! scheduler speaks with it.
+//! [`table`] decides and is pure; [`service`] gives it the time, randomness, durable limits and those who wait;
+//! [`client`] is how the scheduler speaks with it.
 
+mod answers;
+mod audit_line;
+mod batch_route;
 pub mod client;
+mod events;
+mod metrics;
 pub mod protocol;
 mod routes;
 mod service;
+mod state_file;
 pub mod table;
-mod tokens;
+mod waiting;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -40,6 +50,17 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where and how it logs.
     pub logging: logging::Config,
+    /// Whether it gives no lock after a crash for as long as someone may still believe in one of before.
+    pub grace: bool,
+    /// How much the lock table takes.
+    pub limits: table::Limits,
+}
+
+impl Config {
+    /// As the executable runs by default, with its data in `data_dir`.
+    pub fn new(data_dir: impl Into<PathBuf>, logging: logging::Config) -> Self {
+        Self { data_dir: data_dir.into(), logging, grace: true, limits: table::Limits::default() }
+    }
 }
 
 /// Serves on `listener` until `shutdown` completes.
@@ -54,12 +75,20 @@ pub async fn serve(
     data_dir::create(&config.data_dir)?;
     let logs = data_dir::open_log(SERVICE, &config.data_dir.join("coordenador.log"), &config.logging)?;
     let clock = Clock::system();
-    let tokens = tokens::TokenFile::open(&config.data_dir)?;
-    let service = Arc::new(Service::start(tokens, clock.clone(), logs.logger.clone())?);
+    let state = state_file::StateFile::open(&config.data_dir)?;
+    let service = Service::start(state, config.limits, config.grace, clock.clone(), logs.logger.clone())?;
+    let service = Arc::new(service);
     let sweeper = tokio::spawn(Arc::clone(&service).sweep());
     announce(&logs, &listener);
-    server::serve(listener, Arc::new(routes::Routes(service)), clock, logs.logger.clone(), shutdown).await;
+    let routes = Arc::new(routes::Routes { service: Arc::clone(&service), logs: logs.clone() });
+    let shutdown = async {
+        shutdown.await;
+        // Who waits would keep the stop waiting.
+        service.close();
+    };
+    server::serve(listener, routes, clock, logs.logger.clone(), shutdown).await;
     sweeper.abort();
+    service.end();
     info!(logs.logger, "encerrado");
     logs.flush();
     Ok(())

@@ -1,12 +1,13 @@
 //! What the coordinator and its clients say to each other, as values: reading a request's fields, and the shapes of the
 //! answers that both sides share.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::table::{Acquire, LeaseId, Release};
+use super::table::{Acquire, LeaseId, NotLive, Release, Resources};
 use crate::http::fields::{Fields, TextRule, checked_text};
 use crate::http::problem::FieldError;
 
@@ -16,6 +17,8 @@ pub const TTL_MS_DEFAULT: u64 = 10_000;
 pub const TTL_MS_MIN: u64 = 100;
 /// The longest life of a lease.
 pub const TTL_MS_MAX: u64 = 300_000;
+/// The longest wait for a lease, in milliseconds.
+pub const WAIT_MS_MAX: u64 = 60_000;
 /// The longest retention.
 pub const RETENTION_MS_MAX: u64 = 60_000;
 /// The most resources of one request: a day of five-minute slots.
@@ -29,51 +32,59 @@ pub const TOKEN_MAX: u64 = 1 << 53;
 /// How far a request may lift the counter: half of all tokens, so that no request can use them up.
 pub const MIN_TOKEN_MAX: u64 = 1 << 52;
 
-const LOCK_FIELDS: &str = "recurso, recursos, dono, pedido_id, ttl_ms, token_minimo, apesar_da_retencao";
+const LOCK_FIELDS: &str = "recurso, recursos, dono, pedido_id, ttl_ms, espera_ms, token_minimo, apesar_da_retencao";
+const RENEW_FIELDS: &str = "trava_id, ttl_ms";
 const UNLOCK_FIELDS: &str = "trava_id, recurso, retencao_ms";
 
-/// A granted lease, as answered.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct GrantedReply {
-    /// Always `concedido`.
-    pub situacao: String,
+/// A lease, as answered: granted, or with `situacao` `renovado` and no `esperou_ms`, renewed.
+#[derive(Clone, Debug, Serialize)]
+pub struct LeaseReply {
+    /// `concedido` or `renovado`.
+    pub situacao: &'static str,
     /// What it locks.
-    pub recursos: Vec<String>,
+    pub recursos: Resources,
     /// Proof of holding it.
     pub trava_id: String,
     /// The fencing token.
     pub token: u64,
     /// Who asked.
-    pub dono: Option<String>,
-    /// Its life from the grant on.
+    pub dono: Option<Arc<str>>,
+    /// Its life from the grant or the renewal on.
     pub ttl_ms: u64,
     /// When that ends, by the coordinator's clock; for people, not for deciding.
     pub expira_em_utc: String,
+    /// How long it was waited for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub esperou_ms: Option<u64>,
 }
 
 /// The members that a refusal (`ocupado`) adds to its problem document.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct BusyReply {
     /// The first resource that was not free.
-    pub recurso: String,
+    pub recurso: Arc<str>,
     /// Who holds it.
-    pub dono: Option<String>,
+    pub dono: Option<Arc<str>>,
     /// The holder's token.
-    pub token: u64,
+    pub token: Option<u64>,
     /// When it comes free at the latest.
-    pub expira_em_ms: u64,
+    pub expira_em_ms: Option<u64>,
     /// Whether it is only retained after an unlock.
     pub retido: bool,
+    /// How many wait for it.
+    pub fila: usize,
+    /// How long this was waited for.
+    pub esperou_ms: u64,
 }
 
 /// The answer to an unlock.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ReleasedReply {
     /// Whether this request freed it.
     pub liberado: bool,
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub motivo: Option<String>,
+    pub motivo: Option<&'static str>,
 }
 
 /// One operation of a batch, as a client sends it.
@@ -142,10 +153,34 @@ pub fn read_lock(mut fields: Fields<'_>, also_known: &str) -> Result<Acquire, Ve
     let owner = name(&mut fields, "dono");
     let request_id = name(&mut fields, "pedido_id");
     let ttl_ms = integer(&mut fields, "ttl_ms", TTL_MS_MIN, TTL_MS_MAX).unwrap_or(TTL_MS_DEFAULT);
+    let wait_ms = integer(&mut fields, "espera_ms", 0, WAIT_MS_MAX).unwrap_or(0);
     let min_token = integer(&mut fields, "token_minimo", 0, MIN_TOKEN_MAX).unwrap_or(0);
     let despite_retention = fields.boolean("apesar_da_retencao").unwrap_or(false);
     fields.finish(&format!("{LOCK_FIELDS}{also_known}"))?;
-    Ok(Acquire { resources, owner, request_id, ttl: Duration::from_millis(ttl_ms), min_token, despite_retention })
+    Ok(Acquire {
+        resources: resources.into_iter().map(Arc::from).collect(),
+        owner: owner.map(Arc::from),
+        request_id: request_id.map(Arc::from),
+        ttl: Duration::from_millis(ttl_ms),
+        wait: Duration::from_millis(wait_ms),
+        min_token,
+        despite_retention,
+    })
+}
+
+/// Reads the fields of a renewal: the lease, and its TTL from now on where it changes.
+///
+/// # Errors
+/// Every wrong field.
+pub fn read_renew(mut fields: Fields<'_>, also_known: &str) -> Result<(LeaseId, Option<Duration>), Vec<FieldError>> {
+    let lease = lease_id(&mut fields);
+    if lease.is_none() && !fields.has_errors() {
+        fields.reject("trava_id", "é obrigatório");
+    }
+    let ttl_ms = integer(&mut fields, "ttl_ms", TTL_MS_MIN, TTL_MS_MAX);
+    fields.finish(&format!("{RENEW_FIELDS}{also_known}"))?;
+    // Without a lease there was an error above.
+    Ok((lease.unwrap_or(LeaseId(0)), ttl_ms.map(Duration::from_millis)))
 }
 
 /// Reads the fields of an unlock request.
@@ -153,26 +188,45 @@ pub fn read_lock(mut fields: Fields<'_>, also_known: &str) -> Result<Acquire, Ve
 /// # Errors
 /// Every wrong field.
 pub fn read_unlock(mut fields: Fields<'_>, also_known: &str) -> Result<Release, Vec<FieldError>> {
-    let lease = fields.take("trava_id").map(|raw| {
-        let text: Option<String> = serde_json::from_str(raw.get()).ok();
-        text.and_then(|text| LeaseId::parse(&text))
-    });
-    if lease == Some(None) {
-        fields.reject("trava_id", "deve ser o trava_id da concessão: 32 algarismos hexadecimais");
-    }
+    let has_lease = fields.has("trava_id");
+    let lease = lease_id(&mut fields);
     let resource = name(&mut fields, "recurso");
-    match (&lease, &resource) {
-        (Some(_), Some(_)) => fields.reject("recurso", "use trava_id ou recurso, não os dois"),
-        (None, None) if !fields.has_errors() => fields.reject("trava_id", "é obrigatório (ou recurso)"),
+    match (has_lease, &resource) {
+        (true, Some(_)) => fields.reject("recurso", "use trava_id ou recurso, não os dois"),
+        (false, None) if !fields.has_errors() => fields.reject("trava_id", "é obrigatório (ou recurso)"),
         _ => {}
     }
     let retention_ms = integer(&mut fields, "retencao_ms", 0, RETENTION_MS_MAX).unwrap_or(0);
     fields.finish(&format!("{UNLOCK_FIELDS}{also_known}"))?;
     let retention = Duration::from_millis(retention_ms);
-    Ok(match (lease.flatten(), resource) {
+    Ok(match (lease, resource) {
         (Some(lease), _) => Release::ById { lease, retention },
         (None, resource) => Release::ByName { resource: resource.unwrap_or_default(), retention },
     })
+}
+
+fn lease_id(fields: &mut Fields<'_>) -> Option<LeaseId> {
+    let text: Option<String> = serde_json::from_str(fields.take("trava_id")?.get()).ok();
+    let lease = text.and_then(|text| LeaseId::parse(&text));
+    if lease.is_none() {
+        fields.reject("trava_id", "deve ser o trava_id da concessão: 32 algarismos hexadecimais");
+    }
+    lease
+}
+
+/// The word on the wire and in the log for why a lease is not there.
+pub fn not_live_name(why: NotLive) -> &'static str {
+    match why {
+        NotLive::AlreadyReleased => "ja_liberado",
+        NotLive::Expired => "expirado",
+        NotLive::Forced => "forcado",
+        NotLive::Unknown => "desconhecido",
+    }
+}
+
+/// Whole milliseconds.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn integer(fields: &mut Fields<'_>, name: &str, min: u64, max: u64) -> Option<u64> {
@@ -231,7 +285,8 @@ mod tests {
     #[test]
     fn the_simplest_client_says_one_name() {
         let acquire = lock(r#"{"recurso": "X"}"#).unwrap();
-        assert_eq!(acquire.resources, ["X"]);
+        assert_eq!(&*acquire.resources[0], "X");
+        assert_eq!((acquire.resources.len(), acquire.wait), (1, Duration::ZERO));
         assert_eq!(acquire.ttl, Duration::from_secs(10));
         assert_eq!(acquire.owner, None);
     }
@@ -259,6 +314,7 @@ mod tests {
             (r#"{"recursos": "a"}"#.to_owned(), "recursos"),
             (format!(r#"{{"recursos": {:?}}}"#, (0..289).map(|n| n.to_string()).collect::<Vec<_>>()), "recursos"),
             (r#"{"recurso": "a", "ttl_ms": 300001}"#.to_owned(), "ttl_ms"),
+            (r#"{"recurso": "a", "espera_ms": 60001}"#.to_owned(), "espera_ms"),
             (r#"{"recurso": "a", "espera": 1}"#.to_owned(), "espera"),
         ] {
             assert_eq!(wrong_lock(&body), [field], "{body}");

@@ -1,250 +1,285 @@
 //! The coordinator over HTTP: parse, decide, render.
 
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
 
+use hyper::header::RETRY_AFTER;
 use hyper::{Method, StatusCode};
-use serde_json::value::RawValue;
-use serde_json::{Value, json};
-use slog::Logger;
+use serde_json::json;
 
-use super::SERVICE;
-use super::protocol::{self, BATCH_MAX, BusyReply, GrantedReply, ReleasedReply};
-use super::service::{LockRefused, Service, not_live_name};
-use super::table::{Acquire, Refused, Release, Released};
-use crate::http::fields::Fields;
+use super::answers::{self, Forced, ListedAnswer, LockAnswer, Page, ShownAnswer};
+use super::batch_route;
+use super::events::{self, LOCKS_CHANNEL};
+use super::protocol::{self, millis};
+use super::service::{Begun, Service};
+use super::{SERVICE, audit_line, metrics};
+use crate::http::fields::{Fields, Parameters, TextRule};
 use crate::http::links::{Link, Links};
-use crate::http::problem::{FieldError, Problem};
+use crate::http::problem::Problem;
 use crate::http::router::{Found, Router};
-use crate::http::server::{Handler, Request, is_request_id, log_problem};
-use crate::http::{self, Response, body};
+use crate::http::server::{Handler, Request};
+use crate::http::{self, Response, body, sse};
+use crate::logging::Logs;
 
 /// The most bytes of a body.
 const BODY_MAX: usize = 64 * 1024;
 /// The most bytes of a batch.
 const BATCH_BODY_MAX: usize = 1024 * 1024;
+/// Resources of one page where nothing is said.
+const PAGE_DEFAULT: i64 = 100;
+/// Resources of one page at the most.
+const PAGE_MAX: i64 = 1000;
+/// The reason that an operator gives.
+const REASON: TextRule = TextRule { max_chars: 500, multiline: false };
 
 #[derive(Clone, Copy)]
 enum Route {
     Lock,
+    Renew,
     Unlock,
     Batch,
+    List,
+    Show,
+    Force,
+    Publish,
+    Listen,
     Health,
+    Ready,
+    Metrics,
 }
 
 static ROUTER: LazyLock<Router<Route>> = LazyLock::new(|| {
     Router::new(&[
         ("/lock", Method::POST, Route::Lock),
+        ("/renew", Method::POST, Route::Renew),
         ("/unlock", Method::POST, Route::Unlock),
         ("/lote", Method::POST, Route::Batch),
+        ("/locks", Method::GET, Route::List),
+        ("/locks/{id}", Method::GET, Route::Show),
+        ("/locks/{id}", Method::DELETE, Route::Force),
+        ("/eventos", Method::POST, Route::Publish),
+        ("/eventos", Method::GET, Route::Listen),
         ("/saude", Method::GET, Route::Health),
+        ("/pronto", Method::GET, Route::Ready),
+        ("/metrics", Method::GET, Route::Metrics),
     ])
 });
 
 /// The service as a handler: what it spawns needs it shared.
-pub struct Routes(pub Arc<Service>);
+pub struct Routes {
+    pub service: Arc<Service>,
+    /// Where what an operator does is recorded.
+    pub logs: Logs,
+}
 
 impl Handler for Routes {
     async fn handle(&self, request: &mut Request) -> Result<Response, Problem> {
-        let service = &self.0;
-        let route = match ROUTER.find(&request.head.method, request.head.uri.path())? {
+        let service = &self.service;
+        let (route, name) = match ROUTER.find(&request.head.method, request.head.uri.path())? {
             Found::Options(allow) => return Ok(http::options(&allow)),
-            Found::Route(route, _) => route,
+            Found::Route(route, name) => (route, name.unwrap_or_default()),
         };
-        let (headers, log) = (&request.head.headers, &request.log);
         match route {
-            Route::Lock => {
-                let bytes = body::read_json(headers, &mut request.body, BODY_MAX).await?;
-                let acquire = protocol::read_lock(Fields::parse(&bytes)?, "").map_err(Problem::invalid_fields)?;
-                let granted = lock(service, log, acquire).await?;
-                Ok(http::json(StatusCode::OK, &granted))
+            Route::Lock => lock(service, request).await,
+            Route::Renew => {
+                let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
+                let (lease, ttl) = protocol::read_renew(Fields::parse(&bytes)?, "").map_err(Problem::invalid_fields)?;
+                let renewed = service.renew(&request.log, lease, ttl).await.map_err(answers::not_renewed)?;
+                Ok(http::json(StatusCode::OK, &LockAnswer::renewed(service, &renewed)))
             }
             Route::Unlock => {
-                let bytes = body::read_json(headers, &mut request.body, BODY_MAX).await?;
+                let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
                 let release = protocol::read_unlock(Fields::parse(&bytes)?, "").map_err(Problem::invalid_fields)?;
-                Ok(http::json(StatusCode::OK, &unlock(service, log, &release)?))
+                let released = answers::released(service.unlock(&request.log, &release))?;
+                Ok(http::json(StatusCode::OK, &released))
             }
             Route::Batch => {
-                let bytes = body::read_json(headers, &mut request.body, BATCH_BODY_MAX).await?;
-                let answers = batch(service, &request.id, &bytes).await?;
-                Ok(http::json(StatusCode::OK, &Batch { respostas: answers }))
+                let bytes = body::read_json(&request.head.headers, &mut request.body, BATCH_BODY_MAX).await?;
+                batch_route::batch(service, request, &bytes).await
             }
-            Route::Health => Ok(http::json(
-                StatusCode::OK,
-                &json!({
-                    "status": "vivo",
-                    "servico": SERVICE,
-                    "versao": env!("CARGO_PKG_VERSION"),
-                    "ativo_ha_ms": millis(service.uptime()),
-                    "travas": service.live_leases(),
-                    "_links": Links::new().with("self", Link::get("/saude")),
-                }),
-            )),
-        }
-    }
-}
-
-/// A grant, with what can be done with it.
-#[derive(serde::Serialize)]
-struct GrantedAnswer {
-    #[serde(flatten)]
-    reply: GrantedReply,
-    _links: Links,
-}
-
-async fn lock(service: &Arc<Service>, log: &Logger, request: Acquire) -> Result<GrantedAnswer, Problem> {
-    match service.lock(log, &request).await {
-        Ok(granted) => Ok(GrantedAnswer {
-            reply: GrantedReply {
-                situacao: "concedido".to_owned(),
-                recursos: request.resources,
-                trava_id: granted.lease.to_string(),
-                token: granted.token,
-                dono: request.owner,
-                ttl_ms: millis(granted.ttl),
-                expira_em_utc: service.expires_at(granted.deadline).micros().to_string(),
+            Route::List => list(service, request),
+            Route::Show => match service.show(&name) {
+                Some(shown) => Ok(http::json(StatusCode::OK, &ShownAnswer::new(service, shown))),
+                None => Err(free(&name)),
             },
-            _links: Links::new().with("liberar", Link::action("POST", "/unlock", "Liberar esta trava")),
+            Route::Force => self.force(request, &name).await,
+            Route::Publish => publish(service, request).await,
+            Route::Listen => listen(service, request),
+            Route::Health => Ok(health(service)),
+            Route::Ready => Ok(ready(service, request)),
+            Route::Metrics => {
+                Ok(http::text(metrics::CONTENT_TYPE, service.metrics.text(&service.measure(), &service.hub)))
+            }
+        }
+    }
+}
+
+async fn lock(service: &Arc<Service>, request: &mut Request) -> Result<Response, Problem> {
+    let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
+    let acquire = protocol::read_lock(Fields::parse(&bytes)?, "").map_err(Problem::invalid_fields)?;
+    // Whoever may have to wait needs a place among the long answers first.
+    let guest = if acquire.wait.is_zero() { None } else { Some(request.hosting.admit()?) };
+    let mut wait = match service.begin(&request.log, &acquire).await {
+        Begun::Decided(decided) => return answer(service, decided),
+        Begun::Waits(wait) => wait,
+    };
+    // It waits only if it may, and then it has its place.
+    let Some(guest) = guest else { return Err(Problem::internal("um pedido sem espera ficou na fila")) };
+    let told = tokio::select! {
+        biased;
+        () = guest.gone() => return Err(answers::gone()),
+        told = wait.decided() => told,
+    };
+    wait.delivered();
+    answer(service, told)
+}
+
+fn answer(service: &Service, told: super::waiting::Told) -> Result<Response, Problem> {
+    match told {
+        Ok(granted) => Ok(http::json(StatusCode::OK, &LockAnswer::granted(service, &granted))),
+        Err(refused) => Err(answers::refusal(refused)),
+    }
+}
+
+fn list(service: &Service, request: &Request) -> Result<Response, Problem> {
+    let mut parameters = Parameters::parse(request.head.uri.query());
+    let prefix = parameters.text("prefixo").unwrap_or_default();
+    let limit = parameters.integer("limite", 1..=PAGE_MAX).unwrap_or(PAGE_DEFAULT);
+    let cursor = parameters.text("cursor");
+    parameters.finish("prefixo, limite, cursor")?;
+    let (page, more) = service.list(&prefix, cursor.as_deref(), usize::try_from(limit).unwrap_or_default());
+    let limit_text = limit.to_string();
+    let href = |cursor: Option<&str>| {
+        let pairs = [("prefixo", prefix.as_str()), ("limite", &limit_text), ("cursor", cursor.unwrap_or_default())];
+        http::links::with_query("/locks", pairs.into_iter().filter(|(_, value)| !value.is_empty()))
+    };
+    let last = page.last().map(|listed| Arc::clone(&listed.resource));
+    let links = Links::new()
+        .with("self", Link::get(href(cursor.as_deref())))
+        .with_if(more, "proxima", || Link::get(href(last.as_deref())));
+    let travas = page.into_iter().map(|listed| ListedAnswer::new(service, listed)).collect();
+    Ok(http::json(StatusCode::OK, &Page { travas, limite: limit, _links: links }))
+}
+
+impl Routes {
+    async fn force(&self, request: &mut Request, resource: &str) -> Result<Response, Problem> {
+        let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
+        let mut fields = if bytes.is_empty() { Fields::none() } else { Fields::parse(&bytes)? };
+        let reason = fields.text("motivo", REASON);
+        fields.finish("motivo").map_err(Problem::invalid_fields)?;
+        let forced = self.service.force(&request.log, resource, |forced| {
+            let line = audit_line::forced(self.service.now(), resource, forced, reason.as_deref(), request);
+            self.logs.raw(&line);
+        });
+        let Some(forced) = forced else { return Err(free(resource)) };
+        // It is in the file before anyone hears that it is done.
+        let logs = self.logs.clone();
+        if tokio::task::spawn_blocking(move || logs.flush()).await.is_err() {
+            return Err(Problem::internal("o registro da trava forçada não pôde ser esperado"));
+        }
+        Ok(http::json(StatusCode::OK, &Forced::new(resource, forced)))
+    }
+}
+
+fn free(resource: &str) -> Problem {
+    let detail = format!("O recurso {resource} está livre: ninguém o tem, e ninguém espera por ele.");
+    Problem::new(StatusCode::NOT_FOUND, "sem_trava", "Recurso livre", detail)
+        .with_links(Links::new().with("travas", Link::get("/locks")))
+}
+
+async fn publish(service: &Service, request: &mut Request) -> Result<Response, Problem> {
+    let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
+    let mut fields = Fields::parse(&bytes)?;
+    let channel = fields.take("canal").and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+    let channel = channel.filter(|name| is_event_name(name));
+    match channel.as_deref() {
+        None => fields.reject("canal", EVENT_NAME),
+        Some(LOCKS_CHANNEL) => fields.reject("canal", "travas é do próprio coordenador; escolha outro"),
+        Some(_) => {}
+    }
+    let event = fields.take("evento").and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+    let event = event.filter(|name| is_event_name(name));
+    if event.is_none() {
+        fields.reject("evento", EVENT_NAME);
+    }
+    let data = fields.take("dados").map_or("null", serde_json::value::RawValue::get);
+    if data.len() > events::DATA_MAX {
+        fields.reject("dados", format!("deve ter até {} KiB", events::DATA_MAX / 1024));
+    }
+    // A line break inside JSON is only white space; in a stream it would end the line.
+    let data = data.replace(['\n', '\r'], " ");
+    fields.finish("canal, evento, dados").map_err(Problem::invalid_fields)?;
+    let (name, event) = (channel.unwrap_or_default(), event.unwrap_or_default());
+    let channel = service.hub.channel(&name).map_err(|_| too_many_channels())?;
+    let id = channel.publish(&event, &data);
+    Ok(http::json(StatusCode::OK, &json!({ "canal": name, "id": id, "ouvintes": channel.listeners() })))
+}
+
+const EVENT_NAME: &str = "deve ter de 1 a 64 caracteres de A–Z a–z 0–9 . _ -";
+
+fn is_event_name(name: &str) -> bool {
+    (1..=events::NAME_MAX).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+}
+
+fn listen(service: &Service, request: &Request) -> Result<Response, Problem> {
+    let mut parameters = Parameters::parse(request.head.uri.query());
+    let channel = parameters.text("canal").filter(|name| is_event_name(name));
+    if channel.is_none() {
+        parameters.reject("canal", EVENT_NAME);
+    }
+    let since = parameters.text("desde");
+    parameters.finish("canal, desde")?;
+    let brought = request.head.headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+    if request.hosting.is_stopping() {
+        return Err(answers::stopping());
+    }
+    let guest = request.hosting.admit()?;
+    let since = brought.filter(|id| !id.is_empty()).or(since);
+    let subscription = service.hub.subscribe(&channel.unwrap_or_default(), since.as_deref());
+    Ok(sse::respond(subscription.map_err(|_| too_many_channels())?, guest))
+}
+
+fn too_many_channels() -> Problem {
+    let detail = format!("Já há {} canais; use um deles.", events::CHANNELS_MAX);
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "canais_demais", "Canais demais", detail).retry_after_s(60)
+}
+
+fn health(service: &Service) -> Response {
+    let counts = service.counts();
+    let links = Links::new()
+        .with("self", Link::get("/saude"))
+        .with("travas", Link::get("/locks"))
+        .with("pronto", Link::get("/pronto"));
+    http::json(
+        StatusCode::OK,
+        &json!({
+            "status": "vivo",
+            "servico": SERVICE,
+            "versao": env!("CARGO_PKG_VERSION"),
+            "ativo_ha_ms": millis(service.uptime()),
+            "travas": counts.leases,
+            "esperando": counts.waiting,
+            "_links": links,
         }),
-        Err(LockRefused::Table(refused)) => Err(refusal(refused)),
-        Err(LockRefused::NoTokens(reason)) => Err(no_tokens().caused_by(reason)),
+    )
+}
+
+fn ready(service: &Service, request: &Request) -> Response {
+    let grace_ms = millis(service.grace_left());
+    let parts = [
+        ("carencia", (grace_ms > 0).then(|| format!("faltam {grace_ms} ms"))),
+        ("tokens", (!service.has_tokens()).then(|| "o limite de tokens não pôde ser gravado".to_owned())),
+        ("parada", request.hosting.is_stopping().then(|| "encerrando".to_owned())),
+    ];
+    let fine = parts.iter().all(|(_, fault)| fault.is_none());
+    let parts: serde_json::Map<_, _> =
+        parts.into_iter().map(|(name, fault)| (name.to_owned(), fault.unwrap_or("ok".to_owned()).into())).collect();
+    let (status, word) =
+        if fine { (StatusCode::OK, "pronto") } else { (StatusCode::SERVICE_UNAVAILABLE, "indisponivel") };
+    let links = Links::new().with("self", Link::get("/pronto"));
+    let mut response = http::json(status, &json!({ "status": word, "partes": parts, "_links": links }));
+    if !fine {
+        response.headers_mut().insert(RETRY_AFTER, grace_ms.div_ceil(1000).max(1).into());
     }
-}
-
-fn refusal(refused: Refused) -> Problem {
-    match refused {
-        Refused::Busy { resource, owner, token, free_in, retained } => {
-            let detail = match (&owner, retained) {
-                (_, true) => format!("O recurso {resource} acabou de ser liberado e ainda está retido."),
-                (Some(owner), false) => format!("O recurso {resource} está em uso (dono: {owner})."),
-                (None, false) => format!("O recurso {resource} está em uso."),
-            };
-            let expira_em_ms = millis(free_in);
-            let reply = BusyReply { recurso: resource, dono: owner, token, expira_em_ms, retido: retained };
-            Problem::new(StatusCode::CONFLICT, "ocupado", "Recurso ocupado", detail)
-                .with_members(&reply)
-                .retry_after_s(expira_em_ms.div_ceil(1000).max(1))
-                .already_logged()
-        }
-        Refused::TokenLimit(_) => no_tokens(),
-        Refused::Full => {
-            let detail = "Há recursos demais travados ou retidos; tente de novo em instantes.";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "tabela_cheia", "Tabela de travas cheia", detail)
-                .retry_after_s(1)
-                .already_logged()
-        }
-    }
-}
-
-fn no_tokens() -> Problem {
-    let detail = "O próximo token não pôde ser gravado, e nenhum é dado antes disso.";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "tokens_indisponiveis", "Tokens indisponíveis", detail)
-        .retry_after_s(1)
-}
-
-fn unlock(service: &Service, log: &Logger, request: &Release) -> Result<ReleasedReply, Problem> {
-    match service.unlock(log, request) {
-        Released::Freed(_) => Ok(ReleasedReply { liberado: true, motivo: None }),
-        Released::Nothing(why) => Ok(ReleasedReply { liberado: false, motivo: Some(not_live_name(why).to_owned()) }),
-        Released::NotOwner { resource } => {
-            let detail = format!("A trava de {resource} tem dono: libere-a pelo seu trava_id.");
-            Err(Problem::new(StatusCode::CONFLICT, "nao_e_dono", "Trava de outro dono", detail).already_logged())
-        }
-    }
-}
-
-/// Decides each operation on its own, in order.
-async fn batch(service: &Arc<Service>, request_id: &Arc<str>, bytes: &[u8]) -> Result<Vec<OperationAnswer>, Problem> {
-    let mut fields = Fields::parse(bytes)?;
-    let raw_operations = fields.take("operacoes").map(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get()));
-    let operations = match raw_operations {
-        Some(Ok(operations)) if (1..=BATCH_MAX).contains(&operations.len()) => operations,
-        Some(Ok(operations)) => {
-            fields.reject("operacoes", format!("deve ter de 1 a {BATCH_MAX} operações; tem {}", operations.len()));
-            Vec::new()
-        }
-        Some(Err(_)) => {
-            fields.reject("operacoes", "deve ser uma lista de operações");
-            Vec::new()
-        }
-        None => {
-            fields.reject("operacoes", "é obrigatório");
-            Vec::new()
-        }
-    };
-    fields.finish("operacoes").map_err(Problem::invalid_fields)?;
-    let mut answers = Vec::with_capacity(operations.len());
-    for raw in operations {
-        answers.push(operation(service, request_id, raw).await);
-    }
-    Ok(answers)
-}
-
-#[derive(serde::Serialize)]
-struct Batch {
-    respostas: Vec<OperationAnswer>,
-}
-
-/// One operation's answer: the members that it would have alone, and its status.
-#[derive(serde::Serialize)]
-#[serde(untagged)]
-enum OperationAnswer {
-    Granted {
-        status: u16,
-        #[serde(flatten)]
-        answer: GrantedAnswer,
-    },
-    Released {
-        status: u16,
-        #[serde(flatten)]
-        answer: ReleasedReply,
-    },
-    /// A problem document has its status already.
-    Refused(Value),
-}
-
-async fn operation(service: &Arc<Service>, batch_id: &Arc<str>, raw: &RawValue) -> OperationAnswer {
-    let mut id = Arc::clone(batch_id);
-    let mut log = service.request_log(&id);
-    let status = StatusCode::OK.as_u16();
-    let decided = async {
-        let mut fields = Fields::from_raw(raw).map_err(|error| Problem::invalid_fields(vec![error]))?;
-        if let Some(brought) = text(&mut fields, "req")? {
-            if !is_request_id(&brought) {
-                return Err(wrong("req", "deve ter de 1 a 64 caracteres de A–Z a–z 0–9 . _ -"));
-            }
-            id = brought.into();
-            log = service.request_log(&id);
-        }
-        match text(&mut fields, "op")?.as_deref() {
-            Some("lock") => {
-                let acquire = protocol::read_lock(fields, ", op, req").map_err(Problem::invalid_fields)?;
-                let answer = lock(service, &log, acquire).await?;
-                Ok(OperationAnswer::Granted { status, answer })
-            }
-            Some("unlock") => {
-                let release = protocol::read_unlock(fields, ", op, req").map_err(Problem::invalid_fields)?;
-                let answer = unlock(service, &log, &release)?;
-                Ok(OperationAnswer::Released { status, answer })
-            }
-            _ => Err(wrong("op", "deve ser \"lock\" ou \"unlock\"")),
-        }
-    };
-    decided.await.unwrap_or_else(|problem: Problem| {
-        log_problem(&log, &problem);
-        OperationAnswer::Refused(problem.to_value(&id))
-    })
-}
-
-fn text(fields: &mut Fields<'_>, name: &str) -> Result<Option<String>, Problem> {
-    let Some(raw) = fields.take(name) else { return Ok(None) };
-    serde_json::from_str(raw.get()).map(Some).map_err(|_| wrong(name, "deve ser um texto"))
-}
-
-fn wrong(field: &str, message: &str) -> Problem {
-    Problem::invalid_fields(vec![FieldError { campo: field.to_owned(), mensagem: message.to_owned() }])
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    response
 }

@@ -1,135 +1,501 @@
-//! The table with what it needs from the world: the time, random identities, durable tokens, and a log.
+//! The table with what it needs from the world: the time, random identities, durable limits, a log, counters, and those
+//! who wait.
 //!
 //! # Locking
 //!
-//! A std mutex around the plain table: it is held for one decision and the log lines that tell of it, never across an
-//! await, so the log's order is the order of the decisions. The token file has a mutex of its own and is written off
-//! the async threads, ahead of need.
+//! A std mutex around the plain table and its waiters: it is held for one decision, the log lines and events that tell
+//! of it, and never across an await, so the log's order is the order of the decisions. The state file has a mutex of its
+//! own and is written off the async threads, tokens ahead of need; it is taken before the other one, never after.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use slog::{Logger, error, info, o, warn};
+use tokio::sync::{Notify, oneshot};
 
-use super::table::{Acquire, Granted, LeaseId, NotLive, Refused, Release, Released, Table};
-use super::tokens::{BLOCK, TokenFile};
+use super::events::Hub;
+use super::metrics::{Metrics, Now, Reason};
+use super::protocol::{millis, not_live_name};
+use super::state_file::{BLOCK, StateFile, ttl_step};
+use super::table::{
+    Acquire, Acquired, Busy, Counts, Ended, Forced, Granted, Happened, LeaseId, Limits, Listed, NotLive, NotRenewed,
+    Refused, Release, Released, Shown, State, Table, Ticket,
+};
+use super::waiting::{Told, Wait};
 use crate::data_dir::DataDirError;
 use crate::logging::Word;
 use crate::time::{Clock, Timestamp};
 
-/// How often expired leases are looked for when nobody asks.
+/// How often expired leases are looked for when nobody asks and nobody waits.
 const SWEEP: Duration = Duration::from_millis(250);
-
+/// How soon after one sweep the next may come when somebody waits.
+const SWEEP_PAUSE: Duration = Duration::from_millis(1);
+/// How often it is seen whether the durable TTL is longer than it needs to be.
+const SETTLE_TTL_EVERY: Duration = Duration::from_secs(300);
 /// How long after a failure the next block of tokens is asked for again.
 const RESERVE_RETRY: Duration = Duration::from_secs(1);
+/// How often one request may meet a limit that has to be made durable first: its token, its TTL, and each once more
+/// because others were faster.
+const RESERVATIONS: u32 = 4;
 
 /// The running coordinator.
 pub struct Service {
-    table: Mutex<Table>,
-    tokens: Arc<Mutex<TokenFile>>,
+    desk: Mutex<Desk>,
+    state_file: Mutex<StateFile>,
     reserving: AtomicBool,
+    /// Wakes the sweeper: someone waits now.
+    waits: Notify,
     started: Instant,
+    grace: Duration,
     clock: Clock,
     log: Logger,
+    /// What others may listen to.
+    pub hub: Hub,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// The table and those who wait at it.
+pub(super) struct Desk {
+    pub(super) table: Table,
+    waiting: HashMap<Ticket, Waiting>,
+    closing: bool,
+}
+
+/// Requests that wait for one place: one, or the same that came again.
+struct Waiting {
+    log: Logger,
+    tell: Vec<oneshot::Sender<Told>>,
 }
 
 /// Why a lock was not given.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum LockRefused {
     /// What the table says.
     Table(Refused),
-    /// No durable token is to be had. For the log.
-    NoTokens(String),
+    /// What it takes cannot be made durable. For the log.
+    NotDurable(String),
+    /// Someone may still believe in a lease of before a crash, for this long.
+    Grace(Duration),
+    /// The service is stopping.
+    Stopping,
+}
+
+/// Why a lease was not renewed.
+#[derive(Clone, Copy, Debug)]
+pub enum RenewRefused {
+    /// It is not live.
+    NotLive(NotLive),
+    /// The TTL cannot be made durable.
+    NotDurable,
+}
+
+/// What became of a lock request at once.
+pub enum Begun {
+    /// It is decided.
+    Decided(Result<Granted, LockRefused>),
+    /// It waits.
+    Waits(Wait),
+}
+
+/// What an event on the channel `travas` says.
+#[derive(Serialize)]
+struct LockEvent<'a> {
+    utc: String,
+    recursos: &'a [Arc<str>],
+    dono: Option<&'a str>,
+    token: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    esperou_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retencao_ms: Option<u64>,
 }
 
 impl Service {
-    /// A service whose first tokens are durable.
+    /// A service whose first tokens are durable. With `observe_grace` it gives no lock for as long as someone may still
+    /// believe in one of before a crash.
     ///
     /// # Errors
-    /// When they cannot be made so.
-    pub fn start(mut tokens: TokenFile, clock: Clock, log: Logger) -> Result<Self, DataDirError> {
-        let last_token = tokens.limit();
-        let limit = tokens.reserve(last_token + 1).map_err(|error| tokens.start_error(&error))?;
+    /// When the state cannot be made durable, or there is no randomness.
+    pub fn start(
+        mut state_file: StateFile,
+        limits: Limits,
+        observe_grace: bool,
+        clock: Clock,
+        log: Logger,
+    ) -> Result<Self, DataDirError> {
+        let last_token = state_file.token_limit();
+        let longest_ttl = state_file.longest_ttl();
+        let limit = state_file.reserve_tokens(last_token + 1).map_err(|error| state_file.start_error(&error))?;
+        let mut table = Table::new(last_token, limits);
+        table.allow_tokens(Duration::ZERO, limit);
+        table.allow_ttl(longest_ttl);
+        let grace = if observe_grace { longest_ttl } else { Duration::ZERO };
+        if !grace.is_zero() {
+            warn!(log, "Parada sem aviso: nenhuma trava nova por {} ms, até que vençam as de antes", grace.as_millis());
+        }
+        // Only told apart from other starts' by it; no randomness is worth failing for.
+        let epoch = getrandom::u32().unwrap_or_else(|_| u32::try_from(last_token & 0xffff_ffff).unwrap_or(0));
         Ok(Self {
-            table: Mutex::new(Table::new(last_token, limit)),
-            tokens: Arc::new(Mutex::new(tokens)),
+            desk: Mutex::new(Desk { table, waiting: HashMap::new(), closing: false }),
+            state_file: Mutex::new(state_file),
             reserving: AtomicBool::new(false),
+            waits: Notify::new(),
             started: Instant::now(),
+            grace,
             clock,
             log,
+            hub: Hub::new(epoch),
+            metrics: Metrics::new(),
         })
     }
 
-    /// Decides a lock request.
-    ///
-    /// # Errors
-    /// [`LockRefused`]; nothing was locked.
-    pub async fn lock(self: &Arc<Self>, log: &Logger, request: &Acquire) -> Result<Granted, LockRefused> {
-        for resource in &request.resources {
+    /// Begins a lock request: decided at once, or waiting.
+    pub async fn begin(self: &Arc<Self>, log: &Logger, request: &Acquire) -> Begun {
+        for resource in request.resources.iter() {
             info!(log, "Recebido pedido de lock para recurso {}", Word(resource));
         }
-        let id = LeaseId(random_id().map_err(LockRefused::NoTokens)?);
-        match self.decide(log, request, id) {
-            Err(Refused::TokenLimit(needed)) => {
-                self.reserve(needed).await.map_err(|reason| {
-                    error!(log, "Limite de tokens não gravado: {}", reason);
-                    LockRefused::NoTokens(reason)
-                })?;
-                self.decide(log, request, id).map_err(LockRefused::Table)
+        let id = match random_id() {
+            Ok(id) => LeaseId(id),
+            Err(reason) => return self.refuse(log, LockRefused::NotDurable(reason)),
+        };
+        for _ in 0..RESERVATIONS {
+            let reserved = match self.decide(log, request, id) {
+                Err(LockRefused::Table(Refused::TokenLimit(needed))) => self.reserve_tokens(needed).await,
+                Err(LockRefused::Table(Refused::TtlLimit)) => self.reserve_ttl(request.ttl).await,
+                Ok(begun) => {
+                    self.reserve_ahead();
+                    return begun;
+                }
+                Err(refused) => return self.refuse(log, refused),
+            };
+            if let Err(reason) = reserved {
+                return self.refuse(log, LockRefused::NotDurable(reason));
             }
-            decided => {
-                self.reserve_ahead();
-                decided.map_err(LockRefused::Table)
+        }
+        self.refuse(log, LockRefused::NotDurable("outros pedidos tomam todos os tokens".to_owned()))
+    }
+
+    fn decide(self: &Arc<Self>, log: &Logger, request: &Acquire, id: LeaseId) -> Result<Begun, LockRefused> {
+        let mut desk = self.desk();
+        if desk.closing {
+            return Err(LockRefused::Stopping);
+        }
+        let now = self.started.elapsed();
+        if now < self.grace {
+            return Err(LockRefused::Grace(self.grace.saturating_sub(now)));
+        }
+        let decided = desk.table.acquire(now, request, id);
+        self.tell(&mut desk);
+        match decided.map_err(LockRefused::Table)? {
+            Acquired::Granted(granted) => {
+                self.log_granted(log, &granted);
+                Ok(Begun::Decided(Ok(granted)))
+            }
+            Acquired::Waiting { ticket, again } => {
+                let (tell, told) = oneshot::channel();
+                let waiting =
+                    desk.waiting.entry(ticket).or_insert_with(|| Waiting { log: log.clone(), tell: Vec::new() });
+                waiting.tell.push(tell);
+                for resource in request.resources.iter() {
+                    if again {
+                        info!(log, "Na fila, no lugar que já tinha, por recurso {}", Word(resource));
+                    } else {
+                        info!(log, "Na fila por recurso {}", Word(resource); "espera_ms" => millis(request.wait));
+                    }
+                }
+                drop(desk);
+                self.waits.notify_one();
+                Ok(Begun::Waits(Wait::new(Arc::clone(self), ticket, told)))
             }
         }
     }
 
-    fn decide(&self, log: &Logger, request: &Acquire, id: LeaseId) -> Result<Granted, Refused> {
-        let mut table = self.table();
-        let now = self.started.elapsed();
-        self.expire(&mut table, now);
-        let decided = table.acquire(now, request, id);
-        match &decided {
-            Ok(granted) => {
-                for resource in &request.resources {
-                    if granted.again {
-                        info!(log, "Lock já concedido a este pedido para recurso {}", Word(resource); "token" => granted.token);
-                    } else {
-                        info!(log, "Lock concedido para recurso {}", Word(resource); "token" => granted.token);
+    /// Logs and counts a refusal.
+    fn refuse(&self, log: &Logger, refused: LockRefused) -> Begun {
+        self.log_refused(log, &refused);
+        Begun::Decided(Err(refused))
+    }
+
+    /// Prolongs a lease.
+    ///
+    /// # Errors
+    /// [`RenewRefused`]; nothing was changed.
+    pub async fn renew(
+        self: &Arc<Self>,
+        log: &Logger,
+        id: LeaseId,
+        ttl: Option<Duration>,
+    ) -> Result<Granted, RenewRefused> {
+        for _ in 0..RESERVATIONS {
+            let renewed = {
+                let mut desk = self.desk();
+                let renewed = desk.table.renew(self.started.elapsed(), id, ttl);
+                self.tell(&mut desk);
+                if let Ok(granted) = &renewed {
+                    self.metrics.renewed.inc();
+                    for resource in granted.resources.iter() {
+                        info!(log, "Lock renovado para recurso {}", Word(resource); "token" => granted.token);
+                    }
+                    self.publish("renovada", &granted.ended(), |event| event.ttl_ms = Some(millis(granted.ttl)));
+                }
+                renewed
+            };
+            match renewed {
+                Ok(granted) => return Ok(granted),
+                Err(NotRenewed::NotLive(why)) => {
+                    info!(log, "Recebido pedido de renovação sem efeito: {}", not_live_name(why));
+                    return Err(RenewRefused::NotLive(why));
+                }
+                // Without a TTL of its own it keeps one that is durable.
+                Err(NotRenewed::TtlLimit) => {
+                    if let Err(reason) = self.reserve_ttl(ttl.unwrap_or_default()).await {
+                        error!(log, "Estado não gravado: {}", reason);
+                        return Err(RenewRefused::NotDurable);
                     }
                 }
             }
-            Err(Refused::Busy { resource, retained: false, .. }) => {
-                info!(log, "Recurso {} já em uso, negando lock", Word(resource));
-            }
-            Err(Refused::Busy { resource, retained: true, .. }) => {
-                info!(log, "Recurso {} já em uso, negando lock", Word(resource); "retido" => true);
-            }
-            Err(Refused::TokenLimit(_)) => {}
-            Err(Refused::Full) => warn!(log, "Tabela de travas cheia, negando lock"),
         }
-        decided
+        Err(RenewRefused::NotDurable)
     }
 
     /// Decides an unlock request.
     pub fn unlock(&self, log: &Logger, request: &Release) -> Released {
-        let mut table = self.table();
-        let now = self.started.elapsed();
-        self.expire(&mut table, now);
-        let released = table.release(now, request);
+        let mut desk = self.desk();
+        let released = desk.table.release(self.started.elapsed(), request);
         match &released {
-            Released::Freed(resources) => {
-                for resource in resources {
+            Released::Freed(ended) => {
+                self.metrics.released.inc();
+                for resource in ended.resources.iter() {
                     info!(log, "Recebido pedido de unlock para recurso {}. Lock liberado.", Word(resource));
                 }
+                let (Release::ById { retention, .. } | Release::ByName { retention, .. }) = request;
+                self.publish("liberada", ended, |event| event.retencao_ms = Some(millis(*retention)));
             }
             Released::Nothing(why) => info!(log, "Recebido pedido de unlock sem efeito: {}", not_live_name(*why)),
             Released::NotOwner { resource } => {
                 info!(log, "Recebido pedido de unlock sem efeito: o recurso {} tem dono", Word(resource));
             }
         }
+        self.tell(&mut desk);
         released
+    }
+
+    /// Takes a lease or a retention away, for the operator. `audit` writes what was taken before anyone else is served.
+    pub fn force(&self, log: &Logger, resource: &str, audit: impl FnOnce(&Forced)) -> Option<Forced> {
+        let mut desk = self.desk();
+        let forced = desk.table.force(self.started.elapsed(), resource);
+        if let Some(forced) = &forced {
+            self.metrics.forced.inc();
+            audit(forced);
+            for resource in forced.ended.resources.iter() {
+                warn!(log, "Lock retirado à força do recurso {}", Word(resource); "token" => forced.ended.token);
+            }
+            self.publish("forcada", &forced.ended, |_| {});
+        }
+        self.tell(&mut desk);
+        forced
+    }
+
+    /// A waiter's client has gone, before it was told anything or after. Whether the grant it was told of is undone.
+    pub(super) fn left(&self, ticket: Ticket, told: &mut oneshot::Receiver<Told>) {
+        let mut desk = self.desk();
+        // Closed under the lock: either it was told by now, or it never will be.
+        told.close();
+        if let Ok(told) = told.try_recv() {
+            drop(desk);
+            return self.undo(&told);
+        }
+        let Some(waiting) = desk.waiting.get_mut(&ticket) else { return };
+        waiting.tell.retain(|tell| !tell.is_closed());
+        if waiting.tell.is_empty()
+            && let Some(waiting) = desk.waiting.remove(&ticket)
+        {
+            desk.table.leave(self.started.elapsed(), ticket);
+            self.metrics.left.inc();
+            info!(waiting.log, "Quem esperava se foi");
+            self.tell(&mut desk);
+        }
+    }
+
+    /// Undoes a grant that nobody heard of.
+    pub(super) fn undo(&self, told: &Told) {
+        let Ok(granted) = told else { return };
+        let mut desk = self.desk();
+        self.take_back(&mut desk, granted);
+        self.tell(&mut desk);
+    }
+
+    fn take_back(&self, desk: &mut Desk, granted: &Granted) {
+        if granted.again {
+            return;
+        }
+        if let Some(ended) = desk.table.take_back(self.started.elapsed(), granted.lease) {
+            for resource in ended.resources.iter() {
+                info!(self.log, "Lock desfeito, quem esperava se foi: recurso {}", Word(resource); "token" => ended.token);
+            }
+            self.publish("desfeita", &ended, |_| {});
+        }
+    }
+
+    /// Tells those whom the last change concerned, until nothing more happens.
+    fn tell(&self, desk: &mut Desk) {
+        loop {
+            let happened = desk.table.take_happened();
+            if happened.is_empty() {
+                return;
+            }
+            for happened in happened {
+                match happened {
+                    Happened::Expired(ended) => {
+                        self.metrics.expired.inc();
+                        for resource in ended.resources.iter() {
+                            warn!(self.log, "Lock vencido para recurso {}", Word(resource); "token" => ended.token);
+                        }
+                        self.publish("vencida", &ended, |_| {});
+                    }
+                    Happened::Granted { ticket, granted } => self.tell_granted(desk, ticket, granted),
+                    Happened::Refused { ticket, refused } => {
+                        let Some(waiting) = desk.waiting.remove(&ticket) else { continue };
+                        let refused = match refused {
+                            Refused::Dismissed => LockRefused::Stopping,
+                            refused => LockRefused::Table(refused),
+                        };
+                        self.log_refused(&waiting.log, &refused);
+                        for tell in waiting.tell {
+                            // Whoever has gone needs no answer.
+                            let _ = tell.send(Err(refused.clone()));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell_granted(&self, desk: &mut Desk, ticket: Ticket, mut granted: Granted) {
+        let Some(waiting) = desk.waiting.remove(&ticket) else {
+            return self.take_back(desk, &granted);
+        };
+        self.log_granted(&waiting.log, &granted);
+        let several = waiting.tell.len() > 1;
+        let mut told = false;
+        for tell in waiting.tell {
+            // If one of several goes now, another still has it.
+            let granted = Granted { again: several, ..granted.clone() };
+            told |= tell.send(Ok(granted)).is_ok();
+        }
+        if !told {
+            granted.again = false;
+            self.take_back(desk, &granted);
+        }
+    }
+
+    fn log_granted(&self, log: &Logger, granted: &Granted) {
+        let (token, waited) = (granted.token, millis(granted.waited));
+        for resource in granted.resources.iter() {
+            let resource = Word(resource);
+            if granted.again {
+                info!(log, "Lock já concedido a este pedido para recurso {}", resource; "token" => token);
+            } else if waited > 0 {
+                info!(log, "Lock concedido para recurso {}", resource; "token" => token, "esperou_ms" => waited);
+            } else {
+                info!(log, "Lock concedido para recurso {}", resource; "token" => token);
+            }
+        }
+        if granted.again {
+            return;
+        }
+        self.metrics.granted.inc();
+        if !granted.waited.is_zero() {
+            self.metrics.waited(granted.waited.as_secs_f64());
+        }
+        self.publish("concedida", &granted.ended(), |event| {
+            event.ttl_ms = Some(millis(granted.ttl));
+            event.esperou_ms = Some(waited);
+        });
+    }
+
+    fn log_refused(&self, log: &Logger, refused: &LockRefused) {
+        let reason = match refused {
+            LockRefused::Table(Refused::Busy(Busy { resource, state, waited, .. })) => {
+                let resource = Word(resource);
+                match (state, waited.is_zero()) {
+                    (State::Retained { .. }, true) => {
+                        info!(log, "Recurso {} já em uso, negando lock", resource; "retido" => true);
+                    }
+                    (State::Promised, true) => {
+                        info!(log, "Recurso {} já em uso, negando lock", resource; "prometido" => true);
+                    }
+                    (State::Held { .. }, true) => info!(log, "Recurso {} já em uso, negando lock", resource),
+                    (_, false) => {
+                        info!(log, "Recurso {} já em uso, negando lock", resource; "esperou_ms" => millis(*waited));
+                    }
+                }
+                if waited.is_zero() { Reason::Busy } else { Reason::WaitedInVain }
+            }
+            LockRefused::Table(Refused::Full) => {
+                warn!(log, "Tabela de travas cheia, negando lock");
+                Reason::TableFull
+            }
+            LockRefused::Table(Refused::QueueFull) => {
+                warn!(log, "Fila de espera cheia, negando lock");
+                Reason::QueueFull
+            }
+            LockRefused::Table(Refused::Dismissed) | LockRefused::Stopping => {
+                info!(log, "Encerrando, negando lock");
+                Reason::Stopping
+            }
+            LockRefused::Grace(_) => {
+                info!(log, "Em carência, negando lock");
+                Reason::Grace
+            }
+            LockRefused::Table(Refused::TokenLimit(_) | Refused::TtlLimit) => {
+                error!(log, "Estado não gravado a tempo, negando lock");
+                Reason::NoTokens
+            }
+            LockRefused::NotDurable(reason) => {
+                error!(log, "Estado não gravado: {}", reason);
+                Reason::NoTokens
+            }
+        };
+        self.metrics.refuse(reason);
+    }
+
+    fn publish(&self, event: &str, ended: &Ended, add: impl FnOnce(&mut LockEvent<'_>)) {
+        let mut said = LockEvent {
+            utc: self.clock.now().micros().to_string(),
+            recursos: &ended.resources,
+            dono: ended.owner.as_deref(),
+            token: ended.token,
+            ttl_ms: None,
+            esperou_ms: None,
+            retencao_ms: None,
+        };
+        add(&mut said);
+        // A struct of texts and numbers: serialising it to memory cannot fail.
+        let data = serde_json::to_string(&said).expect("an event serialises");
+        self.hub.locks().publish(event, &data);
+    }
+
+    /// A page of what is locked, retained or waited for.
+    pub fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> (Vec<Listed>, bool) {
+        let mut desk = self.desk();
+        let page = desk.table.list(self.started.elapsed(), prefix, after, limit);
+        self.tell(&mut desk);
+        page
+    }
+
+    /// One resource closely.
+    pub fn show(&self, resource: &str) -> Option<Shown> {
+        let mut desk = self.desk();
+        let shown = desk.table.show(self.started.elapsed(), resource);
+        self.tell(&mut desk);
+        shown
     }
 
     /// A logger for one request.
@@ -139,7 +505,17 @@ impl Service {
 
     /// The wall-clock instant of `deadline`, for people.
     pub fn expires_at(&self, deadline: Duration) -> Timestamp {
-        self.clock.now().saturating_add(deadline.saturating_sub(self.started.elapsed()))
+        self.in_the_future(deadline.saturating_sub(self.started.elapsed()))
+    }
+
+    /// The wall-clock instant that is `span` from now, for people.
+    pub fn in_the_future(&self, span: Duration) -> Timestamp {
+        self.clock.now().saturating_add(span)
+    }
+
+    /// The wall clock, for people.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// How long the service has run.
@@ -147,45 +523,99 @@ impl Service {
         self.started.elapsed()
     }
 
-    /// How many leases are live.
-    pub fn live_leases(&self) -> usize {
-        let mut table = self.table();
-        self.expire(&mut table, self.started.elapsed());
-        table.live_leases()
+    /// How long no lock will be given yet, because of a crash before.
+    pub fn grace_left(&self) -> Duration {
+        self.grace.saturating_sub(self.started.elapsed())
     }
 
-    /// Tells the log of leases that expire while nobody asks. Runs until dropped.
-    pub async fn sweep(self: Arc<Self>) {
-        let mut ticks = tokio::time::interval(SWEEP);
-        loop {
-            ticks.tick().await;
-            self.expire(&mut self.table(), self.started.elapsed());
+    /// Whether a token could be given without writing to the disk first.
+    pub fn has_tokens(&self) -> bool {
+        self.desk().table.tokens_left() > 0
+    }
+
+    /// How much is in the table.
+    pub fn counts(&self) -> Counts {
+        let mut desk = self.desk();
+        let counts = desk.table.counts(self.started.elapsed());
+        self.tell(&mut desk);
+        counts
+    }
+
+    /// What the metrics are about.
+    pub fn measure(&self) -> Now {
+        let counts = self.counts();
+        let desk = self.desk();
+        Now {
+            counts,
+            last_token: desk.table.last_token(),
+            token_limit: desk.table.token_limit(),
+            in_grace: !self.grace_left().is_zero(),
+            uptime_s: self.uptime().as_secs_f64(),
         }
     }
 
-    fn expire(&self, table: &mut Table, now: Duration) {
-        for expired in table.expire(now) {
-            warn!(self.log, "Lock vencido para recurso {}", Word(&expired.resource); "token" => expired.token);
+    /// Ends leases and waiting when their time comes, though nobody asks. Runs until dropped.
+    pub async fn sweep(self: Arc<Self>) {
+        let mut settled = Instant::now();
+        loop {
+            let pause = {
+                let mut desk = self.desk();
+                let now = self.started.elapsed();
+                desk.table.expire(now);
+                self.tell(&mut desk);
+                // Who waits is served to the millisecond; else there is no hurry, and much less to do.
+                match desk.table.next_ending() {
+                    Some(at) if !desk.waiting.is_empty() => at.saturating_sub(now).clamp(SWEEP_PAUSE, SWEEP),
+                    _ => SWEEP,
+                }
+            };
+            if settled.elapsed() >= SETTLE_TTL_EVERY {
+                settled = Instant::now();
+                self.settle_ttl().await;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.waits.notified() => {}
+            }
+        }
+    }
+
+    /// Stops giving locks, and sends those away who wait.
+    pub fn close(&self) {
+        let mut desk = self.desk();
+        desk.closing = true;
+        desk.table.dismiss(self.started.elapsed());
+        self.tell(&mut desk);
+    }
+
+    /// Notes that the leases ended with the service: a clean stop.
+    pub fn end(&self) {
+        let mut state_file = self.state_file.lock().unwrap_or_else(PoisonError::into_inner);
+        // In grace, someone may still believe in a lease of before the crash.
+        if self.grace_left().is_zero()
+            && let Err(error) = state_file.lower_ttl(Duration::ZERO)
+        {
+            warn!(self.log, "Parada limpa não anotada: {}", error);
         }
     }
 
     /// A panic elsewhere cannot leave the table half changed: its methods do not call out.
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Starts making the next block durable once half of this one is used, so that nobody has to wait for it.
     fn reserve_ahead(self: &Arc<Self>) {
-        let table = self.table();
-        if table.tokens_left() >= BLOCK / 2 || self.reserving.swap(true, Ordering::Relaxed) {
+        let desk = self.desk();
+        if desk.table.tokens_left() >= BLOCK / 2 || self.reserving.swap(true, Ordering::Relaxed) {
             return;
         }
-        let needed = table.token_limit() + 1;
-        drop(table);
+        let needed = desk.table.token_limit() + 1;
+        drop(desk);
         let service = Arc::clone(self);
         tokio::spawn(async move {
-            if let Err(reason) = service.reserve(needed).await {
-                error!(service.log, "Limite de tokens não gravado: {}", reason);
+            if let Err(reason) = service.reserve_tokens(needed).await {
+                error!(service.log, "Estado não gravado: {}", reason);
                 // Half a block is left: no need to try again at every request.
                 tokio::time::sleep(RESERVE_RETRY).await;
             }
@@ -193,22 +623,53 @@ impl Service {
         });
     }
 
-    async fn reserve(&self, needed: u64) -> Result<(), String> {
-        let tokens = Arc::clone(&self.tokens);
-        let reserved =
-            tokio::task::spawn_blocking(move || tokens.lock().unwrap_or_else(PoisonError::into_inner).reserve(needed));
-        let limit = reserved.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-        self.table().raise_token_limit(limit);
-        Ok(())
+    async fn reserve_tokens(self: &Arc<Self>, needed: u64) -> Result<(), String> {
+        self.write_state(move |service, file| {
+            let limit = file.reserve_tokens(needed)?;
+            let mut desk = service.desk();
+            desk.table.allow_tokens(service.started.elapsed(), limit);
+            service.tell(&mut desk);
+            Ok(())
+        })
+        .await
     }
-}
 
-/// The word for it on the wire and in the log.
-pub fn not_live_name(why: NotLive) -> &'static str {
-    match why {
-        NotLive::AlreadyReleased => "ja_liberado",
-        NotLive::Expired => "expirado",
-        NotLive::Unknown => "desconhecido",
+    async fn reserve_ttl(self: &Arc<Self>, ttl: Duration) -> Result<(), String> {
+        self.write_state(move |service, file| {
+            let longest = file.reserve_ttl(ttl)?;
+            service.desk().table.allow_ttl(longest);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lets the durable TTL shrink to what is needed, so that a crash costs no longer grace than it has to.
+    async fn settle_ttl(self: &Arc<Self>) {
+        if !self.grace_left().is_zero() {
+            return;
+        }
+        let lowered = self.write_state(|service, file| {
+            let needed = service.desk().table.settle_ttl(ttl_step);
+            file.lower_ttl(needed)
+        });
+        if let Err(reason) = lowered.await {
+            // The longer one stays, which is safe.
+            warn!(self.log, "Estado não gravado: {}", reason);
+        }
+    }
+
+    /// Changes the file, and what the table may do by it, under the file's lock: so the table is never allowed what a
+    /// write that comes in between takes away. Off the async threads.
+    async fn write_state(
+        self: &Arc<Self>,
+        write: impl FnOnce(&Self, &mut StateFile) -> std::io::Result<()> + Send + 'static,
+    ) -> Result<(), String> {
+        let service = Arc::clone(self);
+        let written = tokio::task::spawn_blocking(move || {
+            let mut file = service.state_file.lock().unwrap_or_else(PoisonError::into_inner);
+            write(&service, &mut file)
+        });
+        written.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
 }
 

@@ -87,6 +87,11 @@ pub fn with_query<'a>(path: &str, pairs: impl IntoIterator<Item = (&'a str, &'a 
     href
 }
 
+/// `name` as one segment of a path.
+pub fn path_segment(name: &str) -> String {
+    utf8_percent_encode(name, ENCODED).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

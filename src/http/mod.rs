@@ -1,30 +1,37 @@
 //! HTTP plumbing on hyper that knows no domain: a server, request bodies and their fields, problem documents, a
-//! router and the links of hypermedia.
+//! router, the links of hypermedia, and streams of events.
 
 pub mod body;
 pub mod fields;
 pub mod links;
+pub mod presence;
 pub mod problem;
 pub mod router;
 pub mod server;
+pub mod sse;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::StatusCode;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 
-/// An answer, whole in memory.
-pub type Response = hyper::Response<Full<Bytes>>;
+/// An answer: whole in memory, or a stream of events.
+pub type Response = hyper::Response<Either<Full<Bytes>, sse::Stream>>;
 
 /// An answer of JSON. Nothing that these services say may be served from a cache later.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     typed(status, "application/json", body)
 }
 
+/// An answer of text.
+pub fn text(content_type: &'static str, text: String) -> Response {
+    whole(StatusCode::OK, content_type, text.into())
+}
+
 /// The answer to `OPTIONS`.
 pub fn options(allow: &str) -> Response {
-    let mut response = Response::new(Full::default());
+    let mut response = Response::new(Either::Left(Full::default()));
     *response.status_mut() = StatusCode::NO_CONTENT;
     if let Ok(allow) = HeaderValue::from_str(allow) {
         response.headers_mut().insert(ALLOW, allow);
@@ -36,7 +43,11 @@ pub fn options(allow: &str) -> Response {
 fn typed(status: StatusCode, content_type: &'static str, body: &impl Serialize) -> Response {
     // Our answers are structs and maps with text keys; serialising one of those to memory cannot fail.
     let bytes = serde_json::to_vec(body).expect("an answer serialises");
-    let mut response = Response::new(Full::new(bytes.into()));
+    whole(status, content_type, bytes.into())
+}
+
+fn whole(status: StatusCode, content_type: &'static str, bytes: Bytes) -> Response {
+    let mut response = Response::new(Either::Left(Full::new(bytes)));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -20,13 +20,15 @@ use hyper::http::request::Parts;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use hyper_util::server::graceful::GracefulShutdown;
 use slog::{Logger, debug, error, info, o, warn};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::Sleep;
+use tokio_util::sync::CancellationToken;
 
+use super::presence::{Hosting, Stream};
 use super::problem::Problem;
 use super::{Response, body};
 use crate::time::{Clock, Timestamp};
@@ -64,6 +66,8 @@ pub struct Request {
     pub id: Arc<str>,
     /// A logger that adds the identifier.
     pub log: Logger,
+    /// For an answer that takes its time: whether the client is still there, and the service not stopping.
+    pub hosting: Hosting,
 }
 
 /// A service.
@@ -100,7 +104,10 @@ pub async fn serve<H: Handler>(
     log: Logger,
     shutdown: impl Future<Output = ()>,
 ) {
-    let connections = Arc::new(Semaphore::new(connection_limit()));
+    let limit = connection_limit();
+    let connections = Arc::new(Semaphore::new(limit));
+    // Those who wait or listen must leave room for those who release what is waited for.
+    let (stopping, guests) = (CancellationToken::new(), Arc::new(Semaphore::new(limit * 3 / 4)));
     let graceful = GracefulShutdown::new();
     let ids = Arc::new(RequestIds::new());
     let mut shutdown = std::pin::pin!(async {
@@ -134,6 +141,8 @@ pub async fn serve<H: Handler>(
             log: log.clone(),
             ids: Arc::clone(&ids),
             peer,
+            stopping: stopping.clone(),
+            guests: Arc::clone(&guests),
         };
         let watcher = graceful.watcher();
         tokio::spawn(async move {
@@ -142,6 +151,7 @@ pub async fn serve<H: Handler>(
         });
     }
     drop(listener);
+    stopping.cancel();
     if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
         warn!(log, "Requisições ainda em curso depois de {} s; encerrando assim mesmo", DRAIN_TIMEOUT.as_secs());
     }
@@ -154,23 +164,22 @@ struct Connection<H> {
     log: Logger,
     ids: Arc<RequestIds>,
     peer: SocketAddr,
+    stopping: CancellationToken,
+    guests: Arc<Semaphore>,
 }
 
 impl<H: Handler> Connection<H> {
     async fn run(self, stream: TcpStream, watcher: hyper_util::server::graceful::Watcher) {
         let log = self.log.clone();
         let last_read = Arc::new(AtomicI64::new(self.clock.now().as_micros()));
-        let io = StampedIo {
-            stalled: None,
-            io: TokioIo::new(stream),
-            clock: self.clock.clone(),
-            last_read: Arc::clone(&last_read),
-        };
+        let stream = Stream::new(stream);
+        let hosting = Hosting::new(stream.clone(), self.stopping.clone(), Arc::clone(&self.guests));
+        let io = StampedIo { stalled: None, io: stream, clock: self.clock.clone(), last_read: Arc::clone(&last_read) };
         let this = Arc::new(self);
         let service = service_fn(move |request| {
-            let this = Arc::clone(&this);
+            let (this, hosting) = (Arc::clone(&this), hosting.clone());
             let received = Timestamp::from_micros(last_read.load(Ordering::Relaxed)).unwrap_or(Timestamp::MIN);
-            async move { Ok::<_, Infallible>(this.answer(request, received).await) }
+            async move { Ok::<_, Infallible>(this.answer(request, received, hosting).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -187,11 +196,12 @@ impl<H: Handler> Connection<H> {
         }
     }
 
-    async fn answer(&self, request: hyper::Request<Incoming>, received: Timestamp) -> Response {
+    async fn answer(&self, request: hyper::Request<Incoming>, received: Timestamp, hosting: Hosting) -> Response {
         let (head, body) = request.into_parts();
         let id = self.ids.choose(&head.headers);
         let log = self.log.new(o!("req" => Arc::clone(&id)));
-        let mut request = Request { head, body, peer: self.peer, received, id: Arc::clone(&id), log: log.clone() };
+        let mut request =
+            Request { head, body, peer: self.peer, received, id: Arc::clone(&id), log: log.clone(), hosting };
         let mut response = match self.handler.handle(&mut request).await {
             Ok(response) => response,
             Err(problem) => {
@@ -257,7 +267,7 @@ pub fn is_request_id(id: &str) -> bool {
 struct StampedIo {
     /// Runs while the client does not read what it asked for.
     stalled: Option<Pin<Box<Sleep>>>,
-    io: TokioIo<TcpStream>,
+    io: Stream,
     clock: Clock,
     last_read: Arc<AtomicI64>,
 }

@@ -61,8 +61,8 @@ impl App {
         let catalogue = Arc::new(store.catalogue().await?);
         let locking = match &config.mode {
             Mode::Race => None,
-            Mode::Locked { coordinator, ttl, retention } => {
-                let client = Client::start(coordinator, store.highest_token().await?)?;
+            Mode::Locked { coordinators, ttl, retention } => {
+                let client = Client::start(coordinators, store.highest_token().await?)?;
                 Some(Locking { client, ttl: *ttl, retention: *retention })
             }
         };

@@ -185,7 +185,7 @@ pub async fn ready(app: &App) -> Response {
     let (coordinator, coordinator_fault) = match &app.locking {
         None => ("não usado".to_owned(), false),
         Some(locking) => {
-            let fault = locking.client.ping().await.err();
+            let fault = locking.client.ready().await.err();
             let faulty = fault.is_some();
             (ok_or(fault), faulty)
         }

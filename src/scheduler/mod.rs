@@ -59,8 +59,8 @@ pub struct Config {
 pub enum Mode {
     /// By the coordinator's locks: the real agenda.
     Locked {
-        /// The coordinator's URL.
-        coordinator: String,
+        /// The ways to the coordinator: URLs, the next of which is tried when one does not answer.
+        coordinators: Vec<String>,
         /// A lease's life.
         ttl: Duration,
         /// How long a slot stays refused after it was booked.

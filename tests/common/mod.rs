@@ -133,6 +133,60 @@ pub fn signal(pid: u32, name: &str) {
     assert!(sent.success());
 }
 
+/// A coordinator by itself.
+pub struct Locks {
+    pub server: Server,
+    pub folder: TempDir,
+    args: Vec<String>,
+    address: String,
+}
+
+impl Locks {
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With more arguments, then and when it is started again.
+    pub fn start_with(args: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let address = "127.0.0.1:0".to_owned();
+        let server = Server::spawn(coordinator_command(folder.path(), &address).args(args), 1);
+        Self { server, folder, args: args.iter().map(|&arg| arg.to_owned()).collect(), address }
+    }
+
+    /// One that was started in some other way.
+    pub fn of(server: Server, folder: TempDir) -> Self {
+        Self { server, folder, args: Vec::new(), address: "127.0.0.1:0".to_owned() }
+    }
+
+    /// Lets it keep the address it has when it is started again, and says which.
+    pub fn keep_address(&mut self) -> String {
+        self.server.url()["http://".len()..].clone_into(&mut self.address);
+        self.address.clone()
+    }
+
+    pub fn restart(&mut self) {
+        self.server = Server::spawn(coordinator_command(self.folder.path(), &self.address).args(&self.args), 1);
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.server.url())
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let answer = http("POST", &self.url(path), Some(("application/json", &body.to_string())));
+        (answer.status, answer.json())
+    }
+
+    pub fn lock(&self, body: &Value) -> (u16, Value) {
+        self.post("/lock", body)
+    }
+
+    pub fn unlock(&self, body: &Value) -> (u16, Value) {
+        self.post("/unlock", body)
+    }
+}
+
 /// A coordinator and a scheduler, each a process of its own, on one folder.
 pub struct Services {
     pub scheduler: Server,
@@ -165,10 +219,16 @@ impl Services {
         self.scheduler = Server::spawn(scheduler_command(self.folder.path(), &self.coordinator.url()).args(args), 1);
     }
 
-    /// Starts the coordinator again, on the port it had.
+    /// One more scheduler, on the same folder and coordinator.
+    pub fn another_scheduler(&self, args: &[&str]) -> Server {
+        Server::spawn(scheduler_command(self.folder.path(), &self.coordinator.url()).args(args), 1)
+    }
+
+    /// Starts the coordinator again, on the port it had, without a grace.
     pub fn restart_coordinator(&mut self) {
         let address = self.coordinator.url()["http://".len()..].to_owned();
-        self.coordinator = Server::spawn(&mut coordinator_command(self.folder.path(), &address), 1);
+        let mut command = coordinator_command(self.folder.path(), &address);
+        self.coordinator = Server::spawn(command.args(["--grace", "0"]), 1);
     }
 
     pub fn data_dir(&self) -> &Path {
@@ -294,8 +354,17 @@ pub fn http(method: &str, url: &str, body: Option<(&str, &str)>) -> Answer {
     http_with(method, url, body, &[])
 }
 
+/// One request of JSON that may find nobody there.
+pub fn try_http(method: &str, url: &str, body: Option<&str>) -> Result<Answer, String> {
+    request(method, url, body.map(|body| ("application/json", body)), &[])
+}
+
 /// One request with headers of its own.
 pub fn http_with(method: &str, url: &str, body: Option<(&str, &str)>, headers: &[(&str, &str)]) -> Answer {
+    request(method, url, body, headers).unwrap_or_else(|error| panic!("{method} {url}: {error}"))
+}
+
+fn request(method: &str, url: &str, body: Option<(&str, &str)>, headers: &[(&str, &str)]) -> Result<Answer, String> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .allow_non_standard_methods(true)
@@ -313,10 +382,10 @@ pub fn http_with(method: &str, url: &str, body: Option<(&str, &str)>, headers: &
         }
         None => agent.run(request.body(()).unwrap()),
     };
-    let mut answer = answer.unwrap_or_else(|error| panic!("{method} {url}: {error}"));
+    let mut answer = answer.map_err(|error| error.to_string())?;
     let mut text = String::new();
-    answer.body_mut().as_reader().read_to_string(&mut text).unwrap();
+    answer.body_mut().as_reader().read_to_string(&mut text).map_err(|error| error.to_string())?;
     let headers =
         answer.headers().iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
-    Answer { status: answer.status().as_u16(), headers: headers.collect(), body: text }
+    Ok(Answer { status: answer.status().as_u16(), headers: headers.collect(), body: text })
 }

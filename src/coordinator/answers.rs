@@ -1,0 +1,290 @@
+//! How what was decided is said on the wire.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::StatusCode;
+use serde::Serialize;
+
+use super::protocol::{BusyReply, LeaseReply, ReleasedReply, millis, not_live_name};
+use super::service::{LockRefused, RenewRefused, Service};
+use super::table::{self, Busy, Granted, Listed, NotLive, Refused, Released, Resources, Shown, State};
+use crate::http::links::{Link, Links, path_segment};
+use crate::http::problem::Problem;
+
+/// A lease, with what can be done with it.
+#[derive(Serialize)]
+pub struct LockAnswer {
+    #[serde(flatten)]
+    reply: LeaseReply,
+    _links: Links,
+}
+
+impl LockAnswer {
+    /// As granted.
+    pub fn granted(service: &Service, granted: &Granted) -> Self {
+        Self::new(service, granted, "concedido", Some(millis(granted.waited)))
+    }
+
+    /// As renewed.
+    pub fn renewed(service: &Service, granted: &Granted) -> Self {
+        Self::new(service, granted, "renovado", None)
+    }
+
+    fn new(service: &Service, granted: &Granted, situacao: &'static str, esperou_ms: Option<u64>) -> Self {
+        let reply = LeaseReply {
+            situacao,
+            recursos: Arc::clone(&granted.resources),
+            trava_id: granted.lease.to_string(),
+            token: granted.token,
+            dono: granted.owner.clone(),
+            ttl_ms: millis(granted.ttl),
+            expira_em_utc: service.expires_at(granted.deadline).micros().to_string(),
+            esperou_ms,
+        };
+        let links = Links::new()
+            .with("renovar", Link::action("POST", "/renew", "Renovar esta trava"))
+            .with("liberar", Link::action("POST", "/unlock", "Liberar esta trava"));
+        Self { reply, _links: links }
+    }
+}
+
+/// Why there is no lease.
+pub fn refusal(refused: LockRefused) -> Problem {
+    match refused {
+        LockRefused::Table(Refused::Busy(busy)) => occupied(busy),
+        LockRefused::Table(Refused::Full) => {
+            let detail = "Há recursos demais travados, retidos ou esperados; tente de novo em instantes.";
+            later("tabela_cheia", "Tabela de travas cheia", detail)
+        }
+        LockRefused::Table(Refused::QueueFull) => {
+            later("fila_cheia", "Fila de espera cheia", "Há pedidos demais na fila; tente de novo em instantes.")
+        }
+        LockRefused::Table(Refused::Dismissed) | LockRefused::Stopping => stopping(),
+        LockRefused::Table(Refused::TokenLimit(_) | Refused::TtlLimit) | LockRefused::NotDurable(_) => not_durable(),
+        LockRefused::Grace(left) => {
+            let left_ms = millis(left);
+            let detail = format!(
+                "O coordenador voltou de uma queda e espera que vençam as travas de antes: faltam {left_ms} ms."
+            );
+            later("em_carencia", "Em carência", detail).retry_after_s(left_ms.div_ceil(1000).max(1))
+        }
+    }
+}
+
+fn occupied(busy: Busy) -> Problem {
+    let Busy { resource, state, queue, waited } = busy;
+    let detail = match &state {
+        State::Retained { .. } => format!("O recurso {resource} acabou de ser liberado e ainda está retido."),
+        State::Held { owner: Some(owner), .. } => format!("O recurso {resource} está em uso (dono: {owner})."),
+        State::Held { owner: None, .. } => format!("O recurso {resource} está em uso."),
+        State::Promised => format!("O recurso {resource} está prometido a quem chegou antes e espera na fila."),
+    };
+    let Seen { owner, token, free_in, .. } = Seen::new(state.clone());
+    let expira_em_ms = free_in.map(millis);
+    let reply = BusyReply {
+        recurso: resource,
+        dono: owner,
+        token,
+        expira_em_ms,
+        retido: matches!(state, State::Retained { .. }),
+        fila: queue,
+        esperou_ms: millis(waited),
+    };
+    Problem::new(StatusCode::CONFLICT, "ocupado", "Recurso ocupado", detail)
+        .with_members(&reply)
+        .retry_after_s(expira_em_ms.unwrap_or_default().div_ceil(1000).max(1))
+        .already_logged()
+}
+
+/// The service is stopping.
+pub fn stopping() -> Problem {
+    later("encerrando", "Encerrando", "O coordenador está parando; tente de novo em instantes.")
+}
+
+fn not_durable() -> Problem {
+    let detail = "O estado não pôde ser gravado no disco, e nada é dado antes disso.";
+    later("tokens_indisponiveis", "Tokens indisponíveis", detail)
+}
+
+/// Nobody reads this: the client has closed its side of the connection.
+pub fn gone() -> Problem {
+    let detail = "Quem esperava fechou a conexão; o seu lugar na fila foi liberado.";
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "corpo_incompleto", "Cliente ausente", detail).already_logged()
+}
+
+fn later(code: &'static str, title: &'static str, detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, title, detail).retry_after_s(1).already_logged()
+}
+
+/// Why a lease was not renewed.
+pub fn not_renewed(refused: RenewRefused) -> Problem {
+    let why = match refused {
+        RenewRefused::NotDurable => return not_durable(),
+        RenewRefused::NotLive(why) => why,
+    };
+    let detail = match why {
+        NotLive::Expired => "A trava venceu; peça outra, e não grave mais nada sob esta.",
+        NotLive::AlreadyReleased => "A trava já foi liberada; peça outra.",
+        NotLive::Forced => "Um operador tirou a trava; não grave mais nada sob ela.",
+        NotLive::Unknown => "O coordenador não conhece esta trava; peça outra, e não grave mais nada sob esta.",
+    };
+    Problem::new(StatusCode::CONFLICT, "trava_perdida", "Trava perdida", detail)
+        .with("motivo", not_live_name(why))
+        .already_logged()
+}
+
+/// What became of an unlock.
+///
+/// # Errors
+/// 409 where the name alone is not enough.
+pub fn released(released: Released) -> Result<ReleasedReply, Problem> {
+    match released {
+        Released::Freed(_) => Ok(ReleasedReply { liberado: true, motivo: None }),
+        Released::Nothing(why) => Ok(ReleasedReply { liberado: false, motivo: Some(not_live_name(why)) }),
+        Released::NotOwner { resource } => {
+            let detail = format!("A trava de {resource} tem dono: libere-a pelo seu trava_id.");
+            Err(Problem::new(StatusCode::CONFLICT, "nao_e_dono", "Trava de outro dono", detail).already_logged())
+        }
+    }
+}
+
+/// A state's parts.
+struct Seen {
+    word: &'static str,
+    owner: Option<Arc<str>>,
+    token: Option<u64>,
+    free_in: Option<Duration>,
+}
+
+impl Seen {
+    fn new(state: State) -> Self {
+        let (word, owner, token, free_in) = match state {
+            State::Held { owner, token, free_in } => ("travado", owner, Some(token), Some(free_in)),
+            State::Retained { owner, token, free_in } => ("retido", owner, Some(token), Some(free_in)),
+            State::Promised => ("prometido", None, None, None),
+        };
+        Self { word, owner, token, free_in }
+    }
+}
+
+/// A resource in a list.
+#[derive(Serialize)]
+pub struct ListedAnswer {
+    #[serde(flatten)]
+    seen: SeenAnswer,
+    _links: Links,
+}
+
+#[derive(Serialize)]
+struct SeenAnswer {
+    recurso: Arc<str>,
+    estado: &'static str,
+    dono: Option<Arc<str>>,
+    token: Option<u64>,
+    expira_em_ms: Option<u64>,
+    expira_em_utc: Option<String>,
+    fila: usize,
+}
+
+impl SeenAnswer {
+    fn new(service: &Service, listed: Listed) -> Self {
+        let Seen { word, owner, token, free_in } = Seen::new(listed.state);
+        Self {
+            recurso: listed.resource,
+            estado: word,
+            dono: owner,
+            token,
+            expira_em_ms: free_in.map(millis),
+            expira_em_utc: free_in.map(|span| service.in_the_future(span).micros().to_string()),
+            fila: listed.queue,
+        }
+    }
+
+    fn links(&self) -> Links {
+        let href = format!("/locks/{}", path_segment(&self.recurso));
+        Links::new()
+            .with("self", Link::get(href.clone()))
+            .with_if(self.estado != "prometido", "forcar", || Link::action("DELETE", href, "Liberar à força"))
+    }
+}
+
+impl ListedAnswer {
+    /// As of now.
+    pub fn new(service: &Service, listed: Listed) -> Self {
+        let seen = SeenAnswer::new(service, listed);
+        let links = seen.links();
+        Self { seen, _links: links }
+    }
+}
+
+/// A page of resources.
+#[derive(Serialize)]
+pub struct Page {
+    /// In order of name.
+    pub travas: Vec<ListedAnswer>,
+    /// How many at the most.
+    pub limite: i64,
+    /// The next page, where there is one.
+    pub _links: Links,
+}
+
+/// One resource closely.
+#[derive(Serialize)]
+pub struct ShownAnswer {
+    #[serde(flatten)]
+    seen: SeenAnswer,
+    recursos: Option<Resources>,
+    ttl_ms: Option<u64>,
+    esperando: Vec<WaitingAnswer>,
+    _links: Links,
+}
+
+#[derive(Serialize)]
+struct WaitingAnswer {
+    dono: Option<Arc<str>>,
+    espera_ha_ms: u64,
+    desiste_em_ms: u64,
+    recursos: Resources,
+}
+
+impl ShownAnswer {
+    /// As of now.
+    pub fn new(service: &Service, shown: Shown) -> Self {
+        let seen = SeenAnswer::new(service, shown.listed);
+        let (recursos, ttl) = shown.lease.unzip();
+        let esperando = shown.waiting.into_iter().map(|waiting| WaitingAnswer {
+            dono: waiting.owner,
+            espera_ha_ms: millis(waiting.waited),
+            desiste_em_ms: millis(waiting.gives_up_in),
+            recursos: waiting.resources,
+        });
+        let links = seen.links();
+        Self { seen, recursos, ttl_ms: ttl.map(millis), esperando: esperando.collect(), _links: links }
+    }
+}
+
+/// What an operator took away.
+#[derive(Serialize)]
+pub struct Forced {
+    recurso: String,
+    estado_anterior: &'static str,
+    recursos: Resources,
+    dono: Option<Arc<str>>,
+    token: u64,
+    _links: Links,
+}
+
+impl Forced {
+    /// The answer to whoever forced it.
+    pub fn new(resource: &str, forced: table::Forced) -> Self {
+        Self {
+            recurso: resource.to_owned(),
+            estado_anterior: if forced.retained { "retido" } else { "travado" },
+            recursos: forced.ended.resources,
+            dono: forced.ended.owner,
+            token: forced.ended.token,
+            _links: Links::new().with("travas", Link::get("/locks")),
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Publish and subscribe, small and bounded: channels with a ring of their last events.
+//!
+//! A subscriber is a position in the ring, not a queue of its own: who reads nothing costs nothing and slows nobody, and
+//! who falls behind by more than the ring holds is told how much it missed.
+//!
+//! # Locking
+//!
+//! A std mutex around each channel's ring, held for a push or for copying out references to some events; another around
+//! the list of channels. Never across an await.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::http::sse::{Source, encode};
+
+/// The coordinator's own channel.
+pub const LOCKS_CHANNEL: &str = "travas";
+/// Channels at the most.
+pub const CHANNELS_MAX: usize = 64;
+/// The most bytes of an event's data.
+pub const DATA_MAX: usize = 16 * 1024;
+/// The longest name of a channel or an event.
+pub const NAME_MAX: usize = 64;
+/// Events that a channel keeps.
+const RING_EVENTS: usize = 1024;
+/// Bytes of events that a channel keeps.
+const RING_BYTES: usize = 4 << 20;
+/// Bytes handed to a subscriber at once.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// All channels.
+pub struct Hub {
+    channels: Mutex<HashMap<String, Arc<Channel>>>,
+    locks: Arc<Channel>,
+    /// Told apart from every other start's, so that an identifier of before a restart is known as such.
+    epoch: u32,
+    lost: Arc<AtomicU64>,
+}
+
+/// There are [`CHANNELS_MAX`] channels already.
+#[derive(Debug)]
+pub struct TooManyChannels;
+
+/// One channel.
+pub struct Channel {
+    ring: Mutex<Ring>,
+    /// The number of the last event: wakes the subscribers.
+    head: watch::Sender<u64>,
+    epoch: u32,
+}
+
+/// The last events, numbered from 1.
+#[derive(Debug, Default)]
+struct Ring {
+    events: VecDeque<Bytes>,
+    bytes: usize,
+    last: u64,
+}
+
+impl Ring {
+    fn push(&mut self, event: Bytes) {
+        self.last += 1;
+        self.bytes += event.len();
+        self.events.push_back(event);
+        while self.events.len() > RING_EVENTS || self.bytes > RING_BYTES {
+            let Some(oldest) = self.events.pop_front() else { break };
+            self.bytes -= oldest.len();
+        }
+    }
+
+    /// The events after number `seen`, as many as make a chunk; how many before them are not there any more; and the
+    /// number of the last one given.
+    fn after(&self, seen: u64, chunk: &mut BytesMut) -> (u64, u64) {
+        let before_oldest = self.last - self.events.len() as u64;
+        let lost = before_oldest.saturating_sub(seen);
+        let mut given = seen.max(before_oldest);
+        let skip = usize::try_from(given - before_oldest).unwrap_or(usize::MAX);
+        for event in self.events.iter().skip(skip) {
+            if !chunk.is_empty() && chunk.len() + event.len() > CHUNK_BYTES {
+                break;
+            }
+            chunk.extend_from_slice(event);
+            given += 1;
+        }
+        (lost, given)
+    }
+}
+
+impl Channel {
+    fn new(epoch: u32) -> Arc<Self> {
+        Arc::new(Self { ring: Mutex::default(), head: watch::Sender::new(0), epoch })
+    }
+
+    /// A panic elsewhere cannot leave a ring half pushed to.
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn id(&self, number: u64) -> String {
+        format!("{:08x}-{number}", self.epoch)
+    }
+
+    fn number(&self, id: &str) -> Option<u64> {
+        let (epoch, number) = id.split_once('-')?;
+        (u32::from_str_radix(epoch, 16) == Ok(self.epoch)).then(|| number.parse().ok())?
+    }
+
+    /// Adds an event and gives its identifier. `data` is JSON on one line.
+    pub fn publish(&self, event: &str, data: &str) -> String {
+        let mut ring = self.ring();
+        let id = self.id(ring.last + 1);
+        ring.push(encode(&id, event, data));
+        let last = ring.last;
+        drop(ring);
+        // Two publishers may arrive here in the other order; the subscribers look at the ring, and only need waking.
+        self.head.send_if_modified(|head| {
+            *head = last.max(*head);
+            true
+        });
+        id
+    }
+
+    /// How many listen.
+    pub fn listeners(&self) -> usize {
+        self.head.receiver_count()
+    }
+}
+
+impl Hub {
+    /// A hub with the coordinator's own channel. `epoch` is random.
+    pub fn new(epoch: u32) -> Self {
+        let locks = Channel::new(epoch);
+        let channels = HashMap::from([(LOCKS_CHANNEL.to_owned(), Arc::clone(&locks))]);
+        Self { channels: Mutex::new(channels), locks, epoch, lost: Arc::default() }
+    }
+
+    /// The coordinator's own channel.
+    pub fn locks(&self) -> &Channel {
+        &self.locks
+    }
+
+    /// The channel of that name, made if there is room for it.
+    ///
+    /// # Errors
+    /// [`TooManyChannels`].
+    pub fn channel(&self, name: &str) -> Result<Arc<Channel>, TooManyChannels> {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(channel) = channels.get(name) {
+            return Ok(Arc::clone(channel));
+        }
+        if channels.len() >= CHANNELS_MAX {
+            return Err(TooManyChannels);
+        }
+        let channel = Channel::new(self.epoch);
+        channels.insert(name.to_owned(), Arc::clone(&channel));
+        Ok(channel)
+    }
+
+    /// Listens to a channel: from right after the event `since`, or from now on.
+    ///
+    /// # Errors
+    /// [`TooManyChannels`].
+    pub fn subscribe(&self, name: &str, since: Option<&str>) -> Result<Subscription, TooManyChannels> {
+        let channel = self.channel(name)?;
+        let head = channel.head.subscribe();
+        let last = channel.ring().last;
+        let known = since.map(|id| channel.number(id).filter(|number| *number <= last));
+        let (seen, stranger) = match known {
+            None => (last, false),
+            Some(Some(number)) => (number, false),
+            // Not an identifier of this start: all there is, and no word on how much that leaves out.
+            Some(None) => (last - channel.ring().events.len() as u64, true),
+        };
+        Ok(Subscription { channel, head, seen, stranger, lost: Arc::clone(&self.lost) })
+    }
+
+    /// Each channel's name, last event and listeners.
+    pub fn each_channel(&self) -> Vec<(String, u64, usize)> {
+        let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        channels.iter().map(|(name, channel)| (name.clone(), channel.ring().last, channel.listeners())).collect()
+    }
+
+    /// Events that subscribers were told they had lost.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+/// A listener's place in a channel.
+pub struct Subscription {
+    channel: Arc<Channel>,
+    head: watch::Receiver<u64>,
+    seen: u64,
+    /// It asked to go on from an event that is not of this start.
+    stranger: bool,
+    lost: Arc<AtomicU64>,
+}
+
+impl Subscription {
+    /// What there is to say now.
+    fn ready(&mut self) -> Option<Bytes> {
+        let mut chunk = BytesMut::new();
+        let (lost, given) = self.channel.ring().after(self.seen, &mut chunk);
+        let stranger = std::mem::take(&mut self.stranger);
+        if given == self.seen && !stranger {
+            return None;
+        }
+        if lost == 0 && !stranger {
+            self.seen = given;
+            return Some(chunk.freeze());
+        }
+        self.lost.fetch_add(lost, Ordering::Relaxed);
+        let missed = if stranger { None } else { Some(lost) };
+        // Its identifier is that of the last event missed, so that whoever comes again from here misses nothing more.
+        let id = self.channel.id(self.seen + lost);
+        let mut told = BytesMut::from(&encode(&id, "perdidos", &json!({ "perdidos": missed }).to_string())[..]);
+        told.extend_from_slice(&chunk);
+        self.seen = given;
+        Some(told.freeze())
+    }
+}
+
+impl Source for Subscription {
+    async fn next(&mut self) -> Bytes {
+        loop {
+            // Marked before looking, so that what comes in between wakes again.
+            self.head.borrow_and_update();
+            if let Some(events) = self.ready() {
+                return events;
+            }
+            // The channel, and with it the sender, lives as long as this does.
+            let _ = self.head.changed().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn heard(subscription: &mut Subscription) -> String {
+        String::from_utf8(subscription.next().await.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn events_come_in_order_and_from_where_one_left_off() {
+        let hub = Hub::new(7);
+        let channel = hub.channel("agenda").unwrap();
+        let mut from_now = hub.subscribe("agenda", None).unwrap();
+        let first = channel.publish("a", "1");
+        channel.publish("b", "2");
+        assert_eq!(
+            heard(&mut from_now).await,
+            "id: 00000007-1\nevent: a\ndata: 1\n\nid: 00000007-2\nevent: b\ndata: 2\n\n"
+        );
+        let mut again = hub.subscribe("agenda", Some(&first)).unwrap();
+        assert_eq!(heard(&mut again).await, "id: 00000007-2\nevent: b\ndata: 2\n\n");
+        assert_eq!(channel.listeners(), 2);
+        drop((again, from_now));
+        assert_eq!(channel.listeners(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_falls_behind_is_told_how_much_it_lost() {
+        let hub = Hub::new(7);
+        let channel = hub.channel("agenda").unwrap();
+        let mut slow = hub.subscribe("agenda", None).unwrap();
+        for number in 0..RING_EVENTS + 10 {
+            channel.publish("n", &number.to_string());
+        }
+        let text = heard(&mut slow).await;
+        assert!(
+            text.starts_with("id: 00000007-10\nevent: perdidos\ndata: {\"perdidos\":10}\n\nid: 00000007-11\n"),
+            "{text}"
+        );
+        assert_eq!(hub.lost(), 10);
+        let mut events = text.matches("event: n").count();
+        while events < RING_EVENTS {
+            events += heard(&mut slow).await.matches("event: n").count();
+        }
+        assert!(slow.ready().is_none());
+        // An identifier from before a restart, or from nowhere: it cannot be known how much was lost.
+        for id in ["00000008-3", "00000007-99999", "x", ""] {
+            let text = heard(&mut hub.subscribe("agenda", Some(id)).unwrap()).await;
+            assert!(text.contains("data: {\"perdidos\":null}\n\n"), "{id}: {text}");
+        }
+    }
+
+    #[test]
+    fn rings_and_channels_are_bounded() {
+        let hub = Hub::new(7);
+        let channel = hub.channel("grande").unwrap();
+        let data = format!("\"{}\"", "x".repeat(DATA_MAX));
+        for _ in 0..RING_EVENTS {
+            channel.publish("g", &data);
+        }
+        assert!(channel.ring().bytes <= RING_BYTES);
+        for number in 2..CHANNELS_MAX {
+            assert!(hub.channel(&number.to_string()).is_ok());
+        }
+        assert!(hub.channel("mais um").is_err());
+        assert!(hub.channel("grande").is_ok());
+    }
+}

@@ -1,0 +1,140 @@
+//! What the coordinator counts, as Prometheus reads it (`OpenMetrics` 1.0.0).
+
+use std::sync::atomic::{AtomicI64, AtomicU64};
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use super::events::Hub;
+use super::table::Counts;
+
+/// Its type on the wire.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Upper bounds of the waiting times that are told apart, in seconds.
+const WAIT_BUCKETS_S: [f64; 9] = [0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
+
+/// Why a lock was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Reason {
+    Busy,
+    WaitedInVain,
+    TableFull,
+    QueueFull,
+    Grace,
+    Stopping,
+    NoTokens,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: Reason,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChannelLabel {
+    channel: String,
+}
+
+/// The counters. Each is an atomic: counting waits for nobody.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Leases granted.
+    pub granted: Counter,
+    refused: Family<ReasonLabel, Counter>,
+    /// Leases renewed.
+    pub renewed: Counter,
+    /// Leases released by their holders.
+    pub released: Counter,
+    /// Leases that ran out.
+    pub expired: Counter,
+    /// Leases and retentions that an operator took away.
+    pub forced: Counter,
+    /// Waiters whose client left.
+    pub left: Counter,
+    waited_s: Histogram,
+}
+
+/// What is read when it is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// How much is in the table.
+    pub counts: Counts,
+    /// The last token given.
+    pub last_token: u64,
+    /// The largest that may be given.
+    pub token_limit: u64,
+    /// Whether no lock is given, because of a crash before.
+    pub in_grace: bool,
+    /// How long the service has run.
+    pub uptime_s: f64,
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Self {
+        Self {
+            granted: Counter::default(),
+            refused: Family::default(),
+            renewed: Counter::default(),
+            released: Counter::default(),
+            expired: Counter::default(),
+            forced: Counter::default(),
+            left: Counter::default(),
+            waited_s: Histogram::new(WAIT_BUCKETS_S),
+        }
+    }
+
+    /// Counts a refusal.
+    pub fn refuse(&self, reason: Reason) {
+        self.refused.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// Counts a wait that ended with a lease.
+    pub fn waited(&self, seconds: f64) {
+        self.waited_s.observe(seconds);
+    }
+
+    /// The text.
+    pub fn text(&self, now: &Now, hub: &Hub) -> String {
+        let mut registry = Registry::with_prefix("sctec_coordinator");
+        registry.register("locks_granted", "Leases granted", self.granted.clone());
+        registry.register("locks_refused", "Lock requests refused, by reason", self.refused.clone());
+        registry.register("locks_renewed", "Leases renewed", self.renewed.clone());
+        registry.register("locks_released", "Leases released by their holders", self.released.clone());
+        registry.register("locks_expired", "Leases that ran out", self.expired.clone());
+        registry.register("locks_forced", "Leases and retentions taken away by an operator", self.forced.clone());
+        registry.register("waiters_left", "Waiters whose client left", self.left.clone());
+        registry.register("wait_seconds", "How long granted leases were waited for", self.waited_s.clone());
+        let mut gauge = |name, help, value: i64| {
+            registry.register(name, help, ConstGauge::new(value));
+        };
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        gauge("leases", "Live leases", count(now.counts.leases));
+        gauge("resources_held", "Resources under a lease", count(now.counts.held));
+        gauge("resources_retained", "Resources refused for a while after a release", count(now.counts.retained));
+        gauge("waiters", "Requests that wait", count(now.counts.waiting));
+        gauge("last_token", "The last fencing token given", now.last_token.cast_signed());
+        gauge("token_limit", "The largest fencing token that is durable", now.token_limit.cast_signed());
+        gauge("in_grace", "1 while no lock is given because of a crash before", i64::from(now.in_grace));
+        registry.register("uptime_seconds", "How long the service has run", ConstGauge::new(now.uptime_s));
+        let published = Family::<ChannelLabel, Counter<u64, AtomicU64>>::default();
+        let listeners = Family::<ChannelLabel, Gauge<i64, AtomicI64>>::default();
+        for (channel, last, listening) in hub.each_channel() {
+            let label = ChannelLabel { channel };
+            published.get_or_create(&label).inc_by(last);
+            listeners.get_or_create(&label).set(count(listening));
+        }
+        registry.register("events_published", "Events published, by channel", published);
+        registry.register("listeners", "Who listens now, by channel", listeners);
+        registry.register("events_lost", "Events that slow listeners lost", ConstCounter::new(hub.lost()));
+        let mut text = String::new();
+        // Writing to a `String` cannot fail.
+        let _ = encode(&mut text, &registry);
+        text
+    }
+}

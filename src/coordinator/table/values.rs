@@ -1,0 +1,317 @@
+//! What goes into the table and what comes out of it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The names of a request's resources, shared by whoever needs them.
+pub type Resources = Arc<[Arc<str>]>;
+
+/// A lease's identity: 128 random bits, known to its holder alone.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LeaseId(pub u128);
+
+impl LeaseId {
+    /// Reads the 32 lower-case hexadecimal digits that [`LeaseId`] is shown as.
+    pub fn parse(text: &str) -> Option<Self> {
+        let plain = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if !plain {
+            return None;
+        }
+        u128::from_str_radix(text, 16).ok().map(Self)
+    }
+}
+
+impl fmt::Display for LeaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for LeaseId {
+    /// The identity is a secret: whoever has it can unlock.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LeaseId(…)")
+    }
+}
+
+/// A place in the queue: a smaller one came earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub(super) u64);
+
+/// How much a table takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Resources held, retained or waited for; one that is waited for counts once for each waiter.
+    pub resources: usize,
+    /// Places in all queues: a waiter has one in the queue of each of its resources.
+    pub places: usize,
+    /// Waiters for one resource.
+    pub waiters_of_one: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { resources: 1_000_000, places: 100_000, waiters_of_one: 10_000 }
+    }
+}
+
+/// A request for a lease.
+#[derive(Clone, Debug)]
+pub struct Acquire {
+    /// What to lock: distinct names, at least one.
+    pub resources: Resources,
+    /// Who asks.
+    pub owner: Option<Arc<str>>,
+    /// With an owner: the same request again gets the same lease again.
+    pub request_id: Option<Arc<str>>,
+    /// The lease's life, from the grant on.
+    pub ttl: Duration,
+    /// How long to wait for it. Zero does not wait.
+    pub wait: Duration,
+    /// The token will be larger than this.
+    pub min_token: u64,
+    /// Whether a retained resource counts as free.
+    pub despite_retention: bool,
+}
+
+/// A request to end a lease.
+#[derive(Clone, Debug)]
+pub enum Release {
+    /// By its identity.
+    ById {
+        /// The lease.
+        lease: LeaseId,
+        /// How long its resources stay refused.
+        retention: Duration,
+    },
+    /// By a resource's name alone: only for a lease without an owner.
+    ByName {
+        /// One of the lease's resources.
+        resource: String,
+        /// How long its resources stay refused.
+        retention: Duration,
+    },
+}
+
+/// What became of a request that was not refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Acquired {
+    /// It has its lease.
+    Granted(Granted),
+    /// It waits; [`Happened`] will tell.
+    Waiting {
+        /// Its place.
+        ticket: Ticket,
+        /// Whether the same request was waiting there before.
+        again: bool,
+    },
+}
+
+/// A lease as granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// Its identity.
+    pub lease: LeaseId,
+    /// What it locks.
+    pub resources: Resources,
+    /// Who holds it.
+    pub owner: Option<Arc<str>>,
+    /// Its fencing token.
+    pub token: u64,
+    /// Its life, from the grant or the last renewal on.
+    pub ttl: Duration,
+    /// When it ends.
+    pub deadline: Duration,
+    /// How long it was waited for.
+    pub waited: Duration,
+    /// Whether the same request had been granted it before.
+    pub again: bool,
+}
+
+impl Granted {
+    /// The lease as it will be said to have ended: what all may know of it.
+    pub fn ended(&self) -> Ended {
+        Ended { resources: Arc::clone(&self.resources), owner: self.owner.clone(), token: self.token }
+    }
+}
+
+/// Why a lease was not granted. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// One of the resources is not free.
+    Busy(Busy),
+    /// The next token, this one, is past the limit that is known to be durable.
+    TokenLimit(u64),
+    /// The TTL is past the one that is known to be durable.
+    TtlLimit,
+    /// Too many resources are held, retained or waited for.
+    Full,
+    /// Too many wait.
+    QueueFull,
+    /// Whoever waits is sent away: the table is closing.
+    Dismissed,
+}
+
+/// Why a resource is not free.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Busy {
+    /// The resource.
+    pub resource: Arc<str>,
+    /// Its state.
+    pub state: State,
+    /// How many wait for it, not counting who is told this.
+    pub queue: usize,
+    /// How long this was waited for.
+    pub waited: Duration,
+}
+
+/// A resource's state, as others may see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Held under a lease.
+    Held {
+        /// By whom.
+        owner: Option<Arc<str>>,
+        /// The lease's token.
+        token: u64,
+        /// How long the lease has left.
+        free_in: Duration,
+    },
+    /// Released, and refused for a while.
+    Retained {
+        /// Who held it.
+        owner: Option<Arc<str>>,
+        /// The token it was held under.
+        token: u64,
+        /// How long it stays refused.
+        free_in: Duration,
+    },
+    /// Free, and promised to whoever is first in its queue, who waits for something else as well.
+    Promised,
+}
+
+/// What became of a release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// The lease was live and is no more.
+    Freed(Ended),
+    /// There was nothing to end.
+    Nothing(NotLive),
+    /// By name alone, for a lease that has an owner.
+    NotOwner {
+        /// The resource.
+        resource: String,
+    },
+}
+
+/// A lease that was live and is no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// What it locked.
+    pub resources: Resources,
+    /// Who held it.
+    pub owner: Option<Arc<str>>,
+    /// Its token.
+    pub token: u64,
+}
+
+/// Why a lease is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotLive {
+    /// It was released before.
+    AlreadyReleased,
+    /// It had expired.
+    Expired,
+    /// An operator took it away.
+    Forced,
+    /// Never granted here, or so long ago that it is forgotten.
+    Unknown,
+}
+
+/// Why a lease was not renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotRenewed {
+    /// It is not live, and a renewal never resurrects.
+    NotLive(NotLive),
+    /// The TTL is past the one that is known to be durable.
+    TtlLimit,
+}
+
+/// What an operator took away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forced {
+    /// The lease, or of a retention its one resource and who had held it.
+    pub ended: Ended,
+    /// Whether it was only retained.
+    pub retained: bool,
+}
+
+/// What happened to others than the one whose request was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Happened {
+    /// A lease ran out.
+    Expired(Ended),
+    /// A waiter has its lease.
+    Granted {
+        /// The waiter's place.
+        ticket: Ticket,
+        /// The lease.
+        granted: Granted,
+    },
+    /// A waiter was sent away.
+    Refused {
+        /// The waiter's place.
+        ticket: Ticket,
+        /// Why: when its time is up, what it waited for.
+        refused: Refused,
+    },
+}
+
+/// A resource in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub resource: Arc<str>,
+    /// Its state.
+    pub state: State,
+    /// How many wait for it.
+    pub queue: usize,
+}
+
+/// A resource looked at closely.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// As in a list.
+    pub listed: Listed,
+    /// All resources of its lease, and the lease's TTL, where it is held.
+    pub lease: Option<(Resources, Duration)>,
+    /// The first waiters, in order.
+    pub waiting: Vec<Waiting>,
+}
+
+/// A waiter, as others may see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Who waits.
+    pub owner: Option<Arc<str>>,
+    /// For how long already.
+    pub waited: Duration,
+    /// For how much longer at the most.
+    pub gives_up_in: Duration,
+    /// For what.
+    pub resources: Resources,
+}
+
+/// How much is in the table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Live leases.
+    pub leases: usize,
+    /// Resources held under them.
+    pub held: usize,
+    /// Resources retained.
+    pub retained: usize,
+    /// Waiters.
+    pub waiting: usize,
+}

@@ -1,0 +1,59 @@
+//! Looking at the table without changing it: lists, one resource closely, and counts.
+
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::values::{Counts, Listed, Shown, Waiting};
+use super::{Entry, Hold, Table};
+
+/// Waiters that are shown of one queue.
+const WAITING_SHOWN: usize = 100;
+
+impl Table {
+    /// Resources that are held, retained or waited for, whose names begin with `prefix`, in order of name: up to
+    /// `limit` of those after `after`, and whether there are more.
+    pub fn list(&mut self, now: Duration, prefix: &str, after: Option<&str>, limit: usize) -> (Vec<Listed>, bool) {
+        self.expire(now);
+        let start = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let mut found = self
+            .resources
+            .range::<str, _>((start, Bound::Unbounded))
+            .take_while(|(resource, _)| resource.starts_with(prefix))
+            .map(|(resource, entry)| self.listed(now, resource, entry));
+        let page: Vec<Listed> = found.by_ref().take(limit).collect();
+        let more = found.next().is_some();
+        (page, more)
+    }
+
+    /// One resource closely; `None` where it is free and nobody waits for it.
+    pub fn show(&mut self, now: Duration, resource: &str) -> Option<Shown> {
+        self.expire(now);
+        let (resource, entry) = self.resources.get_key_value(resource)?;
+        let lease = match entry.hold {
+            Hold::Held(id) => self.leases.get(&id).map(|lease| (Arc::clone(&lease.resources), lease.ttl)),
+            Hold::Free | Hold::Retained { .. } => None,
+        };
+        let waiting = entry.queue.iter().filter_map(|ticket| self.waiters.get(*ticket)).take(WAITING_SHOWN);
+        let waiting = waiting.map(|waiter| Waiting {
+            owner: waiter.request.owner.clone(),
+            waited: now.saturating_sub(waiter.since),
+            gives_up_in: waiter.gives_up_at.saturating_sub(now),
+            resources: Arc::clone(&waiter.request.resources),
+        });
+        Some(Shown { listed: self.listed(now, resource, entry), lease, waiting: waiting.collect() })
+    }
+
+    /// How much is in the table.
+    pub fn counts(&mut self, now: Duration) -> Counts {
+        self.expire(now);
+        Counts { leases: self.leases.len(), held: self.held, retained: self.retained, waiting: self.waiters.len() }
+    }
+
+    fn listed(&self, now: Duration, resource: &Arc<str>, entry: &Entry) -> Listed {
+        Listed { resource: Arc::clone(resource), state: self.state(now, &entry.hold), queue: entry.queue.len() }
+    }
+}

@@ -1,0 +1,181 @@
+//! Channels of events, from outside: publishing, listening, going on after a break, and listeners that do not read.
+
+mod common;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use common::{Locks, http, wait_until};
+use serde_json::{Value, json};
+
+/// An open stream of events.
+struct Listener {
+    reader: BufReader<TcpStream>,
+}
+
+/// One event as it came.
+#[derive(Debug)]
+struct Event {
+    id: String,
+    name: String,
+    data: Value,
+}
+
+impl Listener {
+    fn open(locks: &Locks, query: &str, last_event_id: Option<&str>) -> Self {
+        let address = locks.server.url()["http://".len()..].to_owned();
+        let mut stream = TcpStream::connect(&address).unwrap();
+        let last = last_event_id.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
+        write!(stream, "GET /eventos?{query} HTTP/1.1\r\nHost: {address}\r\n{last}\r\n").unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let mut listener = Self { reader: BufReader::new(stream) };
+        // It listens from the moment its preamble is there.
+        while listener.line() != "retry: 2000" {}
+        listener
+    }
+
+    /// The next line, without what the transfer's chunks add.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        assert!(self.reader.read_line(&mut line).unwrap() > 0, "the stream ended");
+        line.trim_end().to_owned()
+    }
+
+    fn event(&mut self) -> Event {
+        let (mut id, mut name) = (String::new(), String::new());
+        loop {
+            let line = self.line();
+            if let Some(value) = line.strip_prefix("id: ") {
+                value.clone_into(&mut id);
+            } else if let Some(value) = line.strip_prefix("event: ") {
+                value.clone_into(&mut name);
+            } else if let Some(value) = line.strip_prefix("data: ") {
+                return Event { id, name, data: serde_json::from_str(value).unwrap() };
+            }
+        }
+    }
+}
+
+fn publish(locks: &Locks, number: u64) -> Value {
+    let (status, answer) =
+        locks.post("/eventos", &json!({"canal": "agenda", "evento": "criado", "dados": {"n": number}}));
+    assert_eq!(status, 200);
+    answer
+}
+
+#[test]
+fn what_is_published_is_heard_in_order_and_goes_on_after_a_break() {
+    let mut locks = Locks::start();
+    let mut listener = Listener::open(&locks, "canal=agenda", None);
+    assert_eq!(publish(&locks, 0)["ouvintes"], 1);
+    publish(&locks, 1);
+    let first = listener.event();
+    assert_eq!((first.name.as_str(), &first.data), ("criado", &json!({"n": 0})));
+    assert_eq!(listener.event().data, json!({"n": 1}));
+    drop(listener);
+    wait_until("nobody listens", || publish(&locks, 2)["ouvintes"] == 0);
+    for mut again in [
+        Listener::open(&locks, "canal=agenda", Some(&first.id)),
+        Listener::open(&locks, &format!("canal=agenda&desde={}", first.id), None),
+    ] {
+        assert_eq!((again.event().data, again.event().data), (json!({"n": 1}), json!({"n": 2})));
+    }
+    locks.server.kill();
+    locks.restart();
+    let mut stranger = Listener::open(&locks, "canal=agenda", Some(&first.id));
+    let told = stranger.event();
+    assert_eq!((told.name.as_str(), told.data), ("perdidos", json!({"perdidos": null})));
+    publish(&locks, 3);
+    assert_eq!(stranger.event().data, json!({"n": 3}));
+}
+
+#[test]
+fn locks_are_told_on_their_own_channel_and_never_their_secret() {
+    let locks = Locks::start();
+    let mut listener = Listener::open(&locks, "canal=travas", None);
+    let (_, lease) = locks.lock(&json!({"recursos": ["X", "Y"], "dono": "eu"}));
+    locks.post("/renew", &json!({"trava_id": lease["trava_id"], "ttl_ms": 5000}));
+    locks.unlock(&json!({"trava_id": lease["trava_id"], "retencao_ms": 60_000}));
+    http("DELETE", &locks.url("/locks/X"), None);
+    locks.lock(&json!({"recurso": "Z", "ttl_ms": 100}));
+    let events: Vec<Event> = (0..6).map(|_| listener.event()).collect();
+    let names: Vec<&str> = events.iter().map(|event| event.name.as_str()).collect();
+    assert_eq!(names, ["concedida", "renovada", "liberada", "forcada", "concedida", "vencida"]);
+    for event in &events[..3] {
+        assert_eq!((&event.data["recursos"], &event.data["dono"]), (&json!(["X", "Y"]), &json!("eu")));
+        assert_eq!(event.data["token"], lease["token"]);
+        assert!(event.data.get("trava_id").is_none());
+    }
+    assert_eq!((&events[1].data["ttl_ms"], &events[2].data["retencao_ms"]), (&json!(5000), &json!(60_000)));
+}
+
+#[test]
+fn a_watcher_that_reads_nothing_slows_nobody_and_is_told_how_much_it_lost() {
+    let locks = Locks::start();
+    let mut deaf = Listener::open(&locks, "canal=travas", None);
+    // Far more than its connection's buffers and the channel's ring hold.
+    let long_name = "x".repeat(180);
+    let mut published = 0_u64;
+    for round in 0..40 {
+        let operations: Vec<Value> = (0..512)
+            .flat_map(|index| {
+                let name = format!("{round}-{index}-{long_name}");
+                [json!({"op": "lock", "recurso": name}), json!({"op": "unlock", "recurso": name})]
+            })
+            .collect();
+        let (status, answers) = locks.post("/lote", &json!({ "operacoes": operations }));
+        assert_eq!(status, 200);
+        assert!(answers["respostas"].as_array().unwrap().iter().all(|answer| answer["status"] == 200));
+        published += 1024;
+    }
+    let (mut heard, mut lost, mut reports) = (0, 0, 0);
+    while heard + lost < published {
+        let event = deaf.event();
+        if event.name == "perdidos" {
+            lost += event.data["perdidos"].as_u64().unwrap();
+            reports += 1;
+        } else {
+            heard += 1;
+        }
+    }
+    assert_eq!(heard + lost, published, "every event was heard or counted as lost");
+    assert!(lost > 0 && reports > 0 && heard > 1000, "{heard} heard, {lost} lost");
+    let metrics = http("GET", &locks.url("/metrics"), None).body;
+    assert!(metrics.contains(&format!("sctec_coordinator_events_lost_total {lost}\n")), "{metrics}");
+}
+
+#[test]
+fn a_stop_ends_the_streams_and_takes_no_time() {
+    let mut locks = Locks::start();
+    let mut listener = Listener::open(&locks, "canal=agenda", None);
+    assert_eq!(locks.server.terminate(), Some(0));
+    let mut rest = String::new();
+    while listener.reader.read_line(&mut rest).unwrap() > 0 {}
+    assert!(rest.ends_with("0\r\n\r\n"), "the stream ended as a stream ends: {rest:?}");
+    let log = std::fs::read_to_string(locks.folder.path().join("coordenador.log")).unwrap();
+    assert!(!log.contains("ainda em curso"), "{log}");
+}
+
+#[test]
+fn what_is_out_of_bounds_is_refused_with_its_own_answer() {
+    let locks = Locks::start();
+    let wrong = |body: Value| {
+        let (status, problem) = locks.post("/eventos", &body);
+        assert_eq!(status, 422, "{problem}");
+        problem["erros"][0]["campo"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(wrong(json!({"evento": "e"})), "canal");
+    assert_eq!(wrong(json!({"canal": "a b", "evento": "e"})), "canal");
+    assert_eq!(wrong(json!({"canal": "travas", "evento": "concedida"})), "canal");
+    assert_eq!(wrong(json!({"canal": "a", "evento": "e\nid: 1"})), "evento");
+    assert_eq!(wrong(json!({"canal": "a", "evento": "e", "dados": "x".repeat(16 * 1024)})), "dados");
+    assert_eq!(wrong(json!({"canal": "a", "evento": "e", "data": 1})), "data");
+    assert_eq!(http("GET", &locks.url("/eventos"), None).status, 422);
+    for number in 0..63 {
+        assert_eq!(locks.post("/eventos", &json!({"canal": number.to_string(), "evento": "e"})).0, 200);
+    }
+    let (status, problem) = locks.post("/eventos", &json!({"canal": "mais-um", "evento": "e"}));
+    assert_eq!((status, problem["codigo"].as_str()), (503, Some("canais_demais")));
+    assert_eq!(http("GET", &locks.url("/eventos?canal=mais-um"), None).status, 503);
+}
