@@ -28,7 +28,7 @@ fn main() -> Result<()> {
     let inside = runtime.enter();
     let listener = bind("127.0.0.1:0".parse()?)?;
     let url = format!("http://{}", listener.local_addr()?);
-    let config = coordinator::Config { data_dir: folder.path().to_owned(), logging: logging::Config::quiet() };
+    let config = coordinator::Config::new(folder.path(), logging::Config::quiet());
     let (stop, stopped) = oneshot::channel::<()>();
     let served = runtime.spawn(coordinator::serve(listener, config, async { drop(stopped.await) }));
     drop(inside);
