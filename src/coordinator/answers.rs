@@ -12,40 +12,30 @@ use super::table::{self, Busy, Granted, Listed, NotLive, Refused, Released, Reso
 use crate::http::links::{Link, Links, path_segment};
 use crate::http::problem::Problem;
 
-/// A lease, with what can be done with it.
-#[derive(Serialize)]
-pub struct LockAnswer {
-    #[serde(flatten)]
-    reply: LeaseReply,
-    _links: Links,
+/// A lease as granted.
+pub fn granted(service: &Service, granted: &Granted) -> LeaseReply {
+    lease(service, granted, "concedido", Some(millis(granted.waited)))
 }
 
-impl LockAnswer {
-    /// As granted.
-    pub fn granted(service: &Service, granted: &Granted) -> Self {
-        Self::new(service, granted, "concedido", Some(millis(granted.waited)))
-    }
+/// A lease as renewed.
+pub fn renewed(service: &Service, granted: &Granted) -> LeaseReply {
+    lease(service, granted, "renovado", None)
+}
 
-    /// As renewed.
-    pub fn renewed(service: &Service, granted: &Granted) -> Self {
-        Self::new(service, granted, "renovado", None)
-    }
-
-    fn new(service: &Service, granted: &Granted, situacao: &'static str, esperou_ms: Option<u64>) -> Self {
-        let reply = LeaseReply {
-            situacao,
-            recursos: Arc::clone(&granted.resources),
-            trava_id: granted.lease.to_string(),
-            token: granted.token,
-            dono: granted.owner.clone(),
-            ttl_ms: millis(granted.ttl),
-            expira_em_utc: service.expires_at(granted.deadline).micros().to_string(),
-            esperou_ms,
-        };
-        let links = Links::new()
+fn lease(service: &Service, granted: &Granted, situacao: &'static str, esperou_ms: Option<u64>) -> LeaseReply {
+    LeaseReply {
+        status: None,
+        situacao,
+        recursos: Arc::clone(&granted.resources),
+        trava_id: granted.lease.to_string(),
+        token: granted.token,
+        dono: granted.owner.clone(),
+        ttl_ms: millis(granted.ttl),
+        expira_em_utc: service.expires_at(granted.deadline).micros().to_string(),
+        esperou_ms,
+        links: Links::new()
             .with("renovar", Link::action("POST", "/renew", "Renovar esta trava"))
-            .with("liberar", Link::action("POST", "/unlock", "Liberar esta trava"));
-        Self { reply, _links: links }
+            .with("liberar", Link::action("POST", "/unlock", "Liberar esta trava")),
     }
 }
 
@@ -140,8 +130,8 @@ pub fn not_renewed(refused: RenewRefused) -> Problem {
 /// 409 where the name alone is not enough.
 pub fn released(released: Released) -> Result<ReleasedReply, Problem> {
     match released {
-        Released::Freed(_) => Ok(ReleasedReply { liberado: true, motivo: None }),
-        Released::Nothing(why) => Ok(ReleasedReply { liberado: false, motivo: Some(not_live_name(why)) }),
+        Released::Freed(_) => Ok(ReleasedReply { status: None, liberado: true, motivo: None }),
+        Released::Nothing(why) => Ok(ReleasedReply { status: None, liberado: false, motivo: Some(not_live_name(why)) }),
         Released::NotOwner { resource } => {
             let detail = format!("A trava de {resource} tem dono: libere-a pelo seu trava_id.");
             Err(Problem::new(StatusCode::CONFLICT, "nao_e_dono", "Trava de outro dono", detail).already_logged())

@@ -10,8 +10,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use slog::Logger;
 
-use super::answers::{self, LockAnswer};
-use super::protocol::{self, BATCH_MAX, ReleasedReply};
+use super::answers;
+use super::protocol::{self, BATCH_MAX, LeaseReply, ReleasedReply};
 use super::service::{Begun, Service};
 use super::waiting::{Told, Wait};
 use crate::http::fields::Fields;
@@ -29,21 +29,13 @@ struct Batch {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum OperationAnswer {
-    Lease {
-        status: u16,
-        #[serde(flatten)]
-        answer: LockAnswer,
-    },
-    Released {
-        status: u16,
-        #[serde(flatten)]
-        answer: ReleasedReply,
-    },
+    Lease(LeaseReply),
+    Released(ReleasedReply),
     /// A problem document has its status already.
     Refused(Value),
 }
 
-const OK: u16 = 200;
+const OK: Option<u16> = Some(200);
 
 /// An operation once begun: answered, or to be answered when its wait is over.
 enum Operation {
@@ -159,12 +151,12 @@ async fn begin(
         Some("renew") => {
             let (id, ttl) = protocol::read_renew(fields, ALSO).map_err(Problem::invalid_fields)?;
             let renewed = service.renew(&caller.log, id, ttl).await.map_err(answers::not_renewed)?;
-            OperationAnswer::Lease { status: OK, answer: LockAnswer::renewed(service, &renewed) }
+            OperationAnswer::Lease(LeaseReply { status: OK, ..answers::renewed(service, &renewed) })
         }
         Some("unlock") => {
             let release = protocol::read_unlock(fields, ALSO).map_err(Problem::invalid_fields)?;
             let answer = answers::released(service.unlock(&caller.log, &release))?;
-            OperationAnswer::Released { status: OK, answer }
+            OperationAnswer::Released(ReleasedReply { status: OK, ..answer })
         }
         _ => return Err(wrong("op", "deve ser \"lock\", \"unlock\" ou \"renew\"")),
     };
@@ -173,7 +165,7 @@ async fn begin(
 
 fn lease(service: &Service, told: Told) -> Result<OperationAnswer, Problem> {
     let granted = told.map_err(answers::refusal)?;
-    Ok(OperationAnswer::Lease { status: OK, answer: LockAnswer::granted(service, &granted) })
+    Ok(OperationAnswer::Lease(LeaseReply { status: OK, ..answers::granted(service, &granted) }))
 }
 
 fn text(fields: &mut Fields<'_>, name: &str) -> Result<Option<String>, Problem> {

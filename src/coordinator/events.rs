@@ -5,18 +5,23 @@
 //!
 //! # Locking
 //!
-//! A std mutex around each channel's ring, held for a push or for copying out references to some events; another around
+//! A std mutex around each channel's ring, held for a push or for encoding a chunk of events; another around
 //! the list of channels. Never across an await.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use serde::Serialize;
 use serde_json::json;
 use tokio::sync::watch;
 
+use super::protocol::millis;
+use super::table::{Ended, Resources};
 use crate::http::sse::{Source, encode};
+use crate::time::Timestamp;
 
 /// The coordinator's own channel.
 pub const LOCKS_CHANNEL: &str = "travas";
@@ -54,37 +59,108 @@ pub struct Channel {
     epoch: u32,
 }
 
+/// An event, not yet as it is sent: of most nobody asks, so it is encoded for whoever listens, and then only.
+#[derive(Debug)]
+enum Event {
+    /// Somebody's, with data that is JSON on one line.
+    Published { name: String, data: String },
+    /// What became of a lock.
+    Lock { name: &'static str, news: LockNews },
+}
+
+/// What an event on the channel `travas` tells.
+#[derive(Debug)]
+pub struct LockNews {
+    /// When.
+    pub at: Timestamp,
+    /// Of which lease.
+    pub lease: Ended,
+    /// Its life, where that is news.
+    pub ttl: Option<Duration>,
+    /// How long it was waited for, where that is news.
+    pub waited: Option<Duration>,
+    /// How long its resources stay refused, where that is news.
+    pub retention: Option<Duration>,
+}
+
+#[derive(Serialize)]
+struct LockData<'a> {
+    utc: String,
+    recursos: &'a Resources,
+    dono: Option<&'a str>,
+    token: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    esperou_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retencao_ms: Option<u64>,
+}
+
+impl Event {
+    fn encode(&self, id: &str) -> Bytes {
+        match self {
+            Self::Published { name, data } => encode(id, name, data),
+            Self::Lock { name, news } => {
+                let data = LockData {
+                    utc: news.at.micros().to_string(),
+                    recursos: &news.lease.resources,
+                    dono: news.lease.owner.as_deref(),
+                    token: news.lease.token,
+                    ttl_ms: news.ttl.map(millis),
+                    esperou_ms: news.waited.map(millis),
+                    retencao_ms: news.retention.map(millis),
+                };
+                // A struct of texts and numbers: serialising it to memory cannot fail.
+                encode(id, name, &serde_json::to_string(&data).expect("an event serialises"))
+            }
+        }
+    }
+
+    /// Bytes that it keeps, about.
+    fn size(&self) -> usize {
+        match self {
+            Self::Published { name, data } => name.len() + data.len(),
+            Self::Lock { news, .. } => {
+                news.lease.resources.iter().map(|resource| resource.len()).sum::<usize>()
+                    + news.lease.owner.as_ref().map_or(0, |owner| owner.len())
+            }
+        }
+    }
+}
+
 /// The last events, numbered from 1.
 #[derive(Debug, Default)]
 struct Ring {
-    events: VecDeque<Bytes>,
+    events: VecDeque<Event>,
     bytes: usize,
     last: u64,
 }
 
 impl Ring {
-    fn push(&mut self, event: Bytes) {
+    fn push(&mut self, event: Event) {
         self.last += 1;
-        self.bytes += event.len();
+        self.bytes += event.size();
         self.events.push_back(event);
         while self.events.len() > RING_EVENTS || self.bytes > RING_BYTES {
             let Some(oldest) = self.events.pop_front() else { break };
-            self.bytes -= oldest.len();
+            self.bytes -= oldest.size();
         }
     }
 
     /// The events after number `seen`, as many as make a chunk; how many before them are not there any more; and the
     /// number of the last one given.
-    fn after(&self, seen: u64, chunk: &mut BytesMut) -> (u64, u64) {
+    fn after(&self, seen: u64, chunk: &mut BytesMut, id: impl Fn(u64) -> String) -> (u64, u64) {
         let before_oldest = self.last - self.events.len() as u64;
         let lost = before_oldest.saturating_sub(seen);
         let mut given = seen.max(before_oldest);
         let skip = usize::try_from(given - before_oldest).unwrap_or(usize::MAX);
         for event in self.events.iter().skip(skip) {
+            let event = event.encode(&id(given + 1));
             if !chunk.is_empty() && chunk.len() + event.len() > CHUNK_BYTES {
                 break;
             }
-            chunk.extend_from_slice(event);
+            chunk.extend_from_slice(&event);
             given += 1;
         }
         (lost, given)
@@ -112,9 +188,17 @@ impl Channel {
 
     /// Adds an event and gives its identifier. `data` is JSON on one line.
     pub fn publish(&self, event: &str, data: &str) -> String {
+        self.id(self.push(Event::Published { name: event.to_owned(), data: data.to_owned() }))
+    }
+
+    /// Adds what became of a lock.
+    pub fn publish_lock(&self, name: &'static str, news: LockNews) {
+        self.push(Event::Lock { name, news });
+    }
+
+    fn push(&self, event: Event) -> u64 {
         let mut ring = self.ring();
-        let id = self.id(ring.last + 1);
-        ring.push(encode(&id, event, data));
+        ring.push(event);
         let last = ring.last;
         drop(ring);
         // Two publishers may arrive here in the other order; the subscribers look at the ring, and only need waking.
@@ -122,7 +206,7 @@ impl Channel {
             *head = last.max(*head);
             true
         });
-        id
+        last
     }
 
     /// How many listen.
@@ -205,7 +289,7 @@ impl Subscription {
     /// What there is to say now.
     fn ready(&mut self) -> Option<Bytes> {
         let mut chunk = BytesMut::new();
-        let (lost, given) = self.channel.ring().after(self.seen, &mut chunk);
+        let (lost, given) = self.channel.ring().after(self.seen, &mut chunk, |number| self.channel.id(number));
         let stranger = std::mem::take(&mut self.stranger);
         if given == self.seen && !stranger {
             return None;

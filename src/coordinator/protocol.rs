@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::table::{Acquire, LeaseId, NotLive, Release, Resources};
 use crate::http::fields::{Fields, TextRule, checked_text};
+use crate::http::links::Links;
 use crate::http::problem::FieldError;
 
 /// A lease's life where none is asked for, in milliseconds.
@@ -39,6 +40,9 @@ const UNLOCK_FIELDS: &str = "trava_id, recurso, retencao_ms";
 /// A lease, as answered: granted, or with `situacao` `renovado` and no `esperou_ms`, renewed.
 #[derive(Clone, Debug, Serialize)]
 pub struct LeaseReply {
+    /// The operation's own status, inside a batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
     /// `concedido` or `renovado`.
     pub situacao: &'static str,
     /// What it locks.
@@ -56,6 +60,9 @@ pub struct LeaseReply {
     /// How long it was waited for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub esperou_ms: Option<u64>,
+    /// What can be done with it.
+    #[serde(rename = "_links")]
+    pub links: Links,
 }
 
 /// The members that a refusal (`ocupado`) adds to its problem document.
@@ -80,6 +87,9 @@ pub struct BusyReply {
 /// The answer to an unlock.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReleasedReply {
+    /// The operation's own status, inside a batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
     /// Whether this request freed it.
     pub liberado: bool,
     /// Why not.

@@ -6,7 +6,7 @@ use hyper::header::RETRY_AFTER;
 use hyper::{Method, StatusCode};
 use serde_json::json;
 
-use super::answers::{self, Forced, ListedAnswer, LockAnswer, Page, ShownAnswer};
+use super::answers::{self, Forced, ListedAnswer, Page, ShownAnswer};
 use super::batch_route;
 use super::events::{self, LOCKS_CHANNEL};
 use super::protocol::{self, millis};
@@ -84,7 +84,7 @@ impl Handler for Routes {
                 let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
                 let (lease, ttl) = protocol::read_renew(Fields::parse(&bytes)?, "").map_err(Problem::invalid_fields)?;
                 let renewed = service.renew(&request.log, lease, ttl).await.map_err(answers::not_renewed)?;
-                Ok(http::json(StatusCode::OK, &LockAnswer::renewed(service, &renewed)))
+                Ok(http::json(StatusCode::OK, &answers::renewed(service, &renewed)))
             }
             Route::Unlock => {
                 let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
@@ -135,7 +135,7 @@ async fn lock(service: &Arc<Service>, request: &mut Request) -> Result<Response,
 
 fn answer(service: &Service, told: super::waiting::Told) -> Result<Response, Problem> {
     match told {
-        Ok(granted) => Ok(http::json(StatusCode::OK, &LockAnswer::granted(service, &granted))),
+        Ok(granted) => Ok(http::json(StatusCode::OK, &answers::granted(service, &granted))),
         Err(refused) => Err(answers::refusal(refused)),
     }
 }

@@ -12,11 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
 use slog::{Logger, error, info, o, warn};
 use tokio::sync::{Notify, oneshot};
 
-use super::events::Hub;
+use super::events::{Hub, LockNews};
 use super::metrics::{Metrics, Now, Reason};
 use super::protocol::{millis, not_live_name};
 use super::state_file::{BLOCK, StateFile, ttl_step};
@@ -99,21 +98,6 @@ pub enum Begun {
     Decided(Result<Granted, LockRefused>),
     /// It waits.
     Waits(Wait),
-}
-
-/// What an event on the channel `travas` says.
-#[derive(Serialize)]
-struct LockEvent<'a> {
-    utc: String,
-    recursos: &'a [Arc<str>],
-    dono: Option<&'a str>,
-    token: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ttl_ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    esperou_ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retencao_ms: Option<u64>,
 }
 
 impl Service {
@@ -242,7 +226,7 @@ impl Service {
                     for resource in granted.resources.iter() {
                         info!(log, "Lock renovado para recurso {}", Word(resource); "token" => granted.token);
                     }
-                    self.publish("renovada", &granted.ended(), |event| event.ttl_ms = Some(millis(granted.ttl)));
+                    self.publish("renovada", granted.ended(), |news| news.ttl = Some(granted.ttl));
                 }
                 renewed
             };
@@ -275,7 +259,7 @@ impl Service {
                     info!(log, "Recebido pedido de unlock para recurso {}. Lock liberado.", Word(resource));
                 }
                 let (Release::ById { retention, .. } | Release::ByName { retention, .. }) = request;
-                self.publish("liberada", ended, |event| event.retencao_ms = Some(millis(*retention)));
+                self.publish("liberada", ended.clone(), |news| news.retention = Some(*retention));
             }
             Released::Nothing(why) => info!(log, "Recebido pedido de unlock sem efeito: {}", not_live_name(*why)),
             Released::NotOwner { resource } => {
@@ -296,7 +280,7 @@ impl Service {
             for resource in forced.ended.resources.iter() {
                 warn!(log, "Lock retirado à força do recurso {}", Word(resource); "token" => forced.ended.token);
             }
-            self.publish("forcada", &forced.ended, |_| {});
+            self.publish("forcada", forced.ended.clone(), |_| {});
         }
         self.tell(&mut desk);
         forced
@@ -339,7 +323,7 @@ impl Service {
             for resource in ended.resources.iter() {
                 info!(self.log, "Lock desfeito, quem esperava se foi: recurso {}", Word(resource); "token" => ended.token);
             }
-            self.publish("desfeita", &ended, |_| {});
+            self.publish("desfeita", ended, |_| {});
         }
     }
 
@@ -357,7 +341,7 @@ impl Service {
                         for resource in ended.resources.iter() {
                             warn!(self.log, "Lock vencido para recurso {}", Word(resource); "token" => ended.token);
                         }
-                        self.publish("vencida", &ended, |_| {});
+                        self.publish("vencida", ended, |_| {});
                     }
                     Happened::Granted { ticket, granted } => self.tell_granted(desk, ticket, granted),
                     Happened::Refused { ticket, refused } => {
@@ -414,9 +398,9 @@ impl Service {
         if !granted.waited.is_zero() {
             self.metrics.waited(granted.waited.as_secs_f64());
         }
-        self.publish("concedida", &granted.ended(), |event| {
-            event.ttl_ms = Some(millis(granted.ttl));
-            event.esperou_ms = Some(waited);
+        self.publish("concedida", granted.ended(), |news| {
+            news.ttl = Some(granted.ttl);
+            news.waited = Some(granted.waited);
         });
     }
 
@@ -466,20 +450,10 @@ impl Service {
         self.metrics.refuse(reason);
     }
 
-    fn publish(&self, event: &str, ended: &Ended, add: impl FnOnce(&mut LockEvent<'_>)) {
-        let mut said = LockEvent {
-            utc: self.clock.now().micros().to_string(),
-            recursos: &ended.resources,
-            dono: ended.owner.as_deref(),
-            token: ended.token,
-            ttl_ms: None,
-            esperou_ms: None,
-            retencao_ms: None,
-        };
-        add(&mut said);
-        // A struct of texts and numbers: serialising it to memory cannot fail.
-        let data = serde_json::to_string(&said).expect("an event serialises");
-        self.hub.locks().publish(event, &data);
+    fn publish(&self, event: &'static str, lease: Ended, add: impl FnOnce(&mut LockNews)) {
+        let mut news = LockNews { at: self.clock.now(), lease, ttl: None, waited: None, retention: None };
+        add(&mut news);
+        self.hub.locks().publish_lock(event, news);
     }
 
     /// A page of what is locked, retained or waited for.

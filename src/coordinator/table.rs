@@ -52,6 +52,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::ended::EndedLeases;
+use self::values::RandomIds;
 pub use self::values::{
     Acquire, Acquired, Busy, Counts, Ended, Forced, Granted, Happened, LeaseId, Limits, Listed, NotLive, NotRenewed,
     Refused, Release, Released, Resources, Shown, State, Ticket, Waiting,
@@ -102,7 +103,7 @@ enum Ending {
 /// The table.
 #[derive(Debug)]
 pub struct Table {
-    leases: HashMap<LeaseId, Lease>,
+    leases: HashMap<LeaseId, Lease, RandomIds>,
     resources: BTreeMap<Arc<str>, Entry>,
     /// Everything that ends by itself, soonest first.
     endings: BTreeSet<(Duration, Ending)>,
@@ -124,7 +125,7 @@ impl Table {
     /// ([`Table::allow_tokens`]) and which TTL ([`Table::allow_ttl`]) are durable.
     pub fn new(last_token: u64, limits: Limits) -> Self {
         Self {
-            leases: HashMap::new(),
+            leases: HashMap::default(),
             resources: BTreeMap::new(),
             endings: BTreeSet::new(),
             waiters: Waiters::default(),

@@ -1,5 +1,7 @@
 //! Hypermedia links, as [HAL](https://datatracker.ietf.org/doc/html/draft-kelly-json-hal) writes them.
 
+use std::borrow::Cow;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -10,7 +12,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// One link.
 #[derive(Clone, Debug, Serialize)]
 pub struct Link {
-    href: String,
+    href: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -21,17 +23,17 @@ pub struct Link {
 
 impl Link {
     /// A link to read.
-    pub fn get(href: impl Into<String>) -> Self {
+    pub fn get(href: impl Into<Cow<'static, str>>) -> Self {
         Self { href: href.into(), method: None, title: None, templated: false }
     }
 
     /// A link to read whose `href` is an RFC 6570 template.
-    pub fn template(href: impl Into<String>) -> Self {
+    pub fn template(href: impl Into<Cow<'static, str>>) -> Self {
         Self { templated: true, ..Self::get(href) }
     }
 
     /// A link that does something.
-    pub fn action(method: &'static str, href: impl Into<String>, title: &'static str) -> Self {
+    pub fn action(method: &'static str, href: impl Into<Cow<'static, str>>, title: &'static str) -> Self {
         Self { method: Some(method), title: Some(title), ..Self::get(href) }
     }
 }

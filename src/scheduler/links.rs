@@ -1,5 +1,7 @@
 //! Hypermedia: what an answer shows, and what can be done next. An action that is not allowed now has no link.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::requests::{ListRequest, cursor};
@@ -157,7 +159,7 @@ pub fn entry() -> Links {
 }
 
 /// `self` and the way back to the entry point.
-pub fn self_and_entry(href: &str) -> Links {
+pub fn self_and_entry(href: impl Into<Cow<'static, str>>) -> Links {
     Links::new().with("self", Link::get(href)).with("inicio", Link::get("/"))
 }
 

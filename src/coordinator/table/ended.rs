@@ -2,14 +2,14 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::values::{LeaseId, NotLive};
+use super::values::{LeaseId, NotLive, RandomIds};
 
 /// Ended leases that are remembered.
 const REMEMBERED: usize = 65_536;
 
 #[derive(Debug, Default)]
 pub struct EndedLeases {
-    how: HashMap<LeaseId, NotLive>,
+    how: HashMap<LeaseId, NotLive, RandomIds>,
     order: VecDeque<LeaseId>,
 }
 

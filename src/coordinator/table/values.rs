@@ -1,6 +1,7 @@
 //! What goes into the table and what comes out of it.
 
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,28 @@ impl fmt::Debug for LeaseId {
     /// The identity is a secret: whoever has it can unlock.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LeaseId(…)")
+    }
+}
+
+/// Hashes a [`LeaseId`] by its own bits: they are random, and no client chooses one that is kept.
+pub(super) type RandomIds = BuildHasherDefault<OwnBits>;
+
+#[derive(Default)]
+pub(super) struct OwnBits(u64);
+
+impl Hasher for OwnBits {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, bits: u128) {
+        self.write(&bits.to_le_bytes()[..8]);
     }
 }
 
