@@ -172,6 +172,12 @@ fn what_is_out_of_bounds_is_refused_with_its_own_answer() {
     assert_eq!(wrong(json!({"canal": "a", "evento": "e", "dados": "x".repeat(16 * 1024)})), "dados");
     assert_eq!(wrong(json!({"canal": "a", "evento": "e", "data": 1})), "data");
     assert_eq!(http("GET", &locks.url("/eventos"), None).status, 422);
+    // Those that are listened to for a moment, or only asked after, take no channel for good.
+    for number in 0..70 {
+        assert_eq!(http("HEAD", &locks.url(&format!("/eventos?canal=h-{number}")), None).status, 200);
+        drop(Listener::open(&locks, &format!("canal=g-{number}"), None));
+    }
+    wait_until("they are gone", || http("GET", &locks.url("/metrics"), None).body.contains("channel=\"travas\"} 0"));
     for number in 0..63 {
         assert_eq!(locks.post("/eventos", &json!({"canal": number.to_string(), "evento": "e"})).0, 200);
     }

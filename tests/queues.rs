@@ -138,6 +138,11 @@ fn the_same_request_again_takes_its_own_place_and_both_hear_of_the_one_lease() {
     let request = json!({"recurso": "X", "dono": "eu", "pedido_id": "7", "espera_ms": 30_000});
     let once = Pending::post(&locks, "/lock", &request);
     wait_for_queue(&locks, "X", 1);
+    // Again, but not to wait: it is told what stands in the way, alone and in a batch, and the place stays.
+    let hasty = json!({"op": "lock", "recurso": "X", "dono": "eu", "pedido_id": "7"});
+    let batch = locks.post("/lote", &json!({"operacoes": [hasty]})).1;
+    assert_eq!(batch["respostas"][0]["codigo"], "ocupado");
+    assert_eq!(locks.lock(&json!({"recurso": "X", "dono": "eu", "pedido_id": "7"})).0, 409);
     let twice = Pending::post(&locks, "/lock", &request);
     let third = Pending::post(&locks, "/lock", &request);
     let log = locks.folder.path().join("coordenador.log");
@@ -168,12 +173,17 @@ fn in_a_batch_one_that_waits_does_not_detain_the_others() {
     let statuses: Vec<_> = answers["respostas"].as_array().unwrap().iter().map(|answer| &answer["status"]).collect();
     assert_eq!((status, statuses), (200, vec![&json!(200), &json!(409), &json!(200), &json!(200)]));
     assert_eq!(answers["respostas"][1]["dono"], "b");
-    // Given up with its batch: who waited in it leaves with it.
-    let batch = json!({"operacoes": [{"op": "lock", "recurso": "X", "espera_ms": 30_000, "dono": "d"}]});
+    // Given up with its batch: who waited in it leaves with it, and what was granted in it is undone.
+    let batch = json!({"operacoes": [
+        {"op": "lock", "recurso": "Y", "ttl_ms": 300_000, "dono": "d"},
+        {"op": "lock", "recurso": "X", "espera_ms": 30_000, "dono": "d"},
+    ]});
     let pending = Pending::post(&locks, "/lote", &batch);
     wait_for_queue(&locks, "X", 1);
+    assert_eq!(http("GET", &locks.url("/locks/Y"), None).status, 200);
     drop(pending);
     wait_for_queue(&locks, "X", 0);
+    wait_until("Y is free", || http("GET", &locks.url("/locks/Y"), None).status == 404);
 }
 
 #[test]

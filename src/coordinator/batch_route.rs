@@ -43,6 +43,20 @@ enum Operation {
     Waits(Wait),
 }
 
+/// What was granted at once in a batch that is not answered yet. Dropped before it is, nobody ever heard of it.
+struct Unheard {
+    service: Arc<Service>,
+    granted: Vec<Told>,
+}
+
+impl Drop for Unheard {
+    fn drop(&mut self) {
+        for told in &self.granted {
+            self.service.undo(told);
+        }
+    }
+}
+
 /// What an operation's log lines and answers carry.
 struct Caller {
     id: Arc<str>,
@@ -53,10 +67,11 @@ struct Caller {
 pub async fn batch(service: &Arc<Service>, request: &Request, bytes: &[u8]) -> Result<Response, Problem> {
     let raw_operations = operations(bytes)?;
     let mut guest = None;
+    let mut unheard = Unheard { service: Arc::clone(service), granted: Vec::new() };
     let mut begun = Vec::with_capacity(raw_operations.len());
     for raw in raw_operations {
         let mut caller = Caller { id: Arc::clone(&request.id), log: request.log.clone() };
-        let operation = begin(service, request, &mut caller, &mut guest, raw).await;
+        let operation = begin(&mut unheard, request, &mut caller, &mut guest, raw).await;
         let operation = operation.unwrap_or_else(|problem| Operation::Answered(Err(problem)));
         begun.push((caller, operation));
     }
@@ -70,6 +85,7 @@ pub async fn batch(service: &Arc<Service>, request: &Request, bytes: &[u8]) -> R
             told = decided(&mut begun) => told,
         },
     };
+    unheard.granted.clear();
     let mut told = told.into_iter();
     let mut answers = Vec::with_capacity(begun.len());
     for (caller, operation) in begun {
@@ -122,13 +138,14 @@ fn operations(bytes: &[u8]) -> Result<Vec<&RawValue>, Problem> {
 }
 
 async fn begin(
-    service: &Arc<Service>,
+    unheard: &mut Unheard,
     request: &Request,
     caller: &mut Caller,
     guest: &mut Option<Guest>,
     raw: &RawValue,
 ) -> Result<Operation, Problem> {
     const ALSO: &str = ", op, req";
+    let service = &Arc::clone(&unheard.service);
     let mut fields = Fields::from_raw(raw).map_err(|error| Problem::invalid_fields(vec![error]))?;
     if let Some(brought) = text(&mut fields, "req")? {
         if !is_request_id(&brought) {
@@ -144,7 +161,10 @@ async fn begin(
                 *guest = Some(request.hosting.admit()?);
             }
             match service.begin(&caller.log, &acquire).await {
-                Begun::Decided(decided) => lease(service, decided)?,
+                Begun::Decided(decided) => {
+                    unheard.granted.extend(decided.is_ok().then(|| decided.clone()));
+                    lease(service, decided)?
+                }
                 Begun::Waits(wait) => return Ok(Operation::Waits(wait)),
             }
         }

@@ -5,12 +5,12 @@
 //!
 //! # Locking
 //!
-//! A std mutex around each channel's ring, held for a push or for encoding a chunk of events; another around
+//! A std mutex around each channel's ring, held for a push or for copying out references to some events; another around
 //! the list of channels. Never across an await.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -37,6 +37,8 @@ const RING_EVENTS: usize = 1024;
 const RING_BYTES: usize = 4 << 20;
 /// Bytes handed to a subscriber at once.
 const CHUNK_BYTES: usize = 64 * 1024;
+/// Events handed to a subscriber at once.
+const CHUNK_EVENTS: usize = 256;
 
 /// All channels.
 pub struct Hub {
@@ -44,6 +46,8 @@ pub struct Hub {
     locks: Arc<Channel>,
     /// Told apart from every other start's, so that an identifier of before a restart is known as such.
     epoch: u32,
+    /// Channels made so far: each has an epoch of its own, since an identifier is good for one channel only.
+    made: AtomicU32,
     lost: Arc<AtomicU64>,
 }
 
@@ -129,10 +133,19 @@ impl Event {
     }
 }
 
+/// An event in its place.
+#[derive(Debug)]
+struct Entry {
+    number: u64,
+    event: Event,
+    /// As it is sent, once someone listened: encoded once for all of them.
+    encoded: OnceLock<Bytes>,
+}
+
 /// The last events, numbered from 1.
 #[derive(Debug, Default)]
 struct Ring {
-    events: VecDeque<Event>,
+    events: VecDeque<Arc<Entry>>,
     bytes: usize,
     last: u64,
 }
@@ -141,29 +154,24 @@ impl Ring {
     fn push(&mut self, event: Event) {
         self.last += 1;
         self.bytes += event.size();
-        self.events.push_back(event);
+        self.events.push_back(Arc::new(Entry { number: self.last, event, encoded: OnceLock::new() }));
         while self.events.len() > RING_EVENTS || self.bytes > RING_BYTES {
             let Some(oldest) = self.events.pop_front() else { break };
-            self.bytes -= oldest.size();
+            self.bytes -= oldest.event.size();
         }
     }
 
-    /// The events after number `seen`, as many as make a chunk; how many before them are not there any more; and the
-    /// number of the last one given.
-    fn after(&self, seen: u64, chunk: &mut BytesMut, id: impl Fn(u64) -> String) -> (u64, u64) {
-        let before_oldest = self.last - self.events.len() as u64;
-        let lost = before_oldest.saturating_sub(seen);
-        let mut given = seen.max(before_oldest);
-        let skip = usize::try_from(given - before_oldest).unwrap_or(usize::MAX);
-        for event in self.events.iter().skip(skip) {
-            let event = event.encode(&id(given + 1));
-            if !chunk.is_empty() && chunk.len() + event.len() > CHUNK_BYTES {
-                break;
-            }
-            chunk.extend_from_slice(&event);
-            given += 1;
-        }
-        (lost, given)
+    /// The number before the oldest event that is kept.
+    fn before_oldest(&self) -> u64 {
+        self.last - self.events.len() as u64
+    }
+
+    /// The first events after number `seen`, and how many before them are not there any more.
+    fn after(&self, seen: u64) -> (u64, Vec<Arc<Entry>>) {
+        let before_oldest = self.before_oldest();
+        let skip = usize::try_from(seen.saturating_sub(before_oldest)).unwrap_or(usize::MAX);
+        let entries = self.events.iter().skip(skip).take(CHUNK_EVENTS).map(Arc::clone).collect();
+        (before_oldest.saturating_sub(seen), entries)
     }
 }
 
@@ -220,7 +228,7 @@ impl Hub {
     pub fn new(epoch: u32) -> Self {
         let locks = Channel::new(epoch);
         let channels = HashMap::from([(LOCKS_CHANNEL.to_owned(), Arc::clone(&locks))]);
-        Self { channels: Mutex::new(channels), locks, epoch, lost: Arc::default() }
+        Self { channels: Mutex::new(channels), locks, epoch, made: AtomicU32::new(1), lost: Arc::default() }
     }
 
     /// The coordinator's own channel.
@@ -238,9 +246,14 @@ impl Hub {
             return Ok(Arc::clone(channel));
         }
         if channels.len() >= CHANNELS_MAX {
+            // Those that were only listened to, and are not any more, have nothing to keep.
+            channels.retain(|_, channel| Arc::strong_count(channel) > 1 || channel.ring().last > 0);
+        }
+        if channels.len() >= CHANNELS_MAX {
             return Err(TooManyChannels);
         }
-        let channel = Channel::new(self.epoch);
+        let made = self.made.fetch_add(1, Ordering::Relaxed);
+        let channel = Channel::new(self.epoch.wrapping_add(made));
         channels.insert(name.to_owned(), Arc::clone(&channel));
         Ok(channel)
     }
@@ -252,13 +265,16 @@ impl Hub {
     pub fn subscribe(&self, name: &str, since: Option<&str>) -> Result<Subscription, TooManyChannels> {
         let channel = self.channel(name)?;
         let head = channel.head.subscribe();
-        let last = channel.ring().last;
+        let (before_oldest, last) = {
+            let ring = channel.ring();
+            (ring.before_oldest(), ring.last)
+        };
         let known = since.map(|id| channel.number(id).filter(|number| *number <= last));
         let (seen, stranger) = match known {
             None => (last, false),
             Some(Some(number)) => (number, false),
             // Not an identifier of this start: all there is, and no word on how much that leaves out.
-            Some(None) => (last - channel.ring().events.len() as u64, true),
+            Some(None) => (before_oldest, true),
         };
         Ok(Subscription { channel, head, seen, stranger, lost: Arc::clone(&self.lost) })
     }
@@ -288,8 +304,16 @@ pub struct Subscription {
 impl Subscription {
     /// What there is to say now.
     fn ready(&mut self) -> Option<Bytes> {
-        let mut chunk = BytesMut::new();
-        let (lost, given) = self.channel.ring().after(self.seen, &mut chunk, |number| self.channel.id(number));
+        let (lost, entries) = self.channel.ring().after(self.seen);
+        let (mut chunk, mut given) = (BytesMut::new(), self.seen + lost);
+        for entry in entries {
+            let event = entry.encoded.get_or_init(|| entry.event.encode(&self.channel.id(entry.number)));
+            if !chunk.is_empty() && chunk.len() + event.len() > CHUNK_BYTES {
+                break;
+            }
+            chunk.extend_from_slice(event);
+            given = entry.number;
+        }
         let stranger = std::mem::take(&mut self.stranger);
         if given == self.seen && !stranger {
             return None;
@@ -340,10 +364,10 @@ mod tests {
         channel.publish("b", "2");
         assert_eq!(
             heard(&mut from_now).await,
-            "id: 00000007-1\nevent: a\ndata: 1\n\nid: 00000007-2\nevent: b\ndata: 2\n\n"
+            "id: 00000008-1\nevent: a\ndata: 1\n\nid: 00000008-2\nevent: b\ndata: 2\n\n"
         );
         let mut again = hub.subscribe("agenda", Some(&first)).unwrap();
-        assert_eq!(heard(&mut again).await, "id: 00000007-2\nevent: b\ndata: 2\n\n");
+        assert_eq!(heard(&mut again).await, "id: 00000008-2\nevent: b\ndata: 2\n\n");
         assert_eq!(channel.listeners(), 2);
         drop((again, from_now));
         assert_eq!(channel.listeners(), 0);
@@ -359,7 +383,7 @@ mod tests {
         }
         let text = heard(&mut slow).await;
         assert!(
-            text.starts_with("id: 00000007-10\nevent: perdidos\ndata: {\"perdidos\":10}\n\nid: 00000007-11\n"),
+            text.starts_with("id: 00000008-10\nevent: perdidos\ndata: {\"perdidos\":10}\n\nid: 00000008-11\n"),
             "{text}"
         );
         assert_eq!(hub.lost(), 10);
@@ -369,7 +393,7 @@ mod tests {
         }
         assert!(slow.ready().is_none());
         // An identifier from before a restart, or from nowhere: it cannot be known how much was lost.
-        for id in ["00000008-3", "00000007-99999", "x", ""] {
+        for id in ["00000009-3", "00000008-99999", "x", ""] {
             let text = heard(&mut hub.subscribe("agenda", Some(id)).unwrap()).await;
             assert!(text.contains("data: {\"perdidos\":null}\n\n"), "{id}: {text}");
         }
@@ -385,7 +409,9 @@ mod tests {
         }
         assert!(channel.ring().bytes <= RING_BYTES);
         for number in 2..CHANNELS_MAX {
-            assert!(hub.channel(&number.to_string()).is_ok());
+            // One that was only looked at is not kept when room is needed.
+            assert!(hub.channel(&format!("vazio {number}")).is_ok());
+            hub.channel(&number.to_string()).unwrap().publish("p", "1");
         }
         assert!(hub.channel("mais um").is_err());
         assert!(hub.channel("grande").is_ok());

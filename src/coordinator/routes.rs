@@ -170,7 +170,10 @@ impl Routes {
             let line = audit_line::forced(self.service.now(), resource, forced, reason.as_deref(), request);
             self.logs.raw(&line);
         });
-        let Some(forced) = forced else { return Err(free(resource)) };
+        let Some(forced) = forced else {
+            let detail = format!("O recurso {resource} não está travado nem retido: não há o que liberar.");
+            return Err(no_lock(detail));
+        };
         // It is in the file before anyone hears that it is done.
         let logs = self.logs.clone();
         if tokio::task::spawn_blocking(move || logs.flush()).await.is_err() {
@@ -182,6 +185,10 @@ impl Routes {
 
 fn free(resource: &str) -> Problem {
     let detail = format!("O recurso {resource} está livre: ninguém o tem, e ninguém espera por ele.");
+    no_lock(detail)
+}
+
+fn no_lock(detail: String) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "sem_trava", "Recurso livre", detail)
         .with_links(Links::new().with("travas", Link::get("/locks")))
 }
@@ -232,6 +239,9 @@ fn listen(service: &Service, request: &Request) -> Result<Response, Problem> {
     let brought = request.head.headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
     if request.hosting.is_stopping() {
         return Err(answers::stopping());
+    }
+    if request.head.method == Method::HEAD {
+        return Ok(http::text("text/event-stream", String::new()));
     }
     let guest = request.hosting.admit()?;
     let since = brought.filter(|id| !id.is_empty()).or(since);

@@ -40,6 +40,9 @@ const RESERVE_RETRY: Duration = Duration::from_secs(1);
 /// because others were faster.
 const RESERVATIONS: u32 = 4;
 
+/// How many times the same request may wait for its one place.
+const REPEATS_MAX: usize = 16;
+
 /// The running coordinator.
 pub struct Service {
     desk: Mutex<Desk>,
@@ -181,10 +184,22 @@ impl Service {
                 self.log_granted(log, &granted);
                 Ok(Begun::Decided(Ok(granted)))
             }
+            Acquired::Waiting { .. } if request.wait.is_zero() => {
+                // It waits already, and this time it will not: the place stays, and it is told what stands in the way.
+                let first = &request.resources[0];
+                let listed = desk.table.show(now, first).map(|shown| shown.listed);
+                let (state, queue) = listed.map_or((State::Promised, 0), |listed| (listed.state, listed.queue));
+                let busy = Busy { resource: Arc::clone(first), state, queue, waited: Duration::ZERO };
+                Err(LockRefused::Table(Refused::Busy(busy)))
+            }
             Acquired::Waiting { ticket, again } => {
                 let (tell, told) = oneshot::channel();
                 let waiting =
                     desk.waiting.entry(ticket).or_insert_with(|| Waiting { log: log.clone(), tell: Vec::new() });
+                waiting.tell.retain(|tell| !tell.is_closed());
+                if waiting.tell.len() >= REPEATS_MAX {
+                    return Err(LockRefused::Table(Refused::QueueFull));
+                }
                 waiting.tell.push(tell);
                 for resource in request.resources.iter() {
                     if again {
@@ -251,7 +266,11 @@ impl Service {
     /// Decides an unlock request.
     pub fn unlock(&self, log: &Logger, request: &Release) -> Released {
         let mut desk = self.desk();
-        let released = desk.table.release(self.started.elapsed(), request);
+        let now = self.started.elapsed();
+        // What ended before is told before.
+        desk.table.expire(now);
+        self.tell(&mut desk);
+        let released = desk.table.release(now, request);
         match &released {
             Released::Freed(ended) => {
                 self.metrics.released.inc();
@@ -273,7 +292,11 @@ impl Service {
     /// Takes a lease or a retention away, for the operator. `audit` writes what was taken before anyone else is served.
     pub fn force(&self, log: &Logger, resource: &str, audit: impl FnOnce(&Forced)) -> Option<Forced> {
         let mut desk = self.desk();
-        let forced = desk.table.force(self.started.elapsed(), resource);
+        let now = self.started.elapsed();
+        // What ended before is told before.
+        desk.table.expire(now);
+        self.tell(&mut desk);
+        let forced = desk.table.force(now, resource);
         if let Some(forced) = &forced {
             self.metrics.forced.inc();
             audit(forced);
@@ -545,8 +568,12 @@ impl Service {
             };
             if settled.elapsed() >= SETTLE_TTL_EVERY {
                 settled = Instant::now();
-                self.settle_ttl().await;
+                // A disk that stalls must not keep leases from ending.
+                let service = Arc::clone(&self);
+                tokio::spawn(async move { service.settle_ttl().await });
             }
+            // For those who wait: they ask only once.
+            self.reserve_ahead();
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.waits.notified() => {}

@@ -154,6 +154,8 @@ impl StateFile {
         file.write_all(b"\n")?;
         file.sync_all()?;
         std::fs::rename(&temporary, &self.path)?;
+        // From here on a crash may find either state: what may be given is what both allow.
+        self.longest_ttl = self.longest_ttl.min(longest_ttl);
         if let Some(folder) = self.path.parent() {
             // An empty parent is the working folder.
             let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };

@@ -146,9 +146,8 @@ impl Table {
         self.expire(now);
         if limit > self.token_limit {
             self.token_limit = limit;
-            let first_ones: BTreeSet<Ticket> =
-                self.resources.values().filter_map(|entry| entry.queue.first().copied()).collect();
-            self.serve(now, first_ones);
+            let all: BTreeSet<Ticket> = self.waiters.tickets().into_iter().collect();
+            self.serve(now, all);
         }
     }
 

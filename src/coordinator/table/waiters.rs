@@ -154,7 +154,7 @@ impl Table {
         }
     }
 
-    /// Grants those of `first_ones`, each first in some queue, whom nothing stands in the way of, in order of arrival.
+    /// Grants those of `first_ones`, who may now be first in their queues, whom nothing stands in the way of, in order of arrival.
     ///
     /// Who is behind one of them cannot be granted by this: its resource is held now, or still promised.
     pub(super) fn serve(&mut self, now: Duration, first_ones: BTreeSet<Ticket>) {
