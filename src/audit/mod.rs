@@ -7,8 +7,10 @@
 pub mod chain;
 pub mod export;
 pub mod fields;
+pub mod files;
 pub mod filter;
 pub mod record;
+pub mod verify;
 
 /// The trail's file in the data folder.
 pub const TRAIL_FILE: &str = "audit.jsonl";
