@@ -129,7 +129,7 @@ fn open_files(config: &Config, clock: Clock, logs: &Logs) -> Result<(Store, Expo
     };
     let store = Store::open(&config.data_dir.join(database), kind, clock, on_commit)?;
     let trail_path = config.data_dir.join(trail_file);
-    let exporter = Exporter::start(&trail_path, store.outbox()?, (bell, rings), logs.logger.clone())
+    let exporter = Exporter::start(&trail_path, store.outbox()?, None, (bell, rings), logs.logger.clone())
         .map_err(|error| DataDirError::access(&trail_path, &error))?;
     Ok((store, exporter))
 }

@@ -25,7 +25,7 @@ fn trail(records: usize) -> (Vec<Vec<u8>>, Head) {
         let text = TEXTS[index % TEXTS.len()].to_owned();
         let scientist = Scientist { id: 7, name: text.clone(), institution: String::new(), country: String::new() };
         let booking = Booking {
-            id: index as i64,
+            id: i64::try_from(index).unwrap(),
             telescope: "Hubble-Acad".to_owned(),
             scientist_id: 7,
             slots: SlotRange::new(start, 5).unwrap(),
