@@ -22,8 +22,9 @@ use std::time::{Duration, Instant};
 
 use slog::{Logger, error, info, warn};
 
-use self::file::{OpenFile, leads_to};
+use self::file::OpenFile;
 use super::chain::Link;
+use super::files::leads_to;
 
 /// How often the exporter looks without being told: for other processes' records, and for what became of the file.
 const POLL: Duration = Duration::from_millis(250);

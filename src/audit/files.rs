@@ -4,7 +4,9 @@
 //! `audit-000000001707.jsonl`, so that the names sort as the chain goes, no number is given twice, and a name says where
 //! a record is.
 
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Digits of the number in a closed file's name; a larger number has more.
@@ -53,6 +55,14 @@ pub fn closed(path: &Path) -> io::Result<Vec<Closed>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// Whether the path still leads to the file that is open: it may have been deleted or replaced.
+pub fn leads_to(path: &Path, file: &File) -> bool {
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -35,7 +35,11 @@ pub fn options(allow: &str) -> Response {
 
 fn typed(status: StatusCode, content_type: &'static str, body: &impl Serialize) -> Response {
     // Our answers are structs and maps with text keys; serialising one of those to memory cannot fail.
-    let bytes = serde_json::to_vec(body).expect("an answer serialises");
+    bytes(status, content_type, serde_json::to_vec(body).expect("an answer serialises"))
+}
+
+/// An answer of bytes that are ready.
+pub fn bytes(status: StatusCode, content_type: &'static str, bytes: Vec<u8>) -> Response {
     let mut response = Response::new(Full::new(bytes.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -6,14 +6,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use slog::{Logger, info, warn};
 
 use super::Source;
 use crate::audit::chain;
-use crate::audit::files::{self, Closed};
+use crate::audit::files::{self, Closed, leads_to};
 use crate::audit::verify::LINE_MAX;
 
 /// Bytes read at once when looking for the last line.
@@ -120,14 +119,6 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
         _ => File::open(".")?.sync_all(),
-    }
-}
-
-/// Whether the path still leads to the file that is open: it may have been deleted or replaced.
-pub fn leads_to(path: &Path, file: &File) -> bool {
-    match (file.metadata(), std::fs::metadata(path)) {
-        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
-        _ => false,
     }
 }
 

@@ -165,11 +165,15 @@ fn what_was_removed_after_a_rotation_comes_back_and_what_was_archived_does_not()
     assert_eq!((all_text(&folder), paths(&folder)), (source.text(), before.clone()));
     // Closed ones were archived: nothing is made again.
     let archived: usize = before[..2].iter().map(|path| std::fs::read(path).unwrap().len()).sum();
-    before[..2].iter().for_each(|path| std::fs::remove_file(path).unwrap());
+    for path in &before[..2] {
+        std::fs::remove_file(path).unwrap();
+    }
     assert_eq!(export(&folder, &source, Some(LIMIT)), None);
     assert_eq!(all_text(&folder), source.text()[archived..]);
     // All of it: then all of it.
-    paths(&folder).iter().for_each(|path| std::fs::remove_file(path).unwrap());
+    for path in paths(&folder) {
+        std::fs::remove_file(path).unwrap();
+    }
     assert_eq!(export(&folder, &source, Some(LIMIT)), None);
     assert_eq!((all_text(&folder), paths(&folder)), (source.text(), before));
 }
