@@ -70,7 +70,7 @@ fn main() -> Outcome<()> {
 
     let booked = services.count("SELECT count(*) FROM agendamentos");
     let slots = services.count("SELECT count(DISTINCT inicio_us) FROM agendamentos");
-    let records = services.count("SELECT count(*) FROM auditoria");
+    let records = services.count("SELECT count(*) FROM auditoria WHERE linha LIKE '%\"AGENDAMENTO_CRIADO\"%'");
     drop(services);
 
     let mut table = Table::new();

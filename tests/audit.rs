@@ -107,7 +107,7 @@ fn csv_has_every_column_and_the_true_texts() {
     assert_eq!(
         header.join(","),
         "seq,timestamp_utc,event_type,agendamento_id,cientista_id,cientista_nome,telescopio,horario_inicio_utc,\
-         horario_fim_utc,token,alvo,motivo,instante_clique_utc,req,hash"
+         horario_fim_utc,token,alvo,motivo,codigo,instante_clique_utc,req,hash"
     );
     let rows: Vec<csv::StringRecord> = csv.records().map(Result::unwrap).collect();
     let column = |name: &str| {

@@ -16,9 +16,18 @@ fn sha256(bytes: &[u8]) -> String {
     base16ct::lower::encode_string(&Sha256::digest(bytes))
 }
 
+/// All of a trail's files, in the order of their names, the one that is written last.
+fn trail_text(data_dir: &Path) -> String {
+    let names = std::fs::read_dir(data_dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut closed: Vec<String> = names.filter(|name| name.starts_with("audit-") && name.ends_with(".jsonl")).collect();
+    closed.sort();
+    closed.push("audit.jsonl".to_owned());
+    closed.iter().map(|name| std::fs::read_to_string(data_dir.join(name)).unwrap()).collect()
+}
+
 /// Holds a trail's file against the documents alone: the order of the fields, the numbers, the chain.
 fn check_chain(data_dir: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(data_dir.join("audit.jsonl")).unwrap();
+    let text = trail_text(data_dir);
     assert!(text.is_empty() || text.ends_with('\n'));
     let database = rusqlite::Connection::open(data_dir.join("sctec.db")).unwrap();
     let (identity, head): (String, String) =
@@ -44,6 +53,13 @@ fn check_chain(data_dir: &Path) -> Vec<Value> {
     records
 }
 
+/// The same, less the records of the service itself.
+fn bookings(data_dir: &Path) -> Vec<Value> {
+    let mut records = check_chain(data_dir);
+    records.retain(|record| !record["details"]["agendamento_id"].is_null());
+    records
+}
+
 /// Waits until the file has caught up with the database.
 fn caught_up(services: &Services) {
     let rows = services.count("SELECT count(*) FROM auditoria");
@@ -59,8 +75,8 @@ fn the_record_is_the_assignments_and_the_chain_holds() {
     caught_up(&services);
     let records = check_chain(services.data_dir());
     let events: Vec<_> = records.iter().map(|record| record["event_type"].as_str().unwrap()).collect();
-    assert_eq!(events, ["AGENDAMENTO_CRIADO", "AGENDAMENTO_CANCELADO", "AGENDAMENTO_CRIADO"]);
-    let details = &records[0]["details"];
+    assert_eq!(events, ["SERVICO_INICIADO", "AGENDAMENTO_CRIADO", "AGENDAMENTO_CANCELADO", "AGENDAMENTO_CRIADO"]);
+    let details = &records[1]["details"];
     assert_eq!(records[0]["service"], "servico-agendamento");
     assert_eq!((&details["agendamento_id"], &details["cientista_id"]), (&json!(1), &json!(7)));
     assert_eq!(details["horario_inicio_utc"], slot(0));
@@ -86,7 +102,7 @@ fn mvm_2258_whatever_a_client_says_is_one_line() {
         );
     }
     caught_up(&services);
-    let records = check_chain(services.data_dir());
+    let records = bookings(services.data_dir());
     assert_eq!(records[1]["details"]["alvo"], "emoji 🔭 \u{202e}");
     assert_eq!(records.len(), 4);
 }
@@ -128,7 +144,7 @@ fn kill_minus_nine_under_load_loses_no_acknowledged_booking_and_doubles_no_recor
         services.restart_scheduler(&["--lock-ttl-ms", "200"]);
     }
     caught_up(&services);
-    let recorded: Vec<i64> = check_chain(services.data_dir())
+    let recorded: Vec<i64> = bookings(services.data_dir())
         .iter()
         .map(|record| record["details"]["agendamento_id"].as_i64().unwrap())
         .collect();
@@ -153,7 +169,7 @@ fn systemd_17833_a_torn_last_line_is_cut_and_filled_in_again() {
         std::fs::write(&file, &whole[..whole.len() - cut]).unwrap();
         let mut scheduler =
             common::Server::spawn(&mut common::scheduler_command(folder.path(), "http://127.0.0.1:1"), 1);
-        assert_eq!(std::fs::read(&file).unwrap(), whole, "cut by {cut}");
+        assert!(std::fs::read(&file).unwrap().starts_with(&whole), "cut by {cut}");
         assert_eq!(scheduler.terminate(), Some(0));
     }
     check_chain(folder.path());
@@ -165,12 +181,12 @@ fn vault_31718_the_file_deleted_while_running_comes_back_whole() {
     services.book(1, &slot(0));
     caught_up(&services);
     std::fs::remove_file(services.data_dir().join("audit.jsonl")).unwrap();
-    wait_until("the file is back", || services.read_log("audit.jsonl").len() == 1);
+    wait_until("the file is back", || services.read_log("audit.jsonl").len() == 2);
     services
         .wait_for_log("app.log", |lines| lines.iter().any(|line| line.contains("já não é o arquivo que foi escrito")));
     assert_eq!(services.book(1, &slot(1)).0, 201);
     caught_up(&services);
-    assert_eq!(check_chain(services.data_dir()).len(), 2);
+    assert_eq!(bookings(services.data_dir()).len(), 2);
 }
 
 #[test]
@@ -190,7 +206,7 @@ fn what_cannot_be_recorded_is_not_booked_and_goes_on_by_itself_after_repair() {
     std::fs::rename(&file, services.data_dir().join("outro")).unwrap();
     wait_until("it goes on by itself", || services.book(1, &slot(1)).0 == 201);
     caught_up(&services);
-    assert_eq!(check_chain(services.data_dir()).len(), 2);
+    assert_eq!(bookings(services.data_dir()).len(), 2);
     assert_eq!(services.log_lines("app.log", "Auditoria restabelecida").len(), 1);
 }
 
@@ -213,7 +229,7 @@ fn only_one_scheduler_of_a_folder_exports_and_the_other_takes_over() {
         assert_eq!(book(&second.url(), index), 201);
     }
     caught_up(&services);
-    assert_eq!(check_chain(services.data_dir()).len(), 25);
+    assert_eq!(bookings(services.data_dir()).len(), 25);
 }
 
 #[test]
@@ -232,7 +248,7 @@ fn hyprstream_675_a_file_cut_in_place_while_running_comes_back_whole() {
     }
     assert_eq!(services.book(1, &slot(4)).0, 201);
     caught_up(&services);
-    assert_eq!(check_chain(services.data_dir()).len(), 5);
+    assert_eq!(bookings(services.data_dir()).len(), 5);
     assert!(!services.log_lines("app.log", "faltam registros que já estiveram no arquivo").is_empty());
 }
 
@@ -252,7 +268,7 @@ fn records_missing_inside_the_file_stop_the_bookings_until_it_is_moved_away() {
     assert_eq!(services.book(1, &slot(4)).1["codigo"], "auditoria_indisponivel");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), without_second, "evidence is left alone");
     std::fs::rename(&file, services.data_dir().join("visto")).unwrap();
-    wait_until("it is made again", || std::fs::read_to_string(&file).is_ok_and(|text| text == lines));
+    wait_until("it is made again", || std::fs::read_to_string(&file).is_ok_and(|text| text.starts_with(&lines)));
     wait_until("bookings go on", || services.book(1, &slot(4)).0 == 201);
 }
 
@@ -280,7 +296,7 @@ fn a_scheduler_that_does_not_export_learns_that_the_exporter_cannot() {
     std::fs::remove_dir(&file).unwrap();
     wait_until("it goes on", || book(booked) == 201);
     caught_up(&services);
-    assert_eq!(check_chain(services.data_dir()).len(), booked + 1);
+    assert_eq!(bookings(services.data_dir()).len(), booked + 1);
 }
 
 #[test]

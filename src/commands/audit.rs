@@ -50,11 +50,8 @@ fn search(args: &AuditArgs) -> Outcome {
         bail!("--follow prints each record as it comes, and a table waits for the last; use --format jsonl or csv");
     }
     let inputs = inputs::inputs(args)?;
-    let printer = if args.count {
-        Printer::counting(stdout)
-    } else {
-        Printer::new(format, stdout).context(CANNOT_WRITE)?
-    };
+    let printer =
+        if args.count { Printer::counting(stdout) } else { Printer::new(format, stdout).context(CANNOT_WRITE)? };
     let mut search = Search {
         filter,
         printer,
