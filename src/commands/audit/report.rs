@@ -77,6 +77,7 @@ fn anchor_line(anchor: &Anchor, held: Held, report: &Report) -> String {
         Held::Yes => "as there".to_owned(),
         Held::No => format!("ANOTHER; there it has the hash {}", anchor.hash),
         Held::NotReached if seq == 0 => "no record follows it here".to_owned(),
+        Held::NotReached if seq <= reached => "its record here is bad".to_owned(),
         Held::NotReached => format!("not here; the files end with record {reached}"),
         Held::NotSeen => "not in these files".to_owned(),
     };
