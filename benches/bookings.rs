@@ -67,7 +67,7 @@ fn main() -> Outcome<()> {
 
     let booked = services.count("SELECT count(*) FROM agendamentos");
     let slots = services.count("SELECT count(DISTINCT inicio_us) FROM agendamentos");
-    let records = services.count("SELECT count(*) FROM auditoria");
+    let records = services.count("SELECT count(*) FROM auditoria WHERE linha LIKE '%\"AGENDAMENTO_CRIADO\"%'");
     drop(services);
 
     let header = ["", "per second", "of GET /saude", "p50 ms", "p99 ms", "CPU µs scheduler", "CPU µs coordinator"];

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sctec::coordinator;
 use sctec::http::server::bind;
 use sctec::logging;
-use sctec::scheduler::{self, Mode};
+use sctec::scheduler::{self, AuditConfig, Mode};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,8 +21,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         retention: Duration::from_secs(1),
     };
     let coordinator = coordinator::Config::new(&data_dir, logging::Config::default());
-    let scheduler =
-        scheduler::Config { data_dir, logging: logging::Config::default(), mode, critical_delay: Duration::ZERO };
+    let scheduler = scheduler::Config {
+        data_dir,
+        logging: logging::Config::default(),
+        mode,
+        critical_delay: Duration::ZERO,
+        audit: AuditConfig::default(),
+    };
 
     let locks = tokio::spawn(coordinator::serve(locks, coordinator, std::future::pending()));
     // Whatever completes the last argument stops the service, which then finishes what is running.

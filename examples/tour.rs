@@ -11,7 +11,7 @@ use comfy_table::{Table, presets};
 use sctec::clock::client::Client;
 use sctec::clock::cristian;
 use sctec::http::server::bind;
-use sctec::scheduler::{self, Mode};
+use sctec::scheduler::{self, AuditConfig, Mode};
 use sctec::stress::progress::Progress;
 use sctec::stress::stats::Expectation;
 use sctec::stress::wire::Url;
@@ -100,7 +100,13 @@ async fn main() -> Result<()> {
 }
 
 fn scheduler_config(data_dir: &Path, mode: Mode, critical_delay: Duration) -> scheduler::Config {
-    scheduler::Config { data_dir: data_dir.to_owned(), logging: logging::Config::quiet(), mode, critical_delay }
+    scheduler::Config {
+        data_dir: data_dir.to_owned(),
+        logging: logging::Config::quiet(),
+        mode,
+        critical_delay,
+        audit: AuditConfig::default(),
+    }
 }
 
 /// Ten requests for the slot at one instant; prints what came of each.

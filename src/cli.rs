@@ -36,7 +36,7 @@ pub enum Command {
     ServeAll(AllArgs),
     /// Send n booking requests at one instant and judge what came of them
     Stress(StressArgs),
-    /// Search the audit trail
+    /// Search the audit trail, follow it, or prove that it is whole
     Audit(AuditArgs),
     /// Show who holds which lock, or release one by force
     Locks(LocksArgs),
@@ -92,6 +92,17 @@ pub struct LockArgs {
     pub lock_retention_ms: u64,
 }
 
+/// How the scheduler keeps its audit trail.
+#[derive(Clone, Debug, Args)]
+pub struct TrailArgs {
+    /// Close the trail's file when it has this many megabytes, and go on in a new one [default: a single file]
+    #[arg(long, env = "SCTEC_AUDIT_ROTATE_MB", value_name = "MB", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub audit_rotate_mb: Option<u64>,
+    /// Record refused bookings too: who asked, for what, why not
+    #[arg(long, env = "SCTEC_AUDIT_REFUSALS", value_parser = BoolishValueParser::new())]
+    pub audit_refusals: bool,
+}
+
 /// Arguments of `serve-scheduler`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
@@ -117,6 +128,9 @@ pub struct SchedulerArgs {
     /// How it locks.
     #[command(flatten)]
     pub lock: LockArgs,
+    /// How it keeps its audit trail.
+    #[command(flatten)]
+    pub trail: TrailArgs,
     /// What every server takes.
     #[command(flatten)]
     pub server: ServerArgs,
@@ -168,6 +182,9 @@ pub struct AllArgs {
     /// How the scheduler locks.
     #[command(flatten)]
     pub lock: LockArgs,
+    /// How the scheduler keeps its audit trail.
+    #[command(flatten)]
+    pub trail: TrailArgs,
     /// What every server takes.
     #[command(flatten)]
     pub server: ServerArgs,
@@ -228,11 +245,17 @@ pub enum Expect {
   sctec audit --event AGENDAMENTO_CANCELADO
   sctec audit --scientist 7 --since 2025-10-26T00:00:00Z --format csv
   sctec audit sctec-data/app.log --booking 123 --format jsonl | jq .details
-  cat audit.jsonl | sctec audit -
+  sctec audit --follow --telescope Hubble-Acad
+  cat audit.jsonl | sctec audit - --count
+  sctec audit --verify                           the data folder, against its database
+  curl -s http://127.0.0.1:5000/auditoria/cabeca >> heads.jsonl      to keep elsewhere
+  sctec audit --verify --head heads.jsonl        and that no record was written anew since
 
-Filters combine. Exit status: 0 done (also when nothing matched), 2 could not read.")]
+Filters combine. Exit status: 0 done (also when nothing matched), 2 could not read.
+With --verify: 0 all well, 1 could not run, 2 tampered, 3 incomplete (a torn last line, or records missing
+at the end or before the beginning).")]
 pub struct AuditArgs {
-    /// Files to read, audit.jsonl or app.log; - is standard input [default: audit.jsonl in the data folder]
+    /// Files to read in this order, the trail's or app.log; - is standard input [default: all of the data folder's trail]
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// The data folder, when no file is named
@@ -247,6 +270,15 @@ pub struct AuditArgs {
     /// Only this `agendamento_id`
     #[arg(long, value_name = "ID")]
     pub booking: Option<i64>,
+    /// Only bookings of this slot: any instant inside it, RFC 3339
+    #[arg(long, value_name = "INSTANT")]
+    pub slot: Option<String>,
+    /// Only this `telescopio`
+    #[arg(long, value_name = "ID")]
+    pub telescope: Option<String>,
+    /// Only what this request did
+    #[arg(long, value_name = "ID")]
+    pub req: Option<String>,
     /// Only what was recorded at this instant or later, RFC 3339
     #[arg(long, value_name = "INSTANT")]
     pub since: Option<String>,
@@ -256,6 +288,19 @@ pub struct AuditArgs {
     /// How to print [default: table on a terminal, else jsonl]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<AuditFormat>,
+    /// Print only how many records match
+    #[arg(long, conflicts_with_all = ["format", "follow"])]
+    pub count: bool,
+    /// Go on as the trail grows, through its rotation, until interrupted
+    #[arg(long)]
+    pub follow: bool,
+    /// Verify that the trail is whole and unchanged, and say what is wrong where it is not
+    #[arg(long, conflicts_with_all = ["event", "scientist", "booking", "slot", "telescope", "req", "since", "until",
+        "format", "count", "follow"])]
+    pub verify: bool,
+    /// With --verify: heads noted earlier, as GET /auditoria/cabeca gives them; each record has to be the one
+    #[arg(long, value_name = "FILE", requires = "verify")]
+    pub head: Option<PathBuf>,
 }
 
 /// How audit records are printed.

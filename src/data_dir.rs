@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::logging::{Config, Logs};
 
+/// The agenda's database in the data folder.
+pub const DATABASE_FILE: &str = "sctec.db";
+
 /// The data folder, or a file of a service's in it, cannot be used. Shown by the command line, hence in English.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {

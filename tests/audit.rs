@@ -71,7 +71,7 @@ fn lines(records: &[&str]) -> String {
 fn each_filter_gives_the_records_own_bytes() {
     let folder = TempDir::new().unwrap();
     let log = app_log(&folder);
-    let cases: [(&[&str], &[&str]); 12] = [
+    let cases: [(&[&str], &[&str]); 21] = [
         (&[], &[CURIE, NASTY, CANCELLED]),
         (&["--event", "AGENDAMENTO_CRIADO"], &[CURIE, NASTY]),
         (&["--event", "AGENDAMENTO_CANCELADO"], &[CANCELLED]),
@@ -84,6 +84,15 @@ fn each_filter_gives_the_records_own_bytes() {
         (&["--since", "2025-10-26T18:00:06Z", "--until", "2025-10-26T18:00:06.000001Z"], &[NASTY]),
         (&["--scientist", "7", "--event", "AGENDAMENTO_CRIADO", "--booking", "123"], &[CURIE]),
         (&["--scientist", "8", "--event", "AGENDAMENTO_CANCELADO"], &[]),
+        (&["--slot", "2025-12-01T03:00:00Z"], &[CURIE, CANCELLED]),
+        (&["--slot", "2025-12-01T00:09:59.5-03:00"], &[NASTY]),
+        (&["--slot", "2025-12-01T03:10:00Z"], &[]),
+        (&["--telescope", "Hubble-Acad"], &[CURIE, NASTY, CANCELLED]),
+        (&["--telescope", "Hubble"], &[]),
+        (&["--req", "6b1f-2b"], &[NASTY]),
+        (&["--req", "6b1f-2"], &[]),
+        (&["--req", "6b1f-2b", "--slot", "2025-12-01T03:05:00Z", "--telescope", "Hubble-Acad"], &[NASTY]),
+        (&["--scientist", "7", "--slot", "2025-12-01T03:05:00Z"], &[]),
     ];
     for (filters, records) in cases {
         let (printed, said) = succeed(&[&[log.as_str()], filters].concat());
@@ -99,6 +108,129 @@ fn each_filter_gives_the_records_own_bytes() {
 }
 
 #[test]
+fn the_count_is_of_what_matches() {
+    let folder = TempDir::new().unwrap();
+    let log = app_log(&folder);
+    for (filters, count) in [(&[][..], "3\n"), (&["--scientist", "7"], "2\n"), (&["--booking", "9"], "0\n")] {
+        assert_eq!(succeed(&[&[log.as_str(), "--count"], filters].concat()).0, count, "{filters:?}");
+    }
+}
+
+/// `--follow`, with what it printed so far.
+struct Follower {
+    child: std::process::Child,
+    printed: std::sync::Arc<std::sync::Mutex<String>>,
+}
+
+impl Follower {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = audit(arguments).arg("--follow").stdout(Stdio::piped()).spawn().unwrap();
+        let printed = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+        let (sink, stdout) = (std::sync::Arc::clone(&printed), child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                sink.lock().unwrap().push_str(&(line + "\n"));
+            }
+        });
+        Self { child, printed }
+    }
+
+    /// As Linux counts them.
+    fn bytes_read(&self) -> u64 {
+        let counters = std::fs::read_to_string(format!("/proc/{}/io", self.child.id())).unwrap();
+        counters.lines().next().unwrap().strip_prefix("rchar: ").unwrap().parse().unwrap()
+    }
+
+    fn wait_for(&self, expected: &str) {
+        wait_until("it is printed", || self.printed.lock().unwrap().len() >= expected.len());
+        assert_eq!(*self.printed.lock().unwrap(), expected);
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+#[test]
+fn following_prints_each_line_once_it_is_whole_through_rotation_and_what_people_do() {
+    let folder = TempDir::new().unwrap();
+    let (data_dir, path) = (folder.path().to_str().unwrap(), folder.path().join("audit.jsonl"));
+    let append = |text: &str| {
+        std::fs::OpenOptions::new().create(true).append(true).open(&path).unwrap().write_all(text.as_bytes()).unwrap();
+    };
+    let rotate_to =
+        |first: u64| std::fs::rename(&path, folder.path().join(format!("audit-{first:012}.jsonl"))).unwrap();
+    // A file that was closed before, and the one that is written.
+    append(&lines(&[CURIE]));
+    rotate_to(1);
+    append(&lines(&[NASTY]));
+    let follower = Follower::start(&["--data-dir", data_dir, "--telescope", "Hubble-Acad"]);
+    follower.wait_for(&lines(&[CURIE, NASTY]));
+    // Half a line is no line, also when it was read; then a crash, whose torn line is cut and written again.
+    let before = follower.bytes_read();
+    append(&CANCELLED[..300]);
+    wait_until("half of it is read", || follower.bytes_read() >= before + 300);
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(NASTY.len() as u64 + 1).unwrap();
+    append(&lines(&[CANCELLED]));
+    follower.wait_for(&lines(&[CURIE, NASTY, CANCELLED]));
+    // Written and closed twice between two looks.
+    append(&lines(&[CURIE]));
+    rotate_to(2);
+    append(&lines(&[NASTY]));
+    rotate_to(5);
+    append(&lines(&[CANCELLED]));
+    follower.wait_for(&lines(&[CURIE, NASTY, CANCELLED, CURIE, NASTY, CANCELLED]));
+    // Another file in its place is read from its beginning.
+    std::fs::write(folder.path().join("new"), lines(&[NASTY])).unwrap();
+    std::fs::rename(folder.path().join("new"), &path).unwrap();
+    follower.wait_for(&lines(&[CURIE, NASTY, CANCELLED, CURIE, NASTY, CANCELLED, NASTY]));
+    append(&lines(&[CURIE]));
+    follower.wait_for(&lines(&[CURIE, NASTY, CANCELLED, CURIE, NASTY, CANCELLED, NASTY, CURIE]));
+}
+
+#[test]
+fn following_a_service_through_its_rotation_gives_every_record_once() {
+    let services = Services::start(&["--audit-rotate-mb", "1", "--lock-retention-ms", "0"]);
+    let follower = Follower::start(&["--data-dir", services.data_dir().to_str().unwrap()]);
+    let (target, reason) = ("\u{202e}".repeat(200), "\u{202e}".repeat(500));
+    let closed = || {
+        std::fs::read_dir(services.data_dir())
+            .unwrap()
+            .filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().starts_with("audit-"))
+            .count()
+    };
+    while closed() < 2 {
+        let body = serde_json::json!({"cientista_id": 1, "horario_inicio_utc": "2025-12-01T03:00:00Z", "alvo": target});
+        let (_, booking) = services.book_with(&body);
+        let why = serde_json::json!({"motivo": reason}).to_string();
+        let path = services.agenda(booking["_links"]["self"]["href"].as_str().unwrap());
+        assert_eq!(common::http("DELETE", &path, Some(("application/json", &why))).status, 200);
+    }
+    let records = services.count("SELECT count(*) FROM auditoria");
+    wait_until("all is printed", || follower.printed.lock().unwrap().lines().count() == records);
+    let printed = follower.printed.lock().unwrap().clone();
+    for (index, line) in printed.lines().enumerate() {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(record["seq"], index + 1);
+    }
+}
+
+#[test]
+fn what_cannot_be_followed_or_counted_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let log = app_log(&folder);
+    let said = fail(&[&log, "--follow", "--format", "table"]);
+    assert!(said.contains("--format jsonl or csv"), "{said}");
+    for arguments in [&["--count", "--follow"][..], &["--count", "--format", "csv"], &["--head", "x"]] {
+        let output = audit(&[&[log.as_str()], arguments].concat()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
 fn csv_has_every_column_and_the_true_texts() {
     let folder = TempDir::new().unwrap();
     let (printed, _) = succeed(&[&app_log(&folder), "--format", "csv"]);
@@ -107,7 +239,7 @@ fn csv_has_every_column_and_the_true_texts() {
     assert_eq!(
         header.join(","),
         "seq,timestamp_utc,event_type,agendamento_id,cientista_id,cientista_nome,telescopio,horario_inicio_utc,\
-         horario_fim_utc,token,alvo,motivo,instante_clique_utc,req,hash"
+         horario_fim_utc,token,alvo,motivo,codigo,instante_clique_utc,req,hash"
     );
     let rows: Vec<csv::StringRecord> = csv.records().map(Result::unwrap).collect();
     let column = |name: &str| {

@@ -109,6 +109,7 @@ fn examples_have_the_members_of_real_answers() {
         (&under("GET /agendamentos/{id}")[0], &agenda("GET", "/agendamentos/9", None)),
         (&delete[0], &cancelled),
         (&delete[1], &again),
+        (&under("GET /auditoria/cabeca")[0], &agenda("GET", "/auditoria/cabeca", None)),
         (&under("GET /saude, GET /pronto")[0], &agenda("GET", "/saude", None)),
         (&under("GET /saude, GET /pronto")[1], &agenda("GET", "/pronto", None)),
         (&lock[0], &granted),
@@ -128,6 +129,9 @@ fn examples_have_the_members_of_real_answers() {
         assert_eq!(members(example), members(answer), "{answer}");
     }
     assert_eq!(members(&under("GET /agendamentos")[0]).0, members(&list).0);
+    let trail = agenda("GET", "/auditoria?agendamento_id=1&limite=1", None);
+    assert_eq!(members(&under("GET /auditoria")[0]), members(&trail));
+    assert_eq!(members(&under("GET /auditoria")[0]["registros"][0]), members(&trail["registros"][0]));
     let listed: Value = under("GET /agendamentos")[1].clone();
     assert_eq!(members(&listed), members(&agenda("GET", "/agendamentos?limite=0&de=ontem", None)));
 }

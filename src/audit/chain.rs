@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 
 /// What stands between a record's hashed bytes and its hash.
-const HASH_FIELD: &str = ",\"hash\":\"";
+pub const HASH_FIELD: &str = ",\"hash\":\"";
 
 /// The chain's last record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,21 +39,78 @@ impl Head {
     }
 }
 
-/// The one field that is read back.
-#[derive(serde::Deserialize)]
-struct Numbered {
-    seq: u64,
+/// What a record's line ends with, taken apart: the fields that chain it. They stand at fixed places from the line's end,
+/// so that they are found without reading the rest.
+#[derive(Clone, Copy, Debug)]
+pub struct Link<'a> {
+    /// The record's number.
+    pub seq: u64,
+    /// The hash of the record before, 64 lower-case hexadecimal digits.
+    pub prev: &'a [u8],
+    /// The record's own hash, in the same form.
+    pub hash: &'a [u8],
+    /// What the hash is over.
+    hashed: &'a [u8],
+    /// What stands before the chain's fields.
+    pub body: &'a [u8],
+}
+
+/// Hexadecimal digits of a hash.
+pub const HASH_DIGITS: usize = 64;
+/// What ends a line.
+const END: &[u8] = b"\"}";
+const PREV_FIELD: &[u8] = b"\",\"prev\":\"";
+const REQ_FIELD: &[u8] = b",\"req\":\"";
+const SEQ_FIELD: &[u8] = b",\"seq\":";
+/// The longest identifier of a request.
+const REQ_MAX: usize = 64;
+
+impl<'a> Link<'a> {
+    /// Takes the end of a line apart, given without its line break; `None` if any part of it is not as it should be.
+    pub fn of(line: &'a [u8]) -> Option<Self> {
+        let (hashed, tail) = line.split_at(line.len().checked_sub(HASH_FIELD.len() + HASH_DIGITS + END.len())?);
+        let hash = tail.strip_prefix(HASH_FIELD.as_bytes())?.strip_suffix(END)?;
+        let rest = hashed.strip_suffix(b"\"")?;
+        let (rest, prev) = rest.split_at(rest.len().checked_sub(HASH_DIGITS)?);
+        let rest = rest.strip_suffix(PREV_FIELD)?;
+        let (rest, req) = split_word(rest, REQ_MAX, is_req_byte)?;
+        if req.is_empty() || !is_hash(prev) || !is_hash(hash) {
+            return None;
+        }
+        let (rest, digits) = split_word(rest.strip_suffix(REQ_FIELD)?, 20, |byte| byte.is_ascii_digit())?;
+        if digits.first().is_none_or(|&first| first == b'0') {
+            return None;
+        }
+        let seq = str::from_utf8(digits).ok()?.parse().ok()?;
+        Some(Self { seq, prev, hash, hashed, body: rest.strip_suffix(SEQ_FIELD)? })
+    }
+
+    /// Whether the line's bytes give its hash.
+    pub fn hash_is_right(&self) -> bool {
+        let mut digits = [0; HASH_DIGITS];
+        // The buffer has the room that the digits of a SHA-256 take.
+        base16ct::lower::encode(&Sha256::digest(self.hashed), &mut digits).is_ok_and(|digits| digits == self.hash)
+    }
+}
+
+/// Splits off the last bytes for which `belongs` holds; `None` if they are more than `most`.
+fn split_word(bytes: &[u8], most: usize, belongs: impl Fn(u8) -> bool) -> Option<(&[u8], &[u8])> {
+    let length = bytes.iter().rev().take(most + 1).take_while(|&&byte| belongs(byte)).count();
+    (length <= most).then(|| bytes.split_at(bytes.len() - length))
+}
+
+fn is_req_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
+}
+
+/// Whether these are a hash's digits.
+pub fn is_hash(digits: &[u8]) -> bool {
+    digits.len() == HASH_DIGITS && digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// The number of a record, read from the end of its line, or `None` if it is not a whole record with a right hash.
 pub fn checked_seq(line: &[u8]) -> Option<u64> {
-    const TAIL: usize = HASH_FIELD.len() + 64 + 2;
-    let (hashed, tail) = line.split_at(line.len().checked_sub(TAIL)?);
-    let hash = tail.strip_prefix(HASH_FIELD.as_bytes())?.strip_suffix(b"\"}")?;
-    if hex(&Sha256::digest(hashed)).as_bytes() != hash {
-        return None;
-    }
-    serde_json::from_slice::<Numbered>(line).ok().map(|record| record.seq)
+    Link::of(line).filter(Link::hash_is_right).map(|link| link.seq)
 }
 
 fn hex(digest: &[u8]) -> String {

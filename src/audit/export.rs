@@ -1,16 +1,18 @@
 //! The exporter: the one that writes `audit.jsonl`.
 //!
 //! It appends the committed records in order, makes them durable, and notes how far it is. The file follows the
-//! database: whatever happened to it, the next look at its last whole line says from where to go on.
+//! database: whatever happened to it, the next look at its last whole line says from where to go on. When it has reached the
+//! size it may have, it is closed under a name of its own and the chain goes on in a new one.
 //!
 //! # Locking
 //!
 //! A lock on `audit.lock` beside the file says who the exporter is. Another process on the same folder waits for it,
 //! and takes over when it ends.
 
+mod file;
+
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, TrySendError};
@@ -20,7 +22,9 @@ use std::time::{Duration, Instant};
 
 use slog::{Logger, error, info, warn};
 
-use super::chain;
+use self::file::OpenFile;
+use super::chain::Link;
+use super::files::leads_to;
 
 /// How often the exporter looks without being told: for other processes' records, and for what became of the file.
 const POLL: Duration = Duration::from_millis(250);
@@ -32,9 +36,6 @@ const PAUSE: Duration = Duration::from_millis(5);
 const NOTE_EVERY: Duration = Duration::from_secs(1);
 /// Records appended at once.
 const LINES_AT_ONCE: u32 = 4096;
-/// Bytes read at once when looking for the last line.
-const TAIL_CHUNK: u32 = 64 * 1024;
-
 /// How long another process's exporter may make no headway before this one's trail counts as unwritable.
 const STALLED_AFTER: Duration = Duration::from_secs(5);
 
@@ -50,11 +51,11 @@ pub trait Source: Send + 'static {
     /// # Errors
     /// In words, when it cannot be read.
     fn line(&self, seq: u64) -> Result<Option<String>, String>;
-    /// How many bytes the lines up to `seq` have, line breaks included.
+    /// How many bytes the lines from `first` to `last` have, line breaks included.
     ///
     /// # Errors
     /// In words, when they cannot be read.
-    fn bytes_up_to(&self, seq: u64) -> Result<u64, String>;
+    fn bytes_between(&self, first: u64, last: u64) -> Result<u64, String>;
     /// The number of the last record.
     ///
     /// # Errors
@@ -100,13 +101,15 @@ pub fn bell() -> (Bell, mpsc::Receiver<()>) {
 }
 
 impl Exporter {
-    /// Starts exporting `source` to `path`. The first look at the file is done before this returns.
+    /// Starts exporting `source` to `path`, and to a new file whenever that would have more than `rotate_bytes`. The first
+    /// look at the file is done before this returns.
     ///
     /// # Errors
     /// When the thread cannot be started. What is wrong with the file is [`Exporter::fault`]'s to say.
     pub fn start(
         path: &Path,
         source: impl Source,
+        rotate_bytes: Option<u64>,
         (bell, rings): (Bell, mpsc::Receiver<()>),
         log: Logger,
     ) -> io::Result<Self> {
@@ -114,6 +117,7 @@ impl Exporter {
         let mut worker = Worker {
             path: path.to_owned(),
             source,
+            rotate_bytes,
             log,
             lock: None,
             open: None,
@@ -121,6 +125,7 @@ impl Exporter {
             noted: 0,
             noted_at: Instant::now(),
             recovery: Recovery::default(),
+            not_closed: None,
             reached: 0,
             other: (0, Instant::now()),
         };
@@ -152,6 +157,7 @@ impl Drop for Exporter {
 struct Worker<S> {
     path: PathBuf,
     source: S,
+    rotate_bytes: Option<u64>,
     log: Logger,
     lock: Option<File>,
     open: Option<OpenFile>,
@@ -159,6 +165,8 @@ struct Worker<S> {
     noted: u64,
     noted_at: Instant,
     recovery: Recovery,
+    /// When a full file could not be closed.
+    not_closed: Option<Instant>,
     /// The last record that this process wrote to the file.
     reached: u64,
     /// How far another process's exporter is, and since when.
@@ -182,13 +190,6 @@ impl Recovery {
         self.failed = recovered.as_ref().err().map(|reason| (Instant::now(), reason.clone()));
         recovered
     }
-}
-
-/// The file, the number of the last record in it, and its length after that.
-struct OpenFile {
-    file: File,
-    seq: u64,
-    length: u64,
 }
 
 impl<S: Source> Worker<S> {
@@ -242,32 +243,66 @@ impl<S: Source> Worker<S> {
                 None => return self.watch_other(),
             }
         }
-        if self.open.as_ref().is_some_and(|open| !leads_to(&self.path, &open.file) || !open.has_its_length()) {
+        if self.open.as_ref().is_some_and(|open| !open.is_as_written()) {
             warn!(self.log, "{} já não é o arquivo que foi escrito; reabrindo", self.path.display());
             self.open = None;
         }
-        let open = match &mut self.open {
-            Some(open) => open,
-            None => {
-                self.open.insert(self.recovery.attempt(|| recover(&self.path, &self.source, self.reached, &self.log))?)
-            }
-        };
         let mut text = Vec::new();
         loop {
             text.clear();
-            let Some(last) = self.source.lines_after(open.seq, LINES_AT_ONCE, &mut text)? else {
+            let seq = self.open()?.seq;
+            let Some(last) = self.source.lines_after(seq, LINES_AT_ONCE, &mut text)? else {
                 return Ok(());
             };
-            let write = open.file.write_all(&text).and_then(|()| open.file.sync_data());
-            if let Err(error) = write {
-                // What was written of it goes, so that the next try begins where this one did. If that fails too, the
-                // file's length shows it.
-                let _ = open.file.set_len(open.length);
-                return Err(format!("{}: {error}", self.path.display()));
+            self.append(&text, last)?;
+        }
+    }
+
+    /// The file, recovered first if it is not open.
+    fn open(&mut self) -> Result<&mut OpenFile, String> {
+        let open = match self.open.take() {
+            Some(open) => open,
+            None => self.recovery.attempt(|| OpenFile::recover(&self.path, &self.source, self.reached, &self.log))?,
+        };
+        Ok(self.open.insert(open))
+    }
+
+    /// Appends whole lines, of which the last one is record `last`, to as many files as they take.
+    fn append(&mut self, mut lines: &[u8], last: u64) -> Result<(), String> {
+        while !lines.is_empty() {
+            let may_close = self.not_closed.is_none_or(|at| at.elapsed() >= RECOVER_EVERY);
+            let limit = self.rotate_bytes.filter(|_| may_close);
+            let open = self.open()?;
+            let room = limit.map_or(u64::MAX, |limit| limit.saturating_sub(open.length));
+            let mut fitting = whole_lines_within(lines, room);
+            if fitting == 0 {
+                if open.length > 0 {
+                    self.close();
+                    continue;
+                }
+                // A record that is larger than a file may be has one to itself.
+                fitting = memchr::memchr(b'\n', lines).map_or(lines.len(), |end| end + 1);
             }
-            open.seq = last;
-            self.reached = last;
-            open.length += text.len() as u64;
+            let (now, later) = lines.split_at(fitting);
+            let reached = if later.is_empty() { last } else { number_of_last(now)? };
+            open.append(now, reached)?;
+            self.reached = reached;
+            lines = later;
+        }
+        Ok(())
+    }
+
+    /// Closes the file that is full. One that cannot be closed is written on: no booking is worth refusing for that.
+    fn close(&mut self) {
+        let Some(open) = &self.open else { return };
+        match open.close(&self.log) {
+            Ok(next) => (self.open, self.not_closed) = (next, None),
+            Err(reason) => {
+                if self.not_closed.is_none() {
+                    warn!(self.log, "Arquivo de auditoria não fechado, e por isso maior do que pedido: {}", reason);
+                }
+                self.not_closed = Some(Instant::now());
+            }
         }
     }
 
@@ -311,86 +346,19 @@ impl<S: Source> Worker<S> {
     }
 }
 
-impl OpenFile {
-    /// Whether nobody has cut it or added to it.
-    fn has_its_length(&self) -> bool {
-        self.file.metadata().is_ok_and(|metadata| metadata.len() == self.length)
-    }
+/// The number of the last of these whole lines.
+fn number_of_last(lines: &[u8]) -> Result<u64, String> {
+    let text = lines.strip_suffix(b"\n").unwrap_or(lines);
+    let start = memchr::memrchr(b'\n', text).map_or(0, |end| end + 1);
+    let link = Link::of(&text[start..]);
+    link.map(|link| link.seq).ok_or_else(|| "o banco tem uma linha que não é um registro de auditoria".to_owned())
 }
 
-/// Whether the path still leads to the file that is open: it may have been deleted or replaced.
-fn leads_to(path: &Path, file: &File) -> bool {
-    match (file.metadata(), std::fs::metadata(path)) {
-        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
-        _ => false,
-    }
+/// How many of the bytes are whole lines, at most `most` of them.
+fn whole_lines_within(lines: &[u8], most: u64) -> usize {
+    let most = usize::try_from(most).unwrap_or(usize::MAX).min(lines.len());
+    memchr::memrchr(b'\n', &lines[..most]).map_or(0, |end| end + 1)
 }
 
-/// Opens the file, cuts an incomplete last line, and finds out which record it ends with. `reached` is the last record
-/// that is known to have been in it.
-fn recover(path: &Path, source: &impl Source, reached: u64, log: &Logger) -> Result<OpenFile, String> {
-    let explain = |error: io::Error| format!("{}: {error}", path.display());
-    let mut file = OpenOptions::new().create(true).read(true).append(true).open(path).map_err(explain)?;
-    let (whole, last_line) = last_whole_line(&mut file).map_err(explain)?;
-    let length = file.metadata().map_err(explain)?.len();
-    if whole < length {
-        warn!(log, "{}: linha incompleta ao fim ({} bytes), cortada", path.display(), length - whole);
-        file.set_len(whole).map_err(explain)?;
-    }
-    let seq = match last_line {
-        None => 0,
-        Some(line) => {
-            let foreign = || {
-                format!(
-                    "{}: a última linha não é um registro desta trilha; mova o arquivo para outro lugar e ele será refeito",
-                    path.display()
-                )
-            };
-            let seq = chain::checked_seq(&line).ok_or_else(foreign)?;
-            if source.line(seq)?.is_none_or(|known| known.as_bytes() != line) {
-                return Err(foreign());
-            }
-            let expected = source.bytes_up_to(seq)?;
-            if whole != expected {
-                return Err(format!(
-                    "{}: tem {whole} bytes até o registro {seq}, e deveria ter {expected}; mova o arquivo para outro lugar e ele será refeito",
-                    path.display()
-                ));
-            }
-            seq
-        }
-    };
-    // Lines of a process that was killed may not be on disk yet, and what is noted has to be.
-    file.sync_data().map_err(explain)?;
-    let noted = source.exported()?.max(reached);
-    if seq < noted {
-        warn!(log, "{}: faltam registros que já estiveram no arquivo, refeitos a partir do banco", path.display();
-            "de" => seq + 1, "a" => noted);
-    }
-    Ok(OpenFile { file, seq, length: whole })
-}
-
-/// The length of the file up to its last line break, and the line before that.
-fn last_whole_line(file: &mut File) -> io::Result<(u64, Option<Vec<u8>>)> {
-    let mut start = file.metadata()?.len();
-    let mut tail: Vec<u8> = Vec::new();
-    loop {
-        let end = tail.iter().rposition(|&byte| byte == b'\n');
-        if let Some(end) = end {
-            let before = tail[..end].iter().rposition(|&byte| byte == b'\n');
-            if before.is_some() || start == 0 {
-                let line = tail[before.map_or(0, |position| position + 1)..end].to_vec();
-                return Ok((start + end as u64 + 1, Some(line)));
-            }
-        } else if start == 0 {
-            return Ok((0, None));
-        }
-        let chunk = u32::try_from(start).unwrap_or(u32::MAX).min(TAIL_CHUNK);
-        start -= u64::from(chunk);
-        let mut read = vec![0; chunk as usize];
-        file.seek(SeekFrom::Start(start))?;
-        file.read_exact(&mut read)?;
-        read.append(&mut tail);
-        tail = read;
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -58,6 +58,8 @@ pub struct Details<'a> {
     #[serde(borrow)]
     pub motivo: Option<&'a RawValue>,
     #[serde(borrow)]
+    pub codigo: Option<&'a RawValue>,
+    #[serde(borrow)]
     pub instante_clique_utc: Option<&'a RawValue>,
 }
 

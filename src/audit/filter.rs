@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
-use super::fields::{Record, number, text};
+use super::fields::{Details, Record, number, text};
 use crate::time::Timestamp;
 
 /// The key as it stands in a line. Inside a text its quotes would be escaped, so there it is not found.
@@ -17,6 +17,10 @@ static LEVEL_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"l
 const LEVEL_VALUE: &[u8] = b"\"AUDIT\"";
 /// How every record starts.
 const FIRST_KEY: &[u8] = b"{\"timestamp_utc\":";
+/// What follows the instant in a record as the scheduler writes it, up to the event's name.
+const LEVEL_AND_EVENT: &[u8] = b"\",\"level\":\"AUDIT\",\"event_type\":\"";
+/// Where the instant is in such a record.
+const INSTANT: std::ops::Range<usize> = 18..45;
 
 /// What is asked for; what is `None` is not asked about.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +31,12 @@ pub struct Wanted {
     pub scientist: Option<i64>,
     /// This `agendamento_id`.
     pub booking: Option<i64>,
+    /// A booking that this instant lies in.
+    pub slot: Option<Timestamp>,
+    /// This `telescopio`.
+    pub telescope: Option<String>,
+    /// This `req`.
+    pub request: Option<String>,
     /// A `timestamp_utc` at or after this.
     pub since: Option<Timestamp>,
     /// A `timestamp_utc` before this.
@@ -38,6 +48,44 @@ pub struct Wanted {
 pub struct Filter {
     wanted: Wanted,
     event: Option<Finder<'static>>,
+    /// The instants as the scheduler writes them, whose order is that of their bytes.
+    since: Option<String>,
+    until: Option<String>,
+    /// Fields of which a line that is wanted has each.
+    fields: Vec<FieldLook>,
+}
+
+/// A look at a line's bytes for one field and its value.
+#[derive(Clone, Debug)]
+struct FieldLook {
+    key: Finder<'static>,
+    value: Vec<u8>,
+    /// What may follow the value is not one more digit.
+    is_number: bool,
+}
+
+impl FieldLook {
+    fn number(name: &str, value: i64) -> Self {
+        Self { key: key_finder(name), value: value.to_string().into_bytes(), is_number: true }
+    }
+
+    /// `None` for a text that may be written in several ways.
+    fn text(name: &str, value: &str) -> Option<Self> {
+        let plain = value.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'));
+        plain.then(|| Self { key: key_finder(name), value: format!("\"{value}\"").into_bytes(), is_number: false })
+    }
+
+    fn may_be_in(&self, line: &[u8]) -> bool {
+        values_of(&self.key, line).any(|found| {
+            found
+                .strip_prefix(self.value.as_slice())
+                .is_some_and(|rest| !self.is_number || !rest.first().is_some_and(u8::is_ascii_digit))
+        })
+    }
+}
+
+fn key_finder(name: &str) -> Finder<'static> {
+    Finder::new(format!("\"{name}\"").as_bytes()).into_owned()
 }
 
 /// What a line turned out to be.
@@ -56,7 +104,21 @@ impl Filter {
     /// The filter for what is asked for.
     pub fn new(wanted: Wanted) -> Self {
         let event = wanted.event.as_ref().map(|event| Finder::new(event.as_bytes()).into_owned());
-        Self { wanted, event }
+        let Wanted { scientist, booking, telescope, request, .. } = &wanted;
+        let fields = [
+            booking.map(|id| FieldLook::number("agendamento_id", id)),
+            scientist.map(|id| FieldLook::number("cientista_id", id)),
+            telescope.as_ref().and_then(|code| FieldLook::text("telescopio", code)),
+            request.as_ref().and_then(|id| FieldLook::text("req", id)),
+        ];
+        let micros = |at: Timestamp| at.micros().to_string();
+        Self {
+            since: wanted.since.map(micros),
+            until: wanted.until.map(micros),
+            fields: fields.into_iter().flatten().collect(),
+            event,
+            wanted,
+        }
     }
 
     /// Judges one line, given without its line break.
@@ -67,7 +129,11 @@ impl Filter {
         if !line.trim_ascii_end().ends_with(b"}") {
             return if looks_torn(line) { Verdict::Broken } else { Verdict::Other };
         }
-        if !says_audit(line) || !self.may_have_event(line) {
+        let may_be_wanted = match as_written(line) {
+            Some((instant, event)) => self.may_want(instant, event),
+            None => says_audit(line) && self.may_have_event(line),
+        };
+        if !may_be_wanted || !self.may_have_fields(line) {
             return Verdict::Other;
         }
         match serde_json::from_slice::<Record<'a>>(line) {
@@ -82,8 +148,21 @@ impl Filter {
         self.event.as_ref().is_none_or(|event| event.find(line).is_some() || memchr::memchr(b'\\', line).is_some())
     }
 
+    /// The same for a line whose first fields stand where the scheduler writes them.
+    fn may_want(&self, instant: &[u8], event: &[u8]) -> bool {
+        let may_be_event = |wanted: &String| event == wanted.as_bytes() || event.contains(&b'\\');
+        self.wanted.event.as_ref().is_none_or(may_be_event)
+            && self.since.as_ref().is_none_or(|since| instant >= since.as_bytes())
+            && self.until.as_ref().is_none_or(|until| instant < until.as_bytes())
+    }
+
+    /// A line with these fields has their bytes, unless some character of it is written as an escape.
+    fn may_have_fields(&self, line: &[u8]) -> bool {
+        self.fields.iter().all(|field| field.may_be_in(line)) || memchr::memchr(b'\\', line).is_some()
+    }
+
     fn wants(&self, record: &Record<'_>) -> bool {
-        let Wanted { event, scientist, booking, since, until } = &self.wanted;
+        let Wanted { event, scientist, booking, slot, telescope, request, since, until } = &self.wanted;
         if !record.is_audit() || event.as_ref().is_some_and(|event| text(record.event_type) != **event) {
             return false;
         }
@@ -93,22 +172,54 @@ impl Filter {
                 return false;
             }
         }
-        if scientist.is_none() && booking.is_none() {
+        if request.as_ref().is_some_and(|request| text(record.req) != **request) {
+            return false;
+        }
+        if scientist.is_none() && booking.is_none() && slot.is_none() && telescope.is_none() {
             return true;
         }
         let details = record.details();
         (scientist.is_none() || number(details.cientista_id) == *scientist)
             && (booking.is_none() || number(details.agendamento_id) == *booking)
+            && telescope.as_ref().is_none_or(|telescope| text(details.telescopio) == **telescope)
+            && slot.is_none_or(|slot| covers(&details, slot))
     }
+}
+
+/// Whether a booking's time has this instant in it.
+fn covers(details: &Details<'_>, slot: Timestamp) -> bool {
+    let instant = |field| Timestamp::parse_rfc3339(&text(field)).ok();
+    instant(details.horario_inicio_utc).is_some_and(|start| start <= slot)
+        && instant(details.horario_fim_utc).is_some_and(|end| slot < end)
+}
+
+/// The instant and the event of a line that begins as the scheduler writes a record.
+fn as_written(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    // Digit by digit, since only such instants have the order of their bytes.
+    const FORM: &[u8] = b"dddd-dd-ddTdd:dd:dd.ddddddZ";
+    let rest = line.get(INSTANT.end..)?.strip_prefix(LEVEL_AND_EVENT)?;
+    if !line.starts_with(FIRST_KEY) || line[INSTANT.start - 1] != b'"' {
+        return None;
+    }
+    let instant = &line[INSTANT];
+    let is_right = |(byte, form): (&u8, &u8)| if *form == b'd' { byte.is_ascii_digit() } else { byte == form };
+    if !instant.iter().zip(FORM).all(is_right) {
+        return None;
+    }
+    Some((instant, &rest[..memchr::memchr(b'"', rest)?]))
+}
+
+/// What follows each `key` in the line, however it is spaced.
+fn values_of<'a>(key: &Finder<'_>, line: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let length = key.needle().len();
+    key.find_iter(line)
+        .filter_map(move |at| line[at + length..].trim_ascii_start().strip_prefix(b":"))
+        .map(<[u8]>::trim_ascii_start)
 }
 
 /// What follows each `"level":` in the line, however it is spaced.
 fn level_values(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let length = LEVEL_KEY.needle().len();
-    LEVEL_KEY
-        .find_iter(line)
-        .filter_map(move |at| line[at + length..].trim_ascii_start().strip_prefix(b":"))
-        .map(<[u8]>::trim_ascii_start)
+    values_of(&LEVEL_KEY, line)
 }
 
 /// Whether some `level` in the line is `AUDIT`.
@@ -234,6 +345,9 @@ mod tests {
                 event: Some(self.event.to_owned()),
                 scientist: Some(self.scientist),
                 booking: Some(self.booking),
+                slot: Some(instant("2025-12-01T03:04:59.999999Z")),
+                telescope: Some("Hubble-Acad".to_owned()),
+                request: Some("6b1f-2a".to_owned()),
                 since: Some(self.at),
                 until: Some(self.at.saturating_add(std::time::Duration::from_micros(1))),
             }
@@ -300,6 +414,10 @@ mod tests {
                 Wanted { event: Some(made.event[..made.event.len() - 1].to_owned()), ..own() },
                 Wanted { scientist: Some(made.scientist.wrapping_add(1)), ..own() },
                 Wanted { booking: Some(made.booking.wrapping_add(1)), ..own() },
+                Wanted { slot: Some(instant("2025-12-01T03:05:00Z")), ..own() },
+                Wanted { slot: Some(instant("2025-12-01T02:59:59Z")), ..own() },
+                Wanted { telescope: Some("Hubble-Aca".to_owned()), ..own() },
+                Wanted { request: Some("6b1f-2".to_owned()), ..own() },
                 Wanted { since: own().until, ..own() },
                 Wanted { until: own().since, ..own() },
             ] {

@@ -1,14 +1,16 @@
 //! The audit trail: who did what and when, so that it can be proved.
 //!
 //! A record is made in the transaction of the action it records, and chained to the one before; the file follows the
-//! database. [`record`] and [`chain`] are pure, [`export`] writes the file; [`fields`] and [`filter`], pure as well, read it
-//! back.
+//! database. [`record`] and [`chain`] are pure, [`export`] writes the file and [`files`] names the ones that were closed;
+//! [`fields`] and [`filter`], pure as well, read it back, and [`verify`] tells whether it is whole.
 
 pub mod chain;
 pub mod export;
 pub mod fields;
+pub mod files;
 pub mod filter;
 pub mod record;
+pub mod verify;
 
 /// The trail's file in the data folder.
 pub const TRAIL_FILE: &str = "audit.jsonl";

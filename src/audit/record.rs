@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::agenda::{Booking, Scientist};
+use crate::agenda::{Booking, NewBooking, Scientist};
 use crate::logging::escaped;
 use crate::time::Timestamp;
 
@@ -10,9 +10,18 @@ use crate::time::Timestamp;
 pub const SERVICE: &str = "servico-agendamento";
 /// Every record's `level`, right after its `timestamp_utc`.
 pub const LEVEL: &str = "AUDIT";
+/// The `req` of what no request caused.
+pub const NO_REQUEST: &str = "-";
 
 /// Every `event_type` there is. The last one is the coordinator's, in its own log.
-pub const EVENT_TYPES: [&str; 3] = ["AGENDAMENTO_CRIADO", "AGENDAMENTO_CANCELADO", LOCK_FORCED];
+pub const EVENT_TYPES: [&str; 6] = [
+    "AGENDAMENTO_CRIADO",
+    "AGENDAMENTO_CANCELADO",
+    "AGENDAMENTO_RECUSADO",
+    "SERVICO_INICIADO",
+    "SERVICO_PARADO",
+    LOCK_FORCED,
+];
 /// An operator took a lock away.
 pub const LOCK_FORCED: &str = "TRAVA_FORCADA";
 
@@ -37,6 +46,46 @@ pub enum Event<'a> {
         /// The fencing token it was written under, if any.
         token: Option<u64>,
     },
+    /// `AGENDAMENTO_RECUSADO`.
+    BookingRefused {
+        /// What was asked for, and by whom.
+        asked: &'a NewBooking,
+        /// Why not.
+        why: &'a Why,
+    },
+    /// `SERVICO_INICIADO`.
+    ServiceStarted(&'a Process),
+    /// `SERVICO_PARADO`.
+    ServiceStopped {
+        /// As it was started.
+        process: &'a Process,
+        /// How long it ran.
+        up_ms: u64,
+    },
+}
+
+/// Why a booking was refused.
+#[derive(Clone, Debug)]
+pub struct Why {
+    /// The problem's code, as the client read it.
+    pub code: &'static str,
+    /// The problem's detail, as the client read it.
+    pub detail: String,
+    /// The booking that has the slot, if that is why.
+    pub taken_by: Option<i64>,
+}
+
+/// A running service.
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// Its version.
+    pub version: &'static str,
+    /// `com_trava` or `sem_trava`.
+    pub mode: &'static str,
+    /// The system's number for it.
+    pub pid: u32,
+    /// Where it listens.
+    pub address: String,
 }
 
 /// The record's fields up to the chain's, in the order the assignment has them.
@@ -50,16 +99,42 @@ struct Head<'a> {
 }
 
 #[derive(Serialize)]
-struct Details<'a> {
-    agendamento_id: i64,
+#[serde(untagged)]
+enum Details<'a> {
+    Written {
+        agendamento_id: i64,
+        #[serde(flatten)]
+        observation: Observation<'a>,
+        #[serde(flatten)]
+        rest: Rest<'a>,
+        token: Option<u64>,
+    },
+    Refused {
+        #[serde(flatten)]
+        observation: Observation<'a>,
+        alvo: Option<&'a str>,
+        instante_clique_utc: Option<String>,
+        codigo: &'a str,
+        motivo: &'a str,
+        ocupado_por: Option<i64>,
+    },
+    Service {
+        versao: &'a str,
+        modo: &'a str,
+        pid: u32,
+        endereco: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ativo_ha_ms: Option<u64>,
+    },
+}
+
+#[derive(Serialize)]
+struct Observation<'a> {
     cientista_id: i64,
     horario_inicio_utc: String,
     horario_fim_utc: String,
     telescopio: &'a str,
     cientista_nome: &'a str,
-    #[serde(flatten)]
-    rest: Rest<'a>,
-    token: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -75,36 +150,20 @@ impl Event<'_> {
         match self {
             Self::BookingCreated { .. } => EVENT_TYPES[0],
             Self::BookingCancelled { .. } => EVENT_TYPES[1],
+            Self::BookingRefused { .. } => EVENT_TYPES[2],
+            Self::ServiceStarted(_) => EVENT_TYPES[3],
+            Self::ServiceStopped { .. } => EVENT_TYPES[4],
         }
     }
 
     /// The record as JSON, without its closing brace: the chain adds the rest.
     pub fn open_json(&self, at: Timestamp) -> String {
-        let (booking, cientista_nome, rest, token) = match *self {
-            Self::BookingCreated { booking, scientist, token } => {
-                let instante_clique_utc = booking.clicked_at.map(|at| at.micros().to_string());
-                let rest = Rest::Created { alvo: booking.target.as_deref(), instante_clique_utc };
-                (booking, scientist.name.as_str(), rest, token)
-            }
-            Self::BookingCancelled { booking, scientist_name, token } => {
-                (booking, scientist_name, Rest::Cancelled { motivo: booking.cancel_reason.as_deref() }, token)
-            }
-        };
         let head = Head {
             timestamp_utc: at.micros().to_string(),
             level: LEVEL,
             event_type: self.event_type(),
             service: SERVICE,
-            details: Details {
-                agendamento_id: booking.id,
-                cientista_id: booking.scientist_id,
-                horario_inicio_utc: booking.slots.start().seconds().to_string(),
-                horario_fim_utc: booking.slots.end().seconds().to_string(),
-                telescopio: &booking.telescope,
-                cientista_nome,
-                rest,
-                token,
-            },
+            details: self.details(),
         };
         // A struct of texts and numbers: serialising it to memory cannot fail.
         let mut json = serde_json::to_string(&head).expect("a record serialises");
@@ -112,4 +171,56 @@ impl Event<'_> {
         // What some reader might take for the end of a line, or a terminal for a command: in JSON an escape is the same.
         escaped(&json)
     }
+
+    fn details(&self) -> Details<'_> {
+        let micros = |at: Timestamp| at.micros().to_string();
+        match *self {
+            Self::BookingCreated { booking, scientist, token } => Details::Written {
+                agendamento_id: booking.id,
+                observation: observed(booking, &scientist.name),
+                rest: Rest::Created {
+                    alvo: booking.target.as_deref(),
+                    instante_clique_utc: booking.clicked_at.map(micros),
+                },
+                token,
+            },
+            Self::BookingCancelled { booking, scientist_name, token } => Details::Written {
+                agendamento_id: booking.id,
+                observation: observed(booking, scientist_name),
+                rest: Rest::Cancelled { motivo: booking.cancel_reason.as_deref() },
+                token,
+            },
+            Self::BookingRefused { asked, why } => Details::Refused {
+                observation: Observation {
+                    cientista_id: asked.scientist.id,
+                    horario_inicio_utc: asked.slots.start().seconds().to_string(),
+                    horario_fim_utc: asked.slots.end().seconds().to_string(),
+                    telescopio: &asked.telescope.code,
+                    cientista_nome: &asked.scientist.name,
+                },
+                alvo: asked.target.as_deref(),
+                instante_clique_utc: asked.clicked_at.map(micros),
+                codigo: why.code,
+                motivo: &why.detail,
+                ocupado_por: why.taken_by,
+            },
+            Self::ServiceStarted(process) => service(process, None),
+            Self::ServiceStopped { process, up_ms } => service(process, Some(up_ms)),
+        }
+    }
+}
+
+fn observed<'a>(booking: &'a Booking, cientista_nome: &'a str) -> Observation<'a> {
+    Observation {
+        cientista_id: booking.scientist_id,
+        horario_inicio_utc: booking.slots.start().seconds().to_string(),
+        horario_fim_utc: booking.slots.end().seconds().to_string(),
+        telescopio: &booking.telescope,
+        cientista_nome,
+    }
+}
+
+fn service(process: &Process, ativo_ha_ms: Option<u64>) -> Details<'_> {
+    let Process { version, mode, pid, address } = process;
+    Details::Service { versao: version, modo: mode, pid: *pid, endereco: address, ativo_ha_ms }
 }

@@ -1,50 +1,66 @@
-//! `audit`: searches the trail.
+//! `audit`: searches the trail, follows it, verifies it.
 //!
 //! Files are read as streams, in order, and each record that matches is printed as it comes; only a table waits for
 //! the end, to know how wide its columns are.
 
+mod follow;
+mod inputs;
 mod lines;
 mod print;
+mod report;
+mod verify;
 
-use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use self::inputs::{Input, OpenFile};
 use self::lines::{LINE_MAX_MIB, Line, Lines};
 use self::print::Printer;
 use super::{Outcome, is_broken_pipe};
+use crate::audit::TRAIL_FILE;
 use crate::audit::filter::{Filter, Verdict, Wanted};
 use crate::audit::record::EVENT_TYPES;
-use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
 use crate::cli::{AuditArgs, AuditFormat};
 use crate::time::{ParseTimestampError, Timestamp};
 
 /// Files larger than this take long enough to show how far the search is.
 const PROGRESS_BYTES: u64 = 64 << 20;
 
-/// Prints the records that match.
+/// Exit status of a verification: it could not run. 2 is for a trail that was tampered with.
+pub const EXIT_VERIFY_CANNOT_RUN: u8 = 1;
+
+/// Prints the records that match, or verifies them.
 ///
 /// # Errors
 /// When the arguments make no sense, or something cannot be read or written.
 pub fn run(args: &AuditArgs) -> Outcome {
+    if args.verify { Ok(verify::run(args)) } else { search(args) }
+}
+
+fn search(args: &AuditArgs) -> Outcome {
     let filter = Filter::new(wanted(args)?);
-    let inputs = inputs(args)?;
     let stdout = io::stdout().lock();
     let terminal = stdout.is_terminal();
-    let format = args.format.unwrap_or(if terminal { AuditFormat::Table } else { AuditFormat::Jsonl });
+    let default_format = if terminal && !args.follow { AuditFormat::Table } else { AuditFormat::Jsonl };
+    let format = args.format.unwrap_or(default_format);
+    if args.follow && format == AuditFormat::Table {
+        bail!("--follow prints each record as it comes, and a table waits for the last; use --format jsonl or csv");
+    }
+    let inputs = inputs::inputs(args)?;
+    let printer =
+        if args.count { Printer::counting(stdout) } else { Printer::new(format, stdout).context(CANNOT_WRITE)? };
     let mut search = Search {
         filter,
-        printer: Printer::new(format, stdout).context(CANNOT_WRITE)?,
+        printer,
         // On one terminal, a bar and lines that come one by one would write over each other.
-        shows_progress: format == AuditFormat::Table || !terminal,
+        shows_progress: format == AuditFormat::Table || args.count || !terminal,
         broken: 0,
         too_long: 0,
     };
-    let searched = inputs.iter().try_for_each(|input| search.read(input));
+    let searched = search.read_all(inputs, args);
     let (broken, too_long) = (search.broken, search.too_long);
     // What was found before a file failed is printed all the same.
     let printed = search.printer.finish().context(CANNOT_WRITE);
@@ -69,7 +85,16 @@ fn wanted(args: &AuditArgs) -> anyhow::Result<Wanted> {
     {
         bail!("--since {} is after --until {}; exchange them", since.micros(), until.micros());
     }
-    Ok(Wanted { event: args.event.clone(), scientist: args.scientist, booking: args.booking, since, until })
+    Ok(Wanted {
+        event: args.event.clone(),
+        scientist: args.scientist,
+        booking: args.booking,
+        slot: instant("--slot", args.slot.as_deref())?,
+        telescope: args.telescope.clone(),
+        request: args.req.clone(),
+        since,
+        until,
+    })
 }
 
 /// The timestamp's own errors are the API's, in Portuguese; here the command line speaks.
@@ -90,34 +115,6 @@ fn instant(option: &str, text: Option<&str>) -> anyhow::Result<Option<Timestamp>
     Ok(Some(at))
 }
 
-/// Where lines come from.
-enum Input {
-    Stdin,
-    File(PathBuf),
-}
-
-fn inputs(args: &AuditArgs) -> anyhow::Result<Vec<Input>> {
-    if args.files.is_empty() {
-        return Ok(vec![Input::File(default_file(&args.data_dir)?)]);
-    }
-    let input = |path: &PathBuf| if path.as_os_str() == "-" { Input::Stdin } else { Input::File(path.clone()) };
-    Ok(args.files.iter().map(input).collect())
-}
-
-fn default_file(data_dir: &Path) -> anyhow::Result<PathBuf> {
-    let path = data_dir.join(TRAIL_FILE);
-    // What else may be wrong with it, opening it says.
-    if !matches!(path.try_exists(), Ok(false)) {
-        return Ok(path);
-    }
-    let race = data_dir.join(RACE_TRAIL_FILE);
-    let race = match race.try_exists() {
-        Ok(true) => format!("; the race demonstration's records are in {}", race.display()),
-        _ => String::new(),
-    };
-    bail!("there is no {}; name a file, or the data folder with --data-dir{race}", path.display())
-}
-
 /// The search, across files.
 struct Search<W: Write> {
     filter: Filter,
@@ -129,19 +126,33 @@ struct Search<W: Write> {
 }
 
 impl<W: Write> Search<W> {
-    fn read(&mut self, input: &Input) -> anyhow::Result<()> {
-        match input {
-            Input::Stdin => self.read_lines(io::stdin().lock(), "standard input", &ProgressBar::hidden()),
-            Input::File(path) => {
-                let name = path.display().to_string();
-                let file = File::open(path).with_context(|| cannot_read(&name))?;
-                let length = file.metadata().with_context(|| cannot_read(&name))?.len();
-                let bar = if self.shows_progress { progress_bar(length) } else { ProgressBar::hidden() };
-                let read = self.read_lines(bar.wrap_read(file), &name, &bar);
-                bar.finish_and_clear();
-                read
-            }
+    /// Reads each input to its end, and the last one on from there if it is followed.
+    fn read_all(&mut self, mut inputs: Vec<Input>, args: &AuditArgs) -> anyhow::Result<()> {
+        let followed = if args.follow { inputs.pop() } else { None };
+        inputs.into_iter().try_for_each(|input| self.read(input))?;
+        let Some(followed) = followed else { return Ok(()) };
+        let trail = match &followed {
+            // A closed one that stands last: the one that is written was not there.
+            Input::File(_) if args.files.is_empty() => args.data_dir.join(TRAIL_FILE),
+            Input::File(path) | Input::Open(OpenFile { path, .. }) => path.clone(),
+            Input::Stdin => return self.read(followed),
+        };
+        match followed.open()? {
+            Some(open) => follow::follow(self, open, &trail),
+            None => Ok(()),
         }
+    }
+
+    fn read(&mut self, input: Input) -> anyhow::Result<()> {
+        let name = input.name();
+        let Some(OpenFile { file, .. }) = input.open()? else {
+            return self.read_lines(io::stdin().lock(), &name, &ProgressBar::hidden());
+        };
+        let length = file.metadata().with_context(|| cannot_read(&name))?.len();
+        let bar = if self.shows_progress { progress_bar(length) } else { ProgressBar::hidden() };
+        let read = self.read_lines(bar.wrap_read(file), &name, &bar);
+        bar.finish_and_clear();
+        read
     }
 
     fn read_lines(&mut self, input: impl Read, name: &str, bar: &ProgressBar) -> anyhow::Result<()> {
@@ -152,19 +163,24 @@ impl<W: Write> Search<W> {
                 self.printer.flush().context(CANNOT_WRITE)?;
             }
             let Some(line) = lines.next().with_context(|| cannot_read(name))? else { return Ok(()) };
-            let Line::Bytes(line) = line else {
-                self.too_long += 1;
-                continue;
-            };
-            match self.filter.judge(line) {
-                Verdict::Wanted(record) => self.printer.record(line, &record).context(CANNOT_WRITE)?,
-                Verdict::Broken => self.broken += 1,
-                Verdict::Other => {}
-            }
+            self.judge(&line)?;
             if self.printer.table_is_full() {
                 bar.suspend(|| self.printer.print_table()).context(CANNOT_WRITE)?;
             }
         }
+    }
+
+    fn judge(&mut self, line: &Line<'_>) -> anyhow::Result<()> {
+        let Line::Bytes(line) = line else {
+            self.too_long += 1;
+            return Ok(());
+        };
+        match self.filter.judge(line) {
+            Verdict::Wanted(record) => self.printer.record(line, &record).context(CANNOT_WRITE)?,
+            Verdict::Broken => self.broken += 1,
+            Verdict::Other => {}
+        }
+        Ok(())
     }
 }
 

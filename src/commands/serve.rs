@@ -12,9 +12,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::{Outcome, runtime};
-use crate::cli::{AllArgs, CoordinatorArgs, Grace, LockArgs, LogFormat, LogLevel, SchedulerArgs, ServerArgs};
+use crate::cli::{
+    AllArgs, CoordinatorArgs, Grace, LockArgs, LogFormat, LogLevel, SchedulerArgs, ServerArgs, TrailArgs,
+};
 use crate::http::server;
-use crate::scheduler::Mode;
+use crate::scheduler::{AuditConfig, Mode};
 use crate::{coordinator, logging, scheduler};
 
 /// The race's window where none is asked for.
@@ -26,7 +28,7 @@ const RACE_DELAY_MS: u64 = 100;
 /// When it cannot start.
 pub fn scheduler(args: &SchedulerArgs) -> Outcome {
     let mode = if args.no_lock { Mode::Race } else { locked(args.coordinator.clone(), &args.lock) };
-    let config = scheduler_config(mode, &args.lock, &args.server)?;
+    let config = scheduler_config(mode, &args.lock, &args.trail, &args.server)?;
     runtime()?.block_on(async {
         let listener = listen(args.listen, "--listen")?;
         scheduler::serve(listener, config, stop_signal()?).await?;
@@ -57,7 +59,8 @@ pub fn all(args: &AllArgs) -> Outcome {
         let coordinator_listener = listen(args.listen_coordinator, "--listen-coordinator")?;
         let scheduler_listener = listen(args.listen, "--listen")?;
         let coordinator_url = format!("http://{}", coordinator_listener.local_addr()?);
-        let config = scheduler_config(locked(vec![coordinator_url], &args.lock), &args.lock, &args.server)?;
+        let mode = locked(vec![coordinator_url], &args.lock);
+        let config = scheduler_config(mode, &args.lock, &args.trail, &args.server)?;
         let stop = stop_signal()?;
         let (scheduler_gone, mut coordinator_stops) = watch::channel(());
         let coordinator =
@@ -92,13 +95,19 @@ fn locked(coordinators: Vec<String>, lock: &LockArgs) -> Mode {
     }
 }
 
-fn scheduler_config(mode: Mode, lock: &LockArgs, server: &ServerArgs) -> anyhow::Result<scheduler::Config> {
+fn scheduler_config(
+    mode: Mode,
+    lock: &LockArgs,
+    trail: &TrailArgs,
+    server: &ServerArgs,
+) -> anyhow::Result<scheduler::Config> {
     let default_delay_ms = if matches!(mode, Mode::Race) { RACE_DELAY_MS } else { 0 };
     let config = scheduler::Config {
         data_dir: server.data_dir.clone(),
         logging: logging_config(server),
         mode,
         critical_delay: Duration::from_millis(lock.critical_delay_ms.unwrap_or(default_delay_ms)),
+        audit: AuditConfig { refusals: trail.audit_refusals, rotate_mb: trail.audit_rotate_mb },
     };
     config.check()?;
     Ok(config)

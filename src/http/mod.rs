@@ -26,7 +26,7 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
 
 /// An answer of text.
 pub fn text(content_type: &'static str, text: String) -> Response {
-    whole(StatusCode::OK, content_type, text.into())
+    bytes(StatusCode::OK, content_type, text.into())
 }
 
 /// The answer to `OPTIONS`.
@@ -42,12 +42,12 @@ pub fn options(allow: &str) -> Response {
 
 fn typed(status: StatusCode, content_type: &'static str, body: &impl Serialize) -> Response {
     // Our answers are structs and maps with text keys; serialising one of those to memory cannot fail.
-    let bytes = serde_json::to_vec(body).expect("an answer serialises");
-    whole(status, content_type, bytes.into())
+    bytes(status, content_type, serde_json::to_vec(body).expect("an answer serialises"))
 }
 
-fn whole(status: StatusCode, content_type: &'static str, bytes: Bytes) -> Response {
-    let mut response = Response::new(Either::Left(Full::new(bytes)));
+/// An answer of bytes that are ready.
+pub fn bytes(status: StatusCode, content_type: &'static str, bytes: Vec<u8>) -> Response {
+    let mut response = Response::new(Either::Left(Full::new(bytes.into())));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

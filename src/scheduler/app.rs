@@ -1,21 +1,26 @@
 //! What the handlers share.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use slog::{Logger, warn};
+use slog::{Logger, error, warn};
 use tokio_util::task::TaskTracker;
 
 use super::{Config, Mode, StartError};
 use crate::agenda::Catalogue;
 use crate::audit::export::{self, Exporter};
+use crate::audit::record::Process;
 use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
 use crate::coordinator::client::Client;
-use crate::data_dir::DataDirError;
+use crate::data_dir::{DATABASE_FILE, DataDirError};
 use crate::logging::Logs;
 use crate::store::{Kind, Store, Unavailable};
 use crate::time::Clock;
 
+/// The version in answers and records.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Bytes in a megabyte, as `--audit-rotate-mb` counts them.
+const MEGABYTE: u64 = 1_000_000;
 /// How long a stop waits for what goes on after its client has gone.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -33,6 +38,10 @@ pub struct App {
     pub started: Instant,
     /// Bookings and cancellations under way: they run to their end whatever becomes of their client.
     pub tasks: TaskTracker,
+    /// Whether refused bookings are recorded too.
+    pub audits_refusals: bool,
+    /// This process, as its records name it.
+    process: OnceLock<Process>,
     /// Scientists and telescopes as last read.
     ///
     /// A std lock around a pointer: it is held to clone or to replace it.
@@ -73,6 +82,8 @@ impl App {
             clock,
             started: Instant::now(),
             tasks: TaskTracker::new(),
+            audits_refusals: config.audit.refusals,
+            process: OnceLock::new(),
             catalogue: RwLock::new(catalogue),
             exporter,
             log: logs.logger.clone(),
@@ -96,6 +107,37 @@ impl App {
         self.exporter.fault()
     }
 
+    /// `com_trava`, or `sem_trava` in the race's demonstration.
+    pub fn mode(&self) -> &'static str {
+        if self.locking.is_some() { "com_trava" } else { "sem_trava" }
+    }
+
+    /// Records that the service has started. If it cannot, bookings cannot be recorded either, and are refused by
+    /// themselves; reading is still worth serving.
+    pub async fn record_start(&self, address: &str) {
+        let process = self.process.get_or_init(|| Process {
+            version: VERSION,
+            mode: self.mode(),
+            pid: std::process::id(),
+            address: address.to_owned(),
+        });
+        if let Err(error) = self.store.record_start(process.clone()).await {
+            error!(self.log, "SERVICO_INICIADO não registrado: {}", error);
+        }
+    }
+
+    /// Records that the service stops, if that takes no longer than a stop may.
+    async fn record_stop(&self) {
+        let Some(process) = self.process.get() else { return };
+        let up_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let recorded = tokio::time::timeout(FINISH_TIMEOUT, self.store.record_stop(process.clone(), up_ms)).await;
+        match recorded {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => error!(self.log, "SERVICO_PARADO não registrado: {}", error),
+            Err(_) => error!(self.log, "SERVICO_PARADO não registrado: o banco não respondeu a tempo"),
+        }
+    }
+
     /// Waits for the bookings under way, as long as a stop may take, then exports the last records and closes the
     /// database.
     pub async fn finish(app: Arc<Self>) {
@@ -103,6 +145,7 @@ impl App {
         if tokio::time::timeout(FINISH_TIMEOUT, app.tasks.wait()).await.is_err() {
             warn!(app.log, "{} operações ainda em curso ao encerrar", app.tasks.len());
         }
+        app.record_stop().await;
         // The end waits for threads, so it has one of its own. If a task still holds the state, its records are
         // exported at the next start.
         if let Some(app) = Arc::into_inner(app) {
@@ -114,7 +157,7 @@ impl App {
 /// Opens the store, and brings the audit file up to date.
 fn open_files(config: &Config, clock: Clock, logs: &Logs) -> Result<(Store, Exporter), StartError> {
     let (kind, database, trail_file) = match config.mode {
-        Mode::Locked { .. } => (Kind::Agenda, "sctec.db", TRAIL_FILE),
+        Mode::Locked { .. } => (Kind::Agenda, DATABASE_FILE, TRAIL_FILE),
         Mode::Race => (Kind::Race, "corrida.db", RACE_TRAIL_FILE),
     };
     let (bell, rings) = export::bell();
@@ -128,8 +171,9 @@ fn open_files(config: &Config, clock: Clock, logs: &Logs) -> Result<(Store, Expo
         }
     };
     let store = Store::open(&config.data_dir.join(database), kind, clock, on_commit)?;
+    let rotate_bytes = config.audit.rotate_mb.map(|mb| mb.saturating_mul(MEGABYTE));
     let trail_path = config.data_dir.join(trail_file);
-    let exporter = Exporter::start(&trail_path, store.outbox()?, (bell, rings), logs.logger.clone())
+    let exporter = Exporter::start(&trail_path, store.outbox()?, rotate_bytes, (bell, rings), logs.logger.clone())
         .map_err(|error| DataDirError::access(&trail_path, &error))?;
     Ok((store, exporter))
 }

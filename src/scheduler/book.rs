@@ -21,29 +21,42 @@ use crate::store::{BookRefused, CancelRefused, Fence, FenceBroken, Origin, Unava
 /// The pause between two tries to give a lease back to a coordinator that does not answer.
 const UNLOCK_RETRY: Duration = Duration::from_millis(500);
 
-/// Books, or says why not.
+/// Books, or says why not; and records that it was refused, where that is asked for.
 pub async fn book(app: Arc<App>, new: NewBooking, origin: Origin) -> Result<Booking, Refusal> {
-    check_audit(&app, &origin)?;
+    let asked = app.audits_refusals.then(|| new.clone());
+    let booked = try_to_book(&app, new, &origin).await;
+    if let (Some(asked), Err(refusal)) = (asked, &booked)
+        && let Some(why) = refusal.why()
+        && let Err(error) = app.store.record_refusal(asked, why, Arc::clone(&origin.request_id)).await
+    {
+        // A refusal does nothing that would have to be undone: it stands.
+        error!(origin.log, "AGENDAMENTO_RECUSADO não registrado: {}", error);
+    }
+    booked
+}
+
+async fn try_to_book(app: &Arc<App>, new: NewBooking, origin: &Origin) -> Result<Booking, Refusal> {
+    check_audit(app, origin)?;
     let Some(locking) = &app.locking else {
-        return book_without_lock(&app, new, &origin).await;
+        return book_without_lock(app, new, origin).await;
     };
     let telescope = new.telescope.code.clone();
     let resources = new.resources();
     let commit = async |fence| {
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
-        match app.store.book(new, fence, origin.clone()).await.map_err(|error| store_failed(&origin, &error))? {
+        match app.store.book(new, fence, origin.clone()).await.map_err(|error| store_failed(origin, &error))? {
             Ok(booking) => Ok(booking),
             Err(BookRefused::Taken { start, booking_id }) => {
                 let resource = resource(&telescope, start);
                 info!(origin.log, "Conflito no BD para o recurso {}, horário já agendado", resource);
                 Err(Refusal::Taken { telescope: telescope.clone(), start, booking_id })
             }
-            Err(BookRefused::Fence(broken)) => Err(fence_broken(locking, &origin, &telescope, &resources, broken)),
+            Err(BookRefused::Fence(broken)) => Err(fence_broken(locking, origin, &telescope, &resources, broken)),
         }
     };
     let retention = locking.retention;
-    under_lease(&app, locking, &origin, &resources, Rivals::Refused { retention }, commit).await
+    under_lease(app, locking, origin, &resources, Rivals::Refused { retention }, commit).await
 }
 
 /// Cancels, or says why not.

@@ -8,7 +8,7 @@ use hyper::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use serde_json::json;
 use slog::{Logger, error};
 
-use super::app::App;
+use super::app::{App, VERSION};
 use super::refusal::{Refusal, store_unavailable, unknown_booking};
 use super::{SERVICE, book, links, requests};
 use crate::agenda::{Booking, Catalogue, Draft, NewBooking, Rejection};
@@ -23,12 +23,10 @@ use crate::time::Timestamp;
 const BODY_MAX: usize = 64 * 1024;
 /// How long the database may take to show that it can be written.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
-const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// `GET /`.
 pub fn entry(app: &App) -> Response {
-    let mode = if app.locking.is_some() { "com_trava" } else { "sem_trava" };
-    let body = json!({ "servico": SERVICE, "versao": VERSION, "modo": mode, "_links": links::entry() });
+    let body = json!({ "servico": SERVICE, "versao": VERSION, "modo": app.mode(), "_links": links::entry() });
     http::json(StatusCode::OK, &body)
 }
 
@@ -230,7 +228,8 @@ fn unknown(rejection: &Rejection) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, code, title, format!("{detail}.")).with_links(links)
 }
 
-fn failed(log: &Logger, error: &Unavailable) -> Problem {
+/// 503 for the database, and the line that says why.
+pub fn failed(log: &Logger, error: &Unavailable) -> Problem {
     error!(log, "Falha no banco de dados: {}", error);
     store_unavailable()
 }

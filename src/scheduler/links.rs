@@ -3,15 +3,20 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
-use super::requests::{ListRequest, cursor};
+use super::requests::{AuditRequest, ListRequest, cursor};
 use crate::agenda::{Booking, Catalogue, Scientist, Telescope};
+use crate::audit::filter::Wanted;
 use crate::http::links::{Link, Links, with_query};
 use crate::store::Page;
 use crate::time::Timestamp;
 
 /// The template of the list of bookings.
 const BOOKINGS_TEMPLATE: &str = "/agendamentos{?telescopio,cientista_id,status,de,ate,limite}";
+
+/// The template of the audit trail's records.
+const AUDIT_TEMPLATE: &str = "/auditoria{?evento,cientista_id,agendamento_id,horario_utc,telescopio,req,de,ate,limite}";
 
 /// A booking, as answered.
 #[derive(Serialize)]
@@ -59,7 +64,8 @@ pub fn booking<'a>(booking: &'a Booking, catalogue: &Catalogue, now: Timestamp) 
             .with_if(cancelled, "agendar", book)
             .with("cientista", Link::get(format!("/cientistas/{}", booking.scientist_id)))
             .with("telescopio", Link::get(format!("/telescopios/{}", booking.telescope)))
-            .with("agendamentos", at_slots(&booking.telescope, booking.slots.start(), booking.slots.end())),
+            .with("agendamentos", at_slots(&booking.telescope, booking.slots.start(), booking.slots.end()))
+            .with("historico", history(booking.id)),
     }
 }
 
@@ -97,6 +103,53 @@ fn list_href(request: &ListRequest, after: Option<(Timestamp, i64)>) -> String {
         ("cursor", after.map(|(start, id)| cursor(start, id))),
     ];
     with_query("/agendamentos", pairs.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))))
+}
+
+/// A page of audit records, as answered: each with its own bytes.
+#[derive(Serialize)]
+pub struct AuditPageView<'a> {
+    registros: Vec<&'a RawValue>,
+    limite: u16,
+    _links: Links,
+}
+
+/// Shows a page of audit records; `proxima` is there only when there is more to look at.
+pub fn audit_page<'a>(registros: Vec<&'a RawValue>, next: Option<u64>, request: &AuditRequest) -> AuditPageView<'a> {
+    AuditPageView {
+        registros,
+        limite: request.limit,
+        _links: Links::new()
+            .with("self", Link::get(audit_href(request, Some(request.after).filter(|after| *after > 0))))
+            .with_if(next.is_some(), "proxima", || Link::get(audit_href(request, next)))
+            .with("cabeca", Link::get("/auditoria/cabeca"))
+            .with("inicio", Link::get("/")),
+    }
+}
+
+/// The address of a page of audit records.
+pub fn audit_href(request: &AuditRequest, after: Option<u64>) -> String {
+    let Wanted { event, scientist, booking, slot, telescope, request: req, since, until } = &request.wanted;
+    let pairs = [
+        ("evento", event.clone()),
+        ("cientista_id", scientist.map(|id| id.to_string())),
+        ("agendamento_id", booking.map(|id| id.to_string())),
+        ("horario_utc", slot.map(|at| at.seconds().to_string())),
+        ("telescopio", telescope.clone()),
+        ("req", req.clone()),
+        ("de", since.map(|at| at.micros().to_string())),
+        ("ate", until.map(|at| at.micros().to_string())),
+        ("limite", Some(request.limit.to_string())),
+        ("cursor", after.map(|seq| seq.to_string())),
+    ];
+    with_query("/auditoria", pairs.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))))
+}
+
+/// From the trail's head.
+pub fn from_audit_head() -> Links {
+    Links::new()
+        .with("self", Link::get("/auditoria/cabeca"))
+        .with("auditoria", Link::template(AUDIT_TEMPLATE))
+        .with("inicio", Link::get("/"))
 }
 
 /// A telescope, as answered.
@@ -154,6 +207,7 @@ pub fn entry() -> Links {
         .with("cientistas", Link::get("/cientistas"))
         .with("agendamentos", Link::template(BOOKINGS_TEMPLATE))
         .with("agendar", book())
+        .with("auditoria", Link::template(AUDIT_TEMPLATE))
         .with("saude", Link::get("/saude"))
         .with("pronto", Link::get("/pronto"))
 }
@@ -198,6 +252,11 @@ pub fn booking_path(id: i64) -> String {
 
 fn book() -> Link {
     Link::action("POST", "/agendamentos", "Agendar uma observação")
+}
+
+/// What the audit trail has of a booking.
+fn history(id: i64) -> Link {
+    Link::get(format!("/auditoria?agendamento_id={id}"))
 }
 
 fn at_slots(telescope: &str, start: Timestamp, end: Timestamp) -> Link {

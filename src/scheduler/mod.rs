@@ -9,6 +9,7 @@
 //! | `POST /agendamentos` | books |
 //! | `GET /agendamentos`, `GET /agendamentos/{id}` | bookings |
 //! | `DELETE /agendamentos/{id}` | cancels |
+//! | `GET /auditoria`, `GET /auditoria/cabeca` | the audit trail's records; its head |
 //! | `GET /saude`, `GET /pronto` | alive; ready to book |
 //!
 //! Read [`book`] for the way of a booking.
@@ -20,6 +21,7 @@ mod links;
 mod refusal;
 mod requests;
 mod routes;
+mod trail;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -52,6 +54,17 @@ pub struct Config {
     pub mode: Mode,
     /// A pause inside the critical section, to widen the race or to hold a lock in a test.
     pub critical_delay: Duration,
+    /// What the audit trail records, and in how many files.
+    pub audit: AuditConfig,
+}
+
+/// How the audit trail is kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AuditConfig {
+    /// Whether refused bookings are recorded too.
+    pub refusals: bool,
+    /// The size at which a file is closed and the next one begun, in millions of bytes; `None` is a single file.
+    pub rotate_mb: Option<u64>,
 }
 
 /// How rivals are kept apart.
@@ -141,9 +154,9 @@ pub async fn serve(
     {
         warn!(log, "A pausa crítica não cabe no TTL do lock: nenhum agendamento será gravado");
     }
-    if let Ok(address) = listener.local_addr() {
-        info!(log, "escutando em http://{}", address);
-    }
+    let address = listener.local_addr().map_or_else(|_| String::new(), |address| address.to_string());
+    app.record_start(&address).await;
+    info!(log, "escutando em http://{}", address);
     server::serve(listener, Arc::new(routes::Routes(Arc::clone(&app))), clock, log.clone(), shutdown).await;
     App::finish(app).await;
     info!(log, "encerrado");

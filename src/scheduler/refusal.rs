@@ -4,6 +4,7 @@ use hyper::StatusCode;
 
 use super::links;
 use crate::agenda::NotCancellable;
+use crate::audit::record::Why;
 use crate::http::problem::Problem;
 use crate::time::Timestamp;
 
@@ -44,6 +45,16 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Why, as the audit records it; `None` where a record cannot be made either.
+    pub fn why(&self) -> Option<Why> {
+        if matches!(self, Self::StoreUnavailable | Self::AuditUnavailable) {
+            return None;
+        }
+        let taken_by = if let Self::Taken { booking_id, .. } = self { Some(*booking_id) } else { None };
+        let problem = self.clone().into_problem();
+        Some(Why { code: problem.code(), detail: problem.log_text(), taken_by })
+    }
+
     /// As the client reads it.
     pub fn into_problem(self) -> Problem {
         match self {

@@ -1,6 +1,8 @@
 //! Reading what clients ask for: a request becomes a value, with every wrong field named at once.
 
 use crate::agenda::{Draft, NOTES_MAX_CHARS, REASON_MAX_CHARS, Status, TARGET_MAX_CHARS};
+use crate::audit::filter::Wanted;
+use crate::audit::record::EVENT_TYPES;
 use crate::http::fields::{Fields, Parameters, TextRule, whole_number};
 use crate::http::problem::{FieldError, Problem};
 use crate::store::Filter;
@@ -15,6 +17,8 @@ const LIMIT_MAX: i64 = 500;
 
 const BOOKING_FIELDS: &str =
     "cientista_id, horario_inicio_utc, telescopio, duracao_min, instante_clique_utc, alvo, observacoes";
+const AUDIT_PARAMETERS: &str =
+    "evento, cientista_id, agendamento_id, horario_utc, telescopio, req, de, ate, limite, cursor";
 const LIST_PARAMETERS: &str = "telescopio, cientista_id, status, de, ate, limite, cursor";
 
 /// Reads a booking's fields, as far as they can be read, and what is wrong with the others.
@@ -81,6 +85,50 @@ pub fn list(query: Option<&str>) -> Result<ListRequest, Problem> {
     });
     parameters.finish(LIST_PARAMETERS)?;
     Ok(ListRequest { filter, after, limit: limit.unwrap_or(LIMIT_DEFAULT) })
+}
+
+/// What the audit trail is asked for.
+#[derive(Clone, Debug)]
+pub struct AuditRequest {
+    /// What it is narrowed to.
+    pub wanted: Wanted,
+    /// After which record it goes on.
+    pub after: u64,
+    /// How many at most.
+    pub limit: u16,
+}
+
+/// Reads the parameters for audit records.
+///
+/// # Errors
+/// 422 with every wrong one.
+pub fn audit(query: Option<&str>) -> Result<AuditRequest, Problem> {
+    let mut parameters = Parameters::parse(query);
+    let wanted = Wanted {
+        event: parameters.parsed("evento", |name| {
+            let known = EVENT_TYPES.contains(&name).then(|| name.to_owned());
+            known.ok_or_else(|| format!("deve ser um de {}", EVENT_TYPES.join(", ")))
+        }),
+        scientist: parameters.integer("cientista_id", 1..=ID_MAX),
+        booking: parameters.integer("agendamento_id", 1..=ID_MAX),
+        slot: parameters.instant("horario_utc"),
+        telescope: parameters.text("telescopio"),
+        request: parameters.text("req"),
+        since: parameters.instant("de"),
+        until: parameters.instant("ate"),
+    };
+    if let (Some(since), Some(until)) = (wanted.since, wanted.until)
+        && since >= until
+    {
+        parameters.reject("ate", "deve ser posterior a de");
+    }
+    let limit = parameters.integer("limite", 1..=LIMIT_MAX).and_then(|limit| u16::try_from(limit).ok());
+    let after = parameters.parsed("cursor", |text| {
+        let seq = whole_number(text).and_then(|seq| u64::try_from(seq).ok());
+        seq.ok_or_else(|| "não é um cursor; use o link proxima como veio".to_owned())
+    });
+    parameters.finish(AUDIT_PARAMETERS)?;
+    Ok(AuditRequest { wanted, after: after.unwrap_or(0), limit: limit.unwrap_or(LIMIT_DEFAULT) })
 }
 
 /// The cursor after a booking.

@@ -6,7 +6,7 @@ use hyper::Method;
 use slog::{debug, info};
 
 use super::app::App;
-use super::{handlers, links};
+use super::{handlers, links, trail};
 use crate::http::problem::Problem;
 use crate::http::router::{Found, Router};
 use crate::http::server::{Handler, Request};
@@ -24,6 +24,8 @@ enum Route {
     Bookings,
     Booking,
     Cancel,
+    Audit,
+    AuditHead,
     Health,
     Ready,
 }
@@ -40,6 +42,8 @@ static ROUTER: LazyLock<Router<Route>> = LazyLock::new(|| {
         ("/agendamentos", Method::GET, Route::Bookings),
         ("/agendamentos/{id}", Method::GET, Route::Booking),
         ("/agendamentos/{id}", Method::DELETE, Route::Cancel),
+        ("/auditoria", Method::GET, Route::Audit),
+        ("/auditoria/cabeca", Method::GET, Route::AuditHead),
         ("/saude", Method::GET, Route::Health),
         ("/pronto", Method::GET, Route::Ready),
     ])
@@ -74,6 +78,8 @@ impl Routes {
             Route::Bookings => handlers::bookings(app, request).await,
             Route::Booking => handlers::booking(app, &id, &request.log).await,
             Route::Cancel => handlers::cancel(app, &id, request).await,
+            Route::Audit => trail::records(app, request).await,
+            Route::AuditHead => trail::head(app, request).await,
             Route::Health => Ok(handlers::health(app)),
             Route::Ready => Ok(handlers::ready(app).await),
         }

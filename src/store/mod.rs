@@ -20,8 +20,12 @@ use slog::Logger;
 pub use self::bookings::{Filter, Page};
 pub use self::outbox::Outbox;
 use self::readers::Readers;
+pub use self::trail::{LatestRecord, TrailPage};
 use self::writer::Writer;
 use crate::agenda::{Booking, Catalogue, NewBooking, NotCancellable};
+use crate::audit::chain::Head;
+use crate::audit::filter::Wanted;
+use crate::audit::record::{Event, NO_REQUEST, Process, Why};
 use crate::time::{Clock, Timestamp};
 
 /// Which agenda a database holds. Neither can be opened as the other.
@@ -240,6 +244,48 @@ impl Store {
         self.readers.run(catalogue::load).await
     }
 
+    /// Records a booking that was refused.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the database cannot be written.
+    pub async fn record_refusal(&self, asked: NewBooking, why: Why, request_id: Arc<str>) -> Result<(), Unavailable> {
+        let record =
+            move |tx: &mut writer::Tx<'_>| tx.record(&Event::BookingRefused { asked: &asked, why: &why }, &request_id);
+        self.writer.run(record).await
+    }
+
+    /// Records that the service has started.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the database cannot be written.
+    pub async fn record_start(&self, process: Process) -> Result<(), Unavailable> {
+        self.writer.run(move |tx| tx.record(&Event::ServiceStarted(&process), NO_REQUEST)).await
+    }
+
+    /// Records that the service stops.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the database cannot be written.
+    pub async fn record_stop(&self, process: Process, up_ms: u64) -> Result<(), Unavailable> {
+        self.writer.run(move |tx| tx.record(&Event::ServiceStopped { process: &process, up_ms }, NO_REQUEST)).await
+    }
+
+    /// A page of the audit records that are wanted, after record `after`, in order.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the database cannot be read.
+    pub async fn trail_page(&self, wanted: Wanted, after: u64, limit: u16) -> Result<TrailPage, Unavailable> {
+        self.readers.run(move |connection| trail::page(connection, wanted, after, limit)).await
+    }
+
+    /// The audit trail's head, and when its record was made.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the database cannot be read.
+    pub async fn latest_record(&self) -> Result<LatestRecord, Unavailable> {
+        self.readers.run(trail::latest).await
+    }
+
     /// Whether the database can be written: a transaction that changes nothing and yet is written, behind those that wait.
     ///
     /// # Errors
@@ -264,6 +310,15 @@ impl Store {
         let connection = schema::open_for_reading(&self.path).map_err(|error| unavailable(&error))?;
         Ok(Outbox::new(connection, self.writer.clone()))
     }
+}
+
+/// The beginning and the head of the trail that the database at `path` keeps, for whoever checks its files; the service may
+/// be running.
+///
+/// # Errors
+/// [`Unavailable`] when it cannot be read.
+pub fn trail_ends(path: &Path) -> Result<[Head; 2], Unavailable> {
+    schema::open_for_reading(path).and_then(|connection| trail::ends(&connection)).map_err(|error| unavailable(&error))
 }
 
 fn unavailable(error: &rusqlite::Error) -> Unavailable {

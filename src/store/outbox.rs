@@ -43,11 +43,11 @@ impl Source for Outbox {
             .map_err(|error| error.to_string())
     }
 
-    fn bytes_up_to(&self, seq: u64) -> Result<u64, String> {
+    fn bytes_between(&self, first: u64, last: u64) -> Result<u64, String> {
         self.connection
             .query_row(
-                "SELECT coalesce(sum(octet_length(linha) + 1), 0) FROM auditoria WHERE seq <= ?1",
-                [seq.cast_signed()],
+                "SELECT coalesce(sum(octet_length(linha) + 1), 0) FROM auditoria WHERE seq BETWEEN ?1 AND ?2",
+                (first.cast_signed(), last.cast_signed()),
                 |row| row.get::<_, i64>(0),
             )
             .map(i64::cast_unsigned)

@@ -14,7 +14,10 @@ use super::{Kind, OpenError};
 use crate::audit::chain::Head;
 
 /// Each with the `user_version` that it leads to.
-const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../assets/migrations/0001-agenda.sql"))];
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../../assets/migrations/0001-agenda.sql")),
+    (2, include_str!("../../assets/migrations/0002-historico.sql")),
+];
 const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 /// How long a statement waits for another process's transaction.

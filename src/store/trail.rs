@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 
 use crate::audit::chain::Head;
+use crate::audit::filter::{Filter, Verdict, Wanted};
 
 /// The chain's head as of this transaction.
 pub fn head(connection: &Connection) -> rusqlite::Result<Head> {
@@ -31,4 +32,76 @@ pub fn insert(connection: &Connection, seq: u64, line: &str) -> rusqlite::Result
         .prepare_cached("INSERT INTO auditoria (seq, linha) VALUES (?1, ?2)")?
         .execute((seq.cast_signed(), line))?;
     Ok(())
+}
+
+/// The chain's head and when its record was made.
+#[derive(Clone, Debug)]
+pub struct LatestRecord {
+    /// The head.
+    pub head: Head,
+    /// Its record's line; `None` before the first.
+    pub line: Option<String>,
+}
+
+/// Some of the audit records that were asked for.
+#[derive(Clone, Debug)]
+pub struct TrailPage {
+    /// Their lines, in order.
+    pub lines: Vec<String>,
+    /// The record up to which was looked, if there are more after it.
+    pub next: Option<u64>,
+}
+
+/// Records that one page looks at, at the most, so that a question with few answers does not keep a reader for long.
+const LOOKED_AT_MAX: u32 = 20_000;
+
+/// Records in order after `after`, and those of one booking, which an index finds.
+const ALL: &str = "SELECT seq, linha FROM auditoria WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+const OF_BOOKING: &str = "SELECT seq, linha FROM auditoria
+    WHERE iif(json_valid(linha), json_extract(linha, '$.details.agendamento_id'), NULL) = ?3 AND seq > ?1
+    ORDER BY seq LIMIT ?2";
+
+/// A page of what is wanted after record `after`, at most `limit` records.
+pub fn page(connection: &Connection, wanted: Wanted, after: u64, limit: u16) -> rusqlite::Result<TrailPage> {
+    let booking = wanted.booking;
+    let filter = Filter::new(wanted);
+    let mut statement = connection.prepare_cached(if booking.is_some() { OF_BOOKING } else { ALL })?;
+    let (after, most) = (after.cast_signed(), i64::from(LOOKED_AT_MAX) + 1);
+    let mut rows = match booking {
+        Some(booking) => statement.query((after, most, booking))?,
+        None => statement.query((after, most))?,
+    };
+    let mut page = TrailPage { lines: Vec::new(), next: None };
+    let (mut looked_at, mut reached) = (0, after);
+    while let Some(row) = rows.next()? {
+        if looked_at == LOOKED_AT_MAX || page.lines.len() == usize::from(limit) {
+            page.next = Some(reached.cast_unsigned());
+            break;
+        }
+        let line = row.get_ref(1)?.as_str()?;
+        if matches!(filter.judge(line.as_bytes()), Verdict::Wanted(_)) {
+            page.lines.push(line.to_owned());
+        }
+        (looked_at, reached) = (looked_at + 1, row.get(0)?);
+    }
+    Ok(page)
+}
+
+/// The head with its record.
+pub fn latest(connection: &Connection) -> rusqlite::Result<LatestRecord> {
+    connection
+        .prepare_cached(
+            "SELECT t.seq, t.hash, a.linha FROM trilha t LEFT JOIN auditoria a ON a.seq = t.seq WHERE t.id = 1",
+        )?
+        .query_row((), |row| {
+            let head = Head { seq: row.get::<_, i64>(0)?.cast_unsigned(), hash: row.get(1)? };
+            Ok(LatestRecord { head, line: row.get(2)? })
+        })
+}
+
+/// Where the chain begins and where it ends.
+pub fn ends(connection: &Connection) -> rusqlite::Result<[Head; 2]> {
+    let identity: String =
+        connection.prepare_cached("SELECT identidade FROM trilha WHERE id = 1")?.query_row((), |row| row.get(0))?;
+    Ok([Head::genesis(&identity), head(connection)?])
 }

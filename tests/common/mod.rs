@@ -223,6 +223,11 @@ impl Services {
         Self { scheduler, coordinator, folder }
     }
 
+    /// Both, started by someone else.
+    pub fn of(scheduler: Server, coordinator: Server, folder: TempDir) -> Self {
+        Self { scheduler, coordinator, folder }
+    }
+
     /// Stops both cleanly and gives the folder back.
     pub fn stop(mut self) -> TempDir {
         assert_eq!(self.scheduler.terminate(), Some(0));

@@ -12,6 +12,9 @@ const READ_BYTES: usize = 256 * 1024;
 pub struct Lines<R> {
     reader: BufReader<R>,
     line: Vec<u8>,
+    taken: u64,
+    whole: bool,
+    too_long: bool,
 }
 
 /// One line, without its line break.
@@ -26,7 +29,13 @@ pub enum Line<'a> {
 impl<R: Read> Lines<R> {
     /// The lines of `input`.
     pub fn new(input: R) -> Self {
-        Self { reader: BufReader::with_capacity(READ_BYTES, input), line: Vec::new() }
+        Self {
+            reader: BufReader::with_capacity(READ_BYTES, input),
+            line: Vec::new(),
+            taken: 0,
+            whole: false,
+            too_long: false,
+        }
     }
 
     /// The next line, or `None` at the end.
@@ -34,24 +43,68 @@ impl<R: Read> Lines<R> {
     /// # Errors
     /// When the input cannot be read.
     pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+        Ok(self.read()?.then(|| self.line()))
+    }
+
+    /// Reads the next line and tells whether there is one that has its line break; the last one of a file that is being
+    /// written may not have it yet. [`Lines::line`] gives it.
+    ///
+    /// # Errors
+    /// When the input cannot be read.
+    pub fn next_is_whole(&mut self) -> io::Result<bool> {
+        Ok(self.read()? && self.whole)
+    }
+
+    /// The line that was read last.
+    pub fn line(&self) -> Line<'_> {
+        if self.too_long { Line::TooLong } else { Line::Bytes(&self.line) }
+    }
+
+    /// How many bytes were taken, line breaks included.
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Reads one line, if there is one.
+    fn read(&mut self) -> io::Result<bool> {
         self.line.clear();
         let limit = LINE_MAX as u64 + 1;
-        if self.reader.by_ref().take(limit).read_until(b'\n', &mut self.line)? == 0 {
-            return Ok(None);
-        }
-        if self.line.last() == Some(&b'\n') {
+        let mut read = self.reader.by_ref().take(limit).read_until(b'\n', &mut self.line)?;
+        self.whole = self.line.last() == Some(&b'\n');
+        self.too_long = !self.whole && self.line.len() > LINE_MAX;
+        if self.whole {
             self.line.pop();
-        } else if self.line.len() > LINE_MAX {
+        } else if self.too_long {
             self.line = Vec::new();
-            self.reader.skip_until(b'\n')?;
-            return Ok(Some(Line::TooLong));
+            let rest = skip_line(&mut self.reader)?;
+            read += rest.0;
+            self.whole = rest.1;
         }
-        Ok(Some(Line::Bytes(&self.line)))
+        self.taken += read as u64;
+        Ok(read > 0)
     }
 
     /// Whether the next line has to be asked of the input, which may take its time.
     pub fn may_wait(&self) -> bool {
         self.reader.buffer().is_empty()
+    }
+}
+
+/// Passes over the rest of a line: its length, and whether it has its line break.
+fn skip_line(reader: &mut impl BufRead) -> io::Result<(usize, bool)> {
+    let mut skipped = 0;
+    loop {
+        let buffer = reader.fill_buf()?;
+        if buffer.is_empty() {
+            return Ok((skipped, false));
+        }
+        let end = memchr::memchr(b'\n', buffer);
+        let length = end.map_or(buffer.len(), |end| end + 1);
+        reader.consume(length);
+        skipped += length;
+        if end.is_some() {
+            return Ok((skipped, true));
+        }
     }
 }
 

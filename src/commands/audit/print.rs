@@ -13,7 +13,7 @@ const TABLE_ROWS: usize = 100_000;
 /// Bytes written at once.
 const WRITE_BYTES: usize = 64 * 1024;
 
-const CSV_HEADER: [&str; 15] = [
+const CSV_HEADER: [&str; 16] = [
     "seq",
     "timestamp_utc",
     "event_type",
@@ -26,6 +26,7 @@ const CSV_HEADER: [&str; 15] = [
     "token",
     "alvo",
     "motivo",
+    "codigo",
     "instante_clique_utc",
     "req",
     "hash",
@@ -46,6 +47,7 @@ enum Format<W: Write> {
     Jsonl(BufWriter<W>),
     Csv(Box<csv::Writer<W>>),
     Table { out: BufWriter<W>, rows: Vec<[String; TABLE_HEADER.len()]> },
+    Count(W),
 }
 
 impl<W: Write> Printer<W> {
@@ -66,6 +68,11 @@ impl<W: Write> Printer<W> {
         Ok(Self { format, count: 0 })
     }
 
+    /// One that only counts.
+    pub fn counting(out: W) -> Self {
+        Self { format: Format::Count(out), count: 0 }
+    }
+
     /// Takes a record and the line it stands in. What is printed may wait for [`Printer::flush`], and a table for
     /// [`Printer::print_table`].
     ///
@@ -83,6 +90,7 @@ impl<W: Write> Printer<W> {
                 rows.push(table_row(record));
                 Ok(())
             }
+            Format::Count(_) => Ok(()),
         }
     }
 
@@ -110,18 +118,23 @@ impl<W: Write> Printer<W> {
         match &mut self.format {
             Format::Jsonl(out) | Format::Table { out, .. } => out.flush(),
             Format::Csv(csv) => csv.flush(),
+            Format::Count(out) => out.flush(),
         }
     }
 
-    /// Prints what is left, and how many records there were if people read it.
+    /// Prints what is left, and how many records there were if that was asked for or people read it.
     ///
     /// # Errors
     /// As [`Printer::record`].
     pub fn finish(mut self) -> io::Result<()> {
         self.print_table()?;
-        if let Format::Table { out, .. } = &mut self.format {
-            let plural = if self.count == 1 { "" } else { "s" };
-            writeln!(out, "{} record{plural}", self.count)?;
+        match &mut self.format {
+            Format::Table { out, .. } => {
+                let plural = if self.count == 1 { "" } else { "s" };
+                writeln!(out, "{} record{plural}", self.count)?;
+            }
+            Format::Count(out) => writeln!(out, "{}", self.count)?,
+            Format::Jsonl(_) | Format::Csv(_) => {}
         }
         self.flush()
     }
@@ -150,6 +163,7 @@ fn write_csv<W: Write>(csv: &mut csv::Writer<W>, record: &Record<'_>) -> csv::Re
         details.token,
         details.alvo,
         details.motivo,
+        details.codigo,
         details.instante_clique_utc,
         record.req,
         record.hash,

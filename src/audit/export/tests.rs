@@ -1,0 +1,203 @@
+//! The exporter alone, on records that a list keeps: crashes at every byte, rotation, and what people do to files.
+
+use std::sync::MutexGuard;
+
+use slog::{Discard, o};
+use tempfile::TempDir;
+
+use super::*;
+use crate::audit::chain::Head;
+use crate::audit::files;
+
+/// Records in memory, and how far the file is noted to be.
+#[derive(Clone)]
+struct List {
+    lines: Arc<Mutex<Vec<String>>>,
+    noted: Arc<Mutex<u64>>,
+}
+
+impl List {
+    fn of(records: usize) -> Self {
+        let mut head = Head::genesis("abc");
+        let lines =
+            (0..records).map(|index| head.append(format!("{{\"n\":\"{}\"", "x".repeat(index % 50)), "r")).collect();
+        Self { lines: Arc::new(Mutex::new(lines)), noted: Arc::default() }
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
+        self.lines.lock().unwrap()
+    }
+
+    fn text(&self) -> String {
+        self.lines().iter().flat_map(|line| [line, "\n"]).collect()
+    }
+
+    /// The first `records` of it.
+    fn cut_to(&self, records: usize) -> Self {
+        let lines = self.lines()[..records].to_vec();
+        Self { lines: Arc::new(Mutex::new(lines)), noted: Arc::clone(&self.noted) }
+    }
+}
+
+impl Source for List {
+    fn lines_after(&self, seq: u64, limit: u32, text: &mut Vec<u8>) -> Result<Option<u64>, String> {
+        let mut last = None;
+        for (index, line) in self.lines().iter().enumerate().skip(usize::try_from(seq).unwrap()).take(limit as usize) {
+            text.extend_from_slice(line.as_bytes());
+            text.push(b'\n');
+            last = Some(index as u64 + 1);
+        }
+        Ok(last)
+    }
+
+    fn line(&self, seq: u64) -> Result<Option<String>, String> {
+        Ok(self.lines().get(usize::try_from(seq).unwrap() - 1).cloned())
+    }
+
+    fn bytes_between(&self, first: u64, last: u64) -> Result<u64, String> {
+        let (first, last) = (usize::try_from(first).unwrap(), usize::try_from(last).unwrap());
+        Ok(self.lines()[first - 1..last].iter().map(|line| line.len() as u64 + 1).sum())
+    }
+
+    fn head(&self) -> Result<u64, String> {
+        Ok(self.lines().len() as u64)
+    }
+
+    fn exported(&self) -> Result<u64, String> {
+        Ok(*self.noted.lock().unwrap())
+    }
+
+    fn note_exported(&self, seq: u64) -> Result<(), String> {
+        *self.noted.lock().unwrap() = seq;
+        Ok(())
+    }
+}
+
+/// Exports all of it and stops; gives what was wrong.
+fn export(folder: &TempDir, source: &List, rotate_bytes: Option<u64>) -> Option<String> {
+    let log = Logger::root(Discard, o!());
+    let exporter = Exporter::start(&trail(folder), source.clone(), rotate_bytes, bell(), log).unwrap();
+    exporter.fault()
+}
+
+fn trail(folder: &TempDir) -> PathBuf {
+    folder.path().join("audit.jsonl")
+}
+
+/// The trail's files, in order.
+fn paths(folder: &TempDir) -> Vec<PathBuf> {
+    let closed = files::closed(&trail(folder)).unwrap().into_iter().map(|closed| closed.path);
+    closed.chain([trail(folder)]).collect()
+}
+
+fn all_text(folder: &TempDir) -> String {
+    paths(folder).iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
+}
+
+const LIMIT: u64 = 1000;
+
+#[test]
+fn mvm_2258_killed_at_every_byte_of_a_write_it_goes_on_as_if_it_had_not_been() {
+    let source = List::of(12);
+    let text = source.text();
+    let written = source.cut_to(4).text().len();
+    for rotate_bytes in [None, Some(LIMIT)] {
+        let whole = TempDir::new().unwrap();
+        assert_eq!(export(&whole, &source, rotate_bytes), None);
+        for killed_at in written..=text.len() {
+            let folder = TempDir::new().unwrap();
+            assert_eq!(export(&folder, &source.cut_to(4), rotate_bytes), None);
+            // What the next write would have left: in the file that it was for, and in those before it.
+            let mut begin = 0;
+            for path in paths(&whole) {
+                let bytes = std::fs::read(&path).unwrap();
+                if killed_at > begin {
+                    let kept = bytes.len().min(killed_at - begin);
+                    std::fs::write(folder.path().join(path.file_name().unwrap()), &bytes[..kept]).unwrap();
+                    let closed = path != trail(&whole);
+                    if closed && kept < bytes.len() {
+                        std::fs::rename(folder.path().join(path.file_name().unwrap()), trail(&folder)).unwrap();
+                    } else if closed && killed_at == begin + kept && trail(&folder).exists() {
+                        // Killed between closing one file and opening the next.
+                        std::fs::remove_file(trail(&folder)).unwrap();
+                    }
+                }
+                begin += bytes.len();
+            }
+            assert_eq!(export(&folder, &source, rotate_bytes), None, "killed at {killed_at}");
+            assert_eq!(all_text(&folder), text, "killed at {killed_at}");
+        }
+    }
+}
+
+#[test]
+fn files_are_closed_at_their_size_and_named_after_their_first_record() {
+    let (folder, source) = (TempDir::new().unwrap(), List::of(100));
+    assert_eq!(export(&folder, &source.cut_to(40), Some(LIMIT)), None);
+    assert_eq!(export(&folder, &source, Some(LIMIT)), None);
+    assert_eq!(all_text(&folder), source.text());
+    let paths = paths(&folder);
+    assert!(paths.len() > 10);
+    let mut next = 1;
+    for path in &paths {
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!((1..=LIMIT).contains(&(text.len() as u64)), "{}", text.len());
+        if let Some(first) = files::first_in(path) {
+            assert_eq!(first, next);
+        }
+        next += text.lines().count() as u64;
+    }
+    // A record larger than a file may be has one to itself.
+    let folder = TempDir::new().unwrap();
+    assert_eq!(export(&folder, &source, Some(1)), None);
+    assert_eq!(self::paths(&folder).len(), 100);
+    assert_eq!(all_text(&folder), source.text());
+}
+
+#[test]
+fn what_was_removed_after_a_rotation_comes_back_and_what_was_archived_does_not() {
+    let (folder, source) = (TempDir::new().unwrap(), List::of(60));
+    assert_eq!(export(&folder, &source, Some(LIMIT)), None);
+    let before = paths(&folder);
+    // The one that is written: it is made again from where the closed one before it ends.
+    std::fs::remove_file(trail(&folder)).unwrap();
+    assert_eq!(export(&folder, &source, Some(LIMIT)), None);
+    assert_eq!((all_text(&folder), paths(&folder)), (source.text(), before.clone()));
+    // Closed ones were archived: nothing is made again.
+    let archived: usize = before[..2].iter().map(|path| std::fs::read(path).unwrap().len()).sum();
+    for path in &before[..2] {
+        std::fs::remove_file(path).unwrap();
+    }
+    assert_eq!(export(&folder, &source, Some(LIMIT)), None);
+    assert_eq!(all_text(&folder), source.text()[archived..]);
+    // All of it: then all of it.
+    for path in paths(&folder) {
+        std::fs::remove_file(path).unwrap();
+    }
+    assert_eq!(export(&folder, &source, Some(LIMIT)), None);
+    assert_eq!((all_text(&folder), paths(&folder)), (source.text(), before));
+}
+
+#[test]
+fn a_closed_file_that_was_damaged_is_not_gone_on_from() {
+    let (folder, source) = (TempDir::new().unwrap(), List::of(20));
+    assert_eq!(export(&folder, &source, Some(LIMIT)), None);
+    let closed = files::closed(&trail(&folder)).unwrap().pop().unwrap().path;
+    std::fs::remove_file(trail(&folder)).unwrap();
+    let whole = std::fs::read(&closed).unwrap();
+    std::fs::write(&closed, &whole[..whole.len() - 1]).unwrap();
+    assert!(export(&folder, &source, Some(LIMIT)).unwrap().contains("não é um registro desta trilha"));
+    std::fs::write(&closed, &whole).unwrap();
+    assert_eq!(export(&folder, &source, Some(LIMIT)), None);
+    assert_eq!(all_text(&folder), source.text());
+}
+
+#[test]
+fn a_file_that_cannot_be_closed_is_written_on() {
+    let (folder, source) = (TempDir::new().unwrap(), List::of(20));
+    assert_eq!(export(&folder, &source.cut_to(2), Some(LIMIT)), None);
+    // A folder stands where its name would be.
+    std::fs::create_dir(files::closed_path(&trail(&folder), 1)).unwrap();
+    assert_eq!(export(&folder, &source, Some(LIMIT)), None);
+    assert_eq!(std::fs::read_to_string(trail(&folder)).unwrap(), source.text());
+}

@@ -1,0 +1,320 @@
+//! Damage of every kind to a trail of two hundred records: none goes unseen, and none is called by another's name.
+
+use super::*;
+use crate::agenda::{Booking, Scientist, SlotRange, Status};
+use crate::audit::chain::Head;
+use crate::audit::record::{Event, Process};
+use crate::time::Timestamp;
+
+const IDENTITY: &str = "5f2d7c0be14a4b6c9d3e8f7a6b5c4d3e";
+const RECORDS: usize = 200;
+
+/// Texts that a client may send, among them some that spell out what the verifier looks for.
+const TEXTS: [&str; 4] = [
+    "Andrômeda",
+    "aspas \" barra \\ linha\nnova\u{1b}[2J\u{2028} 🔭",
+    "\",\"hash\":\"",
+    "{\"timestamp_utc\":\"\n{\"timestamp_utc\":\"2025-10-26T18:00:05.123456Z\",\"level\":\"AUDIT\"",
+];
+
+/// A trail's lines, each with its line break, and its head.
+fn trail(records: usize) -> (Vec<Vec<u8>>, Head) {
+    let mut head = Head::genesis(IDENTITY);
+    let start = Timestamp::parse_rfc3339("2025-12-01T03:00:00Z").unwrap();
+    let lines = (0..records).map(|index| {
+        let text = TEXTS[index % TEXTS.len()].to_owned();
+        let scientist = Scientist { id: 7, name: text.clone(), institution: String::new(), country: String::new() };
+        let booking = Booking {
+            id: i64::try_from(index).unwrap(),
+            telescope: "Hubble-Acad".to_owned(),
+            scientist_id: 7,
+            slots: SlotRange::new(start, 5).unwrap(),
+            status: Status::Active,
+            target: Some(text.clone()),
+            notes: None,
+            clicked_at: None,
+            created_at: start,
+            cancelled_at: None,
+            cancel_reason: Some(text),
+        };
+        let process = Process { version: "0.1.0", mode: "com_trava", pid: 1, address: "127.0.0.1:5000".to_owned() };
+        let event = match index % 3 {
+            0 => Event::BookingCreated { booking: &booking, scientist: &scientist, token: Some(4711) },
+            1 => Event::BookingCancelled { booking: &booking, scientist_name: &scientist.name, token: None },
+            _ => Event::ServiceStarted(&process),
+        };
+        let mut line = head.append(event.open_json(start), "6b1f-2a").into_bytes();
+        line.push(b'\n');
+        line
+    });
+    (lines.collect(), head)
+}
+
+fn anchors(head: &Head) -> Vec<Anchor> {
+    let genesis = Head::genesis(IDENTITY);
+    [(genesis.seq, genesis.hash), (head.seq, head.hash.clone())]
+        .map(|(seq, hash)| Anchor { seq, hash, from: "the database".to_owned() })
+        .to_vec()
+}
+
+fn finish(mut verifier: Verifier, bytes: &[u8]) -> Report {
+    let taken = verifier.take(bytes);
+    verifier.end_file(&bytes[taken..], true);
+    verifier.finish(None)
+}
+
+fn verify(anchors: Vec<Anchor>, bytes: &[u8]) -> Report {
+    let mut verifier = Verifier::new(anchors);
+    verifier.begin_file("audit.jsonl", None);
+    finish(verifier, bytes)
+}
+
+/// The verifier as it stands before each line.
+fn states(anchors: Vec<Anchor>, lines: &[Vec<u8>]) -> Vec<Verifier> {
+    let mut verifier = Verifier::new(anchors);
+    verifier.begin_file("audit.jsonl", None);
+    let mut states = Vec::new();
+    for line in lines {
+        states.push(verifier.clone());
+        verifier.take(line);
+    }
+    states
+}
+
+fn first_fault(report: &Report) -> &Wrong {
+    &report.faults[0].wrong
+}
+
+#[test]
+fn a_whole_trail_is_whole() {
+    let (lines, head) = trail(RECORDS);
+    for anchors in [Vec::new(), anchors(&head)] {
+        let report = verify(anchors, &lines.concat());
+        assert_eq!(report.verdict, Verdict::Whole, "{report:?}");
+        assert_eq!((report.records, report.head.as_ref().unwrap()), (200, &(200, head.hash.clone())));
+        assert_eq!(report.files[0].records, Some((1, 200)));
+        assert!(report.anchors.iter().all(|(_, held)| *held == Held::Yes));
+    }
+    assert_eq!(verify(Vec::new(), b"").verdict, Verdict::Whole);
+}
+
+#[test]
+fn immudb_2063_every_bit_of_every_byte_flipped_once_is_found() {
+    let (lines, _) = trail(RECORDS);
+    let states = states(Vec::new(), &lines);
+    let flip_all_bits_of = |index: usize| {
+        // A fault stays found, so what comes later need not be read again for each; and heads only add faults.
+        let next = lines.get(index + 1).map_or(&[][..], Vec::as_slice);
+        for position in 0..lines[index].len() {
+            for bit in 0..8 {
+                let mut changed = [lines[index].as_slice(), next].concat();
+                changed[position] ^= 1 << bit;
+                let report = finish(states[index].clone(), &changed);
+                assert_eq!(report.verdict, Verdict::Tampered, "record {}, byte {position}, bit {bit}", index + 1);
+                assert_eq!(report.faults[0].seq, index as u64 + 1, "byte {position}, bit {bit}: {report:?}");
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let flip_all_bits_of = &flip_all_bits_of;
+        for half in 0..2 {
+            scope.spawn(move || (half..RECORDS).step_by(2).for_each(flip_all_bits_of));
+        }
+    });
+}
+
+#[test]
+fn every_record_removed_doubled_or_swapped_is_found() {
+    let (lines, head) = trail(RECORDS);
+    for index in 0..RECORDS {
+        let mut removed = lines.clone();
+        removed.remove(index);
+        let report = verify(anchors(&head), &removed.concat());
+        // Without the last one, what is left is a whole trail: that it was longer only the head tells.
+        let last = index == RECORDS - 1;
+        assert_eq!(report.verdict, if last { Verdict::Incomplete } else { Verdict::Tampered }, "{index}");
+        let alone = verify(Vec::new(), &removed.concat());
+        assert_eq!(alone.verdict, if last { Verdict::Whole } else { Verdict::Tampered }, "{index}");
+
+        let mut doubled = lines.clone();
+        doubled.insert(index, lines[index].clone());
+        let mut swapped = lines.clone();
+        swapped.swap(index, (index + 1) % RECORDS);
+        for damaged in [&doubled, &swapped] {
+            for anchors in [Vec::new(), anchors(&head)] {
+                let report = verify(anchors, &damaged.concat());
+                assert_eq!(report.verdict, Verdict::Tampered, "{index}");
+            }
+        }
+        let report = verify(Vec::new(), &doubled.concat());
+        let (expected, found) = (index as u64 + 2, index as u64 + 1);
+        assert_eq!(first_fault(&report), &Wrong::OutOfOrder { expected, found });
+    }
+}
+
+#[test]
+fn systemd_17833_cut_at_every_byte_is_incomplete_and_never_tampered() {
+    let (lines, head) = trail(RECORDS);
+    let whole = lines.concat();
+    let mut begin = 0;
+    for (state, line) in states(anchors(&head), &lines).into_iter().zip(&lines) {
+        for cut in 0..line.len() {
+            let report = finish(state.clone(), &line[..cut]);
+            assert_eq!(report.verdict, Verdict::Incomplete, "cut at {}", begin + cut);
+            assert_eq!(report.torn.is_some(), cut > 0, "cut at {}", begin + cut);
+            // What a system that lost its power may add.
+            let zeros = [&line[..cut], &[0; 7]].concat();
+            assert_eq!(finish(state.clone(), &zeros).verdict, Verdict::Incomplete, "zeros from {}", begin + cut);
+        }
+        begin += line.len();
+    }
+    assert_eq!(verify(anchors(&head), &whole[..whole.len() - 1]).torn.unwrap().bytes, lines[199].len() as u64 - 1);
+    // Alone, a file that ends with a line is whole: only a head tells that there was more.
+    assert_eq!(verify(Vec::new(), &lines[..100].concat()).verdict, Verdict::Whole);
+    let report = verify(anchors(&head), &lines[..100].concat());
+    assert_eq!((report.verdict, report.anchors[1].1), (Verdict::Incomplete, Held::NotReached));
+}
+
+#[test]
+fn a_torn_line_that_no_crash_could_have_left_is_not_called_torn() {
+    let (lines, _) = trail(3);
+    let line = &lines[2][..lines[2].len() - 1];
+    let before = lines[..2].concat();
+    for rest in [
+        &b"lixo"[..],
+        b"{\"nada\"",
+        b" ",
+        b"\r",
+        &[line, b" "].concat(),
+        &[line, line].concat(),
+        &lines[0][..lines[0].len() - 1],
+    ] {
+        let report = verify(Vec::new(), &[&before, rest].concat());
+        assert_eq!(first_fault(&report), &Wrong::Garbage, "{:?}", String::from_utf8_lossy(rest));
+    }
+}
+
+#[test]
+fn each_kind_of_damage_is_called_by_its_name() {
+    let (lines, head) = trail(5);
+    let check = |damaged: &[u8], wrong: &Wrong| {
+        let report = verify(anchors(&head), damaged);
+        assert_eq!((report.verdict, first_fault(&report)), (Verdict::Tampered, wrong));
+    };
+    let with_third = |line: &[u8]| [&lines[..2].concat(), line, &lines[3..].concat()].concat();
+    let third = &lines[2][..lines[2].len() - 1];
+    check(&with_third(&[third, b"\r\n"].concat()), &Wrong::CarriageReturn);
+    check(&with_third(&[b"\n", third, b"\n"].concat()), &Wrong::Blank);
+    check(&with_third(&[b"  \t \n", third, b"\n"].concat()), &Wrong::Blank);
+    check(&with_third(third), &Wrong::TwoOnALine);
+    check(&with_third(&[third, third, b"\n"].concat()), &Wrong::TwoOnALine);
+    check(&with_third(&[b" ", third, b"\n"].concat()), &Wrong::NotARecord(check_shape(b"").unwrap_err()));
+    check(&[lines.concat(), b"\n".to_vec()].concat(), &Wrong::Blank);
+    let text = String::from_utf8(lines[2].clone()).unwrap();
+    for (from, to) in [
+        ("\"level\":\"AUDIT\"", "\"level\": \"AUDIT\""),
+        (",\"seq\":3", ",\"x\":1,\"seq\":3"),
+        (",\"seq\":3", ",\"seq\":9,\"seq\":3"),
+        (",\"seq\":3", ",\"seq\":03"),
+        ("\"req\":\"6b1f-2a\",", ""),
+        ("\"service\"", "\"serviço\""),
+        ("\"hash\":\"", "\"hash\":\"A"),
+        ("\"}\n", "\" }\n"),
+        ("\"}\n", "\",\"x\":1}\n"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        let report = verify(anchors(&head), &with_third(text.replacen(from, to, 1).as_bytes()));
+        assert_eq!(report.verdict, Verdict::Tampered, "{to}");
+        assert_eq!((report.fault_count, report.faults[0].seq, report.faults[0].line), (1, 3, 3), "{to}: {report:?}");
+    }
+    // Fields in another order, with a hash that is right.
+    let reordered = Head { seq: 2, hash: String::from_utf8(Link::of(third).unwrap().prev.to_vec()).unwrap() }
+        .append("{\"level\":\"AUDIT\",\"timestamp_utc\":\"2025-10-26T18:00:05.123456Z\",\"event_type\":\"A\",\"service\":\"a\",\"details\":{}".to_owned(), "a");
+    assert_eq!(verify(Vec::new(), &with_third(&[reordered.as_bytes(), b"\n"].concat())).verdict, Verdict::Tampered);
+}
+
+#[test]
+fn a_trail_written_anew_is_found_by_a_head_and_by_nothing_else() {
+    let (lines, head) = trail(10);
+    let mut forged = Head::genesis(IDENTITY);
+    let bodies = lines.iter().map(|line| {
+        let link = Link::of(&line[..line.len() - 1]).unwrap();
+        let body = String::from_utf8(link.body.to_vec()).unwrap();
+        let mut line = forged.append(body.replace("4711", "4712"), "6b1f-2a").into_bytes();
+        line.push(b'\n');
+        line
+    });
+    let anew = bodies.collect::<Vec<_>>().concat();
+    assert_eq!(verify(Vec::new(), &anew).verdict, Verdict::Whole);
+    let report = verify(anchors(&head), &anew);
+    assert_eq!(report.verdict, Verdict::Tampered);
+    assert!(matches!(first_fault(&report), Wrong::NotAsNoted { seq: 10, .. }));
+    // A head noted earlier does as well, and so does the beginning, against another trail's file.
+    let fifth = Link::of(&lines[4][..lines[4].len() - 1]).unwrap();
+    let noted = |seq, hash: &[u8]| {
+        vec![Anchor { seq, hash: String::from_utf8(hash.to_vec()).unwrap(), from: "cabeca.json".to_owned() }]
+    };
+    assert_eq!(verify(noted(5, fifth.hash), &lines.concat()).verdict, Verdict::Whole);
+    assert_eq!(verify(noted(5, fifth.hash), &anew).verdict, Verdict::Tampered);
+    assert_eq!(verify(noted(0, Head::genesis("outra").hash.as_bytes()), &lines.concat()).verdict, Verdict::Tampered);
+}
+
+#[test]
+fn records_after_the_databases_head_are_found() {
+    let (lines, _) = trail(3);
+    let mut verifier = Verifier::new(Vec::new());
+    verifier.begin_file("audit.jsonl", None);
+    verifier.take(&lines.concat());
+    assert_eq!(verifier.clone().finish(Some(3)).verdict, Verdict::Whole);
+    assert_eq!(first_fault(&verifier.finish(Some(2))), &Wrong::BeyondTheDatabase(2));
+}
+
+#[test]
+fn the_chain_goes_on_across_files_and_begins_where_a_name_or_a_head_says() {
+    let (lines, _) = trail(9);
+    let run = |anchors: Vec<Anchor>, files: &[(Option<u64>, &[u8])]| {
+        let mut verifier = Verifier::new(anchors);
+        for (index, (starts_at, bytes)) in files.iter().enumerate() {
+            verifier.begin_file(&index.to_string(), *starts_at);
+            let taken = verifier.take(bytes);
+            verifier.end_file(&bytes[taken..], index + 1 == files.len());
+        }
+        verifier.finish(None)
+    };
+    let (first, second, third) = (lines[..3].concat(), lines[3..6].concat(), lines[6..].concat());
+    let report = run(Vec::new(), &[(Some(1), &first), (Some(4), &second), (None, &third)]);
+    assert_eq!(report.verdict, Verdict::Whole, "{report:?}");
+    assert_eq!(report.files[1].records, Some((4, 6)));
+
+    let report = run(Vec::new(), &[(Some(4), &second), (None, &third)]);
+    assert_eq!((report.verdict, report.missing_before), (Verdict::Incomplete, 3));
+    let before = Link::of(&lines[2][..lines[2].len() - 1]).unwrap();
+    let noted = Anchor { seq: 3, hash: String::from_utf8(before.hash.to_vec()).unwrap(), from: "x".to_owned() };
+    assert_eq!(run(vec![noted.clone()], &[(None, &second), (None, &third)]).verdict, Verdict::Whole);
+    let other = Anchor { hash: "0".repeat(64), ..noted };
+    assert_eq!(run(vec![other], &[(Some(4), &second)]).verdict, Verdict::Tampered);
+
+    for (files, wrong) in [
+        (vec![(None, &second[..]), (None, &third[..])], Wrong::Missing { expected: 1, found: 4 }),
+        (vec![(Some(1), &first[..]), (None, &third[..])], Wrong::Missing { expected: 4, found: 7 }),
+        (vec![(Some(1), &first[..]), (None, &first[..])], Wrong::OutOfOrder { expected: 4, found: 1 }),
+        (vec![(Some(1), &first[..first.len() - 1]), (None, &second[..])], Wrong::EndsWithinALine),
+    ] {
+        let report = run(Vec::new(), &files);
+        assert_eq!((report.verdict, first_fault(&report)), (Verdict::Tampered, &wrong));
+    }
+}
+
+#[test]
+fn a_line_too_long_is_one_fault() {
+    let (lines, _) = trail(2);
+    let mut verifier = Verifier::new(Vec::new());
+    verifier.begin_file("audit.jsonl", None);
+    verifier.take(&lines[0]);
+    verifier.take_too_long(17 << 20);
+    let report = verifier.finish(None);
+    assert_eq!(
+        (report.verdict, report.faults[0].line, report.files[0].bytes),
+        (Verdict::Tampered, 2, (17 << 20) + lines[0].len() as u64)
+    );
+}

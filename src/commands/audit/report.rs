@@ -1,0 +1,148 @@
+//! What a verification says, for the person who has to act on it.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use crate::audit::verify::{Anchor, Fault, Held, Report, Verdict};
+use crate::logging::escaped;
+
+/// The database that the files were held against.
+pub enum Database {
+    /// It was.
+    At(PathBuf),
+    /// There is none beside the files.
+    NotThere(PathBuf),
+    /// Files were named, which may be anyone's.
+    NotAsked,
+}
+
+/// Files that are listed one by one; of more, the first and the last.
+const FILES_LISTED: usize = 20;
+
+/// Prints what was found.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn print(out: &mut impl Write, report: &Report, database: &Database) -> io::Result<()> {
+    print_files(out, report)?;
+    match &report.span {
+        Some((first, last)) => writeln!(out, "records   {}, from {first} to {last}", report.records)?,
+        None => writeln!(out, "records   none")?,
+    }
+    if let Some((seq, hash)) = &report.head {
+        writeln!(out, "head      record {seq}, hash {hash}")?;
+    }
+    match database {
+        Database::At(path) => writeln!(out, "database  {}", path.display())?,
+        Database::NotThere(path) => writeln!(out, "database  none: there is no {}", path.display())?,
+        Database::NotAsked => {
+            writeln!(out, "database  not asked; without file names the data folder is held against its database")?;
+        }
+    }
+    for (anchor, held) in &report.anchors {
+        writeln!(out, "          {}", anchor_line(anchor, *held, report))?;
+    }
+    match report.verdict {
+        Verdict::Whole => print_whole(out, report),
+        Verdict::Incomplete => print_incomplete(out, report),
+        Verdict::Tampered => print_tampered(out, report),
+    }
+}
+
+fn print_files(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    let width = report.files.iter().map(|file| file.name.chars().count()).max().unwrap_or_default();
+    let left_out = report.files.len().saturating_sub(FILES_LISTED);
+    for (index, file) in report.files.iter().enumerate() {
+        if left_out > 0 && (FILES_LISTED - 1..FILES_LISTED - 1 + left_out).contains(&index) {
+            if index == FILES_LISTED - 1 {
+                writeln!(out, "          … and {left_out} more …")?;
+            }
+            continue;
+        }
+        let records = match file.records {
+            Some((first, last)) => format!("records {first} to {last}"),
+            None => "no records".to_owned(),
+        };
+        let label = if index == 0 { "files" } else { "" };
+        writeln!(out, "{label:<9} {:<width$}  {records}, {} bytes", escaped(&file.name), file.bytes)?;
+    }
+    Ok(())
+}
+
+fn anchor_line(anchor: &Anchor, held: Held, report: &Report) -> String {
+    let reached = report.head.as_ref().map_or(0, |(seq, _)| *seq);
+    let seq = anchor.seq;
+    let what = if seq == 0 { "the beginning".to_owned() } else { format!("record {seq}") };
+    let found = match held {
+        Held::Yes => "as there".to_owned(),
+        Held::No => format!("ANOTHER; there it has the hash {}", anchor.hash),
+        Held::NotReached if seq == 0 => "no record follows it here".to_owned(),
+        Held::NotReached if seq <= reached => "its record here is bad".to_owned(),
+        Held::NotReached => format!("not here; the files end with record {reached}"),
+        Held::NotSeen => "not in these files".to_owned(),
+    };
+    format!("{what} of {}: {found}", escaped(&anchor.from))
+}
+
+fn print_whole(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    writeln!(out, "\nWHOLE: every record is as it was written and follows the one before")?;
+    if report.anchors.iter().any(|(anchor, held)| anchor.seq > 0 && *held == Held::Yes) {
+        return Ok(());
+    }
+    writeln!(out, "That there were no more, and that they were not all written anew, only a head can tell: --head")
+}
+
+fn print_incomplete(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    writeln!(out, "\nINCOMPLETE: what is here is as it was written, but not all is here")?;
+    if let Some(torn) = report.torn {
+        let file = report.files.last().map_or("", |file| file.name.as_str());
+        writeln!(
+            out,
+            "- {}: the last line, from byte {} on, was not written to its end ({} bytes): a crash leaves that. The \
+             service cuts it when it starts, and writes the record again.",
+            escaped(file),
+            torn.offset,
+            torn.bytes
+        )?;
+    }
+    if report.missing_before > 0 {
+        writeln!(
+            out,
+            "- records 1 to {0} stood in earlier files: name those first, or give the head of record {0} with --head.",
+            report.missing_before
+        )?;
+    }
+    let reached = report.head.as_ref().map_or(0, |(seq, _)| *seq);
+    for (anchor, _) in report.anchors.iter().filter(|(anchor, held)| *held == Held::NotReached && anchor.seq > 0) {
+        let what = match anchor.seq - reached {
+            1 => format!("record {} is", anchor.seq),
+            _ => format!("records {} to {} are", reached + 1, anchor.seq),
+        };
+        writeln!(
+            out,
+            "- {what} known to {}, and not here. The service adds what its database has within seconds, or when it \
+             starts; if it does not, see GET /pronto. A copy has to be made again.",
+            escaped(&anchor.from)
+        )?;
+    }
+    Ok(())
+}
+
+fn print_tampered(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    let first = report.faults.first().map_or(0, |fault| fault.seq);
+    writeln!(out, "\nTAMPERED: the first bad record is {first}")?;
+    for Fault { file, line, offset, wrong, .. } in &report.faults {
+        let name = report.files.get(*file).map_or("", |file| file.name.as_str());
+        writeln!(out, "- {}, line {line}, byte {offset}: {wrong}", escaped(name))?;
+    }
+    let more = report.fault_count.saturating_sub(report.faults.len() as u64);
+    if more > 0 {
+        writeln!(out, "- and {more} more")?;
+    }
+    writeln!(
+        out,
+        "Keep the files as they are: they are evidence. What the records were, the database tells (GET \
+         /auditoria?cursor={}&limite=1) and so does any copy that verifies.",
+        first.saturating_sub(1)
+    )
+}

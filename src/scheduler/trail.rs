@@ -1,0 +1,111 @@
+//! The audit trail over HTTP: its records, each with its own bytes so that its hash can be checked, and its head.
+//!
+//! What is answered comes from the database, which the trail's file follows; a page is bounded in records and in work.
+
+use hyper::StatusCode;
+use hyper::header::{ACCEPT, HeaderMap, HeaderValue, LINK};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::app::App;
+use super::handlers::failed;
+use super::{links, requests};
+use crate::audit::fields::{Record, text};
+use crate::http::problem::Problem;
+use crate::http::server::Request;
+use crate::http::{self, Response};
+
+/// The names that JSON lines go by.
+const LINES_TYPES: [&str; 2] = ["application/jsonl", "application/x-ndjson"];
+
+/// `GET /auditoria`.
+pub async fn records(app: &App, request: &Request) -> Result<Response, Problem> {
+    let asked = requests::audit(request.head.uri.query())?;
+    let page = app.store.trail_page(asked.wanted.clone(), asked.after, asked.limit).await;
+    let page = page.map_err(|error| failed(&request.log, &error))?;
+    if let Some(content_type) = lines_type(&request.head.headers) {
+        let lines: String = page.lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+        let mut response = http::bytes(StatusCode::OK, content_type, lines.into_bytes());
+        let next = page.next.map(|seq| format!("<{}>; rel=\"next\"", links::audit_href(&asked, Some(seq))));
+        if let Some(next) = next.and_then(|next| HeaderValue::from_str(&next).ok()) {
+            response.headers_mut().insert(LINK, next);
+        }
+        return Ok(response);
+    }
+    // Each was read as JSON when it was judged.
+    let records: Result<Vec<&RawValue>, _> = page.lines.iter().map(|line| serde_json::from_str(line)).collect();
+    let records = records.map_err(|error| Problem::internal(format!("um registro de auditoria: {error}")))?;
+    Ok(http::json(StatusCode::OK, &links::audit_page(records, page.next, &asked)))
+}
+
+/// `GET /auditoria/cabeca`.
+pub async fn head(app: &App, request: &Request) -> Result<Response, Problem> {
+    let latest = app.store.latest_record().await.map_err(|error| failed(&request.log, &error))?;
+    let record = latest.line.as_deref().and_then(|line| serde_json::from_str::<Record<'_>>(line).ok());
+    let at = record.map(|record| text(record.timestamp_utc).into_owned());
+    let body = json!({
+        "seq": latest.head.seq,
+        "hash": latest.head.hash,
+        "timestamp_utc": at,
+        "_links": links::from_audit_head(),
+    });
+    Ok(http::json(StatusCode::OK, &body))
+}
+
+/// The type to answer JSON lines with, if the client likes them at least as well as a page of JSON.
+fn lines_type(headers: &HeaderMap) -> Option<&'static str> {
+    let accepted: Vec<(String, f32)> = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(weighed)
+        .collect();
+    let weight = |names: &[&str]| {
+        let weights = accepted.iter().filter(|(name, _)| names.contains(&name.as_str())).map(|(_, weight)| *weight);
+        weights.fold(0.0, f32::max)
+    };
+    let page = weight(&["application/json"]);
+    LINES_TYPES.into_iter().find(|name| {
+        let lines = weight(&[name]);
+        lines > 0.0 && lines >= page && lines >= weight(&LINES_TYPES)
+    })
+}
+
+/// A media type and how much it is liked, from 0 to 1.
+fn weighed(accepted: &str) -> (String, f32) {
+    let mut parts = accepted.split(';').map(str::trim);
+    let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+    (name, weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_for_those_who_ask_for_them() {
+        let chosen =
+            |accept: &'static str| lines_type(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]));
+        for accept in [
+            "",
+            "*/*",
+            "application/json",
+            "text/html, */*;q=0.8",
+            "application/jsonl;q=0",
+            "application/jsonl;q=0.5, application/json",
+        ] {
+            assert_eq!(chosen(accept), None, "{accept}");
+        }
+        assert_eq!(lines_type(&HeaderMap::new()), None);
+        for (accept, name) in [
+            ("application/jsonl", "application/jsonl"),
+            ("Application/X-NDJSON ; charset=utf-8", "application/x-ndjson"),
+            ("application/x-ndjson, application/json;q=0.9, */*;q=0.1", "application/x-ndjson"),
+            ("application/x-ndjson;q=0.5, application/jsonl;q=0.9", "application/jsonl"),
+        ] {
+            assert_eq!(chosen(accept), Some(name), "{accept}");
+        }
+    }
+}
