@@ -20,7 +20,7 @@ fn lines(services: &Services, query: &str) -> Vec<String> {
         assert!(answer.body.is_empty() || answer.body.ends_with('\n'));
         all.extend(answer.body.lines().map(str::to_owned));
         let Some(link) = answer.header("link") else { return all };
-        path = link.strip_prefix('<').unwrap().split('>').next().unwrap().to_owned();
+        link.strip_prefix('<').unwrap().split('>').next().unwrap().clone_into(&mut path);
         assert!(link.ends_with("; rel=\"next\""), "{link}");
     }
 }
