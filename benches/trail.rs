@@ -13,6 +13,7 @@ use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use comfy_table::{CellAlignment, Table, presets};
@@ -25,6 +26,8 @@ const RECORDS: u64 = 1_000_000;
 /// One record in so many is a cancellation.
 const CANCELLED_EVERY: u64 = 10;
 const TURNS: u32 = 5;
+/// How often a tool's memory is looked at.
+const MEMORY_EVERY: Duration = Duration::from_millis(5);
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -146,21 +149,42 @@ fn run(name: &str, command: &[&str]) -> Outcome<Measured> {
     let begun = Instant::now();
     let mut child = Command::new(command[0]).args(&command[1..]).env("LC_ALL", "C").stdout(Stdio::piped()).spawn()?;
     let mut printed = child.stdout.take().ok_or("it is piped")?;
-    let (mut buffer, mut lines, mut memory_kib) = (vec![0; 1 << 16], 0, 0);
-    loop {
-        memory_kib = memory_kib.max(peak_memory_kib(child.id()));
-        let read = printed.read(&mut buffer)?;
-        if read == 0 {
-            break;
-        }
-        lines += memchr::memchr_iter(b'\n', &buffer[..read]).count();
-    }
-    let status = child.wait()?;
-    let best = begun.elapsed();
+    let (pid, ended) = (child.id(), AtomicBool::new(false));
+    let (lines, status, best, memory_kib) = std::thread::scope(|scope| -> Outcome<_> {
+        // Looked at from beside: a tool that prints at its end only is read from only then.
+        let watcher = scope.spawn(|| watch_memory_kib(pid, &ended));
+        let lines = count_lines(&mut printed);
+        let status = child.wait();
+        let best = begun.elapsed();
+        ended.store(true, Ordering::Relaxed);
+        let memory_kib = watcher.join().map_err(|_| "watching the memory failed")?;
+        Ok((lines?, status?, best, memory_kib))
+    })?;
     if !status.success() {
         return Err(format!("{command:?} ended with {status}").into());
     }
     Ok(Measured { name: name.to_owned(), best, memory_kib, lines })
+}
+
+fn count_lines(printed: &mut impl Read) -> std::io::Result<usize> {
+    let (mut buffer, mut lines) = (vec![0; 1 << 16], 0);
+    loop {
+        let read = printed.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(lines);
+        }
+        lines += memchr::memchr_iter(b'\n', &buffer[..read]).count();
+    }
+}
+
+/// The most memory that a process has had by the time it ended, or a moment before.
+fn watch_memory_kib(pid: u32, ended: &AtomicBool) -> u64 {
+    let mut most = 0;
+    while !ended.load(Ordering::Relaxed) {
+        most = most.max(peak_memory_kib(pid));
+        std::thread::sleep(MEMORY_EVERY);
+    }
+    most
 }
 
 /// The most memory that a process has had, as Linux counts it; 0 where it does not say.

@@ -96,7 +96,7 @@ fn mvm_2258_whatever_a_client_says_is_one_line() {
     for (index, target) in
         ["aspas \" e \\ barra", "emoji 🔭 \u{202e}", "{\"level\":\"AUDIT\"}", &longest].into_iter().enumerate()
     {
-        let notes = "linha um\nlinha dois\te \"aspas\"";
+        let notes = "linha um\r\nlinha dois\nlinha três\te \"aspas\"";
         let body = json!({"cientista_id": 1, "horario_inicio_utc": slot(index), "alvo": target, "observacoes": notes});
         let (status, booking) = services.book_with(&body);
         assert_eq!(

@@ -229,7 +229,7 @@ pub fn checked_text(raw: &RawValue, rule: TextRule) -> Result<String, String> {
     if chars == 0 || chars > rule.max_chars {
         return Err(format!("deve ter de 1 a {} caracteres; tem {chars}", rule.max_chars));
     }
-    let allowed = |c: char| rule.multiline && matches!(c, '\n' | '\t');
+    let allowed = |c: char| rule.multiline && matches!(c, '\n' | '\r' | '\t');
     if let Some(control) = text.chars().find(|&c| c.is_control() && !allowed(c)) {
         return Err(format!("não pode ter caracteres de controle (U+{:04X})", u32::from(control)));
     }
