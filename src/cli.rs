@@ -99,6 +99,9 @@ pub struct TrailArgs {
     #[arg(long, env = "SCTEC_AUDIT_ROTATE_MB", value_name = "MB", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub audit_rotate_mb: Option<u64>,
     /// Record refused bookings too: who asked, for what, why not
+    ///
+    /// A record of some 700 bytes, twice on disk, for each refusal: whoever can reach the service can fill the disk with
+    /// them, and a trail that cannot be written refuses all bookings. Put a limit of requests before it.
     #[arg(long, env = "SCTEC_AUDIT_REFUSALS", value_parser = BoolishValueParser::new())]
     pub audit_refusals: bool,
 }

@@ -307,6 +307,62 @@ fn records_missing_inside_the_file_stop_the_bookings_until_it_is_moved_away() {
 }
 
 #[test]
+fn what_no_crash_can_have_left_at_the_end_is_evidence_and_is_left_alone() {
+    let services = Services::start(&[]);
+    for index in 0..4 {
+        services.book(1, &slot(index));
+    }
+    let folder = services.stop();
+    let file = folder.path().join("audit.jsonl");
+    let whole = std::fs::read_to_string(&file).unwrap();
+    // The last record says something else, and has lost its line break: as if it had been torn.
+    let (before, last) = whole.trim_end().rsplit_once('\n').unwrap();
+    let forged = format!("{before}\n{}", last.replace("servico-agendamento", "servico-forjado"));
+    std::fs::write(&file, &forged).unwrap();
+    let services = Services::start_in(folder, &[]);
+    let (status, problem) = services.book(1, &slot(4));
+    assert_eq!((status, problem["codigo"].as_str()), (503, Some("auditoria_indisponivel")));
+    let parts = http("GET", &services.agenda("/pronto"), None).json()["partes"].clone();
+    assert!(parts["auditoria"].as_str().unwrap().contains("não é o que foi escrito"), "{parts}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), forged);
+    std::fs::rename(&file, services.data_dir().join("visto")).unwrap();
+    wait_until("it goes on", || services.book(1, &slot(4)).0 == 201);
+    caught_up(&services);
+    assert!(trail_text(services.data_dir()).starts_with(&whole));
+}
+
+#[test]
+fn an_altered_database_does_not_become_the_trail() {
+    let services = Services::start(&[]);
+    for index in 0..4 {
+        services.book(1, &slot(index));
+    }
+    let folder = services.stop();
+    let file = folder.path().join("audit.jsonl");
+    let whole = std::fs::read(&file).unwrap();
+    rusqlite::Connection::open(folder.path().join("sctec.db"))
+        .unwrap()
+        .execute(
+            "UPDATE auditoria SET linha = replace(linha, 'servico-agendamento', 'servico-forjado') WHERE seq = 3",
+            (),
+        )
+        .unwrap();
+    let services = Services::start_in(folder, &[]);
+    assert_eq!(services.book(1, &slot(4)).0, 503);
+    let parts = http("GET", &services.agenda("/pronto"), None).json()["partes"].clone();
+    assert!(
+        parts["auditoria"].as_str().unwrap().contains("o banco foi alterado: o registro de auditoria 3"),
+        "{parts}"
+    );
+    assert_eq!(std::fs::read(&file).unwrap(), whole, "the file is what knows the truth");
+    // Also when there is no file to tell: what follows is written, and no more.
+    std::fs::rename(&file, services.data_dir().join("visto")).unwrap();
+    wait_until("it looks again", || file.exists());
+    assert_eq!(services.book(1, &slot(5)).0, 503);
+    assert!(whole.starts_with(&std::fs::read(&file).unwrap()));
+}
+
+#[test]
 fn a_scheduler_that_does_not_export_learns_that_the_exporter_cannot() {
     let services = Services::start(&[]);
     services.book(1, &slot(0));

@@ -7,11 +7,14 @@
 //! # Locking
 //!
 //! A lock on `audit.lock` beside the file says who the exporter is. Another process on the same folder waits for it,
-//! and takes over when it ends.
+//! and takes over when it ends; meanwhile it reads there why the trail cannot be written. The file itself is locked too, so
+//! that two never write it, whatever became of the first lock.
 
 mod file;
+mod health;
+mod lock;
+mod recover;
 
-use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,8 +26,8 @@ use std::time::{Duration, Instant};
 use slog::{Logger, error, info, warn};
 
 use self::file::OpenFile;
-use super::chain::Link;
-use super::files::leads_to;
+use self::health::{Change, Health};
+use self::lock::ExporterLock;
 
 /// How often the exporter looks without being told: for other processes' records, and for what became of the file.
 const POLL: Duration = Duration::from_millis(250);
@@ -36,8 +39,10 @@ const PAUSE: Duration = Duration::from_millis(5);
 const NOTE_EVERY: Duration = Duration::from_secs(1);
 /// Records appended at once.
 const LINES_AT_ONCE: u32 = 4096;
-/// How long another process's exporter may make no headway before this one's trail counts as unwritable.
+/// How long the exporter, this one or another process's, may make no headway before the trail counts as unwritable.
 const STALLED_AFTER: Duration = Duration::from_secs(5);
+/// How long a stop waits for the exporter: what it does not write the next start does.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where the records come from.
 pub trait Source: Send + 'static {
@@ -56,6 +61,11 @@ pub trait Source: Send + 'static {
     /// # Errors
     /// In words, when they cannot be read.
     fn bytes_between(&self, first: u64, last: u64) -> Result<u64, String>;
+    /// The hash that the first record follows.
+    ///
+    /// # Errors
+    /// In words, when it cannot be read.
+    fn beginning(&self) -> Result<String, String>;
     /// The number of the last record.
     ///
     /// # Errors
@@ -77,8 +87,11 @@ pub trait Source: Send + 'static {
 pub struct Exporter {
     bell: Bell,
     stop: Arc<AtomicBool>,
-    fault: Arc<Mutex<Option<String>>>,
+    health: Arc<Health>,
     thread: Option<JoinHandle<()>>,
+    /// Closed by the thread when it ends.
+    ended: Mutex<mpsc::Receiver<()>>,
+    log: Logger,
 }
 
 /// Tells the exporter that something was committed.
@@ -113,15 +126,15 @@ impl Exporter {
         (bell, rings): (Bell, mpsc::Receiver<()>),
         log: Logger,
     ) -> io::Result<Self> {
-        let fault = Arc::new(Mutex::new(None));
+        let health = Arc::new(Health::default());
         let mut worker = Worker {
             path: path.to_owned(),
             source,
             rotate_bytes,
-            log,
+            log: log.clone(),
             lock: None,
             open: None,
-            fault: Arc::clone(&fault),
+            health: Arc::clone(&health),
             noted: 0,
             noted_at: Instant::now(),
             recovery: Recovery::default(),
@@ -132,14 +145,20 @@ impl Exporter {
         worker.round();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let thread =
-            std::thread::Builder::new().name("audit".to_owned()).spawn(move || worker.run(&rings, &stopped))?;
-        Ok(Self { bell, stop, fault, thread: Some(thread) })
+        let (running, ended) = mpsc::channel();
+        let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || {
+            let _running = running;
+            worker.run(&rings, &stopped);
+        })?;
+        Ok(Self { bell, stop, health, thread: Some(thread), ended: Mutex::new(ended), log })
     }
 
     /// Why the trail cannot be written now, if it cannot.
     pub fn fault(&self) -> Option<String> {
-        self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        if self.thread.as_ref().is_some_and(JoinHandle::is_finished) {
+            return Some("quem escreve a trilha terminou por uma falha nossa; reinicie o serviço".to_owned());
+        }
+        self.health.fault(STALLED_AFTER)
     }
 }
 
@@ -147,6 +166,14 @@ impl Drop for Exporter {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
         self.bell.ring();
+        // A disk that does not answer must not keep the service from stopping.
+        if matches!(
+            self.ended.get_mut().unwrap_or_else(PoisonError::into_inner).recv_timeout(STOP_TIMEOUT),
+            Err(RecvTimeoutError::Timeout)
+        ) {
+            warn!(self.log, "A trilha de auditoria não terminou de ser escrita; a próxima partida a completa");
+            return;
+        }
         if let Some(thread) = self.thread.take() {
             // A panic was printed by the thread itself.
             let _ = thread.join();
@@ -159,9 +186,9 @@ struct Worker<S> {
     source: S,
     rotate_bytes: Option<u64>,
     log: Logger,
-    lock: Option<File>,
+    lock: Option<ExporterLock>,
     open: Option<OpenFile>,
-    fault: Arc<Mutex<Option<String>>>,
+    health: Arc<Health>,
     noted: u64,
     noted_at: Instant,
     recovery: Recovery,
@@ -176,18 +203,22 @@ struct Worker<S> {
 /// Recovery reads a lot: after a failure it is not tried again at once.
 #[derive(Default)]
 struct Recovery {
+    /// When it may be tried again, and why it failed.
     failed: Option<(Instant, String)>,
 }
 
 impl Recovery {
     fn attempt(&mut self, recover: impl FnOnce() -> Result<OpenFile, String>) -> Result<OpenFile, String> {
-        if let Some((at, reason)) = &self.failed
-            && at.elapsed() < RECOVER_EVERY
+        let begun = Instant::now();
+        if let Some((not_before, reason)) = &self.failed
+            && begun < *not_before
         {
             return Err(reason.clone());
         }
         let recovered = recover();
-        self.failed = recovered.as_ref().err().map(|reason| (Instant::now(), reason.clone()));
+        // What took long is left in peace for longer.
+        let pause = RECOVER_EVERY.max(begun.elapsed() * 10);
+        self.failed = recovered.as_ref().err().map(|reason| (Instant::now() + pause, reason.clone()));
         recovered
     }
 }
@@ -210,38 +241,29 @@ impl<S: Source> Worker<S> {
 
     /// Exports what there is, and keeps the fault up to date.
     fn round(&mut self) {
-        let result = self.export();
-        let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
-        match result {
-            Ok(()) => {
-                if fault.take().is_some() {
-                    info!(self.log, "Auditoria restabelecida");
-                }
-            }
-            Err(reason) => {
-                if fault.as_ref() != Some(&reason) {
-                    error!(self.log, "Auditoria indisponível: {}", reason);
-                    *fault = Some(reason);
-                }
-            }
+        self.health.begin_step();
+        let fault = self.export().err();
+        let change = self.health.end(fault.clone());
+        match &change {
+            Change::None => {}
+            Change::Failed(reason) => error!(self.log, "Auditoria indisponível: {}", reason),
+            Change::Restored => info!(self.log, "Auditoria restabelecida"),
+        }
+        // Again while it lasts: this process may have become the exporter only now.
+        if let Some(lock) = self.lock.as_ref().filter(|_| fault.is_some() || change == Change::Restored) {
+            lock.tell(fault.as_deref());
         }
     }
 
     fn export(&mut self) -> Result<(), String> {
-        if self.lock.as_ref().is_some_and(|lock| !leads_to(&self.lock_path(), lock)) {
-            // Someone deleted it, so another process may hold a new one: whoever gets that is the exporter.
+        if !self.is_exporter() {
             (self.lock, self.open) = (None, None);
-            self.other.1 = Instant::now();
-        }
-        if self.lock.is_none() {
-            match self.try_lock()? {
-                Some(lock) => {
-                    self.lock = Some(lock);
-                    self.other.1 = Instant::now();
-                }
+            let Some(lock) = ExporterLock::try_take(&self.path)? else {
                 // Another process is the exporter, and exports our records too.
-                None => return self.watch_other(),
-            }
+                return self.watch_other();
+            };
+            self.lock = Some(lock);
+            self.other.1 = Instant::now();
         }
         if self.open.as_ref().is_some_and(|open| !open.is_as_written()) {
             warn!(self.log, "{} já não é o arquivo que foi escrito; reabrindo", self.path.display());
@@ -250,11 +272,15 @@ impl<S: Source> Worker<S> {
         let mut text = Vec::new();
         loop {
             text.clear();
-            let seq = self.open()?.seq;
-            let Some(last) = self.source.lines_after(seq, LINES_AT_ONCE, &mut text)? else {
+            let seq = self.open()?.head.seq;
+            if self.source.lines_after(seq, LINES_AT_ONCE, &mut text)?.is_none() {
                 return Ok(());
-            };
-            self.append(&text, last)?;
+            }
+            self.append(&text)?;
+            if !self.is_exporter() {
+                // The next round finds out who is.
+                return Ok(());
+            }
         }
     }
 
@@ -267,9 +293,18 @@ impl<S: Source> Worker<S> {
         Ok(self.open.insert(open))
     }
 
-    /// Appends whole lines, of which the last one is record `last`, to as many files as they take.
-    fn append(&mut self, mut lines: &[u8], last: u64) -> Result<(), String> {
+    /// Whether this process still is the exporter: someone may have deleted the lock, and whoever got the new one is.
+    fn is_exporter(&self) -> bool {
+        self.lock.as_ref().is_some_and(ExporterLock::is_in_force)
+    }
+
+    /// Appends whole lines to as many files as they take.
+    fn append(&mut self, mut lines: &[u8]) -> Result<(), String> {
         while !lines.is_empty() {
+            if !self.is_exporter() {
+                return Ok(());
+            }
+            self.health.begin_step();
             let may_close = self.not_closed.is_none_or(|at| at.elapsed() >= RECOVER_EVERY);
             let limit = self.rotate_bytes.filter(|_| may_close);
             let open = self.open()?;
@@ -284,9 +319,11 @@ impl<S: Source> Worker<S> {
                 fitting = memchr::memchr(b'\n', lines).map_or(lines.len(), |end| end + 1);
             }
             let (now, later) = lines.split_at(fitting);
-            let reached = if later.is_empty() { last } else { number_of_last(now)? };
-            open.append(now, reached)?;
-            self.reached = reached;
+            let mut head = open.head.clone();
+            // A row that was altered must not become the trail.
+            recover::follow(now, &mut head).map_err(recover::database_broken)?;
+            open.append(now, head)?;
+            self.reached = open.head.seq;
             lines = later;
         }
         Ok(())
@@ -312,29 +349,17 @@ impl<S: Source> Worker<S> {
         if exported != self.other.0 || self.source.head()? == exported {
             self.other = (exported, Instant::now());
         }
+        if let Some(reason) = lock::told(&self.path) {
+            return Err(reason);
+        }
         if self.other.1.elapsed() < STALLED_AFTER {
             return Ok(());
         }
         Err(format!("{}: o processo que o escreve está parado no registro {exported}", self.path.display()))
     }
 
-    fn lock_path(&self) -> PathBuf {
-        self.path.with_extension("lock")
-    }
-
-    fn try_lock(&self) -> Result<Option<File>, String> {
-        let path = self.lock_path();
-        let explain = |error: io::Error| format!("{}: {error}", path.display());
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(explain)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(explain(error)),
-        }
-    }
-
     fn note(&mut self, now: bool) {
-        let Some(seq) = self.open.as_ref().map(|open| open.seq) else { return };
+        let Some(seq) = self.open.as_ref().map(|open| open.head.seq) else { return };
         if seq == self.noted || (!now && self.noted_at.elapsed() < NOTE_EVERY) {
             return;
         }
@@ -344,14 +369,6 @@ impl<S: Source> Worker<S> {
             Err(reason) => warn!(self.log, "Ponto da exportação não anotado: {}", reason),
         }
     }
-}
-
-/// The number of the last of these whole lines.
-fn number_of_last(lines: &[u8]) -> Result<u64, String> {
-    let text = lines.strip_suffix(b"\n").unwrap_or(lines);
-    let start = memchr::memrchr(b'\n', text).map_or(0, |end| end + 1);
-    let link = Link::of(&text[start..]);
-    link.map(|link| link.seq).ok_or_else(|| "o banco tem uma linha que não é um registro de auditoria".to_owned())
 }
 
 /// How many of the bytes are whole lines, at most `most` of them.

@@ -149,7 +149,10 @@ async fn begin(
     let mut fields = Fields::from_raw(raw).map_err(|error| Problem::invalid_fields(vec![error]))?;
     if let Some(brought) = text(&mut fields, "req")? {
         if !is_request_id(&brought) {
-            return Err(wrong("req", "deve ter de 1 a 64 caracteres de A–Z a–z 0–9 . _ -"));
+            return Err(wrong(
+                "req",
+                "deve ter de 1 a 64 caracteres de A–Z a–z 0–9 . _ -, e uma letra ou um algarismo",
+            ));
         }
         caller.id = brought.into();
         caller.log = service.request_log(&caller.id);

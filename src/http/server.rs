@@ -256,9 +256,10 @@ impl RequestIds {
     }
 }
 
-/// Whether `id` may stand on a log line as it is.
+/// Whether `id` may stand on a log line as it is. One of marks alone would look like none: `-` says that there was no request.
 pub fn is_request_id(id: &str) -> bool {
     (1..=REQUEST_ID_MAX).contains(&id.len())
+        && id.bytes().any(|byte| byte.is_ascii_alphanumeric())
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 

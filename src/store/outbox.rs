@@ -54,6 +54,10 @@ impl Source for Outbox {
             .map_err(|error| error.to_string())
     }
 
+    fn beginning(&self) -> Result<String, String> {
+        trail::ends(&self.connection).map(|[beginning, _]| beginning.hash).map_err(|error| error.to_string())
+    }
+
     fn head(&self) -> Result<u64, String> {
         trail::head(&self.connection).map(|head| head.seq).map_err(|error| error.to_string())
     }

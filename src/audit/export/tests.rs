@@ -32,6 +32,12 @@ impl List {
         self.lines().iter().flat_map(|line| [line, "\n"]).collect()
     }
 
+    /// Nothing of it was exported yet.
+    fn forget(&self) -> &Self {
+        *self.noted.lock().unwrap() = 0;
+        self
+    }
+
     /// The first `records` of it.
     fn cut_to(&self, records: usize) -> Self {
         let lines = self.lines()[..records].to_vec();
@@ -57,6 +63,10 @@ impl Source for List {
     fn bytes_between(&self, first: u64, last: u64) -> Result<u64, String> {
         let (first, last) = (usize::try_from(first).unwrap(), usize::try_from(last).unwrap());
         Ok(self.lines()[first - 1..last].iter().map(|line| line.len() as u64 + 1).sum())
+    }
+
+    fn beginning(&self) -> Result<String, String> {
+        Ok(Head::genesis("abc").hash)
     }
 
     fn head(&self) -> Result<u64, String> {
@@ -106,7 +116,7 @@ fn mvm_2258_killed_at_every_byte_of_a_write_it_goes_on_as_if_it_had_not_been() {
         assert_eq!(export(&whole, &source, rotate_bytes), None);
         for killed_at in written..=text.len() {
             let folder = TempDir::new().unwrap();
-            assert_eq!(export(&folder, &source.cut_to(4), rotate_bytes), None);
+            assert_eq!(export(&folder, &source.forget().cut_to(4), rotate_bytes), None);
             // What the next write would have left: in the file that it was for, and in those before it.
             let mut begin = 0;
             for path in paths(&whole) {
@@ -186,7 +196,11 @@ fn a_closed_file_that_was_damaged_is_not_gone_on_from() {
     std::fs::remove_file(trail(&folder)).unwrap();
     let whole = std::fs::read(&closed).unwrap();
     std::fs::write(&closed, &whole[..whole.len() - 1]).unwrap();
-    assert!(export(&folder, &source, Some(LIMIT)).unwrap().contains("não é um registro desta trilha"));
+    assert!(
+        export(&folder, &source, Some(LIMIT))
+            .unwrap()
+            .contains("foi fechado inteiro e já não termina em um registro inteiro")
+    );
     std::fs::write(&closed, &whole).unwrap();
     assert_eq!(export(&folder, &source, Some(LIMIT)), None);
     assert_eq!(all_text(&folder), source.text());
@@ -200,4 +214,181 @@ fn a_file_that_cannot_be_closed_is_written_on() {
     std::fs::create_dir(files::closed_path(&trail(&folder), 1)).unwrap();
     assert_eq!(export(&folder, &source, Some(LIMIT)), None);
     assert_eq!(std::fs::read_to_string(trail(&folder)).unwrap(), source.text());
+}
+
+/// A folder whose trail was written from the first `records` of it.
+fn written(source: &List, records: usize) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    assert_eq!(export(&folder, &source.forget().cut_to(records), None), None);
+    folder
+}
+
+#[test]
+fn what_no_crash_can_have_left_is_evidence_and_is_left_alone() {
+    let source = List::of(6);
+    let text = source.text();
+    let four = source.cut_to(4).text();
+    let forged = text[..four.len() + 20].replace("\"n\":\"\"", "\"n\":\"forged\"");
+    for left in [
+        format!("{four}x"),
+        format!("{four}{{\"n\":\"another"),
+        format!("{text}{{"),
+        format!("{text}\n"),
+        format!("{text}\0"),
+        four[..four.len() - 1].to_owned() + "x",
+        forged,
+        "a whole file in one line, without an end".to_owned(),
+        "two lines\nand no end".to_owned(),
+    ] {
+        let folder = written(&source, 4);
+        std::fs::write(trail(&folder), &left).unwrap();
+        let fault = export(&folder, &source, None);
+        assert!(
+            fault.is_some_and(|fault| fault.contains("em outro lugar") || fault.contains("para outro lugar")),
+            "{left}"
+        );
+        assert_eq!(std::fs::read_to_string(trail(&folder)).unwrap(), left);
+        std::fs::remove_file(trail(&folder)).unwrap();
+        assert_eq!(export(&folder, &source, None), None);
+        assert_eq!(all_text(&folder), text);
+    }
+}
+
+#[test]
+fn a_power_failure_that_left_holes_is_filled_in_and_a_change_is_not() {
+    let source = List::of(12);
+    let text = source.text().into_bytes();
+    let durable = source.cut_to(4).text().len();
+    for (from, to) in [(durable, durable + 10), (durable + 100, durable + 700), (text.len() - 5, text.len())] {
+        for end in [to, text.len()] {
+            let folder = written(&source, 4);
+            let mut holed = text[..end].to_vec();
+            holed[from..to].fill(0);
+            std::fs::write(trail(&folder), &holed).unwrap();
+            assert_eq!(export(&folder, &source, None), None, "{from} to {to} of {end}");
+            assert_eq!(all_text(&folder).as_bytes(), text);
+        }
+    }
+    let folder = written(&source, 4);
+    let mut changed = text.clone();
+    changed[durable + 8] ^= 1;
+    std::fs::write(trail(&folder), &changed).unwrap();
+    assert!(export(&folder, &source, None).is_some());
+    assert_eq!(std::fs::read(trail(&folder)).unwrap(), changed);
+}
+
+#[test]
+fn a_database_that_was_altered_is_not_exported_and_the_right_one_is_blamed() {
+    for alter in [
+        (|lines: &mut Vec<String>| lines[2] = lines[2].replace("\"r\"", "\"s\"")) as fn(&mut Vec<String>),
+        |lines| lines[2] = Head::genesis("other").append("{\"n\":\"\"".to_owned(), "r"),
+        |lines| lines.swap(2, 3),
+    ] {
+        // The file has the records already: they are what tells.
+        let source = List::of(4);
+        let folder = written(&source, 4);
+        let whole = all_text(&folder);
+        alter(&mut source.lines());
+        *source.noted.lock().unwrap() = 1;
+        let fault = export(&folder, &source, None).unwrap();
+        assert!(fault.contains("o banco foi alterado: o registro de auditoria 3"), "{fault}");
+        assert_eq!(all_text(&folder), whole);
+
+        // It does not have them: what is right goes there, and no more.
+        let folder = TempDir::new().unwrap();
+        *source.noted.lock().unwrap() = 0;
+        let fault = export(&folder, &source, None).unwrap();
+        assert!(fault.contains("o banco foi alterado: o registro de auditoria 3"), "{fault}");
+        assert!(all_text(&folder).is_empty());
+    }
+}
+
+/// Records whose last one cannot be read before the test lets it: an exporter at a disk that does not answer.
+struct Stuck {
+    list: List,
+    gate: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Source for Stuck {
+    fn lines_after(&self, seq: u64, limit: u32, text: &mut Vec<u8>) -> Result<Option<u64>, String> {
+        if seq == 2 {
+            let _ = self.gate.lock().unwrap().recv();
+        }
+        self.list.lines_after(seq, limit.min(1), text)
+    }
+
+    fn line(&self, seq: u64) -> Result<Option<String>, String> {
+        self.list.line(seq)
+    }
+
+    fn bytes_between(&self, first: u64, last: u64) -> Result<u64, String> {
+        self.list.bytes_between(first, last)
+    }
+
+    fn beginning(&self) -> Result<String, String> {
+        self.list.beginning()
+    }
+
+    fn head(&self) -> Result<u64, String> {
+        self.list.head()
+    }
+
+    fn exported(&self) -> Result<u64, String> {
+        self.list.exported()
+    }
+
+    fn note_exported(&self, seq: u64) -> Result<(), String> {
+        self.list.note_exported(seq)
+    }
+}
+
+#[test]
+fn an_exporter_that_is_stuck_is_a_fault_and_does_not_keep_the_service_from_stopping() {
+    let (folder, list) = (TempDir::new().unwrap(), List::of(3));
+    let (opened, gate) = mpsc::channel();
+    // Two records at first, so that the first look at the file is done before the exporter is stuck.
+    let all = std::mem::take(&mut *list.lines());
+    list.lines().push(all[0].clone());
+    let stuck = Stuck { list: list.clone(), gate: Mutex::new(gate) };
+    let log = Logger::root(Discard, o!());
+    let exporter = Exporter::start(&trail(&folder), stuck, None, bell(), log).unwrap();
+    assert_eq!(exporter.fault(), None);
+    *list.lines() = all;
+    exporter.bell.ring();
+    let until = Instant::now() + STALLED_AFTER * 4;
+    while exporter.fault().is_none() && Instant::now() < until {
+        std::thread::sleep(POLL);
+    }
+    assert!(exporter.fault().is_some_and(|fault| fault.contains("parada há")), "{:?}", exporter.fault());
+    let begun = Instant::now();
+    drop(exporter);
+    assert!(begun.elapsed() < STOP_TIMEOUT * 4);
+    drop(opened);
+}
+
+#[test]
+fn two_never_write_even_when_the_lock_file_is_deleted() {
+    let (folder, source) = (TempDir::new().unwrap(), List::of(400));
+    let start = || {
+        let log = Logger::root(Discard, o!());
+        Exporter::start(&trail(&folder), source.clone(), Some(LIMIT), bell(), log).unwrap()
+    };
+    let all = std::mem::take(&mut *source.lines());
+    let exporters = [start(), start(), start()];
+    for (index, line) in all.iter().enumerate() {
+        source.lines().push(line.clone());
+        for exporter in &exporters {
+            exporter.bell.ring();
+        }
+        if index % 10 == 0 {
+            let _ = std::fs::remove_file(trail(&folder).with_extension("lock"));
+            std::thread::sleep(PAUSE);
+        }
+    }
+    let until = Instant::now() + RECOVER_EVERY * 10;
+    while all_text(&folder).len() < source.text().len() && Instant::now() < until {
+        std::thread::sleep(POLL);
+    }
+    drop(exporters);
+    assert_eq!(all_text(&folder), source.text());
 }

@@ -1,0 +1,87 @@
+//! Whether the trail can be written, as those who book see it.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What the exporter last found, and since when it has been at its present step.
+#[derive(Default)]
+pub struct Health {
+    /// A std lock around two small values: held to read or to replace them.
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    fault: Option<String>,
+    /// When the step under way began; `None` while there is nothing to do.
+    busy_since: Option<Instant>,
+}
+
+/// What is news at the end of a step.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is as it was.
+    None,
+    /// The trail cannot be written, or for another reason than before.
+    Failed(String),
+    /// It can be written again.
+    Restored,
+}
+
+impl Health {
+    /// Why the trail cannot be written, if it cannot. A step that has taken longer than `stalled_after` counts as that: a
+    /// disk that does not answer gives no error.
+    pub fn fault(&self, stalled_after: Duration) -> Option<String> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.fault.is_some() {
+            return state.fault.clone();
+        }
+        let busy = state.busy_since?.elapsed();
+        (busy >= stalled_after).then(|| format!("a escrita está parada há {} s", busy.as_secs()))
+    }
+
+    /// A step begins.
+    pub fn begin_step(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).busy_since = Some(Instant::now());
+    }
+
+    /// All that there was to do is done, or could not be.
+    pub fn end(&self, fault: Option<String>) -> Change {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.busy_since = None;
+        if state.fault == fault {
+            return Change::None;
+        }
+        state.fault.clone_from(&fault);
+        fault.map_or(Change::Restored, Change::Failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_step_that_takes_too_long_is_a_fault_until_it_ends() {
+        let health = Health::default();
+        assert_eq!(health.fault(Duration::ZERO), None);
+        health.begin_step();
+        assert_eq!(health.fault(LONG), None);
+        assert_eq!(health.fault(Duration::ZERO).as_deref(), Some("a escrita está parada há 0 s"));
+        assert_eq!(health.end(None), Change::None);
+        assert_eq!(health.fault(Duration::ZERO), None);
+    }
+
+    #[test]
+    fn a_change_is_told_once() {
+        let health = Health::default();
+        let full = || Some("cheio".to_owned());
+        assert_eq!(health.end(full()), Change::Failed("cheio".to_owned()));
+        assert_eq!(health.end(full()), Change::None);
+        assert_eq!(health.fault(LONG), full());
+        assert_eq!(health.end(None), Change::Restored);
+        assert_eq!(health.fault(LONG), None);
+    }
+}

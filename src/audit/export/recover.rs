@@ -1,0 +1,287 @@
+//! What a crash or a person left of the file, held against the database: how far it is the trail, and whether what comes
+//! after that is what a crash leaves.
+//!
+//! The part that is known to be durable is held by its first line, its last line and its length; `sctec audit --verify` is
+//! there for the rest of it. What was written after that is compared byte for byte: it may never have reached the disk, or
+//! only in part. Nothing is cut but what a crash can have left, since anything else is evidence.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::{LINES_AT_ONCE, Source};
+use crate::audit::chain::{self, Head};
+use crate::audit::files;
+use crate::audit::verify::LINE_MAX;
+
+/// Bytes read at once when looking for the last line.
+const TAIL_CHUNK: u32 = 64 * 1024;
+
+/// How far a file is the trail.
+#[derive(Debug)]
+pub struct Found {
+    /// The number of the record before its first one.
+    pub before: u64,
+    /// The last record in it, or before it while it has none.
+    pub head: Head,
+    /// Its length up to the end of that record.
+    pub length: u64,
+    /// Bytes after that, as a crash leaves them.
+    pub torn: u64,
+    /// The records up to this one were in it once, and are not any more.
+    pub lost_until: Option<u64>,
+}
+
+/// Why a file cannot be gone on with.
+pub enum Refused {
+    /// It, or the database, cannot be read: in words.
+    Unreadable(String),
+    /// It is not what was written.
+    Differs {
+        /// The first record that may be wrong.
+        from: u64,
+    },
+}
+
+impl From<String> for Refused {
+    fn from(reason: String) -> Self {
+        Self::Unreadable(reason)
+    }
+}
+
+/// Holds the file at `path` against the database. The records up to `noted` are known to have been durable in it. With
+/// `afresh`, whatever comes after those counts as torn: a sync of it has failed, and the system may take for written what is
+/// not.
+///
+/// # Errors
+/// [`Refused`].
+pub fn hold(path: &Path, file: &mut File, source: &impl Source, noted: u64, afresh: bool) -> Result<Found, Refused> {
+    let explain = |error: io::Error| format!("{}: {error}", path.display());
+    let length = file.metadata().map_err(explain)?.len();
+    let before = match first_line(file).map_err(explain)? {
+        Some(line) => known(&line, source)?.ok_or(Refused::Differs { from: 1 })? - 1,
+        // It goes on after the file that was closed last: a crash may have come between closing and opening.
+        None => last_closed(path, source)?,
+    };
+    let durable = if noted > before { source.bytes_between(before + 1, noted)? } else { 0 };
+    let (held, last_line) = last_whole_line(file, length.min(durable)).map_err(explain)?;
+    let seq = match &last_line {
+        Some(line) => known(line, source)?.ok_or(Refused::Differs { from: before + 1 })?,
+        None => before,
+    };
+    let complete = length >= durable;
+    if held != bytes_between(before, seq, source)? || (complete && (held != durable || seq != noted.max(before))) {
+        return Err(Refused::Differs { from: before + 1 });
+    }
+    let durable_end = (seq, held);
+    let (seq, reached) = if afresh { durable_end } else { go_along(file, durable_end, length, source)? };
+    if !is_as_a_crash_leaves_it(file, (seq, reached), length, source)? {
+        return Err(Refused::Differs { from: seq + 1 });
+    }
+    let lost_until = (!complete).then_some(noted);
+    Ok(Found { before, head: head_at(seq, source)?, length: reached, torn: length - reached, lost_until })
+}
+
+/// The first record of the database that does not follow the one before, up to record `last`.
+///
+/// # Errors
+/// In words, when it cannot be read.
+pub fn first_broken(source: &impl Source) -> Result<Option<u64>, String> {
+    let mut head = Head { seq: 0, hash: source.beginning()? };
+    let mut lines = Vec::new();
+    loop {
+        lines.clear();
+        if source.lines_after(head.seq, LINES_AT_ONCE, &mut lines)?.is_none() {
+            // Rows that are missing at the end.
+            return Ok((source.head()? > head.seq).then_some(head.seq + 1));
+        }
+        if let Err(seq) = follow(&lines, &mut head) {
+            return Ok(Some(seq));
+        }
+    }
+}
+
+/// Moves the head over whole lines, each of which has to be a record that follows.
+///
+/// # Errors
+/// The number of the first that is not.
+pub fn follow(lines: &[u8], head: &mut Head) -> Result<(), u64> {
+    for line in lines.split_inclusive(|&byte| byte == b'\n') {
+        let expected = head.seq + 1;
+        let link = chain::Link::of(line.strip_suffix(b"\n").unwrap_or(line)).filter(chain::Link::hash_is_right);
+        match link {
+            Some(link) if link.seq == expected && link.prev == head.hash.as_bytes() => {
+                let hash = String::from_utf8_lossy(link.hash).into_owned();
+                *head = Head { seq: expected, hash };
+            }
+            _ => return Err(expected),
+        }
+    }
+    Ok(())
+}
+
+/// From a record and where it ends, as far as the file has the records that the database has.
+fn go_along(
+    file: &File,
+    (mut seq, mut offset): (u64, u64),
+    length: u64,
+    source: &impl Source,
+) -> Result<(u64, u64), Refused> {
+    let (mut expected, mut found) = (Vec::new(), Vec::new());
+    loop {
+        expected.clear();
+        let Some(last) = source.lines_after(seq, LINES_AT_ONCE, &mut expected)? else { return Ok((seq, offset)) };
+        read_at(file, offset, length, expected.len(), &mut found)?;
+        if found == expected {
+            (seq, offset) = (last, offset + found.len() as u64);
+            continue;
+        }
+        let same = found.iter().zip(&expected).take_while(|(found, expected)| found == expected).count();
+        let whole = memchr::memrchr(b'\n', &expected[..same]).map_or(0, |end| end + 1);
+        let records = memchr::memchr_iter(b'\n', &expected[..whole]).count();
+        return Ok((seq + records as u64, offset + whole as u64));
+    }
+}
+
+/// Whether everything from there on is what should be there, as far as it goes, or zeros: a system that lost its power may
+/// have made the file longer before it wrote the bytes, block by block in any order.
+fn is_as_a_crash_leaves_it(
+    file: &File,
+    (mut seq, mut offset): (u64, u64),
+    length: u64,
+    source: &impl Source,
+) -> Result<bool, Refused> {
+    let (mut expected, mut found) = (Vec::new(), Vec::new());
+    while offset < length {
+        expected.clear();
+        let Some(last) = source.lines_after(seq, LINES_AT_ONCE, &mut expected)? else { return Ok(false) };
+        read_at(file, offset, length, expected.len(), &mut found)?;
+        if !found.iter().zip(&expected).all(|(found, expected)| found == expected || *found == 0) {
+            return Ok(false);
+        }
+        (seq, offset) = (last, offset + found.len() as u64);
+    }
+    Ok(true)
+}
+
+/// Reads `most` bytes, or what there is of them.
+fn read_at(file: &File, offset: u64, length: u64, most: usize, into: &mut Vec<u8>) -> Result<(), Refused> {
+    let there = usize::try_from(length - offset).unwrap_or(usize::MAX);
+    into.resize(most.min(there), 0);
+    file.read_exact_at(into, offset)
+        .map_err(|error| Refused::Unreadable(format!("a trilha não pôde ser lida: {error}")))
+}
+
+/// The last record of the file that was closed last; 0 if there is none.
+fn last_closed(path: &Path, source: &impl Source) -> Result<u64, Refused> {
+    let closed = files::closed(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let Some(closed) = closed.last() else { return Ok(0) };
+    let path = &closed.path;
+    let explain = |error: io::Error| format!("{}: {error}", path.display());
+    must_be_regular(path)?;
+    let mut file = File::open(path).map_err(explain)?;
+    let length = file.metadata().map_err(explain)?.len();
+    let (whole, last_line) = last_whole_line(&mut file, length).map_err(explain)?;
+    let first = first_line(&mut file).map_err(explain)?.map(|line| known(&line, source)).transpose()?.flatten();
+    let last = last_line.map(|line| known(&line, source)).transpose()?.flatten();
+    match (first, last) {
+        (Some(first), Some(last)) if whole == length && whole == bytes_between(first - 1, last, source)? => Ok(last),
+        _ if whole < length => Err(format!(
+            "{}: foi fechado inteiro e já não termina em um registro inteiro; restaure-o de uma cópia, ou mova-o para outro lugar e o que falta será refeito",
+            path.display()
+        )
+        .into()),
+        _ => Err(Refused::Unreadable(not_as_written(path, closed.first))),
+    }
+}
+
+/// What to say of a file that is not as it was written, from record `from` on.
+pub fn not_as_written(path: &Path, from: u64) -> String {
+    format!(
+        "{}: não é o que foi escrito, do registro {from} em diante; mova o arquivo para outro lugar e ele será refeito",
+        path.display()
+    )
+}
+
+/// What to say of a file that goes on after the database's last record, which is the one before `from`.
+pub fn beyond_the_database(path: &Path, from: u64) -> String {
+    format!(
+        "{}: depois do último registro do banco, o {}, ainda há mais: se o banco foi restaurado de uma cópia antiga, este arquivo é o que sabe o resto; guarde-o em outro lugar, e ele será refeito",
+        path.display(),
+        from - 1
+    )
+}
+
+/// Bytes of the records after `before` up to `last`.
+fn bytes_between(before: u64, last: u64, source: &impl Source) -> Result<u64, String> {
+    if last > before { source.bytes_between(before + 1, last) } else { Ok(0) }
+}
+
+/// The head as of record `seq`.
+fn head_at(seq: u64, source: &impl Source) -> Result<Head, String> {
+    if seq == 0 {
+        return Ok(Head { seq, hash: source.beginning()? });
+    }
+    let line = source.line(seq)?;
+    let link = line.as_deref().and_then(|line| chain::Link::of(line.as_bytes()));
+    let hash = link.map(|link| String::from_utf8_lossy(link.hash).into_owned());
+    Ok(Head { seq, hash: hash.ok_or_else(|| database_broken(seq))? })
+}
+
+/// What to say of a database whose record `seq` does not follow the one before.
+pub fn database_broken(seq: u64) -> String {
+    format!(
+        "o banco foi alterado: o registro de auditoria {seq} não segue o anterior; guarde o banco e os arquivos da trilha como estão, e restaure o banco de uma cópia"
+    )
+}
+
+/// The number of a line that is a record of this trail.
+fn known(line: &[u8], source: &impl Source) -> Result<Option<u64>, String> {
+    let Some(seq) = chain::checked_seq(line) else { return Ok(None) };
+    Ok(source.line(seq)?.is_some_and(|known| known.as_bytes() == line).then_some(seq))
+}
+
+/// A path that leads to something else than a file is not written to, nor waited for.
+pub fn must_be_regular(path: &Path) -> Result<(), String> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Err(format!("{}: é uma pasta, e não um arquivo", path.display())),
+        Ok(metadata) if !metadata.is_file() => Err(format!("{}: não é um arquivo comum", path.display())),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
+/// The first line, if there is a whole one.
+fn first_line(file: &mut File) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    BufReader::new(&mut *file).take(LINE_MAX as u64).read_until(b'\n', &mut line)?;
+    Ok((line.pop() == Some(b'\n')).then_some(line))
+}
+
+/// Of the file's first `end` bytes, the length up to their last line break, and the line before that.
+fn last_whole_line(file: &mut File, end: u64) -> io::Result<(u64, Option<Vec<u8>>)> {
+    let mut start = end;
+    let mut tail: Vec<u8> = Vec::new();
+    loop {
+        let end = tail.iter().rposition(|&byte| byte == b'\n');
+        if let Some(end) = end {
+            let before = tail[..end].iter().rposition(|&byte| byte == b'\n');
+            if before.is_some() || start == 0 {
+                let line = tail[before.map_or(0, |position| position + 1)..end].to_vec();
+                return Ok((start + end as u64 + 1, Some(line)));
+            }
+        } else if start == 0 {
+            return Ok((0, None));
+        }
+        let chunk = u32::try_from(start).unwrap_or(u32::MAX).min(TAIL_CHUNK);
+        start -= u64::from(chunk);
+        let mut read = vec![0; chunk as usize];
+        file.seek(SeekFrom::Start(start))?;
+        file.read_exact(&mut read)?;
+        read.append(&mut tail);
+        tail = read;
+    }
+}
