@@ -1,11 +1,18 @@
 //! The command line: clap definitions, nothing else.
 
+mod operate;
+mod values;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use self::operate::{CompletionsArgs, HealthArgs, ManualArgs};
+pub use self::values::Skew;
+use self::values::{parse_duration, parse_skew};
 
 /// The core of a shared space telescope: book each observation slot exactly once.
 #[derive(Debug, Parser)]
@@ -42,6 +49,12 @@ pub enum Command {
     Locks(LocksArgs),
     /// Measure this machine's clock against the scheduler's, by Cristian's algorithm
     ClockSync(ClockSyncArgs),
+    /// Ask a service whether it is well, for whoever watches over it
+    Health(HealthArgs),
+    /// Print a shell's completions for these commands
+    Completions(CompletionsArgs),
+    /// Write the manual pages, one for each command
+    Manual(ManualArgs),
 }
 
 /// What every server takes.
@@ -50,12 +63,26 @@ pub struct ServerArgs {
     /// Folder for data and logs; made if missing
     #[arg(long, env = "SCTEC_DATA_DIR", default_value = "sctec-data", value_name = "DIR")]
     pub data_dir: PathBuf,
+    /// Where log lines go: to the data folder's app.log or coordenador.log, to standard output, or to both
+    #[arg(long, env = "SCTEC_LOG_TO", default_value = "both", value_name = "WHERE")]
+    pub log_to: LogTo,
     /// How log lines look
     #[arg(long, env = "SCTEC_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
     /// The least severe lines that are logged
     #[arg(long, env = "SCTEC_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
     pub log_level: LogLevel,
+}
+
+/// Where log lines go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogTo {
+    /// The file and standard output
+    Both,
+    /// Standard output alone, where something else keeps it (a container engine, journald)
+    Console,
+    /// The file alone
+    File,
 }
 
 /// How log lines look.
@@ -254,7 +281,9 @@ pub enum Expect {
   curl -s http://127.0.0.1:5000/auditoria/cabeca >> heads.jsonl      to keep elsewhere
   sctec audit --verify --head heads.jsonl        and that no record was written anew since
 
-Filters combine. Exit status: 0 done (also when nothing matched), 2 could not read.
+Filters combine.
+
+Exit status: 0 done (also when nothing matched), 2 could not read.
 With --verify: 0 all well, 1 could not run, 2 tampered, 3 incomplete (a torn last line, or records missing
 at the end or before the beginning).")]
 pub struct AuditArgs {
@@ -397,48 +426,6 @@ pub struct ClockSyncArgs {
     pub simulate_skew: Option<Skew>,
 }
 
-/// A signed duration, in microseconds: positive is ahead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Skew {
-    /// Microseconds ahead.
-    pub micros: i64,
-}
-
-/// The longest duration that is accepted: a thousand days.
-const DURATION_MAX_S: f64 = 86_400_000.0;
-
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let expected = || "should be a number with a unit, as 5ms, 250us or 0.5s".to_owned();
-    let split = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(expected)?;
-    let (number, unit) = text.split_at(split);
-    let scale = match unit {
-        "us" => 1e-6,
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "min" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(expected()),
-    };
-    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        return Err(expected());
-    }
-    let seconds = number.parse::<f64>().map_err(|_| expected())? * scale;
-    if seconds > DURATION_MAX_S {
-        return Err("should be at most a thousand days".to_owned());
-    }
-    Ok(Duration::from_secs_f64(seconds))
-}
-
-fn parse_skew(text: &str) -> Result<Skew, String> {
-    let (sign, length) = match text.strip_prefix('-') {
-        Some(length) => (-1, length),
-        None => (1, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let length = parse_duration(length)?;
-    let micros = i64::try_from(length.as_micros()).map_err(|error| error.to_string())?;
-    Ok(Skew { micros: sign * micros })
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -448,16 +435,5 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn durations_have_a_unit_and_skews_a_sign() {
-        assert_eq!(parse_duration("5ms"), Ok(Duration::from_millis(5)));
-        assert_eq!(parse_duration("0.5s"), Ok(Duration::from_millis(500)));
-        assert_eq!(parse_skew("+2s"), Ok(Skew { micros: 2_000_000 }));
-        assert_eq!(parse_skew("-1s"), Ok(Skew { micros: -1_000_000 }));
-        for wrong in ["", "5", "ms", "-5ms", "5 ms", "5m", "nan s", "infs", "1e9s", "1..5s", "99999999999h"] {
-            assert!(parse_duration(wrong).is_err(), "{wrong}");
-        }
     }
 }

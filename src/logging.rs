@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A line is formatted by whoever logs it and written by one thread, which takes all that waits and writes it with
-//! one call. When the disk does not keep up, logging waits for it; only a write that fails loses lines. The console may
+//! one call, so that a file that two processes write has whole lines of each. When the disk does not keep up, logging waits for it; only a write that fails loses lines. The console may
 //! lose lines: a terminal or pipe that nobody reads must not stop the service, so lines it has no room for are counted and
 //! the count is shown in their place. The audit trail does not go through here; only its echo in `app.log` does.
 
@@ -21,11 +21,11 @@ use slog::{Level, Logger, o};
 
 use self::line::{JsonDrain, TextDrain};
 pub use self::line::{Word, escaped};
-use self::writer::FileWriter;
+use self::writer::{LogFile, Writer};
 use crate::batch;
 
-/// Lines that may wait for the file before logging blocks: some seconds of a full load.
-const FILE_QUEUE_LINES: usize = 1 << 16;
+/// Lines that may wait to be written before logging blocks: some seconds of a full load.
+const QUEUE_LINES: usize = 1 << 16;
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,13 +44,15 @@ pub struct Config {
     pub level: Level,
     /// How a line looks.
     pub format: Format,
-    /// Whether lines also go to standard output.
+    /// Whether lines go to the service's file.
+    pub file: bool,
+    /// Whether lines go to standard output.
     pub console: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { level: Level::Info, format: Format::Text, console: true }
+        Self { level: Level::Info, format: Format::Text, file: true, console: true }
     }
 }
 
@@ -83,14 +85,15 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// Opens `file` for appending and starts the writing thread.
+    /// Opens `file` for appending, if lines go there, and starts the writing thread.
     ///
     /// # Errors
     /// When the file cannot be opened or the thread not started.
     pub fn open(service: &'static str, file: &Path, config: &Config) -> io::Result<Self> {
-        let output = OpenOptions::new().create(true).append(true).open(file)?;
-        let (sender, lines) = batch::queue(FILE_QUEUE_LINES);
-        FileWriter::start(file, output, config, lines)?;
+        let open = || OpenOptions::new().create(true).append(true).open(file);
+        let output = config.file.then(open).transpose()?;
+        let (sender, lines) = batch::queue(QUEUE_LINES);
+        Writer::start(output.map(|output| LogFile::new(file, output, config.format)), config, lines)?;
         let level = config.level;
         let logger = match config.format {
             Format::Text => Logger::root(TextDrain::new(service, level, sender.clone()), o!()),

@@ -22,6 +22,9 @@ fn main() -> ExitCode {
         Command::Audit(args) => commands::audit::run(&args),
         Command::Locks(args) => commands::locks::run(&args),
         Command::ClockSync(args) => commands::clock_sync::run(&args),
+        Command::Health(args) => commands::health::run(&args),
+        Command::Completions(args) => commands::completions::run(&args),
+        Command::Manual(args) => commands::manual::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("sctec: {error:#}");

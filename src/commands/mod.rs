@@ -2,7 +2,10 @@
 
 pub mod audit;
 pub mod clock_sync;
+pub mod completions;
+pub mod health;
 pub mod locks;
+pub mod manual;
 pub mod serve;
 pub mod stress;
 

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::{Outcome, runtime};
 use crate::cli::{
-    AllArgs, CoordinatorArgs, Grace, LockArgs, LogFormat, LogLevel, SchedulerArgs, ServerArgs, TrailArgs,
+    AllArgs, CoordinatorArgs, Grace, LockArgs, LogFormat, LogLevel, LogTo, SchedulerArgs, ServerArgs, TrailArgs,
 };
 use crate::http::server;
 use crate::scheduler::{AuditConfig, Mode};
@@ -132,7 +132,8 @@ fn logging_config(server: &ServerArgs) -> logging::Config {
             LogFormat::Text => logging::Format::Text,
             LogFormat::Json => logging::Format::Json,
         },
-        console: true,
+        file: matches!(server.log_to, LogTo::Both | LogTo::File),
+        console: matches!(server.log_to, LogTo::Both | LogTo::Console),
     }
 }
 

@@ -14,28 +14,23 @@ use crate::batch;
 
 /// The pause after each write. Nobody waits for a log line: under load this makes one write of hundreds, and a line that
 /// comes alone is still written at once.
-const FILE_PAUSE: Duration = Duration::from_millis(1);
+const PAUSE: Duration = Duration::from_millis(1);
 /// Batches that may wait for the console before lines are dropped.
 const CONSOLE_QUEUE_BATCHES: usize = 256;
 /// How long a flush waits for a console that nobody reads.
 const CONSOLE_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The thread that writes the file, and hands what it wrote to the console.
-pub struct FileWriter {
-    path: PathBuf,
-    output: File,
+/// The thread that writes the file, if there is one, and hands the same to the console, if there is one.
+pub struct Writer {
+    file: Option<LogFile>,
     console: Option<Console>,
-    failing: bool,
-    lost_lines: usize,
-    format: Format,
 }
 
-impl FileWriter {
+impl Writer {
     /// Starts the thread.
-    pub fn start(path: &Path, output: File, config: &Config, lines: batch::Batches<Item>) -> io::Result<()> {
-        let format = config.format;
-        let console = config.console.then(|| Console::start(format)).transpose()?;
-        let writer = Self { path: path.to_owned(), output, console, failing: false, lost_lines: 0, format };
+    pub fn start(file: Option<LogFile>, config: &Config, lines: batch::Batches<Item>) -> io::Result<()> {
+        let console = config.console.then(|| Console::start(config.format)).transpose()?;
+        let writer = Self { file, console };
         std::thread::Builder::new().name("log".to_owned()).spawn(move || writer.run(lines)).map(drop)
     }
 
@@ -55,7 +50,9 @@ impl FileWriter {
                 }
             }
             if count > 0 {
-                self.write(&text, count);
+                if let Some(file) = &mut self.file {
+                    file.write(&text, count);
+                }
                 if let Some(console) = &mut self.console {
                     console.show(&text, count);
                 }
@@ -67,8 +64,24 @@ impl FileWriter {
                 // Whoever asked may have stopped waiting.
                 let _ = done.send(());
             }
-            std::thread::sleep(FILE_PAUSE);
+            std::thread::sleep(PAUSE);
         }
+    }
+}
+
+/// The file, and how many lines it could not take.
+pub struct LogFile {
+    path: PathBuf,
+    output: File,
+    failing: bool,
+    lost_lines: usize,
+    format: Format,
+}
+
+impl LogFile {
+    /// `output` is the file at `path`, open for appending: another process may write it too.
+    pub fn new(path: &Path, output: File, format: Format) -> Self {
+        Self { path: path.to_owned(), output, failing: false, lost_lines: 0, format }
     }
 
     /// A disk that is full fails the bookings too; here it is said once, and what was lost is counted, in the file
@@ -117,7 +130,7 @@ impl Console {
             while batches.next(&mut batch).is_some() {
                 for item in batch.drain(..) {
                     match item {
-                        // A closed console is nobody's concern: the file has everything.
+                        // There is nowhere to say that the console is closed.
                         ConsoleItem::Text(text) => drop(io::stdout().lock().write_all(&text)),
                         ConsoleItem::Flush(done) => drop((io::stdout().flush(), done.send(()))),
                     }

@@ -1,0 +1,90 @@
+//! `manual`: the manual pages, made from the command line's own definition.
+//!
+//! What `--help` shows after the options becomes sections of their own, because a page would otherwise run the lines of an
+//! example together.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Command, CommandFactory};
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
+
+use super::{Outcome, print};
+use crate::cli::{Cli, ManualArgs};
+
+/// Writes the pages, and says which.
+///
+/// # Errors
+/// When the folder or a page cannot be written.
+pub fn run(args: &ManualArgs) -> Outcome {
+    let dir = args.dir.display();
+    fs::create_dir_all(&args.dir).with_context(|| format!("cannot make the folder {dir}"))?;
+    let mut program = Cli::command().disable_help_subcommand(true);
+    // Gives each command its full name and the options that all have.
+    program.build();
+    let subcommands = program.get_subcommands().map(|subcommand| {
+        let name = format!("{}-{}", program.get_name(), subcommand.get_name());
+        // A page's name is what its `Command` is called, and synopses come from `bin_name`.
+        subcommand.clone().display_name(name)
+    });
+    let mut said = String::new();
+    for command in std::iter::once(program.clone()).chain(subcommands) {
+        let path = args.dir.join(format!("{}.1", command.get_display_name().unwrap_or("sctec")));
+        let written = page(command).and_then(|text| fs::write(&path, text));
+        written.with_context(|| format!("cannot write {}", path.display()))?;
+        // Writing to a String cannot fail.
+        let _ = writeln!(said, "{}", path.display());
+    }
+    print(&said)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One page.
+fn page(command: Command) -> io::Result<Vec<u8>> {
+    let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let has_subcommands = command.has_subcommands();
+    // No date: the same version gives the same pages.
+    let source = concat!("sctec ", env!("CARGO_PKG_VERSION"));
+    let man = Man::new(command).date("").source(source).manual("SCTEC");
+    let mut text = Vec::new();
+    man.render_title(&mut text)?;
+    man.render_name_section(&mut text)?;
+    man.render_synopsis_section(&mut text)?;
+    man.render_description_section(&mut text)?;
+    man.render_options_section(&mut text)?;
+    if has_subcommands {
+        man.render_subcommands_section(&mut text)?;
+    }
+    text.write_all(sections(&after).render().as_bytes())?;
+    Ok(text)
+}
+
+/// The paragraphs after the options, each under the heading that it begins with.
+fn sections(after: &str) -> Roff {
+    let mut roff = Roff::new();
+    let mut notes = false;
+    for paragraph in after.split("\n\n") {
+        if let Some(examples) = paragraph.strip_prefix("Examples:\n") {
+            roff.control("SH", ["EXAMPLES"]).control("nf", []);
+            for line in examples.lines() {
+                roff.text([roman(line.strip_prefix("  ").unwrap_or(line))]);
+            }
+            roff.control("fi", []);
+        } else if let Some(status) = paragraph.strip_prefix("Exit status: ") {
+            roff.control("SH", ["EXIT STATUS"]).text([roman(status)]);
+        } else if !paragraph.is_empty() {
+            if notes {
+                roff.control("PP", []);
+            } else {
+                roff.control("SH", ["NOTES"]);
+            }
+            roff.text([roman(paragraph)]);
+            notes = true;
+        }
+    }
+    roff
+}
