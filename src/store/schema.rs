@@ -22,6 +22,9 @@ const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 /// How long a statement waits for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the writer pauses before it looks again whether another process still writes. SQLite's own pauses grow to 100 ms,
+/// and beside a busy process whoever pauses so long rarely finds the moment between two of its transactions.
+const BUSY_PAUSE: Duration = Duration::from_millis(1);
 /// Pages that the write-ahead log may grow to before a commit checkpoints it: 32 MiB.
 const CHECKPOINT_PAGES: i64 = 8192;
 /// Kibibytes of page cache for the writer; negative is SQLite's sign for that unit.
@@ -56,7 +59,17 @@ pub fn open_for_writing(path: &Path, kind: Kind) -> Result<Connection, OpenError
     check_pages(&connection, path)?;
     set_up_writer(&connection).map_err(explain)?;
     migrate(&mut connection, kind).map_err(explain)?;
+    connection.busy_handler(Some(wait_for_writer)).map_err(explain)?;
     Ok(connection)
+}
+
+/// Whether to look again whether another process still writes; it did when this was asked `times` times before.
+fn wait_for_writer(times: i32) -> bool {
+    let waited = BUSY_PAUSE.saturating_mul(times.unsigned_abs());
+    if waited < BUSY_TIMEOUT {
+        std::thread::sleep(BUSY_PAUSE);
+    }
+    waited < BUSY_TIMEOUT
 }
 
 /// Opens a connection that only reads.
