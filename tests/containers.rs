@@ -167,7 +167,7 @@ fn nothing_but_the_volume_can_be_written_and_nothing_be_gained() {
     for service in [SCHEDULER, COORDINATOR] {
         assert_eq!(project.inspect(service, "{{.HostConfig.ReadonlyRootfs}}"), "true");
         assert_eq!(project.inspect(service, "{{.HostConfig.Memory}}"), (512_u64 << 20).to_string());
-        assert_eq!(project.inspect(service, "{{.HostConfig.RestartPolicy.Name}}"), "unless-stopped");
+        assert_eq!(project.inspect(service, "{{.HostConfig.RestartPolicy.Name}}"), "always");
         let written = project.exec(service, &["manual", "/man"]);
         let error = String::from_utf8_lossy(&written.stderr).into_owned();
         assert!(written.status.code() == Some(2) && error.contains("Read-only file system"), "{written:?}");
