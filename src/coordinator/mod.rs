@@ -19,6 +19,7 @@ mod audit_line;
 mod batch_route;
 pub mod client;
 mod events;
+mod events_route;
 mod metrics;
 pub mod protocol;
 mod routes;
