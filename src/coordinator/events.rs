@@ -24,8 +24,6 @@ pub const LOCKS_CHANNEL: &str = "travas";
 pub const CHANNELS_MAX: usize = 64;
 /// The most bytes of an event's data.
 pub const DATA_MAX: usize = 16 * 1024;
-/// The most events published at once.
-pub const PUBLISHED_MAX: usize = 1024;
 /// The longest name of a channel or an event.
 pub const NAME_MAX: usize = 64;
 

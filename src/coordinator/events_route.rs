@@ -5,7 +5,8 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::answers;
-use super::events::{self, Event, LOCKS_CHANNEL, PUBLISHED_MAX};
+use super::events::{self, Event, LOCKS_CHANNEL};
+use super::protocol::PUBLISHED_MAX;
 use super::service::Service;
 use crate::http::fields::{Fields, Parameters};
 use crate::http::problem::{FieldError, Problem};
