@@ -1,4 +1,5 @@
 //! What every measurement needs.
+#![allow(dead_code, reason = "each measurement is a crate of its own and uses part of this")]
 
 use std::error::Error;
 use std::time::Duration;
@@ -33,6 +34,13 @@ pub fn table<const COLUMNS: usize>(
         column.set_cell_alignment(CellAlignment::Right);
     }
     table
+}
+
+/// Memory that a process has, in KiB, as Linux counts it; 0 where it does not say.
+pub fn resident_kib(pid: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse().unwrap_or_default()
 }
 
 /// Processor time that a process has used, as Linux counts it; 0 where it does not say.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::StatusCode;
-use hyper::header::{HeaderValue, LOCATION, RETRY_AFTER};
+use hyper::header::{HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use serde_json::json;
 use slog::{Logger, error};
 
 use super::app::{App, VERSION};
 use super::refusal::{Refusal, store_unavailable, unknown_booking};
-use super::{SERVICE, book, links, requests};
-use crate::agenda::{Booking, Catalogue, Draft, NewBooking, Rejection};
+use super::{SERVICE, book, links, page, requests};
+use crate::agenda::{Booking, Catalogue, Draft, NewBooking, Rejection, SlotRange};
 use crate::http::fields::Fields;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
@@ -24,10 +24,15 @@ const BODY_MAX: usize = 64 * 1024;
 /// How long the database may take to show that it can be written.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// `GET /`.
-pub fn entry(app: &App) -> Response {
+/// `GET /`: the page for whoever prefers it, and the links to everything for all others.
+pub fn entry(app: &App, headers: &HeaderMap) -> Result<Response, Problem> {
+    if page::is_preferred(headers) {
+        return page::index(headers);
+    }
     let body = json!({ "servico": SERVICE, "versao": VERSION, "modo": app.mode(), "_links": links::entry() });
-    http::json(StatusCode::OK, &body)
+    let mut response = http::json(StatusCode::OK, &body);
+    page::vary(&mut response, "Accept");
+    Ok(response)
 }
 
 /// `GET /time`. The instant of sending is taken last.
@@ -55,7 +60,7 @@ pub fn telescopes(catalogue: &Catalogue) -> Response {
 pub async fn telescope(app: &App, code: &str, log: &Logger) -> Result<Response, Problem> {
     match catalogue(app, log).await?.telescope(code) {
         Some(telescope) => Ok(http::json(StatusCode::OK, &links::telescope(telescope))),
-        None => Err(unknown(&Rejection::UnknownTelescope(code.to_owned()))),
+        None => Err(unknown_telescope(code)),
     }
 }
 
@@ -89,20 +94,35 @@ pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Pro
     let (telescope, slots) = (new.telescope.code.clone(), new.slots);
     // A task of its own: what was begun is ended, and the lock given back, also when the client goes away now.
     let task = app.tasks.spawn(book::book(Arc::clone(app), new, origin));
-    let booking = task.await.map_err(|error| Problem::internal(error.to_string()))?.map_err(|refusal| {
-        let conflict = matches!(refusal, Refusal::Busy { .. } | Refusal::Taken { .. });
-        let problem = refusal.into_problem();
-        if conflict {
-            problem.with_links(links::after_conflict(&telescope, slots.start(), slots.end()))
-        } else {
-            problem
-        }
-    })?;
+    let booking = match task.await.map_err(|error| Problem::internal(error.to_string()))? {
+        Ok(booking) => booking,
+        Err(refusal) => return Err(conflict(app, refusal, &telescope, slots, &request.log).await),
+    };
     let mut response = render(app, StatusCode::CREATED, &booking);
     if let Ok(location) = HeaderValue::from_str(&links::booking_path(booking.id)) {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
+}
+
+/// A refused booking as the client reads it: where someone else was faster, with who it was and with what is left. Whoever
+/// lost at the gate is told without asking the database: there may be thousands of them.
+async fn conflict(app: &App, refusal: Refusal, telescope: &str, slots: SlotRange, log: &Logger) -> Problem {
+    let (booking_id, scientist_id) = match &refusal {
+        Refusal::Taken { booking_id, scientist_id, .. } => (*booking_id, *scientist_id),
+        Refusal::Busy { .. } => {
+            return refusal.into_problem().with_links(links::after_conflict(telescope, slots, None));
+        }
+        _ => return refusal.into_problem(),
+    };
+    let mut known = app.catalogue();
+    if known.scientist(scientist_id).is_none()
+        && let Ok(fresh) = catalogue(app, log).await
+    {
+        known = fresh;
+    }
+    let name = known.scientist(scientist_id).map(|scientist| scientist.name.clone());
+    refusal.into_problem().with("cientista", name).with_links(links::after_conflict(telescope, slots, Some(booking_id)))
 }
 
 /// Holds a draft against the rules; the catalogue is read again before anyone is called unknown.
@@ -226,6 +246,11 @@ fn unknown(rejection: &Rejection) -> Problem {
         first.make_ascii_uppercase();
     }
     Problem::new(StatusCode::NOT_FOUND, code, title, format!("{detail}.")).with_links(links)
+}
+
+/// 404 for a telescope.
+pub fn unknown_telescope(code: &str) -> Problem {
+    unknown(&Rejection::UnknownTelescope(code.to_owned()))
 }
 
 /// 503 for the database, and the line that says why.

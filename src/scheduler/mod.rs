@@ -2,25 +2,32 @@
 //!
 //! | endpoint | |
 //! |---|---|
-//! | `GET /` | the links to everything else |
+//! | `GET /` | the links to everything else; to a browser, the page |
+//! | `GET /pagina/{name}` | the page's files |
 //! | `GET /time` | the official time |
 //! | `GET /telescopios`, `GET /telescopios/{id}` | telescopes |
+//! | `GET /telescopios/{id}/agenda` | a period's slots, each with its state |
+//! | `GET /telescopios/{id}/livres` | the nearest free slots |
 //! | `GET /cientistas`, `GET /cientistas/{id}` | scientists |
 //! | `POST /agendamentos` | books |
 //! | `GET /agendamentos`, `GET /agendamentos/{id}` | bookings |
 //! | `DELETE /agendamentos/{id}` | cancels |
 //! | `GET /auditoria`, `GET /auditoria/cabeca` | the audit trail's records; its head |
+//! | `GET /eventos` | the agenda as it happens |
 //! | `GET /saude`, `GET /pronto` | alive; ready to book |
 //!
-//! Read [`book`] for the way of a booking.
+//! Read [`book`] for the way of a booking, and [`live`] for the way of the event that tells of it.
 
 mod app;
 mod book;
 mod handlers;
 mod links;
+mod live;
+mod page;
 mod refusal;
 mod requests;
 mod routes;
+mod timetable;
 mod trail;
 
 use std::future::Future;
@@ -35,7 +42,7 @@ use self::app::App;
 use crate::coordinator::client;
 use crate::coordinator::protocol::{RETENTION_MS_MAX, TTL_MS_MAX, TTL_MS_MIN};
 use crate::data_dir::{self, DataDirError};
-use crate::http::server;
+use crate::http::server::{self, Tenancy};
 use crate::logging;
 use crate::store::{OpenError, Unavailable};
 use crate::time::Clock;
@@ -56,6 +63,8 @@ pub struct Config {
     pub critical_delay: Duration,
     /// What the audit trail records, and in how many files.
     pub audit: AuditConfig,
+    /// Whether it has the process to itself.
+    pub tenancy: Tenancy,
 }
 
 /// How the audit trail is kept.
@@ -157,7 +166,8 @@ pub async fn serve(
     let address = listener.local_addr().map_or_else(|_| String::new(), |address| address.to_string());
     app.record_start(&address).await;
     info!(log, "escutando em http://{}", address);
-    server::serve(listener, Arc::new(routes::Routes(Arc::clone(&app))), clock, log.clone(), shutdown).await;
+    let routes = Arc::new(routes::Routes(Arc::clone(&app)));
+    server::serve(listener, routes, clock, log.clone(), config.tenancy, shutdown).await;
     App::finish(app).await;
     info!(log, "encerrado");
     logs.flush();

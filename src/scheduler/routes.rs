@@ -6,7 +6,7 @@ use hyper::Method;
 use slog::{debug, info};
 
 use super::app::App;
-use super::{handlers, links, trail};
+use super::{handlers, links, live, page, timetable, trail};
 use crate::http::problem::Problem;
 use crate::http::router::{Found, Router};
 use crate::http::server::{Handler, Request};
@@ -15,9 +15,12 @@ use crate::http::{self, Response};
 #[derive(Clone, Copy)]
 enum Route {
     Entry,
+    Page,
     Time,
     Telescopes,
     Telescope,
+    Timetable,
+    Free,
     Scientists,
     Scientist,
     Book,
@@ -26,6 +29,7 @@ enum Route {
     Cancel,
     Audit,
     AuditHead,
+    Listen,
     Health,
     Ready,
 }
@@ -33,9 +37,12 @@ enum Route {
 static ROUTER: LazyLock<Router<Route>> = LazyLock::new(|| {
     Router::new(&[
         ("/", Method::GET, Route::Entry),
+        ("/pagina/{*id}", Method::GET, Route::Page),
         ("/time", Method::GET, Route::Time),
         ("/telescopios", Method::GET, Route::Telescopes),
         ("/telescopios/{id}", Method::GET, Route::Telescope),
+        ("/telescopios/{id}/agenda", Method::GET, Route::Timetable),
+        ("/telescopios/{id}/livres", Method::GET, Route::Free),
         ("/cientistas", Method::GET, Route::Scientists),
         ("/cientistas/{id}", Method::GET, Route::Scientist),
         ("/agendamentos", Method::POST, Route::Book),
@@ -44,6 +51,7 @@ static ROUTER: LazyLock<Router<Route>> = LazyLock::new(|| {
         ("/agendamentos/{id}", Method::DELETE, Route::Cancel),
         ("/auditoria", Method::GET, Route::Audit),
         ("/auditoria/cabeca", Method::GET, Route::AuditHead),
+        ("/eventos", Method::GET, Route::Listen),
         ("/saude", Method::GET, Route::Health),
         ("/pronto", Method::GET, Route::Ready),
     ])
@@ -68,10 +76,13 @@ impl Routes {
         };
         announce(request, route, &path);
         match route {
-            Route::Entry => Ok(handlers::entry(app)),
+            Route::Entry => handlers::entry(app, &request.head.headers),
+            Route::Page => page::file(&id, &path, &request.head.headers),
             Route::Time => Ok(handlers::time(app, request.received)),
             Route::Telescopes => Ok(handlers::telescopes(&*handlers::catalogue(app, &request.log).await?)),
             Route::Telescope => handlers::telescope(app, &id, &request.log).await,
+            Route::Timetable => timetable::states(app, &id, request).await,
+            Route::Free => timetable::free(app, &id, request).await,
             Route::Scientists => Ok(handlers::scientists(&*handlers::catalogue(app, &request.log).await?)),
             Route::Scientist => handlers::scientist(app, &id, &request.log).await,
             Route::Book => handlers::book(app, request).await,
@@ -80,6 +91,7 @@ impl Routes {
             Route::Cancel => handlers::cancel(app, &id, request).await,
             Route::Audit => trail::records(app, request).await,
             Route::AuditHead => trail::head(app, request).await,
+            Route::Listen => live::listen(&app.live, request),
             Route::Health => Ok(handlers::health(app)),
             Route::Ready => Ok(handlers::ready(app).await),
         }
