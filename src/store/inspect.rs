@@ -27,7 +27,7 @@ use crate::audit::verify::{Before, DatabaseNow};
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(25);
 /// Records before one that are looked at, to tell whether they fill a file: they are more than enough.
-const FILLING: u64 = 100_000;
+const FILLING: u64 = 10_000;
 /// What stands for itself in SQLite's name of a file.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
 
