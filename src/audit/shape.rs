@@ -120,11 +120,16 @@ fn word_then<'a>(bytes: &'a [u8], belongs: impl Fn(u8) -> bool, field: &[u8]) ->
     }
 }
 
-/// Whether the line begins as every record, as far as it goes.
+/// Whether the line begins as every record, as far as it goes. Asked of every line, so most of it is compared at once.
 fn is_beginning(line: &[u8]) -> bool {
-    line.iter().zip(BEGINNING).enumerate().all(|(at, (byte, form))| {
-        if *form == b'd' && INSTANT.contains(&at) { byte.is_ascii_digit() } else { byte == form }
-    })
+    let length = line.len().min(BEGINNING.len());
+    let agrees =
+        |from: usize, to: usize| line[from.min(length)..to.min(length)] == BEGINNING[from.min(length)..to.min(length)];
+    let instant = INSTANT.start.min(length)..INSTANT.end.min(length);
+    let is_right = |(byte, form): (&u8, &u8)| if *form == b'd' { byte.is_ascii_digit() } else { byte == form };
+    agrees(0, INSTANT.start)
+        && agrees(INSTANT.end, BEGINNING.len())
+        && line[instant.clone()].iter().zip(&BEGINNING[instant]).all(is_right)
 }
 
 #[cfg(test)]
