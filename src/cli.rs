@@ -285,7 +285,8 @@ Filters combine.
 
 Exit status: 0 done (also when nothing matched), 2 could not read.
 With --verify: 0 all well, 1 could not run, 2 tampered, 3 incomplete (a torn last line, or records missing
-at the end or before the beginning).")]
+at the end or before the beginning). Nothing is written to the data folder.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct AuditArgs {
     /// Files to read in this order, the trail's or app.log; - is standard input [default: all of the data folder's trail]
     #[arg(value_name = "FILE")]
@@ -293,6 +294,9 @@ pub struct AuditArgs {
     /// The data folder, when no file is named
     #[arg(long, env = "SCTEC_DATA_DIR", default_value = "sctec-data", value_name = "DIR")]
     pub data_dir: PathBuf,
+    /// The trail of the race's demonstration, which has a file and a database of its own in the data folder
+    #[arg(long, conflicts_with = "files")]
+    pub race: bool,
     /// Only this `event_type`, as `AGENDAMENTO_CRIADO`
     #[arg(long, value_name = "EVENT")]
     pub event: Option<String>,
@@ -330,7 +334,8 @@ pub struct AuditArgs {
     #[arg(long, conflicts_with_all = ["event", "scientist", "booking", "slot", "telescope", "req", "since", "until",
         "format", "count", "follow"])]
     pub verify: bool,
-    /// With --verify: heads noted earlier, as GET /auditoria/cabeca gives them; each record has to be the one
+    /// With --verify: heads noted earlier, as GET /auditoria/cabeca gives them; each record has to be the one. - is
+    /// standard input
     #[arg(long, value_name = "FILE", requires = "verify")]
     pub head: Option<PathBuf>,
 }

@@ -7,6 +7,8 @@ use crate::logging::{Config, Logs};
 
 /// The agenda's database in the data folder.
 pub const DATABASE_FILE: &str = "sctec.db";
+/// The same of the race demonstration.
+pub const RACE_DATABASE_FILE: &str = "corrida.db";
 
 /// The data folder, or a file of a service's in it, cannot be used. Shown by the command line, hence in English.
 #[derive(Debug, thiserror::Error)]

@@ -239,7 +239,8 @@ fn csv_has_every_column_and_the_true_texts() {
     assert_eq!(
         header.join(","),
         "seq,timestamp_utc,event_type,agendamento_id,cientista_id,cientista_nome,telescopio,horario_inicio_utc,\
-         horario_fim_utc,token,alvo,motivo,codigo,instante_clique_utc,req,hash"
+         horario_fim_utc,token,alvo,motivo,codigo,instante_clique_utc,req,hash,ocupado_por,service,prev,versao,modo,\
+         endereco,ativo_ha_ms,pid"
     );
     let rows: Vec<csv::StringRecord> = csv.records().map(Result::unwrap).collect();
     let column = |name: &str| {
@@ -253,6 +254,11 @@ fn csv_has_every_column_and_the_true_texts() {
     assert_eq!(column("motivo"), ["", "", "=1+1, \"nuvens\""]);
     assert_eq!(column("instante_clique_utc"), ["2025-10-26T18:00:05.000001Z", "", ""]);
     assert_eq!(column("hash"), ["aa", "bb", "cc"]);
+    assert_eq!(column("prev"), ["00", "aa", "bb"]);
+    assert_eq!(column("service"), ["servico-agendamento"; 3]);
+    let others = r#"{"level":"AUDIT","details":{"ocupado_por":9,"versao":"1","modo":"m","endereco":"e","ativo_ha_ms":8,"pid":7}}"#;
+    let (printed, _) = succeed(&[&file(&folder, "others", &[others]), "--format", "csv"]);
+    assert_eq!(printed.lines().nth(1).unwrap(), format!("{}9,,,1,m,e,8,7", ",".repeat(16)));
 
     let (nothing, _) = succeed(&[&app_log(&folder), "--format", "csv", "--booking", "0"]);
     assert_eq!(nothing.lines().count(), 1, "{nothing}");
@@ -286,6 +292,65 @@ fn lines_that_are_not_whole_are_passed_over_and_counted() {
         assert_eq!(printed, lines(&[CURIE, CURIE]));
         assert_eq!(said, "2 lines look like audit records but are not whole; sctec passed over them\n");
     }
+}
+
+#[test]
+fn what_the_details_say_twice_is_counted_and_not_lost() {
+    let folder = TempDir::new().unwrap();
+    let twice = CURIE.replace("\"cientista_id\":7", "\"cientista_id\":7,\"cientista_id\":8");
+    let path = file(&folder, "twice.jsonl", &[&twice]);
+    for scientist in ["7", "8"] {
+        let (printed, said) = succeed(&[&path, "--scientist", scientist]);
+        assert_eq!(printed, "");
+        assert_eq!(said, "1 line looks like an audit record but is not whole; sctec passed over it\n");
+    }
+    assert_eq!(succeed(&[&path]), (lines(&[&twice]), String::new()));
+    let (printed, said) = succeed(&[&path, "--format", "csv"]);
+    assert!(
+        printed.contains("AGENDAMENTO_CRIADO") && said.starts_with("1 record has details that cannot be read"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_record_is_found_however_it_is_written() {
+    let folder = TempDir::new().unwrap();
+    let forms = [
+        CURIE.replace("AUDIT", "AUD\\u0049T"),
+        CURIE.replace("\"level\"", "\"l\\u0065vel\""),
+        format!("  {CURIE}"),
+        CURIE.replace("\"cientista_id\":7", "\"cientista_id\":7.0"),
+    ];
+    let forms: Vec<&str> = forms.iter().map(String::as_str).collect();
+    let marked = format!("\u{feff}{CURIE}");
+    let path = file(&folder, "forms.jsonl", &[&[marked.as_str()], &forms[..]].concat());
+    for filters in [&[][..], &["--scientist", "7", "--event", "AGENDAMENTO_CRIADO", "--booking", "123"]] {
+        let (printed, said) = succeed(&[&[path.as_str()], filters].concat());
+        assert_eq!((printed, said), (lines(&[&[CURIE], &forms[..]].concat()), String::new()));
+    }
+}
+
+#[test]
+fn what_is_missing_between_two_files_is_said() {
+    let folder = TempDir::new().unwrap();
+    let record = |seq: u64| {
+        let zeros = "0".repeat(64);
+        format!("{{\"level\":\"AUDIT\",\"seq\":{seq},\"req\":\"-\",\"prev\":\"{zeros}\",\"hash\":\"{zeros}\"}}")
+    };
+    let files = [(1, 3), (4, 4), (8, 9), (11, 11)].map(|(first, last)| {
+        let records: Vec<String> = (first..=last).map(record).collect();
+        file(&folder, &format!("{first}"), &records.iter().map(String::as_str).collect::<Vec<_>>())
+    });
+    let (printed, said) = succeed(&[&files[0], &files[1], &files[2], &files[3], "--count"]);
+    let [_, fourth, eighth, eleventh] = &files;
+    assert_eq!(printed, "7\n");
+    assert_eq!(
+        said,
+        format!(
+            "sctec: records 5 to 7 are missing between {fourth} and {eighth}\n\
+             sctec: record 10 is missing between {eighth} and {eleventh}\n"
+        )
+    );
 }
 
 #[test]
@@ -372,6 +437,8 @@ fn instants_that_make_no_sense_are_refused_with_what_would() {
     }
     let said = fail(&[&log, "--since", "2025-10-27T00:00:00Z", "--until", "2025-10-26T00:00:00Z"]);
     assert!(said.contains("--since") && said.contains("--until"), "{said}");
+    let said = fail(&[&log, "--since", "2025-10-27T00:00:00Z", "--until", "2025-10-27T00:00:00Z"]);
+    assert!(said.contains("make --until later"), "{said}");
 }
 
 #[test]

@@ -87,10 +87,9 @@ fn damage_is_named_with_its_place_and_has_its_own_exit_status() {
     let without =
         |gone: usize| lines.iter().enumerate().filter(|(index, _)| *index != gone).map(|(_, line)| *line).collect();
     let swapped: String = [&lines[..4], &[lines[5], lines[4]], &lines[6..]].concat().concat();
-    let cases: [(String, i32, &str); 11] = [
+    let cases: [(String, i32, &str); 10] = [
         (whole.replacen("\"cientista_id\":7", "\"cientista_id\":8", 1), 2, "record 2 was changed"),
         (without(4), 2, "record 6 stands where record 5 should: 5 is missing"),
-        (without(0), 2, "1 is missing"),
         (swapped, 2, "5 is missing"),
         ([whole.as_str(), lines[11]].concat(), 2, "record 12 stands where record 13 should"),
         (whole.replacen('\n', "\r\n", 1), 2, "carriage return"),
@@ -107,14 +106,32 @@ fn damage_is_named_with_its_place_and_has_its_own_exit_status() {
             assert!(said.contains(says), "{says} in {said}");
         }
     }
+    // Cut off at its beginning, it may be what was left of a trail whose closed files were taken away. The database has too
+    // few records before for that.
+    std::fs::write(trail(&folder), without(0)).unwrap();
+    let (code, said) = verify_file(&trail(&folder));
+    assert!(code == 3 && said.contains("records 1 to 1 stood in earlier files, or were cut off"), "{said}");
+    let (code, said) = verify_folder(folder.path());
+    assert!(code == 2 && said.contains("1 is missing"), "{said}");
     // Alone it looks whole; the database knows better.
     std::fs::write(trail(&folder), without(11)).unwrap();
     assert_eq!(verify_file(&trail(&folder)).0, 0);
     let (code, said) = verify_folder(folder.path());
     assert!(code == 3 && said.contains("record 12 is known to the database, and not here"), "{said}");
     std::fs::write(trail(&folder), "").unwrap();
-    assert_eq!(verify_file(&trail(&folder)).0, 0);
+    let (code, said) = verify_file(&trail(&folder));
+    assert!(code == 0 && said.contains("there are no records") && !said.contains("every record"), "{said}");
     assert_eq!(verify_folder(folder.path()).0, 3);
+    // A torn line whose form is right, and that was to be another record.
+    let torn = lines[11].replacen("\"details\":{", "\"details\":{\"x\":", 1);
+    std::fs::write(trail(&folder), [without(11), torn[..250].to_owned()].concat()).unwrap();
+    assert_eq!(verify_file(&trail(&folder)).0, 3);
+    let (code, said) = verify_folder(folder.path());
+    assert!(code == 2 && said.contains("not the beginning of record 12, as the database has it"), "{said}");
+    // No file at all.
+    std::fs::remove_file(trail(&folder)).unwrap();
+    let (code, said) = verify_folder(folder.path());
+    assert!(code == 3 && said.contains("records 1 to 12 are known to the database, and not here"), "{said}");
     // A fault says the file, the line and the byte.
     std::fs::write(trail(&folder), without(4)).unwrap();
     let place = format!("audit.jsonl, line 5, byte {}", lines[..4].concat().len());
@@ -169,6 +186,8 @@ fn what_keeps_it_from_running_is_exit_status_1() {
         (vec!["/nonexistent"], "/nonexistent"),
         (vec![file, "--head", head.to_str().unwrap()], "64 lower-case hexadecimal digits"),
         (vec![file, "--head", file], "is empty"),
+        (vec!["-", "--head", "-"], "standard input"),
+        (vec![file, "--race"], "--race"),
         (vec![file, "--event", "X"], "--event"),
         (vec![file, "--nonsense"], "--nonsense"),
     ] {
@@ -214,12 +233,38 @@ fn a_rotated_trail_is_one_trail() {
     let text: String = closed.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
     assert!(records(&[]).starts_with(&text));
 
-    // An archived file is missing, and named as such; one from the middle was removed.
+    // One that was closed is taken away, which the database knows of; alone, what follows it is incomplete.
     let away = folder.join("arquivado");
     std::fs::rename(&closed[0], &away).unwrap();
     let (code, said) = verify_folder(&folder);
-    assert!(code == 3 && said.contains("stood in earlier files"), "{said}");
+    let first = first_in(&closed[1]);
+    let elsewhere = format!("records 1 to {} are in files that are not here", first - 1);
+    assert!(code == 0 && said.contains(&elsewhere), "{said}");
+    for name in ["audit.jsonl", "audit-202511231250.jsonl"] {
+        let copy = away.with_file_name("copia");
+        std::fs::create_dir_all(&copy).unwrap();
+        std::fs::copy(&closed[1], copy.join(name)).unwrap();
+        let (code, said) = verify_file(&copy.join(name));
+        assert!(code == 3 && said.contains("stood in earlier files"), "{said}");
+    }
     assert_eq!(verify_file(&closed[1]).0, 3);
+    // A closed one that ends within a line was cut, by whoever did it.
+    let whole = std::fs::read(&closed[1]).unwrap();
+    std::fs::write(&closed[1], &whole[..whole.len() - 9]).unwrap();
+    let (code, said) = verify_file(&closed[1]);
+    assert!(code == 2 && said.contains("although it was closed") && !said.contains("a crash leaves that"), "{said}");
+    std::fs::write(&closed[1], &whole).unwrap();
+    // A file twice, and in the wrong order.
+    let [older, newer] = [away.to_str().unwrap(), closed[1].to_str().unwrap()];
+    for (files, says) in [
+        (vec![older, newer, newer], format!("the record {first} was already seen: is a file named twice")),
+        (vec![newer, older], "the record 1 stands after record".to_owned()),
+    ] {
+        let (code, said) = status(&verify(&files));
+        assert!(code == 2 && said.contains(&says), "{said}");
+        assert!(said.contains(&format!("first bad record is {}", if files.len() == 3 { first } else { 1 })), "{said}");
+        assert!(example(&files).is_none_or(|(code, _)| code == 2));
+    }
     let all = [away.as_path(), &closed[1], &folder.join("audit.jsonl")].map(|path| path.to_str().unwrap().to_owned());
     let all: Vec<&str> = all.iter().map(String::as_str).collect();
     assert_eq!(status(&verify(&all)).0, 0);
@@ -227,9 +272,171 @@ fn a_rotated_trail_is_one_trail() {
         assert_eq!(code, 0, "{said}");
     }
     std::fs::rename(&away, &closed[0]).unwrap();
-    std::fs::rename(&closed[1], &away).unwrap();
+    // A copy with a date in its name is not the trail's.
+    let dated = folder.join("audit-202511231250.jsonl");
+    std::fs::copy(&closed[0], &dated).unwrap();
     let (code, said) = verify_folder(&folder);
+    assert!(code == 0 && said.contains("passed over it"), "{said}");
+    assert_eq!(records(&["--count"]), format!("{}\n", made + 1));
+    std::fs::remove_file(&dated).unwrap();
+    // The database no longer has what was before.
+    let folder = services.stop();
+    let database = folder.path().join("sctec.db");
+    let [archived, away] = [closed[0].file_name().unwrap(), "arquivado".as_ref()].map(|name| folder.path().join(name));
+    std::fs::rename(&archived, &away).unwrap();
+    let kept = std::fs::read(&database).unwrap();
+    let connection = rusqlite::Connection::open(&database).unwrap();
+    connection.execute("DELETE FROM auditoria WHERE seq < ?1", [first.cast_signed()]).unwrap();
+    drop(connection);
+    let (code, said) = verify_folder(folder.path());
+    assert!(code == 3 && said.contains("stood in earlier files"), "{said}");
+    std::fs::write(&database, kept).unwrap();
+    assert_eq!(verify_folder(folder.path()).0, 0);
+    // One from the middle was removed, which a search says as well.
+    std::fs::rename(&away, &archived).unwrap();
+    std::fs::rename(folder.path().join(closed[1].file_name().unwrap()), &away).unwrap();
+    let (code, said) = verify_folder(folder.path());
     assert!(code == 2 && said.contains("missing"), "{said}");
+    let search = sctec().args(["audit", "--count", "--data-dir", folder.path().to_str().unwrap()]).output().unwrap();
+    let (code, said) = status(&search);
+    assert!(
+        code == 0 && said.contains(&format!("sctec: records {first} to ")) && said.contains("are missing between"),
+        "{said}"
+    );
+}
+
+/// The first record of a closed file, by its name.
+fn first_in(path: &Path) -> u64 {
+    path.file_stem().unwrap().to_str().unwrap().rsplit_once('-').unwrap().1.parse().unwrap()
+}
+
+/// What is in a folder, and when it was written.
+fn listing(folder: &Path) -> Vec<(PathBuf, u64, std::time::SystemTime)> {
+    let mut all: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            let (path, metadata) = (entry.as_ref().unwrap().path(), entry.as_ref().unwrap().metadata().unwrap());
+            (path, metadata.len(), metadata.modified().unwrap())
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn a_folder_that_may_not_be_written_is_verified_and_nothing_is_left_in_one_that_may() {
+    // Stopped, and killed: then all is in the database's log.
+    let stopped = stopped(3);
+    let mut services = Services::start(&[]);
+    assert_eq!(services.book(7, &slot(0)).0, 201);
+    assert_eq!(verify_folder(services.data_dir()).0, 0);
+    services.scheduler.kill();
+    assert!(std::fs::metadata(services.data_dir().join("sctec.db-wal")).unwrap().len() > 0);
+    for (folder, records) in [(stopped.path(), 5), (services.data_dir(), 2)] {
+        for writable in [true, false] {
+            let mode = if writable { 0o755 } else { 0o555 };
+            std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+            let before = listing(folder);
+            let (code, said) = verify_folder(folder);
+            assert!(code == 0 && said.contains(&format!("records 1 to {records}")), "{said}");
+            assert_eq!(listing(folder), before);
+        }
+        std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+}
+
+#[test]
+fn who_takes_over_the_files_is_waited_for() {
+    let folder = stopped(3);
+    let whole = std::fs::read(trail(&folder)).unwrap();
+    std::fs::write(trail(&folder), &whole[..whole.len() - 9]).unwrap();
+    // Nobody holds the lock yet, nor is the line written again: as it is until another process looks.
+    let verification = std::thread::spawn({
+        let folder = folder.path().to_owned();
+        move || verify_folder(&folder)
+    });
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    std::fs::write(trail(&folder), &whole).unwrap();
+    let (code, said) = verification.join().unwrap();
+    assert_eq!(code, 0, "{said}");
+}
+
+#[test]
+fn what_is_no_file_in_a_data_folder_is_named_and_not_waited_for() {
+    let folder = stopped(1);
+    let path = trail(&folder);
+    for kind in ["a named pipe", "a folder"] {
+        std::fs::rename(&path, folder.path().join("kept")).unwrap();
+        let maker = if kind == "a folder" { "mkdir" } else { "mkfifo" };
+        assert!(Command::new(maker).arg(&path).status().unwrap().success());
+        let search = status(&sctec().args(["audit", "--data-dir", folder.path().to_str().unwrap()]).output().unwrap());
+        for ((code, said), expected) in [(verify_folder(folder.path()), 1), (search, 2)] {
+            assert!(code == expected && said.contains(&format!("it is {kind}, not a file")), "{code} {said}");
+        }
+        let _ = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir(&path));
+        std::fs::rename(folder.path().join("kept"), &path).unwrap();
+    }
+}
+
+#[test]
+fn the_races_trail_is_held_against_the_races_database() {
+    let folder = TempDir::new().unwrap();
+    let running = common::Server::start(&[
+        "serve-scheduler",
+        "--no-lock",
+        "--listen",
+        "127.0.0.1:0",
+        "--data-dir",
+        folder.path().to_str().unwrap(),
+    ]);
+    drop(running);
+    let with_race = |arguments: &[&str]| {
+        let folder = ["--race", "--data-dir", folder.path().to_str().unwrap()];
+        status(&sctec().arg("audit").args(folder).args(arguments).output().unwrap())
+    };
+    let (code, said) = with_race(&["--verify"]);
+    assert!(code == 0 && said.contains("corrida.db") && said.contains("record 1 of the database: as there"), "{said}");
+    assert_eq!(with_race(&["--count"]), (0, "1\n".to_owned()));
+    let (code, said) = verify_folder(folder.path());
+    assert!(code == 1 && said.contains("--race"), "{said}");
+}
+
+#[test]
+fn heads_come_by_standard_input_too() {
+    let folder = stopped(1);
+    let whole = std::fs::read_to_string(trail(&folder)).unwrap();
+    let head = folder.path().join("head");
+    std::fs::write(&head, whole.lines().nth(1).unwrap()).unwrap();
+    let input = std::fs::File::open(&head).unwrap();
+    let arguments = ["audit", "--verify", trail(&folder).to_str().unwrap(), "--head", "-"].map(str::to_owned);
+    let (code, said) = status(&sctec().args(arguments).stdin(input).output().unwrap());
+    assert!(code == 0 && said.contains("record 2 of standard input: as there"), "{said}");
+}
+
+#[test]
+fn the_example_says_how_it_is_used_reads_standard_input_and_knows_how_long_a_line_may_be() {
+    let Some((code, said)) = example(&[]) else { return };
+    assert!(code == 1 && said.contains("verificar.py audit"), "{said}");
+    let folder = stopped(1);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/verificar.py");
+    let input = std::fs::File::open(trail(&folder)).unwrap();
+    let output = Command::new("python3").arg(script).arg("-").stdin(input).output().unwrap();
+    assert_eq!(status(&output).0, 0);
+    // A record of another program, its hash right, as long as a line may be and one byte longer.
+    for (length, expected) in [((1 << 20) - 1, 0), (1 << 20, 2)] {
+        let line = |fill: usize| {
+            let open = format!(
+                "{{\"timestamp_utc\":\"2025-10-26T18:00:05.123456Z\",\"level\":\"AUDIT\",\"event_type\":\"A\",\
+                 \"service\":\"a\",\"details\":{{\"x\":\"{}\"}}",
+                "x".repeat(fill)
+            );
+            sctec::audit::chain::Head::genesis("abc").append(open, "r")
+        };
+        let line = line(length - line(0).len());
+        assert_eq!(line.len(), length);
+        std::fs::write(trail(&folder), line + "\n").unwrap();
+        assert_eq!(verify_file(&trail(&folder)).0, expected, "{length}");
+    }
 }
 
 /// The files that rotation closed, in order.

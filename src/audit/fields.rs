@@ -27,9 +27,15 @@ pub struct Record<'a> {
     pub event_type: Option<&'a RawValue>,
     #[serde(borrow)]
     details: Option<&'a RawValue>,
+    /// Who recorded it.
+    #[serde(borrow)]
+    pub service: Option<&'a RawValue>,
     /// The request that caused it.
     #[serde(borrow)]
     pub req: Option<&'a RawValue>,
+    /// The hash of the record before.
+    #[serde(borrow)]
+    pub prev: Option<&'a RawValue>,
     /// Its link in the chain.
     #[serde(borrow)]
     pub hash: Option<&'a RawValue>,
@@ -61,6 +67,18 @@ pub struct Details<'a> {
     pub codigo: Option<&'a RawValue>,
     #[serde(borrow)]
     pub instante_clique_utc: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub ocupado_por: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub versao: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub modo: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub pid: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub endereco: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub ativo_ha_ms: Option<&'a RawValue>,
 }
 
 impl<'a> Record<'a> {
@@ -70,8 +88,14 @@ impl<'a> Record<'a> {
     }
 
     /// What the event says of itself; empty if it is not an object.
-    pub fn details(&self) -> Details<'a> {
-        self.details.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+    ///
+    /// # Errors
+    /// When it is one, but says something twice: which of the two is meant, nobody can tell.
+    pub fn details(&self) -> serde_json::Result<Details<'a>> {
+        match self.details {
+            Some(raw) if raw.get().starts_with('{') => serde_json::from_str(raw.get()),
+            _ => Ok(Details::default()),
+        }
     }
 }
 
@@ -86,9 +110,16 @@ pub fn text(field: Option<&RawValue>) -> Cow<'_, str> {
     }
 }
 
-/// A field as an integer, if it is one.
+/// A field as an integer, if it is one, however it is written: `7`, `7.0`, `70e-1`.
 pub fn number(field: Option<&RawValue>) -> Option<i64> {
-    field?.get().parse().ok()
+    /// Up to here, every integer has a floating point number of its own.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let written = field?.get();
+    written.parse().ok().or_else(|| {
+        let number = written.parse().ok().filter(|number: &f64| number.fract() == 0.0 && number.abs() <= EXACT)?;
+        #[expect(clippy::cast_possible_truncation, reason = "it is an integer, and not too large")]
+        Some(number as i64)
+    })
 }
 
 #[cfg(test)]
@@ -112,7 +143,9 @@ mod tests {
 
     #[test]
     fn details_of_another_shape_are_empty() {
-        let read = |line| serde_json::from_str::<Record<'_>>(line).unwrap().details().agendamento_id.map(RawValue::get);
+        let read = |line| {
+            serde_json::from_str::<Record<'_>>(line).unwrap().details().unwrap().agendamento_id.map(RawValue::get)
+        };
         assert_eq!(read(r#"{"details":{"agendamento_id":12,"x":[]}}"#), Some("12"));
         for line in [r#"{"details":[12]}"#, r#"{"details":null}"#, "{}"] {
             assert_eq!(read(line), None, "{line}");

@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 /// Digits of the number in a closed file's name; a larger number has more.
 const DIGITS: usize = 12;
 
+/// A file is closed when the next record would make it larger than was asked for, which is this at the least.
+pub const CLOSED_MIN_BYTES: u64 = 1_000_000;
+
 /// A file that rotation closed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Closed {
@@ -32,6 +35,12 @@ pub fn first_in(path: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?;
     let (_, number) = name.strip_suffix(".jsonl")?.rsplit_once('-')?;
     (number.len() >= DIGITS && number.bytes().all(|byte| byte.is_ascii_digit())).then(|| number.parse().ok())?
+}
+
+/// Whether the file is one that was closed, and not one that someone named like one, such as a copy with a date in its name:
+/// that begins before the record that its name says. `first_line` is without its line break.
+pub fn may_be_closed(first: u64, first_line: &[u8]) -> bool {
+    super::chain::checked_seq(first_line).is_none_or(|begins| begins >= first)
 }
 
 /// The closed files of the trail at `path`, in the order of their records.

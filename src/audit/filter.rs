@@ -2,25 +2,23 @@
 //!
 //! A trail may be gigabytes and stand between other lines (`app.log`), so most lines are passed over after a look at
 //! their bytes. The look only ever says "certainly not"; what it lets through is parsed and compared exactly, so text
-//! inside a field (a target that spells out another event) never matches.
+//! inside a field (a target that spells out another event) never matches. JSON lets the same value be written in several
+//! ways: where a line has a sign of that, an escape or a number with a fraction, the look does not say anything.
 
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
 use super::fields::{Details, Record, number, text};
+use super::shape;
 use crate::time::Timestamp;
 
 /// The key as it stands in a line. Inside a text its quotes would be escaped, so there it is not found.
 static LEVEL_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"level\""));
 /// A record's level as it stands in a line.
 const LEVEL_VALUE: &[u8] = b"\"AUDIT\"";
-/// How every record starts.
-const FIRST_KEY: &[u8] = b"{\"timestamp_utc\":";
-/// What follows the instant in a record as the scheduler writes it, up to the event's name.
-const LEVEL_AND_EVENT: &[u8] = b"\",\"level\":\"AUDIT\",\"event_type\":\"";
-/// Where the instant is in such a record.
-const INSTANT: std::ops::Range<usize> = 18..45;
+/// What some editors put before a file's first line.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// What is asked for; what is `None` is not asked about.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +58,6 @@ pub struct Filter {
 struct FieldLook {
     key: Finder<'static>,
     value: Vec<u8>,
-    /// What may follow the value is not one more digit.
     is_number: bool,
 }
 
@@ -76,11 +73,17 @@ impl FieldLook {
     }
 
     fn may_be_in(&self, line: &[u8]) -> bool {
-        values_of(&self.key, line).any(|found| {
-            found
-                .strip_prefix(self.value.as_slice())
-                .is_some_and(|rest| !self.is_number || !rest.first().is_some_and(u8::is_ascii_digit))
-        })
+        values_of(&self.key, line)
+            .any(|found| if self.is_number { self.may_be_number(found) } else { found.starts_with(&self.value) })
+    }
+
+    /// Of an integer there is one way to write it without a fraction, an exponent or a negative zero.
+    fn may_be_number(&self, found: &[u8]) -> bool {
+        let length = found.iter().take_while(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
+        let written = &found[..length.count()];
+        written == self.value
+            || written.starts_with(b"-0")
+            || written.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
     }
 }
 
@@ -123,29 +126,34 @@ impl Filter {
 
     /// Judges one line, given without its line break.
     pub fn judge<'a>(&self, line: &'a [u8]) -> Verdict<'a> {
+        let line = without_mark(line).trim_ascii_start();
         if line.first() != Some(&b'{') {
             return Verdict::Other;
         }
         if !line.trim_ascii_end().ends_with(b"}") {
             return if looks_torn(line) { Verdict::Broken } else { Verdict::Other };
         }
-        let may_be_wanted = match as_written(line) {
+        let may_be_wanted = match shape::instant_and_event(line) {
             Some((instant, event)) => self.may_want(instant, event),
-            None => says_audit(line) && self.may_have_event(line),
+            None => (says_audit(line) || has_escape(line)) && self.may_have_event(line),
         };
         if !may_be_wanted || !self.may_have_fields(line) {
             return Verdict::Other;
         }
         match serde_json::from_slice::<Record<'a>>(line) {
-            Err(_) => Verdict::Broken,
-            Ok(record) if self.wants(&record) => Verdict::Wanted(record),
-            Ok(_) => Verdict::Other,
+            Err(_) if says_audit(line) => Verdict::Broken,
+            Err(_) => Verdict::Other,
+            Ok(record) => match self.wants(&record) {
+                Ok(true) => Verdict::Wanted(record),
+                Ok(false) => Verdict::Other,
+                Err(_) => Verdict::Broken,
+            },
         }
     }
 
     /// A line with the event's name has these bytes, unless some character of it is written as an escape.
     fn may_have_event(&self, line: &[u8]) -> bool {
-        self.event.as_ref().is_none_or(|event| event.find(line).is_some() || memchr::memchr(b'\\', line).is_some())
+        self.event.as_ref().is_none_or(|event| event.find(line).is_some() || has_escape(line))
     }
 
     /// The same for a line whose first fields stand where the scheduler writes them.
@@ -158,32 +166,43 @@ impl Filter {
 
     /// A line with these fields has their bytes, unless some character of it is written as an escape.
     fn may_have_fields(&self, line: &[u8]) -> bool {
-        self.fields.iter().all(|field| field.may_be_in(line)) || memchr::memchr(b'\\', line).is_some()
+        self.fields.iter().all(|field| field.may_be_in(line)) || has_escape(line)
     }
 
-    fn wants(&self, record: &Record<'_>) -> bool {
+    /// Whether the record is wanted, if its details can be read as far as that takes.
+    fn wants(&self, record: &Record<'_>) -> serde_json::Result<bool> {
         let Wanted { event, scientist, booking, slot, telescope, request, since, until } = &self.wanted;
         if !record.is_audit() || event.as_ref().is_some_and(|event| text(record.event_type) != **event) {
-            return false;
+            return Ok(false);
         }
         if since.is_some() || until.is_some() {
-            let Ok(at) = Timestamp::parse_rfc3339(&text(record.timestamp_utc)) else { return false };
+            let Ok(at) = Timestamp::parse_rfc3339(&text(record.timestamp_utc)) else { return Ok(false) };
             if since.is_some_and(|since| at < since) || until.is_some_and(|until| at >= until) {
-                return false;
+                return Ok(false);
             }
         }
         if request.as_ref().is_some_and(|request| text(record.req) != **request) {
-            return false;
+            return Ok(false);
         }
         if scientist.is_none() && booking.is_none() && slot.is_none() && telescope.is_none() {
-            return true;
+            return Ok(true);
         }
-        let details = record.details();
-        (scientist.is_none() || number(details.cientista_id) == *scientist)
+        let details = record.details()?;
+        Ok((scientist.is_none() || number(details.cientista_id) == *scientist)
             && (booking.is_none() || number(details.agendamento_id) == *booking)
             && telescope.as_ref().is_none_or(|telescope| text(details.telescopio) == **telescope)
-            && slot.is_none_or(|slot| covers(&details, slot))
+            && slot.is_none_or(|slot| covers(&details, slot)))
     }
+}
+
+/// A line without the byte order mark that may stand before a file's first one.
+pub fn without_mark(line: &[u8]) -> &[u8] {
+    line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line)
+}
+
+/// Whether some character of the line may be written as an escape.
+fn has_escape(line: &[u8]) -> bool {
+    memchr::memchr(b'\\', line).is_some()
 }
 
 /// Whether a booking's time has this instant in it.
@@ -191,22 +210,6 @@ fn covers(details: &Details<'_>, slot: Timestamp) -> bool {
     let instant = |field| Timestamp::parse_rfc3339(&text(field)).ok();
     instant(details.horario_inicio_utc).is_some_and(|start| start <= slot)
         && instant(details.horario_fim_utc).is_some_and(|end| slot < end)
-}
-
-/// The instant and the event of a line that begins as the scheduler writes a record.
-fn as_written(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    // Digit by digit, since only such instants have the order of their bytes.
-    const FORM: &[u8] = b"dddd-dd-ddTdd:dd:dd.ddddddZ";
-    let rest = line.get(INSTANT.end..)?.strip_prefix(LEVEL_AND_EVENT)?;
-    if !line.starts_with(FIRST_KEY) || line[INSTANT.start - 1] != b'"' {
-        return None;
-    }
-    let instant = &line[INSTANT];
-    let is_right = |(byte, form): (&u8, &u8)| if *form == b'd' { byte.is_ascii_digit() } else { byte == form };
-    if !instant.iter().zip(FORM).all(is_right) {
-        return None;
-    }
-    Some((instant, &rest[..memchr::memchr(b'"', rest)?]))
 }
 
 /// What follows each `key` in the line, however it is spaced.
@@ -230,7 +233,8 @@ fn says_audit(line: &[u8]) -> bool {
 /// Whether a line that does not end as an object does looks like the beginning of a record. A line of the log in its
 /// JSON format shows another level, and is not one.
 fn looks_torn(line: &[u8]) -> bool {
-    says_audit(line) || (line.starts_with(FIRST_KEY) && level_values(line).all(|value| LEVEL_VALUE.starts_with(value)))
+    says_audit(line)
+        || (line.starts_with(shape::FIRST_FIELD) && level_values(line).all(|value| LEVEL_VALUE.starts_with(value)))
 }
 
 #[cfg(test)]
@@ -271,6 +275,10 @@ mod tests {
         for line in [
             r#"{"level":"AUDIT"}"#,
             "{ \"level\" :\t\"AUDIT\" } \r",
+            " \t{\"level\":\"AUDIT\"}",
+            "\u{feff}{\"level\":\"AUDIT\"}",
+            r#"{"level":"AUD\u0049T"}"#,
+            r#"{"l\u0065vel":"AUDIT"}"#,
             r#"{"level":"AUDIT","details":7,"timestamp_utc":[],"seq":"um"}"#,
         ] {
             assert!(is_wanted(Wanted::default(), line.as_bytes()), "{line}");
@@ -280,7 +288,6 @@ mod tests {
             "{}",
             "{",
             r#"["level","AUDIT"]"#,
-            r#" {"level":"AUDIT"}"#,
             r#"INFO:2025-10-26T18:00:04.500Z:x:{"level":"AUDIT"}"#,
             r#"{"level":"INFO","msg":"{\"level\":\"AUDIT\"}"}"#,
             r#"{"level":"INFO","msg":{"level":"AUDIT"}}"#,
@@ -313,6 +320,38 @@ mod tests {
         let line = br#"{"level":"AUDIT","event_type":"AGENDAMENTO\u005fCRIADO"}"#;
         assert!(is_wanted(event(CREATED), line));
         assert!(is_wanted(event("a\"b"), br#"{"level":"AUDIT","event_type":"a\"b"}"#));
+    }
+
+    #[test]
+    fn a_number_is_found_however_it_is_written() {
+        let scientist = |scientist, written: &str| {
+            let line = format!("{{\"level\":\"AUDIT\",\"details\":{{\"cientista_id\":{written}}}}}");
+            is_wanted(Wanted { scientist: Some(scientist), ..Wanted::default() }, line.as_bytes())
+        };
+        for written in ["7", "7.0", "7e0", "70E-1", "0.7e+1"] {
+            assert!(scientist(7, written), "{written}");
+            assert!(!scientist(8, written) && !scientist(70, written), "{written}");
+        }
+        for written in ["7.5", "70", "77", "-7", "\"7\"", "7e1"] {
+            assert!(!scientist(7, written), "{written}");
+        }
+        assert!(scientist(0, "-0") && scientist(-7, "-7"));
+    }
+
+    #[test]
+    fn details_that_cannot_be_read_are_not_lost_in_silence() {
+        let line = br#"{"level":"AUDIT","details":{"cientista_id":7,"cientista_id":8}}"#;
+        for scientist in [7, 8] {
+            let filter = Filter::new(Wanted { scientist: Some(scientist), ..Wanted::default() });
+            assert!(matches!(filter.judge(line), Verdict::Broken));
+        }
+        // What nobody asks about is nobody's loss.
+        assert!(is_wanted(Wanted::default(), line));
+        assert!(matches!(
+            Filter::new(Wanted { scientist: Some(7), ..Wanted::default() })
+                .judge(br#"{"level":"AUDIT","details":7,"x":{"cientista_id":7}}"#),
+            Verdict::Other
+        ));
     }
 
     #[test]
@@ -429,7 +468,7 @@ mod tests {
         fn a_torn_record_never_matches_and_is_seen_as_torn(made in records(), cut in any::<prop::sample::Index>()) {
             let torn = &made.line[..cut.index(made.line.len())];
             prop_assert!(!is_wanted(Wanted::default(), torn));
-            prop_assert_eq!(is_broken(torn), torn.len() >= FIRST_KEY.len());
+            prop_assert_eq!(is_broken(torn), torn.len() >= shape::FIRST_FIELD.len());
         }
 
         #[test]

@@ -2,7 +2,7 @@
 //!
 //! A record is made in the transaction of the action it records, and chained to the one before; the file follows the
 //! database. [`record`] and [`chain`] are pure, [`export`] writes the file and [`files`] names the ones that were closed;
-//! [`fields`] and [`filter`], pure as well, read it back, and [`verify`] tells whether it is whole.
+//! [`shape`] is a record's form; [`fields`] and [`filter`] read it back, and [`verify`] tells whether it is whole, all pure.
 
 pub mod chain;
 pub mod export;
@@ -10,6 +10,7 @@ pub mod fields;
 pub mod files;
 pub mod filter;
 pub mod record;
+pub mod shape;
 pub mod verify;
 
 /// The trail's file in the data folder.

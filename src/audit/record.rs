@@ -13,17 +13,22 @@ pub const LEVEL: &str = "AUDIT";
 /// The `req` of what no request caused.
 pub const NO_REQUEST: &str = "-";
 
-/// Every `event_type` there is. The last one is the coordinator's, in its own log.
-pub const EVENT_TYPES: [&str; 6] = [
-    "AGENDAMENTO_CRIADO",
-    "AGENDAMENTO_CANCELADO",
-    "AGENDAMENTO_RECUSADO",
-    "SERVICO_INICIADO",
-    "SERVICO_PARADO",
-    LOCK_FORCED,
-];
-/// An operator took a lock away.
+/// A booking was written.
+pub const BOOKING_CREATED: &str = "AGENDAMENTO_CRIADO";
+/// A booking was cancelled.
+pub const BOOKING_CANCELLED: &str = "AGENDAMENTO_CANCELADO";
+/// A booking was refused.
+pub const BOOKING_REFUSED: &str = "AGENDAMENTO_RECUSADO";
+/// The service began.
+pub const SERVICE_STARTED: &str = "SERVICO_INICIADO";
+/// The service ended.
+pub const SERVICE_STOPPED: &str = "SERVICO_PARADO";
+/// An operator took a lock away: the coordinator's, in its own log.
 pub const LOCK_FORCED: &str = "TRAVA_FORCADA";
+
+/// Every `event_type` there is.
+pub const EVENT_TYPES: [&str; 6] =
+    [BOOKING_CREATED, BOOKING_CANCELLED, BOOKING_REFUSED, SERVICE_STARTED, SERVICE_STOPPED, LOCK_FORCED];
 
 /// Something worth a record.
 #[derive(Clone, Debug)]
@@ -148,11 +153,11 @@ impl Event<'_> {
     /// The event's name.
     pub const fn event_type(&self) -> &'static str {
         match self {
-            Self::BookingCreated { .. } => EVENT_TYPES[0],
-            Self::BookingCancelled { .. } => EVENT_TYPES[1],
-            Self::BookingRefused { .. } => EVENT_TYPES[2],
-            Self::ServiceStarted(_) => EVENT_TYPES[3],
-            Self::ServiceStopped { .. } => EVENT_TYPES[4],
+            Self::BookingCreated { .. } => BOOKING_CREATED,
+            Self::BookingCancelled { .. } => BOOKING_CANCELLED,
+            Self::BookingRefused { .. } => BOOKING_REFUSED,
+            Self::ServiceStarted(_) => SERVICE_STARTED,
+            Self::ServiceStopped { .. } => SERVICE_STOPPED,
         }
     }
 

@@ -6,157 +6,22 @@
 //!
 //! - **tampered**: a line is not a record, its bytes do not give its hash, it does not follow the one before, or it is
 //!   not the one that a head noted elsewhere says it was;
-//! - **incomplete**: the last line was not written to its end, as a crash leaves it, or records that a head speaks of are
-//!   not there (yet).
+//! - **incomplete**: the last line was not written to its end, as a crash leaves it, records that a head speaks of are
+//!   not there (yet), or the files begin after the first record and nobody knows the records before.
 //!
 //! A file that ends earlier, at the end of a line, is a whole trail with fewer records: nothing in it says that there were
 //! more. Only a [`Anchor`] can, the database's head or one noted elsewhere. The same is true of a trail written anew from
 //! its first record, hashes and all.
 
-use super::chain::{HASH_DIGITS, HASH_FIELD, Link, is_hash};
+mod found;
 
-/// How every record begins; `d` is a digit.
-const BEGINNING: &[u8] = b"{\"timestamp_utc\":\"dddd-dd-ddTdd:dd:dd.ddddddZ\",\"level\":\"AUDIT\",\"event_type\":\"";
-/// What follows the event.
-const SERVICE_FIELD: &[u8] = b"\",\"service\":\"";
-/// What follows the service.
-const DETAILS_FIELD: &[u8] = b"\",\"details\":{";
+pub use self::found::{Anchor, Before, DatabaseNow, Fault, FileSeen, Held, Report, Torn, Verdict, Wrong};
+use super::chain::{HASH_DIGITS, Link};
+use super::shape;
+pub use super::shape::LINE_MAX;
+
 /// Faults that are kept for the report; the others are counted.
 const FAULTS_KEPT: usize = 5;
-/// The longest line that is taken for a record's: one is some hundreds of bytes, some thousands at the most.
-pub const LINE_MAX: usize = 1 << 20;
-
-/// A head that was noted elsewhere: the record with this number had this hash.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Anchor {
-    /// The record's number; 0 is the trail's beginning, whose hash the first record carries as `prev`.
-    pub seq: u64,
-    /// Its hash, 64 lower-case hexadecimal digits.
-    pub hash: String,
-    /// Who says so, for the report.
-    pub from: String,
-}
-
-/// What became of an [`Anchor`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Held {
-    /// The record is there and is the one.
-    Yes,
-    /// The record is there and is another.
-    No,
-    /// The files end before it.
-    NotReached,
-    /// The files begin after it, or have a gap there.
-    NotSeen,
-}
-
-/// What is wrong with a line.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
-pub enum Wrong {
-    #[error("the line is blank")]
-    Blank,
-    #[error("the line ends with a carriage return, which no record has: the file was converted")]
-    CarriageReturn,
-    #[error("two records stand on one line")]
-    TwoOnALine,
-    #[error("the line is not a record: {0}")]
-    NotARecord(&'static str),
-    #[error("record {0} was changed: its bytes do not give its hash")]
-    Changed(u64),
-    #[error("record {found} stands where record {expected} should: {} missing", missing(*.expected, *.found))]
-    Missing { expected: u64, found: u64 },
-    #[error("record {found} stands where record {expected} should: it was put in again, or records were swapped")]
-    OutOfOrder { expected: u64, found: u64 },
-    #[error(
-        "record {0} does not follow the record {before} that stands before it: one of them was replaced",
-        before = .0 - 1
-    )]
-    NotLinked(u64),
-    #[error("record {seq} is not the one that {from} speaks of: that had the hash {hash}")]
-    NotAsNoted { seq: u64, from: String, hash: String },
-    #[error("the file goes on after record {0}, the last one that the database has")]
-    BeyondTheDatabase(u64),
-    #[error("the file ends within a line, and is not the last one")]
-    EndsWithinALine,
-    #[error("what stands after the last whole line is not the beginning of a record")]
-    Garbage,
-}
-
-fn missing(expected: u64, found: u64) -> String {
-    if found - expected == 1 { format!("{expected} is") } else { format!("{expected} to {} are", found - 1) }
-}
-
-/// Something wrong, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The position of its file in [`Report::files`].
-    pub file: usize,
-    /// The line, counted from 1.
-    pub line: u64,
-    /// The offset of the line's first byte.
-    pub offset: u64,
-    /// The number of the record that is, or should be, there.
-    pub seq: u64,
-    /// What is wrong.
-    pub wrong: Wrong,
-}
-
-/// What one file holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FileSeen {
-    /// As it was given.
-    pub name: String,
-    /// The first and the last record in it.
-    pub records: Option<(u64, u64)>,
-    /// Its length.
-    pub bytes: u64,
-}
-
-/// A last line that was not written to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Torn {
-    /// Where it begins.
-    pub offset: u64,
-    /// How much of it there is.
-    pub bytes: u64,
-}
-
-/// The verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Every record follows the one before, and every head that is known is there.
-    Whole,
-    /// What is there is as it was written, but not all is there.
-    Incomplete,
-    /// Something was changed, removed, put in or exchanged.
-    Tampered,
-}
-
-/// All that was found.
-#[derive(Clone, Debug)]
-pub struct Report {
-    /// The verdict.
-    pub verdict: Verdict,
-    /// The files, in order.
-    pub files: Vec<FileSeen>,
-    /// How many records.
-    pub records: u64,
-    /// The last one: its number and its hash.
-    pub head: Option<(u64, String)>,
-    /// The `timestamp_utc` of the first and the last record.
-    pub span: Option<(String, String)>,
-    /// The first things that are wrong.
-    pub faults: Vec<Fault>,
-    /// How many things are wrong.
-    pub fault_count: u64,
-    /// A last line that was not written to its end.
-    pub torn: Option<Torn>,
-    /// The files begin after this many records, in a file that says so by its name.
-    pub missing_before: u64,
-    /// What became of the heads that were known.
-    pub anchors: Vec<(Anchor, Held)>,
-}
 
 /// Where the chain is.
 #[derive(Clone, Copy)]
@@ -166,6 +31,19 @@ struct Last {
     hash: Option<[u8; HASH_DIGITS]>,
 }
 
+/// How the files begin, if not with the trail's first record.
+#[derive(Clone)]
+struct Begins {
+    /// How many records are before.
+    after: u64,
+    /// The hash of the last one, as the first one here has it.
+    prev: Vec<u8>,
+    /// Where a fault would be.
+    line: u64,
+    offset: u64,
+    file: usize,
+}
+
 /// Verifies files as their bytes come.
 #[derive(Clone)]
 pub struct Verifier {
@@ -173,20 +51,21 @@ pub struct Verifier {
     anchors: Vec<(Anchor, Held)>,
     next_anchor: usize,
     files: Vec<FileSeen>,
-    /// The number that the first file's name says it begins with.
-    starts_at: Option<u64>,
+    /// The number that the file's name says it begins with.
+    named: Option<u64>,
     line: u64,
+    /// The first record of all.
+    first: Option<u64>,
     last: Option<Last>,
+    begins: Option<Begins>,
     records: u64,
-    span: Option<([u8; TIMESTAMP_LENGTH], [u8; TIMESTAMP_LENGTH])>,
+    span: Option<([u8; shape::INSTANT_LENGTH], [u8; shape::INSTANT_LENGTH])>,
     faults: Vec<Fault>,
     fault_count: u64,
     torn: Option<Torn>,
-    missing_before: u64,
+    torn_bytes: Vec<u8>,
+    elsewhere: u64,
 }
-
-const TIMESTAMP_LENGTH: usize = "2025-10-26T18:00:05.123456Z".len();
-const TIMESTAMP_AT: usize = "{\"timestamp_utc\":\"".len();
 
 impl Verifier {
     /// A verification against these heads; none is fine, and proves less.
@@ -196,23 +75,24 @@ impl Verifier {
             anchors: anchors.into_iter().map(|anchor| (anchor, Held::NotReached)).collect(),
             next_anchor: 0,
             files: Vec::new(),
-            starts_at: None,
+            named: None,
             line: 0,
+            first: None,
             last: None,
+            begins: None,
             records: 0,
             span: None,
             faults: Vec::new(),
             fault_count: 0,
             torn: None,
-            missing_before: 0,
+            torn_bytes: Vec::new(),
+            elsewhere: 0,
         }
     }
 
-    /// A file begins. `starts_at` is the record that its name says it begins with, if it says so.
-    pub fn begin_file(&mut self, name: &str, starts_at: Option<u64>) {
-        if self.files.is_empty() {
-            self.starts_at = starts_at;
-        }
+    /// A file begins. `named` is the record that its name says it begins with, if it says so; it is believed where that is so.
+    pub fn begin_file(&mut self, name: &str, named: Option<u64>) {
+        self.named = named;
         self.files.push(FileSeen { name: name.to_owned(), ..FileSeen::default() });
         self.line = 0;
     }
@@ -246,8 +126,11 @@ impl Verifier {
         let expected = self.expected();
         if !is_last {
             self.fault(expected, Wrong::EndsWithinALine);
-        } else if self.may_be_torn(rest) {
+        } else if self.was_closed() {
+            self.fault(expected, Wrong::ClosedWithinALine);
+        } else if self.may_be_torn(without_zeros(rest)) {
             self.torn = Some(Torn { offset: self.file().bytes, bytes: rest.len() as u64 });
+            self.torn_bytes = without_zeros(rest).to_vec();
         } else {
             self.fault(expected, Wrong::Garbage);
         }
@@ -259,17 +142,20 @@ impl Verifier {
         self.last.map_or(0, |last| last.seq)
     }
 
-    /// Everything was read. `database_head` is the number of the last record that the database has by now: no file can
-    /// have more.
-    pub fn finish(mut self, database_head: Option<u64>) -> Report {
-        if let Some(head) = database_head
-            && self.reached() > head
-            && !self.files.is_empty()
-        {
-            self.fault(head + 1, Wrong::BeyondTheDatabase(head));
+    /// How many records there are before the first one here, if nothing is known of the last of them yet. The database may
+    /// know it: see [`DatabaseNow::before`].
+    pub fn begins_after(&self) -> Option<u64> {
+        self.begins.as_ref().map(|begins| begins.after)
+    }
+
+    /// Everything was read. `database` is what it has by now.
+    pub fn finish(mut self, database: Option<&DatabaseNow>) -> Report {
+        if let Some(database) = database {
+            self.hold_against(database);
         }
+        let missing_before = self.begins.as_ref().map_or(0, |begins| begins.after);
         let incomplete = self.torn.is_some()
-            || self.missing_before > 0
+            || missing_before > 0
             || self.anchors.iter().any(|(anchor, held)| *held == Held::NotReached && anchor.seq > 0);
         let verdict = match (self.fault_count, incomplete) {
             (0, false) => Verdict::Whole,
@@ -286,8 +172,45 @@ impl Verifier {
             faults: self.faults,
             fault_count: self.fault_count,
             torn: self.torn,
-            missing_before: self.missing_before,
+            missing_before,
+            elsewhere: self.elsewhere,
             anchors: self.anchors,
+        }
+    }
+
+    /// What the files begin after, go up to, and would have gone on with has to be what the database has.
+    fn hold_against(&mut self, database: &DatabaseNow) {
+        let reached = self.reached();
+        if let (Some(begins), Some(before)) = (self.begins.clone(), &database.before) {
+            self.begins = None;
+            let wrong = if before.hash.as_bytes() != begins.prev {
+                let (seq, from) = (begins.after, "the database".to_owned());
+                Some(Wrong::NotAsNoted { seq, from, hash: before.hash.clone() })
+            } else if !before.fills_a_file {
+                Some(Wrong::Missing { expected: 1, found: begins.after + 1 })
+            } else {
+                self.elsewhere = begins.after;
+                None
+            };
+            if let Some(wrong) = wrong {
+                let Begins { after, line, offset, file, .. } = begins;
+                self.fault_count += 1;
+                // It comes before all that was found after it.
+                self.faults.insert(0, Fault { file, line, offset, seq: after + 1, wrong });
+                self.faults.truncate(FAULTS_KEPT);
+            }
+        }
+        if self.files.is_empty() {
+            return;
+        }
+        if reached > database.head || (self.torn.is_some() && reached == database.head) {
+            self.fault(database.head + 1, Wrong::BeyondTheDatabase(database.head));
+        } else if self.torn.is_some()
+            && self.fault_count == 0
+            && let Some(next) = database.next.as_ref().filter(|_| self.last.is_some())
+            && !next.starts_with(&self.torn_bytes)
+        {
+            self.fault(reached + 1, Wrong::NotTheNext(reached + 1));
         }
     }
 
@@ -297,7 +220,14 @@ impl Verifier {
 
     /// The number that the next record should have.
     fn expected(&self) -> u64 {
-        self.last.map_or_else(|| self.starts_at.unwrap_or(1), |last| last.seq.saturating_add(1))
+        self.last.map_or_else(|| self.named.unwrap_or(1), |last| last.seq.saturating_add(1))
+    }
+
+    /// Whether this is a file that was closed: it has the name of one, and begins as that says.
+    fn was_closed(&self) -> bool {
+        let first = self.files.last().and_then(|file| file.records).map(|(first, _)| first);
+        let first = first.or_else(|| self.last.map(|_| self.expected()));
+        self.named.is_some() && self.named == first
     }
 
     fn fault(&mut self, seq: u64, wrong: Wrong) {
@@ -310,7 +240,7 @@ impl Verifier {
 
     fn take_line(&mut self, line: &[u8]) {
         self.line += 1;
-        match check_shape(line) {
+        match shape::check(line) {
             Ok(link) if link.hash_is_right() => self.take_record(line, &link),
             shaped => {
                 let expected = self.expected();
@@ -325,124 +255,99 @@ impl Verifier {
 
     /// A line that is a record by itself: does it follow the one before?
     fn take_record(&mut self, line: &[u8], link: &Link<'_>) {
-        let expected = self.expected();
         let found = link.seq;
         match self.last {
             None => self.take_first(link),
-            Some(_) if found > expected => self.fault(expected, Wrong::Missing { expected, found }),
-            Some(_) if found < expected => self.fault(expected, Wrong::OutOfOrder { expected, found }),
-            Some(Last { hash: Some(hash), .. }) if hash != link.prev => self.fault(found, Wrong::NotLinked(found)),
-            Some(_) => {}
+            Some(last) => {
+                if let Some((seq, wrong)) = self.wrong_after(last, link) {
+                    self.fault(seq, wrong);
+                }
+            }
         }
-        self.hold_anchors(found, link.hash);
+        self.hold_anchors(found, link.hash, found);
+        self.first = self.first.or(Some(found));
         self.last = Some(Last { seq: found, hash: link.hash.try_into().ok() });
         self.records += 1;
         let file = self.file();
         file.records = Some((file.records.map_or(found, |(first, _)| first), found));
         // Its shape was checked, so the instant is there.
-        if let Some(at) = line.get(TIMESTAMP_AT..TIMESTAMP_AT + TIMESTAMP_LENGTH).and_then(|at| at.try_into().ok()) {
+        if let Some(at) = line.get(shape::INSTANT).and_then(|at| at.try_into().ok()) {
             self.span = Some((self.span.map_or(at, |(first, _)| first), at));
         }
     }
 
+    /// What is wrong with a record that stands after another, and the number to call it by.
+    fn wrong_after(&self, last: Last, link: &Link<'_>) -> Option<(u64, Wrong)> {
+        let (expected, found) = (last.seq.saturating_add(1), link.seq);
+        if found > expected {
+            return Some((expected, Wrong::Missing { expected, found }));
+        }
+        if found < expected {
+            // A whole file may have been named out of its place.
+            let begins_file = self.line == 1 && self.files.len() > 1;
+            return Some(match self.first {
+                Some(first) if begins_file && found >= first => (found, Wrong::SeenAlready(found)),
+                Some(_) if begins_file => (found, Wrong::FilesOutOfOrder { before: last.seq, found }),
+                _ => (expected, Wrong::OutOfOrder { expected, found }),
+            });
+        }
+        last.hash.is_some_and(|hash| hash != link.prev).then_some((found, Wrong::NotLinked(found)))
+    }
+
     /// The first record of all follows nothing, but may be known to: from its trail's identity, or a noted head.
     fn take_first(&mut self, link: &Link<'_>) {
-        let before = link.seq - 1;
-        let mut known = false;
-        while let Some((anchor, _)) = self.anchors.get(self.next_anchor).filter(|(anchor, _)| anchor.seq <= before) {
-            let held = if anchor.seq < before { Held::NotSeen } else { held_if(anchor.hash.as_bytes() == link.prev) };
-            let wrong = (held == Held::No).then(|| not_as_noted(anchor));
-            known |= held == Held::Yes;
-            self.anchors[self.next_anchor].1 = held;
-            self.next_anchor += 1;
-            if let Some(wrong) = wrong {
-                self.fault(link.seq, wrong);
+        let after = link.seq - 1;
+        match self.hold_anchors(after, link.prev, link.seq) {
+            Some(Held::Yes) => self.elsewhere = after,
+            None if after > 0 => {
+                let (file, line, offset) = (self.files.len() - 1, self.line, self.file().bytes);
+                self.begins = Some(Begins { after, prev: link.prev.to_vec(), line, offset, file });
             }
-        }
-        if before == 0 || known {
-            return;
-        }
-        if self.starts_at == Some(link.seq) {
-            self.missing_before = before;
-        } else {
-            self.fault(1, Wrong::Missing { expected: 1, found: link.seq });
+            _ => {}
         }
     }
 
-    fn hold_anchors(&mut self, seq: u64, hash: &[u8]) {
-        while let Some((anchor, _)) = self.anchors.get(self.next_anchor).filter(|(anchor, _)| anchor.seq <= seq) {
-            let held = if anchor.seq < seq { Held::NotSeen } else { held_if(anchor.hash.as_bytes() == hash) };
-            let wrong = (held == Held::No).then(|| not_as_noted(anchor));
-            self.anchors[self.next_anchor].1 = held;
+    /// Holds what is known of record `seq` against its hash, and passes over what is known of those before. A fault is called
+    /// by the number `at`.
+    fn hold_anchors(&mut self, seq: u64, hash: &[u8], at: u64) -> Option<Held> {
+        let mut of_this = None;
+        while let Some((anchor, held)) = self.anchors.get_mut(self.next_anchor).filter(|(anchor, _)| anchor.seq <= seq)
+        {
             self.next_anchor += 1;
-            if let Some(wrong) = wrong {
-                self.fault(seq, wrong);
+            *held = Held::NotSeen;
+            if anchor.seq < seq {
+                continue;
+            }
+            let is_it = anchor.hash.as_bytes() == hash;
+            *held = if is_it { Held::Yes } else { Held::No };
+            of_this = of_this.filter(|before| *before == Held::No).or(Some(*held));
+            if !is_it {
+                let Anchor { seq, hash, from } = anchor.clone();
+                self.fault(at, Wrong::NotAsNoted { seq, from, hash });
             }
         }
+        of_this
     }
 
-    /// Whether a crash may have left this: the beginning of a record, up to all of it but the line break. A system that
-    /// lost its power may have made the file longer before it wrote the bytes, which then are zeros.
+    /// Whether a crash may have left this: the beginning of a record, up to all of it but the line break.
     fn may_be_torn(&self, rest: &[u8]) -> bool {
-        let written = rest.len() - rest.iter().rev().take_while(|&&byte| byte == 0).count();
-        let written = &rest[..written];
-        let beginning = &BEGINNING[..BEGINNING.len().min(written.len())];
-        if !matches_pattern(&written[..beginning.len()], beginning) || written.iter().any(u8::is_ascii_control) {
-            return false;
-        }
-        // Inside a text a quotation mark is escaped, so this is found in its own place only.
-        let Some(at) = memchr::memmem::find(written, HASH_FIELD.as_bytes()) else { return true };
-        let tail = &written[at + HASH_FIELD.len()..];
-        match tail.split_at_checked(HASH_DIGITS) {
-            None => tail.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')),
-            Some((hash, b"" | b"\"")) => is_hash(hash),
+        let link = match shape::rest(rest) {
+            shape::Rest::Begun => return true,
+            shape::Rest::Other => return false,
             // All of it: then it has to be right as well.
-            Some((_, b"\"}")) => check_shape(written).is_ok_and(|link| {
-                let follows = match self.last {
-                    Some(last) => {
-                        link.seq == last.seq.saturating_add(1) && last.hash.is_none_or(|hash| hash == link.prev)
-                    }
-                    None => link.seq == self.expected(),
-                };
-                link.hash_is_right() && follows
-            }),
-            Some(_) => false,
-        }
+            shape::Rest::Whole(link) => link,
+        };
+        let follows = self.last.is_none_or(|last| self.wrong_after(last, &link).is_none());
+        let is_known = |seq, hash: &[u8]| {
+            self.anchors.iter().all(|(anchor, _)| anchor.seq != seq || anchor.hash.as_bytes() == hash)
+        };
+        link.hash_is_right() && follows && is_known(link.seq - 1, link.prev) && is_known(link.seq, link.hash)
     }
 }
 
-fn held_if(same: bool) -> Held {
-    if same { Held::Yes } else { Held::No }
-}
-
-fn not_as_noted(anchor: &Anchor) -> Wrong {
-    Wrong::NotAsNoted { seq: anchor.seq, from: anchor.from.clone(), hash: anchor.hash.clone() }
-}
-
-/// Holds a line against the form that every record has, its hash aside.
-fn check_shape(line: &[u8]) -> Result<Link<'_>, &'static str> {
-    if line.len() < BEGINNING.len() || !matches_pattern(&line[..BEGINNING.len()], BEGINNING) {
-        return Err("it does not begin as one does, with timestamp_utc, level and event_type");
-    }
-    let link = Link::of(line).ok_or("it does not end as one does, with seq, req, prev and hash")?;
-    let between = link.body.get(BEGINNING.len()..).ok_or("its fields overlap")?;
-    let event = between.iter().take_while(|byte| byte.is_ascii_uppercase() || **byte == b'_').count();
-    let service = between[event..].strip_prefix(SERVICE_FIELD).filter(|_| event > 0);
-    let service = service.ok_or("after event_type comes something else than service")?;
-    let length = service.iter().take_while(|byte| byte.is_ascii_lowercase() || **byte == b'-').count();
-    let details = service[length..].strip_prefix(DETAILS_FIELD).filter(|_| length > 0);
-    match details.ok_or("after service comes something else than details")?.last() {
-        Some(b'}') => Ok(link),
-        _ => Err("before seq stands something else than details"),
-    }
-}
-
-/// `pattern` has `d` for a digit, in the places that `text` has one.
-fn matches_pattern(text: &[u8], pattern: &[u8]) -> bool {
-    const DIGITS: std::ops::Range<usize> = TIMESTAMP_AT..TIMESTAMP_AT + TIMESTAMP_LENGTH;
-    text.iter().zip(pattern).enumerate().all(|(at, (&byte, &want))| {
-        if want == b'd' && DIGITS.contains(&at) { byte.is_ascii_digit() } else { byte == want }
-    })
+/// A system that lost its power may have made the file longer before it wrote the bytes, which then are zeros.
+fn without_zeros(rest: &[u8]) -> &[u8] {
+    &rest[..rest.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)]
 }
 
 /// Says what is wrong with a line that is not a record, or not one any more.
@@ -454,7 +359,7 @@ fn diagnose(line: &[u8], shaped: Result<Link<'_>, &'static str>) -> Wrong {
         return Wrong::CarriageReturn;
     }
     // Inside a text a quotation mark is escaped, so this is a beginning.
-    if memchr::memmem::find_iter(line, &BEGINNING[..TIMESTAMP_AT]).nth(1).is_some() {
+    if memchr::memmem::find_iter(line, shape::FIRST_FIELD).nth(1).is_some() {
         return Wrong::TwoOnALine;
     }
     match shaped {

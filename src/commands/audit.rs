@@ -10,7 +10,9 @@ mod print;
 mod report;
 mod verify;
 
+use std::cmp::Ordering;
 use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
@@ -20,10 +22,10 @@ use self::inputs::{Input, OpenFile};
 use self::lines::{LINE_MAX_MIB, Line, Lines};
 use self::print::Printer;
 use super::{Outcome, is_broken_pipe};
-use crate::audit::TRAIL_FILE;
-use crate::audit::filter::{Filter, Verdict, Wanted};
+use crate::audit::filter::{Filter, Verdict, Wanted, without_mark};
 use crate::audit::record::EVENT_TYPES;
 use crate::cli::{AuditArgs, AuditFormat};
+use crate::logging::escaped;
 use crate::time::{ParseTimestampError, Timestamp};
 
 /// Files larger than this take long enough to show how far the search is.
@@ -59,16 +61,17 @@ fn search(args: &AuditArgs) -> Outcome {
         shows_progress: format == AuditFormat::Table || args.count || !terminal,
         broken: 0,
         too_long: 0,
+        last_of: None,
     };
     let searched = search.read_all(inputs, args);
-    let (broken, too_long) = (search.broken, search.too_long);
+    let (broken, too_long, unread) = (search.broken, search.too_long, search.printer.unread());
     // What was found before a file failed is printed all the same.
     let printed = search.printer.finish().context(CANNOT_WRITE);
     if let Err(error) = searched.and(printed) {
         // Whoever read the output has seen enough.
         return if is_broken_pipe(&error) { Ok(ExitCode::SUCCESS) } else { Err(error) };
     }
-    tell_passed_over(broken, too_long);
+    tell_passed_over(broken, too_long, unread);
     if let Some(event) = args.event.as_deref()
         && !EVENT_TYPES.contains(&event)
     {
@@ -80,10 +83,15 @@ fn search(args: &AuditArgs) -> Outcome {
 fn wanted(args: &AuditArgs) -> anyhow::Result<Wanted> {
     let since = instant("--since", args.since.as_deref())?;
     let until = instant("--until", args.until.as_deref())?;
-    if let (Some(since), Some(until)) = (since, until)
-        && since > until
-    {
-        bail!("--since {} is after --until {}; exchange them", since.micros(), until.micros());
+    if let (Some(since), Some(until)) = (since, until) {
+        let (from, to) = (since.micros(), until.micros());
+        match since.cmp(&until) {
+            Ordering::Less => {}
+            Ordering::Equal => {
+                bail!("--since {from} is --until {to}, and nothing is before it and not; make --until later")
+            }
+            Ordering::Greater => bail!("--since {from} is after --until {to}; exchange them"),
+        }
     }
     Ok(Wanted {
         event: args.event.clone(),
@@ -123,6 +131,8 @@ struct Search<W: Write> {
     /// Lines that look like records but are not whole.
     broken: u64,
     too_long: u64,
+    /// The file that was read last, and the last record in it.
+    last_of: Option<(String, u64)>,
 }
 
 impl<W: Write> Search<W> {
@@ -133,26 +143,52 @@ impl<W: Write> Search<W> {
         let Some(followed) = followed else { return Ok(()) };
         let trail = match &followed {
             // A closed one that stands last: the one that is written was not there.
-            Input::File(_) if args.files.is_empty() => args.data_dir.join(TRAIL_FILE),
+            Input::Closed(_) => inputs::trail(args),
             Input::File(path) | Input::Open(OpenFile { path, .. }) => path.clone(),
             Input::Stdin => return self.read(followed),
         };
+        let name = followed.name();
         match followed.open()? {
-            Some(open) => follow::follow(self, open, &trail),
+            Some(open) => {
+                self.tell_gap(&open, &name)?;
+                follow::follow(self, open, &trail)
+            }
             None => Ok(()),
         }
     }
 
     fn read(&mut self, input: Input) -> anyhow::Result<()> {
         let name = input.name();
-        let Some(OpenFile { file, .. }) = input.open()? else {
+        let Some(open) = input.open()? else {
             return self.read_lines(io::stdin().lock(), &name, &ProgressBar::hidden());
         };
+        self.tell_gap(&open, &name)?;
+        let file = open.file;
         let length = file.metadata().with_context(|| cannot_read(&name))?.len();
         let bar = if self.shows_progress { progress_bar(length) } else { ProgressBar::hidden() };
         let read = self.read_lines(bar.wrap_read(file), &name, &bar);
         bar.finish_and_clear();
         read
+    }
+
+    /// Says which records are missing between this file and the one before, where both say what they hold.
+    fn tell_gap(&mut self, open: &OpenFile, name: &str) -> anyhow::Result<()> {
+        let is_file = open.file.metadata().is_ok_and(|metadata| metadata.is_file());
+        let records = if is_file { inputs::records_in(&open.file).with_context(|| cannot_read(name))? } else { None };
+        if let (Some((before, last)), Some((first, _))) = (&self.last_of, records)
+            && first > last + 1
+        {
+            let (before, name) = (escaped(before), escaped(name));
+            match (last + 1, first - 1) {
+                (one, same) if one == same => eprintln!("sctec: record {one} is missing between {before} and {name}"),
+                (from, to) => eprintln!("sctec: records {from} to {to} are missing between {before} and {name}"),
+            }
+        }
+        // A file without records, such as a new one, is between none.
+        if let Some((_, last)) = records {
+            self.last_of = Some((name.to_owned(), last));
+        }
+        Ok(())
     }
 
     fn read_lines(&mut self, input: impl Read, name: &str, bar: &ProgressBar) -> anyhow::Result<()> {
@@ -175,6 +211,7 @@ impl<W: Write> Search<W> {
             self.too_long += 1;
             return Ok(());
         };
+        let line = without_mark(line);
         match self.filter.judge(line) {
             Verdict::Wanted(record) => self.printer.record(line, &record).context(CANNOT_WRITE)?,
             Verdict::Broken => self.broken += 1,
@@ -186,8 +223,8 @@ impl<W: Write> Search<W> {
 
 const CANNOT_WRITE: &str = "cannot write the output";
 
-fn cannot_read(name: &str) -> String {
-    format!("cannot read {name}")
+fn cannot_read(name: impl AsRef<Path>) -> String {
+    format!("cannot read {}", name.as_ref().display())
 }
 
 /// A bar on standard error for a file of that length, if it takes long and people watch.
@@ -200,7 +237,7 @@ fn progress_bar(length: u64) -> ProgressBar {
 }
 
 /// Says which lines a reader might miss. Standard error may be closed, which is no reason to fail.
-fn tell_passed_over(broken: u64, too_long: u64) {
+fn tell_passed_over(broken: u64, too_long: u64, unread: u64) {
     let mut stderr = io::stderr().lock();
     let _ = match broken {
         0 => Ok(()),
@@ -211,5 +248,10 @@ fn tell_passed_over(broken: u64, too_long: u64) {
         0 => Ok(()),
         1 => writeln!(stderr, "1 line is longer than {LINE_MAX_MIB} MiB; sctec passed over it"),
         n => writeln!(stderr, "{n} lines are longer than {LINE_MAX_MIB} MiB; sctec passed over them"),
+    };
+    let _ = match unread {
+        0 => Ok(()),
+        1 => writeln!(stderr, "1 record has details that cannot be read; sctec shows the other fields"),
+        n => writeln!(stderr, "{n} records have details that cannot be read; sctec shows the other fields"),
     };
 }

@@ -13,7 +13,7 @@ use crate::audit::export::{self, Exporter};
 use crate::audit::record::Process;
 use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
 use crate::coordinator::client::Client;
-use crate::data_dir::{DATABASE_FILE, DataDirError};
+use crate::data_dir::{DATABASE_FILE, DataDirError, RACE_DATABASE_FILE};
 use crate::logging::Logs;
 use crate::store::{Kind, Store, Unavailable};
 use crate::time::Clock;
@@ -164,7 +164,7 @@ impl App {
 fn open_files(config: &Config, clock: Clock, logs: &Logs) -> Result<(Store, Exporter), StartError> {
     let (kind, database, trail_file) = match config.mode {
         Mode::Locked { .. } => (Kind::Agenda, DATABASE_FILE, TRAIL_FILE),
-        Mode::Race => (Kind::Race, "corrida.db", RACE_TRAIL_FILE),
+        Mode::Race => (Kind::Race, RACE_DATABASE_FILE, RACE_TRAIL_FILE),
     };
     let (bell, rings) = export::bell();
     let on_commit = {

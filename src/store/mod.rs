@@ -1,10 +1,12 @@
 //! The agenda's storage. Nothing above this module knows that it is SQLite.
 //!
 //! [`schema`] opens a database and brings it up to date, [`writer`] is the one thread that writes, [`bookings`],
-//! [`slots`], [`catalogue`], [`trail`] and [`outbox`] hold the SQL beside the functions that run it. What a caller sees is [`Store`].
+//! [`slots`], [`catalogue`], [`trail`] and [`outbox`] hold the SQL beside the functions that run it. What a caller sees is
+//! [`Store`]; [`inspect`] looks at a database from outside.
 
 mod bookings;
 mod catalogue;
+mod inspect;
 mod outbox;
 mod readers;
 mod schema;
@@ -19,12 +21,12 @@ use std::time::Instant;
 use slog::Logger;
 
 pub use self::bookings::{Filter, Page};
+pub use self::inspect::{trail_around, trail_ends};
 pub use self::outbox::Outbox;
 use self::readers::Readers;
 pub use self::trail::{LatestRecord, TrailPage};
 use self::writer::Writer;
 use crate::agenda::{Booking, Catalogue, NewBooking, NotCancellable};
-use crate::audit::chain::Head;
 use crate::audit::filter::Wanted;
 use crate::audit::record::{Event, NO_REQUEST, Process, Why};
 use crate::time::{Clock, Timestamp};
@@ -337,15 +339,6 @@ impl Store {
         let connection = schema::open_for_reading(&self.path).map_err(|error| unavailable(&error))?;
         Ok(Outbox::new(connection, self.writer.clone()))
     }
-}
-
-/// The beginning and the head of the trail that the database at `path` keeps, for whoever checks its files; the service may
-/// be running.
-///
-/// # Errors
-/// [`Unavailable`] when it cannot be read.
-pub fn trail_ends(path: &Path) -> Result<[Head; 2], Unavailable> {
-    schema::open_for_reading(path).and_then(|connection| trail::ends(&connection)).map_err(|error| unavailable(&error))
 }
 
 fn unavailable(error: &rusqlite::Error) -> Unavailable {

@@ -12,8 +12,8 @@ use std::path::Path;
 
 use super::{LINES_AT_ONCE, Source};
 use crate::audit::chain::{self, Head};
-use crate::audit::files;
-use crate::audit::verify::LINE_MAX;
+use crate::audit::files::{self, Closed};
+use crate::audit::shape::LINE_MAX;
 
 /// Bytes read at once when looking for the last line.
 const TAIL_CHUNK: u32 = 64 * 1024;
@@ -176,23 +176,39 @@ fn read_at(file: &File, offset: u64, length: u64, most: usize, into: &mut Vec<u8
 /// The last record of the file that was closed last; 0 if there is none.
 fn last_closed(path: &Path, source: &impl Source) -> Result<u64, Refused> {
     let closed = files::closed(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let Some(closed) = closed.last() else { return Ok(0) };
-    let path = &closed.path;
+    for Closed { first, path } in closed.iter().rev() {
+        let explain = |error: io::Error| format!("{}: {error}", path.display());
+        must_be_regular(path)?;
+        let mut file = File::open(path).map_err(explain)?;
+        let begin = first_line(&mut file).map_err(explain)?;
+        // A copy with a date in its name is passed over.
+        if begin.as_ref().is_none_or(|line| files::may_be_closed(*first, line)) {
+            return last_in(path, *first, &mut file, begin, source);
+        }
+    }
+    Ok(0)
+}
+
+/// The last record of a closed file, which is as it was closed.
+fn last_in(
+    path: &Path,
+    named: u64,
+    file: &mut File,
+    begin: Option<Vec<u8>>,
+    source: &impl Source,
+) -> Result<u64, Refused> {
     let explain = |error: io::Error| format!("{}: {error}", path.display());
-    must_be_regular(path)?;
-    let mut file = File::open(path).map_err(explain)?;
     let length = file.metadata().map_err(explain)?.len();
-    let (whole, last_line) = last_whole_line(&mut file, length).map_err(explain)?;
-    let first = first_line(&mut file).map_err(explain)?.map(|line| known(&line, source)).transpose()?.flatten();
+    let (whole, last_line) = last_whole_line(file, length).map_err(explain)?;
+    let first = begin.map(|line| known(&line, source)).transpose()?.flatten();
     let last = last_line.map(|line| known(&line, source)).transpose()?.flatten();
     match (first, last) {
         (Some(first), Some(last)) if whole == length && whole == bytes_between(first - 1, last, source)? => Ok(last),
-        _ if whole < length => Err(format!(
+        _ if whole < length => Err(Refused::Unreadable(format!(
             "{}: foi fechado inteiro e já não termina em um registro inteiro; restaure-o de uma cópia, ou mova-o para outro lugar e o que falta será refeito",
             path.display()
-        )
-        .into()),
-        _ => Err(Refused::Unreadable(not_as_written(path, closed.first))),
+        ))),
+        _ => Err(Refused::Unreadable(not_as_written(path, named))),
     }
 }
 

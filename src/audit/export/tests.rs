@@ -202,7 +202,11 @@ fn a_closed_file_that_was_damaged_is_not_gone_on_from() {
             .contains("foi fechado inteiro e já não termina em um registro inteiro")
     );
     std::fs::write(&closed, &whole).unwrap();
+    // A copy with a date in its name is nobody's closed file.
+    let copy = folder.path().join("audit-202511231250.jsonl");
+    std::fs::write(&copy, &whole).unwrap();
     assert_eq!(export(&folder, &source, Some(LIMIT)), None);
+    std::fs::remove_file(copy).unwrap();
     assert_eq!(all_text(&folder), source.text());
 }
 

@@ -130,11 +130,17 @@ fn every_record_removed_doubled_or_swapped_is_found() {
         let mut removed = lines.clone();
         removed.remove(index);
         let report = verify(anchors(&head), &removed.concat());
-        // Without the last one, what is left is a whole trail: that it was longer only the head tells.
-        let last = index == RECORDS - 1;
-        assert_eq!(report.verdict, if last { Verdict::Incomplete } else { Verdict::Tampered }, "{index}");
+        // Without the last one, what is left is a whole trail: that it was longer only the head tells. Without the first one
+        // it is the later part of one, as closed files leave it that were taken away.
+        let (first, last) = (index == 0, index == RECORDS - 1);
+        assert_eq!(report.verdict, if first || last { Verdict::Incomplete } else { Verdict::Tampered }, "{index}");
         let alone = verify(Vec::new(), &removed.concat());
-        assert_eq!(alone.verdict, if last { Verdict::Whole } else { Verdict::Tampered }, "{index}");
+        let expected = match (first, last) {
+            (true, _) => Verdict::Incomplete,
+            (_, true) => Verdict::Whole,
+            _ => Verdict::Tampered,
+        };
+        assert_eq!(alone.verdict, expected, "{index}");
 
         let mut doubled = lines.clone();
         doubled.insert(index, lines[index].clone());
@@ -188,6 +194,8 @@ fn a_torn_line_that_no_crash_could_have_left_is_not_called_torn() {
         &[line, b" "].concat(),
         &[line, line].concat(),
         &lines[0][..lines[0].len() - 1],
+        b"{\"timestamp_utc\":\"2025-10-26T18:00:05.123456Z\",\"level\":\"AUDIT\",\"event_type\":\"lower",
+        b"{\"timestamp_utc\":\"2025-10-26T18:00:05.123456Z\",\"level\":\"AUDIT\",\"event_type\":\"A\",\"foo",
     ] {
         let report = verify(Vec::new(), &[&before, rest].concat());
         assert_eq!(first_fault(&report), &Wrong::Garbage, "{:?}", String::from_utf8_lossy(rest));
@@ -208,7 +216,7 @@ fn each_kind_of_damage_is_called_by_its_name() {
     check(&with_third(&[b"  \t \n", third, b"\n"].concat()), &Wrong::Blank);
     check(&with_third(third), &Wrong::TwoOnALine);
     check(&with_third(&[third, third, b"\n"].concat()), &Wrong::TwoOnALine);
-    check(&with_third(&[b" ", third, b"\n"].concat()), &Wrong::NotARecord(check_shape(b"").unwrap_err()));
+    check(&with_third(&[b" ", third, b"\n"].concat()), &Wrong::NotARecord(shape::check(b" ").unwrap_err()));
     check(&[lines.concat(), b"\n".to_vec()].concat(), &Wrong::Blank);
     let text = String::from_utf8(lines[2].clone()).unwrap();
     for (from, to) in [
@@ -265,8 +273,75 @@ fn records_after_the_databases_head_are_found() {
     let mut verifier = Verifier::new(Vec::new());
     verifier.begin_file("audit.jsonl", None);
     verifier.take(&lines.concat());
-    assert_eq!(verifier.clone().finish(Some(3)).verdict, Verdict::Whole);
-    assert_eq!(first_fault(&verifier.finish(Some(2))), &Wrong::BeyondTheDatabase(2));
+    let database = |head| DatabaseNow { head, ..DatabaseNow::default() };
+    assert_eq!(verifier.clone().finish(Some(&database(3))).verdict, Verdict::Whole);
+    assert_eq!(first_fault(&verifier.clone().finish(Some(&database(2)))), &Wrong::BeyondTheDatabase(2));
+    // The beginning of one as well.
+    verifier.end_file(b"{\"timestamp_utc\":\"2", true);
+    assert_eq!(verifier.clone().finish(Some(&database(4))).verdict, Verdict::Incomplete);
+    assert_eq!(first_fault(&verifier.finish(Some(&database(3)))), &Wrong::BeyondTheDatabase(3));
+}
+
+#[test]
+fn the_databases_next_record_settles_what_a_torn_line_was_to_be() {
+    let (lines, _) = trail(3);
+    let next = &lines[2][..lines[2].len() - 1];
+    let database = DatabaseNow { head: 3, next: Some(next.to_vec()), ..DatabaseNow::default() };
+    let mut verifier = Verifier::new(Vec::new());
+    verifier.begin_file("audit.jsonl", None);
+    verifier.take(&lines[..2].concat());
+    let with = |rest: &[u8]| {
+        let mut verifier = verifier.clone();
+        verifier.end_file(rest, true);
+        verifier.finish(Some(&database))
+    };
+    for cut in 1..=next.len() {
+        assert_eq!(with(&next[..cut]).verdict, Verdict::Incomplete, "cut at {cut}");
+        assert_eq!(with(&[&next[..cut], &[0; 7]].concat()).verdict, Verdict::Incomplete, "zeros from {cut}");
+    }
+    let details = memchr::memmem::find(next, b"{\"versao").unwrap();
+    let changed = [&next[..=details], b"x"].concat();
+    assert_eq!(first_fault(&with(&changed)), &Wrong::NotTheNext(3));
+    // Alone, it has the form.
+    verifier.end_file(&changed, true);
+    assert_eq!(verifier.finish(None).verdict, Verdict::Incomplete);
+}
+
+#[test]
+fn a_whole_record_without_its_line_break_may_begin_a_part() {
+    let (lines, _) = trail(3);
+    let third = &lines[2][..lines[2].len() - 1];
+    let hash = |line: &[u8]| String::from_utf8(Link::of(&line[..line.len() - 1]).unwrap().hash.to_vec()).unwrap();
+    let anchor = |seq, hash| vec![Anchor { seq, hash, from: "x".to_owned() }];
+    for known in [Vec::new(), anchor(2, hash(&lines[1])), anchor(3, hash(&lines[2]))] {
+        let report = verify(known, third);
+        assert_eq!((report.verdict, report.torn.is_some()), (Verdict::Incomplete, true), "{report:?}");
+    }
+    for known in [anchor(2, "0".repeat(64)), anchor(3, "0".repeat(64))] {
+        assert_eq!(first_fault(&verify(known, third)), &Wrong::Garbage);
+    }
+}
+
+#[test]
+fn records_that_were_taken_away_are_known_to_the_database() {
+    let (lines, _) = trail(5);
+    let before = |index: usize, fills_a_file| {
+        let link = Link::of(&lines[index][..lines[index].len() - 1]).unwrap();
+        Some(Before { hash: String::from_utf8(link.hash.to_vec()).unwrap(), fills_a_file })
+    };
+    for named in [None, Some(3)] {
+        let mut verifier = Verifier::new(Vec::new());
+        verifier.begin_file("audit.jsonl", named);
+        verifier.take(&lines[2..].concat());
+        assert_eq!(verifier.begins_after(), Some(2));
+        let with = |before| verifier.clone().finish(Some(&DatabaseNow { head: 5, before, next: None }));
+        let report = with(before(1, true));
+        assert_eq!((report.verdict, report.elsewhere), (Verdict::Whole, 2), "{report:?}");
+        assert_eq!((with(None).verdict, with(None).missing_before), (Verdict::Incomplete, 2));
+        // Another record, or too few to have filled a file.
+        assert!(matches!(first_fault(&with(before(0, true))), Wrong::NotAsNoted { seq: 2, .. }));
+        assert_eq!(first_fault(&with(before(1, false))), &Wrong::Missing { expected: 1, found: 3 });
+    }
 }
 
 #[test]
@@ -286,8 +361,12 @@ fn the_chain_goes_on_across_files_and_begins_where_a_name_or_a_head_says() {
     assert_eq!(report.verdict, Verdict::Whole, "{report:?}");
     assert_eq!(report.files[1].records, Some((4, 6)));
 
-    let report = run(Vec::new(), &[(Some(4), &second), (None, &third)]);
-    assert_eq!((report.verdict, report.missing_before), (Verdict::Incomplete, 3));
+    // Whether a name says so or not: and one with a date in it says something else.
+    for named in [Some(4), None, Some(202_511_231_250)] {
+        let report = run(Vec::new(), &[(named, &second), (None, &third)]);
+        assert_eq!((report.verdict, report.missing_before), (Verdict::Incomplete, 3));
+    }
+    assert_eq!(run(Vec::new(), &[(Some(202_511_231_250), &first)]).verdict, Verdict::Whole);
     let before = Link::of(&lines[2][..lines[2].len() - 1]).unwrap();
     let noted = Anchor { seq: 3, hash: String::from_utf8(before.hash.to_vec()).unwrap(), from: "x".to_owned() };
     assert_eq!(run(vec![noted.clone()], &[(None, &second), (None, &third)]).verdict, Verdict::Whole);
@@ -295,14 +374,29 @@ fn the_chain_goes_on_across_files_and_begins_where_a_name_or_a_head_says() {
     assert_eq!(run(vec![other], &[(Some(4), &second)]).verdict, Verdict::Tampered);
 
     for (files, wrong) in [
-        (vec![(None, &second[..]), (None, &third[..])], Wrong::Missing { expected: 1, found: 4 }),
         (vec![(Some(1), &first[..]), (None, &third[..])], Wrong::Missing { expected: 4, found: 7 }),
-        (vec![(Some(1), &first[..]), (None, &first[..])], Wrong::OutOfOrder { expected: 4, found: 1 }),
+        (vec![(Some(1), &first[..]), (None, &first[..])], Wrong::SeenAlready(1)),
+        (vec![(None, &second[..]), (None, &third[..]), (None, &second[..])], Wrong::SeenAlready(4)),
+        (vec![(Some(4), &second[..]), (Some(1), &first[..])], Wrong::FilesOutOfOrder { before: 6, found: 1 }),
+        // A file is closed when all of it is written.
+        (vec![(Some(1), &first[..first.len() - 1])], Wrong::ClosedWithinALine),
+        (vec![(Some(1), &first[..]), (Some(4), &second[..9])], Wrong::ClosedWithinALine),
         (vec![(Some(1), &first[..first.len() - 1]), (None, &second[..])], Wrong::EndsWithinALine),
     ] {
         let report = run(Vec::new(), &files);
         assert_eq!((report.verdict, first_fault(&report)), (Verdict::Tampered, &wrong));
     }
+    // A copy with a date in its name was not.
+    let torn = &first[..first.len() - 1];
+    assert_eq!(run(Vec::new(), &[(Some(202_511_231_250), torn)]).verdict, Verdict::Incomplete);
+}
+
+#[test]
+fn a_name_cannot_steer_the_terminal_of_who_reads_the_report() {
+    let (lines, _) = trail(2);
+    let anchor = Anchor { seq: 1, hash: "0".repeat(64), from: "\u{1b}[2J\u{202e}".to_owned() };
+    let said = first_fault(&verify(vec![anchor], &lines.concat())).to_string();
+    assert!(!said.contains(['\u{1b}', '\u{202e}']) && said.contains("\\u001b"), "{said}");
 }
 
 #[test]

@@ -21,15 +21,15 @@ const POLL: Duration = Duration::from_millis(100);
 pub fn follow<W: Write>(search: &mut Search<W>, mut open: OpenFile, trail: &Path) -> anyhow::Result<()> {
     let mut at = 0;
     loop {
-        let name = open.path.display().to_string();
-        let length = open.file.metadata().with_context(|| cannot_read(&name))?.len();
+        let name = open.path.display();
+        let length = open.file.metadata().with_context(|| cannot_read(&open.path))?.len();
         if length < at {
             eprintln!("sctec: {name} is shorter than it was; reading it from its beginning");
             at = 0;
         }
         read_whole_lines(search, &open, &mut at)?;
         search.printer.flush().context(CANNOT_WRITE)?;
-        let next = match open.next(trail).with_context(|| cannot_read(&name))? {
+        let next = match open.next(trail).with_context(|| cannot_read(&open.path))? {
             Next::Same | Next::NotYet => {
                 std::thread::sleep(POLL);
                 continue;
@@ -48,7 +48,7 @@ pub fn follow<W: Write>(search: &mut Search<W>, mut open: OpenFile, trail: &Path
 
 /// Reads on from `at`, up to the last line break.
 fn read_whole_lines<W: Write>(search: &mut Search<W>, open: &OpenFile, at: &mut u64) -> anyhow::Result<()> {
-    let name = || cannot_read(&open.path.display().to_string());
+    let name = || cannot_read(&open.path);
     let begin = *at;
     let mut file = &open.file;
     file.seek(SeekFrom::Start(begin)).with_context(name)?;

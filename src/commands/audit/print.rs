@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use crate::audit::fields::{Record, text};
+use crate::audit::fields::{Details, Record, text};
 use crate::cli::AuditFormat;
 use crate::logging;
 
@@ -13,7 +13,8 @@ const TABLE_ROWS: usize = 100_000;
 /// Bytes written at once.
 const WRITE_BYTES: usize = 64 * 1024;
 
-const CSV_HEADER: [&str; 16] = [
+/// New ones come last: a spreadsheet may go by their positions.
+const CSV_HEADER: [&str; 24] = [
     "seq",
     "timestamp_utc",
     "event_type",
@@ -30,6 +31,14 @@ const CSV_HEADER: [&str; 16] = [
     "instante_clique_utc",
     "req",
     "hash",
+    "ocupado_por",
+    "service",
+    "prev",
+    "versao",
+    "modo",
+    "endereco",
+    "ativo_ha_ms",
+    "pid",
 ];
 const TABLE_HEADER: [&str; 8] = ["seq", "when (UTC)", "event", "booking", "scientist", "telescope", "slot", "req"];
 /// The columns of numbers.
@@ -41,6 +50,7 @@ const TABLE_BREAKS: [(usize, char); 3] = [(1, 'T'), (2, '_'), (6, 'T')];
 pub struct Printer<W: Write> {
     format: Format<W>,
     count: u64,
+    unread: u64,
 }
 
 enum Format<W: Write> {
@@ -65,12 +75,12 @@ impl<W: Write> Printer<W> {
             }
             AuditFormat::Table => Format::Table { out: BufWriter::with_capacity(WRITE_BYTES, out), rows: Vec::new() },
         };
-        Ok(Self { format, count: 0 })
+        Ok(Self { format, count: 0, unread: 0 })
     }
 
     /// One that only counts.
     pub fn counting(out: W) -> Self {
-        Self { format: Format::Count(out), count: 0 }
+        Self { format: Format::Count(out), count: 0, unread: 0 }
     }
 
     /// Takes a record and the line it stands in. What is printed may wait for [`Printer::flush`], and a table for
@@ -85,13 +95,18 @@ impl<W: Write> Printer<W> {
                 out.write_all(line)?;
                 out.write_all(b"\n")
             }
-            Format::Csv(csv) => write_csv(csv, record).map_err(csv_error),
+            Format::Csv(csv) => write_csv(csv, record, &details(record, &mut self.unread)).map_err(csv_error),
             Format::Table { rows, .. } => {
-                rows.push(table_row(record));
+                rows.push(table_row(record, &details(record, &mut self.unread)));
                 Ok(())
             }
             Format::Count(_) => Ok(()),
         }
+    }
+
+    /// Records of which only the fields around the details could be shown.
+    pub fn unread(&self) -> u64 {
+        self.unread
     }
 
     /// Whether [`Printer::print_table`] is due.
@@ -148,8 +163,14 @@ fn csv_error(error: csv::Error) -> io::Error {
     }
 }
 
-fn write_csv<W: Write>(csv: &mut csv::Writer<W>, record: &Record<'_>) -> csv::Result<()> {
-    let details = record.details();
+fn details<'a>(record: &Record<'a>, unread: &mut u64) -> Details<'a> {
+    record.details().unwrap_or_else(|_| {
+        *unread += 1;
+        Details::default()
+    })
+}
+
+fn write_csv<W: Write>(csv: &mut csv::Writer<W>, record: &Record<'_>, details: &Details<'_>) -> csv::Result<()> {
     let fields: [_; CSV_HEADER.len()] = [
         record.seq,
         record.timestamp_utc,
@@ -167,6 +188,14 @@ fn write_csv<W: Write>(csv: &mut csv::Writer<W>, record: &Record<'_>) -> csv::Re
         details.instante_clique_utc,
         record.req,
         record.hash,
+        details.ocupado_por,
+        record.service,
+        record.prev,
+        details.versao,
+        details.modo,
+        details.endereco,
+        details.ativo_ha_ms,
+        details.pid,
     ];
     for field in fields {
         csv.write_field(text(field).as_bytes())?;
@@ -174,8 +203,7 @@ fn write_csv<W: Write>(csv: &mut csv::Writer<W>, record: &Record<'_>) -> csv::Re
     csv.write_record(None::<&[u8]>)
 }
 
-fn table_row(record: &Record<'_>) -> [String; TABLE_HEADER.len()] {
-    let details = record.details();
+fn table_row(record: &Record<'_>, details: &Details<'_>) -> [String; TABLE_HEADER.len()] {
     let shown = |field| logging::escaped(&text(field));
     let scientist = format!("{} {}", shown(details.cientista_id), shown(details.cientista_nome));
     [

@@ -24,6 +24,9 @@ const FILES_LISTED: usize = 20;
 /// # Errors
 /// When the output cannot be written.
 pub fn print(out: &mut impl Write, report: &Report, database: &Database) -> io::Result<()> {
+    if report.files.is_empty() {
+        writeln!(out, "files     none")?;
+    }
     print_files(out, report)?;
     match &report.span {
         Some((first, last)) => writeln!(out, "records   {}, from {first} to {last}", report.records)?,
@@ -41,6 +44,14 @@ pub fn print(out: &mut impl Write, report: &Report, database: &Database) -> io::
     }
     for (anchor, held) in &report.anchors {
         writeln!(out, "          {}", anchor_line(anchor, *held, report))?;
+    }
+    match report.elsewhere {
+        0 => {}
+        1 => writeln!(out, "elsewhere record 1 is in a file that is not here; what is here goes on from it")?,
+        last => writeln!(
+            out,
+            "elsewhere records 1 to {last} are in files that are not here; what is here goes on from them"
+        )?,
     }
     match report.verdict {
         Verdict::Whole => print_whole(out, report),
@@ -85,7 +96,11 @@ fn anchor_line(anchor: &Anchor, held: Held, report: &Report) -> String {
 }
 
 fn print_whole(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    writeln!(out, "\nWHOLE: every record is as it was written and follows the one before")?;
+    if report.records == 0 {
+        writeln!(out, "\nWHOLE: there are no records")?;
+    } else {
+        writeln!(out, "\nWHOLE: every record is as it was written and follows the one before")?;
+    }
     if report.anchors.iter().any(|(anchor, held)| anchor.seq > 0 && *held == Held::Yes) {
         return Ok(());
     }
@@ -108,7 +123,8 @@ fn print_incomplete(out: &mut impl Write, report: &Report) -> io::Result<()> {
     if report.missing_before > 0 {
         writeln!(
             out,
-            "- records 1 to {0} stood in earlier files: name those first, or give the head of record {0} with --head.",
+            "- records 1 to {0} stood in earlier files, or were cut off: name those first, or give the head of record {0} \
+             with --head.",
             report.missing_before
         )?;
     }

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -17,11 +17,12 @@ use serde::Deserialize;
 use super::inputs::{self, Input, Next, OpenFile};
 use super::report::{self, Database};
 use super::{EXIT_VERIFY_CANNOT_RUN, cannot_read, progress_bar};
+use crate::audit::chain;
 use crate::audit::files::first_in;
-use crate::audit::verify::{Anchor, LINE_MAX, Report, Verdict, Verifier};
-use crate::audit::{TRAIL_FILE, chain};
+use crate::audit::shape::LINE_MAX;
+use crate::audit::verify::{Anchor, DatabaseNow, Report, Verdict, Verifier};
 use crate::cli::AuditArgs;
-use crate::data_dir::DATABASE_FILE;
+use crate::data_dir::{DATABASE_FILE, RACE_DATABASE_FILE};
 use crate::store;
 
 /// Exit status: something was changed, removed, put in or exchanged.
@@ -31,6 +32,9 @@ const EXIT_INCOMPLETE: u8 = 3;
 
 /// How long the files of a running service may be behind what it has committed.
 const CATCH_UP: Duration = Duration::from_secs(5);
+/// How long it may take until another process takes over from the one that wrote them: it looks every quarter of a second, and
+/// then reads their ends.
+const TAKE_OVER: Duration = Duration::from_millis(600);
 /// How often they are looked at meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -55,59 +59,79 @@ pub fn run(args: &AuditArgs) -> ExitCode {
 
 fn verify(args: &AuditArgs) -> anyhow::Result<(Report, Database)> {
     let mut anchors = match &args.head {
-        Some(path) => noted_heads(path)?,
+        Some(path) => noted_heads(args, path)?,
         None => Vec::new(),
     };
+    let trail = inputs::trail(args);
     // Before the files: what is in it by now has to be in them.
-    let (database, at_first) = database(args)?;
+    let (database, at_first) = database(args, &trail)?;
     for head in at_first.iter().flatten() {
         anchors.push(Anchor { seq: head.seq, hash: head.hash.clone(), from: "the database".to_owned() });
     }
     let mut reading = Reading { verifier: Verifier::new(anchors), buffer: vec![0; LINE_MAX], filled: 0 };
-    let inputs = inputs::inputs(args)?;
-    let last = inputs.len() - 1;
+    let inputs = match &at_first {
+        Some([_, head]) => folder_inputs(&trail, head.seq)?,
+        None => inputs::inputs(args)?,
+    };
+    let count = inputs.len();
     for (index, input) in inputs.into_iter().enumerate() {
-        let name = input.name();
-        let starts_at = if let Input::File(path) = &input { first_in(path) } else { None };
-        reading.verifier.begin_file(&name, starts_at);
+        let (name, is_last) = (input.name(), index + 1 == count);
+        let named = if matches!(input, Input::Open(_)) { None } else { input.path().and_then(first_in) };
+        reading.verifier.begin_file(&name, named);
         match input.open()? {
             None => reading.read_to_end(io::stdin().lock()).with_context(|| cannot_read(&name))?,
             Some(open) => {
                 reading.read_file(&open.file).with_context(|| cannot_read(&name))?;
-                if index == last
-                    && let Some([_, head]) = &at_first
-                {
-                    reading.catch_up(open, &args.data_dir, head.seq).with_context(|| cannot_read(&name))?;
+                if is_last && let Some([_, head]) = &at_first {
+                    reading.catch_up(open, &trail, head.seq).with_context(|| cannot_read(&name))?;
                 }
             }
         }
-        reading.end_file(index == last);
+        reading.end_file(is_last);
     }
-    // After the files: no record can be in them that is not in it.
     let now = match &database {
-        Database::At(path) => Some(ends(path)?[1].seq),
+        Database::At(path) => Some(around(path, &trail, &reading.verifier)?),
         Database::NotThere(_) | Database::NotAsked => None,
     };
-    Ok((reading.verifier.finish(now), database))
+    Ok((reading.verifier.finish(now.as_ref()), database))
+}
+
+/// The files of a trail of which its database has records up to `head`. There may be none, and if a service is at work it is
+/// about to write them.
+fn folder_inputs(trail: &Path, head: u64) -> anyhow::Result<Vec<Input>> {
+    let mut patience = Patience::new(trail);
+    loop {
+        let inputs = inputs::trail_of(trail)?;
+        if !inputs.is_empty() || head == 0 || !patience.is_left() {
+            return Ok(inputs);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
 }
 
 /// The database of a data folder, and where its trail begins and ends; of files that were named nothing is known.
-fn database(args: &AuditArgs) -> anyhow::Result<(Database, Option<[chain::Head; 2]>)> {
+fn database(args: &AuditArgs, trail: &Path) -> anyhow::Result<(Database, Option<[chain::Head; 2]>)> {
     if !args.files.is_empty() {
         return Ok((Database::NotAsked, None));
     }
-    let path = args.data_dir.join(DATABASE_FILE);
-    if matches!(path.try_exists(), Ok(false)) {
-        return Ok((Database::NotThere(path), None));
+    let path = args.data_dir.join(if args.race { RACE_DATABASE_FILE } else { DATABASE_FILE });
+    match std::fs::metadata(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Database::NotThere(path), None)),
+        // SQLite would wait for ever for a pipe.
+        Ok(metadata) if !metadata.is_file() => bail!("{} is not a file; {WITHOUT_DATABASE}", path.display()),
+        _ => {}
     }
-    let ends = ends(&path)?;
+    let ends = store::trail_ends(&path, || is_written(trail))
+        .with_context(|| format!("{}; {WITHOUT_DATABASE}", cannot_read(&path)))?;
     Ok((Database::At(path), Some(ends)))
 }
 
-fn ends(path: &Path) -> anyhow::Result<[chain::Head; 2]> {
-    store::trail_ends(path).with_context(|| {
-        format!("cannot read {}; name the trail's files to verify them without the database", path.display())
-    })
+const WITHOUT_DATABASE: &str = "name the trail's files to verify them without the database";
+
+/// What the database has around the files, after they were read: no record can be in them that is not in it.
+fn around(path: &Path, trail: &Path, verifier: &Verifier) -> anyhow::Result<DatabaseNow> {
+    store::trail_around(path, || is_written(trail), verifier.begins_after(), verifier.reached())
+        .with_context(|| cannot_read(path))
 }
 
 /// A head as `GET /auditoria/cabeca` gives it; a record's own line has these fields too.
@@ -117,9 +141,19 @@ struct NotedHead {
     hash: String,
 }
 
-fn noted_heads(path: &Path) -> anyhow::Result<Vec<Anchor>> {
-    let name = path.display().to_string();
-    let text = std::fs::read(path).with_context(|| cannot_read(&name))?;
+fn noted_heads(args: &AuditArgs, path: &Path) -> anyhow::Result<Vec<Anchor>> {
+    let from_stdin = path.as_os_str() == "-";
+    if from_stdin && args.files.iter().any(|file| file == path) {
+        bail!("standard input cannot be both a file of the trail and --head; name one of them");
+    }
+    let name = if from_stdin { "standard input".to_owned() } else { path.display().to_string() };
+    let mut text = Vec::new();
+    let read = if from_stdin {
+        io::stdin().lock().read_to_end(&mut text)
+    } else {
+        File::open(path).and_then(|mut file| file.read_to_end(&mut text))
+    };
+    read.with_context(|| cannot_read(&name))?;
     let expected = "it should have heads as GET /auditoria/cabeca gives them, {\"seq\": 1, \"hash\": \"…\"}";
     let mut anchors = Vec::new();
     for head in serde_json::Deserializer::from_slice(&text).into_iter::<NotedHead>() {
@@ -195,12 +229,11 @@ impl Reading {
         self.verifier.end_file(&self.buffer[..rest], is_last);
     }
 
-    /// Reads on, through rotation, while the service is at work and its files are not as far as `head`.
-    fn catch_up(&mut self, mut open: OpenFile, data_dir: &Path, head: u64) -> io::Result<()> {
-        let trail: PathBuf = data_dir.join(TRAIL_FILE);
-        let until = Instant::now() + CATCH_UP;
-        while (self.filled > 0 || self.verifier.reached() < head) && Instant::now() < until && is_written(&trail) {
-            match open.next(&trail)? {
+    /// Reads on, through rotation, while a service is at work on `trail` and its files are not as far as `head`.
+    fn catch_up(&mut self, mut open: OpenFile, trail: &Path, head: u64) -> io::Result<()> {
+        let mut patience = Patience::new(trail);
+        while (self.filled > 0 || self.verifier.reached() < head) && patience.is_left() {
+            match open.next(trail)? {
                 Next::Closed(next) => {
                     self.read_to_end(&open.file)?;
                     self.end_file(false);
@@ -217,8 +250,30 @@ impl Reading {
     }
 }
 
+/// How long files that are behind are worth waiting for: as long as someone is at work on them, or may be about to be.
+struct Patience<'a> {
+    trail: &'a Path,
+    until: Instant,
+    /// When someone was last seen at work; at the beginning that may have been just now.
+    seen: Instant,
+}
+
+impl<'a> Patience<'a> {
+    fn new(trail: &'a Path) -> Self {
+        let now = Instant::now();
+        Self { trail, until: now + CATCH_UP, seen: now }
+    }
+
+    fn is_left(&mut self) -> bool {
+        if is_written(self.trail) {
+            self.seen = Instant::now();
+        }
+        Instant::now() < self.until && self.seen.elapsed() < TAKE_OVER
+    }
+}
+
 /// Whether a service is at work on the trail: it holds the lock beside it.
 fn is_written(trail: &Path) -> bool {
-    let Ok(lock) = File::open(trail.with_extension("lock")) else { return false };
+    let Ok(lock) = inputs::open_file(&trail.with_extension("lock")) else { return false };
     matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))
 }

@@ -1,0 +1,167 @@
+//! What a verification is held against, and what it finds.
+
+use crate::logging::escaped;
+
+/// A head that was noted elsewhere: the record with this number had this hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Anchor {
+    /// The record's number; 0 is the trail's beginning, whose hash the first record carries as `prev`.
+    pub seq: u64,
+    /// Its hash, 64 lower-case hexadecimal digits.
+    pub hash: String,
+    /// Who says so, for the report.
+    pub from: String,
+}
+
+/// What the database has around the files, asked when they were read.
+#[derive(Clone, Debug, Default)]
+pub struct DatabaseNow {
+    /// The number of its last record: no file can have more.
+    pub head: u64,
+    /// The record before the files' first one.
+    pub before: Option<Before>,
+    /// The line of the record after the files' last one, without its line break.
+    pub next: Option<Vec<u8>>,
+}
+
+/// The record before the files' first one, as the database has it.
+#[derive(Clone, Debug)]
+pub struct Before {
+    /// Its hash.
+    pub hash: String,
+    /// Whether the records up to here have so many bytes that they can have stood in files that were closed.
+    pub fills_a_file: bool,
+}
+
+/// What became of an [`Anchor`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// The record is there and is the one.
+    Yes,
+    /// The record is there and is another.
+    No,
+    /// The files end before it.
+    NotReached,
+    /// The files begin after it, or have a gap there.
+    NotSeen,
+}
+
+/// What is wrong with a line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum Wrong {
+    #[error("the line is blank")]
+    Blank,
+    #[error("the line ends with a carriage return, which no record has: the file was converted")]
+    CarriageReturn,
+    #[error("two records stand on one line")]
+    TwoOnALine,
+    #[error("the line is not a record: {0}")]
+    NotARecord(&'static str),
+    #[error("record {0} was changed: its bytes do not give its hash")]
+    Changed(u64),
+    #[error("record {found} stands where record {expected} should: {} missing", missing(*.expected, *.found))]
+    Missing { expected: u64, found: u64 },
+    #[error("record {found} stands where record {expected} should: it was put in again, or records were swapped")]
+    OutOfOrder { expected: u64, found: u64 },
+    #[error("the record {0} was already seen: is a file named twice, or out of order?")]
+    SeenAlready(u64),
+    #[error("the record {found} stands after record {before}: are the files named out of order?")]
+    FilesOutOfOrder { before: u64, found: u64 },
+    #[error(
+        "record {0} does not follow the record {before} that stands before it: one of them was replaced",
+        before = .0 - 1
+    )]
+    NotLinked(u64),
+    #[error("record {seq} is not the one that {} speaks of: that had the hash {hash}", escaped(from))]
+    NotAsNoted { seq: u64, from: String, hash: String },
+    #[error("the file goes on after record {0}, the last one that the database has")]
+    BeyondTheDatabase(u64),
+    #[error("the file ends within a line, and is not the last one")]
+    EndsWithinALine,
+    #[error(
+        "the file ends within a line, although it was closed, which it is only when all of it is written: it was cut"
+    )]
+    ClosedWithinALine,
+    #[error("what stands after the last whole line is not the beginning of a record")]
+    Garbage,
+    #[error("what stands after the last whole line is not the beginning of record {0}, as the database has it")]
+    NotTheNext(u64),
+}
+
+fn missing(expected: u64, found: u64) -> String {
+    if found - expected == 1 { format!("{expected} is") } else { format!("{expected} to {} are", found - 1) }
+}
+
+/// Something wrong, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The position of its file in [`Report::files`].
+    pub file: usize,
+    /// The line, counted from 1.
+    pub line: u64,
+    /// The offset of the line's first byte.
+    pub offset: u64,
+    /// The number of the record that is, or should be, there.
+    pub seq: u64,
+    /// What is wrong.
+    pub wrong: Wrong,
+}
+
+/// What one file holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileSeen {
+    /// As it was given.
+    pub name: String,
+    /// The first and the last record in it.
+    pub records: Option<(u64, u64)>,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// A last line that was not written to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Torn {
+    /// Where it begins.
+    pub offset: u64,
+    /// How much of it there is.
+    pub bytes: u64,
+}
+
+/// The verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every record follows the one before, and every head that is known is there.
+    Whole,
+    /// What is there is as it was written, but not all is there.
+    Incomplete,
+    /// Something was changed, removed, put in or exchanged.
+    Tampered,
+}
+
+/// All that was found.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The files, in order.
+    pub files: Vec<FileSeen>,
+    /// How many records.
+    pub records: u64,
+    /// The last one: its number and its hash.
+    pub head: Option<(u64, String)>,
+    /// The `timestamp_utc` of the first and the last record.
+    pub span: Option<(String, String)>,
+    /// The first things that are wrong.
+    pub faults: Vec<Fault>,
+    /// How many things are wrong.
+    pub fault_count: u64,
+    /// A last line that was not written to its end.
+    pub torn: Option<Torn>,
+    /// The files begin after this many records, which nobody knows.
+    pub missing_before: u64,
+    /// The files begin after this many records, the last of which is known and is the one that they go on from.
+    pub elsewhere: u64,
+    /// What became of the heads that were known.
+    pub anchors: Vec<(Anchor, Held)>,
+}

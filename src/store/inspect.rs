@@ -1,0 +1,197 @@
+//! Looking at a database from outside, for whoever checks a trail: it may be evidence, and nothing may be left beside it.
+//!
+//! Even a connection that only reads makes files next to a database in WAL mode, and needs leave to. So while no service is at
+//! work the file is opened as one that does not change, and if a crash left a write-ahead log, a copy of both is opened.
+//!
+//! # Races
+//!
+//! A service may come or go meanwhile. Whether it did, the lock and the files' lengths and times tell afterwards: then it is
+//! read again.
+
+use std::ffi::OsString;
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+
+use super::{Unavailable, schema, trail, unavailable};
+use crate::audit::chain::{Head, Link};
+use crate::audit::files::CLOSED_MIN_BYTES;
+use crate::audit::verify::{Before, DatabaseNow};
+
+/// How often it is read again when something changed meanwhile, and the pause before that.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(25);
+/// Records before one that are looked at, to tell whether they fill a file: they are more than enough.
+const FILLING: u64 = 10_000;
+/// What stands for itself in SQLite's name of a file.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
+
+/// The beginning and the head of the trail that the database at `path` keeps. `is_in_use` tells whether a service is at work.
+///
+/// # Errors
+/// [`Unavailable`] when it cannot be read.
+pub fn trail_ends(path: &Path, is_in_use: impl Fn() -> bool) -> Result<[Head; 2], Unavailable> {
+    read(path, is_in_use, trail::ends)
+}
+
+/// What the database has by now around files whose records follow record `before`, if they say which, and end with `last`.
+///
+/// # Errors
+/// [`Unavailable`] when it cannot be read.
+pub fn trail_around(
+    path: &Path,
+    is_in_use: impl Fn() -> bool,
+    before: Option<u64>,
+    last: u64,
+) -> Result<DatabaseNow, Unavailable> {
+    read(path, is_in_use, |connection| {
+        let line = |seq: u64| -> rusqlite::Result<Option<Vec<u8>>> {
+            let mut statement = connection.prepare("SELECT linha FROM auditoria WHERE seq = ?1")?;
+            statement.query_row([seq.cast_signed()], |row| Ok(row.get_ref(0)?.as_bytes()?.to_vec())).optional()
+        };
+        let before = match before {
+            Some(seq) => match line(seq)?.as_deref().and_then(Link::of).filter(|link| link.seq == seq) {
+                Some(link) => {
+                    let hash = String::from_utf8_lossy(link.hash).into_owned();
+                    Some(Before { hash, fills_a_file: fills_a_file(connection, seq)? })
+                }
+                None => None,
+            },
+            None => None,
+        };
+        Ok(DatabaseNow { head: trail::head(connection)?.seq, before, next: line(last.saturating_add(1))? })
+    })
+}
+
+/// Whether the records up to `seq`, and the one after them, which did not fit any more, are enough for a file to be closed.
+fn fills_a_file(connection: &Connection, seq: u64) -> rusqlite::Result<bool> {
+    let first = (seq + 1).saturating_sub(FILLING);
+    connection.query_row(
+        "SELECT coalesce(sum(octet_length(linha) + 1), 0) > ?3 FROM auditoria WHERE seq BETWEEN ?1 AND ?2",
+        (first.cast_signed(), (seq + 1).cast_signed(), CLOSED_MIN_BYTES.cast_signed()),
+        |row| row.get(0),
+    )
+}
+
+/// Reads without leaving anything behind, and once more if the database changed meanwhile.
+fn read<T>(
+    path: &Path,
+    is_in_use: impl Fn() -> bool,
+    read: impl Fn(&Connection) -> rusqlite::Result<T>,
+) -> Result<T, Unavailable> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let was_in_use = is_in_use();
+        let before = stamp(path).map_err(|error| Unavailable(error.to_string()))?;
+        let result = if was_in_use {
+            schema::open_for_reading(path).and_then(|connection| read(&connection)).map_err(|error| unavailable(&error))
+        } else if before[1].is_none_or(|(length, _)| length == 0) {
+            open_unchanging(path).and_then(|connection| read(&connection)).map_err(|error| unavailable(&error))
+        } else {
+            read_copy(path, &read)
+        };
+        let unchanged = || stamp(path).is_ok_and(|now| now == before) && !is_in_use();
+        if was_in_use || tries == TRIES || unchanged() {
+            return result;
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Opens a database that nobody writes to, and that has all in one file.
+fn open_unchanging(path: &Path) -> rusqlite::Result<Connection> {
+    let name = format!("file:{}?immutable=1", percent_encode(path.as_os_str().as_bytes(), PLAIN));
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(name, flags)
+}
+
+/// Reads a copy of the database and its write-ahead log.
+fn read_copy<T>(path: &Path, read: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, Unavailable> {
+    let explain = |error: io::Error| Unavailable(format!("it cannot be copied to a temporary folder: {error}"));
+    let folder = tempfile::tempdir().map_err(explain)?;
+    let copy = folder.path().join("copy.db");
+    // Not their permissions: SQLite recovers the log in the copy.
+    let copied = |from: &Path, to: &Path| io::copy(&mut File::open(from)?, &mut File::create(to)?);
+    copied(path, &copy).and_then(|_| copied(&log_of(path), &log_of(&copy))).map_err(explain)?;
+    schema::open_for_reading(&copy).and_then(|connection| read(&connection)).map_err(|error| unavailable(&error))
+}
+
+/// The write-ahead log of a database.
+fn log_of(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push("-wal");
+    PathBuf::from(name)
+}
+
+/// What changes when somebody writes: lengths and times of the database and its write-ahead log, where there is one.
+fn stamp(path: &Path) -> io::Result<[Option<(u64, SystemTime)>; 2]> {
+    let of = |metadata: Metadata| -> io::Result<_> { Ok(Some((metadata.len(), metadata.modified()?))) };
+    let log = match std::fs::metadata(log_of(path)) {
+        Ok(metadata) => of(metadata)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    Ok([of(std::fs::metadata(path)?)?, log])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::store::Kind;
+
+    fn names(folder: &Path) -> BTreeSet<OsString> {
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+    }
+
+    #[test]
+    fn a_database_is_read_and_nothing_is_left_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        // A name that would be something else in a URI.
+        let inner = folder.path().join("a?b#c%20 é");
+        std::fs::create_dir(&inner).unwrap();
+        let path = inner.join("sctec.db");
+        let writer = schema::open_for_writing(&path, Kind::Agenda).unwrap();
+        writer.execute("UPDATE trilha SET seq = 7", ()).unwrap();
+        // As a crash leaves it: all of it in the log, and nobody at work.
+        let crashed = folder.path().join("crashed");
+        std::fs::create_dir(&crashed).unwrap();
+        for name in ["sctec.db", "sctec.db-wal"] {
+            std::fs::copy(inner.join(name), crashed.join(name)).unwrap();
+        }
+        drop(writer);
+        for folder in [&inner, &crashed] {
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o555)).unwrap();
+            let before = names(folder);
+            assert_eq!(trail_ends(&folder.join("sctec.db"), || false).unwrap()[1].seq, 7);
+            assert_eq!(names(folder), before);
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+    }
+
+    #[test]
+    fn it_is_read_again_when_a_service_came_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sctec.db");
+        let writer = schema::open_for_writing(&path, Kind::Agenda).unwrap();
+        writer.pragma_update(None, "wal_checkpoint", "TRUNCATE").unwrap();
+        let looks = std::cell::Cell::new(0);
+        let is_in_use = || {
+            looks.set(looks.get() + 1);
+            if looks.get() == 2 {
+                // It was not when the reading began.
+                writer.execute("UPDATE trilha SET seq = 7", ()).unwrap();
+            }
+            looks.get() > 1
+        };
+        assert_eq!(trail_ends(&path, is_in_use).unwrap()[1].seq, 7);
+    }
+}
