@@ -18,7 +18,6 @@ mod found;
 pub use self::found::{Anchor, Before, DatabaseNow, Fault, FileSeen, Held, Report, Torn, Verdict, Wrong};
 use super::chain::{HASH_DIGITS, Link};
 use super::shape;
-pub use super::shape::LINE_MAX;
 
 /// Faults that are kept for the report; the others are counted.
 const FAULTS_KEPT: usize = 5;
