@@ -31,6 +31,8 @@ let reading = 0;
 let rereading;
 /// The slots that are selected, {first, last}.
 let selected;
+/// The agenda whose tab stop is where it should be: now, as soon as that is known.
+let arrived;
 /// The booking whose history is shown.
 let told;
 
@@ -91,8 +93,8 @@ function arrive(before) {
   showPlace(agenda.telescope, day);
   selected = undefined;
   closeHistory();
-  grid.select(Math.max(agenda.at(clock.now()), 0));
-  selected = undefined;
+  arrived = Number.isNaN(clock.now()) ? undefined : agenda;
+  grid.rest(Math.max(agenda.at(clock.now()), 0));
   if (before) announce(longDay(agenda.start));
 }
 
@@ -336,6 +338,10 @@ clock.addEventListener("change", () => {
   showSynchronisation(clock);
   showTime(clock, local);
   show();
+  if (agenda && !arrived && !selected && !clock.failed) {
+    arrived = agenda;
+    grid.rest(Math.max(agenda.at(clock.now()), 0));
+  }
 });
 
 async function start() {

@@ -17,6 +17,8 @@ export class Grid extends EventTarget {
   #anchor = 0;
   #focus = 0;
   #dragging = false;
+  /// Whether anything is selected: at first only the tab stop is somewhere.
+  #selected = false;
   #nameOf;
 
   /// `nameOf` gives a scientist's name.
@@ -59,6 +61,13 @@ export class Grid extends EventTarget {
       this.#rows.forEach((header, row) => header.classList.toggle("current", row === Math.floor(index / COLUMNS)));
     }
     if (cell) this.#now.style.setProperty("--at", (now - this.#agenda.slots[index].start) / this.#agenda.length);
+  }
+
+  /// Selects nothing, and puts the tab stop at a slot.
+  rest(index) {
+    this.#selected = false;
+    this.#anchor = this.#focus = index;
+    this.#showRange();
   }
 
   /// Selects slots; the focus goes there only when asked for.
@@ -145,7 +154,7 @@ export class Grid extends EventTarget {
   #showRange() {
     const { first, last } = this.range;
     this.#cells.forEach((cell, index) => {
-      const selected = index >= first && index <= last;
+      const selected = this.#selected && index >= first && index <= last;
       if ((cell.getAttribute("aria-selected") === "true") !== selected) cell.setAttribute("aria-selected", selected);
       const stop = index === this.#focus ? 0 : -1;
       if (cell.tabIndex !== stop) cell.tabIndex = stop;
@@ -154,6 +163,7 @@ export class Grid extends EventTarget {
 
   #moveTo(index, focus = true) {
     this.#focus = Math.max(0, Math.min(index, this.#cells.length - 1));
+    this.#selected = true;
     this.#showRange();
     if (focus) this.#cells[this.#focus].focus();
     this.#say("select");
@@ -164,6 +174,7 @@ export class Grid extends EventTarget {
     const { slots } = this.#agenda;
     const step = Math.sign(index - this.#anchor);
     let end = this.#anchor;
+    if (!slots[end]?.book) return this.select(index, index, { focus });
     while (slots[end]?.book && end !== index && slots[end + step]?.book) end += step;
     this.#moveTo(end, focus);
   }
@@ -203,7 +214,7 @@ export class Grid extends EventTarget {
   /// The focus came by Tab, or a screen reader's own way: it selects as the arrows do.
   #focused(event) {
     const index = this.#slotOf(event.target);
-    if (index >= 0 && index !== this.#focus && !this.#dragging) this.select(index);
+    if (index >= 0 && (index !== this.#focus || !this.#selected) && !this.#dragging) this.select(index);
   }
 
   #press(event) {

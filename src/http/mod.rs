@@ -1,8 +1,10 @@
 //! HTTP plumbing on hyper that knows no domain: a server, request bodies and their fields, problem documents, a
-//! router, the links of hypermedia, and streams of events.
+//! router, the links of hypermedia, embedded files, and streams of events.
 
+pub mod accept;
 pub mod body;
 pub mod fields;
+pub mod files;
 pub mod links;
 pub mod presence;
 pub mod problem;
@@ -31,8 +33,7 @@ pub fn text(content_type: &'static str, text: String) -> Response {
 
 /// The answer to `OPTIONS`.
 pub fn options(allow: &str) -> Response {
-    let mut response = Response::new(Either::Left(Full::default()));
-    *response.status_mut() = StatusCode::NO_CONTENT;
+    let mut response = whole(StatusCode::NO_CONTENT, Bytes::new());
     if let Ok(allow) = HeaderValue::from_str(allow) {
         response.headers_mut().insert(ALLOW, allow);
     }
@@ -47,10 +48,16 @@ fn typed(status: StatusCode, content_type: &'static str, body: &impl Serialize) 
 
 /// An answer of bytes that are ready.
 pub fn bytes(status: StatusCode, content_type: &'static str, bytes: Vec<u8>) -> Response {
-    let mut response = Response::new(Either::Left(Full::new(bytes.into())));
-    *response.status_mut() = status;
+    let mut response = whole(status, bytes.into());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// An answer without headers yet.
+fn whole(status: StatusCode, bytes: Bytes) -> Response {
+    let mut response = Response::new(Either::Left(Full::new(bytes)));
+    *response.status_mut() = status;
     response
 }
 

@@ -20,7 +20,7 @@ pub enum Found<R> {
 }
 
 impl<R: Copy> Router<R> {
-    /// A router of `(path, method, route)`. Paths are [`matchit`]'s, with at most one parameter, `{id}`.
+    /// A router of `(path, method, route)`. Paths are [`matchit`]'s, with at most one parameter, `{id}` or `{*id}`.
     ///
     /// # Panics
     /// When two paths contradict each other, which a service's first start in a test shows.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::StatusCode;
-use hyper::header::{HeaderValue, LOCATION, RETRY_AFTER};
+use hyper::header::{HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use serde_json::json;
 use slog::{Logger, error};
 
 use super::app::{App, VERSION};
 use super::refusal::{Refusal, store_unavailable, unknown_booking};
-use super::{SERVICE, book, links, requests};
+use super::{SERVICE, book, links, page, requests};
 use crate::agenda::{Booking, Catalogue, Draft, NewBooking, Rejection};
 use crate::http::fields::Fields;
 use crate::http::problem::{FieldError, Problem};
@@ -24,10 +24,15 @@ const BODY_MAX: usize = 64 * 1024;
 /// How long the database may take to show that it can be written.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// `GET /`.
-pub fn entry(app: &App) -> Response {
+/// `GET /`: the page for whoever prefers it, and the links to everything for all others.
+pub fn entry(app: &App, headers: &HeaderMap) -> Result<Response, Problem> {
+    if page::is_preferred(headers) {
+        return page::index(headers);
+    }
     let body = json!({ "servico": SERVICE, "versao": VERSION, "modo": app.mode(), "_links": links::entry() });
-    http::json(StatusCode::OK, &body)
+    let mut response = http::json(StatusCode::OK, &body);
+    page::vary(&mut response, "Accept");
+    Ok(response)
 }
 
 /// `GET /time`. The instant of sending is taken last.

@@ -2,7 +2,8 @@
 //!
 //! | endpoint | |
 //! |---|---|
-//! | `GET /` | the links to everything else |
+//! | `GET /` | the links to everything else; to a browser, the page |
+//! | `GET /pagina/{name}` | the page's files |
 //! | `GET /time` | the official time |
 //! | `GET /telescopios`, `GET /telescopios/{id}` | telescopes |
 //! | `GET /cientistas`, `GET /cientistas/{id}` | scientists |
@@ -18,6 +19,7 @@ mod app;
 mod book;
 mod handlers;
 mod links;
+mod page;
 mod refusal;
 mod requests;
 mod routes;

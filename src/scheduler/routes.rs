@@ -6,7 +6,7 @@ use hyper::Method;
 use slog::{debug, info};
 
 use super::app::App;
-use super::{handlers, links, trail};
+use super::{handlers, links, page, trail};
 use crate::http::problem::Problem;
 use crate::http::router::{Found, Router};
 use crate::http::server::{Handler, Request};
@@ -15,6 +15,7 @@ use crate::http::{self, Response};
 #[derive(Clone, Copy)]
 enum Route {
     Entry,
+    Page,
     Time,
     Telescopes,
     Telescope,
@@ -33,6 +34,7 @@ enum Route {
 static ROUTER: LazyLock<Router<Route>> = LazyLock::new(|| {
     Router::new(&[
         ("/", Method::GET, Route::Entry),
+        ("/pagina/{*id}", Method::GET, Route::Page),
         ("/time", Method::GET, Route::Time),
         ("/telescopios", Method::GET, Route::Telescopes),
         ("/telescopios/{id}", Method::GET, Route::Telescope),
@@ -68,7 +70,8 @@ impl Routes {
         };
         announce(request, route, &path);
         match route {
-            Route::Entry => Ok(handlers::entry(app)),
+            Route::Entry => handlers::entry(app, &request.head.headers),
+            Route::Page => page::file(&id, &path, &request.head.headers),
             Route::Time => Ok(handlers::time(app, request.received)),
             Route::Telescopes => Ok(handlers::telescopes(&*handlers::catalogue(app, &request.log).await?)),
             Route::Telescope => handlers::telescope(app, &id, &request.log).await,

@@ -11,6 +11,7 @@ use super::app::App;
 use super::handlers::failed;
 use super::{links, requests};
 use crate::audit::fields::{Record, text};
+use crate::http::accept::Accepted;
 use crate::http::problem::Problem;
 use crate::http::server::Request;
 use crate::http::{self, Response};
@@ -54,30 +55,12 @@ pub async fn head(app: &App, request: &Request) -> Result<Response, Problem> {
 
 /// The type to answer JSON lines with, if the client likes them at least as well as a page of JSON.
 fn lines_type(headers: &HeaderMap) -> Option<&'static str> {
-    let accepted: Vec<(String, f32)> = headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(weighed)
-        .collect();
-    let weight = |names: &[&str]| {
-        let weights = accepted.iter().filter(|(name, _)| names.contains(&name.as_str())).map(|(_, weight)| *weight);
-        weights.fold(0.0, f32::max)
-    };
-    let page = weight(&["application/json"]);
+    let accepted = Accepted::read(headers, &ACCEPT);
+    let best = LINES_TYPES.iter().map(|name| accepted.named(name)).fold(0.0, f32::max);
     LINES_TYPES.into_iter().find(|name| {
-        let lines = weight(&[name]);
-        lines > 0.0 && lines >= page && lines >= weight(&LINES_TYPES)
+        let lines = accepted.named(name);
+        lines > 0.0 && lines >= accepted.named("application/json") && lines >= best
     })
-}
-
-/// A media type and how much it is liked, from 0 to 1.
-fn weighed(accepted: &str) -> (String, f32) {
-    let mut parts = accepted.split(';').map(str::trim);
-    let name = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-    (name, weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0)))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -404,8 +405,11 @@ fn request(method: &str, url: &str, body: Option<(&str, &str)>, headers: &[(&str
         None => agent.run(request.body(()).unwrap()),
     };
     let mut answer = answer.map_err(|error| error.to_string())?;
+    let gzip = answer.headers().get("content-encoding").is_some_and(|coding| coding == "gzip");
+    let mut bytes = answer.body_mut().as_reader();
     let mut text = String::new();
-    answer.body_mut().as_reader().read_to_string(&mut text).map_err(|error| error.to_string())?;
+    let read = if gzip { GzDecoder::new(bytes).read_to_string(&mut text) } else { bytes.read_to_string(&mut text) };
+    read.map_err(|error| error.to_string())?;
     let headers =
         answer.headers().iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
     Ok(Answer { status: answer.status().as_u16(), headers: headers.collect(), body: text })

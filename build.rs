@@ -1,0 +1,41 @@
+//! Makes the table of the page's files, so that a file in `assets/page` is served without being listed anywhere.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::Path;
+
+const FOLDER: &str = "assets/page";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed={FOLDER}");
+    let root = std::env::var("CARGO_MANIFEST_DIR")?;
+    let mut names = Vec::new();
+    collect(&Path::new(&root).join(FOLDER), "", &mut names)?;
+    names.sort();
+    let mut table = String::from("&[\n");
+    for name in &names {
+        let path = format!("/{FOLDER}/{name}");
+        writeln!(table, "    ({name:?}, include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?}))),")?;
+    }
+    table.push_str("]\n");
+    std::fs::write(Path::new(&std::env::var("OUT_DIR")?).join("page.rs"), table)?;
+    Ok(())
+}
+
+/// The files under `folder`, named from the page's own folder on. What begins with a dot is an editor's.
+fn collect(folder: &Path, prefix: &str, names: &mut Vec<String>) -> Result<(), Box<dyn Error>> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let own = entry.file_name().into_string().map_err(|name| format!("{} is not text", name.display()))?;
+        if own.starts_with('.') {
+            continue;
+        }
+        let name = format!("{prefix}{own}");
+        if entry.file_type()?.is_dir() {
+            collect(&entry.path(), &format!("{name}/"), names)?;
+        } else {
+            names.push(name);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! What a client says it would like to read: lists of names with weights, as `Accept` and `Accept-Encoding` have them.
+//!
+//! <https://www.rfc-editor.org/rfc/rfc9110#section-12.5>
+
+use hyper::header::{HeaderMap, HeaderName};
+
+/// The names of one header and how much each is liked, from 0 to 1.
+#[derive(Debug)]
+pub struct Accepted(Vec<(String, f32)>);
+
+impl Accepted {
+    /// Reads a header. One that is absent is an empty list.
+    pub fn read(headers: &HeaderMap, header: &HeaderName) -> Self {
+        let values = headers.get_all(header).iter().filter_map(|value| value.to_str().ok());
+        Self(values.flat_map(|value| value.split(',')).map(weighed).collect())
+    }
+
+    /// How much `name` is liked where it is named itself; 0 where it is not.
+    pub fn named(&self, name: &str) -> f32 {
+        self.weight(name).unwrap_or(0.0)
+    }
+
+    /// How much a media type is liked, by the most specific range that it is in: `text/html`, `text/*`, `*/*`.
+    pub fn media_type(&self, name: &str) -> f32 {
+        let kind = name.split_once('/').map_or(name, |(kind, _)| kind);
+        self.weight(name).or_else(|| self.weight(&format!("{kind}/*"))).or_else(|| self.weight("*/*")).unwrap_or(0.0)
+    }
+
+    /// How much a content coding is liked.
+    pub fn coding(&self, name: &str) -> f32 {
+        self.weight(name).or_else(|| self.weight("*")).unwrap_or(0.0)
+    }
+
+    /// The weight of an entry; of several the greatest.
+    fn weight(&self, name: &str) -> Option<f32> {
+        self.0.iter().filter(|(known, _)| known == name).map(|(_, weight)| *weight).reduce(f32::max)
+    }
+}
+
+fn weighed(entry: &str) -> (String, f32) {
+    let mut parts = entry.split(';').map(str::trim);
+    let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+    let weight = weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0));
+    // Beyond the scale, or no number at all, is nothing to go by.
+    (name, if (0.0..=1.0).contains(&weight) { weight } else { 0.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::{ACCEPT, HeaderValue};
+
+    use super::*;
+
+    #[test]
+    fn the_most_specific_range_decides() {
+        let of = |accept: &'static str, name: &str| {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+            Accepted::read(&headers, &ACCEPT).media_type(name)
+        };
+        let close = |left: f32, right: f32| assert!((left - right).abs() < 1e-6, "{left} {right}");
+        close(of("text/*;q=0.5, */*;q=0.1", "text/html"), 0.5);
+        close(of("text/html;q=0, */*", "text/html"), 0.0);
+        close(of("Text/HTML ; charset=utf-8 ; Q=0.7, */*", "text/html"), 0.7);
+        close(of("*/*;q=0.8", "application/json"), 0.8);
+        close(of("", "application/json"), 0.0);
+        close(of("application/json;q=9", "application/json"), 0.0);
+        close(of("application/json;q=nan", "application/json"), 0.0);
+    }
+}

@@ -1,0 +1,153 @@
+//! Files that are part of the executable: typed, tagged by their content, and compressed for those who can read it.
+//!
+//! A file is asked for again each time (`no-cache`), and sent again only when it has changed: its tag is a hash of what
+//! is sent, so that a new executable's file is another one and the same file is the same through every restart.
+
+use std::io::Write as _;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use hyper::StatusCode;
+use hyper::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, VARY,
+};
+use sha2::{Digest, Sha256};
+
+use super::Response;
+use super::accept::Accepted;
+
+/// Bytes of the hash that make the tag.
+const TAG_BYTES: usize = 16;
+
+/// One file.
+#[derive(Debug)]
+pub struct File {
+    content_type: HeaderValue,
+    plain: Form,
+    /// Where it is smaller.
+    gzip: Option<Form>,
+}
+
+/// One form of a file as it is sent.
+#[derive(Debug)]
+struct Form {
+    bytes: Bytes,
+    tag: HeaderValue,
+}
+
+impl Form {
+    fn new(bytes: Bytes) -> Self {
+        let hash = Sha256::digest(&bytes);
+        let tag = format!("\"{}\"", base16ct::lower::encode_string(&hash[..TAG_BYTES]));
+        // Hexadecimal digits between quotation marks.
+        let tag = HeaderValue::from_str(&tag).expect("a hash is a header's value");
+        Self { bytes, tag }
+    }
+}
+
+impl File {
+    /// A file of that name, whose ending says what it is.
+    pub fn new(name: &str, content: &'static [u8]) -> Self {
+        let gzip = compressed(content).filter(|gzip| gzip.len() < content.len());
+        Self {
+            content_type: HeaderValue::from_static(content_type(name).unwrap_or("application/octet-stream")),
+            plain: Form::new(Bytes::from_static(content)),
+            gzip: gzip.map(|gzip| Form::new(gzip.into())),
+        }
+    }
+
+    /// Answers with the file, or with word that the client has it already.
+    pub fn respond(&self, headers: &HeaderMap) -> Response {
+        let gzip = self.gzip.as_ref().filter(|_| Accepted::read(headers, &ACCEPT_ENCODING).coding("gzip") > 0.0);
+        let form = gzip.unwrap_or(&self.plain);
+        let known = has(headers, &form.tag);
+        let content = if known { Bytes::new() } else { form.bytes.clone() };
+        let mut response = super::whole(if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK }, content);
+        let answer = response.headers_mut();
+        answer.insert(ETAG, form.tag.clone());
+        answer.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        answer.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        if known {
+            return response;
+        }
+        answer.insert(CONTENT_TYPE, self.content_type.clone());
+        if gzip.is_some() {
+            answer.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        response
+    }
+}
+
+/// Whether the client says that it has what `tag` is the tag of. Weak tags count: a proxy may have weakened ours.
+fn has(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+    let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    known.flat_map(|value| value.split(',')).map(str::trim).any(|known| {
+        let known = known.strip_prefix("W/").unwrap_or(known);
+        known == "*" || known.as_bytes() == tag.as_bytes()
+    })
+}
+
+fn compressed(content: &[u8]) -> Option<Vec<u8>> {
+    // Writing to memory does not fail; if it did, the plain file is there.
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(content).ok()?;
+    encoder.finish().ok()
+}
+
+/// What a file is by its ending.
+pub fn content_type(name: &str) -> Option<&'static str> {
+    Some(match name.rsplit_once('.')?.1 {
+        "html" => "text/html; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "json" => "application/json",
+        "webmanifest" => "application/manifest+json",
+        "txt" => "text/plain; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "ico" => "image/x-icon",
+        "woff2" => "font/woff2",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: hyper::header::HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])
+    }
+
+    #[test]
+    fn what_is_known_is_not_sent_again() {
+        let file = File::new("a.txt", b"abc");
+        let first = file.respond(&HeaderMap::new());
+        assert_eq!(first.status(), 200);
+        let tag = first.headers()[ETAG].to_str().unwrap().to_owned();
+        for known in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}"), "*".to_owned()] {
+            let again = file.respond(&headers(IF_NONE_MATCH, &known));
+            assert_eq!((again.status().as_u16(), &again.headers()[ETAG]), (304, &first.headers()[ETAG]), "{known}");
+        }
+        assert_eq!(file.respond(&headers(IF_NONE_MATCH, "\"x\"")).status(), 200);
+        assert_ne!(File::new("a.txt", b"abd").respond(&HeaderMap::new()).headers()[ETAG], tag);
+    }
+
+    #[test]
+    fn compressed_for_those_who_can_read_it_and_where_it_helps() {
+        let long = File::new("a.txt", &[b'a'; 1000]);
+        let encoding = |file: &File, accept: &str| {
+            let response = file.respond(&headers(ACCEPT_ENCODING, accept));
+            (response.headers().contains_key(CONTENT_ENCODING), response.headers()[ETAG].clone())
+        };
+        let (gzip, gzip_tag) = encoding(&long, "gzip, deflate, br");
+        let (plain, plain_tag) = encoding(&long, "br");
+        assert_eq!((gzip, plain), (true, false));
+        assert_ne!(gzip_tag, plain_tag, "a tag names bytes");
+        for refused in ["gzip;q=0", "*;q=0", "", "identity"] {
+            assert!(!encoding(&long, refused).0, "{refused}");
+        }
+        assert!(!encoding(&File::new("a.txt", b"abc"), "gzip").0);
+    }
+}
