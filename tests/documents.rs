@@ -136,6 +136,36 @@ fn examples_have_the_members_of_real_answers() {
     assert_eq!(members(&listed), members(&agenda("GET", "/agendamentos?limite=0&de=ontem", None)));
 }
 
+#[test]
+fn examples_of_the_agenda_are_real_answers() {
+    let services = Services::start(&["--lock-retention-ms", "0"]);
+    assert_eq!(services.book(7, "2025-12-01T03:00:00Z").0, 201);
+    let get = |path: &str| http("GET", &services.agenda(&format!("/telescopios/Hubble-Acad/{path}")), None).json();
+    let period = get("agenda?de=2025-12-01T03%3A00%3A00Z&ate=2025-12-01T03%3A10%3A00Z");
+    let nearest = get("livres?perto_de=2025-12-01T03%3A00%3A00Z&limite=1");
+    let held = json!({"recurso": "Hubble-Acad_2025-12-01T04:00:00Z"}).to_string();
+    assert_eq!(http("POST", &services.locks("/lock"), Some(("application/json", &held))).status, 200);
+    let taken = services.book(7, "2025-12-01T03:00:00Z").1;
+    let (timetable, free) = (&under("GET /telescopios/{id}/agenda")[0], &under("GET /telescopios/{id}/livres")[0]);
+    let post = under("POST /agendamentos");
+    for (example, answer) in [
+        (timetable, &period),
+        (&timetable["horarios"][0], &period["horarios"][0]),
+        (&timetable["horarios"][1], &period["horarios"][1]),
+        (&post[3], &services.book(7, "2025-12-01T04:00:00Z").1),
+        (&post[4], &taken),
+    ] {
+        assert_eq!(members(example), members(answer), "{answer}");
+    }
+    // Where nothing in them differs from run to run, they are the very answers.
+    assert_eq!(*free, nearest);
+    assert_eq!(timetable["_links"], period["_links"]);
+    for rel in ["agenda", "livres", "agendamentos", "agendar"] {
+        assert_eq!(post[4]["_links"][rel], taken["_links"][rel]);
+    }
+    assert_eq!((&post[4]["cientista"], &post[4]["detail"]), (&taken["cientista"], &taken["detail"]));
+}
+
 fn is_code(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }

@@ -2,6 +2,7 @@
 
 use super::catalogue::{Catalogue, Scientist, Telescope};
 use super::slot::{self, SLOT_MIN, SlotRange, SlotRangeError};
+use super::timetable;
 use crate::time::Timestamp;
 
 /// The most characters of a target.
@@ -188,8 +189,7 @@ impl Draft {
                 Ok(range) => slots = Some(range),
             }
             if let (Some(telescope), Some(_)) = (telescope, slots)
-                && !telescope.simulated
-                && start < now
+                && !timetable::is_open(start, telescope.simulated, now)
             {
                 broken.push(Rejection::Past(telescope.code.clone(), slot::next_start(now)));
             }

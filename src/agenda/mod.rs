@@ -5,10 +5,11 @@
 mod booking;
 mod catalogue;
 mod slot;
+pub mod timetable;
 
 pub use booking::{
     Booking, Draft, NOTES_MAX_CHARS, NewBooking, NotCancellable, REASON_MAX_CHARS, Rejection, Status, TARGET_MAX_CHARS,
     resource,
 };
 pub use catalogue::{Catalogue, Scientist, Telescope};
-pub use slot::{DURATION_MIN_MAX, SLOT_MIN, SlotRange, SlotRangeError, next_start};
+pub use slot::{DURATION_MIN_MAX, SLOT_MIN, SlotRange, SlotRangeError, check_duration, next_start};

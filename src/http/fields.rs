@@ -262,6 +262,11 @@ impl Parameters {
         self.errors.push(FieldError { campo: name.to_owned(), mensagem: message.into() });
     }
 
+    /// Whether anything was found wrong so far.
+    pub fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
     /// A parameter's text, if it is there.
     pub fn text(&mut self, name: &str) -> Option<String> {
         self.values.remove(name)

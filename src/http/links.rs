@@ -32,6 +32,11 @@ impl Link {
         Self { templated: true, ..Self::get(href) }
     }
 
+    /// A link to read, and what for.
+    pub fn titled(href: impl Into<Cow<'static, str>>, title: &'static str) -> Self {
+        Self { title: Some(title), ..Self::get(href) }
+    }
+
     /// A link that does something.
     pub fn action(method: &'static str, href: impl Into<Cow<'static, str>>, title: &'static str) -> Self {
         Self { method: Some(method), title: Some(title), ..Self::get(href) }
@@ -59,6 +64,15 @@ impl Links {
     #[must_use]
     pub fn with_if(self, allowed: bool, rel: &'static str, link: impl FnOnce() -> Link) -> Self {
         if allowed { self.with(rel, link()) } else { self }
+    }
+
+    /// These links and, where there is one, one more.
+    #[must_use]
+    pub fn with_some(self, rel: &'static str, link: Option<Link>) -> Self {
+        match link {
+            Some(link) => self.with(rel, link),
+            None => self,
+        }
     }
 
     /// Whether there is none.

@@ -47,10 +47,10 @@ async fn try_to_book(app: &Arc<App>, new: NewBooking, origin: &Origin) -> Result
         app.pause().await;
         match app.store.book(new, fence, origin.clone()).await.map_err(|error| store_failed(origin, &error))? {
             Ok(booking) => Ok(booking),
-            Err(BookRefused::Taken { start, booking_id }) => {
+            Err(BookRefused::Taken { start, booking_id, scientist_id }) => {
                 let resource = resource(&telescope, start);
                 info!(origin.log, "Conflito no BD para o recurso {}, horário já agendado", resource);
-                Err(Refusal::Taken { telescope: telescope.clone(), start, booking_id })
+                Err(Refusal::Taken { telescope: telescope.clone(), start, booking_id, scientist_id })
             }
             Err(BookRefused::Fence(broken)) => Err(fence_broken(locking, origin, &telescope, &resources, broken)),
         }
@@ -101,7 +101,8 @@ async fn book_without_lock(app: &App, new: NewBooking, origin: &Origin) -> Resul
         let start = booking.slots.start().max(new.slots.start());
         let resource = resource(&booking.telescope, start);
         info!(origin.log, "Conflito no BD para o recurso {}, horário já agendado", resource);
-        return Err(Refusal::Taken { telescope: booking.telescope, start, booking_id: booking.id });
+        let Booking { id: booking_id, scientist_id, telescope, .. } = booking;
+        return Err(Refusal::Taken { telescope, start, booking_id, scientist_id });
     }
     app.pause().await;
     app.store.book_unguarded(new, origin.clone()).await.map_err(|error| store_failed(origin, &error))

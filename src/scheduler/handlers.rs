@@ -11,7 +11,7 @@ use slog::{Logger, error};
 use super::app::{App, VERSION};
 use super::refusal::{Refusal, store_unavailable, unknown_booking};
 use super::{SERVICE, book, links, page, requests};
-use crate::agenda::{Booking, Catalogue, Draft, NewBooking, Rejection};
+use crate::agenda::{Booking, Catalogue, Draft, NewBooking, Rejection, SlotRange};
 use crate::http::fields::Fields;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
@@ -60,7 +60,7 @@ pub fn telescopes(catalogue: &Catalogue) -> Response {
 pub async fn telescope(app: &App, code: &str, log: &Logger) -> Result<Response, Problem> {
     match catalogue(app, log).await?.telescope(code) {
         Some(telescope) => Ok(http::json(StatusCode::OK, &links::telescope(telescope))),
-        None => Err(unknown(&Rejection::UnknownTelescope(code.to_owned()))),
+        None => Err(unknown_telescope(code)),
     }
 }
 
@@ -94,20 +94,35 @@ pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Pro
     let (telescope, slots) = (new.telescope.code.clone(), new.slots);
     // A task of its own: what was begun is ended, and the lock given back, also when the client goes away now.
     let task = app.tasks.spawn(book::book(Arc::clone(app), new, origin));
-    let booking = task.await.map_err(|error| Problem::internal(error.to_string()))?.map_err(|refusal| {
-        let conflict = matches!(refusal, Refusal::Busy { .. } | Refusal::Taken { .. });
-        let problem = refusal.into_problem();
-        if conflict {
-            problem.with_links(links::after_conflict(&telescope, slots.start(), slots.end()))
-        } else {
-            problem
-        }
-    })?;
+    let booking = match task.await.map_err(|error| Problem::internal(error.to_string()))? {
+        Ok(booking) => booking,
+        Err(refusal) => return Err(conflict(app, refusal, &telescope, slots, &request.log).await),
+    };
     let mut response = render(app, StatusCode::CREATED, &booking);
     if let Ok(location) = HeaderValue::from_str(&links::booking_path(booking.id)) {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
+}
+
+/// A refused booking as the client reads it: where someone else was faster, with who it was and with what is left. Whoever
+/// lost at the gate is told without asking the database: there may be thousands of them.
+async fn conflict(app: &App, refusal: Refusal, telescope: &str, slots: SlotRange, log: &Logger) -> Problem {
+    let (booking_id, scientist_id) = match &refusal {
+        Refusal::Taken { booking_id, scientist_id, .. } => (*booking_id, *scientist_id),
+        Refusal::Busy { .. } => {
+            return refusal.into_problem().with_links(links::after_conflict(telescope, slots, None));
+        }
+        _ => return refusal.into_problem(),
+    };
+    let mut known = app.catalogue();
+    if known.scientist(scientist_id).is_none()
+        && let Ok(fresh) = catalogue(app, log).await
+    {
+        known = fresh;
+    }
+    let name = known.scientist(scientist_id).map(|scientist| scientist.name.clone());
+    refusal.into_problem().with("cientista", name).with_links(links::after_conflict(telescope, slots, Some(booking_id)))
 }
 
 /// Holds a draft against the rules; the catalogue is read again before anyone is called unknown.
@@ -231,6 +246,11 @@ fn unknown(rejection: &Rejection) -> Problem {
         first.make_ascii_uppercase();
     }
     Problem::new(StatusCode::NOT_FOUND, code, title, format!("{detail}.")).with_links(links)
+}
+
+/// 404 for a telescope.
+pub fn unknown_telescope(code: &str) -> Problem {
+    unknown(&Rejection::UnknownTelescope(code.to_owned()))
 }
 
 /// 503 for the database, and the line that says why.

@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::requests::{AuditRequest, ListRequest, cursor};
-use crate::agenda::{Booking, Catalogue, Scientist, Telescope};
+use crate::agenda::timetable::Period;
+use crate::agenda::{Booking, Catalogue, Scientist, SlotRange, Telescope};
 use crate::audit::filter::Wanted;
 use crate::http::links::{Link, Links, with_query};
 use crate::store::Page;
@@ -63,7 +64,7 @@ pub fn booking<'a>(booking: &'a Booking, catalogue: &Catalogue, now: Timestamp) 
             .with_if(cancellable, "cancelar", || Link::action("DELETE", href, "Cancelar este agendamento"))
             .with_if(cancelled, "agendar", book)
             .with("cientista", Link::get(format!("/cientistas/{}", booking.scientist_id)))
-            .with("telescopio", Link::get(format!("/telescopios/{}", booking.telescope)))
+            .with("telescopio", Link::get(telescope_path(&booking.telescope)))
             .with("agendamentos", at_slots(&booking.telescope, booking.slots.start(), booking.slots.end()))
             .with("historico", history(booking.id)),
     }
@@ -168,7 +169,9 @@ pub fn telescope(telescope: &Telescope) -> TelescopeView<'_> {
         nome: &telescope.name,
         simulado: telescope.simulated,
         _links: Links::new()
-            .with("self", Link::get(format!("/telescopios/{}", telescope.code)))
+            .with("self", Link::get(telescope_path(&telescope.code)))
+            .with("agenda", any_timetable(&telescope.code))
+            .with("livres", any_free(&telescope.code))
             .with("agendamentos", Link::get(with_query("/agendamentos", [("telescopio", telescope.code.as_str())])))
             .with("agendar", book()),
     }
@@ -208,6 +211,7 @@ pub fn entry() -> Links {
         .with("agendamentos", Link::template(BOOKINGS_TEMPLATE))
         .with("agendar", book())
         .with("auditoria", Link::template(AUDIT_TEMPLATE))
+        .with("eventos", Link::titled("/eventos", "A agenda ao vivo (server-sent events)"))
         .with("saude", Link::get("/saude"))
         .with("pronto", Link::get("/pronto"))
 }
@@ -217,10 +221,14 @@ pub fn self_and_entry(href: impl Into<Cow<'static, str>>) -> Links {
     Links::new().with("self", Link::get(href)).with("inicio", Link::get("/"))
 }
 
-/// After a refused booking: what stands there, and booking something else.
-pub fn after_conflict(telescope: &str, start: Timestamp, end: Timestamp) -> Links {
+/// After a refused booking: who has it if that is known, what stands there, the day, what is free nearby, and booking
+/// something else.
+pub fn after_conflict(telescope: &str, slots: SlotRange, booking_id: Option<i64>) -> Links {
     Links::new()
-        .with("agendamentos", at_slots(telescope, start, end))
+        .with_some("agendamento", booking_id.map(|id| Link::get(booking_path(id))))
+        .with("agendamentos", at_slots(telescope, slots.start(), slots.end()))
+        .with("agenda", Link::get(timetable_href(telescope, Period::day_of(slots.start()))))
+        .with("livres", free_near(telescope, slots))
         .with("agendar", Link::action("POST", "/agendamentos", "Agendar outro horário"))
 }
 
@@ -250,13 +258,41 @@ pub fn booking_path(id: i64) -> String {
     format!("/agendamentos/{id}")
 }
 
-fn book() -> Link {
+pub(super) fn telescope_path(code: &str) -> String {
+    format!("/telescopios/{code}")
+}
+
+pub(super) fn book() -> Link {
     Link::action("POST", "/agendamentos", "Agendar uma observação")
 }
 
 /// What the audit trail has of a booking.
 fn history(id: i64) -> Link {
     Link::get(format!("/auditoria?agendamento_id={id}"))
+}
+
+/// Any period of a telescope's agenda.
+pub(super) fn any_timetable(telescope: &str) -> Link {
+    Link::template(format!("/telescopios/{telescope}/agenda{{?de,ate}}"))
+}
+
+/// Any search for free slots.
+pub(super) fn any_free(telescope: &str) -> Link {
+    Link::template(format!("/telescopios/{telescope}/livres{{?perto_de,duracao_min,limite}}"))
+}
+
+/// One period of a telescope's agenda.
+pub(super) fn timetable_href(telescope: &str, period: Period) -> String {
+    let (from, until) = (period.start().seconds().to_string(), period.end().seconds().to_string());
+    with_query(&format!("/telescopios/{telescope}/agenda"), [("de", from.as_str()), ("ate", &until)])
+}
+
+/// What is free near slots that somebody else has, for as long.
+fn free_near(telescope: &str, slots: SlotRange) -> Link {
+    let (near, duration) = (slots.start().seconds().to_string(), slots.duration_min().to_string());
+    let pairs = [("perto_de", near.as_str()), ("duracao_min", &duration)];
+    let href = with_query(&format!("/telescopios/{telescope}/livres"), pairs);
+    Link::titled(href, "Os horários livres mais próximos")
 }
 
 fn at_slots(telescope: &str, start: Timestamp, end: Timestamp) -> Link {

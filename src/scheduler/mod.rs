@@ -6,6 +6,8 @@
 //! | `GET /pagina/{name}` | the page's files |
 //! | `GET /time` | the official time |
 //! | `GET /telescopios`, `GET /telescopios/{id}` | telescopes |
+//! | `GET /telescopios/{id}/agenda` | a period's slots, each with its state |
+//! | `GET /telescopios/{id}/livres` | the nearest free slots |
 //! | `GET /cientistas`, `GET /cientistas/{id}` | scientists |
 //! | `POST /agendamentos` | books |
 //! | `GET /agendamentos`, `GET /agendamentos/{id}` | bookings |
@@ -23,6 +25,7 @@ mod page;
 mod refusal;
 mod requests;
 mod routes;
+mod timetable;
 mod trail;
 
 use std::future::Future;

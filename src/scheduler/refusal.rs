@@ -27,6 +27,8 @@ pub enum Refusal {
         start: Timestamp,
         /// Its booking.
         booking_id: i64,
+        /// Who has it.
+        scientist_id: i64,
     },
     /// There is no such booking.
     UnknownBooking(i64),
@@ -64,11 +66,12 @@ impl Refusal {
                     .with("recurso", resource)
                     .already_logged()
             }
-            Self::Taken { telescope, start, booking_id } => {
+            Self::Taken { telescope, start, booking_id, scientist_id } => {
                 let detail = format!("O horário {} de {telescope} já está agendado.", start.seconds());
                 Problem::new(StatusCode::CONFLICT, "horario_ocupado", "Horário ocupado", detail)
                     .with("horario_inicio_utc", start.seconds().to_string())
                     .with("agendamento_id", booking_id)
+                    .with("cientista_id", scientist_id)
                     .already_logged()
             }
             Self::UnknownBooking(id) => unknown_booking(&id.to_string()),

@@ -1,6 +1,9 @@
 //! Reading what clients ask for: a request becomes a value, with every wrong field named at once.
 
-use crate::agenda::{Draft, NOTES_MAX_CHARS, REASON_MAX_CHARS, Status, TARGET_MAX_CHARS};
+use crate::agenda::timetable::Period;
+use crate::agenda::{
+    Draft, NOTES_MAX_CHARS, REASON_MAX_CHARS, SLOT_MIN, SlotRangeError, Status, TARGET_MAX_CHARS, check_duration,
+};
 use crate::audit::filter::Wanted;
 use crate::audit::record::EVENT_TYPES;
 use crate::http::fields::{Fields, Parameters, TextRule, whole_number};
@@ -14,6 +17,11 @@ const ID_MAX: i64 = (1 << 53) - 1;
 const LIMIT_DEFAULT: u16 = 50;
 /// The most bookings on a page.
 const LIMIT_MAX: i64 = 500;
+
+/// Free slots where no number is asked for.
+const FREE_DEFAULT: u16 = 5;
+/// The most free slots of one search.
+const FREE_MAX: i64 = 50;
 
 const BOOKING_FIELDS: &str =
     "cientista_id, horario_inicio_utc, telescopio, duracao_min, instante_clique_utc, alvo, observacoes";
@@ -85,6 +93,56 @@ pub fn list(query: Option<&str>) -> Result<ListRequest, Problem> {
     });
     parameters.finish(LIST_PARAMETERS)?;
     Ok(ListRequest { filter, after, limit: limit.unwrap_or(LIMIT_DEFAULT) })
+}
+
+/// Reads the period of an agenda.
+///
+/// # Errors
+/// 422 with every wrong parameter.
+pub fn timetable(query: Option<&str>, now: Timestamp) -> Result<Period, Problem> {
+    let mut parameters = Parameters::parse(query);
+    let asked = (parameters.instant("de"), parameters.instant("ate"));
+    let mut period = None;
+    // What could not be read is wrong already, and the rest cannot be judged without it.
+    if !parameters.has_errors() {
+        match Period::new(asked.0, asked.1, now) {
+            Ok(whole) => period = Some(whole),
+            Err(error) => parameters.reject(error.field(), error.to_string()),
+        }
+    }
+    parameters.finish("de, ate")?;
+    period.ok_or_else(|| Problem::internal("um período sem erro e sem valor"))
+}
+
+/// What a search for free slots is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct FreeRequest {
+    /// Near which instant.
+    pub near: Timestamp,
+    /// For how long, in minutes.
+    pub duration_min: i64,
+    /// How many at most.
+    pub limit: u16,
+}
+
+/// Reads a search for free slots.
+///
+/// # Errors
+/// 422 with every wrong parameter.
+pub fn free(query: Option<&str>, now: Timestamp) -> Result<FreeRequest, Problem> {
+    let mut parameters = Parameters::parse(query);
+    let near = parameters.instant("perto_de");
+    let duration_min = parameters.parsed("duracao_min", |text| {
+        let duration = whole_number(text).ok_or(SlotRangeError::Duration);
+        duration.and_then(|minutes| check_duration(minutes).map(|_| minutes)).map_err(|error| error.to_string())
+    });
+    let limit = parameters.integer("limite", 1..=FREE_MAX).and_then(|limit| u16::try_from(limit).ok());
+    parameters.finish("perto_de, duracao_min, limite")?;
+    Ok(FreeRequest {
+        near: near.unwrap_or(now),
+        duration_min: duration_min.unwrap_or(SLOT_MIN),
+        limit: limit.unwrap_or(FREE_DEFAULT),
+    })
 }
 
 /// What the audit trail is asked for.

@@ -6,7 +6,7 @@ use hyper::Method;
 use slog::{debug, info};
 
 use super::app::App;
-use super::{handlers, links, page, trail};
+use super::{handlers, links, page, timetable, trail};
 use crate::http::problem::Problem;
 use crate::http::router::{Found, Router};
 use crate::http::server::{Handler, Request};
@@ -19,6 +19,8 @@ enum Route {
     Time,
     Telescopes,
     Telescope,
+    Timetable,
+    Free,
     Scientists,
     Scientist,
     Book,
@@ -38,6 +40,8 @@ static ROUTER: LazyLock<Router<Route>> = LazyLock::new(|| {
         ("/time", Method::GET, Route::Time),
         ("/telescopios", Method::GET, Route::Telescopes),
         ("/telescopios/{id}", Method::GET, Route::Telescope),
+        ("/telescopios/{id}/agenda", Method::GET, Route::Timetable),
+        ("/telescopios/{id}/livres", Method::GET, Route::Free),
         ("/cientistas", Method::GET, Route::Scientists),
         ("/cientistas/{id}", Method::GET, Route::Scientist),
         ("/agendamentos", Method::POST, Route::Book),
@@ -75,6 +79,8 @@ impl Routes {
             Route::Time => Ok(handlers::time(app, request.received)),
             Route::Telescopes => Ok(handlers::telescopes(&*handlers::catalogue(app, &request.log).await?)),
             Route::Telescope => handlers::telescope(app, &id, &request.log).await,
+            Route::Timetable => timetable::states(app, &id, request).await,
+            Route::Free => timetable::free(app, &id, request).await,
             Route::Scientists => Ok(handlers::scientists(&*handlers::catalogue(app, &request.log).await?)),
             Route::Scientist => handlers::scientist(app, &id, &request.log).await,
             Route::Book => handlers::book(app, request).await,

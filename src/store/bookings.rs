@@ -37,7 +37,7 @@ pub struct Page {
     pub more: bool,
 }
 
-const COLUMNS: &str = "a.id, t.codigo, a.cientista_id, a.inicio_us, a.fim_us, a.status, a.alvo, a.observacoes, \
+pub(super) const COLUMNS: &str = "a.id, t.codigo, a.cientista_id, a.inicio_us, a.fim_us, a.status, a.alvo, a.observacoes, \
      a.clique_us, a.criado_us, a.cancelado_us, a.motivo";
 
 /// Books under a lease.
@@ -53,7 +53,8 @@ pub fn book(
     for start in new.slots.starts() {
         let Some(claim) = claim(tx.connection, new.telescope.row, start)? else { continue };
         if let Some(booking_id) = claim.booking_id {
-            return Ok(Err(BookRefused::Taken { start, booking_id }));
+            let scientist_id = scientist_of(tx.connection, booking_id)?;
+            return Ok(Err(BookRefused::Taken { start, booking_id, scientist_id }));
         }
         if claim.token > fence.token {
             return Ok(Err(BookRefused::Fence(FenceBroken::Stale { start, seen: claim.token })));
@@ -243,6 +244,12 @@ struct Claim {
     token: u64,
 }
 
+fn scientist_of(connection: &Connection, booking_id: i64) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("SELECT cientista_id FROM agendamentos WHERE id = ?1")?
+        .query_row([booking_id], |row| row.get(0))
+}
+
 fn claim(connection: &Connection, telescope: i64, start: Timestamp) -> rusqlite::Result<Option<Claim>> {
     connection
         .prepare_cached("SELECT agendamento_id, token FROM horarios WHERE telescopio_id = ?1 AND inicio_us = ?2")?
@@ -252,7 +259,7 @@ fn claim(connection: &Connection, telescope: i64, start: Timestamp) -> rusqlite:
         .optional()
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Booking> {
+pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Booking> {
     let instant = |index: usize| -> rusqlite::Result<Option<Timestamp>> {
         let micros: Option<i64> = row.get(index)?;
         micros.map(|micros| Timestamp::from_micros(micros).ok_or_else(|| unreadable(index, "an instant"))).transpose()

@@ -1,13 +1,14 @@
 //! The agenda's storage. Nothing above this module knows that it is SQLite.
 //!
 //! [`schema`] opens a database and brings it up to date, [`writer`] is the one thread that writes, [`bookings`],
-//! [`catalogue`], [`trail`] and [`outbox`] hold the SQL beside the functions that run it. What a caller sees is [`Store`].
+//! [`slots`], [`catalogue`], [`trail`] and [`outbox`] hold the SQL beside the functions that run it. What a caller sees is [`Store`].
 
 mod bookings;
 mod catalogue;
 mod outbox;
 mod readers;
 mod schema;
+mod slots;
 mod trail;
 mod writer;
 
@@ -119,6 +120,8 @@ pub enum BookRefused {
         start: Timestamp,
         /// Its booking.
         booking_id: i64,
+        /// Who has it.
+        scientist_id: i64,
     },
     /// The lease no longer counts.
     Fence(FenceBroken),
@@ -149,6 +152,7 @@ pub struct Store {
     writer: Writer,
     readers: Arc<Readers>,
     path: PathBuf,
+    kind: Kind,
 }
 
 impl Store {
@@ -166,7 +170,7 @@ impl Store {
         let connection = schema::open_for_writing(path, kind)?;
         let writer = Writer::start(connection, clock, Box::new(on_commit))
             .map_err(|error| OpenError::Access { path: path.to_owned(), reason: error.to_string() })?;
-        Ok(Self { writer, readers: Arc::new(Readers::new(path)), path: path.to_owned() })
+        Ok(Self { writer, readers: Arc::new(Readers::new(path)), path: path.to_owned(), kind })
     }
 
     /// Books under a lease: fence check, slot claims, booking and audit record in one transaction.
@@ -234,6 +238,29 @@ impl Store {
     /// [`Unavailable`] when the database cannot be read.
     pub async fn list(&self, filter: Filter, after: Option<(Timestamp, i64)>, limit: u16) -> Result<Page, Unavailable> {
         self.readers.run(move |connection| bookings::list(connection, &filter, after, limit)).await
+    }
+
+    /// The active bookings of a telescope that have an instant of [`from`, `until`) in them, in order.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the database cannot be read.
+    pub async fn standing(&self, row: i64, from: Timestamp, until: Timestamp) -> Result<Vec<Booking>, Unavailable> {
+        let kind = self.kind;
+        self.readers.run(move |connection| slots::standing(connection, kind, row, from, until)).await
+    }
+
+    /// The stretches of [`from`, `until`) that a telescope's active bookings take.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the database cannot be read.
+    pub async fn taken(
+        &self,
+        row: i64,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<(Timestamp, Timestamp)>, Unavailable> {
+        let kind = self.kind;
+        self.readers.run(move |connection| slots::taken(connection, kind, row, from, until)).await
     }
 
     /// All scientists and telescopes.

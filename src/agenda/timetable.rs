@@ -1,0 +1,221 @@
+//! A telescope's slots one by one: a stretch of the grid, the state of each slot in it, and the nearest that are free.
+//!
+//! Bounded: a period is a week at the most, and a search looks a week back and a week ahead.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use super::booking::Booking;
+use super::slot::{SLOT_MIN, SlotRange, SlotRangeError, check_duration, next_start};
+use crate::time::{Timestamp, minutes_in_micros};
+
+/// The longest period, and how far a search for free slots looks to each side, in days.
+pub const PERIOD_DAYS_MAX: i64 = 7;
+
+const SLOT_US: i64 = minutes_in_micros(SLOT_MIN);
+const DAY_US: i64 = minutes_in_micros(24 * 60);
+const PERIOD_US_MAX: i64 = PERIOD_DAYS_MAX * DAY_US;
+/// The last grid point: no slot ends after it.
+const GRID_END_US: i64 = Timestamp::MAX.as_micros() / SLOT_US * SLOT_US;
+
+/// A stretch of whole slots, at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Period {
+    start_us: i64,
+    end_us: i64,
+}
+
+/// Why two instants do not make a period. Shown to the client, hence in Portuguese.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PeriodError {
+    /// The end is not after the beginning.
+    #[error("deve ser posterior a de")]
+    Order,
+    /// Longer than [`PERIOD_DAYS_MAX`].
+    #[error("deve ser até {PERIOD_DAYS_MAX} dias depois de de")]
+    TooLong,
+    /// After the last slot.
+    #[error("deve ser anterior a 9998-12-31T23:55:00Z")]
+    TooLate,
+}
+
+impl PeriodError {
+    /// The parameter that is wrong.
+    pub const fn field(self) -> &'static str {
+        match self {
+            Self::Order | Self::TooLong => "ate",
+            Self::TooLate => "de",
+        }
+    }
+}
+
+impl Period {
+    /// The slots that have an instant of [`from`, `until`) in them. Without an end a day; without a beginning the day
+    /// that `until` closes; without either the day of `now`, from midnight UTC.
+    ///
+    /// # Errors
+    /// [`PeriodError`].
+    pub fn new(from: Option<Timestamp>, until: Option<Timestamp>, now: Timestamp) -> Result<Self, PeriodError> {
+        let midnight = |micros: i64| micros - micros.rem_euclid(DAY_US);
+        let from_us = match (from, until) {
+            (Some(from), _) => from.as_micros(),
+            (None, Some(until)) => midnight(until.as_micros() - 1).max(0),
+            (None, None) => midnight(now.as_micros()),
+        };
+        let until_us = until.map_or(from_us + DAY_US, Timestamp::as_micros);
+        if from_us >= until_us {
+            return Err(PeriodError::Order);
+        }
+        if until_us - from_us > PERIOD_US_MAX {
+            return Err(PeriodError::TooLong);
+        }
+        if from_us >= GRID_END_US {
+            return Err(PeriodError::TooLate);
+        }
+        let end_us = (until_us + SLOT_US - 1) / SLOT_US * SLOT_US;
+        Ok(Self { start_us: from_us / SLOT_US * SLOT_US, end_us: end_us.min(GRID_END_US) })
+    }
+
+    /// The day of `at`, from midnight UTC to the next.
+    pub fn day_of(at: Timestamp) -> Self {
+        let start_us = at.as_micros() - at.as_micros() % DAY_US;
+        Self { start_us, end_us: (start_us + DAY_US).min(GRID_END_US) }
+    }
+
+    /// The first instant.
+    pub fn start(self) -> Timestamp {
+        on_grid(self.start_us)
+    }
+
+    /// The first instant after.
+    pub fn end(self) -> Timestamp {
+        on_grid(self.end_us)
+    }
+
+    /// The period of the same length that ends where this one starts, if time goes back so far.
+    pub fn before(self) -> Option<Self> {
+        let start_us = self.start_us - (self.end_us - self.start_us);
+        (start_us >= 0).then_some(Self { start_us, end_us: self.start_us })
+    }
+
+    /// The period of the same length that starts where this one ends, if time goes on so long.
+    pub fn after(self) -> Option<Self> {
+        let end_us = self.end_us + (self.end_us - self.start_us);
+        (end_us <= GRID_END_US).then_some(Self { start_us: self.end_us, end_us })
+    }
+
+    /// The start of every slot, in order.
+    pub fn starts(self) -> impl Iterator<Item = Timestamp> {
+        (self.start_us / SLOT_US..self.end_us / SLOT_US).map(|index| on_grid(index * SLOT_US))
+    }
+}
+
+/// An instant between the first and the last grid point, where periods are.
+fn on_grid(micros: i64) -> Timestamp {
+    Timestamp::from_micros(micros).unwrap_or(Timestamp::MAX)
+}
+
+/// What can be done with a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotState {
+    /// It can be booked: `livre`.
+    Free,
+    /// This booking has it: `agendado`.
+    Booked(i64),
+    /// It began, on a telescope that is not simulated: `passado`.
+    Past,
+}
+
+impl SlotState {
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Free => "livre",
+            Self::Booked(_) => "agendado",
+            Self::Past => "passado",
+        }
+    }
+}
+
+/// Whether a slot that begins at `start` can be booked at `now`, if nobody has it.
+pub fn is_open(start: Timestamp, simulated: bool, now: Timestamp) -> bool {
+    simulated || start >= now
+}
+
+/// Every slot of a period with its state. `standing` are the active bookings; of several on one slot, which there are
+/// only without locks, the first counts.
+pub fn states(period: Period, standing: &[Booking], simulated: bool, now: Timestamp) -> Vec<(Timestamp, SlotState)> {
+    let mut booked: HashMap<Timestamp, i64> = HashMap::new();
+    for booking in standing {
+        for start in booking.slots.starts() {
+            booked.entry(start).and_modify(|id| *id = booking.id.min(*id)).or_insert(booking.id);
+        }
+    }
+    let state = |start: Timestamp| match booked.get(&start) {
+        Some(id) => SlotState::Booked(*id),
+        None if is_open(start, simulated, now) => SlotState::Free,
+        None => SlotState::Past,
+    };
+    period.starts().map(|start| (start, state(start))).collect()
+}
+
+/// A search for free slots.
+#[derive(Clone, Copy, Debug)]
+pub struct Search {
+    near: Timestamp,
+    slots: i64,
+    /// The places on the grid where an answer may start.
+    first: i64,
+    last: i64,
+}
+
+impl Search {
+    /// For runs of `duration_min` minutes that start near `near`; the past counts only where it is simulated.
+    ///
+    /// # Errors
+    /// [`SlotRangeError::Duration`].
+    pub fn new(near: Timestamp, duration_min: i64, simulated: bool, now: Timestamp) -> Result<Self, SlotRangeError> {
+        let slots = i64::from(check_duration(duration_min)?);
+        let near_us = near.as_micros();
+        let open_us = if simulated { 0 } else { next_start(now).as_micros() };
+        let first_us = (near_us - PERIOD_US_MAX).max(open_us);
+        Ok(Self {
+            near,
+            slots,
+            first: (first_us + SLOT_US - 1) / SLOT_US,
+            last: ((near_us + PERIOD_US_MAX) / SLOT_US).min(GRID_END_US / SLOT_US - slots),
+        })
+    }
+
+    /// What has to be known to answer: which slots are taken from the first of these instants to before the second.
+    pub fn looks_at(&self) -> (Timestamp, Timestamp) {
+        (on_grid(self.first * SLOT_US), on_grid((self.last + self.slots).max(self.first) * SLOT_US))
+    }
+
+    /// The free runs that start nearest, at most `limit`; of two equally near the later comes first. `taken` are
+    /// stretches from one instant to before another.
+    pub fn nearest(&self, taken: &[(Timestamp, Timestamp)], limit: usize) -> Vec<SlotRange> {
+        let places = usize::try_from(self.last + self.slots - self.first).unwrap_or(0);
+        let mut free = vec![true; places];
+        let place = |at: Timestamp| usize::try_from(at.as_micros() / SLOT_US - self.first).unwrap_or(0).min(places);
+        for (start, end) in taken {
+            free[place(*start)..place(*end).max(place(*start))].fill(false);
+        }
+        let (mut index, mut run, mut starts) = (self.last + self.slots, 0, Vec::new());
+        for free in free.into_iter().rev() {
+            index -= 1;
+            run = if free { run + 1 } else { 0 };
+            if run >= self.slots {
+                starts.push(on_grid(index * SLOT_US));
+            }
+        }
+        starts.sort_unstable_by_key(|start| {
+            ((start.as_micros() - self.near.as_micros()).abs(), Reverse(start.as_micros()))
+        });
+        starts.truncate(limit);
+        starts.into_iter().filter_map(|start| SlotRange::new(start, self.slots * SLOT_MIN).ok()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::agenda::Status;
+
+fn at(text: &str) -> Timestamp {
+    Timestamp::parse_rfc3339(text).unwrap()
+}
+
+fn booking(id: i64, start: Timestamp, slots: i64) -> Booking {
+    Booking {
+        id,
+        telescope: "Hubble-Acad".into(),
+        scientist_id: 7,
+        slots: SlotRange::new(start, slots * SLOT_MIN).unwrap(),
+        status: Status::Active,
+        target: None,
+        notes: None,
+        clicked_at: None,
+        created_at: start,
+        cancelled_at: None,
+        cancel_reason: None,
+    }
+}
+
+const NOW: &str = "2025-12-01T10:07:00Z";
+
+fn period(from: Option<&str>, until: Option<&str>) -> Result<(String, String), PeriodError> {
+    let period = Period::new(from.map(at), until.map(at), at(NOW))?;
+    Ok((period.start().seconds().to_string(), period.end().seconds().to_string()))
+}
+
+#[test]
+fn a_period_is_a_day_unless_it_is_said_otherwise() {
+    let days = |from: &str, until: &str| Ok((from.to_owned(), until.to_owned()));
+    assert_eq!(period(None, None), days("2025-12-01T00:00:00Z", "2025-12-02T00:00:00Z"));
+    assert_eq!(period(Some("2025-01-01T05:00:00Z"), None), days("2025-01-01T05:00:00Z", "2025-01-02T05:00:00Z"));
+    assert_eq!(period(None, Some("2025-01-01T05:00:00Z")), days("2025-01-01T00:00:00Z", "2025-01-01T05:00:00Z"));
+    // The end is not in it, so midnight closes the day before.
+    assert_eq!(period(None, Some("2025-01-02T00:00:00Z")), days("2025-01-01T00:00:00Z", "2025-01-02T00:00:00Z"));
+    let touched = period(Some("2025-01-01T05:04:59Z"), Some("2025-01-01T05:05:01Z"));
+    assert_eq!(touched, days("2025-01-01T05:00:00Z", "2025-01-01T05:10:00Z"));
+    assert_eq!(Period::day_of(at(NOW)), Period::new(None, None, at(NOW)).unwrap());
+}
+
+#[test]
+fn a_period_is_bounded_and_lies_within_time() {
+    let (start, week) = ("2025-12-01T00:00:00Z", "2025-12-08T00:00:00Z");
+    assert_eq!(Period::new(Some(at(start)), Some(at(week)), at(NOW)).unwrap().starts().count(), 2016);
+    assert_eq!(period(Some(start), Some("2025-12-08T00:00:00.000001Z")), Err(PeriodError::TooLong));
+    assert_eq!(period(Some(start), Some(start)), Err(PeriodError::Order));
+    assert_eq!(period(None, Some("1970-01-01T00:00:00Z")), Err(PeriodError::Order));
+    assert_eq!(period(Some("9998-12-31T23:55:00Z"), None), Err(PeriodError::TooLate));
+    let last = Period::new(Some(at("9998-12-31T23:00:00Z")), None, at(NOW)).unwrap();
+    assert_eq!(last.end(), at("9998-12-31T23:55:00Z"));
+    assert_eq!((last.after(), Period::day_of(at("1970-01-01T12:00:00Z")).before()), (None, None));
+    let day = Period::day_of(at(NOW));
+    assert_eq!((day.before().unwrap().after(), day.after().unwrap().before()), (Some(day), Some(day)));
+}
+
+#[test]
+fn a_slot_is_free_booked_or_past() {
+    let period = Period::new(Some(at("2025-12-01T10:00:00Z")), Some(at("2025-12-01T10:25:00Z")), at(NOW)).unwrap();
+    let standing = [booking(3, at("2025-12-01T10:15:00Z"), 2), booking(2, at("2025-12-01T09:55:00Z"), 2)];
+    let of = |simulated| states(period, &standing, simulated, at(NOW)).into_iter().map(|(_, state)| state);
+    let (booked, past, free) = (SlotState::Booked, SlotState::Past, SlotState::Free);
+    assert!(of(false).eq([booked(2), past, free, booked(3), booked(3)]));
+    assert!(of(true).eq([booked(2), free, free, booked(3), booked(3)]));
+    // What can be booked is what the rules let pass: up to its very start.
+    assert!(is_open(at(NOW), false, at(NOW)));
+}
+
+#[test]
+fn the_nearest_come_first_and_of_two_the_later() {
+    let near = at("2025-12-01T03:00:00Z");
+    let taken = [(near, at("2025-12-01T03:05:00Z"))];
+    let found = |duration_min, limit| -> Vec<String> {
+        let search = Search::new(near, duration_min, true, at(NOW)).unwrap();
+        let starts = search.nearest(&taken, limit).into_iter().map(|run| run.start().seconds().to_string());
+        starts.map(|start| start[11..16].to_owned()).collect()
+    };
+    assert_eq!(found(5, 4), ["03:05", "02:55", "03:10", "02:50"]);
+    // Two slots that begin before may not reach into the one that is taken.
+    assert_eq!(found(10, 3), ["03:05", "03:10", "02:50"]);
+    assert_eq!(found(5, 50).len(), 50);
+}
+
+#[test]
+fn a_search_ends_after_a_week_at_the_ends_of_time_and_at_the_present() {
+    let near = at("2025-12-01T10:08:00Z");
+    let all = |search: Search| search.nearest(&[], usize::MAX);
+    assert_eq!(all(Search::new(near, 5, true, at(NOW)).unwrap()).len(), 4032);
+    let ahead = all(Search::new(near, 5, false, at(NOW)).unwrap());
+    assert_eq!((ahead[0].start(), ahead.len()), (at("2025-12-01T10:10:00Z"), 2016));
+    assert!(all(Search::new(near, 5, false, at("2026-12-01T00:00:00Z")).unwrap()).is_empty());
+    for edge in [Timestamp::MIN, Timestamp::MAX] {
+        let runs = all(Search::new(edge, 1440, true, at(NOW)).unwrap());
+        assert!(!runs.is_empty() && runs.iter().all(|run| run.duration_min() == 1440), "{edge:?}");
+        assert!(all(Search::new(edge, 5, false, Timestamp::MAX).unwrap()).is_empty());
+    }
+    assert!(Search::new(near, 7, true, at(NOW)).is_err());
+    let (from, until) = Search::new(near, 5, true, at(NOW)).unwrap().looks_at();
+    assert!(Search::new(near, 5, true, at(NOW)).unwrap().nearest(&[(from, until)], 5).is_empty());
+}
+
+proptest! {
+    #[test]
+    fn what_is_found_is_free_near_and_all_there_is(
+        near in 0_i64..6_000_000_000_000, duration in 1_i64..12, limit in 1_usize..60,
+        bookings in proptest::collection::vec((0_i64..20_000, 1_i64..40), 0..60),
+    ) {
+        let grid = |slot: i64| Timestamp::from_micros(slot * SLOT_US).unwrap();
+        let near = Timestamp::from_micros(near).unwrap();
+        let taken: Vec<_> = bookings.iter().map(|(start, slots)| (grid(*start), grid(start + slots))).collect();
+        let overlaps = |start: i64| bookings.iter().any(|(from, slots)| start < from + slots && *from < start + duration);
+        let distance = |slot: i64| (slot * SLOT_US - near.as_micros()).abs();
+        let mut expected: Vec<i64> = (0..30_000).filter(|&slot| distance(slot) <= PERIOD_US_MAX && !overlaps(slot)).collect();
+        expected.sort_by_key(|&slot| (distance(slot), -slot));
+        expected.truncate(limit);
+        let search = Search::new(near, duration * SLOT_MIN, true, near).unwrap();
+        let found: Vec<i64> =
+            search.nearest(&taken, limit).iter().map(|run| run.start().as_micros() / SLOT_US).collect();
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn no_period_panics(from in proptest::option::of(0..=Timestamp::MAX.as_micros()),
+                        until in proptest::option::of(0..=Timestamp::MAX.as_micros()),
+                        now in 0..=Timestamp::MAX.as_micros()) {
+        let at = |micros: i64| Timestamp::from_micros(micros).unwrap();
+        if let Ok(period) = Period::new(from.map(at), until.map(at), at(now)) {
+            prop_assert!((1..=2017).contains(&period.starts().count()));
+            prop_assert!(period.start() < period.end());
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! A telescope's slots: which bookings stand in a period, and what they take of it.
+//!
+//! The slots' own rows say it, one for each that ever was booked, so the work is bounded by the period and not by how many
+//! bookings were cancelled in it. The race's demonstration claims no slots; there the bookings themselves are asked.
+
+use rusqlite::{Connection, named_params};
+
+use super::Kind;
+use super::bookings::{COLUMNS, from_row};
+use crate::agenda::{Booking, DURATION_MIN_MAX, SLOT_MIN, Status};
+use crate::time::{Timestamp, minutes_in_micros};
+
+/// The active bookings that have an instant of [`from`, `until`) in them, in order of start, then number. In the race
+/// only the first of those with the same start and end.
+pub fn standing(
+    connection: &Connection,
+    kind: Kind,
+    row: i64,
+    from: Timestamp,
+    until: Timestamp,
+) -> rusqlite::Result<Vec<Booking>> {
+    let which = match kind {
+        Kind::Agenda => {
+            "SELECT agendamento_id FROM horarios
+             WHERE telescopio_id = :row AND inicio_us >= :from AND inicio_us < :until AND agendamento_id IS NOT NULL"
+        }
+        Kind::Race => {
+            "SELECT min(id) FROM agendamentos
+             WHERE telescopio_id = :row AND inicio_us > :from - :longest AND inicio_us < :until AND fim_us > :from
+             AND status = :active GROUP BY inicio_us, fim_us"
+        }
+    };
+    let sql = format!(
+        "SELECT {COLUMNS} FROM agendamentos a JOIN telescopios t ON t.id = a.telescopio_id
+         WHERE a.id IN ({which}) ORDER BY a.inicio_us, a.id"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let (from, until) = (from.as_micros(), until.as_micros());
+    match kind {
+        Kind::Agenda => {
+            statement.query_map(named_params! { ":row": row, ":from": from, ":until": until }, from_row)?.collect()
+        }
+        Kind::Race => statement
+            .query_map(
+                named_params! { ":row": row, ":from": from, ":until": until,
+                ":longest": minutes_in_micros(DURATION_MIN_MAX), ":active": Status::Active.name() },
+                from_row,
+            )?
+            .collect(),
+    }
+}
+
+/// What is taken of [`from`, `until`), as stretches.
+pub fn taken(
+    connection: &Connection,
+    kind: Kind,
+    row: i64,
+    from: Timestamp,
+    until: Timestamp,
+) -> rusqlite::Result<Vec<(Timestamp, Timestamp)>> {
+    if kind == Kind::Race {
+        let standing = standing(connection, kind, row, from, until)?;
+        return Ok(standing.iter().map(|booking| (booking.slots.start(), booking.slots.end())).collect());
+    }
+    let slot = |row: &rusqlite::Row<'_>| {
+        let start_us: i64 = row.get(0)?;
+        let at = |micros| Timestamp::from_micros(micros).unwrap_or(Timestamp::MAX);
+        Ok((at(start_us), at(start_us + minutes_in_micros(SLOT_MIN))))
+    };
+    connection
+        .prepare_cached(
+            "SELECT inicio_us FROM horarios
+             WHERE telescopio_id = ?1 AND inicio_us >= ?2 AND inicio_us < ?3 AND agendamento_id IS NOT NULL",
+        )?
+        .query_map((row, from.as_micros(), until.as_micros()), slot)?
+        .collect()
+}
