@@ -33,6 +33,8 @@ let rereading;
 let selected;
 /// The agenda whose tab stop is where it should be: now, as soon as that is known.
 let arrived;
+/// The slots that get the focus when the dialog closes.
+let goal;
 /// The booking whose history is shown.
 let told;
 
@@ -163,7 +165,14 @@ const acts = {
     const { first, last } = grid.range;
     booking.begin(agenda, agenda.slots[first], last - first + 1, agenda.free(first));
   },
-  cancel: (one) => cancel(one, people.nameOf(one.cientista_id), (done) => (done ? apply(done) : read())),
+  cancel(one) {
+    const { first, last } = grid.range;
+    cancel(one, people.nameOf(one.cientista_id), (done) => {
+      if (done) apply(done);
+      else read();
+      goal = [first, last];
+    });
+  },
   history(one) {
     told = one;
     showHistory(at("history"), told);
@@ -198,10 +207,15 @@ at("panel").addEventListener("keydown", (event) => {
 booking.addEventListener("scientist", ({ detail }) => choose(detail));
 booking.addEventListener("booked", ({ detail: made }) => {
   apply(made);
-  const shown = agenda.range(made);
-  if (shown[0] >= 0) return grid.select(...shown);
+  goal = agenda.range(made);
+  if (goal[0] >= 0) return grid.select(...goal);
   day = isoDay(Date.parse(made.horario_inicio_utc));
-  read();
+  read().then(() => grid.select(...agenda.range(made)));
+});
+at("dialog").addEventListener("close", () => {
+  // The browser gives the focus back to where it was, which may be elsewhere than what became of it, or gone.
+  if (goal?.[0] >= 0) grid.select(...goal, { focus: true });
+  goal = undefined;
 });
 
 // Choices

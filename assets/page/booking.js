@@ -6,7 +6,7 @@ import { follow } from "./api.js";
 import { parseInstant } from "./clock.js";
 import { announce, buttons, close, field, open, show } from "./dialog.js";
 import { el } from "./dom.js";
-import { instantTime, isoDay, localSpan, longDay, minutes, span } from "./format.js";
+import { elsewhere, instantTime, isoDay, localSpan, longDay, minutes, span } from "./format.js";
 import { t } from "./i18n.js";
 import { busy, explain, markErrors, retryButton } from "./problems.js";
 
@@ -47,7 +47,7 @@ export class Booking extends EventTarget {
     const times = () => {
       const end = start + Number(duration.value) * MINUTE_MS;
       title.textContent = t("book.title", { span: span(start, end) });
-      local.textContent = t("panel.local", { span: localSpan(start, end) });
+      if (elsewhere(start)) local.textContent = t("panel.local", { span: localSpan(start, end) });
     };
     const duration = el("select", { onchange: times });
     for (let count = 1; count <= free; count += 1) {

@@ -27,8 +27,9 @@ export function cancel(booking, name, done) {
     busy(send, t("cancel.sending"));
     const motivo = reason.value.trim();
     try {
-      done(await follow(booking._links.cancelar, { body: motivo ? { motivo } : {} }));
+      const cancelled = await follow(booking._links.cancelar, { body: motivo ? { motivo } : {} });
       close();
+      done(cancelled);
       announce(t("cancel.done", { span: when }));
     } catch (problem) {
       const title = problem.unknown ? t("book.unknownTitle") : t("cancel.refusedTitle");

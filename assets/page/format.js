@@ -30,6 +30,9 @@ export function localSpan(start, end) {
   return `${new Date(start).toLocaleString(locale(), parts)}–${new Date(end).toLocaleString(locale(), whole)}`;
 }
 
+/// Whether the local time is another one than UTC.
+export const elsewhere = (ms) => new Date(ms).getTimezoneOffset() !== 0;
+
 /// The local day of an instant, as 2025-12-01.
 export function localDay(ms) {
   const day = new Date(ms);

@@ -153,8 +153,12 @@ export class Grid extends EventTarget {
 
   #showRange() {
     const { first, last } = this.range;
+    const slots = this.#agenda?.slots ?? [];
+    // A booking is one piece: it is selected as a whole.
+    const held = slots[this.#focus]?.booking?.id;
     this.#cells.forEach((cell, index) => {
-      const selected = this.#selected && index >= first && index <= last;
+      const inside = (index >= first && index <= last) || (held !== undefined && slots[index].booking?.id === held);
+      const selected = this.#selected && inside;
       if ((cell.getAttribute("aria-selected") === "true") !== selected) cell.setAttribute("aria-selected", selected);
       const stop = index === this.#focus ? 0 : -1;
       if (cell.tabIndex !== stop) cell.tabIndex = stop;
