@@ -298,8 +298,9 @@ for (const button of document.querySelectorAll("[data-language]")) {
 }
 addEventListener("hashchange", () => {
   const to = place();
-  day = to.day;
-  telescope = telescopes.find(({ id }) => id === to.telescope) ?? telescope;
+  const found = telescopes.find(({ id }) => id === to.telescope);
+  if (!found) return;
+  [telescope, day] = [found, to.day];
   choices();
   read();
 });
@@ -375,7 +376,7 @@ async function start() {
   choices();
   showRace();
   await read();
-  if (entry._links.eventos) live.open(entry._links.eventos);
+  live.open(entry._links.eventos);
 }
 
 at("local").checked = local;

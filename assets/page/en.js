@@ -24,7 +24,6 @@ export default {
   "page.closed": "unavailable",
   "page.past": "past",
   "page.now": "now",
-  "page.hour": "UTC",
   "page.keys": "Arrows move, Shift selects several, Enter books or opens, Page Up and Page Down change the day.",
   "page.panel": "Selected slot",
   "page.dispute": "Contest",

@@ -24,8 +24,9 @@ export class Live extends EventTarget {
     return this.#connected && this.#channel;
   }
 
-  /// Listens at a link from now on.
+  /// Listens at a link from now on; without one it only reads the agenda again and again.
   open(link) {
+    if (!link) return this.#changed();
     this.#link = link;
     this.#connect();
     // A connection may have died while the machine slept, without a word.

@@ -6,6 +6,8 @@ import { clockTime, initials, localDay, localTime, span, zone } from "./format.j
 import { t } from "./i18n.js";
 
 const COLUMNS = 12;
+/// The focus comes with a pointer.
+const POINTER = "pointer";
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -COLUMNS, ArrowDown: COLUMNS };
 
 export class Grid extends EventTarget {
@@ -169,7 +171,8 @@ export class Grid extends EventTarget {
     this.#focus = Math.max(0, Math.min(index, this.#cells.length - 1));
     this.#selected = true;
     this.#showRange();
-    if (focus) this.#cells[this.#focus].focus();
+    // Under a pointer nothing may move.
+    if (focus) this.#cells[this.#focus].focus({ preventScroll: focus === POINTER });
     this.#say("select");
   }
 
@@ -226,15 +229,15 @@ export class Grid extends EventTarget {
     // A finger scrolls; it taps for one slot, and asks for more in the dialog.
     if (index < 0 || event.button !== 0 || event.pointerType === "touch") return;
     this.#dragging = true;
-    if (event.shiftKey) this.#extendTo(index, true);
-    else this.select(index, index, { focus: true });
+    if (event.shiftKey) this.#extendTo(index, POINTER);
+    else this.select(index, index, { focus: POINTER });
     event.preventDefault();
   }
 
   #drag(event) {
     if (!this.#dragging) return;
     const index = this.#slotOf(document.elementFromPoint(event.clientX, event.clientY));
-    if (index >= 0 && index !== this.#focus) this.#extendTo(index, true);
+    if (index >= 0 && index !== this.#focus) this.#extendTo(index, POINTER);
   }
 
   #release() {
@@ -249,7 +252,7 @@ export class Grid extends EventTarget {
     const { first, last } = this.range;
     // The end of a drag has been said already.
     if (index < 0 || (first !== last && index >= first && index <= last)) return;
-    if (index !== this.#focus) this.select(index, index, { focus: true });
+    if (index !== this.#focus) this.select(index, index, { focus: POINTER });
     this.#say("choose");
   }
 }

@@ -1,4 +1,4 @@
-// What is remembered between visits, and the place in the agenda that the address shows: #telescope/2025-12-01.
+// What is remembered between visits, and the place in the agenda that the address shows: #telescope@2025-12-01.
 
 const NAME = "sctec";
 
@@ -24,12 +24,12 @@ export function remember(key, value) {
 
 /// The telescope and the day in the address; either may be missing.
 export function place() {
-  const [telescope, day] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  const [telescope, day] = location.hash.slice(1).split("@").map(decodeURIComponent);
   return { telescope, day: /^\d{4}-\d\d-\d\d$/.test(day ?? "") ? day : undefined };
 }
 
 /// Shows the place in the address without adding to the history.
 export function showPlace(telescope, day) {
-  const hash = `#${encodeURIComponent(telescope)}${day ? `/${day}` : ""}`;
+  const hash = `#${encodeURIComponent(telescope)}${day ? `@${day}` : ""}`;
   if (location.hash !== hash) history.replaceState(null, "", hash);
 }

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use fantoccini::actions::{InputSource, KeyAction, KeyActions};
+use fantoccini::actions::{InputSource, KeyAction, KeyActions, MOUSE_BUTTON_LEFT, MouseActions, PointerAction};
 use fantoccini::key::Key;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -18,6 +18,24 @@ use crate::common::{signal, try_http};
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// Moves a pressed pointer from slot to slot, one in each frame, and notes how long each frame took.
+const DRAG_AND_COUNT: &str = "
+    const cells = [...document.querySelectorAll('[data-slot]')];
+    const at = (cell) => { const {x, y, width, height} = cell.getBoundingClientRect(); return {clientX: x + width / 2, clientY: y + height / 2}; };
+    const fire = (name, cell) => cell.dispatchEvent(new PointerEvent(name, {bubbles: true, button: 0, pointerType: 'mouse', ...at(cell)}));
+    const took = [];
+    let index = 0, before;
+    fire('pointerdown', cells[0]);
+    requestAnimationFrame(function frame(now) {
+        if (before !== undefined) took.push(now - before);
+        before = now;
+        fire('pointermove', cells[index % 180]);
+        index += 1;
+        if (took.length < 300) return requestAnimationFrame(frame);
+        window.frames_drawn = took;
+    });
+    return true";
 
 /// One test at a time has browsers: what they measure is not another test's load.
 static TURN: Mutex<()> = Mutex::new(());
@@ -151,6 +169,48 @@ impl Browser {
     pub async fn type_in(&self, text: &str) {
         let keys: Vec<_> = text.chars().map(|key| Press { key, shift: false }).collect();
         self.press(&keys).await;
+    }
+
+    /// Presses the mouse on one element, moves it to another and lets go.
+    pub async fn drag(&self, from: &str, to: &str) {
+        let (from, to) =
+            (self.client.find(Locator::Css(from)).await.unwrap(), self.client.find(Locator::Css(to)).await.unwrap());
+        let moved = |element, milliseconds| PointerAction::MoveToElement {
+            element,
+            duration: Some(Duration::from_millis(milliseconds)),
+            x: 0.0,
+            y: 0.0,
+        };
+        let actions = MouseActions::new("mouse".into())
+            .then(moved(from, 0))
+            .then(PointerAction::Down { button: MOUSE_BUTTON_LEFT })
+            .then(moved(to, 150))
+            .then(PointerAction::Up { button: MOUSE_BUTTON_LEFT });
+        self.client.perform_actions(actions).await.unwrap();
+    }
+
+    /// Touches an element as a finger does.
+    pub async fn tap(&self, selector: &str) {
+        let place = "const {x, y, width, height} = document.querySelector(SELECTOR).getBoundingClientRect(); return [x + width / 2, y + height / 2]";
+        let place = self.ask(&place.replace("SELECTOR", &format!("{selector:?}"))).await;
+        let point = json!([{"x": place[0], "y": place[1]}]);
+        self.cdp("Input.dispatchTouchEvent", &json!({"type": "touchStart", "touchPoints": point}));
+        self.cdp("Input.dispatchTouchEvent", &json!({"type": "touchEnd", "touchPoints": []}));
+    }
+
+    /// How many frames a second are drawn while a pointer goes over the whole grid, in words.
+    pub async fn frames_while_dragging(&self) -> String {
+        self.ask(DRAG_AND_COUNT).await;
+        let frames = self.wait("the frames", "return window.frames_drawn").await;
+        let frames = frames.as_array().unwrap().iter().map(|took| took.as_f64().unwrap());
+        let mut frames: Vec<_> = frames.collect();
+        frames.sort_by(f64::total_cmp);
+        let rate = 1000.0 * frames.len() as f64 / frames.iter().sum::<f64>();
+        let late = frames[frames.len() * 99 / 100];
+        format!(
+            "{rate:.1} frames a second, {late:.1} ms from one to the next at the 99th percentile of {}",
+            frames.len()
+        )
     }
 
     /// Presses Tab until the focus is on what `selector` names.

@@ -3,6 +3,7 @@
 //! Each test needs `chromium` and `chromedriver`; the one about accessibility also axe-core, whose `axe.min.js`
 //! `SCTEC_TEST_AXE` names. With `SCTEC_TEST_PICTURES` the README's pictures are made in the folder it names.
 
+mod axe;
 #[path = "../common/mod.rs"]
 mod common;
 mod driver;
@@ -10,6 +11,7 @@ mod proxy;
 
 use std::time::{Duration, Instant};
 
+use axe::Axe;
 use common::{Server, Services, http};
 use driver::{Browser, Press, Turn};
 use fantoccini::key::Key;
@@ -21,7 +23,7 @@ const DAY: &str = "2031-05-06";
 
 /// The page of a scheduler, at a day of its default telescope.
 fn page(scheduler: &str) -> String {
-    format!("{}/#Hubble-Acad/{DAY}", scheduler.trim_end_matches('/'))
+    format!("{}/#Hubble-Acad@{DAY}", scheduler.trim_end_matches('/'))
 }
 
 /// The cell that begins at `time` of the day shown.
@@ -56,7 +58,7 @@ async fn wait_live(browser: &Browser, state: &str) {
 
 /// Waits until a cell is of a kind: free, mine, other…
 async fn wait_kind(browser: &Browser, time: &str, kind: &str) {
-    let script = format!("return document.querySelector('{}').classList.contains({kind:?})", cell(time));
+    let script = format!("return document.querySelector('{}')?.classList.contains({kind:?})", cell(time));
     browser.wait(&format!("{time} is {kind}"), &script).await;
 }
 
@@ -217,9 +219,7 @@ async fn a_clock_two_seconds_ahead_is_told_and_the_click_carries_the_servers_tim
 /// time.
 fn past_booking(services: &Services) -> (String, String) {
     let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
-    let start: i64 = database
-        .query_row("SELECT (unixepoch() / 300 - 12) * 300000000", (), |row| row.get(0))
-        .unwrap();
+    let start: i64 = database.query_row("SELECT (unixepoch() / 300 - 12) * 300000000", (), |row| row.get(0)).unwrap();
     let sql = "INSERT INTO agendamentos (telescopio_id, cientista_id, inicio_us, fim_us, status, criado_us, req)
                VALUES (2, 7, ?1, ?1 + 300000000, 'AGENDADO', ?1 - 86400000000, 'x')";
     database.execute(sql, [start]).unwrap();
@@ -241,7 +241,7 @@ async fn what_has_no_link_has_no_button_and_no_url_is_built() {
     let proxy = Proxy::start(services.agenda_address());
     let browser = Browser::start().await;
     as_scientist(&browser, 7);
-    browser.open(&format!("{}#Webb-Acad/{day}", proxy.url)).await;
+    browser.open(&format!("{}#Webb-Acad@{day}", proxy.url)).await;
     wait_live(&browser, "on").await;
     browser.click(&cell(&time)).await;
     browser.wait_text("#selected", "Agendamento 1").await;
@@ -406,4 +406,278 @@ async fn markup_in_names_and_targets_is_text() {
     let made = "return document.querySelectorAll('img, iframe, b b, dd b, body script, option b').length";
     assert_eq!(browser.ask(made).await, 0);
     browser.assert_clean(&services.agenda(""));
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn a_contest_is_followed_live() {
+    let _turn = Turn::take();
+    let services = Services::start(&[]);
+    let browser = Browser::start().await;
+    as_scientist(&browser, 7);
+    browser.open(&page(&services.agenda(""))).await;
+    wait_live(&browser, "on").await;
+    // The slot is looked at without being booked.
+    browser.click(&cell("14:00")).await;
+    browser.key(Key::Escape).await;
+    browser.wait_text("#dispute", "Nenhuma disputa").await;
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let services = &services;
+        let rivals: Vec<_> = (1..=8).map(|rival| scope.spawn(move || services.book(rival, &slot("14:00")).0)).collect();
+        rivals.into_iter().map(|rival| rival.join().unwrap()).collect()
+    });
+    assert_eq!(statuses.iter().filter(|&&status| status == 201).count(), 1, "{statuses:?}");
+    browser.wait_text("#dispute", "8 pedidos: 1 atendidos, 7 recusados").await;
+    let entries = "return document.querySelectorAll('#dispute li').length";
+    assert_eq!(browser.ask(entries).await, 8);
+    assert_eq!(browser.ask("return document.querySelectorAll('#dispute li.won').length").await, 1);
+    browser.assert_clean(&services.agenda(""));
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn several_slots_by_drag_by_shift_and_by_touch() {
+    let _turn = Turn::take();
+    let services = Services::start(&[]);
+    assert_eq!(services.book(2, &slot("15:20")).0, 201);
+    let browser = Browser::start().await;
+    as_scientist(&browser, 7);
+    browser.open(&page(&services.agenda(""))).await;
+    let close = "document.querySelector('dialog').close(); return true";
+    browser.drag(&cell("15:05"), &cell("15:15")).await;
+    browser.wait_text("dialog", "Agendar 15:05–15:20").await;
+    browser.ask(close).await;
+    // As far as it is free, and backwards.
+    browser.drag(&cell("15:05"), &cell("15:50")).await;
+    browser.wait_text("dialog", "Agendar 15:05–15:20").await;
+    browser.ask(close).await;
+    browser.drag(&cell("15:15"), &cell("15:00")).await;
+    browser.wait_text("dialog", "Agendar 15:00–15:20").await;
+    browser.ask(close).await;
+    // A finger taps, and asks for more in the form.
+    browser.tap(&cell("16:00")).await;
+    browser.wait_text("dialog", "Agendar 16:00–16:05").await;
+    browser.click("#field-duracao_min").await;
+    browser.ask("const it = document.getElementById('field-duracao_min'); it.value = 75; it.dispatchEvent(new Event('change')); return true").await;
+    browser.wait_text("dialog", "Agendar 16:00–17:15").await;
+    browser.click("dialog button[type=submit]").await;
+    browser.wait_text("dialog .outcome.won", "16:00–17:15 é seu").await;
+    wait_kind(&browser, "17:10", "mine").await;
+    // It is one piece: selected as a whole.
+    browser.key(Key::Enter).await;
+    browser.click(&cell("16:30")).await;
+    assert_eq!(browser.ask("return document.querySelectorAll('[aria-selected=true]').length").await, 15);
+    browser.wait_text("#selected", "16:00–17:15 UTC").await;
+    browser.assert_clean(&services.agenda(""));
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn local_time_follows_daylight_saving() {
+    let _turn = Turn::take();
+    let services = Services::start(&[]);
+    let browser = Browser::start().await;
+    browser.cdp("Emulation.setTimezoneOverride", &json!({"timezoneId": "America/New_York"}));
+    // On that day the clocks there go from 02:00 back to 01:00, at 06:00 UTC.
+    browser.open(&format!("{}#Hubble-Acad@2026-11-01", services.agenda("/"))).await;
+    assert_eq!(browser.text("[role=rowheader] .local").await, "");
+    browser.click("#local").await;
+    let hours =
+        "return [...document.querySelectorAll('[role=rowheader] .local')].map((it) => it.innerText).join(' | ')";
+    let shown = browser.wait("the local hours", hours).await;
+    let hours: Vec<_> = shown.as_str().unwrap().split(" | ").collect();
+    assert_eq!(&hours[3..8], ["23:00", "00:00 (01)", "01:00", "01:00 GMT-5", "02:00"], "{hours:?}");
+    browser.wait_text("#local-time", "GMT-5").await;
+    // The days and their slots stay those of UTC.
+    browser.wait_text("#agenda-title", "1 de novembro").await;
+    browser.client.refresh().await.unwrap();
+    browser.wait("it is remembered", "return document.getElementById('local').checked").await;
+    browser.assert_clean(&services.agenda(""));
+}
+
+/// Every state of the page, with axe-core's opinion and, if wanted, a picture.
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn every_state_is_accessible() {
+    let _turn = Turn::take();
+    let services = Services::start(&["--audit-refusals"]);
+    fill(&services);
+    let browser = Browser::start().await;
+    let axe = Axe::load();
+    as_scientist(&browser, 7);
+    browser.open(&page(&services.agenda(""))).await;
+    clock_error(&browser).await;
+    wait_live(&browser, "on").await;
+    axe.check(&browser, "agenda").await;
+    browser.look(1280, 1180, false);
+    browser.picture("agenda-claro").await;
+
+    browser.click(&cell("02:30")).await;
+    browser.wait_text("#selected", "Betelgeuse").await;
+    browser.click("[data-focus=history]").await;
+    browser.wait_text(".timeline", "Agendado por").await;
+    axe.check(&browser, "history").await;
+    for width in [1280, 390] {
+        for dark in [true, false] {
+            browser.look(width, 1180, dark);
+            axe.check(&browser, &format!("history, {width} wide, dark {dark}")).await;
+        }
+    }
+    browser.look(1280, 1180, true);
+    browser.picture("agenda-escuro").await;
+
+    for scientist in [2, 3, 4, 5] {
+        services.book(scientist, &slot("20:00"));
+    }
+    browser.click(&cell("20:00")).await;
+    browser.wait_text("#dispute", "4 pedidos").await;
+    axe.check(&browser, "dispute, dark").await;
+
+    browser.click(&cell("21:00")).await;
+    browser.wait_text("dialog", "Agendar 21:00–21:05").await;
+    axe.check(&browser, "dialog, dark").await;
+    browser.look(1280, 1180, false);
+    axe.check(&browser, "dialog").await;
+    // The page does not hear of it in time: it is sent as if nobody had been first.
+    browser.ask("document.getElementById('field-alvo').value = 'Kepler-22b'; return true").await;
+    services.book(9, &slot("21:00"));
+    browser.click("dialog button[type=submit]").await;
+    browser.wait_text("dialog .outcome.lost", "Vera Rubin tem 21:00–21:05.").await;
+    browser.wait("what is offered", "return document.querySelector('dialog .offers button')").await;
+    axe.check(&browser, "lost").await;
+    browser.look(1280, 900, false);
+    browser.picture("perdido").await;
+    browser.look(1280, 1180, true);
+    axe.check(&browser, "lost, dark").await;
+    browser.click("dialog .offers button").await;
+    browser.wait_text("dialog .outcome.won", "é seu").await;
+    axe.check(&browser, "won, dark").await;
+    browser.look(390, 844, false);
+    axe.check(&browser, "won, phone").await;
+    browser.key(Key::Enter).await;
+    browser.wait("the dialog is closed", "return !document.querySelector('dialog').open").await;
+
+    browser.click("[data-language=en]").await;
+    browser.wait_text("#agenda-counts", "free").await;
+    assert_eq!(browser.ask("return document.documentElement.lang").await, "en-GB");
+    axe.check(&browser, "English, phone").await;
+    browser.ask("scrollTo(0, 0); document.activeElement.blur(); return true").await;
+    browser.picture("agenda-telefone").await;
+    browser.click("[data-focus=cancel]").await;
+    browser.wait_text("dialog", "Reason (optional)").await;
+    axe.check(&browser, "cancel, phone").await;
+    browser.key(Key::Escape).await;
+    // Nothing is cut off, and nothing has to be scrolled sideways.
+    browser.look(320, 640, false);
+    let overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+    assert_eq!(browser.ask(overflow).await, 0);
+    browser.assert_clean(&services.agenda(""));
+}
+
+/// A day as it may look.
+fn fill(services: &Services) {
+    for (scientist, time, minutes, target) in [
+        (3, "00:10", 5, "M31"),
+        (1, "01:00", 20, "Júpiter e as suas luas"),
+        (7, "02:30", 40, "Betelgeuse"),
+        (2, "04:00", 5, "Marte"),
+        (10, "04:05", 5, "Vesta"),
+        (6, "05:25", 95, "Plêiades"),
+        (5, "08:40", 15, "Halley"),
+        (7, "10:15", 5, "Polônio"),
+        (9, "12:00", 60, "Rotação de M33"),
+        (8, "13:20", 30, "Sirius B"),
+        (4, "15:00", 10, "δ Cephei"),
+        (7, "16:45", 75, "Rádio"),
+        (3, "19:35", 20, "NGC 253"),
+        (6, "22:00", 5, "Vega"),
+        (1, "22:30", 45, "Saturno"),
+    ] {
+        let start = slot(time);
+        let body = json!({
+            "cientista_id": scientist, "horario_inicio_utc": start, "duracao_min": minutes, "alvo": target,
+            "instante_clique_utc": "2026-11-23T12:00:00.123Z",
+        });
+        assert_eq!(services.book_with(&body).0, 201);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn it_is_there_at_once_and_moves_smoothly() {
+    let _turn = Turn::take();
+    let services = Services::start(&[]);
+    let browser = Browser::start().await;
+    as_scientist(&browser, 7);
+    browser.open(&page(&services.agenda(""))).await;
+    // Once more, the browser being warm: the files are asked for again and have not changed.
+    browser.client.refresh().await.unwrap();
+    let paint = "return performance.getEntriesByName('first-contentful-paint')[0]?.startTime";
+    let painted = browser.wait("the first paint", paint).await.as_f64().unwrap();
+    let ready = "return document.querySelector('[data-slot]') && performance.now()";
+    browser.wait("the agenda", ready).await;
+    let frames = browser.frames_while_dragging().await;
+    println!("first contentful paint {painted:.0} ms; while a drag goes over the grid, {frames}");
+    assert!(painted < 2000.0, "{painted} ms");
+    // The mark of the true time and the seconds move by themselves.
+    let second = browser.text("#time-s").await;
+    browser
+        .wait("the time goes on", &format!("return document.getElementById('time-s').innerText !== {second:?}"))
+        .await;
+}
+
+/// The page's files, by name.
+fn files() -> Vec<(String, String)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/page");
+    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    names
+        .map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read_to_string(entry.path()).unwrap()))
+        .collect()
+}
+
+#[test]
+fn the_whole_page_is_small() {
+    use std::io::Write as _;
+    let sizes = files().into_iter().map(|(name, text)| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        gzip.write_all(text.as_bytes()).unwrap();
+        (gzip.finish().unwrap().len(), name)
+    });
+    let sizes: Vec<_> = sizes.collect();
+    let total: usize = sizes.iter().map(|(size, _)| size).sum();
+    println!("{total} bytes in all: {sizes:?}");
+    assert!(total < 60_000, "{total} bytes");
+}
+
+#[test]
+fn the_page_knows_one_url() {
+    let known: Vec<_> = files()
+        .into_iter()
+        .filter(|(name, _)| std::path::Path::new(name).extension().is_some_and(|extension| extension == "js"))
+        .flat_map(|(name, text)| {
+            let urls = ["\"/", "`/", "'/", "://"].map(|quoted| text.matches(quoted).count());
+            let markup = ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("];
+            assert!(!markup.iter().any(|way| text.contains(way)), "{name} makes markup of text");
+            std::iter::repeat_n(name, urls.iter().sum())
+        })
+        .collect();
+    assert_eq!(known, ["api.js"], "only the entry point stands in the code");
+}
+
+#[test]
+fn every_word_is_in_both_languages() {
+    let files: std::collections::HashMap<_, _> = files().into_iter().collect();
+    let keys = |name: &str| {
+        let lines = files[name].lines().filter_map(|line| line.trim().strip_prefix('"')?.split_once("\": "));
+        lines.map(|(key, _)| key.to_owned()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let (portuguese, english) = (keys("pt.js"), keys("en.js"));
+    assert_eq!(portuguese.difference(&english).collect::<Vec<_>>(), Vec::<&String>::new());
+    let marked = files["index.html"].split("data-t").skip(1).filter_map(|after| after.split('"').nth(1));
+    for key in marked {
+        assert!(english.contains(key), "{key} is not in en.js");
+    }
+    for name in english.difference(&portuguese) {
+        assert!(files["index.html"].contains(&format!("{name:?}")), "nothing says {name}");
+    }
 }
