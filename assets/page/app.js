@@ -21,6 +21,8 @@ const RETRY_MS = 3000;
 const DAY_MS = 86400000;
 /// After what every page hears at once, each reads the agenda at a moment of its own within this time.
 const SPREAD_MS = 1500;
+/// The layout in which the panel is below the agenda, as page.css has it.
+const BELOW = "(max-width: 64rem)";
 const THEMES = ["auto", "light", "dark"];
 
 let entry, telescopes, telescope, agenda;
@@ -196,7 +198,7 @@ grid.addEventListener("choose", ({ detail }) => {
   showSelected();
   const slot = agenda.slots[detail.first];
   if (slot.book) acts.book();
-  else at("selected").querySelector("h3")?.focus();
+  else if (detail.by === "key" || matchMedia(BELOW).matches) at("selected").querySelector("h3")?.focus();
 });
 grid.addEventListener("day", ({ detail }) => turn(detail));
 at("panel").addEventListener("keydown", (event) => {

@@ -1,7 +1,7 @@
 // The true time, large: it moves on the second, whatever the local clock says.
 
 import { at, setText } from "./dom.js";
-import { bound, clockError, localTime, longDay, zone } from "./format.js";
+import { bound, clockError, localTime, longDay, milliseconds, zone } from "./format.js";
 import { t } from "./i18n.js";
 
 const OLD_MS = 150000;
@@ -35,5 +35,5 @@ export function showSynchronisation(clock) {
   error.value = clock.ahead.toFixed(3);
   error.dataset.bound = clock.aheadBound.toFixed(3);
   error.classList.toggle("off", Math.abs(clock.ahead) > 1000);
-  setText(at("clock-detail"), t("clock.detail", { roundTrip: clock.roundTrip.toFixed(1), bound: bound(clock.bound) }));
+  setText(at("clock-detail"), t("clock.detail", { roundTrip: milliseconds(clock.roundTrip), bound: bound(clock.bound) }));
 }

@@ -43,7 +43,7 @@ export default {
   "live.connecting": "connecting",
   "agenda.failed": "The agenda could not be read: {why}",
   "agenda.unreachable": "the server does not answer",
-  "agenda.counts": "{free} free · {mine} mine · {others} others'",
+  "agenda.counts": "free {free} · mine {mine} · others' {others}",
   "mode.race": "No-lock mode: a demonstration of the race, in a database of its own.",
   "day.today": "today",
 
@@ -98,13 +98,13 @@ export default {
 
   "dispute.title": "Contest",
   "dispute.none": "No contest for this slot since the page was opened.",
-  "dispute.sum": "{requests} requests: {won} granted, {refused} refused",
+  "dispute.sum": "requests {requests} · granted {won} · refused {refused}",
   "dispute.won": "booked it",
   "dispute.recurso_ocupado": "refused: another request had the lock",
   "dispute.horario_ocupado": "refused: it was booked already",
   "dispute.refused": "refused: {code}",
   "dispute.cancelled": "cancelled",
-  "dispute.more": "and {count} more refused",
+  "dispute.more": "refused besides these: {count}",
 
   "book.title": "Book {span}",
   "book.at": "{telescope}, {day}",
@@ -144,6 +144,17 @@ export default {
   "cancel.done": "Cancelled: {span} is free.",
   "cancel.refusedTitle": "Not cancelled",
   "cancel.unknown": "No answer came: it may have been cancelled or not. The agenda shows what holds.",
+
+  "problem.auditoria_indisponivel": "The audit trail cannot be written, and without it nothing is booked.",
+  "problem.banco_indisponivel": "The database cannot be written. Nothing was booked.",
+  "problem.campos_invalidos": "Some of this needs to be corrected.",
+  "problem.coordenador_indisponivel": "The lock coordinator did not answer or gave no lock, and without it nothing is booked.",
+  "problem.erro_interno": "The server failed. Look at the agenda before you repeat.",
+  "problem.ja_cancelado": "This booking was cancelled before.",
+  "problem.observacao_iniciada": "The observation has begun: it cannot be cancelled.",
+  "problem.recurso_ocupado": "Another request has this slot right now.",
+  "problem.token_obsoleto": "A newer decision was written for this slot. Nothing was booked.",
+  "problem.trava_expirada": "The lock ran out before anything was written. Nothing was booked.",
 
   "said.made": "{name} booked {span}.",
   "said.freed": "{span} is free again.",

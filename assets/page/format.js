@@ -57,6 +57,9 @@ export function seconds(ms) {
   return (ms / 1000).toLocaleString(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
+/// 3,2
+export const milliseconds = (ms) => ms.toLocaleString(locale(), { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+
 /// A bound in seconds, never less than it is.
 export const bound = (ms) => (Math.ceil(ms) / 1000).toLocaleString(locale(), { minimumFractionDigits: 3 });
 

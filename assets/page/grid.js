@@ -1,8 +1,8 @@
 // The agenda as a grid: a row an hour, a column five minutes; one tab stop, then arrows. It shows what it is given and says
-// what was chosen: `select` (a range of slots) and `choose` (Enter, click or the end of a drag), with {first, last}.
+// what was chosen: `select` (a range of slots) and `choose` (Enter, click or the end of a drag), with {first, last} and how: `by`.
 
 import { el, setText } from "./dom.js";
-import { clockTime, initials, localDay, localTime, span, zone } from "./format.js";
+import { clockTime, elsewhere, initials, localDay, localTime, span, zone } from "./format.js";
 import { t } from "./i18n.js";
 
 const COLUMNS = 12;
@@ -148,7 +148,7 @@ export class Grid extends EventTarget {
   #showHour(header, start, local) {
     setText(header.firstChild, clockTime(start));
     // Whoever reads local time needs to see where the day, or the zone's rule, changes.
-    const day = local && localDay(start) !== localDay(start - 3600000) ? ` ${localDay(start).slice(8)}` : "";
+    const day = local && elsewhere(start) && localDay(start) !== localDay(start - 3600000) ? ` ${localDay(start).slice(8)}` : "";
     const rule = local && zone(start) !== zone(start - 3600000) ? ` ${zone(start)}` : "";
     setText(header.lastChild, local ? `${localTime(start)}${day && ` (${day.trim()})`}${rule}` : "");
   }
@@ -186,8 +186,8 @@ export class Grid extends EventTarget {
     this.#moveTo(end, focus);
   }
 
-  #say(name) {
-    this.dispatchEvent(new CustomEvent(name, { detail: this.range }));
+  #say(name, by = "key") {
+    this.dispatchEvent(new CustomEvent(name, { detail: { ...this.range, by } }));
   }
 
   #key(event) {
@@ -244,7 +244,7 @@ export class Grid extends EventTarget {
     const { first, last } = this.range;
     const dragged = this.#dragging && first !== last;
     this.#dragging = false;
-    if (dragged) this.#say("choose");
+    if (dragged) this.#say("choose", POINTER);
   }
 
   #click(event) {
@@ -253,6 +253,6 @@ export class Grid extends EventTarget {
     // The end of a drag has been said already.
     if (index < 0 || (first !== last && index >= first && index <= last)) return;
     if (index !== this.#focus) this.select(index, index, { focus: POINTER });
-    this.#say("choose");
+    this.#say("choose", POINTER);
   }
 }

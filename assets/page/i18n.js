@@ -27,6 +27,9 @@ export function t(key, values = {}) {
 /// The key, if there are words under it.
 export const known = (key) => (key in pt ? key : undefined);
 
+/// What the server says in Portuguese, in the language that was chosen: by its code, where it is known.
+export const translated = (code) => LANGUAGES[language].words[`problem.${code}`];
+
 /// Changes the language, for this visit and the next.
 export function speak(chosen) {
   language = chosen;

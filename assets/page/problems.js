@@ -2,15 +2,16 @@
 
 import { el } from "./dom.js";
 import { announce } from "./dialog.js";
-import { SERVER_LANGUAGE, t } from "./i18n.js";
+import { SERVER_LANGUAGE, t, translated } from "./i18n.js";
 
 /// Shows a problem in `root`: each wrong field at its field, and the rest in the server's words, or else in `words`.
 export function explain(root, problem, otherwise = t("agenda.unreachable")) {
-  const words = problem.detail ?? otherwise;
+  const ours = translated(problem.code);
+  const words = ours ?? problem.detail ?? otherwise;
   const loose = markErrors(root, problem.errors ?? []);
   const place = root.querySelector(".problem") ?? root;
   const all = [words, ...loose.map(({ campo, mensagem }) => `${campo}: ${mensagem}`)];
-  place.replaceChildren(...all.map((text) => el("p", { text, lang: problem.detail && SERVER_LANGUAGE })));
+  place.replaceChildren(...all.map((text) => el("p", { text, lang: text !== ours && problem.detail && SERVER_LANGUAGE })));
   announce(words);
 }
 

@@ -17,7 +17,7 @@ export default {
   "live.connecting": "conectando",
   "agenda.failed": "A agenda não pôde ser lida: {why}",
   "agenda.unreachable": "o servidor não responde",
-  "agenda.counts": "{free} livres · {mine} meus · {others} de outros",
+  "agenda.counts": "livres {free} · meus {mine} · de outros {others}",
   "mode.race": "Modo sem trava: uma demonstração da condição de corrida, num banco à parte.",
   "day.today": "hoje",
 
@@ -72,13 +72,13 @@ export default {
 
   "dispute.title": "Disputa",
   "dispute.none": "Nenhuma disputa por este horário desde que a página abriu.",
-  "dispute.sum": "{requests} pedidos: {won} atendidos, {refused} recusados",
+  "dispute.sum": "pedidos {requests} · atendidos {won} · recusados {refused}",
   "dispute.won": "agendou",
   "dispute.recurso_ocupado": "recusado: outro pedido tinha a trava",
   "dispute.horario_ocupado": "recusado: já estava agendado",
   "dispute.refused": "recusado: {code}",
   "dispute.cancelled": "cancelado",
-  "dispute.more": "e mais {count} recusados",
+  "dispute.more": "recusados, além destes: {count}",
 
   "book.title": "Agendar {span}",
   "book.at": "{telescope}, {day}",

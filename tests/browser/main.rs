@@ -427,7 +427,7 @@ async fn a_contest_is_followed_live() {
         rivals.into_iter().map(|rival| rival.join().unwrap()).collect()
     });
     assert_eq!(statuses.iter().filter(|&&status| status == 201).count(), 1, "{statuses:?}");
-    browser.wait_text("#dispute", "8 pedidos: 1 atendidos, 7 recusados").await;
+    browser.wait_text("#dispute", "pedidos 8 · atendidos 1 · recusados 7").await;
     let entries = "return document.querySelectorAll('#dispute li').length";
     assert_eq!(browser.ask(entries).await, 8);
     assert_eq!(browser.ask("return document.querySelectorAll('#dispute li.won').length").await, 1);
@@ -530,7 +530,7 @@ async fn every_state_is_accessible() {
         services.book(scientist, &slot("20:00"));
     }
     browser.click(&cell("20:00")).await;
-    browser.wait_text("#dispute", "4 pedidos").await;
+    browser.wait_text("#dispute", "pedidos 4").await;
     axe.check(&browser, "dispute, dark").await;
 
     browser.click(&cell("21:00")).await;
@@ -678,6 +678,7 @@ fn every_word_is_in_both_languages() {
         assert!(english.contains(key), "{key} is not in en.js");
     }
     for name in english.difference(&portuguese) {
-        assert!(files["index.html"].contains(&format!("{name:?}")), "nothing says {name}");
+        let said = name.starts_with("problem.") || files["index.html"].contains(&format!("{name:?}"));
+        assert!(said, "nothing says {name}");
     }
 }
