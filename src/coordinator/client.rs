@@ -4,43 +4,26 @@
 //! exchange. Each takes every request that waits, sends them as one batch (`POST /lote`), and hands each its own answer.
 //! Alone, a request waits for nobody.
 //!
-//! Of several addresses one is spoken with until it does not answer; then the next is. All have to lead to the same
-//! coordinator: two that each give locks of their own would leave only the database between rivals.
-//!
 //! A lease's deadline is counted here, on this process's monotonic clock, from *before* the request was sent: it is
 //! never later than the coordinator's own.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::header::CONTENT_TYPE;
-use hyper::{Method, Request, Uri};
-use hyper_util::client::legacy::Client as HttpClient;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper::Request;
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
-use super::protocol::{BATCH_MAX, MIN_TOKEN_MAX, Operation};
+use super::feed::Feed;
+use super::protocol::{BATCH_MAX, BODY_BYTES, MIN_TOKEN_MAX, Operation};
+use super::way::{CONNECT_TIMEOUT, EXCHANGE_TIMEOUT, Way};
 use crate::batch;
-use crate::http::in_words;
 
-/// How long one exchange may take, with all its tries, before the coordinator counts as unreachable.
-const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long connecting may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Idle connections are dropped before the server drops them.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Tries of one exchange at one address: a kept-alive connection may have been closed just then, and the same request
 /// again gets the same lease again.
 const TRIES: usize = 2;
-/// Bytes of operations in one batch, safely below the coordinator's limit of 1 MiB.
-const BATCH_BYTES: usize = 900 * 1024;
-/// The most bytes of an answer.
-const ANSWER_MAX: usize = 16 * 1024 * 1024;
 
 /// A granted lease.
 #[derive(Clone, Debug)]
@@ -96,35 +79,6 @@ pub struct Client {
     highest_token: AtomicU64,
 }
 
-/// How to reach the coordinator.
-struct Way {
-    http: Http,
-    addresses: Vec<Address>,
-    /// The one that answered last.
-    current: AtomicUsize,
-}
-
-struct Address {
-    batch: Uri,
-    ready: Uri,
-}
-
-impl Way {
-    /// The addresses from the current one on, with their places.
-    fn addresses(&self) -> impl Iterator<Item = (usize, &Address)> {
-        let (first, count) = (self.current.load(Ordering::Relaxed), self.addresses.len());
-        (0..count).map(move |step| {
-            let place = (first + step) % count;
-            (place, &self.addresses[place])
-        })
-    }
-
-    /// The share of `whole` that one address may take, so that the last is tried too.
-    fn share(&self, whole: Duration) -> Duration {
-        whole / u32::try_from(self.addresses.len()).unwrap_or(u32::MAX)
-    }
-}
-
 /// One operation and who waits for its answer.
 struct Ask {
     operation: Operation,
@@ -158,8 +112,6 @@ struct Answers {
     respostas: Vec<Answer>,
 }
 
-type Http = HttpClient<HttpConnector, Full<Bytes>>;
-
 impl Client {
     /// A client of the coordinator at any of `urls`. `highest_token` is the largest token seen so far: the next will be
     /// larger, even if the coordinator lost its state. Spawns the tasks that speak; they end when the client is dropped.
@@ -167,21 +119,10 @@ impl Client {
     /// # Errors
     /// [`StartError`].
     pub fn start(urls: &[String], highest_token: u64) -> Result<Self, StartError> {
-        let addresses = urls.iter().map(|url| address(url)).collect::<Result<Vec<_>, _>>()?;
-        if addresses.is_empty() {
-            return Err(StartError::Url(String::new()));
-        }
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        let http = HttpClient::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .build(connector);
+        let way = Arc::new(Way::new(urls)?);
         // Each ask stands for a request in flight, and those are bounded by the connections.
         let (locks, lock_batches) = batch::queue(usize::MAX);
         let (unlocks, unlock_batches) = batch::queue(usize::MAX);
-        let way = Arc::new(Way { http, addresses, current: AtomicUsize::new(0) });
         tokio::spawn(speak(Arc::clone(&way), lock_batches));
         tokio::spawn(speak(Arc::clone(&way), unlock_batches));
         Ok(Self {
@@ -256,29 +197,19 @@ impl Client {
     /// # Errors
     /// In words, when it cannot: what the address that would be asked next says.
     pub async fn ready(&self) -> Result<(), String> {
-        let mut fault = None;
-        for (_, Address { ready, .. }) in self.way.addresses() {
-            let answer = tokio::time::timeout(self.way.share(CONNECT_TIMEOUT), self.way.http.get(ready.clone())).await;
-            let said = match answer {
-                Ok(Ok(answer)) if answer.status().is_success() => return Ok(()),
-                Ok(Ok(answer)) => format!("{ready} respondeu {}", answer.status()),
-                Ok(Err(error)) => format!("{ready} não respondeu: {}", in_words(&error)),
-                Err(_) => format!("{ready} não respondeu a tempo"),
-            };
-            fault.get_or_insert(said);
-        }
-        Err(fault.unwrap_or_default())
+        self.way
+            .first_that(CONNECT_TIMEOUT, |address| async move {
+                let answer = self.way.get(Request::get(&address.ready)).await?;
+                let status = answer.status();
+                if status.is_success() { Ok(()) } else { Err(format!("{} respondeu {status}", address.ready)) }
+            })
+            .await
     }
-}
 
-fn address(url: &str) -> Result<Address, StartError> {
-    let base = url.trim().trim_end_matches('/');
-    let uri = |path: &str| -> Result<Uri, StartError> {
-        let uri: Uri = format!("{base}{path}").parse().map_err(|_| StartError::Url(url.to_owned()))?;
-        let plain_http = uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty());
-        if plain_http { Ok(uri) } else { Err(StartError::Url(url.to_owned())) }
-    };
-    Ok(Address { batch: uri("/lote")?, ready: uri("/pronto")? })
+    /// The coordinator's channels of events, by the same way.
+    pub fn feed(&self) -> Feed {
+        Feed::new(Arc::clone(&self.way))
+    }
 }
 
 async fn ask(asks: &batch::Sender<Ask>, operation: Operation) -> Result<(Answer, Instant), String> {
@@ -301,7 +232,7 @@ async fn speak(way: Arc<Way>, mut batches: batch::Batches<Ask>) {
         while waiting.peek().is_some() {
             let mut body = b"{\"operacoes\":[".to_vec();
             let mut replies = Vec::new();
-            while let Some(ask) = waiting.next_if(|_| replies.len() < BATCH_MAX && body.len() < BATCH_BYTES) {
+            while let Some(ask) = waiting.next_if(|_| replies.len() < BATCH_MAX && body.len() < BODY_BYTES) {
                 if !replies.is_empty() {
                     body.push(b',');
                 }
@@ -330,46 +261,26 @@ async fn speak(way: Arc<Way>, mut batches: batch::Batches<Ask>) {
 
 /// Sends one batch to the first address that answers, and reads its answers, one each.
 async fn exchange(way: &Way, body: &Bytes, count: usize) -> Result<Vec<Answer>, String> {
-    let mut fault = None;
-    for (place, Address { batch: uri, .. }) in way.addresses() {
-        let tries = async {
-            let mut result = exchange_once(&way.http, uri, body, count).await;
-            for _ in 1..TRIES {
-                if result.is_ok() {
-                    break;
-                }
-                result = exchange_once(&way.http, uri, body, count).await;
+    way.first_that(EXCHANGE_TIMEOUT, |address| async move {
+        let mut result = exchange_once(way, &address.batch, body, count).await;
+        for _ in 1..TRIES {
+            if result.is_ok() {
+                break;
             }
-            result
-        };
-        let share = way.share(EXCHANGE_TIMEOUT);
-        let result = tokio::time::timeout(share, tries).await;
-        match result.unwrap_or_else(|_| Err(format!("{uri} não respondeu em {} ms", share.as_millis()))) {
-            Ok(answers) => {
-                way.current.store(place, Ordering::Relaxed);
-                return Ok(answers);
-            }
-            Err(reason) => drop(fault.get_or_insert(reason)),
+            result = exchange_once(way, &address.batch, body, count).await;
         }
-    }
-    Err(fault.unwrap_or_default())
+        result
+    })
+    .await
 }
 
-async fn exchange_once(http: &Http, uri: &Uri, body: &Bytes, count: usize) -> Result<Vec<Answer>, String> {
-    let request = Request::builder()
-        .method(Method::POST)
-        .uri(uri)
-        .header(CONTENT_TYPE, "application/json")
-        .body(Full::new(body.clone()))
-        .map_err(|error| error.to_string())?;
-    let answer = http.request(request).await.map_err(|error| format!("{uri} não respondeu: {}", in_words(&error)))?;
-    let status = answer.status();
-    let bytes = Limited::new(answer.into_body(), ANSWER_MAX).collect().await.map_err(|error| error.to_string())?;
+async fn exchange_once(way: &Way, uri: &hyper::Uri, body: &Bytes, count: usize) -> Result<Vec<Answer>, String> {
+    let (status, bytes) = way.post(uri, body).await?;
     if !status.is_success() {
         return Err(format!("{uri} respondeu {status}"));
     }
     let answers: Answers =
-        serde_json::from_slice(&bytes.to_bytes()).map_err(|error| format!("{uri} respondeu outra coisa: {error}"))?;
+        serde_json::from_slice(&bytes).map_err(|error| format!("{uri} respondeu outra coisa: {error}"))?;
     if answers.respostas.len() != count {
         return Err(format!("{uri} respondeu {} de {count} operações", answers.respostas.len()));
     }

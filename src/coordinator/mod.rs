@@ -12,13 +12,15 @@
 //! | `GET /saude`, `GET /pronto`, `GET /metrics` | alive; ready to give locks; what is counted |
 //!
 //! [`table`] decides and is pure; [`service`] gives it the time, randomness, durable limits and those who wait;
-//! [`client`] is how the scheduler speaks with it.
+//! [`client`] is how the scheduler locks with it, and [`feed`] how it publishes and listens.
 
 mod answers;
 mod audit_line;
 mod batch_route;
 pub mod client;
 mod events;
+mod events_route;
+pub mod feed;
 mod metrics;
 pub mod protocol;
 mod routes;
@@ -26,6 +28,7 @@ mod service;
 mod state_file;
 pub mod table;
 mod waiting;
+mod way;
 
 use std::future::Future;
 use std::path::PathBuf;

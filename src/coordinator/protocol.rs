@@ -28,6 +28,10 @@ pub const RESOURCES_MAX: usize = 288;
 pub const NAME_MAX_BYTES: usize = 200;
 /// The most operations of one batch.
 pub const BATCH_MAX: usize = 1024;
+/// The most events published at once.
+pub const PUBLISHED_MAX: usize = 1024;
+/// Bytes that our own requests stay below: the coordinator takes up to 1 MiB.
+pub const BODY_BYTES: usize = 900 * 1024;
 /// Every token is below this: the largest integer that every JSON reader keeps exactly.
 pub const TOKEN_MAX: u64 = 1 << 53;
 /// How far a request may lift the counter: half of all tokens, so that no request can use them up.

@@ -7,17 +7,16 @@ use hyper::{Method, StatusCode};
 use serde_json::json;
 
 use super::answers::{self, Forced, ListedAnswer, Page, ShownAnswer};
-use super::batch_route;
-use super::events::{self, LOCKS_CHANNEL};
 use super::protocol::{self, millis};
 use super::service::{Begun, Service};
 use super::{SERVICE, audit_line, metrics};
+use super::{batch_route, events_route};
 use crate::http::fields::{Fields, Parameters, TextRule};
 use crate::http::links::{Link, Links};
 use crate::http::problem::Problem;
 use crate::http::router::{Found, Router};
 use crate::http::server::{Handler, Request};
-use crate::http::{self, Response, body, sse};
+use crate::http::{self, Response, body};
 use crate::logging::Logs;
 
 /// The most bytes of a body.
@@ -102,8 +101,11 @@ impl Handler for Routes {
                 None => Err(free(&name)),
             },
             Route::Force => self.force(request, &name).await,
-            Route::Publish => publish(service, request).await,
-            Route::Listen => listen(service, request),
+            Route::Publish => {
+                let bytes = body::read_json(&request.head.headers, &mut request.body, BATCH_BODY_MAX).await?;
+                events_route::publish(service, &bytes)
+            }
+            Route::Listen => events_route::listen(service, request),
             Route::Health => Ok(health(service)),
             Route::Ready => Ok(ready(service, request)),
             Route::Metrics => {
@@ -191,67 +193,6 @@ fn free(resource: &str) -> Problem {
 fn no_lock(detail: String) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "sem_trava", "Recurso livre", detail)
         .with_links(Links::new().with("travas", Link::get("/locks")))
-}
-
-async fn publish(service: &Service, request: &mut Request) -> Result<Response, Problem> {
-    let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
-    let mut fields = Fields::parse(&bytes)?;
-    let channel = fields.take("canal").and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
-    let channel = channel.filter(|name| is_event_name(name));
-    match channel.as_deref() {
-        None => fields.reject("canal", EVENT_NAME),
-        Some(LOCKS_CHANNEL) => fields.reject("canal", "travas é do próprio coordenador; escolha outro"),
-        Some(_) => {}
-    }
-    let event = fields.take("evento").and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
-    let event = event.filter(|name| is_event_name(name));
-    if event.is_none() {
-        fields.reject("evento", EVENT_NAME);
-    }
-    let data = fields.take("dados").map_or("null", serde_json::value::RawValue::get);
-    if data.len() > events::DATA_MAX {
-        fields.reject("dados", format!("deve ter até {} KiB", events::DATA_MAX / 1024));
-    }
-    // A line break inside JSON is only white space; in a stream it would end the line.
-    let data = data.replace(['\n', '\r'], " ");
-    fields.finish("canal, evento, dados").map_err(Problem::invalid_fields)?;
-    let (name, event) = (channel.unwrap_or_default(), event.unwrap_or_default());
-    let channel = service.hub.channel(&name).map_err(|_| too_many_channels())?;
-    let id = channel.publish(&event, &data);
-    Ok(http::json(StatusCode::OK, &json!({ "canal": name, "id": id, "ouvintes": channel.listeners() })))
-}
-
-const EVENT_NAME: &str = "deve ter de 1 a 64 caracteres de A–Z a–z 0–9 . _ -";
-
-fn is_event_name(name: &str) -> bool {
-    (1..=events::NAME_MAX).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
-}
-
-fn listen(service: &Service, request: &Request) -> Result<Response, Problem> {
-    let mut parameters = Parameters::parse(request.head.uri.query());
-    let channel = parameters.text("canal").filter(|name| is_event_name(name));
-    if channel.is_none() {
-        parameters.reject("canal", EVENT_NAME);
-    }
-    let since = parameters.text("desde");
-    parameters.finish("canal, desde")?;
-    let brought = request.head.headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-    if request.hosting.is_stopping() {
-        return Err(answers::stopping());
-    }
-    if request.head.method == Method::HEAD {
-        return Ok(http::text("text/event-stream", String::new()));
-    }
-    let guest = request.hosting.admit()?;
-    let since = brought.filter(|id| !id.is_empty()).or(since);
-    let subscription = service.hub.subscribe(&channel.unwrap_or_default(), since.as_deref());
-    Ok(sse::respond(subscription.map_err(|_| too_many_channels())?, guest))
-}
-
-fn too_many_channels() -> Problem {
-    let detail = format!("Já há {} canais; use um deles.", events::CHANNELS_MAX);
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "canais_demais", "Canais demais", detail).retry_after_s(60)
 }
 
 fn health(service: &Service) -> Response {

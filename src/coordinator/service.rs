@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use slog::{Logger, error, info, o, warn};
 use tokio::sync::{Notify, oneshot};
 
-use super::events::{Hub, LockNews};
+use super::events::{Event, Hub, LockNews};
 use super::metrics::{Metrics, Now, Reason};
 use super::protocol::{millis, not_live_name};
 use super::state_file::{BLOCK, StateFile, ttl_step};
@@ -476,7 +476,7 @@ impl Service {
     fn publish(&self, event: &'static str, lease: Ended, add: impl FnOnce(&mut LockNews)) {
         let mut news = LockNews { at: self.clock.now(), lease, ttl: None, waited: None, retention: None };
         add(&mut news);
-        self.hub.locks().publish_lock(event, news);
+        self.hub.locks().publish([Event::Lock { name: event, news }]);
     }
 
     /// A page of what is locked, retained or waited for.

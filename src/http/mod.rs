@@ -3,6 +3,7 @@
 
 pub mod accept;
 pub mod body;
+pub mod channel;
 pub mod fields;
 pub mod files;
 pub mod links;

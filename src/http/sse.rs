@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::stream::{Stream as Chunks, unfold};
 use http_body_util::Either;
 use hyper::body::{Body, Frame};
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use super::Response;
 use super::presence::Guest;
@@ -20,18 +20,30 @@ use super::presence::Guest;
 /// How often something is sent when there is nothing to say, so that nobody on the way takes the connection for dead.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
 /// The first thing sent: how long a browser waits before it connects again.
-const PREAMBLE: &[u8] = b"retry: 2000\n\n";
+const PREAMBLE: &str = "retry: 2000\n\n";
 const COMMENT: &[u8] = b": vivo\n\n";
 
 /// Where events come from.
 pub trait Source: Send + 'static {
     /// The next events, each encoded by [`encode`]. Dropping the future loses none.
     fn next(&mut self) -> impl Future<Output = Bytes> + Send;
+
+    /// The identifier of the event before the first, where it is known: who is cut off before there was any event can then
+    /// go on from there.
+    fn position(&self) -> Option<String> {
+        None
+    }
 }
 
 /// One event as it is sent. Neither `id` nor `event` may have line breaks; `data` is JSON on one line.
 pub fn encode(id: &str, event: &str, data: &str) -> Bytes {
     format!("id: {id}\nevent: {event}\ndata: {data}\n\n").into()
+}
+
+/// Where a client that comes again left off, if it says so.
+pub fn last_event_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get("last-event-id")?.to_str().ok()?;
+    (!id.is_empty()).then(|| id.to_owned())
 }
 
 /// The body: chunks of events until the client goes or the service stops.
@@ -48,7 +60,11 @@ impl Body for Stream {
 
 /// Answers with the events of `source`.
 pub fn respond(source: impl Source, guest: Guest) -> Response {
-    let first = Some(Bytes::from_static(PREAMBLE));
+    // An identifier without data is no event: it only says where the client is.
+    let first = Some(match source.position() {
+        None => Bytes::from_static(PREAMBLE.as_bytes()),
+        Some(id) => format!("{}id: {id}\n\n", &PREAMBLE[..PREAMBLE.len() - 1]).into(),
+    });
     let chunks = unfold((source, guest, first), async |(mut source, guest, mut first)| {
         let chunk = if let Some(preamble) = first.take() {
             preamble

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use slog::{Logger, error, warn};
 use tokio_util::task::TaskTracker;
 
+use super::live::Live;
 use super::{Config, Mode, StartError};
 use crate::agenda::Catalogue;
 use crate::audit::export::{self, Exporter};
@@ -30,6 +31,8 @@ pub struct App {
     pub store: Store,
     /// The coordinator, and how to lock with it; `None` in the race's demonstration.
     pub locking: Option<Locking>,
+    /// What happens, told as it happens.
+    pub live: Live,
     /// A pause inside the critical section.
     pub critical_delay: Duration,
     /// The official time.
@@ -75,9 +78,11 @@ impl App {
                 Some(Locking { client, ttl: *ttl, retention: *retention })
             }
         };
+        let live = Live::start(locking.as_ref().map(|locking| locking.client.feed()), &logs.logger);
         Ok(Self {
             store,
             locking,
+            live,
             critical_delay: config.critical_delay,
             clock,
             started: Instant::now(),
@@ -145,6 +150,7 @@ impl App {
         if tokio::time::timeout(FINISH_TIMEOUT, app.tasks.wait()).await.is_err() {
             warn!(app.log, "{} operações ainda em curso ao encerrar", app.tasks.len());
         }
+        app.live.close().await;
         app.record_stop().await;
         // The end waits for threads, so it has one of its own. If a task still holds the state, its records are
         // exported at the next start.

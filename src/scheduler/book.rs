@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use slog::{debug, error, info, warn};
 
 use super::app::{App, Locking};
+use super::live::{Contested, Refused};
 use super::refusal::Refusal;
 use crate::agenda::{Booking, NewBooking, resource};
 use crate::coordinator::client::{Lease, LockError, Unlocked};
@@ -24,7 +25,11 @@ const UNLOCK_RETRY: Duration = Duration::from_millis(500);
 /// Books, or says why not; and records that it was refused, where that is asked for.
 pub async fn book(app: Arc<App>, new: NewBooking, origin: Origin) -> Result<Booking, Refusal> {
     let asked = app.audits_refusals.then(|| new.clone());
+    let contested = Contested::by(&new);
     let booked = try_to_book(&app, new, &origin).await;
+    if let Err(refusal) = &booked {
+        tell_refused(&app, &contested, refusal, &origin);
+    }
     if let (Some(asked), Err(refusal)) = (asked, &booked)
         && let Some(why) = refusal.why()
         && let Err(error) = app.store.record_refusal(asked, why, Arc::clone(&origin.request_id)).await
@@ -33,6 +38,22 @@ pub async fn book(app: Arc<App>, new: NewBooking, origin: Origin) -> Result<Book
         error!(origin.log, "AGENDAMENTO_RECUSADO não registrado: {}", error);
     }
     booked
+}
+
+/// Tells of a refusal where someone else was faster.
+fn tell_refused(app: &App, contested: &Contested, refusal: &Refusal, origin: &Origin) {
+    let start = match refusal {
+        Refusal::Busy { resource } => contested.start_of(resource),
+        Refusal::Taken { start, .. } => Some(*start),
+        _ => None,
+    };
+    let Some(start) = start else { return };
+    app.live.refused(contested, start, || Refused {
+        cientista_id: contested.scientist_id,
+        codigo: refusal.clone().into_problem().code(),
+        utc: app.clock.now().micros().to_string(),
+        req: Arc::clone(&origin.request_id),
+    });
 }
 
 async fn try_to_book(app: &Arc<App>, new: NewBooking, origin: &Origin) -> Result<Booking, Refusal> {
@@ -46,7 +67,10 @@ async fn try_to_book(app: &Arc<App>, new: NewBooking, origin: &Origin) -> Result
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
         match app.store.book(new, fence, origin.clone()).await.map_err(|error| store_failed(origin, &error))? {
-            Ok(booking) => Ok(booking),
+            Ok(booking) => {
+                app.live.created(&booking, origin);
+                Ok(booking)
+            }
             Err(BookRefused::Taken { start, booking_id, scientist_id }) => {
                 let resource = resource(&telescope, start);
                 info!(origin.log, "Conflito no BD para o recurso {}, horário já agendado", resource);
@@ -74,7 +98,10 @@ pub async fn cancel(app: Arc<App>, id: i64, reason: Option<String>, origin: Orig
         app.pause().await;
         let cancelled = app.store.cancel(id, reason, fence, origin.clone()).await;
         match cancelled.map_err(|error| store_failed(&origin, &error))? {
-            Ok(booking) => Ok(booking),
+            Ok(booking) => {
+                app.live.cancelled(&booking, &origin);
+                Ok(booking)
+            }
             Err(CancelRefused::Unknown) => Err(Refusal::UnknownBooking(id)),
             Err(CancelRefused::Not(not)) => Err(Refusal::NotCancellable(id, not)),
             Err(CancelRefused::Fence(broken)) => match &app.locking {
@@ -105,7 +132,10 @@ async fn book_without_lock(app: &App, new: NewBooking, origin: &Origin) -> Resul
         return Err(Refusal::Taken { telescope, start, booking_id, scientist_id });
     }
     app.pause().await;
-    app.store.book_unguarded(new, origin.clone()).await.map_err(|error| store_failed(origin, &error))
+    let booked = app.store.book_unguarded(new, origin.clone()).await;
+    let booking = booked.map_err(|error| store_failed(origin, &error))?;
+    app.live.created(&booking, origin);
+    Ok(booking)
 }
 
 /// Goes on trying to give a lease back, until it would have expired by itself.

@@ -41,7 +41,23 @@ pub struct BookingView<'a> {
 /// Shows a booking; `cancelar` is there only while cancelling is possible.
 pub fn booking<'a>(booking: &'a Booking, catalogue: &Catalogue, now: Timestamp) -> BookingView<'a> {
     let simulated = catalogue.telescope(&booking.telescope).is_some_and(|telescope| telescope.simulated);
-    let cancellable = booking.check_cancellable(simulated, now).is_ok();
+    view(booking, booking.check_cancellable(simulated, now).is_ok())
+}
+
+/// A booking as its event has it.
+#[derive(Serialize)]
+pub struct BookingEvent<'a> {
+    #[serde(flatten)]
+    booking: BookingView<'a>,
+    req: &'a str,
+}
+
+/// Shows what a request did to a booking. Whether it can be cancelled depends on when that is asked.
+pub fn booking_event<'a>(booking: &'a Booking, request_id: &'a str) -> BookingEvent<'a> {
+    BookingEvent { booking: view(booking, false), req: request_id }
+}
+
+fn view(booking: &Booking, cancellable: bool) -> BookingView<'_> {
     let cancelled = booking.cancelled_at.is_some();
     let href = booking_path(booking.id);
     let micros = |at: Timestamp| at.micros().to_string();

@@ -13,14 +13,16 @@
 //! | `GET /agendamentos`, `GET /agendamentos/{id}` | bookings |
 //! | `DELETE /agendamentos/{id}` | cancels |
 //! | `GET /auditoria`, `GET /auditoria/cabeca` | the audit trail's records; its head |
+//! | `GET /eventos` | the agenda as it happens |
 //! | `GET /saude`, `GET /pronto` | alive; ready to book |
 //!
-//! Read [`book`] for the way of a booking.
+//! Read [`book`] for the way of a booking, and [`live`] for the way of the event that tells of it.
 
 mod app;
 mod book;
 mod handlers;
 mod links;
+mod live;
 mod page;
 mod refusal;
 mod requests;

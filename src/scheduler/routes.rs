@@ -6,7 +6,7 @@ use hyper::Method;
 use slog::{debug, info};
 
 use super::app::App;
-use super::{handlers, links, page, timetable, trail};
+use super::{handlers, links, live, page, timetable, trail};
 use crate::http::problem::Problem;
 use crate::http::router::{Found, Router};
 use crate::http::server::{Handler, Request};
@@ -29,6 +29,7 @@ enum Route {
     Cancel,
     Audit,
     AuditHead,
+    Listen,
     Health,
     Ready,
 }
@@ -50,6 +51,7 @@ static ROUTER: LazyLock<Router<Route>> = LazyLock::new(|| {
         ("/agendamentos/{id}", Method::DELETE, Route::Cancel),
         ("/auditoria", Method::GET, Route::Audit),
         ("/auditoria/cabeca", Method::GET, Route::AuditHead),
+        ("/eventos", Method::GET, Route::Listen),
         ("/saude", Method::GET, Route::Health),
         ("/pronto", Method::GET, Route::Ready),
     ])
@@ -89,6 +91,7 @@ impl Routes {
             Route::Cancel => handlers::cancel(app, &id, request).await,
             Route::Audit => trail::records(app, request).await,
             Route::AuditHead => trail::head(app, request).await,
+            Route::Listen => live::listen(&app.live, request),
             Route::Health => Ok(handlers::health(app)),
             Route::Ready => Ok(handlers::ready(app).await),
         }

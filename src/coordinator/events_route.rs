@@ -1,0 +1,111 @@
+//! Channels over HTTP: publishing, one event or many, and listening.
+
+use hyper::{Method, StatusCode};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::answers;
+use super::events::{self, Event, LOCKS_CHANNEL};
+use super::protocol::PUBLISHED_MAX;
+use super::service::Service;
+use crate::http::fields::{Fields, Parameters};
+use crate::http::problem::{FieldError, Problem};
+use crate::http::server::Request;
+use crate::http::{self, Response, sse};
+
+const NAME: &str = "deve ter de 1 a 64 caracteres de A–Z a–z 0–9 . _ -";
+
+/// `POST /eventos`: all events or none.
+pub fn publish(service: &Service, bytes: &[u8]) -> Result<Response, Problem> {
+    let mut fields = Fields::parse(bytes)?;
+    let channel = name(&mut fields, "canal");
+    if channel.as_deref() == Some(LOCKS_CHANNEL) {
+        fields.reject("canal", "travas é do próprio coordenador; escolha outro");
+    }
+    let events = match fields.take("eventos").map(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get())) {
+        None => Vec::from_iter(event(&mut fields)),
+        Some(Ok(several)) if (1..=PUBLISHED_MAX).contains(&several.len()) => {
+            let mut events = Vec::with_capacity(several.len());
+            for (index, raw) in several.into_iter().enumerate() {
+                match one_of_several(raw) {
+                    Ok(event) => events.extend(event),
+                    Err(FieldError { campo, mensagem }) => {
+                        fields.reject(&format!("eventos[{index}].{campo}"), mensagem);
+                        // One of them says it; a thousand would say no more.
+                        break;
+                    }
+                }
+            }
+            events
+        }
+        Some(_) => {
+            fields.reject("eventos", format!("deve ser uma lista de 1 a {PUBLISHED_MAX} eventos"));
+            Vec::new()
+        }
+    };
+    fields.finish("canal, evento, dados; ou canal, eventos").map_err(Problem::invalid_fields)?;
+    let name = channel.unwrap_or_default();
+    let channel = service.hub.channel(&name).map_err(|_| too_many_channels())?;
+    let last = channel.publish(events);
+    let answer = json!({ "canal": name, "id": last.to_string(), "ouvintes": channel.listeners() });
+    Ok(http::json(StatusCode::OK, &answer))
+}
+
+fn one_of_several(raw: &RawValue) -> Result<Option<Event>, FieldError> {
+    let mut fields = Fields::from_raw(raw)?;
+    let event = event(&mut fields);
+    fields.finish("evento, dados").map_err(|mut errors| errors.swap_remove(0))?;
+    Ok(event)
+}
+
+/// Reads an event; what is wrong with it is noted.
+fn event(fields: &mut Fields<'_>) -> Option<Event> {
+    let name = name(fields, "evento");
+    let data = fields.take("dados").map_or("null", RawValue::get);
+    if data.len() > events::DATA_MAX {
+        fields.reject("dados", format!("deve ter até {} KiB", events::DATA_MAX / 1024));
+    }
+    // A line break inside JSON is only white space; in a stream it would end the line.
+    name.map(|name| Event::Published { name, data: data.replace(['\n', '\r'], " ") })
+}
+
+/// Reads the name of a channel or an event.
+fn name(fields: &mut Fields<'_>, field: &str) -> Option<String> {
+    let name = fields.take(field).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+    let name = name.filter(|name| is_name(name));
+    if name.is_none() {
+        fields.reject(field, NAME);
+    }
+    name
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=events::NAME_MAX).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+}
+
+/// `GET /eventos`.
+pub fn listen(service: &Service, request: &Request) -> Result<Response, Problem> {
+    let mut parameters = Parameters::parse(request.head.uri.query());
+    let channel = parameters.text("canal").filter(|name| is_name(name));
+    if channel.is_none() {
+        parameters.reject("canal", NAME);
+    }
+    let since = parameters.text("desde");
+    parameters.finish("canal, desde")?;
+    if request.hosting.is_stopping() {
+        return Err(answers::stopping());
+    }
+    if request.head.method == Method::HEAD {
+        return Ok(http::text("text/event-stream", String::new()));
+    }
+    let guest = request.hosting.admit()?;
+    let since = sse::last_event_id(&request.head.headers).or(since);
+    let channel = service.hub.channel(&channel.unwrap_or_default()).map_err(|_| too_many_channels())?;
+    Ok(sse::respond(channel.subscribe(since.as_deref(), service.hub.lost_count()), guest))
+}
+
+fn too_many_channels() -> Problem {
+    let detail = format!("Já há {} canais; use um deles.", events::CHANNELS_MAX);
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "canais_demais", "Canais demais", detail).retry_after_s(60)
+}

@@ -1,0 +1,111 @@
+use super::*;
+
+#[derive(Debug)]
+struct Text(&'static str, String);
+
+impl Event for Text {
+    fn encode(&self, id: Position) -> Bytes {
+        encode(&id.to_string(), self.0, &self.1)
+    }
+
+    fn size(&self) -> usize {
+        self.0.len() + self.1.len()
+    }
+}
+
+fn text(name: &'static str, data: &impl ToString) -> Text {
+    Text(name, data.to_string())
+}
+
+fn listen(channel: &Arc<Channel<Text>>, since: Option<&str>) -> Subscription<Text> {
+    channel.subscribe(since, &Arc::default())
+}
+
+async fn heard(subscription: &mut Subscription<Text>) -> String {
+    String::from_utf8(subscription.next().await.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn events_come_in_order_and_from_where_one_left_off() {
+    let channel = Channel::new(8);
+    let mut from_now = listen(&channel, None);
+    assert_eq!(from_now.position().as_deref(), Some("00000008-0"));
+    let first = channel.publish([text("a", &1)]).to_string();
+    channel.publish([text("b", &2)]);
+    assert_eq!(
+        heard(&mut from_now).await,
+        "id: 00000008-1\nevent: a\ndata: 1\n\nid: 00000008-2\nevent: b\ndata: 2\n\n"
+    );
+    let mut again = listen(&channel, Some(&first));
+    assert_eq!(heard(&mut again).await, "id: 00000008-2\nevent: b\ndata: 2\n\n");
+    assert_eq!(channel.listeners(), 2);
+    drop((again, from_now));
+    assert_eq!(channel.listeners(), 0);
+}
+
+#[tokio::test]
+async fn who_falls_behind_is_told_how_much_it_lost() {
+    let channel = Channel::new(8);
+    let lost = Arc::default();
+    let mut slow = channel.subscribe(None, &lost);
+    for number in 0..RING_EVENTS + 10 {
+        channel.publish([text("n", &number)]);
+    }
+    let said = heard(&mut slow).await;
+    assert!(
+        said.starts_with("id: 00000008-10\nevent: perdidos\ndata: {\"perdidos\":10}\n\nid: 00000008-11\n"),
+        "{said}"
+    );
+    assert_eq!(lost.load(Ordering::Relaxed), 10);
+    let mut events = said.matches("event: n").count();
+    while events < RING_EVENTS {
+        events += heard(&mut slow).await.matches("event: n").count();
+    }
+    assert!(slow.ready().is_none());
+    // An identifier from before a restart, or from nowhere: it cannot be known how much was lost.
+    for id in ["00000009-3", "00000008-99999", "x", ""] {
+        let mut stranger = listen(&channel, Some(id));
+        assert_eq!(stranger.position(), None, "{id}");
+        let said = heard(&mut stranger).await;
+        assert!(said.contains("data: {\"perdidos\":null}\n\n"), "{id}: {said}");
+    }
+}
+
+#[test]
+fn a_ring_is_bounded_in_bytes_too() {
+    let channel = Channel::new(7);
+    for _ in 0..RING_EVENTS {
+        channel.publish([text("g", &"x".repeat(16 * 1024))]);
+    }
+    assert!(channel.ring().bytes <= RING_BYTES);
+}
+
+#[tokio::test]
+async fn a_mirror_has_the_numbers_of_what_it_mirrors() {
+    let channel = Channel::mirror();
+    let at = |epoch, number| Position { epoch, number };
+    // Whoever came before it knew anything gets all that comes, and who knows more waits for it.
+    let (mut early, mut ahead) = (listen(&channel, None), listen(&channel, Some("00000007-5")));
+    assert!(early.ready().is_none() && ahead.ready().is_none());
+    assert_eq!((early.position(), ahead.position().as_deref()), (None, Some("00000007-5")));
+    channel.go_on_from(at(7, 3));
+    channel.add(at(7, 4), text("a", &4));
+    channel.add(at(7, 4), text("a", &4));
+    channel.add(at(7, 5), text("a", &5));
+    assert_eq!(heard(&mut early).await.matches("event: a").count(), 2);
+    assert!(ahead.ready().is_none());
+    channel.add(at(7, 6), text("a", &6));
+    assert_eq!(heard(&mut ahead).await, "id: 00000007-6\nevent: a\ndata: 6\n\n");
+    assert_eq!(heard(&mut early).await, "id: 00000007-6\nevent: a\ndata: 6\n\n");
+    // A gap is counted; another epoch cannot be.
+    channel.add(at(7, 9), text("a", &9));
+    assert_eq!(
+        heard(&mut early).await,
+        "id: 00000007-8\nevent: perdidos\ndata: {\"perdidos\":2}\n\nid: 00000007-9\nevent: a\ndata: 9\n\n"
+    );
+    channel.go_on_from(at(9, 0));
+    assert_eq!(heard(&mut early).await, "id: 00000009-0\nevent: perdidos\ndata: {\"perdidos\":null}\n\n");
+    assert!(early.ready().is_none());
+    channel.go_on_from(at(9, 0));
+    assert!(early.ready().is_none());
+}

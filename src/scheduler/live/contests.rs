@@ -1,0 +1,168 @@
+//! Contests for a slot: refusals, counted, and told a few times a second.
+//!
+//! Ten thousand who want one slot are one event every 100 ms, with a count and the first twenty of them; a refusal costs a
+//! look into a map. How many contests can be followed at once is bounded too; past that they are refused all the same, and
+//! only not told.
+//!
+//! # Locking
+//!
+//! A std mutex around the map, held to count one refusal or to take the map away; never across an await.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::Notify;
+
+use super::publisher::Publisher;
+use crate::agenda::NewBooking;
+use crate::time::Timestamp;
+
+/// How far apart two events about one slot are at the least.
+const WINDOW: Duration = Duration::from_millis(100);
+/// Requests shown of one event.
+const SHOWN_MAX: usize = 20;
+/// Slots counted at once.
+const SLOTS_MAX: usize = 1024;
+
+/// What a booking request wants, for when it is refused.
+#[derive(Clone, Debug)]
+pub struct Contested {
+    row: i64,
+    telescope: String,
+    /// Who asks.
+    pub scientist_id: i64,
+}
+
+impl Contested {
+    /// What `new` wants.
+    pub fn by(new: &NewBooking) -> Self {
+        Self { row: new.telescope.row, telescope: new.telescope.code.clone(), scientist_id: new.scientist.id }
+    }
+
+    /// The start of the slot whose lock this is.
+    pub fn start_of(&self, resource: &str) -> Option<Timestamp> {
+        let start = resource.strip_prefix(&self.telescope)?.strip_prefix('_')?;
+        Timestamp::parse_rfc3339(start).ok()
+    }
+}
+
+/// A request that was refused, as it is told.
+#[derive(Clone, Debug, Serialize)]
+pub struct Refused {
+    /// Who asked.
+    pub cientista_id: i64,
+    /// The refusal's code.
+    pub codigo: &'static str,
+    /// When.
+    pub utc: String,
+    /// The request.
+    pub req: Arc<str>,
+}
+
+/// What was refused of one slot since it was told last.
+#[derive(Clone, Debug, Serialize)]
+pub struct Contest {
+    telescopio: String,
+    horario_inicio_utc: String,
+    recusados: u64,
+    pedidos: Vec<Refused>,
+}
+
+/// The contests under way.
+#[derive(Debug, Default)]
+pub struct Contests {
+    slots: Mutex<HashMap<(i64, Timestamp), Contest>>,
+    /// Wakes the teller: there is one again.
+    begun: Notify,
+}
+
+impl Contests {
+    /// Counts a refusal.
+    pub fn note(&self, contested: &Contested, start: Timestamp, refused: impl FnOnce() -> Refused) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let (first, full) = (slots.is_empty(), slots.len() >= SLOTS_MAX);
+        let contest = match slots.entry((contested.row, start)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(_) if full => return,
+            Entry::Vacant(new) => new.insert(Contest {
+                telescopio: contested.telescope.clone(),
+                horario_inicio_utc: start.seconds().to_string(),
+                recusados: 0,
+                pedidos: Vec::new(),
+            }),
+        };
+        contest.recusados += 1;
+        if contest.pedidos.len() < SHOWN_MAX {
+            contest.pedidos.push(refused());
+        }
+        drop(slots);
+        if first {
+            self.begun.notify_one();
+        }
+    }
+
+    /// Takes what was counted.
+    fn take(&self) -> impl Iterator<Item = Contest> + use<> {
+        std::mem::take(&mut *self.slots.lock().unwrap_or_else(PoisonError::into_inner)).into_values()
+    }
+}
+
+/// Tells of contests, at most once in each window. Runs until dropped.
+pub async fn tell(contests: Arc<Contests>, publisher: Publisher) {
+    loop {
+        contests.begun.notified().await;
+        tokio::time::sleep(WINDOW).await;
+        for contest in contests.take() {
+            publisher.contest(contest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contested(row: i64) -> Contested {
+        Contested { row, telescope: "Hubble-Acad".into(), scientist_id: 7 }
+    }
+
+    fn refuse(contests: &Contests, row: i64, start: Timestamp) {
+        let refused = || Refused { cientista_id: 7, codigo: "recurso_ocupado", utc: String::new(), req: "1-1".into() };
+        contests.note(&contested(row), start, refused);
+    }
+
+    #[test]
+    fn all_are_counted_and_some_are_shown() {
+        let contests = Contests::default();
+        for _ in 0..10_000 {
+            refuse(&contests, 1, Timestamp::MIN);
+        }
+        refuse(&contests, 2, Timestamp::MIN);
+        let mut told: Vec<Contest> = contests.take().collect();
+        told.sort_by_key(|contest| contest.recusados);
+        assert_eq!(
+            told.iter().map(|contest| (contest.recusados, contest.pedidos.len())).collect::<Vec<_>>(),
+            [(1, 1), (10_000, SHOWN_MAX)]
+        );
+        assert_eq!(contests.take().count(), 0);
+    }
+
+    #[test]
+    fn memory_is_bounded_in_slots_too() {
+        let contests = Contests::default();
+        for row in 0..5000 {
+            refuse(&contests, row, Timestamp::MIN);
+        }
+        assert_eq!(contests.take().count(), SLOTS_MAX);
+    }
+
+    #[test]
+    fn a_locks_name_leads_to_its_slot() {
+        let start = Timestamp::parse_rfc3339("2025-12-01T03:00:00Z").unwrap();
+        assert_eq!(contested(1).start_of("Hubble-Acad_2025-12-01T03:00:00Z"), Some(start));
+        assert_eq!(contested(1).start_of("Webb-Acad_2025-12-01T03:00:00Z"), None);
+    }
+}

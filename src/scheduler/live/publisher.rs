@@ -1,0 +1,216 @@
+//! Telling what was written: a bounded queue, and a task that sends everything that waits in one exchange.
+//!
+//! While the coordinator does not answer, events wait, up to a limit; past it they are dropped, and in their place goes one
+//! `perdidos`, after which whoever shows the agenda reads it anew. An answer that was lost on its way means that events are
+//! sent twice, and never that one is missing unannounced.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use slog::{Logger, error, info, warn};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::contests::Contest;
+use super::{CHANNEL, Event};
+use crate::agenda::Booking;
+use crate::batch;
+use crate::coordinator::feed::{Feed, NotPublished};
+use crate::coordinator::protocol::{BODY_BYTES, PUBLISHED_MAX};
+use crate::http::channel::Channel;
+use crate::scheduler::links;
+
+/// Events that wait to be published.
+const WAITING_MAX: usize = 4096;
+/// The pause before what could not be published is tried again, the first time and at the most.
+const RETRY: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
+/// Says that events are missing, and not how many.
+const MISSING: (&str, &str) = ("perdidos", r#"{"perdidos":null}"#);
+
+/// Takes what is to be published. It never waits, and never says that it could not.
+#[derive(Clone)]
+pub struct Publisher {
+    items: batch::Sender<Item>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    /// Events that are not published yet.
+    waiting: AtomicUsize,
+    /// Whether [`Item::Missing`] waits already.
+    missing: AtomicBool,
+}
+
+/// What is to be published, not yet as it is sent.
+enum Item {
+    Booking { event: &'static str, booking: Box<Booking>, request_id: Arc<str> },
+    Contest(Contest),
+    Missing,
+}
+
+/// Where events go.
+pub enum Outlet {
+    /// To the channel that all schedulers share.
+    Coordinator(Feed),
+    /// To those who listen here.
+    Local(Arc<Channel<Event>>),
+}
+
+impl Publisher {
+    /// Starts the task that publishes. It ends once `closing` is cancelled and nothing waits, or cannot be published then.
+    pub fn start(outlet: Outlet, closing: CancellationToken, log: Logger) -> (Self, JoinHandle<()>) {
+        // Bounded by the count: an item that says that others are missing must always find room.
+        let (items, batches) = batch::queue(usize::MAX);
+        let counts = Arc::new(Counts::default());
+        let task = Task { outlet, counts: Arc::clone(&counts), closing, log };
+        (Self { items, counts }, tokio::spawn(task.run(batches)))
+    }
+
+    /// A booking was written or cancelled.
+    pub fn booking(&self, event: &'static str, booking: &Booking, request_id: &Arc<str>) {
+        if self.takes_one_more() {
+            let (booking, request_id) = (Box::new(booking.clone()), Arc::clone(request_id));
+            self.send(Item::Booking { event, booking, request_id });
+        } else {
+            self.missing();
+        }
+    }
+
+    /// A slot was contested. That is news and not state: where there is no room it is left out.
+    pub fn contest(&self, contest: Contest) {
+        if self.takes_one_more() {
+            self.send(Item::Contest(contest));
+        }
+    }
+
+    /// Events are missing here.
+    pub fn missing(&self) {
+        if !self.counts.missing.swap(true, Ordering::Relaxed) {
+            self.counts.waiting.fetch_add(1, Ordering::Relaxed);
+            self.send(Item::Missing);
+        }
+    }
+
+    fn takes_one_more(&self) -> bool {
+        let there_was_room = self.counts.waiting.fetch_add(1, Ordering::Relaxed) < WAITING_MAX;
+        if !there_was_room {
+            self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        there_was_room
+    }
+
+    fn send(&self, item: Item) {
+        // The task is gone only once the service has stopped.
+        let _ = self.items.send(item);
+    }
+}
+
+struct Task {
+    outlet: Outlet,
+    counts: Arc<Counts>,
+    closing: CancellationToken,
+    log: Logger,
+}
+
+impl Task {
+    async fn run(self, mut batches: batch::Batches<Item>) {
+        let mut batch = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                more = batches.next_async(&mut batch) => if more.is_none() { return },
+                () = self.closing.cancelled() => return,
+            }
+            let count = batch.len();
+            let mut events = batch.drain(..).map(|item| self.encode(item)).peekable();
+            while events.peek().is_some() {
+                match &self.outlet {
+                    Outlet::Local(channel) => {
+                        channel.publish(events.by_ref().map(|(name, data)| Event::Own { name, data }));
+                    }
+                    Outlet::Coordinator(feed) => {
+                        self.deliver(feed, body(&mut events)).await;
+                    }
+                }
+            }
+            self.counts.waiting.fetch_sub(count, Ordering::Relaxed);
+        }
+    }
+
+    /// An event's name and data.
+    fn encode(&self, item: Item) -> (&'static str, String) {
+        match item {
+            Item::Booking { event, booking, request_id } => {
+                (event, to_json(&links::booking_event(&booking, &request_id)))
+            }
+            Item::Contest(contest) => ("disputa", to_json(&contest)),
+            Item::Missing => {
+                self.counts.missing.store(false, Ordering::Relaxed);
+                let (name, data) = MISSING;
+                (name, data.to_owned())
+            }
+        }
+    }
+
+    /// Sends one request's worth of events until it has arrived, or the service stops.
+    async fn deliver(&self, feed: &Feed, body: Bytes) {
+        let [mut pause, longest] = RETRY;
+        let mut failed = false;
+        loop {
+            match feed.publish(&body).await {
+                Ok(()) if failed => return info!(self.log, "Eventos da agenda publicados com atraso"),
+                Ok(()) => return,
+                Err(NotPublished::Refused(reason)) => {
+                    error!(self.log, "Eventos da agenda recusados: {}", reason);
+                    return self.missing_here(feed).await;
+                }
+                Err(NotPublished::Unreachable(reason)) => {
+                    if !failed {
+                        warn!(self.log, "Eventos da agenda ainda não publicados: {}", reason);
+                    }
+                    failed = true;
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(longest),
+                () = self.closing.cancelled() => return,
+            }
+        }
+    }
+
+    /// Says that events are missing, once: a coordinator that refuses that too will not have anything.
+    async fn missing_here(&self, feed: &Feed) {
+        let (name, data) = MISSING;
+        if let Err(NotPublished::Unreachable(reason) | NotPublished::Refused(reason)) =
+            feed.publish(&body(&mut [(name, data.to_owned())].into_iter().peekable())).await
+        {
+            error!(self.log, "Eventos da agenda recusados: {}", reason);
+        }
+    }
+}
+
+/// The body of a request with as many of `events` as it may have.
+fn body(events: &mut std::iter::Peekable<impl Iterator<Item = (&'static str, String)>>) -> Bytes {
+    let mut body = format!(r#"{{"canal":"{CHANNEL}","eventos":["#);
+    let mut count = 0;
+    while let Some((name, data)) = events.next_if(|_| count < PUBLISHED_MAX && body.len() < BODY_BYTES) {
+        if count > 0 {
+            body.push(',');
+        }
+        for part in [r#"{"evento":""#, name, r#"","dados":"#, &data, "}"] {
+            body.push_str(part);
+        }
+        count += 1;
+    }
+    body.push_str("]}");
+    body.into()
+}
+
+fn to_json(data: &impl Serialize) -> String {
+    // Structs of texts, numbers and lists: serialising one to memory cannot fail.
+    serde_json::to_string(data).expect("an event serialises")
+}

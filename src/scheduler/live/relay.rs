@@ -1,0 +1,69 @@
+//! One connection to the coordinator's channel, from which all who listen here are served.
+//!
+//! The mirror has the coordinator's own bytes and numbers. After a break the relay goes on where it was; what the
+//! coordinator does not have any more, or what a new start of it never had, is a gap that each listener is told of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use slog::{Logger, info, warn};
+use tokio::sync::watch;
+
+use super::{CHANNEL, Event};
+use crate::coordinator::feed::{Block, Feed};
+use crate::http::channel::Channel;
+
+/// The pause before a connection is tried again, the first time and at the most.
+const RETRY: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
+
+/// Listens as long as it is not dropped. `link` says whether the channel reaches us.
+pub async fn run(feed: Feed, channel: Arc<Channel<Event>>, link: watch::Sender<bool>, log: Logger) {
+    let [first_pause, longest] = RETRY;
+    let (mut pause, mut said) = (first_pause, false);
+    loop {
+        let reason = match listen(&feed, &channel, &link, &log).await {
+            Ok(reason) => {
+                (pause, said) = (first_pause, false);
+                reason
+            }
+            Err(reason) => reason,
+        };
+        link.send_replace(false);
+        if !said {
+            warn!(log, "Canal da agenda interrompido: {}", reason);
+            said = true;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(longest);
+    }
+}
+
+/// Listens until the stream breaks, and says why; an error if there was none.
+async fn listen(
+    feed: &Feed,
+    channel: &Channel<Event>,
+    link: &watch::Sender<bool>,
+    log: &Logger,
+) -> Result<String, String> {
+    let mut listening = feed.listen(CHANNEL, channel.position()).await?;
+    take(channel, listening.next().await?);
+    link.send_replace(true);
+    info!(log, "Canal da agenda ligado");
+    loop {
+        match listening.next().await {
+            Ok(block) => take(channel, block),
+            Err(reason) => return Ok(reason),
+        }
+    }
+}
+
+fn take(channel: &Channel<Event>, block: Block) {
+    // A comment has no place.
+    let Some(id) = block.id else { return };
+    let from_elsewhere = channel.position().is_none_or(|here| here.epoch != id.epoch);
+    if block.is_event && !block.is_gap && !(block.is_unknown_gap && from_elsewhere) {
+        channel.add(id, Event::Relayed(block.bytes));
+    } else {
+        channel.go_on_from(id);
+    }
+}
