@@ -108,7 +108,7 @@ export class Grid extends EventTarget {
     // The name stands at the beginning of the booking and of each row that it goes on in.
     const length = booking && (!before || index % COLUMNS === 0) ? this.#run(index) : 0;
     const text = !length ? "" : length > 1 ? this.#caption(booking, kind) : kind === "mine" ? "★" : initials(this.#nameOf(booking.cientista_id));
-    const label = this.#label(slot, kind, past);
+    const label = this.#label(slot, kind, past, text);
     const classes = [kind, past && "past", before && "from", after && "on"].filter(Boolean).join(" ");
     if (cell.dataset.kind !== classes) {
       cell.dataset.kind = classes;
@@ -131,13 +131,16 @@ export class Grid extends EventTarget {
     return kind === "mine" ? `★ ${booking.alvo ?? ""}` : this.#nameOf(booking.cientista_id);
   }
 
-  #label(slot, kind, past) {
+  /// What a cell is called; it has the `text` that is seen, for whoever speaks to it.
+  #label(slot, kind, past, text) {
     const { booking } = slot;
     const words = { free: t("slot.free"), gone: t("slot.past"), closed: t("slot.closedAs", { state: slot.state }) };
     let state = words[kind];
     if (booking) {
       const whole = span(Date.parse(booking.horario_inicio_utc), Date.parse(booking.horario_fim_utc));
-      const values = { name: this.#nameOf(booking.cientista_id), span: whole, target: booking.alvo };
+      const name = this.#nameOf(booking.cientista_id);
+      const short = kind === "other" && text && text !== name ? `, ${text}` : "";
+      const values = { name: name + short, span: whole, target: booking.alvo };
       state = t(booking.alvo ? "slot.byTarget" : "slot.by", values);
       if (kind === "mine") state = `${t("slot.mine")}, ${state}`;
     }
