@@ -255,6 +255,7 @@ function showLanguage() {
   translate();
   for (const button of document.querySelectorAll("[data-language]")) button.setAttribute("aria-pressed", button.dataset.language === current());
   showTheme();
+  showTime(clock, local);
   showSynchronisation(clock);
   showLive();
   if (telescopes) choices();

@@ -1,11 +1,11 @@
 // The contest for a slot: who asked, who won, who was refused, as far as this page has heard of it.
 
-import { el, replace } from "./dom.js";
+import { changes, el, replace } from "./dom.js";
 import { instantTime } from "./format.js";
-import { known, t } from "./i18n.js";
+import { current, known, t } from "./i18n.js";
 
 const SLOTS_MAX = 300;
-const ENTRIES_MAX = 60;
+const ENTRIES_MAX = 20;
 
 export class Disputes {
   #bySlot = new Map();
@@ -45,12 +45,18 @@ export class Disputes {
   }
 }
 
+const isBooking = ({ outcome }) => outcome === "won" || outcome === "cancelled";
+
 /// Shows a contest in `root`.
 export function showDispute(root, { entries, refused }, nameOf) {
+  if (!changes(root, [entries, refused, entries.map(({ scientist }) => nameOf(scientist)), current()])) return;
   if (!entries.length) return replace(root, el("p", { class: "quiet", text: t("dispute.none") }));
   const won = entries.filter(({ outcome }) => outcome === "won").length;
-  const listed = entries.filter(({ outcome }) => outcome !== "won" && outcome !== "cancelled").length;
-  const items = entries.slice(-ENTRIES_MAX).map(({ scientist, outcome, utc }) =>
+  // Whoever won is listed in any case.
+  const shown = [...entries.filter(isBooking), ...entries.filter((entry) => !isBooking(entry)).slice(0, ENTRIES_MAX)];
+  shown.sort((a, b) => (a.utc < b.utc ? -1 : 1));
+  const listed = shown.filter((entry) => !isBooking(entry)).length;
+  const items = shown.map(({ scientist, outcome, utc }) =>
     el(
       "li",
       { class: outcome === "won" ? "won" : "lost" },

@@ -22,6 +22,17 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+const shown = new WeakMap();
+
+/// Whether `root` shows something else than `facts` (JSON); notes that it will show them. What has not changed is left
+/// alone: a button that is made anew under a pressed pointer is never clicked.
+export function changes(root, facts) {
+  const key = JSON.stringify(facts);
+  if (shown.get(root) === key) return false;
+  shown.set(root, key);
+  return true;
+}
+
 /// Puts `children` in place of what `parent` had, and the focus back on what has the same `data-focus` as before.
 export function replace(parent, ...children) {
   const focused = parent.contains(document.activeElement) ? document.activeElement.dataset.focus : undefined;

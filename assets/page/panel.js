@@ -1,8 +1,8 @@
 // What is selected: a free stretch or a booking, and what can be done with it, which is what it has links for.
 
-import { el, replace } from "./dom.js";
+import { changes, el, replace } from "./dom.js";
 import { instant, instantTime, localSpan, longDay, minutes, span } from "./format.js";
-import { t } from "./i18n.js";
+import { current, t } from "./i18n.js";
 
 const MINUTE_MS = 60000;
 
@@ -10,8 +10,11 @@ const MINUTE_MS = 60000;
 export function showPanel(root, view, acts) {
   const { agenda, first, last } = view;
   const slot = agenda?.slots[first];
-  const content = !slot ? nothing() : slot.booking ? booked(view, slot.booking, acts) : open(view, slot, acts);
-  replace(root, ...content);
+  const { scientist, nameOf, local } = view;
+  const facts = [slot, slot && [first, last], slot?.booking && nameOf(slot.booking.cientista_id), scientist, local, current()];
+  if (changes(root, facts)) {
+    replace(root, ...(!slot ? nothing() : slot.booking ? booked(view, slot.booking, acts) : open(view, slot, acts)));
+  }
   return slot;
 }
 

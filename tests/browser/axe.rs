@@ -17,7 +17,7 @@ impl Axe {
 
     /// Fails with what is wrong for whom, if anything is. What is still fading in is looked at when it is there.
     pub async fn check(&self, browser: &Browser, state: &str) {
-        browser.wait("nothing moves", "return !document.getAnimations().length").await;
+        browser.settle().await;
         browser.ask(&format!("if (!window.axe) {{ {}; }} return true", self.script)).await;
         browser.ask(RUN).await;
         let violations = browser.wait("axe's opinion", "return window.violations").await;

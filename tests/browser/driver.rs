@@ -75,7 +75,7 @@ impl Browser {
         std::thread::spawn(move || lines.for_each(drop));
         let url = format!("http://127.0.0.1:{}", port.trim_end_matches('.'));
         let mut all = vec!["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--force-color-profile=srgb"];
-        all.extend(["--lang=pt-BR", "--window-size=1280,900"]);
+        all.push("--window-size=1280,900");
         all.extend(args);
         let capabilities = json!({
             "goog:chromeOptions": {"args": all},
@@ -249,6 +249,13 @@ impl Browser {
         assert!(!requests.is_empty());
     }
 
+    /// Waits until what has just changed is drawn and nothing moves any more.
+    pub async fn settle(&self) {
+        let twice = "window.drawn = false; requestAnimationFrame(() => requestAnimationFrame(() => { window.drawn = true; })); return true";
+        self.ask(twice).await;
+        self.wait("nothing moves", "return window.drawn && !document.getAnimations().length").await;
+    }
+
     /// How wide and high the page is, and whether it is dark.
     pub fn look(&self, width: u32, height: u32, dark: bool) {
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
@@ -262,6 +269,7 @@ impl Browser {
     pub async fn picture(&self, name: &str) {
         let Some(folder) = std::env::var_os("SCTEC_TEST_PICTURES").map(PathBuf::from) else { return };
         std::fs::create_dir_all(&folder).unwrap();
+        self.settle().await;
         std::fs::write(folder.join(format!("{name}.png")), self.client.screenshot().await.unwrap()).unwrap();
     }
 }

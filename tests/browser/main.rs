@@ -421,12 +421,7 @@ async fn a_contest_is_followed_live() {
     browser.click(&cell("14:00")).await;
     browser.key(Key::Escape).await;
     browser.wait_text("#dispute", "Nenhuma disputa").await;
-    let statuses: Vec<u16> = std::thread::scope(|scope| {
-        let services = &services;
-        let rivals: Vec<_> = (1..=8).map(|rival| scope.spawn(move || services.book(rival, &slot("14:00")).0)).collect();
-        rivals.into_iter().map(|rival| rival.join().unwrap()).collect()
-    });
-    assert_eq!(statuses.iter().filter(|&&status| status == 201).count(), 1, "{statuses:?}");
+    contest(&services, &slot("14:00"));
     browser.wait_text("#dispute", "pedidos 8 · atendidos 1 · recusados 7").await;
     let entries = "return document.querySelectorAll('#dispute li').length";
     assert_eq!(browser.ask(entries).await, 8);
@@ -501,7 +496,7 @@ async fn local_time_follows_daylight_saving() {
 async fn every_state_is_accessible() {
     let _turn = Turn::take();
     let services = Services::start(&["--audit-refusals"]);
-    fill(&services);
+    fill(&services, DAY);
     let browser = Browser::start().await;
     let axe = Axe::load();
     as_scientist(&browser, 7);
@@ -509,8 +504,6 @@ async fn every_state_is_accessible() {
     clock_error(&browser).await;
     wait_live(&browser, "on").await;
     axe.check(&browser, "agenda").await;
-    browser.look(1280, 1180, false);
-    browser.picture("agenda-claro").await;
 
     browser.click(&cell("02:30")).await;
     browser.wait_text("#selected", "Betelgeuse").await;
@@ -571,11 +564,37 @@ async fn every_state_is_accessible() {
     browser.look(320, 640, false);
     let overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
     assert_eq!(browser.ask(overflow).await, 0);
+
+    // Today, with what has passed and the mark of the true time, and a contest.
+    browser.look(1280, 1180, false);
+    browser.ask("localStorage.clear(); history.replaceState(null, '', '/'); return true").await;
+    browser.client.refresh().await.unwrap();
+    wait_live(&browser, "on").await;
+    clock_error(&browser).await;
+    let today = browser.ask("return document.getElementById('time').dateTime.slice(0, 10)").await;
+    let today = today.as_str().unwrap();
+    fill(&services, today);
+    browser.wait("all of it", "return document.querySelectorAll('[data-slot].mine').length === 24").await;
+    browser.click(&cell("20:00")).await;
+    browser.key(Key::Escape).await;
+    contest(&services, &format!("{today}T20:00:00Z"));
+    browser.wait_text("#dispute", "pedidos 8").await;
+    axe.check(&browser, "today").await;
+    browser.picture("agenda-claro").await;
     browser.assert_clean(&services.agenda(""));
 }
 
+/// Eight scientists ask for one slot at once.
+fn contest(services: &Services, start: &str) {
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let rivals: Vec<_> = (1..=8).map(|rival| scope.spawn(move || services.book(rival, start).0)).collect();
+        rivals.into_iter().map(|rival| rival.join().unwrap()).collect()
+    });
+    assert_eq!(statuses.iter().filter(|&&status| status == 201).count(), 1, "{statuses:?}");
+}
+
 /// A day as it may look.
-fn fill(services: &Services) {
+fn fill(services: &Services, day: &str) {
     for (scientist, time, minutes, target) in [
         (3, "00:10", 5, "M31"),
         (1, "01:00", 20, "Júpiter e as suas luas"),
@@ -593,9 +612,8 @@ fn fill(services: &Services) {
         (6, "22:00", 5, "Vega"),
         (1, "22:30", 45, "Saturno"),
     ] {
-        let start = slot(time);
         let body = json!({
-            "cientista_id": scientist, "horario_inicio_utc": start, "duracao_min": minutes, "alvo": target,
+            "cientista_id": scientist, "horario_inicio_utc": format!("{day}T{time}:00Z"), "duracao_min": minutes, "alvo": target,
             "instante_clique_utc": "2026-11-23T12:00:00.123Z",
         });
         assert_eq!(services.book_with(&body).0, 201);
