@@ -17,7 +17,7 @@ import { SERVER_LANGUAGE, current, speak, t, translate } from "./i18n.js";
 import { showPanel } from "./panel.js";
 import { place, recall, remember, showPlace } from "./prefs.js";
 
-const RETRY_MS = 3000;
+const RETRY_MS = 5000;
 const DAY_MS = 86400000;
 /// After what every page hears at once, each reads the agenda at a moment of its own within this time.
 const SPREAD_MS = 1500;
@@ -98,7 +98,9 @@ function arrive(before) {
   selected = undefined;
   closeHistory();
   arrived = Number.isNaN(clock.now()) ? undefined : agenda;
-  grid.rest(Math.max(agenda.at(clock.now()), 0));
+  // Who turns the days with the keyboard stays where the focus is.
+  if (at("grid").contains(document.activeElement)) grid.select(grid.range.first);
+  else grid.rest(Math.max(agenda.at(clock.now()), 0));
   if (before) announce(longDay(agenda.start));
 }
 
@@ -110,7 +112,10 @@ async function meet(bookings) {
 }
 
 function showProblem(problem) {
-  const why = el("span", { lang: problem.detail && SERVER_LANGUAGE, text: problem.detail ?? t("agenda.unreachable") });
+  const words = problem.detail ?? t("agenda.unreachable");
+  // Said once, not at every attempt.
+  if (at("agenda-problem").textContent.includes(words)) return;
+  const why = el("span", { lang: problem.detail && SERVER_LANGUAGE, text: words });
   const [before, after] = t("agenda.failed", { why: "\n" }).split("\n");
   at("agenda-problem").replaceChildren(before, why, after);
 }
@@ -370,7 +375,7 @@ async function start() {
     people.all = scientists.cientistas;
   } catch (problem) {
     showProblem(problem);
-    setTimeout(start, RETRY_MS);
+    setTimeout(start, RETRY_MS * (0.5 + Math.random()));
     return;
   }
   const wanted = place().telescope ?? recall("telescope");

@@ -16,7 +16,6 @@ export default {
   "page.after": "Day after",
   "page.scientist": "Scientist",
   "page.local": "local time too",
-  "page.agenda": "Agenda",
   "page.legend": "Legend",
   "page.free": "free",
   "page.mine": "mine",

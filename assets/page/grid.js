@@ -101,7 +101,8 @@ export class Grid extends EventTarget {
   #showCell(index, slot, scientist, now) {
     const cell = this.#cells[index];
     const { booking } = slot;
-    const past = slot.start + this.#agenda.length <= now;
+    // A booking has passed as a whole.
+    const past = (booking ? Date.parse(booking.horario_fim_utc) : slot.start + this.#agenda.length) <= now;
     const joins = (other) => Boolean(booking) && this.#agenda.slots[other]?.booking?.id === booking.id;
     const [before, after] = [joins(index - 1), joins(index + 1)];
     const kind = booking ? (booking.cientista_id === scientist ? "mine" : "other") : slot.book ? "free" : slot.state === "passado" ? "gone" : "closed";
@@ -224,6 +225,8 @@ export class Grid extends EventTarget {
   /// The focus came by Tab, or a screen reader's own way: it selects as the arrows do.
   #focused(event) {
     const index = this.#slotOf(event.target);
+    // "Skip to the agenda" leads to the grid itself.
+    if (event.target === this.#root) this.#cells[this.#focus]?.focus();
     if (index >= 0 && (index !== this.#focus || !this.#selected) && !this.#dragging) this.select(index);
   }
 

@@ -566,7 +566,7 @@ async fn every_state_is_accessible() {
     assert_eq!(browser.ask(overflow).await, 0);
 
     // Today, with what has passed and the mark of the true time, and a contest.
-    browser.look(1280, 1180, false);
+    browser.look(1280, 1210, false);
     browser.ask("localStorage.clear(); history.replaceState(null, '', '/'); return true").await;
     browser.client.refresh().await.unwrap();
     wait_live(&browser, "on").await;
@@ -628,14 +628,15 @@ async fn it_is_there_at_once_and_moves_smoothly() {
     let browser = Browser::start().await;
     as_scientist(&browser, 7);
     browser.open(&page(&services.agenda(""))).await;
+    let paint = "return performance.getEntriesByName('first-contentful-paint')[0]?.startTime";
+    let cold = browser.wait("the first paint", paint).await.as_f64().unwrap();
     // Once more, the browser being warm: the files are asked for again and have not changed.
     browser.client.refresh().await.unwrap();
-    let paint = "return performance.getEntriesByName('first-contentful-paint')[0]?.startTime";
     let painted = browser.wait("the first paint", paint).await.as_f64().unwrap();
     let ready = "return document.querySelector('[data-slot]') && performance.now()";
     browser.wait("the agenda", ready).await;
     let frames = browser.frames_while_dragging().await;
-    println!("first contentful paint {painted:.0} ms; while a drag goes over the grid, {frames}");
+    println!("first contentful paint {cold:.0} ms, {painted:.0} ms when read again; while a drag goes over the grid, {frames}");
     assert!(painted < 2000.0, "{painted} ms");
     // The mark of the true time and the seconds move by themselves.
     let second = browser.text("#time-s").await;
