@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sctec::coordinator;
-use sctec::http::server::bind;
+use sctec::http::server::{Tenancy, bind};
 use sctec::logging;
 use sctec::scheduler::{self, AuditConfig, Mode};
 
@@ -27,6 +27,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         mode,
         critical_delay: Duration::ZERO,
         audit: AuditConfig::default(),
+        tenancy: Tenancy::Shared,
     };
 
     let locks = tokio::spawn(coordinator::serve(locks, coordinator, std::future::pending()));

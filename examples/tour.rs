@@ -10,7 +10,7 @@ use std::time::Duration;
 use comfy_table::{Table, presets};
 use sctec::clock::client::Client;
 use sctec::clock::cristian;
-use sctec::http::server::bind;
+use sctec::http::server::{Tenancy, bind};
 use sctec::scheduler::{self, AuditConfig, Mode};
 use sctec::stress::progress::Progress;
 use sctec::stress::stats::Expectation;
@@ -106,6 +106,7 @@ fn scheduler_config(data_dir: &Path, mode: Mode, critical_delay: Duration) -> sc
         mode,
         critical_delay,
         audit: AuditConfig::default(),
+        tenancy: Tenancy::Shared,
     }
 }
 

@@ -2,59 +2,12 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
-use std::time::Duration;
-
+use common::listener::{Event, Listener};
 use common::{Locks, http, wait_until};
 use serde_json::{Value, json};
 
-/// An open stream of events.
-struct Listener {
-    reader: BufReader<TcpStream>,
-}
-
-/// One event as it came.
-#[derive(Debug)]
-struct Event {
-    id: String,
-    name: String,
-    data: Value,
-}
-
-impl Listener {
-    fn open(locks: &Locks, query: &str, last_event_id: Option<&str>) -> Self {
-        let address = locks.server.url()["http://".len()..].to_owned();
-        let mut stream = TcpStream::connect(&address).unwrap();
-        let last = last_event_id.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
-        write!(stream, "GET /eventos?{query} HTTP/1.1\r\nHost: {address}\r\n{last}\r\n").unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        let mut listener = Self { reader: BufReader::new(stream) };
-        // It listens from the moment its preamble is there.
-        while listener.line() != "retry: 2000" {}
-        listener
-    }
-
-    /// The next line, without what the transfer's chunks add.
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        assert!(self.reader.read_line(&mut line).unwrap() > 0, "the stream ended");
-        line.trim_end().to_owned()
-    }
-
-    fn event(&mut self) -> Event {
-        let (mut id, mut name) = (String::new(), String::new());
-        loop {
-            let line = self.line();
-            if let Some(value) = line.strip_prefix("id: ") {
-                value.clone_into(&mut id);
-            } else if let Some(value) = line.strip_prefix("event: ") {
-                value.clone_into(&mut name);
-            } else if let Some(value) = line.strip_prefix("data: ") {
-                return Event { id, name, data: serde_json::from_str(value).unwrap() };
-            }
-        }
-    }
+fn listen(locks: &Locks, query: &str, last_event_id: Option<&str>) -> Listener {
+    Listener::open(&locks.url(&format!("/eventos?{query}")), last_event_id)
 }
 
 fn publish(locks: &Locks, number: u64) -> Value {
@@ -67,7 +20,8 @@ fn publish(locks: &Locks, number: u64) -> Value {
 #[test]
 fn what_is_published_is_heard_in_order_and_goes_on_after_a_break() {
     let mut locks = Locks::start();
-    let mut listener = Listener::open(&locks, "canal=agenda", None);
+    let mut listener = listen(&locks, "canal=agenda", None);
+    let begins = listener.begins.clone();
     assert_eq!(publish(&locks, 0)["ouvintes"], 1);
     publish(&locks, 1);
     let first = listener.event();
@@ -76,14 +30,16 @@ fn what_is_published_is_heard_in_order_and_goes_on_after_a_break() {
     drop(listener);
     wait_until("nobody listens", || publish(&locks, 2)["ouvintes"] == 0);
     for mut again in [
-        Listener::open(&locks, "canal=agenda", Some(&first.id)),
-        Listener::open(&locks, &format!("canal=agenda&desde={}", first.id), None),
+        listen(&locks, "canal=agenda", Some(&first.id)),
+        listen(&locks, &format!("canal=agenda&desde={}", first.id), None),
     ] {
         assert_eq!((again.event().data, again.event().data), (json!({"n": 1}), json!({"n": 2})));
     }
+    // Where a stream begins is a place too: who is cut off before the first event goes on from there.
+    assert_eq!(listen(&locks, "canal=agenda", begins.as_deref()).event().data, json!({"n": 0}));
     locks.server.kill();
     locks.restart();
-    let mut stranger = Listener::open(&locks, "canal=agenda", Some(&first.id));
+    let mut stranger = listen(&locks, "canal=agenda", Some(&first.id));
     let told = stranger.event();
     assert_eq!((told.name.as_str(), told.data), ("perdidos", json!({"perdidos": null})));
     publish(&locks, 3);
@@ -91,9 +47,40 @@ fn what_is_published_is_heard_in_order_and_goes_on_after_a_break() {
 }
 
 #[test]
+fn several_are_published_side_by_side_or_not_at_all() {
+    let locks = Locks::start();
+    let mut listener = listen(&locks, "canal=agenda", None);
+    let events = |count: u64| -> Vec<Value> { (0..count).map(|n| json!({"evento": "e", "dados": n})).collect() };
+    let (status, answer) = locks.post("/eventos", &json!({"canal": "agenda", "eventos": events(300)}));
+    assert_eq!((status, &answer["ouvintes"]), (200, &json!(1)));
+    let heard: Vec<Event> = (0..300).map(|_| listener.event()).collect();
+    assert!(heard.iter().map(|event| event.data.as_u64().unwrap()).eq(0..300));
+    assert_eq!(heard[299].id, answer["id"].as_str().unwrap());
+    let wrong = |body: Value| {
+        let (status, problem) = locks.post("/eventos", &body);
+        assert_eq!(status, 422, "{problem}");
+        problem["erros"][0]["campo"].as_str().unwrap().to_owned()
+    };
+    for (several, field) in [
+        (json!([]), "eventos"),
+        (json!(events(1025)), "eventos"),
+        (json!({"evento": "e"}), "eventos"),
+        (json!([{"evento": "e"}, {"evento": "a b"}]), "eventos[1].evento"),
+        (json!([{"evento": "e", "dados": "x".repeat(16 * 1024)}]), "eventos[0].dados"),
+        (json!([{"evento": "e", "data": 1}]), "eventos[0].data"),
+        (json!([1]), "eventos[0].(corpo)"),
+    ] {
+        assert_eq!(wrong(json!({"canal": "agenda", "eventos": several})), field);
+    }
+    assert_eq!(wrong(json!({"canal": "agenda", "eventos": events(1), "evento": "e"})), "evento");
+    publish(&locks, 7);
+    assert_eq!(listener.event().data, json!({"n": 7}), "nothing of what was wrong was published");
+}
+
+#[test]
 fn locks_are_told_on_their_own_channel_and_never_their_secret() {
     let locks = Locks::start();
-    let mut listener = Listener::open(&locks, "canal=travas", None);
+    let mut listener = listen(&locks, "canal=travas", None);
     let (_, lease) = locks.lock(&json!({"recursos": ["X", "Y"], "dono": "eu"}));
     locks.post("/renew", &json!({"trava_id": lease["trava_id"], "ttl_ms": 5000}));
     locks.unlock(&json!({"trava_id": lease["trava_id"], "retencao_ms": 60_000}));
@@ -113,7 +100,7 @@ fn locks_are_told_on_their_own_channel_and_never_their_secret() {
 #[test]
 fn a_watcher_that_reads_nothing_slows_nobody_and_is_told_how_much_it_lost() {
     let locks = Locks::start();
-    let mut deaf = Listener::open(&locks, "canal=travas", None);
+    let mut deaf = listen(&locks, "canal=travas", None);
     // Far more than its connection's buffers and the channel's ring hold.
     let long_name = "x".repeat(180);
     let mut published = 0_u64;
@@ -148,10 +135,9 @@ fn a_watcher_that_reads_nothing_slows_nobody_and_is_told_how_much_it_lost() {
 #[test]
 fn a_stop_ends_the_streams_and_takes_no_time() {
     let mut locks = Locks::start();
-    let mut listener = Listener::open(&locks, "canal=agenda", None);
+    let mut listener = listen(&locks, "canal=agenda", None);
     assert_eq!(locks.server.terminate(), Some(0));
-    let mut rest = String::new();
-    while listener.reader.read_line(&mut rest).unwrap() > 0 {}
+    let rest = listener.rest();
     assert!(rest.ends_with("0\r\n\r\n"), "the stream ended as a stream ends: {rest:?}");
     let log = std::fs::read_to_string(locks.folder.path().join("coordenador.log")).unwrap();
     assert!(!log.contains("ainda em curso"), "{log}");
@@ -175,7 +161,7 @@ fn what_is_out_of_bounds_is_refused_with_its_own_answer() {
     // Those that are listened to for a moment, or only asked after, take no channel for good.
     for number in 0..70 {
         assert_eq!(http("HEAD", &locks.url(&format!("/eventos?canal=h-{number}")), None).status, 200);
-        drop(Listener::open(&locks, &format!("canal=g-{number}"), None));
+        drop(listen(&locks, &format!("canal=g-{number}"), None));
     }
     wait_until("they are gone", || http("GET", &locks.url("/metrics"), None).body.contains("channel=\"travas\"} 0"));
     for number in 0..63 {

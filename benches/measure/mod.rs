@@ -35,6 +35,13 @@ pub fn table<const COLUMNS: usize>(
     table
 }
 
+/// Memory that a process has, in KiB, as Linux counts it; 0 where it does not say.
+pub fn resident_kib(pid: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse().unwrap_or_default()
+}
+
 /// Processor time that a process has used, as Linux counts it; 0 where it does not say.
 pub fn cpu_us(pid: u32) -> f64 {
     /// Linux's clock ticks are a hundredth of a second on every platform it runs on.

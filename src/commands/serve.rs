@@ -15,7 +15,7 @@ use super::{Outcome, runtime};
 use crate::cli::{
     AllArgs, CoordinatorArgs, Grace, LockArgs, LogFormat, LogLevel, SchedulerArgs, ServerArgs, TrailArgs,
 };
-use crate::http::server;
+use crate::http::server::{self, Tenancy};
 use crate::scheduler::{AuditConfig, Mode};
 use crate::{coordinator, logging, scheduler};
 
@@ -28,7 +28,7 @@ const RACE_DELAY_MS: u64 = 100;
 /// When it cannot start.
 pub fn scheduler(args: &SchedulerArgs) -> Outcome {
     let mode = if args.no_lock { Mode::Race } else { locked(args.coordinator.clone(), &args.lock) };
-    let config = scheduler_config(mode, &args.lock, &args.trail, &args.server)?;
+    let config = scheduler_config(mode, &args.lock, &args.trail, &args.server, Tenancy::Alone)?;
     runtime()?.block_on(async {
         let listener = listen(args.listen, "--listen")?;
         scheduler::serve(listener, config, stop_signal()?).await?;
@@ -41,7 +41,7 @@ pub fn scheduler(args: &SchedulerArgs) -> Outcome {
 /// # Errors
 /// When it cannot start.
 pub fn coordinator(args: &CoordinatorArgs) -> Outcome {
-    let config = coordinator_config(args.grace, &args.server);
+    let config = coordinator_config(args.grace, &args.server, Tenancy::Alone);
     runtime()?.block_on(async {
         let listener = listen(args.listen, "--listen")?;
         coordinator::serve(listener, config, stop_signal()?).await?;
@@ -60,14 +60,17 @@ pub fn all(args: &AllArgs) -> Outcome {
         let scheduler_listener = listen(args.listen, "--listen")?;
         let coordinator_url = format!("http://{}", coordinator_listener.local_addr()?);
         let mode = locked(vec![coordinator_url], &args.lock);
-        let config = scheduler_config(mode, &args.lock, &args.trail, &args.server)?;
+        let config = scheduler_config(mode, &args.lock, &args.trail, &args.server, Tenancy::Shared)?;
         let stop = stop_signal()?;
         let (scheduler_gone, mut coordinator_stops) = watch::channel(());
-        let coordinator =
-            coordinator::serve(coordinator_listener, coordinator_config(args.grace, &args.server), async move {
+        let coordinator = coordinator::serve(
+            coordinator_listener,
+            coordinator_config(args.grace, &args.server, Tenancy::Shared),
+            async move {
                 // An error means that the sender is gone, which is the signal.
                 let _ = coordinator_stops.changed().await;
-            });
+            },
+        );
         let scheduler = async {
             let served = scheduler::serve(scheduler_listener, config, stop).await;
             drop(scheduler_gone);
@@ -100,6 +103,7 @@ fn scheduler_config(
     lock: &LockArgs,
     trail: &TrailArgs,
     server: &ServerArgs,
+    tenancy: Tenancy,
 ) -> anyhow::Result<scheduler::Config> {
     let default_delay_ms = if matches!(mode, Mode::Race) { RACE_DELAY_MS } else { 0 };
     let config = scheduler::Config {
@@ -108,14 +112,16 @@ fn scheduler_config(
         mode,
         critical_delay: Duration::from_millis(lock.critical_delay_ms.unwrap_or(default_delay_ms)),
         audit: AuditConfig { refusals: trail.audit_refusals, rotate_mb: trail.audit_rotate_mb },
+        tenancy,
     };
     config.check()?;
     Ok(config)
 }
 
-fn coordinator_config(grace: Grace, server: &ServerArgs) -> coordinator::Config {
+fn coordinator_config(grace: Grace, server: &ServerArgs, tenancy: Tenancy) -> coordinator::Config {
     coordinator::Config {
         grace: grace == Grace::Auto,
+        tenancy,
         ..coordinator::Config::new(&server.data_dir, logging_config(server))
     }
 }

@@ -1,6 +1,7 @@
 //! Channels over HTTP: publishing, one event or many, and listening.
 
 use hyper::{Method, StatusCode};
+use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -15,8 +16,60 @@ use crate::http::{self, Response, sse};
 
 const NAME: &str = "deve ter de 1 a 64 caracteres de A–Z a–z 0–9 . _ -";
 
+/// Several events as schedulers send them, thousands a second: read in one pass, with nothing to say if it is not this.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Several<'a> {
+    canal: &'a str,
+    #[serde(borrow)]
+    eventos: Vec<One<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct One<'a> {
+    evento: &'a str,
+    #[serde(borrow)]
+    dados: &'a RawValue,
+}
+
+impl Several<'_> {
+    fn is_fine(&self) -> bool {
+        let fine = |one: &One<'_>| is_name(one.evento) && one.dados.get().len() <= events::DATA_MAX;
+        is_name(self.canal)
+            && self.canal != LOCKS_CHANNEL
+            && (1..=PUBLISHED_MAX).contains(&self.eventos.len())
+            && self.eventos.iter().all(fine)
+    }
+}
+
 /// `POST /eventos`: all events or none.
 pub fn publish(service: &Service, bytes: &[u8]) -> Result<Response, Problem> {
+    if let Ok(several) = serde_json::from_slice::<Several<'_>>(bytes)
+        && several.is_fine()
+    {
+        let events = several.eventos.iter().map(|one| published(one.evento.to_owned(), one.dados.get()));
+        return publish_to(service, several.canal, events);
+    }
+    let (channel, events) = read(bytes)?;
+    publish_to(service, &channel, events)
+}
+
+fn publish_to(service: &Service, name: &str, events: impl IntoIterator<Item = Event>) -> Result<Response, Problem> {
+    let channel = service.hub.channel(name).map_err(|_| too_many_channels())?;
+    let last = channel.publish(events);
+    let answer = json!({ "canal": name, "id": last.to_string(), "ouvintes": channel.listeners() });
+    Ok(http::json(StatusCode::OK, &answer))
+}
+
+fn published(name: String, data: &str) -> Event {
+    // A line break inside JSON is only white space; in a stream it would end the line.
+    let data = if data.contains(['\n', '\r']) { data.replace(['\n', '\r'], " ") } else { data.to_owned() };
+    Event::Published { name, data }
+}
+
+/// Reads what is published, one event or several, with every wrong field named.
+fn read(bytes: &[u8]) -> Result<(String, Vec<Event>), Problem> {
     let mut fields = Fields::parse(bytes)?;
     let channel = name(&mut fields, "canal");
     if channel.as_deref() == Some(LOCKS_CHANNEL) {
@@ -44,11 +97,7 @@ pub fn publish(service: &Service, bytes: &[u8]) -> Result<Response, Problem> {
         }
     };
     fields.finish("canal, evento, dados; ou canal, eventos").map_err(Problem::invalid_fields)?;
-    let name = channel.unwrap_or_default();
-    let channel = service.hub.channel(&name).map_err(|_| too_many_channels())?;
-    let last = channel.publish(events);
-    let answer = json!({ "canal": name, "id": last.to_string(), "ouvintes": channel.listeners() });
-    Ok(http::json(StatusCode::OK, &answer))
+    Ok((channel.unwrap_or_default(), events))
 }
 
 fn one_of_several(raw: &RawValue) -> Result<Option<Event>, FieldError> {
@@ -65,8 +114,7 @@ fn event(fields: &mut Fields<'_>) -> Option<Event> {
     if data.len() > events::DATA_MAX {
         fields.reject("dados", format!("deve ter até {} KiB", events::DATA_MAX / 1024));
     }
-    // A line break inside JSON is only white space; in a stream it would end the line.
-    name.map(|name| Event::Published { name, data: data.replace(['\n', '\r'], " ") })
+    name.map(|name| published(name, data))
 }
 
 /// Reads the name of a channel or an event.

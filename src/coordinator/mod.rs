@@ -39,7 +39,7 @@ use tokio::net::TcpListener;
 
 use self::service::Service;
 use crate::data_dir::{self, DataDirError};
-use crate::http::server;
+use crate::http::server::{self, Tenancy};
 use crate::logging::{self, Logs};
 use crate::time::Clock;
 
@@ -57,12 +57,20 @@ pub struct Config {
     pub grace: bool,
     /// How much the lock table takes.
     pub limits: table::Limits,
+    /// Whether it has the process to itself.
+    pub tenancy: Tenancy,
 }
 
 impl Config {
     /// As the executable runs by default, with its data in `data_dir`.
     pub fn new(data_dir: impl Into<PathBuf>, logging: logging::Config) -> Self {
-        Self { data_dir: data_dir.into(), logging, grace: true, limits: table::Limits::default() }
+        Self {
+            data_dir: data_dir.into(),
+            logging,
+            grace: true,
+            limits: table::Limits::default(),
+            tenancy: Tenancy::Shared,
+        }
     }
 }
 
@@ -89,7 +97,7 @@ pub async fn serve(
         // Who waits would keep the stop waiting.
         service.close();
     };
-    server::serve(listener, routes, clock, logs.logger.clone(), shutdown).await;
+    server::serve(listener, routes, clock, logs.logger.clone(), config.tenancy, shutdown).await;
     sweeper.abort();
     service.end();
     info!(logs.logger, "encerrado");

@@ -87,13 +87,26 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// How many connections a server may have open: half of what the process's descriptors leave, since one process may be
-/// two services.
-fn connection_limit() -> usize {
-    let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let descriptors = descriptors.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    // Where there are very few, some all the same: an accept that fails is tried again.
-    (descriptors.saturating_sub(RESERVED_DESCRIPTORS) / 2).clamp(16, MAX_CONNECTIONS)
+/// Whether a process has one server or two, and so how many of its file descriptors each may use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tenancy {
+    /// All descriptors are this server's.
+    Alone,
+    /// Another server may be in the same process.
+    #[default]
+    Shared,
+}
+
+impl Tenancy {
+    /// How many connections a server may have open.
+    fn connections(self) -> usize {
+        let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let descriptors = descriptors.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        let left = descriptors.saturating_sub(RESERVED_DESCRIPTORS);
+        let share = if self == Self::Alone { left } else { left / 2 };
+        // Where there are very few, some all the same: an accept that fails is tried again.
+        share.clamp(16, MAX_CONNECTIONS)
+    }
 }
 
 /// Serves until `shutdown` completes, then stops accepting and waits for what is running, up to [`DRAIN_TIMEOUT`].
@@ -102,9 +115,10 @@ pub async fn serve<H: Handler>(
     handler: Arc<H>,
     clock: Clock,
     log: Logger,
+    tenancy: Tenancy,
     shutdown: impl Future<Output = ()>,
 ) {
-    let limit = connection_limit();
+    let limit = tenancy.connections();
     let connections = Arc::new(Semaphore::new(limit));
     // Those who wait or listen must leave room for those who release what is waited for.
     let (stopping, guests) = (CancellationToken::new(), Arc::new(Semaphore::new(limit * 3 / 4)));

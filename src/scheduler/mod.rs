@@ -42,7 +42,7 @@ use self::app::App;
 use crate::coordinator::client;
 use crate::coordinator::protocol::{RETENTION_MS_MAX, TTL_MS_MAX, TTL_MS_MIN};
 use crate::data_dir::{self, DataDirError};
-use crate::http::server;
+use crate::http::server::{self, Tenancy};
 use crate::logging;
 use crate::store::{OpenError, Unavailable};
 use crate::time::Clock;
@@ -63,6 +63,8 @@ pub struct Config {
     pub critical_delay: Duration,
     /// What the audit trail records, and in how many files.
     pub audit: AuditConfig,
+    /// Whether it has the process to itself.
+    pub tenancy: Tenancy,
 }
 
 /// How the audit trail is kept.
@@ -164,7 +166,8 @@ pub async fn serve(
     let address = listener.local_addr().map_or_else(|_| String::new(), |address| address.to_string());
     app.record_start(&address).await;
     info!(log, "escutando em http://{}", address);
-    server::serve(listener, Arc::new(routes::Routes(Arc::clone(&app))), clock, log.clone(), shutdown).await;
+    let routes = Arc::new(routes::Routes(Arc::clone(&app)));
+    server::serve(listener, routes, clock, log.clone(), config.tenancy, shutdown).await;
     App::finish(app).await;
     info!(log, "encerrado");
     logs.flush();

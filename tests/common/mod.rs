@@ -1,6 +1,8 @@
 //! The real executable, on free ports and a folder of its own.
 #![allow(dead_code, reason = "each test file is a crate of its own and uses part of this")]
 
+pub mod listener;
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};

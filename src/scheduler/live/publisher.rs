@@ -214,3 +214,68 @@ fn to_json(data: &impl Serialize) -> String {
     // Structs of texts, numbers and lists: serialising one to memory cannot fail.
     serde_json::to_string(data).expect("an event serialises")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agenda::{SlotRange, Status};
+    use crate::http::sse::Source;
+    use crate::time::Timestamp;
+
+    fn booking(id: i64) -> Booking {
+        Booking {
+            id,
+            telescope: "Hubble-Acad".into(),
+            scientist_id: 7,
+            slots: SlotRange::new(Timestamp::MIN, 5).unwrap(),
+            status: Status::Active,
+            target: None,
+            notes: Some("\u{1F52D}".repeat(2000)),
+            clicked_at: None,
+            created_at: Timestamp::MIN,
+            cancelled_at: None,
+            cancel_reason: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_finds_no_room_is_replaced_by_word_that_it_is_missing() {
+        let channel = Channel::new(1);
+        let mut listener = channel.subscribe(None, &Arc::default());
+        let log = slog::Logger::root(slog::Discard, slog::o!());
+        // Nothing is taken before this task waits for something.
+        let (publisher, task) =
+            Publisher::start(Outlet::Local(Arc::clone(&channel)), CancellationToken::new(), log.clone());
+        for id in 0..5000 {
+            publisher.booking("criado", &booking(id), &"1-1".into());
+        }
+        assert_eq!(publisher.counts.waiting.load(Ordering::Relaxed), WAITING_MAX + 1);
+        let mut heard = String::new();
+        while !heard.contains("event: perdidos\ndata: {\"perdidos\":null}") {
+            heard = String::from_utf8(listener.next().await.to_vec()).unwrap();
+        }
+        assert_eq!(channel.last(), WAITING_MAX as u64 + 1, "once for all that are missing");
+        // And then there is room again.
+        publisher.booking("cancelado", &booking(1), &"1-1".into());
+        while !heard.contains("event: cancelado") {
+            heard = String::from_utf8(listener.next().await.to_vec()).unwrap();
+        }
+        drop(publisher);
+        task.await.unwrap();
+    }
+
+    #[test]
+    fn the_longest_booking_fits_an_event_and_requests_are_bounded() {
+        let longest = to_json(&links::booking_event(&booking(1), &"x".repeat(64)));
+        assert!(longest.len() < 16 * 1024, "{}", longest.len());
+        let mut events = std::iter::repeat_n(("criado", longest), 200).peekable();
+        let mut bodies = 0;
+        while events.peek().is_some() {
+            let body = body(&mut events);
+            assert!(body.len() < 1024 * 1024);
+            serde_json::from_slice::<serde_json::Value>(&body).unwrap();
+            bodies += 1;
+        }
+        assert!(bodies > 1);
+    }
+}
