@@ -1,7 +1,8 @@
 //! The page in a real browser: what a scientist sees, clicks, types and hears.
 //!
 //! Each test needs `chromium` and `chromedriver`; the one about accessibility also axe-core, whose `axe.min.js`
-//! `SCTEC_TEST_AXE` names. With `SCTEC_TEST_PICTURES` the README's pictures are made in the folder it names.
+//! `SCTEC_TEST_AXE` names. With `SCTEC_TEST_PICTURES` the README's pictures are made in the folder it names
+//! (they are in `docs/pictures`).
 
 mod axe;
 #[path = "../common/mod.rs"]
@@ -636,7 +637,9 @@ async fn it_is_there_at_once_and_moves_smoothly() {
     let ready = "return document.querySelector('[data-slot]') && performance.now()";
     browser.wait("the agenda", ready).await;
     let frames = browser.frames_while_dragging().await;
-    println!("first contentful paint {cold:.0} ms, {painted:.0} ms when read again; while a drag goes over the grid, {frames}");
+    println!(
+        "first contentful paint {cold:.0} ms, {painted:.0} ms when read again; while a drag goes over the grid, {frames}"
+    );
     assert!(painted < 2000.0, "{painted} ms");
     // The mark of the true time and the seconds move by themselves.
     let second = browser.text("#time-s").await;
