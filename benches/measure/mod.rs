@@ -1,4 +1,5 @@
 //! What every measurement needs.
+#![allow(dead_code, reason = "each measurement is a crate of its own and uses part of this")]
 
 use std::error::Error;
 use std::time::Duration;

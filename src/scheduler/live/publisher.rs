@@ -25,6 +25,9 @@ use crate::scheduler::links;
 
 /// Events that wait to be published.
 const WAITING_MAX: usize = 4096;
+/// The pause between two exchanges: an exchange costs much more than an event, and nobody sees that little time. An event
+/// that comes alone does not wait.
+const PAUSE: Duration = Duration::from_millis(5);
 /// The pause before what could not be published is tried again, the first time and at the most.
 const RETRY: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
 /// Says that events are missing, and not how many.
@@ -138,6 +141,9 @@ impl Task {
                 }
             }
             self.counts.waiting.fetch_sub(count, Ordering::Relaxed);
+            if matches!(self.outlet, Outlet::Coordinator(_)) {
+                self.closing.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
+            }
         }
     }
 
@@ -242,7 +248,7 @@ mod tests {
     async fn what_finds_no_room_is_replaced_by_word_that_it_is_missing() {
         let channel = Channel::new(1);
         let mut listener = channel.subscribe(None, &Arc::default());
-        let log = slog::Logger::root(slog::Discard, slog::o!());
+        let log = Logger::root(slog::Discard, slog::o!());
         // Nothing is taken before this task waits for something.
         let (publisher, task) =
             Publisher::start(Outlet::Local(Arc::clone(&channel)), CancellationToken::new(), log.clone());
