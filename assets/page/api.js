@@ -66,7 +66,8 @@ async function ask(link, { variables, body }) {
   }
 }
 
-/// Fills in a URI template, as far as our links use them: RFC 6570's `{?a,b}` and `{&a,b}`. What has no value is left out.
+/// Fills in a URI template, as far as our links use them: RFC 6570's `{?a,b}` and `{&a,b}`. What has no value is left
+/// out.
 export function expand(template, variables) {
   return template.replace(/\{([?&])([^}]*)\}/g, (_, operator, names) => {
     const known = names.split(",").filter((name) => variables[name] != null);

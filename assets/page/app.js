@@ -16,6 +16,7 @@ import { showHistory } from "./history.js";
 import { SERVER_LANGUAGE, current, speak, t, translate } from "./i18n.js";
 import { showPanel } from "./panel.js";
 import { place, recall, remember, showPlace } from "./prefs.js";
+import { showTheme } from "./theme.js";
 
 const RETRY_MS = 5000;
 const DAY_MS = 86400000;
@@ -23,7 +24,6 @@ const DAY_MS = 86400000;
 const SPREAD_MS = 1500;
 /// The layout in which the panel is below the agenda, as page.css has it.
 const BELOW = "(max-width: 64rem)";
-const THEMES = ["auto", "light", "dark"];
 
 let entry, telescopes, telescope, agenda;
 /// The day shown, 2025-12-01; undefined is today, also when that becomes another.
@@ -129,7 +129,8 @@ function show() {
   const others = agenda.slots.filter((slot) => slot.booking).length - mine;
   const free = agenda.slots.filter((slot) => slot.book).length;
   setText(at("agenda-counts"), t("agenda.counts", { free, mine, others }));
-  for (const [id, rel] of [["before", "anterior"], ["after", "seguinte"]]) at(id).disabled = !agenda.links[rel];
+  at("before").disabled = !agenda.links.anterior;
+  at("after").disabled = !agenda.links.seguinte;
   showSelected();
 }
 
@@ -139,7 +140,8 @@ function apply(made) {
   disputes.booked(made);
   if (made.id === told?.id) showHistory(at("history"), told, { quiet: true });
   if (!agenda?.apply(made)) return false;
-  meet([made]);
+  // A name that cannot be had now is had with the next agenda.
+  meet([made]).catch(() => undefined);
   show();
   return true;
 }
@@ -148,7 +150,11 @@ function apply(made) {
 
 function showSelected() {
   const { first, last } = selected ?? {};
-  const slot = showPanel(at("selected"), { agenda: selected && agenda, first, last, scientist: people.me, nameOf: people.nameOf, local }, acts);
+  const slot = showPanel(
+    at("selected"),
+    { agenda: selected && agenda, first, last, scientist: people.me, nameOf: people.nameOf, local },
+    acts,
+  );
   at("dispute-box").hidden = !slot;
   if (!slot) return;
   const starts = agenda.slots.slice(first, last + 1).map(({ utc }) => utc);
@@ -214,16 +220,23 @@ at("panel").addEventListener("keydown", (event) => {
 booking.addEventListener("scientist", ({ detail }) => choose(detail));
 booking.addEventListener("booked", ({ detail: made }) => {
   apply(made);
-  goal = agenda.range(made);
-  if (goal[0] >= 0) return grid.select(...goal);
+  selectBooking(made);
+  if (agenda.range(made)[0] >= 0) return;
   day = isoDay(Date.parse(made.horario_inicio_utc));
-  read().then(() => grid.select(...agenda.range(made)));
+  read().then(() => selectBooking(made));
 });
 at("dialog").addEventListener("close", () => {
   // The browser gives the focus back to where it was, which may be elsewhere than what became of it, or gone.
-  if (goal?.[0] >= 0) grid.select(...goal, { focus: true });
+  if (goal) grid.select(...goal, { focus: true });
   goal = undefined;
 });
+
+function selectBooking(made) {
+  const range = agenda.range(made);
+  if (range[0] < 0) return;
+  grid.select(...range);
+  if (at("dialog").open) goal = range;
+}
 
 // Choices
 
@@ -243,22 +256,18 @@ function choose(scientist) {
 }
 
 function choices() {
-  at("telescope").replaceChildren(...telescopes.map(({ id, nome }) => el("option", { value: id, text: nome, selected: id === telescope.id })));
+  at("telescope").replaceChildren(
+    ...telescopes.map(({ id, nome }) => el("option", { value: id, text: nome, selected: id === telescope.id })),
+  );
   const options = people.all.map(({ id, nome }) => el("option", { value: id, text: nome, selected: id === people.me }));
   at("scientist").replaceChildren(el("option", { value: "", text: t("scientist.choose") }), ...options);
 }
 
-function showTheme() {
-  const theme = THEMES.includes(recall("theme")) ? recall("theme") : "auto";
-  document.documentElement.dataset.theme = theme;
-  at("theme").setAttribute("aria-label", t(`theme.${theme}`));
-  at("theme").title = t(`theme.${theme}`);
-  return theme;
-}
-
 function showLanguage() {
   translate();
-  for (const button of document.querySelectorAll("[data-language]")) button.setAttribute("aria-pressed", button.dataset.language === current());
+  for (const button of document.querySelectorAll("[data-language]")) {
+    button.setAttribute("aria-pressed", button.dataset.language === current());
+  }
   showTheme();
   showTime(clock, local);
   showSynchronisation(clock);
@@ -294,10 +303,6 @@ at("local").addEventListener("change", ({ target }) => {
   showTime(clock, local);
   show();
 });
-at("theme").addEventListener("click", () => {
-  remember("theme", THEMES[(THEMES.indexOf(showTheme()) + 1) % THEMES.length]);
-  announce(t(`theme.${showTheme()}`));
-});
 for (const button of document.querySelectorAll("[data-language]")) {
   button.addEventListener("click", () => {
     speak(button.dataset.language);
@@ -306,7 +311,7 @@ for (const button of document.querySelectorAll("[data-language]")) {
 }
 addEventListener("hashchange", () => {
   const to = place();
-  const found = telescopes.find(({ id }) => id === to.telescope);
+  const found = telescopes?.find(({ id }) => id === to.telescope);
   if (!found) return;
   [telescope, day] = [found, to.day];
   choices();
@@ -333,7 +338,12 @@ live.addEventListener("booking", ({ detail }) => {
   // Only what was being looked at is said aloud.
   if (!selected || agenda.slots[selected.first]?.booking?.id === before || detail.cientista_id === people.me) return;
   const when = span(Date.parse(detail.horario_inicio_utc), Date.parse(detail.horario_fim_utc));
-  announce(t(detail.status === "CANCELADO" ? "said.freed" : "said.made", { name: people.nameOf(detail.cientista_id), span: when }));
+  announce(
+    t(detail.status === "CANCELADO" ? "said.freed" : "said.made", {
+      name: people.nameOf(detail.cientista_id),
+      span: when,
+    }),
+  );
 });
 
 // Time
@@ -344,6 +354,7 @@ function tick() {
   const wait = showTime(clock, local);
   if (clock.check()) {
     announce(t("clock.jumped"));
+    showSynchronisation(clock);
     live.again();
   }
   const now = clock.now();
@@ -351,7 +362,8 @@ function tick() {
   if (agenda && !Number.isNaN(now)) {
     // What could be booked may have begun, and today may be another day: only the server says.
     const slot = Math.floor(now / agenda.length);
-    if (slotNow >= 0 && slot !== slotNow) reread(SPREAD_MS * 2);
+    const concerns = !day || agenda.at(now) >= 0 || agenda.at(now - agenda.length) >= 0;
+    if (slotNow >= 0 && slot !== slotNow && concerns) reread(SPREAD_MS * 2);
     slotNow = slot;
   }
   setTimeout(tick, wait);

@@ -36,7 +36,16 @@ export class Booking extends EventTarget {
   /// Asks how to book `count` of the `free` slots that begin with `slot`, of an agenda.
   begin(agenda, slot, count, free) {
     const step = agenda.length / MINUTE_MS;
-    const wanted = { agenda, start: slot.start, link: slot.book, step, duration: count * step, free, target: "", notes: "" };
+    const wanted = {
+      agenda,
+      start: slot.start,
+      link: slot.book,
+      step,
+      duration: count * step,
+      free,
+      target: "",
+      notes: "",
+    };
     this.#form(open(), wanted);
   }
 
@@ -51,14 +60,21 @@ export class Booking extends EventTarget {
     };
     const duration = el("select", { onchange: times });
     for (let count = 1; count <= free; count += 1) {
-      duration.append(el("option", { value: count * step, text: minutes(count * step), selected: count * step === wanted.duration }));
+      duration.append(
+        el("option", { value: count * step, text: minutes(count * step), selected: count * step === wanted.duration }),
+      );
     }
     const scientist = el("select", { required: true, autofocus: !this.#people.me });
     scientist.append(el("option", { value: "", text: t("scientist.choose") }));
     for (const { id, nome } of this.#people.all) {
       scientist.append(el("option", { value: id, text: nome, selected: id === this.#people.me }));
     }
-    const target = el("input", { type: "text", maxlength: "200", autocomplete: "off", autofocus: Boolean(this.#people.me) });
+    const target = el("input", {
+      type: "text",
+      maxlength: "200",
+      autocomplete: "off",
+      autofocus: Boolean(this.#people.me),
+    });
     target.value = wanted.target;
     const notes = el("textarea", { rows: "2", maxlength: "2000" });
     notes.value = wanted.notes;
@@ -77,10 +93,11 @@ export class Booking extends EventTarget {
       el("div", { class: "buttons" }, send, el("button", { type: "button", text: t("book.back"), onclick: close })),
     );
     form.addEventListener("submit", (event) => {
-      const clicked = this.#clock.now();
+      const clicked = this.#clock.moment();
       event.preventDefault();
       if (busy(send)) return;
-      if (!scientist.value) return markErrors(form, [{ campo: "cientista_id", mensagem: t("book.needScientist"), ours: true }]);
+      if (!scientist.value)
+        return markErrors(form, [{ campo: "cientista_id", mensagem: t("book.needScientist"), ours: true }]);
       Object.assign(wanted, { duration: Number(duration.value), target: target.value, notes: notes.value });
       this.#choose(Number(scientist.value));
       this.#send(flow, wanted, clicked, () => busy(send, t("book.sending")));
@@ -121,10 +138,24 @@ export class Booking extends EventTarget {
     const { id, horario_inicio_utc, horario_fim_utc, instante_clique_utc } = booking;
     const words = t("book.won", { id, span: span(Date.parse(horario_inicio_utc), Date.parse(horario_fim_utc)) });
     const clicked = instante_clique_utc && t("book.clicked", { time: instantTime(instante_clique_utc) });
-    const day = el("p", { class: "where", text: t("book.at", { telescope: booking.telescopio, day: longDay(Date.parse(horario_inicio_utc)) }) });
+    const day = el("p", {
+      class: "where",
+      text: t("book.at", { telescope: booking.telescopio, day: longDay(Date.parse(horario_inicio_utc)) }),
+    });
     this.dispatchEvent(new CustomEvent("booked", { detail: booking }));
-    const seen = el("div", { class: "outcome won" }, el("p", { text: words }), clicked && el("p", { class: "quiet", text: clicked }));
-    show(flow, t("book.wonTitle"), day, seen, buttons({ text: t("book.close"), onclick: close, kind: "primary", autofocus: true }));
+    const seen = el(
+      "div",
+      { class: "outcome won" },
+      el("p", { text: words }),
+      clicked && el("p", { class: "quiet", text: clicked }),
+    );
+    show(
+      flow,
+      t("book.wonTitle"),
+      day,
+      seen,
+      buttons({ text: t("book.close"), onclick: close, kind: "primary", autofocus: true }),
+    );
     announce(words);
   }
 
@@ -175,7 +206,7 @@ export class Booking extends EventTarget {
       const key = isoDay(start) === isoDay(wanted.start) ? "book.take" : "book.takeDay";
       const button = el("button", { type: "button", text: t(key, { day: isoDay(start), span: span(start, end) }) });
       button.addEventListener("click", () => {
-        const clicked = this.#clock.now();
+        const clicked = this.#clock.moment();
         if (busy(root)) return;
         this.#send(flow, { ...wanted, start, link: _links.agendar }, clicked, () => busy(root, button));
       });
@@ -188,7 +219,7 @@ export class Booking extends EventTarget {
   #refused(flow, wanted, problem) {
     const root = el("div", { class: "outcome refused" });
     const again = retryButton(problem.retryAfter, () => {
-      const clicked = this.#clock.now();
+      const clicked = this.#clock.moment();
       if (!busy(again)) this.#send(flow, wanted, clicked, () => busy(again, t("book.sending")));
     });
     const back = el("button", { type: "button", text: t("book.back"), onclick: () => this.#form(flow, wanted) });
@@ -199,31 +230,49 @@ export class Booking extends EventTarget {
   /// The answer was lost: the agenda knows whether the request was done.
   async #unknown(flow, wanted, body) {
     const words = el("p", { role: "status", text: t("book.unknown") });
-    const choices = el("div", { class: "buttons" }, el("button", { type: "button", text: t("book.back"), onclick: close }));
+    const choices = el(
+      "div",
+      { class: "buttons" },
+      el("button", { type: "button", text: t("book.back"), onclick: close }),
+    );
     show(flow, t("book.unknownTitle"), el("div", { class: "outcome refused" }, words), choices);
     announce(t("book.unknown"));
     const { agenda, start, duration } = wanted;
     const variables = { de: body.horario_inicio_utc, ate: new Date(start + duration * MINUTE_MS).toISOString() };
-    for (let tried = 0; tried < LOST_ANSWER_TRIES; ) {
+    for (let tried = 0; tried < LOST_ANSWER_TRIES;) {
       const answer = await follow(agenda.links.agenda ?? agenda.links.self, { variables }).catch(() => undefined);
       const [mine, others] = this.#find(answer?.agendamentos ?? [], wanted, body);
       if (mine) return this.#won(flow, mine);
-      if (others) return this.#lost(flow, wanted, { ...others, cientista: this.#people.nameOf(others.cientista_id), agendamento_id: others.id, _links: answer._links });
+      if (others)
+        return this.#lost(flow, wanted, {
+          ...others,
+          cientista: this.#people.nameOf(others.cientista_id),
+          agendamento_id: others.id,
+          _links: answer._links,
+        });
       if (answer) tried += 1;
       await pause(answer ? LOST_ANSWER_WAIT_MS : UNREACHABLE_WAIT_MS);
     }
     words.textContent = t("book.notThere");
-    const again = el("button", { type: "button", class: "primary", text: t("book.again"), onclick: () => this.#form(flow, wanted) });
+    const again = el("button", {
+      type: "button",
+      class: "primary",
+      text: t("book.again"),
+      onclick: () => this.#form(flow, wanted),
+    });
     choices.prepend(again);
   }
 
   /// This very request's booking, and else whoever has one of its slots.
   #find(bookings, { start, duration }, body) {
-    const overlaps = (booking) => Date.parse(booking.horario_inicio_utc) < start + duration * MINUTE_MS && Date.parse(booking.horario_fim_utc) > start;
+    const overlaps = (booking) =>
+      Date.parse(booking.horario_inicio_utc) < start + duration * MINUTE_MS &&
+      Date.parse(booking.horario_fim_utc) > start;
     const same = ({ cientista_id, horario_inicio_utc, instante_clique_utc: clicked }) =>
       cientista_id === body.cientista_id &&
       Date.parse(horario_inicio_utc) === start &&
-      (clicked ? parseInstant(clicked) : undefined) === (body.instante_clique_utc ? parseInstant(body.instante_clique_utc) : undefined);
+      (clicked ? parseInstant(clicked) : undefined) ===
+        (body.instante_clique_utc ? parseInstant(body.instante_clique_utc) : undefined);
     const mine = bookings.find(same);
     return [mine, mine ? undefined : bookings.find(overlaps)];
   }

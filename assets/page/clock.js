@@ -1,5 +1,5 @@
-// The true time: the server's, by Cristian's algorithm, kept on the monotonic clock. Setting the local clock does not move
-// it. The same as src/clock: of eight samples the one with the least round trip, and half of that as the bound.
+// The true time: the server's, by Cristian's algorithm, kept on the monotonic clock. Setting the local clock does not
+// move it. The same as src/clock: of eight samples the one with the least round trip, and half of that as the bound.
 
 const SAMPLES = 8;
 const RESYNC_MS = 60000;
@@ -18,7 +18,10 @@ export function parseInstant(text) {
 /// The best of several samples {t1, t2, t3, t4}, in milliseconds: t1 and t4 local, t2 and t3 the server's. One that
 /// contradicts itself comes last.
 export function estimate(samples) {
-  const read = samples.map(({ t1, t2, t3, t4 }) => ({ offset: (t2 - t1 + (t3 - t4)) / 2, roundTrip: t4 - t1 - (t3 - t2) }));
+  const read = samples.map(({ t1, t2, t3, t4 }) => ({
+    offset: (t2 - t1 + (t3 - t4)) / 2,
+    roundTrip: t4 - t1 - (t3 - t2),
+  }));
   read.sort((a, b) => (a.roundTrip < 0) - (b.roundTrip < 0) || Math.abs(a.roundTrip) - Math.abs(b.roundTrip));
   const [{ offset, roundTrip }] = read;
   return { offset, roundTrip: Math.max(roundTrip, 0), bound: Math.abs(roundTrip) / 2 };
@@ -27,7 +30,7 @@ export function estimate(samples) {
 /// The step of the monotonic clock, which browsers make coarse on purpose.
 function resolution() {
   let least = Infinity;
-  for (let seen = 0, before = performance.now(); seen < 3; ) {
+  for (let seen = 0, before = performance.now(); seen < 3;) {
     const now = performance.now();
     if (now === before) continue;
     least = Math.min(least, now - before);
@@ -51,6 +54,8 @@ export class TrueClock extends EventTarget {
   /// How far the local clock is ahead, in milliseconds, as of the last synchronisation.
   ahead = NaN;
   failed = false;
+  /// The local clock has jumped since: perhaps the machine slept, and the monotonic clock with it.
+  doubtful = false;
   #at = NaN;
 
   /// `ask` gives one exchange: {t1, t2, t3, t4}, all in milliseconds.
@@ -65,6 +70,11 @@ export class TrueClock extends EventTarget {
   /// The true time in milliseconds since 1970; NaN before the first synchronisation.
   now() {
     return this.of(performance.now());
+  }
+
+  /// The true time of what happens now, for the record; NaN while it is not certain.
+  moment() {
+    return this.doubtful ? NaN : this.now();
   }
 
   /// The true time at an instant of the monotonic clock.
@@ -87,7 +97,10 @@ export class TrueClock extends EventTarget {
     const between = Date.now() - performance.now();
     const jumped = Math.abs(between - this.#between) > JUMP_MS;
     this.#between = between;
-    if (jumped) this.synchronise();
+    if (jumped) {
+      this.doubtful = true;
+      this.synchronise();
+    }
     return jumped;
   }
 
@@ -95,6 +108,7 @@ export class TrueClock extends EventTarget {
     if (this.#running) return;
     this.#running = true;
     clearTimeout(this.#timer);
+    const before = Date.now() - performance.now();
     try {
       await this.#ask(); // Opens the connection; not measured.
       const samples = [];
@@ -103,6 +117,7 @@ export class TrueClock extends EventTarget {
         // Rounded to the side that makes the round trip longer, so that the truth stays within the bound.
         samples.push({ t1: t1 - this.#resolution, t2, t3, t4: t4 + this.#resolution });
       }
+      if (Math.abs(Date.now() - performance.now() - before) > JUMP_MS) throw new Error("the clock jumped meanwhile");
       const best = estimate(samples);
       this.#offset = best.offset;
       this.roundTrip = best.roundTrip;
@@ -111,6 +126,7 @@ export class TrueClock extends EventTarget {
       this.#between = Date.now() - performance.now();
       this.#at = performance.now();
       this.failed = false;
+      this.doubtful = false;
     } catch {
       this.failed = true;
     }

@@ -23,11 +23,13 @@ export function showTime(clock, local) {
 export function showSynchronisation(clock) {
   const never = Number.isNaN(clock.bound);
   const stale = clock.failed && clock.age > OLD_MS;
-  const words = never
-    ? t(clock.failed ? "clock.none" : "page.synchronising")
-    : stale
-      ? t("clock.old", { minutes: Math.round(clock.age / 60000) })
-      : clockError(clock.ahead, clock.aheadBound);
+  const words = clock.doubtful
+    ? t("clock.jumped")
+    : never
+      ? t(clock.failed ? "clock.none" : "page.synchronising")
+      : stale
+        ? t("clock.old", { minutes: Math.round(clock.age / 60000) })
+        : clockError(clock.ahead, clock.aheadBound);
   const error = at("clock-error");
   setText(error, words);
   if (never) return;
@@ -35,5 +37,8 @@ export function showSynchronisation(clock) {
   error.value = clock.ahead.toFixed(3);
   error.dataset.bound = clock.aheadBound.toFixed(3);
   error.classList.toggle("off", Math.abs(clock.ahead) > 1000);
-  setText(at("clock-detail"), t("clock.detail", { roundTrip: milliseconds(clock.roundTrip), bound: bound(clock.bound) }));
+  setText(
+    at("clock-detail"),
+    t("clock.detail", { roundTrip: milliseconds(clock.roundTrip), bound: bound(clock.bound) }),
+  );
 }

@@ -24,7 +24,8 @@ export class Disputes {
     const { id, telescopio, horario_inicio_utc, cientista_id, criado_em_utc, cancelado_em_utc } = booking;
     const slot = this.#slot(telescopio, horario_inicio_utc);
     slot.entries.set(`+${id}`, { scientist: cientista_id, outcome: "won", utc: criado_em_utc });
-    if (cancelado_em_utc) slot.entries.set(`-${id}`, { scientist: cientista_id, outcome: "cancelled", utc: cancelado_em_utc });
+    if (cancelado_em_utc)
+      slot.entries.set(`-${id}`, { scientist: cientista_id, outcome: "cancelled", utc: cancelado_em_utc });
   }
 
   /// What was heard of any of these slots: their starts, as on the wire.
@@ -61,7 +62,12 @@ export function showDispute(root, { entries, refused }, nameOf) {
       "li",
       { class: outcome === "won" ? "won" : "lost" },
       el("time", { datetime: utc, text: instantTime(utc) }),
-      el("span", {}, el("b", { text: nameOf(scientist) }), ` ${t(known(`dispute.${outcome}`) ?? "dispute.refused", { code: outcome })}`),
+      el(
+        "span",
+        {},
+        el("b", { text: nameOf(scientist) }),
+        ` ${t(known(`dispute.${outcome}`) ?? "dispute.refused", { code: outcome })}`,
+      ),
     ),
   );
   replace(

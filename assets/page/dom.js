@@ -1,7 +1,7 @@
 // Elements, made without markup: a text is always text, whoever typed it.
 
-/// An element. A property that starts with `on` is a listener, `text` its text, and any other an attribute (`true` is an
-/// empty one; `null`, `undefined` and `false` are none).
+/// An element. A property that starts with `on` is a listener, `text` its text, and any other an attribute (`true` is
+/// an empty one; `null`, `undefined` and `false` are none).
 export function el(name, properties = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {

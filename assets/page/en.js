@@ -147,7 +147,8 @@ export default {
   "problem.auditoria_indisponivel": "The audit trail cannot be written, and without it nothing is booked.",
   "problem.banco_indisponivel": "The database cannot be written. Nothing was booked.",
   "problem.campos_invalidos": "Some of this needs to be corrected.",
-  "problem.coordenador_indisponivel": "The lock coordinator did not answer or gave no lock, and without it nothing is booked.",
+  "problem.coordenador_indisponivel":
+    "The lock coordinator did not answer or gave no lock, and without it nothing is booked.",
   "problem.erro_interno": "The server failed. Look at the agenda before you repeat.",
   "problem.ja_cancelado": "This booking was cancelled before.",
   "problem.observacao_iniciada": "The observation has begun: it cannot be cancelled.",

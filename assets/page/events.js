@@ -63,6 +63,8 @@ export class Live extends EventTarget {
       this.dispatchEvent(new Event("stale"));
     });
     source.addEventListener("canal", (event) => {
+      // It has no id of its own, and so tells where the stream is, also before its first event.
+      this.#keep(event);
       this.#channel = JSON.parse(event.data).ligado;
       this.#changed();
     });

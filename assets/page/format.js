@@ -15,7 +15,13 @@ export const span = (start, end) => `${clockTime(start)}–${clockTime(end)}`;
 
 /// segunda-feira, 1 de dezembro de 2025
 export const longDay = (ms) =>
-  new Date(ms).toLocaleDateString(locale(), { timeZone: "UTC", weekday: "long", day: "numeric", month: "long", year: "numeric" });
+  new Date(ms).toLocaleDateString(locale(), {
+    timeZone: "UTC",
+    weekday: "long",
+    day: "numeric",
+    month: "long",
+    year: "numeric",
+  });
 
 /// 00:05 in the local zone, whatever it observes on that day.
 export const localTime = (ms) =>
@@ -25,8 +31,8 @@ export const localTime = (ms) =>
 export function localSpan(start, end) {
   const parts = { day: "2-digit", month: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
   const whole = { ...parts, timeZoneName: "short" };
-  if (localDay(start) === isoDay(start)) delete parts.day, delete parts.month;
-  if (localDay(end) === localDay(start)) delete whole.day, delete whole.month;
+  if (localDay(start) === isoDay(start)) (delete parts.day, delete parts.month);
+  if (localDay(end) === localDay(start)) (delete whole.day, delete whole.month);
   return `${new Date(start).toLocaleString(locale(), parts)}–${new Date(end).toLocaleString(locale(), whole)}`;
 }
 
@@ -46,7 +52,11 @@ export function zone(ms) {
 }
 
 /// An instant as the wire has it, to the millisecond: 2025-10-26 18:00:05.123
-export const instant = (utc) => utc.replace("T", " ").replace(/(\.\d{3})\d*/, "$1").replace("Z", "");
+export const instant = (utc) =>
+  utc
+    .replace("T", " ")
+    .replace(/(\.\d{3})\d*/, "$1")
+    .replace("Z", "");
 
 /// Its time of day only: 18:00:05.123
 export const instantTime = (utc) => instant(utc).slice(11);
@@ -73,7 +83,10 @@ export function minutes(count) {
 export function initials(name) {
   const words = name.split(/\s+/).filter(Boolean);
   const letters = words.length > 1 ? [words[0], words[words.length - 1]] : words;
-  return letters.map((word) => [...word][0]).join("").toLocaleUpperCase(locale());
+  return letters
+    .map((word) => [...word][0])
+    .join("")
+    .toLocaleUpperCase(locale());
 }
 
 /// What the local clock is, against the true time.

@@ -1,5 +1,6 @@
-// The agenda as a grid: a row an hour, a column five minutes; one tab stop, then arrows. It shows what it is given and says
-// what was chosen: `select` (a range of slots) and `choose` (Enter, click or the end of a drag), with {first, last} and how: `by`.
+// The agenda as a grid: a row an hour, a column five minutes; one tab stop, then arrows. It shows what it is given and
+// says what was chosen: `select` (a range of slots) and `choose` (Enter, click or the end of a drag), with {first, last}
+// and how: `by`.
 
 import { el, setText } from "./dom.js";
 import { clockTime, elsewhere, initials, localDay, localTime, span, zone } from "./format.js";
@@ -79,8 +80,17 @@ export class Grid extends EventTarget {
   }
 
   #build(count) {
-    const head = [...Array(COLUMNS).keys()].map((column) => el("span", { role: "columnheader", text: `:${String(column * 5).padStart(2, "0")}` }));
-    const rows = [el("div", { role: "row", class: "head" }, el("span", { role: "columnheader", class: "corner", text: "UTC" }), head)];
+    const head = [...Array(COLUMNS).keys()].map((column) =>
+      el("span", { role: "columnheader", text: `:${String(column * 5).padStart(2, "0")}` }),
+    );
+    const rows = [
+      el(
+        "div",
+        { role: "row", class: "head" },
+        el("span", { role: "columnheader", class: "corner", text: "UTC" }),
+        head,
+      ),
+    ];
     this.#cells = [];
     this.#rows = [];
     for (let index = 0; index < count; index += 1) {
@@ -105,10 +115,24 @@ export class Grid extends EventTarget {
     const past = (booking ? Date.parse(booking.horario_fim_utc) : slot.start + this.#agenda.length) <= now;
     const joins = (other) => Boolean(booking) && this.#agenda.slots[other]?.booking?.id === booking.id;
     const [before, after] = [joins(index - 1), joins(index + 1)];
-    const kind = booking ? (booking.cientista_id === scientist ? "mine" : "other") : slot.book ? "free" : slot.state === "passado" ? "gone" : "closed";
+    const kind = booking
+      ? booking.cientista_id === scientist
+        ? "mine"
+        : "other"
+      : slot.book
+        ? "free"
+        : slot.state === "passado"
+          ? "gone"
+          : "closed";
     // The name stands at the beginning of the booking and of each row that it goes on in.
     const length = booking && (!before || index % COLUMNS === 0) ? this.#run(index) : 0;
-    const text = !length ? "" : length > 1 ? this.#caption(booking, kind) : kind === "mine" ? "★" : initials(this.#nameOf(booking.cientista_id));
+    const text = !length
+      ? ""
+      : length > 1
+        ? this.#caption(booking, kind)
+        : kind === "mine"
+          ? "★"
+          : initials(this.#nameOf(booking.cientista_id));
     const label = this.#label(slot, kind, past, text);
     const classes = [kind, past && "past", before && "from", after && "on"].filter(Boolean).join(" ");
     if (cell.dataset.kind !== classes) {
@@ -152,7 +176,8 @@ export class Grid extends EventTarget {
   #showHour(header, start, local) {
     setText(header.firstChild, clockTime(start));
     // Whoever reads local time needs to see where the day, or the zone's rule, changes.
-    const day = local && elsewhere(start) && localDay(start) !== localDay(start - 3600000) ? ` ${localDay(start).slice(8)}` : "";
+    const day =
+      local && elsewhere(start) && localDay(start) !== localDay(start - 3600000) ? ` ${localDay(start).slice(8)}` : "";
     const rule = local && zone(start) !== zone(start - 3600000) ? ` ${zone(start)}` : "";
     setText(header.lastChild, local ? `${localTime(start)}${day && ` (${day.trim()})`}${rule}` : "");
   }

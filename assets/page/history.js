@@ -21,7 +21,8 @@ async function read(list, state, link) {
     const page = await follow(link);
     list.append(...page.registros.map(item));
     const next = page._links?.proxima;
-    const more = next && el("button", { type: "button", text: t("history.more"), onclick: () => read(list, state, next) });
+    const more =
+      next && el("button", { type: "button", text: t("history.more"), onclick: () => read(list, state, next) });
     state.replaceChildren(...(more ? [more] : []));
     if (!list.children.length && !more) state.textContent = t("history.empty");
   } catch (error) {

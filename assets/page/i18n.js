@@ -1,5 +1,5 @@
-// The page's words in the language that was chosen. The Portuguese of what stands still is in index.html itself; what the
-// server says to people is always Portuguese and is marked as such.
+// The page's words in the language that was chosen. The Portuguese of what stands still is in index.html itself; what
+// the server says to people is always Portuguese and is marked as such.
 
 import en from "./en.js";
 import pt from "./pt.js";

@@ -11,7 +11,14 @@ export function showPanel(root, view, acts) {
   const { agenda, first, last } = view;
   const slot = agenda?.slots[first];
   const { scientist, nameOf, local } = view;
-  const facts = [slot, slot && [first, last], slot?.booking && nameOf(slot.booking.cientista_id), scientist, local, current()];
+  const facts = [
+    slot,
+    slot && [first, last],
+    slot?.booking && nameOf(slot.booking.cientista_id),
+    scientist,
+    local,
+    current(),
+  ];
   if (changes(root, facts)) {
     replace(root, ...(!slot ? nothing() : slot.booking ? booked(view, slot.booking, acts) : open(view, slot, acts)));
   }
@@ -23,10 +30,20 @@ const nothing = () => [el("p", { class: "quiet", text: t("panel.none") })];
 function open({ agenda, first, last, local }, slot, acts) {
   const count = last - first + 1;
   const end = agenda.slots[last].start + agenda.length;
-  const state = slot.book ? t("slot.free") : slot.state === "passado" ? t("slot.past") : t("slot.closedAs", { state: slot.state });
+  const state = slot.book
+    ? t("slot.free")
+    : slot.state === "passado"
+      ? t("slot.past")
+      : t("slot.closedAs", { state: slot.state });
   return [
     ...heading(slot.start, end, local),
-    el("p", { class: `state ${slot.book ? "free" : ""}`, text: count > 1 ? `${state} · ${t("panel.slots", { count, duration: minutes((count * agenda.length) / MINUTE_MS) })}` : state }),
+    el("p", {
+      class: `state ${slot.book ? "free" : ""}`,
+      text:
+        count > 1
+          ? `${state} · ${t("panel.slots", { count, duration: minutes((count * agenda.length) / MINUTE_MS) })}`
+          : state,
+    }),
     slot.book && el("div", { class: "buttons" }, button("book", "primary", t("panel.book"), acts.book)),
   ];
 }
@@ -45,7 +62,20 @@ function booked({ scientist, nameOf, local }, booking, acts) {
   return [
     ...heading(Date.parse(booking.horario_inicio_utc), Date.parse(booking.horario_fim_utc), local),
     el("p", { class: `state ${mine ? "mine" : "other"}`, text: t("panel.number", { id: booking.id }) }),
-    el("dl", {}, facts.filter(([, value]) => value).map(([key, value, utc]) => el("div", {}, el("dt", { text: t(key) }), el("dd", {}, utc ? el("time", { datetime: utc, text: value }) : value)))),
+    el(
+      "dl",
+      {},
+      facts
+        .filter(([, value]) => value)
+        .map(([key, value, utc]) =>
+          el(
+            "div",
+            {},
+            el("dt", { text: t(key) }),
+            el("dd", {}, utc ? el("time", { datetime: utc, text: value }) : value),
+          ),
+        ),
+    ),
     el(
       "div",
       { class: "buttons" },
@@ -63,4 +93,5 @@ function heading(start, end, local) {
   ];
 }
 
-const button = (focus, kind, text, onclick) => el("button", { type: "button", "data-focus": focus, class: kind, text, onclick });
+const button = (focus, kind, text, onclick) =>
+  el("button", { type: "button", "data-focus": focus, class: kind, text, onclick });

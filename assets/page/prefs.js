@@ -24,8 +24,16 @@ export function remember(key, value) {
 
 /// The telescope and the day in the address; either may be missing.
 export function place() {
-  const [telescope, day] = location.hash.slice(1).split("@").map(decodeURIComponent);
+  const [telescope, day] = location.hash.slice(1).split("@").map(decode);
   return { telescope, day: /^\d{4}-\d\d-\d\d$/.test(day ?? "") ? day : undefined };
+}
+
+function decode(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined; // Someone else's.
+  }
 }
 
 /// Shows the place in the address without adding to the history.

@@ -11,7 +11,9 @@ export function explain(root, problem, otherwise = t("agenda.unreachable")) {
   const loose = markErrors(root, problem.errors ?? []);
   const place = root.querySelector(".problem") ?? root;
   const all = [words, ...loose.map(({ campo, mensagem }) => `${campo}: ${mensagem}`)];
-  place.replaceChildren(...all.map((text) => el("p", { text, lang: text !== ours && problem.detail && SERVER_LANGUAGE })));
+  place.replaceChildren(
+    ...all.map((text) => el("p", { text, lang: text !== ours && problem.detail && SERVER_LANGUAGE })),
+  );
   announce(words);
 }
 
@@ -39,7 +41,8 @@ export function markErrors(root, errors) {
 /// Whether `root` has been made busy; with `how` (a button's new words, or the button that was pressed), makes it so.
 /// What is busy keeps the focus and does nothing.
 export function busy(root, how) {
-  if (how === undefined) return root.getAttribute("aria-busy") === "true" || root.getAttribute("aria-disabled") === "true";
+  if (how === undefined)
+    return root.getAttribute("aria-busy") === "true" || root.getAttribute("aria-disabled") === "true";
   root.setAttribute("aria-busy", "true");
   if (typeof how === "string") root.textContent = how;
   else how.classList.add("pressed");
