@@ -22,7 +22,7 @@ const RETRY_MS = 5000;
 const DAY_MS = 86400000;
 /// After what every page hears at once, each reads the agenda at a moment of its own within this time.
 const SPREAD_MS = 1500;
-/// The layout in which the panel is below the agenda, as page.css has it.
+/// The layout in which the panel is below the agenda, as media.css has it.
 const BELOW = "(max-width: 64rem)";
 
 let entry, telescopes, telescope, agenda;

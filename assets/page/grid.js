@@ -1,6 +1,6 @@
 // The agenda as a grid: a row an hour, a column five minutes; one tab stop, then arrows. It shows what it is given and
-// says what was chosen: `select` (a range of slots) and `choose` (Enter, click or the end of a drag), with {first, last}
-// and how: `by`.
+// says what was chosen: `select` (a range of slots) and `choose` (Enter, click or the end of a drag), with
+// {first, last} and how: `by`.
 
 import { el, setText } from "./dom.js";
 import { clockTime, elsewhere, initials, localDay, localTime, span, zone } from "./format.js";
