@@ -220,10 +220,10 @@ fn those_who_wait_leave_connections_for_those_who_release() {
     let url = server.url();
     let locks = Locks::of(server, folder);
     let (_, lease) = locks.lock(&json!({"recurso": "X", "dono": "eu", "ttl_ms": 60_000}));
-    // (256 - 128) / 2 connections, three quarters of which may wait.
+    // 256 - 128 connections, three quarters of which may wait.
     let body = json!({"recurso": "X", "espera_ms": 60_000});
-    let mut waiters: Vec<_> = (0..48).map(|_| Pending::post(&locks, "/lock", &body)).collect();
-    wait_for_queue(&locks, "X", 48);
+    let mut waiters: Vec<_> = (0..96).map(|_| Pending::post(&locks, "/lock", &body)).collect();
+    wait_for_queue(&locks, "X", 96);
     let refused = http("POST", &format!("{url}/lock"), Some(("application/json", &body.to_string())));
     assert_eq!((refused.status, refused.json()["codigo"].as_str()), (503, Some("esperas_demais")));
     assert!(refused.header("retry-after").is_some());
