@@ -1,0 +1,85 @@
+// The API by its links: the only URL written here is the entry point.
+
+/// An answer other than 2xx: what it says, and where it leads.
+export class Problem extends Error {
+  constructor(status, body, retryAfter) {
+    super(body?.detail ?? `HTTP ${status}`);
+    this.status = status;
+    this.code = body?.codigo;
+    this.detail = body?.detail;
+    this.errors = body?.erros ?? [];
+    this.body = body ?? {};
+    this.retryAfter = retryAfter;
+  }
+
+  /// Whether what was asked may have been done all the same.
+  get unknown() {
+    return this.status === 500 || this.status === 502 || this.status === 504;
+  }
+}
+
+/// No answer came: what was asked may have been done all the same.
+export class Unreachable extends Error {
+  unknown = true;
+}
+
+const PATIENCE_MS = 20000;
+const ENTRY_POINT = "/";
+
+/// What the entry point leads to.
+export const enter = () => follow({ href: ENTRY_POINT });
+
+/// Does what a link says and gives the answer's JSON. `variables` fill a template; `body` goes as JSON.
+export async function follow(link, { variables = {}, body } = {}) {
+  const answer = await ask(link, { variables, body });
+  const text = await answer.text().catch((cause) => Promise.reject(new Unreachable("", { cause })));
+  const json = parse(text);
+  if (!answer.ok) throw new Problem(answer.status, json, Number(answer.headers.get("Retry-After")) || undefined);
+  if (json === undefined) throw new Unreachable("not JSON");
+  return json;
+}
+
+/// The text of a link's answer, and the monotonic instants around the exchange: no more is done in between.
+export async function timed(link) {
+  const begun = performance.now();
+  const answer = await ask(link, {});
+  const text = await answer.text();
+  const ended = performance.now();
+  if (!answer.ok) throw new Problem(answer.status, parse(text));
+  return { begun, ended, json: parse(text) };
+}
+
+async function ask(link, { variables, body }) {
+  const headers = { Accept: "application/json" };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const href = link.templated ? expand(link.href, variables) : link.href;
+  try {
+    return await fetch(href, {
+      method: link.method ?? "GET",
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      cache: "no-store",
+      signal: AbortSignal.timeout(PATIENCE_MS),
+    });
+  } catch (cause) {
+    throw new Unreachable("", { cause });
+  }
+}
+
+/// Fills in a URI template, as far as our links use them: RFC 6570's `{?a,b}` and `{&a,b}`. What has no value is left
+/// out.
+export function expand(template, variables) {
+  return template.replace(/\{([?&])([^}]*)\}/g, (_, operator, names) => {
+    const known = names.split(",").filter((name) => variables[name] != null);
+    const pairs = known.map((name) => `${name}=${encodeURIComponent(variables[name])}`);
+    return pairs.length ? operator + pairs.join("&") : "";
+  });
+}
+
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,279 @@
+// Booking: the form, the one request, and every way it can end: won, lost, refused, not known.
+//
+// What was clicked when is taken first of all, and a request is sent once: only a person sends another.
+
+import { follow } from "./api.js";
+import { parseInstant } from "./clock.js";
+import { announce, buttons, close, field, open, show } from "./dialog.js";
+import { el } from "./dom.js";
+import { elsewhere, instantTime, isoDay, localSpan, longDay, minutes, span } from "./format.js";
+import { t } from "./i18n.js";
+import { busy, explain, markErrors, retryButton } from "./problems.js";
+
+const MINUTE_MS = 60000;
+/// A request that was refused because another one is being decided: who got it is known soon.
+const DECISION_TRIES = 8;
+const DECISION_WAIT_MS = 250;
+/// A request whose answer was lost may still be at work: it is looked for this often before it counts as never made.
+const LOST_ANSWER_TRIES = 4;
+const LOST_ANSWER_WAIT_MS = 1500;
+const UNREACHABLE_WAIT_MS = 3000;
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/// Dispatches `booked` with the booking, and `scientist` with who was chosen in the form.
+export class Booking extends EventTarget {
+  #clock;
+  #people;
+
+  /// `people` knows the scientists: `all`, `nameOf(id)`, `me`.
+  constructor(clock, people) {
+    super();
+    this.#clock = clock;
+    this.#people = people;
+  }
+
+  /// Asks how to book `count` of the `free` slots that begin with `slot`, of an agenda.
+  begin(agenda, slot, count, free) {
+    const step = agenda.length / MINUTE_MS;
+    const wanted = {
+      agenda,
+      start: slot.start,
+      link: slot.book,
+      step,
+      duration: count * step,
+      free,
+      target: "",
+      notes: "",
+    };
+    this.#form(open(), wanted);
+  }
+
+  #form(flow, wanted, problem) {
+    const { agenda, start, step, free } = wanted;
+    const title = el("h2", { id: "dialog-title", tabindex: "-1" });
+    const local = el("p", { class: "quiet" });
+    const times = () => {
+      const end = start + Number(duration.value) * MINUTE_MS;
+      title.textContent = t("book.title", { span: span(start, end) });
+      if (elsewhere(start)) local.textContent = t("panel.local", { span: localSpan(start, end) });
+    };
+    const duration = el("select", { onchange: times });
+    for (let count = 1; count <= free; count += 1) {
+      duration.append(
+        el("option", { value: count * step, text: minutes(count * step), selected: count * step === wanted.duration }),
+      );
+    }
+    const scientist = el("select", { required: true, autofocus: !this.#people.me });
+    scientist.append(el("option", { value: "", text: t("scientist.choose") }));
+    for (const { id, nome } of this.#people.all) {
+      scientist.append(el("option", { value: id, text: nome, selected: id === this.#people.me }));
+    }
+    const target = el("input", {
+      type: "text",
+      maxlength: "200",
+      autocomplete: "off",
+      autofocus: Boolean(this.#people.me),
+    });
+    target.value = wanted.target;
+    const notes = el("textarea", { rows: "2", maxlength: "2000" });
+    notes.value = wanted.notes;
+    const send = el("button", { type: "submit", class: "primary", text: t("book.send") });
+    const form = el(
+      "form",
+      { novalidate: true },
+      el("p", { class: "where", text: t("book.at", { telescope: agenda.telescope, day: longDay(start) }) }),
+      local,
+      el("p", { class: "error", id: "error-horario_inicio_utc" }),
+      field("cientista_id", t("book.scientist"), scientist),
+      field("duracao_min", t("book.duration"), duration),
+      field("alvo", t("book.target"), target),
+      field("observacoes", t("book.notes"), notes),
+      el("div", { class: "problem", role: "alert" }),
+      el("div", { class: "buttons" }, send, el("button", { type: "button", text: t("book.back"), onclick: close })),
+    );
+    form.addEventListener("submit", (event) => {
+      const clicked = this.#clock.moment();
+      event.preventDefault();
+      if (busy(send)) return;
+      if (!scientist.value)
+        return markErrors(form, [{ campo: "cientista_id", mensagem: t("book.needScientist"), ours: true }]);
+      Object.assign(wanted, { duration: Number(duration.value), target: target.value, notes: notes.value });
+      this.#choose(Number(scientist.value));
+      this.#send(flow, wanted, clicked, () => busy(send, t("book.sending")));
+    });
+    if (!show(flow, "", form)) return;
+    form.parentElement.querySelector("h2").replaceWith(title);
+    times();
+    if (problem) explain(form, problem);
+  }
+
+  #choose(scientist) {
+    if (scientist !== this.#people.me) this.dispatchEvent(new CustomEvent("scientist", { detail: scientist }));
+  }
+
+  async #send(flow, wanted, clicked, waiting) {
+    waiting();
+    announce(t("book.sending"));
+    const body = {
+      cientista_id: this.#people.me,
+      telescopio: wanted.agenda.telescope,
+      horario_inicio_utc: new Date(wanted.start).toISOString(),
+      duracao_min: wanted.duration,
+    };
+    if (!Number.isNaN(clicked)) body.instante_clique_utc = new Date(clicked).toISOString();
+    if (wanted.target.trim()) body.alvo = wanted.target.trim();
+    if (wanted.notes.trim()) body.observacoes = wanted.notes.trim();
+    try {
+      this.#won(flow, await follow(wanted.link, { body }));
+    } catch (problem) {
+      if (problem.unknown) this.#unknown(flow, wanted, body);
+      else if (problem.status === 409) this.#lost(flow, wanted, problem.body);
+      else if (problem.status === 503) this.#refused(flow, wanted, problem);
+      else this.#form(flow, wanted, problem);
+    }
+  }
+
+  #won(flow, booking) {
+    const { id, horario_inicio_utc, horario_fim_utc, instante_clique_utc } = booking;
+    const words = t("book.won", { id, span: span(Date.parse(horario_inicio_utc), Date.parse(horario_fim_utc)) });
+    const clicked = instante_clique_utc && t("book.clicked", { time: instantTime(instante_clique_utc) });
+    const day = el("p", {
+      class: "where",
+      text: t("book.at", { telescope: booking.telescopio, day: longDay(Date.parse(horario_inicio_utc)) }),
+    });
+    this.dispatchEvent(new CustomEvent("booked", { detail: booking }));
+    const seen = el(
+      "div",
+      { class: "outcome won" },
+      el("p", { text: words }),
+      clicked && el("p", { class: "quiet", text: clicked }),
+    );
+    show(
+      flow,
+      t("book.wonTitle"),
+      day,
+      seen,
+      buttons({ text: t("book.close"), onclick: close, kind: "primary", autofocus: true }),
+    );
+    announce(words);
+  }
+
+  /// Someone else has it: says who, as soon as that is known, and offers what the answer leads to.
+  async #lost(flow, wanted, { _links: links = {}, ...answer }) {
+    const who = el("p", { class: "who" });
+    const offers = el("div", { class: "offers" });
+    const seen = el("div", { class: "outcome lost" }, who);
+    show(flow, t("book.lostTitle"), seen, offers, buttons({ text: t("book.back"), onclick: close }));
+    const say = (words) => {
+      who.textContent = words;
+      announce(words);
+    };
+    say(answer.cientista ? this.#whose(answer, wanted) : t("book.losing"));
+    this.#offer(flow, wanted, links.livres, offers);
+    if (!answer.cientista && links.agendamentos) say(await this.#decided(links.agendamentos, wanted));
+  }
+
+  #whose({ cientista, cientista_id, agendamento_id, horario_inicio_utc }, { agenda }) {
+    if (cientista_id === this.#people.me) return t("book.lostToSelf", { id: agendamento_id });
+    const start = Date.parse(horario_inicio_utc);
+    return t("book.lost", { name: cientista, span: span(start, start + agenda.length) });
+  }
+
+  /// Who got what was being decided when the request was refused.
+  async #decided(link, wanted) {
+    for (let tried = 0; tried < DECISION_TRIES; tried += 1) {
+      const page = await follow(link).catch(() => undefined);
+      const booking = page?.agendamentos.find(({ status }) => status === "AGENDADO");
+      if (booking) {
+        const { id, cientista_id, horario_inicio_utc } = booking;
+        const cientista = this.#people.nameOf(cientista_id);
+        return this.#whose({ cientista, cientista_id, agendamento_id: id, horario_inicio_utc }, wanted);
+      }
+      await pause(DECISION_WAIT_MS);
+    }
+    return t("book.lostToNobody");
+  }
+
+  async #offer(flow, wanted, link, root) {
+    if (!link) return;
+    const variables = { perto_de: new Date(wanted.start).toISOString(), duracao_min: wanted.duration };
+    const answer = await follow(link, { variables }).catch(() => undefined);
+    const free = (answer?.livres ?? []).filter(({ _links }) => _links?.agendar);
+    const list = el("ul", {});
+    for (const { horario_inicio_utc, horario_fim_utc, _links } of free) {
+      const [start, end] = [Date.parse(horario_inicio_utc), Date.parse(horario_fim_utc)];
+      const key = isoDay(start) === isoDay(wanted.start) ? "book.take" : "book.takeDay";
+      const button = el("button", { type: "button", text: t(key, { day: isoDay(start), span: span(start, end) }) });
+      button.addEventListener("click", () => {
+        const clicked = this.#clock.moment();
+        if (busy(root)) return;
+        this.#send(flow, { ...wanted, start, link: _links.agendar }, clicked, () => busy(root, button));
+      });
+      list.append(el("li", {}, button));
+    }
+    root.replaceChildren(el("h3", { text: t(free.length ? "book.nearest" : "book.noNearest") }), list);
+  }
+
+  /// Not now: nothing was booked, and the server says when to try again.
+  #refused(flow, wanted, problem) {
+    const root = el("div", { class: "outcome refused" });
+    const again = retryButton(problem.retryAfter, () => {
+      const clicked = this.#clock.moment();
+      if (!busy(again)) this.#send(flow, wanted, clicked, () => busy(again, t("book.sending")));
+    });
+    const back = el("button", { type: "button", text: t("book.back"), onclick: () => this.#form(flow, wanted) });
+    show(flow, t("book.refusedTitle"), root, el("div", { class: "buttons" }, again, back));
+    explain(root, problem);
+  }
+
+  /// The answer was lost: the agenda knows whether the request was done.
+  async #unknown(flow, wanted, body) {
+    const words = el("p", { role: "status", text: t("book.unknown") });
+    const choices = el(
+      "div",
+      { class: "buttons" },
+      el("button", { type: "button", text: t("book.back"), onclick: close }),
+    );
+    show(flow, t("book.unknownTitle"), el("div", { class: "outcome refused" }, words), choices);
+    announce(t("book.unknown"));
+    const { agenda, start, duration } = wanted;
+    const variables = { de: body.horario_inicio_utc, ate: new Date(start + duration * MINUTE_MS).toISOString() };
+    for (let tried = 0; tried < LOST_ANSWER_TRIES;) {
+      const answer = await follow(agenda.links.agenda ?? agenda.links.self, { variables }).catch(() => undefined);
+      const [mine, others] = this.#find(answer?.agendamentos ?? [], wanted, body);
+      if (mine) return this.#won(flow, mine);
+      if (others)
+        return this.#lost(flow, wanted, {
+          ...others,
+          cientista: this.#people.nameOf(others.cientista_id),
+          agendamento_id: others.id,
+          _links: answer._links,
+        });
+      if (answer) tried += 1;
+      await pause(answer ? LOST_ANSWER_WAIT_MS : UNREACHABLE_WAIT_MS);
+    }
+    words.textContent = t("book.notThere");
+    const again = el("button", {
+      type: "button",
+      class: "primary",
+      text: t("book.again"),
+      onclick: () => this.#form(flow, wanted),
+    });
+    choices.prepend(again);
+  }
+
+  /// This very request's booking, and else whoever has one of its slots.
+  #find(bookings, { start, duration }, body) {
+    const overlaps = (booking) =>
+      Date.parse(booking.horario_inicio_utc) < start + duration * MINUTE_MS &&
+      Date.parse(booking.horario_fim_utc) > start;
+    const same = ({ cientista_id, horario_inicio_utc, instante_clique_utc: clicked }) =>
+      cientista_id === body.cientista_id &&
+      Date.parse(horario_inicio_utc) === start &&
+      (clicked ? parseInstant(clicked) : undefined) ===
+        (body.instante_clique_utc ? parseInstant(body.instante_clique_utc) : undefined);
+    const mine = bookings.find(same);
+    return [mine, mine ? undefined : bookings.find(overlaps)];
+  }
+}

@@ -1,0 +1,44 @@
+// The true time, large: it moves on the second, whatever the local clock says.
+
+import { at, setText } from "./dom.js";
+import { bound, clockError, localTime, longDay, milliseconds, zone } from "./format.js";
+import { t } from "./i18n.js";
+
+const OLD_MS = 150000;
+
+/// Shows the time now, and when it will change: in so many milliseconds.
+export function showTime(clock, local) {
+  const now = clock.now();
+  if (Number.isNaN(now)) return 250;
+  const text = new Date(now).toISOString();
+  setText(at("time-hm"), text.slice(11, 16));
+  setText(at("time-s"), text.slice(16, 19));
+  at("time").dateTime = text;
+  setText(at("date"), longDay(now));
+  setText(at("local-time"), local ? t("clock.local", { time: localTime(now), zone: zone(now) }) : "");
+  return 1000 - (now % 1000) + 2;
+}
+
+/// Shows what the last synchronisation found.
+export function showSynchronisation(clock) {
+  const never = Number.isNaN(clock.bound);
+  const stale = clock.failed && clock.age > OLD_MS;
+  const words = clock.doubtful
+    ? t("clock.jumped")
+    : never
+      ? t(clock.failed ? "clock.none" : "page.synchronising")
+      : stale
+        ? t("clock.old", { minutes: Math.round(clock.age / 60000) })
+        : clockError(clock.ahead, clock.aheadBound);
+  const error = at("clock-error");
+  setText(error, words);
+  if (never) return;
+  // In milliseconds, for whoever reads it by program: how far ahead, and how far off that may be.
+  error.value = clock.ahead.toFixed(3);
+  error.dataset.bound = clock.aheadBound.toFixed(3);
+  error.classList.toggle("off", Math.abs(clock.ahead) > 1000);
+  setText(
+    at("clock-detail"),
+    t("clock.detail", { roundTrip: milliseconds(clock.roundTrip), bound: bound(clock.bound) }),
+  );
+}

@@ -1,0 +1,289 @@
+// The agenda as a grid: a row an hour, a column five minutes; one tab stop, then arrows. It shows what it is given and
+// says what was chosen: `select` (a range of slots) and `choose` (Enter, click or the end of a drag), with
+// {first, last} and how: `by`.
+
+import { el, setText } from "./dom.js";
+import { clockTime, elsewhere, initials, localDay, localTime, span, zone } from "./format.js";
+import { t } from "./i18n.js";
+
+const COLUMNS = 12;
+/// The focus comes with a pointer.
+const POINTER = "pointer";
+const STEPS = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -COLUMNS, ArrowDown: COLUMNS };
+
+export class Grid extends EventTarget {
+  #root;
+  #cells = [];
+  #rows = [];
+  #now = el("span", { class: "now", "aria-hidden": "true" });
+  #agenda;
+  #anchor = 0;
+  #focus = 0;
+  #dragging = false;
+  /// Whether anything is selected: at first only the tab stop is somewhere.
+  #selected = false;
+  #nameOf;
+
+  /// `nameOf` gives a scientist's name.
+  constructor(root, nameOf) {
+    super();
+    this.#root = root;
+    this.#nameOf = nameOf;
+    root.addEventListener("keydown", (event) => this.#key(event));
+    root.addEventListener("focusin", (event) => this.#focused(event));
+    root.addEventListener("click", (event) => this.#click(event));
+    root.addEventListener("pointerdown", (event) => this.#press(event));
+    root.addEventListener("pointermove", (event) => this.#drag(event));
+    addEventListener("pointerup", () => this.#release());
+    addEventListener("pointercancel", () => (this.#dragging = false));
+  }
+
+  /// The selected slots, by index.
+  get range() {
+    return { first: Math.min(this.#anchor, this.#focus), last: Math.max(this.#anchor, this.#focus) };
+  }
+
+  /// Shows an agenda; only what differs from before is touched.
+  show(agenda, { scientist, now, local }) {
+    if (this.#cells.length !== agenda.slots.length) this.#build(agenda.slots.length);
+    this.#agenda = agenda;
+    agenda.slots.forEach((slot, index) => this.#showCell(index, slot, scientist, now));
+    this.#rows.forEach((header, row) => this.#showHour(header, agenda.slots[row * COLUMNS].start, local));
+    this.#root.classList.toggle("with-local", local);
+    this.mark(now);
+    this.#showRange();
+  }
+
+  /// Moves the mark of the true time.
+  mark(now) {
+    const index = this.#agenda?.at(now) ?? -1;
+    const cell = this.#cells[index];
+    if (this.#now.parentNode !== (cell ?? null)) {
+      this.#now.remove();
+      cell?.append(this.#now);
+      this.#rows.forEach((header, row) => header.classList.toggle("current", row === Math.floor(index / COLUMNS)));
+    }
+    if (cell) this.#now.style.setProperty("--at", (now - this.#agenda.slots[index].start) / this.#agenda.length);
+  }
+
+  /// Selects nothing, and puts the tab stop at a slot.
+  rest(index) {
+    this.#selected = false;
+    this.#anchor = this.#focus = index;
+    this.#showRange();
+  }
+
+  /// Selects slots; the focus goes there only when asked for.
+  select(first, last = first, { focus = false } = {}) {
+    this.#anchor = first;
+    this.#moveTo(last, focus);
+  }
+
+  #build(count) {
+    const head = [...Array(COLUMNS).keys()].map((column) =>
+      el("span", { role: "columnheader", text: `:${String(column * 5).padStart(2, "0")}` }),
+    );
+    const rows = [
+      el(
+        "div",
+        { role: "row", class: "head" },
+        el("span", { role: "columnheader", class: "corner", text: "UTC" }),
+        head,
+      ),
+    ];
+    this.#cells = [];
+    this.#rows = [];
+    for (let index = 0; index < count; index += 1) {
+      if (index % COLUMNS === 0) {
+        const header = el("span", { role: "rowheader" }, el("span", { class: "utc" }), el("span", { class: "local" }));
+        rows.push(el("div", { role: "row" }, header));
+        this.#rows.push(header);
+      }
+      const label = el("span", { class: "label", "aria-hidden": "true" });
+      const cell = el("div", { role: "gridcell", tabindex: index === 0 ? "0" : "-1", "data-slot": index }, label);
+      rows[rows.length - 1].append(cell);
+      this.#cells.push(cell);
+    }
+    this.#root.replaceChildren(...rows);
+    this.#anchor = this.#focus = 0;
+  }
+
+  #showCell(index, slot, scientist, now) {
+    const cell = this.#cells[index];
+    const { booking } = slot;
+    // A booking has passed as a whole.
+    const past = (booking ? Date.parse(booking.horario_fim_utc) : slot.start + this.#agenda.length) <= now;
+    const joins = (other) => Boolean(booking) && this.#agenda.slots[other]?.booking?.id === booking.id;
+    const [before, after] = [joins(index - 1), joins(index + 1)];
+    const kind = booking
+      ? booking.cientista_id === scientist
+        ? "mine"
+        : "other"
+      : slot.book
+        ? "free"
+        : slot.state === "passado"
+          ? "gone"
+          : "closed";
+    // The name stands at the beginning of the booking and of each row that it goes on in.
+    const length = booking && (!before || index % COLUMNS === 0) ? this.#run(index) : 0;
+    const text = !length
+      ? ""
+      : length > 1
+        ? this.#caption(booking, kind)
+        : kind === "mine"
+          ? "★"
+          : initials(this.#nameOf(booking.cientista_id));
+    const label = this.#label(slot, kind, past, text);
+    const classes = [kind, past && "past", before && "from", after && "on"].filter(Boolean).join(" ");
+    if (cell.dataset.kind !== classes) {
+      cell.dataset.kind = classes;
+      cell.className = classes;
+    }
+    if (cell.getAttribute("aria-label") !== label) cell.setAttribute("aria-label", label);
+    setText(cell.firstChild, text);
+    if (length) cell.style.setProperty("--length", length);
+  }
+
+  /// How many slots of the row the booking at `index` still has.
+  #run(index) {
+    const { id } = this.#agenda.slots[index].booking;
+    let end = index + 1;
+    while (end % COLUMNS !== 0 && this.#agenda.slots[end]?.booking?.id === id) end += 1;
+    return end - index;
+  }
+
+  #caption(booking, kind) {
+    return kind === "mine" ? `★ ${booking.alvo ?? ""}` : this.#nameOf(booking.cientista_id);
+  }
+
+  /// What a cell is called; it has the `text` that is seen, for whoever speaks to it.
+  #label(slot, kind, past, text) {
+    const { booking } = slot;
+    const words = { free: t("slot.free"), gone: t("slot.past"), closed: t("slot.closedAs", { state: slot.state }) };
+    let state = words[kind];
+    if (booking) {
+      const whole = span(Date.parse(booking.horario_inicio_utc), Date.parse(booking.horario_fim_utc));
+      const name = this.#nameOf(booking.cientista_id);
+      const short = kind === "other" && text && text !== name ? `, ${text}` : "";
+      const values = { name: name + short, span: whole, target: booking.alvo };
+      state = t(booking.alvo ? "slot.byTarget" : "slot.by", values);
+      if (kind === "mine") state = `${t("slot.mine")}, ${state}`;
+    }
+    if (past && kind !== "gone") state += `, ${t("slot.past")}`;
+    return t("slot.label", { time: clockTime(slot.start), state });
+  }
+
+  #showHour(header, start, local) {
+    setText(header.firstChild, clockTime(start));
+    // Whoever reads local time needs to see where the day, or the zone's rule, changes.
+    const day =
+      local && elsewhere(start) && localDay(start) !== localDay(start - 3600000) ? ` ${localDay(start).slice(8)}` : "";
+    const rule = local && zone(start) !== zone(start - 3600000) ? ` ${zone(start)}` : "";
+    setText(header.lastChild, local ? `${localTime(start)}${day && ` (${day.trim()})`}${rule}` : "");
+  }
+
+  #showRange() {
+    const { first, last } = this.range;
+    const slots = this.#agenda?.slots ?? [];
+    // A booking is one piece: it is selected as a whole.
+    const held = slots[this.#focus]?.booking?.id;
+    this.#cells.forEach((cell, index) => {
+      const inside = (index >= first && index <= last) || (held !== undefined && slots[index].booking?.id === held);
+      const selected = this.#selected && inside;
+      if ((cell.getAttribute("aria-selected") === "true") !== selected) cell.setAttribute("aria-selected", selected);
+      const stop = index === this.#focus ? 0 : -1;
+      if (cell.tabIndex !== stop) cell.tabIndex = stop;
+    });
+  }
+
+  #moveTo(index, focus = true) {
+    this.#focus = Math.max(0, Math.min(index, this.#cells.length - 1));
+    this.#selected = true;
+    this.#showRange();
+    // Under a pointer nothing may move.
+    if (focus) this.#cells[this.#focus].focus({ preventScroll: focus === POINTER });
+    this.#say("select");
+  }
+
+  /// Extends the selection from where it began, as far as all of it can be booked.
+  #extendTo(index, focus) {
+    const { slots } = this.#agenda;
+    const step = Math.sign(index - this.#anchor);
+    let end = this.#anchor;
+    if (!slots[end]?.book) return this.select(index, index, { focus });
+    while (slots[end]?.book && end !== index && slots[end + step]?.book) end += step;
+    this.#moveTo(end, focus);
+  }
+
+  #say(name, by = "key") {
+    this.dispatchEvent(new CustomEvent(name, { detail: { ...this.range, by } }));
+  }
+
+  #key(event) {
+    if (event.ctrlKey && (event.key === "Home" || event.key === "End")) {
+      this.select(event.key === "Home" ? 0 : this.#cells.length - 1, undefined, { focus: true });
+    } else if (event.altKey || event.ctrlKey || event.metaKey) {
+      return;
+    } else if (event.key in STEPS || event.key === "Home" || event.key === "End") {
+      const row = this.#focus - (this.#focus % COLUMNS);
+      const to = event.key === "Home" ? row : event.key === "End" ? row + COLUMNS - 1 : this.#focus + STEPS[event.key];
+      if (to < 0 || to >= this.#cells.length) return event.preventDefault();
+      if (event.shiftKey) this.#extendTo(to, true);
+      else this.select(to, to, { focus: true });
+    } else if (event.key === "PageUp" || event.key === "PageDown") {
+      this.dispatchEvent(new CustomEvent("day", { detail: event.key === "PageUp" ? "anterior" : "seguinte" }));
+    } else if (event.key === "Enter" || event.key === " ") {
+      this.#say("choose");
+    } else if (event.key === "Escape") {
+      this.select(this.#focus);
+    } else {
+      return;
+    }
+    event.preventDefault();
+  }
+
+  #slotOf(target) {
+    const cell = target?.closest?.("[data-slot]");
+    return cell && this.#root.contains(cell) ? Number(cell.dataset.slot) : -1;
+  }
+
+  /// The focus came by Tab, or a screen reader's own way: it selects as the arrows do.
+  #focused(event) {
+    const index = this.#slotOf(event.target);
+    // "Skip to the agenda" leads to the grid itself.
+    if (event.target === this.#root) this.#cells[this.#focus]?.focus();
+    if (index >= 0 && (index !== this.#focus || !this.#selected) && !this.#dragging) this.select(index);
+  }
+
+  #press(event) {
+    const index = this.#slotOf(event.target);
+    // A finger scrolls; it taps for one slot, and asks for more in the dialog.
+    if (index < 0 || event.button !== 0 || event.pointerType === "touch") return;
+    this.#dragging = true;
+    if (event.shiftKey) this.#extendTo(index, POINTER);
+    else this.select(index, index, { focus: POINTER });
+    event.preventDefault();
+  }
+
+  #drag(event) {
+    if (!this.#dragging) return;
+    const index = this.#slotOf(document.elementFromPoint(event.clientX, event.clientY));
+    if (index >= 0 && index !== this.#focus) this.#extendTo(index, POINTER);
+  }
+
+  #release() {
+    const { first, last } = this.range;
+    const dragged = this.#dragging && first !== last;
+    this.#dragging = false;
+    if (dragged) this.#say("choose", POINTER);
+  }
+
+  #click(event) {
+    const index = this.#slotOf(event.target);
+    const { first, last } = this.range;
+    // The end of a drag has been said already.
+    if (index < 0 || (first !== last && index >= first && index <= last)) return;
+    if (index !== this.#focus) this.select(index, index, { focus: POINTER });
+    this.#say("choose", POINTER);
+  }
+}

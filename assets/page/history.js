@@ -1,0 +1,50 @@
+// A booking's records in the audit trail, as a timeline.
+
+import { follow } from "./api.js";
+import { el, replace } from "./dom.js";
+import { instant, instantTime } from "./format.js";
+import { known, t } from "./i18n.js";
+
+/// Shows in `root` what the booking's link `historico` leads to, page by page. Unless `quiet` the focus goes there.
+export async function showHistory(root, { id, _links: { historico: link } }, { quiet = false } = {}) {
+  const heading = el("h3", { text: t("history.title", { id }), tabindex: "-1", "data-focus": "history" });
+  const list = el("ol", { class: "timeline" });
+  const state = el("p", { class: "quiet", role: "status", text: t("history.reading") });
+  replace(root, heading, list, state);
+  root.hidden = false;
+  if (!quiet) heading.focus();
+  await read(list, state, link);
+}
+
+async function read(list, state, link) {
+  try {
+    const page = await follow(link);
+    list.append(...page.registros.map(item));
+    const next = page._links?.proxima;
+    const more =
+      next && el("button", { type: "button", text: t("history.more"), onclick: () => read(list, state, next) });
+    state.replaceChildren(...(more ? [more] : []));
+    if (!list.children.length && !more) state.textContent = t("history.empty");
+  } catch (error) {
+    state.textContent = t("history.failed", { why: error.detail ?? t("agenda.unreachable") });
+  }
+}
+
+function item(record) {
+  const { timestamp_utc: utc, event_type: type, details, seq, req, hash } = record;
+  const facts = [
+    details.instante_clique_utc && t("history.clicked", { time: instantTime(details.instante_clique_utc) }),
+    details.alvo && t("history.target", { target: details.alvo }),
+    details.motivo && t("history.reason", { reason: details.motivo }),
+  ];
+  const words = known(`history.${type}`) ? t(`history.${type}`, { name: details.cientista_nome }) : type;
+  return el(
+    "li",
+    { class: type === "AGENDAMENTO_CRIADO" ? "won" : "lost" },
+    el("time", { datetime: utc, text: instant(utc) }),
+    el("b", { text: words }),
+    facts.filter(Boolean).map((fact) => el("span", { class: "fact", text: fact })),
+    el("span", { class: "proof", text: t("history.proof", { seq, token: details.token ?? "–", req }) }),
+    el("span", { class: "proof hash", title: hash, text: t("history.hash", { hash: `${hash.slice(0, 16)}…` }) }),
+  );
+}

@@ -1,0 +1,97 @@
+// What is selected: a free stretch or a booking, and what can be done with it, which is what it has links for.
+
+import { changes, el, replace } from "./dom.js";
+import { instant, instantTime, localSpan, longDay, minutes, span } from "./format.js";
+import { current, t } from "./i18n.js";
+
+const MINUTE_MS = 60000;
+
+/// Shows `view` in `root`: {agenda, first, last, scientist, nameOf, local}. `acts` has what its buttons do.
+export function showPanel(root, view, acts) {
+  const { agenda, first, last } = view;
+  const slot = agenda?.slots[first];
+  const { scientist, nameOf, local } = view;
+  const facts = [
+    slot,
+    slot && [first, last],
+    slot?.booking && nameOf(slot.booking.cientista_id),
+    scientist,
+    local,
+    current(),
+  ];
+  if (changes(root, facts)) {
+    replace(root, ...(!slot ? nothing() : slot.booking ? booked(view, slot.booking, acts) : open(view, slot, acts)));
+  }
+  return slot;
+}
+
+const nothing = () => [el("p", { class: "quiet", text: t("panel.none") })];
+
+function open({ agenda, first, last, local }, slot, acts) {
+  const count = last - first + 1;
+  const end = agenda.slots[last].start + agenda.length;
+  const state = slot.book
+    ? t("slot.free")
+    : slot.state === "passado"
+      ? t("slot.past")
+      : t("slot.closedAs", { state: slot.state });
+  return [
+    ...heading(slot.start, end, local),
+    el("p", {
+      class: `state ${slot.book ? "free" : ""}`,
+      text:
+        count > 1
+          ? `${state} · ${t("panel.slots", { count, duration: minutes((count * agenda.length) / MINUTE_MS) })}`
+          : state,
+    }),
+    slot.book && el("div", { class: "buttons" }, button("book", "primary", t("panel.book"), acts.book)),
+  ];
+}
+
+function booked({ scientist, nameOf, local }, booking, acts) {
+  const { alvo, observacoes, duracao_min, instante_clique_utc, criado_em_utc, _links: links = {} } = booking;
+  const mine = booking.cientista_id === scientist;
+  const facts = [
+    ["panel.scientist", `${nameOf(booking.cientista_id)}${mine ? ` (${t("panel.mine")})` : ""}`],
+    ["panel.target", alvo],
+    ["panel.notes", observacoes],
+    ["panel.duration", minutes(duracao_min)],
+    ["panel.clicked", instante_clique_utc && `${instantTime(instante_clique_utc)} UTC`, instante_clique_utc],
+    ["panel.created", `${instant(criado_em_utc)} UTC`, criado_em_utc],
+  ];
+  return [
+    ...heading(Date.parse(booking.horario_inicio_utc), Date.parse(booking.horario_fim_utc), local),
+    el("p", { class: `state ${mine ? "mine" : "other"}`, text: t("panel.number", { id: booking.id }) }),
+    el(
+      "dl",
+      {},
+      facts
+        .filter(([, value]) => value)
+        .map(([key, value, utc]) =>
+          el(
+            "div",
+            {},
+            el("dt", { text: t(key) }),
+            el("dd", {}, utc ? el("time", { datetime: utc, text: value }) : value),
+          ),
+        ),
+    ),
+    el(
+      "div",
+      { class: "buttons" },
+      links.cancelar && button("cancel", "danger", t("panel.cancel"), () => acts.cancel(booking)),
+      links.historico && button("history", "", t("panel.history"), () => acts.history(booking)),
+    ),
+  ];
+}
+
+function heading(start, end, local) {
+  return [
+    el("h3", { tabindex: "-1", "data-focus": "title", text: `${span(start, end)} UTC` }),
+    el("p", { class: "where", text: longDay(start) }),
+    local && el("p", { class: "quiet", text: t("panel.local", { span: localSpan(start, end) }) }),
+  ];
+}
+
+const button = (focus, kind, text, onclick) =>
+  el("button", { type: "button", "data-focus": focus, class: kind, text, onclick });

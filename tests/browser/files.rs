@@ -1,0 +1,58 @@
+//! The page's files, without a browser: how big they are, and what must not be in them.
+
+/// The page's files, by name.
+fn files() -> Vec<(String, String)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/page");
+    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    names
+        .map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read_to_string(entry.path()).unwrap()))
+        .collect()
+}
+
+#[test]
+fn the_whole_page_is_small() {
+    use std::io::Write as _;
+    let sizes = files().into_iter().map(|(name, text)| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        gzip.write_all(text.as_bytes()).unwrap();
+        (gzip.finish().unwrap().len(), name)
+    });
+    let sizes: Vec<_> = sizes.collect();
+    let total: usize = sizes.iter().map(|(size, _)| size).sum();
+    println!("{total} bytes in all: {sizes:?}");
+    assert!(total < 60_000, "{total} bytes");
+}
+
+#[test]
+fn the_page_knows_one_url() {
+    let known: Vec<_> = files()
+        .into_iter()
+        .filter(|(name, _)| std::path::Path::new(name).extension().is_some_and(|extension| extension == "js"))
+        .flat_map(|(name, text)| {
+            let urls = ["\"/", "`/", "'/", "://"].map(|quoted| text.matches(quoted).count());
+            let markup = ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("];
+            assert!(!markup.iter().any(|way| text.contains(way)), "{name} makes markup of text");
+            std::iter::repeat_n(name, urls.iter().sum())
+        })
+        .collect();
+    assert_eq!(known, ["api.js"], "only the entry point stands in the code");
+}
+
+#[test]
+fn every_word_is_in_both_languages() {
+    let files: std::collections::HashMap<_, _> = files().into_iter().collect();
+    let keys = |name: &str| {
+        let lines = files[name].lines().filter_map(|line| line.trim().strip_prefix('"')?.split_once("\": "));
+        lines.map(|(key, _)| key.to_owned()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let (portuguese, english) = (keys("pt.js"), keys("en.js"));
+    assert_eq!(portuguese.difference(&english).collect::<Vec<_>>(), Vec::<&String>::new());
+    let marked = files["index.html"].split("data-t").skip(1).filter_map(|after| after.split('"').nth(1));
+    for key in marked {
+        assert!(english.contains(key), "{key} is not in en.js");
+    }
+    for name in english.difference(&portuguese) {
+        let said = name.starts_with("problem.") || files["index.html"].contains(&format!("{name:?}"));
+        assert!(said, "nothing says {name}");
+    }
+}
