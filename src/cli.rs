@@ -25,7 +25,7 @@ use self::values::{parse_duration, parse_skew};
   sctec clock-sync                                 how far off this machine's clock is
 
 Exit status: 0 as expected, 1 not as expected, 2 could not run (the message says what to do),
-3 the clock is off (clock-sync --max-error).")]
+3 the clock is off (clock-sync --max-error). audit --verify has statuses of its own: see its help.")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -284,8 +284,8 @@ pub enum Expect {
 Filters combine.
 
 Exit status: 0 done (also when nothing matched), 2 could not read.
-With --verify: 0 all well, 1 could not run, 2 tampered, 3 incomplete (a torn last line, or records missing
-at the end or before the beginning). Nothing is written to the data folder.")]
+With --verify: 0 all well, 1 could not run, 2 tampered, 3 incomplete: a torn last line, or records
+that are missing at the end or before the beginning. Nothing is written to the data folder.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct AuditArgs {
     /// Files to read in this order, the trail's or app.log; - is standard input [default: all of the data folder's trail]

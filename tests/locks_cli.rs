@@ -106,9 +106,9 @@ impl Watch {
         wait_until(what, || condition(&self.out.lock().unwrap(), &self.err.lock().unwrap()));
     }
 
-    /// As Ctrl-C does.
+    /// As Ctrl-C does; by another signal, since a shell starts what runs in the background with that one ignored.
     fn interrupt(mut self) {
-        signal(self.child.id(), "INT");
+        signal(self.child.id(), "TERM");
         wait_until("the watch ends", || self.child.try_wait().unwrap().is_some());
     }
 }

@@ -157,6 +157,14 @@ fn without_a_gate_there_is_a_race() {
 }
 
 #[test]
+fn why_requests_were_refused_is_said_once() {
+    let output = Server::all().stress(&["--n", "3", "--slot", "2030-01-01T00:01:00Z"]);
+    assert_eq!(exit_status(&output), 1, "{output:?}");
+    let said = stdout(&output);
+    assert_eq!(said.matches("horario_inicio_utc: deve começar em um múltiplo de cinco minutos").count(), 1, "{said}");
+}
+
+#[test]
 fn with_a_gate_there_is_no_race() {
     let (status, report) = Server::all().report(&["--expect", "race"]);
     assert_eq!((status, &report["statuses"]), (1, &serde_json::json!({"201": 1, "409": 9})), "{report}");

@@ -86,6 +86,9 @@ fn totals(text: &mut String, seen: &Seen) {
     };
     for (status, count) in &summary.statuses {
         let _ = writeln!(text, "{:<12}{count:>7}   {}", format!("status {status}"), outcomes_of(Some(*status)));
+        if let Some(reason) = summary.reasons.get(status) {
+            let _ = writeln!(text, "{:<22}{reason}", "");
+        }
     }
     if summary.errors > 0 {
         let _ = writeln!(text, "{:<12}{:>7}   {}", "no answer", summary.errors, outcomes_of(None));
@@ -97,7 +100,10 @@ fn totals(text: &mut String, seen: &Seen) {
     let (rate, answered, wall) = (summary.throughput_per_s(), summary.answered(), millis(summary.wall));
     let _ = writeln!(text, "throughput  {rate:.0} requests/s ({answered} answered in {wall} ms)");
     if seen.without_locks {
-        let _ = writeln!(text, "scheduler   takes no locks (serve-scheduler --no-lock)");
+        let _ = writeln!(
+            text,
+            "scheduler   takes no locks (serve-scheduler --no-lock): several may win, which --expect race expects"
+        );
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Fate {
     pub status: Option<u16>,
     /// In a word: `booked`, the problem's code, or `error: …`.
     pub outcome: String,
+    /// Why it was refused, for people, unless the slot was taken.
+    pub reason: Option<String>,
     /// The booking that it made.
     pub booking_id: Option<i64>,
     /// From the release, or from when it was sent if its connection had carried another before, to the whole answer.
@@ -73,6 +75,8 @@ pub struct Summary {
     pub statuses: BTreeMap<u16, usize>,
     /// How many of each outcome, within each status; no status is no answer.
     pub outcomes: BTreeMap<(Option<u16>, String), usize>,
+    /// The first reason given with each status, for people.
+    pub reasons: BTreeMap<u16, String>,
     /// How many had no answer.
     pub errors: usize,
     /// Of those that were answered.
@@ -90,10 +94,14 @@ impl Summary {
     pub fn of(fates: &[Fate]) -> Self {
         let mut statuses = BTreeMap::new();
         let mut outcomes = BTreeMap::new();
+        let mut reasons = BTreeMap::new();
         for fate in fates {
             *outcomes.entry((fate.status, fate.outcome.clone())).or_insert(0) += 1;
             if let Some(status) = fate.status {
                 *statuses.entry(status).or_insert(0) += 1;
+                if let Some(reason) = &fate.reason {
+                    reasons.entry(status).or_insert_with(|| reason.clone());
+                }
             }
         }
         let answered = || fates.iter().filter(|fate| fate.status.is_some());
@@ -101,6 +109,7 @@ impl Summary {
             total: fates.len(),
             statuses,
             outcomes,
+            reasons,
             errors: fates.len() - answered().count(),
             latencies: Latencies::of(answered().map(|fate| fate.latency).collect()),
             wall: answered().map(|fate| fate.finished).max().unwrap_or_default(),
@@ -191,6 +200,7 @@ mod tests {
             number: 1,
             status: Some(status),
             outcome: "x".into(),
+            reason: None,
             booking_id,
             latency: millis(1),
             finished: millis(1),

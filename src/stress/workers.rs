@@ -31,6 +31,8 @@ const OPENING_AT_ONCE: usize = 64;
 const TOO_MANY_FILES: [i32; 2] = [24, 23];
 /// The longest outcome that is taken over from an answer.
 const OUTCOME_MAX_CHARS: usize = 64;
+/// The longest reason.
+const REASON_MAX_CHARS: usize = 300;
 
 /// What is sent, and where.
 pub struct Plan {
@@ -56,6 +58,26 @@ struct Answer {
     id: Option<i64>,
     #[serde(default)]
     codigo: Option<String>,
+    #[serde(default)]
+    detail: Option<String>,
+    #[serde(default)]
+    erros: Vec<WrongField>,
+}
+
+/// A field that the server found wrong.
+#[derive(Deserialize)]
+struct WrongField {
+    campo: String,
+    mensagem: String,
+}
+
+impl Answer {
+    /// Why a request was refused, for people: the first wrong field if there is one.
+    fn reason(&self) -> Option<String> {
+        let field = self.erros.first().map(|wrong| format!("{}: {}", wrong.campo, wrong.mensagem));
+        let reason = field.or_else(|| self.detail.clone())?;
+        Some(printable(&reason, REASON_MAX_CHARS))
+    }
 }
 
 impl Plan {
@@ -230,24 +252,29 @@ impl Worker {
 
 /// What became of the request at `index`.
 fn fate(index: usize, answer: Result<(StatusCode, Bytes), String>, latency: Duration, finished: Duration) -> Fate {
+    let mut reason = None;
     let (status, outcome, booking_id) = match answer {
         Ok((status, body)) => {
             let answer: Answer = serde_json::from_slice(&body).unwrap_or_default();
+            // That a slot is taken needs no explaining, and among thousands no work.
+            if !matches!(status, StatusCode::CREATED | StatusCode::CONFLICT) {
+                reason = answer.reason();
+            }
             let outcome = match (status, answer.codigo) {
                 (StatusCode::CREATED, _) => "booked".to_owned(),
-                (_, Some(code)) => printable(&code),
+                (_, Some(code)) => printable(&code, OUTCOME_MAX_CHARS),
                 (status, None) => status.canonical_reason().unwrap_or("no codigo").to_owned(),
             };
             (Some(status.as_u16()), outcome, answer.id.filter(|_| status == StatusCode::CREATED))
         }
-        Err(reason) => (None, format!("error: {}", printable(&reason)), None),
+        Err(reason) => (None, format!("error: {}", printable(&reason, OUTCOME_MAX_CHARS)), None),
     };
-    Fate { number: index + 1, status, outcome, booking_id, latency, finished }
+    Fate { number: index + 1, status, outcome, reason, booking_id, latency, finished }
 }
 
 /// What came from outside, fit for a terminal and a table.
-fn printable(text: &str) -> String {
-    text.chars().take(OUTCOME_MAX_CHARS).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+fn printable(text: &str, max_chars: usize) -> String {
+    text.chars().take(max_chars).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -269,6 +296,14 @@ mod tests {
         assert_eq!(outcome(Ok((StatusCode::BAD_GATEWAY, "<p>"))), (Some(502), "Bad Gateway".to_owned(), None));
         let hostile = "{\"codigo\": \"a\\u001b[2J\"}";
         assert_eq!(outcome(Ok((StatusCode::CONFLICT, hostile))), (Some(409), "a\u{fffd}[2J".to_owned(), None));
+        let wrong = br#"{"codigo": "campos_invalidos", "detail": "d", "erros": [{"campo": "c", "mensagem": "m"}]}"#;
+        let reason = |body: &'static [u8]| {
+            let answer = Ok((StatusCode::UNPROCESSABLE_ENTITY, Bytes::from_static(body)));
+            fate(0, answer, Duration::ZERO, Duration::ZERO).reason
+        };
+        assert_eq!(reason(wrong).as_deref(), Some("c: m"));
+        assert_eq!(reason(br#"{"codigo": "x", "detail": "d"}"#).as_deref(), Some("d"));
+        assert_eq!(reason(b"?"), None);
         assert_eq!(outcome(Err("reset")), (None, "error: reset".to_owned(), None));
     }
 }
