@@ -315,12 +315,14 @@ impl Store {
         self.readers.run(trail::latest).await
     }
 
-    /// Whether the database can be written: a transaction that changes nothing and yet is written, behind those that wait.
+    /// Whether the database can be written: a transaction that changes nothing and yet is written, behind those that wait;
+    /// and no write has just failed.
     ///
     /// # Errors
     /// [`Unavailable`] when it cannot.
     pub async fn probe(&self) -> Result<(), Unavailable> {
-        self.writer.run(|tx| trail::touch(tx.connection)).await
+        self.writer.run(|tx| trail::touch(tx.connection)).await?;
+        self.writer.recent_failure().map_or(Ok(()), Err)
     }
 
     /// The largest fencing token that any slot has seen.

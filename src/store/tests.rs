@@ -103,6 +103,10 @@ async fn a_job_that_fails_takes_none_of_its_neighbours_with_it() {
     );
     assert!(held.is_ok() && bad.is_err());
     assert_eq!((first.unwrap().unwrap().id, third.unwrap().unwrap().id), (1, 2));
+    // A write that failed counts until a record is written.
+    assert!(opened.store.probe().await.is_ok());
+    let bad = writer.run(|tx| tx.connection.execute("INSERT INTO cientistas (id) VALUES (7)", ())).await;
+    assert!(bad.is_err() && opened.store.probe().await.is_err());
     // One record each, in order: what was rolled back left no gap in the chain.
     let outbox = opened.store.outbox().unwrap();
     let mut text = Vec::new();

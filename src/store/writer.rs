@@ -6,8 +6,8 @@
 //! one, so that only the one at fault is told so.
 
 use std::io;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -21,6 +21,10 @@ use crate::time::{Clock, Timestamp};
 /// The most jobs in one transaction: bounds how long the first of them waits.
 const MAX_JOBS: usize = 1024;
 
+/// How long a failed write counts against the database, unless a record was written since: a small write may succeed on a
+/// disk that has no room for a larger one.
+const FAILURE_COUNTS: Duration = Duration::from_secs(10);
+
 /// Told of the audit lines of each commit.
 pub type OnCommit = Box<dyn FnMut(&[String]) + Send>;
 
@@ -28,9 +32,16 @@ pub type OnCommit = Box<dyn FnMut(&[String]) + Send>;
 #[derive(Clone)]
 pub struct Writer {
     jobs: batch::Sender<Box<dyn Job>>,
+    /// The last failed write.
+    failed: Failure,
     /// Joined by whoever drops the last writer.
     _thread: Arc<JoinOnDrop>,
 }
+
+/// When a write failed, and why; `None` once a record was written.
+///
+/// A std lock around a small value: held to read or to replace it.
+type Failure = Arc<Mutex<Option<(Instant, Unavailable)>>>;
 
 /// What a job has while it runs: the open transaction and what goes with it.
 pub struct Tx<'a> {
@@ -89,9 +100,16 @@ impl Writer {
     pub fn start(connection: Connection, clock: Clock, on_commit: OnCommit) -> io::Result<Self> {
         // Every job stands for a request in flight, and those are bounded by the connections.
         let (jobs, batches) = batch::queue(usize::MAX);
-        let thread = Thread { connection, clock, on_commit };
+        let failed = Failure::default();
+        let thread = Thread { connection, clock, on_commit, failed: Arc::clone(&failed) };
         let handle = std::thread::Builder::new().name("writer".to_owned()).spawn(move || thread.run(batches))?;
-        Ok(Self { jobs, _thread: Arc::new(JoinOnDrop(Some(handle))) })
+        Ok(Self { jobs, failed, _thread: Arc::new(JoinOnDrop(Some(handle))) })
+    }
+
+    /// Why a write failed a moment ago, if one did and no record was written since.
+    pub fn recent_failure(&self) -> Option<Unavailable> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.as_ref().filter(|(at, _)| at.elapsed() < FAILURE_COUNTS).map(|(_, why)| why.clone())
     }
 
     /// Runs `job` in the next transaction and answers once it is on disk.
@@ -149,6 +167,7 @@ struct Thread {
     connection: Connection,
     clock: Clock,
     on_commit: OnCommit,
+    failed: Failure,
 }
 
 impl Thread {
@@ -181,12 +200,16 @@ impl Thread {
         match result {
             Ok(lines) => {
                 if !lines.is_empty() {
+                    *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
                     (self.on_commit)(&lines);
                 }
                 Ok(())
             }
             Err(failed) => {
                 self.roll_back();
+                let (Failed::Job(error) | Failed::Whole(error)) = &failed;
+                let failure = Some((Instant::now(), unavailable(error)));
+                *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = failure;
                 Err(failed)
             }
         }
