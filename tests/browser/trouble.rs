@@ -358,3 +358,36 @@ async fn a_day_that_does_not_exist_is_none() {
     browser.wait("no day in it", "return location.hash === '#Hubble-Acad'").await;
     assert_eq!(browser.console(), [""; 0]);
 }
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn what_was_said_before_is_said_anew_after_an_outage_and_in_another_language() {
+    let _turn = Turn::take();
+    let mut services = Services::start(&[]);
+    let address = services.agenda_address();
+    let browser = Browser::start().await;
+    as_scientist(&browser, 7);
+    browser.open(&page(&services.agenda(""))).await;
+    wait_live(&browser, "on").await;
+    assert_eq!(services.book(7, &slot("01:00")).0, 201);
+    wait_kind(&browser, "01:00", "mine").await;
+    browser.click(&cell("01:00")).await;
+    browser.wait("its links", "return document.querySelector('[data-focus=history]')").await;
+    browser.click("[data-focus=history]").await;
+    browser.wait_text(".timeline", "Agendado por Marie Curie").await;
+    browser.click("[data-language=en]").await;
+    browser.wait_text(".timeline", "Booked by Marie Curie").await;
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    services.scheduler.terminate();
+    wait_live(&browser, "off").await;
+    let mut command = sctec();
+    command.args(["serve-scheduler", "--no-lock", "--critical-delay-ms", "0", "--listen", &address, "--data-dir"]);
+    services.scheduler = Server::spawn(command.arg(elsewhere.path()), 1);
+    wait_live(&browser, "on").await;
+    browser.wait_text("#mode", "No-lock mode").await;
+    // What was booked in the other database is not in this one.
+    wait_kind(&browser, "01:00", "free").await;
+    assert_eq!(services.book(2, &slot("01:00")).0, 201);
+    wait_kind(&browser, "01:00", "other").await;
+}
