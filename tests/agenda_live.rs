@@ -65,6 +65,14 @@ fn what_is_written_at_one_scheduler_is_told_at_all() {
 }
 
 #[test]
+fn a_stream_without_news_says_that_it_lives() {
+    let services = Services::start(&[]);
+    let mut listener = listen_linked(&services.scheduler);
+    let alive = listener.next("vivo");
+    assert_eq!((alive.id.as_str(), alive.data), ("", json!({})), "it is no place in the channel");
+}
+
+#[test]
 fn a_place_at_one_scheduler_is_a_place_at_another() {
     let services = Services::start(&[]);
     let other = services.another_scheduler(&[]);

@@ -18,6 +18,8 @@ fn a_browser_gets_the_page_and_everyone_else_the_links() {
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
     assert!(page.body.starts_with("<!doctype html>"), "{}", page.body);
     assert!(page.header("vary").is_some_and(|vary| vary.contains("Accept")));
+    let named = get(&services, "/", &[("Accept", "text/html, */*")]);
+    assert_eq!(named.header("content-type"), Some("text/html; charset=utf-8"), "what is named wins over all else");
     for accept in ["*/*", "application/json", "application/json, text/html", "application/hal+json, */*;q=0.1"] {
         let links = get(&services, "/", &[("Accept", accept)]);
         assert_eq!(links.header("content-type"), Some("application/json"), "{accept}");

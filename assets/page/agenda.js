@@ -3,6 +3,9 @@
 /// A booking's status that never changes again.
 const FINAL = "CANCELADO";
 
+/// What tells a booking from all others: a new database begins its numbers again under a page that is open.
+export const identity = ({ id, criado_em_utc }) => `${id} ${criado_em_utc}`;
+
 /// Bookings heard of by events, so that an agenda that was read meanwhile does not undo them.
 export class Heard {
   #bookings = new Map();
@@ -10,10 +13,12 @@ export class Heard {
 
   /// Notes a booking. False when it says nothing new: it is made once and cancelled once.
   note(booking) {
-    const before = this.#bookings.get(booking.id)?.booking.status;
+    const key = identity(booking);
+    const before = this.#bookings.get(key)?.booking.status;
     if (before === FINAL || before === booking.status) return false;
-    this.#bookings.delete(booking.id);
-    this.#bookings.set(booking.id, { booking, at: performance.now() });
+    this.#bookings.delete(key);
+    // A copy: what is shown may be brought up to date without having been heard of.
+    this.#bookings.set(key, { booking: { ...booking }, at: performance.now() });
     if (this.#bookings.size > this.#most) this.#bookings.delete(this.#bookings.keys().next().value);
     return true;
   }
@@ -48,13 +53,13 @@ export class Agenda {
     let changed = false;
     for (const slot of this.#within(booking)) {
       if (booking.status === FINAL) {
-        if (slot.booking?.id !== booking.id) continue;
+        if (!slot.booking || identity(slot.booking) !== identity(booking)) continue;
         slot.booking = undefined;
         slot.state = "livre";
         slot.book = booking._links?.agendar;
       } else {
         // It is there already, or a later one is.
-        if (slot.booking && slot.booking.id >= booking.id) continue;
+        if (slot.booking && slot.booking.criado_em_utc >= booking.criado_em_utc) continue;
         slot.booking = booking;
         slot.state = "agendado";
         slot.book = undefined;
@@ -66,8 +71,8 @@ export class Agenda {
 
   /// The first and last slot, by index, of a booking as far as it is shown here.
   range(booking) {
-    const first = this.slots.findIndex((slot) => slot.booking?.id === booking.id);
-    return [first, this.slots.findLastIndex((slot) => slot.booking?.id === booking.id)];
+    const has = (slot) => slot.booking && identity(slot.booking) === identity(booking);
+    return [this.slots.findIndex(has), this.slots.findLastIndex(has)];
   }
 
   /// The slot that has the instant `now`, by index, or -1.

@@ -1,6 +1,6 @@
 // The page: puts the parts together. What can be done comes from links, starting at the entry point.
 
-import { Agenda, Heard } from "./agenda.js";
+import { Agenda, Heard, identity } from "./agenda.js";
 import { enter, follow, timed } from "./api.js";
 import { Booking } from "./booking.js";
 import { cancel } from "./cancel.js";
@@ -15,7 +15,7 @@ import { Grid } from "./grid.js";
 import { showHistory } from "./history.js";
 import { SERVER_LANGUAGE, current, speak, t, translate } from "./i18n.js";
 import { showPanel } from "./panel.js";
-import { place, recall, remember, showPlace } from "./prefs.js";
+import { DAYS, isDay, place, recall, remember, showPlace } from "./prefs.js";
 import { showTheme } from "./theme.js";
 
 const RETRY_MS = 5000;
@@ -30,6 +30,8 @@ let entry, telescopes, telescope, agenda;
 let day = place().day;
 let local = recall("local") === true;
 let reading = 0;
+/// The choice that the agenda shown answers.
+let answered;
 let rereading;
 /// The slots that are selected, {first, last}.
 let selected;
@@ -39,6 +41,12 @@ let arrived;
 let goal;
 /// The booking whose history is shown.
 let told;
+/// Who was named, is not known, and has been asked for.
+const strangers = new Set();
+/// The bookings that are being asked for.
+const refreshing = new WeakSet();
+/// What the next frame draws.
+const drawn = new Set();
 
 const people = {
   all: [],
@@ -60,6 +68,12 @@ async function askTime() {
 
 // The agenda
 
+/// The telescope and the day that are chosen.
+const choice = () => `${telescope?.id}@${day ?? ""}`;
+
+/// Whether the agenda shown is the one that is chosen: only in that one can anything be booked.
+const isSettled = () => Boolean(agenda) && answered === choice();
+
 /// Reads the agenda of the day that is chosen, or what a link leads to.
 async function read(link = telescope._links.agenda) {
   reading += 1;
@@ -67,21 +81,27 @@ async function read(link = telescope._links.agenda) {
   clearTimeout(rereading);
   rereading = undefined;
   const since = performance.now();
-  const variables = day ? { de: `${day}T00:00:00Z`, ate: new Date(Date.parse(day) + DAY_MS).toISOString() } : {};
+  const chosen = choice();
+  grid.wait(!isSettled());
   try {
+    const variables = day ? { de: `${day}T00:00:00Z`, ate: new Date(Date.parse(day) + DAY_MS).toISOString() } : {};
     const answer = await follow(link, { variables });
     if (mine !== reading) return;
     const before = agenda;
     agenda = new Agenda(answer);
+    answered = chosen;
+    grid.wait(false);
     for (const one of heard.after(since)) agenda.apply(one);
     at("agenda-problem").textContent = "";
+    showPlace(agenda.telescope, day);
     if (before?.start !== agenda.start || before?.telescope !== agenda.telescope) arrive(before);
     show();
     await meet(answer.agendamentos);
   } catch (problem) {
     if (mine !== reading) return;
     showProblem(problem);
-    reread(RETRY_MS);
+    // What was refused once is refused again.
+    if (!(problem.status < 500)) reread(RETRY_MS);
   }
 }
 
@@ -94,7 +114,6 @@ function reread(spread = SPREAD_MS) {
 function arrive(before) {
   const shown = isoDay(agenda.start);
   at("day").value = shown;
-  showPlace(agenda.telescope, day);
   selected = undefined;
   closeHistory();
   arrived = Number.isNaN(clock.now()) ? undefined : agenda;
@@ -106,8 +125,12 @@ function arrive(before) {
 
 /// Whoever is named in a booking and was not there when the page was opened.
 async function meet(bookings) {
-  if (bookings.every(({ cientista_id: id }) => people.all.some((one) => one.id === id))) return;
+  const known = (id) => strangers.has(id) || people.all.some((one) => one.id === id);
+  const unknown = bookings.map(({ cientista_id: id }) => id).filter((id) => !known(id));
+  if (!unknown.length) return;
   people.all = (await follow(entry._links.cientistas)).cientistas;
+  // Who is not there now will not be the next time either.
+  for (const id of unknown) strangers.add(id);
   show();
 }
 
@@ -120,11 +143,22 @@ function showProblem(problem) {
   at("agenda-problem").replaceChildren(before, why, after);
 }
 
+/// Draws once in the next frame, however much happens before it.
+function soon(draw) {
+  if (!drawn.size)
+    requestAnimationFrame(() => {
+      const all = [...drawn];
+      drawn.clear();
+      for (const one of all) one();
+    });
+  drawn.add(draw);
+}
+
 function show() {
   if (!agenda) return;
   grid.show(agenda, { scientist: people.me, now: clock.now(), local });
   setText(at("agenda-title"), longDay(agenda.start));
-  setText(at("agenda-telescope"), telescope.nome);
+  setText(at("agenda-telescope"), telescopes.find(({ id }) => id === agenda.telescope)?.nome ?? agenda.telescope);
   const mine = agenda.slots.filter((slot) => slot.booking && slot.booking.cientista_id === people.me).length;
   const others = agenda.slots.filter((slot) => slot.booking).length - mine;
   const free = agenda.slots.filter((slot) => slot.book).length;
@@ -138,11 +172,11 @@ function show() {
 function apply(made) {
   if (!heard.note(made)) return false;
   disputes.booked(made);
-  if (made.id === told?.id) showHistory(at("history"), told, { quiet: true });
+  if (told && identity(made) === identity(told)) showHistory(at("history"), told, { quiet: true });
   if (!agenda?.apply(made)) return false;
   // A name that cannot be had now is had with the next agenda.
   meet([made]).catch(() => undefined);
-  show();
+  soon(show);
   return true;
 }
 
@@ -166,17 +200,32 @@ function showSelected() {
 
 /// Asks for a booking as it is now, with the links that it has now.
 async function refresh(known) {
-  delete known.req;
-  const fresh = await follow(known._links.self).catch(() => undefined);
-  if (!fresh) return;
-  Object.assign(known, fresh);
-  showSelected();
+  if (refreshing.has(known)) return;
+  refreshing.add(known);
+  try {
+    const fresh = await follow(known._links.self);
+    delete known.req;
+    if (fresh.status === known.status) Object.assign(known, fresh);
+    else if (!apply(fresh)) reread();
+    showSelected();
+  } catch (problem) {
+    if (problem.status < 500) {
+      // There is no such booking any more.
+      delete known.req;
+      return reread();
+    }
+    setTimeout(() => {
+      refreshing.delete(known);
+      showSelected();
+    }, RETRY_MS);
+  }
 }
 
 const acts = {
   book() {
     const { first, last } = grid.range;
-    booking.begin(agenda, agenda.slots[first], last - first + 1, agenda.free(first));
+    const free = agenda.free(first);
+    if (free && isSettled()) booking.begin(agenda, agenda.slots[first], Math.min(last - first + 1, free), free);
   },
   cancel(one) {
     const { first, last } = grid.range;
@@ -240,10 +289,14 @@ function selectBooking(made) {
 
 // Choices
 
+/// Turns from the day that is chosen. The links of an agenda lead on from that one: they are of no use while another is
+/// on its way.
 function turn(rel) {
-  const link = agenda?.links[rel];
-  if (!link) return;
-  const to = agenda.start + (rel === "anterior" ? -DAY_MS : DAY_MS);
+  if (!agenda) return;
+  const link = isSettled() ? agenda.links[rel] : telescope._links.agenda;
+  const from = isSettled() ? agenda.start : Date.parse(day ?? isoDay(clock.now() || agenda.start));
+  const to = from + (rel === "anterior" ? -DAY_MS : DAY_MS);
+  if (!link || !isDay(isoDay(to))) return;
   day = isoDay(to);
   read(link);
 }
@@ -275,6 +328,7 @@ function showLanguage() {
   if (telescopes) choices();
   showRace();
   show();
+  if (told) showHistory(at("history"), told, { quiet: true });
 }
 
 function showRace() {
@@ -286,13 +340,24 @@ at("telescope").addEventListener("change", ({ target }) => {
   remember("telescope", telescope.id);
   read();
 });
+Object.assign(at("day"), DAYS);
 at("day").addEventListener("change", ({ target }) => {
-  day = target.value || undefined;
+  // While a year is typed it is another one: 0002, 0020, 0202.
+  if (!isDay(target.value)) return;
+  day = target.value;
   read();
+});
+at("day").addEventListener("blur", ({ target }) => {
+  if (!isDay(target.value) && agenda) target.value = day ?? isoDay(agenda.start);
 });
 at("today").addEventListener("click", () => {
   day = undefined;
   read();
+});
+document.querySelector(".skip").addEventListener("click", (event) => {
+  // The address is the place in the agenda.
+  event.preventDefault();
+  at("grid").focus();
 });
 at("before").addEventListener("click", () => turn("anterior"));
 at("after").addEventListener("click", () => turn("seguinte"));
@@ -320,20 +385,32 @@ addEventListener("hashchange", () => {
 
 // Live
 
+let wasOff = false;
+
+/// After an outage another server may answer, in another mode.
+async function reenter() {
+  entry = await enter().catch(() => entry);
+  showRace();
+}
+
 function showLive() {
   const state = live.on ? "on" : live.tried ? "off" : "connecting";
   at("live").dataset.state = state;
   setText(at("live"), t(`live.${state}`));
+  if (wasOff && state === "on") reenter();
+  wasOff = state === "off" || (wasOff && state !== "on");
 }
 
 live.addEventListener("state", showLive);
 live.addEventListener("stale", () => reread());
 live.addEventListener("dispute", ({ detail }) => {
   disputes.refused(detail);
-  showSelected();
+  soon(showSelected);
 });
 live.addEventListener("booking", ({ detail }) => {
   const before = selected && agenda?.slots[selected.first]?.booking?.id;
+  // Without locks a slot may have been given twice: only the server says whose it is.
+  if (entry.modo === "sem_trava") reread();
   if (!apply(detail)) return;
   // Only what was being looked at is said aloud.
   if (!selected || agenda.slots[selected.first]?.booking?.id === before || detail.cientista_id === people.me) return;
@@ -369,7 +446,12 @@ function tick() {
   setTimeout(tick, wait);
 }
 
+let failedBefore = false;
+
 clock.addEventListener("change", () => {
+  // Who does not tell the time may not tell anything else either.
+  if (clock.failed && !failedBefore && live.tried) live.doubt();
+  failedBefore = clock.failed;
   showSynchronisation(clock);
   showTime(clock, local);
   show();

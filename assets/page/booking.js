@@ -89,7 +89,7 @@ export class Booking extends EventTarget {
       field("duracao_min", t("book.duration"), duration),
       field("alvo", t("book.target"), target),
       field("observacoes", t("book.notes"), notes),
-      el("div", { class: "problem", role: "alert" }),
+      el("div", { class: "problem" }),
       el("div", { class: "buttons" }, send, el("button", { type: "button", text: t("book.back"), onclick: close })),
     );
     form.addEventListener("submit", (event) => {

@@ -18,7 +18,7 @@ export function cancel(booking, name, done) {
     { novalidate: true },
     el("p", { class: "where", text: t("cancel.whose", { id: booking.id, name }) }),
     field("motivo", t("cancel.reason"), reason),
-    el("div", { class: "problem", role: "alert" }),
+    el("div", { class: "problem" }),
     el("div", { class: "buttons" }, send, el("button", { type: "button", text: t("book.back"), onclick: close })),
   );
   form.addEventListener("submit", async (event) => {

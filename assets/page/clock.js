@@ -74,7 +74,8 @@ export class TrueClock extends EventTarget {
 
   /// The true time of what happens now, for the record; NaN while it is not certain.
   moment() {
-    return this.doubtful ? NaN : this.now();
+    // The first thing after the machine slept may be a click.
+    return this.doubtful || this.#jumped(this.#between) ? NaN : this.now();
   }
 
   /// The true time at an instant of the monotonic clock.
@@ -94,9 +95,8 @@ export class TrueClock extends EventTarget {
 
   /// Synchronises again when the local clock has jumped; to be called every now and then. True on a jump.
   check() {
-    const between = Date.now() - performance.now();
-    const jumped = Math.abs(between - this.#between) > JUMP_MS;
-    this.#between = between;
+    const jumped = this.#jumped(this.#between);
+    this.#between = Date.now() - performance.now();
     if (jumped) {
       this.doubtful = true;
       this.synchronise();
@@ -117,7 +117,7 @@ export class TrueClock extends EventTarget {
         // Rounded to the side that makes the round trip longer, so that the truth stays within the bound.
         samples.push({ t1: t1 - this.#resolution, t2, t3, t4: t4 + this.#resolution });
       }
-      if (Math.abs(Date.now() - performance.now() - before) > JUMP_MS) throw new Error("the clock jumped meanwhile");
+      if (this.#jumped(before)) throw new Error("the clock jumped meanwhile");
       const best = estimate(samples);
       this.#offset = best.offset;
       this.roundTrip = best.roundTrip;
@@ -134,6 +134,11 @@ export class TrueClock extends EventTarget {
     // Not all pages at the same moment.
     this.#timer = setTimeout(() => this.#again(), (this.failed ? RETRY_MS : RESYNC_MS) * (0.9 + 0.2 * Math.random()));
     this.dispatchEvent(new Event("change"));
+  }
+
+  /// Whether the local clock has moved against the monotonic one since it was so much ahead of it.
+  #jumped(before) {
+    return Math.abs(Date.now() - performance.now() - before) > JUMP_MS;
   }
 
   #again() {

@@ -5,7 +5,25 @@ import { at, el, replace, setText } from "./dom.js";
 const dialog = at("dialog");
 let flow = 0;
 
+/// Who clicks sooner than this after something else was shown meant what was there before.
+const CALM_MS = 500;
+let shownAt = -Infinity;
+
 dialog.addEventListener("close", () => (flow += 1));
+dialog.addEventListener(
+  "click",
+  (event) => {
+    // A key's click counts no clicks.
+    if (event.detail === 0 || event.timeStamp - shownAt > CALM_MS) return;
+    event.preventDefault();
+    event.stopPropagation();
+  },
+  { capture: true },
+);
+dialog.addEventListener("keydown", (event) => {
+  // A key that is still held from before the dialog was there asks for nothing in it.
+  if (event.key === "Enter" && event.repeat && event.target.tagName !== "TEXTAREA") event.preventDefault();
+});
 
 /// Opens the dialog for a new flow, which `show` needs to know: the results of one that was left are not shown.
 export function open() {
@@ -22,6 +40,7 @@ export function show(of, title, ...children) {
   if (of !== flow || !dialog.open) return false;
   const heading = el("h2", { id: "dialog-title", tabindex: "-1", text: title });
   replace(at("dialog-body"), heading, ...children);
+  shownAt = performance.now();
   (dialog.querySelector("[autofocus]") ?? heading).focus();
   return true;
 }

@@ -1,5 +1,6 @@
 // The contest for a slot: who asked, who won, who was refused, as far as this page has heard of it.
 
+import { identity } from "./agenda.js";
 import { changes, el, replace } from "./dom.js";
 import { instantTime } from "./format.js";
 import { current, known, t } from "./i18n.js";
@@ -15,17 +16,21 @@ export class Disputes {
     const slot = this.#slot(telescopio, horario_inicio_utc);
     slot.refused += recusados;
     for (const { cientista_id, codigo, utc, req } of pedidos) {
+      // More than these are never shown: of the others only the number is kept.
+      if (slot.listed >= ENTRIES_MAX) break;
+      if (!slot.entries.has(req)) slot.listed += 1;
       slot.entries.set(req, { scientist: cientista_id, outcome: codigo, utc });
     }
   }
 
   /// Notes that a booking was made or cancelled, at its first slot.
   booked(booking) {
-    const { id, telescopio, horario_inicio_utc, cientista_id, criado_em_utc, cancelado_em_utc } = booking;
+    const { telescopio, horario_inicio_utc, cientista_id, criado_em_utc, cancelado_em_utc } = booking;
     const slot = this.#slot(telescopio, horario_inicio_utc);
-    slot.entries.set(`+${id}`, { scientist: cientista_id, outcome: "won", utc: criado_em_utc });
+    const key = identity(booking);
+    slot.entries.set(`+${key}`, { scientist: cientista_id, outcome: "won", utc: criado_em_utc });
     if (cancelado_em_utc)
-      slot.entries.set(`-${id}`, { scientist: cientista_id, outcome: "cancelled", utc: cancelado_em_utc });
+      slot.entries.set(`-${key}`, { scientist: cientista_id, outcome: "cancelled", utc: cancelado_em_utc });
   }
 
   /// What was heard of any of these slots: their starts, as on the wire.
@@ -38,7 +43,7 @@ export class Disputes {
 
   #slot(telescope, start) {
     const key = `${telescope} ${start}`;
-    const slot = this.#bySlot.get(key) ?? { refused: 0, entries: new Map() };
+    const slot = this.#bySlot.get(key) ?? { refused: 0, listed: 0, entries: new Map() };
     this.#bySlot.delete(key);
     this.#bySlot.set(key, slot);
     if (this.#bySlot.size > SLOTS_MAX) this.#bySlot.delete(this.#bySlot.keys().next().value);

@@ -51,7 +51,13 @@ export class Grid extends EventTarget {
     this.#rows.forEach((header, row) => this.#showHour(header, agenda.slots[row * COLUMNS].start, local));
     this.#root.classList.toggle("with-local", local);
     this.mark(now);
-    this.#showRange();
+    if (this.#shorten()) this.#moveTo(this.#focus, this.#root.contains(document.activeElement));
+    else this.#showRange();
+  }
+
+  /// Whether what is shown is what was asked for: until it is, nothing in it can be chosen.
+  wait(waiting) {
+    this.#root.setAttribute("aria-busy", waiting);
   }
 
   /// Moves the mark of the true time.
@@ -215,7 +221,23 @@ export class Grid extends EventTarget {
     this.#moveTo(end, focus);
   }
 
+  /// Takes out of the selection what lies behind a slot that someone else has meanwhile. True if that was anything.
+  #shorten() {
+    const { slots } = this.#agenda;
+    if (!this.#selected || this.#anchor === this.#focus) return false;
+    const { first, last } = this.range;
+    const { booking } = slots[first];
+    if (booking && slots.slice(first, last + 1).every((slot) => slot.booking?.id === booking.id)) return false;
+    const before = this.#focus;
+    const step = Math.sign(before - this.#anchor);
+    this.#focus = this.#anchor;
+    if (!slots[this.#anchor].book) return true;
+    while (this.#focus !== before && slots[this.#focus + step].book) this.#focus += step;
+    return this.#focus !== before;
+  }
+
   #say(name, by = "key") {
+    if (name === "choose" && this.#root.getAttribute("aria-busy") === "true") return;
     this.dispatchEvent(new CustomEvent(name, { detail: { ...this.range, by } }));
   }
 
@@ -233,7 +255,8 @@ export class Grid extends EventTarget {
     } else if (event.key === "PageUp" || event.key === "PageDown") {
       this.dispatchEvent(new CustomEvent("day", { detail: event.key === "PageUp" ? "anterior" : "seguinte" }));
     } else if (event.key === "Enter" || event.key === " ") {
-      this.#say("choose");
+      // A key that is held has chosen once.
+      if (!event.repeat) this.#say("choose");
     } else if (event.key === "Escape") {
       this.select(this.#focus);
     } else {
@@ -267,6 +290,8 @@ export class Grid extends EventTarget {
 
   #drag(event) {
     if (!this.#dragging) return;
+    // It was let go where this page could not see it.
+    if (!(event.buttons & 1)) return void (this.#dragging = false);
     const index = this.#slotOf(document.elementFromPoint(event.clientX, event.clientY));
     if (index >= 0 && index !== this.#focus) this.#extendTo(index, POINTER);
   }

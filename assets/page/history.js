@@ -4,6 +4,7 @@ import { follow } from "./api.js";
 import { el, replace } from "./dom.js";
 import { instant, instantTime } from "./format.js";
 import { known, t } from "./i18n.js";
+import { busy } from "./problems.js";
 
 /// Shows in `root` what the booking's link `historico` leads to, page by page. Unless `quiet` the focus goes there.
 export async function showHistory(root, { id, _links: { historico: link } }, { quiet = false } = {}) {
@@ -21,8 +22,12 @@ async function read(list, state, link) {
     const page = await follow(link);
     list.append(...page.registros.map(item));
     const next = page._links?.proxima;
-    const more =
-      next && el("button", { type: "button", text: t("history.more"), onclick: () => read(list, state, next) });
+    const more = next && el("button", { type: "button", text: t("history.more") });
+    more?.addEventListener("click", () => {
+      if (busy(more)) return;
+      busy(more, t("history.reading"));
+      read(list, state, next);
+    });
     state.replaceChildren(...(more ? [more] : []));
     if (!list.children.length && !more) state.textContent = t("history.empty");
   } catch (error) {

@@ -1,6 +1,15 @@
 // What is remembered between visits, and the place in the agenda that the address shows: #telescope@2025-12-01.
 
 const NAME = "sctec";
+/// The days that have an agenda, as the server has it.
+export const DAYS = { min: "1970-01-01", max: "9998-12-30" };
+
+/// Whether there is such a day: 2025-02-30 looks like one.
+export function isDay(text) {
+  if (!/^\d{4}-\d\d-\d\d$/.test(text ?? "") || text < DAYS.min || text > DAYS.max) return false;
+  const day = new Date(text);
+  return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text);
+}
 
 function read() {
   try {
@@ -25,7 +34,7 @@ export function remember(key, value) {
 /// The telescope and the day in the address; either may be missing.
 export function place() {
   const [telescope, day] = location.hash.slice(1).split("@").map(decode);
-  return { telescope, day: /^\d{4}-\d\d-\d\d$/.test(day ?? "") ? day : undefined };
+  return { telescope, day: isDay(day) ? day : undefined };
 }
 
 function decode(text) {

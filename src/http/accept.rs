@@ -26,6 +26,18 @@ impl Accepted {
         self.weight(name).or_else(|| self.weight(&format!("{kind}/*"))).or_else(|| self.weight("*/*")).unwrap_or(0.0)
     }
 
+    /// Whether the media type `name` is liked more than `other`: by weight, and of two of the same weight by the more
+    /// specific range.
+    pub fn prefers(&self, name: &str, other: &str) -> bool {
+        let exactness = |name: &str| {
+            let kind = name.split_once('/').map_or(name, |(kind, _)| kind);
+            ["*/*", &format!("{kind}/*"), name].iter().rposition(|range| self.weight(range).is_some())
+        };
+        let (weight, others) = (self.media_type(name), self.media_type(other));
+        let order = weight.total_cmp(&others).then_with(|| exactness(name).cmp(&exactness(other)));
+        weight > 0.0 && order.is_gt()
+    }
+
     /// How much a content coding is liked.
     pub fn coding(&self, name: &str) -> f32 {
         self.weight(name).or_else(|| self.weight("*")).unwrap_or(0.0)
@@ -66,5 +78,22 @@ mod tests {
         close(of("", "application/json"), 0.0);
         close(of("application/json;q=9", "application/json"), 0.0);
         close(of("application/json;q=nan", "application/json"), 0.0);
+    }
+
+    #[test]
+    fn of_the_same_weight_the_more_specific_range_wins() {
+        let prefers_html = |accept: &'static str| {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+            Accepted::read(&headers, &ACCEPT).prefers("text/html", "application/json")
+        };
+        for html in
+            ["text/html", "text/html, */*", "*/*, text/*", "text/html, application/*", "*/*;q=0.5, text/html;q=0.5"]
+        {
+            assert!(prefers_html(html), "{html}");
+        }
+        let json = ["", "*/*", "application/json, text/html", "application/json, */*", "text/html;q=0, */*;q=0"];
+        for json in json.into_iter().chain(["text/html;q=0.9, */*", "text/*, application/json"]) {
+            assert!(!prefers_html(json), "{json}");
+        }
     }
 }

@@ -33,6 +33,11 @@ pub trait Source: Send + 'static {
     fn position(&self) -> Option<String> {
         None
     }
+
+    /// What is sent when there is nothing to say: a comment, which a browser keeps from the page.
+    fn alive(&self) -> &'static [u8] {
+        COMMENT
+    }
 }
 
 /// One event as it is sent. Neither `id` nor `event` may have line breaks; `data` is JSON on one line.
@@ -69,10 +74,11 @@ pub fn respond(source: impl Source, guest: Guest) -> Response {
         let chunk = if let Some(preamble) = first.take() {
             preamble
         } else {
+            let alive = source.alive();
             tokio::select! {
                 events = source.next() => events,
                 () = guest.gone_or_stopping() => return None,
-                () = tokio::time::sleep(COMMENT_EVERY) => Bytes::from_static(COMMENT),
+                () = tokio::time::sleep(COMMENT_EVERY) => Bytes::from_static(alive),
             }
         };
         Some((chunk, (source, guest, first)))

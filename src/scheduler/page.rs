@@ -25,8 +25,7 @@ static FILES: LazyLock<HashMap<&'static str, File>> =
 
 /// Whether the client would rather read the page than JSON.
 pub fn is_preferred(headers: &HeaderMap) -> bool {
-    let accepted = Accepted::read(headers, &ACCEPT);
-    accepted.media_type("text/html") > accepted.media_type("application/json")
+    Accepted::read(headers, &ACCEPT).prefers("text/html", "application/json")
 }
 
 /// `GET /`, to a browser.

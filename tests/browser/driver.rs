@@ -17,6 +17,8 @@ use crate::common::{signal, try_http};
 
 /// How long anything is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long what a dialog shows is there before it takes a click.
+const CALM: Duration = Duration::from_millis(510);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -24,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 const DRAG_AND_COUNT: &str = "
     const cells = [...document.querySelectorAll('[data-slot]')];
     const at = (cell) => { const {x, y, width, height} = cell.getBoundingClientRect(); return {clientX: x + width / 2, clientY: y + height / 2}; };
-    const fire = (name, cell) => cell.dispatchEvent(new PointerEvent(name, {bubbles: true, button: 0, pointerType: 'mouse', ...at(cell)}));
+    const fire = (name, cell) => cell.dispatchEvent(new PointerEvent(name, {bubbles: true, button: 0, buttons: 1, pointerType: 'mouse', ...at(cell)}));
     const took = [];
     let index = 0, before;
     fire('pointerdown', cells[0]);
@@ -144,7 +146,11 @@ impl Browser {
         self.wait(&format!("{selector} shows {text:?}"), &script).await;
     }
 
+    /// Clicks as a person does: not on what a dialog has shown for less than half a second.
     pub async fn click(&self, selector: &str) {
+        if selector.starts_with("dialog") {
+            tokio::time::sleep(CALM).await;
+        }
         self.client.find(Locator::Css(selector)).await.unwrap_or_else(|_| panic!("{selector}")).click().await.unwrap();
     }
 

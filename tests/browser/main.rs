@@ -11,6 +11,7 @@ mod driver;
 mod files;
 mod looks;
 mod proxy;
+mod trouble;
 
 use std::time::{Duration, Instant};
 

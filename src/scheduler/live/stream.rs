@@ -15,6 +15,8 @@ use crate::http::{self, Response};
 // Without an identifier: it is of this connection, and no place in the channel.
 const LINKED: &[u8] = b"event: canal\ndata: {\"ligado\":true}\n\n";
 const NOT_LINKED: &[u8] = b"event: canal\ndata: {\"ligado\":false}\n\n";
+// A page has to know that it hears: a stream that broke without a word is otherwise as silent as one with no news.
+const ALIVE: &[u8] = b"event: vivo\ndata: {}\n\n";
 
 /// `GET /eventos`.
 pub fn listen(live: &Live, request: &Request) -> Result<Response, Problem> {
@@ -64,5 +66,9 @@ impl Source for Listener {
 
     fn position(&self) -> Option<String> {
         self.events.position()
+    }
+
+    fn alive(&self) -> &'static [u8] {
+        ALIVE
     }
 }
