@@ -396,3 +396,18 @@ fn two_never_write_even_when_the_lock_file_is_deleted() {
     drop(exporters);
     assert_eq!(all_text(&folder), source.text());
 }
+
+#[test]
+fn a_file_that_another_process_is_writing_is_left_to_it() {
+    let source = List::of(4);
+    let folder = written(&source, 2);
+    // Another exporter, which has the file and lost `audit.lock` to a person that deleted it.
+    let other = std::fs::OpenOptions::new().append(true).open(trail(&folder)).unwrap();
+    other.try_lock().unwrap();
+    let fault = export(&folder, &source, None).unwrap();
+    assert!(fault.contains("outro processo o está escrevendo"), "{fault}");
+    assert_eq!(all_text(&folder), source.cut_to(2).text());
+    drop(other);
+    assert_eq!(export(&folder, &source, None), None);
+    assert_eq!(all_text(&folder), source.text());
+}
