@@ -262,7 +262,8 @@ fn the_coordinators_container_killed_under_load_comes_back_and_bookings_with_it(
     let load = Load::new(&urls);
     let ready = || podman::is_ready(&project.url());
     let (booked, answers) = load.during(|| {
-        thread::sleep(Duration::from_millis(500));
+        let booked_more = |than: usize| standing(&project.url()).len() > than + 20;
+        wait_until("bookings are under way", || booked_more(0));
         let killed = project.pid(COORDINATOR);
         signal(killed, "KILL");
         let begun = Instant::now();
@@ -271,7 +272,8 @@ fn the_coordinators_container_killed_under_load_comes_back_and_bookings_with_it(
         wait_until("bookings go on by themselves", ready);
         println!("coordinator killed: ready again after {:.1} s", begun.elapsed().as_secs_f64());
         assert_ne!(project.pid(COORDINATOR), killed);
-        thread::sleep(Duration::from_millis(500));
+        let before = standing(&project.url()).len();
+        wait_until("bookings went on", || booked_more(before));
     });
     println!("answers: {answers:?}");
     assert_eq!(answers.keys().copied().collect::<Vec<_>>(), [201, 503], "{answers:?}");
@@ -301,7 +303,8 @@ fn two_schedulers_on_one_volume_book_a_slot_once_and_either_may_be_killed() {
     let load = Load::new(&urls);
     let (booked, answers) = load.during(|| {
         for (service, url) in [SCHEDULER, SECOND].into_iter().zip(&urls) {
-            thread::sleep(Duration::from_millis(700));
+            let begun = standing(url).len();
+            wait_until("bookings are under way", || standing(url).len() > begun + 20);
             let before = standing(url).len();
             signal(project.pid(service), "KILL");
             wait_until("the engine has started it again", || {

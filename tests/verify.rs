@@ -4,7 +4,7 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use common::{Services, http, sctec, wait_until};
 use serde_json::json;
@@ -351,13 +351,19 @@ fn who_takes_over_the_files_is_waited_for() {
     let whole = std::fs::read(trail(&folder)).unwrap();
     std::fs::write(trail(&folder), &whole[..whole.len() - 9]).unwrap();
     // Nobody holds the lock yet, nor is the line written again: as it is until another process looks.
-    let verification = std::thread::spawn({
-        let folder = folder.path().to_owned();
-        move || verify_folder(&folder)
+    let mut command = sctec();
+    command.args(["audit", "--verify", "--data-dir", folder.path().to_str().unwrap()]);
+    let verification = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let descriptors = format!("/proc/{}/fd", verification.id());
+    let file = trail(&folder).canonicalize().unwrap();
+    wait_until("it has the file open", || {
+        let links = std::fs::read_dir(&descriptors).into_iter().flatten().flatten();
+        links.filter_map(|link| std::fs::read_link(link.path()).ok()).any(|target| target == file)
     });
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    // That it would have given up by now takes time to see; it waits for several times this.
+    std::thread::sleep(std::time::Duration::from_millis(100));
     std::fs::write(trail(&folder), &whole).unwrap();
-    let (code, said) = verification.join().unwrap();
+    let (code, said) = status(&verification.wait_with_output().unwrap());
     assert_eq!(code, 0, "{said}");
 }
 

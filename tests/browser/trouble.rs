@@ -43,6 +43,16 @@ async fn pause(milliseconds: u64) {
     tokio::time::sleep(Duration::from_millis(milliseconds)).await;
 }
 
+/// A browser in which Marie Curie has the page open and alive, `script` running before it.
+async fn marie(services: &Services, script: &str) -> Browser {
+    let browser = Browser::start().await;
+    as_scientist(&browser, 7);
+    browser.before_load(script);
+    browser.open(&page(&services.agenda(""))).await;
+    wait_live(&browser, "on").await;
+    browser
+}
+
 const IS_BUSY: &str = "return document.getElementById('grid').getAttribute('aria-busy') === 'true'";
 const IS_SETTLED: &str = "return document.getElementById('grid').getAttribute('aria-busy') === 'false'";
 
@@ -108,9 +118,7 @@ async fn a_new_database_begins_its_numbers_again_under_an_open_page() {
 async fn a_key_that_is_held_books_nothing() {
     let _turn = Turn::take();
     let services = Services::start(&[]);
-    let browser = Browser::start().await;
-    as_scientist(&browser, 7);
-    browser.open(&page(&services.agenda(""))).await;
+    let browser = marie(&services, "").await;
     browser.ask(&format!("document.querySelector('{}').focus(); return true", cell("12:00"))).await;
     let enter = |kind: &str, repeated: bool| {
         browser.cdp("Input.dispatchKeyEvent", &json!({
@@ -136,11 +144,7 @@ async fn a_key_that_is_held_books_nothing() {
 async fn what_can_be_booked_is_what_was_chosen() {
     let _turn = Turn::take();
     let services = Services::start(&[]);
-    let browser = Browser::start().await;
-    as_scientist(&browser, 7);
-    browser.before_load(TAMPERED);
-    browser.open(&page(&services.agenda(""))).await;
-    wait_live(&browser, "on").await;
+    let browser = marie(&services, TAMPERED).await;
     // The answer takes its time, and meanwhile she goes on.
     tamper(&browser, json!({"slow": 1500})).await;
     choose_telescope(&browser, "Webb-Acad").await;
@@ -205,11 +209,7 @@ async fn a_cancellation_is_seen_however_it_comes() {
 async fn what_can_be_done_with_a_booking_is_asked_until_it_is_known() {
     let _turn = Turn::take();
     let services = Services::start(&[]);
-    let browser = Browser::start().await;
-    as_scientist(&browser, 7);
-    browser.before_load(TAMPERED);
-    browser.open(&page(&services.agenda(""))).await;
-    wait_live(&browser, "on").await;
+    let browser = marie(&services, TAMPERED).await;
     // What is read once more when the stream is open has the links already.
     pause(2000).await;
     assert_eq!(services.book(7, &slot("15:00")).0, 201);
@@ -265,9 +265,7 @@ async fn a_stream_that_is_silent_is_not_live() {
 async fn a_second_click_meant_for_what_was_there_before_is_none() {
     let _turn = Turn::take();
     let services = Services::start(&[]);
-    let browser = Browser::start().await;
-    as_scientist(&browser, 7);
-    browser.open(&page(&services.agenda(""))).await;
+    let browser = marie(&services, "").await;
     browser.click(&cell("03:00")).await;
     browser.wait_text("dialog", "Agendar 03:00–03:05").await;
     services.book(2, &slot("03:00"));
@@ -294,10 +292,7 @@ async fn a_second_click_meant_for_what_was_there_before_is_none() {
 async fn a_selection_ends_where_someone_else_has_booked() {
     let _turn = Turn::take();
     let services = Services::start(&[]);
-    let browser = Browser::start().await;
-    as_scientist(&browser, 7);
-    browser.open(&page(&services.agenda(""))).await;
-    wait_live(&browser, "on").await;
+    let browser = marie(&services, "").await;
     browser.ask(&format!("document.querySelector('{}').focus(); return true", cell("09:00"))).await;
     browser.press(&[shift(Key::Right), shift(Key::Right), shift(Key::Right), shift(Key::Right)]).await;
     browser.wait_text("#selected", "5 horários, 25 min").await;
@@ -365,10 +360,7 @@ async fn what_was_said_before_is_said_anew_after_an_outage_and_in_another_langua
     let _turn = Turn::take();
     let mut services = Services::start(&[]);
     let address = services.agenda_address();
-    let browser = Browser::start().await;
-    as_scientist(&browser, 7);
-    browser.open(&page(&services.agenda(""))).await;
-    wait_live(&browser, "on").await;
+    let browser = marie(&services, "").await;
     assert_eq!(services.book(7, &slot("01:00")).0, 201);
     wait_kind(&browser, "01:00", "mine").await;
     browser.click(&cell("01:00")).await;
