@@ -1,0 +1,249 @@
+//! What a filter finds, however a record is written, what it passes over, and what it calls broken.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::agenda::{Booking, Scientist, SlotRange, Status};
+use crate::audit::chain;
+use crate::audit::record::{Event, LEVEL};
+
+fn instant(text: &str) -> Timestamp {
+    Timestamp::parse_rfc3339(text).unwrap()
+}
+
+fn is_wanted(wanted: Wanted, line: &[u8]) -> bool {
+    matches!(Filter::new(wanted).judge(line), Verdict::Wanted(_))
+}
+
+fn is_broken(line: &[u8]) -> bool {
+    matches!(Filter::new(Wanted::default()).judge(line), Verdict::Broken)
+}
+
+fn event(name: &str) -> Wanted {
+    Wanted { event: Some(name.to_owned()), ..Wanted::default() }
+}
+
+const CREATED: &str = "AGENDAMENTO_CRIADO";
+const CANCELLED: &str = "AGENDAMENTO_CANCELADO";
+
+#[test]
+fn the_value_that_is_looked_for_is_the_records() {
+    assert_eq!(LEVEL_VALUE, format!("\"{LEVEL}\"").as_bytes());
+}
+
+#[test]
+fn a_record_is_an_object_whose_level_is_audit() {
+    for line in [
+        r#"{"level":"AUDIT"}"#,
+        "{ \"level\" :\t\"AUDIT\" } \r",
+        " \t{\"level\":\"AUDIT\"}",
+        "\u{feff}{\"level\":\"AUDIT\"}",
+        r#"{"level":"AUD\u0049T"}"#,
+        r#"{"l\u0065vel":"AUDIT"}"#,
+        r#"{"level":"AUDIT","details":7,"timestamp_utc":[],"seq":"um"}"#,
+    ] {
+        assert!(is_wanted(Wanted::default(), line.as_bytes()), "{line}");
+    }
+    for line in [
+        "",
+        "{}",
+        "{",
+        r#"["level","AUDIT"]"#,
+        r#"INFO:2025-10-26T18:00:04.500Z:x:{"level":"AUDIT"}"#,
+        r#"{"level":"INFO","msg":"{\"level\":\"AUDIT\"}"}"#,
+        r#"{"level":"INFO","msg":{"level":"AUDIT"}}"#,
+        r#"{"level":"AUDITORIA"}"#,
+    ] {
+        let verdict = Filter::new(Wanted::default()).judge(line.as_bytes());
+        assert!(matches!(verdict, Verdict::Other), "{line}: {verdict:?}");
+    }
+}
+
+#[test]
+fn broken_is_what_looks_like_a_record_and_is_not_whole() {
+    for line in [
+        r#"{"timestamp_utc":"2025-10-26T18:0"#,
+        r#"{"timestamp_utc":"2025-10-26T18:00:05.123456Z","lev"#,
+        r#"{"timestamp_utc":"2025-10-26T18:00:05.123456Z","level":"AUD"#,
+        r#"{"timestamp_utc":"2025-10-26T18:00:05.123456Z","level":"AUDIT","ev"#,
+        r#"{"level":"AUDIT","details":{}"#,
+        r#"{"level":"AUDIT"}{"level":"AUDIT"}"#,
+        r#"{"level":"AUDIT","level":"AUDIT"}"#,
+    ] {
+        assert!(is_broken(line.as_bytes()), "{line}");
+    }
+    // The log in its JSON format, torn.
+    assert!(!is_broken(br#"{"timestamp_utc":"2025-10-26T18:00:05.123Z","level":"INFO","msg":"AUDIT"#));
+}
+
+#[test]
+fn an_event_written_with_escapes_is_found() {
+    let line = br#"{"level":"AUDIT","event_type":"AGENDAMENTO\u005fCRIADO"}"#;
+    assert!(is_wanted(event(CREATED), line));
+    assert!(is_wanted(event("a\"b"), br#"{"level":"AUDIT","event_type":"a\"b"}"#));
+}
+
+#[test]
+fn a_number_is_found_however_it_is_written() {
+    let scientist = |scientist, written: &str| {
+        let line = format!("{{\"level\":\"AUDIT\",\"details\":{{\"cientista_id\":{written}}}}}");
+        is_wanted(Wanted { scientist: Some(scientist), ..Wanted::default() }, line.as_bytes())
+    };
+    for written in ["7", "7.0", "7e0", "70E-1", "0.7e+1"] {
+        assert!(scientist(7, written), "{written}");
+        assert!(!scientist(8, written) && !scientist(70, written), "{written}");
+    }
+    for written in ["7.5", "70", "77", "-7", "\"7\"", "7e1"] {
+        assert!(!scientist(7, written), "{written}");
+    }
+    assert!(scientist(0, "-0") && scientist(-7, "-7"));
+}
+
+#[test]
+fn details_that_cannot_be_read_are_not_lost_in_silence() {
+    let line = br#"{"level":"AUDIT","details":{"cientista_id":7,"cientista_id":8}}"#;
+    for scientist in [7, 8] {
+        let filter = Filter::new(Wanted { scientist: Some(scientist), ..Wanted::default() });
+        assert!(matches!(filter.judge(line), Verdict::Broken));
+    }
+    // What nobody asks about is nobody's loss.
+    assert!(is_wanted(Wanted::default(), line));
+    assert!(matches!(
+        Filter::new(Wanted { scientist: Some(7), ..Wanted::default() })
+            .judge(br#"{"level":"AUDIT","details":7,"x":{"cientista_id":7}}"#),
+        Verdict::Other
+    ));
+}
+
+#[test]
+fn since_is_inclusive_and_until_is_not() {
+    let line = br#"{"timestamp_utc":"2025-10-26T18:00:05.123456Z","level":"AUDIT"}"#;
+    let since = |text| is_wanted(Wanted { since: Some(instant(text)), ..Wanted::default() }, line);
+    let until = |text| is_wanted(Wanted { until: Some(instant(text)), ..Wanted::default() }, line);
+    assert!(since("2025-10-26T15:00:05.123456-03:00"));
+    assert!(!since("2025-10-26T18:00:05.123457Z"));
+    assert!(until("2025-10-26T18:00:05.123457Z"));
+    assert!(!until("2025-10-26T18:00:05.123456Z"));
+    // A record that does not say when it was made is in no range.
+    let wanted = Wanted { since: Some(Timestamp::MIN), ..Wanted::default() };
+    assert!(!is_wanted(wanted, br#"{"level":"AUDIT","timestamp_utc":"ontem"}"#));
+}
+
+/// A record as the scheduler makes it, and the values it was made of.
+#[derive(Debug)]
+struct Made {
+    line: Vec<u8>,
+    at: Timestamp,
+    event: &'static str,
+    scientist: i64,
+    booking: i64,
+}
+
+impl Made {
+    fn own_values(&self) -> Wanted {
+        Wanted {
+            event: Some(self.event.to_owned()),
+            scientist: Some(self.scientist),
+            booking: Some(self.booking),
+            slot: Some(instant("2025-12-01T03:04:59.999999Z")),
+            telescope: Some("Hubble-Acad".to_owned()),
+            request: Some("6b1f-2a".to_owned()),
+            since: Some(self.at),
+            until: Some(self.at.saturating_add(std::time::Duration::from_micros(1))),
+        }
+    }
+}
+
+/// Any text, and those that would fool a search on bytes.
+fn texts() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        Just(format!("\",\"event_type\":\"{CREATED}\",\"x\":\"")),
+        Just(format!("\"event_type\":\"{CANCELLED}\",\"level\":\"AUDIT\"}}\n{{\"level\":\"AUDIT\"")),
+    ]
+}
+
+prop_compose! {
+    fn records()(
+        micros in 0..Timestamp::MAX.as_micros(),
+        id in any::<i64>(),
+        scientist_id in any::<i64>(),
+        name in texts(),
+        free_text in proptest::option::of(texts()),
+        token in any::<Option<u64>>(),
+        created in any::<bool>(),
+    ) -> Made {
+        let at = Timestamp::from_micros(micros).unwrap();
+        let booking = Booking {
+            id,
+            telescope: "Hubble-Acad".to_owned(),
+            scientist_id,
+            slots: SlotRange::new(instant("2025-12-01T03:00:00Z"), 5).unwrap(),
+            status: Status::Active,
+            target: free_text.clone(),
+            notes: None,
+            clicked_at: None,
+            created_at: at,
+            cancelled_at: None,
+            cancel_reason: free_text,
+        };
+        let scientist = Scientist { id: scientist_id, name, institution: String::new(), country: String::new() };
+        let event = if created {
+            Event::BookingCreated { booking: &booking, scientist: &scientist, token }
+        } else {
+            Event::BookingCancelled { booking: &booking, scientist_name: &scientist.name, token }
+        };
+        let line = chain::Head::genesis("abc").append(event.open_json(at), "6b1f-2a").into_bytes();
+        Made { line, at, event: event.event_type(), scientist: scientist_id, booking: id }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_record_matches_its_own_values(made in records()) {
+        prop_assert!(is_wanted(Wanted::default(), &made.line));
+        prop_assert!(is_wanted(made.own_values(), &made.line));
+    }
+
+    #[test]
+    fn a_record_matches_no_other_value(made in records()) {
+        let own = || made.own_values();
+        let other = if made.event == CREATED { CANCELLED } else { CREATED };
+        for wanted in [
+            Wanted { event: Some(other.to_owned()), ..own() },
+            Wanted { event: Some(made.event[..made.event.len() - 1].to_owned()), ..own() },
+            Wanted { scientist: Some(made.scientist.wrapping_add(1)), ..own() },
+            Wanted { booking: Some(made.booking.wrapping_add(1)), ..own() },
+            Wanted { slot: Some(instant("2025-12-01T03:05:00Z")), ..own() },
+            Wanted { slot: Some(instant("2025-12-01T02:59:59Z")), ..own() },
+            Wanted { telescope: Some("Hubble-Aca".to_owned()), ..own() },
+            Wanted { request: Some("6b1f-2".to_owned()), ..own() },
+            Wanted { since: own().until, ..own() },
+            Wanted { until: own().since, ..own() },
+        ] {
+            prop_assert!(!is_wanted(wanted.clone(), &made.line), "{:?}", wanted);
+        }
+    }
+
+    #[test]
+    fn a_torn_record_never_matches_and_is_seen_as_torn(made in records(), cut in any::<prop::sample::Index>()) {
+        let torn = &made.line[..cut.index(made.line.len())];
+        prop_assert!(!is_wanted(Wanted::default(), torn));
+        prop_assert_eq!(is_broken(torn), torn.len() >= shape::FIRST_FIELD.len());
+    }
+
+    #[test]
+    fn spaces_between_the_parts_change_nothing(made in records()) {
+        let value: serde_json::Value = serde_json::from_slice(&made.line).unwrap();
+        let spaced = serde_json::to_string_pretty(&value).unwrap().replace('\n', " ");
+        prop_assert!(is_wanted(made.own_values(), spaced.as_bytes()));
+    }
+
+    #[test]
+    fn no_line_panics(line in prop::collection::vec(any::<u8>(), 0..80), start in prop::sample::select(vec![
+        "", "{", "{\"level\":", "{\"timestamp_utc\":\"", "{\"level\":\"AUDIT\",",
+    ])) {
+        let line = [start.as_bytes(), &line].concat();
+        let _ = Filter::new(event(CREATED)).judge(&line);
+    }
+}
