@@ -1,98 +1,161 @@
 //! Whether the client of a long answer is still there.
 //!
 //! Most answers are quick, and are finished whoever has gone meanwhile. One that waits, or never ends, has to notice: its
-//! place in a queue would else block those behind it. hyper does not look at the connection while a request is being
-//! answered, so the handler looks itself.
+//! place in a queue would else block those behind it. And what must not be given to somebody who has gone asks first.
+//! hyper does not look at the connection while a request is being answered, so the handler looks itself.
 //!
-//! # Locking
-//!
-//! A std mutex around the connection, held for one call of the socket's own poll functions. Only the connection's task
-//! takes it (hyper and the handler run inside it), so nobody ever waits for it.
+//! The socket is asked whether the client has closed it, never whether there is something to read: the end of a
+//! connection lies behind what the client sent before it, and that is not read before this request is answered.
 
-use std::future::poll_fn;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::io::ReadBuf;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::problem::Problem;
 
-/// A connection that both hyper and a handler look at.
+/// How long a look at the socket is good for: a batch of a thousand operations asks once and not a thousand times.
+const LOOK_LASTS: Duration = Duration::from_millis(1);
+
+/// A connection as hyper has it. Only hyper reads and writes; handlers have its [`Socket`] to look at.
+pub(super) struct Stream {
+    reader: TokioIo<OwnedReadHalf>,
+    socket: Socket,
+}
+
+/// A connection's socket, shared by those who only ask for its state.
 #[derive(Clone)]
-pub(super) struct Stream(Arc<Mutex<TokioIo<TcpStream>>>);
+pub(super) struct Socket(Arc<OwnedWriteHalf>);
 
 impl Stream {
     pub fn new(stream: TcpStream) -> Self {
-        Self(Arc::new(Mutex::new(TokioIo::new(stream))))
+        let (reader, writer) = stream.into_split();
+        Self { reader: TokioIo::new(reader), socket: Socket(Arc::new(writer)) }
     }
 
-    /// A panic elsewhere cannot leave a socket half polled.
-    fn io(&self) -> MutexGuard<'_, TokioIo<TcpStream>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn socket(&self) -> Socket {
+        self.socket.clone()
     }
 
-    /// Ready once the client has closed its side, or the connection broke.
-    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut byte = [0; 1];
-        match self.io().inner().poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
-            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(()),
-            // A byte is the beginning of its next request: it is there, and what is behind that cannot be seen.
-            Poll::Ready(Ok(_)) | Poll::Pending => Poll::Pending,
+    /// Writes by `write` once the socket takes something.
+    fn poll_with(
+        &self,
+        cx: &mut Context<'_>,
+        write: impl Fn(&OwnedWriteHalf) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.socket.tcp().poll_write_ready(cx))?;
+            match write(&self.socket.0) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
         }
     }
 }
 
+impl Socket {
+    fn tcp(&self) -> &TcpStream {
+        (*self.0).as_ref()
+    }
+
+    /// Completes once the client has closed its side, or the connection broke, even if bytes lie unread before that.
+    async fn closed(&self) {
+        // Of what can be waited for, only the end of reading counts here: no priority is registered. An error means that
+        // the runtime ends, and with it the answer.
+        let _ = self.0.ready(Interest::PRIORITY).await;
+    }
+
+    /// The same, as the kernel knows it now: after a pause of the process it knows more than has been told here yet.
+    fn is_closed(&self) -> bool {
+        let mut asked = [PollFd::new(self.tcp(), PollFlags::RDHUP)];
+        // Broken connections are told without being asked for. What cannot be asked counts as there.
+        poll(&mut asked, Some(&Timespec::default())).is_ok_and(|answers| answers > 0)
+    }
+}
+
 impl Read for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.io()).poll_read(cx, buf)
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.reader).poll_read(cx, buf)
     }
 }
 
 impl Write for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.io()).poll_write(cx, bytes)
+        self.poll_with(cx, |socket| socket.try_write(bytes))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.io()).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // What was written is the kernel's.
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.io()).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(match rustix::net::shutdown(self.socket.tcp(), rustix::net::Shutdown::Write) {
+            // The client was faster.
+            Err(rustix::io::Errno::NOTCONN) => Ok(()),
+            result => result.map_err(io::Error::from),
+        })
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io().is_write_vectored()
+        true
     }
 
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
+        slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.io()).poll_write_vectored(cx, bytes)
+        self.poll_with(cx, |socket| socket.try_write_vectored(slices))
+    }
+}
+
+/// The client of a request, as far as whether it is still there.
+#[derive(Clone)]
+pub struct Presence {
+    socket: Socket,
+    seen: Option<Instant>,
+}
+
+impl Presence {
+    /// Whether the client has gone. One that closed only its sending side counts as gone.
+    pub fn is_gone(&mut self) -> bool {
+        if self.seen.is_some_and(|seen| seen.elapsed() < LOOK_LASTS) {
+            return false;
+        }
+        let gone = self.socket.is_closed();
+        self.seen = (!gone).then(Instant::now);
+        gone
     }
 }
 
 /// What a handler needs whose answer takes its time.
 #[derive(Clone)]
 pub struct Hosting {
-    stream: Stream,
+    socket: Socket,
     stopping: CancellationToken,
     guests: Arc<Semaphore>,
 }
 
 impl Hosting {
-    pub(super) fn new(stream: Stream, stopping: CancellationToken, guests: Arc<Semaphore>) -> Self {
-        Self { stream, stopping, guests }
+    pub(super) fn new(socket: Socket, stopping: CancellationToken, guests: Arc<Semaphore>) -> Self {
+        Self { socket, stopping, guests }
+    }
+
+    /// The request's client, to ask whether it is still there before it is given something.
+    pub fn presence(&self) -> Presence {
+        Presence { socket: self.socket.clone(), seen: None }
     }
 
     /// Whether the service is stopping.
@@ -110,13 +173,13 @@ impl Hosting {
             let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "esperas_demais", "Esperas demais", detail);
             return Err(problem.retry_after_s(1));
         };
-        Ok(Guest { stream: self.stream.clone(), stopping: self.stopping.clone(), _permit: permit })
+        Ok(Guest { socket: self.socket.clone(), stopping: self.stopping.clone(), _permit: permit })
     }
 }
 
-/// The client of a long answer. To be asked in the connection's own task, where handlers and bodies run.
+/// The client of a long answer.
 pub struct Guest {
-    stream: Stream,
+    socket: Socket,
     stopping: CancellationToken,
     _permit: OwnedSemaphorePermit,
 }
@@ -124,7 +187,7 @@ pub struct Guest {
 impl Guest {
     /// Completes once the client has gone. One that closes only its sending side counts as gone.
     pub async fn gone(&self) {
-        poll_fn(|cx| self.stream.poll_gone(cx)).await;
+        self.socket.closed().await;
     }
 
     /// Completes once the client has gone or the service stops.

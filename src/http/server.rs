@@ -187,7 +187,7 @@ impl<H: Handler> Connection<H> {
         let log = self.log.clone();
         let last_read = Arc::new(AtomicI64::new(self.clock.now().as_micros()));
         let stream = Stream::new(stream);
-        let hosting = Hosting::new(stream.clone(), self.stopping.clone(), Arc::clone(&self.guests));
+        let hosting = Hosting::new(stream.socket(), self.stopping.clone(), Arc::clone(&self.guests));
         let io = StampedIo { stalled: None, io: stream, clock: self.clock.clone(), last_read: Arc::clone(&last_read) };
         let this = Arc::new(self);
         let service = service_fn(move |request| {
