@@ -175,8 +175,8 @@ pub struct CoordinatorArgs {
     /// Address to listen on; port 0 is any free port
     #[arg(long, env = "SCTEC_LISTEN", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
     pub listen: SocketAddr,
-    /// After a crash, give no lock until those of before have run out (auto), or at once (0): safe where every write
-    /// is checked against its token, as the scheduler's are
+    /// After a crash or stop, give no lock until those of before have run out (auto), or at once (0): safe where every
+    /// write is checked against its token, as the scheduler's are
     #[arg(long, env = "SCTEC_GRACE", default_value = "auto", value_name = "GRACE")]
     pub grace: Grace,
     /// What every server takes.
@@ -184,10 +184,10 @@ pub struct CoordinatorArgs {
     pub server: ServerArgs,
 }
 
-/// What a coordinator does after a crash.
+/// What a coordinator does while leases of before its start may live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Grace {
-    /// Gives no lock for as long as the longest TTL that was given
+    /// Gives no lock for as long as one of before may live
     Auto,
     /// Gives locks at once
     #[value(name = "0")]
@@ -206,7 +206,7 @@ pub struct AllArgs {
     /// Address of the coordinator; port 0 is any free port
     #[arg(long, env = "SCTEC_LISTEN_COORDINATOR", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
     pub listen_coordinator: SocketAddr,
-    /// After a crash, give no lock until those of before have run out (auto), or at once (0)
+    /// After a crash or stop, give no lock until those of before have run out (auto), or at once (0)
     #[arg(long, env = "SCTEC_GRACE", default_value = "auto", value_name = "GRACE")]
     pub grace: Grace,
     /// How the scheduler locks.

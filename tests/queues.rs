@@ -7,45 +7,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use common::pending::{Pending, wait_for_queue};
 use common::{Locks, Server, coordinator_command, http, wait_until};
 use serde_json::{Value, json};
-
-/// A request that has been sent and whose answer has not been read.
-struct Pending {
-    stream: TcpStream,
-}
-
-impl Pending {
-    fn post(locks: &Locks, path: &str, body: &Value) -> Self {
-        let address = locks.server.url()["http://".len()..].to_owned();
-        let mut stream = TcpStream::connect(&address).unwrap();
-        let body = body.to_string();
-        let length = body.len();
-        write!(
-            stream,
-            "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nConnection: close\r\n\
-             Content-Length: {length}\r\n\r\n{body}"
-        )
-        .unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        Self { stream }
-    }
-
-    /// Its status and body.
-    fn answer(mut self) -> (u16, Value) {
-        let mut text = String::new();
-        self.stream.read_to_string(&mut text).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
-        (head[9..12].parse().unwrap(), serde_json::from_str(body).unwrap())
-    }
-}
-
-/// Waits until so many wait for the resource.
-fn wait_for_queue(locks: &Locks, resource: &str, length: u64) {
-    wait_until("they wait", || {
-        http("GET", &locks.url(&format!("/locks/{resource}")), None).json()["fila"].as_u64() == Some(length)
-    });
-}
 
 #[test]
 fn a_hundred_waiters_are_served_in_order_of_arrival_and_one_that_left_is_skipped() {
@@ -64,7 +28,7 @@ fn a_hundred_waiters_are_served_in_order_of_arrival_and_one_that_left_is_skipped
         if place == 42 {
             drop(gone);
         } else {
-            gone.stream.shutdown(std::net::Shutdown::Write).unwrap();
+            gone.stop_sending();
         }
         wait_for_queue(&locks, "X", left + 1);
     }
@@ -173,14 +137,14 @@ fn in_a_batch_one_that_waits_does_not_detain_the_others() {
     let statuses: Vec<_> = answers["respostas"].as_array().unwrap().iter().map(|answer| &answer["status"]).collect();
     assert_eq!((status, statuses), (200, vec![&json!(200), &json!(409), &json!(200), &json!(200)]));
     assert_eq!(answers["respostas"][1]["dono"], "b");
-    // Given up with its batch: who waited in it leaves with it, and what was granted in it is undone.
+    // Given up with its batch: who waited in it leaves with it, and what was granted in it and not told is undone.
     let batch = json!({"operacoes": [
-        {"op": "lock", "recurso": "Y", "ttl_ms": 300_000, "dono": "d"},
         {"op": "lock", "recurso": "X", "espera_ms": 30_000, "dono": "d"},
+        {"op": "lock", "recurso": "Y", "ttl_ms": 300_000, "dono": "d"},
     ]});
     let pending = Pending::post(&locks, "/lote", &batch);
     wait_for_queue(&locks, "X", 1);
-    assert_eq!(http("GET", &locks.url("/locks/Y"), None).status, 200);
+    wait_until("Y is locked", || http("GET", &locks.url("/locks/Y"), None).status == 200);
     drop(pending);
     wait_for_queue(&locks, "X", 0);
     wait_until("Y is free", || http("GET", &locks.url("/locks/Y"), None).status == 404);

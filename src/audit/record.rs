@@ -25,10 +25,19 @@ pub const SERVICE_STARTED: &str = "SERVICO_INICIADO";
 pub const SERVICE_STOPPED: &str = "SERVICO_PARADO";
 /// An operator took a lock away: the coordinator's, in its own log.
 pub const LOCK_FORCED: &str = "TRAVA_FORCADA";
+/// The coordinator's: what the record before says was not done after all.
+pub const LOCK_NOT_FORCED: &str = "TRAVA_NAO_FORCADA";
 
 /// Every `event_type` there is.
-pub const EVENT_TYPES: [&str; 6] =
-    [BOOKING_CREATED, BOOKING_CANCELLED, BOOKING_REFUSED, SERVICE_STARTED, SERVICE_STOPPED, LOCK_FORCED];
+pub const EVENT_TYPES: [&str; 7] = [
+    BOOKING_CREATED,
+    BOOKING_CANCELLED,
+    BOOKING_REFUSED,
+    SERVICE_STARTED,
+    SERVICE_STOPPED,
+    LOCK_FORCED,
+    LOCK_NOT_FORCED,
+];
 
 /// Something worth a record.
 #[derive(Clone, Debug)]

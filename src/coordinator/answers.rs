@@ -12,17 +12,23 @@ use super::table::{self, Busy, Granted, Listed, NotLive, Refused, Released, Reso
 use crate::http::links::{Link, Links, path_segment};
 use crate::http::problem::Problem;
 
-/// A lease as granted.
-pub fn granted(service: &Service, granted: &Granted) -> LeaseReply {
-    lease(service, granted, "concedido", Some(millis(granted.waited)))
+/// A lease as granted, of which `left` is left now.
+pub fn granted(service: &Service, granted: &Granted, left: Duration) -> LeaseReply {
+    lease(service, granted, left, "concedido", Some(millis(granted.waited)))
 }
 
-/// A lease as renewed.
-pub fn renewed(service: &Service, granted: &Granted) -> LeaseReply {
-    lease(service, granted, "renovado", None)
+/// A lease as renewed, of which `left` is left now.
+pub fn renewed(service: &Service, granted: &Granted, left: Duration) -> LeaseReply {
+    lease(service, granted, left, "renovado", None)
 }
 
-fn lease(service: &Service, granted: &Granted, situacao: &'static str, esperou_ms: Option<u64>) -> LeaseReply {
+fn lease(
+    service: &Service,
+    granted: &Granted,
+    left: Duration,
+    situacao: &'static str,
+    esperou_ms: Option<u64>,
+) -> LeaseReply {
     LeaseReply {
         status: None,
         situacao,
@@ -31,7 +37,8 @@ fn lease(service: &Service, granted: &Granted, situacao: &'static str, esperou_m
         token: granted.token,
         dono: granted.owner.clone(),
         ttl_ms: millis(granted.ttl),
-        expira_em_utc: service.expires_at(granted.deadline).micros().to_string(),
+        resta_ms: millis(left),
+        expira_em_utc: service.in_the_future(left).micros().to_string(),
         esperou_ms,
         links: Links::new()
             .with("renovar", Link::action("POST", "/renew", "Renovar esta trava"))
@@ -54,11 +61,11 @@ pub fn refusal(refused: LockRefused) -> Problem {
         LockRefused::Table(Refused::TokenLimit(_) | Refused::TtlLimit) | LockRefused::NotDurable(_) => not_durable(),
         LockRefused::Grace(left) => {
             let left_ms = millis(left);
-            let detail = format!(
-                "O coordenador voltou de uma queda e espera que vençam as travas de antes: faltam {left_ms} ms."
-            );
+            let detail =
+                format!("O coordenador recomeçou e espera que vençam as travas de antes: faltam {left_ms} ms.");
             later("em_carencia", "Em carência", detail).retry_after_s(left_ms.div_ceil(1000).max(1))
         }
+        LockRefused::Gone => gone(),
     }
 }
 
@@ -97,10 +104,11 @@ fn not_durable() -> Problem {
     later("tokens_indisponiveis", "Tokens indisponíveis", detail)
 }
 
-/// Nobody reads this: the client has closed its side of the connection.
+/// The client has closed its side of the connection: it reads this only if it closed no more than that.
 pub fn gone() -> Problem {
-    let detail = "Quem esperava fechou a conexão; o seu lugar na fila foi liberado.";
-    Problem::new(StatusCode::REQUEST_TIMEOUT, "corpo_incompleto", "Cliente ausente", detail).already_logged()
+    let detail = "A conexão já tinha sido fechada do seu lado: nada é concedido a quem se foi. Mantenha-a aberta até a \
+                  resposta.";
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "cliente_ausente", "Cliente ausente", detail).already_logged()
 }
 
 fn later(code: &'static str, title: &'static str, detail: impl Into<String>) -> Problem {
@@ -109,10 +117,15 @@ fn later(code: &'static str, title: &'static str, detail: impl Into<String>) -> 
 
 /// Why a lease was not renewed.
 pub fn not_renewed(refused: RenewRefused) -> Problem {
-    let why = match refused {
-        RenewRefused::NotDurable => return not_durable(),
-        RenewRefused::NotLive(why) => why,
-    };
+    match refused {
+        RenewRefused::NotDurable => not_durable(),
+        RenewRefused::Stopping => stopping(),
+        RenewRefused::NotLive(why) => lost(why),
+    }
+}
+
+/// The lease is not live, be it that it ended before its grant could be told.
+pub fn lost(why: NotLive) -> Problem {
     let detail = match why {
         NotLive::Expired => "A trava venceu; peça outra, e não grave mais nada sob esta.",
         NotLive::AlreadyReleased => "A trava já foi liberada; peça outra.",
@@ -173,6 +186,7 @@ struct SeenAnswer {
     dono: Option<Arc<str>>,
     token: Option<u64>,
     expira_em_ms: Option<u64>,
+    resta_ms: Option<u64>,
     expira_em_utc: Option<String>,
     fila: usize,
 }
@@ -186,6 +200,7 @@ impl SeenAnswer {
             dono: owner,
             token,
             expira_em_ms: free_in.map(millis),
+            resta_ms: free_in.map(millis),
             expira_em_utc: free_in.map(|span| service.in_the_future(span).micros().to_string()),
             fila: listed.queue,
         }

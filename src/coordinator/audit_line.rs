@@ -1,11 +1,13 @@
-//! The record of what an operator did: one line of JSON between the log's own, as the audit trail writes them.
+//! The record of what an operator does: one line of JSON between the log's own, as the audit trail writes them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::SERVICE;
 use super::table::{Forced, Resources};
-use crate::audit::record::{LEVEL, LOCK_FORCED};
-use crate::http::server::Request;
+use crate::audit::record::LEVEL;
 use crate::logging::escaped;
 use crate::time::Timestamp;
 
@@ -30,23 +32,35 @@ struct Details<'a> {
     ip: String,
 }
 
-/// The line, without its end.
-pub fn forced(at: Timestamp, resource: &str, forced: &Forced, reason: Option<&str>, request: &Request) -> String {
+/// An operator's order to take a lock away.
+pub struct Order {
+    /// One of its resources.
+    pub resource: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// Where it came from.
+    pub peer: IpAddr,
+    /// The request.
+    pub req: Arc<str>,
+}
+
+/// The line that says `event` of an order to take `forced` away, without its end.
+pub fn line(event: &str, at: Timestamp, forced: &Forced, order: &Order) -> String {
     let record = Record {
         timestamp_utc: at.micros().to_string(),
         level: LEVEL,
-        event_type: LOCK_FORCED,
+        event_type: event,
         service: SERVICE,
         details: Details {
-            recurso: resource,
+            recurso: &order.resource,
             estado_anterior: if forced.retained { "retido" } else { "travado" },
             recursos: &forced.ended.resources,
             dono: forced.ended.owner.as_deref(),
             token: forced.ended.token,
-            motivo: reason,
-            ip: request.peer.ip().to_string(),
+            motivo: order.reason.as_deref(),
+            ip: order.peer.to_string(),
         },
-        req: &request.id,
+        req: &order.req,
     };
     // A struct of texts and numbers: serialising it to memory cannot fail.
     escaped(&serde_json::to_string(&record).expect("a record serialises"))

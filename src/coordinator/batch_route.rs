@@ -1,9 +1,16 @@
 //! `POST /lote`: several operations in one exchange, each decided on its own.
 //!
-//! They are begun in order. One that waits does not detain the next; the answer leaves when the last is decided.
+//! They are begun in order, and one that waits does not detain the next. An answer leaves once its operation and all
+//! before it are decided: where none waits, all leave together; else the body is sent piece by piece. What is said of a
+//! lease is what is true when it is said.
 
+use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt, unfold};
 use hyper::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
@@ -12,18 +19,14 @@ use slog::Logger;
 
 use super::answers;
 use super::protocol::{self, BATCH_MAX, LeaseReply, ReleasedReply};
-use super::service::{Begun, Service};
+use super::service::{Begun, LockRefused, RenewRefused, Service};
+use super::table::{Granted, NotLive, Released};
 use super::waiting::{Told, Wait};
 use crate::http::fields::Fields;
-use crate::http::presence::Guest;
+use crate::http::presence::{Guest, Presence};
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::{Request, is_request_id, log_problem};
 use crate::http::{self, Response};
-
-#[derive(Serialize)]
-struct Batch {
-    respostas: Vec<OperationAnswer>,
-}
 
 /// One operation's answer: the members that it would have alone, and its status.
 #[derive(Serialize)]
@@ -37,24 +40,13 @@ enum OperationAnswer {
 
 const OK: Option<u16> = Some(200);
 
-/// An operation once begun: answered, or to be answered when its wait is over.
+/// An operation once begun.
 enum Operation {
-    Answered(Result<OperationAnswer, Problem>),
     Waits(Wait),
-}
-
-/// What was granted at once in a batch that is not answered yet. Dropped before it is, nobody ever heard of it.
-struct Unheard {
-    service: Arc<Service>,
-    granted: Vec<Told>,
-}
-
-impl Drop for Unheard {
-    fn drop(&mut self) {
-        for told in &self.granted {
-            self.service.undo(told);
-        }
-    }
+    Locked(Told),
+    Renewed(Result<Granted, RenewRefused>),
+    Released(Released),
+    Refused(Problem),
 }
 
 /// What an operation's log lines and answers carry.
@@ -63,56 +55,206 @@ struct Caller {
     log: Logger,
 }
 
+/// What was begun and is not answered yet. Dropped before it is, what was granted is undone: nobody ever heard of it.
+struct Batch {
+    service: Arc<Service>,
+    client: Presence,
+    guest: Option<Guest>,
+    unsaid: VecDeque<(Caller, Operation)>,
+    /// The tokens of the leases that it gave back itself.
+    given_back: Vec<u64>,
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        for (_, operation) in &self.unsaid {
+            if let Operation::Locked(told) = operation {
+                self.service.undo(told);
+            }
+        }
+    }
+}
+
 /// Decides each operation on its own, in order.
 pub async fn batch(service: &Arc<Service>, request: &Request, bytes: &[u8]) -> Result<Response, Problem> {
     let raw_operations = operations(bytes)?;
-    let mut guest = None;
-    let mut unheard = Unheard { service: Arc::clone(service), granted: Vec::new() };
-    let mut begun = Vec::with_capacity(raw_operations.len());
+    let mut batch = Batch {
+        service: Arc::clone(service),
+        client: request.hosting.presence(),
+        guest: None,
+        unsaid: VecDeque::with_capacity(raw_operations.len()),
+        given_back: Vec::new(),
+    };
     for raw in raw_operations {
         let mut caller = Caller { id: Arc::clone(&request.id), log: request.log.clone() };
-        let operation = begin(&mut unheard, request, &mut caller, &mut guest, raw).await;
-        let operation = operation.unwrap_or_else(|problem| Operation::Answered(Err(problem)));
-        begun.push((caller, operation));
+        let operation = batch.begin(request, &mut caller, raw).await.unwrap_or_else(Operation::Refused);
+        batch.unsaid.push_back((caller, operation));
     }
-    let told = match &guest {
-        // Nobody waits: the waits, of which there are none, are over.
-        None => Vec::new(),
-        Some(guest) => tokio::select! {
-            biased;
-            // Dropped, the waits give up their places and what they were granted.
-            () = guest.gone() => return Err(answers::gone()),
-            told = decided(&mut begun) => told,
-        },
-    };
-    unheard.granted.clear();
-    let mut told = told.into_iter();
-    let mut answers = Vec::with_capacity(begun.len());
-    for (caller, operation) in begun {
-        let answered = match operation {
-            Operation::Answered(answered) => answered,
-            Operation::Waits(wait) => {
-                wait.delivered();
-                told.next().map_or_else(|| Err(answers::stopping()), |told| lease(service, told))
-            }
-        };
-        answers.push(answered.unwrap_or_else(|problem| {
-            log_problem(&caller.log, &problem);
-            OperationAnswer::Refused(problem.to_value(&caller.id))
-        }));
+    if batch.client.is_gone() {
+        batch.abandon();
     }
-    Ok(http::json(StatusCode::OK, &Batch { respostas: answers }))
+    let mut pieces = Pieces { batch, next: "", late: false };
+    let first = format!("{{\"respostas\":[{}", pieces.ready());
+    if pieces.batch.unsaid.is_empty() {
+        return Ok(http::bytes(StatusCode::OK, "application/json", (first + "]}").into()));
+    }
+    pieces.late = true;
+    let rest = unfold(Some(pieces), async |pieces| {
+        let mut pieces = pieces?;
+        let piece = pieces.next().await;
+        let pieces = (!pieces.batch.unsaid.is_empty()).then_some(pieces);
+        Some((piece, pieces))
+    });
+    Ok(http::json_in_pieces(stream::iter([first.into()]).chain(rest)))
 }
 
-/// What those that wait were told, in order, once the last of them was.
-async fn decided(begun: &mut [(Caller, Operation)]) -> Vec<Told> {
-    let mut told = Vec::new();
-    for (_, operation) in begun {
-        if let Operation::Waits(wait) = operation {
-            told.push(wait.decided().await);
+/// The body, piece by piece.
+struct Pieces {
+    batch: Batch,
+    /// What stands before the next answer.
+    next: &'static str,
+    /// Whether answers leave some time after they were decided.
+    late: bool,
+}
+
+impl Pieces {
+    /// All answers that can leave now.
+    fn ready(&mut self) -> String {
+        let mut text = String::new();
+        while let Some(answer) = self.batch.say_next(self.late) {
+            // A struct of texts and numbers: serialising it to memory cannot fail, nor can writing to a `String`.
+            let answer = serde_json::to_string(&answer).expect("an answer serialises");
+            let _ = write!(text, "{}{answer}", self.next);
+            self.next = ",";
+        }
+        text
+    }
+
+    /// The next piece, once there is one; with the last of them the end.
+    async fn next(&mut self) -> Bytes {
+        let Batch { unsaid, guest, .. } = &mut self.batch;
+        let gone = match (unsaid.front_mut(), guest) {
+            (Some((_, Operation::Waits(wait))), Some(guest)) => tokio::select! {
+                biased;
+                () = guest.gone() => true,
+                _ = wait.decided() => false,
+            },
+            // Only what waits was left, and it waits only with a place of its own.
+            _ => false,
+        };
+        if gone || self.batch.client.is_gone() {
+            self.batch.abandon();
+        }
+        let mut text = self.ready();
+        if self.batch.unsaid.is_empty() {
+            text.push_str("]}");
+        }
+        text.into()
+    }
+}
+
+impl Batch {
+    /// The answer to the first operation that has none yet, if it is decided.
+    fn say_next(&mut self, late: bool) -> Option<OperationAnswer> {
+        if let Operation::Waits(wait) = &mut self.unsaid.front_mut()?.1 {
+            drop(wait.told()?);
+        }
+        let (caller, operation) = self.unsaid.pop_front()?;
+        Some(self.answer(operation, late).unwrap_or_else(|problem| {
+            log_problem(&caller.log, &problem);
+            OperationAnswer::Refused(problem.to_value(&caller.id))
+        }))
+    }
+
+    fn answer(&self, operation: Operation, late: bool) -> Result<OperationAnswer, Problem> {
+        let service = &self.service;
+        Ok(match operation {
+            Operation::Waits(mut wait) => {
+                let told = wait.told().unwrap_or(Err(LockRefused::Stopping));
+                wait.delivered();
+                self.locked(told, late)?
+            }
+            Operation::Locked(told) => self.locked(told, late)?,
+            Operation::Renewed(renewed) => {
+                let renewed = renewed.map_err(answers::not_renewed)?;
+                let left = self.left_of(&renewed)?;
+                OperationAnswer::Lease(LeaseReply { status: OK, ..answers::renewed(service, &renewed, left) })
+            }
+            Operation::Released(released) => {
+                OperationAnswer::Released(ReleasedReply { status: OK, ..answers::released(released)? })
+            }
+            Operation::Refused(problem) => return Err(problem),
+        })
+    }
+
+    fn locked(&self, told: Told, late: bool) -> Result<OperationAnswer, Problem> {
+        let service = &self.service;
+        let granted =
+            told.map_err(|refused| answers::refusal(if late { service.as_of_now(refused) } else { refused }))?;
+        let left = self.left_of(&granted)?;
+        Ok(OperationAnswer::Lease(LeaseReply { status: OK, ..answers::granted(service, &granted, left) }))
+    }
+
+    /// What is left of a lease now: nothing of one that the batch itself gave back, which is no news to its client.
+    fn left_of(&self, granted: &Granted) -> Result<Duration, Problem> {
+        match self.service.left_of(granted) {
+            Err(NotLive::AlreadyReleased) if self.given_back.contains(&granted.token) => Ok(Duration::ZERO),
+            left => left.map_err(answers::lost),
         }
     }
-    told
+
+    /// The client has gone: what it has not heard of is undone, and said to be so, in case it only stopped sending.
+    fn abandon(&mut self) {
+        for (_, operation) in &mut self.unsaid {
+            if let Operation::Locked(Ok(_)) | Operation::Waits(_) = operation {
+                let undone = std::mem::replace(operation, Operation::Refused(answers::gone()));
+                if let Operation::Locked(told) = undone {
+                    self.service.undo(&told);
+                }
+            }
+        }
+    }
+
+    async fn begin(&mut self, request: &Request, caller: &mut Caller, raw: &RawValue) -> Result<Operation, Problem> {
+        const ALSO: &str = ", op, req";
+        let service = &self.service;
+        let mut fields = Fields::from_raw(raw).map_err(|error| Problem::invalid_fields(vec![error]))?;
+        if let Some(brought) = text(&mut fields, "req")? {
+            if !is_request_id(&brought) {
+                return Err(wrong(
+                    "req",
+                    "deve ter de 1 a 64 caracteres de A–Z a–z 0–9 . _ -, e uma letra ou um algarismo",
+                ));
+            }
+            caller.id = brought.into();
+            caller.log = service.request_log(&caller.id);
+        }
+        match text(&mut fields, "op")?.as_deref() {
+            Some("lock") => {
+                let acquire = protocol::read_lock(fields, ALSO).map_err(Problem::invalid_fields)?;
+                if !acquire.wait.is_zero() && self.guest.is_none() {
+                    self.guest = Some(request.hosting.admit()?);
+                }
+                Ok(match service.begin(&caller.log, &acquire, &mut self.client).await {
+                    Begun::Decided(told) => Operation::Locked(told),
+                    Begun::Waits(wait) => Operation::Waits(wait),
+                })
+            }
+            Some("renew") => {
+                let (id, ttl) = protocol::read_renew(fields, ALSO).map_err(Problem::invalid_fields)?;
+                Ok(Operation::Renewed(service.renew(&caller.log, id, ttl).await))
+            }
+            Some("unlock") => {
+                let release = protocol::read_unlock(fields, ALSO).map_err(Problem::invalid_fields)?;
+                let released = service.unlock(&caller.log, &release);
+                if let Released::Freed(ended) = &released {
+                    self.given_back.push(ended.token);
+                }
+                Ok(Operation::Released(released))
+            }
+            _ => Err(wrong("op", "deve ser \"lock\", \"unlock\" ou \"renew\"")),
+        }
+    }
 }
 
 fn operations(bytes: &[u8]) -> Result<Vec<&RawValue>, Problem> {
@@ -135,60 +277,6 @@ fn operations(bytes: &[u8]) -> Result<Vec<&RawValue>, Problem> {
     };
     fields.finish("operacoes").map_err(Problem::invalid_fields)?;
     Ok(operations)
-}
-
-async fn begin(
-    unheard: &mut Unheard,
-    request: &Request,
-    caller: &mut Caller,
-    guest: &mut Option<Guest>,
-    raw: &RawValue,
-) -> Result<Operation, Problem> {
-    const ALSO: &str = ", op, req";
-    let service = &Arc::clone(&unheard.service);
-    let mut fields = Fields::from_raw(raw).map_err(|error| Problem::invalid_fields(vec![error]))?;
-    if let Some(brought) = text(&mut fields, "req")? {
-        if !is_request_id(&brought) {
-            return Err(wrong(
-                "req",
-                "deve ter de 1 a 64 caracteres de A–Z a–z 0–9 . _ -, e uma letra ou um algarismo",
-            ));
-        }
-        caller.id = brought.into();
-        caller.log = service.request_log(&caller.id);
-    }
-    let answer = match text(&mut fields, "op")?.as_deref() {
-        Some("lock") => {
-            let acquire = protocol::read_lock(fields, ALSO).map_err(Problem::invalid_fields)?;
-            if !acquire.wait.is_zero() && guest.is_none() {
-                *guest = Some(request.hosting.admit()?);
-            }
-            match service.begin(&caller.log, &acquire).await {
-                Begun::Decided(decided) => {
-                    unheard.granted.extend(decided.is_ok().then(|| decided.clone()));
-                    lease(service, decided)?
-                }
-                Begun::Waits(wait) => return Ok(Operation::Waits(wait)),
-            }
-        }
-        Some("renew") => {
-            let (id, ttl) = protocol::read_renew(fields, ALSO).map_err(Problem::invalid_fields)?;
-            let renewed = service.renew(&caller.log, id, ttl).await.map_err(answers::not_renewed)?;
-            OperationAnswer::Lease(LeaseReply { status: OK, ..answers::renewed(service, &renewed) })
-        }
-        Some("unlock") => {
-            let release = protocol::read_unlock(fields, ALSO).map_err(Problem::invalid_fields)?;
-            let answer = answers::released(service.unlock(&caller.log, &release))?;
-            OperationAnswer::Released(ReleasedReply { status: OK, ..answer })
-        }
-        _ => return Err(wrong("op", "deve ser \"lock\", \"unlock\" ou \"renew\"")),
-    };
-    Ok(Operation::Answered(Ok(answer)))
-}
-
-fn lease(service: &Service, told: Told) -> Result<OperationAnswer, Problem> {
-    let granted = told.map_err(answers::refusal)?;
-    Ok(OperationAnswer::Lease(LeaseReply { status: OK, ..answers::granted(service, &granted) }))
 }
 
 fn text(fields: &mut Fields<'_>, name: &str) -> Result<Option<String>, Problem> {

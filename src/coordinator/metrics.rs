@@ -28,6 +28,7 @@ pub enum Reason {
     Grace,
     Stopping,
     NoTokens,
+    Gone,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -68,7 +69,7 @@ pub struct Now {
     pub last_token: u64,
     /// The largest that may be given.
     pub token_limit: u64,
-    /// Whether no lock is given, because of a crash before.
+    /// Whether no lock is given yet, because someone may still believe in one of before.
     pub in_grace: bool,
     /// How long the service has run.
     pub uptime_s: f64,
@@ -120,7 +121,7 @@ impl Metrics {
         gauge("waiters", "Requests that wait", count(now.counts.waiting));
         gauge("last_token", "The last fencing token given", now.last_token.cast_signed());
         gauge("token_limit", "The largest fencing token that is durable", now.token_limit.cast_signed());
-        gauge("in_grace", "1 while no lock is given because of a crash before", i64::from(now.in_grace));
+        gauge("in_grace", "1 while no lock is given because of those of before", i64::from(now.in_grace));
         registry.register("uptime_seconds", "How long the service has run", ConstGauge::new(now.uptime_s));
         let published = Family::<ChannelLabel, Counter<u64, AtomicU64>>::default();
         let listeners = Family::<ChannelLabel, Gauge<i64, AtomicI64>>::default();

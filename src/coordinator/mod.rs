@@ -18,11 +18,14 @@ mod answers;
 mod audit_line;
 mod batch_route;
 pub mod client;
+mod desk;
 mod events;
 mod events_route;
 pub mod feed;
+mod force_route;
 mod metrics;
 pub mod protocol;
+mod record_file;
 mod routes;
 mod service;
 mod state_file;
@@ -37,6 +40,8 @@ use std::sync::Arc;
 use slog::info;
 use tokio::net::TcpListener;
 
+use self::force_route::Forcing;
+use self::record_file::RecordFile;
 use self::service::Service;
 use crate::data_dir::{self, DataDirError};
 use crate::http::server::{self, Tenancy};
@@ -53,7 +58,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where and how it logs.
     pub logging: logging::Config,
-    /// Whether it gives no lock after a crash for as long as someone may still believe in one of before.
+    /// Whether it gives no lock after its start for as long as someone may still believe in one of before.
     pub grace: bool,
     /// How much the lock table takes.
     pub limits: table::Limits,
@@ -84,14 +89,21 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DataDirError> {
     data_dir::create(&config.data_dir)?;
-    let logs = data_dir::open_log(SERVICE, &config.data_dir.join("coordenador.log"), &config.logging)?;
+    let log_path = config.data_dir.join("coordenador.log");
+    let logs = data_dir::open_log(SERVICE, &log_path, &config.logging)?;
     let clock = Clock::system();
     let state = state_file::StateFile::open(&config.data_dir)?;
     let service = Service::start(state, config.limits, config.grace, clock.clone(), logs.logger.clone())?;
     let service = Arc::new(service);
     let sweeper = tokio::spawn(Arc::clone(&service).sweep());
     announce(&logs, &listener);
-    let routes = Arc::new(routes::Routes { service: Arc::clone(&service), logs: logs.clone() });
+    let forcing = Forcing {
+        service: Arc::clone(&service),
+        records: RecordFile::new(log_path),
+        // Where the log is the console's alone, the record is for its readers too.
+        echo: (!config.logging.file).then(|| logs.clone()),
+    };
+    let routes = Arc::new(routes::Routes { service: Arc::clone(&service), forcing });
     let shutdown = async {
         shutdown.await;
         // Who waits would keep the stop waiting.

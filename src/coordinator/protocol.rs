@@ -59,6 +59,8 @@ pub struct LeaseReply {
     pub dono: Option<Arc<str>>,
     /// Its life from the grant or the renewal on.
     pub ttl_ms: u64,
+    /// What remains of that now, rounded down.
+    pub resta_ms: u64,
     /// When that ends, by the coordinator's clock; for people, not for deciding.
     pub expira_em_utc: String,
     /// How long it was waited for.

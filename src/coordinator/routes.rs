@@ -6,29 +6,27 @@ use hyper::header::RETRY_AFTER;
 use hyper::{Method, StatusCode};
 use serde_json::json;
 
-use super::answers::{self, Forced, ListedAnswer, Page, ShownAnswer};
+use super::answers::{self, ListedAnswer, Page, ShownAnswer};
+use super::force_route::{Forcing, free};
 use super::protocol::{self, millis};
 use super::service::{Begun, Service};
-use super::{SERVICE, audit_line, metrics};
+use super::{SERVICE, metrics};
 use super::{batch_route, events_route};
-use crate::http::fields::{Fields, Parameters, TextRule};
+use crate::http::fields::{Fields, Parameters};
 use crate::http::links::{Link, Links};
 use crate::http::problem::Problem;
 use crate::http::router::{Found, Router};
 use crate::http::server::{Handler, Request};
 use crate::http::{self, Response, body};
-use crate::logging::Logs;
 
 /// The most bytes of a body.
-const BODY_MAX: usize = 64 * 1024;
+pub(super) const BODY_MAX: usize = 64 * 1024;
 /// The most bytes of a batch.
 const BATCH_BODY_MAX: usize = 1024 * 1024;
 /// Resources of one page where nothing is said.
 const PAGE_DEFAULT: i64 = 100;
 /// Resources of one page at the most.
 const PAGE_MAX: i64 = 1000;
-/// The reason that an operator gives.
-const REASON: TextRule = TextRule { max_chars: 500, multiline: false };
 
 #[derive(Clone, Copy)]
 enum Route {
@@ -66,8 +64,8 @@ static ROUTER: LazyLock<Router<Route>> = LazyLock::new(|| {
 /// The service as a handler: what it spawns needs it shared.
 pub struct Routes {
     pub service: Arc<Service>,
-    /// Where what an operator does is recorded.
-    pub logs: Logs,
+    /// What an operator does.
+    pub forcing: Forcing,
 }
 
 impl Handler for Routes {
@@ -83,7 +81,8 @@ impl Handler for Routes {
                 let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
                 let (lease, ttl) = protocol::read_renew(Fields::parse(&bytes)?, "").map_err(Problem::invalid_fields)?;
                 let renewed = service.renew(&request.log, lease, ttl).await.map_err(answers::not_renewed)?;
-                Ok(http::json(StatusCode::OK, &answers::renewed(service, &renewed)))
+                let left = service.left_of(&renewed).map_err(answers::lost)?;
+                Ok(http::json(StatusCode::OK, &answers::renewed(service, &renewed, left)))
             }
             Route::Unlock => {
                 let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
@@ -100,7 +99,7 @@ impl Handler for Routes {
                 Some(shown) => Ok(http::json(StatusCode::OK, &ShownAnswer::new(service, shown))),
                 None => Err(free(&name)),
             },
-            Route::Force => self.force(request, &name).await,
+            Route::Force => self.forcing.force(request, &name).await,
             Route::Publish => {
                 let bytes = body::read_json(&request.head.headers, &mut request.body, BATCH_BODY_MAX).await?;
                 events_route::publish(service, &bytes)
@@ -118,9 +117,10 @@ impl Handler for Routes {
 async fn lock(service: &Arc<Service>, request: &mut Request) -> Result<Response, Problem> {
     let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
     let acquire = protocol::read_lock(Fields::parse(&bytes)?, "").map_err(Problem::invalid_fields)?;
-    // Whoever may have to wait needs a place among the long answers first.
+    // Who may have to wait needs a place among the long answers first.
     let guest = if acquire.wait.is_zero() { None } else { Some(request.hosting.admit()?) };
-    let mut wait = match service.begin(&request.log, &acquire).await {
+    let mut client = request.hosting.presence();
+    let mut wait = match service.begin(&request.log, &acquire, &mut client).await {
         Begun::Decided(decided) => return answer(service, decided),
         Begun::Waits(wait) => wait,
     };
@@ -131,13 +131,20 @@ async fn lock(service: &Arc<Service>, request: &mut Request) -> Result<Response,
         () = guest.gone() => return Err(answers::gone()),
         told = wait.decided() => told,
     };
+    if client.is_gone() {
+        // Dropped before it is delivered, what it was granted is taken back.
+        return Err(answers::gone());
+    }
     wait.delivered();
     answer(service, told)
 }
 
 fn answer(service: &Service, told: super::waiting::Told) -> Result<Response, Problem> {
     match told {
-        Ok(granted) => Ok(http::json(StatusCode::OK, &answers::granted(service, &granted))),
+        Ok(granted) => {
+            let left = service.left_of(&granted).map_err(answers::lost)?;
+            Ok(http::json(StatusCode::OK, &answers::granted(service, &granted, left)))
+        }
         Err(refused) => Err(answers::refusal(refused)),
     }
 }
@@ -160,39 +167,6 @@ fn list(service: &Service, request: &Request) -> Result<Response, Problem> {
         .with_if(more, "proxima", || Link::get(href(last.as_deref())));
     let travas = page.into_iter().map(|listed| ListedAnswer::new(service, listed)).collect();
     Ok(http::json(StatusCode::OK, &Page { travas, limite: limit, _links: links }))
-}
-
-impl Routes {
-    async fn force(&self, request: &mut Request, resource: &str) -> Result<Response, Problem> {
-        let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
-        let mut fields = if bytes.is_empty() { Fields::none() } else { Fields::parse(&bytes)? };
-        let reason = fields.text("motivo", REASON);
-        fields.finish("motivo").map_err(Problem::invalid_fields)?;
-        let forced = self.service.force(&request.log, resource, |forced| {
-            let line = audit_line::forced(self.service.now(), resource, forced, reason.as_deref(), request);
-            self.logs.raw(&line);
-        });
-        let Some(forced) = forced else {
-            let detail = format!("O recurso {resource} não está travado nem retido: não há o que liberar.");
-            return Err(no_lock(detail));
-        };
-        // It is in the file before anyone hears that it is done.
-        let logs = self.logs.clone();
-        if tokio::task::spawn_blocking(move || logs.flush()).await.is_err() {
-            return Err(Problem::internal("o registro da trava forçada não pôde ser esperado"));
-        }
-        Ok(http::json(StatusCode::OK, &Forced::new(resource, forced)))
-    }
-}
-
-fn free(resource: &str) -> Problem {
-    let detail = format!("O recurso {resource} está livre: ninguém o tem, e ninguém espera por ele.");
-    no_lock(detail)
-}
-
-fn no_lock(detail: String) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "sem_trava", "Recurso livre", detail)
-        .with_links(Links::new().with("travas", Link::get("/locks")))
 }
 
 fn health(service: &Service) -> Response {

@@ -3,18 +3,18 @@
 //!
 //! # Locking
 //!
-//! A std mutex around the plain table and its waiters: it is held for one decision, the log lines and events that tell
-//! of it, and never across an await, so the log's order is the order of the decisions. The state file has a mutex of its
-//! own and is written off the async threads, tokens ahead of need; it is taken before the other one, never after.
+//! The desk's mutex is held for one decision, the log lines and events that tell of it, and never across an await, so
+//! the log's order is the order of the decisions. The state file has a mutex of its own and is written off the async
+//! threads, tokens ahead of need; it is taken before the other one, never after.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use slog::{Logger, error, info, o, warn};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
+use super::desk::{self, Desk, Teller, Waiting};
 use super::events::{Event, Hub, LockNews};
 use super::metrics::{Metrics, Now, Reason};
 use super::protocol::{millis, not_live_name};
@@ -25,13 +25,10 @@ use super::table::{
 };
 use super::waiting::{Told, Wait};
 use crate::data_dir::DataDirError;
+use crate::http::presence::Presence;
 use crate::logging::Word;
 use crate::time::{Clock, Timestamp};
 
-/// How often expired leases are looked for when nobody asks and nobody waits.
-const SWEEP: Duration = Duration::from_millis(250);
-/// How soon after one sweep the next may come when somebody waits.
-const SWEEP_PAUSE: Duration = Duration::from_millis(1);
 /// How often it is seen whether the durable TTL is longer than it needs to be.
 const SETTLE_TTL_EVERY: Duration = Duration::from_secs(300);
 /// How long after a failure the next block of tokens is asked for again.
@@ -45,32 +42,20 @@ const REPEATS_MAX: usize = 16;
 
 /// The running coordinator.
 pub struct Service {
-    desk: Mutex<Desk>,
+    desk: desk::Lock,
     state_file: Mutex<StateFile>,
     reserving: AtomicBool,
-    /// Wakes the sweeper: someone waits now.
-    waits: Notify,
     started: Instant,
-    grace: Duration,
+    /// For how long after the start someone may still believe in a lease of before.
+    owed: Duration,
+    /// Whether no lock is given for that long.
+    observe_grace: bool,
     clock: Clock,
     log: Logger,
     /// What others may listen to.
     pub hub: Hub,
     /// What is counted.
     pub metrics: Metrics,
-}
-
-/// The table and those who wait at it.
-pub(super) struct Desk {
-    pub(super) table: Table,
-    waiting: HashMap<Ticket, Waiting>,
-    closing: bool,
-}
-
-/// Requests that wait for one place: one, or the same that came again.
-struct Waiting {
-    log: Logger,
-    tell: Vec<oneshot::Sender<Told>>,
 }
 
 /// Why a lock was not given.
@@ -80,8 +65,10 @@ pub enum LockRefused {
     Table(Refused),
     /// What it takes cannot be made durable. For the log.
     NotDurable(String),
-    /// Someone may still believe in a lease of before a crash, for this long.
+    /// Someone may still believe in a lease of before this start, for this long.
     Grace(Duration),
+    /// Who asked has gone.
+    Gone,
     /// The service is stopping.
     Stopping,
 }
@@ -93,6 +80,8 @@ pub enum RenewRefused {
     NotLive(NotLive),
     /// The TTL cannot be made durable.
     NotDurable,
+    /// The service has stopped: what is owed is written down.
+    Stopping,
 }
 
 /// What became of a lock request at once.
@@ -105,7 +94,7 @@ pub enum Begun {
 
 impl Service {
     /// A service whose first tokens are durable. With `observe_grace` it gives no lock for as long as someone may still
-    /// believe in one of before a crash.
+    /// believe in one of before; without, that is still remembered for the next start.
     ///
     /// # Errors
     /// When the state cannot be made durable, or there is no randomness.
@@ -117,24 +106,26 @@ impl Service {
         log: Logger,
     ) -> Result<Self, DataDirError> {
         let last_token = state_file.token_limit();
-        let longest_ttl = state_file.longest_ttl();
+        let owed = state_file.longest_ttl();
         let limit = state_file.reserve_tokens(last_token + 1).map_err(|error| state_file.start_error(&error))?;
         let mut table = Table::new(last_token, limits);
         table.allow_tokens(Duration::ZERO, limit);
-        table.allow_ttl(longest_ttl);
-        let grace = if observe_grace { longest_ttl } else { Duration::ZERO };
-        if !grace.is_zero() {
-            warn!(log, "Parada sem aviso: nenhuma trava nova por {} ms, até que vençam as de antes", grace.as_millis());
+        table.allow_ttl(owed);
+        let owed_ms = millis(owed);
+        match (owed_ms, observe_grace) {
+            (0, _) => {}
+            (_, true) => warn!(log, "Nenhuma trava nova por {} ms, até que vençam as de antes", owed_ms),
+            (_, false) => warn!(log, "Sem carência, embora travas de antes possam valer por mais {} ms", owed_ms),
         }
         // Only told apart from other starts' by it; no randomness is worth failing for.
         let epoch = getrandom::u32().unwrap_or_else(|_| u32::try_from(last_token & 0xffff_ffff).unwrap_or(0));
         Ok(Self {
-            desk: Mutex::new(Desk { table, waiting: HashMap::new(), closing: false }),
+            desk: desk::Lock::new(table),
             state_file: Mutex::new(state_file),
             reserving: AtomicBool::new(false),
-            waits: Notify::new(),
             started: Instant::now(),
-            grace,
+            owed,
+            observe_grace,
             clock,
             log,
             hub: Hub::new(epoch),
@@ -142,8 +133,8 @@ impl Service {
         })
     }
 
-    /// Begins a lock request: decided at once, or waiting.
-    pub async fn begin(self: &Arc<Self>, log: &Logger, request: &Acquire) -> Begun {
+    /// Begins a lock request of `client`'s: decided at once, or waiting.
+    pub async fn begin(self: &Arc<Self>, log: &Logger, request: &Acquire, client: &mut Presence) -> Begun {
         for resource in request.resources.iter() {
             info!(log, "Recebido pedido de lock para recurso {}", Word(resource));
         }
@@ -152,7 +143,11 @@ impl Service {
             Err(reason) => return self.refuse(log, LockRefused::NotDurable(reason)),
         };
         for _ in 0..RESERVATIONS {
-            let reserved = match self.decide(log, request, id) {
+            // A process that was paused finds requests of clients that went long ago, and the disk may take its time too.
+            if client.is_gone() {
+                return self.refuse(log, LockRefused::Gone);
+            }
+            let reserved = match self.decide(log, request, id, client) {
                 Err(LockRefused::Table(Refused::TokenLimit(needed))) => self.reserve_tokens(needed).await,
                 Err(LockRefused::Table(Refused::TtlLimit)) => self.reserve_ttl(request.ttl).await,
                 Ok(begun) => {
@@ -168,14 +163,20 @@ impl Service {
         self.refuse(log, LockRefused::NotDurable("outros pedidos tomam todos os tokens".to_owned()))
     }
 
-    fn decide(self: &Arc<Self>, log: &Logger, request: &Acquire, id: LeaseId) -> Result<Begun, LockRefused> {
-        let mut desk = self.desk();
+    fn decide(
+        self: &Arc<Self>,
+        log: &Logger,
+        request: &Acquire,
+        id: LeaseId,
+        client: &Presence,
+    ) -> Result<Begun, LockRefused> {
+        let mut desk = self.desk.lock();
         if desk.closing {
             return Err(LockRefused::Stopping);
         }
-        let now = self.started.elapsed();
-        if now < self.grace {
-            return Err(LockRefused::Grace(self.grace.saturating_sub(now)));
+        let (now, grace) = (self.started.elapsed(), self.grace_left());
+        if !grace.is_zero() {
+            return Err(LockRefused::Grace(grace));
         }
         let decided = desk.table.acquire(now, request, id);
         self.tell(&mut desk);
@@ -196,11 +197,11 @@ impl Service {
                 let (tell, told) = oneshot::channel();
                 let waiting =
                     desk.waiting.entry(ticket).or_insert_with(|| Waiting { log: log.clone(), tell: Vec::new() });
-                waiting.tell.retain(|tell| !tell.is_closed());
+                waiting.tell.retain(|teller| !teller.told.is_closed());
                 if waiting.tell.len() >= REPEATS_MAX {
                     return Err(LockRefused::Table(Refused::QueueFull));
                 }
-                waiting.tell.push(tell);
+                waiting.tell.push(Teller { told: tell, client: client.clone() });
                 for resource in request.resources.iter() {
                     if again {
                         info!(log, "Na fila, no lugar que já tinha, por recurso {}", Word(resource));
@@ -208,8 +209,6 @@ impl Service {
                         info!(log, "Na fila por recurso {}", Word(resource); "espera_ms" => millis(request.wait));
                     }
                 }
-                drop(desk);
-                self.waits.notify_one();
                 Ok(Begun::Waits(Wait::new(Arc::clone(self), ticket, told)))
             }
         }
@@ -233,7 +232,10 @@ impl Service {
     ) -> Result<Granted, RenewRefused> {
         for _ in 0..RESERVATIONS {
             let renewed = {
-                let mut desk = self.desk();
+                let mut desk = self.desk.lock();
+                if desk.ended {
+                    return Err(RenewRefused::Stopping);
+                }
                 let renewed = desk.table.renew(self.started.elapsed(), id, ttl);
                 self.tell(&mut desk);
                 if let Ok(granted) = &renewed {
@@ -265,7 +267,7 @@ impl Service {
 
     /// Decides an unlock request.
     pub fn unlock(&self, log: &Logger, request: &Release) -> Released {
-        let mut desk = self.desk();
+        let mut desk = self.desk.lock();
         let now = self.started.elapsed();
         // What ended before is told before.
         desk.table.expire(now);
@@ -289,29 +291,37 @@ impl Service {
         released
     }
 
-    /// Takes a lease or a retention away, for the operator. `audit` writes what was taken before anyone else is served.
-    pub fn force(&self, log: &Logger, resource: &str, audit: impl FnOnce(&Forced)) -> Option<Forced> {
-        let mut desk = self.desk();
-        let now = self.started.elapsed();
-        // What ended before is told before.
-        desk.table.expire(now);
-        self.tell(&mut desk);
-        let forced = desk.table.force(now, resource);
-        if let Some(forced) = &forced {
-            self.metrics.forced.inc();
-            audit(forced);
-            for resource in forced.ended.resources.iter() {
-                warn!(log, "Lock retirado à força do recurso {}", Word(resource); "token" => forced.ended.token);
-            }
-            self.publish("forcada", forced.ended.clone(), |_| {});
-        }
+    /// What [`Service::force`] would take away now.
+    pub fn would_force(&self, resource: &str) -> Option<Forced> {
+        let mut desk = self.desk.lock();
+        let forced = desk.table.would_force(self.started.elapsed(), resource);
         self.tell(&mut desk);
         forced
     }
 
+    /// Takes a lease or a retention away, for the operator, if it still is the one that was recorded. Whether it was.
+    pub fn force(&self, log: &Logger, resource: &str, recorded: &Forced) -> bool {
+        let mut desk = self.desk.lock();
+        let now = self.started.elapsed();
+        // What ended before is told before.
+        desk.table.expire(now);
+        self.tell(&mut desk);
+        if desk.table.would_force(now, resource).as_ref() != Some(recorded) {
+            return false;
+        }
+        desk.table.force(now, resource);
+        self.metrics.forced.inc();
+        for resource in recorded.ended.resources.iter() {
+            warn!(log, "Lock retirado à força do recurso {}", Word(resource); "token" => recorded.ended.token);
+        }
+        self.publish("forcada", recorded.ended.clone(), |_| {});
+        self.tell(&mut desk);
+        true
+    }
+
     /// A waiter's client has gone, before it was told anything or after. Whether the grant it was told of is undone.
     pub(super) fn left(&self, ticket: Ticket, told: &mut oneshot::Receiver<Told>) {
-        let mut desk = self.desk();
+        let mut desk = self.desk.lock();
         // Closed under the lock: either it was told by now, or it never will be.
         told.close();
         if let Ok(told) = told.try_recv() {
@@ -319,7 +329,7 @@ impl Service {
             return self.undo(&told);
         }
         let Some(waiting) = desk.waiting.get_mut(&ticket) else { return };
-        waiting.tell.retain(|tell| !tell.is_closed());
+        waiting.tell.retain(|teller| !teller.told.is_closed());
         if waiting.tell.is_empty()
             && let Some(waiting) = desk.waiting.remove(&ticket)
         {
@@ -333,7 +343,7 @@ impl Service {
     /// Undoes a grant that nobody heard of.
     pub(super) fn undo(&self, told: &Told) {
         let Ok(granted) = told else { return };
-        let mut desk = self.desk();
+        let mut desk = self.desk.lock();
         self.take_back(&mut desk, granted);
         self.tell(&mut desk);
     }
@@ -366,7 +376,7 @@ impl Service {
                         }
                         self.publish("vencida", ended, |_| {});
                     }
-                    Happened::Granted { ticket, granted } => self.tell_granted(desk, ticket, granted),
+                    Happened::Granted { ticket, granted } => self.tell_granted(desk, ticket, &granted),
                     Happened::Refused { ticket, refused } => {
                         let Some(waiting) = desk.waiting.remove(&ticket) else { continue };
                         let refused = match refused {
@@ -374,9 +384,9 @@ impl Service {
                             refused => LockRefused::Table(refused),
                         };
                         self.log_refused(&waiting.log, &refused);
-                        for tell in waiting.tell {
-                            // Whoever has gone needs no answer.
-                            let _ = tell.send(Err(refused.clone()));
+                        for teller in waiting.tell {
+                            // Who has gone needs no answer.
+                            let _ = teller.told.send(Err(refused.clone()));
                         }
                     }
                 }
@@ -384,21 +394,37 @@ impl Service {
         }
     }
 
-    fn tell_granted(&self, desk: &mut Desk, ticket: Ticket, mut granted: Granted) {
+    /// Tells a waiter of its lease, if it is still there: it may have gone while the process was paused.
+    fn tell_granted(&self, desk: &mut Desk, ticket: Ticket, granted: &Granted) {
         let Some(waiting) = desk.waiting.remove(&ticket) else {
-            return self.take_back(desk, &granted);
+            return self.take_back(desk, granted);
         };
-        self.log_granted(&waiting.log, &granted);
-        let several = waiting.tell.len() > 1;
+        let (there, gone): (Vec<_>, Vec<_>) = waiting
+            .tell
+            .into_iter()
+            .map(|mut teller| (!teller.told.is_closed() && !teller.client.is_gone(), teller))
+            .partition(|(is_there, _)| *is_there);
+        for (_, teller) in gone {
+            // It may only have closed its sending side, and read on.
+            let _ = teller.told.send(Err(LockRefused::Gone));
+        }
+        if there.is_empty() {
+            // As if it had left its place before: nobody hears of a lease that nobody has.
+            desk.table.take_back(self.started.elapsed(), granted.lease);
+            self.metrics.left.inc();
+            info!(waiting.log, "Quem esperava se foi");
+            return;
+        }
+        self.log_granted(&waiting.log, granted);
+        let several = there.len() > 1;
         let mut told = false;
-        for tell in waiting.tell {
+        for (_, teller) in there {
             // If one of several goes now, another still has it.
             let granted = Granted { again: several, ..granted.clone() };
-            told |= tell.send(Ok(granted)).is_ok();
+            told |= teller.told.send(Ok(granted)).is_ok();
         }
         if !told {
-            granted.again = false;
-            self.take_back(desk, &granted);
+            self.take_back(desk, granted);
         }
     }
 
@@ -461,6 +487,10 @@ impl Service {
                 info!(log, "Em carência, negando lock");
                 Reason::Grace
             }
+            LockRefused::Gone => {
+                info!(log, "Quem pedia já se foi, negando lock");
+                Reason::Gone
+            }
             LockRefused::Table(Refused::TokenLimit(_) | Refused::TtlLimit) => {
                 error!(log, "Estado não gravado a tempo, negando lock");
                 Reason::NoTokens
@@ -481,7 +511,7 @@ impl Service {
 
     /// A page of what is locked, retained or waited for.
     pub fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> (Vec<Listed>, bool) {
-        let mut desk = self.desk();
+        let mut desk = self.desk.lock();
         let page = desk.table.list(self.started.elapsed(), prefix, after, limit);
         self.tell(&mut desk);
         page
@@ -489,7 +519,7 @@ impl Service {
 
     /// One resource closely.
     pub fn show(&self, resource: &str) -> Option<Shown> {
-        let mut desk = self.desk();
+        let mut desk = self.desk.lock();
         let shown = desk.table.show(self.started.elapsed(), resource);
         self.tell(&mut desk);
         shown
@@ -500,9 +530,36 @@ impl Service {
         self.log.new(o!("req" => Arc::clone(id)))
     }
 
-    /// The wall-clock instant of `deadline`, for people.
-    pub fn expires_at(&self, deadline: Duration) -> Timestamp {
-        self.in_the_future(deadline.saturating_sub(self.started.elapsed()))
+    /// What is left of a lease now.
+    ///
+    /// # Errors
+    /// How it ended, where it is not live any more.
+    pub fn left_of(&self, granted: &Granted) -> Result<Duration, NotLive> {
+        let mut desk = self.desk.lock();
+        let left = desk.table.left_of(self.started.elapsed(), granted.lease);
+        self.tell(&mut desk);
+        left
+    }
+
+    /// A refusal that is said later than it was decided, with what is true of it now.
+    pub fn as_of_now(&self, refused: LockRefused) -> LockRefused {
+        let mut busy = match refused {
+            LockRefused::Table(Refused::Busy(busy)) => busy,
+            LockRefused::Grace(_) => return LockRefused::Grace(self.grace_left()),
+            other => return other,
+        };
+        if let State::Held { token, free_in, .. } | State::Retained { token, free_in, .. } = &mut busy.state {
+            *free_in = match self.show(&busy.resource).map(|shown| shown.listed.state) {
+                Some(State::Held { token: now, free_in, .. } | State::Retained { token: now, free_in, .. })
+                    if now == *token =>
+                {
+                    free_in
+                }
+                // What was in the way is there no more.
+                _ => Duration::ZERO,
+            };
+        }
+        LockRefused::Table(Refused::Busy(busy))
     }
 
     /// The wall-clock instant that is `span` from now, for people.
@@ -520,19 +577,24 @@ impl Service {
         self.started.elapsed()
     }
 
-    /// How long no lock will be given yet, because of a crash before.
+    /// How long no lock will be given yet, because someone may still believe in one of before.
     pub fn grace_left(&self) -> Duration {
-        self.grace.saturating_sub(self.started.elapsed())
+        if self.observe_grace { self.owed_left() } else { Duration::ZERO }
+    }
+
+    /// How long someone may still believe in a lease of before this start.
+    fn owed_left(&self) -> Duration {
+        self.owed.saturating_sub(self.started.elapsed())
     }
 
     /// Whether a token could be given without writing to the disk first.
     pub fn has_tokens(&self) -> bool {
-        self.desk().table.tokens_left() > 0
+        self.desk.lock().table.tokens_left() > 0
     }
 
     /// How much is in the table.
     pub fn counts(&self) -> Counts {
-        let mut desk = self.desk();
+        let mut desk = self.desk.lock();
         let counts = desk.table.counts(self.started.elapsed());
         self.tell(&mut desk);
         counts
@@ -541,7 +603,7 @@ impl Service {
     /// What the metrics are about.
     pub fn measure(&self) -> Now {
         let counts = self.counts();
-        let desk = self.desk();
+        let desk = self.desk.lock();
         Now {
             counts,
             last_token: desk.table.last_token(),
@@ -556,15 +618,11 @@ impl Service {
         let mut settled = Instant::now();
         loop {
             let pause = {
-                let mut desk = self.desk();
+                let mut desk = self.desk.lock();
                 let now = self.started.elapsed();
                 desk.table.expire(now);
                 self.tell(&mut desk);
-                // Who waits is served to the millisecond; else there is no hurry, and much less to do.
-                match desk.table.next_ending() {
-                    Some(at) if !desk.waiting.is_empty() => at.saturating_sub(now).clamp(SWEEP_PAUSE, SWEEP),
-                    _ => SWEEP,
-                }
+                desk.pause(now)
             };
             if settled.elapsed() >= SETTLE_TTL_EVERY {
                 settled = Instant::now();
@@ -576,38 +634,37 @@ impl Service {
             self.reserve_ahead();
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = self.waits.notified() => {}
+                () = self.desk.sooner() => {}
             }
         }
     }
 
     /// Stops giving locks, and sends those away who wait.
     pub fn close(&self) {
-        let mut desk = self.desk();
+        let mut desk = self.desk.lock();
         desk.closing = true;
         desk.table.dismiss(self.started.elapsed());
         self.tell(&mut desk);
     }
 
-    /// Notes that the leases ended with the service: a clean stop.
+    /// Writes down for how long someone may still believe in a lease: a clean stop. From here on none lives longer.
     pub fn end(&self) {
         let mut state_file = self.state_file.lock().unwrap_or_else(PoisonError::into_inner);
-        // In grace, someone may still believe in a lease of before the crash.
-        if self.grace_left().is_zero()
-            && let Err(error) = state_file.lower_ttl(Duration::ZERO)
-        {
+        let owed = {
+            let mut desk = self.desk.lock();
+            desk.ended = true;
+            desk.table.longest_left(self.started.elapsed()).max(self.owed_left())
+        };
+        if let Err(error) = state_file.lower_ttl(owed) {
             warn!(self.log, "Parada limpa não anotada: {}", error);
+        } else if !owed.is_zero() {
+            info!(self.log, "Travas ainda podem valer por {} ms: a próxima partida as espera", millis(owed));
         }
-    }
-
-    /// A panic elsewhere cannot leave the table half changed: its methods do not call out.
-    fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Starts making the next block durable once half of this one is used, so that nobody has to wait for it.
     fn reserve_ahead(self: &Arc<Self>) {
-        let desk = self.desk();
+        let desk = self.desk.lock();
         if desk.table.tokens_left() >= BLOCK / 2 || self.reserving.swap(true, Ordering::Relaxed) {
             return;
         }
@@ -627,7 +684,7 @@ impl Service {
     async fn reserve_tokens(self: &Arc<Self>, needed: u64) -> Result<(), String> {
         self.write_state(move |service, file| {
             let limit = file.reserve_tokens(needed)?;
-            let mut desk = service.desk();
+            let mut desk = service.desk.lock();
             desk.table.allow_tokens(service.started.elapsed(), limit);
             service.tell(&mut desk);
             Ok(())
@@ -638,7 +695,7 @@ impl Service {
     async fn reserve_ttl(self: &Arc<Self>, ttl: Duration) -> Result<(), String> {
         self.write_state(move |service, file| {
             let longest = file.reserve_ttl(ttl)?;
-            service.desk().table.allow_ttl(longest);
+            service.desk.lock().table.allow_ttl(longest);
             Ok(())
         })
         .await
@@ -646,12 +703,9 @@ impl Service {
 
     /// Lets the durable TTL shrink to what is needed, so that a crash costs no longer grace than it has to.
     async fn settle_ttl(self: &Arc<Self>) {
-        if !self.grace_left().is_zero() {
-            return;
-        }
         let lowered = self.write_state(|service, file| {
-            let needed = service.desk().table.settle_ttl(ttl_step);
-            file.lower_ttl(needed)
+            let needed = service.desk.lock().table.settle_ttl(ttl_step);
+            file.lower_ttl(needed.max(service.owed_left()))
         });
         if let Err(reason) = lowered.await {
             // The longer one stays, which is safe.

@@ -3,8 +3,9 @@
 //! A limit is durable before any token up to it is given, in blocks; a start begins at the limit. So no token is given
 //! twice whatever happens, and a million tokens cost one fsync. The counter is never seeded from a clock.
 //!
-//! Leases themselves are in memory. After a crash someone may still believe in one, for as long as the longest TTL that
-//! was given: that is durable as well before it is given. A clean stop writes zero, since it ends all leases.
+//! Leases themselves are in memory. After a stop of any kind someone may still believe in one. For how long is durable:
+//! before a TTL is given, that TTL, for a crash; at a clean stop, the longest life that remains of a live lease. The next
+//! start counts it from its own beginning, whatever time has passed meanwhile: no clock tells that surely.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -99,7 +100,7 @@ impl StateFile {
         self.token_limit
     }
 
-    /// The longest TTL that is durable; zero after a clean stop.
+    /// The longest TTL that is durable: how long after this start someone may still believe in a lease of before.
     pub fn longest_ttl(&self) -> Duration {
         self.longest_ttl
     }
@@ -137,11 +138,12 @@ impl StateFile {
         Ok(self.longest_ttl)
     }
 
-    /// Notes that no lease lives longer than `ttl` any more.
+    /// Notes that no lease lives longer than `ttl` any more, rounded up to what the file can hold.
     ///
     /// # Errors
     /// When it cannot be written: the longer one stays.
     pub fn lower_ttl(&mut self, ttl: Duration) -> io::Result<()> {
+        let ttl = Duration::from_millis(u64::try_from(ttl.as_micros().div_ceil(1000)).unwrap_or(u64::MAX));
         if ttl < self.longest_ttl { self.write(self.token_limit, ttl) } else { Ok(()) }
     }
 

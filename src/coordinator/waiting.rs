@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::service::{LockRefused, Service};
 use super::table::{Granted, Ticket};
@@ -35,6 +35,18 @@ impl Wait {
         let outcome = (&mut self.told).await.unwrap_or(Err(LockRefused::Stopping));
         self.outcome = Some(outcome.clone());
         outcome
+    }
+
+    /// What it was told, if it was told by now.
+    pub fn told(&mut self) -> Option<Told> {
+        if self.outcome.is_none() {
+            self.outcome = match self.told.try_recv() {
+                Ok(outcome) => Some(outcome),
+                Err(TryRecvError::Closed) => Some(Err(LockRefused::Stopping)),
+                Err(TryRecvError::Empty) => None,
+            };
+        }
+        self.outcome.clone()
     }
 
     /// The answer is about to leave, to a client that is there.

@@ -19,12 +19,20 @@ use hyper::StatusCode;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 
-/// An answer: whole in memory, or a stream of events.
+/// An answer: whole in memory, or a stream, of events mostly.
 pub type Response = hyper::Response<Either<Full<Bytes>, sse::Stream>>;
 
 /// An answer of JSON. Nothing that these services say may be served from a cache later.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     typed(status, "application/json", body)
+}
+
+/// An answer of JSON that leaves piece by piece, as it is known.
+pub fn json_in_pieces(pieces: impl futures_util::Stream<Item = Bytes> + Send + 'static) -> Response {
+    let mut response = Response::new(Either::Right(sse::Stream::new(pieces)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// An answer of text.

@@ -51,8 +51,15 @@ pub fn last_event_id(headers: &HeaderMap) -> Option<String> {
     (!id.is_empty()).then(|| id.to_owned())
 }
 
-/// The body: chunks of events until the client goes or the service stops.
+/// A body that is sent as it comes: chunks of events until the client goes or the service stops, or any others.
 pub struct Stream(Pin<Box<dyn Chunks<Item = Bytes> + Send>>);
+
+impl Stream {
+    /// A body of `chunks`.
+    pub fn new(chunks: impl Chunks<Item = Bytes> + Send + 'static) -> Self {
+        Self(Box::pin(chunks))
+    }
+}
 
 impl Body for Stream {
     type Data = Bytes;
@@ -83,7 +90,7 @@ pub fn respond(source: impl Source, guest: Guest) -> Response {
         };
         Some((chunk, (source, guest, first)))
     });
-    let mut response = Response::new(Either::Right(Stream(Box::pin(chunks))));
+    let mut response = Response::new(Either::Right(Stream::new(chunks)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file is a crate of its own and uses part of this")]
 
 pub mod listener;
+pub mod pending;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -184,6 +185,11 @@ impl Locks {
         self.address.clone()
     }
 
+    /// Starts it again with other arguments, for this once.
+    pub fn restart_with(&mut self, args: &[&str]) {
+        self.server = Server::spawn(coordinator_command(self.folder.path(), &self.address).args(args), 1);
+    }
+
     pub fn restart(&mut self) {
         self.server = Server::spawn(coordinator_command(self.folder.path(), &self.address).args(&self.args), 1);
     }
@@ -203,6 +209,11 @@ impl Locks {
 
     pub fn unlock(&self, body: &Value) -> (u16, Value) {
         self.post("/unlock", body)
+    }
+
+    /// Its log as it is now.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("coordenador.log")).unwrap_or_default()
     }
 }
 

@@ -312,6 +312,16 @@ impl Model {
         Some(Ended { resources, owner, token })
     }
 
+    fn left_of(&self, id: LeaseId) -> Result<Duration, NotLive> {
+        let live = self.leases.iter().find(|lease| lease.id == id);
+        live.map(|lease| lease.deadline.saturating_sub(self.now)).ok_or_else(|| self.how_ended(id))
+    }
+
+    fn longest_left(&self) -> Duration {
+        let left = self.leases.iter().map(|lease| lease.deadline.saturating_sub(self.now));
+        left.max().unwrap_or_default()
+    }
+
     fn how_ended(&self, id: LeaseId) -> NotLive {
         self.ended.iter().find(|(ended, _)| *ended == id).map_or(NotLive::Unknown, |(_, how)| *how)
     }
@@ -622,6 +632,10 @@ impl Trial {
         if let Answer::Acquired(Ok(Acquired::Granted(granted))) = &answer {
             self.granted.push(granted.lease);
         }
+        for id in self.granted.iter().rev().take(20) {
+            prop_assert_eq!(self.table.left_of(now, *id), self.model.left_of(*id), "after {:?}", call);
+        }
+        prop_assert_eq!(self.table.longest_left(now), self.model.longest_left(), "after {:?}", call);
         self.granted.extend(happened.iter().filter_map(|happened| match happened {
             Happened::Granted { granted, .. } => Some(granted.lease),
             _ => None,
@@ -637,7 +651,12 @@ impl Trial {
             Call::Renew(id, ttl) => Answer::Renewed(table.renew(now, *id, *ttl)),
             Call::Leave(ticket) => Answer::Left(table.leave(now, *ticket)),
             Call::TakeBack(id) => Answer::TakenBack(table.take_back(now, *id)),
-            Call::Force(name) => Answer::Forced(table.force(now, name)),
+            Call::Force(name) => {
+                let seen = table.would_force(now, name);
+                let forced = table.force(now, name);
+                assert_eq!(seen, forced, "what would be taken away is taken away");
+                Answer::Forced(forced)
+            }
             Call::AllowTokens(limit) => {
                 table.allow_tokens(now, *limit);
                 Answer::Nothing

@@ -1,10 +1,10 @@
-//! Looking at the table without changing it: lists, one resource closely, and counts.
+//! Looking at the table without changing it: lists, one resource or lease closely, and counts.
 
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::values::{Counts, Listed, Shown, Waiting};
+use super::values::{Counts, Ended, Forced, LeaseId, Listed, NotLive, Shown, Waiting};
 use super::{Entry, Hold, Table};
 
 /// Waiters that are shown of one queue.
@@ -45,6 +45,41 @@ impl Table {
             resources: Arc::clone(&waiter.request.resources),
         });
         Some(Shown { listed: self.listed(now, resource, entry), lease, waiting: waiting.collect() })
+    }
+
+    /// How much of a lease is left.
+    ///
+    /// # Errors
+    /// How it ended, where it is not live.
+    pub fn left_of(&mut self, now: Duration, id: LeaseId) -> Result<Duration, NotLive> {
+        self.expire(now);
+        let lease = self.leases.get(&id).ok_or_else(|| self.ended.how(id))?;
+        Ok(lease.deadline.saturating_sub(now))
+    }
+
+    /// How much is left of the lease that lives longest; zero where none lives.
+    pub fn longest_left(&mut self, now: Duration) -> Duration {
+        self.expire(now);
+        let last = self.leases.values().map(|lease| lease.deadline).max();
+        last.map_or(Duration::ZERO, |deadline| deadline.saturating_sub(now))
+    }
+
+    /// What [`Table::force`] would take away now.
+    pub fn would_force(&mut self, now: Duration, resource: &str) -> Option<Forced> {
+        self.expire(now);
+        let (resource, entry) = self.resources.get_key_value(resource)?;
+        match &entry.hold {
+            Hold::Free => None,
+            Hold::Held(id) => {
+                let lease = self.leases.get(id)?;
+                let (resources, owner) = (Arc::clone(&lease.resources), lease.owner.clone());
+                Some(Forced { ended: Ended { resources, owner, token: lease.token }, retained: false })
+            }
+            Hold::Retained { owner, token, .. } => {
+                let (resources, owner) = ([Arc::clone(resource)].into(), owner.clone());
+                Some(Forced { ended: Ended { resources, owner, token: *token }, retained: true })
+            }
+        }
     }
 
     /// How much is in the table.

@@ -1,0 +1,114 @@
+//! The table with those who wait at it, behind one lock.
+//!
+//! # Locking
+//!
+//! A std mutex: held for one decision and what tells of it, never across an await. Whatever was done at the desk, its
+//! guard looks on the way out whether something ends sooner than the sweeper will wake, and wakes it then: so no change,
+//! present or future, can forget to.
+
+use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use slog::Logger;
+use tokio::sync::{Notify, oneshot};
+
+use super::table::{Table, Ticket};
+use super::waiting::Told;
+use crate::http::presence::Presence;
+
+/// How often expired leases are looked for when nobody asks and nobody waits.
+const SWEEP: Duration = Duration::from_millis(250);
+/// How soon after one sweep the next may come when somebody waits.
+const SWEEP_PAUSE: Duration = Duration::from_millis(1);
+
+/// What the lock guards.
+pub struct Desk {
+    pub table: Table,
+    pub waiting: HashMap<Ticket, Waiting>,
+    /// Whether no lock is given any more.
+    pub closing: bool,
+    /// Whether what is owed was written down: nothing may live longer from here on.
+    pub ended: bool,
+    /// When the sweeper wakes by itself.
+    sweep_at: Duration,
+}
+
+/// Requests that wait for one place: one, or the same that came again.
+pub struct Waiting {
+    pub log: Logger,
+    pub tell: Vec<Teller>,
+}
+
+/// How one of them is told, and whether it is still there to be told.
+pub struct Teller {
+    pub told: oneshot::Sender<Told>,
+    pub client: Presence,
+}
+
+/// The desk and its lock.
+pub struct Lock {
+    desk: Mutex<Desk>,
+    sooner: Notify,
+}
+
+/// The desk while it is locked.
+pub struct Locked<'a> {
+    desk: MutexGuard<'a, Desk>,
+    sooner: &'a Notify,
+}
+
+impl Desk {
+    /// What the sweeper must not miss: who waits is served to the millisecond; else there is no hurry, and much less to do.
+    fn next_ending(&self) -> Option<Duration> {
+        if self.waiting.is_empty() { None } else { self.table.next_ending() }
+    }
+
+    /// How long the sweeper may sleep from `now` on.
+    pub fn pause(&mut self, now: Duration) -> Duration {
+        self.sweep_at = self.next_ending().map_or(now + SWEEP, |at| at.min(now + SWEEP));
+        self.sweep_at.saturating_sub(now).max(SWEEP_PAUSE)
+    }
+}
+
+impl Lock {
+    pub fn new(table: Table) -> Self {
+        let desk = Desk { table, waiting: HashMap::new(), closing: false, ended: false, sweep_at: Duration::ZERO };
+        Self { desk: Mutex::new(desk), sooner: Notify::new() }
+    }
+
+    /// A panic elsewhere cannot leave the table half changed: its methods do not call out.
+    pub fn lock(&self) -> Locked<'_> {
+        let desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        Locked { desk, sooner: &self.sooner }
+    }
+
+    /// Completes when something ends sooner than the sweeper knows.
+    pub async fn sooner(&self) {
+        self.sooner.notified().await;
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = Desk;
+
+    fn deref(&self) -> &Desk {
+        &self.desk
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Desk {
+        &mut self.desk
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        if let Some(at) = self.desk.next_ending().filter(|at| *at < self.desk.sweep_at) {
+            self.desk.sweep_at = at;
+            self.sooner.notify_one();
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! `DELETE /locks/{recurso}`: an operator takes a lock away. Recorded first, and durably; what cannot be recorded is not done.
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use slog::{Logger, error};
+
+use super::answers::Forced;
+use super::audit_line::{self, Order};
+use super::record_file::{NotRecorded, RecordFile};
+use super::routes::BODY_MAX;
+use super::service::Service;
+use super::table;
+use crate::audit::record::{LOCK_FORCED, LOCK_NOT_FORCED};
+use crate::http::fields::{Fields, TextRule};
+use crate::http::links::{Link, Links};
+use crate::http::problem::Problem;
+use crate::http::server::Request;
+use crate::http::{self, Response, body};
+use crate::logging::Logs;
+
+/// The reason that an operator gives.
+const REASON: TextRule = TextRule { max_chars: 500, multiline: false };
+
+/// What forcing needs.
+#[derive(Clone)]
+pub struct Forcing {
+    pub service: Arc<Service>,
+    /// Where it is recorded.
+    pub records: RecordFile,
+    /// Where the record is shown besides.
+    pub echo: Option<Logs>,
+}
+
+impl Forcing {
+    /// Answers the request for one resource.
+    pub async fn force(&self, request: &mut Request, resource: &str) -> Result<Response, Problem> {
+        let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
+        let mut fields = if bytes.is_empty() { Fields::none() } else { Fields::parse(&bytes)? };
+        let reason = fields.text("motivo", REASON);
+        fields.finish("motivo").map_err(Problem::invalid_fields)?;
+        let order =
+            Order { resource: resource.to_owned(), reason, peer: request.peer.ip(), req: Arc::clone(&request.id) };
+        let (this, log) = (self.clone(), request.log.clone());
+        // In a task of its own: an operator who goes away between the record and the act must not part the two.
+        let done = tokio::spawn(async move { this.carry_out(&log, &order).await }).await;
+        done.unwrap_or_else(|error| Err(Problem::internal(format!("a trava forçada: {error}"))))
+    }
+
+    async fn carry_out(&self, log: &Logger, order: &Order) -> Result<Response, Problem> {
+        let resource = &order.resource;
+        let Some(seen) = self.service.would_force(resource) else {
+            return Err(free_to_force(resource));
+        };
+        if let Err(NotRecorded { error, stands }) = self.record(LOCK_FORCED, &seen, order).await {
+            error!(log, "Trava não retirada, o registro não pôde ser gravado: {}", error);
+            if stands {
+                self.take_back(log, &seen, order).await;
+            }
+            return Err(not_recorded(&error));
+        }
+        if self.service.force(log, resource, &seen) {
+            return Ok(http::json(StatusCode::OK, &Forced::new(resource, seen)));
+        }
+        self.take_back(log, &seen, order).await;
+        Err(if self.service.would_force(resource).is_none() { free_to_force(resource) } else { changed(resource) })
+    }
+
+    /// Says in the record that it was not done after all.
+    async fn take_back(&self, log: &Logger, seen: &table::Forced, order: &Order) {
+        if let Err(NotRecorded { error, .. }) = self.record(LOCK_NOT_FORCED, seen, order).await {
+            error!(log, "O registro diz que a trava foi retirada, e não foi: {}", error);
+        }
+    }
+
+    async fn record(&self, event: &str, seen: &table::Forced, order: &Order) -> Result<(), NotRecorded> {
+        let line = audit_line::line(event, self.service.now(), seen, order);
+        let (records, echo) = (self.records.clone(), self.echo.clone());
+        let written = tokio::task::spawn_blocking(move || {
+            records.append(&line)?;
+            if let Some(logs) = echo {
+                logs.raw(&line);
+            }
+            Ok(())
+        });
+        let lost = |error| NotRecorded { error: std::io::Error::other(error), stands: true };
+        written.await.unwrap_or_else(|error| Err(lost(error)))
+    }
+}
+
+fn not_recorded(error: &std::io::Error) -> Problem {
+    let detail = format!(
+        "O log do coordenador não pôde ser gravado ({error}), e nenhuma trava é retirada sem o seu registro: nada foi feito."
+    );
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "registro_indisponivel", "Registro indisponível", detail)
+        .retry_after_s(1)
+        .already_logged()
+}
+
+fn changed(resource: &str) -> Problem {
+    let detail = format!(
+        "A trava de {resource} terminou por si enquanto a ordem era registrada, e o recurso já tem outra: nada foi feito."
+    );
+    Problem::new(StatusCode::CONFLICT, "trava_mudou", "A trava é outra", detail)
+        .with_links(Links::new().with("travas", Link::get("/locks")))
+}
+
+fn free_to_force(resource: &str) -> Problem {
+    no_lock(format!("O recurso {resource} não está travado nem retido: não há o que liberar."))
+}
+
+/// The answer about a resource that nobody has or waits for.
+pub fn free(resource: &str) -> Problem {
+    no_lock(format!("O recurso {resource} está livre: ninguém o tem, e ninguém espera por ele."))
+}
+
+fn no_lock(detail: String) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "sem_trava", "Recurso livre", detail)
+        .with_links(Links::new().with("travas", Link::get("/locks")))
+}
