@@ -164,8 +164,8 @@ fn in_a_batch_none_is_told_of_a_lease_that_has_ended_meanwhile() {
             {"op": "lock", "recurso": "S", "ttl_ms": 60_000, "dono": "A"},
         ]}),
     );
-    let begun = Instant::now();
     wait_until("S is locked", || http("GET", &locks.url("/locks/S"), None).status == 200);
+    let begun = Instant::now();
     assert_eq!(http("DELETE", &locks.url("/locks/F"), None).status, 200);
     assert_eq!(locks.unlock(&json!({"recurso": "N"})).1["liberado"], true);
     for name in ["P", "R"] {

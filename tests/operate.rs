@@ -92,7 +92,10 @@ fn the_log_goes_where_it_is_told() {
     let log = folder.path().join("coordenador.log");
     let lock = |server: &Server| {
         let body = Some(("application/json", r#"{"recurso": "X"}"#));
-        assert_eq!(http("POST", &format!("{}/lock", server.url()), body).status, 200);
+        // Given back as well: what lives at a stop is owed at the next start.
+        for path in ["/lock", "/unlock"] {
+            assert_eq!(http("POST", &format!("{}{path}", server.url()), body).status, 200);
+        }
     };
     let mut console =
         Server::spawn(coordinator_command(folder.path(), "127.0.0.1:0").env("SCTEC_LOG_TO", "console"), 1);

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::pending::{Pending, wait_for_queue};
-use common::{Locks, Server, coordinator_command, deaf, http, scheduler_command, signal, wait_until};
+use common::{Locks, Server, Services, coordinator_command, deaf, http, scheduler_command, signal, wait_until};
 use serde_json::{Value, json};
 
 /// How a connection ends.
@@ -160,4 +160,24 @@ fn after_a_pause_nothing_is_granted_to_clients_that_went_meanwhile() {
     let log = locks.log();
     let granted: Vec<_> = log.lines().filter(|line| line.contains("Lock concedido")).collect();
     assert_eq!(granted.len(), 1, "only the first holder was there: {granted:?}");
+}
+
+#[test]
+fn what_schedulers_gave_up_while_the_coordinator_hung_is_granted_to_nobody_when_it_goes_on() {
+    let services = Services::start(&[]);
+    assert_eq!(services.book(1, "2025-12-01T00:00:00Z").0, 201);
+    let granted = || services.log_lines("coordenador.log", "Lock concedido").len();
+    let before = granted();
+    signal(services.coordinator.pid(), "STOP");
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let book =
+            |number: usize| services.book(1, &format!("2025-12-02T{:02}:{:02}:00Z", number / 12, number % 12 * 5));
+        let asked: Vec<_> = (0..60).map(|number| scope.spawn(move || book(number).0)).collect();
+        asked.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert!(statuses.iter().all(|status| *status == 503), "{statuses:?}");
+    signal(services.coordinator.pid(), "CONT");
+    wait_until("it goes on", || http("GET", &services.agenda("/pronto"), None).status == 200);
+    assert_eq!(granted(), before, "nobody waited for these any more");
+    assert_eq!(services.book(1, "2025-12-02T00:00:00Z").0, 201);
 }

@@ -112,3 +112,59 @@ impl Drop for Locked<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures_util::FutureExt;
+    use slog::{Discard, o};
+
+    use super::*;
+    use crate::coordinator::table::{Acquire, Acquired, LeaseId, Limits, Release};
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn request(owner: &str) -> Acquire {
+        Acquire {
+            resources: [Arc::from("X")].into(),
+            owner: Some(Arc::from(owner)),
+            request_id: None,
+            ttl: 60_000 * MS,
+            wait: 60_000 * MS,
+            min_token: 0,
+            despite_retention: false,
+        }
+    }
+
+    #[test]
+    fn the_sweeper_hears_of_every_earlier_end_and_of_no_later_one() {
+        let mut table = Table::new(0, Limits::default());
+        table.allow_tokens(Duration::ZERO, 100);
+        table.allow_ttl(300_000 * MS);
+        table.acquire(Duration::ZERO, &request("holder"), LeaseId(1)).unwrap();
+        let lock = Lock::new(table);
+        let heard = || lock.sooner().now_or_never().is_some();
+        assert_eq!(lock.lock().pause(Duration::ZERO), SWEEP);
+        {
+            let mut desk = lock.lock();
+            let waiting = desk.table.acquire(Duration::ZERO, &request("waiter"), LeaseId(2)).unwrap();
+            let Acquired::Waiting { ticket, .. } = waiting else { panic!("{waiting:?}") };
+            desk.waiting.insert(ticket, Waiting { log: Logger::root(Discard, o!()), tell: Vec::new() });
+        }
+        assert!(!heard(), "what ends in a minute is no reason to look sooner than in a quarter of a second");
+        lock.lock().table.renew(MS, LeaseId(1), Some(100 * MS)).unwrap();
+        assert!(heard());
+        assert_eq!(lock.lock().pause(MS), 100 * MS);
+        lock.lock().table.renew(2 * MS, LeaseId(1), Some(50_000 * MS)).unwrap();
+        assert!(!heard(), "a later end");
+        lock.lock().table.release(3 * MS, &Release::ById { lease: LeaseId(1), retention: 20 * MS });
+        assert!(heard());
+        assert!(!heard(), "once is enough");
+        // What is due at once is looked at after the shortest pause, without waking itself again and again.
+        let mut desk = lock.lock();
+        assert_eq!(desk.pause(23 * MS), MS);
+        drop(desk);
+        assert!(!heard());
+    }
+}
