@@ -317,3 +317,67 @@ fn where_the_log_is_the_consoles_alone_a_record_is_in_the_folder_all_the_same() 
     let said = || locks.server.lines().iter().any(|line| line.contains("TRAVA_FORCADA"));
     wait_until("the console says so too", said);
 }
+
+/// strace on all threads of the coordinator, doing something to one system call on its log; it ends when dropped.
+struct Injected(std::process::Child);
+
+impl Injected {
+    fn new(locks: &Locks, injection: &str) -> Self {
+        let (pid, log) = (locks.server.pid(), locks.folder.path().join("coordenador.log"));
+        let strace = std::process::Command::new("strace")
+            .args(["-f", "-qq", "-o", "/dev/null", "-P", log.to_str().unwrap(), "-e", &format!("inject={injection}")])
+            .args(["-p", &pid.to_string()])
+            .spawn()
+            .expect("strace starts");
+        let tracer = format!("TracerPid:\t{}\n", strace.id());
+        wait_until("all threads are traced", || {
+            std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().all(|task| {
+                std::fs::read_to_string(task.unwrap().path().join("status")).is_ok_and(|text| text.contains(&tracer))
+            })
+        });
+        Self(strace)
+    }
+}
+
+impl Drop for Injected {
+    fn drop(&mut self) {
+        common::signal(self.0.id(), "INT");
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_disk_that_fails_or_takes_its_time_parts_no_record_from_its_act() {
+    let locks = Locks::start();
+    let events = || -> Vec<String> {
+        records(&locks).iter().map(|record| record["event_type"].as_str().unwrap().to_owned()).collect()
+    };
+    let (_, lease) = locks.lock(&json!({"recurso": "X", "dono": "eu", "ttl_ms": 60_000}));
+    let no_room = Injected::new(&locks, "write:error=ENOSPC");
+    refuses_to_force(&locks, &lease, "no room");
+    drop(no_room);
+    assert_eq!(events(), Vec::<String>::new());
+    // Written, and nobody knows whether it will last: it is taken back, as far as that lasts.
+    let no_sync = Injected::new(&locks, "fsync:error=EIO");
+    refuses_to_force(&locks, &lease, "no sync");
+    drop(no_sync);
+    assert_eq!(events(), ["TRAVA_FORCADA", "TRAVA_NAO_FORCADA"]);
+    // While the disk takes its time the lease ends by itself: its successor's is not touched.
+    let slow = Injected::new(&locks, "fsync:delay_enter=1s");
+    let order = Pending::connect(&locks).send_as("DELETE", "/locks/X", &json!({}));
+    wait_until("it is recorded", || events().len() == 3);
+    assert_eq!(locks.unlock(&json!({"trava_id": lease["trava_id"]})).1["liberado"], true);
+    let (_, next) = locks.lock(&json!({"recurso": "X", "dono": "outro", "ttl_ms": 60_000}));
+    let (status, problem) = order.answer();
+    assert_eq!((status, &problem["codigo"]), (409, &json!("trava_mudou")));
+    assert_eq!(events()[2..], ["TRAVA_FORCADA", "TRAVA_NAO_FORCADA"]);
+    assert_eq!(locks.post("/renew", &json!({"trava_id": next["trava_id"]})).0, 200);
+    // An operator who goes away meanwhile has given the order all the same.
+    let order = Pending::connect(&locks).send_as("DELETE", "/locks/X", &json!({}));
+    wait_until("it is recorded", || events().len() == 5);
+    drop(order);
+    wait_until("it is done", || http("GET", &locks.url("/locks/X"), None).status == 404);
+    drop(slow);
+    assert_eq!(events()[4..], ["TRAVA_FORCADA"]);
+}

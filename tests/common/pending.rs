@@ -25,11 +25,15 @@ impl Pending {
         Self { stream }
     }
 
-    pub fn send(mut self, path: &str, body: &Value) -> Self {
+    pub fn send(self, path: &str, body: &Value) -> Self {
+        self.send_as("POST", path, body)
+    }
+
+    pub fn send_as(mut self, method: &str, path: &str, body: &Value) -> Self {
         let body = body.to_string();
         let length = body.len();
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n\
              Content-Length: {length}\r\n\r\n"
         );
         self.say(format!("{head}{body}").as_bytes());
