@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use self::operate::{CompletionsArgs, HealthArgs, ManualArgs};
 pub use self::values::Skew;
 use self::values::{parse_duration, parse_skew};
+use crate::logging::ROTATE_MB_DEFAULT;
 
 /// The core of a shared space telescope: book each observation slot exactly once.
 #[derive(Debug, Parser)]
@@ -30,6 +31,12 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Which of this program's environment variables are set and empty: what an option is then missing has no name of its own.
+pub fn empty_variables() -> Vec<String> {
+    let ours = std::env::vars_os().filter(|(_, value)| value.is_empty());
+    ours.filter_map(|(name, _)| name.into_string().ok()).filter(|name| name.starts_with("SCTEC_")).collect()
 }
 
 /// The subcommands.
@@ -72,6 +79,9 @@ pub struct ServerArgs {
     /// The least severe lines that are logged
     #[arg(long, env = "SCTEC_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
     pub log_level: LogLevel,
+    /// Close the log's file when it has this many megabytes, and keep the last five (app.log.1 to .5); 0 is never
+    #[arg(long, env = "SCTEC_LOG_ROTATE_MB", default_value_t = ROTATE_MB_DEFAULT, value_name = "MB", value_parser = clap::value_parser!(u64).range(..=1_000_000))]
+    pub log_rotate_mb: u64,
 }
 
 /// Where log lines go.
@@ -149,7 +159,8 @@ pub struct SchedulerArgs {
         env = "SCTEC_COORDINATOR",
         default_value = "http://127.0.0.1:3000",
         value_name = "URL",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = NonEmptyStringValueParser::new()
     )]
     pub coordinator: Vec<String>,
     /// Prove the race: no coordinator, no slot claim, check and save as two steps; never touches the real agenda
@@ -230,7 +241,7 @@ pub struct AllArgs {
 Exit status: 0 what was expected was seen, 1 it was not, 2 could not run.")]
 pub struct StressArgs {
     /// The scheduler's entry point; everything else is found by following links
-    #[arg(long, env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL")]
+    #[arg(long, env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
     pub url: String,
     /// How many requests
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -242,7 +253,7 @@ pub struct StressArgs {
     #[arg(long, default_value_t = 1, value_name = "ID")]
     pub scientist: i64,
     /// The telescope [default: the first one]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub telescope: Option<String>,
     /// Give each request a slot of its own
     #[arg(long)]
@@ -298,7 +309,7 @@ pub struct AuditArgs {
     #[arg(long, conflicts_with = "files")]
     pub race: bool,
     /// Only this `event_type`, as `AGENDAMENTO_CRIADO`
-    #[arg(long, value_name = "EVENT")]
+    #[arg(long, value_name = "EVENT", value_parser = NonEmptyStringValueParser::new())]
     pub event: Option<String>,
     /// Only this `cientista_id`
     #[arg(long, value_name = "ID")]
@@ -310,10 +321,10 @@ pub struct AuditArgs {
     #[arg(long, value_name = "INSTANT")]
     pub slot: Option<String>,
     /// Only this `telescopio`
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub telescope: Option<String>,
     /// Only what this request did
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub req: Option<String>,
     /// Only what was recorded at this instant or later, RFC 3339
     #[arg(long, value_name = "INSTANT")]
@@ -324,15 +335,18 @@ pub struct AuditArgs {
     /// How to print [default: table on a terminal, else jsonl]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<AuditFormat>,
+    /// With --format csv: begin with a byte order mark, by which Excel knows that the text is UTF-8
+    #[arg(long)]
+    pub bom: bool,
     /// Print only how many records match
-    #[arg(long, conflicts_with_all = ["format", "follow"])]
+    #[arg(long, conflicts_with_all = ["format", "follow", "bom"])]
     pub count: bool,
     /// Go on as the trail grows, through its rotation, until interrupted
     #[arg(long)]
     pub follow: bool,
     /// Verify that the trail is whole and unchanged, and say what is wrong where it is not
     #[arg(long, conflicts_with_all = ["event", "scientist", "booking", "slot", "telescope", "req", "since", "until",
-        "format", "count", "follow"])]
+        "format", "bom", "count", "follow"])]
     pub verify: bool,
     /// With --verify: heads noted earlier, as GET /auditoria/cabeca gives them; each record has to be the one. - is
     /// standard input
@@ -371,11 +385,12 @@ pub struct LocksArgs {
         env = "SCTEC_COORDINATOR",
         default_value = "http://127.0.0.1:3000",
         value_name = "URL",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = NonEmptyStringValueParser::new()
     )]
     pub url: Vec<String>,
     /// Only resources whose names begin so
-    #[arg(long, value_name = "PREFIX")]
+    #[arg(long, value_name = "PREFIX", value_parser = NonEmptyStringValueParser::new())]
     pub prefix: Option<String>,
     /// Show at most so many [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -393,7 +408,7 @@ pub struct LocksArgs {
     #[arg(long, value_name = "RESOURCE", conflicts_with_all = ["prefix", "limit", "watch"], value_parser = NonEmptyStringValueParser::new())]
     pub release: Option<String>,
     /// Why it is released, for the record
-    #[arg(long, value_name = "TEXT", requires = "release")]
+    #[arg(long, value_name = "TEXT", requires = "release", value_parser = NonEmptyStringValueParser::new())]
     pub reason: Option<String>,
 }
 
@@ -409,7 +424,7 @@ pub struct LocksArgs {
 Exit status: 0 done, 2 could not run, 3 the clock cannot be shown to be within --max-error.")]
 pub struct ClockSyncArgs {
     /// The scheduler's entry point; the time is found by following its link
-    #[arg(long, env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL")]
+    #[arg(long, env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
     pub url: String,
     /// Samples per measurement; the one with the least round trip is used
     #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]

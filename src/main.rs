@@ -3,11 +3,13 @@
 // A closed pipe would panic in println!: output goes through a writer that can say so.
 #![warn(clippy::unwrap_used, clippy::print_stdout)]
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use sctec::cli::{Cli, Command};
+use sctec::cli::{self, Cli, Command};
 use sctec::commands;
+use sctec::logging::escaped;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -27,7 +29,8 @@ fn main() -> ExitCode {
         Command::Manual(args) => commands::manual::run(&args),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("sctec: {error:#}");
+        // What a server or a file said may be in it.
+        eprintln!("sctec: {}", escaped(&format!("{error:#}")));
         ExitCode::from(commands::EXIT_CANNOT_RUN)
     })
 }
@@ -37,6 +40,10 @@ fn main() -> ExitCode {
 fn usage(error: &clap::Error) -> ExitCode {
     // Standard error may be closed, which is no reason to fail.
     let _ = error.print();
+    let empty = if error.use_stderr() { cli::empty_variables() } else { Vec::new() };
+    for name in empty {
+        let _ = writeln!(io::stderr(), "sctec: {name} is set and empty; give it a value, or unset it");
+    }
     let verifies = std::env::args_os().any(|argument| argument == "--verify");
     ExitCode::from(match error.exit_code() {
         0 => 0,

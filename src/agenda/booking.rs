@@ -1,9 +1,9 @@
 //! A booking: from what was asked for, through the rules, to what stands in the agenda.
 
 use super::catalogue::{Catalogue, Scientist, Telescope};
-use super::slot::{self, SLOT_MIN, SlotRange, SlotRangeError};
+use super::slot::{self, DURATION_MIN_MAX, SLOT_MIN, SlotRange, SlotRangeError};
 use super::timetable;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, minutes_in_micros};
 
 /// The most characters of a target.
 pub const TARGET_MAX_CHARS: usize = 200;
@@ -95,8 +95,10 @@ pub struct Draft {
     pub start: Option<Timestamp>,
     /// `telescopio`; absent means the first one.
     pub telescope: Option<String>,
-    /// `duracao_min`; absent means one slot.
+    /// `duracao_min`; absent means as far as `end`, or one slot.
     pub duration_min: Option<i64>,
+    /// `horario_fim_utc`, the same in other words.
+    pub end: Option<Timestamp>,
     /// `alvo`.
     pub target: Option<String>,
     /// `observacoes`.
@@ -134,15 +136,50 @@ pub enum Rejection {
     /// The start or the duration is off the grid.
     #[error("{0}")]
     Slots(SlotRangeError),
+    /// The end is off the grid, not after the start, or more than a day after it.
+    #[error(
+        "deve ser um múltiplo de cinco minutos, de {SLOT_MIN} a {DURATION_MIN_MAX} minutos depois de horario_inicio_utc"
+    )]
+    End,
+    /// The end and the duration are two different bookings. The duration that the end would be.
+    #[error("não concorda com {other}: de horario_inicio_utc a horario_fim_utc são {0} minutos; mande só um dos dois", other = .1.other())]
+    EndAndDuration(i64, Side),
     /// In the past, on a telescope that is not simulated.
     #[error("já passou, e {0} não é simulado; o primeiro horário possível é {first}", first = .1.seconds())]
     Past(String, Timestamp),
+}
+
+/// One of two fields that contradict each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// `horario_fim_utc`.
+    End,
+    /// `duracao_min`.
+    Duration,
+}
+
+impl Side {
+    const fn field(self) -> &'static str {
+        match self {
+            Self::End => "horario_fim_utc",
+            Self::Duration => "duracao_min",
+        }
+    }
+
+    const fn other(self) -> &'static str {
+        match self {
+            Self::End => Self::Duration.field(),
+            Self::Duration => Self::End.field(),
+        }
+    }
 }
 
 impl Rejection {
     /// The field that breaks the rule.
     pub const fn field(&self) -> &'static str {
         match self {
+            Self::End => Side::End.field(),
+            Self::EndAndDuration(_, side) => side.field(),
             Self::UnknownScientist(_) => "cientista_id",
             Self::UnknownTelescope(_) => "telescopio",
             Self::Slots(SlotRangeError::Duration) => "duracao_min",
@@ -175,7 +212,7 @@ impl Draft {
                 known
             }
         };
-        let duration_min = self.duration_min.unwrap_or(SLOT_MIN);
+        let duration_min = self.length_min(&mut broken);
         let duration = slot::check_duration(duration_min);
         if let Err(error) = duration {
             broken.push(Rejection::Slots(error));
@@ -208,6 +245,28 @@ impl Draft {
             notes: self.notes,
             clicked_at: self.clicked_at,
         })
+    }
+}
+
+impl Draft {
+    /// How long it should be: as `duracao_min` says, or from the start to `horario_fim_utc`, or one slot.
+    fn length_min(&self, broken: &mut Vec<Rejection>) -> i64 {
+        let (Some(start), Some(end)) = (self.start, self.end) else {
+            return self.duration_min.unwrap_or(SLOT_MIN);
+        };
+        let micros = end.as_micros() - start.as_micros();
+        let from_end_min = micros / minutes_in_micros(1);
+        if micros % minutes_in_micros(1) != 0 || slot::check_duration(from_end_min).is_err() {
+            broken.push(Rejection::End);
+            return self.duration_min.unwrap_or(SLOT_MIN);
+        }
+        match self.duration_min {
+            Some(duration_min) if duration_min != from_end_min => {
+                broken.extend([Side::Duration, Side::End].map(|side| Rejection::EndAndDuration(from_end_min, side)));
+                from_end_min
+            }
+            _ => from_end_min,
+        }
     }
 }
 
@@ -273,6 +332,31 @@ mod tests {
         let broken = draft.check(&catalogue(), instant(NOW)).unwrap_err();
         let fields: Vec<_> = broken.iter().map(Rejection::field).collect();
         assert_eq!(fields, ["cientista_id", "telescopio", "duracao_min", "horario_inicio_utc"]);
+    }
+
+    #[test]
+    fn the_end_says_how_long_as_the_duration_does() {
+        let check = |duration_min, end: &str| {
+            let draft = Draft { duration_min, end: Some(instant(end)), ..draft() };
+            let checked = draft.check(&catalogue(), instant(NOW));
+            checked.map(|new| new.slots.duration_min()).map_err(|broken| broken.iter().map(Rejection::field).collect())
+        };
+        let wrong = |fields: &[&'static str]| Err(fields.to_vec());
+        assert_eq!(check(None, "2025-12-01T03:15:00Z"), Ok(15));
+        assert_eq!(check(Some(15), "2025-12-01T00:15:00-03:00"), Ok(15));
+        assert_eq!(check(None, "2025-12-02T03:00:00Z"), Ok(1440));
+        assert_eq!(check(Some(10), "2025-12-01T03:15:00Z"), wrong(&["duracao_min", "horario_fim_utc"]));
+        assert_eq!(check(Some(7), "2025-12-01T03:15:00Z"), wrong(&["duracao_min", "horario_fim_utc"]));
+        for end in [
+            "2025-12-01T03:00:00Z",
+            "2025-12-01T02:00:00Z",
+            "2025-12-01T03:07:00Z",
+            "2025-12-01T03:05:00.000001Z",
+            "2025-12-02T03:05:00Z",
+        ] {
+            assert_eq!(check(None, end), wrong(&["horario_fim_utc"]), "{end}");
+            assert_eq!(check(Some(5), end), wrong(&["horario_fim_utc"]), "{end}");
+        }
     }
 
     #[test]

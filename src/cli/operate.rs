@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use clap_complete::Shell;
 
 use super::values::parse_duration;
@@ -18,7 +19,7 @@ use super::values::parse_duration;
 Exit status: 0 well, 1 not well or nobody answered, 2 could not ask.")]
 pub struct HealthArgs {
     /// The service's entry point, scheduler or coordinator
-    #[arg(env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL")]
+    #[arg(env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
     pub url: String,
     /// Ask whether it can do its work now (/pronto), and not only whether it lives (/saude)
     #[arg(long)]

@@ -3,6 +3,7 @@
 //! Files are read as streams, in order, and each record that matches is printed as it comes; only a table waits for
 //! the end, to know how wide its columns are.
 
+mod cell;
 mod follow;
 mod inputs;
 mod lines;
@@ -21,12 +22,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use self::inputs::{Input, OpenFile};
 use self::lines::{LINE_MAX_MIB, Line, Lines};
 use self::print::Printer;
-use super::{Outcome, is_broken_pipe};
+use super::{Outcome, in_english, is_broken_pipe};
 use crate::audit::filter::{Filter, Verdict, Wanted, without_mark};
 use crate::audit::record::EVENT_TYPES;
 use crate::cli::{AuditArgs, AuditFormat};
 use crate::logging::escaped;
-use crate::time::{ParseTimestampError, Timestamp};
+use crate::time::Timestamp;
 
 /// Files larger than this take long enough to show how far the search is.
 const PROGRESS_BYTES: u64 = 64 << 20;
@@ -51,9 +52,15 @@ fn search(args: &AuditArgs) -> Outcome {
     if args.follow && format == AuditFormat::Table {
         bail!("--follow prints each record as it comes, and a table waits for the last; use --format jsonl or csv");
     }
+    if args.bom && format != AuditFormat::Csv {
+        bail!("--bom is for spreadsheets; use it with --format csv");
+    }
     let inputs = inputs::inputs(args)?;
-    let printer =
-        if args.count { Printer::counting(stdout) } else { Printer::new(format, stdout).context(CANNOT_WRITE)? };
+    let printer = if args.count {
+        Printer::counting(stdout)
+    } else {
+        Printer::new(format, args.bom, stdout).context(CANNOT_WRITE)?
+    };
     let mut search = Search {
         filter,
         printer,
@@ -105,22 +112,10 @@ fn wanted(args: &AuditArgs) -> anyhow::Result<Wanted> {
     })
 }
 
-/// The timestamp's own errors are the API's, in Portuguese; here the command line speaks.
 fn instant(option: &str, text: Option<&str>) -> anyhow::Result<Option<Timestamp>> {
-    let Some(text) = text else { return Ok(None) };
-    let at = Timestamp::parse_rfc3339(text).map_err(|error| match error {
-        ParseTimestampError::Shape => {
-            anyhow!("{option} {text:?} should be an RFC 3339 instant with a zone, as 2025-10-26T18:00:00Z")
-        }
-        ParseTimestampError::NoSuchInstant => {
-            anyhow!("{option} {text:?} is on no calendar or clock; use an instant as 2025-10-26T18:00:00Z")
-        }
-        ParseTimestampError::OutOfRange => {
-            let (first, last) = (Timestamp::MIN.seconds(), Timestamp::MAX.seconds());
-            anyhow!("{option} {text:?} should be from {first} to {last}")
-        }
-    })?;
-    Ok(Some(at))
+    let at = text
+        .map(|text| Timestamp::parse_rfc3339(text).map_err(|error| anyhow!("{option} {text:?} {}", in_english(error))));
+    at.transpose()
 }
 
 /// The search, across files.

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 
-use super::{EXIT_UNEXPECTED, Outcome, colour, print, runtime};
+use super::{EXIT_UNEXPECTED, Outcome, colour, in_english, print, runtime};
 use crate::cli::{Expect, StressArgs};
 use crate::stress::progress::Progress;
 use crate::stress::stats::Expectation;
@@ -39,9 +39,8 @@ fn checked(args: &StressArgs) -> anyhow::Result<Config> {
         bail!("--expect race needs rivals for one slot; leave out --distinct");
     }
     let slot = args.slot.as_deref().map(|text| {
-        Timestamp::parse_rfc3339(text)
-            .ok()
-            .with_context(|| format!("--slot {text:?} is not an instant; use RFC 3339, as 2025-12-01T03:00:00Z"))
+        // What is cut could turn an instant off the grid into one on it.
+        Timestamp::parse_exact(text).map_err(|error| anyhow!("--slot {text:?} {}", in_english(error)))
     });
     Ok(Config {
         url: Url::parse(&args.url).context("--url")?,

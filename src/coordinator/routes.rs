@@ -75,6 +75,9 @@ impl Handler for Routes {
             Found::Options(allow) => return Ok(http::options(&allow)),
             Found::Route(route, name) => (route, name.unwrap_or_default()),
         };
+        if !matches!(route, Route::List | Route::Listen) {
+            Parameters::none(request.head.uri.query())?;
+        }
         match route {
             Route::Lock => lock(service, request).await,
             Route::Renew => {

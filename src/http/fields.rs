@@ -13,7 +13,8 @@ use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::problem::{FieldError, Problem};
-use crate::time::Timestamp;
+use super::suggest;
+use crate::time::{ParseTimestampError, Timestamp};
 
 /// Unknown fields named in an answer; a body of thousands is not echoed whole.
 const UNKNOWN_NAMED: usize = 20;
@@ -125,6 +126,11 @@ impl<'a> Fields<'a> {
         self.values.remove(name).filter(|value| value.get() != "null")
     }
 
+    /// Lets `name` be there, with any value, and does nothing with it.
+    pub fn pass_over(&mut self, name: &str) {
+        self.values.remove(name);
+    }
+
     /// Notes a required field that is not there.
     fn require<T>(&mut self, name: &str, value: Option<T>, present: bool) -> Option<T> {
         if value.is_none() && !present {
@@ -178,12 +184,25 @@ impl<'a> Fields<'a> {
 
     /// An instant, if it is there.
     pub fn instant(&mut self, name: &str) -> Option<Timestamp> {
+        self.instant_by(name, Timestamp::parse_rfc3339)
+    }
+
+    /// An instant that has to be exact to the microsecond, if it is there.
+    pub fn exact_instant(&mut self, name: &str) -> Option<Timestamp> {
+        self.instant_by(name, Timestamp::parse_exact)
+    }
+
+    fn instant_by(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<Timestamp, ParseTimestampError>,
+    ) -> Option<Timestamp> {
         let raw = self.take(name)?;
         let Ok(text) = serde_json::from_str::<Cow<'_, str>>(raw.get()) else {
             self.reject(name, "deve ser um texto com um instante RFC 3339, como \"2025-12-01T03:00:00Z\"");
             return None;
         };
-        match Timestamp::parse_rfc3339(&text) {
+        match parse(&text) {
             Ok(at) => Some(at),
             Err(error) => {
                 self.reject(name, error.to_string());
@@ -192,10 +211,10 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// An instant that has to be there.
-    pub fn required_instant(&mut self, name: &str) -> Option<Timestamp> {
+    /// An instant that has to be there, exact to the microsecond.
+    pub fn required_exact_instant(&mut self, name: &str) -> Option<Timestamp> {
         let present = self.has(name);
-        let value = self.instant(name);
+        let value = self.exact_instant(name);
         self.require(name, value, present)
     }
 
@@ -206,7 +225,7 @@ impl<'a> Fields<'a> {
     pub fn finish(mut self, known: &str) -> Result<(), Vec<FieldError>> {
         let unknown = self.values.len();
         for name in self.values.keys().take(UNKNOWN_NAMED) {
-            let mensagem = format!("campo desconhecido; os aceitos são {known}");
+            let mensagem = unknown_name("campo desconhecido", name, known);
             self.errors.push(FieldError { campo: shown(name), mensagem });
         }
         if unknown > UNKNOWN_NAMED {
@@ -244,7 +263,8 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Takes a query apart; a parameter that comes twice is wrong, one that is empty is as good as absent.
+    /// Takes a query apart. A parameter that comes twice is wrong, and so is one that is empty: a filter that was left
+    /// blank by mistake must not give everything.
     pub fn parse(query: Option<&str>) -> Self {
         let mut parameters = Self { values: BTreeMap::new(), errors: Vec::new() };
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
@@ -253,8 +273,15 @@ impl Parameters {
                 parameters.reject(&shown(&name), "aparece mais de uma vez");
             }
         }
-        parameters.values.retain(|_, value| !value.is_empty());
         parameters
+    }
+
+    /// Checks the query of what takes none.
+    ///
+    /// # Errors
+    /// 422 with every parameter there is.
+    pub fn none(query: Option<&str>) -> Result<(), Problem> {
+        Self::parse(query).finish("")
     }
 
     /// Notes that `name` is wrong: what it should be.
@@ -267,9 +294,14 @@ impl Parameters {
         !self.errors.is_empty()
     }
 
-    /// A parameter's text, if it is there.
+    /// A parameter's text, if it is there and not empty.
     pub fn text(&mut self, name: &str) -> Option<String> {
-        self.values.remove(name)
+        let text = self.values.remove(name)?;
+        if text.is_empty() {
+            self.reject(name, "está vazio; dê-lhe um valor, ou tire-o");
+            return None;
+        }
+        Some(text)
     }
 
     /// A parameter read by `parse`, which says what it should be.
@@ -286,8 +318,7 @@ impl Parameters {
     /// An integer within `range`, if it is there.
     pub fn integer(&mut self, name: &str, range: RangeInclusive<i64>) -> Option<i64> {
         self.parsed(name, |text| {
-            text.parse()
-                .ok()
+            whole_number(text)
                 .filter(|value| range.contains(value))
                 .ok_or_else(|| format!("deve ser um número inteiro entre {} e {}", range.start(), range.end()))
         })
@@ -295,7 +326,17 @@ impl Parameters {
 
     /// An instant, if it is there.
     pub fn instant(&mut self, name: &str) -> Option<Timestamp> {
-        self.parsed(name, |text| Timestamp::parse_rfc3339(text).map_err(|error| error.to_string()))
+        self.parsed(name, |text| {
+            Timestamp::parse_rfc3339(text).map_err(|error| {
+                // A `+` is a space in a query (WHATWG URL, "application/x-www-form-urlencoded").
+                match Timestamp::parse_rfc3339(&text.replace(' ', "+")) {
+                    Ok(_) if text.contains(' ') => {
+                        "tem um espaço onde devia haver um +: numa consulta, escreva o + do fuso como %2B".to_owned()
+                    }
+                    _ => error.to_string(),
+                }
+            })
+        })
     }
 
     /// Ends the reading. `known` is for the answer.
@@ -304,7 +345,7 @@ impl Parameters {
     /// 422 with every wrong parameter, unknown ones included.
     pub fn finish(mut self, known: &str) -> Result<(), Problem> {
         for name in self.values.keys().take(UNKNOWN_NAMED) {
-            let mensagem = format!("parâmetro desconhecido; os aceitos são {known}");
+            let mensagem = unknown_name("parâmetro desconhecido", name, known);
             self.errors.push(FieldError { campo: shown(name), mensagem });
         }
         if self.values.len() > UNKNOWN_NAMED {
@@ -318,6 +359,18 @@ impl Parameters {
 /// A whole number of digits, with a minus before them or without: what Rust reads, less the plus sign.
 pub fn whole_number(text: &str) -> Option<i64> {
     if text.starts_with('+') { None } else { text.parse().ok() }
+}
+
+/// What is said of a name that is none of `known`, which are separated as in a sentence.
+fn unknown_name(what: &str, name: &str, known: &str) -> String {
+    if known.is_empty() {
+        return format!("{what}; aqui não há nenhum");
+    }
+    let names = known.split([',', ';', ' ']).filter(|name| !name.is_empty());
+    match suggest::nearest(name, names) {
+        Some(meant) => format!("{what}; seria {meant}? Os aceitos são {known}"),
+        None => format!("{what}; os aceitos são {known}"),
+    }
 }
 
 fn malformed(detail: String) -> Problem {
@@ -344,7 +397,7 @@ mod tests {
         let mut fields = Fields::parse(body.as_bytes()).unwrap();
         fields.required_integer("n", 1..=10);
         fields.text("t", RULE);
-        fields.required_instant("i");
+        fields.required_exact_instant("i");
         fields.boolean("b");
         fields.finish("n, t, i, b").err().unwrap_or_default().into_iter().map(|error| error.campo).collect()
     }
@@ -383,6 +436,37 @@ mod tests {
         }
         let raw: &RawValue = serde_json::from_str(r#""a\nb\t""#).unwrap();
         assert!(checked_text(raw, TextRule { multiline: true, ..RULE }).is_ok());
+    }
+
+    fn wrong_query(query: &str) -> Vec<(String, String)> {
+        let mut parameters = Parameters::parse(Some(query));
+        parameters.integer("limite", 1..=10);
+        parameters.text("telescopio");
+        parameters.instant("de");
+        parameters.finish("limite, telescopio, de").err().map_or_else(Vec::new, |problem| {
+            let problem = problem.to_value("r");
+            let errors = problem["erros"].as_array().cloned().unwrap_or_default();
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            errors.iter().map(|error| (text(&error["campo"]), text(&error["mensagem"]))).collect()
+        })
+    }
+
+    #[test]
+    fn a_filter_that_is_empty_or_misspelt_is_wrong() {
+        // ciso-assistant #4701, cloudify-manager #3366: such a filter returned everything.
+        assert_eq!(wrong_query(""), []);
+        assert_eq!(wrong_query("limite=3&telescopio=X&de=2025-12-01T03%3A00%3A00%2B01%3A00"), []);
+        let fields = |query| wrong_query(query).into_iter().map(|(field, _)| field).collect::<Vec<_>>();
+        for query in ["limite=", "limite", "limite=+5", "limite=%2B5", "limite=5&limite=5", "limite=٥", "limite=0"] {
+            assert_eq!(fields(query), ["limite"], "{query}");
+        }
+        assert_eq!(fields("telescopio=&limte=3&de=&=&x="), ["telescopio", "de", "", "limte", "x"]);
+        assert!(wrong_query("limte=3")[0].1.contains("seria limite?"));
+        assert!(!wrong_query("x=3")[0].1.contains("seria"));
+        assert!(wrong_query("de=2025-12-01T03:00:00+01:00")[0].1.contains("%2B"));
+        assert!(!wrong_query("de=2025-12-01+03:00:00Z")[0].1.contains("%2B"));
+        assert!(Parameters::none(None).is_ok() && Parameters::none(Some("")).is_ok());
+        assert!(Parameters::none(Some("a")).is_err());
     }
 
     proptest! {

@@ -13,6 +13,8 @@ use super::links::Links;
 
 /// The most characters that one refusal takes in the log.
 const LOG_TEXT_MAX_CHARS: usize = 2000;
+/// Wrong fields that the log tells of; a small request may have many.
+const LOG_FIELDS: usize = 5;
 
 /// One wrong field of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -193,8 +195,11 @@ impl Problem {
     /// What the log says: the cause where there is one, else the detail and the fields.
     pub fn log_text(&self) -> String {
         let said = self.0.cause.as_deref().unwrap_or(&self.0.detail);
-        let fields: Vec<String> =
-            self.0.fields.iter().map(|field| format!("{}: {}", field.campo, field.mensagem)).collect();
+        let shown = self.0.fields.iter().take(LOG_FIELDS);
+        let mut fields: Vec<String> = shown.map(|field| format!("{}: {}", field.campo, field.mensagem)).collect();
+        if let more @ 1.. = self.0.fields.len().saturating_sub(LOG_FIELDS) {
+            fields.push(format!("e mais {more}"));
+        }
         let text = if fields.is_empty() { said.to_owned() } else { format!("{said} {}", fields.join("; ")) };
         text.chars().take(LOG_TEXT_MAX_CHARS).collect()
     }

@@ -23,8 +23,9 @@ const FREE_DEFAULT: u16 = 5;
 /// The most free slots of one search.
 const FREE_MAX: i64 = 50;
 
-const BOOKING_FIELDS: &str =
-    "cientista_id, horario_inicio_utc, telescopio, duracao_min, instante_clique_utc, alvo, observacoes";
+const BOOKING_FIELDS: &str = "cientista_id, horario_inicio_utc, telescopio, duracao_min, horario_fim_utc, instante_clique_utc, alvo, observacoes";
+/// What a booking is answered with and the server alone decides: a client that sends back what it read may leave it in.
+const ANSWERED_FIELDS: [&str; 5] = ["id", "criado_em_utc", "cancelado_em_utc", "motivo_cancelamento", "_links"];
 const AUDIT_PARAMETERS: &str =
     "evento, cientista_id, agendamento_id, horario_utc, telescopio, req, de, ate, limite, cursor";
 const LIST_PARAMETERS: &str = "telescopio, cientista_id, status, de, ate, limite, cursor";
@@ -34,14 +35,22 @@ pub fn booking(mut fields: Fields<'_>) -> (Draft, Vec<FieldError>) {
     let single_line = |max_chars| TextRule { max_chars, multiline: false };
     let draft = Draft {
         scientist_id: fields.required_integer("cientista_id", 1..=ID_MAX),
-        start: fields.required_instant("horario_inicio_utc"),
+        start: fields.required_exact_instant("horario_inicio_utc"),
         // Whether there is such a telescope is the catalogue's to say.
         telescope: fields.text("telescopio", single_line(200)),
         duration_min: fields.integer("duracao_min", i64::MIN..=i64::MAX),
+        end: fields.exact_instant("horario_fim_utc"),
         clicked_at: fields.instant("instante_clique_utc"),
         target: fields.text("alvo", single_line(TARGET_MAX_CHARS)),
         notes: fields.text("observacoes", TextRule { max_chars: NOTES_MAX_CHARS, multiline: true }),
     };
+    for answered in ANSWERED_FIELDS {
+        fields.pass_over(answered);
+    }
+    // A booking is made to stand: another status would promise what does not come.
+    if fields.text("status", single_line(200)).is_some_and(|status| status != Status::Active.name()) {
+        fields.reject("status", "um agendamento novo é AGENDADO; tire este campo");
+    }
     (draft, fields.finish(BOOKING_FIELDS).err().unwrap_or_default())
 }
 

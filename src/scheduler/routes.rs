@@ -7,6 +7,7 @@ use slog::{debug, info};
 
 use super::app::App;
 use super::{handlers, links, live, page, timetable, trail};
+use crate::http::fields::Parameters;
 use crate::http::problem::Problem;
 use crate::http::router::{Found, Router};
 use crate::http::server::{Handler, Request};
@@ -32,6 +33,18 @@ enum Route {
     Listen,
     Health,
     Ready,
+}
+
+impl Route {
+    /// Whether it reads its query itself. What reads none refuses one: `POST /agendamentos?telescopio=…` would book
+    /// another telescope without a word. The page is a document, and takes what others append to its address.
+    fn reads_query(self, request: &Request) -> bool {
+        match self {
+            Self::Timetable | Self::Free | Self::Bookings | Self::Audit | Self::Listen | Self::Page => true,
+            Self::Entry => page::is_preferred(&request.head.headers),
+            _ => false,
+        }
+    }
 }
 
 static ROUTER: LazyLock<Router<Route>> = LazyLock::new(|| {
@@ -75,6 +88,9 @@ impl Routes {
             Found::Route(route, id) => (route, id.unwrap_or_default()),
         };
         announce(request, route, &path);
+        if !route.reads_query(request) {
+            Parameters::none(request.head.uri.query())?;
+        }
         match route {
             Route::Entry => handlers::entry(app, &request.head.headers),
             Route::Page => page::file(&id, &path, &request.head.headers),
