@@ -231,7 +231,7 @@ fn what_cannot_be_followed_or_counted_is_refused() {
 }
 
 #[test]
-fn csv_has_every_column_and_the_true_texts() {
+fn csv_has_every_column_and_texts_that_are_no_formulas() {
     let folder = TempDir::new().unwrap();
     let (printed, _) = succeed(&[&app_log(&folder), "--format", "csv"]);
     let mut csv = csv::Reader::from_reader(printed.as_bytes());
@@ -248,10 +248,10 @@ fn csv_has_every_column_and_the_true_texts() {
         rows.iter().map(|row| row[position].to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(column("seq"), ["1", "2", "3"]);
-    assert_eq!(column("cientista_nome"), ["Marie Curie", "A \"B\"\n\u{1b}[2J🔭\u{202e}, Ç", "Marie Curie"]);
+    assert_eq!(column("cientista_nome"), ["Marie Curie", "A \"B\"\n\\u001b[2J🔭\\u202e, Ç", "Marie Curie"]);
     assert_eq!(column("token"), ["4711", "", "4712"]);
     assert_eq!(column("alvo"), ["\",\"event_type\":\"AGENDAMENTO_CANCELADO\",\"x\":\"", "", ""]);
-    assert_eq!(column("motivo"), ["", "", "=1+1, \"nuvens\""]);
+    assert_eq!(column("motivo"), ["", "", "'=1+1, \"nuvens\""]);
     assert_eq!(column("instante_clique_utc"), ["2025-10-26T18:00:05.000001Z", "", ""]);
     assert_eq!(column("hash"), ["aa", "bb", "cc"]);
     assert_eq!(column("prev"), ["00", "aa", "bb"]);
@@ -262,6 +262,45 @@ fn csv_has_every_column_and_the_true_texts() {
 
     let (nothing, _) = succeed(&[&app_log(&folder), "--format", "csv", "--booking", "0"]);
     assert_eq!(nothing.lines().count(), 1, "{nothing}");
+}
+
+#[test]
+fn csv_begins_with_a_mark_for_excel_where_that_is_asked_for() {
+    let folder = TempDir::new().unwrap();
+    let log = app_log(&folder);
+    let (plain, _) = succeed(&[&log, "--format", "csv"]);
+    let (marked, _) = succeed(&[&log, "--format", "csv", "--bom"]);
+    assert_eq!(marked, format!("\u{feff}{plain}"));
+    for format in [&["--format", "jsonl"][..], &["--format", "table"], &[]] {
+        assert!(fail(&[&[log.as_str(), "--bom"], format].concat()).contains("--format csv"));
+    }
+    for other in ["--count", "--verify"] {
+        assert_ne!(audit(&[&log, "--bom", other]).output().unwrap().status.code(), Some(0), "{other}");
+    }
+}
+
+#[test]
+fn what_a_formula_begins_with_is_defused_in_texts_and_kept_in_numbers() {
+    let folder = TempDir::new().unwrap();
+    let record = |details: &str| format!(r#"{{"level":"AUDIT","seq":-1,"details":{{{details}}}}}"#);
+    let lines = [
+        record(r#""alvo":"=HYPERLINK(\"http://x\",\"clique\")","motivo":"@SUM(A1)","token":-7"#),
+        record(r#""alvo":"\t=1","motivo":"\r=1","token":"=1+1""#),
+        record(r#""alvo":"M31;=1+1","motivo":"\u200fx\u061c","token":1"#),
+    ];
+    let path = file(&folder, "formulas", &lines.each_ref().map(String::as_str));
+    let (printed, _) = succeed(&[&path, "--format", "csv"]);
+    let mut csv = csv::Reader::from_reader(printed.as_bytes());
+    let rows: Vec<csv::StringRecord> = csv.records().map(Result::unwrap).collect();
+    let cells: Vec<[&str; 4]> = rows.iter().map(|row| [&row[0], &row[10], &row[11], &row[9]]).collect();
+    assert_eq!(
+        cells,
+        [
+            ["-1", "'=HYPERLINK(\"http://x\",\"clique\")", "'@SUM(A1)", "-7"],
+            ["-1", "'\t=1", "'\r=1", "'=1+1"],
+            ["-1", "M31;'=1+1", "\\u200fx\\u061c", "1"],
+        ]
+    );
 }
 
 #[test]

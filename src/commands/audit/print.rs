@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, Write};
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
+use super::cell::cell;
 use crate::audit::fields::{Details, Record, text};
 use crate::cli::AuditFormat;
 use crate::logging;
@@ -61,14 +62,17 @@ enum Format<W: Write> {
 }
 
 impl<W: Write> Printer<W> {
-    /// A printer to `out`.
+    /// A printer to `out`; `with_mark`, CSV begins with a byte order mark.
     ///
     /// # Errors
     /// As [`Printer::record`].
-    pub fn new(format: AuditFormat, out: W) -> io::Result<Self> {
+    pub fn new(format: AuditFormat, with_mark: bool, mut out: W) -> io::Result<Self> {
         let format = match format {
             AuditFormat::Jsonl => Format::Jsonl(BufWriter::with_capacity(WRITE_BYTES, out)),
             AuditFormat::Csv => {
+                if with_mark {
+                    out.write_all("\u{feff}".as_bytes())?;
+                }
                 let mut csv = csv::WriterBuilder::new().buffer_capacity(WRITE_BYTES).from_writer(out);
                 csv.write_record(CSV_HEADER).map_err(csv_error)?;
                 Format::Csv(Box::new(csv))
@@ -198,7 +202,7 @@ fn write_csv<W: Write>(csv: &mut csv::Writer<W>, record: &Record<'_>, details: &
         details.pid,
     ];
     for field in fields {
-        csv.write_field(text(field).as_bytes())?;
+        csv.write_field(cell(field).as_bytes())?;
     }
     csv.write_record(None::<&[u8]>)
 }

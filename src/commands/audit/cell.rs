@@ -1,0 +1,129 @@
+//! A record's field as a cell of CSV: a spreadsheet must show what was recorded, and not carry it out.
+//!
+//! People type names and targets, and a spreadsheet takes a text that begins with `=`, `+`, `-` or `@` for a formula
+//! ([OWASP](https://owasp.org/www-community/attacks/CSV_Injection)). Numbers stay numbers. `docs/LOGGING.md` says how the
+//! text that was recorded is got back.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use crate::audit::fields::text;
+use crate::logging;
+
+/// What a field shows in a cell.
+pub fn cell(field: Option<&RawValue>) -> Cow<'_, str> {
+    let is_number = field.is_some_and(|raw| raw.get().starts_with(|c: char| c == '-' || c.is_ascii_digit()));
+    let text = text(field);
+    if is_number || !text.contains(|c: char| is_sign(c) || c == '\\' || logging::is_unsafe(c)) {
+        return text;
+    }
+    Cow::Owned(harmless(&text))
+}
+
+/// A text as a cell that is no formula, and has nothing that cannot be seen: an apostrophe before a sign that begins it,
+/// and escapes as JSON has them. Where lists are separated by `;`, Excel begins a cell there too.
+fn harmless(text: &str) -> String {
+    let mut cell = String::with_capacity(text.len() + 1);
+    let mut begins = true;
+    for c in text.chars() {
+        if begins && is_sign(c) {
+            cell.push('\'');
+            begins = false;
+        }
+        match c {
+            '\\' => cell.push_str("\\\\"),
+            // Inside the quotes of RFC 4180 these are part of the text.
+            '\n' | '\r' | '\t' => cell.push(c),
+            c if logging::is_unsafe(c) => cell.push_str(&logging::escaped(c.encode_utf8(&mut [0; 4]))),
+            c => cell.push(c),
+        }
+        begins = c == ';' || (begins && c.is_whitespace());
+    }
+    cell
+}
+
+/// What begins a formula, in halfwidth or fullwidth; what is skipped before one; and the apostrophe, so that the one that
+/// was put there is told from one that was typed.
+fn is_sign(c: char) -> bool {
+    matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠' | '\t' | '\r' | '\n' | '\'')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn shown(json: &str) -> String {
+        cell(Some(&RawValue::from_string(json.to_owned()).unwrap())).into_owned()
+    }
+
+    /// As the documentation says.
+    fn undone(cell: &str) -> String {
+        let (mut plain, mut begins) = (String::new(), true);
+        for c in cell.chars() {
+            if begins && c == '\'' {
+                begins = false;
+                continue;
+            }
+            plain.push(c);
+            begins = c == ';' || (begins && c.is_whitespace());
+        }
+        // What is left is the inside of a text of JSON, but for the quotes and what is not escaped.
+        let json: String = plain
+            .chars()
+            .map(|c| match c {
+                '"' => "\\\"".to_owned(),
+                '\n' => "\\n".to_owned(),
+                '\r' => "\\r".to_owned(),
+                '\t' => "\\t".to_owned(),
+                c => c.to_string(),
+            })
+            .collect();
+        serde_json::from_str(&format!("\"{json}\"")).unwrap()
+    }
+
+    #[test]
+    fn a_formula_is_a_text_and_a_number_a_number() {
+        for (json, written) in [
+            (r#""=HYPERLINK(\"http://x\")""#, "'=HYPERLINK(\"http://x\")"),
+            (r#""@SUM(1)""#, "'@SUM(1)"),
+            (r#""+1""#, "'+1"),
+            (r#""-1""#, "'-1"),
+            (r#""\t=1""#, "'\t=1"),
+            (r#""\r=1""#, "'\r=1"),
+            (r#""  =1""#, "  '=1"),
+            (r#""\u00a0=1""#, "\u{a0}'=1"),
+            (r#""＝1""#, "'＝1"),
+            (r#""a;=1""#, "a;'=1"),
+            (r#""a; @b;-c""#, "a; '@b;'-c"),
+            (r#""'a""#, "''a"),
+            (r#""a=1+1-b@c""#, "a=1+1-b@c"),
+            (r#""2025-12-01T03:00:00Z""#, "2025-12-01T03:00:00Z"),
+            (r#""a\nb""#, "a\nb"),
+            (r#""a\\u202e""#, "a\\\\u202e"),
+            (r#""\u202eb\u200f\u061c\u001b""#, "\\u202eb\\u200f\\u061c\\u001b"),
+            ("-5", "-5"),
+            ("-1.5e3", "-1.5e3"),
+            ("4711", "4711"),
+            ("[1]", "[1]"),
+        ] {
+            assert_eq!(shown(json), written, "{json}");
+        }
+        assert_eq!(cell(None), "");
+    }
+
+    proptest! {
+        #[test]
+        fn no_cell_is_a_formula_and_each_text_is_got_back(
+            text in r#"([=+@;' \t\r\n\\"-]|\PC|\u{202e}|\u{feff}|\u{1b}){0,12}"#
+        ) {
+            let cell = shown(&serde_json::to_string(&text).unwrap());
+            let formula = |part: &str| part.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
+            prop_assert!(!cell.split(';').any(formula), "{:?}", cell);
+            prop_assert!(!cell.starts_with(['\t', '\r', '\n']), "{:?}", cell);
+            prop_assert_eq!(undone(&cell), text);
+        }
+    }
+}
