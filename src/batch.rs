@@ -10,6 +10,7 @@
 //! A std mutex around a plain `Vec`: it is held for a push or a swap and never across an await.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -130,7 +131,19 @@ impl<T> Batches<T> {
     /// Everything that waits, in the order it was sent, blocking the thread until there is something. `None` once
     /// every sender is gone and nothing is left. `batch` is the consumer's own buffer: it is emptied and refilled.
     pub fn next(&mut self, batch: &mut Vec<T>) -> Option<()> {
+        loop {
+            // Long enough that waking up for nothing costs nothing.
+            self.next_within(batch, Duration::from_secs(3600))?;
+            if !batch.is_empty() {
+                return Some(());
+            }
+        }
+    }
+
+    /// The same for a consumer that has something else to do too: after `patience` without an item the batch is empty.
+    pub fn next_within(&mut self, batch: &mut Vec<T>, patience: Duration) -> Option<()> {
         batch.clear();
+        let asked = Instant::now();
         let mut state = self.shared.state();
         loop {
             if !state.waiting.is_empty() {
@@ -140,7 +153,10 @@ impl<T> Batches<T> {
             if state.senders == 0 {
                 return None;
             }
-            state = self.shared.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let Some(left) = patience.checked_sub(asked.elapsed()).filter(|left| !left.is_zero()) else {
+                return Some(());
+            };
+            state = self.shared.filled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -203,6 +219,19 @@ mod tests {
         assert_eq!(batches.next(&mut batch), Some(()));
         assert_eq!(batch, [5]);
         assert_eq!(batches.next(&mut batch), None);
+    }
+
+    #[test]
+    fn patience_ends_with_an_empty_batch_and_not_with_the_queue() {
+        let (sender, mut batches) = queue(usize::MAX);
+        let mut batch = vec![0];
+        assert_eq!(batches.next_within(&mut batch, Duration::from_millis(1)), Some(()));
+        assert!(batch.is_empty());
+        sender.send(1).unwrap();
+        assert_eq!(batches.next_within(&mut batch, Duration::ZERO), Some(()));
+        assert_eq!(batch, [1]);
+        drop(sender);
+        assert_eq!(batches.next_within(&mut batch, Duration::from_secs(60)), None);
     }
 
     #[test]

@@ -4,26 +4,34 @@
 //! INFO:2025-10-26T18:00:04.500Z:servico-agendamento:Requisição recebida para POST /agendamentos req=6b1f-2a
 //! ```
 //!
-//! A line is formatted by whoever logs it and written by one thread, which takes all that waits and writes it with
-//! one call, so that a file that two processes write has whole lines of each. When the disk does not keep up, logging waits for it; only a write that fails loses lines. The console may
+//! A line is formatted by the thread that logs it and written by one thread, which takes all that waits and writes it
+//! with one call, so that a file that two processes write has whole lines of each. The file is looked after: one that was
+//! moved away is made anew, and one that is full is closed. When the disk does not keep up, logging waits for it; only a
+//! write that fails loses lines. The console may
 //! lose lines: a terminal or pipe that nobody reads must not stop the service, so lines it has no room for are counted and
 //! the count is shown in their place. The audit trail does not go through here; only its echo in `app.log` does.
 
+mod escape;
+mod file;
 mod line;
 mod writer;
 
-use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 
 use slog::{Level, Logger, o};
 
+pub use self::escape::{Word, Words, escaped, is_unsafe};
+use self::file::LogFile;
+pub use self::line::Several;
 use self::line::{JsonDrain, TextDrain};
-pub use self::line::{Word, escaped};
-use self::writer::{LogFile, Writer};
+use self::writer::Writer;
 use crate::batch;
 
+/// Megabytes after which a file is closed, where nothing else is asked for.
+pub const ROTATE_MB_DEFAULT: u64 = 100;
 /// Lines that may wait to be written before logging blocks: some seconds of a full load.
 const QUEUE_LINES: usize = 1 << 16;
 
@@ -48,11 +56,38 @@ pub struct Config {
     pub file: bool,
     /// Whether lines go to standard output.
     pub console: bool,
+    /// The size at which the file becomes `….1` and a new one begins, in millions of bytes; 0 is never.
+    pub rotate_mb: u64,
+    /// Asks for the file to be opened again, though it seems to be where it was.
+    pub reopen: Reopen,
+}
+
+/// A request to open the log's file again. Its clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct Reopen(Arc<AtomicU64>);
+
+impl Reopen {
+    /// Asks for it. Done in less than a second.
+    pub fn ask(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it was asked for.
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { level: Level::Info, format: Format::Text, file: true, console: true }
+        Self {
+            level: Level::Info,
+            format: Format::Text,
+            file: true,
+            console: true,
+            rotate_mb: ROTATE_MB_DEFAULT,
+            reopen: Reopen::default(),
+        }
     }
 }
 
@@ -90,10 +125,9 @@ impl Logs {
     /// # Errors
     /// When the file cannot be opened or the thread not started.
     pub fn open(service: &'static str, file: &Path, config: &Config) -> io::Result<Self> {
-        let open = || OpenOptions::new().create(true).append(true).open(file);
-        let output = config.file.then(open).transpose()?;
+        let output = config.file.then(|| LogFile::open(file, config)).transpose()?;
         let (sender, lines) = batch::queue(QUEUE_LINES);
-        Writer::start(output.map(|output| LogFile::new(file, output, config.format)), config, lines)?;
+        Writer::start(output, config, lines)?;
         let level = config.level;
         let logger = match config.format {
             Format::Text => Logger::root(TextDrain::new(service, level, sender.clone()), o!()),

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -16,9 +17,12 @@ use crate::cli::{
     AllArgs, CoordinatorArgs, Grace, LockArgs, LogFormat, LogLevel, LogTo, SchedulerArgs, ServerArgs, TrailArgs,
 };
 use crate::http::server::{self, Tenancy};
+use crate::logging::Reopen;
 use crate::scheduler::{AuditConfig, Mode};
 use crate::{coordinator, logging, scheduler};
 
+/// SIGHUP is the process's, and so is what it asks of each service's log.
+static REOPEN: LazyLock<Reopen> = LazyLock::new(Reopen::default);
 /// The race's window where none is asked for.
 const RACE_DELAY_MS: u64 = 100;
 
@@ -140,6 +144,8 @@ fn logging_config(server: &ServerArgs) -> logging::Config {
         },
         file: matches!(server.log_to, LogTo::Both | LogTo::File),
         console: matches!(server.log_to, LogTo::Both | LogTo::Console),
+        rotate_mb: server.log_rotate_mb,
+        reopen: REOPEN.clone(),
     }
 }
 
@@ -156,6 +162,7 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
     // A file at the process's size limit is then a write that fails, which is dealt with, and not the end.
     drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).context("cannot watch for SIGXFSZ")?);
+    reopen_on_hangup()?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for Ctrl-C")?;
     Ok(async move {
         tokio::select! {
@@ -163,4 +170,16 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+/// Lets SIGHUP open the logs' files again. It ends nothing: not when a terminal is closed, and not under nohup, where a
+/// service that is told to reopen its logs should hear it too.
+fn reopen_on_hangup() -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup()).context("cannot watch for SIGHUP")?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            REOPEN.ask();
+        }
+    });
+    Ok(())
 }

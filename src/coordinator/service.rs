@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use slog::{Logger, error, info, o, warn};
+use slog::{Logger, debug, error, info, o, warn};
 use tokio::sync::oneshot;
 
 use super::desk::{self, Desk, Teller, Waiting};
@@ -21,12 +21,12 @@ use super::protocol::{millis, not_live_name};
 use super::state_file::{BLOCK, StateFile, ttl_step};
 use super::table::{
     Acquire, Acquired, Busy, Counts, Ended, Forced, Granted, Happened, LeaseId, Limits, Listed, NotLive, NotRenewed,
-    Refused, Release, Released, Shown, State, Table, Ticket,
+    Refused, Release, Released, Resources, Shown, State, Table, Ticket,
 };
 use super::waiting::{Told, Wait};
 use crate::data_dir::DataDirError;
 use crate::http::presence::Presence;
-use crate::logging::Word;
+use crate::logging::{Several, Word, Words};
 use crate::time::{Clock, Timestamp};
 
 /// How often it is seen whether the durable TTL is longer than it needs to be.
@@ -135,8 +135,10 @@ impl Service {
 
     /// Begins a lock request of `client`'s: decided at once, or waiting.
     pub async fn begin(self: &Arc<Self>, log: &Logger, request: &Acquire, client: &mut Presence) -> Begun {
-        for resource in request.resources.iter() {
-            info!(log, "Recebido pedido de lock para recurso {}", Word(resource));
+        info!(log, "Recebido pedido de lock para recurso {}", first(&request.resources); several(&request.resources));
+        if request.resources.len() > 1 {
+            // Once for each request and not on each line: a request has at most as much of them as it has bytes.
+            debug!(log, "Recursos do pedido: {}", Words(&request.resources));
         }
         let id = match random_id() {
             Ok(id) => LeaseId(id),
@@ -202,12 +204,11 @@ impl Service {
                     return Err(LockRefused::Table(Refused::QueueFull));
                 }
                 waiting.tell.push(Teller { told: tell, client: client.clone() });
-                for resource in request.resources.iter() {
-                    if again {
-                        info!(log, "Na fila, no lugar que já tinha, por recurso {}", Word(resource));
-                    } else {
-                        info!(log, "Na fila por recurso {}", Word(resource); "espera_ms" => millis(request.wait));
-                    }
+                let (resource, several) = (first(&request.resources), several(&request.resources));
+                if again {
+                    info!(log, "Na fila, no lugar que já tinha, por recurso {}", resource; several);
+                } else {
+                    info!(log, "Na fila por recurso {}", resource; "espera_ms" => millis(request.wait), several);
                 }
                 Ok(Begun::Waits(Wait::new(Arc::clone(self), ticket, told)))
             }
@@ -240,9 +241,9 @@ impl Service {
                 self.tell(&mut desk);
                 if let Ok(granted) = &renewed {
                     self.metrics.renewed.inc();
-                    for resource in granted.resources.iter() {
-                        info!(log, "Lock renovado para recurso {}", Word(resource); "token" => granted.token);
-                    }
+                    let resources = &granted.resources;
+                    info!(log, "Lock renovado para recurso {}", first(resources);
+                        "token" => granted.token, several(resources));
                     self.publish("renovada", granted.ended(), |news| news.ttl = Some(granted.ttl));
                 }
                 renewed
@@ -276,9 +277,8 @@ impl Service {
         match &released {
             Released::Freed(ended) => {
                 self.metrics.released.inc();
-                for resource in ended.resources.iter() {
-                    info!(log, "Recebido pedido de unlock para recurso {}. Lock liberado.", Word(resource));
-                }
+                info!(log, "Recebido pedido de unlock para recurso {}. Lock liberado.", first(&ended.resources);
+                    several(&ended.resources));
                 let (Release::ById { retention, .. } | Release::ByName { retention, .. }) = request;
                 self.publish("liberada", ended.clone(), |news| news.retention = Some(*retention));
             }
@@ -311,9 +311,9 @@ impl Service {
         }
         desk.table.force(now, resource);
         self.metrics.forced.inc();
-        for resource in recorded.ended.resources.iter() {
-            warn!(log, "Lock retirado à força do recurso {}", Word(resource); "token" => recorded.ended.token);
-        }
+        let resources = &recorded.ended.resources;
+        warn!(log, "Lock retirado à força do recurso {}", first(resources);
+            "token" => recorded.ended.token, several(resources));
         self.publish("forcada", recorded.ended.clone(), |_| {});
         self.tell(&mut desk);
         true
@@ -353,9 +353,8 @@ impl Service {
             return;
         }
         if let Some(ended) = desk.table.take_back(self.started.elapsed(), granted.lease) {
-            for resource in ended.resources.iter() {
-                info!(self.log, "Lock desfeito, quem esperava se foi: recurso {}", Word(resource); "token" => ended.token);
-            }
+            info!(self.log, "Lock desfeito, quem esperava se foi: recurso {}", first(&ended.resources);
+                "token" => ended.token, several(&ended.resources));
             self.publish("desfeita", ended, |_| {});
         }
     }
@@ -371,9 +370,8 @@ impl Service {
                 match happened {
                     Happened::Expired(ended) => {
                         self.metrics.expired.inc();
-                        for resource in ended.resources.iter() {
-                            warn!(self.log, "Lock vencido para recurso {}", Word(resource); "token" => ended.token);
-                        }
+                        warn!(self.log, "Lock vencido para recurso {}", first(&ended.resources);
+                            "token" => ended.token, several(&ended.resources));
                         self.publish("vencida", ended, |_| {});
                     }
                     Happened::Granted { ticket, granted } => self.tell_granted(desk, ticket, &granted),
@@ -430,15 +428,14 @@ impl Service {
 
     fn log_granted(&self, log: &Logger, granted: &Granted) {
         let (token, waited) = (granted.token, millis(granted.waited));
-        for resource in granted.resources.iter() {
-            let resource = Word(resource);
-            if granted.again {
-                info!(log, "Lock já concedido a este pedido para recurso {}", resource; "token" => token);
-            } else if waited > 0 {
-                info!(log, "Lock concedido para recurso {}", resource; "token" => token, "esperou_ms" => waited);
-            } else {
-                info!(log, "Lock concedido para recurso {}", resource; "token" => token);
-            }
+        let (resource, several) = (first(&granted.resources), several(&granted.resources));
+        if granted.again {
+            info!(log, "Lock já concedido a este pedido para recurso {}", resource; "token" => token, several);
+        } else if waited > 0 {
+            info!(log, "Lock concedido para recurso {}", resource;
+                "token" => token, "esperou_ms" => waited, several);
+        } else {
+            info!(log, "Lock concedido para recurso {}", resource; "token" => token, several);
         }
         if granted.again {
             return;
@@ -726,6 +723,17 @@ impl Service {
         });
         written.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
+}
+
+/// The resource that a line names.
+fn first(resources: &Resources) -> Word<'_> {
+    // There is at least one, or it is no operation.
+    Word(resources.first().map_or("", |resource| resource))
+}
+
+/// How many resources a line is about, if there are more than the one that it names.
+fn several(resources: &Resources) -> Several {
+    Several(resources.len())
 }
 
 fn random_id() -> Result<u128, String> {

@@ -1,4 +1,4 @@
-//! How a line is formatted: the two drains, and what keeps an event on one line whatever a client sent.
+//! How a line is formatted: the two drains.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use slog::{Drain, FnValue, KV, Level, OwnedKVList, PushFnValue, Record, o};
 
+use super::escape::{Escaped, Word, escaped, push_message};
 use super::{Format, Item, send};
 use crate::batch;
 use crate::time::Clock;
@@ -46,7 +47,10 @@ impl Drain for TextDrain {
         let now = Clock::system().now().millis();
         // Writing to a `String` cannot fail.
         let _ = write!(line, "{}:{now}:{}:", level_name(record.level()), self.service);
-        let _ = write!(Escaped(&mut line), "{}", record.msg());
+        match record.msg().as_str() {
+            Some(literal) => push_message(&mut line, literal),
+            None => push_message(&mut line, &record.msg().to_string()),
+        }
         let mut pairs = Pairs(&mut line);
         let _ = values.serialize(record, &mut pairs);
         let _ = record.kv().serialize(record, &mut pairs);
@@ -115,62 +119,24 @@ impl Drain for JsonDrain {
     }
 }
 
-/// Appends text with whatever could break a line or steer a terminal written as an escape.
-struct Escaped<'a>(&'a mut String);
-
-impl fmt::Write for Escaped<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        if !text.contains(is_unsafe) {
-            self.0.push_str(text);
-            return Ok(());
-        }
-        for c in text.chars() {
-            match c {
-                '\n' => self.0.push_str("\\n"),
-                '\r' => self.0.push_str("\\r"),
-                '\t' => self.0.push_str("\\t"),
-                c if is_unsafe(c) => write!(self.0, "\\u{:04x}", u32::from(c))?,
-                c => self.0.push(c),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Control characters, the two that some readers take for line ends, and those that reorder what stands around them.
-fn is_unsafe(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Text that can neither break a line nor steer a terminal: what could is written as an escape.
-pub fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    // Writing to a `String` cannot fail.
-    let _ = Escaped(&mut safe).write_str(text);
-    safe
-}
-
-/// A client's word inside a message: quoted where it could be taken for the message itself.
-pub struct Word<'a>(pub &'a str);
-
-impl fmt::Display for Word<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = |c: char| !matches!(c, ' ' | '"' | '=' | '\\');
-        if !self.0.is_empty() && self.0.chars().all(plain) {
-            return f.write_str(self.0);
-        }
-        write!(f, "\"{}\"", self.0.replace('\\', "\\\\").replace('"', "\\\""))
-    }
-}
-
 /// Appends ` name=value` pairs.
 struct Pairs<'a>(&'a mut String);
 
 impl slog::Serializer for Pairs<'_> {
     fn emit_arguments(&mut self, key: slog::Key, value: &fmt::Arguments<'_>) -> slog::Result {
         let _ = write!(self.0, " {key}=");
-        let _ = write!(Escaped(self.0), "{}", Word(&value.to_string()));
+        let _ = write!(Escaped::new(self.0), "{}", Word(&value.to_string()));
         Ok(())
+    }
+}
+
+/// ` recursos=N`, on the line of an operation that names the first of its several resources: a request of some hundred
+/// bytes may have hundreds of them, and a line for each would let it fill the disk.
+pub struct Several(pub usize);
+
+impl KV for Several {
+    fn serialize(&self, _: &Record<'_>, serializer: &mut dyn slog::Serializer) -> slog::Result {
+        if self.0 > 1 { serializer.emit_usize("recursos", self.0) } else { Ok(()) }
     }
 }
 

@@ -1,13 +1,12 @@
 //! Where lines go: the thread that writes the file, and the one that writes the console.
 
-use std::fs::File;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use slog::Level;
 
+use super::file::LogFile;
 use super::line::note;
 use super::{Config, Format, Item};
 use crate::batch;
@@ -15,6 +14,8 @@ use crate::batch;
 /// The pause after each write. Nobody waits for a log line: under load this makes one write of hundreds, and a line that
 /// comes alone is still written at once.
 const PAUSE: Duration = Duration::from_millis(1);
+/// How long nobody may log before the file is looked after all the same.
+const LOOK_AFTER: Duration = Duration::from_millis(300);
 /// Batches that may wait for the console before lines are dropped.
 const CONSOLE_QUEUE_BATCHES: usize = 256;
 /// How long a flush waits for a console that nobody reads.
@@ -36,7 +37,7 @@ impl Writer {
 
     fn run(mut self, mut lines: batch::Batches<Item>) {
         let (mut batch, mut text) = (Vec::new(), Vec::new());
-        while lines.next(&mut batch).is_some() {
+        while lines.next_within(&mut batch, LOOK_AFTER).is_some() {
             let mut flushes = Vec::new();
             text.clear();
             let mut count = 0;
@@ -49,13 +50,13 @@ impl Writer {
                     Item::Flush(done) => flushes.push(done),
                 }
             }
-            if count > 0 {
-                if let Some(file) = &mut self.file {
-                    file.write(&text, count);
-                }
-                if let Some(console) = &mut self.console {
-                    console.show(&text, count);
-                }
+            if let Some(file) = &mut self.file {
+                if count > 0 { file.write(&text) } else { file.look_after() }
+            }
+            if let Some(console) = &mut self.console
+                && count > 0
+            {
+                console.show(&text, count);
             }
             for done in flushes {
                 if let Some(console) = &self.console {
@@ -65,47 +66,6 @@ impl Writer {
                 let _ = done.send(());
             }
             std::thread::sleep(PAUSE);
-        }
-    }
-}
-
-/// The file, and how many lines it could not take.
-pub struct LogFile {
-    path: PathBuf,
-    output: File,
-    failing: bool,
-    lost_lines: usize,
-    format: Format,
-}
-
-impl LogFile {
-    /// `output` is the file at `path`, open for appending: another process may write it too.
-    pub fn new(path: &Path, output: File, format: Format) -> Self {
-        Self { path: path.to_owned(), output, failing: false, lost_lines: 0, format }
-    }
-
-    /// A disk that is full fails the bookings too; here it is said once, and what was lost is counted, in the file
-    /// itself when it can be written again.
-    fn write(&mut self, text: &[u8], count: usize) {
-        let result = if self.failing {
-            // The last write may have stopped inside a line: start a new one.
-            let lost = note(self.format, Level::Error, &format!("{} linhas perdidas", self.lost_lines));
-            self.output.write_all(&[b"\n", lost.as_bytes(), text].concat())
-        } else {
-            self.output.write_all(text)
-        };
-        match result {
-            Ok(()) => {
-                self.failing = false;
-                self.lost_lines = 0;
-            }
-            Err(error) => {
-                if !self.failing {
-                    eprintln!("sctec: cannot write the log {}: {error}", self.path.display());
-                }
-                self.failing = true;
-                self.lost_lines += count;
-            }
         }
     }
 }

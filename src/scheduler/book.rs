@@ -17,6 +17,7 @@ use super::live::{Contested, Refused};
 use super::refusal::Refusal;
 use crate::agenda::{Booking, NewBooking, resource};
 use crate::coordinator::client::{Lease, LockError, Unlocked};
+use crate::logging::{Several, Word, Words};
 use crate::store::{BookRefused, CancelRefused, Fence, FenceBroken, Origin, Unavailable};
 
 /// The pause between two tries to give a lease back to a coordinator that does not answer.
@@ -73,7 +74,7 @@ async fn try_to_book(app: &Arc<App>, new: NewBooking, origin: &Origin) -> Result
             }
             Err(BookRefused::Taken { start, booking_id, scientist_id }) => {
                 let resource = resource(&telescope, start);
-                info!(origin.log, "Conflito no BD para o recurso {}, horário já agendado", resource);
+                info!(origin.log, "Conflito no BD para o recurso {}, horário já agendado", Word(&resource));
                 Err(Refusal::Taken { telescope: telescope.clone(), start, booking_id, scientist_id })
             }
             Err(BookRefused::Fence(broken)) => Err(fence_broken(locking, origin, &telescope, &resources, broken)),
@@ -127,7 +128,7 @@ async fn book_without_lock(app: &App, new: NewBooking, origin: &Origin) -> Resul
     if let Some(booking) = conflict {
         let start = booking.slots.start().max(new.slots.start());
         let resource = resource(&booking.telescope, start);
-        info!(origin.log, "Conflito no BD para o recurso {}, horário já agendado", resource);
+        info!(origin.log, "Conflito no BD para o recurso {}, horário já agendado", Word(&resource));
         let Booking { id: booking_id, scientist_id, telescope, .. } = booking;
         return Err(Refusal::Taken { telescope, start, booking_id, scientist_id });
     }
@@ -171,8 +172,10 @@ async fn under_lease(
     commit: impl AsyncFnOnce(Fence) -> Result<Booking, Refusal>,
 ) -> Result<Booking, Refusal> {
     let Origin { request_id, log } = origin;
-    for resource in resources {
-        info!(log, "Tentando adquirir lock para o recurso {}", resource);
+    let (first, several) = (Word(&resources[0]), || Several(resources.len()));
+    info!(log, "Tentando adquirir lock para o recurso {}", first; several());
+    if resources.len() > 1 {
+        debug!(log, "Recursos da operação: {}", Words(resources));
     }
     let begun = Instant::now();
     let despite_retention = matches!(rivals, Rivals::Welcome);
@@ -180,7 +183,7 @@ async fn under_lease(
     let lease = match locked {
         Ok(lease) => lease,
         Err(LockError::Busy { resource }) => {
-            info!(log, "Falha ao adquirir lock para o recurso {}, recurso ocupado", resource);
+            info!(log, "Falha ao adquirir lock para o recurso {}, recurso ocupado", Word(&resource));
             return Err(Refusal::Busy { resource });
         }
         Err(LockError::Unavailable(reason)) => {
@@ -188,14 +191,10 @@ async fn under_lease(
             return Err(Refusal::CoordinatorUnavailable);
         }
     };
-    for resource in resources {
-        info!(log, "Lock adquirido com sucesso para o recurso {}", resource; "token" => lease.token);
-    }
+    info!(log, "Lock adquirido com sucesso para o recurso {}", first; "token" => lease.token, several());
     let locked_at = Instant::now();
     let result = commit(Fence { token: lease.token, deadline: lease.deadline }).await;
-    for resource in resources {
-        info!(log, "Liberando lock para o recurso {}", resource);
-    }
+    info!(log, "Liberando lock para o recurso {}", first; several());
     let retention = match (&result, rivals) {
         (Ok(_), Rivals::Refused { retention }) => retention,
         _ => Duration::ZERO,
@@ -205,9 +204,7 @@ async fn under_lease(
         Ok(Unlocked::Freed) => {}
         Ok(Unlocked::WasGone(why)) => warn!(log, "Lock já não existia ao liberar: {}", why),
         Err(reason) => {
-            for resource in resources {
-                warn!(log, "Lock ainda não liberado para o recurso {}: {}", resource, reason);
-            }
+            warn!(log, "Lock ainda não liberado para o recurso {}: {}", first, reason; several());
             app.tasks.spawn(unlock_later(Arc::clone(app), origin.clone(), lease, retention));
         }
     }
@@ -252,16 +249,15 @@ fn fence_broken(
 ) -> Refusal {
     match broken {
         FenceBroken::Expired => {
-            for resource in resources {
-                warn!(origin.log, "Gravação recusada para o recurso {}: a trava venceu antes", resource);
-            }
+            warn!(origin.log, "Gravação recusada para o recurso {}: a trava venceu antes", Word(&resources[0]);
+                Several(resources.len()));
             Refusal::LeaseExpired
         }
         FenceBroken::Stale { start, seen } => {
             // The coordinator lost its counter, or this scheduler overslept: the next token will be larger.
             locking.client.saw_token(seen);
             let resource = resource(telescope, start);
-            warn!(origin.log, "Gravação recusada para o recurso {}: token obsoleto", resource; "visto" => seen);
+            warn!(origin.log, "Gravação recusada para o recurso {}: token obsoleto", Word(&resource); "visto" => seen);
             Refusal::StaleToken
         }
     }

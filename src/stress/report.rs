@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::stats::{Expectation, Fate, Latencies};
 use super::target::{Listed, wire_instant};
 use super::{Config, Seen};
+use crate::logging::escaped;
 
 /// The most requests that are shown one by one.
 const ROWS_MAX: usize = 50;
@@ -31,7 +32,7 @@ pub fn human(config: &Config, seen: &Seen, colour: bool) -> String {
         "{} requests over {} connections for {}, {} {}",
         config.n,
         config.connections,
-        seen.telescope,
+        escaped(&seen.telescope),
         if config.distinct { "a slot each from" } else { "slot" },
         wire_instant(seen.slot)
     );
@@ -112,8 +113,7 @@ fn listed(text: &mut String, config: &Config, listed: &[Listed]) {
     let bookings = if listed.len() == 1 { "booking" } else { "bookings" };
     let _ = writeln!(text, "listed now  {} {bookings} for {place}", listed.len());
     for Listed { id, cientista_id, horario_inicio_utc } in listed.iter().take(most) {
-        let start: String = horario_inicio_utc.escape_debug().collect();
-        let _ = writeln!(text, "            booking {id}, scientist {cientista_id}, {start}");
+        let _ = writeln!(text, "            booking {id}, scientist {cientista_id}, {}", escaped(horario_inicio_utc));
     }
     if listed.len() > most {
         let _ = writeln!(text, "            … and {} more", listed.len() - most);
@@ -210,9 +210,8 @@ pub fn json(config: &Config, seen: &Seen) -> serde_json::Result<String> {
         winners: seen.fates.iter().filter(|fate| fate.won()).map(winner).collect(),
         listed: &seen.listed,
     };
-    let mut text = serde_json::to_string(&report)?;
-    text.push('\n');
-    Ok(text)
+    // In JSON's texts an escape is the same character.
+    Ok(escaped(&serde_json::to_string(&report)?) + "\n")
 }
 
 fn micros(duration: Duration) -> u64 {

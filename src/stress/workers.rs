@@ -23,6 +23,7 @@ use super::progress::Progress;
 use super::stats::Fate;
 use super::target::{Slots, Way, wire_instant};
 use super::wire::{Connection, REQUEST_TIMEOUT, Url};
+use crate::logging::is_unsafe;
 
 /// Connections that are being opened at any time: the server should not be out of breath before it begins.
 const OPENING_AT_ONCE: usize = 64;
@@ -274,7 +275,7 @@ fn fate(index: usize, answer: Result<(StatusCode, Bytes), String>, latency: Dura
 
 /// What came from outside, fit for a terminal and a table.
 fn printable(text: &str, max_chars: usize) -> String {
-    text.chars().take(max_chars).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars().take(max_chars).map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

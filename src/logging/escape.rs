@@ -1,0 +1,294 @@
+//! What keeps an event on one line, its fields apart from its text, and a terminal from being steered, whatever a client
+//! sent.
+//!
+//! # The line's grammar
+//!
+//! In a message, `=` stands only inside quotes, and every quote that is opened is closed. So ` name=value` outside of
+//! quotes is a field of ours, always: what a client sends cannot look like one. Inside quotes `\` and `"` have a `\` before
+//! them, and everywhere a character that is not to be seen is written as JSON writes it.
+
+use std::fmt::{self, Write as _};
+
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
+use icu_properties::{CodePointMapData, CodePointSetData};
+
+/// Appends text with what could break a line, steer a terminal or hide written as an escape.
+pub struct Escaped<'a>(&'a mut String);
+
+impl<'a> Escaped<'a> {
+    pub fn new(to: &'a mut String) -> Self {
+        Self(to)
+    }
+
+    fn push(&mut self, c: char) {
+        match c {
+            '\n' => self.0.push_str("\\n"),
+            '\r' => self.0.push_str("\\r"),
+            '\t' => self.0.push_str("\\t"),
+            c if is_unsafe(c) => self.push_escape(c),
+            c => self.0.push(c),
+        }
+    }
+
+    /// As JSON has it: a character past U+FFFF is two.
+    fn push_escape(&mut self, c: char) {
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            // Writing to a `String` cannot fail.
+            let _ = write!(self.0, "\\u{unit:04x}");
+        }
+    }
+}
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if text.contains(is_unsafe) {
+            text.chars().for_each(|c| self.push(c));
+        } else {
+            self.0.push_str(text);
+        }
+        Ok(())
+    }
+}
+
+/// Characters that are not to be seen, or that change how others are: by Unicode's own tables, control and format
+/// characters (bidirectional marks, joiners, tags), line and paragraph separators, the further ones that a renderer may
+/// pass over (fillers, variation selectors), and those that have no meaning yet.
+pub fn is_unsafe(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
+    let category = CodePointMapData::<GeneralCategory>::new().get(c);
+    matches!(
+        category,
+        GeneralCategory::Control
+            | GeneralCategory::Format
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+            | GeneralCategory::Unassigned
+    ) || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
+}
+
+/// Text that can neither break a line nor steer a terminal: what could is written as an escape.
+pub fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    // Writing to a `String` cannot fail.
+    let _ = Escaped(&mut safe).write_str(text);
+    safe
+}
+
+/// A client's word inside a message: quoted where it could be taken for more than a word.
+pub struct Word<'a>(pub &'a str);
+
+impl fmt::Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain =
+            |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/' | '+' | '%' | '@' | '#' | '~');
+        if !self.0.is_empty() && self.0.chars().all(|c| plain(c) && !is_unsafe(c)) {
+            return f.write_str(self.0);
+        }
+        write!(f, "\"{}\"", self.0.replace('\\', "\\\\").replace('"', "\\\""))
+    }
+}
+
+/// Several words, one after the other.
+pub struct Words<'a, T>(pub &'a [T]);
+
+impl<T: AsRef<str>> fmt::Display for Words<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, word) in self.0.iter().enumerate() {
+            let gap = if index == 0 { "" } else { " " };
+            write!(f, "{gap}{}", Word(word.as_ref()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Appends a message by the line's grammar.
+pub fn push_message(line: &mut String, message: &str) {
+    let mut line = Escaped(line);
+    if !message.contains(['"', '=', '\\']) {
+        // Writing to a `String` cannot fail.
+        let _ = line.write_str(message);
+        return;
+    }
+    let with_quotes = closes_its_quotes(message);
+    let (mut quoted, mut after_backslash) = (false, false);
+    for c in message.chars() {
+        match c {
+            // Inside quotes all stands as it was put there.
+            c if quoted => {
+                line.push(c);
+                quoted = c != '"' || after_backslash;
+                after_backslash = c == '\\' && !after_backslash;
+            }
+            '"' if with_quotes => {
+                line.push(c);
+                (quoted, after_backslash) = (true, false);
+            }
+            '"' | '=' => line.push_escape(c),
+            '\\' => line.0.push_str("\\\\"),
+            c => line.push(c),
+        }
+    }
+}
+
+/// Whether each quote that the text opens is closed in it, so that what follows the text is outside.
+fn closes_its_quotes(text: &str) -> bool {
+    let (mut quoted, mut after_backslash) = (false, false);
+    for c in text.chars() {
+        if quoted {
+            quoted = c != '"' || after_backslash;
+            after_backslash = c == '\\' && !after_backslash;
+        } else if c == '"' {
+            (quoted, after_backslash) = (true, false);
+        }
+    }
+    !quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn message(text: &str) -> String {
+        let mut line = String::new();
+        push_message(&mut line, text);
+        line
+    }
+
+    /// The fields of a line, read by its grammar: what has a `=` outside of quotes.
+    fn fields(line: &str) -> Vec<(String, String)> {
+        let (mut words, mut quoted, mut escape) = (vec![String::new()], false, false);
+        for c in line.chars() {
+            if c == ' ' && !quoted {
+                words.push(String::new());
+                continue;
+            }
+            if c == '"' && !escape {
+                quoted = !quoted;
+            }
+            escape = quoted && c == '\\' && !escape;
+            // Inside quotes it is no field's sign.
+            words.last_mut().unwrap().push(if c == '=' && quoted { '\0' } else { c });
+        }
+        let pairs = words.iter().filter_map(|word| word.split_once('='));
+        pairs.map(|(name, value)| (name.to_owned(), value.replace('\0', "="))).collect()
+    }
+
+    fn unquoted(value: &str) -> String {
+        if value.starts_with('"') { serde_json::from_str(value).unwrap() } else { value.to_owned() }
+    }
+
+    #[test]
+    fn a_plain_name_is_not_quoted_and_any_other_is() {
+        for name in ["X", "Hubble-Acad_2025-12-01T03:00:00Z", "a/b.c", "Observatório", "望遠鏡", "127.0.0.1:3000"] {
+            assert_eq!(Word(name).to_string(), name);
+        }
+        for (name, written) in [
+            ("", "\"\""),
+            ("x req=forged-1 token=9", "\"x req=forged-1 token=9\""),
+            ("a=b", "\"a=b\""),
+            ("a\"b\\", "\"a\\\"b\\\\\""),
+            ("a, b", "\"a, b\""),
+            ("a\u{a0}b", "\"a\u{a0}b\""),
+            ("a\u{3000}b", "\"a\u{3000}b\""),
+            ("a\u{200e}", "\"a\u{200e}\""),
+        ] {
+            assert_eq!(Word(name).to_string(), written, "{name:?}");
+        }
+        assert_eq!(Words(&["a", "b c"]).to_string(), "a \"b c\"");
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_written_as_json_writes_it() {
+        for (c, written) in [
+            ('\u{7f}', "\\u007f"),
+            ('\u{85}', "\\u0085"),
+            ('\u{ad}', "\\u00ad"),
+            ('\u{34f}', "\\u034f"),
+            ('\u{61c}', "\\u061c"),
+            ('\u{115f}', "\\u115f"),
+            ('\u{180e}', "\\u180e"),
+            ('\u{200b}', "\\u200b"),
+            ('\u{200d}', "\\u200d"),
+            ('\u{200e}', "\\u200e"),
+            ('\u{200f}', "\\u200f"),
+            ('\u{2028}', "\\u2028"),
+            ('\u{202e}', "\\u202e"),
+            ('\u{2060}', "\\u2060"),
+            ('\u{2069}', "\\u2069"),
+            ('\u{206a}', "\\u206a"),
+            ('\u{3164}', "\\u3164"),
+            ('\u{fe0f}', "\\ufe0f"),
+            ('\u{feff}', "\\ufeff"),
+            ('\u{fff9}', "\\ufff9"),
+            ('\u{110bd}', "\\ud804\\udcbd"),
+            ('\u{1bca0}', "\\ud82f\\udca0"),
+            ('\u{1d173}', "\\ud834\\udd73"),
+            ('\u{e0001}', "\\udb40\\udc01"),
+            ('\u{e0041}', "\\udb40\\udc41"),
+            ('\u{e0100}', "\\udb40\\udd00"),
+        ] {
+            assert_eq!(escaped(&c.to_string()), written);
+            let back: String = serde_json::from_str(&format!("\"{written}\"")).unwrap();
+            assert_eq!(back, c.to_string());
+        }
+        for fine in ["Marie Curie", "ção", "ß", "望遠鏡", "🔭", "e\u{301}", "א", "ع", " \u{a0}"] {
+            assert_eq!(escaped(fine), fine);
+        }
+    }
+
+    #[test]
+    fn a_message_has_no_fields() {
+        for (text, written) in [
+            ("Lock concedido para recurso X", "Lock concedido para recurso X"),
+            ("recurso \"X req=forjado\" livre", "recurso \"X req=forjado\" livre"),
+            ("O recurso x req=forged-1 token=9 está livre", "O recurso x req\\u003dforged-1 token\\u003d9 está livre"),
+            ("não há telescópio \"x\" req=forged \"y\"", "não há telescópio \"x\" req\\u003dforged \"y\""),
+            ("não há telescópio \"x\" req=forged\"", "não há telescópio \\u0022x\\u0022 req\\u003dforged\\u0022"),
+            ("não há telescópio \"x\\\"; a", "não há telescópio \\u0022x\\\\\\u0022; a"),
+            ("a\\nb\nc", "a\\\\nb\\nc"),
+        ] {
+            assert_eq!(message(text), written);
+            assert_eq!(fields(&message(text)), []);
+        }
+    }
+
+    /// Pieces that would be fields, quotes and escapes if they were let.
+    fn forgery() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            Just(" req=forged".to_owned()),
+            Just("\"".to_owned()),
+            Just("\\".to_owned()),
+            Just("=".to_owned()),
+            Just(" ".to_owned()),
+            Just("\n".to_owned()),
+            "\\PC{0,4}",
+            any::<char>().prop_map(String::from),
+        ];
+        proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn only_our_fields_are_fields(text in forgery(), name in forgery(), value in forgery()) {
+            let mut line = message(&format!("{text} {} {text}", Word(&name)));
+            let _ = write!(Escaped(&mut line), " req=r-1 de={}", Word(&value));
+            prop_assert!(!line.contains(is_unsafe), "{}", line);
+            let found = fields(&line);
+            let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+            prop_assert_eq!(names, ["req", "de"], "{}", line);
+            prop_assert_eq!(&found[0].1, "r-1");
+            prop_assert_eq!(unquoted(&found[1].1), value, "{}", line);
+        }
+
+        #[test]
+        fn an_escaped_json_text_is_the_same_text(text in any::<String>()) {
+            let json = escaped(&serde_json::to_string(&text).unwrap());
+            prop_assert!(!json.contains(is_unsafe));
+            prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! A log's file: appended to, made anew when it was moved away, and closed when it is full.
+//!
+//! Several processes may write one file (two schedulers on a folder). Each appends whole lines with one call. One that
+//! finds the file full takes the file's own lock, sees that the path still leads to it, and gives it its new name; the
+//! others see that the path leads elsewhere, and open that. What they write until then is in the file that was closed,
+//! whole.
+
+use std::ffi::OsString;
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use slog::Level;
+
+use super::line::note;
+use super::{Config, Format, Reopen};
+
+/// Closed files that are kept: `app.log.1`, the youngest, to `app.log.5`.
+const KEPT: usize = 5;
+/// How long after a failure the file is asked to be closed again.
+const ROTATE_RETRY: Duration = Duration::from_secs(1);
+
+/// The file, and how many lines it could not take.
+pub struct LogFile {
+    path: PathBuf,
+    output: File,
+    format: Format,
+    rotate_bytes: Option<u64>,
+    reopen: Reopen,
+    /// How often it was asked to be opened again, as far as that was done.
+    reopened: u64,
+    /// Whether the last write failed, or the file is one that nobody will find.
+    failing: bool,
+    lost_lines: usize,
+    /// Whether the last write stopped inside a line.
+    torn: bool,
+    /// Whether it was said that the path cannot be opened.
+    misplaced: bool,
+    /// When closing it failed.
+    rotation_failed: Option<Instant>,
+}
+
+impl LogFile {
+    /// Opens the file at `path` for appending.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open(path: &Path, config: &Config) -> io::Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            output: OpenOptions::new().create(true).append(true).open(path)?,
+            format: config.format,
+            rotate_bytes: (config.rotate_mb > 0).then(|| config.rotate_mb.saturating_mul(1_000_000)),
+            reopen: config.reopen.clone(),
+            reopened: config.reopen.count(),
+            failing: false,
+            lost_lines: 0,
+            torn: false,
+            misplaced: false,
+            rotation_failed: None,
+        })
+    }
+
+    /// Sees to it that the path leads to the file that is written, or to none that can be opened. To be called often, also
+    /// when there is nothing to write.
+    pub fn look_after(&mut self) {
+        let asked = self.reopen.count();
+        let by_request = asked != self.reopened;
+        if self.is_at_its_path() && !by_request {
+            return;
+        }
+        self.reopened = asked;
+        self.open_again();
+        if by_request && !self.misplaced {
+            let line = note(self.format, Level::Info, "arquivo reaberto a pedido");
+            self.append(line.as_bytes());
+        }
+    }
+
+    /// Appends whole lines.
+    pub fn write(&mut self, mut lines: &[u8]) {
+        self.look_after();
+        while !lines.is_empty() {
+            let (now, later) = lines.split_at(self.rotate_bytes.map_or(lines.len(), |limit| within(lines, limit)));
+            self.make_room(now.len() as u64);
+            self.append(now);
+            lines = later;
+        }
+    }
+
+    fn is_at_its_path(&self) -> bool {
+        match (std::fs::metadata(&self.path), self.output.metadata()) {
+            (Ok(there), Ok(ours)) => is_same(&there, &ours),
+            _ => false,
+        }
+    }
+
+    /// Opens what the path leads to, or makes it. Where that is impossible the old file stays: if it was only moved, nothing
+    /// is lost by it.
+    fn open_again(&mut self) {
+        match open_at_once(&self.path) {
+            Ok(output) => {
+                self.output = output;
+                (self.misplaced, self.torn) = (false, false);
+            }
+            Err(error) => {
+                if !self.misplaced {
+                    self.say("open", &error);
+                }
+                self.misplaced = true;
+            }
+        }
+    }
+
+    /// Closes the file if it has no room for `bytes` more.
+    fn make_room(&mut self, bytes: u64) {
+        let Some(limit) = self.rotate_bytes else { return };
+        let Ok(metadata) = self.output.metadata() else { return };
+        // A terminal or a pipe has no size to go by, and a file without lines none to spare.
+        if !metadata.is_file() || metadata.len() == 0 || metadata.len().saturating_add(bytes) <= limit {
+            return;
+        }
+        if self.rotation_failed.is_some_and(|at| at.elapsed() < ROTATE_RETRY) {
+            return;
+        }
+        match self.close() {
+            Ok(()) => self.rotation_failed = None,
+            Err(error) => {
+                if self.rotation_failed.is_none() {
+                    self.say("rotate", &error);
+                }
+                self.rotation_failed = Some(Instant::now());
+            }
+        }
+    }
+
+    /// Gives the file its new name and begins the next one, unless another process is at it.
+    fn close(&mut self) -> io::Result<()> {
+        match self.output.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        // Whoever had the lock before may have done it.
+        let moved = if self.is_at_its_path() { move_along(&self.path) } else { Ok(()) };
+        let unlocked = self.output.unlock();
+        moved?;
+        unlocked?;
+        self.open_again();
+        Ok(())
+    }
+
+    /// A disk that is full fails the bookings too; here it is said once, and what was lost is counted, in the file
+    /// itself when it can be written again.
+    fn append(&mut self, lines: &[u8]) {
+        match self.try_append(lines) {
+            Ok(()) => {
+                self.failing = false;
+                self.lost_lines = 0;
+            }
+            Err(error) => {
+                if !self.failing {
+                    self.say("write", &error);
+                }
+                self.failing = true;
+                self.lost_lines += memchr::memchr_iter(b'\n', lines).count();
+            }
+        }
+    }
+
+    fn try_append(&mut self, lines: &[u8]) -> io::Result<()> {
+        if self.misplaced && self.output.metadata()?.nlink() == 0 {
+            return Err(io::Error::other("the file was deleted, and no other can be made there"));
+        }
+        if self.lost_lines == 0 {
+            return self.write_all(lines);
+        }
+        let lost = note(self.format, Level::Error, &format!("{} linhas perdidas", self.lost_lines));
+        let new_line: &[u8] = if self.torn { b"\n" } else { b"" };
+        self.write_all(&[new_line, lost.as_bytes(), lines].concat())
+    }
+
+    /// `write_all` that knows where it stopped.
+    fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.output.write(bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    self.torn = bytes[count - 1] != b'\n';
+                    bytes = &bytes[count..];
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the log cannot be written, standard error is what is left. It may be closed.
+    fn say(&self, what: &str, error: &io::Error) {
+        let _ = writeln!(io::stderr(), "sctec: cannot {what} the log {}: {error}", self.path.display());
+    }
+}
+
+/// Opens what the path leads to; a pipe that nobody reads is an error instead of a wait without end.
+fn open_at_once(path: &Path) -> io::Result<File> {
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().create(true).append(true).custom_flags(nonblocking).open(path)?;
+    // Writing waits as it did before.
+    fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
+    Ok(file)
+}
+
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// How many bytes of `lines` are whole lines and fit in `limit`; at least one line.
+fn within(lines: &[u8], limit: u64) -> usize {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    if lines.len() <= limit {
+        return lines.len();
+    }
+    match memchr::memrchr(b'\n', &lines[..limit]) {
+        Some(end) => end + 1,
+        None => memchr::memchr(b'\n', lines).map_or(lines.len(), |end| end + 1),
+    }
+}
+
+/// `app.log` becomes `app.log.1`, that one `app.log.2`, and the last of them goes.
+fn move_along(path: &Path) -> io::Result<()> {
+    // What a symbolic link leads to is the file; the link stays where it is.
+    let file = path.canonicalize()?;
+    let closed = |number: usize| {
+        let mut name = OsString::from(&file);
+        name.push(format!(".{number}"));
+        PathBuf::from(name)
+    };
+    for number in (1..KEPT).rev() {
+        match std::fs::rename(closed(number), closed(number + 1)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    std::fs::rename(&file, closed(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(folder: &Path, name: &str) -> String {
+        std::fs::read_to_string(folder.join(name)).unwrap_or_default()
+    }
+
+    /// A file that is closed at `bytes`.
+    fn log_file(folder: &Path, bytes: u64) -> LogFile {
+        let config = Config { rotate_mb: 1, ..Config::quiet() };
+        LogFile { rotate_bytes: Some(bytes), ..LogFile::open(&folder.join("app.log"), &config).unwrap() }
+    }
+
+    #[test]
+    fn a_full_file_is_closed_and_five_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = log_file(folder.path(), 10);
+        for number in 0..8 {
+            file.write(format!("{number} line\n").as_bytes());
+        }
+        assert_eq!(text(folder.path(), "app.log"), "7 line\n");
+        for number in 1..=KEPT {
+            assert_eq!(text(folder.path(), &format!("app.log.{number}")), format!("{} line\n", 7 - number));
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), KEPT + 1);
+    }
+
+    #[test]
+    fn no_line_is_split_however_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = log_file(folder.path(), 10);
+        file.write(b"a\nbb\nccccccccccccccccccccccc\nd\ne\n");
+        assert_eq!(text(folder.path(), "app.log.2"), "a\nbb\n");
+        assert_eq!(text(folder.path(), "app.log.1"), "ccccccccccccccccccccccc\n");
+        assert_eq!(text(folder.path(), "app.log"), "d\ne\n");
+    }
+
+    #[test]
+    fn of_two_writers_one_closes_and_both_go_on_in_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut one, mut other) = (log_file(folder.path(), 12), log_file(folder.path(), 12));
+        one.write(b"one 1\n");
+        other.write(b"other 1\n");
+        assert_eq!(text(folder.path(), "app.log.1"), "one 1\n");
+        one.write(b"1 2\n");
+        assert_eq!(text(folder.path(), "app.log"), "other 1\n1 2\n");
+        // The other holds the file's lock: who comes now writes on, and closes it the next time.
+        other.output.lock().unwrap();
+        one.write(b"one 3\n");
+        assert_eq!(text(folder.path(), "app.log"), "other 1\n1 2\none 3\n");
+        other.output.unlock().unwrap();
+        one.write(b"one 4\n");
+        assert_eq!(text(folder.path(), "app.log"), "one 4\n");
+        assert_eq!(text(folder.path(), "app.log.1"), "other 1\n1 2\none 3\n");
+    }
+
+    #[test]
+    fn writers_at_once_lose_and_split_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let writers: Vec<_> = (0..4)
+            .map(|writer| {
+                // So few closings that none of the closed files goes.
+                let mut file = log_file(folder.path(), 8000);
+                std::thread::spawn(move || {
+                    for line in 0..500 {
+                        file.write(format!("writer {writer} line {line:04}\n").as_bytes());
+                    }
+                })
+            })
+            .collect();
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        let mut lines: Vec<String> = Vec::new();
+        for name in ["app.log", "app.log.1", "app.log.2", "app.log.3", "app.log.4", "app.log.5"] {
+            lines.extend(text(folder.path(), name).lines().map(str::to_owned));
+        }
+        lines.sort_unstable();
+        let all = (0..4).flat_map(|writer| (0..500).map(move |line| format!("writer {writer} line {line:04}")));
+        assert!(lines.iter().cloned().eq(all), "{} lines", lines.len());
+    }
+
+    #[test]
+    fn a_file_that_was_moved_is_made_anew() {
+        // carbon #197, monero #8259: the log was never opened again.
+        let folder = tempfile::tempdir().unwrap();
+        let (at, away) = (folder.path().join("app.log"), folder.path().join("app.log.old"));
+        let mut file = log_file(folder.path(), 1000);
+        file.write(b"before\n");
+        std::fs::rename(&at, &away).unwrap();
+        file.look_after();
+        assert_eq!(text(folder.path(), "app.log"), "");
+        assert!(at.exists());
+        file.write(b"after\n");
+        assert_eq!(
+            (text(folder.path(), "app.log.old").as_str(), text(folder.path(), "app.log").as_str()),
+            ("before\n", "after\n")
+        );
+        std::fs::remove_file(&at).unwrap();
+        file.write(b"again\n");
+        assert_eq!(text(folder.path(), "app.log"), "again\n");
+    }
+
+    #[test]
+    fn a_folder_that_was_moved_loses_nothing_and_one_that_is_gone_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let (home, away) = (folder.path().join("home"), folder.path().join("away"));
+        std::fs::create_dir(&home).unwrap();
+        let mut file = log_file(&home, 1000);
+        std::fs::rename(&home, &away).unwrap();
+        file.write(b"in the old one\n");
+        assert_eq!(text(&away, "app.log"), "in the old one\n");
+        std::fs::remove_dir_all(&away).unwrap();
+        file.write(b"lost\nlost too\n");
+        std::fs::create_dir(&home).unwrap();
+        file.write(b"back\n");
+        let lines = text(&home, "app.log");
+        let lines: Vec<&str> = lines.lines().collect();
+        assert!(lines.len() == 2 && lines[0].ends_with(":log:2 linhas perdidas") && lines[1] == "back", "{lines:?}");
+    }
+
+    #[test]
+    fn who_asks_gets_the_file_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = log_file(folder.path(), 1000);
+        file.reopen.ask();
+        file.look_after();
+        file.look_after();
+        let said = text(folder.path(), "app.log");
+        assert!(said.ends_with(":log:arquivo reaberto a pedido\n") && said.lines().count() == 1, "{said}");
+    }
+
+    #[test]
+    fn a_link_stays_and_what_it_leads_to_is_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let elsewhere = folder.path().join("elsewhere");
+        std::fs::create_dir(&elsewhere).unwrap();
+        std::os::unix::fs::symlink(elsewhere.join("real.log"), folder.path().join("app.log")).unwrap();
+        let mut file = log_file(folder.path(), 10);
+        file.write(b"1 line\n");
+        file.write(b"2 line\n");
+        assert!(folder.path().join("app.log").is_symlink());
+        assert_eq!(
+            (text(&elsewhere, "real.log.1").as_str(), text(&elsewhere, "real.log").as_str()),
+            ("1 line\n", "2 line\n")
+        );
+    }
+}
