@@ -162,6 +162,9 @@ fn a_filter_that_is_empty_or_misspelt_is_refused_everywhere() {
     for name in ["prefixo", "limite", "cursor"] {
         assert_eq!(wrong(services.locks(&format!("/locks?{name}=")))[0].0, name);
     }
+    for query in ["canal=", "canal=a%20b", "desde=x", "desde=x&canal="] {
+        assert_eq!(wrong(services.locks(&format!("/eventos?{query}"))).len(), 1, "{query}");
+    }
     // What is close to a name is taken for a slip of it.
     let found = wrong(services.agenda("/agendamentos?cientsta_id=1&estado=x&limite="));
     let found: Vec<(&str, &str)> = found.iter().map(|(name, said)| (name.as_str(), said.as_str())).collect();

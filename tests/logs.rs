@@ -5,6 +5,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{Locks, Server, Services, http, http_with, run, sctec, signal, wait_until};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 /// The lines of a log and of the files of it that were closed, the oldest first.
@@ -49,7 +50,7 @@ fn no_name_forges_fields_or_hides_in_a_log() {
         "a\u{2028}b req=forged-5",
     ];
     for name in nasty {
-        let encoded: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let encoded = utf8_percent_encode(name, NON_ALPHANUMERIC).to_string();
         let post = |path: &str, body: Value| {
             let headers = [("X-Request-Id", "true-1")];
             http_with("POST", &services.locks(path), Some(("application/json", &body.to_string())), &headers)
@@ -118,7 +119,7 @@ fn a_request_fills_the_log_with_a_line_for_each_operation_and_no_more() {
     assert!(log().len() < sent, "{} bytes of log for {sent} sent", log().len());
     // And each wrong field of a small request is no line of its own, nor a long one.
     let before = log().len();
-    let fields: String = (0..200).map(|field| format!("\"campo_{field}\": 1,")).collect();
+    let fields = (0..200).map(|field| format!("\"campo_{field}\": 1,")).collect::<Vec<_>>().concat();
     let body = format!("{{{fields} \"recurso\": \"X\"}}");
     http("POST", &locks.url("/lock"), Some(("application/json", &body)));
     wait_until("it is logged", || log().len() > before || log().contains("recurso X"));

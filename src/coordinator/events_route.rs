@@ -9,7 +9,8 @@ use super::answers;
 use super::events::{self, Event, LOCKS_CHANNEL};
 use super::protocol::PUBLISHED_MAX;
 use super::service::Service;
-use crate::http::fields::{Fields, Parameters};
+use crate::http::fields::Fields;
+use crate::http::parameters::Parameters;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
 use crate::http::{self, Response, sse};
@@ -135,10 +136,11 @@ fn is_name(name: &str) -> bool {
 /// `GET /eventos`.
 pub fn listen(service: &Service, request: &Request) -> Result<Response, Problem> {
     let mut parameters = Parameters::parse(request.head.uri.query());
-    let channel = parameters.text("canal").filter(|name| is_name(name));
-    if channel.is_none() {
+    if !parameters.has("canal") {
         parameters.reject("canal", NAME);
     }
+    let channel =
+        parameters.parsed("canal", |name| if is_name(name) { Ok(name.to_owned()) } else { Err(NAME.to_owned()) });
     let since = parameters.text("desde");
     parameters.finish("canal, desde")?;
     if request.hosting.is_stopping() {

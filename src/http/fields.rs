@@ -1,6 +1,6 @@
 //! Reading the fields of a request, with every wrong one named at once.
 //!
-//! A body or a query is taken apart field by field: each read says what is expected, and a field that is missing or
+//! A body is taken apart field by field: each read says what is expected, and a field that is missing or
 //! wrong is noted while the reading goes on. At the end, what was never asked for is unknown and wrong as well. A
 //! number is read from its digits and never through a float, so one beyond 64 bits is a wrong field and nothing worse.
 
@@ -17,7 +17,7 @@ use super::suggest;
 use crate::time::{ParseTimestampError, Timestamp};
 
 /// Unknown fields named in an answer; a body of thousands is not echoed whole.
-const UNKNOWN_NAMED: usize = 20;
+pub const UNKNOWN_NAMED: usize = 20;
 /// Characters shown of an unknown field's name.
 const NAME_SHOWN: usize = 60;
 
@@ -255,114 +255,13 @@ pub fn checked_text(raw: &RawValue, rule: TextRule) -> Result<String, String> {
     Ok(text)
 }
 
-/// The parameters of a query string, read the same way.
-#[derive(Debug)]
-pub struct Parameters {
-    values: BTreeMap<String, String>,
-    errors: Vec<FieldError>,
-}
-
-impl Parameters {
-    /// Takes a query apart. A parameter that comes twice is wrong, and so is one that is empty: a filter that was left
-    /// blank by mistake must not give everything.
-    pub fn parse(query: Option<&str>) -> Self {
-        let mut parameters = Self { values: BTreeMap::new(), errors: Vec::new() };
-        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-            let again = parameters.values.insert(name.to_string(), value.into_owned()).is_some();
-            if again && parameters.errors.len() < UNKNOWN_NAMED {
-                parameters.reject(&shown(&name), "aparece mais de uma vez");
-            }
-        }
-        parameters
-    }
-
-    /// Checks the query of what takes none.
-    ///
-    /// # Errors
-    /// 422 with every parameter there is.
-    pub fn none(query: Option<&str>) -> Result<(), Problem> {
-        Self::parse(query).finish("")
-    }
-
-    /// Notes that `name` is wrong: what it should be.
-    pub fn reject(&mut self, name: &str, message: impl Into<String>) {
-        self.errors.push(FieldError { campo: name.to_owned(), mensagem: message.into() });
-    }
-
-    /// Whether anything was found wrong so far.
-    pub fn has_errors(&self) -> bool {
-        !self.errors.is_empty()
-    }
-
-    /// A parameter's text, if it is there and not empty.
-    pub fn text(&mut self, name: &str) -> Option<String> {
-        let text = self.values.remove(name)?;
-        if text.is_empty() {
-            self.reject(name, "está vazio; dê-lhe um valor, ou tire-o");
-            return None;
-        }
-        Some(text)
-    }
-
-    /// A parameter read by `parse`, which says what it should be.
-    pub fn parsed<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        match parse(&self.text(name)?) {
-            Ok(value) => Some(value),
-            Err(message) => {
-                self.reject(name, message);
-                None
-            }
-        }
-    }
-
-    /// An integer within `range`, if it is there.
-    pub fn integer(&mut self, name: &str, range: RangeInclusive<i64>) -> Option<i64> {
-        self.parsed(name, |text| {
-            whole_number(text)
-                .filter(|value| range.contains(value))
-                .ok_or_else(|| format!("deve ser um número inteiro entre {} e {}", range.start(), range.end()))
-        })
-    }
-
-    /// An instant, if it is there.
-    pub fn instant(&mut self, name: &str) -> Option<Timestamp> {
-        self.parsed(name, |text| {
-            Timestamp::parse_rfc3339(text).map_err(|error| {
-                // A `+` is a space in a query (WHATWG URL, "application/x-www-form-urlencoded").
-                match Timestamp::parse_rfc3339(&text.replace(' ', "+")) {
-                    Ok(_) if text.contains(' ') => {
-                        "tem um espaço onde devia haver um +: numa consulta, escreva o + do fuso como %2B".to_owned()
-                    }
-                    _ => error.to_string(),
-                }
-            })
-        })
-    }
-
-    /// Ends the reading. `known` is for the answer.
-    ///
-    /// # Errors
-    /// 422 with every wrong parameter, unknown ones included.
-    pub fn finish(mut self, known: &str) -> Result<(), Problem> {
-        for name in self.values.keys().take(UNKNOWN_NAMED) {
-            let mensagem = unknown_name("parâmetro desconhecido", name, known);
-            self.errors.push(FieldError { campo: shown(name), mensagem });
-        }
-        if self.values.len() > UNKNOWN_NAMED {
-            let mensagem = format!("e mais {} parâmetros desconhecidos", self.values.len() - UNKNOWN_NAMED);
-            self.errors.push(FieldError { campo: "(outros)".to_owned(), mensagem });
-        }
-        if self.errors.is_empty() { Ok(()) } else { Err(Problem::invalid_parameters(self.errors)) }
-    }
-}
-
 /// A whole number of digits, with a minus before them or without: what Rust reads, less the plus sign.
 pub fn whole_number(text: &str) -> Option<i64> {
     if text.starts_with('+') { None } else { text.parse().ok() }
 }
 
 /// What is said of a name that is none of `known`, which are separated as in a sentence.
-fn unknown_name(what: &str, name: &str, known: &str) -> String {
+pub fn unknown_name(what: &str, name: &str, known: &str) -> String {
     if known.is_empty() {
         return format!("{what}; aqui não há nenhum");
     }
@@ -377,7 +276,8 @@ fn malformed(detail: String) -> Problem {
     Problem::new(hyper::StatusCode::BAD_REQUEST, "json_malformado", "JSON malformado", detail)
 }
 
-fn shown(name: &str) -> String {
+/// A client's name for something, as an answer repeats it.
+pub fn shown(name: &str) -> String {
     let mut shown: String = name.chars().take(NAME_SHOWN).collect();
     if shown.len() < name.len() {
         shown.push('…');
@@ -436,37 +336,6 @@ mod tests {
         }
         let raw: &RawValue = serde_json::from_str(r#""a\nb\t""#).unwrap();
         assert!(checked_text(raw, TextRule { multiline: true, ..RULE }).is_ok());
-    }
-
-    fn wrong_query(query: &str) -> Vec<(String, String)> {
-        let mut parameters = Parameters::parse(Some(query));
-        parameters.integer("limite", 1..=10);
-        parameters.text("telescopio");
-        parameters.instant("de");
-        parameters.finish("limite, telescopio, de").err().map_or_else(Vec::new, |problem| {
-            let problem = problem.to_value("r");
-            let errors = problem["erros"].as_array().cloned().unwrap_or_default();
-            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-            errors.iter().map(|error| (text(&error["campo"]), text(&error["mensagem"]))).collect()
-        })
-    }
-
-    #[test]
-    fn a_filter_that_is_empty_or_misspelt_is_wrong() {
-        // ciso-assistant #4701, cloudify-manager #3366: such a filter returned everything.
-        assert_eq!(wrong_query(""), []);
-        assert_eq!(wrong_query("limite=3&telescopio=X&de=2025-12-01T03%3A00%3A00%2B01%3A00"), []);
-        let fields = |query| wrong_query(query).into_iter().map(|(field, _)| field).collect::<Vec<_>>();
-        for query in ["limite=", "limite", "limite=+5", "limite=%2B5", "limite=5&limite=5", "limite=٥", "limite=0"] {
-            assert_eq!(fields(query), ["limite"], "{query}");
-        }
-        assert_eq!(fields("telescopio=&limte=3&de=&=&x="), ["telescopio", "de", "", "limte", "x"]);
-        assert!(wrong_query("limte=3")[0].1.contains("seria limite?"));
-        assert!(!wrong_query("x=3")[0].1.contains("seria"));
-        assert!(wrong_query("de=2025-12-01T03:00:00+01:00")[0].1.contains("%2B"));
-        assert!(!wrong_query("de=2025-12-01+03:00:00Z")[0].1.contains("%2B"));
-        assert!(Parameters::none(None).is_ok() && Parameters::none(Some("")).is_ok());
-        assert!(Parameters::none(Some("a")).is_err());
     }
 
     proptest! {

@@ -7,6 +7,7 @@ pub mod channel;
 pub mod fields;
 pub mod files;
 pub mod links;
+pub mod parameters;
 pub mod presence;
 pub mod problem;
 pub mod router;

@@ -319,7 +319,9 @@ mod tests {
                 })
             })
             .collect();
-        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        for writer in writers {
+            writer.join().unwrap();
+        }
         let mut lines: Vec<String> = Vec::new();
         for name in ["app.log", "app.log.1", "app.log.2", "app.log.3", "app.log.4", "app.log.5"] {
             lines.extend(text(folder.path(), name).lines().map(str::to_owned));

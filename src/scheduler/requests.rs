@@ -6,7 +6,8 @@ use crate::agenda::{
 };
 use crate::audit::filter::Wanted;
 use crate::audit::record::EVENT_TYPES;
-use crate::http::fields::{Fields, Parameters, TextRule, whole_number};
+use crate::http::fields::{Fields, TextRule, whole_number};
+use crate::http::parameters::Parameters;
 use crate::http::problem::{FieldError, Problem};
 use crate::store::Filter;
 use crate::time::Timestamp;

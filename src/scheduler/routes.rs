@@ -7,7 +7,7 @@ use slog::{debug, info};
 
 use super::app::App;
 use super::{handlers, links, live, page, timetable, trail};
-use crate::http::fields::Parameters;
+use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
 use crate::http::router::{Found, Router};
 use crate::http::server::{Handler, Request};

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::{Event, Live};
 use crate::http::channel::Subscription;
-use crate::http::fields::Parameters;
+use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
 use crate::http::server::Request;
 use crate::http::sse::{self, Source};

@@ -1,0 +1,150 @@
+//! Reading the parameters of a query, with every wrong one named at once, as [`super::fields`] reads a body.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use super::fields::{UNKNOWN_NAMED, shown, unknown_name, whole_number};
+use super::problem::{FieldError, Problem};
+use crate::time::Timestamp;
+
+/// The parameters of a query string.
+#[derive(Debug)]
+pub struct Parameters {
+    values: BTreeMap<String, String>,
+    errors: Vec<FieldError>,
+}
+
+impl Parameters {
+    /// Takes a query apart. A parameter that comes twice is wrong, and so is one that is empty: a filter that was left
+    /// blank by mistake must not give everything.
+    pub fn parse(query: Option<&str>) -> Self {
+        let mut parameters = Self { values: BTreeMap::new(), errors: Vec::new() };
+        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            let again = parameters.values.insert(name.to_string(), value.into_owned()).is_some();
+            if again && parameters.errors.len() < UNKNOWN_NAMED {
+                parameters.reject(&shown(&name), "aparece mais de uma vez");
+            }
+        }
+        parameters
+    }
+
+    /// Checks the query of what takes none.
+    ///
+    /// # Errors
+    /// 422 with every parameter there is.
+    pub fn none(query: Option<&str>) -> Result<(), Problem> {
+        Self::parse(query).finish("")
+    }
+
+    /// Notes that `name` is wrong: what it should be.
+    pub fn reject(&mut self, name: &str, message: impl Into<String>) {
+        self.errors.push(FieldError { campo: name.to_owned(), mensagem: message.into() });
+    }
+
+    /// Whether anything was found wrong so far.
+    pub fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
+    /// Whether `name` is there, though it may be empty.
+    pub fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
+    /// A parameter's text, if it is there and not empty.
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        let text = self.values.remove(name)?;
+        if text.is_empty() {
+            self.reject(name, "está vazio; dê-lhe um valor, ou tire-o");
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A parameter read by `parse`, which says what it should be.
+    pub fn parsed<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        match parse(&self.text(name)?) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.reject(name, message);
+                None
+            }
+        }
+    }
+
+    /// An integer within `range`, if it is there.
+    pub fn integer(&mut self, name: &str, range: RangeInclusive<i64>) -> Option<i64> {
+        self.parsed(name, |text| {
+            whole_number(text)
+                .filter(|value| range.contains(value))
+                .ok_or_else(|| format!("deve ser um número inteiro entre {} e {}", range.start(), range.end()))
+        })
+    }
+
+    /// An instant, if it is there.
+    pub fn instant(&mut self, name: &str) -> Option<Timestamp> {
+        self.parsed(name, |text| {
+            Timestamp::parse_rfc3339(text).map_err(|error| {
+                // A `+` is a space in a query (WHATWG URL, "application/x-www-form-urlencoded").
+                match Timestamp::parse_rfc3339(&text.replace(' ', "+")) {
+                    Ok(_) if text.contains(' ') => {
+                        "tem um espaço onde devia haver um +: numa consulta, escreva o + do fuso como %2B".to_owned()
+                    }
+                    _ => error.to_string(),
+                }
+            })
+        })
+    }
+
+    /// Ends the reading. `known` is for the answer.
+    ///
+    /// # Errors
+    /// 422 with every wrong parameter, unknown ones included.
+    pub fn finish(mut self, known: &str) -> Result<(), Problem> {
+        for name in self.values.keys().take(UNKNOWN_NAMED) {
+            let mensagem = unknown_name("parâmetro desconhecido", name, known);
+            self.errors.push(FieldError { campo: shown(name), mensagem });
+        }
+        if self.values.len() > UNKNOWN_NAMED {
+            let mensagem = format!("e mais {} parâmetros desconhecidos", self.values.len() - UNKNOWN_NAMED);
+            self.errors.push(FieldError { campo: "(outros)".to_owned(), mensagem });
+        }
+        if self.errors.is_empty() { Ok(()) } else { Err(Problem::invalid_parameters(self.errors)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong_query(query: &str) -> Vec<(String, String)> {
+        let mut parameters = Parameters::parse(Some(query));
+        parameters.integer("limite", 1..=10);
+        parameters.text("telescopio");
+        parameters.instant("de");
+        parameters.finish("limite, telescopio, de").err().map_or_else(Vec::new, |problem| {
+            let problem = problem.to_value("r");
+            let errors = problem["erros"].as_array().cloned().unwrap_or_default();
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            errors.iter().map(|error| (text(&error["campo"]), text(&error["mensagem"]))).collect()
+        })
+    }
+
+    #[test]
+    fn a_filter_that_is_empty_or_misspelt_is_wrong() {
+        // ciso-assistant #4701, cloudify-manager #3366: such a filter returned everything.
+        assert_eq!(wrong_query(""), []);
+        assert_eq!(wrong_query("limite=3&telescopio=X&de=2025-12-01T03%3A00%3A00%2B01%3A00"), []);
+        let fields = |query| wrong_query(query).into_iter().map(|(field, _)| field).collect::<Vec<_>>();
+        for query in ["limite=", "limite", "limite=+5", "limite=%2B5", "limite=5&limite=5", "limite=٥", "limite=0"] {
+            assert_eq!(fields(query), ["limite"], "{query}");
+        }
+        assert_eq!(fields("telescopio=&limte=3&de=&=&x="), ["telescopio", "de", "", "limte", "x"]);
+        assert!(wrong_query("limte=3")[0].1.contains("seria limite?"));
+        assert!(!wrong_query("x=3")[0].1.contains("seria"));
+        assert!(wrong_query("de=2025-12-01T03:00:00+01:00")[0].1.contains("%2B"));
+        assert!(!wrong_query("de=2025-12-01+03:00:00Z")[0].1.contains("%2B"));
+        assert!(Parameters::none(None).is_ok() && Parameters::none(Some("")).is_ok());
+        assert!(Parameters::none(Some("a")).is_err());
+    }
+}
