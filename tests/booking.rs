@@ -317,7 +317,8 @@ fn a_scheduler_killed_between_lock_and_commit_leaves_the_slot_bookable_after_the
     for table in ["horarios", "agendamentos", "auditoria WHERE linha LIKE '%\"AGENDAMENTO_%'"] {
         assert_eq!(services.count(&format!("SELECT count(*) FROM {table}")), 1, "{table}");
     }
-    assert_eq!(services.log_lines("coordenador.log", "Lock vencido").len(), 3);
+    let expired = services.log_lines("coordenador.log", "Lock vencido");
+    assert!(expired.len() == 1 && expired[0].ends_with(" recursos=3"), "{expired:?}");
 }
 
 #[test]

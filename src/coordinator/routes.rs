@@ -78,7 +78,10 @@ impl Handler for Routes {
             Found::Options(allow) => return Ok(http::options(&allow)),
             Found::Route(route, name) => (route, name.unwrap_or_default()),
         };
-        if !matches!(route, Route::List | Route::Listen) {
+        // Those read their own, and these may be asked with one that keeps their answers from a cache.
+        let takes_query = matches!(route, Route::List | Route::Listen)
+            || matches!(route, Route::Health | Route::Ready | Route::Metrics);
+        if !takes_query {
             Parameters::none(request.head.uri.query())?;
         }
         match route {

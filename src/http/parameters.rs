@@ -58,6 +58,11 @@ impl Parameters {
             self.reject(name, "está vazio; dê-lhe um valor, ou tire-o");
             return None;
         }
+        // What was put in the place of bytes that are none; nobody means it.
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            self.reject(name, "não é UTF-8 bem formado");
+            return None;
+        }
         Some(text)
     }
 
@@ -140,6 +145,7 @@ mod tests {
             assert_eq!(fields(query), ["limite"], "{query}");
         }
         assert_eq!(fields("telescopio=&limte=3&de=&=&x="), ["telescopio", "de", "", "limte", "x"]);
+        assert_eq!(fields("telescopio=%ff"), ["telescopio"]);
         assert!(wrong_query("limte=3")[0].1.contains("seria limite?"));
         assert!(!wrong_query("x=3")[0].1.contains("seria"));
         assert!(wrong_query("de=2025-12-01T03:00:00+01:00")[0].1.contains("%2B"));

@@ -36,14 +36,14 @@ enum Route {
 }
 
 impl Route {
-    /// Whether it reads its query itself. What reads none refuses one: `POST /agendamentos?telescopio=…` would book
-    /// another telescope without a word. The page is a document, and takes what others append to its address.
-    fn reads_query(self, request: &Request) -> bool {
-        match self {
-            Self::Timetable | Self::Free | Self::Bookings | Self::Audit | Self::Listen | Self::Page => true,
-            Self::Entry => page::is_preferred(&request.head.headers),
-            _ => false,
-        }
+    /// Whether a query is refused here because none is read: `POST /agendamentos?telescopio=…` would book another telescope
+    /// without a word. What is asked again and again, the time and the service's health, takes what keeps its answers from
+    /// a cache; and the page is a document, to whose address others append.
+    fn refuses_query(self, request: &Request) -> bool {
+        let reads_it = matches!(self, Self::Timetable | Self::Free | Self::Bookings | Self::Audit | Self::Listen);
+        let passes_it_over = matches!(self, Self::Time | Self::Health | Self::Ready | Self::Page)
+            || (matches!(self, Self::Entry) && page::is_preferred(&request.head.headers));
+        !reads_it && !passes_it_over
     }
 }
 
@@ -88,7 +88,7 @@ impl Routes {
             Found::Route(route, id) => (route, id.unwrap_or_default()),
         };
         announce(request, route, &path);
-        if !route.reads_query(request) {
+        if route.refuses_query(request) {
             Parameters::none(request.head.uri.query())?;
         }
         match route {
