@@ -40,7 +40,8 @@ fn checked(args: &StressArgs) -> anyhow::Result<Config> {
     }
     let slot = args.slot.as_deref().map(|text| {
         // What is cut could turn an instant off the grid into one on it.
-        Timestamp::parse_exact(text).map_err(|error| anyhow!("--slot {text:?} {}", in_english(error)))
+        Timestamp::parse_exact(text)
+            .map_err(|error| anyhow!("--slot {text:?} is not an instant to book: it {}", in_english(error)))
     });
     Ok(Config {
         url: Url::parse(&args.url).context("--url")?,
