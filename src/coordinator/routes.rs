@@ -15,8 +15,6 @@ use super::{batch_route, events_route};
 use crate::http::fields::Fields;
 use crate::http::links::{Link, Links};
 use crate::http::parameters::Parameters;
-use crate::http::links::{Link, Links};
-use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
 use crate::http::router::{Found, Router};
 use crate::http::server::{Handler, Request};
