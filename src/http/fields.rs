@@ -13,6 +13,7 @@ use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::problem::{FieldError, Problem};
+use super::wrong::{FieldCode, Wrong};
 use crate::time::Timestamp;
 
 /// Unknown fields named in an answer; a body of thousands is not echoed whole.
@@ -93,14 +94,13 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// When it is not an object; the field is named `(corpo)`.
     pub fn from_raw(value: &'a RawValue) -> Result<Self, FieldError> {
-        let not_an_object =
-            || FieldError { campo: "(corpo)".to_owned(), mensagem: "deve ser um objeto JSON, entre { e }".to_owned() };
+        let not_an_object = || FieldError::new("(corpo)", FieldCode::Kind.says("deve ser um objeto JSON, entre { e }"));
         let object: Object<'a> = serde_json::from_str(value.get()).map_err(|_| not_an_object())?;
         let errors = object
             .repeated
             .into_iter()
             .take(UNKNOWN_NAMED)
-            .map(|name| FieldError { campo: shown(&name), mensagem: "aparece mais de uma vez".to_owned() })
+            .map(|name| FieldError::new(shown(&name), FieldCode::Repeated.says("aparece mais de uma vez")))
             .collect();
         Ok(Self { values: object.values, errors })
     }
@@ -111,8 +111,8 @@ impl<'a> Fields<'a> {
     }
 
     /// Notes that `name` is wrong: what it should be.
-    pub fn reject(&mut self, name: &str, message: impl Into<String>) {
-        self.errors.push(FieldError { campo: name.to_owned(), mensagem: message.into() });
+    pub fn reject(&mut self, name: &str, wrong: impl Into<Wrong>) {
+        self.errors.push(FieldError::new(name, wrong));
     }
 
     /// Whether anything was found wrong so far.
@@ -128,7 +128,7 @@ impl<'a> Fields<'a> {
     /// Notes a required field that is not there.
     fn require<T>(&mut self, name: &str, value: Option<T>, present: bool) -> Option<T> {
         if value.is_none() && !present {
-            self.reject(name, "é obrigatório");
+            self.reject(name, FieldCode::Missing.says("é obrigatório"));
         }
         value
     }
@@ -143,7 +143,7 @@ impl<'a> Fields<'a> {
         let raw = self.take(name)?;
         let value = raw.get().parse().ok().filter(|value| range.contains(value));
         if value.is_none() {
-            self.reject(name, format!("deve ser um número inteiro entre {} e {}", range.start(), range.end()));
+            self.reject(name, not_within(&range));
         }
         value
     }
@@ -159,7 +159,7 @@ impl<'a> Fields<'a> {
     pub fn boolean(&mut self, name: &str) -> Option<bool> {
         let value = serde_json::from_str(self.take(name)?.get()).ok();
         if value.is_none() {
-            self.reject(name, "deve ser true ou false");
+            self.reject(name, FieldCode::Kind.says("deve ser true ou false"));
         }
         value
     }
@@ -169,8 +169,8 @@ impl<'a> Fields<'a> {
         let raw = self.take(name)?;
         match checked_text(raw, rule) {
             Ok(text) => Some(text),
-            Err(message) => {
-                self.reject(name, message);
+            Err(wrong) => {
+                self.reject(name, wrong);
                 None
             }
         }
@@ -180,13 +180,14 @@ impl<'a> Fields<'a> {
     pub fn instant(&mut self, name: &str) -> Option<Timestamp> {
         let raw = self.take(name)?;
         let Ok(text) = serde_json::from_str::<Cow<'_, str>>(raw.get()) else {
-            self.reject(name, "deve ser um texto com um instante RFC 3339, como \"2025-12-01T03:00:00Z\"");
+            let words = "deve ser um texto com um instante RFC 3339, como \"2025-12-01T03:00:00Z\"";
+            self.reject(name, FieldCode::Kind.says(words));
             return None;
         };
         match Timestamp::parse_rfc3339(&text) {
             Ok(at) => Some(at),
             Err(error) => {
-                self.reject(name, error.to_string());
+                self.reject(name, FieldCode::Instant.says(error.to_string()));
                 None
             }
         }
@@ -207,11 +208,11 @@ impl<'a> Fields<'a> {
         let unknown = self.values.len();
         for name in self.values.keys().take(UNKNOWN_NAMED) {
             let mensagem = format!("campo desconhecido; os aceitos são {known}");
-            self.errors.push(FieldError { campo: shown(name), mensagem });
+            self.errors.push(FieldError::new(shown(name), FieldCode::Unknown.says(mensagem)));
         }
         if unknown > UNKNOWN_NAMED {
             let mensagem = format!("e mais {} campos desconhecidos", unknown - UNKNOWN_NAMED);
-            self.errors.push(FieldError { campo: "(outros)".to_owned(), mensagem });
+            self.errors.push(FieldError::new("(outros)", FieldCode::Unknown.says(mensagem)));
         }
         if self.errors.is_empty() { Ok(()) } else { Err(self.errors) }
     }
@@ -221,17 +222,18 @@ impl<'a> Fields<'a> {
 ///
 /// # Errors
 /// What it should be.
-pub fn checked_text(raw: &RawValue, rule: TextRule) -> Result<String, String> {
+pub fn checked_text(raw: &RawValue, rule: TextRule) -> Result<String, Wrong> {
     let Ok(text) = serde_json::from_str::<String>(raw.get()) else {
-        return Err("deve ser um texto".to_owned());
+        return Err(FieldCode::Kind.says("deve ser um texto"));
     };
     let chars = text.chars().count();
     if chars == 0 || chars > rule.max_chars {
-        return Err(format!("deve ter de 1 a {} caracteres; tem {chars}", rule.max_chars));
+        return Err(FieldCode::Length.says(format!("deve ter de 1 a {} caracteres; tem {chars}", rule.max_chars)));
     }
     let allowed = |c: char| rule.multiline && matches!(c, '\n' | '\r' | '\t');
     if let Some(control) = text.chars().find(|&c| c.is_control() && !allowed(c)) {
-        return Err(format!("não pode ter caracteres de controle (U+{:04X})", u32::from(control)));
+        let words = format!("não pode ter caracteres de controle (U+{:04X})", u32::from(control));
+        return Err(FieldCode::ControlCharacters.says(words));
     }
     Ok(text)
 }
@@ -250,7 +252,7 @@ impl Parameters {
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             let again = parameters.values.insert(name.to_string(), value.into_owned()).is_some();
             if again && parameters.errors.len() < UNKNOWN_NAMED {
-                parameters.reject(&shown(&name), "aparece mais de uma vez");
+                parameters.reject(&shown(&name), FieldCode::Repeated.says("aparece mais de uma vez"));
             }
         }
         parameters.values.retain(|_, value| !value.is_empty());
@@ -258,8 +260,8 @@ impl Parameters {
     }
 
     /// Notes that `name` is wrong: what it should be.
-    pub fn reject(&mut self, name: &str, message: impl Into<String>) {
-        self.errors.push(FieldError { campo: name.to_owned(), mensagem: message.into() });
+    pub fn reject(&mut self, name: &str, wrong: impl Into<Wrong>) {
+        self.errors.push(FieldError::new(name, wrong));
     }
 
     /// Whether anything was found wrong so far.
@@ -273,11 +275,11 @@ impl Parameters {
     }
 
     /// A parameter read by `parse`, which says what it should be.
-    pub fn parsed<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    pub fn parsed<T, E: Into<Wrong>>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
         match parse(&self.text(name)?) {
             Ok(value) => Some(value),
-            Err(message) => {
-                self.reject(name, message);
+            Err(wrong) => {
+                self.reject(name, wrong);
                 None
             }
         }
@@ -286,16 +288,15 @@ impl Parameters {
     /// An integer within `range`, if it is there.
     pub fn integer(&mut self, name: &str, range: RangeInclusive<i64>) -> Option<i64> {
         self.parsed(name, |text| {
-            text.parse()
-                .ok()
-                .filter(|value| range.contains(value))
-                .ok_or_else(|| format!("deve ser um número inteiro entre {} e {}", range.start(), range.end()))
+            text.parse().ok().filter(|value| range.contains(value)).ok_or_else(|| not_within(&range))
         })
     }
 
     /// An instant, if it is there.
     pub fn instant(&mut self, name: &str) -> Option<Timestamp> {
-        self.parsed(name, |text| Timestamp::parse_rfc3339(text).map_err(|error| error.to_string()))
+        self.parsed(name, |text| {
+            Timestamp::parse_rfc3339(text).map_err(|error| FieldCode::Instant.says(error.to_string()))
+        })
     }
 
     /// Ends the reading. `known` is for the answer.
@@ -305,11 +306,11 @@ impl Parameters {
     pub fn finish(mut self, known: &str) -> Result<(), Problem> {
         for name in self.values.keys().take(UNKNOWN_NAMED) {
             let mensagem = format!("parâmetro desconhecido; os aceitos são {known}");
-            self.errors.push(FieldError { campo: shown(name), mensagem });
+            self.errors.push(FieldError::new(shown(name), FieldCode::Unknown.says(mensagem)));
         }
         if self.values.len() > UNKNOWN_NAMED {
             let mensagem = format!("e mais {} parâmetros desconhecidos", self.values.len() - UNKNOWN_NAMED);
-            self.errors.push(FieldError { campo: "(outros)".to_owned(), mensagem });
+            self.errors.push(FieldError::new("(outros)", FieldCode::Unknown.says(mensagem)));
         }
         if self.errors.is_empty() { Ok(()) } else { Err(Problem::invalid_parameters(self.errors)) }
     }
@@ -318,6 +319,10 @@ impl Parameters {
 /// A whole number of digits, with a minus before them or without: what Rust reads, less the plus sign.
 pub fn whole_number(text: &str) -> Option<i64> {
     if text.starts_with('+') { None } else { text.parse().ok() }
+}
+
+fn not_within(range: &RangeInclusive<i64>) -> Wrong {
+    FieldCode::Number.says(format!("deve ser um número inteiro entre {} e {}", range.start(), range.end()))
 }
 
 fn malformed(detail: String) -> Problem {

@@ -12,6 +12,7 @@ pub mod problem;
 pub mod router;
 pub mod server;
 pub mod sse;
+pub mod wrong;
 
 use bytes::Bytes;
 use http_body_util::{Either, Full};
