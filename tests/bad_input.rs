@@ -122,6 +122,70 @@ fn every_wrong_field_is_named_at_once() {
 }
 
 #[test]
+fn each_wrong_field_has_a_code_for_programs() {
+    let services = Services::start(&[]);
+    let good = r#""cientista_id": 1, "horario_inicio_utc": "2025-12-01T03:00:00Z""#;
+    for (path, body, field, code) in [
+        ("/agendamentos", r#"{"horario_inicio_utc": "2025-12-01T03:00:00Z"}"#, "cientista_id", "obrigatorio"),
+        ("/agendamentos", "[]", "(corpo)", "tipo_errado"),
+        ("/agendamentos", &format!(r#"{{{good}, "alvo": 5}}"#), "alvo", "tipo_errado"),
+        ("/agendamentos", r#"{"cientista_id": 1, "horario_inicio_utc": 5}"#, "horario_inicio_utc", "tipo_errado"),
+        (
+            "/agendamentos",
+            r#"{"cientista_id": "1", "horario_inicio_utc": "2025-12-01T03:00:00Z"}"#,
+            "cientista_id",
+            "numero_invalido",
+        ),
+        ("/agendamentos", &format!(r#"{{{good}, "alvo": ""}}"#), "alvo", "tamanho"),
+        ("/agendamentos", &format!(r#"{{{good}, "alvo": "M\t31"}}"#), "alvo", "caracteres_de_controle"),
+        ("/agendamentos", &format!(r#"{{{good}, "alvo": "a", "alvo": "a"}}"#), "alvo", "repetido"),
+        ("/agendamentos", &format!(r#"{{{good}, "alvvo": "a"}}"#), "alvvo", "desconhecido"),
+        (
+            "/agendamentos",
+            r#"{"cientista_id": 1, "horario_inicio_utc": "2025-02-30T03:00:00Z"}"#,
+            "horario_inicio_utc",
+            "instante_invalido",
+        ),
+        (
+            "/agendamentos",
+            r#"{"cientista_id": 1, "horario_inicio_utc": "2025-12-01T03:01:00Z"}"#,
+            "horario_inicio_utc",
+            "fora_da_grade",
+        ),
+        ("/agendamentos", &format!(r#"{{{good}, "duracao_min": 7}}"#), "duracao_min", "duracao_invalida"),
+        (
+            "/agendamentos",
+            r#"{"cientista_id": 1, "horario_inicio_utc": "9998-12-31T23:55:00Z"}"#,
+            "horario_inicio_utc",
+            "tarde_demais",
+        ),
+        ("/agendamentos", &format!(r#"{{{good}, "telescopio": "Webb-Acad"}}"#), "horario_inicio_utc", "ja_passou"),
+        ("/agendamentos", &format!(r#"{{{good}, "telescopio": "x"}}"#), "telescopio", "telescopio_desconhecido"),
+        (
+            "/agendamentos",
+            r#"{"cientista_id": 77, "horario_inicio_utc": "2025-12-01T03:00:00Z"}"#,
+            "cientista_id",
+            "cientista_desconhecido",
+        ),
+        ("/lock", "{}", "recurso", "obrigatorio"),
+        ("/lock", r#"{"recurso": ""}"#, "recurso", "tamanho"),
+        ("/lock", r#"{"recursos": ["a", "a"]}"#, "recursos", "repetido"),
+        ("/lock", r#"{"recurso": "a", "ttl_ms": 1}"#, "ttl_ms", "numero_invalido"),
+        ("/lock", r#"{"recurso": "a", "recursos": ["b"]}"#, "recursos", "invalido"),
+    ] {
+        let url = if path == "/lock" { services.locks(path) } else { services.agenda(path) };
+        let problem = http("POST", &url, Some(("application/json", body))).json();
+        let first = &problem["erros"][0];
+        assert_eq!((first["campo"].as_str(), first["codigo"].as_str()), (Some(field), Some(code)), "{body}: {problem}");
+        assert!(first["mensagem"].is_string(), "{problem}");
+    }
+    let query = http("GET", &services.agenda("/agendamentos?limite=0&de=x&cor=1"), None).json();
+    let codes: Vec<_> =
+        query["erros"].as_array().unwrap().iter().map(|error| error["codigo"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["instante_invalido", "numero_invalido", "desconhecido"], "{query}");
+}
+
+#[test]
 fn another_zone_is_accepted_and_converted() {
     let services = Services::start(&[]);
     for (sent, stored) in [

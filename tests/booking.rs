@@ -286,6 +286,33 @@ fn a_coordinator_that_hangs_is_not_waited_for_for_ever() {
 }
 
 #[test]
+fn a_conflict_over_midnight_leads_to_the_day_of_the_slot_that_was_not_free() {
+    let services = Services::start(&["--lock-retention-ms", "0"]);
+    let late = json!({"cientista_id": 1, "horario_inicio_utc": "2031-05-06T23:50:00Z", "duracao_min": 30});
+    let next_day = "2031-05-07T00:05:00Z";
+    let slot_in_agenda = |problem: &Value| {
+        let agenda = services.follow(problem, "agenda").json();
+        let slots = agenda["horarios"].as_array().unwrap().clone();
+        slots.into_iter().find(|slot| slot["horario_inicio_utc"] == next_day).expect("the slot is in the day")
+    };
+    // Someone has the lock of one slot.
+    let lock = json!({"recurso": format!("Hubble-Acad_{next_day}")}).to_string();
+    let held = http("POST", &services.locks("/lock"), Some(("application/json", &lock)));
+    assert_eq!(held.status, 200, "{}", held.body);
+    let (status, problem) = services.book_with(&late);
+    assert_eq!((status, problem["codigo"].as_str()), (409, Some("recurso_ocupado")), "{problem}");
+    assert_eq!(slot_in_agenda(&problem)["estado"], "livre");
+    let unlock = json!({"trava_id": held.json()["trava_id"]}).to_string();
+    assert_eq!(http("POST", &services.locks("/unlock"), Some(("application/json", &unlock))).status, 200);
+    // Someone has the slot.
+    let (status, booking) = services.book(2, next_day);
+    assert_eq!(status, 201, "{booking}");
+    let (status, problem) = services.book_with(&late);
+    assert_eq!((status, problem["horario_inicio_utc"].as_str()), (409, Some(next_day)), "{problem}");
+    assert_eq!(slot_in_agenda(&problem)["agendamento_id"], booking["id"]);
+}
+
+#[test]
 fn a_client_that_goes_away_leaves_nothing_half_done() {
     let services = Services::start(&["--critical-delay-ms", "200", "--lock-retention-ms", "0"]);
     let body = json!({"cientista_id": 1, "horario_inicio_utc": SLOT}).to_string();

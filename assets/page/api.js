@@ -14,7 +14,7 @@ export class Problem extends Error {
 
   /// Whether what was asked may have been done all the same.
   get unknown() {
-    return this.status === 500 || this.status === 502 || this.status === 504;
+    return this.status === 500 || this.status === 502 || this.status === 504 || this.code === "resultado_incerto";
   }
 }
 

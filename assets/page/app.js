@@ -1,21 +1,24 @@
 // The page: puts the parts together. What can be done comes from links, starting at the entry point.
 
+import { DAYS, isDay, place, showPlace, showStrange } from "./address.js";
 import { Agenda, Heard, identity } from "./agenda.js";
 import { enter, follow, timed } from "./api.js";
 import { Booking } from "./booking.js";
 import { cancel } from "./cancel.js";
 import { TrueClock, parseInstant } from "./clock.js";
 import { showSynchronisation, showTime } from "./clockview.js";
-import { announce } from "./dialog.js";
+import { announce, close } from "./dialog.js";
 import { Disputes, showDispute } from "./dispute.js";
 import { at, el, setText } from "./dom.js";
 import { Live } from "./events.js";
 import { isoDay, longDay, span } from "./format.js";
 import { Grid } from "./grid.js";
 import { showHistory } from "./history.js";
-import { SERVER_LANGUAGE, current, speak, t, translate } from "./i18n.js";
+import { current, speak, t, translate } from "./i18n.js";
+import { isolate } from "./names.js";
 import { showPanel } from "./panel.js";
-import { DAYS, isDay, place, recall, remember, showPlace } from "./prefs.js";
+import { recall, remember } from "./prefs.js";
+import { complain } from "./problems.js";
 import { showTheme } from "./theme.js";
 
 const RETRY_MS = 5000;
@@ -32,6 +35,12 @@ let local = recall("local") === true;
 let reading = 0;
 /// The choice that the agenda shown answers.
 let answered;
+/// Whether the choice is one more place for the browser's Back, once its agenda is there.
+let step = false;
+/// What of the address leads nowhere, {telescope, strange}.
+let astray = {};
+/// Whether a day is being typed, and whether a part of it was chosen already: all of it is one choice.
+let [typing, typed] = [false, false];
 let rereading;
 /// The slots that are selected, {first, last}.
 let selected;
@@ -93,13 +102,14 @@ async function read(link = telescope._links.agenda) {
     grid.wait(false);
     for (const one of heard.after(since)) agenda.apply(one);
     at("agenda-problem").textContent = "";
-    showPlace(agenda.telescope, day);
+    showPlace(agenda.telescope, day, step);
+    step = false;
     if (before?.start !== agenda.start || before?.telescope !== agenda.telescope) arrive(before);
     show();
     await meet(answer.agendamentos);
   } catch (problem) {
     if (mine !== reading) return;
-    showProblem(problem);
+    complain(at("agenda-problem"), problem);
     // What was refused once is refused again.
     if (!(problem.status < 500)) reread(RETRY_MS);
   }
@@ -134,14 +144,7 @@ async function meet(bookings) {
   show();
 }
 
-function showProblem(problem) {
-  const words = problem.detail ?? t("agenda.unreachable");
-  // Said once, not at every attempt.
-  if (at("agenda-problem").textContent.includes(words)) return;
-  const why = el("span", { lang: problem.detail && SERVER_LANGUAGE, text: words });
-  const [before, after] = t("agenda.failed", { why: "\n" }).split("\n");
-  at("agenda-problem").replaceChildren(before, why, after);
-}
+const showAstray = () => showStrange(at("address-problem"), astray, telescope?.nome ?? "");
 
 /// Draws once in the next frame, however much happens before it.
 function soon(draw) {
@@ -260,7 +263,7 @@ grid.addEventListener("choose", ({ detail }) => {
   if (slot.book) acts.book();
   else if (detail.by === "key" || matchMedia(BELOW).matches) at("selected").querySelector("h3")?.focus();
 });
-grid.addEventListener("day", ({ detail }) => turn(detail));
+grid.addEventListener("day", ({ detail }) => turn(detail.rel, detail.held));
 at("panel").addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
   const { first, last } = grid.range;
@@ -271,8 +274,13 @@ booking.addEventListener("booked", ({ detail: made }) => {
   apply(made);
   selectBooking(made);
   if (agenda.range(made)[0] >= 0) return;
-  day = isoDay(Date.parse(made.horario_inicio_utc));
-  read().then(() => selectBooking(made));
+  choosePlace({ day: isoDay(Date.parse(made.horario_inicio_utc)) }).then(() => selectBooking(made));
+});
+booking.addEventListener("see", async ({ detail: { telescope: id, start } }) => {
+  close();
+  const found = telescopes.find((one) => one.id === id) ?? telescope;
+  if (found !== telescope || agenda.at(start) < 0) await choosePlace({ telescope: found, day: isoDay(start) });
+  if (agenda.at(start) >= 0) grid.select(agenda.at(start), undefined, { focus: true });
 });
 at("dialog").addEventListener("close", () => {
   // The browser gives the focus back to where it was, which may be elsewhere than what became of it, or gone.
@@ -289,16 +297,36 @@ function selectBooking(made) {
 
 // Choices
 
+/// Goes to another telescope, or day (undefined is today), and reads its agenda: that of `link`, if one leads there.
+/// Unless `again`, in which this only goes on with the choice before, Back leads to where it was.
+function choosePlace({ telescope: other = telescope, again = false, link = other._links.agenda, ...rest }) {
+  telescope = other;
+  at("telescope").value = telescope.id;
+  if ("day" in rest) day = rest.day;
+  step ||= !again;
+  astray = {};
+  showAstray();
+  return read(link);
+}
+
 /// Turns from the day that is chosen. The links of an agenda lead on from that one: they are of no use while another is
-/// on its way.
-function turn(rel) {
+/// on its way. A key that is held turns once, for Back.
+function turn(rel, held) {
   if (!agenda) return;
   const link = isSettled() ? agenda.links[rel] : telescope._links.agenda;
   const from = isSettled() ? agenda.start : Date.parse(day ?? isoDay(clock.now() || agenda.start));
   const to = from + (rel === "anterior" ? -DAY_MS : DAY_MS);
-  if (!link || !isDay(isoDay(to))) return;
-  day = isoDay(to);
-  read(link);
+  if (link && isDay(isoDay(to))) choosePlace({ day: isoDay(to), link, again: held });
+}
+
+/// Goes where the address says: the page was opened there, or Back or a person has changed it.
+function arriveAt({ telescope: id, day: wanted, strange }, otherwise) {
+  const found = telescopes.find((one) => one.id === id);
+  [telescope, day, step] = [found ?? otherwise, wanted, false];
+  astray = { telescope: found ? undefined : id, strange };
+  showAstray();
+  choices();
+  return read();
 }
 
 function choose(scientist) {
@@ -310,9 +338,11 @@ function choose(scientist) {
 
 function choices() {
   at("telescope").replaceChildren(
-    ...telescopes.map(({ id, nome }) => el("option", { value: id, text: nome, selected: id === telescope.id })),
+    ...telescopes.map(({ id, nome }) => el("option", { value: id, dir: "auto", text: nome, selected: id === telescope.id })),
   );
-  const options = people.all.map(({ id, nome }) => el("option", { value: id, text: nome, selected: id === people.me }));
+  const options = people.all.map(({ id, nome }) =>
+    el("option", { value: id, dir: "auto", text: nome, selected: id === people.me }),
+  );
   at("scientist").replaceChildren(el("option", { value: "", text: t("scientist.choose") }), ...options);
 }
 
@@ -326,6 +356,7 @@ function showLanguage() {
   showSynchronisation(clock);
   showLive();
   if (telescopes) choices();
+  showAstray();
   showRace();
   show();
   if (told) showHistory(at("history"), told, { quiet: true });
@@ -336,24 +367,27 @@ function showRace() {
 }
 
 at("telescope").addEventListener("change", ({ target }) => {
-  telescope = telescopes.find(({ id }) => id === target.value);
-  remember("telescope", telescope.id);
-  read();
+  const chosen = telescopes.find(({ id }) => id === target.value);
+  remember("telescope", chosen.id);
+  choosePlace({ telescope: chosen });
 });
 Object.assign(at("day"), DAYS);
 at("day").addEventListener("change", ({ target }) => {
   // While a year is typed it is another one: 0002, 0020, 0202.
   if (!isDay(target.value)) return;
-  day = target.value;
-  read();
+  choosePlace({ day: target.value, again: typed });
+  typed = typing;
 });
+for (const kind of ["keydown", "pointerdown", "blur"]) {
+  at("day").addEventListener(kind, () => {
+    typing = kind === "keydown";
+    typed &&= typing;
+  });
+}
 at("day").addEventListener("blur", ({ target }) => {
   if (!isDay(target.value) && agenda) target.value = day ?? isoDay(agenda.start);
 });
-at("today").addEventListener("click", () => {
-  day = undefined;
-  read();
-});
+at("today").addEventListener("click", () => choosePlace({ day: undefined }));
 document.querySelector(".skip").addEventListener("click", (event) => {
   // The address is the place in the agenda.
   event.preventDefault();
@@ -374,14 +408,7 @@ for (const button of document.querySelectorAll("[data-language]")) {
     showLanguage();
   });
 }
-addEventListener("hashchange", () => {
-  const to = place();
-  const found = telescopes?.find(({ id }) => id === to.telescope);
-  if (!found) return;
-  [telescope, day] = [found, to.day];
-  choices();
-  read();
-});
+addEventListener("hashchange", () => telescopes && arriveAt(place(), telescope));
 
 // Live
 
@@ -417,7 +444,7 @@ live.addEventListener("booking", ({ detail }) => {
   const when = span(Date.parse(detail.horario_inicio_utc), Date.parse(detail.horario_fim_utc));
   announce(
     t(detail.status === "CANCELADO" ? "said.freed" : "said.made", {
-      name: people.nameOf(detail.cientista_id),
+      name: isolate(people.nameOf(detail.cientista_id)),
       span: when,
     }),
   );
@@ -468,16 +495,13 @@ async function start() {
     telescopes = scopes.telescopios;
     people.all = scientists.cientistas;
   } catch (problem) {
-    showProblem(problem);
+    complain(at("agenda-problem"), problem);
     setTimeout(start, RETRY_MS * (0.5 + Math.random()));
     return;
   }
-  const wanted = place().telescope ?? recall("telescope");
-  telescope = telescopes.find(({ id }) => id === wanted) ?? telescopes[0];
   if (!people.all.some(({ id }) => id === people.me)) people.me = undefined;
-  choices();
   showRace();
-  await read();
+  await arriveAt(place(), telescopes.find(({ id }) => id === recall("telescope")) ?? telescopes[0]);
   live.open(entry._links.eventos);
 }
 

@@ -6,8 +6,10 @@ import { follow } from "./api.js";
 import { parseInstant } from "./clock.js";
 import { announce, buttons, close, field, open, show } from "./dialog.js";
 import { el } from "./dom.js";
-import { elsewhere, instantTime, isoDay, localSpan, longDay, minutes, span } from "./format.js";
-import { t } from "./i18n.js";
+import { durations } from "./durations.js";
+import { elsewhere, instantTime, localSpan, longDays, span } from "./format.js";
+import { phrase, t } from "./i18n.js";
+import { spoken, typed } from "./names.js";
 import { busy, explain, markErrors, retryButton } from "./problems.js";
 
 const MINUTE_MS = 60000;
@@ -19,9 +21,13 @@ const LOST_ANSWER_TRIES = 4;
 const LOST_ANSWER_WAIT_MS = 1500;
 const UNREACHABLE_WAIT_MS = 3000;
 
+/// Where and on which days, in pieces.
+const where = (telescope, start, end) => phrase("book.at", { telescope: typed(telescope), day: longDays(start, end) });
+
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/// Dispatches `booked` with the booking, and `scientist` with who was chosen in the form.
+/// Dispatches `booked` with the booking, `scientist` with who was chosen in the form, and `see` with the {telescope, start}
+/// of a slot that is to be looked at.
 export class Booking extends EventTarget {
   #clock;
   #people;
@@ -50,39 +56,37 @@ export class Booking extends EventTarget {
   }
 
   #form(flow, wanted, problem) {
-    const { agenda, start, step, free } = wanted;
+    const { agenda, start } = wanted;
     const title = el("h2", { id: "dialog-title", tabindex: "-1" });
+    const place = el("p", { class: "where" });
     const local = el("p", { class: "quiet" });
     const times = () => {
       const end = start + Number(duration.value) * MINUTE_MS;
       title.textContent = t("book.title", { span: span(start, end) });
-      if (elsewhere(start)) local.textContent = t("panel.local", { span: localSpan(start, end) });
+      place.replaceChildren(...where(agenda.telescope, start, end));
+      local.textContent = elsewhere(start, end) ? t("panel.local", { span: localSpan(start, end) }) : "";
     };
-    const duration = el("select", { onchange: times });
-    for (let count = 1; count <= free; count += 1) {
-      duration.append(
-        el("option", { value: count * step, text: minutes(count * step), selected: count * step === wanted.duration }),
-      );
-    }
+    const duration = durations(wanted, times);
     const scientist = el("select", { required: true, autofocus: !this.#people.me });
     scientist.append(el("option", { value: "", text: t("scientist.choose") }));
     for (const { id, nome } of this.#people.all) {
-      scientist.append(el("option", { value: id, text: nome, selected: id === this.#people.me }));
+      scientist.append(el("option", { value: id, dir: "auto", text: nome, selected: id === this.#people.me }));
     }
     const target = el("input", {
       type: "text",
+      dir: "auto",
       maxlength: "200",
       autocomplete: "off",
       autofocus: Boolean(this.#people.me),
     });
     target.value = wanted.target;
-    const notes = el("textarea", { rows: "2", maxlength: "2000" });
+    const notes = el("textarea", { rows: "2", dir: "auto", maxlength: "2000" });
     notes.value = wanted.notes;
     const send = el("button", { type: "submit", class: "primary", text: t("book.send") });
     const form = el(
       "form",
       { novalidate: true },
-      el("p", { class: "where", text: t("book.at", { telescope: agenda.telescope, day: longDay(start) }) }),
+      place,
       local,
       el("p", { class: "error", id: "error-horario_inicio_utc" }),
       field("cientista_id", t("book.scientist"), scientist),
@@ -96,8 +100,7 @@ export class Booking extends EventTarget {
       const clicked = this.#clock.moment();
       event.preventDefault();
       if (busy(send)) return;
-      if (!scientist.value)
-        return markErrors(form, [{ campo: "cientista_id", mensagem: t("book.needScientist"), ours: true }]);
+      if (!scientist.value) return markErrors(form, [{ campo: "cientista_id", codigo: "escolha" }]);
       Object.assign(wanted, { duration: Number(duration.value), target: target.value, notes: notes.value });
       this.#choose(Number(scientist.value));
       this.#send(flow, wanted, clicked, () => busy(send, t("book.sending")));
@@ -135,13 +138,11 @@ export class Booking extends EventTarget {
   }
 
   #won(flow, booking) {
-    const { id, horario_inicio_utc, horario_fim_utc, instante_clique_utc } = booking;
-    const words = t("book.won", { id, span: span(Date.parse(horario_inicio_utc), Date.parse(horario_fim_utc)) });
-    const clicked = instante_clique_utc && t("book.clicked", { time: instantTime(instante_clique_utc) });
-    const day = el("p", {
-      class: "where",
-      text: t("book.at", { telescope: booking.telescopio, day: longDay(Date.parse(horario_inicio_utc)) }),
-    });
+    const { id, horario_inicio_utc, horario_fim_utc, instante_clique_utc, criado_em_utc } = booking;
+    const [start, end] = [Date.parse(horario_inicio_utc), Date.parse(horario_fim_utc)];
+    const words = t("book.won", { id, span: span(start, end) });
+    const clicked = instante_clique_utc && t("book.clicked", { time: instantTime(instante_clique_utc, criado_em_utc) });
+    const day = el("p", { class: "where" }, where(booking.telescopio, start, end));
     this.dispatchEvent(new CustomEvent("booked", { detail: booking }));
     const seen = el(
       "div",
@@ -164,35 +165,52 @@ export class Booking extends EventTarget {
     const who = el("p", { class: "who" });
     const offers = el("div", { class: "offers" });
     const seen = el("div", { class: "outcome lost" }, who);
-    show(flow, t("book.lostTitle"), seen, offers, buttons({ text: t("book.back"), onclick: close }));
+    const choices = buttons({ text: t("book.back"), onclick: close });
+    show(flow, t("book.lostTitle"), seen, offers, choices);
     const say = (words) => {
-      who.textContent = words;
-      announce(words);
+      who.replaceChildren(...words);
+      announce(spoken(words));
     };
-    say(answer.cientista ? this.#whose(answer, wanted) : t("book.losing"));
+    const tell = (taken) => {
+      say(this.#whose(taken, wanted));
+      this.#lead(Math.max(Date.parse(taken.horario_inicio_utc), wanted.start), wanted, choices);
+    };
+    if (answer.cientista) tell(answer);
+    else say([t("book.losing")]);
     this.#offer(flow, wanted, links.livres, offers);
-    if (!answer.cientista && links.agendamentos) say(await this.#decided(links.agendamentos, wanted));
+    if (answer.cientista || !links.agendamentos) return;
+    const taken = await this.#decided(links.agendamentos);
+    if (taken) tell(taken);
+    else say([t("book.lostToNobody")]);
   }
 
-  #whose({ cientista, cientista_id, agendamento_id, horario_inicio_utc }, { agenda }) {
-    if (cientista_id === this.#people.me) return t("book.lostToSelf", { id: agendamento_id });
-    const start = Date.parse(horario_inicio_utc);
-    return t("book.lost", { name: cientista, span: span(start, start + agenda.length) });
+  /// Whose the slot is that was not free; with its day, if that is not the one asked for.
+  #whose({ cientista, cientista_id, agendamento_id, horario_inicio_utc }, { agenda, start: asked }) {
+    if (cientista_id === this.#people.me) return phrase("book.lostToSelf", { id: agendamento_id });
+    const start = Math.max(Date.parse(horario_inicio_utc), asked);
+    return phrase("book.lost", { name: typed(cientista), span: span(start, start + agenda.length, asked) });
+  }
+
+  /// Offers to look at the slot that was not free, where it is not the one that was looked at.
+  #lead(start, { agenda, start: asked }, choices) {
+    if (start === asked) return;
+    const see = () => this.dispatchEvent(new CustomEvent("see", { detail: { telescope: agenda.telescope, start } }));
+    const when = span(start, start + agenda.length, asked);
+    choices.append(el("button", { type: "button", text: t("book.see", { span: when }), onclick: see }));
   }
 
   /// Who got what was being decided when the request was refused.
-  async #decided(link, wanted) {
+  async #decided(link) {
     for (let tried = 0; tried < DECISION_TRIES; tried += 1) {
       const page = await follow(link).catch(() => undefined);
       const booking = page?.agendamentos.find(({ status }) => status === "AGENDADO");
       if (booking) {
         const { id, cientista_id, horario_inicio_utc } = booking;
-        const cientista = this.#people.nameOf(cientista_id);
-        return this.#whose({ cientista, cientista_id, agendamento_id: id, horario_inicio_utc }, wanted);
+        return { cientista: this.#people.nameOf(cientista_id), cientista_id, agendamento_id: id, horario_inicio_utc };
       }
       await pause(DECISION_WAIT_MS);
     }
-    return t("book.lostToNobody");
+    return undefined;
   }
 
   async #offer(flow, wanted, link, root) {
@@ -203,12 +221,14 @@ export class Booking extends EventTarget {
     const list = el("ul", {});
     for (const { horario_inicio_utc, horario_fim_utc, _links } of free) {
       const [start, end] = [Date.parse(horario_inicio_utc), Date.parse(horario_fim_utc)];
-      const key = isoDay(start) === isoDay(wanted.start) ? "book.take" : "book.takeDay";
-      const button = el("button", { type: "button", text: t(key, { day: isoDay(start), span: span(start, end) }) });
+      const words = t("book.take", { span: span(start, end, wanted.start) });
+      const button = el("button", { type: "button", text: words });
       button.addEventListener("click", () => {
         const clicked = this.#clock.moment();
         if (busy(root)) return;
-        this.#send(flow, { ...wanted, start, link: _links.agendar }, clicked, () => busy(root, button));
+        // Of this one no more is known than that so much is free.
+        const most = wanted.duration / wanted.step;
+        this.#send(flow, { ...wanted, start, link: _links.agendar, most }, clicked, () => busy(root, button));
       });
       list.append(el("li", {}, button));
     }

@@ -1,7 +1,7 @@
 // The true time, large: it moves on the second, whatever the local clock says.
 
 import { at, setText } from "./dom.js";
-import { bound, clockError, localTime, longDay, milliseconds, zone } from "./format.js";
+import { bound, clockError, localMoment, longDay, milliseconds, zone } from "./format.js";
 import { t } from "./i18n.js";
 
 const OLD_MS = 150000;
@@ -15,7 +15,7 @@ export function showTime(clock, local) {
   setText(at("time-s"), text.slice(16, 19));
   at("time").dateTime = text;
   setText(at("date"), longDay(now));
-  setText(at("local-time"), local ? t("clock.local", { time: localTime(now), zone: zone(now) }) : "");
+  setText(at("local-time"), local ? t("clock.local", { time: localMoment(now), zone: zone(now) }) : "");
   return 1000 - (now % 1000) + 2;
 }
 

@@ -62,15 +62,17 @@ export function showDispute(root, { entries, refused }, nameOf) {
   const shown = [...entries.filter(isBooking), ...entries.filter((entry) => !isBooking(entry)).slice(0, ENTRIES_MAX)];
   shown.sort((a, b) => (a.utc < b.utc ? -1 : 1));
   const listed = shown.filter((entry) => !isBooking(entry)).length;
+  // What went on over midnight has its days.
+  const near = shown.every(({ utc }) => utc.slice(0, 10) === shown[0].utc.slice(0, 10)) ? undefined : "";
   const items = shown.map(({ scientist, outcome, utc }) =>
     el(
       "li",
       { class: outcome === "won" ? "won" : "lost" },
-      el("time", { datetime: utc, text: instantTime(utc) }),
+      el("time", { datetime: utc, text: instantTime(utc, near) }),
       el(
         "span",
         {},
-        el("b", { text: nameOf(scientist) }),
+        el("b", { dir: "auto", text: nameOf(scientist) }),
         ` ${t(known(`dispute.${outcome}`) ?? "dispute.refused", { code: outcome })}`,
       ),
     ),

@@ -1,4 +1,4 @@
-// Instants, durations and names for people. Everything is UTC unless its name says local.
+// Instants and durations for people. Everything is UTC unless its name says local.
 
 import { locale, t } from "./i18n.js";
 
@@ -10,8 +10,27 @@ export const clockTime = (ms) => new Date(ms).toISOString().slice(11, 16);
 /// 2025-12-01, as a date field has it.
 export const isoDay = (ms) => new Date(ms).toISOString().slice(0, 10);
 
-/// 03:00–03:05
-export const span = (start, end) => `${clockTime(start)}–${clockTime(end)}`;
+/// 6 de mai., or 6 de mai. de 2031 `withYear`, in a zone: by default the reader's own.
+const shortDay = (ms, withYear, timeZone) =>
+  new Date(ms).toLocaleDateString(locale(), {
+    timeZone,
+    day: "numeric",
+    month: "short",
+    year: withYear ? "numeric" : undefined,
+  });
+
+const yearOf = (day) => day.slice(0, 4);
+const differ = (values) => new Set(values).size > 1;
+
+/// 03:00–03:05, and over midnight 6 de mai., 23:55 – 7 de mai., 00:05. A span on another day than `near`, which who reads
+/// it has in mind, names its day too; the year, where not all are of the same.
+export function span(start, end, near = start) {
+  const days = [start, end, near].map(isoDay);
+  const withYear = differ(days.map(yearOf));
+  const told = (ms) => `${shortDay(ms, withYear, "UTC")}, ${clockTime(ms)}`;
+  if (days[0] !== days[1]) return `${told(start)} – ${told(end)}`;
+  return `${days[0] === days[2] ? clockTime(start) : told(start)}–${clockTime(end)}`;
+}
 
 /// segunda-feira, 1 de dezembro de 2025
 export const longDay = (ms) =>
@@ -27,17 +46,31 @@ export const longDay = (ms) =>
 export const localTime = (ms) =>
   new Date(ms).toLocaleTimeString(locale(), { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
-/// 00:05–00:10 GMT-3, with the day where it is another one than in UTC.
-export function localSpan(start, end) {
-  const parts = { day: "2-digit", month: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-  const whole = { ...parts, timeZoneName: "short" };
-  if (localDay(start) === isoDay(start)) (delete parts.day, delete parts.month);
-  if (localDay(end) === localDay(start)) (delete whole.day, delete whole.month);
-  return `${new Date(start).toLocaleString(locale(), parts)}–${new Date(end).toLocaleString(locale(), whole)}`;
+/// quarta-feira, 6 de maio de 2031 – quinta-feira, 7 de maio de 2031: the days that a span has anything of.
+export function longDays(start, end) {
+  const [first, last] = [longDay(start), longDay(end - 1)];
+  return first === last ? first : `${first} – ${last}`;
 }
 
-/// Whether the local time is another one than UTC.
-export const elsewhere = (ms) => new Date(ms).getTimezoneOffset() !== 0;
+/// 00:05 in the local zone, with the day where it is another one than in UTC.
+export const localMoment = (ms) =>
+  localDay(ms) === isoDay(ms) ? localTime(ms) : `${shortDay(ms)}, ${localTime(ms)}`;
+
+/// 00:05–00:10 GMT-3: in the local zone, with the days unless all is on one day there and in UTC, and with the zone at
+/// the start too where the clocks change in between.
+export function localSpan(start, end) {
+  const days = [localDay(start), localDay(end)];
+  const [from, to] = [zone(start), zone(end)];
+  const all = [...days, isoDay(start), isoDay(end)];
+  const [withDay, withYear] = [differ(all), differ(all.map(yearOf))];
+  const told = (ms) => `${shortDay(ms, withYear)}, ${localTime(ms)}`;
+  const first = `${withDay ? told(start) : localTime(start)}${from === to ? "" : ` ${from}`}`;
+  const dash = days[0] === days[1] && from === to ? "–" : " – ";
+  return `${first}${dash}${days[0] === days[1] ? localTime(end) : told(end)} ${to}`;
+}
+
+/// Whether the local time is another one than UTC at any of these instants.
+export const elsewhere = (...instants) => instants.some((ms) => new Date(ms).getTimezoneOffset() !== 0);
 
 /// The local day of an instant, as 2025-12-01.
 export function localDay(ms) {
@@ -45,9 +78,9 @@ export function localDay(ms) {
   return isoDay(ms - day.getTimezoneOffset() * MINUTE_MS);
 }
 
-/// The local zone's name at an instant: it changes with daylight-saving time.
+/// The local zone at an instant, by its offset: it changes with daylight-saving time, and a name may not tell.
 export function zone(ms) {
-  const parts = new Intl.DateTimeFormat(locale(), { timeZoneName: "short" }).formatToParts(new Date(ms));
+  const parts = new Intl.DateTimeFormat(locale(), { timeZoneName: "shortOffset" }).formatToParts(new Date(ms));
   return parts.find(({ type }) => type === "timeZoneName").value;
 }
 
@@ -58,8 +91,9 @@ export const instant = (utc) =>
     .replace(/(\.\d{3})\d*/, "$1")
     .replace("Z", "");
 
-/// Its time of day only: 18:00:05.123
-export const instantTime = (utc) => instant(utc).slice(11);
+/// Its time of day only, 18:00:05.123, unless that was on another day than `near`, an instant as well.
+export const instantTime = (utc, near = utc) =>
+  utc.slice(0, 10) === near.slice(0, 10) ? instant(utc).slice(11) : instant(utc);
 
 /// Seconds with as many digits as make sense, from milliseconds.
 export function seconds(ms) {
@@ -77,16 +111,6 @@ export const bound = (ms) => (Math.ceil(ms) / 1000).toLocaleString(locale(), { m
 export function minutes(count) {
   const [hours, rest] = [Math.floor(count / 60), count % 60];
   return [hours && `${hours} h`, rest && `${rest} min`].filter(Boolean).join(" ");
-}
-
-/// MC, of Marie Curie.
-export function initials(name) {
-  const words = name.split(/\s+/).filter(Boolean);
-  const letters = words.length > 1 ? [words[0], words[words.length - 1]] : words;
-  return letters
-    .map((word) => [...word][0])
-    .join("")
-    .toLocaleUpperCase(locale());
 }
 
 /// What the local clock is, against the true time.

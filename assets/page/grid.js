@@ -3,10 +3,12 @@
 // {first, last} and how: `by`.
 
 import { el, setText } from "./dom.js";
-import { clockTime, elsewhere, initials, localDay, localTime, span, zone } from "./format.js";
+import { clockTime, elsewhere, isoDay, localDay, localTime, span, zone } from "./format.js";
 import { t } from "./i18n.js";
+import { initials, isolate } from "./names.js";
 
 const COLUMNS = 12;
+const HOUR_MS = 3600000;
 /// The focus comes with a pointer.
 const POINTER = "pointer";
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -COLUMNS, ArrowDown: COLUMNS };
@@ -15,6 +17,7 @@ export class Grid extends EventTarget {
   #root;
   #cells = [];
   #rows = [];
+  #corner = el("span", { class: "local" });
   #now = el("span", { class: "now", "aria-hidden": "true" });
   #agenda;
   #anchor = 0;
@@ -48,7 +51,9 @@ export class Grid extends EventTarget {
     if (this.#cells.length !== agenda.slots.length) this.#build(agenda.slots.length);
     this.#agenda = agenda;
     agenda.slots.forEach((slot, index) => this.#showCell(index, slot, scientist, now));
-    this.#rows.forEach((header, row) => this.#showHour(header, agenda.slots[row * COLUMNS].start, local));
+    this.#rows.forEach((header, row) => this.#showHour(header, agenda.slots[row * COLUMNS].start, row, local));
+    // In which zone the day begins: where it changes, the row says so.
+    setText(this.#corner, local ? zone(agenda.start) : "");
     this.#root.classList.toggle("with-local", local);
     this.mark(now);
     if (this.#shorten()) this.#moveTo(this.#focus, this.#root.contains(document.activeElement));
@@ -93,7 +98,7 @@ export class Grid extends EventTarget {
       el(
         "div",
         { role: "row", class: "head" },
-        el("span", { role: "columnheader", class: "corner", text: "UTC" }),
+        el("span", { role: "columnheader", class: "corner" }, el("span", { text: "UTC" }), this.#corner),
         head,
       ),
     ];
@@ -105,7 +110,7 @@ export class Grid extends EventTarget {
         rows.push(el("div", { role: "row" }, header));
         this.#rows.push(header);
       }
-      const label = el("span", { class: "label", "aria-hidden": "true" });
+      const label = el("span", { class: "label", dir: "auto", "aria-hidden": "true" });
       const cell = el("div", { role: "gridcell", tabindex: index === 0 ? "0" : "-1", "data-slot": index }, label);
       rows[rows.length - 1].append(cell);
       this.#cells.push(cell);
@@ -170,8 +175,8 @@ export class Grid extends EventTarget {
     if (booking) {
       const whole = span(Date.parse(booking.horario_inicio_utc), Date.parse(booking.horario_fim_utc));
       const name = this.#nameOf(booking.cientista_id);
-      const short = kind === "other" && text && text !== name ? `, ${text}` : "";
-      const values = { name: name + short, span: whole, target: booking.alvo };
+      const short = kind === "other" && text && text !== name ? `, ${isolate(text)}` : "";
+      const values = { name: isolate(name) + short, span: whole, target: booking.alvo && isolate(booking.alvo) };
       state = t(booking.alvo ? "slot.byTarget" : "slot.by", values);
       if (kind === "mine") state = `${t("slot.mine")}, ${state}`;
     }
@@ -179,13 +184,20 @@ export class Grid extends EventTarget {
     return t("slot.label", { time: clockTime(slot.start), state });
   }
 
-  #showHour(header, start, local) {
+  #showHour(header, start, row, local) {
     setText(header.firstChild, clockTime(start));
-    // Whoever reads local time needs to see where the day, or the zone's rule, changes.
-    const day =
-      local && elsewhere(start) && localDay(start) !== localDay(start - 3600000) ? ` ${localDay(start).slice(8)}` : "";
-    const rule = local && zone(start) !== zone(start - 3600000) ? ` ${zone(start)}` : "";
-    setText(header.lastChild, local ? `${localTime(start)}${day && ` (${day.trim()})`}${rule}` : "");
+    const pieces = [];
+    if (local) {
+      // Whoever reads local time needs to see where the day, or the zone's rule, changes.
+      const before = row ? localDay(start - HOUR_MS) : isoDay(start);
+      pieces.push(localTime(start));
+      if (elsewhere(start) && localDay(start) !== before) pieces.push(`(${localDay(start).slice(8)})`);
+      if (row && zone(start) !== zone(start - HOUR_MS)) pieces.push(zone(start));
+    }
+    if (header.lastChild.textContent === pieces.join(" ")) return;
+    // A piece is never broken: a zone that is cut off is another zone.
+    const spans = pieces.flatMap((text, index) => [index ? " " : "", el("span", { text })]);
+    header.lastChild.replaceChildren(...spans);
   }
 
   #showRange() {
@@ -253,7 +265,8 @@ export class Grid extends EventTarget {
       if (event.shiftKey) this.#extendTo(to, true);
       else this.select(to, to, { focus: true });
     } else if (event.key === "PageUp" || event.key === "PageDown") {
-      this.dispatchEvent(new CustomEvent("day", { detail: event.key === "PageUp" ? "anterior" : "seguinte" }));
+      const rel = event.key === "PageUp" ? "anterior" : "seguinte";
+      this.dispatchEvent(new CustomEvent("day", { detail: { rel, held: event.repeat } }));
     } else if (event.key === "Enter" || event.key === " ") {
       // A key that is held has chosen once.
       if (!event.repeat) this.#say("choose");

@@ -3,8 +3,9 @@
 import { follow } from "./api.js";
 import { el, replace } from "./dom.js";
 import { instant, instantTime } from "./format.js";
-import { known, t } from "./i18n.js";
-import { busy } from "./problems.js";
+import { known, phrase, t } from "./i18n.js";
+import { typed } from "./names.js";
+import { because, busy } from "./problems.js";
 
 /// Shows in `root` what the booking's link `historico` leads to, page by page. Unless `quiet` the focus goes there.
 export async function showHistory(root, { id, _links: { historico: link } }, { quiet = false } = {}) {
@@ -31,25 +32,26 @@ async function read(list, state, link) {
     state.replaceChildren(...(more ? [more] : []));
     if (!list.children.length && !more) state.textContent = t("history.empty");
   } catch (error) {
-    state.textContent = t("history.failed", { why: error.detail ?? t("agenda.unreachable") });
+    state.replaceChildren(...phrase("history.failed", { why: because(error) }));
   }
 }
 
 function item(record) {
   const { timestamp_utc: utc, event_type: type, details, seq, req, hash } = record;
+  const { instante_clique_utc: clicked, alvo: target, motivo: reason, cientista_nome: name } = details;
   const facts = [
-    details.instante_clique_utc && t("history.clicked", { time: instantTime(details.instante_clique_utc) }),
-    details.alvo && t("history.target", { target: details.alvo }),
-    details.motivo && t("history.reason", { reason: details.motivo }),
+    clicked && phrase("history.clicked", { time: instantTime(clicked, utc) }),
+    target && phrase("history.target", { target: typed(target) }),
+    reason && phrase("history.reason", { reason: typed(reason) }),
   ];
-  const words = known(`history.${type}`) ? t(`history.${type}`, { name: details.cientista_nome }) : type;
+  const words = known(`history.${type}`) ? phrase(`history.${type}`, { name: typed(name) }) : [type];
   return el(
     "li",
     { class: type === "AGENDAMENTO_CRIADO" ? "won" : "lost" },
     el("time", { datetime: utc, text: instant(utc) }),
-    el("b", { text: words }),
-    facts.filter(Boolean).map((fact) => el("span", { class: "fact", text: fact })),
-    el("span", { class: "proof", text: t("history.proof", { seq, token: details.token ?? "–", req }) }),
+    el("b", {}, words),
+    facts.filter(Boolean).map((fact) => el("span", { class: "fact" }, fact)),
+    el("span", { class: "proof" }, phrase("history.proof", { seq, token: details.token ?? "–", req: typed(req) })),
     el("span", { class: "proof hash", title: hash, text: t("history.hash", { hash: `${hash.slice(0, 16)}…` }) }),
   );
 }

@@ -19,9 +19,12 @@ export const locale = () => LANGUAGES[language].locale;
 export const current = () => language;
 
 /// The words under a key, `{name}` replaced by what `values` has under that name.
-export function t(key, values = {}) {
+export const t = (key, values) => phrase(key, values).join("");
+
+/// The same in pieces, so that a value may be an element.
+export function phrase(key, values = {}) {
   const words = LANGUAGES[language].words[key] ?? pt[key] ?? key;
-  return words.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+  return words.split(/\{(\w+)\}/).map((piece, index) => (index % 2 ? (values[piece] ?? "") : piece));
 }
 
 /// The key, if there are words under it.

@@ -1,8 +1,9 @@
 // What is selected: a free stretch or a booking, and what can be done with it, which is what it has links for.
 
 import { changes, el, replace } from "./dom.js";
-import { instant, instantTime, localSpan, longDay, minutes, span } from "./format.js";
+import { instant, localSpan, longDays, minutes, span } from "./format.js";
 import { current, t } from "./i18n.js";
+import { typed } from "./names.js";
 
 const MINUTE_MS = 60000;
 
@@ -52,12 +53,12 @@ function booked({ scientist, nameOf, local }, booking, acts) {
   const { alvo, observacoes, duracao_min, instante_clique_utc, criado_em_utc, _links: links = {} } = booking;
   const mine = booking.cientista_id === scientist;
   const facts = [
-    ["panel.scientist", `${nameOf(booking.cientista_id)}${mine ? ` (${t("panel.mine")})` : ""}`],
-    ["panel.target", alvo],
-    ["panel.notes", observacoes],
+    ["panel.scientist", [typed(nameOf(booking.cientista_id)), mine && ` (${t("panel.mine")})`]],
+    ["panel.target", alvo && typed(alvo)],
+    ["panel.notes", observacoes && typed(observacoes, { class: "notes" })],
     ["panel.duration", minutes(duracao_min)],
-    ["panel.clicked", instante_clique_utc && `${instantTime(instante_clique_utc)} UTC`, instante_clique_utc],
-    ["panel.created", `${instant(criado_em_utc)} UTC`, criado_em_utc],
+    ["panel.clicked", instante_clique_utc && moment(instante_clique_utc)],
+    ["panel.created", moment(criado_em_utc)],
   ];
   return [
     ...heading(Date.parse(booking.horario_inicio_utc), Date.parse(booking.horario_fim_utc), local),
@@ -67,14 +68,7 @@ function booked({ scientist, nameOf, local }, booking, acts) {
       {},
       facts
         .filter(([, value]) => value)
-        .map(([key, value, utc]) =>
-          el(
-            "div",
-            {},
-            el("dt", { text: t(key) }),
-            el("dd", {}, utc ? el("time", { datetime: utc, text: value }) : value),
-          ),
-        ),
+        .map(([key, value]) => el("div", {}, el("dt", { text: t(key) }), el("dd", {}, value))),
     ),
     el(
       "div",
@@ -85,10 +79,12 @@ function booked({ scientist, nameOf, local }, booking, acts) {
   ];
 }
 
+const moment = (utc) => el("time", { datetime: utc, text: `${instant(utc)} UTC` });
+
 function heading(start, end, local) {
   return [
     el("h3", { tabindex: "-1", "data-focus": "title", text: `${span(start, end)} UTC` }),
-    el("p", { class: "where", text: longDay(start) }),
+    el("p", { class: "where", text: longDays(start, end) }),
     local && el("p", { class: "quiet", text: t("panel.local", { span: localSpan(start, end) }) }),
   ];
 }

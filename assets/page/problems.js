@@ -2,34 +2,53 @@
 
 import { el } from "./dom.js";
 import { announce } from "./dialog.js";
-import { SERVER_LANGUAGE, t, translated } from "./i18n.js";
+import { SERVER_LANGUAGE, known, phrase, t, translated } from "./i18n.js";
 
-/// Shows a problem in `root`: each wrong field at its field, and the rest in the server's words, or else in `words`.
-export function explain(root, problem, otherwise = t("agenda.unreachable")) {
-  const ours = translated(problem.code);
-  const words = ours ?? problem.detail ?? otherwise;
-  const loose = markErrors(root, problem.errors ?? []);
-  const place = root.querySelector(".problem") ?? root;
-  const all = [words, ...loose.map(({ campo, mensagem }) => `${campo}: ${mensagem}`)];
-  place.replaceChildren(
-    ...all.map((text) => el("p", { text, lang: text !== ours && problem.detail && SERVER_LANGUAGE })),
-  );
-  announce(words);
+/// What a problem is, in the language that was chosen where its code has words there, and else in the server's.
+export function because({ code, detail }, otherwise = t("agenda.unreachable")) {
+  const ours = translated(code);
+  return ours || !detail ? (ours ?? otherwise) : servers(detail);
 }
 
-/// Puts each error at its field, the first of which gets the focus, and gives back those without a field here.
+/// Says in `root` that the agenda could not be read: once, not at every attempt.
+export function complain(root, problem) {
+  const words = el("span", {}, phrase("agenda.failed", { why: because(problem) }));
+  if (root.textContent !== words.textContent) root.replaceChildren(words);
+}
+
+/// Words of the server's.
+const servers = (text) => el("span", { lang: SERVER_LANGUAGE, dir: "auto", text });
+
+/// What is wrong with a field, which `input` is for, in pieces.
+function wrong({ codigo, mensagem }, input) {
+  const key = known(`field.${codigo}`);
+  const max = input?.maxLength > 0 ? input.maxLength : "…";
+  return key ? phrase(key, { message: servers(mensagem), max }) : [servers(mensagem)];
+}
+
+/// Shows a problem in `root`: each wrong field at its field, and the rest above the buttons; without words of anybody
+/// else's, those of `otherwise`.
+export function explain(root, problem, otherwise) {
+  const loose = markErrors(root, problem.errors ?? []);
+  const place = root.querySelector(".problem") ?? root;
+  const words = el("p", {}, because(problem, otherwise));
+  place.replaceChildren(words, ...loose.map((error) => el("p", {}, `${error.campo}: `, wrong(error))));
+  announce(words.textContent);
+}
+
+/// Puts each error {campo, codigo, mensagem} at its field, the first of which gets the focus, and gives back those
+/// without a field here.
 export function markErrors(root, errors) {
   for (const input of root.querySelectorAll("[aria-invalid]")) {
     input.removeAttribute("aria-invalid");
     input.removeAttribute("aria-describedby");
   }
   for (const shown of root.querySelectorAll("p.error")) shown.textContent = "";
-  const marked = errors.filter(({ campo, mensagem, ours }) => {
-    const place = root.querySelector(`#error-${CSS.escape(campo)}`);
+  const marked = errors.filter((error) => {
+    const place = root.querySelector(`#error-${CSS.escape(error.campo)}`);
     if (!place) return false;
-    place.textContent = mensagem;
-    if (!ours) place.lang = SERVER_LANGUAGE;
-    const input = root.querySelector(`#field-${CSS.escape(campo)}`);
+    const input = root.querySelector(`#field-${CSS.escape(error.campo)}`);
+    place.replaceChildren(...wrong(error, input));
     input?.setAttribute("aria-invalid", "true");
     input?.setAttribute("aria-describedby", place.id);
     return true;

@@ -285,5 +285,5 @@ fn text(fields: &mut Fields<'_>, name: &str) -> Result<Option<String>, Problem> 
 }
 
 fn wrong(field: &str, message: &str) -> Problem {
-    Problem::invalid_fields(vec![FieldError { campo: field.to_owned(), mensagem: message.to_owned() }])
+    Problem::invalid_fields(vec![FieldError::new(field, message)])
 }

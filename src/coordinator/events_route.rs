@@ -83,8 +83,8 @@ fn read(bytes: &[u8]) -> Result<(String, Vec<Event>), Problem> {
             for (index, raw) in several.into_iter().enumerate() {
                 match one_of_several(raw) {
                     Ok(event) => events.extend(event),
-                    Err(FieldError { campo, mensagem }) => {
-                        fields.reject(&format!("eventos[{index}].{campo}"), mensagem);
+                    Err(FieldError { campo, codigo, mensagem }) => {
+                        fields.reject(&format!("eventos[{index}].{campo}"), codigo.says(mensagem));
                         // One of them says it; a thousand would say no more.
                         break;
                     }

@@ -11,6 +11,7 @@ use super::table::{Acquire, LeaseId, NotLive, Release, Resources};
 use crate::http::fields::{Fields, TextRule, checked_text};
 use crate::http::links::Links;
 use crate::http::problem::FieldError;
+use crate::http::wrong::{FieldCode, Wrong};
 
 /// A lease's life where none is asked for, in milliseconds.
 pub const TTL_MS_DEFAULT: u64 = 10_000;
@@ -148,7 +149,7 @@ pub fn read_lock(mut fields: Fields<'_>, also_known: &str) -> Result<Acquire, Ve
             Vec::new()
         }
         (None, None) => {
-            fields.reject("recurso", "é obrigatório (ou recursos, uma lista)");
+            fields.reject("recurso", FieldCode::Missing.says("é obrigatório (ou recursos, uma lista)"));
             Vec::new()
         }
         (Some(name), None) => match checked_name(name) {
@@ -191,7 +192,7 @@ pub fn read_lock(mut fields: Fields<'_>, also_known: &str) -> Result<Acquire, Ve
 pub fn read_renew(mut fields: Fields<'_>, also_known: &str) -> Result<(LeaseId, Option<Duration>), Vec<FieldError>> {
     let lease = lease_id(&mut fields);
     if lease.is_none() && !fields.has_errors() {
-        fields.reject("trava_id", "é obrigatório");
+        fields.reject("trava_id", FieldCode::Missing.says("é obrigatório"));
     }
     let ttl_ms = integer(&mut fields, "ttl_ms", TTL_MS_MIN, TTL_MS_MAX);
     fields.finish(&format!("{RENEW_FIELDS}{also_known}"))?;
@@ -209,7 +210,9 @@ pub fn read_unlock(mut fields: Fields<'_>, also_known: &str) -> Result<Release, 
     let resource = name(&mut fields, "recurso");
     match (has_lease, &resource) {
         (true, Some(_)) => fields.reject("recurso", "use trava_id ou recurso, não os dois"),
-        (false, None) if !fields.has_errors() => fields.reject("trava_id", "é obrigatório (ou recurso)"),
+        (false, None) if !fields.has_errors() => {
+            fields.reject("trava_id", FieldCode::Missing.says("é obrigatório (ou recurso)"));
+        }
         _ => {}
     }
     let retention_ms = integer(&mut fields, "retencao_ms", 0, RETENTION_MS_MAX).unwrap_or(0);
@@ -259,29 +262,31 @@ fn name(fields: &mut Fields<'_>, field: &str) -> Option<String> {
     }
 }
 
-fn checked_name(raw: &RawValue) -> Result<String, String> {
+fn checked_name(raw: &RawValue) -> Result<String, Wrong> {
     let name = checked_text(raw, TextRule { max_chars: NAME_MAX_BYTES, multiline: false })?;
     if name.len() > NAME_MAX_BYTES {
-        return Err(format!("deve ter até {NAME_MAX_BYTES} bytes; tem {}", name.len()));
+        return Err(FieldCode::Length.says(format!("deve ter até {NAME_MAX_BYTES} bytes; tem {}", name.len())));
     }
     Ok(name)
 }
 
-fn checked_names(raw: &RawValue) -> Result<Vec<String>, String> {
+fn checked_names(raw: &RawValue) -> Result<Vec<String>, Wrong> {
     let Ok(raw_names) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else {
-        return Err("deve ser uma lista de nomes".to_owned());
+        return Err(FieldCode::Kind.says("deve ser uma lista de nomes"));
     };
     if raw_names.is_empty() || raw_names.len() > RESOURCES_MAX {
-        return Err(format!("deve ter de 1 a {RESOURCES_MAX} nomes; tem {}", raw_names.len()));
+        let words = format!("deve ter de 1 a {RESOURCES_MAX} nomes; tem {}", raw_names.len());
+        return Err(FieldCode::Length.says(words));
     }
     let mut names = Vec::with_capacity(raw_names.len());
     for (index, raw) in raw_names.into_iter().enumerate() {
-        names.push(checked_name(raw).map_err(|message| format!("o nome na posição {index} {message}"))?);
+        let checked = checked_name(raw);
+        names.push(checked.map_err(|Wrong { code, words }| code.says(format!("o nome na posição {index} {words}")))?);
     }
     let mut sorted: Vec<&String> = names.iter().collect();
     sorted.sort_unstable();
     if let Some(twice) = sorted.windows(2).find_map(|pair| (pair[0] == pair[1]).then_some(pair[0])) {
-        return Err(format!("traz \"{twice}\" mais de uma vez"));
+        return Err(FieldCode::Repeated.says(format!("traz \"{twice}\" mais de uma vez")));
     }
     Ok(names)
 }

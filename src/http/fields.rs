@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use super::problem::{FieldError, Problem};
 use super::suggest;
+use super::wrong::{FieldCode, Wrong};
 use crate::time::{ParseTimestampError, Timestamp};
 
 /// Unknown fields named in an answer; a body of thousands is not echoed whole.
@@ -94,14 +95,13 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// When it is not an object; the field is named `(corpo)`.
     pub fn from_raw(value: &'a RawValue) -> Result<Self, FieldError> {
-        let not_an_object =
-            || FieldError { campo: "(corpo)".to_owned(), mensagem: "deve ser um objeto JSON, entre { e }".to_owned() };
+        let not_an_object = || FieldError::new("(corpo)", FieldCode::Kind.says("deve ser um objeto JSON, entre { e }"));
         let object: Object<'a> = serde_json::from_str(value.get()).map_err(|_| not_an_object())?;
         let errors = object
             .repeated
             .into_iter()
             .take(UNKNOWN_NAMED)
-            .map(|name| FieldError { campo: shown(&name), mensagem: "aparece mais de uma vez".to_owned() })
+            .map(|name| FieldError::new(shown(&name), FieldCode::Repeated.says("aparece mais de uma vez")))
             .collect();
         Ok(Self { values: object.values, errors })
     }
@@ -112,8 +112,8 @@ impl<'a> Fields<'a> {
     }
 
     /// Notes that `name` is wrong: what it should be.
-    pub fn reject(&mut self, name: &str, message: impl Into<String>) {
-        self.errors.push(FieldError { campo: name.to_owned(), mensagem: message.into() });
+    pub fn reject(&mut self, name: &str, wrong: impl Into<Wrong>) {
+        self.errors.push(FieldError::new(name, wrong));
     }
 
     /// Whether anything was found wrong so far.
@@ -134,7 +134,7 @@ impl<'a> Fields<'a> {
     /// Notes a required field that is not there.
     fn require<T>(&mut self, name: &str, value: Option<T>, present: bool) -> Option<T> {
         if value.is_none() && !present {
-            self.reject(name, "é obrigatório");
+            self.reject(name, FieldCode::Missing.says("é obrigatório"));
         }
         value
     }
@@ -149,7 +149,7 @@ impl<'a> Fields<'a> {
         let raw = self.take(name)?;
         let value = raw.get().parse().ok().filter(|value| range.contains(value));
         if value.is_none() {
-            self.reject(name, format!("deve ser um número inteiro entre {} e {}", range.start(), range.end()));
+            self.reject(name, not_within(&range));
         }
         value
     }
@@ -165,7 +165,7 @@ impl<'a> Fields<'a> {
     pub fn boolean(&mut self, name: &str) -> Option<bool> {
         let value = serde_json::from_str(self.take(name)?.get()).ok();
         if value.is_none() {
-            self.reject(name, "deve ser true ou false");
+            self.reject(name, FieldCode::Kind.says("deve ser true ou false"));
         }
         value
     }
@@ -175,8 +175,8 @@ impl<'a> Fields<'a> {
         let raw = self.take(name)?;
         match checked_text(raw, rule) {
             Ok(text) => Some(text),
-            Err(message) => {
-                self.reject(name, message);
+            Err(wrong) => {
+                self.reject(name, wrong);
                 None
             }
         }
@@ -199,13 +199,14 @@ impl<'a> Fields<'a> {
     ) -> Option<Timestamp> {
         let raw = self.take(name)?;
         let Ok(text) = serde_json::from_str::<Cow<'_, str>>(raw.get()) else {
-            self.reject(name, "deve ser um texto com um instante RFC 3339, como \"2025-12-01T03:00:00Z\"");
+            let words = "deve ser um texto com um instante RFC 3339, como \"2025-12-01T03:00:00Z\"";
+            self.reject(name, FieldCode::Kind.says(words));
             return None;
         };
         match parse(&text) {
             Ok(at) => Some(at),
             Err(error) => {
-                self.reject(name, error.to_string());
+                self.reject(name, FieldCode::Instant.says(error.to_string()));
                 None
             }
         }
@@ -226,11 +227,11 @@ impl<'a> Fields<'a> {
         let unknown = self.values.len();
         for name in self.values.keys().take(UNKNOWN_NAMED) {
             let mensagem = unknown_name("campo desconhecido", name, known);
-            self.errors.push(FieldError { campo: shown(name), mensagem });
+            self.errors.push(FieldError::new(shown(name), FieldCode::Unknown.says(mensagem)));
         }
         if unknown > UNKNOWN_NAMED {
             let mensagem = format!("e mais {} campos desconhecidos", unknown - UNKNOWN_NAMED);
-            self.errors.push(FieldError { campo: "(outros)".to_owned(), mensagem });
+            self.errors.push(FieldError::new("(outros)", FieldCode::Unknown.says(mensagem)));
         }
         if self.errors.is_empty() { Ok(()) } else { Err(self.errors) }
     }
@@ -240,17 +241,18 @@ impl<'a> Fields<'a> {
 ///
 /// # Errors
 /// What it should be.
-pub fn checked_text(raw: &RawValue, rule: TextRule) -> Result<String, String> {
+pub fn checked_text(raw: &RawValue, rule: TextRule) -> Result<String, Wrong> {
     let Ok(text) = serde_json::from_str::<String>(raw.get()) else {
-        return Err("deve ser um texto".to_owned());
+        return Err(FieldCode::Kind.says("deve ser um texto"));
     };
     let chars = text.chars().count();
     if chars == 0 || chars > rule.max_chars {
-        return Err(format!("deve ter de 1 a {} caracteres; tem {chars}", rule.max_chars));
+        return Err(FieldCode::Length.says(format!("deve ter de 1 a {} caracteres; tem {chars}", rule.max_chars)));
     }
     let allowed = |c: char| rule.multiline && matches!(c, '\n' | '\r' | '\t');
     if let Some(control) = text.chars().find(|&c| c.is_control() && !allowed(c)) {
-        return Err(format!("não pode ter caracteres de controle (U+{:04X})", u32::from(control)));
+        let words = format!("não pode ter caracteres de controle (U+{:04X})", u32::from(control));
+        return Err(FieldCode::ControlCharacters.says(words));
     }
     Ok(text)
 }
@@ -270,6 +272,11 @@ pub fn unknown_name(what: &str, name: &str, known: &str) -> String {
         Some(meant) => format!("{what}; seria {meant}? Os aceitos são {known}"),
         None => format!("{what}; os aceitos são {known}"),
     }
+}
+
+/// What is said of a number outside of `range`, or of what is no whole number.
+pub fn not_within(range: &RangeInclusive<i64>) -> Wrong {
+    FieldCode::Number.says(format!("deve ser um número inteiro entre {} e {}", range.start(), range.end()))
 }
 
 fn malformed(detail: String) -> Problem {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use super::fields::{UNKNOWN_NAMED, shown, unknown_name, whole_number};
+use super::fields::{UNKNOWN_NAMED, not_within, shown, unknown_name, whole_number};
 use super::problem::{FieldError, Problem};
+use super::wrong::{FieldCode, Wrong};
 use crate::time::Timestamp;
 
 /// The parameters of a query string.
@@ -22,7 +23,7 @@ impl Parameters {
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             let again = parameters.values.insert(name.to_string(), value.into_owned()).is_some();
             if again && parameters.errors.len() < UNKNOWN_NAMED {
-                parameters.reject(&shown(&name), "aparece mais de uma vez");
+                parameters.reject(&shown(&name), FieldCode::Repeated.says("aparece mais de uma vez"));
             }
         }
         parameters
@@ -37,8 +38,8 @@ impl Parameters {
     }
 
     /// Notes that `name` is wrong: what it should be.
-    pub fn reject(&mut self, name: &str, message: impl Into<String>) {
-        self.errors.push(FieldError { campo: name.to_owned(), mensagem: message.into() });
+    pub fn reject(&mut self, name: &str, wrong: impl Into<Wrong>) {
+        self.errors.push(FieldError::new(name, wrong));
     }
 
     /// Whether anything was found wrong so far.
@@ -55,7 +56,7 @@ impl Parameters {
     pub fn text(&mut self, name: &str) -> Option<String> {
         let text = self.values.remove(name)?;
         if text.is_empty() {
-            self.reject(name, "está vazio; dê-lhe um valor, ou tire-o");
+            self.reject(name, FieldCode::Length.says("está vazio; dê-lhe um valor, ou tire-o"));
             return None;
         }
         // What was put in the place of bytes that are none; nobody means it.
@@ -67,11 +68,11 @@ impl Parameters {
     }
 
     /// A parameter read by `parse`, which says what it should be.
-    pub fn parsed<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    pub fn parsed<T, E: Into<Wrong>>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
         match parse(&self.text(name)?) {
             Ok(value) => Some(value),
-            Err(message) => {
-                self.reject(name, message);
+            Err(wrong) => {
+                self.reject(name, wrong);
                 None
             }
         }
@@ -80,9 +81,7 @@ impl Parameters {
     /// An integer within `range`, if it is there.
     pub fn integer(&mut self, name: &str, range: RangeInclusive<i64>) -> Option<i64> {
         self.parsed(name, |text| {
-            whole_number(text)
-                .filter(|value| range.contains(value))
-                .ok_or_else(|| format!("deve ser um número inteiro entre {} e {}", range.start(), range.end()))
+            whole_number(text).filter(|value| range.contains(value)).ok_or_else(|| not_within(&range))
         })
     }
 
@@ -91,12 +90,13 @@ impl Parameters {
         self.parsed(name, |text| {
             Timestamp::parse_rfc3339(text).map_err(|error| {
                 // A `+` is a space in a query (WHATWG URL, "application/x-www-form-urlencoded").
-                match Timestamp::parse_rfc3339(&text.replace(' ', "+")) {
+                let words = match Timestamp::parse_rfc3339(&text.replace(' ', "+")) {
                     Ok(_) if text.contains(' ') => {
                         "tem um espaço onde devia haver um +: numa consulta, escreva o + do fuso como %2B".to_owned()
                     }
                     _ => error.to_string(),
-                }
+                };
+                FieldCode::Instant.says(words)
             })
         })
     }
@@ -108,11 +108,11 @@ impl Parameters {
     pub fn finish(mut self, known: &str) -> Result<(), Problem> {
         for name in self.values.keys().take(UNKNOWN_NAMED) {
             let mensagem = unknown_name("parâmetro desconhecido", name, known);
-            self.errors.push(FieldError { campo: shown(name), mensagem });
+            self.errors.push(FieldError::new(shown(name), FieldCode::Unknown.says(mensagem)));
         }
         if self.values.len() > UNKNOWN_NAMED {
             let mensagem = format!("e mais {} parâmetros desconhecidos", self.values.len() - UNKNOWN_NAMED);
-            self.errors.push(FieldError { campo: "(outros)".to_owned(), mensagem });
+            self.errors.push(FieldError::new("(outros)", FieldCode::Unknown.says(mensagem)));
         }
         if self.errors.is_empty() { Ok(()) } else { Err(Problem::invalid_parameters(self.errors)) }
     }

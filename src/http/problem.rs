@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::Response;
 use super::links::Links;
+use super::wrong::{FieldCode, Wrong};
 
 /// The most characters that one refusal takes in the log.
 const LOG_TEXT_MAX_CHARS: usize = 2000;
@@ -21,8 +22,18 @@ const LOG_FIELDS: usize = 5;
 pub struct FieldError {
     /// The field's name on the wire.
     pub campo: String,
-    /// What is wrong and what would be right.
+    /// What is wrong, for programs.
+    pub codigo: FieldCode,
+    /// What is wrong and what would be right, for people.
     pub mensagem: String,
+}
+
+impl FieldError {
+    /// What is `wrong` with the field named `field`.
+    pub fn new(field: impl Into<String>, wrong: impl Into<Wrong>) -> Self {
+        let Wrong { code, words } = wrong.into();
+        Self { campo: field.into(), codigo: code, mensagem: words }
+    }
 }
 
 /// An error as the client reads it.

@@ -11,10 +11,11 @@ use slog::{Logger, error};
 use super::app::{App, VERSION};
 use super::refusal::{Refusal, store_unavailable, unknown_booking};
 use super::{SERVICE, book, links, page, requests};
-use crate::agenda::{Booking, Catalogue, Draft, NewBooking, Rejection, SlotRange};
+use crate::agenda::{self, Booking, Catalogue, Draft, NewBooking, Rejection, SlotRange, SlotRangeError};
 use crate::http::fields::Fields;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
+use crate::http::wrong::FieldCode;
 use crate::http::{self, Response, body};
 use crate::store::{Origin, Unavailable};
 use crate::time::Timestamp;
@@ -108,10 +109,12 @@ pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Pro
 /// A refused booking as the client reads it: where someone else was faster, with who it was and with what is left. Whoever
 /// lost at the gate is told without asking the database: there may be thousands of them.
 async fn conflict(app: &App, refusal: Refusal, telescope: &str, slots: SlotRange, log: &Logger) -> Problem {
-    let (booking_id, scientist_id) = match &refusal {
-        Refusal::Taken { booking_id, scientist_id, .. } => (*booking_id, *scientist_id),
-        Refusal::Busy { .. } => {
-            return refusal.into_problem().with_links(links::after_conflict(telescope, slots, None));
+    let (at, booking_id, scientist_id) = match &refusal {
+        Refusal::Taken { start, booking_id, scientist_id, .. } => (*start, *booking_id, *scientist_id),
+        Refusal::Busy { resource } => {
+            let at = slots.starts().find(|start| agenda::resource(telescope, *start) == *resource);
+            let links = links::after_conflict(telescope, slots, at.unwrap_or(slots.start()), None);
+            return refusal.into_problem().with_links(links);
         }
         _ => return refusal.into_problem(),
     };
@@ -122,7 +125,8 @@ async fn conflict(app: &App, refusal: Refusal, telescope: &str, slots: SlotRange
         known = fresh;
     }
     let name = known.scientist(scientist_id).map(|scientist| scientist.name.clone());
-    refusal.into_problem().with("cientista", name).with_links(links::after_conflict(telescope, slots, Some(booking_id)))
+    let links = links::after_conflict(telescope, slots, at, Some(booking_id));
+    refusal.into_problem().with("cientista", name).with_links(links)
 }
 
 /// Holds a draft against the rules; the catalogue is read again before anyone is called unknown.
@@ -231,7 +235,16 @@ fn is_unknown(rejection: &Rejection) -> bool {
 }
 
 fn field_error(rejection: &Rejection) -> FieldError {
-    FieldError { campo: rejection.field().to_owned(), mensagem: rejection.to_string() }
+    let code = match rejection {
+        Rejection::UnknownScientist(_) => FieldCode::UnknownScientist,
+        Rejection::UnknownTelescope(_) => FieldCode::UnknownTelescope,
+        Rejection::Slots(SlotRangeError::OffGrid { .. }) => FieldCode::OffGrid,
+        Rejection::Slots(SlotRangeError::Duration) | Rejection::End => FieldCode::Duration,
+        Rejection::EndAndDuration(..) => FieldCode::Contradiction,
+        Rejection::Slots(SlotRangeError::TooLate) => FieldCode::TooLate,
+        Rejection::Past(..) => FieldCode::Past,
+    };
+    FieldError::new(rejection.field(), code.says(rejection.to_string()))
 }
 
 /// 404 for whom or what the catalogue does not have.

@@ -237,13 +237,13 @@ pub fn self_and_entry(href: impl Into<Cow<'static, str>>) -> Links {
     Links::new().with("self", Link::get(href)).with("inicio", Link::get("/"))
 }
 
-/// After a refused booking: who has it if that is known, what stands there, the day, what is free nearby, and booking
-/// something else.
-pub fn after_conflict(telescope: &str, slots: SlotRange, booking_id: Option<i64>) -> Links {
+/// After a refused booking: who has it if that is known, what stands there, the day of the slot `at` which it was refused,
+/// what is free nearby, and booking something else.
+pub fn after_conflict(telescope: &str, slots: SlotRange, at: Timestamp, booking_id: Option<i64>) -> Links {
     Links::new()
         .with_some("agendamento", booking_id.map(|id| Link::get(booking_path(id))))
         .with("agendamentos", at_slots(telescope, slots.start(), slots.end()))
-        .with("agenda", Link::get(timetable_href(telescope, Period::day_of(slots.start()))))
+        .with("agenda", Link::get(timetable_href(telescope, Period::day_of(at))))
         .with("livres", free_near(telescope, slots))
         .with("agendar", Link::action("POST", "/agendamentos", "Agendar outro horário"))
 }

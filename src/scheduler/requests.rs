@@ -9,6 +9,7 @@ use crate::audit::record::EVENT_TYPES;
 use crate::http::fields::{Fields, TextRule, whole_number};
 use crate::http::parameters::Parameters;
 use crate::http::problem::{FieldError, Problem};
+use crate::http::wrong::FieldCode;
 use crate::store::Filter;
 use crate::time::Timestamp;
 
@@ -144,7 +145,8 @@ pub fn free(query: Option<&str>, now: Timestamp) -> Result<FreeRequest, Problem>
     let near = parameters.instant("perto_de");
     let duration_min = parameters.parsed("duracao_min", |text| {
         let duration = whole_number(text).ok_or(SlotRangeError::Duration);
-        duration.and_then(|minutes| check_duration(minutes).map(|_| minutes)).map_err(|error| error.to_string())
+        let checked = duration.and_then(|minutes| check_duration(minutes).map(|_| minutes));
+        checked.map_err(|error| FieldCode::Duration.says(error.to_string()))
     });
     let limit = parameters.integer("limite", 1..=FREE_MAX).and_then(|limit| u16::try_from(limit).ok());
     parameters.finish("perto_de, duracao_min, limite")?;

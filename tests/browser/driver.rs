@@ -263,6 +263,23 @@ impl Browser {
         self.wait("nothing moves", "return window.drawn && !document.getAnimations().length").await;
     }
 
+    /// How many sheets the page takes on paper of so many centimetres, with so much margin on each side.
+    pub fn sheets(&self, (width, height): (f64, f64), landscape: bool, margin: f64) -> usize {
+        let orientation = if landscape { "landscape" } else { "portrait" };
+        let margins = json!({"top": margin, "bottom": margin, "left": margin, "right": margin});
+        let page = json!({"width": width, "height": height});
+        let options = json!({"orientation": orientation, "page": page, "margin": margins, "background": true});
+        let pdf = BASE64_STANDARD.decode(self.command("print", &options).as_str().unwrap()).unwrap();
+        let pdf = String::from_utf8_lossy(&pdf);
+        // Each page is an object of this type; `/Pages` is the list of them.
+        pdf.split("/Type /Page").skip(1).filter(|rest| !rest.starts_with('s')).count()
+    }
+
+    /// Where the browser says that it is.
+    pub fn zone(&self, id: &str) {
+        self.cdp("Emulation.setTimezoneOverride", &json!({"timezoneId": id}));
+    }
+
     /// How wide and high the page is, and whether it is dark.
     pub fn look(&self, width: u32, height: u32, dark: bool) {
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});

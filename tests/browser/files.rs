@@ -56,3 +56,34 @@ fn every_word_is_in_both_languages() {
         assert!(said, "nothing says {name}");
     }
 }
+
+/// The keys of a catalogue of words.
+fn keys(name: &str) -> std::collections::BTreeSet<String> {
+    let (_, text) = files().into_iter().find(|(file, _)| file == name).unwrap();
+    let lines = text.lines().filter_map(|line| line.trim().strip_prefix('"')?.split_once("\":"));
+    lines.map(|(key, _)| key.to_owned()).collect()
+}
+
+#[test]
+fn every_code_that_the_server_gives_has_words_in_the_page() {
+    let api = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/API.md")).unwrap();
+    let (english, portuguese) = (keys("en.js"), keys("pt.js"));
+    for code in sctec::http::wrong::FieldCode::ALL {
+        let key = format!("field.{}", code.name());
+        assert!(english.contains(&key) && portuguese.contains(&key), "{key} is not in both languages");
+        assert!(api.contains(&format!("`{}`", code.name())), "API.md does not have {}", code.name());
+    }
+    // Of the problems, those that the scheduler has: in Portuguese the page has the server's own words.
+    let (scheduler, _) = api.split_once("\n## servico-coordenador").unwrap();
+    let (_, table) = api.split_once("\n## Problemas\n").unwrap();
+    let codes: Vec<_> = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | ")).collect();
+    assert!(codes.len() > 20, "{codes:?}");
+    for (code, status) in codes {
+        // `sem_trava` is also the name of a mode.
+        let told = scheduler.contains(&format!("`{code}`")) && code != "sem_trava";
+        if !told || !status.starts_with(char::is_numeric) {
+            continue;
+        }
+        assert!(english.contains(&format!("problem.{code}")), "{code} has no words in English");
+    }
+}

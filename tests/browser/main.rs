@@ -10,7 +10,11 @@ mod common;
 mod driver;
 mod files;
 mod looks;
+mod names;
+mod paper;
+mod places;
 mod proxy;
+mod spans;
 mod trouble;
 
 use std::time::{Duration, Instant};
