@@ -100,21 +100,15 @@ fn locks_are_told_on_their_own_channel_and_never_their_secret() {
 #[test]
 fn a_watcher_that_reads_nothing_slows_nobody_and_is_told_how_much_it_lost() {
     let locks = Locks::start();
-    let mut deaf = listen(&locks, "canal=travas", None);
-    // Far more than its connection's buffers and the channel's ring hold.
-    let long_name = "x".repeat(180);
+    let mut deaf = listen(&locks, "canal=c", None);
+    // Far more than its connection's buffers and the channel's ring hold, and large, so that it is there soon: one that reads
+    // nothing is not kept for long.
+    let event = json!({"evento": "e", "dados": "x".repeat(16_000)});
+    let events = json!({"canal": "c", "eventos": vec![event; 50]});
     let mut published = 0_u64;
-    for round in 0..40 {
-        let operations: Vec<Value> = (0..512)
-            .flat_map(|index| {
-                let name = format!("{round}-{index}-{long_name}");
-                [json!({"op": "lock", "recurso": name}), json!({"op": "unlock", "recurso": name})]
-            })
-            .collect();
-        let (status, answers) = locks.post("/lote", &json!({ "operacoes": operations }));
-        assert_eq!(status, 200);
-        assert!(answers["respostas"].as_array().unwrap().iter().all(|answer| answer["status"] == 200));
-        published += 1024;
+    for _ in 0..60 {
+        assert_eq!(locks.post("/eventos", &events).0, 200);
+        published += 50;
     }
     let (mut heard, mut lost, mut reports) = (0, 0, 0);
     while heard + lost < published {
@@ -127,7 +121,7 @@ fn a_watcher_that_reads_nothing_slows_nobody_and_is_told_how_much_it_lost() {
         }
     }
     assert_eq!(heard + lost, published, "every event was heard or counted as lost");
-    assert!(lost > 0 && reports > 0 && heard > 1000, "{heard} heard, {lost} lost");
+    assert!(lost > 0 && reports > 0 && heard > 200, "{heard} heard, {lost} lost");
     let metrics = http("GET", &locks.url("/metrics"), None).body;
     assert!(metrics.contains(&format!("sctec_coordinator_events_lost_total {lost}\n")), "{metrics}");
 }
