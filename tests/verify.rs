@@ -148,7 +148,8 @@ fn a_head_noted_elsewhere_finds_a_trail_written_anew() {
         // One after the other without a line break, as `>>` puts them.
         heads.push_str(&http("GET", &services.agenda("/auditoria/cabeca"), None).body);
     }
-    std::fs::write(&noted, &heads).unwrap();
+    // As some editors write it, with a mark of the byte order at its head.
+    std::fs::write(&noted, format!("\u{feff}{heads}")).unwrap();
     let folder = services.stop();
     let noted = folder.path().join(noted.file_name().unwrap());
     let (file, noted) = (trail(&folder), noted.to_str().unwrap());

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use slog::Level;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,7 +19,7 @@ use crate::cli::{
 use crate::http::server::{self, Tenancy};
 use crate::logging::Reopen;
 use crate::scheduler::{AuditConfig, Mode};
-use crate::{coordinator, logging, scheduler};
+use crate::{coordinator, logging, panics, scheduler};
 
 /// SIGHUP is the process's, and so is what it asks of each service's log.
 static REOPEN: LazyLock<Reopen> = LazyLock::new(Reopen::default);
@@ -33,10 +33,11 @@ const RACE_DELAY_MS: u64 = 100;
 pub fn scheduler(args: &SchedulerArgs) -> Outcome {
     let mode = if args.no_lock { Mode::Race } else { locked(args.coordinator.clone(), &args.lock) };
     let config = scheduler_config(mode, &args.lock, &args.trail, &args.server, Tenancy::Alone)?;
+    panics::install_hook();
     runtime()?.block_on(async {
         let listener = listen(args.listen, "--listen")?;
         scheduler::serve(listener, config, stop_signal()?).await?;
-        Ok(ExitCode::SUCCESS)
+        ended_whole()
     })
 }
 
@@ -46,10 +47,11 @@ pub fn scheduler(args: &SchedulerArgs) -> Outcome {
 /// When it cannot start.
 pub fn coordinator(args: &CoordinatorArgs) -> Outcome {
     let config = coordinator_config(args.grace, &args.server, Tenancy::Alone);
+    panics::install_hook();
     runtime()?.block_on(async {
         let listener = listen(args.listen, "--listen")?;
         coordinator::serve(listener, config, stop_signal()?).await?;
-        Ok(ExitCode::SUCCESS)
+        ended_whole()
     })
 }
 
@@ -59,6 +61,7 @@ pub fn coordinator(args: &CoordinatorArgs) -> Outcome {
 /// # Errors
 /// When either cannot start.
 pub fn all(args: &AllArgs) -> Outcome {
+    panics::install_hook();
     runtime()?.block_on(async {
         let coordinator_listener = listen(args.listen_coordinator, "--listen-coordinator")?;
         let scheduler_listener = listen(args.listen, "--listen")?;
@@ -90,7 +93,7 @@ pub fn all(args: &AllArgs) -> Outcome {
                 coordinator.await?;
             }
         }
-        Ok(ExitCode::SUCCESS)
+        ended_whole()
     })
 }
 
@@ -146,6 +149,16 @@ fn logging_config(server: &ServerArgs) -> logging::Config {
         console: matches!(server.log_to, LogTo::Both | LogTo::Console),
         rotate_mb: server.log_rotate_mb,
         reopen: REOPEN.clone(),
+    }
+}
+
+/// The exit status of services that have ended: by a signal, or because a part of them had failed.
+fn ended_whole() -> Outcome {
+    match panics::why_fallen() {
+        None => Ok(ExitCode::SUCCESS),
+        Some(why) => {
+            bail!("a part of the service failed, and it stopped so as not to go on without it: {why}; start it again")
+        }
     }
 }
 

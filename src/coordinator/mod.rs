@@ -37,7 +37,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use slog::info;
+use slog::{error, info};
 use tokio::net::TcpListener;
 
 use self::force_route::Forcing;
@@ -46,6 +46,7 @@ use self::service::Service;
 use crate::data_dir::{self, DataDirError};
 use crate::http::server::{self, Tenancy};
 use crate::logging::{self, Logs};
+use crate::panics;
 use crate::time::Clock;
 
 /// The service's name in logs and answers.
@@ -105,7 +106,10 @@ pub async fn serve(
     };
     let routes = Arc::new(routes::Routes { service: Arc::clone(&service), forcing });
     let shutdown = async {
-        shutdown.await;
+        tokio::select! {
+            () = shutdown => {}
+            why = panics::fallen() => error!(logs.logger, "Uma parte do serviço falhou, e ele para: {}", why),
+        }
         // Who waits would keep the stop waiting.
         service.close();
     };

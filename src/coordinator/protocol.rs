@@ -152,7 +152,7 @@ pub fn read_lock(mut fields: Fields<'_>, also_known: &str) -> Result<Acquire, Ve
             fields.reject("recurso", FieldCode::Missing.says("é obrigatório (ou recursos, uma lista)"));
             Vec::new()
         }
-        (Some(name), None) => match checked_name(name) {
+        (Some(name), None) => match checked_resource(name) {
             Ok(name) => vec![name],
             Err(message) => {
                 fields.reject("recurso", message);
@@ -207,7 +207,13 @@ pub fn read_renew(mut fields: Fields<'_>, also_known: &str) -> Result<(LeaseId, 
 pub fn read_unlock(mut fields: Fields<'_>, also_known: &str) -> Result<Release, Vec<FieldError>> {
     let has_lease = fields.has("trava_id");
     let lease = lease_id(&mut fields);
-    let resource = name(&mut fields, "recurso");
+    let resource = fields.take("recurso").and_then(|raw| match checked_resource(raw) {
+        Ok(name) => Some(name),
+        Err(message) => {
+            fields.reject("recurso", message);
+            None
+        }
+    });
     match (has_lease, &resource) {
         (true, Some(_)) => fields.reject("recurso", "use trava_id ou recurso, não os dois"),
         (false, None) if !fields.has_errors() => {
@@ -270,6 +276,16 @@ fn checked_name(raw: &RawValue) -> Result<String, Wrong> {
     Ok(name)
 }
 
+/// The name of a resource, which is a part of its address: a path that ends in `.` or `..`, however they are written, is another
+/// path to all who follow a link.
+fn checked_resource(raw: &RawValue) -> Result<String, Wrong> {
+    let name = checked_name(raw)?;
+    if matches!(name.as_str(), "." | "..") {
+        return Err("não pode ser . nem .., que num caminho são outra coisa".into());
+    }
+    Ok(name)
+}
+
 fn checked_names(raw: &RawValue) -> Result<Vec<String>, Wrong> {
     let Ok(raw_names) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else {
         return Err(FieldCode::Kind.says("deve ser uma lista de nomes"));
@@ -280,7 +296,7 @@ fn checked_names(raw: &RawValue) -> Result<Vec<String>, Wrong> {
     }
     let mut names = Vec::with_capacity(raw_names.len());
     for (index, raw) in raw_names.into_iter().enumerate() {
-        let checked = checked_name(raw);
+        let checked = checked_resource(raw);
         names.push(checked.map_err(|Wrong { code, words }| code.says(format!("o nome na posição {index} {words}")))?);
     }
     let mut sorted: Vec<&String> = names.iter().collect();
@@ -328,6 +344,9 @@ mod tests {
             (format!(r#"{{"recurso": "{}"}}"#, "é".repeat(101)), "recurso"),
             (r#"{"recurso": "a\nb"}"#.to_owned(), "recurso"),
             (r#"{"recurso": 1}"#.to_owned(), "recurso"),
+            (r#"{"recurso": "."}"#.to_owned(), "recurso"),
+            (r#"{"recurso": ".."}"#.to_owned(), "recurso"),
+            (r#"{"recursos": ["a", ".."]}"#.to_owned(), "recursos"),
             (r#"{"recurso": "a", "recursos": ["b"]}"#.to_owned(), "recursos"),
             (r#"{"recursos": []}"#.to_owned(), "recursos"),
             (r#"{"recursos": ["a", "a"]}"#.to_owned(), "recursos"),
@@ -353,6 +372,7 @@ mod tests {
             r#"{"trava_id": "x"}"#,
             r#"{"trava_id": 1}"#,
             r#"{"recurso": ""}"#,
+            r#"{"recurso": ".."}"#,
             r#"{"recurso": "X", "retencao_ms": -1}"#,
         ] {
             assert_eq!(read(body).unwrap_err().len(), 1, "{body}");

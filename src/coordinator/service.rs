@@ -27,6 +27,7 @@ use super::waiting::{Told, Wait};
 use crate::data_dir::DataDirError;
 use crate::http::presence::Presence;
 use crate::logging::{Several, Word, Words};
+use crate::panics;
 use crate::time::{Clock, Timestamp};
 
 /// How often it is seen whether the durable TTL is longer than it needs to be.
@@ -717,7 +718,7 @@ impl Service {
         write: impl FnOnce(&Self, &mut StateFile) -> std::io::Result<()> + Send + 'static,
     ) -> Result<(), String> {
         let service = Arc::clone(self);
-        let written = tokio::task::spawn_blocking(move || {
+        let written = panics::blocking(move || {
             let mut file = service.state_file.lock().unwrap_or_else(PoisonError::into_inner);
             write(&service, &mut file)
         });

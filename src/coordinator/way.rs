@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::client::StartError;
 use crate::http::in_words;
+use crate::http::socket::{PEER_TIMEOUT, PROBE_EVERY};
 
 /// How long one exchange may take, with all its tries, before the coordinator counts as unreachable.
 pub const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -57,6 +58,10 @@ impl Way {
         }
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
+        // One that has vanished is noticed on a stream too, and on a connection that nobody uses now.
+        connector.set_tcp_user_timeout(Some(PEER_TIMEOUT));
+        connector.set_keepalive(Some(PROBE_EVERY));
+        connector.set_keepalive_interval(Some(PROBE_EVERY));
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         let http = HttpClient::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())

@@ -1,15 +1,22 @@
 //! Reading a request's body, bounded in size and time.
 
+use std::error::Error;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::StatusCode;
-use hyper::body::Body;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{CONTENT_TYPE, EXPECT, HeaderMap};
+use tokio_util::sync::CancellationToken;
 
 use super::problem::Problem;
 
+/// How long a stop waits for the rest of a request that has not come whole: what is on its way arrives, and a process with two
+/// services still ends within a second.
+pub(super) const STOP_PATIENCE: Duration = Duration::from_millis(200);
 /// How long a body may take to arrive.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the sender of a refused body has to come to its end.
@@ -17,14 +24,65 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 /// The most bytes of a refused body that are read to let its sender come to the answer.
 const DISCARD_MAX: usize = 16 * 1024 * 1024;
 
+/// A body on its way. A stop does not wait for the rest of it for long: a request that has not come whole has not begun.
+pub struct Arriving {
+    body: Incoming,
+    stopping: CancellationToken,
+    /// Runs out when the service stops and the patience with it.
+    patience: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
+    stopped: bool,
+}
+
+/// The service stopped before the body was there.
+#[derive(Debug, thiserror::Error)]
+#[error("o serviço parou antes do fim do corpo")]
+struct Stopped;
+
+impl Arriving {
+    pub(super) fn new(body: Incoming, stopping: CancellationToken) -> Self {
+        Self { body, stopping, patience: None, stopped: false }
+    }
+}
+
+impl Body for Arriving {
+    type Data = Bytes;
+    type Error = Box<dyn Error + Send + Sync>;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        if !self.stopped {
+            let stopping = self.stopping.clone();
+            let patience = self.patience.get_or_insert_with(|| {
+                Box::pin(async move {
+                    stopping.cancelled().await;
+                    tokio::time::sleep(STOP_PATIENCE).await;
+                })
+            });
+            std::task::ready!(patience.as_mut().poll(cx));
+            self.stopped = true;
+        }
+        Poll::Ready(Some(Err(Box::new(Stopped))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// Reads a JSON body of at most `limit` bytes. An empty one comes back empty, whatever its type.
 ///
 /// # Errors
-/// 413, 415, 408, or 400 when the connection ended first.
+/// 413, 415, 408, 400 when the connection ended first, or 503 when the service stopped first.
 pub async fn read_json<B>(headers: &HeaderMap, body: &mut B, limit: usize) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let announced = body.size_hint().lower();
     if announced > limit as u64 {
@@ -34,6 +92,11 @@ where
     let bytes = match read {
         Ok(Ok(collected)) => collected.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large(limit)),
+        Ok(Err(error)) if error.is::<Stopped>() => {
+            let detail = "O serviço está parando, e o corpo da requisição não tinha chegado inteiro: nada foi feito.";
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "encerrando", "Encerrando", detail);
+            return Err(problem.retry_after_s(1));
+        }
         Ok(Err(error)) => {
             let detail = "O corpo da requisição terminou antes da hora.";
             return Err(Problem::new(StatusCode::BAD_REQUEST, "corpo_incompleto", "Corpo incompleto", detail)

@@ -13,10 +13,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use serde_json::json;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::sse::{Source, encode};
 
@@ -28,6 +30,9 @@ const RING_BYTES: usize = 4 << 20;
 const CHUNK_BYTES: usize = 64 * 1024;
 /// Events handed to a listener at once.
 const CHUNK_EVENTS: usize = 256;
+/// How long a place that a mirror has not come to is waited for. Who brings it has heard that event, so it is at its source and
+/// on its way here; or the place was never given to anyone.
+const ON_ITS_WAY: Duration = Duration::from_secs(2);
 
 /// An event, not yet as it is sent: of most nobody asks, so it is encoded for whoever listens, and then only.
 pub trait Event: fmt::Debug + Send + Sync + 'static {
@@ -47,10 +52,11 @@ pub struct Position {
 }
 
 impl Position {
-    /// Reads an identifier.
+    /// Reads an identifier, exactly as one is written: what is only like one was not made here.
     pub fn parse(id: &str) -> Option<Self> {
         let (epoch, number) = id.split_once('-')?;
-        Some(Self { epoch: u32::from_str_radix(epoch, 16).ok()?, number: number.parse().ok()? })
+        let read = Self { epoch: u32::from_str_radix(epoch, 16).ok()?, number: number.parse().ok()? };
+        (read.to_string() == id).then_some(read)
     }
 }
 
@@ -211,7 +217,7 @@ impl<E: Event> Channel<E> {
                 if to_come && !self.is_mirror { At::Nowhere } else { At::After(at) }
             }
         };
-        Subscription { channel: Arc::clone(self), news, at, lost: Arc::clone(lost) }
+        Subscription { channel: Arc::clone(self), news, at, awaited_until: None, lost: Arc::clone(lost) }
     }
 }
 
@@ -222,7 +228,7 @@ enum At {
     Start,
     /// Right after this event.
     After(Position),
-    /// It brought what is no identifier.
+    /// It brought what is no place here.
     Nowhere,
 }
 
@@ -232,6 +238,8 @@ pub struct Subscription<E> {
     channel: Arc<Channel<E>>,
     news: watch::Receiver<()>,
     at: At,
+    /// Until when its place is waited for, where a mirror has not come to it yet.
+    awaited_until: Option<Instant>,
     lost: Arc<AtomicU64>,
 }
 
@@ -266,6 +274,19 @@ impl<E: Event> Subscription<E> {
         }
         self.at = At::After(after(given));
         chunk.finish()
+    }
+
+    /// Whether its place is one that the channel has come to; of one that has not begun that cannot be said.
+    fn is_here(&self) -> bool {
+        let here = self.channel.position();
+        matches!((self.at, here), (At::After(at), Some(here)) if at.epoch == here.epoch && at.number <= here.number)
+    }
+
+    /// Until when its place is waited for, if it is one to come.
+    fn awaits(&mut self) -> Option<Instant> {
+        let to_come = self.channel.position().is_some() && !self.is_here();
+        self.awaited_until = to_come.then(|| self.awaited_until.unwrap_or_else(|| Instant::now() + ON_ITS_WAY));
+        self.awaited_until
     }
 }
 
@@ -307,14 +328,21 @@ impl<E: Event> Source for Subscription<E> {
                 return events;
             }
             // The channel, and with it the sender, lives as long as this does.
-            let _ = self.news.changed().await;
+            match self.awaits() {
+                None => drop(self.news.changed().await),
+                Some(until) => {
+                    if tokio::time::timeout_at(until, self.news.changed()).await.is_err() {
+                        self.at = At::Nowhere;
+                    }
+                }
+            }
         }
     }
 
     fn position(&self) -> Option<String> {
         // Whoever brought something that is no place here must not take a new place for it before it was told.
         match self.at {
-            At::After(at) if self.channel.position().is_none_or(|here| here.epoch == at.epoch) => Some(at.to_string()),
+            At::After(at) if self.is_here() => Some(at.to_string()),
             _ => None,
         }
     }

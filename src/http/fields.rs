@@ -81,6 +81,8 @@ impl<'a> Fields<'a> {
         let text = std::str::from_utf8(body).map_err(|error| {
             malformed(format!("O corpo não é UTF-8: o byte na posição {} não é válido.", error.valid_up_to()))
         })?;
+        // RFC 8259 §8.1: a mark of the byte order says nothing in UTF-8, and may be passed over. Some editors put it there.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if text.trim().is_empty() {
             return Err(malformed("O corpo está vazio; envie um objeto JSON.".to_owned()));
         }
@@ -326,7 +328,20 @@ mod tests {
 
     #[test]
     fn not_json_is_400_and_not_an_object_422() {
-        for body in ["", "  ", "{", "{\"n\":}", "nada", "{} {}", "{'n': 1}", "{\"n\": 01}"] {
+        assert_eq!(Fields::parse("\u{feff}{\"n\": 1}".as_bytes()).unwrap().integer("n", 1..=1), Some(1));
+        for body in [
+            "",
+            "  ",
+            "\u{feff}",
+            "\u{feff}\u{feff}{}",
+            "{\u{feff}}",
+            "{",
+            "{\"n\":}",
+            "nada",
+            "{} {}",
+            "{'n': 1}",
+            "{\"n\": 01}",
+        ] {
             assert_eq!(Fields::parse(body.as_bytes()).unwrap_err().status(), 400, "{body}");
         }
         assert_eq!(Fields::parse(b"{\"n\": \"\xff\"}").unwrap_err().status(), 400);

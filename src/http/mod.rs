@@ -6,12 +6,14 @@ pub mod body;
 pub mod channel;
 pub mod fields;
 pub mod files;
+pub mod head;
 pub mod links;
 pub mod parameters;
 pub mod presence;
 pub mod problem;
 pub mod router;
 pub mod server;
+pub mod socket;
 pub mod sse;
 mod suggest;
 pub mod wrong;
@@ -22,8 +24,10 @@ use hyper::StatusCode;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 
-/// An answer: whole in memory, or a stream, of events mostly.
-pub type Response = hyper::Response<Either<Full<Bytes>, sse::Stream>>;
+/// What an answer carries: bytes whole in memory, or a stream, of events mostly.
+pub type Body = Either<Full<Bytes>, sse::Stream>;
+/// An answer.
+pub type Response = hyper::Response<Body>;
 
 /// An answer of JSON. Nothing that these services say may be served from a cache later.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response {

@@ -48,6 +48,11 @@ impl Stream {
         self.socket.clone()
     }
 
+    /// Does something with the socket.
+    pub fn with_socket<T>(&self, act: impl FnOnce(&TcpStream) -> T) -> T {
+        act(self.socket.tcp())
+    }
+
     /// Writes by `write` once the socket takes something.
     fn poll_with(
         &self,

@@ -8,6 +8,8 @@ use super::problem::Problem;
 /// The routes of a service. `R` names a route; what a route does is the service's.
 pub struct Router<R> {
     paths: matchit::Router<Vec<(Method, R)>>,
+    /// All that any path has.
+    methods: String,
 }
 
 /// What a request leads to.
@@ -36,7 +38,14 @@ impl<R: Copy> Router<R> {
         for (path, methods) in grouped {
             paths.insert(path, methods).expect("the paths of a service do not contradict each other");
         }
-        Self { paths }
+        let mut all: Vec<&Method> = Vec::new();
+        for (_, method, _) in routes {
+            if !all.contains(&method) {
+                all.push(method);
+            }
+        }
+        let methods = allow(all.into_iter());
+        Self { paths, methods }
     }
 
     /// Finds the route. `HEAD` is where `GET` is.
@@ -44,6 +53,10 @@ impl<R: Copy> Router<R> {
     /// # Errors
     /// 404 or 405, as a problem.
     pub fn find(&self, method: &Method, path: &str) -> Result<Found<R>, Problem> {
+        if path == "*" && method == Method::OPTIONS {
+            // RFC 9110 §9.3.7: of the server as a whole.
+            return Ok(Found::Options(self.methods.clone()));
+        }
         let Ok(found) = self.paths.at(path) else {
             return Err(Problem::not_found(path));
         };
@@ -58,20 +71,25 @@ impl<R: Copy> Router<R> {
             };
             return Ok(Found::Route(*route, id));
         }
-        let mut allow: Vec<&str> = Vec::new();
-        for (method, _) in found.value {
-            allow.push(method.as_str());
-            if method == Method::GET {
-                allow.push("HEAD");
-            }
-        }
-        allow.push("OPTIONS");
-        let allow = allow.join(", ");
+        let allow = allow(found.value.iter().map(|(method, _)| method));
         if method == Method::OPTIONS {
             return Ok(Found::Options(allow));
         }
         Err(Problem::method_not_allowed(method.as_str(), path, allow))
     }
+}
+
+/// The value of `Allow`. `HEAD` is where `GET` is, and `OPTIONS` everywhere.
+fn allow<'a>(methods: impl Iterator<Item = &'a Method>) -> String {
+    let mut allow: Vec<&str> = Vec::new();
+    for method in methods {
+        allow.push(method.as_str());
+        if method == Method::GET {
+            allow.push("HEAD");
+        }
+    }
+    allow.push("OPTIONS");
+    allow.join(", ")
 }
 
 #[cfg(test)]
@@ -103,5 +121,9 @@ mod tests {
         assert!(
             matches!(router().find(&Method::OPTIONS, "/a"), Ok(Found::Options(allow)) if allow == "GET, HEAD, POST, OPTIONS")
         );
+        assert!(
+            matches!(router().find(&Method::OPTIONS, "*"), Ok(Found::Options(allow)) if allow == "GET, HEAD, POST, DELETE, OPTIONS")
+        );
+        assert!(router().find(&Method::GET, "*").is_err());
     }
 }

@@ -2,41 +2,47 @@
 //!
 //! A service is a [`Handler`]; everything that every service does the same way is here: the request's identifier and
 //! its logger, the instant its bytes were read, the problem document for an error and the one line that says so.
+//!
+//! # Stopping
+//!
+//! A stop accepts no more connections and ends the streams of events. A request that has begun, which is one that has come
+//! whole, is answered, until [`DRAIN_TIMEOUT`]. What has not come whole, half a head or half a body, has [`STOP_PATIENCE`] to
+//! come, and nothing was done for it.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
+use http_body_util::Either;
 use hyper::StatusCode;
 use hyper::body::Incoming;
-use hyper::header::{HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{CONNECTION, DATE, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::http::request::Parts;
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioTimer;
-use hyper_util::server::graceful::GracefulShutdown;
 use slog::{Logger, debug, error, info, o, warn};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use super::body::{Arriving, STOP_PATIENCE};
 use super::presence::{Hosting, Stream};
 use super::problem::Problem;
-use super::{Response, body};
+use super::socket::{self, Activity, Answering, StampedIo};
+use super::{Body, Response, body, head};
+use crate::panics::{Panicked, guarded};
 use crate::time::{Clock, Timestamp};
 
 /// How long a connection may take to send a request's head, and may stay idle between two.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a client may read so little that the socket has no room for more.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The read buffer of a connection, and so the longest head: hyper's own default is 400 KiB.
 const BUFFER_BYTES: usize = 16 * 1024;
 /// Connections served at once, at the most; further ones wait in the kernel's queue.
@@ -57,7 +63,7 @@ pub struct Request {
     /// Method, URI and headers.
     pub head: Parts,
     /// The body, not yet read.
-    pub body: Incoming,
+    pub body: Arriving,
     /// Who sent it.
     pub peer: SocketAddr,
     /// When its bytes were read from the network, before any queue of ours.
@@ -109,7 +115,7 @@ impl Tenancy {
     }
 }
 
-/// Serves until `shutdown` completes, then stops accepting and waits for what is running, up to [`DRAIN_TIMEOUT`].
+/// Serves until `shutdown` completes, then stops as the module says.
 pub async fn serve<H: Handler>(
     listener: TcpListener,
     handler: Arc<H>,
@@ -121,10 +127,10 @@ pub async fn serve<H: Handler>(
     let limit = tenancy.connections();
     let connections = Arc::new(Semaphore::new(limit));
     // Those who wait or listen must leave room for those who release what is waited for.
-    let (stopping, guests) = (CancellationToken::new(), Arc::new(Semaphore::new(limit * 3 / 4)));
-    let graceful = GracefulShutdown::new();
+    let guests = Arc::new(Semaphore::new(limit * 3 / 4));
+    let (stop, tasks) = (Stop::default(), TaskTracker::new());
     let ids = Arc::new(RequestIds::new());
-    let mut shutdown = std::pin::pin!(async {
+    let mut shutdown = pin!(async {
         shutdown.await;
         info!(log, "encerrando");
     });
@@ -147,28 +153,43 @@ pub async fn serve<H: Handler>(
                 continue;
             }
         };
-        // Small answers should leave at once; a socket that refuses the option still works.
-        let _ = stream.set_nodelay(true);
+        socket::set_up(&stream);
         let connection = Connection {
             handler: Arc::clone(&handler),
             clock: clock.clone(),
             log: log.clone(),
             ids: Arc::clone(&ids),
             peer,
-            stopping: stopping.clone(),
+            stop: stop.clone(),
             guests: Arc::clone(&guests),
+            activity: Arc::default(),
         };
-        let watcher = graceful.watcher();
-        tokio::spawn(async move {
-            connection.run(stream, watcher).await;
+        let log = log.clone();
+        tasks.spawn(async move {
+            if let Err(panicked) = guarded(connection.run(stream)).await {
+                error!(log, "Conexão de {} encerrada por falha nossa: {}", peer, panicked);
+            }
             drop(permit);
         });
     }
     drop(listener);
-    stopping.cancel();
-    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+    stop.begun.cancel();
+    tasks.close();
+    if tokio::time::timeout(DRAIN_TIMEOUT, tasks.wait()).await.is_err() {
         warn!(log, "Requisições ainda em curso depois de {} s; encerrando assim mesmo", DRAIN_TIMEOUT.as_secs());
+        stop.over.cancel();
+        // They only have to be dropped.
+        let _ = tokio::time::timeout(STOP_PATIENCE, tasks.wait()).await;
     }
+}
+
+/// How far a stop is.
+#[derive(Clone, Default)]
+struct Stop {
+    /// The service stops.
+    begun: CancellationToken,
+    /// Nothing is waited for any more.
+    over: CancellationToken,
 }
 
 /// What one connection needs.
@@ -178,17 +199,18 @@ struct Connection<H> {
     log: Logger,
     ids: Arc<RequestIds>,
     peer: SocketAddr,
-    stopping: CancellationToken,
+    stop: Stop,
     guests: Arc<Semaphore>,
+    activity: Arc<Activity>,
 }
 
 impl<H: Handler> Connection<H> {
-    async fn run(self, stream: TcpStream, watcher: hyper_util::server::graceful::Watcher) {
-        let log = self.log.clone();
+    async fn run(self, stream: TcpStream) {
+        let (log, stop, activity) = (self.log.clone(), self.stop.clone(), Arc::clone(&self.activity));
         let last_read = Arc::new(AtomicI64::new(self.clock.now().as_micros()));
         let stream = Stream::new(stream);
-        let hosting = Hosting::new(stream.socket(), self.stopping.clone(), Arc::clone(&self.guests));
-        let io = StampedIo { stalled: None, io: stream, clock: self.clock.clone(), last_read: Arc::clone(&last_read) };
+        let hosting = Hosting::new(stream.socket(), self.stop.begun.clone(), Arc::clone(&self.guests));
+        let io = StampedIo::new(stream, self.clock.clone(), Arc::clone(&last_read), Arc::clone(&activity));
         let this = Arc::new(self);
         let service = service_fn(move |request| {
             let (this, hosting) = (Arc::clone(&this), hosting.clone());
@@ -202,27 +224,27 @@ impl<H: Handler> Connection<H> {
             // Who has said all it has to say may still want the answer.
             .half_close(true)
             .serve_connection(io, service);
-        match watcher.watch(connection).await {
-            Ok(()) => {}
+        match drive(connection, &stop, &activity).await {
+            Some(Ok(())) => {}
             // An idle connection that is closed is no event.
-            Err(error) if error.is_timeout() => debug!(log, "Conexão ociosa encerrada"),
-            Err(error) => warn!(log, "Conexão encerrada antes do fim da requisição: {}", error),
+            Some(Err(error)) if error.is_timeout() => debug!(log, "Conexão ociosa encerrada"),
+            Some(Err(error)) => warn!(log, "Conexão encerrada antes do fim da requisição: {}", error),
+            None => debug!(log, "Conexão encerrada pela parada"),
         }
     }
 
     async fn answer(&self, request: hyper::Request<Incoming>, received: Timestamp, hosting: Hosting) -> Response {
+        let answering = Answering::begin(&self.activity);
         let (head, body) = request.into_parts();
         let id = self.ids.choose(&head.headers);
         let log = self.log.new(o!("req" => Arc::clone(&id)));
+        let body = Arriving::new(body, self.stop.begun.clone());
         let mut request =
             Request { head, body, peer: self.peer, received, id: Arc::clone(&id), log: log.clone(), hosting };
-        let mut response = match self.handler.handle(&mut request).await {
-            Ok(response) => response,
-            Err(problem) => {
-                log_problem(&log, &problem);
-                problem.into_response(&id)
-            }
-        };
+        let mut response = self.handle(&mut request).await.unwrap_or_else(|problem| {
+            log_problem(&log, &problem);
+            problem.into_response(&id)
+        });
         // Whoever was waited for already, in vain, is not waited for again.
         if response.status() != StatusCode::REQUEST_TIMEOUT {
             body::discard(&request.head.headers, &mut request.body).await;
@@ -230,9 +252,71 @@ impl<H: Handler> Connection<H> {
         if let Ok(id) = HeaderValue::from_str(&id) {
             response.headers_mut().insert("x-request-id", id);
         }
+        if let Some(date) = http_date(self.clock.now()) {
+            response.headers_mut().insert(DATE, date);
+        }
         // What an answer is, its type says; a browser is not to guess.
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if let Either::Right(stream) = response.body_mut() {
+            self.activity.streaming.store(stream.is_events(), Ordering::Relaxed);
+            stream.attend(log, answering);
+        }
         response
+    }
+
+    /// Lets the handler answer. A panic in it is an answer too.
+    async fn handle(&self, request: &mut Request) -> Result<Response, Problem> {
+        if let Err(problem) = head::check(&request.head) {
+            return Ok(refuse_connection(problem, request));
+        }
+        let handled = guarded(self.handler.handle(request)).await;
+        handled.unwrap_or_else(|panicked: Panicked| Err(Problem::internal(panicked.to_string())))
+    }
+}
+
+/// The official time as `Date` has it. hyper has one of its own, which stands still when the machine's clock is set back.
+fn http_date(at: Timestamp) -> Option<HeaderValue> {
+    let at = jiff::Timestamp::from_microsecond(at.as_micros()).ok()?;
+    let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()?;
+    HeaderValue::try_from(date).ok()
+}
+
+/// Answers a head that may have been meant otherwise. What follows it on the connection cannot be trusted to be a request.
+fn refuse_connection(problem: Problem, request: &Request) -> Response {
+    log_problem(&request.log, &problem);
+    let mut response = problem.into_response(&request.id);
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// Drives a connection to its end, or to where a stop does not wait for it any longer: then there is no outcome.
+async fn drive<S>(
+    connection: http1::Connection<StampedIo, S>,
+    stop: &Stop,
+    activity: &Activity,
+) -> Option<hyper::Result<()>>
+where
+    S: HttpService<Incoming, ResBody = Body>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut connection = pin!(connection);
+    tokio::select! {
+        served = connection.as_mut() => return Some(served),
+        () = stop.begun.cancelled() => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        served = connection.as_mut() => return Some(served),
+        () = tokio::time::sleep(STOP_PATIENCE) => {}
+    }
+    let ended = std::future::poll_fn(|cx| match connection.as_mut().poll(cx) {
+        Poll::Ready(served) => Poll::Ready(Some(served)),
+        Poll::Pending if activity.is_busy() => Poll::Pending,
+        Poll::Pending => Poll::Ready(None),
+    });
+    tokio::select! {
+        ended = ended => ended,
+        () = stop.over.cancelled() => None,
     }
 }
 
@@ -264,7 +348,8 @@ impl RequestIds {
 
     /// The client's own identifier if it is an acceptable one, else a new one.
     fn choose(&self, headers: &HeaderMap) -> Arc<str> {
-        let brought = headers.get("x-request-id").and_then(|value| value.to_str().ok());
+        // Of two it would have to be guessed which is meant.
+        let brought = head::only(headers, "x-request-id").and_then(|value| value.to_str().ok());
         match brought.filter(|id| is_request_id(id)) {
             Some(id) => id.into(),
             None => format!("{:04x}-{:x}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed)).into(),
@@ -279,65 +364,5 @@ pub fn is_request_id(id: &str) -> bool {
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 
-/// A stream that notes when it last read something: under load a request may wait for a thread long after its bytes
-/// have come, and the official time must not count that as the network's.
-struct StampedIo {
-    /// Runs while the client does not read what it asked for.
-    stalled: Option<Pin<Box<Sleep>>>,
-    io: Stream,
-    clock: Clock,
-    last_read: Arc<AtomicI64>,
-}
-
-impl StampedIo {
-    /// A write that goes on, or that has waited for too long.
-    fn unless_stalled(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if polled.is_ready() {
-            self.stalled = None;
-            return polled;
-        }
-        let timer = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_TIMEOUT)));
-        match timer.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-}
-
-impl Read for StampedIo {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.io).poll_read(cx, buf);
-        if polled.is_ready() {
-            self.last_read.store(self.clock.now().as_micros(), Ordering::Relaxed);
-        }
-        polled
-    }
-}
-
-impl Write for StampedIo {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.io).poll_write(cx, bytes);
-        self.unless_stalled(cx, polled)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        self.unless_stalled(cx, polled)
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,8 @@
 //!
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html>
 
-use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,8 +14,12 @@ use http_body_util::Either;
 use hyper::body::{Body, Frame};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
 
+use slog::{Logger, error};
+
 use super::Response;
 use super::presence::Guest;
+use super::socket::Answering;
+use crate::panics::guarded_call;
 
 /// How often something is sent when there is nothing to say, so that nobody on the way takes the connection for dead.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
@@ -45,28 +49,59 @@ pub fn encode(id: &str, event: &str, data: &str) -> Bytes {
     format!("id: {id}\nevent: {event}\ndata: {data}\n\n").into()
 }
 
-/// Where a client that comes again left off, if it says so.
+/// Where a client that comes again left off, if it says so. What it says may be no place at all: one that cannot be read, or two
+/// that differ, are then such a place, and not as good as none.
 pub fn last_event_id(headers: &HeaderMap) -> Option<String> {
-    let id = headers.get("last-event-id")?.to_str().ok()?;
-    (!id.is_empty()).then(|| id.to_owned())
+    let mut values = headers.get_all("last-event-id").iter();
+    let id = values.next()?;
+    let is_one = values.all(|other| other == id);
+    let readable = id.to_str().ok().filter(|_| is_one);
+    Some(readable.unwrap_or_default().to_owned())
 }
 
 /// A body that is sent as it comes: chunks of events until the client goes or the service stops, or any others.
-pub struct Stream(Pin<Box<dyn Chunks<Item = Bytes> + Send>>);
+pub struct Stream {
+    chunks: Pin<Box<dyn Chunks<Item = Bytes> + Send>>,
+    /// Events may end at any of them; other chunks are something only all together.
+    is_events: bool,
+    log: Option<Logger>,
+    /// Dropped with this, it says that the answer is out.
+    answering: Option<Answering>,
+}
 
 impl Stream {
     /// A body of `chunks`.
     pub fn new(chunks: impl Chunks<Item = Bytes> + Send + 'static) -> Self {
-        Self(Box::pin(chunks))
+        Self { chunks: Box::pin(chunks), is_events: false, log: None, answering: None }
+    }
+
+    /// Whether it may end at any time.
+    pub(super) fn is_events(&self) -> bool {
+        self.is_events
+    }
+
+    /// Where it is said if it ends by a fault of ours, and what says that it is not at its end yet.
+    pub(super) fn attend(&mut self, log: Logger, answering: Answering) {
+        self.log = Some(log);
+        self.answering = Some(answering).filter(|_| !self.is_events);
     }
 }
 
 impl Body for Stream {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.as_mut().poll_next(cx).map(|chunk| chunk.map(|bytes| Ok(Frame::data(bytes))))
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        match guarded_call(|| self.chunks.as_mut().poll_next(cx)) {
+            Ok(polled) => polled.map(|chunk| chunk.map(|bytes| Ok(Frame::data(bytes)))),
+            // It is too late for another status. Events end, and their client comes again; an answer in pieces breaks off.
+            Err(panicked) => {
+                if let Some(log) = &self.log {
+                    error!(log, "Fluxo encerrado por falha nossa: {}", panicked);
+                }
+                Poll::Ready((!self.is_events).then(|| Err(io::Error::other("uma falha nossa"))))
+            }
+        }
     }
 }
 
@@ -90,7 +125,7 @@ pub fn respond(source: impl Source, guest: Guest) -> Response {
         };
         Some((chunk, (source, guest, first)))
     });
-    let mut response = Response::new(Either::Right(Stream::new(chunks)));
+    let mut response = Response::new(Either::Right(Stream { is_events: true, ..Stream::new(chunks) }));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -17,6 +17,7 @@ use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
 use crate::http::wrong::FieldCode;
 use crate::http::{self, Response, body};
+use crate::panics::{guarded, join};
 use crate::store::{Origin, Unavailable};
 use crate::time::Timestamp;
 
@@ -94,8 +95,8 @@ pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Pro
     let new = check(app, draft, wrong_fields, &request.log).await?;
     let (telescope, slots) = (new.telescope.code.clone(), new.slots);
     // A task of its own: what was begun is ended, and the lock given back, also when the client goes away now.
-    let task = app.tasks.spawn(book::book(Arc::clone(app), new, origin));
-    let booking = match task.await.map_err(|error| Problem::internal(error.to_string()))? {
+    let task = app.tasks.spawn(guarded(book::book(Arc::clone(app), new, origin)));
+    let booking = match join(task).await.map_err(|error| Problem::internal(error.to_string()))? {
         Ok(booking) => booking,
         Err(refusal) => return Err(conflict(app, refusal, &telescope, slots, &request.log).await),
     };
@@ -178,8 +179,8 @@ pub async fn cancel(app: &Arc<App>, id: &str, request: &mut Request) -> Result<R
     let Some(number) = requests::id(id) else {
         return Err(unknown_booking(id));
     };
-    let task = app.tasks.spawn(book::cancel(Arc::clone(app), number, reason, origin));
-    let cancelled = task.await.map_err(|error| Problem::internal(error.to_string()))?;
+    let task = app.tasks.spawn(guarded(book::cancel(Arc::clone(app), number, reason, origin)));
+    let cancelled = join(task).await.map_err(|error| Problem::internal(error.to_string()))?;
     let booking = cancelled.map_err(Refusal::into_problem)?;
     Ok(render(app, StatusCode::OK, &booking))
 }

@@ -9,7 +9,7 @@ use super::requests::{AuditRequest, ListRequest, cursor};
 use crate::agenda::timetable::Period;
 use crate::agenda::{Booking, Catalogue, Scientist, SlotRange, Telescope};
 use crate::audit::filter::Wanted;
-use crate::http::links::{Link, Links, with_query};
+use crate::http::links::{Link, Links, path_segment, with_query};
 use crate::store::Page;
 use crate::time::Timestamp;
 
@@ -274,8 +274,19 @@ pub fn booking_path(id: i64) -> String {
     format!("/agendamentos/{id}")
 }
 
+/// The path of a telescope. `.` and `..` are codes as others are, but as a part of a path they lead elsewhere, however they are
+/// written: they get a mark before them that no code has.
 pub(super) fn telescope_path(code: &str) -> String {
-    format!("/telescopios/{code}")
+    let mark = if matches!(code, "." | "..") { "~" } else { "" };
+    format!("/telescopios/{mark}{}", path_segment(code))
+}
+
+/// The code of a telescope, of which this is the last part of its path.
+pub(super) fn telescope_code(segment: &str) -> &str {
+    match segment {
+        "~." | "~.." => &segment[1..],
+        code => code,
+    }
 }
 
 pub(super) fn book() -> Link {
@@ -289,25 +300,25 @@ fn history(id: i64) -> Link {
 
 /// Any period of a telescope's agenda.
 pub(super) fn any_timetable(telescope: &str) -> Link {
-    Link::template(format!("/telescopios/{telescope}/agenda{{?de,ate}}"))
+    Link::template(format!("{}/agenda{{?de,ate}}", telescope_path(telescope)))
 }
 
 /// Any search for free slots.
 pub(super) fn any_free(telescope: &str) -> Link {
-    Link::template(format!("/telescopios/{telescope}/livres{{?perto_de,duracao_min,limite}}"))
+    Link::template(format!("{}/livres{{?perto_de,duracao_min,limite}}", telescope_path(telescope)))
 }
 
 /// One period of a telescope's agenda.
 pub(super) fn timetable_href(telescope: &str, period: Period) -> String {
     let (from, until) = (period.start().seconds().to_string(), period.end().seconds().to_string());
-    with_query(&format!("/telescopios/{telescope}/agenda"), [("de", from.as_str()), ("ate", &until)])
+    with_query(&format!("{}/agenda", telescope_path(telescope)), [("de", from.as_str()), ("ate", &until)])
 }
 
 /// What is free near slots that somebody else has, for as long.
 fn free_near(telescope: &str, slots: SlotRange) -> Link {
     let (near, duration) = (slots.start().seconds().to_string(), slots.duration_min().to_string());
     let pairs = [("perto_de", near.as_str()), ("duracao_min", &duration)];
-    let href = with_query(&format!("/telescopios/{telescope}/livres"), pairs);
+    let href = with_query(&format!("{}/livres", telescope_path(telescope)), pairs);
     Link::titled(href, "Os horários livres mais próximos")
 }
 

@@ -35,7 +35,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use slog::{info, warn};
+use slog::{error, info, warn};
 use tokio::net::TcpListener;
 
 use self::app::App;
@@ -44,6 +44,7 @@ use crate::coordinator::protocol::{RETENTION_MS_MAX, TTL_MS_MAX, TTL_MS_MIN};
 use crate::data_dir::{self, DataDirError};
 use crate::http::server::{self, Tenancy};
 use crate::logging;
+use crate::panics;
 use crate::store::{OpenError, Unavailable};
 use crate::time::Clock;
 
@@ -167,6 +168,12 @@ pub async fn serve(
     app.record_start(&address).await;
     info!(log, "escutando em http://{}", address);
     let routes = Arc::new(routes::Routes(Arc::clone(&app)));
+    let shutdown = async {
+        tokio::select! {
+            () = shutdown => {}
+            why = panics::fallen() => error!(log, "Uma parte do serviço falhou, e ele para: {}", why),
+        }
+    };
     server::serve(listener, routes, clock, log.clone(), config.tenancy, shutdown).await;
     App::finish(app).await;
     info!(log, "encerrado");

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
 use super::{Unavailable, schema, unavailable};
+use crate::panics;
 
 /// Connections at most, so that many readers neither fill the memory nor use up the file descriptors.
 const MAX: usize = 8;
@@ -33,7 +34,7 @@ impl Readers {
     ) -> Result<T, Unavailable> {
         let readers = Arc::clone(self);
         let permit = Arc::clone(&self.permits).acquire_owned().await;
-        let task = tokio::task::spawn_blocking(move || {
+        let task = panics::blocking(move || {
             let idle = readers.idle().pop();
             let connection = match idle {
                 Some(connection) => connection,

@@ -19,7 +19,7 @@ use iri_string::types::{UriAbsoluteString, UriReferenceStr};
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
-use crate::http::in_words;
+use crate::http::{in_words, socket};
 
 /// How long one request may take, from its release to the last byte of the answer.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -126,7 +126,7 @@ impl Connection {
         };
         let connecting = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(addresses));
         let stream = connecting.await.map_err(too_slow)??;
-        stream.set_nodelay(true)?;
+        socket::set_up(&stream);
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(BUFFER_BYTES)
             .handshake(TokioIo::new(stream))

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file is a crate of its own and uses part of this")]
 
 pub mod listener;
+pub mod network;
 pub mod pending;
 
 use std::io::{BufRead, BufReader, Read};

@@ -19,6 +19,7 @@ use super::report::{self, Database};
 use super::{EXIT_VERIFY_CANNOT_RUN, cannot_read, progress_bar};
 use crate::audit::chain;
 use crate::audit::files::first_in;
+use crate::audit::filter::without_mark;
 use crate::audit::shape::LINE_MAX;
 use crate::audit::verify::{Anchor, DatabaseNow, Report, Verdict, Verifier};
 use crate::cli::AuditArgs;
@@ -156,7 +157,8 @@ fn noted_heads(args: &AuditArgs, path: &Path) -> anyhow::Result<Vec<Anchor>> {
     read.with_context(|| cannot_read(&name))?;
     let expected = "it should have heads as GET /auditoria/cabeca gives them, {\"seq\": 1, \"hash\": \"…\"}";
     let mut anchors = Vec::new();
-    for head in serde_json::Deserializer::from_slice(&text).into_iter::<NotedHead>() {
+    // Some editors put a mark of the byte order at the head of a file.
+    for head in serde_json::Deserializer::from_slice(without_mark(&text)).into_iter::<NotedHead>() {
         let NotedHead { seq, hash } = head.with_context(|| format!("{name}: {expected}"))?;
         if !chain::is_hash(hash.as_bytes()) {
             bail!("{name}: {hash:?} is not a hash of 64 lower-case hexadecimal digits; {expected}");

@@ -63,7 +63,10 @@ async fn who_falls_behind_is_told_how_much_it_lost() {
     }
     assert!(slow.ready().is_none());
     // An identifier from before a restart, or from nowhere: it cannot be known how much was lost.
-    for id in ["00000009-3", "00000008-99999", "x", ""] {
+    let huge = format!("00000008-{}", u64::MAX);
+    let strange =
+        ["x", "", "-1", "00000008--1", "00000008-+1", "00000008-01", "8-1", " 00000008-1", "00000008-1 ", "é"];
+    for id in ["00000009-3", "00000008-99999", &huge, "00000008-99999999999999999999"].into_iter().chain(strange) {
         let mut stranger = listen(&channel, Some(id));
         assert_eq!(stranger.position(), None, "{id}");
         let said = heard(&mut stranger).await;
@@ -84,10 +87,11 @@ fn a_ring_is_bounded_in_bytes_too() {
 async fn a_mirror_has_the_numbers_of_what_it_mirrors() {
     let channel = Channel::mirror();
     let at = |epoch, number| Position { epoch, number };
-    // Whoever came before it knew anything gets all that comes, and who knows more waits for it.
+    // Whoever came before it knew anything gets all that comes, and who knows more waits for it. Whether its place is one
+    // cannot be said yet.
     let (mut early, mut ahead) = (listen(&channel, None), listen(&channel, Some("00000007-5")));
     assert!(early.ready().is_none() && ahead.ready().is_none());
-    assert_eq!((early.position(), ahead.position().as_deref()), (None, Some("00000007-5")));
+    assert_eq!((early.position(), ahead.position().as_deref()), (None, None));
     channel.go_on_from(at(7, 3));
     channel.add(at(7, 4), text("a", &4));
     channel.add(at(7, 4), text("a", &4));
@@ -108,4 +112,27 @@ async fn a_mirror_has_the_numbers_of_what_it_mirrors() {
     assert!(early.ready().is_none());
     channel.go_on_from(at(9, 0));
     assert!(early.ready().is_none());
+}
+
+#[tokio::test]
+async fn a_place_that_a_mirror_never_comes_to_is_no_place() {
+    let channel = Channel::mirror();
+    let at = |number| Position { epoch: 7, number };
+    channel.go_on_from(at(3));
+    channel.add(at(4), text("a", &4));
+    let (mut behind, mut ahead) = (listen(&channel, Some("00000007-6")), listen(&channel, Some("00000007-99999")));
+    assert_eq!((behind.position(), ahead.position()), (None, None));
+    for number in [5, 6, 7] {
+        // Each wakes it, and neither moves its place nor begins its wait anew.
+        assert!(tokio::time::timeout(ON_ITS_WAY / 8, ahead.next()).await.is_err());
+        channel.add(at(number), text("a", &number));
+    }
+    assert_eq!(heard(&mut behind).await, "id: 00000007-7\nevent: a\ndata: 7\n\n");
+    let left = tokio::time::timeout(ON_ITS_WAY * 5, ahead.next()).await.unwrap();
+    let said = String::from_utf8(left.to_vec()).unwrap();
+    assert!(
+        said.starts_with("id: 00000007-3\nevent: perdidos\ndata: {\"perdidos\":null}\n\nid: 00000007-4\n"),
+        "{said}"
+    );
+    assert_eq!(said.matches("event: a").count(), 4);
 }

@@ -40,7 +40,7 @@ use crate::time::Timestamp;
 /// The coordinator's channel that the schedulers share.
 const CHANNEL: &str = "agenda";
 /// How long a stop waits for what is still to be published.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What happens to the agenda, out and in.
 pub struct Live {

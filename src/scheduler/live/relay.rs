@@ -60,7 +60,8 @@ async fn listen(
 fn take(channel: &Channel<Event>, block: Block) {
     // A comment has no place.
     let Some(id) = block.id else { return };
-    let from_elsewhere = channel.position().is_none_or(|here| here.epoch != id.epoch);
+    // The coordinator's own word that it does not know our place; one that a scheduler published has a place after ours.
+    let from_elsewhere = channel.position().is_none_or(|here| here.epoch != id.epoch || id.number < here.number);
     if block.is_event && !block.is_gap && !(block.is_unknown_gap && from_elsewhere) {
         channel.add(id, Event::Relayed(block.bytes));
     } else {
