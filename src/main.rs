@@ -1,16 +1,18 @@
 //! The executable: parse, dispatch, error chain, exit code.
 
-// A closed pipe would panic in println!: output goes through a writer that can say so.
-#![warn(clippy::unwrap_used, clippy::print_stdout)]
+// A closed pipe or a full disk would panic in println! and eprintln!: output goes through a writer that can say so.
+#![warn(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)]
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use sctec::cli::{Cli, Command};
-use sctec::commands;
+use sctec::commands::{self, output};
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let program = Cli::command().term_width(usize::from(output::help_width()));
+    let cli = match program.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -27,7 +29,7 @@ fn main() -> ExitCode {
         Command::Manual(args) => commands::manual::run(&args),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("sctec: {error:#}");
+        output::tell(format_args!("{error:#}"));
         ExitCode::from(commands::EXIT_CANNOT_RUN)
     })
 }
@@ -35,12 +37,21 @@ fn main() -> ExitCode {
 /// Says what is wrong with the arguments, or gives the help that was asked for. To whom a verification says 2 when a trail
 /// was tampered with, it must not say 2 for a mistyped option.
 fn usage(error: &clap::Error) -> ExitCode {
-    // Standard error may be closed, which is no reason to fail.
-    let _ = error.print();
-    let verifies = std::env::args_os().any(|argument| argument == "--verify");
-    ExitCode::from(match error.exit_code() {
-        0 => 0,
-        _ if verifies => commands::audit::EXIT_VERIFY_CANNOT_RUN,
-        _ => commands::EXIT_CANNOT_RUN,
-    })
+    let cannot_run = if std::env::args_os().any(|argument| argument == "--verify") {
+        commands::audit::EXIT_VERIFY_CANNOT_RUN
+    } else {
+        commands::EXIT_CANNOT_RUN
+    };
+    let printed = error.print().and_then(|()| io::stdout().flush());
+    if error.use_stderr() {
+        // Standard error may be closed, which is no reason to say something else.
+        return ExitCode::from(cannot_run);
+    }
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            output::tell(format_args!("{}: {error}", output::CANNOT_WRITE));
+            ExitCode::from(cannot_run)
+        }
+        _ => ExitCode::SUCCESS,
+    }
 }

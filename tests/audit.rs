@@ -120,11 +120,15 @@ fn the_count_is_of_what_matches() {
 struct Follower {
     child: std::process::Child,
     printed: std::sync::Arc<std::sync::Mutex<String>>,
+    /// Where it says what is not printed.
+    said: tempfile::NamedTempFile,
 }
 
 impl Follower {
     fn start(arguments: &[&str]) -> Self {
-        let mut child = audit(arguments).arg("--follow").stdout(Stdio::piped()).spawn().unwrap();
+        let said = tempfile::NamedTempFile::new().unwrap();
+        let stderr = said.reopen().unwrap();
+        let mut child = audit(arguments).arg("--follow").stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
         let printed = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
         let (sink, stdout) = (std::sync::Arc::clone(&printed), child.stdout.take().unwrap());
         std::thread::spawn(move || {
@@ -132,13 +136,22 @@ impl Follower {
                 sink.lock().unwrap().push_str(&(line + "\n"));
             }
         });
-        Self { child, printed }
+        Self { child, printed, said }
+    }
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(self.said.path()).unwrap()
     }
 
     /// As Linux counts them.
     fn bytes_read(&self) -> u64 {
         let counters = std::fs::read_to_string(format!("/proc/{}/io", self.child.id())).unwrap();
         counters.lines().next().unwrap().strip_prefix("rchar: ").unwrap().parse().unwrap()
+    }
+
+    fn has_open(&self, path: &str) -> bool {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        open.flatten().any(|entry| std::fs::read_link(entry.path()).is_ok_and(|to| to == std::path::Path::new(path)))
     }
 
     fn wait_for(&self, expected: &str) {
@@ -189,6 +202,112 @@ fn following_prints_each_line_once_it_is_whole_through_rotation_and_what_people_
     follower.wait_for(&lines(&[CURIE, NASTY, CANCELLED, CURIE, NASTY, CANCELLED, NASTY]));
     append(&lines(&[CURIE]));
     follower.wait_for(&lines(&[CURIE, NASTY, CANCELLED, CURIE, NASTY, CANCELLED, NASTY, CURIE]));
+}
+
+#[test]
+fn following_begins_before_the_file_is_there_and_outlives_its_folders_absence() {
+    let folder = TempDir::new().unwrap();
+    let (data_dir, away) = (folder.path().join("data"), folder.path().join("away"));
+    let path = data_dir.join("audit.jsonl");
+    let append = |text: &str| {
+        std::fs::OpenOptions::new().create(true).append(true).open(&path).unwrap().write_all(text.as_bytes()).unwrap();
+    };
+    for arguments in [["--data-dir", data_dir.to_str().unwrap()].as_slice(), &[path.to_str().unwrap()]] {
+        let follower = Follower::start(arguments);
+        wait_until("it says so", || follower.said().contains("audit.jsonl is not there; waiting for it"));
+        std::fs::create_dir(&data_dir).unwrap();
+        append(&lines(&[CURIE]));
+        follower.wait_for(&lines(&[CURIE]));
+        // Away, and back with a record more.
+        std::fs::rename(&data_dir, &away).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::fs::rename(&away, &data_dir).unwrap();
+        append(&lines(&[NASTY]));
+        follower.wait_for(&lines(&[CURIE, NASTY]));
+        // Away for good, and another in its place.
+        std::fs::remove_dir_all(&data_dir).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::fs::create_dir(&data_dir).unwrap();
+        append(&lines(&[CANCELLED]));
+        follower.wait_for(&lines(&[CURIE, NASTY, CANCELLED]));
+        drop(follower);
+        std::fs::remove_dir_all(&data_dir).unwrap();
+    }
+}
+
+#[test]
+fn following_from_now_on_and_with_the_last_ones() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder, "audit.jsonl", &[CURIE, NASTY]);
+    let append = |text: &str| {
+        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(text.as_bytes()).unwrap();
+    };
+    // Half a line is there already.
+    append(&CANCELLED[..100]);
+    let (now, last) = (Follower::start(&[&path, "--tail", "0"]), Follower::start(&[&path, "--tail", "1"]));
+    last.wait_for(&lines(&[NASTY]));
+    wait_until("it is open", || now.has_open(&path));
+    append(&(CANCELLED[100..].to_owned() + "\n"));
+    now.wait_for(&lines(&[CANCELLED]));
+    last.wait_for(&lines(&[NASTY, CANCELLED]));
+}
+
+#[test]
+fn following_goes_on_when_what_was_closed_is_compressed() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    std::fs::write(&path, numbered(1, 2)).unwrap();
+    let follower = Follower::start(&["--data-dir", folder.path().to_str().unwrap()]);
+    follower.wait_for(&numbered(1, 2));
+    // Closed and compressed between two looks, and so is the next; then one that is written.
+    let staged = TempDir::new_in(folder.path()).unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        std::fs::write(staged.path().join(name), bytes).unwrap();
+        std::fs::rename(staged.path().join(name), folder.path().join(name)).unwrap();
+    };
+    write("audit-000000000001.jsonl.gz", &gzip(numbered(1, 2).as_bytes()));
+    write("audit-000000000003.jsonl.gz", &gzip(numbered(3, 4).as_bytes()));
+    write("audit.jsonl", numbered(5, 6).as_bytes());
+    follower.wait_for(&numbered(1, 6));
+    assert!(!follower.said().contains("missing"), "{}", follower.said());
+    // A compressed one by itself, also where it is the last.
+    let gz = folder.path().join("audit-000000000003.jsonl.gz");
+    Follower::start(&[gz.to_str().unwrap()]).wait_for(&numbered(3, 4));
+}
+
+/// Waits until a command has ended by itself.
+fn wait_for_end(mut child: std::process::Child) -> Output {
+    wait_until("it ends", || child.try_wait().unwrap().is_some());
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn following_ends_when_its_reader_leaves_also_where_nothing_comes() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder, "audit.jsonl", &[CURIE]);
+    let missing = folder.path().join("missing").to_str().unwrap().to_owned();
+    for arguments in [&[path.as_str()][..], &[&path, "--booking", "9"], &[&missing], &[&path, "--format", "csv"]] {
+        let mut child = audit(arguments).arg("--follow").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // `head -1`, where there is a line.
+        if arguments.len() == 1 && arguments[0] == path {
+            let mut line = String::new();
+            BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+            assert_eq!(line, lines(&[CURIE]));
+        }
+        drop(child.stdout.take());
+        let output = wait_for_end(child);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
+    }
+    // Nor does it wait for a pipe that brings nothing.
+    for (arguments, sent) in [(["-", "--count"], ""), (["-", "--booking=9"], CURIE)] {
+        let mut child =
+            audit(&arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        writeln!(input, "{sent}").unwrap();
+        drop(child.stdout.take());
+        assert_eq!(wait_for_end(child).status.code(), Some(0), "{arguments:?}");
+        drop(input);
+    }
 }
 
 #[test]
@@ -330,18 +449,38 @@ fn a_record_is_found_however_it_is_written() {
     }
 }
 
-#[test]
-fn what_is_missing_between_two_files_is_said() {
-    let folder = TempDir::new().unwrap();
-    let record = |seq: u64| {
-        let zeros = "0".repeat(64);
-        format!("{{\"level\":\"AUDIT\",\"seq\":{seq},\"req\":\"-\",\"prev\":\"{zeros}\",\"hash\":\"{zeros}\"}}")
+/// The end of what a search prints and says when it could not see all.
+fn incomplete(arguments: &[&str]) -> (String, String) {
+    let output = audit(arguments).output().unwrap();
+    let (printed, said) = texts(&output);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {printed}{said}");
+    (printed, said)
+}
+
+/// Records of a form that says their numbers.
+fn numbered(first: u64, last: u64) -> String {
+    let zeros = "0".repeat(64);
+    let record = |seq| {
+        format!("{{\"level\":\"AUDIT\",\"seq\":{seq},\"req\":\"-\",\"prev\":\"{zeros}\",\"hash\":\"{zeros}\"}}\n")
     };
+    (first..=last).map(record).collect()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn what_is_missing_between_two_files_or_within_one_is_said() {
+    let folder = TempDir::new().unwrap();
     let files = [(1, 3), (4, 4), (8, 9), (11, 11)].map(|(first, last)| {
-        let records: Vec<String> = (first..=last).map(record).collect();
-        file(&folder, &format!("{first}"), &records.iter().map(String::as_str).collect::<Vec<_>>())
+        let path = folder.path().join(format!("{first}"));
+        std::fs::write(&path, numbered(first, last)).unwrap();
+        path.to_str().unwrap().to_owned()
     });
-    let (printed, said) = succeed(&[&files[0], &files[1], &files[2], &files[3], "--count"]);
+    let (printed, said) = incomplete(&[&files[0], &files[1], &files[2], &files[3], "--count"]);
     let [_, fourth, eighth, eleventh] = &files;
     assert_eq!(printed, "7\n");
     assert_eq!(
@@ -351,6 +490,110 @@ fn what_is_missing_between_two_files_is_said() {
              sctec: record 10 is missing between {eighth} and {eleventh}\n"
         )
     );
+    let within = folder.path().join("within");
+    for bytes in [numbered(1, 3) + &numbered(7, 9), String::new()] {
+        // As it is, and compressed in two pieces.
+        let pieces = [gzip(numbered(1, 3).as_bytes()), gzip(numbered(7, 9).as_bytes())].concat();
+        std::fs::write(&within, if bytes.is_empty() { pieces } else { bytes.into_bytes() }).unwrap();
+        let (printed, said) = incomplete(&[within.to_str().unwrap(), "--count"]);
+        assert!(printed == "6\n" && said.contains("3 records are missing within"), "{printed}{said}");
+    }
+}
+
+#[test]
+fn closed_files_that_were_compressed_are_read_and_those_that_are_not_there_are_named() {
+    let folder = TempDir::new().unwrap();
+    let data_dir = folder.path().to_str().unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    write("audit-000000000001.jsonl", numbered(1, 3).as_bytes());
+    write("audit-000000000004.jsonl", numbered(4, 6).as_bytes());
+    write("audit.jsonl", numbered(7, 8).as_bytes());
+    let all = numbered(1, 8);
+    assert_eq!(succeed(&["--data-dir", data_dir]), (all.clone(), String::new()));
+    // gzip at work: both are there, the second in part.
+    let packed = gzip(numbered(1, 3).as_bytes());
+    write("audit-000000000001.jsonl.gz", &packed[..packed.len() / 2]);
+    assert_eq!(succeed(&["--data-dir", data_dir]), (all.clone(), String::new()));
+    write("audit-000000000001.jsonl.gz", &packed);
+    std::fs::remove_file(folder.path().join("audit-000000000001.jsonl")).unwrap();
+    assert_eq!(succeed(&["--data-dir", data_dir]), (all.clone(), String::new()));
+    // Cut: what there is of it, and the others; and what is missing.
+    write("audit-000000000001.jsonl.gz", &packed[..packed.len() - 4]);
+    let (printed, said) = incomplete(&["--data-dir", data_dir, "--format", "jsonl"]);
+    assert!(printed.ends_with(&numbered(4, 8)) && said.contains("it was cut"), "{printed}{said}");
+    let mut damaged = packed.clone();
+    let middle = damaged.len() - 6;
+    damaged[middle] ^= 0xff;
+    write("audit-000000000001.jsonl.gz", &damaged);
+    let (printed, said) = incomplete(&["--data-dir", data_dir]);
+    assert!(printed.ends_with(&numbered(4, 8)) && said.contains("gzip data is damaged"), "{printed}{said}");
+    // Compressed by something else, and then taken away.
+    std::fs::remove_file(folder.path().join("audit-000000000001.jsonl.gz")).unwrap();
+    write("audit-000000000001.jsonl.zst", b"\x28\xb5\x2f\xfd");
+    let (printed, said) = incomplete(&["--data-dir", data_dir]);
+    assert_eq!(printed, numbered(4, 8));
+    assert!(said.contains("audit-000000000001.jsonl.zst") && said.contains("records 1 to 3 are missing"), "{said}");
+    std::fs::remove_file(folder.path().join("audit-000000000001.jsonl.zst")).unwrap();
+    let (printed, said) = incomplete(&["--data-dir", data_dir]);
+    assert_eq!(printed, numbered(4, 8));
+    assert!(said.starts_with("sctec: records 1 to 3 are missing before "), "{said}");
+    // Files that were named may begin where they like.
+    let fourth = folder.path().join("audit-000000000004.jsonl");
+    assert_eq!(succeed(&[fourth.to_str().unwrap()]), (numbered(4, 6), String::new()));
+    // One in the middle.
+    write("audit-000000000001.jsonl", numbered(1, 3).as_bytes());
+    std::fs::remove_file(fourth).unwrap();
+    assert!(incomplete(&["--data-dir", data_dir]).1.contains("records 4 to 6 are missing between "));
+}
+
+#[test]
+fn gzip_is_read_by_any_name_in_pieces_and_from_standard_input() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a");
+    std::fs::write(&path, [gzip(lines(&[CURIE]).as_bytes()), gzip(lines(&[NASTY, CANCELLED]).as_bytes())].concat())
+        .unwrap();
+    let all = (lines(&[CURIE, NASTY, CANCELLED]), String::new());
+    assert_eq!(succeed(&[path.to_str().unwrap()]), all);
+    let output = audit(&["-"]).stdin(std::fs::File::open(&path).unwrap()).output().unwrap();
+    assert_eq!((texts(&output), output.status.code()), (all, Some(0)));
+}
+
+#[test]
+fn audit_userspace_299_what_is_no_lines_is_named_and_not_read_over_in_silence() {
+    let folder = TempDir::new().unwrap();
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let noise: Vec<u8> = (0..4096_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    for (name, bytes, what) in [
+        ("a.zst", b"\x28\xb5\x2f\xfd....".to_vec(), "compressed with zstd"),
+        ("a.xz", b"\xfd7zXZ\0..".to_vec(), "compressed with xz"),
+        ("a.bz2", b"BZh91AY".to_vec(), "compressed with bzip2"),
+        ("bom", [b"\xff\xfe".to_vec(), utf16(CURIE)].concat(), "UTF-16"),
+        ("utf16", utf16(CURIE), "UTF-16"),
+        ("noise", noise, "binary"),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let path = path.to_str().unwrap();
+        // Those that can be read are.
+        let (printed, said) = incomplete(&[path, &app_log(&folder)]);
+        assert_eq!(printed, lines(&[CURIE, NASTY, CANCELLED]), "{name}");
+        assert!(said.contains(&format!("cannot read {path}: it is {what}")), "{said}");
+    }
+    assert!(fail(&["/dev/zero"]).contains("it is a device"));
+}
+
+#[test]
+fn the_last_records_alone_also_of_those_that_match() {
+    let folder = TempDir::new().unwrap();
+    let log = app_log(&folder);
+    assert_eq!(succeed(&[&log, "--tail", "2"]).0, lines(&[NASTY, CANCELLED]));
+    assert_eq!(succeed(&[&log, "--tail", "1", "--event", "AGENDAMENTO_CRIADO"]).0, lines(&[NASTY]));
+    assert_eq!(succeed(&[&log, "--tail", "9"]).0, lines(&[CURIE, NASTY, CANCELLED]));
+    assert_eq!(succeed(&[&log, "--tail", "0"]).0, "");
+    for wrong in ["-1", "x", "100001", ""] {
+        let output = audit(&[&log, &format!("--tail={wrong}")]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+    }
 }
 
 #[test]

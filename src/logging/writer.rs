@@ -101,7 +101,8 @@ impl LogFile {
             }
             Err(error) => {
                 if !self.failing {
-                    eprintln!("sctec: cannot write the log {}: {error}", self.path.display());
+                    // Standard error may be on the same full disk.
+                    let _ = writeln!(io::stderr(), "sctec: cannot write the log {}: {error}", self.path.display());
                 }
                 self.failing = true;
                 self.lost_lines += count;
