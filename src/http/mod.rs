@@ -1,5 +1,5 @@
 //! HTTP plumbing on hyper that knows no domain: a server, request bodies and their fields, problem documents, a
-//! router, the links of hypermedia, embedded files, and streams of events.
+//! router, the links of hypermedia, embedded files, streams of events, and what to do where there is no connection.
 
 pub mod accept;
 pub mod body;
@@ -12,6 +12,7 @@ pub mod problem;
 pub mod router;
 pub mod server;
 pub mod sse;
+pub mod unreachable;
 
 use bytes::Bytes;
 use http_body_util::{Either, Full};
