@@ -128,11 +128,19 @@ impl Client {
         Ok(client)
     }
 
-    /// Takes one sample, and tells when by the monotonic clock.
+    /// Takes one sample.
     ///
     /// # Errors
     /// When nobody answers in [`EXCHANGE_TIMEOUT`], or the answer has no time in it. The next sample finds the way anew.
-    pub fn sample(&mut self) -> Result<(Instant, Sample), ClientError> {
+    pub fn sample(&mut self) -> Result<Sample, ClientError> {
+        self.timed_sample().map(|(_, sample)| sample)
+    }
+
+    /// The same, and when by the monotonic clock.
+    ///
+    /// # Errors
+    /// As [`Client::sample`].
+    pub fn timed_sample(&mut self) -> Result<(Instant, Sample), ClientError> {
         let mut way = match self.way.take() {
             Some(way) => way,
             None => self.find()?,
@@ -405,16 +413,16 @@ mod tests {
         let address = Arc::new(Mutex::new(first));
         let hosts = Arc::new(Hosts(Arc::clone(&address)));
         let mut client = Client::connect_by(hosts, "http://scheduler.test:5000", Clock::system(), 0).unwrap();
-        assert_eq!(client.sample().unwrap().1.t3, 1_000_000);
+        assert_eq!(client.sample().unwrap().t3, 1_000_000);
         // As long as all is well nothing is looked up: it would be in the samples.
         *address.lock().unwrap() = second;
-        assert_eq!(client.sample().unwrap().1.t3, 1_000_000);
+        assert_eq!(client.sample().unwrap().t3, 1_000_000);
         drop(alive);
         // The connection ends at once, the listener a little later.
         let begun = Instant::now();
         let moved = loop {
             match client.sample() {
-                Ok((_, sample)) if sample.t3 == 2_000_000 => break true,
+                Ok(sample) if sample.t3 == 2_000_000 => break true,
                 _ if begun.elapsed() > Duration::from_secs(30) => break false,
                 _ => thread::sleep(Duration::from_millis(5)),
             }

@@ -128,7 +128,7 @@ fn measure(client: &mut Client, args: &ClockSyncArgs, since: Instant) -> anyhow:
         if number > 0 {
             wait(args, interval)?;
         }
-        let (at, sample) = client.sample()?;
+        let (at, sample) = client.timed_sample()?;
         times.push(at);
         samples.push(sample);
         progress.inc(1);

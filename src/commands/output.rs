@@ -22,7 +22,7 @@ const HELP_WIDTH_MIN: u16 = 40;
 const HELP_WIDTH_MAX: u16 = 100;
 
 /// What a failure to write the output is called.
-pub const CANNOT_WRITE: &str = "cannot write the output";
+pub const CANNOT_WRITE: &str = "cannot write to stdout";
 
 /// Whether the reader of our output has gone: it has read enough.
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -85,10 +85,9 @@ pub fn pause(duration: Duration) -> bool {
         match poll(&mut polled, Timespec::try_from(left).ok().as_ref()) {
             Ok(0) => return true,
             Ok(_) if has_gone(&polled[0]) => return false,
-            // Nothing that a wait could tell: wait without asking.
-            Ok(_) => break,
             Err(Errno::INTR) => {}
-            Err(_) => break,
+            // Nothing that a wait could tell: wait without asking.
+            Ok(_) | Err(_) => break,
         }
     }
     std::thread::sleep(until.saturating_duration_since(Instant::now()));

@@ -3,6 +3,7 @@
 
 pub mod listener;
 pub mod pending;
+pub mod trail;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;

@@ -105,7 +105,7 @@ impl<W: Write> Search<W> {
             Some(open) if !open.is_regular() => {
                 self.read_lines(Watched::file(open.file), &name, &ProgressBar::hidden())
             }
-            Some(open) => self.read_file(open, &name),
+            Some(open) => self.read_file(&open, &name),
         };
         match read {
             Err(error) if is_damage(&error) => {
@@ -117,8 +117,8 @@ impl<W: Write> Search<W> {
         }
     }
 
-    fn read_file(&mut self, open: OpenFile, name: &str) -> anyhow::Result<()> {
-        let first = self.tell_gap(&open, name)?;
+    fn read_file(&mut self, open: &OpenFile, name: &str) -> anyhow::Result<()> {
+        let first = self.tell_gap(open, name)?;
         let last = inputs::last_record(&open.file).with_context(|| cannot_read(name))?;
         let length = open.file.metadata().with_context(|| cannot_read(name))?.len();
         let bar = if self.shows_progress { progress_bar(length) } else { ProgressBar::hidden() };
