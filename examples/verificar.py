@@ -3,12 +3,16 @@
 
     verificar.py audit-000000000001.jsonl audit.jsonl       os arquivos de uma trilha, em ordem; - é a entrada padrão
 
-Termina com 0 se está tudo bem, 1 se não pôde verificar, 2 se alguém mexeu, 3 se está incompleta. Um arquivo cortado bem ao
+Um arquivo comprimido com gzip é lido como o que era. Termina com 0 se está tudo bem, 1 se não pôde verificar (também o que
+não é uma trilha), 2 se alguém mexeu, 3 se está incompleta. Um arquivo cortado bem ao
 fim de uma linha parece inteiro: compare o último seq e hash, que isto mostra, com uma cabeça anotada em outro lugar.
 """
+import gzip
 import hashlib
+import io
 import re
 import sys
+import zlib
 
 LINHA_MAX = 1 << 20
 # Os primeiros campos, em que 0 é um algarismo, # o evento e * o serviço.
@@ -37,13 +41,20 @@ def cortada(resto):
 
 def linhas(nome):
     with sys.stdin.buffer if nome == "-" else open(nome, "rb") as arquivo:
+        if arquivo.peek(2).startswith(b"\x1f\x8b"):
+            arquivo = io.BufferedReader(gzip.GzipFile(fileobj=arquivo))
         yield from iter(lambda: arquivo.readline(LINHA_MAX), b"")
+
+
+def parece_trilha(nomes):
+    """Se alguma linha começa como um registro; a entrada padrão já foi lida."""
+    return "-" in nomes or any(INICIO[:18].encode() in linha for nome in nomes for linha in linhas(nome))
 
 
 def verificar(nomes):
     seq, anterior, parte = None, None, False
     for indice, nome in enumerate(nomes, 1):
-        comeco, primeiro = re.search(r"-(\d{12,})\.jsonl$", nome), None
+        comeco, primeiro = re.search(r"-(\d{12,})\.jsonl(?:\.gz)?$", nome), None
         for numero, linha in enumerate(linhas(nome), 1):
             onde, inteira = f"{nome}, linha {numero}", linha.endswith(b"\n")
             if len(linha) == LINHA_MAX and not inteira:
@@ -59,18 +70,22 @@ def verificar(nomes):
                 if comeco and int(comeco[1]) == (primeiro or (seq or -1) + 1):
                     return 2, f"{onde}: o arquivo foi fechado, e depois cortado"
                 return 3, f"{onde}: linha incompleta ao fim"
+            if seq is None and not registro and not parece_trilha(nomes):
+                return 1, f"{nome}: não é uma trilha"
             if not registro or not inteira:
                 return 2, f"{onde}: não é um registro"
             parte = parte or seq is None and int(registro[1]) > 1
             seq, anterior = int(registro[1]), registro[3]
             primeiro = primeiro or seq
-    return 3 if parte else 0, f"até o registro {seq or 0}, hash {(anterior or b'nenhum').decode()}"
+    if seq is None:
+        return 1, "não há nada"
+    return 3 if parte else 0, f"até o registro {seq}, hash {anterior.decode()}"
 
 
 if __name__ == "__main__":
     try:
         situacao, motivo = verificar(sys.argv[1:]) if sys.argv[1:] else (1, "diga os arquivos\n" + __doc__)
-    except OSError as erro:
+    except (OSError, EOFError, zlib.error) as erro:
         situacao, motivo = 1, erro
     print(("tudo bem", "não pôde verificar", "alguém mexeu", "incompleta")[situacao] + ":", motivo)
     sys.exit(situacao)

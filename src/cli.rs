@@ -12,12 +12,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::operate::{CompletionsArgs, HealthArgs, ManualArgs};
 pub use self::values::Skew;
-use self::values::{parse_duration, parse_skew};
+use self::values::{parse_duration, parse_skew, parse_tail};
 use crate::logging::ROTATE_MB_DEFAULT;
 
 /// The core of a shared space telescope: book each observation slot exactly once.
 #[derive(Debug, Parser)]
-#[command(version, about, propagate_version = true, max_term_width = 100, arg_required_else_help = true)]
+#[command(version, about, propagate_version = true, arg_required_else_help = true)]
 #[command(after_help = "Examples:
   sctec serve-all                                  both services, data in ./sctec-data
   sctec stress --n 10                              ten at once on one slot: one wins
@@ -287,6 +287,7 @@ pub enum Expect {
   sctec audit --scientist 7 --since 2025-10-26T00:00:00Z --format csv
   sctec audit sctec-data/app.log --booking 123 --format jsonl | jq .details
   sctec audit --follow --telescope Hubble-Acad
+  sctec audit --follow --tail 0                  from now on
   cat audit.jsonl | sctec audit - --count
   sctec audit --verify                           the data folder, against its database
   curl -s http://127.0.0.1:5000/auditoria/cabeca >> heads.jsonl      to keep elsewhere
@@ -294,9 +295,14 @@ pub enum Expect {
 
 Filters combine.
 
-Exit status: 0 done (also when nothing matched), 2 could not read.
+A file that gzip compressed is read like the file that it was. Compressed, a closed file of the data folder may stay where
+it is, as audit-000000001707.jsonl.gz.
+
+Exit status: 0 done (also when nothing matched, and when the output's reader has gone), 1 done, but records are missing or
+something cannot be read: each is named; 2 could not run.
 With --verify: 0 all well, 1 could not run, 2 tampered, 3 incomplete: a torn last line, or records
-that are missing at the end or before the beginning. Nothing is written to the data folder.")]
+that are missing at the end or before the beginning. Nothing is written to the data folder.
+--follow runs until Ctrl-C (130) or until nobody reads its output (0).")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct AuditArgs {
     /// Files to read in this order, the trail's or app.log; - is standard input [default: all of the data folder's trail]
@@ -341,12 +347,15 @@ pub struct AuditArgs {
     /// Print only how many records match
     #[arg(long, conflicts_with_all = ["format", "follow", "bom"])]
     pub count: bool,
-    /// Go on as the trail grows, through its rotation, until interrupted
+    /// Go on as the trail grows, through its rotation, until interrupted; wait for it if it is not there yet
     #[arg(long)]
     pub follow: bool,
+    /// Of what is there, print only the last N records that match; with --follow, 0 is from now on
+    #[arg(long, value_name = "N", value_parser = parse_tail, conflicts_with = "count")]
+    pub tail: Option<usize>,
     /// Verify that the trail is whole and unchanged, and say what is wrong where it is not
     #[arg(long, conflicts_with_all = ["event", "scientist", "booking", "slot", "telescope", "req", "since", "until",
-        "format", "bom", "count", "follow"])]
+        "format", "bom", "count", "follow", "tail"])]
     pub verify: bool,
     /// With --verify: heads noted earlier, as GET /auditoria/cabeca gives them; each record has to be the one. - is
     /// standard input
@@ -377,7 +386,8 @@ A lock is held, retained (just released, still refused) or promised (free, but s
 waits for several resources counts as waiting for each of them. Whoever loses a lock by --release is not told until it
 asks: what the lock guards should check the token.
 
-Exit status: 0 done (also when nothing is locked), 1 there was nothing to release, 2 could not run.")]
+Exit status: 0 done (also when nothing is locked), 1 there was nothing to release, 2 could not run. --watch runs until
+Ctrl-C (130) or until nobody reads its output (0).")]
 pub struct LocksArgs {
     /// The coordinator's URL; of several, separated by commas, the first that answers
     #[arg(
@@ -421,7 +431,11 @@ pub struct LocksArgs {
   sctec clock-sync --watch --interval-ms 1000
   sctec clock-sync --json --max-error 5ms || echo 'clock is off'
 
-Exit status: 0 done, 2 could not run, 3 the clock cannot be shown to be within --max-error.")]
+--watch looks up the scheduler's name again after each failure. When a clock is set, it says by how much and which one, and
+tells the drift anew from there; as JSON: step_ms and step_of (server, local or both), else null.
+
+Exit status: 0 done, 2 could not run, 3 the clock cannot be shown to be within --max-error. --watch runs until Ctrl-C (130)
+or until nobody reads its output (0).")]
 pub struct ClockSyncArgs {
     /// The scheduler's entry point; the time is found by following its link
     #[arg(long, env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL", value_parser = NonEmptyStringValueParser::new())]

@@ -28,8 +28,8 @@
 //! - [`http`]: plumbing on hyper that knows no domain;
 //! - [`batch`], [`data_dir`], [`logging`], [`panics`], [`time`]: what everything stands on.
 
-// A closed pipe would panic in println!: output goes through a writer that can say so.
-#![warn(clippy::unwrap_used, clippy::print_stdout)]
+// A closed pipe or a full disk would panic in println! and eprintln!: output goes through a writer that can say so.
+#![warn(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)]
 
 pub mod cli;
 pub mod commands;

@@ -1,18 +1,19 @@
 //! The executable: parse, dispatch, error chain, exit code.
 
-// A closed pipe would panic in println!: output goes through a writer that can say so.
-#![warn(clippy::unwrap_used, clippy::print_stdout)]
+// A closed pipe or a full disk would panic in println! and eprintln!: output goes through a writer that can say so.
+#![warn(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)]
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use sctec::cli::{self, Cli, Command};
-use sctec::commands;
+use sctec::commands::{self, output};
 use sctec::logging::escaped;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let program = Cli::command().term_width(usize::from(output::help_width()));
+    let cli = match program.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
     };
     outcome.unwrap_or_else(|error| {
         // What a server or a file said may be in it.
-        eprintln!("sctec: {}", escaped(&format!("{error:#}")));
+        output::tell(escaped(&format!("{error:#}")));
         ExitCode::from(commands::EXIT_CANNOT_RUN)
     })
 }
@@ -38,16 +39,24 @@ fn main() -> ExitCode {
 /// Says what is wrong with the arguments, or gives the help that was asked for. To whom a verification says 2 when a trail
 /// was tampered with, it must not say 2 for a mistyped option.
 fn usage(error: &clap::Error) -> ExitCode {
-    // Standard error may be closed, which is no reason to fail.
-    let _ = error.print();
-    let empty = if error.use_stderr() { cli::empty_variables() } else { Vec::new() };
-    for name in empty {
-        let _ = writeln!(io::stderr(), "sctec: {name} is set and empty; give it a value, or unset it");
+    let cannot_run = if std::env::args_os().any(|argument| argument == "--verify") {
+        commands::audit::EXIT_VERIFY_CANNOT_RUN
+    } else {
+        commands::EXIT_CANNOT_RUN
+    };
+    let printed = error.print().and_then(|()| io::stdout().flush());
+    if error.use_stderr() {
+        for name in cli::empty_variables() {
+            output::tell(format_args!("{name} is set and empty; give it a value, or unset it"));
+        }
+        // Standard error may be closed, which is no reason to say something else.
+        return ExitCode::from(cannot_run);
     }
-    let verifies = std::env::args_os().any(|argument| argument == "--verify");
-    ExitCode::from(match error.exit_code() {
-        0 => 0,
-        _ if verifies => commands::audit::EXIT_VERIFY_CANNOT_RUN,
-        _ => commands::EXIT_CANNOT_RUN,
-    })
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            output::tell(format_args!("{}: {error}", output::CANNOT_WRITE));
+            ExitCode::from(cannot_run)
+        }
+        _ => ExitCode::SUCCESS,
+    }
 }

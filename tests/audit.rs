@@ -3,16 +3,11 @@
 mod common;
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
-use common::{Services, sctec, wait_until};
+use common::trail::{CANCELLED, CURIE, NASTY, audit, fail, file, gzip, lines, numbered, succeed, texts};
+use common::{Services, wait_until};
 use tempfile::TempDir;
-
-/// Marie Curie books; her target spells out another event.
-const CURIE: &str = r#"{"timestamp_utc":"2025-10-26T18:00:05.123456Z","level":"AUDIT","event_type":"AGENDAMENTO_CRIADO","service":"servico-agendamento","details":{"agendamento_id":123,"cientista_id":7,"horario_inicio_utc":"2025-12-01T03:00:00Z","horario_fim_utc":"2025-12-01T03:05:00Z","telescopio":"Hubble-Acad","cientista_nome":"Marie Curie","alvo":"\",\"event_type\":\"AGENDAMENTO_CANCELADO\",\"x\":\"","instante_clique_utc":"2025-10-26T18:00:05.000001Z","token":4711},"seq":1,"req":"6b1f-2a","prev":"00","hash":"aa"}"#;
-/// A name that would break lines, clear terminals and turn text around.
-const NASTY: &str = r#"{"timestamp_utc":"2025-10-26T18:00:06.000000Z","level":"AUDIT","event_type":"AGENDAMENTO_CRIADO","service":"servico-agendamento","details":{"agendamento_id":124,"cientista_id":8,"horario_inicio_utc":"2025-12-01T03:05:00Z","horario_fim_utc":"2025-12-01T03:10:00Z","telescopio":"Hubble-Acad","cientista_nome":"A \"B\"\n\u001b[2J🔭\u202e, Ç","alvo":null,"instante_clique_utc":null,"token":null},"seq":2,"req":"6b1f-2b","prev":"aa","hash":"bb"}"#;
-const CANCELLED: &str = r#"{"timestamp_utc":"2025-10-26T19:00:00.000000Z","level":"AUDIT","event_type":"AGENDAMENTO_CANCELADO","service":"servico-agendamento","details":{"agendamento_id":123,"cientista_id":7,"horario_inicio_utc":"2025-12-01T03:00:00Z","horario_fim_utc":"2025-12-01T03:05:00Z","telescopio":"Hubble-Acad","cientista_nome":"Marie Curie","motivo":"=1+1, \"nuvens\"","token":4712},"seq":3,"req":"6b1f-2c","prev":"bb","hash":"cc"}"#;
 
 /// What the application log has around its records; nothing of it is one.
 const LOG_LINES: [&str; 4] = [
@@ -22,49 +17,10 @@ const LOG_LINES: [&str; 4] = [
     "",
 ];
 
-fn audit(arguments: &[&str]) -> Command {
-    let mut command = sctec();
-    command.arg("audit").args(arguments).stdin(Stdio::null());
-    command
-}
-
-/// Runs to the end; gives what it printed and what it said.
-fn succeed(arguments: &[&str]) -> (String, String) {
-    let output = audit(arguments).output().unwrap();
-    let (printed, said) = texts(&output);
-    assert!(output.status.success(), "{arguments:?}: {said}");
-    (printed, said)
-}
-
-/// Runs to its failure; gives what it said, which is one line.
-fn fail(arguments: &[&str]) -> String {
-    let output = audit(arguments).output().unwrap();
-    let (_, said) = texts(&output);
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
-    assert_eq!(said.lines().count(), 1, "{said}");
-    said
-}
-
-fn texts(output: &Output) -> (String, String) {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (text(&output.stdout), text(&output.stderr))
-}
-
-fn file(folder: &TempDir, name: &str, lines: &[&str]) -> String {
-    let path = folder.path().join(name);
-    let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
-    std::fs::write(&path, text).unwrap();
-    path.to_str().unwrap().to_owned()
-}
-
 /// The three records with the log's lines around each.
 fn app_log(folder: &TempDir) -> String {
     let lines = [&LOG_LINES[..], &[CURIE], &LOG_LINES, &[NASTY], &LOG_LINES, &[CANCELLED], &LOG_LINES].concat();
     file(folder, "app.log", &lines)
-}
-
-fn lines(records: &[&str]) -> String {
-    records.iter().flat_map(|record| [record, "\n"]).collect()
 }
 
 #[test]
@@ -113,108 +69,6 @@ fn the_count_is_of_what_matches() {
     let log = app_log(&folder);
     for (filters, count) in [(&[][..], "3\n"), (&["--scientist", "7"], "2\n"), (&["--booking", "9"], "0\n")] {
         assert_eq!(succeed(&[&[log.as_str(), "--count"], filters].concat()).0, count, "{filters:?}");
-    }
-}
-
-/// `--follow`, with what it printed so far.
-struct Follower {
-    child: std::process::Child,
-    printed: std::sync::Arc<std::sync::Mutex<String>>,
-}
-
-impl Follower {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = audit(arguments).arg("--follow").stdout(Stdio::piped()).spawn().unwrap();
-        let printed = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
-        let (sink, stdout) = (std::sync::Arc::clone(&printed), child.stdout.take().unwrap());
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                sink.lock().unwrap().push_str(&(line + "\n"));
-            }
-        });
-        Self { child, printed }
-    }
-
-    /// As Linux counts them.
-    fn bytes_read(&self) -> u64 {
-        let counters = std::fs::read_to_string(format!("/proc/{}/io", self.child.id())).unwrap();
-        counters.lines().next().unwrap().strip_prefix("rchar: ").unwrap().parse().unwrap()
-    }
-
-    fn wait_for(&self, expected: &str) {
-        wait_until("it is printed", || self.printed.lock().unwrap().len() >= expected.len());
-        assert_eq!(*self.printed.lock().unwrap(), expected);
-    }
-}
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-#[test]
-fn following_prints_each_line_once_it_is_whole_through_rotation_and_what_people_do() {
-    let folder = TempDir::new().unwrap();
-    let (data_dir, path) = (folder.path().to_str().unwrap(), folder.path().join("audit.jsonl"));
-    let append = |text: &str| {
-        std::fs::OpenOptions::new().create(true).append(true).open(&path).unwrap().write_all(text.as_bytes()).unwrap();
-    };
-    let rotate_to =
-        |first: u64| std::fs::rename(&path, folder.path().join(format!("audit-{first:012}.jsonl"))).unwrap();
-    // A file that was closed before, and the one that is written.
-    append(&lines(&[CURIE]));
-    rotate_to(1);
-    append(&lines(&[NASTY]));
-    let follower = Follower::start(&["--data-dir", data_dir, "--telescope", "Hubble-Acad"]);
-    follower.wait_for(&lines(&[CURIE, NASTY]));
-    // Half a line is no line, also when it was read; then a crash, whose torn line is cut and written again.
-    let before = follower.bytes_read();
-    append(&CANCELLED[..300]);
-    wait_until("half of it is read", || follower.bytes_read() >= before + 300);
-    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(NASTY.len() as u64 + 1).unwrap();
-    append(&lines(&[CANCELLED]));
-    follower.wait_for(&lines(&[CURIE, NASTY, CANCELLED]));
-    // Written and closed twice between two looks.
-    append(&lines(&[CURIE]));
-    rotate_to(2);
-    append(&lines(&[NASTY]));
-    rotate_to(5);
-    append(&lines(&[CANCELLED]));
-    follower.wait_for(&lines(&[CURIE, NASTY, CANCELLED, CURIE, NASTY, CANCELLED]));
-    // Another file in its place is read from its beginning.
-    std::fs::write(folder.path().join("new"), lines(&[NASTY])).unwrap();
-    std::fs::rename(folder.path().join("new"), &path).unwrap();
-    follower.wait_for(&lines(&[CURIE, NASTY, CANCELLED, CURIE, NASTY, CANCELLED, NASTY]));
-    append(&lines(&[CURIE]));
-    follower.wait_for(&lines(&[CURIE, NASTY, CANCELLED, CURIE, NASTY, CANCELLED, NASTY, CURIE]));
-}
-
-#[test]
-fn following_a_service_through_its_rotation_gives_every_record_once() {
-    let services = Services::start(&["--audit-rotate-mb", "1", "--lock-retention-ms", "0"]);
-    let follower = Follower::start(&["--data-dir", services.data_dir().to_str().unwrap()]);
-    let (target, reason) = ("\u{202e}".repeat(200), "\u{202e}".repeat(500));
-    let closed = || {
-        std::fs::read_dir(services.data_dir())
-            .unwrap()
-            .filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().starts_with("audit-"))
-            .count()
-    };
-    while closed() < 2 {
-        let body = serde_json::json!({"cientista_id": 1, "horario_inicio_utc": "2025-12-01T03:00:00Z", "alvo": target});
-        let (_, booking) = services.book_with(&body);
-        let why = serde_json::json!({"motivo": reason}).to_string();
-        let path = services.agenda(booking["_links"]["self"]["href"].as_str().unwrap());
-        assert_eq!(common::http("DELETE", &path, Some(("application/json", &why))).status, 200);
-    }
-    let records = services.count("SELECT count(*) FROM auditoria");
-    wait_until("all is printed", || follower.printed.lock().unwrap().lines().count() == records);
-    let printed = follower.printed.lock().unwrap().clone();
-    for (index, line) in printed.lines().enumerate() {
-        let record: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert_eq!(record["seq"], index + 1);
     }
 }
 
@@ -369,18 +223,23 @@ fn a_record_is_found_however_it_is_written() {
     }
 }
 
+/// The end of what a search prints and says when it could not see all.
+fn incomplete(arguments: &[&str]) -> (String, String) {
+    let output = audit(arguments).output().unwrap();
+    let (printed, said) = texts(&output);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {printed}{said}");
+    (printed, said)
+}
+
 #[test]
-fn what_is_missing_between_two_files_is_said() {
+fn what_is_missing_between_two_files_or_within_one_is_said() {
     let folder = TempDir::new().unwrap();
-    let record = |seq: u64| {
-        let zeros = "0".repeat(64);
-        format!("{{\"level\":\"AUDIT\",\"seq\":{seq},\"req\":\"-\",\"prev\":\"{zeros}\",\"hash\":\"{zeros}\"}}")
-    };
     let files = [(1, 3), (4, 4), (8, 9), (11, 11)].map(|(first, last)| {
-        let records: Vec<String> = (first..=last).map(record).collect();
-        file(&folder, &format!("{first}"), &records.iter().map(String::as_str).collect::<Vec<_>>())
+        let path = folder.path().join(format!("{first}"));
+        std::fs::write(&path, numbered(first, last)).unwrap();
+        path.to_str().unwrap().to_owned()
     });
-    let (printed, said) = succeed(&[&files[0], &files[1], &files[2], &files[3], "--count"]);
+    let (printed, said) = incomplete(&[&files[0], &files[1], &files[2], &files[3], "--count"]);
     let [_, fourth, eighth, eleventh] = &files;
     assert_eq!(printed, "7\n");
     assert_eq!(
@@ -390,6 +249,110 @@ fn what_is_missing_between_two_files_is_said() {
              sctec: record 10 is missing between {eighth} and {eleventh}\n"
         )
     );
+    let within = folder.path().join("within");
+    for bytes in [numbered(1, 3) + &numbered(7, 9), String::new()] {
+        // As it is, and compressed in two pieces.
+        let pieces = [gzip(numbered(1, 3).as_bytes()), gzip(numbered(7, 9).as_bytes())].concat();
+        std::fs::write(&within, if bytes.is_empty() { pieces } else { bytes.into_bytes() }).unwrap();
+        let (printed, said) = incomplete(&[within.to_str().unwrap(), "--count"]);
+        assert!(printed == "6\n" && said.contains("3 records are missing within"), "{printed}{said}");
+    }
+}
+
+#[test]
+fn closed_files_that_were_compressed_are_read_and_those_that_are_not_there_are_named() {
+    let folder = TempDir::new().unwrap();
+    let data_dir = folder.path().to_str().unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    write("audit-000000000001.jsonl", numbered(1, 3).as_bytes());
+    write("audit-000000000004.jsonl", numbered(4, 6).as_bytes());
+    write("audit.jsonl", numbered(7, 8).as_bytes());
+    let all = numbered(1, 8);
+    assert_eq!(succeed(&["--data-dir", data_dir]), (all.clone(), String::new()));
+    // gzip at work: both are there, the second in part.
+    let packed = gzip(numbered(1, 3).as_bytes());
+    write("audit-000000000001.jsonl.gz", &packed[..packed.len() / 2]);
+    assert_eq!(succeed(&["--data-dir", data_dir]), (all.clone(), String::new()));
+    write("audit-000000000001.jsonl.gz", &packed);
+    std::fs::remove_file(folder.path().join("audit-000000000001.jsonl")).unwrap();
+    assert_eq!(succeed(&["--data-dir", data_dir]), (all.clone(), String::new()));
+    // Cut: what there is of it, and the others; and what is missing.
+    write("audit-000000000001.jsonl.gz", &packed[..packed.len() - 4]);
+    let (printed, said) = incomplete(&["--data-dir", data_dir, "--format", "jsonl"]);
+    assert!(printed.ends_with(&numbered(4, 8)) && said.contains("it was cut"), "{printed}{said}");
+    let mut damaged = packed.clone();
+    let middle = damaged.len() - 6;
+    damaged[middle] ^= 0xff;
+    write("audit-000000000001.jsonl.gz", &damaged);
+    let (printed, said) = incomplete(&["--data-dir", data_dir]);
+    assert!(printed.ends_with(&numbered(4, 8)) && said.contains("gzip data is damaged"), "{printed}{said}");
+    // Compressed by something else, and then taken away.
+    std::fs::remove_file(folder.path().join("audit-000000000001.jsonl.gz")).unwrap();
+    write("audit-000000000001.jsonl.zst", b"\x28\xb5\x2f\xfd");
+    let (printed, said) = incomplete(&["--data-dir", data_dir]);
+    assert_eq!(printed, numbered(4, 8));
+    assert!(said.contains("audit-000000000001.jsonl.zst") && said.contains("records 1 to 3 are missing"), "{said}");
+    std::fs::remove_file(folder.path().join("audit-000000000001.jsonl.zst")).unwrap();
+    let (printed, said) = incomplete(&["--data-dir", data_dir]);
+    assert_eq!(printed, numbered(4, 8));
+    assert!(said.starts_with("sctec: records 1 to 3 are missing before "), "{said}");
+    // Files that were named may begin where they like.
+    let fourth = folder.path().join("audit-000000000004.jsonl");
+    assert_eq!(succeed(&[fourth.to_str().unwrap()]), (numbered(4, 6), String::new()));
+    // One in the middle.
+    write("audit-000000000001.jsonl", numbered(1, 3).as_bytes());
+    std::fs::remove_file(fourth).unwrap();
+    assert!(incomplete(&["--data-dir", data_dir]).1.contains("records 4 to 6 are missing between "));
+}
+
+#[test]
+fn gzip_is_read_by_any_name_in_pieces_and_from_standard_input() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a");
+    std::fs::write(&path, [gzip(lines(&[CURIE]).as_bytes()), gzip(lines(&[NASTY, CANCELLED]).as_bytes())].concat())
+        .unwrap();
+    let all = (lines(&[CURIE, NASTY, CANCELLED]), String::new());
+    assert_eq!(succeed(&[path.to_str().unwrap()]), all);
+    let output = audit(&["-"]).stdin(std::fs::File::open(&path).unwrap()).output().unwrap();
+    assert_eq!((texts(&output), output.status.code()), (all, Some(0)));
+}
+
+#[test]
+fn audit_userspace_299_what_is_no_lines_is_named_and_not_read_over_in_silence() {
+    let folder = TempDir::new().unwrap();
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let noise: Vec<u8> = (0..4096_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    for (name, bytes, what) in [
+        ("a.zst", b"\x28\xb5\x2f\xfd....".to_vec(), "compressed with zstd"),
+        ("a.xz", b"\xfd7zXZ\0..".to_vec(), "compressed with xz"),
+        ("a.bz2", b"BZh91AY".to_vec(), "compressed with bzip2"),
+        ("bom", [b"\xff\xfe".to_vec(), utf16(CURIE)].concat(), "UTF-16"),
+        ("utf16", utf16(CURIE), "UTF-16"),
+        ("noise", noise, "binary"),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let path = path.to_str().unwrap();
+        // Those that can be read are.
+        let (printed, said) = incomplete(&[path, &app_log(&folder)]);
+        assert_eq!(printed, lines(&[CURIE, NASTY, CANCELLED]), "{name}");
+        assert!(said.contains(&format!("cannot read {path}: it is {what}")), "{said}");
+    }
+    assert!(fail(&["/dev/zero"]).contains("it is a device"));
+}
+
+#[test]
+fn the_last_records_alone_also_of_those_that_match() {
+    let folder = TempDir::new().unwrap();
+    let log = app_log(&folder);
+    assert_eq!(succeed(&[&log, "--tail", "2"]).0, lines(&[NASTY, CANCELLED]));
+    assert_eq!(succeed(&[&log, "--tail", "1", "--event", "AGENDAMENTO_CRIADO"]).0, lines(&[NASTY]));
+    assert_eq!(succeed(&[&log, "--tail", "9"]).0, lines(&[CURIE, NASTY, CANCELLED]));
+    assert_eq!(succeed(&[&log, "--tail", "0"]).0, "");
+    for wrong in ["-1", "x", "100001", ""] {
+        let output = audit(&[&log, &format!("--tail={wrong}")]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+    }
 }
 
 #[test]

@@ -5,9 +5,11 @@ mod common;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::{Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 
-use common::{Server, run, sctec};
+use common::{Server, run, sctec, wait_until};
 use serde_json::Value;
 
 /// Both clocks are the same one; this much is for a machine that is busy with other things.
@@ -139,6 +141,82 @@ fn a_watch_ends_well_when_nobody_reads_on() {
     }
 }
 
+#[test]
+fn a_watch_ends_at_once_when_its_reader_leaves_also_between_two_looks() {
+    let server = scheduler();
+    let mut watch = sctec()
+        .args(["clock-sync", "--watch", "--interval-ms", "60000", "--samples", "1", "--url", &server.url()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut reader = BufReader::new(watch.stdout.take().unwrap());
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    // A minute's pause begins, and nobody waits for it.
+    drop(reader);
+    wait_until("it ends", || watch.try_wait().unwrap().is_some());
+    assert_eq!(watch.wait().unwrap().code(), Some(0));
+}
+
+/// A scheduler whose clock is this machine's and `ahead_us` more, until the sender is dropped.
+fn with_clock(ahead_us: Arc<AtomicI64>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut request = Vec::new();
+            let mut byte = [0];
+            while stream.read(&mut byte).is_ok_and(|read| read > 0) {
+                request.push(byte[0]);
+                if !request.ends_with(b"\r\n\r\n") {
+                    continue;
+                }
+                request.clear();
+                let now = sctec::time::Clock::system().now().as_micros() + ahead_us.load(Ordering::SeqCst);
+                let now = sctec::time::Timestamp::from_micros(now).unwrap().micros();
+                let body = format!(r#"{{"_links": {{"hora": {{"href": "/time"}}}}, "timestamp_utc": "{now}"}}"#);
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+                if stream.write_all((head + &body).as_bytes()).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    url
+}
+
+#[test]
+fn openntpd_portable_43_a_step_of_the_servers_clock_is_told_as_one() {
+    let ahead_us = Arc::new(AtomicI64::new(0));
+    let url = with_clock(Arc::clone(&ahead_us));
+    for json in [true, false] {
+        let mut watch = sctec();
+        watch.args(["clock-sync", "--watch", "--samples", "2", "--interval-ms", "10", "--url", &url]);
+        if json {
+            watch.arg("--json");
+        }
+        let mut watch = watch.stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let before: Vec<String> = lines.by_ref().take(5).collect();
+        assert!(before.iter().all(|line| !line.contains("step:") && !line.contains("\"server\"")), "{before:?}");
+        ahead_us.fetch_add(30_000_000, Ordering::SeqCst);
+        let told = lines.by_ref().take(500).find(|line| line.contains("step:") || line.contains("\"server\""));
+        let told = told.expect("it is told");
+        if json {
+            let told: Value = serde_json::from_str(&told).unwrap();
+            assert!((number(&told, "step_ms") - 30_000.0).abs() < 5_000.0, "{told}");
+            assert_eq!((&told["step_of"], &told["drift_ppm"]), (&Value::from("server"), &Value::Null));
+        } else {
+            let is_it = |size: &str| told.contains(&format!("the server's clock was set {size}"));
+            assert!(is_it("30.0") || is_it("29.9"), "{told}");
+            assert!(told.contains(" ahead; the drift is told anew"), "{told}");
+        }
+        watch.kill().unwrap();
+        watch.wait().unwrap();
+    }
+}
+
 #[track_caller]
 fn assert_cannot_run(output: &Output, why: &str) {
     let stderr = text(&output.stderr);
@@ -151,7 +229,8 @@ fn assert_cannot_run(output: &Output, why: &str) {
 fn where_nobody_answers_it_cannot_run() {
     // Bound, then free again: nobody listens there.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    assert_cannot_run(&clock_sync(&format!("http://{address}"), &[]), "cannot reach");
+    assert_cannot_run(&clock_sync(&format!("http://{address}"), &[]), "nobody listens there: start the scheduler");
+    assert_cannot_run(&clock_sync("http://no-such-name.invalid", &[]), "the name has no address here");
     assert_cannot_run(&clock_sync("https://127.0.0.1", &[]), "should look like http://");
 }
 

@@ -6,6 +6,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use common::trail::gzip;
 use common::{Services, http, sctec, wait_until};
 use serde_json::json;
 use tempfile::TempDir;
@@ -120,7 +121,7 @@ fn damage_is_named_with_its_place_and_has_its_own_exit_status() {
     assert!(code == 3 && said.contains("record 12 is known to the database, and not here"), "{said}");
     std::fs::write(trail(&folder), "").unwrap();
     let (code, said) = verify_file(&trail(&folder));
-    assert!(code == 0 && said.contains("there are no records") && !said.contains("every record"), "{said}");
+    assert!(code == 1 && said.contains("there is nothing in it"), "{said}");
     assert_eq!(verify_folder(folder.path()).0, 3);
     // A torn line whose form is right, and that was to be another record.
     let torn = lines[11].replacen("\"details\":{", "\"details\":{\"x\":", 1);
@@ -301,7 +302,7 @@ fn a_rotated_trail_is_one_trail() {
     let search = sctec().args(["audit", "--count", "--data-dir", folder.path().to_str().unwrap()]).output().unwrap();
     let (code, said) = status(&search);
     assert!(
-        code == 0 && said.contains(&format!("sctec: records {first} to ")) && said.contains("are missing between"),
+        code == 1 && said.contains(&format!("sctec: records {first} to ")) && said.contains("are missing between"),
         "{said}"
     );
 }
@@ -444,6 +445,172 @@ fn the_example_says_how_it_is_used_reads_standard_input_and_knows_how_long_a_lin
         std::fs::write(trail(&folder), line + "\n").unwrap();
         assert_eq!(verify_file(&trail(&folder)).0, expected, "{length}");
     }
+}
+
+#[test]
+fn a_compressed_file_has_the_verdict_of_the_file_that_it_was() {
+    let folder = stopped(5);
+    let whole = std::fs::read(trail(&folder)).unwrap();
+    let changed = String::from_utf8(whole.clone()).unwrap().replacen("\"cientista_id\":7", "\"cientista_id\":8", 1);
+    let compressed = folder.path().join("copy.gz");
+    for (bytes, expected) in [(&whole[..], 0), (&whole[..whole.len() - 9], 3), (changed.as_bytes(), 2)] {
+        let packed = gzip(bytes);
+        std::fs::write(&compressed, &packed).unwrap();
+        let (code, said) = verify_file(&compressed);
+        assert_eq!(code, expected, "{said}");
+        let input = std::fs::File::open(&compressed).unwrap();
+        let from_stdin = sctec().args(["audit", "--verify", "-"]).stdin(input).output().unwrap();
+        assert_eq!(status(&from_stdin).0, expected);
+        // Cut, it has none.
+        std::fs::write(&compressed, &packed[..packed.len() - 8]).unwrap();
+        let (code, said) = verify_file(&compressed);
+        assert!(code == 1 && said.contains("it was cut"), "{code} {said}");
+    }
+}
+
+#[test]
+fn closed_files_that_were_compressed_are_verified_where_they_are() {
+    let services = Services::start(&["--audit-rotate-mb", "1", "--lock-retention-ms", "0"]);
+    let target = "\u{202e}".repeat(200);
+    let mut index = 0;
+    while closed(services.data_dir()).len() < 2 {
+        let body = json!({"cientista_id": 7, "horario_inicio_utc": slot(index), "alvo": target});
+        assert_eq!(services.book_with(&body).0, 201);
+        index += 1;
+    }
+    let folder = services.stop();
+    let files = closed(folder.path());
+    let pack = |path: &Path, suffix: &str, bytes: &[u8]| {
+        std::fs::write(format!("{}{suffix}", path.display()), bytes).unwrap();
+        std::fs::remove_file(path).unwrap();
+    };
+    let second = std::fs::read(&files[1]).unwrap();
+    for path in [&files[1], &files[0]] {
+        pack(path, ".gz", &gzip(&std::fs::read(path).unwrap()));
+        let (code, said) = verify_folder(folder.path());
+        assert!(code == 0 && said.contains(".jsonl.gz"), "{said}");
+    }
+    let names: Vec<String> = closed(folder.path()).iter().map(|path| path.to_str().unwrap().to_owned()).collect();
+    let current = trail(&folder);
+    let named = [names[0].as_str(), &names[1], current.to_str().unwrap()];
+    assert_eq!(status(&verify(&named)).0, 0);
+    assert!(example(&named).is_none_or(|(code, _)| code == 0));
+    // Compressed by something else, it may be all right.
+    pack(Path::new(&names[1]), "", b"");
+    std::fs::write(format!("{}.zst", files[1].display()), b"\x28\xb5\x2f\xfd").unwrap();
+    let (code, said) = verify_folder(folder.path());
+    assert!(code == 1 && said.contains(".jsonl.zst; decompress it"), "{said}");
+    // Changed before it was compressed.
+    let changed = String::from_utf8(second).unwrap().replacen("\"cientista_id\":7", "\"cientista_id\":8", 1);
+    std::fs::write(&names[1], gzip(changed.as_bytes())).unwrap();
+    assert_eq!(verify_folder(folder.path()).0, 2);
+}
+
+#[test]
+fn what_is_no_trail_cannot_be_verified() {
+    let folder = stopped(1);
+    let text = std::fs::read_to_string(trail(&folder)).unwrap();
+    let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let path = folder.path().join("copy");
+    for (bytes, says) in [
+        (b"\x28\xb5\x2f\xfd....".to_vec(), "compressed with zstd"),
+        (b"\xfd7zXZ\0..".to_vec(), "compressed with xz"),
+        (b"BZh91AY&SY".to_vec(), "compressed with bzip2"),
+        ([b"\xfe\xff".to_vec(), utf16.clone()].concat(), "UTF-16"),
+        (utf16, "UTF-16"),
+        (std::fs::read(folder.path().join("sctec.db")).unwrap(), "a SQLite database"),
+        (b"seq,timestamp_utc\n1,2025-10-26T18:00:05.123456Z\n".to_vec(), "nothing in it begins as an audit record"),
+        (Vec::new(), "there is nothing in it"),
+        (gzip(b""), "there is nothing in it"),
+        (gzip(b"ontem\n"), "nothing in it begins as an audit record"),
+    ] {
+        std::fs::write(&path, &bytes).unwrap();
+        let (code, said) = status(&verify(&[path.to_str().unwrap()]));
+        assert!(code == 1 && said.contains("cannot verify") && said.contains(says), "{says}: {code} {said}");
+    }
+    for path in ["/dev/null", "/dev/zero", folder.path().to_str().unwrap()] {
+        let (code, said) = status(&verify(&[path]));
+        assert!(code == 1 && said.contains(path), "{code} {said}");
+    }
+    // In the data folder it was to be the trail, and the database knows what should be there.
+    std::fs::write(trail(&folder), "ontem\n").unwrap();
+    assert_eq!(verify_folder(folder.path()).0, 2);
+}
+
+#[test]
+fn go_sqlite3_276_a_database_behind_a_link_is_read_with_its_log_after_a_crash() {
+    let mut services = Services::start(&[]);
+    for index in 0..5 {
+        assert_eq!(services.book(7, &slot(index)).0, 201);
+    }
+    wait_until("all is in the file", || verify_folder(services.data_dir()).0 == 0);
+    services.scheduler.kill();
+    let data = services.data_dir();
+    let log = std::fs::metadata(data.join("sctec.db-wal")).unwrap().len();
+    assert!(log > 0, "it is all in the log");
+    let root = TempDir::new().unwrap();
+    let copy_to = |folder: &Path| {
+        std::fs::create_dir_all(folder).unwrap();
+        for name in ["sctec.db", "sctec.db-wal", "sctec.db-shm", "audit.jsonl"] {
+            std::fs::copy(data.join(name), folder.join(name)).unwrap();
+        }
+    };
+    // Links by an absolute and by a relative name, to a link, and to the folder.
+    copy_to(&root.path().join("real"));
+    let link = |to: &str, name: &str| {
+        let path = root.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(to, path).unwrap();
+    };
+    link(root.path().join("real/sctec.db").to_str().unwrap(), "absolute/sctec.db");
+    link("../real/sctec.db", "relative/sctec.db");
+    link("../relative/sctec.db", "twice/sctec.db");
+    for name in ["absolute", "relative", "twice"] {
+        std::fs::copy(data.join("audit.jsonl"), root.path().join(name).join("audit.jsonl")).unwrap();
+    }
+    link("real", "folder");
+    for name in ["real", "absolute", "relative", "twice", "folder", "folder/../real", "./real/."] {
+        let (code, said) = status(
+            &sctec()
+                .args(["audit", "--verify", "--data-dir", name])
+                .current_dir(root.path())
+                // Nor is there a temporary folder, as in an image of nothing but the executable.
+                .env("TMPDIR", root.path().join("none"))
+                .output()
+                .unwrap(),
+        );
+        assert!(code == 0 && said.contains("record 6 of the database: as there"), "{name}: {code} {said}");
+    }
+    // Nothing was made or changed.
+    let left: Vec<_> = std::fs::read_dir(root.path().join("absolute")).unwrap().collect();
+    assert_eq!(left.len(), 2);
+    assert_eq!(std::fs::metadata(root.path().join("real/sctec.db-wal")).unwrap().len(), log);
+    // By another name of the file itself its log cannot be found: then there is nothing to be said.
+    let other = root.path().join("hard");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::hard_link(root.path().join("real/sctec.db"), other.join("sctec.db")).unwrap();
+    std::fs::copy(data.join("audit.jsonl"), other.join("audit.jsonl")).unwrap();
+    let (code, said) = verify_folder(&other);
+    assert!(code == 1 && said.contains("hard link"), "{code} {said}");
+}
+
+#[test]
+fn a_verdict_that_cannot_be_written_is_none() {
+    let folder = stopped(1);
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let code = || {
+        let mut command = sctec();
+        command.args(["audit", "--verify", "--data-dir"]).arg(folder.path());
+        let output = command.stdout(full()).output().unwrap();
+        assert!(String::from_utf8(output.stderr).unwrap().contains("cannot write to stdout"));
+        output.status.code()
+    };
+    assert_eq!(code(), Some(1));
+    // That something is wrong is said by the exit status still.
+    let mut text = std::fs::read_to_string(trail(&folder)).unwrap();
+    text.push_str("ontem\n");
+    std::fs::write(trail(&folder), text).unwrap();
+    assert_eq!(code(), Some(2));
 }
 
 /// The files that rotation closed, in order.

@@ -2,7 +2,7 @@
 //!
 //! The one that is written keeps its name, `audit.jsonl`. A closed one is named after the first record in it,
 //! `audit-000000001707.jsonl`, so that the names sort as the chain goes, no number is given twice, and a name says where
-//! a record is.
+//! a record is. Who keeps many may compress them with gzip, `audit-000000001707.jsonl.gz`: readers take those as they are.
 
 use std::fs::File;
 use std::io;
@@ -30,11 +30,23 @@ pub fn closed_path(path: &Path, first: u64) -> PathBuf {
     path.with_file_name(format!("{stem}-{first:0DIGITS$}.jsonl"))
 }
 
+/// What gzip puts behind a name.
+const GZIP_SUFFIX: &str = ".gz";
+/// What other programs that compress or encrypt put behind it. Nothing here reads those.
+const UNREAD_SUFFIXES: [&str; 13] =
+    [".zst", ".xz", ".bz2", ".lz4", ".lz", ".lzma", ".lzo", ".Z", ".zip", ".7z", ".br", ".gpg", ".age"];
+
 /// The first record of a closed file, as its name has it, whichever trail it is of.
 pub fn first_in(path: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?;
+    let name = name.strip_suffix(GZIP_SUFFIX).unwrap_or(name);
     let (_, number) = name.strip_suffix(".jsonl")?.rsplit_once('-')?;
     (number.len() >= DIGITS && number.bytes().all(|byte| byte.is_ascii_digit())).then(|| number.parse().ok())?
+}
+
+/// Whether a file has the name of one that gzip compressed.
+pub fn is_gzipped(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(GZIP_SUFFIX.as_bytes())
 }
 
 /// Whether the file is one that was closed, and not one that someone named like one, such as a copy with a date in its name:
@@ -43,11 +55,49 @@ pub fn may_be_closed(first: u64, first_line: &[u8]) -> bool {
     super::chain::checked_seq(first_line).is_none_or(|begins| begins >= first)
 }
 
-/// The closed files of the trail at `path`, in the order of their records.
+/// The closed files of the trail at `path` that are as they were closed, in the order of their records.
 ///
 /// # Errors
 /// When their folder cannot be read.
 pub fn closed(path: &Path) -> io::Result<Vec<Closed>> {
+    with_suffix(path, "")
+}
+
+/// The closed files of the trail at `path`, as they were closed or compressed with gzip, in the order of their records. Of one
+/// that is there both ways, the first: gzip may be at work on the other.
+///
+/// # Errors
+/// When their folder cannot be read.
+pub fn closed_or_gzipped(path: &Path) -> io::Result<Vec<Closed>> {
+    let mut found = closed(path)?;
+    for gzipped in with_suffix(path, GZIP_SUFFIX)? {
+        if found.iter().all(|plain| plain.first != gzipped.first) {
+            found.push(gzipped);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// What was a closed file of the trail at `path` and is there only in a form that nobody here reads, by its name.
+///
+/// # Errors
+/// When their folder cannot be read.
+pub fn closed_and_unread(path: &Path) -> io::Result<Vec<Closed>> {
+    let mut found = Vec::new();
+    for suffix in UNREAD_SUFFIXES {
+        found.append(&mut with_suffix(path, suffix)?);
+    }
+    if !found.is_empty() {
+        let read = closed_or_gzipped(path)?;
+        found.retain(|unread| read.iter().all(|closed| closed.first != unread.first));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The files whose names are those of closed ones with `suffix` behind.
+fn with_suffix(path: &Path, suffix: &str) -> io::Result<Vec<Closed>> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -55,11 +105,11 @@ pub fn closed(path: &Path) -> io::Result<Vec<Closed>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let name = entry?.file_name();
-        let Some(first) = first_in(Path::new(&name)) else { continue };
+        let Some(plain) = name.to_str().and_then(|name| name.strip_suffix(suffix)) else { continue };
+        let Some(first) = first_in(Path::new(plain)) else { continue };
         // Only this trail's, and only what it would have named so.
-        let candidate = path.with_file_name(&name);
-        if candidate == closed_path(path, first) {
-            found.push(Closed { first, path: candidate });
+        if path.with_file_name(plain) == closed_path(path, first) {
+            found.push(Closed { first, path: path.with_file_name(&name) });
         }
     }
     found.sort();
@@ -98,6 +148,24 @@ mod tests {
         }
         let firsts: Vec<u64> = closed(&path).unwrap().into_iter().map(|closed| closed.first).collect();
         assert_eq!(firsts, [1, 1707, 1_000_000_000_000]);
+        for name in ["audit-000000001707.jsonl.gz", "audit-000000000500.jsonl.gz", "audit-000000000003.jsonl.zst"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        assert_eq!(closed(&path).unwrap().len(), 3);
+        let names = |closed: Vec<Closed>| {
+            closed.into_iter().map(|closed| closed.path.file_name().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            names(closed_or_gzipped(&path).unwrap()),
+            [
+                "audit-000000000001.jsonl",
+                "audit-000000000500.jsonl.gz",
+                "audit-000000001707.jsonl",
+                "audit-1000000000000.jsonl"
+            ]
+        );
+        assert_eq!(names(closed_and_unread(&path).unwrap()), ["audit-000000000003.jsonl.zst"]);
+        assert_eq!(first_in(Path::new("a/audit-000000000009.jsonl.gz")), Some(9));
         assert_eq!(closed_path(&path, 1707), folder.path().join("audit-000000001707.jsonl"));
         assert_eq!(first_in(Path::new("a/corrida-audit-000000000009.jsonl")), Some(9));
         assert_eq!(first_in(&path), None);

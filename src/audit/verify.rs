@@ -64,6 +64,8 @@ pub struct Verifier {
     torn: Option<Torn>,
     torn_bytes: Vec<u8>,
     elsewhere: u64,
+    /// Whether there was a line, or a part of one, that begins as a record does.
+    is_trail: bool,
 }
 
 impl Verifier {
@@ -86,6 +88,7 @@ impl Verifier {
             torn: None,
             torn_bytes: Vec::new(),
             elsewhere: 0,
+            is_trail: false,
         }
     }
 
@@ -122,6 +125,7 @@ impl Verifier {
             return;
         }
         self.line += 1;
+        self.look_for_a_record(rest);
         let expected = self.expected();
         if !is_last {
             self.fault(expected, Wrong::EndsWithinALine);
@@ -174,6 +178,7 @@ impl Verifier {
             missing_before,
             elsewhere: self.elsewhere,
             anchors: self.anchors,
+            is_trail: self.is_trail,
         }
     }
 
@@ -217,6 +222,11 @@ impl Verifier {
         self.files.last_mut().expect("a file begins before its bytes come")
     }
 
+    /// Looks whether a line, or the beginning of one that is too long, begins as a record does.
+    pub fn look_for_a_record(&mut self, line: &[u8]) {
+        self.is_trail = self.is_trail || memchr::memmem::find(line, shape::FIRST_FIELD).is_some();
+    }
+
     /// The number that the next record should have.
     fn expected(&self) -> u64 {
         self.last.map_or_else(|| self.named.unwrap_or(1), |last| last.seq.saturating_add(1))
@@ -239,6 +249,7 @@ impl Verifier {
 
     fn take_line(&mut self, line: &[u8]) {
         self.line += 1;
+        self.look_for_a_record(line);
         match shape::check(line) {
             Ok(link) if link.hash_is_right() => self.take_record(line, &link),
             shaped => {

@@ -16,7 +16,8 @@ use super::values::parse_duration;
   sctec health http://127.0.0.1:3000           the coordinator
   sctec health --ready || echo 'not now'       whether it can book now
 
-Exit status: 0 well, 1 not well or nobody answered, 2 could not ask.")]
+Exit status: 0 well, 1 not well or nobody answered, 2 could not ask, for a reason that is on this machine: a name without
+an address, no free local port, too many open files.")]
 pub struct HealthArgs {
     /// The service's entry point, scheduler or coordinator
     #[arg(env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL", value_parser = NonEmptyStringValueParser::new())]

@@ -46,6 +46,15 @@ pub fn parse_skew(text: &str) -> Result<Skew, String> {
     Ok(Skew { micros: sign * micros })
 }
 
+/// The most records that can be asked for as the last ones: they wait in memory.
+const TAIL_MAX: usize = 100_000;
+
+/// A number of records.
+pub fn parse_tail(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| *number <= TAIL_MAX);
+    number.ok_or_else(|| format!("should be a number of records from 0 to {TAIL_MAX}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

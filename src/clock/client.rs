@@ -6,11 +6,15 @@
 //! parsed. The local clock is read once, and the rest is counted on the monotonic clock: a clock that is set in the
 //! middle of a sample cannot make nonsense of it.
 //!
+//! # Addresses
+//! A name is looked up once, and again after every failure: the scheduler may have moved, and the address that its name had
+//! then may be nobody's now, or another's.
+//!
 //! # Rounding
 //! Clocks are read to the microsecond or, a foreign server's, less; each reading is rounded to the side that makes the
 //! round trip longer, so that the truth stays inside the error bound.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use iri_string::types::{UriAbsoluteStr, UriReferenceStr};
@@ -21,8 +25,11 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, config::Config};
 
 use super::cristian::Sample;
+use crate::http::unreachable::{Cause, Peer};
 use crate::time::{Clock, Timestamp};
 
+/// Who is asked.
+pub const SCHEDULER: Peer = Peer { name: "the scheduler", command: "sctec serve-all" };
 /// How long one exchange may take, from looking up the name to the last byte.
 pub const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most bytes of an answer.
@@ -39,7 +46,7 @@ pub enum ClientError {
     #[error("cannot ask {0:?}: the URL should look like http://127.0.0.1:5000")]
     Url(String),
     /// Nobody answers.
-    #[error("cannot reach {url}; start the scheduler, or name another with --url")]
+    #[error("cannot reach {url}; {}", Cause::of_exchange(cause).advice(SCHEDULER, "--url"))]
     Unreachable {
         /// What was asked.
         url: String,
@@ -83,10 +90,19 @@ pub enum ClientError {
 /// A scheduler whose clock is compared with the local one.
 #[derive(Debug)]
 pub struct Client {
-    agent: Agent,
-    time_url: String,
+    entry_point: String,
+    resolver: Arc<dyn Resolver>,
     clock: Clock,
     skew_us: i64,
+    /// `None` after a failure: the way has to be found anew.
+    way: Option<Way>,
+}
+
+/// The way to the time, with a connection that is open.
+#[derive(Debug)]
+struct Way {
+    agent: Agent,
+    time_url: String,
     /// When the connection was last used.
     used: Instant,
 }
@@ -98,6 +114,57 @@ impl Client {
     /// # Errors
     /// When the URL is none, nobody answers there, or it is no scheduler.
     pub fn connect(entry_point: &str, clock: Clock, skew_us: i64) -> Result<Self, ClientError> {
+        Self::connect_by(Arc::new(DefaultResolver::default()), entry_point, clock, skew_us)
+    }
+
+    fn connect_by(
+        resolver: Arc<dyn Resolver>,
+        entry_point: &str,
+        clock: Clock,
+        skew_us: i64,
+    ) -> Result<Self, ClientError> {
+        let mut client = Self { entry_point: entry_point.to_owned(), resolver, clock, skew_us, way: None };
+        client.way = Some(client.find()?);
+        Ok(client)
+    }
+
+    /// Takes one sample.
+    ///
+    /// # Errors
+    /// When nobody answers in [`EXCHANGE_TIMEOUT`], or the answer has no time in it. The next sample finds the way anew.
+    pub fn sample(&mut self) -> Result<Sample, ClientError> {
+        self.timed_sample().map(|(_, sample)| sample)
+    }
+
+    /// The same, and when by the monotonic clock.
+    ///
+    /// # Errors
+    /// As [`Client::sample`].
+    pub fn timed_sample(&mut self) -> Result<(Instant, Sample), ClientError> {
+        let mut way = match self.way.take() {
+            Some(way) => way,
+            None => self.find()?,
+        };
+        if way.used.elapsed() > WARM_FOR {
+            way.warm_up()?;
+        }
+        // First the monotonic clock, then the other: a pause in between makes the round trip longer, never shorter.
+        let started = Instant::now();
+        let t1 = self.clock.now().as_micros().saturating_add(self.skew_us);
+        let body = get(&way.agent, &way.time_url)?;
+        let elapsed = started.elapsed();
+        way.used = Instant::now();
+
+        let server = parse_time(&body).map_err(|field| ClientError::NoTime { url: way.time_url.clone(), field })?;
+        self.way = Some(way);
+        // Both t1 and the elapsed time were cut to the microsecond.
+        let elapsed_us = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX).saturating_add(2 * LOCAL_RESOLUTION_US);
+        let sample = Sample { t1, t2: server.received_by_us, t3: server.sent_us, t4: t1.saturating_add(elapsed_us) };
+        Ok((started, sample))
+    }
+
+    /// Asks the entry point where the time is, and opens the connection that samples are taken on.
+    fn find(&self) -> Result<Way, ClientError> {
         let config = Config::builder()
             .timeout_global(Some(EXCHANGE_TIMEOUT))
             .http_status_as_error(false)
@@ -105,37 +172,20 @@ impl Client {
             .proxy(None)
             .max_redirects(0)
             .build();
-        let agent = Agent::with_parts(config, DefaultConnector::default(), ResolveOnce::default());
+        let resolver = ResolveOnce { resolver: Arc::clone(&self.resolver), known: Mutex::default() };
+        let agent = Agent::with_parts(config, DefaultConnector::default(), resolver);
+        let entry_point = &self.entry_point;
         let base = askable(entry_point)?;
         let body = get(&agent, entry_point)?;
-        let time_url = time_link(base, &body).ok_or_else(|| ClientError::NotAScheduler { url: entry_point.into() })?;
+        let time_url = time_link(base, &body).ok_or_else(|| ClientError::NotAScheduler { url: entry_point.clone() })?;
         askable(&time_url)?;
-        let client = Self { agent, time_url, clock, skew_us, used: Instant::now() };
-        client.warm_up()?;
-        Ok(client)
+        let way = Way { agent, time_url, used: Instant::now() };
+        way.warm_up()?;
+        Ok(way)
     }
+}
 
-    /// Takes one sample.
-    ///
-    /// # Errors
-    /// When nobody answers in [`EXCHANGE_TIMEOUT`], or the answer has no time in it.
-    pub fn sample(&mut self) -> Result<Sample, ClientError> {
-        if self.used.elapsed() > WARM_FOR {
-            self.warm_up()?;
-        }
-        // First the monotonic clock, then the other: a pause in between makes the round trip longer, never shorter.
-        let started = Instant::now();
-        let t1 = self.clock.now().as_micros().saturating_add(self.skew_us);
-        let body = get(&self.agent, &self.time_url)?;
-        let elapsed = started.elapsed();
-        self.used = Instant::now();
-
-        let server = parse_time(&body).map_err(|field| ClientError::NoTime { url: self.time_url.clone(), field })?;
-        // Both t1 and the elapsed time were cut to the microsecond.
-        let elapsed_us = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX).saturating_add(2 * LOCAL_RESOLUTION_US);
-        Ok(Sample { t1, t2: server.received_by_us, t3: server.sent_us, t4: t1.saturating_add(elapsed_us) })
-    }
-
+impl Way {
     fn warm_up(&self) -> Result<(), ClientError> {
         get(&self.agent, &self.time_url).map(drop)
     }
@@ -230,11 +280,11 @@ fn resolution_us(text: &str) -> i64 {
     (digits..6).fold(1, |unit, _| unit * 10)
 }
 
-/// Looks up each name once. ureq looks it up anew before every request, also when a connection is open, and with a
+/// Looks up a name once, as long as it lives. ureq looks it up anew before every request, also when a connection is open, and with a
 /// timeout does so in a new thread: all of that would be in the samples.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct ResolveOnce {
-    resolver: DefaultResolver,
+    resolver: Arc<dyn Resolver>,
     known: Mutex<Option<(Uri, ResolvedSocketAddrs)>>,
 }
 
@@ -255,6 +305,11 @@ impl Resolver for ResolveOnce {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::sync::mpsc::{self, TryRecvError};
+    use std::thread;
+
     use super::*;
 
     fn link(base: &str, href: &str) -> Option<String> {
@@ -310,5 +365,68 @@ mod tests {
             let error = Client::connect(url, Clock::system(), 0).unwrap_err();
             assert!(matches!(error, ClientError::Url(_)), "{url}: {error:?}");
         }
+    }
+    /// A name server whose only entry may be changed.
+    #[derive(Debug)]
+    struct Hosts(Arc<Mutex<SocketAddr>>);
+
+    impl Resolver for Hosts {
+        fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+            let mut addresses = self.empty();
+            addresses.push(*self.0.lock().unwrap());
+            Ok(addresses)
+        }
+    }
+
+    /// A scheduler that gives this time to any request, until the sender is dropped; then it is gone, connections and all.
+    fn scheduler_at(time: &'static str) -> (SocketAddr, mpsc::Sender<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (alive, ended) = mpsc::channel::<()>();
+        thread::spawn(move || {
+            let mut connections: Vec<TcpStream> = Vec::new();
+            while ended.try_recv() != Err(TryRecvError::Disconnected) {
+                if let Ok((stream, _)) = listener.accept() {
+                    stream.set_nonblocking(true).unwrap();
+                    connections.push(stream);
+                }
+                for stream in &mut connections {
+                    // A request comes in one piece here.
+                    if stream.read(&mut [0; 4096]).is_ok_and(|read| read > 0) {
+                        let body =
+                            format!(r#"{{"_links": {{"hora": {{"href": "/time"}}}}, "timestamp_utc": "{time}"}}"#);
+                        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+                        let _ = stream.write_all((head + &body).as_bytes());
+                    }
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        (address, alive)
+    }
+
+    #[test]
+    fn uptime_kuma_2278_a_name_whose_address_died_is_looked_up_again() {
+        let (first, alive) = scheduler_at("1970-01-01T00:00:01.000000Z");
+        let (second, _alive) = scheduler_at("1970-01-01T00:00:02.000000Z");
+        let address = Arc::new(Mutex::new(first));
+        let hosts = Arc::new(Hosts(Arc::clone(&address)));
+        let mut client = Client::connect_by(hosts, "http://scheduler.test:5000", Clock::system(), 0).unwrap();
+        assert_eq!(client.sample().unwrap().t3, 1_000_000);
+        // As long as all is well nothing is looked up: it would be in the samples.
+        *address.lock().unwrap() = second;
+        assert_eq!(client.sample().unwrap().t3, 1_000_000);
+        drop(alive);
+        // The connection ends at once, the listener a little later.
+        let begun = Instant::now();
+        let moved = loop {
+            match client.sample() {
+                Ok(sample) if sample.t3 == 2_000_000 => break true,
+                _ if begun.elapsed() > Duration::from_secs(30) => break false,
+                _ => thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        assert!(moved, "it kept the address that died");
     }
 }

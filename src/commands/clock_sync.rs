@@ -1,6 +1,5 @@
 //! `clock-sync`: how far this machine's clock is off, in words or as JSON.
 
-use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::thread;
@@ -11,18 +10,17 @@ use comfy_table::{CellAlignment, Table, presets};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::{Outcome, is_broken_pipe};
+use super::Outcome;
+use super::output::{CANNOT_WRITE, is_broken_pipe, pause, tell};
 use crate::cli::{ClockSyncArgs, Skew};
 use crate::clock::client::Client;
-use crate::clock::cristian::{self, Estimate, Reading, Sample};
+use crate::clock::cristian::{self, Estimate, Sample};
+use crate::clock::watch::{Measured, Step, Watch, Whose};
 use crate::time::Clock;
 
 /// Exit status: the clock cannot be shown to be within `--max-error`.
 pub const EXIT_CLOCK_OFF: u8 = 3;
 
-/// Measurements that the drift is told from: the latest ones, so that a watch of weeks neither grows nor forgets to
-/// notice that the machine has warmed up.
-const HISTORY_MAX: usize = 1000;
 /// The pause after a failed measurement of a watch, at the least.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Sampling that takes less is not worth a progress bar.
@@ -47,25 +45,21 @@ pub fn run(args: &ClockSyncArgs) -> Outcome {
 fn measure_and_print(args: &ClockSyncArgs, out: &mut impl Write) -> Outcome {
     let skew_us = args.simulate_skew.map_or(0, |skew| skew.micros);
     let mut client = Client::connect(&args.url, Clock::system(), skew_us)?;
-    // Told by the monotonic clock: setting the local clock is no drift.
-    let watching_since = Instant::now();
-    let mut history = VecDeque::new();
+    let (mut watch, since) = (Watch::default(), Instant::now());
     for number in 1_u64.. {
-        let mut measurement = match measure(&mut client, args) {
+        let mut measurement = match measure(&mut client, args, since) {
             Ok(measurement) => measurement,
             // A watch outlives a scheduler that is being restarted.
-            Err(error) if args.watch => {
-                eprintln!("sctec: {error:#}");
-                thread::sleep(Duration::from_millis(args.interval_ms).max(RETRY_PAUSE));
+            Err(error) if args.watch && !is_broken_pipe(&error) => {
+                tell(format_args!("{error:#}"));
+                wait(args, Duration::from_millis(args.interval_ms).max(RETRY_PAUSE))?;
                 continue;
             }
             Err(error) => return Err(error),
         };
         if args.watch {
-            let at_us = i64::try_from(watching_since.elapsed().as_micros()).unwrap_or(i64::MAX);
-            history.truncate(HISTORY_MAX - 1);
-            history.push_front(Reading { at_us, offset_us: measurement.estimate.offset_us });
-            measurement.drift_ppm = cristian::drift_ppm(history.make_contiguous());
+            measurement.step = watch.take(measurement.measured());
+            measurement.drift_ppm = watch.drift_ppm();
         }
         let printed = if args.json {
             print_json(out, &measurement)
@@ -79,46 +73,70 @@ fn measure_and_print(args: &ClockSyncArgs, out: &mut impl Write) -> Outcome {
             && !is_shown_within(&measurement.estimate, max_error)
         {
             let Estimate { offset_us, error_bound_us, .. } = measurement.estimate;
-            eprintln!(
-                "sctec: the clock cannot be shown to be within {max_error:?}: the offset is {} ms ± {} ms",
+            tell(format_args!(
+                "the clock cannot be shown to be within {max_error:?}: the offset is {} ms ± {} ms",
                 millis(offset_us),
                 millis(error_bound_us)
-            );
+            ));
             return Ok(ExitCode::from(EXIT_CLOCK_OFF));
         }
-        printed?;
+        printed.context(CANNOT_WRITE)?;
         if !args.watch {
             break;
         }
-        thread::sleep(Duration::from_millis(args.interval_ms));
+        wait(args, Duration::from_millis(args.interval_ms))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Waits. A watch that nobody reads any more ends; a single measurement has an exit status to give.
+fn wait(args: &ClockSyncArgs, duration: Duration) -> io::Result<()> {
+    if args.watch {
+        return if pause(duration) { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) };
+    }
+    thread::sleep(duration);
+    Ok(())
 }
 
 /// What the samples of one measurement say.
 struct Measurement {
     samples: Vec<Sample>,
     estimate: Estimate,
+    /// When the sample that was used was taken, by the monotonic clock since the process began to measure.
+    at: Duration,
+    /// When watching: whether a clock was set since the measurement before.
+    step: Option<Step>,
     /// Known when watching for long enough.
     drift_ppm: Option<f64>,
 }
 
-fn measure(client: &mut Client, args: &ClockSyncArgs) -> anyhow::Result<Measurement> {
+impl Measurement {
+    fn measured(&self) -> Measured {
+        let Estimate { offset_us, error_bound_us, used, .. } = self.estimate;
+        let at_us = i64::try_from(self.at.as_micros()).unwrap_or(i64::MAX);
+        Measured { at_us, local_us: self.samples[used].t1, offset_us, error_bound_us }
+    }
+}
+
+fn measure(client: &mut Client, args: &ClockSyncArgs, since: Instant) -> anyhow::Result<Measurement> {
     let interval = Duration::from_millis(args.interval_ms);
     // A bar draws on stderr only, and only on a terminal.
     let long = !args.watch && interval * args.samples > PROGRESS_FROM && io::stderr().is_terminal();
     let progress = if long { ProgressBar::new(args.samples.into()) } else { ProgressBar::hidden() };
-    let mut samples = Vec::new();
+    let (mut times, mut samples) = (Vec::new(), Vec::new());
     for number in 0..args.samples {
         if number > 0 {
-            thread::sleep(interval);
+            wait(args, interval)?;
         }
-        samples.push(client.sample()?);
+        let (at, sample) = client.timed_sample()?;
+        times.push(at);
+        samples.push(sample);
         progress.inc(1);
     }
     progress.finish_and_clear();
     let estimate = cristian::estimate(&samples).context("--samples should be at least 1")?;
-    Ok(Measurement { samples, estimate, drift_ppm: None })
+    let at = times[estimate.used].saturating_duration_since(since);
+    Ok(Measurement { samples, estimate, at, step: None, drift_ppm: None })
 }
 
 /// Whether the truth is within `max_error` wherever inside the bound it is.
@@ -136,13 +154,15 @@ fn print_json(out: &mut impl Write, measurement: &Measurement) -> anyhow::Result
         samples: Vec<LineSample>,
         used: usize,
         drift_ppm: Option<f64>,
+        step_ms: Option<f64>,
+        step_of: Option<&'static str>,
     }
     #[derive(Serialize)]
     struct LineSample {
         rtt_ms: f64,
         offset_ms: f64,
     }
-    let Measurement { samples, estimate, drift_ppm } = measurement;
+    let Measurement { samples, estimate, drift_ppm, step, .. } = measurement;
     let samples = samples.iter().map(|sample| LineSample {
         rtt_ms: sample.round_trip_us() as f64 / 1e3,
         offset_ms: sample.offset_us() as f64 / 1e3,
@@ -154,6 +174,12 @@ fn print_json(out: &mut impl Write, measurement: &Measurement) -> anyhow::Result
         samples: samples.collect(),
         used: estimate.used,
         drift_ppm: *drift_ppm,
+        step_ms: step.map(|step| step.by_us as f64 / 1e3),
+        step_of: step.map(|step| match step.whose {
+            Whose::Server => "server",
+            Whose::Local => "local",
+            Whose::Both => "both",
+        }),
     })?;
     writeln!(out, "{line}")?;
     Ok(out.flush()?)
@@ -164,7 +190,10 @@ fn print_line(out: &mut impl Write, number: u64, measurement: &Measurement) -> a
     if number == 1 {
         writeln!(out, "{:>6}  {:>14}  {:>10}  {:>13}  drift", "number", "offset ms", "± ms", "round trip ms")?;
     }
-    let Measurement { estimate, drift_ppm, .. } = measurement;
+    let Measurement { estimate, drift_ppm, step, .. } = measurement;
+    if let Some(step) = step {
+        writeln!(out, "        {}; the drift is told anew from here", step_in_words(*step))?;
+    }
     writeln!(
         out,
         "{number:>6}  {:>14}  {:>10}  {:>13}  {}",
@@ -215,6 +244,16 @@ fn offset_in_words(estimate: &Estimate) -> String {
 fn drift_in_words(ppm: f64) -> String {
     let verb = if ppm < 0.0 { "gains" } else { "loses" };
     format!("local clock {verb} {:.1} ppm", ppm.abs())
+}
+
+fn step_in_words(Step { by_us, whose }: Step) -> String {
+    let size = amount(by_us.unsigned_abs());
+    let side = |ahead: bool| if ahead { "ahead" } else { "back" };
+    match whose {
+        Whose::Server => format!("step: the server's clock was set {size} {}", side(by_us > 0)),
+        Whose::Local => format!("step: the local clock was set {size} {}", side(by_us < 0)),
+        Whose::Both => format!("step: both clocks were set, and the offset is {} ms another", millis(by_us)),
+    }
 }
 
 /// What the simulated error would do to a booking: the first stage of the assignment's story.
@@ -279,6 +318,10 @@ mod tests {
         assert_eq!(words(-100), "local clock in step with the server: offset -0.100 ms");
         assert_eq!(words(i64::MIN), "local clock 9223372036854.776 s ahead of the server");
         assert_eq!(drift_in_words(-12.34), "local clock gains 12.3 ppm");
+        let step = |whose, by_us| step_in_words(Step { by_us, whose });
+        assert_eq!(step(Whose::Server, -2_000_000), "step: the server's clock was set 2.000 s back");
+        assert_eq!(step(Whose::Local, -2_000_000), "step: the local clock was set 2.000 s ahead");
+        assert_eq!(step(Whose::Both, -2_000), "step: both clocks were set, and the offset is -2.000 ms another");
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::CommandFactory;
 
-use super::{Outcome, print};
+use super::Outcome;
+use super::output::print;
 use crate::cli::{Cli, CompletionsArgs};
 
 /// Prints the script.

@@ -7,11 +7,15 @@ use serde_json::Value;
 use ureq::http::StatusCode;
 use ureq::{Agent, Error};
 
-use super::{EXIT_UNEXPECTED, Outcome, print};
+use super::output::{print, tell};
+use super::{EXIT_UNEXPECTED, Outcome};
 use crate::cli::HealthArgs;
+use crate::http::unreachable::{Cause, Peer};
 use crate::logging::escaped;
 use crate::stress::wire::Url;
 
+/// Who is asked.
+const SERVICE: Peer = Peer { name: "the service", command: "sctec serve-all" };
 /// The most bytes of an answer.
 const ANSWER_MAX: u64 = 64 * 1024;
 
@@ -41,7 +45,7 @@ pub fn run(args: &HealthArgs) -> Outcome {
             Ok(ExitCode::SUCCESS)
         }
         Health::Unwell(said) => {
-            eprintln!("sctec: {url} {said}");
+            tell(format_args!("{url} {said}"));
             Ok(ExitCode::from(EXIT_UNEXPECTED))
         }
     }
@@ -63,7 +67,15 @@ fn ask(agent: &Agent, url: &str, ready: bool) -> anyhow::Result<Health> {
         Err(error @ (Error::BadUri(_) | Error::Http(_))) => {
             return Err(error).with_context(|| format!("cannot ask {url}"));
         }
-        Err(error) => return Ok(Health::Unwell(format!("did not answer: {}", escaped(&error.to_string())))),
+        Err(error) => {
+            let cause = Cause::of_exchange(&error);
+            let advice = cause.advice(SERVICE, "URL");
+            // What is wrong here says nothing of the service, which nobody should restart for it.
+            if cause.is_here() {
+                return Err(error).with_context(|| format!("cannot ask {url}; {advice}"));
+            }
+            return Ok(Health::Unwell(format!("did not answer: {}; {advice}", escaped(&error.to_string()))));
+        }
     };
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let word = body["status"].as_str().unwrap_or_default();

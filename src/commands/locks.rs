@@ -5,13 +5,13 @@ mod view;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
-use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use self::client::{Client, ClientError, Listing};
-use super::{EXIT_UNEXPECTED, Outcome, colour, print};
+use super::output::{colour, pause, print, tell};
+use super::{EXIT_UNEXPECTED, Outcome};
 use crate::cli::LocksArgs;
 use crate::logging::escaped;
 use crate::time::Clock;
@@ -60,13 +60,15 @@ fn watch(client: &Client, args: &LocksArgs) -> Outcome {
             Err(error) if answered_before || error.is_unreachable() => {
                 let said = escaped(&format!("{:#}", anyhow::Error::from(error)));
                 if said != complaint {
-                    eprintln!("sctec: {said}; trying again every {} ms", args.interval_ms);
+                    tell(format_args!("{said}; trying again every {} ms", args.interval_ms));
                     complaint = said;
                 }
             }
             Err(error) => return Err(error.into()),
         }
-        thread::sleep(interval);
+        if !pause(interval) {
+            return Ok(ExitCode::SUCCESS);
+        }
     }
 }
 

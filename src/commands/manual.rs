@@ -13,7 +13,8 @@ use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
-use super::{Outcome, print};
+use super::Outcome;
+use super::output::print;
 use crate::cli::{Cli, ManualArgs};
 
 /// Writes the pages, and says which.

@@ -6,10 +6,10 @@ pub mod completions;
 pub mod health;
 pub mod locks;
 pub mod manual;
+pub mod output;
 pub mod serve;
 pub mod stress;
 
-use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -56,25 +56,5 @@ fn in_english(error: ParseTimestampError) -> String {
         ParseTimestampError::TooFine => {
             "should be exact to the microsecond, without a second 60 or further digits".to_owned()
         }
-    }
-}
-
-/// Whether the reader of our output has gone: it has read enough.
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-}
-
-/// Whether stdout is for a person who has not asked for plain text (<https://no-color.org>).
-fn colour() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
-/// Prints, and says whether anyone still reads: a reader that has gone away has read enough.
-fn print(text: &str) -> anyhow::Result<bool> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(error).context("cannot write to stdout"),
     }
 }

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
 
-use super::{EXIT_UNEXPECTED, Outcome, colour, in_english, print, runtime};
+use super::output::{colour, print};
+use super::{EXIT_UNEXPECTED, Outcome, in_english, runtime};
 use crate::cli::{Expect, StressArgs};
 use crate::stress::progress::Progress;
 use crate::stress::stats::Expectation;

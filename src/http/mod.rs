@@ -1,5 +1,5 @@
 //! HTTP plumbing on hyper that knows no domain: a server, request bodies and their fields, problem documents, a
-//! router, the links of hypermedia, embedded files, and streams of events.
+//! router, the links of hypermedia, embedded files, streams of events, and what to do where there is no connection.
 
 pub mod accept;
 pub mod body;
@@ -16,6 +16,7 @@ pub mod server;
 pub mod socket;
 pub mod sse;
 mod suggest;
+pub mod unreachable;
 pub mod wrong;
 
 use bytes::Bytes;

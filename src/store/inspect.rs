@@ -1,7 +1,10 @@
 //! Looking at a database from outside, for whoever checks a trail: it may be evidence, and nothing may be left beside it.
 //!
 //! Even a connection that only reads makes files next to a database in WAL mode, and needs leave to. So while no service is at
-//! work the file is opened as one that does not change, and if a crash left a write-ahead log, a copy of both is opened.
+//! work the file is opened as one that does not change; and if a crash left a write-ahead log, with both as they are, the log's
+//! index in memory and no locks. Neither makes or changes any file, here or in a temporary folder.
+//!
+//! SQLite names the log after the file that a symbolic link leads to, so that is looked at.
 //!
 //! # Races
 //!
@@ -9,13 +12,15 @@
 //! read again.
 
 use std::ffi::OsString;
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::{Unavailable, schema, trail, unavailable};
@@ -84,18 +89,20 @@ fn read<T>(
     is_in_use: impl Fn() -> bool,
     read: impl Fn(&Connection) -> rusqlite::Result<T>,
 ) -> Result<T, Unavailable> {
+    let path = &path.canonicalize().map_err(|error| Unavailable(error.to_string()))?;
     let mut tries = 0;
     loop {
         tries += 1;
         let was_in_use = is_in_use();
         let before = stamp(path).map_err(|error| Unavailable(error.to_string()))?;
-        let result = if was_in_use {
-            schema::open_for_reading(path).and_then(|connection| read(&connection)).map_err(|error| unavailable(&error))
+        let opened = if was_in_use {
+            schema::open_for_reading(path)
         } else if before[1].is_none_or(|(length, _)| length == 0) {
-            open_unchanging(path).and_then(|connection| read(&connection)).map_err(|error| unavailable(&error))
+            open_unchanging(path)
         } else {
-            read_copy(path, &read)
+            open_with_log(path)
         };
+        let result = opened.and_then(|connection| read(&connection)).map_err(|error| unavailable(&error));
         let unchanged = || stamp(path).is_ok_and(|now| now == before) && !is_in_use();
         if was_in_use || tries == TRIES || unchanged() {
             return result;
@@ -106,20 +113,23 @@ fn read<T>(
 
 /// Opens a database that nobody writes to, and that has all in one file.
 fn open_unchanging(path: &Path) -> rusqlite::Result<Connection> {
-    let name = format!("file:{}?immutable=1", percent_encode(path.as_os_str().as_bytes(), PLAIN));
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    Connection::open_with_flags(name, flags)
+    open_as(path, "immutable=1")
 }
 
-/// Reads a copy of the database and its write-ahead log.
-fn read_copy<T>(path: &Path, read: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, Unavailable> {
-    let explain = |error: io::Error| Unavailable(format!("it cannot be copied to a temporary folder: {error}"));
-    let folder = tempfile::tempdir().map_err(explain)?;
-    let copy = folder.path().join("copy.db");
-    // Not their permissions: SQLite recovers the log in the copy.
-    let copied = |from: &Path, to: &Path| io::copy(&mut File::open(from)?, &mut File::create(to)?);
-    copied(path, &copy).and_then(|_| copied(&log_of(path), &log_of(&copy))).map_err(explain)?;
-    schema::open_for_reading(&copy).and_then(|connection| read(&connection)).map_err(|error| unavailable(&error))
+/// Opens a database that nobody writes to, and its write-ahead log. Without locks nothing has to be written for them, and
+/// exclusive locking keeps the log's index in memory.
+fn open_with_log(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = open_as(path, "vfs=unix-none")?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    // Before the first look at the log.
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    Ok(connection)
+}
+
+fn open_as(path: &Path, parameter: &str) -> rusqlite::Result<Connection> {
+    let name = format!("file:{}?{parameter}", percent_encode(path.as_os_str().as_bytes(), PLAIN));
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(name, flags)
 }
 
 /// The write-ahead log of a database.
@@ -127,6 +137,13 @@ fn log_of(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);
     name.push("-wal");
     PathBuf::from(name)
+}
+
+/// Whether a crash may have left the write-ahead log of the database at `path` beside another name of the same file.
+pub fn log_may_be_elsewhere(path: &Path) -> bool {
+    let Ok(path) = path.canonicalize() else { return false };
+    let has_names = std::fs::metadata(&path).is_ok_and(|metadata| metadata.nlink() > 1);
+    has_names && !log_of(&path).exists()
 }
 
 /// What changes when somebody writes: lengths and times of the database and its write-ahead log, where there is one.
@@ -168,13 +185,21 @@ mod tests {
             std::fs::copy(inner.join(name), crashed.join(name)).unwrap();
         }
         drop(writer);
+        let bytes = |folder: &Path| {
+            names(folder).into_iter().map(|name| std::fs::read(folder.join(name)).unwrap()).collect::<Vec<_>>()
+        };
         for folder in [&inner, &crashed] {
             std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o555)).unwrap();
-            let before = names(folder);
+            let before = (names(folder), bytes(folder));
             assert_eq!(trail_ends(&folder.join("sctec.db"), || false).unwrap()[1].seq, 7);
-            assert_eq!(names(folder), before);
+            assert_eq!((names(folder), bytes(folder)), before);
             std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
         }
+        // A symbolic link has no log beside it: that is beside what it leads to.
+        let links = folder.path().join("links");
+        std::fs::create_dir(&links).unwrap();
+        std::os::unix::fs::symlink("../crashed/sctec.db", links.join("sctec.db")).unwrap();
+        assert_eq!(trail_ends(&links.join("sctec.db"), || false).unwrap()[1].seq, 7);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use std::time::Instant;
 use slog::Logger;
 
 pub use self::bookings::{Filter, Page};
-pub use self::inspect::{trail_around, trail_ends};
+pub use self::inspect::{log_may_be_elsewhere, trail_around, trail_ends};
 pub use self::outbox::Outbox;
 use self::readers::Readers;
 pub use self::trail::{LatestRecord, TrailPage};

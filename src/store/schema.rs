@@ -5,7 +5,7 @@
 //! `user_version` counts the migrations that ran. A migration that was released is never edited, only followed by
 //! another; each runs in a transaction of its own together with its new `user_version`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
@@ -29,6 +29,8 @@ const BUSY_PAUSE: Duration = Duration::from_millis(1);
 const CHECKPOINT_PAGES: i64 = 8192;
 /// Kibibytes of page cache for the writer; negative is SQLite's sign for that unit.
 const WRITER_CACHE_KIB: i64 = -65_536;
+/// The longest path of a database that SQLite opens, whose own names beside it are longer.
+const PATH_MAX: usize = 504;
 /// Prepared statements kept per connection: all that there are.
 const STATEMENTS: usize = 64;
 
@@ -53,7 +55,7 @@ impl Kind {
 pub fn open_for_writing(path: &Path, kind: Kind) -> Result<Connection, OpenError> {
     let explain = |error: rusqlite::Error| explain(path, &error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(explain)?;
+    let mut connection = Connection::open_with_flags(plain_path(path), flags).map_err(explain)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(explain)?;
     check_identity(&connection, path, kind)?;
     check_pages(&connection, path)?;
@@ -75,10 +77,15 @@ fn wait_for_writer(times: i32) -> bool {
 /// Opens a connection that only reads.
 pub fn open_for_reading(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = Connection::open_with_flags(plain_path(path), flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
+}
+
+/// The path as SQLite takes no part of it for something else: a relative one that begins with `file:` would be a URI to it.
+fn plain_path(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn set_up_writer(connection: &Connection) -> rusqlite::Result<()> {
@@ -151,8 +158,14 @@ fn begin_trail(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Whether the path is too long for SQLite, which says no more than that it cannot open it.
+pub fn is_too_long(path: &Path) -> bool {
+    plain_path(path).as_os_str().len() > PATH_MAX
+}
+
 fn explain(path: &Path, error: &rusqlite::Error) -> OpenError {
     let reason = match error {
+        _ if is_too_long(path) => format!("SQLite takes paths of at most {PATH_MAX} bytes, and this one is longer"),
         rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),
         error => error.to_string(),
     };
@@ -169,7 +182,7 @@ fn explain(path: &Path, error: &rusqlite::Error) -> OpenError {
 mod tests {
     use super::*;
 
-    fn file() -> (tempfile::TempDir, std::path::PathBuf) {
+    fn file() -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sctec.db");
         (folder, path)

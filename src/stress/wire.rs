@@ -19,6 +19,8 @@ use iri_string::types::{UriAbsoluteString, UriReferenceStr};
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
+use crate::clock::client::SCHEDULER;
+use crate::http::unreachable::Cause;
 use crate::http::{in_words, socket};
 
 /// How long one request may take, from its release to the last byte of the answer.
@@ -109,6 +111,12 @@ impl std::fmt::Display for Url {
     }
 }
 
+/// Says that there is no connection to `url`, and what to do.
+pub fn cannot_reach(url: &Url, error: io::Error) -> anyhow::Error {
+    let advice = Cause::of(&error).advice(SCHEDULER, "--url");
+    anyhow::Error::new(error).context(format!("cannot reach {url}; {advice}"))
+}
+
 /// One open connection.
 pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
@@ -183,15 +191,12 @@ impl Browser {
     }
 
     async fn try_get(&mut self, url: &Url) -> anyhow::Result<(StatusCode, Bytes)> {
-        let cannot_reach =
-            || format!("cannot reach {url}; start a scheduler there (sctec serve-all), or name another with --url");
+        let unreachable = |error| cannot_reach(url, error);
         let kept =
             self.current.take().filter(|(authority, connection)| *authority == url.authority && connection.is_open());
         let mut connection = match kept {
             Some((_, connection)) => connection,
-            None => {
-                Connection::open(&url.addresses().await.with_context(cannot_reach)?).await.with_context(cannot_reach)?
-            }
+            None => Connection::open(&url.addresses().await.map_err(unreachable)?).await.map_err(unreachable)?,
         };
         let request = url.request().body(Full::default()).with_context(|| format!("cannot ask {url}"))?;
         match tokio::time::timeout(REQUEST_TIMEOUT, connection.exchange(request)).await {

@@ -22,14 +22,12 @@ use super::Config;
 use super::progress::Progress;
 use super::stats::Fate;
 use super::target::{Slots, Way, wire_instant};
-use super::wire::{Connection, REQUEST_TIMEOUT, Url};
+use super::wire::{Connection, REQUEST_TIMEOUT, Url, cannot_reach};
+use crate::http::unreachable::Cause;
 use crate::logging::is_unsafe;
 
 /// Connections that are being opened at any time: the server should not be out of breath before it begins.
 const OPENING_AT_ONCE: usize = 64;
-/// The operating system's number for "too many open files", in this process and in the whole system. The standard
-/// library has no stable name for either.
-const TOO_MANY_FILES: [i32; 2] = [24, 23];
 /// The longest outcome that is taken over from an answer.
 const OUTCOME_MAX_CHARS: usize = 64;
 /// The longest reason.
@@ -118,7 +116,7 @@ impl Plan {
 /// # Errors
 /// When not all connections can be opened.
 pub async fn run(plan: Plan, progress: Progress) -> anyhow::Result<Vec<Fate>> {
-    let addresses = plan.url.addresses().await.with_context(|| format!("cannot reach {}", plan.url))?;
+    let addresses = plan.url.addresses().await.map_err(|error| cannot_reach(&plan.url, error))?;
     let addresses: Arc<[SocketAddr]> = addresses.into();
     let connections = open_all(&addresses, &plan, progress).await?;
     let bar = progress.bar("requests", u32::try_from(plan.bodies.len()).unwrap_or(u32::MAX));
@@ -177,12 +175,16 @@ async fn open_all(addresses: &Arc<[SocketAddr]>, plan: &Plan, progress: Progress
 
 fn cannot_open(error: io::Error, opened: usize, plan: &Plan) -> anyhow::Error {
     let wanted = plan.connections;
-    let context = if error.raw_os_error().is_some_and(|number| TOO_MANY_FILES.contains(&number)) {
-        format!(
+    let context = match Cause::of(&error) {
+        Cause::TooManyFiles => format!(
             "too many open files after {opened} of {wanted} connections; use a smaller --concurrency, or raise ulimit -n"
-        )
-    } else {
-        format!("{} took {opened} of {wanted} connections; use a smaller --concurrency", plan.url)
+        ),
+        Cause::NoLocalPort => format!(
+            "no free local port after {opened} of {wanted} connections; use a smaller --concurrency, wait a minute until the \
+             ports of closed connections are free again, or widen net.ipv4.ip_local_port_range"
+        ),
+        _ if opened == 0 => return cannot_reach(&plan.url, error),
+        _ => format!("{} took {opened} of {wanted} connections; use a smaller --concurrency", plan.url),
     };
     anyhow::Error::new(error).context(context)
 }

@@ -4,6 +4,7 @@
 pub mod listener;
 pub mod network;
 pub mod pending;
+pub mod trail;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;

@@ -10,6 +10,8 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use flate2::bufread::MultiGzDecoder;
+
 use super::{LINES_AT_ONCE, Source};
 use crate::audit::chain::{self, Head};
 use crate::audit::files::{self, Closed};
@@ -173,34 +175,66 @@ fn read_at(file: &File, offset: u64, length: u64, most: usize, into: &mut Vec<u8
         .map_err(|error| Refused::Unreadable(format!("a trilha não pôde ser lida: {error}")))
 }
 
-/// The last record of the file that was closed last; 0 if there is none.
+/// What a closed file holds.
+#[derive(Default)]
+struct Contents {
+    first_line: Option<Vec<u8>>,
+    last_line: Option<Vec<u8>>,
+    /// Its length up to its last line break.
+    up_to_last: u64,
+    /// Its length.
+    length: u64,
+}
+
+impl Contents {
+    fn of(path: &Path) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        if files::is_gzipped(path) {
+            return Self::of_lines(MultiGzDecoder::new(BufReader::new(file)));
+        }
+        let length = file.metadata()?.len();
+        let first_line = first_line(&mut file)?;
+        let (up_to_last, last_line) = last_whole_line(&mut file, length)?;
+        Ok(Self { first_line, last_line, up_to_last, length })
+    }
+
+    /// The same of what has to be read from its beginning.
+    fn of_lines(input: impl Read) -> io::Result<Self> {
+        let mut reader = BufReader::new(input);
+        let (mut found, mut line) = (Self::default(), Vec::new());
+        loop {
+            line.clear();
+            match reader.by_ref().take(LINE_MAX as u64).read_until(b'\n', &mut line)? {
+                0 => return Ok(found),
+                read => found.length += read as u64,
+            }
+            if line.pop() == Some(b'\n') {
+                found.up_to_last = found.length;
+                found.first_line.get_or_insert_with(|| line.clone());
+                found.last_line = Some(line.clone());
+            }
+        }
+    }
+}
+
+/// The last record of the file that was closed last, compressed or not; 0 if there is none.
 fn last_closed(path: &Path, source: &impl Source) -> Result<u64, Refused> {
-    let closed = files::closed(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let closed = files::closed_or_gzipped(path).map_err(|error| format!("{}: {error}", path.display()))?;
     for Closed { first, path } in closed.iter().rev() {
-        let explain = |error: io::Error| format!("{}: {error}", path.display());
         must_be_regular(path)?;
-        let mut file = File::open(path).map_err(explain)?;
-        let begin = first_line(&mut file).map_err(explain)?;
+        let found = Contents::of(path).map_err(|error| format!("{}: {error}", path.display()))?;
         // A copy with a date in its name is passed over.
-        if begin.as_ref().is_none_or(|line| files::may_be_closed(*first, line)) {
-            return last_in(path, *first, &mut file, begin, source);
+        if found.first_line.as_ref().is_none_or(|line| files::may_be_closed(*first, line)) {
+            return last_in(path, *first, found, source);
         }
     }
     Ok(0)
 }
 
 /// The last record of a closed file, which is as it was closed.
-fn last_in(
-    path: &Path,
-    named: u64,
-    file: &mut File,
-    begin: Option<Vec<u8>>,
-    source: &impl Source,
-) -> Result<u64, Refused> {
-    let explain = |error: io::Error| format!("{}: {error}", path.display());
-    let length = file.metadata().map_err(explain)?.len();
-    let (whole, last_line) = last_whole_line(file, length).map_err(explain)?;
-    let first = begin.map(|line| known(&line, source)).transpose()?.flatten();
+fn last_in(path: &Path, named: u64, found: Contents, source: &impl Source) -> Result<u64, Refused> {
+    let Contents { first_line, last_line, up_to_last: whole, length } = found;
+    let first = first_line.map(|line| known(&line, source)).transpose()?.flatten();
     let last = last_line.map(|line| known(&line, source)).transpose()?.flatten();
     match (first, last) {
         (Some(first), Some(last)) if whole == length && whole == bytes_between(first - 1, last, source)? => Ok(last),

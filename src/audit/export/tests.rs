@@ -1,5 +1,6 @@
 //! The exporter alone, on records that a list keeps: crashes at every byte, rotation, and what people do to files.
 
+use std::io::Write;
 use std::sync::MutexGuard;
 
 use slog::{Discard, o};
@@ -173,6 +174,22 @@ fn what_was_removed_after_a_rotation_comes_back_and_what_was_archived_does_not()
     std::fs::remove_file(trail(&folder)).unwrap();
     assert_eq!(export(&folder, &source, Some(LIMIT)), None);
     assert_eq!((all_text(&folder), paths(&folder)), (source.text(), before.clone()));
+    // The same where the closed ones were compressed.
+    for closed in files::closed(&trail(&folder)).unwrap() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&std::fs::read(&closed.path).unwrap()).unwrap();
+        std::fs::write(format!("{}.gz", closed.path.display()), encoder.finish().unwrap()).unwrap();
+        std::fs::rename(&closed.path, closed.path.with_extension("kept")).unwrap();
+    }
+    let written = std::fs::read(trail(&folder)).unwrap();
+    std::fs::remove_file(trail(&folder)).unwrap();
+    assert_eq!(export(&folder, &source, Some(LIMIT)), None);
+    assert_eq!(std::fs::read(trail(&folder)).unwrap(), written);
+    for gzipped in files::closed_or_gzipped(&trail(&folder)).unwrap() {
+        std::fs::remove_file(&gzipped.path).unwrap();
+        let plain = gzipped.path.with_extension("");
+        std::fs::rename(plain.with_extension("kept"), plain).unwrap();
+    }
     // Closed ones were archived: nothing is made again.
     let archived: usize = before[..2].iter().map(|path| std::fs::read(path).unwrap().len()).sum();
     for path in &before[..2] {

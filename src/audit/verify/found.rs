@@ -164,4 +164,6 @@ pub struct Report {
     pub elsewhere: u64,
     /// What became of the heads that were known.
     pub anchors: Vec<(Anchor, Held)>,
+    /// Whether any line begins as a record does, or a part of one as a record's first field: else this is no trail.
+    pub is_trail: bool,
 }

@@ -1,62 +1,215 @@
 //! `--follow`: goes on as the trail grows, from one file to the next.
 //!
 //! A line is read when it has its line break, so one that is being written, or that a crash tore and the service writes
-//! again, is read once and whole.
+//! again, is read once and whole. What is not there is waited for: a file that was not written yet, a folder that is away.
 
-use std::io::{Seek, SeekFrom, Write};
-use std::path::Path;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 
-use super::inputs::{Next, OpenFile};
+use super::cannot_read;
+use super::inputs::{self, Input, Next, OpenFile};
 use super::lines::Lines;
-use super::{CANNOT_WRITE, Search, cannot_read};
+use super::search::Search;
+use crate::audit::form::{self, Form};
+use crate::cli::AuditArgs;
+use crate::commands::output::{CANNOT_WRITE, pause, tell};
+use crate::logging::escaped;
 
 /// How often the end of the file is looked at: a person does not notice, nor does the machine.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Reads `open` and what comes after it, for as long as the output is read. `trail` is the name of the file that is
-/// written.
-pub fn follow<W: Write>(search: &mut Search<W>, mut open: OpenFile, trail: &Path) -> anyhow::Result<()> {
-    let mut at = 0;
-    loop {
-        let name = open.path.display();
-        let length = open.file.metadata().with_context(|| cannot_read(&open.path))?.len();
-        if length < at {
-            eprintln!("sctec: {name} is shorter than it was; reading it from its beginning");
-            at = 0;
+/// Reads what is there, and goes on for as long as the output is read.
+///
+/// # Errors
+/// When something cannot be read, or the output not be written.
+pub fn run<W: Write>(search: &mut Search<W>, args: &AuditArgs) -> anyhow::Result<()> {
+    let Some(mut inputs) = wait_for_inputs(args)? else { return Ok(()) };
+    if args.files.is_empty() {
+        search.tell_unread(args);
+    }
+    let from_now = args.tail == Some(0);
+    let Some(followed) = inputs.pop() else { return Ok(()) };
+    if !from_now {
+        search.read_all(inputs)?;
+    }
+    let trail = match &followed {
+        // A closed one that stands last: the one that is written was not there.
+        Input::Closed(_) => inputs::trail(args),
+        Input::File(path) | Input::Open(OpenFile { path, .. }) => path.clone(),
+        Input::Stdin => return search.read(followed),
+    };
+    let name = followed.name();
+    match followed.open()? {
+        Some(open) if open.is_regular() => {
+            let place = Place::of(open, from_now)?;
+            // One that is compressed is read by the search, which tells.
+            if !from_now && place.form == Form::Lines {
+                search.tell_gap(&place.open, &name)?;
+            }
+            follow(search, place, &trail)
         }
-        read_whole_lines(search, &open, &mut at)?;
-        search.printer.flush().context(CANNOT_WRITE)?;
-        let next = match open.next(trail).with_context(|| cannot_read(&open.path))? {
-            Next::Same | Next::NotYet => {
-                std::thread::sleep(POLL);
-                continue;
-            }
-            Next::Closed(next) => next,
-            Next::Replaced(next) => {
-                eprintln!("sctec: {} is another file now; reading it from its beginning", trail.display());
-                next
-            }
-        };
-        // What was written between the last reading and the change.
-        read_whole_lines(search, &open, &mut at)?;
-        (open, at) = (next, 0);
+        Some(open) => search.read(Input::Open(open)),
+        None => Ok(()),
     }
 }
 
-/// Reads on from `at`, up to the last line break.
-fn read_whole_lines<W: Write>(search: &mut Search<W>, open: &OpenFile, at: &mut u64) -> anyhow::Result<()> {
-    let name = || cannot_read(&open.path);
-    let begin = *at;
-    let mut file = &open.file;
-    file.seek(SeekFrom::Start(begin)).with_context(name)?;
-    let mut lines = Lines::new(file);
-    // Nothing is read past a line that is still being written.
-    while lines.next_is_whole().with_context(name)? {
-        search.judge(&lines.line())?;
-        *at = begin + lines.taken();
+/// What is to be read, once the last of it is there; `None` if nobody reads the output any more.
+fn wait_for_inputs(args: &AuditArgs) -> anyhow::Result<Option<Vec<Input>>> {
+    let missing = |path: &Path| {
+        let found = std::fs::metadata(path);
+        found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound).then(|| path.to_owned())
+    };
+    let mut waiting = Once::default();
+    loop {
+        let inputs = inputs::there(args)?;
+        let missing: Option<PathBuf> = match inputs.last() {
+            None => Some(inputs::trail(args)),
+            Some(Input::File(path)) => missing(path),
+            Some(_) => None,
+        };
+        let Some(missing) = missing else { return Ok(Some(inputs)) };
+        waiting.tell(format!("{} is not there; waiting for it", escaped(&missing.display().to_string())));
+        if !pause(POLL) {
+            return Ok(None);
+        }
     }
-    Ok(())
+}
+
+/// Says what is the matter once, and not every time that it still is.
+#[derive(Default)]
+struct Once(Option<String>);
+
+impl Once {
+    fn tell(&mut self, text: String) {
+        if self.0.as_ref() != Some(&text) {
+            tell(&text);
+            self.0 = Some(text);
+        }
+    }
+}
+
+/// How far a file was read.
+struct Place {
+    open: OpenFile,
+    form: Form,
+    at: u64,
+}
+
+impl Place {
+    /// At the file's beginning, or after its last whole line.
+    fn of(open: OpenFile, at_end: bool) -> anyhow::Result<Self> {
+        let name = || cannot_read(&open.path);
+        let mut begin = [0; form::LOOKED_AT];
+        let read = open.file.read_at(&mut begin, 0).with_context(name)?;
+        let form = Form::of(&begin[..read]);
+        let at = match (at_end, form) {
+            (false, _) => 0,
+            (true, Form::Lines) => end_of_lines(&open).with_context(name)?,
+            (true, _) => open.file.metadata().with_context(name)?.len(),
+        };
+        Ok(Self { open, form, at })
+    }
+
+    /// Reads on, up to the last line break.
+    fn read_on<W: Write>(&mut self, search: &mut Search<W>) -> anyhow::Result<()> {
+        let name = || cannot_read(&self.open.path);
+        let length = self.open.file.metadata().with_context(name)?.len();
+        if length < self.at {
+            tell(format_args!("{} is shorter than it was; reading it from its beginning", self.open.path.display()));
+            self.at = 0;
+        }
+        match self.form {
+            Form::Lines => self.read_lines(search),
+            // Nobody adds to those.
+            Form::Gzip | Form::Foreign(_) if self.at > 0 => Ok(()),
+            Form::Gzip => {
+                self.at = length;
+                let path = self.open.path.clone();
+                search.read(Input::Open(OpenFile { file: self.open.file.try_clone().with_context(name)?, path }))
+            }
+            Form::Foreign(foreign) => {
+                self.at = length;
+                search.tell_foreign(foreign, &self.open.path.display().to_string());
+                Ok(())
+            }
+        }
+    }
+
+    fn read_lines<W: Write>(&mut self, search: &mut Search<W>) -> anyhow::Result<()> {
+        let name = || cannot_read(&self.open.path);
+        let begin = self.at;
+        let mut file = &self.open.file;
+        file.seek(SeekFrom::Start(begin)).with_context(name)?;
+        let mut lines = Lines::new(file);
+        // Nothing is read past a line that is still being written.
+        while lines.next_is_whole().with_context(name)? {
+            search.judge(&lines.line())?;
+            self.at = begin + lines.taken();
+        }
+        Ok(())
+    }
+}
+
+/// Where the last whole line ends.
+fn end_of_lines(open: &OpenFile) -> io::Result<u64> {
+    const CHUNK: u64 = 64 << 10;
+    let mut end = open.file.metadata()?.len();
+    let mut chunk = Vec::new();
+    while end > 0 {
+        let begin = end.saturating_sub(CHUNK);
+        chunk.resize(usize::try_from(end - begin).unwrap_or_default(), 0);
+        open.file.read_exact_at(&mut chunk, begin)?;
+        if let Some(at) = memchr::memrchr(b'\n', &chunk) {
+            return Ok(begin + at as u64 + 1);
+        }
+        end = begin;
+    }
+    Ok(0)
+}
+
+/// Reads `place` and what comes after it. `trail` is the name of the file that is written.
+fn follow<W: Write>(search: &mut Search<W>, mut place: Place, trail: &Path) -> anyhow::Result<()> {
+    let mut away = Once::default();
+    place.read_on(search)?;
+    search.release_tail()?;
+    loop {
+        place.read_on(search)?;
+        search.printer.flush().context(CANNOT_WRITE)?;
+        let next = match place.open.next(trail) {
+            Ok(next) => {
+                away = Once::default();
+                next
+            }
+            // The folder may come back, and the file in it be the same.
+            Err(error) => {
+                let folder = trail.parent().unwrap_or(trail).display().to_string();
+                away.tell(format!("cannot look into {}: {error}; waiting for it", escaped(&folder)));
+                Next::NotYet
+            }
+        };
+        let (next, is_gone_on_from) = match next {
+            Next::Same | Next::NotYet if pause(POLL) => continue,
+            Next::Same | Next::NotYet => return Ok(()),
+            Next::Closed(next) => (next, true),
+            Next::Replaced(next) => {
+                tell(format_args!("{} is another file now; reading it from its beginning", trail.display()));
+                (next, false)
+            }
+        };
+        // What was written between the last reading and the change.
+        place.read_on(search)?;
+        // One that is compressed is read by the search, which notes and tells.
+        if place.form == Form::Lines {
+            search.followed(&place.open, is_gone_on_from)?;
+        }
+        place = Place::of(next, false)?;
+        if place.form == Form::Lines {
+            let name = place.open.path.display().to_string();
+            search.tell_gap(&place.open, &name)?;
+        }
+    }
 }

@@ -2,18 +2,20 @@
 //! be closed under another name while it is read.
 
 use std::fs::{File, FileType};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileTypeExt;
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
 use super::cannot_read;
+use super::source::Source;
 use crate::audit::chain::Link;
 use crate::audit::files::{self, Closed, leads_to};
 use crate::audit::shape::LINE_MAX;
 use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
 use crate::cli::AuditArgs;
+use crate::commands::output::tell;
 use crate::logging::escaped;
 
 /// One input.
@@ -58,11 +60,25 @@ pub fn trail(args: &AuditArgs) -> PathBuf {
 /// # Errors
 /// When there is nothing, with what to do, or something that cannot be read.
 pub fn inputs(args: &AuditArgs) -> anyhow::Result<Vec<Input>> {
-    let inputs = if args.files.is_empty() { trail_of(&trail(args))? } else { named(args) };
+    let inputs = there(args)?;
     if inputs.is_empty() {
         bail!(nothing(args));
     }
     Ok(inputs)
+}
+
+/// The same, which may be nothing yet.
+///
+/// # Errors
+/// When something cannot be read.
+pub fn there(args: &AuditArgs) -> anyhow::Result<Vec<Input>> {
+    if args.files.is_empty() { trail_of(&trail(args)) } else { Ok(named(args)) }
+}
+
+/// Says that a closed file is there in a form that nobody here reads.
+pub fn unread(closed: &Closed) -> String {
+    let name = closed.path.display().to_string();
+    format!("cannot read {}; decompress it first: of compressed files sctec reads gzip's", escaped(&name))
 }
 
 /// The files that were named.
@@ -72,7 +88,7 @@ fn named(args: &AuditArgs) -> Vec<Input> {
 }
 
 /// Says that there is no trail, with what to do.
-pub fn nothing(args: &AuditArgs) -> String {
+fn nothing(args: &AuditArgs) -> String {
     let race = args.data_dir.join(RACE_TRAIL_FILE);
     let race = match race.try_exists() {
         Ok(true) if !args.race => format!("; the race demonstration's records are in {}: --race", race.display()),
@@ -88,7 +104,7 @@ pub fn nothing(args: &AuditArgs) -> String {
 /// When something cannot be read.
 pub fn trail_of(path: &Path) -> anyhow::Result<Vec<Input>> {
     let current = open_if_there(path).with_context(|| cannot_read(path))?;
-    let mut closed = files::closed(path).unwrap_or_default();
+    let mut closed = files::closed_or_gzipped(path).unwrap_or_default();
     let is_closed = |closed: &Closed| current.as_ref().is_some_and(|open| leads_to(&closed.path, &open.file));
     let was_closed = closed.iter().any(is_closed);
     closed.retain(begins_as_named);
@@ -99,47 +115,66 @@ pub fn trail_of(path: &Path) -> anyhow::Result<Vec<Input>> {
 
 /// Whether it is a file that was closed, by what it begins with; of another one it is said that it is passed over.
 fn begins_as_named(closed: &Closed) -> bool {
-    let mut line = Vec::new();
-    let Ok(mut file) = open_file(&closed.path) else { return true };
     // What cannot be read now will not be read later either, and that is said then.
-    let _ = first_line(&mut file, &mut line);
+    let Ok(line) = open_file(&closed.path).and_then(first_line) else { return true };
     let begins = files::may_be_closed(closed.first, &line);
     if !begins {
         let name = closed.path.display().to_string();
-        eprintln!(
-            "sctec: {} begins before record {}, so it is not the trail's; passed over it",
+        tell(format_args!(
+            "{} begins before record {}, so it is not the trail's; passed over it",
             escaped(&name),
             closed.first
-        );
+        ));
     }
     begins
 }
 
-fn first_line(file: &mut File, line: &mut Vec<u8>) -> io::Result<()> {
-    file.seek(SeekFrom::Start(0))?;
-    BufReader::new(file).take(LINE_MAX as u64).read_until(b'\n', line)?;
+/// The first line of what `file` holds, without its line break.
+fn first_line(file: impl Read) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    BufReader::new(Source::of(file)?).take(LINE_MAX as u64).read_until(b'\n', &mut line)?;
     if line.last() == Some(&b'\n') {
         line.pop();
     }
-    Ok(())
+    Ok(line)
 }
 
-/// The first and the last record of a trail's file, if its first and its last line are records.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn records_in(mut file: &File) -> io::Result<Option<(u64, u64)>> {
+/// A file that is read where it says, and leaves its own place alone.
+struct At<'a> {
+    file: &'a File,
+    offset: u64,
+}
+
+impl Read for At<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.offset)?;
+        self.offset += read as u64;
+        Ok(read)
+    }
+}
+
+/// The number of the first record of a regular file, if its first line is one.
+pub fn first_record(file: &File) -> io::Result<Option<u64>> {
+    // One that was cut within its first line is not at fault yet.
+    let line = first_line(At { file, offset: 0 }).or_else(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => Ok(Vec::new()),
+        _ => Err(error),
+    })?;
+    Ok(Link::of(&line).map(|link| link.seq))
+}
+
+/// The number of the last record of a regular file that is not compressed, if its last line is one.
+pub fn last_record(mut file: &File) -> io::Result<Option<u64>> {
     /// More than a record has.
     const TAIL: u64 = 64 << 10;
-    let mut ends = [Vec::new(), Vec::new()];
+    let mut tail = Vec::new();
     let length = file.metadata()?.len();
-    first_line(&mut file.try_clone()?, &mut ends[0])?;
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
-    file.take(TAIL).read_to_end(&mut ends[1])?;
+    file.take(TAIL).read_to_end(&mut tail)?;
     file.seek(SeekFrom::Start(0))?;
-    let tail = ends[1].strip_suffix(b"\n").unwrap_or_default();
+    let tail = tail.strip_suffix(b"\n").unwrap_or_default();
     let last = memchr::memrchr(b'\n', tail).map_or(tail, |end| &tail[end + 1..]);
-    Ok(Link::of(&ends[0]).zip(Link::of(last)).map(|(first, last)| (first.seq, last.seq)))
+    Ok(Link::of(last).map(|link| link.seq))
 }
 
 impl Input {
@@ -168,9 +203,8 @@ impl Input {
                 let file = open_file(&path).with_context(|| cannot_read(&path))?;
                 Ok(Some(OpenFile { path, file }))
             }
-            // Whoever names a pipe may wait for what comes through it.
             Self::File(path) => {
-                let file = File::open(&path).with_context(|| cannot_read(&path))?;
+                let file = open_named(&path).with_context(|| cannot_read(&path))?;
                 Ok(Some(OpenFile { path, file }))
             }
         }
@@ -178,6 +212,11 @@ impl Input {
 }
 
 impl OpenFile {
+    /// Whether it is a regular file, and no pipe or terminal.
+    pub fn is_regular(&self) -> bool {
+        self.file.metadata().is_ok_and(|metadata| metadata.is_file())
+    }
+
     /// Looks where the trail goes on that is written at `trail`, and of which this is a file. Ask when this one was read to
     /// its end, and read it to its end once more if the answer is not [`Next::Same`]: it may have grown before it was closed.
     ///
@@ -187,20 +226,19 @@ impl OpenFile {
         if leads_to(trail, &self.file) {
             return Ok(Next::Same);
         }
-        let position = |closed: &[Closed]| closed.iter().position(|closed| leads_to(&closed.path, &self.file));
-        let mut closed = files::closed(trail)?;
-        let Some(mut at) = position(&closed) else {
+        let mut closed = files::closed_or_gzipped(trail)?;
+        let Some(mut at) = self.among(&closed)? else {
             return Ok(match open_if_there(trail)? {
                 // It may have been closed between the two looks.
-                Some(_) if position(&files::closed(trail)?).is_some() => Next::NotYet,
+                Some(_) if self.among(&files::closed_or_gzipped(trail)?)?.is_some() => Next::NotYet,
                 Some(open) => Next::Replaced(open),
                 None => Next::NotYet,
             });
         };
         if at + 1 == closed.len() {
             let Some(open) = open_if_there(trail)? else { return Ok(Next::NotYet) };
-            closed = files::closed(trail)?;
-            let Some(again) = position(&closed) else { return Ok(Next::NotYet) };
+            closed = files::closed_or_gzipped(trail)?;
+            let Some(again) = self.among(&closed)? else { return Ok(Next::NotYet) };
             if again + 1 == closed.len() {
                 return Ok(Next::Closed(open));
             }
@@ -210,9 +248,35 @@ impl OpenFile {
         let path = closed.swap_remove(at + 1).path;
         Ok(Next::Closed(OpenFile { file: open_file(&path)?, path }))
     }
+
+    /// Which of the closed ones it is. One that was compressed meanwhile is another file: its name says what it begins with.
+    fn among(&self, closed: &[Closed]) -> io::Result<Option<usize>> {
+        let it = closed.iter().position(|closed| leads_to(&closed.path, &self.file));
+        if it.is_some() {
+            return Ok(it);
+        }
+        let first = first_record(&self.file)?;
+        Ok(closed.iter().position(|closed| Some(closed.first) == first && files::is_gzipped(&closed.path)))
+    }
 }
 
-fn open_if_there(path: &Path) -> io::Result<Option<OpenFile>> {
+/// Opens what is there under a name that a person gave. A pipe keeps them waiting for what comes through it, as they may wish;
+/// most devices have no end.
+fn open_named(path: &Path) -> io::Result<File> {
+    let file = File::open(path)?;
+    let kind = file.metadata()?.file_type();
+    let is_device = kind.is_char_device() || kind.is_block_device();
+    if is_device && !file.is_terminal() {
+        return Err(io::Error::other("it is a device, not a file"));
+    }
+    Ok(file)
+}
+
+/// Opens a file of a data folder, if it is there.
+///
+/// # Errors
+/// When it cannot be opened, or is something else.
+pub fn open_if_there(path: &Path) -> io::Result<Option<OpenFile>> {
     match open_file(path) {
         Ok(file) => Ok(Some(OpenFile { path: path.to_owned(), file })),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

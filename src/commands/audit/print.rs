@@ -7,6 +7,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use super::cell::cell;
 use crate::audit::fields::{Details, Record, text};
 use crate::cli::AuditFormat;
+use crate::commands::output;
 use crate::logging;
 
 /// Rows gathered to lay out one table. More become several tables, so that memory stays bounded.
@@ -226,6 +227,9 @@ fn write_table(out: &mut impl Write, rows: Vec<[String; TABLE_HEADER.len()]>) ->
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(TABLE_HEADER);
+    if let Some(width) = output::table_width() {
+        table.set_width(width);
+    }
     for row in rows {
         let mut cells = row.map(Cell::new);
         for (position, at) in TABLE_BREAKS {

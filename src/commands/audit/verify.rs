@@ -5,7 +5,7 @@
 //! end, and what it has committed by then is all that they may have.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -16,14 +16,17 @@ use serde::Deserialize;
 
 use super::inputs::{self, Input, Next, OpenFile};
 use super::report::{self, Database};
+use super::source::Source;
 use super::{EXIT_VERIFY_CANNOT_RUN, cannot_read, progress_bar};
 use crate::audit::chain;
-use crate::audit::files::first_in;
+use crate::audit::files::{self, first_in};
 use crate::audit::filter::without_mark;
 use crate::audit::shape::LINE_MAX;
 use crate::audit::verify::{Anchor, DatabaseNow, Report, Verdict, Verifier};
 use crate::cli::AuditArgs;
+use crate::commands::output::{CANNOT_WRITE, tell};
 use crate::data_dir::{DATABASE_FILE, RACE_DATABASE_FILE};
+use crate::logging::escaped;
 use crate::store;
 
 /// Exit status: something was changed, removed, put in or exchanged.
@@ -41,20 +44,26 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Verifies, and prints what was found.
 pub fn run(args: &AuditArgs) -> ExitCode {
-    match verify(args) {
-        Ok((report, database)) => {
-            // The verdict is the exit status also where nobody reads the report.
-            let _ = report::print(&mut io::stdout().lock(), &report, &database);
-            ExitCode::from(match report.verdict {
-                Verdict::Whole => 0,
-                Verdict::Incomplete => EXIT_INCOMPLETE,
-                Verdict::Tampered => EXIT_TAMPERED,
-            })
-        }
+    let (report, database) = match verify(args) {
+        Ok(found) => found,
         Err(error) => {
-            eprintln!("sctec: {error:#}");
-            ExitCode::from(EXIT_VERIFY_CANNOT_RUN)
+            tell(format_args!("{error:#}"));
+            return ExitCode::from(EXIT_VERIFY_CANNOT_RUN);
         }
+    };
+    let mut stdout = io::stdout().lock();
+    let printed = report::print(&mut stdout, &report, &database).and_then(|()| stdout.flush());
+    // The verdict is the exit status also where its reader has gone.
+    let unwritten = printed.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
+    if let Some(error) = &unwritten {
+        tell(format_args!("{CANNOT_WRITE}: {error}"));
+    }
+    match report.verdict {
+        // It has said that all is well to nobody.
+        Verdict::Whole if unwritten.is_some() => ExitCode::from(EXIT_VERIFY_CANNOT_RUN),
+        Verdict::Whole => ExitCode::SUCCESS,
+        Verdict::Incomplete => ExitCode::from(EXIT_INCOMPLETE),
+        Verdict::Tampered => ExitCode::from(EXIT_TAMPERED),
     }
 }
 
@@ -79,12 +88,13 @@ fn verify(args: &AuditArgs) -> anyhow::Result<(Report, Database)> {
         let (name, is_last) = (input.name(), index + 1 == count);
         let named = if matches!(input, Input::Open(_)) { None } else { input.path().and_then(first_in) };
         reading.verifier.begin_file(&name, named);
+        let of_folder = matches!(input, Input::Open(_) | Input::Closed(_));
         match input.open()? {
-            None => reading.read_to_end(io::stdin().lock()).with_context(|| cannot_read(&name))?,
+            None => reading.read_source(io::stdin().lock(), of_folder).with_context(|| cannot_verify(&name))?,
             Some(open) => {
-                reading.read_file(&open.file).with_context(|| cannot_read(&name))?;
+                reading.read_file(&open.file, of_folder).with_context(|| cannot_verify(&name))?;
                 if is_last && let Some([_, head]) = &at_first {
-                    reading.catch_up(open, &trail, head.seq).with_context(|| cannot_read(&name))?;
+                    reading.catch_up(open, &trail, head.seq).with_context(|| cannot_verify(&name))?;
                 }
             }
         }
@@ -94,12 +104,37 @@ fn verify(args: &AuditArgs) -> anyhow::Result<(Report, Database)> {
         Database::At(path) => Some(around(path, &trail, &reading.verifier)?),
         Database::NotThere(_) | Database::NotAsked => None,
     };
-    Ok((reading.verifier.finish(now.as_ref()), database))
+    let report = reading.verifier.finish(now.as_ref());
+    must_be_a_trail(&report)?;
+    if let Database::At(path) = &database
+        && report.verdict == Verdict::Tampered
+    {
+        must_have_its_log(path)?;
+    }
+    Ok((report, database))
+}
+
+fn cannot_verify(name: &str) -> String {
+    format!("cannot verify {}", escaped(name))
+}
+
+/// Of files that nothing else is known about, and in which nothing begins as a record does, there is nothing to be said.
+fn must_be_a_trail(report: &Report) -> anyhow::Result<()> {
+    if report.is_trail || !report.anchors.is_empty() || report.files.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = report.files.iter().map(|file| file.name.as_str()).collect();
+    let is_empty = report.files.iter().all(|file| file.bytes == 0);
+    let why = if is_empty { "there is nothing in it" } else { "nothing in it begins as an audit record does" };
+    bail!("{}: {why}; name the files of a trail (audit.jsonl)", cannot_verify(&names.join(", ")));
 }
 
 /// The files of a trail of which its database has records up to `head`. There may be none, and if a service is at work it is
 /// about to write them.
 fn folder_inputs(trail: &Path, head: u64) -> anyhow::Result<Vec<Input>> {
+    if let Some(unread) = files::closed_and_unread(trail).unwrap_or_default().first() {
+        bail!(inputs::unread(unread));
+    }
     let mut patience = Patience::new(trail);
     loop {
         let inputs = inputs::trail_of(trail)?;
@@ -122,9 +157,26 @@ fn database(args: &AuditArgs, trail: &Path) -> anyhow::Result<(Database, Option<
         Ok(metadata) if !metadata.is_file() => bail!("{} is not a file; {WITHOUT_DATABASE}", path.display()),
         _ => {}
     }
-    let ends = store::trail_ends(&path, || is_written(trail))
-        .with_context(|| format!("{}; {WITHOUT_DATABASE}", cannot_read(&path)))?;
+    let ends = match store::trail_ends(&path, || is_written(trail)) {
+        Ok(ends) => ends,
+        Err(error) => {
+            must_have_its_log(&path)?;
+            return Err(error).with_context(|| format!("{}; {WITHOUT_DATABASE}", cannot_read(&path)));
+        }
+    };
     Ok((Database::At(path), Some(ends)))
+}
+
+/// Says so where what is wrong with a database may be that a crash left its last writes where they cannot be found.
+fn must_have_its_log(path: &Path) -> anyhow::Result<()> {
+    if store::log_may_be_elsewhere(path) {
+        bail!(
+            "cannot verify: {} has other names (hard links), and SQLite's log of the last writes is beside the one that the \
+             service opens; name the folder of that one with --data-dir",
+            escaped(&path.display().to_string())
+        );
+    }
+    Ok(())
 }
 
 const WITHOUT_DATABASE: &str = "name the trail's files to verify them without the database";
@@ -180,11 +232,22 @@ struct Reading {
 }
 
 impl Reading {
-    fn read_file(&mut self, file: &File) -> io::Result<()> {
+    fn read_file(&mut self, file: &File, of_folder: bool) -> anyhow::Result<()> {
         let bar: ProgressBar = progress_bar(file.metadata()?.len());
-        let read = self.read_to_end(bar.wrap_read(file));
+        let read = self.read_source(bar.wrap_read(file), of_folder);
         bar.finish_and_clear();
         read
+    }
+
+    /// Reads what may be compressed. In a data folder, what is binary was to be the trail, and is judged as it is.
+    fn read_source(&mut self, input: impl Read, of_folder: bool) -> anyhow::Result<()> {
+        let source = Source::of(input)?;
+        if let Source::Foreign(foreign, _) = source
+            && (foreign.may_hold_a_trail() || !of_folder)
+        {
+            bail!("it is {}; {}", foreign.what, foreign.advice);
+        }
+        Ok(self.read_to_end(source)?)
     }
 
     fn read_to_end(&mut self, mut input: impl Read) -> io::Result<()> {
@@ -208,6 +271,7 @@ impl Reading {
     /// The buffer is full of one line: no record is as long.
     fn pass_over_line(&mut self, input: &mut impl Read) -> io::Result<()> {
         let mut length = self.filled as u64;
+        self.verifier.look_for_a_record(&self.buffer);
         loop {
             let read = match input.read(&mut self.buffer) {
                 Ok(read) => read,
@@ -232,7 +296,7 @@ impl Reading {
     }
 
     /// Reads on, through rotation, while a service is at work on `trail` and its files are not as far as `head`.
-    fn catch_up(&mut self, mut open: OpenFile, trail: &Path, head: u64) -> io::Result<()> {
+    fn catch_up(&mut self, mut open: OpenFile, trail: &Path, head: u64) -> anyhow::Result<()> {
         let mut patience = Patience::new(trail);
         while (self.filled > 0 || self.verifier.reached() < head) && patience.is_left() {
             match open.next(trail)? {
@@ -241,6 +305,7 @@ impl Reading {
                     self.end_file(false);
                     self.verifier.begin_file(&next.path.display().to_string(), first_in(&next.path));
                     open = next;
+                    self.read_source(&open.file, true)?;
                 }
                 // What stands in its place now is another verification's to judge.
                 Next::Replaced(_) => return Ok(()),

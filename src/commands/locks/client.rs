@@ -6,7 +6,6 @@
 //! coordinators must not both release for one command.
 
 use std::fmt::Write;
-use std::io::ErrorKind;
 use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -17,9 +16,12 @@ use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body, Timeout};
 
 use crate::http::links::with_query;
+use crate::http::unreachable::{Cause, Peer};
 use crate::logging::escaped;
 use crate::stress::wire::Url;
 
+/// Who is asked.
+const COORDINATOR: Peer = Peer { name: "the coordinator", command: "sctec serve-coordinator" };
 /// How long one exchange may take.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long connecting may take: another address may be waiting for its turn.
@@ -40,7 +42,7 @@ pub enum ClientError {
     )]
     Url(String),
     /// Nobody answers.
-    #[error("cannot reach {tried}; start the coordinator (sctec serve-coordinator), or name another with --url")]
+    #[error("cannot reach {tried}; {}", Cause::of_exchange(cause).advice(COORDINATOR, "--url"))]
     Unreachable {
         /// What was asked.
         tried: String,
@@ -338,11 +340,9 @@ fn unsure(cause: ureq::Error, url: String) -> ClientError {
 /// Whether there was not even a connection.
 fn surely_unsent(cause: &ureq::Error) -> bool {
     match cause {
-        ureq::Error::Io(error) => {
-            matches!(
-                error.kind(),
-                ErrorKind::ConnectionRefused | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable
-            )
+        // What is wrong here may also come while an answer is waited for.
+        ureq::Error::Io(_) => {
+            !matches!(Cause::of_exchange(cause), Cause::HungUp | Cause::Silence | Cause::NoMemory | Cause::Other)
         }
         ureq::Error::Timeout(at) => matches!(at, Timeout::Resolve | Timeout::Connect),
         ureq::Error::HostNotFound | ureq::Error::ConnectionFailed | ureq::Error::BadUri(_) | ureq::Error::Http(_) => {

@@ -1,0 +1,134 @@
+//! What form a file's bytes are in, told by how they begin: a trail's lines, those lines compressed with gzip, or something
+//! that holds no lines as it stands. A name may say what it likes.
+
+/// Bytes that [`Form::of`] looks at, at the most.
+pub const LOOKED_AT: usize = 1024;
+/// Bytes that it has to have, or fewer if a line or the file ends before.
+pub const NEEDED: usize = 6;
+
+/// The form of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Lines, or nothing that says otherwise.
+    Lines,
+    /// Compressed with gzip (RFC 1952).
+    Gzip,
+    /// Something else.
+    Foreign(Foreign),
+}
+
+/// What cannot be read as lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// What it is, to follow "it is".
+    pub what: &'static str,
+    /// What to do.
+    pub advice: &'static str,
+}
+
+impl Foreign {
+    /// Whether it may be a trail that someone compressed or converted: it was not made by changing a few bytes.
+    pub fn may_hold_a_trail(self) -> bool {
+        self.advice != NOT_A_TRAIL
+    }
+}
+
+const DECOMPRESS: &str = "decompress it first; of compressed files sctec reads gzip's";
+const CONVERT: &str = "convert it to UTF-8 first, as with iconv -f UTF-16 -t UTF-8: a trail is UTF-8";
+const NOT_A_TRAIL: &str = "name a file of a trail (audit.jsonl), or a log with its records (app.log)";
+
+/// How files begin that are no lines.
+const BEGINNINGS: &[(&[u8], &str, &str)] = &[
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", DECOMPRESS),
+    (b"\xfd7zXZ\0", "compressed with xz", DECOMPRESS),
+    (b"BZh", "compressed with bzip2", DECOMPRESS),
+    (b"\x04\x22\x4d\x18", "compressed with lz4", DECOMPRESS),
+    (b"LZIP", "compressed with lzip", DECOMPRESS),
+    (b"\x1f\x9d", "compressed with compress", DECOMPRESS),
+    (b"PK\x03\x04", "a zip archive", DECOMPRESS),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", DECOMPRESS),
+    (b"SQLite format 3\0", "a SQLite database", NOT_A_TRAIL),
+    (b"\xff\xfe", "UTF-16 text", CONVERT),
+    (b"\xfe\xff", "UTF-16 text", CONVERT),
+    (b"\0\0\xfe\xff", "UTF-32 text", CONVERT),
+    // Without a mark, what a trail begins with.
+    (b"{\0\"\0", "UTF-16 text", CONVERT),
+    (b"\0{\0\"", "UTF-16 text", CONVERT),
+];
+
+impl Form {
+    /// The form of a file that begins so.
+    pub fn of(begin: &[u8]) -> Self {
+        let begin = &begin[..begin.len().min(LOOKED_AT)];
+        if begin.starts_with(b"\x1f\x8b") {
+            return Self::Gzip;
+        }
+        let known = BEGINNINGS.iter().find(|(bytes, ..)| begin.starts_with(bytes));
+        match known {
+            Some(&(_, what, advice)) => Self::Foreign(Foreign { what, advice }),
+            None if is_binary(begin) => Self::Foreign(Foreign { what: "binary data", advice: NOT_A_TRAIL }),
+            None => Self::Lines,
+        }
+    }
+}
+
+/// Whether these bytes are no text. A changed byte or two in a text leave it one, and zeros alone are what a lost power leaves.
+fn is_binary(begin: &[u8]) -> bool {
+    /// Of so many bytes one that no text has is too many.
+    const TEXT: usize = 10;
+    if begin.iter().all(|&byte| byte == 0) {
+        return false;
+    }
+    let control = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b);
+    let mut wrong = begin.iter().filter(|byte| control(byte)).count();
+    for chunk in begin.utf8_chunks() {
+        // The last character may only have been cut by where the looking ended.
+        wrong += chunk.invalid().len();
+    }
+    wrong.saturating_sub(3) * TEXT > begin.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn what(begin: &[u8]) -> Option<&'static str> {
+        match Form::of(begin) {
+            Form::Foreign(foreign) => Some(foreign.what),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn each_form_by_its_beginning() {
+        assert_eq!(Form::of(b"\x1f\x8b\x08"), Form::Gzip);
+        for lines in
+            [&b""[..], b"{\"timestamp_utc\":\"", b"\xef\xbb\xbf{\"a\"", b"INFO:2025", "ação 望遠鏡 🔭".as_bytes()]
+        {
+            assert_eq!(Form::of(lines), Form::Lines, "{lines:?}");
+        }
+        assert_eq!(what(b"\x28\xb5\x2f\xfd\x04"), Some("compressed with zstd"));
+        assert_eq!(what(b"BZh91AY"), Some("compressed with bzip2"));
+        for utf16 in [&b"\xff\xfe{\0"[..], b"\xfe\xff\0{", b"{\0\"\0t\0", b"\0{\0\"\0t"] {
+            assert_eq!(what(utf16), Some("UTF-16 text"), "{utf16:?}");
+        }
+        let noise: Vec<u8> = (0..=255).cycle().take(LOOKED_AT).collect();
+        assert_eq!(what(&noise), Some("binary data"));
+    }
+
+    #[test]
+    fn a_text_with_a_changed_byte_is_one_still_and_zeros_are_what_a_lost_power_leaves() {
+        let text = "{\"timestamp_utc\":\"2025-10-26T18:00:05.123456Z\",\"level\":\"AUDIT\"}\n".repeat(3);
+        for at in 0..text.len() {
+            for with in [0, 0x80, 0xff] {
+                let mut changed = text.clone().into_bytes();
+                changed[at] ^= with;
+                assert_eq!(Form::of(&changed), Form::Lines, "byte {at}");
+            }
+        }
+        assert_eq!(Form::of(&[0; LOOKED_AT]), Form::Lines);
+        // A character that was cut where the looking ends.
+        let long = "é".repeat(LOOKED_AT);
+        assert_eq!(Form::of(&long.as_bytes()[1..]), Form::Lines);
+    }
+}

@@ -1,0 +1,240 @@
+//! The search: reads each input to its end, prints what matches, and notes what it could not read. What it does not see it
+//! names: an answer that is not whole says so, by its exit status too.
+
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+
+use anyhow::Context;
+use indicatif::ProgressBar;
+
+use super::cannot_read;
+use super::inputs::{self, Input, OpenFile};
+use super::lines::{Line, Lines};
+use super::print::Printer;
+use super::progress_bar;
+use super::source::{Source, Watched, is_damage};
+use crate::audit::chain::Link;
+use crate::audit::files;
+use crate::audit::filter::{Filter, Verdict, without_mark};
+use crate::audit::form::Foreign;
+use crate::cli::AuditArgs;
+use crate::commands::output::{CANNOT_WRITE, tell};
+use crate::logging::escaped;
+
+/// The search, across files.
+pub struct Search<W: Write> {
+    pub printer: Printer<W>,
+    filter: Filter,
+    shows_progress: bool,
+    /// Of what is there at first, only so many of the last records are printed: they wait here until it was read.
+    tail: Option<Tail>,
+    /// Lines that look like records but are not whole.
+    pub broken: u64,
+    pub too_long: u64,
+    /// Whether records are missing, or something cannot be read. Each was named.
+    pub incomplete: bool,
+    /// The file that was read last, and the last record in it.
+    last_of: Option<(String, u64)>,
+    /// The record that was read last, of an input whose end cannot be looked at beforehand.
+    reached: Option<u64>,
+    /// Lines of the input that is being read.
+    lines: u64,
+}
+
+struct Tail {
+    most: usize,
+    lines: VecDeque<Vec<u8>>,
+}
+
+impl<W: Write> Search<W> {
+    /// A search that prints to `printer` what `filter` wants; of `tail`, if it is given, the last ones of what is there.
+    pub fn new(filter: Filter, printer: Printer<W>, tail: Option<usize>, shows_progress: bool) -> Self {
+        Self {
+            printer,
+            filter,
+            shows_progress,
+            tail: tail.map(|most| Tail { most, lines: VecDeque::new() }),
+            broken: 0,
+            too_long: 0,
+            incomplete: false,
+            last_of: None,
+            reached: None,
+            lines: 0,
+        }
+    }
+
+    /// Reads each input to its end.
+    ///
+    /// # Errors
+    /// When one cannot be read, or the output not be written.
+    pub fn read_all(&mut self, inputs: Vec<Input>) -> anyhow::Result<()> {
+        inputs.into_iter().try_for_each(|input| self.read(input))
+    }
+
+    /// Prints the records that waited to be the last of what was there.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn release_tail(&mut self) -> anyhow::Result<()> {
+        let lines = self.tail.take().map(|tail| tail.lines).unwrap_or_default();
+        lines.iter().try_for_each(|line| self.judge(&Line::Bytes(line)))
+    }
+
+    /// Names those of a data folder's closed files that nobody here reads.
+    pub fn tell_unread(&mut self, args: &AuditArgs) {
+        // Where the folder cannot be read, reading what is in it says so.
+        for unread in files::closed_and_unread(&inputs::trail(args)).unwrap_or_default() {
+            tell(inputs::unread(&unread));
+            self.incomplete = true;
+        }
+        // The records of a data folder begin with the first.
+        self.last_of = Some((String::new(), 0));
+    }
+
+    /// Reads an input to its end.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the output not be written.
+    pub fn read(&mut self, input: Input) -> anyhow::Result<()> {
+        let name = input.name();
+        let read = match input.open()? {
+            None => {
+                let stdin = Watched::stdin().with_context(|| cannot_read(&name))?;
+                self.read_lines(stdin, &name, &ProgressBar::hidden())
+            }
+            Some(open) if !open.is_regular() => {
+                self.read_lines(Watched::file(open.file), &name, &ProgressBar::hidden())
+            }
+            Some(open) => self.read_file(&open, &name),
+        };
+        match read {
+            Err(error) if is_damage(&error) => {
+                tell(format_args!("{error:#}; what comes before that was read"));
+                self.incomplete = true;
+                Ok(())
+            }
+            read => read,
+        }
+    }
+
+    fn read_file(&mut self, open: &OpenFile, name: &str) -> anyhow::Result<()> {
+        let first = self.tell_gap(open, name)?;
+        let last = inputs::last_record(&open.file).with_context(|| cannot_read(name))?;
+        let length = open.file.metadata().with_context(|| cannot_read(name))?.len();
+        let bar = if self.shows_progress { progress_bar(length) } else { ProgressBar::hidden() };
+        (self.reached, self.lines) = (None, 0);
+        let read = self.read_lines(bar.wrap_read(&open.file), name, &bar);
+        bar.finish_and_clear();
+        // A file without records, such as a new one, is between none.
+        let Some(first) = first else { return read };
+        let last = last.or(self.reached);
+        self.last_of = last.map(|last| (name.to_owned(), last));
+        // Each line of a trail is a record.
+        let gap = last.map_or(0, |last| (last + 1).saturating_sub(first).saturating_sub(self.lines));
+        if gap > 0 {
+            let are = if gap == 1 { "record is" } else { "records are" };
+            tell(format_args!("{gap} {are} missing within {}; --verify says where", escaped(name)));
+            self.incomplete = true;
+        }
+        read
+    }
+
+    /// Notes what a file ends with that was followed, for the next one that goes on from it; none does from one that was
+    /// replaced.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn followed(&mut self, open: &OpenFile, is_gone_on_from: bool) -> anyhow::Result<()> {
+        let name = open.path.display().to_string();
+        let last = inputs::last_record(&open.file).with_context(|| cannot_read(&name))?;
+        self.last_of = last.filter(|_| is_gone_on_from).map(|last| (name, last));
+        Ok(())
+    }
+
+    /// Says which records are missing between this file and the one before, where both say what they hold; gives the first
+    /// record in it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn tell_gap(&mut self, open: &OpenFile, name: &str) -> anyhow::Result<Option<u64>> {
+        let first = inputs::first_record(&open.file).with_context(|| cannot_read(name))?;
+        if let (Some((before, last)), Some(first)) = (&self.last_of, first)
+            && first > last + 1
+        {
+            let (before, name) = (escaped(before), escaped(name));
+            let place = if *last == 0 {
+                format!("before {name}: they are in no file here")
+            } else {
+                format!("between {before} and {name}")
+            };
+            match (last + 1, first - 1) {
+                (one, same) if one == same => tell(format_args!("record {one} is missing {place}")),
+                (from, to) => tell(format_args!("records {from} to {to} are missing {place}")),
+            }
+            self.incomplete = true;
+        }
+        Ok(first)
+    }
+
+    /// Says what an input is that has no lines.
+    pub fn tell_foreign(&mut self, foreign: Foreign, name: &str) {
+        tell(format_args!("cannot read {}: it is {}; {}", escaped(name), foreign.what, foreign.advice));
+        self.incomplete = true;
+    }
+
+    /// Reads lines to their end.
+    ///
+    /// # Errors
+    /// When they cannot be read, or the output not be written.
+    pub fn read_lines(&mut self, input: impl Read, name: &str, bar: &ProgressBar) -> anyhow::Result<()> {
+        // A writer that is still at work, as `tail -f`, may keep us waiting: nobody else should wait for that.
+        self.printer.flush().context(CANNOT_WRITE)?;
+        let source = Source::of(input).with_context(|| cannot_read(name))?;
+        if let Source::Foreign(foreign, _) = source {
+            self.tell_foreign(foreign, name);
+            return Ok(());
+        }
+        let is_gzip = matches!(source, Source::Gzip(_));
+        let mut lines = Lines::new(source);
+        loop {
+            if lines.may_wait() {
+                self.printer.flush().context(CANNOT_WRITE)?;
+            }
+            let Some(line) = lines.next().with_context(|| cannot_read(name))? else { return Ok(()) };
+            self.lines += 1;
+            if is_gzip && let Line::Bytes(line) = &line {
+                self.reached = Link::of(line).map(|link| link.seq).or(self.reached);
+            }
+            self.judge(&line)?;
+            if self.printer.table_is_full() {
+                bar.suspend(|| self.printer.print_table()).context(CANNOT_WRITE)?;
+            }
+        }
+    }
+
+    /// Prints a line if it is a record that is wanted.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn judge(&mut self, line: &Line<'_>) -> anyhow::Result<()> {
+        let Line::Bytes(line) = line else {
+            self.too_long += 1;
+            return Ok(());
+        };
+        let line = without_mark(line);
+        match (self.filter.judge(line), &mut self.tail) {
+            (Verdict::Wanted(_), Some(Tail { most, lines })) => {
+                if lines.len() == *most {
+                    lines.pop_front();
+                }
+                if *most > 0 {
+                    lines.push_back(line.to_owned());
+                }
+            }
+            (Verdict::Wanted(record), None) => self.printer.record(line, &record).context(CANNOT_WRITE)?,
+            (Verdict::Broken, _) => self.broken += 1,
+            (Verdict::Other, _) => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,102 @@
+//! The bytes of an input on their way to the lines: as they are or decompressed, by what they begin with; and with an eye on
+//! whether anyone still reads the output while an input keeps us waiting.
+
+use std::fs::File;
+use std::io::{self, BufReader, Chain, Cursor, Read};
+use std::os::fd::AsFd;
+
+use flate2::read::MultiGzDecoder;
+
+use crate::audit::form::{self, Foreign, Form};
+use crate::commands::output;
+
+/// Compressed bytes read at once.
+const GZIP_BYTES: usize = 128 * 1024;
+
+/// An input, and what it begins with.
+type Begun<R> = Chain<Cursor<Vec<u8>>, R>;
+
+/// The bytes of an input.
+pub enum Source<R: Read> {
+    /// As they are.
+    Lines(Begun<R>),
+    /// Decompressed.
+    Gzip(Box<MultiGzDecoder<BufReader<Begun<R>>>>),
+    /// No lines. What there would be to read are the bytes as they are.
+    Foreign(Foreign, Begun<R>),
+}
+
+impl<R: Read> Source<R> {
+    /// Looks at what `input` begins with.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn of(mut input: R) -> io::Result<Self> {
+        let mut begin = vec![0; form::LOOKED_AT];
+        let mut filled = 0;
+        while filled < form::NEEDED && !begin[..filled].contains(&b'\n') {
+            match input.read(&mut begin[filled..]) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        begin.truncate(filled);
+        let form = Form::of(&begin);
+        let begun = Cursor::new(begin).chain(input);
+        Ok(match form {
+            Form::Lines => Self::Lines(begun),
+            Form::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(GZIP_BYTES, begun)))),
+            Form::Foreign(foreign) => Self::Foreign(foreign, begun),
+        })
+    }
+}
+
+impl<R: Read> Read for Source<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Lines(input) | Self::Foreign(_, input) => input.read(buffer),
+            Self::Gzip(input) => input.read(buffer).map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => {
+                    io::Error::new(error.kind(), "it ends before its gzip data does: it was cut")
+                }
+                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+                    io::Error::new(io::ErrorKind::InvalidData, format!("its gzip data is damaged: {error}"))
+                }
+                _ => error,
+            }),
+        }
+    }
+}
+
+/// Whether the file is there and can be read, but what it holds is cut or damaged: a reason to go on with the next.
+pub fn is_damage(error: &anyhow::Error) -> bool {
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    matches!(kind, Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData))
+}
+
+/// An input that may keep us waiting: a pipe, a terminal. Its reading ends with a broken pipe when nobody reads the output.
+pub struct Watched(File);
+
+impl Watched {
+    /// Standard input, past the buffer that the standard library has for it: nobody else reads it.
+    ///
+    /// # Errors
+    /// When there are too many open files.
+    pub fn stdin() -> io::Result<Self> {
+        Ok(Self(io::stdin().as_fd().try_clone_to_owned()?.into()))
+    }
+
+    /// A file that is no regular one.
+    pub fn file(file: File) -> Self {
+        Self(file)
+    }
+}
+
+impl Read for Watched {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        output::wait_for_input(self.0.as_fd())?;
+        self.0.read(buffer)
+    }
+}
