@@ -290,6 +290,7 @@ pub enum Expect {
   sctec audit --follow --tail 0                  from now on
   cat audit.jsonl | sctec audit - --count
   sctec audit --verify                           the data folder, against its database
+  sctec audit --verify --deep                    and the database against itself
   curl -s http://127.0.0.1:5000/auditoria/cabeca >> heads.jsonl      to keep elsewhere
   sctec audit --verify --head heads.jsonl        and that no record was written anew since
 
@@ -357,6 +358,10 @@ pub struct AuditArgs {
     #[arg(long, conflicts_with_all = ["event", "scientist", "booking", "slot", "telescope", "req", "since", "until",
         "format", "bom", "count", "follow", "tail"])]
     pub verify: bool,
+    /// With --verify: hold the database against itself as well: its pages, its references, bookings against the slots they
+    /// claim and against the records. Reads all of it
+    #[arg(long, requires = "verify", conflicts_with = "files")]
+    pub deep: bool,
     /// With --verify: heads noted earlier, as GET /auditoria/cabeca gives them; each record has to be the one. - is
     /// standard input
     #[arg(long, value_name = "FILE", requires = "verify")]

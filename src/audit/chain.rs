@@ -37,6 +37,16 @@ impl Head {
         let _ = write!(line, "{HASH_FIELD}{}\"}}", self.hash);
         line
     }
+
+    /// Moves on over a record's line, without its line break, if it is the one that follows; else stays.
+    pub fn follow(&mut self, line: &[u8]) -> bool {
+        let link = Link::of(line).filter(Link::hash_is_right);
+        let Some(link) = link.filter(|link| link.seq == self.seq + 1 && link.prev == self.hash.as_bytes()) else {
+            return false;
+        };
+        *self = Self { seq: link.seq, hash: String::from_utf8_lossy(link.hash).into_owned() };
+        true
+    }
 }
 
 /// What a record's line ends with, taken apart: the fields that chain it. They stand at fixed places from the line's end,

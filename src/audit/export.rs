@@ -41,6 +41,11 @@ const NOTE_EVERY: Duration = Duration::from_secs(1);
 const LINES_AT_ONCE: u32 = 4096;
 /// How long the exporter, this one or another process's, may make no headway before the trail counts as unwritable.
 const STALLED_AFTER: Duration = Duration::from_secs(5);
+/// How long a start waits until the file has all records: somebody may have taken it away.
+const FIRST_ROUND: Duration = Duration::from_millis(400);
+/// How long it waits then for the first look at the file. It takes no longer for a longer one, unless somebody damaged it: then
+/// all of it is compared with the database.
+const FIRST_LOOK: Duration = Duration::from_secs(3);
 /// How long a stop waits for the exporter: what it does not write the next start does.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -75,12 +80,30 @@ pub trait Source: Send + 'static {
     ///
     /// # Errors
     /// In words, when it cannot be read.
-    fn exported(&self) -> Result<u64, String>;
-    /// Notes that the file is durable up to `seq`.
+    fn exported(&self) -> Result<Exported, String>;
+    /// Notes that the file is durable up to `seq`, and what it is then.
     ///
     /// # Errors
     /// In words, when it cannot be noted.
-    fn note_exported(&self, seq: u64) -> Result<(), String>;
+    fn note_exported(&self, seq: u64, file: Extent) -> Result<(), String>;
+}
+
+/// Up to where the file was noted to be durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// The last record that was.
+    pub seq: u64,
+    /// The file then, if that was noted: so nobody has to count.
+    pub file: Option<Extent>,
+}
+
+/// Which records a file begins with, and how long it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The number of the record before its first one.
+    pub before: u64,
+    /// Its bytes.
+    pub bytes: u64,
 }
 
 /// The running exporter. Dropping it exports what there is and stops it.
@@ -115,7 +138,7 @@ pub fn bell() -> (Bell, mpsc::Receiver<()>) {
 
 impl Exporter {
     /// Starts exporting `source` to `path`, and to a new file whenever that would have more than `rotate_bytes`. The first
-    /// look at the file is done before this returns.
+    /// look at the file is done before this returns if it does not take long; until it is done, that is the fault.
     ///
     /// # Errors
     /// When the thread cannot be started. What is wrong with the file is [`Exporter::fault`]'s to say.
@@ -127,7 +150,7 @@ impl Exporter {
         log: Logger,
     ) -> io::Result<Self> {
         let health = Arc::new(Health::default());
-        let mut worker = Worker {
+        let worker = Worker {
             path: path.to_owned(),
             source,
             rotate_bytes,
@@ -142,14 +165,24 @@ impl Exporter {
             reached: 0,
             other: (0, Instant::now()),
         };
-        worker.round();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let (running, ended) = mpsc::channel();
+        let (looked, first_look) = mpsc::channel::<()>();
+        health.begin_look();
         let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || {
             let _running = running;
+            let mut worker = worker;
+            worker.round();
+            drop(looked);
             worker.run(&rings, &stopped);
         })?;
+        // The end of the channel is the answer. Who is still writing then may go on; who is still comparing may for longer.
+        let _ = first_look.recv_timeout(FIRST_ROUND);
+        let begun = Instant::now();
+        while health.is_unseen() && begun.elapsed() < FIRST_LOOK {
+            std::thread::sleep(PAUSE);
+        }
         Ok(Self { bell, stop, health, thread: Some(thread), ended: Mutex::new(ended), log })
     }
 
@@ -290,6 +323,7 @@ impl<S: Source> Worker<S> {
             Some(open) => open,
             None => self.recovery.attempt(|| OpenFile::recover(&self.path, &self.source, self.reached, &self.log))?,
         };
+        self.health.end_look();
         Ok(self.open.insert(open))
     }
 
@@ -345,7 +379,7 @@ impl<S: Source> Worker<S> {
 
     /// The trail is written by another process: it has to make headway.
     fn watch_other(&mut self) -> Result<(), String> {
-        let exported = self.source.exported()?;
+        let exported = self.source.exported()?.seq;
         if exported != self.other.0 || self.source.head()? == exported {
             self.other = (exported, Instant::now());
         }
@@ -359,12 +393,12 @@ impl<S: Source> Worker<S> {
     }
 
     fn note(&mut self, now: bool) {
-        let Some(seq) = self.open.as_ref().map(|open| open.head.seq) else { return };
+        let Some((seq, file)) = self.open.as_ref().map(|open| (open.head.seq, open.extent())) else { return };
         if seq == self.noted || (!now && self.noted_at.elapsed() < NOTE_EVERY) {
             return;
         }
         self.noted_at = Instant::now();
-        match self.source.note_exported(seq) {
+        match self.source.note_exported(seq, file) {
             Ok(()) => self.noted = seq,
             Err(reason) => warn!(self.log, "Ponto da exportação não anotado: {}", reason),
         }

@@ -176,7 +176,7 @@ fn open_files(config: &Config, clock: Clock, logs: &Logs) -> Result<(Store, Expo
             bell.ring();
         }
     };
-    let store = Store::open(&config.data_dir.join(database), kind, clock, on_commit)?;
+    let store = Store::open(&config.data_dir.join(database), kind, clock, &logs.logger, on_commit)?;
     let rotate_bytes = config.audit.rotate_mb.map(|mb| mb.saturating_mul(MEGABYTE));
     let trail_path = config.data_dir.join(trail_file);
     let exporter = Exporter::start(&trail_path, store.outbox()?, rotate_bytes, (bell, rings), logs.logger.clone())

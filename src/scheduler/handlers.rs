@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
-use serde_json::json;
+use serde_json::{Map, json};
 use slog::{Logger, error};
 
 use super::app::{App, VERSION};
@@ -217,6 +217,7 @@ pub async fn ready(app: &App) -> Response {
     let body = json!({
         "status": if ready { "pronto" } else { "indisponivel" },
         "partes": { "banco": ok_or(database), "coordenador": coordinator, "auditoria": ok_or(audit) },
+        "avisos": app.store.warnings().map(|(name, text)| (name.to_owned(), text.into())).collect::<Map<_, _>>(),
         "_links": links::self_and_entry("/pronto"),
     });
     if ready {

@@ -94,15 +94,14 @@ pub struct PageView<'a> {
     _links: Links,
 }
 
-/// Shows a page; `proxima` is there only when there is more.
+/// Shows a page; `proxima` is there only when there is more to look at.
 pub fn page<'a>(page: &'a Page, request: &ListRequest, catalogue: &Catalogue, now: Timestamp) -> PageView<'a> {
-    let next = page.bookings.last().filter(|_| page.more).map(|last| (last.slots.start(), last.id));
     PageView {
         agendamentos: page.bookings.iter().map(|shown| booking(shown, catalogue, now)).collect(),
         limite: request.limit,
         _links: Links::new()
             .with("self", Link::get(list_href(request, request.after)))
-            .with_if(next.is_some(), "proxima", || Link::get(list_href(request, next)))
+            .with_if(page.next.is_some(), "proxima", || Link::get(list_href(request, page.next)))
             .with("inicio", Link::get("/"))
             .with("agendar", book()),
     }

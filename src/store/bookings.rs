@@ -4,38 +4,14 @@
 //! shared with other bookings, so a refusal must leave nothing behind.
 
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use slog::info;
 
 use super::writer::Tx;
 use super::{BookRefused, CancelRefused, Fence, FenceBroken, Origin};
-use crate::agenda::{Booking, DURATION_MIN_MAX, NewBooking, SlotRange, Status};
+use crate::agenda::{Booking, NewBooking, SlotRange, Status};
 use crate::audit::record::Event;
 use crate::time::{Timestamp, minutes_in_micros};
-
-/// What a list of bookings is narrowed to. `None` does not narrow.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// The telescope's code.
-    pub telescope: Option<String>,
-    /// Who booked.
-    pub scientist_id: Option<i64>,
-    /// Whether it stands.
-    pub status: Option<Status>,
-    /// Only what ends after this.
-    pub from: Option<Timestamp>,
-    /// Only what starts before this.
-    pub until: Option<Timestamp>,
-}
-
-/// A page of bookings.
-#[derive(Clone, Debug)]
-pub struct Page {
-    /// In order of start, then number.
-    pub bookings: Vec<Booking>,
-    /// Whether there are more after the last.
-    pub more: bool,
-}
 
 pub(super) const COLUMNS: &str = "a.id, t.codigo, a.cientista_id, a.inicio_us, a.fim_us, a.status, a.alvo, a.observacoes, \
      a.clique_us, a.criado_us, a.cancelado_us, a.motivo";
@@ -184,58 +160,9 @@ pub fn get(connection: &Connection, id: i64) -> rusqlite::Result<Option<Booking>
         .optional()
 }
 
-/// A page of bookings after `after`, at most `limit` of them.
-pub fn list(
-    connection: &Connection,
-    filter: &Filter,
-    after: Option<(Timestamp, i64)>,
-    limit: u16,
-) -> rusqlite::Result<Page> {
-    let mut sql =
-        format!("SELECT {COLUMNS} FROM agendamentos a JOIN telescopios t ON t.id = a.telescopio_id WHERE TRUE");
-    let mut values: Vec<(&str, Box<dyn ToSql>)> = Vec::new();
-    let mut narrow = |condition: &str, name: &'static str, value: Box<dyn ToSql>| {
-        sql.push_str(" AND ");
-        sql.push_str(condition);
-        values.push((name, value));
-    };
-    if let Some(telescope) = &filter.telescope {
-        narrow("t.codigo = :telescope", ":telescope", Box::new(telescope.clone()));
-    }
-    if let Some(scientist_id) = filter.scientist_id {
-        narrow("a.cientista_id = :scientist", ":scientist", Box::new(scientist_id));
-    }
-    if let Some(status) = filter.status {
-        narrow("a.status = :status", ":status", Box::new(status.name()));
-    }
-    if let Some(from) = filter.from {
-        // No booking is longer than a day: what ends after `from` starts after the day before, which an index finds.
-        let earliest = from.as_micros() - minutes_in_micros(DURATION_MIN_MAX);
-        narrow("a.fim_us > :from", ":from", Box::new(from.as_micros()));
-        narrow("a.inicio_us > :earliest", ":earliest", Box::new(earliest));
-    }
-    if let Some(until) = filter.until {
-        narrow("a.inicio_us < :until", ":until", Box::new(until.as_micros()));
-    }
-    if let Some((start, id)) = after {
-        narrow("(a.inicio_us, a.id) > (:after, :after_id)", ":after", Box::new(start.as_micros()));
-        values.push((":after_id", Box::new(id)));
-    }
-    sql.push_str(" ORDER BY a.inicio_us, a.id LIMIT :limit");
-    values.push((":limit", Box::new(i64::from(limit) + 1)));
-    let values: Vec<(&str, &dyn ToSql)> = values.iter().map(|(name, value)| (*name, &**value)).collect();
-    let mut bookings: Vec<Booking> =
-        connection.prepare_cached(&sql)?.query_map(values.as_slice(), from_row)?.collect::<rusqlite::Result<_>>()?;
-    let more = bookings.len() > usize::from(limit);
-    bookings.truncate(usize::from(limit));
-    Ok(Page { bookings, more })
-}
-
 /// The largest fencing token that any slot has seen.
 pub fn highest_token(connection: &Connection) -> rusqlite::Result<u64> {
-    connection
-        .query_row("SELECT coalesce(max(token), 0) FROM horarios", (), |row| row.get::<_, i64>(0))
-        .map(i64::cast_unsigned)
+    connection.query_row("SELECT maior_token FROM resumo", (), |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
 }
 
 /// What a slot's row says.

@@ -84,7 +84,7 @@ fn fills_a_file(connection: &Connection, seq: u64) -> rusqlite::Result<bool> {
 }
 
 /// Reads without leaving anything behind, and once more if the database changed meanwhile.
-fn read<T>(
+pub(super) fn read<T>(
     path: &Path,
     is_in_use: impl Fn() -> bool,
     read: impl Fn(&Connection) -> rusqlite::Result<T>,

@@ -1,31 +1,43 @@
 //! The agenda's storage. Nothing above this module knows that it is SQLite.
 //!
 //! [`schema`] opens a database and brings it up to date, [`writer`] is the one thread that writes, [`bookings`],
-//! [`slots`], [`catalogue`], [`trail`] and [`outbox`] hold the SQL beside the functions that run it. What a caller sees is
+//! [`lists`], [`slots`], [`catalogue`], [`trail`] and [`outbox`] hold the SQL beside the functions that run it. What a caller sees is
 //! [`Store`]; [`inspect`] looks at a database from outside.
 
 mod bookings;
 mod catalogue;
+mod checkpoints;
+mod damage;
+mod deep;
 mod inspect;
+mod lists;
 mod outbox;
+mod pages;
 mod readers;
 mod schema;
 mod slots;
+mod stopped;
 mod trail;
 mod writer;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use slog::Logger;
 
-pub use self::bookings::{Filter, Page};
+use self::checkpoints::{Checkpoints, Watch};
+use self::damage::Damage;
+pub use self::deep::{Deep, deep};
 pub use self::inspect::{log_may_be_elsewhere, trail_around, trail_ends};
+pub use self::lists::{Filter, Page};
 pub use self::outbox::Outbox;
+use self::pages::Check;
 use self::readers::Readers;
+use self::stopped::InUse;
 pub use self::trail::{LatestRecord, TrailPage};
-use self::writer::Writer;
+use self::writer::{Beside, Writer};
 use crate::agenda::{Booking, Catalogue, NewBooking, NotCancellable};
 use crate::audit::filter::Wanted;
 use crate::audit::record::{Event, NO_REQUEST, Process, Why};
@@ -64,6 +76,14 @@ pub enum OpenError {
         path: PathBuf,
         /// What SQLite found.
         reason: String,
+    },
+    /// The SQLite in this executable is known to damage databases.
+    #[error("this sctec was built with SQLite {found}, which can damage a database; build it with {oldest} or newer")]
+    OldSqlite {
+        /// Its version.
+        found: String,
+        /// The oldest that is safe.
+        oldest: &'static str,
     },
     /// Written by a newer sctec.
     #[error("{} was written by a newer sctec (schema {found}, this one knows up to {known}); use that version", path.display())]
@@ -153,12 +173,18 @@ pub struct Origin {
 pub struct Store {
     writer: Writer,
     readers: Arc<Readers>,
+    /// The walk through all pages, if one was needed.
+    check: Check,
+    checkpoints: Watch,
+    damage: Damage,
     path: PathBuf,
     kind: Kind,
+    in_use: InUse,
 }
 
 impl Store {
-    /// Opens the database at `path`, creating or migrating it as needed. `on_commit` is called on the writing thread
+    /// Opens the database at `path`, creating or migrating it as needed. That takes no longer when the database is larger;
+    /// if it was not stopped cleanly, its pages are looked at in the background. `on_commit` is called on the writing thread
     /// after each commit, with the audit lines it made, in order.
     ///
     /// # Errors
@@ -167,12 +193,26 @@ impl Store {
         path: &Path,
         kind: Kind,
         clock: Clock,
+        log: &Logger,
         on_commit: impl FnMut(&[String]) + Send + 'static,
     ) -> Result<Self, OpenError> {
+        schema::check_library(rusqlite::version_number(), rusqlite::version())?;
+        let explain = |error: io::Error| OpenError::Access { path: path.to_owned(), reason: error.to_string() };
+        let damage = Damage::default();
+        let (in_use, stopped_cleanly) = InUse::begin(path, damage.clone());
         let connection = schema::open_for_writing(path, kind)?;
-        let writer = Writer::start(connection, clock, Box::new(on_commit))
-            .map_err(|error| OpenError::Access { path: path.to_owned(), reason: error.to_string() })?;
-        Ok(Self { writer, readers: Arc::new(Readers::new(path)), path: path.to_owned(), kind })
+        let folding = schema::open_for_checkpoints(path)?;
+        let folding = Checkpoints::start(path, folding, in_use.clone(), log).map_err(explain)?;
+        let checkpoints = folding.watch();
+        let beside = Beside::new(folding, damage.clone(), in_use.clone());
+        let writer = Writer::start(connection, clock, Box::new(on_commit), beside).map_err(explain)?;
+        let readers = Arc::new(Readers::new(path, damage.clone(), in_use.clone()));
+        let check = if stopped_cleanly {
+            Check::none()
+        } else {
+            Check::start(path, in_use.clone(), damage.clone(), log).map_err(explain)?
+        };
+        Ok(Self { writer, readers, check, checkpoints, damage, path: path.to_owned(), kind, in_use })
     }
 
     /// Books under a lease: fence check, slot claims, booking and audit record in one transaction.
@@ -185,6 +225,7 @@ impl Store {
         fence: Fence,
         origin: Origin,
     ) -> Result<Result<Booking, BookRefused>, Unavailable> {
+        self.damage.check()?;
         self.writer.run(move |tx| bookings::book(tx, &new, fence, &origin)).await
     }
 
@@ -193,6 +234,7 @@ impl Store {
     /// # Errors
     /// [`Unavailable`] when the database cannot be written.
     pub async fn book_unguarded(&self, new: NewBooking, origin: Origin) -> Result<Booking, Unavailable> {
+        self.damage.check()?;
         self.writer.run(move |tx| bookings::insert(tx, &new, None, &origin)).await
     }
 
@@ -208,8 +250,7 @@ impl Store {
             until: Some(new.slots.end()),
             ..Filter::default()
         };
-        let page = self.list(filter, None, 1).await?;
-        Ok(page.bookings.into_iter().next())
+        self.readers.run(move |connection| lists::first(connection, &filter)).await
     }
 
     /// Cancels, under a lease where there is one.
@@ -223,6 +264,7 @@ impl Store {
         fence: Option<Fence>,
         origin: Origin,
     ) -> Result<Result<Booking, CancelRefused>, Unavailable> {
+        self.damage.check()?;
         self.writer.run(move |tx| bookings::cancel(tx, id, reason.as_deref(), fence, &origin)).await
     }
 
@@ -239,7 +281,7 @@ impl Store {
     /// # Errors
     /// [`Unavailable`] when the database cannot be read.
     pub async fn list(&self, filter: Filter, after: Option<(Timestamp, i64)>, limit: u16) -> Result<Page, Unavailable> {
-        self.readers.run(move |connection| bookings::list(connection, &filter, after, limit)).await
+        self.readers.run(move |connection| lists::list(connection, &filter, after, limit)).await
     }
 
     /// The active bookings of a telescope that have an instant of [`from`, `until`) in them, in order.
@@ -321,6 +363,7 @@ impl Store {
     /// # Errors
     /// [`Unavailable`] when it cannot.
     pub async fn probe(&self) -> Result<(), Unavailable> {
+        self.damage.check()?;
         self.writer.run(|tx| trail::touch(tx.connection)).await?;
         self.writer.recent_failure().map_or(Ok(()), Err)
     }
@@ -339,7 +382,14 @@ impl Store {
     /// [`Unavailable`] when the database cannot be read.
     pub fn outbox(&self) -> Result<Outbox, Unavailable> {
         let connection = schema::open_for_reading(&self.path).map_err(|error| unavailable(&error))?;
-        Ok(Outbox::new(connection, self.writer.clone()))
+        Ok(Outbox::new(connection, self.writer.clone(), self.in_use.clone()))
+    }
+
+    /// What an operator should know though bookings go on, each with its name.
+    pub fn warnings(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let pages = self.check.progress().map(|text| ("paginas", text));
+        let log = self.checkpoints.warning().map(|text| ("wal", text));
+        pages.into_iter().chain(log)
     }
 }
 

@@ -1,20 +1,23 @@
 //! The outbox: what the audit trail's exporter reads, and how far it is.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::stopped::InUse;
 use super::trail;
 use super::writer::Writer;
-use crate::audit::export::Source;
+use crate::audit::export::{Exported, Extent, Source};
 
 /// The committed records, and a place to note how far the file is.
 pub struct Outbox {
     connection: Connection,
     writer: Writer,
+    /// Goes after the connection.
+    _in_use: InUse,
 }
 
 impl Outbox {
-    pub(super) fn new(connection: Connection, writer: Writer) -> Self {
-        Self { connection, writer }
+    pub(super) fn new(connection: Connection, writer: Writer, in_use: InUse) -> Self {
+        Self { connection, writer, _in_use: in_use }
     }
 }
 
@@ -62,18 +65,27 @@ impl Source for Outbox {
         trail::head(&self.connection).map(|head| head.seq).map_err(|error| error.to_string())
     }
 
-    fn exported(&self) -> Result<u64, String> {
-        self.connection
-            .query_row("SELECT exportado FROM trilha WHERE id = 1", (), |row| row.get::<_, i64>(0))
-            .map(i64::cast_unsigned)
-            .map_err(|error| error.to_string())
+    fn exported(&self) -> Result<Exported, String> {
+        let sql = "SELECT t.exportado, r.exportado_antes, r.exportado_bytes FROM trilha t
+             LEFT JOIN resumo r ON r.exportado = t.exportado WHERE t.id = 1";
+        let exported = |row: &Row<'_>| {
+            let seq = row.get::<_, i64>(0)?.cast_unsigned();
+            let file: Option<(i64, i64)> = row.get::<_, Option<i64>>(1)?.zip(row.get(2)?);
+            let extent =
+                |(before, bytes): (i64, i64)| Extent { before: before.cast_unsigned(), bytes: bytes.cast_unsigned() };
+            Ok(Exported { seq, file: file.map(extent) })
+        };
+        self.connection.query_row(sql, (), exported).map_err(|error| error.to_string())
     }
 
-    fn note_exported(&self, seq: u64) -> Result<(), String> {
+    fn note_exported(&self, seq: u64, Extent { before, bytes }: Extent) -> Result<(), String> {
         let noted = self.writer.run_blocking(move |tx| {
             tx.connection
                 .prepare_cached("UPDATE trilha SET exportado = max(exportado, ?1) WHERE id = 1")?
                 .execute([seq.cast_signed()])?;
+            tx.connection
+                .prepare_cached("UPDATE resumo SET exportado = ?1, exportado_antes = ?2, exportado_bytes = ?3")?
+                .execute([seq, before, bytes].map(u64::cast_signed))?;
             Ok(())
         });
         noted.map_err(|error| error.to_string())

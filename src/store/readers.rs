@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
+use super::damage::Damage;
+use super::stopped::InUse;
 use super::{Unavailable, schema, unavailable};
 use crate::panics;
 
@@ -20,11 +22,15 @@ pub struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
+    damage: Damage,
+    /// Goes after the connections.
+    _in_use: InUse,
 }
 
 impl Readers {
-    pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), idle: Mutex::new(Vec::new()), permits: Arc::new(Semaphore::new(MAX)) }
+    pub fn new(path: &Path, damage: Damage, in_use: InUse) -> Self {
+        let permits = Arc::new(Semaphore::new(MAX));
+        Self { path: path.to_owned(), idle: Mutex::new(Vec::new()), permits, damage, _in_use: in_use }
     }
 
     /// Runs `read` with a connection of its own, on a thread that may block.
@@ -42,8 +48,9 @@ impl Readers {
             };
             let result = read(&connection);
             // One that failed may be broken; a new one is cheap.
-            if result.is_ok() {
-                readers.idle().push(connection);
+            match &result {
+                Ok(_) => readers.idle().push(connection),
+                Err(error) => readers.damage.look_at(error),
             }
             // Held until here: the work goes on when whoever asked for it has gone.
             drop(permit);

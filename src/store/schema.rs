@@ -10,13 +10,15 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::{Kind, OpenError};
+use super::checkpoints::KEPT_BYTES;
+use super::{Kind, OpenError, pages};
 use crate::audit::chain::Head;
 
 /// Each with the `user_version` that it leads to.
 const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../../assets/migrations/0001-agenda.sql")),
     (2, include_str!("../../assets/migrations/0002-historico.sql")),
+    (3, include_str!("../../assets/migrations/0003-limites.sql")),
 ];
 const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
@@ -25,8 +27,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the writer pauses before it looks again whether another process still writes. SQLite's own pauses grow to 100 ms,
 /// and beside a busy process whoever pauses so long rarely finds the moment between two of its transactions.
 const BUSY_PAUSE: Duration = Duration::from_millis(1);
-/// Pages that the write-ahead log may grow to before a commit checkpoints it: 32 MiB.
-const CHECKPOINT_PAGES: i64 = 8192;
+/// The oldest SQLite that is safe: before it, a log that begins anew while another process copies it may damage the database.
+const OLDEST_SQLITE: (i32, &str) = (3_051_003, "3.51.3");
 /// Kibibytes of page cache for the writer; negative is SQLite's sign for that unit.
 const WRITER_CACHE_KIB: i64 = -65_536;
 /// The longest path of a database that SQLite opens, whose own names beside it are longer.
@@ -58,9 +60,9 @@ pub fn open_for_writing(path: &Path, kind: Kind) -> Result<Connection, OpenError
     let mut connection = Connection::open_with_flags(plain_path(path), flags).map_err(explain)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(explain)?;
     check_identity(&connection, path, kind)?;
-    check_pages(&connection, path)?;
     set_up_writer(&connection).map_err(explain)?;
     migrate(&mut connection, kind).map_err(explain)?;
+    pages::look_at_ends(&connection).map_err(explain)?;
     connection.busy_handler(Some(wait_for_writer)).map_err(explain)?;
     Ok(connection)
 }
@@ -72,6 +74,22 @@ fn wait_for_writer(times: i32) -> bool {
         std::thread::sleep(BUSY_PAUSE);
     }
     waited < BUSY_TIMEOUT
+}
+
+/// Refuses a SQLite that is known to damage databases.
+pub fn check_library(number: i32, version: &str) -> Result<(), OpenError> {
+    let (oldest, name) = OLDEST_SQLITE;
+    if number >= oldest { Ok(()) } else { Err(OpenError::OldSqlite { found: version.to_owned(), oldest: name }) }
+}
+
+/// Opens the connection that folds the write-ahead log back. It never waits for anyone.
+pub fn open_for_checkpoints(path: &Path) -> Result<Connection, OpenError> {
+    let explain = |error: rusqlite::Error| explain(path, &error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(explain)?;
+    connection.busy_timeout(Duration::ZERO).map_err(explain)?;
+    connection.pragma_update(None, "synchronous", "FULL").map_err(explain)?;
+    Ok(connection)
 }
 
 /// Opens a connection that only reads.
@@ -93,7 +111,9 @@ fn set_up_writer(connection: &Connection) -> rusqlite::Result<()> {
     // FULL: an acknowledged booking survives a power failure. NORMAL would lose the last ones.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    // Not in a commit: see `checkpoints`.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "journal_size_limit", KEPT_BYTES.cast_signed())?;
     connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(())
@@ -116,17 +136,6 @@ fn check_identity(connection: &Connection, path: &Path, kind: Kind) -> Result<()
         return Err(OpenError::Newer { path: path.to_owned(), found: version, known: NEWEST });
     }
     Ok(())
-}
-
-/// Reads every page once: a damaged agenda must not come up and fail later, one request at a time.
-fn check_pages(connection: &Connection, path: &Path) -> Result<(), OpenError> {
-    let found: String =
-        connection.pragma_query_value(None, "quick_check", |row| row.get(0)).map_err(|error| explain(path, &error))?;
-    if found == "ok" {
-        return Ok(());
-    }
-    let reason = found.lines().next().unwrap_or_default().to_owned();
-    Err(OpenError::Damaged { path: path.to_owned(), reason })
 }
 
 fn migrate(connection: &mut Connection, kind: Kind) -> rusqlite::Result<()> {
@@ -206,6 +215,15 @@ mod tests {
             drop(open_for_writing(&path, first).unwrap());
             assert!(matches!(open_for_writing(&path, second), Err(OpenError::Foreign { .. })));
         }
+    }
+
+    #[test]
+    fn a_sqlite_with_the_defect_in_its_log_is_refused() {
+        assert!(check_library(rusqlite::version_number(), rusqlite::version()).is_ok());
+        assert!(check_library(3_051_003, "3.51.3").is_ok());
+        let refused = check_library(3_051_002, "3.51.2").unwrap_err().to_string();
+        assert!(refused.contains("3.51.2") && refused.contains("3.51.3"), "{refused}");
+        assert!(check_library(3_046_001, "3.46.1").is_err());
     }
 
     #[test]

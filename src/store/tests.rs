@@ -21,7 +21,8 @@ fn instant(text: &str) -> Timestamp {
 fn open(now: &str) -> Opened {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::held_at(instant(now));
-    let store = Store::open(&folder.path().join("sctec.db"), Kind::Agenda, clock.clone(), |_| {}).unwrap();
+    let store =
+        Store::open(&folder.path().join("sctec.db"), Kind::Agenda, clock.clone(), &origin().log, |_| {}).unwrap();
     Opened { store, clock, _folder: folder }
 }
 

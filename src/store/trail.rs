@@ -53,7 +53,7 @@ pub struct TrailPage {
 }
 
 /// Records that one page looks at, at the most, so that a question with few answers does not keep a reader for long.
-const LOOKED_AT_MAX: u32 = 20_000;
+const LOOKED_AT_MAX: u32 = 5_000;
 
 /// Records in order after `after`, and those of one booking, which an index finds.
 const ALL: &str = "SELECT seq, linha FROM auditoria WHERE seq > ?1 ORDER BY seq LIMIT ?2";

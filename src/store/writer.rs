@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::checkpoints::Checkpoints;
+use super::damage::Damage;
+use super::stopped::InUse;
 use super::{Unavailable, trail, unavailable};
 use crate::audit::chain::Head;
 use crate::audit::record::Event;
@@ -97,11 +100,11 @@ where
 }
 
 impl Writer {
-    pub fn start(connection: Connection, clock: Clock, on_commit: OnCommit) -> io::Result<Self> {
+    pub fn start(connection: Connection, clock: Clock, on_commit: OnCommit, beside: Beside) -> io::Result<Self> {
         // Every job stands for a request in flight, and those are bounded by the connections.
         let (jobs, batches) = batch::queue(usize::MAX);
         let failed = Failure::default();
-        let thread = Thread { connection, clock, on_commit, failed: Arc::clone(&failed) };
+        let thread = Thread { connection, clock, on_commit, failed: Arc::clone(&failed), beside };
         let handle = std::thread::Builder::new().name("writer".to_owned()).spawn(move || thread.run(batches))?;
         Ok(Self { jobs, failed, _thread: Arc::new(JoinOnDrop(Some(handle))) })
     }
@@ -163,11 +166,27 @@ fn answer_all(jobs: impl IntoIterator<Item = Box<dyn Job>>, committed: &Result<(
     }
 }
 
+/// What goes on beside the writing thread, and ends after its connection is closed.
+pub struct Beside {
+    checkpoints: Option<Checkpoints>,
+    damage: Damage,
+    /// The database is in use.
+    _in_use: InUse,
+}
+
+impl Beside {
+    /// Checkpoints go on until the last transaction is committed.
+    pub fn new(checkpoints: Checkpoints, damage: Damage, in_use: InUse) -> Self {
+        Self { checkpoints: Some(checkpoints), damage, _in_use: in_use }
+    }
+}
+
 struct Thread {
     connection: Connection,
     clock: Clock,
     on_commit: OnCommit,
     failed: Failure,
+    beside: Beside,
 }
 
 impl Thread {
@@ -189,6 +208,8 @@ impl Thread {
                 }
             }
         }
+        // Two at once would be in each other's way.
+        self.beside.checkpoints = None;
         // Folds the write-ahead log back, so that a clean stop leaves one file. A failure costs nothing: the log is
         // read again at the next start.
         let _ = self.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE");
@@ -196,6 +217,9 @@ impl Thread {
 
     /// One transaction for all `jobs`: everything or nothing.
     fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Failed> {
+        if let Some(checkpoints) = &self.beside.checkpoints {
+            checkpoints.between_transactions(&self.connection);
+        }
         let result = self.run_jobs(jobs).and_then(|lines| self.execute("COMMIT").map(|()| lines));
         match result {
             Ok(lines) => {
@@ -208,6 +232,7 @@ impl Thread {
             Err(failed) => {
                 self.roll_back();
                 let (Failed::Job(error) | Failed::Whole(error)) = &failed;
+                self.beside.damage.look_at(error);
                 let failure = Some((Instant::now(), unavailable(error)));
                 *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = failure;
                 Err(failed)

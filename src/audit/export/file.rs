@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use slog::{Logger, info, warn};
 
-use super::Source;
-use super::recover::{self, Refused};
+use super::recover::{self, Durable, Refused};
+use super::{Extent, Source};
 use crate::audit::chain::Head;
 use crate::audit::files::{self, leads_to};
 
@@ -40,8 +40,10 @@ impl OpenFile {
         lock(path, &file)?;
         sync_folder(path).map_err(explain)?;
         // No more than there is: a database may have been restored from a copy.
-        let noted = source.exported()?.max(reached).min(source.head()?);
-        let found = recover::hold(path, &mut file, source, noted, reached > 0).map_err(|refused| match refused {
+        let exported = source.exported()?;
+        let noted = exported.seq.max(reached).min(source.head()?);
+        let durable = Durable { noted, exported };
+        let found = recover::hold(path, &mut file, source, durable, reached > 0).map_err(|refused| match refused {
             Refused::Unreadable(reason) => reason,
             // Either of the two may have been altered: the one whose chain is whole is right.
             Refused::Differs { from } => match recover::first_broken(source) {
@@ -63,6 +65,11 @@ impl OpenFile {
         }
         let first = (found.head.seq > found.before).then_some(found.before + 1);
         Ok(Self { path: path.to_owned(), file, head: found.head, length: found.length, first })
+    }
+
+    /// What is in it.
+    pub fn extent(&self) -> Extent {
+        Extent { before: self.first.map_or(self.head.seq, |first| first - 1), bytes: self.length }
     }
 
     /// Whether the path still leads to this file, and nobody has cut it or added to it.

@@ -15,6 +15,8 @@ struct State {
     fault: Option<String>,
     /// When the step under way began; `None` while there is nothing to do.
     busy_since: Option<Instant>,
+    /// Nobody has looked at the file yet.
+    is_unseen: bool,
 }
 
 /// What is news at the end of a step.
@@ -36,8 +38,26 @@ impl Health {
         if state.fault.is_some() {
             return state.fault.clone();
         }
+        if state.is_unseen {
+            return Some("a trilha ainda está sendo comparada com o banco".to_owned());
+        }
         let busy = state.busy_since?.elapsed();
         (busy >= stalled_after).then(|| format!("a escrita está parada há {} s", busy.as_secs()))
+    }
+
+    /// The first look at the file begins: until its end nothing is known of it.
+    pub fn begin_look(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).is_unseen = true;
+    }
+
+    /// Whether nobody has looked at the file yet.
+    pub fn is_unseen(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).is_unseen
+    }
+
+    /// The file was looked at, and is the trail's.
+    pub fn end_look(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).is_unseen = false;
     }
 
     /// A step begins.
@@ -49,6 +69,7 @@ impl Health {
     pub fn end(&self, fault: Option<String>) -> Change {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.busy_since = None;
+        state.is_unseen = false;
         if state.fault == fault {
             return Change::None;
         }

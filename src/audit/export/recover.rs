@@ -12,7 +12,7 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::{LINES_AT_ONCE, Source};
+use super::{Exported, LINES_AT_ONCE, Source};
 use crate::audit::chain::{self, Head};
 use crate::audit::files::{self, Closed};
 use crate::audit::shape::LINE_MAX;
@@ -52,13 +52,42 @@ impl From<String> for Refused {
     }
 }
 
+/// What is known to have been durable in the file.
+#[derive(Clone, Copy)]
+pub struct Durable {
+    /// The records up to this one.
+    pub noted: u64,
+    /// What the database notes of it.
+    pub exported: Exported,
+}
+
+impl Durable {
+    /// Bytes of the records after `before` up to `seq`. Only those are counted that the note does not tell of: there may be
+    /// millions.
+    fn bytes(&self, before: u64, seq: u64, source: &impl Source) -> Result<u64, String> {
+        let known = self.exported.file.filter(|file| file.before == before && self.exported.seq >= before);
+        match known {
+            Some(file) if seq >= self.exported.seq => Ok(file.bytes + bytes_between(self.exported.seq, seq, source)?),
+            Some(file) if seq > before => Ok(file.bytes.saturating_sub(bytes_between(seq, self.exported.seq, source)?)),
+            _ => bytes_between(before, seq, source),
+        }
+    }
+}
+
 /// Holds the file at `path` against the database. The records up to `noted` are known to have been durable in it. With
 /// `afresh`, whatever comes after those counts as torn: a sync of it has failed, and the system may take for written what is
 /// not.
 ///
 /// # Errors
 /// [`Refused`].
-pub fn hold(path: &Path, file: &mut File, source: &impl Source, noted: u64, afresh: bool) -> Result<Found, Refused> {
+pub fn hold(
+    path: &Path,
+    file: &mut File,
+    source: &impl Source,
+    known_durable: Durable,
+    afresh: bool,
+) -> Result<Found, Refused> {
+    let noted = known_durable.noted;
     let explain = |error: io::Error| format!("{}: {error}", path.display());
     let length = file.metadata().map_err(explain)?.len();
     let before = match first_line(file).map_err(explain)? {
@@ -66,14 +95,15 @@ pub fn hold(path: &Path, file: &mut File, source: &impl Source, noted: u64, afre
         // It goes on after the file that was closed last: a crash may have come between closing and opening.
         None => last_closed(path, source)?,
     };
-    let durable = if noted > before { source.bytes_between(before + 1, noted)? } else { 0 };
+    let durable = if noted > before { known_durable.bytes(before, noted, source)? } else { 0 };
     let (held, last_line) = last_whole_line(file, length.min(durable)).map_err(explain)?;
     let seq = match &last_line {
         Some(line) => known(line, source)?.ok_or(Refused::Differs { from: before + 1 })?,
         None => before,
     };
     let complete = length >= durable;
-    if held != bytes_between(before, seq, source)? || (complete && (held != durable || seq != noted.max(before))) {
+    if held != known_durable.bytes(before, seq, source)? || (complete && (held != durable || seq != noted.max(before)))
+    {
         return Err(Refused::Differs { from: before + 1 });
     }
     let durable_end = (seq, held);
@@ -110,14 +140,8 @@ pub fn first_broken(source: &impl Source) -> Result<Option<u64>, String> {
 /// The number of the first that is not.
 pub fn follow(lines: &[u8], head: &mut Head) -> Result<(), u64> {
     for line in lines.split_inclusive(|&byte| byte == b'\n') {
-        let expected = head.seq + 1;
-        let link = chain::Link::of(line.strip_suffix(b"\n").unwrap_or(line)).filter(chain::Link::hash_is_right);
-        match link {
-            Some(link) if link.seq == expected && link.prev == head.hash.as_bytes() => {
-                let hash = String::from_utf8_lossy(link.hash).into_owned();
-                *head = Head { seq: expected, hash };
-            }
-            _ => return Err(expected),
+        if !head.follow(line.strip_suffix(b"\n").unwrap_or(line)) {
+            return Err(head.seq + 1);
         }
     }
     Ok(())

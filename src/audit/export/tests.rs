@@ -14,7 +14,7 @@ use crate::audit::files;
 #[derive(Clone)]
 struct List {
     lines: Arc<Mutex<Vec<String>>>,
-    noted: Arc<Mutex<u64>>,
+    noted: Arc<Mutex<Exported>>,
 }
 
 impl List {
@@ -35,7 +35,7 @@ impl List {
 
     /// Nothing of it was exported yet.
     fn forget(&self) -> &Self {
-        *self.noted.lock().unwrap() = 0;
+        *self.noted.lock().unwrap() = Exported::default();
         self
     }
 
@@ -74,12 +74,12 @@ impl Source for List {
         Ok(self.lines().len() as u64)
     }
 
-    fn exported(&self) -> Result<u64, String> {
+    fn exported(&self) -> Result<Exported, String> {
         Ok(*self.noted.lock().unwrap())
     }
 
-    fn note_exported(&self, seq: u64) -> Result<(), String> {
-        *self.noted.lock().unwrap() = seq;
+    fn note_exported(&self, seq: u64, file: Extent) -> Result<(), String> {
+        *self.noted.lock().unwrap() = Exported { seq, file: Some(file) };
         Ok(())
     }
 }
@@ -310,17 +310,99 @@ fn a_database_that_was_altered_is_not_exported_and_the_right_one_is_blamed() {
         let folder = written(&source, 4);
         let whole = all_text(&folder);
         alter(&mut source.lines());
-        *source.noted.lock().unwrap() = 1;
+        source.noted.lock().unwrap().seq = 1;
         let fault = export(&folder, &source, None).unwrap();
         assert!(fault.contains("o banco foi alterado: o registro de auditoria 3"), "{fault}");
         assert_eq!(all_text(&folder), whole);
 
         // It does not have them: what is right goes there, and no more.
         let folder = TempDir::new().unwrap();
-        *source.noted.lock().unwrap() = 0;
+        *source.noted.lock().unwrap() = Exported::default();
         let fault = export(&folder, &source, None).unwrap();
         assert!(fault.contains("o banco foi alterado: o registro de auditoria 3"), "{fault}");
         assert!(all_text(&folder).is_empty());
+    }
+}
+
+/// Records that are counted when they are read.
+struct Counted {
+    list: List,
+    read: Arc<Mutex<u64>>,
+}
+
+impl Source for Counted {
+    fn lines_after(&self, seq: u64, limit: u32, text: &mut Vec<u8>) -> Result<Option<u64>, String> {
+        let last = self.list.lines_after(seq, limit, text)?;
+        *self.read.lock().unwrap() += last.unwrap_or(seq) - seq;
+        Ok(last)
+    }
+
+    fn line(&self, seq: u64) -> Result<Option<String>, String> {
+        *self.read.lock().unwrap() += 1;
+        self.list.line(seq)
+    }
+
+    fn bytes_between(&self, first: u64, last: u64) -> Result<u64, String> {
+        *self.read.lock().unwrap() += last + 1 - first;
+        self.list.bytes_between(first, last)
+    }
+
+    fn beginning(&self) -> Result<String, String> {
+        self.list.beginning()
+    }
+
+    fn head(&self) -> Result<u64, String> {
+        self.list.head()
+    }
+
+    fn exported(&self) -> Result<Exported, String> {
+        self.list.exported()
+    }
+
+    fn note_exported(&self, seq: u64, file: Extent) -> Result<(), String> {
+        self.list.note_exported(seq, file)
+    }
+}
+
+#[test]
+fn a_start_reads_no_more_records_of_a_long_trail_than_of_a_short_one() {
+    for (rotate_bytes, records) in [(None, 10), (None, 3000), (Some(LIMIT), 60)] {
+        let (folder, list) = (TempDir::new().unwrap(), List::of(records));
+        // Cleanly stopped, and after a crash that left the last records unnoted.
+        assert_eq!(export(&folder, &list, rotate_bytes), None);
+        for unnoted in [0, 3] {
+            {
+                let mut noted = list.noted.lock().unwrap();
+                let lines = list.lines();
+                let bytes: usize = lines[records - unnoted..].iter().map(|line| line.len() + 1).sum();
+                let file = noted.file.as_mut().unwrap();
+                // They may be in the file that came after the one that was noted.
+                if file.bytes > bytes as u64 {
+                    file.bytes -= bytes as u64;
+                    noted.seq -= unnoted as u64;
+                }
+            }
+            let read = Arc::new(Mutex::new(0));
+            let counted = Counted { list: list.clone(), read: Arc::clone(&read) };
+            let log = Logger::root(Discard, o!());
+            let exporter = Exporter::start(&trail(&folder), counted, rotate_bytes, bell(), log).unwrap();
+            assert_eq!(exporter.fault(), None);
+            drop(exporter);
+            assert!(*read.lock().unwrap() < 30, "{} of {records}", read.lock().unwrap());
+            assert_eq!(all_text(&folder), list.text());
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_shorter_than_was_noted_is_filled_in() {
+    let (folder, list) = (TempDir::new().unwrap(), List::of(50));
+    assert_eq!(export(&folder, &list, None), None);
+    let text = list.text();
+    for cut in [0, 1, 200, text.len() - 1] {
+        std::fs::write(trail(&folder), &text[..cut]).unwrap();
+        assert_eq!(export(&folder, &list, None), None, "{cut}");
+        assert_eq!(all_text(&folder), text, "{cut}");
     }
 }
 
@@ -354,12 +436,12 @@ impl Source for Stuck {
         self.list.head()
     }
 
-    fn exported(&self) -> Result<u64, String> {
+    fn exported(&self) -> Result<Exported, String> {
         self.list.exported()
     }
 
-    fn note_exported(&self, seq: u64) -> Result<(), String> {
-        self.list.note_exported(seq)
+    fn note_exported(&self, seq: u64, file: Extent) -> Result<(), String> {
+        self.list.note_exported(seq, file)
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::audit::verify::{Anchor, Fault, Held, Report, Verdict};
 use crate::logging::escaped;
+use crate::store::Deep;
 
 /// The database that the files were held against.
 pub enum Database {
@@ -58,6 +59,27 @@ pub fn print(out: &mut impl Write, report: &Report, database: &Database) -> io::
         Verdict::Incomplete => print_incomplete(out, report),
         Verdict::Tampered => print_tampered(out, report),
     }
+}
+
+/// Prints what was found in the database itself.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn print_deep(out: &mut impl Write, found: &Deep) -> io::Result<()> {
+    let Deep { bookings, claims, records, faults, fault_count } = found;
+    writeln!(out, "\ndatabase  {bookings} bookings, {claims} claimed slots, {records} records")?;
+    if faults.is_empty() {
+        return writeln!(out, "AGREES: its pages, bookings, slots and records say the same");
+    }
+    writeln!(out, "CONTRADICTS ITSELF: it was damaged, or somebody changed it")?;
+    for fault in faults {
+        writeln!(out, "- {}", escaped(fault))?;
+    }
+    let more = fault_count - faults.len() as u64;
+    if more > 0 {
+        writeln!(out, "- and {more} more")?;
+    }
+    writeln!(out, "Keep it as it is, and restore it from a copy that agrees.")
 }
 
 fn print_files(out: &mut impl Write, report: &Report) -> io::Result<()> {

@@ -27,7 +27,7 @@ use crate::cli::AuditArgs;
 use crate::commands::output::{CANNOT_WRITE, tell};
 use crate::data_dir::{DATABASE_FILE, RACE_DATABASE_FILE};
 use crate::logging::escaped;
-use crate::store;
+use crate::store::{self, Deep, Kind};
 
 /// Exit status: something was changed, removed, put in or exchanged.
 const EXIT_TAMPERED: u8 = 2;
@@ -51,20 +51,36 @@ pub fn run(args: &AuditArgs) -> ExitCode {
             return ExitCode::from(EXIT_VERIFY_CANNOT_RUN);
         }
     };
+    let deep = args.deep.then(|| deep(args, &database));
     let mut stdout = io::stdout().lock();
-    let printed = report::print(&mut stdout, &report, &database).and_then(|()| stdout.flush());
+    let mut printed = report::print(&mut stdout, &report, &database);
+    match &deep {
+        Some(Ok(found)) => printed = printed.and_then(|()| report::print_deep(&mut stdout, found)),
+        Some(Err(error)) => tell(format_args!("{error:#}")),
+        None => {}
+    }
     // The verdict is the exit status also where its reader has gone.
-    let unwritten = printed.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
+    let unwritten = printed.and_then(|()| stdout.flush()).err();
+    let unwritten = unwritten.filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
     if let Some(error) = &unwritten {
         tell(format_args!("{CANNOT_WRITE}: {error}"));
     }
+    let contradicts = matches!(&deep, Some(Ok(found)) if found.fault_count > 0);
     match report.verdict {
-        // It has said that all is well to nobody.
-        Verdict::Whole if unwritten.is_some() => ExitCode::from(EXIT_VERIFY_CANNOT_RUN),
+        _ if contradicts => ExitCode::from(EXIT_TAMPERED),
+        // It has said that all is well to nobody, or cannot say it of all that was asked.
+        Verdict::Whole if unwritten.is_some() || matches!(deep, Some(Err(_))) => ExitCode::from(EXIT_VERIFY_CANNOT_RUN),
         Verdict::Whole => ExitCode::SUCCESS,
         Verdict::Incomplete => ExitCode::from(EXIT_INCOMPLETE),
         Verdict::Tampered => ExitCode::from(EXIT_TAMPERED),
     }
+}
+
+/// Holds the database against itself.
+fn deep(args: &AuditArgs, database: &Database) -> anyhow::Result<Deep> {
+    let Database::At(path) = database else { bail!("--deep reads the database, and there is none beside the trail") };
+    let (trail, kind) = (inputs::trail(args), if args.race { Kind::Race } else { Kind::Agenda });
+    store::deep(path, kind, || is_written(&trail)).with_context(|| cannot_read(path))
 }
 
 fn verify(args: &AuditArgs) -> anyhow::Result<(Report, Database)> {

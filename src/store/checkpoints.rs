@@ -1,0 +1,252 @@
+//! Folding the write-ahead log back into the database, beside the writer and not in its commits.
+//!
+//! A thread looks at the log ten times a second. Once enough waits in it, a passive checkpoint copies it into the database: that
+//! takes no lock which a commit or a reader would wait for. The log begins anew only when all of it is copied and a transaction
+//! begins, which under load never happens by itself: while the last pages are copied more are committed. So when few are left
+//! the writer is asked to copy those between two transactions. The file, which a peak made longer, is cut by that transaction
+//! (`journal_size_limit`), or by the thread if none comes.
+//!
+//! What nobody can copy are pages that are newer than what a reader still sees. A reader that stays makes the log grow for as
+//! long as it does: that is said once in the log, and at `/pronto`.
+//!
+//! # Locking
+//!
+//! Several processes may have the database open, each with this thread; SQLite lets one copy at a time, and the others pass.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use slog::{Logger, info, warn};
+
+use super::stopped::{InUse, beside};
+
+/// How often the log is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Pages that wait when they begin to be copied: 4 MiB.
+const COPY_AT: i64 = 1024;
+/// Pages in the log when it should begin anew: 16 MiB.
+const BEGIN_ANEW_AT: i64 = 4096;
+/// Pages that the writer may copy between two transactions, at the most about: 1 MiB.
+const LEFT_TO_WRITER: i64 = 256;
+/// Copies in a row, while more is committed than is copied.
+const COPIES_IN_A_ROW: usize = 8;
+/// A log that is longer than this is cut once little happens: what a peak or a reader made of it is not kept. 4 MiB.
+const CUT_BYTES: u64 = 4 << 20;
+/// Little happens when so many looks in a row find at most so many more pages.
+const QUIET_LOOKS: u32 = 10;
+const QUIET_PAGES: i64 = 8;
+/// The length that the file keeps under load: room for the load between two new beginnings, so that it is not made longer again and again.
+pub const KEPT_BYTES: u64 = 32 << 20;
+/// A reader that keeps more pages than this from being copied, for as long as this, is named.
+const HELD_PAGES: i64 = 2048;
+const HELD_FOR: Duration = Duration::from_secs(2);
+const MEGABYTE: u64 = 1_000_000;
+
+/// The thread. Dropping it stops it.
+pub struct Checkpoints {
+    watch: Watch,
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread has to say.
+#[derive(Clone, Default)]
+pub struct Watch(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    /// The writer is asked to copy what is left.
+    is_wanted: AtomicBool,
+    /// Since when a reader keeps the log from being copied, once that is worth telling; and the file's length.
+    ///
+    /// A std lock around a small value: held to read or to replace it.
+    held: Mutex<Option<(Instant, u64)>>,
+}
+
+impl Watch {
+    /// What there is to say of the log, if a reader keeps it from being folded back.
+    pub fn warning(&self) -> Option<String> {
+        let (since, bytes) = (*self.0.held.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Some(format!(
+            "o registro de escrita do banco (-wal) tem {} MB e cresce: uma leitura aberta há {} s não deixa recolhê-lo",
+            bytes / MEGABYTE,
+            since.elapsed().as_secs()
+        ))
+    }
+
+    fn hold(&self, held: Option<(Instant, u64)>) {
+        *self.0.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
+    }
+}
+
+impl Checkpoints {
+    /// Starts it. `connection` is its own.
+    pub fn start(path: &Path, connection: Connection, in_use: InUse, log: &Logger) -> io::Result<Self> {
+        let watch = Watch::default();
+        let (stop, stopped) = mpsc::channel();
+        let worker = Worker {
+            connection,
+            log_path: beside(path, "-wal"),
+            watch: watch.clone(),
+            held: None,
+            is_told: false,
+            quiet: Quiet { logged: 0, looks: 0 },
+            log: log.clone(),
+            _in_use: in_use,
+        };
+        let thread = std::thread::Builder::new().name("checkpoints".to_owned()).spawn(move || worker.run(&stopped))?;
+        Ok(Self { watch, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Copies what is left, if the thread asks for it. For the writer, between two transactions.
+    pub fn between_transactions(&self, writer: &Connection) {
+        if self.watch.0.is_wanted.swap(false, Ordering::AcqRel) {
+            // If it fails the thread asks again.
+            let _ = checkpoint(writer, "PASSIVE");
+        }
+    }
+
+    /// For those who ask how it is.
+    pub fn watch(&self) -> Watch {
+        self.watch.clone()
+    }
+}
+
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic was printed by the thread itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What a checkpoint found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Pages {
+    /// In the log.
+    logged: i64,
+    /// Of those, copied into the database.
+    copied: i64,
+}
+
+impl Pages {
+    fn left(self) -> i64 {
+        self.logged - self.copied
+    }
+}
+
+/// Runs a checkpoint; `None` if another process is at it, or it cannot be done now.
+fn checkpoint(connection: &Connection, mode: &str) -> Option<Pages> {
+    let mut statement = connection.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})")).ok()?;
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, Pages { logged: row.get(1)?, copied: row.get(2)? }));
+    let (busy, pages): (i64, Pages) = statement.query_row((), row).ok()?;
+    (busy == 0).then_some(pages)
+}
+
+/// A reader that keeps pages from being copied.
+#[derive(Clone, Copy)]
+struct HeldBack {
+    since: Instant,
+    /// Up to here they were copied.
+    copied: i64,
+}
+
+/// For how many looks little has happened.
+struct Quiet {
+    logged: i64,
+    looks: u32,
+}
+
+impl Quiet {
+    fn look(&mut self, logged: i64) {
+        let is_quiet = (0..=QUIET_PAGES).contains(&(logged - self.logged));
+        self.looks = if is_quiet { self.looks.saturating_add(1) } else { 0 };
+        self.logged = logged;
+    }
+}
+
+struct Worker {
+    connection: Connection,
+    log_path: PathBuf,
+    watch: Watch,
+    held: Option<HeldBack>,
+    is_told: bool,
+    quiet: Quiet,
+    log: Logger,
+    /// Goes after the connection.
+    _in_use: InUse,
+}
+
+impl Worker {
+    fn run(mut self, stopped: &mpsc::Receiver<()>) {
+        while matches!(stopped.recv_timeout(LOOK_EVERY), Err(RecvTimeoutError::Timeout)) {
+            if let Some(pages) = checkpoint(&self.connection, "NOOP") {
+                self.round(pages);
+            }
+        }
+    }
+
+    fn round(&mut self, mut pages: Pages) {
+        self.quiet.look(pages.logged);
+        let is_to_be_cut = self.quiet.looks >= QUIET_LOOKS && self.log_bytes() > CUT_BYTES;
+        let copy_at = if is_to_be_cut { 1 } else { COPY_AT };
+        let mut copies = 0;
+        while pages.left() >= copy_at && copies < COPIES_IN_A_ROW {
+            copies += 1;
+            // As of its beginning: what a reader keeps from it is what it has not copied of that.
+            let Some(done) = checkpoint(&self.connection, "PASSIVE") else { return };
+            self.notice(done);
+            let Some(now) = checkpoint(&self.connection, "NOOP") else { return };
+            pages = now;
+            if done.left() > 0 {
+                return self.tell();
+            }
+        }
+        if pages.left() < COPY_AT {
+            self.held = None;
+        }
+        if pages.logged >= BEGIN_ANEW_AT && pages.left() <= LEFT_TO_WRITER {
+            self.watch.0.is_wanted.store(true, Ordering::Release);
+        }
+        if is_to_be_cut && pages.left() <= LEFT_TO_WRITER {
+            // Without waiting for anyone: a reader or a transaction that is in the way is gone the next time.
+            let _ = checkpoint(&self.connection, "TRUNCATE");
+        }
+        self.tell();
+    }
+
+    /// A copy that left something was kept from it by a reader. One that is further than before was kept by another reader.
+    fn notice(&mut self, done: Pages) {
+        let goes_on = self.held.filter(|held| done.left() > 0 && held.copied == done.copied);
+        let begins = || (done.left() > 0).then(|| HeldBack { since: Instant::now(), copied: done.copied });
+        self.held = goes_on.or_else(begins);
+        let is_long = self.held.is_some_and(|held| done.left() >= HELD_PAGES && held.since.elapsed() >= HELD_FOR);
+        if is_long && !self.is_told {
+            self.is_told = true;
+            warn!(self.log, "O registro de escrita do banco não pode ser recolhido: uma leitura está aberta há {} s",
+                self.held.map_or(0, |held| held.since.elapsed().as_secs()); "bytes" => self.log_bytes());
+        }
+    }
+
+    /// Keeps what `/pronto` says up to date, and says once in the log that it is over.
+    fn tell(&mut self) {
+        if self.is_told && self.held.is_none() {
+            self.is_told = false;
+            info!(self.log, "O registro de escrita do banco voltou a ser recolhido"; "bytes" => self.log_bytes());
+        }
+        let held = self.held.filter(|_| self.is_told);
+        self.watch.hold(held.map(|held| (held.since, self.log_bytes())));
+    }
+
+    fn log_bytes(&self) -> u64 {
+        std::fs::metadata(&self.log_path).map_or(0, |metadata| metadata.len())
+    }
+}

@@ -1,0 +1,48 @@
+//! What is known to be wrong with a database's pages.
+//!
+//! A page that cannot be read is found by the request that reads it, or by the check in the background. From then on nothing is
+//! written: what is built upon pages that contradict each other may destroy more. It stays so until the process ends.
+
+use std::sync::{Arc, OnceLock};
+
+use rusqlite::ErrorCode;
+
+use super::Unavailable;
+
+/// Shared by all who read and write one database.
+#[derive(Clone, Default)]
+pub struct Damage(Arc<OnceLock<String>>);
+
+impl Damage {
+    /// Notes the error if it says that the database is damaged.
+    pub fn look_at(&self, error: &rusqlite::Error) {
+        if is_damage(error) {
+            // The first says enough.
+            let _ = self.0.set(error.to_string());
+        }
+    }
+
+    /// Whether any was found.
+    pub fn is_found(&self) -> bool {
+        self.0.get().is_some()
+    }
+
+    /// Whether the database may be written as far as is known.
+    ///
+    /// # Errors
+    /// Why not, in words for `/pronto` and the log.
+    pub fn check(&self) -> Result<(), Unavailable> {
+        match self.0.get() {
+            None => Ok(()),
+            Some(reason) => Err(Unavailable(format!(
+                "danificado ({reason}): nada mais é gravado; pare o serviço e restaure o banco de uma cópia"
+            ))),
+        }
+    }
+}
+
+/// Whether an error says that pages are not what they should be. A file that is no database at all is none that was damaged: it
+/// was put in the database's place.
+pub fn is_damage(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt)
+}

@@ -1,0 +1,259 @@
+//! Whether a database agrees with itself: its pages, its references, its bookings with the slots that they claim, and both with
+//! the records of the trail. All of it is read, which takes minutes where there are millions of bookings; nothing is written.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use rusqlite::{Connection, Row, Rows};
+
+use super::damage::is_damage;
+use super::{Kind, Unavailable, inspect, trail};
+use crate::agenda::{SLOT_MIN, Status};
+use crate::audit::fields::{Details, Record, number, text};
+use crate::audit::record::{BOOKING_CANCELLED, BOOKING_CREATED};
+use crate::time::{Timestamp, minutes_in_micros};
+
+/// Faults that are named; more are counted.
+const NAMED: usize = 20;
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Deep {
+    /// Bookings that were read.
+    pub bookings: u64,
+    /// Slots that bookings have claimed.
+    pub claims: u64,
+    /// Records that were read.
+    pub records: u64,
+    /// What contradicts what, in English: the first of them.
+    pub faults: Vec<String>,
+    /// How many there are.
+    pub fault_count: u64,
+}
+
+impl Deep {
+    fn fault(&mut self, what: impl FnOnce() -> String) {
+        if self.faults.len() < NAMED {
+            self.faults.push(what());
+        }
+        self.fault_count += 1;
+    }
+}
+
+/// Reads all of the database at `path`. `is_in_use` tells whether a service is at work.
+///
+/// # Errors
+/// [`Unavailable`] when it cannot be read at all.
+pub fn deep(path: &Path, kind: Kind, is_in_use: impl Fn() -> bool) -> Result<Deep, Unavailable> {
+    inspect::read(path, is_in_use, |connection| {
+        let mut found = Deep::default();
+        match look(connection, kind, &mut found) {
+            // What the pages do not give away cannot be compared.
+            Err(error) if is_damage(&error) => found.fault(|| format!("a page cannot be read: {error}")),
+            looked => looked?,
+        }
+        Ok(found)
+    })
+}
+
+fn look(connection: &Connection, kind: Kind, found: &mut Deep) -> rusqlite::Result<()> {
+    // One transaction: a service may be writing.
+    connection.execute_batch("BEGIN")?;
+    pages(connection, found)?;
+    if found.fault_count == 0 {
+        references(connection, found)?;
+        if kind == Kind::Agenda {
+            claims(connection, found)?;
+        }
+        records(connection, found)?;
+    }
+    connection.execute_batch("COMMIT")
+}
+
+fn pages(connection: &Connection, found: &mut Deep) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("PRAGMA integrity_check(20)")?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        let line: String = row.get(0)?;
+        if line != "ok" {
+            found.fault(|| format!("pages: {line}"));
+        }
+    }
+    Ok(())
+}
+
+fn references(connection: &Connection, found: &mut Deep) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        let (table, id, other): (String, Option<i64>, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let id = id.map_or_else(String::new, |id| format!(" {id}"));
+        found.fault(|| format!("{table}{id} refers to something in {other} that is not there"));
+    }
+    Ok(())
+}
+
+/// Every claimed slot is one of a booking that stands, and every slot of such a booking is claimed by it.
+fn claims(connection: &Connection, found: &mut Deep) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(
+        "SELECT h.inicio_us, t.codigo, h.agendamento_id FROM horarios h LEFT JOIN agendamentos a ON a.id = h.agendamento_id
+         LEFT JOIN telescopios t ON t.id = h.telescopio_id
+         WHERE h.agendamento_id IS NOT NULL AND (a.id IS NULL OR a.status <> 'AGENDADO' OR a.telescopio_id <> h.telescopio_id
+         OR h.inicio_us < a.inicio_us OR h.inicio_us >= a.fim_us)",
+    )?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        let (start, telescope, booking) = (instant(row, 0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?);
+        found.fault(|| {
+            format!("slot {start} of {telescope} is claimed by booking {booking}, which does not stand there")
+        });
+    }
+    let number = |sql: &str| connection.query_row(sql, (), |row| row.get::<_, i64>(0));
+    let claimed = number("SELECT count(agendamento_id) FROM horarios")?;
+    found.claims = claimed.cast_unsigned();
+    let slot_us = minutes_in_micros(SLOT_MIN);
+    let of_bookings = "SELECT coalesce(sum(fim_us - inicio_us), 0) FROM agendamentos WHERE status = 'AGENDADO'";
+    if number(of_bookings)? / slot_us != claimed {
+        let mut statement = connection.prepare(
+            "SELECT a.id FROM agendamentos a WHERE a.status = 'AGENDADO' AND (a.fim_us - a.inicio_us) / ?1 <>
+             (SELECT count(*) FROM horarios h WHERE h.telescopio_id = a.telescopio_id AND h.inicio_us >= a.inicio_us
+              AND h.inicio_us < a.fim_us AND h.agendamento_id = a.id)",
+        )?;
+        let mut rows = statement.query([slot_us])?;
+        while let Some(row) = rows.next()? {
+            let booking: i64 = row.get(0)?;
+            found.fault(|| format!("booking {booking} stands, but has not claimed all of its slots"));
+        }
+    }
+    if number("SELECT coalesce(max(token), 0) FROM horarios")? > number("SELECT maior_token FROM resumo")? {
+        found.fault(|| "a slot has a larger token than the largest that is noted".to_owned());
+    }
+    Ok(())
+}
+
+/// Every record follows the one before, and is what the bookings say; every booking has its record, and every cancellation.
+fn records(connection: &Connection, found: &mut Deep) -> rusqlite::Result<()> {
+    let [mut head, last] = trail::ends(connection)?;
+    let mut bookings = connection.prepare(
+        "SELECT a.id, a.cientista_id, t.codigo, a.inicio_us, a.fim_us, a.status FROM agendamentos a
+         JOIN telescopios t ON t.id = a.telescopio_id ORDER BY a.id",
+    )?;
+    let mut bookings = Bookings::new(bookings.query(())?, found)?;
+    let mut cancelled_by_records = HashSet::new();
+    let mut statement = connection.prepare("SELECT seq, linha FROM auditoria ORDER BY seq")?;
+    let mut rows = statement.query(())?;
+    let mut follows = true;
+    while let Some(row) = rows.next()? {
+        let seq: i64 = row.get(0)?;
+        let line = row.get_ref(1)?.as_bytes()?;
+        found.records += 1;
+        // After the first that does not follow, none can.
+        if follows && !(head.follow(line) && head.seq == seq.cast_unsigned()) {
+            follows = false;
+            found.fault(|| format!("record {seq} is not the one that follows the record before"));
+        }
+        let Ok(record) = serde_json::from_slice::<Record<'_>>(line) else { continue };
+        let event = text(record.event_type);
+        let Ok(details) = record.details() else { continue };
+        let Some(id) = number(details.agendamento_id) else { continue };
+        if event == BOOKING_CREATED {
+            bookings.hold(id, &details, seq, found)?;
+        } else if event == BOOKING_CANCELLED && !cancelled_by_records.insert(id) {
+            found.fault(|| format!("record {seq} cancels booking {id} a second time"));
+        }
+    }
+    bookings.rest(found)?;
+    if follows && head != last {
+        found.fault(|| format!("the trail's head is record {}, and its last record is {}", last.seq, head.seq));
+    }
+    let mut differing: Vec<&i64> = bookings.cancelled.symmetric_difference(&cancelled_by_records).collect();
+    differing.sort_unstable();
+    for id in differing {
+        let by_record = if cancelled_by_records.contains(id) { "only by a record" } else { "without a record" };
+        found.fault(|| format!("booking {id} is cancelled {by_record}"));
+    }
+    Ok(())
+}
+
+/// The bookings by number, in which order their records come too.
+struct Bookings<'a> {
+    rows: Rows<'a>,
+    /// The one that is next.
+    next: Option<Known>,
+    /// Those that are cancelled.
+    cancelled: HashSet<i64>,
+}
+
+/// What a booking's record has to say.
+#[derive(PartialEq, Eq)]
+struct Known {
+    id: i64,
+    scientist: Option<i64>,
+    telescope: String,
+    start: String,
+    end: String,
+}
+
+impl<'a> Bookings<'a> {
+    fn new(rows: Rows<'a>, found: &mut Deep) -> rusqlite::Result<Self> {
+        let mut bookings = Self { rows, next: None, cancelled: HashSet::new() };
+        bookings.advance(found)?;
+        Ok(bookings)
+    }
+
+    fn advance(&mut self, found: &mut Deep) -> rusqlite::Result<()> {
+        let Some(row) = self.rows.next()? else {
+            self.next = None;
+            return Ok(());
+        };
+        found.bookings += 1;
+        let id = row.get(0)?;
+        if row.get_ref(5)?.as_str()? == Status::Cancelled.name() {
+            self.cancelled.insert(id);
+        }
+        let (start, end) = (instant(row, 3)?, instant(row, 4)?);
+        self.next = Some(Known { id, scientist: row.get(1)?, telescope: row.get(2)?, start, end });
+        Ok(())
+    }
+
+    /// Holds the record of the making of booking `id` against it.
+    fn hold(&mut self, id: i64, details: &Details<'_>, seq: i64, found: &mut Deep) -> rusqlite::Result<()> {
+        while let Some(next) = self.next.as_ref().filter(|next| next.id < id) {
+            let without = next.id;
+            found.fault(|| format!("booking {without} has no record"));
+            self.advance(found)?;
+        }
+        let Some(known) = self.next.as_ref().filter(|next| next.id == id) else {
+            found.fault(|| format!("record {seq} makes booking {id}, which is not there or has its record already"));
+            return Ok(());
+        };
+        let recorded = Known {
+            id,
+            scientist: number(details.cientista_id),
+            telescope: text(details.telescopio).into_owned(),
+            start: text(details.horario_inicio_utc).into_owned(),
+            end: text(details.horario_fim_utc).into_owned(),
+        };
+        if recorded != *known {
+            found.fault(|| format!("booking {id} is not what record {seq} says: scientist, telescope or time differ"));
+        }
+        self.advance(found)
+    }
+
+    /// At the end of the records: what is left has none.
+    fn rest(&mut self, found: &mut Deep) -> rusqlite::Result<()> {
+        while let Some(without) = self.next.as_ref().map(|next| next.id) {
+            found.fault(|| format!("booking {without} has no record"));
+            self.advance(found)?;
+        }
+        Ok(())
+    }
+}
+
+fn instant(row: &Row<'_>, index: usize) -> rusqlite::Result<String> {
+    let micros: i64 = row.get(index)?;
+    Ok(Timestamp::from_micros(micros).map_or_else(|| micros.to_string(), |at| at.seconds().to_string()))
+}
+
+#[cfg(test)]
+mod tests;

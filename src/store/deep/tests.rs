@@ -1,0 +1,98 @@
+//! Every kind of contradiction is found, and called by its name.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use slog::{Discard, Logger, o};
+
+use super::*;
+use crate::agenda::Draft;
+use crate::store::{Fence, Origin, Store};
+use crate::time::Clock;
+
+/// An agenda of five bookings, the fourth of which was cancelled.
+async fn agenda() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sctec.db");
+    let log = Logger::root(Discard, o!());
+    let clock = Clock::held_at(Timestamp::parse_rfc3339("2030-01-01T00:00:00Z").unwrap());
+    let store = Store::open(&path, Kind::Agenda, clock.clone(), &log, |_| {}).unwrap();
+    let origin = || Origin { request_id: "r-1".into(), log: log.clone() };
+    let fence = |token| Fence { token, deadline: Instant::now() + Duration::from_secs(60) };
+    let catalogue = store.catalogue().await.unwrap();
+    for hour in 1..=5_u64 {
+        let start = Timestamp::parse_rfc3339(&format!("2030-01-01T0{hour}:00:00Z")).unwrap();
+        let draft = Draft { scientist_id: Some(7), start: Some(start), duration_min: Some(10), ..Draft::default() };
+        let new = draft.check(&catalogue, clock.now()).unwrap();
+        store.book(new, fence(hour), origin()).await.unwrap().unwrap();
+    }
+    store.cancel(4, None, Some(fence(9)), origin()).await.unwrap().unwrap();
+    drop(store);
+    (folder, path)
+}
+
+#[tokio::test]
+async fn an_agenda_agrees_with_itself_and_each_contradiction_is_named() {
+    let (_folder, path) = agenda().await;
+    let found = deep(&path, Kind::Agenda, || false).unwrap();
+    assert_eq!((found.bookings, found.claims, found.records, found.fault_count), (5, 8, 6, 0), "{found:?}");
+    let whole = std::fs::read(&path).unwrap();
+    let create_record = "INSERT INTO auditoria SELECT seq + 2, replace(linha, '\"agendamento_id\":5', '\"agendamento_id\":6') \
+                         FROM auditoria WHERE seq = 5";
+    for (sql, expected) in [
+        (
+            "UPDATE horarios SET agendamento_id = NULL WHERE agendamento_id = 2 AND inicio_us % 600000000 = 0",
+            "booking 2 stands, but has not claimed",
+        ),
+        (
+            "UPDATE horarios SET agendamento_id = 3 WHERE agendamento_id = 2",
+            "is claimed by booking 3, which does not stand",
+        ),
+        (
+            "UPDATE horarios SET agendamento_id = 4 WHERE agendamento_id IS NULL",
+            "is claimed by booking 4, which does not",
+        ),
+        ("UPDATE resumo SET maior_token = 1", "a larger token"),
+        ("UPDATE agendamentos SET cientista_id = 8 WHERE id = 3", "booking 3 is not what record 3 says"),
+        (
+            "UPDATE agendamentos SET status = 'AGENDADO', cancelado_us = NULL WHERE id = 4",
+            "booking 4 is cancelled only by a record",
+        ),
+        (
+            "UPDATE agendamentos SET status = 'CANCELADO', cancelado_us = 1 WHERE id = 5",
+            "booking 5 is cancelled without a record",
+        ),
+        ("PRAGMA foreign_keys = OFF; DELETE FROM cientistas WHERE id = 7", "refers to something in cientistas"),
+        (
+            "PRAGMA foreign_keys = OFF; DELETE FROM agendamentos WHERE id = 5",
+            "record 5 makes booking 5, which is not there",
+        ),
+        ("DELETE FROM auditoria WHERE seq = 5", "booking 5 has no record"),
+        (
+            "UPDATE auditoria SET linha = replace(linha, ':10:', ':20:') WHERE seq = 2",
+            "record 2 is not the one that follows",
+        ),
+        (create_record, "record 7 makes booking 6, which is not there"),
+        ("UPDATE trilha SET seq = 5", "the trail's head is record 5, and its last record is 6"),
+        (
+            "DROP INDEX agendamentos_por_inicio; CREATE INDEX agendamentos_por_inicio ON agendamentos (fim_us); PRAGMA \
+          writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, 'fim_us', 'inicio_us') WHERE name = \
+          'agendamentos_por_inicio'",
+            "pages: ",
+        ),
+    ] {
+        std::fs::write(&path, &whole).unwrap();
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch(sql).unwrap();
+        drop(connection);
+        let found = deep(&path, Kind::Agenda, || false).unwrap();
+        assert!(found.faults.iter().any(|fault| fault.contains(expected)), "{sql}: {found:?}");
+    }
+    // A page that is none.
+    let mut bytes = whole;
+    let end = bytes.len();
+    bytes[end - 4096..].fill(0xa5);
+    std::fs::write(&path, bytes).unwrap();
+    let found = deep(&path, Kind::Agenda, || false).unwrap();
+    assert!(found.fault_count > 0 && found.faults.iter().all(|fault| fault.contains("page")), "{found:?}");
+}

@@ -1,0 +1,176 @@
+//! Whether the service stopped cleanly: a mark beside the database, made when this process has closed it and everything is in it.
+//!
+//! The mark says what the database file was when everything was in it: its number, length and time of change. It counts only
+//! if the file is still that one and has no write-ahead log. So neither a crash nor a forgotten mark can pretend a clean stop:
+//! whoever writes to the database changes one of them. A copy, or a file that someone wrote to meanwhile, counts as not
+//! stopped cleanly, and its pages are looked at (`pages`).
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::damage::Damage;
+
+/// Makes the mark when the last of its clones goes. Whoever has a connection that outlives the store's keeps one, and drops it
+/// after the connection.
+#[derive(Clone)]
+pub struct InUse(Arc<Inner>);
+
+struct Inner {
+    database: PathBuf,
+    damage: Damage,
+    /// Whether all its pages were readable, now or when it was stopped cleanly.
+    is_sound: AtomicBool,
+}
+
+impl InUse {
+    /// Takes the mark away. Gives whether it told of a clean stop.
+    pub fn begin(database: &Path, damage: Damage) -> (Self, bool) {
+        let mark = mark_of(database);
+        let stopped_cleanly =
+            std::fs::read_to_string(&mark).is_ok_and(|text| state(database).is_ok_and(|now| now == text));
+        // A mark that cannot be taken away does no harm: it soon is another state's.
+        if std::fs::remove_file(&mark).is_ok() {
+            let _ = sync_folder(&mark);
+        }
+        let inner = Inner { database: database.to_owned(), damage, is_sound: AtomicBool::new(stopped_cleanly) };
+        (Self(Arc::new(inner)), stopped_cleanly)
+    }
+
+    /// All pages could be read.
+    pub fn is_sound(&self) {
+        self.0.is_sound.store(true, Ordering::Release);
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if self.is_sound.load(Ordering::Acquire) && !self.damage.is_found() {
+            // Without it the next start looks at the pages, in the background.
+            let _ = make_mark(&self.database);
+        }
+    }
+}
+
+fn make_mark(database: &Path) -> io::Result<()> {
+    let state = state(database)?;
+    let path = mark_of(database);
+    let mut mark = File::create(&path)?;
+    mark.write_all(state.as_bytes())?;
+    mark.sync_all()?;
+    sync_folder(&path)
+}
+
+/// What the database is, while it has no write-ahead log.
+fn state(database: &Path) -> io::Result<String> {
+    match std::fs::metadata(beside(database, "-wal")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Ok(metadata) if metadata.len() == 0 => {}
+        Ok(_) => return Err(io::Error::other("it has a write-ahead log")),
+        Err(error) => return Err(error),
+    }
+    let file = std::fs::metadata(database)?;
+    Ok(format!("{} {} {}.{:09}\n", file.ino(), file.len(), file.mtime(), file.mtime_nsec()))
+}
+
+fn mark_of(database: &Path) -> PathBuf {
+    beside(database, "-limpo")
+}
+
+/// A file whose name is the database's and something more.
+pub fn beside(database: &Path, more: &str) -> PathBuf {
+    let mut name = OsString::from(database);
+    name.push(more);
+    PathBuf::from(name)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    fn begin(database: &Path) -> (InUse, bool) {
+        InUse::begin(database, Damage::default())
+    }
+
+    #[test]
+    fn only_the_last_to_go_marks_a_clean_stop_and_nothing_else_passes_for_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("sctec.db");
+        let set = |text: &str| std::fs::write(&database, text).unwrap();
+        set("um");
+        let (first, clean) = begin(&database);
+        assert!(!clean, "nobody stopped it yet");
+        // Its pages were not looked at.
+        drop(first);
+        assert!(!mark_of(&database).exists());
+        let stop = || {
+            let (open, _) = begin(&database);
+            open.is_sound();
+            let other = open.clone();
+            drop(open);
+            assert!(!mark_of(&database).exists(), "someone has it open");
+            drop(other);
+            assert!(mark_of(&database).exists());
+        };
+        stop();
+        let (open, clean) = begin(&database);
+        assert!(clean && !mark_of(&database).exists());
+        // A crash: nothing is dropped.
+        std::mem::forget(open);
+        assert!(!begin(&database).1);
+
+        // Changed since, with the same length and with another one; and copied.
+        stop();
+        File::options()
+            .write(true)
+            .open(&database)
+            .unwrap()
+            .set_modified(SystemTime::now() + Duration::from_secs(1))
+            .unwrap();
+        assert!(!begin(&database).1);
+        stop();
+        set("outro");
+        assert!(!begin(&database).1);
+        stop();
+        std::fs::copy(&database, folder.path().join("copia")).unwrap();
+        std::fs::rename(folder.path().join("copia"), &database).unwrap();
+        assert!(!begin(&database).1);
+
+        // Another process still has it open: its log is there, when stopping and when starting.
+        std::fs::write(beside(&database, "-wal"), "x").unwrap();
+        let (open, _) = begin(&database);
+        open.is_sound();
+        drop(open);
+        assert!(!mark_of(&database).exists());
+        std::fs::remove_file(beside(&database, "-wal")).unwrap();
+        stop();
+        std::fs::write(beside(&database, "-wal"), "x").unwrap();
+        assert!(!begin(&database).1);
+    }
+
+    #[test]
+    fn a_damaged_database_is_not_marked() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("sctec.db");
+        std::fs::write(&database, "um").unwrap();
+        let damage = Damage::default();
+        let (open, _) = InUse::begin(&database, damage.clone());
+        open.is_sound();
+        let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+        damage.look_at(&rusqlite::Error::SqliteFailure(corrupt, None));
+        assert!(damage.check().is_err_and(|why| why.0.contains("restaure")));
+        drop(open);
+        assert!(!mark_of(&database).exists());
+    }
+}
