@@ -19,14 +19,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use common::Services;
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::Request;
-use hyper::client::conn::http1;
-use hyper::header::HOST;
-use hyper_util::rt::TokioIo;
-use measure::{Outcome, cpu_us, rank, table, told};
+use measure::{Outcome, cpu_us, one_connection, rank, table, told};
 use sctec::time::Timestamp;
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 const CONNECTIONS: usize = 64;
@@ -126,31 +122,4 @@ async fn measure(
         p99: rank(&latencies, 99),
         cpu_us: [0, 1].map(|index| (cpu_after[index] - cpu_before[index]) / count),
     })
-}
-
-/// One request after the other, until the time is up; how long each took.
-async fn one_connection(
-    address: String,
-    until: Instant,
-    status: u16,
-    request: impl Fn() -> Outcome<Request<Full<Bytes>>>,
-) -> Outcome<Vec<Duration>> {
-    let stream = TcpStream::connect(&address).await?;
-    stream.set_nodelay(true)?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
-    let mut latencies = Vec::new();
-    while Instant::now() < until {
-        let mut request = request()?;
-        request.headers_mut().insert(HOST, address.parse()?);
-        let sent = Instant::now();
-        let answer = sender.send_request(request).await?;
-        let answered = answer.status().as_u16();
-        let body = answer.into_body().collect().await?.to_bytes();
-        if answered != status {
-            return Err(format!("{answered} {}", String::from_utf8_lossy(&body)).into());
-        }
-        latencies.push(sent.elapsed());
-    }
-    Ok(latencies)
 }

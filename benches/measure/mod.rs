@@ -2,9 +2,16 @@
 #![allow(dead_code, reason = "each measurement is a crate of its own and uses part of this")]
 
 use std::error::Error;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use comfy_table::{CellAlignment, Table, presets};
+use http_body_util::{BodyExt, Full};
+use hyper::Request;
+use hyper::client::conn::http1;
+use hyper::header::HOST;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 
 pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -52,4 +59,31 @@ pub fn cpu_us(pid: u32) -> f64 {
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |index: usize| fields.get(index).and_then(|ticks| ticks.parse::<f64>().ok()).unwrap_or_default();
     (ticks(11) + ticks(12)) * TICK_US
+}
+
+/// One request after the other, until the time is up; how long each took.
+pub async fn one_connection(
+    address: String,
+    until: Instant,
+    status: u16,
+    request: impl Fn() -> Outcome<Request<Full<Bytes>>>,
+) -> Outcome<Vec<Duration>> {
+    let stream = TcpStream::connect(&address).await?;
+    stream.set_nodelay(true)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let mut latencies = Vec::new();
+    while Instant::now() < until {
+        let mut request = request()?;
+        request.headers_mut().insert(HOST, address.parse()?);
+        let sent = Instant::now();
+        let answer = sender.send_request(request).await?;
+        let answered = answer.status().as_u16();
+        let body = answer.into_body().collect().await?.to_bytes();
+        if answered != status {
+            return Err(format!("{answered} {}", String::from_utf8_lossy(&body)).into());
+        }
+        latencies.push(sent.elapsed());
+    }
+    Ok(latencies)
 }

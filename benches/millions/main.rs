@@ -1,0 +1,203 @@
+//! What an agenda of millions costs: starts, lists, and bookings beside those of an empty one: `cargo bench --bench millions`
+//!
+//! `SCTEC_BENCH_BOOKINGS` says how many there are (default 200,000; five million take some minutes to make and 7 GB in the
+//! temporary folder). They are made by the records' and the chain's own code, so that `sctec audit --verify --deep`, which is
+//! run at the end, finds them whole. Then, with the real executables:
+//!
+//! - starts, after a clean stop and after a crash under load, until the service accepts connections;
+//! - every list and filter, the first page and one from the middle;
+//! - bookings over the same connections, in turns with a pair of services whose agenda is empty: one after the other in time,
+//!   and scattered over fifty years.
+
+mod agenda;
+#[path = "../../tests/common/mod.rs"]
+mod common;
+#[path = "../measure/mod.rs"]
+mod measure;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use common::{Services, http, run};
+use http_body_util::Full;
+use hyper::Request;
+use measure::{Outcome, one_connection, rank, table, told};
+use sctec::time::Timestamp;
+use tokio::task::JoinSet;
+
+const CONNECTIONS: usize = 64;
+/// Turns of each agenda, and how long one takes.
+const TURNS: usize = 5;
+const TURN: Duration = Duration::from_secs(3);
+/// Starts of each kind.
+const STARTS: usize = 3;
+/// How often each list is asked for.
+const ASKED: usize = 20;
+const BOOKINGS_DEFAULT: i64 = 200_000;
+
+fn main() -> Outcome<()> {
+    if told("--test") {
+        return Ok(());
+    }
+    let wanted = std::env::var("SCTEC_BENCH_BOOKINGS").ok().map(|text| text.parse()).transpose()?;
+    let bookings = wanted.unwrap_or(BOOKINGS_DEFAULT);
+    let begun = Instant::now();
+    let folder = Services::start(&[]).stop();
+    agenda::fill(folder.path(), bookings)?;
+    let bytes = std::fs::metadata(folder.path().join("sctec.db"))?.len();
+    eprintln!("{bookings} bookings, {} MB of database, made in {:.0?}", bytes / 1_000_000, begun.elapsed());
+
+    let begun = Instant::now();
+    let mut services = Services::start_in(folder, &[]);
+    eprintln!("first start, with no trail written: {:.0?}", begun.elapsed());
+    settle(&services);
+    eprintln!("trail written and pages looked at after {:.0?}", begun.elapsed());
+
+    let rows = [starts(&mut services, true)?, starts(&mut services, false)?];
+    eprintln!("{}", table(["start, in ms", "least", "most"], rows));
+    settle(&services);
+    eprintln!("{}", lists(&services)?);
+
+    let empty = Services::start(&["--lock-retention-ms", "0"]);
+    services.restart_scheduler(&["--lock-retention-ms", "0"]);
+    settle(&services);
+    for scattered in [false, true] {
+        eprintln!("{}", in_turns([&empty, &services], scattered)?);
+    }
+    drop(empty);
+    let folder = services.stop();
+    let folder_name = folder.path().display().to_string();
+    let begun = Instant::now();
+    let verified = run(&["audit", "--verify", "--deep", "--data-dir", &folder_name]);
+    eprintln!("{}in {:.0?}", String::from_utf8_lossy(&verified.stdout), begun.elapsed());
+    assert!(verified.status.success(), "{verified:?}");
+    Ok(())
+}
+
+/// Waits until nothing goes on in the background.
+fn settle(services: &Services) {
+    let begun = Instant::now();
+    loop {
+        let ready = http("GET", &services.agenda("/pronto"), None).json();
+        let head = services.count("SELECT seq - exportado FROM trilha");
+        if ready["avisos"].as_object().is_some_and(serde_json::Map::is_empty) && head == 0 {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(1200), "{ready}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// How long the scheduler takes to start again.
+fn starts(services: &mut Services, cleanly: bool) -> Outcome<[String; 3]> {
+    let mut took = Vec::new();
+    for _ in 0..STARTS {
+        if cleanly {
+            // Its mark is made once the pages were looked at.
+            settle(services);
+            assert_eq!(services.scheduler.terminate(), Some(0));
+        } else {
+            load(services, Duration::from_secs(2), false, 4)?;
+            services.scheduler.kill();
+        }
+        let begun = Instant::now();
+        services.restart_scheduler(&[]);
+        took.push(begun.elapsed());
+    }
+    took.sort_unstable();
+    let ms = |took: Duration| format!("{:.0}", took.as_secs_f64() * 1e3);
+    let name = if cleanly { "after a clean stop" } else { "after kill -9 under load" };
+    Ok([name.to_owned(), ms(took[0]), ms(took[STARTS - 1])])
+}
+
+/// Every list and filter, each asked for several times.
+fn lists(services: &Services) -> Outcome<comfy_table::Table> {
+    let mut rows = Vec::new();
+    for path in agenda::lists() {
+        let (mut took, mut found, mut page) = (Vec::new(), 0, path.clone());
+        for nth in 0..ASKED {
+            let begun = Instant::now();
+            let answer = http("GET", &services.agenda(&page), None);
+            took.push(begun.elapsed());
+            if answer.status != 200 {
+                return Err(format!("{path}: {} {}", answer.status, answer.body).into());
+            }
+            let answer = answer.json();
+            if nth == 0 {
+                let list = ["agendamentos", "registros", "livres", "horarios", "cientistas", "telescopios"];
+                found = list.iter().find_map(|name| Some(answer[name].as_array()?.len())).unwrap_or_default();
+            }
+            // On through the pages, where there are more: every one is bounded.
+            answer["_links"]["proxima"]["href"].as_str().unwrap_or(&path).clone_into(&mut page);
+        }
+        let first = took[0];
+        took.sort_unstable();
+        let ms = |took: Duration| format!("{:.1}", took.as_secs_f64() * 1e3);
+        rows.push([path, found.to_string(), ms(first), ms(rank(&took, 50)), ms(took[ASKED - 1])]);
+    }
+    Ok(table(["list", "on the first page", "first, ms", "median", "most"], rows))
+}
+
+/// Bookings at both, in turns; their latencies side by side.
+fn in_turns(both: [&Services; 2], scattered: bool) -> Outcome<comfy_table::Table> {
+    let mut latencies = [Vec::new(), Vec::new()];
+    for services in both {
+        load(services, Duration::from_secs(1), scattered, CONNECTIONS)?;
+    }
+    for _ in 0..TURNS {
+        for (services, latencies) in both.into_iter().zip(&mut latencies) {
+            latencies.extend(load(services, TURN, scattered, CONNECTIONS)?);
+        }
+    }
+    let order = if scattered { "scattered" } else { "in order" };
+    let rows = ["empty", "full"].iter().zip(&mut latencies).map(|(name, latencies)| {
+        latencies.sort_unstable();
+        let ms = |percent| format!("{:.1}", rank(latencies, percent).as_secs_f64() * 1e3);
+        let per_second = latencies.len() as f64 / (TURN * u32::try_from(TURNS).unwrap_or(1)).as_secs_f64();
+        [format!("{name}, {order}"), format!("{per_second:.0}"), ms(50), ms(90), ms(99)]
+    });
+    let rows: Vec<[String; 5]> = rows.collect();
+    let ratio = rank(&latencies[1], 99).as_secs_f64() / rank(&latencies[0], 99).as_secs_f64();
+    let last = [format!("ratio of p99, {order}"), String::new(), String::new(), String::new(), format!("{ratio:.2}")];
+    Ok(table(
+        ["bookings at 64 connections", "per second", "p50 ms", "p90 ms", "p99 ms"],
+        rows.into_iter().chain([last]),
+    ))
+}
+
+/// Bookings of slots that nobody has, until the time is up; how long each took.
+fn load(services: &Services, time: Duration, scattered: bool, connections: usize) -> Outcome<Vec<Duration>> {
+    /// Slots from the year 2060 on; the agenda's own end before.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    const FIRST: u64 = 9_467_000;
+    /// Fifty years of slots, and a number that shares no divisor with it: each slot comes once.
+    const SPREAD: u64 = 5_259_600;
+    const STEP: u64 = 3_250_001;
+    let slot = move || {
+        let nth = NEXT.fetch_add(1, Ordering::Relaxed);
+        let slot = if scattered { FIRST + 2 * SPREAD + nth * STEP % SPREAD } else { FIRST + nth };
+        Timestamp::from_micros(slot.cast_signed() * 300_000_000)
+    };
+    let request = move || -> Outcome<Request<Full<Bytes>>> {
+        let start = slot().ok_or("the slots of all years are used up")?.seconds().to_string();
+        let body = format!(r#"{{"cientista_id": 1, "horario_inicio_utc": "{start}"}}"#);
+        Ok(Request::post("/agendamentos").header("content-type", "application/json").body(Full::new(body.into()))?)
+    };
+    let address = services.agenda_address();
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let until = Instant::now() + time;
+        let mut all = JoinSet::new();
+        let request = Arc::new(request);
+        for _ in 0..connections {
+            let (address, request) = (address.clone(), Arc::clone(&request));
+            all.spawn(async move { one_connection(address, until, 201, move || request()).await });
+        }
+        let mut latencies = Vec::new();
+        for done in all.join_all().await {
+            latencies.extend(done?);
+        }
+        Ok(latencies)
+    })
+}
