@@ -52,6 +52,10 @@ impl From<String> for Refused {
     }
 }
 
+/// Up to so many records a start counts itself, and so finds a database that somebody altered; of more it believes the note,
+/// and finding that is a verification's.
+const COUNTED: u64 = 1000;
+
 /// What is known to have been durable in the file.
 #[derive(Clone, Copy)]
 pub struct Durable {
@@ -65,7 +69,7 @@ impl Durable {
     /// Bytes of the records after `before` up to `seq`. Only those are counted that the note does not tell of: there may be
     /// millions.
     fn bytes(&self, before: u64, seq: u64, source: &impl Source) -> Result<u64, String> {
-        let known = self.exported.file.filter(|file| file.before == before && self.exported.seq >= before);
+        let known = self.exported.file.filter(|file| file.before == before && self.exported.seq > before + COUNTED);
         match known {
             Some(file) if seq >= self.exported.seq => Ok(file.bytes + bytes_between(self.exported.seq, seq, source)?),
             Some(file) if seq > before => Ok(file.bytes.saturating_sub(bytes_between(seq, self.exported.seq, source)?)),
