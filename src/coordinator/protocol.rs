@@ -34,8 +34,10 @@ pub const PUBLISHED_MAX: usize = 1024;
 pub const BODY_BYTES: usize = 900 * 1024;
 /// Every token is below this: the largest integer that every JSON reader keeps exactly.
 pub const TOKEN_MAX: u64 = 1 << 53;
-/// How far a request may lift the counter: half of all tokens, so that no request can use them up.
-pub const MIN_TOKEN_MAX: u64 = 1 << 52;
+/// The most that an operator may lift the tokens to: a million are left.
+pub const TOKENS_ABOVE_MAX: u64 = TOKEN_MAX - (1 << 20);
+/// The code of the refusal of a request that would lift the tokens too far.
+pub const TOO_FAR: &str = "token_minimo_distante";
 
 const LOCK_FIELDS: &str = "recurso, recursos, dono, pedido_id, ttl_ms, espera_ms, token_minimo, apesar_da_retencao";
 const RENEW_FIELDS: &str = "trava_id, ttl_ms";
@@ -170,7 +172,7 @@ pub fn read_lock(mut fields: Fields<'_>, also_known: &str) -> Result<Acquire, Ve
     let request_id = name(&mut fields, "pedido_id");
     let ttl_ms = integer(&mut fields, "ttl_ms", TTL_MS_MIN, TTL_MS_MAX).unwrap_or(TTL_MS_DEFAULT);
     let wait_ms = integer(&mut fields, "espera_ms", 0, WAIT_MS_MAX).unwrap_or(0);
-    let min_token = integer(&mut fields, "token_minimo", 0, MIN_TOKEN_MAX).unwrap_or(0);
+    let min_token = integer(&mut fields, "token_minimo", 0, TOKEN_MAX - 1).unwrap_or(0);
     let despite_retention = fields.boolean("apesar_da_retencao").unwrap_or(false);
     fields.finish(&format!("{LOCK_FIELDS}{also_known}"))?;
     Ok(Acquire {
