@@ -7,10 +7,12 @@ use std::collections::HashMap;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use common::{Services, http, pause, sctec, signal, try_http, wait_until};
+use common::{Server, Services, http, pause, sctec, signal, try_http, wait_until};
 use serde_json::{Value, json};
 
 const SLOT: &str = "2025-12-01T03:00:00Z";
+/// Longer than a process may make no headway before it is looked at twice.
+const LONG: Duration = Duration::from_secs(9);
 
 /// The seconds of the day of a log line.
 fn second_of(line: &str) -> f64 {
@@ -171,7 +173,7 @@ fn of_several_addresses_one_that_hangs_is_passed_over_in_time() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let services = Services::start(&[]);
     let addresses = format!("http://{},{}", silent.local_addr().unwrap(), services.coordinator.url());
-    let second = common::Server::spawn(&mut common::scheduler_command(services.data_dir(), &addresses), 1);
+    let second = Server::spawn(&mut common::scheduler_command(services.data_dir(), &addresses), 1);
     let book = |index: u32| {
         let body = json!({"cientista_id": 1, "horario_inicio_utc": format!("2025-12-02T03:{:02}:00Z", index * 5)});
         try_http("POST", &format!("{}/agendamentos", second.url()), Some(&body.to_string())).unwrap().status
@@ -185,4 +187,76 @@ fn of_several_addresses_one_that_hangs_is_passed_over_in_time() {
         assert_eq!(book(index), 201);
     }
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+}
+
+/// Two schedulers on one folder, of which the first exports the trail and is paused.
+fn with_its_exporter_paused() -> (Services, Server) {
+    let services = Services::start(&[]);
+    assert_eq!(services.book(1, SLOT).0, 201);
+    wait_until("the first exports", || {
+        std::fs::read_to_string(services.data_dir().join("audit.jsonl")).is_ok_and(|text| text.contains("_CRIADO"))
+    });
+    let second = services.another_scheduler(&[]);
+    pause(services.scheduler.pid());
+    (services, second)
+}
+
+/// Books one slot after the other at `scheduler` for as long, and gives how many; each has to be booked.
+fn book_all_the_while(scheduler: &Server, how_long: Duration) -> usize {
+    let begun = Instant::now();
+    let mut booked = 0;
+    while begun.elapsed() < how_long {
+        let start = format!("2025-12-{:02}T{:02}:{:02}:00Z", 2 + booked / 288, booked % 288 / 12, booked % 12 * 5);
+        let body = json!({"cientista_id": 1, "horario_inicio_utc": start}).to_string();
+        let answer = http("POST", &format!("{}/agendamentos", scheduler.url()), Some(("application/json", &body)));
+        assert_eq!(answer.status, 201, "after {:?}: {}", begun.elapsed(), answer.body);
+        booked += 1;
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    booked
+}
+
+/// All bookings are in the file, each once and in order, and the trail is whole.
+fn the_trail_is_whole(services: &Services, bookings: usize) {
+    let verify = || common::run(&["audit", "--verify", "--data-dir", services.data_dir().to_str().unwrap()]);
+    wait_until("the trail has caught up", || verify().status.code() == Some(0));
+    let text = std::fs::read_to_string(services.data_dir().join("audit.jsonl")).unwrap();
+    let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for (record, number) in records.iter().zip(1_u64..) {
+        assert_eq!(record["seq"], number);
+    }
+    assert_eq!(records.iter().filter(|record| record["event_type"] == "AGENDAMENTO_CRIADO").count(), bookings);
+}
+
+#[test]
+fn a_scheduler_that_is_paused_while_it_exports_stops_nobody_and_goes_on_where_it_was() {
+    let (services, second) = with_its_exporter_paused();
+    let ready = || http("GET", &format!("{}/pronto", second.url()), None);
+    assert_eq!(ready().json()["partes"]["auditoria"], "ok");
+    let booked = book_all_the_while(&second, LONG);
+    // It says what it waits for, and that it is ready all the same.
+    let said = ready();
+    assert_eq!(said.status, 200, "{}", said.body);
+    let trail = said.json()["partes"]["auditoria"].as_str().unwrap().to_owned();
+    assert!(trail.starts_with("atrasada: ") && trail.contains("estão só no banco"), "{trail}");
+    let verified = common::run(&["audit", "--verify", "--data-dir", services.data_dir().to_str().unwrap()]);
+    assert_eq!(verified.status.code(), Some(3), "{}", String::from_utf8_lossy(&verified.stdout));
+    signal(services.scheduler.pid(), "CONT");
+    the_trail_is_whole(&services, booked + 1);
+    wait_until("it is up to date", || ready().json()["partes"]["auditoria"] == "ok");
+    assert_eq!(services.log_lines("app.log", "Trilha de auditoria atrasada").len(), 1);
+    assert_eq!(services.log_lines("app.log", "Trilha de auditoria em dia").len(), 1);
+    assert_eq!(services.log_lines("app.log", "Auditoria indisponível").len(), 0);
+}
+
+#[test]
+fn the_task_of_a_paused_scheduler_that_is_killed_is_taken_over() {
+    let (mut services, second) = with_its_exporter_paused();
+    let booked = book_all_the_while(&second, Duration::from_secs(7));
+    services.scheduler.kill();
+    wait_until("the other takes over", || {
+        let ready = http("GET", &format!("{}/pronto", second.url()), None);
+        ready.status == 200 && ready.json()["partes"]["auditoria"] == "ok"
+    });
+    the_trail_is_whole(&services, booked + 1);
 }

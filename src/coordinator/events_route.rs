@@ -6,7 +6,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::answers;
-use super::events::{self, Event, LOCKS_CHANNEL};
+use super::events::{self, Event, LOCKS_CHANNEL, SHARED_CHANNEL};
 use super::protocol::PUBLISHED_MAX;
 use super::service::Service;
 use crate::http::fields::Fields;
@@ -149,13 +149,15 @@ pub fn listen(service: &Service, request: &Request) -> Result<Response, Problem>
     if request.head.method == Method::HEAD {
         return Ok(http::text("text/event-stream", String::new()));
     }
-    let guest = request.hosting.admit()?;
+    // Others who listen must not keep the schedulers from hearing each other.
+    let shared = channel.as_deref() == Some(SHARED_CHANNEL);
+    let guest = if shared { request.hosting.admit_before_others()? } else { request.hosting.admit()? };
     let since = sse::last_event_id(&request.head.headers).or(since);
     let channel = service.hub.channel(&channel.unwrap_or_default()).map_err(|_| too_many_channels())?;
     Ok(sse::respond(channel.subscribe(since.as_deref(), service.hub.lost_count()), guest))
 }
 
 fn too_many_channels() -> Problem {
-    let detail = format!("Já há {} canais; use um deles.", events::CHANNELS_MAX);
+    let detail = format!("Já há {} canais além de travas e agenda; use um deles.", events::OTHERS_MAX);
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "canais_demais", "Canais demais", detail).retry_after_s(60)
 }

@@ -28,7 +28,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::presence::{Hosting, Stream};
+use super::presence::{Hosting, Places, Stream};
 use super::problem::Problem;
 use super::{Response, body};
 use crate::time::{Clock, Timestamp};
@@ -121,7 +121,7 @@ pub async fn serve<H: Handler>(
     let limit = tenancy.connections();
     let connections = Arc::new(Semaphore::new(limit));
     // Those who wait or listen must leave room for those who release what is waited for.
-    let (stopping, guests) = (CancellationToken::new(), Arc::new(Semaphore::new(limit * 3 / 4)));
+    let (stopping, places) = (CancellationToken::new(), Places::of(limit));
     let graceful = GracefulShutdown::new();
     let ids = Arc::new(RequestIds::new());
     let mut shutdown = std::pin::pin!(async {
@@ -156,7 +156,7 @@ pub async fn serve<H: Handler>(
             ids: Arc::clone(&ids),
             peer,
             stopping: stopping.clone(),
-            guests: Arc::clone(&guests),
+            places: places.clone(),
         };
         let watcher = graceful.watcher();
         tokio::spawn(async move {
@@ -179,7 +179,7 @@ struct Connection<H> {
     ids: Arc<RequestIds>,
     peer: SocketAddr,
     stopping: CancellationToken,
-    guests: Arc<Semaphore>,
+    places: Places,
 }
 
 impl<H: Handler> Connection<H> {
@@ -187,7 +187,7 @@ impl<H: Handler> Connection<H> {
         let log = self.log.clone();
         let last_read = Arc::new(AtomicI64::new(self.clock.now().as_micros()));
         let stream = Stream::new(stream);
-        let hosting = Hosting::new(stream.socket(), self.stopping.clone(), Arc::clone(&self.guests));
+        let hosting = Hosting::new(stream.socket(), self.stopping.clone(), self.places.clone());
         let io = StampedIo { stalled: None, io: stream, clock: self.clock.clone(), last_read: Arc::clone(&last_read) };
         let this = Arc::new(self);
         let service = service_fn(move |request| {

@@ -117,6 +117,11 @@ impl App {
         self.exporter.fault()
     }
 
+    /// How far the audit trail's file is behind, where another process that should write it does not. Bookings go on.
+    pub fn audit_behind(&self) -> Option<String> {
+        self.exporter.behind()
+    }
+
     /// `com_trava`, or `sem_trava` in the race's demonstration.
     pub fn mode(&self) -> &'static str {
         if self.locking.is_some() { "com_trava" } else { "sem_trava" }

@@ -211,7 +211,12 @@ pub async fn ready(app: &App) -> Response {
     let ready = database.is_none() && audit.is_none() && !coordinator_fault;
     let body = json!({
         "status": if ready { "pronto" } else { "indisponivel" },
-        "partes": { "banco": ok_or(database), "coordenador": coordinator, "auditoria": ok_or(audit) },
+        "partes": {
+            "banco": ok_or(database),
+            "coordenador": coordinator,
+            // A file that is behind is worth knowing, and no reason to book nothing.
+            "auditoria": ok_or(audit.or_else(|| app.audit_behind())),
+        },
         "_links": links::self_and_entry("/pronto"),
     });
     if ready {
