@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{Server, run, sctec, signal, wait_until};
@@ -351,7 +351,10 @@ fn judge(folder: &Path, ledger: &Ledger) {
         assert_eq!(*active, !cancelled.contains(id), "booking {id}");
     }
     let active = rows.values().filter(|active| **active).count();
-    assert_eq!(common::count(&folder.join("sctec.db"), "SELECT count(*) FROM horarios WHERE agendamento_id IS NOT NULL"), active);
+    assert_eq!(
+        common::count(&folder.join("sctec.db"), "SELECT count(*) FROM horarios WHERE agendamento_id IS NOT NULL"),
+        active
+    );
     eprintln!(
         "{} bookings acknowledged, {} recorded, {} cancelled, {} records: 0 slots twice, 0 lost; {}",
         booked.len(),
@@ -369,7 +372,9 @@ fn tokens_grow(folder: &Path) {
     let (mut last, mut grants) = (0, 0);
     for line in String::from_utf8_lossy(&log).lines().filter(|line| line.contains("Lock concedido para recurso")) {
         // The last line of a killed process may be torn.
-        let Some(token) = line.rsplit_once(" token=").and_then(|(_, token)| token.parse::<u64>().ok()) else { continue };
+        let Some(token) = line.rsplit_once(" token=").and_then(|(_, token)| token.parse::<u64>().ok()) else {
+            continue;
+        };
         assert!(token > last, "token {token} was given after {last}: {line}");
         (last, grants) = (token, grants + 1);
     }

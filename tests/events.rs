@@ -67,7 +67,6 @@ fn several_are_published_side_by_side_or_not_at_all() {
         (json!({"evento": "e"}), "eventos"),
         (json!([{"evento": "e"}, {"evento": "a b"}]), "eventos[1].evento"),
         (json!([{"evento": "e", "dados": "x".repeat(16 * 1024)}]), "eventos[0].dados"),
-        (json!([{"evento": "e", "data": 1}]), "eventos[0].data"),
         (json!([1]), "eventos[0].(corpo)"),
     ] {
         assert_eq!(wrong(json!({"canal": "agenda", "eventos": several})), field);
@@ -156,7 +155,6 @@ fn what_is_out_of_bounds_is_refused_with_its_own_answer() {
     assert_eq!(wrong(json!({"canal": "travas", "evento": "concedida"})), "canal");
     assert_eq!(wrong(json!({"canal": "a", "evento": "e\nid: 1"})), "evento");
     assert_eq!(wrong(json!({"canal": "a", "evento": "e", "dados": "x".repeat(16 * 1024)})), "dados");
-    assert_eq!(wrong(json!({"canal": "a", "evento": "e", "data": 1})), "data");
     assert_eq!(http("GET", &locks.url("/eventos"), None).status, 422);
     // Those that are listened to for a moment, or only asked after, take no channel for good.
     for number in 0..70 {

@@ -196,7 +196,8 @@ impl Client {
             Answer { status: 200, trava_id: Some(id), token: Some(token), ttl_ms, resta_ms, .. } => {
                 if token <= seen || token >= TOKEN_MAX {
                     let _ = self.unlocks.send(unlock_of(request_id, &id));
-                    let reason = format!("a trava veio com o token {token}, e teria de ser maior que {seen} e menor que 2^53");
+                    let reason =
+                        format!("a trava veio com o token {token}, e teria de ser maior que {seen} e menor que 2^53");
                     return Err(self.no_token(reason));
                 }
                 self.saw_token(token);
@@ -287,8 +288,7 @@ async fn ask(asks: &batch::Sender<Ask>, operation: Operation) -> Reply {
 
 /// Gives back a lease that nobody will use. It is sent once: if that fails, the lease expires by itself.
 fn unlock_of(request_id: &str, lease: &str) -> Ask {
-    let operation =
-        Operation::Unlock { req: request_id.to_owned(), trava_id: lease.to_owned(), retencao_ms: 0 };
+    let operation = Operation::Unlock { req: request_id.to_owned(), trava_id: lease.to_owned(), retencao_ms: 0 };
     Ask { operation, until: Instant::now() + EXCHANGE_TIMEOUT, reply: None }
 }
 

@@ -153,9 +153,8 @@ impl Hub {
         }
         if channels.len() >= OWN + OTHERS_MAX {
             // Those that were only listened to, and are not any more, have nothing to keep.
-            channels.retain(|name, channel| {
-                Arc::strong_count(channel) > 1 || channel.last() > 0 || name == SHARED_CHANNEL
-            });
+            channels
+                .retain(|name, channel| Arc::strong_count(channel) > 1 || channel.last() > 0 || name == SHARED_CHANNEL);
         }
         if channels.len() >= OWN + OTHERS_MAX {
             return Err(TooManyChannels);

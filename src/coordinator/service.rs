@@ -109,7 +109,12 @@ impl Service {
         let known = state_file.token_limit();
         let last_token = known.max(tokens_above);
         if last_token > known {
-            warn!(log, "Tokens a partir de {}, por ordem do operador; o arquivo de estado ia até {}", last_token + 1, known);
+            warn!(
+                log,
+                "Tokens a partir de {}, por ordem do operador; o arquivo de estado ia até {}",
+                last_token + 1,
+                known
+            );
         }
         let owed = state_file.longest_ttl();
         let limit = state_file.reserve_tokens(last_token + 1).map_err(|error| state_file.start_error(&error))?;

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use super::problem::{FieldError, Problem};
 use super::suggest;
+use super::unknown::Unknown;
 use crate::time::{ParseTimestampError, Timestamp};
 
 /// Unknown fields named in an answer; a body of thousands is not echoed whole.
@@ -34,6 +35,8 @@ pub struct TextRule {
 #[derive(Debug)]
 pub struct Fields<'a> {
     values: BTreeMap<Cow<'a, str>, &'a RawValue>,
+    /// Names that came more than once.
+    repeated: BTreeSet<String>,
     errors: Vec<FieldError>,
 }
 
@@ -97,18 +100,12 @@ impl<'a> Fields<'a> {
         let not_an_object =
             || FieldError { campo: "(corpo)".to_owned(), mensagem: "deve ser um objeto JSON, entre { e }".to_owned() };
         let object: Object<'a> = serde_json::from_str(value.get()).map_err(|_| not_an_object())?;
-        let errors = object
-            .repeated
-            .into_iter()
-            .take(UNKNOWN_NAMED)
-            .map(|name| FieldError { campo: shown(&name), mensagem: "aparece mais de uma vez".to_owned() })
-            .collect();
-        Ok(Self { values: object.values, errors })
+        Ok(Self { values: object.values, repeated: object.repeated, errors: Vec::new() })
     }
 
     /// No body at all is an object without fields.
     pub fn none() -> Self {
-        Self { values: BTreeMap::new(), errors: Vec::new() }
+        Self { values: BTreeMap::new(), repeated: BTreeSet::new(), errors: Vec::new() }
     }
 
     /// Notes that `name` is wrong: what it should be.
@@ -118,7 +115,7 @@ impl<'a> Fields<'a> {
 
     /// Whether anything was found wrong so far.
     pub fn has_errors(&self) -> bool {
-        !self.errors.is_empty()
+        !self.errors.is_empty() || !self.repeated.is_empty()
     }
 
     /// The raw value of `name`, or `None` where it is absent or null.
@@ -223,6 +220,10 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// Every wrong field, in the order they were found.
     pub fn finish(mut self, known: &str) -> Result<(), Vec<FieldError>> {
+        let repeated = self.repeated.iter().take(UNKNOWN_NAMED);
+        let repeated =
+            repeated.map(|name| FieldError { campo: shown(name), mensagem: "aparece mais de uma vez".to_owned() });
+        self.errors = repeated.chain(self.errors).collect();
         let unknown = self.values.len();
         for name in self.values.keys().take(UNKNOWN_NAMED) {
             let mensagem = unknown_name("campo desconhecido", name, known);
@@ -233,6 +234,24 @@ impl<'a> Fields<'a> {
             self.errors.push(FieldError { campo: "(outros)".to_owned(), mensagem });
         }
         if self.errors.is_empty() { Ok(()) } else { Err(self.errors) }
+    }
+}
+
+impl Fields<'_> {
+    /// Ends the reading as [`Fields::finish`] does, but passes unknown fields over, under their names after `prefix`, unless
+    /// they are to be refused.
+    ///
+    /// # Errors
+    /// Every wrong field.
+    pub fn finish_noting(mut self, prefix: &str, known: &str, unknown: &mut Unknown) -> Result<(), Vec<FieldError>> {
+        if !unknown.are_refused() {
+            for name in std::mem::take(&mut self.values).keys() {
+                // One that came twice is no more wrong than one that came once.
+                self.repeated.remove(&**name);
+                unknown.pass_over(format!("{prefix}{}", shown(name)), known);
+            }
+        }
+        self.finish(known)
     }
 }
 

@@ -14,6 +14,7 @@ pub mod router;
 pub mod server;
 pub mod sse;
 mod suggest;
+pub mod unknown;
 
 use bytes::Bytes;
 use http_body_util::{Either, Full};

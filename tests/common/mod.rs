@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "each test file is a crate of its own and uses part of this")]
 
 pub mod listener;
-pub mod pending;
 pub mod peer;
+pub mod pending;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;

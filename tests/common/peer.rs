@@ -50,7 +50,8 @@ fn serve(stream: TcpStream, answers: &Answers) -> std::io::Result<()> {
         reader.read_exact(&mut body)?;
         let (status, answer) = answers(&method, &path, &serde_json::from_slice(&body).unwrap_or_default());
         let text = answer.to_string();
-        let head = format!("HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", text.len());
+        let head =
+            format!("HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", text.len());
         stream.write_all(format!("{head}{text}").as_bytes())?;
     }
 }

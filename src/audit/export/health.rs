@@ -49,7 +49,8 @@ impl Health {
     /// The step under way that has taken longer than `stalled_after`, by when it began, and what to say of it.
     pub fn stalled_step(&self, stalled_after: Duration) -> Option<(Instant, String)> {
         let began = self.state.lock().unwrap_or_else(PoisonError::into_inner).busy_since?;
-        (began.elapsed() >= stalled_after).then(|| (began, format!("a escrita está parada há {} s", began.elapsed().as_secs())))
+        (began.elapsed() >= stalled_after)
+            .then(|| (began, format!("a escrita está parada há {} s", began.elapsed().as_secs())))
     }
 
     /// Whether the others are to be told of a step that does not end: this process writes the file. Then it counts as told.
