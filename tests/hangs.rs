@@ -138,7 +138,7 @@ fn a_stop_does_not_wait_long_for_locks_that_cannot_be_given_back_and_is_clean() 
 }
 
 #[test]
-fn whoever_asks_about_a_peer_that_hangs_is_told_so_in_time() {
+fn who_asks_about_a_peer_that_hangs_is_told_so_in_time() {
     let services = Services::start(&[]);
     pause(services.coordinator.pid());
     let in_time = |what: &str, most: u64, ask: &dyn Fn()| {

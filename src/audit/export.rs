@@ -19,6 +19,7 @@ mod file;
 mod health;
 mod lock;
 mod recover;
+mod watch;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ use self::behind::Other;
 use self::file::OpenFile;
 use self::health::{Change, Health};
 use self::lock::ExporterLock;
+use self::watch::watch;
 
 /// How often the exporter looks without being told: for other processes' records, and for what became of the file.
 const POLL: Duration = Duration::from_millis(250);
@@ -179,24 +181,6 @@ impl Exporter {
             return Some("quem escreve a trilha terminou por uma falha nossa; reinicie o serviço".to_owned());
         }
         self.health.fault(STALLED_AFTER)
-    }
-}
-
-/// Tells the others that the exporter, which is this process, does not end its write: a disk that does not answer gives no
-/// error, and the writing thread cannot say it. A process that was paused ends it soon after it goes on: that is no fault.
-fn watch(path: &Path, health: &Health, ends: &mpsc::Receiver<()>, (every, too_long): (Duration, Duration)) {
-    let mut before = None;
-    while matches!(ends.recv_timeout(every), Err(RecvTimeoutError::Timeout)) {
-        let stalled = health.stalled_step(too_long);
-        if let Some((step, reason)) = &stalled
-            && before == Some(*step)
-            && health.may_tell_stall()
-        {
-            lock::tell_at(path, reason);
-            // Noted once more: if the write has ended just now, the next round takes it back.
-            health.may_tell_stall();
-        }
-        before = stalled.map(|(step, _)| step);
     }
 }
 

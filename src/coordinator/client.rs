@@ -97,7 +97,7 @@ type Reply = Result<(Answer, Instant), String>;
 /// One operation and who waits for its answer.
 struct Ask {
     operation: Operation,
-    /// When whoever waits is told that there is no answer.
+    /// When the one who waits is told that there is no answer.
     until: Instant,
     /// `None` where nobody waits.
     reply: Option<oneshot::Sender<Reply>>,

@@ -19,8 +19,8 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use super::client::StartError;
 use crate::http::in_words;
 
-/// How long an answer may take from the asking on, with all tries and whatever was before it, before the coordinator counts
-/// as unreachable.
+/// How long an answer may take from the asking on, with all tries and all that was asked before it, until the coordinator
+/// counts as unreachable.
 pub const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long connecting may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);

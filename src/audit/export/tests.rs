@@ -424,7 +424,7 @@ fn a_write_that_does_not_end_is_told_to_the_others_and_taken_back_when_it_does()
         let (trail, health) = (trail.clone(), Arc::clone(&health));
         std::thread::spawn(move || watch(&trail, &health, &ends, times))
     };
-    // Whoever does not write the file has nothing to tell.
+    // A process that does not write the file has nothing to tell.
     health.begin_step();
     std::thread::sleep(Duration::from_millis(60));
     assert_eq!(lock::told(&trail), None);
