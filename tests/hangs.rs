@@ -58,10 +58,10 @@ fn of_thousands_at_once_each_is_refused_in_a_time_of_its_own_however_many_are_be
     let longest = waited[RIVALS - 1];
     // One exchange after the other, it was 8 s. Past the 2 s is what a busy machine needs to tell all of them.
     assert!(longest < 5.0, "up to {longest} s");
-    // What nobody waits for is not asked later.
+    // It goes on at once, and gives nothing to those who were told that it did not answer.
     assert_eq!(services.book(1, SLOT).0, 201);
-    let asked = services.log_lines("coordenador.log", "Recebido pedido de lock").len();
-    assert!(asked < RIVALS * 2 / 3, "{asked} were asked after all");
+    let granted = services.log_lines("coordenador.log", "Lock concedido").len();
+    assert!(granted < 100, "{granted} were granted something after all");
 }
 
 /// A booking during which the coordinator hangs from the lock on, and how long its answer took.
