@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use self::operate::{CompletionsArgs, HealthArgs, ManualArgs};
 pub use self::values::Skew;
 use self::values::{parse_duration, parse_skew, parse_tail};
+use crate::coordinator::protocol::TOKENS_ABOVE_MAX;
 use crate::logging::ROTATE_MB_DEFAULT;
 
 /// The core of a shared space telescope: book each observation slot exactly once.
@@ -190,6 +191,11 @@ pub struct CoordinatorArgs {
     /// write is checked against its token, as the scheduler's are
     #[arg(long, env = "SCTEC_GRACE", default_value = "auto", value_name = "GRACE")]
     pub grace: Grace,
+    /// Give only tokens above N: after coordenador.json was lost, the largest token that a scheduler has seen, as its log
+    /// and the coordinator's refusal name it
+    #[arg(long, env = "SCTEC_TOKENS_ABOVE", default_value_t = 0, value_name = "N", hide_default_value = true,
+        value_parser = clap::value_parser!(u64).range(..=TOKENS_ABOVE_MAX))]
+    pub tokens_above: u64,
     /// What every server takes.
     #[command(flatten)]
     pub server: ServerArgs,
@@ -220,6 +226,10 @@ pub struct AllArgs {
     /// After a crash or stop, give no lock until those of before have run out (auto), or at once (0)
     #[arg(long, env = "SCTEC_GRACE", default_value = "auto", value_name = "GRACE")]
     pub grace: Grace,
+    /// Give only tokens above N: after coordenador.json was lost, the largest token that was seen, as the log names it
+    #[arg(long, env = "SCTEC_TOKENS_ABOVE", default_value_t = 0, value_name = "N", hide_default_value = true,
+        value_parser = clap::value_parser!(u64).range(..=TOKENS_ABOVE_MAX))]
+    pub tokens_above: u64,
     /// How the scheduler locks.
     #[command(flatten)]
     pub lock: LockArgs,

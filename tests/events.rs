@@ -67,7 +67,6 @@ fn several_are_published_side_by_side_or_not_at_all() {
         (json!({"evento": "e"}), "eventos"),
         (json!([{"evento": "e"}, {"evento": "a b"}]), "eventos[1].evento"),
         (json!([{"evento": "e", "dados": "x".repeat(16 * 1024)}]), "eventos[0].dados"),
-        (json!([{"evento": "e", "data": 1}]), "eventos[0].data"),
         (json!([1]), "eventos[0].(corpo)"),
     ] {
         assert_eq!(wrong(json!({"canal": "agenda", "eventos": several})), field);
@@ -150,7 +149,6 @@ fn what_is_out_of_bounds_is_refused_with_its_own_answer() {
     assert_eq!(wrong(json!({"canal": "travas", "evento": "concedida"})), "canal");
     assert_eq!(wrong(json!({"canal": "a", "evento": "e\nid: 1"})), "evento");
     assert_eq!(wrong(json!({"canal": "a", "evento": "e", "dados": "x".repeat(16 * 1024)})), "dados");
-    assert_eq!(wrong(json!({"canal": "a", "evento": "e", "data": 1})), "data");
     assert_eq!(http("GET", &locks.url("/eventos"), None).status, 422);
     // Those that are listened to for a moment, or only asked after, take no channel for good.
     for number in 0..70 {
@@ -213,4 +211,45 @@ fn mercure_704_a_place_that_nobody_can_know_is_told_so_at_both_services() {
             }
         }
     }
+}
+
+/// Whether a scheduler on a folder of its own comes to hear of the agenda.
+fn is_linked(coordinator: &str) -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    let scheduler = common::Server::spawn(&mut common::scheduler_command(folder.path(), coordinator), 1);
+    let mut pages = Listener::open(&format!("{}/eventos", scheduler.url()), None);
+    // The first word may come before the channel is there; if it never is, the listener's patience ends.
+    while pages.next("canal").data["ligado"] != true {}
+    let body = json!({"cientista_id": 1, "horario_inicio_utc": "2025-12-01T03:00:00Z"}).to_string();
+    let booked = http("POST", &format!("{}/agendamentos", scheduler.url()), Some(("application/json", &body)));
+    pages.next("criado").data["req"] == booked.header("x-request-id").unwrap()
+}
+
+#[test]
+fn channels_of_others_that_were_there_first_leave_the_schedulers_theirs() {
+    let locks = Locks::start();
+    let publish_to = |channel: &str| locks.post("/eventos", &json!({"canal": channel, "evento": "e", "dados": 1})).0;
+    for number in 0..63 {
+        assert_eq!(publish_to(&format!("alheio-{number}")), 200, "{number}");
+    }
+    assert_eq!(publish_to("mais-um"), 503);
+    assert!(is_linked(&locks.url("")));
+    // The coordinator's own is there too.
+    let mut told = listen(&locks, "canal=travas", None);
+    locks.lock(&json!({"recurso": "X"}));
+    assert_eq!(told.next("concedida").data["recursos"], json!(["X"]));
+}
+
+#[test]
+fn listeners_that_were_there_first_leave_the_schedulers_a_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let coordinator = common::coordinator_command(folder.path(), "127.0.0.1:0");
+    let mut limited = std::process::Command::new("sh");
+    common::deaf(&mut limited).args(["-c", "ulimit -n 256; exec \"$@\"", "sh"]).arg(coordinator.get_program());
+    let server = common::Server::spawn(limited.args(coordinator.get_args()), 1);
+    let locks = Locks::of(server, folder);
+    // 256 - 128 connections, three quarters of which may listen.
+    let _others: Vec<_> = (0..96).map(|_| listen(&locks, "canal=alheio", None)).collect();
+    assert_eq!(http("GET", &locks.url("/eventos?canal=alheio"), None).status, 503);
+    assert!(is_linked(&locks.url("")));
 }

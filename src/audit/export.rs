@@ -9,11 +9,17 @@
 //! A lock on `audit.lock` beside the file says who the exporter is. Another process on the same folder waits for it,
 //! and takes over when it ends; meanwhile it reads there why the trail cannot be written. The file itself is locked too, so
 //! that two never write it, whatever became of the first lock.
+//!
+//! An exporter that is paused keeps both locks and says nothing. The database has the records, so the others go on booking,
+//! and say how far the file is behind; up to a bound, which is [`behind`]'s. One that is not paused but cannot write, nor end
+//! its write, says so: then nobody books.
 
+mod behind;
 mod file;
 mod health;
 mod lock;
 mod recover;
+mod watch;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,9 +31,11 @@ use std::time::{Duration, Instant};
 
 use slog::{Logger, error, info, warn};
 
+use self::behind::Other;
 use self::file::OpenFile;
 use self::health::{Change, Health};
 use self::lock::ExporterLock;
+use self::watch::watch;
 
 /// How often the exporter looks without being told: for other processes' records, and for what became of the file.
 const POLL: Duration = Duration::from_millis(250);
@@ -39,13 +47,15 @@ const PAUSE: Duration = Duration::from_millis(5);
 const NOTE_EVERY: Duration = Duration::from_secs(1);
 /// Records appended at once.
 const LINES_AT_ONCE: u32 = 4096;
-/// How long the exporter, this one or another process's, may make no headway before the trail counts as unwritable.
+/// How long a write may take before the trail counts as unwritable.
 const STALLED_AFTER: Duration = Duration::from_secs(5);
 /// How long a start waits until the file has all records: somebody may have taken it away.
 const FIRST_ROUND: Duration = Duration::from_millis(400);
 /// How long it waits then for the first look at the file. It takes no longer for a longer one, unless somebody damaged it: then
 /// all of it is compared with the database.
 const FIRST_LOOK: Duration = Duration::from_secs(3);
+/// How often it is looked whether a write takes too long.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// How long a stop waits for the exporter: what it does not write the next start does.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -112,6 +122,8 @@ pub struct Exporter {
     stop: Arc<AtomicBool>,
     health: Arc<Health>,
     thread: Option<JoinHandle<()>>,
+    /// Ends, when it is dropped, the thread that watches this one.
+    _watched: mpsc::Sender<()>,
     /// Closed by the thread when it ends.
     ended: Mutex<mpsc::Receiver<()>>,
     log: Logger,
@@ -163,8 +175,13 @@ impl Exporter {
             recovery: Recovery::default(),
             not_closed: None,
             reached: 0,
-            other: (0, Instant::now()),
+            other: Other::new(),
         };
+        let (watched, ends) = mpsc::channel();
+        let (watched_path, watched_health) = (path.to_owned(), Arc::clone(&health));
+        std::thread::Builder::new()
+            .name("audit-watch".to_owned())
+            .spawn(move || watch(&watched_path, &watched_health, &ends, (WATCH_EVERY, STALLED_AFTER)))?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let (running, ended) = mpsc::channel();
@@ -183,7 +200,12 @@ impl Exporter {
         while health.is_unseen() && begun.elapsed() < FIRST_LOOK {
             std::thread::sleep(PAUSE);
         }
-        Ok(Self { bell, stop, health, thread: Some(thread), ended: Mutex::new(ended), log })
+        Ok(Self { bell, stop, health, thread: Some(thread), _watched: watched, ended: Mutex::new(ended), log })
+    }
+
+    /// How far the file is behind the database, where another process that should write it does not. Bookings go on.
+    pub fn behind(&self) -> Option<String> {
+        self.health.behind()
     }
 
     /// Why the trail cannot be written now, if it cannot.
@@ -229,8 +251,8 @@ struct Worker<S> {
     not_closed: Option<Instant>,
     /// The last record that this process wrote to the file.
     reached: u64,
-    /// How far another process's exporter is, and since when.
-    other: (u64, Instant),
+    /// How far another process's exporter is.
+    other: Other,
 }
 
 /// Recovery reads a lot: after a failure it is not tried again at once.
@@ -275,28 +297,42 @@ impl<S: Source> Worker<S> {
     /// Exports what there is, and keeps the fault up to date.
     fn round(&mut self) {
         self.health.begin_step();
-        let fault = self.export().err();
+        let (behind, fault) = match self.export() {
+            Ok(behind) => (behind, None),
+            Err(fault) => (None, Some(fault)),
+        };
+        let told_stall = self.health.take_told_stall();
         let change = self.health.end(fault.clone());
         match &change {
             Change::None => {}
             Change::Failed(reason) => error!(self.log, "Auditoria indisponível: {}", reason),
             Change::Restored => info!(self.log, "Auditoria restabelecida"),
         }
+        let was_behind = self.health.set_behind(behind.clone());
+        match behind {
+            Some(how_far) if !was_behind => warn!(self.log, "Trilha de auditoria {}", how_far),
+            None if was_behind && fault.is_none() => info!(self.log, "Trilha de auditoria em dia"),
+            _ => {}
+        }
         // Again while it lasts: this process may have become the exporter only now.
-        if let Some(lock) = self.lock.as_ref().filter(|_| fault.is_some() || change == Change::Restored) {
+        let is_news = fault.is_some() || told_stall || change == Change::Restored;
+        if let Some(lock) = self.lock.as_ref().filter(|_| is_news) {
             lock.tell(fault.as_deref());
         }
     }
 
-    fn export(&mut self) -> Result<(), String> {
+    /// Exports what there is; or says how far behind the process is whose task it is.
+    fn export(&mut self) -> Result<Option<String>, String> {
         if !self.is_exporter() {
+            self.health.set_exporter(false);
             (self.lock, self.open) = (None, None);
             let Some(lock) = ExporterLock::try_take(&self.path)? else {
                 // Another process is the exporter, and exports our records too.
                 return self.watch_other();
             };
             self.lock = Some(lock);
-            self.other.1 = Instant::now();
+            self.health.set_exporter(true);
+            self.other = Other::new();
         }
         if self.open.as_ref().is_some_and(|open| !open.is_as_written()) {
             warn!(self.log, "{} já não é o arquivo que foi escrito; reabrindo", self.path.display());
@@ -307,12 +343,12 @@ impl<S: Source> Worker<S> {
             text.clear();
             let seq = self.open()?.head.seq;
             if self.source.lines_after(seq, LINES_AT_ONCE, &mut text)?.is_none() {
-                return Ok(());
+                return Ok(None);
             }
             self.append(&text)?;
             if !self.is_exporter() {
                 // The next round finds out who is.
-                return Ok(());
+                return Ok(None);
             }
         }
     }
@@ -377,19 +413,13 @@ impl<S: Source> Worker<S> {
         }
     }
 
-    /// The trail is written by another process: it has to make headway.
-    fn watch_other(&mut self) -> Result<(), String> {
-        let exported = self.source.exported()?.seq;
-        if exported != self.other.0 || self.source.head()? == exported {
-            self.other = (exported, Instant::now());
-        }
+    /// The trail is written by another process: it has to make headway, or the database has to hold the records.
+    fn watch_other(&mut self) -> Result<Option<String>, String> {
+        let (exported, head) = (self.source.exported()?.seq, self.source.head()?);
         if let Some(reason) = lock::told(&self.path) {
             return Err(reason);
         }
-        if self.other.1.elapsed() < STALLED_AFTER {
-            return Ok(());
-        }
-        Err(format!("{}: o processo que o escreve está parado no registro {exported}", self.path.display()))
+        self.other.look(exported, head, Instant::now(), &self.path)
     }
 
     fn note(&mut self, now: bool) {

@@ -46,7 +46,7 @@ pub fn scheduler(args: &SchedulerArgs) -> Outcome {
 /// # Errors
 /// When it cannot start.
 pub fn coordinator(args: &CoordinatorArgs) -> Outcome {
-    let config = coordinator_config(args.grace, &args.server, Tenancy::Alone);
+    let config = coordinator_config((args.grace, args.tokens_above), &args.server, Tenancy::Alone);
     panics::install_hook();
     runtime()?.block_on(async {
         let listener = listen(args.listen, "--listen")?;
@@ -72,7 +72,7 @@ pub fn all(args: &AllArgs) -> Outcome {
         let (scheduler_gone, mut coordinator_stops) = watch::channel(());
         let coordinator = coordinator::serve(
             coordinator_listener,
-            coordinator_config(args.grace, &args.server, Tenancy::Shared),
+            coordinator_config((args.grace, args.tokens_above), &args.server, Tenancy::Shared),
             async move {
                 // An error means that the sender is gone, which is the signal.
                 let _ = coordinator_stops.changed().await;
@@ -125,9 +125,14 @@ fn scheduler_config(
     Ok(config)
 }
 
-fn coordinator_config(grace: Grace, server: &ServerArgs, tenancy: Tenancy) -> coordinator::Config {
+fn coordinator_config(
+    (grace, tokens_above): (Grace, u64),
+    server: &ServerArgs,
+    tenancy: Tenancy,
+) -> coordinator::Config {
     coordinator::Config {
         grace: grace == Grace::Auto,
+        tokens_above,
         tenancy,
         ..coordinator::Config::new(&server.data_dir, logging_config(server))
     }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use hyper::StatusCode;
 use serde::Serialize;
 
-use super::protocol::{BusyReply, LeaseReply, ReleasedReply, millis, not_live_name};
+use super::protocol::{BusyReply, LeaseReply, ReleasedReply, TOO_FAR, millis, not_live_name};
 use super::service::{LockRefused, RenewRefused, Service};
-use super::table::{self, Busy, Granted, Listed, NotLive, Refused, Released, Resources, Shown, State};
+use super::table::{self, Busy, Granted, Listed, NotLive, Refused, Released, Resources, Shown, State, TOKEN_JUMP_MAX};
 use crate::http::links::{Link, Links, path_segment};
-use crate::http::problem::Problem;
+use crate::http::problem::{FieldError, Problem};
+use crate::http::wrong::FieldCode;
 
 /// A lease as granted, of which `left` is left now.
 pub fn granted(service: &Service, granted: &Granted, left: Duration) -> LeaseReply {
@@ -59,6 +60,7 @@ pub fn refusal(refused: LockRefused) -> Problem {
         }
         LockRefused::Table(Refused::Dismissed) | LockRefused::Stopping => stopping(),
         LockRefused::Table(Refused::TokenLimit(_) | Refused::TtlLimit) | LockRefused::NotDurable(_) => not_durable(),
+        LockRefused::Table(Refused::TooFar { min_token, last_token }) => too_far(min_token, last_token),
         LockRefused::Grace(left) => {
             let left_ms = millis(left);
             let detail =
@@ -67,6 +69,21 @@ pub fn refusal(refused: LockRefused) -> Problem {
         }
         LockRefused::Gone => gone(),
     }
+}
+
+fn too_far(min_token: u64, last_token: u64) -> Problem {
+    let most = last_token.saturating_add(TOKEN_JUMP_MAX);
+    let mensagem = format!("pode ser até {most}, {TOKEN_JUMP_MAX} além do último token dado ({last_token})");
+    let detail = format!(
+        "Quem pede diz que já viu o token {min_token}, e o último dado aqui foi {last_token}: um pedido não leva o contador \
+         mais que {TOKEN_JUMP_MAX} adiante. Se coordenador.json se perdeu, ou voltou de uma cópia antiga, o operador recomeça \
+         o coordenador com --tokens-above {min_token}."
+    );
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    Problem::new(status, TOO_FAR, "Token mínimo distante demais", detail)
+        .with_fields(vec![FieldError::new("token_minimo", FieldCode::Number.says(mensagem))])
+        .with("ultimo_token", last_token)
+        .already_logged()
 }
 
 fn occupied(busy: Busy) -> Problem {

@@ -26,6 +26,7 @@ use crate::http::fields::Fields;
 use crate::http::presence::{Guest, Presence};
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::{Request, is_request_id, log_problem};
+use crate::http::unknown::{Handling, Unknown};
 use crate::http::{self, Response};
 
 /// One operation's answer: the members that it would have alone, and its status.
@@ -34,8 +35,8 @@ use crate::http::{self, Response};
 enum OperationAnswer {
     Lease(LeaseReply),
     Released(ReleasedReply),
-    /// A problem document has its status already.
-    Refused(Value),
+    /// A problem document, which has its status already, or an answer with notices.
+    Other(Value),
 }
 
 const OK: Option<u16> = Some(200);
@@ -53,6 +54,18 @@ enum Operation {
 struct Caller {
     id: Arc<str>,
     log: Logger,
+    unknown: Unknown,
+}
+
+impl Caller {
+    /// The operation's answer, with what was passed over of it.
+    fn noted(&self, answered: Result<OperationAnswer, Problem>) -> OperationAnswer {
+        let answer = answered.unwrap_or_else(|problem| {
+            log_problem(&self.log, &problem);
+            OperationAnswer::Other(problem.to_value(&self.id))
+        });
+        self.unknown.added_to(answer).map_or_else(|answer| answer, OperationAnswer::Other)
+    }
 }
 
 /// What was begun and is not answered yet. Dropped before it is, what was granted is undone: nobody ever heard of it.
@@ -76,8 +89,13 @@ impl Drop for Batch {
 }
 
 /// Decides each operation on its own, in order.
-pub async fn batch(service: &Arc<Service>, request: &Request, bytes: &[u8]) -> Result<Response, Problem> {
-    let raw_operations = operations(bytes)?;
+pub async fn batch(
+    service: &Arc<Service>,
+    request: &Request,
+    bytes: &[u8],
+    unknown: &mut Unknown,
+) -> Result<Response, Problem> {
+    let raw_operations = operations(bytes, unknown)?;
     let mut batch = Batch {
         service: Arc::clone(service),
         client: request.hosting.presence(),
@@ -86,17 +104,20 @@ pub async fn batch(service: &Arc<Service>, request: &Request, bytes: &[u8]) -> R
         given_back: Vec::new(),
     };
     for raw in raw_operations {
-        let mut caller = Caller { id: Arc::clone(&request.id), log: request.log.clone() };
+        let unknown = Unknown::new(Handling::asked(&request.head.headers));
+        let mut caller = Caller { id: Arc::clone(&request.id), log: request.log.clone(), unknown };
         let operation = batch.begin(request, &mut caller, raw).await.unwrap_or_else(Operation::Refused);
+        caller.unknown.log(&caller.log);
         batch.unsaid.push_back((caller, operation));
     }
     if batch.client.is_gone() {
         batch.abandon();
     }
-    let mut pieces = Pieces { batch, next: "", late: false };
+    let end = unknown.member().map_or_else(|| "]}".to_owned(), |notices| format!("],{notices}}}"));
+    let mut pieces = Pieces { batch, next: "", end, late: false };
     let first = format!("{{\"respostas\":[{}", pieces.ready());
     if pieces.batch.unsaid.is_empty() {
-        return Ok(http::bytes(StatusCode::OK, "application/json", (first + "]}").into()));
+        return Ok(http::bytes(StatusCode::OK, "application/json", (first + &pieces.end).into()));
     }
     pieces.late = true;
     let rest = unfold(Some(pieces), async |pieces| {
@@ -113,6 +134,8 @@ struct Pieces {
     batch: Batch,
     /// What stands before the next answer.
     next: &'static str,
+    /// What stands after the last.
+    end: String,
     /// Whether answers leave some time after they were decided.
     late: bool,
 }
@@ -147,7 +170,7 @@ impl Pieces {
         }
         let mut text = self.ready();
         if self.batch.unsaid.is_empty() {
-            text.push_str("]}");
+            text.push_str(&self.end);
         }
         text.into()
     }
@@ -160,10 +183,7 @@ impl Batch {
             drop(wait.told()?);
         }
         let (caller, operation) = self.unsaid.pop_front()?;
-        Some(self.answer(operation, late).unwrap_or_else(|problem| {
-            log_problem(&caller.log, &problem);
-            OperationAnswer::Refused(problem.to_value(&caller.id))
-        }))
+        Some(caller.noted(self.answer(operation, late)))
     }
 
     fn answer(&self, operation: Operation, late: bool) -> Result<OperationAnswer, Problem> {
@@ -231,7 +251,8 @@ impl Batch {
         }
         match text(&mut fields, "op")?.as_deref() {
             Some("lock") => {
-                let acquire = protocol::read_lock(fields, ALSO).map_err(Problem::invalid_fields)?;
+                let acquire =
+                    protocol::read_lock(fields, ALSO, &mut caller.unknown).map_err(Problem::invalid_fields)?;
                 if !acquire.wait.is_zero() && self.guest.is_none() {
                     self.guest = Some(request.hosting.admit()?);
                 }
@@ -241,11 +262,13 @@ impl Batch {
                 })
             }
             Some("renew") => {
-                let (id, ttl) = protocol::read_renew(fields, ALSO).map_err(Problem::invalid_fields)?;
+                let read = protocol::read_renew(fields, ALSO, &mut caller.unknown);
+                let (id, ttl) = read.map_err(Problem::invalid_fields)?;
                 Ok(Operation::Renewed(service.renew(&caller.log, id, ttl).await))
             }
             Some("unlock") => {
-                let release = protocol::read_unlock(fields, ALSO).map_err(Problem::invalid_fields)?;
+                let read = protocol::read_unlock(fields, ALSO, &mut caller.unknown);
+                let release = read.map_err(Problem::invalid_fields)?;
                 let released = service.unlock(&caller.log, &release);
                 if let Released::Freed(ended) = &released {
                     self.given_back.push(ended.token);
@@ -257,7 +280,7 @@ impl Batch {
     }
 }
 
-fn operations(bytes: &[u8]) -> Result<Vec<&RawValue>, Problem> {
+fn operations<'a>(bytes: &'a [u8], unknown: &mut Unknown) -> Result<Vec<&'a RawValue>, Problem> {
     let mut fields = Fields::parse(bytes)?;
     let raw_operations = fields.take("operacoes").map(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get()));
     let operations = match raw_operations {
@@ -275,7 +298,7 @@ fn operations(bytes: &[u8]) -> Result<Vec<&RawValue>, Problem> {
             Vec::new()
         }
     };
-    fields.finish("operacoes").map_err(Problem::invalid_fields)?;
+    fields.finish_noting("", "operacoes", unknown).map_err(Problem::invalid_fields)?;
     Ok(operations)
 }
 

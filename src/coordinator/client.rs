@@ -4,11 +4,14 @@
 //! exchange. Each takes every request that waits, sends them as one batch (`POST /lote`), and hands each its own answer.
 //! Alone, a request waits for nobody.
 //!
+//! A request is answered within [`EXCHANGE_TIMEOUT`] of its own asking, however many are before it: that nobody answered is
+//! an answer too. What nobody waits for any more is not sent; and a lease that comes too late is given back.
+//!
 //! A lease's deadline is counted here, on this process's monotonic clock, from *before* the request was sent: it is
 //! never later than the coordinator's own.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -17,13 +20,18 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::feed::Feed;
-use super::protocol::{BATCH_MAX, BODY_BYTES, MIN_TOKEN_MAX, Operation};
+use super::protocol::{BATCH_MAX, BODY_BYTES, Operation, TOKEN_MAX, TOO_FAR};
 use super::way::{CONNECT_TIMEOUT, EXCHANGE_TIMEOUT, Way};
 use crate::batch;
 
 /// Tries of one exchange at one address: a kept-alive connection may have been closed just then, and the same request
 /// again gets the same lease again.
 const TRIES: usize = 2;
+
+/// The request and, with the owner, the resource by which it is seen whether tokens are acceptable again.
+const PROBE: &str = "pronto";
+/// How long that resource is locked at the most.
+const PROBE_TTL: Duration = Duration::from_secs(1);
 
 /// A granted lease.
 #[derive(Clone, Debug)]
@@ -77,12 +85,29 @@ pub struct Client {
     secret: u64,
     next_request: AtomicU64,
     highest_token: AtomicU64,
+    /// Why no token was acceptable the last time that one was asked for: waiting does not mend that, an operator does.
+    ///
+    /// A std lock around a text, held to read or to replace it.
+    token_fault: Mutex<Option<String>>,
 }
+
+/// An answer, and when what it answers was sent.
+type Reply = Result<(Answer, Instant), String>;
 
 /// One operation and who waits for its answer.
 struct Ask {
     operation: Operation,
-    reply: oneshot::Sender<Result<(Answer, Instant), String>>,
+    /// When the one who waits is told that there is no answer.
+    until: Instant,
+    /// `None` where nobody waits.
+    reply: Option<oneshot::Sender<Reply>>,
+}
+
+impl Ask {
+    /// Whether it is still of use: someone waits, or nobody ever did.
+    fn is_wanted(&self) -> bool {
+        self.reply.as_ref().is_none_or(|reply| !reply.is_closed())
+    }
 }
 
 /// The members of every kind of answer; which are there depends on the status.
@@ -95,6 +120,8 @@ struct Answer {
     token: Option<u64>,
     #[serde(default)]
     ttl_ms: Option<u64>,
+    #[serde(default)]
+    resta_ms: Option<u64>,
     #[serde(default)]
     recurso: Option<String>,
     #[serde(default)]
@@ -123,8 +150,8 @@ impl Client {
         // Each ask stands for a request in flight, and those are bounded by the connections.
         let (locks, lock_batches) = batch::queue(usize::MAX);
         let (unlocks, unlock_batches) = batch::queue(usize::MAX);
-        tokio::spawn(speak(Arc::clone(&way), lock_batches));
-        tokio::spawn(speak(Arc::clone(&way), unlock_batches));
+        tokio::spawn(speak(Arc::clone(&way), lock_batches, Some(unlocks.clone())));
+        tokio::spawn(speak(Arc::clone(&way), unlock_batches, None));
         Ok(Self {
             locks,
             unlocks,
@@ -133,6 +160,7 @@ impl Client {
             secret: getrandom::u64().map_err(StartError::Random)?,
             next_request: AtomicU64::new(1),
             highest_token: AtomicU64::new(highest_token),
+            token_fault: Mutex::default(),
         })
     }
 
@@ -147,6 +175,12 @@ impl Client {
         ttl: Duration,
         despite_retention: bool,
     ) -> Result<Lease, LockError> {
+        let seen = self.highest_token.load(Ordering::Relaxed);
+        if seen >= TOKEN_MAX - 1 {
+            return Err(self.no_token(format!(
+                "o banco já viu o token {seen}, e abaixo de 2^53 não há outro maior: alguém o alterou; volte à última cópia"
+            )));
+        }
         let operation = Operation::Lock {
             req: request_id.to_owned(),
             recursos: resources,
@@ -154,19 +188,34 @@ impl Client {
             // Ours and not the request's own, which a client may have chosen, and chosen twice.
             pedido_id: format!("{:016x}-{:x}", self.secret, self.next_request.fetch_add(1, Ordering::Relaxed)),
             ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
-            token_minimo: self.highest_token.load(Ordering::Relaxed).min(MIN_TOKEN_MAX),
+            token_minimo: seen,
             apesar_da_retencao: despite_retention,
         };
         let (answer, sent_at) = ask(&self.locks, operation).await.map_err(LockError::Unavailable)?;
         match answer {
-            Answer { status: 200, trava_id: Some(id), token: Some(token), ttl_ms, .. } => {
+            Answer { status: 200, trava_id: Some(id), token: Some(token), ttl_ms, resta_ms, .. } => {
+                if token <= seen || token >= TOKEN_MAX {
+                    let _ = self.unlocks.send(unlock_of(request_id, &id));
+                    let reason =
+                        format!("a trava veio com o token {token}, e teria de ser maior que {seen} e menor que 2^53");
+                    return Err(self.no_token(reason));
+                }
                 self.saw_token(token);
-                let ttl = ttl_ms.map_or(ttl, Duration::from_millis);
-                Ok(Lease { token, deadline: sent_at + ttl, id })
+                *self.token_fault.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                // One that was granted to the first try of this request has less left than its TTL.
+                let left = resta_ms.or(ttl_ms).map_or(ttl, Duration::from_millis);
+                Ok(Lease { token, deadline: sent_at + left, id })
             }
             Answer { status: 409, recurso: Some(resource), .. } => Err(LockError::Busy { resource }),
+            other if other.codigo.as_deref() == Some(TOO_FAR) => Err(self.no_token(unexpected(&other))),
             other => Err(LockError::Unavailable(unexpected(&other))),
         }
+    }
+
+    /// There is no acceptable token, and will not be before someone does something.
+    fn no_token(&self, reason: String) -> LockError {
+        *self.token_fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.clone());
+        LockError::Unavailable(reason)
     }
 
     /// Gives a lease back; its resources stay refused for `retention`. Whether it was still there to be given back.
@@ -195,7 +244,7 @@ impl Client {
     /// Whether the coordinator can give locks now.
     ///
     /// # Errors
-    /// In words, when it cannot: what the address that would be asked next says.
+    /// In words, when it cannot: what the address that would be asked next says, or what was wrong with the last token.
     pub async fn ready(&self) -> Result<(), String> {
         self.way
             .first_that(CONNECT_TIMEOUT, |address| async move {
@@ -203,7 +252,17 @@ impl Client {
                 let status = answer.status();
                 if status.is_success() { Ok(()) } else { Err(format!("{} respondeu {status}", address.ready)) }
             })
-            .await
+            .await?;
+        if self.token_fault.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+            return Ok(());
+        }
+        // Only a lock shows whether that is mended; and nobody may ask for one before this says that it is.
+        match self.lock(PROBE, vec![format!("{PROBE}-{}", self.owner)], PROBE_TTL, false).await {
+            Ok(lease) => self.unlock(PROBE, &lease, Duration::ZERO).await.map(drop),
+            Err(LockError::Unavailable(reason)) => Err(reason),
+            // Its own from a moment ago.
+            Err(LockError::Busy { .. }) => Ok(()),
+        }
     }
 
     /// The coordinator's channels of events, by the same way.
@@ -212,11 +271,25 @@ impl Client {
     }
 }
 
-async fn ask(asks: &batch::Sender<Ask>, operation: Operation) -> Result<(Answer, Instant), String> {
-    let (reply, answer) = oneshot::channel();
+/// Asks, and waits for the answer until it would be too late.
+async fn ask(asks: &batch::Sender<Ask>, operation: Operation) -> Reply {
+    let (reply, mut answer) = oneshot::channel();
     let gone = || "a tarefa do coordenador terminou".to_owned();
-    asks.send(Ask { operation, reply }).map_err(|_| gone())?;
-    answer.await.map_err(|_| gone())?
+    let until = Instant::now() + EXCHANGE_TIMEOUT;
+    asks.send(Ask { operation, until, reply: Some(reply) }).map_err(|_| gone())?;
+    if let Ok(answered) = tokio::time::timeout_at(until.into(), &mut answer).await {
+        return answered.map_err(|_| gone())?;
+    }
+    // Closed before it is looked at once more: an answer that comes later finds nobody, and is dealt with as such.
+    answer.close();
+    let late = || Err(format!("o coordenador não respondeu em {} ms", EXCHANGE_TIMEOUT.as_millis()));
+    answer.try_recv().unwrap_or_else(|_| late())
+}
+
+/// Gives back a lease that nobody will use. It is sent once: if that fails, the lease expires by itself.
+fn unlock_of(request_id: &str, lease: &str) -> Ask {
+    let operation = Operation::Unlock { req: request_id.to_owned(), trava_id: lease.to_owned(), retencao_ms: 0 };
+    Ask { operation, until: Instant::now() + EXCHANGE_TIMEOUT, reply: None }
 }
 
 fn unexpected(answer: &Answer) -> String {
@@ -224,44 +297,60 @@ fn unexpected(answer: &Answer) -> String {
     format!("resposta {} {code}: {}", answer.status, answer.detail.as_deref().unwrap_or_default())
 }
 
-/// The task: everything that waits is one batch.
-async fn speak(way: Arc<Way>, mut batches: batch::Batches<Ask>) {
+/// The task: everything that waits is one batch. Leases that came too late are given back through `unlocks`.
+async fn speak(way: Arc<Way>, mut batches: batch::Batches<Ask>, unlocks: Option<batch::Sender<Ask>>) {
     let mut batch = Vec::new();
     while batches.next_async(&mut batch).await.is_some() {
-        let mut waiting = batch.drain(..).peekable();
+        // Looked at when its turn comes: those before it may have taken all its time.
+        let mut waiting = batch.drain(..).filter(Ask::is_wanted).peekable();
         while waiting.peek().is_some() {
             let mut body = b"{\"operacoes\":[".to_vec();
-            let mut replies = Vec::new();
-            while let Some(ask) = waiting.next_if(|_| replies.len() < BATCH_MAX && body.len() < BODY_BYTES) {
-                if !replies.is_empty() {
+            let mut asks = Vec::new();
+            while let Some(ask) = waiting.next_if(|_| asks.len() < BATCH_MAX && body.len() < BODY_BYTES) {
+                if !asks.is_empty() {
                     body.push(b',');
                 }
                 // A struct of texts, numbers and lists: serialising it to memory cannot fail.
                 serde_json::to_writer(&mut body, &ask.operation).expect("an operation serialises");
-                replies.push(ask.reply);
+                asks.push(ask);
             }
             body.extend_from_slice(b"]}");
-            let sent_at = Instant::now();
-            match exchange(&way, &body.into(), replies.len()).await {
-                Ok(answers) => {
-                    for (reply, answer) in replies.into_iter().zip(answers) {
-                        // Whoever asked may be gone; a lease that it was granted expires by itself.
-                        let _ = reply.send(Ok((answer, sent_at)));
-                    }
+            exchange_for(&way, &body.into(), asks, unlocks.as_ref()).await;
+        }
+    }
+}
+
+/// One exchange: sends the body of `asks` and tells each its answer.
+async fn exchange_for(way: &Way, body: &Bytes, asks: Vec<Ask>, unlocks: Option<&batch::Sender<Ask>>) {
+    let sent_at = Instant::now();
+    // As long as anyone waits for it.
+    let until = asks.iter().map(|ask| ask.until).max().unwrap_or(sent_at);
+    match exchange(way, body, asks.len(), until.saturating_duration_since(sent_at)).await {
+        Ok(answers) => {
+            for (ask, answer) in asks.into_iter().zip(answers) {
+                let unheard = match ask.reply {
+                    None => None,
+                    Some(reply) => reply.send(Ok((answer, sent_at))).err(),
+                };
+                if let (Operation::Lock { req, .. }, Some(Ok((answer, _)))) = (&ask.operation, unheard)
+                    && let (Some(lease), Some(unlocks)) = (answer.trava_id, unlocks)
+                {
+                    // The task is gone only when the client is.
+                    let _ = unlocks.send(unlock_of(req, &lease));
                 }
-                Err(reason) => {
-                    for reply in replies {
-                        let _ = reply.send(Err(reason.clone()));
-                    }
-                }
+            }
+        }
+        Err(reason) => {
+            for reply in asks.into_iter().filter_map(|ask| ask.reply) {
+                let _ = reply.send(Err(reason.clone()));
             }
         }
     }
 }
 
 /// Sends one batch to the first address that answers, and reads its answers, one each.
-async fn exchange(way: &Way, body: &Bytes, count: usize) -> Result<Vec<Answer>, String> {
-    way.first_that(EXCHANGE_TIMEOUT, |address| async move {
+async fn exchange(way: &Way, body: &Bytes, count: usize, time: Duration) -> Result<Vec<Answer>, String> {
+    way.first_that(time, |address| async move {
         let mut result = exchange_once(way, &address.batch, body, count).await;
         for _ in 1..TRIES {
             if result.is_ok() {

@@ -20,8 +20,13 @@ use crate::time::Timestamp;
 
 /// The coordinator's own channel.
 pub const LOCKS_CHANNEL: &str = "travas";
-/// Channels at the most.
-pub const CHANNELS_MAX: usize = 64;
+/// The channel that the schedulers share. It has its place from the start on, however many others there are: the coordinator
+/// knows no more of it than its name.
+pub const SHARED_CHANNEL: &str = "agenda";
+/// Channels at the most besides these two.
+pub const OTHERS_MAX: usize = 63;
+/// Channels that are there from the start on.
+const OWN: usize = 2;
 /// The most bytes of an event's data.
 pub const DATA_MAX: usize = 16 * 1024;
 /// The longest name of a channel or an event.
@@ -38,7 +43,7 @@ pub struct Hub {
     lost: Arc<AtomicU64>,
 }
 
-/// There are [`CHANNELS_MAX`] channels already.
+/// There are [`OTHERS_MAX`] other channels already.
 #[derive(Debug)]
 pub struct TooManyChannels;
 
@@ -126,8 +131,10 @@ impl Hub {
     /// A hub with the coordinator's own channel. `epoch` is random.
     pub fn new(epoch: u32) -> Self {
         let locks = Channel::new(epoch);
-        let channels = HashMap::from([(LOCKS_CHANNEL.to_owned(), Arc::clone(&locks))]);
-        Self { channels: Mutex::new(channels), locks, epoch, made: AtomicU32::new(1), lost: Arc::default() }
+        let shared = Channel::new(epoch.wrapping_add(1));
+        let channels = [(LOCKS_CHANNEL, Arc::clone(&locks)), (SHARED_CHANNEL, shared)];
+        let channels = channels.map(|(name, channel)| (name.to_owned(), channel)).into();
+        Self { channels: Mutex::new(channels), locks, epoch, made: AtomicU32::new(2), lost: Arc::default() }
     }
 
     /// The coordinator's own channel.
@@ -144,11 +151,12 @@ impl Hub {
         if let Some(channel) = channels.get(name) {
             return Ok(Arc::clone(channel));
         }
-        if channels.len() >= CHANNELS_MAX {
+        if channels.len() >= OWN + OTHERS_MAX {
             // Those that were only listened to, and are not any more, have nothing to keep.
-            channels.retain(|_, channel| Arc::strong_count(channel) > 1 || channel.last() > 0);
+            channels
+                .retain(|name, channel| Arc::strong_count(channel) > 1 || channel.last() > 0 || name == SHARED_CHANNEL);
         }
-        if channels.len() >= CHANNELS_MAX {
+        if channels.len() >= OWN + OTHERS_MAX {
             return Err(TooManyChannels);
         }
         let made = self.made.fetch_add(1, Ordering::Relaxed);
@@ -181,13 +189,15 @@ mod tests {
     #[test]
     fn channels_are_bounded() {
         let hub = Hub::new(7);
-        for number in 1..CHANNELS_MAX {
+        for number in 1..=OTHERS_MAX {
             // One that was only looked at is not kept when room is needed.
             assert!(hub.channel(&format!("vazio {number}")).is_ok());
             let event = Event::Published { name: "p".to_owned(), data: "1".to_owned() };
             hub.channel(&number.to_string()).unwrap().publish([event]);
         }
         assert!(hub.channel("mais um").is_err());
-        assert!(hub.channel("1").is_ok());
+        for known in ["2", LOCKS_CHANNEL, SHARED_CHANNEL] {
+            assert!(hub.channel(known).is_ok(), "{known}");
+        }
     }
 }

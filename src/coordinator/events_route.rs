@@ -6,13 +6,14 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::answers;
-use super::events::{self, Event, LOCKS_CHANNEL};
+use super::events::{self, Event, LOCKS_CHANNEL, SHARED_CHANNEL};
 use super::protocol::PUBLISHED_MAX;
 use super::service::Service;
 use crate::http::fields::Fields;
 use crate::http::parameters::Parameters;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
+use crate::http::unknown::Unknown;
 use crate::http::{self, Response, sse};
 
 const NAME: &str = "deve ter de 1 a 64 caracteres de A–Z a–z 0–9 . _ -";
@@ -45,22 +46,27 @@ impl Several<'_> {
 }
 
 /// `POST /eventos`: all events or none.
-pub fn publish(service: &Service, bytes: &[u8]) -> Result<Response, Problem> {
+pub fn publish(service: &Service, bytes: &[u8], unknown: &mut Unknown) -> Result<Response, Problem> {
     if let Ok(several) = serde_json::from_slice::<Several<'_>>(bytes)
         && several.is_fine()
     {
         let events = several.eventos.iter().map(|one| published(one.evento.to_owned(), one.dados.get()));
-        return publish_to(service, several.canal, events);
+        return publish_to(service, several.canal, events, unknown);
     }
-    let (channel, events) = read(bytes)?;
-    publish_to(service, &channel, events)
+    let (channel, events) = read(bytes, unknown)?;
+    publish_to(service, &channel, events, unknown)
 }
 
-fn publish_to(service: &Service, name: &str, events: impl IntoIterator<Item = Event>) -> Result<Response, Problem> {
+fn publish_to(
+    service: &Service,
+    name: &str,
+    events: impl IntoIterator<Item = Event>,
+    unknown: &Unknown,
+) -> Result<Response, Problem> {
     let channel = service.hub.channel(name).map_err(|_| too_many_channels())?;
     let last = channel.publish(events);
     let answer = json!({ "canal": name, "id": last.to_string(), "ouvintes": channel.listeners() });
-    Ok(http::json(StatusCode::OK, &answer))
+    Ok(unknown.answer(&answer))
 }
 
 fn published(name: String, data: &str) -> Event {
@@ -70,7 +76,7 @@ fn published(name: String, data: &str) -> Event {
 }
 
 /// Reads what is published, one event or several, with every wrong field named.
-fn read(bytes: &[u8]) -> Result<(String, Vec<Event>), Problem> {
+fn read(bytes: &[u8], unknown: &mut Unknown) -> Result<(String, Vec<Event>), Problem> {
     let mut fields = Fields::parse(bytes)?;
     let channel = name(&mut fields, "canal");
     if channel.as_deref() == Some(LOCKS_CHANNEL) {
@@ -81,13 +87,18 @@ fn read(bytes: &[u8]) -> Result<(String, Vec<Event>), Problem> {
         Some(Ok(several)) if (1..=PUBLISHED_MAX).contains(&several.len()) => {
             let mut events = Vec::with_capacity(several.len());
             for (index, raw) in several.into_iter().enumerate() {
-                match one_of_several(raw) {
+                match one_of_several(raw, index, unknown) {
                     Ok(event) => events.extend(event),
                     Err(FieldError { campo, codigo, mensagem }) => {
                         fields.reject(&format!("eventos[{index}].{campo}"), codigo.says(mensagem));
                         // One of them says it; a thousand would say no more.
                         break;
                     }
+                }
+            }
+            for other in ["evento", "dados"] {
+                if fields.take(other).is_some() {
+                    fields.reject(other, "use evento e dados ou eventos, não os dois");
                 }
             }
             events
@@ -97,14 +108,16 @@ fn read(bytes: &[u8]) -> Result<(String, Vec<Event>), Problem> {
             Vec::new()
         }
     };
-    fields.finish("canal, evento, dados; ou canal, eventos").map_err(Problem::invalid_fields)?;
+    let known = "canal, evento, dados; ou canal, eventos";
+    fields.finish_noting("", known, unknown).map_err(Problem::invalid_fields)?;
     Ok((channel.unwrap_or_default(), events))
 }
 
-fn one_of_several(raw: &RawValue) -> Result<Option<Event>, FieldError> {
+fn one_of_several(raw: &RawValue, index: usize, unknown: &mut Unknown) -> Result<Option<Event>, FieldError> {
     let mut fields = Fields::from_raw(raw)?;
     let event = event(&mut fields);
-    fields.finish("evento, dados").map_err(|mut errors| errors.swap_remove(0))?;
+    let finished = fields.finish_noting(&format!("eventos[{index}]."), "evento, dados", unknown);
+    finished.map_err(|mut errors| errors.swap_remove(0))?;
     Ok(event)
 }
 
@@ -149,13 +162,15 @@ pub fn listen(service: &Service, request: &Request) -> Result<Response, Problem>
     if request.head.method == Method::HEAD {
         return Ok(http::text("text/event-stream", String::new()));
     }
-    let guest = request.hosting.admit()?;
+    // Others who listen must not keep the schedulers from hearing each other.
+    let shared = channel.as_deref() == Some(SHARED_CHANNEL);
+    let guest = if shared { request.hosting.admit_before_others()? } else { request.hosting.admit()? };
     let since = sse::last_event_id(&request.head.headers).or(since);
     let channel = service.hub.channel(&channel.unwrap_or_default()).map_err(|_| too_many_channels())?;
     Ok(sse::respond(channel.subscribe(since.as_deref(), service.hub.lost_count()), guest))
 }
 
 fn too_many_channels() -> Problem {
-    let detail = format!("Já há {} canais; use um deles.", events::CHANNELS_MAX);
+    let detail = format!("Já há {} canais além de travas e agenda; use um deles.", events::OTHERS_MAX);
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "canais_demais", "Canais demais", detail).retry_after_s(60)
 }

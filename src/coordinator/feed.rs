@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use memchr::memmem;
 
+pub use super::events::SHARED_CHANNEL;
 use super::way::{EXCHANGE_TIMEOUT, Way};
 use crate::http::channel::Position;
 

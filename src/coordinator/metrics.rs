@@ -29,6 +29,7 @@ pub enum Reason {
     Stopping,
     NoTokens,
     Gone,
+    TooFar,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -61,6 +61,9 @@ pub struct Config {
     pub logging: logging::Config,
     /// Whether it gives no lock after its start for as long as someone may still believe in one of before.
     pub grace: bool,
+    /// Every token will be larger than this, below 2^53; for an operator to whom the count was lost. At the most
+    /// [`protocol::TOKENS_ABOVE_MAX`].
+    pub tokens_above: u64,
     /// How much the lock table takes.
     pub limits: table::Limits,
     /// Whether it has the process to itself.
@@ -74,6 +77,7 @@ impl Config {
             data_dir: data_dir.into(),
             logging,
             grace: true,
+            tokens_above: 0,
             limits: table::Limits::default(),
             tenancy: Tenancy::Shared,
         }
@@ -94,7 +98,9 @@ pub async fn serve(
     let logs = data_dir::open_log(SERVICE, &log_path, &config.logging)?;
     let clock = Clock::system();
     let state = state_file::StateFile::open(&config.data_dir)?;
-    let service = Service::start(state, config.limits, config.grace, clock.clone(), logs.logger.clone())?;
+    let tokens_above = config.tokens_above.min(protocol::TOKENS_ABOVE_MAX);
+    let log = logs.logger.clone();
+    let service = Service::start(state, config.limits, config.grace, tokens_above, clock.clone(), log)?;
     let service = Arc::new(service);
     let sweeper = tokio::spawn(Arc::clone(&service).sweep());
     announce(&logs, &listener);

@@ -11,6 +11,7 @@ use super::table::{Acquire, LeaseId, NotLive, Release, Resources};
 use crate::http::fields::{Fields, TextRule, checked_text};
 use crate::http::links::Links;
 use crate::http::problem::FieldError;
+use crate::http::unknown::Unknown;
 use crate::http::wrong::{FieldCode, Wrong};
 
 /// A lease's life where none is asked for, in milliseconds.
@@ -35,8 +36,10 @@ pub const PUBLISHED_MAX: usize = 1024;
 pub const BODY_BYTES: usize = 900 * 1024;
 /// Every token is below this: the largest integer that every JSON reader keeps exactly.
 pub const TOKEN_MAX: u64 = 1 << 53;
-/// How far a request may lift the counter: half of all tokens, so that no request can use them up.
-pub const MIN_TOKEN_MAX: u64 = 1 << 52;
+/// The most that an operator may lift the tokens to: a million are left.
+pub const TOKENS_ABOVE_MAX: u64 = TOKEN_MAX - (1 << 20);
+/// The code of the refusal of a request that would lift the tokens too far.
+pub const TOO_FAR: &str = "token_minimo_distante";
 
 const LOCK_FIELDS: &str = "recurso, recursos, dono, pedido_id, ttl_ms, espera_ms, token_minimo, apesar_da_retencao";
 const RENEW_FIELDS: &str = "trava_id, ttl_ms";
@@ -136,11 +139,11 @@ pub enum Operation {
     },
 }
 
-/// Reads the fields of a lock request.
+/// Reads the fields of a lock request; what is not known is noted in `unknown`.
 ///
 /// # Errors
 /// Every wrong field.
-pub fn read_lock(mut fields: Fields<'_>, also_known: &str) -> Result<Acquire, Vec<FieldError>> {
+pub fn read_lock(mut fields: Fields<'_>, also_known: &str, unknown: &mut Unknown) -> Result<Acquire, Vec<FieldError>> {
     let single = fields.take("recurso");
     let several = fields.take("recursos");
     let resources = match (single, several) {
@@ -171,9 +174,9 @@ pub fn read_lock(mut fields: Fields<'_>, also_known: &str) -> Result<Acquire, Ve
     let request_id = name(&mut fields, "pedido_id");
     let ttl_ms = integer(&mut fields, "ttl_ms", TTL_MS_MIN, TTL_MS_MAX).unwrap_or(TTL_MS_DEFAULT);
     let wait_ms = integer(&mut fields, "espera_ms", 0, WAIT_MS_MAX).unwrap_or(0);
-    let min_token = integer(&mut fields, "token_minimo", 0, MIN_TOKEN_MAX).unwrap_or(0);
+    let min_token = integer(&mut fields, "token_minimo", 0, TOKEN_MAX - 1).unwrap_or(0);
     let despite_retention = fields.boolean("apesar_da_retencao").unwrap_or(false);
-    fields.finish(&format!("{LOCK_FIELDS}{also_known}"))?;
+    fields.finish_noting("", &format!("{LOCK_FIELDS}{also_known}"), unknown)?;
     Ok(Acquire {
         resources: resources.into_iter().map(Arc::from).collect(),
         owner: owner.map(Arc::from),
@@ -189,13 +192,17 @@ pub fn read_lock(mut fields: Fields<'_>, also_known: &str) -> Result<Acquire, Ve
 ///
 /// # Errors
 /// Every wrong field.
-pub fn read_renew(mut fields: Fields<'_>, also_known: &str) -> Result<(LeaseId, Option<Duration>), Vec<FieldError>> {
+pub fn read_renew(
+    mut fields: Fields<'_>,
+    also_known: &str,
+    unknown: &mut Unknown,
+) -> Result<(LeaseId, Option<Duration>), Vec<FieldError>> {
     let lease = lease_id(&mut fields);
     if lease.is_none() && !fields.has_errors() {
         fields.reject("trava_id", FieldCode::Missing.says("é obrigatório"));
     }
     let ttl_ms = integer(&mut fields, "ttl_ms", TTL_MS_MIN, TTL_MS_MAX);
-    fields.finish(&format!("{RENEW_FIELDS}{also_known}"))?;
+    fields.finish_noting("", &format!("{RENEW_FIELDS}{also_known}"), unknown)?;
     // Without a lease there was an error above.
     Ok((lease.unwrap_or(LeaseId(0)), ttl_ms.map(Duration::from_millis)))
 }
@@ -204,7 +211,11 @@ pub fn read_renew(mut fields: Fields<'_>, also_known: &str) -> Result<(LeaseId, 
 ///
 /// # Errors
 /// Every wrong field.
-pub fn read_unlock(mut fields: Fields<'_>, also_known: &str) -> Result<Release, Vec<FieldError>> {
+pub fn read_unlock(
+    mut fields: Fields<'_>,
+    also_known: &str,
+    unknown: &mut Unknown,
+) -> Result<Release, Vec<FieldError>> {
     let has_lease = fields.has("trava_id");
     let lease = lease_id(&mut fields);
     let resource = fields.take("recurso").and_then(|raw| match checked_resource(raw) {
@@ -222,7 +233,7 @@ pub fn read_unlock(mut fields: Fields<'_>, also_known: &str) -> Result<Release, 
         _ => {}
     }
     let retention_ms = integer(&mut fields, "retencao_ms", 0, RETENTION_MS_MAX).unwrap_or(0);
-    fields.finish(&format!("{UNLOCK_FIELDS}{also_known}"))?;
+    fields.finish_noting("", &format!("{UNLOCK_FIELDS}{also_known}"), unknown)?;
     let retention = Duration::from_millis(retention_ms);
     Ok(match (lease, resource) {
         (Some(lease), _) => Release::ById { lease, retention },
@@ -310,9 +321,11 @@ fn checked_names(raw: &RawValue) -> Result<Vec<String>, Wrong> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::unknown::Handling;
 
     fn lock(body: &str) -> Result<Acquire, Vec<FieldError>> {
-        read_lock(Fields::parse(body.as_bytes()).unwrap(), "")
+        let mut strict = Unknown::new(Some(Handling::Strict));
+        read_lock(Fields::parse(body.as_bytes()).unwrap(), "", &mut strict)
     }
 
     fn wrong_lock(body: &str) -> Vec<String> {
@@ -362,8 +375,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_known_is_passed_over_and_named_and_what_is_known_is_still_checked() {
+        let lenient = |body: &str| {
+            let mut unknown = Unknown::new(None);
+            let read = read_lock(Fields::parse(body.as_bytes()).unwrap(), "", &mut unknown);
+            let wrong: Vec<String> = read.err().unwrap_or_default().into_iter().map(|error| error.campo).collect();
+            let named = unknown.added_to(serde_json::json!({})).unwrap_or_default()["avisos"].to_string();
+            (wrong, named)
+        };
+        let (wrong, named) = lenient(r#"{"recurso": "X", "correlation_id": {"a": [1]}, "": null, "x": 1, "x": 2}"#);
+        assert_eq!(wrong, Vec::<String>::new());
+        assert!(named.contains("correlation_id") && named.contains(r#""campo":"x""#), "{named}");
+        for (body, field) in [
+            (r#"{"recurso": "X", "y": 1, "ttl_ms": 0}"#, "ttl_ms"),
+            (r#"{"recurso": "X", "recurso": "Y", "y": 1}"#, "recurso"),
+            (r#"{"recurs": "X", "y": 1}"#, "recurso"),
+        ] {
+            let (wrong, named) = lenient(body);
+            assert_eq!((wrong, named.contains(r#""campo":"y""#)), (vec![field.to_owned()], true), "{body}");
+        }
+    }
+
+    #[test]
     fn an_unlock_names_a_lease_or_a_resource() {
-        let read = |body: &str| read_unlock(Fields::parse(body.as_bytes()).unwrap(), "");
+        let read = |body: &str| read_unlock(Fields::parse(body.as_bytes()).unwrap(), "", &mut Unknown::new(None));
         let id = "0123456789abcdef0123456789abcdef";
         assert!(matches!(read(&format!(r#"{{"trava_id": "{id}"}}"#)), Ok(Release::ById { .. })));
         assert!(matches!(read(r#"{"recurso": "X"}"#), Ok(Release::ByName { .. })));

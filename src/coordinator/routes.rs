@@ -18,6 +18,7 @@ use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
 use crate::http::router::{Found, Router};
 use crate::http::server::{Handler, Request};
+use crate::http::unknown::{Handling, Unknown};
 use crate::http::{self, Response, body};
 
 /// The most bytes of a body.
@@ -71,6 +72,27 @@ pub struct Routes {
 
 impl Handler for Routes {
     async fn handle(&self, request: &mut Request) -> Result<Response, Problem> {
+        // Of what is not known in a body that a program sends; an operator's order is read to the letter.
+        let handling = Handling::asked(&request.head.headers).filter(|_| request.head.method == Method::POST);
+        let mut unknown = Unknown::new(handling);
+        let answered = self.answer(request, &mut unknown).await;
+        unknown.log(&request.log);
+        let mut response = match answered {
+            Ok(response) => response,
+            Err(problem) => {
+                let problem = unknown.problem(problem);
+                return Err(handling.map(Handling::applied).into_iter().fold(problem, Problem::with_preference));
+            }
+        };
+        if let Some(handling) = handling {
+            handling.note(&mut response);
+        }
+        Ok(response)
+    }
+}
+
+impl Routes {
+    async fn answer(&self, request: &mut Request, unknown: &mut Unknown) -> Result<Response, Problem> {
         let service = &self.service;
         let (route, name) = match ROUTER.find(&request.head.method, request.head.uri.path())? {
             Found::Options(allow) => return Ok(http::options(&allow)),
@@ -83,23 +105,25 @@ impl Handler for Routes {
             Parameters::none(request.head.uri.query())?;
         }
         match route {
-            Route::Lock => lock(service, request).await,
+            Route::Lock => lock(service, request, unknown).await,
             Route::Renew => {
                 let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
-                let (lease, ttl) = protocol::read_renew(Fields::parse(&bytes)?, "").map_err(Problem::invalid_fields)?;
+                let read = protocol::read_renew(Fields::parse(&bytes)?, "", unknown);
+                let (lease, ttl) = read.map_err(Problem::invalid_fields)?;
                 let renewed = service.renew(&request.log, lease, ttl).await.map_err(answers::not_renewed)?;
                 let left = service.left_of(&renewed).map_err(answers::lost)?;
-                Ok(http::json(StatusCode::OK, &answers::renewed(service, &renewed, left)))
+                Ok(unknown.answer(&answers::renewed(service, &renewed, left)))
             }
             Route::Unlock => {
                 let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
-                let release = protocol::read_unlock(Fields::parse(&bytes)?, "").map_err(Problem::invalid_fields)?;
+                let read = protocol::read_unlock(Fields::parse(&bytes)?, "", unknown);
+                let release = read.map_err(Problem::invalid_fields)?;
                 let released = answers::released(service.unlock(&request.log, &release))?;
-                Ok(http::json(StatusCode::OK, &released))
+                Ok(unknown.answer(&released))
             }
             Route::Batch => {
                 let bytes = body::read_json(&request.head.headers, &mut request.body, BATCH_BODY_MAX).await?;
-                batch_route::batch(service, request, &bytes).await
+                batch_route::batch(service, request, &bytes, unknown).await
             }
             Route::List => list(service, request),
             Route::Show => match service.show(&name) {
@@ -109,7 +133,7 @@ impl Handler for Routes {
             Route::Force => self.forcing.force(request, &name).await,
             Route::Publish => {
                 let bytes = body::read_json(&request.head.headers, &mut request.body, BATCH_BODY_MAX).await?;
-                events_route::publish(service, &bytes)
+                events_route::publish(service, &bytes, unknown)
             }
             Route::Listen => events_route::listen(service, request),
             Route::Health => Ok(health(service)),
@@ -121,14 +145,14 @@ impl Handler for Routes {
     }
 }
 
-async fn lock(service: &Arc<Service>, request: &mut Request) -> Result<Response, Problem> {
+async fn lock(service: &Arc<Service>, request: &mut Request, unknown: &mut Unknown) -> Result<Response, Problem> {
     let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
-    let acquire = protocol::read_lock(Fields::parse(&bytes)?, "").map_err(Problem::invalid_fields)?;
+    let acquire = protocol::read_lock(Fields::parse(&bytes)?, "", unknown).map_err(Problem::invalid_fields)?;
     // Who may have to wait needs a place among the long answers first.
     let guest = if acquire.wait.is_zero() { None } else { Some(request.hosting.admit()?) };
     let mut client = request.hosting.presence();
     let mut wait = match service.begin(&request.log, &acquire, &mut client).await {
-        Begun::Decided(decided) => return answer(service, decided),
+        Begun::Decided(decided) => return answer(service, decided, unknown),
         Begun::Waits(wait) => wait,
     };
     // It waits only if it may, and then it has its place.
@@ -143,14 +167,14 @@ async fn lock(service: &Arc<Service>, request: &mut Request) -> Result<Response,
         return Err(answers::gone());
     }
     wait.delivered();
-    answer(service, told)
+    answer(service, told, unknown)
 }
 
-fn answer(service: &Service, told: super::waiting::Told) -> Result<Response, Problem> {
+fn answer(service: &Service, told: super::waiting::Told, unknown: &Unknown) -> Result<Response, Problem> {
     match told {
         Ok(granted) => {
             let left = service.left_of(&granted).map_err(answers::lost)?;
-            Ok(http::json(StatusCode::OK, &answers::granted(service, &granted, left)))
+            Ok(unknown.answer(&answers::granted(service, &granted, left)))
         }
         Err(refused) => Err(answers::refusal(refused)),
     }

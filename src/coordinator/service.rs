@@ -94,8 +94,8 @@ pub enum Begun {
 }
 
 impl Service {
-    /// A service whose first tokens are durable. With `observe_grace` it gives no lock for as long as someone may still
-    /// believe in one of before; without, that is still remembered for the next start.
+    /// A service whose first tokens are durable, and larger than `tokens_above`. With `observe_grace` it gives no lock for
+    /// as long as someone may still believe in one of before; without, that is still remembered for the next start.
     ///
     /// # Errors
     /// When the state cannot be made durable, or there is no randomness.
@@ -103,10 +103,20 @@ impl Service {
         mut state_file: StateFile,
         limits: Limits,
         observe_grace: bool,
+        tokens_above: u64,
         clock: Clock,
         log: Logger,
     ) -> Result<Self, DataDirError> {
-        let last_token = state_file.token_limit();
+        let known = state_file.token_limit();
+        let last_token = known.max(tokens_above);
+        if last_token > known {
+            warn!(
+                log,
+                "Tokens a partir de {}, por ordem do operador; o arquivo de estado ia até {}",
+                last_token + 1,
+                known
+            );
+        }
         let owed = state_file.longest_ttl();
         let limit = state_file.reserve_tokens(last_token + 1).map_err(|error| state_file.start_error(&error))?;
         let mut table = Table::new(last_token, limits);
@@ -492,6 +502,11 @@ impl Service {
             LockRefused::Table(Refused::TokenLimit(_) | Refused::TtlLimit) => {
                 error!(log, "Estado não gravado a tempo, negando lock");
                 Reason::NoTokens
+            }
+            LockRefused::Table(Refused::TooFar { min_token, last_token }) => {
+                warn!(log, "token_minimo longe demais do último token, negando lock";
+                    "token_minimo" => min_token, "ultimo_token" => last_token);
+                Reason::TooFar
             }
             LockRefused::NotDurable(reason) => {
                 error!(log, "Estado não gravado: {}", reason);

@@ -4,7 +4,7 @@
 //!
 //! - at most one live lease per resource;
 //! - every token is larger than all before it (the fencing token of M. Kleppmann, "How to do distributed locking",
-//!   2016, after Chubby's sequencer: Burrows, OSDI 2006);
+//!   2016, after Chubby's sequencer: Burrows, OSDI 2006), and no request lifts them by more than [`TOKEN_JUMP_MAX`];
 //! - a lease lives its whole TTL from the grant on, and ends at its release or its expiry, whichever is first;
 //! - a request for several resources is granted whole or not at all, and holds nothing while it waits;
 //! - who waits is served in order of arrival: a request is granted once all its resources are free and nobody who came
@@ -58,6 +58,10 @@ pub use self::values::{
     Refused, Release, Released, Resources, Shown, State, Ticket, Waiting,
 };
 use self::waiters::Waiters;
+
+/// How far above the last token a request may lift the counter: no request can use the tokens up, nor bring them to where a
+/// count that is lost then could not be made up for. More is an operator's to allow.
+pub const TOKEN_JUMP_MAX: u64 = 1 << 20;
 
 #[derive(Debug)]
 struct Lease {
@@ -343,6 +347,9 @@ impl Table {
 
     /// The next token for a caller who has seen `min_token`.
     fn next_token(&self, min_token: u64) -> Result<u64, Refused> {
+        if min_token > self.last_token.saturating_add(TOKEN_JUMP_MAX) {
+            return Err(Refused::TooFar { min_token, last_token: self.last_token });
+        }
         let token = self.last_token.max(min_token) + 1;
         if token > self.token_limit { Err(Refused::TokenLimit(token)) } else { Ok(token) }
     }

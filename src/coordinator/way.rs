@@ -20,7 +20,8 @@ use super::client::StartError;
 use crate::http::in_words;
 use crate::http::socket::{PEER_TIMEOUT, PROBE_EVERY};
 
-/// How long one exchange may take, with all its tries, before the coordinator counts as unreachable.
+/// How long an answer may take from the asking on, with all tries and all that was asked before it, until the coordinator
+/// counts as unreachable.
 pub const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long connecting may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use super::problem::{FieldError, Problem};
 use super::suggest;
+use super::unknown::Unknown;
 use super::wrong::{FieldCode, Wrong};
 use crate::time::{ParseTimestampError, Timestamp};
 
@@ -35,6 +36,8 @@ pub struct TextRule {
 #[derive(Debug)]
 pub struct Fields<'a> {
     values: BTreeMap<Cow<'a, str>, &'a RawValue>,
+    /// Names that came more than once.
+    repeated: BTreeSet<String>,
     errors: Vec<FieldError>,
 }
 
@@ -99,18 +102,12 @@ impl<'a> Fields<'a> {
     pub fn from_raw(value: &'a RawValue) -> Result<Self, FieldError> {
         let not_an_object = || FieldError::new("(corpo)", FieldCode::Kind.says("deve ser um objeto JSON, entre { e }"));
         let object: Object<'a> = serde_json::from_str(value.get()).map_err(|_| not_an_object())?;
-        let errors = object
-            .repeated
-            .into_iter()
-            .take(UNKNOWN_NAMED)
-            .map(|name| FieldError::new(shown(&name), FieldCode::Repeated.says("aparece mais de uma vez")))
-            .collect();
-        Ok(Self { values: object.values, errors })
+        Ok(Self { values: object.values, repeated: object.repeated, errors: Vec::new() })
     }
 
     /// No body at all is an object without fields.
     pub fn none() -> Self {
-        Self { values: BTreeMap::new(), errors: Vec::new() }
+        Self { values: BTreeMap::new(), repeated: BTreeSet::new(), errors: Vec::new() }
     }
 
     /// Notes that `name` is wrong: what it should be.
@@ -120,7 +117,7 @@ impl<'a> Fields<'a> {
 
     /// Whether anything was found wrong so far.
     pub fn has_errors(&self) -> bool {
-        !self.errors.is_empty()
+        !self.errors.is_empty() || !self.repeated.is_empty()
     }
 
     /// The raw value of `name`, or `None` where it is absent or null.
@@ -226,6 +223,10 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// Every wrong field, in the order they were found.
     pub fn finish(mut self, known: &str) -> Result<(), Vec<FieldError>> {
+        let repeated = self.repeated.iter().take(UNKNOWN_NAMED);
+        let repeated =
+            repeated.map(|name| FieldError::new(shown(name), FieldCode::Repeated.says("aparece mais de uma vez")));
+        self.errors = repeated.chain(self.errors).collect();
         let unknown = self.values.len();
         for name in self.values.keys().take(UNKNOWN_NAMED) {
             let mensagem = unknown_name("campo desconhecido", name, known);
@@ -236,6 +237,24 @@ impl<'a> Fields<'a> {
             self.errors.push(FieldError::new("(outros)", FieldCode::Unknown.says(mensagem)));
         }
         if self.errors.is_empty() { Ok(()) } else { Err(self.errors) }
+    }
+}
+
+impl Fields<'_> {
+    /// Ends the reading as [`Fields::finish`] does, but passes unknown fields over, under their names after `prefix`, unless
+    /// they are to be refused.
+    ///
+    /// # Errors
+    /// Every wrong field.
+    pub fn finish_noting(mut self, prefix: &str, known: &str, unknown: &mut Unknown) -> Result<(), Vec<FieldError>> {
+        if !unknown.are_refused() {
+            for name in std::mem::take(&mut self.values).keys() {
+                // One that came twice is no more wrong than one that came once.
+                self.repeated.remove(&**name);
+                unknown.pass_over(format!("{prefix}{}", shown(name)), known);
+            }
+        }
+        self.finish(known)
     }
 }
 

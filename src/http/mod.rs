@@ -16,6 +16,7 @@ pub mod server;
 pub mod socket;
 pub mod sse;
 mod suggest;
+pub mod unknown;
 pub mod unreachable;
 pub mod wrong;
 

@@ -27,6 +27,8 @@ use super::problem::Problem;
 
 /// How long a look at the socket is good for: a batch of a thousand operations asks once and not a thousand times.
 const LOOK_LASTS: Duration = Duration::from_millis(1);
+/// The most places that are kept for those who must not be shut out.
+const KEPT_MAX: usize = 64;
 
 /// A connection as hyper has it. Only hyper reads and writes; handlers have its [`Socket`] to look at.
 pub(super) struct Stream {
@@ -150,12 +152,28 @@ impl Presence {
 pub struct Hosting {
     socket: Socket,
     stopping: CancellationToken,
-    guests: Arc<Semaphore>,
+    places: Places,
+}
+
+/// Places for long answers.
+#[derive(Clone)]
+pub(super) struct Places {
+    all: Arc<Semaphore>,
+    /// A few more, for those who must not be shut out by others.
+    kept: Arc<Semaphore>,
+}
+
+impl Places {
+    /// Those of a server with so many connections: the others are left for those who release what is waited for.
+    pub fn of(connections: usize) -> Self {
+        let kept = (connections / 16).clamp(1, KEPT_MAX);
+        Self { all: Arc::new(Semaphore::new(connections * 3 / 4)), kept: Arc::new(Semaphore::new(kept)) }
+    }
 }
 
 impl Hosting {
-    pub(super) fn new(socket: Socket, stopping: CancellationToken, guests: Arc<Semaphore>) -> Self {
-        Self { socket, stopping, guests }
+    pub(super) fn new(socket: Socket, stopping: CancellationToken, places: Places) -> Self {
+        Self { socket, stopping, places }
     }
 
     /// The request's client, to ask whether it is still there before it is given something.
@@ -173,7 +191,19 @@ impl Hosting {
     /// # Errors
     /// 503 when all are taken.
     pub fn admit(&self) -> Result<Guest, Problem> {
-        let Ok(permit) = Arc::clone(&self.guests).try_acquire_owned() else {
+        self.admit_to(&[&self.places.all])
+    }
+
+    /// The same for one who must not be shut out by all others, as long as few are.
+    ///
+    /// # Errors
+    /// 503 when all are taken.
+    pub fn admit_before_others(&self) -> Result<Guest, Problem> {
+        self.admit_to(&[&self.places.all, &self.places.kept])
+    }
+
+    fn admit_to(&self, places: &[&Arc<Semaphore>]) -> Result<Guest, Problem> {
+        let Some(permit) = places.iter().find_map(|places| Arc::clone(places).try_acquire_owned().ok()) else {
             let detail = "Quase todas as conexões já são de quem espera ou ouve; tente de novo em instantes.";
             let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "esperas_demais", "Esperas demais", detail);
             return Err(problem.retry_after_s(1));

@@ -54,6 +54,7 @@ struct Parts {
     allow: Option<String>,
     cause: Option<String>,
     logged: bool,
+    preference: Option<&'static str>,
 }
 
 /// The document's members, in the order RFC 9457 lists them, then ours.
@@ -89,6 +90,7 @@ impl Problem {
             allow: None,
             cause: None,
             logged: false,
+            preference: None,
         }))
     }
 
@@ -193,6 +195,13 @@ impl Problem {
         self
     }
 
+    /// With `Preference-Applied`: a preference of the client's that was heeded.
+    #[must_use]
+    pub fn with_preference(mut self, applied: &'static str) -> Self {
+        self.0.preference = Some(applied);
+        self
+    }
+
     /// The status it is answered with.
     pub fn status(&self) -> StatusCode {
         self.0.status
@@ -226,6 +235,9 @@ impl Problem {
         let mut response = super::typed(self.0.status, "application/problem+json", &self.document(request_id));
         if let Some(seconds) = self.0.retry_after_s {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(applied) = self.0.preference {
+            response.headers_mut().insert("preference-applied", HeaderValue::from_static(applied));
         }
         if let Some(allow) = self.0.allow.and_then(|allow| HeaderValue::from_str(&allow).ok()) {
             response.headers_mut().insert(ALLOW, allow);

@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::body::{Arriving, STOP_PATIENCE};
-use super::presence::{Hosting, Stream};
+use super::presence::{Hosting, Places, Stream};
 use super::problem::Problem;
 use super::socket::{self, Activity, Answering, StampedIo};
 use super::{Body, Response, body, head};
@@ -127,7 +127,7 @@ pub async fn serve<H: Handler>(
     let limit = tenancy.connections();
     let connections = Arc::new(Semaphore::new(limit));
     // Those who wait or listen must leave room for those who release what is waited for.
-    let guests = Arc::new(Semaphore::new(limit * 3 / 4));
+    let places = Places::of(limit);
     let (stop, tasks) = (Stop::default(), TaskTracker::new());
     let ids = Arc::new(RequestIds::new());
     let mut shutdown = pin!(async {
@@ -161,7 +161,7 @@ pub async fn serve<H: Handler>(
             ids: Arc::clone(&ids),
             peer,
             stop: stop.clone(),
-            guests: Arc::clone(&guests),
+            places: places.clone(),
             activity: Arc::default(),
         };
         let log = log.clone();
@@ -200,7 +200,7 @@ struct Connection<H> {
     ids: Arc<RequestIds>,
     peer: SocketAddr,
     stop: Stop,
-    guests: Arc<Semaphore>,
+    places: Places,
     activity: Arc<Activity>,
 }
 
@@ -209,7 +209,7 @@ impl<H: Handler> Connection<H> {
         let (log, stop, activity) = (self.log.clone(), self.stop.clone(), Arc::clone(&self.activity));
         let last_read = Arc::new(AtomicI64::new(self.clock.now().as_micros()));
         let stream = Stream::new(stream);
-        let hosting = Hosting::new(stream.socket(), self.stop.begun.clone(), Arc::clone(&self.guests));
+        let hosting = Hosting::new(stream.socket(), self.stop.begun.clone(), self.places.clone());
         let io = StampedIo::new(stream, self.clock.clone(), Arc::clone(&last_read), Arc::clone(&activity));
         let this = Arc::new(self);
         let service = service_fn(move |request| {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use slog::{Logger, error, warn};
 use tokio_util::task::TaskTracker;
 
+use super::giving_back;
 use super::live::Live;
 use super::{Config, Mode, StartError};
 use crate::agenda::Catalogue;
@@ -24,6 +25,8 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 const MEGABYTE: u64 = 1_000_000;
 /// How long a stop waits for what goes on after its client has gone.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a stop waits for leases to be given back: a coordinator that hangs lets them expire.
+const UNLOCKS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The scheduler's state. Everything that lasts is in the store.
 pub struct App {
@@ -56,7 +59,9 @@ pub struct App {
 /// How the scheduler locks.
 pub struct Locking {
     /// The coordinator.
-    pub client: Client,
+    pub client: Arc<Client>,
+    /// Leases that are being given back. These tasks hold nothing that a stop has to close.
+    pub unlocks: TaskTracker,
     /// A lease's life.
     pub ttl: Duration,
     /// How long a slot stays refused after it was booked.
@@ -74,8 +79,8 @@ impl App {
         let locking = match &config.mode {
             Mode::Race => None,
             Mode::Locked { coordinators, ttl, retention } => {
-                let client = Client::start(coordinators, store.highest_token().await?)?;
-                Some(Locking { client, ttl: *ttl, retention: *retention })
+                let client = Arc::new(Client::start(coordinators, store.highest_token().await?)?);
+                Some(Locking { client, unlocks: TaskTracker::new(), ttl: *ttl, retention: *retention })
             }
         };
         let live = Live::start(locking.as_ref().map(|locking| locking.client.feed()), &logs.logger);
@@ -110,6 +115,11 @@ impl App {
     /// Why the audit trail cannot be written now, if it cannot.
     pub fn audit_fault(&self) -> Option<String> {
         self.exporter.fault()
+    }
+
+    /// How far the audit trail's file is behind, where another process that should write it does not. Bookings go on.
+    pub fn audit_behind(&self) -> Option<String> {
+        self.exporter.behind()
     }
 
     /// `com_trava`, or `sem_trava` in the race's demonstration.
@@ -150,7 +160,12 @@ impl App {
         if tokio::time::timeout(FINISH_TIMEOUT, app.tasks.wait()).await.is_err() {
             warn!(app.log, "{} operações ainda em curso ao encerrar", app.tasks.len());
         }
-        app.live.close().await;
+        let unlocks = async {
+            if let Some(locking) = &app.locking {
+                giving_back::finish(&locking.unlocks, UNLOCKS_TIMEOUT, &app.log).await;
+            }
+        };
+        tokio::join!(unlocks, app.live.close());
         app.record_stop().await;
         // The end waits for threads, so it has one of its own. If a task still holds the state, its records are
         // exported at the next start.

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Once begun, a use case runs to its end in a task of its own, also when its client has gone; so the lock is given
-//! back whatever the middle step did. Nothing is ever written without the gate.
+//! back whatever the middle step did, and the answer hardly waits for that. Nothing is ever written without the gate.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,15 +13,13 @@ use std::time::{Duration, Instant};
 use slog::{debug, error, info, warn};
 
 use super::app::{App, Locking};
+use super::giving_back::{self, Times};
 use super::live::{Contested, Refused};
 use super::refusal::Refusal;
 use crate::agenda::{Booking, NewBooking, resource};
-use crate::coordinator::client::{Lease, LockError, Unlocked};
+use crate::coordinator::client::LockError;
 use crate::logging::{Several, Word, Words};
 use crate::store::{BookRefused, CancelRefused, Fence, FenceBroken, Origin, Unavailable};
-
-/// The pause between two tries to give a lease back to a coordinator that does not answer.
-const UNLOCK_RETRY: Duration = Duration::from_millis(500);
 
 /// Books, or says why not; and records that it was refused, where that is asked for.
 pub async fn book(app: Arc<App>, new: NewBooking, origin: Origin) -> Result<Booking, Refusal> {
@@ -81,7 +79,7 @@ async fn try_to_book(app: &Arc<App>, new: NewBooking, origin: &Origin) -> Result
         }
     };
     let retention = locking.retention;
-    under_lease(app, locking, origin, &resources, Rivals::Refused { retention }, commit).await
+    under_lease(locking, origin, &resources, Rivals::Refused { retention }, commit).await
 }
 
 /// Cancels, or says why not.
@@ -115,7 +113,7 @@ pub async fn cancel(app: Arc<App>, id: i64, reason: Option<String>, origin: Orig
         None => commit(None).await,
         Some(locking) => {
             let commit = async |fence| commit(Some(fence)).await;
-            under_lease(&app, locking, &origin, &known.resources(), Rivals::Welcome, commit).await
+            under_lease(locking, &origin, &known.resources(), Rivals::Welcome, commit).await
         }
     }
 }
@@ -139,20 +137,6 @@ async fn book_without_lock(app: &App, new: NewBooking, origin: &Origin) -> Resul
     Ok(booking)
 }
 
-/// Goes on trying to give a lease back, until it would have expired by itself.
-async fn unlock_later(app: Arc<App>, origin: Origin, lease: Lease, retention: Duration) {
-    let Some(locking) = &app.locking else { return };
-    while Instant::now() < lease.deadline {
-        tokio::time::sleep(UNLOCK_RETRY).await;
-        match locking.client.unlock(&origin.request_id, &lease, retention).await {
-            Ok(Unlocked::Freed) => return info!(origin.log, "Lock liberado com atraso"),
-            Ok(Unlocked::WasGone(why)) => return warn!(origin.log, "Lock já não existia ao liberar: {}", why),
-            // Said once already.
-            Err(_) => {}
-        }
-    }
-}
-
 /// What rivals meet once the lease is given back after a success.
 #[derive(Clone, Copy)]
 enum Rivals {
@@ -164,7 +148,6 @@ enum Rivals {
 
 /// Runs `commit` under a lease on `resources`, and gives the lease back whatever came of it.
 async fn under_lease(
-    app: &Arc<App>,
     locking: &Locking,
     origin: &Origin,
     resources: &[String],
@@ -194,30 +177,13 @@ async fn under_lease(
     info!(log, "Lock adquirido com sucesso para o recurso {}", first; "token" => lease.token, several());
     let locked_at = Instant::now();
     let result = commit(Fence { token: lease.token, deadline: lease.deadline }).await;
-    info!(log, "Liberando lock para o recurso {}", first; several());
     let retention = match (&result, rivals) {
         (Ok(_), Rivals::Refused { retention }) => retention,
         _ => Duration::ZERO,
     };
-    let committed_at = Instant::now();
-    match locking.client.unlock(request_id, &lease, retention).await {
-        Ok(Unlocked::Freed) => {}
-        Ok(Unlocked::WasGone(why)) => warn!(log, "Lock já não existia ao liberar: {}", why),
-        Err(reason) => {
-            warn!(log, "Lock ainda não liberado para o recurso {}: {}", first, reason; several());
-            app.tasks.spawn(unlock_later(Arc::clone(app), origin.clone(), lease, retention));
-        }
-    }
-    debug!(log, "Tempos da operação";
-        "lock_us" => micros(locked_at - begun),
-        "commit_us" => micros(committed_at - locked_at),
-        "unlock_us" => micros(committed_at.elapsed()),
-    );
+    let times = Times { begun, locked: locked_at, committed: Instant::now() };
+    giving_back::give_back(locking, origin, (lease, resources), retention, times).await;
     result
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl App {

@@ -216,7 +216,12 @@ pub async fn ready(app: &App) -> Response {
     let ready = database.is_none() && audit.is_none() && !coordinator_fault;
     let body = json!({
         "status": if ready { "pronto" } else { "indisponivel" },
-        "partes": { "banco": ok_or(database), "coordenador": coordinator, "auditoria": ok_or(audit) },
+        "partes": {
+            "banco": ok_or(database),
+            "coordenador": coordinator,
+            // A file that is behind is worth knowing, and no reason to book nothing.
+            "auditoria": ok_or(audit.or_else(|| app.audit_behind())),
+        },
         "avisos": app.store.warnings().map(|(name, text)| (name.to_owned(), text.into())).collect::<Map<_, _>>(),
         "_links": links::self_and_entry("/pronto"),
     });

@@ -20,6 +20,7 @@
 
 mod app;
 mod book;
+mod giving_back;
 mod handlers;
 mod links;
 mod live;

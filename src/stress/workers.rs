@@ -40,6 +40,8 @@ pub struct Plan {
     /// One per request.
     bodies: Vec<Bytes>,
     connections: u32,
+    /// How long an answer is waited for.
+    patience: Duration,
 }
 
 /// What books a slot.
@@ -98,6 +100,7 @@ impl Plan {
             method: way.book_method.clone(),
             bodies: (0..config.n).map(body).collect::<anyhow::Result<_>>()?,
             connections: config.connections,
+            patience: REQUEST_TIMEOUT,
         })
     }
 
@@ -130,6 +133,7 @@ pub async fn run(plan: Plan, progress: Progress) -> anyhow::Result<Vec<Fate>> {
             plan: Arc::clone(&plan),
             addresses: Arc::clone(&addresses),
             connection: Some(connection),
+            in_vain: false,
             bar: bar.clone(),
         };
         workers.spawn(worker.run(first, ready.clone(), released.clone()));
@@ -195,6 +199,8 @@ struct Worker {
     addresses: Arc<[SocketAddr]>,
     /// `None` after a request that failed on it; the next one opens another.
     connection: Option<Connection>,
+    /// Whether an answer did not come: a server that hangs would take as long again for each request that is left.
+    in_vain: bool,
     bar: ProgressBar,
 }
 
@@ -225,7 +231,11 @@ impl Worker {
             if index >= self.plan.bodies.len() {
                 return fates;
             }
-            next_request = self.plan.request(index);
+            next_request = if self.in_vain {
+                Err("not sent: the one before it got no answer".to_owned())
+            } else {
+                self.plan.request(index)
+            };
             sent_at = Instant::now();
         }
     }
@@ -242,13 +252,16 @@ impl Worker {
             let answer = connection.exchange(request).await?;
             Ok((connection, answer))
         };
-        match tokio::time::timeout(REQUEST_TIMEOUT, attempt).await {
+        match tokio::time::timeout(self.plan.patience, attempt).await {
             Ok(Ok((connection, answer))) => {
                 self.connection = Some(connection);
                 Ok(answer)
             }
             Ok(Err(reason)) => Err(reason),
-            Err(_) => Err(format!("no answer within {} s", REQUEST_TIMEOUT.as_secs())),
+            Err(_) => {
+                self.in_vain = true;
+                Err(format!("no answer within {} s", self.plan.patience.as_secs()))
+            }
         }
     }
 }
@@ -288,6 +301,19 @@ mod tests {
         let answer = answer.map(|(status, body)| (status, Bytes::from_static(body.as_bytes()))).map_err(str::to_owned);
         let fate = fate(0, answer, Duration::ZERO, Duration::ZERO);
         (fate.status, fate.outcome, fate.booking_id)
+    }
+
+    #[tokio::test]
+    async fn a_server_that_hangs_is_waited_for_once_by_each_connection() {
+        // It takes connections, and nobody reads from them.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = Url::parse(&format!("http://{}/agendamentos", silent.local_addr().unwrap())).unwrap();
+        let (bodies, patience) = (vec![Bytes::from_static(b"{}"); 1000], Duration::from_secs(1));
+        let plan = Plan { url, method: Method::POST, bodies, connections: 2, patience };
+        let fates = run(plan, Progress::on_stderr(false)).await.unwrap();
+        let count = |outcome: &str| fates.iter().filter(|fate| fate.outcome.contains(outcome)).count();
+        assert_eq!((fates.len(), count("no answer within 1 s"), count("not sent")), (1000, 2, 998));
+        assert!(fates.iter().all(|fate| fate.finished < Duration::from_secs(60)), "one wait after the other");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 pub mod listener;
 pub mod network;
+pub mod peer;
 pub mod pending;
 pub mod trail;
 
@@ -153,6 +154,16 @@ impl Drop for Server {
 pub fn signal(pid: u32, name: &str) {
     let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap();
     assert!(sent.success());
+}
+
+/// SIGSTOP, and waits until every thread has stopped: on a busy machine one may still answer meanwhile.
+pub fn pause(pid: u32) {
+    signal(pid, "STOP");
+    let has_stopped = |stat: String| stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'));
+    wait_until("it has stopped", || {
+        let mut tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        tasks.all(|task| std::fs::read_to_string(task.unwrap().path().join("stat")).is_ok_and(has_stopped))
+    });
 }
 
 /// A coordinator by itself.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// What the exporter last found, and since when it has been at its present step.
 #[derive(Default)]
 pub struct Health {
-    /// A std lock around two small values: held to read or to replace them.
+    /// A std lock around a few small values: held to read or to replace them.
     state: Mutex<State>,
 }
 
@@ -17,6 +17,12 @@ struct State {
     busy_since: Option<Instant>,
     /// Nobody has looked at the file yet.
     is_unseen: bool,
+    /// How far the file is behind, where another process writes it.
+    behind: Option<String>,
+    /// Whether this process writes it.
+    is_exporter: bool,
+    /// Whether the others were told that the step under way does not end.
+    told_stall: bool,
 }
 
 /// What is news at the end of a step.
@@ -58,6 +64,41 @@ impl Health {
     /// The file was looked at, and is the trail's.
     pub fn end_look(&self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).is_unseen = false;
+    }
+
+    /// The step under way that has taken longer than `stalled_after`, by when it began, and what to say of it.
+    pub fn stalled_step(&self, stalled_after: Duration) -> Option<(Instant, String)> {
+        let began = self.state.lock().unwrap_or_else(PoisonError::into_inner).busy_since?;
+        (began.elapsed() >= stalled_after)
+            .then(|| (began, format!("a escrita está parada há {} s", began.elapsed().as_secs())))
+    }
+
+    /// Whether the others are to be told of a step that does not end: this process writes the file. Then it counts as told.
+    pub fn may_tell_stall(&self) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.told_stall |= state.is_exporter;
+        state.is_exporter
+    }
+
+    /// Whether the others were told so; not any more, then.
+    pub fn take_told_stall(&self) -> bool {
+        std::mem::take(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).told_stall)
+    }
+
+    /// Whether this process writes the file.
+    pub fn set_exporter(&self, is_exporter: bool) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).is_exporter = is_exporter;
+    }
+
+    /// How far the file is behind, where another process writes it.
+    pub fn behind(&self) -> Option<String> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).behind.clone()
+    }
+
+    /// Notes that; gives whether it was behind before.
+    pub fn set_behind(&self, behind: Option<String>) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut state.behind, behind).is_some()
     }
 
     /// A step begins.

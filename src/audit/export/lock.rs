@@ -48,17 +48,29 @@ impl ExporterLock {
     /// Tells the others why the trail cannot be written. If that cannot be told, they find out by the records that do not
     /// come.
     pub fn tell(&self, fault: Option<&str>) {
-        let mut line = String::with_capacity(LENGTH);
-        for c in fault.unwrap_or_default().chars().filter(|c| !c.is_control()) {
-            if line.len() + c.len_utf8() >= LENGTH {
-                break;
-            }
-            line.push(c);
+        let _ = self.file.write_all_at(&line(fault.unwrap_or_default()), 0);
+    }
+}
+
+/// The file's line that says `fault`.
+fn line(fault: &str) -> Vec<u8> {
+    let mut line = String::with_capacity(LENGTH);
+    for c in fault.chars().filter(|c| !c.is_control()) {
+        if line.len() + c.len_utf8() >= LENGTH {
+            break;
         }
-        let mut line = line.into_bytes();
-        line.resize(LENGTH - 1, b' ');
-        line.push(b'\n');
-        let _ = self.file.write_all_at(&line, 0);
+        line.push(c);
+    }
+    let mut line = line.into_bytes();
+    line.resize(LENGTH - 1, b' ');
+    line.push(b'\n');
+    line
+}
+
+/// Tells the others why the trail at `trail` cannot be written, for the holder of the lock, which is busy.
+pub fn tell_at(trail: &Path, fault: &str) {
+    if let Ok(file) = OpenOptions::new().write(true).open(path_of(trail)) {
+        let _ = file.write_all_at(&line(fault), 0);
     }
 }
 

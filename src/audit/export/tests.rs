@@ -510,3 +510,34 @@ fn a_file_that_another_process_is_writing_is_left_to_it() {
     assert_eq!(export(&folder, &source, None), None);
     assert_eq!(all_text(&folder), source.text());
 }
+
+#[test]
+fn a_write_that_does_not_end_is_told_to_the_others_and_taken_back_when_it_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let trail = folder.path().join("audit.jsonl");
+    let lock = ExporterLock::try_take(&trail).unwrap().unwrap();
+    let health = Arc::new(Health::default());
+    let (watched, ends) = mpsc::channel();
+    let times = (Duration::from_millis(5), Duration::from_millis(20));
+    let thread = {
+        let (trail, health) = (trail.clone(), Arc::clone(&health));
+        std::thread::spawn(move || watch(&trail, &health, &ends, times))
+    };
+    // A process that does not write the file has nothing to tell.
+    health.begin_step();
+    std::thread::sleep(Duration::from_millis(60));
+    assert_eq!(lock::told(&trail), None);
+    health.set_exporter(true);
+    let begun = Instant::now();
+    while lock::told(&trail).is_none() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it is not told");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(lock::told(&trail).unwrap().contains("parada"));
+    health.end(None);
+    drop(watched);
+    thread.join().unwrap();
+    assert!(health.take_told_stall());
+    lock.tell(None);
+    assert_eq!(lock::told(&trail), None);
+}

@@ -177,6 +177,21 @@ fn tokens_stop_at_the_durable_limit_and_heed_what_the_caller_saw() {
 }
 
 #[test]
+fn no_request_lifts_the_tokens_too_far() {
+    let mut table = Table::new(10, Limits::default());
+    table.allow_ttl(ms(100));
+    table.allow_tokens(ms(0), u64::MAX);
+    let seen = |min_token| Acquire { min_token, ..lock(&["a"]) };
+    let furthest = 10 + TOKEN_JUMP_MAX;
+    for min_token in [furthest + 1, u64::MAX] {
+        let refused = table.acquire(ms(0), &seen(min_token), LeaseId(1));
+        assert_eq!(refused, Err(Refused::TooFar { min_token, last_token: 10 }));
+    }
+    assert_eq!(table.last_token(), 10);
+    assert_eq!(granted(table.acquire(ms(0), &seen(furthest), LeaseId(1))).token, furthest + 1);
+}
+
+#[test]
 fn a_waiter_without_a_durable_token_is_served_when_there_is_one_or_told_so() {
     let mut table = Table::new(0, Limits::default());
     table.allow_ttl(ms(1000));

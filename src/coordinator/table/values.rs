@@ -166,6 +166,13 @@ pub enum Refused {
     Busy(Busy),
     /// The next token, this one, is past the limit that is known to be durable.
     TokenLimit(u64),
+    /// The caller has seen tokens that are too far above the last one given, this one.
+    TooFar {
+        /// What the caller has seen.
+        min_token: u64,
+        /// The last token given.
+        last_token: u64,
+    },
     /// The TTL is past the one that is known to be durable.
     TtlLimit,
     /// Too many resources are held, retained or waited for.

@@ -31,14 +31,14 @@ pub use self::contests::{Contested, Refused};
 use self::publisher::{Outlet, Publisher};
 pub use self::stream::listen;
 use crate::agenda::Booking;
-use crate::coordinator::feed::Feed;
+use crate::coordinator::feed::{self, Feed};
 use crate::http::channel::{self, Channel, Position};
 use crate::http::sse::encode;
 use crate::store::Origin;
 use crate::time::Timestamp;
 
 /// The coordinator's channel that the schedulers share.
-const CHANNEL: &str = "agenda";
+const CHANNEL: &str = feed::SHARED_CHANNEL;
 /// How long a stop waits for what is still to be published.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 

@@ -1,0 +1,79 @@
+//! How far the trail's file is behind the database, where another process writes it: pure.
+//!
+//! A process that is paused keeps its locks and writes nothing, and nobody can tell whether it will go on. The database has
+//! every record, durable and in order, so bookings are as well recorded as ever; but the file is what is read by others and
+//! kept elsewhere, and a proof in one place only must not grow without bound.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long the writer may make no headway before the file counts as behind.
+const QUIET: Duration = Duration::from_secs(5);
+/// How many records may be in the database alone while it makes none.
+const RECORDS_MAX: u64 = 100_000;
+/// For how long.
+const TIME_MAX: Duration = Duration::from_secs(3600);
+
+/// How far the other process's exporter is.
+#[derive(Debug)]
+pub struct Other {
+    exported: u64,
+    /// When it last made headway, or had nothing to do.
+    since: Option<Instant>,
+}
+
+impl Other {
+    /// One of whom nothing is known yet.
+    pub fn new() -> Self {
+        Self { exported: 0, since: None }
+    }
+
+    /// Looks at it: it has noted `exported`, and the database's last record is `head`. Says how far it is behind, if it is.
+    ///
+    /// # Errors
+    /// In words, when it is too far behind for bookings to go on.
+    pub fn look(&mut self, exported: u64, head: u64, now: Instant, trail: &Path) -> Result<Option<String>, String> {
+        let behind = head.saturating_sub(exported);
+        if exported != self.exported || behind == 0 {
+            (self.exported, self.since) = (exported, None);
+        }
+        let quiet = now - *self.since.get_or_insert(now);
+        if quiet < QUIET {
+            return Ok(None);
+        }
+        let (trail, quiet_s) = (trail.display(), quiet.as_secs());
+        let where_it_is = format!(
+            "o processo que escreve {trail} está parado no registro {exported} há {quiet_s} s, e {behind} registros estão só no banco"
+        );
+        if behind > RECORDS_MAX || quiet > TIME_MAX {
+            return Err(format!("{where_it_is}; retome esse processo, ou encerre-o e outro assume"));
+        }
+        Ok(Some(format!("atrasada: {where_it_is} (até {RECORDS_MAX}, por até {} min)", TIME_MAX.as_secs() / 60)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_is_paused_is_waited_for_and_not_without_bound() {
+        let (begin, trail) = (Instant::now(), Path::new("audit.jsonl"));
+        let at = |seconds: u64| begin + Duration::from_secs(seconds);
+        let mut other = Other::new();
+        assert_eq!(other.look(7, 7, at(0), trail), Ok(None));
+        // Nothing to do is no pause, however long.
+        assert_eq!(other.look(7, 7, at(9000), trail), Ok(None));
+        assert_eq!(other.look(7, 8, at(9001), trail), Ok(None));
+        assert_eq!(other.look(7, 10, at(9004), trail), Ok(None));
+        let behind = other.look(7, 10, at(9006), trail).unwrap().unwrap();
+        assert!(behind.contains("no registro 7 há") && behind.contains("3 registros"), "{behind}");
+        assert!(other.look(7, 100_007, at(9100), trail).unwrap().is_some());
+        assert!(other.look(7, 100_008, at(9100), trail).unwrap_err().contains("encerre-o"));
+        assert!(other.look(7, 8, at(12_600), trail).unwrap().is_some());
+        assert!(other.look(7, 8, at(12_700), trail).is_err());
+        // It goes on.
+        assert_eq!(other.look(8, 100_008, at(12_701), trail), Ok(None));
+        assert_eq!(other.look(8, 100_008, at(12_705), trail), Ok(None));
+    }
+}

@@ -1,0 +1,205 @@
+//! Fields of a request that are not known: passed over and named, or refused where the client would rather have that.
+//!
+//! Other people's programs send fields of their own, and what they ask for is clear without them. But a field that was only
+//! misspelt must not vanish in silence: so each is named in the answer (`avisos`) and in the log, and a client that says
+//! `Prefer: handling=strict` ([RFC 7240](https://www.rfc-editor.org/rfc/rfc7240)) is refused instead.
+
+use hyper::StatusCode;
+use hyper::header::{HeaderMap, HeaderValue};
+use serde::Serialize;
+use serde_json::Value;
+use slog::{Logger, info};
+
+use super::Response;
+use super::problem::{FieldError, Problem};
+use super::wrong::FieldCode;
+use crate::logging::Word;
+
+/// Fields named at the most.
+const NAMED_MAX: usize = 20;
+
+/// How the client would have unknown fields handled, by the first preference that says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handling {
+    /// Passed over.
+    Lenient,
+    /// Refused.
+    Strict,
+}
+
+impl Handling {
+    /// What the headers ask for.
+    pub fn asked(headers: &HeaderMap) -> Option<Self> {
+        let values = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
+        let (_, value) = values
+            .flat_map(preferences)
+            // The value stands before the parameters, of which this preference has none.
+            .filter_map(|preference| preference.split(';').next().unwrap_or_default().split_once('='))
+            .find(|(name, _)| name.trim().eq_ignore_ascii_case("handling"))?;
+        let value = value.trim().trim_matches('"');
+        if value.eq_ignore_ascii_case("strict") {
+            Some(Self::Strict)
+        } else {
+            value.eq_ignore_ascii_case("lenient").then_some(Self::Lenient)
+        }
+    }
+
+    /// As the answer says that it was heeded.
+    pub fn applied(self) -> &'static str {
+        match self {
+            Self::Lenient => "handling=lenient",
+            Self::Strict => "handling=strict",
+        }
+    }
+
+    /// Says in an answer that it was heeded.
+    pub fn note(self, response: &mut Response) {
+        response.headers_mut().insert("preference-applied", HeaderValue::from_static(self.applied()));
+    }
+}
+
+/// The preferences of one header: a comma inside a quoted value separates nothing.
+fn preferences(header: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    header.split(move |c| {
+        quoted ^= c == '"';
+        c == ',' && !quoted
+    })
+}
+
+/// The unknown fields of one request, or of one operation of it.
+#[derive(Debug)]
+pub struct Unknown {
+    handling: Handling,
+    named: Vec<FieldError>,
+    more: usize,
+}
+
+impl Unknown {
+    /// None yet; to be handled so, or passed over.
+    pub fn new(handling: Option<Handling>) -> Self {
+        Self { handling: handling.unwrap_or(Handling::Lenient), named: Vec::new(), more: 0 }
+    }
+
+    /// Whether they are refused.
+    pub fn are_refused(&self) -> bool {
+        self.handling == Handling::Strict
+    }
+
+    /// Passes `name` over, where `known` would have been accepted.
+    pub fn pass_over(&mut self, name: String, known: &str) {
+        if self.named.len() < NAMED_MAX {
+            let mensagem = format!("campo desconhecido, ignorado; os aceitos são {known}");
+            self.named.push(FieldError::new(name, FieldCode::Unknown.says(mensagem)));
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Those that were passed over, as the answer names them.
+    fn notices(&self) -> Vec<FieldError> {
+        let mut notices = self.named.clone();
+        if self.more > 0 {
+            let mensagem = format!("e mais {} campos desconhecidos, ignorados", self.more);
+            notices.push(FieldError::new("(outros)", FieldCode::Unknown.says(mensagem)));
+        }
+        notices
+    }
+
+    /// Says in the log which were passed over, if any were.
+    pub fn log(&self, log: &Logger) {
+        if self.named.is_empty() {
+            return;
+        }
+        let names: Vec<String> = self.named.iter().map(|field| Word(&field.campo).to_string()).collect();
+        let names = names.join(", ");
+        if self.more > 0 {
+            info!(log, "Campos desconhecidos, ignorados: {} e mais {}", names, self.more);
+        } else {
+            info!(log, "Campos desconhecidos, ignorados: {}", names);
+        }
+    }
+
+    /// An answer that is an object, with them where there are any.
+    ///
+    /// # Errors
+    /// Gives the answer back where there are none.
+    pub fn added_to<T: Serialize>(&self, answer: T) -> Result<Value, T> {
+        if self.named.is_empty() {
+            return Err(answer);
+        }
+        // Answers are structs of texts, numbers and lists: serialising one to memory cannot fail.
+        let mut value = serde_json::to_value(&answer).expect("an answer serialises");
+        value["avisos"] = serde_json::to_value(self.notices()).expect("notices serialise");
+        Ok(value)
+    }
+
+    /// The member of an answer that names them, as text, where there are any.
+    pub fn member(&self) -> Option<String> {
+        let notices = serde_json::to_string(&self.notices()).expect("notices serialise");
+        (!self.named.is_empty()).then(|| format!("\"avisos\":{notices}"))
+    }
+
+    /// 200 with an answer that is an object, and them.
+    pub fn answer(&self, answer: &impl Serialize) -> Response {
+        match self.added_to(answer) {
+            Ok(value) => super::json(StatusCode::OK, &value),
+            Err(answer) => super::json(StatusCode::OK, answer),
+        }
+    }
+
+    /// An error, with them.
+    #[must_use]
+    pub fn problem(&self, problem: Problem) -> Problem {
+        if self.named.is_empty() {
+            return problem;
+        }
+        problem.with("avisos", serde_json::to_value(self.notices()).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(values: &[&'static str]) -> Option<Handling> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append("prefer", HeaderValue::from_static(value));
+        }
+        Handling::asked(&headers)
+    }
+
+    #[test]
+    fn the_first_preference_that_says_how_counts() {
+        for strict in [
+            &["handling=strict"][..],
+            &["Handling = \"strict\""],
+            &["respond-async, wait=10, handling=strict; x=1"],
+            &["return=minimal", "handling=STRICT"],
+            &["foo=\"a, handling=lenient\", handling=strict"],
+            &["handling=strict, handling=lenient"],
+        ] {
+            assert_eq!(asked(strict), Some(Handling::Strict), "{strict:?}");
+        }
+        assert_eq!(asked(&["handling=lenient, handling=strict"]), Some(Handling::Lenient));
+        for nothing in [&[][..], &["handling"], &["handling="], &["handling=other"], &["x=handling=strict"], &[",;=\""]]
+        {
+            assert_eq!(asked(nothing), None, "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn some_are_named_and_all_are_counted() {
+        let mut unknown = Unknown::new(None);
+        assert_eq!(unknown.added_to(7), Err(7));
+        for number in 0..1000 {
+            unknown.pass_over(format!("campo-{number}"), "recurso");
+        }
+        let value = unknown.added_to(serde_json::json!({"status": 200})).unwrap();
+        let notices = value["avisos"].as_array().unwrap();
+        assert_eq!(notices.len(), NAMED_MAX + 1);
+        assert_eq!(notices[0]["campo"], "campo-0");
+        assert_eq!(notices[NAMED_MAX]["mensagem"], "e mais 980 campos desconhecidos, ignorados");
+    }
+}

@@ -1,0 +1,92 @@
+//! Giving a lease back once its use case is decided.
+//!
+//! It is done in a task of its own, which goes on until the coordinator has heard, or the lease has expired by itself. The
+//! answer to the client waits a moment for it, so that what the client does next, at this scheduler or at another, finds the
+//! lock given back; a coordinator that hangs costs it no more than that moment.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use slog::{debug, info, warn};
+use tokio_util::task::TaskTracker;
+
+use super::app::Locking;
+use crate::coordinator::client::{Client, Lease, Unlocked};
+use crate::logging::{Several, Word};
+use crate::store::Origin;
+
+/// How long the answer waits for it. A coordinator that is well needs a millisecond.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// The pause between two tries to give a lease back to a coordinator that does not answer.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// When each step of a use case began.
+pub struct Times {
+    /// The lock was asked for.
+    pub begun: Instant,
+    /// It was there.
+    pub locked: Instant,
+    /// What was done under it was decided.
+    pub committed: Instant,
+}
+
+/// Gives `lease` back; its resources stay refused for `retention`.
+pub async fn give_back(
+    locking: &Locking,
+    origin: &Origin,
+    (lease, resources): (Lease, &[String]),
+    retention: Duration,
+    times: Times,
+) {
+    info!(origin.log, "Liberando lock para o recurso {}", Word(&resources[0]); Several(resources.len()));
+    let (client, resources) = (Arc::clone(&locking.client), resources.to_vec());
+    let task = locking.unlocks.spawn(unlock(client, origin.clone(), lease, resources, retention, times));
+    // It goes on if it takes longer, or if nobody waits for it any more.
+    let _ = tokio::time::timeout(PATIENCE, task).await;
+}
+
+async fn unlock(
+    client: Arc<Client>,
+    origin: Origin,
+    lease: Lease,
+    resources: Vec<String>,
+    retention: Duration,
+    times: Times,
+) {
+    let Origin { request_id, log } = &origin;
+    let first = client.unlock(request_id, &lease, retention).await;
+    debug!(log, "Tempos da operação";
+        "lock_us" => micros(times.locked - times.begun),
+        "commit_us" => micros(times.committed - times.locked),
+        "unlock_us" => micros(times.committed.elapsed()),
+    );
+    match first {
+        Ok(Unlocked::Freed) => return,
+        Ok(Unlocked::WasGone(why)) => return warn!(log, "Lock já não existia ao liberar: {}", why),
+        Err(reason) => {
+            warn!(log, "Lock ainda não liberado para o recurso {}: {}", Word(&resources[0]), reason;
+                Several(resources.len()));
+        }
+    }
+    while Instant::now() < lease.deadline {
+        tokio::time::sleep(RETRY).await;
+        match client.unlock(request_id, &lease, retention).await {
+            Ok(Unlocked::Freed) => return info!(log, "Lock liberado com atraso"),
+            Ok(Unlocked::WasGone(why)) => return warn!(log, "Lock já não existia ao liberar: {}", why),
+            // Said once already.
+            Err(_) => {}
+        }
+    }
+}
+
+/// Waits for the leases that are being given back, as long as `patience`; those that are not by then expire by themselves.
+pub async fn finish(unlocks: &TaskTracker, patience: Duration, log: &slog::Logger) {
+    unlocks.close();
+    if tokio::time::timeout(patience, unlocks.wait()).await.is_err() {
+        warn!(log, "{} travas ainda não liberadas ao encerrar; vencem por si", unlocks.len());
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
