@@ -8,7 +8,6 @@
 //! A service may come or go meanwhile. Whether it did, the lock and the files' lengths and times tell afterwards: then it is
 //! read again.
 
-use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -18,7 +17,8 @@ use std::time::{Duration, SystemTime};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::{Unavailable, schema, trail, unavailable};
+use super::place::beside;
+use super::{StoreError, recovery, schema, trail, unavailable};
 use crate::audit::chain::{Head, Link};
 use crate::audit::files::CLOSED_MIN_BYTES;
 use crate::audit::verify::{Before, DatabaseNow};
@@ -34,21 +34,21 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-'
 /// The beginning and the head of the trail that the database at `path` keeps. `is_in_use` tells whether a service is at work.
 ///
 /// # Errors
-/// [`Unavailable`] when it cannot be read.
-pub fn trail_ends(path: &Path, is_in_use: impl Fn() -> bool) -> Result<[Head; 2], Unavailable> {
+/// [`StoreError`] when it cannot be read.
+pub fn trail_ends(path: &Path, is_in_use: impl Fn() -> bool) -> Result<[Head; 2], StoreError> {
     read(path, is_in_use, trail::ends)
 }
 
 /// What the database has by now around files whose records follow record `before`, if they say which, and end with `last`.
 ///
 /// # Errors
-/// [`Unavailable`] when it cannot be read.
+/// [`StoreError`] when it cannot be read.
 pub fn trail_around(
     path: &Path,
     is_in_use: impl Fn() -> bool,
     before: Option<u64>,
     last: u64,
-) -> Result<DatabaseNow, Unavailable> {
+) -> Result<DatabaseNow, StoreError> {
     read(path, is_in_use, |connection| {
         let line = |seq: u64| -> rusqlite::Result<Option<Vec<u8>>> {
             let mut statement = connection.prepare("SELECT linha FROM auditoria WHERE seq = ?1")?;
@@ -83,16 +83,18 @@ fn read<T>(
     path: &Path,
     is_in_use: impl Fn() -> bool,
     read: impl Fn(&Connection) -> rusqlite::Result<T>,
-) -> Result<T, Unavailable> {
+) -> Result<T, StoreError> {
     let mut tries = 0;
     loop {
         tries += 1;
         let was_in_use = is_in_use();
-        let before = stamp(path).map_err(|error| Unavailable(error.to_string()))?;
+        let before = stamp(path).map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let result = if was_in_use {
             schema::open_for_reading(path).and_then(|connection| read(&connection)).map_err(|error| unavailable(&error))
         } else if before[1].is_none_or(|(length, _)| length == 0) {
-            open_unchanging(path).and_then(|connection| read(&connection)).map_err(|error| unavailable(&error))
+            open_unchanging(path)
+                .map_err(|error| unavailable(&error))
+                .and_then(|connection| read_sound(&connection, &read))
         } else {
             read_copy(path, &read)
         };
@@ -112,21 +114,29 @@ fn open_unchanging(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Reads a copy of the database and its write-ahead log.
-fn read_copy<T>(path: &Path, read: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, Unavailable> {
-    let explain = |error: io::Error| Unavailable(format!("it cannot be copied to a temporary folder: {error}"));
+fn read_copy<T>(path: &Path, read: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    let explain =
+        |error: io::Error| StoreError::Unavailable(format!("it cannot be copied to a temporary folder: {error}"));
     let folder = tempfile::tempdir().map_err(explain)?;
     let copy = folder.path().join("copy.db");
     // Not their permissions: SQLite recovers the log in the copy.
     let copied = |from: &Path, to: &Path| io::copy(&mut File::open(from)?, &mut File::create(to)?);
     copied(path, &copy).and_then(|_| copied(&log_of(path), &log_of(&copy))).map_err(explain)?;
-    schema::open_for_reading(&copy).and_then(|connection| read(&connection)).map_err(|error| unavailable(&error))
+    read_sound(&schema::open_for_reading(&copy).map_err(|error| unavailable(&error))?, &read)
+}
+
+/// Reads a database that nobody has checked since its service ended: a copy may have been put back beside the log of another
+/// state of it, and what both say together proves nothing.
+fn read_sound<T>(connection: &Connection, read: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    if let Some(reason) = recovery::contradiction(connection).map_err(|error| unavailable(&error))? {
+        return Err(StoreError::Unavailable(format!("it contradicts itself: {reason}")));
+    }
+    read(connection).map_err(|error| unavailable(&error))
 }
 
 /// The write-ahead log of a database.
 fn log_of(path: &Path) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push("-wal");
-    PathBuf::from(name)
+    beside(path, "-wal")
 }
 
 /// What changes when somebody writes: lengths and times of the database and its write-ahead log, where there is one.
@@ -143,6 +153,7 @@ fn stamp(path: &Path) -> io::Result<[Option<(u64, SystemTime)>; 2]> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::ffi::OsString;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
@@ -159,8 +170,13 @@ mod tests {
         let inner = folder.path().join("a?b#c%20 é");
         std::fs::create_dir(&inner).unwrap();
         let path = inner.join("sctec.db");
-        let writer = schema::open_for_writing(&path, Kind::Agenda).unwrap();
-        writer.execute("UPDATE trilha SET seq = 7", ()).unwrap();
+        let (writer, _) = schema::open_for_writing(&path, Kind::Agenda).unwrap();
+        let mut head = trail::head(&writer).unwrap();
+        for seq in 1..=7 {
+            let line = head.append("{\"n\":1".to_owned(), "r-1");
+            trail::insert(&writer, seq, &line).unwrap();
+        }
+        trail::set_head(&writer, &head).unwrap();
         // As a crash leaves it: all of it in the log, and nobody at work.
         let crashed = folder.path().join("crashed");
         std::fs::create_dir(&crashed).unwrap();
@@ -181,7 +197,7 @@ mod tests {
     fn it_is_read_again_when_a_service_came_meanwhile() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sctec.db");
-        let writer = schema::open_for_writing(&path, Kind::Agenda).unwrap();
+        let (writer, _) = schema::open_for_writing(&path, Kind::Agenda).unwrap();
         writer.pragma_update(None, "wal_checkpoint", "TRUNCATE").unwrap();
         let looks = std::cell::Cell::new(0);
         let is_in_use = || {

@@ -1,5 +1,7 @@
 //! Reading beside the writer: read-only connections, used off the async threads.
 //!
+//! What is read of a file that is not in its place is not served: it may be what was there, or what came there instead.
+//!
 //! # Locking
 //!
 //! The mutex guards the list of idle connections, not a connection in use; it is held for a pop or a push.
@@ -10,7 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use super::{Unavailable, schema, unavailable};
+use super::place::Place;
+use super::{StoreError, schema, unavailable};
 use crate::panics;
 
 /// Connections at most, so that many readers neither fill the memory nor use up the file descriptors.
@@ -18,41 +21,48 @@ const MAX: usize = 8;
 
 pub struct Readers {
     path: PathBuf,
+    place: Arc<Place>,
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
 }
 
 impl Readers {
-    pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), idle: Mutex::new(Vec::new()), permits: Arc::new(Semaphore::new(MAX)) }
+    pub fn new(path: &Path, place: Arc<Place>) -> Self {
+        Self { path: path.to_owned(), place, idle: Mutex::new(Vec::new()), permits: Arc::new(Semaphore::new(MAX)) }
     }
 
     /// Runs `read` with a connection of its own, on a thread that may block.
     pub async fn run<T: Send + 'static>(
         self: &Arc<Self>,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, Unavailable> {
+    ) -> Result<T, StoreError> {
         let readers = Arc::clone(self);
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         let task = panics::blocking(move || {
-            let idle = readers.idle().pop();
-            let connection = match idle {
-                Some(connection) => connection,
-                None => schema::open_for_reading(&readers.path)?,
-            };
-            let result = read(&connection);
-            // One that failed may be broken; a new one is cheap.
-            if result.is_ok() {
-                readers.idle().push(connection);
-            }
+            let result = readers.read(read);
             // Held until here: the work goes on when whoever asked for it has gone.
             drop(permit);
             result
         });
-        match task.await {
-            Ok(result) => result.map_err(|error| unavailable(&error)),
-            Err(error) => Err(Unavailable(error.to_string())),
+        task.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let in_place = || self.place.fault().map_or(Ok(()), |reason| Err(StoreError::Unavailable(reason)));
+        in_place()?;
+        let idle = self.idle().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => schema::open_for_reading(&self.path).map_err(|error| unavailable(&error))?,
+        };
+        let result = read(&connection);
+        // Also when it failed: what is gone is why. And a connection that was opened meanwhile may have another file.
+        in_place()?;
+        // One that failed may be broken; a new one is cheap.
+        if result.is_ok() {
+            self.idle().push(connection);
         }
+        result.map_err(|error| unavailable(&error))
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
