@@ -1,5 +1,6 @@
 //! The data folder: making it, and opening the log inside it, with errors that say what to do.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -50,12 +51,47 @@ impl DataDirError {
     }
 }
 
-/// Makes the folder if it is not there.
+/// Makes the folder if it is not there, and what is missing above it; each is on disk in its parent before this returns.
 ///
 /// # Errors
 /// [`DataDirError::Access`].
 pub fn create(path: &Path) -> Result<(), DataDirError> {
-    std::fs::create_dir_all(path).map_err(|error| DataDirError::access(path, &error))
+    make_folders(path).map_err(|error| DataDirError::access(path, &error))
+}
+
+/// The same for any folder.
+///
+/// # Errors
+/// The system's.
+pub fn make_folders(path: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|folder| !leads_to_a_folder(folder)).collect();
+    for folder in missing.into_iter().rev() {
+        match std::fs::create_dir(folder) {
+            Ok(()) => {}
+            // Another process was faster, and may not have come to make it durable.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+            Err(error) => return Err(error),
+        }
+        sync_parent(folder)?;
+    }
+    Ok(())
+}
+
+/// An empty path is the working folder.
+fn leads_to_a_folder(path: &Path) -> bool {
+    path.as_os_str().is_empty() || path.is_dir()
+}
+
+/// Makes the name of a file or a folder durable in the folder it is in: what has been written to a file is on disk with its own
+/// sync, but where to find it only with this.
+///
+/// # Errors
+/// The system's.
+pub fn sync_parent(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+        _ => File::open(".")?.sync_all(),
+    }
 }
 
 /// Opens a service's log.
@@ -64,4 +100,35 @@ pub fn create(path: &Path) -> Result<(), DataDirError> {
 /// [`DataDirError::Access`].
 pub fn open_log(service: &'static str, file: &Path, config: &Config) -> Result<Logs, DataDirError> {
     Logs::open(service, file, config).map_err(|error| DataDirError::access(file, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_made_with_all_that_is_missing_above_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("a/b/c");
+        for _ in 0..2 {
+            create(&deep).unwrap();
+            assert!(deep.is_dir());
+        }
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        assert!(matches!(create(&folder.path().join("file/x")), Err(DataDirError::Access { .. })));
+        assert!(matches!(create(&folder.path().join("file")), Err(DataDirError::Access { .. })));
+    }
+
+    #[test]
+    fn two_that_make_the_same_folders_at_once_both_have_them() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let deep = folder.path().join("a/b/c/d");
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| create(&deep).unwrap());
+                }
+            });
+        }
+    }
 }

@@ -192,19 +192,16 @@ fn a_prefix_is_taken_as_it_is_written() {
     let coordinator = Coordinator::start();
     let names = ["a/1", "a/2 \"x\" & ç=%2F+", "b", "望遠鏡"];
     coordinator.lock(json!({ "recursos": names }));
-    for (prefix, expected) in [
-        ("a/", &names[..2]),
-        ("a/2 \"x\" & ç=%2F+", &names[1..2]),
-        ("望", &names[3..]),
-        ("", &names[..]),
-        ("%", &[]),
-        ("a%2F", &[]),
-    ] {
+    for (prefix, expected) in
+        [("a/", &names[..2]), ("a/2 \"x\" & ç=%2F+", &names[1..2]), ("望", &names[3..]), ("%", &[]), ("a%2F", &[])]
+    {
         let listed = only_json(&coordinator.locks(&["--json", "--prefix", prefix]));
         let found: Vec<&str> =
             listed["travas"].as_array().unwrap().iter().map(|lock| lock["recurso"].as_str().unwrap()).collect();
         assert_eq!(found, expected, "{prefix}");
     }
+    // An empty one is most often a variable that was not set: it would list everything.
+    assert_cannot_run(&coordinator.locks(&["--prefix", ""]), &["--prefix"]);
     let output = coordinator.locks(&["--prefix", "a/2"]);
     assert_eq!(row(shown(&output), names[1])[1], "held");
     assert_eq!(shown(&coordinator.locks(&["--prefix", "%"])), "nothing is locked\n");
@@ -335,7 +332,8 @@ fn without_a_coordinator_the_advice_is_to_start_one() {
         let output = run(&[&["locks", "--url", &url], more].concat());
         assert_cannot_run(&output, &[&url, "sctec serve-coordinator", "--url"]);
     }
-    for wrong in ["", "127.0.0.1:3000", "https://127.0.0.1:3000"] {
+    assert_cannot_run(&run(&["locks", "--url", ""]), &["--url"]);
+    for wrong in ["127.0.0.1:3000", "https://127.0.0.1:3000"] {
         assert_cannot_run(&run(&["locks", "--url", wrong]), &["http://127.0.0.1:3000"]);
         assert_cannot_run(&run(&["locks", "--watch", "--url", wrong]), &["http://127.0.0.1:3000"]);
     }

@@ -132,7 +132,7 @@ fn the_names_of_an_operation_are_told_at_debug() {
     assert_eq!(locks.lock(&json!({"recursos": ["A", "b c", "D"]})).0, 200);
     let log = || std::fs::read_to_string(locks.folder.path().join("coordenador.log")).unwrap();
     wait_until("the names are told", || log().contains("Recursos do pedido: A \"b c\" D req="));
-    assert!(log().contains("Lock concedido para recurso A req="));
+    wait_until("the grant is told", || log().contains("Lock concedido para recurso A req="));
 }
 
 #[test]

@@ -14,7 +14,9 @@ export class Problem extends Error {
 
   /// Whether what was asked may have been done all the same.
   get unknown() {
-    return this.status === 500 || this.status === 502 || this.status === 504 || this.code === "resultado_incerto";
+    if (this.code === "resultado_incerto") return true;
+    if (this.code === "gravacao_recusada") return false;
+    return this.status === 500 || this.status === 502 || this.status === 504;
   }
 }
 

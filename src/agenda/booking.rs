@@ -271,6 +271,28 @@ impl Draft {
 }
 
 impl NewBooking {
+    /// Whether it still keeps the rules that depend on time and on the catalogue. `telescope` is its telescope as it is now.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub fn check_again(
+        &self,
+        telescope: Option<&Telescope>,
+        has_scientist: bool,
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
+        if !has_scientist {
+            return Err(Rejection::UnknownScientist(self.scientist.id));
+        }
+        let Some(telescope) = telescope.filter(|telescope| telescope.code == self.telescope.code) else {
+            return Err(Rejection::UnknownTelescope(self.telescope.code.clone()));
+        };
+        if !timetable::is_open(self.slots.start(), telescope.simulated, now) {
+            return Err(Rejection::Past(telescope.code.clone(), slot::next_start(now)));
+        }
+        Ok(())
+    }
+
     /// The names of the resources that protect its slots, one each.
     pub fn resources(&self) -> Vec<String> {
         resources(&self.telescope.code, self.slots)

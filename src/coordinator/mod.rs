@@ -23,6 +23,7 @@ mod events;
 mod events_route;
 pub mod feed;
 mod force_route;
+mod hold;
 mod metrics;
 pub mod protocol;
 mod record_file;

@@ -224,7 +224,7 @@ fn ready(service: &Service, request: &Request) -> Response {
     let grace_ms = millis(service.grace_left());
     let parts = [
         ("carencia", (grace_ms > 0).then(|| format!("faltam {grace_ms} ms"))),
-        ("tokens", (!service.has_tokens()).then(|| "o limite de tokens não pôde ser gravado".to_owned())),
+        ("tokens", service.token_fault()),
         ("parada", request.hosting.is_stopping().then(|| "encerrando".to_owned())),
     ];
     let fine = parts.iter().all(|(_, fault)| fault.is_none());

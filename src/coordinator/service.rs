@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::desk::{self, Desk, Teller, Waiting};
 use super::events::{Event, Hub, LockNews};
+use super::hold::Hold;
 use super::metrics::{Metrics, Now, Reason};
 use super::protocol::{millis, not_live_name};
 use super::state_file::{BLOCK, StateFile, ttl_step};
@@ -45,6 +46,7 @@ const REPEATS_MAX: usize = 16;
 pub struct Service {
     desk: desk::Lock,
     state_file: Mutex<StateFile>,
+    hold: Arc<Hold>,
     reserving: AtomicBool,
     started: Instant,
     /// For how long after the start someone may still believe in a lease of before.
@@ -132,6 +134,7 @@ impl Service {
         let epoch = getrandom::u32().unwrap_or_else(|_| u32::try_from(last_token & 0xffff_ffff).unwrap_or(0));
         Ok(Self {
             desk: desk::Lock::new(table),
+            hold: state_file.hold(),
             state_file: Mutex::new(state_file),
             reserving: AtomicBool::new(false),
             started: Instant::now(),
@@ -150,6 +153,9 @@ impl Service {
         if request.resources.len() > 1 {
             // Once for each request and not on each line: a request has at most as much of them as it has bytes.
             debug!(log, "Recursos do pedido: {}", Words(&request.resources));
+        }
+        if let Err(reason) = self.check_hold().await {
+            return self.refuse(log, LockRefused::NotDurable(reason));
         }
         let id = match random_id() {
             Ok(id) => LeaseId(id),
@@ -242,6 +248,10 @@ impl Service {
         id: LeaseId,
         ttl: Option<Duration>,
     ) -> Result<Granted, RenewRefused> {
+        if let Err(reason) = self.check_hold().await {
+            error!(log, "Estado não gravado: {}", reason);
+            return Err(RenewRefused::NotDurable);
+        }
         for _ in 0..RESERVATIONS {
             let renewed = {
                 let mut desk = self.desk.lock();
@@ -600,9 +610,10 @@ impl Service {
         self.owed.saturating_sub(self.started.elapsed())
     }
 
-    /// Whether a token could be given without writing to the disk first.
-    pub fn has_tokens(&self) -> bool {
-        self.desk.lock().table.tokens_left() > 0
+    /// Why no token could be given without writing to the disk first, if none could.
+    pub fn token_fault(&self) -> Option<String> {
+        let used_up = || self.desk.lock().table.tokens_left() == 0;
+        self.hold.lost().or_else(|| used_up().then(|| "o limite de tokens não pôde ser gravado".to_owned()))
     }
 
     /// How much is in the table.
@@ -677,8 +688,10 @@ impl Service {
 
     /// Starts making the next block durable once half of this one is used, so that nobody has to wait for it.
     fn reserve_ahead(self: &Arc<Self>) {
+        // A state file that was taken away is written anew by that.
+        let has_state = self.hold.has_state();
         let desk = self.desk.lock();
-        if desk.table.tokens_left() >= BLOCK / 2 || self.reserving.swap(true, Ordering::Relaxed) {
+        if (desk.table.tokens_left() >= BLOCK / 2 && has_state) || self.reserving.swap(true, Ordering::Relaxed) {
             return;
         }
         let needed = desk.table.token_limit() + 1;
@@ -692,6 +705,18 @@ impl Service {
             }
             service.reserving.store(false, Ordering::Relaxed);
         });
+    }
+
+    /// Nothing is given by whoever may not be the folder's coordinator any more; a state file that was taken away is put back
+    /// first, since a start without it would give the same tokens again.
+    async fn check_hold(self: &Arc<Self>) -> Result<(), String> {
+        if let Some(reason) = self.hold.lost() {
+            return Err(reason);
+        }
+        if self.hold.has_state() {
+            return Ok(());
+        }
+        self.write_state(|_, file| file.put_back()).await
     }
 
     async fn reserve_tokens(self: &Arc<Self>, needed: u64) -> Result<(), String> {

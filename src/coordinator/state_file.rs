@@ -7,16 +7,18 @@
 //! before a TTL is given, that TTL, for a crash; at a clean stop, the longest life that remains of a live lease. The next
 //! start counts it from its own beginning, whatever time has passed meanwhile: no clock tells that surely.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::hold::Hold;
 use super::protocol::{TOKEN_MAX, TTL_MS_MAX, millis};
-use crate::data_dir::DataDirError;
+use crate::data_dir::{DataDirError, sync_parent};
 
 /// Tokens that one write makes available.
 pub const BLOCK: u64 = 1 << 20;
@@ -30,8 +32,8 @@ pub struct StateFile {
     path: PathBuf,
     token_limit: u64,
     longest_ttl: Duration,
-    /// Says that this process is the folder's coordinator, for as long as it is open.
-    _lock: File,
+    /// Says that this process is the folder's coordinator.
+    hold: Arc<Hold>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -73,26 +75,28 @@ impl StateFile {
     /// # Errors
     /// When another coordinator has the folder, or the file cannot be read or is damaged.
     pub fn open(data_dir: &Path) -> Result<Self, DataDirError> {
-        let lock_path = data_dir.join("coordenador.lock");
-        let access = |path: &Path, error: &io::Error| DataDirError::access(path, error);
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .map_err(|error| access(&lock_path, &error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(DataDirError::InUse { path: data_dir.to_owned() }),
-            Err(TryLockError::Error(error)) => return Err(access(&lock_path, &error)),
-        }
         let path = data_dir.join("coordenador.json");
+        let hold = Arc::new(Hold::take(data_dir, &path)?);
+        let access = |path: &Path, error: &io::Error| DataDirError::access(path, error);
         let (token_limit, longest_ttl) = match std::fs::read(&path) {
             Ok(bytes) => read_state(&bytes).map_err(|reason| DataDirError::Damaged { path: path.clone(), reason })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => (0, Duration::ZERO),
             Err(error) => return Err(access(&path, &error)),
         };
-        Ok(Self { path, token_limit, longest_ttl, _lock: lock })
+        Ok(Self { path, token_limit, longest_ttl, hold })
+    }
+
+    /// What says that this process is the folder's coordinator.
+    pub fn hold(&self) -> Arc<Hold> {
+        Arc::clone(&self.hold)
+    }
+
+    /// Puts the state file back as it was written, if somebody took it away.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn put_back(&mut self) -> io::Result<()> {
+        if self.hold.has_state() { Ok(()) } else { self.write(self.token_limit, self.longest_ttl) }
     }
 
     /// The durable limit of the tokens.
@@ -144,25 +148,28 @@ impl StateFile {
     /// When it cannot be written: the longer one stays.
     pub fn lower_ttl(&mut self, ttl: Duration) -> io::Result<()> {
         let ttl = Duration::from_millis(u64::try_from(ttl.as_micros().div_ceil(1000)).unwrap_or(u64::MAX));
-        if ttl < self.longest_ttl { self.write(self.token_limit, ttl) } else { Ok(()) }
+        if ttl < self.longest_ttl || !self.hold.has_state() {
+            return self.write(self.token_limit, ttl.min(self.longest_ttl));
+        }
+        Ok(())
     }
 
     /// Written aside, made durable, and only then put in place: after a crash there is the old state or the new one.
     fn write(&mut self, token_limit: u64, longest_ttl: Duration) -> io::Result<()> {
+        if let Some(reason) = self.hold.lost() {
+            return Err(io::Error::other(reason));
+        }
         let state = State::new(token_limit, longest_ttl);
         let temporary = self.path.with_extension("json.tmp");
         let mut file = File::create(&temporary)?;
         file.write_all(serde_json::to_string(&state)?.as_bytes())?;
         file.write_all(b"\n")?;
         file.sync_all()?;
+        self.hold.wrote(&file);
         std::fs::rename(&temporary, &self.path)?;
         // From here on a crash may find either state: what may be given is what both allow.
         self.longest_ttl = self.longest_ttl.min(longest_ttl);
-        if let Some(folder) = self.path.parent() {
-            // An empty parent is the working folder.
-            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-            File::open(folder)?.sync_all()?;
-        }
+        sync_parent(&self.path)?;
         (self.token_limit, self.longest_ttl) = (token_limit, longest_ttl);
         Ok(())
     }
@@ -221,6 +228,29 @@ mod tests {
         assert!(matches!(StateFile::open(folder.path()), Err(DataDirError::InUse { .. })));
         drop(first);
         StateFile::open(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_was_taken_by_another_is_not_written_to_and_a_state_that_was_deleted_is_put_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, lock) = (folder.path().join("coordenador.json"), folder.path().join("coordenador.lock"));
+        let mut state = StateFile::open(folder.path()).unwrap();
+        state.reserve_tokens(1).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(!state.hold().has_state());
+        state.put_back().unwrap();
+        assert!(state.hold().has_state() && std::fs::read(&path).unwrap() == whole);
+
+        assert_eq!(state.hold().lost(), None);
+        std::fs::remove_file(&lock).unwrap();
+        assert!(state.hold().lost().is_some());
+        let mut other = StateFile::open(folder.path()).unwrap();
+        other.reserve_tokens(BLOCK + 2).unwrap();
+        let others = std::fs::read(&path).unwrap();
+        state.reserve_tokens(10 * BLOCK).unwrap_err();
+        state.lower_ttl(Duration::ZERO).unwrap_err();
+        assert!(std::fs::read(&path).unwrap() == others);
     }
 
     #[test]

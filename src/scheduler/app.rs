@@ -16,7 +16,7 @@ use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
 use crate::coordinator::client::Client;
 use crate::data_dir::{DATABASE_FILE, DataDirError, RACE_DATABASE_FILE};
 use crate::logging::Logs;
-use crate::store::{Kind, Store, Unavailable};
+use crate::store::{Kind, Store, StoreError};
 use crate::time::Clock;
 
 /// The version in answers and records.
@@ -74,7 +74,7 @@ impl App {
         // Checks the database and fills the trail's file in, which may take a while: on a thread that may block.
         let (config_of_files, clock_of_files, logs_of_files) = (config.clone(), clock.clone(), logs.clone());
         let opened = tokio::task::spawn_blocking(move || open_files(&config_of_files, clock_of_files, &logs_of_files));
-        let (store, exporter) = opened.await.map_err(|error| Unavailable(error.to_string()))??;
+        let (store, exporter) = opened.await.map_err(|error| StoreError::Unavailable(error.to_string()))??;
         let catalogue = Arc::new(store.catalogue().await?);
         let locking = match &config.mode {
             Mode::Race => None,
@@ -106,7 +106,7 @@ impl App {
     }
 
     /// Scientists and telescopes as they are now: someone may have been added.
-    pub async fn reload_catalogue(&self) -> Result<Arc<Catalogue>, Unavailable> {
+    pub async fn reload_catalogue(&self) -> Result<Arc<Catalogue>, StoreError> {
         let fresh = Arc::new(self.store.catalogue().await?);
         *self.catalogue.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&fresh);
         Ok(fresh)
@@ -137,7 +137,7 @@ impl App {
             address: address.to_owned(),
         });
         if let Err(error) = self.store.record_start(process.clone()).await {
-            error!(self.log, "SERVICO_INICIADO não registrado: {}", error);
+            not_recorded(&self.log, "SERVICO_INICIADO", &error);
         }
     }
 
@@ -148,8 +148,8 @@ impl App {
         let recorded = tokio::time::timeout(FINISH_TIMEOUT, self.store.record_stop(process.clone(), up_ms)).await;
         match recorded {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => error!(self.log, "SERVICO_PARADO não registrado: {}", error),
-            Err(_) => error!(self.log, "SERVICO_PARADO não registrado: o banco não respondeu a tempo"),
+            Ok(Err(error)) => not_recorded(&self.log, "SERVICO_PARADO", &error),
+            Err(_) => error!(self.log, "SERVICO_PARADO sem confirmação: o banco não respondeu a tempo"),
         }
     }
 
@@ -172,6 +172,14 @@ impl App {
         if let Some(app) = Arc::into_inner(app) {
             drop(tokio::task::spawn_blocking(move || drop(app)).await);
         }
+    }
+}
+
+/// Logs what became of a record that could not be made, or of which nobody knows.
+pub fn not_recorded(log: &Logger, event_type: &'static str, error: &StoreError) {
+    match error {
+        StoreError::Unknown(_) => error!(log, "{} sem confirmação: {}", event_type, error),
+        StoreError::Unavailable(_) | StoreError::Refused(_) => error!(log, "{} não registrado: {}", event_type, error),
     }
 }
 

@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 
 use slog::{debug, error, info, warn};
 
-use super::app::{App, Locking};
+use super::app::{App, Locking, not_recorded};
 use super::giving_back::{self, Times};
 use super::live::{Contested, Refused};
-use super::refusal::Refusal;
-use crate::agenda::{Booking, NewBooking, resource};
+use super::refusal::{Refusal, is_unknown};
+use crate::agenda::{Booking, NewBooking, Rejection, resource};
 use crate::coordinator::client::LockError;
 use crate::logging::{Several, Word, Words};
-use crate::store::{BookRefused, CancelRefused, Fence, FenceBroken, Origin, Unavailable};
+use crate::store::{BookRefused, CancelRefused, Fence, FenceBroken, Origin, StoreError};
 
 /// Books, or says why not; and records that it was refused, where that is asked for.
 pub async fn book(app: Arc<App>, new: NewBooking, origin: Origin) -> Result<Booking, Refusal> {
@@ -34,7 +34,7 @@ pub async fn book(app: Arc<App>, new: NewBooking, origin: Origin) -> Result<Book
         && let Err(error) = app.store.record_refusal(asked, why, Arc::clone(&origin.request_id)).await
     {
         // A refusal does nothing that would have to be undone: it stands.
-        error!(origin.log, "AGENDAMENTO_RECUSADO não registrado: {}", error);
+        not_recorded(&origin.log, "AGENDAMENTO_RECUSADO", &error);
     }
     booked
 }
@@ -76,6 +76,7 @@ async fn try_to_book(app: &Arc<App>, new: NewBooking, origin: &Origin) -> Result
                 Err(Refusal::Taken { telescope: telescope.clone(), start, booking_id, scientist_id })
             }
             Err(BookRefused::Fence(broken)) => Err(fence_broken(locking, origin, &telescope, &resources, broken)),
+            Err(BookRefused::Broken(rejection)) => Err(broken(app, origin, rejection).await),
         }
     };
     let retention = locking.retention;
@@ -132,9 +133,15 @@ async fn book_without_lock(app: &App, new: NewBooking, origin: &Origin) -> Resul
     }
     app.pause().await;
     let booked = app.store.book_unguarded(new, origin.clone()).await;
-    let booking = booked.map_err(|error| store_failed(origin, &error))?;
-    app.live.created(&booking, origin);
-    Ok(booking)
+    match booked.map_err(|error| store_failed(origin, &error))? {
+        Ok(booking) => {
+            app.live.created(&booking, origin);
+            Ok(booking)
+        }
+        Err(BookRefused::Broken(rejection)) => Err(broken(app, origin, rejection).await),
+        // Neither is looked at without a lock.
+        Err(BookRefused::Taken { .. } | BookRefused::Fence(_)) => Err(Refusal::LeaseExpired),
+    }
 }
 
 /// What rivals meet once the lease is given back after a success.
@@ -197,6 +204,10 @@ impl App {
 
 /// What cannot be recorded is not done.
 fn check_audit(app: &App, origin: &Origin) -> Result<(), Refusal> {
+    // The trail follows the database: if that is not in its place, that is the reason.
+    if let Some(reason) = app.store.misplaced() {
+        return Err(store_failed(origin, &StoreError::Unavailable(reason)));
+    }
     match app.audit_fault() {
         None => Ok(()),
         Some(reason) => {
@@ -229,7 +240,22 @@ fn fence_broken(
     }
 }
 
-fn store_failed(origin: &Origin, error: &Unavailable) -> Refusal {
-    error!(origin.log, "Falha no banco de dados: {}", error);
-    Refusal::StoreUnavailable
+/// What was allowed when it was asked for is not any more.
+async fn broken(app: &App, origin: &Origin, rejection: Rejection) -> Refusal {
+    warn!(origin.log, "Gravação recusada: {}", rejection);
+    if is_unknown(&rejection)
+        && let Err(error) = app.reload_catalogue().await
+    {
+        error!(origin.log, "Falha no banco de dados: {}", error);
+    }
+    Refusal::Broken(rejection)
+}
+
+fn store_failed(origin: &Origin, error: &StoreError) -> Refusal {
+    match error {
+        StoreError::Unknown(_) => error!(origin.log, "Resultado incerto no banco de dados: {}", error),
+        StoreError::Refused(_) => error!(origin.log, "Gravação recusada pelo banco de dados: {}", error),
+        StoreError::Unavailable(_) => error!(origin.log, "Falha no banco de dados: {}", error),
+    }
+    Refusal::Store(error.clone())
 }

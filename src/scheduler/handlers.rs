@@ -9,16 +9,15 @@ use serde_json::{Map, json};
 use slog::{Logger, error};
 
 use super::app::{App, VERSION};
-use super::refusal::{Refusal, store_unavailable, unknown_booking};
+use super::refusal::{Refusal, field_error, is_unknown, not_read, unknown, unknown_booking};
 use super::{SERVICE, book, links, page, requests};
-use crate::agenda::{self, Booking, Catalogue, Draft, NewBooking, Rejection, SlotRange, SlotRangeError};
+use crate::agenda::{self, Booking, Catalogue, Draft, NewBooking, Rejection, SlotRange};
 use crate::http::fields::Fields;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
-use crate::http::wrong::FieldCode;
 use crate::http::{self, Response, body};
 use crate::panics::{guarded, join};
-use crate::store::{Origin, Unavailable};
+use crate::store::{Origin, StoreError};
 use crate::time::Timestamp;
 
 /// The most bytes of a body.
@@ -96,10 +95,13 @@ pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Pro
     let (telescope, slots) = (new.telescope.code.clone(), new.slots);
     // A task of its own: what was begun is ended, and the lock given back, also when the client goes away now.
     let task = app.tasks.spawn(guarded(book::book(Arc::clone(app), new, origin)));
-    let booking = match join(task).await.map_err(|error| Problem::internal(error.to_string()))? {
-        Ok(booking) => booking,
-        Err(refusal) => return Err(conflict(app, refusal, &telescope, slots, &request.log).await),
-    };
+    let where_it_would_be = || links::where_it_would_be(&telescope, slots);
+    let booking =
+        match join(task).await.map_err(|error| Problem::internal(error.to_string()).with_links(where_it_would_be()))? {
+            Ok(booking) => booking,
+            Err(refusal @ Refusal::Store(_)) => return Err(refusal.into_problem().with_links(where_it_would_be())),
+            Err(refusal) => return Err(conflict(app, refusal, &telescope, slots, &request.log).await),
+        };
     let mut response = render(app, StatusCode::CREATED, &booking);
     if let Ok(location) = HeaderValue::from_str(&links::booking_path(booking.id)) {
         response.headers_mut().insert(LOCATION, location);
@@ -180,8 +182,9 @@ pub async fn cancel(app: &Arc<App>, id: &str, request: &mut Request) -> Result<R
         return Err(unknown_booking(id));
     };
     let task = app.tasks.spawn(guarded(book::cancel(Arc::clone(app), number, reason, origin)));
-    let cancelled = join(task).await.map_err(|error| Problem::internal(error.to_string()))?;
-    let booking = cancelled.map_err(Refusal::into_problem)?;
+    let to_booking = || links::to_booking(number);
+    let cancelled = join(task).await.map_err(|error| Problem::internal(error.to_string()).with_links(to_booking()))?;
+    let booking = cancelled.map_err(|refusal| refusal.into_problem().with_links_if_none(to_booking))?;
     Ok(render(app, StatusCode::OK, &booking))
 }
 
@@ -237,44 +240,13 @@ fn render(app: &App, status: StatusCode, booking: &Booking) -> Response {
     http::json(status, &links::booking(booking, &app.catalogue(), app.clock.now()))
 }
 
-fn is_unknown(rejection: &Rejection) -> bool {
-    matches!(rejection, Rejection::UnknownScientist(_) | Rejection::UnknownTelescope(_))
-}
-
-fn field_error(rejection: &Rejection) -> FieldError {
-    let code = match rejection {
-        Rejection::UnknownScientist(_) => FieldCode::UnknownScientist,
-        Rejection::UnknownTelescope(_) => FieldCode::UnknownTelescope,
-        Rejection::Slots(SlotRangeError::OffGrid { .. }) => FieldCode::OffGrid,
-        Rejection::Slots(SlotRangeError::Duration) | Rejection::End => FieldCode::Duration,
-        Rejection::EndAndDuration(..) => FieldCode::Contradiction,
-        Rejection::Slots(SlotRangeError::TooLate) => FieldCode::TooLate,
-        Rejection::Past(..) => FieldCode::Past,
-    };
-    FieldError::new(rejection.field(), code.says(rejection.to_string()))
-}
-
-/// 404 for whom or what the catalogue does not have.
-fn unknown(rejection: &Rejection) -> Problem {
-    let (code, title) = match rejection {
-        Rejection::UnknownTelescope(_) => ("telescopio_desconhecido", "Telescópio desconhecido"),
-        _ => ("cientista_desconhecido", "Cientista desconhecido"),
-    };
-    let links = links::to_catalogue(matches!(rejection, Rejection::UnknownTelescope(_)));
-    let mut detail = rejection.to_string();
-    if let Some(first) = detail.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    Problem::new(StatusCode::NOT_FOUND, code, title, format!("{detail}.")).with_links(links)
-}
-
 /// 404 for a telescope.
 pub fn unknown_telescope(code: &str) -> Problem {
     unknown(&Rejection::UnknownTelescope(code.to_owned()))
 }
 
-/// 503 for the database, and the line that says why.
-pub fn failed(log: &Logger, error: &Unavailable) -> Problem {
+/// The answer to a reading that failed, and the line that says why.
+pub fn failed(log: &Logger, error: &StoreError) -> Problem {
     error!(log, "Falha no banco de dados: {}", error);
-    store_unavailable()
+    not_read(error)
 }

@@ -247,6 +247,13 @@ pub fn after_conflict(telescope: &str, slots: SlotRange, at: Timestamp, booking_
         .with("agendar", Link::action("POST", "/agendamentos", "Agendar outro horário"))
 }
 
+/// Where a booking is seen if it was written after all.
+pub fn where_it_would_be(telescope: &str, slots: SlotRange) -> Links {
+    Links::new()
+        .with("agendamentos", at_slots(telescope, slots.start(), slots.end()))
+        .with("agenda", Link::get(timetable_href(telescope, Period::day_of(slots.start()))))
+}
+
 /// To one booking.
 pub fn to_booking(id: i64) -> Links {
     Links::new().with("agendamento", Link::get(booking_path(id)))

@@ -46,7 +46,7 @@ use crate::data_dir::{self, DataDirError};
 use crate::http::server::{self, Tenancy};
 use crate::logging;
 use crate::panics;
-use crate::store::{OpenError, Unavailable};
+use crate::store::{OpenError, StoreError};
 use crate::time::Clock;
 
 /// The service's name in logs and answers.
@@ -105,7 +105,7 @@ pub enum StartError {
     Database(#[from] OpenError),
     /// The database was opened but cannot be read.
     #[error("cannot read the database: {0}")]
-    Read(#[from] Unavailable),
+    Read(#[from] StoreError),
     /// The way to the coordinator cannot be prepared.
     #[error(transparent)]
     Coordinator(#[from] client::StartError),

@@ -1,17 +1,19 @@
-//! Why a booking or a cancellation was refused, and the one place that chooses the status for it.
+//! Why a booking or a cancellation was not answered with success, and the one place that chooses the status for it.
 
 use hyper::StatusCode;
 
 use super::links;
-use crate::agenda::NotCancellable;
+use crate::agenda::{NotCancellable, Rejection, SlotRangeError};
 use crate::audit::record::Why;
-use crate::http::problem::Problem;
+use crate::http::problem::{FieldError, Problem};
+use crate::http::wrong::FieldCode;
+use crate::store::StoreError;
 use crate::time::Timestamp;
 
 /// Seconds after which trying again may help.
 const RETRY_AFTER_S: u64 = 1;
 
-/// Why nothing was written. The log has it already where a step of the use case failed.
+/// Why nothing was written, or why nobody knows. The log has it already where a step of the use case failed.
 #[derive(Clone, Debug)]
 pub enum Refusal {
     /// Someone else has the lock.
@@ -40,8 +42,10 @@ pub enum Refusal {
     LeaseExpired,
     /// A newer token has written to the slot.
     StaleToken,
-    /// The database cannot be written or read.
-    StoreUnavailable,
+    /// It keeps this rule no more, now that it would be written.
+    Broken(Rejection),
+    /// The database has not done it, or nobody knows whether it has.
+    Store(StoreError),
     /// The audit file cannot be written.
     AuditUnavailable,
 }
@@ -49,7 +53,7 @@ pub enum Refusal {
 impl Refusal {
     /// Why, as the audit records it; `None` where a record cannot be made either.
     pub fn why(&self) -> Option<Why> {
-        if matches!(self, Self::StoreUnavailable | Self::AuditUnavailable) {
+        if matches!(self, Self::Store(_) | Self::AuditUnavailable) {
             return None;
         }
         let taken_by = if let Self::Taken { booking_id, .. } = self { Some(*booking_id) } else { None };
@@ -97,7 +101,8 @@ impl Refusal {
                 let detail = "Uma trava mais nova já escreveu neste horário; nada foi gravado. Tente de novo.";
                 later("token_obsoleto", "Token obsoleto", detail)
             }
-            Self::StoreUnavailable => store_unavailable(),
+            Self::Broken(rejection) => rejected(&rejection).already_logged(),
+            Self::Store(error) => not_written(&error),
             Self::AuditUnavailable => {
                 let detail = "A trilha de auditoria não pode ser escrita, e sem registro nada é agendado.";
                 later("auditoria_indisponivel", "Auditoria indisponível", detail)
@@ -113,10 +118,98 @@ pub fn unknown_booking(id: &str) -> Problem {
         .with_links(links::to_bookings())
 }
 
-/// 503 for the database; the log has the cause.
-pub fn store_unavailable() -> Problem {
-    let detail = "O banco de dados não pode ser usado agora; nada foi gravado. Tente de novo em instantes.";
+/// For a write that the database has not done, or of which nobody knows whether it has. The log has the cause.
+fn not_written(error: &StoreError) -> Problem {
+    match error {
+        StoreError::Unavailable(reason) => {
+            let detail = format!(
+                "O banco de dados não pode ser usado agora ({reason}); nada foi gravado. Tente de novo em instantes."
+            );
+            store_unavailable(&detail)
+        }
+        StoreError::Refused(reason) => {
+            let detail = format!(
+                "O banco de dados recusou esta gravação ({reason}); nada foi gravado. Repeti-la não adianta: quem opera o serviço precisa ver o banco."
+            );
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "gravacao_recusada", "Gravação recusada pelo banco", detail)
+                .already_logged()
+        }
+        StoreError::Unknown(reason) => {
+            let detail = format!(
+                "Não se sabe se foi gravado: a gravação falhou ao terminar e não pôde ser verificada ({reason}). Veja em _links o que ficou antes de repetir."
+            );
+            later("resultado_incerto", "Resultado incerto", &detail)
+        }
+    }
+}
+
+/// For a reading that came to nothing. The log has the cause.
+pub fn not_read(error: &StoreError) -> Problem {
+    match error {
+        StoreError::Refused(reason) => {
+            let detail = format!(
+                "O banco de dados tem aqui um valor que não faz sentido ({reason}). Repetir não adianta: quem opera o serviço precisa ver o banco."
+            );
+            Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "banco_inconsistente",
+                "Banco de dados inconsistente",
+                detail,
+            )
+            .already_logged()
+        }
+        StoreError::Unavailable(reason) | StoreError::Unknown(reason) => {
+            let detail = format!("O banco de dados não pode ser lido agora ({reason}). Tente de novo em instantes.");
+            store_unavailable(&detail)
+        }
+    }
+}
+
+fn store_unavailable(detail: &str) -> Problem {
     later("banco_indisponivel", "Banco de dados indisponível", detail)
+}
+
+/// For one rule that is broken.
+fn rejected(rejection: &Rejection) -> Problem {
+    let field = field_error(rejection);
+    if is_unknown(rejection) {
+        unknown(rejection).with_fields(vec![field])
+    } else {
+        Problem::invalid_fields(vec![field])
+    }
+}
+
+/// Whether what breaks the rule is that somebody or something is not in the catalogue.
+pub fn is_unknown(rejection: &Rejection) -> bool {
+    matches!(rejection, Rejection::UnknownScientist(_) | Rejection::UnknownTelescope(_))
+}
+
+/// A broken rule, at its field.
+pub fn field_error(rejection: &Rejection) -> FieldError {
+    let code = match rejection {
+        Rejection::UnknownScientist(_) => FieldCode::UnknownScientist,
+        Rejection::UnknownTelescope(_) => FieldCode::UnknownTelescope,
+        Rejection::Slots(SlotRangeError::OffGrid { .. }) => FieldCode::OffGrid,
+        Rejection::Slots(SlotRangeError::Duration) | Rejection::End => FieldCode::Duration,
+        Rejection::EndAndDuration(..) => FieldCode::Contradiction,
+        Rejection::Slots(SlotRangeError::TooLate) => FieldCode::TooLate,
+        Rejection::Past(..) => FieldCode::Past,
+    };
+    FieldError::new(rejection.field(), code.says(rejection.to_string()))
+}
+
+/// 404 for whom or what the catalogue does not have.
+pub fn unknown(rejection: &Rejection) -> Problem {
+    let (code, title) = match rejection {
+        Rejection::UnknownTelescope(_) => ("telescopio_desconhecido", "Telescópio desconhecido"),
+        _ => ("cientista_desconhecido", "Cientista desconhecido"),
+    };
+    let links = links::to_catalogue(matches!(rejection, Rejection::UnknownTelescope(_)));
+    let mut detail = rejection.to_string();
+    if let Some(first) = detail.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    Problem::new(StatusCode::NOT_FOUND, code, title, format!("{detail}.")).with_links(links)
 }
 
 fn later(code: &'static str, title: &'static str, detail: &str) -> Problem {

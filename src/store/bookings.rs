@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use slog::info;
 
 use super::writer::Tx;
-use super::{BookRefused, CancelRefused, Fence, FenceBroken, Origin};
-use crate::agenda::{Booking, NewBooking, SlotRange, Status};
+use super::{BookRefused, CancelRefused, Fence, FenceBroken, Origin, catalogue};
+use crate::agenda::{Booking, NewBooking, Rejection, SlotRange, Status};
 use crate::audit::record::Event;
 use crate::time::{Timestamp, minutes_in_micros};
 
@@ -25,6 +25,9 @@ pub fn book(
 ) -> rusqlite::Result<Result<Booking, BookRefused>> {
     if tx.began >= fence.deadline {
         return Ok(Err(BookRefused::Fence(FenceBroken::Expired)));
+    }
+    if let Err(broken) = check_again(tx, new)? {
+        return Ok(Err(BookRefused::Broken(broken)));
     }
     for start in new.slots.starts() {
         let Some(claim) = claim(tx.connection, new.telescope.row, start)? else { continue };
@@ -53,8 +56,28 @@ pub fn book(
     Ok(Ok(booking))
 }
 
+/// Books without a lease and without looking at the slots: the second half of the race.
+pub fn book_unguarded(
+    tx: &mut Tx<'_>,
+    new: &NewBooking,
+    origin: &Origin,
+) -> rusqlite::Result<Result<Booking, BookRefused>> {
+    match check_again(tx, new)? {
+        Ok(()) => insert(tx, new, None, origin).map(Ok),
+        Err(broken) => Ok(Err(BookRefused::Broken(broken))),
+    }
+}
+
+/// Holds a booking against the rules that depend on time and on the catalogue once more, as they are in this transaction: it
+/// may have waited long for it.
+fn check_again(tx: &Tx<'_>, new: &NewBooking) -> rusqlite::Result<Result<(), Rejection>> {
+    let telescope = catalogue::telescope(tx.connection, new.telescope.row)?;
+    let has_scientist = catalogue::has_scientist(tx.connection, new.scientist.id)?;
+    Ok(new.check_again(telescope.as_ref(), has_scientist, tx.now))
+}
+
 /// Writes a booking and its record. It claims no slot: that is [`book`]'s.
-pub fn insert(tx: &mut Tx<'_>, new: &NewBooking, token: Option<u64>, origin: &Origin) -> rusqlite::Result<Booking> {
+fn insert(tx: &mut Tx<'_>, new: &NewBooking, token: Option<u64>, origin: &Origin) -> rusqlite::Result<Booking> {
     info!(origin.log, "Salvando novo agendamento no BD");
     tx.connection
         .prepare_cached(
@@ -104,11 +127,13 @@ pub fn cancel(
     let Some(mut booking) = get(tx.connection, id)? else {
         return Ok(Err(CancelRefused::Unknown));
     };
+    // Who booked may have been removed from the catalogue since; a booking can be cancelled all the same.
     let (row, simulated, scientist_name): (i64, bool, String) = tx
         .connection
         .prepare_cached(
-            "SELECT t.id, t.simulado, c.nome FROM agendamentos a JOIN telescopios t ON t.id = a.telescopio_id
-             JOIN cientistas c ON c.id = a.cientista_id WHERE a.id = ?1",
+            "SELECT t.id, t.simulado, coalesce(c.nome, '') FROM agendamentos a
+             JOIN telescopios t ON t.id = a.telescopio_id LEFT JOIN cientistas c ON c.id = a.cientista_id
+             WHERE a.id = ?1",
         )?
         .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     if let Err(not) = booking.check_cancellable(simulated, tx.now) {

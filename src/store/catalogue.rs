@@ -1,6 +1,6 @@
 //! Scientists and telescopes, as rows.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use crate::agenda::{Catalogue, Scientist, Telescope};
 
@@ -19,4 +19,19 @@ pub fn load(connection: &Connection) -> rusqlite::Result<Catalogue> {
         })?
         .collect::<rusqlite::Result<_>>()?;
     Ok(Catalogue::new(scientists, telescopes))
+}
+
+/// The telescope of that row, if it is there.
+pub fn telescope(connection: &Connection, row: i64) -> rusqlite::Result<Option<Telescope>> {
+    connection
+        .prepare_cached("SELECT id, codigo, nome, simulado FROM telescopios WHERE id = ?1")?
+        .query_row([row], |row| {
+            Ok(Telescope { row: row.get(0)?, code: row.get(1)?, name: row.get(2)?, simulated: row.get(3)? })
+        })
+        .optional()
+}
+
+/// Whether there is that scientist.
+pub fn has_scientist(connection: &Connection, id: i64) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM cientistas WHERE id = ?1")?.exists([id])
 }

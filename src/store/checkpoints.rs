@@ -24,7 +24,8 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use slog::{Logger, info, warn};
 
-use super::stopped::{InUse, beside};
+use super::place::beside;
+use super::stopped::InUse;
 
 /// How often the log is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use rusqlite::ErrorCode;
 
-use super::Unavailable;
+use super::StoreError;
 
 /// Shared by all who read and write one database.
 #[derive(Clone, Default)]
@@ -31,10 +31,10 @@ impl Damage {
     ///
     /// # Errors
     /// Why not, in words for `/pronto` and the log.
-    pub fn check(&self) -> Result<(), Unavailable> {
+    pub fn check(&self) -> Result<(), StoreError> {
         match self.0.get() {
             None => Ok(()),
-            Some(reason) => Err(Unavailable(format!(
+            Some(reason) => Err(StoreError::Unavailable(format!(
                 "danificado ({reason}): nada mais é gravado; pare o serviço e restaure o banco de uma cópia"
             ))),
         }

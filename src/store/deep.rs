@@ -7,7 +7,7 @@ use std::path::Path;
 use rusqlite::{Connection, Row, Rows};
 
 use super::damage::is_damage;
-use super::{Kind, Unavailable, inspect, trail};
+use super::{Kind, StoreError, inspect, trail};
 use crate::agenda::{SLOT_MIN, Status};
 use crate::audit::fields::{Details, Record, number, text};
 use crate::audit::record::{BOOKING_CANCELLED, BOOKING_CREATED};
@@ -43,9 +43,9 @@ impl Deep {
 /// Reads all of the database at `path`. `is_in_use` tells whether a service is at work.
 ///
 /// # Errors
-/// [`Unavailable`] when it cannot be read at all.
-pub fn deep(path: &Path, kind: Kind, is_in_use: impl Fn() -> bool) -> Result<Deep, Unavailable> {
-    inspect::read(path, is_in_use, |connection| {
+/// [`StoreError`] when it cannot be read at all.
+pub fn deep(path: &Path, kind: Kind, is_in_use: impl Fn() -> bool) -> Result<Deep, StoreError> {
+    inspect::read_as_it_is(path, is_in_use, |connection| {
         let mut found = Deep::default();
         match look(connection, kind, &mut found) {
             // What the pages do not give away cannot be compared.

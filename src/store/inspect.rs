@@ -11,7 +11,6 @@
 //! A service may come or go meanwhile. Whether it did, the lock and the files' lengths and times tell afterwards: then it is
 //! read again.
 
-use std::ffi::OsString;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -23,7 +22,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::{Unavailable, schema, trail, unavailable};
+use super::place::beside;
+use super::{StoreError, recovery, schema, trail, unavailable};
 use crate::audit::chain::{Head, Link};
 use crate::audit::files::CLOSED_MIN_BYTES;
 use crate::audit::verify::{Before, DatabaseNow};
@@ -39,21 +39,21 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-'
 /// The beginning and the head of the trail that the database at `path` keeps. `is_in_use` tells whether a service is at work.
 ///
 /// # Errors
-/// [`Unavailable`] when it cannot be read.
-pub fn trail_ends(path: &Path, is_in_use: impl Fn() -> bool) -> Result<[Head; 2], Unavailable> {
+/// [`StoreError`] when it cannot be read.
+pub fn trail_ends(path: &Path, is_in_use: impl Fn() -> bool) -> Result<[Head; 2], StoreError> {
     read(path, is_in_use, trail::ends)
 }
 
 /// What the database has by now around files whose records follow record `before`, if they say which, and end with `last`.
 ///
 /// # Errors
-/// [`Unavailable`] when it cannot be read.
+/// [`StoreError`] when it cannot be read.
 pub fn trail_around(
     path: &Path,
     is_in_use: impl Fn() -> bool,
     before: Option<u64>,
     last: u64,
-) -> Result<DatabaseNow, Unavailable> {
+) -> Result<DatabaseNow, StoreError> {
     read(path, is_in_use, |connection| {
         let line = |seq: u64| -> rusqlite::Result<Option<Vec<u8>>> {
             let mut statement = connection.prepare("SELECT linha FROM auditoria WHERE seq = ?1")?;
@@ -83,18 +83,42 @@ fn fills_a_file(connection: &Connection, seq: u64) -> rusqlite::Result<bool> {
     )
 }
 
-/// Reads without leaving anything behind, and once more if the database changed meanwhile.
-pub(super) fn read<T>(
+/// Reads a database for the thorough check, which says itself where it contradicts itself.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub(super) fn read_as_it_is<T>(
     path: &Path,
     is_in_use: impl Fn() -> bool,
     read: impl Fn(&Connection) -> rusqlite::Result<T>,
-) -> Result<T, Unavailable> {
-    let path = &path.canonicalize().map_err(|error| Unavailable(error.to_string()))?;
+) -> Result<T, StoreError> {
+    read_any(path, is_in_use, |connection, _| read(connection).map_err(|error| unavailable(&error)))
+}
+
+/// Reads what has to be sound, to be held against something else.
+fn read<T>(
+    path: &Path,
+    is_in_use: impl Fn() -> bool,
+    read: impl Fn(&Connection) -> rusqlite::Result<T>,
+) -> Result<T, StoreError> {
+    read_any(path, is_in_use, |connection, was_in_use| {
+        if was_in_use { read(connection).map_err(|error| unavailable(&error)) } else { read_sound(connection, &read) }
+    })
+}
+
+/// Reads without leaving anything behind, and once more if the database changed meanwhile. `read` is told whether a service
+/// is at work.
+fn read_any<T>(
+    path: &Path,
+    is_in_use: impl Fn() -> bool,
+    read: impl Fn(&Connection, bool) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let path = &path.canonicalize().map_err(|error| StoreError::Unavailable(error.to_string()))?;
     let mut tries = 0;
     loop {
         tries += 1;
         let was_in_use = is_in_use();
-        let before = stamp(path).map_err(|error| Unavailable(error.to_string()))?;
+        let before = stamp(path).map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let opened = if was_in_use {
             schema::open_for_reading(path)
         } else if before[1].is_none_or(|(length, _)| length == 0) {
@@ -102,7 +126,7 @@ pub(super) fn read<T>(
         } else {
             open_with_log(path)
         };
-        let result = opened.and_then(|connection| read(&connection)).map_err(|error| unavailable(&error));
+        let result = opened.map_err(|error| unavailable(&error)).and_then(|connection| read(&connection, was_in_use));
         let unchanged = || stamp(path).is_ok_and(|now| now == before) && !is_in_use();
         if was_in_use || tries == TRIES || unchanged() {
             return result;
@@ -132,11 +156,18 @@ fn open_as(path: &Path, parameter: &str) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(name, flags)
 }
 
+/// Reads a database that nobody has checked since its service ended: a copy may have been put back beside the log of another
+/// state of it, and what both say together proves nothing.
+fn read_sound<T>(connection: &Connection, read: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    if let Some(reason) = recovery::contradiction(connection).map_err(|error| unavailable(&error))? {
+        return Err(StoreError::Unavailable(format!("it contradicts itself: {reason}")));
+    }
+    read(connection).map_err(|error| unavailable(&error))
+}
+
 /// The write-ahead log of a database.
 fn log_of(path: &Path) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push("-wal");
-    PathBuf::from(name)
+    beside(path, "-wal")
 }
 
 /// Whether a crash may have left the write-ahead log of the database at `path` beside another name of the same file.
@@ -160,6 +191,7 @@ fn stamp(path: &Path) -> io::Result<[Option<(u64, SystemTime)>; 2]> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::ffi::OsString;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
@@ -176,8 +208,13 @@ mod tests {
         let inner = folder.path().join("a?b#c%20 é");
         std::fs::create_dir(&inner).unwrap();
         let path = inner.join("sctec.db");
-        let writer = schema::open_for_writing(&path, Kind::Agenda).unwrap();
-        writer.execute("UPDATE trilha SET seq = 7", ()).unwrap();
+        let (writer, _) = schema::open_for_writing(&path, Kind::Agenda).unwrap();
+        let mut head = trail::head(&writer).unwrap();
+        for seq in 1..=7 {
+            let line = head.append("{\"n\":1".to_owned(), "r-1");
+            trail::insert(&writer, seq, &line).unwrap();
+        }
+        trail::set_head(&writer, &head).unwrap();
         // As a crash leaves it: all of it in the log, and nobody at work.
         let crashed = folder.path().join("crashed");
         std::fs::create_dir(&crashed).unwrap();
@@ -206,7 +243,7 @@ mod tests {
     fn it_is_read_again_when_a_service_came_meanwhile() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sctec.db");
-        let writer = schema::open_for_writing(&path, Kind::Agenda).unwrap();
+        let (writer, _) = schema::open_for_writing(&path, Kind::Agenda).unwrap();
         writer.pragma_update(None, "wal_checkpoint", "TRUNCATE").unwrap();
         let looks = std::cell::Cell::new(0);
         let is_in_use = || {

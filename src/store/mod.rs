@@ -13,7 +13,9 @@ mod inspect;
 mod lists;
 mod outbox;
 mod pages;
+mod place;
 mod readers;
+mod recovery;
 mod schema;
 mod slots;
 mod stopped;
@@ -34,11 +36,12 @@ pub use self::inspect::{log_may_be_elsewhere, trail_around, trail_ends};
 pub use self::lists::{Filter, Page};
 pub use self::outbox::Outbox;
 use self::pages::Check;
+use self::place::Place;
 use self::readers::Readers;
 use self::stopped::InUse;
 pub use self::trail::{LatestRecord, TrailPage};
 use self::writer::{Beside, Writer};
-use crate::agenda::{Booking, Catalogue, NewBooking, NotCancellable};
+use crate::agenda::{Booking, Catalogue, NewBooking, NotCancellable, Rejection};
 use crate::audit::filter::Wanted;
 use crate::audit::record::{Event, NO_REQUEST, Process, Why};
 use crate::time::{Clock, Timestamp};
@@ -85,6 +88,30 @@ pub enum OpenError {
         /// The oldest that is safe.
         oldest: &'static str,
     },
+    /// It and the write-ahead log beside it contradict each other. Neither was touched.
+    #[error("{} and the {name}-wal beside it contradict each other ({reason}): an older copy was put back, or the log is another one's; move {name}-wal and {name}-shm to another folder and keep them, then start again: the copy is used as it was", path.display(), name = name_of(path))]
+    Mixed {
+        /// The database.
+        path: PathBuf,
+        /// What contradicts the rest.
+        reason: String,
+    },
+    /// There is a write-ahead log, and no database that it belongs to: opening would delete it.
+    #[error("{} is not there or is empty, and the {name}-wal beside it has records of one; put the database back, or move {name}-wal and {name}-shm to another folder and keep them, then start again", path.display(), name = name_of(path))]
+    LogAlone {
+        /// The database.
+        path: PathBuf,
+    },
+    /// It has an agenda's tables, and not the marks of one.
+    #[error("{} has an agenda's tables, but not the marks of one, as a copy through .dump has; set them with sqlite3: PRAGMA application_id = {application_id}; PRAGMA user_version = N, where N is the schema it was copied from (up to {known})", path.display())]
+    Unmarked {
+        /// The database.
+        path: PathBuf,
+        /// The first mark.
+        application_id: i64,
+        /// The newest schema known here.
+        known: i64,
+    },
     /// Written by a newer sctec.
     #[error("{} was written by a newer sctec (schema {found}, this one knows up to {known}); use that version", path.display())]
     Newer {
@@ -96,7 +123,7 @@ pub enum OpenError {
         known: i64,
     },
     /// A database of another program, or of the other mode.
-    #[error("{} is not {expected}; move it away or choose another folder with --data-dir", path.display())]
+    #[error("{} is not {expected}; choose another folder with --data-dir", path.display())]
     Foreign {
         /// The database.
         path: PathBuf,
@@ -105,10 +132,24 @@ pub enum OpenError {
     },
 }
 
-/// The store cannot do what was asked now; nothing was written. `0` is for the log.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Unavailable(pub String);
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().display().to_string()
+}
+
+/// The store did not do what was asked, or nobody knows whether it did; with the reason.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot now: busy, full, broken, not in its place. Nothing was written.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It cannot do this: the database refuses this very write, or has a value here that makes no sense. Nothing was
+    /// written, and the same again fares no better; anything else may.
+    #[error("{0}")]
+    Refused(String),
+    /// A commit failed, and whether it has written anything could not be found out.
+    #[error("{0}")]
+    Unknown(String),
+}
 
 /// The right to write that a lease gives, and until when.
 #[derive(Clone, Copy, Debug)]
@@ -134,8 +175,10 @@ pub enum FenceBroken {
 }
 
 /// Why a booking was not written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BookRefused {
+    /// It does not keep this rule any more: time has gone on, or somebody has changed the catalogue.
+    Broken(Rejection),
     /// One of its slots has a booking.
     Taken {
         /// The first such slot.
@@ -177,6 +220,7 @@ pub struct Store {
     check: Check,
     checkpoints: Watch,
     damage: Damage,
+    place: Arc<Place>,
     path: PathBuf,
     kind: Kind,
     in_use: InUse,
@@ -200,31 +244,34 @@ impl Store {
         let explain = |error: io::Error| OpenError::Access { path: path.to_owned(), reason: error.to_string() };
         let damage = Damage::default();
         let (in_use, stopped_cleanly) = InUse::begin(path, damage.clone());
-        let connection = schema::open_for_writing(path, kind)?;
+        let (connection, place) = schema::open_for_writing(path, kind)?;
+        let place = Arc::new(place);
         let folding = schema::open_for_checkpoints(path)?;
         let folding = Checkpoints::start(path, folding, in_use.clone(), log).map_err(explain)?;
         let checkpoints = folding.watch();
-        let beside = Beside::new(folding, damage.clone(), in_use.clone());
-        let writer = Writer::start(connection, clock, Box::new(on_commit), beside).map_err(explain)?;
-        let readers = Arc::new(Readers::new(path, damage.clone(), in_use.clone()));
+        let beside = Beside::new(folding, in_use.clone());
+        let writer =
+            Writer::start(connection, (Arc::clone(&place), damage.clone()), clock, Box::new(on_commit), beside)
+                .map_err(explain)?;
+        let readers = Arc::new(Readers::new(path, Arc::clone(&place), damage.clone(), in_use.clone()));
         let check = if stopped_cleanly {
             Check::none()
         } else {
             Check::start(path, in_use.clone(), damage.clone(), log).map_err(explain)?
         };
-        Ok(Self { writer, readers, check, checkpoints, damage, path: path.to_owned(), kind, in_use })
+        Ok(Self { writer, readers, check, checkpoints, damage, place, path: path.to_owned(), kind, in_use })
     }
 
     /// Books under a lease: fence check, slot claims, booking and audit record in one transaction.
     ///
     /// # Errors
-    /// [`Unavailable`] when the database cannot be written.
+    /// [`StoreError`] when the database cannot be written.
     pub async fn book(
         &self,
         new: NewBooking,
         fence: Fence,
         origin: Origin,
-    ) -> Result<Result<Booking, BookRefused>, Unavailable> {
+    ) -> Result<Result<Booking, BookRefused>, StoreError> {
         self.damage.check()?;
         self.writer.run(move |tx| bookings::book(tx, &new, fence, &origin)).await
     }
@@ -232,17 +279,21 @@ impl Store {
     /// Writes a booking without looking at its slots: the second half of the race.
     ///
     /// # Errors
-    /// [`Unavailable`] when the database cannot be written.
-    pub async fn book_unguarded(&self, new: NewBooking, origin: Origin) -> Result<Booking, Unavailable> {
+    /// [`StoreError`] when the database cannot be written.
+    pub async fn book_unguarded(
+        &self,
+        new: NewBooking,
+        origin: Origin,
+    ) -> Result<Result<Booking, BookRefused>, StoreError> {
         self.damage.check()?;
-        self.writer.run(move |tx| bookings::insert(tx, &new, None, &origin)).await
+        self.writer.run(move |tx| bookings::book_unguarded(tx, &new, &origin)).await
     }
 
     /// The booking that stands on one of these slots, if any: the first half of the race.
     ///
     /// # Errors
-    /// [`Unavailable`] when the database cannot be read.
-    pub async fn find_conflict(&self, new: &NewBooking) -> Result<Option<Booking>, Unavailable> {
+    /// [`StoreError`] when the database cannot be read.
+    pub async fn find_conflict(&self, new: &NewBooking) -> Result<Option<Booking>, StoreError> {
         let filter = Filter {
             telescope: Some(new.telescope.code.clone()),
             status: Some(crate::agenda::Status::Active),
@@ -256,14 +307,14 @@ impl Store {
     /// Cancels, under a lease where there is one.
     ///
     /// # Errors
-    /// [`Unavailable`] when the database cannot be written.
+    /// [`StoreError`] when the database cannot be written.
     pub async fn cancel(
         &self,
         id: i64,
         reason: Option<String>,
         fence: Option<Fence>,
         origin: Origin,
-    ) -> Result<Result<Booking, CancelRefused>, Unavailable> {
+    ) -> Result<Result<Booking, CancelRefused>, StoreError> {
         self.damage.check()?;
         self.writer.run(move |tx| bookings::cancel(tx, id, reason.as_deref(), fence, &origin)).await
     }
@@ -271,24 +322,24 @@ impl Store {
     /// One booking.
     ///
     /// # Errors
-    /// [`Unavailable`] when the database cannot be read.
-    pub async fn booking(&self, id: i64) -> Result<Option<Booking>, Unavailable> {
+    /// [`StoreError`] when the database cannot be read.
+    pub async fn booking(&self, id: i64) -> Result<Option<Booking>, StoreError> {
         self.readers.run(move |connection| bookings::get(connection, id)).await
     }
 
     /// A page of bookings by start, then number, after `after`.
     ///
     /// # Errors
-    /// [`Unavailable`] when the database cannot be read.
-    pub async fn list(&self, filter: Filter, after: Option<(Timestamp, i64)>, limit: u16) -> Result<Page, Unavailable> {
+    /// [`StoreError`] when the database cannot be read.
+    pub async fn list(&self, filter: Filter, after: Option<(Timestamp, i64)>, limit: u16) -> Result<Page, StoreError> {
         self.readers.run(move |connection| lists::list(connection, &filter, after, limit)).await
     }
 
     /// The active bookings of a telescope that have an instant of [`from`, `until`) in them, in order.
     ///
     /// # Errors
-    /// [`Unavailable`] when the database cannot be read.
-    pub async fn standing(&self, row: i64, from: Timestamp, until: Timestamp) -> Result<Vec<Booking>, Unavailable> {
+    /// [`StoreError`] when the database cannot be read.
+    pub async fn standing(&self, row: i64, from: Timestamp, until: Timestamp) -> Result<Vec<Booking>, StoreError> {
         let kind = self.kind;
         self.readers.run(move |connection| slots::standing(connection, kind, row, from, until)).await
     }
@@ -296,13 +347,13 @@ impl Store {
     /// The stretches of [`from`, `until`) that a telescope's active bookings take.
     ///
     /// # Errors
-    /// [`Unavailable`] when the database cannot be read.
+    /// [`StoreError`] when the database cannot be read.
     pub async fn taken(
         &self,
         row: i64,
         from: Timestamp,
         until: Timestamp,
-    ) -> Result<Vec<(Timestamp, Timestamp)>, Unavailable> {
+    ) -> Result<Vec<(Timestamp, Timestamp)>, StoreError> {
         let kind = self.kind;
         self.readers.run(move |connection| slots::taken(connection, kind, row, from, until)).await
     }
@@ -310,16 +361,16 @@ impl Store {
     /// All scientists and telescopes.
     ///
     /// # Errors
-    /// [`Unavailable`] when the database cannot be read.
-    pub async fn catalogue(&self) -> Result<Catalogue, Unavailable> {
+    /// [`StoreError`] when the database cannot be read.
+    pub async fn catalogue(&self) -> Result<Catalogue, StoreError> {
         self.readers.run(catalogue::load).await
     }
 
     /// Records a booking that was refused.
     ///
     /// # Errors
-    /// [`Unavailable`] when the database cannot be written.
-    pub async fn record_refusal(&self, asked: NewBooking, why: Why, request_id: Arc<str>) -> Result<(), Unavailable> {
+    /// [`StoreError`] when the database cannot be written.
+    pub async fn record_refusal(&self, asked: NewBooking, why: Why, request_id: Arc<str>) -> Result<(), StoreError> {
         let record =
             move |tx: &mut writer::Tx<'_>| tx.record(&Event::BookingRefused { asked: &asked, why: &why }, &request_id);
         self.writer.run(record).await
@@ -328,32 +379,32 @@ impl Store {
     /// Records that the service has started.
     ///
     /// # Errors
-    /// [`Unavailable`] when the database cannot be written.
-    pub async fn record_start(&self, process: Process) -> Result<(), Unavailable> {
+    /// [`StoreError`] when the database cannot be written.
+    pub async fn record_start(&self, process: Process) -> Result<(), StoreError> {
         self.writer.run(move |tx| tx.record(&Event::ServiceStarted(&process), NO_REQUEST)).await
     }
 
     /// Records that the service stops.
     ///
     /// # Errors
-    /// [`Unavailable`] when the database cannot be written.
-    pub async fn record_stop(&self, process: Process, up_ms: u64) -> Result<(), Unavailable> {
+    /// [`StoreError`] when the database cannot be written.
+    pub async fn record_stop(&self, process: Process, up_ms: u64) -> Result<(), StoreError> {
         self.writer.run(move |tx| tx.record(&Event::ServiceStopped { process: &process, up_ms }, NO_REQUEST)).await
     }
 
     /// A page of the audit records that are wanted, after record `after`, in order.
     ///
     /// # Errors
-    /// [`Unavailable`] when the database cannot be read.
-    pub async fn trail_page(&self, wanted: Wanted, after: u64, limit: u16) -> Result<TrailPage, Unavailable> {
+    /// [`StoreError`] when the database cannot be read.
+    pub async fn trail_page(&self, wanted: Wanted, after: u64, limit: u16) -> Result<TrailPage, StoreError> {
         self.readers.run(move |connection| trail::page(connection, wanted, after, limit)).await
     }
 
     /// The audit trail's head, and when its record was made.
     ///
     /// # Errors
-    /// [`Unavailable`] when the database cannot be read.
-    pub async fn latest_record(&self) -> Result<LatestRecord, Unavailable> {
+    /// [`StoreError`] when the database cannot be read.
+    pub async fn latest_record(&self) -> Result<LatestRecord, StoreError> {
         self.readers.run(trail::latest).await
     }
 
@@ -361,28 +412,33 @@ impl Store {
     /// and no write has just failed.
     ///
     /// # Errors
-    /// [`Unavailable`] when it cannot.
-    pub async fn probe(&self) -> Result<(), Unavailable> {
+    /// [`StoreError`] when it cannot.
+    pub async fn probe(&self) -> Result<(), StoreError> {
         self.damage.check()?;
         self.writer.run(|tx| trail::touch(tx.connection)).await?;
         self.writer.recent_failure().map_or(Ok(()), Err)
     }
 
+    /// Why the database is not where it should be, if it is not: nothing is written to it or read from it then.
+    pub fn misplaced(&self) -> Option<String> {
+        self.place.fault()
+    }
+
     /// The largest fencing token that any slot has seen.
     ///
     /// # Errors
-    /// [`Unavailable`] when the database cannot be read.
-    pub async fn highest_token(&self) -> Result<u64, Unavailable> {
+    /// [`StoreError`] when the database cannot be read.
+    pub async fn highest_token(&self) -> Result<u64, StoreError> {
         self.readers.run(bookings::highest_token).await
     }
 
     /// The committed audit records, for their exporter.
     ///
     /// # Errors
-    /// [`Unavailable`] when the database cannot be read.
-    pub fn outbox(&self) -> Result<Outbox, Unavailable> {
+    /// [`StoreError`] when the database cannot be read.
+    pub fn outbox(&self) -> Result<Outbox, StoreError> {
         let connection = schema::open_for_reading(&self.path).map_err(|error| unavailable(&error))?;
-        Ok(Outbox::new(connection, self.writer.clone(), self.in_use.clone()))
+        Ok(Outbox::new(connection, Arc::clone(&self.place), self.writer.clone(), self.in_use.clone()))
     }
 
     /// What an operator should know though bookings go on, each with its name.
@@ -393,8 +449,16 @@ impl Store {
     }
 }
 
-fn unavailable(error: &rusqlite::Error) -> Unavailable {
-    Unavailable(error.to_string())
+/// Why nothing came of a reading, or of opening.
+fn unavailable(error: &rusqlite::Error) -> StoreError {
+    match error {
+        // What SQLite has read, and we do not understand.
+        rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::Utf8Error(..) => StoreError::Refused(error.to_string()),
+        _ => StoreError::Unavailable(error.to_string()),
+    }
 }
 
 #[cfg(test)]

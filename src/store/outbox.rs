@@ -1,7 +1,10 @@
 //! The outbox: what the audit trail's exporter reads, and how far it is.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::place::Place;
 use super::stopped::InUse;
 use super::trail;
 use super::writer::Writer;
@@ -10,23 +13,38 @@ use crate::audit::export::{Exported, Extent, Source};
 /// The committed records, and a place to note how far the file is.
 pub struct Outbox {
     connection: Connection,
+    place: Arc<Place>,
     writer: Writer,
     /// Goes after the connection.
     _in_use: InUse,
 }
 
 impl Outbox {
-    pub(super) fn new(connection: Connection, writer: Writer, in_use: InUse) -> Self {
-        Self { connection, writer, _in_use: in_use }
+    pub(super) fn new(connection: Connection, place: Arc<Place>, writer: Writer, in_use: InUse) -> Self {
+        Self { connection, place, writer, _in_use: in_use }
+    }
+
+    /// Reads, unless the database is not in its place: what is in a file that was taken away is not the trail's.
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, String> {
+        let in_place = || match self.place.fault() {
+            None => Ok(()),
+            Some(reason) => {
+                self.writer.look();
+                Err(reason)
+            }
+        };
+        in_place()?;
+        let result = read(&self.connection).map_err(|error| error.to_string());
+        in_place()?;
+        result
     }
 }
 
 impl Source for Outbox {
     fn lines_after(&self, seq: u64, limit: u32, text: &mut Vec<u8>) -> Result<Option<u64>, String> {
-        let mut read = || -> rusqlite::Result<Option<u64>> {
-            let mut statement = self
-                .connection
-                .prepare_cached("SELECT seq, linha FROM auditoria WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT seq, linha FROM auditoria WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
             let mut rows = statement.query((seq.cast_signed(), limit))?;
             let mut last = None;
             while let Some(row) = rows.next()? {
@@ -35,34 +53,35 @@ impl Source for Outbox {
                 text.push(b'\n');
             }
             Ok(last)
-        };
-        read().map_err(|error| error.to_string())
+        })
     }
 
     fn line(&self, seq: u64) -> Result<Option<String>, String> {
-        self.connection
-            .query_row("SELECT linha FROM auditoria WHERE seq = ?1", [seq.cast_signed()], |row| row.get(0))
-            .optional()
-            .map_err(|error| error.to_string())
+        self.read(|connection| {
+            connection
+                .query_row("SELECT linha FROM auditoria WHERE seq = ?1", [seq.cast_signed()], |row| row.get(0))
+                .optional()
+        })
     }
 
     fn bytes_between(&self, first: u64, last: u64) -> Result<u64, String> {
-        self.connection
-            .query_row(
-                "SELECT coalesce(sum(octet_length(linha) + 1), 0) FROM auditoria WHERE seq BETWEEN ?1 AND ?2",
-                (first.cast_signed(), last.cast_signed()),
-                |row| row.get::<_, i64>(0),
-            )
-            .map(i64::cast_unsigned)
-            .map_err(|error| error.to_string())
+        self.read(|connection| {
+            connection
+                .query_row(
+                    "SELECT coalesce(sum(octet_length(linha) + 1), 0) FROM auditoria WHERE seq BETWEEN ?1 AND ?2",
+                    (first.cast_signed(), last.cast_signed()),
+                    |row| row.get::<_, i64>(0),
+                )
+                .map(i64::cast_unsigned)
+        })
     }
 
     fn beginning(&self) -> Result<String, String> {
-        trail::ends(&self.connection).map(|[beginning, _]| beginning.hash).map_err(|error| error.to_string())
+        self.read(|connection| trail::ends(connection).map(|[beginning, _]| beginning.hash))
     }
 
     fn head(&self) -> Result<u64, String> {
-        trail::head(&self.connection).map(|head| head.seq).map_err(|error| error.to_string())
+        self.read(|connection| trail::head(connection).map(|head| head.seq))
     }
 
     fn exported(&self) -> Result<Exported, String> {
@@ -75,7 +94,7 @@ impl Source for Outbox {
                 |(before, bytes): (i64, i64)| Extent { before: before.cast_unsigned(), bytes: bytes.cast_unsigned() };
             Ok(Exported { seq, file: file.map(extent) })
         };
-        self.connection.query_row(sql, (), exported).map_err(|error| error.to_string())
+        self.read(|connection| connection.query_row(sql, (), exported))
     }
 
     fn note_exported(&self, seq: u64, Extent { before, bytes }: Extent) -> Result<(), String> {

@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn every_tree_is_walked_through_in_the_order_of_its_index() {
         let folder = tempfile::tempdir().unwrap();
-        let connection = schema::open_for_writing(&folder.path().join("sctec.db"), Kind::Agenda).unwrap();
+        let (connection, _) = schema::open_for_writing(&folder.path().join("sctec.db"), Kind::Agenda).unwrap();
         let mut trees: Vec<String> = connection
             .prepare("SELECT name FROM sqlite_master WHERE type IN ('table', 'index') AND name NOT LIKE 'sqlite_%'")
             .unwrap()
@@ -266,7 +266,7 @@ mod tests {
     fn a_page_that_cannot_be_read_is_found_and_a_sound_database_is_marked() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sctec.db");
-        let connection = schema::open_for_writing(&path, Kind::Agenda).unwrap();
+        let (connection, _) = schema::open_for_writing(&path, Kind::Agenda).unwrap();
         connection
             .execute_batch(
                 "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 5000)

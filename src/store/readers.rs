@@ -1,5 +1,7 @@
 //! Reading beside the writer: read-only connections, used off the async threads.
 //!
+//! What is read of a file that is not in its place is not served: it may be what was there, or what came there instead.
+//!
 //! # Locking
 //!
 //! The mutex guards the list of idle connections, not a connection in use; it is held for a pop or a push.
@@ -11,8 +13,9 @@ use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
 use super::damage::Damage;
+use super::place::Place;
 use super::stopped::InUse;
-use super::{Unavailable, schema, unavailable};
+use super::{StoreError, schema, unavailable};
 use crate::panics;
 
 /// Connections at most, so that many readers neither fill the memory nor use up the file descriptors.
@@ -20,6 +23,7 @@ const MAX: usize = 8;
 
 pub struct Readers {
     path: PathBuf,
+    place: Arc<Place>,
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
     damage: Damage,
@@ -28,38 +32,44 @@ pub struct Readers {
 }
 
 impl Readers {
-    pub fn new(path: &Path, damage: Damage, in_use: InUse) -> Self {
+    pub fn new(path: &Path, place: Arc<Place>, damage: Damage, in_use: InUse) -> Self {
         let permits = Arc::new(Semaphore::new(MAX));
-        Self { path: path.to_owned(), idle: Mutex::new(Vec::new()), permits, damage, _in_use: in_use }
+        Self { path: path.to_owned(), place, idle: Mutex::new(Vec::new()), permits, damage, _in_use: in_use }
     }
 
     /// Runs `read` with a connection of its own, on a thread that may block.
     pub async fn run<T: Send + 'static>(
         self: &Arc<Self>,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, Unavailable> {
+    ) -> Result<T, StoreError> {
         let readers = Arc::clone(self);
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         let task = panics::blocking(move || {
-            let idle = readers.idle().pop();
-            let connection = match idle {
-                Some(connection) => connection,
-                None => schema::open_for_reading(&readers.path)?,
-            };
-            let result = read(&connection);
-            // One that failed may be broken; a new one is cheap.
-            match &result {
-                Ok(_) => readers.idle().push(connection),
-                Err(error) => readers.damage.look_at(error),
-            }
+            let result = readers.read(read);
             // Held until here: the work goes on when whoever asked for it has gone.
             drop(permit);
             result
         });
-        match task.await {
-            Ok(result) => result.map_err(|error| unavailable(&error)),
-            Err(error) => Err(Unavailable(error.to_string())),
+        task.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let in_place = || self.place.fault().map_or(Ok(()), |reason| Err(StoreError::Unavailable(reason)));
+        in_place()?;
+        let idle = self.idle().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => schema::open_for_reading(&self.path).map_err(|error| unavailable(&error))?,
+        };
+        let result = read(&connection);
+        // Also when it failed: what is gone is why. And a connection that was opened meanwhile may have another file.
+        in_place()?;
+        // One that failed may be broken; a new one is cheap.
+        match &result {
+            Ok(_) => self.idle().push(connection),
+            Err(error) => self.damage.look_at(error),
         }
+        result.map_err(|error| unavailable(&error))
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {

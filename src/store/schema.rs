@@ -3,16 +3,24 @@
 //! # Compatibility
 //!
 //! `user_version` counts the migrations that ran. A migration that was released is never edited, only followed by
-//! another; each runs in a transaction of its own together with its new `user_version`.
+//! another; all that are missing run in one transaction together with their new `user_version`.
+//!
+//! # Several at once
+//!
+//! Two processes may open one fresh file at the same moment. What a database is, is read in one transaction, and looked at again
+//! in the one that migrates it; whoever comes upon the other one's work waits for it.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::checkpoints::KEPT_BYTES;
-use super::{Kind, OpenError, pages};
+use super::place::{Place, identity_of};
+use super::{Kind, OpenError, pages, recovery};
 use crate::audit::chain::Head;
+use crate::data_dir;
 
 /// Each with the `user_version` that it leads to.
 const MIGRATIONS: &[(i64, &str)] = &[
@@ -29,6 +37,13 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const BUSY_PAUSE: Duration = Duration::from_millis(1);
 /// The oldest SQLite that is safe: before it, a log that begins anew while another process copies it may damage the database.
 const OLDEST_SQLITE: (i32, &str) = (3_051_003, "3.51.3");
+/// How long it is tried again to open what another process is making, opening or closing at that moment: not everything waits
+/// of itself in SQLite.
+const OPEN_PATIENCE: Duration = Duration::from_secs(5);
+/// The same for what may pass, but mostly is a fault that stays.
+const FAULT_PATIENCE: Duration = Duration::from_millis(500);
+/// The pause before it is tried again.
+const OPEN_PAUSE: Duration = Duration::from_millis(10);
 /// Kibibytes of page cache for the writer; negative is SQLite's sign for that unit.
 const WRITER_CACHE_KIB: i64 = -65_536;
 /// The longest path of a database that SQLite opens, whose own names beside it are longer.
@@ -53,18 +68,61 @@ impl Kind {
     }
 }
 
-/// Opens the connection that writes, and makes the database what this version expects.
-pub fn open_for_writing(path: &Path, kind: Kind) -> Result<Connection, OpenError> {
+/// Opens the connection that writes, makes the database what this version expects, and notes which files it is in.
+pub fn open_for_writing(path: &Path, kind: Kind) -> Result<(Connection, Place), OpenError> {
+    let begun = Instant::now();
+    loop {
+        let (error, patience) = match try_to_open(path, kind) {
+            Ok(opened) => return Ok(opened),
+            Err(error @ OpenError::Locked { .. }) => (error, OPEN_PATIENCE),
+            Err(error @ OpenError::Access { .. }) => (error, FAULT_PATIENCE),
+            Err(error) => return Err(error),
+        };
+        if begun.elapsed() >= patience {
+            return Err(error);
+        }
+        std::thread::sleep(OPEN_PAUSE);
+    }
+}
+
+fn try_to_open(path: &Path, kind: Kind) -> Result<(Connection, Place), OpenError> {
     let explain = |error: rusqlite::Error| explain(path, &error);
+    let access = |error: std::io::Error| OpenError::Access { path: path.to_owned(), reason: error.to_string() };
+    // The log first: a database that is being made has pages before it has a log.
+    let had_log = recovery::has_log(path);
+    if had_log && std::fs::metadata(path).map_or(0, |metadata| metadata.len()) == 0 {
+        // SQLite would delete the log.
+        return Err(OpenError::LogAlone { path: path.to_owned() });
+    }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(plain_path(path), flags).map_err(explain)?;
+    let opened = identity_of(path).map_err(access)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(explain)?;
-    check_identity(&connection, path, kind)?;
+    // Until all is known to be well: closing would put the log into the database, and make one of two that do not fit.
+    keep_log(&connection, true).map_err(explain)?;
+    let checked = check_identity(&mut connection, path, kind).and_then(|()| {
+        let found = if had_log { recovery::contradiction(&connection).map_err(explain)? } else { None };
+        found.map_or(Ok(()), |reason| Err(OpenError::Damaged { path: path.to_owned(), reason }))
+    });
+    checked.map_err(|error| match error {
+        OpenError::Damaged { path, reason } if had_log => OpenError::Mixed { path, reason },
+        error => error,
+    })?;
     set_up_writer(&connection).map_err(explain)?;
-    migrate(&mut connection, kind).map_err(explain)?;
+    migrate(&mut connection, path, kind)?;
+    write_ahead(&connection, path)?;
     pages::look_at_ends(&connection).map_err(explain)?;
+    keep_log(&connection, false).map_err(explain)?;
     connection.busy_handler(Some(wait_for_writer)).map_err(explain)?;
-    Ok(connection)
+    let place = Place::of(path, opened).map_err(access)?;
+    // A link may lead to another folder; SQLite's files are there.
+    std::fs::canonicalize(path).and_then(|real| data_dir::sync_parent(&real)).map_err(access)?;
+    Ok((connection, place))
+}
+
+/// Whether closing the last connection leaves the log as it is.
+fn keep_log(connection: &Connection, keep: bool) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(drop)
 }
 
 /// Whether to look again whether another process still writes; it did when this was asked `times` times before.
@@ -107,7 +165,6 @@ fn plain_path(path: &Path) -> PathBuf {
 }
 
 fn set_up_writer(connection: &Connection) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "journal_mode", "WAL")?;
     // FULL: an acknowledged booking survives a power failure. NORMAL would lose the last ones.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
@@ -120,40 +177,72 @@ fn set_up_writer(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Refuses another program's database, the other mode's, and a newer version's, before anything is written to it.
-fn check_identity(connection: &Connection, path: &Path, kind: Kind) -> Result<(), OpenError> {
-    let pragma = |name: &str| {
-        connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(|error| explain(path, &error))
-    };
-    let (application_id, version) = (pragma("application_id")?, pragma("user_version")?);
-    let tables: i64 = connection
-        .query_row("SELECT count(*) FROM sqlite_master", (), |row| row.get(0))
-        .map_err(|error| explain(path, &error))?;
-    let fresh = application_id == 0 && version == 0 && tables == 0;
-    if !fresh && application_id != kind.application_id() {
-        return Err(OpenError::Foreign { path: path.to_owned(), expected: kind.description() });
-    }
-    if version > NEWEST {
-        return Err(OpenError::Newer { path: path.to_owned(), found: version, known: NEWEST });
-    }
-    Ok(())
+fn check_identity(connection: &mut Connection, path: &Path, kind: Kind) -> Result<(), OpenError> {
+    // One transaction: another process may be making it what it is.
+    let tx = connection.transaction().map_err(|error| explain(path, &error))?;
+    identify(&tx, path, kind).map(drop)
 }
 
-fn migrate(connection: &mut Connection, kind: Kind) -> rusqlite::Result<()> {
-    // Two processes may start on one fresh file: each step looks again inside its own transaction.
-    for (leads_to, migration) in MIGRATIONS {
-        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if version < *leads_to {
-            tx.execute_batch(migration)?;
-            if version == 0 {
-                tx.pragma_update(None, "application_id", kind.application_id())?;
-                begin_trail(&tx)?;
-            }
-            tx.pragma_update(None, "user_version", leads_to)?;
-        }
-        tx.commit()?;
+/// The database's version, if it is one of ours; 0 is one that has nothing yet.
+fn identify(connection: &Connection, path: &Path, kind: Kind) -> Result<i64, OpenError> {
+    let number =
+        |sql: &str| connection.query_row(sql, (), |row| row.get::<_, i64>(0)).map_err(|error| explain(path, &error));
+    let application_id = number("PRAGMA application_id")?;
+    let version = number("PRAGMA user_version")?;
+    let tables = number("SELECT count(*) FROM sqlite_master")?;
+    let is_empty = tables == 0 && version == 0;
+    let is_ours = application_id == kind.application_id();
+    if is_empty && (is_ours || application_id == 0) {
+        return Ok(0);
     }
-    Ok(())
+    if is_ours && version > NEWEST {
+        return Err(OpenError::Newer { path: path.to_owned(), found: version, known: NEWEST });
+    }
+    if is_ours && version >= 1 {
+        return Ok(version);
+    }
+    let ours = number(
+        "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('agendamentos', 'horarios', 'trilha')",
+    )?;
+    // The other mode's says which it is.
+    if ours == 3 && (is_ours || application_id == 0) {
+        return Err(OpenError::Unmarked {
+            path: path.to_owned(),
+            application_id: kind.application_id(),
+            known: NEWEST,
+        });
+    }
+    Err(OpenError::Foreign { path: path.to_owned(), expected: kind.description() })
+}
+
+fn migrate(connection: &mut Connection, path: &Path, kind: Kind) -> Result<(), OpenError> {
+    let explain = |error: rusqlite::Error| explain(path, &error);
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(explain)?;
+    let version = identify(&tx, path, kind)?;
+    let missing = || MIGRATIONS.iter().filter(|(leads_to, _)| version < *leads_to);
+    for (_, migration) in missing() {
+        tx.execute_batch(migration).map_err(explain)?;
+    }
+    if version == 0 {
+        tx.pragma_update(None, "application_id", kind.application_id()).map_err(explain)?;
+        begin_trail(&tx).map_err(explain)?;
+    }
+    if missing().next().is_some() {
+        tx.pragma_update(None, "user_version", NEWEST).map_err(explain)?;
+    }
+    tx.commit().map_err(explain)
+}
+
+/// Goes over to a write-ahead log. What opens it: SQLite does so with the first reading after that.
+fn write_ahead(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let explain = |error: rusqlite::Error| explain(path, &error);
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(explain)?;
+    if mode != "wal" {
+        let reason = format!("it cannot have a write-ahead log there (journal_mode is {mode})");
+        return Err(OpenError::Access { path: path.to_owned(), reason });
+    }
+    connection.query_row("SELECT count(*) FROM trilha", (), |_| Ok(())).map_err(explain)
 }
 
 /// Gives the trail its random identity, from which its chain begins.
@@ -201,7 +290,7 @@ mod tests {
     fn a_fresh_database_has_the_catalogue_and_opens_again() {
         let (_folder, path) = file();
         for _ in 0..2 {
-            let connection = open_for_writing(&path, Kind::Agenda).unwrap();
+            let (connection, _) = open_for_writing(&path, Kind::Agenda).unwrap();
             let name: String =
                 connection.query_row("SELECT nome FROM cientistas WHERE id = 7", (), |row| row.get(0)).unwrap();
             assert_eq!(name, "Marie Curie");
@@ -229,7 +318,7 @@ mod tests {
     #[test]
     fn a_newer_or_foreign_or_damaged_database_is_refused() {
         let (_folder, path) = file();
-        let connection = open_for_writing(&path, Kind::Agenda).unwrap();
+        let (connection, _) = open_for_writing(&path, Kind::Agenda).unwrap();
         connection.pragma_update(None, "user_version", 999).unwrap();
         drop(connection);
         assert!(matches!(open_for_writing(&path, Kind::Agenda), Err(OpenError::Newer { found: 999, .. })));
@@ -241,5 +330,45 @@ mod tests {
         let (_folder, path) = file();
         std::fs::write(&path, vec![b'x'; 8192]).unwrap();
         assert!(matches!(open_for_writing(&path, Kind::Agenda), Err(OpenError::Damaged { .. })));
+    }
+
+    #[test]
+    fn what_might_be_ours_is_never_called_foreign() {
+        // Empty, or with its first page only: what a crash leaves of a database that is being made.
+        for first_page_only in [false, true] {
+            let (_folder, path) = file();
+            std::fs::write(&path, "").unwrap();
+            if first_page_only {
+                let connection = Connection::open(&path).unwrap();
+                connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+            }
+            open_for_writing(&path, Kind::Agenda).unwrap();
+        }
+        // A copy through its text, as `.dump` makes it, has our tables and not our marks.
+        let (_folder, path) = file();
+        let (connection, _) = open_for_writing(&path, Kind::Agenda).unwrap();
+        connection.execute_batch("PRAGMA application_id = 0; PRAGMA user_version = 0").unwrap();
+        drop(connection);
+        let error = open_for_writing(&path, Kind::Agenda).unwrap_err();
+        assert!(matches!(error, OpenError::Unmarked { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_log_without_its_database_is_kept() {
+        let (folder, path) = file();
+        let (connection, _) = open_for_writing(&path, Kind::Agenda).unwrap();
+        connection.execute("UPDATE trilha SET exportado = 7", ()).unwrap();
+        let crashed = folder.path().join("crashed");
+        std::fs::create_dir(&crashed).unwrap();
+        let (path, log) = (crashed.join("sctec.db"), crashed.join("sctec.db-wal"));
+        std::fs::copy(folder.path().join("sctec.db-wal"), &log).unwrap();
+        let length = std::fs::metadata(&log).unwrap().len();
+        for empty in [false, true] {
+            if empty {
+                std::fs::write(&path, "").unwrap();
+            }
+            assert!(matches!(open_for_writing(&path, Kind::Agenda), Err(OpenError::LogAlone { .. })));
+            assert_eq!(std::fs::metadata(&log).unwrap().len(), length);
+        }
     }
 }

@@ -5,7 +5,6 @@
 //! whoever writes to the database changes one of them. A copy, or a file that someone wrote to meanwhile, counts as not
 //! stopped cleanly, and its pages are looked at (`pages`).
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -14,6 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::damage::Damage;
+use super::place::beside;
+use crate::data_dir::sync_parent;
 
 /// Makes the mark when the last of its clones goes. Whoever has a connection that outlives the store's keeps one, and drops it
 /// after the connection.
@@ -35,10 +36,15 @@ impl InUse {
             std::fs::read_to_string(&mark).is_ok_and(|text| state(database).is_ok_and(|now| now == text));
         // A mark that cannot be taken away does no harm: it soon is another state's.
         if std::fs::remove_file(&mark).is_ok() {
-            let _ = sync_folder(&mark);
+            let _ = sync_parent(&mark);
         }
         let inner = Inner { database: database.to_owned(), damage, is_sound: AtomicBool::new(stopped_cleanly) };
         (Self(Arc::new(inner)), stopped_cleanly)
+    }
+
+    /// The database is not in its place any more: what is there was not closed by this process, and gets no mark.
+    pub fn is_elsewhere(&self) {
+        self.0.is_sound.store(false, Ordering::Release);
     }
 
     /// All pages could be read.
@@ -62,7 +68,7 @@ fn make_mark(database: &Path) -> io::Result<()> {
     let mut mark = File::create(&path)?;
     mark.write_all(state.as_bytes())?;
     mark.sync_all()?;
-    sync_folder(&path)
+    sync_parent(&path)
 }
 
 /// What the database is, while it has no write-ahead log.
@@ -79,18 +85,6 @@ fn state(database: &Path) -> io::Result<String> {
 
 fn mark_of(database: &Path) -> PathBuf {
     beside(database, "-limpo")
-}
-
-/// A file whose name is the database's and something more.
-pub fn beside(database: &Path, more: &str) -> PathBuf {
-    let mut name = OsString::from(database);
-    name.push(more);
-    PathBuf::from(name)
-}
-
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
@@ -169,7 +163,7 @@ mod tests {
         open.is_sound();
         let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
         damage.look_at(&rusqlite::Error::SqliteFailure(corrupt, None));
-        assert!(damage.check().is_err_and(|why| why.0.contains("restaure")));
+        assert!(damage.check().is_err_and(|why| why.to_string().contains("restaure")));
         drop(open);
         assert!(!mark_of(&database).exists());
     }

@@ -1,5 +1,6 @@
 //! The store by itself: a held clock, and jobs that share a transaction.
 
+use std::collections::BTreeSet;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::agenda::Draft;
 struct Opened {
     store: Store,
     clock: Clock,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 fn instant(text: &str) -> Timestamp {
@@ -23,7 +24,7 @@ fn open(now: &str) -> Opened {
     let clock = Clock::held_at(instant(now));
     let store =
         Store::open(&folder.path().join("sctec.db"), Kind::Agenda, clock.clone(), &origin().log, |_| {}).unwrap();
-    Opened { store, clock, _folder: folder }
+    Opened { store, clock, folder }
 }
 
 fn origin() -> Origin {
@@ -33,6 +34,10 @@ fn origin() -> Origin {
 fn fence(token: u64) -> Fence {
     Fence { token, deadline: Instant::now() + Duration::from_secs(60) }
 }
+
+/// Needs more pages than the database may have from then on; a small write still fits.
+const FULL: &str =
+    "PRAGMA max_page_count = 1; INSERT INTO auditoria (seq, linha) VALUES (1000, zeroblob(1) || hex(zeroblob(100000)))";
 
 impl Opened {
     async fn draft(&self, telescope: &str, start: &str) -> NewBooking {
@@ -104,13 +109,302 @@ async fn a_job_that_fails_takes_none_of_its_neighbours_with_it() {
     );
     assert!(held.is_ok() && bad.is_err());
     assert_eq!((first.unwrap().unwrap().id, third.unwrap().unwrap().id), (1, 2));
-    // A write that failed counts until a record is written.
+    // What one job may not do is not the database's fault; what no job can do is, until a record is written.
+    assert!(matches!(bad, Err(StoreError::Refused(_))), "{bad:?}");
     assert!(opened.store.probe().await.is_ok());
-    let bad = writer.run(|tx| tx.connection.execute("INSERT INTO cientistas (id) VALUES (7)", ())).await;
-    assert!(bad.is_err() && opened.store.probe().await.is_err());
+    let full = writer.run(|tx| tx.connection.execute_batch(FULL)).await;
+    assert!(matches!(full, Err(StoreError::Unavailable(_))), "{full:?}");
+    assert!(opened.store.probe().await.is_err());
     // One record each, in order: what was rolled back left no gap in the chain.
     let outbox = opened.store.outbox().unwrap();
     let mut text = Vec::new();
     let last = crate::audit::export::Source::lines_after(&outbox, 0, 10, &mut text).unwrap();
     assert_eq!((last, String::from_utf8(text).unwrap().lines().count()), (Some(2), 2));
+}
+
+/// Jobs that become one transaction, with the answers of all.
+async fn together(store: &Store, news: Vec<NewBooking>) -> Vec<Result<Result<Booking, BookRefused>, StoreError>> {
+    let (release, held) = mpsc::channel::<()>();
+    let holder = store.writer.run(move |_| {
+        // The end of the channel is the release.
+        let _ = held.recv();
+        Ok(())
+    });
+    let mut tasks = tokio::task::JoinSet::new();
+    let mut answers: Vec<_> = news.iter().map(|_| None).collect();
+    for (index, new) in news.into_iter().enumerate() {
+        let writer = store.writer.clone();
+        tasks.spawn(async move {
+            let booked = writer.run(move |tx| bookings::book(tx, &new, fence(1), &origin())).await;
+            (index, booked)
+        });
+    }
+    let release = async {
+        // Each has sent its job when it was polled once.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        drop(release);
+    };
+    let (held, ()) = tokio::join!(biased; holder, release);
+    held.unwrap();
+    while let Some(done) = tasks.join_next().await {
+        let (index, answer) = done.unwrap();
+        answers[index] = Some(answer);
+    }
+    answers.into_iter().map(Option::unwrap).collect()
+}
+
+impl Opened {
+    async fn drafts(&self, count: u32) -> Vec<NewBooking> {
+        let mut drafts = Vec::new();
+        for index in 0..count {
+            drafts.push(self.draft("Hubble-Acad", &format!("2030-01-01T03:{:02}:00Z", index * 5)).await);
+        }
+        drafts
+    }
+
+    async fn sql(&self, sql: &'static str) {
+        self.store.writer.run(move |tx| tx.connection.execute_batch(sql)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_is_no_longer_in_the_catalogue_is_named_and_nobody_elses_transaction_is_broken_up() {
+    let opened = open("2030-01-01T00:00:00Z");
+    let mut drafts = opened.drafts(6).await;
+    drafts[1].scientist.id = 3;
+    drafts[4].telescope.row = 2;
+    opened.sql("DELETE FROM cientistas WHERE id = 3; DELETE FROM telescopios WHERE id = 2").await;
+    let answers = together(&opened.store, drafts).await;
+    let created: BTreeSet<Timestamp> =
+        answers.iter().filter_map(|answer| answer.as_ref().unwrap().as_ref().ok()).map(|b| b.created_at).collect();
+    assert_eq!(created.len(), 1, "one transaction: {answers:?}");
+    for (index, answer) in answers.iter().enumerate() {
+        let refused = answer.as_ref().unwrap().as_ref().err();
+        match index {
+            1 => assert_eq!(refused, Some(&BookRefused::Broken(Rejection::UnknownScientist(3)))),
+            4 => assert!(matches!(refused, Some(BookRefused::Broken(Rejection::UnknownTelescope(_))))),
+            _ => assert_eq!(refused, None),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_database_refuses_is_refused_to_one_alone() {
+    for (reaction, then) in
+        [("ABORT, 'fechado'", "fechado"), ("ROLLBACK, 'fechado'", "fechado"), ("FAIL, 'fechado'", "fechado")]
+    {
+        let opened = open("2030-01-01T00:00:00Z");
+        let mut drafts = opened.drafts(6).await;
+        (drafts[1].scientist.id, drafts[4].scientist.id) = (3, 3);
+        let trigger = format!(
+            "CREATE TRIGGER nao AFTER INSERT ON agendamentos WHEN new.cientista_id = 3
+             BEGIN SELECT raise({reaction}); END"
+        );
+        let made = opened.store.writer.run(move |tx| tx.connection.execute_batch(&trigger)).await;
+        made.unwrap();
+        let answers = together(&opened.store, drafts).await;
+        let mut created = BTreeSet::new();
+        for (index, answer) in answers.iter().enumerate() {
+            match (index, answer) {
+                (1 | 4, Err(StoreError::Refused(reason))) => assert!(reason.contains(then), "{reason}"),
+                (1 | 4, other) => panic!("{other:?}"),
+                (_, booked) => _ = created.insert(booked.as_ref().unwrap().as_ref().unwrap().created_at),
+            }
+        }
+        assert_eq!(created.len(), 1, "one transaction: {answers:?}");
+        assert!(opened.store.probe().await.is_ok(), "the database is well");
+        // The chain has no gap and no record of what was undone.
+        let mut text = Vec::new();
+        let outbox = opened.store.outbox().unwrap();
+        crate::audit::export::Source::lines_after(&outbox, 0, 10, &mut text).unwrap();
+        assert_eq!(String::from_utf8(text).unwrap().lines().count(), 4);
+        assert_eq!(opened.store.latest_record().await.unwrap().head.seq, 4);
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_one_job_is_its_own() {
+    let opened = open("2030-01-01T00:00:00Z");
+    let panicked: Result<(), _> = opened.store.writer.run(|_| panic!("of this job")).await;
+    assert!(matches!(panicked, Err(StoreError::Refused(_))), "{panicked:?}");
+    let new = opened.draft("Hubble-Acad", "2030-01-01T03:00:00Z").await;
+    opened.store.book(new, fence(1), origin()).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_commit_that_cannot_be_looked_for_is_of_unknown_outcome_and_one_that_can_is_not() {
+    // A deferred constraint fails at COMMIT and at no other moment; then nothing was written, and that can be seen.
+    let opened = open("2030-01-01T00:00:00Z");
+    let failed = opened
+        .store
+        .writer
+        .run(|tx| {
+            tx.connection.execute_batch(
+                "PRAGMA defer_foreign_keys = 1;
+                 INSERT INTO horarios (telescopio_id, inicio_us, token) VALUES (99, 0, 0)",
+            )
+        })
+        .await;
+    assert!(matches!(failed, Err(StoreError::Unavailable(_))), "{failed:?}");
+    let new = opened.draft("Hubble-Acad", "2030-01-01T03:00:00Z").await;
+    opened.store.book(new, fence(1), origin()).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_rule_that_was_kept_when_asked_and_is_not_when_written_is_broken() {
+    let opened = open("2030-01-01T02:59:58Z");
+    let start = "2030-01-01T03:00:00Z";
+    let (real, simulated) = (opened.draft("Webb-Acad", start).await, opened.draft("Hubble-Acad", start).await);
+    opened.clock.set(instant("2030-01-01T03:00:04Z"));
+    let next = instant("2030-01-01T03:05:00Z");
+    let past = Err(BookRefused::Broken(Rejection::Past("Webb-Acad".to_owned(), next)));
+    assert_eq!(opened.store.book(real.clone(), fence(1), origin()).await.unwrap(), past);
+    assert_eq!(opened.store.book_unguarded(real, origin()).await.unwrap(), past);
+    opened.store.book(simulated.clone(), fence(1), origin()).await.unwrap().unwrap();
+    // What a telescope is may change as well.
+    opened.sql("UPDATE telescopios SET simulado = 0").await;
+    let refused = opened.store.book(simulated, fence(2), origin()).await.unwrap();
+    assert!(matches!(refused, Err(BookRefused::Broken(Rejection::Past(..)))), "{refused:?}");
+    assert_eq!(opened.store.list(Filter::default(), None, 10).await.unwrap().bookings.len(), 1);
+}
+
+#[tokio::test]
+async fn a_booking_of_a_scientist_who_was_removed_can_be_cancelled() {
+    let opened = open("2030-01-01T00:00:00Z");
+    let new = opened.draft("Hubble-Acad", "2030-01-01T03:00:00Z").await;
+    let id = opened.store.book(new, fence(1), origin()).await.unwrap().unwrap().id;
+    let other = rusqlite::Connection::open(opened.folder.path().join("sctec.db")).unwrap();
+    other.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM cientistas WHERE id = 7").unwrap();
+    opened.store.cancel(id, None, Some(fence(2)), origin()).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn better_sqlite3_1237_the_database_deleted_or_replaced_takes_nothing_and_gives_nothing_until_it_is_back() {
+    let opened = open("2030-01-01T00:00:00Z");
+    let mut starts = (0..12).map(|index| format!("2030-01-01T03:{:02}:00Z", index * 5));
+    let mut draft = async || opened.draft("Hubble-Acad", &starts.next().unwrap()).await;
+    let (first, second, third) = (draft().await, draft().await, draft().await);
+    opened.store.book(first, fence(1), origin()).await.unwrap().unwrap();
+    let outbox = opened.store.outbox().unwrap();
+    for name in ["sctec.db", "sctec.db-wal", "sctec.db-shm"] {
+        let (path, away) = (opened.folder.path().join(name), opened.folder.path().join("away"));
+        std::fs::rename(&path, &away).unwrap();
+        for replaced in [false, true] {
+            if replaced {
+                std::fs::write(&path, "").unwrap();
+            }
+            let booked = opened.store.book(second.clone(), fence(1), origin()).await;
+            assert!(matches!(&booked, Err(StoreError::Unavailable(reason)) if reason.contains(name)), "{booked:?}");
+            assert!(opened.store.booking(1).await.is_err());
+            assert!(opened.store.probe().await.is_err());
+            assert!(crate::audit::export::Source::head(&outbox).is_err());
+        }
+        std::fs::rename(&away, &path).unwrap();
+        assert!(opened.store.booking(1).await.unwrap().is_some());
+        assert!(opened.store.probe().await.is_ok());
+    }
+    opened.store.book(third, fence(1), origin()).await.unwrap().unwrap();
+    assert_eq!(opened.store.list(Filter::default(), None, 10).await.unwrap().bookings.len(), 2);
+}
+
+#[tokio::test]
+async fn a_file_that_took_the_database_is_not_touched_by_the_end_of_the_one_before() {
+    let opened = open("2030-01-01T00:00:00Z");
+    let new = opened.draft("Hubble-Acad", "2030-01-01T03:00:00Z").await;
+    opened.store.book(new.clone(), fence(1), origin()).await.unwrap().unwrap();
+    for suffix in ["", "-wal", "-shm"] {
+        std::fs::remove_file(opened.folder.path().join(format!("sctec.db{suffix}"))).unwrap();
+    }
+    let next =
+        Store::open(&opened.folder.path().join("sctec.db"), Kind::Agenda, opened.clock.clone(), &origin().log, |_| {})
+            .unwrap();
+    next.book(new, fence(1), origin()).await.unwrap().unwrap();
+    drop(opened.store);
+    assert!(next.probe().await.is_ok(), "its log is still there");
+    assert_eq!(next.list(Filter::default(), None, 10).await.unwrap().bookings.len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_outlives_the_deletion_of_the_log() {
+    let opened = open("2030-01-01T00:00:00Z");
+    let new = opened.draft("Hubble-Acad", "2030-01-01T03:00:00Z").await;
+    opened.store.book(new, fence(1), origin()).await.unwrap().unwrap();
+    for suffix in ["-wal", "-shm"] {
+        std::fs::remove_file(opened.folder.path().join(format!("sctec.db{suffix}"))).unwrap();
+    }
+    assert!(opened.store.probe().await.is_err());
+    // As a restart after a crash finds it: nothing is left to the end of the process.
+    let copy = opened.folder.path().join("copy.db");
+    std::fs::copy(opened.folder.path().join("sctec.db"), &copy).unwrap();
+    let next = Store::open(&copy, Kind::Agenda, opened.clock.clone(), &origin().log, |_| {}).unwrap();
+    assert_eq!(next.list(Filter::default(), None, 10).await.unwrap().bookings.len(), 1);
+}
+
+/// A database of `before` records with a log of `after` more, over which a copy of when there were `kept` is put.
+async fn mixed(kept: u32, before: u32, after: u32) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sctec.db");
+    let copy = folder.path().join("copy.db");
+    let clock = Clock::held_at(instant("2030-01-01T00:00:00Z"));
+    let mut index = 0;
+    let mut book_until = async |store: &Store, until: u32| {
+        while index < until {
+            let start = instant("2030-02-01T00:00:00Z").as_micros() + i64::from(index) * 300_000_000;
+            let draft = Draft {
+                scientist_id: Some(7),
+                start: Timestamp::from_micros(start),
+                telescope: Some("Hubble-Acad".to_owned()),
+                ..Draft::default()
+            };
+            let new = draft.check(&store.catalogue().await.unwrap(), clock.now()).unwrap();
+            store.book(new, fence(u64::from(index) + 1), origin()).await.unwrap().unwrap();
+            index += 1;
+        }
+    };
+    for until in [kept, before] {
+        let store = Store::open(&path, Kind::Agenda, clock.clone(), &origin().log, |_| {}).unwrap();
+        book_until(&store, until).await;
+        drop(store);
+        if until == kept && !copy.exists() {
+            std::fs::copy(&path, &copy).unwrap();
+        }
+    }
+    let store = Store::open(&path, Kind::Agenda, clock.clone(), &origin().log, |_| {}).unwrap();
+    book_until(&store, after).await;
+    // As a crash leaves it.
+    let crashed = folder.path().join("crashed.db");
+    std::fs::copy(&copy, &crashed).unwrap();
+    std::fs::copy(folder.path().join("sctec.db-wal"), folder.path().join("crashed.db-wal")).unwrap();
+    drop(store);
+    (folder, crashed)
+}
+
+#[tokio::test]
+async fn an_older_copy_beside_a_newer_log_is_named_and_the_advice_works() {
+    for (kept, before, after) in [(3, 300, 310), (100, 160, 165), (30, 400, 401)] {
+        let (_folder, path) = mixed(kept, before, after).await;
+        let bytes = || std::fs::read(&path).unwrap();
+        let copy = bytes();
+        // Again and again, since nothing is made of the two.
+        for _ in 0..2 {
+            let clock = Clock::held_at(instant("2030-01-01T00:00:00Z"));
+            let error = Store::open(&path, Kind::Agenda, clock, &origin().log, |_| {}).err().expect("it is refused");
+            let OpenError::Mixed { reason, .. } = &error else { panic!("{error}") };
+            assert!(!reason.starts_with("***"), "{reason}");
+            assert!(error.to_string().contains("crashed.db-wal"), "{error}");
+            assert!(bytes() == copy, "it was not touched");
+        }
+        assert!(trail_ends(&path, || false).is_err(), "nor is it whole to whoever verifies");
+        for suffix in ["-wal", "-shm"] {
+            let beside = place::beside(&path, suffix);
+            if beside.exists() {
+                std::fs::rename(&beside, beside.with_extension("away")).unwrap();
+            }
+        }
+        let clock = Clock::held_at(instant("2030-01-01T00:00:00Z"));
+        let store = Store::open(&path, Kind::Agenda, clock, &origin().log, |_| {}).unwrap();
+        assert_eq!(store.list(Filter::default(), None, 500).await.unwrap().bookings.len(), kept as usize);
+    }
 }

@@ -12,9 +12,12 @@ pub fn head(connection: &Connection) -> rusqlite::Result<Head> {
         .query_row((), |row| Ok(Head { seq: row.get::<_, i64>(0)?.cast_unsigned(), hash: row.get(1)? }))
 }
 
-/// Writes the head's row as it is.
+/// Writes the head's row, and leaves it as it is. It is changed and changed back: SQLite writes no page for a row that is
+/// replaced by the same.
 pub fn touch(connection: &Connection) -> rusqlite::Result<()> {
-    connection.prepare_cached("UPDATE trilha SET exportado = exportado WHERE id = 1")?.execute(())?;
+    let mut turn = connection.prepare_cached("UPDATE trilha SET exportado = -1 - exportado WHERE id = 1")?;
+    turn.execute(())?;
+    turn.execute(())?;
     Ok(())
 }
 

@@ -2,8 +2,9 @@
 //!
 //! Whatever waits while one transaction is being made durable becomes the next transaction, and its callers are
 //! answered after its commit is on disk and never before. Each job decides before it writes, so a refusal leaves
-//! nothing behind. A job that fails takes its transaction with it; the transaction's jobs are then run again one by
-//! one, so that only the one at fault is told so.
+//! nothing behind. What a failure means for whom is [`commit`]'s.
+
+mod commit;
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,10 +13,12 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use self::commit::{Committed, Committer};
 use super::checkpoints::Checkpoints;
 use super::damage::Damage;
+use super::place::Place;
 use super::stopped::InUse;
-use super::{Unavailable, trail, unavailable};
+use super::{StoreError, trail};
 use crate::audit::chain::Head;
 use crate::audit::record::Event;
 use crate::batch;
@@ -44,7 +47,7 @@ pub struct Writer {
 /// When a write failed, and why; `None` once a record was written.
 ///
 /// A std lock around a small value: held to read or to replace it.
-type Failure = Arc<Mutex<Option<(Instant, Unavailable)>>>;
+type Failure = Arc<Mutex<Option<(Instant, StoreError)>>>;
 
 /// What a job has while it runs: the open transaction and what goes with it.
 pub struct Tx<'a> {
@@ -72,13 +75,13 @@ trait Job: Send {
     /// Runs inside a transaction; may be called again after a rollback.
     fn run(&mut self, tx: &mut Tx<'_>) -> rusqlite::Result<()>;
     /// Gives the caller the answer of the last run, or the reason why there is none.
-    fn answer(self: Box<Self>, committed: Result<(), Unavailable>);
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
 struct Call<F, T> {
     run: F,
     result: Option<T>,
-    reply: oneshot::Sender<Result<T, Unavailable>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
 impl<F, T> Job for Call<F, T>
@@ -91,8 +94,8 @@ where
         Ok(())
     }
 
-    fn answer(self: Box<Self>, committed: Result<(), Unavailable>) {
-        let missing = || Unavailable("a job was not run".to_owned());
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let missing = || StoreError::Unknown("a gravação não deixou resultado".to_owned());
         let Self { result, reply, .. } = *self;
         // Whoever asked may be gone; what was committed stays.
         let _ = reply.send(committed.and_then(|()| result.ok_or_else(missing)));
@@ -100,17 +103,24 @@ where
 }
 
 impl Writer {
-    pub fn start(connection: Connection, clock: Clock, on_commit: OnCommit, beside: Beside) -> io::Result<Self> {
+    pub fn start(
+        connection: Connection,
+        (place, damage): (Arc<Place>, Damage),
+        clock: Clock,
+        on_commit: OnCommit,
+        beside: Beside,
+    ) -> io::Result<Self> {
         // Every job stands for a request in flight, and those are bounded by the connections.
         let (jobs, batches) = batch::queue(usize::MAX);
         let failed = Failure::default();
-        let thread = Thread { connection, clock, on_commit, failed: Arc::clone(&failed), beside };
+        let committer = Committer { connection, clock, place, damage, saved: false };
+        let thread = Thread { committer, on_commit, failed: Arc::clone(&failed), beside };
         let handle = std::thread::Builder::new().name("writer".to_owned()).spawn(move || thread.run(batches))?;
         Ok(Self { jobs, failed, _thread: Arc::new(JoinOnDrop(Some(handle))) })
     }
 
     /// Why a write failed a moment ago, if one did and no record was written since.
-    pub fn recent_failure(&self) -> Option<Unavailable> {
+    pub fn recent_failure(&self) -> Option<StoreError> {
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         failed.as_ref().filter(|(at, _)| at.elapsed() < FAILURE_COUNTS).map(|(_, why)| why.clone())
     }
@@ -119,71 +129,64 @@ impl Writer {
     pub async fn run<T: Send + 'static>(
         &self,
         job: impl FnMut(&mut Tx<'_>) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, Unavailable> {
+    ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.send(job, reply)?;
-        answer.await.map_err(|_| stopped())?
+        answer.await.map_err(|_| unanswered())?
     }
 
     /// The same for a caller that is a thread.
     pub fn run_blocking<T: Send + 'static>(
         &self,
         job: impl FnMut(&mut Tx<'_>) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, Unavailable> {
+    ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.send(job, reply)?;
-        answer.blocking_recv().map_err(|_| stopped())?
+        answer.blocking_recv().map_err(|_| unanswered())?
+    }
+
+    /// Has the writer look where its files are, and save what it can if the log has lost its name. Does not wait for it.
+    pub fn look(&self) {
+        let (reply, _) = oneshot::channel();
+        // If it has stopped there is nothing that it could do.
+        let _ = self.send(|_| Ok(()), reply);
     }
 
     fn send<T: Send + 'static>(
         &self,
         job: impl FnMut(&mut Tx<'_>) -> rusqlite::Result<T> + Send + 'static,
-        reply: oneshot::Sender<Result<T, Unavailable>>,
-    ) -> Result<(), Unavailable> {
+        reply: oneshot::Sender<Result<T, StoreError>>,
+    ) -> Result<(), StoreError> {
         self.jobs.send(Box::new(Call { run: job, result: None, reply })).map_err(|_| stopped())
     }
 }
 
-fn stopped() -> Unavailable {
-    Unavailable("the writing thread has stopped".to_owned())
+/// A job that was not taken.
+fn stopped() -> StoreError {
+    StoreError::Unavailable("quem grava no banco terminou por uma falha nossa; reinicie o serviço".to_owned())
 }
 
-/// Why a transaction came to nothing.
-enum Failed {
-    /// One of its jobs: the others may do better without it.
-    Job(rusqlite::Error),
-    /// It could not begin or end: busy, full, broken. None of its jobs would fare better alone.
-    Whole(rusqlite::Error),
-}
-
-fn answer_all(jobs: impl IntoIterator<Item = Box<dyn Job>>, committed: &Result<(), Failed>) {
-    let answer = match committed {
-        Ok(()) => Ok(()),
-        Err(Failed::Job(error) | Failed::Whole(error)) => Err(unavailable(error)),
-    };
-    for job in jobs {
-        job.answer(answer.clone());
-    }
+/// A job that was taken, and of which nothing was heard: it may have been committed.
+fn unanswered() -> StoreError {
+    StoreError::Unknown("quem grava no banco terminou sem dizer o que foi gravado; reinicie o serviço".to_owned())
 }
 
 /// What goes on beside the writing thread, and ends after its connection is closed.
 pub struct Beside {
     checkpoints: Option<Checkpoints>,
-    damage: Damage,
     /// The database is in use.
-    _in_use: InUse,
+    in_use: InUse,
 }
 
 impl Beside {
     /// Checkpoints go on until the last transaction is committed.
-    pub fn new(checkpoints: Checkpoints, damage: Damage, in_use: InUse) -> Self {
-        Self { checkpoints: Some(checkpoints), damage, _in_use: in_use }
+    pub fn new(checkpoints: Checkpoints, in_use: InUse) -> Self {
+        Self { checkpoints: Some(checkpoints), in_use }
     }
 }
 
 struct Thread {
-    connection: Connection,
-    clock: Clock,
+    committer: Committer,
     on_commit: OnCommit,
     failed: Failure,
     beside: Beside,
@@ -196,75 +199,31 @@ impl Thread {
             while !batch.is_empty() {
                 let rest = batch.split_off(batch.len().min(MAX_JOBS));
                 let mut jobs = std::mem::replace(&mut batch, rest);
-                match self.commit(&mut jobs) {
-                    Err(Failed::Job(_)) if jobs.len() > 1 => {
-                        for job in jobs {
-                            let mut alone = [job];
-                            let committed = self.commit(&mut alone);
-                            answer_all(alone, &committed);
-                        }
-                    }
-                    committed => answer_all(jobs, &committed),
+                if let Some(checkpoints) = &self.beside.checkpoints {
+                    checkpoints.between_transactions(&self.committer.connection);
+                }
+                let committed = self.committer.commit(&mut jobs);
+                self.tell(&committed);
+                for (job, outcome) in jobs.into_iter().zip(committed.outcomes) {
+                    job.answer(outcome);
                 }
             }
         }
         // Two at once would be in each other's way.
         self.beside.checkpoints = None;
-        // Folds the write-ahead log back, so that a clean stop leaves one file. A failure costs nothing: the log is
-        // read again at the next start.
-        let _ = self.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE");
-    }
-
-    /// One transaction for all `jobs`: everything or nothing.
-    fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Failed> {
-        if let Some(checkpoints) = &self.beside.checkpoints {
-            checkpoints.between_transactions(&self.connection);
-        }
-        let result = self.run_jobs(jobs).and_then(|lines| self.execute("COMMIT").map(|()| lines));
-        match result {
-            Ok(lines) => {
-                if !lines.is_empty() {
-                    *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                    (self.on_commit)(&lines);
-                }
-                Ok(())
-            }
-            Err(failed) => {
-                self.roll_back();
-                let (Failed::Job(error) | Failed::Whole(error)) = &failed;
-                self.beside.damage.look_at(error);
-                let failure = Some((Instant::now(), unavailable(error)));
-                *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = failure;
-                Err(failed)
-            }
+        if !self.committer.close() {
+            self.beside.in_use.is_elsewhere();
         }
     }
 
-    fn run_jobs(&self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<String>, Failed> {
-        // IMMEDIATE: a transaction that starts by reading and then wants to write gets BUSY whatever the timeout.
-        self.execute("BEGIN IMMEDIATE")?;
-        // Read anew each time: another process may write to the same file.
-        let head = trail::head(&self.connection).map_err(Failed::Whole)?;
-        let mut tx =
-            Tx { connection: &self.connection, now: self.clock.now(), began: Instant::now(), head, lines: Vec::new() };
-        for job in jobs {
-            job.run(&mut tx).map_err(Failed::Job)?;
-        }
-        if !tx.lines.is_empty() {
-            trail::set_head(&self.connection, &tx.head).map_err(Failed::Whole)?;
-        }
-        Ok(tx.lines)
-    }
-
-    fn execute(&self, sql: &str) -> Result<(), Failed> {
-        let executed = self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute(()));
-        executed.map(drop).map_err(Failed::Whole)
-    }
-
-    fn roll_back(&self) {
-        // SQLite may have rolled back by itself, and says so with an error.
-        if !self.connection.is_autocommit() {
-            let _ = self.connection.execute_batch("ROLLBACK");
+    /// Tells of what was committed, and of what could not be.
+    fn tell(&mut self, committed: &Committed) {
+        let failed = || self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = &committed.failure {
+            *failed() = Some((Instant::now(), error.clone()));
+        } else if !committed.lines.is_empty() {
+            *failed() = None;
+            (self.on_commit)(&committed.lines);
         }
     }
 }

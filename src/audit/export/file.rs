@@ -13,6 +13,7 @@ use super::recover::{self, Durable, Refused};
 use super::{Extent, Source};
 use crate::audit::chain::Head;
 use crate::audit::files::{self, leads_to};
+use crate::data_dir::sync_parent;
 
 /// The file, and what is in it.
 pub struct OpenFile {
@@ -38,7 +39,7 @@ impl OpenFile {
         recover::must_be_regular(path)?;
         let mut file = OpenOptions::new().create(true).read(true).append(true).open(path).map_err(explain)?;
         lock(path, &file)?;
-        sync_folder(path).map_err(explain)?;
+        sync_parent(path).map_err(explain)?;
         // No more than there is: a database may have been restored from a copy.
         let exported = source.exported()?;
         let noted = exported.seq.max(reached).min(source.head()?);
@@ -118,7 +119,7 @@ impl OpenFile {
             "de" => first, "a" => self.head.seq);
         let opened = OpenOptions::new().create_new(true).read(true).append(true).open(&self.path);
         let Ok(file) = opened else { return Ok(None) };
-        if lock(&self.path, &file).is_err() || sync_folder(&self.path).is_err() {
+        if lock(&self.path, &file).is_err() || sync_parent(&self.path).is_err() {
             return Ok(None);
         }
         Ok(Some(Self { path: self.path.clone(), file, head: self.head.clone(), length: 0, first: None }))
@@ -131,13 +132,5 @@ fn lock(path: &Path, file: &File) -> Result<(), String> {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(format!("{}: outro processo o está escrevendo", path.display())),
         Err(TryLockError::Error(error)) => Err(format!("{}: {error}", path.display())),
-    }
-}
-
-/// Makes the names in the file's folder durable.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
     }
 }

@@ -18,7 +18,7 @@ struct Agenda {
 /// An agenda with telescopes `T1`, `T2` … beside the two that are there.
 fn agenda(more_telescopes: usize) -> Agenda {
     let folder = tempfile::tempdir().unwrap();
-    let connection = schema::open_for_writing(&folder.path().join("sctec.db"), Kind::Agenda).unwrap();
+    let (connection, _) = schema::open_for_writing(&folder.path().join("sctec.db"), Kind::Agenda).unwrap();
     for nth in 1..=more_telescopes {
         let code = format!("T{nth}");
         connection.execute("INSERT INTO telescopios (codigo, nome, simulado) VALUES (?1, ?1, 1)", [code]).unwrap();

@@ -1,0 +1,67 @@
+//! Whether the data folder still is this coordinator's: its lock may have been deleted and taken by another coordinator, which
+//! would give the same locks a second time; and the state file may have been deleted, which a start would take for a new one.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use crate::audit::files::leads_to;
+use crate::data_dir::DataDirError;
+
+/// The right to be the folder's coordinator, for as long as it is kept.
+pub struct Hold {
+    lock: File,
+    lock_path: PathBuf,
+    state_path: PathBuf,
+    /// Device and inode of the state file as this process wrote it last.
+    ///
+    /// A std lock around two numbers: held to read or to replace them.
+    written: Mutex<Option<(u64, u64)>>,
+}
+
+impl Hold {
+    /// Takes the folder, whose state is in `state_path`.
+    ///
+    /// # Errors
+    /// When another coordinator has it, or the lock cannot be opened.
+    pub fn take(data_dir: &Path, state_path: &Path) -> Result<Self, DataDirError> {
+        let lock_path = data_dir.join("coordenador.lock");
+        let access = |error: &std::io::Error| DataDirError::access(&lock_path, error);
+        loop {
+            let open = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
+            let lock = open.map_err(|error| access(&error))?;
+            match lock.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(DataDirError::InUse { path: data_dir.to_owned() }),
+                Err(TryLockError::Error(error)) => return Err(access(&error)),
+            }
+            // It may have been deleted between the two.
+            if leads_to(&lock_path, &lock) {
+                let state_path = state_path.to_owned();
+                return Ok(Self { lock, lock_path, state_path, written: Mutex::new(None) });
+            }
+        }
+    }
+
+    /// Why this is not the folder's coordinator any more, if it is not.
+    pub fn lost(&self) -> Option<String> {
+        let is_lost = !leads_to(&self.lock_path, &self.lock);
+        is_lost.then(|| {
+            "coordenador.lock foi apagado, movido ou trocado, e outro coordenador pode estar na pasta: devolva-o, ou reinicie o serviço".to_owned()
+        })
+    }
+
+    /// Whether the state file is the one that this process wrote last.
+    pub fn has_state(&self) -> bool {
+        let written = *self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = std::fs::metadata(&self.state_path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
+        written.is_none() || found == written
+    }
+
+    /// Notes the file that is going to be the state file.
+    pub fn wrote(&self, file: &File) {
+        let written = file.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()));
+        *self.written.lock().unwrap_or_else(PoisonError::into_inner) = written;
+    }
+}

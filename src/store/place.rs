@@ -1,0 +1,170 @@
+//! Whether the database's names still lead to the files that are open: they may have been deleted, moved or replaced.
+//!
+//! What is written to a file that has lost its name is gone with the process, and SQLite does not notice. So the files'
+//! device and inode are looked at around each commit and each reading, as the audit trail's are.
+//!
+//! # Locking
+//!
+//! Files are looked at by their names and never opened here: a process that closes any descriptor of a file loses all its
+//! locks on it, SQLite's too.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Device and inode.
+type Identity = (u64, u64);
+
+/// The files of an open database, as they were when it was opened.
+#[derive(Debug)]
+pub struct Place {
+    database: Named,
+    /// The write-ahead log.
+    log: Named,
+    /// The log's shared memory: two processes that have a different one do not see each other's locks.
+    index: Named,
+}
+
+#[derive(Debug)]
+struct Named {
+    path: PathBuf,
+    identity: Identity,
+}
+
+impl Place {
+    /// The files of the database at `path`, whose log is open too. `opened` is what the path led to when it was opened.
+    ///
+    /// # Errors
+    /// When one of them is not there, or is another one by now.
+    pub fn of(path: &Path, opened: Identity) -> io::Result<Self> {
+        // SQLite keeps the log beside the file itself, not beside a symbolic link to it.
+        let real = std::fs::canonicalize(path)?;
+        let named = |path: PathBuf| Ok::<_, io::Error>(Named { identity: identity_of(&path)?, path });
+        let place = Self {
+            database: Named { path: path.to_owned(), identity: opened },
+            log: named(beside(&real, "-wal"))?,
+            index: named(beside(&real, "-shm"))?,
+        };
+        match place.fault() {
+            None => Ok(place),
+            Some(reason) => Err(io::Error::other(reason)),
+        }
+    }
+
+    /// Why what is written now would not be found at the path, if it would not.
+    pub fn fault(&self) -> Option<String> {
+        [&self.database, &self.log, &self.index].into_iter().find_map(Named::fault)
+    }
+
+    /// Whether the log has lost its name and nothing has taken it, while the database is in its place: then the log's content
+    /// can still be saved into the database.
+    pub fn has_only_lost_its_log(&self) -> bool {
+        let is_gone = |named: &Named| named.found().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        self.database.is_in_place() && is_gone(&self.log) && (self.index.is_in_place() || is_gone(&self.index))
+    }
+}
+
+impl Named {
+    fn found(&self) -> io::Result<Identity> {
+        identity_of(&self.path)
+    }
+
+    fn is_in_place(&self) -> bool {
+        self.found().is_ok_and(|found| found == self.identity)
+    }
+
+    fn fault(&self) -> Option<String> {
+        let name = self.path.file_name().unwrap_or_default().display().to_string();
+        match self.found() {
+            Ok(found) if found == self.identity => None,
+            Ok(_) => Some(format!(
+                "no lugar de {name} está agora outro arquivo: devolva o que foi tirado, ou reinicie o serviço para usar o que está lá"
+            )),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Some(format!(
+                "{name} foi apagado ou movido: devolva-o, ou reinicie o serviço para seguir com o que houver na pasta"
+            )),
+            Err(error) => Some(format!("{name} não pode ser visto na pasta: {error}")),
+        }
+    }
+}
+
+/// Which file a path leads to.
+///
+/// # Errors
+/// When it leads nowhere.
+pub fn identity_of(path: &Path) -> io::Result<Identity> {
+    let metadata = std::fs::metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+/// A file that SQLite keeps beside a database.
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(folder: &Path) -> Place {
+        for suffix in ["", "-wal", "-shm"] {
+            std::fs::write(folder.join(format!("a.db{suffix}")), "").unwrap();
+        }
+        let path = folder.join("a.db");
+        Place::of(&path, identity_of(&path).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn each_file_that_goes_or_is_replaced_is_named_until_it_is_back() {
+        for suffix in ["", "-wal", "-shm"] {
+            let folder = tempfile::tempdir().unwrap();
+            let place = place(folder.path());
+            let name = format!("a.db{suffix}");
+            let (path, away) = (folder.path().join(&name), folder.path().join("away"));
+            std::fs::rename(&path, &away).unwrap();
+            assert!(place.fault().unwrap().contains(&format!("{name} foi apagado ou movido")), "{:?}", place.fault());
+            std::fs::copy(&away, &path).unwrap();
+            assert!(place.fault().unwrap().contains(&format!("no lugar de {name} ")), "{:?}", place.fault());
+            std::fs::rename(&away, &path).unwrap();
+            assert_eq!(place.fault(), None);
+        }
+    }
+
+    #[test]
+    fn a_folder_that_moves_and_a_link_that_turns_are_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (inner, other) = (folder.path().join("inner"), folder.path().join("other"));
+        std::fs::create_dir(&inner).unwrap();
+        let moved = place(&inner);
+        std::fs::rename(&inner, &other).unwrap();
+        assert!(moved.fault().is_some());
+
+        let link = folder.path().join("link.db");
+        std::os::unix::fs::symlink(other.join("a.db"), &link).unwrap();
+        let linked = Place::of(&link, identity_of(&link).unwrap()).unwrap();
+        assert_eq!(linked.fault(), None);
+        std::fs::write(folder.path().join("b.db"), "").unwrap();
+        std::fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("b.db"), &link).unwrap();
+        assert!(linked.fault().is_some());
+    }
+
+    #[test]
+    fn a_log_that_alone_is_gone_can_be_saved() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(folder.path());
+        assert!(!place.has_only_lost_its_log());
+        std::fs::remove_file(folder.path().join("a.db-wal")).unwrap();
+        assert!(place.has_only_lost_its_log());
+        std::fs::remove_file(folder.path().join("a.db-shm")).unwrap();
+        assert!(place.has_only_lost_its_log());
+        std::fs::write(folder.path().join("a.db-wal"), "").unwrap();
+        assert!(!place.has_only_lost_its_log());
+        std::fs::remove_file(folder.path().join("a.db-wal")).unwrap();
+        std::fs::remove_file(folder.path().join("a.db")).unwrap();
+        assert!(!place.has_only_lost_its_log());
+    }
+}

@@ -1,0 +1,271 @@
+//! One transaction for many jobs, and what can be said of each of them when something fails.
+//!
+//! # A job that fails
+//!
+//! What a job may not do it is told by itself and writes nothing. If the database refuses a job's write all the same (a
+//! trigger of someone's, a value that cannot be read), the transaction is begun anew with a savepoint before each job, so
+//! that only that job is undone: its neighbours still share one transaction.
+//!
+//! # A COMMIT that fails
+//!
+//! A commit in WAL mode appends pages to the log and syncs it. When either fails SQLite rolls back, and no connection sees
+//! the transaction. But all of it may lie in the log, and after a crash the next opening takes whatever is whole there for
+//! committed. So a failed COMMIT is not known to have written nothing until another one has been written over it, at the same
+//! place, and synced: the checksums of the log are chained, and what is left of the failed one does not follow any more.
+//! That other commit is made at once, and looks meanwhile whether the first record of the failed one is there.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
+
+use super::{Job, Tx};
+use crate::panics;
+use crate::store::damage::Damage;
+use crate::store::place::Place;
+use crate::store::{StoreError, trail};
+use crate::time::Clock;
+
+/// How often it is tried to write over a failed COMMIT, and the pause before each further try.
+const SETTLE_TRIES: u32 = 3;
+const SETTLE_PAUSE: Duration = Duration::from_millis(10);
+
+/// The connection that writes, and where its files should be.
+pub struct Committer {
+    pub connection: Connection,
+    pub clock: Clock,
+    pub place: Arc<Place>,
+    /// Told of each failure: it may show that the database is damaged.
+    pub damage: Damage,
+    /// Whether what a lost log had was saved: once is enough, since nothing is written without it.
+    pub saved: bool,
+}
+
+/// What became of the jobs of one transaction.
+pub struct Committed {
+    /// Of each, in order.
+    pub outcomes: Vec<Result<(), StoreError>>,
+    /// The audit lines that were committed.
+    pub lines: Vec<String>,
+    /// What the database could not do, if that is why: not what one job asked for, and not files that are away.
+    pub failure: Option<StoreError>,
+}
+
+/// Why a transaction came to nothing. It was rolled back.
+enum Failed {
+    /// A job, by its place: the others may do better without it.
+    Job(usize, StoreError),
+    /// It could not begin, go on or end: busy, full, broken. None of its jobs would fare better alone.
+    Whole(StoreError),
+}
+
+impl Committer {
+    /// One transaction for all `jobs`, as far as the database takes them.
+    pub fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Committed {
+        if let Some(reason) = self.place.fault() {
+            self.save_lost_log();
+            return Committed::failed(jobs.len(), &StoreError::Unavailable(reason), None);
+        }
+        let mut refused: Vec<Option<StoreError>> = jobs.iter().map(|_| None).collect();
+        let mut guarded = false;
+        // Each further round has one job less, but for the first.
+        loop {
+            match self.attempt(jobs, &mut refused, guarded) {
+                Ok(lines) => {
+                    let outcomes = refused.into_iter().map(|error| error.map_or(Ok(()), Err)).collect();
+                    return match self.place.fault() {
+                        None => Committed { outcomes, lines, failure: None },
+                        // Into which file it was written cannot be known, nor whether that will be put back.
+                        Some(reason) => Committed::failed(jobs.len(), &StoreError::Unknown(reason), None),
+                    };
+                }
+                Err(Failed::Job(index, error)) if guarded || jobs.len() == 1 => refused[index] = Some(error),
+                Err(Failed::Job(..)) => guarded = true,
+                Err(Failed::Whole(error)) => return Committed::failed(jobs.len(), &error, Some(error.clone())),
+            }
+            if refused.iter().all(Option::is_some) {
+                let outcomes = refused.into_iter().map(|error| error.map_or(Ok(()), Err)).collect();
+                return Committed { outcomes, lines: Vec::new(), failure: None };
+            }
+        }
+    }
+
+    /// Runs the jobs that are not refused yet, and commits. With `guarded` each has a savepoint of its own.
+    fn attempt(
+        &mut self,
+        jobs: &mut [Box<dyn Job>],
+        refused: &mut [Option<StoreError>],
+        guarded: bool,
+    ) -> Result<Vec<String>, Failed> {
+        let ran = self.run_jobs(jobs, refused, guarded);
+        let (first_seq, lines) = match ran {
+            Ok(ran) => ran,
+            Err(failed) => {
+                self.roll_back();
+                return Err(failed);
+            }
+        };
+        let Err(error) = self.execute("COMMIT") else { return Ok(lines) };
+        self.roll_back();
+        match self.settle(lines.first().map(|line| (first_seq, line.as_str()))) {
+            Ok(true) => Ok(lines),
+            Ok(false) => Err(Failed::Whole(StoreError::Unavailable(error.to_string()))),
+            Err(settling) => Err(Failed::Whole(StoreError::Unknown(format!("{error}; ao verificar: {settling}")))),
+        }
+    }
+
+    /// The number of the first record that was made, and the lines of all.
+    fn run_jobs(
+        &self,
+        jobs: &mut [Box<dyn Job>],
+        refused: &mut [Option<StoreError>],
+        guarded: bool,
+    ) -> Result<(u64, Vec<String>), Failed> {
+        // IMMEDIATE: a transaction that starts by reading and then wants to write gets BUSY whatever the timeout.
+        self.execute("BEGIN IMMEDIATE")?;
+        // Read anew each time: another process may write to the same file.
+        let head = trail::head(&self.connection).inspect_err(|error| self.damage.look_at(error))?;
+        let first_seq = head.seq + 1;
+        let mut tx =
+            Tx { connection: &self.connection, now: self.clock.now(), began: Instant::now(), head, lines: Vec::new() };
+        for (index, (job, refused)) in jobs.iter_mut().zip(refused).enumerate() {
+            if refused.is_some() {
+                continue;
+            }
+            let before = guarded.then(|| (tx.head.clone(), tx.lines.len()));
+            if guarded {
+                self.execute("SAVEPOINT job")?;
+            }
+            let ran = run(job, &mut tx);
+            match (ran, before) {
+                (Ok(()), None) => {}
+                (Ok(()), Some(_)) => self.execute("RELEASE job")?,
+                (Err(error), _) if is_the_databases(&error) => {
+                    self.damage.look_at(&error);
+                    return Err(error.into());
+                }
+                (Err(error), Some((head, count))) if !self.connection.is_autocommit() => {
+                    self.execute("ROLLBACK TO job").and_then(|()| self.execute("RELEASE job"))?;
+                    tx.head = head;
+                    tx.lines.truncate(count);
+                    *refused = Some(StoreError::Refused(error.to_string()));
+                }
+                // Without a savepoint, or with the transaction gone as well: a trigger can do that.
+                (Err(error), _) => return Err(Failed::Job(index, StoreError::Refused(error.to_string()))),
+            }
+        }
+        if !tx.lines.is_empty() {
+            trail::set_head(&self.connection, &tx.head)?;
+        }
+        Ok((first_seq, tx.lines))
+    }
+
+    /// After a failed COMMIT: writes another one over it, and tells whether the failed one's first record is there.
+    ///
+    /// # Errors
+    /// When that fails as well: then nobody knows.
+    fn settle(&self, first: Option<(u64, &str)>) -> rusqlite::Result<bool> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let settled = self.settle_once(first);
+            self.roll_back();
+            if settled.is_ok() || tries == SETTLE_TRIES {
+                return settled;
+            }
+            std::thread::sleep(SETTLE_PAUSE * tries);
+        }
+    }
+
+    fn settle_once(&self, first: Option<(u64, &str)>) -> rusqlite::Result<bool> {
+        self.execute("BEGIN IMMEDIATE")?;
+        let there = match first {
+            Some((seq, line)) => self
+                .connection
+                .prepare_cached("SELECT linha FROM auditoria WHERE seq = ?1")?
+                .query_row([seq.cast_signed()], |row| Ok(row.get_ref(0)?.as_bytes()? == line.as_bytes()))
+                .optional()?
+                .unwrap_or(false),
+            None => false,
+        };
+        trail::touch(&self.connection)?;
+        self.execute("COMMIT")?;
+        Ok(there)
+    }
+
+    /// Puts what a log without a name has into the database, which is in its place: it has acknowledged bookings.
+    fn save_lost_log(&mut self) {
+        if !self.saved && self.place.has_only_lost_its_log() {
+            self.saved = self.connection.pragma_update(None, "wal_checkpoint", "FULL").is_ok();
+        }
+    }
+
+    /// Ends, so that a clean stop leaves one file. Gives whether the files were in their place.
+    pub fn close(mut self) -> bool {
+        if self.place.fault().is_none() {
+            // A failure costs nothing: the log is read again at the next start.
+            let _ = self.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE");
+            return true;
+        }
+        self.save_lost_log();
+        // SQLite deletes the log by its name when the last connection closes, and by now that may be someone else's.
+        let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        false
+    }
+
+    fn execute(&self, sql: &str) -> rusqlite::Result<()> {
+        let executed = self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute(()));
+        executed.map(drop).inspect_err(|error| self.damage.look_at(error))
+    }
+
+    fn roll_back(&self) {
+        // SQLite may have rolled back by itself, and says so with an error.
+        if !self.connection.is_autocommit() {
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+    }
+}
+
+impl Committed {
+    fn failed(count: usize, error: &StoreError, failure: Option<StoreError>) -> Self {
+        Self { outcomes: vec![Err(error.clone()); count], lines: Vec::new(), failure }
+    }
+}
+
+/// A panic in one job must not take the thread with it that all others need. What the job has done by then is rolled back.
+fn run(job: &mut Box<dyn Job>, tx: &mut Tx<'_>) -> rusqlite::Result<()> {
+    panics::guarded_call(|| job.run(tx)).unwrap_or_else(|panicked| {
+        let reason = format!("uma falha nossa ao gravar: {panicked}");
+        Err(rusqlite::Error::ToSqlConversionFailure(reason.into()))
+    })
+}
+
+impl From<rusqlite::Error> for Failed {
+    /// Before COMMIT nothing counts as committed, whatever has been written.
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Whole(StoreError::Unavailable(error.to_string()))
+    }
+}
+
+/// Whether an error says that the database as a whole cannot be written now.
+fn is_the_databases(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::PermissionDenied
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::OutOfMemory
+                | ErrorCode::ReadOnly
+                | ErrorCode::OperationInterrupted
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::DiskFull
+                | ErrorCode::CannotOpen
+                | ErrorCode::FileLockingProtocolFailed
+                | ErrorCode::NoLargeFileSupport
+                | ErrorCode::NotADatabase
+                | ErrorCode::DatabaseCorrupt
+        )
+    )
+}
