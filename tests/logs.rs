@@ -75,7 +75,7 @@ fn no_name_forges_fields_or_hides_in_a_log() {
         services.book_with(&json!({name: 1}));
         http("GET", &services.agenda(&format!("/agendamentos?{encoded}=1")), None);
     }
-    let ours = ["req", "token", "recursos", "retido", "esperou_ms", "espera_ms", "prometido", "visto", "de", "a"];
+    let ours = ["req", "token", "recursos", "retido", "esperou_ms", "espera_ms", "prometido", "visto", "de", "a", "ms"];
     for file in ["coordenador.log", "app.log"] {
         services.log_lines(file, "");
         let text = std::fs::read_to_string(services.data_dir().join(file)).unwrap();

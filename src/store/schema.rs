@@ -144,7 +144,7 @@ pub fn check_library(number: i32, version: &str) -> Result<(), OpenError> {
 pub fn open_for_checkpoints(path: &Path) -> Result<Connection, OpenError> {
     let explain = |error: rusqlite::Error| explain(path, &error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(explain)?;
+    let connection = Connection::open_with_flags(plain_path(path), flags).map_err(explain)?;
     connection.busy_timeout(Duration::ZERO).map_err(explain)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(explain)?;
     Ok(connection)

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ pub fn run(args: &AuditArgs) -> ExitCode {
         Ok(found) => found,
         Err(error) => {
             tell(format_args!("{error:#}"));
-            return ExitCode::from(EXIT_VERIFY_CANNOT_RUN);
+            return ExitCode::from(if deep_finds_faults(args) { EXIT_TAMPERED } else { EXIT_VERIFY_CANNOT_RUN });
         }
     };
     let deep = args.deep.then(|| deep(args, &database));
@@ -76,9 +76,31 @@ pub fn run(args: &AuditArgs) -> ExitCode {
     }
 }
 
+/// Where the trail cannot be verified, because its database contradicts itself for example: prints what the thorough check finds
+/// in the database, if it was asked for, and gives whether that is anything.
+fn deep_finds_faults(args: &AuditArgs) -> bool {
+    let path = database_path(args);
+    if !args.deep || !args.files.is_empty() || !path.is_file() {
+        return false;
+    }
+    let printed = deep_of(args, &path).and_then(|found| {
+        let mut stdout = io::stdout().lock();
+        report::print_deep(&mut stdout, &found).and_then(|()| stdout.flush()).context(CANNOT_WRITE)?;
+        Ok(found.fault_count > 0)
+    });
+    printed.unwrap_or_else(|error| {
+        tell(format_args!("{error:#}"));
+        false
+    })
+}
+
 /// Holds the database against itself.
 fn deep(args: &AuditArgs, database: &Database) -> anyhow::Result<Deep> {
     let Database::At(path) = database else { bail!("--deep reads the database, and there is none beside the trail") };
+    deep_of(args, path)
+}
+
+fn deep_of(args: &AuditArgs, path: &Path) -> anyhow::Result<Deep> {
     let (trail, kind) = (inputs::trail(args), if args.race { Kind::Race } else { Kind::Agenda });
     store::deep(path, kind, || is_written(&trail)).with_context(|| cannot_read(path))
 }
@@ -161,12 +183,16 @@ fn folder_inputs(trail: &Path, head: u64) -> anyhow::Result<Vec<Input>> {
     }
 }
 
+fn database_path(args: &AuditArgs) -> PathBuf {
+    args.data_dir.join(if args.race { RACE_DATABASE_FILE } else { DATABASE_FILE })
+}
+
 /// The database of a data folder, and where its trail begins and ends; of files that were named nothing is known.
 fn database(args: &AuditArgs, trail: &Path) -> anyhow::Result<(Database, Option<[chain::Head; 2]>)> {
     if !args.files.is_empty() {
         return Ok((Database::NotAsked, None));
     }
-    let path = args.data_dir.join(if args.race { RACE_DATABASE_FILE } else { DATABASE_FILE });
+    let path = database_path(args);
     match std::fs::metadata(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Database::NotThere(path), None)),
         // SQLite would wait for ever for a pipe.
