@@ -255,7 +255,8 @@ fn two_schedulers_close_a_full_log_and_lose_and_split_nothing() {
     }
     for number in 1..=2 {
         let size = std::fs::metadata(services.data_dir().join(format!("app.log.{number}"))).unwrap().len();
-        assert!((500_000..=1_000_000).contains(&size), "{size}");
+        // Both may have found room for their lines at the same instant.
+        assert!((500_000..=1_100_000).contains(&size), "{size}");
     }
     // The echo of the trail is found where it went.
     let files: Vec<String> = ["app.log.2", "app.log.1", "app.log"]
