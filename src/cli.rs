@@ -26,7 +26,7 @@ use crate::logging::ROTATE_MB_DEFAULT;
   sctec locks --watch                              who holds which lock, and how many wait
   sctec clock-sync                                 how far off this machine's clock is
 
-Exit status: 0 as expected, 1 not as expected, 2 could not run (the message says what to do),
+Exit status: 0 as expected, 1 not as expected, 2 could not run (the message says what to do), \
 3 the clock is off (clock-sync --max-error). audit --verify has statuses of its own: see its help.")]
 pub struct Cli {
     /// What to do.
@@ -122,10 +122,10 @@ pub struct LockArgs {
     /// demonstration]
     #[arg(long, env = "SCTEC_CRITICAL_DELAY_MS", value_name = "MS", value_parser = clap::value_parser!(u64).range(..=600_000))]
     pub critical_delay_ms: Option<u64>,
-    /// How long a lock lives if it is never released
+    /// How long a lock lives if it is never released, from 100 to 300000
     #[arg(long, env = "SCTEC_LOCK_TTL_MS", default_value_t = 10_000, value_name = "MS")]
     pub lock_ttl_ms: u64,
-    /// How long a slot's lock stays refused after it was booked
+    /// How long a slot's lock stays refused after it was booked, up to 60000
     #[arg(long, env = "SCTEC_LOCK_RETENTION_MS", default_value_t = 1000, value_name = "MS")]
     pub lock_retention_ms: u64,
 }
@@ -138,7 +138,7 @@ pub struct TrailArgs {
     pub audit_rotate_mb: Option<u64>,
     /// Record refused bookings too: who asked, for what, why not
     ///
-    /// A record of some 700 bytes, twice on disk, for each refusal: whoever can reach the service can fill the disk with
+    /// A record of some 700 bytes, twice on disk, for each refusal: all who can reach the service can fill the disk with
     /// them, and a trail that cannot be written refuses all bookings. Put a limit of requests before it.
     #[arg(long, env = "SCTEC_AUDIT_REFUSALS", value_parser = BoolishValueParser::new())]
     pub audit_refusals: bool,
@@ -306,13 +306,13 @@ pub enum Expect {
 
 Filters combine.
 
-A file that gzip compressed is read like the file that it was. Compressed, a closed file of the data folder may stay where
+A file that gzip compressed is read like the file that it was. Compressed, a closed file of the data folder may stay where \
 it is, as audit-000000001707.jsonl.gz.
 
-Exit status: 0 done (also when nothing matched, and when the output's reader has gone), 1 done, but records are missing or
+Exit status: 0 done (also when nothing matched, and when the output's reader has gone), 1 done, but records are missing or \
 something cannot be read: each is named; 2 could not run.
-With --verify: 0 all well, 1 could not run, 2 tampered, 3 incomplete: a torn last line, or records
-that are missing at the end or before the beginning. Nothing is written to the data folder.
+With --verify: 0 all well, 1 could not run, 2 tampered (with --deep also: the database contradicts itself), 3 incomplete: a \
+torn last line, or records that are missing at the end or before the beginning. Nothing is written to the data folder.
 --follow runs until Ctrl-C (130) or until nobody reads its output (0).")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct AuditArgs {
@@ -397,11 +397,11 @@ pub enum AuditFormat {
   sctec locks --json | jq '.travas[].recurso'
   sctec locks --release X --reason 'its owner is gone'
 
-A lock is held, retained (just released, still refused) or promised (free, but someone is next in line). A request that
-waits for several resources counts as waiting for each of them. Whoever loses a lock by --release is not told until it
-asks: what the lock guards should check the token.
+A lock is held, retained (just released, still refused) or promised (free, but someone is next in line). A request that \
+waits for several resources counts as waiting for each of them. The owner that loses a lock by --release is not told until \
+it asks: what the lock guards should check the token.
 
-Exit status: 0 done (also when nothing is locked), 1 there was nothing to release, 2 could not run. --watch runs until
+Exit status: 0 done (also when nothing is locked), 1 there was nothing to release, 2 could not run. --watch runs until \
 Ctrl-C (130) or until nobody reads its output (0).")]
 pub struct LocksArgs {
     /// The coordinator's URL; of several, separated by commas, the first that answers
@@ -446,10 +446,10 @@ pub struct LocksArgs {
   sctec clock-sync --watch --interval-ms 1000
   sctec clock-sync --json --max-error 5ms || echo 'clock is off'
 
---watch looks up the scheduler's name again after each failure. When a clock is set, it says by how much and which one, and
+--watch looks up the scheduler's name again after each failure. When a clock is set, it says by how much and which one, and \
 tells the drift anew from there; as JSON: step_ms and step_of (server, local or both), else null.
 
-Exit status: 0 done, 2 could not run, 3 the clock cannot be shown to be within --max-error. --watch runs until Ctrl-C (130)
+Exit status: 0 done, 2 could not run, 3 the clock cannot be shown to be within --max-error. --watch runs until Ctrl-C (130) \
 or until nobody reads its output (0).")]
 pub struct ClockSyncArgs {
     /// The scheduler's entry point; the time is found by following its link

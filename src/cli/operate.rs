@@ -16,7 +16,7 @@ use super::values::parse_duration;
   sctec health http://127.0.0.1:3000           the coordinator
   sctec health --ready || echo 'not now'       whether it can book now
 
-Exit status: 0 well, 1 not well or nobody answered, 2 could not ask, for a reason that is on this machine: a name without
+Exit status: 0 well, 1 not well or nobody answered, 2 could not ask, for a reason that is on this machine: a name without \
 an address, no free local port, too many open files.")]
 pub struct HealthArgs {
     /// The service's entry point, scheduler or coordinator
@@ -38,7 +38,7 @@ pub struct HealthArgs {
   sctec completions zsh > \"${fpath[1]}/_sctec\"
   sctec completions fish > ~/.config/fish/completions/sctec.fish")]
 pub struct CompletionsArgs {
-    /// Whose
+    /// The shell to print them for
     #[arg(value_name = "SHELL")]
     pub shell: Shell,
 }
