@@ -1,8 +1,9 @@
-//! The documents are true: their examples are JSON, and have the members that the services answer with, in that order.
+//! The documents are true: their examples are JSON, and have the members that the services answer with, in that order. The
+//! architecture names what is there.
 
 mod common;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::{Services, http};
 use serde_json::{Value, json};
@@ -175,24 +176,99 @@ fn every_code_in_the_source_is_in_the_list() {
     let text = document("API.md");
     let list = text.split("\n## Problemas\n").nth(1).unwrap();
     let mut codes = Vec::new();
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let source = std::fs::read_to_string(&path).unwrap();
-            for made in source.split("Problem::new(").skip(1).chain(source.split(" later(").skip(1)) {
-                // The first text among the arguments is the code, where it is written there at all.
-                let arguments = &made[..made.find(')').unwrap_or(made.len())];
-                codes.extend(arguments.split('"').nth(1).filter(|code| is_code(code)).map(str::to_owned));
-            }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for path in sources(&folder) {
+        let source = std::fs::read_to_string(folder.join(path)).unwrap();
+        for made in source.split("Problem::new(").skip(1).chain(source.split(" later(").skip(1)) {
+            // The first text among the arguments is the code, where it is written there at all.
+            let arguments = &made[..made.find(')').unwrap_or(made.len())];
+            codes.extend(arguments.split('"').nth(1).filter(|code| is_code(code)).map(str::to_owned));
         }
     }
     assert!(codes.len() > 15, "{codes:?}");
     for code in codes {
         assert!(list.contains(&format!("| `{code}` |")), "{code} is not in API.md's list");
     }
+}
+
+/// Every Rust file of a folder and of the folders in it, as paths from `folder`.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path.strip_prefix(folder).unwrap().to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// The parts of a path below `src`, without the names that only say that it is a module: `http/server/tests.rs` is
+/// `http`, `server`.
+fn parts(path: &Path) -> Vec<String> {
+    let names = path.with_extension("").iter().map(|part| part.to_str().unwrap().to_owned()).collect::<Vec<_>>();
+    names.into_iter().filter(|name| name != "mod" && name != "tests").collect()
+}
+
+#[test]
+fn the_architecture_names_every_module_and_no_other() {
+    let text = document("ARCHITECTURE.md");
+    let table = text.split("| module | what it is |").nth(1).unwrap();
+    // Each row with the modules that it is about, and the names that it gives to what is in them.
+    let rows: Vec<(Vec<&str>, Vec<&str>)> = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| {
+            let (about, says) = line.trim_start_matches("| ").split_once(" | ").unwrap();
+            let about = quoted(about).into_iter().map(|name| name.trim_end_matches(".rs").trim_end_matches('/'));
+            let says = quoted(says).into_iter().flat_map(|name| name.split('/')).filter(|name| !name.is_empty());
+            (about.collect(), says.collect())
+        })
+        .collect();
+    let files: Vec<_> =
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).iter().map(|path| parts(path)).collect();
+    assert!(files.len() > 100, "{files:?}");
+    for file in files.iter().filter(|file| !file.is_empty()) {
+        let row = rows.iter().find(|(about, _)| about.contains(&file[0].as_str()));
+        let (_, says) = row.unwrap_or_else(|| panic!("no row for {file:?}"));
+        for name in &file[1..] {
+            assert!(says.contains(&name.as_str()), "the row of {} does not name {file:?}", file[0]);
+        }
+    }
+    for (about, says) in rows {
+        let there = |name: &str| {
+            files.iter().any(|file| {
+                file.first().is_some_and(|first| about.contains(&first.as_str()))
+                    && file.iter().any(|part| part == name)
+            })
+        };
+        for name in about.iter().chain(says.iter().filter(|name| !name.starts_with('-'))) {
+            assert!(there(name), "the row of {about:?} names {name}, which is not there");
+        }
+    }
+}
+
+#[test]
+fn the_architecture_names_every_test_and_no_other() {
+    let text = document("ARCHITECTURE.md");
+    let table = text.split("| test | what it holds |").nth(1).unwrap();
+    let cells = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let mut named: Vec<_> = cells.flat_map(|line| quoted(line.split('|').nth(1).unwrap())).collect();
+    named.sort_unstable();
+    let tests = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"));
+    let mut there: Vec<_> = tests.iter().map(|path| parts(path).remove(0)).filter(|name| name != "common").collect();
+    there.sort_unstable();
+    there.dedup();
+    assert_eq!(named, there);
 }
