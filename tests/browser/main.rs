@@ -168,7 +168,8 @@ async fn of_two_browsers_one_books_and_the_other_sees_it_loses_and_takes_an_offe
     let begun = Instant::now();
     wait_kind(&rubin, "03:00", "other").await;
     let seen = begun.elapsed();
-    assert!(seen < Duration::from_secs(1), "{seen:?}");
+    // Without the stream the page reads the agenda every half minute.
+    assert!(seen < Duration::from_secs(10), "{seen:?}");
 
     rubin.click("dialog button[type=submit]").await;
     rubin.wait_text("dialog .outcome.lost", "Marie Curie tem 03:00–03:05.").await;
