@@ -57,7 +57,7 @@ pub enum Command {
     Locks(LocksArgs),
     /// Measure this machine's clock against the scheduler's, by Cristian's algorithm
     ClockSync(ClockSyncArgs),
-    /// Ask a service whether it is well, for whoever watches over it
+    /// Ask a service whether it is well, for an engine or a supervisor that watches over it
     Health(HealthArgs),
     /// Print a shell's completions for these commands
     Completions(CompletionsArgs),
@@ -429,7 +429,7 @@ pub struct LocksArgs {
     /// Print one JSON object per look, with the coordinator's own objects
     #[arg(long)]
     pub json: bool,
-    /// Release the lock that this resource belongs to, whoever holds it; the coordinator records it
+    /// Release the lock that this resource belongs to, no matter who holds it; the coordinator records it
     #[arg(long, value_name = "RESOURCE", conflicts_with_all = ["prefix", "limit", "watch"], value_parser = NonEmptyStringValueParser::new())]
     pub release: Option<String>,
     /// Why it is released, for the record

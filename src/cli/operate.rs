@@ -1,4 +1,4 @@
-//! Arguments of the commands for whoever installs and runs the services.
+//! Arguments of the commands for those who install and run the services.
 
 use std::path::PathBuf;
 use std::time::Duration;
