@@ -57,7 +57,7 @@ pub enum Command {
     Locks(LocksArgs),
     /// Measure this machine's clock against the scheduler's, by Cristian's algorithm
     ClockSync(ClockSyncArgs),
-    /// Ask a service whether it is well, for an engine or a supervisor that watches over it
+    /// Ask a service whether it is well, for an engine or a supervisor
     Health(HealthArgs),
     /// Print a shell's completions for these commands
     Completions(CompletionsArgs),
