@@ -11,10 +11,11 @@
 //!
 //! # Locking
 //!
-//! Several processes may have the database open, each with this thread; SQLite lets one copy at a time, and the others pass.
+//! Several processes may have the database open, each with this thread; SQLite lets one of them copy at a time, and the others
+//! leave it to that one. Those locks are in a file beside the database. If that file or the log was taken away, another process
+//! may have new ones and not see ours: then nothing is copied here, since it could destroy what that process has written.
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use slog::{Logger, info, warn};
 
-use super::place::beside;
+use super::place::Place;
 use super::stopped::InUse;
 
 /// How often the log is looked at.
@@ -52,6 +53,7 @@ const MEGABYTE: u64 = 1_000_000;
 /// The thread. Dropping it stops it.
 pub struct Checkpoints {
     watch: Watch,
+    place: Arc<Place>,
     stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -88,12 +90,12 @@ impl Watch {
 
 impl Checkpoints {
     /// Starts it. `connection` is its own.
-    pub fn start(path: &Path, connection: Connection, in_use: InUse, log: &Logger) -> io::Result<Self> {
+    pub fn start(place: &Arc<Place>, connection: Connection, in_use: InUse, log: &Logger) -> io::Result<Self> {
         let watch = Watch::default();
         let (stop, stopped) = mpsc::channel();
         let worker = Worker {
             connection,
-            log_path: beside(path, "-wal"),
+            place: Arc::clone(place),
             watch: watch.clone(),
             held: None,
             is_told: false,
@@ -102,12 +104,12 @@ impl Checkpoints {
             _in_use: in_use,
         };
         let thread = std::thread::Builder::new().name("checkpoints".to_owned()).spawn(move || worker.run(&stopped))?;
-        Ok(Self { watch, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { watch, place: Arc::clone(place), stop: Some(stop), thread: Some(thread) })
     }
 
     /// Copies what is left, if the thread asks for it. For the writer, between two transactions.
     pub fn between_transactions(&self, writer: &Connection) {
-        if self.watch.0.is_wanted.swap(false, Ordering::AcqRel) {
+        if self.watch.0.is_wanted.swap(false, Ordering::AcqRel) && self.place.fault().is_none() {
             // If it fails the thread asks again.
             let _ = checkpoint(writer, "PASSIVE");
         }
@@ -131,7 +133,7 @@ impl Drop for Checkpoints {
 
 /// What a checkpoint found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Pages {
+pub struct Pages {
     /// In the log.
     logged: i64,
     /// Of those, copied into the database.
@@ -139,13 +141,14 @@ struct Pages {
 }
 
 impl Pages {
-    fn left(self) -> i64 {
+    /// How many are not copied yet.
+    pub fn left(self) -> i64 {
         self.logged - self.copied
     }
 }
 
 /// Runs a checkpoint; `None` if another process is at it, or it cannot be done now.
-fn checkpoint(connection: &Connection, mode: &str) -> Option<Pages> {
+pub fn checkpoint(connection: &Connection, mode: &str) -> Option<Pages> {
     let mut statement = connection.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})")).ok()?;
     let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, Pages { logged: row.get(1)?, copied: row.get(2)? }));
     let (busy, pages): (i64, Pages) = statement.query_row((), row).ok()?;
@@ -176,7 +179,7 @@ impl Quiet {
 
 struct Worker {
     connection: Connection,
-    log_path: PathBuf,
+    place: Arc<Place>,
     watch: Watch,
     held: Option<HeldBack>,
     is_told: bool,
@@ -189,7 +192,9 @@ struct Worker {
 impl Worker {
     fn run(mut self, stopped: &mpsc::Receiver<()>) {
         while matches!(stopped.recv_timeout(LOOK_EVERY), Err(RecvTimeoutError::Timeout)) {
-            if let Some(pages) = checkpoint(&self.connection, "NOOP") {
+            if self.place.fault().is_none()
+                && let Some(pages) = checkpoint(&self.connection, "NOOP")
+            {
                 self.round(pages);
             }
         }
@@ -200,7 +205,7 @@ impl Worker {
         let is_to_be_cut = self.quiet.looks >= QUIET_LOOKS && self.log_bytes() > CUT_BYTES;
         let copy_at = if is_to_be_cut { 1 } else { COPY_AT };
         let mut copies = 0;
-        while pages.left() >= copy_at && copies < COPIES_IN_A_ROW {
+        while pages.left() >= copy_at && copies < COPIES_IN_A_ROW && self.place.fault().is_none() {
             copies += 1;
             // As of its beginning: what a reader keeps from it is what it has not copied of that.
             let Some(done) = checkpoint(&self.connection, "PASSIVE") else { return };
@@ -217,7 +222,7 @@ impl Worker {
         if pages.logged >= BEGIN_ANEW_AT && pages.left() <= LEFT_TO_WRITER {
             self.watch.0.is_wanted.store(true, Ordering::Release);
         }
-        if is_to_be_cut && pages.left() <= LEFT_TO_WRITER {
+        if is_to_be_cut && pages.left() <= LEFT_TO_WRITER && self.place.fault().is_none() {
             // Without waiting for anyone: a reader or a transaction that is in the way is gone the next time.
             let _ = checkpoint(&self.connection, "TRUNCATE");
         }
@@ -248,6 +253,6 @@ impl Worker {
     }
 
     fn log_bytes(&self) -> u64 {
-        std::fs::metadata(&self.log_path).map_or(0, |metadata| metadata.len())
+        std::fs::metadata(self.place.log_path()).map_or(0, |metadata| metadata.len())
     }
 }

@@ -1,4 +1,4 @@
-//! Looking at a database from outside, for whoever checks a trail: it may be evidence, and nothing may be left beside it.
+//! Looking at a database from outside, for those who check a trail: it may be evidence, and nothing may be left beside it.
 //!
 //! Even a connection that only reads makes files next to a database in WAL mode, and needs leave to. So while no service is at
 //! work the file is opened as one that does not change; and if a crash left a write-ahead log, with both as they are, the log's
@@ -15,14 +15,14 @@ use std::fs::Metadata;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::place::beside;
+use super::place::log_of;
 use super::{StoreError, recovery, schema, trail, unavailable};
 use crate::audit::chain::{Head, Link};
 use crate::audit::files::CLOSED_MIN_BYTES;
@@ -163,11 +163,6 @@ fn read_sound<T>(connection: &Connection, read: impl Fn(&Connection) -> rusqlite
         return Err(StoreError::Unavailable(format!("it contradicts itself: {reason}")));
     }
     read(connection).map_err(|error| unavailable(&error))
-}
-
-/// The write-ahead log of a database.
-fn log_of(path: &Path) -> PathBuf {
-    beside(path, "-wal")
 }
 
 /// Whether a crash may have left the write-ahead log of the database at `path` beside another name of the same file.

@@ -247,7 +247,7 @@ impl Store {
         let (connection, place) = schema::open_for_writing(path, kind)?;
         let place = Arc::new(place);
         let folding = schema::open_for_checkpoints(path)?;
-        let folding = Checkpoints::start(path, folding, in_use.clone(), log).map_err(explain)?;
+        let folding = Checkpoints::start(&place, folding, in_use.clone(), log).map_err(explain)?;
         let checkpoints = folding.watch();
         let beside = Beside::new(folding, in_use.clone());
         let writer =
@@ -371,6 +371,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database cannot be written.
     pub async fn record_refusal(&self, asked: NewBooking, why: Why, request_id: Arc<str>) -> Result<(), StoreError> {
+        self.damage.check()?;
         let record =
             move |tx: &mut writer::Tx<'_>| tx.record(&Event::BookingRefused { asked: &asked, why: &why }, &request_id);
         self.writer.run(record).await

@@ -38,7 +38,6 @@ impl Place {
     /// # Errors
     /// When one of them is not there, or is another one by now.
     pub fn of(path: &Path, opened: Identity) -> io::Result<Self> {
-        // SQLite keeps the log beside the file itself, not beside a symbolic link to it.
         let real = std::fs::canonicalize(path)?;
         let named = |path: PathBuf| Ok::<_, io::Error>(Named { identity: identity_of(&path)?, path });
         let place = Self {
@@ -48,13 +47,19 @@ impl Place {
         };
         match place.fault() {
             None => Ok(place),
-            Some(reason) => Err(io::Error::other(reason)),
+            // For the command line, in English.
+            Some(_) => Err(io::Error::other("its files were moved or replaced while they were opened")),
         }
     }
 
     /// Why what is written now would not be found at the path, if it would not.
     pub fn fault(&self) -> Option<String> {
         [&self.database, &self.log, &self.index].into_iter().find_map(Named::fault)
+    }
+
+    /// The write-ahead log.
+    pub fn log_path(&self) -> &Path {
+        &self.log.path
     }
 
     /// Whether the log has lost its name and nothing has taken it, while the database is in its place: then the log's content
@@ -98,7 +103,13 @@ pub fn identity_of(path: &Path) -> io::Result<Identity> {
     Ok((metadata.dev(), metadata.ino()))
 }
 
-/// A file that SQLite keeps beside a database.
+/// Where the write-ahead log of the database at `path` is: beside the file itself, not beside a symbolic link to it.
+pub fn log_of(path: &Path) -> PathBuf {
+    let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    beside(&real, "-wal")
+}
+
+/// A file beside a database, with the same name and a suffix.
 pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);

@@ -1,15 +1,15 @@
 //! Whether a database and the write-ahead log that was found beside it belong together.
 //!
-//! SQLite cannot tell: it puts every whole page of the log over whatever database lies there. When somebody puts an older copy
-//! of the database back and leaves the log of the newer one, what comes of it is neither, and often reads well enough. So after
-//! a crash the two are read together before anything of it is kept. The work is bounded: what only shows in an old corner of
-//! a large database is the thorough check's to find.
+//! SQLite cannot tell: it puts every whole page of the log over any database that is there. When somebody puts an older copy
+//! of the database back and leaves the log of the newer one, the result is neither of the two, and often no error shows it. So
+//! after a crash the two are read together, and only then is anything kept. The work is bounded: a contradiction in an old part
+//! of a large database is found by the thorough check (`--deep`).
 
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::place::beside;
+use super::place::log_of;
 use super::trail;
 use crate::audit::chain::Link;
 
@@ -22,8 +22,7 @@ const LOG_HEADER: u64 = 32;
 
 /// Whether there is a log beside the database at `path`, with something in it.
 pub fn has_log(path: &Path) -> bool {
-    let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    std::fs::metadata(beside(&real, "-wal")).is_ok_and(|metadata| metadata.len() > LOG_HEADER)
+    std::fs::metadata(log_of(path)).is_ok_and(|metadata| metadata.len() > LOG_HEADER)
 }
 
 /// What in the database contradicts the rest of it, if anything does. Nothing is written.
@@ -60,7 +59,7 @@ pub fn contradiction(connection: &Connection) -> rusqlite::Result<Option<String>
             head.seq
         )));
     }
-    // Those of long ago may have been taken away, but none from between.
+    // The oldest may have been taken away, but none between two that are there.
     let (there, first): (i64, Option<i64>) = connection.query_row(
         "SELECT count(*), min(seq) FROM auditoria WHERE seq > ?1",
         [head.seq.saturating_sub(RECORDS).cast_signed()],

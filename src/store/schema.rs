@@ -8,7 +8,7 @@
 //! # Several at once
 //!
 //! Two processes may open one fresh file at the same moment. What a database is, is read in one transaction, and looked at again
-//! in the one that migrates it; whoever comes upon the other one's work waits for it.
+//! in the one that migrates it; a process that finds the other one at work waits for it.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 /// How long a statement waits for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the writer pauses before it looks again whether another process still writes. SQLite's own pauses grow to 100 ms,
-/// and beside a busy process whoever pauses so long rarely finds the moment between two of its transactions.
+/// and a process that pauses so long rarely finds the moment between two transactions of another that is busy.
 const BUSY_PAUSE: Duration = Duration::from_millis(1);
 /// The oldest SQLite that is safe: before it, a log that begins anew while another process copies it may damage the database.
 const OLDEST_SQLITE: (i32, &str) = (3_051_003, "3.51.3");

@@ -1,9 +1,9 @@
 //! Whether the service stopped cleanly: a mark beside the database, made when this process has closed it and everything is in it.
 //!
 //! The mark says what the database file was when everything was in it: its number, length and time of change. It counts only
-//! if the file is still that one and has no write-ahead log. So neither a crash nor a forgotten mark can pretend a clean stop:
-//! whoever writes to the database changes one of them. A copy, or a file that someone wrote to meanwhile, counts as not
-//! stopped cleanly, and its pages are looked at (`pages`).
+//! if the file is still that one and has no write-ahead log. So neither a crash nor an old mark passes for a clean stop: a write
+//! to the database changes one of the three, or makes a log. A copy, or a file that was written to since, counts as not stopped
+//! cleanly, and its pages are looked at (`pages`).
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -13,11 +13,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::damage::Damage;
-use super::place::beside;
+use super::place::{beside, log_of};
 use crate::data_dir::sync_parent;
 
-/// Makes the mark when the last of its clones goes. Whoever has a connection that outlives the store's keeps one, and drops it
-/// after the connection.
+/// Makes the mark when the last of its clones is dropped. Everything that has a connection of its own keeps a clone, and drops
+/// it after the connection.
 #[derive(Clone)]
 pub struct InUse(Arc<Inner>);
 
@@ -26,6 +26,8 @@ struct Inner {
     damage: Damage,
     /// Whether all its pages were readable, now or when it was stopped cleanly.
     is_sound: AtomicBool,
+    /// Whether the files were taken from their place, or exchanged. It stays so.
+    is_elsewhere: AtomicBool,
 }
 
 impl InUse {
@@ -38,13 +40,18 @@ impl InUse {
         if std::fs::remove_file(&mark).is_ok() {
             let _ = sync_parent(&mark);
         }
-        let inner = Inner { database: database.to_owned(), damage, is_sound: AtomicBool::new(stopped_cleanly) };
+        let inner = Inner {
+            database: database.to_owned(),
+            damage,
+            is_sound: AtomicBool::new(stopped_cleanly),
+            is_elsewhere: AtomicBool::new(false),
+        };
         (Self(Arc::new(inner)), stopped_cleanly)
     }
 
     /// The database is not in its place any more: what is there was not closed by this process, and gets no mark.
     pub fn is_elsewhere(&self) {
-        self.0.is_sound.store(false, Ordering::Release);
+        self.0.is_elsewhere.store(true, Ordering::Release);
     }
 
     /// All pages could be read.
@@ -55,7 +62,8 @@ impl InUse {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if self.is_sound.load(Ordering::Acquire) && !self.damage.is_found() {
+        let is_ours = !self.is_elsewhere.load(Ordering::Acquire);
+        if is_ours && self.is_sound.load(Ordering::Acquire) && !self.damage.is_found() {
             // Without it the next start looks at the pages, in the background.
             let _ = make_mark(&self.database);
         }
@@ -73,7 +81,7 @@ fn make_mark(database: &Path) -> io::Result<()> {
 
 /// What the database is, while it has no write-ahead log.
 fn state(database: &Path) -> io::Result<String> {
-    match std::fs::metadata(beside(database, "-wal")) {
+    match std::fs::metadata(log_of(database)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Ok(metadata) if metadata.len() == 0 => {}
         Ok(_) => return Err(io::Error::other("it has a write-ahead log")),
@@ -151,6 +159,27 @@ mod tests {
         stop();
         std::fs::write(beside(&database, "-wal"), "x").unwrap();
         assert!(!begin(&database).1);
+    }
+
+    #[test]
+    fn another_file_in_its_place_is_not_marked_nor_one_whose_log_is_behind_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("sctec.db");
+        std::fs::write(&database, "um").unwrap();
+        let (open, _) = begin(&database);
+        open.is_elsewhere();
+        // The look at the pages may end later.
+        open.is_sound();
+        drop(open);
+        assert!(!mark_of(&database).exists());
+
+        let link = folder.path().join("link.db");
+        std::os::unix::fs::symlink(&database, &link).unwrap();
+        std::fs::write(beside(&database, "-wal"), "x").unwrap();
+        let (open, _) = begin(&link);
+        open.is_sound();
+        drop(open);
+        assert!(!mark_of(&link).exists(), "another process still has it open");
     }
 
     #[test]

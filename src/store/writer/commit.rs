@@ -9,10 +9,10 @@
 //! # A COMMIT that fails
 //!
 //! A commit in WAL mode appends pages to the log and syncs it. When either fails SQLite rolls back, and no connection sees
-//! the transaction. But all of it may lie in the log, and after a crash the next opening takes whatever is whole there for
-//! committed. So a failed COMMIT is not known to have written nothing until another one has been written over it, at the same
-//! place, and synced: the checksums of the log are chained, and what is left of the failed one does not follow any more.
-//! That other commit is made at once, and looks meanwhile whether the first record of the failed one is there.
+//! the transaction. But all its pages may be in the log, and the first opening after a crash takes every whole transaction
+//! there for a committed one. So it is not known that a failed COMMIT wrote nothing, until another commit has been written over
+//! it, at the same place, and synced. The checksums of the log are chained: what is left of the failed one then does not follow
+//! any more. That other commit is made at once. Before it writes, it looks whether the first record of the failed one is there.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,6 +22,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 use super::{Job, Tx};
 use crate::panics;
+use crate::store::checkpoints::checkpoint;
 use crate::store::damage::Damage;
 use crate::store::place::Place;
 use crate::store::{StoreError, trail};
@@ -64,7 +65,8 @@ impl Committer {
     /// One transaction for all `jobs`, as far as the database takes them.
     pub fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Committed {
         if let Some(reason) = self.place.fault() {
-            self.save_lost_log();
+            // Without waiting for a reader: it is tried again.
+            self.save_lost_log("PASSIVE");
             return Committed::failed(jobs.len(), &StoreError::Unavailable(reason), None);
         }
         let mut refused: Vec<Option<StoreError>> = jobs.iter().map(|_| None).collect();
@@ -122,7 +124,7 @@ impl Committer {
         refused: &mut [Option<StoreError>],
         guarded: bool,
     ) -> Result<(u64, Vec<String>), Failed> {
-        // IMMEDIATE: a transaction that starts by reading and then wants to write gets BUSY whatever the timeout.
+        // IMMEDIATE: a transaction that starts by reading and then wants to write gets BUSY at once, without waiting.
         self.execute("BEGIN IMMEDIATE")?;
         // Read anew each time: another process may write to the same file.
         let head = trail::head(&self.connection).inspect_err(|error| self.damage.look_at(error))?;
@@ -195,9 +197,10 @@ impl Committer {
     }
 
     /// Puts what a log without a name has into the database, which is in its place: it has acknowledged bookings.
-    fn save_lost_log(&mut self) {
+    fn save_lost_log(&mut self, mode: &str) {
         if !self.saved && self.place.has_only_lost_its_log() {
-            self.saved = self.connection.pragma_update(None, "wal_checkpoint", "FULL").is_ok();
+            // A reader, or another checkpoint, may keep a part of it from being copied.
+            self.saved = checkpoint(&self.connection, mode).is_some_and(|pages| pages.left() == 0);
         }
     }
 
@@ -206,9 +209,11 @@ impl Committer {
         if self.place.fault().is_none() {
             // A failure costs nothing: the log is read again at the next start.
             let _ = self.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE");
+        }
+        if self.place.fault().is_none() {
             return true;
         }
-        self.save_lost_log();
+        self.save_lost_log("FULL");
         // SQLite deletes the log by its name when the last connection closes, and by now that may be someone else's.
         let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         false
@@ -242,7 +247,7 @@ fn run(job: &mut Box<dyn Job>, tx: &mut Tx<'_>) -> rusqlite::Result<()> {
 }
 
 impl From<rusqlite::Error> for Failed {
-    /// Before COMMIT nothing counts as committed, whatever has been written.
+    /// Before COMMIT nothing counts as committed, even if some of it has been written.
     fn from(error: rusqlite::Error) -> Self {
         Self::Whole(StoreError::Unavailable(error.to_string()))
     }
