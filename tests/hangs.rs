@@ -84,7 +84,8 @@ fn a_hang_after_the_commit_does_not_delay_the_answer_and_the_lock_is_given_back_
     assert!(took < Duration::from_millis(1900), "{took:?}");
     // It can be seen at once, and it is said that the lock is not back yet.
     assert_eq!(services.list("?status=AGENDADO").len(), 1);
-    services.wait_for_log("app.log", |lines| lines.iter().any(|line| line.contains("Lock ainda não liberado")));
+    services
+        .wait_for_log("app.log", |lines| lines.iter().any(|line| line.contains("Lock sem confirmação de liberação")));
     signal(services.coordinator.pid(), "CONT");
     // A rival in between meets the lock, its retention or the booking, and never a free slot.
     let (status, refused) = services.book(2, SLOT);
@@ -128,7 +129,7 @@ fn a_stop_does_not_wait_long_for_locks_that_cannot_be_given_back_and_is_clean() 
     assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
     signal(services.coordinator.pid(), "CONT");
     let log = services.read_log("app.log");
-    assert!(log.iter().any(|line| line.contains("1 travas ainda não liberadas ao encerrar")), "{log:#?}");
+    assert!(log.iter().any(|line| line.contains("1 travas sem confirmação de liberação ao encerrar")), "{log:#?}");
     // All is written: the last record, the file of the trail, and no write-ahead log is left.
     let data_dir = services.data_dir().to_str().unwrap().to_owned();
     let verified = common::run(&["audit", "--verify", "--data-dir", &data_dir]);

@@ -1,14 +1,14 @@
 //! The exporter: the one that writes `audit.jsonl`.
 //!
 //! It appends the committed records in order, makes them durable, and notes how far it is. The file follows the
-//! database: whatever happened to it, the next look at its last whole line says from where to go on. When it has reached the
+//! database: after any failure, the next look at its last whole line says from where to go on. When it has reached the
 //! size it may have, it is closed under a name of its own and the chain goes on in a new one.
 //!
 //! # Locking
 //!
 //! A lock on `audit.lock` beside the file says who the exporter is. Another process on the same folder waits for it,
 //! and takes over when it ends; meanwhile it reads there why the trail cannot be written. The file itself is locked too, so
-//! that two never write it, whatever became of the first lock.
+//! that two never write it, even if the first lock is lost.
 //!
 //! An exporter that is paused keeps both locks and says nothing. The database has the records, so the others go on booking,
 //! and say how far the file is behind; up to a bound, which is [`behind`]'s. One that is not paused but cannot write, nor end
@@ -51,8 +51,8 @@ const LINES_AT_ONCE: u32 = 4096;
 const STALLED_AFTER: Duration = Duration::from_secs(5);
 /// How long a start waits until the file has all records: somebody may have taken it away.
 const FIRST_ROUND: Duration = Duration::from_millis(400);
-/// How long it waits then for the first look at the file. It takes no longer for a longer one, unless somebody damaged it: then
-/// all of it is compared with the database.
+/// How long a start then waits for the first look at the file. A long file takes no longer than a short one, unless somebody
+/// damaged it: then all of it is compared with the database.
 const FIRST_LOOK: Duration = Duration::from_secs(3);
 /// How often it is looked whether a write takes too long.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -194,7 +194,8 @@ impl Exporter {
             drop(looked);
             worker.run(&rings, &stopped);
         })?;
-        // The end of the channel is the answer. Who is still writing then may go on; who is still comparing may for longer.
+        // The channel ends with the first round. A thread that is still writing records after this wait is left to go on; for
+        // one that is still comparing the file, the start waits longer.
         let _ = first_look.recv_timeout(FIRST_ROUND);
         let begun = Instant::now();
         while health.is_unseen() && begun.elapsed() < FIRST_LOOK {
@@ -363,7 +364,7 @@ impl<S: Source> Worker<S> {
         Ok(self.open.insert(open))
     }
 
-    /// Whether this process still is the exporter: someone may have deleted the lock, and whoever got the new one is.
+    /// Whether this process still is the exporter: someone may have deleted the lock, and the process that got the new one is.
     fn is_exporter(&self) -> bool {
         self.lock.as_ref().is_some_and(ExporterLock::is_in_force)
     }
@@ -430,7 +431,7 @@ impl<S: Source> Worker<S> {
         self.noted_at = Instant::now();
         match self.source.note_exported(seq, file) {
             Ok(()) => self.noted = seq,
-            Err(reason) => warn!(self.log, "Ponto da exportação não anotado: {}", reason),
+            Err(reason) => warn!(self.log, "Ponto da exportação sem confirmação: {}", reason),
         }
     }
 }

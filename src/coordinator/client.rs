@@ -81,7 +81,7 @@ pub struct Client {
     unlocks: batch::Sender<Ask>,
     way: Arc<Way>,
     owner: String,
-    /// The first part of every request's identifier: whoever could guess one could ask for our lease.
+    /// The first part of every request's identifier: who can guess one can ask for our lease.
     secret: u64,
     next_request: AtomicU64,
     highest_token: AtomicU64,
@@ -202,8 +202,9 @@ impl Client {
                 }
                 self.saw_token(token);
                 *self.token_fault.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                // One that was granted to the first try of this request has less left than its TTL.
-                let left = resta_ms.or(ttl_ms).map_or(ttl, Duration::from_millis);
+                // One that was granted to the first try of this request has less left than its TTL. And nobody is believed who
+                // gives more than was asked for.
+                let left = resta_ms.or(ttl_ms).map_or(ttl, Duration::from_millis).min(ttl);
                 Ok(Lease { token, deadline: sent_at + left, id })
             }
             Answer { status: 409, recurso: Some(resource), .. } => Err(LockError::Busy { resource }),
@@ -256,11 +257,12 @@ impl Client {
         if self.token_fault.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
             return Ok(());
         }
-        // Only a lock shows whether that is mended; and nobody may ask for one before this says that it is.
+        // Only a lock that is granted shows whether that is mended. It is asked for here, because no booking may come while the
+        // service says that it is not ready.
         match self.lock(PROBE, vec![format!("{PROBE}-{}", self.owner)], PROBE_TTL, false).await {
             Ok(lease) => self.unlock(PROBE, &lease, Duration::ZERO).await.map(drop),
             Err(LockError::Unavailable(reason)) => Err(reason),
-            // Its own from a moment ago.
+            // The lock of the look before this one, which is not given back yet.
             Err(LockError::Busy { .. }) => Ok(()),
         }
     }
@@ -280,7 +282,8 @@ async fn ask(asks: &batch::Sender<Ask>, operation: Operation) -> Reply {
     if let Ok(answered) = tokio::time::timeout_at(until.into(), &mut answer).await {
         return answered.map_err(|_| gone())?;
     }
-    // Closed before it is looked at once more: an answer that comes later finds nobody, and is dealt with as such.
+    // Closed first, and then looked at once more: an answer that comes after this finds the channel closed, and its lease is
+    // given back.
     answer.close();
     let late = || Err(format!("o coordenador não respondeu em {} ms", EXCHANGE_TIMEOUT.as_millis()));
     answer.try_recv().unwrap_or_else(|_| late())

@@ -3,10 +3,13 @@
 //! The file is opened by its name for each record. So one that was moved away or deleted meanwhile is made anew, and a
 //! record never goes into a file that nobody will find.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use crate::audit::files::leads_to;
+use crate::data_dir::sync_parent;
 
 /// The file.
 #[derive(Clone, Debug)]
@@ -37,10 +40,12 @@ impl RecordFile {
         let (mut file, is_new) = self.open().map_err(|error| NotRecorded { error, stands: false })?;
         // A line that another write left half written must not swallow this one.
         let start = if ends_a_line(&file).unwrap_or(true) { "" } else { "\n" };
-        if let Err(error) = file.write_all(format!("{start}{line}\n").as_bytes()) {
+        let text = format!("{start}{line}\n");
+        if let Err((written, error)) = write_all(&mut file, text.as_bytes()) {
             // Nor may a half of this one swallow the next; a disk that is full may refuse that too.
             let _ = file.write_all(b"\n");
-            return Err(NotRecorded { error, stands: false });
+            // All but the line break may be there: the next line begins with one.
+            return Err(NotRecorded { error, stands: written + 1 >= text.len() });
         }
         self.make_durable(&file, is_new).map_err(|error| NotRecorded { error, stands: true })
     }
@@ -49,7 +54,7 @@ impl RecordFile {
         let is_new = match std::fs::metadata(&self.path) {
             Ok(found) if found.is_file() => false,
             // A device or a pipe keeps nothing, and opening a pipe may never end.
-            Ok(_) => return Err(io::Error::other("it is not a regular file")),
+            Ok(_) => return Err(io::Error::other("não é um arquivo comum")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => true,
             Err(error) => return Err(error),
         };
@@ -58,17 +63,28 @@ impl RecordFile {
 
     fn make_durable(&self, file: &File, is_new: bool) -> io::Result<()> {
         file.sync_all()?;
-        if is_new && let Some(folder) = self.path.parent() {
-            // An empty parent is the working folder.
-            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-            File::open(folder)?.sync_all()?;
+        if is_new {
+            sync_parent(&self.path)?;
         }
-        if same_file(&file.metadata()?, &std::fs::metadata(&self.path)?) {
-            Ok(())
-        } else {
-            Err(io::Error::other("it was replaced meanwhile"))
+        if leads_to(&self.path, file) { Ok(()) } else { Err(io::Error::other("foi trocado enquanto se escrevia")) }
+    }
+}
+
+/// Writes all of `bytes`.
+///
+/// # Errors
+/// With how many of them were written.
+fn write_all(mut to: impl Write, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match to.write(&bytes[written..]) {
+            Ok(0) => return Err((written, io::ErrorKind::WriteZero.into())),
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err((written, error)),
         }
     }
+    Ok(())
 }
 
 fn ends_a_line(file: &File) -> io::Result<bool> {
@@ -76,11 +92,6 @@ fn ends_a_line(file: &File) -> io::Result<bool> {
     let mut byte = [0; 1];
     file.read_exact_at(&mut byte, last)?;
     Ok(byte == *b"\n")
-}
-
-/// Whether two looks were at one file.
-pub fn same_file(one: &Metadata, other: &Metadata) -> bool {
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 #[cfg(test)]
@@ -98,6 +109,13 @@ mod tests {
         std::fs::rename(&path, folder.path().join("away")).unwrap();
         file.append("two").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "two\n");
+    }
+
+    #[test]
+    fn a_failed_write_says_how_much_of_it_is_there() {
+        let mut room = [0; 4];
+        assert_eq!(write_all(&mut room[..], b"line\n").unwrap_err().0, 4);
+        assert!(write_all(&mut room[..], b"line").is_ok());
     }
 
     #[test]

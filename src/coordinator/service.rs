@@ -151,7 +151,7 @@ impl Service {
     pub async fn begin(self: &Arc<Self>, log: &Logger, request: &Acquire, client: &mut Presence) -> Begun {
         info!(log, "Recebido pedido de lock para recurso {}", first(&request.resources); several(&request.resources));
         if request.resources.len() > 1 {
-            // Once for each request and not on each line: a request has at most as much of them as it has bytes.
+            // Once for each request and not on each line: so the log grows no faster than the requests' bytes come in.
             debug!(log, "Recursos do pedido: {}", Words(&request.resources));
         }
         if let Err(reason) = self.check_hold().await {
@@ -249,7 +249,7 @@ impl Service {
         ttl: Option<Duration>,
     ) -> Result<Granted, RenewRefused> {
         if let Err(reason) = self.check_hold().await {
-            error!(log, "Estado não gravado: {}", reason);
+            error!(log, "Estado sem confirmação de gravação: {}", reason);
             return Err(RenewRefused::NotDurable);
         }
         for _ in 0..RESERVATIONS {
@@ -278,7 +278,7 @@ impl Service {
                 // Without a TTL of its own it keeps one that is durable.
                 Err(NotRenewed::TtlLimit) => {
                     if let Err(reason) = self.reserve_ttl(ttl.unwrap_or_default()).await {
-                        error!(log, "Estado não gravado: {}", reason);
+                        error!(log, "Estado sem confirmação de gravação: {}", reason);
                         return Err(RenewRefused::NotDurable);
                     }
                 }
@@ -519,7 +519,7 @@ impl Service {
                 Reason::TooFar
             }
             LockRefused::NotDurable(reason) => {
-                error!(log, "Estado não gravado: {}", reason);
+                error!(log, "Estado sem confirmação de gravação: {}", reason);
                 Reason::NoTokens
             }
         };
@@ -680,7 +680,7 @@ impl Service {
             desk.table.longest_left(self.started.elapsed()).max(self.owed_left())
         };
         if let Err(error) = state_file.lower_ttl(owed) {
-            warn!(self.log, "Parada limpa não anotada: {}", error);
+            warn!(self.log, "Parada limpa sem confirmação no arquivo de estado: {}", error);
         } else if !owed.is_zero() {
             info!(self.log, "Travas ainda podem valer por {} ms: a próxima partida as espera", millis(owed));
         }
@@ -699,7 +699,7 @@ impl Service {
         let service = Arc::clone(self);
         tokio::spawn(async move {
             if let Err(reason) = service.reserve_tokens(needed).await {
-                error!(service.log, "Estado não gravado: {}", reason);
+                error!(service.log, "Estado sem confirmação de gravação: {}", reason);
                 // Half a block is left: no need to try again at every request.
                 tokio::time::sleep(RESERVE_RETRY).await;
             }
@@ -707,8 +707,8 @@ impl Service {
         });
     }
 
-    /// Nothing is given by whoever may not be the folder's coordinator any more; a state file that was taken away is put back
-    /// first, since a start without it would give the same tokens again.
+    /// Why nothing may be given now, if nothing may: this process may not be the folder's coordinator any more. A state file that
+    /// was taken away is put back first, since a start without it would give the same tokens again.
     async fn check_hold(self: &Arc<Self>) -> Result<(), String> {
         if let Some(reason) = self.hold.lost() {
             return Err(reason);
@@ -747,7 +747,7 @@ impl Service {
         });
         if let Err(reason) = lowered.await {
             // The longer one stays, which is safe.
-            warn!(self.log, "Estado não gravado: {}", reason);
+            warn!(self.log, "Estado sem confirmação de gravação: {}", reason);
         }
     }
 

@@ -5,7 +5,7 @@
 //!
 //! Leases themselves are in memory. After a stop of any kind someone may still believe in one. For how long is durable:
 //! before a TTL is given, that TTL, for a crash; at a clean stop, the longest life that remains of a live lease. The next
-//! start counts it from its own beginning, whatever time has passed meanwhile: no clock tells that surely.
+//! start counts it from its own beginning, however much time has passed: no clock tells that surely.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -123,7 +123,7 @@ impl StateFile {
     /// When it cannot be written, or the tokens are used up.
     pub fn reserve_tokens(&mut self, needed: u64) -> io::Result<u64> {
         if needed >= TOKEN_MAX {
-            return Err(io::Error::other("the tokens below 2^53 are used up"));
+            return Err(io::Error::other("os tokens abaixo de 2^53 acabaram"));
         }
         if needed + BLOCK / 2 > self.token_limit {
             self.write((needed + BLOCK).min(TOKEN_MAX - 1), self.longest_ttl)?;

@@ -64,7 +64,7 @@ async fn unlock(
         Ok(Unlocked::Freed) => return,
         Ok(Unlocked::WasGone(why)) => return warn!(log, "Lock já não existia ao liberar: {}", why),
         Err(reason) => {
-            warn!(log, "Lock ainda não liberado para o recurso {}: {}", Word(&resources[0]), reason;
+            warn!(log, "Lock sem confirmação de liberação para o recurso {}: {}", Word(&resources[0]), reason;
                 Several(resources.len()));
         }
     }
@@ -83,7 +83,7 @@ async fn unlock(
 pub async fn finish(unlocks: &TaskTracker, patience: Duration, log: &slog::Logger) {
     unlocks.close();
     if tokio::time::timeout(patience, unlocks.wait()).await.is_err() {
-        warn!(log, "{} travas ainda não liberadas ao encerrar; vencem por si", unlocks.len());
+        warn!(log, "{} travas sem confirmação de liberação ao encerrar; as que restarem vencem por si", unlocks.len());
     }
 }
 
