@@ -9,7 +9,6 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches};
 use sctec::cli::{self, Cli, Command};
 use sctec::commands::{self, output};
-use sctec::logging::escaped;
 
 fn main() -> ExitCode {
     let program = Cli::command().term_width(usize::from(output::help_width()));
@@ -30,8 +29,7 @@ fn main() -> ExitCode {
         Command::Manual(args) => commands::manual::run(&args),
     };
     outcome.unwrap_or_else(|error| {
-        // What a server or a file said may be in it.
-        output::tell(escaped(&format!("{error:#}")));
+        output::tell(format_args!("{error:#}"));
         ExitCode::from(commands::EXIT_CANNOT_RUN)
     })
 }

@@ -58,7 +58,7 @@ fn watch(client: &Client, args: &LocksArgs) -> Outcome {
             }
             // A watch may begin before its coordinator does, and outlives one that is being restarted.
             Err(error) if answered_before || error.is_unreachable() => {
-                let said = escaped(&format!("{:#}", anyhow::Error::from(error)));
+                let said = format!("{:#}", anyhow::Error::from(error));
                 if said != complaint {
                     tell(format_args!("{said}; trying again every {} ms", args.interval_ms));
                     complaint = said;

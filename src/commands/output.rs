@@ -12,6 +12,8 @@ use anyhow::Context;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use crate::logging::escaped;
+
 /// The width of what is laid out where nothing says how wide the terminal is, and on one that is narrower: a table with a
 /// letter or two in each row helps nobody.
 pub const WIDTH_DEFAULT: u16 = 80;
@@ -57,9 +59,10 @@ fn usable_width(known: Option<u16>, least: u16, most: u16) -> u16 {
     known.unwrap_or(WIDTH_DEFAULT).clamp(least, most)
 }
 
-/// Says something on standard error, in a line of its own. It may be closed or full, which is no reason to fail.
+/// Says something on standard error, in a line of its own. What a server said, or how a file is called, may be in it, and must
+/// not steer the terminal. Standard error may be closed or full, which is no reason to fail.
 pub fn tell(text: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "sctec: {text}");
+    let _ = writeln!(io::stderr().lock(), "sctec: {}", escaped(&text.to_string()));
 }
 
 /// Prints, and says whether anyone still reads.

@@ -17,7 +17,6 @@ use super::search::Search;
 use crate::audit::form::{self, Form};
 use crate::cli::AuditArgs;
 use crate::commands::output::{CANNOT_WRITE, pause, tell};
-use crate::logging::escaped;
 
 /// How often the end of the file is looked at: a person does not notice, nor does the machine.
 const POLL: Duration = Duration::from_millis(100);
@@ -72,7 +71,7 @@ fn wait_for_inputs(args: &AuditArgs) -> anyhow::Result<Option<Vec<Input>>> {
             Some(_) => None,
         };
         let Some(missing) = missing else { return Ok(Some(inputs)) };
-        waiting.tell(format!("{} is not there; waiting for it", escaped(&missing.display().to_string())));
+        waiting.tell(format!("{} is not there; waiting for it", missing.display()));
         if !pause(POLL) {
             return Ok(None);
         }
@@ -187,7 +186,7 @@ fn follow<W: Write>(search: &mut Search<W>, mut place: Place, trail: &Path) -> a
             // The folder may come back, and the file in it be the same.
             Err(error) => {
                 let folder = trail.parent().unwrap_or(trail).display().to_string();
-                away.tell(format!("cannot look into {}: {error}; waiting for it", escaped(&folder)));
+                away.tell(format!("cannot look into {folder}: {error}; waiting for it"));
                 Next::NotYet
             }
         };

@@ -16,7 +16,6 @@ use crate::audit::shape::LINE_MAX;
 use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
 use crate::cli::AuditArgs;
 use crate::commands::output::tell;
-use crate::logging::escaped;
 
 /// One input.
 pub enum Input {
@@ -77,8 +76,8 @@ pub fn there(args: &AuditArgs) -> anyhow::Result<Vec<Input>> {
 
 /// Says that a closed file is there in a form that nobody here reads.
 pub fn unread(closed: &Closed) -> String {
-    let name = closed.path.display().to_string();
-    format!("cannot read {}; decompress it first: of compressed files sctec reads gzip's", escaped(&name))
+    let name = closed.path.display();
+    format!("cannot read {name}; decompress it first: of compressed files sctec reads gzip's")
 }
 
 /// The files that were named.
@@ -119,10 +118,9 @@ fn begins_as_named(closed: &Closed) -> bool {
     let Ok(line) = open_file(&closed.path).and_then(first_line) else { return true };
     let begins = files::may_be_closed(closed.first, &line);
     if !begins {
-        let name = closed.path.display().to_string();
         tell(format_args!(
             "{} begins before record {}, so it is not the trail's; passed over it",
-            escaped(&name),
+            closed.path.display(),
             closed.first
         ));
     }

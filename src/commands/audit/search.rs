@@ -1,5 +1,5 @@
-//! The search: reads each input to its end, prints what matches, and notes what it could not read. What it does not see it
-//! names: an answer that is not whole says so, by its exit status too.
+//! The search: reads each input to its end, prints what matches, and names what is missing or could
+//! not be read: an answer that is not whole says so, by its exit status too.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -19,7 +19,6 @@ use crate::audit::filter::{Filter, Verdict, without_mark};
 use crate::audit::form::Foreign;
 use crate::cli::AuditArgs;
 use crate::commands::output::{CANNOT_WRITE, tell};
-use crate::logging::escaped;
 
 /// The search, across files.
 pub struct Search<W: Write> {
@@ -133,7 +132,7 @@ impl<W: Write> Search<W> {
         let gap = last.map_or(0, |last| (last + 1).saturating_sub(first).saturating_sub(self.lines));
         if gap > 0 {
             let are = if gap == 1 { "record is" } else { "records are" };
-            tell(format_args!("{gap} {are} missing within {}; --verify says where", escaped(name)));
+            tell(format_args!("{gap} {are} missing within {name}; --verify says where"));
             self.incomplete = true;
         }
         read
@@ -161,7 +160,6 @@ impl<W: Write> Search<W> {
         if let (Some((before, last)), Some(first)) = (&self.last_of, first)
             && first > last + 1
         {
-            let (before, name) = (escaped(before), escaped(name));
             let place = if *last == 0 {
                 format!("before {name}: they are in no file here")
             } else {
@@ -178,7 +176,7 @@ impl<W: Write> Search<W> {
 
     /// Says what an input is that has no lines.
     pub fn tell_foreign(&mut self, foreign: Foreign, name: &str) {
-        tell(format_args!("cannot read {}: it is {}; {}", escaped(name), foreign.what, foreign.advice));
+        tell(format_args!("cannot read {name}: it is {}; {}", foreign.what, foreign.advice));
         self.incomplete = true;
     }
 

@@ -26,7 +26,6 @@ use crate::audit::verify::{Anchor, DatabaseNow, Report, Verdict, Verifier};
 use crate::cli::AuditArgs;
 use crate::commands::output::{CANNOT_WRITE, tell};
 use crate::data_dir::{DATABASE_FILE, RACE_DATABASE_FILE};
-use crate::logging::escaped;
 use crate::store::{self, Deep, Kind};
 
 /// Exit status: something was changed, removed, put in or exchanged.
@@ -68,7 +67,7 @@ pub fn run(args: &AuditArgs) -> ExitCode {
     let contradicts = matches!(&deep, Some(Ok(found)) if found.fault_count > 0);
     match report.verdict {
         _ if contradicts => ExitCode::from(EXIT_TAMPERED),
-        // It has said that all is well to nobody, or cannot say it of all that was asked.
+        // Nobody could read that all is well, or it is not known of all that was asked.
         Verdict::Whole if unwritten.is_some() || matches!(deep, Some(Err(_))) => ExitCode::from(EXIT_VERIFY_CANNOT_RUN),
         Verdict::Whole => ExitCode::SUCCESS,
         Verdict::Incomplete => ExitCode::from(EXIT_INCOMPLETE),
@@ -153,10 +152,11 @@ fn verify(args: &AuditArgs) -> anyhow::Result<(Report, Database)> {
 }
 
 fn cannot_verify(name: &str) -> String {
-    format!("cannot verify {}", escaped(name))
+    format!("cannot verify {name}")
 }
 
-/// Of files that nothing else is known about, and in which nothing begins as a record does, there is nothing to be said.
+/// Where nothing in the files begins as a record does, and neither a database nor a head says that they should be a trail, there is
+/// nothing to verify.
 fn must_be_a_trail(report: &Report) -> anyhow::Result<()> {
     if report.is_trail || !report.anchors.is_empty() || report.files.is_empty() {
         return Ok(());
@@ -215,7 +215,7 @@ fn must_have_its_log(path: &Path) -> anyhow::Result<()> {
         bail!(
             "cannot verify: {} has other names (hard links), and SQLite's log of the last writes is beside the one that the \
              service opens; name the folder of that one with --data-dir",
-            escaped(&path.display().to_string())
+            path.display()
         );
     }
     Ok(())
