@@ -84,8 +84,8 @@ pub async fn guarded<T>(future: impl Future<Output = T>) -> Result<T, Panicked> 
     .await
 }
 
-/// Calls a function, which returns or panics. What it was about to change may be half changed: whoever looks at that again
-/// must be sure that it is not.
+/// Calls a function, which returns or panics. After a panic, what it was changing may be half changed: the caller must see that nobody
+/// uses that.
 ///
 /// # Errors
 /// [`Panicked`].
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_guarded_panic_is_a_value_wherever_it_was() {
+    async fn a_guarded_panic_is_a_value_before_and_after_an_await() {
         assert_eq!(guarded(async { 7 }).await.unwrap(), 7);
         let here = guarded(async {
             tokio::task::yield_now().await;

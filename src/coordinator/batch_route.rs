@@ -68,7 +68,8 @@ impl Caller {
     }
 }
 
-/// What was begun and is not answered yet. Dropped before it is, what was granted is undone: nobody ever heard of it.
+/// The operations that were begun and are not answered yet. If they are dropped before, their grants are undone: no client has
+/// heard of them.
 struct Batch {
     service: Arc<Service>,
     client: Presence,
@@ -162,7 +163,7 @@ impl Pieces {
                 () = guest.gone() => true,
                 _ = wait.decided() => false,
             },
-            // Only what waits was left, and it waits only with a place of its own.
+            // This does not happen: the first that is left waits, and an operation that waits has a place (`guest`).
             _ => false,
         };
         if gone || self.batch.client.is_gone() {
@@ -215,7 +216,8 @@ impl Batch {
         Ok(OperationAnswer::Lease(LeaseReply { status: OK, ..answers::granted(service, &granted, left) }))
     }
 
-    /// What is left of a lease now: nothing of one that the batch itself gave back, which is no news to its client.
+    /// What is left of a lease now. Of one that this same batch gave back nothing is left, and that is no error: the client asked
+    /// for it.
     fn left_of(&self, granted: &Granted) -> Result<Duration, Problem> {
         match self.service.left_of(granted) {
             Err(NotLive::AlreadyReleased) if self.given_back.contains(&granted.token) => Ok(Duration::ZERO),

@@ -2,9 +2,9 @@
 //!
 //! # Locking
 //!
-//! A std mutex: held for one decision and what tells of it, never across an await. Whatever was done at the desk, its
-//! guard looks on the way out whether something ends sooner than the sweeper will wake, and wakes it then: so no change,
-//! present or future, can forget to.
+//! A std mutex: held for one decision and what tells of it, never across an await. When the guard is
+//! dropped, after any change, it looks whether something ends sooner than the sweeper will wake, and wakes it then: so no
+//! change can forget to.
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
@@ -60,7 +60,7 @@ pub struct Locked<'a> {
 }
 
 impl Desk {
-    /// What the sweeper must not miss: who waits is served to the millisecond; else there is no hurry, and much less to do.
+    /// When the sweeper has to look next. Where somebody waits it must be on time to the millisecond; else there is no hurry.
     fn next_ending(&self) -> Option<Duration> {
         if self.waiting.is_empty() { None } else { self.table.next_ending() }
     }

@@ -72,7 +72,7 @@ pub struct Routes {
 
 impl Handler for Routes {
     async fn handle(&self, request: &mut Request) -> Result<Response, Problem> {
-        // Of what is not known in a body that a program sends; an operator's order is read to the letter.
+        // Unknown fields are passed over only in what programs send. An operator's order (DELETE) is read strictly.
         let handling = Handling::asked(&request.head.headers).filter(|_| request.head.method == Method::POST);
         let mut unknown = Unknown::new(handling);
         let answered = self.answer(request, &mut unknown).await;

@@ -59,8 +59,8 @@ pub use self::values::{
 };
 use self::waiters::Waiters;
 
-/// How far above the last token a request may lift the counter: no request can use the tokens up, nor bring them to where a
-/// count that is lost then could not be made up for. More is an operator's to allow.
+/// How far above the last token a request may lift the counter. So one request can neither use up the tokens nor lift them so
+/// far that, after the state is lost, requests cannot lift them there again. An operator may lift them further.
 pub const TOKEN_JUMP_MAX: u64 = 1 << 20;
 
 #[derive(Debug)]

@@ -30,11 +30,11 @@ const RING_BYTES: usize = 4 << 20;
 const CHUNK_BYTES: usize = 64 * 1024;
 /// Events handed to a listener at once.
 const CHUNK_EVENTS: usize = 256;
-/// How long a place that a mirror has not come to is waited for. Who brings it has heard that event, so it is at its source and
-/// on its way here; or the place was never given to anyone.
+/// How long a mirror waits for an event that a listener names and that has not come here yet. If the listener has heard it, it
+/// is at its source and on its way here; if it does not come, no event ever had that identifier.
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
 
-/// An event, not yet as it is sent: of most nobody asks, so it is encoded for whoever listens, and then only.
+/// An event, not yet as it is sent: for most events nobody listens, so it is encoded only when somebody does.
 pub trait Event: fmt::Debug + Send + Sync + 'static {
     /// As it is sent.
     fn encode(&self, id: Position) -> Bytes;
@@ -52,7 +52,7 @@ pub struct Position {
 }
 
 impl Position {
-    /// Reads an identifier, exactly as one is written: what is only like one was not made here.
+    /// Reads an identifier in exactly the form in which they are written: in any other form it was not made here.
     pub fn parse(id: &str) -> Option<Self> {
         let (epoch, number) = id.split_once('-')?;
         let read = Self { epoch: u32::from_str_radix(epoch, 16).ok()?, number: number.parse().ok()? };
@@ -228,7 +228,7 @@ enum At {
     Start,
     /// Right after this event.
     After(Position),
-    /// It brought what is no place here.
+    /// It named an event that this channel never had.
     Nowhere,
 }
 
@@ -276,7 +276,7 @@ impl<E: Event> Subscription<E> {
         chunk.finish()
     }
 
-    /// Whether its place is one that the channel has come to; of one that has not begun that cannot be said.
+    /// Whether the event that it named is one that this channel has had. False as long as the channel has had none.
     fn is_here(&self) -> bool {
         let here = self.channel.position();
         matches!((self.at, here), (At::After(at), Some(here)) if at.epoch == here.epoch && at.number <= here.number)

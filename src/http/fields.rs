@@ -249,7 +249,7 @@ impl Fields<'_> {
     pub fn finish_noting(mut self, prefix: &str, known: &str, unknown: &mut Unknown) -> Result<(), Vec<FieldError>> {
         if !unknown.are_refused() {
             for name in std::mem::take(&mut self.values).keys() {
-                // One that came twice is no more wrong than one that came once.
+                // It is passed over, so it does not matter that it came twice.
                 self.repeated.remove(&**name);
                 unknown.pass_over(format!("{prefix}{}", shown(name)), known);
             }

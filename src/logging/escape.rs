@@ -1,5 +1,4 @@
-//! What keeps an event on one line, its fields apart from its text, and a terminal from being steered, whatever a client
-//! sent.
+//! What keeps an event on one line, its fields apart from its text, and a terminal from being steered, also by hostile input.
 //!
 //! # The line's grammar
 //!

@@ -144,7 +144,7 @@ impl LogFile {
             Err(TryLockError::WouldBlock) => return Ok(()),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        // Whoever had the lock before may have done it.
+        // Another process may have done it while it had the lock.
         let moved = if self.is_at_its_path() { move_along(&self.path) } else { Ok(()) };
         let unlocked = self.output.unlock();
         moved?;
@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(text(folder.path(), "app.log.1"), "one 1\n");
         one.write(b"1 2\n");
         assert_eq!(text(folder.path(), "app.log"), "other 1\n1 2\n");
-        // The other holds the file's lock: who comes now writes on, and closes it the next time.
+        // The other has the file's lock: this one goes on writing, and closes the file the next time.
         other.output.lock().unwrap();
         one.write(b"one 3\n");
         assert_eq!(text(folder.path(), "app.log"), "other 1\n1 2\none 3\n");

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Once begun, a use case runs to its end in a task of its own, also when its client has gone; so the lock is given
-//! back whatever the middle step did, and the answer hardly waits for that. Nothing is ever written without the gate.
+//! back also when the middle step failed, and the answer hardly waits for that. Nothing is ever written without the gate.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

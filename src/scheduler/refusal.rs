@@ -42,7 +42,7 @@ pub enum Refusal {
     LeaseExpired,
     /// A newer token has written to the slot.
     StaleToken,
-    /// It keeps this rule no more, now that it would be written.
+    /// It breaks this rule by the time it would be written: time went on, or the catalogue was changed.
     Broken(Rejection),
     /// The database has not done it, or nobody knows whether it has.
     Store(StoreError),

@@ -52,8 +52,8 @@ impl From<String> for Refused {
     }
 }
 
-/// Up to so many records a start counts itself, and so finds a database that somebody altered; of more it believes the note,
-/// and finding that is a verification's.
+/// Of up to so many records a start counts the bytes itself, and so finds a database that somebody altered. For more records it
+/// believes the length that was noted; what was altered among those is found by `sctec audit --verify`.
 const COUNTED: u64 = 1000;
 
 /// What is known to have been durable in the file.

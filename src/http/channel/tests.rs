@@ -87,8 +87,8 @@ fn a_ring_is_bounded_in_bytes_too() {
 async fn a_mirror_has_the_numbers_of_what_it_mirrors() {
     let channel = Channel::mirror();
     let at = |epoch, number| Position { epoch, number };
-    // Whoever came before it knew anything gets all that comes, and who knows more waits for it. Whether its place is one
-    // cannot be said yet.
+    // A listener that came before any event gets all that come. One that names an event which has not come here yet waits for
+    // it: whether there is such an event cannot be said yet.
     let (mut early, mut ahead) = (listen(&channel, None), listen(&channel, Some("00000007-5")));
     assert!(early.ready().is_none() && ahead.ready().is_none());
     assert_eq!((early.position(), ahead.position().as_deref()), (None, None));
