@@ -256,3 +256,35 @@ impl Worker {
         std::fs::metadata(self.place.log_path()).map_or(0, |metadata| metadata.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use slog::{Discard, o};
+
+    use super::*;
+    use crate::store::damage::Damage;
+    use crate::store::place::log_of;
+    use crate::store::{Kind, schema};
+
+    #[test]
+    fn nothing_is_copied_while_a_file_of_the_database_is_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sctec.db");
+        let (writer, place) = schema::open_for_writing(&path, Kind::Agenda).unwrap();
+        let (in_use, _) = InUse::begin(&path, Damage::default());
+        let folding = schema::open_for_checkpoints(&path).unwrap();
+        let log = Logger::root(Discard, o!());
+        let checkpoints = Checkpoints::start(&Arc::new(place), folding, in_use, &log).unwrap();
+        writer.execute("UPDATE cientistas SET nome = nome || 'x'", ()).unwrap();
+        let copy = || {
+            checkpoints.watch.0.is_wanted.store(true, Ordering::Release);
+            checkpoints.between_transactions(&writer);
+            checkpoint(&writer, "NOOP").unwrap()
+        };
+        let away = folder.path().join("away");
+        std::fs::rename(log_of(&path), &away).unwrap();
+        assert!(copy().left() > 0);
+        std::fs::rename(&away, log_of(&path)).unwrap();
+        assert_eq!(copy().left(), 0);
+    }
+}
