@@ -67,7 +67,7 @@ pub enum OpenError {
         reason: String,
     },
     /// Another process is writing to it and does not end.
-    #[error("{} is locked by another program; close it and start again", path.display())]
+    #[error("{} is locked by another program, or by a scheduler that is paused; end it or let it go on, then start again", path.display())]
     Locked {
         /// The database.
         path: PathBuf,

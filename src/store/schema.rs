@@ -37,9 +37,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const BUSY_PAUSE: Duration = Duration::from_millis(1);
 /// The oldest SQLite that is safe: before it, a log that begins anew while another process copies it may damage the database.
 const OLDEST_SQLITE: (i32, &str) = (3_051_003, "3.51.3");
-/// How long it is tried again to open what another process is making, opening or closing at that moment: not everything waits
-/// of itself in SQLite.
-const OPEN_PATIENCE: Duration = Duration::from_secs(5);
+/// How long it is tried again to open what another process is making, opening or closing at that moment, or writes to: not
+/// everything waits of itself in SQLite, and a scheduler that is paused inside a transaction holds its lock until it goes on.
+const OPEN_PATIENCE: Duration = Duration::from_secs(20);
 /// The same for what may pass, but mostly is a fault that stays.
 const FAULT_PATIENCE: Duration = Duration::from_millis(500);
 /// The pause before it is tried again.
