@@ -74,10 +74,7 @@ impl Place {
     /// What may be wrong although the path leads to the same file.
     fn same_file_fault(&self) -> Option<String> {
         let name = self.database.name();
-        // Only a link that was set anew is followed again: that takes a call for each folder on the way.
-        let entry = std::fs::symlink_metadata(&self.database.path).ok()?;
-        let is_elsewhere = || std::fs::canonicalize(&self.database.path).ok().as_ref() != Some(&self.real);
-        if identity(&entry) != self.entry && is_elsewhere() {
+        if self.is_behind_another_link() {
             return Some(format!(
                 "{name} é agora um link, e quem o abre por ele usa outro -wal: devolva o arquivo, ou reinicie o serviço"
             ));
@@ -88,11 +85,21 @@ impl Place {
         })
     }
 
-    /// Whether the log has lost its name and nothing has taken it, while the database is in its place: then the log's content
-    /// can still be saved into the database.
+    /// Whether the path leads to the file by a link that was not there when it was opened.
+    fn is_behind_another_link(&self) -> bool {
+        // Only a link that was set anew is followed again: that takes a call for each folder on the way.
+        let path = &self.database.path;
+        let is_new = std::fs::symlink_metadata(path).is_ok_and(|entry| identity(&entry) != self.entry);
+        is_new && std::fs::canonicalize(path).ok().as_ref() != Some(&self.real)
+    }
+
+    /// Whether the next start will not find the log, because it has lost its name and nothing has taken it, or because the
+    /// database was moved away from it, while the path leads to the database: then the log's content can still be saved into it.
     pub fn has_only_lost_its_log(&self) -> bool {
         let is_gone = |named: &Named| named.found().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
-        self.database.is_in_place() && is_gone(&self.log) && (self.index.is_in_place() || is_gone(&self.index))
+        let is_parted = self.log.is_in_place() && self.index.is_in_place() && self.is_behind_another_link();
+        let has_no_log = is_gone(&self.log) && (self.index.is_in_place() || is_gone(&self.index));
+        self.database.is_in_place() && (is_parted || has_no_log)
     }
 }
 
@@ -199,8 +206,11 @@ mod tests {
         std::fs::rename(&path, &away).unwrap();
         std::os::unix::fs::symlink(&away, &path).unwrap();
         assert!(place.fault().unwrap().contains("a.db é agora um link"), "{:?}", place.fault());
+        // The next start would look for the log beside the file.
+        assert!(place.has_only_lost_its_log());
         std::fs::rename(&away, &path).unwrap();
         assert_eq!(place.fault(), None);
+        assert!(!place.has_only_lost_its_log());
         // The folder's own name may become a link: the log's goes with it.
         let (inner, other) = (folder.path().join("inner"), folder.path().join("other"));
         std::fs::create_dir(&inner).unwrap();
