@@ -61,6 +61,14 @@ fn golang_13165_a_waiter_that_dies_behind_unread_bytes_leaves_its_place_to_the_n
             }
         }
     }
+    // More than the kernel takes: the end lies behind that, and never comes.
+    for how in ENDS {
+        let mut ghost = Pending::post(&locks, "/lock", &wait);
+        wait_for_queue(&locks, "X", 1);
+        ghost.say_what_is_taken(&vec![b'x'; 1_000_000]);
+        let _open = end(ghost, how);
+        wait_for_queue(&locks, "X", 0);
+    }
     // One that has said more, and is there, keeps its place and is served.
     let mut honest = Pending::post(&locks, "/lock", &wait);
     wait_for_queue(&locks, "X", 1);

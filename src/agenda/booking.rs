@@ -133,6 +133,9 @@ pub enum Rejection {
     /// No such telescope.
     #[error("não há telescópio \"{0}\"; a lista está em GET /telescopios")]
     UnknownTelescope(String),
+    /// None is named, and the catalogue has none to be the first.
+    #[error("não há telescópio nenhum; a lista, vazia, está em GET /telescopios")]
+    NoTelescope,
     /// The start or the duration is off the grid.
     #[error("{0}")]
     Slots(SlotRangeError),
@@ -181,7 +184,7 @@ impl Rejection {
             Self::End => Side::End.field(),
             Self::EndAndDuration(_, side) => side.field(),
             Self::UnknownScientist(_) => "cientista_id",
-            Self::UnknownTelescope(_) => "telescopio",
+            Self::UnknownTelescope(_) | Self::NoTelescope => "telescopio",
             Self::Slots(SlotRangeError::Duration) => "duracao_min",
             Self::Slots(_) | Self::Past(..) => "horario_inicio_utc",
         }
@@ -203,7 +206,13 @@ impl Draft {
             known.cloned()
         });
         let telescope = match &self.telescope {
-            None => catalogue.default_telescope(),
+            None => {
+                let first = catalogue.default_telescope();
+                if first.is_none() {
+                    broken.push(Rejection::NoTelescope);
+                }
+                first
+            }
             Some(code) => {
                 let known = catalogue.telescope(code);
                 if known.is_none() {
@@ -327,6 +336,14 @@ mod tests {
         let telescope = |row, code: &str, simulated| Telescope { row, code: code.into(), name: code.into(), simulated };
         let curie = Scientist { id: 7, name: "Marie Curie".into(), institution: "Paris".into(), country: "FR".into() };
         Catalogue::new(vec![curie], vec![telescope(1, "Hubble-Acad", true), telescope(2, "Webb-Acad", false)])
+    }
+
+    #[test]
+    fn where_no_telescope_is_left_that_is_the_reason() {
+        // Someone deleted them by SQL, and "0 fields" had to be corrected.
+        let catalogue = Catalogue::new(catalogue().scientists().cloned().collect(), Vec::new());
+        let broken = draft().check(&catalogue, instant("2025-10-26T00:00:00Z")).unwrap_err();
+        assert_eq!(broken, [Rejection::NoTelescope]);
     }
 
     fn draft() -> Draft {

@@ -52,7 +52,9 @@ fn is_host(value: &HeaderValue) -> bool {
     let (text, host) = (authority.as_str(), authority.host());
     // A port may be empty too, and that is all that may follow.
     let port = text.strip_prefix(host).map(|rest| rest.strip_prefix(':').unwrap_or(rest));
-    let port_fits = port.is_some_and(|port| port.is_empty() || port.parse::<u16>().is_ok());
+    // Digits alone: a sign is read as part of a number, and is none of a port.
+    let is_number = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let port_fits = port.is_some_and(|port| port.is_empty() || is_number(port));
     !host.is_empty() && !text.contains('@') && port_fits
 }
 
@@ -85,7 +87,8 @@ mod tests {
         for fine in ["", "a", "a:80", "a:", "sctec.example.org:5000", "127.0.0.1:5000", "[::1]", "[::1]:5000", "a_b"] {
             assert!(checked(Version::HTTP_11, &[("host", fine)]).is_ok(), "{fine}");
         }
-        for wrong in ["a b", "a:99999", "a:-1", "a:x", "a:1:2", "u@a", "u:p@a", ":80", "a/b", "a?b", "http://a", "[::1"]
+        for wrong in
+            ["a b", "a:99999", "a:-1", "a:+1", "a:x", "a:1:2", "u@a", "u:p@a", ":80", "a/b", "a?b", "http://a", "[::1"]
         {
             assert!(checked(Version::HTTP_11, &[("host", wrong)]).is_err(), "{wrong}");
         }

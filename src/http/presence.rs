@@ -17,6 +17,7 @@ use hyper::StatusCode;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::ioctl_fionread;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -27,6 +28,10 @@ use super::problem::Problem;
 
 /// How long a look at the socket is good for: a batch of a thousand operations asks once and not a thousand times.
 const LOOK_LASTS: Duration = Duration::from_millis(1);
+/// How often a waiting client's socket is asked how much lies unread.
+const UNREAD_LOOKS: Duration = Duration::from_millis(500);
+/// So many unread bytes, and the kernel may take no more: then it is not told either whether the client has closed.
+const UNREAD_MAX: u64 = 32 * 1024;
 /// The most places that are kept for those who must not be shut out.
 const KEPT_MAX: usize = 64;
 
@@ -83,7 +88,17 @@ impl Socket {
         let _ = self.0.ready(Interest::PRIORITY).await;
     }
 
-    /// The same, as the kernel knows it now: after a pause of the process it knows more than has been told here yet.
+    /// Completes once so much lies unread that the connection's end could not be seen behind it.
+    async fn overfull(&self) {
+        loop {
+            tokio::time::sleep(UNREAD_LOOKS).await;
+            if ioctl_fionread(self.tcp()).is_ok_and(|unread| unread >= UNREAD_MAX) {
+                return;
+            }
+        }
+    }
+
+    /// Whether it is closed, as the kernel knows it now: after a pause of the process it knows more than has been told here yet.
     fn is_closed(&self) -> bool {
         let mut asked = [PollFd::new(self.tcp(), PollFlags::RDHUP)];
         // Broken connections are told without being asked for. What cannot be asked counts as there.
@@ -220,9 +235,13 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// Completes once the client has gone. One that closes only its sending side counts as gone.
+    /// Completes once the client has gone. One that closes only its sending side counts as gone, and one that goes on
+    /// sending without waiting for its answer: its end could not be seen.
     pub async fn gone(&self) {
-        self.socket.closed().await;
+        tokio::select! {
+            () = self.socket.closed() => {}
+            () = self.socket.overfull() => {}
+        }
     }
 
     /// Completes once the client has gone or the service stops.

@@ -181,14 +181,14 @@ fn rejected(rejection: &Rejection) -> Problem {
 
 /// Whether what breaks the rule is that somebody or something is not in the catalogue.
 pub fn is_unknown(rejection: &Rejection) -> bool {
-    matches!(rejection, Rejection::UnknownScientist(_) | Rejection::UnknownTelescope(_))
+    matches!(rejection, Rejection::UnknownScientist(_) | Rejection::UnknownTelescope(_) | Rejection::NoTelescope)
 }
 
 /// A broken rule, at its field.
 pub fn field_error(rejection: &Rejection) -> FieldError {
     let code = match rejection {
         Rejection::UnknownScientist(_) => FieldCode::UnknownScientist,
-        Rejection::UnknownTelescope(_) => FieldCode::UnknownTelescope,
+        Rejection::UnknownTelescope(_) | Rejection::NoTelescope => FieldCode::UnknownTelescope,
         Rejection::Slots(SlotRangeError::OffGrid { .. }) => FieldCode::OffGrid,
         Rejection::Slots(SlotRangeError::Duration) | Rejection::End => FieldCode::Duration,
         Rejection::EndAndDuration(..) => FieldCode::Contradiction,
@@ -201,10 +201,12 @@ pub fn field_error(rejection: &Rejection) -> FieldError {
 /// 404 for whom or what the catalogue does not have.
 pub fn unknown(rejection: &Rejection) -> Problem {
     let (code, title) = match rejection {
-        Rejection::UnknownTelescope(_) => ("telescopio_desconhecido", "Telescópio desconhecido"),
+        Rejection::UnknownTelescope(_) | Rejection::NoTelescope => {
+            ("telescopio_desconhecido", "Telescópio desconhecido")
+        }
         _ => ("cientista_desconhecido", "Cientista desconhecido"),
     };
-    let links = links::to_catalogue(matches!(rejection, Rejection::UnknownTelescope(_)));
+    let links = links::to_catalogue(rejection.field() == "telescopio");
     let mut detail = rejection.to_string();
     if let Some(first) = detail.get_mut(..1) {
         first.make_ascii_uppercase();

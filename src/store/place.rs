@@ -3,12 +3,16 @@
 //! What is written to a file that has lost its name is gone with the process, and SQLite does not notice. So the files'
 //! device and inode are looked at around each commit and each reading, as the audit trail's are.
 //!
+//! Two things leave the inode as it was. A database that was moved and linked to from its old name has two logs: a process
+//! that opens it by the link writes beside the file itself. And a file that was emptied, or copied over, has lost its pages.
+//!
 //! # Locking
 //!
 //! Files are looked at by their names and never opened here: a process that closes any descriptor of a file loses all its
 //! locks on it, SQLite's too.
 
 use std::ffi::OsString;
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -20,6 +24,12 @@ type Identity = (u64, u64);
 #[derive(Debug)]
 pub struct Place {
     database: Named,
+    /// Where the database is when symbolic links are followed: its log is beside that.
+    real: PathBuf,
+    /// The last part of the path itself: the file, or a link to it.
+    entry: Identity,
+    /// The database's length: it never shrinks while it is in use, since nothing vacuums it.
+    length: u64,
     /// The write-ahead log.
     log: Named,
     /// The log's shared memory: two processes that have a different one do not see each other's locks.
@@ -44,6 +54,9 @@ impl Place {
             database: Named { path: path.to_owned(), identity: opened },
             log: named(beside(&real, "-wal"))?,
             index: named(beside(&real, "-shm"))?,
+            entry: identity(&std::fs::symlink_metadata(path)?),
+            length: std::fs::metadata(path)?.len(),
+            real,
         };
         match place.fault() {
             None => Ok(place),
@@ -54,7 +67,8 @@ impl Place {
 
     /// Why what is written now would not be found at the path, if it would not.
     pub fn fault(&self) -> Option<String> {
-        [&self.database, &self.log, &self.index].into_iter().find_map(Named::fault)
+        let named = [&self.database, &self.log, &self.index].into_iter().find_map(Named::fault);
+        named.or_else(|| self.same_file_fault())
     }
 
     /// The write-ahead log.
@@ -62,11 +76,35 @@ impl Place {
         &self.log.path
     }
 
-    /// Whether the log has lost its name and nothing has taken it, while the database is in its place: then the log's content
-    /// can still be saved into the database.
+    /// What may be wrong although the path leads to the same file.
+    fn same_file_fault(&self) -> Option<String> {
+        let name = self.database.name();
+        if self.is_behind_another_link() {
+            return Some(format!(
+                "{name} é agora um link, e quem o abre por ele usa outro -wal: devolva o arquivo, ou reinicie o serviço"
+            ));
+        }
+        let length = std::fs::metadata(&self.database.path).ok()?.len();
+        (length < self.length).then(|| {
+            format!("{name} foi truncado ou sobrescrito ({length} bytes; eram {}): restaure-o de uma cópia e reinicie o serviço", self.length)
+        })
+    }
+
+    /// Whether the path leads to the file by a link that was not there when it was opened.
+    fn is_behind_another_link(&self) -> bool {
+        // Only a link that was set anew is followed again: that takes a call for each folder on the way.
+        let path = &self.database.path;
+        let is_new = std::fs::symlink_metadata(path).is_ok_and(|entry| identity(&entry) != self.entry);
+        is_new && std::fs::canonicalize(path).ok().as_ref() != Some(&self.real)
+    }
+
+    /// Whether the next start will not find the log, because it has lost its name and nothing has taken it, or because the
+    /// database was moved away from it, while the path leads to the database: then the log's content can still be saved into it.
     pub fn has_only_lost_its_log(&self) -> bool {
         let is_gone = |named: &Named| named.found().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
-        self.database.is_in_place() && is_gone(&self.log) && (self.index.is_in_place() || is_gone(&self.index))
+        let is_parted = self.log.is_in_place() && self.index.is_in_place() && self.is_behind_another_link();
+        let has_no_log = is_gone(&self.log) && (self.index.is_in_place() || is_gone(&self.index));
+        self.database.is_in_place() && (is_parted || has_no_log)
     }
 }
 
@@ -79,8 +117,12 @@ impl Named {
         self.found().is_ok_and(|found| found == self.identity)
     }
 
+    fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().display().to_string()
+    }
+
     fn fault(&self) -> Option<String> {
-        let name = self.path.file_name().unwrap_or_default().display().to_string();
+        let name = self.name();
         match self.found() {
             Ok(found) if found == self.identity => None,
             Ok(_) => Some(format!(
@@ -99,8 +141,11 @@ impl Named {
 /// # Errors
 /// When it leads nowhere.
 pub fn identity_of(path: &Path) -> io::Result<Identity> {
-    let metadata = std::fs::metadata(path)?;
-    Ok((metadata.dev(), metadata.ino()))
+    Ok(identity(&std::fs::metadata(path)?))
+}
+
+fn identity(metadata: &Metadata) -> Identity {
+    (metadata.dev(), metadata.ino())
 }
 
 /// Where the write-ahead log of the database at `path` is: beside the file itself, not beside a symbolic link to it.
@@ -122,7 +167,7 @@ mod tests {
 
     fn place(folder: &Path) -> Place {
         for suffix in ["", "-wal", "-shm"] {
-            std::fs::write(folder.join(format!("a.db{suffix}")), "").unwrap();
+            std::fs::write(folder.join(format!("a.db{suffix}")), "as long as it was").unwrap();
         }
         let path = folder.join("a.db");
         Place::of(&path, identity_of(&path).unwrap()).unwrap()
@@ -161,6 +206,43 @@ mod tests {
         std::fs::remove_file(&link).unwrap();
         std::os::unix::fs::symlink(folder.path().join("b.db"), &link).unwrap();
         assert!(linked.fault().is_some());
+    }
+
+    #[test]
+    fn a_database_that_was_moved_behind_a_link_is_noticed() {
+        // A second scheduler that opened it by the link had a log of its own, and both sold one slot.
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(folder.path());
+        let (path, away) = (folder.path().join("a.db"), folder.path().join("away.db"));
+        std::fs::rename(&path, &away).unwrap();
+        std::os::unix::fs::symlink(&away, &path).unwrap();
+        assert!(place.fault().unwrap().contains("a.db é agora um link"), "{:?}", place.fault());
+        // The next start would look for the log beside the file.
+        assert!(place.has_only_lost_its_log());
+        std::fs::rename(&away, &path).unwrap();
+        assert_eq!(place.fault(), None);
+        assert!(!place.has_only_lost_its_log());
+        // The folder's own name may become a link: the log's goes with it.
+        let (inner, other) = (folder.path().join("inner"), folder.path().join("other"));
+        std::fs::create_dir(&inner).unwrap();
+        let inside = self::place(&inner);
+        std::fs::rename(&inner, &other).unwrap();
+        std::os::unix::fs::symlink(&other, &inner).unwrap();
+        assert_eq!(inside.fault(), None);
+    }
+
+    #[test]
+    fn a_database_that_was_emptied_or_copied_over_is_noticed() {
+        // One more booking was acknowledged, and the next start found no database.
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(folder.path());
+        let path = folder.path().join("a.db");
+        for content in ["", "shorter"] {
+            std::fs::write(&path, content).unwrap();
+            assert!(place.fault().unwrap().contains("a.db foi truncado"), "{:?}", place.fault());
+        }
+        std::fs::write(&path, "as long as it was, and more").unwrap();
+        assert_eq!(place.fault(), None);
     }
 
     #[test]

@@ -45,6 +45,12 @@ impl Pending {
         self.stream.write_all(bytes).unwrap();
     }
 
+    /// Sends as much of something as is taken.
+    pub fn say_what_is_taken(&mut self, bytes: &[u8]) {
+        self.stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+        let _ = self.stream.write_all(bytes);
+    }
+
     /// Closes the half on which it would send.
     pub fn stop_sending(&self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
