@@ -63,6 +63,9 @@ pub fn fill(folder: &Path, bookings: i64) -> Outcome<()> {
         agenda.connection.execute_batch(sql)?;
     }
     agenda.connection.execute_batch("COMMIT; PRAGMA journal_mode = WAL")?;
+    drop(agenda);
+    // Gigabytes that the system has yet to write would make every sync of the services wait.
+    std::fs::File::open(folder.join("sctec.db"))?.sync_all()?;
     Ok(())
 }
 
