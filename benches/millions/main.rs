@@ -7,7 +7,9 @@
 //! - starts, after a clean stop and after a crash under load, until the service accepts connections;
 //! - every list and filter, the first page and one from the middle;
 //! - bookings over the same connections, in turns with a pair of services whose agenda is empty: one after the other in time,
-//!   and scattered over fifty years.
+//!   scattered over fifty years that are free, and scattered among the bookings that there are (of a million or more).
+//!
+//! Others may load the machine meanwhile: figures of bookings are medians of the turns, and its load is told.
 
 mod agenda;
 #[path = "../../tests/common/mod.rs"]
@@ -34,8 +36,51 @@ const TURN: Duration = Duration::from_secs(3);
 /// Starts of each kind.
 const STARTS: usize = 3;
 /// How often each list is asked for.
-const ASKED: usize = 20;
+const ASKED: usize = 100;
 const BOOKINGS_DEFAULT: i64 = 200_000;
+/// Between fewer than these there is no room for all that is booked in the turns.
+const AMONG_MIN: i64 = 1_000_000;
+
+/// Where the slots are that are booked in the turns.
+#[derive(Clone, Copy)]
+enum Order {
+    /// One after the other.
+    InTime,
+    /// Over fifty years in which nothing else is.
+    Scattered,
+    /// Each beside one of the so many bookings of the agenda.
+    Among(u64),
+}
+
+impl Order {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::InTime => "in time",
+            Self::Scattered => "scattered",
+            Self::Among(_) => "among others",
+        }
+    }
+
+    /// Of each number another slot, as long as they are fewer than the slots.
+    fn slot(self, nth: u64) -> u64 {
+        /// The year 2080, after the agenda's own.
+        const FIRST: u64 = 11_571_000;
+        /// Fifty years of slots, and a number that shares no divisor with it, nor with a power of ten.
+        const SPREAD: u64 = 5_259_600;
+        const STEP: u64 = 3_250_001;
+        match self {
+            Self::InTime => FIRST + nth,
+            Self::Scattered => FIRST + 2 * SPREAD + nth * STEP % SPREAD,
+            Self::Among(bookings) => agenda::FIRST_SLOT.cast_unsigned() + 1 + 2 * (nth * STEP % bookings),
+        }
+    }
+}
+
+/// The machine's load, as Linux counts it: of the last minute, five and fifteen.
+fn machine_load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').take(3).collect::<Vec<_>>().join(" ")
+}
 
 fn main() -> Outcome<()> {
     if told("--test") {
@@ -61,10 +106,12 @@ fn main() -> Outcome<()> {
     eprintln!("{}", lists(&services)?);
 
     let empty = Services::start(&["--lock-retention-ms", "0"]);
+    assert_eq!(services.scheduler.terminate(), Some(0));
     services.restart_scheduler(&["--lock-retention-ms", "0"]);
     settle(&services);
-    for scattered in [false, true] {
-        eprintln!("{}", in_turns([&empty, &services], scattered)?);
+    let among = (bookings >= AMONG_MIN).then_some(Order::Among(bookings.cast_unsigned()));
+    for order in [Order::InTime, Order::Scattered].into_iter().chain(among) {
+        eprintln!("{}", in_turns([&empty, &services], order)?);
     }
     drop(empty);
     let folder = services.stop();
@@ -99,7 +146,7 @@ fn starts(services: &mut Services, cleanly: bool) -> Outcome<[String; 3]> {
             settle(services);
             assert_eq!(services.scheduler.terminate(), Some(0));
         } else {
-            load(services, Duration::from_secs(2), false, 4)?;
+            load(services, Duration::from_secs(2), Order::InTime, 4)?;
             services.scheduler.kill();
         }
         let begun = Instant::now();
@@ -135,49 +182,54 @@ fn lists(services: &Services) -> Outcome<comfy_table::Table> {
         let first = took[0];
         took.sort_unstable();
         let ms = |took: Duration| format!("{:.1}", took.as_secs_f64() * 1e3);
-        rows.push([path, found.to_string(), ms(first), ms(rank(&took, 50)), ms(took[ASKED - 1])]);
+        rows.push([path, found.to_string(), ms(first), ms(rank(&took, 50)), ms(rank(&took, 99))]);
     }
-    Ok(table(["list", "on the first page", "first, ms", "median", "most"], rows))
+    eprintln!("load of the machine: {}", machine_load());
+    Ok(table(["list", "on the first page", "first, ms", "median", "p99"], rows))
 }
 
-/// Bookings at both, in turns; their latencies side by side.
-fn in_turns(both: [&Services; 2], scattered: bool) -> Outcome<comfy_table::Table> {
-    let mut latencies = [Vec::new(), Vec::new()];
+/// Bookings at both, in turns; what a median turn of each had, side by side.
+fn in_turns(both: [&Services; 2], order: Order) -> Outcome<comfy_table::Table> {
     for services in both {
-        load(services, Duration::from_secs(1), scattered, CONNECTIONS)?;
+        load(services, Duration::from_secs(1), order, CONNECTIONS)?;
     }
+    let before = machine_load();
+    let mut turns = [Vec::new(), Vec::new()];
     for _ in 0..TURNS {
-        for (services, latencies) in both.into_iter().zip(&mut latencies) {
-            latencies.extend(load(services, TURN, scattered, CONNECTIONS)?);
+        for (services, turns) in both.into_iter().zip(&mut turns) {
+            let mut latencies = load(services, TURN, order, CONNECTIONS)?;
+            latencies.sort_unstable();
+            let ms = |percent| rank(&latencies, percent).as_secs_f64() * 1e3;
+            turns.push([latencies.len() as f64 / TURN.as_secs_f64(), ms(50), ms(90), ms(99)]);
         }
     }
-    let order = if scattered { "scattered" } else { "in order" };
-    let rows = ["empty", "full"].iter().zip(&mut latencies).map(|(name, latencies)| {
-        latencies.sort_unstable();
-        let ms = |percent| format!("{:.1}", rank(latencies, percent).as_secs_f64() * 1e3);
-        let per_second = latencies.len() as f64 / (TURN * u32::try_from(TURNS).unwrap_or(1)).as_secs_f64();
-        [format!("{name}, {order}"), format!("{per_second:.0}"), ms(50), ms(90), ms(99)]
-    });
-    let rows: Vec<[String; 5]> = rows.collect();
-    let ratio = rank(&latencies[1], 99).as_secs_f64() / rank(&latencies[0], 99).as_secs_f64();
-    let last = [format!("ratio of p99, {order}"), String::new(), String::new(), String::new(), format!("{ratio:.2}")];
-    Ok(table(
-        ["bookings at 64 connections", "per second", "p50 ms", "p90 ms", "p99 ms"],
-        rows.into_iter().chain([last]),
-    ))
+    let figures = |turns: &[[f64; 4]]| [0, 1, 2, 3].map(|nth| median(turns.iter().map(|turn| turn[nth]).collect()));
+    let row = |name: &str, figures: [f64; 4], digits: usize| {
+        let [a, b, c, d] = figures.map(|figure| format!("{figure:.digits$}"));
+        [format!("{name}, {}", order.name()), a, b, c, d]
+    };
+    let ratios: Vec<[f64; 4]> =
+        turns[0].iter().zip(&turns[1]).map(|(empty, full)| [0, 1, 2, 3].map(|nth| full[nth] / empty[nth])).collect();
+    let rows = [
+        row("empty", figures(&turns[0]), 1),
+        row("full", figures(&turns[1]), 1),
+        row("full / empty", figures(&ratios), 2),
+    ];
+    let heads = ["bookings at 64 connections", "per second", "p50 ms", "p90 ms", "p99 ms"];
+    eprintln!("load of the machine before and after: {before}; {}", machine_load());
+    Ok(table(heads, rows))
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_unstable_by(f64::total_cmp);
+    figures[figures.len() / 2]
 }
 
 /// Bookings of slots that nobody has, until the time is up; how long each took.
-fn load(services: &Services, time: Duration, scattered: bool, connections: usize) -> Outcome<Vec<Duration>> {
-    /// Slots from the year 2060 on; the agenda's own end before.
+fn load(services: &Services, time: Duration, order: Order, connections: usize) -> Outcome<Vec<Duration>> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    const FIRST: u64 = 9_467_000;
-    /// Fifty years of slots, and a number that shares no divisor with it: each slot comes once.
-    const SPREAD: u64 = 5_259_600;
-    const STEP: u64 = 3_250_001;
     let slot = move || {
-        let nth = NEXT.fetch_add(1, Ordering::Relaxed);
-        let slot = if scattered { FIRST + 2 * SPREAD + nth * STEP % SPREAD } else { FIRST + nth };
+        let slot = order.slot(NEXT.fetch_add(1, Ordering::Relaxed));
         Timestamp::from_micros(slot.cast_signed() * 300_000_000)
     };
     let request = move || -> Outcome<Request<Full<Bytes>>> {

@@ -51,6 +51,8 @@ pub struct Filter {
     until: Option<String>,
     /// Fields of which a line that is wanted has each.
     fields: Vec<FieldLook>,
+    /// And the time of a booking.
+    slot: Option<SlotLook>,
 }
 
 /// A look at a line's bytes for one field and its value.
@@ -87,6 +89,42 @@ impl FieldLook {
     }
 }
 
+/// A look at a line's bytes for a booking's time that has an instant in it.
+#[derive(Clone, Debug)]
+struct SlotLook {
+    start: Finder<'static>,
+    end: Finder<'static>,
+    /// The instant's second as a booking's times are written, with their quotes. Times that are written so have the order of
+    /// their bytes, and are whole seconds, so that the instant's fraction does not matter.
+    second: String,
+}
+
+impl SlotLook {
+    fn new(slot: Timestamp) -> Self {
+        let second = format!("\"{}\"", slot.seconds());
+        Self { start: key_finder("horario_inicio_utc"), end: key_finder("horario_fim_utc"), second }
+    }
+
+    fn may_be_in(&self, line: &[u8]) -> bool {
+        let second = self.second.as_bytes();
+        let any = |key: &Finder<'_>, may_be: fn(&[u8], &[u8]) -> bool| {
+            values_of(key, line).any(|found| plain_time(found).is_none_or(|time| may_be(time, second)))
+        };
+        any(&self.start, |start, second| start <= second) && any(&self.end, |end, second| end > second)
+    }
+}
+
+/// The time that `found` begins with, if it is written as a booking's times are.
+fn plain_time(found: &[u8]) -> Option<&[u8]> {
+    const FORM: &[u8] = b"\"dddd-dd-ddTdd:dd:ddZ\"";
+    const TENS_OF_SECONDS: usize = FORM.len() - 4;
+    let time = found.get(..FORM.len())?;
+    let is_right = |(byte, form): (&u8, &u8)| if *form == b'd' { byte.is_ascii_digit() } else { byte == form };
+    // A leap second is another instant than its digits say.
+    let is_plain = time.iter().zip(FORM).all(is_right) && time[TENS_OF_SECONDS] < b'6';
+    is_plain.then_some(time)
+}
+
 fn key_finder(name: &str) -> Finder<'static> {
     Finder::new(format!("\"{name}\"").as_bytes()).into_owned()
 }
@@ -119,6 +157,7 @@ impl Filter {
             since: wanted.since.map(micros),
             until: wanted.until.map(micros),
             fields: fields.into_iter().flatten().collect(),
+            slot: wanted.slot.map(SlotLook::new),
             event,
             wanted,
         }
@@ -166,7 +205,8 @@ impl Filter {
 
     /// A line with these fields has their bytes, unless some character of it is written as an escape.
     fn may_have_fields(&self, line: &[u8]) -> bool {
-        self.fields.iter().all(|field| field.may_be_in(line)) || has_escape(line)
+        let has_slot = || self.slot.as_ref().is_none_or(|slot| slot.may_be_in(line));
+        self.fields.iter().all(|field| field.may_be_in(line)) && has_slot() || has_escape(line)
     }
 
     /// Whether the record is wanted, if its details can be read as far as that takes.

@@ -55,8 +55,9 @@ pub struct TrailPage {
     pub next: Option<u64>,
 }
 
-/// Records that one page looks at, at the most, so that a question with few answers does not keep a reader for long.
-const LOOKED_AT_MAX: u32 = 5_000;
+/// Records that one page looks at, at the most, so that a question with few answers does not keep a reader for long: they
+/// are some 200 pages of the database, which may have to come from the disk.
+const LOOKED_AT_MAX: u32 = 1_000;
 
 /// Records in order after `after`, and those of one booking, which an index finds.
 const ALL: &str = "SELECT seq, linha FROM auditoria WHERE seq > ?1 ORDER BY seq LIMIT ?2";
@@ -107,4 +108,43 @@ pub fn ends(connection: &Connection) -> rusqlite::Result<[Head; 2]> {
     let identity: String =
         connection.prepare_cached("SELECT identidade FROM trilha WHERE id = 1")?.query_row((), |row| row.get(0))?;
     Ok([Head::genesis(&identity), head(connection)?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Kind, schema};
+
+    #[test]
+    fn a_page_looks_at_a_thousand_records_and_says_where_to_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let (connection, _) = schema::open_for_writing(&folder.path().join("sctec.db"), Kind::Agenda).unwrap();
+        let transaction = connection.unchecked_transaction().unwrap();
+        for seq in 1..=2500 {
+            let details = format!("\"agendamento_id\":{}", seq / 2500);
+            let line = format!("{{\"level\":\"AUDIT\",\"req\":\"r-{seq}\",\"details\":{{{details}}}}}");
+            insert(&transaction, seq, &line).unwrap();
+        }
+        transaction.commit().unwrap();
+        let pages = |wanted: &Wanted, limit| {
+            let (mut after, mut pages) = (0, Vec::new());
+            loop {
+                let page = page(&connection, wanted.clone(), after, limit).unwrap();
+                pages.push((page.lines.len(), page.next));
+                match page.next {
+                    Some(next) => after = next,
+                    None => return pages,
+                }
+            }
+        };
+        let last = Wanted { request: Some("r-2500".to_owned()), ..Wanted::default() };
+        assert_eq!(pages(&last, 50), [(0, Some(1000)), (0, Some(2000)), (1, None)]);
+        let nobody = Wanted { request: Some("r".to_owned()), ..Wanted::default() };
+        assert_eq!(pages(&nobody, 1), [(0, Some(1000)), (0, Some(2000)), (0, None)]);
+        let all = [(500, Some(500)), (500, Some(1000)), (500, Some(1500)), (500, Some(2000)), (500, None)];
+        assert_eq!(pages(&Wanted::default(), 500), all);
+        // An index finds a booking's, wherever they are.
+        let of_booking = Wanted { booking: Some(1), ..Wanted::default() };
+        assert_eq!(pages(&of_booking, 50), [(1, None)]);
+    }
 }

@@ -100,6 +100,37 @@ fn a_number_is_found_however_it_is_written() {
 }
 
 #[test]
+fn a_slot_is_found_however_a_time_is_written_and_most_other_records_are_not_read_for_it() {
+    let line = |start: &str, end: &str| {
+        format!(r#"{{"level":"AUDIT","details":{{"horario_inicio_utc" : "{start}","horario_fim_utc":"{end}"}}}}"#)
+    };
+    let filter = |slot| Filter::new(Wanted { slot: Some(instant(slot)), ..Wanted::default() });
+    let is_found =
+        |slot, start: &str, end: &str| matches!(filter(slot).judge(line(start, end).as_bytes()), Verdict::Wanted(_));
+    for (start, end) in [
+        ("2025-12-01T03:00:00Z", "2025-12-01T03:05:00Z"),
+        ("2025-12-01T00:00:00-03:00", "2025-12-01T03:05:00.000Z"),
+        ("2025-12-01t03:00:00z", "2025-12-01T03:05:00+00:00"),
+        (r"2025-12-01T03:00:00\u005a", "2025-12-01T03:05:00Z"),
+        ("2025-12-01T02:59:60Z", "2025-12-01T03:05:00Z"),
+        ("2025-12-01T02:00:00Z", "2025-12-02T02:00:00Z"),
+    ] {
+        for slot in ["2025-12-01T03:00:00Z", "2025-12-01T03:00:00.000001Z", "2025-12-01T03:04:59.999999Z"] {
+            // A leap second that is none is no time.
+            assert_eq!(is_found(slot, start, end), !start.contains(":60"), "{slot} in {start}, {end}");
+        }
+    }
+    let is_read = |slot, start: &str, end: &str| filter(slot).slot.unwrap().may_be_in(line(start, end).as_bytes());
+    // Which instant a leap second is, is not for the look to say.
+    assert!(is_read("2025-12-31T23:59:59Z", "2025-12-31T23:59:60Z", "2026-01-01T00:05:00Z"));
+    for slot in ["2025-12-01T03:05:00Z", "2025-12-01T02:59:59.999999Z", "2026-12-01T03:00:00Z"] {
+        assert!(!is_found(slot, "2025-12-01T03:00:00Z", "2025-12-01T03:05:00Z"), "{slot}");
+        assert!(!is_read(slot, "2025-12-01T03:00:00Z", "2025-12-01T03:05:00Z"), "{slot}");
+        assert!(is_read(slot, "2025-12-01T03:00:00+00:00", "2025-12-01T03:05:00+00:00"), "{slot}");
+    }
+}
+
+#[test]
 fn details_that_cannot_be_read_are_not_lost_in_silence() {
     let line = br#"{"level":"AUDIT","details":{"cientista_id":7,"cientista_id":8}}"#;
     for scientist in [7, 8] {
