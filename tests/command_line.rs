@@ -1,4 +1,4 @@
-//! What all commands have in common, whatever they do: output that cannot be written is a failure and says so, a reader that
+//! What all commands have in common: output that cannot be written is a failure and says so, a reader that
 //! leaves ends what runs on, a terminal may be of any width, and a path of any name.
 
 mod common;

@@ -227,7 +227,7 @@ fn a_name_that_a_path_folds_away_leads_nowhere_else() {
             assert_eq!(folded(&href), path, "{name}: {href}");
         }
     }
-    // The coordinator takes no such name, wherever one comes in.
+    // The coordinator takes no such name.
     for name in [".", ".."] {
         for (path, body) in [
             ("/lock", json!({"recurso": name})),

@@ -188,7 +188,7 @@ export class Grid extends EventTarget {
     setText(header.firstChild, clockTime(start));
     const pieces = [];
     if (local) {
-      // Whoever reads local time needs to see where the day, or the zone's rule, changes.
+      // A reader of local time needs to see where the day, or the zone's rule, changes.
       const before = row ? localDay(start - HOUR_MS) : isoDay(start);
       pieces.push(localTime(start));
       if (elsewhere(start) && localDay(start) !== before) pieces.push(`(${localDay(start).slice(8)})`);

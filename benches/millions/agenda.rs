@@ -1,7 +1,7 @@
 //! An agenda of millions of bookings with their records, and what can be asked of it.
 //!
-//! Nearly all are on one telescope, by nine of the ten scientists, and stand. So whoever asks for the other telescope, the
-//! tenth scientist or what was cancelled looks for few among many. Between two of them a slot is free. On one day everything
+//! Nearly all are on one telescope, by nine of the ten scientists, and stand. So a request for the other telescope, the
+//! tenth scientist or what was cancelled finds few among many. Between two of them a slot is free. On one day everything
 //! was booked and cancelled over and over.
 
 use std::path::Path;

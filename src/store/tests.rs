@@ -396,7 +396,7 @@ async fn an_older_copy_beside_a_newer_log_is_named_and_the_advice_works() {
             assert!(error.to_string().contains("crashed.db-wal"), "{error}");
             assert!(bytes() == copy, "it was not touched");
         }
-        assert!(trail_ends(&path, || false).is_err(), "nor is it whole to whoever verifies");
+        assert!(trail_ends(&path, || false).is_err(), "nor is it whole to the verification");
         for suffix in ["-wal", "-shm"] {
             let beside = place::beside(&path, suffix);
             if beside.exists() {

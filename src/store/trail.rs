@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(pages(&nobody, 1), [(0, Some(1000)), (0, Some(2000)), (0, None)]);
         let all = [(500, Some(500)), (500, Some(1000)), (500, Some(1500)), (500, Some(2000)), (500, None)];
         assert_eq!(pages(&Wanted::default(), 500), all);
-        // An index finds a booking's, wherever they are.
+        // An index finds a booking's, at any place in the trail.
         let of_booking = Wanted { booking: Some(1), ..Wanted::default() };
         assert_eq!(pages(&of_booking, 50), [(1, None)]);
     }
