@@ -123,13 +123,15 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// Waits until nothing goes on in the background.
+/// Waits until nothing goes on in the background, nor on the disk: gigabytes that are being written back would hold up each
+/// sync of the services.
 fn settle(services: &Services) {
     let begun = Instant::now();
     loop {
         let ready = http("GET", &services.agenda("/pronto"), None).json();
         let head = services.count("SELECT seq - exportado FROM trilha");
         if ready["avisos"].as_object().is_some_and(serde_json::Map::is_empty) && head == 0 {
+            rustix::fs::sync();
             return;
         }
         assert!(begun.elapsed() < Duration::from_secs(1200), "{ready}");
