@@ -1,7 +1,8 @@
 //! What is known to be wrong with a database's pages.
 //!
-//! A page that cannot be read is found by the request that reads it, or by the check in the background. From then on nothing is
-//! written: what is built upon pages that contradict each other may destroy more. It stays so until the process ends.
+//! A page that cannot be read is found by the request that reads it, or by the check in the background. From then on no
+//! booking, cancellation or refusal is written: what is built upon pages that contradict each other may destroy more. It stays so
+//! until the process ends, whose own record of its stop, and the exporter's note, are still tried.
 
 use std::sync::{Arc, OnceLock};
 
