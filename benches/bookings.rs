@@ -9,7 +9,8 @@
 //!
 //! Figures depend on the machine and its disk; the ratios are what to compare.
 
-#[path = "../tests/common/mod.rs"]
+#[path = "../tests/it/common/mod.rs"]
+#[allow(dead_code, reason = "a bench uses part of what the tests use")]
 mod common;
 mod measure;
 

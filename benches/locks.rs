@@ -11,7 +11,8 @@
 //!
 //! Every answer is checked. Figures depend on the machine; the ratios are what to compare.
 
-#[path = "../tests/common/mod.rs"]
+#[path = "../tests/it/common/mod.rs"]
+#[allow(dead_code, reason = "a bench uses part of what the tests use")]
 mod common;
 mod measure;
 

@@ -8,7 +8,8 @@
 //! Ten thousand connections are ten thousand file descriptors in either process: `ulimit -n 16384` or more. Where there are
 //! fewer, there are as many listeners as there can be.
 
-#[path = "../tests/common/mod.rs"]
+#[path = "../tests/it/common/mod.rs"]
+#[allow(dead_code, reason = "a bench uses part of what the tests use")]
 mod common;
 mod measure;
 

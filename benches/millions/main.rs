@@ -12,7 +12,8 @@
 //! Others may load the machine meanwhile: figures of bookings are medians of the turns, and its load is told.
 
 mod agenda;
-#[path = "../../tests/common/mod.rs"]
+#[path = "../../tests/it/common/mod.rs"]
+#[allow(dead_code, reason = "a bench uses part of what the tests use")]
 mod common;
 #[path = "../measure/mod.rs"]
 mod measure;

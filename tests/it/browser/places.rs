@@ -1,0 +1,331 @@
+//! The address and the way through the days: what the address names, Back and Forward, bookings and conflicts over
+//! midnight; and what the server says in Portuguese on a page in English.
+
+use fantoccini::key::Key;
+use serde_json::json;
+
+use super::driver::{Browser, Turn};
+use super::{DAY, as_scientist, cell, page, slot, wait_kind, wait_live};
+use crate::common::Services;
+
+const NEXT_DAY: &str = "2031-05-07";
+
+async fn wait_address(browser: &Browser, hash: &str) {
+    browser.wait(&format!("the address {hash}"), &format!("return location.hash === {hash:?}")).await;
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn an_address_that_leads_nowhere_is_told_of() {
+    let _turn = Turn::take();
+    let services = Services::start(&[]);
+    let browser = Browser::start().await;
+    let today = browser_day(&browser, &services).await;
+    let hubble = |day: &str| format!("#Hubble-Acad@{day}");
+    let none = "2031-11-25";
+    for (hash, telescope, day, told) in [
+        ("#Nope@2031-11-25", "Hubble-Acad", Some(none), vec!["“Nope”", "não há esse telescópio", "Acadêmico Hubble"]),
+        ("#hubble-acad@2031-11-25", "Hubble-Acad", Some(none), vec!["“hubble-acad”"]),
+        ("#Nope", "Hubble-Acad", None, vec!["“Nope”"]),
+        ("#%4Eope@2031-11-25", "Hubble-Acad", Some(none), vec!["“Nope”"]),
+        ("#%E0%A4%A@2031-11-25", "Hubble-Acad", Some(none), vec!["“%E0%A4%A”"]),
+        ("#a@b@2031-11-25", "Hubble-Acad", Some(none), vec!["“a@b”"]),
+        ("#%3Cb%3EX@2031-11-25", "Hubble-Acad", Some(none), vec!["“<b>X”"]),
+        ("#2031-11-25", "Hubble-Acad", None, vec!["“2031-11-25”"]),
+        (
+            "#Hubble-Acad@2031-11-31",
+            "Hubble-Acad",
+            None,
+            vec!["“2031-11-31”", "não é um dia", "1970-01-01", "9998-12-30"],
+        ),
+        ("#Hubble-Acad@1969-12-31", "Hubble-Acad", None, vec!["“1969-12-31”"]),
+        ("#Hubble-Acad@9999-12-31", "Hubble-Acad", None, vec!["“9999-12-31”"]),
+        ("#Webb-Acad@12031-01-01", "Webb-Acad", None, vec!["“12031-01-01”"]),
+        ("#Webb-Acad@amanh%C3%A3", "Webb-Acad", None, vec!["“amanhã”"]),
+        ("#Nope@2031-11-31", "Hubble-Acad", None, vec!["“Nope”", "“2031-11-31”"]),
+        // These lead somewhere.
+        ("#Hubble-Acad@2031-11-25", "Hubble-Acad", Some(none), vec![]),
+        ("#%48ubble%2DAcad@2031%2D11%2D25", "Hubble-Acad", Some(none), vec![]),
+        ("#Webb-Acad", "Webb-Acad", None, vec![]),
+        ("#@2031-11-25", "Hubble-Acad", Some(none), vec![]),
+        ("#Webb-Acad@", "Webb-Acad", None, vec![]),
+        ("", "Hubble-Acad", None, vec![]),
+    ] {
+        // Typed into the address of a page that is open; some also opened there.
+        let opened = ["#Nope@2031-11-25", "#Hubble-Acad@2031-11-31", "#%48ubble%2DAcad@2031%2D11%2D25"].contains(&hash);
+        for typed in [true, false].into_iter().take(if opened { 2 } else { 1 }) {
+            if typed {
+                browser.ask("location.hash = '#Hubble-Acad@2031-05-06'; return true").await;
+                browser.wait("another day", "return document.getElementById('day').value === '2031-05-06'").await;
+                browser.ask(&format!("location.hash = {hash:?}; return true")).await;
+            } else {
+                browser.client.goto("about:blank").await.unwrap();
+                browser.open(&services.agenda(&format!("/{hash}"))).await;
+            }
+            let expected = day.unwrap_or(&today);
+            browser.wait(hash, &format!("return document.getElementById('day').value === {expected:?}")).await;
+            let words = browser.text("#address-problem").await;
+            assert_eq!(words.is_empty(), told.is_empty(), "{hash}: {words}");
+            assert!(told.iter().all(|part| words.contains(part)), "{hash}: {words}");
+            let chosen = browser.ask("return document.getElementById('telescope').value").await;
+            assert_eq!(chosen, telescope, "{hash}");
+            assert_eq!(browser.text("#agenda-problem").await, "", "{hash}");
+            let right = day.map_or_else(|| format!("#{telescope}"), |day| format!("#{telescope}@{day}"));
+            wait_address(&browser, &right).await;
+        }
+    }
+    // In English, at once; and no longer once something else is chosen.
+    browser.open(&services.agenda("/#Nope@2031-11-25")).await;
+    browser.wait_text("#address-problem", "“Nope”").await;
+    browser.click("[data-language=en]").await;
+    browser.wait_text("#address-problem", "there is no such telescope").await;
+    browser.click("#after").await;
+    wait_address(&browser, &hubble("2031-11-26")).await;
+    assert_eq!(browser.text("#address-problem").await, "");
+    assert_eq!(browser.console(), [""; 0]);
+}
+
+/// The day that it is.
+async fn browser_day(browser: &Browser, services: &Services) -> String {
+    browser.open(&services.agenda("/")).await;
+    let day = browser.wait("the day", "return document.getElementById('day').value").await;
+    day.as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn back_turns_days_back_and_forward_turns_them_again() {
+    let _turn = Turn::take();
+    let services = Services::start(&[]);
+    let browser = Browser::start().await;
+    browser.open(&page(&services.agenda(""))).await;
+    wait_live(&browser, "on").await;
+    let length = "return history.length";
+    let begun = browser.ask(length).await.as_u64().unwrap();
+    let places = [
+        format!("#Hubble-Acad@{DAY}"),
+        "#Hubble-Acad@2031-05-07".to_owned(),
+        "#Hubble-Acad@2031-05-06".to_owned(),
+        "#Webb-Acad@2031-05-06".to_owned(),
+        "#Webb-Acad@2032-02-29".to_owned(),
+        "#Webb-Acad".to_owned(),
+    ];
+    let acts = [
+        "document.getElementById('after').click()",
+        "document.getElementById('before').click()",
+        "const it = document.getElementById('telescope'); it.value = 'Webb-Acad'; it.dispatchEvent(new Event('change'))",
+        "const it = document.getElementById('day'); it.value = '2032-02-29'; it.dispatchEvent(new Event('change'))",
+        "document.getElementById('today').click()",
+    ];
+    for (act, place) in acts.iter().zip(&places[1..]) {
+        browser.ask(&format!("{act}; return true")).await;
+        wait_address(&browser, place).await;
+    }
+    assert_eq!(browser.ask(length).await, begun + 5, "one step for each choice");
+    // What is no place is no step: the language, the local time, the scientist, a slot, an agenda that is read again.
+    browser.click("[data-language=en]").await;
+    browser.click("#local").await;
+    browser.ask("const it = document.getElementById('scientist'); it.value = 7; it.dispatchEvent(new Event('change')); return true").await;
+    browser.click(&cell("05:00")).await;
+    browser.ask("document.getElementById('today').click(); return true").await;
+    assert_eq!(browser.ask(length).await, begun + 5);
+    let shows = |place: &str| {
+        let (telescope, day) = place[1..].split_once('@').unwrap_or((&place[1..], ""));
+        format!(
+            "return document.getElementById('telescope').value === {telescope:?} && document.getElementById('grid').getAttribute('aria-busy') === 'false' && ({day:?} === '' || document.getElementById('day').value === {day:?})"
+        )
+    };
+    for place in places[..5].iter().rev() {
+        browser.client.back().await.unwrap();
+        wait_address(&browser, place).await;
+        browser.wait(place, &shows(place)).await;
+    }
+    browser.wait_text("#agenda-title", "6 May 2031").await;
+    for place in &places[1..] {
+        browser.ask("history.forward(); return true").await;
+        wait_address(&browser, place).await;
+        browser.wait(place, &shows(place)).await;
+    }
+    assert_eq!(browser.console(), [""; 0]);
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn a_key_that_is_held_is_one_step_back() {
+    let _turn = Turn::take();
+    let services = Services::start(&[]);
+    let browser = Browser::start().await;
+    browser.open(&page(&services.agenda(""))).await;
+    wait_live(&browser, "on").await;
+    let begun = browser.ask("return history.length").await.as_u64().unwrap();
+    browser.ask(&format!("document.querySelector('{}').focus(); return true", cell("05:00"))).await;
+    for (index, day) in ["07", "08", "09", "10", "11"].iter().enumerate() {
+        let press = json!({
+            "type": "keyDown", "key": "PageDown", "code": "PageDown", "windowsVirtualKeyCode": 34, "autoRepeat": index > 0,
+        });
+        browser.cdp("Input.dispatchKeyEvent", &press);
+        wait_address(&browser, &format!("#Hubble-Acad@2031-05-{day}")).await;
+    }
+    assert_eq!(browser.ask("return history.length").await, begun + 1);
+    browser.client.back().await.unwrap();
+    wait_address(&browser, &format!("#Hubble-Acad@{DAY}")).await;
+    browser.wait_text("#agenda-title", "6 de maio").await;
+
+    // So is a day while it is typed: it is January for a moment, then December.
+    browser.ask("document.getElementById('day').focus(); return true").await;
+    browser.type_in("1207").await;
+    browser.wait("the day", "return document.getElementById('day').value === '2031-12-07'").await;
+    wait_address(&browser, "#Hubble-Acad@2031-12-07").await;
+    assert_eq!(browser.ask("return history.length").await, begun + 1);
+    browser.client.back().await.unwrap();
+    wait_address(&browser, &format!("#Hubble-Acad@{DAY}")).await;
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn a_booking_over_midnight_can_be_chosen_as_far_as_it_is_free() {
+    let _turn = Turn::take();
+    let services = Services::start(&[]);
+    assert_eq!(services.book(2, &format!("{NEXT_DAY}T01:00:00Z")).0, 201);
+    let browser = Browser::start().await;
+    as_scientist(&browser, 7);
+    browser.open(&page(&services.agenda(""))).await;
+    wait_live(&browser, "on").await;
+    let longest =
+        "const it = document.getElementById('field-duracao_min'); return it && it.options[it.length - 1].value";
+    let is_longest = |minutes: u32| format!("{longest} === '{minutes}'");
+    browser.click(&cell("23:55")).await;
+    browser.wait("up to the booking at one", &is_longest(65)).await;
+    let choose = |minutes: u32| {
+        format!(
+            "const it = document.getElementById('field-duracao_min'); it.value = {minutes}; it.dispatchEvent(new Event('change')); return true"
+        )
+    };
+    browser.ask(&choose(65)).await;
+    browser.wait_text("dialog h2", "Agendar 6 de mai., 23:55 – 7 de mai., 01:00").await;
+    browser.ask(&choose(20)).await;
+    browser.click("dialog button[type=submit]").await;
+    browser.wait_text("dialog .outcome.won", "6 de mai., 23:55 – 7 de mai., 00:15 é seu").await;
+    assert_eq!(services.list("?cientista_id=7")[0]["duracao_min"], 20);
+    browser.key(Key::Enter).await;
+    // It is there on both days.
+    wait_kind(&browser, "23:55", "mine").await;
+    browser.click("#after").await;
+    wait_kind(&browser, "00:10", "mine").await;
+    wait_kind(&browser, "00:15", "free").await;
+    // From what ends before midnight nothing more can be had, and never more than a day.
+    browser.click("#before").await;
+    wait_kind(&browser, "23:50", "free").await;
+    browser.click(&cell("23:50")).await;
+    browser.wait("five minutes", &is_longest(5)).await;
+    browser.ask("document.getElementById('dialog').close(); return true").await;
+    browser.open(&format!("{}#Hubble-Acad@2033-01-01", services.agenda("/"))).await;
+    browser.wait("the agenda", "return document.getElementById('day').value === '2033-01-01' && document.getElementById('grid').getAttribute('aria-busy') === 'false'").await;
+    for time in ["00:00", "10:00"] {
+        browser.click(&cell(time)).await;
+        browser.wait("a whole day", &is_longest(1440)).await;
+        browser.ask("document.getElementById('dialog').close(); return true").await;
+    }
+    // The last day that there is goes over its midnight too.
+    browser.open(&format!("{}#Hubble-Acad@9998-12-30", services.agenda("/"))).await;
+    browser.wait("the agenda", "return document.getElementById('day').value === '9998-12-30' && document.getElementById('grid').getAttribute('aria-busy') === 'false'").await;
+    browser.click(&cell("23:55")).await;
+    browser.wait("a whole day", &is_longest(1440)).await;
+    browser.assert_clean(&services.agenda(""));
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn a_conflict_over_midnight_leads_to_its_day_and_slot() {
+    let _turn = Turn::take();
+    let services = Services::start(&[]);
+    let browser = Browser::start().await;
+    as_scientist(&browser, 7);
+    browser.open(&page(&services.agenda(""))).await;
+    wait_live(&browser, "on").await;
+    browser.click(&cell("23:50")).await;
+    let choose = "const it = document.getElementById('field-duracao_min'); if (it.length < 6) return false; it.value = 30; it.dispatchEvent(new Event('change')); return true";
+    browser.wait("half an hour", choose).await;
+    assert_eq!(services.book(2, &format!("{NEXT_DAY}T00:05:00Z")).0, 201);
+    browser.click("dialog button[type=submit]").await;
+    browser.wait_text("dialog .outcome.lost", "tem 7 de mai., 00:05–00:10.").await;
+    let see = "return [...document.querySelectorAll('dialog .buttons button')].find((it) => it.innerText === 'Ver 7 de mai., 00:05–00:10 na agenda')";
+    browser.wait("what leads there", see).await;
+    browser.click("dialog .buttons button:last-child").await;
+    wait_address(&browser, &format!("#Hubble-Acad@{NEXT_DAY}")).await;
+    browser.wait_text("#selected h3", "00:05–00:10 UTC").await;
+    browser.wait("the focus is there", "return document.activeElement.dataset.slot === '1'").await;
+    wait_kind(&browser, "00:05", "other").await;
+    assert!(!browser.ask("return document.getElementById('dialog').open").await.as_bool().unwrap());
+    // And back.
+    browser.client.back().await.unwrap();
+    browser.wait_text("#agenda-title", "6 de maio").await;
+    browser.assert_clean(&services.agenda(""));
+}
+
+/// Sets a field of the dialog to what cannot be typed, but pasted.
+async fn paste(browser: &Browser, field: &str, text: &str) {
+    browser.ask(&format!("document.getElementById('field-{field}').value = {text:?}; return true")).await;
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn what_the_server_says_in_portuguese_is_english_on_the_english_page() {
+    let _turn = Turn::take();
+    let services = Services::start(&[]);
+    assert_eq!(services.book(7, &slot("15:00")).0, 201);
+    let browser = Browser::start().await;
+    browser.before_load("localStorage.sctec ??= JSON.stringify({scientist: 7, language: 'en'})");
+    browser.open(&page(&services.agenda(""))).await;
+    wait_live(&browser, "on").await;
+    browser.click(&cell("11:00")).await;
+    browser.wait_text("dialog", "Book 11:00–11:05").await;
+    paste(&browser, "alvo", "M\t31").await;
+    paste(&browser, "observacoes", &"x".repeat(2001)).await;
+    browser.click("dialog button[type=submit]").await;
+    browser.wait_text("#error-alvo", "A tab or another control character is in this: take it out.").await;
+    browser.wait_text("#error-observacoes", "at most 2000 characters").await;
+    browser.wait_text("dialog .problem", "Some of this needs to be corrected.").await;
+    let portuguese = "return document.querySelectorAll('dialog [lang=pt-BR]').length";
+    assert_eq!(browser.ask(portuguese).await, 0);
+    // The reason of a cancellation: said at its field, and what was written is still there.
+    browser.ask("document.getElementById('dialog').close(); return true").await;
+    browser.click(&cell("15:00")).await;
+    browser.wait("its links", "return document.querySelector('[data-focus=cancel]')").await;
+    browser.click("[data-focus=cancel]").await;
+    browser.wait_text("dialog", "Reason (optional)").await;
+    paste(&browser, "motivo", "nuvens\tde poeira").await;
+    browser.click("dialog button[type=submit]").await;
+    browser.wait_text("#error-motivo", "A tab or another control character").await;
+    assert_eq!(browser.ask("return document.getElementById('field-motivo').value").await, "nuvens\tde poeira");
+    assert_eq!(browser.ask(portuguese).await, 0);
+    paste(&browser, "motivo", "nuvens de poeira").await;
+    browser.click("dialog button[type=submit]").await;
+    wait_kind(&browser, "15:00", "free").await;
+
+    // What this page cannot be made to send; and codes that it does not know, of a newer server.
+    let shown = browser
+        .ask(
+            "return import('/pagina/problems.js').then(({ explain }) => {
+                const root = document.createElement('div');
+                document.body.append(root);
+                explain(root, { code: 'campos_invalidos', errors: [
+                    { campo: 'horario_inicio_utc', codigo: 'ja_passou', mensagem: 'já passou' },
+                    { campo: 'x', codigo: 'invalido', mensagem: 'deve ser outro' },
+                    { campo: 'y', codigo: 'de_amanha', mensagem: 'de um servidor mais novo' },
+                ] });
+                return [...root.children].map((it) => it.innerHTML);
+            })",
+        )
+        .await;
+    assert_eq!(
+        shown,
+        json!([
+            "Some of this needs to be corrected.",
+            "horario_inicio_utc: This has begun already, and this telescope takes only what is to come.",
+            "x: The server does not take this: <span lang=\"pt-BR\" dir=\"auto\">deve ser outro</span>",
+            "y: <span lang=\"pt-BR\" dir=\"auto\">de um servidor mais novo</span>",
+        ])
+    );
+    assert_eq!(browser.console(), [""; 0]);
+}

@@ -1,0 +1,229 @@
+//! Spans of time as they are read: over midnight, a day long, over a change of the clocks, in every zone there is.
+
+use serde_json::{Value, json};
+
+use super::driver::{Browser, Turn};
+use super::{as_scientist, cell, page, wait_kind, wait_live};
+use crate::common::Services;
+
+/// The zones there are, one of each sort: those whose clocks have shown the same all the time are one sort.
+const ZONES: &str = r"
+    const sorts = new Map();
+    for (const timeZone of Intl.supportedValuesOf('timeZone')) {
+        const offset = new Intl.DateTimeFormat('en-GB', { timeZone, timeZoneName: 'longOffset' });
+        let shown = '';
+        for (const [from, to] of [[2011, 2012], [2026, 2028]])
+            for (let at = Date.UTC(from, 0, 1); at < Date.UTC(to, 0, 1); at += 5 * 86400000)
+                shown += offset.formatToParts(at).find(({ type }) => type === 'timeZoneName').value;
+        if (!sorts.has(shown)) sorts.set(shown, timeZone);
+    }
+    return [...sorts.values()]";
+
+/// What is wrong with spans around each change of the clocks in the zone that is set, and around midnights, in the words
+/// of both languages. What is right comes from the offset and the calendar of `Date` alone.
+const SWEEP: &str = r"
+    return (async () => {
+        const { span, localSpan, zone, elsewhere } = await import('/pagina/format.js');
+        const { speak, locale } = await import('/pagina/i18n.js');
+        const MINUTE = 60000, DAY = 86400000;
+        const offset = (ms) => -new Date(ms).getTimezoneOffset();
+        // GMT+0 is written GMT by some, and GMT+1 is no part of GMT+13.
+        const named = (ms) => {
+            const minutes = offset(ms), size = Math.abs(minutes), rest = size % 60;
+            const text = `${minutes < 0 ? '-' : '\\+'}${Math.floor(size / 60)}${rest ? `:${String(rest).padStart(2, '0')}` : ''}`;
+            return new RegExp(minutes ? `GMT${text}(?![\\d:])` : 'GMT(\\+0)?(?![-+\\d:])');
+        };
+        const two = (number) => String(number).padStart(2, '0');
+        const day = (ms) => { const d = new Date(ms); return `${d.getFullYear()}-${d.getMonth()}-${d.getDate()}`; };
+        const shown = (ms, timeZone) => new Date(ms).toLocaleDateString(locale(), { timeZone, day: 'numeric', month: 'short' });
+        const changes = [];
+        for (const [from, to] of YEARS) {
+            for (let at = Date.UTC(from, 0, 1); at < Date.UTC(to, 0, 1); at += DAY) {
+                if (offset(at) === offset(at + DAY)) continue;
+                let [low, high] = [at, at + DAY];
+                while (high - low > MINUTE) {
+                    const middle = Math.floor((low + high) / 2 / MINUTE) * MINUTE;
+                    if (offset(middle) === offset(low)) low = middle; else high = middle;
+                }
+                changes.push(high);
+            }
+        }
+        const spans = changes.flatMap((at) => [[at - 30 * MINUTE, at + 30 * MINUTE], [at - 5 * MINUTE, at], [at, at + 5 * MINUTE], [at - 12 * 60 * MINUTE, at + 12 * 60 * MINUTE], [at - 5 * MINUTE, at + DAY - 5 * MINUTE]]);
+        const noon = Date.UTC(2026, 4, 6, 12), midnight = new Date(2026, 4, 6).getTime();
+        spans.push([noon, noon + DAY], [midnight - 5 * MINUTE, midnight + 5 * MINUTE], [midnight, midnight + 5 * MINUTE]);
+        spans.push([Date.UTC(2026, 11, 31, 23, 55), Date.UTC(2027, 0, 1, 0, 5)]);
+        const newYear = new Date(2027, 0, 1).getTime();
+        spans.push([newYear - 5 * MINUTE, newYear + 5 * MINUTE]);
+        const wrong = [];
+        for (const language of ['pt', 'en']) {
+            speak(language);
+            for (const [start, end] of spans) {
+                const text = localSpan(start, end);
+                const fail = (what) => wrong.push(`${language} ${new Date(start).toISOString()} ${new Date(end).toISOString()}: ${what}: ${text}`);
+                for (const at of [start, end]) {
+                    const local = new Date(at);
+                    if (!text.includes(`${two(local.getHours())}:${two(local.getMinutes())}`)) fail('a time is missing');
+                }
+                const zones = text.match(/GMT/g).length;
+                if (!named(end).test(text)) fail('the zone at the end is missing');
+                if (offset(start) !== offset(end) && !(named(start).test(text) && zones === 2)) fail('the zone at the start is missing');
+                if (offset(start) === offset(end) && zones !== 1) fail('one zone is named twice');
+                if (day(start) !== day(end) && !(text.includes(shown(start)) && text.includes(shown(end)))) fail('a day is missing');
+                const years = [start, end].map((at) => new Date(at).getFullYear());
+                if (years[0] !== years[1] && !years.every((year) => text.includes(year))) fail('a year is missing');
+                if (elsewhere(start, end) !== (offset(start) !== 0 || offset(end) !== 0)) fail('elsewhere or not');
+                const utc = span(start, end), iso = [start, end].map((at) => new Date(at).toISOString());
+                if (!iso.every((at) => utc.includes(at.slice(11, 16)))) fail(`UTC ${utc}`);
+                if (iso[0].slice(0, 10) !== iso[1].slice(0, 10) && !(utc.includes(shown(start, 'UTC')) && utc.includes(shown(end, 'UTC')))) fail(`UTC ${utc}`);
+                if (iso[0].slice(0, 4) !== iso[1].slice(0, 4) && !iso.every((at) => utc.includes(at.slice(0, 4)))) fail(`UTC ${utc}`);
+            }
+        }
+        speak('pt');
+        return [changes.length, wrong.slice(0, 5)];
+    })();";
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn a_span_over_a_zone_change_or_over_a_day_names_both_zones_and_both_days() {
+    let _turn = Turn::take();
+    let services = Services::start(&[]);
+    let browser = Browser::start().await;
+    browser.open(&page(&services.agenda(""))).await;
+    let zones = browser.ask(ZONES).await;
+    let zones: Vec<_> = zones.as_array().unwrap().iter().map(|zone| zone.as_str().unwrap()).collect();
+    assert!(zones.len() > 50 && zones.contains(&"Pacific/Chatham"), "{zones:?}");
+    // 2011 has a day that Samoa left out.
+    let script = SWEEP.replace("YEARS", "[[2011, 2012], [2026, 2028]]");
+    let mut changes = 0;
+    for id in zones {
+        browser.zone(id);
+        let found = browser.ask(&script).await;
+        assert_eq!(found[1], json!([]), "{id}");
+        changes += found[0].as_u64().unwrap();
+    }
+    assert!(changes > 100, "{changes}");
+    assert_eq!(browser.console(), [""; 0]);
+}
+
+async fn speak(browser: &Browser, language: &str) {
+    browser.click(&format!("[data-language={language}]")).await;
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn a_booking_over_the_end_of_summer_time_has_both_zones_wherever_it_is_told() {
+    let _turn = Turn::take();
+    let services = Services::start(&[]);
+    let browser = Browser::start().await;
+    browser.zone("Europe/London");
+    // The clocks there go from 02:00 back to 01:00, at 01:00 UTC.
+    let body = json!({"cientista_id": 7, "horario_inicio_utc": "2026-10-25T00:30:00Z", "duracao_min": 60});
+    assert_eq!(services.book_with(&body).0, 201);
+    browser.before_load("localStorage.sctec ??= JSON.stringify({scientist: 7, local: true})");
+    browser.open(&format!("{}#Hubble-Acad@2026-10-25", services.agenda("/"))).await;
+    wait_live(&browser, "on").await;
+    browser.click(&cell("00:30")).await;
+    browser.wait_text("#selected", "01:30 GMT+1 – 01:30 GMT+0 aqui").await;
+    speak(&browser, "en").await;
+    browser.wait_text("#selected", "01:30 GMT+1 – 01:30 GMT+0 here").await;
+    // The form has the line only where the local time is another one than UTC, be it at one end.
+    for (time, told) in [("00:00", Some("01:00–01:05 GMT+1 here")), ("02:00", None)] {
+        browser.click(&cell(time)).await;
+        browser.wait("the form", "return document.querySelector('dialog[open] form')").await;
+        let form = browser.text("dialog form").await;
+        assert_eq!(form.contains("GMT"), told.is_some(), "{form}");
+        assert!(form.contains(told.unwrap_or_default()), "{form}");
+        browser.ask("document.getElementById('dialog').close(); return true").await;
+    }
+    let hours = "return [...document.querySelectorAll('[role=rowheader] .local')].map((it) => it.innerText)";
+    let shown = browser.ask(hours).await;
+    assert_eq!(shown.as_array().unwrap()[..3], [json!("01:00"), json!("01:00 GMT+0"), json!("02:00")], "{shown}");
+    assert_eq!(browser.text("[role=columnheader] .local").await, "GMT+1", "the zone in which the day begins");
+    browser.assert_clean(&services.agenda(""));
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn a_booking_of_a_whole_day_has_both_days_wherever_it_is_told() {
+    let _turn = Turn::take();
+    let services = Services::start(&[]);
+    let browser = Browser::start().await;
+    as_scientist(&browser, 7);
+    browser.open(&page(&services.agenda(""))).await;
+    wait_live(&browser, "on").await;
+    let body = json!({"cientista_id": 2, "horario_inicio_utc": "2031-05-06T12:00:00Z", "duracao_min": 1440});
+    let (status, _) = services.book_with(&body);
+    assert_eq!(status, 201);
+    wait_kind(&browser, "12:00", "other").await;
+    browser.click(&cell("12:00")).await;
+    for (language, utc, days) in [
+        (
+            "pt",
+            "6 de mai., 12:00 – 7 de mai., 12:00",
+            "terça-feira, 6 de maio de 2031 – quarta-feira, 7 de maio de 2031",
+        ),
+        ("en", "6 May, 12:00 – 7 May, 12:00", "Tuesday, 6 May 2031 – Wednesday, 7 May 2031"),
+    ] {
+        speak(&browser, language).await;
+        browser.wait_text("#selected h3", &format!("{utc} UTC")).await;
+        let place = browser.ask("return document.querySelector('#selected .where').textContent").await;
+        assert_eq!(place, days);
+        let label = format!("return document.querySelector('{}').getAttribute('aria-label')", cell("13:00"));
+        assert!(browser.ask(&label).await.as_str().unwrap().contains(utc));
+        browser.wait("its links", "return document.querySelector('[data-focus=cancel]')").await;
+        browser.click("[data-focus=cancel]").await;
+        browser.wait_text("dialog h2", utc).await;
+        let asked = browser.ask("return document.querySelector('dialog .where').textContent").await;
+        assert_eq!(asked, format!("Hubble-Acad, {days}"), "what is cancelled, where and when");
+        browser.ask("document.getElementById('dialog').close(); return true").await;
+    }
+    // What is said aloud when it goes.
+    let first = &services.list("")[0];
+    assert_eq!(services.follow(first, "cancelar").status, 200);
+    wait_kind(&browser, "12:00", "free").await;
+    browser.wait("it is said", "return document.getElementById('status').textContent.includes('6 May')").await;
+    browser.assert_clean(&services.agenda(""));
+}
+
+/// Row headers with a piece that is wider than its place: cut off, `GMT+13:45` is another zone.
+const CLIPPED: &str = "
+    const edge = (it) => it.getBoundingClientRect();
+    const clipped = [...document.querySelectorAll('[role=row]')].flatMap((row) => {
+        const limit = edge(row.children[1]).left;
+        return [...row.firstChild.querySelectorAll('.local, .local span')].filter((it) => it.textContent && edge(it).right > limit + 0.5);
+    });
+    return clipped.map((it) => it.textContent)";
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn a_zone_of_many_signs_has_its_place() {
+    let _turn = Turn::take();
+    let services = Services::start(&[]);
+    let browser = Browser::start().await;
+    browser.open(&page(&services.agenda(""))).await;
+    browser.click("#local").await;
+    // The clocks there change at 14:00 UTC, to +13:45 and back; Lord Howe's by half an hour; St. John's and Marquesas are
+    // halves behind.
+    for (id, day, zone_told) in [
+        ("Pacific/Chatham", "2026-09-26", "GMT+13:45"),
+        ("Pacific/Chatham", "2026-04-04", "GMT+12:45"),
+        ("Australia/Lord_Howe", "2026-04-04", "GMT+10:30"),
+        ("America/St_Johns", "2026-11-01", "GMT-3:30"),
+        ("Pacific/Marquesas", "2026-11-01", "GMT-9:30"),
+    ] {
+        browser.zone(id);
+        browser.client.goto("about:blank").await.unwrap();
+        browser.open(&format!("{}#Hubble-Acad@{day}", services.agenda("/"))).await;
+        for width in [1280, 1100, 768, 390, 360, 320] {
+            browser.look(width, 900, false);
+            browser.settle().await;
+            assert_eq!(browser.ask(CLIPPED).await, json!([]), "{id} {day} at {width}");
+            let overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+            assert_eq!(browser.ask(overflow).await, Value::from(0), "{id} {day} at {width}");
+        }
+        let all = "return [...document.querySelectorAll('.grid .local')].map((it) => it.innerText).join(' ')";
+        let told = browser.ask(all).await;
+        assert!(told.as_str().unwrap().contains(zone_told), "{id}: {told}");
+    }
+    assert_eq!(browser.console(), [""; 0]);
+}

@@ -1,0 +1,406 @@
+//! Chaos: two schedulers on one folder and a coordinator, each killed, paused and stopped at random, while clients book and
+//! cancel through both. Afterwards what the clients were told is held against the database and the audit trail.
+//!
+//! `SCTEC_TEST_CHAOS_SECONDS` says how long (20 by default), `SCTEC_TEST_CHAOS_SEED` repeats a run's choices; the seed of each
+//! run is printed. What the system's scheduler does in between cannot be repeated.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::common::{Server, run, sctec, signal, wait_until};
+
+/// Clients at once.
+const CLIENTS: u64 = 6;
+/// Slots that they compete for.
+const SLOTS: u64 = 150;
+/// How long a client waits for an answer before it does not know what became of its request.
+const CLIENT_PATIENCE: Duration = Duration::from_secs(4);
+/// How long clients go on at the least after the last blow.
+const CALM: Duration = Duration::from_secs(2);
+
+/// `SplitMix64` (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.roll() % bound
+    }
+
+    fn millis(&mut self, least: u64, most: u64) -> Duration {
+        Duration::from_millis(least + self.below(most - least + 1))
+    }
+}
+
+/// One of the three processes, which comes back at the address that it had.
+struct Target {
+    name: &'static str,
+    command: Box<dyn Fn() -> Command + Send + Sync>,
+    server: Mutex<Option<Server>>,
+    pid: AtomicU64,
+}
+
+impl Target {
+    fn new(name: &'static str, command: impl Fn() -> Command + Send + Sync + 'static) -> Self {
+        let target = Self { name, command: Box::new(command), server: Mutex::default(), pid: AtomicU64::new(0) };
+        target.start();
+        target
+    }
+
+    fn start(&self) {
+        let server = Server::spawn(&mut (self.command)(), 1);
+        self.pid.store(u64::from(server.pid()), Ordering::Relaxed);
+        *self.server.lock().unwrap() = Some(server);
+    }
+
+    /// One blow, and the way back from it.
+    fn strike(&self, dice: &mut Dice, blows: &Blows) {
+        let mut server = self.server.lock().unwrap().take().expect("it runs");
+        match dice.below(10) {
+            0..4 => {
+                blows.killed.fetch_add(1, Ordering::Relaxed);
+                server.kill();
+            }
+            4..8 => {
+                blows.paused.fetch_add(1, Ordering::Relaxed);
+                // Now and then past every patience that the others have.
+                let pause = if dice.below(8) == 0 { dice.millis(5500, 8000) } else { dice.millis(20, 2500) };
+                signal(server.pid(), "STOP");
+                std::thread::sleep(pause);
+                signal(server.pid(), "CONT");
+                *self.server.lock().unwrap() = Some(server);
+                return;
+            }
+            _ => {
+                blows.stopped.fetch_add(1, Ordering::Relaxed);
+                assert_eq!(server.terminate(), Some(0), "{} does not stop cleanly", self.name);
+            }
+        }
+        drop(server);
+        std::thread::sleep(dice.millis(0, 500));
+        self.start();
+    }
+
+    fn stop(&self) {
+        let mut server = self.server.lock().unwrap().take().expect("it runs");
+        assert_eq!(server.terminate(), Some(0), "{} does not stop cleanly", self.name);
+    }
+}
+
+#[derive(Default)]
+struct Blows {
+    killed: AtomicU64,
+    paused: AtomicU64,
+    stopped: AtomicU64,
+}
+
+/// What one client was told of one booking.
+#[derive(Clone, Debug)]
+struct Told {
+    slot: String,
+    /// Whether its cancellation was asked for, and whether that was acknowledged.
+    cancelled: Option<bool>,
+    /// Whether a client is asking for that now.
+    in_hand: bool,
+}
+
+/// What all clients were told.
+#[derive(Default)]
+struct Ledger {
+    /// Acknowledged bookings by their number.
+    booked: Mutex<HashMap<i64, Told>>,
+    /// Requests that were refused with a definite word: nothing was written.
+    refused: Mutex<HashSet<String>>,
+    /// How often each answer came.
+    counts: Mutex<BTreeMap<String, u64>>,
+}
+
+fn slot(index: u64) -> String {
+    let (day, minute) = (1 + index / 288, index % 288 * 5);
+    format!("2031-05-{day:02}T{:02}:{:02}:00Z", minute / 60, minute % 60)
+}
+
+struct Client<'a> {
+    dice: Dice,
+    name: String,
+    urls: &'a [String],
+    ledger: &'a Ledger,
+    agent: ureq::Agent,
+    requests: u64,
+}
+
+impl Client<'_> {
+    /// Sends one request under an identifier of its own. `None` is that nobody knows what became of it.
+    fn send(&mut self, method: &str, path: &str, body: &str) -> (String, Option<(u16, Value)>) {
+        let url = &self.urls[usize::try_from(self.dice.below(self.urls.len() as u64)).unwrap()];
+        self.requests += 1;
+        let id = format!("{}-{}", self.name, self.requests);
+        let request = ureq::http::Request::builder().method(method).uri(format!("{url}{path}"));
+        let request = request.header("X-Request-Id", &id).header("Content-Type", "application/json");
+        let answer = self.agent.run(request.body(body.to_owned()).unwrap()).ok().and_then(|mut answer| {
+            let status = answer.status().as_u16();
+            let body = answer.body_mut().read_to_string().ok()?;
+            Some((status, serde_json::from_str::<Value>(&body).ok()?))
+        });
+        let what = match &answer {
+            None => {
+                // Where nobody listens, asking without a pause would only keep others from being served.
+                std::thread::sleep(Duration::from_millis(10));
+                "no answer".to_owned()
+            }
+            Some((status, body)) => format!("{status} {}", body["codigo"].as_str().unwrap_or(method)),
+        };
+        *self.ledger.counts.lock().unwrap().entry(what).or_default() += 1;
+        if let Some((status, body)) = &answer
+            && *status >= 400
+            && !matches!(body["codigo"].as_str(), Some("resultado_incerto" | "erro_interno"))
+        {
+            self.ledger.refused.lock().unwrap().insert(id.clone());
+        }
+        (id, answer)
+    }
+
+    fn book(&mut self) {
+        let start = slot(self.dice.below(SLOTS));
+        let body = json!({"cientista_id": 1 + self.dice.below(10), "horario_inicio_utc": start}).to_string();
+        if let (_, Some((201, booking))) = self.send("POST", "/agendamentos", &body) {
+            let id = booking["id"].as_i64().expect("a booking has a number");
+            assert_eq!(booking["horario_inicio_utc"], start);
+            let told = Told { slot: start, cancelled: None, in_hand: false };
+            assert!(self.ledger.booked.lock().unwrap().insert(id, told).is_none(), "booking {id} was given twice");
+        }
+    }
+
+    fn cancel(&mut self) {
+        let (id, asked_before) = {
+            let mut booked = self.ledger.booked.lock().unwrap();
+            // Any that is not known to be cancelled, and that nobody else is at.
+            let free = |told: &Told| !told.in_hand && told.cancelled != Some(true);
+            let Some((id, told)) = booked.iter_mut().find(|(_, told)| free(told)) else { return };
+            told.in_hand = true;
+            // From here on it may be.
+            (*id, told.cancelled.replace(false))
+        };
+        let (request, answer) = self.send("DELETE", &format!("/agendamentos/{id}"), "");
+        let mut booked = self.ledger.booked.lock().unwrap();
+        let told = booked.get_mut(&id).expect("it is never removed");
+        told.in_hand = false;
+        match answer {
+            Some((200, _)) => told.cancelled = Some(true),
+            Some((409, body)) if body["codigo"] == "ja_cancelado" => {
+                assert_eq!(asked_before, Some(false), "booking {id} was cancelled, and nobody had asked for it");
+                told.cancelled = Some(true);
+            }
+            // Nothing was done by this one.
+            Some(_) if self.ledger.refused.lock().unwrap().contains(&request) => told.cancelled = asked_before,
+            _ => {}
+        }
+    }
+
+    fn run(mut self, end: &AtomicBool) {
+        while !end.load(Ordering::Relaxed) {
+            if self.dice.below(100) < 55 { self.book() } else { self.cancel() }
+        }
+    }
+}
+
+fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
+
+#[test]
+fn under_kill_pause_and_stop_no_slot_is_booked_twice_and_nothing_said_is_untrue() {
+    let seconds = setting("SCTEC_TEST_CHAOS_SECONDS").unwrap_or(20);
+    let seed = setting("SCTEC_TEST_CHAOS_SEED")
+        .unwrap_or_else(|| u64::from(std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos()));
+    eprintln!("SCTEC_TEST_CHAOS_SEED={seed} SCTEC_TEST_CHAOS_SECONDS={seconds}");
+    let folder = tempfile::tempdir().unwrap();
+    let [gate, first, second] = std::array::from_fn(|_| free_address());
+    let data_dir = folder.path().to_owned();
+    let coordinator = {
+        let (data_dir, gate) = (data_dir.clone(), gate.clone());
+        let starts = AtomicU64::new(0);
+        Target::new("the coordinator", move || {
+            let mut command = crate::common::coordinator_command(&data_dir, &gate);
+            // Every other start with a grace after a crash: struck this often it would else be in it for most of the time.
+            let grace = if starts.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) { "0" } else { "auto" };
+            command.args(["--grace", grace]);
+            command
+        })
+    };
+    let scheduler = |name, address: &str| {
+        let (data_dir, gate, address) = (data_dir.clone(), format!("http://{gate}"), address.to_owned());
+        Target::new(name, move || {
+            let mut command = sctec();
+            command.args(["serve-scheduler", "--listen", &address, "--coordinator", &gate]);
+            command.args(["--lock-ttl-ms", "1500", "--lock-retention-ms", "100", "--audit-rotate-mb", "1"]);
+            command.arg("--data-dir").arg(&data_dir);
+            command
+        })
+    };
+    let targets = [coordinator, scheduler("the first scheduler", &first), scheduler("the second scheduler", &second)];
+    let urls = [format!("http://{first}"), format!("http://{second}")];
+    let (ledger, blows, end) = (Ledger::default(), Blows::default(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let (ledger, blows, end, urls) = (&ledger, &blows, &end, &urls);
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|number| {
+                let agent = ureq::Agent::config_builder()
+                    .http_status_as_error(false)
+                    .proxy(None)
+                    .timeout_global(Some(CLIENT_PATIENCE))
+                    .build()
+                    .into();
+                let dice = Dice(seed ^ ((number + 1) << 32));
+                let client = Client { dice, name: format!("c{number}"), urls, ledger, agent, requests: 0 };
+                scope.spawn(move || client.run(end))
+            })
+            .collect();
+        let until = Instant::now() + Duration::from_secs(seconds);
+        let strikers: Vec<_> = targets
+            .iter()
+            .zip(0u64..)
+            .map(|(target, number)| {
+                let mut dice = Dice(seed ^ ((number + 1001) << 32));
+                scope.spawn(move || {
+                    while Instant::now() < until {
+                        std::thread::sleep(dice.millis(100, 3000));
+                        target.strike(&mut dice, blows);
+                    }
+                })
+            })
+            .collect();
+        let struck: Vec<_> = strikers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        std::thread::sleep(CALM);
+        end.store(true, Ordering::Relaxed);
+        let ran: Vec<_> = clients.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        for ended in struck.into_iter().chain(ran) {
+            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        }
+    });
+    for url in &urls {
+        let ready =
+            || crate::common::try_http("GET", &format!("{url}/pronto"), None).is_ok_and(|answer| answer.status == 200);
+        wait_until("all is well again", ready);
+    }
+    for target in targets.iter().rev() {
+        target.stop();
+    }
+    let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    eprintln!("{} killed, {} paused, {} stopped", read(&blows.killed), read(&blows.paused), read(&blows.stopped));
+    for (what, count) in ledger.counts.lock().unwrap().iter() {
+        eprintln!("{count:>8}  {what}");
+    }
+    judge(folder.path(), &ledger);
+    tokens_grow(folder.path());
+}
+
+/// Holds what was told against the database and the trail.
+fn judge(folder: &Path, ledger: &Ledger) {
+    let verified = run(&["audit", "--verify", "--data-dir", folder.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&verified.stdout).into_owned();
+    assert_eq!(verified.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&verified.stderr));
+
+    let database = rusqlite::Connection::open(folder.join("sctec.db")).unwrap();
+    let mut statement = database.prepare("SELECT linha FROM auditoria ORDER BY seq").unwrap();
+    let records: Vec<Value> = statement
+        .query_map((), |row| row.get::<_, String>(0))
+        .unwrap()
+        .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+        .collect();
+    // The trail, replayed: who has each slot, and the last token that wrote to it.
+    let (mut holders, mut tokens): (HashMap<&str, i64>, HashMap<&str, u64>) = (HashMap::new(), HashMap::new());
+    let (mut created, mut cancelled) = (HashMap::new(), HashSet::new());
+    for record in &records {
+        let (event, details) = (record["event_type"].as_str().unwrap(), &record["details"]);
+        let request = record["req"].as_str().unwrap();
+        if !event.starts_with("AGENDAMENTO_") {
+            continue;
+        }
+        assert!(!ledger.refused.lock().unwrap().contains(request), "{request} was refused, and yet: {record}");
+        let id = details["agendamento_id"].as_i64().unwrap();
+        let start = details["horario_inicio_utc"].as_str().unwrap();
+        let token = details["token"].as_u64().expect("it was written under a lock");
+        if let Some(before) = tokens.insert(start, token) {
+            assert!(token > before, "slot {start}: token {token} wrote after {before}");
+        }
+        if event == "AGENDAMENTO_CRIADO" {
+            assert_eq!(holders.insert(start, id), None, "slot {start} was booked twice: {record}");
+            assert!(created.insert(id, start).is_none(), "booking {id} was made twice");
+        } else {
+            assert_eq!(holders.remove(start), Some(id), "{record}");
+            cancelled.insert(id);
+        }
+    }
+    let booked = ledger.booked.lock().unwrap();
+    for (id, told) in booked.iter() {
+        assert_eq!(created.get(id).copied(), Some(told.slot.as_str()), "booking {id} was acknowledged and is lost");
+        match told.cancelled {
+            None => assert!(!cancelled.contains(id), "booking {id} was cancelled, and nobody asked for it"),
+            Some(true) => assert!(cancelled.contains(id), "booking {id} was acknowledged as cancelled and is not"),
+            Some(false) => {}
+        }
+    }
+    // The database says the same as its trail.
+    let mut statement = database.prepare("SELECT id, status FROM agendamentos").unwrap();
+    let rows: HashMap<i64, bool> = statement
+        .query_map((), |row| Ok((row.get(0)?, row.get::<_, String>(1)? == "AGENDADO")))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(rows.len(), created.len());
+    for (id, active) in &rows {
+        assert_eq!(*active, !cancelled.contains(id), "booking {id}");
+    }
+    let active = rows.values().filter(|active| **active).count();
+    assert_eq!(
+        crate::common::count(
+            &folder.join("sctec.db"),
+            "SELECT count(*) FROM horarios WHERE agendamento_id IS NOT NULL"
+        ),
+        active
+    );
+    eprintln!(
+        "{} bookings acknowledged, {} recorded, {} cancelled, {} records: 0 slots twice, 0 lost; {}",
+        booked.len(),
+        created.len(),
+        cancelled.len(),
+        records.len(),
+        said.lines().last().unwrap_or_default()
+    );
+    assert!(booked.len() > 20, "too little was booked to prove anything");
+}
+
+/// The coordinator's log may have lost lines, each time it was killed; those that are there are in the order of the grants.
+fn tokens_grow(folder: &Path) {
+    let log = std::fs::read(folder.join("coordenador.log")).unwrap();
+    let (mut last, mut grants) = (0, 0);
+    for line in String::from_utf8_lossy(&log).lines().filter(|line| line.contains("Lock concedido para recurso")) {
+        // The last line of a killed process may be torn.
+        let Some(token) = line.rsplit_once(" token=").and_then(|(_, token)| token.parse::<u64>().ok()) else {
+            continue;
+        };
+        assert!(token > last, "token {token} was given after {last}: {line}");
+        (last, grants) = (token, grants + 1);
+    }
+    eprintln!("{grants} grants, tokens grow up to {last}");
+    assert!(grants > 20);
+}

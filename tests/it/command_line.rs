@@ -1,0 +1,277 @@
+//! What all commands have in common: output that cannot be written is a failure and says so, a reader that
+//! leaves ends what runs on, a terminal may be of any width, and a path of any name.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt;
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+use crate::common::{Server, run, sctec, signal, wait_until};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn full() -> File {
+    OpenOptions::new().write(true).open("/dev/full").unwrap()
+}
+
+/// A folder with a trail of a record, a scheduler's and a coordinator's URL.
+struct Services {
+    folder: TempDir,
+    server: Server,
+}
+
+impl Services {
+    fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        let data_dir = folder.path().to_str().unwrap();
+        let ports = ["--listen", "127.0.0.1:0", "--listen-coordinator", "127.0.0.1:0"];
+        let server = Server::start(&[&["serve-all", "--data-dir", data_dir], &ports[..]].concat());
+        Self { folder, server }
+    }
+}
+
+#[test]
+fn output_that_cannot_be_written_is_a_failure_of_every_command() {
+    let services = Services::start();
+    let data_dir = services.folder.path().to_str().unwrap();
+    let agenda = services.server.url_of("servico-agendamento");
+    let locks = services.server.url_of("servico-coordenador");
+    let manual = services.folder.path().join("man").to_str().unwrap().to_owned();
+    wait_until("the trail has its first record", || {
+        std::fs::metadata(services.folder.path().join("audit.jsonl")).is_ok_and(|file| file.len() > 0)
+    });
+    let commands: &[&[&str]] = &[
+        &["--help"],
+        &["--version"],
+        &["help"],
+        &["help", "audit"],
+        &["audit", "--help"],
+        &["serve-all", "--version"],
+        &["audit", "--data-dir", data_dir],
+        &["audit", "--data-dir", data_dir, "--count"],
+        &["audit", "--data-dir", data_dir, "--format", "csv"],
+        &["audit", "--data-dir", data_dir, "--format", "table"],
+        &["audit", "--data-dir", data_dir, "--follow"],
+        &["audit", "--data-dir", data_dir, "--verify"],
+        &["locks", "--url", &locks],
+        &["locks", "--url", &locks, "--json"],
+        &["locks", "--url", &locks, "--watch"],
+        &["locks", "--url", &locks, "--release", "X"],
+        &["clock-sync", "--url", &agenda, "--samples", "1"],
+        &["clock-sync", "--url", &agenda, "--samples", "1", "--json"],
+        &["clock-sync", "--url", &agenda, "--samples", "1", "--watch"],
+        &["stress", "--url", &agenda, "--n", "2"],
+        &["stress", "--url", &agenda, "--n", "2", "--json"],
+        &["health", &agenda],
+        &["health", &locks, "--ready"],
+        &["completions", "bash"],
+        &["manual", &manual],
+    ];
+    for arguments in commands {
+        let output = sctec().args(*arguments).stdout(full()).output().unwrap();
+        let said = text(&output.stderr);
+        let expected = if arguments.contains(&"--verify") { 1 } else { 2 };
+        assert_eq!(output.status.code(), Some(expected), "{arguments:?}: {said}");
+        assert!(said.contains("cannot write to stdout: No space left on device"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn complaints_that_cannot_be_written_change_no_exit_status() {
+    for (arguments, expected) in [
+        (&["audit", "missing"][..], 2),
+        (&["audit", "--verify", "missing"], 1),
+        (&["audit", "--nonsense"], 2),
+        (&["audit", "--verify", "--nonsense"], 1),
+        (&["clock-sync", "--url", "x"], 2),
+        (&["health", "x"], 2),
+        (&["locks", "--url", "x"], 2),
+        (&["stress", "--url", "x"], 2),
+        (&["manual", "/dev/null/x"], 2),
+    ] {
+        let status = sctec().args(arguments).stdout(Stdio::null()).stderr(full()).status().unwrap();
+        assert_eq!(status.code(), Some(expected), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_gone_is_a_normal_end() {
+    for arguments in [&["--help"][..], &["--version"], &["completions", "bash"]] {
+        let mut child = sctec().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        // It may have written before the reader went.
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_watch_that_nobody_reads_ends_where_nobody_answers_and_while_it_pauses() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let services = Services::start();
+    for url in [format!("http://{nobody}"), services.server.url_of("servico-coordenador")] {
+        let mut watch = sctec()
+            .args(["locks", "--watch", "--interval-ms", "60000", "--url", &url])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        drop(watch.stdout.take());
+        wait_until("it ends", || watch.try_wait().unwrap().is_some());
+        assert_eq!(watch.wait().unwrap().code(), Some(0), "{url}");
+    }
+}
+
+#[test]
+fn what_runs_on_ends_at_ctrl_c_as_interrupted() {
+    use std::os::unix::process::ExitStatusExt;
+    let services = Services::start();
+    let data_dir = services.folder.path().to_str().unwrap();
+    let agenda = services.server.url_of("servico-agendamento");
+    let locks = services.server.url_of("servico-coordenador");
+    for arguments in [
+        &["audit", "--follow", "--data-dir", data_dir][..],
+        &["locks", "--watch", "--url", &locks],
+        &["clock-sync", "--watch", "--samples", "1", "--url", &agenda],
+    ] {
+        let mut child = sctec().args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut reader = BufReader::new(child.stdout.take().unwrap());
+        reader.read_line(&mut String::new()).unwrap();
+        signal(child.id(), "INT");
+        // A shell says 130 of it.
+        assert_eq!(child.wait().unwrap().signal(), Some(2), "{arguments:?}");
+    }
+}
+
+/// Runs a command on a terminal of so many columns, and gives what it shows.
+fn on_terminal(columns: u16, command: &mut Command) -> String {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let slave = OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+    let size = rustix::termios::Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    rustix::termios::tcsetwinsize(&slave, size).unwrap();
+    let mut child = command.stdout(slave.try_clone().unwrap()).stderr(slave).stdin(Stdio::null()).spawn().unwrap();
+    // The last of the other end's handles are the child's, and end with it.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut shown = Vec::new();
+    let mut buffer = [0; 4096];
+    let mut master = File::from(master);
+    while let Ok(read @ 1..) = master.read(&mut buffer) {
+        shown.extend_from_slice(&buffer[..read]);
+    }
+    assert!(child.wait().unwrap().success());
+    text(&shown).replace("\r\n", "\n")
+}
+
+#[test]
+fn a_terminal_of_width_0_or_of_a_few_columns_has_no_letter_by_itself() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let record = r#"{"timestamp_utc":"2025-10-26T18:00:05.123456Z","level":"AUDIT","event_type":"AGENDAMENTO_CRIADO","service":"servico-agendamento","details":{"agendamento_id":123,"cientista_id":7,"horario_inicio_utc":"2025-12-01T03:00:00Z","horario_fim_utc":"2025-12-01T03:05:00Z","telescopio":"Hubble-Acad","cientista_nome":"Marie Curie"},"seq":1,"req":"6b1f-2a","prev":"00","hash":"aa"}"#;
+    std::fs::write(&path, format!("{record}\n")).unwrap();
+    let table = |columns, variable: Option<&str>| {
+        let mut command = sctec();
+        command.arg("audit").arg(&path).env_remove("COLUMNS");
+        if let Some(variable) = variable {
+            command.env("COLUMNS", variable);
+        }
+        on_terminal(columns, &mut command)
+    };
+    let rows = |table: &str| table.lines().count();
+    let usual = table(80, None);
+    for columns in [0, 1, 7, 40] {
+        assert_eq!(table(columns, None), usual, "{columns}");
+    }
+    for variable in ["0", "", "x", "5"] {
+        assert_eq!(table(0, Some(variable)), usual, "{variable}");
+    }
+    // Where the terminal does not know, the variable may.
+    assert_eq!(table(0, Some("160")), table(160, None));
+    assert!(rows(&table(160, None)) < rows(&usual), "{usual}");
+    for command in [&["--help"][..], &["audit", "--help"], &["help", "stress"]] {
+        for (columns, variable) in [(0, "0"), (1, "1"), (3, ""), (0, "100")] {
+            let help = on_terminal(columns, sctec().args(command).env("COLUMNS", variable));
+            let short = help.lines().filter(|line| matches!(line.trim().chars().count(), 1..=3)).count();
+            assert!(short < 5, "{columns} {variable}\n{help}");
+        }
+    }
+}
+
+/// Starts a scheduler with a data folder of that name, inside `folder`; gives it, and what a verification says of it then.
+fn serve_and_verify(folder: &TempDir, name: &std::ffi::OsStr) -> Output {
+    let argument = [b"--data-dir=", name.as_bytes()].concat();
+    let argument = std::ffi::OsStr::from_bytes(&argument);
+    let mut command = sctec();
+    command.args(["serve-scheduler", "--no-lock", "--listen", "127.0.0.1:0"]).arg(argument);
+    // `Server` would run it in a folder of its own.
+    let mut child = command.current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let listens = lines.by_ref().map_while(Result::ok).any(|line| line.contains("escutando em http://"));
+    if !listens {
+        return child.wait_with_output().unwrap();
+    }
+    signal(child.id(), "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{}", name.display());
+    let mut verify = sctec();
+    verify.args(["audit", "--verify", "--race"]).arg(argument);
+    verify.current_dir(folder.path()).output().unwrap()
+}
+
+#[test]
+fn a_data_folder_may_have_any_name() {
+    let folder = TempDir::new().unwrap();
+    for name in [
+        &b"file:x"[..],
+        b"file:x?mode=memory",
+        b"file:///x",
+        b":memory:",
+        b"a?b#c%20d",
+        b"a b",
+        b"-x",
+        b"--verify",
+        "ação 望遠鏡".as_bytes(),
+        b"\xff\xfe",
+        b"'\"$(x)",
+        b"a/../a/./b",
+    ] {
+        let name = std::ffi::OsStr::from_bytes(name);
+        let output = serve_and_verify(&folder, name);
+        let shown = name.display();
+        assert_eq!(output.status.code(), Some(0), "{shown}: {}{}", text(&output.stdout), text(&output.stderr));
+        assert!(folder.path().join(name).join("corrida.db").is_file(), "{shown}");
+    }
+    // Longer than SQLite takes: clear from the beginning.
+    let long = ["x".repeat(200), "y".repeat(200), "z".repeat(200)].join("/");
+    let output = serve_and_verify(&folder, long.as_ref());
+    let said = text(&output.stderr);
+    assert!(output.status.code() == Some(2) && said.contains("paths of at most 504 bytes"), "{said}");
+    // Longer than the system takes.
+    let output = serve_and_verify(&folder, "x".repeat(300).as_ref());
+    assert!(output.status.code() == Some(2) && text(&output.stderr).contains("too long"), "{output:?}");
+}
+
+#[test]
+fn where_nobody_is_reached_the_advice_is_of_the_cause() {
+    let nobody = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    for (url, status, says) in [
+        (nobody.as_str(), [2, 2, 2, 1], "nobody listens there: start the "),
+        ("http://no-such-name.invalid:1", [2; 4], "the name has no address here"),
+    ] {
+        let commands = [["stress", "--url"], ["clock-sync", "--url"], ["locks", "--url"], ["health", "--timeout=5s"]];
+        for (command, status) in commands.iter().zip(status) {
+            let output = run(&[&command[..], &[url]].concat());
+            let said = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(status), "{command:?}: {said}");
+            assert!(said.contains(says) && said.lines().count() == 1, "{command:?}: {said}");
+            assert_eq!(said.contains("start the"), url == nobody, "{said}");
+        }
+    }
+}

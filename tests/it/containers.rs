@@ -1,0 +1,324 @@
+//! Deliverable 5: the image, and the composition of both services, as podman runs them.
+//!
+//! They need podman, podman-compose and the image: `podman build -t sctec .`
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::common::podman::{self, IMAGE, Project, image, podman, podman_says};
+use crate::common::{http, run, signal, try_http, wait_until};
+
+const ONE_OF_EACH: &[&str] = &["compose.yml"];
+const TWO_SCHEDULERS: &[&str] = &["compose.yml", "compose.scale.yml"];
+const SCHEDULER: &str = "servico-agendamento";
+const SECOND: &str = "servico-agendamento-2";
+const COORDINATOR: &str = "servico-coordenador";
+
+/// A stress run against `url`: its exit status and its report.
+fn stress(url: &str, args: &[&str]) -> (Option<i32>, Value) {
+    let output = run(&[&["stress", "--json", "--url", url], args].concat());
+    let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    (output.status.code(), report)
+}
+
+fn slot(index: usize) -> String {
+    let (hour, minute) = (index / 12, index % 12 * 5);
+    format!("2040-{:02}-{:02}T{:02}:{minute:02}:00Z", hour / 24 / 28 + 1, hour / 24 % 28 + 1, hour % 24)
+}
+
+/// The ids of the bookings that stand, each with its slot.
+fn standing(url: &str) -> BTreeMap<i64, String> {
+    let mut all = BTreeMap::new();
+    let mut path = "/agendamentos?status=AGENDADO&limite=500".to_owned();
+    loop {
+        let page = http("GET", &format!("{url}{path}"), None).json();
+        for booking in page["agendamentos"].as_array().unwrap() {
+            let start = booking["horario_inicio_utc"].as_str().unwrap().to_owned();
+            all.insert(booking["id"].as_i64().unwrap(), start);
+        }
+        match page["_links"]["proxima"]["href"].as_str() {
+            Some(next) => next.clone_into(&mut path),
+            None => return all,
+        }
+    }
+}
+
+/// Books slot after slot at each of `urls` until told to stop; what was told to have been booked, and how often each answer
+/// came.
+struct Load<'a> {
+    urls: &'a [String],
+    next: AtomicUsize,
+    stop: AtomicBool,
+}
+
+impl<'a> Load<'a> {
+    fn new(urls: &'a [String]) -> Self {
+        Self { urls, next: AtomicUsize::new(0), stop: AtomicBool::new(false) }
+    }
+
+    /// One of those who book. Each slot is asked for at all the URLs, one after the other: one may have it.
+    fn book(&self) -> (Vec<i64>, BTreeMap<u16, usize>) {
+        let (mut booked, mut answers) = (Vec::new(), BTreeMap::new());
+        while !self.stop.load(Ordering::Relaxed) {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            let body = json!({"cientista_id": 1, "horario_inicio_utc": slot(index)}).to_string();
+            for url in self.urls {
+                // Nobody answers while a scheduler is being killed: 0.
+                let answer = try_http("POST", &format!("{url}/agendamentos"), Some(&body));
+                let status = answer.as_ref().map_or(0, |answer| answer.status);
+                *answers.entry(status).or_default() += 1;
+                if status == 201 {
+                    booked.push(answer.unwrap().json()["id"].as_i64().unwrap());
+                }
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        (booked, answers)
+    }
+
+    /// Runs `meanwhile` while four book; everything acknowledged, and how often each answer came.
+    fn during(&self, meanwhile: impl FnOnce()) -> (Vec<i64>, BTreeMap<u16, usize>) {
+        thread::scope(|scope| {
+            let bookers: Vec<_> = (0..4).map(|_| scope.spawn(|| self.book())).collect();
+            let stopped = StopOnDrop(&self.stop);
+            meanwhile();
+            drop(stopped);
+            let (mut booked, mut answers) = (Vec::new(), BTreeMap::new());
+            for booker in bookers {
+                let (theirs, counts) = booker.join().unwrap();
+                booked.extend(theirs);
+                for (status, count) in counts {
+                    *answers.entry(status).or_default() += count;
+                }
+            }
+            (booked, answers)
+        })
+    }
+}
+
+/// Stops a load also when what was done meanwhile fails.
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Checks that every acknowledged booking stands and that no slot has two.
+#[track_caller]
+fn nothing_lost_nothing_doubled(url: &str, acknowledged: &[i64]) {
+    let standing = standing(url);
+    let missing: Vec<_> = acknowledged.iter().filter(|id| !standing.contains_key(id)).collect();
+    assert!(missing.is_empty(), "acknowledged and gone: {missing:?}");
+    let slots: BTreeSet<&String> = standing.values().collect();
+    assert_eq!(slots.len(), standing.len(), "a slot has two bookings");
+}
+
+/// How long after SIGTERM the service's process is gone.
+fn terminate(project: &Project, service: &str) -> Duration {
+    let pid = project.pid(service);
+    let begun = Instant::now();
+    signal(pid, "TERM");
+    wait_until("it ends", || !std::path::Path::new(&format!("/proc/{pid}")).exists());
+    begun.elapsed()
+}
+
+#[test]
+#[ignore = "needs podman"]
+fn the_image_is_the_executable_and_an_empty_folder() {
+    let image = image();
+    let megabytes = image["Size"].as_f64().unwrap() / 1e6;
+    let config = &image["Config"];
+    println!("image: {megabytes:.1} MB, user {}, labels {}", config["User"], config["Labels"]);
+    assert!(megabytes < 15.0, "{megabytes} MB");
+    assert_eq!(config["User"], "65532:65532");
+    assert_eq!(config["StopSignal"], "SIGTERM");
+    assert_eq!(config["Volumes"], json!({"/dados": {}}));
+    assert_eq!(config["Labels"]["org.opencontainers.image.version"], env!("CARGO_PKG_VERSION"));
+    let container = podman_says(&["create", IMAGE]);
+    let exported =
+        std::process::Command::new("sh").args(["-c", "podman export $0 | tar -t", &container]).output().unwrap();
+    podman(&["rm", "-v", &container]);
+    let files = String::from_utf8(exported.stdout).unwrap();
+    // The engine makes the folders that it mounts things on.
+    let engines = ["dev", "etc", "proc", "run", "sys"];
+    let ours: Vec<&str> =
+        files.lines().filter(|name| !engines.contains(&name.split('/').next().unwrap_or_default())).collect();
+    assert_eq!(ours, ["dados/", "sctec"], "{files}");
+    for shell in ["/bin/sh", "sh", "/bin/bash"] {
+        assert!(!podman(&["run", "--rm", "--entrypoint", shell, IMAGE, "-c", "true"]).status.success(), "{shell}");
+    }
+    let version = podman_says(&["run", "--rm", "--network", "none", IMAGE, "--version"]);
+    assert_eq!(version, concat!("sctec ", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+#[ignore = "needs podman"]
+fn nothing_but_the_volume_can_be_written_and_nothing_be_gained() {
+    let project = Project::up(ONE_OF_EACH);
+    for service in [SCHEDULER, COORDINATOR] {
+        assert_eq!(project.inspect(service, "{{.HostConfig.ReadonlyRootfs}}"), "true");
+        assert_eq!(project.inspect(service, "{{.HostConfig.Memory}}"), (512_u64 << 20).to_string());
+        assert_eq!(project.inspect(service, "{{.HostConfig.RestartPolicy.Name}}"), "always");
+        let written = project.exec(service, &["manual", "/man"]);
+        let error = String::from_utf8_lossy(&written.stderr).into_owned();
+        assert!(written.status.code() == Some(2) && error.contains("Read-only file system"), "{written:?}");
+        assert!(project.exec(service, &["manual", "/dados/man"]).status.success());
+        let status = std::fs::read_to_string(format!("/proc/{}/status", project.pid(service))).unwrap();
+        let value = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+            line.split_whitespace().skip(1).map(str::to_owned).collect::<Vec<_>>()
+        };
+        // What the kernel says of the process, whatever the engine was told.
+        for capabilities in ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"] {
+            assert_eq!(value(capabilities), ["0000000000000000"], "{capabilities}");
+        }
+        assert_eq!(value("NoNewPrivs:"), ["1"]);
+        assert_eq!(value("Seccomp:"), ["2"]);
+        assert!(value("Uid:").iter().all(|uid| uid != "0"), "{status}");
+    }
+}
+
+#[test]
+#[ignore = "needs podman"]
+fn one_stream_of_logs_ties_both_services_together_and_data_outlives_them() {
+    let project = Project::up(ONE_OF_EACH);
+    for service in [SCHEDULER, COORDINATOR] {
+        assert!(project.is_healthy(service), "{service}");
+    }
+    let (status, report) = stress(&project.url(), &["--n", "10"]);
+    println!("stress from the host: {}", report["statuses"]);
+    assert_eq!((status, &report["statuses"]), (Some(0), &json!({"201": 1, "409": 9})), "{report}");
+
+    // A request that names itself, so that its way can be told.
+    let body = json!({"cientista_id": 7, "horario_inicio_utc": slot(0)}).to_string();
+    let url = format!("{}/agendamentos", project.url());
+    let booked = crate::common::http_with(
+        "POST",
+        &url,
+        Some(("application/json", &body)),
+        &[("X-Request-Id", "pedido-de-marie")],
+    );
+    assert_eq!(booked.status, 201, "{}", booked.body);
+    let shown = || String::from_utf8(project.compose(&["logs"]).stdout).unwrap();
+    wait_until("the end of its way is shown", || {
+        shown().lines().any(|line| line.contains("Lock liberado") && line.contains("pedido-de-marie"))
+    });
+    let stream = shown();
+    let mut way: Vec<&str> = stream
+        .lines()
+        .filter(|line| line.contains("req=pedido-de-marie"))
+        .filter_map(|line| line.find("INFO:").map(|start| &line[start..]))
+        .collect();
+    way.sort_by_key(|line| &line[.."INFO:2025-10-26T18:00:04.500Z".len()]);
+    println!("one request's way, by podman-compose logs:\n{}", way.join("\n"));
+    let is_of = |line: &&str, service: &str| line.contains(&format!("Z:{service}:"));
+    assert!(way.iter().filter(|line| is_of(line, COORDINATOR)).count() >= 3, "{way:?}");
+    assert!(way.iter().filter(|line| is_of(line, SCHEDULER)).count() >= 5, "{way:?}");
+    assert!(stream.contains(r#""req":"pedido-de-marie""#), "the audit record is in the stream too");
+    let first = way.iter().find(|line| is_of(line, SCHEDULER)).unwrap();
+    assert!(first.contains("Requisição recebida para POST /agendamentos"), "{way:?}");
+    for service in [SCHEDULER, COORDINATOR] {
+        let lines = project.log(service);
+        let mut seen = BTreeSet::new();
+        for line in &lines {
+            let shape = line.starts_with("{\"timestamp_utc\":") && line.ends_with('}')
+                || line.split(':').nth(4).is_some_and(|name| name == service);
+            assert!(shape && !line.contains('\x1b') && !line.contains("omitidas"), "{line}");
+            assert!(seen.insert(line), "twice: {line}");
+        }
+    }
+
+    for service in [SCHEDULER, COORDINATOR] {
+        let took = terminate(&project, service);
+        println!("{service}: gone {} ms after SIGTERM", took.as_millis());
+        assert!(took < Duration::from_secs(1), "{took:?}");
+        let lines = project.log(service);
+        assert!(lines.iter().any(|line| line.ends_with(":encerrado")), "{lines:?}");
+        // The engine was not told to stop it, and starts it again.
+        wait_until("it is back", || project.inspect(service, "{{.State.Running}} {{.RestartCount}}") == "true 1");
+    }
+    wait_until("they are ready again", || podman::is_ready(&project.url()));
+    for service in [SCHEDULER, COORDINATOR] {
+        podman_says(&["stop", &project.container(service)]);
+        assert_eq!(project.inspect(service, "{{.State.ExitCode}}"), "0", "{service}");
+    }
+    let before = booked.json()["id"].as_i64().unwrap();
+    project.stop();
+    project.start();
+    assert_eq!(standing(&project.url()).get(&before), Some(&slot(0)));
+    project.verify(SCHEDULER);
+}
+
+#[test]
+#[ignore = "needs podman"]
+fn the_coordinators_container_killed_under_load_comes_back_and_bookings_with_it() {
+    let project = Project::up(ONE_OF_EACH);
+    let urls = [project.url()];
+    let load = Load::new(&urls);
+    let ready = || podman::is_ready(&project.url());
+    let (booked, answers) = load.during(|| {
+        let booked_more = |than: usize| standing(&project.url()).len() > than + 20;
+        wait_until("bookings are under way", || booked_more(0));
+        let killed = project.pid(COORDINATOR);
+        signal(killed, "KILL");
+        let begun = Instant::now();
+        wait_until("bookings stop", || !ready());
+        // The engine starts it again, and it waits until the locks of before have run out.
+        wait_until("bookings go on by themselves", ready);
+        println!("coordinator killed: ready again after {:.1} s", begun.elapsed().as_secs_f64());
+        assert_ne!(project.pid(COORDINATOR), killed);
+        let before = standing(&project.url()).len();
+        wait_until("bookings went on", || booked_more(before));
+    });
+    println!("answers: {answers:?}");
+    assert_eq!(answers.keys().copied().collect::<Vec<_>>(), [201, 503], "{answers:?}");
+    nothing_lost_nothing_doubled(&project.url(), &booked);
+    project.verify(SCHEDULER);
+    let (status, report) = stress(&project.url(), &["--n", "10"]);
+    assert_eq!((status, &report["statuses"]), (Some(0), &json!({"201": 1, "409": 9})), "{report}");
+}
+
+#[test]
+#[ignore = "needs podman"]
+fn two_schedulers_on_one_volume_book_a_slot_once_and_either_may_be_killed() {
+    let project = Project::up(TWO_SCHEDULERS);
+    let urls = [project.url(), project.second_url()];
+    for index in 0..5 {
+        let slot = slot(9000 + index);
+        let reports: Vec<Value> = thread::scope(|scope| {
+            let runs: Vec<_> =
+                urls.iter().map(|url| scope.spawn(|| stress(url, &["--n", "100", "--slot", &slot]).1)).collect();
+            runs.into_iter().map(|run| run.join().unwrap()).collect()
+        });
+        let count = |status: &str| reports.iter().filter_map(|report| report["statuses"][status].as_u64()).sum::<u64>();
+        println!("both ports, one slot: {} × 201, {} × 409", count("201"), count("409"));
+        assert_eq!((count("201"), count("409")), (1, 199), "{reports:?}");
+    }
+    project.verify(SCHEDULER);
+    let load = Load::new(&urls);
+    let (booked, answers) = load.during(|| {
+        for (service, url) in [SCHEDULER, SECOND].into_iter().zip(&urls) {
+            let begun = standing(url).len();
+            wait_until("bookings are under way", || standing(url).len() > begun + 20);
+            let before = standing(url).len();
+            signal(project.pid(service), "KILL");
+            wait_until("the engine has started it again", || {
+                project.inspect(service, "{{.RestartCount}}") == "1" && podman::is_ready(url)
+            });
+            wait_until("bookings went on", || standing(url).len() > before + 20);
+        }
+    });
+    println!("either killed: {answers:?}");
+    // Each slot was asked for twice: once for either to have, once for either to refuse.
+    assert!(answers.keys().all(|status| [0, 201, 409].contains(status)), "{answers:?}");
+    assert!(answers[&0] > 0 && answers[&201] > 20, "{answers:?}");
+    nothing_lost_nothing_doubled(&project.url(), &booked);
+    assert_eq!(standing(&project.url()), standing(&project.second_url()));
+    project.verify(SECOND);
+}

@@ -1,0 +1,274 @@
+//! The documents are true: their examples are JSON, and have the members that the services answer with, in that order. The
+//! architecture names what is there.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::common::{Services, http};
+
+fn document(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).unwrap()
+}
+
+/// The JSON examples of a text, in order.
+fn examples(text: &str) -> Vec<Value> {
+    text.split("```json\n")
+        .skip(1)
+        .map(|rest| {
+            let example = rest.split("```").next().unwrap();
+            serde_json::from_str(example).unwrap_or_else(|error| panic!("{error}: {example}"))
+        })
+        .collect()
+}
+
+/// The examples under a heading of API.md.
+fn under(heading: &str) -> Vec<Value> {
+    let text = document("API.md");
+    let section = text.split(&format!("\n### {heading}\n")).nth(1).unwrap_or_else(|| panic!("no heading {heading}"));
+    examples(section.split("\n##").next().unwrap())
+}
+
+/// The names of an object's members, and of those of its `_links`, in order.
+fn members(value: &Value) -> (Vec<&str>, Vec<&str>) {
+    (
+        value.as_object().unwrap().keys().map(String::as_str).collect(),
+        value["_links"].as_object().map(|links| links.keys().map(String::as_str).collect()).unwrap_or_default(),
+    )
+}
+
+#[test]
+fn every_example_is_json() {
+    assert!(examples(&document("API.md")).len() > 30);
+    assert!(!examples(&document("LOGGING.md")).is_empty());
+}
+
+#[test]
+fn examples_have_the_members_of_real_answers() {
+    let services = Services::start(&["--lock-retention-ms", "0"]);
+    let agenda = |method: &str, path: &str, body: Option<Value>| {
+        let body = body.map(|body| body.to_string());
+        http(method, &services.agenda(path), body.as_deref().map(|body| ("application/json", body))).json()
+    };
+    let locks = |path: &str, body: Value| {
+        http("POST", &services.locks(path), Some(("application/json", &body.to_string()))).json()
+    };
+    let booking = json!({"cientista_id": 7, "horario_inicio_utc": "2025-12-01T03:00:00Z"});
+    let booked = agenda("POST", "/agendamentos", Some(booking.clone()));
+    let taken = agenda("POST", "/agendamentos", Some(booking.clone()));
+    let unknown = agenda(
+        "POST",
+        "/agendamentos",
+        Some(json!({"cientista_id": 77, "horario_inicio_utc": "2025-12-01T03:00:00Z"})),
+    );
+    let wrong = agenda(
+        "POST",
+        "/agendamentos",
+        Some(json!({"cientista_id": 7, "horario_inicio_utc": "2025-12-01T03:00:00Z", "duracao_min": 7})),
+    );
+    let post = under("POST /agendamentos");
+    let delete = under("DELETE /agendamentos/{id}");
+    let cancelled = agenda("DELETE", "/agendamentos/1", Some(json!({"motivo": "nuvens de poeira"})));
+    let again = agenda("DELETE", "/agendamentos/1", None);
+    let lock = under("POST /lock");
+    let granted = locks("/lock", json!({"recurso": "X", "dono": "agendamento-1"}));
+    let busy = locks("/lock", json!({"recurso": "X"}));
+    let get = |method: &str, path: &str| http(method, &services.locks(path), None).json();
+    let renewed = locks("/renew", json!({"trava_id": granted["trava_id"]}));
+    let lost = locks("/renew", json!({"trava_id": "00000000000000000000000000000000"}));
+    let waiting = {
+        let url = services.locks("/lock");
+        std::thread::spawn(move || {
+            http("POST", &url, Some(("application/json", r#"{"recurso": "X", "dono": "b", "espera_ms": 60000}"#)))
+                .json()
+        })
+    };
+    crate::common::wait_until("someone waits", || get("GET", "/locks/X")["fila"] == 1);
+    locks("/lock", json!({"recurso": "Z"}));
+    let (page, shown) = (get("GET", "/locks?limite=1"), get("GET", "/locks/X"));
+    let forced = get("DELETE", "/locks/X");
+    assert_eq!(waiting.join().unwrap()["situacao"], "concedido");
+    let (listed, looked_at) = (&under("GET /locks")[0], &under("GET /locks/{recurso}"));
+    let published = locks("/eventos", json!({"canal": "agenda", "evento": "criado", "dados": {"agendamento_id": 123}}));
+    let telescopes = agenda("GET", "/telescopios", None);
+    let scientists = agenda("GET", "/cientistas", None);
+    let list = agenda("GET", "/agendamentos", None);
+    for (example, answer) in [
+        (&under("GET /")[0], &agenda("GET", "/", None)),
+        (&under("GET /time")[0], &agenda("GET", "/time", None)),
+        (&under("GET /telescopios, GET /telescopios/{id}")[0], &telescopes),
+        (&under("GET /telescopios, GET /telescopios/{id}")[0]["telescopios"][0], &telescopes["telescopios"][0]),
+        (&under("GET /telescopios, GET /telescopios/{id}")[1], &agenda("GET", "/telescopios/x", None)),
+        (&under("GET /cientistas, GET /cientistas/{id}")[0], &scientists),
+        (&under("GET /cientistas, GET /cientistas/{id}")[0]["cientistas"][0], &scientists["cientistas"][6]),
+        (&under("GET /cientistas, GET /cientistas/{id}")[1], &agenda("GET", "/cientistas/77", None)),
+        (&post[1], &booked),
+        (&post[2], &unknown),
+        (&post[4], &taken),
+        (&post[5], &wrong),
+        (&under("GET /agendamentos/{id}")[0], &agenda("GET", "/agendamentos/9", None)),
+        (&delete[0], &cancelled),
+        (&delete[1], &again),
+        (&under("GET /auditoria/cabeca")[0], &agenda("GET", "/auditoria/cabeca", None)),
+        (&under("GET /saude, GET /pronto")[0], &agenda("GET", "/saude", None)),
+        (&under("GET /saude, GET /pronto")[1], &agenda("GET", "/pronto", None)),
+        (&lock[0], &granted),
+        (&lock[1], &busy),
+        (&under("POST /renew")[0], &renewed),
+        (&under("POST /renew")[1], &lost),
+        (listed, &page),
+        (&listed["travas"][0], &page["travas"][0]),
+        (&looked_at[0], &shown),
+        (&looked_at[0]["esperando"][0], &shown["esperando"][0]),
+        (&looked_at[1], &get("GET", "/locks/livre")),
+        (&under("DELETE /locks/{recurso}")[0], &forced),
+        (&under("POST /eventos")[0], &published),
+        (&under("GET /saude")[0], &get("GET", "/saude")),
+        (&under("GET /pronto")[0], &get("GET", "/pronto")),
+    ] {
+        assert_eq!(members(example), members(answer), "{answer}");
+    }
+    assert_eq!(members(&under("GET /agendamentos")[0]).0, members(&list).0);
+    let trail = agenda("GET", "/auditoria?agendamento_id=1&limite=1", None);
+    assert_eq!(members(&under("GET /auditoria")[0]), members(&trail));
+    assert_eq!(members(&under("GET /auditoria")[0]["registros"][0]), members(&trail["registros"][0]));
+    let listed: Value = under("GET /agendamentos")[1].clone();
+    assert_eq!(members(&listed), members(&agenda("GET", "/agendamentos?limite=0&de=ontem", None)));
+}
+
+#[test]
+fn examples_of_the_agenda_are_real_answers() {
+    let services = Services::start(&["--lock-retention-ms", "0"]);
+    assert_eq!(services.book(7, "2025-12-01T03:00:00Z").0, 201);
+    let get = |path: &str| http("GET", &services.agenda(&format!("/telescopios/Hubble-Acad/{path}")), None).json();
+    let period = get("agenda?de=2025-12-01T03%3A00%3A00Z&ate=2025-12-01T03%3A10%3A00Z");
+    let nearest = get("livres?perto_de=2025-12-01T03%3A00%3A00Z&limite=1");
+    let held = json!({"recurso": "Hubble-Acad_2025-12-01T04:00:00Z"}).to_string();
+    assert_eq!(http("POST", &services.locks("/lock"), Some(("application/json", &held))).status, 200);
+    let taken = services.book(7, "2025-12-01T03:00:00Z").1;
+    let (timetable, free) = (&under("GET /telescopios/{id}/agenda")[0], &under("GET /telescopios/{id}/livres")[0]);
+    let post = under("POST /agendamentos");
+    for (example, answer) in [
+        (timetable, &period),
+        (&timetable["horarios"][0], &period["horarios"][0]),
+        (&timetable["horarios"][1], &period["horarios"][1]),
+        (&post[3], &services.book(7, "2025-12-01T04:00:00Z").1),
+        (&post[4], &taken),
+    ] {
+        assert_eq!(members(example), members(answer), "{answer}");
+    }
+    // Where nothing in them differs from run to run, they are the very answers.
+    assert_eq!(*free, nearest);
+    assert_eq!(timetable["_links"], period["_links"]);
+    for rel in ["agenda", "livres", "agendamentos", "agendar"] {
+        assert_eq!(post[4]["_links"][rel], taken["_links"][rel]);
+    }
+    assert_eq!((&post[4]["cientista"], &post[4]["detail"]), (&taken["cientista"], &taken["detail"]));
+}
+
+fn is_code(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
+#[test]
+fn every_code_in_the_source_is_in_the_list() {
+    let text = document("API.md");
+    let list = text.split("\n## Problemas\n").nth(1).unwrap();
+    let mut codes = Vec::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for path in sources(&folder) {
+        let source = std::fs::read_to_string(folder.join(path)).unwrap();
+        for made in source.split("Problem::new(").skip(1).chain(source.split(" later(").skip(1)) {
+            // The first text among the arguments is the code, where it is written there at all.
+            let arguments = &made[..made.find(')').unwrap_or(made.len())];
+            codes.extend(arguments.split('"').nth(1).filter(|code| is_code(code)).map(str::to_owned));
+        }
+    }
+    assert!(codes.len() > 15, "{codes:?}");
+    for code in codes {
+        assert!(list.contains(&format!("| `{code}` |")), "{code} is not in API.md's list");
+    }
+}
+
+/// Every Rust file of a folder and of the folders in it, as paths from `folder`.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path.strip_prefix(folder).unwrap().to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// The parts of a path below `src`, without the names that only say that it is a module: `http/server/tests.rs` is
+/// `http`, `server`.
+fn parts(path: &Path) -> Vec<String> {
+    let names = path.with_extension("").iter().map(|part| part.to_str().unwrap().to_owned()).collect::<Vec<_>>();
+    names.into_iter().filter(|name| name != "mod" && name != "tests").collect()
+}
+
+#[test]
+fn the_architecture_names_every_module_and_no_other() {
+    let text = document("ARCHITECTURE.md");
+    let table = text.split("| module | what it is |").nth(1).unwrap();
+    // Each row with the modules that it is about, and the names that it gives to what is in them.
+    let rows: Vec<(Vec<&str>, Vec<&str>)> = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| {
+            let (about, says) = line.trim_start_matches("| ").split_once(" | ").unwrap();
+            let about = quoted(about).into_iter().map(|name| name.trim_end_matches(".rs").trim_end_matches('/'));
+            let says = quoted(says).into_iter().flat_map(|name| name.split('/')).filter(|name| !name.is_empty());
+            (about.collect(), says.collect())
+        })
+        .collect();
+    let files: Vec<_> =
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).iter().map(|path| parts(path)).collect();
+    assert!(files.len() > 100, "{files:?}");
+    for file in files.iter().filter(|file| !file.is_empty()) {
+        let row = rows.iter().find(|(about, _)| about.contains(&file[0].as_str()));
+        let (_, says) = row.unwrap_or_else(|| panic!("no row for {file:?}"));
+        for name in &file[1..] {
+            assert!(says.contains(&name.as_str()), "the row of {} does not name {file:?}", file[0]);
+        }
+    }
+    for (about, says) in rows {
+        let there = |name: &str| {
+            files.iter().any(|file| {
+                file.first().is_some_and(|first| about.contains(&first.as_str()))
+                    && file.iter().any(|part| part == name)
+            })
+        };
+        for name in about.iter().chain(says.iter().filter(|name| !name.starts_with('-'))) {
+            assert!(there(name), "the row of {about:?} names {name}, which is not there");
+        }
+    }
+}
+
+#[test]
+fn the_architecture_names_every_test_and_no_other() {
+    let text = document("ARCHITECTURE.md");
+    let table = text.split("| test | what it holds |").nth(1).unwrap();
+    let cells = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let mut named: Vec<_> = cells.flat_map(|line| quoted(line.split('|').nth(1).unwrap())).collect();
+    named.sort_unstable();
+    let tests = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it"));
+    let first = tests.iter().filter_map(|path| parts(path).into_iter().next());
+    let mut there: Vec<_> = first.filter(|name| name != "common" && name != "main").collect();
+    there.sort_unstable();
+    there.dedup();
+    assert_eq!(named, there);
+}

@@ -1,0 +1,231 @@
+//! `sctec audit --follow` as its users meet it: on files that grow, that are closed, compressed, replaced or not there yet, and
+//! on a real service's.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Output, Stdio};
+
+use tempfile::TempDir;
+
+use crate::common::trail::{CANCELLED, CURIE, NASTY, audit, file, gzip, lines, numbered};
+use crate::common::{Services, wait_until};
+
+/// `--follow`, with what it printed so far.
+struct Follower {
+    child: std::process::Child,
+    printed: std::sync::Arc<std::sync::Mutex<String>>,
+    /// Where it says what is not printed.
+    said: tempfile::NamedTempFile,
+}
+
+impl Follower {
+    fn start(arguments: &[&str]) -> Self {
+        let said = tempfile::NamedTempFile::new().unwrap();
+        let stderr = said.reopen().unwrap();
+        let mut child = audit(arguments).arg("--follow").stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+        let printed = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+        let (sink, stdout) = (std::sync::Arc::clone(&printed), child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                sink.lock().unwrap().push_str(&(line + "\n"));
+            }
+        });
+        Self { child, printed, said }
+    }
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(self.said.path()).unwrap()
+    }
+
+    /// As Linux counts them.
+    fn bytes_read(&self) -> u64 {
+        let counters = std::fs::read_to_string(format!("/proc/{}/io", self.child.id())).unwrap();
+        counters.lines().next().unwrap().strip_prefix("rchar: ").unwrap().parse().unwrap()
+    }
+
+    fn has_open(&self, path: &str) -> bool {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        open.flatten().any(|entry| std::fs::read_link(entry.path()).is_ok_and(|to| to == std::path::Path::new(path)))
+    }
+
+    fn wait_for(&self, expected: &str) {
+        wait_until("it is printed", || self.printed.lock().unwrap().len() >= expected.len());
+        assert_eq!(*self.printed.lock().unwrap(), expected);
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+#[test]
+fn following_prints_each_line_once_it_is_whole_through_rotation_and_what_people_do() {
+    let folder = TempDir::new().unwrap();
+    let (data_dir, path) = (folder.path().to_str().unwrap(), folder.path().join("audit.jsonl"));
+    let append = |text: &str| {
+        std::fs::OpenOptions::new().create(true).append(true).open(&path).unwrap().write_all(text.as_bytes()).unwrap();
+    };
+    let rotate_to =
+        |first: u64| std::fs::rename(&path, folder.path().join(format!("audit-{first:012}.jsonl"))).unwrap();
+    // A file that was closed before, and the one that is written.
+    append(&lines(&[CURIE]));
+    rotate_to(1);
+    append(&lines(&[NASTY]));
+    let follower = Follower::start(&["--data-dir", data_dir, "--telescope", "Hubble-Acad"]);
+    follower.wait_for(&lines(&[CURIE, NASTY]));
+    // Half a line is no line, also when it was read; then a crash, whose torn line is cut and written again.
+    let before = follower.bytes_read();
+    append(&CANCELLED[..300]);
+    wait_until("half of it is read", || follower.bytes_read() >= before + 300);
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(NASTY.len() as u64 + 1).unwrap();
+    append(&lines(&[CANCELLED]));
+    follower.wait_for(&lines(&[CURIE, NASTY, CANCELLED]));
+    // Written and closed twice between two looks.
+    append(&lines(&[CURIE]));
+    rotate_to(2);
+    append(&lines(&[NASTY]));
+    rotate_to(5);
+    append(&lines(&[CANCELLED]));
+    follower.wait_for(&lines(&[CURIE, NASTY, CANCELLED, CURIE, NASTY, CANCELLED]));
+    // Another file in its place is read from its beginning.
+    std::fs::write(folder.path().join("new"), lines(&[NASTY])).unwrap();
+    std::fs::rename(folder.path().join("new"), &path).unwrap();
+    follower.wait_for(&lines(&[CURIE, NASTY, CANCELLED, CURIE, NASTY, CANCELLED, NASTY]));
+    append(&lines(&[CURIE]));
+    follower.wait_for(&lines(&[CURIE, NASTY, CANCELLED, CURIE, NASTY, CANCELLED, NASTY, CURIE]));
+}
+
+#[test]
+fn following_begins_before_the_file_is_there_and_outlives_its_folders_absence() {
+    let folder = TempDir::new().unwrap();
+    let (data_dir, away) = (folder.path().join("data"), folder.path().join("away"));
+    let path = data_dir.join("audit.jsonl");
+    let append = |text: &str| {
+        std::fs::OpenOptions::new().create(true).append(true).open(&path).unwrap().write_all(text.as_bytes()).unwrap();
+    };
+    for arguments in [["--data-dir", data_dir.to_str().unwrap()].as_slice(), &[path.to_str().unwrap()]] {
+        let follower = Follower::start(arguments);
+        wait_until("it says so", || follower.said().contains("audit.jsonl is not there; waiting for it"));
+        std::fs::create_dir(&data_dir).unwrap();
+        append(&lines(&[CURIE]));
+        follower.wait_for(&lines(&[CURIE]));
+        // Away, and back with a record more.
+        std::fs::rename(&data_dir, &away).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::fs::rename(&away, &data_dir).unwrap();
+        append(&lines(&[NASTY]));
+        follower.wait_for(&lines(&[CURIE, NASTY]));
+        // Away for good, and another in its place.
+        std::fs::remove_dir_all(&data_dir).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::fs::create_dir(&data_dir).unwrap();
+        append(&lines(&[CANCELLED]));
+        follower.wait_for(&lines(&[CURIE, NASTY, CANCELLED]));
+        drop(follower);
+        std::fs::remove_dir_all(&data_dir).unwrap();
+    }
+}
+
+#[test]
+fn following_from_now_on_and_with_the_last_ones() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder, "audit.jsonl", &[CURIE, NASTY]);
+    let append = |text: &str| {
+        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(text.as_bytes()).unwrap();
+    };
+    // Half a line is there already.
+    append(&CANCELLED[..100]);
+    let (now, last) = (Follower::start(&[&path, "--tail", "0"]), Follower::start(&[&path, "--tail", "1"]));
+    last.wait_for(&lines(&[NASTY]));
+    wait_until("it is open", || now.has_open(&path));
+    append(&(CANCELLED[100..].to_owned() + "\n"));
+    now.wait_for(&lines(&[CANCELLED]));
+    last.wait_for(&lines(&[NASTY, CANCELLED]));
+}
+
+#[test]
+fn following_goes_on_when_what_was_closed_is_compressed() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    std::fs::write(&path, numbered(1, 2)).unwrap();
+    let follower = Follower::start(&["--data-dir", folder.path().to_str().unwrap()]);
+    follower.wait_for(&numbered(1, 2));
+    // Closed and compressed between two looks, and so is the next; then one that is written.
+    let staged = TempDir::new_in(folder.path()).unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        std::fs::write(staged.path().join(name), bytes).unwrap();
+        std::fs::rename(staged.path().join(name), folder.path().join(name)).unwrap();
+    };
+    write("audit-000000000001.jsonl.gz", &gzip(numbered(1, 2).as_bytes()));
+    write("audit-000000000003.jsonl.gz", &gzip(numbered(3, 4).as_bytes()));
+    write("audit.jsonl", numbered(5, 6).as_bytes());
+    follower.wait_for(&numbered(1, 6));
+    assert!(!follower.said().contains("missing"), "{}", follower.said());
+    // A compressed one by itself, also where it is the last.
+    let gz = folder.path().join("audit-000000000003.jsonl.gz");
+    Follower::start(&[gz.to_str().unwrap()]).wait_for(&numbered(3, 4));
+}
+
+/// Waits until a command has ended by itself.
+fn wait_for_end(mut child: std::process::Child) -> Output {
+    wait_until("it ends", || child.try_wait().unwrap().is_some());
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn following_ends_when_its_reader_leaves_also_where_nothing_comes() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder, "audit.jsonl", &[CURIE]);
+    let missing = folder.path().join("missing").to_str().unwrap().to_owned();
+    for arguments in [&[path.as_str()][..], &[&path, "--booking", "9"], &[&missing], &[&path, "--format", "csv"]] {
+        let mut child = audit(arguments).arg("--follow").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // `head -1`, where there is a line.
+        if arguments.len() == 1 && arguments[0] == path {
+            let mut line = String::new();
+            BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+            assert_eq!(line, lines(&[CURIE]));
+        }
+        drop(child.stdout.take());
+        let output = wait_for_end(child);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
+    }
+    // Nor does it wait for a pipe that brings nothing.
+    for (arguments, sent) in [(["-", "--count"], ""), (["-", "--booking=9"], CURIE)] {
+        let mut child =
+            audit(&arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        writeln!(input, "{sent}").unwrap();
+        drop(child.stdout.take());
+        assert_eq!(wait_for_end(child).status.code(), Some(0), "{arguments:?}");
+        drop(input);
+    }
+}
+
+#[test]
+fn following_a_service_through_its_rotation_gives_every_record_once() {
+    let services = Services::start(&["--audit-rotate-mb", "1", "--lock-retention-ms", "0"]);
+    let follower = Follower::start(&["--data-dir", services.data_dir().to_str().unwrap()]);
+    let (target, reason) = ("\u{202e}".repeat(200), "\u{202e}".repeat(500));
+    let closed = || {
+        std::fs::read_dir(services.data_dir())
+            .unwrap()
+            .filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().starts_with("audit-"))
+            .count()
+    };
+    while closed() < 2 {
+        let body = serde_json::json!({"cientista_id": 1, "horario_inicio_utc": "2025-12-01T03:00:00Z", "alvo": target});
+        let (_, booking) = services.book_with(&body);
+        let why = serde_json::json!({"motivo": reason}).to_string();
+        let path = services.agenda(booking["_links"]["self"]["href"].as_str().unwrap());
+        assert_eq!(crate::common::http("DELETE", &path, Some(("application/json", &why))).status, 200);
+    }
+    let records = services.count("SELECT count(*) FROM auditoria");
+    wait_until("all is printed", || follower.printed.lock().unwrap().lines().count() == records);
+    let printed = follower.printed.lock().unwrap().clone();
+    for (index, line) in printed.lines().enumerate() {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(record["seq"], index + 1);
+    }
+}

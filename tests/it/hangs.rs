@@ -1,0 +1,262 @@
+//! A peer that hangs: it takes connections and says nothing. Each who asks it is answered in a time of its own, and what was
+//! done is said without waiting for it.
+
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::common::{Server, Services, http, pause, sctec, signal, try_http, wait_until};
+
+const SLOT: &str = "2025-12-01T03:00:00Z";
+/// Longer than a process may make no headway before it is looked at twice.
+const LONG: Duration = Duration::from_secs(9);
+
+/// The seconds of the day of a log line.
+fn second_of(line: &str) -> f64 {
+    let (_, time) = line.split_once('T').unwrap();
+    let number = |range: std::ops::Range<usize>| time[range].parse::<f64>().unwrap();
+    number(0..2) * 3600.0 + number(3..5) * 60.0 + number(6..12)
+}
+
+/// The request of a log line.
+fn request_of(line: &str) -> &str {
+    line.split_once(" req=").unwrap().1.split(' ').next().unwrap()
+}
+
+#[test]
+fn of_thousands_at_once_each_is_refused_in_a_time_of_its_own_however_many_are_before_it() {
+    const RIVALS: usize = 3000;
+    let services = Services::start(&["--log-to", "both"]);
+    pause(services.coordinator.pid());
+    let rivals = RIVALS.to_string();
+    let out = sctec()
+        .args(["stress", "--distinct", "--json", "--n", &rivals, "--concurrency", &rivals, "--url"])
+        .arg(services.scheduler.url())
+        .output()
+        .unwrap();
+    signal(services.coordinator.pid(), "CONT");
+    let result: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!(result["outcomes"], json!({"coordenador_indisponivel": RIVALS}), "{result}");
+    // How long each waited for the coordinator, by the log: what a client sees has the machine's load in it too.
+    let refused = "Coordenador indisponível";
+    services.wait_for_log("app.log", |lines| lines.iter().filter(|line| line.contains(refused)).count() == RIVALS);
+    let mut asked = HashMap::new();
+    let mut waited = Vec::new();
+    for line in services.read_log("app.log") {
+        if line.contains("Tentando adquirir lock") {
+            asked.insert(request_of(&line).to_owned(), second_of(&line));
+        } else if line.contains(refused) {
+            // Past midnight the seconds begin again.
+            waited.push((second_of(&line) - asked[request_of(&line)]).rem_euclid(86_400.0));
+        }
+    }
+    waited.sort_by(f64::total_cmp);
+    assert_eq!(waited.len(), RIVALS);
+    let longest = waited[RIVALS - 1];
+    // One exchange after the other, it was 8 s. Past the 2 s is what a busy machine needs to tell all of them.
+    assert!(longest < 5.0, "up to {longest} s");
+    // It goes on at once, and gives nothing to those who were told that it did not answer.
+    assert_eq!(services.book(1, SLOT).0, 201);
+    let granted = services.log_lines("coordenador.log", "Lock concedido").len();
+    assert!(granted < 100, "{granted} were granted something after all");
+}
+
+/// A booking during which the coordinator hangs from the lock on, and how long its answer took.
+fn booked_while_it_hangs(services: &Services) -> (u16, Value, Duration) {
+    std::thread::scope(|scope| {
+        let begun = Instant::now();
+        let booking = scope.spawn(|| services.book(1, SLOT));
+        services.wait_for_log("app.log", |lines| lines.iter().any(|line| line.contains("Lock adquirido com sucesso")));
+        pause(services.coordinator.pid());
+        let (status, body) = booking.join().unwrap();
+        (status, body, begun.elapsed())
+    })
+}
+
+#[test]
+fn a_hang_after_the_commit_does_not_delay_the_answer_and_the_lock_is_given_back_later() {
+    let services = Services::start(&["--critical-delay-ms", "500"]);
+    let (status, booking, took) = booked_while_it_hangs(&services);
+    assert_eq!(status, 201, "{booking}");
+    assert!(took < Duration::from_millis(1900), "{took:?}");
+    // It can be seen at once, and it is said that the lock is not back yet.
+    assert_eq!(services.list("?status=AGENDADO").len(), 1);
+    services
+        .wait_for_log("app.log", |lines| lines.iter().any(|line| line.contains("Lock sem confirmação de liberação")));
+    signal(services.coordinator.pid(), "CONT");
+    // A rival in between meets the lock, its retention or the booking, and never a free slot.
+    let (status, refused) = services.book(2, SLOT);
+    assert_eq!(status, 409, "{refused}");
+    let resource = services.locks(&format!("/locks/Hubble-Acad_{SLOT}"));
+    wait_until("the lock is given back long before it expires", || http("GET", &resource, None).status == 404);
+    assert_eq!(services.log_lines("coordenador.log", "Lock vencido").len(), 0);
+    // What the assignment's log tells is in its order.
+    let lines = services.log_lines("app.log", "");
+    let place = |text: &str| lines.iter().position(|line| line.contains(text)).unwrap_or_else(|| panic!("no {text}"));
+    assert!(place("Lock adquirido") < place("Salvando novo"), "{lines:#?}");
+    assert!(place("Salvando novo") < place("Liberando lock"), "{lines:#?}");
+}
+
+#[test]
+fn a_hang_after_a_cancellation_does_not_delay_its_answer_either() {
+    let services = Services::start(&["--critical-delay-ms", "500"]);
+    let (status, booking) = services.book(1, SLOT);
+    assert_eq!(status, 201);
+    let took = std::thread::scope(|scope| {
+        let begun = Instant::now();
+        let cancelled = scope.spawn(|| services.follow(&booking, "cancelar").status);
+        services.wait_for_log("app.log", |lines| {
+            lines.iter().filter(|line| line.contains("Lock adquirido com sucesso")).count() == 2
+        });
+        pause(services.coordinator.pid());
+        assert_eq!(cancelled.join().unwrap(), 200);
+        begun.elapsed()
+    });
+    signal(services.coordinator.pid(), "CONT");
+    assert!(took < Duration::from_millis(1900), "{took:?}");
+}
+
+#[test]
+fn a_stop_does_not_wait_long_for_locks_that_cannot_be_given_back_and_is_clean() {
+    let mut services = Services::start(&["--critical-delay-ms", "300"]);
+    let (status, ..) = booked_while_it_hangs(&services);
+    assert_eq!(status, 201);
+    let begun = Instant::now();
+    assert_eq!(services.scheduler.terminate(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    signal(services.coordinator.pid(), "CONT");
+    let log = services.read_log("app.log");
+    assert!(log.iter().any(|line| line.contains("1 travas sem confirmação de liberação ao encerrar")), "{log:#?}");
+    // All is written: the last record, the file of the trail, and no write-ahead log is left.
+    let data_dir = services.data_dir().to_str().unwrap().to_owned();
+    let verified = crate::common::run(&["audit", "--verify", "--data-dir", &data_dir]);
+    assert_eq!(verified.status.code(), Some(0), "{}", String::from_utf8_lossy(&verified.stdout));
+    let trail = std::fs::read_to_string(services.data_dir().join("audit.jsonl")).unwrap();
+    assert!(trail.lines().last().unwrap().contains("SERVICO_PARADO"), "{trail}");
+}
+
+#[test]
+fn who_asks_about_a_peer_that_hangs_is_told_so_in_time() {
+    let services = Services::start(&[]);
+    pause(services.coordinator.pid());
+    let in_time = |what: &str, most: u64, ask: &dyn Fn()| {
+        let begun = Instant::now();
+        ask();
+        assert!(begun.elapsed() < Duration::from_secs(most), "{what}: {:?}", begun.elapsed());
+    };
+    in_time("readiness", 4, &|| {
+        let ready = http("GET", &services.agenda("/pronto"), None);
+        assert_eq!(ready.status, 503);
+        assert!(ready.json()["partes"]["coordenador"].as_str().unwrap().contains("não respondeu"), "{}", ready.body);
+    });
+    in_time("health", 6, &|| {
+        let health = sctec().args(["health", "--ready", &services.scheduler.url()]).output().unwrap();
+        assert_eq!(health.status.code(), Some(1), "{}", String::from_utf8_lossy(&health.stderr));
+        let health = sctec().args(["health", "--timeout", "1s", &services.coordinator.url()]).output().unwrap();
+        assert_eq!(health.status.code(), Some(1), "{}", String::from_utf8_lossy(&health.stderr));
+    });
+    in_time("locks", 8, &|| {
+        let locks = sctec().args(["locks", "--url", &services.coordinator.url()]).output().unwrap();
+        assert_eq!(locks.status.code(), Some(2), "{}", String::from_utf8_lossy(&locks.stderr));
+    });
+    // Reading needs no lock, and a listener hears that the channel may be silent.
+    in_time("reading", 4, &|| assert_eq!(http("GET", &services.agenda("/agendamentos"), None).status, 200));
+    signal(services.coordinator.pid(), "CONT");
+    wait_until("it is ready again", || http("GET", &services.agenda("/pronto"), None).status == 200);
+}
+
+#[test]
+fn of_several_addresses_one_that_hangs_is_passed_over_in_time() {
+    // It takes connections, and nobody reads from them.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let services = Services::start(&[]);
+    let addresses = format!("http://{},{}", silent.local_addr().unwrap(), services.coordinator.url());
+    let second = Server::spawn(&mut crate::common::scheduler_command(services.data_dir(), &addresses), 1);
+    let book = |index: u32| {
+        let body = json!({"cientista_id": 1, "horario_inicio_utc": format!("2025-12-02T03:{:02}:00Z", index * 5)});
+        try_http("POST", &format!("{}/agendamentos", second.url()), Some(&body.to_string())).unwrap().status
+    };
+    let begun = Instant::now();
+    assert_eq!(book(0), 201);
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    // And from then on it is not asked first.
+    let begun = Instant::now();
+    for index in 1..6 {
+        assert_eq!(book(index), 201);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+}
+
+/// Two schedulers on one folder, of which the first exports the trail and is paused.
+fn with_its_exporter_paused() -> (Services, Server) {
+    let services = Services::start(&[]);
+    assert_eq!(services.book(1, SLOT).0, 201);
+    wait_until("the first exports", || {
+        std::fs::read_to_string(services.data_dir().join("audit.jsonl")).is_ok_and(|text| text.contains("_CRIADO"))
+    });
+    let second = services.another_scheduler(&[]);
+    pause(services.scheduler.pid());
+    (services, second)
+}
+
+/// Books one slot after the other at `scheduler` for as long, and gives how many; each has to be booked.
+fn book_all_the_while(scheduler: &Server, how_long: Duration) -> usize {
+    let begun = Instant::now();
+    let mut booked = 0;
+    while begun.elapsed() < how_long {
+        let start = format!("2025-12-{:02}T{:02}:{:02}:00Z", 2 + booked / 288, booked % 288 / 12, booked % 12 * 5);
+        let body = json!({"cientista_id": 1, "horario_inicio_utc": start}).to_string();
+        let answer = http("POST", &format!("{}/agendamentos", scheduler.url()), Some(("application/json", &body)));
+        assert_eq!(answer.status, 201, "after {:?}: {}", begun.elapsed(), answer.body);
+        booked += 1;
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    booked
+}
+
+/// All bookings are in the file, each once and in order, and the trail is whole.
+fn the_trail_is_whole(services: &Services, bookings: usize) {
+    let verify = || crate::common::run(&["audit", "--verify", "--data-dir", services.data_dir().to_str().unwrap()]);
+    wait_until("the trail has caught up", || verify().status.code() == Some(0));
+    let text = std::fs::read_to_string(services.data_dir().join("audit.jsonl")).unwrap();
+    let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for (record, number) in records.iter().zip(1_u64..) {
+        assert_eq!(record["seq"], number);
+    }
+    assert_eq!(records.iter().filter(|record| record["event_type"] == "AGENDAMENTO_CRIADO").count(), bookings);
+}
+
+#[test]
+fn a_scheduler_that_is_paused_while_it_exports_stops_nobody_and_goes_on_where_it_was() {
+    let (services, second) = with_its_exporter_paused();
+    let ready = || http("GET", &format!("{}/pronto", second.url()), None);
+    assert_eq!(ready().json()["partes"]["auditoria"], "ok");
+    let booked = book_all_the_while(&second, LONG);
+    // It says what it waits for, and that it is ready all the same.
+    let said = ready();
+    assert_eq!(said.status, 200, "{}", said.body);
+    let trail = said.json()["partes"]["auditoria"].as_str().unwrap().to_owned();
+    assert!(trail.starts_with("atrasada: ") && trail.contains("estão só no banco"), "{trail}");
+    let verified = crate::common::run(&["audit", "--verify", "--data-dir", services.data_dir().to_str().unwrap()]);
+    assert_eq!(verified.status.code(), Some(3), "{}", String::from_utf8_lossy(&verified.stdout));
+    signal(services.scheduler.pid(), "CONT");
+    the_trail_is_whole(&services, booked + 1);
+    wait_until("it is up to date", || ready().json()["partes"]["auditoria"] == "ok");
+    assert_eq!(services.log_lines("app.log", "Trilha de auditoria atrasada").len(), 1);
+    assert_eq!(services.log_lines("app.log", "Trilha de auditoria em dia").len(), 1);
+    assert_eq!(services.log_lines("app.log", "Auditoria indisponível").len(), 0);
+}
+
+#[test]
+fn the_task_of_a_paused_scheduler_that_is_killed_is_taken_over() {
+    let (mut services, second) = with_its_exporter_paused();
+    let booked = book_all_the_while(&second, Duration::from_secs(7));
+    services.scheduler.kill();
+    wait_until("the other takes over", || {
+        let ready = http("GET", &format!("{}/pronto", second.url()), None);
+        ready.status == 200 && ready.json()["partes"]["auditoria"] == "ok"
+    });
+    the_trail_is_whole(&services, booked + 1);
+}

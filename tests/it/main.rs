@@ -1,0 +1,43 @@
+//! The black-box tests: the real executable on free ports, in folders of its own.
+//!
+//! They are one crate, so that the library is linked once. A test that needs a tool is ignored and names the tool;
+//! `cargo test -- --ignored` runs those.
+
+mod agenda;
+mod agenda_live;
+mod audit;
+mod bad_input;
+mod booking;
+mod browser;
+mod chaos;
+mod clock_sync;
+mod command_line;
+mod common;
+mod connections;
+mod containers;
+mod documents;
+mod events;
+mod examples;
+mod faults;
+mod follow;
+mod foundation;
+mod growth;
+mod hangs;
+mod history;
+mod input;
+mod leases;
+mod locks;
+mod locks_cli;
+mod logs;
+mod operate;
+mod page;
+mod panics;
+mod peers;
+mod presence;
+mod queues;
+mod scale;
+mod startup;
+mod stress;
+mod tokens;
+mod trail;
+mod verify;

@@ -1,0 +1,78 @@
+//! The page's files over HTTP: who gets the page and who JSON, what a browser may do with it, and what is sent only once.
+
+use crate::common::{Answer, Services, http, http_with};
+
+const BROWSER: (&str, &str) = ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
+const POLICY: &str = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+fn get(services: &Services, path: &str, headers: &[(&str, &str)]) -> Answer {
+    http_with("GET", &services.agenda(path), None, headers)
+}
+
+#[test]
+fn a_browser_gets_the_page_and_everyone_else_the_links() {
+    let services = Services::start(&[]);
+    let page = get(&services, "/", &[BROWSER]);
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert!(page.body.starts_with("<!doctype html>"), "{}", page.body);
+    assert!(page.header("vary").is_some_and(|vary| vary.contains("Accept")));
+    let named = get(&services, "/", &[("Accept", "text/html, */*")]);
+    assert_eq!(named.header("content-type"), Some("text/html; charset=utf-8"), "what is named wins over all else");
+    for accept in ["*/*", "application/json", "application/json, text/html", "application/hal+json, */*;q=0.1"] {
+        let links = get(&services, "/", &[("Accept", accept)]);
+        assert_eq!(links.header("content-type"), Some("application/json"), "{accept}");
+        assert_eq!((links.header("vary"), links.header("cache-control")), (Some("Accept"), Some("no-store")));
+        assert!(links.json()["_links"]["agendar"].is_object());
+    }
+    assert!(http("GET", &services.agenda("/"), None).json()["_links"].is_object());
+}
+
+#[test]
+fn what_a_browser_may_do_is_said_with_every_file() {
+    let services = Services::start(&[]);
+    for (path, accept) in [("/", BROWSER), ("/pagina/index.html", ("Accept", "*/*"))] {
+        let file = get(&services, path, &[accept]);
+        assert_eq!(file.status, 200, "{path}");
+        assert_eq!(file.header("content-security-policy"), Some(POLICY));
+        assert_eq!(file.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(file.header("referrer-policy"), Some("no-referrer"));
+        assert_eq!(file.header("cache-control"), Some("no-cache"));
+    }
+    for path in ["/pagina/nada.js", "/pagina/", "/pagina", "/pagina/../Cargo.toml", "/pagina/%2e%2e/x"] {
+        let missing = get(&services, path, &[]);
+        assert_eq!(missing.status, 404, "{path}");
+        assert_eq!(missing.json()["codigo"], "nao_encontrado");
+    }
+    let head = http_with("HEAD", &services.agenda("/"), None, &[BROWSER]);
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    assert_eq!(head.header("content-type"), Some("text/html; charset=utf-8"));
+}
+
+#[test]
+fn all_answers_say_that_their_type_is_not_to_be_guessed() {
+    let services = Services::start(&[]);
+    for url in
+        [services.agenda("/time"), services.agenda("/nada"), services.locks("/saude"), services.locks("/metrics")]
+    {
+        assert_eq!(http("GET", &url, None).header("x-content-type-options"), Some("nosniff"), "{url}");
+    }
+    assert_eq!(http("OPTIONS", &services.agenda("/time"), None).header("x-content-type-options"), Some("nosniff"));
+}
+
+#[test]
+fn a_file_is_sent_once_and_then_only_when_it_changed() {
+    let services = Services::start(&[]);
+    let text = get(&services, "/", &[BROWSER]).body;
+    for accept_encoding in ["identity", "gzip"] {
+        let encoding = ("Accept-Encoding", accept_encoding);
+        let first = get(&services, "/", &[BROWSER, encoding]);
+        let tag = first.header("etag").unwrap().to_owned();
+        assert_eq!(first.header("content-encoding"), (accept_encoding == "gzip").then_some("gzip"));
+        assert_eq!(first.body, text);
+        let again = get(&services, "/", &[BROWSER, encoding, ("If-None-Match", &tag)]);
+        assert_eq!((again.status, again.body.as_str(), again.header("etag")), (304, "", Some(tag.as_str())));
+        assert_eq!(again.header("content-security-policy"), Some(POLICY));
+        let changed = get(&services, "/", &[BROWSER, encoding, ("If-None-Match", "\"outro\"")]);
+        assert_eq!(changed.status, 200);
+    }
+}

@@ -1,0 +1,237 @@
+//! `sctec stress` against the real services: what it sees, what it says, and how it exits.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::common::{deaf, sctec};
+
+const SCTEC: &str = env!("CARGO_BIN_EXE_sctec");
+
+/// A running server, and where its agenda is.
+struct Server {
+    url: String,
+    _running: crate::common::Server,
+}
+
+impl Server {
+    /// Both services, as anyone would run them.
+    fn all() -> Self {
+        Self::start(&["serve-all", "--listen", "127.0.0.1:0", "--listen-coordinator", "127.0.0.1:0"])
+    }
+
+    /// The scheduler without its gate.
+    fn race() -> Self {
+        Self::start(&["serve-scheduler", "--no-lock", "--listen", "127.0.0.1:0"])
+    }
+
+    fn start(arguments: &[&str]) -> Self {
+        let running = crate::common::Server::start(arguments);
+        Self { url: running.url_of("servico-agendamento"), _running: running }
+    }
+
+    /// Runs `stress` against it.
+    fn stress(&self, arguments: &[&str]) -> Output {
+        stress(&self.url, arguments)
+    }
+
+    /// Runs `stress --json` against it; its exit status and its report.
+    fn report(&self, arguments: &[&str]) -> (i32, Value) {
+        let output = self.stress(&[arguments, &["--json"]].concat());
+        let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+        (exit_status(&output), report)
+    }
+}
+
+fn stress(url: &str, arguments: &[&str]) -> Output {
+    sctec().args(["stress", "--url", url]).args(arguments).output().unwrap()
+}
+
+fn exit_status(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+/// Checks that it could not run, said so in one line with `wanted` in it, and printed nothing else.
+fn assert_cannot_run(output: &Output, wanted: &str) {
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(exit_status(output), 2, "{message}");
+    assert_eq!(message.lines().count(), 1, "{message}");
+    assert!(message.starts_with("sctec: ") && message.contains(wanted), "{message}");
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn one_of_ten_wins_every_time() {
+    let server = Server::all();
+    for _ in 0..2 {
+        let output = server.stress(&["--n", "10"]);
+        assert_eq!(exit_status(&output), 0, "{output:?}");
+        let text = stdout(&output);
+        assert!(text.ends_with("\nas expected: exactly one 201, all others 409, one booking listed\n"), "{text}");
+        assert_eq!(text.matches(" booked ").count(), 2, "one row and one total: {text}");
+        assert!(!text.contains('\x1b'), "no colours in a pipe: {text}");
+        assert!(output.stderr.is_empty(), "no progress in a pipe: {output:?}");
+    }
+}
+
+#[test]
+fn the_json_report_has_the_same_facts() {
+    let server = Server::all();
+    let (status, report) = server.report(&["--n", "10", "--scientist", "7"]);
+    assert_eq!(status, 0, "{report}");
+    assert_eq!(report["statuses"], serde_json::json!({"201": 1, "409": 9}));
+    assert_eq!((&report["n"], &report["concurrency"], &report["errors"]), (&10.into(), &10.into(), &0.into()));
+    assert_eq!((report["telescope"].as_str(), report["expect"].as_str()), (Some("Hubble-Acad"), Some("one")));
+    assert_eq!((&report["as_expected"], &report["outcomes"]["booked"]), (&true.into(), &1.into()));
+    assert_eq!(report["seen"], "1 × 201, 9 × 409, 1 booking listed");
+    let (winners, listed) = (report["winners"].as_array().unwrap(), report["listed"].as_array().unwrap());
+    assert_eq!((winners.len(), listed.len()), (1, 1));
+    assert_eq!(winners[0]["booking_id"], listed[0]["id"]);
+    assert_eq!((&listed[0]["cientista_id"], &listed[0]["horario_inicio_utc"]), (&7.into(), &report["slot"]));
+    let latency = |name: &str| report["latency_us"][name].as_u64().unwrap();
+    let ascending = ["min", "p50", "p95", "p99", "max"].map(latency);
+    assert!(ascending[0] > 0 && ascending.is_sorted(), "{report}");
+    assert!(report["throughput_per_s"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn one_of_two_hundred_wins_also_when_connections_are_shared() {
+    let server = Server::all();
+    let (status, report) = server.report(&["--n", "200"]);
+    assert_eq!((status, &report["concurrency"]), (0, &200.into()), "{report}");
+    let (status, report) = server.report(&["--n", "200", "--concurrency", "7"]);
+    assert_eq!((status, &report["concurrency"]), (0, &7.into()), "{report}");
+    assert_eq!(report["statuses"], serde_json::json!({"201": 1, "409": 199}));
+    let output = server.stress(&["--n", "200"]);
+    let text = stdout(&output);
+    assert!(text.contains("… and 150 more requests, 0 of them 201\n"), "{text}");
+}
+
+#[test]
+fn everybody_wins_a_slot_of_their_own() {
+    let server = Server::all();
+    let (status, report) = server.report(&["--distinct", "--n", "20"]);
+    assert_eq!(status, 0, "{report}");
+    assert_eq!((&report["statuses"], &report["expect"]), (&serde_json::json!({"201": 20}), &"all".into()));
+    assert_eq!(report["listed"].as_array().unwrap().len(), 20);
+    // More than a page of them: the list is read to its end.
+    let (status, report) = server.report(&["--distinct", "--n", "520", "--concurrency", "50"]);
+    assert_eq!((status, report["listed"].as_array().unwrap().len()), (0, 520), "{}", report["seen"]);
+    assert_cannot_run(&server.stress(&["--distinct", "--expect", "race"]), "--distinct");
+}
+
+#[test]
+fn a_taken_slot_is_not_as_expected() {
+    let server = Server::all();
+    let slot = "2031-05-01T10:00:00-03:00";
+    let (status, report) = server.report(&["--slot", slot]);
+    assert_eq!((status, &report["slot"]), (0, &"2031-05-01T13:00:00Z".into()), "{report}");
+    let (status, report) = server.report(&["--slot", slot]);
+    assert_eq!((status, &report["statuses"]), (1, &serde_json::json!({"409": 10})), "{report}");
+    assert_eq!((&report["as_expected"], report["listed"].as_array().unwrap().len()), (&false.into(), 1));
+    let output = server.stress(&["--slot", slot]);
+    assert_eq!(exit_status(&output), 1);
+    assert!(stdout(&output).contains("\nNOT as expected: 10 × 409, 1 booking listed (expected: exactly one 201, "));
+    let (status, report) = server.report(&["--slot", slot, "--distinct", "--n", "3"]);
+    assert_eq!((status, &report["statuses"]), (1, &serde_json::json!({"201": 2, "409": 1})), "{report}");
+    let (status, report) = server.report(&["--slot", "2031-05-01T10:01:00Z", "--n", "2"]);
+    assert_eq!((status, &report["outcomes"]), (1, &serde_json::json!({"campos_invalidos": 2})), "{report}");
+}
+
+#[test]
+fn without_a_gate_there_is_a_race() {
+    let server = Server::race();
+    let (status, report) = server.report(&["--expect", "race"]);
+    assert_eq!(status, 0, "{report}");
+    let winners = report["winners"].as_array().unwrap().len();
+    assert!(winners >= 2 && report["listed"].as_array().unwrap().len() == winners, "{report}");
+    let output = server.stress(&[]);
+    assert_eq!(exit_status(&output), 1, "{output:?}");
+    assert!(stdout(&output).contains("\nNOT as expected: "), "{output:?}");
+}
+
+#[test]
+fn why_requests_were_refused_is_said_once() {
+    let output = Server::all().stress(&["--n", "3", "--slot", "2030-01-01T00:01:00Z"]);
+    assert_eq!(exit_status(&output), 1, "{output:?}");
+    let said = stdout(&output);
+    assert_eq!(said.matches("horario_inicio_utc: deve começar em um múltiplo de cinco minutos").count(), 1, "{said}");
+}
+
+#[test]
+fn with_a_gate_there_is_no_race() {
+    let (status, report) = Server::all().report(&["--expect", "race"]);
+    assert_eq!((status, &report["statuses"]), (1, &serde_json::json!({"201": 1, "409": 9})), "{report}");
+}
+
+#[test]
+fn what_cannot_run_is_said_in_one_line() {
+    // The port was free a moment ago, and nobody listens on it.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    assert_cannot_run(&stress(&format!("http://127.0.0.1:{port}"), &[]), "cannot reach http://127.0.0.1:");
+    assert_cannot_run(&stress("127.0.0.1:5000", &[]), "--url");
+    let server = Server::all();
+    assert_cannot_run(&server.stress(&["--slot", "tomorrow"]), "--slot \"tomorrow\" is not an instant");
+    assert_cannot_run(
+        &server.stress(&["--telescope", "Keck"]),
+        "unknown telescope \"Keck\"; the server has: Hubble-Acad",
+    );
+    assert_cannot_run(&stress(&format!("{}/time", server.url), &[]), "has no link \"agendamentos\"");
+    assert_cannot_run(&stress(&format!("{}/nowhere", server.url), &[]), "404");
+}
+
+#[test]
+fn too_few_file_descriptors_are_named_with_the_way_out() {
+    let server = Server::all();
+    let command = format!("ulimit -n 40; exec {SCTEC} stress --n 100 --url {}", server.url);
+    let output = deaf(&mut Command::new("sh")).args(["-c", &command]).output().unwrap();
+    assert_cannot_run(&output, "--concurrency");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("too many open files"), "{output:?}");
+    let command = format!("ulimit -n 40; exec {SCTEC} stress --n 100 --concurrency 10 --url {}", server.url);
+    let output = deaf(&mut Command::new("sh")).args(["-c", &command]).output().unwrap();
+    assert_eq!(exit_status(&output), 0, "{output:?}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    if !Path::new("/dev/full").exists() {
+        return;
+    }
+    let server = Server::all();
+    let run = |redirect: &str| {
+        let command = format!("{{ {SCTEC} stress --url {}; echo $? >&2; }} {redirect}", server.url);
+        let output = deaf(&mut Command::new("sh")).args(["-c", &command]).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(run("| true"), "0\n");
+    let full = run("> /dev/full");
+    assert!(full.contains("cannot write to stdout") && full.ends_with("\n2\n"), "{full}");
+}
+
+#[test]
+fn whoever_meets_the_race_by_mistake_is_told() {
+    let output = Server::race().stress(&["--n", "10"]);
+    assert_eq!(exit_status(&output), 1);
+    assert!(stdout(&output).contains("takes no locks"), "{}", stdout(&output));
+    assert!(!stdout(&Server::all().stress(&["--n", "2"])).contains("takes no locks"));
+}
+
+#[test]
+fn dflockd_a_server_with_few_descriptors_serves_a_thousand_rivals() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!(
+        "ulimit -n 1024; exec {SCTEC} serve-all --listen 127.0.0.1:0 --listen-coordinator 127.0.0.1:0 --data-dir {}",
+        folder.path().display()
+    );
+    let server = crate::common::Server::spawn(deaf(Command::new("sh").args(["-c", &script])), 2);
+    let url = server.url_of("servico-agendamento");
+    for _ in 0..2 {
+        let output = stress(&url, &["--n", "1000"]);
+        assert_eq!(exit_status(&output), 0, "{output:?}");
+    }
+}
