@@ -12,7 +12,7 @@
 //! Every answer is checked. Figures depend on the machine; the ratios are what to compare.
 
 #[path = "../tests/it/common/mod.rs"]
-#[allow(dead_code, reason = "a bench uses part of what the tests use")]
+#[allow(dead_code, unused_imports, reason = "a bench uses part of what the tests use")]
 mod common;
 mod measure;
 

@@ -9,7 +9,7 @@
 //! fewer, there are as many listeners as there can be.
 
 #[path = "../tests/it/common/mod.rs"]
-#[allow(dead_code, reason = "a bench uses part of what the tests use")]
+#[allow(dead_code, unused_imports, reason = "a bench uses part of what the tests use")]
 mod common;
 mod measure;
 

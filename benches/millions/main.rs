@@ -13,7 +13,7 @@
 
 mod agenda;
 #[path = "../../tests/it/common/mod.rs"]
-#[allow(dead_code, reason = "a bench uses part of what the tests use")]
+#[allow(dead_code, unused_imports, reason = "a bench uses part of what the tests use")]
 mod common;
 #[path = "../measure/mod.rs"]
 mod measure;

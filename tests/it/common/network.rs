@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command};
 
-use super::wait_until;
+use super::wait::wait_until;
 
 /// Two machines and the wire between them: network namespaces, which end with the processes inside.
 pub struct Network {

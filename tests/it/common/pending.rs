@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Locks, http, wait_until};
+use super::locks::Locks;
+use super::requests::http;
+use super::wait::wait_until;
 
 /// A request that has been sent and whose answer has not been read.
 pub struct Pending {

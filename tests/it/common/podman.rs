@@ -8,7 +8,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
-use super::{deaf, try_http, wait_until};
+use super::executable::deaf;
+use super::requests::try_http;
+use super::wait::wait_until;
 
 /// The image that the composition names.
 pub const IMAGE: &str = "localhost/sctec:latest";

@@ -1,0 +1,55 @@
+//! The executable under test as commands, and the signals that its processes get.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use super::wait::wait_until;
+
+/// The executable, deaf to the environment's own settings.
+pub fn sctec() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sctec"));
+    deaf(&mut command);
+    command
+}
+
+/// Makes a command deaf to the environment's own settings.
+pub fn deaf(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SCTEC_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs the executable to its end.
+pub fn run(args: &[&str]) -> Output {
+    sctec().args(args).output().expect("the executable starts")
+}
+
+pub fn coordinator_command(data_dir: &Path, listen: &str) -> Command {
+    let mut command = sctec();
+    command.args(["serve-coordinator", "--listen", listen, "--data-dir"]).arg(data_dir);
+    command
+}
+
+pub fn scheduler_command(data_dir: &Path, coordinator: &str) -> Command {
+    let mut command = sctec();
+    command.args(["serve-scheduler", "--listen", "127.0.0.1:0", "--coordinator", coordinator, "--data-dir"]);
+    command.arg(data_dir);
+    command
+}
+
+/// Sends a signal by name.
+pub fn signal(pid: u32, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// SIGSTOP, and waits until every thread has stopped: on a busy machine one may still answer meanwhile.
+pub fn pause(pid: u32) {
+    signal(pid, "STOP");
+    let has_stopped = |stat: String| stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'));
+    wait_until("it has stopped", || {
+        let mut tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        tasks.all(|task| std::fs::read_to_string(task.unwrap().path().join("stat")).is_ok_and(has_stopped))
+    });
+}

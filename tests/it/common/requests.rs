@@ -1,0 +1,69 @@
+//! One HTTP request and its answer.
+
+use std::io::Read;
+
+use flate2::read::GzDecoder;
+use serde_json::Value;
+
+use super::wait::PATIENCE;
+
+/// A whole answer.
+pub struct Answer {
+    pub status: u16,
+    headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+}
+
+/// One request; `body` is its type and text.
+pub fn http(method: &str, url: &str, body: Option<(&str, &str)>) -> Answer {
+    http_with(method, url, body, &[])
+}
+
+/// One request of JSON that may find nobody there.
+pub fn try_http(method: &str, url: &str, body: Option<&str>) -> Result<Answer, String> {
+    request(method, url, body.map(|body| ("application/json", body)), &[])
+}
+
+/// One request with headers of its own.
+pub fn http_with(method: &str, url: &str, body: Option<(&str, &str)>, headers: &[(&str, &str)]) -> Answer {
+    request(method, url, body, headers).unwrap_or_else(|error| panic!("{method} {url}: {error}"))
+}
+
+fn request(method: &str, url: &str, body: Option<(&str, &str)>, headers: &[(&str, &str)]) -> Result<Answer, String> {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .allow_non_standard_methods(true)
+        .proxy(None)
+        .timeout_global(Some(PATIENCE))
+        .build()
+        .into();
+    let mut request = ureq::http::Request::builder().method(method).uri(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = match body {
+        Some((content_type, text)) => {
+            agent.run(request.header("Content-Type", content_type).body(text.to_owned()).unwrap())
+        }
+        None => agent.run(request.body(()).unwrap()),
+    };
+    let mut answer = answer.map_err(|error| error.to_string())?;
+    let gzip = answer.headers().get("content-encoding").is_some_and(|coding| coding == "gzip");
+    let mut bytes = answer.body_mut().as_reader();
+    let mut text = String::new();
+    let read = if gzip { GzDecoder::new(bytes).read_to_string(&mut text) } else { bytes.read_to_string(&mut text) };
+    read.map_err(|error| error.to_string())?;
+    let headers =
+        answer.headers().iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
+    Ok(Answer { status: answer.status().as_u16(), headers: headers.collect(), body: text })
+}

@@ -1,0 +1,112 @@
+//! One running process with one service or both.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use tempfile::TempDir;
+
+use super::executable::{sctec, signal};
+use super::wait::wait_until;
+
+/// One running `sctec serve-…`, killed when dropped.
+pub struct Server {
+    /// Where it runs, and so where its data is unless it was told otherwise.
+    _folder: TempDir,
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    /// Starts it and waits until every service in it listens.
+    pub fn start(args: &[&str]) -> Self {
+        Self::spawn(sctec().args(args), if args[0] == "serve-all" { 2 } else { 1 })
+    }
+
+    /// Starts `command` and waits until `services` of it listen.
+    pub fn spawn(command: &mut Command, services: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child =
+            command.current_dir(folder.path()).stdout(Stdio::piped()).spawn().expect("the executable starts");
+        let stdout = child.stdout.take().expect("it is piped");
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&lines);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                sink.lock().unwrap().push(line);
+            }
+        });
+        let mut server = Self { _folder: folder, child, lines };
+        wait_until("the services listen", || {
+            assert_eq!(server.child.try_wait().unwrap(), None, "the server ended: {:?}", server.lines());
+            server.lines().iter().filter(|line| line.contains("escutando em http://")).count() >= services
+        });
+        server
+    }
+
+    /// Starts `command`, whose output nobody reads, and waits until `log` says that it listens.
+    pub fn spawn_unread(command: &mut Command, log: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let child = command.current_dir(folder.path()).stdout(Stdio::null()).spawn().expect("the executable starts");
+        let mut server = Self { _folder: folder, child, lines: Arc::default() };
+        wait_until("the service listens", || {
+            assert_eq!(server.child.try_wait().unwrap(), None, "the server ended");
+            let text = std::fs::read_to_string(log).unwrap_or_default();
+            // The last line may be half written.
+            let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+            *server.lines.lock().unwrap() = whole.lines().map(str::to_owned).collect();
+            whole.contains("escutando em http://")
+        });
+        server
+    }
+
+    /// What it printed so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    /// The URL of its only service.
+    pub fn url(&self) -> String {
+        self.url_of("")
+    }
+
+    /// The URL of one of its services.
+    pub fn url_of(&self, service: &str) -> String {
+        let lines = self.lines();
+        let line = lines.iter().find(|line| line.contains(service) && line.contains("escutando em http://")).unwrap();
+        let address = line.split("http://").nth(1).unwrap();
+        // In JSON a quotation mark follows.
+        let end = address.find(|c: char| !matches!(c, '0'..='9' | '.' | ':')).unwrap_or(address.len());
+        format!("http://{}", &address[..end])
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL: no goodbye.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and the exit status.
+    pub fn terminate(&mut self) -> Option<i32> {
+        signal(self.child.id(), "TERM");
+        let mut status = None;
+        wait_until("the server ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap().code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
