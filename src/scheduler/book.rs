@@ -15,11 +15,16 @@ use slog::{debug, error, info, warn};
 use super::app::{App, Locking, not_recorded};
 use super::giving_back::{self, Times};
 use super::live::{Contested, Refused};
+use super::origin::Origin;
 use super::refusal::{Refusal, is_unknown};
 use crate::agenda::{Booking, NewBooking, Rejection, resource};
 use crate::coordinator::client::LockError;
 use crate::logging::{Several, Word, Words};
-use crate::store::{BookRefused, CancelRefused, Fence, FenceBroken, Origin, StoreError};
+use crate::store::{BookRefused, CancelRefused, Fence, FenceBroken, StoreError};
+
+/// What is logged of a change that was saved.
+const SAVES_BOOKING: &str = "Salvando novo agendamento no BD";
+const SAVES_CANCELLATION: &str = "Salvando cancelamento no BD";
 
 /// Books, or says why not; and records that it was refused, where that is asked for.
 pub async fn book(app: Arc<App>, new: NewBooking, origin: Origin) -> Result<Booking, Refusal> {
@@ -65,7 +70,9 @@ async fn try_to_book(app: &Arc<App>, new: NewBooking, origin: &Origin) -> Result
     let commit = async |fence| {
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
-        match app.store.book(new, fence, origin.clone()).await.map_err(|error| store_failed(origin, &error))? {
+        let booked = app.store.book(new, fence, Arc::clone(&origin.request_id)).await;
+        log_if_saved(origin, SAVES_BOOKING, &booked);
+        match booked.map_err(|error| store_failed(origin, &error))? {
             Ok(booking) => {
                 app.live.created(&booking, origin);
                 Ok(booking)
@@ -96,7 +103,8 @@ pub async fn cancel(app: Arc<App>, id: i64, reason: Option<String>, origin: Orig
     let commit = async |fence| {
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
-        let cancelled = app.store.cancel(id, reason, fence, origin.clone()).await;
+        let cancelled = app.store.cancel(id, reason, fence, Arc::clone(&origin.request_id)).await;
+        log_if_saved(&origin, SAVES_CANCELLATION, &cancelled);
         match cancelled.map_err(|error| store_failed(&origin, &error))? {
             Ok(booking) => {
                 app.live.cancelled(&booking, &origin);
@@ -132,7 +140,8 @@ async fn book_without_lock(app: &App, new: NewBooking, origin: &Origin) -> Resul
         return Err(Refusal::Taken { telescope, start, booking_id, scientist_id });
     }
     app.pause().await;
-    let booked = app.store.book_unguarded(new, origin.clone()).await;
+    let booked = app.store.book_unguarded(new, Arc::clone(&origin.request_id)).await;
+    log_if_saved(origin, SAVES_BOOKING, &booked);
     match booked.map_err(|error| store_failed(origin, &error))? {
         Ok(booking) => {
             app.live.created(&booking, origin);
@@ -249,6 +258,14 @@ async fn broken(app: &App, origin: &Origin, rejection: Rejection) -> Refusal {
         error!(origin.log, "Falha no banco de dados: {}", error);
     }
     Refusal::Broken(rejection)
+}
+
+/// Logs the assignment's line for a change that was saved, or may have been: once for each, however often the store had to
+/// try.
+fn log_if_saved<R>(origin: &Origin, line: &'static str, answer: &Result<Result<Booking, R>, StoreError>) {
+    if matches!(answer, Ok(Ok(_)) | Err(StoreError::Unknown(_))) {
+        info!(origin.log, "{}", line);
+    }
 }
 
 fn store_failed(origin: &Origin, error: &StoreError) -> Refusal {

@@ -11,9 +11,9 @@ use slog::{debug, info, warn};
 use tokio_util::task::TaskTracker;
 
 use super::app::Locking;
+use super::origin::Origin;
 use crate::coordinator::client::{Client, Lease, Unlocked};
 use crate::logging::{Several, Word};
-use crate::store::Origin;
 
 /// How long the answer waits for it. A coordinator that is well needs a millisecond.
 const PATIENCE: Duration = Duration::from_millis(50);

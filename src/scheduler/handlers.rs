@@ -9,6 +9,7 @@ use serde_json::{Map, json};
 use slog::{Logger, error};
 
 use super::app::{App, VERSION};
+use super::origin::Origin;
 use super::refusal::{Refusal, field_error, is_unknown, not_read, unknown, unknown_booking};
 use super::{SERVICE, book, links, page, requests};
 use crate::agenda::{self, Booking, Catalogue, Draft, NewBooking, Rejection, SlotRange};
@@ -17,7 +18,7 @@ use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
 use crate::http::{self, Response, body};
 use crate::panics::{guarded, join};
-use crate::store::{Origin, StoreError};
+use crate::store::StoreError;
 use crate::time::Timestamp;
 
 /// The most bytes of a body.

@@ -24,6 +24,7 @@ mod giving_back;
 mod handlers;
 mod links;
 mod live;
+mod origin;
 mod page;
 mod refusal;
 mod requests;

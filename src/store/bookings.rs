@@ -5,10 +5,9 @@
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
-use slog::info;
 
 use super::writer::Tx;
-use super::{BookRefused, CancelRefused, Fence, FenceBroken, Origin, catalogue};
+use super::{BookRefused, CancelRefused, Fence, FenceBroken, catalogue};
 use crate::agenda::{Booking, NewBooking, Rejection, SlotRange, Status};
 use crate::audit::record::Event;
 use crate::time::{Timestamp, minutes_in_micros};
@@ -21,7 +20,7 @@ pub fn book(
     tx: &mut Tx<'_>,
     new: &NewBooking,
     fence: Fence,
-    origin: &Origin,
+    request_id: &str,
 ) -> rusqlite::Result<Result<Booking, BookRefused>> {
     if tx.began >= fence.deadline {
         return Ok(Err(BookRefused::Fence(FenceBroken::Expired)));
@@ -39,7 +38,7 @@ pub fn book(
             return Ok(Err(BookRefused::Fence(FenceBroken::Stale { start, seen: claim.token })));
         }
     }
-    let booking = insert(tx, new, Some(fence.token), origin)?;
+    let booking = insert(tx, new, Some(fence.token), request_id)?;
     let mut statement = tx.connection.prepare_cached(
         "INSERT INTO horarios (telescopio_id, inicio_us, agendamento_id, token) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (telescopio_id, inicio_us) DO UPDATE SET agendamento_id = excluded.agendamento_id,
@@ -60,10 +59,10 @@ pub fn book(
 pub fn book_unguarded(
     tx: &mut Tx<'_>,
     new: &NewBooking,
-    origin: &Origin,
+    request_id: &str,
 ) -> rusqlite::Result<Result<Booking, BookRefused>> {
     match check_again(tx, new)? {
-        Ok(()) => insert(tx, new, None, origin).map(Ok),
+        Ok(()) => insert(tx, new, None, request_id).map(Ok),
         Err(broken) => Ok(Err(BookRefused::Broken(broken))),
     }
 }
@@ -77,8 +76,7 @@ fn check_again(tx: &Tx<'_>, new: &NewBooking) -> rusqlite::Result<Result<(), Rej
 }
 
 /// Writes a booking and its record. It claims no slot: that is [`book`]'s.
-fn insert(tx: &mut Tx<'_>, new: &NewBooking, token: Option<u64>, origin: &Origin) -> rusqlite::Result<Booking> {
-    info!(origin.log, "Salvando novo agendamento no BD");
+fn insert(tx: &mut Tx<'_>, new: &NewBooking, token: Option<u64>, request_id: &str) -> rusqlite::Result<Booking> {
     tx.connection
         .prepare_cached(
             "INSERT INTO agendamentos (telescopio_id, cientista_id, inicio_us, fim_us, status, alvo, observacoes,
@@ -96,7 +94,7 @@ fn insert(tx: &mut Tx<'_>, new: &NewBooking, token: Option<u64>, origin: &Origin
             ":clicked": new.clicked_at.map(Timestamp::as_micros),
             ":created": tx.now.as_micros(),
             ":token": token.map(u64::cast_signed),
-            ":request": &*origin.request_id,
+            ":request": request_id,
         })?;
     let booking = Booking {
         id: tx.connection.last_insert_rowid(),
@@ -112,7 +110,7 @@ fn insert(tx: &mut Tx<'_>, new: &NewBooking, token: Option<u64>, origin: &Origin
         cancel_reason: None,
     };
     let event = Event::BookingCreated { booking: &booking, scientist: &new.scientist, token };
-    tx.record(&event, &origin.request_id)?;
+    tx.record(&event, request_id)?;
     Ok(booking)
 }
 
@@ -122,7 +120,7 @@ pub fn cancel(
     id: i64,
     reason: Option<&str>,
     fence: Option<Fence>,
-    origin: &Origin,
+    request_id: &str,
 ) -> rusqlite::Result<Result<Booking, CancelRefused>> {
     let Some(mut booking) = get(tx.connection, id)? else {
         return Ok(Err(CancelRefused::Unknown));
@@ -150,7 +148,6 @@ pub fn cancel(
             }
         }
     }
-    info!(origin.log, "Salvando cancelamento no BD");
     booking.status = Status::Cancelled;
     booking.cancelled_at = Some(tx.now);
     booking.cancel_reason = reason.map(str::to_owned);
@@ -171,7 +168,7 @@ pub fn cancel(
         ))?;
     let token = fence.map(|fence| fence.token);
     let event = Event::BookingCancelled { booking: &booking, scientist_name: &scientist_name, token };
-    tx.record(&event, &origin.request_id)?;
+    tx.record(&event, request_id)?;
     Ok(Ok(booking))
 }
 

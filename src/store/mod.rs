@@ -203,15 +203,6 @@ pub enum CancelRefused {
     Fence(FenceBroken),
 }
 
-/// Who writes and why, for the record and the log.
-#[derive(Clone, Debug)]
-pub struct Origin {
-    /// The request's identifier.
-    pub request_id: Arc<str>,
-    /// The request's logger.
-    pub log: Logger,
-}
-
 /// The agenda's storage.
 pub struct Store {
     writer: Writer,
@@ -270,10 +261,10 @@ impl Store {
         &self,
         new: NewBooking,
         fence: Fence,
-        origin: Origin,
+        request_id: Arc<str>,
     ) -> Result<Result<Booking, BookRefused>, StoreError> {
         self.damage.check()?;
-        self.writer.run(move |tx| bookings::book(tx, &new, fence, &origin)).await
+        self.writer.run(move |tx| bookings::book(tx, &new, fence, &request_id)).await
     }
 
     /// Writes a booking without looking at its slots: the second half of the race.
@@ -283,10 +274,10 @@ impl Store {
     pub async fn book_unguarded(
         &self,
         new: NewBooking,
-        origin: Origin,
+        request_id: Arc<str>,
     ) -> Result<Result<Booking, BookRefused>, StoreError> {
         self.damage.check()?;
-        self.writer.run(move |tx| bookings::book_unguarded(tx, &new, &origin)).await
+        self.writer.run(move |tx| bookings::book_unguarded(tx, &new, &request_id)).await
     }
 
     /// The booking that stands on one of these slots, if any: the first half of the race.
@@ -313,10 +304,10 @@ impl Store {
         id: i64,
         reason: Option<String>,
         fence: Option<Fence>,
-        origin: Origin,
+        request_id: Arc<str>,
     ) -> Result<Result<Booking, CancelRefused>, StoreError> {
         self.damage.check()?;
-        self.writer.run(move |tx| bookings::cancel(tx, id, reason.as_deref(), fence, &origin)).await
+        self.writer.run(move |tx| bookings::cancel(tx, id, reason.as_deref(), fence, &request_id)).await
     }
 
     /// One booking.

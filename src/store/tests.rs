@@ -22,13 +22,16 @@ fn instant(text: &str) -> Timestamp {
 fn open(now: &str) -> Opened {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::held_at(instant(now));
-    let store =
-        Store::open(&folder.path().join("sctec.db"), Kind::Agenda, clock.clone(), &origin().log, |_| {}).unwrap();
+    let store = Store::open(&folder.path().join("sctec.db"), Kind::Agenda, clock.clone(), &log(), |_| {}).unwrap();
     Opened { store, clock, folder }
 }
 
-fn origin() -> Origin {
-    Origin { request_id: "r-1".into(), log: Logger::root(Discard, o!()) }
+fn request() -> Arc<str> {
+    "r-1".into()
+}
+
+fn log() -> Logger {
+    Logger::root(Discard, o!())
 }
 
 fn fence(token: u64) -> Fence {
@@ -55,13 +58,13 @@ impl Opened {
 async fn rows_carry_the_official_time_and_cancelling_ends_at_the_start() {
     let opened = open("2030-01-01T02:59:00Z");
     let new = opened.draft("Webb-Acad", "2030-01-01T03:00:00Z").await;
-    let booking = opened.store.book(new, fence(1), origin()).await.unwrap().unwrap();
+    let booking = opened.store.book(new, fence(1), request()).await.unwrap().unwrap();
     assert_eq!(booking.created_at, opened.clock.now());
     opened.clock.set(instant("2030-01-01T03:00:00Z"));
-    let refused = opened.store.cancel(booking.id, None, Some(fence(2)), origin()).await.unwrap();
+    let refused = opened.store.cancel(booking.id, None, Some(fence(2)), request()).await.unwrap();
     assert_eq!(refused, Err(CancelRefused::Not(NotCancellable::Started)));
     opened.clock.set(instant("2030-01-01T02:59:59.999999Z"));
-    let cancelled = opened.store.cancel(booking.id, None, Some(fence(2)), origin()).await.unwrap().unwrap();
+    let cancelled = opened.store.cancel(booking.id, None, Some(fence(2)), request()).await.unwrap().unwrap();
     assert_eq!(cancelled.cancelled_at, Some(opened.clock.now()));
 }
 
@@ -70,16 +73,16 @@ async fn a_stale_or_late_write_changes_nothing() {
     let opened = open("2030-01-01T00:00:00Z");
     let start = "2030-01-01T03:00:00Z";
     let new = opened.draft("Hubble-Acad", start).await;
-    let booking = opened.store.book(new.clone(), fence(5), origin()).await.unwrap().unwrap();
+    let booking = opened.store.book(new.clone(), fence(5), request()).await.unwrap().unwrap();
     let stale = FenceBroken::Stale { start: instant(start), seen: 5 };
-    let refused = opened.store.cancel(booking.id, None, Some(fence(4)), origin()).await.unwrap();
+    let refused = opened.store.cancel(booking.id, None, Some(fence(4)), request()).await.unwrap();
     assert_eq!(refused, Err(CancelRefused::Fence(stale)));
-    opened.store.cancel(booking.id, None, Some(fence(6)), origin()).await.unwrap().unwrap();
+    opened.store.cancel(booking.id, None, Some(fence(6)), request()).await.unwrap().unwrap();
     // The cancellation's token counts too.
-    let refused = opened.store.book(new.clone(), fence(5), origin()).await.unwrap();
+    let refused = opened.store.book(new.clone(), fence(5), request()).await.unwrap();
     assert!(matches!(refused, Err(BookRefused::Fence(FenceBroken::Stale { seen: 6, .. }))));
     let late = Fence { token: 7, deadline: Instant::now() };
-    assert_eq!(opened.store.book(new, late, origin()).await.unwrap(), Err(BookRefused::Fence(FenceBroken::Expired)));
+    assert_eq!(opened.store.book(new, late, request()).await.unwrap(), Err(BookRefused::Fence(FenceBroken::Expired)));
     assert_eq!(opened.store.list(Filter::default(), None, 10).await.unwrap().bookings.len(), 1);
 }
 
@@ -102,9 +105,9 @@ async fn a_job_that_fails_takes_none_of_its_neighbours_with_it() {
     let (held, first, bad, third, ()) = tokio::join!(
         biased;
         holder,
-        opened.store.book(first, fence(1), origin()),
+        opened.store.book(first, fence(1), request()),
         bad,
-        opened.store.book(third, fence(2), origin()),
+        opened.store.book(third, fence(2), request()),
         async { drop(release) },
     );
     assert!(held.is_ok() && bad.is_err());
@@ -135,7 +138,7 @@ async fn together(store: &Store, news: Vec<NewBooking>) -> Vec<Result<Result<Boo
     for (index, new) in news.into_iter().enumerate() {
         let writer = store.writer.clone();
         tasks.spawn(async move {
-            let booked = writer.run(move |tx| bookings::book(tx, &new, fence(1), &origin())).await;
+            let booked = writer.run(move |tx| bookings::book(tx, &new, fence(1), &request())).await;
             (index, booked)
         });
     }
@@ -230,7 +233,7 @@ async fn a_panic_in_one_job_is_its_own() {
     let panicked: Result<(), _> = opened.store.writer.run(|_| panic!("of this job")).await;
     assert!(matches!(panicked, Err(StoreError::Refused(_))), "{panicked:?}");
     let new = opened.draft("Hubble-Acad", "2030-01-01T03:00:00Z").await;
-    opened.store.book(new, fence(1), origin()).await.unwrap().unwrap();
+    opened.store.book(new, fence(1), request()).await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -249,7 +252,7 @@ async fn a_commit_that_cannot_be_looked_for_is_of_unknown_outcome_and_one_that_c
         .await;
     assert!(matches!(failed, Err(StoreError::Unavailable(_))), "{failed:?}");
     let new = opened.draft("Hubble-Acad", "2030-01-01T03:00:00Z").await;
-    opened.store.book(new, fence(1), origin()).await.unwrap().unwrap();
+    opened.store.book(new, fence(1), request()).await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -260,12 +263,12 @@ async fn a_rule_that_was_kept_when_asked_and_is_not_when_written_is_broken() {
     opened.clock.set(instant("2030-01-01T03:00:04Z"));
     let next = instant("2030-01-01T03:05:00Z");
     let past = Err(BookRefused::Broken(Rejection::Past("Webb-Acad".to_owned(), next)));
-    assert_eq!(opened.store.book(real.clone(), fence(1), origin()).await.unwrap(), past);
-    assert_eq!(opened.store.book_unguarded(real, origin()).await.unwrap(), past);
-    opened.store.book(simulated.clone(), fence(1), origin()).await.unwrap().unwrap();
+    assert_eq!(opened.store.book(real.clone(), fence(1), request()).await.unwrap(), past);
+    assert_eq!(opened.store.book_unguarded(real, request()).await.unwrap(), past);
+    opened.store.book(simulated.clone(), fence(1), request()).await.unwrap().unwrap();
     // What a telescope is may change as well.
     opened.sql("UPDATE telescopios SET simulado = 0").await;
-    let refused = opened.store.book(simulated, fence(2), origin()).await.unwrap();
+    let refused = opened.store.book(simulated, fence(2), request()).await.unwrap();
     assert!(matches!(refused, Err(BookRefused::Broken(Rejection::Past(..)))), "{refused:?}");
     assert_eq!(opened.store.list(Filter::default(), None, 10).await.unwrap().bookings.len(), 1);
 }
@@ -274,10 +277,10 @@ async fn a_rule_that_was_kept_when_asked_and_is_not_when_written_is_broken() {
 async fn a_booking_of_a_scientist_who_was_removed_can_be_cancelled() {
     let opened = open("2030-01-01T00:00:00Z");
     let new = opened.draft("Hubble-Acad", "2030-01-01T03:00:00Z").await;
-    let id = opened.store.book(new, fence(1), origin()).await.unwrap().unwrap().id;
+    let id = opened.store.book(new, fence(1), request()).await.unwrap().unwrap().id;
     let other = rusqlite::Connection::open(opened.folder.path().join("sctec.db")).unwrap();
     other.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM cientistas WHERE id = 7").unwrap();
-    opened.store.cancel(id, None, Some(fence(2)), origin()).await.unwrap().unwrap();
+    opened.store.cancel(id, None, Some(fence(2)), request()).await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -286,7 +289,7 @@ async fn better_sqlite3_1237_the_database_deleted_or_replaced_takes_nothing_and_
     let mut starts = (0..12).map(|index| format!("2030-01-01T03:{:02}:00Z", index * 5));
     let mut draft = async || opened.draft("Hubble-Acad", &starts.next().unwrap()).await;
     let (first, second, third) = (draft().await, draft().await, draft().await);
-    opened.store.book(first, fence(1), origin()).await.unwrap().unwrap();
+    opened.store.book(first, fence(1), request()).await.unwrap().unwrap();
     let outbox = opened.store.outbox().unwrap();
     for name in ["sctec.db", "sctec.db-wal", "sctec.db-shm"] {
         let (path, away) = (opened.folder.path().join(name), opened.folder.path().join("away"));
@@ -295,7 +298,7 @@ async fn better_sqlite3_1237_the_database_deleted_or_replaced_takes_nothing_and_
             if replaced {
                 std::fs::write(&path, "").unwrap();
             }
-            let booked = opened.store.book(second.clone(), fence(1), origin()).await;
+            let booked = opened.store.book(second.clone(), fence(1), request()).await;
             assert!(matches!(&booked, Err(StoreError::Unavailable(reason)) if reason.contains(name)), "{booked:?}");
             assert!(opened.store.booking(1).await.is_err());
             assert!(opened.store.probe().await.is_err());
@@ -305,7 +308,7 @@ async fn better_sqlite3_1237_the_database_deleted_or_replaced_takes_nothing_and_
         assert!(opened.store.booking(1).await.unwrap().is_some());
         assert!(opened.store.probe().await.is_ok());
     }
-    opened.store.book(third, fence(1), origin()).await.unwrap().unwrap();
+    opened.store.book(third, fence(1), request()).await.unwrap().unwrap();
     assert_eq!(opened.store.list(Filter::default(), None, 10).await.unwrap().bookings.len(), 2);
 }
 
@@ -313,14 +316,13 @@ async fn better_sqlite3_1237_the_database_deleted_or_replaced_takes_nothing_and_
 async fn a_file_that_took_the_database_is_not_touched_by_the_end_of_the_one_before() {
     let opened = open("2030-01-01T00:00:00Z");
     let new = opened.draft("Hubble-Acad", "2030-01-01T03:00:00Z").await;
-    opened.store.book(new.clone(), fence(1), origin()).await.unwrap().unwrap();
+    opened.store.book(new.clone(), fence(1), request()).await.unwrap().unwrap();
     for suffix in ["", "-wal", "-shm"] {
         std::fs::remove_file(opened.folder.path().join(format!("sctec.db{suffix}"))).unwrap();
     }
-    let next =
-        Store::open(&opened.folder.path().join("sctec.db"), Kind::Agenda, opened.clock.clone(), &origin().log, |_| {})
-            .unwrap();
-    next.book(new, fence(1), origin()).await.unwrap().unwrap();
+    let next = Store::open(&opened.folder.path().join("sctec.db"), Kind::Agenda, opened.clock.clone(), &log(), |_| {})
+        .unwrap();
+    next.book(new, fence(1), request()).await.unwrap().unwrap();
     drop(opened.store);
     assert!(next.probe().await.is_ok(), "its log is still there");
     assert_eq!(next.list(Filter::default(), None, 10).await.unwrap().bookings.len(), 1);
@@ -330,7 +332,7 @@ async fn a_file_that_took_the_database_is_not_touched_by_the_end_of_the_one_befo
 async fn what_was_acknowledged_outlives_the_deletion_of_the_log() {
     let opened = open("2030-01-01T00:00:00Z");
     let new = opened.draft("Hubble-Acad", "2030-01-01T03:00:00Z").await;
-    opened.store.book(new, fence(1), origin()).await.unwrap().unwrap();
+    opened.store.book(new, fence(1), request()).await.unwrap().unwrap();
     for suffix in ["-wal", "-shm"] {
         std::fs::remove_file(opened.folder.path().join(format!("sctec.db{suffix}"))).unwrap();
     }
@@ -338,7 +340,7 @@ async fn what_was_acknowledged_outlives_the_deletion_of_the_log() {
     // As a restart after a crash finds it: nothing is left to the end of the process.
     let copy = opened.folder.path().join("copy.db");
     std::fs::copy(opened.folder.path().join("sctec.db"), &copy).unwrap();
-    let next = Store::open(&copy, Kind::Agenda, opened.clock.clone(), &origin().log, |_| {}).unwrap();
+    let next = Store::open(&copy, Kind::Agenda, opened.clock.clone(), &log(), |_| {}).unwrap();
     assert_eq!(next.list(Filter::default(), None, 10).await.unwrap().bookings.len(), 1);
 }
 
@@ -359,19 +361,19 @@ async fn mixed(kept: u32, before: u32, after: u32) -> (tempfile::TempDir, PathBu
                 ..Draft::default()
             };
             let new = draft.check(&store.catalogue().await.unwrap(), clock.now()).unwrap();
-            store.book(new, fence(u64::from(index) + 1), origin()).await.unwrap().unwrap();
+            store.book(new, fence(u64::from(index) + 1), request()).await.unwrap().unwrap();
             index += 1;
         }
     };
     for until in [kept, before] {
-        let store = Store::open(&path, Kind::Agenda, clock.clone(), &origin().log, |_| {}).unwrap();
+        let store = Store::open(&path, Kind::Agenda, clock.clone(), &log(), |_| {}).unwrap();
         book_until(&store, until).await;
         drop(store);
         if until == kept && !copy.exists() {
             std::fs::copy(&path, &copy).unwrap();
         }
     }
-    let store = Store::open(&path, Kind::Agenda, clock.clone(), &origin().log, |_| {}).unwrap();
+    let store = Store::open(&path, Kind::Agenda, clock.clone(), &log(), |_| {}).unwrap();
     book_until(&store, after).await;
     // As a crash leaves it.
     let crashed = folder.path().join("crashed.db");
@@ -390,7 +392,7 @@ async fn an_older_copy_beside_a_newer_log_is_named_and_the_advice_works() {
         // Again and again, since nothing is made of the two.
         for _ in 0..2 {
             let clock = Clock::held_at(instant("2030-01-01T00:00:00Z"));
-            let error = Store::open(&path, Kind::Agenda, clock, &origin().log, |_| {}).err().expect("it is refused");
+            let error = Store::open(&path, Kind::Agenda, clock, &log(), |_| {}).err().expect("it is refused");
             let OpenError::Mixed { reason, .. } = &error else { panic!("{error}") };
             assert!(!reason.starts_with("***"), "{reason}");
             assert!(error.to_string().contains("crashed.db-wal"), "{error}");
@@ -404,7 +406,7 @@ async fn an_older_copy_beside_a_newer_log_is_named_and_the_advice_works() {
             }
         }
         let clock = Clock::held_at(instant("2030-01-01T00:00:00Z"));
-        let store = Store::open(&path, Kind::Agenda, clock, &origin().log, |_| {}).unwrap();
+        let store = Store::open(&path, Kind::Agenda, clock, &log(), |_| {}).unwrap();
         assert_eq!(store.list(Filter::default(), None, 500).await.unwrap().bookings.len(), kept as usize);
     }
 }

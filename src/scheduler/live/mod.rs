@@ -30,11 +30,11 @@ use self::contests::Contests;
 pub use self::contests::{Contested, Refused};
 use self::publisher::{Outlet, Publisher};
 pub use self::stream::listen;
+use super::origin::Origin;
 use crate::agenda::Booking;
 use crate::coordinator::feed::{self, Feed};
 use crate::http::channel::{self, Channel, Position};
 use crate::http::sse::encode;
-use crate::store::Origin;
 use crate::time::Timestamp;
 
 /// The coordinator's channel that the schedulers share.

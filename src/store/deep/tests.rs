@@ -7,7 +7,7 @@ use slog::{Discard, Logger, o};
 
 use super::*;
 use crate::agenda::Draft;
-use crate::store::{Fence, Origin, Store};
+use crate::store::{Fence, Store};
 use crate::time::Clock;
 
 /// An agenda of five bookings, the fourth of which was cancelled.
@@ -17,16 +17,15 @@ async fn agenda() -> (tempfile::TempDir, PathBuf) {
     let log = Logger::root(Discard, o!());
     let clock = Clock::held_at(Timestamp::parse_rfc3339("2030-01-01T00:00:00Z").unwrap());
     let store = Store::open(&path, Kind::Agenda, clock.clone(), &log, |_| {}).unwrap();
-    let origin = || Origin { request_id: "r-1".into(), log: log.clone() };
     let fence = |token| Fence { token, deadline: Instant::now() + Duration::from_secs(60) };
     let catalogue = store.catalogue().await.unwrap();
     for hour in 1..=5_u64 {
         let start = Timestamp::parse_rfc3339(&format!("2030-01-01T0{hour}:00:00Z")).unwrap();
         let draft = Draft { scientist_id: Some(7), start: Some(start), duration_min: Some(10), ..Draft::default() };
         let new = draft.check(&catalogue, clock.now()).unwrap();
-        store.book(new, fence(hour), origin()).await.unwrap().unwrap();
+        store.book(new, fence(hour), "r-1".into()).await.unwrap().unwrap();
     }
-    store.cancel(4, None, Some(fence(9)), origin()).await.unwrap().unwrap();
+    store.cancel(4, None, Some(fence(9)), "r-1".into()).await.unwrap().unwrap();
     drop(store);
     (folder, path)
 }
