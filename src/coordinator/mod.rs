@@ -1,15 +1,6 @@
 //! servico-coordenador, the gatekeeper: gives and takes locks on named resources, and knows nothing of what they name.
 //!
-//! | endpoint | |
-//! |---|---|
-//! | `POST /lock` | asks for a lease on one or several resources, and waits for it if it may |
-//! | `POST /renew` | prolongs it |
-//! | `POST /unlock` | gives it back |
-//! | `POST /lote` | several of these in one exchange, each decided on its own |
-//! | `GET /locks`, `GET /locks/{recurso}` | who has what, until when, and who waits |
-//! | `DELETE /locks/{recurso}` | takes it away, for the operator |
-//! | `POST /eventos`, `GET /eventos` | publishes to a channel, listens to one |
-//! | `GET /saude`, `GET /pronto`, `GET /metrics` | alive; ready to give locks; what is counted |
+//! Its endpoints are the table of [`routes`].
 //!
 //! [`table`] decides and is pure; [`service`] gives it the time, randomness, durable limits and those who wait;
 //! [`client`] is how the scheduler locks with it, and [`feed`] how it publishes and listens.
@@ -43,6 +34,7 @@ use tokio::net::TcpListener;
 
 use self::force_route::Forcing;
 use self::record_file::RecordFile;
+pub use self::routes::endpoints;
 use self::service::Service;
 use crate::data_dir::{self, DataDirError};
 use crate::http::server::{self, Tenancy};

@@ -16,7 +16,7 @@ use crate::http::fields::Fields;
 use crate::http::links::{Link, Links};
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
-use crate::http::router::{Found, Router};
+use crate::http::router::{Endpoint, Found, Query, Router, Table};
 use crate::http::server::{Handler, Request};
 use crate::http::unknown::{Handling, Unknown};
 use crate::http::{self, Response, body};
@@ -46,22 +46,37 @@ enum Route {
     Metrics,
 }
 
-static ROUTER: LazyLock<Router<Route>> = LazyLock::new(|| {
-    Router::new(&[
-        ("/lock", Method::POST, Route::Lock),
-        ("/renew", Method::POST, Route::Renew),
-        ("/unlock", Method::POST, Route::Unlock),
-        ("/lote", Method::POST, Route::Batch),
-        ("/locks", Method::GET, Route::List),
-        ("/locks/{id}", Method::GET, Route::Show),
-        ("/locks/{id}", Method::DELETE, Route::Force),
-        ("/eventos", Method::POST, Route::Publish),
-        ("/eventos", Method::GET, Route::Listen),
-        ("/saude", Method::GET, Route::Health),
-        ("/pronto", Method::GET, Route::Ready),
-        ("/metrics", Method::GET, Route::Metrics),
-    ])
-});
+/// The coordinator's endpoints.
+static TABLE: &Table<Route> = {
+    use Query::{Ignored, Read};
+    const fn get(path: &'static str, about: &'static str) -> Endpoint {
+        Endpoint::new(Method::GET, path, about)
+    }
+    const fn post(path: &'static str, about: &'static str) -> Endpoint {
+        Endpoint::new(Method::POST, path, about)
+    }
+    &[
+        (Route::Lock, post("/lock", "asks for a lease on one or several resources, and waits for it if told to")),
+        (Route::Renew, post("/renew", "prolongs a lease")),
+        (Route::Unlock, post("/unlock", "gives a lease back")),
+        (Route::Batch, post("/lote", "several of these in one exchange, each decided on its own")),
+        (Route::List, get("/locks", "the resources that are locked or waited for, by pages").query(Read)),
+        (Route::Show, get("/locks/{recurso}", "the holder and the waiters of one resource")),
+        (Route::Force, Endpoint::new(Method::DELETE, "/locks/{recurso}", "takes a lease away, for the operator")),
+        (Route::Publish, post("/eventos", "publishes events to a channel")),
+        (Route::Listen, get("/eventos", "a channel's events, as a stream").query(Read)),
+        (Route::Health, get("/saude", "whether the process answers").query(Ignored)),
+        (Route::Ready, get("/pronto", "whether locks can be granted now").query(Ignored)),
+        (Route::Metrics, get("/metrics", "counters and gauges").query(Ignored)),
+    ]
+};
+
+static ROUTER: LazyLock<Router<Route>> = LazyLock::new(|| Router::new(TABLE));
+
+/// The coordinator's endpoints, in the order of `docs/API.md`.
+pub fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
+    TABLE.iter().map(|(_, endpoint)| endpoint)
+}
 
 /// The service as a handler: what it spawns needs it shared.
 pub struct Routes {
@@ -94,16 +109,11 @@ impl Handler for Routes {
 impl Routes {
     async fn answer(&self, request: &mut Request, unknown: &mut Unknown) -> Result<Response, Problem> {
         let service = &self.service;
-        let (route, name) = match ROUTER.find(&request.head.method, request.head.uri.path())? {
+        let (route, endpoint, name) = match ROUTER.find(&request.head.method, request.head.uri.path())? {
             Found::Options(allow) => return Ok(http::options(&allow)),
-            Found::Route(route, name) => (route, name.unwrap_or_default()),
+            Found::Endpoint { route, endpoint, parameter } => (route, endpoint, parameter),
         };
-        // Those read their own, and these may be asked with one that keeps their answers from a cache.
-        let takes_query = matches!(route, Route::List | Route::Listen)
-            || matches!(route, Route::Health | Route::Ready | Route::Metrics);
-        if !takes_query {
-            Parameters::none(request.head.uri.query())?;
-        }
+        endpoint.check_query(request.head.uri.query())?;
         match route {
             Route::Lock => lock(service, request, unknown).await,
             Route::Renew => {

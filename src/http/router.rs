@@ -1,77 +1,144 @@
-//! From a method and a path to a route, with the answers for when there is none.
+//! A service's endpoints as a table, and the search for the one that a request means.
+//!
+//! The table is data: the answers to `OPTIONS`, the 405 and the documents' tests are made from it.
 
 use hyper::Method;
 use percent_encoding::percent_decode_str;
 
+use super::parameters::Parameters;
 use super::problem::Problem;
 
-/// The routes of a service. `R` names a route; what a route does is the service's.
-pub struct Router<R> {
-    paths: matchit::Router<Vec<(Method, R)>>,
-    /// All that any path has.
-    methods: String,
+/// One endpoint of a service: all that can be said of it without calling it.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// The method. `GET` stands for `HEAD` too.
+    pub method: Method,
+    /// The path, in [`matchit`]'s syntax, with at most one parameter.
+    pub path: &'static str,
+    /// What a caller needs.
+    pub access: Access,
+    /// What happens to a query.
+    pub query: Query,
+    /// What it does, in one line.
+    pub about: &'static str,
+}
+
+/// What a caller of an endpoint needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing: the endpoint is open.
+    Anyone,
+}
+
+/// What happens to the query of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// The handler reads it, and refuses what it does not know.
+    Read,
+    /// Every parameter is refused: `POST /agendamentos?telescopio=…` would otherwise book another telescope silently.
+    Refused,
+    /// Every parameter is ignored: clients add some to get past caches.
+    Ignored,
+}
+
+impl Endpoint {
+    /// An open endpoint that has no parameters.
+    pub const fn new(method: Method, path: &'static str, about: &'static str) -> Self {
+        Self { method, path, access: Access::Anyone, query: Query::Refused, about }
+    }
+
+    /// This endpoint with another treatment of queries.
+    #[must_use]
+    pub const fn query(mut self, query: Query) -> Self {
+        self.query = query;
+        self
+    }
+
+    /// Checks the query of a request where the endpoint has no parameters.
+    ///
+    /// # Errors
+    /// 422 with every parameter.
+    pub fn check_query(&self, query: Option<&str>) -> Result<(), Problem> {
+        match self.query {
+            Query::Refused => Parameters::none(query),
+            Query::Read | Query::Ignored => Ok(()),
+        }
+    }
+}
+
+/// A service's table: each endpoint, and `R`, the name by which the service dispatches to its handler.
+pub type Table<R> = [(R, Endpoint)];
+
+/// Finds endpoints in a table.
+pub struct Router<R: 'static> {
+    paths: matchit::Router<Vec<&'static (R, Endpoint)>>,
+    /// `Allow` for the server as a whole.
+    allow: String,
 }
 
 /// What a request leads to.
 #[derive(Debug)]
 pub enum Found<R> {
-    /// A route, and the path's `{id}` where it has one.
-    Route(R, Option<String>),
-    /// `OPTIONS`: the methods that there are.
+    /// An endpoint.
+    Endpoint {
+        /// Its handler's name.
+        route: R,
+        /// Its row.
+        endpoint: &'static Endpoint,
+        /// The path's parameter, decoded; empty where the path has none.
+        parameter: String,
+    },
+    /// `OPTIONS`, with the value of `Allow`.
     Options(String),
 }
 
 impl<R: Copy> Router<R> {
-    /// A router of `(path, method, route)`. Paths are [`matchit`]'s, with at most one parameter, `{id}` or `{*id}`.
+    /// A router of a table.
     ///
     /// # Panics
     /// When two paths contradict each other, which a service's first start in a test shows.
-    pub fn new(routes: &[(&str, Method, R)]) -> Self {
-        let mut grouped: Vec<(&str, Vec<(Method, R)>)> = Vec::new();
-        for (path, method, route) in routes {
-            match grouped.iter_mut().find(|(known, _)| known == path) {
-                Some((_, methods)) => methods.push((method.clone(), *route)),
-                None => grouped.push((path, vec![(method.clone(), *route)])),
+    pub fn new(table: &'static Table<R>) -> Self {
+        let mut grouped: Vec<(&str, Vec<&'static (R, Endpoint)>)> = Vec::new();
+        for row in table {
+            match grouped.iter_mut().find(|(known, _)| *known == row.1.path) {
+                Some((_, rows)) => rows.push(row),
+                None => grouped.push((row.1.path, vec![row])),
             }
         }
         let mut paths = matchit::Router::new();
-        for (path, methods) in grouped {
-            paths.insert(path, methods).expect("the paths of a service do not contradict each other");
+        for (path, rows) in grouped {
+            paths.insert(path, rows).expect("the paths of a service do not contradict each other");
         }
-        let mut all: Vec<&Method> = Vec::new();
-        for (_, method, _) in routes {
-            if !all.contains(&method) {
-                all.push(method);
+        let mut methods: Vec<&Method> = Vec::new();
+        for (_, endpoint) in table {
+            if !methods.contains(&&endpoint.method) {
+                methods.push(&endpoint.method);
             }
         }
-        let methods = allow(all.into_iter());
-        Self { paths, methods }
+        Self { paths, allow: allow(methods.into_iter()) }
     }
 
-    /// Finds the route. `HEAD` is where `GET` is.
+    /// Finds the endpoint of a request. `HEAD` is answered by `GET`.
     ///
     /// # Errors
     /// 404 or 405, as a problem.
     pub fn find(&self, method: &Method, path: &str) -> Result<Found<R>, Problem> {
         if path == "*" && method == Method::OPTIONS {
-            // RFC 9110 §9.3.7: of the server as a whole.
-            return Ok(Found::Options(self.methods.clone()));
+            // RFC 9110 §9.3.7: the server as a whole.
+            return Ok(Found::Options(self.allow.clone()));
         }
         let Ok(found) = self.paths.at(path) else {
             return Err(Problem::not_found(path));
         };
         let wanted = if method == Method::HEAD { &Method::GET } else { method };
-        if let Some((_, route)) = found.value.iter().find(|(method, _)| method == wanted) {
-            let id = match found.params.get("id") {
-                Some(id) => match percent_decode_str(id).decode_utf8() {
-                    Ok(id) => Some(id.into_owned()),
-                    Err(_) => return Err(Problem::not_found(path)),
-                },
-                None => None,
+        if let Some((route, endpoint)) = found.value.iter().find(|(_, endpoint)| endpoint.method == *wanted) {
+            let encoded = found.params.iter().next().map_or("", |(_, value)| value);
+            let Ok(parameter) = percent_decode_str(encoded).decode_utf8() else {
+                return Err(Problem::not_found(path));
             };
-            return Ok(Found::Route(*route, id));
+            return Ok(Found::Endpoint { route: *route, endpoint, parameter: parameter.into_owned() });
         }
-        let allow = allow(found.value.iter().map(|(method, _)| method));
+        let allow = allow(found.value.iter().map(|(_, endpoint)| &endpoint.method));
         if method == Method::OPTIONS {
             return Ok(Found::Options(allow));
         }
@@ -79,7 +146,7 @@ impl<R: Copy> Router<R> {
     }
 }
 
-/// The value of `Allow`. `HEAD` is where `GET` is, and `OPTIONS` everywhere.
+/// The value of `Allow`: `HEAD` is added where there is `GET`, and `OPTIONS` everywhere.
 fn allow<'a>(methods: impl Iterator<Item = &'a Method>) -> String {
     let mut allow: Vec<&str> = Vec::new();
     for method in methods {
@@ -96,34 +163,42 @@ fn allow<'a>(methods: impl Iterator<Item = &'a Method>) -> String {
 mod tests {
     use super::*;
 
-    fn router() -> Router<u8> {
-        Router::new(&[
-            ("/a", Method::GET, 1),
-            ("/a", Method::POST, 2),
-            ("/a/{id}", Method::GET, 3),
-            ("/a/{id}", Method::DELETE, 4),
-        ])
+    static TABLE: &Table<u8> = &[
+        (1, Endpoint::new(Method::GET, "/a", "lists").query(Query::Read)),
+        (2, Endpoint::new(Method::POST, "/a", "makes")),
+        (3, Endpoint::new(Method::GET, "/a/{id}", "shows").query(Query::Ignored)),
+        (4, Endpoint::new(Method::DELETE, "/a/{id}", "removes")),
+    ];
+
+    fn find(method: &Method, path: &str) -> Result<(u8, String), Problem> {
+        match Router::new(TABLE).find(method, path)? {
+            Found::Endpoint { route, parameter, .. } => Ok((route, parameter)),
+            Found::Options(allow) => Ok((0, allow)),
+        }
     }
 
     #[test]
-    fn method_and_path_lead_to_a_route() {
-        assert!(matches!(router().find(&Method::POST, "/a"), Ok(Found::Route(2, None))));
-        assert!(matches!(router().find(&Method::HEAD, "/a"), Ok(Found::Route(1, None))));
-        assert!(matches!(router().find(&Method::DELETE, "/a/x%20y"), Ok(Found::Route(4, Some(id))) if id == "x y"));
+    fn method_and_path_lead_to_an_endpoint() {
+        assert_eq!(find(&Method::POST, "/a").unwrap(), (2, String::new()));
+        assert_eq!(find(&Method::HEAD, "/a").unwrap(), (1, String::new()));
+        assert_eq!(find(&Method::DELETE, "/a/x%20y").unwrap(), (4, "x y".to_owned()));
     }
 
     #[test]
     fn a_wrong_path_is_404_and_a_wrong_method_405() {
         for path in ["/", "/b", "/a/", "/a/1/2", "/a/%ff", ""] {
-            assert_eq!(router().find(&Method::GET, path).unwrap_err().code(), "nao_encontrado", "{path}");
+            assert_eq!(find(&Method::GET, path).unwrap_err().code(), "nao_encontrado", "{path}");
         }
-        assert_eq!(router().find(&Method::PUT, "/a").unwrap_err().code(), "metodo_nao_permitido");
-        assert!(
-            matches!(router().find(&Method::OPTIONS, "/a"), Ok(Found::Options(allow)) if allow == "GET, HEAD, POST, OPTIONS")
-        );
-        assert!(
-            matches!(router().find(&Method::OPTIONS, "*"), Ok(Found::Options(allow)) if allow == "GET, HEAD, POST, DELETE, OPTIONS")
-        );
-        assert!(router().find(&Method::GET, "*").is_err());
+        assert_eq!(find(&Method::PUT, "/a").unwrap_err().code(), "metodo_nao_permitido");
+        assert_eq!(find(&Method::OPTIONS, "/a").unwrap().1, "GET, HEAD, POST, OPTIONS");
+        assert_eq!(find(&Method::OPTIONS, "*").unwrap().1, "GET, HEAD, POST, DELETE, OPTIONS");
+        assert!(find(&Method::GET, "*").is_err());
+    }
+
+    #[test]
+    fn a_query_is_read_refused_or_ignored_as_the_table_says() {
+        let refuses = TABLE.iter().map(|(_, endpoint)| endpoint.check_query(Some("x=1")).is_err());
+        assert_eq!(refuses.collect::<Vec<_>>(), [false, true, false, true]);
+        assert!(TABLE.iter().all(|(_, endpoint)| endpoint.check_query(None).is_ok()));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::StatusCode;
-use hyper::header::{HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use hyper::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use serde_json::{Map, json};
 use slog::{Logger, error};
 
@@ -14,6 +14,7 @@ use super::refusal::{Refusal, field_error, is_unknown, not_read, unknown, unknow
 use super::{SERVICE, book, links, page, requests};
 use crate::agenda::{self, Booking, Catalogue, Draft, NewBooking, Rejection, SlotRange};
 use crate::http::fields::Fields;
+use crate::http::parameters::Parameters;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
 use crate::http::{self, Response, body};
@@ -26,11 +27,13 @@ const BODY_MAX: usize = 64 * 1024;
 /// How long the database may take to show that it can be written.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// `GET /`: the page for whoever prefers it, and the links to everything for all others.
-pub fn entry(app: &App, headers: &HeaderMap) -> Result<Response, Problem> {
+/// `GET /`: the page to a client that prefers HTML, which may have any query; otherwise the links to everything.
+pub fn entry(app: &App, request: &Request) -> Result<Response, Problem> {
+    let headers = &request.head.headers;
     if page::is_preferred(headers) {
         return page::index(headers);
     }
+    Parameters::none(request.head.uri.query())?;
     let body = json!({ "servico": SERVICE, "versao": VERSION, "modo": app.mode(), "_links": links::entry() });
     let mut response = http::json(StatusCode::OK, &body);
     page::vary(&mut response, "Accept");

@@ -1,20 +1,6 @@
 //! servico-agendamento, the brain: the agenda and the time, over REST with hypermedia.
 //!
-//! | endpoint | |
-//! |---|---|
-//! | `GET /` | the links to everything else; to a browser, the page |
-//! | `GET /pagina/{name}` | the page's files |
-//! | `GET /time` | the official time |
-//! | `GET /telescopios`, `GET /telescopios/{id}` | telescopes |
-//! | `GET /telescopios/{id}/agenda` | a period's slots, each with its state |
-//! | `GET /telescopios/{id}/livres` | the nearest free slots |
-//! | `GET /cientistas`, `GET /cientistas/{id}` | scientists |
-//! | `POST /agendamentos` | books |
-//! | `GET /agendamentos`, `GET /agendamentos/{id}` | bookings |
-//! | `DELETE /agendamentos/{id}` | cancels |
-//! | `GET /auditoria`, `GET /auditoria/cabeca` | the audit trail's records; its head |
-//! | `GET /eventos` | the agenda as it happens |
-//! | `GET /saude`, `GET /pronto` | alive; ready to book |
+//! Its endpoints are the table of [`routes`].
 //!
 //! Read [`book`] for the way of a booking, and [`live`] for the way of the event that tells of it.
 
@@ -41,6 +27,7 @@ use slog::{error, info, warn};
 use tokio::net::TcpListener;
 
 use self::app::App;
+pub use self::routes::endpoints;
 use crate::coordinator::client;
 use crate::coordinator::protocol::{RETENTION_MS_MAX, TTL_MS_MAX, TTL_MS_MIN};
 use crate::data_dir::{self, DataDirError};

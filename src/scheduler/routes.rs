@@ -1,4 +1,4 @@
-//! From a path to its handler.
+//! The scheduler's endpoints, and the way from a request to its handler.
 
 use std::sync::{Arc, LazyLock};
 
@@ -7,9 +7,8 @@ use slog::{debug, info};
 
 use super::app::App;
 use super::{handlers, links, live, page, timetable, trail};
-use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
-use crate::http::router::{Found, Router};
+use crate::http::router::{Endpoint, Found, Query, Router, Table};
 use crate::http::server::{Handler, Request};
 use crate::http::{self, Response};
 
@@ -35,42 +34,42 @@ enum Route {
     Ready,
 }
 
-impl Route {
-    /// Whether a query is refused here because none is read: `POST /agendamentos?telescopio=…` would book another telescope
-    /// without a word. What is asked again and again, the time and the service's health, takes what keeps its answers from
-    /// a cache; and the page is a document, to whose address others append.
-    fn refuses_query(self, request: &Request) -> bool {
-        let reads_it = matches!(self, Self::Timetable | Self::Free | Self::Bookings | Self::Audit | Self::Listen);
-        let passes_it_over = matches!(self, Self::Time | Self::Health | Self::Ready | Self::Page)
-            || (matches!(self, Self::Entry) && page::is_preferred(&request.head.headers));
-        !reads_it && !passes_it_over
+/// The scheduler's endpoints.
+static TABLE: &Table<Route> = {
+    use Query::{Ignored, Read};
+    const fn get(path: &'static str, about: &'static str) -> Endpoint {
+        Endpoint::new(Method::GET, path, about)
     }
+    &[
+        (Route::Entry, get("/", "the links to everything else; to a browser, the page").query(Read)),
+        (Route::Page, get("/pagina/{*arquivo}", "the page's files").query(Ignored)),
+        (Route::Time, get("/time", "the official time").query(Ignored)),
+        (Route::Telescopes, get("/telescopios", "all telescopes")),
+        (Route::Telescope, get("/telescopios/{id}", "one telescope")),
+        (Route::Timetable, get("/telescopios/{id}/agenda", "the slots of a period, each with its state").query(Read)),
+        (Route::Free, get("/telescopios/{id}/livres", "the nearest free slots").query(Read)),
+        (Route::Scientists, get("/cientistas", "all scientists")),
+        (Route::Scientist, get("/cientistas/{id}", "one scientist")),
+        (Route::Book, Endpoint::new(Method::POST, "/agendamentos", "books")),
+        (Route::Bookings, get("/agendamentos", "bookings, by pages").query(Read)),
+        (Route::Booking, get("/agendamentos/{id}", "one booking")),
+        (Route::Cancel, Endpoint::new(Method::DELETE, "/agendamentos/{id}", "cancels a booking")),
+        (Route::Audit, get("/auditoria", "the audit trail's records, by pages").query(Read)),
+        (Route::AuditHead, get("/auditoria/cabeca", "the audit trail's newest record")),
+        (Route::Listen, get("/eventos", "the agenda's events, as a stream").query(Read)),
+        (Route::Health, get("/saude", "whether the process answers").query(Ignored)),
+        (Route::Ready, get("/pronto", "whether bookings are possible now").query(Ignored)),
+    ]
+};
+
+static ROUTER: LazyLock<Router<Route>> = LazyLock::new(|| Router::new(TABLE));
+
+/// The scheduler's endpoints, in the order of `docs/API.md`.
+pub fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
+    TABLE.iter().map(|(_, endpoint)| endpoint)
 }
 
-static ROUTER: LazyLock<Router<Route>> = LazyLock::new(|| {
-    Router::new(&[
-        ("/", Method::GET, Route::Entry),
-        ("/pagina/{*id}", Method::GET, Route::Page),
-        ("/time", Method::GET, Route::Time),
-        ("/telescopios", Method::GET, Route::Telescopes),
-        ("/telescopios/{id}", Method::GET, Route::Telescope),
-        ("/telescopios/{id}/agenda", Method::GET, Route::Timetable),
-        ("/telescopios/{id}/livres", Method::GET, Route::Free),
-        ("/cientistas", Method::GET, Route::Scientists),
-        ("/cientistas/{id}", Method::GET, Route::Scientist),
-        ("/agendamentos", Method::POST, Route::Book),
-        ("/agendamentos", Method::GET, Route::Bookings),
-        ("/agendamentos/{id}", Method::GET, Route::Booking),
-        ("/agendamentos/{id}", Method::DELETE, Route::Cancel),
-        ("/auditoria", Method::GET, Route::Audit),
-        ("/auditoria/cabeca", Method::GET, Route::AuditHead),
-        ("/eventos", Method::GET, Route::Listen),
-        ("/saude", Method::GET, Route::Health),
-        ("/pronto", Method::GET, Route::Ready),
-    ])
-});
-
-/// The service as a handler: a booking's task outlives its request and needs the state shared.
+/// The service as a handler. The state is shared because a booking's task outlives its request.
 pub struct Routes(pub Arc<App>);
 
 impl Handler for Routes {
@@ -83,16 +82,14 @@ impl Routes {
     async fn route(&self, request: &mut Request) -> Result<Response, Problem> {
         let app = &self.0;
         let path = request.head.uri.path().to_owned();
-        let (route, id) = match ROUTER.find(&request.head.method, &path)? {
+        let (route, endpoint, id) = match ROUTER.find(&request.head.method, &path)? {
             Found::Options(allow) => return Ok(http::options(&allow)),
-            Found::Route(route, id) => (route, id.unwrap_or_default()),
+            Found::Endpoint { route, endpoint, parameter } => (route, endpoint, parameter),
         };
         announce(request, route, &path);
-        if route.refuses_query(request) {
-            Parameters::none(request.head.uri.query())?;
-        }
+        endpoint.check_query(request.head.uri.query())?;
         match route {
-            Route::Entry => handlers::entry(app, &request.head.headers),
+            Route::Entry => handlers::entry(app, request),
             Route::Page => page::file(&id, &path, &request.head.headers),
             Route::Time => Ok(handlers::time(app, request.received)),
             Route::Telescopes => Ok(handlers::telescopes(&*handlers::catalogue(app, &request.log).await?)),
@@ -114,7 +111,7 @@ impl Routes {
     }
 }
 
-/// The assignment's line for a request that came in.
+/// Logs the assignment's line for a request.
 fn announce(request: &Request, route: Route, path: &str) {
     let (log, ip) = (&request.log, request.peer.ip());
     match route {

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use sctec::http::router::{Access, Endpoint};
 use serde_json::{Value, json};
 
 use crate::common::{Services, http};
@@ -164,6 +165,35 @@ fn examples_of_the_agenda_are_real_answers() {
         assert_eq!(post[4]["_links"][rel], taken["_links"][rel]);
     }
     assert_eq!((&post[4]["cientista"], &post[4]["detail"]), (&taken["cientista"], &taken["detail"]));
+}
+
+/// The endpoints that the headings of a part of API.md name: "GET /saude, GET /pronto" are two.
+fn documented(part: &str) -> Vec<(String, String)> {
+    let text = document("API.md");
+    let part = text.split(&format!("\n## {part}")).nth(1).unwrap().split("\n## ").next().unwrap();
+    let headings = part.lines().filter_map(|line| line.strip_prefix("### "));
+    let named = headings.flat_map(|heading| heading.split(", ")).filter_map(|one| {
+        let mut words = one.split(' ');
+        let method = words.next().filter(|method| method.bytes().all(|byte| byte.is_ascii_uppercase()))?;
+        Some((method.to_owned(), words.next()?.to_owned()))
+    });
+    let mut named: Vec<_> = named.collect();
+    named.sort_unstable();
+    named
+}
+
+#[test]
+fn every_endpoint_has_its_heading_and_every_heading_its_endpoint() {
+    fn listed(endpoints: impl Iterator<Item = &'static Endpoint>) -> Vec<(String, String)> {
+        let mut listed: Vec<_> = endpoints
+            .inspect(|endpoint| assert!(!endpoint.about.is_empty() && endpoint.access == Access::Anyone))
+            .map(|endpoint| (endpoint.method.to_string(), endpoint.path.replace("{*", "{")))
+            .collect();
+        listed.sort_unstable();
+        listed
+    }
+    assert_eq!(documented("servico-agendamento"), listed(sctec::scheduler::endpoints()));
+    assert_eq!(documented("servico-coordenador"), listed(sctec::coordinator::endpoints()));
 }
 
 fn is_code(text: &str) -> bool {
