@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use comfy_table::{CellAlignment, Table, presets};
 use sctec::agenda::{Booking, Scientist, SlotRange, Status};
-use sctec::audit::chain::Head;
+use sctec::audit::chain::ChainHead;
 use sctec::audit::record::Event;
 use sctec::time::Timestamp;
 
@@ -74,7 +74,7 @@ fn main() -> Outcome<()> {
 /// Writes a trail as the scheduler would have, and gives its length.
 fn make_trail(path: &Path, records: u64) -> Outcome<u64> {
     let mut out = BufWriter::new(File::create(path)?);
-    let mut head = Head::genesis("5f2d7c0be14a4b6c9d3e8f7a6b5c4d3e");
+    let mut head = ChainHead::genesis("5f2d7c0be14a4b6c9d3e8f7a6b5c4d3e");
     let begin = Timestamp::parse_rfc3339("2025-10-26T18:00:00Z")?;
     let names = ["Galileu Galilei", "Marie Curie", "Vera Rubin", "César Lattes"];
     for index in 0..records {

@@ -1,9 +1,9 @@
 //! The data folder: making it, and opening the log inside it, with errors that say what to do.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::files::sync_parent;
 use crate::logging::{Config, Logs};
 
 /// The agenda's database in the data folder.
@@ -80,18 +80,6 @@ pub fn make_folders(path: &Path) -> io::Result<()> {
 /// An empty path is the working folder.
 fn leads_to_a_folder(path: &Path) -> bool {
     path.as_os_str().is_empty() || path.is_dir()
-}
-
-/// Makes the name of a file or a folder durable in the folder it is in: what has been written to a file is on disk with its own
-/// sync, but where to find it only with this.
-///
-/// # Errors
-/// The system's.
-pub fn sync_parent(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
-    }
 }
 
 /// Opens a service's log.

@@ -26,7 +26,7 @@
 //! - [`agenda`]: what a slot and a booking are, and the rules;
 //! - [`clock`]: Cristian's algorithm and its client;
 //! - [`http`]: plumbing on hyper that knows no domain;
-//! - [`batch`], [`data_dir`], [`logging`], [`panics`], [`time`]: what everything stands on.
+//! - [`batch`], [`data_dir`], [`files`], [`text`], [`logging`], [`panics`], [`time`]: what everything stands on.
 
 // A closed pipe or a full disk would panic in println! and eprintln!: output goes through a writer that can say so.
 #![warn(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)]
@@ -47,6 +47,8 @@ pub mod http;
 
 pub mod batch;
 pub mod data_dir;
+pub mod files;
 pub mod logging;
 pub mod panics;
+pub mod text;
 pub mod time;

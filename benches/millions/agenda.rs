@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use sctec::agenda::{Booking, Scientist, SlotRange, Status};
-use sctec::audit::chain::Head;
+use sctec::audit::chain::ChainHead;
 use sctec::audit::record::Event;
 use sctec::time::Timestamp;
 
@@ -40,7 +40,7 @@ pub fn fill(folder: &Path, bookings: i64) -> Outcome<()> {
     }
     let head: (i64, String) =
         connection.query_row("SELECT seq, hash FROM trilha", (), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let mut agenda = Agenda { connection, head: Head { seq: head.0.cast_unsigned(), hash: head.1 }, next_id: 1 };
+    let mut agenda = Agenda { connection, head: ChainHead { seq: head.0.cast_unsigned(), hash: head.1 }, next_id: 1 };
     agenda.connection.execute_batch("BEGIN")?;
     for nth in 0..CHURNED.min(bookings / 10) {
         agenda.book(1, "Hubble-Acad", nth % 9 + 1, CHURNED_SLOT + nth % DAY, true)?;
@@ -79,7 +79,7 @@ fn later(connection: &Connection) -> Outcome<Vec<(String, String, String)>> {
 
 struct Agenda {
     connection: Connection,
-    head: Head,
+    head: ChainHead,
     next_id: i64,
 }
 

@@ -13,14 +13,14 @@ pub const HASH_FIELD: &str = ",\"hash\":\"";
 
 /// The chain's last record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct ChainHead {
     /// Its number; 0 before the first.
     pub seq: u64,
     /// Its hash, 64 lower-case hexadecimal digits; before the first, that of the trail's identity.
     pub hash: String,
 }
 
-impl Head {
+impl ChainHead {
     /// The head of a trail without records.
     pub fn genesis(identity: &str) -> Self {
         Self { seq: 0, hash: hex(&Sha256::digest(identity.as_bytes())) }
@@ -134,13 +134,13 @@ mod tests {
     #[test]
     fn the_first_previous_hash_is_that_of_the_identity() {
         // SHA-256("abc"), FIPS 180-2 appendix B.1.
-        let head = Head::genesis("abc");
+        let head = ChainHead::genesis("abc");
         assert_eq!(head.hash, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 
     #[test]
     fn each_record_carries_the_hash_of_the_one_before() {
-        let mut head = Head::genesis("abc");
+        let mut head = ChainHead::genesis("abc");
         let mut previous = head.hash.clone();
         for seq in 1..=3 {
             let line = head.append(format!("{{\"n\":{seq}"), "r-1");
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn any_changed_byte_shows() {
-        let line = Head::genesis("abc").append("{\"n\":1".to_owned(), "r-1").into_bytes();
+        let line = ChainHead::genesis("abc").append("{\"n\":1".to_owned(), "r-1").into_bytes();
         for position in 0..line.len() {
             let mut changed = line.clone();
             changed[position] ^= 1;

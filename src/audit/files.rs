@@ -4,9 +4,7 @@
 //! `audit-000000001707.jsonl`, so that the names sort as the chain goes, no number is given twice, and a name says where
 //! a record is. Who keeps many may compress them with gzip, `audit-000000001707.jsonl.gz`: readers take those as they are.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Digits of the number in a closed file's name; a larger number has more.
@@ -114,14 +112,6 @@ fn with_suffix(path: &Path, suffix: &str) -> io::Result<Vec<Closed>> {
     }
     found.sort();
     Ok(found)
-}
-
-/// Whether the path still leads to the file that is open: it may have been deleted or replaced.
-pub fn leads_to(path: &Path, file: &File) -> bool {
-    match (file.metadata(), std::fs::metadata(path)) {
-        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
-        _ => false,
-    }
 }
 
 #[cfg(test)]

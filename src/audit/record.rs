@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::agenda::{Booking, NewBooking, Scientist};
-use crate::logging::escaped;
+use crate::text::escaped;
 use crate::time::Timestamp;
 
 /// The service that records are made by.
@@ -104,7 +104,7 @@ pub struct Process {
 
 /// The record's fields up to the chain's, in the order the assignment has them.
 #[derive(Serialize)]
-struct Head<'a> {
+struct FirstFields<'a> {
     timestamp_utc: String,
     level: &'a str,
     event_type: &'a str,
@@ -172,7 +172,7 @@ impl Event<'_> {
 
     /// The record as JSON, without its closing brace: the chain adds the rest.
     pub fn open_json(&self, at: Timestamp) -> String {
-        let head = Head {
+        let head = FirstFields {
             timestamp_utc: at.micros().to_string(),
             level: LEVEL,
             event_type: self.event_type(),

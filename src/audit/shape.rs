@@ -34,7 +34,7 @@ pub enum Rest<'a> {
 }
 
 /// How far a line goes that has the form of a record's first fields.
-enum Head<'a> {
+enum FirstFields<'a> {
     /// Past them: these are the bytes of the details, without their opening brace, and all that follows.
     Whole(&'a [u8]),
     /// It ends within them.
@@ -49,10 +49,10 @@ enum Head<'a> {
 /// With what is not as it should be.
 pub fn check(line: &[u8]) -> Result<Link<'_>, &'static str> {
     const NO_BEGINNING: &str = "it does not begin as one does, with timestamp_utc, level and event_type";
-    let details = match head(line) {
-        Head::Whole(details) => details,
-        Head::Begun => return Err(NO_BEGINNING),
-        Head::Other(why) => return Err(why),
+    let details = match first_fields(line) {
+        FirstFields::Whole(details) => details,
+        FirstFields::Begun => return Err(NO_BEGINNING),
+        FirstFields::Other(why) => return Err(why),
     };
     let link = Link::of(line).ok_or("it does not end as one does, with seq, req, prev and hash")?;
     match link.body.get(line.len() - details.len()..).ok_or("its fields overlap")?.last() {
@@ -69,7 +69,7 @@ pub fn rest(bytes: &[u8]) -> Rest<'_> {
     }
     // Inside a text a quotation mark is escaped, so this is found in its own place only.
     let Some(at) = memchr::memmem::find(bytes, HASH_FIELD.as_bytes()) else {
-        return if matches!(head(bytes), Head::Other(_)) { Rest::Other } else { Rest::Begun };
+        return if matches!(first_fields(bytes), FirstFields::Other(_)) { Rest::Other } else { Rest::Begun };
     };
     // What stands before the hash has to be all of it, whatever is there of the hash.
     let completed = [&bytes[..at], HASH_FIELD.as_bytes(), &[b'0'; HASH_DIGITS], b"\"}"].concat();
@@ -91,19 +91,20 @@ pub fn instant_and_event(line: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&line[INSTANT], &rest[..memchr::memchr(b'"', rest)?]))
 }
 
-fn head(line: &[u8]) -> Head<'_> {
+fn first_fields(line: &[u8]) -> FirstFields<'_> {
     if !is_beginning(line) {
-        return Head::Other("it does not begin as one does, with timestamp_utc, level and event_type");
+        return FirstFields::Other("it does not begin as one does, with timestamp_utc, level and event_type");
     }
     let rest = line.get(BEGINNING.len()..).unwrap_or_default();
     let after_event = word_then(rest, |byte| byte.is_ascii_uppercase() || byte == b'_', SERVICE_FIELD);
     let Ok(Some(rest)) = after_event else {
-        return after_event.map_or(Head::Other("after event_type comes something else than service"), |_| Head::Begun);
+        return after_event
+            .map_or(FirstFields::Other("after event_type comes something else than service"), |_| FirstFields::Begun);
     };
     match word_then(rest, |byte| byte.is_ascii_lowercase() || byte == b'-', DETAILS_FIELD) {
-        Ok(Some(details)) => Head::Whole(details),
-        Ok(None) => Head::Begun,
-        Err(()) => Head::Other("after service comes something else than details"),
+        Ok(Some(details)) => FirstFields::Whole(details),
+        Ok(None) => FirstFields::Begun,
+        Err(()) => FirstFields::Other("after service comes something else than details"),
     }
 }
 
@@ -135,14 +136,14 @@ fn is_beginning(line: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::chain::Head as Chain;
+    use crate::audit::chain::ChainHead;
     use crate::audit::record::{Event, LEVEL, Process, SERVICE};
     use crate::time::Timestamp;
 
     fn line() -> String {
         let process = Process { version: "0.1.0", mode: "com_trava", pid: 1, address: "127.0.0.1:5000".to_owned() };
         let at = Timestamp::parse_rfc3339("2025-10-26T18:00:05.123456Z").unwrap();
-        Chain::genesis("abc").append(Event::ServiceStarted(&process).open_json(at), "6b1f-2a")
+        ChainHead::genesis("abc").append(Event::ServiceStarted(&process).open_json(at), "6b1f-2a")
     }
 
     #[test]

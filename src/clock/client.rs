@@ -26,7 +26,7 @@ use ureq::{Agent, config::Config};
 
 use super::cristian::Sample;
 use crate::http::unreachable::{Cause, Peer};
-use crate::time::{Clock, Timestamp};
+use crate::time::{Clock, Timestamp, micros};
 
 /// Who is asked.
 pub const SCHEDULER: Peer = Peer { name: "the scheduler", command: "sctec serve-all" };
@@ -158,7 +158,7 @@ impl Client {
         let server = parse_time(&body).map_err(|field| ClientError::NoTime { url: way.time_url.clone(), field })?;
         self.way = Some(way);
         // Both t1 and the elapsed time were cut to the microsecond.
-        let elapsed_us = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX).saturating_add(2 * LOCAL_RESOLUTION_US);
+        let elapsed_us = (2 * LOCAL_RESOLUTION_US).saturating_add_unsigned(micros(elapsed));
         let sample = Sample { t1, t2: server.received_by_us, t3: server.sent_us, t4: t1.saturating_add(elapsed_us) };
         Ok((started, sample))
     }

@@ -16,7 +16,7 @@ use crate::cli::{ClockSyncArgs, Skew};
 use crate::clock::client::Client;
 use crate::clock::cristian::{self, Estimate, Sample};
 use crate::clock::watch::{Measured, Step, Watch, Whose};
-use crate::time::Clock;
+use crate::time::{Clock, micros};
 
 /// Exit status: the clock cannot be shown to be within `--max-error`.
 pub const EXIT_CLOCK_OFF: u8 = 3;
@@ -113,7 +113,7 @@ struct Measurement {
 impl Measurement {
     fn measured(&self) -> Measured {
         let Estimate { offset_us, error_bound_us, used, .. } = self.estimate;
-        let at_us = i64::try_from(self.at.as_micros()).unwrap_or(i64::MAX);
+        let at_us = 0_i64.saturating_add_unsigned(micros(self.at));
         Measured { at_us, local_us: self.samples[used].t1, offset_us, error_bound_us }
     }
 }

@@ -11,8 +11,8 @@ use super::output::{print, tell};
 use super::{EXIT_UNEXPECTED, Outcome};
 use crate::cli::HealthArgs;
 use crate::http::unreachable::{Cause, Peer};
-use crate::logging::escaped;
 use crate::stress::wire::Url;
+use crate::text::escaped;
 
 /// Who is asked.
 const SERVICE: Peer = Peer { name: "the service", command: "sctec serve-all" };

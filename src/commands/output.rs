@@ -12,7 +12,7 @@ use anyhow::Context;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use crate::logging::escaped;
+use crate::text::escaped;
 
 /// The width of what is laid out where nothing says how wide the terminal is, and on one that is narrower: a table with a
 /// letter or two in each row helps nobody.

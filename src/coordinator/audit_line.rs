@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::SERVICE;
 use super::table::{Forced, Resources};
 use crate::audit::record::LEVEL;
-use crate::logging::escaped;
+use crate::text::escaped;
 use crate::time::Timestamp;
 
 #[derive(Serialize)]

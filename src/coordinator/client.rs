@@ -187,7 +187,7 @@ impl Client {
             dono: self.owner.clone(),
             // Ours and not the request's own, which a client may have chosen, and chosen twice.
             pedido_id: format!("{:016x}-{:x}", self.secret, self.next_request.fetch_add(1, Ordering::Relaxed)),
-            ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
+            ttl_ms: crate::time::millis(ttl),
             token_minimo: seen,
             apesar_da_retencao: despite_retention,
         };
@@ -227,7 +227,7 @@ impl Client {
         let operation = Operation::Unlock {
             req: request_id.to_owned(),
             trava_id: lease.id.clone(),
-            retencao_ms: u64::try_from(retention.as_millis()).unwrap_or(u64::MAX),
+            retencao_ms: crate::time::millis(retention),
         };
         let (answer, _) = ask(&self.unlocks, operation).await?;
         match answer {

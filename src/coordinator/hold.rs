@@ -2,22 +2,21 @@
 //! would give the same locks a second time; and the state file may have been deleted, which a start would take for a new one.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use crate::audit::files::leads_to;
 use crate::data_dir::DataDirError;
+use crate::files::{FileId, leads_to};
 
 /// The right to be the folder's coordinator, for as long as it is kept.
 pub struct Hold {
     lock: File,
     lock_path: PathBuf,
     state_path: PathBuf,
-    /// Device and inode of the state file as this process wrote it last.
+    /// The state file as this process wrote it last.
     ///
     /// A std lock around two numbers: held to read or to replace them.
-    written: Mutex<Option<(u64, u64)>>,
+    written: Mutex<Option<FileId>>,
 }
 
 impl Hold {
@@ -55,13 +54,13 @@ impl Hold {
     /// Whether the state file is the one that this process wrote last.
     pub fn has_state(&self) -> bool {
         let written = *self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = std::fs::metadata(&self.state_path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
+        let found = FileId::at(&self.state_path).ok();
         written.is_none() || found == written
     }
 
     /// Notes the file that is going to be the state file.
     pub fn wrote(&self, file: &File) {
-        let written = file.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()));
+        let written = FileId::of(file).ok();
         *self.written.lock().unwrap_or_else(PoisonError::into_inner) = written;
     }
 }

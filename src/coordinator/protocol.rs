@@ -260,10 +260,7 @@ pub fn not_live_name(why: NotLive) -> &'static str {
     }
 }
 
-/// Whole milliseconds.
-pub fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
+pub use crate::time::millis;
 
 fn integer(fields: &mut Fields<'_>, name: &str, min: u64, max: u64) -> Option<u64> {
     fields.integer(name, min.cast_signed()..=max.cast_signed()).map(i64::cast_unsigned)

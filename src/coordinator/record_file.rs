@@ -8,8 +8,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-use crate::audit::files::leads_to;
-use crate::data_dir::sync_parent;
+use crate::files::{leads_to, sync_parent};
 
 /// The file.
 #[derive(Clone, Debug)]

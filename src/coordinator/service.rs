@@ -27,8 +27,9 @@ use super::table::{
 use super::waiting::{Told, Wait};
 use crate::data_dir::DataDirError;
 use crate::http::presence::Presence;
-use crate::logging::{Several, Word, Words};
+use crate::logging::Several;
 use crate::panics;
+use crate::text::{Word, Words};
 use crate::time::{Clock, Timestamp};
 
 /// How often it is seen whether the durable TTL is longer than it needs to be.

@@ -18,7 +18,8 @@ use sha2::{Digest, Sha256};
 
 use super::hold::Hold;
 use super::protocol::{TOKEN_MAX, TTL_MS_MAX, millis};
-use crate::data_dir::{DataDirError, sync_parent};
+use crate::data_dir::DataDirError;
+use crate::files::sync_parent;
 
 /// Tokens that one write makes available.
 pub const BLOCK: u64 = 1 << 20;

@@ -13,7 +13,7 @@ use slog::{Logger, info};
 use super::Response;
 use super::problem::{FieldError, Problem};
 use super::wrong::FieldCode;
-use crate::logging::Word;
+use crate::text::Word;
 
 /// Fields named at the most.
 const NAMED_MAX: usize = 20;

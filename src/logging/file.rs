@@ -6,7 +6,7 @@
 //! whole.
 
 use std::ffi::OsString;
-use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use slog::Level;
 
 use super::line::note;
 use super::{Config, Format, Reopen};
+use crate::files::leads_to;
 
 /// Closed files that are kept: `app.log.1`, the youngest, to `app.log.5`.
 const KEPT: usize = 5;
@@ -92,10 +93,7 @@ impl LogFile {
     }
 
     fn is_at_its_path(&self) -> bool {
-        match (std::fs::metadata(&self.path), self.output.metadata()) {
-            (Ok(there), Ok(ours)) => is_same(&there, &ours),
-            _ => false,
-        }
+        leads_to(&self.path, &self.output)
     }
 
     /// Opens what the path leads to, or makes it. Where that is impossible the old file stays: if it was only moved, nothing
@@ -212,10 +210,6 @@ fn open_at_once(path: &Path) -> io::Result<File> {
     // Writing waits as it did before.
     fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
     Ok(file)
-}
-
-fn is_same(one: &Metadata, other: &Metadata) -> bool {
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 /// How many bytes of `lines` are whole lines and fit in `limit`; at least one line.

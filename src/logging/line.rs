@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use slog::{Drain, FnValue, KV, Level, OwnedKVList, PushFnValue, Record, o};
 
-use super::escape::{Escaped, Word, escaped, push_message};
 use super::{Format, Item, send};
 use crate::batch;
+use crate::text::{escaped, push_message, push_value};
 use crate::time::Clock;
 
 /// The assignment's names, which are Python's.
@@ -125,7 +125,7 @@ struct Pairs<'a>(&'a mut String);
 impl slog::Serializer for Pairs<'_> {
     fn emit_arguments(&mut self, key: slog::Key, value: &fmt::Arguments<'_>) -> slog::Result {
         let _ = write!(self.0, " {key}=");
-        let _ = write!(Escaped::new(self.0), "{}", Word(&value.to_string()));
+        push_value(self.0, &value.to_string());
         Ok(())
     }
 }

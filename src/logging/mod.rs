@@ -11,7 +11,6 @@
 //! lose lines: a terminal or pipe that nobody reads must not stop the service, so lines it has no room for are counted and
 //! the count is shown in their place. The audit trail does not go through here; only its echo in `app.log` does.
 
-mod escape;
 mod file;
 mod line;
 mod writer;
@@ -23,7 +22,6 @@ use std::sync::{Arc, mpsc};
 
 use slog::{Level, Logger, o};
 
-pub use self::escape::{Word, Words, escaped, is_unsafe};
 use self::file::LogFile;
 pub use self::line::Several;
 use self::line::{JsonDrain, TextDrain};

@@ -144,7 +144,7 @@ impl App {
     /// Records that the service stops, if that takes no longer than a stop may.
     async fn record_stop(&self) {
         let Some(process) = self.process.get() else { return };
-        let up_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let up_ms = crate::time::millis(self.started.elapsed());
         let recorded = tokio::time::timeout(FINISH_TIMEOUT, self.store.record_stop(process.clone(), up_ms)).await;
         match recorded {
             Ok(Ok(())) => {}

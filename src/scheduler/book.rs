@@ -19,8 +19,9 @@ use super::origin::Origin;
 use super::refusal::{Refusal, is_unknown};
 use crate::agenda::{Booking, NewBooking, Rejection, resource};
 use crate::coordinator::client::LockError;
-use crate::logging::{Several, Word, Words};
+use crate::logging::Several;
 use crate::store::{BookRefused, CancelRefused, Fence, FenceBroken, StoreError};
+use crate::text::{Word, Words};
 
 /// What is logged of a change that was saved.
 const SAVES_BOOKING: &str = "Salvando novo agendamento no BD";

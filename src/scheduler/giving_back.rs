@@ -13,7 +13,9 @@ use tokio_util::task::TaskTracker;
 use super::app::Locking;
 use super::origin::Origin;
 use crate::coordinator::client::{Client, Lease, Unlocked};
-use crate::logging::{Several, Word};
+use crate::logging::Several;
+use crate::text::Word;
+use crate::time::micros;
 
 /// How long the answer waits for it. A coordinator that is well needs a millisecond.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -85,8 +87,4 @@ pub async fn finish(unlocks: &TaskTracker, patience: Duration, log: &slog::Logge
     if tokio::time::timeout(patience, unlocks.wait()).await.is_err() {
         warn!(log, "{} travas sem confirmação de liberação ao encerrar; as que restarem vencem por si", unlocks.len());
     }
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

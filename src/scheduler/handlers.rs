@@ -198,7 +198,7 @@ pub fn health(app: &App) -> Response {
         "status": "vivo",
         "servico": SERVICE,
         "versao": VERSION,
-        "ativo_ha_ms": u64::try_from(app.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "ativo_ha_ms": crate::time::millis(app.started.elapsed()),
         "_links": links::self_and_entry("/saude"),
     });
     http::json(StatusCode::OK, &body)

@@ -24,7 +24,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::place::log_of;
 use super::{StoreError, recovery, schema, trail, unavailable};
-use crate::audit::chain::{Head, Link};
+use crate::audit::chain::{ChainHead, Link};
 use crate::audit::files::CLOSED_MIN_BYTES;
 use crate::audit::verify::{Before, DatabaseNow};
 
@@ -40,7 +40,7 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-'
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn trail_ends(path: &Path, is_in_use: impl Fn() -> bool) -> Result<[Head; 2], StoreError> {
+pub fn trail_ends(path: &Path, is_in_use: impl Fn() -> bool) -> Result<[ChainHead; 2], StoreError> {
     read(path, is_in_use, trail::ends)
 }
 

@@ -12,13 +12,10 @@
 //! locks on it, SQLite's too.
 
 use std::ffi::OsString;
-use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Device and inode.
-type Identity = (u64, u64);
+use crate::files::FileId;
 
 /// The files of an open database, as they were when it was opened.
 #[derive(Debug)]
@@ -27,7 +24,7 @@ pub struct Place {
     /// Where the database is when symbolic links are followed: its log is beside that.
     real: PathBuf,
     /// The last part of the path itself: the file, or a link to it.
-    entry: Identity,
+    entry: FileId,
     /// The database's length: it never shrinks while it is in use, since nothing vacuums it.
     length: u64,
     /// The write-ahead log.
@@ -39,7 +36,7 @@ pub struct Place {
 #[derive(Debug)]
 struct Named {
     path: PathBuf,
-    identity: Identity,
+    identity: FileId,
 }
 
 impl Place {
@@ -47,14 +44,14 @@ impl Place {
     ///
     /// # Errors
     /// When one of them is not there, or is another one by now.
-    pub fn of(path: &Path, opened: Identity) -> io::Result<Self> {
+    pub fn of(path: &Path, opened: FileId) -> io::Result<Self> {
         let real = std::fs::canonicalize(path)?;
-        let named = |path: PathBuf| Ok::<_, io::Error>(Named { identity: identity_of(&path)?, path });
+        let named = |path: PathBuf| Ok::<_, io::Error>(Named { identity: FileId::at(&path)?, path });
         let place = Self {
             database: Named { path: path.to_owned(), identity: opened },
             log: named(beside(&real, "-wal"))?,
             index: named(beside(&real, "-shm"))?,
-            entry: identity(&std::fs::symlink_metadata(path)?),
+            entry: FileId::from(&std::fs::symlink_metadata(path)?),
             length: std::fs::metadata(path)?.len(),
             real,
         };
@@ -94,7 +91,7 @@ impl Place {
     fn is_behind_another_link(&self) -> bool {
         // Only a link that was set anew is followed again: that takes a call for each folder on the way.
         let path = &self.database.path;
-        let is_new = std::fs::symlink_metadata(path).is_ok_and(|entry| identity(&entry) != self.entry);
+        let is_new = std::fs::symlink_metadata(path).is_ok_and(|entry| FileId::from(&entry) != self.entry);
         is_new && std::fs::canonicalize(path).ok().as_ref() != Some(&self.real)
     }
 
@@ -109,8 +106,8 @@ impl Place {
 }
 
 impl Named {
-    fn found(&self) -> io::Result<Identity> {
-        identity_of(&self.path)
+    fn found(&self) -> io::Result<FileId> {
+        FileId::at(&self.path)
     }
 
     fn is_in_place(&self) -> bool {
@@ -136,18 +133,6 @@ impl Named {
     }
 }
 
-/// Which file a path leads to.
-///
-/// # Errors
-/// When it leads nowhere.
-pub fn identity_of(path: &Path) -> io::Result<Identity> {
-    Ok(identity(&std::fs::metadata(path)?))
-}
-
-fn identity(metadata: &Metadata) -> Identity {
-    (metadata.dev(), metadata.ino())
-}
-
 /// Where the write-ahead log of the database at `path` is: beside the file itself, not beside a symbolic link to it.
 pub fn log_of(path: &Path) -> PathBuf {
     let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -170,7 +155,7 @@ mod tests {
             std::fs::write(folder.join(format!("a.db{suffix}")), "as long as it was").unwrap();
         }
         let path = folder.join("a.db");
-        Place::of(&path, identity_of(&path).unwrap()).unwrap()
+        Place::of(&path, FileId::at(&path).unwrap()).unwrap()
     }
 
     #[test]
@@ -200,7 +185,7 @@ mod tests {
 
         let link = folder.path().join("link.db");
         std::os::unix::fs::symlink(other.join("a.db"), &link).unwrap();
-        let linked = Place::of(&link, identity_of(&link).unwrap()).unwrap();
+        let linked = Place::of(&link, FileId::at(&link).unwrap()).unwrap();
         assert_eq!(linked.fault(), None);
         std::fs::write(folder.path().join("b.db"), "").unwrap();
         std::fs::remove_file(&link).unwrap();

@@ -17,10 +17,10 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::checkpoints::KEPT_BYTES;
-use super::place::{Place, identity_of};
+use super::place::Place;
 use super::{Kind, OpenError, pages, recovery};
-use crate::audit::chain::Head;
-use crate::data_dir;
+use crate::audit::chain::ChainHead;
+use crate::files::{self, FileId};
 
 /// Each with the `user_version` that it leads to.
 const MIGRATIONS: &[(i64, &str)] = &[
@@ -96,7 +96,7 @@ fn try_to_open(path: &Path, kind: Kind) -> Result<(Connection, Place), OpenError
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(plain_path(path), flags).map_err(explain)?;
-    let opened = identity_of(path).map_err(access)?;
+    let opened = FileId::at(path).map_err(access)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(explain)?;
     // Until all is known to be well: closing would put the log into the database, and make one of two that do not fit.
     keep_log(&connection, true).map_err(explain)?;
@@ -116,7 +116,7 @@ fn try_to_open(path: &Path, kind: Kind) -> Result<(Connection, Place), OpenError
     connection.busy_handler(Some(wait_for_writer)).map_err(explain)?;
     let place = Place::of(path, opened).map_err(access)?;
     // A link may lead to another folder; SQLite's files are there.
-    std::fs::canonicalize(path).and_then(|real| data_dir::sync_parent(&real)).map_err(access)?;
+    std::fs::canonicalize(path).and_then(|real| files::sync_parent(&real)).map_err(access)?;
     Ok((connection, place))
 }
 
@@ -248,7 +248,7 @@ fn write_ahead(connection: &Connection, path: &Path) -> Result<(), OpenError> {
 /// Gives the trail its random identity, from which its chain begins.
 fn begin_trail(connection: &Connection) -> rusqlite::Result<()> {
     let identity: String = connection.query_row("SELECT lower(hex(randomblob(16)))", (), |row| row.get(0))?;
-    let head = Head::genesis(&identity);
+    let head = ChainHead::genesis(&identity);
     connection.execute(
         "INSERT INTO trilha (id, identidade, seq, hash, exportado) VALUES (1, ?1, 0, ?2, 0)",
         (identity, head.hash),

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::damage::Damage;
 use super::place::{beside, log_of};
-use crate::data_dir::sync_parent;
+use crate::files::sync_parent;
 
 /// Makes the mark when the last of its clones is dropped. Everything that has a connection of its own keeps a clone, and drops
 /// it after the connection.

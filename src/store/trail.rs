@@ -2,14 +2,14 @@
 
 use rusqlite::Connection;
 
-use crate::audit::chain::Head;
+use crate::audit::chain::ChainHead;
 use crate::audit::filter::{Filter, Verdict, Wanted};
 
 /// The chain's head as of this transaction.
-pub fn head(connection: &Connection) -> rusqlite::Result<Head> {
+pub fn head(connection: &Connection) -> rusqlite::Result<ChainHead> {
     connection
         .prepare_cached("SELECT seq, hash FROM trilha WHERE id = 1")?
-        .query_row((), |row| Ok(Head { seq: row.get::<_, i64>(0)?.cast_unsigned(), hash: row.get(1)? }))
+        .query_row((), |row| Ok(ChainHead { seq: row.get::<_, i64>(0)?.cast_unsigned(), hash: row.get(1)? }))
 }
 
 /// Writes the head's row, and leaves it as it is. It is changed and changed back: SQLite writes no page for a row that is
@@ -22,7 +22,7 @@ pub fn touch(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Notes the new head.
-pub fn set_head(connection: &Connection, head: &Head) -> rusqlite::Result<()> {
+pub fn set_head(connection: &Connection, head: &ChainHead) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE trilha SET seq = ?1, hash = ?2 WHERE id = 1")?
         .execute((head.seq.cast_signed(), &head.hash))?;
@@ -41,7 +41,7 @@ pub fn insert(connection: &Connection, seq: u64, line: &str) -> rusqlite::Result
 #[derive(Clone, Debug)]
 pub struct LatestRecord {
     /// The head.
-    pub head: Head,
+    pub head: ChainHead,
     /// Its record's line; `None` before the first.
     pub line: Option<String>,
 }
@@ -98,16 +98,16 @@ pub fn latest(connection: &Connection) -> rusqlite::Result<LatestRecord> {
             "SELECT t.seq, t.hash, a.linha FROM trilha t LEFT JOIN auditoria a ON a.seq = t.seq WHERE t.id = 1",
         )?
         .query_row((), |row| {
-            let head = Head { seq: row.get::<_, i64>(0)?.cast_unsigned(), hash: row.get(1)? };
+            let head = ChainHead { seq: row.get::<_, i64>(0)?.cast_unsigned(), hash: row.get(1)? };
             Ok(LatestRecord { head, line: row.get(2)? })
         })
 }
 
 /// Where the chain begins and where it ends.
-pub fn ends(connection: &Connection) -> rusqlite::Result<[Head; 2]> {
+pub fn ends(connection: &Connection) -> rusqlite::Result<[ChainHead; 2]> {
     let identity: String =
         connection.prepare_cached("SELECT identidade FROM trilha WHERE id = 1")?.query_row((), |row| row.get(0))?;
-    Ok([Head::genesis(&identity), head(connection)?])
+    Ok([ChainHead::genesis(&identity), head(connection)?])
 }
 
 #[cfg(test)]

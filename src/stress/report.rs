@@ -10,7 +10,8 @@ use serde::Serialize;
 use super::stats::{Expectation, Fate, Latencies};
 use super::target::{Listed, wire_instant};
 use super::{Config, Seen};
-use crate::logging::escaped;
+use crate::text::escaped;
+use crate::time::micros;
 
 /// The most requests that are shown one by one.
 const ROWS_MAX: usize = 50;
@@ -212,8 +213,4 @@ pub fn json(config: &Config, seen: &Seen) -> serde_json::Result<String> {
     };
     // In JSON's texts an escape is the same character.
     Ok(escaped(&serde_json::to_string(&report)?) + "\n")
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

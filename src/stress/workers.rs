@@ -24,7 +24,7 @@ use super::stats::Fate;
 use super::target::{Slots, Way, wire_instant};
 use super::wire::{Connection, REQUEST_TIMEOUT, Url, cannot_reach};
 use crate::http::unreachable::Cause;
-use crate::logging::is_unsafe;
+use crate::text::is_unsafe;
 
 /// Connections that are being opened at any time: the server should not be out of breath before it begins.
 const OPENING_AT_ONCE: usize = 64;

@@ -67,8 +67,7 @@ impl Timestamp {
     /// `self + duration`, held at [`Timestamp::MAX`].
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {
-        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
-        Self(self.0.saturating_add(micros).min(Self::MAX.0))
+        Self(self.0.saturating_add_unsigned(micros(duration)).min(Self::MAX.0))
     }
 
     /// Reads a date and time as [RFC 3339 §5.6](https://www.rfc-editor.org/rfc/rfc3339#section-5.6) has it, in any
@@ -154,12 +153,22 @@ impl Clock {
         let micros = match &self.held {
             Some(held) => held.load(Ordering::Relaxed),
             None => match SystemTime::now().duration_since(UNIX_EPOCH) {
-                Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
+                Ok(since) => 0_i64.saturating_add_unsigned(micros(since)),
                 Err(_) => 0,
             },
         };
         Timestamp(micros.clamp(Timestamp::MIN.0, Timestamp::MAX.0))
     }
+}
+
+/// A duration in whole microseconds; one that has too many is the largest number.
+pub fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// A duration in whole milliseconds; one that has too many is the largest number.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Microseconds, for a duration that goes into arithmetic with [`Timestamp::as_micros`].

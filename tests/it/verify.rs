@@ -437,7 +437,7 @@ fn the_example_says_how_it_is_used_reads_standard_input_and_knows_how_long_a_lin
                  \"service\":\"a\",\"details\":{{\"x\":\"{}\"}}",
                 "x".repeat(fill)
             );
-            sctec::audit::chain::Head::genesis("abc").append(open, "r")
+            sctec::audit::chain::ChainHead::genesis("abc").append(open, "r")
         };
         let line = line(length - line(0).len());
         assert_eq!(line.len(), length);

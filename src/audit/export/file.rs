@@ -11,9 +11,9 @@ use slog::{Logger, info, warn};
 
 use super::recover::{self, Durable, Refused};
 use super::{Extent, Source};
-use crate::audit::chain::Head;
-use crate::audit::files::{self, leads_to};
-use crate::data_dir::sync_parent;
+use crate::audit::chain::ChainHead;
+use crate::audit::files;
+use crate::files::{leads_to, sync_parent};
 
 /// The file, and what is in it.
 pub struct OpenFile {
@@ -21,7 +21,7 @@ pub struct OpenFile {
     /// Locked, so that no two write it even when `audit.lock` was deleted.
     file: File,
     /// The last record in it, or before it while it has none.
-    pub head: Head,
+    pub head: ChainHead,
     /// Its length after that.
     pub length: u64,
     /// The number of the first record in it.
@@ -82,7 +82,7 @@ impl OpenFile {
     ///
     /// # Errors
     /// In words, when they cannot be written; then the file is as it was, or [`OpenFile::is_as_written`] says that it is not.
-    pub fn append(&mut self, lines: &[u8], head: Head) -> Result<(), String> {
+    pub fn append(&mut self, lines: &[u8], head: ChainHead) -> Result<(), String> {
         if let Err(error) = self.file.write_all(lines).and_then(|()| self.file.sync_data()) {
             // What was written of it goes, so that the next try begins where this one did, and writes it all again: after a
             // failed sync the system may take for written what is not. If that fails too, the file's length shows it.

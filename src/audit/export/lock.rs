@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::audit::files::leads_to;
+use crate::files::leads_to;
 
 /// Bytes of the line, its break included.
 const LENGTH: usize = 1024;

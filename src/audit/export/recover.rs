@@ -13,7 +13,7 @@ use std::path::Path;
 use flate2::bufread::MultiGzDecoder;
 
 use super::{Exported, LINES_AT_ONCE, Source};
-use crate::audit::chain::{self, Head};
+use crate::audit::chain::{self, ChainHead};
 use crate::audit::files::{self, Closed};
 use crate::audit::shape::LINE_MAX;
 
@@ -26,7 +26,7 @@ pub struct Found {
     /// The number of the record before its first one.
     pub before: u64,
     /// The last record in it, or before it while it has none.
-    pub head: Head,
+    pub head: ChainHead,
     /// Its length up to the end of that record.
     pub length: u64,
     /// Bytes after that, as a crash leaves them.
@@ -124,7 +124,7 @@ pub fn hold(
 /// # Errors
 /// In words, when it cannot be read.
 pub fn first_broken(source: &impl Source) -> Result<Option<u64>, String> {
-    let mut head = Head { seq: 0, hash: source.beginning()? };
+    let mut head = ChainHead { seq: 0, hash: source.beginning()? };
     let mut lines = Vec::new();
     loop {
         lines.clear();
@@ -142,7 +142,7 @@ pub fn first_broken(source: &impl Source) -> Result<Option<u64>, String> {
 ///
 /// # Errors
 /// The number of the first that is not.
-pub fn follow(lines: &[u8], head: &mut Head) -> Result<(), u64> {
+pub fn follow(lines: &[u8], head: &mut ChainHead) -> Result<(), u64> {
     for line in lines.split_inclusive(|&byte| byte == b'\n') {
         if !head.follow(line.strip_suffix(b"\n").unwrap_or(line)) {
             return Err(head.seq + 1);
@@ -297,14 +297,14 @@ fn bytes_between(before: u64, last: u64, source: &impl Source) -> Result<u64, St
 }
 
 /// The head as of record `seq`.
-fn head_at(seq: u64, source: &impl Source) -> Result<Head, String> {
+fn head_at(seq: u64, source: &impl Source) -> Result<ChainHead, String> {
     if seq == 0 {
-        return Ok(Head { seq, hash: source.beginning()? });
+        return Ok(ChainHead { seq, hash: source.beginning()? });
     }
     let line = source.line(seq)?;
     let link = line.as_deref().and_then(|line| chain::Link::of(line.as_bytes()));
     let hash = link.map(|link| String::from_utf8_lossy(link.hash).into_owned());
-    Ok(Head { seq, hash: hash.ok_or_else(|| database_broken(seq))? })
+    Ok(ChainHead { seq, hash: hash.ok_or_else(|| database_broken(seq))? })
 }
 
 /// What to say of a database whose record `seq` does not follow the one before.

@@ -7,7 +7,7 @@ use slog::{Discard, o};
 use tempfile::TempDir;
 
 use super::*;
-use crate::audit::chain::Head;
+use crate::audit::chain::ChainHead;
 use crate::audit::files;
 
 /// Records in memory, and how far the file is noted to be.
@@ -19,7 +19,7 @@ struct List {
 
 impl List {
     fn of(records: usize) -> Self {
-        let mut head = Head::genesis("abc");
+        let mut head = ChainHead::genesis("abc");
         let lines =
             (0..records).map(|index| head.append(format!("{{\"n\":\"{}\"", "x".repeat(index % 50)), "r")).collect();
         Self { lines: Arc::new(Mutex::new(lines)), noted: Arc::default() }
@@ -67,7 +67,7 @@ impl Source for List {
     }
 
     fn beginning(&self) -> Result<String, String> {
-        Ok(Head::genesis("abc").hash)
+        Ok(ChainHead::genesis("abc").hash)
     }
 
     fn head(&self) -> Result<u64, String> {
@@ -302,7 +302,7 @@ fn a_power_failure_that_left_holes_is_filled_in_and_a_change_is_not() {
 fn a_database_that_was_altered_is_not_exported_and_the_right_one_is_blamed() {
     for alter in [
         (|lines: &mut Vec<String>| lines[2] = lines[2].replace("\"r\"", "\"s\"")) as fn(&mut Vec<String>),
-        |lines| lines[2] = Head::genesis("other").append("{\"n\":\"\"".to_owned(), "r"),
+        |lines| lines[2] = ChainHead::genesis("other").append("{\"n\":\"\"".to_owned(), "r"),
         |lines| lines.swap(2, 3),
     ] {
         // The file has the records already: they are what tells.

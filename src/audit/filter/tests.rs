@@ -224,7 +224,7 @@ prop_compose! {
         } else {
             Event::BookingCancelled { booking: &booking, scientist_name: &scientist.name, token }
         };
-        let line = chain::Head::genesis("abc").append(event.open_json(at), "6b1f-2a").into_bytes();
+        let line = chain::ChainHead::genesis("abc").append(event.open_json(at), "6b1f-2a").into_bytes();
         Made { line, at, event: event.event_type(), scientist: scientist_id, booking: id }
     }
 }

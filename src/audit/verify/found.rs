@@ -1,6 +1,6 @@
 //! What a verification is held against, and what it finds.
 
-use crate::logging::escaped;
+use crate::text::escaped;
 
 /// A head that was noted elsewhere: the record with this number had this hash.
 #[derive(Clone, Debug, PartialEq, Eq)]

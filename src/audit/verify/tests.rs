@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::agenda::{Booking, Scientist, SlotRange, Status};
-use crate::audit::chain::Head;
+use crate::audit::chain::ChainHead;
 use crate::audit::record::{Event, Process};
 use crate::time::Timestamp;
 
@@ -18,8 +18,8 @@ const TEXTS: [&str; 4] = [
 ];
 
 /// A trail's lines, each with its line break, and its head.
-fn trail(records: usize) -> (Vec<Vec<u8>>, Head) {
-    let mut head = Head::genesis(IDENTITY);
+fn trail(records: usize) -> (Vec<Vec<u8>>, ChainHead) {
+    let mut head = ChainHead::genesis(IDENTITY);
     let start = Timestamp::parse_rfc3339("2025-12-01T03:00:00Z").unwrap();
     let lines = (0..records).map(|index| {
         let text = TEXTS[index % TEXTS.len()].to_owned();
@@ -50,8 +50,8 @@ fn trail(records: usize) -> (Vec<Vec<u8>>, Head) {
     (lines.collect(), head)
 }
 
-fn anchors(head: &Head) -> Vec<Anchor> {
-    let genesis = Head::genesis(IDENTITY);
+fn anchors(head: &ChainHead) -> Vec<Anchor> {
+    let genesis = ChainHead::genesis(IDENTITY);
     [(genesis.seq, genesis.hash), (head.seq, head.hash.clone())]
         .map(|(seq, hash)| Anchor { seq, hash, from: "the database".to_owned() })
         .to_vec()
@@ -236,7 +236,7 @@ fn each_kind_of_damage_is_called_by_its_name() {
         assert_eq!((report.fault_count, report.faults[0].seq, report.faults[0].line), (1, 3, 3), "{to}: {report:?}");
     }
     // Fields in another order, with a hash that is right.
-    let reordered = Head { seq: 2, hash: String::from_utf8(Link::of(third).unwrap().prev.to_vec()).unwrap() }
+    let reordered = ChainHead { seq: 2, hash: String::from_utf8(Link::of(third).unwrap().prev.to_vec()).unwrap() }
         .append("{\"level\":\"AUDIT\",\"timestamp_utc\":\"2025-10-26T18:00:05.123456Z\",\"event_type\":\"A\",\"service\":\"a\",\"details\":{}".to_owned(), "a");
     assert_eq!(verify(Vec::new(), &with_third(&[reordered.as_bytes(), b"\n"].concat())).verdict, Verdict::Tampered);
 }
@@ -244,7 +244,7 @@ fn each_kind_of_damage_is_called_by_its_name() {
 #[test]
 fn a_trail_written_anew_is_found_by_a_head_and_by_nothing_else() {
     let (lines, head) = trail(10);
-    let mut forged = Head::genesis(IDENTITY);
+    let mut forged = ChainHead::genesis(IDENTITY);
     let bodies = lines.iter().map(|line| {
         let link = Link::of(&line[..line.len() - 1]).unwrap();
         let body = String::from_utf8(link.body.to_vec()).unwrap();
@@ -264,7 +264,10 @@ fn a_trail_written_anew_is_found_by_a_head_and_by_nothing_else() {
     };
     assert_eq!(verify(noted(5, fifth.hash), &lines.concat()).verdict, Verdict::Whole);
     assert_eq!(verify(noted(5, fifth.hash), &anew).verdict, Verdict::Tampered);
-    assert_eq!(verify(noted(0, Head::genesis("outra").hash.as_bytes()), &lines.concat()).verdict, Verdict::Tampered);
+    assert_eq!(
+        verify(noted(0, ChainHead::genesis("outra").hash.as_bytes()), &lines.concat()).verdict,
+        Verdict::Tampered
+    );
 }
 
 #[test]

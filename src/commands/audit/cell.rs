@@ -9,13 +9,13 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::audit::fields::text;
-use crate::logging;
+use crate::text::{escaped, is_unsafe};
 
 /// What a field shows in a cell.
 pub fn cell(field: Option<&RawValue>) -> Cow<'_, str> {
     let is_number = field.is_some_and(|raw| raw.get().starts_with(|c: char| c == '-' || c.is_ascii_digit()));
     let text = text(field);
-    if is_number || !text.contains(|c: char| is_sign(c) || c == '\\' || logging::is_unsafe(c)) {
+    if is_number || !text.contains(|c: char| is_sign(c) || c == '\\' || is_unsafe(c)) {
         return text;
     }
     Cow::Owned(harmless(&text))
@@ -35,7 +35,7 @@ fn harmless(text: &str) -> String {
             '\\' => cell.push_str("\\\\"),
             // Inside the quotes of RFC 4180 these are part of the text.
             '\n' | '\r' | '\t' => cell.push(c),
-            c if logging::is_unsafe(c) => cell.push_str(&logging::escaped(c.encode_utf8(&mut [0; 4]))),
+            c if is_unsafe(c) => cell.push_str(&escaped(c.encode_utf8(&mut [0; 4]))),
             c => cell.push(c),
         }
         begins = c == ';' || (begins && c.is_whitespace());

@@ -11,11 +11,12 @@ use anyhow::{Context, bail};
 use super::cannot_read;
 use super::source::Source;
 use crate::audit::chain::Link;
-use crate::audit::files::{self, Closed, leads_to};
+use crate::audit::files::{self, Closed};
 use crate::audit::shape::LINE_MAX;
 use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
 use crate::cli::AuditArgs;
 use crate::commands::output::tell;
+use crate::files::leads_to;
 
 /// One input.
 pub enum Input {

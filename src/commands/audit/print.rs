@@ -8,7 +8,7 @@ use super::cell::cell;
 use crate::audit::fields::{Details, Record, text};
 use crate::cli::AuditFormat;
 use crate::commands::output;
-use crate::logging;
+use crate::text::escaped;
 
 /// Rows gathered to lay out one table. More become several tables, so that memory stays bounded.
 const TABLE_ROWS: usize = 100_000;
@@ -209,7 +209,7 @@ fn write_csv<W: Write>(csv: &mut csv::Writer<W>, record: &Record<'_>, details: &
 }
 
 fn table_row(record: &Record<'_>, details: &Details<'_>) -> [String; TABLE_HEADER.len()] {
-    let shown = |field| logging::escaped(&text(field));
+    let shown = |field| escaped(&text(field));
     let scientist = format!("{} {}", shown(details.cientista_id), shown(details.cientista_nome));
     [
         shown(record.seq),

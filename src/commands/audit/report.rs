@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::audit::verify::{Anchor, Fault, Held, Report, Verdict};
-use crate::logging::escaped;
 use crate::store::Deep;
+use crate::text::escaped;
 
 /// The database that the files were held against.
 pub enum Database {

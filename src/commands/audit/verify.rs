@@ -188,7 +188,7 @@ fn database_path(args: &AuditArgs) -> PathBuf {
 }
 
 /// The database of a data folder, and where its trail begins and ends; of files that were named nothing is known.
-fn database(args: &AuditArgs, trail: &Path) -> anyhow::Result<(Database, Option<[chain::Head; 2]>)> {
+fn database(args: &AuditArgs, trail: &Path) -> anyhow::Result<(Database, Option<[chain::ChainHead; 2]>)> {
     if !args.files.is_empty() {
         return Ok((Database::NotAsked, None));
     }

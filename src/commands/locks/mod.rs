@@ -13,7 +13,7 @@ use self::client::{Client, ClientError, Listing};
 use super::output::{colour, pause, print, tell};
 use super::{EXIT_UNEXPECTED, Outcome};
 use crate::cli::LocksArgs;
-use crate::logging::escaped;
+use crate::text::escaped;
 use crate::time::Clock;
 
 /// Shows the locks, or releases one.

@@ -6,7 +6,7 @@ use comfy_table::{Cell, CellAlignment, Color, Table, presets};
 use serde::Deserialize;
 
 use super::client::{Answer, ClientError, Listing, Lock};
-use crate::logging::escaped;
+use crate::text::escaped;
 
 const CLEAR: &str = "\x1b[2J";
 const HOME: &str = "\x1b[H";

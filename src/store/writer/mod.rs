@@ -19,7 +19,7 @@ use super::damage::Damage;
 use super::place::Place;
 use super::stopped::InUse;
 use super::{StoreError, trail};
-use crate::audit::chain::Head;
+use crate::audit::chain::ChainHead;
 use crate::audit::record::Event;
 use crate::batch;
 use crate::time::{Clock, Timestamp};
@@ -57,7 +57,7 @@ pub struct Tx<'a> {
     pub now: Timestamp,
     /// When it began, on the monotonic clock.
     pub began: Instant,
-    head: Head,
+    head: ChainHead,
     lines: Vec<String>,
 }
 

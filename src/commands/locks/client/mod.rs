@@ -17,8 +17,8 @@ use ureq::{Agent, Body, Timeout};
 
 use crate::http::links::with_query;
 use crate::http::unreachable::{Cause, Peer};
-use crate::logging::escaped;
 use crate::stress::wire::Url;
+use crate::text::escaped;
 
 /// Who is asked.
 const COORDINATOR: Peer = Peer { name: "the coordinator", command: "sctec serve-coordinator" };

@@ -1,24 +1,22 @@
-//! What keeps an event on one line, its fields apart from its text, and a terminal from being steered, also by hostile input.
+//! Text that is safe to show: one event stays on one line of the log, and a name from outside cannot steer a terminal.
 //!
-//! # The line's grammar
+//! Everything that came from a client, a server or a file's name passes through here before it is logged or printed.
+//!
+//! # The log line's grammar
 //!
 //! In a message, `=` stands only inside quotes, and every quote that is opened is closed. So ` name=value` outside of
-//! quotes is a field of ours, always: what a client sends cannot look like one. Inside quotes `\` and `"` have a `\` before
-//! them, and everywhere a character that is not to be seen is written as JSON writes it.
+//! quotes is always a field of the service's own: a client cannot forge one. Inside quotes `\` and `"` have a `\` before
+//! them. Everywhere, a character that is invisible or changes how others look is written as JSON writes it.
 
 use std::fmt::{self, Write as _};
 
 use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
 use icu_properties::{CodePointMapData, CodePointSetData};
 
-/// Appends text with what could break a line, steer a terminal or hide written as an escape.
-pub struct Escaped<'a>(&'a mut String);
+/// Appends text, with unsafe characters ([`is_unsafe`]) as escapes.
+struct Escaped<'a>(&'a mut String);
 
-impl<'a> Escaped<'a> {
-    pub fn new(to: &'a mut String) -> Self {
-        Self(to)
-    }
-
+impl Escaped<'_> {
     fn push(&mut self, c: char) {
         match c {
             '\n' => self.0.push_str("\\n"),
@@ -29,7 +27,7 @@ impl<'a> Escaped<'a> {
         }
     }
 
-    /// As JSON has it: a character past U+FFFF is two.
+    /// As JSON has it: a character past U+FFFF is two escapes.
     fn push_escape(&mut self, c: char) {
         for unit in c.encode_utf16(&mut [0; 2]) {
             // Writing to a `String` cannot fail.
@@ -49,9 +47,9 @@ impl fmt::Write for Escaped<'_> {
     }
 }
 
-/// Characters that are not to be seen, or that change how others are: by Unicode's own tables, control and format
-/// characters (bidirectional marks, joiners, tags), line and paragraph separators, the further ones that a renderer may
-/// pass over (fillers, variation selectors), and those that have no meaning yet.
+/// Whether a character is invisible or changes how others look. By Unicode's own tables these are control and format
+/// characters (bidirectional marks, joiners, tags), line and paragraph separators, characters that a renderer may ignore
+/// (fillers, variation selectors), and unassigned ones.
 pub fn is_unsafe(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_control();
@@ -67,7 +65,7 @@ pub fn is_unsafe(c: char) -> bool {
     ) || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
-/// Text that can neither break a line nor steer a terminal: what could is written as an escape.
+/// The text, with unsafe characters ([`is_unsafe`]) as escapes: it can neither break a line nor steer a terminal.
 pub fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     // Writing to a `String` cannot fail.
@@ -75,7 +73,7 @@ pub fn escaped(text: &str) -> String {
     safe
 }
 
-/// A client's word inside a message: quoted where it could be taken for more than a word.
+/// A client's word inside a message, in quotes unless it consists of letters, digits and a few signs.
 pub struct Word<'a>(pub &'a str);
 
 impl fmt::Display for Word<'_> {
@@ -102,7 +100,13 @@ impl<T: AsRef<str>> fmt::Display for Words<'_, T> {
     }
 }
 
-/// Appends a message by the line's grammar.
+/// Appends a field's value: the escaped text, in quotes unless it is a plain word.
+pub fn push_value(line: &mut String, value: &str) {
+    // Writing to a `String` cannot fail.
+    let _ = write!(Escaped(line), "{}", Word(value));
+}
+
+/// Appends a message, escaped as the line's grammar has it.
 pub fn push_message(line: &mut String, message: &str) {
     let mut line = Escaped(line);
     if !message.contains(['"', '=', '\\']) {
@@ -114,7 +118,7 @@ pub fn push_message(line: &mut String, message: &str) {
     let (mut quoted, mut after_backslash) = (false, false);
     for c in message.chars() {
         match c {
-            // Inside quotes all stands as it was put there.
+            // Text inside quotes was escaped by its author.
             c if quoted => {
                 line.push(c);
                 quoted = c != '"' || after_backslash;
@@ -131,7 +135,7 @@ pub fn push_message(line: &mut String, message: &str) {
     }
 }
 
-/// Whether each quote that the text opens is closed in it, so that what follows the text is outside.
+/// Whether each quote that the text opens is closed in it. Else what follows the text would be inside quotes.
 fn closes_its_quotes(text: &str) -> bool {
     let (mut quoted, mut after_backslash) = (false, false);
     for c in text.chars() {
@@ -201,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_seen_is_written_as_json_writes_it() {
+    fn invisible_characters_are_written_as_json_writes_them() {
         for (c, written) in [
             ('\u{7f}', "\\u007f"),
             ('\u{85}', "\\u0085"),
@@ -255,7 +259,7 @@ mod tests {
         }
     }
 
-    /// Pieces that would be fields, quotes and escapes if they were let.
+    /// Pieces that would be fields, quotes or escapes if they were not escaped.
     fn forgery() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
             Just(" req=forged".to_owned()),
@@ -274,7 +278,8 @@ mod tests {
         #[test]
         fn only_our_fields_are_fields(text in forgery(), name in forgery(), value in forgery()) {
             let mut line = message(&format!("{text} {} {text}", Word(&name)));
-            let _ = write!(Escaped(&mut line), " req=r-1 de={}", Word(&value));
+            line.push_str(" req=r-1 de=");
+            push_value(&mut line, &value);
             prop_assert!(!line.contains(is_unsafe), "{}", line);
             let found = fields(&line);
             let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
