@@ -3,21 +3,20 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use hyper::StatusCode;
 use serde_json::Value;
-use ureq::http::StatusCode;
-use ureq::{Agent, Error};
 
 use super::output::{print, tell};
-use super::{EXIT_UNEXPECTED, Outcome};
+use super::{EXIT_UNEXPECTED, Outcome, block_on};
 use crate::cli::HealthArgs;
-use crate::http::unreachable::{Cause, Peer};
-use crate::stress::wire::Url;
+use crate::http::client::{AnswerError, Limits, Session, Url};
+use crate::http::unreachable::Peer;
 use crate::text::escaped;
 
 /// Who is asked.
 const SERVICE: Peer = Peer { name: "the service", command: "sctec serve-all" };
 /// The most bytes of an answer.
-const ANSWER_MAX: u64 = 64 * 1024;
+const ANSWER_MAX: usize = 64 * 1024;
 
 /// Asks, says in one line what came of it, and exits by it.
 ///
@@ -32,14 +31,9 @@ pub fn run(args: &HealthArgs) -> Outcome {
     if args.timeout.is_zero() {
         bail!("--timeout 0 leaves no time for an answer; leave it out for 3s");
     }
-    let url = format!("{base}{}", if args.ready { "/pronto" } else { "/saude" });
-    let config = Agent::config_builder()
-        .timeout_global(Some(args.timeout))
-        .http_status_as_error(false)
-        // A proxy or a redirect would be someone else's health.
-        .proxy(None)
-        .max_redirects(0);
-    match ask(&config.build().into(), &url, args.ready)? {
+    let url = Url::parse(&format!("{base}{}", if args.ready { "/pronto" } else { "/saude" }))?;
+    let limits = Limits { connect: args.timeout, exchange: args.timeout, answer_bytes: ANSWER_MAX };
+    match block_on(ask(limits, &url, args.ready))?? {
         Health::Well(said) => {
             print(&format!("{url}: {said}\n"))?;
             Ok(ExitCode::SUCCESS)
@@ -57,20 +51,14 @@ enum Health {
     Unwell(String),
 }
 
-fn ask(agent: &Agent, url: &str, ready: bool) -> anyhow::Result<Health> {
-    let answer = agent.get(url).header("Accept", "application/json").call().and_then(|mut answer| {
-        let body = answer.body_mut().with_config().limit(ANSWER_MAX).read_to_vec()?;
-        Ok((answer.status(), body))
-    });
-    let (status, body) = match answer {
+async fn ask(limits: Limits, url: &Url, ready: bool) -> anyhow::Result<Health> {
+    let (status, body) = match Session::new(limits).get(url).await {
         Ok(answer) => answer,
-        Err(error @ (Error::BadUri(_) | Error::Http(_))) => {
-            return Err(error).with_context(|| format!("cannot ask {url}"));
-        }
+        Err(error @ AnswerError::Request(_)) => return Err(error).with_context(|| format!("cannot ask {url}")),
         Err(error) => {
-            let cause = Cause::of_exchange(&error);
+            let cause = error.cause();
             let advice = cause.advice(SERVICE, "URL");
-            // What is wrong here says nothing of the service, which nobody should restart for it.
+            // A fault of this machine says nothing of the service: nobody should restart the service for it.
             if cause.is_here() {
                 return Err(error).with_context(|| format!("cannot ask {url}; {advice}"));
             }

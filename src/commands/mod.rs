@@ -36,6 +36,15 @@ fn runtime() -> anyhow::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
 }
 
+/// Runs the task of a command to its end. A lookup of a name may go on for long after it was given up; the exit does not
+/// wait for it.
+fn block_on<T>(task: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = runtime()?;
+    let done = runtime.block_on(task);
+    runtime.shutdown_background();
+    Ok(done)
+}
+
 /// What is wrong with an instant. Its own errors are the API's, in Portuguese; here the command line speaks.
 fn in_english(error: ParseTimestampError) -> String {
     match error {

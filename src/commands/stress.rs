@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow, bail};
 
 use super::output::{colour, print};
-use super::{EXIT_UNEXPECTED, Outcome, in_english, runtime};
+use super::{EXIT_UNEXPECTED, Outcome, block_on, in_english};
 use crate::cli::{Expect, StressArgs};
+use crate::http::client::Url;
 use crate::stress::progress::Progress;
 use crate::stress::stats::Expectation;
-use crate::stress::wire::Url;
 use crate::stress::{self, Config, report};
 use crate::time::Timestamp;
 
@@ -22,7 +22,7 @@ const CONCURRENCY_DEFAULT: u32 = 1000;
 /// When it could not run.
 pub fn run(args: &StressArgs) -> Outcome {
     let config = checked(args)?;
-    let seen = runtime()?.block_on(stress::run(&config, Progress::on_stderr(!args.json)))?;
+    let seen = block_on(stress::run(&config, Progress::on_stderr(!args.json)))??;
     let text = if args.json { report::json(&config, &seen)? } else { report::human(&config, &seen, colour()) };
     print(&text)?;
     Ok(if seen.verdict.as_expected { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNEXPECTED) })

@@ -3,7 +3,7 @@
 //! Its endpoints are the table of [`routes`].
 //!
 //! [`table`] decides and is pure; [`service`] gives it the time, randomness, durable limits and those who wait;
-//! [`client`] is how the scheduler locks with it, and [`feed`] how it publishes and listens.
+//! [`client`] is how the scheduler locks with it, publishes and listens.
 
 mod answers;
 mod audit_line;
@@ -12,7 +12,6 @@ pub mod client;
 mod desk;
 mod events;
 mod events_route;
-pub mod feed;
 mod force_route;
 mod hold;
 mod metrics;
@@ -23,7 +22,6 @@ mod service;
 mod state_file;
 pub mod table;
 mod waiting;
-mod way;
 
 use std::future::Future;
 use std::path::PathBuf;

@@ -4,6 +4,7 @@
 pub mod accept;
 pub mod body;
 pub mod channel;
+pub mod client;
 pub mod fields;
 pub mod files;
 pub mod head;

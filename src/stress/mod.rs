@@ -15,9 +15,10 @@ use anyhow::Context;
 
 use progress::Progress;
 use stats::{Expectation, Fate, Summary, Verdict};
-use target::{Listed, Way};
-use wire::{Browser, Url};
+use target::{Listed, Target};
+use wire::Browser;
 
+use crate::http::client::Url;
 use crate::time::Timestamp;
 
 /// A checked stress run.
@@ -66,13 +67,13 @@ pub struct Seen {
 /// When it could not run. A request that fails is no such thing: it is part of what was seen.
 pub async fn run(config: &Config, progress: Progress) -> anyhow::Result<Seen> {
     let mut browser = Browser::default();
-    let way = Way::find(&mut browser, &config.url, config.telescope.as_deref()).await?;
+    let target = Target::find(&mut browser, &config.url, config.telescope.as_deref()).await?;
     let slot_count = if config.distinct { config.n } else { 1 };
-    let slots = target::choose_slots(&mut browser, &way, config.slot, slot_count).await?;
-    let plan = workers::Plan::new(config, &way, &slots)?;
+    let slots = target::choose_slots(&mut browser, &target, config.slot, slot_count).await?;
+    let plan = workers::Plan::new(config, &target, &slots)?;
     let fates = workers::run(plan, progress).await?;
     let summary = Summary::of(&fates);
-    let listed = way.listed(&mut browser, &slots).await.with_context(|| {
+    let listed = target.listed(&mut browser, &slots).await.with_context(|| {
         format!(
             "of {} requests {} were booked and {} not answered, but what is listed now cannot be seen",
             summary.total, summary.won, summary.errors
@@ -80,9 +81,9 @@ pub async fn run(config: &Config, progress: Progress) -> anyhow::Result<Seen> {
     })?;
     let verdict = stats::judge(config.expectation, &summary, listed.iter().map(|booking| booking.id));
     Ok(Seen {
-        telescope: way.telescope,
+        telescope: target.telescope,
         slot: slots.first(),
-        without_locks: way.without_locks,
+        without_locks: target.without_locks,
         fates,
         summary,
         listed,

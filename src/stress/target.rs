@@ -10,7 +10,8 @@ use iri_string::template::UriTemplateStr;
 use iri_string::template::simple_context::SimpleContext;
 use serde::{Deserialize, Serialize};
 
-use super::wire::{Browser, Url};
+use super::wire::Browser;
+use crate::http::client::Url;
 use crate::time::{Clock, Timestamp};
 
 /// The length of a slot, and the step of the grid.
@@ -116,7 +117,7 @@ pub fn wire_instant(at: Timestamp) -> String {
 
 /// What was found by following links from the entry point.
 #[derive(Debug)]
-pub struct Way {
+pub struct Target {
     /// The telescope's identifier.
     pub telescope: String,
     /// How a booking is asked for.
@@ -130,7 +131,7 @@ pub struct Way {
     list_template: String,
 }
 
-impl Way {
+impl Target {
     /// Follows the links from `entry`. `telescope` is the wanted one's identifier; `None` is the first.
     ///
     /// # Errors
@@ -192,7 +193,7 @@ impl Way {
         values.insert("ate", wire_instant(slots.end));
         values.insert("limite", limit);
         let template = UriTemplateStr::new(&self.list_template)?;
-        self.list_base.join(&template.expand::<UriSpec, _>(&values)?.to_string())
+        Ok(self.list_base.join(&template.expand::<UriSpec, _>(&values)?.to_string())?)
     }
 }
 
@@ -226,7 +227,7 @@ fn choose_telescope(known: Telescopes, wanted: Option<&str>) -> anyhow::Result<S
 /// When no free place was found, or the server does not answer.
 pub async fn choose_slots(
     browser: &mut Browser,
-    way: &Way,
+    target: &Target,
     base: Option<Timestamp>,
     count: u32,
 ) -> anyhow::Result<Slots> {
@@ -240,7 +241,7 @@ pub async fn choose_slots(
         let horizon = HORIZON_SLOTS << (attempt / TRIES_PER_HORIZON);
         let base = grid_slot_after(now.saturating_add(MARGIN), getrandom::u64()? % horizon);
         let slots = base.and_then(|base| Slots::starting(base, count)).context("this machine's clock is far off")?;
-        if way.is_free(browser, &slots).await? {
+        if target.is_free(browser, &slots).await? {
             return Ok(slots);
         }
     }
@@ -285,7 +286,7 @@ mod tests {
 
     #[test]
     fn the_list_is_what_its_template_says() {
-        let way = Way {
+        let target = Target {
             telescope: "a b".to_owned(),
             book_method: Method::POST,
             book: Url::parse("http://h/x").unwrap(),
@@ -295,12 +296,12 @@ mod tests {
         };
         let slots = Slots::starting(at("2025-12-01T03:00:00Z"), 1).unwrap();
         assert_eq!(
-            way.list_url(&slots, "1").unwrap().to_string(),
+            target.list_url(&slots, "1").unwrap().to_string(),
             "http://h:1/l?telescopio=a%20b&status=AGENDADO&de=2025-12-01T03%3A00%3A00Z&ate=2025-12-01T03%3A05%3A00Z&limite=1"
         );
         let link = |href: &str, templated| Link { href: href.to_owned(), method: None, templated };
-        assert!(check_template(&link(&way.list_template, true)).is_ok());
-        assert!(check_template(&link(&way.list_template, false)).is_err());
+        assert!(check_template(&link(&target.list_template, true)).is_ok());
+        assert!(check_template(&link(&target.list_template, false)).is_err());
         assert!(check_template(&link("/l{?telescopio,status,de,limite}", true)).is_err());
         assert!(check_template(&link("/l{?", true)).is_err());
     }

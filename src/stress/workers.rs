@@ -21,8 +21,9 @@ use tokio::task::JoinSet;
 use super::Config;
 use super::progress::Progress;
 use super::stats::Fate;
-use super::target::{Slots, Way, wire_instant};
-use super::wire::{Connection, REQUEST_TIMEOUT, Url, cannot_reach};
+use super::target::{Slots, Target, wire_instant};
+use super::wire::{ANSWER_MAX, CONNECT_TIMEOUT, REQUEST_TIMEOUT, cannot_reach};
+use crate::http::client::{Connection, Url};
 use crate::http::unreachable::Cause;
 use crate::text::is_unsafe;
 
@@ -86,18 +87,18 @@ impl Plan {
     ///
     /// # Errors
     /// When the link's method and URL make no request.
-    pub fn new(config: &Config, way: &Way, slots: &Slots) -> anyhow::Result<Self> {
+    pub fn new(config: &Config, target: &Target, slots: &Slots) -> anyhow::Result<Self> {
         let body = |index: u32| -> anyhow::Result<Bytes> {
             let request = BookingRequest {
                 cientista_id: config.scientist,
                 horario_inicio_utc: wire_instant(slots.of_request(index as usize)),
-                telescopio: &way.telescope,
+                telescopio: &target.telescope,
             };
             Ok(serde_json::to_vec(&request)?.into())
         };
         Ok(Self {
-            url: way.book.clone(),
-            method: way.book_method.clone(),
+            url: target.book.clone(),
+            method: target.book_method.clone(),
             bodies: (0..config.n).map(body).collect::<anyhow::Result<_>>()?,
             connections: config.connections,
             patience: REQUEST_TIMEOUT,
@@ -159,7 +160,7 @@ async fn open_all(addresses: &Arc<[SocketAddr]>, plan: &Plan, progress: Progress
         opening.spawn(async move {
             // The semaphore is never closed.
             let _slot = slots.acquire().await.expect("the semaphore is open");
-            Connection::open(&addresses).await
+            Connection::open(&addresses, CONNECT_TIMEOUT).await
         });
     }
     let mut connections = Vec::new();
@@ -245,11 +246,13 @@ impl Worker {
     async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), String> {
         let kept = self.connection.take().filter(Connection::is_open);
         let attempt = async {
-            let mut connection = match kept {
-                Some(connection) => connection,
-                None => Connection::open(&self.addresses).await.map_err(|error| error.to_string())?,
+            let mut connection = if let Some(connection) = kept {
+                connection
+            } else {
+                let opened = Connection::open(&self.addresses, CONNECT_TIMEOUT).await;
+                opened.map_err(|error| error.to_string())?
             };
-            let answer = connection.exchange(request).await?;
+            let answer = connection.exchange(request, ANSWER_MAX).await.map_err(|error| error.to_string())?;
             Ok((connection, answer))
         };
         match tokio::time::timeout(self.plan.patience, attempt).await {

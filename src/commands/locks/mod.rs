@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use self::client::{Client, ClientError, Listing};
 use super::output::{colour, pause, print, tell};
-use super::{EXIT_UNEXPECTED, Outcome};
+use super::{EXIT_UNEXPECTED, Outcome, block_on};
 use crate::cli::LocksArgs;
 use crate::text::escaped;
 use crate::time::Clock;
@@ -21,25 +21,27 @@ use crate::time::Clock;
 /// # Errors
 /// When no coordinator answers, or what answers is none.
 pub fn run(args: &LocksArgs) -> Outcome {
-    let client = Client::new(&args.url)?;
-    match &args.release {
-        Some(resource) => release(&client, resource, args),
-        None if args.watch => watch(&client, args),
-        None => {
-            let listing = look(&client, args)?;
-            print(&if args.json { json_line(&listing) } else { view::table(&listing, colour())? })?;
-            Ok(ExitCode::SUCCESS)
+    let mut client = Client::new(&args.url)?;
+    block_on(async {
+        match &args.release {
+            Some(resource) => release(&mut client, resource, args).await,
+            None if args.watch => watch(&mut client, args).await,
+            None => {
+                let listing = look(&mut client, args).await?;
+                print(&if args.json { json_line(&listing) } else { view::table(&listing, colour())? })?;
+                Ok(ExitCode::SUCCESS)
+            }
         }
-    }
+    })?
 }
 
-fn look(client: &Client, args: &LocksArgs) -> Result<Listing, ClientError> {
+async fn look(client: &mut Client, args: &LocksArgs) -> Result<Listing, ClientError> {
     let limit = args.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    client.list(args.prefix.as_deref(), limit)
+    client.list(args.prefix.as_deref(), limit).await
 }
 
 /// Looks again and again, until interrupted or nobody reads any more.
-fn watch(client: &Client, args: &LocksArgs) -> Outcome {
+async fn watch(client: &mut Client, args: &LocksArgs) -> Outcome {
     let interval = Duration::from_millis(args.interval_ms);
     let in_place = !args.json && io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|it| it != "dumb");
     let clock = Clock::system();
@@ -47,7 +49,7 @@ fn watch(client: &Client, args: &LocksArgs) -> Outcome {
     // What was said of the coordinator since it last answered: once is enough.
     let mut complaint = String::new();
     loop {
-        match look(client, args).and_then(|listing| rendered(&listing, args, &clock, in_place)) {
+        match look(client, args).await.and_then(|listing| rendered(&listing, args, &clock, in_place)) {
             Ok(text) => {
                 let frame = if in_place { view::frame(&text, !answered_before) } else { text };
                 if !print(&frame)? {
@@ -66,6 +68,7 @@ fn watch(client: &Client, args: &LocksArgs) -> Outcome {
             }
             Err(error) => return Err(error.into()),
         }
+        // It blocks this thread, and no other task is on it: the connections' tasks are on the runtime's threads.
         if !pause(interval) {
             return Ok(ExitCode::SUCCESS);
         }
@@ -94,8 +97,8 @@ fn line(object: &Value) -> String {
     format!("{}\n", escaped(&object.to_string()))
 }
 
-fn release(client: &Client, resource: &str, args: &LocksArgs) -> Outcome {
-    let released = client.release(resource, args.reason.as_deref())?;
+async fn release(client: &mut Client, resource: &str, args: &LocksArgs) -> Outcome {
+    let released = client.release(resource, args.reason.as_deref()).await?;
     let text = match &released {
         client::Release::Done(answer) if !args.json => view::released(answer)?,
         client::Release::Free(_) if !args.json => {

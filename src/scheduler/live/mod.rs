@@ -32,13 +32,13 @@ use self::publisher::{Outlet, Publisher};
 pub use self::stream::listen;
 use super::origin::Origin;
 use crate::agenda::Booking;
-use crate::coordinator::feed::{self, Feed};
+use crate::coordinator::client::{Feed, SHARED_CHANNEL};
 use crate::http::channel::{self, Channel, Position};
 use crate::http::sse::encode;
 use crate::time::Timestamp;
 
 /// The coordinator's channel that the schedulers share.
-const CHANNEL: &str = feed::SHARED_CHANNEL;
+const CHANNEL: &str = SHARED_CHANNEL;
 /// How long a stop waits for what is still to be published.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 

@@ -18,7 +18,7 @@ use super::contests::Contest;
 use super::{CHANNEL, Event};
 use crate::agenda::Booking;
 use crate::batch;
-use crate::coordinator::feed::{Feed, NotPublished};
+use crate::coordinator::client::{Feed, NotPublished};
 use crate::coordinator::protocol::{BODY_BYTES, PUBLISHED_MAX};
 use crate::http::channel::Channel;
 use crate::scheduler::links;

@@ -10,7 +10,7 @@ use slog::{Logger, info, warn};
 use tokio::sync::watch;
 
 use super::{CHANNEL, Event};
-use crate::coordinator::feed::{Block, Feed};
+use crate::coordinator::client::{Block, Feed};
 use crate::http::channel::Channel;
 
 /// The pause before a connection is tried again, the first time and at the most.

@@ -8,26 +8,24 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use bytes::Bytes;
+use hyper::{Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use ureq::http::{Response, StatusCode};
-use ureq::{Agent, Body, Timeout};
 
+use crate::http::client::{AnswerError, Limits, Session, Url};
 use crate::http::links::with_query;
-use crate::http::unreachable::{Cause, Peer};
-use crate::stress::wire::Url;
+use crate::http::unreachable::Peer;
 use crate::text::escaped;
 
 /// Who is asked.
 const COORDINATOR: Peer = Peer { name: "the coordinator", command: "sctec serve-coordinator" };
-/// How long one exchange may take.
-const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long connecting may take: another address may be waiting for its turn.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The most bytes of an answer; a full page is far below it.
-const ANSWER_MAX: u64 = 16 * 1024 * 1024;
+/// The limits of one exchange. Connecting has less time, because another address may be next; a full page is far below
+/// the most bytes of an answer.
+const LIMITS: Limits =
+    Limits { connect: Duration::from_secs(2), exchange: Duration::from_secs(5), answer_bytes: 16 * 1024 * 1024 };
 /// The most locks of one page, by the contract.
 const PAGE_MAX: usize = 1000;
 /// More than a coordinator ever has: a million locked or retained, and fewer promised.
@@ -42,13 +40,13 @@ pub enum ClientError {
     )]
     Url(String),
     /// Nobody answers.
-    #[error("cannot reach {tried}; {}", Cause::of_exchange(cause).advice(COORDINATOR, "--url"))]
+    #[error("cannot reach {tried}; {}", cause.cause().advice(COORDINATOR, "--url"))]
     Unreachable {
         /// What was asked.
         tried: String,
         /// Why the last of them did not answer.
         #[source]
-        cause: Box<ureq::Error>,
+        cause: AnswerError,
     },
     /// The request may have arrived, the answer did not.
     #[error("{url} took the request and did not answer: it may or may not have released; look with sctec locks")]
@@ -57,7 +55,7 @@ pub enum ClientError {
         url: String,
         /// Why.
         #[source]
-        cause: Box<ureq::Error>,
+        cause: AnswerError,
     },
     /// Someone answers, but not in HTTP or too much.
     #[error("{url} does not answer as a coordinator does; name another with --url")]
@@ -66,7 +64,7 @@ pub enum ClientError {
         url: String,
         /// Why.
         #[source]
-        cause: Box<ureq::Error>,
+        cause: AnswerError,
     },
     /// An answer that is neither what was asked for nor a reason of the coordinator's.
     #[error("{url} answered {status}, but not as a coordinator of this version does; name another with --url")]
@@ -153,6 +151,10 @@ impl Listing {
 }
 
 impl Answer {
+    fn read(url: &Url, (status, body): (StatusCode, Bytes)) -> Self {
+        Self { url: url.to_string(), status, body: serde_json::from_slice(&body).unwrap_or_default() }
+    }
+
     /// Its body as a value.
     ///
     /// # Errors
@@ -188,10 +190,14 @@ impl Answer {
 }
 
 /// Asks one coordinator, at one of several addresses.
-#[derive(Debug)]
 pub struct Client {
-    agent: Agent,
-    addresses: Vec<String>,
+    addresses: Vec<Address>,
+}
+
+/// One address of a coordinator.
+struct Address {
+    url: String,
+    session: Session,
 }
 
 impl Client {
@@ -208,40 +214,34 @@ impl Client {
         if named.is_empty() {
             return Err(ClientError::Url(addresses.join(",")));
         }
-        let config = Agent::config_builder()
-            .timeout_global(Some(EXCHANGE_TIMEOUT))
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .http_status_as_error(false)
-            // A proxy or a redirect would be someone else's locks.
-            .proxy(None)
-            .max_redirects(0);
-        Ok(Self { agent: config.build().into(), addresses: named })
+        let addresses = named.into_iter().map(|url| Address { url, session: Session::new(LIMITS) }).collect();
+        Ok(Self { addresses })
     }
 
     /// The locks whose names begin with `prefix`, at most `limit`.
     ///
     /// # Errors
     /// When nobody answers, or not as a coordinator does.
-    pub fn list(&self, prefix: Option<&str>, limit: usize) -> Result<Listing, ClientError> {
-        self.at_first_that_answers(|address| self.pages(address, prefix, limit))
+    pub async fn list(&mut self, prefix: Option<&str>, limit: usize) -> Result<Listing, ClientError> {
+        self.at_first_that_answers(async |address| pages(address, prefix, limit).await).await
     }
 
     /// Releases the lock that `resource` belongs to.
     ///
     /// # Errors
     /// When nobody answers, or the coordinator refuses.
-    pub fn release(&self, resource: &str, reason: Option<&str>) -> Result<Release, ClientError> {
+    pub async fn release(&mut self, resource: &str, reason: Option<&str>) -> Result<Release, ClientError> {
         let name = utf8_percent_encode(resource, NON_ALPHANUMERIC);
-        let answer = self.at_first_that_answers(|address| {
-            let url = format!("{address}/locks/{name}");
-            let request = self.agent.delete(&url).header("Accept", "application/json");
-            let sent = match reason {
-                Some(reason) => request.force_send_body().send_json(json!({ "motivo": reason })),
-                None => request.call(),
-            };
-            read(sent, &url)
-                .map_err(|cause| if surely_unsent(&cause) { failed(cause, url) } else { unsure(cause, url) })
-        })?;
+        let body = reason.map(|reason| json!({ "motivo": reason }).to_string());
+        let answer = self.at_first_that_answers(async |address| {
+            let url = parsed(format!("{}/locks/{name}", address.url))?;
+            let sent = address.session.send(Method::DELETE, &url, body.clone().map(Into::into)).await;
+            sent.map(|answer| Answer::read(&url, answer)).map_err(|cause| {
+                let url = url.to_string();
+                if cause.is_unsent() { failed(cause, url) } else { ClientError::Unsure { url, cause } }
+            })
+        });
+        let answer = answer.await?;
         match (answer.status, answer.code()) {
             (StatusCode::OK, _) => Ok(Release::Done(answer)),
             (StatusCode::NOT_FOUND, Some("sem_trava")) => Ok(Release::Free(answer)),
@@ -249,106 +249,82 @@ impl Client {
         }
     }
 
-    fn at_first_that_answers<T>(&self, ask: impl Fn(&str) -> Result<T, ClientError>) -> Result<T, ClientError> {
+    async fn at_first_that_answers<T>(
+        &mut self,
+        ask: impl AsyncFn(&mut Address) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
         let mut last = None;
-        for address in &self.addresses {
-            match ask(address) {
+        for address in &mut self.addresses {
+            match ask(address).await {
                 Err(ClientError::Unreachable { cause, .. }) => last = Some(cause),
                 answered => return answered,
             }
         }
         let cause = last.expect("there is at least one address");
-        Err(ClientError::Unreachable { tried: self.addresses.join(", "), cause })
-    }
-
-    fn pages(&self, address: &str, prefix: Option<&str>, limit: usize) -> Result<Listing, ClientError> {
-        let page_size = limit.min(PAGE_MAX).to_string();
-        let query = prefix.map(|prefix| ("prefixo", prefix)).into_iter().chain([("limite", page_size.as_str())]);
-        let mut url = with_query(&format!("{address}/locks"), query);
-        let mut listing = Listing { coordinator: address.to_owned(), locks: Vec::new(), more: false };
-        loop {
-            let (mut locks, next) = self.page(&url)?;
-            let nothing_new = locks.is_empty();
-            listing.locks.append(&mut locks);
-            let Some(next) = next else { break };
-            if listing.locks.len() >= limit {
-                listing.more = true;
-                break;
-            }
-            if nothing_new || next == url || listing.locks.len() > LOCKS_MAX {
-                return Err(ClientError::Endless { url });
-            }
-            url = next;
-        }
-        listing.more |= listing.locks.len() > limit;
-        listing.locks.truncate(limit);
-        Ok(listing)
-    }
-
-    /// The locks of one page, and the URL of the next.
-    fn page(&self, url: &str) -> Result<(Vec<Value>, Option<String>), ClientError> {
-        #[derive(Deserialize)]
-        struct Page {
-            travas: Vec<Value>,
-            #[serde(default, rename = "_links")]
-            links: Links,
-        }
-        #[derive(Default, Deserialize)]
-        struct Links {
-            proxima: Option<Link>,
-        }
-        #[derive(Deserialize)]
-        struct Link {
-            href: String,
-        }
-        let asked = self.agent.get(url).header("Accept", "application/json").call();
-        let answer = read(asked, url).map_err(|cause| failed(cause, url.to_owned()))?;
-        if answer.status != StatusCode::OK {
-            return Err(answer.refusal());
-        }
-        let page: Page = answer.parsed()?;
-        let next = page.links.proxima.map(|link| {
-            let joined = Url::parse(url).and_then(|base| base.join(&link.href));
-            joined.map(|url| url.to_string()).map_err(|_| answer.not_a_coordinators())
-        });
-        Ok((page.travas, next.transpose()?))
+        let tried: Vec<&str> = self.addresses.iter().map(|address| address.url.as_str()).collect();
+        Err(ClientError::Unreachable { tried: tried.join(", "), cause })
     }
 }
 
-fn read(answer: Result<Response<Body>, ureq::Error>, url: &str) -> Result<Answer, ureq::Error> {
-    let mut answer = answer?;
-    let body = answer.body_mut().with_config().limit(ANSWER_MAX).read_to_vec()?;
-    let body = serde_json::from_slice(&body).unwrap_or_default();
-    Ok(Answer { url: url.to_owned(), status: answer.status(), body })
-}
-
-fn failed(cause: ureq::Error, url: String) -> ClientError {
-    let cause = Box::new(cause);
-    match *cause {
-        ureq::Error::BadUri(_) | ureq::Error::Http(_) => ClientError::Url(url),
-        ureq::Error::Io(_) | ureq::Error::Timeout(_) | ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => {
-            ClientError::Unreachable { tried: url, cause }
+async fn pages(address: &mut Address, prefix: Option<&str>, limit: usize) -> Result<Listing, ClientError> {
+    let page_size = limit.min(PAGE_MAX).to_string();
+    let query = prefix.map(|prefix| ("prefixo", prefix)).into_iter().chain([("limite", page_size.as_str())]);
+    let mut url = parsed(with_query(&format!("{}/locks", address.url), query))?;
+    let mut listing = Listing { coordinator: address.url.clone(), locks: Vec::new(), more: false };
+    loop {
+        let (mut locks, next) = page(&mut address.session, &url).await?;
+        let nothing_new = locks.is_empty();
+        listing.locks.append(&mut locks);
+        let Some(next) = next else { break };
+        if listing.locks.len() >= limit {
+            listing.more = true;
+            break;
         }
-        _ => ClientError::Protocol { url, cause },
+        if nothing_new || next == url || listing.locks.len() > LOCKS_MAX {
+            return Err(ClientError::Endless { url: url.to_string() });
+        }
+        url = next;
     }
+    listing.more |= listing.locks.len() > limit;
+    listing.locks.truncate(limit);
+    Ok(listing)
 }
 
-fn unsure(cause: ureq::Error, url: String) -> ClientError {
-    ClientError::Unsure { url, cause: Box::new(cause) }
+/// The locks of one page, and the URL of the next.
+async fn page(session: &mut Session, url: &Url) -> Result<(Vec<Value>, Option<Url>), ClientError> {
+    #[derive(Deserialize)]
+    struct Page {
+        travas: Vec<Value>,
+        #[serde(default, rename = "_links")]
+        links: Links,
+    }
+    #[derive(Default, Deserialize)]
+    struct Links {
+        proxima: Option<Link>,
+    }
+    #[derive(Deserialize)]
+    struct Link {
+        href: String,
+    }
+    let answer = session.get(url).await.map_err(|cause| failed(cause, url.to_string()))?;
+    let answer = Answer::read(url, answer);
+    if answer.status != StatusCode::OK {
+        return Err(answer.refusal());
+    }
+    let page: Page = answer.parsed()?;
+    let next = page.links.proxima.map(|link| url.join(&link.href).map_err(|_| answer.not_a_coordinators()));
+    Ok((page.travas, next.transpose()?))
 }
 
-/// Whether there was not even a connection.
-fn surely_unsent(cause: &ureq::Error) -> bool {
+fn parsed(url: String) -> Result<Url, ClientError> {
+    Url::parse(&url).map_err(|_| ClientError::Url(url))
+}
+
+fn failed(cause: AnswerError, url: String) -> ClientError {
     match cause {
-        // What is wrong here may also come while an answer is waited for.
-        ureq::Error::Io(_) => {
-            !matches!(Cause::of_exchange(cause), Cause::HungUp | Cause::Silence | Cause::NoMemory | Cause::Other)
-        }
-        ureq::Error::Timeout(at) => matches!(at, Timeout::Resolve | Timeout::Connect),
-        ureq::Error::HostNotFound | ureq::Error::ConnectionFailed | ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
-            true
-        }
-        _ => false,
+        AnswerError::Request(_) => ClientError::Url(url),
+        cause if cause.is_silence() => ClientError::Unreachable { tried: url, cause },
+        cause => ClientError::Protocol { url, cause },
     }
 }
 

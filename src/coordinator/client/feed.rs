@@ -9,8 +9,8 @@ use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use memchr::memmem;
 
-pub use super::events::SHARED_CHANNEL;
-use super::way::{EXCHANGE_TIMEOUT, Way};
+use super::transport::{EXCHANGE_TIMEOUT, Transport, read_whole};
+pub use crate::coordinator::events::SHARED_CHANNEL;
 use crate::http::channel::Position;
 
 /// How long a stream may be silent before it counts as broken: the coordinator says something every 15 s.
@@ -21,7 +21,7 @@ const EVENT_MAX: usize = 64 * 1024;
 /// Publishes and listens.
 #[derive(Clone)]
 pub struct Feed {
-    way: Arc<Way>,
+    transport: Arc<Transport>,
 }
 
 /// Why nothing was published, or perhaps nothing: an answer may have been lost on its way. In words, for the log.
@@ -58,8 +58,8 @@ pub struct Block {
 }
 
 impl Feed {
-    pub(super) fn new(way: Arc<Way>) -> Self {
-        Self { way }
+    pub(super) fn new(transport: Arc<Transport>) -> Self {
+        Self { transport }
     }
 
     /// Sends the body of a `POST /eventos`.
@@ -67,8 +67,8 @@ impl Feed {
     /// # Errors
     /// [`NotPublished`].
     pub async fn publish(&self, body: &Bytes) -> Result<(), NotPublished> {
-        let answered = self.way.first_that(EXCHANGE_TIMEOUT, |address| async move {
-            let (status, answer) = self.way.post(&address.events, body).await?;
+        let answered = self.transport.first_that(EXCHANGE_TIMEOUT, |address| async move {
+            let (status, answer) = read_whole(self.transport.post(&address.events, body).await?).await?;
             let said = || format!("{} respondeu {status}: {}", address.events, String::from_utf8_lossy(&answer));
             match status {
                 StatusCode::OK => Ok(Ok(())),
@@ -84,12 +84,12 @@ impl Feed {
     /// # Errors
     /// In words, when the coordinator does not let.
     pub async fn listen(&self, channel: &str, since: Option<Position>) -> Result<Listening, String> {
-        let answer = self.way.first_that(EXCHANGE_TIMEOUT, |address| async move {
+        let answer = self.transport.first_that(EXCHANGE_TIMEOUT, |address| async move {
             let mut request = Request::get(format!("{}?canal={channel}", address.events));
             if let Some(since) = since {
                 request = request.header("last-event-id", since.to_string());
             }
-            let answer = self.way.get(request).await?;
+            let answer = self.transport.get(request).await?;
             let status = answer.status();
             if status == StatusCode::OK { Ok(answer) } else { Err(format!("{} respondeu {status}", address.events)) }
         });

@@ -20,9 +20,9 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::feed::Feed;
-use super::protocol::{BATCH_MAX, BODY_BYTES, Operation, TOKEN_MAX, TOO_FAR};
-use super::way::{CONNECT_TIMEOUT, EXCHANGE_TIMEOUT, Way};
+use super::transport::{AddressError, CONNECT_TIMEOUT, EXCHANGE_TIMEOUT, Transport, read_whole};
 use crate::batch;
+use crate::coordinator::protocol::{BATCH_MAX, BODY_BYTES, Operation, TOKEN_MAX, TOO_FAR};
 
 /// Tries of one exchange at one address: a kept-alive connection may have been closed just then, and the same request
 /// again gets the same lease again.
@@ -68,8 +68,8 @@ pub enum LockError {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address that is not a coordinator's.
-    #[error("{0:?} is not the URL of a coordinator; it should look like http://127.0.0.1:3000")]
-    Url(String),
+    #[error(transparent)]
+    Url(#[from] AddressError),
     /// Requests need identifiers that nobody can guess.
     #[error("the system gives no random numbers: {0}")]
     Random(getrandom::Error),
@@ -79,7 +79,7 @@ pub enum StartError {
 pub struct Client {
     locks: batch::Sender<Ask>,
     unlocks: batch::Sender<Ask>,
-    way: Arc<Way>,
+    transport: Arc<Transport>,
     owner: String,
     /// The first part of every request's identifier: who can guess one can ask for our lease.
     secret: u64,
@@ -146,16 +146,16 @@ impl Client {
     /// # Errors
     /// [`StartError`].
     pub fn start(urls: &[String], highest_token: u64) -> Result<Self, StartError> {
-        let way = Arc::new(Way::new(urls)?);
+        let transport = Arc::new(Transport::new(urls)?);
         // Each ask stands for a request in flight, and those are bounded by the connections.
         let (locks, lock_batches) = batch::queue(usize::MAX);
         let (unlocks, unlock_batches) = batch::queue(usize::MAX);
-        tokio::spawn(speak(Arc::clone(&way), lock_batches, Some(unlocks.clone())));
-        tokio::spawn(speak(Arc::clone(&way), unlock_batches, None));
+        tokio::spawn(speak(Arc::clone(&transport), lock_batches, Some(unlocks.clone())));
+        tokio::spawn(speak(Arc::clone(&transport), unlock_batches, None));
         Ok(Self {
             locks,
             unlocks,
-            way,
+            transport,
             owner: format!("agendamento-{:08x}", getrandom::u32().map_err(StartError::Random)?),
             secret: getrandom::u64().map_err(StartError::Random)?,
             next_request: AtomicU64::new(1),
@@ -247,9 +247,9 @@ impl Client {
     /// # Errors
     /// In words, when it cannot: what the address that would be asked next says, or what was wrong with the last token.
     pub async fn ready(&self) -> Result<(), String> {
-        self.way
+        self.transport
             .first_that(CONNECT_TIMEOUT, |address| async move {
-                let answer = self.way.get(Request::get(&address.ready)).await?;
+                let answer = self.transport.get(Request::get(&address.ready)).await?;
                 let status = answer.status();
                 if status.is_success() { Ok(()) } else { Err(format!("{} respondeu {status}", address.ready)) }
             })
@@ -269,7 +269,7 @@ impl Client {
 
     /// The coordinator's channels of events, by the same way.
     pub fn feed(&self) -> Feed {
-        Feed::new(Arc::clone(&self.way))
+        Feed::new(Arc::clone(&self.transport))
     }
 }
 
@@ -301,7 +301,7 @@ fn unexpected(answer: &Answer) -> String {
 }
 
 /// The task: everything that waits is one batch. Leases that came too late are given back through `unlocks`.
-async fn speak(way: Arc<Way>, mut batches: batch::Batches<Ask>, unlocks: Option<batch::Sender<Ask>>) {
+async fn speak(transport: Arc<Transport>, mut batches: batch::Batches<Ask>, unlocks: Option<batch::Sender<Ask>>) {
     let mut batch = Vec::new();
     while batches.next_async(&mut batch).await.is_some() {
         // Looked at when its turn comes: those before it may have taken all its time.
@@ -318,17 +318,17 @@ async fn speak(way: Arc<Way>, mut batches: batch::Batches<Ask>, unlocks: Option<
                 asks.push(ask);
             }
             body.extend_from_slice(b"]}");
-            exchange_for(&way, &body.into(), asks, unlocks.as_ref()).await;
+            exchange_for(&transport, &body.into(), asks, unlocks.as_ref()).await;
         }
     }
 }
 
 /// One exchange: sends the body of `asks` and tells each its answer.
-async fn exchange_for(way: &Way, body: &Bytes, asks: Vec<Ask>, unlocks: Option<&batch::Sender<Ask>>) {
+async fn exchange_for(transport: &Transport, body: &Bytes, asks: Vec<Ask>, unlocks: Option<&batch::Sender<Ask>>) {
     let sent_at = Instant::now();
     // As long as anyone waits for it.
     let until = asks.iter().map(|ask| ask.until).max().unwrap_or(sent_at);
-    match exchange(way, body, asks.len(), until.saturating_duration_since(sent_at)).await {
+    match exchange(transport, body, asks.len(), until.saturating_duration_since(sent_at)).await {
         Ok(answers) => {
             for (ask, answer) in asks.into_iter().zip(answers) {
                 let unheard = match ask.reply {
@@ -352,22 +352,28 @@ async fn exchange_for(way: &Way, body: &Bytes, asks: Vec<Ask>, unlocks: Option<&
 }
 
 /// Sends one batch to the first address that answers, and reads its answers, one each.
-async fn exchange(way: &Way, body: &Bytes, count: usize, time: Duration) -> Result<Vec<Answer>, String> {
-    way.first_that(time, |address| async move {
-        let mut result = exchange_once(way, &address.batch, body, count).await;
-        for _ in 1..TRIES {
-            if result.is_ok() {
-                break;
+async fn exchange(transport: &Transport, body: &Bytes, count: usize, time: Duration) -> Result<Vec<Answer>, String> {
+    transport
+        .first_that(time, |address| async move {
+            let mut result = exchange_once(transport, &address.batch, body, count).await;
+            for _ in 1..TRIES {
+                if result.is_ok() {
+                    break;
+                }
+                result = exchange_once(transport, &address.batch, body, count).await;
             }
-            result = exchange_once(way, &address.batch, body, count).await;
-        }
-        result
-    })
-    .await
+            result
+        })
+        .await
 }
 
-async fn exchange_once(way: &Way, uri: &hyper::Uri, body: &Bytes, count: usize) -> Result<Vec<Answer>, String> {
-    let (status, bytes) = way.post(uri, body).await?;
+async fn exchange_once(
+    transport: &Transport,
+    uri: &hyper::Uri,
+    body: &Bytes,
+    count: usize,
+) -> Result<Vec<Answer>, String> {
+    let (status, bytes) = read_whole(transport.post(uri, body).await?).await?;
     if !status.is_success() {
         return Err(format!("{uri} respondeu {status}"));
     }

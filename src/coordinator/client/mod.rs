@@ -1,0 +1,9 @@
+//! The scheduler's end of the coordinator's protocol: [`Client`] locks, [`Feed`] publishes events and listens to them, and
+//! both go over one `transport`.
+
+mod feed;
+mod locks;
+mod transport;
+
+pub use self::feed::{Block, Feed, NotPublished, SHARED_CHANNEL};
+pub use self::locks::{Client, Lease, LockError, StartError, Unlocked};

@@ -1,0 +1,143 @@
+//! How the scheduler reaches the coordinator: its addresses, and the pool of connections to them.
+//!
+//! Of several addresses one is used until it does not answer; then the next is. All have to lead to the same
+//! coordinator: two coordinators that each give locks of their own would leave only the database between rivals.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::CONTENT_TYPE;
+use hyper::{Method, Request, Response, StatusCode, Uri};
+
+use crate::http::client::{Pool, whole_body};
+use crate::http::in_words;
+
+/// How long an answer may take, from the request's arrival in the client on and with all tries, until the coordinator
+/// counts as unreachable.
+pub const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long connecting may take.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The most bytes of an answer.
+const ANSWER_MAX: usize = 16 * 1024 * 1024;
+
+/// A text that is not a coordinator's URL. Shown by the command line, hence in English.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not the URL of a coordinator; it should look like http://127.0.0.1:3000")]
+pub struct AddressError(String);
+
+/// The coordinator's addresses and the connections to them.
+pub struct Transport {
+    pool: Pool,
+    addresses: Vec<Endpoints>,
+    /// The index of the address that answered last.
+    current: AtomicUsize,
+}
+
+/// One address's endpoints.
+pub struct Endpoints {
+    pub batch: Uri,
+    pub ready: Uri,
+    pub events: Uri,
+}
+
+impl Transport {
+    /// A transport to the coordinator at any of `urls`.
+    ///
+    /// # Errors
+    /// [`AddressError`], also when there is no URL at all.
+    pub fn new(urls: &[String]) -> Result<Self, AddressError> {
+        let addresses = urls.iter().map(|url| Endpoints::of(url)).collect::<Result<Vec<_>, _>>()?;
+        if addresses.is_empty() {
+            return Err(AddressError(String::new()));
+        }
+        Ok(Self { pool: Pool::new(CONNECT_TIMEOUT), addresses, current: AtomicUsize::new(0) })
+    }
+
+    /// Tries the addresses from the current one on, each for its share of `whole`, until one serves; the next exchange
+    /// begins with that one.
+    ///
+    /// # Errors
+    /// In words, the first address's failure.
+    pub async fn first_that<'a, T, F>(
+        &'a self,
+        whole: Duration,
+        serves: impl Fn(&'a Endpoints) -> F,
+    ) -> Result<T, String>
+    where
+        F: Future<Output = Result<T, String>>,
+    {
+        let (first, count) = (self.current.load(Ordering::Relaxed), self.addresses.len());
+        // So that the last address is tried too.
+        let share = whole / u32::try_from(count).unwrap_or(u32::MAX);
+        let mut fault = None;
+        for place in (0..count).map(|step| (first + step) % count) {
+            let address = &self.addresses[place];
+            let served = tokio::time::timeout(share, serves(address)).await;
+            let late = || {
+                let host = address.batch.authority().map_or("", |authority| authority.as_str());
+                format!("http://{host} não respondeu em {} ms", share.as_millis())
+            };
+            match served.unwrap_or_else(|_| Err(late())) {
+                Ok(served) => {
+                    self.current.store(place, Ordering::Relaxed);
+                    return Ok(served);
+                }
+                Err(reason) => drop(fault.get_or_insert(reason)),
+            }
+        }
+        Err(fault.unwrap_or_default())
+    }
+
+    /// The head of the answer to a request without a body.
+    ///
+    /// # Errors
+    /// In words, when there is none.
+    pub async fn get(&self, request: hyper::http::request::Builder) -> Result<Response<Incoming>, String> {
+        self.send(request.body(Full::default()).map_err(|error| error.to_string())?).await
+    }
+
+    /// The head of the answer to a request with a body of JSON.
+    ///
+    /// # Errors
+    /// In words, when there is none.
+    pub async fn post(&self, uri: &Uri, body: &Bytes) -> Result<Response<Incoming>, String> {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(uri)
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(body.clone()))
+            .map_err(|error| error.to_string())?;
+        self.send(request).await
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, String> {
+        let uri = request.uri().clone();
+        self.pool.send(request).await.map_err(|error| format!("{uri} não respondeu: {}", in_words(&error)))
+    }
+}
+
+/// The status of an answer and its whole body.
+///
+/// # Errors
+/// In words, when the body breaks off or is too long.
+pub async fn read_whole(answer: Response<Incoming>) -> Result<(StatusCode, Bytes), String> {
+    let status = answer.status();
+    let body = whole_body(answer.into_body(), ANSWER_MAX).await.map_err(|error| error.to_string())?;
+    Ok((status, body))
+}
+
+impl Endpoints {
+    fn of(url: &str) -> Result<Self, AddressError> {
+        let base = url.trim().trim_end_matches('/');
+        let uri = |path: &str| -> Result<Uri, AddressError> {
+            let uri: Uri = format!("{base}{path}").parse().map_err(|_| AddressError(url.to_owned()))?;
+            let plain_http = uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty());
+            if plain_http { Ok(uri) } else { Err(AddressError(url.to_owned())) }
+        };
+        Ok(Self { batch: uri("/lote")?, ready: uri("/pronto")?, events: uri("/eventos")? })
+    }
+}

@@ -1,0 +1,80 @@
+//! One open connection.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::error::AnswerError;
+use crate::http::socket;
+
+/// The read buffer of a connection: hyper's own limit is 400 KiB, a thousand times over.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// One open connection.
+pub struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+}
+
+impl Connection {
+    /// Opens a connection to the first of `addresses` that answers, within `patience` for all of them.
+    ///
+    /// # Errors
+    /// The last address's error; of the kind `TimedOut` when time was up.
+    pub async fn open(addresses: &[SocketAddr], patience: Duration) -> io::Result<Self> {
+        let too_slow = |_| {
+            let text = format!("no answer within {} s", patience.as_secs());
+            io::Error::new(io::ErrorKind::TimedOut, text)
+        };
+        let connecting = tokio::time::timeout(patience, TcpStream::connect(addresses));
+        let stream = connecting.await.map_err(too_slow)??;
+        socket::set_up(&stream);
+        let (sender, connection) = http1::Builder::new()
+            .max_buf_size(BUFFER_BYTES)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(io::Error::other)?;
+        // It ends with the sender; its errors are told to the sender's exchange.
+        tokio::spawn(connection);
+        Ok(Self { sender })
+    }
+
+    /// Whether it can still carry a request, as far as is known.
+    pub fn is_open(&self) -> bool {
+        !self.sender.is_closed()
+    }
+
+    /// Sends one request and reads the whole answer, of at most `most` bytes.
+    ///
+    /// # Errors
+    /// [`AnswerError::Broken`] and [`AnswerError::TooLong`]. The connection may not be used again then.
+    pub async fn exchange(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        most: usize,
+    ) -> Result<(StatusCode, Bytes), AnswerError> {
+        self.sender.ready().await.map_err(AnswerError::Broken)?;
+        let answer = self.sender.send_request(request).await.map_err(AnswerError::Broken)?;
+        Ok((answer.status(), whole_body(answer.into_body(), most).await?))
+    }
+}
+
+/// The whole body of an answer, of at most `most` bytes.
+///
+/// # Errors
+/// [`AnswerError::Broken`] and [`AnswerError::TooLong`].
+pub async fn whole_body(body: Incoming, most: usize) -> Result<Bytes, AnswerError> {
+    match Limited::new(body, most).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(AnswerError::TooLong(most)),
+        // `Limited` has no other error of its own.
+        Err(error) => Err(error.downcast().map_or(AnswerError::TooLong(most), |error| AnswerError::Broken(*error))),
+    }
+}

@@ -1,0 +1,100 @@
+//! Requests one after the other, over one connection as long as they go to one place.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ACCEPT, CONTENT_TYPE};
+use hyper::{Method, StatusCode};
+
+use super::connection::Connection;
+use super::error::AnswerError;
+use super::url::Url;
+
+/// What an exchange may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long connecting may take.
+    pub connect: Duration,
+    /// How long the whole exchange may take, connecting included.
+    pub exchange: Duration,
+    /// The most bytes of an answer.
+    pub answer_bytes: usize,
+}
+
+/// Sends requests one after the other. It follows no redirect and uses no proxy: the answer would be another service's.
+pub struct Session {
+    limits: Limits,
+    /// The connection that served last, and the authority that it leads to.
+    kept: Option<(String, Connection)>,
+}
+
+impl Session {
+    /// A session that has no connection yet.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, kept: None }
+    }
+
+    /// Gets a document. A kept connection may have been closed just now, so a `GET` that fails on one is sent once more
+    /// over a new one: a second `GET` changes nothing.
+    ///
+    /// # Errors
+    /// [`AnswerError`].
+    pub async fn get(&mut self, url: &Url) -> Result<(StatusCode, Bytes), AnswerError> {
+        let was_kept = self.kept.as_ref().is_some_and(|(authority, _)| authority == url.authority());
+        match self.send(Method::GET, url, None).await {
+            Err(_) if was_kept => self.send(Method::GET, url, None).await,
+            result => result,
+        }
+    }
+
+    /// Sends one request, once; `body` is JSON.
+    ///
+    /// # Errors
+    /// [`AnswerError`].
+    pub async fn send(
+        &mut self,
+        method: Method,
+        url: &Url,
+        body: Option<Bytes>,
+    ) -> Result<(StatusCode, Bytes), AnswerError> {
+        let mut request = url.request().method(method).header(ACCEPT, "application/json");
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let request = request.body(Full::new(body.unwrap_or_default())).map_err(AnswerError::Request)?;
+        let Limits { exchange, answer_bytes, .. } = self.limits;
+        let mut is_connected = false;
+        let attempt = async {
+            let mut connection = self.connection(url).await?;
+            is_connected = true;
+            let answer = connection.exchange(request, answer_bytes).await?;
+            Ok((connection, answer))
+        };
+        match tokio::time::timeout(exchange, attempt).await {
+            Ok(Ok((connection, answer))) => {
+                self.kept = Some((url.authority().to_owned(), connection));
+                Ok(answer)
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) if is_connected => Err(AnswerError::Timeout),
+            Err(_) => Err(AnswerError::ConnectTimeout),
+        }
+    }
+
+    /// The kept connection if it leads to `url`, else a new one.
+    async fn connection(&mut self, url: &Url) -> Result<Connection, AnswerError> {
+        let kept = self.kept.take();
+        if let Some((_, connection)) =
+            kept.filter(|(authority, connection)| *authority == url.authority() && connection.is_open())
+        {
+            return Ok(connection);
+        }
+        let addresses = url.addresses().await.map_err(AnswerError::Connect)?;
+        Connection::open(&addresses, self.limits.connect).await.map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => AnswerError::ConnectTimeout,
+            _ => AnswerError::Connect(error),
+        })
+    }
+}

@@ -1,0 +1,125 @@
+//! Addresses of plain HTTP resources, and the links found in them.
+
+use std::io;
+use std::net::SocketAddr;
+
+use hyper::Request;
+use hyper::header::HOST;
+use iri_string::format::ToDedicatedString;
+use iri_string::types::{UriAbsoluteString, UriReferenceStr};
+
+use super::error::UrlError;
+
+/// The port of a URL that names none.
+const HTTP_PORT: u16 = 80;
+
+/// The URL of a plain HTTP resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url {
+    uri: UriAbsoluteString,
+    /// Without the brackets of an IPv6 address.
+    host: String,
+    port: u16,
+    /// As the `Host` header has it: without user information.
+    authority: String,
+}
+
+impl Url {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    /// [`UrlError::NotHttp`].
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
+        let wrong = || UrlError::NotHttp(text.to_owned());
+        let uri = UriAbsoluteString::try_from(text).map_err(|_| wrong())?;
+        if !uri.scheme_str().eq_ignore_ascii_case("http") {
+            return Err(wrong());
+        }
+        let authority = uri.authority_components().ok_or_else(wrong)?;
+        let bracketed = authority.host();
+        let host = bracketed.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(bracketed).to_owned();
+        let port = match authority.port() {
+            None | Some("") => HTTP_PORT,
+            Some(port) => port.parse().map_err(|_| wrong())?,
+        };
+        if host.is_empty() {
+            return Err(wrong());
+        }
+        let authority = format!("{bracketed}:{port}");
+        Ok(Self { uri, host, port, authority })
+    }
+
+    /// The URL that `href` leads to, found in the document at this URL.
+    ///
+    /// # Errors
+    /// When it is no reference, or leads away from plain HTTP.
+    pub fn join(&self, href: &str) -> Result<Self, UrlError> {
+        let reference = UriReferenceStr::new(href).map_err(|_| UrlError::NotALink(href.to_owned()))?;
+        let resolved = reference.resolve_against(&self.uri).to_dedicated_string();
+        Self::parse(resolved.to_absolute().as_str())
+    }
+
+    /// The host and the port, as the `Host` header has them.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// The first line's path and query.
+    fn request_target(&self) -> String {
+        let path = if self.uri.path_str().is_empty() { "/" } else { self.uri.path_str() };
+        match self.uri.query_str() {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        }
+    }
+
+    /// A builder of requests for this URL, to be sent over a [`super::Connection`] or a [`super::Session`].
+    pub fn request(&self) -> hyper::http::request::Builder {
+        Request::builder().uri(self.request_target()).header(HOST, &self.authority)
+    }
+
+    /// The addresses of its host.
+    ///
+    /// # Errors
+    /// When the name is unknown.
+    pub async fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        Ok(tokio::net::lookup_host((self.host.as_str(), self.port)).await?.collect())
+    }
+}
+
+impl std::fmt::Display for Url {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.uri.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_resolved_against_the_document_they_are_in() {
+        let base = Url::parse("http://127.0.0.1:5000").unwrap();
+        assert_eq!(base.request_target(), "/");
+        let list = base.join("/agendamentos?de=2025-12-01T03%3A00%3A00Z#x").unwrap();
+        assert_eq!(list.to_string(), "http://127.0.0.1:5000/agendamentos?de=2025-12-01T03%3A00%3A00Z");
+        assert_eq!(list.request_target(), "/agendamentos?de=2025-12-01T03%3A00%3A00Z");
+        assert_eq!(
+            Url::parse("http://host/sctec/v1").unwrap().join("books").unwrap().to_string(),
+            "http://host/sctec/books"
+        );
+        assert_eq!(base.join("http://other:81/x").unwrap().authority, "other:81");
+        assert!(base.join("https://other/x").is_err());
+        assert!(base.join("a b").is_err());
+    }
+
+    #[test]
+    fn hosts_and_ports_are_told_apart() {
+        let parts = |text: &str| Url::parse(text).map(|url| (url.host, url.port, url.authority)).unwrap();
+        assert_eq!(parts("http://[::1]:5000/"), ("::1".to_owned(), 5000, "[::1]:5000".to_owned()));
+        assert_eq!(parts("HTTP://me@host"), ("host".to_owned(), 80, "host:80".to_owned()));
+        for wrong in ["", "127.0.0.1:5000", "https://host", "http://", "http://host:99999", "http://h h", "/time"] {
+            assert!(Url::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}
