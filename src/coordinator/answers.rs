@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::StatusCode;
 use serde::Serialize;
 
-use super::protocol::{BusyReply, LeaseReply, ReleasedReply, TOO_FAR, millis, not_live_name};
+use super::kinds;
+use super::protocol::{BusyReply, LeaseReply, ReleasedReply, millis, not_live_name};
 use super::service::{LockRefused, RenewRefused, Service};
 use super::table::{self, Busy, Granted, Listed, NotLive, Refused, Released, Resources, Shown, State, TOKEN_JUMP_MAX};
+use crate::http::kind::{self, Kind};
 use crate::http::links::{Link, Links, path_segment};
 use crate::http::problem::{FieldError, Problem};
 use crate::http::wrong::FieldCode;
@@ -53,10 +54,10 @@ pub fn refusal(refused: LockRefused) -> Problem {
         LockRefused::Table(Refused::Busy(busy)) => occupied(busy),
         LockRefused::Table(Refused::Full) => {
             let detail = "Há recursos demais travados, retidos ou esperados; tente de novo em instantes.";
-            later("tabela_cheia", "Tabela de travas cheia", detail)
+            later(kinds::TABLE_FULL, detail)
         }
         LockRefused::Table(Refused::QueueFull) => {
-            later("fila_cheia", "Fila de espera cheia", "Há pedidos demais na fila; tente de novo em instantes.")
+            later(kinds::QUEUE_FULL, "Há pedidos demais na fila; tente de novo em instantes.")
         }
         LockRefused::Table(Refused::Dismissed) | LockRefused::Stopping => stopping(),
         LockRefused::Table(Refused::TokenLimit(_) | Refused::TtlLimit) | LockRefused::NotDurable(_) => not_durable(),
@@ -65,7 +66,7 @@ pub fn refusal(refused: LockRefused) -> Problem {
             let left_ms = millis(left);
             let detail =
                 format!("O coordenador recomeçou e espera que vençam as travas de antes: faltam {left_ms} ms.");
-            later("em_carencia", "Em carência", detail).retry_after_s(left_ms.div_ceil(1000).max(1))
+            later(kinds::GRACE, detail).retry_after_s(left_ms.div_ceil(1000).max(1))
         }
         LockRefused::Gone => gone(),
     }
@@ -79,8 +80,7 @@ fn too_far(min_token: u64, last_token: u64) -> Problem {
          mais que {TOKEN_JUMP_MAX} adiante. Se coordenador.json se perdeu, ou voltou de uma cópia antiga, o operador recomeça \
          o coordenador com --tokens-above {min_token}."
     );
-    let status = StatusCode::UNPROCESSABLE_ENTITY;
-    Problem::new(status, TOO_FAR, "Token mínimo distante demais", detail)
+    Problem::new(kinds::TOKEN_TOO_FAR, detail)
         .with_fields(vec![FieldError::new("token_minimo", FieldCode::Number.says(mensagem))])
         .with("ultimo_token", last_token)
         .already_logged()
@@ -105,7 +105,7 @@ fn occupied(busy: Busy) -> Problem {
         fila: queue,
         esperou_ms: millis(waited),
     };
-    Problem::new(StatusCode::CONFLICT, "ocupado", "Recurso ocupado", detail)
+    Problem::new(kinds::BUSY, detail)
         .with_members(&reply)
         .retry_after_s(expira_em_ms.unwrap_or_default().div_ceil(1000).max(1))
         .already_logged()
@@ -113,23 +113,23 @@ fn occupied(busy: Busy) -> Problem {
 
 /// The service is stopping.
 pub fn stopping() -> Problem {
-    later("encerrando", "Encerrando", "O coordenador está parando; tente de novo em instantes.")
+    later(kind::STOPPING, "O coordenador está parando; tente de novo em instantes.")
 }
 
 fn not_durable() -> Problem {
     let detail = "O estado não pôde ser gravado no disco, e nada é dado antes disso.";
-    later("tokens_indisponiveis", "Tokens indisponíveis", detail)
+    later(kinds::NOT_DURABLE, detail)
 }
 
 /// The client has closed its side of the connection: it reads this only if it closed no more than that.
 pub fn gone() -> Problem {
     let detail = "A conexão já tinha sido fechada do seu lado: nada é concedido a quem se foi. Mantenha-a aberta até a \
                   resposta.";
-    Problem::new(StatusCode::REQUEST_TIMEOUT, "cliente_ausente", "Cliente ausente", detail).already_logged()
+    Problem::new(kinds::CLIENT_GONE, detail).already_logged()
 }
 
-fn later(code: &'static str, title: &'static str, detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, title, detail).retry_after_s(1).already_logged()
+fn later(kind: Kind, detail: impl Into<String>) -> Problem {
+    Problem::new(kind, detail).retry_after_s(1).already_logged()
 }
 
 /// Why a lease was not renewed.
@@ -149,9 +149,7 @@ pub fn lost(why: NotLive) -> Problem {
         NotLive::Forced => "Um operador tirou a trava; não grave mais nada sob ela.",
         NotLive::Unknown => "O coordenador não conhece esta trava; peça outra, e não grave mais nada sob esta.",
     };
-    Problem::new(StatusCode::CONFLICT, "trava_perdida", "Trava perdida", detail)
-        .with("motivo", not_live_name(why))
-        .already_logged()
+    Problem::new(kinds::LOST, detail).with("motivo", not_live_name(why)).already_logged()
 }
 
 /// What became of an unlock.
@@ -164,7 +162,7 @@ pub fn released(released: Released) -> Result<ReleasedReply, Problem> {
         Released::Nothing(why) => Ok(ReleasedReply { status: None, liberado: false, motivo: Some(not_live_name(why)) }),
         Released::NotOwner { resource } => {
             let detail = format!("A trava de {resource} tem dono: libere-a pelo seu trava_id.");
-            Err(Problem::new(StatusCode::CONFLICT, "nao_e_dono", "Trava de outro dono", detail).already_logged())
+            Err(Problem::new(kinds::NOT_OWNER, detail).already_logged())
         }
     }
 }

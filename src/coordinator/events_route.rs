@@ -1,12 +1,13 @@
 //! Channels over HTTP: publishing, one event or many, and listening.
 
-use hyper::{Method, StatusCode};
+use hyper::Method;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::answers;
 use super::events::{self, Event, LOCKS_CHANNEL, SHARED_CHANNEL};
+use super::kinds;
 use super::protocol::PUBLISHED_MAX;
 use super::service::Service;
 use crate::http::fields::Fields;
@@ -172,5 +173,5 @@ pub fn listen(service: &Service, request: &Request) -> Result<Response, Problem>
 
 fn too_many_channels() -> Problem {
     let detail = format!("Já há {} canais além de travas e agenda; use um deles.", events::OTHERS_MAX);
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "canais_demais", "Canais demais", detail).retry_after_s(60)
+    Problem::new(kinds::TOO_MANY_CHANNELS, detail).retry_after_s(60)
 }

@@ -7,6 +7,7 @@ use slog::{Logger, error};
 
 use super::answers::Forced;
 use super::audit_line::{self, Order};
+use super::kinds;
 use super::record_file::{NotRecorded, RecordFile};
 use super::routes::BODY_MAX;
 use super::service::Service;
@@ -92,17 +93,14 @@ fn not_recorded(error: &std::io::Error) -> Problem {
     let detail = format!(
         "O log do coordenador não pôde ser gravado ({error}), e nenhuma trava é retirada sem o seu registro: nada foi feito."
     );
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "registro_indisponivel", "Registro indisponível", detail)
-        .retry_after_s(1)
-        .already_logged()
+    Problem::new(kinds::NOT_RECORDED, detail).retry_after_s(1).already_logged()
 }
 
 fn changed(resource: &str) -> Problem {
     let detail = format!(
         "A trava de {resource} terminou por si enquanto a ordem era registrada, e o recurso já tem outra: nada foi feito."
     );
-    Problem::new(StatusCode::CONFLICT, "trava_mudou", "A trava é outra", detail)
-        .with_links(Links::new().with("travas", Link::get("/locks")))
+    Problem::new(kinds::CHANGED, detail).with_links(Links::new().with("travas", Link::get("/locks")))
 }
 
 fn free_to_force(resource: &str) -> Problem {
@@ -115,6 +113,5 @@ pub fn free(resource: &str) -> Problem {
 }
 
 fn no_lock(detail: String) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "sem_trava", "Recurso livre", detail)
-        .with_links(Links::new().with("travas", Link::get("/locks")))
+    Problem::new(kinds::FREE, detail).with_links(Links::new().with("travas", Link::get("/locks")))
 }

@@ -14,6 +14,7 @@ mod events;
 mod events_route;
 mod force_route;
 mod hold;
+pub mod kinds;
 mod metrics;
 pub mod protocol;
 mod record_file;

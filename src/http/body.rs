@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::StatusCode;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{CONTENT_TYPE, EXPECT, HeaderMap};
 use tokio_util::sync::CancellationToken;
 
+use super::kind;
 use super::problem::Problem;
 
 /// How long a stop waits for the rest of a request that has not come whole: what is on its way arrives, and a process with two
@@ -94,23 +94,23 @@ where
         Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large(limit)),
         Ok(Err(error)) if error.is::<Stopped>() => {
             let detail = "O serviço está parando, e o corpo da requisição não tinha chegado inteiro: nada foi feito.";
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "encerrando", "Encerrando", detail);
+            let problem = Problem::new(kind::STOPPING, detail);
             return Err(problem.retry_after_s(1));
         }
         Ok(Err(error)) => {
             let detail = "O corpo da requisição terminou antes da hora.";
-            return Err(Problem::new(StatusCode::BAD_REQUEST, "corpo_incompleto", "Corpo incompleto", detail)
-                .caused_by(format!("a conexão terminou no meio do corpo: {error}")));
+            return Err(
+                Problem::new(kind::CUT_BODY, detail).caused_by(format!("a conexão terminou no meio do corpo: {error}"))
+            );
         }
         Err(_) => {
             let detail = format!("O corpo da requisição não chegou em {} s.", READ_TIMEOUT.as_secs());
-            return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "corpo_incompleto", "Corpo incompleto", detail));
+            return Err(Problem::new(kind::SLOW_BODY, detail));
         }
     };
     if !bytes.is_empty() && !is_json(headers) {
         let detail = "O corpo deve vir com Content-Type: application/json.";
-        let title = "Tipo de conteúdo não aceito";
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "tipo_de_conteudo", title, detail));
+        return Err(Problem::new(kind::MEDIA_TYPE, detail));
     }
     Ok(bytes)
 }
@@ -145,7 +145,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 fn too_large(limit: usize) -> Problem {
     let detail = format!("O corpo pode ter até {} KiB.", limit / 1024);
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "corpo_grande_demais", "Corpo grande demais", detail)
+    Problem::new(kind::LARGE_BODY, detail)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::kind;
 use super::problem::{FieldError, Problem};
 use super::suggest;
 use super::unknown::Unknown;
@@ -301,7 +302,7 @@ pub fn not_within(range: &RangeInclusive<i64>) -> Wrong {
 }
 
 fn malformed(detail: String) -> Problem {
-    Problem::new(hyper::StatusCode::BAD_REQUEST, "json_malformado", "JSON malformado", detail)
+    Problem::new(kind::MALFORMED_JSON, detail)
 }
 
 /// A client's name for something, as an answer repeats it.

@@ -4,12 +4,12 @@
 //! A head that two readers may understand in two ways is refused: a proxy that took the other way would pass on what it did not
 //! mean to.
 
-use hyper::StatusCode;
 use hyper::Version;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 
+use super::kind;
 use super::problem::Problem;
 
 /// Headers that mean one thing, and so come once. With two different ones it cannot be known which is meant.
@@ -65,7 +65,7 @@ fn shown(name: &HeaderName) -> String {
 }
 
 fn malformed(detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "cabecalho_malformado", "Cabeçalho malformado", detail)
+    Problem::new(kind::MALFORMED_HEAD, detail)
 }
 
 #[cfg(test)]

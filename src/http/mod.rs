@@ -8,6 +8,7 @@ pub mod client;
 pub mod fields;
 pub mod files;
 pub mod head;
+pub mod kind;
 pub mod links;
 pub mod parameters;
 pub mod presence;

@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use hyper::StatusCode;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -24,6 +23,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use super::kind;
 use super::problem::Problem;
 
 /// How long a look at the socket is good for: a batch of a thousand operations asks once and not a thousand times.
@@ -220,7 +220,7 @@ impl Hosting {
     fn admit_to(&self, places: &[&Arc<Semaphore>]) -> Result<Guest, Problem> {
         let Some(permit) = places.iter().find_map(|places| Arc::clone(places).try_acquire_owned().ok()) else {
             let detail = "Quase todas as conexões já são de quem espera ou ouve; tente de novo em instantes.";
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "esperas_demais", "Esperas demais", detail);
+            let problem = Problem::new(kind::TOO_MANY_GUESTS, detail);
             return Err(problem.retry_after_s(1));
         };
         Ok(Guest { socket: self.socket.clone(), stopping: self.stopping.clone(), _permit: permit })

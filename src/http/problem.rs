@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Response;
+use super::kind::{self, Kind};
 use super::links::Links;
 use super::wrong::{FieldCode, Wrong};
 
@@ -43,9 +44,7 @@ pub struct Problem(Box<Parts>);
 /// Boxed, so that a `Result` that is almost always `Ok` stays small.
 #[derive(Clone, Debug)]
 struct Parts {
-    status: StatusCode,
-    code: &'static str,
-    title: &'static str,
+    kind: Kind,
     detail: String,
     fields: Vec<FieldError>,
     links: Links,
@@ -76,12 +75,10 @@ struct Document<'a> {
 }
 
 impl Problem {
-    /// An error with a stable `code` for programs, and a `detail` for people that says what to do.
-    pub fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+    /// A problem of a `kind`, with a `detail` for people that says what to do.
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         Self(Box::new(Parts {
-            status,
-            code,
-            title,
+            kind,
             detail: detail.into(),
             fields: Vec::new(),
             links: Links::new(),
@@ -97,28 +94,25 @@ impl Problem {
     /// 422 for a body's fields, all of them at once.
     pub fn invalid_fields(fields: Vec<FieldError>) -> Self {
         let detail = name_fields(&fields, "campo");
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "campos_invalidos", "Campos inválidos", detail).with_fields(fields)
+        Self::new(kind::INVALID_FIELDS, detail).with_fields(fields)
     }
 
     /// 422 for the parameters of a query.
     pub fn invalid_parameters(fields: Vec<FieldError>) -> Self {
         let detail = name_fields(&fields, "parâmetro");
-        let title = "Parâmetros inválidos";
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "parametros_invalidos", title, detail).with_fields(fields)
+        Self::new(kind::INVALID_PARAMETERS, detail).with_fields(fields)
     }
 
     /// 404 for a path that leads nowhere.
     pub fn not_found(path: &str) -> Self {
         let detail = format!("Não há nada em {path}.");
-        Self::new(StatusCode::NOT_FOUND, "nao_encontrado", "Não encontrado", detail)
+        Self::new(kind::NOT_FOUND, detail)
     }
 
     /// 405 with the methods that there are.
     pub fn method_not_allowed(method: &str, path: &str, allow: String) -> Self {
         let detail = format!("{path} não aceita {method}; aceita {allow}.");
-        let title = "Método não permitido";
-        let status = StatusCode::METHOD_NOT_ALLOWED;
-        let mut problem = Self::new(status, "metodo_nao_permitido", title, detail);
+        let mut problem = Self::new(kind::METHOD_NOT_ALLOWED, detail);
         problem.0.allow = Some(allow);
         problem
     }
@@ -127,7 +121,7 @@ impl Problem {
     pub fn internal(cause: impl Into<String>) -> Self {
         let detail =
             "Falha nossa. Antes de repetir, veja o que foi gravado; o identificador em instance a encontra no log.";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "erro_interno", "Erro interno", detail).caused_by(cause)
+        Self::new(kind::INTERNAL, detail).caused_by(cause)
     }
 
     /// What the log says beyond the detail.
@@ -204,12 +198,12 @@ impl Problem {
 
     /// The status it is answered with.
     pub fn status(&self) -> StatusCode {
-        self.0.status
+        self.0.kind.status()
     }
 
     /// The stable code.
     pub fn code(&self) -> &'static str {
-        self.0.code
+        self.0.kind.code()
     }
 
     /// What the log says: the cause where there is one, else the detail and the fields.
@@ -232,7 +226,7 @@ impl Problem {
 
     /// The whole answer.
     pub fn into_response(self, request_id: &str) -> Response {
-        let mut response = super::typed(self.0.status, "application/problem+json", &self.document(request_id));
+        let mut response = super::typed(self.0.kind.status(), "application/problem+json", &self.document(request_id));
         if let Some(seconds) = self.0.retry_after_s {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -247,12 +241,12 @@ impl Problem {
 
     fn document<'a>(&'a self, request_id: &str) -> Document<'a> {
         Document {
-            kind: format!("urn:sctec:problema:{}", self.0.code),
-            title: self.0.title,
-            status: self.0.status.as_u16(),
+            kind: format!("urn:sctec:problema:{}", self.code()),
+            title: self.0.kind.title(),
+            status: self.0.kind.status().as_u16(),
             detail: &self.0.detail,
             instance: format!("urn:sctec:req:{request_id}"),
-            codigo: self.0.code,
+            codigo: self.code(),
             erros: &self.0.fields,
             members: &self.0.members,
             links: &self.0.links,

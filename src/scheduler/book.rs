@@ -14,10 +14,10 @@ use slog::{debug, error, info, warn};
 
 use super::app::{App, Locking, not_recorded};
 use super::giving_back::{self, Times};
-use super::live::{Contested, Refused};
+use super::live::{Contested, RefusedRequest};
 use super::origin::Origin;
 use super::refusal::{Refusal, is_unknown};
-use crate::agenda::{Booking, NewBooking, Rejection, resource};
+use crate::agenda::{Booking, NewBooking, Rejection, SlotRange, resource};
 use crate::coordinator::client::LockError;
 use crate::logging::Several;
 use crate::store::{BookRefused, CancelRefused, Fence, FenceBroken, StoreError};
@@ -48,14 +48,12 @@ pub async fn book(app: Arc<App>, new: NewBooking, origin: Origin) -> Result<Book
 /// Tells of a refusal where someone else was faster.
 fn tell_refused(app: &App, contested: &Contested, refusal: &Refusal, origin: &Origin) {
     let start = match refusal {
-        Refusal::Busy { resource } => contested.start_of(resource),
-        Refusal::Taken { start, .. } => Some(*start),
-        _ => None,
+        Refusal::Busy { start, .. } | Refusal::Taken { start, .. } => *start,
+        _ => return,
     };
-    let Some(start) = start else { return };
-    app.live.refused(contested, start, || Refused {
+    app.live.refused(contested, start, || RefusedRequest {
         cientista_id: contested.scientist_id,
-        codigo: refusal.clone().into_problem().code(),
+        codigo: refusal.code().name(),
         utc: app.clock.now().micros().to_string(),
         req: Arc::clone(&origin.request_id),
     });
@@ -66,8 +64,7 @@ async fn try_to_book(app: &Arc<App>, new: NewBooking, origin: &Origin) -> Result
     let Some(locking) = &app.locking else {
         return book_without_lock(app, new, origin).await;
     };
-    let telescope = new.telescope.code.clone();
-    let resources = new.resources();
+    let target = Target::of_new(&new);
     let commit = async |fence| {
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
@@ -79,16 +76,17 @@ async fn try_to_book(app: &Arc<App>, new: NewBooking, origin: &Origin) -> Result
                 Ok(booking)
             }
             Err(BookRefused::Taken { start, booking_id, scientist_id }) => {
+                let telescope = target.telescope.clone();
                 let resource = resource(&telescope, start);
                 info!(origin.log, "Conflito no BD para o recurso {}, horário já agendado", Word(&resource));
-                Err(Refusal::Taken { telescope: telescope.clone(), start, booking_id, scientist_id })
+                Err(Refusal::Taken { telescope, start, booking_id, scientist_id })
             }
-            Err(BookRefused::Fence(broken)) => Err(fence_broken(locking, origin, &telescope, &resources, broken)),
+            Err(BookRefused::Fence(broken)) => Err(fence_broken(locking, origin, &target, broken)),
             Err(BookRefused::Broken(rejection)) => Err(broken(app, origin, rejection).await),
         }
     };
     let retention = locking.retention;
-    under_lease(locking, origin, &resources, Rivals::Refused { retention }, commit).await
+    under_lease(locking, origin, &target, Rivals::Refused { retention }, commit).await
 }
 
 /// Cancels, or says why not.
@@ -96,11 +94,12 @@ pub async fn cancel(app: Arc<App>, id: i64, reason: Option<String>, origin: Orig
     check_audit(&app, &origin)?;
     let known = app.store.booking(id).await.map_err(|error| store_failed(&origin, &error))?;
     let Some(known) = known else {
-        return Err(Refusal::UnknownBooking(id));
+        return Err(Refusal::UnknownBooking(id.to_string()));
     };
     // Looked at again under the lock; but what cannot be is refused here, and disturbs nobody's lock or retention.
     let simulated = app.catalogue().telescope(&known.telescope).is_some_and(|telescope| telescope.simulated);
     known.check_cancellable(simulated, app.clock.now()).map_err(|not| Refusal::NotCancellable(id, not))?;
+    let target = Target::of_booking(&known);
     let commit = async |fence| {
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
@@ -111,10 +110,10 @@ pub async fn cancel(app: Arc<App>, id: i64, reason: Option<String>, origin: Orig
                 app.live.cancelled(&booking, &origin);
                 Ok(booking)
             }
-            Err(CancelRefused::Unknown) => Err(Refusal::UnknownBooking(id)),
+            Err(CancelRefused::Unknown) => Err(Refusal::UnknownBooking(id.to_string())),
             Err(CancelRefused::Not(not)) => Err(Refusal::NotCancellable(id, not)),
             Err(CancelRefused::Fence(broken)) => match &app.locking {
-                Some(locking) => Err(fence_broken(locking, &origin, &known.telescope, &known.resources(), broken)),
+                Some(locking) => Err(fence_broken(locking, &origin, &target, broken)),
                 None => Err(Refusal::LeaseExpired),
             },
         }
@@ -123,7 +122,7 @@ pub async fn cancel(app: Arc<App>, id: i64, reason: Option<String>, origin: Orig
         None => commit(None).await,
         Some(locking) => {
             let commit = async |fence| commit(Some(fence)).await;
-            under_lease(locking, &origin, &known.resources(), Rivals::Welcome, commit).await
+            under_lease(locking, &origin, &target, Rivals::Welcome, commit).await
         }
     }
 }
@@ -154,6 +153,31 @@ async fn book_without_lock(app: &App, new: NewBooking, origin: &Origin) -> Resul
     }
 }
 
+/// The slots that an operation locks, and the name of each one's lock.
+struct Target {
+    telescope: String,
+    slots: SlotRange,
+    /// In the order of the slots.
+    resources: Vec<String>,
+}
+
+impl Target {
+    fn of_new(new: &NewBooking) -> Self {
+        Self { telescope: new.telescope.code.clone(), slots: new.slots, resources: new.resources() }
+    }
+
+    fn of_booking(booking: &Booking) -> Self {
+        Self { telescope: booking.telescope.clone(), slots: booking.slots, resources: booking.resources() }
+    }
+
+    /// The refusal when `resource` is busy. A coordinator that names another resource than it was asked for means the first.
+    fn busy(&self, resource: &str) -> Refusal {
+        let mut slots = self.slots.starts().zip(&self.resources);
+        let start = slots.find(|(_, name)| *name == resource).map_or(self.slots.start(), |(start, _)| start);
+        Refusal::Busy { telescope: self.telescope.clone(), start }
+    }
+}
+
 /// What rivals meet once the lease is given back after a success.
 #[derive(Clone, Copy)]
 enum Rivals {
@@ -167,11 +191,12 @@ enum Rivals {
 async fn under_lease(
     locking: &Locking,
     origin: &Origin,
-    resources: &[String],
+    target: &Target,
     rivals: Rivals,
     commit: impl AsyncFnOnce(Fence) -> Result<Booking, Refusal>,
 ) -> Result<Booking, Refusal> {
     let Origin { request_id, log } = origin;
+    let resources = &target.resources;
     let (first, several) = (Word(&resources[0]), || Several(resources.len()));
     info!(log, "Tentando adquirir lock para o recurso {}", first; several());
     if resources.len() > 1 {
@@ -179,12 +204,12 @@ async fn under_lease(
     }
     let begun = Instant::now();
     let despite_retention = matches!(rivals, Rivals::Welcome);
-    let locked = locking.client.lock(request_id, resources.to_vec(), locking.ttl, despite_retention).await;
+    let locked = locking.client.lock(request_id, resources.clone(), locking.ttl, despite_retention).await;
     let lease = match locked {
         Ok(lease) => lease,
         Err(LockError::Busy { resource }) => {
             info!(log, "Falha ao adquirir lock para o recurso {}, recurso ocupado", Word(&resource));
-            return Err(Refusal::Busy { resource });
+            return Err(target.busy(&resource));
         }
         Err(LockError::Unavailable(reason)) => {
             warn!(log, "Coordenador indisponível: {}", reason);
@@ -227,23 +252,17 @@ fn check_audit(app: &App, origin: &Origin) -> Result<(), Refusal> {
     }
 }
 
-fn fence_broken(
-    locking: &Locking,
-    origin: &Origin,
-    telescope: &str,
-    resources: &[String],
-    broken: FenceBroken,
-) -> Refusal {
+fn fence_broken(locking: &Locking, origin: &Origin, target: &Target, broken: FenceBroken) -> Refusal {
     match broken {
         FenceBroken::Expired => {
-            warn!(origin.log, "Gravação recusada para o recurso {}: a trava venceu antes", Word(&resources[0]);
-                Several(resources.len()));
+            warn!(origin.log, "Gravação recusada para o recurso {}: a trava venceu antes", Word(&target.resources[0]);
+                Several(target.resources.len()));
             Refusal::LeaseExpired
         }
         FenceBroken::Stale { start, seen } => {
             // The coordinator lost its counter, or this scheduler overslept: the next token will be larger.
             locking.client.saw_token(seen);
-            let resource = resource(telescope, start);
+            let resource = resource(&target.telescope, start);
             warn!(origin.log, "Gravação recusada para o recurso {}: token obsoleto", Word(&resource); "visto" => seen);
             Refusal::StaleToken
         }
@@ -275,5 +294,5 @@ fn store_failed(origin: &Origin, error: &StoreError) -> Refusal {
         StoreError::Refused(_) => error!(origin.log, "Gravação recusada pelo banco de dados: {}", error),
         StoreError::Unavailable(_) => error!(origin.log, "Falha no banco de dados: {}", error),
     }
-    Refusal::Store(error.clone())
+    Refusal::NotWritten(error.clone())
 }

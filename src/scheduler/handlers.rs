@@ -6,20 +6,20 @@ use std::time::Duration;
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use serde_json::{Map, json};
-use slog::{Logger, error};
+use slog::Logger;
 
 use super::app::{App, VERSION};
 use super::origin::Origin;
-use super::refusal::{Refusal, field_error, is_unknown, not_read, unknown, unknown_booking};
+use super::problems::{field_error, not_a_scientist, not_read, refused, unknown_booking, unknown_telescope};
+use super::refusal::{Refusal, is_unknown};
 use super::{SERVICE, book, links, page, requests};
-use crate::agenda::{self, Booking, Catalogue, Draft, NewBooking, Rejection, SlotRange};
+use crate::agenda::{Booking, Catalogue, Draft, NewBooking, Rejection, SlotRange};
 use crate::http::fields::Fields;
 use crate::http::parameters::Parameters;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
 use crate::http::{self, Response, body};
 use crate::panics::{guarded, join};
-use crate::store::StoreError;
 use crate::time::Timestamp;
 
 /// The most bytes of a body.
@@ -51,7 +51,7 @@ pub fn time(app: &App, received: Timestamp) -> Response {
 
 /// The catalogue as it is now.
 pub async fn catalogue(app: &App, log: &Logger) -> Result<Arc<Catalogue>, Problem> {
-    app.reload_catalogue().await.map_err(|error| failed(log, &error))
+    app.reload_catalogue().await.map_err(|error| not_read(log, &error))
 }
 
 /// `GET /telescopios`.
@@ -79,14 +79,11 @@ pub fn scientists(catalogue: &Catalogue) -> Response {
 /// `GET /cientistas/{id}`.
 pub async fn scientist(app: &App, id: &str, log: &Logger) -> Result<Response, Problem> {
     let Some(id) = requests::id(id) else {
-        let detail = format!("Não há cientista {id}; o número é um inteiro a partir de 1.");
-        let title = "Cientista desconhecido";
-        return Err(Problem::new(StatusCode::NOT_FOUND, "cientista_desconhecido", title, detail)
-            .with_links(links::to_catalogue(false)));
+        return Err(not_a_scientist(id));
     };
     match catalogue(app, log).await?.scientist(id) {
         Some(scientist) => Ok(http::json(StatusCode::OK, &links::scientist(scientist))),
-        None => Err(unknown(&Rejection::UnknownScientist(id))),
+        None => Err(refused(Refusal::Unknown(Rejection::UnknownScientist(id)))),
     }
 }
 
@@ -103,7 +100,7 @@ pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Pro
     let booking =
         match join(task).await.map_err(|error| Problem::internal(error.to_string()).with_links(where_it_would_be()))? {
             Ok(booking) => booking,
-            Err(refusal @ Refusal::Store(_)) => return Err(refusal.into_problem().with_links(where_it_would_be())),
+            Err(refusal @ Refusal::NotWritten(_)) => return Err(refused(refusal).with_links(where_it_would_be())),
             Err(refusal) => return Err(conflict(app, refusal, &telescope, slots, &request.log).await),
         };
     let mut response = render(app, StatusCode::CREATED, &booking);
@@ -113,17 +110,16 @@ pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Pro
     Ok(response)
 }
 
-/// A refused booking as the client reads it: where someone else was faster, with who it was and with what is left. Whoever
-/// lost at the gate is told without asking the database: there may be thousands of them.
+/// A refused booking as the client reads it. Where a rival was faster, it has the rival and what is still free. A loser at the
+/// gate is answered without the database: there may be thousands of them.
 async fn conflict(app: &App, refusal: Refusal, telescope: &str, slots: SlotRange, log: &Logger) -> Problem {
     let (at, booking_id, scientist_id) = match &refusal {
         Refusal::Taken { start, booking_id, scientist_id, .. } => (*start, *booking_id, *scientist_id),
-        Refusal::Busy { resource } => {
-            let at = slots.starts().find(|start| agenda::resource(telescope, *start) == *resource);
-            let links = links::after_conflict(telescope, slots, at.unwrap_or(slots.start()), None);
-            return refusal.into_problem().with_links(links);
+        Refusal::Busy { start, .. } => {
+            let links = links::after_conflict(telescope, slots, *start, None);
+            return refused(refusal).with_links(links);
         }
-        _ => return refusal.into_problem(),
+        _ => return refused(refusal),
     };
     let mut known = app.catalogue();
     if known.scientist(scientist_id).is_none()
@@ -133,7 +129,7 @@ async fn conflict(app: &App, refusal: Refusal, telescope: &str, slots: SlotRange
     }
     let name = known.scientist(scientist_id).map(|scientist| scientist.name.clone());
     let links = links::after_conflict(telescope, slots, at, Some(booking_id));
-    refusal.into_problem().with("cientista", name).with_links(links)
+    refused(refusal).with("cientista", name).with_links(links)
 }
 
 /// Holds a draft against the rules; the catalogue is read again before anyone is called unknown.
@@ -153,7 +149,7 @@ async fn check(app: &App, draft: Draft, wrong_fields: Vec<FieldError>, log: &Log
     let mut errors = wrong_fields;
     errors.extend(broken.iter().map(field_error));
     match broken.first() {
-        Some(first) if only_unknown => Err(unknown(first).with_fields(errors)),
+        Some(first) if only_unknown => Err(refused(Refusal::Unknown(first.clone())).with_fields(errors)),
         _ => Err(Problem::invalid_fields(errors)),
     }
 }
@@ -162,7 +158,7 @@ async fn check(app: &App, draft: Draft, wrong_fields: Vec<FieldError>, log: &Log
 pub async fn bookings(app: &App, request: &Request) -> Result<Response, Problem> {
     let list = requests::list(request.head.uri.query())?;
     let page = app.store.list(list.filter.clone(), list.after, list.limit).await;
-    let page = page.map_err(|error| failed(&request.log, &error))?;
+    let page = page.map_err(|error| not_read(&request.log, &error))?;
     Ok(http::json(StatusCode::OK, &links::page(&page, &list, &app.catalogue(), app.clock.now())))
 }
 
@@ -171,7 +167,7 @@ pub async fn booking(app: &App, id: &str, log: &Logger) -> Result<Response, Prob
     let Some(number) = requests::id(id) else {
         return Err(unknown_booking(id));
     };
-    match app.store.booking(number).await.map_err(|error| failed(log, &error))? {
+    match app.store.booking(number).await.map_err(|error| not_read(log, &error))? {
         Some(booking) => Ok(render(app, StatusCode::OK, &booking)),
         None => Err(unknown_booking(id)),
     }
@@ -188,7 +184,7 @@ pub async fn cancel(app: &Arc<App>, id: &str, request: &mut Request) -> Result<R
     let task = app.tasks.spawn(guarded(book::cancel(Arc::clone(app), number, reason, origin)));
     let to_booking = || links::to_booking(number);
     let cancelled = join(task).await.map_err(|error| Problem::internal(error.to_string()).with_links(to_booking()))?;
-    let booking = cancelled.map_err(|refusal| refusal.into_problem().with_links_if_none(to_booking))?;
+    let booking = cancelled.map_err(|refusal| refused(refusal).with_links_if_none(to_booking))?;
     Ok(render(app, StatusCode::OK, &booking))
 }
 
@@ -242,15 +238,4 @@ pub async fn ready(app: &App) -> Response {
 
 fn render(app: &App, status: StatusCode, booking: &Booking) -> Response {
     http::json(status, &links::booking(booking, &app.catalogue(), app.clock.now()))
-}
-
-/// 404 for a telescope.
-pub fn unknown_telescope(code: &str) -> Problem {
-    unknown(&Rejection::UnknownTelescope(code.to_owned()))
-}
-
-/// The answer to a reading that failed, and the line that says why.
-pub fn failed(log: &Logger, error: &StoreError) -> Problem {
-    error!(log, "Falha no banco de dados: {}", error);
-    not_read(error)
 }

@@ -12,6 +12,7 @@ mod links;
 mod live;
 mod origin;
 mod page;
+mod problems;
 mod refusal;
 mod requests;
 mod routes;
@@ -27,6 +28,7 @@ use slog::{error, info, warn};
 use tokio::net::TcpListener;
 
 use self::app::App;
+pub use self::problems::problem_kinds;
 pub use self::routes::endpoints;
 use crate::coordinator::client;
 use crate::coordinator::protocol::{RETENTION_MS_MAX, TTL_MS_MAX, TTL_MS_MIN};

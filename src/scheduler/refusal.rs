@@ -1,219 +1,239 @@
-//! Why a booking or a cancellation was not answered with success, and the one place that chooses the status for it.
+//! Why a request was not carried out, as values that know nothing of HTTP: a code for programs and words for people.
+//! [`super::problems`] makes answers of them.
 
-use hyper::StatusCode;
+use std::borrow::Cow;
+use std::fmt::Write as _;
 
-use super::links;
-use crate::agenda::{NotCancellable, Rejection, SlotRangeError};
+use crate::agenda::{NotCancellable, Rejection, resource};
 use crate::audit::record::Why;
-use crate::http::problem::{FieldError, Problem};
-use crate::http::wrong::FieldCode;
 use crate::store::StoreError;
 use crate::time::Timestamp;
 
-/// Seconds after which trying again may help.
-const RETRY_AFTER_S: u64 = 1;
+/// Declares the codes, each with its name on the wire and its title, and the list of them all.
+macro_rules! codes {
+    ($($(#[doc = $words:literal])+ $code:ident = $name:literal, $title:literal;)+) => {
+        /// The reason of a refusal, for programs.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code {
+            $($(#[doc = $words])+ $code,)+
+        }
 
-/// Why nothing was written, or why nobody knows. The log has it already where a step of the use case failed.
+        impl Code {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$code),+];
+
+            /// The name on the wire and in audit records.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$code => $name,)+
+                }
+            }
+
+            /// The title, for people.
+            pub const fn title(self) -> &'static str {
+                match self {
+                    $(Self::$code => $title,)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// Another request holds the lock of a slot, or its retention lasts.
+    Busy = "recurso_ocupado", "Recurso ocupado";
+    /// A slot has a booking.
+    Taken = "horario_ocupado", "Horário ocupado";
+    /// The booking was cancelled before.
+    AlreadyCancelled = "ja_cancelado", "Agendamento já cancelado";
+    /// The observation has begun.
+    Started = "observacao_iniciada", "Observação já iniciada";
+    /// There is no such booking.
+    UnknownBooking = "agendamento_desconhecido", "Agendamento desconhecido";
+    /// There is no such scientist.
+    UnknownScientist = "cientista_desconhecido", "Cientista desconhecido";
+    /// There is no such telescope.
+    UnknownTelescope = "telescopio_desconhecido", "Telescópio desconhecido";
+    /// A field breaks a rule.
+    InvalidFields = "campos_invalidos", "Campos inválidos";
+    /// The coordinator gave no answer, or could grant nothing.
+    CoordinatorUnavailable = "coordenador_indisponivel", "Coordenador indisponível";
+    /// The lease expired before the write.
+    LeaseExpired = "trava_expirada", "Trava expirada";
+    /// A newer token has written to the slot.
+    StaleToken = "token_obsoleto", "Token obsoleto";
+    /// The database cannot be used now.
+    DatabaseUnavailable = "banco_indisponivel", "Banco de dados indisponível";
+    /// The database refuses this write.
+    WriteRefused = "gravacao_recusada", "Gravação recusada pelo banco";
+    /// The database holds a value that makes no sense.
+    DatabaseInconsistent = "banco_inconsistente", "Banco de dados inconsistente";
+    /// The commit failed, and may have written all the same.
+    OutcomeUnknown = "resultado_incerto", "Resultado incerto";
+    /// The audit trail cannot be written.
+    AuditUnavailable = "auditoria_indisponivel", "Auditoria indisponível";
+}
+
+/// Why a request was not carried out, or why its outcome is unknown.
 #[derive(Clone, Debug)]
 pub enum Refusal {
-    /// Someone else has the lock.
+    /// Another request holds the lock of this slot, or the slot's retention lasts.
     Busy {
-        /// Its resource.
-        resource: String,
-    },
-    /// A slot has a booking.
-    Taken {
-        /// Whose slot.
+        /// The telescope.
         telescope: String,
         /// The slot.
         start: Timestamp,
-        /// Its booking.
+    },
+    /// This slot has a booking.
+    Taken {
+        /// The telescope.
+        telescope: String,
+        /// The slot.
+        start: Timestamp,
+        /// The booking.
         booking_id: i64,
-        /// Who has it.
+        /// The scientist who has it.
         scientist_id: i64,
     },
-    /// There is no such booking.
-    UnknownBooking(i64),
-    /// The booking may not be cancelled.
+    /// There is no booking of this number, written as the client wrote it.
+    UnknownBooking(String),
+    /// This booking may not be cancelled.
     NotCancellable(i64, NotCancellable),
-    /// The coordinator does not answer.
+    /// The request names a scientist or a telescope that the catalogue does not have.
+    Unknown(Rejection),
+    /// The booking broke a rule when it was to be written: time had gone on, or the catalogue had changed.
+    Broken(Rejection),
+    /// The coordinator gave no answer, or could grant nothing.
     CoordinatorUnavailable,
-    /// The lease was over before the write.
+    /// The lease expired before the write.
     LeaseExpired,
     /// A newer token has written to the slot.
     StaleToken,
-    /// It breaks this rule by the time it would be written: time went on, or the catalogue was changed.
-    Broken(Rejection),
-    /// The database has not done it, or nobody knows whether it has.
-    Store(StoreError),
-    /// The audit file cannot be written.
+    /// The database did not write, or may not have.
+    NotWritten(StoreError),
+    /// The database could not be read.
+    NotRead(StoreError),
+    /// The audit trail cannot be written.
     AuditUnavailable,
 }
 
 impl Refusal {
-    /// Why, as the audit records it; `None` where a record cannot be made either.
+    /// The code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Busy { .. } => Code::Busy,
+            Self::Taken { .. } => Code::Taken,
+            Self::UnknownBooking(_) => Code::UnknownBooking,
+            Self::NotCancellable(_, NotCancellable::AlreadyCancelled) => Code::AlreadyCancelled,
+            Self::NotCancellable(_, NotCancellable::Started) => Code::Started,
+            Self::Unknown(rejection) | Self::Broken(rejection) => match rejection {
+                Rejection::UnknownScientist(_) => Code::UnknownScientist,
+                Rejection::UnknownTelescope(_) | Rejection::NoTelescope => Code::UnknownTelescope,
+                Rejection::Slots(_) | Rejection::End | Rejection::EndAndDuration(..) | Rejection::Past(..) => {
+                    Code::InvalidFields
+                }
+            },
+            Self::CoordinatorUnavailable => Code::CoordinatorUnavailable,
+            Self::LeaseExpired => Code::LeaseExpired,
+            Self::StaleToken => Code::StaleToken,
+            Self::NotWritten(StoreError::Refused(_)) => Code::WriteRefused,
+            Self::NotWritten(StoreError::Unknown(_)) => Code::OutcomeUnknown,
+            Self::NotRead(StoreError::Refused(_)) => Code::DatabaseInconsistent,
+            Self::NotWritten(StoreError::Unavailable(_))
+            | Self::NotRead(StoreError::Unavailable(_) | StoreError::Unknown(_)) => Code::DatabaseUnavailable,
+            Self::AuditUnavailable => Code::AuditUnavailable,
+        }
+    }
+
+    /// What happened and what to do, for people.
+    pub fn detail(&self) -> Cow<'static, str> {
+        let text = match self {
+            Self::Busy { telescope, start } => {
+                let resource = resource(telescope, *start);
+                format!("Outra requisição está com o recurso {resource}, ou acabou de ganhá-lo.")
+            }
+            Self::Taken { telescope, start, .. } => {
+                format!("O horário {} de {telescope} já está agendado.", start.seconds())
+            }
+            Self::UnknownBooking(id) => format!("Não há agendamento {id}."),
+            Self::NotCancellable(id, NotCancellable::AlreadyCancelled) => {
+                format!("O agendamento {id} já foi cancelado.")
+            }
+            Self::NotCancellable(id, NotCancellable::Started) => {
+                format!("A observação do agendamento {id} já começou e não pode mais ser cancelada.")
+            }
+            Self::Unknown(rejection) | Self::Broken(rejection) if is_unknown(rejection) => {
+                let mut text = rejection.to_string();
+                if let Some(first) = text.get_mut(..1) {
+                    first.make_ascii_uppercase();
+                }
+                text + "."
+            }
+            Self::Unknown(rejection) | Self::Broken(rejection) => {
+                format!("Um campo precisa de correção: {}.", rejection.field())
+            }
+            Self::CoordinatorUnavailable => {
+                return "O coordenador não respondeu ou não pôde dar a trava, e sem ela nada é agendado. Tente de novo em instantes."
+                    .into();
+            }
+            Self::LeaseExpired => {
+                return "A trava venceu antes da gravação; nada foi gravado. Tente de novo.".into();
+            }
+            Self::StaleToken => {
+                return "Uma trava mais nova já escreveu neste horário; nada foi gravado. Tente de novo.".into();
+            }
+            Self::NotWritten(error) => not_written(error),
+            Self::NotRead(error) => not_read(error),
+            Self::AuditUnavailable => {
+                return "A trilha de auditoria não pode ser escrita, e sem registro nada é agendado.".into();
+            }
+        };
+        text.into()
+    }
+
+    /// Why, as the audit trail records it; `None` where the trail cannot be written either.
     pub fn why(&self) -> Option<Why> {
-        if matches!(self, Self::Store(_) | Self::AuditUnavailable) {
+        if matches!(self, Self::NotWritten(_) | Self::NotRead(_) | Self::AuditUnavailable) {
             return None;
         }
         let taken_by = if let Self::Taken { booking_id, .. } = self { Some(*booking_id) } else { None };
-        let problem = self.clone().into_problem();
-        Some(Why { code: problem.code(), detail: problem.log_text(), taken_by })
-    }
-
-    /// As the client reads it.
-    pub fn into_problem(self) -> Problem {
-        match self {
-            Self::Busy { resource } => {
-                let detail = format!("Outra requisição está com o recurso {resource}, ou acabou de ganhá-lo.");
-                Problem::new(StatusCode::CONFLICT, "recurso_ocupado", "Recurso ocupado", detail)
-                    .with("recurso", resource)
-                    .already_logged()
-            }
-            Self::Taken { telescope, start, booking_id, scientist_id } => {
-                let detail = format!("O horário {} de {telescope} já está agendado.", start.seconds());
-                Problem::new(StatusCode::CONFLICT, "horario_ocupado", "Horário ocupado", detail)
-                    .with("horario_inicio_utc", start.seconds().to_string())
-                    .with("agendamento_id", booking_id)
-                    .with("cientista_id", scientist_id)
-                    .already_logged()
-            }
-            Self::UnknownBooking(id) => unknown_booking(&id.to_string()),
-            Self::NotCancellable(id, NotCancellable::AlreadyCancelled) => {
-                let detail = format!("O agendamento {id} já foi cancelado.");
-                Problem::new(StatusCode::CONFLICT, "ja_cancelado", "Agendamento já cancelado", detail)
-                    .with_links(links::to_booking(id))
-            }
-            Self::NotCancellable(id, NotCancellable::Started) => {
-                let detail = format!("A observação do agendamento {id} já começou e não pode mais ser cancelada.");
-                Problem::new(StatusCode::CONFLICT, "observacao_iniciada", "Observação já iniciada", detail)
-                    .with_links(links::to_booking(id))
-            }
-            Self::CoordinatorUnavailable => {
-                let detail = "O coordenador não respondeu ou não pôde dar a trava, e sem ela nada é agendado. Tente de novo em instantes.";
-                later("coordenador_indisponivel", "Coordenador indisponível", detail)
-            }
-            Self::LeaseExpired => {
-                let detail = "A trava venceu antes da gravação; nada foi gravado. Tente de novo.";
-                later("trava_expirada", "Trava expirada", detail)
-            }
-            Self::StaleToken => {
-                let detail = "Uma trava mais nova já escreveu neste horário; nada foi gravado. Tente de novo.";
-                later("token_obsoleto", "Token obsoleto", detail)
-            }
-            Self::Broken(rejection) => rejected(&rejection).already_logged(),
-            Self::Store(error) => not_written(&error),
-            Self::AuditUnavailable => {
-                let detail = "A trilha de auditoria não pode ser escrita, e sem registro nada é agendado.";
-                later("auditoria_indisponivel", "Auditoria indisponível", detail)
-            }
+        let mut detail = self.detail().into_owned();
+        if let Self::Broken(rejection) = self {
+            // Writing to a string cannot fail.
+            let _ = write!(detail, " {}: {rejection}", rejection.field());
         }
+        Some(Why { code: self.code().name(), detail, taken_by })
     }
 }
 
-/// 404 for a booking. `id` is as the client wrote it.
-pub fn unknown_booking(id: &str) -> Problem {
-    let detail = format!("Não há agendamento {id}.");
-    Problem::new(StatusCode::NOT_FOUND, "agendamento_desconhecido", "Agendamento desconhecido", detail)
-        .with_links(links::to_bookings())
-}
-
-/// For a write that the database has not done, or of which nobody knows whether it has. The log has the cause.
-fn not_written(error: &StoreError) -> Problem {
+fn not_written(error: &StoreError) -> String {
     match error {
         StoreError::Unavailable(reason) => {
-            let detail = format!(
+            format!(
                 "O banco de dados não pode ser usado agora ({reason}); nada foi gravado. Tente de novo em instantes."
-            );
-            store_unavailable(&detail)
-        }
-        StoreError::Refused(reason) => {
-            let detail = format!(
-                "O banco de dados recusou esta gravação ({reason}); nada foi gravado. Repeti-la não adianta: quem opera o serviço precisa ver o banco."
-            );
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "gravacao_recusada", "Gravação recusada pelo banco", detail)
-                .already_logged()
-        }
-        StoreError::Unknown(reason) => {
-            let detail = format!(
-                "Não se sabe se foi gravado: a gravação falhou ao terminar e não pôde ser verificada ({reason}). Veja em _links o que ficou antes de repetir."
-            );
-            later("resultado_incerto", "Resultado incerto", &detail)
-        }
-    }
-}
-
-/// For a reading that came to nothing. The log has the cause.
-pub fn not_read(error: &StoreError) -> Problem {
-    match error {
-        StoreError::Refused(reason) => {
-            let detail = format!(
-                "O banco de dados tem aqui um valor que não faz sentido ({reason}). Repetir não adianta: quem opera o serviço precisa ver o banco."
-            );
-            Problem::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "banco_inconsistente",
-                "Banco de dados inconsistente",
-                detail,
             )
-            .already_logged()
         }
+        StoreError::Refused(reason) => format!(
+            "O banco de dados recusou esta gravação ({reason}); nada foi gravado. Repeti-la não adianta: quem opera o serviço precisa ver o banco."
+        ),
+        StoreError::Unknown(reason) => format!(
+            "Não se sabe se foi gravado: a gravação falhou ao terminar e não pôde ser verificada ({reason}). Veja em _links o que ficou antes de repetir."
+        ),
+    }
+}
+
+fn not_read(error: &StoreError) -> String {
+    match error {
+        StoreError::Refused(reason) => format!(
+            "O banco de dados tem aqui um valor que não faz sentido ({reason}). Repetir não adianta: quem opera o serviço precisa ver o banco."
+        ),
         StoreError::Unavailable(reason) | StoreError::Unknown(reason) => {
-            let detail = format!("O banco de dados não pode ser lido agora ({reason}). Tente de novo em instantes.");
-            store_unavailable(&detail)
+            format!("O banco de dados não pode ser lido agora ({reason}). Tente de novo em instantes.")
         }
     }
 }
 
-fn store_unavailable(detail: &str) -> Problem {
-    later("banco_indisponivel", "Banco de dados indisponível", detail)
-}
-
-/// For one rule that is broken.
-fn rejected(rejection: &Rejection) -> Problem {
-    let field = field_error(rejection);
-    if is_unknown(rejection) {
-        unknown(rejection).with_fields(vec![field])
-    } else {
-        Problem::invalid_fields(vec![field])
-    }
-}
-
-/// Whether what breaks the rule is that somebody or something is not in the catalogue.
+/// Whether the broken rule is that the catalogue has no such scientist or telescope.
 pub fn is_unknown(rejection: &Rejection) -> bool {
     matches!(rejection, Rejection::UnknownScientist(_) | Rejection::UnknownTelescope(_) | Rejection::NoTelescope)
-}
-
-/// A broken rule, at its field.
-pub fn field_error(rejection: &Rejection) -> FieldError {
-    let code = match rejection {
-        Rejection::UnknownScientist(_) => FieldCode::UnknownScientist,
-        Rejection::UnknownTelescope(_) | Rejection::NoTelescope => FieldCode::UnknownTelescope,
-        Rejection::Slots(SlotRangeError::OffGrid { .. }) => FieldCode::OffGrid,
-        Rejection::Slots(SlotRangeError::Duration) | Rejection::End => FieldCode::Duration,
-        Rejection::EndAndDuration(..) => FieldCode::Contradiction,
-        Rejection::Slots(SlotRangeError::TooLate) => FieldCode::TooLate,
-        Rejection::Past(..) => FieldCode::Past,
-    };
-    FieldError::new(rejection.field(), code.says(rejection.to_string()))
-}
-
-/// 404 for whom or what the catalogue does not have.
-pub fn unknown(rejection: &Rejection) -> Problem {
-    let (code, title) = match rejection {
-        Rejection::UnknownTelescope(_) | Rejection::NoTelescope => {
-            ("telescopio_desconhecido", "Telescópio desconhecido")
-        }
-        _ => ("cientista_desconhecido", "Cientista desconhecido"),
-    };
-    let links = links::to_catalogue(rejection.field() == "telescopio");
-    let mut detail = rejection.to_string();
-    if let Some(first) = detail.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    Problem::new(StatusCode::NOT_FOUND, code, title, format!("{detail}.")).with_links(links)
-}
-
-fn later(code: &'static str, title: &'static str, detail: &str) -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, title, detail).retry_after_s(RETRY_AFTER_S).already_logged()
 }

@@ -5,8 +5,9 @@ use serde::Serialize;
 use slog::Logger;
 
 use super::app::App;
-use super::handlers::{catalogue, failed, unknown_telescope};
+use super::handlers::catalogue;
 use super::links::{self, BookingView};
+use super::problems::{not_read, unknown_telescope};
 use super::requests;
 use crate::agenda::timetable::{Search, SlotState, states as states_of};
 use crate::agenda::{SlotRange, Telescope};
@@ -42,7 +43,7 @@ pub async fn states(app: &App, code: &str, request: &Request) -> Result<Response
     let period = requests::timetable(request.head.uri.query(), now)?;
     let Telescope { row, simulated, .. } = telescope(app, code, &request.log).await?;
     let standing = app.store.standing(row, period.start(), period.end()).await;
-    let standing = standing.map_err(|error| failed(&request.log, &error))?;
+    let standing = standing.map_err(|error| not_read(&request.log, &error))?;
     let known = app.catalogue();
     let slots = states_of(period, &standing, simulated, now);
     let at = |period| Link::get(links::timetable_href(code, period));
@@ -106,7 +107,7 @@ pub async fn free(app: &App, code: &str, request: &Request) -> Result<Response, 
     let search = Search::new(asked.near, asked.duration_min, simulated, now);
     let search = search.map_err(|error| Problem::internal(error.to_string()))?;
     let (from, until) = search.looks_at();
-    let taken = app.store.taken(row, from, until).await.map_err(|error| failed(&request.log, &error))?;
+    let taken = app.store.taken(row, from, until).await.map_err(|error| not_read(&request.log, &error))?;
     let run = |run: SlotRange| RunView {
         horario_inicio_utc: run.start().seconds().to_string(),
         horario_fim_utc: run.end().seconds().to_string(),

@@ -8,7 +8,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::app::App;
-use super::handlers::failed;
+use super::problems::not_read;
 use super::{links, requests};
 use crate::audit::fields::{Record, text};
 use crate::http::accept::Accepted;
@@ -23,7 +23,7 @@ const LINES_TYPES: [&str; 2] = ["application/jsonl", "application/x-ndjson"];
 pub async fn records(app: &App, request: &Request) -> Result<Response, Problem> {
     let asked = requests::audit(request.head.uri.query())?;
     let page = app.store.trail_page(asked.wanted.clone(), asked.after, asked.limit).await;
-    let page = page.map_err(|error| failed(&request.log, &error))?;
+    let page = page.map_err(|error| not_read(&request.log, &error))?;
     if let Some(content_type) = lines_type(&request.head.headers) {
         let lines: String = page.lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
         let mut response = http::bytes(StatusCode::OK, content_type, lines.into_bytes());
@@ -41,7 +41,7 @@ pub async fn records(app: &App, request: &Request) -> Result<Response, Problem> 
 
 /// `GET /auditoria/cabeca`.
 pub async fn head(app: &App, request: &Request) -> Result<Response, Problem> {
-    let latest = app.store.latest_record().await.map_err(|error| failed(&request.log, &error))?;
+    let latest = app.store.latest_record().await.map_err(|error| not_read(&request.log, &error))?;
     let record = latest.line.as_deref().and_then(|line| serde_json::from_str::<Record<'_>>(line).ok());
     let at = record.map(|record| text(record.timestamp_utc).into_owned());
     let body = json!({

@@ -1,9 +1,12 @@
 //! The documents are true: their examples are JSON, and have the members that the services answer with, in that order. The
 //! architecture names what is there.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use sctec::http::kind;
 use sctec::http::router::{Access, Endpoint};
+use sctec::{coordinator, scheduler};
 use serde_json::{Value, json};
 
 use crate::common::{Services, http};
@@ -192,32 +195,44 @@ fn every_endpoint_has_its_heading_and_every_heading_its_endpoint() {
         listed.sort_unstable();
         listed
     }
-    assert_eq!(documented("servico-agendamento"), listed(sctec::scheduler::endpoints()));
-    assert_eq!(documented("servico-coordenador"), listed(sctec::coordinator::endpoints()));
+    assert_eq!(documented("servico-agendamento"), listed(scheduler::endpoints()));
+    assert_eq!(documented("servico-coordenador"), listed(coordinator::endpoints()));
 }
 
-fn is_code(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+/// The rows of API.md's list of problems: code, statuses, title.
+fn listed_problems() -> BTreeSet<(String, String, String)> {
+    let text = document("API.md");
+    let (_, list) = text.split_once("\n## Problemas\n").unwrap();
+    let rows = list.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"));
+    // The first row is the head.
+    rows.skip(1)
+        .map(|row| {
+            let cells: Vec<_> = row.split(" | ").collect();
+            (cells[0].trim_end_matches('`').to_owned(), cells[1].to_owned(), cells[2].to_owned())
+        })
+        .collect()
 }
 
 #[test]
-fn every_code_in_the_source_is_in_the_list() {
-    let text = document("API.md");
-    let list = text.split("\n## Problemas\n").nth(1).unwrap();
-    let mut codes = Vec::new();
+fn the_list_of_problems_is_that_of_the_source() {
+    let mut statuses: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    let kinds = kind::ALL.iter().chain(coordinator::kinds::ALL).copied().chain(scheduler::problem_kinds());
+    for kind in kinds {
+        statuses.entry((kind.code(), kind.title())).or_default().insert(kind.status().as_u16().to_string());
+    }
+    let made = statuses.into_iter().map(|((code, title), statuses)| {
+        (code.to_owned(), statuses.into_iter().collect::<Vec<_>>().join(", "), title.to_owned())
+    });
+    assert_eq!(listed_problems(), made.collect());
+}
+
+#[test]
+fn a_kind_of_problem_is_made_in_a_list_only() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for path in sources(&folder) {
-        let source = std::fs::read_to_string(folder.join(path)).unwrap();
-        for made in source.split("Problem::new(").skip(1).chain(source.split(" later(").skip(1)) {
-            // The first text among the arguments is the code, where it is written there at all.
-            let arguments = &made[..made.find(')').unwrap_or(made.len())];
-            codes.extend(arguments.split('"').nth(1).filter(|code| is_code(code)).map(str::to_owned));
-        }
-    }
-    assert!(codes.len() > 15, "{codes:?}");
-    for code in codes {
-        assert!(list.contains(&format!("| `{code}` |")), "{code} is not in API.md's list");
-    }
+    let make_one = |path: &PathBuf| std::fs::read_to_string(folder.join(path)).unwrap().contains("Kind::new(");
+    let mut making: Vec<_> = sources(&folder).into_iter().filter(make_one).collect();
+    making.sort_unstable();
+    assert_eq!(making, ["http/kind.rs", "scheduler/problems.rs"].map(PathBuf::from));
 }
 
 /// Every Rust file of a folder and of the folders in it, as paths from `folder`.

@@ -41,17 +41,11 @@ impl Contested {
     pub fn by(new: &NewBooking) -> Self {
         Self { row: new.telescope.row, telescope: new.telescope.code.clone(), scientist_id: new.scientist.id }
     }
-
-    /// The start of the slot whose lock this is.
-    pub fn start_of(&self, resource: &str) -> Option<Timestamp> {
-        let start = resource.strip_prefix(&self.telescope)?.strip_prefix('_')?;
-        Timestamp::parse_rfc3339(start).ok()
-    }
 }
 
 /// A request that was refused, as it is told.
 #[derive(Clone, Debug, Serialize)]
-pub struct Refused {
+pub struct RefusedRequest {
     /// Who asked.
     pub cientista_id: i64,
     /// The refusal's code.
@@ -68,7 +62,7 @@ pub struct Contest {
     telescopio: String,
     horario_inicio_utc: String,
     recusados: u64,
-    pedidos: Vec<Refused>,
+    pedidos: Vec<RefusedRequest>,
 }
 
 /// The contests under way.
@@ -81,7 +75,7 @@ pub struct Contests {
 
 impl Contests {
     /// Counts a refusal.
-    pub fn note(&self, contested: &Contested, start: Timestamp, refused: impl FnOnce() -> Refused) {
+    pub fn note(&self, contested: &Contested, start: Timestamp, refused: impl FnOnce() -> RefusedRequest) {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let (first, full) = (slots.is_empty(), slots.len() >= SLOTS_MAX);
         let contest = match slots.entry((contested.row, start)) {
@@ -130,7 +124,8 @@ mod tests {
     }
 
     fn refuse(contests: &Contests, row: i64, start: Timestamp) {
-        let refused = || Refused { cientista_id: 7, codigo: "recurso_ocupado", utc: String::new(), req: "1-1".into() };
+        let refused =
+            || RefusedRequest { cientista_id: 7, codigo: "recurso_ocupado", utc: String::new(), req: "1-1".into() };
         contests.note(&contested(row), start, refused);
     }
 
@@ -157,12 +152,5 @@ mod tests {
             refuse(&contests, row, Timestamp::MIN);
         }
         assert_eq!(contests.take().count(), SLOTS_MAX);
-    }
-
-    #[test]
-    fn a_locks_name_leads_to_its_slot() {
-        let start = Timestamp::parse_rfc3339("2025-12-01T03:00:00Z").unwrap();
-        assert_eq!(contested(1).start_of("Hubble-Acad_2025-12-01T03:00:00Z"), Some(start));
-        assert_eq!(contested(1).start_of("Webb-Acad_2025-12-01T03:00:00Z"), None);
     }
 }

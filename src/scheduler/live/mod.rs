@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::contests::Contests;
-pub use self::contests::{Contested, Refused};
+pub use self::contests::{Contested, RefusedRequest};
 use self::publisher::{Outlet, Publisher};
 pub use self::stream::listen;
 use super::origin::Origin;
@@ -131,7 +131,7 @@ impl Live {
     }
 
     /// A booking was refused because someone else was faster.
-    pub fn refused(&self, contested: &Contested, start: Timestamp, refused: impl FnOnce() -> Refused) {
+    pub fn refused(&self, contested: &Contested, start: Timestamp, refused: impl FnOnce() -> RefusedRequest) {
         self.contests.note(contested, start, refused);
     }
 

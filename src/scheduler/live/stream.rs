@@ -1,11 +1,12 @@
 //! `GET /eventos`: the agenda as it happens, and whether that can be known.
 
 use bytes::Bytes;
-use hyper::{Method, StatusCode};
+use hyper::Method;
 use tokio::sync::watch;
 
 use super::{Event, Live};
 use crate::http::channel::Subscription;
+use crate::http::kind;
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
 use crate::http::server::Request;
@@ -25,7 +26,7 @@ pub fn listen(live: &Live, request: &Request) -> Result<Response, Problem> {
     parameters.finish("desde")?;
     if request.hosting.is_stopping() {
         let detail = "O serviço está parando.";
-        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "encerrando", "Encerrando", detail);
+        let problem = Problem::new(kind::STOPPING, detail);
         return Err(problem.retry_after_s(1));
     }
     if request.head.method == Method::HEAD {

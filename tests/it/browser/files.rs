@@ -74,16 +74,8 @@ fn every_code_that_the_server_gives_has_words_in_the_page() {
         assert!(api.contains(&format!("`{}`", code.name())), "API.md does not have {}", code.name());
     }
     // Of the problems, those that the scheduler has: in Portuguese the page has the server's own words.
-    let (scheduler, _) = api.split_once("\n## servico-coordenador").unwrap();
-    let (_, table) = api.split_once("\n## Problemas\n").unwrap();
-    let codes: Vec<_> = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | ")).collect();
-    assert!(codes.len() > 20, "{codes:?}");
-    for (code, status) in codes {
-        // `sem_trava` is also the name of a mode.
-        let told = scheduler.contains(&format!("`{code}`")) && code != "sem_trava";
-        if !told || !status.starts_with(char::is_numeric) {
-            continue;
-        }
-        assert!(english.contains(&format!("problem.{code}")), "{code} has no words in English");
+    for kind in sctec::http::kind::ALL.iter().copied().chain(sctec::scheduler::problem_kinds()) {
+        let key = format!("problem.{}", kind.code());
+        assert!(english.contains(&key), "{key} has no words in English");
     }
 }

@@ -1,0 +1,79 @@
+//! Kinds of problem: a stable code for programs, with the status and the title that always go with it.
+//!
+//! Every kind stands in a list, so that the table of `docs/API.md` and the page's words can be compared with all of them.
+
+use hyper::StatusCode;
+
+/// A kind of problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+}
+
+impl Kind {
+    /// A kind. Only the lists make one.
+    pub(crate) const fn new(status: StatusCode, code: &'static str, title: &'static str) -> Self {
+        Self { status, code, title }
+    }
+
+    /// The status of an answer.
+    pub const fn status(self) -> StatusCode {
+        self.status
+    }
+
+    /// The code on the wire.
+    pub const fn code(self) -> &'static str {
+        self.code
+    }
+
+    /// The title, in Portuguese.
+    pub const fn title(self) -> &'static str {
+        self.title
+    }
+}
+
+/// Declares kinds, and `ALL`, the list of them.
+macro_rules! kinds {
+    ($($(#[doc = $words:literal])+ $name:ident = $status:ident, $code:expr, $title:literal;)+) => {
+        $(
+            $(#[doc = $words])+
+            pub const $name: $crate::http::kind::Kind =
+                $crate::http::kind::Kind::new(hyper::StatusCode::$status, $code, $title);
+        )+
+
+        /// Every kind of this list.
+        pub const ALL: &[$crate::http::kind::Kind] = &[$($name),+];
+    };
+}
+pub(crate) use kinds;
+
+kinds! {
+    /// The head cannot be understood in one way only.
+    MALFORMED_HEAD = BAD_REQUEST, "cabecalho_malformado", "Cabeçalho malformado";
+    /// The body is not JSON.
+    MALFORMED_JSON = BAD_REQUEST, "json_malformado", "JSON malformado";
+    /// The body ended too early.
+    CUT_BODY = BAD_REQUEST, "corpo_incompleto", "Corpo incompleto";
+    /// The body did not come in time.
+    SLOW_BODY = REQUEST_TIMEOUT, "corpo_incompleto", "Corpo incompleto";
+    /// The body is too large.
+    LARGE_BODY = PAYLOAD_TOO_LARGE, "corpo_grande_demais", "Corpo grande demais";
+    /// The body has a type other than JSON.
+    MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE, "tipo_de_conteudo", "Tipo de conteúdo não aceito";
+    /// Fields of the body are wrong.
+    INVALID_FIELDS = UNPROCESSABLE_ENTITY, "campos_invalidos", "Campos inválidos";
+    /// Parameters of the query are wrong.
+    INVALID_PARAMETERS = UNPROCESSABLE_ENTITY, "parametros_invalidos", "Parâmetros inválidos";
+    /// The path leads nowhere.
+    NOT_FOUND = NOT_FOUND, "nao_encontrado", "Não encontrado";
+    /// The path has other methods.
+    METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED, "metodo_nao_permitido", "Método não permitido";
+    /// Too many answers that take their time are under way.
+    TOO_MANY_GUESTS = SERVICE_UNAVAILABLE, "esperas_demais", "Esperas demais";
+    /// The service is stopping.
+    STOPPING = SERVICE_UNAVAILABLE, "encerrando", "Encerrando";
+    /// A fault of ours.
+    INTERNAL = INTERNAL_SERVER_ERROR, "erro_interno", "Erro interno";
+}

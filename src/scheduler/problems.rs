@@ -1,0 +1,161 @@
+//! Refusals as answers: the status of each code, and the problem document with the next steps.
+
+use hyper::StatusCode;
+use slog::{Logger, error};
+
+use super::links;
+use super::refusal::{Code, Refusal, is_unknown};
+use crate::agenda::{Rejection, SlotRangeError, resource};
+use crate::http::kind::Kind;
+use crate::http::links::Links;
+use crate::http::problem::{FieldError, Problem};
+use crate::http::wrong::FieldCode;
+use crate::store::StoreError;
+
+/// Seconds after which trying again may help.
+const RETRY_AFTER_S: u64 = 1;
+
+/// The kind of problem that a code is answered with.
+fn kind(code: Code) -> Kind {
+    let status = match code {
+        Code::UnknownBooking | Code::UnknownScientist | Code::UnknownTelescope => StatusCode::NOT_FOUND,
+        Code::Busy | Code::Taken | Code::AlreadyCancelled | Code::Started => StatusCode::CONFLICT,
+        Code::InvalidFields => StatusCode::UNPROCESSABLE_ENTITY,
+        Code::WriteRefused | Code::DatabaseInconsistent => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::CoordinatorUnavailable
+        | Code::LeaseExpired
+        | Code::StaleToken
+        | Code::DatabaseUnavailable
+        | Code::OutcomeUnknown
+        | Code::AuditUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    Kind::new(status, code.name(), code.title())
+}
+
+/// Every kind of problem that is the scheduler's own.
+pub fn problem_kinds() -> impl Iterator<Item = Kind> {
+    Code::ALL.iter().map(|code| kind(*code))
+}
+
+/// A refusal as the client reads it.
+pub fn refused(refusal: Refusal) -> Problem {
+    let problem = Problem::new(kind(refusal.code()), refusal.detail());
+    match refusal {
+        Refusal::Busy { telescope, start } => problem.with("recurso", resource(&telescope, start)).already_logged(),
+        Refusal::Taken { start, booking_id, scientist_id, .. } => problem
+            .with("horario_inicio_utc", start.seconds().to_string())
+            .with("agendamento_id", booking_id)
+            .with("cientista_id", scientist_id)
+            .already_logged(),
+        Refusal::UnknownBooking(_) => problem.with_links(links::to_bookings()),
+        Refusal::NotCancellable(id, _) => problem.with_links(links::to_booking(id)),
+        Refusal::Unknown(rejection) => problem.with_links(to_catalogue(&rejection)),
+        Refusal::Broken(rejection) => {
+            let problem = problem.with_fields(vec![field_error(&rejection)]).already_logged();
+            if is_unknown(&rejection) { problem.with_links(to_catalogue(&rejection)) } else { problem }
+        }
+        Refusal::NotWritten(StoreError::Refused(_)) | Refusal::NotRead(StoreError::Refused(_)) => {
+            problem.already_logged()
+        }
+        Refusal::CoordinatorUnavailable
+        | Refusal::LeaseExpired
+        | Refusal::StaleToken
+        | Refusal::NotWritten(_)
+        | Refusal::NotRead(_)
+        | Refusal::AuditUnavailable => problem.retry_after_s(RETRY_AFTER_S).already_logged(),
+    }
+}
+
+fn to_catalogue(rejection: &Rejection) -> Links {
+    links::to_catalogue(rejection.field() == "telescopio")
+}
+
+/// 404 for a booking. `id` is as the client wrote it.
+pub fn unknown_booking(id: &str) -> Problem {
+    refused(Refusal::UnknownBooking(id.to_owned()))
+}
+
+/// 404 for a telescope.
+pub fn unknown_telescope(code: &str) -> Problem {
+    refused(Refusal::Unknown(Rejection::UnknownTelescope(code.to_owned())))
+}
+
+/// 404 for a scientist whose number in the path is none.
+pub fn not_a_scientist(id: &str) -> Problem {
+    let detail = format!("Não há cientista {id}; o número é um inteiro a partir de 1.");
+    Problem::new(kind(Code::UnknownScientist), detail).with_links(links::to_catalogue(false))
+}
+
+/// The answer to a reading that failed. The line that says why is logged here.
+pub fn not_read(log: &Logger, error: &StoreError) -> Problem {
+    error!(log, "Falha no banco de dados: {}", error);
+    refused(Refusal::NotRead(error.clone()))
+}
+
+/// A broken rule, at its field.
+pub fn field_error(rejection: &Rejection) -> FieldError {
+    let code = match rejection {
+        Rejection::UnknownScientist(_) => FieldCode::UnknownScientist,
+        Rejection::UnknownTelescope(_) | Rejection::NoTelescope => FieldCode::UnknownTelescope,
+        Rejection::Slots(SlotRangeError::OffGrid { .. }) => FieldCode::OffGrid,
+        Rejection::Slots(SlotRangeError::Duration) | Rejection::End => FieldCode::Duration,
+        Rejection::EndAndDuration(..) => FieldCode::Contradiction,
+        Rejection::Slots(SlotRangeError::TooLate) => FieldCode::TooLate,
+        Rejection::Past(..) => FieldCode::Past,
+    };
+    FieldError::new(rejection.field(), code.says(rejection.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agenda::NotCancellable;
+    use crate::time::Timestamp;
+
+    #[test]
+    fn a_refusal_is_recorded_as_it_is_answered() {
+        let telescope = || "Hubble-Acad".to_owned();
+        let start = Timestamp::MIN;
+        let recorded = [
+            Refusal::Busy { telescope: telescope(), start },
+            Refusal::Taken { telescope: telescope(), start, booking_id: 1, scientist_id: 7 },
+            Refusal::UnknownBooking("9".into()),
+            Refusal::NotCancellable(1, NotCancellable::AlreadyCancelled),
+            Refusal::NotCancellable(1, NotCancellable::Started),
+            Refusal::Broken(Rejection::UnknownTelescope("X".into())),
+            Refusal::Broken(Rejection::NoTelescope),
+            Refusal::Broken(Rejection::UnknownScientist(77)),
+            Refusal::Broken(Rejection::Past(telescope(), start)),
+            Refusal::CoordinatorUnavailable,
+            Refusal::LeaseExpired,
+            Refusal::StaleToken,
+        ];
+        for refusal in recorded {
+            let (why, problem) = (refusal.why().unwrap(), refused(refusal));
+            assert_eq!((why.code, why.detail), (problem.code(), problem.log_text()));
+        }
+    }
+
+    #[test]
+    fn one_broken_rule_reads_as_one_invalid_field() {
+        let rejection = Rejection::Past("Hubble-Acad".into(), Timestamp::MIN);
+        let expected = Problem::invalid_fields(vec![field_error(&rejection)]);
+        assert_eq!(refused(Refusal::Broken(rejection)).to_value("r"), expected.to_value("r"));
+    }
+
+    #[test]
+    fn only_a_refusal_that_may_pass_says_when_to_try_again() {
+        let reason = || "x".to_owned();
+        for (refusal, again) in [
+            (Refusal::NotWritten(StoreError::Unavailable(reason())), true),
+            (Refusal::NotWritten(StoreError::Unknown(reason())), true),
+            (Refusal::NotWritten(StoreError::Refused(reason())), false),
+            (Refusal::NotRead(StoreError::Refused(reason())), false),
+            (Refusal::AuditUnavailable, true),
+        ] {
+            let response = refused(refusal).into_response("r");
+            assert_eq!(response.headers().contains_key("retry-after"), again);
+            assert_eq!(response.status() == StatusCode::SERVICE_UNAVAILABLE, again);
+        }
+    }
+}
