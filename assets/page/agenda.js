@@ -1,36 +1,37 @@
-// One stretch of a telescope's agenda: what the server said of each slot, and what was heard since.
+// The agenda of a telescope for a day: each slot as the server answered it, and the events since then. No DOM.
 
-/// A booking's status that never changes again.
+/// The status of a booking after which it never changes.
 const FINAL = "CANCELADO";
 
-/// What tells a booking from all others: a new database begins its numbers again under a page that is open.
+/// The key of a booking. The number is not enough: while a page is open, the database may be replaced by a new one, which
+/// begins its numbers again.
 export const identity = ({ id, criado_em_utc }) => `${id} ${criado_em_utc}`;
 
-/// Bookings heard of by events, so that an agenda that was read meanwhile does not undo them.
+/// The bookings of the events so far. An agenda that was read at the same time may not have them yet.
 export class Heard {
   #bookings = new Map();
   #most = 2000;
 
-  /// Notes a booking. False when it says nothing new: it is made once and cancelled once.
+  /// Notes a booking. False if it says nothing new: a booking is made once and cancelled once.
   note(booking) {
     const key = identity(booking);
     const before = this.#bookings.get(key)?.booking.status;
     if (before === FINAL || before === booking.status) return false;
     this.#bookings.delete(key);
-    // A copy: what is shown may be brought up to date without having been heard of.
+    // A copy, since the booking that is shown may be changed later.
     this.#bookings.set(key, { booking: { ...booking }, at: performance.now() });
     if (this.#bookings.size > this.#most) this.#bookings.delete(this.#bookings.keys().next().value);
     return true;
   }
 
-  /// What an answer that was asked for at `since` may not know yet.
+  /// The bookings that may be missing in an answer to a request of the instant `since`.
   *after(since) {
     for (const { booking, at } of this.#bookings.values()) if (at >= since || booking.status === FINAL) yield booking;
   }
 }
 
 export class Agenda {
-  /// `answer` is the agenda as answered.
+  /// `answer` is the server's.
   constructor(answer) {
     const bookings = new Map(answer.agendamentos.map((booking) => [booking.id, booking]));
     this.telescope = answer.telescopio;
@@ -47,7 +48,7 @@ export class Agenda {
     this.length = this.slots.length > 1 ? this.slots[1].start - this.slots[0].start : this.end - this.start;
   }
 
-  /// Applies a booking that was made or cancelled. True when it changed something here.
+  /// Applies a booking that was made or cancelled. True if a slot has changed.
   apply(booking) {
     if (booking.telescopio !== this.telescope) return false;
     let changed = false;
@@ -58,7 +59,7 @@ export class Agenda {
         slot.state = "livre";
         slot.book = booking._links?.agendar;
       } else {
-        // It is there already, or a later one is.
+        // The slot has this booking already, or a later one.
         if (slot.booking && slot.booking.criado_em_utc >= booking.criado_em_utc) continue;
         slot.booking = booking;
         slot.state = "agendado";
@@ -69,18 +70,18 @@ export class Agenda {
     return changed;
   }
 
-  /// The first and last slot, by index, of a booking as far as it is shown here.
+  /// The first and the last slot of a booking in this agenda, by index.
   range(booking) {
     const has = (slot) => slot.booking && identity(slot.booking) === identity(booking);
     return [this.slots.findIndex(has), this.slots.findLastIndex(has)];
   }
 
-  /// The slot that has the instant `now`, by index, or -1.
+  /// The slot at the instant `now`, by index, or -1.
   at(now) {
     return now >= this.start && now < this.end ? Math.floor((now - this.slots[0].start) / this.length) : -1;
   }
 
-  /// How many slots from `first` on can be booked without a gap.
+  /// How many consecutive slots from `first` on can be booked.
   free(first) {
     let count = 0;
     while (this.slots[first + count]?.book) count += 1;

@@ -1,6 +1,6 @@
-// The API by its links: the only URL written here is the entry point.
+// Requests to the API. They follow links: the only URL in the page's code is the entry point.
 
-/// An answer other than 2xx: what it says, and where it leads.
+/// An answer other than 2xx, as RFC 9457 has it.
 export class Problem extends Error {
   constructor(status, body, retryAfter) {
     super(body?.detail ?? `HTTP ${status}`);
@@ -12,7 +12,7 @@ export class Problem extends Error {
     this.retryAfter = retryAfter;
   }
 
-  /// Whether what was asked may have been done all the same.
+  /// Whether the request may have been carried out in spite of this answer.
   get unknown() {
     if (this.code === "resultado_incerto") return true;
     if (this.code === "gravacao_recusada") return false;
@@ -20,7 +20,7 @@ export class Problem extends Error {
   }
 }
 
-/// No answer came: what was asked may have been done all the same.
+/// No answer came. The request may have been carried out.
 export class Unreachable extends Error {
   unknown = true;
 }
@@ -28,10 +28,10 @@ export class Unreachable extends Error {
 const PATIENCE_MS = 20000;
 const ENTRY_POINT = "/";
 
-/// What the entry point leads to.
+/// Reads the entry point, with its links.
 export const enter = () => follow({ href: ENTRY_POINT });
 
-/// Does what a link says and gives the answer's JSON. `variables` fill a template; `body` goes as JSON.
+/// Sends the request of a link and gives the answer's JSON. `variables` fill a template; `body` is sent as JSON.
 export async function follow(link, { variables = {}, body } = {}) {
   const answer = await ask(link, { variables, body });
   const text = await answer.text().catch((cause) => Promise.reject(new Unreachable("", { cause })));
@@ -41,7 +41,7 @@ export async function follow(link, { variables = {}, body } = {}) {
   return json;
 }
 
-/// The text of a link's answer, and the monotonic instants around the exchange: no more is done in between.
+/// The JSON of a link's answer, and the monotonic instants before and after the exchange. Nothing else is done in between.
 export async function timed(link) {
   const begun = performance.now();
   const answer = await ask(link, {});
@@ -68,8 +68,8 @@ async function ask(link, { variables, body }) {
   }
 }
 
-/// Fills in a URI template, as far as our links use them: RFC 6570's `{?a,b}` and `{&a,b}`. What has no value is left
-/// out.
+/// Fills in a URI template. Of RFC 6570 it knows what the API uses: `{?a,b}` and `{&a,b}`. A variable without a value is
+/// left out.
 export function expand(template, variables) {
   return template.replace(/\{([?&])([^}]*)\}/g, (_, operator, names) => {
     const known = names.split(",").filter((name) => variables[name] != null);

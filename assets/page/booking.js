@@ -1,45 +1,64 @@
-// Booking: the form, the one request, and every way it can end: won, lost, refused, not known.
+// Booking: the form, the request, and each way in which it can end: won, lost, refused, unknown.
 //
-// What was clicked when is taken first of all, and a request is sent once: only a person sends another.
+// The instant of a click is taken before anything else. A request is sent once; only a person sends another.
 
 import { follow } from "./api.js";
-import { parseInstant } from "./clock.js";
 import { announce, buttons, close, field, open, show } from "./dialog.js";
-import { el } from "./dom.js";
-import { durations } from "./durations.js";
-import { elsewhere, instantTime, localSpan, longDays, span } from "./format.js";
+import { el, typed } from "./dom.js";
+import { freeBeyond, lengths } from "./durations.js";
+import { elsewhere, instantTime, localSpan, longDays, minutes, span } from "./format.js";
 import { phrase, t } from "./i18n.js";
-import { spoken, typed } from "./names.js";
+import { MINUTE_MS, parseInstant } from "./instants.js";
+import { spoken } from "./names.js";
 import { busy, explain, markErrors, retryButton } from "./problems.js";
 
-const MINUTE_MS = 60000;
-/// A request that was refused because another one is being decided: who got it is known soon.
+/// A request may be refused while a rival's is being decided. Whose the slot is will be known soon: it is asked this often.
 const DECISION_TRIES = 8;
 const DECISION_WAIT_MS = 250;
-/// A request whose answer was lost may still be at work: it is looked for this often before it counts as never made.
+/// A request whose answer was lost may still be at work. Its booking is looked for this often before it counts as not made.
 const LOST_ANSWER_TRIES = 4;
 const LOST_ANSWER_WAIT_MS = 1500;
 const UNREACHABLE_WAIT_MS = 3000;
 
-/// Where and on which days, in pieces.
+/// The telescope and the days of a booking, in pieces.
 const where = (telescope, start, end) => phrase("book.at", { telescope: typed(telescope), day: longDays(start, end) });
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/// Dispatches `booked` with the booking, `scientist` with who was chosen in the form, and `see` with the {telescope, start}
-/// of a slot that is to be looked at.
+/// A field for the duration of what is `wanted`: {agenda, start, step, duration, free}. When it is known how many slots can
+/// be booked, `wanted.most` has their number.
+function durationField(wanted, onchange) {
+  const { agenda, start, step, free } = wanted;
+  const field = el("select", { onchange });
+  const offer = (most) => {
+    for (const length of lengths(field.length + 1, most, step)) {
+      field.append(el("option", { value: length, text: minutes(length), selected: length === wanted.duration }));
+    }
+  };
+  offer(wanted.most ?? free);
+  if (!wanted.most) {
+    freeBeyond(agenda, start, free).then((most) => {
+      wanted.most = most;
+      offer(most);
+    });
+  }
+  return field;
+}
+
+/// Dispatches `booked` with the booking, `scientist` with the scientist who was chosen in the form, and `see` with the
+/// {telescope, start} of a slot that the page is to go to.
 export class Booking extends EventTarget {
   #clock;
   #people;
 
-  /// `people` knows the scientists: `all`, `nameOf(id)`, `me`.
+  /// `people` are the scientists: `all`, `nameOf(id)`, `me`.
   constructor(clock, people) {
     super();
     this.#clock = clock;
     this.#people = people;
   }
 
-  /// Asks how to book `count` of the `free` slots that begin with `slot`, of an agenda.
+  /// Opens the form for `count` slots of an agenda from `slot` on, of which `free` are free.
   begin(agenda, slot, count, free) {
     const step = agenda.length / MINUTE_MS;
     const wanted = {
@@ -66,7 +85,7 @@ export class Booking extends EventTarget {
       place.replaceChildren(...where(agenda.telescope, start, end));
       local.textContent = elsewhere(start, end) ? t("panel.local", { span: localSpan(start, end) }) : "";
     };
-    const duration = durations(wanted, times);
+    const duration = durationField(wanted, times);
     const scientist = el("select", { required: true, autofocus: !this.#people.me });
     scientist.append(el("option", { value: "", text: t("scientist.choose") }));
     for (const { id, nome } of this.#people.all) {
@@ -160,7 +179,7 @@ export class Booking extends EventTarget {
     announce(words);
   }
 
-  /// Someone else has it: says who, as soon as that is known, and offers what the answer leads to.
+  /// Someone else has the slot. Says who, as soon as that is known, and offers the nearest free slots.
   async #lost(flow, wanted, { _links: links = {}, ...answer }) {
     const who = el("p", { class: "who" });
     const offers = el("div", { class: "offers" });
@@ -184,14 +203,14 @@ export class Booking extends EventTarget {
     else say([t("book.lostToNobody")]);
   }
 
-  /// Whose the slot is that was not free; with its day, if that is not the one asked for.
+  /// Says who has the slot that was not free, and names its day if it is not the day that was asked for.
   #whose({ cientista, cientista_id, agendamento_id, horario_inicio_utc }, { agenda, start: asked }) {
     if (cientista_id === this.#people.me) return phrase("book.lostToSelf", { id: agendamento_id });
     const start = Math.max(Date.parse(horario_inicio_utc), asked);
     return phrase("book.lost", { name: typed(cientista), span: span(start, start + agenda.length, asked) });
   }
 
-  /// Offers to look at the slot that was not free, where it is not the one that was looked at.
+  /// Offers to go to the slot that was not free, if it is another one than the first that was asked for.
   #lead(start, { agenda, start: asked }, choices) {
     if (start === asked) return;
     const see = () => this.dispatchEvent(new CustomEvent("see", { detail: { telescope: agenda.telescope, start } }));
@@ -199,7 +218,7 @@ export class Booking extends EventTarget {
     choices.append(el("button", { type: "button", text: t("book.see", { span: when }), onclick: see }));
   }
 
-  /// Who got what was being decided when the request was refused.
+  /// The booking of a rival whose request was being decided when this one was refused; undefined if none was made.
   async #decided(link) {
     for (let tried = 0; tried < DECISION_TRIES; tried += 1) {
       const page = await follow(link).catch(() => undefined);
@@ -226,7 +245,7 @@ export class Booking extends EventTarget {
       button.addEventListener("click", () => {
         const clicked = this.#clock.moment();
         if (busy(root)) return;
-        // Of this one no more is known than that so much is free.
+        // Of this slot only so much is known to be free.
         const most = wanted.duration / wanted.step;
         this.#send(flow, { ...wanted, start, link: _links.agendar, most }, clicked, () => busy(root, button));
       });
@@ -235,7 +254,7 @@ export class Booking extends EventTarget {
     root.replaceChildren(el("h3", { text: t(free.length ? "book.nearest" : "book.noNearest") }), list);
   }
 
-  /// Not now: nothing was booked, and the server says when to try again.
+  /// Nothing was booked, and the server says when to try again.
   #refused(flow, wanted, problem) {
     const root = el("div", { class: "outcome refused" });
     const again = retryButton(problem.retryAfter, () => {
@@ -247,7 +266,7 @@ export class Booking extends EventTarget {
     explain(root, problem);
   }
 
-  /// The answer was lost: the agenda knows whether the request was done.
+  /// The answer was lost: the agenda shows whether the booking was made.
   async #unknown(flow, wanted, body) {
     const words = el("p", { role: "status", text: t("book.unknown") });
     const choices = el(
@@ -283,7 +302,7 @@ export class Booking extends EventTarget {
     choices.prepend(again);
   }
 
-  /// This very request's booking, and else whoever has one of its slots.
+  /// The booking that this request has made; and, if there is none, a booking of another that has one of its slots.
   #find(bookings, { start, duration }, body) {
     const overlaps = (booking) =>
       Date.parse(booking.horario_inicio_utc) < start + duration * MINUTE_MS &&

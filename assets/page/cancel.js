@@ -1,14 +1,13 @@
-// Cancelling a booking: only where it has the link for it.
+// Cancelling a booking, if it has the link for it.
 
 import { follow } from "./api.js";
 import { announce, buttons, close, field, open, show } from "./dialog.js";
-import { el } from "./dom.js";
+import { el, typed } from "./dom.js";
 import { longDays, span } from "./format.js";
 import { phrase, t } from "./i18n.js";
-import { typed } from "./names.js";
 import { busy, explain } from "./problems.js";
 
-/// Asks, cancels, and calls `done` with the booking as answered.
+/// Asks whether to cancel, cancels, and calls `done` with the answered booking; without one if the request failed.
 export function cancel(booking, name, done) {
   ask(open(), { booking, name, done, reason: "" });
 }
@@ -49,7 +48,7 @@ async function ended(flow, wanted, when) {
     done(cancelled);
     announce(t("cancel.done", { span: when }));
   } catch (problem) {
-    // What was written can be mended.
+    // The person can correct the reason.
     if (problem.errors?.length) return ask(flow, wanted, problem);
     const title = problem.unknown ? t("book.unknownTitle") : t("cancel.refusedTitle");
     const root = el("div", { class: "outcome refused" });

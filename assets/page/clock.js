@@ -1,22 +1,23 @@
-// The true time: the server's, by Cristian's algorithm, kept on the monotonic clock. Setting the local clock does not
-// move it. The same as src/clock: of eight samples the one with the least round trip, and half of that as the bound.
+// The true time: the server's, by Cristian's algorithm as in src/clock/cristian.rs, kept on the monotonic clock. A change of
+// the local clock does not change it. No DOM: the page calls `synchronise` when it is shown again.
 
 const SAMPLES = 8;
 const RESYNC_MS = 60000;
 const RETRY_MS = 5000;
-/// The local clock was set, or the machine slept, when it moved against the monotonic one by more than this.
+/// If the local clock moves against the monotonic clock by more than this, it was set, or the machine slept.
 const JUMP_MS = 50;
-/// Date.now() is cut to whole milliseconds: the truth is half of one later, give or take that half.
+/// Date.now() is cut to whole milliseconds: the real value is on average half of one later.
 const DATE_HALF_MS = 0.5;
 
-/// Milliseconds since 1970 of an RFC 3339 instant in UTC, with the microseconds that Date.parse drops.
-export function parseInstant(text) {
-  const fraction = /\.(\d+)/.exec(text)?.[1] ?? "";
-  return Date.parse(text.replace(/\.\d+/, "")) + Number(`0.${fraction || 0}`) * 1000;
-}
+const BROWSER = {
+  monotonic: () => performance.now(),
+  local: () => Date.now(),
+  isSeen: () => !document.hidden,
+};
 
-/// The best of several samples {t1, t2, t3, t4}, in milliseconds: t1 and t4 local, t2 and t3 the server's. One that
-/// contradicts itself comes last.
+/// The best estimate from several samples {t1, t2, t3, t4}, in milliseconds: t1 and t4 are local, t2 and t3 the server's.
+/// The sample with the least round trip is used, and half of its round trip is the error bound. A sample with a negative
+/// round trip contradicts itself: it is used only if there is no other.
 export function estimate(samples) {
   const read = samples.map(({ t1, t2, t3, t4 }) => ({
     offset: (t2 - t1 + (t3 - t4)) / 2,
@@ -28,10 +29,10 @@ export function estimate(samples) {
 }
 
 /// The step of the monotonic clock, which browsers make coarse on purpose.
-function resolution() {
+function resolution(monotonic) {
   let least = Infinity;
-  for (let seen = 0, before = performance.now(); seen < 3;) {
-    const now = performance.now();
+  for (let seen = 0, before = monotonic(); seen < 3;) {
+    const now = monotonic();
     if (now === before) continue;
     least = Math.min(least, now - before);
     before = now;
@@ -40,63 +41,61 @@ function resolution() {
   return least;
 }
 
-/// Dispatches `change` when it has synchronised, or could not.
+/// Dispatches `change` after each synchronisation, whether it succeeded or failed.
 export class TrueClock extends EventTarget {
   #ask;
+  #clocks;
   #offset = NaN;
-  #resolution = resolution();
+  #resolution;
   #running = false;
   #timer;
-  #between = Date.now() - performance.now();
+  /// The last difference between local and monotonic clock.
+  #between;
   /// Of the sample that was used, in milliseconds.
   roundTrip = NaN;
   bound = NaN;
-  /// How far the local clock is ahead, in milliseconds, as of the last synchronisation.
+  /// How far the local clock was ahead then, in milliseconds.
   ahead = NaN;
   failed = false;
-  /// The local clock has jumped since: perhaps the machine slept, and the monotonic clock with it.
+  /// The local clock has jumped since. If the machine slept, the monotonic clock may have stood still.
   doubtful = false;
   #at = NaN;
 
-  /// `ask` gives one exchange: {t1, t2, t3, t4}, all in milliseconds.
-  constructor(ask) {
+  /// `ask` makes one exchange and gives {t1, t2, t3, t4}, all in milliseconds. `clocks` has `monotonic`, `local` and
+  /// `isSeen` (whether anyone sees the page).
+  constructor(ask, clocks = BROWSER) {
     super();
     this.#ask = ask;
-    document.addEventListener("visibilitychange", () => document.hidden || this.synchronise());
-    addEventListener("pageshow", (event) => event.persisted && this.synchronise());
-    addEventListener("online", () => this.synchronise());
+    this.#clocks = clocks;
+    this.#resolution = resolution(clocks.monotonic);
+    this.#between = this.#difference();
   }
 
   /// The true time in milliseconds since 1970; NaN before the first synchronisation.
   now() {
-    return this.of(performance.now());
+    return this.#clocks.monotonic() + this.#offset;
   }
 
-  /// The true time of what happens now, for the record; NaN while it is not certain.
+  /// The true time of an event that happens now, for the record; NaN while it is not certain.
   moment() {
-    // The first thing after the machine slept may be a click.
+    // The first event after the machine slept may be a click.
     return this.doubtful || this.#jumped(this.#between) ? NaN : this.now();
   }
 
-  /// The true time at an instant of the monotonic clock.
-  of(monotonic) {
-    return monotonic + this.#offset;
-  }
-
-  /// How far `ahead` may be off: half the round trip, and what reading the local clock loses.
+  /// The error bound of `ahead`: half the round trip, and what is lost when the local clock is read.
   get aheadBound() {
     return this.bound + DATE_HALF_MS;
   }
 
-  /// Since the last synchronisation, in milliseconds.
+  /// The time since the last synchronisation, in milliseconds.
   get age() {
-    return performance.now() - this.#at;
+    return this.#clocks.monotonic() - this.#at;
   }
 
-  /// Synchronises again when the local clock has jumped; to be called every now and then. True on a jump.
+  /// Synchronises again if the local clock has jumped. The page calls it every second. True on a jump.
   check() {
     const jumped = this.#jumped(this.#between);
-    this.#between = Date.now() - performance.now();
+    this.#between = this.#difference();
     if (jumped) {
       this.doubtful = true;
       this.synchronise();
@@ -108,41 +107,48 @@ export class TrueClock extends EventTarget {
     if (this.#running) return;
     this.#running = true;
     clearTimeout(this.#timer);
-    const before = Date.now() - performance.now();
+    const before = this.#difference();
     try {
       await this.#ask(); // Opens the connection; not measured.
       const samples = [];
       for (let taken = 0; taken < SAMPLES; taken += 1) {
         const { t1, t2, t3, t4 } = await this.#ask();
-        // Rounded to the side that makes the round trip longer, so that the truth stays within the bound.
+        // Both ends are rounded so that the round trip becomes longer: the true offset stays within the bound.
         samples.push({ t1: t1 - this.#resolution, t2, t3, t4: t4 + this.#resolution });
       }
       if (this.#jumped(before)) throw new Error("the clock jumped meanwhile");
-      const best = estimate(samples);
-      this.#offset = best.offset;
-      this.roundTrip = best.roundTrip;
-      this.bound = best.bound;
-      this.ahead = Date.now() + DATE_HALF_MS - this.now();
-      this.#between = Date.now() - performance.now();
-      this.#at = performance.now();
-      this.failed = false;
-      this.doubtful = false;
+      this.#take(estimate(samples));
     } catch {
       this.failed = true;
     }
     this.#running = false;
-    // Not all pages at the same moment.
+    // The wait is random, so that many pages do not ask at the same moment.
     this.#timer = setTimeout(() => this.#again(), (this.failed ? RETRY_MS : RESYNC_MS) * (0.9 + 0.2 * Math.random()));
     this.dispatchEvent(new Event("change"));
   }
 
-  /// Whether the local clock has moved against the monotonic one since it was so much ahead of it.
+  #take(best) {
+    this.#offset = best.offset;
+    this.roundTrip = best.roundTrip;
+    this.bound = best.bound;
+    this.ahead = this.#clocks.local() + DATE_HALF_MS - this.now();
+    this.#between = this.#difference();
+    this.#at = this.#clocks.monotonic();
+    this.failed = false;
+    this.doubtful = false;
+  }
+
+  #difference() {
+    return this.#clocks.local() - this.#clocks.monotonic();
+  }
+
+  /// Whether the local clock has moved against the monotonic one since their difference was `before`.
   #jumped(before) {
-    return Math.abs(Date.now() - performance.now() - before) > JUMP_MS;
+    return Math.abs(this.#difference() - before) > JUMP_MS;
   }
 
   #again() {
-    // A page that nobody sees asks when it is seen again.
-    if (!document.hidden) this.synchronise();
+    // A hidden page synchronises when it is seen again.
+    if (this.#clocks.isSeen()) this.synchronise();
   }
 }

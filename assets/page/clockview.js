@@ -1,4 +1,4 @@
-// The true time, large: it moves on the second, whatever the local clock says.
+// Shows the true time, and how far off the local clock is. The seconds change when the true second does.
 
 import { at, setText } from "./dom.js";
 import { bound, clockError, localMoment, longDay, milliseconds, zone } from "./format.js";
@@ -6,7 +6,7 @@ import { t } from "./i18n.js";
 
 const OLD_MS = 150000;
 
-/// Shows the time now, and when it will change: in so many milliseconds.
+/// Shows the time now, and gives the milliseconds until it changes.
 export function showTime(clock, local) {
   const now = clock.now();
   if (Number.isNaN(now)) return 250;
@@ -19,7 +19,7 @@ export function showTime(clock, local) {
   return 1000 - (now % 1000) + 2;
 }
 
-/// Shows what the last synchronisation found.
+/// Shows the result of the last synchronisation.
 export function showSynchronisation(clock) {
   const never = Number.isNaN(clock.bound);
   const stale = clock.failed && clock.age > OLD_MS;
@@ -33,7 +33,7 @@ export function showSynchronisation(clock) {
   const error = at("clock-error");
   setText(error, words);
   if (never) return;
-  // In milliseconds, for whoever reads it by program: how far ahead, and how far off that may be.
+  // For programs, in milliseconds: how far the local clock is ahead, and the error bound of that.
   error.value = clock.ahead.toFixed(3);
   error.dataset.bound = clock.aheadBound.toFixed(3);
   error.classList.toggle("off", Math.abs(clock.ahead) > 1000);

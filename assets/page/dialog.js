@@ -1,11 +1,13 @@
-// The one dialog, and what is said aloud: inside it while it is open, since all else is silent then.
+// The page's only dialog, and announcements to screen readers. While the dialog is open, they read nothing outside it, so
+// announcements are made inside.
 
 import { at, el, replace, setText } from "./dom.js";
 
 const dialog = at("dialog");
+/// The number of the present flow: one course of questions and answers. Closing the dialog ends it.
 let flow = 0;
 
-/// Who clicks sooner than this after something else was shown meant what was there before.
+/// A click sooner than this after the dialog's content changed was meant for the content before.
 const CALM_MS = 500;
 let shownAt = -Infinity;
 
@@ -13,7 +15,7 @@ dialog.addEventListener("close", () => (flow += 1));
 dialog.addEventListener(
   "click",
   (event) => {
-    // A key's click counts no clicks.
+    // A click by the keyboard has no count of clicks, and is never too soon.
     if (event.detail === 0 || event.timeStamp - shownAt > CALM_MS) return;
     event.preventDefault();
     event.stopPropagation();
@@ -21,11 +23,11 @@ dialog.addEventListener(
   { capture: true },
 );
 dialog.addEventListener("keydown", (event) => {
-  // A key that is still held from before the dialog was there asks for nothing in it.
+  // A key that was pressed before the dialog opened, and is still held, does nothing in it.
   if (event.key === "Enter" && event.repeat && event.target.tagName !== "TEXTAREA") event.preventDefault();
 });
 
-/// Opens the dialog for a new flow, which `show` needs to know: the results of one that was left are not shown.
+/// Opens the dialog for a new flow and gives its number. `show` shows nothing of a flow that was left.
 export function open() {
   flow += 1;
   if (!dialog.open) dialog.showModal();
@@ -34,8 +36,8 @@ export function open() {
 
 export const close = () => dialog.close();
 
-/// Shows a flow's next state. The focus goes to what has the attribute `autofocus`, or to the title. False when nobody
-/// looks at that flow any more.
+/// Shows a flow's next state. The focus goes to the element with the attribute `autofocus`, or to the title. False if that
+/// flow was left.
 export function show(of, title, ...children) {
   if (of !== flow || !dialog.open) return false;
   const heading = el("h2", { id: "dialog-title", tabindex: "-1", text: title });
@@ -51,7 +53,7 @@ export function buttons(...list) {
   return el("div", { class: "buttons" }, made);
 }
 
-/// A field with its label and the place for what is wrong with it, which `markErrors` fills.
+/// A field with its label, and a place for its errors, which `markErrors` fills.
 export function field(name, label, input) {
   input.id = `field-${name}`;
   input.name = name;
@@ -59,7 +61,7 @@ export function field(name, label, input) {
   return el("div", { class: "field" }, el("label", { for: input.id, text: label }), input, error);
 }
 
-/// Says to a screen reader what happened. The same words again are said again.
+/// Announces a text to screen readers, also if it is the same as the last one.
 export function announce(text) {
   const region = at(dialog.open ? "dialog-status" : "status");
   setText(region, region.textContent === text ? `${text}\u00a0` : text);

@@ -1,12 +1,11 @@
-// The contest for a slot: who asked, who won, who was refused, as far as this page has heard of it.
+// The contest for a slot: the requests for it and their outcomes, as far as this page has heard of them. No DOM.
 
 import { identity } from "./agenda.js";
-import { changes, el, replace } from "./dom.js";
-import { instantTime } from "./format.js";
-import { current, known, t } from "./i18n.js";
 
+/// The contests of more slots than these are forgotten, the longest unchanged first.
 const SLOTS_MAX = 300;
-const ENTRIES_MAX = 20;
+/// Refused requests of a slot that are listed. The others are only counted.
+export const ENTRIES_MAX = 20;
 
 export class Disputes {
   #bySlot = new Map();
@@ -16,7 +15,6 @@ export class Disputes {
     const slot = this.#slot(telescopio, horario_inicio_utc);
     slot.refused += recusados;
     for (const { cientista_id, codigo, utc, req } of pedidos) {
-      // More than these are never shown: of the others only the number is kept.
       if (slot.listed >= ENTRIES_MAX) break;
       if (!slot.entries.has(req)) slot.listed += 1;
       slot.entries.set(req, { scientist: cientista_id, outcome: codigo, utc });
@@ -33,7 +31,7 @@ export class Disputes {
       slot.entries.set(`-${key}`, { scientist: cientista_id, outcome: "cancelled", utc: cancelado_em_utc });
   }
 
-  /// What was heard of any of these slots: their starts, as on the wire.
+  /// The contests of these slots, which are named by their starts on the wire, as one.
   of(telescope, starts) {
     const heard = starts.map((start) => this.#bySlot.get(`${telescope} ${start}`)).filter(Boolean);
     const entries = heard.flatMap((slot) => [...slot.entries.values()]);
@@ -49,38 +47,4 @@ export class Disputes {
     if (this.#bySlot.size > SLOTS_MAX) this.#bySlot.delete(this.#bySlot.keys().next().value);
     return slot;
   }
-}
-
-const isBooking = ({ outcome }) => outcome === "won" || outcome === "cancelled";
-
-/// Shows a contest in `root`.
-export function showDispute(root, { entries, refused }, nameOf) {
-  if (!changes(root, [entries, refused, entries.map(({ scientist }) => nameOf(scientist)), current()])) return;
-  if (!entries.length) return replace(root, el("p", { class: "quiet", text: t("dispute.none") }));
-  const won = entries.filter(({ outcome }) => outcome === "won").length;
-  // Whoever won is listed in any case.
-  const shown = [...entries.filter(isBooking), ...entries.filter((entry) => !isBooking(entry)).slice(0, ENTRIES_MAX)];
-  shown.sort((a, b) => (a.utc < b.utc ? -1 : 1));
-  const listed = shown.filter((entry) => !isBooking(entry)).length;
-  // What went on over midnight has its days.
-  const near = shown.every(({ utc }) => utc.slice(0, 10) === shown[0].utc.slice(0, 10)) ? undefined : "";
-  const items = shown.map(({ scientist, outcome, utc }) =>
-    el(
-      "li",
-      { class: outcome === "won" ? "won" : "lost" },
-      el("time", { datetime: utc, text: instantTime(utc, near) }),
-      el(
-        "span",
-        {},
-        el("b", { dir: "auto", text: nameOf(scientist) }),
-        ` ${t(known(`dispute.${outcome}`) ?? "dispute.refused", { code: outcome })}`,
-      ),
-    ),
-  );
-  replace(
-    root,
-    el("p", { class: "sum", text: t("dispute.sum", { requests: won + refused, won, refused }) }),
-    el("ol", { class: "entries" }, items),
-    refused > listed && el("p", { class: "quiet", text: t("dispute.more", { count: refused - listed }) }),
-  );
 }

@@ -1,38 +1,20 @@
-// How long a booking can be: as far as its telescope is free, over midnight too, and at most a day.
+// The durations that a booking can have: as far as its telescope is free, over midnight too, and at most a day. No DOM.
 
-import { follow } from "./api.js";
 import { Agenda } from "./agenda.js";
-import { el } from "./dom.js";
-import { minutes } from "./format.js";
+import { follow } from "./api.js";
+import { DAY_MS } from "./instants.js";
 
-const DAY_MS = 86400000;
+/// The durations of `from` to `most` slots, in minutes; `step` is the duration of one.
+export const lengths = (from, most, step) =>
+  Array.from({ length: Math.max(most - from + 1, 0) }, (_, index) => (from + index) * step);
 
-/// A field for the duration of what is `wanted`: {agenda, start, step, duration, free}; and `most`, once that is known.
-export function durations(wanted, onchange) {
-  const { agenda, start, step, free } = wanted;
-  const field = el("select", { onchange });
-  const offer = (most) => {
-    for (let length = (field.length + 1) * step; length <= most * step; length += step) {
-      field.append(el("option", { value: length, text: minutes(length), selected: length === wanted.duration }));
-    }
-  };
-  offer(wanted.most ?? free);
-  if (!wanted.most) {
-    freeBeyond(agenda, start, free).then((most) => {
-      wanted.most = most;
-      offer(most);
-    });
-  }
-  return field;
-}
-
-/// How many slots can be booked in a row from `start` on, of which `free` are at the end of what an agenda shows: it goes
-/// on in the next one. When that cannot be had, as many as are known.
-async function freeBeyond(agenda, start, free) {
+/// How many slots can be booked in a row from `start` on. The last `free` slots of the agenda are free; if the booking can
+/// go on after them, the next agenda is read by `read`. When it cannot be read, the result is `free`.
+export async function freeBeyond(agenda, start, free, read = follow) {
   const most = DAY_MS / agenda.length;
   const until = start + DAY_MS;
   if (start + free * agenda.length < agenda.end || until <= agenda.end) return free;
   const variables = { de: new Date(agenda.end).toISOString(), ate: new Date(until).toISOString() };
-  const answer = await follow(agenda.links.agenda, { variables }).catch(() => undefined);
+  const answer = await read(agenda.links.agenda, { variables }).catch(() => undefined);
   return answer ? Math.min(free + new Agenda(answer).free(0), most) : free;
 }

@@ -1,4 +1,5 @@
-// The words in English: of what moves, under the keys of pt.js, and of what stands still, under those of index.html.
+// The English texts: those of pt.js under the same keys, those of index.html under its `data-t` keys, and `problem.` those
+// for the server's error codes.
 
 export default {
   "page.title": "SCTEC · the telescope's agenda",

@@ -1,19 +1,20 @@
-// The agenda live: server-sent events, reconnecting by itself, and a slow re-reading while there are none.
+// The agenda live: server-sent events, with reconnection. While they do not come, the agenda is read again and again.
 
 const RETRY_MS = [2000, 30000];
-/// While nothing comes live the agenda is read again this often: not all pages at the same moment.
+/// Without events the agenda is read again after a random time between these.
 const POLL_MS = [15000, 30000];
-/// The server says that it lives every fifteen seconds: a stream that is silent for so long is dead.
+/// The server sends a sign of life every fifteen seconds. A stream that is silent for this long is dead.
 const SILENCE_MS = 40000;
-/// Who only looks at another tab for a moment comes back to a stream that is still there.
+/// A page that is hidden for less than this keeps its stream.
 const HIDDEN_MS = 1500;
 
 const between = ([least, most]) => least + (most - least) * Math.random();
 
-/// Dispatches `booking` and `dispute` (with `detail`), `stale` when the agenda has to be read again, and `state`.
+/// Dispatches `booking` and `dispute` (with `detail`), `stale` when the agenda has to be read again, `state` when that may
+/// have changed, and `back` when it is on again after it was off.
 ///
-/// All tabs of a browser share its six connections to a server: one that nobody sees holds none, and hears what it has
-/// missed when it is seen again.
+/// All tabs of a browser share six connections to a server. So a hidden tab closes its stream, and reads the events that it
+/// has missed when it is seen again.
 export class Live extends EventTarget {
   #link;
   #source;
@@ -25,33 +26,40 @@ export class Live extends EventTarget {
   #hiding;
   #connected = false;
   #channel = true;
-  /// Whether the first attempt has ended, well or badly.
+  /// Whether there was no event stream since the last time that it was `on`.
+  #wasOff = false;
+  /// Whether the first attempt to connect has ended, with or without success.
   tried = false;
 
-  /// Whether everything that happens is heard.
+  /// Whether all events arrive: the stream is open, and the scheduler has its own to the coordinator.
   get on() {
     return this.#connected && this.#channel;
   }
 
-  /// Listens at a link from now on; without one it only reads the agenda again and again.
+  /// `on`, `off`, or `connecting` during the first attempt.
+  get state() {
+    return this.on ? "on" : this.tried ? "off" : "connecting";
+  }
+
+  /// Listens at a link from now on. Without a link only `stale` is dispatched, again and again.
   open(link) {
     this.#link = link;
     document.addEventListener("visibilitychange", () => this.#seen());
-    // A connection may have died while the machine slept, without a word.
+    // A connection may have died while the machine slept. The browser does not notice that.
     addEventListener("online", () => this.again());
     addEventListener("pageshow", (event) => event.persisted && this.again());
     addEventListener("pagehide", () => this.#source?.close());
     this.again();
   }
 
-  /// Connects anew, going on after the last event; later, if nobody sees the page.
+  /// Connects anew and goes on after the last event. A hidden page does so when it is seen.
   again() {
     if (document.hidden) this.#rest();
     else if (this.#link) this.#connect();
     else this.#changed();
   }
 
-  /// Does not believe any more that it hears everything, and connects anew.
+  /// Takes the stream for dead, and connects anew.
   doubt() {
     this.#connected = false;
     this.#changed();
@@ -68,14 +76,14 @@ export class Live extends EventTarget {
     this.#source?.close();
     for (const timer of [this.#retry, this.#poll, this.#silence]) clearTimeout(timer);
     this.#connected = this.tried = false;
-    this.dispatchEvent(new Event("state"));
+    this.#tell();
   }
 
   #connect() {
     clearTimeout(this.#retry);
     this.#source?.close();
     const url = new URL(this.#link.href, location.href);
-    // The stream's own reconnecting sends Last-Event-ID; a new stream has to say it itself.
+    // When the browser reconnects a stream, it sends Last-Event-ID. A new stream has to name the event itself.
     if (this.#last) url.searchParams.set("desde", this.#last);
     const source = new EventSource(url);
     this.#source = source;
@@ -84,7 +92,7 @@ export class Live extends EventTarget {
       this.#listen();
       this.#failures = 0;
       this.#connected = true;
-      // Who has heard nothing yet cannot go on after anything.
+      // Before the first event there is nothing to go on after.
       if (!this.#last) this.dispatchEvent(new Event("stale"));
       this.#changed();
     });
@@ -97,14 +105,14 @@ export class Live extends EventTarget {
       this.dispatchEvent(new Event("stale"));
     });
     source.addEventListener("canal", (event) => {
-      // It has no id of its own, and so tells where the stream is, also before its first event.
+      // This event has the position of the stream as its id, also before the first other event.
       this.#keep(event);
       this.#channel = JSON.parse(event.data).ligado;
       this.#changed();
     });
   }
 
-  /// Takes the stream for dead unless something comes within the time in which something has to.
+  /// Takes the stream for dead if nothing comes within SILENCE_MS.
   #listen() {
     clearTimeout(this.#silence);
     this.#silence = setTimeout(() => this.doubt(), SILENCE_MS);
@@ -123,7 +131,7 @@ export class Live extends EventTarget {
   #lost() {
     this.#connected = false;
     if (this.#source.readyState === EventSource.CLOSED) {
-      // Refused: the browser does not try again by itself.
+      // The stream was refused: the browser does not try again by itself.
       const wait = Math.min(RETRY_MS[0] * 2 ** this.#failures, RETRY_MS[1]);
       this.#failures += 1;
       this.#retry = setTimeout(() => this.#connect(), wait * (0.5 + Math.random()));
@@ -135,7 +143,15 @@ export class Live extends EventTarget {
     this.tried = true;
     clearTimeout(this.#poll);
     if (!this.on) this.#pollLater();
+    this.#tell();
+  }
+
+  #tell() {
+    const { state } = this;
+    const back = this.#wasOff && state === "on";
+    this.#wasOff = state === "off" || (this.#wasOff && state !== "on");
     this.dispatchEvent(new Event("state"));
+    if (back) this.dispatchEvent(new Event("back"));
   }
 
   #pollLater() {

@@ -1,16 +1,12 @@
-// Instants and durations for people. Everything is UTC unless its name says local.
+// Instants and durations as people read them. All are in UTC, except functions with `local` in their name. No DOM.
 
 import { locale, t } from "./i18n.js";
-
-const MINUTE_MS = 60000;
+import { MINUTE_MS, isoDay } from "./instants.js";
 
 /// 03:05
 export const clockTime = (ms) => new Date(ms).toISOString().slice(11, 16);
 
-/// 2025-12-01, as a date field has it.
-export const isoDay = (ms) => new Date(ms).toISOString().slice(0, 10);
-
-/// 6 de mai., or 6 de mai. de 2031 `withYear`, in a zone: by default the reader's own.
+/// 6 de mai., or 6 de mai. de 2031 `withYear`, in a zone; by default in the local one.
 const shortDay = (ms, withYear, timeZone) =>
   new Date(ms).toLocaleDateString(locale(), {
     timeZone,
@@ -22,8 +18,8 @@ const shortDay = (ms, withYear, timeZone) =>
 const yearOf = (day) => day.slice(0, 4);
 const differ = (values) => new Set(values).size > 1;
 
-/// 03:00–03:05, and over midnight 6 de mai., 23:55 – 7 de mai., 00:05. A span on another day than `near`, which who reads
-/// it has in mind, names its day too; the year, where not all are of the same.
+/// 03:00–03:05, and over midnight 6 de mai., 23:55 – 7 de mai., 00:05. `near` is an instant of the day that the reader has
+/// in mind: a span on another day names its day, and one in another year its year.
 export function span(start, end, near = start) {
   const days = [start, end, near].map(isoDay);
   const withYear = differ(days.map(yearOf));
@@ -42,22 +38,22 @@ export const longDay = (ms) =>
     year: "numeric",
   });
 
-/// 00:05 in the local zone, whatever it observes on that day.
+/// 00:05 in the local zone, by the rule that holds there on that day.
 export const localTime = (ms) =>
   new Date(ms).toLocaleTimeString(locale(), { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
-/// quarta-feira, 6 de maio de 2031 – quinta-feira, 7 de maio de 2031: the days that a span has anything of.
+/// quarta-feira, 6 de maio de 2031 – quinta-feira, 7 de maio de 2031: the days that a span touches.
 export function longDays(start, end) {
   const [first, last] = [longDay(start), longDay(end - 1)];
   return first === last ? first : `${first} – ${last}`;
 }
 
-/// 00:05 in the local zone, with the day where it is another one than in UTC.
+/// 00:05 in the local zone, with the day if it is another day than in UTC.
 export const localMoment = (ms) =>
   localDay(ms) === isoDay(ms) ? localTime(ms) : `${shortDay(ms)}, ${localTime(ms)}`;
 
-/// 00:05–00:10 GMT-3: in the local zone, with the days unless all is on one day there and in UTC, and with the zone at
-/// the start too where the clocks change in between.
+/// 00:05–00:10 GMT-3: in the local zone. The days are named, unless start and end are on the same day there and in UTC.
+/// The zone is named at the start too if the clocks change in between.
 export function localSpan(start, end) {
   const days = [localDay(start), localDay(end)];
   const [from, to] = [zone(start), zone(end)];
@@ -69,7 +65,7 @@ export function localSpan(start, end) {
   return `${first}${dash}${days[0] === days[1] ? localTime(end) : told(end)} ${to}`;
 }
 
-/// Whether the local time is another one than UTC at any of these instants.
+/// Whether the local time differs from UTC at any of these instants.
 export const elsewhere = (...instants) => instants.some((ms) => new Date(ms).getTimezoneOffset() !== 0);
 
 /// The local day of an instant, as 2025-12-01.
@@ -78,24 +74,24 @@ export function localDay(ms) {
   return isoDay(ms - day.getTimezoneOffset() * MINUTE_MS);
 }
 
-/// The local zone at an instant, by its offset: it changes with daylight-saving time, and a name may not tell.
+/// The local zone at an instant, by its offset. A name would not always tell summer time from winter time.
 export function zone(ms) {
   const parts = new Intl.DateTimeFormat(locale(), { timeZoneName: "shortOffset" }).formatToParts(new Date(ms));
   return parts.find(({ type }) => type === "timeZoneName").value;
 }
 
-/// An instant as the wire has it, to the millisecond: 2025-10-26 18:00:05.123
+/// An instant of the wire, to the millisecond: 2025-10-26 18:00:05.123
 export const instant = (utc) =>
   utc
     .replace("T", " ")
     .replace(/(\.\d{3})\d*/, "$1")
     .replace("Z", "");
 
-/// Its time of day only, 18:00:05.123, unless that was on another day than `near`, an instant as well.
+/// Only its time of day, 18:00:05.123, if it is on the same day as the instant `near`; else with its day.
 export const instantTime = (utc, near = utc) =>
   utc.slice(0, 10) === near.slice(0, 10) ? instant(utc).slice(11) : instant(utc);
 
-/// Seconds with as many digits as make sense, from milliseconds.
+/// Milliseconds in seconds: with one digit from 1 s on, and with three below.
 export function seconds(ms) {
   const digits = Math.abs(ms) >= 1000 ? 1 : 3;
   return (ms / 1000).toLocaleString(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits });
@@ -104,7 +100,7 @@ export function seconds(ms) {
 /// 3,2
 export const milliseconds = (ms) => ms.toLocaleString(locale(), { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
-/// A bound in seconds, never less than it is.
+/// An error bound in seconds, rounded up.
 export const bound = (ms) => (Math.ceil(ms) / 1000).toLocaleString(locale(), { minimumFractionDigits: 3 });
 
 /// 1 h 15 min
@@ -113,7 +109,7 @@ export function minutes(count) {
   return [hours && `${hours} h`, rest && `${rest} min`].filter(Boolean).join(" ");
 }
 
-/// What the local clock is, against the true time.
+/// Says whether the local clock is right, ahead or behind. It is right if its error is within the bound `error`.
 export function clockError(ahead, error) {
   const key = Math.abs(ahead) <= error ? "clock.right" : ahead > 0 ? "clock.ahead" : "clock.behind";
   return t(key, { error: seconds(Math.abs(ahead)), bound: bound(error) });

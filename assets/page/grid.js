@@ -1,15 +1,15 @@
-// The agenda as a grid: a row an hour, a column five minutes; one tab stop, then arrows. It shows what it is given and
-// says what was chosen: `select` (a range of slots) and `choose` (Enter, click or the end of a drag), with
-// {first, last} and how: `by`.
+// The agenda as a grid: a row is an hour, a column five minutes. It has one tab stop, and the arrow keys move in it. It
+// dispatches `select` when a range of slots is selected, and `choose` at Enter, a click or the end of a drag; both with
+// {first, last} and the way, `by`. At Page Up and Page Down it dispatches `day`.
 
 import { el, setText } from "./dom.js";
-import { clockTime, elsewhere, isoDay, localDay, localTime, span, zone } from "./format.js";
+import { clockTime, elsewhere, localDay, localTime, span, zone } from "./format.js";
 import { t } from "./i18n.js";
+import { HOUR_MS, isoDay } from "./instants.js";
 import { initials, isolate } from "./names.js";
 
 const COLUMNS = 12;
-const HOUR_MS = 3600000;
-/// The focus comes with a pointer.
+/// The focus was moved by a pointer.
 const POINTER = "pointer";
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -COLUMNS, ArrowDown: COLUMNS };
 
@@ -23,7 +23,7 @@ export class Grid extends EventTarget {
   #anchor = 0;
   #focus = 0;
   #dragging = false;
-  /// Whether anything is selected: at first only the tab stop is somewhere.
+  /// Whether anything is selected. At first there is only the tab stop.
   #selected = false;
   #nameOf;
 
@@ -46,13 +46,13 @@ export class Grid extends EventTarget {
     return { first: Math.min(this.#anchor, this.#focus), last: Math.max(this.#anchor, this.#focus) };
   }
 
-  /// Shows an agenda; only what differs from before is touched.
+  /// Shows an agenda. Only elements that differ from before are changed.
   show(agenda, { scientist, now, local }) {
     if (this.#cells.length !== agenda.slots.length) this.#build(agenda.slots.length);
     this.#agenda = agenda;
     agenda.slots.forEach((slot, index) => this.#showCell(index, slot, scientist, now));
     this.#rows.forEach((header, row) => this.#showHour(header, agenda.slots[row * COLUMNS].start, row, local));
-    // In which zone the day begins: where it changes, the row says so.
+    // The zone in which the day begins. The row in which it changes names the new one.
     setText(this.#corner, local ? zone(agenda.start) : "");
     this.#root.classList.toggle("with-local", local);
     this.mark(now);
@@ -60,7 +60,7 @@ export class Grid extends EventTarget {
     else this.#showRange();
   }
 
-  /// Whether what is shown is what was asked for: until it is, nothing in it can be chosen.
+  /// While the chosen agenda is being read, nothing in the shown one can be chosen.
   wait(waiting) {
     this.#root.setAttribute("aria-busy", waiting);
   }
@@ -84,7 +84,7 @@ export class Grid extends EventTarget {
     this.#showRange();
   }
 
-  /// Selects slots; the focus goes there only when asked for.
+  /// Selects slots. The focus goes there only with `focus`.
   select(first, last = first, { focus = false } = {}) {
     this.#anchor = first;
     this.#moveTo(last, focus);
@@ -122,7 +122,7 @@ export class Grid extends EventTarget {
   #showCell(index, slot, scientist, now) {
     const cell = this.#cells[index];
     const { booking } = slot;
-    // A booking has passed as a whole.
+    // A booking is past when its end is, in all of its slots.
     const past = (booking ? Date.parse(booking.horario_fim_utc) : slot.start + this.#agenda.length) <= now;
     const joins = (other) => Boolean(booking) && this.#agenda.slots[other]?.booking?.id === booking.id;
     const [before, after] = [joins(index - 1), joins(index + 1)];
@@ -135,7 +135,7 @@ export class Grid extends EventTarget {
         : slot.state === "passado"
           ? "gone"
           : "closed";
-    // The name stands at the beginning of the booking and of each row that it goes on in.
+    // The name stands at the booking's first slot, and at the first slot of each further row.
     const length = booking && (!before || index % COLUMNS === 0) ? this.#run(index) : 0;
     const text = !length
       ? ""
@@ -155,7 +155,7 @@ export class Grid extends EventTarget {
     if (length) cell.style.setProperty("--length", length);
   }
 
-  /// How many slots of the row the booking at `index` still has.
+  /// How many slots the booking at `index` has from there to the end of the row.
   #run(index) {
     const { id } = this.#agenda.slots[index].booking;
     let end = index + 1;
@@ -167,7 +167,7 @@ export class Grid extends EventTarget {
     return kind === "mine" ? `★ ${booking.alvo ?? ""}` : this.#nameOf(booking.cientista_id);
   }
 
-  /// What a cell is called; it has the `text` that is seen, for whoever speaks to it.
+  /// A cell's label. It contains the visible `text`, since people who control the page by voice say that.
   #label(slot, kind, past, text) {
     const { booking } = slot;
     const words = { free: t("slot.free"), gone: t("slot.past"), closed: t("slot.closedAs", { state: slot.state }) };
@@ -188,14 +188,14 @@ export class Grid extends EventTarget {
     setText(header.firstChild, clockTime(start));
     const pieces = [];
     if (local) {
-      // A reader of local time needs to see where the day, or the zone's rule, changes.
+      // The row in which the local day or the zone's offset changes names the new one.
       const before = row ? localDay(start - HOUR_MS) : isoDay(start);
       pieces.push(localTime(start));
       if (elsewhere(start) && localDay(start) !== before) pieces.push(`(${localDay(start).slice(8)})`);
       if (row && zone(start) !== zone(start - HOUR_MS)) pieces.push(zone(start));
     }
     if (header.lastChild.textContent === pieces.join(" ")) return;
-    // A piece is never broken: a zone that is cut off is another zone.
+    // Each piece stays on one line: if GMT+13:45 is cut off, it reads as another zone.
     const spans = pieces.flatMap((text, index) => [index ? " " : "", el("span", { text })]);
     header.lastChild.replaceChildren(...spans);
   }
@@ -203,7 +203,7 @@ export class Grid extends EventTarget {
   #showRange() {
     const { first, last } = this.range;
     const slots = this.#agenda?.slots ?? [];
-    // A booking is one piece: it is selected as a whole.
+    // A booking is selected as a whole.
     const held = slots[this.#focus]?.booking?.id;
     this.#cells.forEach((cell, index) => {
       const inside = (index >= first && index <= last) || (held !== undefined && slots[index].booking?.id === held);
@@ -218,12 +218,12 @@ export class Grid extends EventTarget {
     this.#focus = Math.max(0, Math.min(index, this.#cells.length - 1));
     this.#selected = true;
     this.#showRange();
-    // Under a pointer nothing may move.
+    // The page must not scroll under a pointer.
     if (focus) this.#cells[this.#focus].focus({ preventScroll: focus === POINTER });
     this.#say("select");
   }
 
-  /// Extends the selection from where it began, as far as all of it can be booked.
+  /// Extends the selection from its anchor towards `index`, as far as all of it can be booked.
   #extendTo(index, focus) {
     const { slots } = this.#agenda;
     const step = Math.sign(index - this.#anchor);
@@ -233,7 +233,7 @@ export class Grid extends EventTarget {
     this.#moveTo(end, focus);
   }
 
-  /// Takes out of the selection what lies behind a slot that someone else has meanwhile. True if that was anything.
+  /// Ends the selection before a slot that someone else has booked meanwhile. True if the selection has changed.
   #shorten() {
     const { slots } = this.#agenda;
     if (!this.#selected || this.#anchor === this.#focus) return false;
@@ -268,7 +268,7 @@ export class Grid extends EventTarget {
       const rel = event.key === "PageUp" ? "anterior" : "seguinte";
       this.dispatchEvent(new CustomEvent("day", { detail: { rel, held: event.repeat } }));
     } else if (event.key === "Enter" || event.key === " ") {
-      // A key that is held has chosen once.
+      // A key that is held chooses once.
       if (!event.repeat) this.#say("choose");
     } else if (event.key === "Escape") {
       this.select(this.#focus);
@@ -283,17 +283,17 @@ export class Grid extends EventTarget {
     return cell && this.#root.contains(cell) ? Number(cell.dataset.slot) : -1;
   }
 
-  /// The focus came by Tab, or a screen reader's own way: it selects as the arrows do.
+  /// The focus came by Tab or by a screen reader: it selects as the arrows do.
   #focused(event) {
     const index = this.#slotOf(event.target);
-    // "Skip to the agenda" leads to the grid itself.
+    // "Skip to the agenda" puts the focus on the grid itself.
     if (event.target === this.#root) this.#cells[this.#focus]?.focus();
     if (index >= 0 && (index !== this.#focus || !this.#selected) && !this.#dragging) this.select(index);
   }
 
   #press(event) {
     const index = this.#slotOf(event.target);
-    // A finger scrolls; it taps for one slot, and asks for more in the dialog.
+    // A finger scrolls. A tap chooses one slot; the dialog has longer durations.
     if (index < 0 || event.button !== 0 || event.pointerType === "touch") return;
     this.#dragging = true;
     if (event.shiftKey) this.#extendTo(index, POINTER);
@@ -303,7 +303,7 @@ export class Grid extends EventTarget {
 
   #drag(event) {
     if (!this.#dragging) return;
-    // It was let go where this page could not see it.
+    // The button was released outside the page.
     if (!(event.buttons & 1)) return void (this.#dragging = false);
     const index = this.#slotOf(document.elementFromPoint(event.clientX, event.clientY));
     if (index >= 0 && index !== this.#focus) this.#extendTo(index, POINTER);
@@ -319,7 +319,7 @@ export class Grid extends EventTarget {
   #click(event) {
     const index = this.#slotOf(event.target);
     const { first, last } = this.range;
-    // The end of a drag has been said already.
+    // The end of a drag has been dispatched already.
     if (index < 0 || (first !== last && index >= first && index <= last)) return;
     if (index !== this.#focus) this.select(index, index, { focus: POINTER });
     this.#say("choose", POINTER);

@@ -1,13 +1,46 @@
 // A booking's records in the audit trail, as a timeline.
 
+import { identity } from "./agenda.js";
 import { follow } from "./api.js";
-import { el, replace } from "./dom.js";
+import { el, replace, typed } from "./dom.js";
 import { instant, instantTime } from "./format.js";
 import { known, phrase, t } from "./i18n.js";
-import { typed } from "./names.js";
 import { because, busy } from "./problems.js";
 
-/// Shows in `root` what the booking's link `historico` leads to, page by page. Unless `quiet` the focus goes there.
+/// The place of the page that shows the history of one booking at a time.
+export class History {
+  #root;
+  #booking;
+
+  constructor(root) {
+    this.#root = root;
+  }
+
+  /// Shows a booking's history, and puts the focus there.
+  open(booking) {
+    this.#booking = booking;
+    showHistory(this.#root, booking);
+  }
+
+  /// Reads again the history that is shown, if any.
+  reread() {
+    if (this.#booking) showHistory(this.#root, this.#booking, { quiet: true });
+  }
+
+  /// Reads the history again if it is that of a booking that has changed.
+  hear(made) {
+    if (this.#booking && identity(made) === identity(this.#booking)) this.reread();
+  }
+
+  close() {
+    this.#booking = undefined;
+    this.#root.hidden = true;
+    this.#root.replaceChildren();
+  }
+}
+
+/// Reads the records that a booking's link `historico` leads to, page by page, and shows them in `root`. Unless `quiet`, the
+/// focus goes there.
 export async function showHistory(root, { id, _links: { historico: link } }, { quiet = false } = {}) {
   const heading = el("h3", { text: t("history.title", { id }), tabindex: "-1", "data-focus": "history" });
   const list = el("ol", { class: "timeline" });

@@ -1,13 +1,13 @@
-// What is selected: a free stretch or a booking, and what can be done with it, which is what it has links for.
+// The panel: the selected free slots or booking, with a button for each action that has a link; and the contest for them.
 
-import { changes, el, replace } from "./dom.js";
-import { instant, localSpan, longDays, minutes, span } from "./format.js";
-import { current, t } from "./i18n.js";
-import { typed } from "./names.js";
+import { ENTRIES_MAX } from "./dispute.js";
+import { changes, el, replace, typed } from "./dom.js";
+import { instant, instantTime, localSpan, longDays, minutes, span } from "./format.js";
+import { current, known, t } from "./i18n.js";
+import { MINUTE_MS } from "./instants.js";
 
-const MINUTE_MS = 60000;
-
-/// Shows `view` in `root`: {agenda, first, last, scientist, nameOf, local}. `acts` has what its buttons do.
+/// Shows `view` in `root`: {agenda, first, last, scientist, nameOf, local}. `acts` has the functions of its buttons. Gives
+/// the first slot; undefined if nothing is selected.
 export function showPanel(root, view, acts) {
   const { agenda, first, last } = view;
   const slot = agenda?.slots[first];
@@ -91,3 +91,37 @@ function heading(start, end, local) {
 
 const button = (focus, kind, text, onclick) =>
   el("button", { type: "button", "data-focus": focus, class: kind, text, onclick });
+
+const isBooking = ({ outcome }) => outcome === "won" || outcome === "cancelled";
+
+/// Shows a contest in `root`.
+export function showDispute(root, { entries, refused }, nameOf) {
+  if (!changes(root, [entries, refused, entries.map(({ scientist }) => nameOf(scientist)), current()])) return;
+  if (!entries.length) return replace(root, el("p", { class: "quiet", text: t("dispute.none") }));
+  const won = entries.filter(({ outcome }) => outcome === "won").length;
+  // Bookings are listed in any case.
+  const shown = [...entries.filter(isBooking), ...entries.filter((entry) => !isBooking(entry)).slice(0, ENTRIES_MAX)];
+  shown.sort((a, b) => (a.utc < b.utc ? -1 : 1));
+  const listed = shown.filter((entry) => !isBooking(entry)).length;
+  // If the entries are of more than one day, each names its day.
+  const near = shown.every(({ utc }) => utc.slice(0, 10) === shown[0].utc.slice(0, 10)) ? undefined : "";
+  const items = shown.map(({ scientist, outcome, utc }) =>
+    el(
+      "li",
+      { class: outcome === "won" ? "won" : "lost" },
+      el("time", { datetime: utc, text: instantTime(utc, near) }),
+      el(
+        "span",
+        {},
+        el("b", { dir: "auto", text: nameOf(scientist) }),
+        ` ${t(known(`dispute.${outcome}`) ?? "dispute.refused", { code: outcome })}`,
+      ),
+    ),
+  );
+  replace(
+    root,
+    el("p", { class: "sum", text: t("dispute.sum", { requests: won + refused, won, refused }) }),
+    el("ol", { class: "entries" }, items),
+    refused > listed && el("p", { class: "quiet", text: t("dispute.more", { count: refused - listed }) }),
+  );
+}

@@ -1,4 +1,4 @@
-// What is remembered between visits.
+// Choices that are remembered between visits.
 
 const NAME = "sctec";
 
@@ -6,14 +6,14 @@ function read() {
   try {
     return JSON.parse(localStorage.getItem(NAME)) ?? {};
   } catch {
-    return {}; // Storage may be forbidden, or hold what someone else wrote.
+    return {}; // The browser may forbid storage, or something else may be stored under this name.
   }
 }
 
-/// What was chosen under `key`, or undefined.
+/// The choice under `key`, or undefined.
 export const recall = (key) => read()[key];
 
-/// Remembers a choice, where remembering is possible.
+/// Remembers a choice, if the browser allows it.
 export function remember(key, value) {
   try {
     localStorage.setItem(NAME, JSON.stringify({ ...read(), [key]: value }));

@@ -1,33 +1,33 @@
-// What went wrong, shown where it can be mended: at the field, or above the buttons.
+// Shows problems: an error of a field at the field, and others above the buttons.
 
 import { el } from "./dom.js";
 import { announce } from "./dialog.js";
 import { SERVER_LANGUAGE, known, phrase, t, translated } from "./i18n.js";
 
-/// What a problem is, in the language that was chosen where its code has words there, and else in the server's.
+/// The words for a problem: in the chosen language if it has words for the problem's code, and else the server's.
 export function because({ code, detail }, otherwise = t("agenda.unreachable")) {
   const ours = translated(code);
   return ours || !detail ? (ours ?? otherwise) : servers(detail);
 }
 
-/// Says in `root` that the agenda could not be read: once, not at every attempt.
+/// Says in `root` that the agenda could not be read. Later attempts with the same result are not announced again.
 export function complain(root, problem) {
   const words = el("span", {}, phrase("agenda.failed", { why: because(problem) }));
   if (root.textContent !== words.textContent) root.replaceChildren(words);
 }
 
-/// Words of the server's.
+/// A text of the server.
 const servers = (text) => el("span", { lang: SERVER_LANGUAGE, dir: "auto", text });
 
-/// What is wrong with a field, which `input` is for, in pieces.
+/// The words for an error of a field, in pieces; `input` is the field's element.
 function wrong({ codigo, mensagem }, input) {
   const key = known(`field.${codigo}`);
   const max = input?.maxLength > 0 ? input.maxLength : "…";
   return key ? phrase(key, { message: servers(mensagem), max }) : [servers(mensagem)];
 }
 
-/// Shows a problem in `root`: each wrong field at its field, and the rest above the buttons; without words of anybody
-/// else's, those of `otherwise`.
+/// Shows a problem in `root`: the errors of fields at their fields, and the rest above the buttons. A problem without words
+/// gets those of `otherwise`.
 export function explain(root, problem, otherwise) {
   const loose = markErrors(root, problem.errors ?? []);
   const place = root.querySelector(".problem") ?? root;
@@ -36,8 +36,8 @@ export function explain(root, problem, otherwise) {
   announce(words.textContent);
 }
 
-/// Puts each error {campo, codigo, mensagem} at its field, the first of which gets the focus, and gives back those
-/// without a field here.
+/// Puts each error {campo, codigo, mensagem} at its field, and the focus on the first of these fields. Gives the errors that
+/// have no field here.
 export function markErrors(root, errors) {
   for (const input of root.querySelectorAll("[aria-invalid]")) {
     input.removeAttribute("aria-invalid");
@@ -57,8 +57,8 @@ export function markErrors(root, errors) {
   return errors.filter((error) => !marked.includes(error));
 }
 
-/// Whether `root` has been made busy; with `how` (a button's new words, or the button that was pressed), makes it so.
-/// What is busy keeps the focus and does nothing.
+/// Whether `root` is busy. With `how`, a button's new words or the button that was pressed, it becomes busy. A busy element
+/// keeps the focus and does nothing.
 export function busy(root, how) {
   if (how === undefined)
     return root.getAttribute("aria-busy") === "true" || root.getAttribute("aria-disabled") === "true";
@@ -68,7 +68,7 @@ export function busy(root, how) {
   return true;
 }
 
-/// A button that tries again, once the server's Retry-After is over.
+/// A button that tries again. It is disabled until the server's Retry-After is over.
 export function retryButton(retryAfter, again) {
   const button = el("button", { type: "button", class: "primary", autofocus: true, onclick: again });
   let left = retryAfter ?? 0;

@@ -1,4 +1,4 @@
-// The words of what moves, in Portuguese. What stands still is in index.html.
+// The Portuguese texts that code puts into the page. The texts that never change are in index.html.
 
 export default {
   "page.synchronising": "sincronizando…",

@@ -1,4 +1,4 @@
-// Light, dark, or as the system has it.
+// The theme: light, dark, or that of the system.
 
 import { announce } from "./dialog.js";
 import { at } from "./dom.js";
@@ -7,7 +7,7 @@ import { recall, remember } from "./prefs.js";
 
 const THEMES = ["auto", "light", "dark"];
 
-/// Shows the theme that was chosen, and says which.
+/// Shows the theme that was chosen, and gives its name.
 export function showTheme() {
   const theme = THEMES.includes(recall("theme")) ? recall("theme") : "auto";
   document.documentElement.dataset.theme = theme;

@@ -2,6 +2,8 @@
 
 use crate::common::{Answer, Services, http, http_with};
 
+use sctec::clock::cristian::{Sample, estimate};
+
 const BROWSER: (&str, &str) = ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
 const POLICY: &str = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
@@ -74,5 +76,29 @@ fn a_file_is_sent_once_and_then_only_when_it_changed() {
         assert_eq!(again.header("content-security-policy"), Some(POLICY));
         let changed = get(&services, "/", &[BROWSER, encoding, ("If-None-Match", "\"outro\"")]);
         assert_eq!(changed.status, 200);
+    }
+}
+
+/// One exchange of `tests/page/cristian.json`, and what it is to give; the page's own tests read the same file.
+#[derive(serde::Deserialize)]
+struct Case {
+    why: String,
+    samples: Vec<[i64; 4]>,
+    offset_us: f64,
+    round_trip_us: u64,
+    bound_us: f64,
+}
+
+#[test]
+fn the_page_and_the_tools_estimate_the_same_offset() {
+    let cases: Vec<Case> = serde_json::from_str(include_str!("../page/cristian.json")).unwrap();
+    assert!(!cases.is_empty());
+    for Case { why, samples, offset_us, round_trip_us, bound_us } in cases {
+        let samples: Vec<_> = samples.iter().map(|&[t1, t2, t3, t4]| Sample { t1, t2, t3, t4 }).collect();
+        let found = estimate(&samples).unwrap();
+        // The tools count whole microseconds: the offset is rounded down, and so the bound up.
+        assert_eq!(found.round_trip_us, round_trip_us, "{why}");
+        let differences = [found.offset_us as f64 - offset_us.floor(), found.error_bound_us as f64 - bound_us.ceil()];
+        assert!(differences.iter().all(|difference| difference.abs() < 0.1), "{why}: {found:?}");
     }
 }

@@ -23,11 +23,27 @@ fn the_whole_page_is_small() {
     assert!(total < 60_000, "{total} bytes");
 }
 
+fn is_script(name: &str) -> bool {
+    std::path::Path::new(name).extension().is_some_and(|extension| extension == "js")
+}
+
+#[test]
+fn index_html_names_every_module_so_that_all_are_loaded_at_once() {
+    let files = files();
+    let (_, index) = files.iter().find(|(name, _)| name == "index.html").unwrap();
+    let after = index.split("=\"/pagina/").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let mut named: Vec<_> = after.filter(|name| is_script(name)).collect();
+    named.sort_unstable();
+    let mut modules: Vec<_> = files.iter().map(|(name, _)| name.as_str()).filter(|name| is_script(name)).collect();
+    modules.sort_unstable();
+    assert_eq!(named, modules);
+}
+
 #[test]
 fn the_page_knows_one_url() {
     let known: Vec<_> = files()
         .into_iter()
-        .filter(|(name, _)| std::path::Path::new(name).extension().is_some_and(|extension| extension == "js"))
+        .filter(|(name, _)| is_script(name))
         .flat_map(|(name, text)| {
             let urls = ["\"/", "`/", "'/", "://"].map(|quoted| text.matches(quoted).count());
             let markup = ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("];

@@ -1,0 +1,98 @@
+// What a person does with slots and bookings, in the grid, the panel and the dialog, and what follows from it.
+
+import { cancel } from "./cancel.js";
+import { close } from "./dialog.js";
+import { at } from "./dom.js";
+import { isoDay } from "./instants.js";
+
+/// The layout in which the panel is below the agenda, as in media.css.
+const BELOW = "(max-width: 64rem)";
+
+export class Actions {
+  #parts;
+
+  /// `parts` has reading, selection, people, navigation, booking, grid and history.
+  constructor(parts) {
+    this.#parts = parts;
+  }
+
+  /// Opens the form for the selected slots that are free.
+  book() {
+    const { reading, grid, booking } = this.#parts;
+    const { agenda } = reading;
+    const { first, last } = grid.range;
+    const free = agenda.free(first);
+    if (free && reading.isSettled) booking.begin(agenda, agenda.slots[first], Math.min(last - first + 1, free), free);
+  }
+
+  cancel(one) {
+    const { grid, people, reading, selection } = this.#parts;
+    const { first, last } = grid.range;
+    cancel(one, people.nameOf(one.cientista_id), (done) => {
+      if (done) reading.apply(done);
+      else reading.read();
+      selection.returnTo([first, last]);
+    });
+  }
+
+  history(one) {
+    this.#parts.history.open(one);
+  }
+
+  /// Slots were selected in the grid: the history of another booking is closed.
+  select(slots) {
+    const { selection, history } = this.#parts;
+    const before = this.selectedBooking()?.id;
+    selection.select(slots);
+    if (this.selectedBooking()?.id !== before) history.close();
+  }
+
+  /// A slot was chosen in the grid: a free one is booked, and the panel shows what can be done with another.
+  choose({ first, by }) {
+    if (this.#parts.reading.agenda.slots[first].book) this.book();
+    else if (by === "key" || matchMedia(BELOW).matches) at("selected").querySelector("h3")?.focus();
+  }
+
+  selectedBooking() {
+    const { selection, reading } = this.#parts;
+    const { slots } = selection;
+    return slots && reading.agenda?.slots[slots.first]?.booking;
+  }
+
+  /// A booking was made here: it is selected, on its day.
+  async booked(made) {
+    const { reading, navigation } = this.#parts;
+    reading.apply(made);
+    this.#selectBooking(made);
+    if (reading.agenda.range(made)[0] >= 0) return;
+    await navigation.go({ day: isoDay(Date.parse(made.horario_inicio_utc)) });
+    this.#selectBooking(made);
+  }
+
+  /// Goes to a slot named in the dialog.
+  async see({ telescope: id, start }) {
+    const { selection, reading, navigation, grid } = this.#parts;
+    close();
+    const { telescope } = selection;
+    const found = reading.telescopes.find((one) => one.id === id) ?? telescope;
+    if (found !== telescope || reading.agenda.at(start) < 0)
+      await navigation.go({ telescope: found, day: isoDay(start) });
+    const index = reading.agenda.at(start);
+    if (index >= 0) grid.select(index, undefined, { focus: true });
+  }
+
+  /// The dialog was closed. The browser gives the focus back to the element that had it, which may not be the right one now.
+  closed() {
+    const { selection, grid } = this.#parts;
+    const range = selection.takeReturn();
+    if (range) grid.select(...range, { focus: true });
+  }
+
+  #selectBooking(made) {
+    const { reading, grid, selection } = this.#parts;
+    const range = reading.agenda.range(made);
+    if (range[0] < 0) return;
+    grid.select(...range);
+    if (at("dialog").open) selection.returnTo(range);
+  }
+}

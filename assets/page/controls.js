@@ -1,0 +1,91 @@
+// The controls around the agenda: telescope, day, scientist, local time, language, and the browser's address.
+
+import { place } from "./address.js";
+import { at } from "./dom.js";
+import { speak } from "./i18n.js";
+import { DAYS, isDay, isoDay } from "./instants.js";
+import { remember } from "./prefs.js";
+
+export class Controls {
+  #parts;
+  /// Whether a day is being typed, and whether a part of it was chosen already: all of its changes are one choice.
+  #typing = false;
+  #typed = false;
+
+  /// `parts` has reading, selection, people, navigation and screen.
+  constructor(parts) {
+    this.#parts = parts;
+    this.#listenToPlace();
+    this.#listenToDay();
+    this.#listenToReader();
+  }
+
+  chooseScientist(scientist) {
+    const { people, screen } = this.#parts;
+    people.choose(scientist);
+    remember("scientist", scientist);
+    at("scientist").value = scientist ?? "";
+    screen.show();
+  }
+
+  #listenToPlace() {
+    const { reading, navigation, screen } = this.#parts;
+    at("telescope").addEventListener("change", ({ target }) => {
+      const telescope = reading.telescopes.find(({ id }) => id === target.value);
+      remember("telescope", telescope.id);
+      navigation.go({ telescope });
+    });
+    at("today").addEventListener("click", () => navigation.go({ day: undefined }));
+    at("before").addEventListener("click", () => navigation.turn("anterior"));
+    at("after").addEventListener("click", () => navigation.turn("seguinte"));
+    addEventListener("hashchange", () => {
+      if (!reading.telescopes) return;
+      navigation.arrive(place());
+      screen.showChoices();
+    });
+    document.querySelector(".skip").addEventListener("click", (event) => {
+      // The link's own address would replace the place in the agenda.
+      event.preventDefault();
+      at("grid").focus();
+    });
+  }
+
+  #listenToDay() {
+    const { navigation, reading, selection } = this.#parts;
+    const field = at("day");
+    Object.assign(field, DAYS);
+    field.addEventListener("change", () => {
+      // While a year is typed, the field has other years: 0002, 0020, 0202.
+      if (!isDay(field.value)) return;
+      navigation.go({ day: field.value, again: this.#typed });
+      this.#typed = this.#typing;
+    });
+    for (const kind of ["keydown", "pointerdown", "blur"]) {
+      field.addEventListener(kind, () => {
+        this.#typing = kind === "keydown";
+        this.#typed &&= this.#typing;
+      });
+    }
+    field.addEventListener("blur", () => {
+      const { agenda } = reading;
+      if (!isDay(field.value) && agenda) field.value = selection.day ?? isoDay(agenda.start);
+    });
+  }
+
+  #listenToReader() {
+    const { screen } = this.#parts;
+    at("scientist").addEventListener("change", ({ target }) =>
+      this.chooseScientist(target.value ? Number(target.value) : undefined),
+    );
+    at("local").addEventListener("change", ({ target }) => {
+      remember("local", target.checked);
+      screen.showLocal(target.checked);
+    });
+    for (const button of document.querySelectorAll("[data-language]")) {
+      button.addEventListener("click", () => {
+        speak(button.dataset.language);
+        screen.showAll();
+      });
+    }
+  }
+}

@@ -1,0 +1,164 @@
+// What is read from the server: the entry point, the catalogue and the agenda that is chosen, and what was heard of since
+// by events. No DOM.
+
+import { Agenda, Heard } from "./agenda.js";
+import { enter, follow, timed } from "./api.js";
+import { parseInstant } from "./instants.js";
+
+const RETRY_MS = 5000;
+/// What all pages hear at once makes each read the agenda at a random moment within this time.
+export const SPREAD_MS = 1500;
+
+const tell = (name, detail) => new CustomEvent(name, { detail });
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/// Dispatches `asked` before an agenda is read, and `agenda` when it is there, with the one before; `booking` for each booking
+/// that says something new, and `change` if the agenda shows it; `people`, `refreshed` and `mode` when names, a booking's
+/// links and the entry point were read; and `problem` when a reading failed.
+export class Reading extends EventTarget {
+  #selection;
+  #people;
+  #entry;
+  #telescopes;
+  #agenda;
+  /// The selection's key for which the agenda was read.
+  #answered;
+  #heard = new Heard();
+  /// The number of the last reading begun. Answers to earlier ones are dropped.
+  #last = 0;
+  #timer;
+  #refreshing = new WeakSet();
+
+  constructor(selection, people) {
+    super();
+    this.#selection = selection;
+    this.#people = people;
+  }
+
+  get agenda() {
+    return this.#agenda;
+  }
+
+  /// Undefined until the catalogue is there.
+  get telescopes() {
+    return this.#telescopes;
+  }
+
+  get entry() {
+    return this.#entry;
+  }
+
+  /// Whether the agenda shown is the one that is chosen. Only then can a slot of it be booked.
+  get isSettled() {
+    return Boolean(this.#agenda) && this.#answered === this.#selection.key;
+  }
+
+  /// Whether the scheduler runs without locks.
+  get isRace() {
+    return this.#entry?.modo === "sem_trava";
+  }
+
+  /// Makes one exchange for the clock: {t1, t2, t3, t4}, in milliseconds.
+  async askTime() {
+    this.#entry ??= await enter();
+    const { begun, ended, json } = await timed(this.#entry._links.hora);
+    return { t1: begun, t2: parseInstant(json.recebido_utc), t3: parseInstant(json.enviado_utc), t4: ended };
+  }
+
+  /// Reads the entry point and the catalogue, again until they are there.
+  async open() {
+    for (;;) {
+      try {
+        this.#entry ??= await enter();
+        const { telescopios, cientistas } = this.#entry._links;
+        const [telescopes, scientists] = await Promise.all([follow(telescopios), follow(cientistas)]);
+        this.#telescopes = telescopes.telescopios;
+        this.#people.open(scientists.cientistas);
+        this.dispatchEvent(tell("mode"));
+        return;
+      } catch (problem) {
+        this.dispatchEvent(tell("problem", problem));
+        await pause(RETRY_MS * (0.5 + Math.random()));
+      }
+    }
+  }
+
+  /// Reads the entry point again: after an outage another server may answer, in another mode.
+  async reenter() {
+    this.#entry = await enter().catch(() => this.#entry);
+    this.dispatchEvent(tell("mode"));
+  }
+
+  /// Reads the agenda of the chosen day, by `link` if another link leads there.
+  async read(link = this.#selection.telescope._links.agenda) {
+    this.#last += 1;
+    const number = this.#last;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const since = performance.now();
+    const { key, variables } = this.#selection;
+    this.dispatchEvent(tell("asked"));
+    try {
+      const answer = await follow(link, { variables });
+      if (number !== this.#last) return;
+      const before = this.#agenda;
+      this.#agenda = new Agenda(answer);
+      this.#answered = key;
+      for (const one of this.#heard.after(since)) this.#agenda.apply(one);
+      this.dispatchEvent(tell("agenda", before));
+      await this.#meet(answer.agendamentos);
+    } catch (problem) {
+      if (number !== this.#last) return;
+      this.dispatchEvent(tell("problem", problem));
+      // A request that was refused once would be refused again.
+      if (!(problem.status < 500)) this.reread(RETRY_MS);
+    }
+  }
+
+  /// Reads the agenda again within `spread`. Several calls before that make one reading.
+  reread(spread = SPREAD_MS) {
+    this.#timer ??= setTimeout(() => this.read(), spread * (0.3 + 0.7 * Math.random()));
+  }
+
+  /// Applies a booking that was made or cancelled, by anyone. True if the agenda shows it differently now.
+  apply(made) {
+    if (!this.#heard.note(made)) return false;
+    this.dispatchEvent(tell("booking", made));
+    if (!this.#agenda?.apply(made)) return false;
+    // If the name cannot be read now, it is read with the next agenda.
+    this.#meet([made]).catch(() => undefined);
+    this.dispatchEvent(tell("change"));
+    return true;
+  }
+
+  /// Reads a booking's links, until they are there. An event carries none: which are allowed depends on the moment.
+  async refresh(known) {
+    if (this.#refreshing.has(known)) return;
+    this.#refreshing.add(known);
+    try {
+      const fresh = await follow(known._links.self);
+      delete known.req;
+      if (fresh.status === known.status) Object.assign(known, fresh);
+      else if (!this.apply(fresh)) this.reread();
+      this.dispatchEvent(tell("refreshed"));
+    } catch (problem) {
+      if (problem.status < 500) {
+        delete known.req; // The booking does not exist any more.
+        return this.reread();
+      }
+      setTimeout(() => {
+        this.#refreshing.delete(known);
+        this.dispatchEvent(tell("refreshed"));
+      }, RETRY_MS);
+    }
+  }
+
+  /// Reads the catalogue again if it lacks a scientist of these bookings.
+  async #meet(bookings) {
+    const unknown = this.#people.unknownIn(bookings);
+    if (!unknown.length) return;
+    const { cientistas } = await follow(this.#entry._links.cientistas);
+    this.#people.learn(cientistas, unknown);
+    this.dispatchEvent(tell("people"));
+  }
+}

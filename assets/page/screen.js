@@ -1,0 +1,184 @@
+// Draws what was read and what is chosen into the elements of index.html. It changes no state but its own.
+
+import { showStrange } from "./address.js";
+import { showSynchronisation, showTime } from "./clockview.js";
+import { announce } from "./dialog.js";
+import { at, el, setText } from "./dom.js";
+import { longDay } from "./format.js";
+import { current, locale, ownWords, t } from "./i18n.js";
+import { isoDay } from "./instants.js";
+import { showDispute, showPanel } from "./panel.js";
+import { showTheme } from "./theme.js";
+
+export class Screen {
+  #parts;
+  #local;
+  /// The Portuguese texts and labels that index.html has.
+  #original = new Map();
+  #drawn = new Set();
+  /// The agenda whose tab stop was put at the present slot, once the true time was known.
+  #rested;
+
+  /// `parts` has reading, selection, people, clock, live, disputes, grid, history, and actions for the panel's buttons.
+  /// `local` is whether the local time is shown too.
+  constructor(parts, local) {
+    this.#parts = parts;
+    this.#local = local;
+  }
+
+  /// Draws everything, as it is in another language.
+  showAll() {
+    const { clock, history } = this.#parts;
+    this.#translate();
+    for (const button of document.querySelectorAll("[data-language]")) {
+      button.setAttribute("aria-pressed", button.dataset.language === current());
+    }
+    showTheme();
+    this.showTime();
+    showSynchronisation(clock);
+    this.showLive();
+    this.showChoices();
+    this.showAstray();
+    this.showMode();
+    this.show();
+    history.reread();
+  }
+
+  /// Puts the chosen language's words into index.html. `data-t` is the key of an element's text, `data-t-label` that of its
+  /// label.
+  #translate() {
+    document.documentElement.lang = locale();
+    for (const element of document.querySelectorAll("[data-t], [data-t-label]")) {
+      const { t: text, tLabel: label } = element.dataset;
+      if (!this.#original.has(element))
+        this.#original.set(element, [element.textContent, element.getAttribute("aria-label")]);
+      const [first, firstLabel] = this.#original.get(element);
+      if (text) element.textContent = ownWords(text) ?? first;
+      if (label) element.setAttribute("aria-label", ownWords(label) ?? firstLabel);
+    }
+  }
+
+  /// Draws the agenda, its title and its counts, and the panel.
+  show() {
+    const { reading, people, grid, clock } = this.#parts;
+    const { agenda, telescopes } = reading;
+    const { me } = people;
+    if (!agenda) return;
+    grid.show(agenda, { scientist: me, now: clock.now(), local: this.#local });
+    setText(at("agenda-title"), longDay(agenda.start));
+    setText(at("agenda-telescope"), telescopes.find(({ id }) => id === agenda.telescope)?.nome ?? agenda.telescope);
+    const mine = agenda.slots.filter((slot) => slot.booking && slot.booking.cientista_id === me).length;
+    const others = agenda.slots.filter((slot) => slot.booking).length - mine;
+    const free = agenda.slots.filter((slot) => slot.book).length;
+    setText(at("agenda-counts"), t("agenda.counts", { free, mine, others }));
+    at("before").disabled = !agenda.links.anterior;
+    at("after").disabled = !agenda.links.seguinte;
+    this.showSelected();
+  }
+
+  /// Draws the panel: the selected slots, and the contest for them.
+  showSelected() {
+    const { reading, selection, people, actions, disputes } = this.#parts;
+    const { agenda } = reading;
+    const { slots } = selection;
+    const { first, last } = slots ?? {};
+    const view = { agenda: slots && agenda, first, last, local: this.#local, scientist: people.me };
+    const nameOf = (id) => people.nameOf(id);
+    const slot = showPanel(at("selected"), { ...view, nameOf }, actions);
+    at("dispute-box").hidden = !slot;
+    if (!slot) return;
+    const starts = agenda.slots.slice(first, last + 1).map(({ utc }) => utc);
+    if (slot.booking) starts.push(slot.booking.horario_inicio_utc);
+    showDispute(at("dispute"), disputes.of(agenda.telescope, [...new Set(starts)]), nameOf);
+    // Only a booking that came by an event has `req`: such a booking has no links.
+    if (slot.booking?.req !== undefined) reading.refresh(slot.booking);
+  }
+
+  /// Calls `draw` once in the next frame, however often it is asked for before that.
+  soon(draw) {
+    if (!this.#drawn.size)
+      requestAnimationFrame(() => {
+        const all = [...this.#drawn];
+        this.#drawn.clear();
+        for (const one of all) one();
+      });
+    this.#drawn.add(draw);
+  }
+
+  /// Draws an agenda that has just been read, in place of `before`.
+  showRead(before) {
+    const { reading, grid } = this.#parts;
+    const { agenda } = reading;
+    grid.wait(false);
+    at("agenda-problem").textContent = "";
+    if (before?.start !== agenda.start || before?.telescope !== agenda.telescope) this.#arrive(before);
+    this.show();
+  }
+
+  #arrive(before) {
+    const { reading, clock, selection, history, grid } = this.#parts;
+    const { agenda } = reading;
+    const now = clock.now();
+    at("day").value = isoDay(agenda.start);
+    selection.select(undefined);
+    history.close();
+    this.#rested = Number.isNaN(now) ? undefined : agenda;
+    // If the days are turned with the keyboard, the focus stays at its slot.
+    if (at("grid").contains(document.activeElement)) grid.select(grid.range.first);
+    else grid.rest(Math.max(agenda.at(now), 0));
+    if (before) announce(longDay(agenda.start));
+  }
+
+  /// Puts the tab stop at the present slot when the true time has become known after the agenda.
+  rest() {
+    const { reading, selection, grid, clock } = this.#parts;
+    const { agenda } = reading;
+    if (!agenda || this.#rested || selection.slots) return;
+    this.#rested = agenda;
+    grid.rest(Math.max(agenda.at(clock.now()), 0));
+  }
+
+  showLocal(local) {
+    this.#local = local;
+    this.showTime();
+    this.show();
+  }
+
+  /// Shows the time now, and gives the milliseconds until it changes.
+  showTime() {
+    return showTime(this.#parts.clock, this.#local);
+  }
+
+  showClock() {
+    showSynchronisation(this.#parts.clock);
+    this.showTime();
+    this.show();
+  }
+
+  showLive() {
+    const { state } = this.#parts.live;
+    at("live").dataset.state = state;
+    setText(at("live"), t(`live.${state}`));
+  }
+
+  showMode() {
+    setText(at("mode"), this.#parts.reading.isRace ? t("mode.race") : "");
+  }
+
+  showAstray() {
+    const { astray, telescope } = this.#parts.selection;
+    showStrange(at("address-problem"), astray, telescope?.nome ?? "");
+  }
+
+  showChoices() {
+    const { reading, selection, people } = this.#parts;
+    const { telescopes } = reading;
+    if (!telescopes) return;
+    const { telescope } = selection;
+    const option = (chosen) => ({ id, nome }) =>
+      el("option", { value: id, dir: "auto", text: nome, selected: id === chosen });
+    at("telescope").replaceChildren(...telescopes.map(option(telescope?.id)));
+    const none = el("option", { value: "", text: t("scientist.choose") });
+    at("scientist").replaceChildren(none, ...people.all.map(option(people.me)));
+  }
+}

@@ -1,0 +1,147 @@
+// What is chosen: the telescope and the day, which the address has too, as #telescope@2025-12-01; and slots of the agenda that
+// is shown. No DOM.
+
+import { DAY_MS, isDay, isoDay } from "./instants.js";
+
+export class Selection {
+  #telescope;
+  #day;
+  #slots;
+  #step = false;
+  #astray = {};
+  #back;
+
+  get telescope() {
+    return this.#telescope;
+  }
+
+  /// The day, 2025-12-01. Undefined is today, also after midnight.
+  get day() {
+    return this.#day;
+  }
+
+  /// The selected slots, {first, last}, by index; undefined when nothing is selected.
+  get slots() {
+    return this.#slots;
+  }
+
+  /// The parts of the address that lead nowhere, {telescope, strange}.
+  get astray() {
+    return this.#astray;
+  }
+
+  /// Tells one choice of telescope and day from another.
+  get key() {
+    return `${this.#telescope?.id}@${this.#day ?? ""}`;
+  }
+
+  /// The variables of an agenda's link for the chosen day; none for today.
+  get variables() {
+    if (!this.#day) return {};
+    const start = Date.parse(this.#day);
+    return { de: `${this.#day}T00:00:00Z`, ate: new Date(start + DAY_MS).toISOString() };
+  }
+
+  /// Chooses another telescope, or day (undefined is today). It is a new step for the browser's Back; with `again` it
+  /// continues the choice before, and Back skips it.
+  go({ telescope = this.#telescope, again = false, ...rest }) {
+    this.#telescope = telescope;
+    if ("day" in rest) this.#day = rest.day;
+    this.#step ||= !again;
+    this.#astray = {};
+  }
+
+  /// Chooses what an address names, which is no new step. `otherwise` is the telescope if the one that it names does not
+  /// exist.
+  arrive({ telescope: id, day, strange }, telescopes, otherwise) {
+    const found = telescopes.find((one) => one.id === id);
+    this.#telescope = found ?? otherwise;
+    this.#day = day;
+    this.#step = false;
+    this.#astray = { telescope: found ? undefined : id, strange };
+  }
+
+  /// Whether this choice is a new step. True once.
+  takeStep() {
+    const step = this.#step;
+    this.#step = false;
+    return step;
+  }
+
+  select(slots) {
+    this.#slots = slots;
+  }
+
+  /// Notes the slots [first, last] that get the focus when the dialog closes.
+  returnTo(range) {
+    this.#back = range;
+  }
+
+  /// The slots that get the focus now; undefined if none were noted.
+  takeReturn() {
+    const range = this.#back;
+    this.#back = undefined;
+    return range;
+  }
+}
+
+/// Dispatches `went` when another place was chosen, before its agenda is read.
+export class Navigation extends EventTarget {
+  #selection;
+  #reading;
+  #clock;
+
+  constructor(selection, reading, clock) {
+    super();
+    this.#selection = selection;
+    this.#reading = reading;
+    this.#clock = clock;
+  }
+
+  /// Goes to another telescope or day, as `Selection.go`, and reads its agenda: by `link`, if there is one to it.
+  go({ link, ...place }) {
+    this.#selection.go(place);
+    this.dispatchEvent(new Event("went"));
+    return this.#reading.read(link);
+  }
+
+  /// Turns to the day before or after the chosen one. The links of the agenda shown lead on from its own day: while
+  /// another day is being read, they are not used. A key that is `held` makes one step for the browser's Back.
+  turn(rel, held) {
+    const { agenda, isSettled } = this.#reading;
+    if (!agenda) return;
+    const { telescope, day } = this.#selection;
+    const link = isSettled ? agenda.links[rel] : telescope._links.agenda;
+    const from = isSettled ? agenda.start : Date.parse(day ?? isoDay(this.#clock.now() || agenda.start));
+    const to = isoDay(from + (rel === "anterior" ? -DAY_MS : DAY_MS));
+    if (link && isDay(to)) this.go({ day: to, link, again: held });
+  }
+
+  /// Goes to the place that an address names, when the page is opened, and when the address changes.
+  arrive(place, otherwise = this.#selection.telescope) {
+    this.#selection.arrive(place, this.#reading.telescopes, otherwise);
+    this.dispatchEvent(new Event("went"));
+    return this.#reading.read();
+  }
+}
+
+/// What the fragment of an address names: a telescope, which may not exist, and a day. `strange` is the text that stands
+/// in place of the day and is none. Each part may be missing.
+export function parsePlace(hash) {
+  const text = hash.replace(/^#/, "");
+  const cut = text.lastIndexOf("@");
+  const telescope = decode(cut < 0 ? text : text.slice(0, cut));
+  const day = cut < 0 ? "" : decode(text.slice(cut + 1));
+  return isDay(day) ? { telescope, day } : { telescope, strange: day };
+}
+
+/// The fragment that names a telescope and a day; without a day it means today.
+export const placeHash = (telescope, day) => `#${encodeURIComponent(telescope)}${day ? `@${day}` : ""}`;
+
+function decode(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // A person typed it, and it is not percent-encoding.
+  }
+}

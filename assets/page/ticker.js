@@ -1,0 +1,63 @@
+// What changes with the time: the clock shown, the mark in the grid, and on the next slot what can be booked.
+
+import { showSynchronisation } from "./clockview.js";
+import { announce } from "./dialog.js";
+import { t } from "./i18n.js";
+import { SPREAD_MS } from "./reading.js";
+
+export class Ticker {
+  #parts;
+  /// The number of the slot at the last tick; -1 before the true time is known.
+  #slot = -1;
+  #wasFailed = false;
+
+  /// `parts` has clock, live, grid, reading, selection and screen.
+  constructor(parts) {
+    this.#parts = parts;
+    const { clock } = parts;
+    clock.addEventListener("change", () => this.#synchronised());
+    document.addEventListener("visibilitychange", () => document.hidden || clock.synchronise());
+    addEventListener("pageshow", (event) => event.persisted && clock.synchronise());
+    addEventListener("online", () => clock.synchronise());
+  }
+
+  start() {
+    this.#parts.clock.synchronise();
+    this.#tick();
+  }
+
+  #tick() {
+    const { screen, clock, live, grid } = this.#parts;
+    const wait = screen.showTime();
+    if (clock.check()) {
+      announce(t("clock.jumped"));
+      showSynchronisation(clock);
+      live.again();
+    }
+    const now = clock.now();
+    grid.mark(now);
+    if (!Number.isNaN(now)) this.#enterSlot(now);
+    setTimeout(() => this.#tick(), wait);
+  }
+
+  /// Reads the agenda again when a slot of it begins: that slot cannot be booked any more, and today may be another day.
+  #enterSlot(now) {
+    const { reading, selection } = this.#parts;
+    const { agenda } = reading;
+    if (!agenda) return;
+    const slot = Math.floor(now / agenda.length);
+    const concerns = !selection.day || agenda.at(now) >= 0 || agenda.at(now - agenda.length) >= 0;
+    if (this.#slot >= 0 && slot !== this.#slot && concerns) reading.reread(SPREAD_MS * 2);
+    this.#slot = slot;
+  }
+
+  #synchronised() {
+    const { clock, live, screen } = this.#parts;
+    const { failed } = clock;
+    // If the server does not answer with the time, its stream may be dead too.
+    if (failed && !this.#wasFailed && live.tried) live.doubt();
+    this.#wasFailed = failed;
+    screen.showClock();
+    if (!failed) screen.rest();
+  }
+}
