@@ -6,13 +6,15 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::kinds;
-use super::protocol::{BusyReply, LeaseReply, ReleasedReply, millis, not_live_name};
+use super::protocol::names;
+use super::protocol::replies::{BusyReply, LeaseReply, ReleasedReply};
 use super::service::{LockRefused, RenewRefused, Service};
 use super::table::{self, Busy, Granted, Listed, NotLive, Refused, Released, Resources, Shown, State, TOKEN_JUMP_MAX};
 use crate::http::kind::{self, Kind};
 use crate::http::links::{Link, Links, path_segment};
 use crate::http::problem::{FieldError, Problem};
 use crate::http::wrong::FieldCode;
+use crate::time::millis;
 
 /// A lease as granted, of which `left` is left now.
 pub fn granted(service: &Service, granted: &Granted, left: Duration) -> LeaseReply {
@@ -35,11 +37,11 @@ fn lease(
         status: None,
         situacao,
         recursos: Arc::clone(&granted.resources),
-        trava_id: granted.lease.to_string(),
+        trava_id: granted.lease,
         token: granted.token,
         dono: granted.owner.clone(),
         ttl_ms: millis(granted.ttl),
-        resta_ms: millis(left),
+        resta_ms: Some(millis(left)),
         expira_em_utc: service.in_the_future(left).micros().to_string(),
         esperou_ms,
         links: Links::new()
@@ -149,7 +151,7 @@ pub fn lost(why: NotLive) -> Problem {
         NotLive::Forced => "Um operador tirou a trava; não grave mais nada sob ela.",
         NotLive::Unknown => "O coordenador não conhece esta trava; peça outra, e não grave mais nada sob esta.",
     };
-    Problem::new(kinds::LOST, detail).with("motivo", not_live_name(why)).already_logged()
+    Problem::new(kinds::LOST, detail).with("motivo", names::not_live(why)).already_logged()
 }
 
 /// What became of an unlock.
@@ -159,7 +161,9 @@ pub fn lost(why: NotLive) -> Problem {
 pub fn released(released: Released) -> Result<ReleasedReply, Problem> {
     match released {
         Released::Freed(_) => Ok(ReleasedReply { status: None, liberado: true, motivo: None }),
-        Released::Nothing(why) => Ok(ReleasedReply { status: None, liberado: false, motivo: Some(not_live_name(why)) }),
+        Released::Nothing(why) => {
+            Ok(ReleasedReply { status: None, liberado: false, motivo: Some(names::not_live(why).into()) })
+        }
         Released::NotOwner { resource } => {
             let detail = format!("A trava de {resource} tem dono: libere-a pelo seu trava_id.");
             Err(Problem::new(kinds::NOT_OWNER, detail).already_logged())

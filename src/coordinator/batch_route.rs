@@ -12,43 +12,26 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, unfold};
 use hyper::StatusCode;
-use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 use slog::Logger;
 
 use super::answers;
-use super::protocol::{self, BATCH_MAX, LeaseReply, ReleasedReply};
-use super::service::{Begun, LockRefused, RenewRefused, Service};
+use super::decision::{self, Decision, decide};
+use super::protocol;
+use super::protocol::batch::{Entry, WrittenAnswer};
+use super::service::{LockRefused, Service};
 use super::table::{Granted, NotLive, Released};
-use super::waiting::{Told, Wait};
-use crate::http::fields::Fields;
+use super::waiting::Told;
 use crate::http::presence::{Guest, Presence};
-use crate::http::problem::{FieldError, Problem};
-use crate::http::server::{Request, is_request_id, log_problem};
+use crate::http::problem::Problem;
+use crate::http::server::{Request, log_problem};
 use crate::http::unknown::{Handling, Unknown};
 use crate::http::{self, Response};
 
-/// One operation's answer: the members that it would have alone, and its status.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum OperationAnswer {
-    Lease(LeaseReply),
-    Released(ReleasedReply),
-    /// A problem document, which has its status already, or an answer with notices.
-    Other(Value),
-}
-
 const OK: Option<u16> = Some(200);
 
-/// An operation once begun.
-enum Operation {
-    Waits(Wait),
-    Locked(Told),
-    Renewed(Result<Granted, RenewRefused>),
-    Released(Released),
-    Refused(Problem),
-}
+/// What became of an entry: a decision, or why there is none.
+type Outcome = Result<Decision, Problem>;
 
 /// What an operation's log lines and answers carry.
 struct Caller {
@@ -59,12 +42,12 @@ struct Caller {
 
 impl Caller {
     /// The operation's answer, with what was passed over of it.
-    fn noted(&self, answered: Result<OperationAnswer, Problem>) -> OperationAnswer {
+    fn noted(&self, answered: Result<WrittenAnswer, Problem>) -> WrittenAnswer {
         let answer = answered.unwrap_or_else(|problem| {
             log_problem(&self.log, &problem);
-            OperationAnswer::Other(problem.to_value(&self.id))
+            WrittenAnswer::Other(problem.to_value(&self.id))
         });
-        self.unknown.added_to(answer).map_or_else(|answer| answer, OperationAnswer::Other)
+        self.unknown.added_to(answer).map_or_else(|answer| answer, WrittenAnswer::Other)
     }
 }
 
@@ -74,15 +57,15 @@ struct Batch {
     service: Arc<Service>,
     client: Presence,
     guest: Option<Guest>,
-    unsaid: VecDeque<(Caller, Operation)>,
+    unsaid: VecDeque<(Caller, Outcome)>,
     /// The tokens of the leases that it gave back itself.
     given_back: Vec<u64>,
 }
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        for (_, operation) in &self.unsaid {
-            if let Operation::Locked(told) = operation {
+        for (_, outcome) in &self.unsaid {
+            if let Ok(Decision::Locked(told)) = outcome {
                 self.service.undo(told);
             }
         }
@@ -96,20 +79,20 @@ pub async fn batch(
     bytes: &[u8],
     unknown: &mut Unknown,
 ) -> Result<Response, Problem> {
-    let raw_operations = operations(bytes, unknown)?;
+    let entries = protocol::batch::entries(bytes, unknown)?;
     let mut batch = Batch {
         service: Arc::clone(service),
         client: request.hosting.presence(),
         guest: None,
-        unsaid: VecDeque::with_capacity(raw_operations.len()),
+        unsaid: VecDeque::with_capacity(entries.len()),
         given_back: Vec::new(),
     };
-    for raw in raw_operations {
+    for raw in entries {
         let unknown = Unknown::new(Handling::asked(&request.head.headers));
         let mut caller = Caller { id: Arc::clone(&request.id), log: request.log.clone(), unknown };
-        let operation = batch.begin(request, &mut caller, raw).await.unwrap_or_else(Operation::Refused);
+        let outcome = batch.begin(request, &mut caller, raw).await;
         caller.unknown.log(&caller.log);
-        batch.unsaid.push_back((caller, operation));
+        batch.unsaid.push_back((caller, outcome));
     }
     if batch.client.is_gone() {
         batch.abandon();
@@ -158,7 +141,7 @@ impl Pieces {
     async fn next(&mut self) -> Bytes {
         let Batch { unsaid, guest, .. } = &mut self.batch;
         let gone = match (unsaid.front_mut(), guest) {
-            (Some((_, Operation::Waits(wait))), Some(guest)) => tokio::select! {
+            (Some((_, Ok(Decision::Queued(wait)))), Some(guest)) => tokio::select! {
                 biased;
                 () = guest.gone() => true,
                 _ = wait.decided() => false,
@@ -179,136 +162,63 @@ impl Pieces {
 
 impl Batch {
     /// The answer to the first operation that has none yet, if it is decided.
-    fn say_next(&mut self, late: bool) -> Option<OperationAnswer> {
-        if let Operation::Waits(wait) = &mut self.unsaid.front_mut()?.1 {
+    fn say_next(&mut self, late: bool) -> Option<WrittenAnswer> {
+        if let Ok(Decision::Queued(wait)) = &mut self.unsaid.front_mut()?.1 {
             drop(wait.told()?);
         }
-        let (caller, operation) = self.unsaid.pop_front()?;
-        Some(caller.noted(self.answer(operation, late)))
+        let (caller, outcome) = self.unsaid.pop_front()?;
+        Some(caller.noted(outcome.and_then(|decision| self.answer(decision, late))))
     }
 
-    fn answer(&self, operation: Operation, late: bool) -> Result<OperationAnswer, Problem> {
+    fn answer(&self, decision: Decision, late: bool) -> Result<WrittenAnswer, Problem> {
         let service = &self.service;
-        Ok(match operation {
-            Operation::Waits(mut wait) => {
+        let left_of = |granted: &Granted| self.left_of(granted);
+        let as_of_now = |told: Told| told.map_err(|refused| if late { service.as_of_now(refused) } else { refused });
+        match decision {
+            Decision::Queued(mut wait) => {
                 let told = wait.told().unwrap_or(Err(LockRefused::Stopping));
                 wait.delivered();
-                self.locked(told, late)?
+                decision::locked(service, as_of_now(told), OK, left_of)
             }
-            Operation::Locked(told) => self.locked(told, late)?,
-            Operation::Renewed(renewed) => {
-                let renewed = renewed.map_err(answers::not_renewed)?;
-                let left = self.left_of(&renewed)?;
-                OperationAnswer::Lease(LeaseReply { status: OK, ..answers::renewed(service, &renewed, left) })
-            }
-            Operation::Released(released) => {
-                OperationAnswer::Released(ReleasedReply { status: OK, ..answers::released(released)? })
-            }
-            Operation::Refused(problem) => return Err(problem),
-        })
-    }
-
-    fn locked(&self, told: Told, late: bool) -> Result<OperationAnswer, Problem> {
-        let service = &self.service;
-        let granted =
-            told.map_err(|refused| answers::refusal(if late { service.as_of_now(refused) } else { refused }))?;
-        let left = self.left_of(&granted)?;
-        Ok(OperationAnswer::Lease(LeaseReply { status: OK, ..answers::granted(service, &granted, left) }))
+            Decision::Locked(told) => decision::locked(service, as_of_now(told), OK, left_of),
+            Decision::Renewed(renewed) => decision::renewed(service, renewed, OK, left_of),
+            Decision::Released(released) => decision::released(released, OK),
+        }
     }
 
     /// What is left of a lease now. Of one that this same batch gave back nothing is left, and that is no error: the client asked
     /// for it.
-    fn left_of(&self, granted: &Granted) -> Result<Duration, Problem> {
+    fn left_of(&self, granted: &Granted) -> Result<Duration, NotLive> {
         match self.service.left_of(granted) {
             Err(NotLive::AlreadyReleased) if self.given_back.contains(&granted.token) => Ok(Duration::ZERO),
-            left => left.map_err(answers::lost),
+            left => left,
         }
     }
 
     /// The client has gone: what it has not heard of is undone, and said to be so, in case it only stopped sending.
     fn abandon(&mut self) {
-        for (_, operation) in &mut self.unsaid {
-            if let Operation::Locked(Ok(_)) | Operation::Waits(_) = operation {
-                let undone = std::mem::replace(operation, Operation::Refused(answers::gone()));
-                if let Operation::Locked(told) = undone {
+        for (_, outcome) in &mut self.unsaid {
+            if let Ok(Decision::Locked(Ok(_)) | Decision::Queued(_)) = outcome {
+                let undone = std::mem::replace(outcome, Err(answers::gone()));
+                if let Ok(Decision::Locked(told)) = undone {
                     self.service.undo(&told);
                 }
             }
         }
     }
 
-    async fn begin(&mut self, request: &Request, caller: &mut Caller, raw: &RawValue) -> Result<Operation, Problem> {
-        const ALSO: &str = ", op, req";
-        let service = &self.service;
-        let mut fields = Fields::from_raw(raw).map_err(|error| Problem::invalid_fields(vec![error]))?;
-        if let Some(brought) = text(&mut fields, "req")? {
-            if !is_request_id(&brought) {
-                return Err(wrong(
-                    "req",
-                    "deve ter de 1 a 64 caracteres de A–Z a–z 0–9 . _ -, e uma letra ou um algarismo",
-                ));
-            }
-            caller.id = brought.into();
+    async fn begin(&mut self, request: &Request, caller: &mut Caller, raw: &RawValue) -> Outcome {
+        let Self { service, client, guest, .. } = self;
+        let entry = Entry::read(raw).map_err(Problem::invalid_fields)?;
+        if let Some(req) = &entry.req {
+            caller.id = req.as_str().into();
             caller.log = service.request_log(&caller.id);
         }
-        match text(&mut fields, "op")?.as_deref() {
-            Some("lock") => {
-                let acquire =
-                    protocol::read_lock(fields, ALSO, &mut caller.unknown).map_err(Problem::invalid_fields)?;
-                if !acquire.wait.is_zero() && self.guest.is_none() {
-                    self.guest = Some(request.hosting.admit()?);
-                }
-                Ok(match service.begin(&caller.log, &acquire, &mut self.client).await {
-                    Begun::Decided(told) => Operation::Locked(told),
-                    Begun::Waits(wait) => Operation::Waits(wait),
-                })
-            }
-            Some("renew") => {
-                let read = protocol::read_renew(fields, ALSO, &mut caller.unknown);
-                let (id, ttl) = read.map_err(Problem::invalid_fields)?;
-                Ok(Operation::Renewed(service.renew(&caller.log, id, ttl).await))
-            }
-            Some("unlock") => {
-                let read = protocol::read_unlock(fields, ALSO, &mut caller.unknown);
-                let release = read.map_err(Problem::invalid_fields)?;
-                let released = service.unlock(&caller.log, &release);
-                if let Released::Freed(ended) = &released {
-                    self.given_back.push(ended.token);
-                }
-                Ok(Operation::Released(released))
-            }
-            _ => Err(wrong("op", "deve ser \"lock\", \"unlock\" ou \"renew\"")),
+        let operation = entry.operation(&mut caller.unknown).map_err(Problem::invalid_fields)?;
+        let decision = decide(service, &request.hosting, &caller.log, &operation, client, guest).await?;
+        if let Decision::Released(Released::Freed(ended)) = &decision {
+            self.given_back.push(ended.token);
         }
+        Ok(decision)
     }
-}
-
-fn operations<'a>(bytes: &'a [u8], unknown: &mut Unknown) -> Result<Vec<&'a RawValue>, Problem> {
-    let mut fields = Fields::parse(bytes)?;
-    let raw_operations = fields.take("operacoes").map(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get()));
-    let operations = match raw_operations {
-        Some(Ok(operations)) if (1..=BATCH_MAX).contains(&operations.len()) => operations,
-        Some(Ok(operations)) => {
-            fields.reject("operacoes", format!("deve ter de 1 a {BATCH_MAX} operações; tem {}", operations.len()));
-            Vec::new()
-        }
-        Some(Err(_)) => {
-            fields.reject("operacoes", "deve ser uma lista de operações");
-            Vec::new()
-        }
-        None => {
-            fields.reject("operacoes", "é obrigatório");
-            Vec::new()
-        }
-    };
-    fields.finish_noting("", "operacoes", unknown).map_err(Problem::invalid_fields)?;
-    Ok(operations)
-}
-
-fn text(fields: &mut Fields<'_>, name: &str) -> Result<Option<String>, Problem> {
-    let Some(raw) = fields.take(name) else { return Ok(None) };
-    serde_json::from_str(raw.get()).map(Some).map_err(|_| wrong(name, "deve ser um texto"))
-}
-
-fn wrong(field: &str, message: &str) -> Problem {
-    Problem::invalid_fields(vec![FieldError::new(field, message)])
 }

@@ -12,25 +12,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::protocol::millis;
+use super::protocol::events::{LOCKS_CHANNEL, SHARED_CHANNEL};
 use super::table::{Ended, Resources};
 use crate::http::channel::{self, Channel, Position};
 use crate::http::sse::encode;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, millis};
 
-/// The coordinator's own channel.
-pub const LOCKS_CHANNEL: &str = "travas";
-/// The channel that the schedulers share. It has its place from the start on, however many others there are: the coordinator
-/// knows no more of it than its name.
-pub const SHARED_CHANNEL: &str = "agenda";
 /// Channels at the most besides these two.
 pub const OTHERS_MAX: usize = 63;
 /// Channels that are there from the start on.
 const OWN: usize = 2;
-/// The most bytes of an event's data.
-pub const DATA_MAX: usize = 16 * 1024;
-/// The longest name of a channel or an event.
-pub const NAME_MAX: usize = 64;
 
 /// All channels.
 pub struct Hub {

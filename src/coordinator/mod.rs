@@ -9,6 +9,7 @@ mod answers;
 mod audit_line;
 mod batch_route;
 pub mod client;
+mod decision;
 mod desk;
 mod events;
 mod events_route;

@@ -7,24 +7,26 @@ use hyper::{Method, StatusCode};
 use serde_json::json;
 
 use super::answers::{self, ListedAnswer, Page, ShownAnswer};
+use super::decision::{self, Decision, decide};
 use super::force_route::{Forcing, free};
-use super::protocol::{self, millis};
-use super::service::{Begun, Service};
+use super::protocol::requests::Kind;
+use super::protocol::{BODY_MAX, LARGE_BODY_MAX, Operation, path};
+use super::service::Service;
+use super::table::Granted;
+use super::waiting::{Told, Wait};
 use super::{SERVICE, metrics};
 use super::{batch_route, events_route};
 use crate::http::fields::Fields;
 use crate::http::links::{Link, Links};
 use crate::http::parameters::Parameters;
+use crate::http::presence::{Guest, Presence};
 use crate::http::problem::Problem;
 use crate::http::router::{Endpoint, Found, Query, Router, Table};
 use crate::http::server::{Handler, Request};
 use crate::http::unknown::{Handling, Unknown};
 use crate::http::{self, Response, body};
+use crate::time::millis;
 
-/// The most bytes of a body.
-pub(super) const BODY_MAX: usize = 64 * 1024;
-/// The most bytes of a batch.
-const BATCH_BODY_MAX: usize = 1024 * 1024;
 /// Resources of one page where nothing is said.
 const PAGE_DEFAULT: i64 = 100;
 /// Resources of one page at the most.
@@ -56,18 +58,18 @@ static TABLE: &Table<Route> = {
         Endpoint::new(Method::POST, path, about)
     }
     &[
-        (Route::Lock, post("/lock", "asks for a lease on one or several resources, and waits for it if told to")),
-        (Route::Renew, post("/renew", "prolongs a lease")),
-        (Route::Unlock, post("/unlock", "gives a lease back")),
-        (Route::Batch, post("/lote", "several of these in one exchange, each decided on its own")),
-        (Route::List, get("/locks", "the resources that are locked or waited for, by pages").query(Read)),
-        (Route::Show, get("/locks/{recurso}", "the holder and the waiters of one resource")),
-        (Route::Force, Endpoint::new(Method::DELETE, "/locks/{recurso}", "takes a lease away, for the operator")),
-        (Route::Publish, post("/eventos", "publishes events to a channel")),
-        (Route::Listen, get("/eventos", "a channel's events, as a stream").query(Read)),
-        (Route::Health, get("/saude", "whether the process answers").query(Ignored)),
-        (Route::Ready, get("/pronto", "whether locks can be granted now").query(Ignored)),
-        (Route::Metrics, get("/metrics", "counters and gauges").query(Ignored)),
+        (Route::Lock, post(path::LOCK, "asks for a lease on one or several resources, and waits for it if told to")),
+        (Route::Renew, post(path::RENEW, "prolongs a lease")),
+        (Route::Unlock, post(path::UNLOCK, "gives a lease back")),
+        (Route::Batch, post(path::BATCH, "several of these in one exchange, each decided on its own")),
+        (Route::List, get(path::LOCKS, "the resources that are locked or waited for, by pages").query(Read)),
+        (Route::Show, get(path::LOCK_OF, "the holder and the waiters of one resource")),
+        (Route::Force, Endpoint::new(Method::DELETE, path::LOCK_OF, "takes a lease away, for the operator")),
+        (Route::Publish, post(path::EVENTS, "publishes events to a channel")),
+        (Route::Listen, get(path::EVENTS, "a channel's events, as a stream").query(Read)),
+        (Route::Health, get(path::HEALTH, "whether the process answers").query(Ignored)),
+        (Route::Ready, get(path::READY, "whether locks can be granted now").query(Ignored)),
+        (Route::Metrics, get(path::METRICS, "counters and gauges").query(Ignored)),
     ]
 };
 
@@ -115,24 +117,11 @@ impl Routes {
         };
         endpoint.check_query(request.head.uri.query())?;
         match route {
-            Route::Lock => lock(service, request, unknown).await,
-            Route::Renew => {
-                let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
-                let read = protocol::read_renew(Fields::parse(&bytes)?, "", unknown);
-                let (lease, ttl) = read.map_err(Problem::invalid_fields)?;
-                let renewed = service.renew(&request.log, lease, ttl).await.map_err(answers::not_renewed)?;
-                let left = service.left_of(&renewed).map_err(answers::lost)?;
-                Ok(unknown.answer(&answers::renewed(service, &renewed, left)))
-            }
-            Route::Unlock => {
-                let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
-                let read = protocol::read_unlock(Fields::parse(&bytes)?, "", unknown);
-                let release = read.map_err(Problem::invalid_fields)?;
-                let released = answers::released(service.unlock(&request.log, &release))?;
-                Ok(unknown.answer(&released))
-            }
+            Route::Lock => operation(service, request, Kind::Lock, unknown).await,
+            Route::Renew => operation(service, request, Kind::Renew, unknown).await,
+            Route::Unlock => operation(service, request, Kind::Unlock, unknown).await,
             Route::Batch => {
-                let bytes = body::read_json(&request.head.headers, &mut request.body, BATCH_BODY_MAX).await?;
+                let bytes = body::read_json(&request.head.headers, &mut request.body, LARGE_BODY_MAX).await?;
                 batch_route::batch(service, request, &bytes, unknown).await
             }
             Route::List => list(service, request),
@@ -142,7 +131,7 @@ impl Routes {
             },
             Route::Force => self.forcing.force(request, &name).await,
             Route::Publish => {
-                let bytes = body::read_json(&request.head.headers, &mut request.body, BATCH_BODY_MAX).await?;
+                let bytes = body::read_json(&request.head.headers, &mut request.body, LARGE_BODY_MAX).await?;
                 events_route::publish(service, &bytes, unknown)
             }
             Route::Listen => events_route::listen(service, request),
@@ -155,16 +144,32 @@ impl Routes {
     }
 }
 
-async fn lock(service: &Arc<Service>, request: &mut Request, unknown: &mut Unknown) -> Result<Response, Problem> {
+/// Decides an operation that came alone, and waits for its answer.
+async fn operation(
+    service: &Arc<Service>,
+    request: &mut Request,
+    kind: Kind,
+    unknown: &mut Unknown,
+) -> Result<Response, Problem> {
     let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
-    let acquire = protocol::read_lock(Fields::parse(&bytes)?, "", unknown).map_err(Problem::invalid_fields)?;
-    // Who may have to wait needs a place among the long answers first.
-    let guest = if acquire.wait.is_zero() { None } else { Some(request.hosting.admit()?) };
-    let mut client = request.hosting.presence();
-    let mut wait = match service.begin(&request.log, &acquire, &mut client).await {
-        Begun::Decided(decided) => return answer(service, decided, unknown),
-        Begun::Waits(wait) => wait,
+    let operation = Operation::read(kind, Fields::parse(&bytes)?, "", unknown).map_err(Problem::invalid_fields)?;
+    let (mut client, mut guest) = (request.hosting.presence(), None);
+    let decided = decide(service, &request.hosting, &request.log, &operation, &mut client, &mut guest).await?;
+    let left_of = |granted: &Granted| service.left_of(granted);
+    let answer = match decided {
+        Decision::Queued(wait) => {
+            let told = outcome(wait, guest, &mut client).await?;
+            decision::locked(service, told, None, left_of)?
+        }
+        Decision::Locked(told) => decision::locked(service, told, None, left_of)?,
+        Decision::Renewed(renewed) => decision::renewed(service, renewed, None, left_of)?,
+        Decision::Released(released) => decision::released(released, None)?,
     };
+    Ok(unknown.answer(&answer))
+}
+
+/// What becomes of a request that waits in the queue.
+async fn outcome(mut wait: Wait, guest: Option<Guest>, client: &mut Presence) -> Result<Told, Problem> {
     // It waits only if it may, and then it has its place.
     let Some(guest) = guest else { return Err(Problem::internal("um pedido sem espera ficou na fila")) };
     let told = tokio::select! {
@@ -173,21 +178,11 @@ async fn lock(service: &Arc<Service>, request: &mut Request, unknown: &mut Unkno
         told = wait.decided() => told,
     };
     if client.is_gone() {
-        // Dropped before it is delivered, what it was granted is taken back.
+        // A wait that is dropped before it is delivered takes its grant back.
         return Err(answers::gone());
     }
     wait.delivered();
-    answer(service, told, unknown)
-}
-
-fn answer(service: &Service, told: super::waiting::Told, unknown: &Unknown) -> Result<Response, Problem> {
-    match told {
-        Ok(granted) => {
-            let left = service.left_of(&granted).map_err(answers::lost)?;
-            Ok(unknown.answer(&answers::granted(service, &granted, left)))
-        }
-        Err(refused) => Err(answers::refusal(refused)),
-    }
+    Ok(told)
 }
 
 fn list(service: &Service, request: &Request) -> Result<Response, Problem> {
@@ -213,9 +208,9 @@ fn list(service: &Service, request: &Request) -> Result<Response, Problem> {
 fn health(service: &Service) -> Response {
     let counts = service.counts();
     let links = Links::new()
-        .with("self", Link::get("/saude"))
-        .with("travas", Link::get("/locks"))
-        .with("pronto", Link::get("/pronto"));
+        .with("self", Link::get(path::HEALTH))
+        .with("travas", Link::get(path::LOCKS))
+        .with("pronto", Link::get(path::READY));
     http::json(
         StatusCode::OK,
         &json!({
@@ -242,7 +237,7 @@ fn ready(service: &Service, request: &Request) -> Response {
         parts.into_iter().map(|(name, fault)| (name.to_owned(), fault.unwrap_or("ok".to_owned()).into())).collect();
     let (status, word) =
         if fine { (StatusCode::OK, "pronto") } else { (StatusCode::SERVICE_UNAVAILABLE, "indisponivel") };
-    let links = Links::new().with("self", Link::get("/pronto"));
+    let links = Links::new().with("self", Link::get(path::READY));
     let mut response = http::json(status, &json!({ "status": word, "partes": parts, "_links": links }));
     if !fine {
         response.headers_mut().insert(RETRY_AFTER, grace_ms.div_ceil(1000).max(1).into());

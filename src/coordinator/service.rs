@@ -18,7 +18,7 @@ use super::desk::{self, Desk, Teller, Waiting};
 use super::events::{Event, Hub, LockNews};
 use super::hold::Hold;
 use super::metrics::{Metrics, Now, Reason};
-use super::protocol::{millis, not_live_name};
+use super::protocol::names;
 use super::state_file::{BLOCK, StateFile, ttl_step};
 use super::table::{
     Acquire, Acquired, Busy, Counts, Ended, Forced, Granted, Happened, LeaseId, Limits, Listed, NotLive, NotRenewed,
@@ -30,7 +30,7 @@ use crate::http::presence::Presence;
 use crate::logging::Several;
 use crate::panics;
 use crate::text::{Word, Words};
-use crate::time::{Clock, Timestamp};
+use crate::time::{Clock, Timestamp, millis};
 
 /// How often it is seen whether the durable TTL is longer than it needs to be.
 const SETTLE_TTL_EVERY: Duration = Duration::from_secs(300);
@@ -273,7 +273,7 @@ impl Service {
             match renewed {
                 Ok(granted) => return Ok(granted),
                 Err(NotRenewed::NotLive(why)) => {
-                    info!(log, "Recebido pedido de renovação sem efeito: {}", not_live_name(why));
+                    info!(log, "Recebido pedido de renovação sem efeito: {}", names::not_live(why));
                     return Err(RenewRefused::NotLive(why));
                 }
                 // Without a TTL of its own it keeps one that is durable.
@@ -304,7 +304,7 @@ impl Service {
                 let (Release::ById { retention, .. } | Release::ByName { retention, .. }) = request;
                 self.publish("liberada", ended.clone(), |news| news.retention = Some(*retention));
             }
-            Released::Nothing(why) => info!(log, "Recebido pedido de unlock sem efeito: {}", not_live_name(*why)),
+            Released::Nothing(why) => info!(log, "Recebido pedido de unlock sem efeito: {}", names::not_live(*why)),
             Released::NotOwner { resource } => {
                 info!(log, "Recebido pedido de unlock sem efeito: o recurso {} tem dono", Word(resource));
             }

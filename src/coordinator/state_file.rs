@@ -17,9 +17,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::hold::Hold;
-use super::protocol::{TOKEN_MAX, TTL_MS_MAX, millis};
+use super::protocol::{TOKEN_MAX, TTL_MS_MAX};
 use crate::data_dir::DataDirError;
 use crate::files::sync_parent;
+use crate::time::millis;
 
 /// Tokens that one write makes available.
 pub const BLOCK: u64 = 1 << 20;

@@ -10,7 +10,7 @@ use hyper::{Request, StatusCode};
 use memchr::memmem;
 
 use super::transport::{EXCHANGE_TIMEOUT, Transport, read_whole};
-pub use crate::coordinator::events::SHARED_CHANNEL;
+pub use crate::coordinator::protocol::events::SHARED_CHANNEL;
 use crate::http::channel::Position;
 
 /// How long a stream may be silent before it counts as broken: the coordinator says something every 15 s.

@@ -16,13 +16,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::Request;
-use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::feed::Feed;
 use super::transport::{AddressError, CONNECT_TIMEOUT, EXCHANGE_TIMEOUT, Transport, read_whole};
 use crate::batch;
-use crate::coordinator::protocol::{BATCH_MAX, BODY_BYTES, Operation, TOKEN_MAX, TOO_FAR};
+use crate::coordinator::protocol::batch::{Answer, Answers, BatchWriter};
+use crate::coordinator::protocol::replies::{BusyReply, LeaseReply, ReleasedReply};
+use crate::coordinator::protocol::{Operation, TOKEN_MAX, TOO_FAR};
+use crate::coordinator::table::{Acquire, LeaseId, Release};
 
 /// Tries of one exchange at one address: a kept-alive connection may have been closed just then, and the same request
 /// again gets the same lease again.
@@ -40,7 +42,7 @@ pub struct Lease {
     pub token: u64,
     /// Nothing is begun under it past this.
     pub deadline: Instant,
-    id: String,
+    id: LeaseId,
 }
 
 /// What became of an unlock.
@@ -80,7 +82,7 @@ pub struct Client {
     locks: batch::Sender<Ask>,
     unlocks: batch::Sender<Ask>,
     transport: Arc<Transport>,
-    owner: String,
+    owner: Arc<str>,
     /// The first part of every request's identifier: who can guess one can ask for our lease.
     secret: u64,
     next_request: AtomicU64,
@@ -96,6 +98,8 @@ type Reply = Result<(Answer, Instant), String>;
 
 /// One operation and who waits for its answer.
 struct Ask {
+    /// The request that caused it.
+    req: String,
     operation: Operation,
     /// When the one who waits is told that there is no answer.
     until: Instant,
@@ -108,35 +112,6 @@ impl Ask {
     fn is_wanted(&self) -> bool {
         self.reply.as_ref().is_none_or(|reply| !reply.is_closed())
     }
-}
-
-/// The members of every kind of answer; which are there depends on the status.
-#[derive(Debug, Deserialize)]
-struct Answer {
-    status: u16,
-    #[serde(default)]
-    trava_id: Option<String>,
-    #[serde(default)]
-    token: Option<u64>,
-    #[serde(default)]
-    ttl_ms: Option<u64>,
-    #[serde(default)]
-    resta_ms: Option<u64>,
-    #[serde(default)]
-    recurso: Option<String>,
-    #[serde(default)]
-    liberado: Option<bool>,
-    #[serde(default)]
-    motivo: Option<String>,
-    #[serde(default)]
-    codigo: Option<String>,
-    #[serde(default)]
-    detail: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Answers {
-    respostas: Vec<Answer>,
 }
 
 impl Client {
@@ -156,7 +131,7 @@ impl Client {
             locks,
             unlocks,
             transport,
-            owner: format!("agendamento-{:08x}", getrandom::u32().map_err(StartError::Random)?),
+            owner: format!("agendamento-{:08x}", getrandom::u32().map_err(StartError::Random)?).into(),
             secret: getrandom::u64().map_err(StartError::Random)?,
             next_request: AtomicU64::new(1),
             highest_token: AtomicU64::new(highest_token),
@@ -181,21 +156,22 @@ impl Client {
                 "o banco já viu o token {seen}, e abaixo de 2^53 não há outro maior: alguém o alterou; volte à última cópia"
             )));
         }
-        let operation = Operation::Lock {
-            req: request_id.to_owned(),
-            recursos: resources,
-            dono: self.owner.clone(),
-            // Ours and not the request's own, which a client may have chosen, and chosen twice.
-            pedido_id: format!("{:016x}-{:x}", self.secret, self.next_request.fetch_add(1, Ordering::Relaxed)),
-            ttl_ms: crate::time::millis(ttl),
-            token_minimo: seen,
-            apesar_da_retencao: despite_retention,
-        };
-        let (answer, sent_at) = ask(&self.locks, operation).await.map_err(LockError::Unavailable)?;
+        // Ours and not the request's own, which a client may have chosen, and chosen twice.
+        let own_id = format!("{:016x}-{:x}", self.secret, self.next_request.fetch_add(1, Ordering::Relaxed));
+        let operation = Operation::Lock(Acquire {
+            resources: resources.into_iter().map(Arc::from).collect(),
+            owner: Some(Arc::clone(&self.owner)),
+            request_id: Some(own_id.into()),
+            ttl,
+            wait: Duration::ZERO,
+            min_token: seen,
+            despite_retention,
+        });
+        let (answer, sent_at) = ask(&self.locks, request_id, operation).await.map_err(LockError::Unavailable)?;
         match answer {
-            Answer { status: 200, trava_id: Some(id), token: Some(token), ttl_ms, resta_ms, .. } => {
+            Answer::Lease(LeaseReply { trava_id: id, token, ttl_ms, resta_ms, .. }) => {
                 if token <= seen || token >= TOKEN_MAX {
-                    let _ = self.unlocks.send(unlock_of(request_id, &id));
+                    let _ = self.unlocks.send(unlock_of(request_id, id));
                     let reason =
                         format!("a trava veio com o token {token}, e teria de ser maior que {seen} e menor que 2^53");
                     return Err(self.no_token(reason));
@@ -204,11 +180,15 @@ impl Client {
                 *self.token_fault.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 // One that was granted to the first try of this request has less left than its TTL. And nobody is believed who
                 // gives more than was asked for.
-                let left = resta_ms.or(ttl_ms).map_or(ttl, Duration::from_millis).min(ttl);
+                let left = Duration::from_millis(resta_ms.unwrap_or(ttl_ms)).min(ttl);
                 Ok(Lease { token, deadline: sent_at + left, id })
             }
-            Answer { status: 409, recurso: Some(resource), .. } => Err(LockError::Busy { resource }),
-            other if other.codigo.as_deref() == Some(TOO_FAR) => Err(self.no_token(unexpected(&other))),
+            Answer::Busy(BusyReply { recurso: resource, .. }) => {
+                Err(LockError::Busy { resource: resource.to_string() })
+            }
+            Answer::Problem(problem) if problem.codigo.as_deref() == Some(TOO_FAR) => {
+                Err(self.no_token(problem.to_string()))
+            }
             other => Err(LockError::Unavailable(unexpected(&other))),
         }
     }
@@ -224,15 +204,11 @@ impl Client {
     /// # Errors
     /// In words, when the coordinator could not be told: the lease then expires by itself.
     pub async fn unlock(&self, request_id: &str, lease: &Lease, retention: Duration) -> Result<Unlocked, String> {
-        let operation = Operation::Unlock {
-            req: request_id.to_owned(),
-            trava_id: lease.id.clone(),
-            retencao_ms: crate::time::millis(retention),
-        };
-        let (answer, _) = ask(&self.unlocks, operation).await?;
+        let operation = Operation::Unlock(Release::ById { lease: lease.id, retention });
+        let (answer, _) = ask(&self.unlocks, request_id, operation).await?;
         match answer {
-            Answer { status: 200, liberado: Some(true), .. } => Ok(Unlocked::Freed),
-            Answer { status: 200, motivo, .. } => Ok(Unlocked::WasGone(motivo.unwrap_or_default())),
+            Answer::Released(ReleasedReply { liberado: true, .. }) => Ok(Unlocked::Freed),
+            Answer::Released(ReleasedReply { motivo, .. }) => Ok(Unlocked::WasGone(motivo.unwrap_or_default().into())),
             other => Err(unexpected(&other)),
         }
     }
@@ -274,11 +250,11 @@ impl Client {
 }
 
 /// Asks, and waits for the answer until it would be too late.
-async fn ask(asks: &batch::Sender<Ask>, operation: Operation) -> Reply {
+async fn ask(asks: &batch::Sender<Ask>, request_id: &str, operation: Operation) -> Reply {
     let (reply, mut answer) = oneshot::channel();
     let gone = || "a tarefa do coordenador terminou".to_owned();
     let until = Instant::now() + EXCHANGE_TIMEOUT;
-    asks.send(Ask { operation, until, reply: Some(reply) }).map_err(|_| gone())?;
+    asks.send(Ask { req: request_id.to_owned(), operation, until, reply: Some(reply) }).map_err(|_| gone())?;
     if let Ok(answered) = tokio::time::timeout_at(until.into(), &mut answer).await {
         return answered.map_err(|_| gone())?;
     }
@@ -290,14 +266,17 @@ async fn ask(asks: &batch::Sender<Ask>, operation: Operation) -> Reply {
 }
 
 /// Gives back a lease that nobody will use. It is sent once: if that fails, the lease expires by itself.
-fn unlock_of(request_id: &str, lease: &str) -> Ask {
-    let operation = Operation::Unlock { req: request_id.to_owned(), trava_id: lease.to_owned(), retencao_ms: 0 };
-    Ask { operation, until: Instant::now() + EXCHANGE_TIMEOUT, reply: None }
+fn unlock_of(request_id: &str, lease: LeaseId) -> Ask {
+    let operation = Operation::Unlock(Release::ById { lease, retention: Duration::ZERO });
+    Ask { req: request_id.to_owned(), operation, until: Instant::now() + EXCHANGE_TIMEOUT, reply: None }
 }
 
+/// An answer that belongs to another kind of operation, or a problem.
 fn unexpected(answer: &Answer) -> String {
-    let code = answer.codigo.as_deref().unwrap_or("sem código");
-    format!("resposta {} {code}: {}", answer.status, answer.detail.as_deref().unwrap_or_default())
+    match answer {
+        Answer::Problem(problem) => problem.to_string(),
+        other => format!("resposta de outra operação: {other:?}"),
+    }
 }
 
 /// The task: everything that waits is one batch. Leases that came too late are given back through `unlocks`.
@@ -307,18 +286,13 @@ async fn speak(transport: Arc<Transport>, mut batches: batch::Batches<Ask>, unlo
         // Looked at when its turn comes: those before it may have taken all its time.
         let mut waiting = batch.drain(..).filter(Ask::is_wanted).peekable();
         while waiting.peek().is_some() {
-            let mut body = b"{\"operacoes\":[".to_vec();
+            let mut body = BatchWriter::default();
             let mut asks = Vec::new();
-            while let Some(ask) = waiting.next_if(|_| asks.len() < BATCH_MAX && body.len() < BODY_BYTES) {
-                if !asks.is_empty() {
-                    body.push(b',');
-                }
-                // A struct of texts, numbers and lists: serialising it to memory cannot fail.
-                serde_json::to_writer(&mut body, &ask.operation).expect("an operation serialises");
+            while let Some(ask) = waiting.next_if(|_| body.has_room()) {
+                body.add(&ask.req, &ask.operation);
                 asks.push(ask);
             }
-            body.extend_from_slice(b"]}");
-            exchange_for(&transport, &body.into(), asks, unlocks.as_ref()).await;
+            exchange_for(&transport, &body.finish(), asks, unlocks.as_ref()).await;
         }
     }
 }
@@ -328,18 +302,16 @@ async fn exchange_for(transport: &Transport, body: &Bytes, asks: Vec<Ask>, unloc
     let sent_at = Instant::now();
     // As long as anyone waits for it.
     let until = asks.iter().map(|ask| ask.until).max().unwrap_or(sent_at);
-    match exchange(transport, body, asks.len(), until.saturating_duration_since(sent_at)).await {
+    match exchange(transport, body, &asks, until.saturating_duration_since(sent_at)).await {
         Ok(answers) => {
             for (ask, answer) in asks.into_iter().zip(answers) {
                 let unheard = match ask.reply {
                     None => None,
                     Some(reply) => reply.send(Ok((answer, sent_at))).err(),
                 };
-                if let (Operation::Lock { req, .. }, Some(Ok((answer, _)))) = (&ask.operation, unheard)
-                    && let (Some(lease), Some(unlocks)) = (answer.trava_id, unlocks)
-                {
+                if let (Some(Ok((Answer::Lease(lease), _))), Some(unlocks)) = (unheard, unlocks) {
                     // The task is gone only when the client is.
-                    let _ = unlocks.send(unlock_of(req, &lease));
+                    let _ = unlocks.send(unlock_of(&ask.req, lease.trava_id));
                 }
             }
         }
@@ -352,15 +324,15 @@ async fn exchange_for(transport: &Transport, body: &Bytes, asks: Vec<Ask>, unloc
 }
 
 /// Sends one batch to the first address that answers, and reads its answers, one each.
-async fn exchange(transport: &Transport, body: &Bytes, count: usize, time: Duration) -> Result<Vec<Answer>, String> {
+async fn exchange(transport: &Transport, body: &Bytes, asks: &[Ask], time: Duration) -> Result<Vec<Answer>, String> {
     transport
         .first_that(time, |address| async move {
-            let mut result = exchange_once(transport, &address.batch, body, count).await;
+            let mut result = exchange_once(transport, &address.batch, body, asks).await;
             for _ in 1..TRIES {
                 if result.is_ok() {
                     break;
                 }
-                result = exchange_once(transport, &address.batch, body, count).await;
+                result = exchange_once(transport, &address.batch, body, asks).await;
             }
             result
         })
@@ -371,16 +343,17 @@ async fn exchange_once(
     transport: &Transport,
     uri: &hyper::Uri,
     body: &Bytes,
-    count: usize,
+    asks: &[Ask],
 ) -> Result<Vec<Answer>, String> {
     let (status, bytes) = read_whole(transport.post(uri, body).await?).await?;
     if !status.is_success() {
         return Err(format!("{uri} respondeu {status}"));
     }
-    let answers: Answers =
-        serde_json::from_slice(&bytes).map_err(|error| format!("{uri} respondeu outra coisa: {error}"))?;
-    if answers.respostas.len() != count {
-        return Err(format!("{uri} respondeu {} de {count} operações", answers.respostas.len()));
+    let other = |error| format!("{uri} respondeu outra coisa: {error}");
+    let answers: Answers<'_> = serde_json::from_slice(&bytes).map_err(other)?;
+    if answers.respostas.len() != asks.len() {
+        return Err(format!("{uri} respondeu {} de {} operações", answers.respostas.len(), asks.len()));
     }
-    Ok(answers.respostas)
+    let answers = asks.iter().zip(answers.respostas).map(|(ask, answer)| Answer::read(&ask.operation, answer));
+    answers.collect::<Result<_, _>>().map_err(other)
 }

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 
+use crate::coordinator::protocol::path;
 use crate::http::client::{Pool, whole_body};
 use crate::http::in_words;
 
@@ -138,6 +139,6 @@ impl Endpoints {
             let plain_http = uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty());
             if plain_http { Ok(uri) } else { Err(AddressError(url.to_owned())) }
         };
-        Ok(Self { batch: uri("/lote")?, ready: uri("/pronto")?, events: uri("/eventos")? })
+        Ok(Self { batch: uri(path::BATCH)?, ready: uri(path::READY)?, events: uri(path::EVENTS)? })
     }
 }

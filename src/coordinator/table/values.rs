@@ -80,7 +80,7 @@ impl Default for Limits {
 }
 
 /// A request for a lease.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acquire {
     /// What to lock: distinct names, at least one.
     pub resources: Resources,
@@ -99,7 +99,7 @@ pub struct Acquire {
 }
 
 /// A request to end a lease.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Release {
     /// By its identity.
     ById {

@@ -19,7 +19,7 @@ use super::{CHANNEL, Event};
 use crate::agenda::Booking;
 use crate::batch;
 use crate::coordinator::client::{Feed, NotPublished};
-use crate::coordinator::protocol::{BODY_BYTES, PUBLISHED_MAX};
+use crate::coordinator::protocol::events;
 use crate::http::channel::Channel;
 use crate::scheduler::links;
 
@@ -136,7 +136,7 @@ impl Task {
                         channel.publish(events.by_ref().map(|(name, data)| Event::Own { name, data }));
                     }
                     Outlet::Coordinator(feed) => {
-                        self.deliver(feed, body(&mut events)).await;
+                        self.deliver(feed, events::write(CHANNEL, &mut events)).await;
                     }
                 }
             }
@@ -192,28 +192,11 @@ impl Task {
     async fn missing_here(&self, feed: &Feed) {
         let (name, data) = MISSING;
         if let Err(NotPublished::Unreachable(reason) | NotPublished::Refused(reason)) =
-            feed.publish(&body(&mut [(name, data.to_owned())].into_iter().peekable())).await
+            feed.publish(&events::write(CHANNEL, &mut [(name, data.to_owned())].into_iter().peekable())).await
         {
             error!(self.log, "Eventos da agenda recusados: {}", reason);
         }
     }
-}
-
-/// The body of a request with as many of `events` as it may have.
-fn body(events: &mut std::iter::Peekable<impl Iterator<Item = (&'static str, String)>>) -> Bytes {
-    let mut body = format!(r#"{{"canal":"{CHANNEL}","eventos":["#);
-    let mut count = 0;
-    while let Some((name, data)) = events.next_if(|_| count < PUBLISHED_MAX && body.len() < BODY_BYTES) {
-        if count > 0 {
-            body.push(',');
-        }
-        for part in [r#"{"evento":""#, name, r#"","dados":"#, &data, "}"] {
-            body.push_str(part);
-        }
-        count += 1;
-    }
-    body.push_str("]}");
-    body.into()
 }
 
 fn to_json(data: &impl Serialize) -> String {
@@ -277,7 +260,7 @@ mod tests {
         let mut events = std::iter::repeat_n(("criado", longest), 200).peekable();
         let mut bodies = 0;
         while events.peek().is_some() {
-            let body = body(&mut events);
+            let body = events::write(CHANNEL, &mut events);
             assert!(body.len() < 1024 * 1024);
             serde_json::from_slice::<serde_json::Value>(&body).unwrap();
             bodies += 1;

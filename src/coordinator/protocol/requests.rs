@@ -1,149 +1,137 @@
-//! What the coordinator and its clients say to each other, as values: reading a request's fields, and the shapes of the
-//! answers that both sides share.
+//! The requests about leases: each with its fields, as the server reads them and as a client writes them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
-use super::table::{Acquire, LeaseId, NotLive, Release, Resources};
-use crate::http::fields::{Fields, TextRule, checked_text};
-use crate::http::links::Links;
+use super::limits::{RETENTION_MS_MAX, TOKEN_MAX, TTL_MS_DEFAULT, TTL_MS_MAX, TTL_MS_MIN, WAIT_MS_MAX};
+use super::names::{WrittenLease, checked_name, checked_resource, checked_resources};
+use crate::coordinator::table::{Acquire, LeaseId, Release};
+use crate::http::fields::Fields;
 use crate::http::problem::FieldError;
 use crate::http::unknown::Unknown;
-use crate::http::wrong::{FieldCode, Wrong};
-
-/// A lease's life where none is asked for, in milliseconds.
-pub const TTL_MS_DEFAULT: u64 = 10_000;
-/// The shortest life of a lease.
-pub const TTL_MS_MIN: u64 = 100;
-/// The longest life of a lease.
-pub const TTL_MS_MAX: u64 = 300_000;
-/// The longest wait for a lease, in milliseconds.
-pub const WAIT_MS_MAX: u64 = 60_000;
-/// The longest retention.
-pub const RETENTION_MS_MAX: u64 = 60_000;
-/// The most resources of one request: a day of five-minute slots.
-pub const RESOURCES_MAX: usize = 288;
-/// The longest name of a resource, an owner or a request, in bytes.
-pub const NAME_MAX_BYTES: usize = 200;
-/// The most operations of one batch.
-pub const BATCH_MAX: usize = 1024;
-/// The most events published at once.
-pub const PUBLISHED_MAX: usize = 1024;
-/// Bytes that our own requests stay below: the coordinator takes up to 1 MiB.
-pub const BODY_BYTES: usize = 900 * 1024;
-/// Every token is below this: the largest integer that every JSON reader keeps exactly.
-pub const TOKEN_MAX: u64 = 1 << 53;
-/// The most that an operator may lift the tokens to: a million are left.
-pub const TOKENS_ABOVE_MAX: u64 = TOKEN_MAX - (1 << 20);
-/// The code of the refusal of a request that would lift the tokens too far.
-pub const TOO_FAR: &str = "token_minimo_distante";
+use crate::http::wrong::FieldCode;
+use crate::time::millis;
 
 const LOCK_FIELDS: &str = "recurso, recursos, dono, pedido_id, ttl_ms, espera_ms, token_minimo, apesar_da_retencao";
 const RENEW_FIELDS: &str = "trava_id, ttl_ms";
 const UNLOCK_FIELDS: &str = "trava_id, recurso, retencao_ms";
 
-/// A lease, as answered: granted, or with `situacao` `renovado` and no `esperou_ms`, renewed.
-#[derive(Clone, Debug, Serialize)]
-pub struct LeaseReply {
-    /// The operation's own status, inside a batch.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<u16>,
-    /// `concedido` or `renovado`.
-    pub situacao: &'static str,
-    /// What it locks.
-    pub recursos: Resources,
-    /// Proof of holding it.
-    pub trava_id: String,
-    /// The fencing token.
-    pub token: u64,
-    /// Who asked.
-    pub dono: Option<Arc<str>>,
-    /// Its life from the grant or the renewal on.
-    pub ttl_ms: u64,
-    /// What remains of that now, rounded down.
-    pub resta_ms: u64,
-    /// When that ends, by the coordinator's clock; for people, not for deciding.
-    pub expira_em_utc: String,
-    /// How long it was waited for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub esperou_ms: Option<u64>,
-    /// What can be done with it.
-    #[serde(rename = "_links")]
-    pub links: Links,
-}
-
-/// The members that a refusal (`ocupado`) adds to its problem document.
-#[derive(Clone, Debug, Serialize)]
-pub struct BusyReply {
-    /// The first resource that was not free.
-    pub recurso: Arc<str>,
-    /// Who holds it.
-    pub dono: Option<Arc<str>>,
-    /// The holder's token.
-    pub token: Option<u64>,
-    /// When it comes free at the latest.
-    pub expira_em_ms: Option<u64>,
-    /// Whether it is only retained after an unlock.
-    pub retido: bool,
-    /// How many wait for it.
-    pub fila: usize,
-    /// How long this was waited for.
-    pub esperou_ms: u64,
-}
-
-/// The answer to an unlock.
-#[derive(Clone, Debug, Serialize)]
-pub struct ReleasedReply {
-    /// The operation's own status, inside a batch.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<u16>,
-    /// Whether this request freed it.
-    pub liberado: bool,
-    /// Why not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub motivo: Option<&'static str>,
-}
-
-/// One operation of a batch, as a client sends it.
-#[derive(Clone, Debug, Serialize)]
-#[serde(tag = "op", rename_all = "lowercase")]
+/// What a client asks of the table, by a route of its own or inside a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// `POST /lock`.
-    Lock {
-        /// The request that caused it.
-        req: String,
-        /// What to lock.
-        recursos: Vec<String>,
-        /// Who asks.
-        dono: String,
-        /// Which request of the owner's this is.
-        pedido_id: String,
-        /// The lease's life.
-        ttl_ms: u64,
-        /// The largest token that the caller has seen.
-        token_minimo: u64,
-        /// Whether a retention is passed over.
-        apesar_da_retencao: bool,
+    Lock(Acquire),
+    /// `POST /renew`.
+    Renew {
+        /// The lease.
+        lease: LeaseId,
+        /// Its TTL from now on, where that changes.
+        ttl: Option<Duration>,
     },
     /// `POST /unlock`.
+    Unlock(Release),
+}
+
+/// Which [`Operation`] a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// [`Operation::Lock`].
+    Lock,
+    /// [`Operation::Renew`].
+    Renew,
+    /// [`Operation::Unlock`].
+    Unlock,
+}
+
+impl Operation {
+    /// Reads an operation's fields. Unknown ones are noted in `unknown`; `also_known` are the names of those that were read
+    /// before, each after `, `.
+    ///
+    /// # Errors
+    /// Every wrong field.
+    pub fn read(
+        kind: Kind,
+        fields: Fields<'_>,
+        also_known: &str,
+        unknown: &mut Unknown,
+    ) -> Result<Self, Vec<FieldError>> {
+        match kind {
+            Kind::Lock => read_lock(fields, also_known, unknown).map(Self::Lock),
+            Kind::Renew => read_renew(fields, also_known, unknown),
+            Kind::Unlock => read_unlock(fields, also_known, unknown).map(Self::Unlock),
+        }
+    }
+
+    /// The operation as an entry of a batch, caused by the request `req`.
+    pub(super) fn written<'a>(&'a self, req: &'a str) -> Written<'a> {
+        match self {
+            Self::Lock(request) => Written::Lock {
+                req,
+                recursos: &request.resources,
+                dono: request.owner.as_deref(),
+                pedido_id: request.request_id.as_deref(),
+                ttl_ms: millis(request.ttl),
+                espera_ms: millis(request.wait),
+                token_minimo: request.min_token,
+                apesar_da_retencao: request.despite_retention,
+            },
+            Self::Renew { lease, ttl } => {
+                Written::Renew { req, trava_id: WrittenLease(*lease), ttl_ms: ttl.map(millis) }
+            }
+            Self::Unlock(Release::ById { lease, retention }) => Written::Unlock {
+                req,
+                trava_id: Some(WrittenLease(*lease)),
+                recurso: None,
+                retencao_ms: millis(*retention),
+            },
+            Self::Unlock(Release::ByName { resource, retention }) => {
+                Written::Unlock { req, trava_id: None, recurso: Some(resource), retencao_ms: millis(*retention) }
+            }
+        }
+    }
+}
+
+/// An entry of a batch, as a client writes it.
+#[derive(Serialize)]
+#[serde(tag = "op", rename_all = "lowercase")]
+pub(super) enum Written<'a> {
+    Lock {
+        req: &'a str,
+        recursos: &'a [Arc<str>],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        dono: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pedido_id: Option<&'a str>,
+        ttl_ms: u64,
+        #[serde(skip_serializing_if = "is_zero")]
+        espera_ms: u64,
+        token_minimo: u64,
+        apesar_da_retencao: bool,
+    },
+    Renew {
+        req: &'a str,
+        trava_id: WrittenLease,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ttl_ms: Option<u64>,
+    },
     Unlock {
-        /// The request that caused it.
-        req: String,
-        /// The lease.
-        trava_id: String,
-        /// How long the resources stay refused.
+        req: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        trava_id: Option<WrittenLease>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        recurso: Option<&'a str>,
         retencao_ms: u64,
     },
 }
 
-/// Reads the fields of a lock request; what is not known is noted in `unknown`.
-///
-/// # Errors
-/// Every wrong field.
-pub fn read_lock(mut fields: Fields<'_>, also_known: &str, unknown: &mut Unknown) -> Result<Acquire, Vec<FieldError>> {
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+fn read_lock(mut fields: Fields<'_>, also_known: &str, unknown: &mut Unknown) -> Result<Acquire, Vec<FieldError>> {
     let single = fields.take("recurso");
     let several = fields.take("recursos");
     let resources = match (single, several) {
@@ -162,7 +150,7 @@ pub fn read_lock(mut fields: Fields<'_>, also_known: &str, unknown: &mut Unknown
                 Vec::new()
             }
         },
-        (None, Some(names)) => match checked_names(names) {
+        (None, Some(names)) => match checked_resources(names) {
             Ok(names) => names,
             Err(message) => {
                 fields.reject("recursos", message);
@@ -188,15 +176,7 @@ pub fn read_lock(mut fields: Fields<'_>, also_known: &str, unknown: &mut Unknown
     })
 }
 
-/// Reads the fields of a renewal: the lease, and its TTL from now on where it changes.
-///
-/// # Errors
-/// Every wrong field.
-pub fn read_renew(
-    mut fields: Fields<'_>,
-    also_known: &str,
-    unknown: &mut Unknown,
-) -> Result<(LeaseId, Option<Duration>), Vec<FieldError>> {
+fn read_renew(mut fields: Fields<'_>, also_known: &str, unknown: &mut Unknown) -> Result<Operation, Vec<FieldError>> {
     let lease = lease_id(&mut fields);
     if lease.is_none() && !fields.has_errors() {
         fields.reject("trava_id", FieldCode::Missing.says("é obrigatório"));
@@ -204,18 +184,10 @@ pub fn read_renew(
     let ttl_ms = integer(&mut fields, "ttl_ms", TTL_MS_MIN, TTL_MS_MAX);
     fields.finish_noting("", &format!("{RENEW_FIELDS}{also_known}"), unknown)?;
     // Without a lease there was an error above.
-    Ok((lease.unwrap_or(LeaseId(0)), ttl_ms.map(Duration::from_millis)))
+    Ok(Operation::Renew { lease: lease.unwrap_or(LeaseId(0)), ttl: ttl_ms.map(Duration::from_millis) })
 }
 
-/// Reads the fields of an unlock request.
-///
-/// # Errors
-/// Every wrong field.
-pub fn read_unlock(
-    mut fields: Fields<'_>,
-    also_known: &str,
-    unknown: &mut Unknown,
-) -> Result<Release, Vec<FieldError>> {
+fn read_unlock(mut fields: Fields<'_>, also_known: &str, unknown: &mut Unknown) -> Result<Release, Vec<FieldError>> {
     let has_lease = fields.has("trava_id");
     let lease = lease_id(&mut fields);
     let resource = fields.take("recurso").and_then(|raw| match checked_resource(raw) {
@@ -250,18 +222,6 @@ fn lease_id(fields: &mut Fields<'_>) -> Option<LeaseId> {
     lease
 }
 
-/// The word on the wire and in the log for why a lease is not there.
-pub fn not_live_name(why: NotLive) -> &'static str {
-    match why {
-        NotLive::AlreadyReleased => "ja_liberado",
-        NotLive::Expired => "expirado",
-        NotLive::Forced => "forcado",
-        NotLive::Unknown => "desconhecido",
-    }
-}
-
-pub use crate::time::millis;
-
 fn integer(fields: &mut Fields<'_>, name: &str, min: u64, max: u64) -> Option<u64> {
     fields.integer(name, min.cast_signed()..=max.cast_signed()).map(i64::cast_unsigned)
 }
@@ -274,45 +234,6 @@ fn name(fields: &mut Fields<'_>, field: &str) -> Option<String> {
             None
         }
     }
-}
-
-fn checked_name(raw: &RawValue) -> Result<String, Wrong> {
-    let name = checked_text(raw, TextRule { max_chars: NAME_MAX_BYTES, multiline: false })?;
-    if name.len() > NAME_MAX_BYTES {
-        return Err(FieldCode::Length.says(format!("deve ter até {NAME_MAX_BYTES} bytes; tem {}", name.len())));
-    }
-    Ok(name)
-}
-
-/// The name of a resource, which is a part of its address: a path that ends in `.` or `..`, however they are written, is another
-/// path to all who follow a link.
-fn checked_resource(raw: &RawValue) -> Result<String, Wrong> {
-    let name = checked_name(raw)?;
-    if matches!(name.as_str(), "." | "..") {
-        return Err("não pode ser . nem .., que num caminho são outra coisa".into());
-    }
-    Ok(name)
-}
-
-fn checked_names(raw: &RawValue) -> Result<Vec<String>, Wrong> {
-    let Ok(raw_names) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else {
-        return Err(FieldCode::Kind.says("deve ser uma lista de nomes"));
-    };
-    if raw_names.is_empty() || raw_names.len() > RESOURCES_MAX {
-        let words = format!("deve ter de 1 a {RESOURCES_MAX} nomes; tem {}", raw_names.len());
-        return Err(FieldCode::Length.says(words));
-    }
-    let mut names = Vec::with_capacity(raw_names.len());
-    for (index, raw) in raw_names.into_iter().enumerate() {
-        let checked = checked_resource(raw);
-        names.push(checked.map_err(|Wrong { code, words }| code.says(format!("o nome na posição {index} {words}")))?);
-    }
-    let mut sorted: Vec<&String> = names.iter().collect();
-    sorted.sort_unstable();
-    if let Some(twice) = sorted.windows(2).find_map(|pair| (pair[0] == pair[1]).then_some(pair[0])) {
-        return Err(FieldCode::Repeated.says(format!("traz \"{twice}\" mais de uma vez")));
-    }
-    Ok(names)
 }
 
 #[cfg(test)]

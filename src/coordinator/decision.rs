@@ -1,0 +1,85 @@
+//! Deciding one operation, by whatever route it came, and the answer to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use slog::Logger;
+
+use super::answers;
+use super::protocol::Operation;
+use super::protocol::batch::WrittenAnswer;
+use super::protocol::replies::{LeaseReply, ReleasedReply};
+use super::service::{Begun, RenewRefused, Service};
+use super::table::{Granted, NotLive, Released};
+use super::waiting::{Told, Wait};
+use crate::http::presence::{Guest, Hosting, Presence};
+use crate::http::problem::Problem;
+
+/// What became of an operation at once.
+pub enum Decision {
+    /// A lock request that waits in the queue.
+    Queued(Wait),
+    /// A lock request that is decided.
+    Locked(Told),
+    /// A renewal.
+    Renewed(Result<Granted, RenewRefused>),
+    /// An unlock.
+    Released(Released),
+}
+
+/// Decides `operation`. One that may have to wait needs a place among the long answers first: it is put into `guest`, where there is
+/// none yet.
+///
+/// # Errors
+/// When there is no such place.
+pub async fn decide(
+    service: &Arc<Service>,
+    hosting: &Hosting,
+    log: &Logger,
+    operation: &Operation,
+    client: &mut Presence,
+    guest: &mut Option<Guest>,
+) -> Result<Decision, Problem> {
+    Ok(match operation {
+        Operation::Lock(request) => {
+            if !request.wait.is_zero() && guest.is_none() {
+                *guest = Some(hosting.admit()?);
+            }
+            match service.begin(log, request, client).await {
+                Begun::Decided(told) => Decision::Locked(told),
+                Begun::Waits(wait) => Decision::Queued(wait),
+            }
+        }
+        Operation::Renew { lease, ttl } => Decision::Renewed(service.renew(log, *lease, *ttl).await),
+        Operation::Unlock(release) => Decision::Released(service.unlock(log, release)),
+    })
+}
+
+/// The answer to a lock request that is decided: `left_of` says what is left of its lease.
+pub fn locked(
+    service: &Service,
+    told: Told,
+    status: Option<u16>,
+    left_of: impl FnOnce(&Granted) -> Result<Duration, NotLive>,
+) -> Result<WrittenAnswer, Problem> {
+    let granted = told.map_err(answers::refusal)?;
+    let left = left_of(&granted).map_err(answers::lost)?;
+    Ok(WrittenAnswer::Lease(LeaseReply { status, ..answers::granted(service, &granted, left) }))
+}
+
+/// The answer to a renewal, as [`locked`].
+pub fn renewed(
+    service: &Service,
+    renewed: Result<Granted, RenewRefused>,
+    status: Option<u16>,
+    left_of: impl FnOnce(&Granted) -> Result<Duration, NotLive>,
+) -> Result<WrittenAnswer, Problem> {
+    let granted = renewed.map_err(answers::not_renewed)?;
+    let left = left_of(&granted).map_err(answers::lost)?;
+    Ok(WrittenAnswer::Lease(LeaseReply { status, ..answers::renewed(service, &granted, left) }))
+}
+
+/// The answer to an unlock.
+pub fn released(released: Released, status: Option<u16>) -> Result<WrittenAnswer, Problem> {
+    Ok(WrittenAnswer::Released(ReleasedReply { status, ..answers::released(released)? }))
+}

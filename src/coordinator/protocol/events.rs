@@ -1,0 +1,178 @@
+//! Publishing events: the body of `POST /eventos`, one event or several, as the server reads it and as a scheduler writes it.
+
+use std::iter::Peekable;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::limits::{BODY_BYTES, EVENT_DATA_MAX, EVENT_NAME_MAX, PUBLISHED_MAX};
+use crate::http::fields::Fields;
+use crate::http::problem::{FieldError, Problem};
+use crate::http::unknown::Unknown;
+
+/// The coordinator's own channel: it tells there what became of the locks.
+pub const LOCKS_CHANNEL: &str = "travas";
+/// The channel that the schedulers share. It exists from the start on, however many others there are: the coordinator knows no more
+/// of it than its name.
+pub const SHARED_CHANNEL: &str = "agenda";
+/// What a name of a channel or an event has to be.
+pub const NAME_RULE: &str = "deve ter de 1 a 64 caracteres de A–Z a–z 0–9 . _ -";
+
+/// The body that publishes as many of `events` (a name, and data in JSON) as one request may carry; at least one is taken.
+pub fn write<'a>(channel: &str, events: &mut Peekable<impl Iterator<Item = (&'a str, String)>>) -> Bytes {
+    let mut body = format!(r#"{{"canal":"{channel}","eventos":["#);
+    let mut count = 0;
+    while let Some((name, data)) = events.next_if(|_| count < PUBLISHED_MAX && body.len() < BODY_BYTES) {
+        if count > 0 {
+            body.push(',');
+        }
+        for part in [r#"{"evento":""#, name, r#"","dados":"#, &data, "}"] {
+            body.push_str(part);
+        }
+        count += 1;
+    }
+    body.push_str("]}");
+    body.into()
+}
+
+/// What is published.
+#[derive(Debug)]
+pub struct Publication {
+    /// The channel's name.
+    pub channel: String,
+    /// The events, in order.
+    pub events: Vec<PublishedEvent>,
+}
+
+/// One event.
+#[derive(Debug)]
+pub struct PublishedEvent {
+    /// Its name.
+    pub name: String,
+    /// Its data: JSON on one line.
+    pub data: String,
+}
+
+impl PublishedEvent {
+    fn new(name: String, data: &str) -> Self {
+        // A line break inside JSON is only white space; in a stream it would end the line.
+        let data = if data.contains(['\n', '\r']) { data.replace(['\n', '\r'], " ") } else { data.to_owned() };
+        Self { name, data }
+    }
+}
+
+impl Publication {
+    /// Reads a publication; what is unknown of it is noted.
+    ///
+    /// # Errors
+    /// 400 when the body is not JSON, 422 with every wrong field.
+    pub fn read(body: &[u8], unknown: &mut Unknown) -> Result<Self, Problem> {
+        match serde_json::from_slice::<Several<'_>>(body) {
+            Ok(several) if several.is_valid() => {
+                let events =
+                    several.eventos.iter().map(|one| PublishedEvent::new(one.evento.to_owned(), one.dados.get()));
+                Ok(Self { channel: several.canal.to_owned(), events: events.collect() })
+            }
+            _ => Self::read_fields(body, unknown),
+        }
+    }
+
+    fn read_fields(body: &[u8], unknown: &mut Unknown) -> Result<Self, Problem> {
+        let mut fields = Fields::parse(body)?;
+        let channel = name(&mut fields, "canal");
+        if channel.as_deref() == Some(LOCKS_CHANNEL) {
+            fields.reject("canal", "travas é do próprio coordenador; escolha outro");
+        }
+        let events = match fields.take("eventos").map(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get())) {
+            None => Vec::from_iter(event(&mut fields)),
+            Some(Ok(several)) if (1..=PUBLISHED_MAX).contains(&several.len()) => {
+                let mut events = Vec::with_capacity(several.len());
+                for (index, raw) in several.into_iter().enumerate() {
+                    match one_of_several(raw, index, unknown) {
+                        Ok(event) => events.extend(event),
+                        Err(FieldError { campo, codigo, mensagem }) => {
+                            fields.reject(&format!("eventos[{index}].{campo}"), codigo.says(mensagem));
+                            // The first wrong event is enough: a thousand would say no more.
+                            break;
+                        }
+                    }
+                }
+                for other in ["evento", "dados"] {
+                    if fields.take(other).is_some() {
+                        fields.reject(other, "use evento e dados ou eventos, não os dois");
+                    }
+                }
+                events
+            }
+            Some(_) => {
+                fields.reject("eventos", format!("deve ser uma lista de 1 a {PUBLISHED_MAX} eventos"));
+                Vec::new()
+            }
+        };
+        let known = "canal, evento, dados; ou canal, eventos";
+        fields.finish_noting("", known, unknown).map_err(Problem::invalid_fields)?;
+        Ok(Self { channel: channel.unwrap_or_default(), events })
+    }
+}
+
+/// Several events as schedulers send them, thousands a second: read in one pass, without a word about what is wrong.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Several<'a> {
+    canal: &'a str,
+    #[serde(borrow)]
+    eventos: Vec<One<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct One<'a> {
+    evento: &'a str,
+    #[serde(borrow)]
+    dados: &'a RawValue,
+}
+
+impl Several<'_> {
+    fn is_valid(&self) -> bool {
+        let valid = |one: &One<'_>| is_name(one.evento) && one.dados.get().len() <= EVENT_DATA_MAX;
+        is_name(self.canal)
+            && self.canal != LOCKS_CHANNEL
+            && (1..=PUBLISHED_MAX).contains(&self.eventos.len())
+            && self.eventos.iter().all(valid)
+    }
+}
+
+fn one_of_several(raw: &RawValue, index: usize, unknown: &mut Unknown) -> Result<Option<PublishedEvent>, FieldError> {
+    let mut fields = Fields::from_raw(raw)?;
+    let event = event(&mut fields);
+    let finished = fields.finish_noting(&format!("eventos[{index}]."), "evento, dados", unknown);
+    finished.map_err(|mut errors| errors.swap_remove(0))?;
+    Ok(event)
+}
+
+/// Reads an event; what is wrong with it is noted.
+fn event(fields: &mut Fields<'_>) -> Option<PublishedEvent> {
+    let name = name(fields, "evento");
+    let data = fields.take("dados").map_or("null", RawValue::get);
+    if data.len() > EVENT_DATA_MAX {
+        fields.reject("dados", format!("deve ter até {} KiB", EVENT_DATA_MAX / 1024));
+    }
+    name.map(|name| PublishedEvent::new(name, data))
+}
+
+/// Reads the name of a channel or an event.
+fn name(fields: &mut Fields<'_>, field: &str) -> Option<String> {
+    let name = fields.take(field).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+    let name = name.filter(|name| is_name(name));
+    if name.is_none() {
+        fields.reject(field, NAME_RULE);
+    }
+    name
+}
+
+/// Whether this may be the name of a channel or an event.
+pub fn is_name(name: &str) -> bool {
+    (1..=EVENT_NAME_MAX).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+}

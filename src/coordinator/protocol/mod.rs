@@ -1,0 +1,18 @@
+//! The lock protocol's messages, each in one place: the server and the scheduler's client write and read the same types.
+//!
+//! - [`limits`]: the bounds of every field and message, and [`path`]: the endpoints;
+//! - [`requests`]: an [`Operation`] (lock, renew, unlock), its fields, and how they are read and written;
+//! - [`batch`]: several operations in one exchange (`POST /lote`), and their answers;
+//! - [`replies`]: the members of the answers;
+//! - [`events`]: the body of `POST /eventos`.
+
+pub mod batch;
+pub mod events;
+pub mod limits;
+pub(crate) mod names;
+pub mod path;
+pub mod replies;
+pub mod requests;
+
+pub use self::limits::*;
+pub use self::requests::Operation;

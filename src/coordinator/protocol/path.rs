@@ -1,0 +1,22 @@
+//! The coordinator's endpoints, by the names that [`super`]'s messages are sent to.
+
+/// Asks for a lease.
+pub const LOCK: &str = "/lock";
+/// Prolongs a lease.
+pub const RENEW: &str = "/renew";
+/// Ends a lease.
+pub const UNLOCK: &str = "/unlock";
+/// Several operations in one exchange.
+pub const BATCH: &str = "/lote";
+/// The list of locks.
+pub const LOCKS: &str = "/locks";
+/// The lock on one resource.
+pub const LOCK_OF: &str = "/locks/{recurso}";
+/// Publishes events and listens to them.
+pub const EVENTS: &str = "/eventos";
+/// Liveness.
+pub const HEALTH: &str = "/saude";
+/// Readiness.
+pub const READY: &str = "/pronto";
+/// Counters, for Prometheus.
+pub const METRICS: &str = "/metrics";

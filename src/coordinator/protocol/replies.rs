@@ -1,0 +1,109 @@
+//! The members of the answers, written by the server and read by the scheduler's client.
+//!
+//! The client reads no more than it uses: a member that is marked `skip_deserializing` is for people and for other programs, and
+//! has its default value in an answer that was read.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::names::{read_lease, write_lease};
+use crate::coordinator::table::{LeaseId, Resources};
+use crate::http::links::Links;
+
+/// A lease: granted, or with `situacao` `renovado` and no `esperou_ms`, renewed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LeaseReply {
+    /// The operation's own status, inside a batch.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// `concedido` or `renovado`.
+    #[serde(skip_deserializing)]
+    pub situacao: &'static str,
+    /// What it locks.
+    #[serde(skip_deserializing)]
+    pub recursos: Resources,
+    /// Proof of holding it.
+    #[serde(serialize_with = "write_lease", deserialize_with = "read_lease")]
+    pub trava_id: LeaseId,
+    /// The fencing token.
+    pub token: u64,
+    /// The owner that the request named.
+    #[serde(skip_deserializing)]
+    pub dono: Option<Arc<str>>,
+    /// Its life from the grant or the renewal on.
+    pub ttl_ms: u64,
+    /// What remains of that now, rounded down. The first coordinators did not say it.
+    #[serde(default)]
+    pub resta_ms: Option<u64>,
+    /// When that ends, by the coordinator's clock; for people, not for deciding.
+    #[serde(skip_deserializing)]
+    pub expira_em_utc: String,
+    /// How long the request waited for it.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub esperou_ms: Option<u64>,
+    /// What can be done with it.
+    #[serde(skip_deserializing, rename = "_links")]
+    pub links: Links,
+}
+
+/// The members that a refusal (`ocupado`) adds to its problem document.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BusyReply {
+    /// The first resource that was not free.
+    pub recurso: Arc<str>,
+    /// The holder's name.
+    #[serde(skip_deserializing)]
+    pub dono: Option<Arc<str>>,
+    /// The holder's token.
+    #[serde(skip_deserializing)]
+    pub token: Option<u64>,
+    /// When the resource comes free at the latest.
+    #[serde(skip_deserializing)]
+    pub expira_em_ms: Option<u64>,
+    /// Whether it is only retained after an unlock.
+    #[serde(skip_deserializing)]
+    pub retido: bool,
+    /// How many requests wait for it.
+    #[serde(skip_deserializing)]
+    pub fila: usize,
+    /// How long this request waited for it.
+    #[serde(skip_deserializing)]
+    pub esperou_ms: u64,
+}
+
+/// The answer to an unlock.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReleasedReply {
+    /// The operation's own status, inside a batch.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Whether this request ended the lease.
+    #[serde(default)]
+    pub liberado: bool,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub motivo: Option<Cow<'static, str>>,
+}
+
+/// A problem document, as far as a client of ours uses it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ProblemReply {
+    /// The status.
+    pub status: u16,
+    /// The code, for programs.
+    #[serde(default)]
+    pub codigo: Option<String>,
+    /// For people.
+    #[serde(default)]
+    pub detail: Option<String>,
+}
+
+impl fmt::Display for ProblemReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (code, detail) = (self.codigo.as_deref(), self.detail.as_deref());
+        write!(f, "resposta {} {}: {}", self.status, code.unwrap_or("sem código"), detail.unwrap_or_default())
+    }
+}
