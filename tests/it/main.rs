@@ -1,7 +1,7 @@
 //! The black-box tests: the real executable on free ports, in folders of its own.
 //!
-//! They are one crate, so that the library is linked once. A test that needs a tool is ignored and names the tool;
-//! `cargo test -- --ignored` runs those.
+//! They are one crate, so that the library is linked once. Only `tests/panics.rs` needs a process of its own.
+//! A test that needs a tool is ignored and names the tool; `cargo test -- --ignored` runs those.
 
 mod agenda;
 mod agenda_live;
@@ -24,6 +24,7 @@ mod foundation;
 mod growth;
 mod hangs;
 mod history;
+mod house;
 mod input;
 mod leases;
 mod locks;
@@ -31,7 +32,6 @@ mod locks_cli;
 mod logs;
 mod operate;
 mod page;
-mod panics;
 mod peers;
 mod presence;
 mod queues;

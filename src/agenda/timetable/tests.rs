@@ -1,3 +1,5 @@
+//! Each slot's state and the nearest free slots, by examples and by properties.
+
 use proptest::prelude::*;
 
 use super::*;

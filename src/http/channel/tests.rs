@@ -1,3 +1,5 @@
+//! What listeners of a ring of events receive, miss and are told.
+
 use super::*;
 
 #[derive(Debug)]

@@ -1,3 +1,5 @@
+//! The server inside the test's process: panics of handlers and streams, stops, and the date of an answer.
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 

@@ -1,4 +1,7 @@
-//! A part of a service that dies of a fault of ours takes the service with it. Alone in its file: the hook is the process's.
+//! A panic outside a request stops the service.
+//!
+//! This test is a crate of its own: it installs the process's panic hook, which would stop the services that other tests
+//! run in their process, and which the panic of a failing test would set off.
 
 use sctec::http::server::bind;
 use sctec::{coordinator, logging, panics};
