@@ -17,7 +17,7 @@
 //!
 //! The modules in reading order, each of which imports only those below it:
 //!
-//! - [`cli`] and [`commands`]: the command line;
+//! - [`commands`]: the command line;
 //! - [`stress`]: rivals for one slot, on command;
 //! - [`scheduler`]: the agenda over REST, and the way of a booking (`scheduler/book.rs`);
 //! - [`coordinator`]: the lock table, its service and its client;
@@ -31,7 +31,7 @@
 // A closed pipe or a full disk would panic in println! and eprintln!: output goes through a writer that can say so.
 #![warn(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)]
 
-pub mod cli;
+mod cli;
 pub mod commands;
 pub mod scheduler;
 pub mod stress;

@@ -3,19 +3,29 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::CommandFactory;
+use clap::{Args, Command};
+use clap_complete::Shell;
 
-use super::Outcome;
+use super::outcome::Outcome;
 use super::output::print;
-use crate::cli::{Cli, CompletionsArgs};
 
-/// Prints the script.
-///
-/// # Errors
-/// When standard output cannot be written.
-pub fn run(args: &CompletionsArgs) -> Outcome {
+/// Arguments of `completions`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  source <(sctec completions bash)
+  sctec completions bash > ~/.local/share/bash-completion/completions/sctec
+  sctec completions zsh > \"${fpath[1]}/_sctec\"
+  sctec completions fish > ~/.config/fish/completions/sctec.fish")]
+pub struct CompletionsArgs {
+    /// The shell to print them for
+    #[arg(value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+/// Prints the completions of `program`.
+pub fn run(args: &CompletionsArgs, mut program: Command) -> Outcome {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "sctec", &mut script);
+    clap_complete::generate(args.shell, &mut program, "sctec", &mut script);
     print(&String::from_utf8(script).context("the completions are not text")?)?;
     Ok(ExitCode::SUCCESS)
 }

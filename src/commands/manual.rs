@@ -6,25 +6,33 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Command, CommandFactory};
+use clap::{Args, Command};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
-use super::Outcome;
+use super::outcome::Outcome;
 use super::output::print;
-use crate::cli::{Cli, ManualArgs};
 
-/// Writes the pages, and says which.
-///
-/// # Errors
-/// When the folder or a page cannot be written.
-pub fn run(args: &ManualArgs) -> Outcome {
+/// Arguments of `manual`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  sctec manual ~/.local/share/man/man1         then: man sctec-audit
+  sctec manual . && man ./sctec.1")]
+pub struct ManualArgs {
+    /// Folder that the pages are written to; made if missing
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+}
+
+/// Writes the pages of `program` and its subcommands, and prints their paths.
+pub fn run(args: &ManualArgs, program: Command) -> Outcome {
     let dir = args.dir.display();
     fs::create_dir_all(&args.dir).with_context(|| format!("cannot make the folder {dir}"))?;
-    let mut program = Cli::command().disable_help_subcommand(true);
+    let mut program = program.disable_help_subcommand(true);
     // Gives each command its full name and the options that all have.
     program.build();
     let subcommands = program.get_subcommands().map(|subcommand| {

@@ -1,69 +1,103 @@
-//! One file per subcommand: arguments become a checked config, then it runs.
+//! The command line: the list of subcommands. Each has a file or folder of its own, its clap arguments next to its `run`.
 
-pub mod audit;
-pub mod clock_sync;
-pub mod completions;
-pub mod health;
-pub mod locks;
-pub mod manual;
-pub mod output;
-pub mod serve;
-pub mod stress;
+mod audit;
+mod clock_sync;
+mod completions;
+mod health;
+mod locks;
+mod manual;
+mod outcome;
+mod output;
+mod runtime;
+mod serve;
+mod stress;
+pub(crate) mod values;
 
-use std::process::ExitCode;
+use clap::{CommandFactory, Parser, Subcommand};
 
-use anyhow::Context;
-use rustix::process::{Resource, getrlimit, setrlimit};
-use tokio::runtime::Runtime;
+use crate::cli::{HealthArgs, LocksArgs, StressArgs};
 
-use crate::time::{ParseTimestampError, Timestamp};
+use self::outcome::EXIT_UNEXPECTED;
+pub use self::outcome::{EXIT_CANNOT_RUN, EXIT_VERIFY_CANNOT_RUN, Outcome};
+pub use self::output::{CANNOT_WRITE, help_width, tell};
+use self::runtime::block_on;
+use self::values::in_english;
 
-/// Exit status: what was expected was not seen.
-pub const EXIT_UNEXPECTED: u8 = 1;
-/// Exit status: could not run. The message says what to do.
-pub const EXIT_CANNOT_RUN: u8 = 2;
+/// The core of a shared space telescope: book each observation slot exactly once.
+#[derive(Debug, Parser)]
+#[command(version, about, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  sctec serve-all                                  both services, data in ./sctec-data
+  sctec stress --n 10                              ten at once on one slot: one wins
+  sctec audit --event AGENDAMENTO_CRIADO           all bookings that were made
+  sctec locks --watch                              holders of locks, and how many requests wait
+  sctec clock-sync                                 how far off this machine's clock is
 
-/// What a subcommand's `run` gives.
-pub type Outcome = anyhow::Result<ExitCode>;
-
-/// The threads that a subcommand's tasks run on. Allows the process as many file descriptors as the system lets it have:
-/// each connection is one.
-fn runtime() -> anyhow::Result<Runtime> {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    // Where that is not allowed, the connections are fewer.
-    let _ = setrlimit(Resource::Nofile, limit);
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+Exit status: 0 as expected, 1 not as expected, 2 could not run (the message says what to do), \
+3 the clock is off (clock-sync --max-error). audit --verify has statuses of its own: see its help.")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
 }
 
-/// Runs the task of a command to its end. A lookup of a name may go on for long after it was given up; the exit does not
-/// wait for it.
-fn block_on<T>(task: impl Future<Output = T>) -> anyhow::Result<T> {
-    let runtime = runtime()?;
-    let done = runtime.block_on(task);
-    runtime.shutdown_background();
-    Ok(done)
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the agenda and the official time (servico-agendamento)
+    ServeScheduler(serve::SchedulerArgs),
+    /// Serve the locks (servico-coordenador)
+    ServeCoordinator(serve::CoordinatorArgs),
+    /// Serve both in one process, each on its own port
+    ServeAll(serve::AllArgs),
+    /// Send n booking requests at one instant and judge the results
+    Stress(StressArgs),
+    /// Search the audit trail, follow it, or prove that it is whole
+    Audit(audit::AuditArgs),
+    /// Show the locks and their holders, or release one by force
+    Locks(LocksArgs),
+    /// Measure this machine's clock against the scheduler's, by Cristian's algorithm
+    ClockSync(clock_sync::ClockSyncArgs),
+    /// Check a service's health, for a container engine or a supervisor
+    Health(HealthArgs),
+    /// Print a shell's completions for these commands
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages, one for each command
+    Manual(manual::ManualArgs),
 }
 
-/// What is wrong with an instant. Its own errors are the API's, in Portuguese; here the command line speaks.
-fn in_english(error: ParseTimestampError) -> String {
-    match error {
-        ParseTimestampError::Shape => "should be an RFC 3339 instant with a zone, as 2025-10-26T18:00:00Z".to_owned(),
-        ParseTimestampError::NoSuchInstant => {
-            "is on no calendar or clock; use an instant as 2025-10-26T18:00:00Z".to_owned()
+impl Cli {
+    /// Runs the subcommand.
+    ///
+    /// # Errors
+    /// When it could not run. The message says what to do.
+    pub fn run(self) -> Outcome {
+        match self.command {
+            Command::ServeScheduler(args) => serve::scheduler(&args),
+            Command::ServeCoordinator(args) => serve::coordinator(&args),
+            Command::ServeAll(args) => serve::all(&args),
+            Command::Stress(args) => stress::run(&args),
+            Command::Audit(args) => audit::run(&args),
+            Command::Locks(args) => locks::run(&args),
+            Command::ClockSync(args) => clock_sync::run(&args),
+            Command::Health(args) => health::run(&args),
+            Command::Completions(args) => completions::run(&args, Self::command()),
+            Command::Manual(args) => manual::run(&args, Self::command()),
         }
-        ParseTimestampError::NoSuchOffset => {
-            "has an offset that does not exist; they go from -23:59 to +23:59, as in 2025-10-26T15:00:00-03:00"
-                .to_owned()
-        }
-        ParseTimestampError::NoLeapSecond => {
-            "has a second 60, which can only be at 23:59:60Z of 30 June or 31 December".to_owned()
-        }
-        ParseTimestampError::OutOfRange => {
-            format!("should be from {} to {}", Timestamp::MIN.seconds(), Timestamp::MAX.seconds())
-        }
-        ParseTimestampError::TooFine => {
-            "should be exact to the microsecond, without a second 60 or further digits".to_owned()
-        }
+    }
+}
+
+/// The environment variables of this program that are set and empty. clap's message for an empty option does not name its
+/// variable.
+pub fn empty_variables() -> Vec<String> {
+    let empty = std::env::vars_os().filter(|(_, value)| value.is_empty());
+    empty.filter_map(|(name, _)| name.into_string().ok()).filter(|name| name.starts_with("SCTEC_")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
     }
 }

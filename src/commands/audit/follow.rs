@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::cannot_read;
+use super::args::AuditArgs;
 use super::inputs::{self, Input, Next, OpenFile};
 use super::lines::Lines;
+use super::reading::cannot_read;
 use super::search::Search;
 use crate::audit::form::{self, Form};
-use crate::cli::AuditArgs;
 use crate::commands::output::{CANNOT_WRITE, pause, tell};
 
 /// How often the end of the file is looked at: a person does not notice, nor does the machine.
@@ -37,7 +37,7 @@ pub fn run<W: Write>(search: &mut Search<W>, args: &AuditArgs) -> anyhow::Result
     }
     let trail = match &followed {
         // A closed one that stands last: the one that is written was not there.
-        Input::Closed(_) => inputs::trail(args),
+        Input::Closed(_) => args.trail(),
         Input::File(path) | Input::Open(OpenFile { path, .. }) => path.clone(),
         Input::Stdin => return search.read(followed),
     };
@@ -66,7 +66,7 @@ fn wait_for_inputs(args: &AuditArgs) -> anyhow::Result<Option<Vec<Input>>> {
     loop {
         let inputs = inputs::there(args)?;
         let missing: Option<PathBuf> = match inputs.last() {
-            None => Some(inputs::trail(args)),
+            None => Some(args.trail()),
             Some(Input::File(path)) => missing(path),
             Some(_) => None,
         };

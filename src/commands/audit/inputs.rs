@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use super::cannot_read;
+use super::args::AuditArgs;
+use super::reading::cannot_read;
 use super::source::Source;
+use crate::audit::RACE_TRAIL_FILE;
 use crate::audit::chain::Link;
 use crate::audit::files::{self, Closed};
 use crate::audit::shape::LINE_MAX;
-use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
-use crate::cli::AuditArgs;
 use crate::commands::output::tell;
 use crate::files::leads_to;
 
@@ -50,11 +50,6 @@ pub enum Next {
     Replaced(OpenFile),
 }
 
-/// The file that the data folder's trail is written to.
-pub fn trail(args: &AuditArgs) -> PathBuf {
-    args.data_dir.join(if args.race { RACE_TRAIL_FILE } else { TRAIL_FILE })
-}
-
 /// What is to be read, in order.
 ///
 /// # Errors
@@ -72,7 +67,7 @@ pub fn inputs(args: &AuditArgs) -> anyhow::Result<Vec<Input>> {
 /// # Errors
 /// When something cannot be read.
 pub fn there(args: &AuditArgs) -> anyhow::Result<Vec<Input>> {
-    if args.files.is_empty() { trail_of(&trail(args)) } else { Ok(named(args)) }
+    if args.files.is_empty() { trail_of(&args.trail()) } else { Ok(named(args)) }
 }
 
 /// Says that a closed file is there in a form that nobody here reads.
@@ -94,7 +89,7 @@ fn nothing(args: &AuditArgs) -> String {
         Ok(true) if !args.race => format!("; the race demonstration's records are in {}: --race", race.display()),
         _ => String::new(),
     };
-    format!("there is no {}; name a file, or the data folder with --data-dir{race}", trail(args).display())
+    format!("there is no {}; name a file, or the data folder with --data-dir{race}", args.trail().display())
 }
 
 /// The files of the trail that is written at `path`, which may be none. That one is opened first: if it is closed meanwhile,

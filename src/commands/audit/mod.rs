@@ -3,11 +3,13 @@
 //! Files are read as streams, in order, and each record that matches is printed as it comes; only a table waits for
 //! the end, to know how wide its columns are.
 
+mod args;
 mod cell;
 mod follow;
 mod inputs;
 mod lines;
 mod print;
+mod reading;
 mod report;
 mod search;
 mod source;
@@ -15,27 +17,21 @@ mod verify;
 
 use std::cmp::Ordering;
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 
+pub use self::args::AuditArgs;
+use self::args::AuditFormat;
 use self::lines::LINE_MAX_MIB;
 use self::print::Printer;
 use self::search::Search;
+use super::outcome::{EXIT_UNEXPECTED, Outcome};
 use super::output::{CANNOT_WRITE, is_broken_pipe, tell};
-use super::{EXIT_UNEXPECTED, Outcome, in_english};
+use super::values::in_english;
 use crate::audit::filter::{Filter, Wanted};
 use crate::audit::record::EVENT_TYPES;
-use crate::cli::{AuditArgs, AuditFormat};
 use crate::time::Timestamp;
-
-/// Files larger than this take long enough to show how far the search is.
-const PROGRESS_BYTES: u64 = 64 << 20;
-
-/// Exit status of a verification: it could not run. 2 is for a trail that was tampered with.
-pub const EXIT_VERIFY_CANNOT_RUN: u8 = 1;
 
 /// Prints the records that match, or verifies them.
 ///
@@ -119,19 +115,6 @@ fn instant(option: &str, text: Option<&str>) -> anyhow::Result<Option<Timestamp>
     let at = text
         .map(|text| Timestamp::parse_rfc3339(text).map_err(|error| anyhow!("{option} {text:?} {}", in_english(error))));
     at.transpose()
-}
-
-fn cannot_read(name: impl AsRef<Path>) -> String {
-    format!("cannot read {}", name.as_ref().display())
-}
-
-/// A bar on standard error for a file of that length, if it takes long and people watch.
-fn progress_bar(length: u64) -> ProgressBar {
-    if length <= PROGRESS_BYTES || !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{wide_bar} {binary_bytes} of {binary_total_bytes}, {eta} left");
-    ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// Says which lines a reader might miss. Standard error may be closed, which is no reason to fail.

@@ -4,9 +4,9 @@ use std::io::{self, BufWriter, Write};
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
+use super::args::AuditFormat;
 use super::cell::cell;
 use crate::audit::fields::{Details, Record, text};
-use crate::cli::AuditFormat;
 use crate::commands::output;
 use crate::text::escaped;
 

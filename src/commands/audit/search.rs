@@ -7,17 +7,16 @@ use std::io::{Read, Write};
 use anyhow::Context;
 use indicatif::ProgressBar;
 
-use super::cannot_read;
+use super::args::AuditArgs;
 use super::inputs::{self, Input, OpenFile};
 use super::lines::{Line, Lines};
 use super::print::Printer;
-use super::progress_bar;
+use super::reading::{cannot_read, progress_bar};
 use super::source::{Source, Watched, is_damage};
 use crate::audit::chain::Link;
 use crate::audit::files;
 use crate::audit::filter::{Filter, Verdict, without_mark};
 use crate::audit::form::Foreign;
-use crate::cli::AuditArgs;
 use crate::commands::output::{CANNOT_WRITE, tell};
 
 /// The search, across files.
@@ -82,7 +81,7 @@ impl<W: Write> Search<W> {
     /// Names those of a data folder's closed files that nobody here reads.
     pub fn tell_unread(&mut self, args: &AuditArgs) {
         // Where the folder cannot be read, reading what is in it says so.
-        for unread in files::closed_and_unread(&inputs::trail(args)).unwrap_or_default() {
+        for unread in files::closed_and_unread(&args.trail()).unwrap_or_default() {
             tell(inputs::unread(&unread));
             self.incomplete = true;
         }

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -14,24 +14,19 @@ use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 use serde::Deserialize;
 
+use super::args::AuditArgs;
 use super::inputs::{self, Input, Next, OpenFile};
+use super::reading::{cannot_read, progress_bar};
 use super::report::{self, Database};
 use super::source::Source;
-use super::{EXIT_VERIFY_CANNOT_RUN, cannot_read, progress_bar};
 use crate::audit::chain;
 use crate::audit::files::{self, first_in};
 use crate::audit::filter::without_mark;
 use crate::audit::shape::LINE_MAX;
 use crate::audit::verify::{Anchor, DatabaseNow, Report, Verdict, Verifier};
-use crate::cli::AuditArgs;
+use crate::commands::outcome::{EXIT_INCOMPLETE, EXIT_TAMPERED, EXIT_VERIFY_CANNOT_RUN};
 use crate::commands::output::{CANNOT_WRITE, tell};
-use crate::data_dir::{DATABASE_FILE, RACE_DATABASE_FILE};
 use crate::store::{self, Deep, Kind};
-
-/// Exit status: something was changed, removed, put in or exchanged.
-const EXIT_TAMPERED: u8 = 2;
-/// Exit status: a torn last line, or records that are not there.
-const EXIT_INCOMPLETE: u8 = 3;
 
 /// How long the files of a running service may be behind what it has committed.
 const CATCH_UP: Duration = Duration::from_secs(5);
@@ -78,7 +73,7 @@ pub fn run(args: &AuditArgs) -> ExitCode {
 /// Where the trail cannot be verified, because its database contradicts itself for example: prints what the thorough check finds
 /// in the database, if it was asked for, and gives whether that is anything.
 fn deep_finds_faults(args: &AuditArgs) -> bool {
-    let path = database_path(args);
+    let path = args.database();
     if !args.deep || !args.files.is_empty() || !path.is_file() {
         return false;
     }
@@ -100,7 +95,7 @@ fn deep(args: &AuditArgs, database: &Database) -> anyhow::Result<Deep> {
 }
 
 fn deep_of(args: &AuditArgs, path: &Path) -> anyhow::Result<Deep> {
-    let (trail, kind) = (inputs::trail(args), if args.race { Kind::Race } else { Kind::Agenda });
+    let (trail, kind) = (args.trail(), if args.race { Kind::Race } else { Kind::Agenda });
     store::deep(path, kind, || is_written(&trail)).with_context(|| cannot_read(path))
 }
 
@@ -109,7 +104,7 @@ fn verify(args: &AuditArgs) -> anyhow::Result<(Report, Database)> {
         Some(path) => noted_heads(args, path)?,
         None => Vec::new(),
     };
-    let trail = inputs::trail(args);
+    let trail = args.trail();
     // Before the files: what is in it by now has to be in them.
     let (database, at_first) = database(args, &trail)?;
     for head in at_first.iter().flatten() {
@@ -183,16 +178,12 @@ fn folder_inputs(trail: &Path, head: u64) -> anyhow::Result<Vec<Input>> {
     }
 }
 
-fn database_path(args: &AuditArgs) -> PathBuf {
-    args.data_dir.join(if args.race { RACE_DATABASE_FILE } else { DATABASE_FILE })
-}
-
 /// The database of a data folder, and where its trail begins and ends; of files that were named nothing is known.
 fn database(args: &AuditArgs, trail: &Path) -> anyhow::Result<(Database, Option<[chain::ChainHead; 2]>)> {
     if !args.files.is_empty() {
         return Ok((Database::NotAsked, None));
     }
-    let path = database_path(args);
+    let path = args.database();
     match std::fs::metadata(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Database::NotThere(path), None)),
         // SQLite would wait for ever for a pipe.

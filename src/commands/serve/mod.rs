@@ -1,5 +1,7 @@
 //! `serve-scheduler`, `serve-coordinator` and `serve-all`.
 
+mod args;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -12,10 +14,10 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::{Outcome, runtime};
-use crate::cli::{
-    AllArgs, CoordinatorArgs, Grace, LockArgs, LogFormat, LogLevel, LogTo, SchedulerArgs, ServerArgs, TrailArgs,
-};
+pub use self::args::{AllArgs, CoordinatorArgs, SchedulerArgs};
+use self::args::{Grace, LockArgs, LogFormat, LogLevel, LogTo, ServerArgs, TrailArgs};
+use super::outcome::Outcome;
+use super::runtime::runtime;
 use crate::http::server::{self, Tenancy};
 use crate::logging::Reopen;
 use crate::scheduler::{AuditConfig, Mode};

@@ -6,20 +6,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::Outcome;
+use super::outcome::{EXIT_CLOCK_OFF, Outcome};
 use super::output::{CANNOT_WRITE, is_broken_pipe, pause, tell};
-use crate::cli::{ClockSyncArgs, Skew};
+use super::values::{Skew, parse_duration, parse_skew};
 use crate::clock::client::Client;
 use crate::clock::cristian::{self, Estimate, Sample};
 use crate::clock::watch::{Measured, Step, Watch, Whose};
 use crate::time::{Clock, micros};
-
-/// Exit status: the clock cannot be shown to be within `--max-error`.
-pub const EXIT_CLOCK_OFF: u8 = 3;
 
 /// The pause after a failed measurement of a watch, at the least.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -29,6 +28,44 @@ const PROGRESS_FROM: Duration = Duration::from_secs(1);
 const CLICK_US: i128 = 3 * 3_600_000_000;
 const MICROS_PER_DAY: i128 = 86_400_000_000;
 const MICROS_PER_SECOND: u64 = 1_000_000;
+
+/// Arguments of `clock-sync`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  sctec clock-sync
+  sctec clock-sync --simulate-skew +2s         São Paulo in the assignment: two seconds ahead
+  sctec clock-sync --simulate-skew=-1s         Tokyo: one second behind
+  sctec clock-sync --watch --interval-ms 1000
+  sctec clock-sync --json --max-error 5ms || echo 'clock is off'
+
+--watch looks up the scheduler's name again after each failure. When a clock was set, --watch prints which one and by how \
+much, and measures the drift from there on. In JSON these are step_ms and step_of (server, local or both), else null.
+
+Exit status: 0 done, 2 could not run, 3 the clock cannot be shown to be within --max-error. --watch runs until Ctrl-C (130) \
+or until its output's pipe is closed (0).")]
+pub struct ClockSyncArgs {
+    /// The scheduler's entry point; its links lead to the time
+    #[arg(long, env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
+    pub url: String,
+    /// Samples per measurement; the one with the least round trip is used
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub samples: u32,
+    /// Pause between two samples
+    #[arg(long, default_value_t = 100, value_name = "MS", value_parser = clap::value_parser!(u64).range(..=60_000))]
+    pub interval_ms: u64,
+    /// Print one JSON object per measurement
+    #[arg(long)]
+    pub json: bool,
+    /// Measure again and again, and show the drift, until interrupted
+    #[arg(long)]
+    pub watch: bool,
+    /// Exit 3 unless the offset and its error bound together are within this (as 5ms, 0.5s)
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub max_error: Option<Duration>,
+    /// Simulate a local clock that is off by this much (as +2s, -1s, 150ms)
+    #[arg(long, value_name = "SKEW", value_parser = parse_skew, allow_hyphen_values = true)]
+    pub simulate_skew: Option<Skew>,
+}
 
 /// Measures once, or with `--watch` until interrupted, and prints what was found.
 ///

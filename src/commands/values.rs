@@ -1,6 +1,8 @@
-//! Values that options take, and clap has no parser for.
+//! Parsers of the options' values for which clap has none, and what is wrong with a value in English.
 
 use std::time::Duration;
+
+use crate::time::{ParseTimestampError, Timestamp, micros};
 
 /// A signed duration, in microseconds: positive is ahead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +14,10 @@ pub struct Skew {
 /// The longest duration that is accepted: a thousand days.
 const DURATION_MAX_S: f64 = 86_400_000.0;
 
-/// A length of time with its unit.
+/// A duration: one number and its unit.
+///
+/// jiff's own parser is not used here. It also takes `5m` for minutes, a sign, spaces, several units and ISO 8601; in an option
+/// of milliseconds `5m` is more likely a mistyped `5ms`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let expected = || "should be a number with a unit, as 5ms, 250us or 0.5s".to_owned();
     let split = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(expected)?;
@@ -35,24 +40,38 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs_f64(seconds))
 }
 
-/// A length of time with its unit, and a sign.
+/// A duration with a sign: `+2s` is ahead.
 pub fn parse_skew(text: &str) -> Result<Skew, String> {
     let (sign, length) = match text.strip_prefix('-') {
         Some(length) => (-1, length),
         None => (1, text.strip_prefix('+').unwrap_or(text)),
     };
     let length = parse_duration(length)?;
-    let micros = i64::try_from(length.as_micros()).map_err(|error| error.to_string())?;
-    Ok(Skew { micros: sign * micros })
+    // The longest duration fits by far.
+    Ok(Skew { micros: sign * micros(length).cast_signed() })
 }
 
-/// The most records that can be asked for as the last ones: they wait in memory.
-const TAIL_MAX: usize = 100_000;
-
-/// A number of records.
-pub fn parse_tail(text: &str) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|number| *number <= TAIL_MAX);
-    number.ok_or_else(|| format!("should be a number of records from 0 to {TAIL_MAX}"))
+/// What is wrong with an instant. The errors of [`Timestamp`] are the API's, in Portuguese; the command line speaks English.
+pub fn in_english(error: ParseTimestampError) -> String {
+    match error {
+        ParseTimestampError::Shape => "should be an RFC 3339 instant with a zone, as 2025-10-26T18:00:00Z".to_owned(),
+        ParseTimestampError::NoSuchInstant => {
+            "is on no calendar or clock; use an instant as 2025-10-26T18:00:00Z".to_owned()
+        }
+        ParseTimestampError::NoSuchOffset => {
+            "has an offset that does not exist; they go from -23:59 to +23:59, as in 2025-10-26T15:00:00-03:00"
+                .to_owned()
+        }
+        ParseTimestampError::NoLeapSecond => {
+            "has a second 60, which can only be at 23:59:60Z of 30 June or 31 December".to_owned()
+        }
+        ParseTimestampError::OutOfRange => {
+            format!("should be from {} to {}", Timestamp::MIN.seconds(), Timestamp::MAX.seconds())
+        }
+        ParseTimestampError::TooFine => {
+            "should be exact to the microsecond, without a second 60 or further digits".to_owned()
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,123 @@
+//! The arguments of `audit`.
+
+use std::path::PathBuf;
+
+use clap::builder::{NonEmptyStringValueParser, RangedU64ValueParser};
+use clap::{Args, ValueEnum};
+
+use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
+use crate::data_dir::{DATABASE_FILE, RACE_DATABASE_FILE};
+
+/// The most records that can be asked for as the last ones: they wait in memory.
+const TAIL_MAX: u64 = 100_000;
+
+/// Arguments of `audit`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  sctec audit --event AGENDAMENTO_CANCELADO
+  sctec audit --scientist 7 --since 2025-10-26T00:00:00Z --format csv
+  sctec audit sctec-data/app.log --booking 123 --format jsonl | jq .details
+  sctec audit --follow --telescope Hubble-Acad
+  sctec audit --follow --tail 0                  from now on
+  cat audit.jsonl | sctec audit - --count
+  sctec audit --verify                           the data folder, against its database
+  sctec audit --verify --deep                    and check the database itself
+  curl -s http://127.0.0.1:5000/auditoria/cabeca >> heads.jsonl      to keep elsewhere
+  sctec audit --verify --head heads.jsonl        and that no record was rewritten since
+
+Filters combine.
+
+Files compressed with gzip are read too. A closed file of the data folder may be compressed in place, as \
+audit-000000001707.jsonl.gz.
+
+Exit status: 0 done (also when no record matched, and when the output's pipe was closed), 1 done, but records are missing \
+or something cannot be read: each is named; 2 could not run.
+With --verify: 0 all well, 1 could not run, 2 tampered (with --deep also: the database contradicts itself), 3 incomplete: a \
+torn last line, or records that are missing at the end or before the beginning. Nothing is written to the data folder.
+--follow runs until Ctrl-C (130) or until its output's pipe is closed (0).")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct AuditArgs {
+    /// Files to read, in this order: files of a trail, or app.log; - is standard input [default: the data folder's whole trail]
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The data folder, when no file is named
+    #[arg(long, env = "SCTEC_DATA_DIR", default_value = "sctec-data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Read the trail of the race's demonstration, which has its own file and database in the data folder
+    #[arg(long, conflicts_with = "files")]
+    pub race: bool,
+    /// Only this `event_type`, as `AGENDAMENTO_CRIADO`
+    #[arg(long, value_name = "EVENT", value_parser = NonEmptyStringValueParser::new())]
+    pub event: Option<String>,
+    /// Only this `cientista_id`
+    #[arg(long, value_name = "ID")]
+    pub scientist: Option<i64>,
+    /// Only this `agendamento_id`
+    #[arg(long, value_name = "ID")]
+    pub booking: Option<i64>,
+    /// Only bookings of this slot: any instant inside it, RFC 3339
+    #[arg(long, value_name = "INSTANT")]
+    pub slot: Option<String>,
+    /// Only this `telescopio`
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub telescope: Option<String>,
+    /// Only records of this request
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub req: Option<String>,
+    /// Only records made at this instant or later, RFC 3339
+    #[arg(long, value_name = "INSTANT")]
+    pub since: Option<String>,
+    /// Only records made before this instant, RFC 3339
+    #[arg(long, value_name = "INSTANT")]
+    pub until: Option<String>,
+    /// Output format [default: table on a terminal, else jsonl]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<AuditFormat>,
+    /// With --format csv: begin with a byte order mark, so that Excel reads the text as UTF-8
+    #[arg(long)]
+    pub bom: bool,
+    /// Print only the number of records that match
+    #[arg(long, conflicts_with_all = ["format", "follow", "bom"])]
+    pub count: bool,
+    /// Go on as the trail grows, through its rotation, until interrupted; wait for it if it is not there yet
+    #[arg(long)]
+    pub follow: bool,
+    /// Print only the last N of the records that match and are there now; with --follow, 0 prints only new ones
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(..=TAIL_MAX), conflicts_with = "count")]
+    pub tail: Option<usize>,
+    /// Verify that the trail is whole and unchanged, and say what is wrong where it is not
+    #[arg(long, conflicts_with_all = ["event", "scientist", "booking", "slot", "telescope", "req", "since", "until",
+        "format", "bom", "count", "follow", "tail"])]
+    pub verify: bool,
+    /// With --verify: check the database itself too: its pages, its references, and each booking against its slots and its
+    /// records. Reads the whole database
+    #[arg(long, requires = "verify", conflicts_with = "files")]
+    pub deep: bool,
+    /// With --verify: a file of chain heads that were noted earlier, as GET /auditoria/cabeca gives them. Each must match its
+    /// record. - is standard input
+    #[arg(long, value_name = "FILE", requires = "verify")]
+    pub head: Option<PathBuf>,
+}
+
+/// Output formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AuditFormat {
+    /// For people
+    Table,
+    /// The bytes of the records, one a line
+    Jsonl,
+    /// For spreadsheets
+    Csv,
+}
+
+impl AuditArgs {
+    /// The file that the data folder's trail is written to.
+    pub fn trail(&self) -> PathBuf {
+        self.data_dir.join(if self.race { RACE_TRAIL_FILE } else { TRAIL_FILE })
+    }
+
+    /// The data folder's database.
+    pub fn database(&self) -> PathBuf {
+        self.data_dir.join(if self.race { RACE_DATABASE_FILE } else { DATABASE_FILE })
+    }
+}

@@ -1,0 +1,23 @@
+//! The runtime of the subcommands that serve or ask: tokio's, with as many file descriptors as the system allows.
+
+use anyhow::Context;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::runtime::Runtime;
+
+/// Starts the runtime, and raises the process's limit of file descriptors: each connection takes one.
+pub fn runtime() -> anyhow::Result<Runtime> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // A process that may not raise its limit serves fewer connections.
+    let _ = setrlimit(Resource::Nofile, limit);
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+}
+
+/// Runs a command's task to its end. A thread that still looks up a name, for a task that has given up on it, does not
+/// hold up the exit.
+pub fn block_on<T>(task: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = runtime()?;
+    let done = runtime.block_on(task);
+    runtime.shutdown_background();
+    Ok(done)
+}

@@ -1,0 +1,186 @@
+//! The arguments of `serve-scheduler`, `serve-coordinator` and `serve-all`: the options of the servers.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
+use clap::{Args, ValueEnum};
+
+use crate::coordinator::protocol::TOKENS_ABOVE_MAX;
+use crate::logging::ROTATE_MB_DEFAULT;
+
+/// Options of every server.
+#[derive(Clone, Debug, Args)]
+pub struct ServerArgs {
+    /// Folder for data and logs; made if missing
+    #[arg(long, env = "SCTEC_DATA_DIR", default_value = "sctec-data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Where log lines go: to the file (app.log or coordenador.log in the data folder), to standard output, or to both
+    #[arg(long, env = "SCTEC_LOG_TO", default_value = "both", value_name = "WHERE")]
+    pub log_to: LogTo,
+    /// Format of the log lines
+    #[arg(long, env = "SCTEC_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+    /// The least severe level that is logged
+    #[arg(long, env = "SCTEC_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
+    pub log_level: LogLevel,
+    /// Rotate the log file at this many megabytes, and keep the last five (app.log.1 to .5); 0 never rotates
+    #[arg(long, env = "SCTEC_LOG_ROTATE_MB", default_value_t = ROTATE_MB_DEFAULT, value_name = "MB", value_parser = clap::value_parser!(u64).range(..=1_000_000))]
+    pub log_rotate_mb: u64,
+}
+
+/// Where log lines go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogTo {
+    /// The file and standard output
+    Both,
+    /// Standard output alone, where something else keeps it (a container engine, journald)
+    Console,
+    /// The file alone
+    File,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// LEVEL:INSTANT:SERVICE:MESSAGE req=ID
+    Text,
+    /// One JSON object per line
+    Json,
+}
+
+/// The least severe level that is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warning,
+    Error,
+}
+
+/// Options of the scheduler's locking.
+#[derive(Clone, Debug, Args)]
+#[expect(clippy::struct_field_names, reason = "they are the flags' names, which end with their unit")]
+pub struct LockArgs {
+    /// Pause inside the critical section, to widen the race or hold a lock in a test [default: 0; 100 in the race's
+    /// demonstration]
+    #[arg(long, env = "SCTEC_CRITICAL_DELAY_MS", value_name = "MS", value_parser = clap::value_parser!(u64).range(..=600_000))]
+    pub critical_delay_ms: Option<u64>,
+    /// Time to live of a lock that is not released, from 100 to 300000
+    #[arg(long, env = "SCTEC_LOCK_TTL_MS", default_value_t = 10_000, value_name = "MS")]
+    pub lock_ttl_ms: u64,
+    /// Time for which the lock of a slot stays refused after a booking, up to 60000
+    #[arg(long, env = "SCTEC_LOCK_RETENTION_MS", default_value_t = 1000, value_name = "MS")]
+    pub lock_retention_ms: u64,
+}
+
+/// Options of the scheduler's audit trail.
+#[derive(Clone, Debug, Args)]
+pub struct TrailArgs {
+    /// Rotate the audit trail's file at this many megabytes: close it, and go on in a new one [default: one file, never closed]
+    #[arg(long, env = "SCTEC_AUDIT_ROTATE_MB", value_name = "MB", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub audit_rotate_mb: Option<u64>,
+    /// Record refused bookings too: the scientist, the slot and the reason
+    ///
+    /// Each refusal takes a record of some 700 bytes, twice on disk. Every client that can reach the service can fill the disk
+    /// with refusals, and while the trail cannot be written, all bookings are refused. Put a rate limit in front of the service.
+    #[arg(long, env = "SCTEC_AUDIT_REFUSALS", value_parser = BoolishValueParser::new())]
+    pub audit_refusals: bool,
+}
+
+/// Arguments of `serve-scheduler`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  sctec serve-scheduler
+  sctec serve-scheduler --listen 127.0.0.1:0 --coordinator http://127.0.0.1:3000
+  sctec serve-scheduler --no-lock        the race, in a database of its own (corrida.db)")]
+pub struct SchedulerArgs {
+    /// Address to listen on; port 0 is any free port
+    #[arg(long, env = "SCTEC_LISTEN", default_value = "127.0.0.1:5000", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// The coordinator's URL. It may have several, separated by commas: the next one is tried when one does not answer
+    #[arg(
+        long,
+        env = "SCTEC_COORDINATOR",
+        default_value = "http://127.0.0.1:3000",
+        value_name = "URL",
+        value_delimiter = ',',
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    pub coordinator: Vec<String>,
+    /// Demonstrate the race: no coordinator, no slot claim, check and save as two steps; never touches the real agenda
+    #[arg(long, env = "SCTEC_NO_LOCK", value_parser = BoolishValueParser::new())]
+    pub no_lock: bool,
+    /// Options of the locking.
+    #[command(flatten)]
+    pub lock: LockArgs,
+    /// Options of the audit trail.
+    #[command(flatten)]
+    pub trail: TrailArgs,
+    /// Options of every server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// Arguments of `serve-coordinator`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  sctec serve-coordinator
+  curl -H 'Content-Type: application/json' -d '{\"recurso\": \"X\"}' http://127.0.0.1:3000/lock")]
+pub struct CoordinatorArgs {
+    /// Address to listen on; port 0 is any free port
+    #[arg(long, env = "SCTEC_LISTEN", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// After a restart, grant no lock until the earlier locks have expired (auto), or grant at once (0). At once is safe where
+    /// every write is checked against its fencing token, as the scheduler's writes are
+    #[arg(long, env = "SCTEC_GRACE", default_value = "auto", value_name = "GRACE")]
+    pub grace: Grace,
+    /// Grant only fencing tokens above N. Needed after coordenador.json was lost: N is the largest token that a scheduler has
+    /// seen, and stands in its log and in the coordinator's refusal
+    #[arg(long, env = "SCTEC_TOKENS_ABOVE", default_value_t = 0, value_name = "N", hide_default_value = true,
+        value_parser = clap::value_parser!(u64).range(..=TOKENS_ABOVE_MAX))]
+    pub tokens_above: u64,
+    /// Options of every server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// What a coordinator does while leases that it granted before a restart may still be valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Grace {
+    /// Grants no lock until all earlier ones have expired
+    Auto,
+    /// Grants locks at once
+    #[value(name = "0")]
+    None,
+}
+
+/// Arguments of `serve-all`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  sctec serve-all
+  sctec serve-all --listen 127.0.0.1:0 --listen-coordinator 127.0.0.1:0 --data-dir /tmp/sctec")]
+pub struct AllArgs {
+    /// Address of the scheduler; port 0 is any free port
+    #[arg(long, env = "SCTEC_LISTEN", default_value = "127.0.0.1:5000", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// Address of the coordinator; port 0 is any free port
+    #[arg(long, env = "SCTEC_LISTEN_COORDINATOR", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
+    pub listen_coordinator: SocketAddr,
+    /// After a restart, grant no lock until the earlier locks have expired (auto), or grant at once (0)
+    #[arg(long, env = "SCTEC_GRACE", default_value = "auto", value_name = "GRACE")]
+    pub grace: Grace,
+    /// Grant only fencing tokens above N. Needed after coordenador.json was lost: N is the largest token in the log
+    #[arg(long, env = "SCTEC_TOKENS_ABOVE", default_value_t = 0, value_name = "N", hide_default_value = true,
+        value_parser = clap::value_parser!(u64).range(..=TOKENS_ABOVE_MAX))]
+    pub tokens_above: u64,
+    /// Options of the locking.
+    #[command(flatten)]
+    pub lock: LockArgs,
+    /// Options of the audit trail.
+    #[command(flatten)]
+    pub trail: TrailArgs,
+    /// Options of every server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
