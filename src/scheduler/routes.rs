@@ -6,7 +6,7 @@ use hyper::Method;
 use slog::{debug, info};
 
 use super::app::App;
-use super::{handlers, links, live, page, timetable, trail};
+use super::{handlers, links, page, timetable, trail};
 use crate::http::problem::Problem;
 use crate::http::router::{Endpoint, Found, Query, Router, Table};
 use crate::http::server::{Handler, Request};
@@ -104,7 +104,7 @@ impl Routes {
             Route::Cancel => handlers::cancel(app, &id, request).await,
             Route::Audit => trail::records(app, request).await,
             Route::AuditHead => trail::head(app, request).await,
-            Route::Listen => live::listen(&app.live, request),
+            Route::Listen => app.live.listen(request),
             Route::Health => Ok(handlers::health(app)),
             Route::Ready => Ok(handlers::ready(app).await),
         }

@@ -1,5 +1,7 @@
-//! The scheduler's end of the channels of events: publishing many at once, and listening.
+//! The scheduler's end of the channel of events that all schedulers share: it publishes many events in one exchange, and
+//! listens.
 
+use std::iter::Peekable;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,50 +12,55 @@ use hyper::{Request, StatusCode};
 use memchr::memmem;
 
 use super::transport::{EXCHANGE_TIMEOUT, Transport, read_whole};
-pub use crate::coordinator::protocol::events::SHARED_CHANNEL;
+use crate::coordinator::protocol::events::{self, SHARED_CHANNEL};
 use crate::http::channel::Position;
 
 /// How long a stream may be silent before it counts as broken: the coordinator says something every 15 s.
 const SILENCE_MAX: Duration = Duration::from_secs(40);
-/// The longest event, its name and identifier included; data is at most 16 KiB.
+/// The longest event, with its name and identifier; its data has at most 16 KiB.
 const EVENT_MAX: usize = 64 * 1024;
 
-/// Publishes and listens.
+/// Publishes on the channel and listens to it.
 #[derive(Clone)]
 pub struct Feed {
     transport: Arc<Transport>,
 }
 
-/// Why nothing was published, or perhaps nothing: an answer may have been lost on its way. In words, for the log.
+/// Why it is not known that events were published: the answer may have been lost. In words, for the log.
 #[derive(Debug)]
 pub enum NotPublished {
-    /// The coordinator did not answer, or cannot now; later it may.
+    /// The coordinator did not answer, or cannot publish now; later it may.
     Unreachable(String),
-    /// It will not have this.
+    /// It refuses these events, now and later.
     Refused(String),
+}
+
+/// Events as one exchange carries them.
+pub struct EventBatch {
+    body: Bytes,
 }
 
 /// An open stream.
 pub struct Listening {
     body: Incoming,
-    /// Bytes that are no whole block yet.
+    /// The bytes of a block that is not whole yet.
     rest: BytesMut,
 }
 
-/// What stands between two blank lines of a stream.
+/// The lines of a stream up to a blank line: an event, a comment, or a place.
 #[derive(Debug)]
 pub struct Block {
-    /// As it came, with the blank line at its end.
+    /// The lines as they came, with the blank line.
     pub bytes: Bytes,
-    /// The event's identifier, or of a block that is no event the place where the stream begins.
+    /// The event's identifier; in a block without an event, the place where the stream begins.
     pub id: Option<Position>,
-    /// Whether it has data, and so is an event.
+    /// Whether it has data: then it is an event.
     pub is_event: bool,
-    /// Whether it says that events are missing before the next, and how many: the channel's own word, and no event in its
-    /// place.
+    /// Whether it says that events are missing before the next, and how many. Only the coordinator says that, and it takes
+    /// no place in the channel.
     pub is_gap: bool,
-    /// Whether it says so without a number: the channel's own word when it is not the one that was asked to go on, else an
-    /// event that somebody published.
+    /// Whether it says so without a number. The coordinator says that of a channel that is not the one before its restart;
+    /// a scheduler publishes it as an event.
     pub is_unknown_gap: bool,
 }
 
@@ -62,11 +69,16 @@ impl Feed {
         Self { transport }
     }
 
-    /// Sends the body of a `POST /eventos`.
+    /// Takes as many of `events` (a name, and data in JSON) as one exchange may carry, at least one.
+    pub fn batch<'a>(events: &mut Peekable<impl Iterator<Item = (&'a str, String)>>) -> EventBatch {
+        EventBatch { body: events::write(SHARED_CHANNEL, events) }
+    }
+
+    /// Publishes events.
     ///
     /// # Errors
     /// [`NotPublished`].
-    pub async fn publish(&self, body: &Bytes) -> Result<(), NotPublished> {
+    pub async fn publish(&self, EventBatch { body }: &EventBatch) -> Result<(), NotPublished> {
         let answered = self.transport.first_that(EXCHANGE_TIMEOUT, |address| async move {
             let (status, answer) = read_whole(self.transport.post(&address.events, body).await?).await?;
             let said = || format!("{} respondeu {status}: {}", address.events, String::from_utf8_lossy(&answer));
@@ -79,13 +91,13 @@ impl Feed {
         answered.await.map_err(NotPublished::Unreachable)?
     }
 
-    /// Listens to `channel`, from right after the event `since` or from now on.
+    /// Listens from right after the event `since`, or from now on.
     ///
     /// # Errors
-    /// In words, when the coordinator does not let.
-    pub async fn listen(&self, channel: &str, since: Option<Position>) -> Result<Listening, String> {
+    /// In words, when no address of the coordinator opens the stream.
+    pub async fn listen(&self, since: Option<Position>) -> Result<Listening, String> {
         let answer = self.transport.first_that(EXCHANGE_TIMEOUT, |address| async move {
-            let mut request = Request::get(format!("{}?canal={channel}", address.events));
+            let mut request = Request::get(format!("{}?canal={SHARED_CHANNEL}", address.events));
             if let Some(since) = since {
                 request = request.header("last-event-id", since.to_string());
             }
@@ -123,7 +135,7 @@ impl Listening {
 impl Block {
     fn read(bytes: Bytes) -> Self {
         let (mut id, mut name, mut data) = (None, "", None);
-        // Only what is not text at all would not be read, and would be no event of ours.
+        // A block that is no UTF-8 is read as one without lines: no event of this protocol is like that.
         for line in std::str::from_utf8(&bytes).unwrap_or_default().lines() {
             match line.split_once(": ") {
                 Some(("id", value)) => id = Position::parse(value),

@@ -5,5 +5,5 @@ mod feed;
 mod locks;
 mod transport;
 
-pub use self::feed::{Block, Feed, NotPublished, SHARED_CHANNEL};
+pub use self::feed::{Block, EventBatch, Feed, NotPublished};
 pub use self::locks::{Client, Lease, LockError, StartError, Unlocked};

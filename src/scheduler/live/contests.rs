@@ -1,8 +1,7 @@
-//! Contests for a slot: refusals, counted, and told a few times a second.
+//! Contests for a slot: refusals are counted here, and published a few times a second.
 //!
-//! Ten thousand who want one slot are one event every 100 ms, with a count and the first twenty of them; a refusal costs a
-//! look into a map. How many contests can be followed at once is bounded too; past that they are refused all the same, and
-//! only not told.
+//! Ten thousand refusals of one slot are one event every 100 ms, with their count and the first twenty of them; each costs
+//! one lookup in a map. The number of slots counted at once is bounded too: past it a refusal is not counted.
 //!
 //! # Locking
 //!
@@ -11,52 +10,48 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::Notify;
 
-use super::publisher::Publisher;
 use crate::agenda::NewBooking;
 use crate::time::Timestamp;
 
-/// How far apart two events about one slot are at the least.
-const WINDOW: Duration = Duration::from_millis(100);
 /// Requests shown of one event.
 const SHOWN_MAX: usize = 20;
 /// Slots counted at once.
 const SLOTS_MAX: usize = 1024;
 
-/// What a booking request wants, for when it is refused.
+/// The slots that a booking request wants, for the case that it is refused.
 #[derive(Clone, Debug)]
 pub struct Contested {
     row: i64,
     telescope: String,
-    /// Who asks.
+    /// The requester.
     pub scientist_id: i64,
 }
 
 impl Contested {
-    /// What `new` wants.
+    /// The slots of `new`.
     pub fn by(new: &NewBooking) -> Self {
         Self { row: new.telescope.row, telescope: new.telescope.code.clone(), scientist_id: new.scientist.id }
     }
 }
 
-/// A request that was refused, as it is told.
+/// A refused request, as it is published.
 #[derive(Clone, Debug, Serialize)]
 pub struct RefusedRequest {
-    /// Who asked.
+    /// The requester.
     pub cientista_id: i64,
     /// The refusal's code.
     pub codigo: &'static str,
-    /// When.
+    /// When it was refused.
     pub utc: String,
     /// The request.
     pub req: Arc<str>,
 }
 
-/// What was refused of one slot since it was told last.
+/// The refusals of one slot since its last event.
 #[derive(Clone, Debug, Serialize)]
 pub struct Contest {
     telescopio: String,
@@ -69,7 +64,7 @@ pub struct Contest {
 #[derive(Debug, Default)]
 pub struct Contests {
     slots: Mutex<HashMap<(i64, Timestamp), Contest>>,
-    /// Wakes the teller: there is one again.
+    /// Wakes the publishing task: there is a first refusal again.
     begun: Notify,
 }
 
@@ -98,20 +93,14 @@ impl Contests {
         }
     }
 
-    /// Takes what was counted.
-    fn take(&self) -> impl Iterator<Item = Contest> + use<> {
-        std::mem::take(&mut *self.slots.lock().unwrap_or_else(PoisonError::into_inner)).into_values()
+    /// Waits until there is a refusal.
+    pub async fn begun(&self) {
+        self.begun.notified().await;
     }
-}
 
-/// Tells of contests, at most once in each window. Runs until dropped.
-pub async fn tell(contests: Arc<Contests>, publisher: Publisher) {
-    loop {
-        contests.begun.notified().await;
-        tokio::time::sleep(WINDOW).await;
-        for contest in contests.take() {
-            publisher.contest(contest);
-        }
+    /// Takes all contests that were counted.
+    pub fn take(&self) -> impl Iterator<Item = Contest> + use<> {
+        std::mem::take(&mut *self.slots.lock().unwrap_or_else(PoisonError::into_inner)).into_values()
     }
 }
 
@@ -130,23 +119,23 @@ mod tests {
     }
 
     #[test]
-    fn all_are_counted_and_some_are_shown() {
+    fn all_refusals_are_counted_and_twenty_are_shown() {
         let contests = Contests::default();
         for _ in 0..10_000 {
             refuse(&contests, 1, Timestamp::MIN);
         }
         refuse(&contests, 2, Timestamp::MIN);
-        let mut told: Vec<Contest> = contests.take().collect();
-        told.sort_by_key(|contest| contest.recusados);
+        let mut published: Vec<Contest> = contests.take().collect();
+        published.sort_by_key(|contest| contest.recusados);
         assert_eq!(
-            told.iter().map(|contest| (contest.recusados, contest.pedidos.len())).collect::<Vec<_>>(),
+            published.iter().map(|contest| (contest.recusados, contest.pedidos.len())).collect::<Vec<_>>(),
             [(1, 1), (10_000, SHOWN_MAX)]
         );
         assert_eq!(contests.take().count(), 0);
     }
 
     #[test]
-    fn memory_is_bounded_in_slots_too() {
+    fn at_most_1024_slots_are_counted() {
         let contests = Contests::default();
         for row in 0..5000 {
             refuse(&contests, row, Timestamp::MIN);

@@ -1,17 +1,18 @@
-//! The agenda as it happens: what is written is published, and what any scheduler published is passed on to whoever
-//! listens here.
+//! The agenda as it happens: this scheduler publishes what it committed, and passes on to its listeners what any scheduler
+//! published.
 //!
 //! ```text
 //! commit ─▶ publisher ── POST /eventos ─▶ coordinator's channel `agenda` ── GET /eventos ─▶ relay ─▶ listeners
 //! refusal ─▶ contests ─┘ (of every scheduler)                              (to every scheduler)
 //! ```
 //!
-//! Nothing here is ever waited for by a booking: [`publisher`] has a bounded queue and a task of its own, and what it
-//! cannot hold it replaces by one event that says that some are missing. [`relay`] mirrors the coordinator's channel with
-//! its numbers, so an identifier that one scheduler gave is good at another. Without a coordinator, in the race's
+//! No booking waits for an event: [`publisher`] has a bounded queue and a task of its own, and replaces the events that
+//! find no room by one event that says that some are missing. [`relay`] mirrors the coordinator's channel with its
+//! numbers, so an identifier that one scheduler gave is good at another. Without a coordinator, in the race's
 //! demonstration, the publisher's events go straight to the listeners.
 
 mod contests;
+mod event;
 mod publisher;
 mod relay;
 mod stream;
@@ -20,7 +21,6 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use slog::Logger;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -28,18 +28,18 @@ use tokio_util::sync::CancellationToken;
 
 use self::contests::Contests;
 pub use self::contests::{Contested, RefusedRequest};
+use self::event::Event;
 use self::publisher::{Outlet, Publisher};
-pub use self::stream::listen;
 use super::origin::Origin;
 use crate::agenda::Booking;
-use crate::coordinator::client::{Feed, SHARED_CHANNEL};
-use crate::http::channel::{self, Channel, Position};
-use crate::http::sse::encode;
+use crate::coordinator::client::Feed;
+use crate::http::Response;
+use crate::http::channel::Channel;
+use crate::http::problem::Problem;
+use crate::http::server::Request;
 use crate::time::Timestamp;
 
-/// The coordinator's channel that the schedulers share.
-const CHANNEL: &str = SHARED_CHANNEL;
-/// How long a stop waits for what is still to be published.
+/// How long a stop waits for the events that are not published yet.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What happens to the agenda, out and in.
@@ -47,7 +47,7 @@ pub struct Live {
     publisher: Publisher,
     contests: Arc<Contests>,
     channel: Arc<Channel<Event>>,
-    /// Whether the channel reaches us.
+    /// Whether the coordinator's channel reaches this scheduler.
     linked: watch::Receiver<bool>,
     /// Events that slow listeners were told they had lost.
     lost: Arc<AtomicU64>,
@@ -55,39 +55,9 @@ pub struct Live {
     publishing: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// An event as the listeners have it.
-#[derive(Debug)]
-pub enum Event {
-    /// As it came from the coordinator, whole.
-    Relayed(Bytes),
-    /// Our own, where there is no coordinator.
-    Own {
-        /// Its name.
-        name: &'static str,
-        /// Its data: JSON on one line.
-        data: String,
-    },
-}
-
-impl channel::Event for Event {
-    fn encode(&self, id: Position) -> Bytes {
-        match self {
-            Self::Relayed(bytes) => bytes.clone(),
-            Self::Own { name, data } => encode(&id.to_string(), name, data),
-        }
-    }
-
-    fn size(&self) -> usize {
-        match self {
-            Self::Relayed(bytes) => bytes.len(),
-            Self::Own { data, .. } => data.len(),
-        }
-    }
-}
-
 impl Live {
-    /// Starts to publish and to listen; by the coordinator's `feed`, or without one only for those who listen here. The
-    /// first event says that some may be missing: a crash may have come between a commit and its event.
+    /// Starts to publish and to listen, through the coordinator's `feed`; without one, only for the listeners of this
+    /// scheduler. The first event says that some may be missing: a crash may have come between a commit and its event.
     pub fn start(feed: Option<Feed>, log: &Logger) -> Self {
         let closing = CancellationToken::new();
         let (channel, outlet, linked) = if let Some(feed) = feed {
@@ -98,14 +68,14 @@ impl Live {
             tokio::spawn(async move { closing.run_until_cancelled(relay).await });
             (channel, Outlet::Coordinator(feed), linked)
         } else {
-            // Only told apart from other starts' by it; no randomness is worth failing for.
+            // The number only tells this start from others: a start does not fail for want of randomness.
             let channel = Channel::new(getrandom::u32().unwrap_or_default());
             // Without its sender the value stays.
             (Arc::clone(&channel), Outlet::Local(channel), watch::channel(true).1)
         };
         let (publisher, publishing) = Publisher::start(outlet, closing.clone(), log.clone());
         let contests = Arc::new(Contests::default());
-        let telling = contests::tell(Arc::clone(&contests), publisher.clone());
+        let telling = publisher::tell_contests(Arc::clone(&contests), publisher.clone());
         let telling_ends = closing.clone();
         tokio::spawn(async move { telling_ends.run_until_cancelled(telling).await });
         publisher.missing();
@@ -130,17 +100,22 @@ impl Live {
         self.publisher.booking("cancelado", booking, &origin.request_id);
     }
 
-    /// A booking was refused because someone else was faster.
+    /// A booking was refused because a rival was faster.
     pub fn refused(&self, contested: &Contested, start: Timestamp, refused: impl FnOnce() -> RefusedRequest) {
         self.contests.note(contested, start, refused);
     }
 
-    /// Publishes what is left, if that takes no longer than a stop may, and ends the rest.
+    /// `GET /eventos`.
+    pub fn listen(&self, request: &Request) -> Result<Response, Problem> {
+        stream::listen(request, |since| (self.channel.subscribe(since, &self.lost), self.linked.clone()))
+    }
+
+    /// Publishes the events that are left, if that takes no longer than a stop may, and ends the rest.
     pub async fn close(&self) {
         self.closing.cancel();
         let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(publishing) = publishing {
-            // What could not be published is made up for by the next start's first event.
+            // The first event of the next start says that some may be missing.
             let _ = tokio::time::timeout(CLOSE_TIMEOUT, publishing).await;
         }
     }

@@ -1,39 +1,39 @@
-//! Telling what was written: a bounded queue, and a task that sends everything that waits in one exchange.
+//! Publishes the agenda's events: a bounded queue, and a task that sends all waiting events in one exchange.
 //!
-//! While the coordinator does not answer, events wait, up to a limit; past it they are dropped, and in their place goes one
-//! `perdidos`, after which whoever shows the agenda reads it anew. An answer that was lost on its way means that events are
-//! sent twice, and never that one is missing unannounced.
+//! While the coordinator does not answer, events wait, up to a limit. Past it they are dropped, and one event `perdidos`
+//! takes their place: a page that receives it reads the agenda anew. If an answer is lost on its way, its events are sent
+//! twice; no event is missing unannounced.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde::Serialize;
 use slog::{Logger, error, info, warn};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::contests::Contest;
-use super::{CHANNEL, Event};
+use super::contests::{Contest, Contests};
+use super::event::Event;
 use crate::agenda::Booking;
 use crate::batch;
-use crate::coordinator::client::{Feed, NotPublished};
-use crate::coordinator::protocol::events;
+use crate::coordinator::client::{EventBatch, Feed, NotPublished};
 use crate::http::channel::Channel;
 use crate::scheduler::links;
 
 /// Events that wait to be published.
 const WAITING_MAX: usize = 4096;
-/// The pause between two exchanges: an exchange costs much more than an event, and nobody sees that little time. An event
-/// that comes alone does not wait.
+/// The pause between two exchanges: an exchange costs much more than an event, and the pause is too short to be seen. An
+/// event that comes alone does not wait.
 const PAUSE: Duration = Duration::from_millis(5);
-/// The pause before what could not be published is tried again, the first time and at the most.
+/// The pause before events are sent again: the first one, and the longest.
 const RETRY: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
+/// The least time between two events about one slot's contest.
+const CONTEST_WINDOW: Duration = Duration::from_millis(100);
 /// Says that events are missing, and not how many.
 const MISSING: (&str, &str) = ("perdidos", r#"{"perdidos":null}"#);
 
-/// Takes what is to be published. It never waits, and never says that it could not.
+/// Takes events to be published. It never waits and has no errors.
 #[derive(Clone)]
 pub struct Publisher {
     items: batch::Sender<Item>,
@@ -48,7 +48,7 @@ struct Counts {
     missing: AtomicBool,
 }
 
-/// What is to be published, not yet as it is sent.
+/// An event to be published, not yet encoded.
 enum Item {
     Booking { event: &'static str, booking: Box<Booking>, request_id: Arc<str> },
     Contest(Contest),
@@ -59,14 +59,14 @@ enum Item {
 pub enum Outlet {
     /// To the channel that all schedulers share.
     Coordinator(Feed),
-    /// To those who listen here.
+    /// To the listeners of this scheduler.
     Local(Arc<Channel<Event>>),
 }
 
 impl Publisher {
     /// Starts the task that publishes. It ends once `closing` is cancelled and nothing waits, or cannot be published then.
     pub fn start(outlet: Outlet, closing: CancellationToken, log: Logger) -> (Self, JoinHandle<()>) {
-        // Bounded by the count: an item that says that others are missing must always find room.
+        // Bounded by the count and not by the queue: `Item::Missing` must always find room.
         let (items, batches) = batch::queue(usize::MAX);
         let counts = Arc::new(Counts::default());
         let task = Task { outlet, counts: Arc::clone(&counts), closing, log };
@@ -83,7 +83,7 @@ impl Publisher {
         }
     }
 
-    /// A slot was contested. That is news and not state: where there is no room it is left out.
+    /// A slot was contested. No page needs this event to be right, so it is left out where there is no room.
     pub fn contest(&self, contest: Contest) {
         if self.takes_one_more() {
             self.send(Item::Contest(contest));
@@ -112,6 +112,17 @@ impl Publisher {
     }
 }
 
+/// Publishes contests, each slot's at most once in a [`CONTEST_WINDOW`]. Runs until it is dropped.
+pub async fn tell_contests(contests: Arc<Contests>, publisher: Publisher) {
+    loop {
+        contests.begun().await;
+        tokio::time::sleep(CONTEST_WINDOW).await;
+        for contest in contests.take() {
+            publisher.contest(contest);
+        }
+    }
+}
+
 struct Task {
     outlet: Outlet,
     counts: Arc<Counts>,
@@ -136,7 +147,7 @@ impl Task {
                         channel.publish(events.by_ref().map(|(name, data)| Event::Own { name, data }));
                     }
                     Outlet::Coordinator(feed) => {
-                        self.deliver(feed, events::write(CHANNEL, &mut events)).await;
+                        self.deliver(feed, &Feed::batch(&mut events)).await;
                     }
                 }
             }
@@ -162,12 +173,12 @@ impl Task {
         }
     }
 
-    /// Sends one request's worth of events until it has arrived, or the service stops.
-    async fn deliver(&self, feed: &Feed, body: Bytes) {
+    /// Sends a batch until it has arrived, or the service stops.
+    async fn deliver(&self, feed: &Feed, batch: &EventBatch) {
         let [mut pause, longest] = RETRY;
         let mut failed = false;
         loop {
-            match feed.publish(&body).await {
+            match feed.publish(batch).await {
                 Ok(()) if failed => return info!(self.log, "Eventos da agenda publicados com atraso"),
                 Ok(()) => return,
                 Err(NotPublished::Refused(reason)) => {
@@ -188,11 +199,11 @@ impl Task {
         }
     }
 
-    /// Says that events are missing, once: a coordinator that refuses that too will not have anything.
+    /// Says that events are missing, once: a coordinator that refuses even this event refuses all.
     async fn missing_here(&self, feed: &Feed) {
         let (name, data) = MISSING;
         if let Err(NotPublished::Unreachable(reason) | NotPublished::Refused(reason)) =
-            feed.publish(&events::write(CHANNEL, &mut [(name, data.to_owned())].into_iter().peekable())).await
+            feed.publish(&Feed::batch(&mut [(name, data.to_owned())].into_iter().peekable())).await
         {
             error!(self.log, "Eventos da agenda recusados: {}", reason);
         }
@@ -208,6 +219,7 @@ fn to_json(data: &impl Serialize) -> String {
 mod tests {
     use super::*;
     use crate::agenda::{SlotRange, Status};
+    use crate::coordinator::protocol::events::{self as published, SHARED_CHANNEL};
     use crate::http::sse::Source;
     use crate::time::Timestamp;
 
@@ -260,7 +272,7 @@ mod tests {
         let mut events = std::iter::repeat_n(("criado", longest), 200).peekable();
         let mut bodies = 0;
         while events.peek().is_some() {
-            let body = events::write(CHANNEL, &mut events);
+            let body = published::write(SHARED_CHANNEL, &mut events);
             assert!(body.len() < 1024 * 1024);
             serde_json::from_slice::<serde_json::Value>(&body).unwrap();
             bodies += 1;

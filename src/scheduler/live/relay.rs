@@ -1,7 +1,7 @@
-//! One connection to the coordinator's channel, from which all who listen here are served.
+//! One connection to the coordinator's channel, from which all listeners of this scheduler are served.
 //!
-//! The mirror has the coordinator's own bytes and numbers. After a break the relay goes on where it was; what the
-//! coordinator does not have any more, or what a new start of it never had, is a gap that each listener is told of.
+//! The mirror has the coordinator's own bytes and numbers. After a break the relay goes on where it was. Events that the
+//! coordinator has no more, or that its new start never had, are a gap, and each listener is told of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use std::time::Duration;
 use slog::{Logger, info, warn};
 use tokio::sync::watch;
 
-use super::{CHANNEL, Event};
+use super::event::Event;
 use crate::coordinator::client::{Block, Feed};
 use crate::http::channel::Channel;
 
 /// The pause before a connection is tried again, the first time and at the most.
 const RETRY: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
 
-/// Listens as long as it is not dropped. `link` says whether the channel reaches us.
+/// Listens until it is dropped. `link` says whether the channel reaches this scheduler.
 pub async fn run(feed: Feed, channel: Arc<Channel<Event>>, link: watch::Sender<bool>, log: Logger) {
     let [first_pause, longest] = RETRY;
     let (mut pause, mut said) = (first_pause, false);
@@ -38,14 +38,14 @@ pub async fn run(feed: Feed, channel: Arc<Channel<Event>>, link: watch::Sender<b
     }
 }
 
-/// Listens until the stream breaks, and says why; an error if there was none.
+/// Listens until the stream breaks, and gives the reason; an error if no stream began.
 async fn listen(
     feed: &Feed,
     channel: &Channel<Event>,
     link: &watch::Sender<bool>,
     log: &Logger,
 ) -> Result<String, String> {
-    let mut listening = feed.listen(CHANNEL, channel.position()).await?;
+    let mut listening = feed.listen(channel.position()).await?;
     take(channel, listening.next().await?);
     link.send_replace(true);
     info!(log, "Canal da agenda ligado");
@@ -60,7 +60,8 @@ async fn listen(
 fn take(channel: &Channel<Event>, block: Block) {
     // A comment has no place.
     let Some(id) = block.id else { return };
-    // The coordinator's own word that it does not know our place; one that a scheduler published has a place after ours.
+    // The coordinator's own event, which says that it does not know this place. One that a scheduler published has a later
+    // place.
     let from_elsewhere = channel.position().is_none_or(|here| here.epoch != id.epoch || id.number < here.number);
     if block.is_event && !block.is_gap && !(block.is_unknown_gap && from_elsewhere) {
         channel.add(id, Event::Relayed(block.bytes));

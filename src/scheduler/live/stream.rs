@@ -1,10 +1,10 @@
-//! `GET /eventos`: the agenda as it happens, and whether that can be known.
+//! `GET /eventos`: the agenda as it happens, and whether the coordinator's channel reaches this scheduler.
 
 use bytes::Bytes;
 use hyper::Method;
 use tokio::sync::watch;
 
-use super::{Event, Live};
+use super::event::Event;
 use crate::http::channel::Subscription;
 use crate::http::kind;
 use crate::http::parameters::Parameters;
@@ -13,14 +13,18 @@ use crate::http::server::Request;
 use crate::http::sse::{self, Source};
 use crate::http::{self, Response};
 
-// Without an identifier: it is of this connection, and no place in the channel.
+// Without an identifier: it belongs to this connection, and has no place in the channel.
 const LINKED: &[u8] = b"event: canal\ndata: {\"ligado\":true}\n\n";
 const NOT_LINKED: &[u8] = b"event: canal\ndata: {\"ligado\":false}\n\n";
-// A page has to know that it hears: a stream that broke without a word is otherwise as silent as one with no news.
+// A page has to see that its stream is alive: a broken stream is otherwise as silent as one without news.
 const ALIVE: &[u8] = b"event: vivo\ndata: {}\n\n";
 
-/// `GET /eventos`.
-pub fn listen(live: &Live, request: &Request) -> Result<Response, Problem> {
+/// Answers `GET /eventos`. `subscribe` gives the events after an identifier, and whether the channel reaches this
+/// scheduler.
+pub fn listen(
+    request: &Request,
+    subscribe: impl FnOnce(Option<&str>) -> (Subscription<Event>, watch::Receiver<bool>),
+) -> Result<Response, Problem> {
     let mut parameters = Parameters::parse(request.head.uri.query());
     let since = parameters.text("desde");
     parameters.finish("desde")?;
@@ -34,15 +38,15 @@ pub fn listen(live: &Live, request: &Request) -> Result<Response, Problem> {
     }
     let guest = request.hosting.admit()?;
     let since = sse::last_event_id(&request.head.headers).or(since);
-    let events = live.channel.subscribe(since.as_deref(), &live.lost);
-    Ok(sse::respond(Listener { events, linked: live.linked.clone(), told: None }, guest))
+    let (events, linked) = subscribe(since.as_deref());
+    Ok(sse::respond(Listener { events, linked, told: None }, guest))
 }
 
-/// One who listens.
+/// One connection that listens.
 struct Listener {
     events: Subscription<Event>,
     linked: watch::Receiver<bool>,
-    /// What it was told last about the link.
+    /// The state of the link that it was told last.
     told: Option<bool>,
 }
 
@@ -57,7 +61,7 @@ impl Source for Listener {
             tokio::select! {
                 biased;
                 changed = self.linked.changed() => if changed.is_err() {
-                    // Nobody is left to change it.
+                    // It cannot change any more: its sender is gone.
                     return self.events.next().await;
                 },
                 events = self.events.next() => return events,
