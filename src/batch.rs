@@ -1,20 +1,28 @@
-//! Adaptive batching: whatever waits while one batch is in flight is the next batch.
+//! Adaptive batching: the items that arrive while one batch is in flight are the next batch.
 //!
-//! Asking the coordinator, committing and writing the log each cost a round trip or an fdatasync, whether for one
-//! item or for a hundred. Each has one consumer that takes everything waiting, does it as one batch, and only then
-//! looks again. Alone, an item waits for nobody; under load the batches grow by themselves and the cost is shared.
-//! There is no timer and nothing to tune.
+//! Asking the coordinator, committing and writing the log each cost a round trip or an fdatasync, whether for one item or for a
+//! hundred. Each has one consumer that takes all waiting items, does them as one batch, and only then looks again. A single item
+//! is done at once; under load the batches grow and share the cost. There is no timer and nothing to tune.
 //!
 //! # Locking
 //!
 //! A std mutex around a plain `Vec`: it is held for a push or a swap and never across an await.
+//!
+//! # Why not tokio's mpsc
+//!
+//! `recv_many` takes batches as well, and where a batch costs a millisecond both are as fast. But the log needs two things that
+//! tokio's channel does not have: a bounded `send` that blocks a thread of the runtime (`blocking_send` panics there), and a
+//! consumer thread that wakes after a time without items. A second kind of queue for the other consumers would gain nothing: 64
+//! tasks that send lines of 64 bytes to a thread cost 0.05 µs of CPU time a line with this queue and 0.13 µs with tokio's (tokio
+//! 1.54, 2 cores, medians of three). A single task that sends and waits for its answer is served faster by tokio's: 4 µs
+//! instead of 7 µs with a consumer thread, of the milliseconds that a booking takes.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-/// The producers' end. Cloned at will; when the last one is dropped the consumer ends.
+/// The producers' end. Once the last clone is dropped, the consumer ends.
 pub struct Sender<T> {
     shared: Arc<Shared<T>>,
 }
@@ -30,7 +38,7 @@ struct Shared<T> {
     filled: Condvar,
     /// Wakes a consumer that is a task.
     filled_async: Notify,
-    /// Wakes producers that wait for room.
+    /// Wakes producers that are waiting for room.
     drained: Condvar,
     capacity: usize,
 }
@@ -43,8 +51,8 @@ struct State<T> {
 
 /// A queue whose consumer takes batches.
 ///
-/// Up to `capacity` items wait; past that a producer blocks its thread until the consumer has taken them. Items that
-/// each stand for a request in flight are bounded by the requests already, and need no capacity of their own.
+/// Up to `capacity` items wait; at that limit `send` blocks its thread until the consumer has taken them. Where each item
+/// belongs to a request, the limit on requests bounds the queue already, and `capacity` may be `usize::MAX`.
 pub fn queue<T>(capacity: usize) -> (Sender<T>, Batches<T>) {
     let shared = Arc::new(Shared {
         state: Mutex::new(State { waiting: Vec::new(), senders: 1, consumer_gone: false }),
@@ -57,7 +65,7 @@ pub fn queue<T>(capacity: usize) -> (Sender<T>, Batches<T>) {
 }
 
 impl<T> Shared<T> {
-    /// A panic elsewhere cannot leave a `Vec` half pushed, so a poisoned lock is taken all the same.
+    /// A poisoned mutex is still usable: no code panics between two changes of the state.
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -69,7 +77,7 @@ impl<T> Shared<T> {
 }
 
 impl<T> Sender<T> {
-    /// Adds an item, waiting for room if the queue is full.
+    /// Adds an item. Blocks the thread while the queue is full.
     ///
     /// # Errors
     /// Gives the item back when the consumer is gone.
@@ -81,10 +89,10 @@ impl<T> Sender<T> {
         Self::push(&self.shared, state, item)
     }
 
-    /// Adds an item unless the queue is full or the consumer gone, in which case the item comes back.
+    /// Adds an item if there is room and a consumer.
     ///
     /// # Errors
-    /// Gives the item back when there is no room or nobody to take it.
+    /// Gives the item back when the queue is full or the consumer is gone.
     pub fn try_send(&self, item: T) -> Result<(), T> {
         let state = self.shared.state();
         if state.waiting.len() >= self.shared.capacity {
@@ -98,7 +106,7 @@ impl<T> Sender<T> {
             return Err(item);
         }
         state.waiting.push(item);
-        // A consumer that found something waiting does not sleep, so only the first item has anyone to wake.
+        // The consumer sleeps only while the queue is empty, so only the first item wakes it.
         let first = state.waiting.len() == 1;
         drop(state);
         if first {
@@ -128,11 +136,11 @@ impl<T> Drop for Sender<T> {
 }
 
 impl<T> Batches<T> {
-    /// Everything that waits, in the order it was sent, blocking the thread until there is something. `None` once
-    /// every sender is gone and nothing is left. `batch` is the consumer's own buffer: it is emptied and refilled.
+    /// Takes all waiting items into `batch`, in the order they were sent. Blocks the thread until there is one. `None` once every
+    /// sender is gone and no item is left. `batch` is emptied first; its allocation is used again.
     pub fn next(&mut self, batch: &mut Vec<T>) -> Option<()> {
         loop {
-            // Long enough that waking up for nothing costs nothing.
+            // One idle wake-up an hour costs nothing.
             self.next_within(batch, Duration::from_secs(3600))?;
             if !batch.is_empty() {
                 return Some(());
@@ -140,7 +148,7 @@ impl<T> Batches<T> {
         }
     }
 
-    /// The same for a consumer that has something else to do too: after `patience` without an item the batch is empty.
+    /// Like [`Batches::next`], but after `patience` without an item it returns with an empty batch.
     pub fn next_within(&mut self, batch: &mut Vec<T>, patience: Duration) -> Option<()> {
         batch.clear();
         let asked = Instant::now();
@@ -160,7 +168,7 @@ impl<T> Batches<T> {
         }
     }
 
-    /// The same for a consumer that is a task.
+    /// Like [`Batches::next`], for a consumer that is a task. It may be cancelled: no item is lost.
     pub async fn next_async(&mut self, batch: &mut Vec<T>) -> Option<()> {
         batch.clear();
         loop {
@@ -174,7 +182,7 @@ impl<T> Batches<T> {
                     return None;
                 }
             }
-            // A wake-up between the check and here is kept by `Notify` as a permit.
+            // `Notify` keeps a wake-up that comes between the check and here.
             self.shared.filled_async.notified().await;
         }
     }
@@ -193,7 +201,7 @@ impl<T> Drop for Batches<T> {
     fn drop(&mut self) {
         let mut state = self.shared.state();
         state.consumer_gone = true;
-        // What nobody will do is dropped now, so that whoever waits for an answer hears of it.
+        // The items that are left are dropped now: each may hold a channel whose receiver waits for an answer.
         let abandoned = std::mem::take(&mut state.waiting);
         drop(state);
         self.shared.drained.notify_all();

@@ -1,12 +1,12 @@
-//! What becomes of a panic, which is always a fault of ours.
+//! What a panic does, which is always a fault of ours.
 //!
-//! Answering a request is *guarded*: a panic there is that request's failure and nobody else's. Everything else is a part of
-//! the service that it cannot do without: the thread that writes the database, the one that exports the trail, the task that
-//! ends leases. A panic ends such a part without a word, and its work is not done any more. So a panic that is not guarded
-//! stops the process, with an error, and who watches over the process starts it anew.
+//! The answering of a request is *guarded*: a panic there fails that request alone. Every other task or thread is a part that
+//! the service needs: the writer of the database, the exporter of the trail, the sweeper of leases. A panic ends such a part
+//! silently. So a panic that is not guarded stops the process with an error, and its supervisor (systemd, a container engine)
+//! starts it again.
 //!
-//! A guard is an ordinary `catch_unwind`. What is not guarded is noticed by a hook, which the executable installs: a program that
-//! embeds the services as a library has a hook of its own, or none.
+//! A guard is an ordinary `catch_unwind`. Other panics are noticed by a hook, which the executable installs. A program that
+//! embeds the services as a library decides itself whether it wants this hook.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -21,16 +21,16 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 thread_local! {
-    /// How many guards this thread is inside of now.
+    /// How many guards are on this thread's stack.
     static GUARDS: Cell<u32> = const { Cell::new(0) };
-    /// The last guarded panic of this thread, with its place, which the payload does not have.
+    /// The last guarded panic of this thread with its place in the source, which the payload lacks.
     static LAST: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 static FALLEN: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
 static WHY: OnceLock<String> = OnceLock::new();
 
-/// A panic that was caught: what it said, and where it was if that is known.
+/// A panic that was caught: its message, and its place in the source if that is known.
 #[derive(Clone, Debug)]
 pub struct Panicked(String);
 
@@ -40,7 +40,8 @@ impl fmt::Display for Panicked {
     }
 }
 
-/// Lets the process notice every panic that is not guarded: see [`fallen`]. A guarded one is not printed; who caught it says it.
+/// Installs the hook that notices every panic that is not guarded: see [`fallen`]. A guarded panic is not printed: its guard's
+/// caller logs it.
 pub fn install_hook() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -54,18 +55,18 @@ pub fn install_hook() {
 }
 
 fn fall(why: String) {
-    // Only the first: it is the cause, others may be its consequences.
+    // Only the first counts: later panics may be its consequences.
     let _ = WHY.set(why);
     FALLEN.cancel();
 }
 
-/// Completes once there was a panic that was not guarded, and says where and why.
+/// Completes after a panic that was not guarded, with its message and place.
 pub async fn fallen() -> String {
     FALLEN.cancelled().await;
     why_fallen().unwrap_or_default()
 }
 
-/// Where and why there was a panic that was not guarded, if there was one.
+/// The message and place of the first panic that was not guarded, if there was one.
 pub fn why_fallen() -> Option<String> {
     WHY.get().cloned()
 }
@@ -84,8 +85,8 @@ pub async fn guarded<T>(future: impl Future<Output = T>) -> Result<T, Panicked> 
     .await
 }
 
-/// Calls a function, which returns or panics. After a panic, what it was changing may be half changed: the caller must see that nobody
-/// uses that.
+/// Calls a function that may panic. After a panic, the values it was changing may be half changed: the caller must not use them
+/// again.
 ///
 /// # Errors
 /// [`Panicked`].
@@ -96,7 +97,7 @@ pub fn guarded_call<T>(call: impl FnOnce() -> T) -> Result<T, Panicked> {
     called.map_err(|payload| Panicked::from_payload(payload.as_ref()))
 }
 
-/// Runs what blocks on a thread of its own. A panic there goes on in the caller.
+/// Runs blocking code on a thread for that. A panic there continues in the caller.
 ///
 /// # Errors
 /// When the runtime is ending.
@@ -104,7 +105,7 @@ pub async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'stati
     join(tokio::task::spawn_blocking(move || guarded_call(run))).await
 }
 
-/// Waits for a task that is [`guarded`]. A panic there goes on in the caller.
+/// Waits for a task that is [`guarded`]. A panic there continues in the caller.
 ///
 /// # Errors
 /// When the runtime is ending.
@@ -113,7 +114,7 @@ pub async fn join<T>(task: JoinHandle<Result<T, Panicked>>) -> Result<T, JoinErr
         Ok(value) => Ok(value),
         Err(panicked) => {
             if GUARDS.get() == 0 {
-                // It was guarded for a caller who is not, and no hook is called again.
+                // The task was guarded and its caller is not. `resume_unwind` calls no hook, so the panic is reported here.
                 fall(panicked.to_string());
             }
             resume_unwind(Box::new(panicked))
@@ -123,7 +124,7 @@ pub async fn join<T>(task: JoinHandle<Result<T, Panicked>>) -> Result<T, JoinErr
 
 impl Panicked {
     fn from_payload(payload: &(dyn Any + Send)) -> Self {
-        // One that goes on from another thread brings its own words, and the hook has not seen it here.
+        // A panic that continues from another thread carries its description; this thread's hook has not seen it.
         if let Some(panicked) = payload.downcast_ref::<Self>() {
             return panicked.clone();
         }

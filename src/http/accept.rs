@@ -1,10 +1,10 @@
-//! What a client says it would like to read: lists of names with weights, as `Accept` and `Accept-Encoding` have them.
+//! The headers `Accept` and `Accept-Encoding`: lists of names with weights, by which a client says what it prefers.
 //!
 //! <https://www.rfc-editor.org/rfc/rfc9110#section-12.5>
 
 use hyper::header::{HeaderMap, HeaderName};
 
-/// The names of one header and how much each is liked, from 0 to 1.
+/// The names of one header with their weights, from 0 to 1.
 #[derive(Debug)]
 pub struct Accepted(Vec<(String, f32)>);
 
@@ -15,19 +15,18 @@ impl Accepted {
         Self(values.flat_map(|value| value.split(',')).map(weighed).collect())
     }
 
-    /// How much `name` is liked where it is named itself; 0 where it is not.
+    /// The weight of `name` itself; 0 where it is not in the list.
     pub fn named(&self, name: &str) -> f32 {
         self.weight(name).unwrap_or(0.0)
     }
 
-    /// How much a media type is liked, by the most specific range that it is in: `text/html`, `text/*`, `*/*`.
+    /// The weight of a media type, by the most specific range that matches it: `text/html`, `text/*`, `*/*`.
     pub fn media_type(&self, name: &str) -> f32 {
         let kind = name.split_once('/').map_or(name, |(kind, _)| kind);
         self.weight(name).or_else(|| self.weight(&format!("{kind}/*"))).or_else(|| self.weight("*/*")).unwrap_or(0.0)
     }
 
-    /// Whether the media type `name` is liked more than `other`: by weight, and of two of the same weight by the more
-    /// specific range.
+    /// Whether the media type `name` is preferred to `other`: by weight, and with equal weights by the more specific range.
     pub fn prefers(&self, name: &str, other: &str) -> bool {
         let exactness = |name: &str| {
             let kind = name.split_once('/').map_or(name, |(kind, _)| kind);
@@ -38,12 +37,12 @@ impl Accepted {
         weight > 0.0 && order.is_gt()
     }
 
-    /// How much a content coding is liked.
+    /// The weight of a content coding.
     pub fn coding(&self, name: &str) -> f32 {
         self.weight(name).or_else(|| self.weight("*")).unwrap_or(0.0)
     }
 
-    /// The weight of an entry; of several the greatest.
+    /// The weight of an entry; the greatest if it is repeated.
     fn weight(&self, name: &str) -> Option<f32> {
         self.0.iter().filter(|(known, _)| known == name).map(|(_, weight)| *weight).reduce(f32::max)
     }
@@ -54,7 +53,7 @@ fn weighed(entry: &str) -> (String, f32) {
     let name = parts.next().unwrap_or_default().to_ascii_lowercase();
     let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
     let weight = weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0));
-    // Beyond the scale, or no number at all, is nothing to go by.
+    // A weight outside the range, or one that is no number, counts as 0.
     (name, if (0.0..=1.0).contains(&weight) { weight } else { 0.0 })
 }
 

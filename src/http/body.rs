@@ -14,26 +14,26 @@ use tokio_util::sync::CancellationToken;
 use super::kind;
 use super::problem::Problem;
 
-/// How long a stop waits for the rest of a request that has not come whole: what is on its way arrives, and a process with two
-/// services still ends within a second.
+/// How long a stop waits for the rest of an incomplete request: enough for bytes that are on their way, and short enough that a
+/// process with two services ends within a second.
 pub(super) const STOP_PATIENCE: Duration = Duration::from_millis(200);
-/// How long a body may take to arrive.
+/// How long reading a body may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the sender of a refused body has to come to its end.
+/// How long the rest of a refused body is read.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
-/// The most bytes of a refused body that are read to let its sender come to the answer.
+/// The most bytes of a refused body that are read.
 const DISCARD_MAX: usize = 16 * 1024 * 1024;
 
-/// A body on its way. A stop does not wait for the rest of it for long: a request that has not come whole has not begun.
+/// A body that is arriving. A stop waits only [`STOP_PATIENCE`] for the rest: a request that is not complete has not begun.
 pub struct Arriving {
     body: Incoming,
     stopping: CancellationToken,
-    /// Runs out when the service stops and the patience with it.
+    /// Completes [`STOP_PATIENCE`] after the service began to stop.
     patience: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
     stopped: bool,
 }
 
-/// The service stopped before the body was there.
+/// The service stopped before the body was complete.
 #[derive(Debug, thiserror::Error)]
 #[error("o serviço parou antes do fim do corpo")]
 struct Stopped;
@@ -75,7 +75,7 @@ impl Body for Arriving {
     }
 }
 
-/// Reads a JSON body of at most `limit` bytes. An empty one comes back empty, whatever its type.
+/// Reads a JSON body of at most `limit` bytes. An empty body is allowed, with any type.
 ///
 /// # Errors
 /// 413, 415, 408, 400 when the connection ended first, or 503 when the service stopped first.
@@ -115,10 +115,10 @@ where
     Ok(bytes)
 }
 
-/// Reads what is left of a body and forgets it, within limits: a client that is still sending when the answer comes and
-/// the connection closes would see a broken connection instead of the answer.
+/// Reads the rest of a body and drops it, within limits. Without that, a client that is still sending when the answer comes
+/// and the connection closes would see a broken connection instead of the answer.
 pub async fn discard<B: Body<Data = Bytes> + Unpin>(headers: &HeaderMap, body: &mut B) {
-    // Whoever waits for a "100 Continue" sends nothing before it has seen the answer.
+    // A client that waits for `100 Continue` sends no body before it has read the answer.
     if body.is_end_stream() || headers.contains_key(EXPECT) {
         return;
     }
@@ -129,11 +129,11 @@ pub async fn discard<B: Body<Data = Bytes> + Unpin>(headers: &HeaderMap, body: &
             left = more;
         }
     };
-    // Past the time the client has to see for itself.
+    // After the time limit the answer is sent all the same.
     let _ = tokio::time::timeout(DISCARD_TIMEOUT, rest).await;
 }
 
-/// `application/json`, `application/…+json`, or nothing said.
+/// `application/json`, `application/…+json`, or no type at all.
 fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE) else {
         return true;

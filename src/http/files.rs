@@ -1,7 +1,7 @@
-//! Files that are part of the executable: typed, tagged by their content, and compressed for those who can read it.
+//! Files that are embedded in the executable: with a type, a tag of their content, and a compressed form.
 //!
-//! A file is asked for again each time (`no-cache`), and sent again only when it has changed: its tag is a hash of what
-//! is sent, so that a new executable's file is another one and the same file is the same through every restart.
+//! A browser asks again each time (`no-cache`), and the file is sent only if it has changed. The tag is a hash of the bytes that
+//! are sent: it survives a restart, and changes with the file.
 
 use std::io::Write as _;
 
@@ -14,8 +14,8 @@ use hyper::header::{
 };
 use sha2::{Digest, Sha256};
 
-use super::Response;
 use super::accept::Accepted;
+use super::response::{self, Response};
 
 /// Bytes of the hash that make the tag.
 const TAG_BYTES: usize = 16;
@@ -25,7 +25,7 @@ const TAG_BYTES: usize = 16;
 pub struct File {
     content_type: HeaderValue,
     plain: Form,
-    /// Where it is smaller.
+    /// The compressed form, where it is smaller.
     gzip: Option<Form>,
 }
 
@@ -40,14 +40,14 @@ impl Form {
     fn new(bytes: Bytes) -> Self {
         let hash = Sha256::digest(&bytes);
         let tag = format!("\"{}\"", base16ct::lower::encode_string(&hash[..TAG_BYTES]));
-        // Hexadecimal digits between quotation marks.
+        // It has only hexadecimal digits between quotation marks.
         let tag = HeaderValue::from_str(&tag).expect("a hash is a header's value");
         Self { bytes, tag }
     }
 }
 
 impl File {
-    /// A file of that name, whose ending says what it is.
+    /// A file; its name's ending decides its type.
     pub fn new(name: &str, content: &'static [u8]) -> Self {
         let gzip = compressed(content).filter(|gzip| gzip.len() < content.len());
         Self {
@@ -57,13 +57,13 @@ impl File {
         }
     }
 
-    /// Answers with the file, or with word that the client has it already.
+    /// Answers with the file, or with 304 if the client has it already.
     pub fn respond(&self, headers: &HeaderMap) -> Response {
         let gzip = self.gzip.as_ref().filter(|_| Accepted::read(headers, &ACCEPT_ENCODING).coding("gzip") > 0.0);
         let form = gzip.unwrap_or(&self.plain);
         let known = has(headers, &form.tag);
         let content = if known { Bytes::new() } else { form.bytes.clone() };
-        let mut response = super::whole(if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK }, content);
+        let mut response = response::whole(if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK }, content);
         let answer = response.headers_mut();
         answer.insert(ETAG, form.tag.clone());
         answer.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -79,7 +79,7 @@ impl File {
     }
 }
 
-/// Whether the client says that it has what `tag` is the tag of. Weak tags count: a proxy may have weakened ours.
+/// Whether the client names `tag` among those it has. Weak tags count: a proxy may have weakened ours.
 fn has(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     known.flat_map(|value| value.split(',')).map(str::trim).any(|known| {
@@ -89,13 +89,13 @@ fn has(headers: &HeaderMap, tag: &HeaderValue) -> bool {
 }
 
 fn compressed(content: &[u8]) -> Option<Vec<u8>> {
-    // Writing to memory does not fail; if it did, the plain file is there.
+    // Writing to memory does not fail; if it did, the plain form would be sent.
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(content).ok()?;
     encoder.finish().ok()
 }
 
-/// What a file is by its ending.
+/// The media type of a file by its name's ending.
 pub fn content_type(name: &str) -> Option<&'static str> {
     Some(match name.rsplit_once('.')?.1 {
         "html" => "text/html; charset=utf-8",

@@ -1,8 +1,8 @@
-//! What a request's head must have, past what makes it HTTP at all: [RFC 9112](https://www.rfc-editor.org/rfc/rfc9112#section-3.2),
-//! §3.2. hyper leaves it to its users; what says where a body ends it checks itself.
+//! Checks of a request's head that hyper leaves to its users: [RFC 9112](https://www.rfc-editor.org/rfc/rfc9112#section-3.2),
+//! §3.2. hyper itself checks the headers that say where a body ends.
 //!
-//! A head that two readers may understand in two ways is refused: a proxy that took the other way would pass on what it did not
-//! mean to.
+//! A head that can be read in two ways is refused: a proxy in front may have read it the other way, and let a request pass that
+//! it should have stopped.
 
 use hyper::Version;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
@@ -12,7 +12,7 @@ use hyper::http::uri::Authority;
 use super::kind;
 use super::problem::Problem;
 
-/// Headers that mean one thing, and so come once. With two different ones it cannot be known which is meant.
+/// Headers that may come once: of two different values, neither is known to be the right one.
 const ONCE: [HeaderName; 3] = [HOST, TRANSFER_ENCODING, CONTENT_TYPE];
 
 /// Checks a head.
@@ -30,13 +30,13 @@ pub fn check(head: &Parts) -> Result<(), Problem> {
             let detail = "O cabeçalho Host deve ser um nome ou endereço, com porta ou sem, como 127.0.0.1:5000.";
             Err(malformed(detail.to_owned()))
         }
-        // HTTP/1.0 had none.
+        // HTTP/1.0 does not need it.
         None if head.version < Version::HTTP_11 => Ok(()),
         None => Err(malformed("Falta o cabeçalho Host, obrigatório em HTTP/1.1.".to_owned())),
     }
 }
 
-/// The value of a header that may come once, and whether it did: none at all is fine, two are not.
+/// The value of a header that comes exactly once; `None` if it is absent or repeated.
 pub fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())
@@ -50,16 +50,16 @@ fn is_host(value: &HeaderValue) -> bool {
     }
     let Ok(authority) = Authority::try_from(value) else { return false };
     let (text, host) = (authority.as_str(), authority.host());
-    // A port may be empty too, and that is all that may follow.
+    // Only a port may follow, which may be empty.
     let port = text.strip_prefix(host).map(|rest| rest.strip_prefix(':').unwrap_or(rest));
-    // Digits alone: a sign is read as part of a number, and is none of a port.
+    // Digits alone: `parse` would accept a sign.
     let is_number = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
     let port_fits = port.is_some_and(|port| port.is_empty() || is_number(port));
     !host.is_empty() && !text.contains('@') && port_fits
 }
 
 fn shown(name: &HeaderName) -> String {
-    // As people write them.
+    // As people write it: Content-Type.
     let capital = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];
     name.as_str().split('-').map(capital).collect::<Vec<_>>().join("-")
 }

@@ -8,9 +8,9 @@ use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::Response;
 use super::kind::{self, Kind};
 use super::links::Links;
+use super::response::{self, Response};
 use super::wrong::{FieldCode, Wrong};
 
 /// The most characters that one refusal takes in the log.
@@ -226,7 +226,8 @@ impl Problem {
 
     /// The whole answer.
     pub fn into_response(self, request_id: &str) -> Response {
-        let mut response = super::typed(self.0.kind.status(), "application/problem+json", &self.document(request_id));
+        let mut response =
+            response::typed(self.0.kind.status(), "application/problem+json", &self.document(request_id));
         if let Some(seconds) = self.0.retry_after_s {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }

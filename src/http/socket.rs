@@ -1,4 +1,4 @@
-//! A connection's socket: what the kernel does about a peer that has vanished, and what we notice while we use it.
+//! A connection's socket: how the kernel notices a peer that has vanished, and how long a write may wait for a slow one.
 
 use std::io;
 use std::pin::Pin;
@@ -12,22 +12,21 @@ use rustix::net::sockopt;
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
-use super::presence::Stream;
+use super::stream::Stream;
 use crate::time::Clock;
 
-/// How long a peer may acknowledge nothing of what was sent to it. Without a limit the kernel goes on for a quarter of an
-/// hour.
+/// How long a peer may acknowledge nothing that was sent to it. The kernel's own limit is a quarter of an hour.
 pub const PEER_TIMEOUT: Duration = Duration::from_secs(30);
-/// The same for who listens to events. Something is sent to it every 15 s, so one that has vanished is gone after 30 s. One
-/// that is there and reads slowly has the longer time.
+/// The same for a listener to events. Something is sent to it every 15 s, so one that has vanished is noticed within 30 s. A
+/// listener that only reads slowly has [`PEER_TIMEOUT`].
 const LISTENER_TIMEOUT: Duration = Duration::from_secs(15);
-/// After how long a silence the peer is asked whether it is there, and how often again.
+/// After how long a silence the kernel probes the peer, and the interval between two probes.
 pub const PROBE_EVERY: Duration = Duration::from_secs(10);
-/// How long a client may read so little that the socket has no room for more.
+/// How long a write may wait for room in the socket.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Makes a connection one that notices when its other end has vanished, and that sends at once what is small. A socket that
-/// refuses an option still works, and is left so.
+/// Sets a connection's options: to notice a vanished peer, and to send small writes at once. A socket that refuses an option
+/// works without it.
 pub fn set_up(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
     let _ = sockopt::set_socket_keepalive(stream, true);
@@ -36,31 +35,31 @@ pub fn set_up(stream: &TcpStream) {
     give_up_after(stream, PEER_TIMEOUT);
 }
 
-/// Sets how long the peer may acknowledge nothing, neither what was sent nor the question whether it is there.
+/// Sets how long the peer may acknowledge nothing, neither data nor probes.
 fn give_up_after(stream: &TcpStream, timeout: Duration) {
     let _ = sockopt::set_tcp_user_timeout(stream, u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX));
 }
 
-/// What a connection is doing, as far as a stop has to know.
+/// What a stop has to know about a connection.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
-    /// There is a request that is not answered to its end.
+    /// A request is not answered completely.
     answering: AtomicBool,
-    /// The answer is a stream of events, which a stop ends where it is.
+    /// The answer is a stream of events, which a stop may end after any event.
     pub streaming: AtomicBool,
-    /// Something of the answer waits for room in the socket.
+    /// A part of the answer waits for room in the socket.
     writing: AtomicBool,
 }
 
 impl Activity {
-    /// Whether there is a request whose answer has to be waited for.
+    /// Whether a stop has to wait for an answer.
     pub fn is_busy(&self) -> bool {
         let is = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
         is(&self.answering) || (is(&self.writing) && !is(&self.streaming))
     }
 }
 
-/// A request is being answered as long as this is there.
+/// Exists as long as a request is being answered.
 pub(super) struct Answering(Arc<Activity>);
 
 impl Answering {
@@ -77,16 +76,16 @@ impl Drop for Answering {
     }
 }
 
-/// A stream that notes when it last read something: under load a request may wait for a thread long after its bytes
-/// have come, and the official time must not count that as the network's.
+/// A connection that notes when it last read bytes. Under load a request may wait for a thread after its bytes were read, and
+/// the official time must not count that wait as the network's.
 pub(super) struct StampedIo {
-    /// Runs while the client does not read what it asked for.
+    /// Runs while a write waits for room in the socket.
     stalled: Option<Pin<Box<Sleep>>>,
     io: Stream,
     clock: Clock,
     last_read: Arc<AtomicI64>,
     activity: Arc<Activity>,
-    /// What was set by [`give_up_after`].
+    /// The limit last set by [`give_up_after`].
     peer_timeout: Duration,
 }
 
@@ -95,11 +94,11 @@ impl StampedIo {
         Self { stalled: None, io, clock, last_read, activity, peer_timeout: PEER_TIMEOUT }
     }
 
-    /// A write that goes on, or that has waited for too long.
+    /// The outcome of a write: an error if it has waited longer than [`WRITE_TIMEOUT`].
     fn unless_stalled(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.activity.writing.store(polled.is_pending(), Ordering::Relaxed);
-        let listens = self.activity.streaming.load(Ordering::Relaxed);
-        let peer_timeout = if listens && polled.is_ready() { LISTENER_TIMEOUT } else { PEER_TIMEOUT };
+        let is_events = self.activity.streaming.load(Ordering::Relaxed);
+        let peer_timeout = if is_events && polled.is_ready() { LISTENER_TIMEOUT } else { PEER_TIMEOUT };
         if peer_timeout != self.peer_timeout {
             self.peer_timeout = peer_timeout;
             self.io.with_socket(|socket| give_up_after(socket, peer_timeout));

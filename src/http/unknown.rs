@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde_json::Value;
 use slog::{Logger, info};
 
-use super::Response;
 use super::problem::{FieldError, Problem};
+use super::response::{self, Response};
 use super::wrong::FieldCode;
 use crate::text::Word;
 
@@ -143,8 +143,8 @@ impl Unknown {
     /// 200 with an answer that is an object, and them.
     pub fn answer(&self, answer: &impl Serialize) -> Response {
         match self.added_to(answer) {
-            Ok(value) => super::json(StatusCode::OK, &value),
-            Err(answer) => super::json(StatusCode::OK, answer),
+            Ok(value) => response::json(StatusCode::OK, &value),
+            Err(answer) => response::json(StatusCode::OK, answer),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use crate::http::in_words;
+use crate::http::causes::in_words;
 use crate::http::unreachable::Cause;
 
 /// A text that cannot be asked.

@@ -1,13 +1,13 @@
 //! Serving a listener: connections, limits, request identifiers, and a stop that drains.
 //!
-//! A service is a [`Handler`]; everything that every service does the same way is here: the request's identifier and
-//! its logger, the instant its bytes were read, the problem document for an error and the one line that says so.
+//! A service is a [`Handler`]. What all services do the same way is here: the request's identifier and logger, the instant its
+//! bytes were read, and for an error the problem document and its line in the log.
 //!
 //! # Stopping
 //!
-//! A stop accepts no more connections and ends the streams of events. A request that has begun, which is one that has come
-//! whole, is answered, until [`DRAIN_TIMEOUT`]. What has not come whole, half a head or half a body, has [`STOP_PATIENCE`] to
-//! come, and nothing was done for it.
+//! A stop accepts no more connections and ends the streams of events. A request that has begun, which means that all of it has
+//! arrived, is answered, until [`DRAIN_TIMEOUT`]. The rest of an incomplete request, with half a head or half a body, has
+//! [`STOP_PATIENCE`] to arrive; until then nothing was done for the request.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -34,10 +34,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::body::{Arriving, STOP_PATIENCE};
-use super::presence::{Hosting, Places, Stream};
+use super::presence::{Hosting, Places};
 use super::problem::Problem;
+use super::response::{Body, Response};
 use super::socket::{self, Activity, Answering, StampedIo};
-use super::{Body, Response, body, head};
+use super::stream::Stream;
+use super::{body, head};
 use crate::panics::{Panicked, guarded};
 use crate::time::{Clock, Timestamp};
 
@@ -45,34 +47,34 @@ use crate::time::{Clock, Timestamp};
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
 /// The read buffer of a connection, and so the longest head: hyper's own default is 400 KiB.
 const BUFFER_BYTES: usize = 16 * 1024;
-/// Connections served at once, at the most; further ones wait in the kernel's queue.
+/// The most connections served at once; more connections wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 16_384;
-/// File descriptors that are not for connections: the database, the logs, the way to the other service.
+/// File descriptors kept for the database, the logs and the connections to the other service.
 const RESERVED_DESCRIPTORS: usize = 128;
 /// Connections the kernel holds until they are accepted.
 const BACKLOG: u32 = 4096;
-/// How long to wait before accepting again when the process has no file descriptor left.
+/// How long to wait after a failed accept: most often the process has no file descriptor left.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
-/// How long a stop waits for the requests that are running.
+/// How long a stop waits for requests in progress.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
-/// The longest identifier that a client may bring in `X-Request-Id`.
+/// The longest identifier that a client may send in `X-Request-Id`.
 const REQUEST_ID_MAX: usize = 64;
 
-/// One request, as a handler sees it.
+/// One request, for its handler.
 pub struct Request {
     /// Method, URI and headers.
     pub head: Parts,
     /// The body, not yet read.
     pub body: Arriving,
-    /// Who sent it.
+    /// The client's address.
     pub peer: SocketAddr,
-    /// When its bytes were read from the network, before any queue of ours.
+    /// When its bytes were read from the network, before any wait in this process.
     pub received: Timestamp,
     /// Its identifier, in the answer's `X-Request-Id` and on every log line.
     pub id: Arc<str>,
     /// A logger that adds the identifier.
     pub log: Logger,
-    /// For an answer that takes its time: whether the client is still there, and the service not stopping.
+    /// For a long answer: whether the client is still connected, and whether the service is stopping.
     pub hosting: Hosting,
 }
 
@@ -85,7 +87,7 @@ pub trait Handler: Send + Sync + 'static {
 /// Binds an address for [`serve`]. Port 0 is any free port.
 ///
 /// # Errors
-/// When the address is taken or not ours.
+/// When the address is taken, or is none of this machine's.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
@@ -110,12 +112,12 @@ impl Tenancy {
         let descriptors = descriptors.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let left = descriptors.saturating_sub(RESERVED_DESCRIPTORS);
         let share = if self == Self::Alone { left } else { left / 2 };
-        // Where there are very few, some all the same: an accept that fails is tried again.
+        // At least 16, even with very few descriptors: an accept that fails is tried again.
         share.clamp(16, MAX_CONNECTIONS)
     }
 }
 
-/// Serves until `shutdown` completes, then stops as the module says.
+/// Serves until `shutdown` completes, then stops as the module's head says.
 pub async fn serve<H: Handler>(
     listener: TcpListener,
     handler: Arc<H>,
@@ -126,7 +128,7 @@ pub async fn serve<H: Handler>(
 ) {
     let limit = tenancy.connections();
     let connections = Arc::new(Semaphore::new(limit));
-    // Those who wait or listen must leave room for those who release what is waited for.
+    // Waiters and listeners must leave connections for the requests that release locks.
     let places = Places::of(limit);
     let (stop, tasks) = (Stop::default(), TaskTracker::new());
     let ids = Arc::new(RequestIds::new());
@@ -147,7 +149,7 @@ pub async fn serve<H: Handler>(
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Most often the process is out of file descriptors: one will come free, and spinning helps nobody.
+                // Most often the process is out of file descriptors, until a connection closes.
                 warn!(log, "Conexão não aceita: {}", error);
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
                 continue;
@@ -178,7 +180,7 @@ pub async fn serve<H: Handler>(
     if tokio::time::timeout(DRAIN_TIMEOUT, tasks.wait()).await.is_err() {
         warn!(log, "Requisições ainda em curso depois de {} s; encerrando assim mesmo", DRAIN_TIMEOUT.as_secs());
         stop.over.cancel();
-        // They only have to be dropped.
+        // The tasks only have to be dropped now.
         let _ = tokio::time::timeout(STOP_PATIENCE, tasks.wait()).await;
     }
 }
@@ -188,11 +190,11 @@ pub async fn serve<H: Handler>(
 struct Stop {
     /// The service stops.
     begun: CancellationToken,
-    /// Nothing is waited for any more.
+    /// The time for draining is over: connections are dropped.
     over: CancellationToken,
 }
 
-/// What one connection needs.
+/// The context of one connection.
 struct Connection<H> {
     handler: Arc<H>,
     clock: Clock,
@@ -221,12 +223,12 @@ impl<H: Handler> Connection<H> {
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
             .max_buf_size(BUFFER_BYTES)
-            // Who has said all it has to say may still want the answer.
+            // A client may close its sending side after its request and still wait for the answer.
             .half_close(true)
             .serve_connection(io, service);
         match drive(connection, &stop, &activity).await {
             Some(Ok(())) => {}
-            // An idle connection that is closed is no event.
+            // The end of an idle connection is not worth a warning.
             Some(Err(error)) if error.is_timeout() => debug!(log, "Conexão ociosa encerrada"),
             Some(Err(error)) => warn!(log, "Conexão encerrada antes do fim da requisição: {}", error),
             None => debug!(log, "Conexão encerrada pela parada"),
@@ -245,7 +247,7 @@ impl<H: Handler> Connection<H> {
             log_problem(&log, &problem);
             problem.into_response(&id)
         });
-        // Whoever was waited for already, in vain, is not waited for again.
+        // After a 408 the rest of the body is not drained: the client had its time.
         if response.status() != StatusCode::REQUEST_TIMEOUT {
             body::discard(&request.head.headers, &mut request.body).await;
         }
@@ -255,7 +257,7 @@ impl<H: Handler> Connection<H> {
         if let Some(date) = http_date(self.clock.now()) {
             response.headers_mut().insert(DATE, date);
         }
-        // What an answer is, its type says; a browser is not to guess.
+        // A browser must not guess another type than the answer's.
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if let Either::Right(stream) = response.body_mut() {
             self.activity.streaming.store(stream.is_events(), Ordering::Relaxed);
@@ -264,7 +266,7 @@ impl<H: Handler> Connection<H> {
         response
     }
 
-    /// Lets the handler answer. A panic in it is an answer too.
+    /// Lets the handler answer. A panic in it is answered with 500.
     async fn handle(&self, request: &mut Request) -> Result<Response, Problem> {
         if let Err(problem) = head::check(&request.head) {
             return Ok(refuse_connection(problem, request));
@@ -274,14 +276,14 @@ impl<H: Handler> Connection<H> {
     }
 }
 
-/// The official time as `Date` has it. hyper has one of its own, which stands still when the machine's clock is set back.
+/// The official time in the form of `Date`. hyper's own `Date` stands still when the machine's clock is set back.
 fn http_date(at: Timestamp) -> Option<HeaderValue> {
     let at = jiff::Timestamp::from_microsecond(at.as_micros()).ok()?;
     let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()?;
     HeaderValue::try_from(date).ok()
 }
 
-/// Answers a head that may have been meant otherwise. What follows it on the connection cannot be trusted to be a request.
+/// Answers an ambiguous head and closes the connection: the bytes after such a head may not be a request.
 fn refuse_connection(problem: Problem, request: &Request) -> Response {
     log_problem(&request.log, &problem);
     let mut response = problem.into_response(&request.id);
@@ -289,7 +291,7 @@ fn refuse_connection(problem: Problem, request: &Request) -> Response {
     response
 }
 
-/// Drives a connection to its end, or to where a stop does not wait for it any longer: then there is no outcome.
+/// Drives a connection to its end. `None` if a stop did not wait for the end.
 async fn drive<S>(
     connection: http1::Connection<StampedIo, S>,
     stop: &Stop,
@@ -320,7 +322,7 @@ where
     }
 }
 
-/// The one line for an answer that is an error, unless the log has it already.
+/// Logs an answer that is an error, in one line, unless that was done already.
 pub fn log_problem(log: &Logger, problem: &Problem) {
     if problem.is_logged() {
         return;
@@ -341,14 +343,14 @@ pub struct RequestIds {
 
 impl RequestIds {
     fn new() -> Self {
-        // Identifiers only have to differ between two starts most of the time; no randomness is worth failing for.
+        // The prefix tells two starts apart, most of the time: without randomness it is 0.
         let prefix = getrandom::u32().map_or(0, |random| (random & 0xffff) as u16);
         Self { prefix, next: AtomicU64::new(1) }
     }
 
-    /// The client's own identifier if it is an acceptable one, else a new one.
+    /// The client's own identifier if it is valid, else a new one.
     fn choose(&self, headers: &HeaderMap) -> Arc<str> {
-        // Of two it would have to be guessed which is meant.
+        // Two identifiers are none: neither is known to be the right one.
         let brought = head::only(headers, "x-request-id").and_then(|value| value.to_str().ok());
         match brought.filter(|id| is_request_id(id)) {
             Some(id) => id.into(),
@@ -357,7 +359,7 @@ impl RequestIds {
     }
 }
 
-/// Whether `id` may stand on a log line as it is. One of marks alone would look like none: `-` says that there was no request.
+/// Whether `id` may be written on a log line unescaped. It needs a letter or digit: `-` alone means that there was no request.
 pub fn is_request_id(id: &str) -> bool {
     (1..=REQUEST_ID_MAX).contains(&id.len())
         && id.bytes().any(|byte| byte.is_ascii_alphanumeric())

@@ -1,0 +1,65 @@
+//! A body that is sent piece by piece, as its pieces become known.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::stream::Stream as Chunks;
+use hyper::body::{Body, Frame};
+use slog::{Logger, error};
+
+use super::socket::Answering;
+use crate::panics::guarded_call;
+
+/// A body that is sent piece by piece.
+pub struct Pieces {
+    chunks: Pin<Box<dyn Chunks<Item = Bytes> + Send>>,
+    /// A stream of events is complete after any of its chunks; another body only after the last one.
+    is_events: bool,
+    log: Option<Logger>,
+    /// Dropped with this body: then the answer counts as sent.
+    answering: Option<Answering>,
+}
+
+impl Pieces {
+    /// A body of `chunks`, which is complete after the last one.
+    pub fn new(chunks: impl Chunks<Item = Bytes> + Send + 'static) -> Self {
+        Self { chunks: Box::pin(chunks), is_events: false, log: None, answering: None }
+    }
+
+    /// A stream of events, which may end after any of `chunks`.
+    pub fn events(chunks: impl Chunks<Item = Bytes> + Send + 'static) -> Self {
+        Self { is_events: true, ..Self::new(chunks) }
+    }
+
+    /// Whether it may end after any chunk.
+    pub(super) fn is_events(&self) -> bool {
+        self.is_events
+    }
+
+    /// Gives it the logger for a panic among its chunks, and the mark that the answer is not sent yet. A stream of events has no
+    /// such mark: a stop does not wait for its end.
+    pub(super) fn attend(&mut self, log: Logger, answering: Answering) {
+        self.log = Some(log);
+        self.answering = Some(answering).filter(|_| !self.is_events);
+    }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        match guarded_call(|| self.chunks.as_mut().poll_next(cx)) {
+            Ok(polled) => polled.map(|chunk| chunk.map(|bytes| Ok(Frame::data(bytes)))),
+            // The status is sent already. A stream of events ends and its client connects again; another body is cut off.
+            Err(panicked) => {
+                if let Some(log) = &self.log {
+                    error!(log, "Fluxo encerrado por falha nossa: {}", panicked);
+                }
+                Poll::Ready((!self.is_events).then(|| Err(io::Error::other("uma falha nossa"))))
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! A connection: hyper reads and writes it, and handlers ask meanwhile whether the client has closed it.
+//!
+//! The kernel is asked whether the client has closed the connection, not whether there is something to read: the end of the
+//! connection comes after all bytes that the client has sent, and those are not read before this request is answered.
+
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::rt::TokioIo;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::ioctl_fionread;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+/// How often the number of unread bytes of a waiting client is checked.
+const UNREAD_LOOKS: Duration = Duration::from_millis(500);
+/// With so many unread bytes the kernel may accept no more, and then it does not learn either that the client has closed.
+const UNREAD_MAX: u64 = 32 * 1024;
+
+/// A connection, for hyper to read and write. Handlers only look at its [`Socket`].
+pub(super) struct Stream {
+    reader: TokioIo<OwnedReadHalf>,
+    socket: Socket,
+}
+
+/// A connection's socket, to ask for its state.
+#[derive(Clone)]
+pub(super) struct Socket(Arc<OwnedWriteHalf>);
+
+impl Stream {
+    pub fn new(stream: TcpStream) -> Self {
+        let (reader, writer) = stream.into_split();
+        Self { reader: TokioIo::new(reader), socket: Socket(Arc::new(writer)) }
+    }
+
+    pub fn socket(&self) -> Socket {
+        self.socket.clone()
+    }
+
+    /// Calls `act` with the socket.
+    pub fn with_socket<T>(&self, act: impl FnOnce(&TcpStream) -> T) -> T {
+        act(self.socket.tcp())
+    }
+
+    /// Writes by `write` once the socket has room.
+    fn poll_with(
+        &self,
+        cx: &mut Context<'_>,
+        write: impl Fn(&OwnedWriteHalf) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.socket.tcp().poll_write_ready(cx))?;
+            match write(&self.socket.0) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
+    }
+}
+
+impl Socket {
+    fn tcp(&self) -> &TcpStream {
+        (*self.0).as_ref()
+    }
+
+    /// Completes once the client has closed its side, or the connection broke, even with unread bytes before that.
+    pub async fn closed(&self) {
+        // `ready` always includes the end of reading; priority data itself is never registered. An error means that the
+        // runtime ends, and with it the answer.
+        let _ = self.0.ready(Interest::PRIORITY).await;
+    }
+
+    /// Completes once there are so many unread bytes that the end of the connection could not be seen.
+    pub async fn overfull(&self) {
+        loop {
+            tokio::time::sleep(UNREAD_LOOKS).await;
+            if ioctl_fionread(self.tcp()).is_ok_and(|unread| unread >= UNREAD_MAX) {
+                return;
+            }
+        }
+    }
+
+    /// Whether it is closed, as the kernel knows it now. After a pause of the process, the kernel knows of closed connections
+    /// whose events the runtime has not read yet.
+    pub fn is_closed(&self) -> bool {
+        let mut asked = [PollFd::new(self.tcp(), PollFlags::RDHUP)];
+        // A broken connection is reported without being asked for. If the call fails, the client counts as connected.
+        poll(&mut asked, Some(&Timespec::default())).is_ok_and(|answers| answers > 0)
+    }
+}
+
+impl Read for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.reader).poll_read(cx, buf)
+    }
+}
+
+impl Write for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_with(cx, |socket| socket.try_write(bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // There is no buffer here: what was written is in the kernel.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(match rustix::net::shutdown(self.socket.tcp(), rustix::net::Shutdown::Write) {
+            // The client has closed it already.
+            Err(rustix::io::Errno::NOTCONN) => Ok(()),
+            result => result.map_err(io::Error::from),
+        })
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_with(cx, |socket| socket.try_write_vectored(slices))
+    }
+}
