@@ -1,4 +1,4 @@
-//! Makes the table of the page's files, so that a file in `assets/page` is served without being listed anywhere.
+//! Makes the table of the page's files: every file in `assets/page` is embedded and served, and no list of them is kept by hand.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -22,7 +22,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The files under `folder`, named from the page's own folder on. What begins with a dot is an editor's.
+/// Collects the files in `folder` and in its folders, with paths from the page's folder. Hidden files, which editors make, are
+/// left out.
 fn collect(folder: &Path, prefix: &str, names: &mut Vec<String>) -> Result<(), Box<dyn Error>> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;

@@ -1,13 +1,13 @@
-//! How many bookings a second, with every promise on, and where the time of one goes: `cargo bench`
+//! How many bookings a second the services make, and which steps the time of one takes: `cargo bench`
 //!
-//! The real executable as two processes, as in use: a coordinator and a scheduler. In one run, on one machine, each of
-//! these for some seconds over the same number of connections:
+//! The real executable runs as two processes, a coordinator and a scheduler. In one run, each of these is measured for some seconds
+//! over the same number of connections:
 //!
 //! - bookings, each of a slot of its own: lock, commit on disk, audit record, unlock;
-//! - refusals: everyone wants one slot that is retained, so the coordinator says no;
-//! - `GET /saude`: what the HTTP server can do when it has nothing to do, the measure of the others.
+//! - refusals: all request one slot that is retained, so the coordinator refuses it;
+//! - `GET /saude`: the HTTP server alone, with which the others are compared.
 //!
-//! Figures depend on the machine and its disk; the ratios are what to compare.
+//! Figures depend on the machine and its disk. Compare the ratios.
 
 #[path = "../tests/it/common/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "a bench uses part of what the tests use")]

@@ -1,12 +1,11 @@
-//! How many may listen to the agenda, what each costs, and how soon all know of a booking: `cargo bench --bench streams`
+//! The cost of a listener of the agenda, and how soon ten thousand of them know of a booking: `cargo bench --bench streams`
 //!
-//! The real executable as two processes, and this one as ten thousand listeners, each a connection to the scheduler's
-//! `GET /eventos`. Then one booking after the other: from just before it is sent to when each listener has read its event.
-//! The listeners share the machine's processors with what they measure, and read one after the other, so the last of them
-//! waits for this process too.
+//! The real executable runs as two processes, and this process has ten thousand connections to the scheduler's `GET /eventos`. Then
+//! it sends one booking after the other, and measures from just before the request until each listener has read the event. The
+//! listeners use the same processors as the services, and read one after the other. So the last one waits for this process too.
 //!
-//! Ten thousand connections are ten thousand file descriptors in either process: `ulimit -n 16384` or more. Where there are
-//! fewer, there are as many listeners as there can be.
+//! Ten thousand connections take ten thousand file descriptors in both processes: `ulimit -n 16384` or more. With fewer descriptors
+//! there are fewer listeners.
 
 #[path = "../tests/it/common/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "a bench uses part of what the tests use")]

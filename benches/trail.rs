@@ -1,12 +1,12 @@
-//! How fast a long trail is searched and verified, against the tools that everybody has: `cargo bench --bench trail`
+//! How fast a long trail is searched and verified, compared with common tools: `cargo bench --bench trail`
 //!
-//! Makes a file of a million records in a temporary folder (`TRAIL_RECORDS` asks for another number), then takes turns, each
-//! tool reading the file from the page cache and writing to a pipe that is read:
+//! It makes a file of a million records in a temporary folder (`TRAIL_RECORDS` sets another number). Then the tools take turns. Each
+//! reads the file from the page cache and writes to a pipe that is read:
 //!
 //! - records of one event: `sctec audit --event`, `grep -F`, `jq`;
 //! - verification: `sctec audit --verify`, `sha256sum`.
 //!
-//! The best of some turns counts. Figures depend on the machine; the ratios are what to compare.
+//! The best turn counts. Figures depend on the machine. Compare the ratios.
 
 use std::error::Error;
 use std::fs::File;

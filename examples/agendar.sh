@@ -25,7 +25,7 @@ echo "booked:                       $(jq -r '"number \(.id), \(.telescopio), \(.
 again=$(send "$method" "$href" "{\"cientista_id\": 1, \"horario_inicio_utc\": \"$slot\"}")
 echo "a rival is told:              $(jq -r '"\(.status) \(.detail)"' <<<"$again")"
 
-# The action exists because its link does.
+# The booking can be cancelled if it has the link.
 method=$(jq -r ._links.cancelar.method <<<"$booking")
 href=$(jq -r ._links.cancelar.href <<<"$booking")
 cancelled=$(send "$method" "$href" '{"motivo": "nuvens de poeira"}')

@@ -1,6 +1,6 @@
 //! The smallest program that embeds both services: `cargo run --example embed`, then Ctrl-C.
 //!
-//! A service is a library function: it takes a bound listener, a configuration, and a future that says when to stop.
+//! A service is a library function. It takes a bound listener, a configuration, and a future that ends when it is to stop.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,8 +1,8 @@
-//! Why a lock's token matters, in a program that is no telescope: `cargo run --example fenced_writer [COORDINATOR_URL]`
+//! Why a storage must check a lock's fencing token: `cargo run --example fenced_writer [COORDINATOR_URL]`
 //!
-//! Two writers keep one report. Writer A takes its lock and is then stopped for longer than the lock lives, as a garbage
-//! collection or a suspended machine may do to anyone. When it goes on, it still believes that the lock is its own. No
-//! lock service can prevent that; a storage that looks at the token can see it.
+//! Two writers write one report. Writer A takes the lock, and is then paused for longer than the lock's TTL, as by a garbage
+//! collection or a suspended machine. When it goes on, it still takes the lock for its own. No lock service can prevent that, but
+//! a storage that checks the token refuses the write.
 //!
 //! Without an argument the coordinator runs inside this program, in a temporary folder.
 

@@ -1,7 +1,7 @@
-//! The assignment's story, told by the services themselves: `cargo run --release --example tour`
+//! The assignment's demonstration, with the real services: `cargo run --release --example tour`
 //!
-//! Both services run inside this program, in a temporary folder. Ten astronomers want the same five minutes: first with
-//! nobody at the door, then with the coordinator. Between the acts, two clocks that are off.
+//! Both services run inside this program, in a temporary folder. Ten astronomers request the same slot: first without locks, then
+//! with the coordinator. In between, Cristian's algorithm corrects two clocks.
 
 use std::error::Error;
 use std::path::Path;

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Verifica uma trilha de auditoria do SCTEC sem nada do SCTEC: só docs/LOGGING.md e a biblioteca padrão do Python.
+"""Verifica uma trilha de auditoria do SCTEC sem código do SCTEC: só com docs/LOGGING.md e a biblioteca padrão do Python.
 
     verificar.py audit-000000000001.jsonl audit.jsonl       os arquivos de uma trilha, em ordem; - é a entrada padrão
 
-Um arquivo comprimido com gzip é lido como o que era. Termina com 0 se está tudo bem, 1 se não pôde verificar (também o que
-não é uma trilha), 2 se alguém mexeu, 3 se está incompleta. Um arquivo cortado bem ao
-fim de uma linha parece inteiro: compare o último seq e hash, que isto mostra, com uma cabeça anotada em outro lugar.
+Um arquivo em gzip é descomprimido. O status de saída é 0 se a trilha está inteira, 1 se não pôde ser verificada (ou não é uma
+trilha), 2 se foi alterada, 3 se está incompleta. Um arquivo cortado ao fim de uma linha parece inteiro: compare o último seq e
+hash, que este programa mostra, com uma cabeça anotada em outro lugar.
 """
 import gzip
 import hashlib

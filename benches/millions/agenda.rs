@@ -1,8 +1,8 @@
-//! An agenda of millions of bookings with their records, and what can be asked of it.
+//! An agenda of millions of bookings with their records, and the requests for its lists.
 //!
-//! Nearly all are on one telescope, by nine of the ten scientists, and stand. So a request for the other telescope, the
-//! tenth scientist or what was cancelled finds few among many. Between two of them a slot is free. On one day everything
-//! was booked and cancelled over and over.
+//! Nearly all bookings are active, on one telescope, and by nine of the ten scientists. So a filter for the other telescope, the tenth
+//! scientist or cancelled bookings finds few among many. Between two bookings a slot is free. On one day every slot was booked and
+//! cancelled many times.
 
 use std::path::Path;
 

@@ -1,15 +1,15 @@
-//! What an agenda of millions costs: starts, lists, and bookings beside those of an empty one: `cargo bench --bench millions`
+//! Starts, lists and bookings with an agenda of millions, compared with an empty one: `cargo bench --bench millions`
 //!
-//! `SCTEC_BENCH_BOOKINGS` says how many there are (default 200,000; five million take some minutes to make and 7 GB in the
-//! temporary folder). They are made by the records' and the chain's own code, so that `sctec audit --verify --deep`, which is
-//! run at the end, finds them whole. Then, with the real executables:
+//! `SCTEC_BENCH_BOOKINGS` sets the number of bookings (default 200,000; five million take some minutes to make and 7 GB in the
+//! temporary folder). They are made by the code that makes real records and chains, and `sctec audit --verify --deep` checks them at
+//! the end. Then the real executables are measured:
 //!
 //! - starts, after a clean stop and after a crash under load, until the service accepts connections;
 //! - every list and filter, the first page and one from the middle;
-//! - bookings over the same connections, in turns with a pair of services whose agenda is empty: one after the other in time,
-//!   scattered over fifty years that are free, and scattered among the bookings that there are (of a million or more).
+//! - bookings over the same connections, in turns with services whose agenda is empty: at consecutive times, scattered over fifty
+//!   free years, and scattered among the existing bookings (if there are a million or more).
 //!
-//! Others may load the machine meanwhile: figures of bookings are medians of the turns, and its load is told.
+//! Other programs may load the machine meanwhile. So the figures of bookings are medians of the turns, and the load is printed.
 
 mod agenda;
 #[path = "../../tests/it/common/mod.rs"]

@@ -1,6 +1,6 @@
-//! The page: its files are part of the executable, and the entry point is the page itself to a browser.
+//! The page's files, which are part of the executable. A browser gets the page at the entry point, other clients get JSON.
 //!
-//! Whatever is in `assets/page` is served; `build.rs` makes the table.
+//! Every file in `assets/page` is served; `build.rs` makes the table of them.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -14,16 +14,16 @@ use crate::http::problem::Problem;
 
 /// The file that is served at `/`.
 const INDEX: &str = "index.html";
-/// Nothing from elsewhere, nowhere inside another page, and no script but our own files.
+/// The page loads only our own files, scripts too, and cannot be shown inside another page.
 const POLICY: &str = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 const CONTENTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
 
-/// Hashed and compressed when the first is asked for.
+/// All files are hashed and compressed when the first one is asked for.
 static FILES: LazyLock<HashMap<&'static str, File>> =
     LazyLock::new(|| CONTENTS.iter().map(|&(name, content)| (name, File::new(name, content))).collect());
 
-/// Whether the client would rather read the page than JSON.
+/// Whether the client prefers the page to JSON.
 pub fn is_preferred(headers: &HeaderMap) -> bool {
     Accepted::read(headers, &ACCEPT).prefers("text/html", "application/json")
 }
@@ -46,7 +46,7 @@ pub fn file(name: &str, path: &str, headers: &HeaderMap) -> Result<Response, Pro
     Ok(response)
 }
 
-/// Says which headers the answer depended on.
+/// Names the request's headers on which the answer depends.
 pub fn vary(response: &mut Response, on: &'static str) {
     response.headers_mut().insert(VARY, HeaderValue::from_static(on));
 }

@@ -1,4 +1,4 @@
-//! The page's files over HTTP: who gets the page and who JSON, what a browser may do with it, and what is sent only once.
+//! The page's files over HTTP: content negotiation, security headers, and caching.
 
 use crate::common::{Answer, Services, http, http_with};
 
@@ -19,7 +19,11 @@ fn a_browser_gets_the_page_and_everyone_else_the_links() {
     assert!(page.body.starts_with("<!doctype html>"), "{}", page.body);
     assert!(page.header("vary").is_some_and(|vary| vary.contains("Accept")));
     let named = get(&services, "/", &[("Accept", "text/html, */*")]);
-    assert_eq!(named.header("content-type"), Some("text/html; charset=utf-8"), "what is named wins over all else");
+    assert_eq!(
+        named.header("content-type"),
+        Some("text/html; charset=utf-8"),
+        "a type that is named is preferred to */*"
+    );
     for accept in ["*/*", "application/json", "application/json, text/html", "application/hal+json, */*;q=0.1"] {
         let links = get(&services, "/", &[("Accept", accept)]);
         assert_eq!(links.header("content-type"), Some("application/json"), "{accept}");
@@ -30,7 +34,7 @@ fn a_browser_gets_the_page_and_everyone_else_the_links() {
 }
 
 #[test]
-fn what_a_browser_may_do_is_said_with_every_file() {
+fn every_file_has_the_security_headers() {
     let services = Services::start(&[]);
     for (path, accept) in [("/", BROWSER), ("/pagina/index.html", ("Accept", "*/*"))] {
         let file = get(&services, path, &[accept]);
@@ -51,7 +55,7 @@ fn what_a_browser_may_do_is_said_with_every_file() {
 }
 
 #[test]
-fn all_answers_say_that_their_type_is_not_to_be_guessed() {
+fn every_answer_forbids_guessing_its_type() {
     let services = Services::start(&[]);
     for url in
         [services.agenda("/time"), services.agenda("/nada"), services.locks("/saude"), services.locks("/metrics")]
@@ -62,7 +66,7 @@ fn all_answers_say_that_their_type_is_not_to_be_guessed() {
 }
 
 #[test]
-fn a_file_is_sent_once_and_then_only_when_it_changed() {
+fn a_file_that_has_not_changed_is_not_sent_again() {
     let services = Services::start(&[]);
     let text = get(&services, "/", &[BROWSER]).body;
     for accept_encoding in ["identity", "gzip"] {
@@ -79,7 +83,7 @@ fn a_file_is_sent_once_and_then_only_when_it_changed() {
     }
 }
 
-/// One exchange of `tests/page/cristian.json`, and what it is to give; the page's own tests read the same file.
+/// Samples of `tests/page/cristian.json` with their estimate. The page's own tests read the same file.
 #[derive(serde::Deserialize)]
 struct Case {
     why: String,

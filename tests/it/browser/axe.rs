@@ -1,10 +1,10 @@
-//! axe-core's opinion of what is shown.
+//! Checks the shown page with axe-core.
 
 use serde_json::{Value, json};
 
 use super::driver::Browser;
 
-/// The script, from where `SCTEC_TEST_AXE` says it is.
+/// The script, from the file that `SCTEC_TEST_AXE` names.
 pub struct Axe {
     script: String,
 }
@@ -15,7 +15,7 @@ impl Axe {
         Self { script: std::fs::read_to_string(path).expect("SCTEC_TEST_AXE names a file") }
     }
 
-    /// Fails with what is wrong for whom, if anything is. What is still fading in is looked at when it is there.
+    /// Fails with axe-core's violations, if there are any. It waits until nothing on the page moves.
     pub async fn check(&self, browser: &Browser, state: &str) {
         browser.settle().await;
         browser.ask(&format!("if (!window.axe) {{ {}; }} return true", self.script)).await;

@@ -1,4 +1,4 @@
-//! A Chromium of its own, driven by a chromedriver of its own, and what it saw: console, network, pictures.
+//! One Chromium, driven by a chromedriver of its own, with its console, its requests and its pictures.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -15,15 +15,15 @@ use serde_json::{Value, json};
 
 use crate::common::{signal, try_http};
 
-/// How long anything is waited for.
+/// The longest wait for any condition.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// How long what a dialog shows is there before it takes a click.
+/// A dialog ignores clicks for this long after its content changed.
 const CALM: Duration = Duration::from_millis(510);
-/// Between two looks.
+/// The pause between two looks at a condition.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Moves a pressed pointer from slot to slot, one in each frame, and notes how long each frame took: of 300 frames, or of
-/// those that a busy machine draws in ten seconds.
+/// Moves a pressed pointer from slot to slot, one in each frame, and notes how long each frame took. It ends after 300 frames,
+/// or after ten seconds on a busy machine.
 const DRAG_AND_COUNT: &str = "
     const cells = [...document.querySelectorAll('[data-slot]')];
     const at = (cell) => { const {x, y, width, height} = cell.getBoundingClientRect(); return {clientX: x + width / 2, clientY: y + height / 2}; };
@@ -42,7 +42,7 @@ const DRAG_AND_COUNT: &str = "
     });
     return true";
 
-/// One test at a time has browsers: what they measure is not another test's load.
+/// Only one test at a time has browsers, so that they do not slow each other down.
 static TURN: Mutex<()> = Mutex::new(());
 
 /// The right to have browsers.
@@ -76,7 +76,7 @@ impl Browser {
         let port = lines
             .find_map(|line| line.unwrap().split("successfully on port ").nth(1).map(str::to_owned))
             .expect("chromedriver says its port");
-        // It must not block on what it says later.
+        // Its later output is read too, so that it does not block on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         let url = format!("http://127.0.0.1:{}", port.trim_end_matches('.'));
         let mut all = vec!["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--force-color-profile=srgb"];
@@ -93,7 +93,7 @@ impl Browser {
         Self { client, chromedriver, session }
     }
 
-    /// One of Chromium's own commands.
+    /// Runs a command of the Chrome `DevTools` Protocol.
     pub fn cdp(&self, command: &str, params: &Value) -> Value {
         self.command("goog/cdp/execute", &json!({"cmd": command, "params": params}))
     }
@@ -104,12 +104,12 @@ impl Browser {
         answer.json()["value"].clone()
     }
 
-    /// Runs `script` in every page from now on, before the page's own.
+    /// Runs `script` in every page from now on, before the page's own scripts.
     pub fn before_load(&self, script: &str) {
         self.cdp("Page.addScriptToEvaluateOnNewDocument", &json!({"source": script}));
     }
 
-    /// Opens the page and waits until its agenda is there.
+    /// Opens the page and waits until it shows an agenda.
     pub async fn open(&self, url: &str) {
         self.client.goto(url).await.unwrap();
         self.wait("the agenda", "return document.querySelectorAll('[data-slot]').length === 288").await;
@@ -126,7 +126,7 @@ impl Browser {
         shown.as_str().unwrap().to_owned()
     }
 
-    /// Asks until a script returns something true, and gives it.
+    /// Runs a script again and again until it returns a true value, and gives that.
     pub async fn wait(&self, what: &str, script: &str) -> Value {
         let begun = Instant::now();
         loop {
@@ -148,7 +148,7 @@ impl Browser {
         self.wait(&format!("{selector} shows {text:?}"), &script).await;
     }
 
-    /// Clicks as a person does: not on what a dialog has shown for less than half a second.
+    /// Clicks an element; in a dialog only after the half second in which it ignores clicks.
     pub async fn click(&self, selector: &str) {
         if selector.starts_with("dialog") {
             tokio::time::sleep(CALM).await;
@@ -156,7 +156,7 @@ impl Browser {
         self.client.find(Locator::Css(selector)).await.unwrap_or_else(|_| panic!("{selector}")).click().await.unwrap();
     }
 
-    /// Presses keys one after the other, each held with `Shift` if it says so.
+    /// Presses keys one after the other.
     pub async fn press(&self, keys: &[Press]) {
         let mut actions = KeyActions::new("keyboard".into());
         for press in keys {
@@ -207,7 +207,7 @@ impl Browser {
         self.cdp("Input.dispatchTouchEvent", &json!({"type": "touchEnd", "touchPoints": []}));
     }
 
-    /// How many frames a second are drawn while a pointer goes over the whole grid, in words.
+    /// Tells how many frames a second are drawn during a drag over the whole grid.
     pub async fn frames_while_dragging(&self) -> String {
         self.ask(DRAG_AND_COUNT).await;
         let frames = self.wait("the frames", "return window.frames_drawn").await;
@@ -233,14 +233,14 @@ impl Browser {
         panic!("{selector} cannot be reached by Tab");
     }
 
-    /// What the console has said since the last time, except that an answer had a status of an error.
+    /// The console's entries since the last call, except those for answers with an error status.
     pub fn console(&self) -> Vec<String> {
         let entries = self.command("se/log", &json!({"type": "browser"}));
         let entries = entries.as_array().unwrap().iter().filter(|entry| entry["source"] != "network");
         entries.map(ToString::to_string).collect()
     }
 
-    /// The URLs of all requests since the last time.
+    /// The URLs of all requests since the last call.
     pub fn requests(&self) -> Vec<String> {
         let entries = self.command("se/log", &json!({"type": "performance"}));
         let messages = entries.as_array().unwrap().iter().map(|entry| entry["message"].as_str().unwrap());
@@ -249,7 +249,8 @@ impl Browser {
         requests.map(|message| message["params"]["request"]["url"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Fails if the console said anything or a request went anywhere but to `server`; to be called once, at the end.
+    /// Fails if the console has any entry, or if a request went to another server than `server`. It is called once, at the end of
+    /// a test.
     pub fn assert_clean(&self, server: &str) {
         assert_eq!(self.console(), [""; 0], "the console is silent");
         let requests = self.requests();
@@ -258,14 +259,14 @@ impl Browser {
         assert!(!requests.is_empty());
     }
 
-    /// Waits until what has just changed is drawn and nothing moves any more.
+    /// Waits until the last changes are drawn and nothing moves.
     pub async fn settle(&self) {
         let twice = "window.drawn = false; requestAnimationFrame(() => requestAnimationFrame(() => { window.drawn = true; })); return true";
         self.ask(twice).await;
         self.wait("nothing moves", "return window.drawn && !document.getAnimations().length").await;
     }
 
-    /// How many sheets the page takes on paper of so many centimetres, with so much margin on each side.
+    /// How many sheets the page takes on paper of this size, with this margin on each side, in centimetres.
     pub fn sheets(&self, (width, height): (f64, f64), landscape: bool, margin: f64) -> usize {
         let orientation = if landscape { "landscape" } else { "portrait" };
         let margins = json!({"top": margin, "bottom": margin, "left": margin, "right": margin});
@@ -277,12 +278,12 @@ impl Browser {
         pdf.split("/Type /Page").skip(1).filter(|rest| !rest.starts_with('s')).count()
     }
 
-    /// Where the browser says that it is.
+    /// Sets the browser's time zone.
     pub fn zone(&self, id: &str) {
         self.cdp("Emulation.setTimezoneOverride", &json!({"timezoneId": id}));
     }
 
-    /// How wide and high the page is, and whether it is dark.
+    /// Sets the page's size, and whether the system's theme is dark.
     pub fn look(&self, width: u32, height: u32, dark: bool) {
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
         self.cdp("Emulation.setDeviceMetricsOverride", &metrics);
@@ -291,7 +292,7 @@ impl Browser {
         self.cdp("Emulation.setEmulatedMedia", &json!({"features": features}));
     }
 
-    /// A picture of what is seen, in the folder that `SCTEC_TEST_PICTURES` names, if it does.
+    /// Saves a picture of the page in the folder that `SCTEC_TEST_PICTURES` names, if it is set.
     pub async fn picture(&self, name: &str) {
         let Some(folder) = std::env::var_os("SCTEC_TEST_PICTURES").map(PathBuf::from) else { return };
         std::fs::create_dir_all(&folder).unwrap();
@@ -304,14 +305,14 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Chromium ends with its session. It may be gone already.
+        // Chromium ends with its session, which may have ended already.
         let _ = try_http("DELETE", &self.session, None);
         signal(self.chromedriver.id(), "TERM");
         let _ = self.chromedriver.wait();
     }
 }
 
-/// One key.
+/// One press of a key, with or without Shift.
 #[derive(Clone, Copy)]
 pub struct Press {
     pub key: char,

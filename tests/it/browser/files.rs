@@ -1,4 +1,4 @@
-//! The page's files, without a browser: how big they are, and what must not be in them.
+//! Checks of the page's files that need no browser: their size, their URLs, and words in both languages.
 
 /// The page's files, by name.
 fn files() -> Vec<(String, String)> {
@@ -35,6 +35,19 @@ fn index_html_names_every_module_so_that_all_are_loaded_at_once() {
     let mut named: Vec<_> = after.filter(|name| is_script(name)).collect();
     named.sort_unstable();
     let mut modules: Vec<_> = files.iter().map(|(name, _)| name.as_str()).filter(|name| is_script(name)).collect();
+    modules.sort_unstable();
+    assert_eq!(named, modules);
+}
+
+#[test]
+fn the_architecture_names_every_module_of_the_page() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/ARCHITECTURE.md")).unwrap();
+    let (_, section) = text.split_once("\n## The page\n").unwrap();
+    let rows = section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let first = rows.filter_map(|row| row.strip_prefix("| `")?.split_once("` | "));
+    let mut named: Vec<_> = first.flat_map(|(names, _)| names.split("`, `")).map(|name| format!("{name}.js")).collect();
+    named.sort_unstable();
+    let mut modules: Vec<_> = files().into_iter().map(|(name, _)| name).filter(|name| is_script(name)).collect();
     modules.sort_unstable();
     assert_eq!(named, modules);
 }

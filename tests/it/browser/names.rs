@@ -1,18 +1,18 @@
-//! What people type: in any script, in either direction, with signs of any kind. Initials, and isolation.
+//! Texts that people type, in any script and in either direction: initials, isolation, and markup, which stays text.
 
+use fantoccini::key::Key;
 use serde_json::{Value, json};
 
-use super::driver::{Browser, Turn};
-use super::{as_scientist, cell, contest, page, slot, wait_kind, wait_live};
-use crate::common::Services;
+use super::driver::Browser;
+use super::fixture::{
+    DAY, as_scientist, book, cell, close_dialog, contest, opened, page, slot, start, wait_kind, wait_links, wait_live,
+};
+use crate::common::http;
 
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver"]
 async fn initials_are_letters_as_people_count_them() {
-    let _turn = Turn::take();
-    let services = Services::start(&[]);
-    let browser = Browser::start().await;
-    browser.open(&page(&services.agenda(""))).await;
+    let (_turn, _services, browser) = opened().await;
     let names: Vec<(String, String)> = serde_json::from_str(include_str!("../../page/initials.json")).unwrap();
     for (name, right) in names {
         let script = format!(
@@ -24,8 +24,8 @@ async fn initials_are_letters_as_people_count_them() {
     assert_eq!(browser.console(), [""; 0]);
 }
 
-/// Where a typed text stands with neighbours of other people's: a text node that is not in its own direction, or an
-/// attribute in which it is not isolated; and fields for typing that do not go by what is typed.
+/// Finds typed texts that could turn the text around them: text nodes without a direction of their own, and attributes in
+/// which they are not isolated. Finds also fields whose direction does not follow the text in them.
 const LOOSE: &str = r"
     const loose = [];
     const bare = (text) => text.replace(/\u2068[^\u2069]*\u2069/g, '');
@@ -57,9 +57,8 @@ const TELESCOPE: &str = "טלסקופ הובל";
 
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver"]
-async fn what_people_typed_runs_in_its_own_direction_everywhere() {
-    let _turn = Turn::take();
-    let services = Services::start(&["--audit-refusals"]);
+async fn typed_texts_run_in_their_own_direction_everywhere() {
+    let (_turn, services, browser) = start(&["--audit-refusals"]).await;
     let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
     database.execute("INSERT INTO cientistas VALUES (66, ?1, ?1, 'XX'), (67, ?2, ?2, 'XX')", [NAME, RIVAL]).unwrap();
     database.execute("UPDATE telescopios SET nome = ?1 WHERE id = 1", [TELESCOPE]).unwrap();
@@ -74,34 +73,33 @@ async fn what_people_typed_runs_in_its_own_direction_everywhere() {
     let (_, cancelled) = typed(67, "14:00");
     let href = cancelled["_links"]["cancelar"]["href"].as_str().unwrap();
     let body = json!({"motivo": REASON}).to_string();
-    assert_eq!(crate::common::http("DELETE", &services.agenda(href), Some(("application/json", &body))).status, 200);
+    assert_eq!(http("DELETE", &services.agenda(href), Some(("application/json", &body))).status, 200);
     assert_eq!(typed(66, "14:00").0, 201);
-    let browser = Browser::start().await;
     as_scientist(&browser, 66);
-    // The first address leads nowhere, and says so in its own direction too.
-    browser.open(&format!("{}#%D7%90%D7%91%D7%92@{}", services.agenda("/"), super::DAY)).await;
+    // The address names no telescope: the page says so, with the name in its own direction.
+    browser.open(&format!("{}#%D7%90%D7%91%D7%92@{}", services.agenda("/"), DAY)).await;
     wait_live(&browser, "on").await;
     assert_isolated(&browser, "agenda", &[NAME, RIVAL, TARGET, TELESCOPE, "אבג"]).await;
 
     browser.click(&cell("12:10")).await;
-    browser.wait("its links", "return document.querySelector('[data-focus=history]')").await;
+    wait_links(&browser).await;
     browser.click("[data-focus=history]").await;
     browser.wait_text(".timeline", RIVAL).await;
     assert_isolated(&browser, "panel and history", &[NOTES]).await;
     browser.click("[data-focus=cancel]").await;
     browser.wait_text("dialog", RIVAL).await;
     assert_isolated(&browser, "cancelling", &[]).await;
-    browser.ask("document.getElementById('dialog').close(); return true").await;
-    // The one that was cancelled, with its reason.
+    close_dialog(&browser).await;
+    // The cancelled booking has a reason.
     browser.click(&cell("14:00")).await;
-    browser.wait("its links", "return document.querySelector('[data-focus=history]')").await;
+    wait_links(&browser).await;
     let all = json!({"id": cancelled["id"], "_links": cancelled["_links"]});
     let show = "return import('/pagina/history.js').then(({ showHistory }) => showHistory(document.getElementById('history'), BOOKING))";
     browser.ask(&show.replace("BOOKING", &all.to_string())).await;
     browser.wait_text(".timeline", REASON).await;
     assert_isolated(&browser, "history with a reason", &[]).await;
 
-    // Lost against her, whose name is said aloud too; then won.
+    // A slot is lost, and the winner's name is announced; then another one is won.
     browser.click(&cell("16:00")).await;
     browser.wait("the form", "return document.querySelector('dialog[open] form')").await;
     assert_isolated(&browser, "form", &[]).await;
@@ -113,11 +111,11 @@ async fn what_people_typed_runs_in_its_own_direction_everywhere() {
     browser.click("dialog .offers button").await;
     browser.wait_text("dialog .outcome.won", "é seu").await;
     assert_isolated(&browser, "won", &[]).await;
-    browser.ask("document.getElementById('dialog').close(); return true").await;
+    close_dialog(&browser).await;
 
-    // What happens to what is looked at is said aloud.
+    // A booking at the selected slot is announced.
     browser.click(&cell("20:00")).await;
-    browser.ask("document.getElementById('dialog').close(); return true").await;
+    close_dialog(&browser).await;
     contest(&services, &slot("20:00"));
     let (_, made) = typed(67, "21:00");
     wait_kind(&browser, "21:00", "other").await;
@@ -126,14 +124,46 @@ async fn what_people_typed_runs_in_its_own_direction_everywhere() {
     wait_kind(&browser, "21:00", "free").await;
     assert_eq!(typed(67, "21:00").0, 201);
     browser
-        .wait("it is said", &format!("return document.getElementById('status').textContent.includes({RIVAL:?})"))
+        .wait("the announcement", &format!("return document.getElementById('status').textContent.includes({RIVAL:?})"))
         .await;
     browser.wait_text("#dispute", RIVAL).await;
     assert_isolated(&browser, "said aloud, and the contest", &[]).await;
     browser.click("[data-language=en]").await;
     assert_isolated(&browser, "English", &[RIVAL, TARGET]).await;
-    // What turns nothing has no signs put into it.
+    // A text that turns nothing is not isolated.
     let label = browser.ask("return import('/pagina/names.js').then(({ isolate }) => isolate('Marie Curie'))");
     assert_eq!(label.await, Value::from("Marie Curie"));
+    browser.assert_clean(&services.agenda(""));
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn markup_in_names_and_targets_is_text() {
+    let (_turn, services, browser) = start(&[]).await;
+    let evil = "<img src=x onerror=alert(1)><b>Eva</b>";
+    let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
+    database.execute("INSERT INTO cientistas VALUES (66, ?1, ?1, 'XX')", [evil]).unwrap();
+    let body = json!({
+        "cientista_id": 66, "horario_inicio_utc": slot("12:00"), "duracao_min": 30,
+        "alvo": "<script>alert(2)</script>", "observacoes": "</dd><iframe src=javascript:alert(3)>\n\"'&amp;",
+    });
+    let (status, booking) = services.book_with(&body);
+    assert_eq!(status, 201, "{booking}");
+    as_scientist(&browser, 66);
+    browser.open(&page(&services.agenda(""))).await;
+    wait_kind(&browser, "12:00", "mine").await;
+    browser.click(&cell("12:10")).await;
+    browser.wait_text("#selected", "<script>alert(2)</script>").await;
+    let shown = browser.text("#selected").await;
+    assert!(shown.contains(evil) && shown.contains("</dd><iframe src=javascript:alert(3)>\n\"'&amp;"), "{shown}");
+    browser.click("[data-focus=history]").await;
+    browser.wait_text(".timeline", &format!("Agendado por {evil}")).await;
+    browser.click("[data-focus=cancel]").await;
+    browser.wait_text("dialog", evil).await;
+    browser.key(Key::Escape).await;
+    book(&browser, "13:00").await;
+    browser.wait_text("dialog .outcome.won", "13:00").await;
+    let made = "return document.querySelectorAll('img, iframe, b b, dd b, body script, option b').length";
+    assert_eq!(browser.ask(made).await, 0);
     browser.assert_clean(&services.agenda(""));
 }

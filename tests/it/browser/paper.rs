@@ -2,18 +2,17 @@
 
 use serde_json::json;
 
-use super::driver::{Browser, Turn};
-use super::{DAY, as_scientist, cell, page, wait_live};
+use super::fixture::{DAY, as_scientist, cell, open, page, start, wait_links};
 use crate::common::Services;
 
-/// In centimetres, standing.
+/// Width and height in centimetres, portrait.
 const A4: (f64, f64) = (21.0, 29.7);
 const LETTER: (f64, f64) = (21.59, 27.94);
 const A5: (f64, f64) = (14.8, 21.0);
-/// What browsers leave around a page: a centimetre, or half an inch.
+/// The margins that browsers leave: a centimetre, or half an inch.
 const MARGINS: [f64; 2] = [1.0, 1.27];
 
-/// A day without a gap: bookings of one slot and of several, with names and targets longer than their places.
+/// Books a whole day without a gap, with bookings of one and of several slots. Names and targets are longer than their places.
 fn fill(services: &Services) {
     let mut minute = 0;
     while minute < 1440 {
@@ -32,14 +31,11 @@ fn fill(services: &Services) {
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver"]
 async fn a_day_is_one_sheet_of_a4_or_letter() {
-    let _turn = Turn::take();
-    let services = Services::start(&[]);
-    let browser = Browser::start().await;
+    let (_turn, services, browser) = start(&[]).await;
     as_scientist(&browser, 7);
-    // The clocks of this zone's name are as long as any.
+    // The name of this zone is one of the longest, GMT+13:45.
     browser.zone("Pacific/Chatham");
-    browser.open(&page(&services.agenda(""))).await;
-    wait_live(&browser, "on").await;
+    open(&services, &browser).await;
     for full in [false, true] {
         if full {
             fill(&services);
@@ -66,16 +62,28 @@ async fn a_day_is_one_sheet_of_a4_or_letter() {
             }
         }
     }
-    // With a dialog open, and a selection, all the same.
+    // An open dialog and a selection change nothing.
     browser.click(&cell("10:00")).await;
-    browser.wait("its links", "return document.querySelector('[data-focus=cancel]')").await;
+    wait_links(&browser).await;
     browser.click("[data-focus=cancel]").await;
     browser.wait_text("dialog", "Cancel").await;
     assert_eq!(browser.sheets(A4, true, 1.0), 1);
-    // Small paper takes more than one: each has the minutes over its columns.
+    // Small paper takes more than one sheet, and each has the row of minutes.
     assert!(browser.sheets(A5, true, 1.0) > 1);
     browser.cdp("Emulation.setEmulatedMedia", &json!({"media": "print"}));
     let heads = "const { display, breakInside } = getComputedStyle(document.querySelector('.grid .head')); return [display, breakInside]";
     assert_eq!(browser.ask(heads).await, json!(["table-header-group", "avoid"]));
     browser.assert_clean(&services.agenda(""));
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn on_paper_the_ink_is_dark_whatever_theme_was_chosen() {
+    let (_turn, services, browser) = start(&[]).await;
+    browser.before_load("localStorage.sctec = JSON.stringify({theme: 'dark'})");
+    browser.open(&page(&services.agenda(""))).await;
+    let ink = "return [getComputedStyle(document.body).color, getComputedStyle(document.querySelector('.free')).transitionProperty]";
+    assert_eq!(browser.ask(ink).await[0], "rgb(232, 236, 246)");
+    browser.cdp("Emulation.setEmulatedMedia", &json!({"media": "print"}));
+    assert_eq!(browser.ask(ink).await, json!(["rgb(27, 36, 55)", "none"]));
 }

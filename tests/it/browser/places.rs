@@ -1,11 +1,13 @@
-//! The address and the way through the days: what the address names, Back and Forward, bookings and conflicts over
-//! midnight; and what the server says in Portuguese on a page in English.
+//! The address and the days: places that an address names, Back and Forward, bookings and conflicts over midnight; and the
+//! server's Portuguese texts on a page in English.
 
 use fantoccini::key::Key;
 use serde_json::json;
 
-use super::driver::{Browser, Turn};
-use super::{DAY, as_scientist, cell, page, slot, wait_kind, wait_live};
+use super::driver::Browser;
+use super::fixture::{
+    DAY, as_scientist, cell, choose, close_dialog, focus, marie, open, opened, slot, start, wait_kind, wait_links,
+};
 use crate::common::Services;
 
 const NEXT_DAY: &str = "2031-05-07";
@@ -17,9 +19,7 @@ async fn wait_address(browser: &Browser, hash: &str) {
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver"]
 async fn an_address_that_leads_nowhere_is_told_of() {
-    let _turn = Turn::take();
-    let services = Services::start(&[]);
-    let browser = Browser::start().await;
+    let (_turn, services, browser) = start(&[]).await;
     let today = browser_day(&browser, &services).await;
     let hubble = |day: &str| format!("#Hubble-Acad@{day}");
     let none = "2031-11-25";
@@ -43,7 +43,7 @@ async fn an_address_that_leads_nowhere_is_told_of() {
         ("#Webb-Acad@12031-01-01", "Webb-Acad", None, vec!["“12031-01-01”"]),
         ("#Webb-Acad@amanh%C3%A3", "Webb-Acad", None, vec!["“amanhã”"]),
         ("#Nope@2031-11-31", "Hubble-Acad", None, vec!["“Nope”", "“2031-11-31”"]),
-        // These lead somewhere.
+        // These name places that exist.
         ("#Hubble-Acad@2031-11-25", "Hubble-Acad", Some(none), vec![]),
         ("#%48ubble%2DAcad@2031%2D11%2D25", "Hubble-Acad", Some(none), vec![]),
         ("#Webb-Acad", "Webb-Acad", None, vec![]),
@@ -51,7 +51,7 @@ async fn an_address_that_leads_nowhere_is_told_of() {
         ("#Webb-Acad@", "Webb-Acad", None, vec![]),
         ("", "Hubble-Acad", None, vec![]),
     ] {
-        // Typed into the address of a page that is open; some also opened there.
+        // Each is typed into the address of an open page. Some are also opened directly.
         let opened = ["#Nope@2031-11-25", "#Hubble-Acad@2031-11-31", "#%48ubble%2DAcad@2031%2D11%2D25"].contains(&hash);
         for typed in [true, false].into_iter().take(if opened { 2 } else { 1 }) {
             if typed {
@@ -74,7 +74,7 @@ async fn an_address_that_leads_nowhere_is_told_of() {
             wait_address(&browser, &right).await;
         }
     }
-    // In English, at once; and no longer once something else is chosen.
+    // The message changes with the language, and goes when another place is chosen.
     browser.open(&services.agenda("/#Nope@2031-11-25")).await;
     browser.wait_text("#address-problem", "“Nope”").await;
     browser.click("[data-language=en]").await;
@@ -85,7 +85,7 @@ async fn an_address_that_leads_nowhere_is_told_of() {
     assert_eq!(browser.console(), [""; 0]);
 }
 
-/// The day that it is.
+/// Today, as the page shows it.
 async fn browser_day(browser: &Browser, services: &Services) -> String {
     browser.open(&services.agenda("/")).await;
     let day = browser.wait("the day", "return document.getElementById('day').value").await;
@@ -95,11 +95,7 @@ async fn browser_day(browser: &Browser, services: &Services) -> String {
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver"]
 async fn back_turns_days_back_and_forward_turns_them_again() {
-    let _turn = Turn::take();
-    let services = Services::start(&[]);
-    let browser = Browser::start().await;
-    browser.open(&page(&services.agenda(""))).await;
-    wait_live(&browser, "on").await;
+    let (_turn, _services, browser) = opened().await;
     let length = "return history.length";
     let begun = browser.ask(length).await.as_u64().unwrap();
     let places = [
@@ -122,10 +118,10 @@ async fn back_turns_days_back_and_forward_turns_them_again() {
         wait_address(&browser, place).await;
     }
     assert_eq!(browser.ask(length).await, begun + 5, "one step for each choice");
-    // What is no place is no step: the language, the local time, the scientist, a slot, an agenda that is read again.
+    // Only another place is a step. Language, local time, scientist, a slot, and today a second time are none.
     browser.click("[data-language=en]").await;
     browser.click("#local").await;
-    browser.ask("const it = document.getElementById('scientist'); it.value = 7; it.dispatchEvent(new Event('change')); return true").await;
+    choose(&browser, "scientist", 7).await;
     browser.click(&cell("05:00")).await;
     browser.ask("document.getElementById('today').click(); return true").await;
     assert_eq!(browser.ask(length).await, begun + 5);
@@ -152,13 +148,9 @@ async fn back_turns_days_back_and_forward_turns_them_again() {
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver"]
 async fn a_key_that_is_held_is_one_step_back() {
-    let _turn = Turn::take();
-    let services = Services::start(&[]);
-    let browser = Browser::start().await;
-    browser.open(&page(&services.agenda(""))).await;
-    wait_live(&browser, "on").await;
+    let (_turn, _services, browser) = opened().await;
     let begun = browser.ask("return history.length").await.as_u64().unwrap();
-    browser.ask(&format!("document.querySelector('{}').focus(); return true", cell("05:00"))).await;
+    focus(&browser, "05:00").await;
     for (index, day) in ["07", "08", "09", "10", "11"].iter().enumerate() {
         let press = json!({
             "type": "keyDown", "key": "PageDown", "code": "PageDown", "windowsVirtualKeyCode": 34, "autoRepeat": index > 0,
@@ -171,7 +163,7 @@ async fn a_key_that_is_held_is_one_step_back() {
     wait_address(&browser, &format!("#Hubble-Acad@{DAY}")).await;
     browser.wait_text("#agenda-title", "6 de maio").await;
 
-    // So is a day while it is typed: it is January for a moment, then December.
+    // A day that is typed is one step too: it is January for a moment, then December.
     browser.ask("document.getElementById('day').focus(); return true").await;
     browser.type_in("1207").await;
     browser.wait("the day", "return document.getElementById('day').value === '2031-12-07'").await;
@@ -184,49 +176,41 @@ async fn a_key_that_is_held_is_one_step_back() {
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver"]
 async fn a_booking_over_midnight_can_be_chosen_as_far_as_it_is_free() {
-    let _turn = Turn::take();
-    let services = Services::start(&[]);
+    let (_turn, services, browser) = start(&[]).await;
     assert_eq!(services.book(2, &format!("{NEXT_DAY}T01:00:00Z")).0, 201);
-    let browser = Browser::start().await;
     as_scientist(&browser, 7);
-    browser.open(&page(&services.agenda(""))).await;
-    wait_live(&browser, "on").await;
+    open(&services, &browser).await;
     let longest =
         "const it = document.getElementById('field-duracao_min'); return it && it.options[it.length - 1].value";
     let is_longest = |minutes: u32| format!("{longest} === '{minutes}'");
     browser.click(&cell("23:55")).await;
     browser.wait("up to the booking at one", &is_longest(65)).await;
-    let choose = |minutes: u32| {
-        format!(
-            "const it = document.getElementById('field-duracao_min'); it.value = {minutes}; it.dispatchEvent(new Event('change')); return true"
-        )
-    };
-    browser.ask(&choose(65)).await;
+    choose(&browser, "field-duracao_min", 65).await;
     browser.wait_text("dialog h2", "Agendar 6 de mai., 23:55 – 7 de mai., 01:00").await;
-    browser.ask(&choose(20)).await;
+    choose(&browser, "field-duracao_min", 20).await;
     browser.click("dialog button[type=submit]").await;
     browser.wait_text("dialog .outcome.won", "6 de mai., 23:55 – 7 de mai., 00:15 é seu").await;
     assert_eq!(services.list("?cientista_id=7")[0]["duracao_min"], 20);
     browser.key(Key::Enter).await;
-    // It is there on both days.
+    // The booking is shown on both days.
     wait_kind(&browser, "23:55", "mine").await;
     browser.click("#after").await;
     wait_kind(&browser, "00:10", "mine").await;
     wait_kind(&browser, "00:15", "free").await;
-    // From what ends before midnight nothing more can be had, and never more than a day.
+    // A free slot before the booking has five minutes. Nothing is longer than a day.
     browser.click("#before").await;
     wait_kind(&browser, "23:50", "free").await;
     browser.click(&cell("23:50")).await;
     browser.wait("five minutes", &is_longest(5)).await;
-    browser.ask("document.getElementById('dialog').close(); return true").await;
+    close_dialog(&browser).await;
     browser.open(&format!("{}#Hubble-Acad@2033-01-01", services.agenda("/"))).await;
     browser.wait("the agenda", "return document.getElementById('day').value === '2033-01-01' && document.getElementById('grid').getAttribute('aria-busy') === 'false'").await;
     for time in ["00:00", "10:00"] {
         browser.click(&cell(time)).await;
         browser.wait("a whole day", &is_longest(1440)).await;
-        browser.ask("document.getElementById('dialog').close(); return true").await;
+        close_dialog(&browser).await;
     }
-    // The last day that there is goes over its midnight too.
+    // A booking can go over midnight also on the last day that has an agenda.
     browser.open(&format!("{}#Hubble-Acad@9998-12-30", services.agenda("/"))).await;
     browser.wait("the agenda", "return document.getElementById('day').value === '9998-12-30' && document.getElementById('grid').getAttribute('aria-busy') === 'false'").await;
     browser.click(&cell("23:55")).await;
@@ -237,15 +221,10 @@ async fn a_booking_over_midnight_can_be_chosen_as_far_as_it_is_free() {
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver"]
 async fn a_conflict_over_midnight_leads_to_its_day_and_slot() {
-    let _turn = Turn::take();
-    let services = Services::start(&[]);
-    let browser = Browser::start().await;
-    as_scientist(&browser, 7);
-    browser.open(&page(&services.agenda(""))).await;
-    wait_live(&browser, "on").await;
+    let (_turn, services, browser) = marie("").await;
     browser.click(&cell("23:50")).await;
-    let choose = "const it = document.getElementById('field-duracao_min'); if (it.length < 6) return false; it.value = 30; it.dispatchEvent(new Event('change')); return true";
-    browser.wait("half an hour", choose).await;
+    browser.wait("half an hour", "return document.getElementById('field-duracao_min').length >= 6").await;
+    choose(&browser, "field-duracao_min", 30).await;
     assert_eq!(services.book(2, &format!("{NEXT_DAY}T00:05:00Z")).0, 201);
     browser.click("dialog button[type=submit]").await;
     browser.wait_text("dialog .outcome.lost", "tem 7 de mai., 00:05–00:10.").await;
@@ -257,27 +236,24 @@ async fn a_conflict_over_midnight_leads_to_its_day_and_slot() {
     browser.wait("the focus is there", "return document.activeElement.dataset.slot === '1'").await;
     wait_kind(&browser, "00:05", "other").await;
     assert!(!browser.ask("return document.getElementById('dialog').open").await.as_bool().unwrap());
-    // And back.
+    // Back leads to the day before.
     browser.client.back().await.unwrap();
     browser.wait_text("#agenda-title", "6 de maio").await;
     browser.assert_clean(&services.agenda(""));
 }
 
-/// Sets a field of the dialog to what cannot be typed, but pasted.
+/// Pastes a text into a field of the dialog: some of it could not be typed.
 async fn paste(browser: &Browser, field: &str, text: &str) {
     browser.ask(&format!("document.getElementById('field-{field}').value = {text:?}; return true")).await;
 }
 
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver"]
-async fn what_the_server_says_in_portuguese_is_english_on_the_english_page() {
-    let _turn = Turn::take();
-    let services = Services::start(&[]);
+async fn the_servers_errors_are_in_english_on_the_english_page() {
+    let (_turn, services, browser) = start(&[]).await;
     assert_eq!(services.book(7, &slot("15:00")).0, 201);
-    let browser = Browser::start().await;
     browser.before_load("localStorage.sctec ??= JSON.stringify({scientist: 7, language: 'en'})");
-    browser.open(&page(&services.agenda(""))).await;
-    wait_live(&browser, "on").await;
+    open(&services, &browser).await;
     browser.click(&cell("11:00")).await;
     browser.wait_text("dialog", "Book 11:00–11:05").await;
     paste(&browser, "alvo", "M\t31").await;
@@ -288,10 +264,10 @@ async fn what_the_server_says_in_portuguese_is_english_on_the_english_page() {
     browser.wait_text("dialog .problem", "Some of this needs to be corrected.").await;
     let portuguese = "return document.querySelectorAll('dialog [lang=pt-BR]').length";
     assert_eq!(browser.ask(portuguese).await, 0);
-    // The reason of a cancellation: said at its field, and what was written is still there.
-    browser.ask("document.getElementById('dialog').close(); return true").await;
+    // An error in the reason of a cancellation is told at its field, which keeps its text.
+    close_dialog(&browser).await;
     browser.click(&cell("15:00")).await;
-    browser.wait("its links", "return document.querySelector('[data-focus=cancel]')").await;
+    wait_links(&browser).await;
     browser.click("[data-focus=cancel]").await;
     browser.wait_text("dialog", "Reason (optional)").await;
     paste(&browser, "motivo", "nuvens\tde poeira").await;
@@ -303,7 +279,7 @@ async fn what_the_server_says_in_portuguese_is_english_on_the_english_page() {
     browser.click("dialog button[type=submit]").await;
     wait_kind(&browser, "15:00", "free").await;
 
-    // What this page cannot be made to send; and codes that it does not know, of a newer server.
+    // Errors of fields that the form does not have, and codes of a newer server.
     let shown = browser
         .ask(
             "return import('/pagina/problems.js').then(({ explain }) => {

@@ -1,6 +1,6 @@
-//! A proxy that gives every link another address: a page that built URLs itself would find nothing.
+//! A proxy that gives every link another URL. A page that builds URLs itself gets 404 here.
 //!
-//! One thread and one connection to the scheduler for each request; streams are passed on as they come.
+//! Each request has a thread and a connection to the scheduler. Streams are passed on line by line.
 
 use std::io::{BufRead, BufReader, Read, Write, copy};
 use std::net::{TcpListener, TcpStream};
@@ -16,7 +16,7 @@ pub struct Proxy {
 
 struct Shared {
     scheduler: String,
-    /// What `/x/N` stands for.
+    /// The path that `/x/N` stands for is the one at index N.
     hrefs: Mutex<Vec<String>>,
     strays: Mutex<Vec<String>>,
     cut: AtomicBool,
@@ -33,19 +33,19 @@ impl Proxy {
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let hers = Arc::clone(&hers);
-                // Whoever leaves in the middle leaves.
+                // A browser may close a connection at any moment.
                 std::thread::spawn(move || hers.pass(stream).ok());
             }
         });
         Self { url, shared }
     }
 
-    /// The requests for anything that no link led to.
+    /// The requests for URLs that are in no link.
     pub fn strays(&self) -> Vec<String> {
         self.shared.strays.lock().unwrap().clone()
     }
 
-    /// From now on the answer to a POST is lost on the way.
+    /// With `cut`, the answer to a POST is lost from now on.
     pub fn cut_answers(&self, cut: bool) {
         self.shared.cut.store(cut, Ordering::SeqCst);
     }
@@ -65,7 +65,7 @@ impl Shared {
             return client.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         };
         let mut server = TcpStream::connect(&self.scheduler)?;
-        // 1.0: the answer ends with the connection, without chunks.
+        // HTTP/1.0: the answer has no chunks, and ends with the connection.
         write!(server, "{method} {path} HTTP/1.0\r\nHost: {}\r\n", self.scheduler)?;
         for header in headers.iter().filter(|header| !is_about_connection(header)) {
             write!(server, "{header}\r\n")?;
@@ -98,14 +98,14 @@ impl Shared {
         }
     }
 
-    /// JSON with another address in each of its links.
+    /// The JSON with another URL in each link.
     fn renamed(&self, json: &str) -> String {
         let mut answer: Value = serde_json::from_str(json).expect("it is JSON");
         self.rename(&mut answer);
         answer.to_string()
     }
 
-    /// The scheduler's path for one of the page's requests.
+    /// The scheduler's path for a path that the page asks for.
     fn translate(&self, path: &str) -> Option<String> {
         if path == "/" || path.starts_with("/pagina/") {
             return Some(path.to_owned());
@@ -122,7 +122,7 @@ impl Shared {
         Some(format!("{href}{joint}{query}"))
     }
 
-    /// Puts another address into each link.
+    /// Puts another URL into each link.
     fn rename(&self, value: &mut Value) {
         match value {
             Value::Object(fields) => {

@@ -1,12 +1,11 @@
-//! Spans of time as they are read: over midnight, a day long, over a change of the clocks, in every zone there is.
+//! Spans of time as people read them: over midnight, a day long, and over a change of the clocks, in every zone.
 
 use serde_json::{Value, json};
 
-use super::driver::{Browser, Turn};
-use super::{as_scientist, cell, page, wait_kind, wait_live};
-use crate::common::Services;
+use super::driver::Browser;
+use super::fixture::{cell, close_dialog, marie, opened, start, wait_kind, wait_links, wait_live};
 
-/// The zones there are, one of each sort: those whose clocks have shown the same all the time are one sort.
+/// One zone of each sort. Zones whose clocks showed the same times in these years are one sort.
 const ZONES: &str = r"
     const sorts = new Map();
     for (const timeZone of Intl.supportedValuesOf('timeZone')) {
@@ -31,10 +30,7 @@ fn sweep() -> String {
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver"]
 async fn a_span_over_a_zone_change_or_over_a_day_names_both_zones_and_both_days() {
-    let _turn = Turn::take();
-    let services = Services::start(&[]);
-    let browser = Browser::start().await;
-    browser.open(&page(&services.agenda(""))).await;
+    let (_turn, _services, browser) = opened().await;
     let zones = browser.ask(ZONES).await;
     let zones: Vec<_> = zones.as_array().unwrap().iter().map(|zone| zone.as_str().unwrap()).collect();
     assert!(zones.len() > 50 && zones.contains(&"Pacific/Chatham"), "{zones:?}");
@@ -56,10 +52,8 @@ async fn speak(browser: &Browser, language: &str) {
 
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver"]
-async fn a_booking_over_the_end_of_summer_time_has_both_zones_wherever_it_is_told() {
-    let _turn = Turn::take();
-    let services = Services::start(&[]);
-    let browser = Browser::start().await;
+async fn a_booking_over_the_end_of_summer_time_has_both_zones_in_panel_form_and_grid() {
+    let (_turn, services, browser) = start(&[]).await;
     browser.zone("Europe/London");
     // The clocks there go from 02:00 back to 01:00, at 01:00 UTC.
     let body = json!({"cientista_id": 7, "horario_inicio_utc": "2026-10-25T00:30:00Z", "duracao_min": 60});
@@ -71,14 +65,14 @@ async fn a_booking_over_the_end_of_summer_time_has_both_zones_wherever_it_is_tol
     browser.wait_text("#selected", "01:30 GMT+1 – 01:30 GMT+0 aqui").await;
     speak(&browser, "en").await;
     browser.wait_text("#selected", "01:30 GMT+1 – 01:30 GMT+0 here").await;
-    // The form has the line only where the local time is another one than UTC, be it at one end.
+    // The form has a line with local time if that differs from UTC at the start or at the end.
     for (time, told) in [("00:00", Some("01:00–01:05 GMT+1 here")), ("02:00", None)] {
         browser.click(&cell(time)).await;
         browser.wait("the form", "return document.querySelector('dialog[open] form')").await;
         let form = browser.text("dialog form").await;
         assert_eq!(form.contains("GMT"), told.is_some(), "{form}");
         assert!(form.contains(told.unwrap_or_default()), "{form}");
-        browser.ask("document.getElementById('dialog').close(); return true").await;
+        close_dialog(&browser).await;
     }
     let hours = "return [...document.querySelectorAll('[role=rowheader] .local')].map((it) => it.innerText)";
     let shown = browser.ask(hours).await;
@@ -89,13 +83,8 @@ async fn a_booking_over_the_end_of_summer_time_has_both_zones_wherever_it_is_tol
 
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver"]
-async fn a_booking_of_a_whole_day_has_both_days_wherever_it_is_told() {
-    let _turn = Turn::take();
-    let services = Services::start(&[]);
-    let browser = Browser::start().await;
-    as_scientist(&browser, 7);
-    browser.open(&page(&services.agenda(""))).await;
-    wait_live(&browser, "on").await;
+async fn a_booking_of_a_whole_day_has_both_days_in_panel_label_dialog_and_announcement() {
+    let (_turn, services, browser) = marie("").await;
     let body = json!({"cientista_id": 2, "horario_inicio_utc": "2031-05-06T12:00:00Z", "duracao_min": 1440});
     let (status, _) = services.book_with(&body);
     assert_eq!(status, 201);
@@ -115,22 +104,22 @@ async fn a_booking_of_a_whole_day_has_both_days_wherever_it_is_told() {
         assert_eq!(place, days);
         let label = format!("return document.querySelector('{}').getAttribute('aria-label')", cell("13:00"));
         assert!(browser.ask(&label).await.as_str().unwrap().contains(utc));
-        browser.wait("its links", "return document.querySelector('[data-focus=cancel]')").await;
+        wait_links(&browser).await;
         browser.click("[data-focus=cancel]").await;
         browser.wait_text("dialog h2", utc).await;
         let asked = browser.ask("return document.querySelector('dialog .where').textContent").await;
         assert_eq!(asked, format!("Hubble-Acad, {days}"), "what is cancelled, where and when");
-        browser.ask("document.getElementById('dialog').close(); return true").await;
+        close_dialog(&browser).await;
     }
-    // What is said aloud when it goes.
+    // Its cancellation is announced.
     let first = &services.list("")[0];
     assert_eq!(services.follow(first, "cancelar").status, 200);
     wait_kind(&browser, "12:00", "free").await;
-    browser.wait("it is said", "return document.getElementById('status').textContent.includes('6 May')").await;
+    browser.wait("the announcement", "return document.getElementById('status').textContent.includes('6 May')").await;
     browser.assert_clean(&services.agenda(""));
 }
 
-/// Row headers with a piece that is wider than its place: cut off, `GMT+13:45` is another zone.
+/// Finds row headers with a piece that is wider than its place. If `GMT+13:45` is cut off, it reads as another zone.
 const CLIPPED: &str = "
     const edge = (it) => it.getBoundingClientRect();
     const clipped = [...document.querySelectorAll('[role=row]')].flatMap((row) => {
@@ -141,14 +130,11 @@ const CLIPPED: &str = "
 
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver"]
-async fn a_zone_of_many_signs_has_its_place() {
-    let _turn = Turn::take();
-    let services = Services::start(&[]);
-    let browser = Browser::start().await;
-    browser.open(&page(&services.agenda(""))).await;
+async fn a_zone_with_a_long_name_is_not_cut_off() {
+    let (_turn, services, browser) = opened().await;
     browser.click("#local").await;
-    // The clocks there change at 14:00 UTC, to +13:45 and back; Lord Howe's by half an hour; St. John's and Marquesas are
-    // halves behind.
+    // In Chatham the clocks change at 14:00 UTC, to +13:45 and back, on Lord Howe by half an hour. The offsets of St. John's
+    // and of the Marquesas end with half an hour.
     for (id, day, zone_told) in [
         ("Pacific/Chatham", "2026-09-26", "GMT+13:45"),
         ("Pacific/Chatham", "2026-04-04", "GMT+12:45"),

@@ -1,0 +1,143 @@
+//! A scheduler or a coordinator that stops and comes back.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::fixture::{as_scientist, book, cell, marie, open, pause, slot, start, wait_kind, wait_links, wait_live};
+use crate::common::{Server, http, sctec, signal};
+
+/// Starts a scheduler at the address that another one had.
+fn scheduler_at(address: &str, folder: &Path, args: &[&str]) -> Server {
+    let mut command = sctec();
+    Server::spawn(command.args(["serve-scheduler", "--listen", address, "--data-dir"]).arg(folder).args(args), 1)
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn bookings_made_during_an_outage_are_shown_after_it() {
+    let (_turn, mut services, browser) = start(&[]).await;
+    let address = services.agenda_address();
+    let other = services.another_scheduler(&[]);
+    as_scientist(&browser, 7);
+    open(&services, &browser).await;
+    // The page goes on after the last event, so it needs one.
+    assert_eq!(services.book(2, &slot("01:00")).0, 201);
+    wait_kind(&browser, "01:00", "other").await;
+
+    assert_eq!(services.scheduler.terminate(), Some(0));
+    wait_live(&browser, "off").await;
+    browser.wait_text("#live", "sem atualização ao vivo").await;
+    // Meanwhile another scheduler of the same agenda books.
+    let body = json!({"cientista_id": 3, "horario_inicio_utc": slot("08:00")}).to_string();
+    let made = http("POST", &format!("{}/agendamentos", other.url()), Some(("application/json", &body)));
+    assert_eq!(made.status, 201, "{}", made.body);
+    // The result of a request that is sent now is not known yet.
+    book(&browser, "09:00").await;
+    browser.wait_text("dialog", "Não se sabe ainda").await;
+
+    let (coordinator, folder) = (services.coordinator.url(), services.data_dir().to_owned());
+    services.scheduler = scheduler_at(&address, &folder, &["--coordinator", &coordinator]);
+    wait_live(&browser, "on").await;
+    wait_kind(&browser, "08:00", "other").await;
+    browser.wait_text("dialog", "Pode tentar de novo").await;
+    browser.click("dialog .primary").await;
+    browser.wait_text("dialog", "Agendar 09:00–09:05").await;
+    browser.click("dialog button[type=submit]").await;
+    browser.wait_text("dialog .outcome.won", "09:00–09:05 é seu").await;
+    assert_eq!(browser.console(), [""; 0]);
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn without_the_coordinator_the_page_says_when_to_try_again() {
+    let (_turn, mut services, browser) = marie("").await;
+    services.coordinator.kill();
+    wait_live(&browser, "off").await;
+    book(&browser, "10:00").await;
+    browser.wait_text("dialog .outcome.refused", "O coordenador não respondeu").await;
+    assert_eq!(services.list("").len(), 0);
+    services.restart_coordinator();
+    browser.wait("the wait is over", "return !document.querySelector('dialog .primary[aria-disabled]')").await;
+    browser.click("dialog .primary").await;
+    browser.wait_text("dialog .outcome.won", "10:00–10:05 é seu").await;
+    wait_live(&browser, "on").await;
+    browser.assert_clean(&services.agenda(""));
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn a_new_database_begins_its_numbers_again_under_an_open_page() {
+    let (_turn, mut services, browser) = start(&[]).await;
+    let address = services.agenda_address();
+    open(&services, &browser).await;
+    let (_, before) = services.book(2, &slot("05:00"));
+    wait_kind(&browser, "05:00", "other").await;
+    assert_eq!(services.follow(&before, "cancelar").status, 200);
+    wait_kind(&browser, "05:00", "free").await;
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    services.scheduler.terminate();
+    wait_live(&browser, "off").await;
+    let coordinator = services.coordinator.url();
+    services.scheduler = scheduler_at(&address, elsewhere.path(), &["--coordinator", &coordinator]);
+    wait_live(&browser, "on").await;
+    let (_, after) = services.book(2, &slot("05:00"));
+    assert_eq!(after["id"], before["id"]);
+    wait_kind(&browser, "05:00", "other").await;
+    // The booking is there also when the day is read again.
+    browser.click("#after").await;
+    browser.wait_text("#agenda-title", "7 de maio").await;
+    browser.click("#before").await;
+    browser.wait_text("#agenda-title", "6 de maio").await;
+    wait_kind(&browser, "05:00", "other").await;
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn a_stream_that_is_silent_is_not_live() {
+    let (_turn, services, browser) = start(&[]).await;
+    // The page waits 18 s instead of 40 s for a sign of life. The scheduler sends one every 15 s.
+    browser.before_load(
+        "const set = window.setTimeout, Source = window.EventSource;
+         window.setTimeout = (act, wait, ...rest) => set(act, wait === 40000 ? 18000 : wait, ...rest);
+         window.streams = 0;
+         window.EventSource = class extends Source { constructor(...given) { super(...given); window.streams += 1; } };",
+    );
+    open(&services, &browser).await;
+    pause(20_000).await;
+    wait_live(&browser, "on").await;
+    assert_eq!(browser.ask("return window.streams").await, 1, "a sign of life keeps the stream");
+    signal(services.scheduler.pid(), "STOP");
+    wait_live(&browser, "off").await;
+    signal(services.scheduler.pid(), "CONT");
+    wait_live(&browser, "on").await;
+    assert_eq!(services.book(2, &slot("03:00")).0, 201);
+    wait_kind(&browser, "03:00", "other").await;
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn the_history_is_told_in_another_language_and_the_mode_is_read_again_after_an_outage() {
+    let (_turn, mut services, browser) = marie("").await;
+    let address = services.agenda_address();
+    assert_eq!(services.book(7, &slot("01:00")).0, 201);
+    wait_kind(&browser, "01:00", "mine").await;
+    browser.click(&cell("01:00")).await;
+    wait_links(&browser).await;
+    browser.click("[data-focus=history]").await;
+    browser.wait_text(".timeline", "Agendado por Marie Curie").await;
+    browser.click("[data-language=en]").await;
+    browser.wait_text(".timeline", "Booked by Marie Curie").await;
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    services.scheduler.terminate();
+    wait_live(&browser, "off").await;
+    services.scheduler = scheduler_at(&address, elsewhere.path(), &["--no-lock", "--critical-delay-ms", "0"]);
+    wait_live(&browser, "on").await;
+    browser.wait_text("#mode", "No-lock mode").await;
+    // The booking of the other database is not in this one.
+    wait_kind(&browser, "01:00", "free").await;
+    assert_eq!(services.book(2, &slot("01:00")).0, 201);
+    wait_kind(&browser, "01:00", "other").await;
+}
