@@ -333,9 +333,9 @@ mod tests {
     }
 
     fn catalogue() -> Catalogue {
-        let telescope = |row, code: &str, simulated| Telescope { row, code: code.into(), name: code.into(), simulated };
+        let telescope = |code: &str, simulated| Telescope { code: code.into(), name: code.into(), simulated };
         let curie = Scientist { id: 7, name: "Marie Curie".into(), institution: "Paris".into(), country: "FR".into() };
-        Catalogue::new(vec![curie], vec![telescope(1, "Hubble-Acad", true), telescope(2, "Webb-Acad", false)])
+        Catalogue::new(vec![curie], vec![telescope("Hubble-Acad", true), telescope("Webb-Acad", false)])
     }
 
     #[test]

@@ -18,8 +18,6 @@ pub struct Scientist {
 /// What is booked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Telescope {
-    /// The store's own number for it.
-    pub row: i64,
     /// Identity on the wire and the first part of a resource's name: letters, digits, `.`, `_`, `-`.
     pub code: String,
     /// Name, for people.

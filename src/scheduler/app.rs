@@ -16,7 +16,8 @@ use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
 use crate::coordinator::client::Client;
 use crate::data_dir::{DATABASE_FILE, DataDirError, RACE_DATABASE_FILE};
 use crate::logging::Logs;
-use crate::store::{Kind, Store, StoreError};
+use crate::store::sqlite::{Kind, SqliteStore};
+use crate::store::{Store, StoreError};
 use crate::time::Clock;
 
 /// The version in answers and records.
@@ -31,7 +32,7 @@ const UNLOCKS_TIMEOUT: Duration = Duration::from_secs(1);
 /// The scheduler's state. Everything that lasts is in the store.
 pub struct App {
     /// The agenda.
-    pub store: Store,
+    pub store: Box<dyn Store>,
     /// The coordinator, and how to lock with it; `None` in the race's demonstration.
     pub locking: Option<Locking>,
     /// What happens, told as it happens.
@@ -184,7 +185,7 @@ pub fn not_recorded(log: &Logger, event_type: &'static str, error: &StoreError) 
 }
 
 /// Opens the store, and brings the audit file up to date.
-fn open_files(config: &Config, clock: Clock, logs: &Logs) -> Result<(Store, Exporter), StartError> {
+fn open_files(config: &Config, clock: Clock, logs: &Logs) -> Result<(Box<dyn Store>, Exporter), StartError> {
     let (kind, database, trail_file) = match config.mode {
         Mode::Locked { .. } => (Kind::Agenda, DATABASE_FILE, TRAIL_FILE),
         Mode::Race => (Kind::Race, RACE_DATABASE_FILE, RACE_TRAIL_FILE),
@@ -199,7 +200,8 @@ fn open_files(config: &Config, clock: Clock, logs: &Logs) -> Result<(Store, Expo
             bell.ring();
         }
     };
-    let store = Store::open(&config.data_dir.join(database), kind, clock, &logs.logger, on_commit)?;
+    let store: Box<dyn Store> =
+        Box::new(SqliteStore::open(&config.data_dir.join(database), kind, clock, &logs.logger, on_commit)?);
     let rotate_bytes = config.audit.rotate_mb.map(|mb| mb.saturating_mul(MEGABYTE));
     let trail_path = config.data_dir.join(trail_file);
     let exporter = Exporter::start(&trail_path, store.outbox()?, rotate_bytes, (bell, rings), logs.logger.clone())

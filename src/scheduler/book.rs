@@ -240,7 +240,7 @@ impl App {
 /// What cannot be recorded is not done.
 fn check_audit(app: &App, origin: &Origin) -> Result<(), Refusal> {
     // The trail follows the database: if that is not in its place, that is the reason.
-    if let Some(reason) = app.store.misplaced() {
+    if let Some(reason) = app.store.fault() {
         return Err(store_failed(origin, &StoreError::Unavailable(reason)));
     }
     match app.audit_fault() {

@@ -225,7 +225,7 @@ pub async fn ready(app: &App) -> Response {
             // A file that is behind is worth knowing, and no reason to book nothing.
             "auditoria": ok_or(audit.or_else(|| app.audit_behind())),
         },
-        "avisos": app.store.warnings().map(|(name, text)| (name.to_owned(), text.into())).collect::<Map<_, _>>(),
+        "avisos": app.store.warnings().into_iter().map(|(name, text)| (name.to_owned(), text.into())).collect::<Map<_, _>>(),
         "_links": links::self_and_entry("/pronto"),
     });
     if ready {

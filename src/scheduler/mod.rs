@@ -36,7 +36,8 @@ use crate::data_dir::{self, DataDirError};
 use crate::http::server::{self, Tenancy};
 use crate::logging;
 use crate::panics;
-use crate::store::{OpenError, StoreError};
+use crate::store::StoreError;
+use crate::store::sqlite::OpenError;
 use crate::time::Clock;
 
 /// The service's name in logs and answers.

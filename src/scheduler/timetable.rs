@@ -41,8 +41,8 @@ struct SlotView {
 pub async fn states(app: &App, code: &str, request: &Request) -> Result<Response, Problem> {
     let now = app.clock.now();
     let period = requests::timetable(request.head.uri.query(), now)?;
-    let Telescope { row, simulated, .. } = telescope(app, code, &request.log).await?;
-    let standing = app.store.standing(row, period.start(), period.end()).await;
+    let Telescope { simulated, .. } = telescope(app, code, &request.log).await?;
+    let standing = app.store.standing(code, period.start(), period.end()).await;
     let standing = standing.map_err(|error| not_read(&request.log, &error))?;
     let known = app.catalogue();
     let slots = states_of(period, &standing, simulated, now);
@@ -102,12 +102,12 @@ struct RunView {
 pub async fn free(app: &App, code: &str, request: &Request) -> Result<Response, Problem> {
     let now = app.clock.now();
     let asked = requests::free(request.head.uri.query(), now)?;
-    let Telescope { row, simulated, .. } = telescope(app, code, &request.log).await?;
+    let Telescope { simulated, .. } = telescope(app, code, &request.log).await?;
     // The duration was checked when it was read.
     let search = Search::new(asked.near, asked.duration_min, simulated, now);
     let search = search.map_err(|error| Problem::internal(error.to_string()))?;
     let (from, until) = search.looks_at();
-    let taken = app.store.taken(row, from, until).await.map_err(|error| not_read(&request.log, &error))?;
+    let taken = app.store.taken(code, from, until).await.map_err(|error| not_read(&request.log, &error))?;
     let run = |run: SlotRange| RunView {
         horario_inicio_utc: run.start().seconds().to_string(),
         horario_fim_utc: run.end().seconds().to_string(),

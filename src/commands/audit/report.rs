@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::audit::verify::{Anchor, Fault, Held, Report, Verdict};
-use crate::store::Deep;
+use crate::store::sqlite::Deep;
 use crate::text::escaped;
 
 /// The database that the files were held against.

@@ -26,7 +26,7 @@ use crate::audit::shape::LINE_MAX;
 use crate::audit::verify::{Anchor, DatabaseNow, Report, Verdict, Verifier};
 use crate::commands::outcome::{EXIT_INCOMPLETE, EXIT_TAMPERED, EXIT_VERIFY_CANNOT_RUN};
 use crate::commands::output::{CANNOT_WRITE, tell};
-use crate::store::{self, Deep, Kind};
+use crate::store::sqlite::{self, Deep, Kind};
 
 /// How long the files of a running service may be behind what it has committed.
 const CATCH_UP: Duration = Duration::from_secs(5);
@@ -96,7 +96,7 @@ fn deep(args: &AuditArgs, database: &Database) -> anyhow::Result<Deep> {
 
 fn deep_of(args: &AuditArgs, path: &Path) -> anyhow::Result<Deep> {
     let (trail, kind) = (args.trail(), if args.race { Kind::Race } else { Kind::Agenda });
-    store::deep(path, kind, || is_written(&trail)).with_context(|| cannot_read(path))
+    sqlite::deep(path, kind, || is_written(&trail)).with_context(|| cannot_read(path))
 }
 
 fn verify(args: &AuditArgs) -> anyhow::Result<(Report, Database)> {
@@ -190,7 +190,7 @@ fn database(args: &AuditArgs, trail: &Path) -> anyhow::Result<(Database, Option<
         Ok(metadata) if !metadata.is_file() => bail!("{} is not a file; {WITHOUT_DATABASE}", path.display()),
         _ => {}
     }
-    let ends = match store::trail_ends(&path, || is_written(trail)) {
+    let ends = match sqlite::trail_ends(&path, || is_written(trail)) {
         Ok(ends) => ends,
         Err(error) => {
             must_have_its_log(&path)?;
@@ -202,7 +202,7 @@ fn database(args: &AuditArgs, trail: &Path) -> anyhow::Result<(Database, Option<
 
 /// Says so where what is wrong with a database may be that a crash left its last writes where they cannot be found.
 fn must_have_its_log(path: &Path) -> anyhow::Result<()> {
-    if store::log_may_be_elsewhere(path) {
+    if sqlite::log_may_be_elsewhere(path) {
         bail!(
             "cannot verify: {} has other names (hard links), and SQLite's log of the last writes is beside the one that the \
              service opens; name the folder of that one with --data-dir",
@@ -216,7 +216,7 @@ const WITHOUT_DATABASE: &str = "name the trail's files to verify them without th
 
 /// What the database has around the files, after they were read: no record can be in them that is not in it.
 fn around(path: &Path, trail: &Path, verifier: &Verifier) -> anyhow::Result<DatabaseNow> {
-    store::trail_around(path, || is_written(trail), verifier.begins_after(), verifier.reached())
+    sqlite::trail_around(path, || is_written(trail), verifier.begins_after(), verifier.reached())
         .with_context(|| cannot_read(path))
 }
 

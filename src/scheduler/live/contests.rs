@@ -25,8 +25,7 @@ const SLOTS_MAX: usize = 1024;
 /// The slots that a booking request wants, for the case that it is refused.
 #[derive(Clone, Debug)]
 pub struct Contested {
-    row: i64,
-    telescope: String,
+    telescope: Arc<str>,
     /// The requester.
     pub scientist_id: i64,
 }
@@ -34,7 +33,7 @@ pub struct Contested {
 impl Contested {
     /// The slots of `new`.
     pub fn by(new: &NewBooking) -> Self {
-        Self { row: new.telescope.row, telescope: new.telescope.code.clone(), scientist_id: new.scientist.id }
+        Self { telescope: new.telescope.code.as_str().into(), scientist_id: new.scientist.id }
     }
 }
 
@@ -54,7 +53,7 @@ pub struct RefusedRequest {
 /// The refusals of one slot since its last event.
 #[derive(Clone, Debug, Serialize)]
 pub struct Contest {
-    telescopio: String,
+    telescopio: Arc<str>,
     horario_inicio_utc: String,
     recusados: u64,
     pedidos: Vec<RefusedRequest>,
@@ -63,7 +62,7 @@ pub struct Contest {
 /// The contests under way.
 #[derive(Debug, Default)]
 pub struct Contests {
-    slots: Mutex<HashMap<(i64, Timestamp), Contest>>,
+    slots: Mutex<HashMap<(Arc<str>, Timestamp), Contest>>,
     /// Wakes the publishing task: there is a first refusal again.
     begun: Notify,
 }
@@ -73,11 +72,11 @@ impl Contests {
     pub fn note(&self, contested: &Contested, start: Timestamp, refused: impl FnOnce() -> RefusedRequest) {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let (first, full) = (slots.is_empty(), slots.len() >= SLOTS_MAX);
-        let contest = match slots.entry((contested.row, start)) {
+        let contest = match slots.entry((Arc::clone(&contested.telescope), start)) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(_) if full => return,
             Entry::Vacant(new) => new.insert(Contest {
-                telescopio: contested.telescope.clone(),
+                telescopio: Arc::clone(&contested.telescope),
                 horario_inicio_utc: start.seconds().to_string(),
                 recusados: 0,
                 pedidos: Vec::new(),
@@ -108,23 +107,23 @@ impl Contests {
 mod tests {
     use super::*;
 
-    fn contested(row: i64) -> Contested {
-        Contested { row, telescope: "Hubble-Acad".into(), scientist_id: 7 }
+    fn contested(telescope: &str) -> Contested {
+        Contested { telescope: telescope.into(), scientist_id: 7 }
     }
 
-    fn refuse(contests: &Contests, row: i64, start: Timestamp) {
+    fn refuse(contests: &Contests, telescope: &str, start: Timestamp) {
         let refused =
             || RefusedRequest { cientista_id: 7, codigo: "recurso_ocupado", utc: String::new(), req: "1-1".into() };
-        contests.note(&contested(row), start, refused);
+        contests.note(&contested(telescope), start, refused);
     }
 
     #[test]
     fn all_refusals_are_counted_and_twenty_are_shown() {
         let contests = Contests::default();
         for _ in 0..10_000 {
-            refuse(&contests, 1, Timestamp::MIN);
+            refuse(&contests, "Hubble-Acad", Timestamp::MIN);
         }
-        refuse(&contests, 2, Timestamp::MIN);
+        refuse(&contests, "Webb-Acad", Timestamp::MIN);
         let mut published: Vec<Contest> = contests.take().collect();
         published.sort_by_key(|contest| contest.recusados);
         assert_eq!(
@@ -137,8 +136,8 @@ mod tests {
     #[test]
     fn at_most_1024_slots_are_counted() {
         let contests = Contests::default();
-        for row in 0..5000 {
-            refuse(&contests, row, Timestamp::MIN);
+        for nth in 0..5000 {
+            refuse(&contests, &format!("T{nth}"), Timestamp::MIN);
         }
         assert_eq!(contests.take().count(), SLOTS_MAX);
     }

@@ -12,11 +12,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
+use super::connect;
 use super::damage::Damage;
+use super::errors::unavailable;
 use super::place::Place;
 use super::stopped::InUse;
-use super::{StoreError, schema, unavailable};
 use crate::panics;
+use crate::store::StoreError;
 
 /// Connections at most, so that many readers neither fill the memory nor use up the file descriptors.
 const MAX: usize = 8;
@@ -59,7 +61,7 @@ impl Readers {
         let idle = self.idle().pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => schema::open_for_reading(&self.path).map_err(|error| unavailable(&error))?,
+            None => connect::open_for_reading(&self.path).map_err(|error| unavailable(&error))?,
         };
         let result = read(&connection);
         // Also when it failed: what is gone is why. And a connection that was opened meanwhile may have another file.

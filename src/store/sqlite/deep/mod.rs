@@ -6,11 +6,13 @@ use std::path::Path;
 
 use rusqlite::{Connection, Row, Rows};
 
-use super::damage::is_damage;
-use super::{Kind, StoreError, inspect, trail};
+use super::errors::is_damage;
+use super::open_error::Kind;
+use super::{inspect, trail};
 use crate::agenda::{SLOT_MIN, Status};
 use crate::audit::fields::{Details, Record, number, text};
 use crate::audit::record::{BOOKING_CANCELLED, BOOKING_CREATED};
+use crate::store::StoreError;
 use crate::time::{Timestamp, minutes_in_micros};
 
 /// Faults that are named; more are counted.

@@ -5,6 +5,7 @@
 //! nothing behind. What a failure means for whom is [`commit`]'s.
 
 mod commit;
+mod job;
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,15 +15,15 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use self::commit::{Committed, Committer};
+pub use self::job::Tx;
+use self::job::{Call, Job};
 use super::checkpoints::Checkpoints;
 use super::damage::Damage;
 use super::place::Place;
 use super::stopped::InUse;
-use super::{StoreError, trail};
-use crate::audit::chain::ChainHead;
-use crate::audit::record::Event;
 use crate::batch;
-use crate::time::{Clock, Timestamp};
+use crate::store::StoreError;
+use crate::time::Clock;
 
 /// The most jobs in one transaction: bounds how long the first of them waits.
 const MAX_JOBS: usize = 1024;
@@ -48,59 +49,6 @@ pub struct Writer {
 ///
 /// A std lock around a small value: held to read or to replace it.
 type Failure = Arc<Mutex<Option<(Instant, StoreError)>>>;
-
-/// What a job has while it runs: the open transaction and what goes with it.
-pub struct Tx<'a> {
-    /// The connection, inside a transaction.
-    pub connection: &'a Connection,
-    /// The instant that this transaction's rows and records carry.
-    pub now: Timestamp,
-    /// When it began, on the monotonic clock.
-    pub began: Instant,
-    head: ChainHead,
-    lines: Vec<String>,
-}
-
-impl Tx<'_> {
-    /// Makes the audit record of what this transaction does.
-    pub fn record(&mut self, event: &Event<'_>, request_id: &str) -> rusqlite::Result<()> {
-        let line = self.head.append(event.open_json(self.now), request_id);
-        trail::insert(self.connection, self.head.seq, &line)?;
-        self.lines.push(line);
-        Ok(())
-    }
-}
-
-trait Job: Send {
-    /// Runs inside a transaction; may be called again after a rollback.
-    fn run(&mut self, tx: &mut Tx<'_>) -> rusqlite::Result<()>;
-    /// Gives the caller the answer of the last run, or the reason why there is none.
-    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
-}
-
-struct Call<F, T> {
-    run: F,
-    result: Option<T>,
-    reply: oneshot::Sender<Result<T, StoreError>>,
-}
-
-impl<F, T> Job for Call<F, T>
-where
-    F: FnMut(&mut Tx<'_>) -> rusqlite::Result<T> + Send,
-    T: Send,
-{
-    fn run(&mut self, tx: &mut Tx<'_>) -> rusqlite::Result<()> {
-        self.result = Some((self.run)(tx)?);
-        Ok(())
-    }
-
-    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
-        let missing = || StoreError::Unknown("a gravação não deixou resultado".to_owned());
-        let Self { result, reply, .. } = *self;
-        // Whoever asked may be gone; what was committed stays.
-        let _ = reply.send(committed.and_then(|()| result.ok_or_else(missing)));
-    }
-}
 
 impl Writer {
     pub fn start(
@@ -157,7 +105,7 @@ impl Writer {
         job: impl FnMut(&mut Tx<'_>) -> rusqlite::Result<T> + Send + 'static,
         reply: oneshot::Sender<Result<T, StoreError>>,
     ) -> Result<(), StoreError> {
-        self.jobs.send(Box::new(Call { run: job, result: None, reply })).map_err(|_| stopped())
+        self.jobs.send(Box::new(Call::new(job, reply))).map_err(|_| stopped())
     }
 }
 

@@ -17,8 +17,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params_from_iter};
 use slog::{Logger, error, info};
 
+use super::connect;
 use super::damage::Damage;
-use super::schema;
 use super::stopped::InUse;
 
 /// Entries read at a time.
@@ -182,7 +182,7 @@ impl Walk {
     }
 
     fn walk(&mut self) -> Result<rusqlite::Result<()>, Stopped> {
-        let connection = match schema::open_for_reading(&self.path) {
+        let connection = match connect::open_for_reading(&self.path) {
             Ok(connection) => self.connection.insert(connection),
             Err(error) => return Ok(Err(error)),
         };
@@ -234,7 +234,8 @@ mod tests {
     use slog::{Discard, o};
 
     use super::*;
-    use crate::store::Kind;
+    use crate::store::sqlite::open_error::Kind;
+    use crate::store::sqlite::schema;
 
     #[test]
     fn every_tree_is_walked_through_in_the_order_of_its_index() {
@@ -297,7 +298,7 @@ mod tests {
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[(page - 1) * 4096..page * 4096].fill(0xa5);
         std::fs::write(&path, bytes).unwrap();
-        look_at_ends(&schema::open_for_reading(&path).unwrap()).unwrap();
+        look_at_ends(&connect::open_for_reading(&path).unwrap()).unwrap();
         let (clean, progress) = walk(&damage);
         assert!(!clean && progress.is_some() && damage.is_found());
         assert!(!walk(&Damage::default()).0, "it was not marked");

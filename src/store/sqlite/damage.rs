@@ -6,9 +6,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use rusqlite::ErrorCode;
-
-use super::StoreError;
+use super::errors::is_damage;
+use crate::store::StoreError;
 
 /// Shared by all who read and write one database.
 #[derive(Clone, Default)]
@@ -40,10 +39,4 @@ impl Damage {
             ))),
         }
     }
-}
-
-/// Whether an error says that pages are not what they should be. A file that is no database at all is none that was damaged: it
-/// was put in the database's place.
-pub fn is_damage(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt)
 }

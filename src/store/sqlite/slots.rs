@@ -5,8 +5,8 @@
 
 use rusqlite::{Connection, named_params};
 
-use super::Kind;
 use super::bookings::{COLUMNS, from_row};
+use super::open_error::Kind;
 use crate::agenda::{Booking, DURATION_MIN_MAX, SLOT_MIN, Status};
 use crate::time::{Timestamp, minutes_in_micros};
 
@@ -15,18 +15,18 @@ use crate::time::{Timestamp, minutes_in_micros};
 pub fn standing(
     connection: &Connection,
     kind: Kind,
-    row: i64,
+    telescope: &str,
     from: Timestamp,
     until: Timestamp,
 ) -> rusqlite::Result<Vec<Booking>> {
     let which = match kind {
         Kind::Agenda => {
             "SELECT agendamento_id FROM horarios
-             WHERE telescopio_id = :row AND inicio_us >= :from AND inicio_us < :until AND agendamento_id IS NOT NULL"
+             WHERE telescopio_id = (SELECT id FROM telescopios WHERE codigo = :telescope) AND inicio_us >= :from AND inicio_us < :until AND agendamento_id IS NOT NULL"
         }
         Kind::Race => {
             "SELECT min(id) FROM agendamentos
-             WHERE telescopio_id = :row AND inicio_us > :from - :longest AND inicio_us < :until AND fim_us > :from
+             WHERE telescopio_id = (SELECT id FROM telescopios WHERE codigo = :telescope) AND inicio_us > :from - :longest AND inicio_us < :until AND fim_us > :from
              AND status = :active GROUP BY inicio_us, fim_us"
         }
     };
@@ -37,12 +37,12 @@ pub fn standing(
     let mut statement = connection.prepare_cached(&sql)?;
     let (from, until) = (from.as_micros(), until.as_micros());
     match kind {
-        Kind::Agenda => {
-            statement.query_map(named_params! { ":row": row, ":from": from, ":until": until }, from_row)?.collect()
-        }
+        Kind::Agenda => statement
+            .query_map(named_params! { ":telescope": telescope, ":from": from, ":until": until }, from_row)?
+            .collect(),
         Kind::Race => statement
             .query_map(
-                named_params! { ":row": row, ":from": from, ":until": until,
+                named_params! { ":telescope": telescope, ":from": from, ":until": until,
                 ":longest": minutes_in_micros(DURATION_MIN_MAX), ":active": Status::Active.name() },
                 from_row,
             )?
@@ -54,12 +54,12 @@ pub fn standing(
 pub fn taken(
     connection: &Connection,
     kind: Kind,
-    row: i64,
+    telescope: &str,
     from: Timestamp,
     until: Timestamp,
 ) -> rusqlite::Result<Vec<(Timestamp, Timestamp)>> {
     if kind == Kind::Race {
-        let standing = standing(connection, kind, row, from, until)?;
+        let standing = standing(connection, kind, telescope, from, until)?;
         return Ok(standing.iter().map(|booking| (booking.slots.start(), booking.slots.end())).collect());
     }
     let slot = |row: &rusqlite::Row<'_>| {
@@ -70,8 +70,8 @@ pub fn taken(
     connection
         .prepare_cached(
             "SELECT inicio_us FROM horarios
-             WHERE telescopio_id = ?1 AND inicio_us >= ?2 AND inicio_us < ?3 AND agendamento_id IS NOT NULL",
+             WHERE telescopio_id = (SELECT id FROM telescopios WHERE codigo = ?1) AND inicio_us >= ?2 AND inicio_us < ?3 AND agendamento_id IS NOT NULL",
         )?
-        .query_map((row, from.as_micros(), until.as_micros()), slot)?
+        .query_map((telescope, from.as_micros(), until.as_micros()), slot)?
         .collect()
 }

@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use crate::audit::chain::ChainHead;
 use crate::audit::filter::{Filter, Verdict, Wanted};
+use crate::store::{LatestRecord, TrailPage};
 
 /// The chain's head as of this transaction.
 pub fn head(connection: &Connection) -> rusqlite::Result<ChainHead> {
@@ -35,24 +36,6 @@ pub fn insert(connection: &Connection, seq: u64, line: &str) -> rusqlite::Result
         .prepare_cached("INSERT INTO auditoria (seq, linha) VALUES (?1, ?2)")?
         .execute((seq.cast_signed(), line))?;
     Ok(())
-}
-
-/// The chain's head and when its record was made.
-#[derive(Clone, Debug)]
-pub struct LatestRecord {
-    /// The head.
-    pub head: ChainHead,
-    /// Its record's line; `None` before the first.
-    pub line: Option<String>,
-}
-
-/// Some of the audit records that were asked for.
-#[derive(Clone, Debug)]
-pub struct TrailPage {
-    /// Their lines, in order.
-    pub lines: Vec<String>,
-    /// The record up to which was looked, if there are more after it.
-    pub next: Option<u64>,
 }
 
 /// Records that one page looks at, at the most, so that a question with few answers does not keep a reader for long: they
@@ -113,7 +96,8 @@ pub fn ends(connection: &Connection) -> rusqlite::Result<[ChainHead; 2]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Kind, schema};
+    use crate::store::sqlite::open_error::Kind;
+    use crate::store::sqlite::schema;
 
     #[test]
     fn a_page_looks_at_a_thousand_records_and_says_where_to_go_on() {

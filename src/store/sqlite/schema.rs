@@ -1,4 +1,4 @@
-//! Opening a database: connection set-up, what kind of database it is, and migrations.
+//! Opening the database that is written to: what kind of database it is, and migrations.
 //!
 //! # Compatibility
 //!
@@ -10,33 +10,26 @@
 //! Two processes may open one fresh file at the same moment. What a database is, is read in one transaction, and looked at again
 //! in the one that migrates it; a process that finds the other one at work waits for it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 
-use super::checkpoints::KEPT_BYTES;
+use super::connect::{self, explain};
+use super::open_error::{Kind, OpenError};
 use super::place::Place;
-use super::{Kind, OpenError, pages, recovery};
+use super::{pages, recovery};
 use crate::audit::chain::ChainHead;
 use crate::files::{self, FileId};
 
 /// Each with the `user_version` that it leads to.
 const MIGRATIONS: &[(i64, &str)] = &[
-    (1, include_str!("../../assets/migrations/0001-agenda.sql")),
-    (2, include_str!("../../assets/migrations/0002-historico.sql")),
-    (3, include_str!("../../assets/migrations/0003-limites.sql")),
+    (1, include_str!("../../../assets/migrations/0001-agenda.sql")),
+    (2, include_str!("../../../assets/migrations/0002-historico.sql")),
+    (3, include_str!("../../../assets/migrations/0003-limites.sql")),
 ];
 const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
-/// How long a statement waits for another process's transaction.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the writer pauses before it looks again whether another process still writes. SQLite's own pauses grow to 100 ms,
-/// and a process that pauses so long rarely finds the moment between two transactions of another that is busy.
-const BUSY_PAUSE: Duration = Duration::from_millis(1);
-/// The oldest SQLite that is safe: before it, a log that begins anew while another process copies it may damage the database.
-const OLDEST_SQLITE: (i32, &str) = (3_051_003, "3.51.3");
 /// How long it is tried again to open what another process is making, opening or closing at that moment, or writes to: not
 /// everything waits of itself in SQLite, and a scheduler that is paused inside a transaction holds its lock until it goes on.
 const OPEN_PATIENCE: Duration = Duration::from_secs(20);
@@ -44,12 +37,6 @@ const OPEN_PATIENCE: Duration = Duration::from_secs(20);
 const FAULT_PATIENCE: Duration = Duration::from_millis(500);
 /// The pause before it is tried again.
 const OPEN_PAUSE: Duration = Duration::from_millis(10);
-/// Kibibytes of page cache for the writer; negative is SQLite's sign for that unit.
-const WRITER_CACHE_KIB: i64 = -65_536;
-/// The longest path of a database that SQLite opens, whose own names beside it are longer.
-const PATH_MAX: usize = 504;
-/// Prepared statements kept per connection: all that there are.
-const STATEMENTS: usize = 64;
 
 impl Kind {
     /// SQLite's `application_id`, which tells the two agendas apart: "SCTA" and "SCTR".
@@ -94,12 +81,10 @@ fn try_to_open(path: &Path, kind: Kind) -> Result<(Connection, Place), OpenError
         // SQLite would delete the log.
         return Err(OpenError::LogAlone { path: path.to_owned() });
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(plain_path(path), flags).map_err(explain)?;
+    let mut connection = connect::open_or_create(path).map_err(explain)?;
     let opened = FileId::at(path).map_err(access)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(explain)?;
     // Until all is known to be well: closing would put the log into the database, and make one of two that do not fit.
-    keep_log(&connection, true).map_err(explain)?;
+    connect::keep_log(&connection, true).map_err(explain)?;
     let checked = check_identity(&mut connection, path, kind).and_then(|()| {
         let found = if had_log { recovery::contradiction(&connection).map_err(explain)? } else { None };
         found.map_or(Ok(()), |reason| Err(OpenError::Damaged { path: path.to_owned(), reason }))
@@ -108,72 +93,16 @@ fn try_to_open(path: &Path, kind: Kind) -> Result<(Connection, Place), OpenError
         OpenError::Damaged { path, reason } if had_log => OpenError::Mixed { path, reason },
         error => error,
     })?;
-    set_up_writer(&connection).map_err(explain)?;
+    connect::set_up_writer(&connection).map_err(explain)?;
     migrate(&mut connection, path, kind)?;
     write_ahead(&connection, path)?;
     pages::look_at_ends(&connection).map_err(explain)?;
-    keep_log(&connection, false).map_err(explain)?;
-    connection.busy_handler(Some(wait_for_writer)).map_err(explain)?;
+    connect::keep_log(&connection, false).map_err(explain)?;
+    connect::pause_shortly(&mut connection).map_err(explain)?;
     let place = Place::of(path, opened).map_err(access)?;
     // A link may lead to another folder; SQLite's files are there.
     std::fs::canonicalize(path).and_then(|real| files::sync_parent(&real)).map_err(access)?;
     Ok((connection, place))
-}
-
-/// Whether closing the last connection leaves the log as it is.
-fn keep_log(connection: &Connection, keep: bool) -> rusqlite::Result<()> {
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(drop)
-}
-
-/// Whether to look again whether another process still writes; it did when this was asked `times` times before.
-fn wait_for_writer(times: i32) -> bool {
-    let waited = BUSY_PAUSE.saturating_mul(times.unsigned_abs());
-    if waited < BUSY_TIMEOUT {
-        std::thread::sleep(BUSY_PAUSE);
-    }
-    waited < BUSY_TIMEOUT
-}
-
-/// Refuses a SQLite that is known to damage databases.
-pub fn check_library(number: i32, version: &str) -> Result<(), OpenError> {
-    let (oldest, name) = OLDEST_SQLITE;
-    if number >= oldest { Ok(()) } else { Err(OpenError::OldSqlite { found: version.to_owned(), oldest: name }) }
-}
-
-/// Opens the connection that folds the write-ahead log back. It never waits for anyone.
-pub fn open_for_checkpoints(path: &Path) -> Result<Connection, OpenError> {
-    let explain = |error: rusqlite::Error| explain(path, &error);
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(plain_path(path), flags).map_err(explain)?;
-    connection.busy_timeout(Duration::ZERO).map_err(explain)?;
-    connection.pragma_update(None, "synchronous", "FULL").map_err(explain)?;
-    Ok(connection)
-}
-
-/// Opens a connection that only reads.
-pub fn open_for_reading(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(plain_path(path), flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    Ok(connection)
-}
-
-/// The path as SQLite takes no part of it for something else: a relative one that begins with `file:` would be a URI to it.
-fn plain_path(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
-fn set_up_writer(connection: &Connection) -> rusqlite::Result<()> {
-    // FULL: an acknowledged booking survives a power failure. NORMAL would lose the last ones.
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "foreign_keys", "ON")?;
-    // Not in a commit: see `checkpoints`.
-    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    connection.pragma_update(None, "journal_size_limit", KEPT_BYTES.cast_signed())?;
-    connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    Ok(())
 }
 
 /// Refuses another program's database, the other mode's, and a newer version's, before anything is written to it.
@@ -256,28 +185,10 @@ fn begin_trail(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Whether the path is too long for SQLite, which says no more than that it cannot open it.
-pub fn is_too_long(path: &Path) -> bool {
-    plain_path(path).as_os_str().len() > PATH_MAX
-}
-
-fn explain(path: &Path, error: &rusqlite::Error) -> OpenError {
-    let reason = match error {
-        _ if is_too_long(path) => format!("SQLite takes paths of at most {PATH_MAX} bytes, and this one is longer"),
-        rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),
-        error => error.to_string(),
-    };
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            OpenError::Damaged { path: path.to_owned(), reason }
-        }
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Locked { path: path.to_owned() },
-        _ => OpenError::Access { path: path.to_owned(), reason },
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     fn file() -> (tempfile::TempDir, PathBuf) {
@@ -304,15 +215,6 @@ mod tests {
             drop(open_for_writing(&path, first).unwrap());
             assert!(matches!(open_for_writing(&path, second), Err(OpenError::Foreign { .. })));
         }
-    }
-
-    #[test]
-    fn a_sqlite_with_the_defect_in_its_log_is_refused() {
-        assert!(check_library(rusqlite::version_number(), rusqlite::version()).is_ok());
-        assert!(check_library(3_051_003, "3.51.3").is_ok());
-        let refused = check_library(3_051_002, "3.51.2").unwrap_err().to_string();
-        assert!(refused.contains("3.51.2") && refused.contains("3.51.3"), "{refused}");
-        assert!(check_library(3_046_001, "3.46.1").is_err());
     }
 
     #[test]

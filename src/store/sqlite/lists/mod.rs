@@ -12,6 +12,7 @@ use rusqlite::{Connection, Row, ToSql};
 
 use super::bookings::{COLUMNS, from_row};
 use crate::agenda::{Booking, DURATION_MIN_MAX, Status};
+use crate::store::{Filter, Page};
 use crate::time::{Timestamp, minutes_in_micros};
 
 /// Bookings that one page passes over, at the most.
@@ -22,30 +23,6 @@ const STRETCHES_MAX: usize = 64;
 const END_COLUMN: usize = 4;
 const START_COLUMN: usize = 3;
 const ID_COLUMN: usize = 0;
-
-/// What a list of bookings is narrowed to. `None` does not narrow.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// The telescope's code.
-    pub telescope: Option<String>,
-    /// Who booked.
-    pub scientist_id: Option<i64>,
-    /// Whether it stands.
-    pub status: Option<Status>,
-    /// Only what ends after this.
-    pub from: Option<Timestamp>,
-    /// Only what starts before this.
-    pub until: Option<Timestamp>,
-}
-
-/// A page of bookings.
-#[derive(Clone, Debug)]
-pub struct Page {
-    /// In order of start, then number.
-    pub bookings: Vec<Booking>,
-    /// The place in that order up to which was looked, if there may be more after it.
-    pub next: Option<(Timestamp, i64)>,
-}
 
 /// A place in the list's order: a start in microseconds, and a number.
 type Place = (i64, i64);

@@ -22,11 +22,13 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
+use super::errors::unavailable;
 use super::place::log_of;
-use super::{StoreError, recovery, schema, trail, unavailable};
+use super::{connect, recovery, trail};
 use crate::audit::chain::{ChainHead, Link};
 use crate::audit::files::CLOSED_MIN_BYTES;
 use crate::audit::verify::{Before, DatabaseNow};
+use crate::store::StoreError;
 
 /// How often it is read again when something changed meanwhile, and the pause before that.
 const TRIES: u32 = 20;
@@ -120,7 +122,7 @@ fn read_any<T>(
         let was_in_use = is_in_use();
         let before = stamp(path).map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let opened = if was_in_use {
-            schema::open_for_reading(path)
+            connect::open_for_reading(path)
         } else if before[1].is_none_or(|(length, _)| length == 0) {
             open_unchanging(path)
         } else {
@@ -190,7 +192,8 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::store::Kind;
+    use crate::store::sqlite::open_error::Kind;
+    use crate::store::sqlite::schema;
 
     fn names(folder: &Path) -> BTreeSet<OsString> {
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect()

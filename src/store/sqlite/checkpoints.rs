@@ -262,9 +262,10 @@ mod tests {
     use slog::{Discard, o};
 
     use super::*;
-    use crate::store::damage::Damage;
-    use crate::store::place::log_of;
-    use crate::store::{Kind, schema};
+    use crate::store::sqlite::damage::Damage;
+    use crate::store::sqlite::open_error::Kind;
+    use crate::store::sqlite::place::log_of;
+    use crate::store::sqlite::{connect, schema};
 
     #[test]
     fn nothing_is_copied_while_a_file_of_the_database_is_away() {
@@ -272,7 +273,7 @@ mod tests {
         let path = folder.path().join("sctec.db");
         let (writer, place) = schema::open_for_writing(&path, Kind::Agenda).unwrap();
         let (in_use, _) = InUse::begin(&path, Damage::default());
-        let folding = schema::open_for_checkpoints(&path).unwrap();
+        let folding = connect::open_for_checkpoints(&path).unwrap();
         let log = Logger::root(Discard, o!());
         let checkpoints = Checkpoints::start(&Arc::new(place), folding, in_use, &log).unwrap();
         writer.execute("UPDATE cientistas SET nome = nome || 'x'", ()).unwrap();

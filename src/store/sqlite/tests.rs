@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use slog::{Discard, o};
 
 use super::*;
-use crate::agenda::Draft;
+use crate::agenda::{Draft, NotCancellable, Rejection};
+use crate::store::FenceBroken;
 
 struct Opened {
-    store: Store,
+    store: SqliteStore,
     clock: Clock,
     folder: tempfile::TempDir,
 }
@@ -22,7 +23,8 @@ fn instant(text: &str) -> Timestamp {
 fn open(now: &str) -> Opened {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::held_at(instant(now));
-    let store = Store::open(&folder.path().join("sctec.db"), Kind::Agenda, clock.clone(), &log(), |_| {}).unwrap();
+    let store =
+        SqliteStore::open(&folder.path().join("sctec.db"), Kind::Agenda, clock.clone(), &log(), |_| {}).unwrap();
     Opened { store, clock, folder }
 }
 
@@ -126,7 +128,7 @@ async fn a_job_that_fails_takes_none_of_its_neighbours_with_it() {
 }
 
 /// Jobs that become one transaction, with the answers of all.
-async fn together(store: &Store, news: Vec<NewBooking>) -> Vec<Result<Result<Booking, BookRefused>, StoreError>> {
+async fn together(store: &SqliteStore, news: Vec<NewBooking>) -> Vec<Result<Result<Booking, BookRefused>, StoreError>> {
     let (release, held) = mpsc::channel::<()>();
     let holder = store.writer.run(move |_| {
         // The end of the channel is the release.
@@ -177,7 +179,7 @@ async fn who_is_no_longer_in_the_catalogue_is_named_and_nobody_elses_transaction
     let opened = open("2030-01-01T00:00:00Z");
     let mut drafts = opened.drafts(6).await;
     drafts[1].scientist.id = 3;
-    drafts[4].telescope.row = 2;
+    drafts[4].telescope.code = "Webb-Acad".to_owned();
     opened.sql("DELETE FROM cientistas WHERE id = 3; DELETE FROM telescopios WHERE id = 2").await;
     let answers = together(&opened.store, drafts).await;
     let created: BTreeSet<Timestamp> =
@@ -320,8 +322,9 @@ async fn a_file_that_took_the_database_is_not_touched_by_the_end_of_the_one_befo
     for suffix in ["", "-wal", "-shm"] {
         std::fs::remove_file(opened.folder.path().join(format!("sctec.db{suffix}"))).unwrap();
     }
-    let next = Store::open(&opened.folder.path().join("sctec.db"), Kind::Agenda, opened.clock.clone(), &log(), |_| {})
-        .unwrap();
+    let next =
+        SqliteStore::open(&opened.folder.path().join("sctec.db"), Kind::Agenda, opened.clock.clone(), &log(), |_| {})
+            .unwrap();
     next.book(new, fence(1), request()).await.unwrap().unwrap();
     drop(opened.store);
     assert!(next.probe().await.is_ok(), "its log is still there");
@@ -340,7 +343,7 @@ async fn what_was_acknowledged_outlives_the_deletion_of_the_log() {
     // As a restart after a crash finds it: nothing is left to the end of the process.
     let copy = opened.folder.path().join("copy.db");
     std::fs::copy(opened.folder.path().join("sctec.db"), &copy).unwrap();
-    let next = Store::open(&copy, Kind::Agenda, opened.clock.clone(), &log(), |_| {}).unwrap();
+    let next = SqliteStore::open(&copy, Kind::Agenda, opened.clock.clone(), &log(), |_| {}).unwrap();
     assert_eq!(next.list(Filter::default(), None, 10).await.unwrap().bookings.len(), 1);
 }
 
@@ -351,7 +354,7 @@ async fn mixed(kept: u32, before: u32, after: u32) -> (tempfile::TempDir, PathBu
     let copy = folder.path().join("copy.db");
     let clock = Clock::held_at(instant("2030-01-01T00:00:00Z"));
     let mut index = 0;
-    let mut book_until = async |store: &Store, until: u32| {
+    let mut book_until = async |store: &SqliteStore, until: u32| {
         while index < until {
             let start = instant("2030-02-01T00:00:00Z").as_micros() + i64::from(index) * 300_000_000;
             let draft = Draft {
@@ -366,14 +369,14 @@ async fn mixed(kept: u32, before: u32, after: u32) -> (tempfile::TempDir, PathBu
         }
     };
     for until in [kept, before] {
-        let store = Store::open(&path, Kind::Agenda, clock.clone(), &log(), |_| {}).unwrap();
+        let store = SqliteStore::open(&path, Kind::Agenda, clock.clone(), &log(), |_| {}).unwrap();
         book_until(&store, until).await;
         drop(store);
         if until == kept && !copy.exists() {
             std::fs::copy(&path, &copy).unwrap();
         }
     }
-    let store = Store::open(&path, Kind::Agenda, clock.clone(), &log(), |_| {}).unwrap();
+    let store = SqliteStore::open(&path, Kind::Agenda, clock.clone(), &log(), |_| {}).unwrap();
     book_until(&store, after).await;
     // As a crash leaves it.
     let crashed = folder.path().join("crashed.db");
@@ -392,7 +395,7 @@ async fn an_older_copy_beside_a_newer_log_is_named_and_the_advice_works() {
         // Again and again, since nothing is made of the two.
         for _ in 0..2 {
             let clock = Clock::held_at(instant("2030-01-01T00:00:00Z"));
-            let error = Store::open(&path, Kind::Agenda, clock, &log(), |_| {}).err().expect("it is refused");
+            let error = SqliteStore::open(&path, Kind::Agenda, clock, &log(), |_| {}).err().expect("it is refused");
             let OpenError::Mixed { reason, .. } = &error else { panic!("{error}") };
             assert!(!reason.starts_with("***"), "{reason}");
             assert!(error.to_string().contains("crashed.db-wal"), "{error}");
@@ -406,7 +409,7 @@ async fn an_older_copy_beside_a_newer_log_is_named_and_the_advice_works() {
             }
         }
         let clock = Clock::held_at(instant("2030-01-01T00:00:00Z"));
-        let store = Store::open(&path, Kind::Agenda, clock, &log(), |_| {}).unwrap();
+        let store = SqliteStore::open(&path, Kind::Agenda, clock, &log(), |_| {}).unwrap();
         assert_eq!(store.list(Filter::default(), None, 500).await.unwrap().bookings.len(), kept as usize);
     }
 }

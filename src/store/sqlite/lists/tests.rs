@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::{Kind, schema};
+use crate::store::sqlite::open_error::Kind;
+use crate::store::sqlite::schema;
 
 const DAY_US: i64 = minutes_in_micros(24 * 60);
 const SLOT_US: i64 = minutes_in_micros(5);

@@ -12,21 +12,19 @@ pub fn load(connection: &Connection) -> rusqlite::Result<Catalogue> {
             Ok(Scientist { id: row.get(0)?, name: row.get(1)?, institution: row.get(2)?, country: row.get(3)? })
         })?
         .collect::<rusqlite::Result<_>>()?;
-    let mut telescopes = connection.prepare_cached("SELECT id, codigo, nome, simulado FROM telescopios ORDER BY id")?;
+    let mut telescopes = connection.prepare_cached("SELECT codigo, nome, simulado FROM telescopios ORDER BY id")?;
     let telescopes = telescopes
-        .query_map((), |row| {
-            Ok(Telescope { row: row.get(0)?, code: row.get(1)?, name: row.get(2)?, simulated: row.get(3)? })
-        })?
+        .query_map((), |row| Ok(Telescope { code: row.get(0)?, name: row.get(1)?, simulated: row.get(2)? }))?
         .collect::<rusqlite::Result<_>>()?;
     Ok(Catalogue::new(scientists, telescopes))
 }
 
-/// The telescope of that row, if it is there.
-pub fn telescope(connection: &Connection, row: i64) -> rusqlite::Result<Option<Telescope>> {
+/// The telescope of that code with its row's number, if it is there.
+pub fn telescope(connection: &Connection, code: &str) -> rusqlite::Result<Option<(i64, Telescope)>> {
     connection
-        .prepare_cached("SELECT id, codigo, nome, simulado FROM telescopios WHERE id = ?1")?
-        .query_row([row], |row| {
-            Ok(Telescope { row: row.get(0)?, code: row.get(1)?, name: row.get(2)?, simulated: row.get(3)? })
+        .prepare_cached("SELECT id, codigo, nome, simulado FROM telescopios WHERE codigo = ?1")?
+        .query_row([code], |row| {
+            Ok((row.get(0)?, Telescope { code: row.get(1)?, name: row.get(2)?, simulated: row.get(3)? }))
         })
         .optional()
 }

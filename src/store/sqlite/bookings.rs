@@ -6,10 +6,11 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
+use super::catalogue;
 use super::writer::Tx;
-use super::{BookRefused, CancelRefused, Fence, FenceBroken, catalogue};
 use crate::agenda::{Booking, NewBooking, Rejection, SlotRange, Status};
 use crate::audit::record::Event;
+use crate::store::{BookRefused, CancelRefused, Fence, FenceBroken};
 use crate::time::{Timestamp, minutes_in_micros};
 
 pub(super) const COLUMNS: &str = "a.id, t.codigo, a.cientista_id, a.inicio_us, a.fim_us, a.status, a.alvo, a.observacoes, \
@@ -25,11 +26,12 @@ pub fn book(
     if tx.began >= fence.deadline {
         return Ok(Err(BookRefused::Fence(FenceBroken::Expired)));
     }
-    if let Err(broken) = check_again(tx, new)? {
-        return Ok(Err(BookRefused::Broken(broken)));
-    }
+    let row = match check_again(tx, new)? {
+        Ok(row) => row,
+        Err(broken) => return Ok(Err(BookRefused::Broken(broken))),
+    };
     for start in new.slots.starts() {
-        let Some(claim) = claim(tx.connection, new.telescope.row, start)? else { continue };
+        let Some(claim) = claim(tx.connection, row, start)? else { continue };
         if let Some(booking_id) = claim.booking_id {
             let scientist_id = scientist_of(tx.connection, booking_id)?;
             return Ok(Err(BookRefused::Taken { start, booking_id, scientist_id }));
@@ -38,15 +40,14 @@ pub fn book(
             return Ok(Err(BookRefused::Fence(FenceBroken::Stale { start, seen: claim.token })));
         }
     }
-    let booking = insert(tx, new, Some(fence.token), request_id)?;
+    let booking = insert(tx, (row, new), Some(fence.token), request_id)?;
     let mut statement = tx.connection.prepare_cached(
         "INSERT INTO horarios (telescopio_id, inicio_us, agendamento_id, token) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (telescopio_id, inicio_us) DO UPDATE SET agendamento_id = excluded.agendamento_id,
          token = excluded.token WHERE agendamento_id IS NULL AND token <= excluded.token",
     )?;
     for start in new.slots.starts() {
-        let claimed =
-            statement.execute((new.telescope.row, start.as_micros(), booking.id, fence.token.cast_signed()))?;
+        let claimed = statement.execute((row, start.as_micros(), booking.id, fence.token.cast_signed()))?;
         // Seen free a moment ago in this very transaction; if not, the whole transaction must go.
         if claimed != 1 {
             return Err(rusqlite::Error::StatementChangedRows(claimed));
@@ -62,21 +63,27 @@ pub fn book_unguarded(
     request_id: &str,
 ) -> rusqlite::Result<Result<Booking, BookRefused>> {
     match check_again(tx, new)? {
-        Ok(()) => insert(tx, new, None, request_id).map(Ok),
+        Ok(row) => insert(tx, (row, new), None, request_id).map(Ok),
         Err(broken) => Ok(Err(BookRefused::Broken(broken))),
     }
 }
 
 /// Holds a booking against the rules that depend on time and on the catalogue once more, as they are in this transaction: it
 /// may have waited long for it.
-fn check_again(tx: &Tx<'_>, new: &NewBooking) -> rusqlite::Result<Result<(), Rejection>> {
-    let telescope = catalogue::telescope(tx.connection, new.telescope.row)?;
+fn check_again(tx: &Tx<'_>, new: &NewBooking) -> rusqlite::Result<Result<i64, Rejection>> {
+    let telescope = catalogue::telescope(tx.connection, &new.telescope.code)?;
     let has_scientist = catalogue::has_scientist(tx.connection, new.scientist.id)?;
-    Ok(new.check_again(telescope.as_ref(), has_scientist, tx.now))
+    let (row, telescope) = telescope.unzip();
+    Ok(new.check_again(telescope.as_ref(), has_scientist, tx.now).map(|()| row.unwrap_or_default()))
 }
 
 /// Writes a booking and its record. It claims no slot: that is [`book`]'s.
-fn insert(tx: &mut Tx<'_>, new: &NewBooking, token: Option<u64>, request_id: &str) -> rusqlite::Result<Booking> {
+fn insert(
+    tx: &mut Tx<'_>,
+    (row, new): (i64, &NewBooking),
+    token: Option<u64>,
+    request_id: &str,
+) -> rusqlite::Result<Booking> {
     tx.connection
         .prepare_cached(
             "INSERT INTO agendamentos (telescopio_id, cientista_id, inicio_us, fim_us, status, alvo, observacoes,
@@ -84,7 +91,7 @@ fn insert(tx: &mut Tx<'_>, new: &NewBooking, token: Option<u64>, request_id: &st
              :clicked, :created, :token, :request)",
         )?
         .execute(named_params! {
-            ":telescope": new.telescope.row,
+            ":telescope": row,
             ":scientist": new.scientist.id,
             ":start": new.slots.start().as_micros(),
             ":end": new.slots.end().as_micros(),

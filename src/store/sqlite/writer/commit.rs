@@ -18,14 +18,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension};
 
-use super::{Job, Tx};
+use super::job::{Job, Tx};
 use crate::panics;
-use crate::store::checkpoints::checkpoint;
-use crate::store::damage::Damage;
-use crate::store::place::Place;
-use crate::store::{StoreError, trail};
+use crate::store::StoreError;
+use crate::store::sqlite::checkpoints::checkpoint;
+use crate::store::sqlite::damage::Damage;
+use crate::store::sqlite::errors::is_the_databases;
+use crate::store::sqlite::place::Place;
+use crate::store::sqlite::trail;
 use crate::time::Clock;
 
 /// How often it is tried to write over a failed COMMIT, and the pause before each further try.
@@ -251,26 +253,4 @@ impl From<rusqlite::Error> for Failed {
     fn from(error: rusqlite::Error) -> Self {
         Self::Whole(StoreError::Unavailable(error.to_string()))
     }
-}
-
-/// Whether an error says that the database as a whole cannot be written now.
-fn is_the_databases(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(
-            ErrorCode::PermissionDenied
-                | ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::OutOfMemory
-                | ErrorCode::ReadOnly
-                | ErrorCode::OperationInterrupted
-                | ErrorCode::SystemIoFailure
-                | ErrorCode::DiskFull
-                | ErrorCode::CannotOpen
-                | ErrorCode::FileLockingProtocolFailed
-                | ErrorCode::NoLargeFileSupport
-                | ErrorCode::NotADatabase
-                | ErrorCode::DatabaseCorrupt
-        )
-    )
 }

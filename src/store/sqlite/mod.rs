@@ -1,0 +1,221 @@
+//! The agenda in one SQLite database: the storage of one machine.
+//!
+//! [`schema`] opens a database and brings it up to date, [`writer`] is the one thread that writes, and [`readers`] read
+//! beside it. The SQL stands beside the functions that run it, in [`bookings`], [`lists`], [`slots`], [`catalogue`],
+//! [`trail`] and [`outbox`]. [`place`], [`damage`], [`pages`], [`recovery`] and [`stopped`] notice what happens to the
+//! files; [`inspect`] and [`mod@deep`] look at a database from outside.
+
+mod bookings;
+mod catalogue;
+mod checkpoints;
+mod connect;
+mod damage;
+mod deep;
+mod errors;
+mod inspect;
+mod lists;
+mod open_error;
+mod outbox;
+mod pages;
+mod place;
+mod readers;
+mod recovery;
+mod schema;
+mod slots;
+mod stopped;
+mod trail;
+mod writer;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use slog::Logger;
+
+use self::checkpoints::{Checkpoints, Watch};
+use self::damage::Damage;
+pub use self::deep::{Deep, deep};
+use self::errors::unavailable;
+pub use self::inspect::{log_may_be_elsewhere, trail_around, trail_ends};
+pub use self::open_error::{Kind, OpenError};
+use self::outbox::SqliteOutbox;
+use self::pages::Check;
+use self::place::Place;
+use self::readers::Readers;
+use self::stopped::InUse;
+use self::writer::{Beside, Tx, Writer};
+use super::{
+    Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, Outbox, Page, Store, StoreError, TrailPage,
+};
+use crate::agenda::{Booking, Catalogue, NewBooking};
+use crate::audit::filter::Wanted;
+use crate::audit::record::{Event, NO_REQUEST, Process, Why};
+use crate::time::{Clock, Timestamp};
+
+/// The agenda in one database file.
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Arc<Readers>,
+    /// The walk through all pages, if one was needed.
+    check: Check,
+    checkpoints: Watch,
+    damage: Damage,
+    place: Arc<Place>,
+    path: PathBuf,
+    kind: Kind,
+    in_use: InUse,
+}
+
+impl SqliteStore {
+    /// Opens the database at `path`, creating or migrating it as needed. That takes no longer when the database is larger;
+    /// if it was not stopped cleanly, its pages are looked at in the background. `on_commit` is called on the writing thread
+    /// after each commit, with the audit lines it made, in order.
+    ///
+    /// # Errors
+    /// [`OpenError`], which says what to do.
+    pub fn open(
+        path: &Path,
+        kind: Kind,
+        clock: Clock,
+        log: &Logger,
+        on_commit: impl FnMut(&[String]) + Send + 'static,
+    ) -> Result<Self, OpenError> {
+        connect::check_library(rusqlite::version_number(), rusqlite::version())?;
+        let explain = |error: io::Error| OpenError::Access { path: path.to_owned(), reason: error.to_string() };
+        let damage = Damage::default();
+        let (in_use, stopped_cleanly) = InUse::begin(path, damage.clone());
+        let (connection, place) = schema::open_for_writing(path, kind)?;
+        let place = Arc::new(place);
+        let folding = connect::open_for_checkpoints(path)?;
+        let folding = Checkpoints::start(&place, folding, in_use.clone(), log).map_err(explain)?;
+        let checkpoints = folding.watch();
+        let beside = Beside::new(folding, in_use.clone());
+        let writer =
+            Writer::start(connection, (Arc::clone(&place), damage.clone()), clock, Box::new(on_commit), beside)
+                .map_err(explain)?;
+        let readers = Arc::new(Readers::new(path, Arc::clone(&place), damage.clone(), in_use.clone()));
+        let check = if stopped_cleanly {
+            Check::none()
+        } else {
+            Check::start(path, in_use.clone(), damage.clone(), log).map_err(explain)?
+        };
+        Ok(Self { writer, readers, check, checkpoints, damage, place, path: path.to_owned(), kind, in_use })
+    }
+
+    /// Runs a change on the writing thread, unless the database is known to be damaged.
+    fn write<T: Send + 'static>(
+        &self,
+        change: impl FnMut(&mut Tx<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Answer<'_, T> {
+        Box::pin(async move {
+            self.damage.check()?;
+            self.writer.run(change).await
+        })
+    }
+
+    /// Runs a reading with a connection of its own.
+    fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Answer<'_, T> {
+        Box::pin(self.readers.run(read))
+    }
+}
+
+impl Store for SqliteStore {
+    fn book(&self, new: NewBooking, fence: Fence, request_id: Arc<str>) -> Answer<'_, Result<Booking, BookRefused>> {
+        self.write(move |tx| bookings::book(tx, &new, fence, &request_id))
+    }
+
+    fn book_unguarded(&self, new: NewBooking, request_id: Arc<str>) -> Answer<'_, Result<Booking, BookRefused>> {
+        self.write(move |tx| bookings::book_unguarded(tx, &new, &request_id))
+    }
+
+    fn find_conflict(&self, new: &NewBooking) -> Answer<'_, Option<Booking>> {
+        let filter = Filter::conflicts_with(new);
+        self.read(move |connection| lists::first(connection, &filter))
+    }
+
+    fn cancel(
+        &self,
+        id: i64,
+        reason: Option<String>,
+        fence: Option<Fence>,
+        request_id: Arc<str>,
+    ) -> Answer<'_, Result<Booking, CancelRefused>> {
+        self.write(move |tx| bookings::cancel(tx, id, reason.as_deref(), fence, &request_id))
+    }
+
+    fn booking(&self, id: i64) -> Answer<'_, Option<Booking>> {
+        self.read(move |connection| bookings::get(connection, id))
+    }
+
+    fn list(&self, filter: Filter, after: Option<(Timestamp, i64)>, limit: u16) -> Answer<'_, Page> {
+        self.read(move |connection| lists::list(connection, &filter, after, limit))
+    }
+
+    fn standing(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Answer<'_, Vec<Booking>> {
+        let (kind, telescope) = (self.kind, telescope.to_owned());
+        self.read(move |connection| slots::standing(connection, kind, &telescope, from, until))
+    }
+
+    fn taken(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Answer<'_, Vec<(Timestamp, Timestamp)>> {
+        let (kind, telescope) = (self.kind, telescope.to_owned());
+        self.read(move |connection| slots::taken(connection, kind, &telescope, from, until))
+    }
+
+    fn catalogue(&self) -> Answer<'_, Catalogue> {
+        self.read(catalogue::load)
+    }
+
+    fn record_refusal(&self, asked: NewBooking, why: Why, request_id: Arc<str>) -> Answer<'_, ()> {
+        self.write(move |tx| tx.record(&Event::BookingRefused { asked: &asked, why: &why }, &request_id))
+    }
+
+    fn record_start(&self, process: Process) -> Answer<'_, ()> {
+        Box::pin(self.writer.run(move |tx| tx.record(&Event::ServiceStarted(&process), NO_REQUEST)))
+    }
+
+    fn record_stop(&self, process: Process, up_ms: u64) -> Answer<'_, ()> {
+        let stopped = move |tx: &mut Tx<'_>| tx.record(&Event::ServiceStopped { process: &process, up_ms }, NO_REQUEST);
+        Box::pin(self.writer.run(stopped))
+    }
+
+    fn trail_page(&self, wanted: Wanted, after: u64, limit: u16) -> Answer<'_, TrailPage> {
+        self.read(move |connection| trail::page(connection, wanted, after, limit))
+    }
+
+    fn latest_record(&self) -> Answer<'_, LatestRecord> {
+        self.read(trail::latest)
+    }
+
+    fn highest_token(&self) -> Answer<'_, u64> {
+        self.read(bookings::highest_token)
+    }
+
+    fn probe(&self) -> Answer<'_, ()> {
+        Box::pin(async {
+            self.write(|tx| trail::touch(tx.connection)).await?;
+            self.writer.recent_failure().map_or(Ok(()), Err)
+        })
+    }
+
+    fn fault(&self) -> Option<String> {
+        self.place.fault()
+    }
+
+    fn warnings(&self) -> Vec<(&'static str, String)> {
+        let pages = self.check.progress().map(|text| ("paginas", text));
+        let log = self.checkpoints.warning().map(|text| ("wal", text));
+        pages.into_iter().chain(log).collect()
+    }
+
+    fn outbox(&self) -> Result<Outbox, StoreError> {
+        let connection = connect::open_for_reading(&self.path).map_err(|error| unavailable(&error))?;
+        let (place, writer, in_use) = (Arc::clone(&self.place), self.writer.clone(), self.in_use.clone());
+        Ok(Outbox::new(SqliteOutbox::new(connection, place, writer, in_use)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

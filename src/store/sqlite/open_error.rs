@@ -1,0 +1,93 @@
+//! Which database a file should be, and why it could not be opened.
+
+use std::path::{Path, PathBuf};
+
+/// Which agenda a database holds. Neither can be opened as the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The real one.
+    Agenda,
+    /// The demonstration of the race, written without lock and without slot claims.
+    Race,
+}
+
+/// A database could not be opened. Shown by the command line, hence in English; it says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file or its folder cannot be used.
+    #[error("cannot open {}: {reason}; check that the folder exists and that you may write there, or choose another with --data-dir", path.display())]
+    Access {
+        /// The database.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// Another process is writing to it and does not end.
+    #[error("{} is locked by another program, or by a scheduler that is paused; end it or let it go on, then start again", path.display())]
+    Locked {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Not a database, or its pages contradict each other.
+    #[error("{} is damaged ({reason}); restore it from a backup, or move it away to start with an empty agenda", path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite found.
+        reason: String,
+    },
+    /// The SQLite in this executable is known to damage databases.
+    #[error("this sctec was built with SQLite {found}, which can damage a database; build it with {oldest} or newer")]
+    OldSqlite {
+        /// Its version.
+        found: String,
+        /// The oldest that is safe.
+        oldest: &'static str,
+    },
+    /// It and the write-ahead log beside it contradict each other. Neither was touched.
+    #[error("{} and the {name}-wal beside it contradict each other ({reason}): an older copy was put back, or the log is another one's; move {name}-wal and {name}-shm to another folder and keep them, then start again: the copy is used as it was", path.display(), name = name_of(path))]
+    Mixed {
+        /// The database.
+        path: PathBuf,
+        /// What contradicts the rest.
+        reason: String,
+    },
+    /// There is a write-ahead log, and no database that it belongs to: opening would delete it.
+    #[error("{} is not there or is empty, and the {name}-wal beside it has records of one; put the database back, or move {name}-wal and {name}-shm to another folder and keep them, then start again", path.display(), name = name_of(path))]
+    LogAlone {
+        /// The database.
+        path: PathBuf,
+    },
+    /// It has an agenda's tables, and not the marks of one.
+    #[error("{} has an agenda's tables, but not the marks of one, as a copy through .dump has; set them with sqlite3: PRAGMA application_id = {application_id}; PRAGMA user_version = N, where N is the schema it was copied from (up to {known})", path.display())]
+    Unmarked {
+        /// The database.
+        path: PathBuf,
+        /// The first mark.
+        application_id: i64,
+        /// The newest schema known here.
+        known: i64,
+    },
+    /// Written by a newer sctec.
+    #[error("{} was written by a newer sctec (schema {found}, this one knows up to {known}); use that version", path.display())]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest schema known here.
+        known: i64,
+    },
+    /// A database of another program, or of the other mode.
+    #[error("{} is not {expected}; choose another folder with --data-dir", path.display())]
+    Foreign {
+        /// The database.
+        path: PathBuf,
+        /// What it should have been.
+        expected: &'static str,
+    },
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().display().to_string()
+}
