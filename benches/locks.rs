@@ -1,13 +1,16 @@
 //! How many locks a second the coordinator gives and takes back, and how far that is from what its HTTP server could do
 //! at all: `cargo bench --bench locks`
 //!
-//! The real executable, logging to its file as always. In one run, on one machine, in turns of some seconds so that a
+//! The real executable, logging to its file as alworkloads. In one run, on one machine, in turns of some seconds so that a
 //! machine that becomes slower does so for all, over the same number of kept-alive connections:
 //!
 //! - alone: `POST /lock`, then `POST /unlock`, each connection for a name of its own;
 //! - in batches: the same through `POST /lote`, each batch for as many names;
-//! - constant: the requests of "alone" to a hyper server in another process that reads a body and answers always the
+//! - constant: the requests of "alone" to a hyper server in another process that reads a body and answers alworkloads the
 //!   same text: the measure of the others.
+//!
+//! Then the scheduler's lock client, with and without one lock that waits two seconds for a held resource, again and again:
+//! whether the waiting lock delays the others.
 //!
 //! Every answer is checked. Figures depend on the machine; the ratios are what to compare.
 
@@ -20,6 +23,7 @@ use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -33,6 +37,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use measure::{Outcome, cpu_us, rank, table, told};
 use memchr::memmem;
+use sctec::coordinator::client::{Client, Lease, LockError, LockRequest, Unlocked};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -43,6 +48,9 @@ const BATCH: usize = 64;
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(2);
 const WARM_UP: Duration = Duration::from_millis(500);
+/// A resource that is held throughout, and how long a lock waits for it in vain.
+const HELD: &str = "ocupado";
+const WAIT: Duration = Duration::from_secs(2);
 /// The argument that makes this executable the constant server.
 const CONSTANT_SERVER: &str = "--constant-server";
 /// What the constant server says to everything: a grant and a release in one, so that the same client can check it.
@@ -58,8 +66,8 @@ const LEASE: &[u8] = br#""trava_id":""#;
 /// The length of a `trava_id`.
 const LEASE_BYTES: usize = 32;
 
-/// One way to lock and unlock, and what it did in each round.
-struct Way {
+/// One kind of requests that lock and unlock, and the figures of each round.
+struct Workload {
     name: &'static str,
     pid: u32,
     /// Locks in one request.
@@ -89,37 +97,42 @@ fn main() -> Outcome<()> {
     let log = folder.path().join("coordenador.log");
     let coordinator = Server::spawn_unread(&mut coordinator_command(folder.path(), "127.0.0.1:0"), &log);
     let constant = Server::spawn(Command::new(std::env::current_exe()?).arg(CONSTANT_SERVER), 1);
-    let ways = tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let mut ways = [
-            Way::new("alone", &coordinator, 1).await?,
-            Way::new("in batches", &coordinator, BATCH).await?,
-            Way::new("constant server", &constant, 1).await?,
+    let workloads = tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let mut workloads = [
+            Workload::new("alone", &coordinator, 1).await?,
+            Workload::new("in batches", &coordinator, BATCH).await?,
+            Workload::new("constant server", &constant, 1).await?,
         ];
-        for way in &mut ways {
-            way.round(WARM_UP).await?;
+        for workload in &mut workloads {
+            workload.round(WARM_UP).await?;
         }
         for _ in 0..ROUNDS {
-            for way in &mut ways {
-                let round = way.round(ROUND).await?;
-                way.rounds.push(round);
+            for workload in &mut workloads {
+                let round = workload.round(ROUND).await?;
+                workload.rounds.push(round);
             }
         }
-        Outcome::Ok(ways)
+        Outcome::Ok(workloads)
     })?;
+    let (alone, beside_waiting) = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(beside_waiting(coordinator.url()))?;
     let health = http("GET", &format!("{}/saude", coordinator.url()), None).json();
     assert_eq!(health["travas"], 0, "a lease outlived its unlock: {health}");
 
-    let [.., constant] = &ways;
-    let rows = ways.iter().map(|way| {
-        let of_constant = way.rounds.iter().zip(&constant.rounds).map(|(own, its)| own.per_second / its.per_second);
+    let [.., constant] = &workloads;
+    let rows = workloads.iter().map(|workload| {
+        let of_constant =
+            workload.rounds.iter().zip(&constant.rounds).map(|(own, its)| own.per_second / its.per_second);
         [
-            way.name.to_owned(),
-            format!("{:.0}", way.median(|round| round.per_second)),
+            workload.name.to_owned(),
+            format!("{:.0}", workload.median(|round| round.per_second)),
             format!("{:.3}", median(of_constant.collect())),
-            format!("{:.2}", way.median(|round| round.p50.as_secs_f64() * 1e3)),
-            format!("{:.2}", way.median(|round| round.p99.as_secs_f64() * 1e3)),
-            format!("{:.1}", way.median(|round| round.server_us)),
-            format!("{:.1}", way.median(|round| round.client_us)),
+            format!("{:.2}", workload.median(|round| round.p50.as_secs_f64() * 1e3)),
+            format!("{:.2}", workload.median(|round| round.p99.as_secs_f64() * 1e3)),
+            format!("{:.1}", workload.median(|round| round.server_us)),
+            format!("{:.1}", workload.median(|round| round.client_us)),
         ]
     });
     let header = ["", "pairs/s", "of constant", "p50 ms", "p99 ms", "CPU µs server", "CPU µs client"];
@@ -129,10 +142,90 @@ fn main() -> Outcome<()> {
     );
     eprintln!("{}", table(header, rows));
     eprintln!("a pair is a lock and its unlock; in batches of {BATCH}, each takes as long as its batch");
+    let rows = [("no lock waits", &alone), ("one lock waits 2 s", &beside_waiting)].map(|(name, rounds)| {
+        let millis = |percent| format!("{:.2}", median_rank(rounds, percent));
+        [name.to_owned(), millis(50), millis(99), format!("{:.2}", median_rank(rounds, 99) / median_rank(&alone, 99))]
+    });
+    eprintln!("{CONNECTIONS} callers of the scheduler's lock client, medians of {ROUNDS} rounds of {seconds} s");
+    eprintln!("{}", table(["", "p50 ms", "p99 ms", "p99, ratio"], rows));
     Ok(())
 }
 
-impl Way {
+/// The latencies of the locks of each round, sorted: without a lock that waits, and with one at all times.
+async fn beside_waiting(url: String) -> Outcome<(Vec<Vec<Duration>>, Vec<Vec<Duration>>)> {
+    let client = Arc::new(Client::start(&[url], 0)?);
+    let held = lock(&client, HELD, Duration::ZERO).await.map_err(|refused| in_words(&refused))?;
+    client_round(&client, WARM_UP).await?;
+    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        alone.push(client_round(&client, ROUND).await?);
+        let waiter = Arc::clone(&client);
+        let waiting = tokio::spawn(async move {
+            loop {
+                let Err(refused) = lock(&waiter, HELD, WAIT).await else {
+                    return "the held resource was granted".to_owned();
+                };
+                let LockError::Busy { .. } = &refused else { return in_words(&refused) };
+            }
+        });
+        let measured = client_round(&client, ROUND).await;
+        if waiting.is_finished() {
+            return Err(waiting.await?.into());
+        }
+        waiting.abort();
+        beside.push(measured?);
+    }
+    client.unlock("bancada", &held, Duration::ZERO).await?;
+    Ok((alone, beside))
+}
+
+/// All callers at once, each one lock and its unlock after the other; how long the locks took.
+async fn client_round(client: &Arc<Client>, time: Duration) -> Outcome<Vec<Duration>> {
+    let until = Instant::now() + time;
+    let mut callers = JoinSet::new();
+    for number in 0..CONNECTIONS {
+        let (client, resource) = (Arc::clone(client), format!("cliente-{number}"));
+        callers.spawn(async move {
+            let mut latencies = Vec::new();
+            while Instant::now() < until {
+                let asked = Instant::now();
+                let lease = lock(&client, &resource, Duration::ZERO).await.map_err(|refused| in_words(&refused))?;
+                latencies.push(asked.elapsed());
+                let unlocked = client.unlock("bancada", &lease, Duration::ZERO).await?;
+                assert_eq!(unlocked, Unlocked::Freed, "{resource}");
+            }
+            Outcome::Ok(latencies)
+        });
+    }
+    let mut latencies = Vec::new();
+    for caller in callers.join_all().await {
+        latencies.extend(caller?);
+    }
+    latencies.sort_unstable();
+    Ok(latencies)
+}
+
+async fn lock(client: &Client, resource: &str, wait: Duration) -> Result<Lease, LockError> {
+    let request = LockRequest {
+        request_id: "bancada",
+        resources: vec![resource.to_owned()],
+        ttl: Duration::from_secs(300),
+        wait,
+        despite_retention: false,
+    };
+    client.lock(request).await
+}
+
+fn in_words(refused: &LockError) -> String {
+    format!("{refused:?}")
+}
+
+/// A percentile of each round, in milliseconds, and of those the median.
+fn median_rank(rounds: &[Vec<Duration>], percent: usize) -> f64 {
+    median(rounds.iter().map(|round| rank(round, percent).as_secs_f64() * 1e3).collect())
+}
+
+impl Workload {
     async fn new(name: &'static str, server: &Server, batch: usize) -> Outcome<Self> {
         let url = server.url();
         let address = &url["http://".len()..];

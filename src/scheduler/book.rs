@@ -18,7 +18,7 @@ use super::live::{Contested, RefusedRequest};
 use super::origin::Origin;
 use super::refusal::{Refusal, is_unknown};
 use crate::agenda::{Booking, NewBooking, Rejection, SlotRange, resource};
-use crate::coordinator::client::LockError;
+use crate::coordinator::client::{LockError, LockRequest};
 use crate::logging::Several;
 use crate::store::{BookRefused, CancelRefused, Fence, FenceBroken, StoreError};
 use crate::text::{Word, Words};
@@ -203,9 +203,14 @@ async fn under_lease(
         debug!(log, "Recursos da operação: {}", Words(resources));
     }
     let begun = Instant::now();
-    let despite_retention = matches!(rivals, Rivals::Welcome);
-    let locked = locking.client.lock(request_id, resources.clone(), locking.ttl, despite_retention).await;
-    let lease = match locked {
+    let request = LockRequest {
+        request_id,
+        resources: resources.clone(),
+        ttl: locking.ttl,
+        wait: Duration::ZERO,
+        despite_retention: matches!(rivals, Rivals::Welcome),
+    };
+    let lease = match locking.client.lock(request).await {
         Ok(lease) => lease,
         Err(LockError::Busy { resource }) => {
             info!(log, "Falha ao adquirir lock para o recurso {}, recurso ocupado", Word(&resource));

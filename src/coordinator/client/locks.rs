@@ -1,46 +1,64 @@
-//! The scheduler's end of the lock protocol.
+//! The lock client: what a scheduler asks of the coordinator, and what it may believe of the answer.
 //!
-//! Two tasks speak with the coordinator, one for locks and one for unlocks, so that neither waits for the other's
-//! exchange. Each takes every request that waits, sends them as one batch (`POST /lote`), and hands each its own answer.
-//! Alone, a request waits for nobody.
+//! # How operations travel
+//! Locks that may not wait share their exchanges ([`batched`]); unlocks do so among themselves, so that neither holds up
+//! the other. A lock that may wait has an exchange of its own ([`waiting`]), and so delays no other.
 //!
-//! A request is answered within [`EXCHANGE_TIMEOUT`] of its own asking, however many are before it: that nobody answered is
-//! an answer too. What nobody waits for any more is not sent; and a lease that comes too late is given back.
+//! # What a caller may rely on
+//! - **In time.** Every call returns within [`EXCHANGE_TIMEOUT`] and, of a lock, its wait: silence is an error too. The time
+//!   counts from the call on, however many calls are before it.
+//! - **Given up.** A request whose caller has given up is not sent, and one that waits at the coordinator leaves its queue.
+//!   A lease that is granted all the same is given back.
+//! - **Safe.** A lease's deadline counts on this process's monotonic clock, from *before* the request was sent (and from the
+//!   end of its wait, where it waited): it is never later than the coordinator's own. A token is larger than all tokens
+//!   that were seen when it was asked for, or there is no lease.
 //!
-//! A lease's deadline is counted here, on this process's monotonic clock, from *before* the request was sent: it is
-//! never later than the coordinator's own.
+//! [`batched`]: super::batched
+//! [`waiting`]: super::waiting
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use hyper::Request;
-use tokio::sync::oneshot;
 
+use super::ask::{Ask, Unlocks};
+use super::batched::{self, ask};
 use super::feed::Feed;
-use super::transport::{AddressError, CONNECT_TIMEOUT, EXCHANGE_TIMEOUT, Transport, read_whole};
+use super::transport::{AddressError, CONNECT_TIMEOUT, Transport};
+use super::waiting::{PLACES, Waiting};
 use crate::batch;
-use crate::coordinator::protocol::batch::{Answer, Answers, BatchWriter};
+use crate::coordinator::protocol::batch::Answer;
 use crate::coordinator::protocol::replies::{BusyReply, LeaseReply, ReleasedReply};
 use crate::coordinator::protocol::{Operation, TOKEN_MAX, TOO_FAR};
 use crate::coordinator::table::{Acquire, LeaseId, Release};
 
-/// Tries of one exchange at one address: a kept-alive connection may have been closed just then, and the same request
-/// again gets the same lease again.
-const TRIES: usize = 2;
-
-/// The request and, with the owner, the resource by which it is seen whether tokens are acceptable again.
+/// The name of the request, and with the owner of the resource, whose lock shows whether tokens are acceptable again.
 const PROBE: &str = "pronto";
-/// How long that resource is locked at the most.
+/// The life of that lock.
 const PROBE_TTL: Duration = Duration::from_secs(1);
+
+/// A lock that is asked for.
+#[derive(Clone, Debug)]
+pub struct LockRequest<'a> {
+    /// The request that needs it, for the coordinator's log.
+    pub request_id: &'a str,
+    /// The resources: all of them are locked, or none.
+    pub resources: Vec<String>,
+    /// The lease's life.
+    pub ttl: Duration,
+    /// How long to wait for them, up to a minute. Zero does not wait.
+    pub wait: Duration,
+    /// Whether a retention of the resources is passed over.
+    pub despite_retention: bool,
+}
 
 /// A granted lease.
 #[derive(Clone, Debug)]
 pub struct Lease {
     /// Its fencing token.
     pub token: u64,
-    /// Nothing is begun under it past this.
+    /// When it ends at the earliest: nothing is begun under it past this.
     pub deadline: Instant,
     id: LeaseId,
 }
@@ -48,25 +66,25 @@ pub struct Lease {
 /// What became of an unlock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unlocked {
-    /// The lease was live and is no more.
+    /// The lease was live, and has ended now.
     Freed,
-    /// It had ended already: the coordinator's word for how.
+    /// The lease had ended before: the coordinator's word for how.
     WasGone(String),
 }
 
 /// Why there is no lease.
 #[derive(Clone, Debug)]
 pub enum LockError {
-    /// Someone else has this resource.
+    /// A rival holds this resource, or it is retained.
     Busy {
         /// The resource.
         resource: String,
     },
-    /// The coordinator cannot be asked, or cannot grant anything now. For the log.
+    /// The coordinator does not answer, or can grant nothing now. In words, for the log.
     Unavailable(String),
 }
 
-/// A client cannot be started. Shown by the command line, hence in English.
+/// Why a client cannot be started. Shown by the command line, hence in English.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address that is not a coordinator's.
@@ -77,57 +95,39 @@ pub enum StartError {
     Random(getrandom::Error),
 }
 
-/// Speaks with the coordinator.
+/// Locks and unlocks at the coordinator.
 pub struct Client {
     locks: batch::Sender<Ask>,
-    unlocks: batch::Sender<Ask>,
+    unlocks: Unlocks,
+    waiting: Waiting,
     transport: Arc<Transport>,
     owner: Arc<str>,
-    /// The first part of every request's identifier: who can guess one can ask for our lease.
+    /// The first part of every `pedido_id`: a client that could guess one could ask for its lease.
     secret: u64,
     next_request: AtomicU64,
     highest_token: AtomicU64,
-    /// Why no token was acceptable the last time that one was asked for: waiting does not mend that, an operator does.
+    /// Why the last lock had no acceptable token. Time does not mend that, an operator does.
     ///
-    /// A std lock around a text, held to read or to replace it.
+    /// A std mutex around a text, held to read or to replace it.
     token_fault: Mutex<Option<String>>,
-}
-
-/// An answer, and when what it answers was sent.
-type Reply = Result<(Answer, Instant), String>;
-
-/// One operation and who waits for its answer.
-struct Ask {
-    /// The request that caused it.
-    req: String,
-    operation: Operation,
-    /// When the one who waits is told that there is no answer.
-    until: Instant,
-    /// `None` where nobody waits.
-    reply: Option<oneshot::Sender<Reply>>,
-}
-
-impl Ask {
-    /// Whether it is still of use: someone waits, or nobody ever did.
-    fn is_wanted(&self) -> bool {
-        self.reply.as_ref().is_none_or(|reply| !reply.is_closed())
-    }
 }
 
 impl Client {
     /// A client of the coordinator at any of `urls`. `highest_token` is the largest token seen so far: the next will be
-    /// larger, even if the coordinator lost its state. Spawns the tasks that speak; they end when the client is dropped.
+    /// larger, even if the coordinator lost its state. Spawns the tasks that send batches; they end when the client is dropped.
     ///
     /// # Errors
     /// [`StartError`].
     pub fn start(urls: &[String], highest_token: u64) -> Result<Self, StartError> {
         let transport = Arc::new(Transport::new(urls)?);
-        // Each ask stands for a request in flight, and those are bounded by the connections.
+        // Each entry belongs to a request in flight, and those are bounded by the scheduler's connections.
         let (locks, lock_batches) = batch::queue(usize::MAX);
         let (unlocks, unlock_batches) = batch::queue(usize::MAX);
-        tokio::spawn(speak(Arc::clone(&transport), lock_batches, Some(unlocks.clone())));
-        tokio::spawn(speak(Arc::clone(&transport), unlock_batches, None));
+        let unlocks = Arc::new(unlocks);
+        tokio::spawn(batched::send_all(Arc::clone(&transport), lock_batches, Some(Arc::clone(&unlocks))));
+        tokio::spawn(batched::send_all(Arc::clone(&transport), unlock_batches, None));
         Ok(Self {
+            waiting: Waiting::new(Arc::clone(&transport), PLACES, Arc::clone(&unlocks)),
             locks,
             unlocks,
             transport,
@@ -139,26 +139,21 @@ impl Client {
         })
     }
 
-    /// Asks for a lease on all of `resources`, for `ttl`.
+    /// Asks for a lease, and waits for it if the request may wait.
     ///
     /// # Errors
-    /// [`LockError`]; nothing is held, or it expires by itself.
-    pub async fn lock(
-        &self,
-        request_id: &str,
-        resources: Vec<String>,
-        ttl: Duration,
-        despite_retention: bool,
-    ) -> Result<Lease, LockError> {
+    /// [`LockError`]. No lease is held then, or one that ends by itself.
+    pub async fn lock(&self, request: LockRequest<'_>) -> Result<Lease, LockError> {
+        let LockRequest { request_id, resources, ttl, wait, despite_retention } = request;
         let seen = self.highest_token.load(Ordering::Relaxed);
         if seen >= TOKEN_MAX - 1 {
             return Err(self.no_token(format!(
                 "o banco já viu o token {seen}, e abaixo de 2^53 não há outro maior: alguém o alterou; volte à última cópia"
             )));
         }
-        // Ours and not the request's own, which a client may have chosen, and chosen twice.
+        // Not the request's own identifier: a client may have chosen that, and may choose it twice.
         let own_id = format!("{:016x}-{:x}", self.secret, self.next_request.fetch_add(1, Ordering::Relaxed));
-        let operation = Operation::Lock(Acquire {
+        let mut acquire = Acquire {
             resources: resources.into_iter().map(Arc::from).collect(),
             owner: Some(Arc::clone(&self.owner)),
             request_id: Some(own_id.into()),
@@ -166,23 +161,16 @@ impl Client {
             wait: Duration::ZERO,
             min_token: seen,
             despite_retention,
-        });
-        let (answer, sent_at) = ask(&self.locks, request_id, operation).await.map_err(LockError::Unavailable)?;
+        };
+        let answered = if let Some(place) = self.waiting.place(wait).await {
+            acquire.wait = place.left;
+            place.ask(request_id, acquire).await
+        } else {
+            ask(&self.locks, request_id, Operation::Lock(acquire)).await
+        };
+        let (answer, sent_at) = answered.map_err(LockError::Unavailable)?.take();
         match answer {
-            Answer::Lease(LeaseReply { trava_id: id, token, ttl_ms, resta_ms, .. }) => {
-                if token <= seen || token >= TOKEN_MAX {
-                    let _ = self.unlocks.send(unlock_of(request_id, id));
-                    let reason =
-                        format!("a trava veio com o token {token}, e teria de ser maior que {seen} e menor que 2^53");
-                    return Err(self.no_token(reason));
-                }
-                self.saw_token(token);
-                *self.token_fault.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                // One that was granted to the first try of this request has less left than its TTL. And nobody is believed who
-                // gives more than was asked for.
-                let left = Duration::from_millis(resta_ms.unwrap_or(ttl_ms)).min(ttl);
-                Ok(Lease { token, deadline: sent_at + left, id })
-            }
+            Answer::Lease(lease) => self.checked(request_id, &lease, seen, deadline(&lease, sent_at, ttl)),
             Answer::Busy(BusyReply { recurso: resource, .. }) => {
                 Err(LockError::Busy { resource: resource.to_string() })
             }
@@ -193,19 +181,32 @@ impl Client {
         }
     }
 
-    /// There is no acceptable token, and will not be before someone does something.
+    /// The lease, if its token is larger than `seen`; else it is given back.
+    fn checked(&self, request_id: &str, lease: &LeaseReply, seen: u64, deadline: Instant) -> Result<Lease, LockError> {
+        let LeaseReply { trava_id: id, token, .. } = *lease;
+        if token <= seen || token >= TOKEN_MAX {
+            let _ = self.unlocks.send(Ask::unlock_of(request_id.to_owned(), id));
+            let reason = format!("a trava veio com o token {token}, e teria de ser maior que {seen} e menor que 2^53");
+            return Err(self.no_token(reason));
+        }
+        self.saw_token(token);
+        *self.token_fault.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(Lease { token, deadline, id })
+    }
+
+    /// Notes that there is no acceptable token, and will be none before an operator acts.
     fn no_token(&self, reason: String) -> LockError {
         *self.token_fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.clone());
         LockError::Unavailable(reason)
     }
 
-    /// Gives a lease back; its resources stay refused for `retention`. Whether it was still there to be given back.
+    /// Gives a lease back; its resources stay refused for `retention`.
     ///
     /// # Errors
-    /// In words, when the coordinator could not be told: the lease then expires by itself.
+    /// In words, when the coordinator does not confirm it: the lease then expires by itself.
     pub async fn unlock(&self, request_id: &str, lease: &Lease, retention: Duration) -> Result<Unlocked, String> {
         let operation = Operation::Unlock(Release::ById { lease: lease.id, retention });
-        let (answer, _) = ask(&self.unlocks, request_id, operation).await?;
+        let (answer, _) = ask(&self.unlocks, request_id, operation).await?.take();
         match answer {
             Answer::Released(ReleasedReply { liberado: true, .. }) => Ok(Unlocked::Freed),
             Answer::Released(ReleasedReply { motivo, .. }) => Ok(Unlocked::WasGone(motivo.unwrap_or_default().into())),
@@ -221,7 +222,7 @@ impl Client {
     /// Whether the coordinator can give locks now.
     ///
     /// # Errors
-    /// In words, when it cannot: what the address that would be asked next says, or what was wrong with the last token.
+    /// In words, when it cannot: what its current address answers, or why the last token was not acceptable.
     pub async fn ready(&self) -> Result<(), String> {
         self.transport
             .first_that(CONNECT_TIMEOUT, |address| async move {
@@ -233,42 +234,36 @@ impl Client {
         if self.token_fault.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
             return Ok(());
         }
-        // Only a lock that is granted shows whether that is mended. It is asked for here, because no booking may come while the
-        // service says that it is not ready.
-        match self.lock(PROBE, vec![format!("{PROBE}-{}", self.owner)], PROBE_TTL, false).await {
+        // Only a lock that is granted shows whether that is mended. The lock is asked for here, because no booking comes while
+        // the service says that it is not ready.
+        let probe = LockRequest {
+            request_id: PROBE,
+            resources: vec![format!("{PROBE}-{}", self.owner)],
+            ttl: PROBE_TTL,
+            wait: Duration::ZERO,
+            despite_retention: false,
+        };
+        match self.lock(probe).await {
             Ok(lease) => self.unlock(PROBE, &lease, Duration::ZERO).await.map(drop),
             Err(LockError::Unavailable(reason)) => Err(reason),
-            // The lock of the look before this one, which is not given back yet.
+            // The lock of the probe before this one, which is not given back yet.
             Err(LockError::Busy { .. }) => Ok(()),
         }
     }
 
-    /// The coordinator's channels of events, by the same way.
+    /// The channel of events that the schedulers share, over the same connections.
     pub fn feed(&self) -> Feed {
         Feed::new(Arc::clone(&self.transport))
     }
 }
 
-/// Asks, and waits for the answer until it would be too late.
-async fn ask(asks: &batch::Sender<Ask>, request_id: &str, operation: Operation) -> Reply {
-    let (reply, mut answer) = oneshot::channel();
-    let gone = || "a tarefa do coordenador terminou".to_owned();
-    let until = Instant::now() + EXCHANGE_TIMEOUT;
-    asks.send(Ask { req: request_id.to_owned(), operation, until, reply: Some(reply) }).map_err(|_| gone())?;
-    if let Ok(answered) = tokio::time::timeout_at(until.into(), &mut answer).await {
-        return answered.map_err(|_| gone())?;
-    }
-    // Closed first, and then looked at once more: an answer that comes after this finds the channel closed, and its lease is
-    // given back.
-    answer.close();
-    let late = || Err(format!("o coordenador não respondeu em {} ms", EXCHANGE_TIMEOUT.as_millis()));
-    answer.try_recv().unwrap_or_else(|_| late())
-}
-
-/// Gives back a lease that nobody will use. It is sent once: if that fails, the lease expires by itself.
-fn unlock_of(request_id: &str, lease: LeaseId) -> Ask {
-    let operation = Operation::Unlock(Release::ById { lease, retention: Duration::ZERO });
-    Ask { req: request_id.to_owned(), operation, until: Instant::now() + EXCHANGE_TIMEOUT, reply: None }
+/// When a lease ends at the earliest. It was granted when its request had waited, and the request arrived after it was
+/// sent. A coordinator that grants more than was asked for, or waited longer than it could, is not believed.
+fn deadline(lease: &LeaseReply, sent_at: Instant, ttl: Duration) -> Instant {
+    let waited = Duration::from_millis(lease.esperou_ms.unwrap_or_default()).min(sent_at.elapsed());
+    // A lease that was granted to the first try of an exchange has less left than its TTL.
+    let left = Duration::from_millis(lease.resta_ms.unwrap_or(lease.ttl_ms)).min(ttl);
+    sent_at + waited + left
 }
 
 /// An answer that belongs to another kind of operation, or a problem.
@@ -277,83 +272,4 @@ fn unexpected(answer: &Answer) -> String {
         Answer::Problem(problem) => problem.to_string(),
         other => format!("resposta de outra operação: {other:?}"),
     }
-}
-
-/// The task: everything that waits is one batch. Leases that came too late are given back through `unlocks`.
-async fn speak(transport: Arc<Transport>, mut batches: batch::Batches<Ask>, unlocks: Option<batch::Sender<Ask>>) {
-    let mut batch = Vec::new();
-    while batches.next_async(&mut batch).await.is_some() {
-        // Looked at when its turn comes: those before it may have taken all its time.
-        let mut waiting = batch.drain(..).filter(Ask::is_wanted).peekable();
-        while waiting.peek().is_some() {
-            let mut body = BatchWriter::default();
-            let mut asks = Vec::new();
-            while let Some(ask) = waiting.next_if(|_| body.has_room()) {
-                body.add(&ask.req, &ask.operation);
-                asks.push(ask);
-            }
-            exchange_for(&transport, &body.finish(), asks, unlocks.as_ref()).await;
-        }
-    }
-}
-
-/// One exchange: sends the body of `asks` and tells each its answer.
-async fn exchange_for(transport: &Transport, body: &Bytes, asks: Vec<Ask>, unlocks: Option<&batch::Sender<Ask>>) {
-    let sent_at = Instant::now();
-    // As long as anyone waits for it.
-    let until = asks.iter().map(|ask| ask.until).max().unwrap_or(sent_at);
-    match exchange(transport, body, &asks, until.saturating_duration_since(sent_at)).await {
-        Ok(answers) => {
-            for (ask, answer) in asks.into_iter().zip(answers) {
-                let unheard = match ask.reply {
-                    None => None,
-                    Some(reply) => reply.send(Ok((answer, sent_at))).err(),
-                };
-                if let (Some(Ok((Answer::Lease(lease), _))), Some(unlocks)) = (unheard, unlocks) {
-                    // The task is gone only when the client is.
-                    let _ = unlocks.send(unlock_of(&ask.req, lease.trava_id));
-                }
-            }
-        }
-        Err(reason) => {
-            for reply in asks.into_iter().filter_map(|ask| ask.reply) {
-                let _ = reply.send(Err(reason.clone()));
-            }
-        }
-    }
-}
-
-/// Sends one batch to the first address that answers, and reads its answers, one each.
-async fn exchange(transport: &Transport, body: &Bytes, asks: &[Ask], time: Duration) -> Result<Vec<Answer>, String> {
-    transport
-        .first_that(time, |address| async move {
-            let mut result = exchange_once(transport, &address.batch, body, asks).await;
-            for _ in 1..TRIES {
-                if result.is_ok() {
-                    break;
-                }
-                result = exchange_once(transport, &address.batch, body, asks).await;
-            }
-            result
-        })
-        .await
-}
-
-async fn exchange_once(
-    transport: &Transport,
-    uri: &hyper::Uri,
-    body: &Bytes,
-    asks: &[Ask],
-) -> Result<Vec<Answer>, String> {
-    let (status, bytes) = read_whole(transport.post(uri, body).await?).await?;
-    if !status.is_success() {
-        return Err(format!("{uri} respondeu {status}"));
-    }
-    let other = |error| format!("{uri} respondeu outra coisa: {error}");
-    let answers: Answers<'_> = serde_json::from_slice(&bytes).map_err(other)?;
-    if answers.respostas.len() != asks.len() {
-        return Err(format!("{uri} respondeu {} de {} operações", answers.respostas.len(), asks.len()));
-    }
-    let answers = asks.iter().zip(answers.respostas).map(|(ask, answer)| Answer::read(&ask.operation, answer));
-    answers.collect::<Result<_, _>>().map_err(other)
 }

@@ -1,9 +1,18 @@
 //! The scheduler's end of the coordinator's protocol: [`Client`] locks, [`Feed`] publishes events and listens to them, and
 //! both go over one `transport`.
+//!
+//! A lock travels in a batch with others (`batched`) or, if it may wait, in an exchange of its own (`waiting`); `ask` is an
+//! operation on its way and its answer, `exchange` one `POST /lote`.
 
+mod ask;
+mod batched;
+mod exchange;
 mod feed;
 mod locks;
+#[cfg(test)]
+mod tests;
 mod transport;
+mod waiting;
 
 pub use self::feed::{Block, EventBatch, Feed, NotPublished};
-pub use self::locks::{Client, Lease, LockError, StartError, Unlocked};
+pub use self::locks::{Client, Lease, LockError, LockRequest, StartError, Unlocked};

@@ -42,7 +42,7 @@ pub struct LeaseReply {
     #[serde(skip_deserializing)]
     pub expira_em_utc: String,
     /// How long the request waited for it.
-    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub esperou_ms: Option<u64>,
     /// What can be done with it.
     #[serde(skip_deserializing, rename = "_links")]

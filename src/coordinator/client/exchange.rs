@@ -1,0 +1,73 @@
+//! One exchange with the coordinator: a `POST /lote`, and its answers.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::transport::{Transport, read_whole};
+use crate::coordinator::protocol::Operation;
+use crate::coordinator::protocol::batch::{Answer, Answers};
+
+/// Tries of one exchange at one address: a kept-alive connection may have been closed just then, and the same request
+/// again gets the same lease again.
+pub const TRIES: usize = 2;
+
+/// Sends a batch to the first address that answers within its share of `time`. The answers are in the order of
+/// `operations`, which are those of `body`.
+///
+/// # Errors
+/// In words, when no address answers.
+pub async fn exchange(
+    transport: &Transport,
+    body: &Bytes,
+    operations: &[&Operation],
+    time: Duration,
+) -> Result<Vec<Answer>, String> {
+    let once = async |uri| {
+        let (status, bytes) = read_whole(transport.post(uri, body).await?).await?;
+        if !status.is_success() {
+            return Err(format!("{uri} respondeu {status}"));
+        }
+        read(&bytes, operations).map_err(|why| format!("{uri} respondeu {why}"))
+    };
+    transport.first_that(time, |address| tried(|| once(&address.batch))).await
+}
+
+/// Tries an exchange [`TRIES`] times.
+///
+/// # Errors
+/// The last try's.
+pub async fn tried<T, F: Future<Output = Result<T, String>>>(once: impl Fn() -> F) -> Result<T, String> {
+    let mut result = once().await;
+    for _ in 1..TRIES {
+        if result.is_ok() {
+            break;
+        }
+        result = once().await;
+    }
+    result
+}
+
+/// Reads the answers to `operations`.
+///
+/// # Errors
+/// What the body is instead.
+fn read(body: &[u8], operations: &[&Operation]) -> Result<Vec<Answer>, String> {
+    let other = |error| format!("outra coisa: {error}");
+    let answers: Answers<'_> = serde_json::from_slice(body).map_err(other)?;
+    if answers.respostas.len() != operations.len() {
+        return Err(format!("{} de {} operações", answers.respostas.len(), operations.len()));
+    }
+    let answers = operations.iter().zip(answers.respostas).map(|(operation, answer)| Answer::read(operation, answer));
+    answers.collect::<Result<_, _>>().map_err(other)
+}
+
+/// Reads the answer to the one operation of an exchange.
+///
+/// # Errors
+/// What the body is instead.
+pub fn read_one(body: &[u8], operation: &Operation) -> Result<Answer, String> {
+    let mut answers = read(body, &[operation]).map_err(|why| format!("o coordenador respondeu {why}"))?;
+    // `read` gives as many answers as operations.
+    Ok(answers.remove(0))
+}
