@@ -5,25 +5,15 @@
 //! [`table`] decides and is pure; [`service`] gives it the time, randomness, durable limits and those who wait;
 //! [`client`] is how the scheduler locks with it, publishes and listens.
 
-mod answers;
-mod audit_line;
-mod batch_route;
 pub mod client;
-mod decision;
-mod desk;
 mod events;
-mod events_route;
-mod force_route;
-mod hold;
 pub mod kinds;
 mod metrics;
 pub mod protocol;
-mod record_file;
 mod routes;
 mod service;
-mod state_file;
+mod state;
 pub mod table;
-mod waiting;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -32,18 +22,16 @@ use std::sync::Arc;
 use slog::{error, info};
 use tokio::net::TcpListener;
 
-use self::force_route::Forcing;
-use self::record_file::RecordFile;
+pub use self::protocol::SERVICE;
 pub use self::routes::endpoints;
+use self::routes::force::Forcing;
 use self::service::Service;
+use self::state::file::{StateFile, start_error};
 use crate::data_dir::{self, DataDirError};
 use crate::http::server::{self, Tenancy};
 use crate::logging::{self, Logs};
 use crate::panics;
 use crate::time::Clock;
-
-/// The service's name in logs and answers.
-pub const SERVICE: &str = "servico-coordenador";
 
 /// What a coordinator runs with.
 #[derive(Clone, Debug)]
@@ -90,19 +78,17 @@ pub async fn serve(
     let log_path = config.data_dir.join("coordenador.log");
     let logs = data_dir::open_log(SERVICE, &log_path, &config.logging)?;
     let clock = Clock::system();
-    let state = state_file::StateFile::open(&config.data_dir)?;
+    let state = StateFile::open(&config.data_dir)?;
     let tokens_above = config.tokens_above.min(protocol::TOKENS_ABOVE_MAX);
     let log = logs.logger.clone();
-    let service = Service::start(state, config.limits, config.grace, tokens_above, clock.clone(), log)?;
+    let service = Service::start(Box::new(state), config.limits, config.grace, tokens_above, clock.clone(), log)
+        .map_err(|error| start_error(&config.data_dir, &error))?;
     let service = Arc::new(service);
     let sweeper = tokio::spawn(Arc::clone(&service).sweep());
     announce(&logs, &listener);
-    let forcing = Forcing {
-        service: Arc::clone(&service),
-        records: RecordFile::new(log_path),
-        // Where the log is the console's alone, the record is for its readers too.
-        echo: (!config.logging.file).then(|| logs.clone()),
-    };
+    // Where the log is the console's alone, the record is for its readers too.
+    let echo = (!config.logging.file).then(|| logs.clone());
+    let forcing = Forcing::new(Arc::clone(&service), log_path, echo);
     let routes = Arc::new(routes::Routes { service: Arc::clone(&service), forcing });
     let shutdown = async {
         tokio::select! {

@@ -1,5 +1,8 @@
 //! The bounds of the protocol's fields and messages.
 
+/// The service's name in logs and answers.
+pub const SERVICE: &str = "servico-coordenador";
+
 /// A lease's TTL where the request has none, in milliseconds.
 pub const TTL_MS_DEFAULT: u64 = 10_000;
 /// The shortest TTL.

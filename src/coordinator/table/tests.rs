@@ -37,23 +37,23 @@ fn unlock(id: u128, retention_ms: u64) -> Release {
     Release::ById { lease: LeaseId(id), retention: ms(retention_ms) }
 }
 
-fn granted(acquired: Result<Acquired, Refused>) -> Granted {
+fn granted(acquired: Result<Acquired, NotGranted>) -> Granted {
     match acquired {
         Ok(Acquired::Granted(granted)) => granted,
         other => panic!("not granted: {other:?}"),
     }
 }
 
-fn waits(acquired: Result<Acquired, Refused>) -> Ticket {
+fn waits(acquired: Result<Acquired, NotGranted>) -> Ticket {
     match acquired {
-        Ok(Acquired::Waiting { ticket, .. }) => ticket,
+        Ok(Acquired::Queued { ticket, .. }) => ticket,
         other => panic!("does not wait: {other:?}"),
     }
 }
 
-fn busy(acquired: Result<Acquired, Refused>) -> Busy {
+fn busy(acquired: Result<Acquired, NotGranted>) -> Busy {
     match acquired {
-        Err(Refused::Busy(busy)) => busy,
+        Err(NotGranted::Busy(busy)) => busy,
         other => panic!("not busy: {other:?}"),
     }
 }
@@ -145,7 +145,7 @@ fn the_same_request_again_gets_the_same_lease_or_the_same_place() {
     let place = waits(table.acquire(ms(10), &waiting, LeaseId(4)));
     waits(table.acquire(ms(10), &patient(&["x"], 500), LeaseId(5)));
     // Its place is before the other's, and it waits until the later of its two deadlines.
-    assert_eq!(table.acquire(ms(40), &waiting, LeaseId(6)), Ok(Acquired::Waiting { ticket: place, again: true }));
+    assert_eq!(table.acquire(ms(40), &waiting, LeaseId(6)), Ok(Acquired::Queued { ticket: place, again: true }));
     table.release(ms(80), &unlock(1, 0));
     assert_eq!(served(&mut table), [(place, 4)]);
 }
@@ -165,12 +165,12 @@ fn by_name_only_without_an_owner() {
 fn tokens_stop_at_the_durable_limit_and_heed_what_the_caller_saw() {
     let mut table = Table::new(10, Limits::default());
     table.allow_ttl(ms(100));
-    assert_eq!(table.acquire(ms(0), &lock(&["a"]), LeaseId(1)), Err(Refused::TokenLimit(11)));
+    assert_eq!(table.acquire(ms(0), &lock(&["a"]), LeaseId(1)), Err(NotGranted::TokenLimit(11)));
     table.allow_tokens(ms(0), 11);
     assert_eq!(granted(table.acquire(ms(0), &lock(&["a"]), LeaseId(1))).token, 11);
-    assert_eq!(table.acquire(ms(0), &lock(&["b"]), LeaseId(2)), Err(Refused::TokenLimit(12)));
+    assert_eq!(table.acquire(ms(0), &lock(&["b"]), LeaseId(2)), Err(NotGranted::TokenLimit(12)));
     let seen = Acquire { min_token: 500, ..lock(&["b"]) };
-    assert_eq!(table.acquire(ms(0), &seen, LeaseId(2)), Err(Refused::TokenLimit(501)));
+    assert_eq!(table.acquire(ms(0), &seen, LeaseId(2)), Err(NotGranted::TokenLimit(501)));
     table.allow_tokens(ms(0), 600);
     assert_eq!(granted(table.acquire(ms(0), &seen, LeaseId(2))).token, 501);
     assert_eq!(granted(table.acquire(ms(0), &lock(&["c"]), LeaseId(3))).token, 502);
@@ -185,7 +185,7 @@ fn no_request_lifts_the_tokens_too_far() {
     let furthest = 10 + TOKEN_JUMP_MAX;
     for min_token in [furthest + 1, u64::MAX] {
         let refused = table.acquire(ms(0), &seen(min_token), LeaseId(1));
-        assert_eq!(refused, Err(Refused::TooFar { min_token, last_token: 10 }));
+        assert_eq!(refused, Err(NotGranted::TooFar { min_token, last_token: 10 }));
     }
     assert_eq!(table.last_token(), 10);
     assert_eq!(granted(table.acquire(ms(0), &seen(furthest), LeaseId(1))).token, furthest + 1);
@@ -209,14 +209,14 @@ fn a_waiter_without_a_durable_token_is_served_when_there_is_one_or_told_so() {
     granted(table.acquire(ms(20), &lock(&["z"]), LeaseId(5)));
     table.release(ms(30), &unlock(2, 0));
     table.expire(ms(70));
-    assert_eq!(table.take_happened(), [Happened::Refused { ticket: waiter, refused: Refused::TokenLimit(5) }]);
+    assert_eq!(table.take_happened(), [Happened::Refused { ticket: waiter, refused: NotGranted::TokenLimit(5) }]);
 }
 
 #[test]
 fn a_ttl_past_the_durable_one_is_not_given_and_what_is_durable_shrinks_with_what_is_needed() {
     let mut table = Table::new(0, Limits::default());
     table.allow_tokens(ms(0), 100);
-    assert_eq!(table.acquire(ms(0), &lock(&["x"]), LeaseId(1)), Err(Refused::TtlLimit));
+    assert_eq!(table.acquire(ms(0), &lock(&["x"]), LeaseId(1)), Err(NotGranted::TtlLimit));
     table.allow_ttl(ms(100));
     granted(table.acquire(ms(0), &lock(&["x"]), LeaseId(1)));
     assert_eq!(table.renew(ms(0), LeaseId(1), Some(ms(200))), Err(NotRenewed::TtlLimit));
@@ -285,7 +285,7 @@ fn a_wait_in_vain_ends_at_its_deadline_and_tells_who_has_it() {
     table.expire(ms(60));
     let state = State::Held { owner: Some("a".into()), token: 1, free_in: ms(940) };
     let busy = Busy { resource: "x".into(), state, queue: 0, waited: ms(50) };
-    assert_eq!(table.take_happened(), [Happened::Refused { ticket, refused: Refused::Busy(busy) }]);
+    assert_eq!(table.take_happened(), [Happened::Refused { ticket, refused: NotGranted::Busy(busy) }]);
     // A lease that ends at the very instant at which patience does is had.
     let ticket = waits(table.acquire(ms(900), &patient(&["x"], 100), LeaseId(3)));
     table.expire(ms(1000));
@@ -355,11 +355,11 @@ fn an_operator_takes_a_lease_or_a_retention_away_and_who_waits_is_served() {
     let mut table = table();
     granted(table.acquire(ms(0), &lock(&["x", "y"]), LeaseId(1)));
     let waiter = waits(table.acquire(ms(1), &patient(&["x"], 900), LeaseId(2)));
-    assert_eq!(table.force(ms(2), "y"), Some(Forced { ended: ended(&["x", "y"], 1), retained: false }));
+    assert_eq!(table.force(ms(2), "y"), Some(ForceTarget { ended: ended(&["x", "y"], 1), retained: false }));
     assert_eq!(served(&mut table), [(waiter, 2)]);
     assert_eq!(table.release(ms(3), &unlock(1, 0)), Released::Nothing(NotLive::Forced));
     table.release(ms(4), &unlock(2, 500));
-    assert_eq!(table.force(ms(5), "x"), Some(Forced { ended: ended(&["x"], 2), retained: true }));
+    assert_eq!(table.force(ms(5), "x"), Some(ForceTarget { ended: ended(&["x"], 2), retained: true }));
     assert_eq!(table.force(ms(6), "x"), None);
     assert_eq!(table.counts(ms(6)), Counts::default());
 }
@@ -368,17 +368,17 @@ fn an_operator_takes_a_lease_or_a_retention_away_and_who_waits_is_served() {
 fn bounds_are_refused_and_what_was_refused_leaves_nothing() {
     let mut table = with_limits(Limits { resources: 4, places: 3, waiters_of_one: 2 });
     granted(table.acquire(ms(0), &lock(&["a", "b"]), LeaseId(1)));
-    assert_eq!(table.acquire(ms(0), &lock(&["c", "d", "e"]), LeaseId(2)), Err(Refused::Full));
+    assert_eq!(table.acquire(ms(0), &lock(&["c", "d", "e"]), LeaseId(2)), Err(NotGranted::Full));
     let first = waits(table.acquire(ms(0), &patient(&["a"], 50), LeaseId(3)));
     waits(table.acquire(ms(0), &patient(&["a"], 50), LeaseId(4)));
-    assert_eq!(table.acquire(ms(0), &patient(&["b"], 50), LeaseId(5)), Err(Refused::Full));
+    assert_eq!(table.acquire(ms(0), &patient(&["b"], 50), LeaseId(5)), Err(NotGranted::Full));
     let mut table_of_one = with_limits(Limits { resources: 100, places: 3, waiters_of_one: 2 });
     granted(table_of_one.acquire(ms(0), &lock(&["a", "b"]), LeaseId(1)));
     for id in [2, 3] {
         waits(table_of_one.acquire(ms(0), &patient(&["a"], 50), LeaseId(id)));
     }
-    assert_eq!(table_of_one.acquire(ms(0), &patient(&["a"], 50), LeaseId(4)), Err(Refused::QueueFull));
-    assert_eq!(table_of_one.acquire(ms(0), &patient(&["b", "c"], 50), LeaseId(5)), Err(Refused::QueueFull));
+    assert_eq!(table_of_one.acquire(ms(0), &patient(&["a"], 50), LeaseId(4)), Err(NotGranted::QueueFull));
+    assert_eq!(table_of_one.acquire(ms(0), &patient(&["b", "c"], 50), LeaseId(5)), Err(NotGranted::QueueFull));
     waits(table_of_one.acquire(ms(0), &patient(&["b"], 50), LeaseId(6)));
     table.leave(ms(1), first);
     waits(table.acquire(ms(1), &patient(&["b"], 50), LeaseId(6)));
@@ -390,7 +390,7 @@ fn all_waiters_are_sent_away_at_the_end() {
     granted(table.acquire(ms(0), &lock(&["x"]), LeaseId(1)));
     let tickets = [2, 3].map(|id| waits(table.acquire(ms(0), &patient(&["x"], 900), LeaseId(id))));
     table.dismiss(ms(1));
-    let refused = tickets.map(|ticket| Happened::Refused { ticket, refused: Refused::Dismissed });
+    let refused = tickets.map(|ticket| Happened::Refused { ticket, refused: NotGranted::Dismissed });
     assert_eq!(table.take_happened(), refused);
     table.release(ms(2), &unlock(1, 0));
     assert!(table.take_happened().is_empty());

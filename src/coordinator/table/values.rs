@@ -5,6 +5,10 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How far above the last token a request may lift the counter. So one request can neither use up the tokens nor lift them so
+/// far that, after the state is lost, requests cannot lift them there again. An operator may lift them further.
+pub const TOKEN_JUMP_MAX: u64 = 1 << 20;
+
 /// The names of a request's resources, shared by whoever needs them.
 pub type Resources = Arc<[Arc<str>]>;
 
@@ -123,7 +127,7 @@ pub enum Acquired {
     /// It has its lease.
     Granted(Granted),
     /// It waits; [`Happened`] will tell.
-    Waiting {
+    Queued {
         /// Its place.
         ticket: Ticket,
         /// Whether the same request was waiting there before.
@@ -161,7 +165,7 @@ impl Granted {
 
 /// Why a lease was not granted. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum NotGranted {
     /// One of the resources is not free.
     Busy(Busy),
     /// The next token, this one, is past the limit that is known to be durable.
@@ -270,7 +274,7 @@ pub enum NotRenewed {
 
 /// What an operator took away.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Forced {
+pub struct ForceTarget {
     /// The lease, or of a retention its one resource and who had held it.
     pub ended: Ended,
     /// Whether it was only retained.
@@ -289,12 +293,12 @@ pub enum Happened {
         /// The lease.
         granted: Granted,
     },
-    /// A waiter was sent away.
+    /// A waiter got no lease.
     Refused {
         /// The waiter's place.
         ticket: Ticket,
         /// Why: when its time is up, what it waited for.
-        refused: Refused,
+        refused: NotGranted,
     },
 }
 
@@ -317,12 +321,12 @@ pub struct Shown {
     /// All resources of its lease, and the lease's TTL, where it is held.
     pub lease: Option<(Resources, Duration)>,
     /// The first waiters, in order.
-    pub waiting: Vec<Waiting>,
+    pub waiting: Vec<WaiterView>,
 }
 
 /// A waiter, as others may see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waiting {
+pub struct WaiterView {
     /// Who waits.
     pub owner: Option<Arc<str>>,
     /// For how long already.

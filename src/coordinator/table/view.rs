@@ -4,8 +4,9 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::values::{Counts, Ended, Forced, LeaseId, Listed, NotLive, Shown, Waiting};
-use super::{Entry, Hold, Table};
+use super::Table;
+use super::entries::{Entry, Hold};
+use super::values::{Counts, Ended, ForceTarget, LeaseId, Listed, NotLive, Shown, WaiterView};
 
 /// Waiters that are shown of one queue.
 const WAITING_SHOWN: usize = 100;
@@ -38,7 +39,7 @@ impl Table {
             Hold::Free | Hold::Retained { .. } => None,
         };
         let waiting = entry.queue.iter().filter_map(|ticket| self.waiters.get(*ticket)).take(WAITING_SHOWN);
-        let waiting = waiting.map(|waiter| Waiting {
+        let waiting = waiting.map(|waiter| WaiterView {
             owner: waiter.request.owner.clone(),
             waited: now.saturating_sub(waiter.since),
             gives_up_in: waiter.gives_up_at.saturating_sub(now),
@@ -65,7 +66,7 @@ impl Table {
     }
 
     /// What [`Table::force`] would take away now.
-    pub fn would_force(&mut self, now: Duration, resource: &str) -> Option<Forced> {
+    pub fn force_target(&mut self, now: Duration, resource: &str) -> Option<ForceTarget> {
         self.expire(now);
         let (resource, entry) = self.resources.get_key_value(resource)?;
         match &entry.hold {
@@ -73,11 +74,11 @@ impl Table {
             Hold::Held(id) => {
                 let lease = self.leases.get(id)?;
                 let (resources, owner) = (Arc::clone(&lease.resources), lease.owner.clone());
-                Some(Forced { ended: Ended { resources, owner, token: lease.token }, retained: false })
+                Some(ForceTarget { ended: Ended { resources, owner, token: lease.token }, retained: false })
             }
             Hold::Retained { owner, token, .. } => {
                 let (resources, owner) = ([Arc::clone(resource)].into(), owner.clone());
-                Some(Forced { ended: Ended { resources, owner, token: *token }, retained: true })
+                Some(ForceTarget { ended: Ended { resources, owner, token: *token }, retained: true })
             }
         }
     }

@@ -1,18 +1,19 @@
 //! `DELETE /locks/{recurso}`: an operator takes a lock away. Recorded first, and durably; what cannot be recorded is not done.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use hyper::StatusCode;
 use slog::{Logger, error};
 
-use super::answers::Forced;
+use super::answers::{ForcedAnswer, no_lock};
 use super::audit_line::{self, Order};
-use super::kinds;
-use super::protocol::BODY_MAX;
 use super::record_file::{NotRecorded, RecordFile};
-use super::service::Service;
-use super::table;
 use crate::audit::record::{LOCK_FORCED, LOCK_NOT_FORCED};
+use crate::coordinator::kinds;
+use crate::coordinator::protocol::BODY_MAX;
+use crate::coordinator::service::Service;
+use crate::coordinator::table::ForceTarget;
 use crate::http::fields::{Fields, TextRule};
 use crate::http::links::{Link, Links};
 use crate::http::problem::Problem;
@@ -26,14 +27,17 @@ const REASON: TextRule = TextRule { max_chars: 500, multiline: false };
 /// What forcing needs.
 #[derive(Clone)]
 pub struct Forcing {
-    pub service: Arc<Service>,
-    /// Where it is recorded.
-    pub records: RecordFile,
-    /// Where the record is shown besides.
-    pub echo: Option<Logs>,
+    service: Arc<Service>,
+    records: RecordFile,
+    echo: Option<Logs>,
 }
 
 impl Forcing {
+    /// Each order is recorded in the file at `record_path`, and shown in `echo` besides.
+    pub fn new(service: Arc<Service>, record_path: PathBuf, echo: Option<Logs>) -> Self {
+        Self { service, records: RecordFile::new(record_path), echo }
+    }
+
     /// Answers the request for one resource.
     pub async fn force(&self, request: &mut Request, resource: &str) -> Result<Response, Problem> {
         let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
@@ -50,7 +54,7 @@ impl Forcing {
 
     async fn carry_out(&self, log: &Logger, order: &Order) -> Result<Response, Problem> {
         let resource = &order.resource;
-        let Some(seen) = self.service.would_force(resource) else {
+        let Some(seen) = self.service.force_target(resource) else {
             return Err(free_to_force(resource));
         };
         if let Err(NotRecorded { error, stands }) = self.record(LOCK_FORCED, &seen, order).await {
@@ -61,20 +65,20 @@ impl Forcing {
             return Err(not_recorded(&error));
         }
         if self.service.force(log, resource, &seen) {
-            return Ok(http::json(StatusCode::OK, &Forced::new(resource, seen)));
+            return Ok(http::json(StatusCode::OK, &ForcedAnswer::new(resource, seen)));
         }
         self.take_back(log, &seen, order).await;
-        Err(if self.service.would_force(resource).is_none() { free_to_force(resource) } else { changed(resource) })
+        Err(if self.service.force_target(resource).is_none() { free_to_force(resource) } else { changed(resource) })
     }
 
     /// Says in the record that it was not done after all.
-    async fn take_back(&self, log: &Logger, seen: &table::Forced, order: &Order) {
+    async fn take_back(&self, log: &Logger, seen: &ForceTarget, order: &Order) {
         if let Err(NotRecorded { error, .. }) = self.record(LOCK_NOT_FORCED, seen, order).await {
             error!(log, "O registro diz que a trava foi retirada, e não foi: {}", error);
         }
     }
 
-    async fn record(&self, event: &str, seen: &table::Forced, order: &Order) -> Result<(), NotRecorded> {
+    async fn record(&self, event: &str, seen: &ForceTarget, order: &Order) -> Result<(), NotRecorded> {
         let line = audit_line::line(event, self.service.now(), seen, order);
         let (records, echo) = (self.records.clone(), self.echo.clone());
         let written = tokio::task::spawn_blocking(move || {
@@ -105,13 +109,4 @@ fn changed(resource: &str) -> Problem {
 
 fn free_to_force(resource: &str) -> Problem {
     no_lock(format!("O recurso {resource} não está travado nem retido: não há o que liberar."))
-}
-
-/// The answer about a resource that nobody has or waits for.
-pub fn free(resource: &str) -> Problem {
-    no_lock(format!("O recurso {resource} está livre: ninguém o tem, e ninguém espera por ele."))
-}
-
-fn no_lock(detail: String) -> Problem {
-    Problem::new(kinds::FREE, detail).with_links(Links::new().with("travas", Link::get("/locks")))
 }

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::kinds;
-use super::protocol::names;
-use super::protocol::replies::{BusyReply, LeaseReply, ReleasedReply};
-use super::service::{LockRefused, RenewRefused, Service};
-use super::table::{self, Busy, Granted, Listed, NotLive, Refused, Released, Resources, Shown, State, TOKEN_JUMP_MAX};
+use crate::coordinator::kinds;
+use crate::coordinator::protocol::names;
+use crate::coordinator::protocol::replies::{BusyReply, LeaseReply, ReleasedReply};
+use crate::coordinator::service::Service;
+use crate::coordinator::service::outcome::{LockRefused, RenewRefused};
+use crate::coordinator::table::{
+    Busy, ForceTarget, Granted, Listed, NotGranted, NotLive, Released, Resources, Shown, State, TOKEN_JUMP_MAX,
+};
 use crate::http::kind::{self, Kind};
 use crate::http::links::{Link, Links, path_segment};
 use crate::http::problem::{FieldError, Problem};
@@ -53,17 +56,19 @@ fn lease(
 /// Why there is no lease.
 pub fn refusal(refused: LockRefused) -> Problem {
     match refused {
-        LockRefused::Table(Refused::Busy(busy)) => occupied(busy),
-        LockRefused::Table(Refused::Full) => {
+        LockRefused::Table(NotGranted::Busy(busy)) => occupied(busy),
+        LockRefused::Table(NotGranted::Full) => {
             let detail = "Há recursos demais travados, retidos ou esperados; tente de novo em instantes.";
             later(kinds::TABLE_FULL, detail)
         }
-        LockRefused::Table(Refused::QueueFull) => {
+        LockRefused::Table(NotGranted::QueueFull) => {
             later(kinds::QUEUE_FULL, "Há pedidos demais na fila; tente de novo em instantes.")
         }
-        LockRefused::Table(Refused::Dismissed) | LockRefused::Stopping => stopping(),
-        LockRefused::Table(Refused::TokenLimit(_) | Refused::TtlLimit) | LockRefused::NotDurable(_) => not_durable(),
-        LockRefused::Table(Refused::TooFar { min_token, last_token }) => too_far(min_token, last_token),
+        LockRefused::Table(NotGranted::Dismissed) | LockRefused::Stopping => stopping(),
+        LockRefused::Table(NotGranted::TokenLimit(_) | NotGranted::TtlLimit) | LockRefused::NotDurable(_) => {
+            not_durable()
+        }
+        LockRefused::Table(NotGranted::TooFar { min_token, last_token }) => too_far(min_token, last_token),
         LockRefused::Grace(left) => {
             let left_ms = millis(left);
             let detail =
@@ -290,7 +295,7 @@ impl ShownAnswer {
 
 /// What an operator took away.
 #[derive(Serialize)]
-pub struct Forced {
+pub struct ForcedAnswer {
     recurso: String,
     estado_anterior: &'static str,
     recursos: Resources,
@@ -299,16 +304,26 @@ pub struct Forced {
     _links: Links,
 }
 
-impl Forced {
+impl ForcedAnswer {
     /// The answer to whoever forced it.
-    pub fn new(resource: &str, forced: table::Forced) -> Self {
+    pub fn new(resource: &str, taken: ForceTarget) -> Self {
         Self {
             recurso: resource.to_owned(),
-            estado_anterior: if forced.retained { "retido" } else { "travado" },
-            recursos: forced.ended.resources,
-            dono: forced.ended.owner,
-            token: forced.ended.token,
+            estado_anterior: if taken.retained { "retido" } else { "travado" },
+            recursos: taken.ended.resources,
+            dono: taken.ended.owner,
+            token: taken.ended.token,
             _links: Links::new().with("travas", Link::get("/locks")),
         }
     }
+}
+
+/// The answer about a resource that nobody has or waits for.
+pub fn free(resource: &str) -> Problem {
+    no_lock(format!("O recurso {resource} está livre: ninguém o tem, e ninguém espera por ele."))
+}
+
+/// The problem of a resource without a lease, a retention and a waiter.
+pub fn no_lock(detail: String) -> Problem {
+    Problem::new(kinds::FREE, detail).with_links(Links::new().with("travas", Link::get("/locks")))
 }

@@ -17,11 +17,11 @@ use slog::Logger;
 
 use super::answers;
 use super::decision::{self, Decision, decide};
-use super::protocol;
-use super::protocol::batch::{Entry, WrittenAnswer};
-use super::service::{LockRefused, Service};
-use super::table::{Granted, NotLive, Released};
-use super::waiting::Told;
+use crate::coordinator::protocol;
+use crate::coordinator::protocol::batch::{Entry, WrittenAnswer};
+use crate::coordinator::service::Service;
+use crate::coordinator::service::outcome::{LockOutcome, LockRefused};
+use crate::coordinator::table::{Granted, NotLive, Released};
 use crate::http::presence::{Guest, Presence};
 use crate::http::problem::Problem;
 use crate::http::server::{Request, log_problem};
@@ -65,15 +65,15 @@ struct Batch {
 impl Drop for Batch {
     fn drop(&mut self) {
         for (_, outcome) in &self.unsaid {
-            if let Ok(Decision::Locked(told)) = outcome {
-                self.service.undo(told);
+            if let Ok(Decision::Locked(outcome)) = outcome {
+                self.service.undo(outcome);
             }
         }
     }
 }
 
 /// Decides each operation on its own, in order.
-pub async fn batch(
+pub async fn answer(
     service: &Arc<Service>,
     request: &Request,
     bytes: &[u8],
@@ -141,10 +141,10 @@ impl Pieces {
     async fn next(&mut self) -> Bytes {
         let Batch { unsaid, guest, .. } = &mut self.batch;
         let gone = match (unsaid.front_mut(), guest) {
-            (Some((_, Ok(Decision::Queued(wait)))), Some(guest)) => tokio::select! {
+            (Some((_, Ok(Decision::Queued(queued)))), Some(guest)) => tokio::select! {
                 biased;
                 () = guest.gone() => true,
-                _ = wait.decided() => false,
+                _ = queued.decided() => false,
             },
             // This does not happen: the first that is left waits, and an operation that waits has a place (`guest`).
             _ => false,
@@ -163,8 +163,8 @@ impl Pieces {
 impl Batch {
     /// The answer to the first operation that has none yet, if it is decided.
     fn say_next(&mut self, late: bool) -> Option<WrittenAnswer> {
-        if let Ok(Decision::Queued(wait)) = &mut self.unsaid.front_mut()?.1 {
-            drop(wait.told()?);
+        if let Ok(Decision::Queued(queued)) = &mut self.unsaid.front_mut()?.1 {
+            drop(queued.outcome()?);
         }
         let (caller, outcome) = self.unsaid.pop_front()?;
         Some(caller.noted(outcome.and_then(|decision| self.answer(decision, late))))
@@ -173,14 +173,15 @@ impl Batch {
     fn answer(&self, decision: Decision, late: bool) -> Result<WrittenAnswer, Problem> {
         let service = &self.service;
         let left_of = |granted: &Granted| self.left_of(granted);
-        let as_of_now = |told: Told| told.map_err(|refused| if late { service.as_of_now(refused) } else { refused });
+        let as_of_now =
+            |outcome: LockOutcome| outcome.map_err(|refused| if late { service.as_of_now(refused) } else { refused });
         match decision {
-            Decision::Queued(mut wait) => {
-                let told = wait.told().unwrap_or(Err(LockRefused::Stopping));
-                wait.delivered();
-                decision::locked(service, as_of_now(told), OK, left_of)
+            Decision::Queued(mut queued) => {
+                let outcome = queued.outcome().unwrap_or(Err(LockRefused::Stopping));
+                queued.delivered();
+                decision::locked(service, as_of_now(outcome), OK, left_of)
             }
-            Decision::Locked(told) => decision::locked(service, as_of_now(told), OK, left_of),
+            Decision::Locked(outcome) => decision::locked(service, as_of_now(outcome), OK, left_of),
             Decision::Renewed(renewed) => decision::renewed(service, renewed, OK, left_of),
             Decision::Released(released) => decision::released(released, OK),
         }
@@ -200,8 +201,8 @@ impl Batch {
         for (_, outcome) in &mut self.unsaid {
             if let Ok(Decision::Locked(Ok(_)) | Decision::Queued(_)) = outcome {
                 let undone = std::mem::replace(outcome, Err(answers::gone()));
-                if let Ok(Decision::Locked(told)) = undone {
-                    self.service.undo(&told);
+                if let Ok(Decision::Locked(outcome)) = undone {
+                    self.service.undo(&outcome);
                 }
             }
         }

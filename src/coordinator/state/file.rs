@@ -1,11 +1,9 @@
-//! What outlives a crash: the tokens' limit and the longest TTL, in `coordenador.json`.
+//! The durable limits in `coordenador.json`, in the data folder.
 //!
-//! A limit is durable before any token up to it is given, in blocks; a start begins at the limit. So no token is given
-//! twice whatever happens, and a million tokens cost one fsync. The counter is never seeded from a clock.
-//!
-//! Leases themselves are in memory. After a stop of any kind someone may still believe in one. For how long is durable:
-//! before a TTL is given, that TTL, for a crash; at a clean stop, the longest life that remains of a live lease. The next
-//! start counts it from its own beginning, however much time has passed: no clock tells that surely.
+//! A block of a million tokens costs one fsync. Leases themselves are in memory, so after a stop of any kind a holder may still act
+//! under one. How long that can be is in the file: while the service runs, the longest TTL that may be given; after a clean
+//! stop, the longest life that remains of a live lease. The next start counts it from its own beginning, since no clock tells
+//! surely how long the stop was.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -16,26 +14,25 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::hold::Hold;
-use super::protocol::{TOKEN_MAX, TTL_MS_MAX};
+use super::hold::FolderHold;
+use super::{BLOCK, DurableState, Hold, StateError, ttl_step};
+use crate::coordinator::protocol::TOKEN_MAX;
 use crate::data_dir::DataDirError;
 use crate::files::sync_parent;
 use crate::time::millis;
 
-/// Tokens that one write makes available.
-pub const BLOCK: u64 = 1 << 20;
 /// The file's format. The first one had neither a TTL nor a sum, and is still read.
 const FORMAT: u32 = 2;
-/// The TTLs that are written, in seconds: in steps, so that few requests need a write.
-const TTL_STEPS_S: [u64; 9] = [1, 2, 5, 10, 20, 30, 60, 120, 300];
+
+/// The file's name in the data folder.
+const NAME: &str = "coordenador.json";
 
 /// The state file, held by this process alone.
 pub struct StateFile {
     path: PathBuf,
     token_limit: u64,
     longest_ttl: Duration,
-    /// Says that this process is the folder's coordinator.
-    hold: Arc<Hold>,
+    hold: Arc<FolderHold>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -62,23 +59,14 @@ fn sum(token_limit: u64, ttl_ms: u64) -> String {
     base16ct::lower::encode_string(&Sha256::digest(format!("{FORMAT} {token_limit} {ttl_ms}")))
 }
 
-/// The step that a TTL is covered by.
-pub fn ttl_step(ttl: Duration) -> Duration {
-    if ttl.is_zero() {
-        return ttl;
-    }
-    let step = TTL_STEPS_S.into_iter().map(Duration::from_secs).find(|step| *step >= ttl);
-    step.unwrap_or(Duration::from_millis(TTL_MS_MAX))
-}
-
 impl StateFile {
     /// Takes the folder and reads the state; zeros where there is no file yet.
     ///
     /// # Errors
     /// When another coordinator has the folder, or the file cannot be read or is damaged.
     pub fn open(data_dir: &Path) -> Result<Self, DataDirError> {
-        let path = data_dir.join("coordenador.json");
-        let hold = Arc::new(Hold::take(data_dir, &path)?);
+        let path = data_dir.join(NAME);
+        let hold = Arc::new(FolderHold::take(data_dir, &path)?);
         let access = |path: &Path, error: &io::Error| DataDirError::access(path, error);
         let (token_limit, longest_ttl) = match std::fs::read(&path) {
             Ok(bytes) => read_state(&bytes).map_err(|reason| DataDirError::Damaged { path: path.clone(), reason })?,
@@ -88,79 +76,15 @@ impl StateFile {
         Ok(Self { path, token_limit, longest_ttl, hold })
     }
 
-    /// What says that this process is the folder's coordinator.
-    pub fn hold(&self) -> Arc<Hold> {
-        Arc::clone(&self.hold)
-    }
-
-    /// Puts the state file back as it was written, if somebody took it away.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn put_back(&mut self) -> io::Result<()> {
-        if self.hold.has_state() { Ok(()) } else { self.write(self.token_limit, self.longest_ttl) }
-    }
-
-    /// The durable limit of the tokens.
-    pub fn token_limit(&self) -> u64 {
-        self.token_limit
-    }
-
-    /// The longest TTL that is durable: how long after this start someone may still believe in a lease of before.
-    pub fn longest_ttl(&self) -> Duration {
-        self.longest_ttl
-    }
-
-    /// Why a service cannot start when the first reservation failed.
-    pub fn start_error(&self, error: &io::Error) -> DataDirError {
-        if self.token_limit + 1 >= TOKEN_MAX {
-            return DataDirError::TokensUsedUp { path: self.path.clone() };
-        }
-        DataDirError::access(&self.path, error)
-    }
-
-    /// Makes a limit of at least `needed`, and a block beyond, durable. Gives the new limit.
-    ///
-    /// # Errors
-    /// When it cannot be written, or the tokens are used up.
-    pub fn reserve_tokens(&mut self, needed: u64) -> io::Result<u64> {
-        if needed >= TOKEN_MAX {
-            return Err(io::Error::other("os tokens abaixo de 2^53 acabaram"));
-        }
-        if needed + BLOCK / 2 > self.token_limit {
-            self.write((needed + BLOCK).min(TOKEN_MAX - 1), self.longest_ttl)?;
-        }
-        Ok(self.token_limit)
-    }
-
-    /// Makes a TTL of at least `ttl` durable. Gives the longest that is.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn reserve_ttl(&mut self, ttl: Duration) -> io::Result<Duration> {
-        if ttl > self.longest_ttl {
-            self.write(self.token_limit, ttl_step(ttl))?;
-        }
-        Ok(self.longest_ttl)
-    }
-
-    /// Notes that no lease lives longer than `ttl` any more, rounded up to what the file can hold.
-    ///
-    /// # Errors
-    /// When it cannot be written: the longer one stays.
-    pub fn lower_ttl(&mut self, ttl: Duration) -> io::Result<()> {
-        let ttl = Duration::from_millis(u64::try_from(ttl.as_micros().div_ceil(1000)).unwrap_or(u64::MAX));
-        if ttl < self.longest_ttl || !self.hold.has_state() {
-            return self.write(self.token_limit, ttl.min(self.longest_ttl));
-        }
-        Ok(())
-    }
-
     /// Written aside, made durable, and only then put in place: after a crash there is the old state or the new one.
-    fn write(&mut self, token_limit: u64, longest_ttl: Duration) -> io::Result<()> {
+    fn write(&mut self, token_limit: u64, longest_ttl: Duration) -> Result<(), StateError> {
         if let Some(reason) = self.hold.lost() {
-            return Err(io::Error::other(reason));
+            return Err(StateError::NotHeld(reason));
         }
+        self.replace(token_limit, longest_ttl).map_err(|error| StateError::NotWritten(error.to_string()))
+    }
+
+    fn replace(&mut self, token_limit: u64, longest_ttl: Duration) -> io::Result<()> {
         let state = State::new(token_limit, longest_ttl);
         let temporary = self.path.with_extension("json.tmp");
         let mut file = File::create(&temporary)?;
@@ -174,6 +98,61 @@ impl StateFile {
         sync_parent(&self.path)?;
         (self.token_limit, self.longest_ttl) = (token_limit, longest_ttl);
         Ok(())
+    }
+}
+
+impl DurableState for StateFile {
+    fn token_limit(&self) -> u64 {
+        self.token_limit
+    }
+
+    fn longest_ttl(&self) -> Duration {
+        self.longest_ttl
+    }
+
+    fn reserve_tokens(&mut self, needed: u64) -> Result<u64, StateError> {
+        if needed >= TOKEN_MAX {
+            return Err(StateError::TokensUsedUp);
+        }
+        if needed + BLOCK / 2 > self.token_limit {
+            self.write((needed + BLOCK).min(TOKEN_MAX - 1), self.longest_ttl)?;
+        }
+        Ok(self.token_limit)
+    }
+
+    fn reserve_ttl(&mut self, ttl: Duration) -> Result<Duration, StateError> {
+        if ttl > self.longest_ttl {
+            self.write(self.token_limit, ttl_step(ttl))?;
+        }
+        Ok(self.longest_ttl)
+    }
+
+    /// Rounds up to whole milliseconds: the file has no less.
+    fn lower_ttl(&mut self, ttl: Duration) -> Result<(), StateError> {
+        let ttl = Duration::from_millis(u64::try_from(ttl.as_micros().div_ceil(1000)).unwrap_or(u64::MAX));
+        if ttl < self.longest_ttl || !self.hold.has_state() {
+            return self.write(self.token_limit, ttl.min(self.longest_ttl));
+        }
+        Ok(())
+    }
+
+    fn put_back(&mut self) -> Result<(), StateError> {
+        if self.hold.has_state() { Ok(()) } else { self.write(self.token_limit, self.longest_ttl) }
+    }
+
+    fn hold(&self) -> Arc<dyn Hold> {
+        Arc::clone(&self.hold) as Arc<dyn Hold>
+    }
+}
+
+/// Why a service on the folder cannot start: its first reservation failed.
+pub fn start_error(data_dir: &Path, error: &StateError) -> DataDirError {
+    let path = data_dir.join(NAME);
+    match error {
+        StateError::TokensUsedUp => DataDirError::TokensUsedUp { path },
+        StateError::NotHeld(reason) | StateError::NotWritten(reason) => {
+            DataDirError::Access { path, reason: reason.clone() }
+        }
     }
 }
 
@@ -213,14 +192,6 @@ mod tests {
         state.lower_ttl(Duration::ZERO).unwrap();
         drop(state);
         assert_eq!(StateFile::open(folder.path()).unwrap().longest_ttl(), Duration::ZERO);
-    }
-
-    #[test]
-    fn ttls_are_covered_by_steps() {
-        for (ttl_ms, step_ms) in [(0, 0), (1, 1000), (1000, 1000), (1001, 2000), (299_999, 300_000), (300_000, 300_000)]
-        {
-            assert_eq!(ttl_step(Duration::from_millis(ttl_ms)), Duration::from_millis(step_ms));
-        }
     }
 
     #[test]

@@ -4,10 +4,10 @@ use hyper::Method;
 use serde_json::json;
 
 use super::answers;
-use super::events::{self, Event};
-use super::kinds;
-use super::protocol::events::{NAME_RULE, Publication, PublishedEvent, SHARED_CHANNEL, is_name};
-use super::service::Service;
+use crate::coordinator::events::{Event, OTHERS_MAX};
+use crate::coordinator::kinds;
+use crate::coordinator::protocol::events::{NAME_RULE, Publication, PublishedEvent, SHARED_CHANNEL, is_name};
+use crate::coordinator::service::Service;
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
 use crate::http::server::Request;
@@ -17,7 +17,7 @@ use crate::http::{self, Response, sse};
 /// `POST /eventos`: all events or none.
 pub fn publish(service: &Service, bytes: &[u8], unknown: &mut Unknown) -> Result<Response, Problem> {
     let Publication { channel: name, events } = Publication::read(bytes, unknown)?;
-    let channel = service.hub.channel(&name).map_err(|_| too_many_channels())?;
+    let channel = service.hub().channel(&name).map_err(|_| too_many_channels())?;
     let last = channel.publish(events.into_iter().map(|PublishedEvent { name, data }| Event::Published { name, data }));
     let answer = json!({ "canal": name, "id": last.to_string(), "ouvintes": channel.listeners() });
     Ok(unknown.answer(&answer))
@@ -43,11 +43,11 @@ pub fn listen(service: &Service, request: &Request) -> Result<Response, Problem>
     let shared = channel.as_deref() == Some(SHARED_CHANNEL);
     let guest = if shared { request.hosting.admit_before_others()? } else { request.hosting.admit()? };
     let since = sse::last_event_id(&request.head.headers).or(since);
-    let channel = service.hub.channel(&channel.unwrap_or_default()).map_err(|_| too_many_channels())?;
-    Ok(sse::respond(channel.subscribe(since.as_deref(), service.hub.lost_count()), guest))
+    let channel = service.hub().channel(&channel.unwrap_or_default()).map_err(|_| too_many_channels())?;
+    Ok(sse::respond(channel.subscribe(since.as_deref(), service.hub().lost_count()), guest))
 }
 
 fn too_many_channels() -> Problem {
-    let detail = format!("Já há {} canais além de travas e agenda; use um deles.", events::OTHERS_MAX);
+    let detail = format!("Já há {OTHERS_MAX} canais além de travas e agenda; use um deles.");
     Problem::new(kinds::TOO_MANY_CHANNELS, detail).retry_after_s(60)
 }

@@ -6,21 +6,22 @@ use std::time::Duration;
 use slog::Logger;
 
 use super::answers;
-use super::protocol::Operation;
-use super::protocol::batch::WrittenAnswer;
-use super::protocol::replies::{LeaseReply, ReleasedReply};
-use super::service::{Begun, RenewRefused, Service};
-use super::table::{Granted, NotLive, Released};
-use super::waiting::{Told, Wait};
+use crate::coordinator::protocol::Operation;
+use crate::coordinator::protocol::batch::WrittenAnswer;
+use crate::coordinator::protocol::replies::{LeaseReply, ReleasedReply};
+use crate::coordinator::service::outcome::{LockOutcome, RenewRefused};
+use crate::coordinator::service::waiting::QueuedRequest;
+use crate::coordinator::service::{Begun, Service};
+use crate::coordinator::table::{Granted, NotLive, Released};
 use crate::http::presence::{Guest, Hosting, Presence};
 use crate::http::problem::Problem;
 
 /// What became of an operation at once.
 pub enum Decision {
     /// A lock request that waits in the queue.
-    Queued(Wait),
+    Queued(QueuedRequest),
     /// A lock request that is decided.
-    Locked(Told),
+    Locked(LockOutcome),
     /// A renewal.
     Renewed(Result<Granted, RenewRefused>),
     /// An unlock.
@@ -46,8 +47,8 @@ pub async fn decide(
                 *guest = Some(hosting.admit()?);
             }
             match service.begin(log, request, client).await {
-                Begun::Decided(told) => Decision::Locked(told),
-                Begun::Waits(wait) => Decision::Queued(wait),
+                Begun::Decided(outcome) => Decision::Locked(outcome),
+                Begun::Queued(queued) => Decision::Queued(queued),
             }
         }
         Operation::Renew { lease, ttl } => Decision::Renewed(service.renew(log, *lease, *ttl).await),
@@ -58,11 +59,11 @@ pub async fn decide(
 /// The answer to a lock request that is decided: `left_of` says what is left of its lease.
 pub fn locked(
     service: &Service,
-    told: Told,
+    outcome: LockOutcome,
     status: Option<u16>,
     left_of: impl FnOnce(&Granted) -> Result<Duration, NotLive>,
 ) -> Result<WrittenAnswer, Problem> {
-    let granted = told.map_err(answers::refusal)?;
+    let granted = outcome.map_err(answers::refusal)?;
     let left = left_of(&granted).map_err(answers::lost)?;
     Ok(WrittenAnswer::Lease(LeaseReply { status, ..answers::granted(service, &granted, left) }))
 }

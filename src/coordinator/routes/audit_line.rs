@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::SERVICE;
-use super::table::{Forced, Resources};
 use crate::audit::record::LEVEL;
+use crate::coordinator::protocol::SERVICE;
+use crate::coordinator::table::{ForceTarget, Resources};
 use crate::text::escaped;
 use crate::time::Timestamp;
 
@@ -44,8 +44,8 @@ pub struct Order {
     pub req: Arc<str>,
 }
 
-/// The line that says `event` of an order to take `forced` away, without its end.
-pub fn line(event: &str, at: Timestamp, forced: &Forced, order: &Order) -> String {
+/// The line that says `event` of an order to take `target` away, without its end.
+pub fn line(event: &str, at: Timestamp, target: &ForceTarget, order: &Order) -> String {
     let record = Record {
         timestamp_utc: at.micros().to_string(),
         level: LEVEL,
@@ -53,10 +53,10 @@ pub fn line(event: &str, at: Timestamp, forced: &Forced, order: &Order) -> Strin
         service: SERVICE,
         details: Details {
             recurso: &order.resource,
-            estado_anterior: if forced.retained { "retido" } else { "travado" },
-            recursos: &forced.ended.resources,
-            dono: forced.ended.owner.as_deref(),
-            token: forced.ended.token,
+            estado_anterior: if target.retained { "retido" } else { "travado" },
+            recursos: &target.ended.resources,
+            dono: target.ended.owner.as_deref(),
+            token: target.ended.token,
             motivo: order.reason.as_deref(),
             ip: order.peer.to_string(),
         },

@@ -1,15 +1,17 @@
-//! Whether the data folder still is this coordinator's: its lock may have been deleted and taken by another coordinator, which
-//! would give the same locks a second time; and the state file may have been deleted, which a start would take for a new one.
+//! Whether the data folder still is this coordinator's. Its lock file may have been deleted, and another coordinator may have
+//! taken a new one: it would give the same locks a second time. And the state file may have been deleted: the next start would take
+//! the folder for a new one.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use super::Hold;
 use crate::data_dir::DataDirError;
 use crate::files::{FileId, leads_to};
 
-/// The right to be the folder's coordinator, for as long as it is kept.
-pub struct Hold {
+/// The claim to be the folder's coordinator, for as long as it is kept.
+pub struct FolderHold {
     lock: File,
     lock_path: PathBuf,
     state_path: PathBuf,
@@ -19,8 +21,8 @@ pub struct Hold {
     written: Mutex<Option<FileId>>,
 }
 
-impl Hold {
-    /// Takes the folder, whose state is in `state_path`.
+impl FolderHold {
+    /// Claims the folder, whose state is in `state_path`.
     ///
     /// # Errors
     /// When another coordinator has it, or the lock cannot be opened.
@@ -43,24 +45,24 @@ impl Hold {
         }
     }
 
-    /// Why this is not the folder's coordinator any more, if it is not.
-    pub fn lost(&self) -> Option<String> {
+    /// Notes the file that is going to be the state file.
+    pub fn wrote(&self, file: &File) {
+        let written = FileId::of(file).ok();
+        *self.written.lock().unwrap_or_else(PoisonError::into_inner) = written;
+    }
+}
+
+impl Hold for FolderHold {
+    fn lost(&self) -> Option<String> {
         let is_lost = !leads_to(&self.lock_path, &self.lock);
         is_lost.then(|| {
             "coordenador.lock foi apagado, movido ou trocado, e outro coordenador pode estar na pasta: devolva-o, ou reinicie o serviço".to_owned()
         })
     }
 
-    /// Whether the state file is the one that this process wrote last.
-    pub fn has_state(&self) -> bool {
+    fn has_state(&self) -> bool {
         let written = *self.written.lock().unwrap_or_else(PoisonError::into_inner);
         let found = FileId::at(&self.state_path).ok();
         written.is_none() || found == written
-    }
-
-    /// Notes the file that is going to be the state file.
-    pub fn wrote(&self, file: &File) {
-        let written = FileId::of(file).ok();
-        *self.written.lock().unwrap_or_else(PoisonError::into_inner) = written;
     }
 }

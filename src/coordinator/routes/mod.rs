@@ -1,0 +1,133 @@
+//! The coordinator over HTTP: parse, decide, render.
+
+mod answers;
+mod audit_line;
+mod batch;
+mod decision;
+mod events;
+pub mod force;
+mod list;
+mod operation;
+mod record_file;
+mod status;
+
+use std::sync::{Arc, LazyLock};
+
+use hyper::Method;
+
+use self::force::Forcing;
+use super::protocol::requests::Kind;
+use super::protocol::{LARGE_BODY_MAX, path};
+use super::service::Service;
+use crate::http::problem::Problem;
+use crate::http::router::{Endpoint, Found, Query, Router, Table};
+use crate::http::server::{Handler, Request};
+use crate::http::unknown::{Handling, Unknown};
+use crate::http::{self, Response, body};
+
+#[derive(Clone, Copy)]
+enum Route {
+    Lock,
+    Renew,
+    Unlock,
+    Batch,
+    List,
+    Show,
+    Force,
+    Publish,
+    Listen,
+    Health,
+    Ready,
+    Metrics,
+}
+
+/// The coordinator's endpoints.
+static TABLE: &Table<Route> = {
+    use Query::{Ignored, Read};
+    const fn get(path: &'static str, about: &'static str) -> Endpoint {
+        Endpoint::new(Method::GET, path, about)
+    }
+    const fn post(path: &'static str, about: &'static str) -> Endpoint {
+        Endpoint::new(Method::POST, path, about)
+    }
+    &[
+        (Route::Lock, post(path::LOCK, "asks for a lease on one or several resources, and waits for it if told to")),
+        (Route::Renew, post(path::RENEW, "prolongs a lease")),
+        (Route::Unlock, post(path::UNLOCK, "gives a lease back")),
+        (Route::Batch, post(path::BATCH, "several of these in one exchange, each decided on its own")),
+        (Route::List, get(path::LOCKS, "the resources that are locked or waited for, by pages").query(Read)),
+        (Route::Show, get(path::LOCK_OF, "the holder and the waiters of one resource")),
+        (Route::Force, Endpoint::new(Method::DELETE, path::LOCK_OF, "takes a lease away, for the operator")),
+        (Route::Publish, post(path::EVENTS, "publishes events to a channel")),
+        (Route::Listen, get(path::EVENTS, "a channel's events, as a stream").query(Read)),
+        (Route::Health, get(path::HEALTH, "whether the process answers").query(Ignored)),
+        (Route::Ready, get(path::READY, "whether locks can be granted now").query(Ignored)),
+        (Route::Metrics, get(path::METRICS, "counters and gauges").query(Ignored)),
+    ]
+};
+
+static ROUTER: LazyLock<Router<Route>> = LazyLock::new(|| Router::new(TABLE));
+
+/// The coordinator's endpoints, in the order of `docs/API.md`.
+pub fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
+    TABLE.iter().map(|(_, endpoint)| endpoint)
+}
+
+/// The service as a handler: what it spawns needs it shared.
+pub struct Routes {
+    pub service: Arc<Service>,
+    /// What an operator does.
+    pub forcing: Forcing,
+}
+
+impl Handler for Routes {
+    async fn handle(&self, request: &mut Request) -> Result<Response, Problem> {
+        // Unknown fields are passed over only in what programs send. An operator's order (DELETE) is read strictly.
+        let handling = Handling::asked(&request.head.headers).filter(|_| request.head.method == Method::POST);
+        let mut unknown = Unknown::new(handling);
+        let answered = self.answer(request, &mut unknown).await;
+        unknown.log(&request.log);
+        let mut response = match answered {
+            Ok(response) => response,
+            Err(problem) => {
+                let problem = unknown.problem(problem);
+                return Err(handling.map(Handling::applied).into_iter().fold(problem, Problem::with_preference));
+            }
+        };
+        if let Some(handling) = handling {
+            handling.note(&mut response);
+        }
+        Ok(response)
+    }
+}
+
+impl Routes {
+    async fn answer(&self, request: &mut Request, unknown: &mut Unknown) -> Result<Response, Problem> {
+        let service = &self.service;
+        let (route, endpoint, name) = match ROUTER.find(&request.head.method, request.head.uri.path())? {
+            Found::Options(allow) => return Ok(http::options(&allow)),
+            Found::Endpoint { route, endpoint, parameter } => (route, endpoint, parameter),
+        };
+        endpoint.check_query(request.head.uri.query())?;
+        match route {
+            Route::Lock => operation::answer(service, request, Kind::Lock, unknown).await,
+            Route::Renew => operation::answer(service, request, Kind::Renew, unknown).await,
+            Route::Unlock => operation::answer(service, request, Kind::Unlock, unknown).await,
+            Route::Batch => {
+                let bytes = body::read_json(&request.head.headers, &mut request.body, LARGE_BODY_MAX).await?;
+                batch::answer(service, request, &bytes, unknown).await
+            }
+            Route::List => list::list(service, request),
+            Route::Show => list::show(service, &name),
+            Route::Force => self.forcing.force(request, &name).await,
+            Route::Publish => {
+                let bytes = body::read_json(&request.head.headers, &mut request.body, LARGE_BODY_MAX).await?;
+                events::publish(service, &bytes, unknown)
+            }
+            Route::Listen => events::listen(service, request),
+            Route::Health => Ok(status::health(service)),
+            Route::Ready => Ok(status::ready(service, request)),
+            Route::Metrics => Ok(status::measure(service)),
+        }
+    }
+}

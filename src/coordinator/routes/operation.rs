@@ -1,0 +1,63 @@
+//! `POST /lock`, `/renew` and `/unlock`: one operation and its answer.
+
+use std::sync::Arc;
+
+use super::answers;
+use super::decision::{self, Decision, decide};
+use crate::coordinator::protocol::requests::Kind;
+use crate::coordinator::protocol::{BODY_MAX, Operation};
+use crate::coordinator::service::Service;
+use crate::coordinator::service::outcome::LockOutcome;
+use crate::coordinator::service::waiting::QueuedRequest;
+use crate::coordinator::table::Granted;
+use crate::http::fields::Fields;
+use crate::http::presence::{Guest, Presence};
+use crate::http::problem::Problem;
+use crate::http::server::Request;
+use crate::http::unknown::Unknown;
+use crate::http::{Response, body};
+
+/// Decides an operation, and waits in the queue where it has to.
+pub async fn answer(
+    service: &Arc<Service>,
+    request: &mut Request,
+    kind: Kind,
+    unknown: &mut Unknown,
+) -> Result<Response, Problem> {
+    let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
+    let operation = Operation::read(kind, Fields::parse(&bytes)?, "", unknown).map_err(Problem::invalid_fields)?;
+    let (mut client, mut guest) = (request.hosting.presence(), None);
+    let decided = decide(service, &request.hosting, &request.log, &operation, &mut client, &mut guest).await?;
+    let left_of = |granted: &Granted| service.left_of(granted);
+    let answer = match decided {
+        Decision::Queued(queued) => {
+            let outcome = outcome(queued, guest, &mut client).await?;
+            decision::locked(service, outcome, None, left_of)?
+        }
+        Decision::Locked(outcome) => decision::locked(service, outcome, None, left_of)?,
+        Decision::Renewed(renewed) => decision::renewed(service, renewed, None, left_of)?,
+        Decision::Released(released) => decision::released(released, None)?,
+    };
+    Ok(unknown.answer(&answer))
+}
+
+/// The outcome of a request in the queue.
+async fn outcome(
+    mut queued: QueuedRequest,
+    guest: Option<Guest>,
+    client: &mut Presence,
+) -> Result<LockOutcome, Problem> {
+    // It was queued because it may wait, and then it was given a place.
+    let Some(guest) = guest else { return Err(Problem::internal("um pedido sem espera ficou na fila")) };
+    let outcome = tokio::select! {
+        biased;
+        () = guest.gone() => return Err(answers::gone()),
+        outcome = queued.decided() => outcome,
+    };
+    if client.is_gone() {
+        // Dropped before it is delivered, the queued request takes its grant back.
+        return Err(answers::gone());
+    }
+    queued.delivered();
+    Ok(outcome)
+}

@@ -1,0 +1,60 @@
+//! Whether the coordinator is alive and ready, and what it counts.
+
+use hyper::StatusCode;
+use hyper::header::RETRY_AFTER;
+use serde_json::json;
+
+use crate::coordinator::metrics;
+use crate::coordinator::protocol::{SERVICE, path};
+use crate::coordinator::service::Service;
+use crate::http::links::{Link, Links};
+use crate::http::server::Request;
+use crate::http::{self, Response};
+use crate::time::millis;
+
+/// `GET /metrics`.
+pub fn measure(service: &Service) -> Response {
+    http::text(metrics::CONTENT_TYPE, service.metrics().text(&service.measure(), service.hub()))
+}
+
+/// `GET /saude`.
+pub fn health(service: &Service) -> Response {
+    let counts = service.counts();
+    let links = Links::new()
+        .with("self", Link::get(path::HEALTH))
+        .with("travas", Link::get(path::LOCKS))
+        .with("pronto", Link::get(path::READY));
+    http::json(
+        StatusCode::OK,
+        &json!({
+            "status": "vivo",
+            "servico": SERVICE,
+            "versao": env!("CARGO_PKG_VERSION"),
+            "ativo_ha_ms": millis(service.uptime()),
+            "travas": counts.leases,
+            "esperando": counts.waiting,
+            "_links": links,
+        }),
+    )
+}
+
+/// `GET /pronto`: 503 while no lock can be granted.
+pub fn ready(service: &Service, request: &Request) -> Response {
+    let grace_ms = millis(service.grace_left());
+    let parts = [
+        ("carencia", (grace_ms > 0).then(|| format!("faltam {grace_ms} ms"))),
+        ("tokens", service.token_fault()),
+        ("parada", request.hosting.is_stopping().then(|| "encerrando".to_owned())),
+    ];
+    let fine = parts.iter().all(|(_, fault)| fault.is_none());
+    let parts: serde_json::Map<_, _> =
+        parts.into_iter().map(|(name, fault)| (name.to_owned(), fault.unwrap_or("ok".to_owned()).into())).collect();
+    let (status, word) =
+        if fine { (StatusCode::OK, "pronto") } else { (StatusCode::SERVICE_UNAVAILABLE, "indisponivel") };
+    let links = Links::new().with("self", Link::get(path::READY));
+    let mut response = http::json(status, &json!({ "status": word, "partes": parts, "_links": links }));
+    if !fine {
+        response.headers_mut().insert(RETRY_AFTER, grace_ms.div_ceil(1000).max(1).into());
+    }
+    response
+}

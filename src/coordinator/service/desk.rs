@@ -1,0 +1,195 @@
+//! The lock table and its waiters behind one mutex, with the journal that their decisions are told in.
+//!
+//! # Locking
+//!
+//! A std mutex: held for one decision and what tells of it, never across an await. Time is read while it is held, so the table's
+//! time does not go back. When the guard is dropped, it compares what ends next with when the sweeper wakes, and wakes the sweeper if
+//! that is later: no operation has to remember to.
+
+use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use slog::Logger;
+use tokio::sync::{Notify, oneshot};
+
+use super::journal::Journal;
+use super::outcome::LockOutcome;
+use crate::coordinator::table::{Table, Ticket};
+use crate::http::presence::Presence;
+
+/// How often expired leases are looked for when no request comes and none waits.
+const SWEEP: Duration = Duration::from_millis(250);
+/// How soon after one sweep the next may come when a request waits.
+const SWEEP_PAUSE: Duration = Duration::from_millis(1);
+
+/// The desk: what the mutex guards, and what may be used without it.
+pub struct Desk {
+    contents: Mutex<Contents>,
+    sooner: Notify,
+    started: Instant,
+    pub journal: Journal,
+}
+
+/// What the mutex guards.
+pub struct Contents {
+    pub table: Table,
+    pub pending: HashMap<Ticket, Pending>,
+    /// Whether no lock is given any more.
+    pub closing: bool,
+    /// Whether the longest life of a live lease was written down: none may live longer from here on.
+    pub ended: bool,
+    /// When the sweeper wakes by itself.
+    sweep_at: Duration,
+}
+
+/// The requests at one place in the queue: one, or the same that came again.
+pub struct Pending {
+    pub log: Logger,
+    pub callers: Vec<Caller>,
+}
+
+/// The handler of one of them, and whether its client is still there.
+pub struct Caller {
+    pub tell: oneshot::Sender<LockOutcome>,
+    pub client: Presence,
+}
+
+/// The desk while it is locked.
+pub struct Locked<'a> {
+    contents: MutexGuard<'a, Contents>,
+    desk: &'a Desk,
+}
+
+impl Desk {
+    pub fn new(table: Table, journal: Journal) -> Self {
+        let contents =
+            Contents { table, pending: HashMap::new(), closing: false, ended: false, sweep_at: Duration::ZERO };
+        Self { contents: Mutex::new(contents), sooner: Notify::new(), started: Instant::now(), journal }
+    }
+
+    /// A poisoned mutex is still usable: no method of the table panics half way through a change.
+    pub fn lock(&self) -> Locked<'_> {
+        let contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+        Locked { contents, desk: self }
+    }
+
+    /// How long the service has run.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Completes when something ends sooner than the sweeper knows.
+    pub async fn sooner(&self) {
+        self.sooner.notified().await;
+    }
+}
+
+impl<'a> Locked<'a> {
+    /// The table's time.
+    pub fn now(&self) -> Duration {
+        self.desk.started.elapsed()
+    }
+
+    pub fn journal(&self) -> &'a Journal {
+        &self.desk.journal
+    }
+}
+
+impl Contents {
+    /// When the sweeper has to look next. Where a request waits it must be on time to the millisecond; else there is no hurry.
+    fn next_ending(&self) -> Option<Duration> {
+        if self.pending.is_empty() { None } else { self.table.next_ending() }
+    }
+
+    /// How long the sweeper may sleep from `now` on.
+    pub fn pause(&mut self, now: Duration) -> Duration {
+        self.sweep_at = self.next_ending().map_or(now + SWEEP, |at| at.min(now + SWEEP));
+        self.sweep_at.saturating_sub(now).max(SWEEP_PAUSE)
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = Contents;
+
+    fn deref(&self) -> &Contents {
+        &self.contents
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Contents {
+        &mut self.contents
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        if let Some(at) = self.contents.next_ending().filter(|at| *at < self.contents.sweep_at) {
+            self.contents.sweep_at = at;
+            self.desk.sooner.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures_util::FutureExt;
+    use slog::{Discard, o};
+
+    use super::*;
+    use crate::coordinator::events::Hub;
+    use crate::coordinator::metrics::Metrics;
+    use crate::coordinator::table::{Acquire, Acquired, LeaseId, Limits, Release};
+    use crate::time::Clock;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn request(owner: &str) -> Acquire {
+        Acquire {
+            resources: [Arc::from("X")].into(),
+            owner: Some(Arc::from(owner)),
+            request_id: None,
+            ttl: 60_000 * MS,
+            wait: 60_000 * MS,
+            min_token: 0,
+            despite_retention: false,
+        }
+    }
+
+    #[test]
+    fn the_sweeper_hears_of_every_earlier_end_and_of_no_later_one() {
+        let mut table = Table::new(0, Limits::default());
+        table.allow_tokens(Duration::ZERO, 100);
+        table.allow_ttl(300_000 * MS);
+        table.acquire(Duration::ZERO, &request("holder"), LeaseId(1)).unwrap();
+        let log = Logger::root(Discard, o!());
+        let journal = Journal { clock: Clock::system(), log, hub: Hub::new(1), metrics: Metrics::new() };
+        let desk = Desk::new(table, journal);
+        let heard = || desk.sooner().now_or_never().is_some();
+        assert_eq!(desk.lock().pause(Duration::ZERO), SWEEP);
+        {
+            let mut locked = desk.lock();
+            let waiting = locked.table.acquire(Duration::ZERO, &request("waiter"), LeaseId(2)).unwrap();
+            let Acquired::Queued { ticket, .. } = waiting else { panic!("{waiting:?}") };
+            locked.pending.insert(ticket, Pending { log: Logger::root(Discard, o!()), callers: Vec::new() });
+        }
+        assert!(!heard(), "what ends in a minute is no reason to look sooner than in a quarter of a second");
+        desk.lock().table.renew(MS, LeaseId(1), Some(100 * MS)).unwrap();
+        assert!(heard());
+        assert_eq!(desk.lock().pause(MS), 100 * MS);
+        desk.lock().table.renew(2 * MS, LeaseId(1), Some(50_000 * MS)).unwrap();
+        assert!(!heard(), "a later end");
+        desk.lock().table.release(3 * MS, &Release::ById { lease: LeaseId(1), retention: 20 * MS });
+        assert!(heard());
+        assert!(!heard(), "once is enough");
+        // What is due at once is looked at after the shortest pause, without waking itself again and again.
+        let mut locked = desk.lock();
+        assert_eq!(locked.pause(23 * MS), MS);
+        drop(locked);
+        assert!(!heard());
+    }
+}

@@ -1,0 +1,121 @@
+//! Looking at the running coordinator, for answers, health and metrics.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use slog::{Logger, o};
+
+use super::Service;
+use super::outcome::LockRefused;
+use crate::coordinator::events::Hub;
+use crate::coordinator::metrics::{Metrics, Now};
+use crate::coordinator::table::{Counts, ForceTarget, Granted, Listed, NotGranted, NotLive, Shown, State, Table};
+use crate::time::Timestamp;
+
+impl Service {
+    /// Looks at the table as of now; what ended by then is told.
+    fn look<T>(&self, look: impl FnOnce(&mut Table, Duration) -> T) -> T {
+        let mut desk = self.desk.lock();
+        let now = desk.now();
+        let seen = look(&mut desk.table, now);
+        desk.tell();
+        seen
+    }
+
+    /// A page of the resources that are locked, retained or waited for.
+    pub fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> (Vec<Listed>, bool) {
+        self.look(|table, now| table.list(now, prefix, after, limit))
+    }
+
+    /// One resource closely.
+    pub fn show(&self, resource: &str) -> Option<Shown> {
+        self.look(|table, now| table.show(now, resource))
+    }
+
+    /// What [`Service::force`] would take away now.
+    pub fn force_target(&self, resource: &str) -> Option<ForceTarget> {
+        self.look(|table, now| table.force_target(now, resource))
+    }
+
+    /// What is left of a lease now.
+    ///
+    /// # Errors
+    /// How it ended, where it is not live any more.
+    pub fn left_of(&self, granted: &Granted) -> Result<Duration, NotLive> {
+        self.look(|table, now| table.left_of(now, granted.lease))
+    }
+
+    /// A refusal whose answer leaves some time after the decision, with what is true of it now.
+    pub fn as_of_now(&self, refused: LockRefused) -> LockRefused {
+        let mut busy = match refused {
+            LockRefused::Table(NotGranted::Busy(busy)) => busy,
+            LockRefused::Grace(_) => return LockRefused::Grace(self.grace_left()),
+            other => return other,
+        };
+        if let State::Held { token, free_in, .. } | State::Retained { token, free_in, .. } = &mut busy.state {
+            *free_in = match self.show(&busy.resource).map(|shown| shown.listed.state) {
+                Some(State::Held { token: now, free_in, .. } | State::Retained { token: now, free_in, .. })
+                    if now == *token =>
+                {
+                    free_in
+                }
+                // The obstacle is gone.
+                _ => Duration::ZERO,
+            };
+        }
+        LockRefused::Table(NotGranted::Busy(busy))
+    }
+
+    /// The channels of events.
+    pub fn hub(&self) -> &Hub {
+        &self.desk.journal.hub
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> &Metrics {
+        &self.desk.journal.metrics
+    }
+
+    /// A logger for one request.
+    pub fn request_log(&self, id: &Arc<str>) -> Logger {
+        self.desk.journal.log.new(o!("req" => Arc::clone(id)))
+    }
+
+    /// The wall-clock instant that is `span` from now, for people.
+    pub fn in_the_future(&self, span: Duration) -> Timestamp {
+        self.now().saturating_add(span)
+    }
+
+    /// The wall clock, for people.
+    pub fn now(&self) -> Timestamp {
+        self.desk.journal.clock.now()
+    }
+
+    /// How long the service has run.
+    pub fn uptime(&self) -> Duration {
+        self.desk.uptime()
+    }
+
+    /// Why no token could be given without making a limit durable first, if none could.
+    pub fn token_fault(&self) -> Option<String> {
+        self.reserve.token_fault()
+    }
+
+    /// How much is in the table.
+    pub fn counts(&self) -> Counts {
+        self.look(Table::counts)
+    }
+
+    /// What is measured when the metrics are read.
+    pub fn measure(&self) -> Now {
+        let counts = self.counts();
+        let desk = self.desk.lock();
+        Now {
+            counts,
+            last_token: desk.table.last_token(),
+            token_limit: desk.table.token_limit(),
+            in_grace: !self.grace_left().is_zero(),
+            uptime_s: self.uptime().as_secs_f64(),
+        }
+    }
+}

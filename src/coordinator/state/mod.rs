@@ -1,0 +1,104 @@
+//! What outlives a crash: a limit of the tokens and the longest TTL that was given.
+//!
+//! The service reserves both ahead: a token is given once a limit that covers it is durable, a TTL once one that is at least as long
+//! is. So whatever happens, no token is given twice, and a start knows for how long a lease from before it may be live. The
+//! counter is never seeded from a clock.
+//!
+//! [`file`] keeps them in a file of the data folder. Another implementation may keep them elsewhere: nothing that uses
+//! [`DurableState`] knows where.
+
+pub mod file;
+mod hold;
+#[cfg(test)]
+pub mod memory;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::protocol::TTL_MS_MAX;
+
+/// Tokens that one write makes available.
+pub const BLOCK: u64 = 1 << 20;
+/// The TTLs that are written, in seconds: in steps, so that few requests need a write.
+const TTL_STEPS_S: [u64; 9] = [1, 2, 5, 10, 20, 30, 60, 120, 300];
+
+/// The durable limits. Each change blocks until it is durable.
+pub trait DurableState: Send {
+    /// The limit of the tokens.
+    fn token_limit(&self) -> u64;
+
+    /// The longest TTL: how long after a start a lease from before it may be live.
+    fn longest_ttl(&self) -> Duration;
+
+    /// Makes a limit of at least `needed`, and half of [`BLOCK`] beyond, durable. Gives the limit.
+    ///
+    /// # Errors
+    /// When it cannot be written, or the tokens are used up.
+    fn reserve_tokens(&mut self, needed: u64) -> Result<u64, StateError>;
+
+    /// Makes a TTL of at least `ttl` durable. Gives the longest that is.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn reserve_ttl(&mut self, ttl: Duration) -> Result<Duration, StateError>;
+
+    /// Notes that no live lease lasts longer than `ttl`.
+    ///
+    /// # Errors
+    /// When it cannot be written: the longer one stays.
+    fn lower_ttl(&mut self, ttl: Duration) -> Result<(), StateError>;
+
+    /// Writes the limits again where their record was taken away.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    fn put_back(&mut self) -> Result<(), StateError>;
+
+    /// The claim under which this process may change the limits.
+    fn hold(&self) -> Arc<dyn Hold>;
+}
+
+/// The claim to be the only coordinator of the durable limits. It is looked at before every grant, so looking is quick.
+pub trait Hold: Send + Sync {
+    /// Why the claim is lost, if it is: another coordinator may have it.
+    fn lost(&self) -> Option<String>;
+
+    /// Whether the limits are recorded as this process wrote them last.
+    fn has_state(&self) -> bool;
+}
+
+/// Why the limits could not be changed. Its words are for the log, in Portuguese.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// Every token below 2^53 has been given.
+    #[error("os tokens abaixo de 2^53 acabaram")]
+    TokensUsedUp,
+    /// The [`Hold`] is lost.
+    #[error("{0}")]
+    NotHeld(String),
+    /// The limits cannot be written.
+    #[error("{0}")]
+    NotWritten(String),
+}
+
+/// The step that a TTL is covered by.
+pub fn ttl_step(ttl: Duration) -> Duration {
+    if ttl.is_zero() {
+        return ttl;
+    }
+    let step = TTL_STEPS_S.into_iter().map(Duration::from_secs).find(|step| *step >= ttl);
+    step.unwrap_or(Duration::from_millis(TTL_MS_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ttls_are_covered_by_steps() {
+        for (ttl_ms, step_ms) in [(0, 0), (1, 1000), (1000, 1000), (1001, 2000), (299_999, 300_000), (300_000, 300_000)]
+        {
+            assert_eq!(ttl_step(Duration::from_millis(ttl_ms)), Duration::from_millis(step_ms));
+        }
+    }
+}

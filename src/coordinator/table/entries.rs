@@ -1,0 +1,64 @@
+//! What the table keeps: leases, the state and the queue of each resource, and what ends by itself.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::values::{Granted, LeaseId, Resources, Ticket};
+
+/// A live lease.
+#[derive(Debug)]
+pub struct Lease {
+    pub resources: Resources,
+    pub owner: Option<Arc<str>>,
+    pub request_id: Option<Arc<str>>,
+    pub token: u64,
+    pub ttl: Duration,
+    pub deadline: Duration,
+    pub waited: Duration,
+    /// Whether its request came again and was told of it.
+    pub told_again: bool,
+}
+
+/// What is known of a resource: one that is free and not waited for has no entry.
+#[derive(Debug, Default)]
+pub struct Entry {
+    pub hold: Hold,
+    /// Who waits for it, in order.
+    pub queue: BTreeSet<Ticket>,
+}
+
+#[derive(Debug, Default)]
+pub enum Hold {
+    #[default]
+    Free,
+    Held(LeaseId),
+    Retained {
+        until: Duration,
+        owner: Option<Arc<str>>,
+        token: u64,
+    },
+}
+
+/// Something that ends by itself. At one instant leases end before waiting does, so who waited for one gets it.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ending {
+    Lease(LeaseId),
+    Retention(Arc<str>),
+    Wait(Ticket),
+}
+
+impl Lease {
+    pub fn granted(&self, id: LeaseId, again: bool) -> Granted {
+        Granted {
+            lease: id,
+            resources: Arc::clone(&self.resources),
+            owner: self.owner.clone(),
+            token: self.token,
+            ttl: self.ttl,
+            deadline: self.deadline,
+            waited: self.waited,
+            again,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The operations of a sequence, generated at random, and what they mean for a table.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+use crate::coordinator::table::{
+    Acquire, Acquired, Ended, ForceTarget, Granted, LeaseId, Limits, NotGranted, NotRenewed, Release, Released, Ticket,
+};
+
+/// In order of name, as lists are.
+pub const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+/// Small enough that each bound is met.
+pub const LIMITS: Limits = Limits { resources: 24, places: 19, waiters_of_one: 6 };
+
+/// What is generated. Leases and waiters are chosen among those there are, so a shorter sequence still makes sense.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// The request's smallest token is as much above the last one given as this says, or does not matter.
+    Acquire(Acquire, Option<u64>),
+    /// A request that has an identity comes again: the nth last.
+    Again(usize, Duration),
+    ReleaseById(usize, Duration),
+    ReleaseByName(&'static str, Duration),
+    Renew(usize, Option<Duration>),
+    Leave(usize),
+    TakeBack(usize),
+    Force(&'static str),
+    /// Time goes by, and is noticed at once, or by the next operation only.
+    Advance(Duration, bool),
+    AllowTokens(u64),
+}
+
+/// What an operation means where it is applied: the same for the table and its model.
+#[derive(Debug)]
+pub enum Call {
+    Acquire(Acquire, LeaseId),
+    Release(Release),
+    Renew(LeaseId, Option<Duration>),
+    Leave(Ticket),
+    TakeBack(LeaseId),
+    Force(&'static str),
+    AllowTokens(u64),
+    Dismiss,
+    Expire,
+}
+
+#[derive(Debug, PartialEq)]
+pub enum Answer {
+    Acquired(Result<Acquired, NotGranted>),
+    Released(Released),
+    Renewed(Result<Granted, NotRenewed>),
+    Left(bool),
+    TakenBack(Option<Ended>),
+    Forced(Option<ForceTarget>),
+    Nothing,
+}
+
+pub fn ms(range: std::ops::RangeInclusive<u64>) -> impl Strategy<Value = Duration> {
+    range.prop_map(Duration::from_millis)
+}
+
+pub fn acquires() -> impl Strategy<Value = Op> {
+    let resources = prop_oneof![4 => 1..=1_usize, 3 => 2..=3_usize, 1 => 4..=6_usize]
+        .prop_flat_map(|how_many| subsequence(&NAMES[..], how_many).prop_shuffle());
+    let owner = prop::option::weighted(0.75, select(vec!["ann", "ben", "cleo"]));
+    let request_id = prop::option::weighted(0.6, select(vec!["r1", "r2"]));
+    let wait = prop_oneof![1 => ms(0..=0), 3 => ms(1..=300)];
+    let ahead = prop::option::weighted(0.1, 0..=3_u64);
+    let request = (resources, owner, request_id, ms(1..=200), wait, ahead, prop::bool::weighted(0.25));
+    request.prop_map(|(resources, owner, request_id, ttl, wait, ahead, despite_retention)| {
+        let resources = resources.into_iter().map(Arc::from).collect();
+        let (owner, request_id) = (owner.map(Arc::from), request_id.map(Arc::from));
+        Op::Acquire(Acquire { resources, owner, request_id, ttl, wait, min_token: 0, despite_retention }, ahead)
+    })
+}
+
+pub fn ops() -> impl Strategy<Value = Op> {
+    let name = || select(&NAMES[..]);
+    let retention = || prop_oneof![2 => ms(0..=0), 1 => ms(1..=150)];
+    prop_oneof![
+        24 => acquires(),
+        3 => (0..6_usize, ms(0..=300)).prop_map(|(back, wait)| Op::Again(back, wait)),
+        10 => (0..12_usize, retention()).prop_map(|(back, retention)| Op::ReleaseById(back, retention)),
+        3 => (name(), retention()).prop_map(|(name, retention)| Op::ReleaseByName(name, retention)),
+        4 => (0..12_usize, prop::option::of(ms(1..=200))).prop_map(|(back, ttl)| Op::Renew(back, ttl)),
+        2 => (0..20_usize).prop_map(Op::Leave),
+        2 => (0..8_usize).prop_map(Op::TakeBack),
+        2 => name().prop_map(Op::Force),
+        12 => (ms(0..=80), any::<bool>()).prop_map(|(time, noticed)| Op::Advance(time, noticed)),
+        2 => (0..=25_u64).prop_map(Op::AllowTokens),
+    ]
+}

@@ -1,0 +1,296 @@
+//! The table as one would write it if time and memory did not matter: everything is looked for everywhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::calls::{Answer, Call, LIMITS, NAMES};
+use crate::coordinator::table::{
+    Acquire, Acquired, Busy, Counts, Ended, ForceTarget, Granted, Happened, LeaseId, Listed, NotGranted, NotLive,
+    NotRenewed, Release, Released, State, Ticket,
+};
+
+struct Held {
+    id: LeaseId,
+    request: Acquire,
+    token: u64,
+    ttl: Duration,
+    deadline: Duration,
+    waited: Duration,
+    told_again: bool,
+}
+
+struct Kept {
+    resource: Arc<str>,
+    until: Duration,
+    owner: Option<Arc<str>>,
+    token: u64,
+}
+
+struct Queued {
+    ticket: Ticket,
+    id: LeaseId,
+    request: Acquire,
+    since: Duration,
+    gives_up_at: Duration,
+}
+
+/// The model of the table.
+#[derive(Default)]
+pub struct Model {
+    now: Duration,
+    leases: Vec<Held>,
+    kept: Vec<Kept>,
+    /// In order of arrival.
+    queue: Vec<Queued>,
+    ended: Vec<(LeaseId, NotLive)>,
+    pub happened: Vec<Happened>,
+    pub last_token: u64,
+    token_limit: u64,
+    pub last_ticket: u64,
+}
+
+impl Held {
+    fn granted(&self, again: bool) -> Granted {
+        let Self { id: lease, token, ttl, deadline, waited, .. } = *self;
+        let Acquire { resources, owner, .. } = self.request.clone();
+        Granted { lease, resources, owner, token, ttl, deadline, waited, again }
+    }
+}
+
+fn same(one: &Acquire, other: &Acquire) -> bool {
+    let identity = |request: &Acquire| (request.owner.clone(), request.request_id.clone(), request.resources.clone());
+    one.owner.is_some() && one.request_id.is_some() && identity(one) == identity(other)
+}
+
+impl Model {
+    pub fn call(&mut self, now: Duration, call: &Call) -> Answer {
+        self.now = now;
+        self.expire();
+        let answer = match call {
+            Call::Acquire(request, id) => Answer::Acquired(self.acquire(request, *id)),
+            Call::Release(release) => Answer::Released(self.release(release)),
+            Call::Renew(id, ttl) => Answer::Renewed(match self.leases.iter_mut().find(|lease| lease.id == *id) {
+                Some(lease) => {
+                    lease.ttl = ttl.unwrap_or(lease.ttl);
+                    lease.deadline = now + lease.ttl;
+                    Ok(lease.granted(true))
+                }
+                None => Err(NotRenewed::NotLive(self.how_ended(*id))),
+            }),
+            Call::Leave(ticket) => {
+                let before = self.queue.len();
+                self.queue.retain(|queued| queued.ticket != *ticket);
+                Answer::Left(self.queue.len() < before)
+            }
+            Call::TakeBack(id) => {
+                let unheard = self.leases.iter().any(|lease| lease.id == *id && !lease.told_again);
+                Answer::TakenBack(unheard.then(|| self.end(*id, NotLive::AlreadyReleased, Duration::ZERO)).flatten())
+            }
+            Call::Force(name) => Answer::Forced(self.force(name)),
+            Call::AllowTokens(limit) => {
+                self.token_limit = self.token_limit.max(*limit);
+                Answer::Nothing
+            }
+            Call::Dismiss => {
+                let refused =
+                    |queued: Queued| Happened::Refused { ticket: queued.ticket, refused: NotGranted::Dismissed };
+                self.happened.extend(self.queue.drain(..).map(refused));
+                Answer::Nothing
+            }
+            Call::Expire => Answer::Nothing,
+        };
+        self.serve();
+        answer
+    }
+
+    /// When the next thing ends, and of which kind it is: at one instant leases come first, then retentions.
+    pub fn next_ending(&self) -> Option<(Duration, u8)> {
+        let leases = self.leases.iter().map(|lease| (lease.deadline, 0));
+        let kept = self.kept.iter().map(|kept| (kept.until, 1));
+        leases.chain(kept).chain(self.queue.iter().map(|queued| (queued.gives_up_at, 2))).min()
+    }
+
+    fn expire(&mut self) {
+        while let Some((at, kind)) = self.next_ending().filter(|(at, _)| *at <= self.now) {
+            self.leases.sort_by_key(|lease| lease.id);
+            self.kept.sort_by(|one, other| one.resource.cmp(&other.resource));
+            if kind == 0 {
+                let id = self.leases.iter().find(|lease| lease.deadline == at).unwrap().id;
+                let ended = self.end(id, NotLive::Expired, Duration::ZERO).unwrap();
+                self.happened.push(Happened::Expired(ended));
+            } else if kind == 1 {
+                self.kept.remove(self.kept.iter().position(|kept| kept.until == at).unwrap());
+            } else {
+                let in_vain = self.queue.iter().position(|queued| queued.gives_up_at == at).unwrap();
+                let Queued { ticket, request, since, .. } = &self.queue[in_vain];
+                let refused = match self.obstacle(request, *ticket) {
+                    Some(busy) => NotGranted::Busy(Busy { waited: self.now.saturating_sub(*since), ..busy }),
+                    None => self.token(request.min_token).expect_err("or it would have been served"),
+                };
+                self.happened.push(Happened::Refused { ticket: *ticket, refused });
+                self.queue.remove(in_vain);
+            }
+            self.serve();
+        }
+    }
+
+    /// Grants the first waiter that can be granted, and looks at all of them again.
+    fn serve(&mut self) {
+        let can_be = |model: &Self, q: &Queued| {
+            model.obstacle(&q.request, q.ticket).is_none() && model.token(q.request.min_token).is_ok()
+        };
+        while let Some(first) = self.queue.iter().position(|queued| can_be(self, queued)) {
+            let Queued { ticket, id, request, since, .. } = self.queue.remove(first);
+            let granted = self.grant(&request, id, self.now.saturating_sub(since));
+            self.happened.push(Happened::Granted { ticket, granted });
+        }
+    }
+
+    fn acquire(&mut self, request: &Acquire, id: LeaseId) -> Result<Acquired, NotGranted> {
+        if let Some(lease) = self.leases.iter_mut().find(|lease| same(&lease.request, request)) {
+            lease.told_again = true;
+            return Ok(Acquired::Granted(lease.granted(true)));
+        }
+        let gives_up_at = self.now + request.wait;
+        if let Some(queued) = self.queue.iter_mut().find(|queued| same(&queued.request, request)) {
+            queued.gives_up_at = queued.gives_up_at.max(gives_up_at);
+            return Ok(Acquired::Queued { ticket: queued.ticket, again: true });
+        }
+        let ticket = Ticket(self.last_ticket + 1);
+        let busy = self.obstacle(request, ticket);
+        if let Some(busy) = busy.clone().filter(|_| request.wait.is_zero()) {
+            return Err(NotGranted::Busy(busy));
+        }
+        let (counts, wanted) = (self.counts(), request.resources.len());
+        let places: usize = NAMES.iter().map(|name| self.queue_of(name).len()).sum();
+        if counts.held + counts.retained + places + wanted > LIMITS.resources {
+            return Err(NotGranted::Full);
+        }
+        self.token(request.min_token)?;
+        if busy.is_none() {
+            return Ok(Acquired::Granted(self.grant(request, id, Duration::ZERO)));
+        }
+        let longest = request.resources.iter().map(|name| self.queue_of(name).len()).max().unwrap();
+        if places + wanted > LIMITS.places || longest >= LIMITS.waiters_of_one {
+            return Err(NotGranted::QueueFull);
+        }
+        self.last_ticket = ticket.0;
+        self.queue.push(Queued { ticket, id, request: request.clone(), since: self.now, gives_up_at });
+        Ok(Acquired::Queued { ticket, again: false })
+    }
+
+    fn grant(&mut self, request: &Acquire, id: LeaseId, waited: Duration) -> Granted {
+        self.last_token = self.token(request.min_token).unwrap();
+        self.kept.retain(|kept| !request.resources.contains(&kept.resource));
+        let (request, token, ttl) = (request.clone(), self.last_token, request.ttl);
+        let deadline = self.now + ttl;
+        let lease = Held { id, request, token, ttl, deadline, waited, told_again: false };
+        let granted = lease.granted(false);
+        self.leases.push(lease);
+        granted
+    }
+
+    fn release(&mut self, release: &Release) -> Released {
+        let (id, retention) = match release {
+            Release::ById { lease, retention } => (*lease, *retention),
+            Release::ByName { resource, retention } => match (self.holder(resource), self.state(resource)) {
+                (Some(lease), _) if lease.request.owner.is_some() => {
+                    return Released::NotOwner { resource: resource.clone() };
+                }
+                (Some(lease), _) => (lease.id, *retention),
+                (None, Some(_)) => return Released::Nothing(NotLive::AlreadyReleased),
+                (None, None) => return Released::Nothing(NotLive::Unknown),
+            },
+        };
+        let ended = self.end(id, NotLive::AlreadyReleased, retention);
+        ended.map_or_else(|| Released::Nothing(self.how_ended(id)), Released::Freed)
+    }
+
+    fn force(&mut self, name: &str) -> Option<ForceTarget> {
+        if let Some(id) = self.holder(name).map(|lease| lease.id) {
+            let ended = self.end(id, NotLive::Forced, Duration::ZERO)?;
+            return Some(ForceTarget { ended, retained: false });
+        }
+        let Kept { resource, owner, token, .. } =
+            self.kept.remove(self.kept.iter().position(|kept| &*kept.resource == name)?);
+        Some(ForceTarget { ended: Ended { resources: [resource].into(), owner, token }, retained: true })
+    }
+
+    fn end(&mut self, id: LeaseId, how: NotLive, retention: Duration) -> Option<Ended> {
+        let Held { request, token, .. } = self.leases.remove(self.leases.iter().position(|lease| lease.id == id)?);
+        self.ended.push((id, how));
+        let Acquire { resources, owner, .. } = request;
+        let until = self.now + retention;
+        let keep = |name: &Arc<str>| Kept { resource: name.clone(), until, owner: owner.clone(), token };
+        self.kept.extend(resources.iter().filter(|_| !retention.is_zero()).map(keep));
+        Some(Ended { resources, owner, token })
+    }
+
+    pub fn left_of(&self, id: LeaseId) -> Result<Duration, NotLive> {
+        let live = self.leases.iter().find(|lease| lease.id == id);
+        live.map(|lease| lease.deadline.saturating_sub(self.now)).ok_or_else(|| self.how_ended(id))
+    }
+
+    pub fn longest_left(&self) -> Duration {
+        let left = self.leases.iter().map(|lease| lease.deadline.saturating_sub(self.now));
+        left.max().unwrap_or_default()
+    }
+
+    fn how_ended(&self, id: LeaseId) -> NotLive {
+        self.ended.iter().find(|(ended, _)| *ended == id).map_or(NotLive::Unknown, |(_, how)| *how)
+    }
+
+    fn token(&self, min_token: u64) -> Result<u64, NotGranted> {
+        let token = self.last_token.max(min_token) + 1;
+        Some(token).filter(|token| *token <= self.token_limit).ok_or(NotGranted::TokenLimit(token))
+    }
+
+    fn holder(&self, name: &str) -> Option<&Held> {
+        self.leases.iter().find(|lease| lease.request.resources.iter().any(|resource| &**resource == name))
+    }
+
+    fn queue_of(&self, name: &str) -> Vec<Ticket> {
+        let waits = |queued: &&Queued| queued.request.resources.iter().any(|resource| &**resource == name);
+        self.queue.iter().filter(waits).map(|queued| queued.ticket).collect()
+    }
+
+    fn state(&self, name: &str) -> Option<State> {
+        if let Some(Held { request, token, deadline, .. }) = self.holder(name) {
+            let free_in = deadline.saturating_sub(self.now);
+            return Some(State::Held { owner: request.owner.clone(), token: *token, free_in });
+        }
+        let Kept { until, owner, token, .. } = self.kept.iter().find(|kept| &*kept.resource == name)?;
+        Some(State::Retained { owner: owner.clone(), token: *token, free_in: until.saturating_sub(self.now) })
+    }
+
+    /// What stands in the way of a request in its place in the order of arrival.
+    fn obstacle(&self, request: &Acquire, place: Ticket) -> Option<Busy> {
+        request.resources.iter().find_map(|resource| {
+            let passed_over = |state: &State| request.despite_retention && matches!(state, State::Retained { .. });
+            let state = self.state(resource).filter(|state| !passed_over(state));
+            let queue = self.queue_of(resource);
+            (state.is_some() || queue.iter().any(|ticket| *ticket < place)).then(|| Busy {
+                resource: resource.clone(),
+                state: state.unwrap_or(State::Promised),
+                queue: queue.iter().filter(|ticket| **ticket != place).count(),
+                waited: Duration::ZERO,
+            })
+        })
+    }
+
+    pub fn list(&self) -> Vec<Listed> {
+        let all = NAMES.iter().map(|name| (name, self.state(name), self.queue_of(name).len()));
+        let known = all.filter(|(_, state, queue)| state.is_some() || *queue > 0);
+        let listed = |(name, state, queue): (&&str, Option<State>, usize)| Listed {
+            resource: Arc::from(*name),
+            state: state.unwrap_or(State::Promised),
+            queue,
+        };
+        known.map(listed).collect()
+    }
+
+    pub fn counts(&self) -> Counts {
+        let held = self.leases.iter().map(|lease| lease.request.resources.len()).sum();
+        Counts { leases: self.leases.len(), held, retained: self.kept.len(), waiting: self.queue.len() }
+    }
+}
