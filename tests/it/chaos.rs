@@ -77,7 +77,7 @@ impl Target {
             }
             4..8 => {
                 blows.paused.fetch_add(1, Ordering::Relaxed);
-                // Now and then past every patience that the others have.
+                // One pause in eight is longer than every timeout of the other processes.
                 let pause = if dice.below(8) == 0 { dice.millis(5500, 8000) } else { dice.millis(20, 2500) };
                 signal(server.pid(), "STOP");
                 std::thread::sleep(pause);
@@ -158,7 +158,7 @@ impl Client<'_> {
         });
         let what = match &answer {
             None => {
-                // Where nobody listens, asking without a pause would only keep others from being served.
+                // Without a pause, clients of a dead process would take the CPU from the others.
                 std::thread::sleep(Duration::from_millis(10));
                 "no answer".to_owned()
             }
@@ -226,28 +226,21 @@ fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
-#[test]
-fn under_kill_pause_and_stop_no_slot_is_booked_twice_and_nothing_said_is_untrue() {
-    let seconds = setting("SCTEC_TEST_CHAOS_SECONDS").unwrap_or(20);
-    let seed = setting("SCTEC_TEST_CHAOS_SEED")
-        .unwrap_or_else(|| u64::from(std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos()));
-    eprintln!("SCTEC_TEST_CHAOS_SEED={seed} SCTEC_TEST_CHAOS_SECONDS={seconds}");
-    let folder = tempfile::tempdir().unwrap();
-    let [gate, first, second] = std::array::from_fn(|_| free_address());
-    let data_dir = folder.path().to_owned();
+/// The processes that are struck: a coordinator that listens on `gate`, and its two schedulers.
+fn targets(data_dir: &Path, gate: &str, [first, second]: [&str; 2]) -> [Target; 3] {
     let coordinator = {
-        let (data_dir, gate) = (data_dir.clone(), gate.clone());
+        let (data_dir, gate) = (data_dir.to_owned(), gate.to_owned());
         let starts = AtomicU64::new(0);
         Target::new("the coordinator", move || {
             let mut command = crate::common::coordinator_command(&data_dir, &gate);
-            // Every other start with a grace after a crash: struck this often it would else be in it for most of the time.
+            // Every other start is without a grace: killed so often, it would otherwise spend most of the time in one.
             let grace = if starts.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) { "0" } else { "auto" };
             command.args(["--grace", grace]);
             command
         })
     };
     let scheduler = |name, address: &str| {
-        let (data_dir, gate, address) = (data_dir.clone(), format!("http://{gate}"), address.to_owned());
+        let (data_dir, gate, address) = (data_dir.to_owned(), format!("http://{gate}"), address.to_owned());
         Target::new(name, move || {
             let mut command = sctec();
             command.args(["serve-scheduler", "--listen", &address, "--coordinator", &gate]);
@@ -256,21 +249,32 @@ fn under_kill_pause_and_stop_no_slot_is_booked_twice_and_nothing_said_is_untrue(
             command
         })
     };
-    let targets = [coordinator, scheduler("the first scheduler", &first), scheduler("the second scheduler", &second)];
+    [coordinator, scheduler("the first scheduler", first), scheduler("the second scheduler", second)]
+}
+
+/// A client's connections.
+fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
+    config.timeout_global(Some(CLIENT_PATIENCE)).build().into()
+}
+
+#[test]
+fn under_kill_pause_and_stop_no_slot_is_booked_twice_and_nothing_said_is_untrue() {
+    let seconds = setting("SCTEC_TEST_CHAOS_SECONDS").unwrap_or(20);
+    let seed = setting("SCTEC_TEST_CHAOS_SEED")
+        .unwrap_or_else(|| u64::from(std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos()));
+    eprintln!("SCTEC_TEST_CHAOS_SEED={seed} SCTEC_TEST_CHAOS_SECONDS={seconds}");
+    let folder = tempfile::tempdir().unwrap();
+    let [gate, first, second] = std::array::from_fn(|_| free_address());
+    let targets = targets(folder.path(), &gate, [&first, &second]);
     let urls = [format!("http://{first}"), format!("http://{second}")];
     let (ledger, blows, end) = (Ledger::default(), Blows::default(), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let (ledger, blows, end, urls) = (&ledger, &blows, &end, &urls);
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| {
-                let agent = ureq::Agent::config_builder()
-                    .http_status_as_error(false)
-                    .proxy(None)
-                    .timeout_global(Some(CLIENT_PATIENCE))
-                    .build()
-                    .into();
                 let dice = Dice(seed ^ ((number + 1) << 32));
-                let client = Client { dice, name: format!("c{number}"), urls, ledger, agent, requests: 0 };
+                let client = Client { dice, name: format!("c{number}"), urls, ledger, agent: agent(), requests: 0 };
                 scope.spawn(move || client.run(end))
             })
             .collect();
@@ -313,7 +317,7 @@ fn under_kill_pause_and_stop_no_slot_is_booked_twice_and_nothing_said_is_untrue(
     tokens_grow(folder.path());
 }
 
-/// Holds what was told against the database and the trail.
+/// Compares the answers that clients got with the database and the trail.
 fn judge(folder: &Path, ledger: &Ledger) {
     let verified = run(&["audit", "--verify", "--data-dir", folder.to_str().unwrap()]);
     let said = String::from_utf8_lossy(&verified.stdout).into_owned();
@@ -326,30 +330,7 @@ fn judge(folder: &Path, ledger: &Ledger) {
         .unwrap()
         .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
         .collect();
-    // The trail, replayed: who has each slot, and the last token that wrote to it.
-    let (mut holders, mut tokens): (HashMap<&str, i64>, HashMap<&str, u64>) = (HashMap::new(), HashMap::new());
-    let (mut created, mut cancelled) = (HashMap::new(), HashSet::new());
-    for record in &records {
-        let (event, details) = (record["event_type"].as_str().unwrap(), &record["details"]);
-        let request = record["req"].as_str().unwrap();
-        if !event.starts_with("AGENDAMENTO_") {
-            continue;
-        }
-        assert!(!ledger.refused.lock().unwrap().contains(request), "{request} was refused, and yet: {record}");
-        let id = details["agendamento_id"].as_i64().unwrap();
-        let start = details["horario_inicio_utc"].as_str().unwrap();
-        let token = details["token"].as_u64().expect("it was written under a lock");
-        if let Some(before) = tokens.insert(start, token) {
-            assert!(token > before, "slot {start}: token {token} wrote after {before}");
-        }
-        if event == "AGENDAMENTO_CRIADO" {
-            assert_eq!(holders.insert(start, id), None, "slot {start} was booked twice: {record}");
-            assert!(created.insert(id, start).is_none(), "booking {id} was made twice");
-        } else {
-            assert_eq!(holders.remove(start), Some(id), "{record}");
-            cancelled.insert(id);
-        }
-    }
+    let (created, cancelled) = replay(&records, ledger);
     let booked = ledger.booked.lock().unwrap();
     for (id, told) in booked.iter() {
         assert_eq!(created.get(id).copied(), Some(told.slot.as_str()), "booking {id} was acknowledged and is lost");
@@ -389,7 +370,36 @@ fn judge(folder: &Path, ledger: &Ledger) {
     assert!(booked.len() > 20, "too little was booked to prove anything");
 }
 
-/// The coordinator's log may have lost lines, each time it was killed; those that are there are in the order of the grants.
+/// Replays the trail: the slot of each booking that was created, and the bookings that were cancelled.
+fn replay<'a>(records: &'a [Value], ledger: &Ledger) -> (HashMap<i64, &'a str>, HashSet<i64>) {
+    // Which booking has each slot, and the last token that wrote to it.
+    let (mut holders, mut tokens): (HashMap<&str, i64>, HashMap<&str, u64>) = (HashMap::new(), HashMap::new());
+    let (mut created, mut cancelled) = (HashMap::new(), HashSet::new());
+    for record in records {
+        let (event, details) = (record["event_type"].as_str().unwrap(), &record["details"]);
+        let request = record["req"].as_str().unwrap();
+        if !event.starts_with("AGENDAMENTO_") {
+            continue;
+        }
+        assert!(!ledger.refused.lock().unwrap().contains(request), "{request} was refused, and yet: {record}");
+        let id = details["agendamento_id"].as_i64().unwrap();
+        let start = details["horario_inicio_utc"].as_str().unwrap();
+        let token = details["token"].as_u64().expect("it was written under a lock");
+        if let Some(before) = tokens.insert(start, token) {
+            assert!(token > before, "slot {start}: token {token} wrote after {before}");
+        }
+        if event == "AGENDAMENTO_CRIADO" {
+            assert_eq!(holders.insert(start, id), None, "slot {start} was booked twice: {record}");
+            assert!(created.insert(id, start).is_none(), "booking {id} was made twice");
+        } else {
+            assert_eq!(holders.remove(start), Some(id), "{record}");
+            cancelled.insert(id);
+        }
+    }
+    (created, cancelled)
+}
+
+/// Each kill may have cost the coordinator's log some lines. The lines that are left have growing tokens.
 fn tokens_grow(folder: &Path) {
     let log = std::fs::read(folder.join("coordenador.log")).unwrap();
     let (mut last, mut grants) = (0, 0);

@@ -347,7 +347,7 @@ fn eventsource_121_a_listener_whose_packets_are_dropped_is_gone_after_30_seconds
     listener.args(["--silent", "--no-buffer", "http://10.9.0.1:3000/eventos?canal=c"]).stdout(Stdio::null());
     let mut listener = listener.spawn().unwrap();
     wait_until("it listens", || listeners() == Some(1));
-    // One that waits for a lock, too: it has nothing to acknowledge, and is asked.
+    // A waiter for a lock as well: nothing is sent to it that it would acknowledge, so the kernel probes it.
     network.curl(1, "http://10.9.0.1:3000/saude");
     let lock = |wait_ms: u32| json!({"recurso": "X", "ttl_ms": 300_000, "espera_ms": wait_ms}).to_string();
     let post = |host: usize, url: &str, wait_ms: u32| {
@@ -362,7 +362,7 @@ fn eventsource_121_a_listener_whose_packets_are_dropped_is_gone_after_30_seconds
         serde_json::from_str::<Value>(&health).ok().and_then(|health| health["esperando"].as_u64())
     };
     wait_until("it waits", || waiting() == Some(1));
-    // What they send goes nowhere from now on.
+    // From now on, no packet of theirs arrives.
     network.ip(1, &["route", "add", "blackhole", "10.9.0.1/32"]);
     let begun = Instant::now();
     let mut gone = [None; 2];
@@ -373,6 +373,7 @@ fn eventsource_121_a_listener_whose_packets_are_dropped_is_gone_after_30_seconds
                 *gone = Some(begun.elapsed());
             }
         }
+        // Between two looks: what is measured takes seconds.
         std::thread::sleep(Duration::from_millis(200));
     }
     for child in [&mut listener, &mut waiter] {

@@ -75,6 +75,7 @@ impl<'a> Load<'a> {
                     booked.push(answer.unwrap().json()["id"].as_i64().unwrap());
                 }
             }
+            // A pace, not a wait: it leaves the containers time to come back.
             thread::sleep(Duration::from_millis(2));
         }
         (booked, answers)
@@ -184,6 +185,20 @@ fn nothing_but_the_volume_can_be_written_and_nothing_be_gained() {
     }
 }
 
+/// Both services' logs have whole lines of the two forms, none omitted and none twice.
+fn assert_whole_lines_once(project: &Project) {
+    for service in [SCHEDULER, COORDINATOR] {
+        let lines = project.log(service);
+        let mut seen = BTreeSet::new();
+        for line in &lines {
+            let shape = line.starts_with("{\"timestamp_utc\":") && line.ends_with('}')
+                || line.split(':').nth(4).is_some_and(|name| name == service);
+            assert!(shape && !line.contains('\x1b') && !line.contains("omitidas"), "{line}");
+            assert!(seen.insert(line), "twice: {line}");
+        }
+    }
+}
+
 #[test]
 #[ignore = "needs podman"]
 fn one_stream_of_logs_ties_both_services_together_and_data_outlives_them() {
@@ -223,16 +238,7 @@ fn one_stream_of_logs_ties_both_services_together_and_data_outlives_them() {
     assert!(stream.contains(r#""req":"pedido-de-marie""#), "the audit record is in the stream too");
     let first = way.iter().find(|line| is_of(line, SCHEDULER)).unwrap();
     assert!(first.contains("Requisição recebida para POST /agendamentos"), "{way:?}");
-    for service in [SCHEDULER, COORDINATOR] {
-        let lines = project.log(service);
-        let mut seen = BTreeSet::new();
-        for line in &lines {
-            let shape = line.starts_with("{\"timestamp_utc\":") && line.ends_with('}')
-                || line.split(':').nth(4).is_some_and(|name| name == service);
-            assert!(shape && !line.contains('\x1b') && !line.contains("omitidas"), "{line}");
-            assert!(seen.insert(line), "twice: {line}");
-        }
-    }
+    assert_whole_lines_once(&project);
 
     for service in [SCHEDULER, COORDINATOR] {
         let took = terminate(&project, service);

@@ -48,6 +48,7 @@ fn every_example_is_json() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of answers and one loop over it")]
 fn examples_have_the_members_of_real_answers() {
     let services = Services::start(&["--lock-retention-ms", "0"]);
     let agenda = |method: &str, path: &str, body: Option<Value>| {

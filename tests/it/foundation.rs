@@ -216,6 +216,7 @@ fn a_first_start_that_is_killed_at_any_moment_leaves_what_the_next_can_start_on(
         let outer = tempfile::tempdir().unwrap();
         let said = outer.path().join("said");
         let child = begin(&mut scheduler_command(&outer.path().join("dados"), "http://127.0.0.1:9"), &said);
+        // Not a wait: each delay kills the start at another of its steps.
         std::thread::sleep(std::time::Duration::from_millis(delay_ms));
         end(vec![child]);
         let mut child = begin(&mut scheduler_command(&outer.path().join("dados"), "http://127.0.0.1:9"), &said);

@@ -211,6 +211,7 @@ fn book_all_the_while(scheduler: &Server, how_long: Duration) -> usize {
         let answer = http("POST", &format!("{}/agendamentos", scheduler.url()), Some(("application/json", &body)));
         assert_eq!(answer.status, 201, "after {:?}: {}", begun.elapsed(), answer.body);
         booked += 1;
+        // A pace, not a wait: the bookings are to be spread over the whole time.
         std::thread::sleep(Duration::from_millis(50));
     }
     booked

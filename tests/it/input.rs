@@ -87,6 +87,7 @@ fn what_is_cut_from_an_instant_puts_nothing_on_the_grid() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of cases and one loop over it")]
 fn a_filter_that_is_empty_or_misspelt_is_refused_everywhere() {
     // ciso-assistant #4701, cloudify-manager #3366: such a filter returned everything.
     let services = Services::start(&[]);

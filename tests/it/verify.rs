@@ -203,6 +203,7 @@ fn what_keeps_it_from_running_is_exit_status_1() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one trail, which is costly to make, and all that is checked of it")]
 fn a_rotated_trail_is_one_trail() {
     let services = Services::start(&["--audit-rotate-mb", "1", "--lock-retention-ms", "0"]);
     // Each pair of records has some six thousand bytes.
