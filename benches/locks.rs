@@ -121,7 +121,20 @@ fn main() -> Outcome<()> {
     let health = http("GET", &format!("{}/saude", coordinator.url()), None).json();
     assert_eq!(health["travas"], 0, "a lease outlived its unlock: {health}");
 
-    let [.., constant] = &workloads;
+    report(&workloads);
+    let rows = [("no lock waits", &alone), ("one lock waits 2 s", &beside_waiting)].map(|(name, rounds)| {
+        let millis = |percent| format!("{:.2}", median_rank(rounds, percent));
+        [name.to_owned(), millis(50), millis(99), format!("{:.2}", median_rank(rounds, 99) / median_rank(&alone, 99))]
+    });
+    let seconds = ROUND.as_secs();
+    eprintln!("{CONNECTIONS} callers of the scheduler's lock client, medians of {ROUNDS} rounds of {seconds} s");
+    eprintln!("{}", table(["", "p50 ms", "p99 ms", "p99, ratio"], rows));
+    Ok(())
+}
+
+/// Prints the figures of each workload, with the last one's as the measure.
+fn report(workloads: &[Workload; 3]) {
+    let [.., constant] = workloads;
     let rows = workloads.iter().map(|workload| {
         let of_constant =
             workload.rounds.iter().zip(&constant.rounds).map(|(own, its)| own.per_second / its.per_second);
@@ -142,13 +155,6 @@ fn main() -> Outcome<()> {
     );
     eprintln!("{}", table(header, rows));
     eprintln!("a pair is a lock and its unlock; in batches of {BATCH}, each takes as long as its batch");
-    let rows = [("no lock waits", &alone), ("one lock waits 2 s", &beside_waiting)].map(|(name, rounds)| {
-        let millis = |percent| format!("{:.2}", median_rank(rounds, percent));
-        [name.to_owned(), millis(50), millis(99), format!("{:.2}", median_rank(rounds, 99) / median_rank(&alone, 99))]
-    });
-    eprintln!("{CONNECTIONS} callers of the scheduler's lock client, medians of {ROUNDS} rounds of {seconds} s");
-    eprintln!("{}", table(["", "p50 ms", "p99 ms", "p99, ratio"], rows));
-    Ok(())
 }
 
 /// The latencies of the locks of each round, sorted: without a lock that waits, and with one at all times.
