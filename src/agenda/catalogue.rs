@@ -1,24 +1,24 @@
-//! Who may book, and what.
+//! The catalogue: the scientists and the telescopes.
 
 use std::collections::BTreeMap;
 
-/// Who books.
+/// A scientist, who books.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scientist {
-    /// Identity, from 1 on.
+    /// Its number, from 1 on.
     pub id: i64,
     /// Name, for people.
     pub name: String,
-    /// Where they work.
+    /// The institution.
     pub institution: String,
     /// ISO 3166-1 alpha-2.
     pub country: String,
 }
 
-/// What is booked.
+/// A telescope, which is booked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Telescope {
-    /// Identity on the wire and the first part of a resource's name: letters, digits, `.`, `_`, `-`.
+    /// Its name on the wire, and the first part of a resource's name: letters, digits, `.`, `_`, `-`.
     pub code: String,
     /// Name, for people.
     pub name: String,
@@ -34,7 +34,7 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// A catalogue; the first telescope is the one that is meant when none is named.
+    /// A catalogue. The first telescope is the default.
     pub fn new(scientists: Vec<Scientist>, telescopes: Vec<Telescope>) -> Self {
         Self { scientists: scientists.into_iter().map(|scientist| (scientist.id, scientist)).collect(), telescopes }
     }
@@ -49,7 +49,7 @@ impl Catalogue {
         self.telescopes.iter().find(|telescope| telescope.code == code)
     }
 
-    /// The telescope that is meant when none is named.
+    /// The telescope of a request that names none.
     pub fn default_telescope(&self) -> Option<&Telescope> {
         self.telescopes.first()
     }

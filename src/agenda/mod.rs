@@ -4,12 +4,11 @@
 
 mod booking;
 mod catalogue;
+mod draft;
 mod slot;
 pub mod timetable;
 
-pub use booking::{
-    Booking, Draft, NOTES_MAX_CHARS, NewBooking, NotCancellable, REASON_MAX_CHARS, Rejection, Status, TARGET_MAX_CHARS,
-    resource,
-};
+pub use booking::{Booking, NotCancellable, REASON_MAX_CHARS, Status, resource};
 pub use catalogue::{Catalogue, Scientist, Telescope};
+pub use draft::{Draft, NOTES_MAX_CHARS, NewBooking, Rejection, TARGET_MAX_CHARS};
 pub use slot::{DURATION_MIN_MAX, SLOT_MIN, SlotRange, SlotRangeError, check_duration, next_start};

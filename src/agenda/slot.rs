@@ -1,4 +1,4 @@
-//! Five minutes of one telescope, and runs of them.
+//! A slot is five minutes of a telescope; a range is one or more slots in a row.
 
 use crate::time::{Timestamp, minutes_in_micros};
 
@@ -71,15 +71,12 @@ impl SlotRange {
     }
 }
 
-/// `start` and `index` slots on. The range's end was checked when it was made, so nothing is cut here.
+/// The instant `index` slots after `start`. The range's end was checked when it was made, so it is never past the maximum.
 fn at(start: Timestamp, index: i64) -> Timestamp {
     Timestamp::from_micros(start.as_micros() + index * SLOT_US).unwrap_or(Timestamp::MAX)
 }
 
-/// Whether a booking may start at `start`.
-///
-/// # Errors
-/// [`SlotRangeError::OffGrid`].
+/// Whether a booking may start at `start`: on the grid.
 fn check_start(start: Timestamp) -> Result<(), SlotRangeError> {
     let past = start.as_micros() % SLOT_US;
     if past == 0 {
@@ -97,7 +94,12 @@ pub fn next_start(now: Timestamp) -> Timestamp {
     }
 }
 
-/// How many slots `duration_min` minutes are.
+/// Whether a slot that begins at `start` can be booked at `now`, unless a booking takes it.
+pub fn is_open(start: Timestamp, simulated: bool, now: Timestamp) -> bool {
+    simulated || start >= now
+}
+
+/// The number of slots in `duration_min` minutes.
 ///
 /// # Errors
 /// [`SlotRangeError::Duration`].

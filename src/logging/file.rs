@@ -1,9 +1,9 @@
-//! A log's file: appended to, made anew when it was moved away, and closed when it is full.
+//! A log's file: appended to, made anew when it was moved away, and rotated when it is full.
 //!
-//! Several processes may write one file (two schedulers on a folder). Each appends whole lines with one call. One that
-//! finds the file full takes the file's own lock, sees that the path still leads to it, and gives it its new name; the
-//! others see that the path leads elsewhere, and open that. What they write until then is in the file that was closed,
-//! whole.
+//! Several processes may write one file (two schedulers on a folder). Each appends whole lines with one call. A process that
+//! finds the file full takes the file's own lock, checks that the path still leads to the file, and renames it. The other
+//! processes then see that the path leads to another file, and open that one. The lines that they write until then are whole,
+//! and are in the renamed file.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -15,40 +15,37 @@ use std::time::{Duration, Instant};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use slog::Level;
 
+use super::config::{Config, Format, Reopen};
 use super::line::note;
-use super::{Config, Format, Reopen};
 use crate::files::leads_to;
 
-/// Closed files that are kept: `app.log.1`, the youngest, to `app.log.5`.
+/// The rotated files that are kept: `app.log.1`, the newest, to `app.log.5`.
 const KEPT: usize = 5;
-/// How long after a failure the file is asked to be closed again.
+/// The pause after a failed rotation.
 const ROTATE_RETRY: Duration = Duration::from_secs(1);
 
-/// The file, and how many lines it could not take.
+/// The open file, and the lines that were lost.
 pub struct LogFile {
     path: PathBuf,
     output: File,
     format: Format,
     rotate_bytes: Option<u64>,
     reopen: Reopen,
-    /// How often it was asked to be opened again, as far as that was done.
+    /// The requests to open it again that were carried out.
     reopened: u64,
-    /// Whether the last write failed, or the file is one that nobody will find.
+    /// Whether the last write failed.
     failing: bool,
     lost_lines: usize,
     /// Whether the last write stopped inside a line.
     torn: bool,
-    /// Whether it was said that the path cannot be opened.
+    /// Whether the path could not be opened, which was reported.
     misplaced: bool,
-    /// When closing it failed.
+    /// When a rotation failed.
     rotation_failed: Option<Instant>,
 }
 
 impl LogFile {
     /// Opens the file at `path` for appending.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn open(path: &Path, config: &Config) -> io::Result<Self> {
         Ok(Self {
             path: path.to_owned(),
@@ -65,8 +62,8 @@ impl LogFile {
         })
     }
 
-    /// Sees to it that the path leads to the file that is written, or to none that can be opened. To be called often, also
-    /// when there is nothing to write.
+    /// Opens the file again if its path does not lead to it any more, or if that was asked for. To be called often, also when
+    /// there is nothing to write.
     pub fn look_after(&mut self) {
         let asked = self.reopen.count();
         let by_request = asked != self.reopened;
@@ -96,8 +93,7 @@ impl LogFile {
         leads_to(&self.path, &self.output)
     }
 
-    /// Opens what the path leads to, or makes it. Where that is impossible the old file stays: if it was only moved, nothing
-    /// is lost by it.
+    /// Opens the file at the path, or makes it. If that fails, the old file stays open: if it was only moved, no line is lost.
     fn open_again(&mut self) {
         match open_at_once(&self.path) {
             Ok(output) => {
@@ -113,18 +109,18 @@ impl LogFile {
         }
     }
 
-    /// Closes the file if it has no room for `bytes` more.
+    /// Rotates the file if `bytes` more would not fit.
     fn make_room(&mut self, bytes: u64) {
         let Some(limit) = self.rotate_bytes else { return };
         let Ok(metadata) = self.output.metadata() else { return };
-        // A terminal or a pipe has no size to go by, and a file without lines none to spare.
+        // A terminal or a pipe has no size, and an empty file is not rotated.
         if !metadata.is_file() || metadata.len() == 0 || metadata.len().saturating_add(bytes) <= limit {
             return;
         }
         if self.rotation_failed.is_some_and(|at| at.elapsed() < ROTATE_RETRY) {
             return;
         }
-        match self.close() {
+        match self.rotate() {
             Ok(()) => self.rotation_failed = None,
             Err(error) => {
                 if self.rotation_failed.is_none() {
@@ -135,14 +131,14 @@ impl LogFile {
         }
     }
 
-    /// Gives the file its new name and begins the next one, unless another process is at it.
-    fn close(&mut self) -> io::Result<()> {
+    /// Renames the file and opens the next one, unless another process is doing so.
+    fn rotate(&mut self) -> io::Result<()> {
         match self.output.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(()),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        // Another process may have done it while it had the lock.
+        // Another process may have rotated the file while it had the lock.
         let moved = if self.is_at_its_path() { move_along(&self.path) } else { Ok(()) };
         let unlocked = self.output.unlock();
         moved?;
@@ -151,8 +147,8 @@ impl LogFile {
         Ok(())
     }
 
-    /// A disk that is full fails the bookings too; here it is said once, and what was lost is counted, in the file
-    /// itself when it can be written again.
+    /// Appends lines. A failure (a full disk) is reported once on standard error; lost lines are counted, and the count is
+    /// written to the file when it can be written again.
     fn append(&mut self, lines: &[u8]) {
         match self.try_append(lines) {
             Ok(()) => {
@@ -181,7 +177,7 @@ impl LogFile {
         self.write_all(&[new_line, lost.as_bytes(), lines].concat())
     }
 
-    /// `write_all` that knows where it stopped.
+    /// Like `write_all`, but notes whether it stopped inside a line.
     fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             match self.output.write(bytes) {
@@ -197,22 +193,22 @@ impl LogFile {
         Ok(())
     }
 
-    /// Where the log cannot be written, standard error is what is left. It may be closed.
+    /// Reports a failure of the log on standard error, which may be closed.
     fn say(&self, what: &str, error: &io::Error) {
         let _ = writeln!(io::stderr(), "sctec: cannot {what} the log {}: {error}", self.path.display());
     }
 }
 
-/// Opens what the path leads to; a pipe that nobody reads is an error instead of a wait without end.
+/// Opens the file at the path. A pipe without a reader is an error, and does not block.
 fn open_at_once(path: &Path) -> io::Result<File> {
     let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new().create(true).append(true).custom_flags(nonblocking).open(path)?;
-    // Writing waits as it did before.
+    // Writes block again.
     fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
     Ok(file)
 }
 
-/// How many bytes of `lines` are whole lines and fit in `limit`; at least one line.
+/// The length of the whole lines that fit in `limit`; at least one line.
 fn within(lines: &[u8], limit: u64) -> usize {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     if lines.len() <= limit {
@@ -224,9 +220,9 @@ fn within(lines: &[u8], limit: u64) -> usize {
     }
 }
 
-/// `app.log` becomes `app.log.1`, that one `app.log.2`, and the last of them goes.
+/// Renames `app.log` to `app.log.1`, that one to `app.log.2` and so on. The oldest is overwritten.
 fn move_along(path: &Path) -> io::Result<()> {
-    // What a symbolic link leads to is the file; the link stays where it is.
+    // A symbolic link stays; the file that it leads to is renamed.
     let file = path.canonicalize()?;
     let closed = |number: usize| {
         let mut name = OsString::from(&file);
@@ -250,14 +246,14 @@ mod tests {
         std::fs::read_to_string(folder.join(name)).unwrap_or_default()
     }
 
-    /// A file that is closed at `bytes`.
+    /// A file that is rotated at `bytes`.
     fn log_file(folder: &Path, bytes: u64) -> LogFile {
         let config = Config { rotate_mb: 1, ..Config::quiet() };
         LogFile { rotate_bytes: Some(bytes), ..LogFile::open(&folder.join("app.log"), &config).unwrap() }
     }
 
     #[test]
-    fn a_full_file_is_closed_and_five_are_kept() {
+    fn a_full_file_is_rotated_and_five_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let mut file = log_file(folder.path(), 10);
         for number in 0..8 {
@@ -281,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_writers_one_closes_and_both_go_on_in_the_next() {
+    fn of_two_writers_one_rotates_and_both_go_on_in_the_next_file() {
         let folder = tempfile::tempdir().unwrap();
         let (mut one, mut other) = (log_file(folder.path(), 12), log_file(folder.path(), 12));
         one.write(b"one 1\n");
@@ -347,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_was_moved_loses_nothing_and_one_that_is_gone_is_counted() {
+    fn lines_are_kept_in_a_moved_folder_and_counted_as_lost_in_a_deleted_one() {
         let folder = tempfile::tempdir().unwrap();
         let (home, away) = (folder.path().join("home"), folder.path().join("away"));
         std::fs::create_dir(&home).unwrap();
@@ -365,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_gets_the_file_opened_again() {
+    fn the_file_is_opened_again_on_request() {
         let folder = tempfile::tempdir().unwrap();
         let mut file = log_file(folder.path(), 1000);
         file.reopen.ask();
@@ -376,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_stays_and_what_it_leads_to_is_closed() {
+    fn a_symbolic_link_stays_and_its_target_is_rotated() {
         let folder = tempfile::tempdir().unwrap();
         let elsewhere = folder.path().join("elsewhere");
         std::fs::create_dir(&elsewhere).unwrap();

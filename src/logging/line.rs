@@ -1,4 +1,4 @@
-//! How a line is formatted: the two drains.
+//! The two formats of a line, each a drain of slog.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use slog::{Drain, FnValue, KV, Level, OwnedKVList, PushFnValue, Record, o};
 
-use super::{Format, Item, send};
+use super::config::Format;
+use super::queue::{Item, send};
 use crate::batch;
 use crate::text::{escaped, push_message, push_value};
 use crate::time::Clock;
 
-/// The assignment's names, which are Python's.
+/// The assignment's names of the levels, which are those of Python's logging.
 fn level_name(level: Level) -> &'static str {
     match level {
         Level::Critical => "CRITICAL",
@@ -68,7 +69,7 @@ pub struct JsonDrain {
     sender: batch::Sender<Item>,
 }
 
-/// Where slog-json's many small writes are gathered into one record.
+/// Collects slog-json's many small writes into one record.
 #[derive(Clone, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);
 
@@ -108,11 +109,11 @@ impl Drain for JsonDrain {
             return Ok(());
         }
         let json = self.json.lock().unwrap_or_else(PoisonError::into_inner);
-        // The buffer cannot fail, and a value that cannot be serialised leaves the rest of its record.
+        // The buffer cannot fail. A value that cannot be serialised is left out of its record.
         let _ = json.log(record, values);
         let line = std::mem::take(&mut *self.buffer.0.lock().unwrap_or_else(PoisonError::into_inner));
         drop(json);
-        // In JSON's texts an escape is the same character; outside of them there is none of these.
+        // In a JSON string an escape is the same character, and outside of strings there are no such characters.
         let line = String::from_utf8_lossy(line.trim_ascii_end());
         send(&self.sender, format!("{}\n", escaped(&line)));
         Ok(())
@@ -130,8 +131,8 @@ impl slog::Serializer for Pairs<'_> {
     }
 }
 
-/// ` recursos=N`, on the line of an operation that names the first of its several resources: a request of some hundred
-/// bytes may have hundreds of them, and a line for each would let it fill the disk.
+/// ` recursos=N`, on the line of an operation on N resources, which names only the first. A request of some hundred bytes may
+/// name hundreds of resources: with a line for each, a client could fill the disk.
 pub struct Several(pub usize);
 
 impl KV for Several {
@@ -140,7 +141,7 @@ impl KV for Several {
     }
 }
 
-/// A line of the log's own, about the log.
+/// A line about the log itself.
 pub fn note(format: Format, level: Level, message: &str) -> String {
     let (level, now) = (level_name(level), Clock::system().now().millis());
     match format {

@@ -4,110 +4,36 @@
 //! INFO:2025-10-26T18:00:04.500Z:servico-agendamento:Requisição recebida para POST /agendamentos req=6b1f-2a
 //! ```
 //!
-//! A line is formatted by the thread that logs it and written by one thread, which takes all that waits and writes it
-//! with one call, so that a file that two processes write has whole lines of each. The file is looked after: one that was
-//! moved away is made anew, and one that is full is closed. When the disk does not keep up, logging waits for it; only a
-//! write that fails loses lines. The console may
-//! lose lines: a terminal or pipe that nobody reads must not stop the service, so lines it has no room for are counted and
-//! the count is shown in their place. The audit trail does not go through here; only its echo in `app.log` does.
+//! A line is formatted by the thread that logs it and queued for one writing thread. That thread takes all queued lines and
+//! writes them with one call, so that a file that two processes write has whole lines of each. It also looks after the file: a
+//! file that was moved away is made anew, and a full one is rotated.
+//!
+//! When the disk does not keep up, logging waits for it; only a write that fails loses lines. The console may lose lines,
+//! because a terminal or pipe that nobody reads must not stop the service: dropped lines are counted, and the count is shown in
+//! their place. The audit trail does not go through here; only its echo in `app.log` does.
 
+mod config;
 mod file;
 mod line;
+mod queue;
 mod writer;
 
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 
-use slog::{Level, Logger, o};
+use slog::{Logger, o};
 
+pub use self::config::{Config, Format, ROTATE_MB_DEFAULT, Reopen};
 use self::file::LogFile;
 pub use self::line::Several;
 use self::line::{JsonDrain, TextDrain};
+use self::queue::{Item, send};
 use self::writer::Writer;
 use crate::batch;
 
-/// Megabytes after which a file is closed, where nothing else is asked for.
-pub const ROTATE_MB_DEFAULT: u64 = 100;
-/// Lines that may wait to be written before logging blocks: some seconds of a full load.
+/// Lines that may be queued before logging blocks: some seconds of a full load.
 const QUEUE_LINES: usize = 1 << 16;
-
-/// How a line looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
-    /// `LEVEL:INSTANT:SERVICE:MESSAGE req=ID`.
-    #[default]
-    Text,
-    /// One JSON object.
-    Json,
-}
-
-/// Where lines go and which.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The least severe level that is written.
-    pub level: Level,
-    /// How a line looks.
-    pub format: Format,
-    /// Whether lines go to the service's file.
-    pub file: bool,
-    /// Whether lines go to standard output.
-    pub console: bool,
-    /// The size at which the file becomes `….1` and a new one begins, in millions of bytes; 0 is never.
-    pub rotate_mb: u64,
-    /// Asks for the file to be opened again, though it seems to be where it was.
-    pub reopen: Reopen,
-}
-
-/// A request to open the log's file again. Its clones are one.
-#[derive(Clone, Debug, Default)]
-pub struct Reopen(Arc<AtomicU64>);
-
-impl Reopen {
-    /// Asks for it. Done in less than a second.
-    pub fn ask(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How often it was asked for.
-    fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            level: Level::Info,
-            format: Format::Text,
-            file: true,
-            console: true,
-            rotate_mb: ROTATE_MB_DEFAULT,
-            reopen: Reopen::default(),
-        }
-    }
-}
-
-impl Config {
-    /// Nothing on the console: for programs that embed a service and have their own output.
-    pub fn quiet() -> Self {
-        Self { console: false, ..Self::default() }
-    }
-}
-
-/// What the writing thread is sent.
-enum Item {
-    /// A whole line, its newline included.
-    Line(String),
-    /// Answered once everything before it is written.
-    Flush(mpsc::Sender<()>),
-}
-
-/// The writing thread lives as long as there is a sender, so a line always has a taker.
-fn send(sender: &batch::Sender<Item>, line: String) {
-    let _ = sender.send(Item::Line(line));
-}
 
 /// A service's log. Cheap to clone.
 #[derive(Clone)]
@@ -134,16 +60,16 @@ impl Logs {
         Ok(Self { logger, sender })
     }
 
-    /// Writes `line` as it is, between the log's own lines: the audit records' echo.
+    /// Writes `line` as it is, between the log's own lines: the echo of the audit records.
     pub fn raw(&self, line: &str) {
         send(&self.sender, format!("{line}\n"));
     }
 
-    /// Waits until all that was logged so far is written.
+    /// Waits until all lines logged so far are written.
     pub fn flush(&self) {
         let (done, wait) = mpsc::channel();
         if self.sender.send(Item::Flush(done)).is_ok() {
-            // An error means the thread is gone, and with it what could be waited for.
+            // An error means that the writing thread has ended: nothing is left to wait for.
             let _ = wait.recv();
         }
     }
@@ -176,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn one_event_is_one_line_whatever_a_client_sent() {
+    fn hostile_text_stays_on_one_line() {
         let text = logged(&Config::quiet(), |logs| {
             warn!(logs.logger, "recebido {}", "a\nINFO:forjado\u{1b}[2J\u{2028}\u{202e}"; "de" => "b c\n\"");
         });

@@ -1,4 +1,4 @@
-//! Where lines go: the thread that writes the file, and the one that writes the console.
+//! The thread that writes the file, and the thread that writes the console.
 
 use std::io::{self, Write};
 use std::sync::mpsc;
@@ -6,22 +6,22 @@ use std::time::Duration;
 
 use slog::Level;
 
+use super::config::{Config, Format};
 use super::file::LogFile;
 use super::line::note;
-use super::{Config, Format, Item};
+use super::queue::Item;
 use crate::batch;
 
-/// The pause after each write. Nobody waits for a log line: under load this makes one write of hundreds, and a line that
-/// comes alone is still written at once.
+/// The pause after each write. Under load it makes one write of hundreds of lines; a single line is still written at once.
 const PAUSE: Duration = Duration::from_millis(1);
-/// How long nobody may log before the file is looked after all the same.
+/// How often the file is looked after when no line is logged.
 const LOOK_AFTER: Duration = Duration::from_millis(300);
 /// Batches that may wait for the console before lines are dropped.
 const CONSOLE_QUEUE_BATCHES: usize = 256;
 /// How long a flush waits for a console that nobody reads.
 const CONSOLE_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The thread that writes the file, if there is one, and hands the same to the console, if there is one.
+/// The state of the writing thread: it writes each batch to the file, and hands it to the console's thread.
 pub struct Writer {
     file: Option<LogFile>,
     console: Option<Console>,
@@ -62,7 +62,7 @@ impl Writer {
                 if let Some(console) = &self.console {
                     console.flush();
                 }
-                // Whoever asked may have stopped waiting.
+                // The caller may have stopped waiting.
                 let _ = done.send(());
             }
             std::thread::sleep(PAUSE);
@@ -70,7 +70,7 @@ impl Writer {
     }
 }
 
-/// The thread that writes to standard output, and how many lines it had no room for.
+/// The queue of the console's thread, and the number of lines that did not fit.
 struct Console {
     sender: batch::Sender<ConsoleItem>,
     omitted: usize,
@@ -90,7 +90,7 @@ impl Console {
             while batches.next(&mut batch).is_some() {
                 for item in batch.drain(..) {
                     match item {
-                        // There is nowhere to say that the console is closed.
+                        // A closed console cannot be reported anywhere.
                         ConsoleItem::Text(text) => drop(io::stdout().lock().write_all(&text)),
                         ConsoleItem::Flush(done) => drop((io::stdout().flush(), done.send(()))),
                     }
@@ -116,7 +116,7 @@ impl Console {
     fn flush(&self) {
         let (done, wait) = mpsc::channel();
         if self.sender.try_send(ConsoleItem::Flush(done)).is_ok() {
-            // A console that nobody reads is not waited for.
+            // A console that nobody reads does not hold up the flush.
             let _ = wait.recv_timeout(CONSOLE_FLUSH_TIMEOUT);
         }
     }

@@ -1,12 +1,12 @@
 //! A telescope's slots one by one: a stretch of the grid, the state of each slot in it, and the nearest that are free.
 //!
-//! Bounded: a period is a week at the most, and a search looks a week back and a week ahead.
+//! The work is bounded: a period is at most a week, and a search looks a week back and a week ahead.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::booking::Booking;
-use super::slot::{SLOT_MIN, SlotRange, SlotRangeError, check_duration, next_start};
+use super::slot::{SLOT_MIN, SlotRange, SlotRangeError, check_duration, is_open, next_start};
 use crate::time::{Timestamp, minutes_in_micros};
 
 /// The longest period, and how far a search for free slots looks to each side, in days.
@@ -50,11 +50,8 @@ impl PeriodError {
 }
 
 impl Period {
-    /// The slots that have an instant of [`from`, `until`) in them. Without an end a day; without a beginning the day
-    /// that `until` closes; without either the day of `now`, from midnight UTC.
-    ///
-    /// # Errors
-    /// [`PeriodError`].
+    /// The slots that overlap [`from`, `until`). Without `until` it is a day; without `from` it is the day that ends at `until`;
+    /// without both it is the day of `now`, from midnight UTC.
     pub fn new(from: Option<Timestamp>, until: Option<Timestamp>, now: Timestamp) -> Result<Self, PeriodError> {
         let midnight = |micros: i64| micros - micros.rem_euclid(DAY_US);
         let from_us = match (from, until) {
@@ -92,13 +89,13 @@ impl Period {
         on_grid(self.end_us)
     }
 
-    /// The period of the same length that ends where this one starts, if time goes back so far.
+    /// The period of the same length that ends where this one starts, if that is after 1970.
     pub fn before(self) -> Option<Self> {
         let start_us = self.start_us - (self.end_us - self.start_us);
         (start_us >= 0).then_some(Self { start_us, end_us: self.start_us })
     }
 
-    /// The period of the same length that starts where this one ends, if time goes on so long.
+    /// The period of the same length that starts where this one ends, if that is before the last grid point.
     pub fn after(self) -> Option<Self> {
         let end_us = self.end_us + (self.end_us - self.start_us);
         (end_us <= GRID_END_US).then_some(Self { start_us: self.end_us, end_us })
@@ -115,12 +112,12 @@ fn on_grid(micros: i64) -> Timestamp {
     Timestamp::from_micros(micros).unwrap_or(Timestamp::MAX)
 }
 
-/// What can be done with a slot.
+/// Whether a slot can be booked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlotState {
     /// It can be booked: `livre`.
     Free,
-    /// This booking has it: `agendado`.
+    /// This booking takes it: `agendado`.
     Booked(i64),
     /// It began, on a telescope that is not simulated: `passado`.
     Past,
@@ -137,16 +134,11 @@ impl SlotState {
     }
 }
 
-/// Whether a slot that begins at `start` can be booked at `now`, if nobody has it.
-pub fn is_open(start: Timestamp, simulated: bool, now: Timestamp) -> bool {
-    simulated || start >= now
-}
-
-/// Every slot of a period with its state. `standing` are the active bookings; of several on one slot, which there are
-/// only without locks, the first counts.
-pub fn states(period: Period, standing: &[Booking], simulated: bool, now: Timestamp) -> Vec<(Timestamp, SlotState)> {
+/// Every slot of a period with its state. `active` are the active bookings. Without locks several may be on one slot: then the
+/// first counts.
+pub fn states(period: Period, active: &[Booking], simulated: bool, now: Timestamp) -> Vec<(Timestamp, SlotState)> {
     let mut booked: HashMap<Timestamp, i64> = HashMap::new();
-    for booking in standing {
+    for booking in active {
         for start in booking.slots.starts() {
             booked.entry(start).and_modify(|id| *id = booking.id.min(*id)).or_insert(booking.id);
         }
@@ -170,10 +162,7 @@ pub struct Search {
 }
 
 impl Search {
-    /// For runs of `duration_min` minutes that start near `near`; the past counts only where it is simulated.
-    ///
-    /// # Errors
-    /// [`SlotRangeError::Duration`].
+    /// A search for runs of `duration_min` minutes that start near `near`. Past slots are free only on a simulated telescope.
     pub fn new(near: Timestamp, duration_min: i64, simulated: bool, now: Timestamp) -> Result<Self, SlotRangeError> {
         let slots = i64::from(check_duration(duration_min)?);
         let near_us = near.as_micros();
@@ -187,7 +176,7 @@ impl Search {
         })
     }
 
-    /// What has to be known to answer: which slots are taken from the first of these instants to before the second.
+    /// The stretch whose taken slots have to be known: from the first instant to before the second.
     pub fn looks_at(&self) -> (Timestamp, Timestamp) {
         (on_grid(self.first * SLOT_US), on_grid((self.last + self.slots).max(self.first) * SLOT_US))
     }

@@ -1,37 +1,35 @@
-//! How far the trail's file is behind the database, where another process writes it: pure.
+//! How far the trail's file is behind the database while another process is the exporter: pure.
 //!
-//! A process that is paused keeps its locks and writes nothing, and nobody can tell whether it will go on. The database has
-//! every record, durable and in order, so bookings are as well recorded as ever; but the file is what is read by others and
-//! kept elsewhere, and a proof in one place only must not grow without bound.
+//! An exporter that is paused keeps its locks and writes nothing, and it cannot be known whether it will go on. The database has
+//! every record, durable and in order, so bookings may go on. But people read and copy the file, so the number of records that
+//! are in the database alone must have a bound.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long the writer may make no headway before the file counts as behind.
+/// How long the exporter may make no progress before the file counts as behind.
 const QUIET: Duration = Duration::from_secs(5);
-/// How many records may be in the database alone while it makes none.
+/// How many records may be in the database alone while the exporter makes no progress.
 const RECORDS_MAX: u64 = 100_000;
-/// For how long.
+/// How long the exporter may make no progress before bookings are refused.
 const TIME_MAX: Duration = Duration::from_secs(3600);
 
-/// How far the other process's exporter is.
+/// The progress of another process's exporter.
 #[derive(Debug)]
 pub struct Other {
     exported: u64,
-    /// When it last made headway, or had nothing to do.
+    /// When the exporter was first seen without progress.
     since: Option<Instant>,
 }
 
 impl Other {
-    /// One of whom nothing is known yet.
+    /// An exporter that was not looked at yet.
     pub fn new() -> Self {
         Self { exported: 0, since: None }
     }
 
-    /// Looks at it: it has noted `exported`, and the database's last record is `head`. Says how far it is behind, if it is.
-    ///
-    /// # Errors
-    /// In words, when it is too far behind for bookings to go on.
+    /// Takes a look: the exporter has noted record `exported`, and the database's last record is `head`. Returns how far the
+    /// exporter is behind, or fails when it is too far behind for bookings to go on.
     pub fn look(&mut self, exported: u64, head: u64, now: Instant, trail: &Path) -> Result<Option<String>, String> {
         let behind = head.saturating_sub(exported);
         if exported != self.exported || behind == 0 {
@@ -57,12 +55,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_that_is_paused_is_waited_for_and_not_without_bound() {
+    fn a_paused_exporter_stops_bookings_only_past_a_bound() {
         let (begin, trail) = (Instant::now(), Path::new("audit.jsonl"));
         let at = |seconds: u64| begin + Duration::from_secs(seconds);
         let mut other = Other::new();
         assert_eq!(other.look(7, 7, at(0), trail), Ok(None));
-        // Nothing to do is no pause, however long.
+        // An exporter without records to write is not behind.
         assert_eq!(other.look(7, 7, at(9000), trail), Ok(None));
         assert_eq!(other.look(7, 8, at(9001), trail), Ok(None));
         assert_eq!(other.look(7, 10, at(9004), trail), Ok(None));

@@ -1,7 +1,6 @@
-//! The trail's file as the exporter has it open: how far it goes, and whether it is still the one.
+//! The trail's file as the exporter has it open: its last record, its length, and whether its path still leads to it.
 //!
-//! Nothing is written to a file that is not this trail's, byte for byte as far as `recover` tells: what someone did to it
-//! is evidence, and the database has the records.
+//! A file that differs from the trail is never written to: an alteration is evidence, and the database has the records.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -10,15 +9,15 @@ use std::path::{Path, PathBuf};
 use slog::{Logger, info, warn};
 
 use super::recover::{self, Durable, Refused};
-use super::{Extent, Source};
+use super::source::{Extent, Source};
 use crate::audit::chain::ChainHead;
 use crate::audit::files;
 use crate::files::{leads_to, sync_parent};
 
-/// The file, and what is in it.
+/// The open file and its content.
 pub struct OpenFile {
     path: PathBuf,
-    /// Locked, so that no two write it even when `audit.lock` was deleted.
+    /// Locked, so that two processes never write it, even when `audit.lock` was deleted.
     file: File,
     /// The last record in it, or before it while it has none.
     pub head: ChainHead,
@@ -29,36 +28,37 @@ pub struct OpenFile {
 }
 
 impl OpenFile {
-    /// Opens the file, holds it against the database, and cuts what a crash left incomplete. `reached` is the last record
-    /// that this process has made durable.
+    /// Opens the file, compares it with the database, and cuts a torn line off its end. `reached` is the last record that this
+    /// process has made durable.
     ///
     /// # Errors
-    /// In words, when it cannot be used or is not this trail's.
+    /// In words, when the file cannot be used or is not this trail's.
     pub fn recover(path: &Path, source: &impl Source, reached: u64, log: &Logger) -> Result<Self, String> {
         let explain = |error: io::Error| format!("{}: {error}", path.display());
         recover::must_be_regular(path)?;
         let mut file = OpenOptions::new().create(true).read(true).append(true).open(path).map_err(explain)?;
         lock(path, &file)?;
         sync_parent(path).map_err(explain)?;
-        // No more than there is: a database may have been restored from a copy.
+        // A database restored from a copy may have fewer records than were noted.
         let exported = source.exported()?;
         let noted = exported.seq.max(reached).min(source.head()?);
         let durable = Durable { noted, exported };
-        let found = recover::hold(path, &mut file, source, durable, reached > 0).map_err(|refused| match refused {
-            Refused::Unreadable(reason) => reason,
-            // Either of the two may have been altered: the one whose chain is whole is right.
-            Refused::Differs { from } => match recover::first_broken(source) {
-                Ok(Some(seq)) => recover::database_broken(seq),
-                Ok(None) if source.head().is_ok_and(|head| from > head) => recover::beyond_the_database(path, from),
-                Ok(None) => recover::not_as_written(path, from),
-                Err(reason) => reason,
-            },
-        })?;
+        let found =
+            recover::compare(path, &mut file, source, durable, reached > 0).map_err(|refused| match refused {
+                Refused::Unreadable(reason) => reason,
+                // Either the database or the file was altered: the one whose chain is whole is right.
+                Refused::Differs { from } => match recover::first_broken(source) {
+                    Ok(Some(seq)) => recover::database_broken(seq),
+                    Ok(None) if source.head().is_ok_and(|head| from > head) => recover::beyond_the_database(path, from),
+                    Ok(None) => recover::not_as_written(path, from),
+                    Err(reason) => reason,
+                },
+            })?;
         if found.torn > 0 {
             warn!(log, "{}: linha incompleta ao fim ({} bytes), cortada", path.display(), found.torn);
             file.set_len(found.length).map_err(explain)?;
         }
-        // Lines of a process that was killed may not be on disk yet, and what is noted has to be.
+        // The lines of a process that was killed may not be on disk yet, and a record that is noted has to be.
         file.sync_data().map_err(explain)?;
         if let Some(until) = found.lost_until {
             warn!(log, "{}: faltam registros que já estiveram no arquivo, refeitos a partir do banco", path.display();
@@ -68,12 +68,12 @@ impl OpenFile {
         Ok(Self { path: path.to_owned(), file, head: found.head, length: found.length, first })
     }
 
-    /// What is in it.
+    /// Its extent.
     pub fn extent(&self) -> Extent {
         Extent { before: self.first.map_or(self.head.seq, |first| first - 1), bytes: self.length }
     }
 
-    /// Whether the path still leads to this file, and nobody has cut it or added to it.
+    /// Whether the path still leads to this file, and its length is as this process left it.
     pub fn is_as_written(&self) -> bool {
         leads_to(&self.path, &self.file) && self.file.metadata().is_ok_and(|metadata| metadata.len() == self.length)
     }
@@ -84,8 +84,8 @@ impl OpenFile {
     /// In words, when they cannot be written; then the file is as it was, or [`OpenFile::is_as_written`] says that it is not.
     pub fn append(&mut self, lines: &[u8], head: ChainHead) -> Result<(), String> {
         if let Err(error) = self.file.write_all(lines).and_then(|()| self.file.sync_data()) {
-            // What was written of it goes, so that the next try begins where this one did, and writes it all again: after a
-            // failed sync the system may take for written what is not. If that fails too, the file's length shows it.
+            // The part that was written is cut off, so that the next attempt writes all of it again: after a failed fsync the
+            // system may report pages as written that are not. If cutting fails too, the file's length shows it.
             let _ = self.file.set_len(self.length);
             return Err(format!("{}: {error}", self.path.display()));
         }
@@ -96,10 +96,10 @@ impl OpenFile {
     }
 
     /// Closes the file under the name of its first record, and opens a new one under its own: the chain goes on there.
-    /// `Ok(None)`: it was closed, and the new one has to be looked for.
+    /// `Ok(None)`: it was closed, and the new one has to be opened by [`OpenFile::recover`].
     ///
     /// # Errors
-    /// In words, when it cannot be renamed: then it is still the one that is written.
+    /// In words, when it cannot be renamed. Then the trail goes on in this file.
     pub fn close(&self, log: &Logger) -> Result<Option<Self>, String> {
         let first = self.first.ok_or_else(|| format!("{}: não tem registros", self.path.display()))?;
         if std::fs::symlink_metadata(&self.path).is_ok_and(|metadata| metadata.is_symlink()) {
@@ -110,7 +110,7 @@ impl OpenFile {
         }
         let closed = files::closed_path(&self.path, first);
         let explain = |error: io::Error| format!("{}: {error}", closed.display());
-        // Nobody but the exporter makes these, and it is the only one.
+        // Only the exporter makes these files, and there is only one exporter.
         if closed.try_exists().map_err(explain)? {
             return Err(format!("{}: já existe", closed.display()));
         }

@@ -1,9 +1,9 @@
-//! Whether the trail can be written, as those who book see it.
+//! Whether the trail can be written, as bookings see it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What the exporter last found, and since when it has been at its present step.
+/// The exporter's last result, and when its present step began.
 #[derive(Default)]
 pub struct Health {
     /// A std lock around a few small values: held to read or to replace them.
@@ -13,32 +13,32 @@ pub struct Health {
 #[derive(Default)]
 struct State {
     fault: Option<String>,
-    /// When the step under way began; `None` while there is nothing to do.
+    /// When the present step began; `None` between two rounds.
     busy_since: Option<Instant>,
-    /// Nobody has looked at the file yet.
+    /// The file was not compared with the database yet.
     is_unseen: bool,
-    /// How far the file is behind, where another process writes it.
+    /// How far the file is behind, while another process is the exporter.
     behind: Option<String>,
-    /// Whether this process writes it.
+    /// Whether this process is the exporter.
     is_exporter: bool,
-    /// Whether the others were told that the step under way does not end.
+    /// Whether the other processes were told that the present step does not end.
     told_stall: bool,
 }
 
-/// What is news at the end of a step.
+/// What has changed at the end of a round.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It is as it was.
+    /// Nothing.
     None,
-    /// The trail cannot be written, or for another reason than before.
+    /// The trail cannot be written, and this reason is new.
     Failed(String),
-    /// It can be written again.
+    /// The trail can be written again.
     Restored,
 }
 
 impl Health {
-    /// Why the trail cannot be written, if it cannot. A step that has taken longer than `stalled_after` counts as that: a
-    /// disk that does not answer gives no error.
+    /// Why the trail cannot be written, if it cannot. A step that takes longer than `stalled_after` is a fault too: a disk that
+    /// does not answer gives no error.
     pub fn fault(&self, stalled_after: Duration) -> Option<String> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.fault.is_some() {
@@ -51,51 +51,51 @@ impl Health {
         (busy >= stalled_after).then(|| format!("a escrita está parada há {} s", busy.as_secs()))
     }
 
-    /// The first look at the file begins: until its end nothing is known of it.
+    /// The file's comparison with the database begins.
     pub fn begin_look(&self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).is_unseen = true;
     }
 
-    /// Whether nobody has looked at the file yet.
+    /// Whether the file was not compared with the database yet.
     pub fn is_unseen(&self) -> bool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).is_unseen
     }
 
-    /// The file was looked at, and is the trail's.
+    /// The file was compared, and is the trail.
     pub fn end_look(&self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).is_unseen = false;
     }
 
-    /// The step under way that has taken longer than `stalled_after`, by when it began, and what to say of it.
+    /// The present step, if it takes longer than `stalled_after`: when it began, and the fault.
     pub fn stalled_step(&self, stalled_after: Duration) -> Option<(Instant, String)> {
         let began = self.state.lock().unwrap_or_else(PoisonError::into_inner).busy_since?;
         (began.elapsed() >= stalled_after)
             .then(|| (began, format!("a escrita está parada há {} s", began.elapsed().as_secs())))
     }
 
-    /// Whether the others are to be told of a step that does not end: this process writes the file. Then it counts as told.
+    /// Whether this process is the exporter, and so has to tell the others that its step does not end. Then it counts as told.
     pub fn may_tell_stall(&self) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.told_stall |= state.is_exporter;
         state.is_exporter
     }
 
-    /// Whether the others were told so; not any more, then.
+    /// Whether the others were told, and forgets it.
     pub fn take_told_stall(&self) -> bool {
         std::mem::take(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).told_stall)
     }
 
-    /// Whether this process writes the file.
+    /// Notes whether this process is the exporter.
     pub fn set_exporter(&self, is_exporter: bool) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).is_exporter = is_exporter;
     }
 
-    /// How far the file is behind, where another process writes it.
+    /// How far the file is behind, while another process is the exporter.
     pub fn behind(&self) -> Option<String> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).behind.clone()
     }
 
-    /// Notes that; gives whether it was behind before.
+    /// Notes how far the file is behind; returns whether it was behind before.
     pub fn set_behind(&self, behind: Option<String>) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut state.behind, behind).is_some()
@@ -106,7 +106,7 @@ impl Health {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).busy_since = Some(Instant::now());
     }
 
-    /// All that there was to do is done, or could not be.
+    /// A round ends, with its fault.
     pub fn end(&self, fault: Option<String>) -> Change {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.busy_since = None;

@@ -1,7 +1,7 @@
-//! Who the exporter is: the holder of a lock on `audit.lock`; and what the others have to know from it.
+//! The lock on `audit.lock`, whose holder is the exporter, and the fault that the holder tells the other processes.
 //!
-//! The file has one line of a fixed length, which the holder writes over: why it cannot write the trail, or nothing. Writing
-//! over what is there takes no room, so it works on a full disk too.
+//! The file has one line of a fixed length: why the holder cannot write the trail, or spaces. Overwriting it takes no room, so
+//! it works on a full disk too.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -20,10 +20,7 @@ pub struct ExporterLock {
 }
 
 impl ExporterLock {
-    /// Takes the lock of the trail at `trail`, if nobody has it.
-    ///
-    /// # Errors
-    /// In words, when the file cannot be opened or locked.
+    /// Takes the lock of the trail at `trail`; `None` if another process holds it.
     pub fn try_take(trail: &Path) -> Result<Option<Self>, String> {
         let path = path_of(trail);
         let explain = |error: io::Error| format!("{}: {error}", path.display());
@@ -40,13 +37,13 @@ impl ExporterLock {
         }
     }
 
-    /// Whether it still says who the exporter is: someone may have deleted the file, and another process may hold a new one.
+    /// Whether the path still leads to the locked file. If not, another process may hold the lock on a new one.
     pub fn is_in_force(&self) -> bool {
         leads_to(&self.path, &self.file)
     }
 
-    /// Tells the others why the trail cannot be written. If that cannot be told, they find out by the records that do not
-    /// come.
+    /// Tells the other processes why the trail cannot be written. If this write fails, they see that no more records are
+    /// exported.
     pub fn tell(&self, fault: Option<&str>) {
         let _ = self.file.write_all_at(&line(fault.unwrap_or_default()), 0);
     }
@@ -67,14 +64,14 @@ fn line(fault: &str) -> Vec<u8> {
     line
 }
 
-/// Tells the others why the trail at `trail` cannot be written, for the holder of the lock, which is busy.
+/// The same, without the lock at hand: for the thread that watches the holder's.
 pub fn tell_at(trail: &Path, fault: &str) {
     if let Ok(file) = OpenOptions::new().write(true).open(path_of(trail)) {
         let _ = file.write_all_at(&line(fault), 0);
     }
 }
 
-/// What the holder of the lock last told: why it cannot write the trail at `trail`, if it cannot.
+/// Why the holder of the lock cannot write the trail at `trail`, if it cannot.
 pub fn told(trail: &Path) -> Option<String> {
     let text = std::fs::read_to_string(path_of(trail)).ok()?;
     let fault = text.trim();
@@ -90,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_has_it_and_the_others_read_why_it_cannot_write() {
+    fn one_process_holds_the_lock_and_the_others_read_its_fault() {
         let folder = tempfile::tempdir().unwrap();
         let trail = folder.path().join("audit.jsonl");
         let lock = ExporterLock::try_take(&trail).unwrap().unwrap();

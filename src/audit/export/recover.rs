@@ -1,9 +1,9 @@
-//! What a crash or a person left of the file, held against the database: how far it is the trail, and whether what comes
-//! after that is what a crash leaves.
+//! Comparing the trail's file with the database at a start: up to which record the file is the trail, and whether the bytes
+//! after that are what a crash leaves.
 //!
-//! The part that is known to be durable is held by its first line, its last line and its length; `sctec audit --verify` is
-//! there for the rest of it. What was written after that is compared byte for byte: it may never have reached the disk, or
-//! only in part. Nothing is cut but what a crash can have left, since anything else is evidence.
+//! Of the part that is known to be durable, the first line, the last line and the length are compared; the rest of it is for
+//! `sctec audit --verify`. The bytes after that part are compared one by one: they may have reached the disk in part or not at
+//! all. Only bytes that a crash can have left are cut off. Any others are evidence.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -12,7 +12,7 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::{Exported, LINES_AT_ONCE, Source};
+use super::source::{Exported, LINES_AT_ONCE, Source};
 use crate::audit::chain::{self, ChainHead};
 use crate::audit::files::{self, Closed};
 use crate::audit::shape::LINE_MAX;
@@ -20,7 +20,7 @@ use crate::audit::shape::LINE_MAX;
 /// Bytes read at once when looking for the last line.
 const TAIL_CHUNK: u32 = 64 * 1024;
 
-/// How far a file is the trail.
+/// The result of the comparison.
 #[derive(Debug)]
 pub struct Found {
     /// The number of the record before its first one.
@@ -29,17 +29,17 @@ pub struct Found {
     pub head: ChainHead,
     /// Its length up to the end of that record.
     pub length: u64,
-    /// Bytes after that, as a crash leaves them.
+    /// Bytes after that, left by a crash.
     pub torn: u64,
-    /// The records up to this one were in it once, and are not any more.
+    /// The last of the records that were durable in the file and are missing now.
     pub lost_until: Option<u64>,
 }
 
-/// Why a file cannot be gone on with.
+/// Why the trail cannot go on in a file.
 pub enum Refused {
-    /// It, or the database, cannot be read: in words.
+    /// The file or the database cannot be read: in words.
     Unreadable(String),
-    /// It is not what was written.
+    /// The file differs from the trail.
     Differs {
         /// The first record that may be wrong.
         from: u64,
@@ -52,11 +52,11 @@ impl From<String> for Refused {
     }
 }
 
-/// Of up to so many records a start counts the bytes itself, and so finds a database that somebody altered. For more records it
-/// believes the length that was noted; what was altered among those is found by `sctec audit --verify`.
+/// Of up to so many records a start counts the bytes itself, and so finds that the database was altered. For more records it
+/// trusts the length that was noted; `sctec audit --verify` finds alterations among those.
 const COUNTED: u64 = 1000;
 
-/// What is known to have been durable in the file.
+/// The part of the file that is known to be durable.
 #[derive(Clone, Copy)]
 pub struct Durable {
     /// The records up to this one.
@@ -66,8 +66,8 @@ pub struct Durable {
 }
 
 impl Durable {
-    /// Bytes of the records after `before` up to `seq`. Only those are counted that the note does not tell of: there may be
-    /// millions.
+    /// Bytes of the records after `before` up to `seq`. Only records that the note does not cover are counted: the note may
+    /// cover millions.
     fn bytes(&self, before: u64, seq: u64, source: &impl Source) -> Result<u64, String> {
         let known = self.exported.file.filter(|file| file.before == before && self.exported.seq > before + COUNTED);
         match known {
@@ -78,13 +78,9 @@ impl Durable {
     }
 }
 
-/// Holds the file at `path` against the database. The records up to `noted` are known to have been durable in it. With
-/// `afresh`, whatever comes after those counts as torn: a sync of it has failed, and the system may take for written what is
-/// not.
-///
-/// # Errors
-/// [`Refused`].
-pub fn hold(
+/// Compares the file at `path` with the database. With `afresh`, all bytes after the durable records count as torn: their fsync
+/// has failed, and the system may report pages as written that are not.
+pub fn compare(
     path: &Path,
     file: &mut File,
     source: &impl Source,
@@ -119,17 +115,14 @@ pub fn hold(
     Ok(Found { before, head: head_at(seq, source)?, length: reached, torn: length - reached, lost_until })
 }
 
-/// The first record of the database that does not follow the one before, up to record `last`.
-///
-/// # Errors
-/// In words, when it cannot be read.
+/// The first record of the database that does not follow the one before it.
 pub fn first_broken(source: &impl Source) -> Result<Option<u64>, String> {
     let mut head = ChainHead { seq: 0, hash: source.beginning()? };
     let mut lines = Vec::new();
     loop {
         lines.clear();
         if source.lines_after(head.seq, LINES_AT_ONCE, &mut lines)?.is_none() {
-            // Rows that are missing at the end.
+            // Rows are missing at the end.
             return Ok((source.head()? > head.seq).then_some(head.seq + 1));
         }
         if let Err(seq) = follow(&lines, &mut head) {
@@ -138,10 +131,7 @@ pub fn first_broken(source: &impl Source) -> Result<Option<u64>, String> {
     }
 }
 
-/// Moves the head over whole lines, each of which has to be a record that follows.
-///
-/// # Errors
-/// The number of the first that is not.
+/// Moves the head over whole lines. The error is the number of the first line that does not follow the one before it.
 pub fn follow(lines: &[u8], head: &mut ChainHead) -> Result<(), u64> {
     for line in lines.split_inclusive(|&byte| byte == b'\n') {
         if !head.follow(line.strip_suffix(b"\n").unwrap_or(line)) {
@@ -151,7 +141,7 @@ pub fn follow(lines: &[u8], head: &mut ChainHead) -> Result<(), u64> {
     Ok(())
 }
 
-/// From a record and where it ends, as far as the file has the records that the database has.
+/// Moves on from a record and its end, over all lines that are equal in the file and the database.
 fn go_along(
     file: &File,
     (mut seq, mut offset): (u64, u64),
@@ -174,8 +164,8 @@ fn go_along(
     }
 }
 
-/// Whether everything from there on is what should be there, as far as it goes, or zeros: a system that lost its power may
-/// have made the file longer before it wrote the bytes, block by block in any order.
+/// Whether each byte from there to the end is the trail's or zero. At a loss of power the file may already be longer than what
+/// was written to it, and its blocks are written in any order.
 fn is_as_a_crash_leaves_it(
     file: &File,
     (mut seq, mut offset): (u64, u64),
@@ -195,7 +185,7 @@ fn is_as_a_crash_leaves_it(
     Ok(true)
 }
 
-/// Reads `most` bytes, or what there is of them.
+/// Reads `most` bytes, or fewer at the end of the file.
 fn read_at(file: &File, offset: u64, length: u64, most: usize, into: &mut Vec<u8>) -> Result<(), Refused> {
     let there = usize::try_from(length - offset).unwrap_or(usize::MAX);
     into.resize(most.min(there), 0);
@@ -203,7 +193,7 @@ fn read_at(file: &File, offset: u64, length: u64, most: usize, into: &mut Vec<u8
         .map_err(|error| Refused::Unreadable(format!("a trilha não pôde ser lida: {error}")))
 }
 
-/// What a closed file holds.
+/// What comparing a closed file needs.
 #[derive(Default)]
 struct Contents {
     first_line: Option<Vec<u8>>,
@@ -226,7 +216,7 @@ impl Contents {
         Ok(Self { first_line, last_line, up_to_last, length })
     }
 
-    /// The same of what has to be read from its beginning.
+    /// The same for an input without random access.
     fn of_lines(input: impl Read) -> io::Result<Self> {
         let mut reader = BufReader::new(input);
         let (mut found, mut line) = (Self::default(), Vec::new());
@@ -251,7 +241,7 @@ fn last_closed(path: &Path, source: &impl Source) -> Result<u64, Refused> {
     for Closed { first, path } in closed.iter().rev() {
         must_be_regular(path)?;
         let found = Contents::of(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        // A copy with a date in its name is passed over.
+        // A copy that was named by a date is skipped.
         if found.first_line.as_ref().is_none_or(|line| files::may_be_closed(*first, line)) {
             return last_in(path, *first, found, source);
         }
@@ -259,7 +249,7 @@ fn last_closed(path: &Path, source: &impl Source) -> Result<u64, Refused> {
     Ok(0)
 }
 
-/// The last record of a closed file, which is as it was closed.
+/// The last record of a closed file, if the file has not changed since it was closed.
 fn last_in(path: &Path, named: u64, found: Contents, source: &impl Source) -> Result<u64, Refused> {
     let Contents { first_line, last_line, up_to_last: whole, length } = found;
     let first = first_line.map(|line| known(&line, source)).transpose()?.flatten();
@@ -274,7 +264,7 @@ fn last_in(path: &Path, named: u64, found: Contents, source: &impl Source) -> Re
     }
 }
 
-/// What to say of a file that is not as it was written, from record `from` on.
+/// The fault of a file that differs from the trail, from record `from` on.
 pub fn not_as_written(path: &Path, from: u64) -> String {
     format!(
         "{}: não é o que foi escrito, do registro {from} em diante; mova o arquivo para outro lugar e ele será refeito",
@@ -282,7 +272,7 @@ pub fn not_as_written(path: &Path, from: u64) -> String {
     )
 }
 
-/// What to say of a file that goes on after the database's last record, which is the one before `from`.
+/// The fault of a file that has more records than the database, `from` being the first of them.
 pub fn beyond_the_database(path: &Path, from: u64) -> String {
     format!(
         "{}: depois do último registro do banco, o {}, ainda há mais: se o banco foi restaurado de uma cópia antiga, este arquivo é o que sabe o resto; guarde-o em outro lugar, e ele será refeito",
@@ -307,20 +297,20 @@ fn head_at(seq: u64, source: &impl Source) -> Result<ChainHead, String> {
     Ok(ChainHead { seq, hash: hash.ok_or_else(|| database_broken(seq))? })
 }
 
-/// What to say of a database whose record `seq` does not follow the one before.
+/// The fault of a database whose record `seq` does not follow the one before.
 pub fn database_broken(seq: u64) -> String {
     format!(
         "o banco foi alterado: o registro de auditoria {seq} não segue o anterior; guarde o banco e os arquivos da trilha como estão, e restaure o banco de uma cópia"
     )
 }
 
-/// The number of a line that is a record of this trail.
+/// The number of the record, if the line is one of this trail.
 fn known(line: &[u8], source: &impl Source) -> Result<Option<u64>, String> {
     let Some(seq) = chain::checked_seq(line) else { return Ok(None) };
     Ok(source.line(seq)?.is_some_and(|known| known.as_bytes() == line).then_some(seq))
 }
 
-/// A path that leads to something else than a file is not written to, nor waited for.
+/// Refuses a path that leads to a folder, a pipe or a device: opening one of those could block.
 pub fn must_be_regular(path: &Path) -> Result<(), String> {
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => Err(format!("{}: é uma pasta, e não um arquivo", path.display())),

@@ -1,11 +1,14 @@
 //! The exporter alone, on records that a list keeps: crashes at every byte, rotation, and what people do to files.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::MutexGuard;
 
 use slog::{Discard, o};
 use tempfile::TempDir;
 
+use super::lock::ExporterLock;
+use super::worker::{POLL, RECOVER_EVERY};
 use super::*;
 use crate::audit::chain::ChainHead;
 use crate::audit::files;

@@ -1,4 +1,4 @@
-//! Watching the thread that writes the trail, from another one.
+//! A thread that watches the exporter's thread.
 
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::health::Health;
 use super::lock;
 
-/// Tells the others that the exporter, which is this process, does not end its write: a disk that does not answer gives no
-/// error, and the writing thread cannot say it. A process that was paused ends it soon after it goes on: that is no fault.
+/// Tells the other processes that this process is the exporter and its write does not end. A disk that does not answer gives no
+/// error, so the writing thread itself cannot tell. After a pause of the whole process a write soon ends: the same write must
+/// be seen twice.
 pub fn watch(path: &Path, health: &Health, ends: &mpsc::Receiver<()>, (every, too_long): (Duration, Duration)) {
     let mut before = None;
     while matches!(ends.recv_timeout(every), Err(RecvTimeoutError::Timeout)) {
@@ -18,7 +19,7 @@ pub fn watch(path: &Path, health: &Health, ends: &mpsc::Receiver<()>, (every, to
             && health.may_tell_stall()
         {
             lock::tell_at(path, reason);
-            // Noted once more: if the write has ended just now, the next round takes it back.
+            // Noted once more: if the write ended in between, the next round takes the fault back.
             health.may_tell_stall();
         }
         before = stalled.map(|(step, _)| step);
