@@ -37,7 +37,7 @@ pub mod scheduler;
 pub mod stress;
 
 pub mod coordinator;
-pub mod store;
+mod store;
 
 pub mod agenda;
 pub mod audit;
@@ -45,10 +45,10 @@ pub mod clock;
 
 pub mod http;
 
-pub mod batch;
-pub mod data_dir;
-pub mod files;
+mod batch;
+mod data_dir;
+mod files;
 pub mod logging;
 pub mod panics;
-pub mod text;
+mod text;
 pub mod time;

@@ -59,7 +59,7 @@ pub struct Booking {
 
 impl Booking {
     /// Whether it may be cancelled now, and why not.
-    pub fn check_cancellable(&self, simulated: bool, now: Timestamp) -> Result<(), NotCancellable> {
+    pub(crate) fn check_cancellable(&self, simulated: bool, now: Timestamp) -> Result<(), NotCancellable> {
         match self.status {
             Status::Cancelled => Err(NotCancellable::AlreadyCancelled),
             Status::Active if !simulated && now >= self.slots.start() => Err(NotCancellable::Started),

@@ -6,9 +6,12 @@ mod booking;
 mod catalogue;
 mod draft;
 mod slot;
-pub mod timetable;
+pub(crate) mod timetable;
 
-pub use booking::{Booking, NotCancellable, REASON_MAX_CHARS, Status, resource};
-pub use catalogue::{Catalogue, Scientist, Telescope};
-pub use draft::{Draft, NOTES_MAX_CHARS, NewBooking, Rejection, TARGET_MAX_CHARS};
-pub use slot::{DURATION_MIN_MAX, SLOT_MIN, SlotRange, SlotRangeError, check_duration, next_start};
+pub use booking::{Booking, Status};
+pub(crate) use booking::{NotCancellable, REASON_MAX_CHARS, resource};
+pub use catalogue::Scientist;
+pub(crate) use catalogue::{Catalogue, Telescope};
+pub(crate) use draft::{Draft, NOTES_MAX_CHARS, NewBooking, Rejection, TARGET_MAX_CHARS};
+pub(crate) use slot::{DURATION_MIN_MAX, SLOT_MIN, check_duration};
+pub use slot::{SlotRange, SlotRangeError};

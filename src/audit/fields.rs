@@ -43,7 +43,6 @@ pub struct Record<'a> {
 
 /// The known fields of `details`, of all events together.
 #[derive(Debug, Default, Deserialize)]
-#[expect(missing_docs, reason = "they are the record's, as docs/LOGGING.md has them")]
 pub struct Details<'a> {
     #[serde(borrow)]
     pub agendamento_id: Option<&'a RawValue>,

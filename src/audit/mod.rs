@@ -5,16 +5,16 @@
 //! [`form`] tells what form a file is in and [`shape`] is a record's; [`fields`] and [`filter`] read it back, and [`verify`] tells whether it is whole, all pure.
 
 pub mod chain;
-pub mod export;
-pub mod fields;
-pub mod files;
-pub mod filter;
-pub mod form;
+pub(crate) mod export;
+pub(crate) mod fields;
+pub(crate) mod files;
+pub(crate) mod filter;
+pub(crate) mod form;
 pub mod record;
-pub mod shape;
-pub mod verify;
+pub(crate) mod shape;
+pub(crate) mod verify;
 
 /// The trail's file in the data folder.
-pub const TRAIL_FILE: &str = "audit.jsonl";
+pub(crate) const TRAIL_FILE: &str = "audit.jsonl";
 /// The same of the race demonstration.
-pub const RACE_TRAIL_FILE: &str = "corrida-audit.jsonl";
+pub(crate) const RACE_TRAIL_FILE: &str = "corrida-audit.jsonl";

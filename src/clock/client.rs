@@ -1,39 +1,29 @@
-//! The client's end of Cristian's algorithm: asks a scheduler for its time, and notes when.
+//! The client of Cristian's algorithm: asks a scheduler for its time, and takes the samples.
 //!
-//! # What is kept out of a sample
-//! A sample times one exchange on a connection that is already open, so looking up the name and connecting are done
-//! by a warm-up request that is not measured. The time is read when the answer's last byte is here, before it is
-//! parsed. The local clock is read once, and the rest is counted on the monotonic clock: a clock that is set in the
-//! middle of a sample cannot make nonsense of it.
+//! # What a sample measures
+//! A sample times one exchange on an open connection. A warm-up request, which is not measured, looks up the name and connects.
+//! The end of the exchange is taken at the answer's last byte, before parsing. The local clock is read once, and the rest is
+//! counted on the monotonic clock, so that setting the clock in the middle of a sample does no harm.
 //!
 //! # Addresses
-//! A name is looked up once, and again after every failure: the scheduler may have moved, and the address that its name had
-//! then may be nobody's now, or another's.
+//! A name is looked up once, and again after every failure: the scheduler may have a new address by then.
 //!
 //! # Rounding
-//! Clocks are read to the microsecond or, a foreign server's, less; each reading is rounded to the side that makes the
-//! round trip longer, so that the truth stays inside the error bound.
+//! Clocks are read to the microsecond; another server's may be coarser. Each reading is rounded to the side that makes the round
+//! trip longer, so that the true offset stays inside the error bound.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use iri_string::types::{UriAbsoluteStr, UriReferenceStr};
 use serde::Deserialize;
-use ureq::http::{StatusCode, Uri};
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
-use ureq::{Agent, config::Config};
 
 use super::cristian::Sample;
+use crate::http::blocking::{self, ExchangeError, Lookup, askable};
 use crate::http::unreachable::{Cause, Peer};
 use crate::time::{Clock, Timestamp, micros};
 
-/// Who is asked.
+/// The service that is asked.
 pub const SCHEDULER: Peer = Peer { name: "the scheduler", command: "sctec serve-all" };
-/// How long one exchange may take, from looking up the name to the last byte.
-pub const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(5);
-/// The most bytes of an answer.
-pub const ANSWER_MAX: u64 = 64 * 1024;
 /// A connection that was idle for longer may have been closed: it is warmed up again.
 const WARM_FOR: Duration = Duration::from_secs(5);
 /// The unit of [`Timestamp`], in microseconds.
@@ -42,47 +32,49 @@ const LOCAL_RESOLUTION_US: i64 = 1;
 /// Why the time could not be had. Each message says what to do or what was wrong with the answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Not a URL that this client can ask.
+    /// A URL that this client cannot ask.
     #[error("cannot ask {0:?}: the URL should look like http://127.0.0.1:5000")]
     Url(String),
-    /// Nobody answers.
-    #[error("cannot reach {url}; {}", Cause::of_exchange(cause).advice(SCHEDULER, "--url"))]
+    /// There was no answer.
+    #[error("cannot reach {url}; {}", cause.advice(SCHEDULER, "--url"))]
     Unreachable {
-        /// What was asked.
+        /// The URL that was asked.
         url: String,
         /// Why.
+        cause: Cause,
+        /// The error itself.
         #[source]
-        cause: Box<ureq::Error>,
+        error: Box<ureq::Error>,
     },
-    /// Someone answers, but not in HTTP or too much.
+    /// An answer that is not HTTP, or too long.
     #[error("{url} does not answer as a scheduler does")]
     Protocol {
-        /// What was asked.
+        /// The URL that was asked.
         url: String,
         /// Why.
         #[source]
-        cause: Box<ureq::Error>,
+        error: Box<ureq::Error>,
     },
     /// An answer other than 200.
     #[error("{url} answered {status} instead of 200; --url should be a scheduler's entry point")]
     Status {
-        /// What was asked.
+        /// The URL that was asked.
         url: String,
-        /// What was answered.
+        /// The status.
         status: u16,
     },
     /// The entry point does not lead to the time.
     #[error("{url} is not a scheduler's entry point: it has no link `hora`; name one with --url")]
     NotAScheduler {
-        /// What was asked.
+        /// The URL that was asked.
         url: String,
     },
     /// An answer without a time.
     #[error("{url} answered without the time: {field}")]
     NoTime {
-        /// What was asked.
+        /// The URL that was asked.
         url: String,
-        /// Which field is wrong, and how.
+        /// The field that is wrong, and how.
         field: &'static str,
     },
 }
@@ -91,17 +83,17 @@ pub enum ClientError {
 #[derive(Debug)]
 pub struct Client {
     entry_point: String,
-    resolver: Arc<dyn Resolver>,
+    lookup: Lookup,
     clock: Clock,
     skew_us: i64,
-    /// `None` after a failure: the way has to be found anew.
+    /// `None` after a failure: the entry point has to be asked again.
     way: Option<Way>,
 }
 
-/// The way to the time, with a connection that is open.
+/// The URL of the time, and a client with an open connection.
 #[derive(Debug)]
 struct Way {
-    agent: Agent,
+    client: blocking::Client,
     time_url: String,
     /// When the connection was last used.
     used: Instant,
@@ -114,16 +106,11 @@ impl Client {
     /// # Errors
     /// When the URL is none, nobody answers there, or it is no scheduler.
     pub fn connect(entry_point: &str, clock: Clock, skew_us: i64) -> Result<Self, ClientError> {
-        Self::connect_by(Arc::new(DefaultResolver::default()), entry_point, clock, skew_us)
+        Self::connect_by(Lookup::system(), entry_point, clock, skew_us)
     }
 
-    fn connect_by(
-        resolver: Arc<dyn Resolver>,
-        entry_point: &str,
-        clock: Clock,
-        skew_us: i64,
-    ) -> Result<Self, ClientError> {
-        let mut client = Self { entry_point: entry_point.to_owned(), resolver, clock, skew_us, way: None };
+    fn connect_by(lookup: Lookup, entry_point: &str, clock: Clock, skew_us: i64) -> Result<Self, ClientError> {
+        let mut client = Self { entry_point: entry_point.to_owned(), lookup, clock, skew_us, way: None };
         client.way = Some(client.find()?);
         Ok(client)
     }
@@ -131,7 +118,7 @@ impl Client {
     /// Takes one sample.
     ///
     /// # Errors
-    /// When nobody answers in [`EXCHANGE_TIMEOUT`], or the answer has no time in it. The next sample finds the way anew.
+    /// When there is no answer in time, or none with a time in it. The next sample begins at the entry point again.
     pub fn sample(&mut self) -> Result<Sample, ClientError> {
         self.timed_sample().map(|(_, sample)| sample)
     }
@@ -148,38 +135,31 @@ impl Client {
         if way.used.elapsed() > WARM_FOR {
             way.warm_up()?;
         }
-        // First the monotonic clock, then the other: a pause in between makes the round trip longer, never shorter.
+        // The monotonic clock is read first: a pause between the two makes the round trip longer, never shorter.
         let started = Instant::now();
         let t1 = self.clock.now().as_micros().saturating_add(self.skew_us);
-        let body = get(&way.agent, &way.time_url)?;
+        let body = get(&way.client, &way.time_url)?;
         let elapsed = started.elapsed();
         way.used = Instant::now();
 
         let server = parse_time(&body).map_err(|field| ClientError::NoTime { url: way.time_url.clone(), field })?;
         self.way = Some(way);
-        // Both t1 and the elapsed time were cut to the microsecond.
+        // Both t1 and the elapsed time were rounded down to the microsecond.
         let elapsed_us = (2 * LOCAL_RESOLUTION_US).saturating_add_unsigned(micros(elapsed));
         let sample = Sample { t1, t2: server.received_by_us, t3: server.sent_us, t4: t1.saturating_add(elapsed_us) };
         Ok((started, sample))
     }
 
-    /// Asks the entry point where the time is, and opens the connection that samples are taken on.
+    /// Follows the entry point's link to the time, and opens the connection for the samples.
     fn find(&self) -> Result<Way, ClientError> {
-        let config = Config::builder()
-            .timeout_global(Some(EXCHANGE_TIMEOUT))
-            .http_status_as_error(false)
-            // A detour through a proxy, or to where a redirect leads, would be measured too.
-            .proxy(None)
-            .max_redirects(0)
-            .build();
-        let resolver = ResolveOnce { resolver: Arc::clone(&self.resolver), known: Mutex::default() };
-        let agent = Agent::with_parts(config, DefaultConnector::default(), resolver);
+        let client = blocking::Client::new(&self.lookup);
         let entry_point = &self.entry_point;
-        let base = askable(entry_point)?;
-        let body = get(&agent, entry_point)?;
+        let not_askable = |url: &str| ClientError::Url(url.to_owned());
+        let base = askable(entry_point).ok_or_else(|| not_askable(entry_point))?;
+        let body = get(&client, entry_point)?;
         let time_url = time_link(base, &body).ok_or_else(|| ClientError::NotAScheduler { url: entry_point.clone() })?;
-        askable(&time_url)?;
-        let way = Way { agent, time_url, used: Instant::now() };
+        askable(&time_url).ok_or_else(|| not_askable(&time_url))?;
+        let way = Way { client, time_url, used: Instant::now() };
         way.warm_up()?;
         Ok(way)
     }
@@ -187,38 +167,18 @@ impl Client {
 
 impl Way {
     fn warm_up(&self) -> Result<(), ClientError> {
-        get(&self.agent, &self.time_url).map(drop)
+        get(&self.client, &self.time_url).map(drop)
     }
 }
 
-/// Checks what ureq does not: it takes a port past 65535 for port 80.
-fn askable(url: &str) -> Result<&UriAbsoluteStr, ClientError> {
-    let has_port = |url: &&UriAbsoluteStr| {
-        let port = url.authority_components().and_then(|authority| authority.port());
-        port.is_none_or(|port| port.is_empty() || port.parse::<u16>().is_ok())
-    };
-    UriAbsoluteStr::new(url)
-        .ok()
-        .filter(|url| url.scheme_str().eq_ignore_ascii_case("http"))
-        .filter(has_port)
-        .ok_or_else(|| ClientError::Url(url.to_owned()))
-}
-
-fn get(agent: &Agent, url: &str) -> Result<Vec<u8>, ClientError> {
-    let failed = |cause: ureq::Error| match cause {
-        ureq::Error::BadUri(_) | ureq::Error::Http(_) => ClientError::Url(url.to_owned()),
-        ureq::Error::Io(_) | ureq::Error::Timeout(_) | ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => {
-            ClientError::Unreachable { url: url.to_owned(), cause: Box::new(cause) }
-        }
-        _ => ClientError::Protocol { url: url.to_owned(), cause: Box::new(cause) },
-    };
-    let mut response = agent.get(url).header("Accept", "application/json").call().map_err(failed)?;
-    // Also of an answer that is of no use: only a connection that was read to the end is kept.
-    let body = response.body_mut().with_config().limit(ANSWER_MAX).read_to_vec().map_err(failed)?;
-    match response.status() {
-        StatusCode::OK => Ok(body),
-        status => Err(ClientError::Status { url: url.to_owned(), status: status.as_u16() }),
-    }
+fn get(client: &blocking::Client, url: &str) -> Result<Vec<u8>, ClientError> {
+    let url = || url.to_owned();
+    client.get(&url()).map_err(|error| match error {
+        ExchangeError::Url => ClientError::Url(url()),
+        ExchangeError::Unreachable(cause, error) => ClientError::Unreachable { url: url(), cause, error },
+        ExchangeError::Protocol(error) => ClientError::Protocol { url: url(), error },
+        ExchangeError::Status(status) => ClientError::Status { url: url(), status },
+    })
 }
 
 /// The absolute URL behind the link `hora`, resolved as RFC 3986 §5 has it.
@@ -244,13 +204,13 @@ fn time_link(base: &UriAbsoluteStr, body: &[u8]) -> Option<String> {
 /// The server's instants, in microseconds since 1970.
 #[derive(Debug, PartialEq, Eq)]
 struct ServerTime {
-    /// It had the request by then.
+    /// The server had the request by this instant.
     received_by_us: i64,
-    /// It had not sent the answer before then.
+    /// The server had not sent the answer before this instant.
     sent_us: i64,
 }
 
-/// Reads the answer of `GET /time`. A server with one timestamp read its clock once, so it stands for both.
+/// Reads the answer of `GET /time`. A server that gives one timestamp read its clock once: it counts as both.
 fn parse_time(body: &[u8]) -> Result<ServerTime, &'static str> {
     #[expect(clippy::struct_field_names, reason = "the names on the wire")]
     #[derive(Deserialize)]
@@ -280,34 +240,12 @@ fn resolution_us(text: &str) -> i64 {
     (digits..6).fold(1, |unit, _| unit * 10)
 }
 
-/// Looks up a name once, as long as it lives. ureq looks it up anew before every request, also when a connection is open, and with a
-/// timeout does so in a new thread: all of that would be in the samples.
-#[derive(Debug)]
-struct ResolveOnce {
-    resolver: Arc<dyn Resolver>,
-    known: Mutex<Option<(Uri, ResolvedSocketAddrs)>>,
-}
-
-impl Resolver for ResolveOnce {
-    fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        // Only ever held to read or replace the value, so a panic elsewhere cannot have left it half done.
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, addresses)) = known.as_ref()
-            && (of.scheme(), of.authority()) == (uri.scheme(), uri.authority())
-        {
-            return Ok(addresses.clone());
-        }
-        let addresses = self.resolver.resolve(uri, config, timeout)?;
-        *known = Some((uri.clone(), addresses.clone()));
-        Ok(addresses)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
     use std::net::{SocketAddr, TcpListener, TcpStream};
     use std::sync::mpsc::{self, TryRecvError};
+    use std::sync::{Arc, Mutex};
     use std::thread;
 
     use super::*;
@@ -366,19 +304,7 @@ mod tests {
             assert!(matches!(error, ClientError::Url(_)), "{url}: {error:?}");
         }
     }
-    /// A name server whose only entry may be changed.
-    #[derive(Debug)]
-    struct Hosts(Arc<Mutex<SocketAddr>>);
-
-    impl Resolver for Hosts {
-        fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
-            let mut addresses = self.empty();
-            addresses.push(*self.0.lock().unwrap());
-            Ok(addresses)
-        }
-    }
-
-    /// A scheduler that gives this time to any request, until the sender is dropped; then it is gone, connections and all.
+    /// A scheduler that answers every request with this time. When the sender is dropped, it closes all connections and ends.
     fn scheduler_at(time: &'static str) -> (SocketAddr, mpsc::Sender<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -411,10 +337,10 @@ mod tests {
         let (first, alive) = scheduler_at("1970-01-01T00:00:01.000000Z");
         let (second, _alive) = scheduler_at("1970-01-01T00:00:02.000000Z");
         let address = Arc::new(Mutex::new(first));
-        let hosts = Arc::new(Hosts(Arc::clone(&address)));
+        let hosts = blocking::tests::lookup_of(&address);
         let mut client = Client::connect_by(hosts, "http://scheduler.test:5000", Clock::system(), 0).unwrap();
         assert_eq!(client.sample().unwrap().t3, 1_000_000);
-        // As long as all is well nothing is looked up: it would be in the samples.
+        // Without a failure no name is looked up: it would be measured.
         *address.lock().unwrap() = second;
         assert_eq!(client.sample().unwrap().t3, 1_000_000);
         drop(alive);

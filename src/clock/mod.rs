@@ -1,5 +1,5 @@
-//! How far a clock is off: Cristian's algorithm and what a series of its results says, both pure, and the client around them.
+//! The offset of a clock: Cristian's algorithm, a series of its results (both pure), and the client that takes the samples.
 
 pub mod client;
 pub mod cristian;
-pub mod watch;
+pub(crate) mod watch;

@@ -1,53 +1,52 @@
-//! What a series of measurements says about two clocks: how fast they drift apart, and when one of them was set.
+//! A series of measurements of two clocks: their drift, and steps (a clock was set). Pure: nothing here reads a clock.
 //!
 //! # Steps
 //!
-//! Each offset is known to within its bound, and clocks that are not set drift apart by at most [`DRIFT_MAX_PPM`]. An offset that
-//! changed by more than both allow was changed by somebody: a step. A drift over a step would be nonsense, so it is told anew
-//! from there.
+//! Each offset is known to within its error bound, and clocks drift apart by at most [`DRIFT_MAX_PPM`]. An offset that changed by
+//! more than both allow is a step: a clock was set. The drift is measured anew after a step, because a slope across it has no
+//! meaning.
 //!
-//! A clock that does run off faster, such as a virtual machine's or one that is being slewed, looks like a step once. When it
-//! goes on at that rate it is a drift after all, and is told as one.
-//!
-//! Nothing here reads a clock.
+//! A clock may really run faster: a virtual machine's, or one that is being slewed. It is reported as a step once. If it goes on
+//! at that rate, it is a drift.
 
 use std::collections::VecDeque;
 
 use super::cristian::{self, Reading};
 
-/// The fastest that two clocks drift apart by themselves, in parts per million: as fast as NTP corrects one (RFC 5905 §11.3).
+/// The fastest drift of two clocks that are not set, in parts per million: as fast as NTP corrects one (RFC 5905 §11.3).
 pub const DRIFT_MAX_PPM: i64 = 500;
-/// Measurements that the drift is told from: the latest ones, so that a watch of weeks neither grows nor forgets to notice
-/// that the machine has warmed up.
+/// The drift is measured over this many of the latest measurements: the memory stays bounded over weeks, and a change of the
+/// drift shows.
 const READINGS_MAX: usize = 1000;
-/// Between reading one of this machine's clocks and the other, in microseconds.
+/// The longest time between reading this machine's two clocks, in microseconds.
 const BETWEEN_CLOCKS_US: i128 = 200;
 
 /// One measurement. All in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "the unit is part of each name")]
 pub struct Measured {
-    /// When, by a clock that nobody sets.
+    /// When, by the monotonic clock.
     pub at_us: i64,
     /// When, by the local clock.
     pub local_us: i64,
     /// Server minus local.
     pub offset_us: i64,
-    /// The true offset is within this of it.
+    /// The true offset is at most this far from `offset_us`.
     pub error_bound_us: u64,
 }
 
 /// Which clock was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
-    /// The server's, or another server answers.
+    /// The server's clock, or another server answers now.
     Server,
-    /// This machine's.
+    /// This machine's clock.
     Local,
-    /// Both, or it cannot be told.
+    /// Both clocks, or it is not known which.
     Both,
 }
 
-/// A clock was set since the measurement before.
+/// A clock was set since the last measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     /// How much the offset changed, in microseconds.
@@ -59,14 +58,14 @@ pub struct Step {
 /// How the offset changed from one measurement to the next.
 #[derive(Clone, Copy)]
 enum Change {
-    /// By no more than clocks drift.
+    /// By no more than a drift.
     Usual,
     /// By more.
     Fast {
-        /// How fast, and how well that is known.
+        /// The rate, and its error bound.
         rate: f64,
         unsure: f64,
-        /// Whether it had been as fast before: then it is no step.
+        /// Whether the last change had the same rate: then it is a drift, not a step.
         goes_on: bool,
     },
 }
@@ -80,7 +79,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Takes the next measurement, and tells whether a clock was set since the one before.
+    /// Takes the next measurement; returns a step if a clock was set since the last one.
     pub fn take(&mut self, now: Measured) -> Option<Step> {
         let mut step = None;
         let mut change = Change::Usual;
@@ -91,7 +90,7 @@ impl Watch {
                     step = Some(Step { by_us: now.offset_us.saturating_sub(last.offset_us), whose: whose(last, now) });
                     self.readings.clear();
                 }
-                // What ran fast has ended: the drift since is another.
+                // The fast drift has ended: the drift is measured anew.
                 (Change::Fast { goes_on: true, .. }, Change::Usual) => self.readings.truncate(1),
                 _ => {}
             }
@@ -108,7 +107,7 @@ impl Watch {
     }
 }
 
-/// What the change from one measurement to the next is, after one that was `before`.
+/// Classifies the change from one measurement to the next; `before` is the last change.
 fn change_between(last: Measured, now: Measured, before: Change) -> Change {
     let changed = (i128::from(now.offset_us) - i128::from(last.offset_us)) as f64;
     let time = (elapsed_us(last, now).max(1)) as f64;
@@ -123,7 +122,7 @@ fn change_between(last: Measured, now: Measured, before: Change) -> Change {
     Change::Fast { rate: changed / time, unsure: slack / time, goes_on }
 }
 
-/// How much the offset may have changed by errors of measurement and drift.
+/// How much the offset may change by errors of measurement and drift.
 fn allowed_us(last: Measured, now: Measured) -> i128 {
     let drift = elapsed_us(last, now) * i128::from(DRIFT_MAX_PPM) / 1_000_000;
     i128::from(last.error_bound_us) + i128::from(now.error_bound_us) + drift + 1
@@ -133,7 +132,7 @@ fn elapsed_us(last: Measured, now: Measured) -> i128 {
     (i128::from(now.at_us) - i128::from(last.at_us)).max(0)
 }
 
-/// Which clock was set, where one was: the local one if it is not as far on as the clock that nobody sets.
+/// Which clock was set at a step: the local one, if it disagrees with the monotonic clock.
 fn whose(last: Measured, now: Measured) -> Whose {
     let offset = i128::from(now.offset_us) - i128::from(last.offset_us);
     let local = i128::from(now.local_us) - i128::from(last.local_us) - elapsed_us(last, now);
@@ -185,13 +184,13 @@ mod tests {
         assert_eq!(after(-2 * SECOND, 0), Step { by_us: 2 * SECOND, whose: Whose::Local });
         assert_eq!(after(0, -2 * SECOND), Step { by_us: -2 * SECOND, whose: Whose::Server });
         assert_eq!(after(SECOND, -SECOND), Step { by_us: -2 * SECOND, whose: Whose::Both });
-        // Asleep for an hour: the clock that nobody sets stood still, and no clock was set.
+        // The machine slept for an hour: the monotonic clock stood still, and no clock was set.
         let awake = Measured { local_us: 3630 * SECOND, ..measured(30 * SECOND, 0) };
         assert_eq!(seen([measured(29 * SECOND, 0), awake]).0, []);
     }
 
     #[test]
-    fn what_the_bounds_allow_is_no_step() {
+    fn a_change_within_the_bounds_is_no_step() {
         let wide = |second: i64, offset_us| Measured { error_bound_us: 50_000, ..measured(second * SECOND, offset_us) };
         assert_eq!(seen([wide(0, 0), wide(1, 99_000), wide(2, 0), wide(3, -99_000)]).0, []);
         assert_eq!(seen([wide(0, 0), wide(1, 101_000)]).0.len(), 1);
@@ -200,17 +199,17 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_really_runs_off_fast_looks_like_a_step_once_and_is_a_drift_then() {
+    fn a_fast_drift_is_reported_as_a_step_once_and_then_as_a_drift() {
         let fast = |second: i64| measured(second * SECOND, second * 10_000);
         let (steps, drift) = seen((0..=20).map(fast));
         assert_eq!(steps.len(), 1);
         assert!((drift.unwrap() - 10_000.0).abs() < 1e-6, "{drift:?}");
-        // Until it is as any other: what it was before is nothing to average with.
+        // When it slows down, the fast drift does not count any more.
         let then = |second: i64| measured(second * SECOND, 200_000 + (second - 20) * 10);
         let (steps, drift) = seen((0..=20).map(fast).chain((21..=40).map(then)));
         assert_eq!(steps.len(), 1);
         assert!((drift.unwrap() - 10.0).abs() < 1e-6, "{drift:?}");
-        // Two steps are no drift, nor is one there and back.
+        // Two steps are no drift, nor is a step there and back.
         let twice = |second: i64| measured(second * SECOND, if second == 10 { 0 } else { SECOND });
         let (steps, drift) = seen((0..=30).map(twice));
         assert_eq!(steps.len(), 2);
@@ -219,7 +218,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_drift_of_usual_clocks_is_ever_a_step_and_no_drift_told_is_faster(
+        fn a_usual_drift_is_never_a_step(
             ppm in -490_i64..490,
             ways in prop::collection::vec((1_i64..120, 0_i64..5000, -100_i64..=100), 2..60),
         ) {

@@ -2,6 +2,7 @@
 //! links, embedded files, streams of events, and advice where there is no connection.
 
 pub mod accept;
+pub(crate) mod blocking;
 pub mod body;
 mod causes;
 pub mod channel;

@@ -4,7 +4,6 @@
 use std::io::{self, ErrorKind};
 
 use rustix::io::Errno;
-use ureq::Timeout;
 
 /// Who was to be reached.
 #[derive(Clone, Copy, Debug)]
@@ -70,16 +69,6 @@ impl Cause {
             | ErrorKind::NotConnected
             | ErrorKind::BrokenPipe
             | ErrorKind::UnexpectedEof => Self::HungUp,
-            _ => Self::Other,
-        }
-    }
-
-    /// The same of an exchange.
-    pub fn of_exchange(error: &ureq::Error) -> Self {
-        match error {
-            ureq::Error::Io(error) => Self::of(error),
-            ureq::Error::HostNotFound | ureq::Error::Timeout(Timeout::Resolve) => Self::UnknownName,
-            ureq::Error::Timeout(_) => Self::Silence,
             _ => Self::Other,
         }
     }
@@ -161,7 +150,5 @@ mod tests {
     fn a_name_without_an_address_is_told_from_a_service_that_is_not_there() {
         let error = "no-such-name.invalid:1".to_socket_addrs().unwrap_err();
         assert_eq!(Cause::of(&error), Cause::UnknownName, "{error}");
-        assert_eq!(Cause::of_exchange(&ureq::Error::HostNotFound), Cause::UnknownName);
-        assert_eq!(Cause::of_exchange(&ureq::Error::Timeout(Timeout::Connect)), Cause::Silence);
     }
 }

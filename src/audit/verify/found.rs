@@ -48,7 +48,6 @@ pub enum Held {
 
 /// What is wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
 pub enum Wrong {
     #[error("the line is blank")]
     Blank,
