@@ -31,7 +31,6 @@
 // A closed pipe or a full disk would panic in println! and eprintln!: output goes through a writer that can say so.
 #![warn(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)]
 
-mod cli;
 pub mod commands;
 pub mod scheduler;
 pub mod stress;

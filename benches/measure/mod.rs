@@ -1,4 +1,4 @@
-//! What every measurement needs.
+//! What the measurements share: their client, their statistics and their table.
 #![allow(dead_code, reason = "each measurement is a crate of its own and uses part of this")]
 
 use std::error::Error;

@@ -1,24 +1,49 @@
-//! `health`: one question to one service, for an engine or a supervisor that goes by the exit status.
+//! `health`: asks one service how it is, for a container engine or a supervisor, which reads the exit status.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use hyper::StatusCode;
 use serde_json::Value;
 
+use super::outcome::{EXIT_UNEXPECTED, Outcome};
 use super::output::{print, tell};
-use super::{EXIT_UNEXPECTED, Outcome, block_on};
-use crate::cli::HealthArgs;
+use super::runtime::block_on;
+use super::values::parse_duration;
 use crate::http::client::{AnswerError, Limits, Session, Url};
 use crate::http::unreachable::Peer;
 use crate::text::escaped;
 
-/// Who is asked.
+/// The service in an advice.
 const SERVICE: Peer = Peer { name: "the service", command: "sctec serve-all" };
 /// The most bytes of an answer.
 const ANSWER_MAX: usize = 64 * 1024;
 
-/// Asks, says in one line what came of it, and exits by it.
+/// Arguments of `health`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  sctec health                                 the scheduler on this machine
+  sctec health http://127.0.0.1:3000           the coordinator
+  sctec health --ready || echo 'not now'       whether it can book now
+
+Exit status: 0 well, 1 not well or no answer, 2 could not ask, for a reason that is on this machine: a name without \
+an address, no free local port, too many open files.")]
+pub(super) struct HealthArgs {
+    /// The service's entry point, scheduler or coordinator
+    #[arg(env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
+    url: String,
+    /// Ask whether it can do its work now (/pronto), and not only whether it lives (/saude)
+    #[arg(long)]
+    ready: bool,
+    /// How long to wait for the answer (as 500ms, 3s)
+    #[arg(long, default_value = "3s", value_name = "DURATION", value_parser = parse_duration)]
+    timeout: Duration,
+}
+
+/// Asks, and says in one line and by the exit status how the service is.
 ///
 /// # Errors
 /// When it could not ask.
@@ -45,7 +70,7 @@ pub fn run(args: &HealthArgs) -> Outcome {
     }
 }
 
-/// How a service is, in words that are safe to print.
+/// The health of a service, in words that are safe to print.
 enum Health {
     Well(String),
     Unwell(String),
@@ -69,7 +94,7 @@ async fn ask(limits: Limits, url: &Url, ready: bool) -> anyhow::Result<Health> {
     let word = body["status"].as_str().unwrap_or_default();
     let well = status == StatusCode::OK && word == if ready { "pronto" } else { "vivo" };
     let mut said = escaped(word);
-    // Only /saude says who it is.
+    // Only /saude names the service.
     if let (Some(service), Some(version)) = (body["servico"].as_str(), body["versao"].as_str()) {
         said = format!("{said} ({} {})", escaped(service), escaped(version));
     }

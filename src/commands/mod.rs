@@ -11,17 +11,12 @@ mod output;
 mod runtime;
 mod serve;
 mod stress;
-pub(crate) mod values;
+mod values;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::cli::{HealthArgs, LocksArgs, StressArgs};
-
-use self::outcome::EXIT_UNEXPECTED;
 pub use self::outcome::{EXIT_CANNOT_RUN, EXIT_VERIFY_CANNOT_RUN, Outcome};
 pub use self::output::{CANNOT_WRITE, help_width, tell};
-use self::runtime::block_on;
-use self::values::in_english;
 
 /// The core of a shared space telescope: book each observation slot exactly once.
 #[derive(Debug, Parser)]
@@ -49,15 +44,15 @@ enum Command {
     /// Serve both in one process, each on its own port
     ServeAll(serve::AllArgs),
     /// Send n booking requests at one instant and judge the results
-    Stress(StressArgs),
+    Stress(stress::StressArgs),
     /// Search the audit trail, follow it, or prove that it is whole
     Audit(audit::AuditArgs),
     /// Show the locks and their holders, or release one by force
-    Locks(LocksArgs),
+    Locks(locks::LocksArgs),
     /// Measure this machine's clock against the scheduler's, by Cristian's algorithm
     ClockSync(clock_sync::ClockSyncArgs),
     /// Check a service's health, for a container engine or a supervisor
-    Health(HealthArgs),
+    Health(health::HealthArgs),
     /// Print a shell's completions for these commands
     Completions(completions::CompletionsArgs),
     /// Write the manual pages, one for each command

@@ -1,22 +1,74 @@
-//! `stress`: the run is checked before anything is sent, and judged after it.
+//! `stress`: checks the arguments before anything is sent, and judges the run after it.
 
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum};
 
+use super::outcome::{EXIT_UNEXPECTED, Outcome};
 use super::output::{colour, print};
-use super::{EXIT_UNEXPECTED, Outcome, block_on, in_english};
-use crate::cli::{Expect, StressArgs};
+use super::runtime::block_on;
+use super::values::in_english;
 use crate::http::client::Url;
 use crate::stress::progress::Progress;
 use crate::stress::stats::Expectation;
 use crate::stress::{self, Config, report};
 use crate::time::Timestamp;
 
-/// Connections where no number is asked for, if there are as many requests.
+/// The most connections where no number of them is given.
 const CONCURRENCY_DEFAULT: u32 = 1000;
 
-/// Sends the requests, reports, and says by its exit status whether what was expected was seen.
+/// Arguments of `stress`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  sctec stress --n 10                          ten rivals for one free slot: one 201, nine 409
+  sctec stress --n 10 --expect race            against serve-scheduler --no-lock: several 201
+  sctec stress --n 1000 --distinct --json      a thousand slots, one request each
+
+Exit status: 0 the result is as expected, 1 it is not, 2 could not run.")]
+pub(super) struct StressArgs {
+    /// The scheduler's entry point; everything else is found by following links
+    #[arg(long, env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
+    url: String,
+    /// How many requests
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    n: u32,
+    /// The slot, RFC 3339 on the five-minute grid [default: one that is free]
+    #[arg(long, value_name = "INSTANT")]
+    slot: Option<String>,
+    /// The scientist who books
+    #[arg(long, default_value_t = 1, value_name = "ID")]
+    scientist: i64,
+    /// The telescope [default: the first one]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    telescope: Option<String>,
+    /// Give each request a slot of its own
+    #[arg(long)]
+    distinct: bool,
+    /// Connections open at once; each carries its requests one after the other [default: n, at most 1000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    concurrency: Option<u32>,
+    /// The expected result [default: one, or all with --distinct]
+    #[arg(long, value_name = "WHAT")]
+    expect: Option<Expect>,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// The expected result of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Expect {
+    /// Exactly one 201, every other 409, one booking listed
+    One,
+    /// Several 201 and as many bookings listed: the race
+    Race,
+    /// Every request 201, each booking listed
+    All,
+}
+
+/// Sends the requests and reports; the exit status says whether the result is as expected.
 ///
 /// # Errors
 /// When it could not run.
@@ -28,7 +80,7 @@ pub fn run(args: &StressArgs) -> Outcome {
     Ok(if seen.verdict.as_expected { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNEXPECTED) })
 }
 
-/// The arguments, as a run that makes sense.
+/// The arguments as a run, if they make sense together.
 fn checked(args: &StressArgs) -> anyhow::Result<Config> {
     let expectation = match args.expect {
         Some(Expect::Race) => Expectation::Race,
@@ -40,7 +92,7 @@ fn checked(args: &StressArgs) -> anyhow::Result<Config> {
         bail!("--expect race needs rivals for one slot; leave out --distinct");
     }
     let slot = args.slot.as_deref().map(|text| {
-        // What is cut could turn an instant off the grid into one on it.
+        // A fraction that is cut off could turn an instant off the grid into one on it.
         Timestamp::parse_exact(text)
             .map_err(|error| anyhow!("--slot {text:?} is not an instant to book: it {}", in_english(error)))
     });

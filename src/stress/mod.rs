@@ -1,8 +1,8 @@
-//! Many requests at one instant, and what came of them.
+//! Sends many booking requests at one instant, and judges the results.
 //!
-//! The parts, in the order of a run: [`target`] finds the way and the slots by following links, [`workers`] opens every
-//! connection and then releases all requests at once, [`stats`] sums up and judges, [`report`] shows it. [`wire`] is
-//! the HTTP under them and [`progress`] what a person sees while it runs.
+//! The parts, in the order of a run: [`target`] finds the slots and the booking's URL by following links, [`workers`]
+//! opens every connection and then releases all requests at once, [`stats`] sums up and judges, [`report`] shows it.
+//! [`wire`] reads the scheduler's documents, and [`progress`] shows a person how far the run has come.
 
 pub mod progress;
 pub mod report;
@@ -34,15 +34,15 @@ pub struct Config {
     pub slot: Option<Timestamp>,
     /// Whether each request has a slot of its own, one after the other from the first.
     pub distinct: bool,
-    /// Who books.
+    /// The scientist who books.
     pub scientist: i64,
     /// The telescope; `None` is the first.
     pub telescope: Option<String>,
-    /// What should be seen.
+    /// The expected result.
     pub expectation: Expectation,
 }
 
-/// What a run saw.
+/// The results of a run.
 #[derive(Debug)]
 pub struct Seen {
     /// The telescope that was booked.
@@ -55,16 +55,16 @@ pub struct Seen {
     pub fates: Vec<Fate>,
     /// The same, summed up.
     pub summary: Summary,
-    /// What the server lists afterwards for the slots, cancelled bookings left out.
+    /// The bookings that the server lists afterwards for the slots, without the cancelled ones.
     pub listed: Vec<Listed>,
-    /// Whether that was what should be seen.
+    /// Whether the results are the expected ones.
     pub verdict: Verdict,
 }
 
-/// Finds the way, sends the requests, looks at what the server lists afterwards, and judges.
+/// Finds the target, sends the requests, reads the bookings that the server lists afterwards, and judges.
 ///
 /// # Errors
-/// When it could not run. A request that fails is no such thing: it is part of what was seen.
+/// When it could not run. A request that fails is not an error of the run: it is one of its results.
 pub async fn run(config: &Config, progress: Progress) -> anyhow::Result<Seen> {
     let mut browser = Browser::default();
     let target = Target::find(&mut browser, &config.url, config.telescope.as_deref()).await?;

@@ -1,4 +1,4 @@
-//! How far a run has come, for a person at a terminal and nobody else.
+//! Shows how far a run has come, only to a person at a terminal.
 
 use std::io::IsTerminal;
 
@@ -22,7 +22,7 @@ impl Progress {
             return ProgressBar::hidden();
         }
         let bar = ProgressBar::with_draw_target(Some(u64::from(length)), ProgressDrawTarget::stderr());
-        // A template that cannot be read is no reason not to run.
+        // Without its template the bar has a plain style.
         if let Ok(style) = ProgressStyle::with_template("{msg:12} {wide_bar} {pos}/{len}") {
             bar.set_style(style);
         }

@@ -1,4 +1,4 @@
-//! What a run saw, as tables for people and as one JSON object for programs.
+//! The results of a run, as tables for people and as one JSON object for programs.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -45,7 +45,7 @@ pub fn human(config: &Config, seen: &Seen, colour: bool) -> String {
 }
 
 fn requests(text: &mut String, fates: &[Fate]) {
-    // Winners first: they are what one looks for. Then in the order of their numbers.
+    // Winners are kept first, because a reader looks for them; shown in the order of their numbers.
     let mut shown: Vec<&Fate> = fates.iter().collect();
     shown.sort_by_key(|fate| !fate.won());
     let left_out = shown.split_off(shown.len().min(ROWS_MAX));
@@ -211,6 +211,6 @@ pub fn json(config: &Config, seen: &Seen) -> serde_json::Result<String> {
         winners: seen.fates.iter().filter(|fate| fate.won()).map(winner).collect(),
         listed: &seen.listed,
     };
-    // In JSON's texts an escape is the same character.
+    // Inside a JSON text an escape stands for the same character.
     Ok(escaped(&serde_json::to_string(&report)?) + "\n")
 }

@@ -1,4 +1,4 @@
-//! What many requests add up to, and whether that was expected. Pure: no network, no clock.
+//! Sums up the results of many requests, and judges whether they are the expected ones. Pure: no network, no clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -6,23 +6,23 @@ use std::time::Duration;
 
 /// The status of a booking that was made.
 const CREATED: u16 = 201;
-/// The status of a booking that a rival has.
+/// The status of a request whose slot a rival has.
 const CONFLICT: u16 = 409;
 
-/// What became of one request.
+/// The result of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fate {
-    /// Which one, from 1.
+    /// The request's number, from 1.
     pub number: usize,
     /// `None` when there was no answer.
     pub status: Option<u16>,
-    /// In a word: `booked`, the problem's code, or `error: …`.
+    /// In one word: `booked`, the problem's code, or `error: …`.
     pub outcome: String,
     /// Why it was refused, for people, unless the slot was taken.
     pub reason: Option<String>,
     /// The booking that it made.
     pub booking_id: Option<i64>,
-    /// From the release, or from when it was sent if its connection had carried another before, to the whole answer.
+    /// To the whole answer, from the release; or from when it was sent, if its connection carried another request before.
     pub latency: Duration,
     /// From the release of all to this one's end.
     pub finished: Duration,
@@ -79,7 +79,7 @@ pub struct Summary {
     pub reasons: BTreeMap<u16, String>,
     /// How many had no answer.
     pub errors: usize,
-    /// Of those that were answered.
+    /// Of the requests that were answered.
     pub latencies: Option<Latencies>,
     /// From the release to the last answer.
     pub wall: Duration,
@@ -130,7 +130,7 @@ impl Summary {
     }
 }
 
-/// What a run should see.
+/// The expected result of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expectation {
     /// Exactly one 201, every other 409, and that one booking listed.
@@ -151,12 +151,12 @@ impl fmt::Display for Expectation {
     }
 }
 
-/// Whether what should be seen was seen.
+/// Whether the results are the expected ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// It was.
+    /// They are.
     pub as_expected: bool,
-    /// What was seen, in words.
+    /// The results, in words.
     pub seen: String,
 }
 
@@ -164,7 +164,7 @@ pub struct Verdict {
 pub fn judge(expectation: Expectation, summary: &Summary, listed: impl Iterator<Item = i64>) -> Verdict {
     let listed: Vec<i64> = listed.collect();
     let distinct: BTreeSet<i64> = listed.iter().copied().collect();
-    // What was acknowledged is listed, once, and nothing else is.
+    // Every acknowledged booking is listed once, and no other.
     let same = listed.len() == distinct.len() && distinct == summary.booked && listed.len() == summary.won;
     let conflicts = summary.statuses.get(&CONFLICT).copied().unwrap_or(0);
     let as_expected = match expectation {

@@ -1,4 +1,4 @@
-//! The way to the slots: from the entry point by links alone, as any client should go.
+//! Finds the telescope, the slots and the URL of a booking, from the entry point by links alone, as every client should.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,17 +18,17 @@ use crate::time::{Clock, Timestamp};
 const SLOT: Duration = Duration::from_secs(5 * 60);
 /// How far ahead a free slot is looked for at first.
 const HORIZON_SLOTS: u64 = 365 * 24 * 12;
-/// The first slots are left alone: a clock that is off, or a run that takes long, should not get into the past.
+/// How far the first slot is from now at the least: a clock that is off, or a long run, must not reach the past.
 const MARGIN: Duration = Duration::from_secs(60 * 60);
-/// How many places are tried before there is said to be no free one.
+/// How many random places are tried.
 const TRIES: u32 = 24;
-/// After this many tries in vain the horizon doubles: the coming year may be full.
+/// After this many failed tries the horizon doubles: the coming year may be full.
 const TRIES_PER_HORIZON: u32 = 8;
 /// The server's largest page.
 const PAGE_SIZE: &str = "500";
-/// The most pages that are read; past it, `proxima` goes in circles.
+/// The most pages that are read: more mean that the links `proxima` go in circles.
 const PAGES_MAX: usize = 10_000;
-/// What a list of slots cannot do without: a template without one of these would list other bookings too.
+/// The variables that the template of the list must have: without one of them the list would have other bookings too.
 const LIST_VARIABLES: [&str; 5] = ["telescopio", "status", "de", "ate", "limite"];
 
 /// A link, as every document has it.
@@ -74,7 +74,7 @@ struct Page {
 pub struct Listed {
     /// Its identifier.
     pub id: i64,
-    /// Who booked.
+    /// The scientist who booked.
     pub cientista_id: i64,
     /// When it starts.
     pub horario_inicio_utc: String,
@@ -103,39 +103,40 @@ impl Slots {
         self.starts[0]
     }
 
-    /// The start of the slot of request `index`: its own, or everybody's.
+    /// The start of the slot of request `index`: its own slot, or the one slot of all requests.
     pub fn of_request(&self, index: usize) -> Timestamp {
         self.starts[index % self.starts.len()]
     }
 }
 
-/// An instant as it goes over the wire: a fraction that was asked for is not lost, it is for the server to refuse.
+/// An instant as it goes over the wire. It keeps its fraction: the server has to see it, and to refuse it.
 pub fn wire_instant(at: Timestamp) -> String {
     let whole_seconds = at.as_micros() % 1_000_000 == 0;
     if whole_seconds { at.seconds().to_string() } else { at.micros().to_string() }
 }
 
-/// What was found by following links from the entry point.
+/// The telescope and the URLs that were found by following links from the entry point.
 #[derive(Debug)]
 pub struct Target {
     /// The telescope's identifier.
     pub telescope: String,
-    /// How a booking is asked for.
+    /// The method of a booking.
     pub book_method: Method,
-    /// Where a booking is asked for.
+    /// The URL of a booking.
     pub book: Url,
     /// Whether the scheduler says that it takes no locks.
     pub without_locks: bool,
-    /// The document that the list's template was found in, and the template.
+    /// The URL of the document with the list's template.
     list_base: Url,
+    /// The template of the list of bookings.
     list_template: String,
 }
 
 impl Target {
-    /// Follows the links from `entry`. `telescope` is the wanted one's identifier; `None` is the first.
+    /// Follows the links from `entry`. `telescope` is an identifier; `None` is the first telescope.
     ///
     /// # Errors
-    /// When the server is not there, is no scheduler, or does not know the telescope.
+    /// When the server does not answer, is no scheduler, or does not know the telescope.
     pub async fn find(browser: &mut Browser, entry: &Url, telescope: Option<&str>) -> anyhow::Result<Self> {
         let document: Entry = browser.get(entry).await?;
         let link = |relation: &str| {
@@ -162,7 +163,7 @@ impl Target {
         })
     }
 
-    /// The bookings that occupy any of `slots`, cancelled ones left out.
+    /// The bookings that occupy any of `slots`, without the cancelled ones.
     ///
     /// # Errors
     /// When the server does not answer, or its pages never end.
@@ -221,7 +222,7 @@ fn choose_telescope(known: Telescopes, wanted: Option<&str>) -> anyhow::Result<S
     bail!("unknown telescope {wanted:?}; the server has: {}", ids.join(", "))
 }
 
-/// The slots to book: `count` from `base`, or, without it, from a random place where all of them are free.
+/// The slots to book: `count` slots from `base` on; without it, from a random place where all of them are free.
 ///
 /// # Errors
 /// When no free place was found, or the server does not answer.
@@ -285,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_is_what_its_template_says() {
+    fn the_list_url_is_the_template_with_its_values() {
         let target = Target {
             telescope: "a b".to_owned(),
             book_method: Method::POST,
@@ -307,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_telescope_is_answered_with_the_known_ones() {
+    fn the_error_of_an_unknown_telescope_names_the_known_ones() {
         let known = || Telescopes { telescopios: ["A", "B"].map(|id| Telescope { id: id.to_owned() }).into() };
         assert_eq!(choose_telescope(known(), None).unwrap(), "A");
         assert_eq!(choose_telescope(known(), Some("B")).unwrap(), "B");
@@ -317,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fraction_that_was_asked_for_is_sent() {
+    fn a_fraction_of_a_second_is_sent() {
         assert_eq!(wire_instant(at("2025-12-01T03:00:00Z")), "2025-12-01T03:00:00Z");
         assert_eq!(wire_instant(at("2025-12-01T03:00:00.5Z")), "2025-12-01T03:00:00.500000Z");
     }

@@ -1,4 +1,4 @@
-//! The scheduler's documents, and what is said when it does not give them.
+//! Reads the scheduler's documents, and says what to do when it does not give them.
 
 use std::io;
 use std::time::Duration;

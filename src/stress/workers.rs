@@ -1,7 +1,7 @@
-//! The connections and their requests: everything is made ready first, then all of it is let go at one instant.
+//! The connections and their requests: all are prepared first, and then released at one instant.
 //!
-//! What is not yet open when the first request leaves would arrive late and be no rival. So every connection is open,
-//! every worker has its first request in hand and waits on one `watch` before anything is sent.
+//! A request whose connection is not open at the release would arrive late and be no rival. So before anything is sent
+//! every connection is open, and every worker has built its first request and waits on one `watch`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -27,25 +27,25 @@ use crate::http::client::{Connection, Url};
 use crate::http::unreachable::Cause;
 use crate::text::is_unsafe;
 
-/// Connections that are being opened at any time: the server should not be out of breath before it begins.
+/// How many connections are opened at the same time: more would only overflow the server's backlog.
 const OPENING_AT_ONCE: usize = 64;
-/// The longest outcome that is taken over from an answer.
+/// The longest outcome that is copied from an answer.
 const OUTCOME_MAX_CHARS: usize = 64;
 /// The longest reason.
 const REASON_MAX_CHARS: usize = 300;
 
-/// What is sent, and where.
+/// The requests of a run.
 pub struct Plan {
     url: Url,
     method: Method,
     /// One per request.
     bodies: Vec<Bytes>,
     connections: u32,
-    /// How long an answer is waited for.
+    /// How long a worker waits for an answer.
     patience: Duration,
 }
 
-/// What books a slot.
+/// The body of a booking request.
 #[derive(Serialize)]
 struct BookingRequest<'a> {
     cientista_id: i64,
@@ -53,7 +53,7 @@ struct BookingRequest<'a> {
     telescopio: &'a str,
 }
 
-/// The members of an answer that matter here; which are there depends on the status.
+/// The members of an answer that are used here; which of them it has depends on its status.
 #[derive(Default, Deserialize)]
 struct Answer {
     #[serde(default)]
@@ -115,7 +115,7 @@ impl Plan {
     }
 }
 
-/// Opens the connections, releases the requests, and gives what became of each, by number.
+/// Opens the connections, releases the requests, and gives the result of each, by number.
 ///
 /// # Errors
 /// When not all connections can be opened.
@@ -126,7 +126,7 @@ pub async fn run(plan: Plan, progress: Progress) -> anyhow::Result<Vec<Fate>> {
     let bar = progress.bar("requests", u32::try_from(plan.bodies.len()).unwrap_or(u32::MAX));
     let plan = Arc::new(plan);
     let (release, released) = watch::channel(None);
-    // Nothing is ever sent on it: it closes when the last worker has made itself ready.
+    // Nothing is sent on it: it closes when the last worker is ready.
     let (ready, mut all_ready) = mpsc::channel::<()>(1);
     let mut workers = JoinSet::new();
     for (first, connection) in connections.into_iter().enumerate() {
@@ -134,7 +134,7 @@ pub async fn run(plan: Plan, progress: Progress) -> anyhow::Result<Vec<Fate>> {
             plan: Arc::clone(&plan),
             addresses: Arc::clone(&addresses),
             connection: Some(connection),
-            in_vain: false,
+            timed_out: false,
             bar: bar.clone(),
         };
         workers.spawn(worker.run(first, ready.clone(), released.clone()));
@@ -200,8 +200,9 @@ struct Worker {
     addresses: Arc<[SocketAddr]>,
     /// `None` after a request that failed on it; the next one opens another.
     connection: Option<Connection>,
-    /// Whether an answer did not come: a server that hangs would take as long again for each request that is left.
-    in_vain: bool,
+    /// Whether an answer did not come in time: the requests that are left are not sent, since a server that hangs would take
+    /// as long for each of them.
+    timed_out: bool,
     bar: ProgressBar,
 }
 
@@ -215,7 +216,7 @@ impl Worker {
     ) -> Vec<Fate> {
         let mut next_request = self.plan.request(first);
         drop(ready);
-        // The sender outlives the workers; without it there would be nothing to wait for.
+        // The sender outlives the workers.
         let released_at = released.wait_for(Option::is_some).await.ok().and_then(|at| *at).unwrap_or_else(Instant::now);
         let mut fates = Vec::new();
         let mut sent_at = released_at;
@@ -232,7 +233,7 @@ impl Worker {
             if index >= self.plan.bodies.len() {
                 return fates;
             }
-            next_request = if self.in_vain {
+            next_request = if self.timed_out {
                 Err("not sent: the one before it got no answer".to_owned())
             } else {
                 self.plan.request(index)
@@ -241,7 +242,7 @@ impl Worker {
         }
     }
 
-    /// Sends one request, on a new connection if the last one is gone. Never sends it twice: an attempt that failed may
+    /// Sends one request, on a new connection if the last one is closed. It is never sent twice: an attempt that failed may
     /// have booked.
     async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), String> {
         let kept = self.connection.take().filter(Connection::is_open);
@@ -262,20 +263,20 @@ impl Worker {
             }
             Ok(Err(reason)) => Err(reason),
             Err(_) => {
-                self.in_vain = true;
+                self.timed_out = true;
                 Err(format!("no answer within {} s", self.plan.patience.as_secs()))
             }
         }
     }
 }
 
-/// What became of the request at `index`.
+/// The result of the request at `index`.
 fn fate(index: usize, answer: Result<(StatusCode, Bytes), String>, latency: Duration, finished: Duration) -> Fate {
     let mut reason = None;
     let (status, outcome, booking_id) = match answer {
         Ok((status, body)) => {
             let answer: Answer = serde_json::from_slice(&body).unwrap_or_default();
-            // That a slot is taken needs no explaining, and among thousands no work.
+            // A taken slot needs no reason, and with thousands of rivals the parsing would cost time.
             if !matches!(status, StatusCode::CREATED | StatusCode::CONFLICT) {
                 reason = answer.reason();
             }
@@ -291,7 +292,7 @@ fn fate(index: usize, answer: Result<(StatusCode, Bytes), String>, latency: Dura
     Fate { number: index + 1, status, outcome, reason, booking_id, latency, finished }
 }
 
-/// What came from outside, fit for a terminal and a table.
+/// A text of the server, safe for a terminal and a table.
 fn printable(text: &str, max_chars: usize) -> String {
     text.chars().take(max_chars).map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect()
 }
@@ -307,8 +308,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_hangs_is_waited_for_once_by_each_connection() {
-        // It takes connections, and nobody reads from them.
+    async fn each_connection_waits_once_for_a_server_that_hangs() {
+        // It accepts connections and reads nothing.
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = Url::parse(&format!("http://{}/agendamentos", silent.local_addr().unwrap())).unwrap();
         let (bodies, patience) = (vec![Bytes::from_static(b"{}"); 1000], Duration::from_secs(1));

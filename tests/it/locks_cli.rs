@@ -1,4 +1,4 @@
-//! `locks` from outside: a real coordinator, and what the operator sees of it.
+//! `sctec locks` against a real coordinator: the operator's view of it.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -105,7 +105,7 @@ impl Watch {
         wait_until(what, || condition(&self.out.lock().unwrap(), &self.err.lock().unwrap()));
     }
 
-    /// As Ctrl-C does; by another signal, since a shell starts what runs in the background with that one ignored.
+    /// Ends it as Ctrl-C does, but by SIGTERM: a shell starts background processes with SIGINT ignored.
     fn interrupt(mut self) {
         signal(self.child.id(), "TERM");
         wait_until("the watch ends", || self.child.try_wait().unwrap().is_some());
@@ -131,7 +131,7 @@ fn lines_of(pipe: impl Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
     lines
 }
 
-/// A URL where nobody listens.
+/// A URL whose port has no listener.
 fn nobody() -> String {
     format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
 }
@@ -150,7 +150,7 @@ fn each_lock_has_its_state_its_owner_its_token_and_its_queue() {
     let retained = coordinator.lock(json!({"recurso": "retained"}));
     let released = coordinator.post("/unlock", &json!({"trava_id": retained["trava_id"], "retencao_ms": 60_000}));
     assert_eq!(released, (200, json!({"liberado": true})));
-    // Waits for a held one and a free one: the free one is promised.
+    // One request waits for a held resource and a free one: the free one is promised.
     let wait = json!({"recursos": ["held", "promised"], "dono": "writer-2", "ttl_ms": 300_000, "espera_ms": 60_000});
     thread::scope(|scope| {
         let waiter = scope.spawn(|| coordinator.post("/lock", &wait));
@@ -179,7 +179,7 @@ fn each_lock_has_its_state_its_owner_its_token_and_its_queue() {
             assert_eq!((members(mine), &mine["recurso"]), (members(theirs), &theirs["recurso"]));
         }
 
-        // Freeing what is held lets the waiter have both.
+        // The release of the held resource gives the waiter both.
         assert_eq!(coordinator.post("/unlock", &json!({"trava_id": held["trava_id"]})).0, 200);
         let (status, lease) = waiter.join().unwrap();
         assert_eq!((status, &lease["dono"]), (200, &json!("writer-2")), "{lease}");
@@ -187,7 +187,7 @@ fn each_lock_has_its_state_its_owner_its_token_and_its_queue() {
 }
 
 #[test]
-fn a_prefix_is_taken_as_it_is_written() {
+fn a_prefix_is_taken_literally() {
     let coordinator = Coordinator::start();
     let names = ["a/1", "a/2 \"x\" & ç=%2F+", "b", "望遠鏡"];
     coordinator.lock(json!({ "recursos": names }));
@@ -199,7 +199,7 @@ fn a_prefix_is_taken_as_it_is_written() {
             listed["travas"].as_array().unwrap().iter().map(|lock| lock["recurso"].as_str().unwrap()).collect();
         assert_eq!(found, expected, "{prefix}");
     }
-    // An empty one is most often a variable that was not set: it would list everything.
+    // An empty prefix is most often a variable that is not set: it would list all locks.
     assert_cannot_run(&coordinator.locks(&["--prefix", ""]), &["--prefix"]);
     let output = coordinator.locks(&["--prefix", "a/2"]);
     assert_eq!(row(shown(&output), names[1])[1], "held");
@@ -209,7 +209,7 @@ fn a_prefix_is_taken_as_it_is_written() {
 #[test]
 fn all_pages_are_shown_and_no_more_than_asked_for() {
     let coordinator = Coordinator::start();
-    // More than the largest page of the contract.
+    // More locks than the largest page has.
     let count = 4 * RESOURCES_MAX;
     let names: Vec<String> = (0..count).map(|number| format!("r{number:05}")).collect();
     for some in names.chunks(RESOURCES_MAX) {
@@ -265,7 +265,7 @@ fn a_watch_as_json_is_one_object_per_look() {
 }
 
 #[test]
-fn a_watch_ends_when_nobody_reads_it() {
+fn a_watch_ends_when_its_reader_has_gone() {
     let coordinator = Coordinator::start();
     let mut watch = sctec();
     watch.args(["locks", "--watch", "--interval-ms", "10", "--url", &coordinator.server.url()]);
@@ -357,7 +357,7 @@ fn of_several_addresses_the_first_that_answers_is_taken() {
 }
 
 #[test]
-fn a_release_is_of_one_and_once() {
+fn options_that_contradict_each_other_are_refused() {
     for wrong in [
         &["--release", "X", "--watch"][..],
         &["--release", "X", "--prefix", "X"],

@@ -1,4 +1,4 @@
-//! `sctec stress` against the real services: what it sees, what it says, and how it exits.
+//! `sctec stress` against the real services: its results, its report and its exit status.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -9,19 +9,19 @@ use crate::common::{deaf, sctec};
 
 const SCTEC: &str = env!("CARGO_BIN_EXE_sctec");
 
-/// A running server, and where its agenda is.
+/// A running server, and the URL of its agenda.
 struct Server {
     url: String,
     _running: crate::common::Server,
 }
 
 impl Server {
-    /// Both services, as anyone would run them.
+    /// Both services, with default options.
     fn all() -> Self {
         Self::start(&["serve-all", "--listen", "127.0.0.1:0", "--listen-coordinator", "127.0.0.1:0"])
     }
 
-    /// The scheduler without its gate.
+    /// The scheduler without locks.
     fn race() -> Self {
         Self::start(&["serve-scheduler", "--no-lock", "--listen", "127.0.0.1:0"])
     }
@@ -56,7 +56,7 @@ fn stdout(output: &Output) -> &str {
     std::str::from_utf8(&output.stdout).unwrap()
 }
 
-/// Checks that it could not run, said so in one line with `wanted` in it, and printed nothing else.
+/// Checks that it could not run, said so in one line that contains `wanted`, and printed nothing else.
 fn assert_cannot_run(output: &Output, wanted: &str) {
     let message = String::from_utf8_lossy(&output.stderr);
     assert_eq!(exit_status(output), 2, "{message}");
@@ -113,13 +113,13 @@ fn one_of_two_hundred_wins_also_when_connections_are_shared() {
 }
 
 #[test]
-fn everybody_wins_a_slot_of_their_own() {
+fn with_distinct_slots_every_request_wins() {
     let server = Server::all();
     let (status, report) = server.report(&["--distinct", "--n", "20"]);
     assert_eq!(status, 0, "{report}");
     assert_eq!((&report["statuses"], &report["expect"]), (&serde_json::json!({"201": 20}), &"all".into()));
     assert_eq!(report["listed"].as_array().unwrap().len(), 20);
-    // More than a page of them: the list is read to its end.
+    // More bookings than a page has: the list is read to its end.
     let (status, report) = server.report(&["--distinct", "--n", "520", "--concurrency", "50"]);
     assert_eq!((status, report["listed"].as_array().unwrap().len()), (0, 520), "{}", report["seen"]);
     assert_cannot_run(&server.stress(&["--distinct", "--expect", "race"]), "--distinct");
@@ -144,7 +144,7 @@ fn a_taken_slot_is_not_as_expected() {
 }
 
 #[test]
-fn without_a_gate_there_is_a_race() {
+fn without_locks_there_is_a_race() {
     let server = Server::race();
     let (status, report) = server.report(&["--expect", "race"]);
     assert_eq!(status, 0, "{report}");
@@ -156,7 +156,7 @@ fn without_a_gate_there_is_a_race() {
 }
 
 #[test]
-fn why_requests_were_refused_is_said_once() {
+fn the_reason_of_a_refusal_is_reported_once() {
     let output = Server::all().stress(&["--n", "3", "--slot", "2030-01-01T00:01:00Z"]);
     assert_eq!(exit_status(&output), 1, "{output:?}");
     let said = stdout(&output);
@@ -164,14 +164,14 @@ fn why_requests_were_refused_is_said_once() {
 }
 
 #[test]
-fn with_a_gate_there_is_no_race() {
+fn with_locks_there_is_no_race() {
     let (status, report) = Server::all().report(&["--expect", "race"]);
     assert_eq!((status, &report["statuses"]), (1, &serde_json::json!({"201": 1, "409": 9})), "{report}");
 }
 
 #[test]
-fn what_cannot_run_is_said_in_one_line() {
-    // The port was free a moment ago, and nobody listens on it.
+fn a_run_that_cannot_begin_is_explained_in_one_line() {
+    // The port was free a moment ago, and has no listener.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     assert_cannot_run(&stress(&format!("http://127.0.0.1:{port}"), &[]), "cannot reach http://127.0.0.1:");
     assert_cannot_run(&stress("127.0.0.1:5000", &[]), "--url");
@@ -186,7 +186,7 @@ fn what_cannot_run_is_said_in_one_line() {
 }
 
 #[test]
-fn too_few_file_descriptors_are_named_with_the_way_out() {
+fn too_few_file_descriptors_are_named_with_an_advice() {
     let server = Server::all();
     let command = format!("ulimit -n 40; exec {SCTEC} stress --n 100 --url {}", server.url);
     let output = deaf(&mut Command::new("sh")).args(["-c", &command]).output().unwrap();
@@ -214,7 +214,7 @@ fn a_reader_that_goes_away_is_no_failure() {
 }
 
 #[test]
-fn whoever_meets_the_race_by_mistake_is_told() {
+fn a_scheduler_without_locks_is_named_in_the_report() {
     let output = Server::race().stress(&["--n", "10"]);
     assert_eq!(exit_status(&output), 1);
     assert!(stdout(&output).contains("takes no locks"), "{}", stdout(&output));

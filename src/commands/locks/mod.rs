@@ -1,4 +1,4 @@
-//! `locks`: who holds which lock, once or until interrupted; and the operator's way to take one.
+//! `locks`: shows the locks and their holders, once or until interrupted; releases one for the operator.
 
 mod client;
 mod view;
@@ -7,19 +7,69 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::{Value, json};
 
 use self::client::{Client, ClientError, Listing};
+use super::outcome::{EXIT_UNEXPECTED, Outcome};
 use super::output::{colour, pause, print, tell};
-use super::{EXIT_UNEXPECTED, Outcome, block_on};
-use crate::cli::LocksArgs;
+use super::runtime::block_on;
 use crate::text::escaped;
 use crate::time::Clock;
+
+/// Arguments of `locks`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  sctec locks
+  sctec locks --watch --prefix Hubble-Acad_
+  sctec locks --json | jq '.travas[].recurso'
+  sctec locks --release X --reason 'its owner is gone'
+
+A lock is held, retained (just released, still refused) or promised (free, but the first waiter gets it). A request that \
+waits for several resources counts as waiting for each of them. An owner that loses its lock by --release learns \
+of it only when it asks: what the lock guards should check the token.
+
+Exit status: 0 done (also when nothing is locked), 1 there was nothing to release, 2 could not run. --watch runs until \
+Ctrl-C (130) or until nobody reads its output (0).")]
+pub(super) struct LocksArgs {
+    /// The coordinator's URL; of several, separated by commas, the first that answers
+    #[arg(
+        long,
+        env = "SCTEC_COORDINATOR",
+        default_value = "http://127.0.0.1:3000",
+        value_name = "URL",
+        value_delimiter = ',',
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    url: Vec<String>,
+    /// Only resources whose names begin with this
+    #[arg(long, value_name = "PREFIX", value_parser = NonEmptyStringValueParser::new())]
+    prefix: Option<String>,
+    /// Show at most this many [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+    /// Show them again and again until interrupted
+    #[arg(long)]
+    watch: bool,
+    /// Pause between two requests
+    #[arg(long, default_value_t = 1000, value_name = "MS", requires = "watch", value_parser = clap::value_parser!(u64).range(10..=3_600_000))]
+    interval_ms: u64,
+    /// Print one JSON object per request, with the coordinator's own objects
+    #[arg(long)]
+    json: bool,
+    /// Release the lock that this resource belongs to, whoever holds it; the coordinator records it
+    #[arg(long, value_name = "RESOURCE", conflicts_with_all = ["prefix", "limit", "watch"], value_parser = NonEmptyStringValueParser::new())]
+    release: Option<String>,
+    /// The reason for the release, for the record
+    #[arg(long, value_name = "TEXT", requires = "release", value_parser = NonEmptyStringValueParser::new())]
+    reason: Option<String>,
+}
 
 /// Shows the locks, or releases one.
 ///
 /// # Errors
-/// When no coordinator answers, or what answers is none.
+/// When no coordinator answers, or the answer is not a coordinator's.
 pub fn run(args: &LocksArgs) -> Outcome {
     let mut client = Client::new(&args.url)?;
     block_on(async {
@@ -40,13 +90,13 @@ async fn look(client: &mut Client, args: &LocksArgs) -> Result<Listing, ClientEr
     client.list(args.prefix.as_deref(), limit).await
 }
 
-/// Looks again and again, until interrupted or nobody reads any more.
+/// Shows the locks again and again, until it is interrupted or its reader has gone.
 async fn watch(client: &mut Client, args: &LocksArgs) -> Outcome {
     let interval = Duration::from_millis(args.interval_ms);
     let in_place = !args.json && io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|it| it != "dumb");
     let clock = Clock::system();
     let mut answered_before = false;
-    // What was said of the coordinator since it last answered: once is enough.
+    // The complaint since the coordinator last answered: the same one is told once.
     let mut complaint = String::new();
     loop {
         match look(client, args).await.and_then(|listing| rendered(&listing, args, &clock, in_place)) {
@@ -68,14 +118,14 @@ async fn watch(client: &mut Client, args: &LocksArgs) -> Outcome {
             }
             Err(error) => return Err(error.into()),
         }
-        // It blocks this thread, and no other task is on it: the connections' tasks are on the runtime's threads.
+        // This blocks the thread of `block_on`, where no other task runs.
         if !pause(interval) {
             return Ok(ExitCode::SUCCESS);
         }
     }
 }
 
-/// One look of a watch.
+/// The text of one request of a watch.
 fn rendered(listing: &Listing, args: &LocksArgs, clock: &Clock, in_place: bool) -> Result<String, ClientError> {
     if args.json {
         return Ok(json_line(listing));
@@ -92,7 +142,7 @@ fn json_line(listing: &Listing) -> String {
     line(&json!({ "travas": listing.locks }))
 }
 
-/// One object on one line. In JSON's texts an escape is the same character; outside of them there is nothing to escape.
+/// One object on one line. Inside a JSON text an escape stands for the same character; outside there is nothing to escape.
 fn line(object: &Value) -> String {
     format!("{}\n", escaped(&object.to_string()))
 }
@@ -106,7 +156,7 @@ async fn release(client: &mut Client, resource: &str, args: &LocksArgs) -> Outco
         }
         client::Release::Done(answer) | client::Release::Free(answer) => line(&answer.body),
     };
-    // What was done was done, whether or not anyone reads it.
+    // The exit status is that of the release, also when the reader of the output has gone.
     print(&text)?;
     Ok(match released {
         client::Release::Done(_) => ExitCode::SUCCESS,

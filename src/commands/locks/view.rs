@@ -1,4 +1,4 @@
-//! The locks for people. What came from the coordinator is escaped: a name must not steer a terminal.
+//! The locks, laid out for people. Texts of the coordinator are escaped: a name must not steer a terminal.
 
 use std::fmt::Write;
 
@@ -86,7 +86,7 @@ fn duration(millis: u64) -> String {
     format!("{} min {:02} s", millis / 60_000, millis / 1000 % 60)
 }
 
-/// What a release ended.
+/// The lock that a release ended.
 ///
 /// # Errors
 /// When the answer is not a coordinator's.
@@ -111,7 +111,7 @@ pub fn released(answer: &Answer) -> Result<String, ClientError> {
     Ok(format!("released {resources} (was {was}: {owner}, {token})\n"))
 }
 
-/// `text` in place of what is on the terminal, without a flicker: each line takes the place of another.
+/// `text` in place of the terminal's contents, without a flicker: each line overwrites another.
 pub fn frame(text: &str, first: bool) -> String {
     let clear = if first { CLEAR } else { "" };
     format!("{clear}{HOME}{}{CLEAR_BELOW}", text.replace('\n', &format!("{CLEAR_TO_END_OF_LINE}\n")))
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_coordinator_lists_is_refused() {
+    fn a_lock_that_no_coordinator_lists_is_an_error() {
         for wrong in [json!({}), json!("X"), json!({"recurso": "X", "estado": "travado", "fila": -1})] {
             assert!(matches!(table(&listing(&[wrong]), false), Err(ClientError::NotACoordinator { .. })));
         }

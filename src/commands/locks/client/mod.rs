@@ -1,9 +1,9 @@
-//! Asks a coordinator for its locks, page by page, and to release one.
+//! Asks a coordinator for its locks, page by page, and for the release of one.
 //!
 //! # Several addresses
-//! Each look begins with the first address and takes the first that answers at all; an answer that is no good is an
-//! error and not a reason to ask another. A release goes to the next address only where it surely did not arrive: two
-//! coordinators must not both release for one command.
+//! Each request begins with the first address and uses the first that answers at all; an unexpected answer is an error, and
+//! the next address is not asked. A release goes to the next address only if it surely did not arrive: two coordinators
+//! must not both release for one command.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::http::links::with_query;
 use crate::http::unreachable::Peer;
 use crate::text::escaped;
 
-/// Who is asked.
+/// The coordinator in an advice.
 const COORDINATOR: Peer = Peer { name: "the coordinator", command: "sctec serve-coordinator" };
 /// The limits of one exchange. Connecting has less time, because another address may be next; a full page is far below
 /// the most bytes of an answer.
@@ -28,10 +28,10 @@ const LIMITS: Limits =
     Limits { connect: Duration::from_secs(2), exchange: Duration::from_secs(5), answer_bytes: 16 * 1024 * 1024 };
 /// The most locks of one page, by the contract.
 const PAGE_MAX: usize = 1000;
-/// More than a coordinator ever has: a million locked or retained, and fewer promised.
+/// More locks than a coordinator ever has: a million locked or retained, and fewer promised.
 const LOCKS_MAX: usize = 2_000_000;
 
-/// Why a coordinator could not be asked, or what was wrong with its answer. Each says what to do.
+/// Why a coordinator could not be asked, or why its answer is no use. Each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Not a URL that this client can ask.
@@ -39,49 +39,49 @@ pub enum ClientError {
         "cannot ask {0:?}: a coordinator's URL looks like http://127.0.0.1:3000; correct --url or SCTEC_COORDINATOR"
     )]
     Url(String),
-    /// Nobody answers.
+    /// No address answers.
     #[error("cannot reach {tried}; {}", cause.cause().advice(COORDINATOR, "--url"))]
     Unreachable {
-        /// What was asked.
+        /// The URL.
         tried: String,
-        /// Why the last of them did not answer.
+        /// Why the last address did not answer.
         #[source]
         cause: AnswerError,
     },
-    /// The request may have arrived, the answer did not.
+    /// The request may have arrived; its answer did not.
     #[error("{url} took the request and did not answer: it may or may not have released; look with sctec locks")]
     Unsure {
-        /// What was asked.
+        /// The URL.
         url: String,
-        /// Why.
+        /// The cause.
         #[source]
         cause: AnswerError,
     },
-    /// Someone answers, but not in HTTP or too much.
+    /// The answer is not HTTP, or too long.
     #[error("{url} does not answer as a coordinator does; name another with --url")]
     Protocol {
-        /// What was asked.
+        /// The URL.
         url: String,
-        /// Why.
+        /// The cause.
         #[source]
         cause: AnswerError,
     },
-    /// An answer that is neither what was asked for nor a reason of the coordinator's.
+    /// The answer is neither the expected one nor a problem of the coordinator's.
     #[error("{url} answered {status}, but not as a coordinator of this version does; name another with --url")]
     NotACoordinator {
-        /// What was asked.
+        /// The URL.
         url: String,
-        /// What was answered.
+        /// The answer's status.
         status: u16,
     },
-    /// The coordinator says why not.
+    /// The coordinator refuses, with a reason.
     #[error("{url} answered {status}: {said}")]
     Refused {
-        /// What was asked.
+        /// The URL.
         url: String,
-        /// What was answered.
+        /// The answer's status.
         status: u16,
-        /// In its own words, safe to print.
+        /// The coordinator's reason, safe to print.
         said: String,
     },
     /// A list that never ends.
@@ -93,16 +93,16 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// Whether nobody answered: someone may later.
+    /// Whether no address answered: one may later.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
     }
 }
 
-/// The locks of one look.
+/// The locks of one request.
 #[derive(Debug)]
 pub struct Listing {
-    /// Who answered.
+    /// The address that answered.
     pub coordinator: String,
     /// The coordinator's own objects, in its order.
     pub locks: Vec<Value>,
@@ -110,7 +110,7 @@ pub struct Listing {
     pub more: bool,
 }
 
-/// One lock, as listed. What a promised resource has not is null.
+/// One lock, as listed. A promised resource has no owner, token or expiry.
 #[derive(Debug, Deserialize)]
 pub struct Lock {
     pub recurso: String,
@@ -130,12 +130,12 @@ pub struct Answer {
     pub body: Value,
 }
 
-/// What came of asking for a release.
+/// The result of a release.
 #[derive(Debug)]
 pub enum Release {
-    /// It was locked or retained, and is no more.
+    /// The resource was locked or retained, and is free now.
     Done(Answer),
-    /// It was free.
+    /// The resource was free.
     Free(Answer),
 }
 
@@ -143,7 +143,7 @@ impl Listing {
     /// The locks as values.
     ///
     /// # Errors
-    /// When one is not what a coordinator lists.
+    /// When one is not a coordinator's.
     pub fn parsed(&self) -> Result<Vec<Lock>, ClientError> {
         let wrong = |_| ClientError::NotACoordinator { url: self.coordinator.clone(), status: 200 };
         self.locks.iter().map(|lock| Lock::deserialize(lock).map_err(wrong)).collect()
@@ -158,7 +158,7 @@ impl Answer {
     /// Its body as a value.
     ///
     /// # Errors
-    /// When it is not what a coordinator answers.
+    /// When it is not a coordinator's.
     pub fn parsed<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
         T::deserialize(&self.body).map_err(|_| self.not_a_coordinators())
     }
@@ -171,9 +171,9 @@ impl Answer {
         self.body["codigo"].as_str()
     }
 
-    /// The error that an answer is which is not the wanted one.
+    /// The error for an answer that is not the expected one.
     fn refusal(&self) -> ClientError {
-        // A coordinator that knows no such path, or a scheduler.
+        // The server is a scheduler, or a coordinator without this path.
         let foreign = matches!(self.code(), None | Some("nao_encontrado" | "metodo_nao_permitido"));
         let Some(detail) = self.body["detail"].as_str().filter(|_| !foreign) else {
             return self.not_a_coordinators();
@@ -204,7 +204,7 @@ impl Client {
     /// A client of the coordinator at `addresses`; empty ones are passed over.
     ///
     /// # Errors
-    /// When one is no URL that can be asked, or there is none.
+    /// When one is no URL of plain HTTP, or there is none.
     pub fn new(addresses: &[String]) -> Result<Self, ClientError> {
         let trimmed = addresses.iter().map(|address| address.trim().trim_end_matches('/'));
         let named: Vec<String> = trimmed.filter(|address| !address.is_empty()).map(str::to_owned).collect();
@@ -221,7 +221,7 @@ impl Client {
     /// The locks whose names begin with `prefix`, at most `limit`.
     ///
     /// # Errors
-    /// When nobody answers, or not as a coordinator does.
+    /// When no address answers, or the answer is not a coordinator's.
     pub async fn list(&mut self, prefix: Option<&str>, limit: usize) -> Result<Listing, ClientError> {
         self.at_first_that_answers(async |address| pages(address, prefix, limit).await).await
     }
@@ -229,7 +229,7 @@ impl Client {
     /// Releases the lock that `resource` belongs to.
     ///
     /// # Errors
-    /// When nobody answers, or the coordinator refuses.
+    /// When no address answers, or the coordinator refuses.
     pub async fn release(&mut self, resource: &str, reason: Option<&str>) -> Result<Release, ClientError> {
         let name = utf8_percent_encode(resource, NON_ALPHANUMERIC);
         let body = reason.map(|reason| json!({ "motivo": reason }).to_string());

@@ -1,4 +1,4 @@
-//! The client against a server that says what it is told to.
+//! The client against a server with scripted answers.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -7,7 +7,7 @@ use std::thread;
 
 use super::*;
 
-/// Answers each request with the next of `answers`, then hears no more; gives its URL and the requests.
+/// A server that answers each request with the next of `answers` and then ends; its URL, and the requests.
 fn fake(answers: Vec<(u16, String)>) -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -53,7 +53,7 @@ fn page(names: &[&str], next: Option<&str>) -> (u16, String) {
     (200, page.to_string())
 }
 
-/// A URL where nobody listens.
+/// A URL whose port has no listener.
 fn nobody() -> String {
     format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
 }
@@ -119,7 +119,7 @@ async fn a_release_says_what_it_ended() {
 }
 
 #[tokio::test]
-async fn free_is_not_the_same_as_not_found() {
+async fn a_404_of_a_free_resource_differs_from_a_404_of_an_unknown_path() {
     let problem =
         |code: &str| json!({"codigo": code, "detail": "d\u{1b}", "erros": [{"campo": "motivo", "mensagem": "m"}]});
     let free = (404, problem("sem_trava").to_string());
@@ -147,7 +147,7 @@ async fn a_release_without_an_answer_is_not_tried_elsewhere() {
 }
 
 #[tokio::test]
-async fn what_is_no_coordinator_is_told_apart() {
+async fn an_answer_that_is_not_a_coordinators_is_an_error() {
     for body in ["", "[]", "{}", r#"{"travas": {}}"#, r#"{"travas": [], "_links": {"proxima": {"href": "\n"}}}"#] {
         let (url, _requests) = fake(vec![(200, body.to_owned())]);
         let error = client(&[&url]).list(None, usize::MAX).await.unwrap_err();
