@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use slog::{Logger, error, warn};
 use tokio_util::task::TaskTracker;
 
+use super::config::{Config, Mode, StartError, VERSION};
+use super::gate::{Gate, Locking};
 use super::giving_back;
 use super::live::Live;
-use super::{Config, Mode, StartError};
 use crate::agenda::Catalogue;
 use crate::audit::export::{self, Exporter};
 use crate::audit::record::Process;
@@ -20,8 +21,6 @@ use crate::store::sqlite::{Kind, SqliteStore};
 use crate::store::{Store, StoreError};
 use crate::time::Clock;
 
-/// The version in answers and records.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Bytes in a megabyte, as `--audit-rotate-mb` counts them.
 const MEGABYTE: u64 = 1_000_000;
 /// How long a stop waits for what goes on after its client has gone.
@@ -33,12 +32,12 @@ const UNLOCKS_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct App {
     /// The agenda.
     pub store: Box<dyn Store>,
-    /// The coordinator, and how to lock with it; `None` in the race's demonstration.
-    pub locking: Option<Locking>,
+    /// How rivals are kept apart.
+    pub gate: Gate,
     /// What happens, told as it happens.
     pub live: Live,
     /// A pause inside the critical section.
-    pub critical_delay: Duration,
+    critical_delay: Duration,
     /// The official time.
     pub clock: Clock,
     /// When the service started.
@@ -57,18 +56,6 @@ pub struct App {
     log: Logger,
 }
 
-/// How the scheduler locks.
-pub struct Locking {
-    /// The coordinator.
-    pub client: Arc<Client>,
-    /// Leases that are being given back. These tasks hold nothing that a stop has to close.
-    pub unlocks: TaskTracker,
-    /// A lease's life.
-    pub ttl: Duration,
-    /// How long a slot stays refused after it was booked.
-    pub retention: Duration,
-}
-
 impl App {
     /// Opens the store, brings the audit file up to date, and makes ready to lock.
     pub async fn start(config: &Config, clock: Clock, logs: &Logs) -> Result<Self, StartError> {
@@ -77,17 +64,17 @@ impl App {
         let opened = tokio::task::spawn_blocking(move || open_files(&config_of_files, clock_of_files, &logs_of_files));
         let (store, exporter) = opened.await.map_err(|error| StoreError::Unavailable(error.to_string()))??;
         let catalogue = Arc::new(store.catalogue().await?);
-        let locking = match &config.mode {
-            Mode::Race => None,
+        let gate = match &config.mode {
+            Mode::Race => Gate::Race,
             Mode::Locked { coordinators, ttl, retention } => {
                 let client = Arc::new(Client::start(coordinators, store.highest_token().await?)?);
-                Some(Locking { client, unlocks: TaskTracker::new(), ttl: *ttl, retention: *retention })
+                Gate::Locked(Locking { client, unlocks: TaskTracker::new(), ttl: *ttl, retention: *retention })
             }
         };
-        let live = Live::start(locking.as_ref().map(|locking| locking.client.feed()), &logs.logger);
+        let live = Live::start(gate.locking().map(|locking| locking.client.feed()), &logs.logger);
         Ok(Self {
             store,
-            locking,
+            gate,
             live,
             critical_delay: config.critical_delay,
             clock,
@@ -123,9 +110,11 @@ impl App {
         self.exporter.behind()
     }
 
-    /// `com_trava`, or `sem_trava` in the race's demonstration.
-    pub fn mode(&self) -> &'static str {
-        if self.locking.is_some() { "com_trava" } else { "sem_trava" }
+    /// The pause inside the critical section, where one is asked for.
+    pub async fn pause(&self) {
+        if !self.critical_delay.is_zero() {
+            tokio::time::sleep(self.critical_delay).await;
+        }
     }
 
     /// Records that the service has started. If it cannot, bookings cannot be recorded either, and are refused by
@@ -133,7 +122,7 @@ impl App {
     pub async fn record_start(&self, address: &str) {
         let process = self.process.get_or_init(|| Process {
             version: VERSION,
-            mode: self.mode(),
+            mode: self.gate.mode(),
             pid: std::process::id(),
             address: address.to_owned(),
         });
@@ -162,7 +151,7 @@ impl App {
             warn!(app.log, "{} operações ainda em curso ao encerrar", app.tasks.len());
         }
         let unlocks = async {
-            if let Some(locking) = &app.locking {
+            if let Some(locking) = app.gate.locking() {
                 giving_back::finish(&locking.unlocks, UNLOCKS_TIMEOUT, &app.log).await;
             }
         };

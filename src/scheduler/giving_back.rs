@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use slog::{debug, info, warn};
 use tokio_util::task::TaskTracker;
 
-use super::app::Locking;
+use super::gate::Locking;
 use super::origin::Origin;
 use crate::coordinator::client::{Client, Lease, Unlocked};
 use crate::logging::Several;

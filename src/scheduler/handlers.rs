@@ -8,11 +8,12 @@ use hyper::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use serde_json::{Map, json};
 use slog::Logger;
 
-use super::app::{App, VERSION};
+use super::app::App;
+use super::config::{SERVICE, VERSION};
 use super::origin::Origin;
 use super::problems::{field_error, not_a_scientist, not_read, refused, unknown_booking, unknown_telescope};
 use super::refusal::{Refusal, is_unknown};
-use super::{SERVICE, book, links, page, requests};
+use super::{book, links, page, requests, views};
 use crate::agenda::{Booking, Catalogue, Draft, NewBooking, Rejection, SlotRange};
 use crate::http::fields::Fields;
 use crate::http::parameters::Parameters;
@@ -34,7 +35,7 @@ pub fn entry(app: &App, request: &Request) -> Result<Response, Problem> {
         return page::index(headers);
     }
     Parameters::none(request.head.uri.query())?;
-    let body = json!({ "servico": SERVICE, "versao": VERSION, "modo": app.mode(), "_links": links::entry() });
+    let body = json!({ "servico": SERVICE, "versao": VERSION, "modo": app.gate.mode(), "_links": links::entry() });
     let mut response = http::json(StatusCode::OK, &body);
     page::vary(&mut response, "Accept");
     Ok(response)
@@ -56,7 +57,7 @@ pub async fn catalogue(app: &App, log: &Logger) -> Result<Arc<Catalogue>, Proble
 
 /// `GET /telescopios`.
 pub fn telescopes(catalogue: &Catalogue) -> Response {
-    let all: Vec<_> = catalogue.telescopes().map(links::telescope).collect();
+    let all: Vec<_> = catalogue.telescopes().map(views::telescope).collect();
     let body = json!({ "telescopios": all, "_links": links::self_and_entry("/telescopios") });
     http::json(StatusCode::OK, &body)
 }
@@ -64,14 +65,14 @@ pub fn telescopes(catalogue: &Catalogue) -> Response {
 /// `GET /telescopios/{id}`.
 pub async fn telescope(app: &App, code: &str, log: &Logger) -> Result<Response, Problem> {
     match catalogue(app, log).await?.telescope(code) {
-        Some(telescope) => Ok(http::json(StatusCode::OK, &links::telescope(telescope))),
+        Some(telescope) => Ok(http::json(StatusCode::OK, &views::telescope(telescope))),
         None => Err(unknown_telescope(code)),
     }
 }
 
 /// `GET /cientistas`.
 pub fn scientists(catalogue: &Catalogue) -> Response {
-    let all: Vec<_> = catalogue.scientists().map(links::scientist).collect();
+    let all: Vec<_> = catalogue.scientists().map(views::scientist).collect();
     let body = json!({ "cientistas": all, "_links": links::self_and_entry("/cientistas") });
     http::json(StatusCode::OK, &body)
 }
@@ -82,7 +83,7 @@ pub async fn scientist(app: &App, id: &str, log: &Logger) -> Result<Response, Pr
         return Err(not_a_scientist(id));
     };
     match catalogue(app, log).await?.scientist(id) {
-        Some(scientist) => Ok(http::json(StatusCode::OK, &links::scientist(scientist))),
+        Some(scientist) => Ok(http::json(StatusCode::OK, &views::scientist(scientist))),
         None => Err(refused(Refusal::Unknown(Rejection::UnknownScientist(id)))),
     }
 }
@@ -159,7 +160,7 @@ pub async fn bookings(app: &App, request: &Request) -> Result<Response, Problem>
     let list = requests::list(request.head.uri.query())?;
     let page = app.store.list(list.filter.clone(), list.after, list.limit).await;
     let page = page.map_err(|error| not_read(&request.log, &error))?;
-    Ok(http::json(StatusCode::OK, &links::page(&page, &list, &app.catalogue(), app.clock.now())))
+    Ok(http::json(StatusCode::OK, &views::page(&page, &list, &app.catalogue(), app.clock.now())))
 }
 
 /// `GET /agendamentos/{id}`.
@@ -208,7 +209,7 @@ pub async fn ready(app: &App) -> Response {
         Err(_) => Some(format!("não respondeu em {} s", PROBE_TIMEOUT.as_secs())),
     };
     let audit = app.audit_fault();
-    let (coordinator, coordinator_fault) = match &app.locking {
+    let (coordinator, coordinator_fault) = match app.gate.locking() {
         None => ("não usado".to_owned(), false),
         Some(locking) => {
             let fault = locking.client.ready().await.err();
@@ -237,5 +238,5 @@ pub async fn ready(app: &App) -> Response {
 }
 
 fn render(app: &App, status: StatusCode, booking: &Booking) -> Response {
-    http::json(status, &links::booking(booking, &app.catalogue(), app.clock.now()))
+    http::json(status, &views::booking(booking, &app.catalogue(), app.clock.now()))
 }

@@ -1,16 +1,12 @@
-//! Hypermedia: what an answer shows, and what can be done next. An action that is not allowed now has no link.
+//! Hypermedia: what can be done next, after each answer. An action that is not allowed now has no link.
 
 use std::borrow::Cow;
 
-use serde::Serialize;
-use serde_json::value::RawValue;
-
-use super::requests::{AuditRequest, ListRequest, cursor};
-use crate::agenda::timetable::Period;
-use crate::agenda::{Booking, Catalogue, Scientist, SlotRange, Telescope};
+use super::requests::{AuditRequest, FreeRequest, ListRequest, cursor};
+use crate::agenda::timetable::{Period, SlotState};
+use crate::agenda::{Booking, SlotRange, Status};
 use crate::audit::filter::Wanted;
 use crate::http::links::{Link, Links, path_segment, with_query};
-use crate::store::Page;
 use crate::time::Timestamp;
 
 /// The template of the list of bookings.
@@ -19,92 +15,27 @@ const BOOKINGS_TEMPLATE: &str = "/agendamentos{?telescopio,cientista_id,status,d
 /// The template of the audit trail's records.
 const AUDIT_TEMPLATE: &str = "/auditoria{?evento,cientista_id,agendamento_id,horario_utc,telescopio,req,de,ate,limite}";
 
-/// A booking, as answered.
-#[derive(Serialize)]
-pub struct BookingView<'a> {
-    id: i64,
-    telescopio: &'a str,
-    cientista_id: i64,
-    horario_inicio_utc: String,
-    horario_fim_utc: String,
-    duracao_min: i64,
-    status: &'static str,
-    alvo: Option<&'a str>,
-    observacoes: Option<&'a str>,
-    instante_clique_utc: Option<String>,
-    criado_em_utc: String,
-    cancelado_em_utc: Option<String>,
-    motivo_cancelamento: Option<&'a str>,
-    _links: Links,
-}
-
-/// Shows a booking; `cancelar` is there only while cancelling is possible.
-pub fn booking<'a>(booking: &'a Booking, catalogue: &Catalogue, now: Timestamp) -> BookingView<'a> {
-    let simulated = catalogue.telescope(&booking.telescope).is_some_and(|telescope| telescope.simulated);
-    view(booking, booking.check_cancellable(simulated, now).is_ok())
-}
-
-/// A booking as its event has it.
-#[derive(Serialize)]
-pub struct BookingEvent<'a> {
-    #[serde(flatten)]
-    booking: BookingView<'a>,
-    req: &'a str,
-}
-
-/// Shows what a request did to a booking. Whether it can be cancelled depends on when that is asked.
-pub fn booking_event<'a>(booking: &'a Booking, request_id: &'a str) -> BookingEvent<'a> {
-    BookingEvent { booking: view(booking, false), req: request_id }
-}
-
-fn view(booking: &Booking, cancellable: bool) -> BookingView<'_> {
-    let cancelled = booking.cancelled_at.is_some();
+/// From a booking: `cancelar` is there only while it is possible, and `agendar` once it was cancelled.
+pub fn of_booking(booking: &Booking, cancellable: bool) -> Links {
     let href = booking_path(booking.id);
-    let micros = |at: Timestamp| at.micros().to_string();
-    BookingView {
-        id: booking.id,
-        telescopio: &booking.telescope,
-        cientista_id: booking.scientist_id,
-        horario_inicio_utc: booking.slots.start().seconds().to_string(),
-        horario_fim_utc: booking.slots.end().seconds().to_string(),
-        duracao_min: booking.slots.duration_min(),
-        status: booking.status.name(),
-        alvo: booking.target.as_deref(),
-        observacoes: booking.notes.as_deref(),
-        instante_clique_utc: booking.clicked_at.map(micros),
-        criado_em_utc: micros(booking.created_at),
-        cancelado_em_utc: booking.cancelled_at.map(micros),
-        motivo_cancelamento: booking.cancel_reason.as_deref(),
-        _links: Links::new()
-            .with("self", Link::get(href.clone()))
-            .with_if(cancellable, "cancelar", || Link::action("DELETE", href, "Cancelar este agendamento"))
-            .with_if(cancelled, "agendar", book)
-            .with("cientista", Link::get(format!("/cientistas/{}", booking.scientist_id)))
-            .with("telescopio", Link::get(telescope_path(&booking.telescope)))
-            .with("agendamentos", at_slots(&booking.telescope, booking.slots.start(), booking.slots.end()))
-            .with("historico", history(booking.id)),
-    }
+    let cancelled = booking.status == Status::Cancelled;
+    Links::new()
+        .with("self", Link::get(href.clone()))
+        .with_if(cancellable, "cancelar", || Link::action("DELETE", href, "Cancelar este agendamento"))
+        .with_if(cancelled, "agendar", book)
+        .with("cientista", Link::get(format!("/cientistas/{}", booking.scientist_id)))
+        .with("telescopio", Link::get(telescope_path(&booking.telescope)))
+        .with("agendamentos", at_slots(&booking.telescope, booking.slots.start(), booking.slots.end()))
+        .with("historico", history(booking.id))
 }
 
-/// A page of bookings, as answered.
-#[derive(Serialize)]
-pub struct PageView<'a> {
-    agendamentos: Vec<BookingView<'a>>,
-    limite: u16,
-    _links: Links,
-}
-
-/// Shows a page; `proxima` is there only when there is more to look at.
-pub fn page<'a>(page: &'a Page, request: &ListRequest, catalogue: &Catalogue, now: Timestamp) -> PageView<'a> {
-    PageView {
-        agendamentos: page.bookings.iter().map(|shown| booking(shown, catalogue, now)).collect(),
-        limite: request.limit,
-        _links: Links::new()
-            .with("self", Link::get(list_href(request, request.after)))
-            .with_if(page.next.is_some(), "proxima", || Link::get(list_href(request, page.next)))
-            .with("inicio", Link::get("/"))
-            .with("agendar", book()),
-    }
+/// From a page of bookings: `proxima` is there only when there are more.
+pub fn of_page(request: &ListRequest, next: Option<(Timestamp, i64)>) -> Links {
+    Links::new()
+        .with("self", Link::get(list_href(request, request.after)))
+        .with_if(next.is_some(), "proxima", || Link::get(list_href(request, next)))
+        .with("inicio", Link::get("/"))
+        .with("agendar", book())
 }
 
 fn list_href(request: &ListRequest, after: Option<(Timestamp, i64)>) -> String {
@@ -121,25 +52,13 @@ fn list_href(request: &ListRequest, after: Option<(Timestamp, i64)>) -> String {
     with_query("/agendamentos", pairs.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))))
 }
 
-/// A page of audit records, as answered: each with its own bytes.
-#[derive(Serialize)]
-pub struct AuditPageView<'a> {
-    registros: Vec<&'a RawValue>,
-    limite: u16,
-    _links: Links,
-}
-
-/// Shows a page of audit records; `proxima` is there only when there is more to look at.
-pub fn audit_page<'a>(registros: Vec<&'a RawValue>, next: Option<u64>, request: &AuditRequest) -> AuditPageView<'a> {
-    AuditPageView {
-        registros,
-        limite: request.limit,
-        _links: Links::new()
-            .with("self", Link::get(audit_href(request, Some(request.after).filter(|after| *after > 0))))
-            .with_if(next.is_some(), "proxima", || Link::get(audit_href(request, next)))
-            .with("cabeca", Link::get("/auditoria/cabeca"))
-            .with("inicio", Link::get("/")),
-    }
+/// From a page of audit records: `proxima` is there only when there are more.
+pub fn of_audit_page(request: &AuditRequest, next: Option<u64>) -> Links {
+    Links::new()
+        .with("self", Link::get(audit_href(request, Some(request.after).filter(|after| *after > 0))))
+        .with_if(next.is_some(), "proxima", || Link::get(audit_href(request, next)))
+        .with("cabeca", Link::get("/auditoria/cabeca"))
+        .with("inicio", Link::get("/"))
 }
 
 /// The address of a page of audit records.
@@ -168,52 +87,60 @@ pub fn from_audit_head() -> Links {
         .with("inicio", Link::get("/"))
 }
 
-/// A telescope, as answered.
-#[derive(Serialize)]
-pub struct TelescopeView<'a> {
-    id: &'a str,
-    nome: &'a str,
-    simulado: bool,
-    _links: Links,
+/// From a telescope.
+pub fn of_telescope(code: &str) -> Links {
+    Links::new()
+        .with("self", Link::get(telescope_path(code)))
+        .with("agenda", any_timetable(code))
+        .with("livres", any_free(code))
+        .with("agendamentos", Link::get(with_query("/agendamentos", [("telescopio", code)])))
+        .with("agendar", book())
 }
 
-/// Shows a telescope.
-pub fn telescope(telescope: &Telescope) -> TelescopeView<'_> {
-    TelescopeView {
-        id: &telescope.code,
-        nome: &telescope.name,
-        simulado: telescope.simulated,
-        _links: Links::new()
-            .with("self", Link::get(telescope_path(&telescope.code)))
-            .with("agenda", any_timetable(&telescope.code))
-            .with("livres", any_free(&telescope.code))
-            .with("agendamentos", Link::get(with_query("/agendamentos", [("telescopio", telescope.code.as_str())])))
-            .with("agendar", book()),
+/// From a scientist.
+pub fn of_scientist(id: i64) -> Links {
+    let id = id.to_string();
+    Links::new()
+        .with("self", Link::get(format!("/cientistas/{id}")))
+        .with("agendamentos", Link::get(with_query("/agendamentos", [("cientista_id", id.as_str())])))
+}
+
+/// From a period of a telescope's agenda.
+pub fn of_timetable(telescope: &str, period: Period) -> Links {
+    let at = |period| Link::get(timetable_href(telescope, period));
+    Links::new()
+        .with("self", at(period))
+        .with_some("anterior", period.before().map(at))
+        .with_some("seguinte", period.after().map(at))
+        .with("agenda", any_timetable(telescope))
+        .with("livres", any_free(telescope))
+        .with("eventos", Link::get("/eventos"))
+        .with("telescopio", Link::get(telescope_path(telescope)))
+}
+
+/// From one slot: to its booking, or to booking it.
+pub fn of_slot(state: SlotState) -> Links {
+    match state {
+        SlotState::Free => book_this(),
+        SlotState::Booked(id) => to_booking(id),
+        SlotState::Past => Links::new(),
     }
 }
 
-/// A scientist, as answered.
-#[derive(Serialize)]
-pub struct ScientistView<'a> {
-    id: i64,
-    nome: &'a str,
-    instituicao: &'a str,
-    pais: &'a str,
-    _links: Links,
+/// From a search for free slots.
+pub fn of_free(telescope: &str, request: &FreeRequest) -> Links {
+    let (near, duration) = (request.near.micros().to_string(), request.duration_min.to_string());
+    let limit = request.limit.to_string();
+    let pairs = [("perto_de", near.as_str()), ("duracao_min", &duration), ("limite", &limit)];
+    Links::new()
+        .with("self", Link::get(with_query(&format!("{}/livres", telescope_path(telescope)), pairs)))
+        .with("agenda", any_timetable(telescope))
+        .with("telescopio", Link::get(telescope_path(telescope)))
 }
 
-/// Shows a scientist.
-pub fn scientist(scientist: &Scientist) -> ScientistView<'_> {
-    let id = scientist.id.to_string();
-    ScientistView {
-        id: scientist.id,
-        nome: &scientist.name,
-        instituicao: &scientist.institution,
-        pais: &scientist.country,
-        _links: Links::new()
-            .with("self", Link::get(format!("/cientistas/{id}")))
-            .with("agendamentos", Link::get(with_query("/agendamentos", [("cientista_id", id.as_str())]))),
-    }
+/// To booking the slots that the link stands beside.
+pub fn book_this() -> Links {
+    Links::new().with("agendar", Link::action("POST", "/agendamentos", "Agendar este horário"))
 }
 
 /// The entry point's links: everything starts here.
@@ -282,20 +209,20 @@ pub fn booking_path(id: i64) -> String {
 
 /// The path of a telescope. `.` and `..` are codes as others are, but as a part of a path they lead elsewhere, however they are
 /// written: they get a mark before them that no code has.
-pub(super) fn telescope_path(code: &str) -> String {
+fn telescope_path(code: &str) -> String {
     let mark = if matches!(code, "." | "..") { "~" } else { "" };
     format!("/telescopios/{mark}{}", path_segment(code))
 }
 
 /// The code of a telescope, of which this is the last part of its path.
-pub(super) fn telescope_code(segment: &str) -> &str {
+pub fn telescope_code(segment: &str) -> &str {
     match segment {
         "~." | "~.." => &segment[1..],
         code => code,
     }
 }
 
-pub(super) fn book() -> Link {
+fn book() -> Link {
     Link::action("POST", "/agendamentos", "Agendar uma observação")
 }
 
@@ -305,17 +232,17 @@ fn history(id: i64) -> Link {
 }
 
 /// Any period of a telescope's agenda.
-pub(super) fn any_timetable(telescope: &str) -> Link {
+fn any_timetable(telescope: &str) -> Link {
     Link::template(format!("{}/agenda{{?de,ate}}", telescope_path(telescope)))
 }
 
 /// Any search for free slots.
-pub(super) fn any_free(telescope: &str) -> Link {
+fn any_free(telescope: &str) -> Link {
     Link::template(format!("{}/livres{{?perto_de,duracao_min,limite}}", telescope_path(telescope)))
 }
 
 /// One period of a telescope's agenda.
-pub(super) fn timetable_href(telescope: &str, period: Period) -> String {
+fn timetable_href(telescope: &str, period: Period) -> String {
     let (from, until) = (period.start().seconds().to_string(), period.end().seconds().to_string());
     with_query(&format!("{}/agenda", telescope_path(telescope)), [("de", from.as_str()), ("ate", &until)])
 }

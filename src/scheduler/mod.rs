@@ -6,135 +6,39 @@
 
 mod app;
 mod book;
+mod config;
+mod gate;
 mod giving_back;
 mod handlers;
+mod leased;
 mod links;
 mod live;
 mod origin;
+mod outcome;
 mod page;
 mod problems;
+mod race;
 mod refusal;
 mod requests;
 mod routes;
 mod timetable;
 mod trail;
+mod views;
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use slog::{error, info, warn};
 use tokio::net::TcpListener;
 
 use self::app::App;
+pub use self::config::{AuditConfig, Config, Mode, SERVICE, StartError};
 pub use self::problems::problem_kinds;
 pub use self::routes::endpoints;
-use crate::coordinator::client;
-use crate::coordinator::protocol::{RETENTION_MS_MAX, TTL_MS_MAX, TTL_MS_MIN};
-use crate::data_dir::{self, DataDirError};
-use crate::http::server::{self, Tenancy};
-use crate::logging;
+use crate::data_dir;
+use crate::http::server;
 use crate::panics;
-use crate::store::StoreError;
-use crate::store::sqlite::OpenError;
 use crate::time::Clock;
-
-/// The service's name in logs and answers.
-pub const SERVICE: &str = "servico-agendamento";
-
-/// What a scheduler runs with.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Where the database and the logs are.
-    pub data_dir: PathBuf,
-    /// Where and how it logs.
-    pub logging: logging::Config,
-    /// With the coordinator's locks, or without any.
-    pub mode: Mode,
-    /// A pause inside the critical section, to widen the race or to hold a lock in a test.
-    pub critical_delay: Duration,
-    /// What the audit trail records, and in how many files.
-    pub audit: AuditConfig,
-    /// Whether it has the process to itself.
-    pub tenancy: Tenancy,
-}
-
-/// How the audit trail is kept.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct AuditConfig {
-    /// Whether refused bookings are recorded too.
-    pub refusals: bool,
-    /// The size at which a file is closed and the next one begun, in millions of bytes; `None` is a single file.
-    pub rotate_mb: Option<u64>,
-}
-
-/// How rivals are kept apart.
-#[derive(Clone, Debug)]
-pub enum Mode {
-    /// By the coordinator's locks: the real agenda.
-    Locked {
-        /// The ways to the coordinator: URLs, the next of which is tried when one does not answer.
-        coordinators: Vec<String>,
-        /// A lease's life.
-        ttl: Duration,
-        /// How long a slot stays refused after it was booked.
-        retention: Duration,
-    },
-    /// Not at all: the demonstration of the race, on a database of its own.
-    Race,
-}
-
-/// A scheduler cannot start. Shown by the command line, hence in English; it says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The data folder cannot be used.
-    #[error(transparent)]
-    DataDir(#[from] DataDirError),
-    /// The database cannot be used.
-    #[error(transparent)]
-    Database(#[from] OpenError),
-    /// The database was opened but cannot be read.
-    #[error("cannot read the database: {0}")]
-    Read(#[from] StoreError),
-    /// The way to the coordinator cannot be prepared.
-    #[error(transparent)]
-    Coordinator(#[from] client::StartError),
-    /// A duration is out of bounds.
-    #[error("{name} must be between {min} and {max} ms, not {found}")]
-    OutOfBounds {
-        /// Which.
-        name: &'static str,
-        /// The least.
-        min: u64,
-        /// The most.
-        max: u64,
-        /// What it was.
-        found: u128,
-    },
-}
-
-impl Config {
-    /// Checks what can be checked before any IO.
-    ///
-    /// # Errors
-    /// [`StartError::OutOfBounds`].
-    pub fn check(&self) -> Result<(), StartError> {
-        let within = |name, duration: Duration, min: u64, max: u64| {
-            let found = duration.as_millis();
-            if (u128::from(min)..=u128::from(max)).contains(&found) {
-                Ok(())
-            } else {
-                Err(StartError::OutOfBounds { name, min, max, found })
-            }
-        };
-        if let Mode::Locked { ttl, retention, .. } = &self.mode {
-            within("the lock's TTL", *ttl, TTL_MS_MIN, TTL_MS_MAX)?;
-            within("the lock's retention", *retention, 0, RETENTION_MS_MAX)?;
-        }
-        Ok(())
-    }
-}
 
 /// Serves on `listener` until `shutdown` completes.
 ///

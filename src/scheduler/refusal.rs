@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use crate::agenda::{NotCancellable, Rejection, resource};
 use crate::audit::record::Why;
-use crate::store::StoreError;
+use crate::store::{NotCancelled, StoreError};
 use crate::time::Timestamp;
 
 /// Declares the codes, each with its name on the wire and its title, and the list of them all.
@@ -118,6 +118,14 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// The refusal to cancel booking `id`.
+    pub fn not_cancelled(id: i64, not: NotCancelled) -> Self {
+        match not {
+            NotCancelled::Unknown => Self::UnknownBooking(id.to_string()),
+            NotCancelled::Not(not) => Self::NotCancellable(id, not),
+        }
+    }
+
     /// The code.
     pub fn code(&self) -> Code {
         match self {

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::app::App;
 use super::problems::not_read;
-use super::{links, requests};
+use super::{links, requests, views};
 use crate::audit::fields::{Record, text};
 use crate::http::accept::Accepted;
 use crate::http::problem::Problem;
@@ -36,7 +36,7 @@ pub async fn records(app: &App, request: &Request) -> Result<Response, Problem> 
     // Each was read as JSON when it was judged.
     let records: Result<Vec<&RawValue>, _> = page.lines.iter().map(|line| serde_json::from_str(line)).collect();
     let records = records.map_err(|error| Problem::internal(format!("um registro de auditoria: {error}")))?;
-    Ok(http::json(StatusCode::OK, &links::audit_page(records, page.next, &asked)))
+    Ok(http::json(StatusCode::OK, &views::audit_page(records, page.next, &asked)))
 }
 
 /// `GET /auditoria/cabeca`.

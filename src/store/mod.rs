@@ -31,19 +31,27 @@ pub trait Store: Send + Sync {
     fn book(&self, new: NewBooking, fence: Fence, request_id: Arc<str>) -> Answer<'_, Result<Booking, BookRefused>>;
 
     /// Writes a booking without looking at its slots: the second half of the race.
-    fn book_unguarded(&self, new: NewBooking, request_id: Arc<str>) -> Answer<'_, Result<Booking, BookRefused>>;
+    fn book_unguarded(&self, new: NewBooking, request_id: Arc<str>) -> Answer<'_, Result<Booking, Rejection>>;
 
     /// The first active booking that has one of these slots: the first half of the race.
     fn find_conflict(&self, new: &NewBooking) -> Answer<'_, Option<Booking>>;
 
-    /// Cancels, under a lease where there is one.
+    /// Cancels under a lease.
     fn cancel(
         &self,
         id: i64,
         reason: Option<String>,
-        fence: Option<Fence>,
+        fence: Fence,
         request_id: Arc<str>,
     ) -> Answer<'_, Result<Booking, CancelRefused>>;
+
+    /// Cancels without a lease, in the race.
+    fn cancel_unguarded(
+        &self,
+        id: i64,
+        reason: Option<String>,
+        request_id: Arc<str>,
+    ) -> Answer<'_, Result<Booking, NotCancelled>>;
 
     /// One booking.
     fn booking(&self, id: i64) -> Answer<'_, Option<Booking>>;
@@ -152,13 +160,20 @@ pub enum BookRefused {
     Fence(FenceBroken),
 }
 
-/// Why a cancellation was not written.
+/// Why a booking was not cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CancelRefused {
+pub enum NotCancelled {
     /// There is no such booking.
     Unknown,
     /// It may not be cancelled.
     Not(NotCancellable),
+}
+
+/// Why a cancellation under a lease was not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelRefused {
+    /// The booking does not allow it.
+    Not(NotCancelled),
     /// The lease no longer counts.
     Fence(FenceBroken),
 }

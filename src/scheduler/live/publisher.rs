@@ -19,7 +19,7 @@ use crate::agenda::Booking;
 use crate::batch;
 use crate::coordinator::client::{EventBatch, Feed, NotPublished};
 use crate::http::channel::Channel;
-use crate::scheduler::links;
+use crate::scheduler::views;
 
 /// Events that wait to be published.
 const WAITING_MAX: usize = 4096;
@@ -162,7 +162,7 @@ impl Task {
     fn encode(&self, item: Item) -> (&'static str, String) {
         match item {
             Item::Booking { event, booking, request_id } => {
-                (event, to_json(&links::booking_event(&booking, &request_id)))
+                (event, to_json(&views::booking_event(&booking, &request_id)))
             }
             Item::Contest(contest) => ("disputa", to_json(&contest)),
             Item::Missing => {
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn the_longest_booking_fits_an_event_and_requests_are_bounded() {
-        let longest = to_json(&links::booking_event(&booking(1), &"x".repeat(64)));
+        let longest = to_json(&views::booking_event(&booking(1), &"x".repeat(64)));
         assert!(longest.len() < 16 * 1024, "{}", longest.len());
         let mut events = std::iter::repeat_n(("criado", longest), 200).peekable();
         let mut bodies = 0;

@@ -10,7 +10,7 @@ use super::catalogue;
 use super::writer::Tx;
 use crate::agenda::{Booking, NewBooking, Rejection, SlotRange, Status};
 use crate::audit::record::Event;
-use crate::store::{BookRefused, CancelRefused, Fence, FenceBroken};
+use crate::store::{BookRefused, CancelRefused, Fence, FenceBroken, NotCancelled};
 use crate::time::{Timestamp, minutes_in_micros};
 
 pub(super) const COLUMNS: &str = "a.id, t.codigo, a.cientista_id, a.inicio_us, a.fim_us, a.status, a.alvo, a.observacoes, \
@@ -61,10 +61,10 @@ pub fn book_unguarded(
     tx: &mut Tx<'_>,
     new: &NewBooking,
     request_id: &str,
-) -> rusqlite::Result<Result<Booking, BookRefused>> {
+) -> rusqlite::Result<Result<Booking, Rejection>> {
     match check_again(tx, new)? {
         Ok(row) => insert(tx, (row, new), None, request_id).map(Ok),
-        Err(broken) => Ok(Err(BookRefused::Broken(broken))),
+        Err(broken) => Ok(Err(broken)),
     }
 }
 
@@ -121,19 +121,56 @@ fn insert(
     Ok(booking)
 }
 
-/// Cancels a booking and frees its slots.
+/// Cancels a booking under a lease, and frees its slots.
 pub fn cancel(
     tx: &mut Tx<'_>,
     id: i64,
     reason: Option<&str>,
-    fence: Option<Fence>,
+    fence: Fence,
     request_id: &str,
 ) -> rusqlite::Result<Result<Booking, CancelRefused>> {
-    let Some(mut booking) = get(tx.connection, id)? else {
-        return Ok(Err(CancelRefused::Unknown));
+    let cancellable = match cancellable(tx, id)? {
+        Ok(cancellable) => cancellable,
+        Err(not) => return Ok(Err(CancelRefused::Not(not))),
     };
-    // Who booked may have been removed from the catalogue since; a booking can be cancelled all the same.
-    let (row, simulated, scientist_name): (i64, bool, String) = tx
+    if tx.began >= fence.deadline {
+        return Ok(Err(CancelRefused::Fence(FenceBroken::Expired)));
+    }
+    for start in cancellable.booking.slots.starts() {
+        let seen = claim(tx.connection, cancellable.telescope_row, start)?.map_or(0, |claim| claim.token);
+        if seen > fence.token {
+            return Ok(Err(CancelRefused::Fence(FenceBroken::Stale { start, seen })));
+        }
+    }
+    write_cancellation(tx, cancellable, reason, Some(fence.token), request_id).map(Ok)
+}
+
+/// Cancels a booking without a lease, in the race.
+pub fn cancel_unguarded(
+    tx: &mut Tx<'_>,
+    id: i64,
+    reason: Option<&str>,
+    request_id: &str,
+) -> rusqlite::Result<Result<Booking, NotCancelled>> {
+    match cancellable(tx, id)? {
+        Ok(cancellable) => write_cancellation(tx, cancellable, reason, None, request_id).map(Ok),
+        Err(not) => Ok(Err(not)),
+    }
+}
+
+/// A booking that may be cancelled, with the rows it belongs to.
+struct Cancellable {
+    booking: Booking,
+    telescope_row: i64,
+    /// Empty where the scientist is no longer in the catalogue: a booking can be cancelled all the same.
+    scientist_name: String,
+}
+
+fn cancellable(tx: &Tx<'_>, id: i64) -> rusqlite::Result<Result<Cancellable, NotCancelled>> {
+    let Some(booking) = get(tx.connection, id)? else {
+        return Ok(Err(NotCancelled::Unknown));
+    };
+    let (telescope_row, simulated, scientist_name): (i64, bool, String) = tx
         .connection
         .prepare_cached(
             "SELECT t.id, t.simulado, coalesce(c.nome, '') FROM agendamentos a
@@ -142,41 +179,41 @@ pub fn cancel(
         )?
         .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     if let Err(not) = booking.check_cancellable(simulated, tx.now) {
-        return Ok(Err(CancelRefused::Not(not)));
+        return Ok(Err(NotCancelled::Not(not)));
     }
-    if let Some(fence) = fence {
-        if tx.began >= fence.deadline {
-            return Ok(Err(CancelRefused::Fence(FenceBroken::Expired)));
-        }
-        for start in booking.slots.starts() {
-            let seen = claim(tx.connection, row, start)?.map_or(0, |claim| claim.token);
-            if seen > fence.token {
-                return Ok(Err(CancelRefused::Fence(FenceBroken::Stale { start, seen })));
-            }
-        }
-    }
+    Ok(Ok(Cancellable { booking, telescope_row, scientist_name }))
+}
+
+/// Writes a cancellation and its record, and frees the slots.
+fn write_cancellation(
+    tx: &mut Tx<'_>,
+    cancellable: Cancellable,
+    reason: Option<&str>,
+    token: Option<u64>,
+    request_id: &str,
+) -> rusqlite::Result<Booking> {
+    let Cancellable { mut booking, telescope_row, scientist_name } = cancellable;
     booking.status = Status::Cancelled;
     booking.cancelled_at = Some(tx.now);
     booking.cancel_reason = reason.map(str::to_owned);
     tx.connection
         .prepare_cached("UPDATE agendamentos SET status = ?2, cancelado_us = ?3, motivo = ?4 WHERE id = ?1")?
-        .execute((id, Status::Cancelled.name(), tx.now.as_micros(), reason))?;
+        .execute((booking.id, Status::Cancelled.name(), tx.now.as_micros(), reason))?;
     tx.connection
         .prepare_cached(
             "UPDATE horarios SET agendamento_id = NULL, token = max(token, ?4)
              WHERE telescopio_id = ?1 AND inicio_us >= ?2 AND inicio_us < ?3 AND agendamento_id = ?5",
         )?
         .execute((
-            row,
+            telescope_row,
             booking.slots.start().as_micros(),
             booking.slots.end().as_micros(),
-            fence.map_or(0, |fence| fence.token.cast_signed()),
-            id,
+            token.map_or(0, u64::cast_signed),
+            booking.id,
         ))?;
-    let token = fence.map(|fence| fence.token);
     let event = Event::BookingCancelled { booking: &booking, scientist_name: &scientist_name, token };
     tx.record(&event, request_id)?;
-    Ok(Ok(booking))
+    Ok(booking)
 }
 
 /// One booking.

@@ -45,9 +45,10 @@ use self::readers::Readers;
 use self::stopped::InUse;
 use self::writer::{Beside, Tx, Writer};
 use super::{
-    Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, Outbox, Page, Store, StoreError, TrailPage,
+    Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, Outbox, Page, Store, StoreError,
+    TrailPage,
 };
-use crate::agenda::{Booking, Catalogue, NewBooking};
+use crate::agenda::{Booking, Catalogue, NewBooking, Rejection};
 use crate::audit::filter::Wanted;
 use crate::audit::record::{Event, NO_REQUEST, Process, Why};
 use crate::time::{Clock, Timestamp};
@@ -127,7 +128,7 @@ impl Store for SqliteStore {
         self.write(move |tx| bookings::book(tx, &new, fence, &request_id))
     }
 
-    fn book_unguarded(&self, new: NewBooking, request_id: Arc<str>) -> Answer<'_, Result<Booking, BookRefused>> {
+    fn book_unguarded(&self, new: NewBooking, request_id: Arc<str>) -> Answer<'_, Result<Booking, Rejection>> {
         self.write(move |tx| bookings::book_unguarded(tx, &new, &request_id))
     }
 
@@ -140,10 +141,19 @@ impl Store for SqliteStore {
         &self,
         id: i64,
         reason: Option<String>,
-        fence: Option<Fence>,
+        fence: Fence,
         request_id: Arc<str>,
     ) -> Answer<'_, Result<Booking, CancelRefused>> {
         self.write(move |tx| bookings::cancel(tx, id, reason.as_deref(), fence, &request_id))
+    }
+
+    fn cancel_unguarded(
+        &self,
+        id: i64,
+        reason: Option<String>,
+        request_id: Arc<str>,
+    ) -> Answer<'_, Result<Booking, NotCancelled>> {
+        self.write(move |tx| bookings::cancel_unguarded(tx, id, reason.as_deref(), &request_id))
     }
 
     fn booking(&self, id: i64) -> Answer<'_, Option<Booking>> {

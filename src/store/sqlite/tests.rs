@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use slog::{Discard, o};
 
 use super::*;
-use crate::agenda::{Draft, NotCancellable, Rejection};
+use crate::agenda::{Draft, NotCancellable};
 use crate::store::FenceBroken;
 
 struct Opened {
@@ -63,10 +63,10 @@ async fn rows_carry_the_official_time_and_cancelling_ends_at_the_start() {
     let booking = opened.store.book(new, fence(1), request()).await.unwrap().unwrap();
     assert_eq!(booking.created_at, opened.clock.now());
     opened.clock.set(instant("2030-01-01T03:00:00Z"));
-    let refused = opened.store.cancel(booking.id, None, Some(fence(2)), request()).await.unwrap();
-    assert_eq!(refused, Err(CancelRefused::Not(NotCancellable::Started)));
+    let refused = opened.store.cancel(booking.id, None, fence(2), request()).await.unwrap();
+    assert_eq!(refused, Err(CancelRefused::Not(NotCancelled::Not(NotCancellable::Started))));
     opened.clock.set(instant("2030-01-01T02:59:59.999999Z"));
-    let cancelled = opened.store.cancel(booking.id, None, Some(fence(2)), request()).await.unwrap().unwrap();
+    let cancelled = opened.store.cancel(booking.id, None, fence(2), request()).await.unwrap().unwrap();
     assert_eq!(cancelled.cancelled_at, Some(opened.clock.now()));
 }
 
@@ -77,9 +77,9 @@ async fn a_stale_or_late_write_changes_nothing() {
     let new = opened.draft("Hubble-Acad", start).await;
     let booking = opened.store.book(new.clone(), fence(5), request()).await.unwrap().unwrap();
     let stale = FenceBroken::Stale { start: instant(start), seen: 5 };
-    let refused = opened.store.cancel(booking.id, None, Some(fence(4)), request()).await.unwrap();
+    let refused = opened.store.cancel(booking.id, None, fence(4), request()).await.unwrap();
     assert_eq!(refused, Err(CancelRefused::Fence(stale)));
-    opened.store.cancel(booking.id, None, Some(fence(6)), request()).await.unwrap().unwrap();
+    opened.store.cancel(booking.id, None, fence(6), request()).await.unwrap().unwrap();
     // The cancellation's token counts too.
     let refused = opened.store.book(new.clone(), fence(5), request()).await.unwrap();
     assert!(matches!(refused, Err(BookRefused::Fence(FenceBroken::Stale { seen: 6, .. }))));
@@ -264,9 +264,10 @@ async fn a_rule_that_was_kept_when_asked_and_is_not_when_written_is_broken() {
     let (real, simulated) = (opened.draft("Webb-Acad", start).await, opened.draft("Hubble-Acad", start).await);
     opened.clock.set(instant("2030-01-01T03:00:04Z"));
     let next = instant("2030-01-01T03:05:00Z");
-    let past = Err(BookRefused::Broken(Rejection::Past("Webb-Acad".to_owned(), next)));
-    assert_eq!(opened.store.book(real.clone(), fence(1), request()).await.unwrap(), past);
-    assert_eq!(opened.store.book_unguarded(real, request()).await.unwrap(), past);
+    let past = Rejection::Past("Webb-Acad".to_owned(), next);
+    let refused = opened.store.book(real.clone(), fence(1), request()).await.unwrap();
+    assert_eq!(refused, Err(BookRefused::Broken(past.clone())));
+    assert_eq!(opened.store.book_unguarded(real, request()).await.unwrap(), Err(past));
     opened.store.book(simulated.clone(), fence(1), request()).await.unwrap().unwrap();
     // What a telescope is may change as well.
     opened.sql("UPDATE telescopios SET simulado = 0").await;
@@ -282,7 +283,7 @@ async fn a_booking_of_a_scientist_who_was_removed_can_be_cancelled() {
     let id = opened.store.book(new, fence(1), request()).await.unwrap().unwrap().id;
     let other = rusqlite::Connection::open(opened.folder.path().join("sctec.db")).unwrap();
     other.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM cientistas WHERE id = 7").unwrap();
-    opened.store.cancel(id, None, Some(fence(2)), request()).await.unwrap().unwrap();
+    opened.store.cancel(id, None, fence(2), request()).await.unwrap().unwrap();
 }
 
 #[tokio::test]

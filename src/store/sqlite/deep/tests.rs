@@ -26,7 +26,7 @@ async fn agenda() -> (tempfile::TempDir, PathBuf) {
         let new = draft.check(&catalogue, clock.now()).unwrap();
         store.book(new, fence(hour), "r-1".into()).await.unwrap().unwrap();
     }
-    store.cancel(4, None, Some(fence(9)), "r-1".into()).await.unwrap().unwrap();
+    store.cancel(4, None, fence(9), "r-1".into()).await.unwrap().unwrap();
     drop(store);
     (folder, path)
 }

@@ -1,0 +1,165 @@
+//! Booking and cancelling under a lease: from the lock to its release.
+//!
+//! ```text
+//! lock ──▶ commit (fence check, slot claim, booking, audit record: one transaction) ──▶ unlock
+//! ```
+//!
+//! The lease is given back whatever the commit did, and the answer waits only a moment for that.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use slog::{debug, info, warn};
+
+use super::app::App;
+use super::gate::Locking;
+use super::giving_back::{self, Times};
+use super::origin::Origin;
+use super::outcome::{broken, of_booking, of_cancellation};
+use super::refusal::Refusal;
+use crate::agenda::{Booking, NewBooking, SlotRange, resource};
+use crate::coordinator::client::{LockError, LockRequest};
+use crate::logging::Several;
+use crate::store::{BookRefused, CancelRefused, Fence, FenceBroken};
+use crate::text::{Word, Words};
+
+/// Books.
+pub async fn book(app: &App, locking: &Locking, new: NewBooking, origin: &Origin) -> Result<Booking, Refusal> {
+    let target = Target::of_new(&new);
+    let commit = async |fence| {
+        info!(origin.log, "Iniciando verificação de conflito no BD");
+        app.pause().await;
+        let booked = app.store.book(new, fence, Arc::clone(&origin.request_id)).await;
+        match of_booking(app, origin, booked)? {
+            Ok(booking) => Ok(booking),
+            Err(BookRefused::Taken { start, booking_id, scientist_id }) => {
+                let telescope = target.telescope.clone();
+                let resource = resource(&telescope, start);
+                info!(origin.log, "Conflito no BD para o recurso {}, horário já agendado", Word(&resource));
+                Err(Refusal::Taken { telescope, start, booking_id, scientist_id })
+            }
+            Err(BookRefused::Fence(broken)) => Err(fence_broken(locking, origin, &target, broken)),
+            Err(BookRefused::Broken(rejection)) => Err(broken(app, origin, rejection).await),
+        }
+    };
+    let retention = locking.retention;
+    under_lease(locking, origin, &target, Rivals::Refused { retention }, commit).await
+}
+
+/// Cancels `known`, which is looked at again inside the transaction.
+pub async fn cancel(
+    app: &App,
+    locking: &Locking,
+    known: &Booking,
+    reason: Option<String>,
+    origin: &Origin,
+) -> Result<Booking, Refusal> {
+    let target = Target::of_booking(known);
+    let commit = async |fence| {
+        info!(origin.log, "Iniciando verificação de conflito no BD");
+        app.pause().await;
+        let cancelled = app.store.cancel(known.id, reason, fence, Arc::clone(&origin.request_id)).await;
+        of_cancellation(app, origin, cancelled)?.map_err(|refused| match refused {
+            CancelRefused::Not(not) => Refusal::not_cancelled(known.id, not),
+            CancelRefused::Fence(broken) => fence_broken(locking, origin, &target, broken),
+        })
+    };
+    under_lease(locking, origin, &target, Rivals::Welcome, commit).await
+}
+
+/// The slots that an operation locks, and the name of each one's lock.
+struct Target {
+    telescope: String,
+    slots: SlotRange,
+    /// In the order of the slots.
+    resources: Vec<String>,
+}
+
+impl Target {
+    fn of_new(new: &NewBooking) -> Self {
+        Self { telescope: new.telescope.code.clone(), slots: new.slots, resources: new.resources() }
+    }
+
+    fn of_booking(booking: &Booking) -> Self {
+        Self { telescope: booking.telescope.clone(), slots: booking.slots, resources: booking.resources() }
+    }
+
+    /// The refusal when `resource` is busy. A coordinator that names another resource than it was asked for means the first.
+    fn busy(&self, resource: &str) -> Refusal {
+        let mut slots = self.slots.starts().zip(&self.resources);
+        let start = slots.find(|(_, name)| *name == resource).map_or(self.slots.start(), |(start, _)| start);
+        Refusal::Busy { telescope: self.telescope.clone(), start }
+    }
+}
+
+/// What rivals meet once the lease is given back after a success.
+#[derive(Clone, Copy)]
+enum Rivals {
+    /// The gate stays closed for a while: they are refused there, before the database is asked.
+    Refused { retention: Duration },
+    /// The gate is open at once, and a retention from before is passed over.
+    Welcome,
+}
+
+/// Runs `commit` under a lease on `resources`, and gives the lease back whatever came of it.
+async fn under_lease(
+    locking: &Locking,
+    origin: &Origin,
+    target: &Target,
+    rivals: Rivals,
+    commit: impl AsyncFnOnce(Fence) -> Result<Booking, Refusal>,
+) -> Result<Booking, Refusal> {
+    let Origin { request_id, log } = origin;
+    let resources = &target.resources;
+    let (first, several) = (Word(&resources[0]), || Several(resources.len()));
+    info!(log, "Tentando adquirir lock para o recurso {}", first; several());
+    if resources.len() > 1 {
+        debug!(log, "Recursos da operação: {}", Words(resources));
+    }
+    let begun = Instant::now();
+    let request = LockRequest {
+        request_id,
+        resources: resources.clone(),
+        ttl: locking.ttl,
+        wait: Duration::ZERO,
+        despite_retention: matches!(rivals, Rivals::Welcome),
+    };
+    let lease = match locking.client.lock(request).await {
+        Ok(lease) => lease,
+        Err(LockError::Busy { resource }) => {
+            info!(log, "Falha ao adquirir lock para o recurso {}, recurso ocupado", Word(&resource));
+            return Err(target.busy(&resource));
+        }
+        Err(LockError::Unavailable(reason)) => {
+            warn!(log, "Coordenador indisponível: {}", reason);
+            return Err(Refusal::CoordinatorUnavailable);
+        }
+    };
+    info!(log, "Lock adquirido com sucesso para o recurso {}", first; "token" => lease.token, several());
+    let locked_at = Instant::now();
+    let result = commit(Fence { token: lease.token, deadline: lease.deadline }).await;
+    let retention = match (&result, rivals) {
+        (Ok(_), Rivals::Refused { retention }) => retention,
+        _ => Duration::ZERO,
+    };
+    let times = Times { begun, locked: locked_at, committed: Instant::now() };
+    giving_back::give_back(locking, origin, (lease, resources), retention, times).await;
+    result
+}
+
+fn fence_broken(locking: &Locking, origin: &Origin, target: &Target, broken: FenceBroken) -> Refusal {
+    match broken {
+        FenceBroken::Expired => {
+            warn!(origin.log, "Gravação recusada para o recurso {}: a trava venceu antes", Word(&target.resources[0]);
+                Several(target.resources.len()));
+            Refusal::LeaseExpired
+        }
+        FenceBroken::Stale { start, seen } => {
+            // The coordinator lost its counter, or this scheduler overslept: the next token will be larger.
+            locking.client.saw_token(seen);
+            let resource = resource(&target.telescope, start);
+            warn!(origin.log, "Gravação recusada para o recurso {}: token obsoleto", Word(&resource); "visto" => seen);
+            Refusal::StaleToken
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What follows the store's answer to a change, with a lock or without: its log line, its event, and the refusal's name.
+
+use slog::{error, info, warn};
+
+use super::app::App;
+use super::origin::Origin;
+use super::refusal::{Refusal, is_unknown};
+use crate::agenda::{Booking, Rejection};
+use crate::store::StoreError;
+
+/// What the store answers: the booking as it is now, or `R`, why it was not changed.
+pub type Answer<R> = Result<Result<Booking, R>, StoreError>;
+
+/// Follows the answer to a booking.
+pub fn of_booking<R>(app: &App, origin: &Origin, answer: Answer<R>) -> Result<Result<Booking, R>, Refusal> {
+    let answer = logged(origin, "Salvando novo agendamento no BD", answer)?;
+    if let Ok(booking) = &answer {
+        app.live.created(booking, origin);
+    }
+    Ok(answer)
+}
+
+/// Follows the answer to a cancellation.
+pub fn of_cancellation<R>(app: &App, origin: &Origin, answer: Answer<R>) -> Result<Result<Booking, R>, Refusal> {
+    let answer = logged(origin, "Salvando cancelamento no BD", answer)?;
+    if let Ok(booking) = &answer {
+        app.live.cancelled(booking, origin);
+    }
+    Ok(answer)
+}
+
+/// Logs the assignment's line for a change that was saved, or may have been. It is logged once for each change, however
+/// often the store had to try.
+fn logged<R>(origin: &Origin, line: &'static str, answer: Answer<R>) -> Result<Result<Booking, R>, Refusal> {
+    if matches!(answer, Ok(Ok(_)) | Err(StoreError::Unknown(_))) {
+        info!(origin.log, "{}", line);
+    }
+    answer.map_err(|error| store_failed(origin, &error))
+}
+
+/// The booking was allowed when it was asked for, and broke a rule when it was to be written.
+pub async fn broken(app: &App, origin: &Origin, rejection: Rejection) -> Refusal {
+    warn!(origin.log, "Gravação recusada: {}", rejection);
+    if is_unknown(&rejection)
+        && let Err(error) = app.reload_catalogue().await
+    {
+        error!(origin.log, "Falha no banco de dados: {}", error);
+    }
+    Refusal::Broken(rejection)
+}
+
+/// The store failed.
+pub fn store_failed(origin: &Origin, error: &StoreError) -> Refusal {
+    match error {
+        StoreError::Unknown(_) => error!(origin.log, "Resultado incerto no banco de dados: {}", error),
+        StoreError::Refused(_) => error!(origin.log, "Gravação recusada pelo banco de dados: {}", error),
+        StoreError::Unavailable(_) => error!(origin.log, "Falha no banco de dados: {}", error),
+    }
+    Refusal::NotWritten(error.clone())
+}

@@ -1,0 +1,228 @@
+//! The resources as they look on the wire, member by member, in the order of `docs/API.md`.
+//!
+//! A view is a struct whose fields have the wire's names; its links come from [`super::links`].
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::links;
+use super::requests::{AuditRequest, FreeRequest, ListRequest};
+use crate::agenda::timetable::{Period, SlotState};
+use crate::agenda::{Booking, Catalogue, Scientist, SlotRange, Telescope};
+use crate::http::links::Links;
+use crate::store::Page;
+use crate::time::Timestamp;
+
+/// A booking.
+#[derive(Serialize)]
+pub struct BookingView<'a> {
+    id: i64,
+    telescopio: &'a str,
+    cientista_id: i64,
+    horario_inicio_utc: String,
+    horario_fim_utc: String,
+    duracao_min: i64,
+    status: &'static str,
+    alvo: Option<&'a str>,
+    observacoes: Option<&'a str>,
+    instante_clique_utc: Option<String>,
+    criado_em_utc: String,
+    cancelado_em_utc: Option<String>,
+    motivo_cancelamento: Option<&'a str>,
+    _links: Links,
+}
+
+/// Shows a booking as it is `now`.
+pub fn booking<'a>(booking: &'a Booking, catalogue: &Catalogue, now: Timestamp) -> BookingView<'a> {
+    let simulated = catalogue.telescope(&booking.telescope).is_some_and(|telescope| telescope.simulated);
+    view(booking, booking.check_cancellable(simulated, now).is_ok())
+}
+
+fn view(booking: &Booking, cancellable: bool) -> BookingView<'_> {
+    let micros = |at: Timestamp| at.micros().to_string();
+    BookingView {
+        id: booking.id,
+        telescopio: &booking.telescope,
+        cientista_id: booking.scientist_id,
+        horario_inicio_utc: booking.slots.start().seconds().to_string(),
+        horario_fim_utc: booking.slots.end().seconds().to_string(),
+        duracao_min: booking.slots.duration_min(),
+        status: booking.status.name(),
+        alvo: booking.target.as_deref(),
+        observacoes: booking.notes.as_deref(),
+        instante_clique_utc: booking.clicked_at.map(micros),
+        criado_em_utc: micros(booking.created_at),
+        cancelado_em_utc: booking.cancelled_at.map(micros),
+        motivo_cancelamento: booking.cancel_reason.as_deref(),
+        _links: links::of_booking(booking, cancellable),
+    }
+}
+
+/// A booking in the event that tells of it.
+#[derive(Serialize)]
+pub struct BookingEvent<'a> {
+    #[serde(flatten)]
+    booking: BookingView<'a>,
+    req: &'a str,
+}
+
+/// Shows what the request `request_id` did to a booking. There is no link to cancel it: that depends on when one asks.
+pub fn booking_event<'a>(booking: &'a Booking, request_id: &'a str) -> BookingEvent<'a> {
+    BookingEvent { booking: view(booking, false), req: request_id }
+}
+
+/// A page of bookings.
+#[derive(Serialize)]
+pub struct PageView<'a> {
+    agendamentos: Vec<BookingView<'a>>,
+    limite: u16,
+    _links: Links,
+}
+
+/// Shows a page of bookings as they are `now`.
+pub fn page<'a>(page: &'a Page, request: &ListRequest, catalogue: &Catalogue, now: Timestamp) -> PageView<'a> {
+    PageView {
+        agendamentos: page.bookings.iter().map(|shown| booking(shown, catalogue, now)).collect(),
+        limite: request.limit,
+        _links: links::of_page(request, page.next),
+    }
+}
+
+/// A page of audit records, each with its own bytes.
+#[derive(Serialize)]
+pub struct AuditPageView<'a> {
+    registros: Vec<&'a RawValue>,
+    limite: u16,
+    _links: Links,
+}
+
+/// Shows a page of audit records.
+pub fn audit_page<'a>(registros: Vec<&'a RawValue>, next: Option<u64>, request: &AuditRequest) -> AuditPageView<'a> {
+    AuditPageView { registros, limite: request.limit, _links: links::of_audit_page(request, next) }
+}
+
+/// A telescope.
+#[derive(Serialize)]
+pub struct TelescopeView<'a> {
+    id: &'a str,
+    nome: &'a str,
+    simulado: bool,
+    _links: Links,
+}
+
+/// Shows a telescope.
+pub fn telescope(telescope: &Telescope) -> TelescopeView<'_> {
+    TelescopeView {
+        id: &telescope.code,
+        nome: &telescope.name,
+        simulado: telescope.simulated,
+        _links: links::of_telescope(&telescope.code),
+    }
+}
+
+/// A scientist.
+#[derive(Serialize)]
+pub struct ScientistView<'a> {
+    id: i64,
+    nome: &'a str,
+    instituicao: &'a str,
+    pais: &'a str,
+    _links: Links,
+}
+
+/// Shows a scientist.
+pub fn scientist(scientist: &Scientist) -> ScientistView<'_> {
+    ScientistView {
+        id: scientist.id,
+        nome: &scientist.name,
+        instituicao: &scientist.institution,
+        pais: &scientist.country,
+        _links: links::of_scientist(scientist.id),
+    }
+}
+
+/// A period of a telescope's agenda.
+#[derive(Serialize)]
+pub struct TimetableView<'a> {
+    telescopio: &'a str,
+    simulado: bool,
+    de_utc: String,
+    ate_utc: String,
+    agora_utc: String,
+    horarios: Vec<SlotView>,
+    agendamentos: Vec<BookingView<'a>>,
+    _links: Links,
+}
+
+/// One slot of a period.
+#[derive(Serialize)]
+struct SlotView {
+    horario_inicio_utc: String,
+    estado: &'static str,
+    agendamento_id: Option<i64>,
+    _links: Links,
+}
+
+/// Shows a period of `telescope`'s agenda as it is `now`: its slots, and the bookings that stand in it.
+pub fn timetable<'a>(
+    telescope: &'a Telescope,
+    period: Period,
+    slots: Vec<(Timestamp, SlotState)>,
+    standing: &'a [Booking],
+    now: Timestamp,
+) -> TimetableView<'a> {
+    let shown = |shown: &'a Booking| view(shown, shown.check_cancellable(telescope.simulated, now).is_ok());
+    TimetableView {
+        telescopio: &telescope.code,
+        simulado: telescope.simulated,
+        de_utc: period.start().seconds().to_string(),
+        ate_utc: period.end().seconds().to_string(),
+        agora_utc: now.micros().to_string(),
+        horarios: slots.into_iter().map(|(start, state)| slot(start, state)).collect(),
+        agendamentos: standing.iter().map(shown).collect(),
+        _links: links::of_timetable(&telescope.code, period),
+    }
+}
+
+fn slot(start: Timestamp, state: SlotState) -> SlotView {
+    SlotView {
+        horario_inicio_utc: start.seconds().to_string(),
+        estado: state.name(),
+        agendamento_id: if let SlotState::Booked(id) = state { Some(id) } else { None },
+        _links: links::of_slot(state),
+    }
+}
+
+/// The answer to a search for free slots.
+#[derive(Serialize)]
+pub struct FreeView<'a> {
+    telescopio: &'a str,
+    perto_de_utc: String,
+    duracao_min: i64,
+    livres: Vec<RunView>,
+    _links: Links,
+}
+
+/// Free slots that follow each other, as many as were asked for.
+#[derive(Serialize)]
+struct RunView {
+    horario_inicio_utc: String,
+    horario_fim_utc: String,
+    _links: Links,
+}
+
+/// Shows the free slots that a search found.
+pub fn free<'a>(telescope: &'a str, request: &FreeRequest, found: Vec<SlotRange>) -> FreeView<'a> {
+    let run = |run: SlotRange| RunView {
+        horario_inicio_utc: run.start().seconds().to_string(),
+        horario_fim_utc: run.end().seconds().to_string(),
+        _links: links::book_this(),
+    };
+    FreeView {
+        telescopio: telescope,
+        perto_de_utc: request.near.micros().to_string(),
+        duracao_min: request.duration_min,
+        livres: found.into_iter().map(run).collect(),
+        _links: links::of_free(telescope, request),
+    }
+}
