@@ -16,6 +16,7 @@ pub mod parameters;
 mod pieces;
 pub mod presence;
 pub mod problem;
+pub mod request_id;
 mod response;
 pub mod router;
 pub mod server;

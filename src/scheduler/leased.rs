@@ -6,7 +6,6 @@
 //!
 //! The lease is given back whatever the commit did, and the answer waits only a moment for that.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use slog::{debug, info, warn};
@@ -29,7 +28,7 @@ pub async fn book(app: &App, locking: &Locking, new: NewBooking, origin: &Origin
     let commit = async |fence| {
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
-        let booked = app.store.book(new, fence, Arc::clone(&origin.request_id)).await;
+        let booked = app.store.book(new, fence, origin.request_id.clone()).await;
         match of_booking(app, origin, booked)? {
             Ok(booking) => Ok(booking),
             Err(BookRefused::Taken { start, booking_id, scientist_id }) => {
@@ -58,7 +57,7 @@ pub async fn cancel(
     let commit = async |fence| {
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
-        let cancelled = app.store.cancel(known.id, reason, fence, Arc::clone(&origin.request_id)).await;
+        let cancelled = app.store.cancel(known.id, reason, fence, origin.request_id.clone()).await;
         of_cancellation(app, origin, cancelled)?.map_err(|refused| match refused {
             CancelRefused::Not(not) => Refusal::not_cancelled(known.id, not),
             CancelRefused::Fence(broken) => fence_broken(locking, origin, &target, broken),

@@ -2,8 +2,6 @@
 //!
 //! Check and save are two separate steps, and nothing keeps another request from coming in between.
 
-use std::sync::Arc;
-
 use slog::info;
 
 use super::app::App;
@@ -25,7 +23,7 @@ pub async fn book(app: &App, new: NewBooking, origin: &Origin) -> Result<Booking
         return Err(Refusal::Taken { telescope, start, booking_id, scientist_id });
     }
     app.pause().await;
-    let booked = app.store.book_unguarded(new, Arc::clone(&origin.request_id)).await;
+    let booked = app.store.book_unguarded(new, origin.request_id.clone()).await;
     match of_booking(app, origin, booked)? {
         Ok(booking) => Ok(booking),
         Err(rejection) => Err(broken(app, origin, rejection).await),
@@ -36,6 +34,6 @@ pub async fn book(app: &App, new: NewBooking, origin: &Origin) -> Result<Booking
 pub async fn cancel(app: &App, id: i64, reason: Option<String>, origin: &Origin) -> Result<Booking, Refusal> {
     info!(origin.log, "Iniciando verificação de conflito no BD");
     app.pause().await;
-    let cancelled = app.store.cancel_unguarded(id, reason, Arc::clone(&origin.request_id)).await;
+    let cancelled = app.store.cancel_unguarded(id, reason, origin.request_id.clone()).await;
     of_cancellation(app, origin, cancelled)?.map_err(|not| Refusal::not_cancelled(id, not))
 }

@@ -8,7 +8,6 @@
 mod outbox;
 pub mod sqlite;
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::BoxFuture;
@@ -18,6 +17,7 @@ use crate::agenda::{Booking, Catalogue, NewBooking, NotCancellable, Rejection, S
 use crate::audit::chain::ChainHead;
 use crate::audit::filter::Wanted;
 use crate::audit::record::{Process, Why};
+use crate::http::request_id::RequestId;
 use crate::time::Timestamp;
 
 /// What the store answers, once it knows. A change is answered when it is durable, and never before.
@@ -28,10 +28,10 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 /// A change runs to its end even when its future is dropped: the caller then does not learn its outcome.
 pub trait Store: Send + Sync {
     /// Books under a lease: fence check, slot claims, booking and audit record are one transaction.
-    fn book(&self, new: NewBooking, fence: Fence, request_id: Arc<str>) -> Answer<'_, Result<Booking, BookRefused>>;
+    fn book(&self, new: NewBooking, fence: Fence, request_id: RequestId) -> Answer<'_, Result<Booking, BookRefused>>;
 
     /// Writes a booking without looking at its slots: the second half of the race.
-    fn book_unguarded(&self, new: NewBooking, request_id: Arc<str>) -> Answer<'_, Result<Booking, Rejection>>;
+    fn book_unguarded(&self, new: NewBooking, request_id: RequestId) -> Answer<'_, Result<Booking, Rejection>>;
 
     /// The first active booking that has one of these slots: the first half of the race.
     fn find_conflict(&self, new: &NewBooking) -> Answer<'_, Option<Booking>>;
@@ -42,7 +42,7 @@ pub trait Store: Send + Sync {
         id: i64,
         reason: Option<String>,
         fence: Fence,
-        request_id: Arc<str>,
+        request_id: RequestId,
     ) -> Answer<'_, Result<Booking, CancelRefused>>;
 
     /// Cancels without a lease, in the race.
@@ -50,7 +50,7 @@ pub trait Store: Send + Sync {
         &self,
         id: i64,
         reason: Option<String>,
-        request_id: Arc<str>,
+        request_id: RequestId,
     ) -> Answer<'_, Result<Booking, NotCancelled>>;
 
     /// One booking.
@@ -70,7 +70,7 @@ pub trait Store: Send + Sync {
     fn catalogue(&self) -> Answer<'_, Catalogue>;
 
     /// Records a booking that was refused.
-    fn record_refusal(&self, asked: NewBooking, why: Why, request_id: Arc<str>) -> Answer<'_, ()>;
+    fn record_refusal(&self, asked: NewBooking, why: Why, request_id: RequestId) -> Answer<'_, ()>;
 
     /// Records that the service has started.
     fn record_start(&self, process: Process) -> Answer<'_, ()>;

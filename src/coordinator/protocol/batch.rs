@@ -10,7 +10,7 @@ use super::replies::{BusyReply, LeaseReply, ProblemReply, ReleasedReply};
 use super::requests::{Kind, Operation};
 use crate::http::fields::Fields;
 use crate::http::problem::{FieldError, Problem};
-use crate::http::server::is_request_id;
+use crate::http::request_id::RequestId;
 use crate::http::unknown::Unknown;
 
 /// The fields of an entry besides its operation's own, as [`Operation::read`] is told of them.
@@ -73,7 +73,7 @@ pub fn entries<'a>(body: &'a [u8], unknown: &mut Unknown) -> Result<Vec<&'a RawV
 /// An entry of a batch whose operation is not read yet.
 pub struct Entry<'a> {
     /// The request that caused the operation, where the entry names it.
-    pub req: Option<String>,
+    pub req: Option<RequestId>,
     fields: Fields<'a>,
 }
 
@@ -84,13 +84,9 @@ impl<'a> Entry<'a> {
     /// When it is no object, or the name is not a request's.
     pub fn read(raw: &'a RawValue) -> Result<Self, Vec<FieldError>> {
         let mut fields = Fields::from_raw(raw).map_err(|error| vec![error])?;
-        let req = text(&mut fields, "req")?;
-        if req.as_deref().is_some_and(|req| !is_request_id(req)) {
-            return Err(wrong(
-                "req",
-                "deve ter de 1 a 64 caracteres de A–Z a–z 0–9 . _ -, e uma letra ou um algarismo",
-            ));
-        }
+        let not_one = "deve ter de 1 a 64 caracteres de A–Z a–z 0–9 . _ -, e uma letra ou um algarismo";
+        let read = |text: String| RequestId::parse(&text).ok_or_else(|| wrong("req", not_one));
+        let req = text(&mut fields, "req")?.map(read).transpose()?;
         Ok(Self { req, fields })
     }
 

@@ -1,13 +1,13 @@
 //! The record of what an operator does: one line of JSON between the log's own, as the audit trail writes them.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::audit::record::LEVEL;
 use crate::coordinator::protocol::SERVICE;
 use crate::coordinator::table::{ForceTarget, Resources};
+use crate::http::request_id::RequestId;
 use crate::text::escaped;
 use crate::time::Timestamp;
 
@@ -41,7 +41,7 @@ pub struct Order {
     /// Where it came from.
     pub peer: IpAddr,
     /// The request.
-    pub req: Arc<str>,
+    pub req: RequestId,
 }
 
 /// The line that says `event` of an order to take `target` away, without its end.

@@ -24,6 +24,7 @@ use crate::coordinator::service::outcome::{LockOutcome, LockRefused};
 use crate::coordinator::table::{Granted, NotLive, Released};
 use crate::http::presence::{Guest, Presence};
 use crate::http::problem::Problem;
+use crate::http::request_id::RequestId;
 use crate::http::server::{Request, log_problem};
 use crate::http::unknown::{Handling, Unknown};
 use crate::http::{self, Response};
@@ -35,7 +36,7 @@ type Outcome = Result<Decision, Problem>;
 
 /// What an operation's log lines and answers carry.
 struct Caller {
-    id: Arc<str>,
+    id: RequestId,
     log: Logger,
     unknown: Unknown,
 }
@@ -89,7 +90,7 @@ pub async fn answer(
     };
     for raw in entries {
         let unknown = Unknown::new(Handling::asked(&request.head.headers));
-        let mut caller = Caller { id: Arc::clone(&request.id), log: request.log.clone(), unknown };
+        let mut caller = Caller { id: request.id.clone(), log: request.log.clone(), unknown };
         let outcome = batch.begin(request, &mut caller, raw).await;
         caller.unknown.log(&caller.log);
         batch.unsaid.push_back((caller, outcome));
@@ -212,7 +213,7 @@ impl Batch {
         let Self { service, client, guest, .. } = self;
         let entry = Entry::read(raw).map_err(Problem::invalid_fields)?;
         if let Some(req) = &entry.req {
-            caller.id = req.as_str().into();
+            caller.id = req.clone();
             caller.log = service.request_log(&caller.id);
         }
         let operation = entry.operation(&mut caller.unknown).map_err(Problem::invalid_fields)?;

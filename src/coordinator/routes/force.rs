@@ -44,8 +44,7 @@ impl Forcing {
         let mut fields = if bytes.is_empty() { Fields::none() } else { Fields::parse(&bytes)? };
         let reason = fields.text("motivo", REASON);
         fields.finish("motivo").map_err(Problem::invalid_fields)?;
-        let order =
-            Order { resource: resource.to_owned(), reason, peer: request.peer.ip(), req: Arc::clone(&request.id) };
+        let order = Order { resource: resource.to_owned(), reason, peer: request.peer.ip(), req: request.id.clone() };
         let (this, log) = (self.clone(), request.log.clone());
         // In a task of its own: an operator who goes away between the record and the act must not part the two.
         let done = tokio::spawn(async move { this.carry_out(&log, &order).await }).await;

@@ -1,6 +1,5 @@
 //! Looking at the running coordinator, for answers, health and metrics.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use slog::{Logger, o};
@@ -10,6 +9,7 @@ use super::outcome::LockRefused;
 use crate::coordinator::events::Hub;
 use crate::coordinator::metrics::{Metrics, Now};
 use crate::coordinator::table::{Counts, ForceTarget, Granted, Listed, NotGranted, NotLive, Shown, State, Table};
+use crate::http::request_id::RequestId;
 use crate::time::Timestamp;
 
 impl Service {
@@ -77,8 +77,8 @@ impl Service {
     }
 
     /// A logger for one request.
-    pub fn request_log(&self, id: &Arc<str>) -> Logger {
-        self.desk.journal.log.new(o!("req" => Arc::clone(id)))
+    pub fn request_log(&self, id: &RequestId) -> Logger {
+        self.desk.journal.log.new(o!("req" => id.clone()))
     }
 
     /// The wall-clock instant that is `span` from now, for people.

@@ -15,14 +15,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 use http_body_util::Either;
 use hyper::StatusCode;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, DATE, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{CONNECTION, DATE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
@@ -36,6 +36,7 @@ use tokio_util::task::TaskTracker;
 use super::body::{Arriving, STOP_PATIENCE};
 use super::presence::{Hosting, Places};
 use super::problem::Problem;
+use super::request_id::{RequestId, RequestIds};
 use super::response::{Body, Response};
 use super::socket::{self, Activity, Answering, StampedIo};
 use super::stream::Stream;
@@ -57,8 +58,6 @@ const BACKLOG: u32 = 4096;
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 /// How long a stop waits for requests in progress.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
-/// The longest identifier that a client may send in `X-Request-Id`.
-const REQUEST_ID_MAX: usize = 64;
 
 /// One request, for its handler.
 pub struct Request {
@@ -71,7 +70,7 @@ pub struct Request {
     /// When its bytes were read from the network, before any wait in this process.
     pub received: Timestamp,
     /// Its identifier, in the answer's `X-Request-Id` and on every log line.
-    pub id: Arc<str>,
+    pub id: RequestId,
     /// A logger that adds the identifier.
     pub log: Logger,
     /// For a long answer: whether the client is still connected, and whether the service is stopping.
@@ -239,10 +238,9 @@ impl<H: Handler> Connection<H> {
         let answering = Answering::begin(&self.activity);
         let (head, body) = request.into_parts();
         let id = self.ids.choose(&head.headers);
-        let log = self.log.new(o!("req" => Arc::clone(&id)));
+        let log = self.log.new(o!("req" => id.clone()));
         let body = Arriving::new(body, self.stop.begun.clone());
-        let mut request =
-            Request { head, body, peer: self.peer, received, id: Arc::clone(&id), log: log.clone(), hosting };
+        let mut request = Request { head, body, peer: self.peer, received, id: id.clone(), log: log.clone(), hosting };
         let mut response = self.handle(&mut request).await.unwrap_or_else(|problem| {
             log_problem(&log, &problem);
             problem.into_response(&id)
@@ -333,37 +331,6 @@ pub fn log_problem(log: &Logger, problem: &Problem) {
     } else {
         warn!(log, "Requisição recusada: {} {}: {}", status, code, problem.log_text());
     }
-}
-
-/// Makes request identifiers: a random prefix for the process, then a counter.
-pub struct RequestIds {
-    prefix: u16,
-    next: AtomicU64,
-}
-
-impl RequestIds {
-    fn new() -> Self {
-        // The prefix tells two starts apart, most of the time: without randomness it is 0.
-        let prefix = getrandom::u32().map_or(0, |random| (random & 0xffff) as u16);
-        Self { prefix, next: AtomicU64::new(1) }
-    }
-
-    /// The client's own identifier if it is valid, else a new one.
-    fn choose(&self, headers: &HeaderMap) -> Arc<str> {
-        // Two identifiers are none: neither is known to be the right one.
-        let brought = head::only(headers, "x-request-id").and_then(|value| value.to_str().ok());
-        match brought.filter(|id| is_request_id(id)) {
-            Some(id) => id.into(),
-            None => format!("{:04x}-{:x}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed)).into(),
-        }
-    }
-}
-
-/// Whether `id` may be written on a log line unescaped. It needs a letter or digit: `-` alone means that there was no request.
-pub fn is_request_id(id: &str) -> bool {
-    (1..=REQUEST_ID_MAX).contains(&id.len())
-        && id.bytes().any(|byte| byte.is_ascii_alphanumeric())
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 
 #[cfg(test)]

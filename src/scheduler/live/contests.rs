@@ -15,6 +15,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 
 use crate::agenda::NewBooking;
+use crate::http::request_id::RequestId;
 use crate::time::Timestamp;
 
 /// Requests shown of one event.
@@ -47,7 +48,7 @@ pub struct RefusedRequest {
     /// When it was refused.
     pub utc: String,
     /// The request.
-    pub req: Arc<str>,
+    pub req: RequestId,
 }
 
 /// The refusals of one slot since its last event.
@@ -112,8 +113,12 @@ mod tests {
     }
 
     fn refuse(contests: &Contests, telescope: &str, start: Timestamp) {
-        let refused =
-            || RefusedRequest { cientista_id: 7, codigo: "recurso_ocupado", utc: String::new(), req: "1-1".into() };
+        let refused = || RefusedRequest {
+            cientista_id: 7,
+            codigo: "recurso_ocupado",
+            utc: String::new(),
+            req: RequestId::parse("1-1").unwrap(),
+        };
         contests.note(&contested(telescope), start, refused);
     }
 

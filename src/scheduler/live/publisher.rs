@@ -19,6 +19,7 @@ use crate::agenda::Booking;
 use crate::batch;
 use crate::coordinator::client::{EventBatch, Feed, NotPublished};
 use crate::http::channel::Channel;
+use crate::http::request_id::RequestId;
 use crate::scheduler::views;
 
 /// Events that wait to be published.
@@ -50,7 +51,7 @@ struct Counts {
 
 /// An event to be published, not yet encoded.
 enum Item {
-    Booking { event: &'static str, booking: Box<Booking>, request_id: Arc<str> },
+    Booking { event: &'static str, booking: Box<Booking>, request_id: RequestId },
     Contest(Contest),
     Missing,
 }
@@ -74,9 +75,9 @@ impl Publisher {
     }
 
     /// A booking was written or cancelled.
-    pub fn booking(&self, event: &'static str, booking: &Booking, request_id: &Arc<str>) {
+    pub fn booking(&self, event: &'static str, booking: &Booking, request_id: &RequestId) {
         if self.takes_one_more() {
-            let (booking, request_id) = (Box::new(booking.clone()), Arc::clone(request_id));
+            let (booking, request_id) = (Box::new(booking.clone()), request_id.clone());
             self.send(Item::Booking { event, booking, request_id });
         } else {
             self.missing();
@@ -248,7 +249,7 @@ mod tests {
         let (publisher, task) =
             Publisher::start(Outlet::Local(Arc::clone(&channel)), CancellationToken::new(), log.clone());
         for id in 0..5000 {
-            publisher.booking("criado", &booking(id), &"1-1".into());
+            publisher.booking("criado", &booking(id), &RequestId::parse("1-1").unwrap());
         }
         assert_eq!(publisher.counts.waiting.load(Ordering::Relaxed), WAITING_MAX + 1);
         let mut heard = String::new();
@@ -257,7 +258,7 @@ mod tests {
         }
         assert_eq!(channel.last(), WAITING_MAX as u64 + 1, "once for all that are missing");
         // And then there is room again.
-        publisher.booking("cancelado", &booking(1), &"1-1".into());
+        publisher.booking("cancelado", &booking(1), &RequestId::parse("1-1").unwrap());
         while !heard.contains("event: cancelado") {
             heard = String::from_utf8(listener.next().await.to_vec()).unwrap();
         }

@@ -51,6 +51,7 @@ use super::{
 use crate::agenda::{Booking, Catalogue, NewBooking, Rejection};
 use crate::audit::filter::Wanted;
 use crate::audit::record::{Event, NO_REQUEST, Process, Why};
+use crate::http::request_id::RequestId;
 use crate::time::{Clock, Timestamp};
 
 /// The agenda in one database file.
@@ -124,11 +125,11 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
-    fn book(&self, new: NewBooking, fence: Fence, request_id: Arc<str>) -> Answer<'_, Result<Booking, BookRefused>> {
+    fn book(&self, new: NewBooking, fence: Fence, request_id: RequestId) -> Answer<'_, Result<Booking, BookRefused>> {
         self.write(move |tx| bookings::book(tx, &new, fence, &request_id))
     }
 
-    fn book_unguarded(&self, new: NewBooking, request_id: Arc<str>) -> Answer<'_, Result<Booking, Rejection>> {
+    fn book_unguarded(&self, new: NewBooking, request_id: RequestId) -> Answer<'_, Result<Booking, Rejection>> {
         self.write(move |tx| bookings::book_unguarded(tx, &new, &request_id))
     }
 
@@ -142,7 +143,7 @@ impl Store for SqliteStore {
         id: i64,
         reason: Option<String>,
         fence: Fence,
-        request_id: Arc<str>,
+        request_id: RequestId,
     ) -> Answer<'_, Result<Booking, CancelRefused>> {
         self.write(move |tx| bookings::cancel(tx, id, reason.as_deref(), fence, &request_id))
     }
@@ -151,7 +152,7 @@ impl Store for SqliteStore {
         &self,
         id: i64,
         reason: Option<String>,
-        request_id: Arc<str>,
+        request_id: RequestId,
     ) -> Answer<'_, Result<Booking, NotCancelled>> {
         self.write(move |tx| bookings::cancel_unguarded(tx, id, reason.as_deref(), &request_id))
     }
@@ -178,7 +179,7 @@ impl Store for SqliteStore {
         self.read(catalogue::load)
     }
 
-    fn record_refusal(&self, asked: NewBooking, why: Why, request_id: Arc<str>) -> Answer<'_, ()> {
+    fn record_refusal(&self, asked: NewBooking, why: Why, request_id: RequestId) -> Answer<'_, ()> {
         self.write(move |tx| tx.record(&Event::BookingRefused { asked: &asked, why: &why }, &request_id))
     }
 

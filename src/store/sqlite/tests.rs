@@ -28,8 +28,8 @@ fn open(now: &str) -> Opened {
     Opened { store, clock, folder }
 }
 
-fn request() -> Arc<str> {
-    "r-1".into()
+fn request() -> RequestId {
+    RequestId::parse("r-1").unwrap()
 }
 
 fn log() -> Logger {

@@ -7,6 +7,7 @@ use slog::{Discard, Logger, o};
 
 use super::*;
 use crate::agenda::Draft;
+use crate::http::request_id::RequestId;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Fence, Store};
 use crate::time::Clock;
@@ -24,9 +25,9 @@ async fn agenda() -> (tempfile::TempDir, PathBuf) {
         let start = Timestamp::parse_rfc3339(&format!("2030-01-01T0{hour}:00:00Z")).unwrap();
         let draft = Draft { scientist_id: Some(7), start: Some(start), duration_min: Some(10), ..Draft::default() };
         let new = draft.check(&catalogue, clock.now()).unwrap();
-        store.book(new, fence(hour), "r-1".into()).await.unwrap().unwrap();
+        store.book(new, fence(hour), RequestId::parse("r-1").unwrap()).await.unwrap().unwrap();
     }
-    store.cancel(4, None, fence(9), "r-1".into()).await.unwrap().unwrap();
+    store.cancel(4, None, fence(9), RequestId::parse("r-1").unwrap()).await.unwrap().unwrap();
     drop(store);
     (folder, path)
 }
