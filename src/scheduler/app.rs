@@ -1,4 +1,4 @@
-//! What the handlers share.
+//! The state that the handlers share, from its start to its end.
 
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -23,9 +23,9 @@ use crate::time::Clock;
 
 /// Bytes in a megabyte, as `--audit-rotate-mb` counts them.
 const MEGABYTE: u64 = 1_000_000;
-/// How long a stop waits for what goes on after its client has gone.
+/// How long a stop waits for the bookings and cancellations under way, and then for its own record.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a stop waits for leases to be given back: a coordinator that hangs lets them expire.
+/// How long a stop waits for leases to be given back. The rest expire by themselves.
 const UNLOCKS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The scheduler's state. Everything that lasts is in the store.
@@ -34,7 +34,7 @@ pub struct App {
     pub store: Box<dyn Store>,
     /// How rivals are kept apart.
     pub gate: Gate,
-    /// What happens, told as it happens.
+    /// The events of the agenda, out and in.
     pub live: Live,
     /// A pause inside the critical section.
     critical_delay: Duration,
@@ -42,7 +42,7 @@ pub struct App {
     pub clock: Clock,
     /// When the service started.
     pub started: Instant,
-    /// Bookings and cancellations under way: they run to their end whatever becomes of their client.
+    /// Bookings and cancellations under way. They run to their end, also when their client has gone away.
     pub tasks: TaskTracker,
     /// Whether refused bookings are recorded too.
     pub audits_refusals: bool,
@@ -59,7 +59,7 @@ pub struct App {
 impl App {
     /// Opens the store, brings the audit file up to date, and makes ready to lock.
     pub async fn start(config: &Config, clock: Clock, logs: &Logs) -> Result<Self, StartError> {
-        // Checks the database and fills the trail's file in, which may take a while: on a thread that may block.
+        // Checking the database and completing the trail's file may take a while, so a thread that may block does it.
         let (config_of_files, clock_of_files, logs_of_files) = (config.clone(), clock.clone(), logs.clone());
         let opened = tokio::task::spawn_blocking(move || open_files(&config_of_files, clock_of_files, &logs_of_files));
         let (store, exporter) = opened.await.map_err(|error| StoreError::Unavailable(error.to_string()))??;
@@ -93,7 +93,7 @@ impl App {
         Arc::clone(&self.catalogue.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Scientists and telescopes as they are now: someone may have been added.
+    /// Scientists and telescopes as they are in the database now.
     pub async fn reload_catalogue(&self) -> Result<Arc<Catalogue>, StoreError> {
         let fresh = Arc::new(self.store.catalogue().await?);
         *self.catalogue.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&fresh);
@@ -105,7 +105,7 @@ impl App {
         self.exporter.fault()
     }
 
-    /// How far the audit trail's file is behind, where another process that should write it does not. Bookings go on.
+    /// How far the audit trail's file is behind, where the process that writes it is another one and is paused. Bookings go on.
     pub fn audit_behind(&self) -> Option<String> {
         self.exporter.behind()
     }
@@ -117,8 +117,8 @@ impl App {
         }
     }
 
-    /// Records that the service has started. If it cannot, bookings cannot be recorded either, and are refused by
-    /// themselves; reading is still worth serving.
+    /// Records that the service has started. When this fails the service starts all the same: bookings will be refused, and
+    /// readings may still work.
     pub async fn record_start(&self, address: &str) {
         let process = self.process.get_or_init(|| Process {
             version: VERSION,
@@ -131,7 +131,7 @@ impl App {
         }
     }
 
-    /// Records that the service stops, if that takes no longer than a stop may.
+    /// Records that the service stops, within [`FINISH_TIMEOUT`].
     async fn record_stop(&self) {
         let Some(process) = self.process.get() else { return };
         let up_ms = crate::time::millis(self.started.elapsed());
@@ -143,8 +143,7 @@ impl App {
         }
     }
 
-    /// Waits for the bookings under way, as long as a stop may take, then exports the last records and closes the
-    /// database.
+    /// Waits for the bookings under way, within [`FINISH_TIMEOUT`], then exports the last records and closes the database.
     pub async fn finish(app: Arc<Self>) {
         app.tasks.close();
         if tokio::time::timeout(FINISH_TIMEOUT, app.tasks.wait()).await.is_err() {
@@ -157,15 +156,15 @@ impl App {
         };
         tokio::join!(unlocks, app.live.close());
         app.record_stop().await;
-        // The end waits for threads, so it has one of its own. If a task still holds the state, its records are
-        // exported at the next start.
+        // Dropping the state waits for threads, so a thread that may block does it. If a task still holds the state, its
+        // records are exported at the next start.
         if let Some(app) = Arc::into_inner(app) {
             drop(tokio::task::spawn_blocking(move || drop(app)).await);
         }
     }
 }
 
-/// Logs what became of a record that could not be made, or of which nobody knows.
+/// Logs that a record was not made, or that its outcome is unknown.
 pub fn not_recorded(log: &Logger, event_type: &'static str, error: &StoreError) {
     match error {
         StoreError::Unknown(_) => error!(log, "{} sem confirmação: {}", event_type, error),

@@ -29,7 +29,7 @@ pub struct Config {
     pub critical_delay: Duration,
     /// What the audit trail records, and in how many files.
     pub audit: AuditConfig,
-    /// Whether it has the process to itself.
+    /// Whether another server runs in the same process.
     pub tenancy: Tenancy,
 }
 
@@ -47,7 +47,7 @@ pub struct AuditConfig {
 pub enum Mode {
     /// By the coordinator's locks: the real agenda.
     Locked {
-        /// The ways to the coordinator: URLs, the next of which is tried when one does not answer.
+        /// The coordinator's URLs. When one does not answer, the next is tried.
         coordinators: Vec<String>,
         /// A lease's life.
         ttl: Duration,
@@ -70,19 +70,19 @@ pub enum StartError {
     /// The database was opened but cannot be read.
     #[error("cannot read the database: {0}")]
     Read(#[from] StoreError),
-    /// The way to the coordinator cannot be prepared.
+    /// The coordinator's client cannot be started.
     #[error(transparent)]
     Coordinator(#[from] client::StartError),
     /// A duration is out of bounds.
     #[error("{name} must be between {min} and {max} ms, not {found}")]
     OutOfBounds {
-        /// Which.
+        /// The duration's name.
         name: &'static str,
         /// The least.
         min: u64,
         /// The most.
         max: u64,
-        /// What it was.
+        /// Its value.
         found: u128,
     },
 }

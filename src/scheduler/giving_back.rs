@@ -1,8 +1,8 @@
 //! Giving a lease back once its use case is decided.
 //!
-//! It is done in a task of its own, which goes on until the coordinator has heard, or the lease has expired by itself. The
-//! answer to the client waits a moment for it, so that what the client does next, at this scheduler or at another, finds the
-//! lock given back; a coordinator that hangs costs it no more than that moment.
+//! A task of its own tries until the coordinator has answered, or the lease has expired. The answer to the client waits for
+//! the task, up to [`PATIENCE`]: then the client's next request, at this scheduler or at another, mostly finds the lock
+//! released, and a coordinator that hangs delays no answer for longer.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,18 +17,18 @@ use crate::logging::Several;
 use crate::text::Word;
 use crate::time::micros;
 
-/// How long the answer waits for it. A coordinator that is well needs a millisecond.
+/// How long the answer to the client waits for the unlock. A coordinator on the same machine needs a millisecond.
 const PATIENCE: Duration = Duration::from_millis(50);
-/// The pause between two tries to give a lease back to a coordinator that does not answer.
+/// The pause between two tries at a coordinator that does not answer.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// When each step of a use case began.
+/// When the steps of a use case were reached.
 pub struct Times {
     /// The lock was asked for.
     pub begun: Instant,
-    /// It was there.
+    /// The lease was granted.
     pub locked: Instant,
-    /// What was done under it was decided.
+    /// The store had answered.
     pub committed: Instant,
 }
 
@@ -43,7 +43,7 @@ pub async fn give_back(
     info!(origin.log, "Liberando lock para o recurso {}", Word(&resources[0]); Several(resources.len()));
     let (client, resources) = (Arc::clone(&locking.client), resources.to_vec());
     let task = locking.unlocks.spawn(unlock(client, origin.clone(), lease, resources, retention, times));
-    // It goes on if it takes longer, or if nobody waits for it any more.
+    // After the timeout the task goes on.
     let _ = tokio::time::timeout(PATIENCE, task).await;
 }
 
@@ -75,13 +75,13 @@ async fn unlock(
         match client.unlock(request_id, &lease, retention).await {
             Ok(Unlocked::Freed) => return info!(log, "Lock liberado com atraso"),
             Ok(Unlocked::WasGone(why)) => return warn!(log, "Lock já não existia ao liberar: {}", why),
-            // Said once already.
+            // The first failure was logged.
             Err(_) => {}
         }
     }
 }
 
-/// Waits for the leases that are being given back, as long as `patience`; those that are not by then expire by themselves.
+/// Waits up to `patience` for the leases that are being given back. The rest expire by themselves.
 pub async fn finish(unlocks: &TaskTracker, patience: Duration, log: &slog::Logger) {
     unlocks.close();
     if tokio::time::timeout(patience, unlocks.wait()).await.is_err() {

@@ -25,7 +25,7 @@ use crate::time::Timestamp;
 
 /// The most bytes of a body.
 const BODY_MAX: usize = 64 * 1024;
-/// How long the database may take to show that it can be written.
+/// How long the database may take to answer the readiness probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// `GET /`: the page to a client that prefers HTML, which may have any query; otherwise the links to everything.
@@ -41,7 +41,7 @@ pub fn entry(app: &App, request: &Request) -> Result<Response, Problem> {
     Ok(response)
 }
 
-/// `GET /time`. The instant of sending is taken last.
+/// `GET /time`. The instant of sending is taken as late as possible.
 pub fn time(app: &App, received: Timestamp) -> Response {
     let links = links::self_and_entry("/time");
     let sent = app.clock.now().max(received).micros().to_string();
@@ -95,7 +95,7 @@ pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Pro
     let (draft, wrong_fields) = requests::booking(Fields::parse(&bytes)?);
     let new = check(app, draft, wrong_fields, &request.log).await?;
     let (telescope, slots) = (new.telescope.code.clone(), new.slots);
-    // A task of its own: what was begun is ended, and the lock given back, also when the client goes away now.
+    // A task of its own: the booking ends, and the lock is given back, also when the client goes away now.
     let task = app.tasks.spawn(guarded(book::book(Arc::clone(app), new, origin)));
     let where_it_would_be = || links::where_it_would_be(&telescope, slots);
     let booking =
@@ -111,8 +111,8 @@ pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Pro
     Ok(response)
 }
 
-/// A refused booking as the client reads it. Where a rival was faster, it has the rival and what is still free. A loser at the
-/// gate is answered without the database: there may be thousands of them.
+/// A refused booking as the client reads it. Where a rival was faster, the answer names the rival and leads to free slots. A
+/// request that lost at the coordinator is answered without the database: there may be thousands of them.
 async fn conflict(app: &App, refusal: Refusal, telescope: &str, slots: SlotRange, log: &Logger) -> Problem {
     let (at, booking_id, scientist_id) = match &refusal {
         Refusal::Taken { start, booking_id, scientist_id, .. } => (*start, *booking_id, *scientist_id),
@@ -133,7 +133,7 @@ async fn conflict(app: &App, refusal: Refusal, telescope: &str, slots: SlotRange
     refused(refusal).with("cientista", name).with_links(links)
 }
 
-/// Holds a draft against the rules; the catalogue is read again before anyone is called unknown.
+/// Checks a draft against the rules. The catalogue is read again before a scientist or a telescope is called unknown.
 async fn check(app: &App, draft: Draft, wrong_fields: Vec<FieldError>, log: &Logger) -> Result<NewBooking, Problem> {
     let mut checked = draft.clone().check(&app.catalogue(), app.clock.now());
     if let Err(broken) = &checked
@@ -223,7 +223,7 @@ pub async fn ready(app: &App) -> Response {
         "partes": {
             "banco": ok_or(database),
             "coordenador": coordinator,
-            // A file that is behind is worth knowing, and no reason to book nothing.
+            // A trail file that is behind is reported, and does not stop bookings.
             "auditoria": ok_or(audit.or_else(|| app.audit_behind())),
         },
         "avisos": app.store.warnings().into_iter().map(|(name, text)| (name.to_owned(), text.into())).collect::<Map<_, _>>(),

@@ -83,7 +83,7 @@ impl Target {
         Self { telescope: booking.telescope.clone(), slots: booking.slots, resources: booking.resources() }
     }
 
-    /// The refusal when `resource` is busy. A coordinator that names another resource than it was asked for means the first.
+    /// The refusal when `resource` is busy. A name that was not asked for counts as the first slot's.
     fn busy(&self, resource: &str) -> Refusal {
         let mut slots = self.slots.starts().zip(&self.resources);
         let start = slots.find(|(_, name)| *name == resource).map_or(self.slots.start(), |(start, _)| start);
@@ -91,16 +91,16 @@ impl Target {
     }
 }
 
-/// What rivals meet once the lease is given back after a success.
+/// What happens to rivals after a success.
 #[derive(Clone, Copy)]
 enum Rivals {
-    /// The gate stays closed for a while: they are refused there, before the database is asked.
+    /// The coordinator refuses them during the retention, and the database is not asked.
     Refused { retention: Duration },
-    /// The gate is open at once, and a retention from before is passed over.
+    /// The slots are free at once, and an older retention does not count.
     Welcome,
 }
 
-/// Runs `commit` under a lease on `resources`, and gives the lease back whatever came of it.
+/// Runs `commit` under a lease on the target's resources, and gives the lease back whatever its result.
 async fn under_lease(
     locking: &Locking,
     origin: &Origin,
@@ -146,6 +146,7 @@ async fn under_lease(
     result
 }
 
+/// The lease no longer counted when the write was to begin.
 fn fence_broken(locking: &Locking, origin: &Origin, target: &Target, broken: FenceBroken) -> Refusal {
     match broken {
         FenceBroken::Expired => {
@@ -154,7 +155,7 @@ fn fence_broken(locking: &Locking, origin: &Origin, target: &Target, broken: Fen
             Refusal::LeaseExpired
         }
         FenceBroken::Stale { start, seen } => {
-            // The coordinator lost its counter, or this scheduler overslept: the next token will be larger.
+            // The coordinator lost its counter, or this scheduler was paused. The next request asks for a larger token.
             locking.client.saw_token(seen);
             let resource = resource(&target.telescope, start);
             warn!(origin.log, "Gravação recusada para o recurso {}: token obsoleto", Word(&resource); "visto" => seen);

@@ -163,8 +163,8 @@ pub fn self_and_entry(href: impl Into<Cow<'static, str>>) -> Links {
     Links::new().with("self", Link::get(href)).with("inicio", Link::get("/"))
 }
 
-/// After a refused booking: who has it if that is known, what stands there, the day of the slot `at` which it was refused,
-/// what is free nearby, and booking something else.
+/// After a booking that a rival won: the rival's booking if it is known, all bookings of these slots, the day of the slot `at`
+/// that was not free, the nearest free slots, and booking something else.
 pub fn after_conflict(telescope: &str, slots: SlotRange, at: Timestamp, booking_id: Option<i64>) -> Links {
     Links::new()
         .with_some("agendamento", booking_id.map(|id| Link::get(booking_path(id))))
@@ -174,7 +174,7 @@ pub fn after_conflict(telescope: &str, slots: SlotRange, at: Timestamp, booking_
         .with("agendar", Link::action("POST", "/agendamentos", "Agendar outro horário"))
 }
 
-/// Where a booking is seen if it was written after all.
+/// Where a booking can be seen if it was written after all.
 pub fn where_it_would_be(telescope: &str, slots: SlotRange) -> Links {
     Links::new()
         .with("agendamentos", at_slots(telescope, slots.start(), slots.end()))
@@ -191,13 +191,13 @@ pub fn to_bookings() -> Links {
     Links::new().with("agendamentos", Link::get("/agendamentos")).with("inicio", Link::get("/"))
 }
 
-/// To the list that has all there are: telescopes or scientists.
+/// To the list of all telescopes, or of all scientists.
 pub fn to_catalogue(telescopes: bool) -> Links {
     let (rel, href) = if telescopes { ("telescopios", "/telescopios") } else { ("cientistas", "/cientistas") };
     Links::new().with(rel, Link::get(href)).with("inicio", Link::get("/"))
 }
 
-/// Where everything starts: the next step when there is no better one.
+/// To the entry point: the next step where there is no better one.
 pub fn to_entry() -> Links {
     Links::new().with("inicio", Link::get("/"))
 }
@@ -207,14 +207,14 @@ pub fn booking_path(id: i64) -> String {
     format!("/agendamentos/{id}")
 }
 
-/// The path of a telescope. `.` and `..` are codes as others are, but as a part of a path they lead elsewhere, however they are
-/// written: they get a mark before them that no code has.
+/// The path of a telescope. `.` and `..` are valid codes, but clients resolve them when they are segments of a path, also when
+/// encoded. So they get a mark that no other code begins with.
 fn telescope_path(code: &str) -> String {
     let mark = if matches!(code, "." | "..") { "~" } else { "" };
     format!("/telescopios/{mark}{}", path_segment(code))
 }
 
-/// The code of a telescope, of which this is the last part of its path.
+/// The code of a telescope, from its segment of a path.
 pub fn telescope_code(segment: &str) -> &str {
     match segment {
         "~." | "~.." => &segment[1..],
@@ -226,17 +226,17 @@ fn book() -> Link {
     Link::action("POST", "/agendamentos", "Agendar uma observação")
 }
 
-/// What the audit trail has of a booking.
+/// To the audit records of a booking.
 fn history(id: i64) -> Link {
     Link::get(format!("/auditoria?agendamento_id={id}"))
 }
 
-/// Any period of a telescope's agenda.
+/// The template of a telescope's agenda.
 fn any_timetable(telescope: &str) -> Link {
     Link::template(format!("{}/agenda{{?de,ate}}", telescope_path(telescope)))
 }
 
-/// Any search for free slots.
+/// The template of a search for free slots.
 fn any_free(telescope: &str) -> Link {
     Link::template(format!("{}/livres{{?perto_de,duracao_min,limite}}", telescope_path(telescope)))
 }
@@ -247,7 +247,7 @@ fn timetable_href(telescope: &str, period: Period) -> String {
     with_query(&format!("{}/agenda", telescope_path(telescope)), [("de", from.as_str()), ("ate", &until)])
 }
 
-/// What is free near slots that somebody else has, for as long.
+/// To the free slots nearest to `slots`, for the same duration.
 fn free_near(telescope: &str, slots: SlotRange) -> Link {
     let (near, duration) = (slots.start().seconds().to_string(), slots.duration_min().to_string());
     let pairs = [("perto_de", near.as_str()), ("duracao_min", &duration)];

@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 
 /// The largest identifier: the largest integer that every JSON reader keeps exactly.
 const ID_MAX: i64 = (1 << 53) - 1;
-/// Bookings on a page where none is asked for.
+/// Bookings on a page where no number is asked for.
 const LIMIT_DEFAULT: u16 = 50;
 /// The most bookings on a page.
 const LIMIT_MAX: i64 = 500;
@@ -26,7 +26,7 @@ const FREE_DEFAULT: u16 = 5;
 const FREE_MAX: i64 = 50;
 
 const BOOKING_FIELDS: &str = "cientista_id, horario_inicio_utc, telescopio, duracao_min, horario_fim_utc, instante_clique_utc, alvo, observacoes";
-/// What a booking is answered with and the server alone decides: a client that sends back what it read may leave it in.
+/// Members of a booking's answer that only the server decides. A client that sends back what it read may leave them in.
 const ANSWERED_FIELDS: [&str; 5] = ["id", "criado_em_utc", "cancelado_em_utc", "motivo_cancelamento", "_links"];
 const AUDIT_PARAMETERS: &str =
     "evento, cientista_id, agendamento_id, horario_utc, telescopio, req, de, ate, limite, cursor";
@@ -38,7 +38,7 @@ pub fn booking(mut fields: Fields<'_>) -> (Draft, Vec<FieldError>) {
     let draft = Draft {
         scientist_id: fields.required_integer("cientista_id", 1..=ID_MAX),
         start: fields.required_exact_instant("horario_inicio_utc"),
-        // Whether there is such a telescope is the catalogue's to say.
+        // The catalogue decides whether there is such a telescope.
         telescope: fields.text("telescopio", single_line(200)),
         duration_min: fields.integer("duracao_min", i64::MIN..=i64::MAX),
         end: fields.exact_instant("horario_fim_utc"),
@@ -49,14 +49,14 @@ pub fn booking(mut fields: Fields<'_>) -> (Draft, Vec<FieldError>) {
     for answered in ANSWERED_FIELDS {
         fields.pass_over(answered);
     }
-    // A booking is made to stand: another status would promise what does not come.
+    // A new booking is always active, so another status is a mistake of the client.
     if fields.text("status", single_line(200)).is_some_and(|status| status != Status::Active.name()) {
         fields.reject("status", "um agendamento novo é AGENDADO; tire este campo");
     }
     (draft, fields.finish(BOOKING_FIELDS).err().unwrap_or_default())
 }
 
-/// Reads a cancellation's reason. No body is no reason.
+/// Reads a cancellation's reason. It may be absent, and so may the body.
 ///
 /// # Errors
 /// The problem to answer with.
@@ -67,14 +67,14 @@ pub fn cancellation(body: &[u8]) -> Result<Option<String>, Problem> {
     Ok(reason)
 }
 
-/// What a list of bookings is asked for.
+/// A request for a list of bookings.
 #[derive(Clone, Debug)]
 pub struct ListRequest {
-    /// What it is narrowed to.
+    /// The filter.
     pub filter: Filter,
-    /// After which booking it goes on.
+    /// The list goes on after this booking.
     pub after: Option<(Timestamp, i64)>,
-    /// How many at most.
+    /// The most items.
     pub limit: u16,
 }
 
@@ -114,7 +114,7 @@ pub fn timetable(query: Option<&str>, now: Timestamp) -> Result<Period, Problem>
     let mut parameters = Parameters::parse(query);
     let asked = (parameters.instant("de"), parameters.instant("ate"));
     let mut period = None;
-    // What could not be read is wrong already, and the rest cannot be judged without it.
+    // A period can only be checked when both of its ends were read.
     if !parameters.has_errors() {
         match Period::new(asked.0, asked.1, now) {
             Ok(whole) => period = Some(whole),
@@ -125,14 +125,14 @@ pub fn timetable(query: Option<&str>, now: Timestamp) -> Result<Period, Problem>
     period.ok_or_else(|| Problem::internal("um período sem erro e sem valor"))
 }
 
-/// What a search for free slots is asked for.
+/// A search for free slots.
 #[derive(Clone, Copy, Debug)]
 pub struct FreeRequest {
-    /// Near which instant.
+    /// The instant to be near to.
     pub near: Timestamp,
-    /// For how long, in minutes.
+    /// The duration, in minutes.
     pub duration_min: i64,
-    /// How many at most.
+    /// The most items.
     pub limit: u16,
 }
 
@@ -157,14 +157,14 @@ pub fn free(query: Option<&str>, now: Timestamp) -> Result<FreeRequest, Problem>
     })
 }
 
-/// What the audit trail is asked for.
+/// A request for audit records.
 #[derive(Clone, Debug)]
 pub struct AuditRequest {
-    /// What it is narrowed to.
+    /// The filter.
     pub wanted: Wanted,
-    /// After which record it goes on.
+    /// The page goes on after this record.
     pub after: u64,
-    /// How many at most.
+    /// The most items.
     pub limit: u16,
 }
 

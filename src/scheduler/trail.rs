@@ -1,6 +1,6 @@
 //! The audit trail over HTTP: its records, each with its own bytes so that its hash can be checked, and its head.
 //!
-//! What is answered comes from the database, which the trail's file follows; a page is bounded in records and in work.
+//! The records come from the database, which the trail's file follows. A page is bounded in records and in work.
 
 use hyper::StatusCode;
 use hyper::header::{ACCEPT, HeaderMap, HeaderValue, LINK};
@@ -16,7 +16,7 @@ use crate::http::problem::Problem;
 use crate::http::server::Request;
 use crate::http::{self, Response};
 
-/// The names that JSON lines go by.
+/// The media types of JSON lines.
 const LINES_TYPES: [&str; 2] = ["application/jsonl", "application/x-ndjson"];
 
 /// `GET /auditoria`.
@@ -33,7 +33,7 @@ pub async fn records(app: &App, request: &Request) -> Result<Response, Problem> 
         }
         return Ok(response);
     }
-    // Each was read as JSON when it was judged.
+    // The store has read each line as JSON to apply the filter.
     let records: Result<Vec<&RawValue>, _> = page.lines.iter().map(|line| serde_json::from_str(line)).collect();
     let records = records.map_err(|error| Problem::internal(format!("um registro de auditoria: {error}")))?;
     Ok(http::json(StatusCode::OK, &views::audit_page(records, page.next, &asked)))
@@ -53,7 +53,7 @@ pub async fn head(app: &App, request: &Request) -> Result<Response, Problem> {
     Ok(http::json(StatusCode::OK, &body))
 }
 
-/// The type to answer JSON lines with, if the client likes them at least as well as a page of JSON.
+/// The media type for JSON lines, if the client accepts them at least as gladly as a page of JSON.
 fn lines_type(headers: &HeaderMap) -> Option<&'static str> {
     let accepted = Accepted::read(headers, &ACCEPT);
     let best = LINES_TYPES.iter().map(|name| accepted.named(name)).fold(0.0, f32::max);
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_for_those_who_ask_for_them() {
+    fn json_lines_are_sent_to_clients_that_prefer_them() {
         let chosen =
             |accept: &'static str| lines_type(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]));
         for accept in [

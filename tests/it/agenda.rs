@@ -53,11 +53,11 @@ fn every_slot_has_its_state_and_what_can_be_done_with_it() {
     assert!(taken["_links"].get("agendar").is_none());
     assert_eq!((&free["agendamento_id"], free["_links"].get("agendamento")), (&Value::Null, None));
     assert_eq!(free["_links"]["agendar"]["method"], "POST");
-    // What stands across the period's edge is in it.
+    // A booking across the period's edge is in the period.
     let edge = get(&services, &expand(&hubble["_links"]["agenda"], &[("de", "2025-12-01T03:10:00Z")]));
     assert_eq!((states(&edge)[0], states(&edge).len()), ("agendado", 288));
     assert_eq!(edge["agendamentos"][0]["id"], booked["id"]);
-    // There and back by links alone.
+    // To the next period and back, by links alone.
     let next = services.follow(&timetable, "seguinte").json();
     assert_eq!(next["de_utc"], timetable["ate_utc"]);
     let back = services.follow(&next, "anterior").json();
@@ -73,7 +73,7 @@ fn the_past_of_a_real_telescope_cannot_be_booked() {
     let now = today["agora_utc"].as_str().unwrap();
     assert_eq!((today["simulado"].as_bool(), &today["de_utc"].as_str().unwrap()[..10]), (Some(false), &now[..10]));
     for slot in today["horarios"].as_array().unwrap() {
-        // Both are of the same form as far as the second, so their texts compare as they do.
+        // Both texts have the same form up to the second, so comparing them compares the instants.
         let past = slot["horario_inicio_utc"].as_str().unwrap()[..19] < now[..now.len() - 1];
         assert_eq!(slot["estado"], if past { "passado" } else { "livre" }, "{slot} {now}");
         assert_eq!(slot["_links"].as_object().unwrap().is_empty(), past);
@@ -89,7 +89,7 @@ fn the_past_of_a_real_telescope_cannot_be_booked() {
 }
 
 #[test]
-fn who_lost_a_slot_is_led_to_the_nearest_free_ones() {
+fn a_loser_is_led_to_the_nearest_free_slots() {
     let services = Services::start(&["--lock-retention-ms", "0"]);
     for start in ["2025-12-01T03:00:00Z", "2025-12-01T03:05:00Z"] {
         assert_eq!(services.book(7, start).0, 201);
@@ -107,7 +107,7 @@ fn who_lost_a_slot_is_led_to_the_nearest_free_ones() {
     );
     assert_eq!(free["livres"][0]["_links"]["agendar"]["href"], "/agendamentos");
     assert_eq!(services.book(3, starts(&free)[0]).0, 201);
-    // Of two that are equally near the later; and only where all of the time is free.
+    // Of two slots that are equally near, the later comes first; and a run is free for the whole duration.
     let near = [("perto_de", "2025-12-01T05:00:00Z"), ("limite", "3"), ("duracao_min", "10")];
     assert_eq!(services.book(7, "2025-12-01T05:00:00Z").0, 201);
     let free = get(&services, &expand(&telescope(&services, 0)["_links"]["livres"], &near));
@@ -116,7 +116,7 @@ fn who_lost_a_slot_is_led_to_the_nearest_free_ones() {
 }
 
 #[test]
-fn who_lost_at_the_gate_is_led_on_without_the_database() {
+fn a_loser_at_the_coordinator_is_led_on_without_the_database() {
     let services = Services::start(&["--lock-retention-ms", "60000"]);
     assert_eq!(services.book(7, "2025-12-01T03:00:00Z").0, 201);
     let (status, lost) = services.book(3, "2025-12-01T03:00:00Z");
@@ -128,7 +128,7 @@ fn who_lost_at_the_gate_is_led_on_without_the_database() {
 }
 
 #[test]
-fn without_locks_too_the_agenda_says_what_stands() {
+fn without_locks_too_the_agenda_shows_active_bookings() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = crate::common::scheduler_command(folder.path(), "http://127.0.0.1:9");
     let scheduler = crate::common::Server::spawn(command.args(["--no-lock", "--critical-delay-ms", "0"]), 1);

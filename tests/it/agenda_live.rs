@@ -1,4 +1,4 @@
-//! The agenda as it happens, through any number of schedulers: what is written is told, to all, and never before.
+//! The agenda's events, through any number of schedulers: every change is published to all listeners, after its commit.
 
 use std::process::Command;
 
@@ -24,7 +24,7 @@ fn post(scheduler: &Server, start: &str) -> (u16, Value) {
     (answer.status, answer.json())
 }
 
-/// A booking as its event has it: without the link that depends on when one looks.
+/// A booking as its event shows it: without the link that depends on the instant of reading.
 fn as_told(mut booking: Value, event: &Event) -> Value {
     booking["_links"].as_object_mut().unwrap().shift_remove("cancelar");
     booking["req"] = event.data["req"].clone();
@@ -32,7 +32,7 @@ fn as_told(mut booking: Value, event: &Event) -> Value {
 }
 
 #[test]
-fn what_is_written_at_one_scheduler_is_told_at_all() {
+fn a_change_at_one_scheduler_reaches_the_listeners_of_all() {
     let services = Services::start(&["--lock-retention-ms", "0", "--critical-delay-ms", "20"]);
     let other = services.another_scheduler(&[]);
     let mut listeners = [listen_linked(&services.scheduler), listen_linked(&other)];
@@ -45,7 +45,7 @@ fn what_is_written_at_one_scheduler_is_told_at_all() {
             })
         };
         let told = listeners.each_mut().map(|listener| listener.next("criado"));
-        // It was on disk before anyone heard of it, also at the other scheduler.
+        // The booking was on disk before its event was published, also at the other scheduler.
         let path = told[0].data["_links"]["self"]["href"].as_str().unwrap();
         for scheduler in [&services.scheduler, &other] {
             let found = http("GET", &format!("{}{path}", scheduler.url()), None);
@@ -76,7 +76,7 @@ fn a_place_at_one_scheduler_is_a_place_at_another() {
     let services = Services::start(&[]);
     let other = services.another_scheduler(&[]);
     let mut listener = listen_linked(&services.scheduler);
-    // The other's start is told too; what is booked after its link is up comes after that.
+    // The other scheduler's start is an event too. A booking made after its link is up comes after that event.
     drop(listen_linked(&other));
     for minute in [0, 5, 10] {
         assert_eq!(post(&other, &format!("2025-12-01T03:{minute:02}:00Z")).0, 201);
@@ -99,18 +99,18 @@ fn a_place_at_one_scheduler_is_a_place_at_another() {
 }
 
 #[test]
-fn a_coordinator_that_goes_and_comes_is_told_and_nothing_written_meanwhile_is_lost() {
+fn an_interrupted_channel_is_told_and_no_change_meanwhile_is_lost() {
     let mut services = Services::start(&["--critical-delay-ms", "400"]);
     let mut listener = listen_linked(&services.scheduler);
     let url = services.agenda("/agendamentos");
     let body = json!({"cientista_id": 7, "horario_inicio_utc": "2025-12-01T03:00:00Z"}).to_string();
     let poster = std::thread::spawn(move || http("POST", &url, Some(("application/json", &body))).status);
-    // Under its lease the booking needs the coordinator no more.
+    // Once it has its lease, the booking does not need the coordinator.
     services.wait_for_log("app.log", |lines| lines.iter().any(|line| line.contains("Lock adquirido")));
     services.coordinator.kill();
     assert_eq!(listener.next("canal").data, json!({"ligado": false}));
     assert_eq!(poster.join().unwrap(), 201);
-    // Who comes now is told at once.
+    // A new listener is told at once.
     let mut late = listen(&services.scheduler, None);
     assert_eq!((late.event().data, late.begins.is_some()), (json!({"ligado": false}), true));
     services.restart_coordinator();
@@ -123,7 +123,7 @@ fn a_coordinator_that_goes_and_comes_is_told_and_nothing_written_meanwhile_is_lo
     assert_eq!(post(&services.scheduler, "2025-12-01T04:00:00Z").0, 201);
     let next = loop {
         let next = listener.next("criado");
-        // What got no answer was sent again.
+        // The events whose exchange got no answer were sent again.
         if next.data["id"] != told.data["id"] {
             break next;
         }
@@ -141,7 +141,7 @@ fn a_scheduler_that_starts_says_that_events_may_be_missing() {
     services.scheduler.kill();
     services.restart_scheduler(&[]);
     assert_eq!(elsewhere.next("perdidos").data, json!({"perdidos": null}));
-    // Whoever comes back to the new one, from before, is told so too.
+    // A listener that comes back with its place from before the restart is told so too.
     let mut back = listen(&services.scheduler, Some(&before.id));
     assert!(back.next("perdidos").data.is_object());
     assert_eq!(post(&other, "2025-12-01T03:05:00Z").0, 201);
@@ -188,7 +188,7 @@ fn a_listener_that_never_reads_delays_nobody_and_is_told_how_much_it_lost() {
     let services = Services::start(&["--lock-retention-ms", "0"]);
     let mut deaf = listen_linked(&services.scheduler);
     let mut awake = listen_linked(&services.scheduler);
-    // Far more than its connection's buffers and the ring hold.
+    // Far more events than the connection's buffers and the ring hold.
     let events: Vec<Value> = (0..60).map(|_| json!({"evento": "grande", "dados": "x".repeat(16_000)})).collect();
     let batch = json!({"canal": "agenda", "eventos": events}).to_string();
     for round in 0..12_u64 {
@@ -210,7 +210,7 @@ fn a_listener_that_never_reads_delays_nobody_and_is_told_how_much_it_lost() {
 }
 
 #[test]
-fn of_several_addresses_the_one_that_answers_is_listened_to() {
+fn of_several_coordinator_addresses_the_one_that_answers_is_used() {
     let services = Services::start(&[]);
     let folder = tempfile::tempdir().unwrap();
     let addresses = format!("http://127.0.0.1:9,{}", services.coordinator.url());
@@ -221,7 +221,7 @@ fn of_several_addresses_the_one_that_answers_is_listened_to() {
 }
 
 #[test]
-fn without_locks_and_coordinator_it_is_told_here() {
+fn without_a_coordinator_the_scheduler_publishes_to_its_own_listeners() {
     let folder = tempfile::tempdir().unwrap();
     let mut command: Command = scheduler_command(folder.path(), "http://127.0.0.1:9");
     let scheduler = Server::spawn(command.args(["--no-lock", "--critical-delay-ms", "0"]), 1);
@@ -235,7 +235,7 @@ fn without_locks_and_coordinator_it_is_told_here() {
 }
 
 #[test]
-fn a_stop_ends_the_streams_and_what_is_asked_wrongly_is_said() {
+fn a_stop_ends_the_streams_and_a_wrong_parameter_is_named() {
     let mut services = Services::start(&[]);
     let entry = http("GET", &services.agenda("/"), None).json();
     assert_eq!(entry["_links"]["eventos"]["href"], "/eventos");

@@ -1,4 +1,4 @@
-//! Whatever a client sends: a clear answer, one log line, the process alive, the lock free.
+//! Bad input gets a clear answer and one log line; the process lives on, and no lock stays held.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -20,7 +20,7 @@ fn wrong_fields(problem: &Value) -> Vec<&str> {
     errors.iter().map(|error| error["campo"].as_str().unwrap()).collect()
 }
 
-/// Says something on a bare connection, closes the sending side if asked, and reads the whole answer.
+/// Sends bytes on a bare connection, closes the sending side if asked, and reads the whole answer.
 fn raw(services: &Services, bytes: &[u8], close: bool) -> String {
     let mut stream = TcpStream::connect(services.agenda_address()).unwrap();
     stream.write_all(bytes).unwrap();
@@ -28,7 +28,7 @@ fn raw(services: &Services, bytes: &[u8], close: bool) -> String {
         stream.shutdown(std::net::Shutdown::Write).unwrap();
     }
     let mut answer = Vec::new();
-    // A connection that the server resets has said all it will.
+    // After a reset no more bytes come.
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()
 }
@@ -113,7 +113,7 @@ fn every_wrong_field_is_named_at_once() {
             "{problem}"
         );
     }
-    // One line each, the request's identifier on it; and the gate is where it was.
+    // One line for each request, with its identifier; and the coordinator has no lock.
     let refused = services.log_lines("app.log", "Requisição recusada:");
     assert_eq!(refused.len(), cases.len(), "{refused:#?}");
     assert!(refused.iter().all(|line| line.starts_with("WARNING:") && line.contains(" req=")));
@@ -247,10 +247,10 @@ fn wrong_methods_paths_types_and_sizes_have_their_own_answer() {
 }
 
 #[test]
-fn what_is_not_even_http_costs_a_connection_and_no_more() {
+fn bytes_that_are_not_http_cost_a_connection_and_no_more() {
     let services = Services::start(&[]);
     let head = "POST /agendamentos HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
-    // A blank line or the beginning of another request after the first keeps nobody waiting; neither does a half-close.
+    // A blank line or the beginning of another request after the first delays no answer; neither does a half-close.
     for after in ["\r\n", "GET /time HT"] {
         let mut stream = TcpStream::connect(services.agenda_address()).unwrap();
         stream.write_all(format!("GET /time HTTP/1.1\r\nHost: x\r\n\r\n{after}").as_bytes()).unwrap();
@@ -269,7 +269,7 @@ fn what_is_not_even_http_costs_a_connection_and_no_more() {
         let answer = raw(&services, &bytes, false);
         assert!(answer.starts_with("HTTP/1.1 4"), "{answer:?} to {:?}", String::from_utf8_lossy(&bytes));
     }
-    // Closed half way: in the head, and in the body.
+    // Connections closed in the middle of the head, and of the body.
     raw(&services, b"POST /agendamentos HT", true);
     raw(&services, format!("{head}Content-Length: 100\r\n\r\n{{\"cientista_id\"").as_bytes(), true);
     services.wait_for_log("app.log", |lines| {
@@ -284,7 +284,7 @@ fn what_is_not_even_http_costs_a_connection_and_no_more() {
 }
 
 #[test]
-fn the_sender_of_a_body_too_large_comes_to_its_answer() {
+fn the_sender_of_a_body_too_large_receives_its_answer() {
     let services = Services::start(&[]);
     let body = vec![b'x'; 1024 * 1024];
     let mut stream = TcpStream::connect(services.agenda_address()).unwrap();
@@ -294,7 +294,7 @@ fn the_sender_of_a_body_too_large_comes_to_its_answer() {
         )
         .unwrap();
     stream.write_all(&body[..1000]).unwrap();
-    // An answer now would be followed by a closed connection, and be lost to whoever is still sending.
+    // The server reads the rest first: a client that is still sending would lose an answer that is followed by a close.
     stream.set_read_timeout(Some(std::time::Duration::from_millis(100))).unwrap();
     assert!(stream.read(&mut [0; 1]).is_err());
     stream.write_all(&body[1000..]).unwrap();
@@ -305,7 +305,7 @@ fn the_sender_of_a_body_too_large_comes_to_its_answer() {
 }
 
 #[test]
-fn a_body_that_brings_line_breaks_makes_no_line_of_its_own() {
+fn line_breaks_in_a_body_make_no_log_line_of_their_own() {
     let services = Services::start(&[]);
     let (status, _) = post(&services, "{\"a\\nINFO:2025-01-01T00:00:00.000Z:servico-agendamento:forjado\": 1}");
     assert_eq!(status, 422);
@@ -387,7 +387,7 @@ fn the_coordinator_names_what_is_wrong_too() {
     assert_eq!(http("POST", &services.locks("/lock"), Some(("text/plain", "{\"recurso\":\"X\"}"))).status, 415);
     let long = format!(r#"{{"recurso": "{}"}}"#, "x".repeat(1024 * 1024));
     assert_eq!(http("POST", &services.locks("/lock"), Some((json, &long))).status, 413);
-    // In a batch each is answered on its own.
+    // In a batch each operation has its own answer.
     let batch = r#"{"operacoes": [{"op": "lock", "recurso": "X"}, 7, {"op": "nada"}, {"op": "lock"}, {"op": "unlock", "recurso": "X"}]}"#;
     let answers = http("POST", &services.locks("/lote"), Some((json, batch))).json();
     let statuses: Vec<_> =

@@ -54,7 +54,7 @@ fn calcom_13397_ten_parallel_requests_for_one_slot_book_it_once() {
 }
 
 #[test]
-fn the_database_refuses_what_comes_after_the_retention_too() {
+fn the_database_refuses_rivals_after_the_retention_too() {
     let services = Services::start(&["--lock-retention-ms", "0"]);
     let (status, winner) = services.book(1, SLOT);
     assert_eq!(status, 201);
@@ -62,7 +62,7 @@ fn the_database_refuses_what_comes_after_the_retention_too() {
         let (status, problem) = services.book(2, SLOT);
         assert_eq!((status, problem["codigo"].as_str()), (409, Some("horario_ocupado")));
         assert_eq!(problem["agendamento_id"], winner["id"]);
-        // The refusal's link shows who has it.
+        // The refusal's link leads to the booking that has the slot.
         let listed = services.follow(&problem, "agendamentos").json();
         assert_eq!(listed["agendamentos"][0]["cientista_id"], 1);
     }
@@ -91,7 +91,7 @@ fn sharetribe_27_random_books_and_cancels_over_many_slots_neither_hang_nor_overl
     let counts = at_once(8, |thread| {
         let mut random = thread as u64 + 1;
         let mut next = move |below: usize| {
-            // Knuth's MMIX constants: the test is the same each time.
+            // Pseudorandom with Knuth's MMIX constants, so that each run is the same.
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             usize::try_from(random >> 33).unwrap() % below
         };
@@ -120,7 +120,7 @@ fn sharetribe_27_random_books_and_cancels_over_many_slots_neither_hang_nor_overl
     let overlapping = "SELECT count(*) FROM agendamentos a JOIN agendamentos b ON a.id < b.id AND a.status = 'AGENDADO'
         AND b.status = 'AGENDADO' AND a.inicio_us < b.fim_us AND b.inicio_us < a.fim_us";
     assert_eq!(services.count(overlapping), 0);
-    // Each standing booking has exactly its slots, and each slot its booking.
+    // Each active booking has exactly its slots, and each taken slot has one booking.
     let slots_of_bookings =
         "SELECT coalesce(sum((fim_us - inicio_us) / 300000000), 0) FROM agendamentos WHERE status = 'AGENDADO'";
     let claimed = "SELECT count(*) FROM horarios h JOIN agendamentos a ON a.id = h.agendamento_id
@@ -192,7 +192,8 @@ fn a_cancelled_slot_can_be_booked_again_at_once() {
 
 #[test]
 fn pretix_329_different_slots_never_wait_for_each_other() {
-    // Each holds its lock for a second: one after the other, the second would begin when the first has saved.
+    // Each booking holds its lock for a second. If they ran one after the other, the second would begin after the first had
+    // saved.
     let services = Services::start(&["--critical-delay-ms", "1000"]);
     let counts = at_once(16, |index| services.book(1, &slot(index)).0);
     assert_eq!(counts, BTreeMap::from([(201, 16)]));
@@ -218,7 +219,7 @@ fn pretix_1802_a_console_that_nobody_reads_slows_nobody() {
         assert_ne!(console.read_line(&mut line).unwrap(), 0);
     }
     let url = line.trim().rsplit(' ').next().unwrap().to_owned();
-    // From here on nobody reads: a pipe holds 64 KiB, some hundreds of lines.
+    // From here on nobody reads the pipe. It holds 64 KiB, some hundreds of lines.
     let counts = at_once(8, |thread| {
         for _ in 0..500 {
             assert_eq!(http("GET", &format!("{url}/time?{thread}"), None).status, 200);
@@ -247,7 +248,7 @@ fn t3code_3983_clients_hours_off_have_no_effect_on_who_may_book() {
         let (status, booking) = services.book_with(&body(1));
         assert_eq!(status, 201);
         assert!(booking["instante_clique_utc"].as_str().unwrap().starts_with(&click[..19]));
-        // An earlier claim does not take what is taken.
+        // An earlier click does not win a slot that is booked already.
         assert_eq!(services.book_with(&body(2)).0, 409);
     }
 }
@@ -275,7 +276,7 @@ fn eventyay_1359_without_the_gate_nothing_is_booked_and_with_it_all_goes_on() {
 }
 
 #[test]
-fn a_coordinator_that_hangs_is_not_waited_for_for_ever() {
+fn a_booking_gives_up_on_a_coordinator_that_hangs() {
     let services = Services::start(&[]);
     signal(services.coordinator.pid(), "STOP");
     let (status, problem) = services.book(1, SLOT);
@@ -294,7 +295,7 @@ fn a_conflict_over_midnight_leads_to_the_day_of_the_slot_that_was_not_free() {
         let slots = agenda["horarios"].as_array().unwrap().clone();
         slots.into_iter().find(|slot| slot["horario_inicio_utc"] == next_day).expect("the slot is in the day")
     };
-    // Someone has the lock of one slot.
+    // Another client holds the lock of one slot.
     let lock = json!({"recurso": format!("Hubble-Acad_{next_day}")}).to_string();
     let held = http("POST", &services.locks("/lock"), Some(("application/json", &lock)));
     assert_eq!(held.status, 200, "{}", held.body);
@@ -303,7 +304,7 @@ fn a_conflict_over_midnight_leads_to_the_day_of_the_slot_that_was_not_free() {
     assert_eq!(slot_in_agenda(&problem)["estado"], "livre");
     let unlock = json!({"trava_id": held.json()["trava_id"]}).to_string();
     assert_eq!(http("POST", &services.locks("/unlock"), Some(("application/json", &unlock))).status, 200);
-    // Someone has the slot.
+    // The slot has a booking.
     let (status, booking) = services.book(2, next_day);
     assert_eq!(status, 201, "{booking}");
     let (status, problem) = services.book_with(&late);
@@ -320,7 +321,7 @@ fn a_client_that_goes_away_leaves_nothing_half_done() {
     stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
     services.wait_for_log("app.log", |lines| lines.iter().any(|line| line.contains("Lock adquirido")));
     drop(stream);
-    // It was begun, so it is ended: booked, recorded, and the lock given back.
+    // The booking had begun, so it is completed: booked, recorded, and the lock given back.
     services.wait_for_log("coordenador.log", |lines| lines.iter().any(|line| line.contains("Lock liberado")));
     assert_eq!(services.list("?status=AGENDADO").len(), 1);
     assert_eq!(services.log_lines("app.log", "AGENDAMENTO_CRIADO").len(), 1);
@@ -348,8 +349,8 @@ fn a_scheduler_killed_between_lock_and_commit_leaves_the_slot_bookable_after_the
 }
 
 #[test]
-fn a_holder_that_overslept_its_lease_writes_nothing() {
-    // The pause outlives the TTL: the commit that would start past the lease's deadline is not started.
+fn a_scheduler_whose_lease_expired_writes_nothing() {
+    // The pause is longer than the TTL: no commit is started past the lease's deadline.
     let services = Services::start(&["--critical-delay-ms", "600", "--lock-ttl-ms", "200"]);
     let (status, problem) = services.book(1, SLOT);
     assert_eq!((status, problem["codigo"].as_str()), (503, Some("trava_expirada")));
@@ -361,13 +362,13 @@ fn etcd_11456_a_write_with_an_older_token_than_the_slots_is_refused() {
     let services = Services::start(&["--lock-retention-ms", "0"]);
     let (_, booking) = services.book(1, SLOT);
     assert_eq!(services.follow(&booking, "cancelar").status, 200);
-    // As if a holder of a later lease had written meanwhile.
+    // As if the holder of a later lease had written meanwhile.
     let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
     database.execute("UPDATE horarios SET token = token + 1000", ()).unwrap();
     let (status, problem) = services.book(2, SLOT);
     assert_eq!((status, problem["codigo"].as_str()), (503, Some("token_obsoleto")));
     assert_eq!(services.count("SELECT count(*) FROM agendamentos WHERE status = 'AGENDADO'"), 0);
-    // The next token is larger than what the slot has seen, so trying again helps.
+    // The next token is larger than the one that the slot has seen, so a second try succeeds.
     assert_eq!(services.book(2, SLOT).0, 201);
 }
 
@@ -429,7 +430,7 @@ fn without_locks_the_race_is_lost_and_the_agenda_untouched() {
         });
         created.count() == won
     });
-    // Interleaved: a request checks before another that checked earlier has saved.
+    // Interleaved: a request checks while another, which has checked, has not saved yet.
     let lines = services.read_log("app.log");
     let race_lines: Vec<&String> = lines.iter().filter(|line| line.contains("no BD")).collect();
     let checks: BTreeSet<usize> =
@@ -452,7 +453,7 @@ fn lists_page_by_key_and_filter() {
     assert_eq!(ids("?limite=1&cientista_id=2"), [2, 4, 6]);
     assert_eq!(ids("?de=2025-12-01T00:07:00Z&ate=2025-12-01T00:15:00Z"), [2, 3]);
     assert_eq!(ids("?telescopio=Webb-Acad"), Vec::<i64>::new());
-    // What comes and goes between two pages makes no item appear twice or be passed over.
+    // Bookings made and cancelled between two pages make no item appear twice or go missing.
     let first = http("GET", &services.agenda("/agendamentos?limite=3"), None).json();
     services.follow(&first["agendamentos"][0], "cancelar");
     services.book(1, "2025-11-30T00:00:00Z");
@@ -464,13 +465,13 @@ fn lists_page_by_key_and_filter() {
 }
 
 #[test]
-fn only_what_is_allowed_has_a_link() {
+fn only_an_action_that_is_allowed_has_a_link() {
     let services = Services::start(&[]);
     let body = json!({"cientista_id": 7, "horario_inicio_utc": "2999-01-01T00:00:00Z", "telescopio": "Webb-Acad"});
     let (status, booking) = services.book_with(&body);
     assert_eq!(status, 201);
     assert!(booking["_links"]["cancelar"].is_object());
-    // As if the observation had begun: on a telescope that is not simulated there is no way back.
+    // As if the observation had begun: on a telescope that is not simulated it cannot be cancelled then.
     let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
     let past = "UPDATE agendamentos SET inicio_us = 1764558000000000, fim_us = 1764558300000000";
     database.execute(past, ()).unwrap();
@@ -481,7 +482,7 @@ fn only_what_is_allowed_has_a_link() {
 }
 
 #[test]
-fn someone_added_to_the_catalogue_may_book_at_once() {
+fn a_scientist_added_to_the_catalogue_may_book_at_once() {
     let services = Services::start(&[]);
     assert_eq!(services.book(11, SLOT).0, 404);
     let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();

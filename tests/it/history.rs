@@ -9,7 +9,7 @@ fn slot(minute: usize) -> String {
     format!("2025-12-01T03:{minute:02}:00Z")
 }
 
-/// The lines that are answered to whoever asks for lines, of all pages.
+/// The records as JSON lines, of all pages.
 fn lines(services: &Services, query: &str) -> Vec<String> {
     let mut path = format!("/auditoria{query}");
     let mut all = Vec::new();
@@ -54,7 +54,7 @@ fn a_bookings_history_is_a_link_away_with_the_bytes_that_the_file_has() {
         assert!(history.body.contains(line.as_str()), "{line} in {}", history.body);
     }
 
-    // The head is the last record's, and the booking list's links lead to histories as well.
+    // The head is that of the last record. The links in the list of bookings lead to histories as well.
     let head = get(&services, "/auditoria/cabeca").json();
     let last: Value = serde_json::from_str(&file[3]).unwrap();
     for member in ["seq", "hash", "timestamp_utc"] {
@@ -101,7 +101,7 @@ fn pages_follow_one_another_and_each_filter_narrows() {
         (format!("?de={}&ate={}", at(3), at(5)), vec![3, 4]),
     ] {
         assert_eq!(seqs(&lines(&services, &query)), expected, "{query}");
-        // A page of JSON says the same, page by page.
+        // The JSON pages have the same records.
         let mut page = get(&services, &format!("/auditoria{query}")).json();
         let mut found: Vec<u64> = Vec::new();
         loop {
@@ -135,7 +135,7 @@ fn a_database_of_the_version_before_gets_its_histories() {
     let folder = services.stop();
     let database = rusqlite::Connection::open(folder.path().join("sctec.db")).unwrap();
     database.execute_batch("DROP INDEX auditoria_por_agendamento; PRAGMA user_version = 1").unwrap();
-    // A line that is no JSON, which only someone else can have put there, must not keep it from starting.
+    // A line that is not JSON, which another program must have written, does not keep the service from starting.
     database.execute("INSERT INTO auditoria (seq, linha) VALUES (1000000, 'nada')", ()).unwrap();
     drop(database);
     let services = Services::start_in(folder, &[]);

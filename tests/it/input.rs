@@ -1,4 +1,4 @@
-//! What a client writes: instants to the letter of RFC 3339, filters that mean something, and our own words sent back.
+//! Reading input: instants to the letter of RFC 3339, filters that are never ignored, and our own answers sent back.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::common::{Services, http, run};
 
 const SLOT: &str = "2025-12-01T03:00:00Z";
 
-/// The wrong fields or parameters of an answer, with what is said of each.
+/// The wrong fields or parameters that an answer names, each with its message.
 fn errors(problem: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let errors = problem["erros"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -40,7 +40,7 @@ fn an_instant_is_read_to_the_letter_in_bodies_queries_and_options() {
         "2016-12-31T20:59:60.25-03:00",
     ] {
         let body = json!({"cientista_id": 99, "horario_inicio_utc": SLOT, "instante_clique_utc": text});
-        // Nobody has the number 99: all else is fine.
+        // There is no scientist 99; everything else is right.
         assert_eq!(services.book_with(&body).0, 404, "{text}");
         assert_eq!((query(text), since(text)), (200, Some(0)), "{text}");
     }
@@ -71,7 +71,7 @@ fn an_instant_is_read_to_the_letter_in_bodies_queries_and_options() {
 }
 
 #[test]
-fn what_is_cut_from_an_instant_puts_nothing_on_the_grid() {
+fn digits_past_the_microsecond_do_not_put_an_instant_on_the_grid() {
     let services = Services::start(&[]);
     for text in ["2025-12-01T03:00:00.0000000001Z", "2016-12-31T23:59:60Z", "2025-12-01T02:59:59.9999999999Z"] {
         let (status, problem) = services.book(1, text);
@@ -133,14 +133,14 @@ fn a_filter_that_is_empty_or_misspelt_is_refused_everywhere() {
             assert_eq!(names(&problem), [query.split('=').next().unwrap()], "{url}");
         }
     }
-    // What is asked all the time may be asked past a cache.
+    // Endpoints that are polled ignore parameters against caches.
     for url in ["/time", "/saude", "/pronto"].map(|path| services.agenda(path)) {
         assert_eq!(http("GET", &format!("{url}?1764558000"), None).status, 200, "{url}");
     }
     for url in ["/saude", "/pronto", "/metrics"].map(|path| services.locks(path)) {
         assert_eq!(http("GET", &format!("{url}?1764558000"), None).status, 200, "{url}");
     }
-    // Nothing was done by any of them.
+    // None of these requests changed anything.
     assert_eq!(services.list("?status=AGENDADO").len(), 1);
     let wrong = |url: String| {
         let answer = http("GET", &url, None);
@@ -166,7 +166,7 @@ fn a_filter_that_is_empty_or_misspelt_is_refused_everywhere() {
     for query in ["canal=", "canal=a%20b", "desde=x", "desde=x&canal="] {
         assert_eq!(wrong(services.locks(&format!("/eventos?{query}"))).len(), 1, "{query}");
     }
-    // What is close to a name is taken for a slip of it.
+    // For a name close to a known one, the answer suggests the known one.
     let found = wrong(services.agenda("/agendamentos?cientsta_id=1&estado=x&limite="));
     let found: Vec<(&str, &str)> = found.iter().map(|(name, said)| (name.as_str(), said.as_str())).collect();
     assert_eq!(found.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["limite", "cientsta_id", "estado"]);
@@ -197,31 +197,31 @@ fn a_plus_in_a_query_is_told_how_to_be_written() {
 }
 
 #[test]
-fn the_page_takes_what_others_append_to_its_address() {
+fn the_page_ignores_parameters_that_others_append_to_its_address() {
     let services = Services::start(&[]);
     let answer = crate::common::http_with("GET", &services.agenda("/?utm_source=x"), None, &[("Accept", "text/html")]);
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/html; charset=utf-8")));
 }
 
 #[test]
-fn what_was_read_can_be_sent_back() {
+fn an_answer_can_be_sent_back_as_a_request() {
     let services = Services::start(&[]);
     let body = json!({"cientista_id": 7, "horario_inicio_utc": SLOT, "horario_fim_utc": "2025-12-01T03:15:00Z"});
     let (status, booking) = services.book_with(&body);
     assert_eq!((status, &booking["duracao_min"]), (201, &json!(15)));
-    // The whole booking, for the slots after it.
+    // A whole booking, for the slots after it.
     let mut again = booking.clone();
     again["horario_inicio_utc"] = json!("2025-12-01T03:15:00Z");
     again["horario_fim_utc"] = json!("2025-12-01T03:30:00Z");
     let (status, second) = services.book_with(&again);
     assert_eq!((status, &second["status"]), (201, &json!("AGENDADO")), "{second}");
     assert_ne!(second["id"], booking["id"]);
-    // A free slot, as it was offered, and who wants it.
+    // A free slot as it was offered, with the scientist added.
     let free = http("GET", &services.agenda(&format!("/telescopios/Hubble-Acad/livres?perto_de={SLOT}")), None).json();
     let mut offered = free["livres"][0].clone();
     offered["cientista_id"] = json!(7);
     assert_eq!(services.book_with(&offered).0, 201, "{offered}");
-    // One that was cancelled is not booked as cancelled.
+    // A booking cannot be made with the status of a cancelled one.
     let cancelled = services.follow(&second, "cancelar").json();
     let (status, problem) = services.book_with(&cancelled);
     assert_eq!((status, names(&problem)), (422, vec!["status".to_owned()]));

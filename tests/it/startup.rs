@@ -41,7 +41,7 @@ fn a_port_in_use() {
 
 #[test]
 fn a_folder_that_cannot_be_written() {
-    // A file where the folder should be: no permission bits, which root would not be stopped by.
+    // A file where the folder should be. Permission bits would not stop root.
     let file = tempfile::NamedTempFile::new().unwrap();
     fails(&scheduler(file.path()).output().unwrap(), "--data-dir");
     let inside = file.path().join("dados");
