@@ -1,10 +1,10 @@
-//! Hypermedia links, as [HAL](https://datatracker.ietf.org/doc/html/draft-kelly-json-hal) writes them.
+//! Hypermedia links in the form of [HAL](https://datatracker.ietf.org/doc/html/draft-kelly-json-hal), written and read.
 
 use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// RFC 3986's unreserved characters stay as they are; all others are encoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -41,6 +41,19 @@ impl Link {
     pub fn action(method: &'static str, href: impl Into<Cow<'static, str>>, title: &'static str) -> Self {
         Self { method: Some(method), title: Some(title), ..Self::get(href) }
     }
+}
+
+/// A link of another service's answer.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ReadLink {
+    /// The address, or its template.
+    pub href: String,
+    /// The method, where it is not `GET`.
+    #[serde(default)]
+    pub method: Option<String>,
+    /// Whether `href` is an RFC 6570 template.
+    #[serde(default)]
+    pub templated: bool,
 }
 
 /// The `_links` of an answer, in the order they were added.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::wire::Browser;
 use crate::http::client::Url;
+use crate::http::links::ReadLink;
 use crate::time::{Clock, Timestamp};
 
 /// The length of a slot, and the step of the grid.
@@ -31,18 +32,8 @@ const PAGES_MAX: usize = 10_000;
 /// The variables that the template of the list must have: without one of them the list would have other bookings too.
 const LIST_VARIABLES: [&str; 5] = ["telescopio", "status", "de", "ate", "limite"];
 
-/// A link, as every document has it.
-#[derive(Clone, Debug, Deserialize)]
-struct Link {
-    href: String,
-    #[serde(default)]
-    method: Option<String>,
-    #[serde(default)]
-    templated: bool,
-}
-
 /// The links of a document.
-type Links = HashMap<String, Link>;
+type Links = HashMap<String, ReadLink>;
 
 #[derive(Deserialize)]
 struct Entry {
@@ -198,7 +189,7 @@ impl Target {
     }
 }
 
-fn check_template(list: &Link) -> anyhow::Result<()> {
+fn check_template(list: &ReadLink) -> anyhow::Result<()> {
     let href = &list.href;
     let template = UriTemplateStr::new(href)
         .with_context(|| format!("the link \"agendamentos\" is not a URI template: {href:?}"))?;
@@ -300,7 +291,7 @@ mod tests {
             target.list_url(&slots, "1").unwrap().to_string(),
             "http://h:1/l?telescopio=a%20b&status=AGENDADO&de=2025-12-01T03%3A00%3A00Z&ate=2025-12-01T03%3A05%3A00Z&limite=1"
         );
-        let link = |href: &str, templated| Link { href: href.to_owned(), method: None, templated };
+        let link = |href: &str, templated| ReadLink { href: href.to_owned(), method: None, templated };
         assert!(check_template(&link(&target.list_template, true)).is_ok());
         assert!(check_template(&link(&target.list_template, false)).is_err());
         assert!(check_template(&link("/l{?telescopio,status,de,limite}", true)).is_err());

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::http::client::{AnswerError, Limits, Session, Url};
-use crate::http::links::with_query;
+use crate::http::links::{ReadLink, with_query};
 use crate::http::unreachable::Peer;
 use crate::text::escaped;
 
@@ -300,11 +300,7 @@ async fn page(session: &mut Session, url: &Url) -> Result<(Vec<Value>, Option<Ur
     }
     #[derive(Default, Deserialize)]
     struct Links {
-        proxima: Option<Link>,
-    }
-    #[derive(Deserialize)]
-    struct Link {
-        href: String,
+        proxima: Option<ReadLink>,
     }
     let answer = session.get(url).await.map_err(|cause| failed(cause, url.to_string()))?;
     let answer = Answer::read(url, answer);
