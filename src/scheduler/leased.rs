@@ -24,7 +24,7 @@ use crate::text::{Word, Words};
 
 /// Books.
 pub async fn book(app: &App, locking: &Locking, new: NewBooking, origin: &Origin) -> Result<Booking, Refusal> {
-    let target = Target::of_new(&new);
+    let wanted = LockedSlots::of_new(&new);
     let commit = async |fence| {
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
@@ -32,17 +32,17 @@ pub async fn book(app: &App, locking: &Locking, new: NewBooking, origin: &Origin
         match of_booking(app, origin, booked)? {
             Ok(booking) => Ok(booking),
             Err(BookRefused::Taken { start, booking_id, scientist_id }) => {
-                let telescope = target.telescope.clone();
+                let telescope = wanted.telescope.clone();
                 let resource = resource(&telescope, start);
                 info!(origin.log, "Conflito no BD para o recurso {}, horário já agendado", Word(&resource));
                 Err(Refusal::Taken { telescope, start, booking_id, scientist_id })
             }
-            Err(BookRefused::Fence(broken)) => Err(fence_broken(locking, origin, &target, broken)),
+            Err(BookRefused::Fence(broken)) => Err(fence_broken(locking, origin, &wanted, broken)),
             Err(BookRefused::Broken(rejection)) => Err(broken(app, origin, rejection).await),
         }
     };
     let retention = locking.retention;
-    under_lease(locking, origin, &target, Rivals::Refused { retention }, commit).await
+    under_lease(locking, origin, &wanted, Rivals::Refused { retention }, commit).await
 }
 
 /// Cancels `known`, which is looked at again inside the transaction.
@@ -53,28 +53,28 @@ pub async fn cancel(
     reason: Option<String>,
     origin: &Origin,
 ) -> Result<Booking, Refusal> {
-    let target = Target::of_booking(known);
+    let wanted = LockedSlots::of_booking(known);
     let commit = async |fence| {
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
         let cancelled = app.store.cancel(known.id, reason, fence, origin.request_id.clone()).await;
         of_cancellation(app, origin, cancelled)?.map_err(|refused| match refused {
             CancelRefused::Not(not) => Refusal::not_cancelled(known.id, not),
-            CancelRefused::Fence(broken) => fence_broken(locking, origin, &target, broken),
+            CancelRefused::Fence(broken) => fence_broken(locking, origin, &wanted, broken),
         })
     };
-    under_lease(locking, origin, &target, Rivals::Welcome, commit).await
+    under_lease(locking, origin, &wanted, Rivals::Welcome, commit).await
 }
 
 /// The slots that an operation locks, and the name of each one's lock.
-struct Target {
+struct LockedSlots {
     telescope: String,
     slots: SlotRange,
     /// In the order of the slots.
     resources: Vec<String>,
 }
 
-impl Target {
+impl LockedSlots {
     fn of_new(new: &NewBooking) -> Self {
         Self { telescope: new.telescope.code.clone(), slots: new.slots, resources: new.resources() }
     }
@@ -100,16 +100,16 @@ enum Rivals {
     Welcome,
 }
 
-/// Runs `commit` under a lease on the target's resources, and gives the lease back whatever its result.
+/// Runs `commit` under a lease on `wanted`, and gives the lease back whatever its result.
 async fn under_lease(
     locking: &Locking,
     origin: &Origin,
-    target: &Target,
+    wanted: &LockedSlots,
     rivals: Rivals,
     commit: impl AsyncFnOnce(Fence) -> Result<Booking, Refusal>,
 ) -> Result<Booking, Refusal> {
     let Origin { request_id, log } = origin;
-    let resources = &target.resources;
+    let resources = &wanted.resources;
     let (first, several) = (Word(&resources[0]), || Several(resources.len()));
     info!(log, "Tentando adquirir lock para o recurso {}", first; several());
     if resources.len() > 1 {
@@ -127,7 +127,7 @@ async fn under_lease(
         Ok(lease) => lease,
         Err(LockError::Busy { resource }) => {
             info!(log, "Falha ao adquirir lock para o recurso {}, recurso ocupado", Word(&resource));
-            return Err(target.busy(&resource));
+            return Err(wanted.busy(&resource));
         }
         Err(LockError::Unavailable(reason)) => {
             warn!(log, "Coordenador indisponível: {}", reason);
@@ -147,17 +147,17 @@ async fn under_lease(
 }
 
 /// The lease no longer counted when the write was to begin.
-fn fence_broken(locking: &Locking, origin: &Origin, target: &Target, broken: FenceBroken) -> Refusal {
+fn fence_broken(locking: &Locking, origin: &Origin, wanted: &LockedSlots, broken: FenceBroken) -> Refusal {
     match broken {
         FenceBroken::Expired => {
-            warn!(origin.log, "Gravação recusada para o recurso {}: a trava venceu antes", Word(&target.resources[0]);
-                Several(target.resources.len()));
+            warn!(origin.log, "Gravação recusada para o recurso {}: a trava venceu antes", Word(&wanted.resources[0]);
+                Several(wanted.resources.len()));
             Refusal::LeaseExpired
         }
         FenceBroken::Stale { start, seen } => {
             // The coordinator lost its counter, or this scheduler was paused. The next request asks for a larger token.
             locking.client.saw_token(seen);
-            let resource = resource(&target.telescope, start);
+            let resource = resource(&wanted.telescope, start);
             warn!(origin.log, "Gravação recusada para o recurso {}: token obsoleto", Word(&resource); "visto" => seen);
             Refusal::StaleToken
         }

@@ -9,10 +9,10 @@ use crate::agenda::{Booking, Rejection};
 use crate::store::StoreError;
 
 /// What the store answers: the booking as it is now, or `R`, why it was not changed.
-pub type Answer<R> = Result<Result<Booking, R>, StoreError>;
+pub type Outcome<R> = Result<Result<Booking, R>, StoreError>;
 
 /// Follows the answer to a booking.
-pub fn of_booking<R>(app: &App, origin: &Origin, answer: Answer<R>) -> Result<Result<Booking, R>, Refusal> {
+pub fn of_booking<R>(app: &App, origin: &Origin, answer: Outcome<R>) -> Result<Result<Booking, R>, Refusal> {
     let answer = logged(origin, "Salvando novo agendamento no BD", answer)?;
     if let Ok(booking) = &answer {
         app.live.created(booking, origin);
@@ -21,7 +21,7 @@ pub fn of_booking<R>(app: &App, origin: &Origin, answer: Answer<R>) -> Result<Re
 }
 
 /// Follows the answer to a cancellation.
-pub fn of_cancellation<R>(app: &App, origin: &Origin, answer: Answer<R>) -> Result<Result<Booking, R>, Refusal> {
+pub fn of_cancellation<R>(app: &App, origin: &Origin, answer: Outcome<R>) -> Result<Result<Booking, R>, Refusal> {
     let answer = logged(origin, "Salvando cancelamento no BD", answer)?;
     if let Ok(booking) = &answer {
         app.live.cancelled(booking, origin);
@@ -31,7 +31,7 @@ pub fn of_cancellation<R>(app: &App, origin: &Origin, answer: Answer<R>) -> Resu
 
 /// Logs the assignment's line for a change that was saved, or may have been. It is logged once for each change, however
 /// often the store had to try.
-fn logged<R>(origin: &Origin, line: &'static str, answer: Answer<R>) -> Result<Result<Booking, R>, Refusal> {
+fn logged<R>(origin: &Origin, line: &'static str, answer: Outcome<R>) -> Result<Result<Booking, R>, Refusal> {
     if matches!(answer, Ok(Ok(_)) | Err(StoreError::Unknown(_))) {
         info!(origin.log, "{}", line);
     }
