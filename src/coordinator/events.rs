@@ -1,4 +1,4 @@
-//! What others may listen to: the coordinator's channels, and what it tells on its own.
+//! The channels of events: those that clients publish to, and the coordinator's own, `travas`.
 //!
 //! # Locking
 //!
@@ -41,14 +41,14 @@ pub struct TooManyChannels;
 /// An event.
 #[derive(Debug)]
 pub enum Event {
-    /// Somebody's, with data that is JSON on one line.
+    /// A client's event; its data is JSON on one line.
     Published {
         /// Its name.
         name: String,
         /// Its data.
         data: String,
     },
-    /// What became of a lock.
+    /// The coordinator's own event about a lock.
     Lock {
         /// Its name.
         name: &'static str,
@@ -57,7 +57,7 @@ pub enum Event {
     },
 }
 
-/// What an event on the channel `travas` tells.
+/// The data of an event on the channel `travas`.
 #[derive(Debug)]
 pub struct LockNews {
     /// When.
@@ -156,7 +156,7 @@ impl Hub {
         Ok(channel)
     }
 
-    /// What its listeners were told to have lost.
+    /// The counter of events that listeners lost.
     pub fn lost_count(&self) -> &Arc<AtomicU64> {
         &self.lost
     }
@@ -181,7 +181,7 @@ mod tests {
     fn channels_are_bounded() {
         let hub = Hub::new(7);
         for number in 1..=OTHERS_MAX {
-            // One that was only looked at is not kept when room is needed.
+            // A channel without events and listeners is not kept when room is needed.
             assert!(hub.channel(&format!("vazio {number}")).is_ok());
             let event = Event::Published { name: "p".to_owned(), data: "1".to_owned() };
             hub.channel(&number.to_string()).unwrap().publish([event]);

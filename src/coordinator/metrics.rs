@@ -1,4 +1,4 @@
-//! What the coordinator counts, as Prometheus reads it (`OpenMetrics` 1.0.0).
+//! The coordinator's counters and gauges, in the format of Prometheus (`OpenMetrics` 1.0.0).
 
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
@@ -15,7 +15,7 @@ use super::table::Counts;
 
 /// Its type on the wire.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// Upper bounds of the waiting times that are told apart, in seconds.
+/// Upper bounds of the histogram of waiting times, in seconds.
 const WAIT_BUCKETS_S: [f64; 9] = [0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
 
 /// Why a lock was refused.
@@ -42,7 +42,7 @@ struct ChannelLabel {
     channel: String,
 }
 
-/// The counters. Each is an atomic: counting waits for nobody.
+/// The counters. Each is an atomic: counting takes no lock.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     /// Leases granted.
@@ -61,7 +61,7 @@ pub struct Metrics {
     waited_s: Histogram,
 }
 
-/// What is read when it is asked for.
+/// The values that are read when the metrics are.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
     /// How much is in the table.
@@ -70,7 +70,7 @@ pub struct Now {
     pub last_token: u64,
     /// The largest that may be given.
     pub token_limit: u64,
-    /// Whether no lock is given yet, because someone may still believe in one of before.
+    /// Whether no lock is given yet, because a lease from before the start may be live.
     pub in_grace: bool,
     /// How long the service has run.
     pub uptime_s: f64,

@@ -2,7 +2,7 @@
 //!
 //! Its endpoints are the table of [`routes`].
 //!
-//! [`table`] decides and is pure; [`service`] gives it the time, randomness, durable limits and those who wait;
+//! [`table`] decides and is pure; [`service`] gives it the time, random identities, durable limits and waiters;
 //! [`client`] is how the scheduler locks with it, publishes and listens.
 
 pub mod client;
@@ -40,7 +40,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where and how it logs.
     pub logging: logging::Config,
-    /// Whether it gives no lock after its start for as long as someone may still believe in one of before.
+    /// Whether it gives no lock while a lease from before its start may still be live.
     pub grace: bool,
     /// Every token will be larger than this, below 2^53; for an operator to whom the count was lost. At the most
     /// [`protocol::TOKENS_ABOVE_MAX`].
@@ -95,7 +95,7 @@ pub async fn serve(
             () = shutdown => {}
             why = panics::fallen() => error!(logs.logger, "Uma parte do serviço falhou, e ele para: {}", why),
         }
-        // Who waits would keep the stop waiting.
+        // A waiter's request would delay the stop.
         service.close();
     };
     server::serve(listener, routes, clock, logs.logger.clone(), config.tenancy, shutdown).await;

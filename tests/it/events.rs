@@ -17,7 +17,7 @@ fn publish(locks: &Locks, number: u64) -> Value {
 }
 
 #[test]
-fn what_is_published_is_heard_in_order_and_goes_on_after_a_break() {
+fn events_are_heard_in_order_and_a_stream_goes_on_after_a_break() {
     let mut locks = Locks::start();
     let mut listener = listen(&locks, "canal=agenda", None);
     let begins = listener.begins.clone();
@@ -34,7 +34,7 @@ fn what_is_published_is_heard_in_order_and_goes_on_after_a_break() {
     ] {
         assert_eq!((again.event().data, again.event().data), (json!({"n": 1}), json!({"n": 2})));
     }
-    // Where a stream begins is a place too: who is cut off before the first event goes on from there.
+    // The beginning of a stream is a position too: a client that is cut off before the first event goes on from there.
     assert_eq!(listen(&locks, "canal=agenda", begins.as_deref()).event().data, json!({"n": 0}));
     locks.server.kill();
     locks.restart();
@@ -46,7 +46,7 @@ fn what_is_published_is_heard_in_order_and_goes_on_after_a_break() {
 }
 
 #[test]
-fn several_are_published_side_by_side_or_not_at_all() {
+fn several_events_are_published_together_or_not_at_all() {
     let locks = Locks::start();
     let mut listener = listen(&locks, "canal=agenda", None);
     let events = |count: u64| -> Vec<Value> { (0..count).map(|n| json!({"evento": "e", "dados": n})).collect() };
@@ -76,7 +76,7 @@ fn several_are_published_side_by_side_or_not_at_all() {
 }
 
 #[test]
-fn locks_are_told_on_their_own_channel_and_never_their_secret() {
+fn lock_events_are_on_their_own_channel_and_never_have_the_secret() {
     let locks = Locks::start();
     let mut listener = listen(&locks, "canal=travas", None);
     let (_, lease) = locks.lock(&json!({"recursos": ["X", "Y"], "dono": "eu"}));
@@ -96,11 +96,11 @@ fn locks_are_told_on_their_own_channel_and_never_their_secret() {
 }
 
 #[test]
-fn a_watcher_that_reads_nothing_slows_nobody_and_is_told_how_much_it_lost() {
+fn a_listener_that_reads_nothing_slows_no_other_and_is_told_how_much_it_lost() {
     let locks = Locks::start();
     let mut deaf = listen(&locks, "canal=c", None);
-    // Far more than its connection's buffers and the channel's ring hold, and large, so that it is there soon: one that reads
-    // nothing is not kept for long.
+    // Far more than its connection's buffers and the channel's ring hold, in large events, so that they overflow soon: a listener that
+    // reads nothing is not kept for long.
     let event = json!({"evento": "e", "dados": "x".repeat(16_000)});
     let events = json!({"canal": "c", "eventos": vec![event; 50]});
     let mut published = 0_u64;
@@ -125,7 +125,7 @@ fn a_watcher_that_reads_nothing_slows_nobody_and_is_told_how_much_it_lost() {
 }
 
 #[test]
-fn a_stop_ends_the_streams_and_takes_no_time() {
+fn a_stop_ends_the_streams_and_is_quick() {
     let mut locks = Locks::start();
     let mut listener = listen(&locks, "canal=agenda", None);
     assert_eq!(locks.server.terminate(), Some(0));
@@ -136,7 +136,7 @@ fn a_stop_ends_the_streams_and_takes_no_time() {
 }
 
 #[test]
-fn what_is_out_of_bounds_is_refused_with_its_own_answer() {
+fn each_bound_of_events_has_its_own_refusal() {
     let locks = Locks::start();
     let wrong = |body: Value| {
         let (status, problem) = locks.post("/eventos", &body);
@@ -149,7 +149,7 @@ fn what_is_out_of_bounds_is_refused_with_its_own_answer() {
     assert_eq!(wrong(json!({"canal": "a", "evento": "e\nid: 1"})), "evento");
     assert_eq!(wrong(json!({"canal": "a", "evento": "e", "dados": "x".repeat(16 * 1024)})), "dados");
     assert_eq!(http("GET", &locks.url("/eventos"), None).status, 422);
-    // Those that are listened to for a moment, or only asked after, take no channel for good.
+    // A channel that had a listener for a moment, or only a HEAD request, is not kept.
     for number in 0..70 {
         assert_eq!(http("HEAD", &locks.url(&format!("/eventos?canal=h-{number}")), None).status, 200);
         drop(listen(&locks, &format!("canal=g-{number}"), None));
@@ -164,7 +164,7 @@ fn what_is_out_of_bounds_is_refused_with_its_own_answer() {
 }
 
 #[test]
-fn mercure_704_a_place_that_nobody_can_know_is_told_so_at_both_services() {
+fn mercure_704_an_unknown_position_is_reported_at_both_services() {
     let services = Services::start(&[]);
     let agenda = services.agenda("/eventos");
     let mut first = Listener::open(&agenda, None);
@@ -193,7 +193,7 @@ fn mercure_704_a_place_that_nobody_can_know_is_told_so_at_both_services() {
             let mut listener = Listener::open(&url, Some(id));
             assert_eq!(listener.next("perdidos").data, json!({"perdidos": null}), "{url} {id:?}");
         }
-        // The same by the parameter; and what is known is not called unknown.
+        // The same by the parameter; a known position is not called unknown.
         let separator = if url.contains('?') { '&' } else { '?' };
         let mut listener = Listener::open(&format!("{url}{separator}desde={ahead}"), None);
         assert_eq!(listener.next("perdidos").data, json!({"perdidos": null}), "{url}");
@@ -212,12 +212,12 @@ fn mercure_704_a_place_that_nobody_can_know_is_told_so_at_both_services() {
     }
 }
 
-/// Whether a scheduler on a folder of its own comes to hear of the agenda.
+/// Whether a scheduler on a folder of its own gets the events of the agenda.
 fn is_linked(coordinator: &str) -> bool {
     let folder = tempfile::tempdir().unwrap();
     let scheduler = crate::common::Server::spawn(&mut crate::common::scheduler_command(folder.path(), coordinator), 1);
     let mut pages = Listener::open(&format!("{}/eventos", scheduler.url()), None);
-    // The first word may come before the channel is there; if it never is, the listener's patience ends.
+    // The first event may come before the channel is linked; if it never is, the listener times out.
     while pages.next("canal").data["ligado"] != true {}
     let body = json!({"cientista_id": 1, "horario_inicio_utc": "2025-12-01T03:00:00Z"}).to_string();
     let booked = http("POST", &format!("{}/agendamentos", scheduler.url()), Some(("application/json", &body)));
@@ -225,7 +225,7 @@ fn is_linked(coordinator: &str) -> bool {
 }
 
 #[test]
-fn channels_of_others_that_were_there_first_leave_the_schedulers_theirs() {
+fn earlier_channels_of_other_programs_leave_the_schedulers_theirs() {
     let locks = Locks::start();
     let publish_to = |channel: &str| locks.post("/eventos", &json!({"canal": channel, "evento": "e", "dados": 1})).0;
     for number in 0..63 {
@@ -233,14 +233,14 @@ fn channels_of_others_that_were_there_first_leave_the_schedulers_theirs() {
     }
     assert_eq!(publish_to("mais-um"), 503);
     assert!(is_linked(&locks.url("")));
-    // The coordinator's own is there too.
+    // The coordinator's own channel exists too.
     let mut told = listen(&locks, "canal=travas", None);
     locks.lock(&json!({"recurso": "X"}));
     assert_eq!(told.next("concedida").data["recursos"], json!(["X"]));
 }
 
 #[test]
-fn listeners_that_were_there_first_leave_the_schedulers_a_place() {
+fn earlier_listeners_leave_the_schedulers_a_place() {
     let folder = tempfile::tempdir().unwrap();
     let coordinator = crate::common::coordinator_command(folder.path(), "127.0.0.1:0");
     let mut limited = std::process::Command::new("sh");

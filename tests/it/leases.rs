@@ -1,5 +1,5 @@
-//! What is said of a lease, and what is done to it: what remains of it now, what is owed after a stop, when the next is
-//! served, and that nothing is taken away unrecorded.
+//! Leases: their remaining life in every answer, the grace after a stop, when the next waiter is served, and operators' orders with
+//! their records.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ fn millis_since(begun: Instant) -> u64 {
     u64::try_from(begun.elapsed().as_millis()).unwrap()
 }
 
-/// Asks for a lock that is refused because of what is owed, and gives how long it still is, in seconds.
+/// Asks for a lock that is refused in the grace period, and gives what is left of that, in seconds.
 fn refused_in_grace(locks: &Locks, resource: &str) -> u64 {
     let body = json!({"recurso": resource}).to_string();
     let answer = http("POST", &locks.url("/lock"), Some(("application/json", &body)));
@@ -27,7 +27,7 @@ fn a_clean_stop_forgets_no_live_lease() {
     assert_eq!(locks.lock(&json!({"recurso": "X", "dono": "A", "ttl_ms": 300_000})).0, 200);
     assert_eq!(locks.lock(&json!({"recurso": "Z", "ttl_ms": 100})).0, 200);
     let mut last = 301;
-    // Of one stop after the other, each without a lease of its own.
+    // Several stops, one after the other, without a lease in between.
     for _ in 0..3 {
         assert_eq!(locks.server.terminate(), Some(0));
         locks.restart();
@@ -35,7 +35,7 @@ fn a_clean_stop_forgets_no_live_lease() {
         assert!(left <= last && left > 200, "{left} s are owed of 300");
         last = left;
     }
-    // A run that does not observe it leaves it to the next one that does, with or without a lease of its own.
+    // A run without grace leaves the grace to the next run, whether it gave a lease or not.
     for lease in [None, Some(json!({"recurso": "Y", "ttl_ms": 1000}))] {
         assert_eq!(locks.server.terminate(), Some(0));
         locks.restart_with(&["--grace", "0"]);
@@ -49,7 +49,7 @@ fn a_clean_stop_forgets_no_live_lease() {
 }
 
 #[test]
-fn a_clean_stop_of_a_run_without_grace_forgets_nothing_of_before_a_crash() {
+fn a_clean_stop_of_a_run_without_grace_keeps_the_grace_after_a_crash() {
     let mut locks = Locks::start();
     assert_eq!(locks.lock(&json!({"recurso": "X", "dono": "A", "ttl_ms": 300_000})).0, 200);
     locks.server.kill();
@@ -67,9 +67,9 @@ fn a_clean_stop_of_a_run_without_grace_forgets_nothing_of_before_a_crash() {
 }
 
 #[test]
-fn only_what_remains_is_owed_and_nothing_where_nothing_lives() {
+fn the_grace_is_the_longest_remaining_life_and_zero_without_live_leases() {
     let mut locks = Locks::start();
-    // A long lease that was given back, and a long one that was cut short: both leave a long TTL behind them.
+    // A long lease that was released, and a long one that was cut short: both leave a long TTL in the file.
     let (_, back) = locks.lock(&json!({"recurso": "X", "dono": "A", "ttl_ms": 300_000}));
     assert_eq!(locks.unlock(&json!({"trava_id": back["trava_id"], "retencao_ms": 60_000})).1["liberado"], true);
     let (_, short) = locks.lock(&json!({"recurso": "Y", "dono": "A", "ttl_ms": 300_000}));
@@ -94,7 +94,7 @@ fn every_answer_about_a_lease_says_what_remains_of_it_now() {
     let request = json!({"recurso": "X", "dono": "eu", "pedido_id": "7", "ttl_ms": 60_000});
     let (_, first) = locks.lock(&request);
     assert!((1..=60_000).contains(&first["resta_ms"].as_u64().unwrap()), "{first}");
-    // From here on, at least as much is gone.
+    // From here on, at least this much of its life is over.
     let granted = Instant::now();
     wait_until("some of it is gone", || millis_since(granted) >= 300);
     let at_most = 60_000 - millis_since(granted);
@@ -113,7 +113,7 @@ fn every_answer_about_a_lease_says_what_remains_of_it_now() {
 }
 
 #[test]
-fn in_a_batch_an_answer_leaves_when_it_is_decided_and_not_with_the_last() {
+fn in_a_batch_an_answer_leaves_when_its_operation_is_decided() {
     let locks = Locks::start();
     let (_, h) = locks.lock(&json!({"recurso": "H", "dono": "eu", "ttl_ms": 60_000}));
     let mut batch = Pending::post(
@@ -127,7 +127,7 @@ fn in_a_batch_an_answer_leaves_when_it_is_decided_and_not_with_the_last() {
     );
     let head = batch.read_until("\"concedido\"");
     assert!(head.contains("\"recursos\":[\"P\"]"), "{head}");
-    // Its successor has it, and H is still waited for.
+    // Its successor has the lease, and the batch still waits for H.
     let mut successor = Value::Null;
     wait_until("P runs out", || {
         let (status, lease) = locks.lock(&json!({"recurso": "P", "dono": "B", "ttl_ms": 60_000}));
@@ -135,7 +135,7 @@ fn in_a_batch_an_answer_leaves_when_it_is_decided_and_not_with_the_last() {
         status == 200
     });
     wait_for_queue(&locks, "H", 1);
-    // Gone then: what it heard of stays, what it did not is undone.
+    // The client has gone: answered grants stay, unanswered ones are undone.
     wait_until("Q is locked", || http("GET", &locks.url("/locks/Q"), None).status == 200);
     drop(batch);
     wait_for_queue(&locks, "H", 0);
@@ -145,7 +145,7 @@ fn in_a_batch_an_answer_leaves_when_it_is_decided_and_not_with_the_last() {
 }
 
 #[test]
-fn in_a_batch_none_is_told_of_a_lease_that_has_ended_meanwhile() {
+fn in_a_batch_no_answer_grants_a_lease_that_has_ended_meanwhile() {
     let locks = Locks::start();
     let (_, h) = locks.lock(&json!({"recurso": "H", "dono": "eu", "ttl_ms": 60_000}));
     let (_, z) = locks.lock(&json!({"recurso": "Z", "dono": "eu", "ttl_ms": 60_000}));
@@ -193,16 +193,16 @@ fn in_a_batch_none_is_told_of_a_lease_that_has_ended_meanwhile() {
         )
     );
     assert_eq!(answers[1]["codigo"], "trava_perdida");
-    // What is in the way of the refused one has less left too.
+    // The obstacle of the refused operation has less time left too.
     assert_eq!(answers[5]["codigo"], "ocupado");
     assert!(answers[5]["expira_em_ms"].as_u64().unwrap() <= 5000, "{}", answers[5]);
     assert!(answers[6]["resta_ms"].as_u64().unwrap() <= 60_000 - gone, "{} after {gone} ms", answers[6]);
 }
 
 #[test]
-fn who_waits_is_served_when_an_end_comes_earlier_than_it_was_expected() {
+fn a_waiter_is_served_in_time_when_a_lease_ends_earlier_than_expected() {
     let locks = Locks::start();
-    // The least of several rounds: without news of the earlier end each of them would take 250 ms.
+    // The minimum of several rounds: if the sweeper missed the earlier end, each would take 250 ms.
     let least = |what: &str, at_most: u64, make_earlier: &dyn Fn(&Value)| {
         let waited = (0..8).map(|_| {
             let (_, lease) = locks.lock(&json!({"recursos": ["X", "Y"], "dono": "eu", "ttl_ms": 60_000}));
@@ -242,7 +242,7 @@ fn who_waits_is_served_when_an_end_comes_earlier_than_it_was_expected() {
     });
 }
 
-/// Tries to take X away in vain: its holder keeps it.
+/// An operator's order for X that is refused: its holder keeps the lease.
 fn refuses_to_force(locks: &Locks, lease: &Value, why: &str) {
     let answer = http("DELETE", &locks.url("/locks/X"), Some(("application/json", r#"{"motivo": "m"}"#)));
     let problem = answer.json();
@@ -260,7 +260,7 @@ fn records(locks: &Locks) -> Vec<Value> {
 }
 
 #[test]
-fn vault_31718_what_cannot_be_recorded_is_not_forced() {
+fn vault_31718_an_order_that_cannot_be_recorded_is_not_carried_out() {
     let locks = Locks::start();
     let log = locks.folder.path().join("coordenador.log");
     let (_, lease) = locks.lock(&json!({"recurso": "X", "dono": "eu", "ttl_ms": 60_000}));
@@ -276,7 +276,7 @@ fn vault_31718_what_cannot_be_recorded_is_not_forced() {
     std::fs::create_dir(&log).unwrap();
     refuses_to_force(&locks, &lease, "a folder");
     std::fs::remove_dir(&log).unwrap();
-    // The file was away: it is made anew, and the record is in it.
+    // The file was gone: a new one is made, and the record is in it.
     let forced = http("DELETE", &locks.url("/locks/X"), Some(("application/json", r#"{"motivo": "m"}"#)));
     assert_eq!((forced.status, &forced.json()["token"]), (200, &lease["token"]));
     let record = &records(&locks)[0];
@@ -285,11 +285,11 @@ fn vault_31718_what_cannot_be_recorded_is_not_forced() {
 }
 
 #[test]
-fn vault_3725_a_full_disk_forces_nothing() {
+fn vault_3725_on_a_full_disk_no_order_is_carried_out() {
     let folder = tempfile::tempdir().unwrap();
     let coordinator = coordinator_command(folder.path(), "127.0.0.1:0");
     let mut limited = std::process::Command::new("sh");
-    // As a disk that is full: no file may grow past a few KiB, and a write that would is an error.
+    // Like a full disk: no file may grow past a few KiB, and a larger write fails (EFBIG).
     deaf(&mut limited).args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$@\"", "sh"]).arg(coordinator.get_program());
     let server = Server::spawn(limited.args(coordinator.get_args()), 1);
     let locks = Locks::of(server, folder);
@@ -307,7 +307,7 @@ fn vault_3725_a_full_disk_forces_nothing() {
 }
 
 #[test]
-fn where_the_log_is_the_consoles_alone_a_record_is_in_the_folder_all_the_same() {
+fn with_a_log_on_the_console_alone_a_record_is_in_the_folder_too() {
     let locks = Locks::start_with(&["--log-to", "console"]);
     locks.lock(&json!({"recurso": "X", "ttl_ms": 60_000}));
     assert_eq!(locks.log(), "");
@@ -317,7 +317,7 @@ fn where_the_log_is_the_consoles_alone_a_record_is_in_the_folder_all_the_same() 
     wait_until("the console says so too", said);
 }
 
-/// strace on all threads of the coordinator, doing something to one system call on its log; it ends when dropped.
+/// strace on all threads of the coordinator, which injects into one system call on its log; it ends when dropped.
 struct Injected(std::process::Child);
 
 impl Injected {
@@ -347,7 +347,7 @@ impl Drop for Injected {
 
 #[test]
 #[ignore = "needs strace"]
-fn a_disk_that_fails_or_takes_its_time_parts_no_record_from_its_act() {
+fn a_disk_that_fails_or_is_slow_leaves_no_record_without_its_order_carried_out() {
     let locks = Locks::start();
     let events = || -> Vec<String> {
         records(&locks).iter().map(|record| record["event_type"].as_str().unwrap().to_owned()).collect()
@@ -357,12 +357,12 @@ fn a_disk_that_fails_or_takes_its_time_parts_no_record_from_its_act() {
     refuses_to_force(&locks, &lease, "no room");
     drop(no_room);
     assert_eq!(events(), Vec::<String>::new());
-    // Written, and nobody knows whether it will last: it is taken back, as far as that lasts.
+    // The record is written, and its sync fails: a second record takes it back.
     let no_sync = Injected::new(&locks, "fsync:error=EIO");
     refuses_to_force(&locks, &lease, "no sync");
     drop(no_sync);
     assert_eq!(events(), ["TRAVA_FORCADA", "TRAVA_NAO_FORCADA"]);
-    // While the disk takes its time the lease ends by itself: its successor's is not touched.
+    // During a slow sync the lease ends by itself: its successor's lease stays.
     let slow = Injected::new(&locks, "fsync:delay_enter=1s");
     let order = Pending::connect(&locks).send_as("DELETE", "/locks/X", &json!({}));
     wait_until("it is recorded", || events().len() == 3);
@@ -372,7 +372,7 @@ fn a_disk_that_fails_or_takes_its_time_parts_no_record_from_its_act() {
     assert_eq!((status, &problem["codigo"]), (409, &json!("trava_mudou")));
     assert_eq!(events()[2..], ["TRAVA_FORCADA", "TRAVA_NAO_FORCADA"]);
     assert_eq!(locks.post("/renew", &json!({"trava_id": next["trava_id"]})).0, 200);
-    // An operator who goes away meanwhile has given the order all the same.
+    // If the operator disconnects meanwhile, the order is carried out all the same.
     let order = Pending::connect(&locks).send_as("DELETE", "/locks/X", &json!({}));
     wait_until("it is recorded", || events().len() == 5);
     drop(order);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::common::{Locks, Services, http, run, try_http, wait_until};
 
 #[test]
-fn the_simplest_client_says_a_name_and_no_more() {
+fn the_simplest_client_sends_one_name() {
     let locks = Locks::start();
     let x = json!({"recurso": "X"});
     for _ in 0..3 {
@@ -22,7 +22,7 @@ fn the_simplest_client_says_a_name_and_no_more() {
 }
 
 #[test]
-fn a_refusal_says_who_holds_it_and_until_when_and_keeps_the_secret() {
+fn a_refusal_names_the_holder_and_the_remaining_time_and_keeps_the_secret() {
     let locks = Locks::start();
     let (_, lease) = locks.lock(&json!({"recurso": "X", "dono": "eu", "ttl_ms": 60_000}));
     let url = format!("{}/lock", locks.server.url());
@@ -40,7 +40,7 @@ fn a_refusal_says_who_holds_it_and_until_when_and_keeps_the_secret() {
 }
 
 #[test]
-fn node_redlock_65_an_unlock_after_expiry_is_an_answer_and_frees_nobody_else() {
+fn node_redlock_65_an_unlock_after_expiry_leaves_the_next_holder_alone() {
     let locks = Locks::start();
     let (_, first) = locks.lock(&json!({"recurso": "X", "ttl_ms": 100}));
     let mut second = Value::Null;
@@ -105,7 +105,7 @@ fn a_batch_decides_each_on_its_own_in_order() {
     let statuses: Vec<_> =
         answers["respostas"].as_array().unwrap().iter().map(|answer| answer["status"].as_u64().unwrap()).collect();
     assert_eq!(statuses, [200, 409, 200, 200, 422]);
-    // Of the first lease, which the batch itself gave back, nothing is left when it is told.
+    // The batch itself released the first lease: nothing is left of it when its answer is written.
     let left = |index: usize| answers["respostas"][index]["resta_ms"].as_u64().unwrap();
     assert_eq!((left(0), left(3) > 0), (0, true));
     let log = || std::fs::read_to_string(locks.folder.path().join("coordenador.log")).unwrap();
@@ -201,7 +201,7 @@ fn kill_minus_nine_twenty_times_under_load_and_tokens_strictly_grow() {
 }
 
 #[test]
-fn damage_to_the_state_is_refused_and_a_lost_one_lifted_by_what_clients_have_seen() {
+fn a_damaged_state_is_refused_and_a_lost_one_is_lifted_by_the_tokens_that_clients_saw() {
     let mut locks = Locks::start();
     let (_, lease) = locks.lock(&json!({"recurso": "X", "token_minimo": 500_000}));
     let seen = lease["token"].as_u64().unwrap();
@@ -233,7 +233,7 @@ fn after_a_crash_there_is_a_grace_and_after_a_clean_stop_without_leases_none() {
     let ready = http("GET", &locks.url("/pronto"), None);
     assert_eq!((ready.status, ready.json()["status"].as_str()), (503, Some("indisponivel")));
     assert!(ready.header("retry-after").is_some());
-    // Whoever still believes in a lease of before learns that it is gone, and is not given it again.
+    // A holder from before the crash is told that its lease is unknown, and does not get it again.
     assert_eq!(locks.post("/renew", &json!({"trava_id": lease["trava_id"]})).1["motivo"], "desconhecido");
     assert_eq!(locks.unlock(&json!({"trava_id": lease["trava_id"]})).1["motivo"], "desconhecido");
     wait_until("the grace is over", || locks.lock(&json!({"recurso": "Y"})).0 == 200);
@@ -266,7 +266,7 @@ fn redlock_rb_36_a_renewal_prolongs_and_never_resurrects() {
 }
 
 #[test]
-fn locks_are_listed_looked_at_and_taken_away_by_an_operator_who_is_recorded() {
+fn an_operator_lists_and_shows_locks_and_takes_one_away_with_a_record() {
     let locks = Locks::start();
     for name in ["b/2", "a", "b/1", "b/3"] {
         locks.lock(&json!({"recurso": name, "dono": "eu"}));
@@ -299,7 +299,7 @@ fn locks_are_listed_looked_at_and_taken_away_by_an_operator_who_is_recorded() {
 }
 
 #[test]
-fn what_is_counted_is_there_for_prometheus() {
+fn prometheus_reads_the_counters() {
     let locks = Locks::start();
     let (_, lease) = locks.lock(&json!({"recurso": "X", "dono": "eu"}));
     locks.lock(&json!({"recurso": "X"}));
@@ -345,7 +345,7 @@ fn two_schedulers_on_one_coordinator_make_one_winner_per_slot() {
 
 #[test]
 fn of_several_addresses_the_next_is_tried_when_one_does_not_answer() {
-    // Nobody listens at the first: it was free a moment ago.
+    // Nothing listens at the first address: it was free a moment ago.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let locks = Locks::start();
     let addresses = format!("http://{free},{}", locks.url(""));
@@ -381,7 +381,7 @@ fn consul_1843_a_scheduler_stopped_past_its_lease_writes_nothing_and_its_success
         crate::common::signal(services.scheduler.pid(), "CONT");
         let (status, problem) = stale.join().unwrap();
         assert_eq!((status, problem["codigo"].as_str()), (503, Some("trava_expirada")));
-        // Its unlock is over by now, and was of no effect on the successor.
+        // Its unlock is over by now, and had no effect on the successor.
         assert_eq!(http("GET", &resource, None).json()["token"], token);
         assert_eq!(fresh.join().unwrap().status, 201);
     });

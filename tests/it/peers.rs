@@ -1,4 +1,4 @@
-//! Other people's programs at the coordinator: they send fields of their own, and what they ask for is clear without them.
+//! Other people's programs at the coordinator: they send fields of their own, and are served without them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Barrier, Mutex};
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::common::{Locks, http, http_with, peer, wait_until};
 
-/// A scheduler of somebody else's, as a student writes one: it books what nobody has under the coordinator's lock, in two steps
-/// with time between them, and sends the coordinator a field that is its own.
+/// A scheduler as a student may write one: under the coordinator's lock it checks and books in two steps with time between them, and
+/// it sends the coordinator a field of its own.
 fn peers_scheduler(coordinator: String) -> String {
     let agenda: Mutex<BTreeMap<String, Value>> = Mutex::default();
     peer::start(move |_, _, body| {
@@ -52,13 +52,13 @@ fn ten_rivals_of_a_peers_scheduler_end_as_one_201_and_nine_409() {
     assert_eq!(statuses, [[201].as_slice(), &[409; 9]].concat());
 }
 
-/// One request, with what it prefers.
+/// One request, with its `Prefer` header.
 fn ask(locks: &Locks, path: &str, prefer: Option<&str>, body: &Value) -> crate::common::Answer {
     let headers: Vec<_> = prefer.map(|prefer| ("Prefer", prefer)).into_iter().collect();
     http_with("POST", &locks.url(path), Some(("application/json", &body.to_string())), &headers)
 }
 
-/// The fields that an answer says were passed over.
+/// The unknown fields that an answer names (`avisos`).
 fn noticed(answer: &Value) -> Vec<&str> {
     answer["avisos"].as_array().into_iter().flatten().map(|notice| notice["campo"].as_str().unwrap()).collect()
 }
@@ -70,7 +70,7 @@ fn unknown_fields_are_passed_over_and_named_in_the_answer_and_in_the_log() {
     let lease = answer.json();
     assert_eq!((answer.status, noticed(&lease)), (200, vec!["correlation_id", "prioridade"]), "{lease}");
     assert_eq!(answer.header("preference-applied"), None);
-    // A refusal names them too, and one that has none says nothing of them.
+    // A refusal names them too; an answer without unknown fields has no `avisos`.
     let refused = ask(&locks, "/lock", None, &json!({"recurso": "X", "correlation_id": "b"}));
     assert_eq!((refused.status, noticed(&refused.json())), (409, vec!["correlation_id"]));
     assert!(ask(&locks, "/lock", None, &json!({"recurso": "X"})).json().get("avisos").is_none());
@@ -79,7 +79,7 @@ fn unknown_fields_are_passed_over_and_named_in_the_answer_and_in_the_log() {
     let freed = ask(&locks, "/unlock", None, &json!({"recurso": "X", "correlation_id": null}));
     assert_eq!((freed.status, noticed(&freed.json())), (200, vec!["correlation_id"]));
     assert_eq!(freed.json()["liberado"], true);
-    // One that was only misspelt is named beside what is missing.
+    // A misspelt field is named beside the missing one.
     let wrong = ask(&locks, "/lock", None, &json!({"recurs": "X"}));
     assert_eq!((wrong.status, noticed(&wrong.json())), (422, vec!["recurs"]));
     assert_eq!(wrong.json()["erros"][0]["campo"], "recurso");
@@ -109,7 +109,7 @@ fn unknown_fields_are_passed_over_and_named_in_the_answer_and_in_the_log() {
 }
 
 #[test]
-fn who_would_rather_be_refused_is_refused_and_told_so() {
+fn a_strict_client_is_refused_and_told_so() {
     let locks = Locks::start();
     let (_, lease) = locks.lock(&json!({"recurso": "L"}));
     let known = [

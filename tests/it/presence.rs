@@ -1,5 +1,5 @@
-//! Clients that go without a word: behind bytes that nobody read, while they wait or listen, while the process is paused.
-//! Nothing is granted to them, and they keep no place from others.
+//! Clients that disconnect: behind unread bytes, while they wait or listen, while the process is paused. Nothing is granted to them,
+//! and they keep no places.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -21,7 +21,7 @@ enum End {
 
 const ENDS: [End; 3] = [End::Close, End::StopSending, End::Reset];
 
-/// Ends a connection; what is still open of it is given back.
+/// Ends a connection; gives back the half that is still open.
 fn end(client: Pending, how: End) -> Option<Pending> {
     match how {
         End::Close => drop(client),
@@ -34,7 +34,7 @@ fn end(client: Pending, how: End) -> Option<Pending> {
     None
 }
 
-/// What a client may have said after its request: nothing, a stray line, its next requests, more than is ever read ahead.
+/// Bytes that a client may have sent after its request: none, a stray line, its next requests, more than is ever read ahead.
 fn afterwards() -> [Vec<u8>; 5] {
     let next = b"GET /saude HTTP/1.1\r\nHost: x\r\n\r\n".to_vec();
     [Vec::new(), b"\r\n".to_vec(), next.clone(), next.repeat(3), vec![b'x'; 100_000]]
@@ -60,7 +60,7 @@ fn golang_13165_a_waiter_that_dies_behind_unread_bytes_leaves_its_place_to_the_n
             }
         }
     }
-    // More than the kernel takes: the end lies behind that, and never comes.
+    // More than the kernel takes: the end of the connection lies behind these bytes, and never arrives.
     for how in ENDS {
         let mut ghost = Pending::post(&locks, "/lock", &wait);
         wait_for_queue(&locks, "X", 1);
@@ -68,7 +68,7 @@ fn golang_13165_a_waiter_that_dies_behind_unread_bytes_leaves_its_place_to_the_n
         let _open = end(ghost, how);
         wait_for_queue(&locks, "X", 0);
     }
-    // One that has said more, and is there, keeps its place and is served.
+    // A client that has sent more, and is there, keeps its place and is served.
     let mut honest = Pending::post(&locks, "/lock", &wait);
     wait_for_queue(&locks, "X", 1);
     honest.say(b"\r\n");
@@ -86,7 +86,7 @@ fn golang_13165_a_waiter_that_dies_behind_unread_bytes_leaves_its_place_to_the_n
 }
 
 #[test]
-fn ghosts_that_listened_shut_no_honest_listener_out_at_either_service() {
+fn listeners_that_disconnected_keep_no_places_at_either_service() {
     let folder = tempfile::tempdir().unwrap();
     let limited = |command: &Command| {
         let mut limited = Command::new("sh");
@@ -104,7 +104,7 @@ fn ghosts_that_listened_shut_no_honest_listener_out_at_either_service() {
             stream.write_all(request.as_bytes()).unwrap();
             let mut head = [0; 12];
             stream.read_exact(&mut head).unwrap();
-            // What nobody reads while the answer lasts.
+            // Bytes that are not read while the answer lasts.
             stream.write_all(b"\r\n").unwrap();
             (head[9..].to_vec(), stream)
         };
@@ -119,13 +119,13 @@ fn ghosts_that_listened_shut_no_honest_listener_out_at_either_service() {
         drop(ghosts);
         let begun = Instant::now();
         wait_until(&format!("{path}: an honest listener has a place"), || listen().0 == b"200");
-        // Long before what is sent to them every 15 s would show it.
+        // Long before the comment of every 15 s would show it.
         assert!(begun.elapsed() < Duration::from_secs(10), "{path}: {:?}", begun.elapsed());
     }
 }
 
 #[test]
-fn after_a_pause_nothing_is_granted_to_clients_that_went_meanwhile() {
+fn after_a_pause_nothing_is_granted_to_clients_that_disconnected_meanwhile() {
     let mut locks = Locks::start();
     let (_, held) = locks.lock(&json!({"recurso": "X", "dono": "eu", "ttl_ms": 60_000}));
     let wait = json!({"recurso": "X", "espera_ms": 60_000, "ttl_ms": 60_000});
@@ -150,10 +150,10 @@ fn after_a_pause_nothing_is_granted_to_clients_that_went_meanwhile() {
         };
         let mut client = client;
         client.say(&afterwards()[index % 4]);
-        // One that only stopped sending would be told; what was reset is not even read.
+        // A client that only stopped sending is told; a connection that was reset is not read.
         open.push(end(client, ENDS[index % 3]));
     }
-    // The holder gives up as well, which would serve the next.
+    // The holder disconnects as well; its end would serve the next.
     let release = Pending::connect(&locks).send("/unlock", &json!({"trava_id": held["trava_id"]}));
     signal(locks.server.pid(), "CONT");
     assert_eq!(release.answer().1["liberado"], true);
@@ -170,7 +170,7 @@ fn after_a_pause_nothing_is_granted_to_clients_that_went_meanwhile() {
 }
 
 #[test]
-fn what_schedulers_gave_up_while_the_coordinator_hung_is_granted_to_nobody_when_it_goes_on() {
+fn requests_that_schedulers_gave_up_while_the_coordinator_hung_are_not_granted_when_it_goes_on() {
     let services = Services::start(&[]);
     assert_eq!(services.book(1, "2025-12-01T00:00:00Z").0, 201);
     let granted = || services.log_lines("coordenador.log", "Lock concedido").len();

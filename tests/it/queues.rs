@@ -21,7 +21,7 @@ fn a_hundred_waiters_are_served_in_order_of_arrival_and_one_that_left_is_skipped
         waiters.push((number, Pending::post(&locks, "/lock", &body)));
         wait_for_queue(&locks, "X", number);
     }
-    // One closes its connection, one only the half of it on which it would send.
+    // One client closes its connection, another only its sending half.
     for (left, place) in [(98, 42), (97, 7)] {
         let (_, gone) = waiters.remove(place);
         if place == 42 {
@@ -44,10 +44,10 @@ fn a_hundred_waiters_are_served_in_order_of_arrival_and_one_that_left_is_skipped
 }
 
 #[test]
-fn spiral_1229_zero_wait_never_waits_and_a_wait_in_vain_ends_with_who_has_it() {
+fn spiral_1229_zero_wait_never_waits_and_a_wait_to_its_end_is_refused_with_the_holder() {
     let locks = Locks::start();
     locks.lock(&json!({"recurso": "X", "dono": "eu", "ttl_ms": 60_000}));
-    // Far less than a second even on a busy machine: the least of several.
+    // Far less than a second even on a busy machine: the minimum of several tries.
     let waited = (0..5).map(|_| {
         let begun = Instant::now();
         assert_eq!(locks.lock(&json!({"recurso": "X", "espera_ms": 0})).0, 409);
@@ -75,7 +75,7 @@ fn etcd_11456_a_lease_lives_its_whole_ttl_after_a_wait() {
 }
 
 #[test]
-fn who_waits_for_several_holds_none_and_is_not_starved_by_single_ones() {
+fn a_waiter_for_several_holds_none_and_is_not_starved_by_single_ones() {
     let locks = Locks::start();
     let (_, first) = locks.lock(&json!({"recurso": "A"}));
     let both = Pending::post(&locks, "/lock", &json!({"recursos": ["A", "B"], "dono": "ambos", "espera_ms": 30_000}));
@@ -95,13 +95,13 @@ fn who_waits_for_several_holds_none_and_is_not_starved_by_single_ones() {
 }
 
 #[test]
-fn the_same_request_again_takes_its_own_place_and_both_hear_of_the_one_lease() {
+fn the_same_request_again_shares_its_place_and_both_get_the_one_lease() {
     let locks = Locks::start();
     let (_, first) = locks.lock(&json!({"recurso": "X"}));
     let request = json!({"recurso": "X", "dono": "eu", "pedido_id": "7", "espera_ms": 30_000});
     let once = Pending::post(&locks, "/lock", &request);
     wait_for_queue(&locks, "X", 1);
-    // Again, but not to wait: it is told what stands in the way, alone and in a batch, and the place stays.
+    // Again, but without a wait: the answer names the obstacle, alone and in a batch, and the place stays.
     let hasty = json!({"op": "lock", "recurso": "X", "dono": "eu", "pedido_id": "7"});
     let batch = locks.post("/lote", &json!({"operacoes": [hasty]})).1;
     assert_eq!(batch["respostas"][0]["codigo"], "ocupado");
@@ -116,12 +116,12 @@ fn the_same_request_again_takes_its_own_place_and_both_hear_of_the_one_lease() {
     locks.unlock(&json!({"trava_id": first["trava_id"]}));
     let (one, other) = (once.answer(), twice.answer());
     assert_eq!((one.0, &one.1["trava_id"]), (200, &other.1["trava_id"]));
-    // It is theirs: nothing was taken back because the third had gone.
+    // The lease is theirs: it was not taken back when the third client went.
     assert_eq!(http("GET", &locks.url("/locks/X"), None).json()["token"], one.1["token"]);
 }
 
 #[test]
-fn in_a_batch_one_that_waits_does_not_detain_the_others() {
+fn in_a_batch_an_operation_that_waits_does_not_delay_the_others() {
     let locks = Locks::start();
     let (_, lease) = locks.lock(&json!({"recurso": "X", "dono": "eu"}));
     let (status, answers) = locks.post(
@@ -136,7 +136,7 @@ fn in_a_batch_one_that_waits_does_not_detain_the_others() {
     let statuses: Vec<_> = answers["respostas"].as_array().unwrap().iter().map(|answer| &answer["status"]).collect();
     assert_eq!((status, statuses), (200, vec![&json!(200), &json!(409), &json!(200), &json!(200)]));
     assert_eq!(answers["respostas"][1]["dono"], "b");
-    // Given up with its batch: who waited in it leaves with it, and what was granted in it and not told is undone.
+    // The batch is given up: its waiters leave, and its unanswered grants are undone.
     let batch = json!({"operacoes": [
         {"op": "lock", "recurso": "X", "espera_ms": 30_000, "dono": "d"},
         {"op": "lock", "recurso": "Y", "ttl_ms": 300_000, "dono": "d"},
@@ -150,7 +150,7 @@ fn in_a_batch_one_that_waits_does_not_detain_the_others() {
 }
 
 #[test]
-fn a_stop_sends_those_away_who_wait_and_takes_no_time() {
+fn a_stop_refuses_the_waiters_and_is_quick() {
     let mut locks = Locks::start();
     locks.lock(&json!({"recurso": "X", "ttl_ms": 60_000}));
     let waiter = Pending::post(&locks, "/lock", &json!({"recurso": "X", "espera_ms": 60_000}));
@@ -160,7 +160,7 @@ fn a_stop_sends_those_away_who_wait_and_takes_no_time() {
     let mut late = TcpStream::connect(&address).unwrap();
     let head = "POST /lock HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n";
     late.write_all(head.as_bytes()).unwrap();
-    // Answered after the late one's head was read, since each connection is served as its bytes come.
+    // This answer shows that the late request's head was read: each connection is served as its bytes come.
     wait_until("others are served", || http("GET", &locks.url("/saude"), None).status == 200);
     crate::common::signal(locks.server.pid(), "TERM");
     let (status, problem) = waiter.answer();
@@ -173,7 +173,7 @@ fn a_stop_sends_those_away_who_wait_and_takes_no_time() {
 }
 
 #[test]
-fn those_who_wait_leave_connections_for_those_who_release() {
+fn waiters_leave_connections_for_unlocks() {
     // dflockd: an accept loop that spun on too many open files.
     let folder = tempfile::tempdir().unwrap();
     let coordinator = coordinator_command(folder.path(), "127.0.0.1:0");

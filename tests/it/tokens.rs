@@ -24,7 +24,7 @@ fn one_request_lifts_the_tokens_by_a_million_at_the_most() {
         let (status, problem) = locks.lock(&json!({"recurso": "X", "token_minimo": no_token}));
         assert_eq!((status, problem["codigo"].as_str()), (422, Some("campos_invalidos")), "{no_token}");
     }
-    // Nothing was moved by any of them.
+    // None of them moved the counter.
     assert_eq!(locks.lock(&json!({"recurso": "X"})).1["token"], 1);
     let (status, lease) = locks.lock(&json!({"recurso": "Y", "token_minimo": 1 + JUMP_MAX}));
     assert_eq!((status, lease["token"].as_u64()), (200, Some(2 + JUMP_MAX)));
@@ -33,7 +33,7 @@ fn one_request_lifts_the_tokens_by_a_million_at_the_most() {
 }
 
 #[test]
-fn when_the_count_was_lost_both_services_say_how_to_bring_it_back_and_nothing_is_stuck() {
+fn when_the_count_was_lost_both_services_say_how_to_restore_it_and_bookings_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let start = |address: &str, above: &str| {
         let mut command = coordinator_command(folder.path(), address);
@@ -65,7 +65,7 @@ fn when_the_count_was_lost_both_services_say_how_to_bring_it_back_and_nothing_is
     let answer = http("DELETE", &url(&cancel), None);
     assert_eq!((answer.status, answer.json()["codigo"].as_str()), (503, Some("coordenador_indisponivel")));
     assert_eq!(book(2, "2025-12-01T04:00:00Z").0, 503);
-    // What to do stands in both logs, and where readiness is asked for.
+    // Both logs and `/pronto` say what to do.
     let advice = format!("--tokens-above {seen}");
     log_has("app.log", &advice);
     log_has("coordenador.log", &format!("token_minimo={seen}"));
@@ -75,7 +75,7 @@ fn when_the_count_was_lost_both_services_say_how_to_bring_it_back_and_nothing_is
 
     assert_eq!(coordinator.terminate(), Some(0));
     let _coordinator = start(&address, &seen.to_string());
-    // Nobody has to book before it is seen that all is well.
+    // Readiness returns without a booking.
     wait_until("it is ready", || http("GET", &url("/pronto"), None).status == 200);
     wait_until("it can be cancelled", || http("DELETE", &url(&cancel), None).status == 200);
     assert!(highest() > seen, "no token was given twice");
@@ -88,7 +88,7 @@ fn the_operator_lifts_the_tokens_and_never_lowers_them() {
     let mut locks = Locks::start_with(&["--tokens-above", "5000000", "--grace", "0"]);
     let first = locks.lock(&json!({"recurso": "X"})).1["token"].as_u64().unwrap();
     assert_eq!(first, 5_000_001);
-    // The flag may stay where it is: each start begins where the last one could have ended.
+    // The flag may stay: each start begins at the limit of the last one.
     for _ in 0..2 {
         locks.server.kill();
         locks.restart();
@@ -117,7 +117,7 @@ fn giving(token: u64) -> String {
 }
 
 #[test]
-fn a_token_that_is_none_is_refused_by_the_scheduler_and_never_written() {
+fn an_impossible_token_is_refused_by_the_scheduler_and_never_written() {
     for (token, expected) in [(1_u64 << 53, 503), (u64::MAX, 503), (0, 503), ((1 << 53) - 1, 201), (1, 201)] {
         let folder = tempfile::tempdir().unwrap();
         let scheduler = Server::spawn(&mut scheduler_command(folder.path(), &giving(token)), 1);

@@ -44,7 +44,7 @@ impl BatchWriter {
     }
 }
 
-/// The entries of a batch, not yet read; what is unknown beside them is noted.
+/// The entries of a batch, not yet read. Unknown fields beside them are noted.
 ///
 /// # Errors
 /// 400 or 422 when the body is not a batch.
@@ -78,7 +78,7 @@ pub struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// Reads the entry as far as the request that it names: what is said of the operation is said under that name.
+    /// Reads the request that the entry names, and no more: errors in the operation are logged and answered under that name.
     ///
     /// # Errors
     /// When it is no object, or the name is not a request's.
@@ -90,7 +90,7 @@ impl<'a> Entry<'a> {
         Ok(Self { req, fields })
     }
 
-    /// Reads the operation; what is unknown of it is noted.
+    /// Reads the operation. Its unknown fields are noted.
     ///
     /// # Errors
     /// When it is none of the operations; else every wrong field.
@@ -284,7 +284,7 @@ mod tests {
         let busy =
             serde_json::json!({"status": 409, "codigo": "ocupado", "detail": "em uso", "recurso": "X", "token": 3});
         assert!(matches!(read(&lock(), &busy), Answer::Busy(busy) if &*busy.recurso == "X"));
-        // Answers that are none of what the operation may have are problems, whatever their status.
+        // An answer of another form than the operation's is a problem, whatever its status.
         for problem in [
             serde_json::json!({"status": 409, "codigo": "trava_perdida", "detail": "Venceu."}),
             serde_json::json!({"status": 200, "token": 1, "trava_id": "x", "ttl_ms": 1}),

@@ -11,12 +11,12 @@ use crate::http::fields::Fields;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::unknown::Unknown;
 
-/// The coordinator's own channel: it tells there what became of the locks.
+/// The coordinator's own channel: the events of locks.
 pub const LOCKS_CHANNEL: &str = "travas";
 /// The channel that the schedulers share. It exists from the start on, however many others there are: the coordinator knows no more
 /// of it than its name.
 pub const SHARED_CHANNEL: &str = "agenda";
-/// What a name of a channel or an event has to be.
+/// The rule for names of channels and events, as answers state it.
 pub const NAME_RULE: &str = "deve ter de 1 a 64 caracteres de A–Z a–z 0–9 . _ -";
 
 /// The body that publishes as many of `events` (a name, and data in JSON) as one request may carry; at least one is taken.
@@ -36,7 +36,7 @@ pub fn write<'a>(channel: &str, events: &mut Peekable<impl Iterator<Item = (&'a 
     body.into()
 }
 
-/// What is published.
+/// Events for one channel.
 #[derive(Debug)]
 pub struct Publication {
     /// The channel's name.
@@ -63,7 +63,7 @@ impl PublishedEvent {
 }
 
 impl Publication {
-    /// Reads a publication; what is unknown of it is noted.
+    /// Reads a publication. Its unknown fields are noted.
     ///
     /// # Errors
     /// 400 when the body is not JSON, 422 with every wrong field.
@@ -116,7 +116,8 @@ impl Publication {
     }
 }
 
-/// Several events as schedulers send them, thousands a second: read in one pass, without a word about what is wrong.
+/// Several events as schedulers send them, thousands a second: read in one pass. If this fails, the slower reading names the wrong
+/// fields.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Several<'a> {
@@ -151,7 +152,7 @@ fn one_of_several(raw: &RawValue, index: usize, unknown: &mut Unknown) -> Result
     Ok(event)
 }
 
-/// Reads an event; what is wrong with it is noted.
+/// Reads an event. Its wrong fields are noted.
 fn event(fields: &mut Fields<'_>) -> Option<PublishedEvent> {
     let name = name(fields, "evento");
     let data = fields.take("dados").map_or("null", RawValue::get);

@@ -35,7 +35,7 @@ pub struct LeaseReply {
     pub dono: Option<Arc<str>>,
     /// Its life from the grant or the renewal on.
     pub ttl_ms: u64,
-    /// What remains of that now, rounded down. The first coordinators did not say it.
+    /// The remaining life now, rounded down. The first coordinators did not send it.
     #[serde(default)]
     pub resta_ms: Option<u64>,
     /// When that ends, by the coordinator's clock; for people, not for deciding.
@@ -44,7 +44,7 @@ pub struct LeaseReply {
     /// How long the request waited for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub esperou_ms: Option<u64>,
-    /// What can be done with it.
+    /// The next steps: renew, release.
     #[serde(skip_deserializing, rename = "_links")]
     pub links: Links,
 }

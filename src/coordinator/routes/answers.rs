@@ -1,4 +1,4 @@
-//! How what was decided is said on the wire.
+//! The answers on the wire to decisions and looks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +19,12 @@ use crate::http::problem::{FieldError, Problem};
 use crate::http::wrong::FieldCode;
 use crate::time::millis;
 
-/// A lease as granted, of which `left` is left now.
+/// A granted lease, with `left` of its life now.
 pub fn granted(service: &Service, granted: &Granted, left: Duration) -> LeaseReply {
     lease(service, granted, left, "concedido", Some(millis(granted.waited)))
 }
 
-/// A lease as renewed, of which `left` is left now.
+/// A renewed lease, with `left` of its life now.
 pub fn renewed(service: &Service, granted: &Granted, left: Duration) -> LeaseReply {
     lease(service, granted, left, "renovado", None)
 }
@@ -148,7 +148,7 @@ pub fn not_renewed(refused: RenewRefused) -> Problem {
     }
 }
 
-/// The lease is not live, be it that it ended before its grant could be told.
+/// The lease is not live: it ended before the renewal, or before its grant could be answered.
 pub fn lost(why: NotLive) -> Problem {
     let detail = match why {
         NotLive::Expired => "A trava venceu; peça outra, e não grave mais nada sob esta.",
@@ -159,7 +159,7 @@ pub fn lost(why: NotLive) -> Problem {
     Problem::new(kinds::LOST, detail).with("motivo", names::not_live(why)).already_logged()
 }
 
-/// What became of an unlock.
+/// The answer to an unlock.
 ///
 /// # Errors
 /// 409 where the name alone is not enough.
@@ -293,7 +293,7 @@ impl ShownAnswer {
     }
 }
 
-/// What an operator took away.
+/// The answer to an operator's order.
 #[derive(Serialize)]
 pub struct ForcedAnswer {
     recurso: String,
@@ -305,7 +305,7 @@ pub struct ForcedAnswer {
 }
 
 impl ForcedAnswer {
-    /// The answer to whoever forced it.
+    /// `taken` was taken away.
     pub fn new(resource: &str, taken: ForceTarget) -> Self {
         Self {
             recurso: resource.to_owned(),
@@ -318,7 +318,7 @@ impl ForcedAnswer {
     }
 }
 
-/// The answer about a resource that nobody has or waits for.
+/// The answer about a resource without a lease, a retention and waiters.
 pub fn free(resource: &str) -> Problem {
     no_lock(format!("O recurso {resource} está livre: ninguém o tem, e ninguém espera por ele."))
 }

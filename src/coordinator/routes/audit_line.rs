@@ -1,4 +1,4 @@
-//! The record of what an operator does: one line of JSON between the log's own, as the audit trail writes them.
+//! The record of an operator's order: one line of JSON in the log, in the form of the audit trail.
 
 use std::net::IpAddr;
 

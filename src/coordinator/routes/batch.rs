@@ -1,8 +1,8 @@
 //! `POST /lote`: several operations in one exchange, each decided on its own.
 //!
-//! They are begun in order, and one that waits does not detain the next. An answer leaves once its operation and all
-//! before it are decided: where none waits, all leave together; else the body is sent piece by piece. What is said of a
-//! lease is what is true when it is said.
+//! They are begun in order; an operation that waits does not delay the next. An answer leaves once its operation and all
+//! before it are decided: where none waits, all leave together; else the body is sent in pieces. An answer says what is left of its
+//! lease at the instant at which the answer is written.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -31,10 +31,10 @@ use crate::http::{self, Response};
 
 const OK: Option<u16> = Some(200);
 
-/// What became of an entry: a decision, or why there is none.
+/// The decision of an entry, or why there is none.
 type Outcome = Result<Decision, Problem>;
 
-/// What an operation's log lines and answers carry.
+/// The context of one operation: its request's identifier, its logger, its unknown fields.
 struct Caller {
     id: RequestId,
     log: Logger,
@@ -42,7 +42,7 @@ struct Caller {
 }
 
 impl Caller {
-    /// The operation's answer, with what was passed over of it.
+    /// The operation's answer, with its unknown fields.
     fn noted(&self, answered: Result<WrittenAnswer, Problem>) -> WrittenAnswer {
         let answer = answered.unwrap_or_else(|problem| {
             log_problem(&self.log, &problem);
@@ -52,14 +52,14 @@ impl Caller {
     }
 }
 
-/// The operations that were begun and are not answered yet. If they are dropped before, their grants are undone: no client has
-/// heard of them.
+/// The operations that were begun and are not answered yet. If they are dropped before that, their grants are undone: the client
+/// does not know of them.
 struct Batch {
     service: Arc<Service>,
     client: Presence,
     guest: Option<Guest>,
     unsaid: VecDeque<(Caller, Outcome)>,
-    /// The tokens of the leases that it gave back itself.
+    /// The tokens of the leases that the batch itself released.
     given_back: Vec<u64>,
 }
 
@@ -117,9 +117,9 @@ pub async fn answer(
 /// The body, piece by piece.
 struct Pieces {
     batch: Batch,
-    /// What stands before the next answer.
+    /// The text before the next answer.
     next: &'static str,
-    /// What stands after the last.
+    /// The text after the last answer.
     end: String,
     /// Whether answers leave some time after they were decided.
     late: bool,
@@ -147,7 +147,7 @@ impl Pieces {
                 () = guest.gone() => true,
                 _ = queued.decided() => false,
             },
-            // This does not happen: the first that is left waits, and an operation that waits has a place (`guest`).
+            // This does not happen: the first unanswered operation waits, and an operation that waits has a place (`guest`).
             _ => false,
         };
         if gone || self.batch.client.is_gone() {
@@ -188,7 +188,7 @@ impl Batch {
         }
     }
 
-    /// What is left of a lease now. Of one that this same batch gave back nothing is left, and that is no error: the client asked
+    /// What is left of a lease now. Of a lease that the same batch released nothing is left, and that is no error: the client asked
     /// for it.
     fn left_of(&self, granted: &Granted) -> Result<Duration, NotLive> {
         match self.service.left_of(granted) {
@@ -197,7 +197,7 @@ impl Batch {
         }
     }
 
-    /// The client has gone: what it has not heard of is undone, and said to be so, in case it only stopped sending.
+    /// The client has gone: unanswered grants are undone. Their answers say so, in case it only stopped sending.
     fn abandon(&mut self) {
         for (_, outcome) in &mut self.unsaid {
             if let Ok(Decision::Locked(Ok(_)) | Decision::Queued(_)) = outcome {

@@ -16,7 +16,7 @@ use crate::coordinator::table::{Granted, NotLive, Released};
 use crate::http::presence::{Guest, Hosting, Presence};
 use crate::http::problem::Problem;
 
-/// What became of an operation at once.
+/// The result of an operation, or its place in the queue.
 pub enum Decision {
     /// A lock request that waits in the queue.
     Queued(QueuedRequest),
@@ -28,8 +28,8 @@ pub enum Decision {
     Released(Released),
 }
 
-/// Decides `operation`. One that may have to wait needs a place among the long answers first: it is put into `guest`, where there is
-/// none yet.
+/// Decides `operation`. An operation that may have to wait needs a place among the long answers first; it is put into `guest` if that
+/// is empty.
 ///
 /// # Errors
 /// When there is no such place.
@@ -56,7 +56,7 @@ pub async fn decide(
     })
 }
 
-/// The answer to a lock request that is decided: `left_of` says what is left of its lease.
+/// The answer to a lock request that is decided; `left_of` gives the remaining life of its lease.
 pub fn locked(
     service: &Service,
     outcome: LockOutcome,

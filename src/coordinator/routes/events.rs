@@ -39,7 +39,7 @@ pub fn listen(service: &Service, request: &Request) -> Result<Response, Problem>
     if request.head.method == Method::HEAD {
         return Ok(http::text("text/event-stream", String::new()));
     }
-    // Others who listen must not keep the schedulers from hearing each other.
+    // Listeners of other channels must not take the schedulers' places.
     let shared = channel.as_deref() == Some(SHARED_CHANNEL);
     let guest = if shared { request.hosting.admit_before_others()? } else { request.hosting.admit()? };
     let since = sse::last_event_id(&request.head.headers).or(since);

@@ -1,4 +1,5 @@
-//! `DELETE /locks/{recurso}`: an operator takes a lock away. Recorded first, and durably; what cannot be recorded is not done.
+//! `DELETE /locks/{recurso}`: an operator takes a lock away. The order is recorded durably first; without its record it is not carried
+//! out.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::logging::Logs;
 /// The reason that an operator gives.
 const REASON: TextRule = TextRule { max_chars: 500, multiline: false };
 
-/// What forcing needs.
+/// Carries out operators' orders.
 #[derive(Clone)]
 pub struct Forcing {
     service: Arc<Service>,
@@ -46,7 +47,7 @@ impl Forcing {
         fields.finish("motivo").map_err(Problem::invalid_fields)?;
         let order = Order { resource: resource.to_owned(), reason, peer: request.peer.ip(), req: request.id.clone() };
         let (this, log) = (self.clone(), request.log.clone());
-        // In a task of its own: an operator who goes away between the record and the act must not part the two.
+        // In a task of its own: if the operator disconnects after the record, the order is carried out all the same.
         let done = tokio::spawn(async move { this.carry_out(&log, &order).await }).await;
         done.unwrap_or_else(|error| Err(Problem::internal(format!("a trava forçada: {error}"))))
     }

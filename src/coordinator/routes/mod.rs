@@ -73,16 +73,16 @@ pub fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
     TABLE.iter().map(|(_, endpoint)| endpoint)
 }
 
-/// The service as a handler: what it spawns needs it shared.
+/// The service as a handler. It is shared with the tasks that it spawns.
 pub struct Routes {
     pub service: Arc<Service>,
-    /// What an operator does.
+    /// Operators' orders.
     pub forcing: Forcing,
 }
 
 impl Handler for Routes {
     async fn handle(&self, request: &mut Request) -> Result<Response, Problem> {
-        // Unknown fields are passed over only in what programs send. An operator's order (DELETE) is read strictly.
+        // Unknown fields are passed over in POST, which programs send. An operator's order (DELETE) is read strictly.
         let handling = Handling::asked(&request.head.headers).filter(|_| request.head.method == Method::POST);
         let mut unknown = Unknown::new(handling);
         let answered = self.answer(request, &mut unknown).await;

@@ -1,7 +1,7 @@
-//! Where what an operator did is recorded: in the coordinator's log, durable before it is done.
+//! The records of operators' orders, in the coordinator's log: each is durable before its order is carried out.
 //!
-//! The file is opened by its name for each record. So one that was moved away or deleted meanwhile is made anew, and a
-//! record never goes into a file that nobody will find.
+//! The file is opened by its name for each record. If it was moved or deleted meanwhile, a new one is made, so no record goes
+//! into a file without a name.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -19,9 +19,9 @@ pub struct RecordFile {
 /// A record that is not durable.
 #[derive(Debug)]
 pub struct NotRecorded {
-    /// What the system says.
+    /// The system's error.
     pub error: io::Error,
-    /// Whether the line stands there all the same, for now.
+    /// Whether the line may be in the file all the same.
     pub stands: bool,
 }
 

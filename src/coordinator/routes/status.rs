@@ -1,4 +1,4 @@
-//! Whether the coordinator is alive and ready, and what it counts.
+//! Liveness, readiness and metrics.
 
 use hyper::StatusCode;
 use hyper::header::RETRY_AFTER;

@@ -32,7 +32,7 @@ impl Service {
         self.look(|table, now| table.show(now, resource))
     }
 
-    /// What [`Service::force`] would take away now.
+    /// The lease or retention that [`Service::force`] would take away now.
     pub fn force_target(&self, resource: &str) -> Option<ForceTarget> {
         self.look(|table, now| table.force_target(now, resource))
     }

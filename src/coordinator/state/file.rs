@@ -54,7 +54,7 @@ impl State {
     }
 }
 
-/// Tells a file that was damaged from one that was written.
+/// The checksum that tells a damaged file from a whole one.
 fn sum(token_limit: u64, ttl_ms: u64) -> String {
     base16ct::lower::encode_string(&Sha256::digest(format!("{FORMAT} {token_limit} {ttl_ms}")))
 }
@@ -93,7 +93,7 @@ impl StateFile {
         file.sync_all()?;
         self.hold.wrote(&file);
         std::fs::rename(&temporary, &self.path)?;
-        // From here on a crash may find either state: what may be given is what both allow.
+        // From here on a crash may leave either state: only what both allow may be given.
         self.longest_ttl = self.longest_ttl.min(longest_ttl);
         sync_parent(&self.path)?;
         (self.token_limit, self.longest_ttl) = (token_limit, longest_ttl);

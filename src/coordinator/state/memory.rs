@@ -1,4 +1,4 @@
-//! Durable limits in memory, for tests: what is written, taken away or lost is the test's to say.
+//! Durable limits in memory, for tests: a test makes writes fail, takes the record away, or loses the hold.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;

@@ -23,7 +23,7 @@ impl Table {
     }
 
     /// Forbids TTLs longer than all that were given since the last call, still live, or are waited for, and gives the
-    /// longest of them: what has to be durable from now on. `step` rounds up.
+    /// longest of them, which has to stay durable. `step` rounds up.
     pub fn settle_ttl(&mut self, step: impl FnOnce(Duration) -> Duration) -> Duration {
         let live = self.leases.values().map(|lease| lease.ttl);
         let wanted = self.waiters.requests().map(|request| request.ttl);
@@ -53,7 +53,7 @@ impl Table {
         self.last_token
     }
 
-    /// The next token for a caller who has seen `min_token`.
+    /// The next token for a caller that has seen `min_token`.
     pub(super) fn next_token(&self, min_token: u64) -> Result<u64, NotGranted> {
         if min_token > self.last_token.saturating_add(TOKEN_JUMP_MAX) {
             return Err(NotGranted::TooFar { min_token, last_token: self.last_token });

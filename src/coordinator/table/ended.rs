@@ -1,4 +1,4 @@
-//! How leases ended, so that a late unlock can be told what became of its lease. Bounded: the oldest are forgotten.
+//! How leases ended, for the answers to late unlocks and renewals. Bounded: the oldest are forgotten.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -1,4 +1,4 @@
-//! What the table keeps: leases, the state and the queue of each resource, and what ends by itself.
+//! The table's records: leases, each resource's state and queue, and the ends that time brings.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,11 +20,11 @@ pub struct Lease {
     pub told_again: bool,
 }
 
-/// What is known of a resource: one that is free and not waited for has no entry.
+/// A resource's state and queue. A free resource without waiters has no entry.
 #[derive(Debug, Default)]
 pub struct Entry {
     pub hold: Hold,
-    /// Who waits for it, in order.
+    /// Its waiters, in order.
     pub queue: BTreeSet<Ticket>,
 }
 
@@ -40,7 +40,7 @@ pub enum Hold {
     },
 }
 
-/// Something that ends by itself. At one instant leases end before waiting does, so who waited for one gets it.
+/// Something that ends by itself. At the same instant leases end before waits do, so the waiter gets the lease.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ending {
     Lease(LeaseId),

@@ -9,7 +9,7 @@ use super::entries::{Ending, Hold, Lease};
 use super::values::{Acquire, Ended, Granted, LeaseId, NotGranted, NotLive, Ticket};
 
 impl Table {
-    /// Grants what nothing stands in the way of.
+    /// Grants a request that has no obstacle.
     pub(super) fn grant(
         &mut self,
         now: Duration,
@@ -62,14 +62,14 @@ impl Table {
                 self.retained += 1;
                 self.endings.insert((until, Ending::Retention(Arc::clone(resource))));
             }
-            // Only those who pass over a retention get past this, and they too in their turn.
+            // Only requests that pass over a retention are served now, and they in their turn.
             freed.retain(|ticket| self.waiters.get(*ticket).is_some_and(|waiter| waiter.request.despite_retention));
         }
         self.serve(now, freed);
         Some(Ended { resources, owner, token })
     }
 
-    /// Makes held or retained resources free, and gives who is now first in their queues.
+    /// Makes held or retained resources free, and gives the first waiters of their queues.
     pub(super) fn free(&mut self, resources: &[Arc<str>]) -> BTreeSet<Ticket> {
         let mut first_ones = BTreeSet::new();
         for resource in resources {
@@ -88,7 +88,7 @@ impl Table {
         first_ones
     }
 
-    /// The lease that this very request was granted before, if it is still live: its answer may have been lost.
+    /// The live lease that the same request was granted before: its answer may have been lost.
     pub(super) fn granted_before(&mut self, request: &Acquire) -> Option<Granted> {
         let (owner, request_id) = (request.owner.as_ref()?, request.request_id.as_ref()?);
         let Hold::Held(id) = *self.hold(request.resources.first()?) else { return None };

@@ -7,12 +7,12 @@
 //!   2016, after Chubby's sequencer: Burrows, OSDI 2006), and no request lifts them by more than [`TOKEN_JUMP_MAX`];
 //! - a lease lives its whole TTL from the grant on, and ends at its release or its expiry, whichever is first;
 //! - a request for several resources is granted whole or not at all, and holds nothing while it waits;
-//! - who waits is served in order of arrival: a request is granted once all its resources are free and nobody who came
-//!   earlier waits for any of them. The earliest of all waiters is first in each of its queues, so no set of waiters can
-//!   block itself, and one that wants much is not starved by those behind it that want little.
+//! - waiters are served in order of arrival: a request is granted once all its resources are free and no earlier waiter
+//!   waits for any of them. The earliest of all waiters is first in each of its queues, so no set of waiters can block
+//!   itself, and a request for many resources is not starved by later ones for few.
 //!
-//! Time is what the caller says it is, as a duration since some fixed start; identifiers come from the caller too. What
-//! a change brings about for others (a lease ran out, a waiter was served) is told by [`Table::take_happened`].
+//! The caller passes the time, as a duration since some fixed start, and the identifiers. The consequences of a change for others (a
+//! lease ran out, a waiter was served) are told by [`Table::take_happened`].
 //!
 //! ```
 //! use std::sync::Arc;
@@ -106,17 +106,17 @@ impl Table {
         }
     }
 
-    /// What happened to others since the last call, in order.
+    /// The consequences for others since the last call, in order.
     pub fn take_happened(&mut self) -> Vec<Happened> {
         std::mem::take(&mut self.happened)
     }
 
-    /// When the next thing ends by itself.
+    /// When the next lease, retention or wait ends by itself.
     pub fn next_ending(&self) -> Option<Duration> {
         self.endings.first().map(|(at, _)| *at)
     }
 
-    /// Ends what has run out by `now`. The others do this first by themselves.
+    /// Ends the leases, retentions and waits that are over by `now`. Every other method does this first.
     pub fn expire(&mut self, now: Duration) {
         while self.endings.first().is_some_and(|(at, _)| *at <= now) {
             match self.endings.pop_first() {
@@ -190,7 +190,7 @@ impl Table {
         Ok(lease.granted(id, true))
     }
 
-    /// Ends a lease; who waits for its resources is served.
+    /// Ends a lease; the waiters for its resources are served.
     pub fn release(&mut self, now: Duration, release: &Release) -> Released {
         self.expire(now);
         let (id, retention) = match release {
@@ -212,7 +212,7 @@ impl Table {
         }
     }
 
-    /// Undoes a grant that nobody heard of, unless its request came again and was told of it.
+    /// Undoes a grant whose answer was not delivered, unless its request came again and was told of it.
     pub fn take_back(&mut self, now: Duration, id: LeaseId) -> Option<Ended> {
         self.expire(now);
         if self.leases.get(&id).is_none_or(|lease| lease.told_again) {
@@ -221,7 +221,7 @@ impl Table {
         self.end(now, id, NotLive::AlreadyReleased, Duration::ZERO)
     }
 
-    /// Ends the lease that `resource` belongs to, or its retention, whoever has it.
+    /// Ends the lease that `resource` belongs to, or its retention, whichever holder it has.
     pub fn force(&mut self, now: Duration, resource: &str) -> Option<ForceTarget> {
         self.expire(now);
         match self.hold(resource) {

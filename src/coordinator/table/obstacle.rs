@@ -1,4 +1,4 @@
-//! What a request has to wait for.
+//! The obstacles of a request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ impl Table {
         self.resources.get(resource).map_or(&Hold::Free, |entry| &entry.hold)
     }
 
-    /// What stands in the way of a request, or of a waiter in its place.
+    /// The obstacle of a request, or of a waiter at its place.
     pub(super) fn obstacle(
         &self,
         now: Duration,

@@ -39,7 +39,7 @@ impl Table {
         }
     }
 
-    /// Takes a waiter out of all queues, and gives who is now first where it was.
+    /// Takes a waiter out of all queues, and gives the new first waiters of those in which it was first.
     pub(super) fn dequeue(&mut self, ticket: Ticket) -> Option<(Waiter, BTreeSet<Ticket>)> {
         let waiter = self.waiters.remove(ticket)?;
         self.endings.remove(&(waiter.gives_up_at, Ending::Wait(ticket)));
@@ -58,14 +58,14 @@ impl Table {
         Some((waiter, first_ones))
     }
 
-    /// A waiter's time is up: it is told what it waited for.
+    /// A waiter's time is up: it is refused with its obstacle.
     pub(super) fn give_up(&mut self, now: Duration, ticket: Ticket) {
         let Some(waiter) = self.waiters.get(ticket) else { return };
         let Acquire { resources, despite_retention, min_token, .. } = &waiter.request;
         let waited = now.saturating_sub(waiter.since);
         let refused = match self.obstacle(now, resources, *despite_retention, Some(ticket)) {
             Some(busy) => NotGranted::Busy(Busy { waited, ..busy }),
-            // Nothing was in its way but the lack of a durable token.
+            // Its only obstacle was the lack of a durable token.
             None => self.next_token(*min_token).err().unwrap_or(NotGranted::Busy(Busy {
                 resource: Arc::clone(&resources[0]),
                 state: State::Promised,
@@ -79,9 +79,9 @@ impl Table {
         }
     }
 
-    /// Grants those of `first_ones`, who may now be first in their queues, whom nothing stands in the way of, in order of arrival.
+    /// Grants those of `first_ones` that have no obstacle, in order of arrival. They are the waiters that may now be first in their queues.
     ///
-    /// Who is behind one of them cannot be granted by this: its resource is held now, or still promised.
+    /// A waiter behind one of them cannot be granted: its resource is now held, or still promised.
     pub(super) fn serve(&mut self, now: Duration, first_ones: BTreeSet<Ticket>) {
         for ticket in first_ones {
             let Some(waiter) = self.waiters.get(ticket) else { continue };

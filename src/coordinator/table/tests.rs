@@ -66,7 +66,7 @@ fn ended(resources: &[&str], token: u64) -> Ended {
     Ended { resources: lock(resources).resources, owner: Some("a".into()), token }
 }
 
-/// Who was granted a lease since the last look, in order.
+/// The waiters that were granted a lease since the last call, in order.
 fn served(table: &mut Table) -> Vec<(Ticket, u128)> {
     let happened = table.take_happened().into_iter();
     happened
@@ -162,7 +162,7 @@ fn by_name_only_without_an_owner() {
 }
 
 #[test]
-fn tokens_stop_at_the_durable_limit_and_heed_what_the_caller_saw() {
+fn tokens_stop_at_the_durable_limit_and_exceed_the_token_that_the_caller_saw() {
     let mut table = Table::new(10, Limits::default());
     table.allow_ttl(ms(100));
     assert_eq!(table.acquire(ms(0), &lock(&["a"]), LeaseId(1)), Err(NotGranted::TokenLimit(11)));
@@ -203,7 +203,7 @@ fn a_waiter_without_a_durable_token_is_served_when_there_is_one_or_told_so() {
     assert_eq!(served(&mut table), []);
     table.allow_tokens(ms(20), 3);
     assert_eq!(served(&mut table), [(waiter, 2)]);
-    // allow_tokens gave the last one away; who waits for x now, in vain, hears what was missing.
+    // allow_tokens used the last token; the next waiter for x is refused for want of a token.
     table.allow_tokens(ms(20), 4);
     let waiter = waits(table.acquire(ms(20), &patient(&["x"], 50), LeaseId(4)));
     granted(table.acquire(ms(20), &lock(&["z"]), LeaseId(5)));
@@ -213,7 +213,7 @@ fn a_waiter_without_a_durable_token_is_served_when_there_is_one_or_told_so() {
 }
 
 #[test]
-fn a_ttl_past_the_durable_one_is_not_given_and_what_is_durable_shrinks_with_what_is_needed() {
+fn a_ttl_past_the_durable_one_is_not_given_and_the_limit_shrinks_with_the_need() {
     let mut table = Table::new(0, Limits::default());
     table.allow_tokens(ms(0), 100);
     assert_eq!(table.acquire(ms(0), &lock(&["x"]), LeaseId(1)), Err(NotGranted::TtlLimit));
@@ -242,7 +242,7 @@ fn redlock_rb_36_a_renewal_prolongs_and_never_resurrects() {
     assert_eq!(table.renew(ms(90), LeaseId(1), None).unwrap().deadline, ms(190));
     assert_eq!(table.renew(ms(100), LeaseId(1), Some(ms(20))).unwrap().deadline, ms(120));
     assert_eq!(table.renew(ms(120), LeaseId(1), None), Err(NotRenewed::NotLive(NotLive::Expired)));
-    // Free again, and still not his.
+    // Free again, and still not the old holder's.
     granted(table.acquire(ms(121), &lock(&["x"]), LeaseId(2)));
     assert_eq!(table.renew(ms(122), LeaseId(1), None), Err(NotRenewed::NotLive(NotLive::Expired)));
     table.release(ms(122), &unlock(2, 0));
@@ -276,7 +276,7 @@ fn node_redlock_169_a_lease_lives_its_whole_ttl_after_a_wait() {
 }
 
 #[test]
-fn a_wait_in_vain_ends_at_its_deadline_and_tells_who_has_it() {
+fn a_wait_ends_at_its_deadline_with_the_holder_in_the_refusal() {
     let mut table = table();
     granted(table.acquire(ms(0), &Acquire { ttl: ms(1000), ..lock(&["x"]) }, LeaseId(1)));
     let ticket = waits(table.acquire(ms(10), &patient(&["x"], 50), LeaseId(2)));
@@ -286,21 +286,21 @@ fn a_wait_in_vain_ends_at_its_deadline_and_tells_who_has_it() {
     let state = State::Held { owner: Some("a".into()), token: 1, free_in: ms(940) };
     let busy = Busy { resource: "x".into(), state, queue: 0, waited: ms(50) };
     assert_eq!(table.take_happened(), [Happened::Refused { ticket, refused: NotGranted::Busy(busy) }]);
-    // A lease that ends at the very instant at which patience does is had.
+    // A lease that ends at the instant at which the wait ends goes to the waiter.
     let ticket = waits(table.acquire(ms(900), &patient(&["x"], 100), LeaseId(3)));
     table.expire(ms(1000));
     assert_eq!(served(&mut table), [(ticket, 3)]);
 }
 
 #[test]
-fn who_waits_for_several_holds_none_and_is_not_starved() {
+fn a_waiter_for_several_holds_none_and_is_not_starved() {
     let mut table = table();
     granted(table.acquire(ms(0), &lock(&["a"]), LeaseId(1)));
     let both = waits(table.acquire(ms(1), &patient(&["a", "b"], 900), LeaseId(2)));
     // b is free, but promised: single ones behind would otherwise keep the pair waiting for ever.
     assert_eq!(busy(table.acquire(ms(2), &lock(&["b"]), LeaseId(3))).state, State::Promised);
     let single = waits(table.acquire(ms(3), &patient(&["b"], 900), LeaseId(4)));
-    // Others are not concerned.
+    // Other resources are not affected.
     granted(table.acquire(ms(4), &lock(&["c"]), LeaseId(5)));
     table.release(ms(5), &unlock(1, 0));
     assert_eq!(served(&mut table), [(both, 2)]);
@@ -322,7 +322,7 @@ fn zk_ruby_49_a_waiter_that_leaves_makes_way_for_the_next() {
 }
 
 #[test]
-fn a_grant_that_nobody_heard_of_is_taken_back_unless_it_was_asked_for_again() {
+fn an_undelivered_grant_is_taken_back_unless_its_request_came_again() {
     let mut table = table();
     let request = Acquire { request_id: Some("r".into()), ..patient(&["x"], 900) };
     granted(table.acquire(ms(0), &request, LeaseId(1)));
@@ -336,7 +336,7 @@ fn a_grant_that_nobody_heard_of_is_taken_back_unless_it_was_asked_for_again() {
 }
 
 #[test]
-fn who_waits_on_a_retention_is_served_when_it_ends_or_passes_over_it() {
+fn a_waiter_is_served_when_a_retention_ends_or_before_it_if_the_request_passes_over_it() {
     let mut table = table();
     granted(table.acquire(ms(0), &lock(&["x"]), LeaseId(1)));
     let plain = waits(table.acquire(ms(1), &patient(&["x"], 900), LeaseId(2)));
@@ -351,7 +351,7 @@ fn who_waits_on_a_retention_is_served_when_it_ends_or_passes_over_it() {
 }
 
 #[test]
-fn an_operator_takes_a_lease_or_a_retention_away_and_who_waits_is_served() {
+fn an_operator_takes_a_lease_or_a_retention_away_and_the_waiter_is_served() {
     let mut table = table();
     granted(table.acquire(ms(0), &lock(&["x", "y"]), LeaseId(1)));
     let waiter = waits(table.acquire(ms(1), &patient(&["x"], 900), LeaseId(2)));
@@ -365,7 +365,7 @@ fn an_operator_takes_a_lease_or_a_retention_away_and_who_waits_is_served() {
 }
 
 #[test]
-fn bounds_are_refused_and_what_was_refused_leaves_nothing() {
+fn requests_past_a_bound_are_refused_and_leave_nothing() {
     let mut table = with_limits(Limits { resources: 4, places: 3, waiters_of_one: 2 });
     granted(table.acquire(ms(0), &lock(&["a", "b"]), LeaseId(1)));
     assert_eq!(table.acquire(ms(0), &lock(&["c", "d", "e"]), LeaseId(2)), Err(NotGranted::Full));

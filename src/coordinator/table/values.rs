@@ -1,4 +1,4 @@
-//! What goes into the table and what comes out of it.
+//! The table's requests, answers and happenings.
 
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -9,7 +9,7 @@ use std::time::Duration;
 /// far that, after the state is lost, requests cannot lift them there again. An operator may lift them further.
 pub const TOKEN_JUMP_MAX: u64 = 1 << 20;
 
-/// The names of a request's resources, shared by whoever needs them.
+/// The names of a request's resources, shared between the table, the log and the answers.
 pub type Resources = Arc<[Arc<str>]>;
 
 /// A lease's identity: 128 random bits, known to its holder alone.
@@ -34,13 +34,13 @@ impl fmt::Display for LeaseId {
 }
 
 impl fmt::Debug for LeaseId {
-    /// The identity is a secret: whoever has it can unlock.
+    /// The identity is a secret: it is enough to unlock.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LeaseId(…)")
     }
 }
 
-/// Hashes a [`LeaseId`] by its own bits: they are random, and no client chooses one that is kept.
+/// Hashes a [`LeaseId`] by its own bits: they are random, and no client can choose them.
 pub(super) type RandomIds = BuildHasherDefault<OwnBits>;
 
 #[derive(Default)]
@@ -69,7 +69,7 @@ pub struct Ticket(pub(super) u64);
 /// How much a table takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Resources held, retained or waited for; one that is waited for counts once for each waiter.
+    /// Resources held, retained or waited for. A resource with waiters counts once for each.
     pub resources: usize,
     /// Places in all queues: a waiter has one in the queue of each of its resources.
     pub places: usize,
@@ -86,9 +86,9 @@ impl Default for Limits {
 /// A request for a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acquire {
-    /// What to lock: distinct names, at least one.
+    /// The resources: distinct names, at least one.
     pub resources: Resources,
-    /// Who asks.
+    /// The owner's name.
     pub owner: Option<Arc<str>>,
     /// With an owner: the same request again gets the same lease again.
     pub request_id: Option<Arc<str>>,
@@ -121,12 +121,12 @@ pub enum Release {
     },
 }
 
-/// What became of a request that was not refused.
+/// The answer to a request that was not refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Acquired {
     /// It has its lease.
     Granted(Granted),
-    /// It waits; [`Happened`] will tell.
+    /// It waits in the queue; a [`Happened`] will tell the outcome.
     Queued {
         /// Its place.
         ticket: Ticket,
@@ -140,9 +140,9 @@ pub enum Acquired {
 pub struct Granted {
     /// Its identity.
     pub lease: LeaseId,
-    /// What it locks.
+    /// The locked resources.
     pub resources: Resources,
-    /// Who holds it.
+    /// The holder's name.
     pub owner: Option<Arc<str>>,
     /// Its fencing token.
     pub token: u64,
@@ -157,7 +157,7 @@ pub struct Granted {
 }
 
 impl Granted {
-    /// The lease as it will be said to have ended: what all may know of it.
+    /// The public part of the lease, as it is told once the lease has ended.
     pub fn ended(&self) -> Ended {
         Ended { resources: Arc::clone(&self.resources), owner: self.owner.clone(), token: self.token }
     }
@@ -172,18 +172,18 @@ pub enum NotGranted {
     TokenLimit(u64),
     /// The caller has seen tokens that are too far above the last one given, this one.
     TooFar {
-        /// What the caller has seen.
+        /// The largest token that the caller has seen.
         min_token: u64,
         /// The last token given.
         last_token: u64,
     },
-    /// The TTL is past the one that is known to be durable.
+    /// The TTL is longer than the durable one.
     TtlLimit,
     /// Too many resources are held, retained or waited for.
     Full,
-    /// Too many wait.
+    /// A queue, or all of them together, is full.
     QueueFull,
-    /// Whoever waits is sent away: the table is closing.
+    /// All waiters are sent away: the table is closing.
     Dismissed,
 }
 
@@ -194,7 +194,7 @@ pub struct Busy {
     pub resource: Arc<str>,
     /// Its state.
     pub state: State,
-    /// How many wait for it, not counting who is told this.
+    /// The number of waiters for it, without the one that is refused.
     pub queue: usize,
     /// How long this was waited for.
     pub waited: Duration,
@@ -205,7 +205,7 @@ pub struct Busy {
 pub enum State {
     /// Held under a lease.
     Held {
-        /// By whom.
+        /// The holder's name.
         owner: Option<Arc<str>>,
         /// The lease's token.
         token: u64,
@@ -214,18 +214,18 @@ pub enum State {
     },
     /// Released, and refused for a while.
     Retained {
-        /// Who held it.
+        /// The last holder's name.
         owner: Option<Arc<str>>,
         /// The token it was held under.
         token: u64,
         /// How long it stays refused.
         free_in: Duration,
     },
-    /// Free, and promised to whoever is first in its queue, who waits for something else as well.
+    /// Free, but promised to the first in its queue, which waits for another resource too.
     Promised,
 }
 
-/// What became of a release.
+/// The answer to a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Released {
     /// The lease was live and is no more.
@@ -242,9 +242,9 @@ pub enum Released {
 /// A lease that was live and is no more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// What it locked.
+    /// The resources that it locked.
     pub resources: Resources,
-    /// Who held it.
+    /// The holder's name.
     pub owner: Option<Arc<str>>,
     /// Its token.
     pub token: u64,
@@ -268,20 +268,20 @@ pub enum NotLive {
 pub enum NotRenewed {
     /// It is not live, and a renewal never resurrects.
     NotLive(NotLive),
-    /// The TTL is past the one that is known to be durable.
+    /// The TTL is longer than the durable one.
     TtlLimit,
 }
 
-/// What an operator took away.
+/// The lease or the retention that an operator's order takes away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForceTarget {
-    /// The lease, or of a retention its one resource and who had held it.
+    /// The lease; of a retention, its one resource and its last holder.
     pub ended: Ended,
     /// Whether it was only retained.
     pub retained: bool,
 }
 
-/// What happened to others than the one whose request was decided.
+/// A consequence of a change for other requests than the one that was decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Happened {
     /// A lease ran out.
@@ -297,7 +297,7 @@ pub enum Happened {
     Refused {
         /// The waiter's place.
         ticket: Ticket,
-        /// Why: when its time is up, what it waited for.
+        /// Why. After a wait to its end, the obstacle.
         refused: NotGranted,
     },
 }
@@ -309,7 +309,7 @@ pub struct Listed {
     pub resource: Arc<str>,
     /// Its state.
     pub state: State,
-    /// How many wait for it.
+    /// The number of waiters for it.
     pub queue: usize,
 }
 
@@ -327,13 +327,13 @@ pub struct Shown {
 /// A waiter, as others may see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaiterView {
-    /// Who waits.
+    /// The waiter's name.
     pub owner: Option<Arc<str>>,
-    /// For how long already.
+    /// How long it has waited.
     pub waited: Duration,
-    /// For how much longer at the most.
+    /// How much longer it may wait.
     pub gives_up_in: Duration,
-    /// For what.
+    /// The resources that it waits for.
     pub resources: Resources,
 }
 

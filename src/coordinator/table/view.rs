@@ -30,7 +30,7 @@ impl Table {
         (page, more)
     }
 
-    /// One resource closely; `None` where it is free and nobody waits for it.
+    /// One resource closely; `None` where it is free and has no waiters.
     pub fn show(&mut self, now: Duration, resource: &str) -> Option<Shown> {
         self.expire(now);
         let (resource, entry) = self.resources.get_key_value(resource)?;
@@ -65,7 +65,7 @@ impl Table {
         last.map_or(Duration::ZERO, |deadline| deadline.saturating_sub(now))
     }
 
-    /// What [`Table::force`] would take away now.
+    /// The lease or retention that [`Table::force`] would take away now.
     pub fn force_target(&mut self, now: Duration, resource: &str) -> Option<ForceTarget> {
         self.expire(now);
         let (resource, entry) = self.resources.get_key_value(resource)?;

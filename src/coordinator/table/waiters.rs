@@ -50,7 +50,7 @@ impl Waiters {
         self.by_ticket.keys().copied().collect()
     }
 
-    /// Where this very request waits already.
+    /// The place at which the same request waits already.
     pub fn same(&self, request: &Acquire) -> Option<Ticket> {
         if self.by_request.is_empty() {
             return None;
@@ -79,7 +79,7 @@ impl Waiters {
     }
 }
 
-/// What makes a request the same one again: its owner, its own name, and what it wants.
+/// The identity of a request that may come again: its owner, its own name, and its resources.
 type Identity = (Arc<str>, Arc<str>, Resources);
 
 fn identity(request: &Acquire) -> Option<Identity> {

@@ -15,7 +15,8 @@ pub const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 /// Small enough that each bound is met.
 pub const LIMITS: Limits = Limits { resources: 24, places: 19, waiters_of_one: 6 };
 
-/// What is generated. Leases and waiters are chosen among those there are, so a shorter sequence still makes sense.
+/// A generated operation. It names a lease or a waiter by its position among those that exist, so a shorter sequence still makes
+/// sense.
 #[derive(Clone, Debug)]
 pub enum Op {
     /// The request's smallest token is as much above the last one given as this says, or does not matter.
@@ -33,7 +34,7 @@ pub enum Op {
     AllowTokens(u64),
 }
 
-/// What an operation means where it is applied: the same for the table and its model.
+/// A generated operation with its lease or waiter filled in: the same for the table and its model.
 #[derive(Debug)]
 pub enum Call {
     Acquire(Acquire, LeaseId),

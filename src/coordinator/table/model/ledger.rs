@@ -13,7 +13,7 @@ use crate::coordinator::table::{Acquired, ForceTarget, Granted, Happened, NotGra
 #[derive(Default)]
 pub struct Ledger {
     pub live: Vec<Granted>,
-    /// Who waits, for what, and until when.
+    /// The waiters: ticket, resources, and when each gives up.
     pub waiting: Vec<(Ticket, Resources, Duration)>,
     last_token: u64,
     pub kinds: BTreeMap<&'static str, usize>,
@@ -24,7 +24,7 @@ fn share(one: &Resources, other: &Resources) -> bool {
 }
 
 impl Ledger {
-    /// What is told of others may have come before or after the lease or the wait that the call itself ended.
+    /// A happening may have come before or after the lease or the wait that the call itself ended.
     pub fn note(&mut self, now: Duration, call: &Call, answer: &Answer, happened: &[Happened]) -> TestCaseResult {
         let ended = match answer {
             Answer::Released(Released::Freed(ended))

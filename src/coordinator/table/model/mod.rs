@@ -1,5 +1,5 @@
-//! The table against a model too simple to be wrong, and against its promises themselves, over sequences of thousands
-//! of operations: examples show that each rule holds alone, but not what happens where many of them meet.
+//! The table against a plain model of itself, and against its promises, over sequences of thousands of operations. The examples in
+//! `tests` test each rule alone; these sequences test the rules together.
 
 mod calls;
 mod ledger;
@@ -79,7 +79,7 @@ impl Trial {
         Ok(self.ledger)
     }
 
-    /// What an operation means now, if anything.
+    /// The call that an operation stands for now, if there is one.
     fn call_of(&mut self, op: &Op) -> Option<Call> {
         Some(match op {
             Op::Acquire(request, ahead) => {
@@ -178,8 +178,8 @@ fn attempt(ops: &[Op]) -> Result<Ledger, String> {
     tried.map_err(|_| "panicked, see above".to_owned())?.map_err(|why| why.to_string())
 }
 
-/// Leaves out whatever a failure does not need, in ever smaller pieces: proptest would leave out one operation after
-/// the other, which takes minutes where there are thousands, and would never go below the least length asked for.
+/// Leaves out the operations that a failure does not need, in ever smaller pieces. proptest leaves out one operation at a time, which
+/// takes minutes for thousands, and never goes below the minimum length of the strategy.
 fn shrink(mut ops: Vec<Op>) -> Vec<Op> {
     let mut piece = ops.len();
     while piece > 0 {
@@ -198,7 +198,7 @@ fn shrink(mut ops: Vec<Op>) -> Vec<Op> {
     ops
 }
 
-/// Runs the seed's sequence, counts what happened in it, and gives how many operations it has.
+/// Runs the seed's sequence, counts each kind of happening, and gives the number of operations.
 fn run_seed(seed: u64, kinds: &mut BTreeMap<&'static str, usize>) -> usize {
     let mut seed_bytes = [0; 32];
     seed_bytes[..8].copy_from_slice(&seed.to_le_bytes());
@@ -230,7 +230,7 @@ fn the_table_is_its_model_over_thousands_of_operations() {
     let mut kinds = BTreeMap::new();
     let ops: usize = seeds.iter().map(|seed| run_seed(*seed, &mut kinds)).sum();
     let sequences = seeds.len();
-    // The harness would keep what a test that passes prints.
+    // To stderr itself: the harness captures the output of a test that passes.
     writeln!(std::io::stderr(), "table = model: {sequences} sequences, {ops} operations, {kinds:?}, seeds {seeds:?}")
         .unwrap();
     if chosen.is_none() {

@@ -263,7 +263,7 @@ impl Model {
         Some(State::Retained { owner: owner.clone(), token: *token, free_in: until.saturating_sub(self.now) })
     }
 
-    /// What stands in the way of a request in its place in the order of arrival.
+    /// The obstacle of a request at its place in the order of arrival.
     fn obstacle(&self, request: &Acquire, place: Ticket) -> Option<Busy> {
         request.resources.iter().find_map(|resource| {
             let passed_over = |state: &State| request.despite_retention && matches!(state, State::Retained { .. });
