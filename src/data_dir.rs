@@ -1,4 +1,4 @@
-//! The data folder: making it, and opening the log inside it, with errors that say what to do.
+//! The data folder: it is made, the log in it is opened, and each error says what to do.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use crate::logging::{Config, Logs};
 
 /// The agenda's database in the data folder.
 pub const DATABASE_FILE: &str = "sctec.db";
-/// The same of the race demonstration.
+/// The race demonstration's database.
 pub const RACE_DATABASE_FILE: &str = "corrida.db";
 
-/// The data folder, or a file of a service's in it, cannot be used. Shown by the command line, hence in English.
+/// Why the data folder or a file in it cannot be used. The command line shows it, hence in English.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
     /// The system refuses.
@@ -22,7 +22,7 @@ pub enum DataDirError {
         /// What the system says.
         reason: String,
     },
-    /// Another process of the same service has it.
+    /// Another coordinator uses the folder.
     #[error("{} is in use by another coordinator; stop that one, or choose another folder with --data-dir", path.display())]
     InUse {
         /// The folder.
@@ -34,7 +34,7 @@ pub enum DataDirError {
         /// The state file.
         path: PathBuf,
     },
-    /// A state file that says nothing sensible.
+    /// A state file whose content is wrong.
     #[error("{} is damaged ({reason}); restore it from a backup, or move it away: clients then lift the token counter by token_minimo", path.display())]
     Damaged {
         /// The file.
@@ -51,7 +51,7 @@ impl DataDirError {
     }
 }
 
-/// Makes the folder if it is not there, and what is missing above it; each is on disk in its parent before this returns.
+/// Makes the folder and the missing folders above it. The name of each is durable before this returns.
 ///
 /// # Errors
 /// [`DataDirError::Access`].
@@ -68,7 +68,7 @@ pub fn make_folders(path: &Path) -> io::Result<()> {
     for folder in missing.into_iter().rev() {
         match std::fs::create_dir(folder) {
             Ok(()) => {}
-            // Another process was faster, and may not have come to make it durable.
+            // Another process was faster, and may not have made the name durable yet.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
             Err(error) => return Err(error),
         }

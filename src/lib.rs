@@ -15,18 +15,29 @@
 //! # }
 //! ```
 //!
-//! The modules in reading order, each of which imports only those below it:
+//! # The tour
 //!
-//! - [`commands`]: the command line;
-//! - [`stress`]: rivals for one slot, on command;
-//! - [`scheduler`]: the agenda over REST, and the way of a booking (`scheduler/book.rs`);
-//! - [`coordinator`]: the lock table, its service and its client;
-//! - [`store`]: SQLite, one writer, group commit;
-//! - [`audit`]: the record, its hash chain, its file;
-//! - [`agenda`]: what a slot and a booking are, and the rules;
+//! The modules in reading order. Each imports only those below it.
+//!
+//! - [`commands`]: the command line, one file or folder for each subcommand;
+//! - [`stress`]: many booking requests at one instant, and the verdict on the results;
+//! - [`scheduler`]: the agenda over REST; the way of a booking is [`scheduler::book`];
+//! - [`coordinator`]: the lock table, the service around it, and its client;
+//! - [`store`]: the agenda's storage: an interface, and SQLite behind it;
+//! - [`audit`]: the record, its hash chain, and the file;
+//! - [`agenda`]: slots, bookings and their rules;
 //! - [`clock`]: Cristian's algorithm and its client;
-//! - [`http`]: plumbing on hyper that knows no domain;
-//! - [`batch`], [`data_dir`], [`files`], [`text`], [`logging`], [`panics`], [`time`]: what everything stands on.
+//! - [`http`]: HTTP on hyper, without any domain;
+//! - [`batch`]: adaptive batching; [`text`]: escaping; [`data_dir`] and [`files`]: the data folder and facts about files;
+//!   [`logging`]; [`panics`]; [`time`]: instants and the clock.
+//!
+//! # Where to look
+//!
+//! - Why is a second booking refused? [`scheduler::book`]: the coordinator refuses the lock, or the store finds the slot claimed.
+//! - Where is a lock's TTL bounded? [`coordinator::protocol`], in its `limits`.
+//! - What does a booking look like on the wire? [`scheduler::links::booking`].
+//! - Which flag sets the rotation? [`commands::serve`], in its `args`: `--log-rotate-mb` and `--audit-rotate-mb`.
+//! - When does a listener hear `perdidos`? [`http::channel`]: when it has missed events; [`scheduler::live`] says which.
 
 // A closed pipe or a full disk would panic in println! and eprintln!: output goes through a writer that can say so.
 #![warn(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)]

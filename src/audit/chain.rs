@@ -1,14 +1,14 @@
 //! The hash chain that makes the trail tamper-evident.
 //!
-//! Each record carries the hash of the one before it and ends with its own, over the exact bytes of its line before
-//! `,"hash":`. So a line proves all the lines above it, and can be checked without knowing what JSON is (the idea of
-//! Schneier and Kelsey, "Secure Audit Logs to Support Computer Forensics", 1999).
+//! Each record has the hash of the record before it and ends with its own hash, over the exact bytes of its line before
+//! `,"hash":`. So a line proves all the lines above it, and can be checked without a JSON parser. The idea is of Schneier and
+//! Kelsey, "Secure Audit Logs to Support Computer Forensics", 1999.
 
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-/// What stands between a record's hashed bytes and its hash.
+/// The bytes between a record's hashed bytes and its hash.
 pub const HASH_FIELD: &str = ",\"hash\":\"";
 
 /// The chain's last record.
@@ -38,7 +38,7 @@ impl ChainHead {
         line
     }
 
-    /// Moves on over a record's line, without its line break, if it is the one that follows; else stays.
+    /// Moves on to a record's line (without its line break) if it is the next record; returns whether it is.
     pub fn follow(&mut self, line: &[u8]) -> bool {
         let link = Link::of(line).filter(Link::hash_is_right);
         let Some(link) = link.filter(|link| link.seq == self.seq + 1 && link.prev == self.hash.as_bytes()) else {
@@ -49,8 +49,8 @@ impl ChainHead {
     }
 }
 
-/// What a record's line ends with, taken apart: the fields that chain it. They stand at fixed places from the line's end,
-/// so that they are found without reading the rest.
+/// The chain's fields, which end a record's line. Their places are fixed from the line's end, so they are found without parsing
+/// the rest.
 #[derive(Clone, Copy, Debug)]
 pub struct Link<'a> {
     /// The record's number.
@@ -59,15 +59,15 @@ pub struct Link<'a> {
     pub prev: &'a [u8],
     /// The record's own hash, in the same form.
     pub hash: &'a [u8],
-    /// What the hash is over.
+    /// The hashed bytes.
     hashed: &'a [u8],
-    /// What stands before the chain's fields.
+    /// The bytes before the chain's fields.
     pub body: &'a [u8],
 }
 
 /// Hexadecimal digits of a hash.
 pub const HASH_DIGITS: usize = 64;
-/// What ends a line.
+/// The end of a line.
 const END: &[u8] = b"\"}";
 const PREV_FIELD: &[u8] = b"\",\"prev\":\"";
 const REQ_FIELD: &[u8] = b",\"req\":\"";
@@ -76,7 +76,7 @@ const SEQ_FIELD: &[u8] = b",\"seq\":";
 const REQ_MAX: usize = 64;
 
 impl<'a> Link<'a> {
-    /// Takes the end of a line apart, given without its line break; `None` if any part of it is not as it should be.
+    /// Parses the end of a line (without its line break); `None` if any part has another form.
     pub fn of(line: &'a [u8]) -> Option<Self> {
         let (hashed, tail) = line.split_at(line.len().checked_sub(HASH_FIELD.len() + HASH_DIGITS + END.len())?);
         let hash = tail.strip_prefix(HASH_FIELD.as_bytes())?.strip_suffix(END)?;
@@ -98,7 +98,7 @@ impl<'a> Link<'a> {
     /// Whether the line's bytes give its hash.
     pub fn hash_is_right(&self) -> bool {
         let mut digits = [0; HASH_DIGITS];
-        // The buffer has the room that the digits of a SHA-256 take.
+        // The buffer has room for the digits of a SHA-256.
         base16ct::lower::encode(&Sha256::digest(self.hashed), &mut digits).is_ok_and(|digits| digits == self.hash)
     }
 }

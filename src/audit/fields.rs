@@ -1,7 +1,7 @@
-//! A record read back from its line: which fields it has, and how they are shown.
+//! A record's fields, read from its line, and how they are shown.
 //!
-//! A trail outlives the program that wrote it, so a record with more fields, fewer or others is still a record. Fields
-//! are slices of the line, and cost nothing until they are asked for.
+//! A trail outlives the program that wrote it, so a record with more, fewer or other fields is still a record. Fields are slices
+//! of the line and are parsed when they are asked for.
 
 use std::borrow::Cow;
 
@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 
 use super::record::LEVEL;
 
-/// A record's fields as they stand in its line, unread: [`text`] and [`number`] read them. A record is any object
-/// whose `level` is `AUDIT`, so whatever else it has or lacks, or has in another shape, is no error.
+/// A record's unparsed fields: [`text`] and [`number`] parse them. Any object whose `level` is `AUDIT` is a record, whatever
+/// other fields it has.
 #[derive(Debug, Deserialize)]
 pub struct Record<'a> {
     #[serde(borrow)]
@@ -22,12 +22,12 @@ pub struct Record<'a> {
     /// When it was made.
     #[serde(borrow)]
     pub timestamp_utc: Option<&'a RawValue>,
-    /// What happened.
+    /// The event.
     #[serde(borrow)]
     pub event_type: Option<&'a RawValue>,
     #[serde(borrow)]
     details: Option<&'a RawValue>,
-    /// Who recorded it.
+    /// The service that recorded it.
     #[serde(borrow)]
     pub service: Option<&'a RawValue>,
     /// The request that caused it.
@@ -81,15 +81,13 @@ pub struct Details<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Whether it is a record at all: its `level` says so.
+    /// Whether it is a record, by its `level`.
     pub fn is_audit(&self) -> bool {
         text(self.level) == LEVEL
     }
 
-    /// What the event says of itself; empty if it is not an object.
-    ///
-    /// # Errors
-    /// When it is one, but says something twice: which of the two is meant, nobody can tell.
+    /// The event's details; empty if they are not an object. An object that has a field twice is an error: it is not known which
+    /// one is meant.
     pub fn details(&self) -> serde_json::Result<Details<'a>> {
         match self.details {
             Some(raw) if raw.get().starts_with('{') => serde_json::from_str(raw.get()),
@@ -103,7 +101,7 @@ pub fn text(field: Option<&RawValue>) -> Cow<'_, str> {
     let Some(written) = field.map(RawValue::get) else { return Cow::Borrowed("") };
     match written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(plain) if !plain.contains('\\') => Cow::Borrowed(plain),
-        // Half a surrogate pair is valid JSON and no text: it stays as it is written.
+        // Half a surrogate pair is valid JSON but no text: it is shown as written.
         Some(_) => serde_json::from_str(written).map_or(Cow::Borrowed(written), Cow::Owned),
         None => Cow::Borrowed(written),
     }
@@ -111,7 +109,7 @@ pub fn text(field: Option<&RawValue>) -> Cow<'_, str> {
 
 /// A field as an integer, if it is one, however it is written: `7`, `7.0`, `70e-1`.
 pub fn number(field: Option<&RawValue>) -> Option<i64> {
-    /// Up to here, every integer has a floating point number of its own.
+    /// Up to this, a floating point number is exact for every integer.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let written = field?.get();
     written.parse().ok().or_else(|| {

@@ -1,8 +1,8 @@
-//! Which files a trail is in: the one that is written, and those that rotation closed.
+//! The files of a trail: the current one, and those that rotation closed.
 //!
-//! The one that is written keeps its name, `audit.jsonl`. A closed one is named after the first record in it,
-//! `audit-000000001707.jsonl`, so that the names sort as the chain goes, no number is given twice, and a name says where
-//! a record is. Who keeps many may compress them with gzip, `audit-000000001707.jsonl.gz`: readers take those as they are.
+//! The current file is always `audit.jsonl`. A closed file is named after its first record, `audit-000000001707.jsonl`: the names
+//! sort in the chain's order, no name is used twice, and a name tells which records are in the file. Closed files may be
+//! compressed with gzip (`audit-000000001707.jsonl.gz`), and are read as they are.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! What form a file's bytes are in, told by how they begin: a trail's lines, those lines compressed with gzip, or something
-//! that holds no lines as it stands. A name may say what it likes.
+//! The form of a file, recognised by its first bytes and not by its name: a trail's lines, lines compressed with gzip, or a
+//! foreign form that has no lines.
 
 /// Bytes that [`Form::of`] looks at, at the most.
 pub const LOOKED_AT: usize = 1024;

@@ -1,8 +1,10 @@
-//! The audit trail: who did what and when, so that it can be proved.
+//! The audit trail: the proof of every booking and cancellation.
 //!
-//! A record is made in the transaction of the action it records, and chained to the one before; the file follows the
-//! database. [`record`] and [`chain`] are pure, [`export`] writes the file and [`files`] names the ones that were closed;
-//! [`form`] tells what form a file is in and [`shape`] is a record's; [`fields`] and [`filter`] read it back, and [`verify`] tells whether it is whole, all pure.
+//! A record is made in the transaction of its action, and chained to the record before. The file follows the database.
+//!
+//! [`record`] and [`chain`] make a record's line. [`export`] writes the file, and [`files`] names the closed ones. [`form`]
+//! recognises compressed files, [`shape`] is a record's exact form, [`fields`] and [`filter`] read records, and [`verify`]
+//! proves that a trail is whole. All but `export` and `files` are pure.
 
 pub mod chain;
 pub(crate) mod export;
@@ -16,5 +18,5 @@ pub(crate) mod verify;
 
 /// The trail's file in the data folder.
 pub(crate) const TRAIL_FILE: &str = "audit.jsonl";
-/// The same of the race demonstration.
+/// The trail's file of the race demonstration.
 pub(crate) const RACE_TRAIL_FILE: &str = "corrida-audit.jsonl";

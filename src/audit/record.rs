@@ -1,4 +1,4 @@
-//! One audit record: what happened, and the line it becomes.
+//! An audit record: its event, and its line up to the chain's fields.
 
 use serde::Serialize;
 
@@ -102,7 +102,7 @@ pub struct Process {
     pub address: String,
 }
 
-/// The record's fields up to the chain's, in the order the assignment has them.
+/// The record's fields before the chain's, in the assignment's order.
 #[derive(Serialize)]
 struct FirstFields<'a> {
     timestamp_utc: String,
@@ -182,7 +182,8 @@ impl Event<'_> {
         // A struct of texts and numbers: serialising it to memory cannot fail.
         let mut json = serde_json::to_string(&head).expect("a record serialises");
         json.pop();
-        // What some reader might take for the end of a line, or a terminal for a command: in JSON an escape is the same.
+        // A reader might take a separator for the end of a line, a terminal an escape for a command. In JSON an escape is the
+        // same character.
         escaped(&json)
     }
 

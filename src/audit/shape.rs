@@ -1,52 +1,49 @@
-//! A record's form, to the byte: the one that docs/LOGGING.md gives, and that every line of a trail has.
+//! The exact form of a record's line, as docs/LOGGING.md gives it.
 //!
-//! A line is held against it without reading it as JSON: the first fields stand at its beginning, the chain's at its end
-//! ([`Link`]), and what is between them is the details.
+//! A line is checked without parsing JSON: the first fields are at its beginning, the chain's fields at its end ([`Link`]), and
+//! the details are between them.
 
 use super::chain::{HASH_DIGITS, HASH_FIELD, Link};
 
-/// The longest line that is taken for a record's: one is some hundreds of bytes, some thousands at the most.
+/// The longest line that can be a record. Real ones have hundreds of bytes, at most some thousands.
 pub const LINE_MAX: usize = 1 << 20;
 
-/// How every record begins, up to the event's name; `d` is a digit where the instant is.
+/// The beginning of every record, up to the event's name; `d` stands for a digit of the instant.
 const BEGINNING: &[u8] = b"{\"timestamp_utc\":\"dddd-dd-ddTdd:dd:dd.ddddddZ\",\"level\":\"AUDIT\",\"event_type\":\"";
-/// What follows the event.
+/// The bytes after the event.
 const SERVICE_FIELD: &[u8] = b"\",\"service\":\"";
-/// What follows the service.
+/// The bytes after the service.
 const DETAILS_FIELD: &[u8] = b"\",\"details\":{";
 
-/// Where a record's instant is in its line. Instants as they are written here have the order of their bytes.
+/// The place of the instant in a record's line. Instants in this form sort by their bytes.
 pub const INSTANT: std::ops::Range<usize> = 18..18 + INSTANT_LENGTH;
 /// Its length.
 pub const INSTANT_LENGTH: usize = "2025-10-26T18:00:05.123456Z".len();
-/// What every record begins with, before its instant. Inside a text its quotes would be escaped.
+/// The beginning of every record, before the instant. Inside a JSON text its quotes would be escaped.
 pub const FIRST_FIELD: &[u8] = BEGINNING.split_at(INSTANT.start).0;
 
-/// What the bytes after a file's last line break are.
+/// The kind of the bytes after a file's last line break.
 #[derive(Debug)]
 pub enum Rest<'a> {
-    /// The beginning of a line that has the form.
+    /// The beginning of a record.
     Begun,
-    /// All of one, but its line break. Whether its hash is right was not looked at.
+    /// A whole record without its line break. Its hash is not checked.
     Whole(Link<'a>),
-    /// Neither: nothing that a record begins with.
+    /// Neither.
     Other,
 }
 
-/// How far a line goes that has the form of a record's first fields.
+/// The result of checking a record's first fields.
 enum FirstFields<'a> {
-    /// Past them: these are the bytes of the details, without their opening brace, and all that follows.
+    /// They are whole. These bytes follow: the details without their opening brace, and the rest.
     Whole(&'a [u8]),
-    /// It ends within them.
+    /// The line ends within them.
     Begun,
-    /// It has something else there.
+    /// The line has another form: what is wrong.
     Other(&'static str),
 }
 
-/// Holds a line against the form, and takes its end apart. Whether its hash is right is not looked at.
-///
-/// # Errors
-/// With what is not as it should be.
+/// Checks the form of a line and parses its end. The hash is not checked. The error names the part that is wrong.
 pub fn check(line: &[u8]) -> Result<Link<'_>, &'static str> {
     const NO_BEGINNING: &str = "it does not begin as one does, with timestamp_utc, level and event_type";
     let details = match first_fields(line) {
@@ -61,8 +58,8 @@ pub fn check(line: &[u8]) -> Result<Link<'_>, &'static str> {
     }
 }
 
-/// What the bytes after the last line break are. Those who lost their power may have left a file that is longer than what
-/// was written to it: its zeros are not to be among them.
+/// The kind of the bytes after the last line break. The caller leaves out the zeros that a loss of power may leave at the end of a
+/// file.
 pub fn rest(bytes: &[u8]) -> Rest<'_> {
     if bytes.iter().any(u8::is_ascii_control) {
         return Rest::Other;
@@ -71,7 +68,7 @@ pub fn rest(bytes: &[u8]) -> Rest<'_> {
     let Some(at) = memchr::memmem::find(bytes, HASH_FIELD.as_bytes()) else {
         return if matches!(first_fields(bytes), FirstFields::Other(_)) { Rest::Other } else { Rest::Begun };
     };
-    // What stands before the hash has to be all of it, whatever is there of the hash.
+    // Even if the hash is torn, the bytes before it must be whole.
     let completed = [&bytes[..at], HASH_FIELD.as_bytes(), &[b'0'; HASH_DIGITS], b"\"}"].concat();
     let hash = &bytes[at + HASH_FIELD.len()..];
     let digits = hash.iter().take_while(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).count();
@@ -108,7 +105,7 @@ fn first_fields(line: &[u8]) -> FirstFields<'_> {
     }
 }
 
-/// What follows a word and the field after it, or `None` if the bytes end before that.
+/// The bytes after a word and the field that follows it; `None` if the bytes end before that.
 fn word_then<'a>(bytes: &'a [u8], belongs: impl Fn(u8) -> bool, field: &[u8]) -> Result<Option<&'a [u8]>, ()> {
     let length = bytes.iter().take_while(|byte| belongs(**byte)).count();
     let rest = &bytes[length..];
@@ -121,7 +118,8 @@ fn word_then<'a>(bytes: &'a [u8], belongs: impl Fn(u8) -> bool, field: &[u8]) ->
     }
 }
 
-/// Whether the line begins as every record, as far as it goes. Asked of every line, so most of it is compared at once.
+/// Whether the line begins as every record does, as far as the line goes. It runs for every line, so most bytes are compared in
+/// one step.
 fn is_beginning(line: &[u8]) -> bool {
     let length = line.len().min(BEGINNING.len());
     let agrees =

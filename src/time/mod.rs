@@ -1,8 +1,8 @@
-//! Instants, and who says what time it is.
+//! Instants, and the clock that gives the present one.
 //!
-//! There is one type for an instant, [`Timestamp`], so that a booking's start, a log line and a lease's
-//! expiry cannot be mixed up with durations or with each other's units. Code that decides takes the
-//! instant as an argument; only the edges ask a [`Clock`], and a test can hold one still.
+//! [`Timestamp`] is the one type for an instant: a booking's start, a log line and a lease's expiry cannot be confused with
+//! durations or with other units. Code that decides takes the instant as an argument. Only the edges ask a [`Clock`], and a test
+//! can stop one.
 
 mod rfc3339;
 
@@ -40,7 +40,7 @@ pub enum ParseTimestampError {
     /// Outside the years 1970 to 9998.
     #[error("deve estar entre 1970-01-01T00:00:00Z e 9998-12-31T23:59:59Z")]
     OutOfRange,
-    /// Finer than a microsecond, or in a leap second, where the instant has to be exact.
+    /// Digits past the microsecond, or a leap second, in an instant that has to be exact.
     #[error("deve ser exato até o microssegundo, sem um segundo 60 nem mais algarismos de fração")]
     TooFine,
 }
@@ -80,7 +80,7 @@ impl Timestamp {
         rfc3339::parse(text).map(|parsed| parsed.at)
     }
 
-    /// The same, where what is cut would make the instant another one: a slot begins exactly on the grid.
+    /// The same, but refuses digits that would be cut: a slot begins exactly on the grid.
     ///
     /// # Errors
     /// As [`Timestamp::parse_rfc3339`], and [`ParseTimestampError::TooFine`].
@@ -89,23 +89,23 @@ impl Timestamp {
         if parsed.exact { Ok(parsed.at) } else { Err(ParseTimestampError::TooFine) }
     }
 
-    /// Displays whole seconds, as slots are written: `2025-12-01T03:00:00Z`.
+    /// Displays whole seconds, the form of slots: `2025-12-01T03:00:00Z`.
     pub const fn seconds(self) -> Rfc3339 {
         Rfc3339 { at: self, fraction_digits: 0 }
     }
 
-    /// Displays milliseconds, as log lines are written: `2025-10-26T18:00:04.500Z`.
+    /// Displays milliseconds, the form of log lines: `2025-10-26T18:00:04.500Z`.
     pub const fn millis(self) -> Rfc3339 {
         Rfc3339 { at: self, fraction_digits: 3 }
     }
 
-    /// Displays microseconds, as every other instant is written: `2025-10-26T18:00:04.500123Z`.
+    /// Displays microseconds, the form of all other instants: `2025-10-26T18:00:04.500123Z`.
     pub const fn micros(self) -> Rfc3339 {
         Rfc3339 { at: self, fraction_digits: 6 }
     }
 }
 
-/// A [`Timestamp`] with the number of fraction digits it is to be shown with.
+/// A [`Timestamp`] and the number of fraction digits to show.
 #[derive(Clone, Copy, Debug)]
 pub struct Rfc3339 {
     at: Timestamp,
@@ -114,7 +114,7 @@ pub struct Rfc3339 {
 
 impl fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The type's own range lies inside jiff's, so this never takes the error branch.
+        // Every `Timestamp` is in the range of jiff's type, so this cannot fail.
         let at = jiff::Timestamp::from_microsecond(self.at.0).map_err(|_| fmt::Error)?;
         DateTimePrinter::new()
             .precision(Some(self.fraction_digits))
@@ -123,15 +123,15 @@ impl fmt::Display for Rfc3339 {
     }
 }
 
-/// Who says what time it is: the system, or a test.
+/// The source of the present instant: the system, or a test.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
-    /// `None` is the system's clock.
+    /// `None` for the system's clock.
     held: Option<Arc<AtomicI64>>,
 }
 
 impl Clock {
-    /// The machine's own clock.
+    /// The system's clock.
     pub const fn system() -> Self {
         Self { held: None }
     }
@@ -171,7 +171,7 @@ pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Microseconds, for a duration that goes into arithmetic with [`Timestamp::as_micros`].
+/// Minutes in microseconds, for arithmetic with [`Timestamp::as_micros`].
 pub const fn minutes_in_micros(minutes: i64) -> i64 {
     minutes * 60 * MICROS_PER_SECOND
 }

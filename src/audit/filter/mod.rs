@@ -1,9 +1,9 @@
-//! Which records of a trail are wanted, judged line by line.
+//! The filter of a search: which records are wanted, line by line.
 //!
-//! A trail may be gigabytes and stand between other lines (`app.log`), so most lines are passed over after a look at
-//! their bytes. The look only ever says "certainly not"; what it lets through is parsed and compared exactly, so text
-//! inside a field (a target that spells out another event) never matches. JSON lets the same value be written in several
-//! ways: where a line has a sign of that, an escape or a number with a fraction, the look does not say anything.
+//! A trail may have gigabytes, or stand between other lines (`app.log`), so a quick check of the bytes rejects most lines. It
+//! rejects only lines that certainly do not match. The others are parsed and compared exactly, so that text inside a field (a
+//! target that spells out another event) never matches. JSON can write one value in several ways: a line with an escape or a
+//! number with a fraction is always parsed.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,4 @@
-//! What a verification is held against, and what it finds.
+//! The anchors of a verification, and its findings.
 
 use crate::text::escaped;
 

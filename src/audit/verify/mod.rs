@@ -1,17 +1,17 @@
 //! Verification: whether files hold a trail, whole and unchanged.
 //!
-//! It works on the bytes as they stand and never writes a record anew to compare. Each byte is looked at once, a record's
-//! own fields are found from its two ends, so that almost all of the time is SHA-256's; memory does not grow with the
-//! file. What it finds is told apart:
+//! It checks the bytes as they are; a record is never serialised again for comparison. Each byte is read once, and a record's
+//! fields are found from the line's two ends, so that almost all of the time goes to SHA-256. Memory does not grow with the file.
+//! There are two kinds of finding:
 //!
-//! - **tampered**: a line is not a record, its bytes do not give its hash, it does not follow the one before, or it is
-//!   not the one that a head noted elsewhere says it was;
-//! - **incomplete**: the last line was not written to its end, as a crash leaves it, records that a head speaks of are
-//!   not there (yet), or the files begin after the first record and nobody knows the records before.
+//! - **tampered**: a line is not a record, its hash is wrong, it does not follow the record before, or it differs from a head
+//!   that was noted elsewhere;
+//! - **incomplete**: the last line is torn, as a crash leaves it, records up to a noted head are missing (perhaps not written
+//!   yet), or the files begin after the first record and the records before are unknown.
 //!
-//! A file that ends earlier, at the end of a line, is a whole trail with fewer records: nothing in it says that there were
-//! more. Only a [`Anchor`] can, the database's head or one noted elsewhere. The same is true of a trail written anew from
-//! its first record, hashes and all.
+//! A file that was cut at the end of a line is a whole trail with fewer records. Only an [`Anchor`] shows that there were more:
+//! the database's head, or a head noted elsewhere. The same is true of a trail that was written anew from its first record, with
+//! new hashes.
 
 mod found;
 
