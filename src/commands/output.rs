@@ -1,7 +1,7 @@
-//! What a command says and to whom: its output, its complaints, and whether anyone still reads.
+//! A command's output on stdout, its messages on stderr, and the terminal's width.
 //!
-//! A reader that has gone away has read enough: that is a normal end, and a command that runs on ends then even if it has
-//! nothing to say. Output that cannot be written for another reason, as on a full disk, is a failure.
+//! When the pipe of the output is closed, the command ends normally, also while it has nothing to print. Output that cannot be
+//! written for another reason, such as a full disk, is a failure.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -14,39 +14,38 @@ use rustix::io::Errno;
 
 use crate::text::escaped;
 
-/// The width of what is laid out where nothing says how wide the terminal is, and on one that is narrower: a table with a
-/// letter or two in each row helps nobody.
+/// The width of tables where the terminal's width is unknown or smaller: a column of one or two letters cannot be read.
 pub const WIDTH_DEFAULT: u16 = 80;
 
-/// The same for help, whose lines are words and not columns.
+/// The least width of help texts.
 const HELP_WIDTH_MIN: u16 = 40;
-/// Longer lines are hard to read.
+/// The largest width of help texts: longer lines are hard to read.
 const HELP_WIDTH_MAX: u16 = 100;
 
-/// What a failure to write the output is called.
+/// The message of a failure to write the output.
 pub const CANNOT_WRITE: &str = "cannot write to stdout";
 
-/// Whether the reader of our output has gone: it has read enough.
+/// Whether the error is a closed pipe of the output.
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Whether stdout is for a person who has not asked for plain text (<https://no-color.org>).
+/// Whether stdout may have colours: it is a terminal, and `NO_COLOR` is not set (<https://no-color.org>).
 pub fn colour() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// How many columns to lay a table out in, where it is for a terminal.
+/// The width of a table, if stdout is a terminal.
 pub fn table_width() -> Option<u16> {
     io::stdout().is_terminal().then(|| usable_width(known_width(), WIDTH_DEFAULT, u16::MAX))
 }
 
-/// How many columns to lay help out in.
+/// The width of help texts.
 pub fn help_width() -> u16 {
     usable_width(known_width().or(Some(HELP_WIDTH_MAX)), HELP_WIDTH_MIN, HELP_WIDTH_MAX)
 }
 
-/// The terminal's width, or what `COLUMNS` says where there is no terminal or it does not know its own (0).
+/// The terminal's width; or `COLUMNS`, if stdout is no terminal or the terminal's width is 0.
 fn known_width() -> Option<u16> {
     let known = |width: &u16| *width > 0;
     let stdout = io::stdout();
@@ -59,16 +58,16 @@ fn usable_width(known: Option<u16>, least: u16, most: u16) -> u16 {
     known.unwrap_or(WIDTH_DEFAULT).clamp(least, most)
 }
 
-/// Says something on standard error, in a line of its own. What a server said, or how a file is called, may be in it, and must
-/// not steer the terminal. Standard error may be closed or full, which is no reason to fail.
+/// Prints a message on standard error, on a line of its own. It is escaped: it may quote a server or a file's name. A closed or
+/// full standard error is not a failure.
 pub fn tell(text: impl Display) {
     let _ = writeln!(io::stderr().lock(), "sctec: {}", escaped(&text.to_string()));
 }
 
-/// Prints, and says whether anyone still reads.
+/// Prints; returns whether the output's pipe is still open.
 ///
 /// # Errors
-/// When it cannot be written although someone may be reading.
+/// When the text cannot be written for another reason.
 pub fn print(text: &str) -> anyhow::Result<bool> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -78,7 +77,7 @@ pub fn print(text: &str) -> anyhow::Result<bool> {
     }
 }
 
-/// Waits, and says whether anyone still reads: at once when the reader goes.
+/// Waits; returns whether the output's pipe is still open, at once when it is closed.
 pub fn pause(duration: Duration) -> bool {
     let until = Instant::now() + duration;
     let stdout = io::stdout();
@@ -89,7 +88,7 @@ pub fn pause(duration: Duration) -> bool {
             Ok(0) => return true,
             Ok(_) if has_gone(&polled[0]) => return false,
             Err(Errno::INTR) => {}
-            // Nothing that a wait could tell: wait without asking.
+            // This output cannot be polled: wait without it.
             Ok(_) | Err(_) => break,
         }
     }
@@ -97,10 +96,10 @@ pub fn pause(duration: Duration) -> bool {
     true
 }
 
-/// Waits until there is something to read from `input`, or its end.
+/// Waits until `input` has something to read or ends.
 ///
 /// # Errors
-/// A broken pipe as soon as the reader of our output has gone.
+/// A broken pipe as soon as the output's pipe is closed.
 pub fn wait_for_input(input: BorrowedFd<'_>) -> io::Result<()> {
     let stdout = io::stdout();
     let mut polled = [PollFd::from_borrowed_fd(input, PollFlags::IN), PollFd::new(&stdout, PollFlags::empty())];
@@ -108,13 +107,13 @@ pub fn wait_for_input(input: BorrowedFd<'_>) -> io::Result<()> {
         match poll(&mut polled, None) {
             Ok(_) if has_gone(&polled[1]) => return Err(io::ErrorKind::BrokenPipe.into()),
             Err(Errno::INTR) => {}
-            // What is wrong with the input, reading it tells.
+            // Reading the input tells what is wrong with it.
             Ok(_) | Err(_) => return Ok(()),
         }
     }
 }
 
-/// Whether nobody has the other end of a pipe, socket or terminal any more.
+/// Whether the other end of the pipe, socket or terminal is closed.
 fn has_gone(stdout: &PollFd<'_>) -> bool {
     stdout.revents().intersects(PollFlags::ERR | PollFlags::HUP)
 }
@@ -124,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_of_width_0_or_of_a_few_columns_is_laid_out_for_as_one_of_80() {
+    fn a_terminal_of_width_0_or_of_a_few_columns_counts_as_80() {
         let table = |known| usable_width(known, WIDTH_DEFAULT, u16::MAX);
         assert_eq!([None, Some(1), Some(79), Some(80), Some(200)].map(table), [80, 80, 80, 80, 200]);
         let help = |known| usable_width(known, HELP_WIDTH_MIN, HELP_WIDTH_MAX);

@@ -1,8 +1,8 @@
-//! A record's field as a cell of CSV: a spreadsheet must show what was recorded, and not carry it out.
+//! A record's field as a cell of CSV that no spreadsheet runs as a formula.
 //!
 //! People type names and targets, and a spreadsheet takes a text that begins with `=`, `+`, `-` or `@` for a formula
-//! ([OWASP](https://owasp.org/www-community/attacks/CSV_Injection)). Numbers stay numbers. `docs/LOGGING.md` says how the
-//! text that was recorded is got back.
+//! ([OWASP](https://owasp.org/www-community/attacks/CSV_Injection)). Numbers stay numbers. `docs/LOGGING.md` says how to get
+//! the recorded text back.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::audit::fields::text;
 use crate::text::{escaped, is_unsafe};
 
-/// What a field shows in a cell.
+/// A field's cell.
 pub fn cell(field: Option<&RawValue>) -> Cow<'_, str> {
     let is_number = field.is_some_and(|raw| raw.get().starts_with(|c: char| c == '-' || c.is_ascii_digit()));
     let text = text(field);
@@ -21,8 +21,8 @@ pub fn cell(field: Option<&RawValue>) -> Cow<'_, str> {
     Cow::Owned(harmless(&text))
 }
 
-/// A text as a cell that is no formula, and has nothing that cannot be seen: an apostrophe before a sign that begins it,
-/// and escapes as JSON has them. Where lists are separated by `;`, Excel begins a cell there too.
+/// A text as a cell that is no formula and has no invisible characters: an apostrophe stands before a sign at its beginning, and
+/// unsafe characters are escaped as in JSON. In some locales Excel separates cells by `;`, so a cell begins there too.
 fn harmless(text: &str) -> String {
     let mut cell = String::with_capacity(text.len() + 1);
     let mut begins = true;
@@ -43,8 +43,8 @@ fn harmless(text: &str) -> String {
     cell
 }
 
-/// What begins a formula, in halfwidth or fullwidth; what is skipped before one; and the apostrophe, so that the one that
-/// was put there is told from one that was typed.
+/// Whether a character at the beginning of a cell gets an apostrophe before it: the signs of a formula, halfwidth or fullwidth,
+/// the white space that is skipped before one, and the apostrophe itself, so that the added one can be told from a typed one.
 fn is_sign(c: char) -> bool {
     matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠' | '\t' | '\r' | '\n' | '\'')
 }

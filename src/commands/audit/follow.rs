@@ -1,7 +1,7 @@
-//! `--follow`: goes on as the trail grows, from one file to the next.
+//! `--follow`: reads on as the trail grows, from one file to the next.
 //!
-//! A line is read when it has its line break, so one that is being written, or that a crash tore and the service writes
-//! again, is read once and whole. What is not there is waited for: a file that was not written yet, a folder that is away.
+//! A line is read when its line break is there. So a line that is being written, or that was torn by a crash and is written
+//! again, is read once and whole. A file or folder that is missing is waited for.
 
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
@@ -18,13 +18,10 @@ use super::search::Search;
 use crate::audit::form::{self, Form};
 use crate::commands::output::{CANNOT_WRITE, pause, tell};
 
-/// How often the end of the file is looked at: a person does not notice, nor does the machine.
+/// How often the file's end is checked.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Reads what is there, and goes on for as long as the output is read.
-///
-/// # Errors
-/// When something cannot be read, or the output not be written.
+/// Reads the trail, and goes on until the output's pipe is closed.
 pub fn run<W: Write>(search: &mut Search<W>, args: &AuditArgs) -> anyhow::Result<()> {
     let Some(mut inputs) = wait_for_inputs(args)? else { return Ok(()) };
     if args.files.is_empty() {
@@ -36,7 +33,7 @@ pub fn run<W: Write>(search: &mut Search<W>, args: &AuditArgs) -> anyhow::Result
         search.read_all(inputs)?;
     }
     let trail = match &followed {
-        // A closed one that stands last: the one that is written was not there.
+        // The last file is a closed one: the current one was not there.
         Input::Closed(_) => args.trail(),
         Input::File(path) | Input::Open(OpenFile { path, .. }) => path.clone(),
         Input::Stdin => return search.read(followed),
@@ -45,7 +42,7 @@ pub fn run<W: Write>(search: &mut Search<W>, args: &AuditArgs) -> anyhow::Result
     match followed.open()? {
         Some(open) if open.is_regular() => {
             let place = Place::of(open, from_now)?;
-            // One that is compressed is read by the search, which tells.
+            // The search reads compressed files, and reports their gaps itself.
             if !from_now && place.form == Form::Lines {
                 search.tell_gap(&place.open, &name)?;
             }
@@ -56,7 +53,7 @@ pub fn run<W: Write>(search: &mut Search<W>, args: &AuditArgs) -> anyhow::Result
     }
 }
 
-/// What is to be read, once the last of it is there; `None` if nobody reads the output any more.
+/// The inputs, once the last one is there; `None` if the output's pipe was closed.
 fn wait_for_inputs(args: &AuditArgs) -> anyhow::Result<Option<Vec<Input>>> {
     let missing = |path: &Path| {
         let found = std::fs::metadata(path);
@@ -78,7 +75,7 @@ fn wait_for_inputs(args: &AuditArgs) -> anyhow::Result<Option<Vec<Input>>> {
     }
 }
 
-/// Says what is the matter once, and not every time that it still is.
+/// Prints a message once, and not again while it stays the same.
 #[derive(Default)]
 struct Once(Option<String>);
 
@@ -123,7 +120,7 @@ impl Place {
         }
         match self.form {
             Form::Lines => self.read_lines(search),
-            // Nobody adds to those.
+            // A compressed file does not grow.
             Form::Gzip | Form::Foreign(_) if self.at > 0 => Ok(()),
             Form::Gzip => {
                 self.at = length;
@@ -144,7 +141,7 @@ impl Place {
         let mut file = &self.open.file;
         file.seek(SeekFrom::Start(begin)).with_context(name)?;
         let mut lines = Lines::new(file);
-        // Nothing is read past a line that is still being written.
+        // Stops before a line that is still being written.
         while lines.next_is_whole().with_context(name)? {
             search.judge(&lines.line())?;
             self.at = begin + lines.taken();
@@ -183,7 +180,7 @@ fn follow<W: Write>(search: &mut Search<W>, mut place: Place, trail: &Path) -> a
                 away = Once::default();
                 next
             }
-            // The folder may come back, and the file in it be the same.
+            // The folder may come back with the same file.
             Err(error) => {
                 let folder = trail.parent().unwrap_or(trail).display().to_string();
                 away.tell(format!("cannot look into {folder}: {error}; waiting for it"));
@@ -199,9 +196,9 @@ fn follow<W: Write>(search: &mut Search<W>, mut place: Place, trail: &Path) -> a
                 (next, false)
             }
         };
-        // What was written between the last reading and the change.
+        // The lines that were written between the last reading and the change.
         place.read_on(search)?;
-        // One that is compressed is read by the search, which notes and tells.
+        // The search does this itself for compressed files.
         if place.form == Form::Lines {
             search.followed(&place.open, is_gone_on_from)?;
         }

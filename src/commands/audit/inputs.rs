@@ -1,5 +1,4 @@
-//! Where records come from: files that were named, standard input, or the trail of a data folder, which may be growing and
-//! be closed under another name while it is read.
+//! The inputs: named files, standard input, or the trail of a data folder, which may grow and be rotated while it is read.
 
 use std::fs::{File, FileType};
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Seek, SeekFrom};
@@ -22,15 +21,15 @@ use crate::files::leads_to;
 pub enum Input {
     /// Standard input.
     Stdin,
-    /// A file that was named.
+    /// A named file.
     File(PathBuf),
-    /// The data folder's file that is written.
+    /// The data folder's current file.
     Open(OpenFile),
-    /// One of its that was closed.
+    /// One of the data folder's closed files.
     Closed(PathBuf),
 }
 
-/// A file that is open, and the name it had.
+/// An open file, and its path when it was opened.
 pub struct OpenFile {
     /// The name.
     pub path: PathBuf,
@@ -38,22 +37,19 @@ pub struct OpenFile {
     pub file: File,
 }
 
-/// What the reader of a growing trail does next.
+/// What a growing trail has become.
 pub enum Next {
-    /// The file is still the one that is written.
+    /// The file is still the current one.
     Same,
-    /// It was closed and has been read to its end: the chain goes on here.
+    /// The file was closed, and the chain goes on in this one.
     Closed(OpenFile),
-    /// It was closed, but the next one is not there yet.
+    /// The file was closed, and the next one is not there yet.
     NotYet,
-    /// Another file stands in its place.
+    /// Another file has its name.
     Replaced(OpenFile),
 }
 
-/// What is to be read, in order.
-///
-/// # Errors
-/// When there is nothing, with what to do, or something that cannot be read.
+/// The inputs in order; at least one.
 pub fn inputs(args: &AuditArgs) -> anyhow::Result<Vec<Input>> {
     let inputs = there(args)?;
     if inputs.is_empty() {
@@ -62,27 +58,24 @@ pub fn inputs(args: &AuditArgs) -> anyhow::Result<Vec<Input>> {
     Ok(inputs)
 }
 
-/// The same, which may be nothing yet.
-///
-/// # Errors
-/// When something cannot be read.
+/// The inputs in order; perhaps none yet.
 pub fn there(args: &AuditArgs) -> anyhow::Result<Vec<Input>> {
     if args.files.is_empty() { trail_of(&args.trail()) } else { Ok(named(args)) }
 }
 
-/// Says that a closed file is there in a form that nobody here reads.
+/// The message about a closed file in a form that sctec cannot read.
 pub fn unread(closed: &Closed) -> String {
     let name = closed.path.display();
     format!("cannot read {name}; decompress it first: of compressed files sctec reads gzip's")
 }
 
-/// The files that were named.
+/// The named files.
 fn named(args: &AuditArgs) -> Vec<Input> {
     let input = |path: &PathBuf| if path.as_os_str() == "-" { Input::Stdin } else { Input::File(path.clone()) };
     args.files.iter().map(input).collect()
 }
 
-/// Says that there is no trail, with what to do.
+/// The message that there is no trail.
 fn nothing(args: &AuditArgs) -> String {
     let race = args.data_dir.join(RACE_TRAIL_FILE);
     let race = match race.try_exists() {

@@ -1,7 +1,7 @@
 //! `audit`: searches the trail, follows it, verifies it.
 //!
-//! Files are read as streams, in order, and each record that matches is printed as it comes; only a table waits for
-//! the end, to know how wide its columns are.
+//! Files are read as streams, in order, and each matching record is printed at once. Only a table waits for the end, to know the
+//! widths of its columns.
 
 mod args;
 mod cell;
@@ -59,7 +59,7 @@ fn search(args: &AuditArgs) -> Outcome {
     } else {
         Printer::new(format, args.bom, stdout).context(CANNOT_WRITE)?
     };
-    // On one terminal, a bar and lines that come one by one would write over each other.
+    // On one terminal, a progress bar and printed lines would overwrite each other.
     let shows_progress = format == AuditFormat::Table || args.count || !terminal;
     let mut search = Search::new(filter, printer, args.tail, shows_progress);
     let searched = if args.follow {
@@ -71,10 +71,10 @@ fn search(args: &AuditArgs) -> Outcome {
         search.read_all(inputs).and_then(|()| search.release_tail())
     };
     let (broken, too_long, unread) = (search.broken, search.too_long, search.printer.unread());
-    // What was found before a file failed is printed all the same.
+    // Records that were found before a file failed are printed too.
     let printed = search.printer.finish().context(CANNOT_WRITE);
     if let Err(error) = searched.and(printed) {
-        // Whoever read the output has seen enough.
+        // A closed pipe of the output is a normal end.
         return if is_broken_pipe(&error) { Ok(ExitCode::SUCCESS) } else { Err(error) };
     }
     tell_passed_over(broken, too_long, unread);
@@ -117,7 +117,7 @@ fn instant(option: &str, text: Option<&str>) -> anyhow::Result<Option<Timestamp>
     at.transpose()
 }
 
-/// Says which lines a reader might miss. Standard error may be closed, which is no reason to fail.
+/// Reports skipped lines. A closed standard error is not a failure.
 fn tell_passed_over(broken: u64, too_long: u64, unread: u64) {
     let mut stderr = io::stderr().lock();
     let _ = match broken {

@@ -1,5 +1,5 @@
-//! The search: reads each input to its end, prints what matches, and names what is missing or could
-//! not be read: an answer that is not whole says so, by its exit status too.
+//! The search: reads each input to its end, and prints the records that match. Missing records and unreadable inputs are named,
+//! and change the exit status.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -24,16 +24,16 @@ pub struct Search<W: Write> {
     pub printer: Printer<W>,
     filter: Filter,
     shows_progress: bool,
-    /// Of what is there at first, only so many of the last records are printed: they wait here until it was read.
+    /// With `--tail`: the last matching records, until the end is reached.
     tail: Option<Tail>,
     /// Lines that look like records but are not whole.
     pub broken: u64,
     pub too_long: u64,
     /// Whether records are missing, or something cannot be read. Each was named.
     pub incomplete: bool,
-    /// The file that was read last, and the last record in it.
+    /// The last file that was read, and its last record.
     last_of: Option<(String, u64)>,
-    /// The record that was read last, of an input whose end cannot be looked at beforehand.
+    /// The last record read, of an input whose end cannot be read first.
     reached: Option<u64>,
     /// Lines of the input that is being read.
     lines: u64,
@@ -78,9 +78,9 @@ impl<W: Write> Search<W> {
         lines.iter().try_for_each(|line| self.judge(&Line::Bytes(line)))
     }
 
-    /// Names those of a data folder's closed files that nobody here reads.
+    /// Names the data folder's closed files in a form that sctec cannot read.
     pub fn tell_unread(&mut self, args: &AuditArgs) {
-        // Where the folder cannot be read, reading what is in it says so.
+        // A folder that cannot be read is reported when its files are read.
         for unread in files::closed_and_unread(&args.trail()).unwrap_or_default() {
             tell(inputs::unread(&unread));
             self.incomplete = true;
