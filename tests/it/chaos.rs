@@ -12,9 +12,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::common::{Server, run, sctec, signal, wait_until};
+use crate::common::{Asked, Server, run, sctec, signal, wait_until};
 
 /// Clients at once.
 const CLIENTS: u64 = 6;
@@ -176,7 +176,8 @@ impl Client<'_> {
 
     fn book(&mut self) {
         let start = slot(self.dice.below(SLOTS));
-        let body = json!({"cientista_id": 1 + self.dice.below(10), "horario_inicio_utc": start}).to_string();
+        let scientist = 1 + i64::try_from(self.dice.below(10)).unwrap();
+        let body = Asked::by(scientist, &start).text();
         if let (_, Some((201, booking))) = self.send("POST", "/agendamentos", &body) {
             let id = booking["id"].as_i64().expect("a booking has a number");
             assert_eq!(booking["horario_inicio_utc"], start);

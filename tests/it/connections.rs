@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::common::listener::Listener;
 use crate::common::network::Network;
-use crate::common::{Locks, Server, Services, http, sctec, wait_until};
+use crate::common::{Asked, Locks, Server, Services, http, sctec, wait_until};
 
 /// A stop takes less than a second where nothing runs; on a machine that is busy with other tests, less than this. A
 /// request's own limits are above it.
@@ -97,7 +97,7 @@ fn hyper_2730_half_a_request_does_not_hold_up_a_stop() {
 #[test]
 fn a_stop_answers_what_has_begun() {
     let mut services = Services::start(&["--critical-delay-ms", "1500"]);
-    let booking = json!({"cientista_id": 7, "horario_inicio_utc": "2031-01-01T00:00:00Z"}).to_string();
+    let booking = Asked::by(7, "2031-01-01T00:00:00Z").text();
     let head = format!("POST /agendamentos HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", booking.len());
     let stream = say(&services.scheduler.url(), format!("{head}{booking}").as_bytes());
     services.wait_for_log("app.log", |lines| lines.iter().any(|line| line.contains("Iniciando verificação")));
@@ -205,8 +205,8 @@ fn a_name_that_a_path_folds_away_leads_nowhere_else() {
         let listed = list["telescopios"].as_array().unwrap().iter().find(|telescope| telescope["id"] == name).unwrap();
         let own = services.follow(listed, "self");
         assert_eq!((own.status, own.json()["id"].as_str()), (200, Some(name)));
-        let body = json!({"cientista_id": 7, "horario_inicio_utc": "2031-01-01T00:00:00Z", "telescopio": name});
-        let (status, booking) = services.book_with(&body);
+        let asked = Asked::by(7, "2031-01-01T00:00:00Z").on(name);
+        let (status, booking) = services.book_as(&asked);
         assert_eq!((status, &booking["telescopio"]), (201, &json!(name)));
         let period = http(
             "GET",
@@ -214,7 +214,7 @@ fn a_name_that_a_path_folds_away_leads_nowhere_else() {
             None,
         );
         assert_eq!((period.status, &period.json()["telescopio"]), (200, &json!(name)));
-        let refused = services.book_with(&body).1;
+        let refused = services.book_as(&asked).1;
         let free = services.follow(&refused, "livres").json();
         assert_eq!(free["telescopio"], name);
         let mut hrefs = Vec::new();
@@ -254,8 +254,8 @@ fn a_name_that_a_path_folds_away_leads_nowhere_else() {
 fn a_mark_of_the_byte_order_is_passed_over() {
     let services = Services::start(&[]);
     let marked = |url: String, body: &Value| http("POST", &url, Some(("application/json", &format!("\u{feff}{body}"))));
-    let booking = json!({"cientista_id": 7, "horario_inicio_utc": "2031-01-01T00:00:00Z"});
-    assert_eq!(marked(services.agenda("/agendamentos"), &booking).status, 201);
+    let booking = Asked::by(7, "2031-01-01T00:00:00Z");
+    assert_eq!(marked(services.agenda("/agendamentos"), booking.body()).status, 201);
     assert_eq!(marked(services.locks("/lock"), &json!({"recurso": "X"})).status, 200);
     let batch = json!({"operacoes": [{"op": "unlock", "recurso": "X"}]});
     assert_eq!(marked(services.locks("/lote"), &batch).json()["respostas"][0]["liberado"], true);
@@ -302,8 +302,7 @@ fn a_clock_that_no_date_can_show_is_served() {
         // What is not HTTP is answered by hyper itself, with the date that it makes.
         assert!(answer(&agenda, "x\r\n", "").starts_with("HTTP/1.1 400 "), "{at}");
         assert_eq!(http("GET", &format!("{agenda}/time"), None).json()["timestamp_utc"], now);
-        let booking = json!({"cientista_id": 7, "horario_inicio_utc": "2031-01-01T00:00:00Z"}).to_string();
-        assert_eq!(http("POST", &format!("{agenda}/agendamentos"), Some(("application/json", &booking))).status, 201);
+        assert_eq!(Asked::by(7, "2031-01-01T00:00:00Z").at(&agenda).status, 201);
         for path in
             ["/agendamentos", "/telescopios/Webb-Acad/agenda", "/telescopios/Webb-Acad/livres", "/auditoria", "/"]
         {

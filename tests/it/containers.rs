@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::common::podman::{self, IMAGE, Project, image, podman, podman_says};
-use crate::common::{http, run, signal, try_http, wait_until};
+use crate::common::{Asked, http, run, signal, wait_until};
 
 const ONE_OF_EACH: &[&str] = &["compose.yml"];
 const TWO_SCHEDULERS: &[&str] = &["compose.yml", "compose.scale.yml"];
@@ -65,10 +65,10 @@ impl<'a> Load<'a> {
         let (mut booked, mut answers) = (Vec::new(), BTreeMap::new());
         while !self.stop.load(Ordering::Relaxed) {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
-            let body = json!({"cientista_id": 1, "horario_inicio_utc": slot(index)}).to_string();
+            let asked = Asked::by(1, &slot(index));
             for url in self.urls {
                 // Nobody answers while a scheduler is being killed: 0.
-                let answer = try_http("POST", &format!("{url}/agendamentos"), Some(&body));
+                let answer = asked.try_at(url);
                 let status = answer.as_ref().map_or(0, |answer| answer.status);
                 *answers.entry(status).or_default() += 1;
                 if status == 201 {
@@ -211,7 +211,7 @@ fn one_stream_of_logs_ties_both_services_together_and_data_outlives_them() {
     assert_eq!((status, &report["statuses"]), (Some(0), &json!({"201": 1, "409": 9})), "{report}");
 
     // A request that names itself, so that its way can be told.
-    let body = json!({"cientista_id": 7, "horario_inicio_utc": slot(0)}).to_string();
+    let body = Asked::by(7, &slot(0)).text();
     let url = format!("{}/agendamentos", project.url());
     let booked = crate::common::http_with(
         "POST",

@@ -9,7 +9,7 @@ use sctec::http::router::{Access, Endpoint};
 use sctec::{coordinator, scheduler};
 use serde_json::{Value, json};
 
-use crate::common::{Services, http};
+use crate::common::{Asked, Services, http};
 
 fn document(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).unwrap()
@@ -58,19 +58,11 @@ fn examples_have_the_members_of_real_answers() {
     let locks = |path: &str, body: Value| {
         http("POST", &services.locks(path), Some(("application/json", &body.to_string()))).json()
     };
-    let booking = json!({"cientista_id": 7, "horario_inicio_utc": "2025-12-01T03:00:00Z"});
-    let booked = agenda("POST", "/agendamentos", Some(booking.clone()));
-    let taken = agenda("POST", "/agendamentos", Some(booking.clone()));
-    let unknown = agenda(
-        "POST",
-        "/agendamentos",
-        Some(json!({"cientista_id": 77, "horario_inicio_utc": "2025-12-01T03:00:00Z"})),
-    );
-    let wrong = agenda(
-        "POST",
-        "/agendamentos",
-        Some(json!({"cientista_id": 7, "horario_inicio_utc": "2025-12-01T03:00:00Z", "duracao_min": 7})),
-    );
+    let book = |asked: Asked| services.book_as(&asked).1;
+    let booking = Asked::by(7, "2025-12-01T03:00:00Z");
+    let (booked, taken) = (book(booking.clone()), book(booking.clone()));
+    let unknown = book(Asked::by(77, "2025-12-01T03:00:00Z"));
+    let wrong = book(booking.clone().minutes(7));
     let post = under("POST /agendamentos");
     let delete = under("DELETE /agendamentos/{id}");
     let cancelled = agenda("DELETE", "/agendamentos/1", Some(json!({"motivo": "nuvens de poeira"})));

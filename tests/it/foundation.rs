@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::common::{
-    Server, Services, coordinator_command, http, scheduler_command, sctec, signal, try_http, wait_until,
+    Asked, Server, Services, coordinator_command, http, scheduler_command, sctec, signal, try_http, wait_until,
 };
 
 fn code(answer: &(u16, Value)) -> (u16, &str) {
@@ -54,8 +54,7 @@ fn better_sqlite3_1237_a_database_that_is_deleted_takes_no_booking_until_it_is_b
     says_that_it_is_gone(&services, "sctec.db", "2030-12-01T04:00:00Z", &standing);
     // A second scheduler makes a new one there. The first does not sell its slots a second time, nor takes its files away.
     let second = services.another_scheduler(&[]);
-    let body = json!({ "cientista_id": 2, "horario_inicio_utc": "2030-12-01T04:00:00Z" }).to_string();
-    let other = http("POST", &format!("{}/agendamentos", second.url()), Some(("application/json", &body)));
+    let other = Asked::by(2, "2030-12-01T04:00:00Z").at(&second.url());
     assert!(matches!(other.status, 201 | 503), "{}", other.body);
     says_that_it_is_gone(&services, "sctec.db", "2030-12-01T04:00:00Z", &standing);
     assert_eq!(services.scheduler.terminate(), Some(0));
@@ -89,8 +88,7 @@ fn a_folder_that_is_moved_and_the_race_of_a_database_that_is_deleted_are_noticed
     command.args(["serve-scheduler", "--listen", "127.0.0.1:0", "--no-lock", "--data-dir"]).arg(&data);
     let server = Server::spawn(&mut command, 1);
     let book = |minute: u32| {
-        let body = json!({ "cientista_id": 1, "horario_inicio_utc": format!("2030-12-01T03:{minute:02}:00Z") });
-        let answer = try_http("POST", &format!("{}/agendamentos", server.url()), Some(&body.to_string())).unwrap();
+        let answer = Asked::by(1, &format!("2030-12-01T03:{minute:02}:00Z")).at(&server.url());
         (answer.status, answer.json())
     };
     assert_eq!(book(0).0, 201);
@@ -340,9 +338,8 @@ fn what_has_begun_while_it_waited_is_not_booked() {
     command.arg("--data-dir").arg(folder.path()).env("TZ", "UTC");
     let scheduler = Server::spawn(&mut command, 1);
     let served = Served::by(&scheduler);
-    let body = json!({ "cientista_id": 1, "telescopio": "Webb-Acad", "horario_inicio_utc": "2030-06-01T03:00:00Z" });
     let url = format!("{}/agendamentos", scheduler.url());
-    let answer = http("POST", &url, Some(("application/json", &body.to_string())));
+    let answer = Asked::by(1, "2030-06-01T03:00:00Z").on("Webb-Acad").at(&scheduler.url());
     assert_eq!(
         (answer.status, answer.json()["codigo"].as_str().unwrap()),
         (422, "campos_invalidos"),

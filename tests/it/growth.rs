@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::common::{Server, Services, count, http, run, wait_until};
+use crate::common::{Asked, Server, Services, count, http, run, wait_until};
 
 const MEGABYTE: u64 = 1 << 20;
 
@@ -21,8 +21,7 @@ fn book_days(urls: &[String], first: u64, goes_on: impl Fn() -> bool) {
             return;
         }
         let start = sctec::time::Timestamp::from_micros((20_000 + day.cast_signed()) * 86_400_000_000).unwrap();
-        let body = json!({"cientista_id": 1, "horario_inicio_utc": start.seconds().to_string(), "duracao_min": 1440});
-        let answer = http("POST", &format!("{url}/agendamentos"), Some(("application/json", &body.to_string())));
+        let answer = Asked::by(1, &start.seconds().to_string()).minutes(1440).at(url);
         assert_eq!(answer.status, 201, "{}", answer.body);
     }
 }
@@ -108,8 +107,7 @@ fn a_start_looks_at_the_pages_in_the_background_unless_the_stop_was_clean() {
     // One of two stops, and leaves a mark; what the other writes after that makes it another state's.
     let mut second = services.another_scheduler(&[]);
     assert_eq!(services.scheduler.terminate(), Some(0));
-    let body = json!({"cientista_id": 1, "horario_inicio_utc": "2025-12-01T03:10:00Z"}).to_string();
-    let booked = http("POST", &format!("{}/agendamentos", second.url()), Some(("application/json", &body)));
+    let booked = Asked::by(1, "2025-12-01T03:10:00Z").at(&second.url());
     assert_eq!(booked.status, 201);
     second.kill();
     let before = looked(&services);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::common::{Server, Services, http, pause, sctec, signal, try_http, wait_until};
+use crate::common::{Asked, Server, Services, http, pause, sctec, signal, wait_until};
 
 const SLOT: &str = "2025-12-01T03:00:00Z";
 /// Longer than a process may make no headway before it is looked at twice.
@@ -174,10 +174,7 @@ fn of_several_addresses_one_that_hangs_is_passed_over_in_time() {
     let services = Services::start(&[]);
     let addresses = format!("http://{},{}", silent.local_addr().unwrap(), services.coordinator.url());
     let second = Server::spawn(&mut crate::common::scheduler_command(services.data_dir(), &addresses), 1);
-    let book = |index: u32| {
-        let body = json!({"cientista_id": 1, "horario_inicio_utc": format!("2025-12-02T03:{:02}:00Z", index * 5)});
-        try_http("POST", &format!("{}/agendamentos", second.url()), Some(&body.to_string())).unwrap().status
-    };
+    let book = |index: u32| Asked::by(1, &format!("2025-12-02T03:{:02}:00Z", index * 5)).at(&second.url()).status;
     let begun = Instant::now();
     assert_eq!(book(0), 201);
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
@@ -207,8 +204,7 @@ fn book_all_the_while(scheduler: &Server, how_long: Duration) -> usize {
     let mut booked = 0;
     while begun.elapsed() < how_long {
         let start = format!("2025-12-{:02}T{:02}:{:02}:00Z", 2 + booked / 288, booked % 288 / 12, booked % 12 * 5);
-        let body = json!({"cientista_id": 1, "horario_inicio_utc": start}).to_string();
-        let answer = http("POST", &format!("{}/agendamentos", scheduler.url()), Some(("application/json", &body)));
+        let answer = Asked::by(1, &start).at(&scheduler.url());
         assert_eq!(answer.status, 201, "after {:?}: {}", begun.elapsed(), answer.body);
         booked += 1;
         // A pace, not a wait: the bookings are to be spread over the whole time.

@@ -1,5 +1,6 @@
 //! What the tests and benches share: the real executable on free ports, in folders of its own.
 
+mod asked;
 mod executable;
 pub mod listener;
 mod locks;
@@ -13,6 +14,7 @@ mod services;
 pub mod trail;
 mod wait;
 
+pub use asked::Asked;
 pub use executable::{coordinator_command, deaf, pause, run, scheduler_command, sctec, signal};
 pub use locks::Locks;
 pub use requests::{Answer, http, http_with, try_http};

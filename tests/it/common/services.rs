@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::Instant;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 
+use super::asked::Asked;
 use super::executable::{coordinator_command, scheduler_command};
 use super::requests::{Answer, http, http_with};
 use super::server::Server;
@@ -78,8 +79,12 @@ impl Services {
 
     /// Books one slot of the default telescope.
     pub fn book(&self, scientist: i64, start: &str) -> (u16, Value) {
-        let body = json!({ "cientista_id": scientist, "horario_inicio_utc": start });
-        self.book_with(&body)
+        self.book_as(&Asked::by(scientist, start))
+    }
+
+    /// Books what is asked for.
+    pub fn book_as(&self, asked: &Asked) -> (u16, Value) {
+        self.book_with(asked.body())
     }
 
     /// Books with all that `body` says.
