@@ -44,9 +44,9 @@ use self::place::Place;
 use self::readers::Readers;
 use self::stopped::InUse;
 use self::writer::{Beside, Tx, Writer};
+use super::outbox::Outbox;
 use super::{
-    Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, Outbox, Page, Store, StoreError,
-    TrailPage,
+    Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, Page, Store, StoreError, TrailPage,
 };
 use crate::agenda::{Booking, Catalogue, NewBooking, Rejection};
 use crate::audit::filter::Wanted;
