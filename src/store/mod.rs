@@ -1,10 +1,15 @@
 //! The agenda's storage: what the rest of the service asks of it, free of SQL.
 //!
-//! [`Store`] is the interface. [`sqlite`] is the
+//! [`Store`] is the interface. What a change does is decided by [`decide`], which knows no database. [`sqlite`] is the
 //! storage of one machine: it loads the rows that a decision needs, and writes what was decided.
 //!
 //! The scheduler chooses the storage when it starts, so the interface is a trait object.
 
+#[cfg(test)]
+mod conformance;
+pub mod decide;
+#[cfg(test)]
+mod memory;
 mod outbox;
 pub mod sqlite;
 

@@ -29,7 +29,7 @@ pub fn telescope(connection: &Connection, code: &str) -> rusqlite::Result<Option
         .optional()
 }
 
-/// Whether there is that scientist.
-pub fn has_scientist(connection: &Connection, id: i64) -> rusqlite::Result<bool> {
-    connection.prepare_cached("SELECT 1 FROM cientistas WHERE id = ?1")?.exists([id])
+/// The name of that scientist, if there is one.
+pub fn scientist_name(connection: &Connection, id: i64) -> rusqlite::Result<Option<String>> {
+    connection.prepare_cached("SELECT nome FROM cientistas WHERE id = ?1")?.query_row([id], |row| row.get(0)).optional()
 }

@@ -1,10 +1,12 @@
 //! The agenda in one SQLite database: the storage of one machine.
 //!
 //! [`schema`] opens a database and brings it up to date, [`writer`] is the one thread that writes, and [`readers`] read
-//! beside it. The SQL stands beside the functions that run it, in [`bookings`], [`lists`], [`slots`], [`catalogue`],
+//! beside it. [`load`] gets the rows that a decision needs, [`apply`] writes what was decided. The SQL of readings stands
+//! beside the functions that run it, in [`bookings`], [`lists`], [`slots`], [`catalogue`],
 //! [`trail`] and [`outbox`]. [`place`], [`damage`], [`pages`], [`recovery`] and [`stopped`] notice what happens to the
 //! files; [`inspect`] and [`mod@deep`] look at a database from outside.
 
+mod apply;
 mod bookings;
 mod catalogue;
 mod checkpoints;
@@ -14,6 +16,7 @@ mod deep;
 mod errors;
 mod inspect;
 mod lists;
+mod load;
 mod open_error;
 mod outbox;
 mod pages;
@@ -43,14 +46,15 @@ use self::pages::Check;
 use self::place::Place;
 use self::readers::Readers;
 use self::stopped::InUse;
-use self::writer::{Beside, Tx, Writer};
+use self::writer::{Beside, Writer};
+use super::decide::{Book, BookUnguarded, Cancel, CancelUnguarded, Change, Record};
 use super::outbox::Outbox;
 use super::{
     Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, Page, Store, StoreError, TrailPage,
 };
 use crate::agenda::{Booking, Catalogue, NewBooking, Rejection};
 use crate::audit::filter::Wanted;
-use crate::audit::record::{Event, NO_REQUEST, Process, Why};
+use crate::audit::record::{Process, Why};
 use crate::http::request_id::RequestId;
 use crate::time::{Clock, Timestamp};
 
@@ -104,14 +108,11 @@ impl SqliteStore {
         Ok(Self { writer, readers, check, checkpoints, damage, place, path: path.to_owned(), kind, in_use })
     }
 
-    /// Runs a change on the writing thread, unless the database is known to be damaged.
-    fn write<T: Send + 'static>(
-        &self,
-        change: impl FnMut(&mut Tx<'_>) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Answer<'_, T> {
+    /// Carries out a change, unless the database is known to be damaged.
+    fn change<C: Change>(&self, change: C) -> Answer<'_, C::Answer> {
         Box::pin(async move {
             self.damage.check()?;
-            self.writer.run(change).await
+            self.writer.run(move |tx| tx.carry_out(&change)).await
         })
     }
 
@@ -126,11 +127,11 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn book(&self, new: NewBooking, fence: Fence, request_id: RequestId) -> Answer<'_, Result<Booking, BookRefused>> {
-        self.write(move |tx| bookings::book(tx, &new, fence, &request_id))
+        self.change(Book { new, fence, request_id })
     }
 
     fn book_unguarded(&self, new: NewBooking, request_id: RequestId) -> Answer<'_, Result<Booking, Rejection>> {
-        self.write(move |tx| bookings::book_unguarded(tx, &new, &request_id))
+        self.change(BookUnguarded { new, request_id })
     }
 
     fn find_conflict(&self, new: &NewBooking) -> Answer<'_, Option<Booking>> {
@@ -145,7 +146,7 @@ impl Store for SqliteStore {
         fence: Fence,
         request_id: RequestId,
     ) -> Answer<'_, Result<Booking, CancelRefused>> {
-        self.write(move |tx| bookings::cancel(tx, id, reason.as_deref(), fence, &request_id))
+        self.change(Cancel { id, reason, fence, request_id })
     }
 
     fn cancel_unguarded(
@@ -154,7 +155,7 @@ impl Store for SqliteStore {
         reason: Option<String>,
         request_id: RequestId,
     ) -> Answer<'_, Result<Booking, NotCancelled>> {
-        self.write(move |tx| bookings::cancel_unguarded(tx, id, reason.as_deref(), &request_id))
+        self.change(CancelUnguarded { id, reason, request_id })
     }
 
     fn booking(&self, id: i64) -> Answer<'_, Option<Booking>> {
@@ -180,16 +181,17 @@ impl Store for SqliteStore {
     }
 
     fn record_refusal(&self, asked: NewBooking, why: Why, request_id: RequestId) -> Answer<'_, ()> {
-        self.write(move |tx| tx.record(&Event::BookingRefused { asked: &asked, why: &why }, &request_id))
+        self.change(Record::Refusal { asked: Box::new(asked), why, request_id })
     }
 
     fn record_start(&self, process: Process) -> Answer<'_, ()> {
-        Box::pin(self.writer.run(move |tx| tx.record(&Event::ServiceStarted(&process), NO_REQUEST)))
+        let change = Record::Start(process);
+        Box::pin(self.writer.run(move |tx| tx.carry_out(&change)))
     }
 
     fn record_stop(&self, process: Process, up_ms: u64) -> Answer<'_, ()> {
-        let stopped = move |tx: &mut Tx<'_>| tx.record(&Event::ServiceStopped { process: &process, up_ms }, NO_REQUEST);
-        Box::pin(self.writer.run(stopped))
+        let change = Record::Stop { process, up_ms };
+        Box::pin(self.writer.run(move |tx| tx.carry_out(&change)))
     }
 
     fn trail_page(&self, wanted: Wanted, after: u64, limit: u16) -> Answer<'_, TrailPage> {
@@ -206,7 +208,8 @@ impl Store for SqliteStore {
 
     fn probe(&self) -> Answer<'_, ()> {
         Box::pin(async {
-            self.write(|tx| trail::touch(tx.connection)).await?;
+            self.damage.check()?;
+            self.writer.run(|tx| trail::touch(tx.connection)).await?;
             self.writer.recent_failure().map_or(Ok(()), Err)
         })
     }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use slog::{Discard, o};
 
 use super::*;
-use crate::agenda::{Draft, NotCancellable};
-use crate::store::FenceBroken;
+use crate::agenda::{Draft, Rejection};
+use crate::store::conformance;
 
 struct Opened {
     store: SqliteStore,
@@ -54,38 +54,6 @@ impl Opened {
         };
         draft.check(&self.store.catalogue().await.unwrap(), self.clock.now()).unwrap()
     }
-}
-
-#[tokio::test]
-async fn rows_carry_the_official_time_and_cancelling_ends_at_the_start() {
-    let opened = open("2030-01-01T02:59:00Z");
-    let new = opened.draft("Webb-Acad", "2030-01-01T03:00:00Z").await;
-    let booking = opened.store.book(new, fence(1), request()).await.unwrap().unwrap();
-    assert_eq!(booking.created_at, opened.clock.now());
-    opened.clock.set(instant("2030-01-01T03:00:00Z"));
-    let refused = opened.store.cancel(booking.id, None, fence(2), request()).await.unwrap();
-    assert_eq!(refused, Err(CancelRefused::Not(NotCancelled::Not(NotCancellable::Started))));
-    opened.clock.set(instant("2030-01-01T02:59:59.999999Z"));
-    let cancelled = opened.store.cancel(booking.id, None, fence(2), request()).await.unwrap().unwrap();
-    assert_eq!(cancelled.cancelled_at, Some(opened.clock.now()));
-}
-
-#[tokio::test]
-async fn a_stale_or_late_write_changes_nothing() {
-    let opened = open("2030-01-01T00:00:00Z");
-    let start = "2030-01-01T03:00:00Z";
-    let new = opened.draft("Hubble-Acad", start).await;
-    let booking = opened.store.book(new.clone(), fence(5), request()).await.unwrap().unwrap();
-    let stale = FenceBroken::Stale { start: instant(start), seen: 5 };
-    let refused = opened.store.cancel(booking.id, None, fence(4), request()).await.unwrap();
-    assert_eq!(refused, Err(CancelRefused::Fence(stale)));
-    opened.store.cancel(booking.id, None, fence(6), request()).await.unwrap().unwrap();
-    // The cancellation's token counts too.
-    let refused = opened.store.book(new.clone(), fence(5), request()).await.unwrap();
-    assert!(matches!(refused, Err(BookRefused::Fence(FenceBroken::Stale { seen: 6, .. }))));
-    let late = Fence { token: 7, deadline: Instant::now() };
-    assert_eq!(opened.store.book(new, late, request()).await.unwrap(), Err(BookRefused::Fence(FenceBroken::Expired)));
-    assert_eq!(opened.store.list(Filter::default(), None, 10).await.unwrap().bookings.len(), 1);
 }
 
 #[tokio::test]
@@ -139,8 +107,9 @@ async fn together(store: &SqliteStore, news: Vec<NewBooking>) -> Vec<Result<Resu
     let mut answers: Vec<_> = news.iter().map(|_| None).collect();
     for (index, new) in news.into_iter().enumerate() {
         let writer = store.writer.clone();
+        let change = Book { new, fence: fence(1), request_id: request() };
         tasks.spawn(async move {
-            let booked = writer.run(move |tx| bookings::book(tx, &new, fence(1), &request())).await;
+            let booked = writer.run(move |tx| tx.carry_out(&change)).await;
             (index, booked)
         });
     }
@@ -258,32 +227,15 @@ async fn a_commit_that_cannot_be_looked_for_is_of_unknown_outcome_and_one_that_c
 }
 
 #[tokio::test]
-async fn a_rule_that_was_kept_when_asked_and_is_not_when_written_is_broken() {
+async fn a_telescope_that_is_not_simulated_any_more_refuses_the_past() {
     let opened = open("2030-01-01T02:59:58Z");
-    let start = "2030-01-01T03:00:00Z";
-    let (real, simulated) = (opened.draft("Webb-Acad", start).await, opened.draft("Hubble-Acad", start).await);
+    let simulated = opened.draft("Hubble-Acad", "2030-01-01T03:00:00Z").await;
     opened.clock.set(instant("2030-01-01T03:00:04Z"));
-    let next = instant("2030-01-01T03:05:00Z");
-    let past = Rejection::Past("Webb-Acad".to_owned(), next);
-    let refused = opened.store.book(real.clone(), fence(1), request()).await.unwrap();
-    assert_eq!(refused, Err(BookRefused::Broken(past.clone())));
-    assert_eq!(opened.store.book_unguarded(real, request()).await.unwrap(), Err(past));
     opened.store.book(simulated.clone(), fence(1), request()).await.unwrap().unwrap();
-    // What a telescope is may change as well.
     opened.sql("UPDATE telescopios SET simulado = 0").await;
     let refused = opened.store.book(simulated, fence(2), request()).await.unwrap();
     assert!(matches!(refused, Err(BookRefused::Broken(Rejection::Past(..)))), "{refused:?}");
     assert_eq!(opened.store.list(Filter::default(), None, 10).await.unwrap().bookings.len(), 1);
-}
-
-#[tokio::test]
-async fn a_booking_of_a_scientist_who_was_removed_can_be_cancelled() {
-    let opened = open("2030-01-01T00:00:00Z");
-    let new = opened.draft("Hubble-Acad", "2030-01-01T03:00:00Z").await;
-    let id = opened.store.book(new, fence(1), request()).await.unwrap().unwrap().id;
-    let other = rusqlite::Connection::open(opened.folder.path().join("sctec.db")).unwrap();
-    other.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM cientistas WHERE id = 7").unwrap();
-    opened.store.cancel(id, None, fence(2), request()).await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -414,3 +366,30 @@ async fn an_older_copy_beside_a_newer_log_is_named_and_the_advice_works() {
         assert_eq!(store.list(Filter::default(), None, 500).await.unwrap().bookings.len(), kept as usize);
     }
 }
+
+/// A database of the conformance suite's.
+struct Database {
+    store: Arc<dyn Store>,
+    folder: tempfile::TempDir,
+}
+
+impl conformance::Fixture for Database {
+    fn open(race: bool, clock: Clock) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let kind = if race { Kind::Race } else { Kind::Agenda };
+        let store = SqliteStore::open(&folder.path().join("sctec.db"), kind, clock, &log(), |_| {}).unwrap();
+        Self { store: Arc::new(store), folder }
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    fn remove_scientist(&self, id: i64) {
+        let other = rusqlite::Connection::open(self.folder.path().join("sctec.db")).unwrap();
+        other.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+        other.execute("DELETE FROM cientistas WHERE id = ?1", [id]).unwrap();
+    }
+}
+
+conformance::conformance!(Database);

@@ -15,7 +15,7 @@
 //! any more. That other commit is made at once. Before it writes, it looks whether the first record of the failed one is there.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension};
@@ -129,15 +129,14 @@ impl Committer {
         // IMMEDIATE: a transaction that starts by reading and then wants to write gets BUSY at once, without waiting.
         self.execute("BEGIN IMMEDIATE")?;
         // Read anew each time: another process may write to the same file.
-        let head = trail::head(&self.connection).inspect_err(|error| self.damage.look_at(error))?;
-        let first_seq = head.seq + 1;
-        let mut tx =
-            Tx { connection: &self.connection, now: self.clock.now(), began: Instant::now(), head, lines: Vec::new() };
+        let begun = Tx::begin(&self.connection, self.clock.now());
+        let mut tx = begun.inspect_err(|error| self.damage.look_at(error))?;
+        let first_seq = tx.head().seq + 1;
         for (index, (job, refused)) in jobs.iter_mut().zip(refused).enumerate() {
             if refused.is_some() {
                 continue;
             }
-            let before = guarded.then(|| (tx.head.clone(), tx.lines.len()));
+            let before = guarded.then(|| tx.mark());
             if guarded {
                 self.execute("SAVEPOINT job")?;
             }
@@ -149,20 +148,19 @@ impl Committer {
                     self.damage.look_at(&error);
                     return Err(error.into());
                 }
-                (Err(error), Some((head, count))) if !self.connection.is_autocommit() => {
+                (Err(error), Some(mark)) if !self.connection.is_autocommit() => {
                     self.execute("ROLLBACK TO job").and_then(|()| self.execute("RELEASE job"))?;
-                    tx.head = head;
-                    tx.lines.truncate(count);
+                    tx.return_to(mark);
                     *refused = Some(StoreError::Refused(error.to_string()));
                 }
                 // Without a savepoint, or with the transaction gone as well: a trigger can do that.
                 (Err(error), _) => return Err(Failed::Job(index, StoreError::Refused(error.to_string()))),
             }
         }
-        if !tx.lines.is_empty() {
-            trail::set_head(&self.connection, &tx.head)?;
+        if !tx.has_no_records() {
+            trail::set_head(&self.connection, tx.head())?;
         }
-        Ok((first_seq, tx.lines))
+        Ok((first_seq, tx.into_lines()))
     }
 
     /// After a failed COMMIT: writes another one over it, and tells whether the failed one's first record is there.

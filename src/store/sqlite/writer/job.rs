@@ -1,40 +1,81 @@
 //! What the writing thread runs: a job, inside a transaction that it shares with others.
 
-use std::time::Instant;
-
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::audit::chain::ChainHead;
-use crate::audit::record::Event;
 use crate::store::StoreError;
-use crate::store::sqlite::trail;
+use crate::store::decide::{Change, Decision, Write};
+use crate::store::sqlite::apply::apply;
+use crate::store::sqlite::load::Loaded;
 use crate::time::Timestamp;
 
 /// What a job has while it runs: the open transaction and what goes with it.
 pub struct Tx<'a> {
     /// The connection, inside a transaction.
     pub connection: &'a Connection,
-    /// The instant that this transaction's rows and records carry.
-    pub now: Timestamp,
-    /// When it began, on the monotonic clock.
-    pub began: Instant,
-    /// The chain's head as of the job that runs.
-    pub(super) head: ChainHead,
+    /// The rows that the changes so far were decided by, as those changes have left them.
+    loaded: Loaded,
     /// The lines of the records that were made.
-    pub(super) lines: Vec<String>,
+    lines: Vec<String>,
 }
 
-impl Tx<'_> {
-    /// Makes the audit record of what this transaction does.
-    pub fn record(&mut self, event: &Event<'_>, request_id: &str) -> rusqlite::Result<()> {
-        let line = self.head.append(event.open_json(self.now), request_id);
-        trail::insert(self.connection, self.head.seq, &line)?;
-        self.lines.push(line);
-        Ok(())
+/// A point of a transaction to which it can be rolled back.
+pub struct Mark {
+    head: ChainHead,
+    next_booking_id: i64,
+    lines: usize,
+}
+
+impl<'a> Tx<'a> {
+    /// What goes with a transaction that has begun.
+    pub(super) fn begin(connection: &'a Connection, now: Timestamp) -> rusqlite::Result<Self> {
+        Ok(Self { connection, loaded: Loaded::begin(connection, now)?, lines: Vec::new() })
+    }
+
+    /// Loads the rows that `change` touches, decides, and writes what was decided.
+    pub fn carry_out<C: Change>(&mut self, change: &C) -> rusqlite::Result<C::Answer> {
+        self.loaded.load(self.connection, change)?;
+        let Decision { answer, writes } = change.decide(&self.loaded.view);
+        for mut write in writes {
+            apply(self.connection, &self.loaded, &write)?;
+            if let Write::AppendRecord { line, .. } = &mut write {
+                self.lines.push(std::mem::take(line));
+            }
+            self.loaded.view.apply(write);
+        }
+        Ok(answer)
+    }
+
+    /// The chain's head after the changes so far.
+    pub(super) fn head(&self) -> &ChainHead {
+        &self.loaded.view.head
+    }
+
+    /// Where the transaction is now.
+    pub(super) fn mark(&self) -> Mark {
+        let view = &self.loaded.view;
+        Mark { head: view.head.clone(), next_booking_id: view.next_booking_id, lines: self.lines.len() }
+    }
+
+    /// Forgets what was done since `mark`: the database was rolled back to it.
+    pub(super) fn return_to(&mut self, mark: Mark) {
+        self.loaded.restart(mark.head, mark.next_booking_id);
+        self.lines.truncate(mark.lines);
+    }
+
+    /// Whether no record was made.
+    pub(super) fn has_no_records(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// The lines of the records that were made.
+    pub(super) fn into_lines(self) -> Vec<String> {
+        self.lines
     }
 }
 
+/// What the writing thread is asked to do.
 pub trait Job: Send {
     /// Runs inside a transaction; may be called again after a rollback.
     fn run(&mut self, tx: &mut Tx<'_>) -> rusqlite::Result<()>;

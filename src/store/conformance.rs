@@ -1,0 +1,417 @@
+//! What every storage has to do, whatever it is made of: one suite, run on each.
+//!
+//! [`conformance`] makes a test of each function here, for one kind of [`Fixture`].
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{BookRefused, CancelRefused, Fence, FenceBroken, Filter, NotCancelled, Store};
+use crate::agenda::{Booking, Draft, NewBooking, NotCancellable, Rejection, Status};
+use crate::audit::chain::ChainHead;
+use crate::audit::export::{Exported, Extent, Source};
+use crate::audit::filter::Wanted;
+use crate::audit::record::{BOOKING_REFUSED, Process, SERVICE_STARTED, SERVICE_STOPPED, Why};
+use crate::http::request_id::RequestId;
+use crate::time::{Clock, Timestamp};
+
+/// A store without bookings, with the catalogue of a fresh database and a clock that the test holds.
+pub trait Fixture: Sized {
+    /// Opens one; for `race`, the kind that is written without leases.
+    fn open(race: bool, clock: Clock) -> Self;
+    /// The store.
+    fn store(&self) -> Arc<dyn Store>;
+    /// Removes a scientist from the catalogue, as somebody does with SQL.
+    fn remove_scientist(&self, id: i64);
+}
+
+/// The suite as tests of the module that it stands in.
+macro_rules! conformance {
+    ($fixture:ty) => {
+        crate::store::conformance::conformance!($fixture:
+            a_booking_is_read_back_as_it_was_answered
+            a_slot_is_taken_until_it_is_cancelled
+            a_stale_or_late_write_changes_nothing
+            cancelling_ends_at_the_start_and_rows_carry_the_official_time
+            a_rule_that_was_kept_when_asked_and_is_not_when_written_is_broken
+            a_scientist_who_was_removed_can_not_book_and_their_booking_can_be_cancelled
+            a_list_has_every_booking_once_on_pages_of_any_size
+            what_stands_and_what_is_taken_agree_in_any_period
+            every_change_has_one_record_and_a_refusal_only_the_one_that_is_asked_for
+            the_trail_is_read_in_pages_and_by_its_outbox
+            the_highest_token_is_kept_also_by_cancellations
+            of_many_at_once_one_has_each_slot
+            the_race_saves_what_a_check_before_it_did_not_see
+            a_store_that_is_well_says_so);
+    };
+    ($fixture:ty: $($name:ident)*) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            crate::store::conformance::$name::<$fixture>().await;
+        })*
+    };
+}
+pub(super) use conformance;
+
+const NOW: &str = "2030-01-01T00:00:00Z";
+const SLOT: &str = "2030-01-01T03:00:00Z";
+
+fn instant(text: &str) -> Timestamp {
+    Timestamp::parse_rfc3339(text).unwrap()
+}
+
+fn fence(token: u64) -> Fence {
+    Fence { token, deadline: Instant::now() + Duration::from_secs(60) }
+}
+
+fn request() -> RequestId {
+    RequestId::parse("r-1").unwrap()
+}
+
+struct Opened<F> {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    fixture: F,
+}
+
+impl<F: Fixture> Opened<F> {
+    fn new() -> Self {
+        Self::of_kind(false)
+    }
+
+    fn of_kind(race: bool) -> Self {
+        let clock = Clock::held_at(instant(NOW));
+        let fixture = F::open(race, clock.clone());
+        Self { store: fixture.store(), clock, fixture }
+    }
+
+    async fn new_booking(&self, scientist: i64, telescope: &str, start: Timestamp, duration_min: i64) -> NewBooking {
+        let draft = Draft {
+            scientist_id: Some(scientist),
+            start: Some(start),
+            telescope: Some(telescope.to_owned()),
+            duration_min: Some(duration_min),
+            ..Draft::default()
+        };
+        draft.check(&self.store.catalogue().await.unwrap(), self.clock.now()).unwrap()
+    }
+
+    /// One slot of the simulated telescope, `nth` slots after [`SLOT`].
+    async fn slot(&self, nth: i64) -> NewBooking {
+        self.new_booking(7, "Hubble-Acad", after(nth), 5).await
+    }
+
+    async fn book(&self, new: NewBooking, token: u64) -> Result<Booking, BookRefused> {
+        self.store.book(new, fence(token), request()).await.unwrap()
+    }
+
+    async fn cancel(&self, id: i64, token: u64) -> Result<Booking, CancelRefused> {
+        self.store.cancel(id, Some("nuvens".to_owned()), fence(token), request()).await.unwrap()
+    }
+
+    /// All pages of a list.
+    async fn list(&self, filter: &Filter, limit: u16) -> Vec<Booking> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.store.list(filter.clone(), after, limit).await.unwrap();
+            assert!(page.bookings.len() <= usize::from(limit));
+            all.extend(page.bookings);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return all,
+            }
+        }
+    }
+
+    /// The lines of all records, which have to be a chain.
+    async fn records(&self) -> Vec<String> {
+        let outbox = self.store.outbox().unwrap();
+        let (beginning, latest) = (outbox.beginning().unwrap(), self.store.latest_record().await.unwrap());
+        let mut text = Vec::new();
+        let last = outbox.lines_after(0, 10_000, &mut text).unwrap();
+        let lines: Vec<String> = String::from_utf8(text).unwrap().lines().map(str::to_owned).collect();
+        let mut head = ChainHead { seq: 0, hash: beginning };
+        assert!(lines.iter().all(|line| head.follow(line.as_bytes())), "{lines:#?}");
+        assert_eq!((&head, lines.last()), (&latest.head, latest.line.as_ref()));
+        assert_eq!((last.unwrap_or(0), outbox.head().unwrap()), (head.seq, head.seq));
+        lines
+    }
+}
+
+/// The start `nth` slots after [`SLOT`].
+fn after(nth: i64) -> Timestamp {
+    Timestamp::from_micros(instant(SLOT).as_micros() + nth * 300_000_000).unwrap()
+}
+
+pub async fn a_booking_is_read_back_as_it_was_answered<F: Fixture>() {
+    let opened = Opened::<F>::new();
+    let mut new = opened.new_booking(3, "Webb-Acad", after(0), 15).await;
+    new.target = Some("M31".to_owned());
+    new.notes = Some("duas\nlinhas".to_owned());
+    new.clicked_at = Some(instant("2030-01-01T00:00:00.000123Z"));
+    let booking = opened.book(new, 5).await.unwrap();
+    assert_eq!((booking.id, booking.scientist_id, booking.status), (1, 3, Status::Active));
+    assert_eq!((booking.created_at, booking.cancelled_at), (opened.clock.now(), None));
+    assert_eq!(opened.store.booking(1).await.unwrap().as_ref(), Some(&booking));
+    assert_eq!(opened.store.booking(2).await.unwrap(), None);
+    let cancelled = opened.cancel(1, 6).await.unwrap();
+    assert_eq!((cancelled.status, cancelled.cancel_reason.as_deref()), (Status::Cancelled, Some("nuvens")));
+    assert_eq!(opened.store.booking(1).await.unwrap(), Some(cancelled));
+    assert_eq!(opened.cancel(1, 7).await, Err(CancelRefused::Not(NotCancelled::Not(NotCancellable::AlreadyCancelled))));
+    assert_eq!(opened.cancel(2, 7).await, Err(CancelRefused::Not(NotCancelled::Unknown)));
+}
+
+pub async fn a_slot_is_taken_until_it_is_cancelled<F: Fixture>() {
+    let opened = Opened::<F>::new();
+    let first = opened.book(opened.new_booking(3, "Hubble-Acad", after(2), 10).await, 1).await.unwrap();
+    // The second slot of three is the first that is taken.
+    let longer = opened.new_booking(4, "Hubble-Acad", after(1), 15).await;
+    let taken = BookRefused::Taken { start: after(2), booking_id: first.id, scientist_id: 3 };
+    assert_eq!(opened.book(longer.clone(), 2).await, Err(taken));
+    // The other telescope's slots are others, and so are those beside it.
+    opened.book(opened.new_booking(4, "Webb-Acad", after(2), 10).await, 2).await.unwrap();
+    opened.book(opened.slot(1).await, 2).await.unwrap();
+    opened.book(opened.slot(4).await, 2).await.unwrap();
+    opened.cancel(first.id, 3).await.unwrap();
+    let again = opened.book(opened.new_booking(4, "Hubble-Acad", after(2), 10).await, 4).await.unwrap();
+    assert_eq!((again.id, again.scientist_id), (5, 4));
+}
+
+pub async fn a_stale_or_late_write_changes_nothing<F: Fixture>() {
+    let opened = Opened::<F>::new();
+    let booking = opened.book(opened.slot(0).await, 5).await.unwrap();
+    let stale = FenceBroken::Stale { start: after(0), seen: 5 };
+    assert_eq!(opened.cancel(booking.id, 4).await, Err(CancelRefused::Fence(stale)));
+    let late = Fence { token: 7, deadline: Instant::now() };
+    let refused = opened.store.cancel(booking.id, None, late, request()).await.unwrap();
+    assert_eq!(refused, Err(CancelRefused::Fence(FenceBroken::Expired)));
+    opened.cancel(booking.id, 6).await.unwrap();
+    // The cancellation's token counts too.
+    let stale = FenceBroken::Stale { start: after(0), seen: 6 };
+    assert_eq!(opened.book(opened.slot(0).await, 5).await, Err(BookRefused::Fence(stale)));
+    let refused = opened.store.book(opened.slot(0).await, late, request()).await.unwrap();
+    assert_eq!(refused, Err(BookRefused::Fence(FenceBroken::Expired)));
+    assert_eq!((opened.list(&Filter::default(), 10).await.len(), opened.records().await.len()), (1, 2));
+    // The same token may write again.
+    opened.book(opened.slot(0).await, 6).await.unwrap();
+}
+
+pub async fn cancelling_ends_at_the_start_and_rows_carry_the_official_time<F: Fixture>() {
+    let opened = Opened::<F>::new();
+    let real = opened.book(opened.new_booking(7, "Webb-Acad", after(0), 5).await, 1).await.unwrap();
+    let simulated = opened.book(opened.slot(0).await, 1).await.unwrap();
+    opened.clock.set(after(0));
+    assert_eq!(opened.cancel(real.id, 2).await, Err(CancelRefused::Not(NotCancelled::Not(NotCancellable::Started))));
+    assert_eq!(opened.cancel(simulated.id, 2).await.unwrap().cancelled_at, Some(after(0)));
+    let just_before = Timestamp::from_micros(after(0).as_micros() - 1).unwrap();
+    opened.clock.set(just_before);
+    assert_eq!(opened.cancel(real.id, 2).await.unwrap().cancelled_at, Some(just_before));
+}
+
+pub async fn a_rule_that_was_kept_when_asked_and_is_not_when_written_is_broken<F: Fixture>() {
+    let opened = Opened::<F>::new();
+    let (real, simulated) = (opened.new_booking(7, "Webb-Acad", after(0), 5).await, opened.slot(0).await);
+    opened.clock.set(instant("2030-01-01T03:00:04Z"));
+    let past = Rejection::Past("Webb-Acad".to_owned(), after(1));
+    assert_eq!(opened.book(real.clone(), 1).await, Err(BookRefused::Broken(past.clone())));
+    assert_eq!(opened.store.book_unguarded(real, request()).await.unwrap(), Err(past));
+    opened.book(simulated, 1).await.unwrap();
+    assert_eq!(opened.list(&Filter::default(), 10).await.len(), 1);
+}
+
+pub async fn a_scientist_who_was_removed_can_not_book_and_their_booking_can_be_cancelled<F: Fixture>() {
+    let opened = Opened::<F>::new();
+    let booking = opened.book(opened.new_booking(3, "Hubble-Acad", after(0), 5).await, 1).await.unwrap();
+    let next = opened.new_booking(3, "Hubble-Acad", after(1), 5).await;
+    opened.fixture.remove_scientist(3);
+    assert!(opened.store.catalogue().await.unwrap().scientist(3).is_none());
+    assert_eq!(opened.book(next, 2).await, Err(BookRefused::Broken(Rejection::UnknownScientist(3))));
+    opened.cancel(booking.id, 2).await.unwrap();
+    let records = opened.records().await;
+    assert!(records[1].contains(r#""cientista_id":3"#) && records[1].contains(r#""cientista_nome":"""#), "{records:?}");
+}
+
+pub async fn a_list_has_every_booking_once_on_pages_of_any_size<F: Fixture>() {
+    let opened = Opened::<F>::new();
+    for nth in 0..12 {
+        let telescope = if nth % 3 == 0 { "Webb-Acad" } else { "Hubble-Acad" };
+        // Later numbers start earlier.
+        let new = opened.new_booking(1 + nth % 2, telescope, after(40 - 3 * nth), 5 * (1 + nth % 3)).await;
+        let booking = opened.book(new, 1).await.unwrap();
+        if nth % 4 == 0 {
+            opened.cancel(booking.id, 2).await.unwrap();
+        }
+    }
+    let mut plain = Vec::new();
+    for id in 1..=12 {
+        plain.push(opened.store.booking(id).await.unwrap().unwrap());
+    }
+    plain.sort_by_key(|booking| (booking.slots.start(), booking.id));
+    let filters = [
+        Filter::default(),
+        Filter { telescope: Some("Webb-Acad".to_owned()), ..Filter::default() },
+        Filter { telescope: Some("nenhum".to_owned()), ..Filter::default() },
+        Filter { scientist_id: Some(2), ..Filter::default() },
+        Filter { status: Some(Status::Cancelled), ..Filter::default() },
+        Filter { from: Some(after(20)), ..Filter::default() },
+        Filter { until: Some(after(20)), status: Some(Status::Active), ..Filter::default() },
+        Filter { from: Some(after(15)), until: Some(after(30)), scientist_id: Some(1), ..Filter::default() },
+    ];
+    for filter in &filters {
+        let mut expected = plain.clone();
+        expected.retain(|booking| {
+            filter.telescope.as_ref().is_none_or(|code| *code == booking.telescope)
+                && filter.scientist_id.is_none_or(|id| id == booking.scientist_id)
+                && filter.status.is_none_or(|status| status == booking.status)
+                && filter.from.is_none_or(|from| booking.slots.end() > from)
+                && filter.until.is_none_or(|until| booking.slots.start() < until)
+        });
+        for limit in [1, 2, 5, 100] {
+            assert_eq!(opened.list(filter, limit).await, expected, "{filter:?}, {limit} on a page");
+        }
+    }
+}
+
+pub async fn what_stands_and_what_is_taken_agree_in_any_period<F: Fixture>() {
+    let opened = Opened::<F>::new();
+    for (nth, minutes) in [(0, 10), (3, 5), (4, 15), (9, 5)] {
+        opened.book(opened.new_booking(1, "Hubble-Acad", after(nth), minutes).await, 1).await.unwrap();
+    }
+    opened.book(opened.new_booking(1, "Webb-Acad", after(1), 30).await, 1).await.unwrap();
+    opened.cancel(2, 2).await.unwrap();
+    for (from, until, expected) in [(0, 10, vec![1, 3, 4]), (1, 5, vec![1, 3]), (2, 4, vec![]), (6, 7, vec![3])] {
+        let standing = opened.store.standing("Hubble-Acad", after(from), after(until)).await.unwrap();
+        assert_eq!(standing.iter().map(|booking| booking.id).collect::<Vec<_>>(), expected, "{from} to {until}");
+        let taken = opened.store.taken("Hubble-Acad", after(from), after(until)).await.unwrap();
+        for nth in from..until {
+            let is_taken = taken.iter().any(|(start, end)| *start <= after(nth) && after(nth) < *end);
+            let stands = |booking: &Booking| booking.slots.start() <= after(nth) && after(nth) < booking.slots.end();
+            assert_eq!(is_taken, standing.iter().any(stands), "slot {nth} of {from} to {until}");
+        }
+    }
+    assert!(opened.store.standing("nenhum", after(0), after(10)).await.unwrap().is_empty());
+    assert!(opened.store.taken("nenhum", after(0), after(10)).await.unwrap().is_empty());
+}
+
+pub async fn every_change_has_one_record_and_a_refusal_only_the_one_that_is_asked_for<F: Fixture>() {
+    let opened = Opened::<F>::new();
+    let process = Process { version: "1", mode: "com_trava", pid: 7, address: "127.0.0.1:1".to_owned() };
+    opened.store.record_start(process.clone()).await.unwrap();
+    let booking = opened.book(opened.slot(0).await, 1).await.unwrap();
+    assert!(opened.book(opened.slot(0).await, 2).await.is_err());
+    let why = Why { code: "horario_ocupado", detail: "já agendado".to_owned(), taken_by: Some(booking.id) };
+    opened.store.record_refusal(opened.slot(0).await, why, RequestId::parse("r-9").unwrap()).await.unwrap();
+    opened.cancel(booking.id, 3).await.unwrap();
+    opened.store.record_stop(process, 5).await.unwrap();
+    let records = opened.records().await;
+    let expected = [
+        [SERVICE_STARTED, r#""req":"-""#],
+        ["AGENDAMENTO_CRIADO", r#""token":1"#],
+        [BOOKING_REFUSED, r#""req":"r-9""#],
+        ["AGENDAMENTO_CANCELADO", r#""motivo":"nuvens""#],
+        [SERVICE_STOPPED, r#""ativo_ha_ms":5"#],
+    ];
+    assert_eq!(records.len(), expected.len(), "{records:#?}");
+    for (record, parts) in records.iter().zip(expected) {
+        assert!(parts.iter().all(|part| record.contains(part)), "{parts:?} in {record}");
+        assert!(record.contains(r#""timestamp_utc":"2030-01-01T00:00:00.000000Z""#), "{record}");
+    }
+}
+
+pub async fn the_trail_is_read_in_pages_and_by_its_outbox<F: Fixture>() {
+    let opened = Opened::<F>::new();
+    assert_eq!(opened.store.latest_record().await.unwrap().line, None);
+    for nth in 0..7 {
+        opened.book(opened.slot(nth).await, 1).await.unwrap();
+    }
+    opened.cancel(3, 2).await.unwrap();
+    let records = opened.records().await;
+    let read = async |wanted: Wanted, limit: u16| {
+        let (mut lines, mut after) = (Vec::new(), 0);
+        loop {
+            let page = opened.store.trail_page(wanted.clone(), after, limit).await.unwrap();
+            assert!(page.lines.len() <= usize::from(limit));
+            lines.extend(page.lines);
+            match page.next {
+                Some(next) => after = next,
+                None => return lines,
+            }
+        }
+    };
+    for limit in [1, 3, 100] {
+        assert_eq!(read(Wanted::default(), limit).await, records);
+        let of_booking = Wanted { booking: Some(3), ..Wanted::default() };
+        assert_eq!(read(of_booking, limit).await, [records[2].clone(), records[7].clone()]);
+        let of_slot = Wanted { slot: Some(after(5)), ..Wanted::default() };
+        assert_eq!(read(of_slot, limit).await, [records[5].clone()]);
+    }
+    let outbox = opened.store.outbox().unwrap();
+    let mut text = Vec::new();
+    assert_eq!(outbox.lines_after(2, 3, &mut text), Ok(Some(5)));
+    assert_eq!(String::from_utf8(text).unwrap(), records[2..5].join("\n") + "\n");
+    assert_eq!(outbox.lines_after(8, 3, &mut Vec::new()), Ok(None));
+    assert_eq!((outbox.line(4), outbox.line(9)), (Ok(Some(records[3].clone())), Ok(None)));
+    let bytes = records[1..4].iter().map(|line| line.len() as u64 + 1).sum();
+    assert_eq!(outbox.bytes_between(2, 4), Ok(bytes));
+    assert_eq!(outbox.exported(), Ok(Exported::default()));
+    let file = Extent { before: 0, bytes: 1234 };
+    // It waits for the writer.
+    let noted = tokio::task::spawn_blocking(move || (outbox.note_exported(5, file), outbox.exported())).await.unwrap();
+    assert_eq!(noted, (Ok(()), Ok(Exported { seq: 5, file: Some(file) })));
+}
+
+pub async fn the_highest_token_is_kept_also_by_cancellations<F: Fixture>() {
+    let opened = Opened::<F>::new();
+    assert_eq!(opened.store.highest_token().await.unwrap(), 0);
+    let booking = opened.book(opened.slot(0).await, 50).await.unwrap();
+    opened.book(opened.slot(1).await, 40).await.unwrap();
+    assert_eq!(opened.store.highest_token().await.unwrap(), 50);
+    opened.cancel(booking.id, 60).await.unwrap();
+    assert_eq!(opened.store.highest_token().await.unwrap(), 60);
+}
+
+pub async fn of_many_at_once_one_has_each_slot<F: Fixture>() {
+    let opened = Opened::<F>::new();
+    let mut tasks = tokio::task::JoinSet::new();
+    for rival in 0..200_u64 {
+        let new = opened.slot((rival % 4).cast_signed()).await;
+        let store = Arc::clone(&opened.store);
+        tasks.spawn(async move { store.book(new, fence(rival + 1), request()).await.unwrap() });
+    }
+    let mut won = BTreeSet::new();
+    while let Some(booked) = tasks.join_next().await {
+        match booked.unwrap() {
+            Ok(booking) => assert!(won.insert(booking.slots.start()), "{booking:?} is the second"),
+            Err(BookRefused::Taken { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(won, (0..4).map(after).collect());
+    assert_eq!((opened.list(&Filter::default(), 10).await.len(), opened.records().await.len()), (4, 4));
+}
+
+pub async fn the_race_saves_what_a_check_before_it_did_not_see<F: Fixture>() {
+    let opened = Opened::<F>::of_kind(true);
+    let new = opened.slot(0).await;
+    assert_eq!(opened.store.find_conflict(&new).await.unwrap(), None);
+    let first = opened.store.book_unguarded(new.clone(), request()).await.unwrap().unwrap();
+    let second = opened.store.book_unguarded(new.clone(), request()).await.unwrap().unwrap();
+    assert_eq!((first.id, second.id, opened.records().await.len()), (1, 2, 2));
+    assert_eq!(opened.store.find_conflict(&new).await.unwrap(), Some(first.clone()));
+    // Of two with the same start and end the first is shown.
+    assert_eq!(opened.store.standing("Hubble-Acad", after(0), after(1)).await.unwrap(), [first]);
+    assert_eq!(opened.store.taken("Hubble-Acad", after(0), after(1)).await.unwrap(), [(after(0), after(1))]);
+    opened.store.cancel_unguarded(1, None, request()).await.unwrap().unwrap();
+    assert_eq!(opened.store.find_conflict(&new).await.unwrap(), Some(second));
+    assert_eq!(opened.store.highest_token().await.unwrap(), 0);
+}
+
+pub async fn a_store_that_is_well_says_so<F: Fixture>() {
+    let opened = Opened::<F>::new();
+    opened.store.probe().await.unwrap();
+    assert_eq!((opened.store.fault(), opened.records().await.len()), (None, 0));
+    let catalogue = opened.store.catalogue().await.unwrap();
+    assert_eq!(catalogue.scientist(7).map(|scientist| scientist.name.as_str()), Some("Marie Curie"));
+    assert_eq!(catalogue.default_telescope().map(|telescope| telescope.code.as_str()), Some("Hubble-Acad"));
+    assert!(catalogue.telescopes().all(|telescope| telescope.simulated == (telescope.code == "Hubble-Acad")));
+}

@@ -1,0 +1,118 @@
+//! Booking: under a lease, or without one in the demonstration of the race.
+
+use super::change::{Around, Change, Decision};
+use super::view::View;
+use super::write::Write;
+use crate::agenda::{Booking, NewBooking, Rejection, Status};
+use crate::audit::record::Event;
+use crate::http::request_id::RequestId;
+use crate::store::{BookRefused, Fence};
+
+/// A booking that is asked for under a lease.
+#[derive(Clone, Debug)]
+pub struct Book {
+    /// The booking. It kept every rule when it was asked for.
+    pub new: NewBooking,
+    /// The lease.
+    pub fence: Fence,
+    /// The request that asked for it.
+    pub request_id: RequestId,
+}
+
+/// The same without a lease, in the race: the slots are neither looked at nor claimed.
+#[derive(Clone, Debug)]
+pub struct BookUnguarded {
+    /// The booking. It kept every rule when it was asked for.
+    pub new: NewBooking,
+    /// The request that asked for it.
+    pub request_id: RequestId,
+}
+
+impl Change for Book {
+    type Answer = Result<Booking, BookRefused>;
+
+    fn around<'a>(&'a self, _view: &'a View) -> Option<Around<'a>> {
+        let NewBooking { telescope, scientist, slots, .. } = &self.new;
+        Some(Around { telescope: &telescope.code, scientist_id: scientist.id, slots: Some(*slots) })
+    }
+
+    fn decide(&self, view: &View) -> Decision<Self::Answer> {
+        if let Err(refused) = self.check(view) {
+            return Decision::refusal(Err(refused));
+        }
+        let Made { booking, insert, record } = make(&self.new, Some(self.fence.token), &self.request_id, view);
+        let claim = Write::ClaimSlots {
+            telescope: booking.telescope.clone(),
+            slots: booking.slots,
+            booking_id: booking.id,
+            scientist_id: booking.scientist_id,
+            token: self.fence.token,
+        };
+        Decision { answer: Ok(booking), writes: vec![insert, claim, record] }
+    }
+}
+
+impl Book {
+    fn check(&self, view: &View) -> Result<(), BookRefused> {
+        self.fence.check_time(view).map_err(BookRefused::Fence)?;
+        check_rules(&self.new, view).map_err(BookRefused::Broken)?;
+        for (start, claim) in view.claims(&self.new.telescope.code, self.new.slots) {
+            if let Some(taken) = claim.taken {
+                let (booking_id, scientist_id) = (taken.booking_id, taken.scientist_id);
+                return Err(BookRefused::Taken { start, booking_id, scientist_id });
+            }
+            self.fence.check_token(start, claim).map_err(BookRefused::Fence)?;
+        }
+        Ok(())
+    }
+}
+
+impl Change for BookUnguarded {
+    type Answer = Result<Booking, Rejection>;
+
+    fn around<'a>(&'a self, _view: &'a View) -> Option<Around<'a>> {
+        let NewBooking { telescope, scientist, .. } = &self.new;
+        Some(Around { telescope: &telescope.code, scientist_id: scientist.id, slots: None })
+    }
+
+    fn decide(&self, view: &View) -> Decision<Self::Answer> {
+        if let Err(broken) = check_rules(&self.new, view) {
+            return Decision::refusal(Err(broken));
+        }
+        let Made { booking, insert, record } = make(&self.new, None, &self.request_id, view);
+        Decision { answer: Ok(booking), writes: vec![insert, record] }
+    }
+}
+
+/// The rules that depend on time and on the catalogue, once more: the change may have waited long for its transaction.
+fn check_rules(new: &NewBooking, view: &View) -> Result<(), Rejection> {
+    let telescope = view.telescopes.get(&new.telescope.code);
+    new.check_again(telescope, view.scientists.contains_key(&new.scientist.id), view.now)
+}
+
+/// A new booking, and what writes it and its record.
+struct Made {
+    booking: Booking,
+    insert: Write,
+    record: Write,
+}
+
+fn make(new: &NewBooking, token: Option<u64>, request_id: &RequestId, view: &View) -> Made {
+    let booking = Booking {
+        id: view.next_booking_id,
+        telescope: new.telescope.code.clone(),
+        scientist_id: new.scientist.id,
+        slots: new.slots,
+        status: Status::Active,
+        target: new.target.clone(),
+        notes: new.notes.clone(),
+        clicked_at: new.clicked_at,
+        created_at: view.now,
+        cancelled_at: None,
+        cancel_reason: None,
+    };
+    let created = Event::BookingCreated { booking: &booking, scientist: &new.scientist, token };
+    let record = view.record(&created, request_id);
+    let insert = Write::InsertBooking { booking: booking.clone(), token, request_id: request_id.clone() };
+    Made { booking, insert, record }
+}

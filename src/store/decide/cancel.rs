@@ -1,0 +1,115 @@
+//! Cancelling a booking: under a lease, or without one in the demonstration of the race.
+
+use super::change::{Around, Change, Decision};
+use super::view::View;
+use super::write::Write;
+use crate::agenda::{Booking, SlotRange, Status};
+use crate::audit::record::Event;
+use crate::http::request_id::RequestId;
+use crate::store::{CancelRefused, Fence, NotCancelled};
+
+/// A cancellation that is asked for under a lease.
+#[derive(Clone, Debug)]
+pub struct Cancel {
+    /// The booking's number.
+    pub id: i64,
+    /// Why, as the client says.
+    pub reason: Option<String>,
+    /// The lease.
+    pub fence: Fence,
+    /// The request that asked for it.
+    pub request_id: RequestId,
+}
+
+/// The same without a lease, in the race.
+#[derive(Clone, Debug)]
+pub struct CancelUnguarded {
+    /// The booking's number.
+    pub id: i64,
+    /// Why, as the client says.
+    pub reason: Option<String>,
+    /// The request that asked for it.
+    pub request_id: RequestId,
+}
+
+impl Change for Cancel {
+    type Answer = Result<Booking, CancelRefused>;
+
+    fn booking_id(&self) -> Option<i64> {
+        Some(self.id)
+    }
+
+    fn around<'a>(&'a self, view: &'a View) -> Option<Around<'a>> {
+        let booking = view.bookings.get(&self.id)?;
+        Some(around(booking, Some(booking.slots)))
+    }
+
+    fn decide(&self, view: &View) -> Decision<Self::Answer> {
+        match self.check(view) {
+            Ok(known) => cancel(known, self.reason.clone(), Some(self.fence.token), &self.request_id, view),
+            Err(refused) => Decision::refusal(Err(refused)),
+        }
+    }
+}
+
+impl Cancel {
+    /// The booking as it stands, if it may be cancelled under this lease.
+    fn check<'a>(&self, view: &'a View) -> Result<&'a Booking, CancelRefused> {
+        let booking = cancellable(self.id, view).map_err(CancelRefused::Not)?;
+        self.fence.check_time(view).map_err(CancelRefused::Fence)?;
+        for (start, claim) in view.claims(&booking.telescope, booking.slots) {
+            self.fence.check_token(start, claim).map_err(CancelRefused::Fence)?;
+        }
+        Ok(booking)
+    }
+}
+
+impl Change for CancelUnguarded {
+    type Answer = Result<Booking, NotCancelled>;
+
+    fn booking_id(&self) -> Option<i64> {
+        Some(self.id)
+    }
+
+    fn around<'a>(&'a self, view: &'a View) -> Option<Around<'a>> {
+        view.bookings.get(&self.id).map(|booking| around(booking, None))
+    }
+
+    fn decide(&self, view: &View) -> Decision<Self::Answer> {
+        match cancellable(self.id, view) {
+            Ok(known) => cancel(known, self.reason.clone(), None, &self.request_id, view),
+            Err(not) => Decision::refusal(Err(not)),
+        }
+    }
+}
+
+fn around(booking: &Booking, slots: Option<SlotRange>) -> Around<'_> {
+    Around { telescope: &booking.telescope, scientist_id: booking.scientist_id, slots }
+}
+
+/// The booking as it stands, if it may be cancelled now.
+fn cancellable(id: i64, view: &View) -> Result<&Booking, NotCancelled> {
+    let booking = view.bookings.get(&id).ok_or(NotCancelled::Unknown)?;
+    let telescope = view.telescopes.get(&booking.telescope).ok_or(NotCancelled::Unknown)?;
+    booking.check_cancellable(telescope.simulated, view.now).map_err(NotCancelled::Not)?;
+    Ok(booking)
+}
+
+fn cancel<E>(
+    known: &Booking,
+    reason: Option<String>,
+    token: Option<u64>,
+    request_id: &RequestId,
+    view: &View,
+) -> Decision<Result<Booking, E>> {
+    let booking =
+        Booking { status: Status::Cancelled, cancelled_at: Some(view.now), cancel_reason: reason, ..known.clone() };
+    // The scientist may have been removed from the catalogue since; the booking can be cancelled all the same.
+    let scientist_name = view.scientists.get(&booking.scientist_id).map_or("", String::as_str);
+    let cancelled = Event::BookingCancelled { booking: &booking, scientist_name, token };
+    let record = view.record(&cancelled, request_id);
+    let free =
+        Write::FreeSlots { telescope: booking.telescope.clone(), slots: booking.slots, booking_id: booking.id, token };
+    let writes = vec![Write::UpdateBooking(booking.clone()), free, record];
+    Decision { answer: Ok(booking), writes }
+}

@@ -1,0 +1,51 @@
+//! A change, the rows that it touches, and what is decided about it.
+
+use super::view::View;
+use super::write::Write;
+use crate::agenda::SlotRange;
+
+/// A change that is asked for.
+pub trait Change: Send + 'static {
+    /// What the caller is told.
+    type Answer: Send + 'static;
+
+    /// The booking that has to be in the view before [`Change::around`] can tell the rest.
+    fn booking_id(&self) -> Option<i64> {
+        None
+    }
+
+    /// The other rows that have to be in the view.
+    fn around<'a>(&'a self, _view: &'a View) -> Option<Around<'a>> {
+        None
+    }
+
+    /// Decides by the view, which has what the two methods above name as far as it is in the database.
+    fn decide(&self, view: &View) -> Decision<Self::Answer>;
+}
+
+/// The rows around a booking that a change touches.
+#[derive(Clone, Copy, Debug)]
+pub struct Around<'a> {
+    /// The telescope's code.
+    pub telescope: &'a str,
+    /// The scientist's number.
+    pub scientist_id: i64,
+    /// The slots whose claims decide; `None` where no claim is looked at.
+    pub slots: Option<SlotRange>,
+}
+
+/// What was decided about one change.
+#[derive(Debug)]
+pub struct Decision<A> {
+    /// What the caller is told, once the writes are durable.
+    pub answer: A,
+    /// What is written, in this order. None where the change is refused.
+    pub writes: Vec<Write>,
+}
+
+impl<A> Decision<A> {
+    /// A change that is refused.
+    pub(super) fn refusal(answer: A) -> Self {
+        Self { answer, writes: Vec::new() }
+    }
+}

@@ -1,0 +1,25 @@
+//! What a change does to the agenda: one pure decision for every database.
+//!
+//! A [`Change`] says which rows it touches. A backend loads those rows into a [`View`], the change decides by the view, and
+//! the backend carries out the [`Write`]s of its [`Decision`]. A batch is a fold: each write is also applied to the view
+//! ([`View::apply`]), so a later change of the batch sees an earlier one.
+//!
+//! A refusal has no writes: the transaction is shared with other changes, and a refused change must leave nothing behind.
+
+mod book;
+mod cancel;
+mod change;
+mod fence;
+mod record;
+mod view;
+mod write;
+
+pub use self::book::{Book, BookUnguarded};
+pub use self::cancel::{Cancel, CancelUnguarded};
+pub use self::change::{Change, Decision};
+pub use self::record::Record;
+pub use self::view::{Claim, Slots, Taken, View};
+pub use self::write::Write;
+
+#[cfg(test)]
+mod tests;

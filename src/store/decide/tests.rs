@@ -1,0 +1,364 @@
+//! Properties of the decision, over random changes to a small agenda.
+
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::change::Around;
+use super::*;
+use crate::agenda::{Booking, NewBooking, Scientist, SlotRange, Status, Telescope};
+use crate::audit::chain::ChainHead;
+use crate::audit::record::{Process, Why};
+use crate::http::request_id::RequestId;
+use crate::store::{BookRefused, CancelRefused, Fence};
+use crate::time::{Timestamp, minutes_in_micros};
+
+const TELESCOPES: [(&str, bool); 2] = [("Hubble-Acad", true), ("Webb-Acad", false)];
+const SLOTS: i64 = 8;
+
+/// When every transaction of these tests began.
+static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// The start of slot number `nth`. The clock of [`agenda`] stands just before slot 2.
+fn at(nth: i64) -> Timestamp {
+    Timestamp::from_micros(minutes_in_micros(1_000_000 + 5 * nth)).unwrap()
+}
+
+fn just_before(instant: Timestamp) -> Timestamp {
+    Timestamp::from_micros(instant.as_micros() - 1).unwrap()
+}
+
+fn request(id: &str) -> RequestId {
+    RequestId::parse(id).unwrap()
+}
+
+fn genesis() -> ChainHead {
+    ChainHead::genesis("of a test")
+}
+
+/// An agenda without bookings: two telescopes, scientists 1 to 3.
+fn agenda() -> View {
+    let mut view = View::empty(just_before(at(2)), *BEGAN, genesis(), 1);
+    for (code, simulated) in TELESCOPES {
+        let telescope = Telescope { code: code.to_owned(), name: code.to_owned(), simulated };
+        view.telescopes.insert(code.to_owned(), telescope);
+    }
+    view.scientists.extend((1..=3).map(|id| (id, format!("Scientist {id}"))));
+    view
+}
+
+/// Any change, for batches of several kinds.
+#[derive(Clone, Debug)]
+enum Any {
+    Book(Book),
+    Cancel(Cancel),
+    Record(Record),
+}
+
+/// Its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Said {
+    Booked(Result<Booking, BookRefused>),
+    Cancelled(Result<Booking, CancelRefused>),
+    Recorded,
+}
+
+impl Change for Any {
+    type Answer = Said;
+
+    fn booking_id(&self) -> Option<i64> {
+        match self {
+            Self::Book(change) => change.booking_id(),
+            Self::Cancel(change) => change.booking_id(),
+            Self::Record(change) => change.booking_id(),
+        }
+    }
+
+    fn around<'a>(&'a self, view: &'a View) -> Option<Around<'a>> {
+        match self {
+            Self::Book(change) => change.around(view),
+            Self::Cancel(change) => change.around(view),
+            Self::Record(change) => change.around(view),
+        }
+    }
+
+    fn decide(&self, view: &View) -> Decision<Said> {
+        fn as_said<A>(decision: Decision<A>, said: impl FnOnce(A) -> Said) -> Decision<Said> {
+            Decision { answer: said(decision.answer), writes: decision.writes }
+        }
+        match self {
+            Self::Book(change) => as_said(change.decide(view), Said::Booked),
+            Self::Cancel(change) => as_said(change.decide(view), Said::Cancelled),
+            Self::Record(change) => as_said(change.decide(view), |()| Said::Recorded),
+        }
+    }
+}
+
+impl Said {
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Booked(Err(_)) | Self::Cancelled(Err(_)))
+    }
+}
+
+fn new_booking(telescope: usize, scientist: i64, nth: i64, slots: i64) -> NewBooking {
+    let (code, simulated) = TELESCOPES[telescope];
+    NewBooking {
+        telescope: Telescope { code: code.to_owned(), name: code.to_owned(), simulated },
+        scientist: Scientist {
+            id: scientist,
+            name: format!("Scientist {scientist}"),
+            institution: "Institution".to_owned(),
+            country: "BR".to_owned(),
+        },
+        slots: SlotRange::new(at(nth), 5 * slots).unwrap(),
+        target: (nth % 2 == 0).then(|| "M31".to_owned()),
+        notes: None,
+        clicked_at: None,
+    }
+}
+
+fn fence(token: u64, in_time: bool) -> Fence {
+    Fence { token, deadline: if in_time { *BEGAN + Duration::from_secs(3600) } else { *BEGAN } }
+}
+
+fn book(telescope: usize, nth: i64, slots: i64, token: u64) -> Any {
+    let new = new_booking(telescope, 1, nth, slots);
+    Any::Book(Book { new, fence: fence(token, true), request_id: request("r-1") })
+}
+
+fn cancel(id: i64, token: u64) -> Any {
+    Any::Cancel(Cancel { id, reason: None, fence: fence(token, true), request_id: request("r-2") })
+}
+
+/// Any change but for the race's: scientist 4 is in no catalogue, and a booking may be unknown.
+fn changes(most: usize) -> impl Strategy<Value = Vec<Any>> {
+    let in_time = prop::bool::weighted(0.9);
+    let books = (0..2_usize, 1..=4_i64, 0..SLOTS, 1..=3_i64, 0..20_u64, in_time).prop_map(
+        |(telescope, scientist, nth, slots, token, in_time)| {
+            let new = new_booking(telescope, scientist, nth, slots);
+            Any::Book(Book { new, fence: fence(token, in_time), request_id: request("r-1") })
+        },
+    );
+    let cancels = (1..12_i64, 0..20_u64, in_time, any::<bool>()).prop_map(|(id, token, in_time, with_reason)| {
+        let reason = with_reason.then(|| "clouds".to_owned());
+        Any::Cancel(Cancel { id, reason, fence: fence(token, in_time), request_id: request("r-2") })
+    });
+    let process = Process { version: "1", mode: "com_trava", pid: 7, address: "127.0.0.1:1".to_owned() };
+    let records = (0..3).prop_map(move |kind| {
+        Any::Record(match kind {
+            0 => Record::Start(process.clone()),
+            1 => Record::Stop { process: process.clone(), up_ms: 5 },
+            _ => Record::Refusal {
+                asked: Box::new(new_booking(0, 2, 1, 1)),
+                why: Why { code: "horario_ocupado", detail: "taken".to_owned(), taken_by: Some(1) },
+                request_id: request("r-3"),
+            },
+        })
+    });
+    prop::collection::vec(prop_oneof![5 => books, 3 => cancels, 1 => records], 0..most)
+}
+
+/// Decides one change and carries it out on the view alone; gives the answer and what was written.
+fn carry_out(view: &mut View, change: &Any) -> (Said, Vec<Write>) {
+    let Decision { answer, writes } = change.decide(view);
+    for write in &writes {
+        view.apply(write.clone());
+    }
+    (answer, writes)
+}
+
+/// Copies what `change` touches from `database` into `view`, as a backend loads it.
+fn load(database: &View, view: &mut View, change: &Any) {
+    if let Some(booking) = change.booking_id().and_then(|id| database.bookings.get(&id)) {
+        view.bookings.entry(booking.id).or_insert_with(|| booking.clone());
+    }
+    let Some(around) = change.around(view) else { return };
+    let (code, scientist_id, slots) = (around.telescope.to_owned(), around.scientist_id, around.slots);
+    if let Some(telescope) = database.telescopes.get(&code) {
+        view.telescopes.insert(code.clone(), telescope.clone());
+    }
+    if let Some(name) = database.scientists.get(&scientist_id) {
+        view.scientists.insert(scientist_id, name.clone());
+    }
+    if let Some(slots) = slots {
+        let claims: Vec<_> = database.claims(&code, slots).collect();
+        view.slots.entry(code).or_default().extend(claims);
+    }
+}
+
+/// A view of `database` with nothing loaded.
+fn nothing_of(database: &View) -> View {
+    View::empty(database.now, database.began, database.head.clone(), database.next_booking_id)
+}
+
+/// Every slot has at most one active booking, and its claim says which.
+fn check_slots(view: &View) -> Result<(), TestCaseError> {
+    for (code, _) in TELESCOPES {
+        for nth in 0..SLOTS + 3 {
+            let slot = SlotRange::new(at(nth), 5).unwrap();
+            let has_it = |booking: &&Booking| {
+                let slots = booking.slots;
+                let is_here = slots.start() <= slot.start() && slot.start() < slots.end();
+                booking.telescope == code && booking.status == Status::Active && is_here
+            };
+            let active: Vec<i64> = view.bookings.values().filter(has_it).map(|booking| booking.id).collect();
+            let claimed = view.claims(code, slot).find_map(|(_, claim)| claim.taken).map(|taken| taken.booking_id);
+            prop_assert!(active.len() <= 1, "{code} slot {nth}: {active:?}");
+            prop_assert_eq!(active.first().copied(), claimed, "{} slot {}", code, nth);
+        }
+    }
+    Ok(())
+}
+
+/// No slot of `after` has seen a smaller token than in `before`.
+fn check_tokens(before: &View, after: &View) -> Result<(), TestCaseError> {
+    for (code, claims) in &before.slots {
+        for (start, claim) in claims {
+            let now = after.slots.get(code).and_then(|claims| claims.get(start));
+            prop_assert!(now.is_some_and(|now| now.token >= claim.token), "{code} {start:?}: {claim:?} {now:?}");
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn a_slot_has_one_booking_tokens_never_fall_and_a_refusal_writes_nothing(changes in changes(40)) {
+        let (mut view, mut head) = (agenda(), genesis());
+        for change in &changes {
+            let before = view.clone();
+            let (answer, writes) = carry_out(&mut view, change);
+            prop_assert_eq!(answer.is_refusal(), writes.is_empty(), "{:?}", answer);
+            check_slots(&view)?;
+            check_tokens(&before, &view)?;
+            // Each change that is not refused has exactly one record, which follows the one before.
+            let lines: Vec<&String> = writes.iter().filter_map(|write| match write {
+                Write::AppendRecord { line, .. } => Some(line),
+                _ => None,
+            }).collect();
+            prop_assert_eq!(lines.len(), usize::from(!answer.is_refusal()));
+            prop_assert!(lines.iter().all(|line| head.follow(line.as_bytes())));
+            prop_assert_eq!(&head, &view.head);
+        }
+    }
+
+    #[test]
+    fn a_batch_is_answered_as_its_changes_one_by_one_from_the_rows_that_each_touches(
+        before in changes(20),
+        batch in changes(20),
+    ) {
+        let mut database = agenda();
+        for change in &before {
+            carry_out(&mut database, change);
+        }
+        // As one batch: first the rows of all changes are loaded, then one change after the other is decided.
+        let mut view = nothing_of(&database);
+        for change in &batch {
+            load(&database, &mut view, change);
+        }
+        for change in &batch {
+            // The database has all rows, as after a commit of each change on its own.
+            let mut alone = nothing_of(&database);
+            load(&database, &mut alone, change);
+            let one_by_one = change.decide(&alone);
+            let of_batch = carry_out(&mut view, change);
+            prop_assert_eq!(&of_batch, &(one_by_one.answer, one_by_one.writes.clone()));
+            for write in one_by_one.writes {
+                database.apply(write);
+            }
+        }
+        prop_assert_eq!(view.head, database.head);
+    }
+
+    #[test]
+    fn a_cancelled_slot_can_be_booked_with_a_newer_token(
+        before in changes(30),
+        nth in 3..SLOTS,
+        telescope in 0..2_usize,
+    ) {
+        let mut view = agenda();
+        for change in &before {
+            carry_out(&mut view, change);
+        }
+        let slot = SlotRange::new(at(nth), 5).unwrap();
+        let taken = view.claims(TELESCOPES[telescope].0, slot).find_map(|(_, claim)| claim.taken);
+        let id = match taken {
+            Some(taken) => taken.booking_id,
+            None => match carry_out(&mut view, &book(telescope, nth, 1, 100)).0 {
+                Said::Booked(Ok(booking)) => booking.id,
+                other => panic!("{other:?}"),
+            },
+        };
+        let refused = carry_out(&mut view, &book(telescope, nth, 1, 101)).0;
+        let is_taken = matches!(refused, Said::Booked(Err(BookRefused::Taken { booking_id, .. })) if booking_id == id);
+        prop_assert!(is_taken, "{:?}", refused);
+        prop_assert!(!carry_out(&mut view, &cancel(id, 102)).0.is_refusal());
+        // The cancellation's token counts.
+        prop_assert!(carry_out(&mut view, &book(telescope, nth, 1, 101)).0.is_refusal());
+        let Said::Booked(Ok(booking)) = carry_out(&mut view, &book(telescope, nth, 1, 102)).0 else {
+            return Err(TestCaseError::fail("it is free"));
+        };
+        prop_assert!(booking.id > id);
+        check_slots(&view)?;
+    }
+
+    #[test]
+    fn bookings_of_different_slots_do_not_depend_on_their_order(
+        before in changes(20),
+        (first, second) in (0..2_usize, 0..2_usize),
+        (nth, other) in (0..SLOTS, 0..SLOTS),
+    ) {
+        prop_assume!(first != second || nth != other);
+        let mut view = agenda();
+        for change in &before {
+            carry_out(&mut view, change);
+        }
+        let changes = [book(first, nth, 1, 100), book(second, other, 1, 100)];
+        let run = |order: [usize; 2]| {
+            let mut view = view.clone();
+            let mut answers = order.map(|index| (index, carry_out(&mut view, &changes[index]).0.is_refusal()));
+            answers.sort_unstable();
+            let tokens = |claim: &Claim| (claim.taken.is_some(), claim.token);
+            let slots: Vec<_> = view.slots.values().map(|slots| slots.values().map(tokens).collect::<Vec<_>>()).collect();
+            (answers, slots)
+        };
+        prop_assert_eq!(run([0, 1]), run([1, 0]));
+    }
+}
+
+#[test]
+fn the_race_writes_a_second_booking_for_one_slot_and_claims_none() {
+    let mut view = agenda();
+    for id in 1..=2 {
+        let new = new_booking(0, 1, 0, 2);
+        let unguarded = BookUnguarded { new, request_id: request("r-1") };
+        let Decision { answer, writes } = unguarded.decide(&view);
+        assert_eq!(answer.unwrap().id, id);
+        for write in writes {
+            view.apply(write);
+        }
+    }
+    assert!(view.slots.values().all(Slots::is_empty));
+    assert_eq!(view.head.seq, 2);
+}
+
+#[test]
+fn what_is_broken_first_is_the_answer() {
+    // The lease's time, then the rules, then the slots in their order.
+    let mut view = agenda();
+    carry_out(&mut view, &book(1, 3, 1, 10));
+    let past = new_booking(1, 4, 0, 5);
+    let asked = |fence| Any::Book(Book { new: past.clone(), fence, request_id: request("r-1") });
+    let answer = |change: &Any| match change.decide(&view).answer {
+        Said::Booked(Err(refused)) => refused,
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(answer(&asked(fence(20, false))), BookRefused::Fence(_)));
+    assert!(matches!(answer(&asked(fence(20, true))), BookRefused::Broken(_)));
+    assert!(
+        matches!(answer(&book(1, 2, 3, 5)), BookRefused::Taken { start, booking_id: 1, scientist_id: 1 } if start == at(3))
+    );
+}

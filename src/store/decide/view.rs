@@ -1,0 +1,109 @@
+//! The rows that decisions are made by.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::write::Write;
+use crate::agenda::{Booking, SlotRange, Telescope};
+use crate::audit::chain::ChainHead;
+use crate::audit::record::Event;
+use crate::time::Timestamp;
+
+/// A part of the agenda as it stands in a transaction: what was loaded, and what was decided since.
+///
+/// A backend may load no more than a batch touches, or keep all of the agenda in one.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The instant that the transaction's rows and records carry.
+    pub now: Timestamp,
+    /// When the transaction began, on the monotonic clock.
+    pub began: Instant,
+    /// The audit trail's last record.
+    pub head: ChainHead,
+    /// The number of the next booking.
+    pub next_booking_id: i64,
+    /// Telescopes by their codes.
+    pub telescopes: BTreeMap<String, Telescope>,
+    /// Scientists' names by their numbers.
+    pub scientists: BTreeMap<i64, String>,
+    /// Bookings by their numbers.
+    pub bookings: BTreeMap<i64, Booking>,
+    /// The slots of each telescope that were ever claimed.
+    pub slots: BTreeMap<String, Slots>,
+}
+
+/// A telescope's claims by the starts of their slots. A slot without one was never booked.
+pub type Slots = BTreeMap<Timestamp, Claim>;
+
+/// What is known of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The booking that has it, with its scientist; `None` if it is free.
+    pub taken: Option<Taken>,
+    /// The largest fencing token that it has seen.
+    pub token: u64,
+}
+
+/// The booking that has a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Its number.
+    pub booking_id: i64,
+    /// Its scientist.
+    pub scientist_id: i64,
+}
+
+impl View {
+    /// A view with nothing in it yet.
+    pub fn empty(now: Timestamp, began: Instant, head: ChainHead, next_booking_id: i64) -> Self {
+        Self {
+            now,
+            began,
+            head,
+            next_booking_id,
+            telescopes: BTreeMap::new(),
+            scientists: BTreeMap::new(),
+            bookings: BTreeMap::new(),
+            slots: BTreeMap::new(),
+        }
+    }
+
+    /// The claims of these slots, in order; a slot that was never booked has none.
+    pub fn claims(&self, telescope: &str, slots: SlotRange) -> impl Iterator<Item = (Timestamp, Claim)> {
+        let claims = self.slots.get(telescope);
+        let claims = claims.into_iter().flat_map(move |claims| claims.range(slots.start()..slots.end()));
+        claims.map(|(start, claim)| (*start, *claim))
+    }
+
+    /// The record of `event`, as the one after the last.
+    pub(super) fn record(&self, event: &Event<'_>, request_id: &str) -> Write {
+        let mut head = self.head.clone();
+        let line = head.append(event.open_json(self.now), request_id);
+        Write::AppendRecord { seq: head.seq, line, hash: head.hash }
+    }
+
+    /// Makes the view what it is after `write`.
+    pub fn apply(&mut self, write: Write) {
+        match write {
+            Write::InsertBooking { booking, .. } => {
+                self.next_booking_id = self.next_booking_id.max(booking.id + 1);
+                self.bookings.insert(booking.id, booking);
+            }
+            Write::ClaimSlots { telescope, slots, booking_id, scientist_id, token } => {
+                let claims = self.slots.entry(telescope).or_default();
+                let taken = Some(Taken { booking_id, scientist_id });
+                claims.extend(slots.starts().map(|start| (start, Claim { taken, token })));
+            }
+            Write::UpdateBooking(booking) => _ = self.bookings.insert(booking.id, booking),
+            Write::FreeSlots { telescope, slots, booking_id, token } => {
+                let claims = self.slots.entry(telescope).or_default();
+                for (_, claim) in claims.range_mut(slots.start()..slots.end()) {
+                    if claim.taken.is_some_and(|taken| taken.booking_id == booking_id) {
+                        *claim = Claim { taken: None, token: claim.token.max(token.unwrap_or(0)) };
+                    }
+                }
+            }
+            Write::AppendRecord { seq, hash, .. } => self.head = ChainHead { seq, hash },
+        }
+    }
+}

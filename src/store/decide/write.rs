@@ -1,0 +1,53 @@
+//! What a decision has a backend write.
+
+use crate::agenda::{Booking, SlotRange};
+use crate::http::request_id::RequestId;
+
+/// One thing that is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// A new booking.
+    InsertBooking {
+        /// As it stands from now on.
+        booking: Booking,
+        /// The fencing token that it is written under, if any.
+        token: Option<u64>,
+        /// The request that asked for it.
+        request_id: RequestId,
+    },
+    /// Its slots become the booking's. None of them has another booking or a newer token.
+    ClaimSlots {
+        /// The telescope's code.
+        telescope: String,
+        /// Which slots.
+        slots: SlotRange,
+        /// The booking.
+        booking_id: i64,
+        /// Its scientist.
+        scientist_id: i64,
+        /// The token that each slot has seen from now on.
+        token: u64,
+    },
+    /// A booking that was cancelled: its status, when and why.
+    UpdateBooking(Booking),
+    /// The slots that a booking has become free.
+    FreeSlots {
+        /// The telescope's code.
+        telescope: String,
+        /// Which slots.
+        slots: SlotRange,
+        /// The booking.
+        booking_id: i64,
+        /// The token that each slot has seen from now on, if it has not seen a newer one.
+        token: Option<u64>,
+    },
+    /// A record at the end of the audit trail. The chain's head is this record's from now on.
+    AppendRecord {
+        /// Its number.
+        seq: u64,
+        /// Its line.
+        line: String,
+        /// Its hash.
+        hash: String,
+    },
+}

@@ -1,0 +1,309 @@
+//! A store in memory, for tests: the seam is real where two storages stand behind it.
+//!
+//! It decides as every storage does ([`decide`](super::decide)), and keeps the whole agenda in one [`View`].
+//!
+//! # Locking
+//!
+//! A std mutex around the state, held for one change or one reading.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::decide::{Book, BookUnguarded, Cancel, CancelUnguarded, Change, Decision, Record, View, Write};
+use super::outbox::Outbox;
+use super::{
+    Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, Page, Store, StoreError, TrailPage,
+};
+use crate::agenda::{Booking, Catalogue, NewBooking, Rejection, Scientist, Status, Telescope};
+use crate::audit::chain::ChainHead;
+use crate::audit::export::{Exported, Extent, Source};
+use crate::audit::filter::{Filter as TrailFilter, Verdict, Wanted};
+use crate::audit::record::{Process, Why};
+use crate::http::request_id::RequestId;
+use crate::time::{Clock, Timestamp};
+
+/// An agenda that ends with the process.
+#[derive(Clone)]
+pub struct MemoryStore {
+    state: Arc<Mutex<State>>,
+    clock: Clock,
+}
+
+struct State {
+    view: View,
+    scientists: Vec<Scientist>,
+    beginning: ChainHead,
+    lines: Vec<String>,
+    exported: Exported,
+}
+
+impl MemoryStore {
+    /// An agenda without bookings.
+    fn new(catalogue: &Catalogue, clock: Clock) -> Self {
+        let beginning = ChainHead::genesis("in memory");
+        let mut view = View::empty(clock.now(), Instant::now(), beginning.clone(), 1);
+        for telescope in catalogue.telescopes() {
+            view.telescopes.insert(telescope.code.clone(), telescope.clone());
+        }
+        for scientist in catalogue.scientists() {
+            view.scientists.insert(scientist.id, scientist.name.clone());
+        }
+        let scientists = catalogue.scientists().cloned().collect();
+        let state = State { view, scientists, beginning, lines: Vec::new(), exported: Exported::default() };
+        Self { state: Arc::new(Mutex::new(state)), clock }
+    }
+
+    /// Removes a scientist from the catalogue.
+    fn remove_scientist(&self, id: i64) {
+        let mut state = self.state();
+        state.scientists.retain(|scientist| scientist.id != id);
+        state.view.scientists.remove(&id);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<C: Change>(&self, change: &C) -> Answer<'_, C::Answer> {
+        let mut state = self.state();
+        (state.view.now, state.view.began) = (self.clock.now(), Instant::now());
+        let Decision { answer, writes } = change.decide(&state.view);
+        for write in writes {
+            if let Write::AppendRecord { line, .. } = &write {
+                state.lines.push(line.clone());
+            }
+            state.view.apply(write);
+        }
+        Box::pin(async { Ok(answer) })
+    }
+
+    fn read<T: Send + 'static>(&self, read: impl FnOnce(&State) -> T) -> Answer<'_, T> {
+        let read = read(&self.state());
+        Box::pin(async { Ok(read) })
+    }
+}
+
+impl State {
+    /// The bookings that a filter finds, in the order of a list.
+    fn matching(&self, filter: &Filter) -> Vec<Booking> {
+        let is_wanted = |booking: &&Booking| {
+            filter.telescope.as_ref().is_none_or(|code| *code == booking.telescope)
+                && filter.scientist_id.is_none_or(|id| id == booking.scientist_id)
+                && filter.status.is_none_or(|status| status == booking.status)
+                && filter.from.is_none_or(|from| booking.slots.end() > from)
+                && filter.until.is_none_or(|until| booking.slots.start() < until)
+        };
+        let mut found: Vec<Booking> = self.view.bookings.values().filter(is_wanted).cloned().collect();
+        found.sort_by_key(place);
+        found
+    }
+
+    /// The active bookings of a period, one for each start and end.
+    fn standing(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Vec<Booking> {
+        let filter = Filter {
+            telescope: Some(telescope.to_owned()),
+            status: Some(Status::Active),
+            from: Some(from),
+            until: Some(until),
+            scientist_id: None,
+        };
+        let mut standing = self.matching(&filter);
+        standing.sort_by_key(|booking| (booking.slots.start(), booking.slots.end(), booking.id));
+        standing.dedup_by_key(|booking| booking.slots);
+        standing.sort_by_key(place);
+        standing
+    }
+}
+
+fn place(booking: &Booking) -> (Timestamp, i64) {
+    (booking.slots.start(), booking.id)
+}
+
+impl Store for MemoryStore {
+    fn book(&self, new: NewBooking, fence: Fence, request_id: RequestId) -> Answer<'_, Result<Booking, BookRefused>> {
+        self.change(&Book { new, fence, request_id })
+    }
+
+    fn book_unguarded(&self, new: NewBooking, request_id: RequestId) -> Answer<'_, Result<Booking, Rejection>> {
+        self.change(&BookUnguarded { new, request_id })
+    }
+
+    fn find_conflict(&self, new: &NewBooking) -> Answer<'_, Option<Booking>> {
+        let filter = Filter::conflicts_with(new);
+        self.read(|state| state.matching(&filter).into_iter().next())
+    }
+
+    fn cancel(
+        &self,
+        id: i64,
+        reason: Option<String>,
+        fence: Fence,
+        request_id: RequestId,
+    ) -> Answer<'_, Result<Booking, CancelRefused>> {
+        self.change(&Cancel { id, reason, fence, request_id })
+    }
+
+    fn cancel_unguarded(
+        &self,
+        id: i64,
+        reason: Option<String>,
+        request_id: RequestId,
+    ) -> Answer<'_, Result<Booking, NotCancelled>> {
+        self.change(&CancelUnguarded { id, reason, request_id })
+    }
+
+    fn booking(&self, id: i64) -> Answer<'_, Option<Booking>> {
+        self.read(|state| state.view.bookings.get(&id).cloned())
+    }
+
+    fn list(&self, filter: Filter, after: Option<(Timestamp, i64)>, limit: u16) -> Answer<'_, Page> {
+        self.read(|state| {
+            let mut bookings = state.matching(&filter);
+            bookings.retain(|booking| after.is_none_or(|after| place(booking) > after));
+            let is_full = bookings.len() > usize::from(limit);
+            bookings.truncate(usize::from(limit));
+            let next = if is_full { bookings.last().map(place) } else { None };
+            Page { bookings, next }
+        })
+    }
+
+    fn standing(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Answer<'_, Vec<Booking>> {
+        self.read(|state| state.standing(telescope, from, until))
+    }
+
+    fn taken(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Answer<'_, Vec<(Timestamp, Timestamp)>> {
+        self.read(|state| {
+            let standing = state.standing(telescope, from, until);
+            standing.iter().map(|booking| (booking.slots.start(), booking.slots.end())).collect()
+        })
+    }
+
+    fn catalogue(&self) -> Answer<'_, Catalogue> {
+        self.read(|state| {
+            let telescopes: Vec<Telescope> = state.view.telescopes.values().cloned().collect();
+            Catalogue::new(state.scientists.clone(), telescopes)
+        })
+    }
+
+    fn record_refusal(&self, asked: NewBooking, why: Why, request_id: RequestId) -> Answer<'_, ()> {
+        self.change(&Record::Refusal { asked: Box::new(asked), why, request_id })
+    }
+
+    fn record_start(&self, process: Process) -> Answer<'_, ()> {
+        self.change(&Record::Start(process))
+    }
+
+    fn record_stop(&self, process: Process, up_ms: u64) -> Answer<'_, ()> {
+        self.change(&Record::Stop { process, up_ms })
+    }
+
+    fn trail_page(&self, wanted: Wanted, after: u64, limit: u16) -> Answer<'_, TrailPage> {
+        self.read(|state| {
+            let filter = TrailFilter::new(wanted);
+            let mut page = TrailPage { lines: Vec::new(), next: None };
+            let mut reached = after;
+            for (seq, line) in (1_u64..).zip(&state.lines).filter(|(seq, _)| *seq > after) {
+                if page.lines.len() == usize::from(limit) {
+                    page.next = Some(reached);
+                    break;
+                }
+                if matches!(filter.judge(line.as_bytes()), Verdict::Wanted(_)) {
+                    page.lines.push(line.clone());
+                }
+                reached = seq;
+            }
+            page
+        })
+    }
+
+    fn latest_record(&self) -> Answer<'_, LatestRecord> {
+        self.read(|state| LatestRecord { head: state.view.head.clone(), line: state.lines.last().cloned() })
+    }
+
+    fn highest_token(&self) -> Answer<'_, u64> {
+        self.read(|state| {
+            let claims = state.view.slots.values().flat_map(|slots| slots.values());
+            claims.map(|claim| claim.token).max().unwrap_or(0)
+        })
+    }
+
+    fn probe(&self) -> Answer<'_, ()> {
+        self.read(|_| ())
+    }
+
+    fn fault(&self) -> Option<String> {
+        None
+    }
+
+    fn warnings(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    fn outbox(&self) -> Result<Outbox, StoreError> {
+        Ok(Outbox::new(MemoryOutbox(self.clone())))
+    }
+}
+
+struct MemoryOutbox(MemoryStore);
+
+impl Source for MemoryOutbox {
+    fn lines_after(&self, seq: u64, limit: u32, text: &mut Vec<u8>) -> Result<Option<u64>, String> {
+        let state = self.0.state();
+        let lines = (1_u64..).zip(&state.lines).filter(|(number, _)| *number > seq).take(limit as usize);
+        Ok(lines.inspect(|(_, line)| text.extend([line.as_bytes(), b"\n"].concat())).last().map(|(number, _)| number))
+    }
+
+    fn line(&self, seq: u64) -> Result<Option<String>, String> {
+        let state = self.0.state();
+        Ok((1_u64..).zip(&state.lines).find(|(number, _)| *number == seq).map(|(_, line)| line.clone()))
+    }
+
+    fn bytes_between(&self, first: u64, last: u64) -> Result<u64, String> {
+        let state = self.0.state();
+        let lines = (1_u64..).zip(&state.lines).filter(|(number, _)| (first..=last).contains(number));
+        Ok(lines.map(|(_, line)| line.len() as u64 + 1).sum())
+    }
+
+    fn beginning(&self) -> Result<String, String> {
+        Ok(self.0.state().beginning.hash.clone())
+    }
+
+    fn head(&self) -> Result<u64, String> {
+        Ok(self.0.state().view.head.seq)
+    }
+
+    fn exported(&self) -> Result<Exported, String> {
+        Ok(self.0.state().exported)
+    }
+
+    fn note_exported(&self, seq: u64, file: Extent) -> Result<(), String> {
+        self.0.state().exported = Exported { seq, file: Some(file) };
+        Ok(())
+    }
+}
+
+impl super::conformance::Fixture for MemoryStore {
+    /// The race needs no kind of its own: nothing here looks at claims but a booking under a lease.
+    fn open(_race: bool, clock: Clock) -> Self {
+        let scientists = (1..=10).map(|id| Scientist {
+            id,
+            name: if id == 7 { "Marie Curie".to_owned() } else { format!("Cientista {id}") },
+            institution: "Universidade".to_owned(),
+            country: "BR".to_owned(),
+        });
+        let telescope =
+            |code: &str| Telescope { code: code.to_owned(), name: code.to_owned(), simulated: code == "Hubble-Acad" };
+        let telescopes = ["Hubble-Acad", "Webb-Acad"].map(telescope);
+        Self::new(&Catalogue::new(scientists.collect(), telescopes.into()), clock)
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::new(self.clone())
+    }
+
+    fn remove_scientist(&self, id: i64) {
+        Self::remove_scientist(self, id);
+    }
+}
+
+super::conformance::conformance!(MemoryStore);

@@ -1,0 +1,113 @@
+//! Writing what was decided.
+
+use rusqlite::{Connection, named_params};
+
+use super::load::Loaded;
+use super::trail;
+use crate::agenda::{Booking, SlotRange};
+use crate::store::decide::Write;
+use crate::time::Timestamp;
+
+/// Carries out one write. `loaded` has the rows that the decision was made by.
+pub fn apply(connection: &Connection, loaded: &Loaded, write: &Write) -> rusqlite::Result<()> {
+    match write {
+        Write::InsertBooking { booking, token, request_id } => {
+            insert(connection, loaded.row_of(&booking.telescope)?, booking, *token, request_id)
+        }
+        Write::ClaimSlots { telescope, slots, booking_id, token, .. } => {
+            claim(connection, loaded.row_of(telescope)?, *slots, *booking_id, *token)
+        }
+        Write::UpdateBooking(booking) => update(connection, booking),
+        Write::FreeSlots { telescope, slots, booking_id, token } => {
+            free(connection, loaded.row_of(telescope)?, *slots, *booking_id, token.unwrap_or(0))
+        }
+        Write::AppendRecord { seq, line, .. } => trail::insert(connection, *seq, line),
+    }
+}
+
+fn insert(
+    connection: &Connection,
+    telescope_row: i64,
+    booking: &Booking,
+    token: Option<u64>,
+    request_id: &str,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO agendamentos (id, telescopio_id, cientista_id, inicio_us, fim_us, status, alvo, observacoes,
+             clique_us, criado_us, token, req) VALUES (:id, :telescope, :scientist, :start, :end, :status, :target,
+             :notes, :clicked, :created, :token, :request)",
+        )?
+        .execute(named_params! {
+            ":id": booking.id,
+            ":telescope": telescope_row,
+            ":scientist": booking.scientist_id,
+            ":start": booking.slots.start().as_micros(),
+            ":end": booking.slots.end().as_micros(),
+            ":status": booking.status.name(),
+            ":target": booking.target,
+            ":notes": booking.notes,
+            ":clicked": booking.clicked_at.map(Timestamp::as_micros),
+            ":created": booking.created_at.as_micros(),
+            ":token": token.map(u64::cast_signed),
+            ":request": request_id,
+        })?;
+    Ok(())
+}
+
+/// The last line of defence: a slot has one row, which takes a booking only while it is free and has seen no newer token.
+fn claim(
+    connection: &Connection,
+    telescope_row: i64,
+    slots: SlotRange,
+    booking_id: i64,
+    token: u64,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO horarios (telescopio_id, inicio_us, agendamento_id, token) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (telescopio_id, inicio_us) DO UPDATE SET agendamento_id = excluded.agendamento_id,
+         token = excluded.token WHERE agendamento_id IS NULL AND token <= excluded.token",
+    )?;
+    for start in slots.starts() {
+        let claimed = statement.execute((telescope_row, start.as_micros(), booking_id, token.cast_signed()))?;
+        // The decision saw it free in this very transaction. If it is not, the whole transaction must be undone.
+        if claimed != 1 {
+            return Err(rusqlite::Error::StatementChangedRows(claimed));
+        }
+    }
+    Ok(())
+}
+
+fn update(connection: &Connection, booking: &Booking) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE agendamentos SET status = ?2, cancelado_us = ?3, motivo = ?4 WHERE id = ?1")?
+        .execute((
+            booking.id,
+            booking.status.name(),
+            booking.cancelled_at.map(Timestamp::as_micros),
+            &booking.cancel_reason,
+        ))?;
+    Ok(())
+}
+
+fn free(
+    connection: &Connection,
+    telescope_row: i64,
+    slots: SlotRange,
+    booking_id: i64,
+    token: u64,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE horarios SET agendamento_id = NULL, token = max(token, ?4)
+             WHERE telescopio_id = ?1 AND inicio_us >= ?2 AND inicio_us < ?3 AND agendamento_id = ?5",
+        )?
+        .execute((
+            telescope_row,
+            slots.start().as_micros(),
+            slots.end().as_micros(),
+            token.cast_signed(),
+            booking_id,
+        ))?;
+    Ok(())
+}

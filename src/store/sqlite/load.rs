@@ -1,0 +1,105 @@
+//! Loading the rows that a change touches, inside the transaction that writes.
+//!
+//! Telescopes, scientists and bookings are loaded once in a transaction. Later changes of the batch find them in the view,
+//! which is kept up to date with everything that the batch writes; and no other process can write meanwhile. A telescope's
+//! row number is kept only as long: somebody may give a code another row between two transactions.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use rusqlite::Connection;
+
+use super::{bookings, catalogue};
+use crate::agenda::SlotRange;
+use crate::audit::chain::ChainHead;
+use crate::store::decide::{Change, Claim, Slots, Taken, View};
+use crate::time::Timestamp;
+
+/// What a transaction has loaded.
+pub struct Loaded {
+    /// As it stands after the changes so far.
+    pub view: View,
+    /// The row numbers of the telescopes in the view, by code.
+    rows: BTreeMap<String, i64>,
+}
+
+impl Loaded {
+    /// The view at the beginning of a transaction: the trail's head, and the number of the next booking. Numbers are not
+    /// used again, since no booking is ever deleted.
+    pub fn begin(connection: &Connection, now: Timestamp) -> rusqlite::Result<Self> {
+        let sql = "SELECT seq, hash, (SELECT coalesce(max(id), 0) + 1 FROM agendamentos) FROM trilha WHERE id = 1";
+        let mut statement = connection.prepare_cached(sql)?;
+        let (head, next_booking_id) = statement.query_row((), |row| {
+            Ok((ChainHead { seq: row.get::<_, i64>(0)?.cast_unsigned(), hash: row.get(1)? }, row.get(2)?))
+        })?;
+        let view = View::empty(now, Instant::now(), head, next_booking_id);
+        Ok(Self { view, rows: BTreeMap::new() })
+    }
+
+    /// Forgets what was loaded and written, after the last change was undone. `head` and `next_booking_id` are those from
+    /// before that change.
+    pub fn restart(&mut self, head: ChainHead, next_booking_id: i64) {
+        self.view = View::empty(self.view.now, self.view.began, head, next_booking_id);
+        self.rows.clear();
+    }
+
+    /// Loads what `change` touches.
+    pub fn load(&mut self, connection: &Connection, change: &impl Change) -> rusqlite::Result<()> {
+        if let Some(id) = change.booking_id()
+            && !self.view.bookings.contains_key(&id)
+            && let Some(booking) = bookings::get(connection, id)?
+        {
+            self.view.bookings.insert(id, booking);
+        }
+        let Some(around) = change.around(&self.view) else { return Ok(()) };
+        let mut telescope = None;
+        if !self.rows.contains_key(around.telescope) {
+            telescope = catalogue::telescope(connection, around.telescope)?;
+        }
+        let mut scientist = None;
+        if !self.view.scientists.contains_key(&around.scientist_id) {
+            scientist =
+                catalogue::scientist_name(connection, around.scientist_id)?.map(|name| (around.scientist_id, name));
+        }
+        let row = self.rows.get(around.telescope).copied().or(telescope.as_ref().map(|(row, _)| *row));
+        let claims = match (row, around.slots) {
+            (Some(row), Some(slots)) => claims(connection, row, slots)?,
+            _ => Slots::new(),
+        };
+        let code = (!claims.is_empty() || telescope.is_some()).then(|| around.telescope.to_owned());
+        self.view.scientists.extend(scientist);
+        if let Some(code) = code {
+            if let Some((row, telescope)) = telescope {
+                self.rows.insert(code.clone(), row);
+                self.view.telescopes.insert(code.clone(), telescope);
+            }
+            self.view.slots.entry(code).or_default().extend(claims);
+        }
+        Ok(())
+    }
+
+    /// The row number of a telescope in the view.
+    pub fn row_of(&self, telescope: &str) -> rusqlite::Result<i64> {
+        self.rows.get(telescope).copied().ok_or(rusqlite::Error::QueryReturnedNoRows)
+    }
+}
+
+/// The claims of these slots.
+fn claims(connection: &Connection, telescope_row: i64, slots: SlotRange) -> rusqlite::Result<Slots> {
+    let mut statement = connection.prepare_cached(
+        "SELECT h.inicio_us, h.token, h.agendamento_id, a.cientista_id FROM horarios h
+         LEFT JOIN agendamentos a ON a.id = h.agendamento_id
+         WHERE h.telescopio_id = ?1 AND h.inicio_us >= ?2 AND h.inicio_us < ?3",
+    )?;
+    let mut rows = statement.query((telescope_row, slots.start().as_micros(), slots.end().as_micros()))?;
+    let mut claims = Slots::new();
+    while let Some(row) = rows.next()? {
+        let taken = match row.get(2)? {
+            Some(booking_id) => Some(Taken { booking_id, scientist_id: row.get(3)? }),
+            None => None,
+        };
+        let start = Timestamp::from_micros(row.get(0)?).unwrap_or(Timestamp::MAX);
+        claims.insert(start, Claim { taken, token: row.get::<_, i64>(1)?.cast_unsigned() });
+    }
+    Ok(claims)
+}
