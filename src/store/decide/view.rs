@@ -35,7 +35,7 @@ pub struct View {
 /// A telescope's claims by the starts of their slots. A slot without one was never booked.
 pub type Slots = BTreeMap<Timestamp, Claim>;
 
-/// What is known of a slot.
+/// The state of a slot that was ever booked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// The booking that has it, with its scientist; `None` if it is free.

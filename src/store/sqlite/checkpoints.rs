@@ -6,14 +6,14 @@
 //! the writer is asked to copy those between two transactions. The file, which a peak made longer, is cut by that transaction
 //! (`journal_size_limit`), or by the thread if none comes.
 //!
-//! What nobody can copy are pages that are newer than what a reader still sees. A reader that stays makes the log grow for as
-//! long as it does: that is said once in the log, and at `/pronto`.
+//! Pages that are newer than an open reader's snapshot cannot be copied. A reader that stays open makes the log grow for as long:
+//! that is logged once, and shown at `/pronto`.
 //!
 //! # Locking
 //!
 //! Several processes may have the database open, each with this thread; SQLite lets one of them copy at a time, and the others
-//! leave it to that one. Those locks are in a file beside the database. If that file or the log was taken away, another process
-//! may have new ones and not see ours: then nothing is copied here, since it could destroy what that process has written.
+//! leave it to that one. Those locks are in a file beside the database. If that file or the log was moved away, another process
+//! may have made new ones and not see our locks. Then nothing is copied here: it could destroy that process's writes.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +28,7 @@ use slog::{Logger, info, warn};
 use super::place::Place;
 use super::stopped::InUse;
 
-/// How often the log is looked at.
+/// The pause between two looks at the log.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Pages that wait when they begin to be copied: 4 MiB.
 const COPY_AT: i64 = 1024;
@@ -38,7 +38,7 @@ const BEGIN_ANEW_AT: i64 = 4096;
 const LEFT_TO_WRITER: i64 = 256;
 /// Copies in a row, while more is committed than is copied.
 const COPIES_IN_A_ROW: usize = 8;
-/// A log that is longer than this is cut once little happens: what a peak or a reader made of it is not kept. 4 MiB.
+/// A log that is longer than this is cut once little happens: the length after a peak or a long reading is not kept. 4 MiB.
 const CUT_BYTES: u64 = 4 << 20;
 /// Little happens when so many looks in a row find at most so many more pages.
 const QUIET_LOOKS: u32 = 10;
@@ -58,22 +58,22 @@ pub struct Checkpoints {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the thread has to say.
+/// What the thread reports.
 #[derive(Clone, Default)]
 pub struct Watch(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    /// The writer is asked to copy what is left.
+    /// The writer is asked to copy the pages that are left.
     is_wanted: AtomicBool,
-    /// Since when a reader keeps the log from being copied, once that is worth telling; and the file's length.
+    /// Since when a reader keeps the log from being copied, once that has to be reported; and the file's length.
     ///
     /// A std lock around a small value: held to read or to replace it.
     held: Mutex<Option<(Instant, u64)>>,
 }
 
 impl Watch {
-    /// What there is to say of the log, if a reader keeps it from being folded back.
+    /// The warning, if a reader keeps the log from being folded back.
     pub fn warning(&self) -> Option<String> {
         let (since, bytes) = (*self.0.held.lock().unwrap_or_else(PoisonError::into_inner))?;
         Some(format!(
@@ -107,7 +107,7 @@ impl Checkpoints {
         Ok(Self { watch, place: Arc::clone(place), stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Copies what is left, if the thread asks for it. For the writer, between two transactions.
+    /// Copies the pages that are left, if the thread asks for it. Called by the writer between two transactions.
     pub fn between_transactions(&self, writer: &Connection) {
         if self.watch.0.is_wanted.swap(false, Ordering::AcqRel) && self.place.fault().is_none() {
             // If it fails the thread asks again.
@@ -115,7 +115,7 @@ impl Checkpoints {
         }
     }
 
-    /// For those who ask how it is.
+    /// The thread's reports.
     pub fn watch(&self) -> Watch {
         self.watch.clone()
     }
@@ -131,7 +131,7 @@ impl Drop for Checkpoints {
     }
 }
 
-/// What a checkpoint found.
+/// The pages that a checkpoint counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pages {
     /// In the log.
@@ -185,7 +185,7 @@ struct Worker {
     is_told: bool,
     quiet: Quiet,
     log: Logger,
-    /// Goes after the connection.
+    /// Dropped after the connection.
     _in_use: InUse,
 }
 

@@ -18,7 +18,7 @@ const BUSY_PAUSE: Duration = Duration::from_millis(1);
 const OLDEST_SQLITE: (i32, &str) = (3_051_003, "3.51.3");
 /// Kibibytes of page cache for the writer; negative is SQLite's sign for that unit.
 const WRITER_CACHE_KIB: i64 = -65_536;
-/// The longest path of a database that SQLite opens, whose own names beside it are longer.
+/// The longest path of a database that SQLite opens: the names of the files beside it are longer.
 const PATH_MAX: usize = 504;
 /// Prepared statements kept per connection: all that there are.
 const STATEMENTS: usize = 64;
@@ -89,12 +89,12 @@ pub fn open_for_reading(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// The path as SQLite takes no part of it for something else: a relative one that begins with `file:` would be a URI to it.
+/// The path in a form that SQLite cannot take for a URI, as it would a relative one that begins with `file:`.
 fn plain_path(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// Whether the path is too long for SQLite, which says no more than that it cannot open it.
+/// Whether the path is too long for SQLite, whose own error only says that it cannot open the file.
 fn is_too_long(path: &Path) -> bool {
     plain_path(path).as_os_str().len() > PATH_MAX
 }

@@ -1,15 +1,15 @@
-//! What is known to be wrong with a database's pages.
+//! Damage that was found in a database's pages.
 //!
 //! A page that cannot be read is found by the request that reads it, or by the check in the background. From then on no
-//! booking, cancellation or refusal is written: what is built upon pages that contradict each other may destroy more. It stays so
-//! until the process ends, whose own record of its stop, and the exporter's note, are still tried.
+//! booking, cancellation or refusal is written: a write to pages that contradict each other may destroy more. It stays so until
+//! the process ends. The record of the stop and the exporter's note are still tried.
 
 use std::sync::{Arc, OnceLock};
 
 use super::errors::is_damage;
 use crate::store::StoreError;
 
-/// Shared by all who read and write one database.
+/// Shared by the readers and the writer of one database.
 #[derive(Clone, Default)]
 pub struct Damage(Arc<OnceLock<String>>);
 
@@ -17,7 +17,7 @@ impl Damage {
     /// Notes the error if it says that the database is damaged.
     pub fn look_at(&self, error: &rusqlite::Error) {
         if is_damage(error) {
-            // The first says enough.
+            // The first error is kept; more add nothing.
             let _ = self.0.set(error.to_string());
         }
     }

@@ -16,8 +16,8 @@ pub fn unavailable(error: &rusqlite::Error) -> StoreError {
     }
 }
 
-/// Whether an error says that pages are not what they should be. A file that is no database at all is none that was damaged: it
-/// was put in the database's place.
+/// Whether an error says that pages are damaged. A file that is no database at all does not count: somebody put it in the
+/// database's place.
 pub fn is_damage(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt)
 }

@@ -1,15 +1,15 @@
-//! Looking at a database from outside, for those who check a trail: it may be evidence, and nothing may be left beside it.
+//! Reading a database from outside, to verify a trail. The database may be evidence: no file may be left beside it.
 //!
-//! Even a connection that only reads makes files next to a database in WAL mode, and needs leave to. So while no service is at
-//! work the file is opened as one that does not change; and if a crash left a write-ahead log, with both as they are, the log's
-//! index in memory and no locks. Neither makes or changes any file, here or in a temporary folder.
+//! Even a read-only connection makes files next to a database in WAL mode, and needs the permission to. So while no service runs
+//! the file is opened as immutable. If a crash left a write-ahead log, both are opened as they are, with the log's index in memory
+//! and without locks. Neither way makes or changes any file, here or in a temporary folder.
 //!
-//! SQLite names the log after the file that a symbolic link leads to, so that is looked at.
+//! SQLite names the log after the file that a symbolic link leads to, so the link is resolved first.
 //!
 //! # Races
 //!
-//! A service may come or go meanwhile. Whether it did, the lock and the files' lengths and times tell afterwards: then it is
-//! read again.
+//! A service may start or stop meanwhile. The lock and the files' lengths and times show it afterwards; then the database is read
+//! again.
 
 use std::fs::Metadata;
 use std::io;
@@ -30,15 +30,15 @@ use crate::audit::files::CLOSED_MIN_BYTES;
 use crate::audit::verify::{Before, DatabaseNow};
 use crate::store::StoreError;
 
-/// How often it is read again when something changed meanwhile, and the pause before that.
+/// How often a database that changed meanwhile is read again, and the pause before that.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(25);
-/// Records before one that are looked at, to tell whether they fill a file: they are more than enough.
+/// How many records before one are added up, to tell whether they fill a file: more than enough.
 const FILLING: u64 = 10_000;
-/// What stands for itself in SQLite's name of a file.
+/// The characters that need no escape in SQLite's name of a file.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
 
-/// The beginning and the head of the trail that the database at `path` keeps. `is_in_use` tells whether a service is at work.
+/// The beginning and the head of the trail that the database at `path` keeps. `is_in_use` tells whether a service runs.
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
@@ -46,7 +46,7 @@ pub fn trail_ends(path: &Path, is_in_use: impl Fn() -> bool) -> Result<[ChainHea
     read(path, is_in_use, trail::ends)
 }
 
-/// What the database has by now around files whose records follow record `before`, if they say which, and end with `last`.
+/// The records of the database around files whose records follow record `before`, if the files say which, and end with `last`.
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
@@ -97,7 +97,7 @@ pub(super) fn read_as_it_is<T>(
     read_any(path, is_in_use, |connection, _| read(connection).map_err(|error| unavailable(&error)))
 }
 
-/// Reads what has to be sound, to be held against something else.
+/// Reads a database that has to be sound, since something else is compared with it.
 fn read<T>(
     path: &Path,
     is_in_use: impl Fn() -> bool,
@@ -108,8 +108,7 @@ fn read<T>(
     })
 }
 
-/// Reads without leaving anything behind, and once more if the database changed meanwhile. `read` is told whether a service
-/// is at work.
+/// Reads without leaving a file behind, and again if the database changed meanwhile. `read` gets whether a service runs.
 fn read_any<T>(
     path: &Path,
     is_in_use: impl Fn() -> bool,
@@ -137,12 +136,12 @@ fn read_any<T>(
     }
 }
 
-/// Opens a database that nobody writes to, and that has all in one file.
+/// Opens a database that no process writes to, and that has no log.
 fn open_unchanging(path: &Path) -> rusqlite::Result<Connection> {
     open_as(path, "immutable=1")
 }
 
-/// Opens a database that nobody writes to, and its write-ahead log. Without locks nothing has to be written for them, and
+/// Opens a database that no process writes to, with its write-ahead log. Without locks no lock file has to be written, and
 /// exclusive locking keeps the log's index in memory.
 fn open_with_log(path: &Path) -> rusqlite::Result<Connection> {
     let connection = open_as(path, "vfs=unix-none")?;
@@ -158,8 +157,8 @@ fn open_as(path: &Path, parameter: &str) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(name, flags)
 }
 
-/// Reads a database that nobody has checked since its service ended: a copy may have been put back beside the log of another
-/// state of it, and what both say together proves nothing.
+/// Reads a database that was not checked since its service ended. An older copy may have been put back beside a newer log, and
+/// the two together prove nothing.
 fn read_sound<T>(connection: &Connection, read: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
     if let Some(reason) = recovery::contradiction(connection).map_err(|error| unavailable(&error))? {
         return Err(StoreError::Unavailable(format!("it contradicts itself: {reason}")));
@@ -174,7 +173,7 @@ pub fn log_may_be_elsewhere(path: &Path) -> bool {
     has_names && !log_of(&path).exists()
 }
 
-/// What changes when somebody writes: lengths and times of the database and its write-ahead log, where there is one.
+/// Lengths and times of the database and of its write-ahead log, where there is one: any write changes them.
 fn stamp(path: &Path) -> io::Result<[Option<(u64, SystemTime)>; 2]> {
     let of = |metadata: Metadata| -> io::Result<_> { Ok(Some((metadata.len(), metadata.modified()?))) };
     let log = match std::fs::metadata(log_of(path)) {

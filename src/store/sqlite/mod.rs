@@ -74,7 +74,7 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     /// Opens the database at `path`, creating or migrating it as needed. That takes no longer when the database is larger;
-    /// if it was not stopped cleanly, its pages are looked at in the background. `on_commit` is called on the writing thread
+    /// if it was not stopped cleanly, its pages are read in the background. `on_commit` is called on the writing thread
     /// after each commit, with the audit lines it made, in order.
     ///
     /// # Errors

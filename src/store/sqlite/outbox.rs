@@ -1,4 +1,4 @@
-//! The outbox: what the audit trail's exporter reads, and how far it is.
+//! The outbox in SQLite: the committed audit records, and the exporter's note of how far its file is.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use super::trail;
 use super::writer::Writer;
 use crate::audit::export::{Exported, Extent, Source};
 
-/// The committed records, and a place to note how far the file is.
+/// The committed records, and the note of how far the file is.
 pub struct SqliteOutbox {
     connection: Connection,
     place: Arc<Place>,
     writer: Writer,
-    /// Goes after the connection.
+    /// Dropped after the connection.
     _in_use: InUse,
 }
 
@@ -24,7 +24,7 @@ impl SqliteOutbox {
         Self { connection, place, writer, _in_use: in_use }
     }
 
-    /// Reads, unless the database is not in its place: what is in a file that was taken away is not the trail's.
+    /// Reads, unless the database is not in its place: the records of a file that was moved away are not the trail's.
     fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, String> {
         let in_place = || match self.place.fault() {
             None => Ok(()),

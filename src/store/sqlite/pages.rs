@@ -1,11 +1,11 @@
-//! Whether every page can be read, looked at while the service works.
+//! Whether every page can be read, checked while the service works.
 //!
 //! Reading all of a large database takes minutes, and a start must not wait for that. So a start looks at both ends of every
 //! tree of pages only, and after a stop without its mark (`stopped`) a thread walks through all of them. It reads some
 //! thousand entries at a time, each in a transaction of its own, since a long one would keep the write-ahead log from being
 //! folded back; and it rests as long as it reads.
 //!
-//! What is read is structure: that what is written in the pages agrees is `deep`'s to tell.
+//! Only the structure is checked. Whether the rows agree with each other is checked by `deep`.
 
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -23,7 +23,7 @@ use super::stopped::InUse;
 
 /// Entries read at a time.
 const AT_ONCE: usize = 2000;
-/// How long a database that is busy is left alone.
+/// The pause after a look at a database that is busy.
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
 
 /// One tree of pages: a table or an index, and the columns in whose order its entries stand.
@@ -88,7 +88,7 @@ impl Tree {
     }
 }
 
-/// Looks at both ends of every tree: what a start can do at any size.
+/// Reads both ends of every tree: a start can do that at any size.
 pub fn look_at_ends(connection: &Connection) -> rusqlite::Result<()> {
     for tree in &TREES {
         for order in ["ASC", "DESC"] {
@@ -105,13 +105,13 @@ pub struct Check {
     progress: Progress,
 }
 
-/// What there is to say of it while it is not at its end.
+/// The progress of the walk until its end.
 ///
 /// A std lock around a small value: held to read or to replace it.
 type Progress = Arc<Mutex<Option<String>>>;
 
 impl Check {
-    /// None is needed.
+    /// No walk is needed.
     pub fn none() -> Self {
         Self { stop: None, thread: None, progress: Progress::default() }
     }
@@ -160,7 +160,7 @@ struct Walk {
     in_use: InUse,
 }
 
-/// It was told to stop.
+/// The walk was told to stop.
 struct Stopped;
 
 impl Walk {
@@ -260,7 +260,7 @@ mod tests {
                 assert!(!goes_on || plan.iter().all(|step| step.starts_with("SEARCH")), "{plan:?}");
             }
         }
-        assert!(trees.is_empty(), "nobody looks at {trees:?}");
+        assert!(trees.is_empty(), "no walk reads {trees:?}");
     }
 
     #[test]

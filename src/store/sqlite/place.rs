@@ -1,15 +1,15 @@
 //! Whether the database's names still lead to the files that are open: they may have been deleted, moved or replaced.
 //!
-//! What is written to a file that has lost its name is gone with the process, and SQLite does not notice. So the files'
-//! device and inode are looked at around each commit and each reading, as the audit trail's are.
+//! A write to a file that has lost its name is lost when the process ends, and SQLite does not notice. So device and inode of
+//! the files are compared before and after each commit and each reading, as the audit trail's are.
 //!
 //! Two things leave the inode as it was. A database that was moved and linked to from its old name has two logs: a process
 //! that opens it by the link writes beside the file itself. And a file that was emptied, or copied over, has lost its pages.
 //!
 //! # Locking
 //!
-//! Files are looked at by their names and never opened here: a process that closes any descriptor of a file loses all its
-//! locks on it, SQLite's too.
+//! The files are never opened here, only `stat` is called: a process that closes any descriptor of a file loses all its locks on
+//! that file, SQLite's too.
 
 use std::ffi::OsString;
 use std::io;
@@ -62,7 +62,7 @@ impl Place {
         }
     }
 
-    /// Why what is written now would not be found at the path, if it would not.
+    /// Why a write now would not be found at the path, if so.
     pub fn fault(&self) -> Option<String> {
         let named = [&self.database, &self.log, &self.index].into_iter().find_map(Named::fault);
         named.or_else(|| self.same_file_fault())
@@ -73,7 +73,7 @@ impl Place {
         &self.log.path
     }
 
-    /// What may be wrong although the path leads to the same file.
+    /// The faults that are possible although the path leads to the same file.
     fn same_file_fault(&self) -> Option<String> {
         let name = self.database.name();
         if self.is_behind_another_link() {
@@ -89,14 +89,14 @@ impl Place {
 
     /// Whether the path leads to the file by a link that was not there when it was opened.
     fn is_behind_another_link(&self) -> bool {
-        // Only a link that was set anew is followed again: that takes a call for each folder on the way.
+        // Only a new link is resolved again: that takes a system call for each folder of the path.
         let path = &self.database.path;
         let is_new = std::fs::symlink_metadata(path).is_ok_and(|entry| FileId::from(&entry) != self.entry);
         is_new && std::fs::canonicalize(path).ok().as_ref() != Some(&self.real)
     }
 
-    /// Whether the next start will not find the log, because it has lost its name and nothing has taken it, or because the
-    /// database was moved away from it, while the path leads to the database: then the log's content can still be saved into it.
+    /// Whether the path leads to the database, but the next start will not find its log: the log was deleted and no other file
+    /// has its name, or the database was moved away from it. Then the log's content can still be saved into the database.
     pub fn has_only_lost_its_log(&self) -> bool {
         let is_gone = |named: &Named| named.found().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
         let is_parted = self.log.is_in_place() && self.index.is_in_place() && self.is_behind_another_link();

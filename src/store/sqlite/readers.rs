@@ -1,6 +1,7 @@
 //! Reading beside the writer: read-only connections, used off the async threads.
 //!
-//! What is read of a file that is not in its place is not served: it may be what was there, or what came there instead.
+//! Rows of a file that is not in its place are not served: they may be of the file that was moved away, or of another one that
+//! took its name.
 //!
 //! # Locking
 //!
@@ -29,7 +30,7 @@ pub struct Readers {
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
     damage: Damage,
-    /// Goes after the connections.
+    /// Dropped after the connections.
     _in_use: InUse,
 }
 
@@ -48,7 +49,7 @@ impl Readers {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         let task = panics::blocking(move || {
             let result = readers.read(read);
-            // Held until here: the work goes on when whoever asked for it has gone.
+            // Held until here: the reading goes on when its caller has gone away.
             drop(permit);
             result
         });
@@ -64,9 +65,9 @@ impl Readers {
             None => connect::open_for_reading(&self.path).map_err(|error| unavailable(&error))?,
         };
         let result = read(&connection);
-        // Also when it failed: what is gone is why. And a connection that was opened meanwhile may have another file.
+        // Also after a failure, whose reason a missing file is. And a connection that was opened meanwhile may have another file.
         in_place()?;
-        // One that failed may be broken; a new one is cheap.
+        // A connection that failed may be broken; a new one is cheap.
         match &result {
             Ok(_) => self.idle().push(connection),
             Err(error) => self.damage.look_at(error),

@@ -7,8 +7,8 @@
 //!
 //! # Several at once
 //!
-//! Two processes may open one fresh file at the same moment. What a database is, is read in one transaction, and looked at again
-//! in the one that migrates it; a process that finds the other one at work waits for it.
+//! Two processes may open one fresh file at the same moment. The kind and version of a database are read in one transaction, and
+//! again in the one that migrates it; a process that finds the other one at work waits for it.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -30,12 +30,12 @@ const MIGRATIONS: &[(i64, &str)] = &[
 ];
 const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
-/// How long it is tried again to open what another process is making, opening or closing at that moment, or writes to: not
-/// everything waits of itself in SQLite, and a scheduler that is paused inside a transaction holds its lock until it goes on.
+/// How long a database that another process makes, opens, closes or writes to is tried again: not every call of SQLite waits by
+/// itself, and a scheduler that is paused inside a transaction holds its lock until it goes on.
 const OPEN_PATIENCE: Duration = Duration::from_secs(20);
-/// The same for what may pass, but mostly is a fault that stays.
+/// The same for an error of access, which may pass but mostly stays.
 const FAULT_PATIENCE: Duration = Duration::from_millis(500);
-/// The pause before it is tried again.
+/// The pause between two tries.
 const OPEN_PAUSE: Duration = Duration::from_millis(10);
 
 impl Kind {
@@ -55,7 +55,7 @@ impl Kind {
     }
 }
 
-/// Opens the connection that writes, makes the database what this version expects, and notes which files it is in.
+/// Opens the connection that writes, migrates the database to this version, and notes which files it is in.
 pub fn open_for_writing(path: &Path, kind: Kind) -> Result<(Connection, Place), OpenError> {
     let begun = Instant::now();
     loop {
@@ -83,7 +83,7 @@ fn try_to_open(path: &Path, kind: Kind) -> Result<(Connection, Place), OpenError
     }
     let mut connection = connect::open_or_create(path).map_err(explain)?;
     let opened = FileId::at(path).map_err(access)?;
-    // Until all is known to be well: closing would put the log into the database, and make one of two that do not fit.
+    // Until the two are known to fit: closing would fold the log into the database and make one damaged file of two good ones.
     connect::keep_log(&connection, true).map_err(explain)?;
     let checked = check_identity(&mut connection, path, kind).and_then(|()| {
         let found = if had_log { recovery::contradiction(&connection).map_err(explain)? } else { None };
@@ -107,7 +107,7 @@ fn try_to_open(path: &Path, kind: Kind) -> Result<(Connection, Place), OpenError
 
 /// Refuses another program's database, the other mode's, and a newer version's, before anything is written to it.
 fn check_identity(connection: &mut Connection, path: &Path, kind: Kind) -> Result<(), OpenError> {
-    // One transaction: another process may be making it what it is.
+    // One transaction: another process may be migrating it.
     let tx = connection.transaction().map_err(|error| explain(path, &error))?;
     identify(&tx, path, kind).map(drop)
 }
@@ -162,7 +162,7 @@ fn migrate(connection: &mut Connection, path: &Path, kind: Kind) -> Result<(), O
     tx.commit().map_err(explain)
 }
 
-/// Goes over to a write-ahead log. What opens it: SQLite does so with the first reading after that.
+/// Switches to a write-ahead log. SQLite opens the log with the first reading after that.
 fn write_ahead(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let explain = |error: rusqlite::Error| explain(path, &error);
     let mode: String =
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_might_be_ours_is_never_called_foreign() {
+    fn an_unfinished_or_dumped_database_of_ours_is_not_called_foreign() {
         // Empty, or with its first page only: what a crash leaves of a database that is being made.
         for first_page_only in [false, true] {
             let (_folder, path) = file();

@@ -50,7 +50,7 @@ pub fn standing(
     }
 }
 
-/// What is taken of [`from`, `until`), as stretches.
+/// The taken parts of [`from`, `until`), as stretches.
 pub fn taken(
     connection: &Connection,
     kind: Kind,

@@ -1,9 +1,9 @@
 //! Whether the service stopped cleanly: a mark beside the database, made when this process has closed it and everything is in it.
 //!
-//! The mark says what the database file was when everything was in it: its number, length and time of change. It counts only
-//! if the file is still that one and has no write-ahead log. So neither a crash nor an old mark passes for a clean stop: a write
-//! to the database changes one of the three, or makes a log. A copy, or a file that was written to since, counts as not stopped
-//! cleanly, and its pages are looked at (`pages`).
+//! The mark holds the database file's inode, length and time of change at a clean stop. It counts only if the file still has all
+//! three and there is no write-ahead log: any write to the database changes one of the three, or makes a log. So neither a crash
+//! nor an old mark passes for a clean stop. A copy, or a file that was written to since, counts as not stopped cleanly: a thread
+//! then reads all of its pages (`pages`).
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -16,8 +16,8 @@ use super::damage::Damage;
 use super::place::{beside, log_of};
 use crate::files::sync_parent;
 
-/// Makes the mark when the last of its clones is dropped. Everything that has a connection of its own keeps a clone, and drops
-/// it after the connection.
+/// Makes the mark when the last of its clones is dropped. Each owner of a connection keeps a clone, and drops it after the
+/// connection.
 #[derive(Clone)]
 pub struct InUse(Arc<Inner>);
 
@@ -26,17 +26,17 @@ struct Inner {
     damage: Damage,
     /// Whether all its pages were readable, now or when it was stopped cleanly.
     is_sound: AtomicBool,
-    /// Whether the files were taken from their place, or exchanged. It stays so.
+    /// Whether the files were moved or exchanged. It is never reset.
     is_elsewhere: AtomicBool,
 }
 
 impl InUse {
-    /// Takes the mark away. Gives whether it told of a clean stop.
+    /// Removes the mark. Returns whether it showed a clean stop.
     pub fn begin(database: &Path, damage: Damage) -> (Self, bool) {
         let mark = mark_of(database);
         let stopped_cleanly =
             std::fs::read_to_string(&mark).is_ok_and(|text| state(database).is_ok_and(|now| now == text));
-        // A mark that cannot be taken away does no harm: it soon is another state's.
+        // A mark that cannot be removed does no harm: the first write to the database makes it obsolete.
         if std::fs::remove_file(&mark).is_ok() {
             let _ = sync_parent(&mark);
         }
@@ -49,7 +49,7 @@ impl InUse {
         (Self(Arc::new(inner)), stopped_cleanly)
     }
 
-    /// The database is not in its place any more: what is there was not closed by this process, and gets no mark.
+    /// The database is not in its place any more. The file that is there was not closed by this process, and gets no mark.
     pub fn is_elsewhere(&self) {
         self.0.is_elsewhere.store(true, Ordering::Release);
     }
@@ -64,7 +64,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         let is_ours = !self.is_elsewhere.load(Ordering::Acquire);
         if is_ours && self.is_sound.load(Ordering::Acquire) && !self.damage.is_found() {
-            // Without it the next start looks at the pages, in the background.
+            // Without the mark the next start reads all pages, in the background.
             let _ = make_mark(&self.database);
         }
     }
@@ -79,7 +79,7 @@ fn make_mark(database: &Path) -> io::Result<()> {
     sync_parent(&path)
 }
 
-/// What the database is, while it has no write-ahead log.
+/// The database file's inode, length and time of change, while it has no write-ahead log.
 fn state(database: &Path) -> io::Result<String> {
     match std::fs::metadata(log_of(database)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}

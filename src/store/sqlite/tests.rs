@@ -144,7 +144,7 @@ impl Opened {
 }
 
 #[tokio::test]
-async fn who_is_no_longer_in_the_catalogue_is_named_and_nobody_elses_transaction_is_broken_up() {
+async fn a_removed_scientist_or_telescope_is_named_and_the_transaction_stays_one() {
     let opened = open("2030-01-01T00:00:00Z");
     let mut drafts = opened.drafts(6).await;
     drafts[1].scientist.id = 3;
@@ -165,7 +165,7 @@ async fn who_is_no_longer_in_the_catalogue_is_named_and_nobody_elses_transaction
 }
 
 #[tokio::test]
-async fn what_the_database_refuses_is_refused_to_one_alone() {
+async fn a_write_that_the_database_refuses_is_refused_to_its_caller_alone() {
     for (reaction, then) in
         [("ABORT, 'fechado'", "fechado"), ("ROLLBACK, 'fechado'", "fechado"), ("FAIL, 'fechado'", "fechado")]
     {
@@ -285,7 +285,7 @@ async fn a_file_that_took_the_database_is_not_touched_by_the_end_of_the_one_befo
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_outlives_the_deletion_of_the_log() {
+async fn acknowledged_bookings_outlive_the_deletion_of_the_log() {
     let opened = open("2030-01-01T00:00:00Z");
     let new = opened.draft("Hubble-Acad", "2030-01-01T03:00:00Z").await;
     opened.store.book(new, fence(1), request()).await.unwrap().unwrap();

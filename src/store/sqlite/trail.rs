@@ -38,8 +38,8 @@ pub fn insert(connection: &Connection, seq: u64, line: &str) -> rusqlite::Result
     Ok(())
 }
 
-/// Records that one page looks at, at the most, so that a question with few answers does not keep a reader for long: they
-/// are some 200 pages of the database, which may have to come from the disk.
+/// The most records that one page reads, so that a question with few answers does not hold a reader for long: they are some 200
+/// pages of the database, which may have to come from the disk.
 const LOOKED_AT_MAX: u32 = 1_000;
 
 /// Records in order after `after`, and those of one booking, which an index finds.
@@ -48,7 +48,7 @@ const OF_BOOKING: &str = "SELECT seq, linha FROM auditoria
     WHERE iif(json_valid(linha), json_extract(linha, '$.details.agendamento_id'), NULL) = ?3 AND seq > ?1
     ORDER BY seq LIMIT ?2";
 
-/// A page of what is wanted after record `after`, at most `limit` records.
+/// A page of the wanted records after record `after`, at most `limit` of them.
 pub fn page(connection: &Connection, wanted: Wanted, after: u64, limit: u16) -> rusqlite::Result<TrailPage> {
     let booking = wanted.booking;
     let filter = Filter::new(wanted);

@@ -18,7 +18,7 @@ use crate::time::{Timestamp, minutes_in_micros};
 /// Faults that are named; more are counted.
 const NAMED: usize = 20;
 
-/// What was found.
+/// The result of the check.
 #[derive(Clone, Debug, Default)]
 pub struct Deep {
     /// Bookings that were read.
@@ -27,7 +27,7 @@ pub struct Deep {
     pub claims: u64,
     /// Records that were read.
     pub records: u64,
-    /// What contradicts what, in English: the first of them.
+    /// The contradictions, in English: the first of them.
     pub faults: Vec<String>,
     /// How many there are.
     pub fault_count: u64,
@@ -42,7 +42,7 @@ impl Deep {
     }
 }
 
-/// Reads all of the database at `path`. `is_in_use` tells whether a service is at work.
+/// Reads all of the database at `path`. `is_in_use` tells whether a service runs.
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read at all.
@@ -50,7 +50,7 @@ pub fn deep(path: &Path, kind: Kind, is_in_use: impl Fn() -> bool) -> Result<Dee
     inspect::read_as_it_is(path, is_in_use, |connection| {
         let mut found = Deep::default();
         match look(connection, kind, &mut found) {
-            // What the pages do not give away cannot be compared.
+            // Rows that cannot be read cannot be compared.
             Err(error) if is_damage(&error) => found.fault(|| format!("a page cannot be read: {error}")),
             looked => looked?,
         }
@@ -186,7 +186,7 @@ struct Bookings<'a> {
     cancelled: HashSet<i64>,
 }
 
-/// What a booking's record has to say.
+/// The parts of a booking that its record has to repeat.
 #[derive(PartialEq, Eq)]
 struct Known {
     id: i64,
@@ -218,7 +218,7 @@ impl<'a> Bookings<'a> {
         Ok(())
     }
 
-    /// Holds the record of the making of booking `id` against it.
+    /// Compares booking `id` with the record of its making.
     fn hold(&mut self, id: i64, details: &Details<'_>, seq: i64, found: &mut Deep) -> rusqlite::Result<()> {
         while let Some(next) = self.next.as_ref().filter(|next| next.id < id) {
             let without = next.id;
@@ -242,7 +242,7 @@ impl<'a> Bookings<'a> {
         self.advance(found)
     }
 
-    /// At the end of the records: what is left has none.
+    /// At the end of the records: the bookings that are left have none.
     fn rest(&mut self, found: &mut Deep) -> rusqlite::Result<()> {
         while let Some(without) = self.next.as_ref().map(|next| next.id) {
             found.fault(|| format!("booking {without} has no record"));

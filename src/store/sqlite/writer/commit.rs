@@ -1,18 +1,18 @@
-//! One transaction for many jobs, and what can be said of each of them when something fails.
+//! One transaction for many jobs, and what each job's caller is told when something fails.
 //!
 //! # A job that fails
 //!
-//! What a job may not do it is told by itself and writes nothing. If the database refuses a job's write all the same (a
-//! trigger of someone's, a value that cannot be read), the transaction is begun anew with a savepoint before each job, so
-//! that only that job is undone: its neighbours still share one transaction.
+//! A job that is not allowed is refused by its own decision, and writes nothing. If the database refuses a job's write all
+//! the same (a trigger that somebody added, a value that cannot be read), the transaction is begun anew with a savepoint before
+//! each job. Then only that job is undone, and the others still share one transaction.
 //!
 //! # A COMMIT that fails
 //!
 //! A commit in WAL mode appends pages to the log and syncs it. When either fails SQLite rolls back, and no connection sees
 //! the transaction. But all its pages may be in the log, and the first opening after a crash takes every whole transaction
-//! there for a committed one. So it is not known that a failed COMMIT wrote nothing, until another commit has been written over
-//! it, at the same place, and synced. The checksums of the log are chained: what is left of the failed one then does not follow
-//! any more. That other commit is made at once. Before it writes, it looks whether the first record of the failed one is there.
+//! there for a committed one. So a failed COMMIT counts as not written only when another commit has been written over it, at the
+//! same place, and synced. The checksums of the log are chained: the rest of the failed commit is then not valid any more. The
+//! writer makes that other commit at once. Before it writes, it checks whether the first record of the failed one is there.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ use crate::store::sqlite::place::Place;
 use crate::store::sqlite::trail;
 use crate::time::Clock;
 
-/// How often it is tried to write over a failed COMMIT, and the pause before each further try.
+/// The tries to write over a failed COMMIT, and the pause before each further one.
 const SETTLE_TRIES: u32 = 3;
 const SETTLE_PAUSE: Duration = Duration::from_millis(10);
 
@@ -41,21 +41,21 @@ pub struct Committer {
     pub place: Arc<Place>,
     /// Told of each failure: it may show that the database is damaged.
     pub damage: Damage,
-    /// Whether what a lost log had was saved: once is enough, since nothing is written without it.
+    /// Whether the content of a lost log was saved: once is enough, since nothing is written while the log is lost.
     pub saved: bool,
 }
 
-/// What became of the jobs of one transaction.
+/// The outcome of one transaction.
 pub struct Committed {
     /// Of each, in order.
     pub outcomes: Vec<Result<(), StoreError>>,
     /// The audit lines that were committed.
     pub lines: Vec<String>,
-    /// What the database could not do, if that is why: not what one job asked for, and not files that are away.
+    /// The failure, if it is the database's: neither one job's, nor that files are not in their place.
     pub failure: Option<StoreError>,
 }
 
-/// Why a transaction came to nothing. It was rolled back.
+/// Why a transaction was rolled back.
 enum Failed {
     /// A job, by its place: the others may do better without it.
     Job(usize, StoreError),
@@ -67,7 +67,7 @@ impl Committer {
     /// One transaction for all `jobs`, as far as the database takes them.
     pub fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Committed {
         if let Some(reason) = self.place.fault() {
-            // Without waiting for a reader: it is tried again.
+            // Without waiting for a reader: the next commit tries again.
             self.save_lost_log("PASSIVE");
             return Committed::failed(jobs.len(), &StoreError::Unavailable(reason), None);
         }
@@ -166,7 +166,7 @@ impl Committer {
     /// After a failed COMMIT: writes another one over it, and tells whether the failed one's first record is there.
     ///
     /// # Errors
-    /// When that fails as well: then nobody knows.
+    /// When that fails as well: then the outcome is unknown.
     fn settle(&self, first: Option<(u64, &str)>) -> rusqlite::Result<bool> {
         let mut tries = 0;
         loop {
@@ -214,7 +214,7 @@ impl Committer {
             return true;
         }
         self.save_lost_log("FULL");
-        // SQLite deletes the log by its name when the last connection closes, and by now that may be someone else's.
+        // SQLite deletes the log by its name when the last connection closes. By now that may be another process's log.
         let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         false
     }
@@ -238,7 +238,7 @@ impl Committed {
     }
 }
 
-/// A panic in one job must not take the thread with it that all others need. What the job has done by then is rolled back.
+/// A panic in one job must not end the thread that all others need. The job's writes until then are rolled back.
 fn run(job: &mut Box<dyn Job>, tx: &mut Tx<'_>) -> rusqlite::Result<()> {
     panics::guarded_call(|| job.run(tx)).unwrap_or_else(|panicked| {
         let reason = format!("uma falha nossa ao gravar: {panicked}");

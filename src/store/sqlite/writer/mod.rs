@@ -1,8 +1,8 @@
 //! The one thread that writes: group commit.
 //!
-//! Whatever waits while one transaction is being made durable becomes the next transaction, and its callers are
-//! answered after its commit is on disk and never before. Each job decides before it writes, so a refusal leaves
-//! nothing behind. What a failure means for whom is [`commit`]'s.
+//! All jobs that wait while one transaction is being made durable become the next transaction. Their callers are answered
+//! after its commit is on disk and never before. Each job decides before it writes, so a refusal leaves nothing behind.
+//! [`commit`] says what a failure means for each job.
 
 mod commit;
 mod job;
@@ -28,8 +28,8 @@ use crate::time::Clock;
 /// The most jobs in one transaction: bounds how long the first of them waits.
 const MAX_JOBS: usize = 1024;
 
-/// How long a failed write counts against the database, unless a record was written since: a small write may succeed on a
-/// disk that has no room for a larger one.
+/// How long a failed write counts against the database, unless a record was written since. A small write alone does not show
+/// that it has recovered: it may succeed on a disk without room for a larger one.
 const FAILURE_COUNTS: Duration = Duration::from_secs(10);
 
 /// Told of the audit lines of each commit.
@@ -41,7 +41,7 @@ pub struct Writer {
     jobs: batch::Sender<Box<dyn Job>>,
     /// The last failed write.
     failed: Failure,
-    /// Joined by whoever drops the last writer.
+    /// Joined when the last writer is dropped.
     _thread: Arc<JoinOnDrop>,
 }
 
@@ -93,10 +93,10 @@ impl Writer {
         answer.blocking_recv().map_err(|_| unanswered())?
     }
 
-    /// Has the writer look where its files are, and save what it can if the log has lost its name. Does not wait for it.
+    /// Has the writer check where its files are, and save the log's content if the log has lost its name. Does not wait.
     pub fn look(&self) {
         let (reply, _) = oneshot::channel();
-        // If it has stopped there is nothing that it could do.
+        // A writer that has stopped can do nothing.
         let _ = self.send(|_| Ok(()), reply);
     }
 
@@ -109,17 +109,17 @@ impl Writer {
     }
 }
 
-/// A job that was not taken.
+/// The error of a job that was not taken.
 fn stopped() -> StoreError {
     StoreError::Unavailable("quem grava no banco terminou por uma falha nossa; reinicie o serviço".to_owned())
 }
 
-/// A job that was taken, and of which nothing was heard: it may have been committed.
+/// The error of a job that was taken and never answered: it may have been committed.
 fn unanswered() -> StoreError {
     StoreError::Unknown("quem grava no banco terminou sem dizer o que foi gravado; reinicie o serviço".to_owned())
 }
 
-/// What goes on beside the writing thread, and ends after its connection is closed.
+/// Parts that run beside the writing thread, and end after its connection is closed.
 pub struct Beside {
     checkpoints: Option<Checkpoints>,
     /// The database is in use.
@@ -157,14 +157,14 @@ impl Thread {
                 }
             }
         }
-        // Two at once would be in each other's way.
+        // The last checkpoint is the writer's: two at once would disturb each other.
         self.beside.checkpoints = None;
         if !self.committer.close() {
             self.beside.in_use.is_elsewhere();
         }
     }
 
-    /// Tells of what was committed, and of what could not be.
+    /// Passes on the lines that were committed, or notes the failure.
     fn tell(&mut self, committed: &Committed) {
         let failed = || self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = &committed.failure {
@@ -176,7 +176,7 @@ impl Thread {
     }
 }
 
-/// Waits for the thread when the last writer goes, so that its last commit is done before the process ends.
+/// Waits for the thread when the last writer is dropped, so that its last commit is done before the process ends.
 struct JoinOnDrop(Option<std::thread::JoinHandle<()>>);
 
 impl Drop for JoinOnDrop {
