@@ -328,3 +328,15 @@ fn two_schedulers_on_one_volume_book_a_slot_once_and_either_may_be_killed() {
     assert_eq!(standing(&project.url()), standing(&project.second_url()));
     project.verify(SECOND);
 }
+
+#[test]
+#[ignore = "needs podman, podman-compose and the image"]
+fn every_deliverable_is_proved_in_containers() {
+    let _turn = podman::turn();
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = podman::command("bash");
+    let output = command.arg("examples/entregas.sh").arg("--conteineres").arg(folder.path()).output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(stdout.lines().filter(|line| line.starts_with("OK ")).count(), 7, "{stdout}");
+}

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::{Server, Services, coordinator_command};
+use crate::common::{Server, Services, coordinator_command, deaf};
 
 #[test]
 #[ignore = "needs curl and jq"]
@@ -18,6 +18,19 @@ fn the_api_from_a_shell() {
     {
         assert!(stdout.contains(expected), "{expected} in {stdout}");
     }
+}
+
+#[test]
+#[ignore = "needs curl and jq"]
+fn every_deliverable_is_proved() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/entregas.sh");
+    let mut command = Command::new("bash");
+    deaf(&mut command).arg(script).arg(folder.path().join("provas")).env("SCTEC", env!("CARGO_BIN_EXE_sctec"));
+    let output = command.output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(stdout.lines().filter(|line| line.starts_with("OK ")).count(), 30, "{stdout}");
 }
 
 /// One of `examples/*.rs`, as built from what is tested here.

@@ -16,7 +16,7 @@ use super::wait::wait_until;
 pub const IMAGE: &str = "localhost/sctec:latest";
 
 /// A command of the repository's folder, deaf to the environment's own settings.
-fn command(program: &str) -> Command {
+pub fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     deaf(&mut command).current_dir(env!("CARGO_MANIFEST_DIR"));
     // Without a systemd the engine cannot run health checks by itself, and would say so each time.
@@ -55,6 +55,11 @@ fn free_port() -> u16 {
 /// One composition at a time: the machine is small, and what one of them takes down must not be another's network.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
+/// Waits until no other composition is up, and keeps others down until it is dropped.
+pub fn turn() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The composition, up; taken down with its volumes when dropped.
 pub struct Project {
     /// Given back last, after the rest is down.
@@ -70,7 +75,7 @@ impl Project {
     pub fn up(files: &'static [&'static str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         image();
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = turn();
         let name = format!("sctec-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let project = Self { _turn: turn, name, files, ports: [free_port(), free_port(), free_port()] };
         project.start();
