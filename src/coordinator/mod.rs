@@ -9,7 +9,7 @@ pub mod client;
 mod events;
 pub mod kinds;
 mod metrics;
-pub mod protocol;
+pub(crate) mod protocol;
 mod routes;
 mod service;
 mod state;

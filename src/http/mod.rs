@@ -1,32 +1,32 @@
 //! HTTP on hyper, without any domain: a server and a client, a router, the fields of requests, answers and problem documents,
 //! links, embedded files, streams of events, and advice where there is no connection.
 
-pub mod accept;
+pub(crate) mod accept;
 pub(crate) mod blocking;
-pub mod body;
+pub(crate) mod body;
 mod causes;
-pub mod channel;
+pub(crate) mod channel;
 pub mod client;
-pub mod fields;
-pub mod files;
-pub mod head;
+pub(crate) mod fields;
+pub(crate) mod files;
+pub(crate) mod head;
 pub mod kind;
-pub mod links;
-pub mod parameters;
+pub(crate) mod links;
+pub(crate) mod parameters;
 mod pieces;
-pub mod presence;
-pub mod problem;
-pub mod request_id;
+pub(crate) mod presence;
+pub(crate) mod problem;
+pub(crate) mod request_id;
 mod response;
 pub mod router;
 pub mod server;
-pub mod socket;
-pub mod sse;
+pub(crate) mod socket;
+pub(crate) mod sse;
 mod stream;
 mod suggest;
-pub mod unknown;
-pub mod unreachable;
+pub(crate) mod unknown;
+pub(crate) mod unreachable;
 pub mod wrong;
 
-pub use causes::in_words;
-pub use response::{Body, Response, bytes, json, json_in_pieces, options, text};
+pub(crate) use causes::in_words;
+pub(crate) use response::{Response, bytes, json, json_in_pieces, options, text};

@@ -7,9 +7,9 @@
 pub mod progress;
 pub mod report;
 pub mod stats;
-pub mod target;
-pub mod wire;
-pub mod workers;
+pub(crate) mod target;
+pub(crate) mod wire;
+pub(crate) mod workers;
 
 use anyhow::Context;
 
