@@ -1,33 +1,33 @@
 //! Adaptive batching: the items that arrive while one batch is in flight are the next batch.
 //!
-//! Asking the coordinator, committing and writing the log each cost a round trip or an fdatasync, whether for one item or for a
-//! hundred. Each has one consumer that takes all waiting items, does them as one batch, and only then looks again. A single item
-//! is done at once; under load the batches grow and share the cost. There is no timer and nothing to tune.
+//! A request to the coordinator, a commit and a write of the log each cost a round trip or an fdatasync, for one item or for a
+//! hundred. Each has one consumer. It takes all waiting items, processes them as one batch, and then takes the next batch. A
+//! single item is processed at once; under load the batches grow and share the cost. There is no timer and no parameter.
 //!
 //! # Locking
 //!
-//! A std mutex around a plain `Vec`: it is held for a push or a swap and never across an await.
+//! A std mutex protects a plain `Vec`. It is held for a push or a swap, and never across an await.
 //!
 //! # Why not tokio's mpsc
 //!
-//! `recv_many` takes batches as well, and where a batch costs a millisecond both are as fast. But the log needs two things that
-//! tokio's channel does not have: a bounded `send` that blocks a thread of the runtime (`blocking_send` panics there), and a
-//! consumer thread that wakes after a time without items. A second kind of queue for the other consumers would gain nothing: 64
-//! tasks that send lines of 64 bytes to a thread cost 0.05 µs of CPU time a line with this queue and 0.13 µs with tokio's (tokio
-//! 1.54, 2 cores, medians of three). A single task that sends and waits for its answer is served faster by tokio's: 4 µs
-//! instead of 7 µs with a consumer thread, of the milliseconds that a booking takes.
+//! `recv_many` takes batches too, and it is as fast where a batch takes a millisecond. But the log needs two things that tokio's
+//! channel does not have: a bounded `send` that blocks a thread of the runtime (`blocking_send` panics there), and a consumer
+//! thread that wakes up after a time without items. tokio's channel for the other consumers would bring no gain: with 64 tasks
+//! that send lines of 64 bytes to a thread, a line costs 0.05 µs of CPU time with this queue and 0.13 µs with tokio's (tokio
+//! 1.54, 2 cores, medians of three). Only a single task that sends an item and waits for the answer is faster with tokio's: 4 µs
+//! instead of 7 µs with a consumer thread. A booking takes milliseconds.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-/// The producers' end. Once the last clone is dropped, the consumer ends.
+/// The producers' end. After the last clone is dropped, the consumer gets the remaining items and then ends.
 pub struct Sender<T> {
     shared: Arc<Shared<T>>,
 }
 
-/// The consumer's end: there is one.
+/// The consumer's end, which cannot be cloned.
 pub struct Batches<T> {
     shared: Arc<Shared<T>>,
 }
@@ -51,8 +51,8 @@ struct State<T> {
 
 /// A queue whose consumer takes batches.
 ///
-/// Up to `capacity` items wait; at that limit `send` blocks its thread until the consumer has taken them. Where each item
-/// belongs to a request, the limit on requests bounds the queue already, and `capacity` may be `usize::MAX`.
+/// At most `capacity` items wait. When the queue is full, `send` blocks its thread until the consumer takes the items. If each item
+/// belongs to a request, the limit on requests already bounds the queue, and `capacity` may be `usize::MAX`.
 pub fn queue<T>(capacity: usize) -> (Sender<T>, Batches<T>) {
     let shared = Arc::new(Shared {
         state: Mutex::new(State { waiting: Vec::new(), senders: 1, consumer_gone: false }),
@@ -136,11 +136,11 @@ impl<T> Drop for Sender<T> {
 }
 
 impl<T> Batches<T> {
-    /// Takes all waiting items into `batch`, in the order they were sent. Blocks the thread until there is one. `None` once every
-    /// sender is gone and no item is left. `batch` is emptied first; its allocation is used again.
+    /// Takes all waiting items into `batch`, in the order in which they were sent. Blocks the thread until there is an item. `None`
+    /// when all senders are dropped and no item is left. `batch` is emptied first, and its allocation is reused.
     pub fn next(&mut self, batch: &mut Vec<T>) -> Option<()> {
         loop {
-            // One idle wake-up an hour costs nothing.
+            // One unneeded wake-up an hour costs nothing.
             self.next_within(batch, Duration::from_secs(3600))?;
             if !batch.is_empty() {
                 return Some(());
@@ -168,7 +168,7 @@ impl<T> Batches<T> {
         }
     }
 
-    /// Like [`Batches::next`], for a consumer that is a task. It may be cancelled: no item is lost.
+    /// Like [`Batches::next`], for a consumer that is a task. The future may be dropped: no item is lost.
     pub async fn next_async(&mut self, batch: &mut Vec<T>) -> Option<()> {
         batch.clear();
         loop {
@@ -182,7 +182,7 @@ impl<T> Batches<T> {
                     return None;
                 }
             }
-            // `Notify` keeps a wake-up that comes between the check and here.
+            // `Notify` stores a wake-up that comes between the check and this await.
             self.shared.filled_async.notified().await;
         }
     }
@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_waits_is_one_batch_in_order() {
+    fn all_waiting_items_are_one_batch_in_order() {
         let (sender, mut batches) = queue(usize::MAX);
         for item in 0..5 {
             sender.send(item).unwrap();
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn patience_ends_with_an_empty_batch_and_not_with_the_queue() {
+    fn after_a_time_without_items_the_batch_is_empty_and_the_queue_goes_on() {
         let (sender, mut batches) = queue(usize::MAX);
         let mut batch = vec![0];
         assert_eq!(batches.next_within(&mut batch, Duration::from_millis(1)), Some(()));
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gone_consumer_gives_the_item_back() {
+    fn without_a_consumer_the_item_is_given_back() {
         let (sender, batches) = queue(1);
         sender.send(1).unwrap();
         drop(batches);

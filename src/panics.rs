@@ -1,12 +1,12 @@
-//! What a panic does, which is always a fault of ours.
+//! The handling of panics. A panic is always a defect of this program.
 //!
-//! The answering of a request is *guarded*: a panic there fails that request alone. Every other task or thread is a part that
-//! the service needs: the writer of the database, the exporter of the trail, the sweeper of leases. A panic ends such a part
+//! The code that answers a request is *guarded*: a panic there fails only that request. All other tasks and threads are needed by
+//! the whole service: the writer of the database, the exporter of the trail, the sweeper of leases. A panic would end such a task
 //! silently. So a panic that is not guarded stops the process with an error, and its supervisor (systemd, a container engine)
 //! starts it again.
 //!
-//! A guard is an ordinary `catch_unwind`. Other panics are noticed by a hook, which the executable installs. A program that
-//! embeds the services as a library decides itself whether it wants this hook.
+//! A guard is a `catch_unwind`. A panic hook notices all other panics. The executable installs the hook; a program that uses the
+//! services as a library may choose not to.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -40,8 +40,8 @@ impl fmt::Display for Panicked {
     }
 }
 
-/// Installs the hook that notices every panic that is not guarded: see [`fallen`]. A guarded panic is not printed: its guard's
-/// caller logs it.
+/// Installs the hook that notices every panic that is not guarded: see [`fallen`]. A guarded panic is not printed, because the
+/// caller of the guard logs it.
 pub fn install_hook() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -55,7 +55,7 @@ pub fn install_hook() {
 }
 
 fn fall(why: String) {
-    // Only the first counts: later panics may be its consequences.
+    // Only the first panic is kept: later ones may be its consequences.
     let _ = WHY.set(why);
     FALLEN.cancel();
 }
@@ -97,7 +97,7 @@ pub fn guarded_call<T>(call: impl FnOnce() -> T) -> Result<T, Panicked> {
     called.map_err(|payload| Panicked::from_payload(payload.as_ref()))
 }
 
-/// Runs blocking code on a thread for that. A panic there continues in the caller.
+/// Runs blocking code on a thread for blocking code. A panic there continues in the caller.
 ///
 /// # Errors
 /// When the runtime is ending.
@@ -124,7 +124,7 @@ pub async fn join<T>(task: JoinHandle<Result<T, Panicked>>) -> Result<T, JoinErr
 
 impl Panicked {
     fn from_payload(payload: &(dyn Any + Send)) -> Self {
-        // A panic that continues from another thread carries its description; this thread's hook has not seen it.
+        // A panic that continues from another thread carries its description: the hook did not run in this thread.
         if let Some(panicked) = payload.downcast_ref::<Self>() {
             return panicked.clone();
         }

@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn an_empty_catalogue_is_a_reason_of_its_own() {
-        // Deleted by SQL. The answer used to say that "0 fields" were wrong.
+        // Somebody deleted the telescopes with SQL. The answer once said that "0 fields" were wrong.
         let catalogue = Catalogue::new(catalogue().scientists().cloned().collect(), Vec::new());
         let broken = draft().check(&catalogue, instant("2025-10-26T00:00:00Z")).unwrap_err();
         assert_eq!(broken, [Rejection::NoTelescope]);

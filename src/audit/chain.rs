@@ -1,8 +1,8 @@
 //! The hash chain that makes the trail tamper-evident.
 //!
-//! Each record has the hash of the record before it and ends with its own hash, over the exact bytes of its line before
-//! `,"hash":`. So a line proves all the lines above it, and can be checked without a JSON parser. The idea is of Schneier and
-//! Kelsey, "Secure Audit Logs to Support Computer Forensics", 1999.
+//! Each record has the hash of the record before it and ends with its own hash. The hash covers the exact bytes of the line
+//! before `,"hash":`. So each line proves all lines before it, and is checked without a JSON parser. The idea is from Schneier
+//! and Kelsey, "Secure Audit Logs to Support Computer Forensics", 1999.
 
 use std::fmt::Write as _;
 
@@ -11,12 +11,12 @@ use sha2::{Digest, Sha256};
 /// The bytes between a record's hashed bytes and its hash.
 pub const HASH_FIELD: &str = ",\"hash\":\"";
 
-/// The chain's last record.
+/// The number and the hash of the chain's last record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainHead {
     /// Its number; 0 before the first.
     pub seq: u64,
-    /// Its hash, 64 lower-case hexadecimal digits; before the first, that of the trail's identity.
+    /// Its hash, 64 lower-case hexadecimal digits. Before the first record it is the hash of the trail's identity.
     pub hash: String,
 }
 
@@ -26,8 +26,8 @@ impl ChainHead {
         Self { seq: 0, hash: hex(&Sha256::digest(identity.as_bytes())) }
     }
 
-    /// Adds a record to the chain and gives its line, without the line break. `open_json` is a JSON object up to its
-    /// closing brace, `request_id` needs no escaping.
+    /// Adds a record to the chain and returns its line, without the line break. `open_json` is a JSON object without its closing
+    /// brace. `request_id` must need no escaping in JSON.
     pub fn append(&mut self, open_json: String, request_id: &str) -> String {
         let mut line = open_json;
         self.seq += 1;
@@ -38,7 +38,7 @@ impl ChainHead {
         line
     }
 
-    /// Moves on to a record's line (without its line break) if it is the next record; returns whether it is.
+    /// Checks whether a line (without its line break) is the next record. If it is, it becomes the head.
     pub fn follow(&mut self, line: &[u8]) -> bool {
         let link = Link::of(line).filter(Link::hash_is_right);
         let Some(link) = link.filter(|link| link.seq == self.seq + 1 && link.prev == self.hash.as_bytes()) else {
@@ -49,8 +49,7 @@ impl ChainHead {
     }
 }
 
-/// The chain's fields, which end a record's line. Their places are fixed from the line's end, so they are found without parsing
-/// the rest.
+/// The chain's fields at the end of a record's line. They are found from the line's end, without parsing the rest.
 #[derive(Clone, Copy, Debug)]
 pub struct Link<'a> {
     /// The record's number.
@@ -72,7 +71,7 @@ const END: &[u8] = b"\"}";
 const PREV_FIELD: &[u8] = b"\",\"prev\":\"";
 const REQ_FIELD: &[u8] = b",\"req\":\"";
 const SEQ_FIELD: &[u8] = b",\"seq\":";
-/// The longest identifier of a request.
+/// The most bytes of a request's identifier.
 const REQ_MAX: usize = 64;
 
 impl<'a> Link<'a> {
@@ -95,7 +94,7 @@ impl<'a> Link<'a> {
         Some(Self { seq, prev, hash, hashed, body: rest.strip_suffix(SEQ_FIELD)? })
     }
 
-    /// Whether the line's bytes give its hash.
+    /// Whether the hash of the line's bytes equals the hash that the line has.
     pub fn hash_is_right(&self) -> bool {
         let mut digits = [0; HASH_DIGITS];
         // The buffer has room for the digits of a SHA-256.
@@ -103,7 +102,7 @@ impl<'a> Link<'a> {
     }
 }
 
-/// Splits off the last bytes for which `belongs` holds; `None` if they are more than `most`.
+/// Splits off the last bytes for which `belongs` is true; `None` if there are more than `most` of them.
 fn split_word(bytes: &[u8], most: usize, belongs: impl Fn(u8) -> bool) -> Option<(&[u8], &[u8])> {
     let length = bytes.iter().rev().take(most + 1).take_while(|&&byte| belongs(byte)).count();
     (length <= most).then(|| bytes.split_at(bytes.len() - length))
@@ -113,7 +112,7 @@ fn is_req_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
 }
 
-/// Whether these are a hash's digits.
+/// Whether these are the digits of a hash.
 pub fn is_hash(digits: &[u8]) -> bool {
     digits.len() == HASH_DIGITS && digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
@@ -132,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_previous_hash_is_that_of_the_identity() {
+    fn the_first_record_follows_the_hash_of_the_identity() {
         // SHA-256("abc"), FIPS 180-2 appendix B.1.
         let head = ChainHead::genesis("abc");
         assert_eq!(head.hash, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn any_changed_byte_shows() {
+    fn every_changed_byte_is_detected() {
         let line = ChainHead::genesis("abc").append("{\"n\":1".to_owned(), "r-1").into_bytes();
         for position in 0..line.len() {
             let mut changed = line.clone();

@@ -1,7 +1,7 @@
-//! A record's fields, read from its line, and how they are shown.
+//! Reads the fields of a record's line, and shows them as text.
 //!
-//! A trail outlives the program that wrote it, so a record with more, fewer or other fields is still a record. Fields are slices
-//! of the line and are parsed when they are asked for.
+//! A trail may be older or newer than the program that reads it, so a record with more, fewer or other fields is still a record.
+//! Fields are slices of the line and are parsed only when they are needed.
 
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ pub struct Record<'a> {
     /// Its number in the trail.
     #[serde(borrow)]
     pub seq: Option<&'a RawValue>,
-    /// When it was made.
+    /// The instant at which it was made.
     #[serde(borrow)]
     pub timestamp_utc: Option<&'a RawValue>,
     /// The event.
@@ -86,8 +86,8 @@ impl<'a> Record<'a> {
         text(self.level) == LEVEL
     }
 
-    /// The event's details; empty if they are not an object. An object that has a field twice is an error: it is not known which
-    /// one is meant.
+    /// The event's details; empty if they are not an object. An object with the same field twice is an error, because the two
+    /// values may differ.
     pub fn details(&self) -> serde_json::Result<Details<'a>> {
         match self.details {
             Some(raw) if raw.get().starts_with('{') => serde_json::from_str(raw.get()),
@@ -96,20 +96,20 @@ impl<'a> Record<'a> {
     }
 }
 
-/// A field for showing: a text without its quotes and escapes, anything else as it is written, nothing as empty.
+/// A field as text: a string without its quotes and escapes, any other value as it is written, a missing field as empty.
 pub fn text(field: Option<&RawValue>) -> Cow<'_, str> {
     let Some(written) = field.map(RawValue::get) else { return Cow::Borrowed("") };
     match written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(plain) if !plain.contains('\\') => Cow::Borrowed(plain),
-        // Half a surrogate pair is valid JSON but no text: it is shown as written.
+        // An escape of half a surrogate pair is valid JSON, but not valid UTF-8: the string is shown as written.
         Some(_) => serde_json::from_str(written).map_or(Cow::Borrowed(written), Cow::Owned),
         None => Cow::Borrowed(written),
     }
 }
 
-/// A field as an integer, if it is one, however it is written: `7`, `7.0`, `70e-1`.
+/// A field as an integer, if its value is one. `7`, `7.0` and `70e-1` are the same integer.
 pub fn number(field: Option<&RawValue>) -> Option<i64> {
-    /// Up to this, a floating point number is exact for every integer.
+    /// Up to this value (2^53), a floating-point number holds every integer exactly.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let written = field?.get();
     written.parse().ok().or_else(|| {
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_shown_without_escapes_and_all_else_as_written() {
+    fn strings_are_shown_without_escapes_and_other_values_as_written() {
         let raw = |written: &str| RawValue::from_string(written.to_owned()).unwrap();
         for (written, shown) in [
             (r#""Marie Curie""#, "Marie Curie"),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn details_of_another_shape_are_empty() {
+    fn details_that_are_not_an_object_are_empty() {
         let read = |line| {
             serde_json::from_str::<Record<'_>>(line).unwrap().details().unwrap().agendamento_id.map(RawValue::get)
         };

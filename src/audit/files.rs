@@ -1,16 +1,16 @@
 //! The files of a trail: the current one, and those that rotation closed.
 //!
-//! The current file is always `audit.jsonl`. A closed file is named after its first record, `audit-000000001707.jsonl`: the names
-//! sort in the chain's order, no name is used twice, and a name tells which records are in the file. Closed files may be
-//! compressed with gzip (`audit-000000001707.jsonl.gz`), and are read as they are.
+//! The current file is always `audit.jsonl`. A closed file is named after its first record, `audit-000000001707.jsonl`. The names
+//! sort in the order of the records, and no name is used twice. Closed files may be compressed with gzip
+//! (`audit-000000001707.jsonl.gz`); the commands read them without unpacking.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Digits of the number in a closed file's name; a larger number has more.
+/// The least digits of the number in a closed file's name; a larger number has more.
 const DIGITS: usize = 12;
 
-/// A file is closed when the next record would make it larger than was asked for, which is this at the least.
+/// The smallest size at which rotation may close a file.
 pub const CLOSED_MIN_BYTES: u64 = 1_000_000;
 
 /// A file that rotation closed.
@@ -18,7 +18,7 @@ pub const CLOSED_MIN_BYTES: u64 = 1_000_000;
 pub struct Closed {
     /// The first record in it, by its name.
     pub first: u64,
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
 }
 
@@ -28,13 +28,13 @@ pub fn closed_path(path: &Path, first: u64) -> PathBuf {
     path.with_file_name(format!("{stem}-{first:0DIGITS$}.jsonl"))
 }
 
-/// What gzip puts behind a name.
+/// The suffix that gzip adds to a name.
 const GZIP_SUFFIX: &str = ".gz";
-/// What other programs that compress or encrypt put behind it. Nothing here reads those.
+/// The suffixes of other compression and encryption programs. sctec cannot read their files.
 const UNREAD_SUFFIXES: [&str; 13] =
     [".zst", ".xz", ".bz2", ".lz4", ".lz", ".lzma", ".lzo", ".Z", ".zip", ".7z", ".br", ".gpg", ".age"];
 
-/// The first record of a closed file, as its name has it, whichever trail it is of.
+/// The first record of a closed file, according to its name. The file may be of any trail.
 pub fn first_in(path: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?;
     let name = name.strip_suffix(GZIP_SUFFIX).unwrap_or(name);
@@ -42,18 +42,18 @@ pub fn first_in(path: &Path) -> Option<u64> {
     (number.len() >= DIGITS && number.bytes().all(|byte| byte.is_ascii_digit())).then(|| number.parse().ok())?
 }
 
-/// Whether a file has the name of one that gzip compressed.
+/// Whether a file's name says that gzip compressed it.
 pub fn is_gzipped(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().ends_with(GZIP_SUFFIX.as_bytes())
 }
 
-/// Whether the file is one that was closed, and not one that someone named like one, such as a copy with a date in its name:
-/// that begins before the record that its name says. `first_line` is without its line break.
+/// Whether a file with the name of a closed file may be one. A copy with a date in its name is not: its first record comes before
+/// the record that its name gives. `first_line` is without its line break.
 pub fn may_be_closed(first: u64, first_line: &[u8]) -> bool {
     super::chain::checked_seq(first_line).is_none_or(|begins| begins >= first)
 }
 
-/// The closed files of the trail at `path` that are as they were closed, in the order of their records.
+/// The closed files of the trail at `path` that were not compressed, in the order of their records.
 ///
 /// # Errors
 /// When their folder cannot be read.
@@ -61,8 +61,8 @@ pub fn closed(path: &Path) -> io::Result<Vec<Closed>> {
     with_suffix(path, "")
 }
 
-/// The closed files of the trail at `path`, as they were closed or compressed with gzip, in the order of their records. Of one
-/// that is there both ways, the first: gzip may be at work on the other.
+/// The closed files of the trail at `path`, plain or compressed with gzip, in the order of their records. If a file exists in both
+/// forms, the plain one is returned: gzip may still be writing the other.
 ///
 /// # Errors
 /// When their folder cannot be read.
@@ -77,7 +77,7 @@ pub fn closed_or_gzipped(path: &Path) -> io::Result<Vec<Closed>> {
     Ok(found)
 }
 
-/// What was a closed file of the trail at `path` and is there only in a form that nobody here reads, by its name.
+/// The closed files of the trail at `path` that exist only in a form that sctec cannot read, according to their names.
 ///
 /// # Errors
 /// When their folder cannot be read.
@@ -94,7 +94,7 @@ pub fn closed_and_unread(path: &Path) -> io::Result<Vec<Closed>> {
     Ok(found)
 }
 
-/// The files whose names are those of closed ones with `suffix` behind.
+/// The files that have the name of a closed file followed by `suffix`.
 fn with_suffix(path: &Path, suffix: &str) -> io::Result<Vec<Closed>> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -105,7 +105,7 @@ fn with_suffix(path: &Path, suffix: &str) -> io::Result<Vec<Closed>> {
         let name = entry?.file_name();
         let Some(plain) = name.to_str().and_then(|name| name.strip_suffix(suffix)) else { continue };
         let Some(first) = first_in(Path::new(plain)) else { continue };
-        // Only this trail's, and only what it would have named so.
+        // A file of another trail, or with another number of digits, is not a closed file of this trail.
         if path.with_file_name(plain) == closed_path(path, first) {
             found.push(Closed { first, path: path.with_file_name(&name) });
         }

@@ -1,15 +1,15 @@
 //! The form of a file, recognised by its first bytes and not by its name: a trail's lines, lines compressed with gzip, or a
 //! foreign form that has no lines.
 
-/// Bytes that [`Form::of`] looks at, at the most.
+/// The most bytes that [`Form::of`] examines.
 pub const LOOKED_AT: usize = 1024;
-/// Bytes that it has to have, or fewer if a line or the file ends before.
+/// The bytes that [`Form::of`] needs. Fewer are enough if a line or the file ends before.
 pub const NEEDED: usize = 6;
 
 /// The form of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Lines, or nothing that says otherwise.
+    /// Lines of text; also a file whose form is not recognised.
     Lines,
     /// Compressed with gzip (RFC 1952).
     Gzip,
@@ -17,17 +17,17 @@ pub enum Form {
     Foreign(Foreign),
 }
 
-/// What cannot be read as lines.
+/// A form that cannot be read as lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Foreign {
-    /// What it is, to follow "it is".
+    /// The name of the form; it completes "it is …".
     pub what: &'static str,
-    /// What to do.
+    /// What the user should do.
     pub advice: &'static str,
 }
 
 impl Foreign {
-    /// Whether it may be a trail that someone compressed or converted: it was not made by changing a few bytes.
+    /// Whether it may be a trail that was compressed or converted. Other foreign files are not trails.
     pub fn may_hold_a_trail(self) -> bool {
         self.advice != NOT_A_TRAIL
     }
@@ -37,7 +37,7 @@ const DECOMPRESS: &str = "decompress it first; of compressed files sctec reads g
 const CONVERT: &str = "convert it to UTF-8 first, as with iconv -f UTF-16 -t UTF-8: a trail is UTF-8";
 const NOT_A_TRAIL: &str = "name a file of a trail (audit.jsonl), or a log with its records (app.log)";
 
-/// How files begin that are no lines.
+/// The first bytes of the foreign forms.
 const BEGINNINGS: &[(&[u8], &str, &str)] = &[
     (b"\x28\xb5\x2f\xfd", "compressed with zstd", DECOMPRESS),
     (b"\xfd7zXZ\0", "compressed with xz", DECOMPRESS),
@@ -51,13 +51,13 @@ const BEGINNINGS: &[(&[u8], &str, &str)] = &[
     (b"\xff\xfe", "UTF-16 text", CONVERT),
     (b"\xfe\xff", "UTF-16 text", CONVERT),
     (b"\0\0\xfe\xff", "UTF-32 text", CONVERT),
-    // Without a mark, what a trail begins with.
+    // The first two characters of a trail in UTF-16 without a byte order mark.
     (b"{\0\"\0", "UTF-16 text", CONVERT),
     (b"\0{\0\"", "UTF-16 text", CONVERT),
 ];
 
 impl Form {
-    /// The form of a file that begins so.
+    /// The form of a file with these first bytes.
     pub fn of(begin: &[u8]) -> Self {
         let begin = &begin[..begin.len().min(LOOKED_AT)];
         if begin.starts_with(b"\x1f\x8b") {
@@ -72,9 +72,10 @@ impl Form {
     }
 }
 
-/// Whether these bytes are no text. A changed byte or two in a text leave it one, and zeros alone are what a lost power leaves.
+/// Whether these bytes are not text. A text with one or two changed bytes is still a text. A file of zeros counts as text too: a
+/// power failure can leave zeros.
 fn is_binary(begin: &[u8]) -> bool {
-    /// Of so many bytes one that no text has is too many.
+    /// Binary data has more than one invalid byte in this many.
     const TEXT: usize = 10;
     if begin.iter().all(|&byte| byte == 0) {
         return false;
@@ -82,7 +83,7 @@ fn is_binary(begin: &[u8]) -> bool {
     let control = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b);
     let mut wrong = begin.iter().filter(|byte| control(byte)).count();
     for chunk in begin.utf8_chunks() {
-        // The last character may only have been cut by where the looking ended.
+        // The last character may have been cut at the end of the examined bytes.
         wrong += chunk.invalid().len();
     }
     wrong.saturating_sub(3) * TEXT > begin.len()
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn each_form_by_its_beginning() {
+    fn each_form_is_recognised_by_its_first_bytes() {
         assert_eq!(Form::of(b"\x1f\x8b\x08"), Form::Gzip);
         for lines in
             [&b""[..], b"{\"timestamp_utc\":\"", b"\xef\xbb\xbf{\"a\"", b"INFO:2025", "ação 望遠鏡 🔭".as_bytes()]
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_with_a_changed_byte_is_one_still_and_zeros_are_what_a_lost_power_leaves() {
+    fn a_text_with_a_changed_byte_and_a_file_of_zeros_are_lines() {
         let text = "{\"timestamp_utc\":\"2025-10-26T18:00:05.123456Z\",\"level\":\"AUDIT\"}\n".repeat(3);
         for at in 0..text.len() {
             for with in [0, 0x80, 0xff] {
@@ -127,7 +128,7 @@ mod tests {
             }
         }
         assert_eq!(Form::of(&[0; LOOKED_AT]), Form::Lines);
-        // A character that was cut where the looking ends.
+        // The last character is cut at the end of the examined bytes.
         let long = "é".repeat(LOOKED_AT);
         assert_eq!(Form::of(&long.as_bytes()[1..]), Form::Lines);
     }

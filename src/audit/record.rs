@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 pub const SERVICE: &str = "servico-agendamento";
 /// Every record's `level`, right after its `timestamp_utc`.
 pub const LEVEL: &str = "AUDIT";
-/// The `req` of what no request caused.
+/// The `req` of a record that no request caused.
 pub const NO_REQUEST: &str = "-";
 
 /// A booking was written.
@@ -23,9 +23,9 @@ pub const BOOKING_REFUSED: &str = "AGENDAMENTO_RECUSADO";
 pub const SERVICE_STARTED: &str = "SERVICO_INICIADO";
 /// The service ended.
 pub const SERVICE_STOPPED: &str = "SERVICO_PARADO";
-/// An operator took a lock away: the coordinator's, in its own log.
+/// An operator took a lock away. The coordinator records it, in its own log.
 pub const LOCK_FORCED: &str = "TRAVA_FORCADA";
-/// The coordinator's: what the record before says was not done after all.
+/// The lock of the coordinator's record before was not taken away after all.
 pub const LOCK_NOT_FORCED: &str = "TRAVA_NAO_FORCADA";
 
 /// Every `event_type` there is.
@@ -39,14 +39,14 @@ pub const EVENT_TYPES: [&str; 7] = [
     LOCK_NOT_FORCED,
 ];
 
-/// Something worth a record.
+/// An event that is recorded.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
     /// `AGENDAMENTO_CRIADO`.
     BookingCreated {
         /// The booking as written.
         booking: &'a Booking,
-        /// Who booked.
+        /// The scientist who booked.
         scientist: &'a Scientist,
         /// The fencing token it was written under, if any.
         token: Option<u64>,
@@ -55,23 +55,23 @@ pub enum Event<'a> {
     BookingCancelled {
         /// The booking as written.
         booking: &'a Booking,
-        /// Who had booked.
+        /// The name of the scientist who had booked.
         scientist_name: &'a str,
         /// The fencing token it was written under, if any.
         token: Option<u64>,
     },
     /// `AGENDAMENTO_RECUSADO`.
     BookingRefused {
-        /// What was asked for, and by whom.
+        /// The booking that was requested.
         asked: &'a NewBooking,
-        /// Why not.
+        /// The reason.
         why: &'a Why,
     },
     /// `SERVICO_INICIADO`.
     ServiceStarted(&'a Process),
     /// `SERVICO_PARADO`.
     ServiceStopped {
-        /// As it was started.
+        /// The service.
         process: &'a Process,
         /// How long it ran.
         up_ms: u64,
@@ -85,7 +85,7 @@ pub struct Why {
     pub code: &'static str,
     /// The problem's detail, as the client read it.
     pub detail: String,
-    /// The booking that has the slot, if that is why.
+    /// The booking that has the slot, if the slot was taken.
     pub taken_by: Option<i64>,
 }
 
@@ -96,13 +96,13 @@ pub struct Process {
     pub version: &'static str,
     /// `com_trava` or `sem_trava`.
     pub mode: &'static str,
-    /// The system's number for it.
+    /// Its process identifier.
     pub pid: u32,
-    /// Where it listens.
+    /// The address on which it listens.
     pub address: String,
 }
 
-/// The record's fields before the chain's, in the assignment's order.
+/// The record's fields before the fields of the chain, in the order that the assignment gives.
 #[derive(Serialize)]
 struct FirstFields<'a> {
     timestamp_utc: String,
@@ -182,8 +182,8 @@ impl Event<'_> {
         // A struct of texts and numbers: serialising it to memory cannot fail.
         let mut json = serde_json::to_string(&head).expect("a record serialises");
         json.pop();
-        // A reader might take a separator for the end of a line, a terminal an escape for a command. In JSON an escape is the
-        // same character.
+        // Line separators and control characters are escaped: a program could read one as the end of the line, and a terminal
+        // could run one as a command. In JSON the escaped character has the same value.
         escaped(&json)
     }
 

@@ -8,7 +8,7 @@ use super::chain::{HASH_DIGITS, HASH_FIELD, Link};
 /// The longest line that can be a record. Real ones have hundreds of bytes, at most some thousands.
 pub const LINE_MAX: usize = 1 << 20;
 
-/// The beginning of every record, up to the event's name; `d` stands for a digit of the instant.
+/// The beginning of every record, up to the event's name. Each `d` is a digit of the instant.
 const BEGINNING: &[u8] = b"{\"timestamp_utc\":\"dddd-dd-ddTdd:dd:dd.ddddddZ\",\"level\":\"AUDIT\",\"event_type\":\"";
 /// The bytes after the event.
 const SERVICE_FIELD: &[u8] = b"\",\"service\":\"";
@@ -29,7 +29,7 @@ pub enum Rest<'a> {
     Begun,
     /// A whole record without its line break. Its hash is not checked.
     Whole(Link<'a>),
-    /// Neither.
+    /// Not a record, and not the beginning of one.
     Other,
 }
 
@@ -64,11 +64,11 @@ pub fn rest(bytes: &[u8]) -> Rest<'_> {
     if bytes.iter().any(u8::is_ascii_control) {
         return Rest::Other;
     }
-    // Inside a text a quotation mark is escaped, so this is found in its own place only.
+    // Inside a string quotation marks are escaped, so this is found only as the record's own field.
     let Some(at) = memchr::memmem::find(bytes, HASH_FIELD.as_bytes()) else {
         return if matches!(first_fields(bytes), FirstFields::Other(_)) { Rest::Other } else { Rest::Begun };
     };
-    // Even if the hash is torn, the bytes before it must be whole.
+    // The hash may be torn, but then all fields before it must be whole.
     let completed = [&bytes[..at], HASH_FIELD.as_bytes(), &[b'0'; HASH_DIGITS], b"\"}"].concat();
     let hash = &bytes[at + HASH_FIELD.len()..];
     let digits = hash.iter().take_while(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).count();
@@ -105,7 +105,7 @@ fn first_fields(line: &[u8]) -> FirstFields<'_> {
     }
 }
 
-/// The bytes after a word and the field that follows it; `None` if the bytes end before that.
+/// The bytes after a word and the field that follows it; `None` if the bytes end before the end of that field.
 fn word_then<'a>(bytes: &'a [u8], belongs: impl Fn(u8) -> bool, field: &[u8]) -> Result<Option<&'a [u8]>, ()> {
     let length = bytes.iter().take_while(|byte| belongs(**byte)).count();
     let rest = &bytes[length..];
@@ -118,8 +118,8 @@ fn word_then<'a>(bytes: &'a [u8], belongs: impl Fn(u8) -> bool, field: &[u8]) ->
     }
 }
 
-/// Whether the line begins as every record does, as far as the line goes. It runs for every line, so most bytes are compared in
-/// one step.
+/// Whether the line begins like a record; a line that is too short is compared as far as it goes. This runs for every line, so
+/// most bytes are compared in one step.
 fn is_beginning(line: &[u8]) -> bool {
     let length = line.len().min(BEGINNING.len());
     let agrees =
@@ -158,16 +158,16 @@ mod tests {
     }
 
     #[test]
-    fn every_beginning_of_a_record_is_one_and_with_another_byte_where_the_form_has_its_own_is_none() {
+    fn every_cut_record_is_a_beginning_and_one_with_a_wrong_byte_is_not() {
         let line = line().into_bytes();
         let details = memchr::memmem::find(&line, b"{\"versao").unwrap();
         let chained = memchr::memmem::find(&line, b",\"seq\":").unwrap();
         let hash = memchr::memmem::find(&line, HASH_FIELD.as_bytes()).unwrap() + HASH_FIELD.len();
         for cut in 0..line.len() {
             assert!(matches!(rest(&line[..cut]), Rest::Begun), "cut at {cut}");
-            // Not a digit, no letter of a word, nor a quotation mark.
+            // `%` is not a digit, not a letter of a word and not a quotation mark.
             let changed = [&line[..cut], b"%"].concat();
-            // In the details anything may stand, and what follows them is told from them by the hash only.
+            // The details may hold any byte, and their end is known only when the hash is there.
             assert_eq!(matches!(rest(&changed), Rest::Other), cut <= details || cut >= hash, "{cut}");
             // Once the hash is there, the fields before it have to be whole.
             if cut >= chained && cut < hash - HASH_FIELD.len() {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn words_and_controls_that_no_record_has_begin_none() {
+    fn a_wrong_word_or_a_control_character_is_not_the_beginning_of_a_record() {
         let begin = "{\"timestamp_utc\":\"2025-10-26T18:00:05.123456Z\",\"level\":\"AUDIT\",\"event_type\":\"";
         for (after, begun) in [
             ("", true),

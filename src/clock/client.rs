@@ -1,16 +1,16 @@
 //! The client of Cristian's algorithm: asks a scheduler for its time, and takes the samples.
 //!
 //! # What a sample measures
-//! A sample times one exchange on an open connection. A warm-up request, which is not measured, looks up the name and connects.
-//! The end of the exchange is taken at the answer's last byte, before parsing. The local clock is read once, and the rest is
-//! counted on the monotonic clock, so that setting the clock in the middle of a sample does no harm.
+//! A sample measures one exchange on an open connection. A warm-up request, which is not measured, looks up the name and connects.
+//! The exchange ends at the answer's last byte, before parsing. The local clock is read once, and the elapsed time is measured
+//! with the monotonic clock, so setting the local clock during a sample does not change the sample.
 //!
 //! # Addresses
-//! A name is looked up once, and again after every failure: the scheduler may have a new address by then.
+//! A name is looked up once, and again after every failure, because the scheduler may have a new address.
 //!
 //! # Rounding
-//! Clocks are read to the microsecond; another server's may be coarser. Each reading is rounded to the side that makes the round
-//! trip longer, so that the true offset stays inside the error bound.
+//! Clocks are read in microseconds; another server may give fewer digits. Each reading is rounded so that the round trip becomes
+//! longer, never shorter. So the true offset stays inside the error bound.
 
 use std::time::{Duration, Instant};
 
@@ -29,10 +29,10 @@ const WARM_FOR: Duration = Duration::from_secs(5);
 /// The unit of [`Timestamp`], in microseconds.
 const LOCAL_RESOLUTION_US: i64 = 1;
 
-/// Why the time could not be had. Each message says what to do or what was wrong with the answer.
+/// Why no time was received. Each message says what to do, or what is wrong with the answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// A URL that this client cannot ask.
+    /// A URL to which this client cannot send a request.
     #[error("cannot ask {0:?}: the URL should look like http://127.0.0.1:5000")]
     Url(String),
     /// There was no answer.
@@ -63,7 +63,7 @@ pub enum ClientError {
         /// The status.
         status: u16,
     },
-    /// The entry point does not lead to the time.
+    /// The entry point has no link to the time.
     #[error("{url} is not a scheduler's entry point: it has no link `hora`; name one with --url")]
     NotAScheduler {
         /// The URL that was asked.
@@ -86,7 +86,7 @@ pub struct Client {
     lookup: Lookup,
     clock: Clock,
     skew_us: i64,
-    /// `None` after a failure: the entry point has to be asked again.
+    /// `None` after a failure: the next sample asks the entry point again.
     way: Option<Way>,
 }
 
@@ -100,11 +100,11 @@ struct Way {
 }
 
 impl Client {
-    /// Finds the time by the link `hora` of the scheduler's `entry_point`. The local time is `clock`'s, and `skew_us`
-    /// microseconds more: a simulated error.
+    /// Finds the time's URL by the link `hora` of the scheduler's `entry_point`. The local time is `clock` plus `skew_us`
+    /// microseconds, a simulated error.
     ///
     /// # Errors
-    /// When the URL is none, nobody answers there, or it is no scheduler.
+    /// When the URL is malformed, there is no answer, or the answer is not a scheduler's.
     pub fn connect(entry_point: &str, clock: Clock, skew_us: i64) -> Result<Self, ClientError> {
         Self::connect_by(Lookup::system(), entry_point, clock, skew_us)
     }
@@ -118,12 +118,12 @@ impl Client {
     /// Takes one sample.
     ///
     /// # Errors
-    /// When there is no answer in time, or none with a time in it. The next sample begins at the entry point again.
+    /// When there is no answer in time, or the answer has no time. The next sample then begins at the entry point again.
     pub fn sample(&mut self) -> Result<Sample, ClientError> {
         self.timed_sample().map(|(_, sample)| sample)
     }
 
-    /// The same, and when by the monotonic clock.
+    /// Takes one sample and returns it with its start by the monotonic clock.
     ///
     /// # Errors
     /// As [`Client::sample`].
@@ -181,7 +181,7 @@ fn get(client: &blocking::Client, url: &str) -> Result<Vec<u8>, ClientError> {
     })
 }
 
-/// The absolute URL behind the link `hora`, resolved as RFC 3986 §5 has it.
+/// The absolute URL of the link `hora`, resolved by RFC 3986 §5.
 fn time_link(base: &UriAbsoluteStr, body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct EntryPoint {
@@ -204,13 +204,13 @@ fn time_link(base: &UriAbsoluteStr, body: &[u8]) -> Option<String> {
 /// The server's instants, in microseconds since 1970.
 #[derive(Debug, PartialEq, Eq)]
 struct ServerTime {
-    /// The server had the request by this instant.
+    /// The server received the request at or before this instant.
     received_by_us: i64,
-    /// The server had not sent the answer before this instant.
+    /// The server sent the answer at or after this instant.
     sent_us: i64,
 }
 
-/// Reads the answer of `GET /time`. A server that gives one timestamp read its clock once: it counts as both.
+/// Parses the answer of `GET /time`. If the server gives only one timestamp, it is used for both instants.
 fn parse_time(body: &[u8]) -> Result<ServerTime, &'static str> {
     #[expect(clippy::struct_field_names, reason = "the names on the wire")]
     #[derive(Deserialize)]
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn two_instants_or_one_for_both() {
+    fn an_answer_has_two_instants_or_one_for_both() {
         let both = r#"{"timestamp_utc": "1970-01-01T00:00:09.000000Z", "recebido_utc": "1970-01-01T00:00:01.000005Z",
             "enviado_utc": "1970-01-01T00:00:01.000009Z"}"#;
         let both = parse_time(both.as_bytes()).unwrap();
@@ -304,6 +304,7 @@ mod tests {
             assert!(matches!(error, ClientError::Url(_)), "{url}: {error:?}");
         }
     }
+
     /// A scheduler that answers every request with this time. When the sender is dropped, it closes all connections and ends.
     fn scheduler_at(time: &'static str) -> (SocketAddr, mpsc::Sender<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -318,7 +319,7 @@ mod tests {
                     connections.push(stream);
                 }
                 for stream in &mut connections {
-                    // A request comes in one piece here.
+                    // In this test a request arrives in one read.
                     if stream.read(&mut [0; 4096]).is_ok_and(|read| read > 0) {
                         let body =
                             format!(r#"{{"_links": {{"hora": {{"href": "/time"}}}}, "timestamp_utc": "{time}"}}"#);
@@ -340,11 +341,11 @@ mod tests {
         let hosts = blocking::tests::lookup_of(&address);
         let mut client = Client::connect_by(hosts, "http://scheduler.test:5000", Clock::system(), 0).unwrap();
         assert_eq!(client.sample().unwrap().t3, 1_000_000);
-        // Without a failure no name is looked up: it would be measured.
+        // Without a failure the name is not looked up again: the lookup would be part of the sample.
         *address.lock().unwrap() = second;
         assert_eq!(client.sample().unwrap().t3, 1_000_000);
         drop(alive);
-        // The connection ends at once, the listener a little later.
+        // The first scheduler closes its connections at once and its listener a little later.
         let begun = Instant::now();
         let moved = loop {
             match client.sample() {
@@ -353,6 +354,6 @@ mod tests {
                 _ => thread::sleep(Duration::from_millis(5)),
             }
         };
-        assert!(moved, "it kept the address that died");
+        assert!(moved, "the client kept the dead address");
     }
 }

@@ -1,15 +1,15 @@
-//! Cristian's algorithm: what four instants say about two clocks.
+//! Cristian's algorithm: the offset of two clocks, from the four instants of an exchange.
 //!
-//! A client asks a server for its time and notes when it asked and when the answer came. The server's clock was read
-//! somewhere in between, so the round trip bounds the error whatever the two ways took, and of several samples the one
-//! with the least round trip says most (F. Cristian, "Probabilistic clock synchronization", Distributed Computing 3,
-//! 1989). The form with two instants of the server, which takes its own work out of the round trip, is that of
+//! A client asks a server for its time, and notes when it sent the request and when the answer arrived. The server's clock was
+//! read between these two instants, so the error is at most half the round trip. Of several samples, the one with the shortest
+//! round trip is the most exact (F. Cristian, "Probabilistic clock synchronization", Distributed Computing 3, 1989). The server
+//! gives two instants, so that its own work is not part of the round trip, as in
 //! [RFC 5905 §8](https://www.rfc-editor.org/rfc/rfc5905#section-8).
 //!
-//! Nothing here reads a clock or can fail: any instants give finite numbers, held at the ends of their type.
+//! Nothing here reads a clock or fails. Results outside the range of their type become its smallest or largest value.
 
-/// The least time that readings must span for a drift to be told, in microseconds. Over a shorter one the errors of
-/// the readings weigh more than the drift of any usual clock: 0.1 ms in 10 s is 10 ppm already.
+/// The shortest time over which a drift is computed, in microseconds. Over a shorter time the errors of the readings are larger
+/// than the drift of a usual clock: an error of 0.1 ms in 10 s is 10 ppm.
 pub const DRIFT_MIN_SPAN_US: i64 = 10_000_000;
 
 /// One exchange with the server, in microseconds since any instant, the same for all four.
@@ -26,8 +26,8 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// How long both ways took together: (t4 − t1) − (t3 − t2), in microseconds. Never negative: where the server
-    /// claims to have worked longer than was waited, it is 0.
+    /// The time of the request's way and the answer's way together: (t4 − t1) − (t3 − t2), in microseconds. It is 0 if the
+    /// server's work took longer, by the server's clock, than the whole exchange.
     pub fn round_trip_us(&self) -> u64 {
         u64::try_from(self.raw_round_trip().max(0)).unwrap_or(u64::MAX)
     }
@@ -40,11 +40,11 @@ impl Sample {
         i64::try_from(offset).unwrap_or(if offset < 0 { i64::MIN } else { i64::MAX })
     }
 
-    /// The true offset is within this of [`Sample::offset_us`], in microseconds: half the round trip, rounded up since
-    /// the offset was rounded too.
+    /// The true offset is at most this far from [`Sample::offset_us`], in microseconds. It is half the round trip, rounded up
+    /// because the offset was rounded too.
     ///
-    /// That holds as long as both clocks ran evenly during the exchange. If one was set in the meantime the sample can
-    /// contradict itself, and this is half of the contradiction: better than a claim of perfection.
+    /// This is true if no clock was set during the exchange. If one was set, the round trip may be negative; then the bound is
+    /// half its absolute value, not zero.
     pub fn error_bound_us(&self) -> u64 {
         u64::try_from(self.raw_round_trip().unsigned_abs().div_ceil(2)).unwrap_or(u64::MAX)
     }
@@ -54,27 +54,27 @@ impl Sample {
         (t4 - t1) - (t3 - t2)
     }
 
-    /// The instants in a type where no sum of theirs overflows.
+    /// The instants in a type in which their sums cannot overflow.
     fn wide(&self) -> [i128; 4] {
         [self.t1, self.t2, self.t3, self.t4].map(i128::from)
     }
 }
 
-/// What several samples say together.
+/// The result of several samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Estimate {
     /// Server minus local, in microseconds. Negative when the local clock is ahead.
     pub offset_us: i64,
-    /// The true offset is within this of `offset_us`, in microseconds.
+    /// The true offset is at most this far from `offset_us`, in microseconds.
     pub error_bound_us: u64,
     /// The round trip of the sample that was used, in microseconds.
     pub round_trip_us: u64,
-    /// Which sample was used, from 0.
+    /// The position of the sample that was used, from 0.
     pub used: usize,
 }
 
-/// Estimates the offset from the sample with the least round trip, the first one on ties. Samples that contradict
-/// themselves (a clock was set during the exchange) come last. `None` only without samples.
+/// Estimates the offset from the sample with the shortest round trip, the first one on ties. Samples with a negative round trip
+/// (a clock was set during the exchange) are used only if there are no others. `None` only without samples.
 pub fn estimate(samples: &[Sample]) -> Option<Estimate> {
     let precision = |sample: &Sample| {
         let raw = sample.raw_round_trip();
@@ -92,22 +92,21 @@ pub fn estimate(samples: &[Sample]) -> Option<Estimate> {
 /// An offset, and when it was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// Local time, in microseconds since any instant. Best of a clock that is never set.
+    /// Local time, in microseconds since any instant. Use a clock that is never set, such as the monotonic clock.
     pub at_us: i64,
     /// Server minus local, in microseconds.
     pub offset_us: i64,
 }
 
-/// How fast the offset changes, in parts per million: the slope of the least-squares line. Positive when the local
-/// clock loses, negative when it gains, as the offset's own sign. `None` until the readings span
-/// [`DRIFT_MIN_SPAN_US`]; always finite.
+/// How fast the offset changes, in parts per million: the slope of the least-squares line. Positive when the local clock is slower
+/// than the server's, negative when it is faster. Always finite. `None` until the readings span [`DRIFT_MIN_SPAN_US`].
 pub fn drift_ppm(readings: &[Reading]) -> Option<f64> {
     let earliest = readings.iter().map(|reading| reading.at_us).min()?;
     let latest = readings.iter().map(|reading| reading.at_us).max()?;
     if i128::from(latest) - i128::from(earliest) < i128::from(DRIFT_MIN_SPAN_US) {
         return None;
     }
-    // Distances from one of the readings, not from 1970: a float holds them to the microsecond.
+    // Distances from one of the readings, not from 1970, are small enough for a float to hold each microsecond.
     let origin = readings.first()?;
     let distance = |of: i64, from: i64| (i128::from(of) - i128::from(from)) as f64;
     let points: Vec<(f64, f64)> = readings
@@ -119,7 +118,7 @@ pub fn drift_ppm(readings: &[Reading]) -> Option<f64> {
     let mean_y = points.iter().map(|(_, y)| y).sum::<f64>() / count;
     let covariance: f64 = points.iter().map(|(x, y)| (x - mean_x) * (y - mean_y)).sum();
     let variance: f64 = points.iter().map(|(x, _)| (x - mean_x).powi(2)).sum();
-    // The span keeps the variance above zero, and the type of the instants keeps all sums far below the largest float.
+    // The variance is above zero because of the span. All sums are far below the largest float because instants are `i64`.
     Some(covariance / variance * 1e6).filter(|slope| slope.is_finite())
 }
 
@@ -145,7 +144,7 @@ mod tests {
 
     #[test]
     fn an_odd_round_trip_is_halved_upwards() {
-        // The answer took no time, the request 5 µs: the offset is 0, the midpoint says 2.5.
+        // The request took 5 µs and the answer no time: the true offset is 0, the computed one is 2.5.
         let odd = sample(0, 5, 5, 5);
         assert_eq!((odd.offset_us(), odd.error_bound_us()), (2, 3));
         let odd = sample(5, 0, 0, 0);
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_round_trips_leave_the_first() {
+    fn of_equal_round_trips_the_first_is_used() {
         // The library timesync drops every sample that is not below the mean and so, when all are equal, all of them.
         let samples = [sample(0, 50, 50, 100), sample(200, 250, 250, 300), sample(400, 450, 450, 500)];
         let estimate = estimate(&samples).unwrap();
@@ -169,13 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn no_samples_no_estimate() {
+    fn without_samples_there_is_no_estimate() {
         assert_eq!(estimate(&[]), None);
     }
 
     #[test]
-    fn a_sample_that_contradicts_itself_comes_last() {
-        // The server's clock was set an hour on between its two readings.
+    fn a_sample_with_a_negative_round_trip_is_used_last() {
+        // The server's clock was set forward by an hour between its two readings.
         let set = sample(0, 50, 3_600_000_050, 100);
         assert_eq!(set.round_trip_us(), 0);
         let good = sample(0, 50, 50, 100);
@@ -195,7 +194,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_truth_is_within_the_bound(
+        fn the_true_offset_is_within_the_error_bound(
             truth in -100_000_000_000_i64..100_000_000_000,
             start in 0_i64..253_402_300_799_999_999,
             exchanges in prop::collection::vec((0_i64..10_000_000, 0_i64..10_000_000, 0_i64..10_000_000), 1..20),

@@ -1,24 +1,24 @@
-//! A series of measurements of two clocks: their drift, and steps (a clock was set). Pure: nothing here reads a clock.
+//! A series of measurements of two clocks: their drift, and steps (a clock was set). Nothing here reads a clock.
 //!
 //! # Steps
 //!
-//! Each offset is known to within its error bound, and clocks drift apart by at most [`DRIFT_MAX_PPM`]. An offset that changed by
-//! more than both allow is a step: a clock was set. The drift is measured anew after a step, because a slope across it has no
-//! meaning.
+//! Each offset has an error bound, and two clocks drift apart by at most [`DRIFT_MAX_PPM`]. If an offset changed by more than the
+//! error bounds and this drift allow, it is a step: a clock was set. After a step the drift is measured again from the beginning,
+//! because a slope across a step has no meaning.
 //!
-//! A clock may really run faster: a virtual machine's, or one that is being slewed. It is reported as a step once. If it goes on
-//! at that rate, it is a drift.
+//! A clock can drift faster, for example in a virtual machine or while it is being slewed. Its first fast change is reported as a
+//! step. If the change continues at the same rate, it is a drift.
 
 use std::collections::VecDeque;
 
 use super::cristian::{self, Reading};
 
-/// The fastest drift of two clocks that are not set, in parts per million: as fast as NTP corrects one (RFC 5905 §11.3).
+/// The fastest usual drift of two clocks, in parts per million. NTP slews a clock at most this fast (RFC 5905 §11.3).
 pub const DRIFT_MAX_PPM: i64 = 500;
-/// The drift is measured over this many of the latest measurements: the memory stays bounded over weeks, and a change of the
-/// drift shows.
+/// The drift is computed from at most this many of the latest measurements. So memory stays bounded over weeks, and a change of the
+/// drift becomes visible.
 const READINGS_MAX: usize = 1000;
-/// The longest time between reading this machine's two clocks, in microseconds.
+/// The longest time between the readings of this machine's two clocks, in microseconds.
 const BETWEEN_CLOCKS_US: i128 = 200;
 
 /// One measurement. All in microseconds.
@@ -38,11 +38,11 @@ pub struct Measured {
 /// Which clock was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
-    /// The server's clock, or another server answers now.
+    /// The server's clock was set, or another server answers now.
     Server,
-    /// This machine's clock.
+    /// This machine's clock was set.
     Local,
-    /// Both clocks, or it is not known which.
+    /// Both clocks were set, or it is not known which one.
     Both,
 }
 
@@ -58,14 +58,14 @@ pub struct Step {
 /// How the offset changed from one measurement to the next.
 #[derive(Clone, Copy)]
 enum Change {
-    /// By no more than a drift.
+    /// By at most the usual drift.
     Usual,
-    /// By more.
+    /// By more than the usual drift.
     Fast {
         /// The rate, and its error bound.
         rate: f64,
         unsure: f64,
-        /// Whether the last change had the same rate: then it is a drift, not a step.
+        /// Whether the change before had the same rate. If so, this is a drift, not a step.
         goes_on: bool,
     },
 }
@@ -73,7 +73,7 @@ enum Change {
 /// A series of measurements, in the order of their times.
 #[derive(Default)]
 pub struct Watch {
-    /// The latest first.
+    /// The latest reading comes first.
     readings: VecDeque<Reading>,
     last: Option<(Measured, Change)>,
 }
@@ -90,7 +90,7 @@ impl Watch {
                     step = Some(Step { by_us: now.offset_us.saturating_sub(last.offset_us), whose: whose(last, now) });
                     self.readings.clear();
                 }
-                // The fast drift has ended: the drift is measured anew.
+                // The fast drift has ended, so the drift is measured again from here.
                 (Change::Fast { goes_on: true, .. }, Change::Usual) => self.readings.truncate(1),
                 _ => {}
             }
@@ -101,7 +101,7 @@ impl Watch {
         step
     }
 
-    /// How fast the offset changes, as [`cristian::drift_ppm`] has it, since the last step.
+    /// The drift since the last step: see [`cristian::drift_ppm`].
     pub fn drift_ppm(&mut self) -> Option<f64> {
         cristian::drift_ppm(self.readings.make_contiguous())
     }
@@ -122,7 +122,7 @@ fn change_between(last: Measured, now: Measured, before: Change) -> Change {
     Change::Fast { rate: changed / time, unsure: slack / time, goes_on }
 }
 
-/// How much the offset may change by errors of measurement and drift.
+/// How much the offset may change because of the error bounds and the usual drift.
 fn allowed_us(last: Measured, now: Measured) -> i128 {
     let drift = elapsed_us(last, now) * i128::from(DRIFT_MAX_PPM) / 1_000_000;
     i128::from(last.error_bound_us) + i128::from(now.error_bound_us) + drift + 1
@@ -132,7 +132,7 @@ fn elapsed_us(last: Measured, now: Measured) -> i128 {
     (i128::from(now.at_us) - i128::from(last.at_us)).max(0)
 }
 
-/// Which clock was set at a step: the local one, if it disagrees with the monotonic clock.
+/// Which clock was set at a step. The local one was set if its change differs from the monotonic clock's.
 fn whose(last: Measured, now: Measured) -> Whose {
     let offset = i128::from(now.offset_us) - i128::from(last.offset_us);
     let local = i128::from(now.local_us) - i128::from(last.local_us) - elapsed_us(last, now);
@@ -156,7 +156,7 @@ mod tests {
         Measured { at_us, local_us: at_us, offset_us, error_bound_us: 100 }
     }
 
-    /// Steps, by when they were seen, and the drift in the end.
+    /// The steps, each with its time, and the drift at the end.
     fn seen(measurements: impl IntoIterator<Item = Measured>) -> (Vec<(i64, Step)>, Option<f64>) {
         let mut watch = Watch::default();
         let steps = measurements.into_iter().filter_map(|now| Some((now.at_us, watch.take(now)?))).collect();
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn openntpd_portable_43_a_step_of_the_server_is_a_step_and_no_drift() {
+    fn openntpd_portable_43_a_step_of_the_servers_clock_is_a_step_and_not_a_drift() {
         // A drift of 20 ppm, and after 20 s somebody sets the server's clock by 370 ms: 37,000 ppm over 10 s.
         let at = |second: i64| measured(second * SECOND, second * 20 + if second >= 20 { 370_000 } else { 0 });
         let (steps, drift) = seen((0..=25).map(at));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_of_this_machines_clock_is_told_from_one_of_the_servers() {
+    fn a_step_of_this_machines_clock_differs_from_a_step_of_the_servers() {
         let after = |local: i64, server: i64| {
             let set = Measured { local_us: 30 * SECOND + local, ..measured(30 * SECOND, server - local) };
             seen([measured(29 * SECOND, 0), set]).0[0].1
@@ -204,12 +204,12 @@ mod tests {
         let (steps, drift) = seen((0..=20).map(fast));
         assert_eq!(steps.len(), 1);
         assert!((drift.unwrap() - 10_000.0).abs() < 1e-6, "{drift:?}");
-        // When it slows down, the fast drift does not count any more.
+        // After the clock slows down, the fast drift no longer counts.
         let then = |second: i64| measured(second * SECOND, 200_000 + (second - 20) * 10);
         let (steps, drift) = seen((0..=20).map(fast).chain((21..=40).map(then)));
         assert_eq!(steps.len(), 1);
         assert!((drift.unwrap() - 10.0).abs() < 1e-6, "{drift:?}");
-        // Two steps are no drift, nor is a step there and back.
+        // A step forward and a step back are two steps, not a drift.
         let twice = |second: i64| measured(second * SECOND, if second == 10 { 0 } else { SECOND });
         let (steps, drift) = seen((0..=30).map(twice));
         assert_eq!(steps.len(), 2);

@@ -1,8 +1,8 @@
 //! Instants, and the clock that gives the present one.
 //!
-//! [`Timestamp`] is the one type for an instant: a booking's start, a log line and a lease's expiry cannot be confused with
-//! durations or with other units. Code that decides takes the instant as an argument. Only the edges ask a [`Clock`], and a test
-//! can stop one.
+//! [`Timestamp`] is the only type for an instant, so an instant cannot be confused with a duration or another unit. Functions that
+//! decide take the present instant as an argument. Only the callers at the edge read a [`Clock`]. A test can use a clock that
+//! stands still.
 
 mod rfc3339;
 
@@ -17,30 +17,30 @@ const MICROS_PER_SECOND: i64 = 1_000_000;
 
 /// An instant in UTC, in microseconds since 1970-01-01T00:00:00Z.
 ///
-/// Lies between [`Timestamp::MIN`] and [`Timestamp::MAX`], the years 1970 to 9998, so that it always has a
-/// four-digit RFC 3339 form, in every zone, and adding a day to it cannot overflow.
+/// It lies between [`Timestamp::MIN`] and [`Timestamp::MAX`], the years 1970 to 9998. So its RFC 3339 form has a four-digit year in
+/// every zone, and adding a day cannot overflow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
 /// Why a text is not a [`Timestamp`]. Shown to the client, hence in Portuguese.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseTimestampError {
-    /// Not the shape of an RFC 3339 date and time with a zone.
+    /// Not the form of an RFC 3339 date and time with a zone.
     #[error("deve ser um instante RFC 3339 com fuso, como 2025-12-01T03:00:00Z")]
     Shape,
-    /// The right shape, but no such date or time of day.
+    /// The right form, but no such date or time of day.
     #[error("não existe no calendário ou no relógio; use um instante como 2025-12-01T03:00:00Z")]
     NoSuchInstant,
     /// An offset of a day or more, or with minutes past 59.
     #[error("tem um fuso que não existe; vai de -23:59 a +23:59, como em 2025-12-01T00:00:00-03:00")]
     NoSuchOffset,
-    /// A second 60 where there can be no leap second.
+    /// A second 60 at an instant that cannot be a leap second.
     #[error("tem um segundo 60, que só existe às 23:59:60Z de 30 de junho ou de 31 de dezembro")]
     NoLeapSecond,
     /// Outside the years 1970 to 9998.
     #[error("deve estar entre 1970-01-01T00:00:00Z e 9998-12-31T23:59:59Z")]
     OutOfRange,
-    /// Digits past the microsecond, or a leap second, in an instant that has to be exact.
+    /// Digits after the microsecond, or a leap second, in an instant that has to be exact.
     #[error("deve ser exato até o microssegundo, sem um segundo 60 nem mais algarismos de fração")]
     TooFine,
 }
@@ -64,23 +64,23 @@ impl Timestamp {
         self.0
     }
 
-    /// `self + duration`, held at [`Timestamp::MAX`].
+    /// `self + duration`, at most [`Timestamp::MAX`].
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add_unsigned(micros(duration)).min(Self::MAX.0))
     }
 
-    /// Reads a date and time as [RFC 3339 §5.6](https://www.rfc-editor.org/rfc/rfc3339#section-5.6) has it, in any
-    /// zone and with any number of fraction digits. Digits past the microsecond are cut. A leap second (§5.7) is read as
-    /// the last microsecond before it ends: it keeps its place in the order of instants, and is no multiple of anything.
+    /// Parses a `date-time` of [RFC 3339 §5.6](https://www.rfc-editor.org/rfc/rfc3339#section-5.6), in any zone and with any
+    /// number of fraction digits. Digits after the microsecond are cut. A leap second (§5.7) becomes the last microsecond of
+    /// second 59: so it sorts after second 59 and before the next minute, and it is never on the grid of slots.
     ///
     /// # Errors
-    /// Says whether the shape, the calendar, the zone or the range is what is wrong.
+    /// Says whether the form, the calendar, the zone or the range is wrong.
     pub fn parse_rfc3339(text: &str) -> Result<Self, ParseTimestampError> {
         rfc3339::parse(text).map(|parsed| parsed.at)
     }
 
-    /// The same, but refuses digits that would be cut: a slot begins exactly on the grid.
+    /// Like [`Timestamp::parse_rfc3339`], but refuses digits that would be cut: a slot begins exactly on the grid.
     ///
     /// # Errors
     /// As [`Timestamp::parse_rfc3339`], and [`ParseTimestampError::TooFine`].
@@ -123,7 +123,7 @@ impl fmt::Display for Rfc3339 {
     }
 }
 
-/// The source of the present instant: the system, or a test.
+/// The source of the present instant: the system's clock, or a test's clock.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     /// `None` for the system's clock.
@@ -141,14 +141,14 @@ impl Clock {
         Self { held: Some(Arc::new(AtomicI64::new(at.0))) }
     }
 
-    /// Moves a held clock; the system's clock is left alone.
+    /// Sets a clock that stands still. It does not change the system's clock.
     pub fn set(&self, at: Timestamp) {
         if let Some(held) = &self.held {
             held.store(at.0, Ordering::Relaxed);
         }
     }
 
-    /// The present instant. A system clock set outside the years 1970 to 9998 reads as the nearer end.
+    /// The present instant. If the system's clock is outside the years 1970 to 9998, it is the nearer end of the range.
     pub fn now(&self) -> Timestamp {
         let micros = match &self.held {
             Some(held) => held.load(Ordering::Relaxed),
@@ -161,12 +161,12 @@ impl Clock {
     }
 }
 
-/// A duration in whole microseconds; one that has too many is the largest number.
+/// A duration in whole microseconds, at most [`u64::MAX`].
 pub fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// A duration in whole milliseconds; one that has too many is the largest number.
+/// A duration in whole milliseconds, at most [`u64::MAX`].
 pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shown_with_as_many_digits_as_asked() {
+    fn an_instant_is_shown_with_the_given_number_of_digits() {
         let at = Timestamp::parse_rfc3339("2025-10-26T18:00:04.500123Z").unwrap();
         assert_eq!(at.seconds().to_string(), "2025-10-26T18:00:04Z");
         assert_eq!(at.millis().to_string(), "2025-10-26T18:00:04.500Z");
@@ -192,7 +192,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_reads_back(micros in Timestamp::MIN.0..=Timestamp::MAX.0) {
+        fn a_shown_instant_is_parsed_to_the_same_instant(micros in Timestamp::MIN.0..=Timestamp::MAX.0) {
             let at = Timestamp(micros);
             prop_assert_eq!(Timestamp::parse_rfc3339(&at.micros().to_string()), Ok(at));
         }

@@ -1,8 +1,7 @@
-//! Reading an instant as [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339#section-5.6) writes it, to the letter.
+//! Parses an instant in the exact form of [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339#section-5.6).
 //!
-//! The grammar of §5.6 and the restrictions of §5.7 are here; which days a month has is jiff's to know. jiff reads RFC
-//! 3339 too, but more generously (week dates, offsets of more than a day, second 60 anywhere) and with nine fraction
-//! digits at the most.
+//! The grammar of §5.6 and the restrictions of §5.7 are implemented here; the calendar is jiff's. jiff has a parser too, but it
+//! accepts more than RFC 3339 (week dates, offsets of more than a day, second 60 at any time), and at most nine fraction digits.
 
 use jiff::civil::{Date, Time};
 use jiff::tz::Offset;
@@ -12,16 +11,16 @@ use super::{ParseTimestampError, Timestamp};
 /// Digits of a fraction that a [`Timestamp`] keeps.
 const FRACTION_DIGITS: usize = 6;
 
-/// What was read.
+/// A parsed instant.
 pub struct Parsed {
     /// The instant, to the microsecond.
     pub at: Timestamp,
-    /// Whether it is what was written: no digit other than zero was cut, and it is no leap second.
+    /// Whether it equals the text: no digit other than zero was cut, and it is not a leap second.
     pub exact: bool,
 }
 
-/// Reads `date-time`. `T` and `Z` may be written small (§5.6, first note); the space in place of `T` of the second note
-/// is for people and not for programs, and is refused.
+/// Parses `date-time`. `T` and `Z` may be lower-case (§5.6, first note). A space instead of `T` (second note) is refused: the note
+/// allows it for readability, not for programs.
 pub fn parse(text: &str) -> Result<Parsed, ParseTimestampError> {
     let mut rest = text.as_bytes();
     let year = digits(&mut rest, 4)?;
@@ -41,7 +40,7 @@ pub fn parse(text: &str) -> Result<Parsed, ParseTimestampError> {
     let is_leap = second == 60;
     let date = civil(year, month, day)?;
     let time = clock(hour, minute, if is_leap { 59 } else { second })?;
-    // The year 9999 is past the range, and at its end past what jiff knows.
+    // The end of the year 9999 is after jiff's last instant.
     let at = offset?.to_timestamp(date.to_datetime(time)).map_err(|_| ParseTimestampError::OutOfRange)?;
     if is_leap && !can_be_leap(at) {
         return Err(ParseTimestampError::NoLeapSecond);
@@ -51,18 +50,18 @@ pub fn parse(text: &str) -> Result<Parsed, ParseTimestampError> {
     Ok(Parsed { at, exact: !cut && !is_leap })
 }
 
-/// The next `count` digits. ASCII ones: other scripts' are no digits here.
+/// Takes the next `count` digits, which must be ASCII.
 fn digits(rest: &mut &[u8], count: usize) -> Result<i16, ParseTimestampError> {
     let (head, tail) = rest.split_at_checked(count).ok_or(ParseTimestampError::Shape)?;
     *rest = tail;
     head.iter().try_fold(0, |number: i16, byte| {
         let digit = byte.is_ascii_digit().then(|| i16::from(byte - b'0')).ok_or(ParseTimestampError::Shape)?;
-        // Four digits at the most.
+        // At most four digits, so this cannot overflow.
         Ok(number * 10 + digit)
     })
 }
 
-/// The sign that has to come now; a letter may be small.
+/// Takes the wanted character, which must be the next one. A letter may be lower-case.
 fn sign(rest: &mut &[u8], wanted: u8) -> Result<(), ParseTimestampError> {
     match rest.split_first() {
         Some((byte, tail)) if byte.eq_ignore_ascii_case(&wanted) => {
@@ -73,7 +72,7 @@ fn sign(rest: &mut &[u8], wanted: u8) -> Result<(), ParseTimestampError> {
     }
 }
 
-/// A fraction in microseconds, if there is one, and whether it was finer than that.
+/// Takes a fraction, if there is one: its microseconds, and whether digits other than zero were cut.
 fn fraction(rest: &mut &[u8]) -> Result<(i64, bool), ParseTimestampError> {
     let Some(after) = rest.strip_prefix(b".") else { return Ok((0, false)) };
     let count = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -87,7 +86,8 @@ fn fraction(rest: &mut &[u8]) -> Result<(i64, bool), ParseTimestampError> {
     Ok((micros, fraction.iter().skip(FRACTION_DIGITS).any(|&byte| byte != b'0')))
 }
 
-/// `Z` or `±HH:MM`, the whole of the rest. That its numbers are none is said after what is wrong with the date.
+/// Parses the rest, which must be `Z` or `±HH:MM`. The outer error is a wrong form. The inner error is an offset that does not
+/// exist: the caller reports it only if the date is valid.
 fn offset(mut rest: &[u8]) -> Result<Result<Offset, ParseTimestampError>, ParseTimestampError> {
     if rest.eq_ignore_ascii_case(b"Z") {
         return Ok(Ok(Offset::UTC));
@@ -107,7 +107,7 @@ fn offset(mut rest: &[u8]) -> Result<Result<Offset, ParseTimestampError>, ParseT
         return Ok(Err(ParseTimestampError::NoSuchOffset));
     }
     let seconds = (i32::from(hours) * 60 + i32::from(minutes)) * 60;
-    // `-00:00` says that nobody knows the local zone; the instant is as in UTC (§4.3).
+    // `-00:00` means that the local zone is not known; the instant is in UTC (§4.3).
     let seconds = if direction == b'-' { -seconds } else { seconds };
     Ok(Offset::from_seconds(seconds).map_err(|_| ParseTimestampError::NoSuchOffset))
 }
@@ -122,14 +122,14 @@ fn clock(hour: i16, minute: i16, second: i16) -> Result<Time, ParseTimestampErro
     Time::new(hour, minute, second, i32::from(nanos)).map_err(|_| ParseTimestampError::NoSuchInstant)
 }
 
-/// Two digits each.
+/// Converts two numbers of two digits.
 fn small(one: i16, other: i16) -> Result<(i8, i8), ParseTimestampError> {
     let small = |number| i8::try_from(number).map_err(|_| ParseTimestampError::NoSuchInstant);
     Ok((small(one)?, small(other)?))
 }
 
-/// Whether a leap second may follow `at`, which is a whole second: they are put at the end of June or of December, in UTC.
-/// Which years have one is known half a year ahead, and not to this program.
+/// Whether a leap second may follow `at`, which is a whole second. Leap seconds are inserted at the end of June or of December,
+/// in UTC. The years with a leap second are announced half a year before, so this program does not know them.
 fn can_be_leap(at: jiff::Timestamp) -> bool {
     let utc = Offset::UTC.to_datetime(at);
     matches!((utc.month(), utc.day()), (6, 30) | (12, 31)) && (utc.hour(), utc.minute(), utc.second()) == (23, 59, 59)
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leap_second_is_where_one_can_be_and_keeps_its_place() {
+    fn a_leap_second_is_accepted_only_where_one_can_be_and_keeps_its_order() {
         for (text, at) in [
             ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59.999999Z"),
             ("2015-06-30T23:59:60.5Z", "2015-06-30T23:59:59.999999Z"),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_apart() {
+    fn each_kind_of_error_is_distinguished() {
         for text in [
             "",
             "2025-12-01",
@@ -266,7 +266,7 @@ mod tests {
         assert!(read("2024-02-29T00:00:00Z").is_ok() && read("2000-02-29T00:00:00Z").is_ok());
     }
 
-    /// Texts of the grammar's shape, numbers that do not exist among them.
+    /// Texts of the grammar's form, also with dates and times that do not exist.
     fn shaped() -> impl Strategy<Value = String> {
         let (date, time) = ("(19[67]|20[0-9]|99[89])[0-9]-[01][0-9]-[0-3][0-9]", "[0-2][0-9]:[0-6][0-9]:[0-6][0-9]");
         let zone = "(Z|z|[+-][0-2][0-9]:[0-6][0-9])";
@@ -274,9 +274,9 @@ mod tests {
     }
 
     proptest! {
-        /// jiff is a second reading of what both take.
+        /// Texts that both parsers accept give the same instant.
         #[test]
-        fn what_jiff_reads_too_is_the_same(text in shaped()) {
+        fn jiff_parses_the_same_instant(text in shaped()) {
             if let (Ok(ours), Ok(theirs)) = (Timestamp::parse_rfc3339(&text), text.parse::<jiff::Timestamp>())
                 && !text.contains(":60")
             {
@@ -284,9 +284,9 @@ mod tests {
             }
         }
 
-        /// What jiff refuses is refused, but for long fractions; what it takes is, but for what RFC 3339 has not.
+        /// Except for long fractions, texts that jiff refuses are refused. Texts that jiff accepts are accepted if RFC 3339 has them.
         #[test]
-        fn what_is_refused_is_refused_by_both(text in shaped()) {
+        fn jiff_refuses_the_same_texts(text in shaped()) {
             let theirs = text.parse::<jiff::Timestamp>();
             match Timestamp::parse_rfc3339(&text) {
                 Ok(_) => {

@@ -33,12 +33,12 @@ fn period(from: Option<&str>, until: Option<&str>) -> Result<(String, String), P
 }
 
 #[test]
-fn a_period_is_a_day_unless_it_is_said_otherwise() {
+fn a_period_is_a_day_by_default() {
     let days = |from: &str, until: &str| Ok((from.to_owned(), until.to_owned()));
     assert_eq!(period(None, None), days("2025-12-01T00:00:00Z", "2025-12-02T00:00:00Z"));
     assert_eq!(period(Some("2025-01-01T05:00:00Z"), None), days("2025-01-01T05:00:00Z", "2025-01-02T05:00:00Z"));
     assert_eq!(period(None, Some("2025-01-01T05:00:00Z")), days("2025-01-01T00:00:00Z", "2025-01-01T05:00:00Z"));
-    // The end is not in it, so midnight closes the day before.
+    // The end is exclusive, so midnight is the end of the day before.
     assert_eq!(period(None, Some("2025-01-02T00:00:00Z")), days("2025-01-01T00:00:00Z", "2025-01-02T00:00:00Z"));
     let touched = period(Some("2025-01-01T05:04:59Z"), Some("2025-01-01T05:05:01Z"));
     assert_eq!(touched, days("2025-01-01T05:00:00Z", "2025-01-01T05:10:00Z"));
@@ -46,7 +46,7 @@ fn a_period_is_a_day_unless_it_is_said_otherwise() {
 }
 
 #[test]
-fn a_period_is_bounded_and_lies_within_time() {
+fn a_period_is_at_most_a_week_and_within_the_range_of_instants() {
     let (start, week) = ("2025-12-01T00:00:00Z", "2025-12-08T00:00:00Z");
     assert_eq!(Period::new(Some(at(start)), Some(at(week)), at(NOW)).unwrap().starts().count(), 2016);
     assert_eq!(period(Some(start), Some("2025-12-08T00:00:00.000001Z")), Err(PeriodError::TooLong));
@@ -68,12 +68,12 @@ fn a_slot_is_free_booked_or_past() {
     let (booked, past, free) = (SlotState::Booked, SlotState::Past, SlotState::Free);
     assert!(of(false).eq([booked(2), past, free, booked(3), booked(3)]));
     assert!(of(true).eq([booked(2), free, free, booked(3), booked(3)]));
-    // What can be booked is what the rules let pass: up to its very start.
+    // A slot can be booked until the instant at which it starts.
     assert!(is_open(at(NOW), false, at(NOW)));
 }
 
 #[test]
-fn the_nearest_come_first_and_of_two_the_later() {
+fn the_nearest_slots_come_first_and_of_two_equally_near_the_later() {
     let near = at("2025-12-01T03:00:00Z");
     let taken = [(near, at("2025-12-01T03:05:00Z"))];
     let found = |duration_min, limit| -> Vec<String> {
@@ -82,13 +82,13 @@ fn the_nearest_come_first_and_of_two_the_later() {
         starts.map(|start| start[11..16].to_owned()).collect()
     };
     assert_eq!(found(5, 4), ["03:05", "02:55", "03:10", "02:50"]);
-    // Two slots that begin before may not reach into the one that is taken.
+    // A run of two slots before the taken slot must not overlap it.
     assert_eq!(found(10, 3), ["03:05", "03:10", "02:50"]);
     assert_eq!(found(5, 50).len(), 50);
 }
 
 #[test]
-fn a_search_ends_after_a_week_at_the_ends_of_time_and_at_the_present() {
+fn a_search_ends_after_a_week_at_the_range_of_instants_and_at_the_present() {
     let near = at("2025-12-01T10:08:00Z");
     let all = |search: Search| search.nearest(&[], usize::MAX);
     assert_eq!(all(Search::new(near, 5, true, at(NOW)).unwrap()).len(), 4032);
@@ -107,7 +107,7 @@ fn a_search_ends_after_a_week_at_the_ends_of_time_and_at_the_present() {
 
 proptest! {
     #[test]
-    fn what_is_found_is_free_near_and_all_there_is(
+    fn a_search_finds_exactly_the_nearest_free_slots(
         near in 0_i64..6_000_000_000_000, duration in 1_i64..12, limit in 1_usize..60,
         bookings in proptest::collection::vec((0_i64..20_000, 1_i64..40), 0..60),
     ) {

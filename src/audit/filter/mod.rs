@@ -1,9 +1,9 @@
 //! The filter of a search: which records are wanted, line by line.
 //!
-//! A trail may have gigabytes, or stand between other lines (`app.log`), so a quick check of the bytes rejects most lines. It
-//! rejects only lines that certainly do not match. The others are parsed and compared exactly, so that text inside a field (a
-//! target that spells out another event) never matches. JSON can write one value in several ways: a line with an escape or a
-//! number with a fraction is always parsed.
+//! A trail may have gigabytes, or its records may be mixed with other lines (`app.log`). So a quick check of the bytes rejects
+//! most lines. It rejects only lines that certainly do not match. The others are parsed and compared exactly, so that text inside
+//! a field (a target with the name of another event) never matches. JSON can write one value in several ways, so the quick check
+//! never rejects a line with an escape.
 
 use std::sync::LazyLock;
 
@@ -13,14 +13,14 @@ use super::fields::{Details, Record, number, text};
 use super::shape;
 use crate::time::Timestamp;
 
-/// The key as it stands in a line. Inside a text its quotes would be escaped, so there it is not found.
+/// The key in a line. Inside a string its quotes would be escaped, so it is found only as a key.
 static LEVEL_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"level\""));
-/// A record's level as it stands in a line.
+/// The level of a record in a line.
 const LEVEL_VALUE: &[u8] = b"\"AUDIT\"";
-/// What some editors put before a file's first line.
+/// The mark that some editors write before a file's first line.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// What is asked for; what is `None` is not asked about.
+/// The conditions of a search. `None` is no condition.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// This `event_type`.
@@ -29,7 +29,7 @@ pub struct Wanted {
     pub scientist: Option<i64>,
     /// This `agendamento_id`.
     pub booking: Option<i64>,
-    /// A booking that this instant lies in.
+    /// A booking whose time contains this instant.
     pub slot: Option<Timestamp>,
     /// This `telescopio`.
     pub telescope: Option<String>,
@@ -41,21 +41,21 @@ pub struct Wanted {
     pub until: Option<Timestamp>,
 }
 
-/// [`Wanted`], made ready for judging many lines.
+/// [`Wanted`], prepared for judging many lines.
 #[derive(Clone, Debug)]
 pub struct Filter {
     wanted: Wanted,
     event: Option<Finder<'static>>,
-    /// The instants as the scheduler writes them, whose order is that of their bytes.
+    /// The instants in the form that the scheduler writes. In this form they sort by their bytes.
     since: Option<String>,
     until: Option<String>,
-    /// Fields of which a line that is wanted has each.
+    /// The fields that a wanted line must have, each with its value.
     fields: Vec<FieldLook>,
-    /// And the time of a booking.
+    /// The instant that the booking's time in a wanted line must contain.
     slot: Option<SlotLook>,
 }
 
-/// A look at a line's bytes for one field and its value.
+/// A quick check of a line's bytes for one field and its value.
 #[derive(Clone, Debug)]
 struct FieldLook {
     key: Finder<'static>,
@@ -68,7 +68,7 @@ impl FieldLook {
         Self { key: key_finder(name), value: value.to_string().into_bytes(), is_number: true }
     }
 
-    /// `None` for a text that may be written in several ways.
+    /// `None` for a text that JSON may write in several ways.
     fn text(name: &str, value: &str) -> Option<Self> {
         let plain = value.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'));
         plain.then(|| Self { key: key_finder(name), value: format!("\"{value}\"").into_bytes(), is_number: false })
@@ -79,7 +79,7 @@ impl FieldLook {
             .any(|found| if self.is_number { self.may_be_number(found) } else { found.starts_with(&self.value) })
     }
 
-    /// Of an integer there is one way to write it without a fraction, an exponent or a negative zero.
+    /// Without a fraction, an exponent or a negative zero, an integer is written in exactly one way.
     fn may_be_number(&self, found: &[u8]) -> bool {
         let length = found.iter().take_while(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
         let written = &found[..length.count()];
@@ -89,13 +89,13 @@ impl FieldLook {
     }
 }
 
-/// A look at a line's bytes for a booking's time that has an instant in it.
+/// A quick check of a line's bytes for a booking's time that contains an instant.
 #[derive(Clone, Debug)]
 struct SlotLook {
     start: Finder<'static>,
     end: Finder<'static>,
-    /// The instant's second as a booking's times are written, with their quotes. Times that are written so have the order of
-    /// their bytes, and are whole seconds, so that the instant's fraction does not matter.
+    /// The instant, cut to its second, in the form of a booking's times, with quotes. Times in this form sort by their bytes. They
+    /// are whole seconds, so the instant's fraction makes no difference.
     second: String,
 }
 
@@ -114,13 +114,13 @@ impl SlotLook {
     }
 }
 
-/// The time that `found` begins with, if it is written as a booking's times are.
+/// The time at the beginning of `found`, if it has the form that the scheduler writes.
 fn plain_time(found: &[u8]) -> Option<&[u8]> {
     const FORM: &[u8] = b"\"dddd-dd-ddTdd:dd:ddZ\"";
     const TENS_OF_SECONDS: usize = FORM.len() - 4;
     let time = found.get(..FORM.len())?;
     let is_right = |(byte, form): (&u8, &u8)| if *form == b'd' { byte.is_ascii_digit() } else { byte == form };
-    // A leap second is another instant than its digits say.
+    // A leap second does not sort by its digits.
     let is_plain = time.iter().zip(FORM).all(is_right) && time[TENS_OF_SECONDS] < b'6';
     is_plain.then_some(time)
 }
@@ -129,20 +129,20 @@ fn key_finder(name: &str) -> Finder<'static> {
     Finder::new(format!("\"{name}\"").as_bytes()).into_owned()
 }
 
-/// What a line turned out to be.
+/// The result of judging a line.
 #[derive(Debug)]
 pub enum Verdict<'a> {
     /// A record that is wanted.
     Wanted(Record<'a>),
     /// Not a record, or one that is not wanted.
     Other,
-    /// It looks like a record but is not whole JSON. Of such lines, one that ends in `}` and certainly is of another
-    /// event is [`Verdict::Other`]: telling would need the parsing that the filter is there to save.
+    /// It looks like a record but is not valid JSON. If such a line ends in `}` and the quick check rejects it, the verdict is
+    /// [`Verdict::Other`]: only parsing would show that it is broken, and the quick check saves the parsing.
     Broken,
 }
 
 impl Filter {
-    /// The filter for what is asked for.
+    /// The filter for these conditions.
     pub fn new(wanted: Wanted) -> Self {
         let event = wanted.event.as_ref().map(|event| Finder::new(event.as_bytes()).into_owned());
         let Wanted { scientist, booking, telescope, request, .. } = &wanted;
@@ -190,12 +190,12 @@ impl Filter {
         }
     }
 
-    /// A line with the event's name has these bytes, unless some character of it is written as an escape.
+    /// Whether the line has the bytes of the event's name, or an escape.
     fn may_have_event(&self, line: &[u8]) -> bool {
         self.event.as_ref().is_none_or(|event| event.find(line).is_some() || has_escape(line))
     }
 
-    /// The same for a line whose first fields stand where the scheduler writes them.
+    /// The quick check of a line whose first fields are where the scheduler writes them.
     fn may_want(&self, instant: &[u8], event: &[u8]) -> bool {
         let may_be_event = |wanted: &String| event == wanted.as_bytes() || event.contains(&b'\\');
         self.wanted.event.as_ref().is_none_or(may_be_event)
@@ -203,13 +203,13 @@ impl Filter {
             && self.until.as_ref().is_none_or(|until| instant < until.as_bytes())
     }
 
-    /// A line with these fields has their bytes, unless some character of it is written as an escape.
+    /// Whether the line has the bytes of the wanted fields, or an escape.
     fn may_have_fields(&self, line: &[u8]) -> bool {
         let has_slot = || self.slot.as_ref().is_none_or(|slot| slot.may_be_in(line));
         self.fields.iter().all(|field| field.may_be_in(line)) && has_slot() || has_escape(line)
     }
 
-    /// Whether the record is wanted, if its details can be read as far as that takes.
+    /// Whether the record is wanted. An error if its details are needed and cannot be read.
     fn wants(&self, record: &Record<'_>) -> serde_json::Result<bool> {
         let Wanted { event, scientist, booking, slot, telescope, request, since, until } = &self.wanted;
         if !record.is_audit() || event.as_ref().is_some_and(|event| text(record.event_type) != **event) {
@@ -235,24 +235,24 @@ impl Filter {
     }
 }
 
-/// A line without the byte order mark that may stand before a file's first one.
+/// A line without a byte order mark before it.
 pub fn without_mark(line: &[u8]) -> &[u8] {
     line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line)
 }
 
-/// Whether some character of the line may be written as an escape.
+/// Whether the line has an escape.
 fn has_escape(line: &[u8]) -> bool {
     memchr::memchr(b'\\', line).is_some()
 }
 
-/// Whether a booking's time has this instant in it.
+/// Whether a booking's time contains this instant.
 fn covers(details: &Details<'_>, slot: Timestamp) -> bool {
     let instant = |field| Timestamp::parse_rfc3339(&text(field)).ok();
     instant(details.horario_inicio_utc).is_some_and(|start| start <= slot)
         && instant(details.horario_fim_utc).is_some_and(|end| slot < end)
 }
 
-/// What follows each `key` in the line, however it is spaced.
+/// The bytes after each `key` and its colon in the line, without white space between them.
 fn values_of<'a>(key: &Finder<'_>, line: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
     let length = key.needle().len();
     key.find_iter(line)
@@ -260,18 +260,18 @@ fn values_of<'a>(key: &Finder<'_>, line: &'a [u8]) -> impl Iterator<Item = &'a [
         .map(<[u8]>::trim_ascii_start)
 }
 
-/// What follows each `"level":` in the line, however it is spaced.
+/// The bytes after each `"level":` in the line.
 fn level_values(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     values_of(&LEVEL_KEY, line)
 }
 
-/// Whether some `level` in the line is `AUDIT`.
+/// Whether a `level` in the line is `AUDIT`.
 fn says_audit(line: &[u8]) -> bool {
     level_values(line).any(|value| value.starts_with(LEVEL_VALUE))
 }
 
-/// Whether a line that does not end as an object does looks like the beginning of a record. A line of the log in its
-/// JSON format shows another level, and is not one.
+/// Whether a line that does not end with `}` looks like the beginning of a record. A torn line of a log in JSON is not one: its
+/// level differs.
 fn looks_torn(line: &[u8]) -> bool {
     says_audit(line)
         || (line.starts_with(shape::FIRST_FIELD) && level_values(line).all(|value| LEVEL_VALUE.starts_with(value)))

@@ -1,4 +1,4 @@
-//! What a filter finds, however a record is written, what it passes over, and what it calls broken.
+//! Which lines a filter finds, rejects or calls broken, in all the ways that JSON can write a record.
 
 use proptest::prelude::*;
 
@@ -27,7 +27,7 @@ const CREATED: &str = "AGENDAMENTO_CRIADO";
 const CANCELLED: &str = "AGENDAMENTO_CANCELADO";
 
 #[test]
-fn the_value_that_is_looked_for_is_the_records() {
+fn the_level_of_the_filter_is_the_level_of_a_record() {
     assert_eq!(LEVEL_VALUE, format!("\"{LEVEL}\"").as_bytes());
 }
 
@@ -60,7 +60,7 @@ fn a_record_is_an_object_whose_level_is_audit() {
 }
 
 #[test]
-fn broken_is_what_looks_like_a_record_and_is_not_whole() {
+fn a_line_that_looks_like_a_record_but_is_not_whole_is_broken() {
     for line in [
         r#"{"timestamp_utc":"2025-10-26T18:0"#,
         r#"{"timestamp_utc":"2025-10-26T18:00:05.123456Z","lev"#,
@@ -72,7 +72,7 @@ fn broken_is_what_looks_like_a_record_and_is_not_whole() {
     ] {
         assert!(is_broken(line.as_bytes()), "{line}");
     }
-    // The log in its JSON format, torn.
+    // A torn line of a log in JSON.
     assert!(!is_broken(br#"{"timestamp_utc":"2025-10-26T18:00:05.123Z","level":"INFO","msg":"AUDIT"#));
 }
 
@@ -100,7 +100,7 @@ fn a_number_is_found_however_it_is_written() {
 }
 
 #[test]
-fn a_slot_is_found_however_a_time_is_written_and_most_other_records_are_not_read_for_it() {
+fn a_slot_is_found_however_a_time_is_written_and_most_other_records_are_not_parsed() {
     let line = |start: &str, end: &str| {
         format!(r#"{{"level":"AUDIT","details":{{"horario_inicio_utc" : "{start}","horario_fim_utc":"{end}"}}}}"#)
     };
@@ -116,12 +116,12 @@ fn a_slot_is_found_however_a_time_is_written_and_most_other_records_are_not_read
         ("2025-12-01T02:00:00Z", "2025-12-02T02:00:00Z"),
     ] {
         for slot in ["2025-12-01T03:00:00Z", "2025-12-01T03:00:00.000001Z", "2025-12-01T03:04:59.999999Z"] {
-            // A leap second that is none is no time.
+            // There is no leap second at this instant, so the time is invalid.
             assert_eq!(is_found(slot, start, end), !start.contains(":60"), "{slot} in {start}, {end}");
         }
     }
     let is_read = |slot, start: &str, end: &str| filter(slot).slot.unwrap().may_be_in(line(start, end).as_bytes());
-    // Which instant a leap second is, is not for the look to say.
+    // The quick check does not reject a leap second.
     assert!(is_read("2025-12-31T23:59:59Z", "2025-12-31T23:59:60Z", "2026-01-01T00:05:00Z"));
     for slot in ["2025-12-01T03:05:00Z", "2025-12-01T02:59:59.999999Z", "2026-12-01T03:00:00Z"] {
         assert!(!is_found(slot, "2025-12-01T03:00:00Z", "2025-12-01T03:05:00Z"), "{slot}");
@@ -131,13 +131,13 @@ fn a_slot_is_found_however_a_time_is_written_and_most_other_records_are_not_read
 }
 
 #[test]
-fn details_that_cannot_be_read_are_not_lost_in_silence() {
+fn a_record_whose_wanted_details_cannot_be_read_is_broken() {
     let line = br#"{"level":"AUDIT","details":{"cientista_id":7,"cientista_id":8}}"#;
     for scientist in [7, 8] {
         let filter = Filter::new(Wanted { scientist: Some(scientist), ..Wanted::default() });
         assert!(matches!(filter.judge(line), Verdict::Broken));
     }
-    // What nobody asks about is nobody's loss.
+    // A search without a condition on the details does not read them.
     assert!(is_wanted(Wanted::default(), line));
     assert!(matches!(
         Filter::new(Wanted { scientist: Some(7), ..Wanted::default() })
@@ -155,12 +155,12 @@ fn since_is_inclusive_and_until_is_not() {
     assert!(!since("2025-10-26T18:00:05.123457Z"));
     assert!(until("2025-10-26T18:00:05.123457Z"));
     assert!(!until("2025-10-26T18:00:05.123456Z"));
-    // A record that does not say when it was made is in no range.
+    // A record without an instant is outside every range.
     let wanted = Wanted { since: Some(Timestamp::MIN), ..Wanted::default() };
     assert!(!is_wanted(wanted, br#"{"level":"AUDIT","timestamp_utc":"ontem"}"#));
 }
 
-/// A record as the scheduler makes it, and the values it was made of.
+/// A record in the form that the scheduler writes, and its values.
 #[derive(Debug)]
 struct Made {
     line: Vec<u8>,
@@ -185,7 +185,7 @@ impl Made {
     }
 }
 
-/// Any text, and those that would fool a search on bytes.
+/// Any text, also texts that could deceive a search on bytes.
 fn texts() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),

@@ -9,11 +9,11 @@ pub struct Anchor {
     pub seq: u64,
     /// Its hash, 64 lower-case hexadecimal digits.
     pub hash: String,
-    /// Who says so, for the report.
+    /// The source of the anchor, for the report.
     pub from: String,
 }
 
-/// What the database has around the files, asked when they were read.
+/// The records of the database before and after the files. Read after the files.
 #[derive(Clone, Debug, Default)]
 pub struct DatabaseNow {
     /// The number of its last record: no file can have more.
@@ -29,16 +29,16 @@ pub struct DatabaseNow {
 pub struct Before {
     /// Its hash.
     pub hash: String,
-    /// Whether the records up to here have so many bytes that they can have stood in files that were closed.
+    /// Whether the records up to this one have enough bytes to have filled a closed file.
     pub fills_a_file: bool,
 }
 
-/// What became of an [`Anchor`].
+/// The result of comparing an [`Anchor`] with the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held {
-    /// The record is there and is the one.
+    /// The record has the noted hash.
     Yes,
-    /// The record is there and is another.
+    /// The record has another hash.
     No,
     /// The files end before it.
     NotReached,
@@ -46,7 +46,7 @@ pub enum Held {
     NotSeen,
 }
 
-/// What is wrong with a line.
+/// A kind of fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Wrong {
     #[error("the line is blank")]
@@ -92,7 +92,7 @@ fn missing(expected: u64, found: u64) -> String {
     if found - expected == 1 { format!("{expected} is") } else { format!("{expected} to {} are", found - 1) }
 }
 
-/// Something wrong, and where.
+/// A fault, and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The position of its file in [`Report::files`].
@@ -107,10 +107,10 @@ pub struct Fault {
     pub wrong: Wrong,
 }
 
-/// What one file holds.
+/// One file, as it was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileSeen {
-    /// As it was given.
+    /// Its name, as it was given.
     pub name: String,
     /// The first and the last record in it.
     pub records: Option<(u64, u64)>,
@@ -121,24 +121,24 @@ pub struct FileSeen {
 /// A last line that was not written to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Torn {
-    /// Where it begins.
+    /// The offset of its first byte.
     pub offset: u64,
-    /// How much of it there is.
+    /// Its length.
     pub bytes: u64,
 }
 
 /// The verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Every record follows the one before, and every head that is known is there.
+    /// Every record follows the one before, and the record of every noted head is there.
     Whole,
-    /// What is there is as it was written, but not all is there.
+    /// All records in the files are unchanged, but records are missing at the beginning or at the end.
     Incomplete,
-    /// Something was changed, removed, put in or exchanged.
+    /// A record was changed, removed, inserted or exchanged.
     Tampered,
 }
 
-/// All that was found.
+/// The findings.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The verdict.
@@ -147,22 +147,22 @@ pub struct Report {
     pub files: Vec<FileSeen>,
     /// How many records.
     pub records: u64,
-    /// The last one: its number and its hash.
+    /// The number and the hash of the last record.
     pub head: Option<(u64, String)>,
     /// The `timestamp_utc` of the first and the last record.
     pub span: Option<(String, String)>,
-    /// The first things that are wrong.
+    /// The first faults.
     pub faults: Vec<Fault>,
-    /// How many things are wrong.
+    /// The number of all faults.
     pub fault_count: u64,
     /// A last line that was not written to its end.
     pub torn: Option<Torn>,
-    /// The files begin after this many records, which nobody knows.
+    /// The files begin after this many records, and nothing confirms those.
     pub missing_before: u64,
-    /// The files begin after this many records, the last of which is known and is the one that they go on from.
+    /// The files begin after this many records, and an anchor or the database confirms the last of those.
     pub elsewhere: u64,
-    /// What became of the heads that were known.
+    /// The anchors, each with the result of its comparison.
     pub anchors: Vec<(Anchor, Held)>,
-    /// Whether any line begins as a record does, or a part of one as a record's first field: else this is no trail.
+    /// Whether any line, or part of a line, begins like a record. If not, the files are not a trail.
     pub is_trail: bool,
 }

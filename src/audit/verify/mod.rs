@@ -1,17 +1,17 @@
-//! Verification: whether files hold a trail, whole and unchanged.
+//! Verification: whether files hold a whole and unchanged trail.
 //!
-//! It checks the bytes as they are; a record is never serialised again for comparison. Each byte is read once, and a record's
-//! fields are found from the line's two ends, so that almost all of the time goes to SHA-256. Memory does not grow with the file.
-//! There are two kinds of finding:
+//! The bytes are checked as they are; a record is never serialised again for comparison. Each byte is read once, and a record's
+//! fields are found from the two ends of its line, so almost all of the time is spent in SHA-256. Memory does not grow with the
+//! file. There are two kinds of finding:
 //!
 //! - **tampered**: a line is not a record, its hash is wrong, it does not follow the record before, or it differs from a head
 //!   that was noted elsewhere;
 //! - **incomplete**: the last line is torn, as a crash leaves it, records up to a noted head are missing (perhaps not written
 //!   yet), or the files begin after the first record and the records before are unknown.
 //!
-//! A file that was cut at the end of a line is a whole trail with fewer records. Only an [`Anchor`] shows that there were more:
-//! the database's head, or a head noted elsewhere. The same is true of a trail that was written anew from its first record, with
-//! new hashes.
+//! A file that was cut at the end of a line is a whole trail with fewer records. Only an [`Anchor`] shows that there were more
+//! records: the database's head, or a head noted elsewhere. The same is true of a trail that somebody rewrote from its first
+//! record with new hashes.
 
 mod found;
 
@@ -19,25 +19,25 @@ pub use self::found::{Anchor, Before, DatabaseNow, Fault, FileSeen, Held, Report
 use super::chain::{HASH_DIGITS, Link};
 use super::shape;
 
-/// Faults that are kept for the report; the others are counted.
+/// The most faults that are kept for the report. Further faults are only counted.
 const FAULTS_KEPT: usize = 5;
 
-/// Where the chain is.
+/// The last line that was taken, as the end of the chain.
 #[derive(Clone, Copy)]
 struct Last {
     seq: u64,
-    /// `None` after a line whose hash cannot be told.
+    /// `None` after a line whose hash cannot be read.
     hash: Option<[u8; HASH_DIGITS]>,
 }
 
-/// How the files begin, if not with the trail's first record.
+/// The beginning of the files, if they do not begin with the trail's first record.
 #[derive(Clone)]
 struct Begins {
-    /// How many records are before.
+    /// How many records come before the files.
     after: u64,
-    /// The hash of the last one, as the first one here has it.
+    /// The hash of the last record before the files, as the first record in them gives it.
     prev: Vec<u8>,
-    /// Where a fault would be.
+    /// The place to report if that hash is wrong.
     line: u64,
     offset: u64,
     file: usize,
@@ -46,14 +46,14 @@ struct Begins {
 /// Verifies files as their bytes come.
 #[derive(Clone)]
 pub struct Verifier {
-    /// By number.
+    /// Sorted by number.
     anchors: Vec<(Anchor, Held)>,
     next_anchor: usize,
     files: Vec<FileSeen>,
-    /// The number that the file's name says it begins with.
+    /// The number of the first record according to the file's name.
     named: Option<u64>,
     line: u64,
-    /// The first record of all.
+    /// The first record of all files.
     first: Option<u64>,
     last: Option<Last>,
     begins: Option<Begins>,
@@ -64,12 +64,12 @@ pub struct Verifier {
     torn: Option<Torn>,
     torn_bytes: Vec<u8>,
     elsewhere: u64,
-    /// Whether there was a line, or a part of one, that begins as a record does.
+    /// Whether any line, or part of a line, begins like a record.
     is_trail: bool,
 }
 
 impl Verifier {
-    /// A verification against these heads; none is fine, and proves less.
+    /// A verification against these heads. There may be none; then a cut at the end is not found.
     pub fn new(mut anchors: Vec<Anchor>) -> Self {
         anchors.sort_by_key(|anchor| anchor.seq);
         Self {
@@ -92,15 +92,15 @@ impl Verifier {
         }
     }
 
-    /// A file begins. `named` is the record that its name says it begins with, if it says so; it is believed where that is so.
+    /// Begins a file. `named` is the number of its first record according to its name, if the name gives one.
     pub fn begin_file(&mut self, name: &str, named: Option<u64>) {
         self.named = named;
         self.files.push(FileSeen { name: name.to_owned(), ..FileSeen::default() });
         self.line = 0;
     }
 
-    /// Takes the whole lines at the beginning of `bytes` and gives how many bytes they are. The rest is for the next call,
-    /// with more behind it, or for [`Verifier::end_file`].
+    /// Takes the whole lines at the beginning of `bytes` and returns how many bytes they are. The caller passes the rest again
+    /// with more bytes after it, or passes it to [`Verifier::end_file`].
     pub fn take(&mut self, bytes: &[u8]) -> usize {
         let mut taken = 0;
         while let Some(length) = memchr::memchr(b'\n', &bytes[taken..]) {
@@ -110,7 +110,7 @@ impl Verifier {
         taken
     }
 
-    /// Passes over a line that is too long to be a record's: its length, line break included.
+    /// Records a line that is too long to be a record. `length` includes the line break.
     pub fn take_too_long(&mut self, length: u64) {
         self.line += 1;
         let expected = self.expected();
@@ -119,7 +119,7 @@ impl Verifier {
         self.file().bytes += length;
     }
 
-    /// The file ends, with `rest` after its last line break.
+    /// Ends a file. `rest` are the bytes after its last line break.
     pub fn end_file(&mut self, rest: &[u8], is_last: bool) {
         if rest.is_empty() {
             return;
@@ -145,16 +145,16 @@ impl Verifier {
         self.last.map_or(0, |last| last.seq)
     }
 
-    /// How many records there are before the first one here, if nothing is known of the last of them yet. The database may
-    /// know it: see [`DatabaseNow::before`].
+    /// How many records come before the files, if no anchor has confirmed the last of them. The database may confirm it: see
+    /// [`DatabaseNow::before`].
     pub fn begins_after(&self) -> Option<u64> {
         self.begins.as_ref().map(|begins| begins.after)
     }
 
-    /// Everything was read. `database` is what it has by now.
+    /// Ends the verification and returns the report. `database` was read after the files.
     pub fn finish(mut self, database: Option<&DatabaseNow>) -> Report {
         if let Some(database) = database {
-            self.hold_against(database);
+            self.compare_with(database);
         }
         let missing_before = self.begins.as_ref().map_or(0, |begins| begins.after);
         let incomplete = self.torn.is_some()
@@ -182,8 +182,9 @@ impl Verifier {
         }
     }
 
-    /// What the files begin after, go up to, and would have gone on with has to be what the database has.
-    fn hold_against(&mut self, database: &DatabaseNow) {
+    /// Compares the beginning and the end of the files with the database: the record before the first one, the last one, and a torn
+    /// line after it.
+    fn compare_with(&mut self, database: &DatabaseNow) {
         let reached = self.reached();
         if let (Some(begins), Some(before)) = (self.begins.clone(), &database.before) {
             self.begins = None;
@@ -199,7 +200,7 @@ impl Verifier {
             if let Some(wrong) = wrong {
                 let Begins { after, line, offset, file, .. } = begins;
                 self.fault_count += 1;
-                // It comes before all that was found after it.
+                // The beginning of the files comes before all other faults.
                 self.faults.insert(0, Fault { file, line, offset, seq: after + 1, wrong });
                 self.faults.truncate(FAULTS_KEPT);
             }
@@ -222,7 +223,7 @@ impl Verifier {
         self.files.last_mut().expect("a file begins before its bytes come")
     }
 
-    /// Looks whether a line, or the beginning of one that is too long, begins as a record does.
+    /// Notes whether a line, or the beginning of a line that is too long, begins like a record.
     pub fn look_for_a_record(&mut self, line: &[u8]) {
         self.is_trail = self.is_trail || memchr::memmem::find(line, shape::FIRST_FIELD).is_some();
     }
@@ -232,7 +233,7 @@ impl Verifier {
         self.last.map_or_else(|| self.named.unwrap_or(1), |last| last.seq.saturating_add(1))
     }
 
-    /// Whether this is a file that was closed: it has the name of one, and begins as that says.
+    /// Whether this is a closed file: it has the name of one, and its first record has the number in that name.
     fn was_closed(&self) -> bool {
         let first = self.files.last().and_then(|file| file.records).map(|(first, _)| first);
         let first = first.or_else(|| self.last.map(|_| self.expected()));
@@ -256,14 +257,14 @@ impl Verifier {
                 let expected = self.expected();
                 let hash = shaped.as_ref().ok().and_then(|link| link.hash.try_into().ok());
                 self.fault(expected, diagnose(line, shaped));
-                // Whatever it says, it stands for the record that should be there: so one changed line is one fault.
+                // The line counts as the expected record, so that one changed line is one fault.
                 self.last = Some(Last { seq: expected, hash });
             }
         }
         self.file().bytes += line.len() as u64 + 1;
     }
 
-    /// A line that is a record by itself: does it follow the one before?
+    /// Takes a record with a right hash and checks that it follows the one before.
     fn take_record(&mut self, line: &[u8], link: &Link<'_>) {
         let found = link.seq;
         match self.last {
@@ -274,26 +275,26 @@ impl Verifier {
                 }
             }
         }
-        self.hold_anchors(found, link.hash, found);
+        self.check_anchors(found, link.hash, found);
         self.first = self.first.or(Some(found));
         self.last = Some(Last { seq: found, hash: link.hash.try_into().ok() });
         self.records += 1;
         let file = self.file();
         file.records = Some((file.records.map_or(found, |(first, _)| first), found));
-        // Its shape was checked, so the instant is there.
+        // The shape was checked, so the line has an instant.
         if let Some(at) = line.get(shape::INSTANT).and_then(|at| at.try_into().ok()) {
             self.span = Some((self.span.map_or(at, |(first, _)| first), at));
         }
     }
 
-    /// What is wrong with a record that stands after another, and the number to call it by.
+    /// The fault of a record that does not follow the last one, with the number to report it under.
     fn wrong_after(&self, last: Last, link: &Link<'_>) -> Option<(u64, Wrong)> {
         let (expected, found) = (last.seq.saturating_add(1), link.seq);
         if found > expected {
             return Some((expected, Wrong::Missing { expected, found }));
         }
         if found < expected {
-            // A whole file may have been named out of its place.
+            // The user may have named whole files in the wrong order.
             let begins_file = self.line == 1 && self.files.len() > 1;
             return Some(match self.first {
                 Some(first) if begins_file && found >= first => (found, Wrong::SeenAlready(found)),
@@ -304,10 +305,10 @@ impl Verifier {
         last.hash.is_some_and(|hash| hash != link.prev).then_some((found, Wrong::NotLinked(found)))
     }
 
-    /// The first record of all follows nothing, but may be known to: from its trail's identity, or a noted head.
+    /// Takes the first record of all files. An anchor may confirm the record before it: the trail's beginning, or a noted head.
     fn take_first(&mut self, link: &Link<'_>) {
         let after = link.seq - 1;
-        match self.hold_anchors(after, link.prev, link.seq) {
+        match self.check_anchors(after, link.prev, link.seq) {
             Some(Held::Yes) => self.elsewhere = after,
             None if after > 0 => {
                 let (file, line, offset) = (self.files.len() - 1, self.line, self.file().bytes);
@@ -317,9 +318,9 @@ impl Verifier {
         }
     }
 
-    /// Holds what is known of record `seq` against its hash, and passes over what is known of those before. A fault is called
-    /// by the number `at`.
-    fn hold_anchors(&mut self, seq: u64, hash: &[u8], at: u64) -> Option<Held> {
+    /// Compares the anchors of record `seq` with its hash, and marks the anchors before it as not seen. A fault is reported under
+    /// the number `at`. Returns the result for `seq`, if it has an anchor.
+    fn check_anchors(&mut self, seq: u64, hash: &[u8], at: u64) -> Option<Held> {
         let mut of_this = None;
         while let Some((anchor, held)) = self.anchors.get_mut(self.next_anchor).filter(|(anchor, _)| anchor.seq <= seq)
         {
@@ -339,12 +340,12 @@ impl Verifier {
         of_this
     }
 
-    /// Whether a crash may have left this: the beginning of a record, up to all of it but the line break.
+    /// Whether a crash may have left these bytes: the beginning of a record, or a whole record without its line break.
     fn may_be_torn(&self, rest: &[u8]) -> bool {
         let link = match shape::rest(rest) {
             shape::Rest::Begun => return true,
             shape::Rest::Other => return false,
-            // All of it: then it has to be right as well.
+            // A whole record must also have a right hash and follow the last one.
             shape::Rest::Whole(link) => link,
         };
         let follows = self.last.is_none_or(|last| self.wrong_after(last, &link).is_none());
@@ -355,12 +356,13 @@ impl Verifier {
     }
 }
 
-/// A system that lost its power may have made the file longer before it wrote the bytes, which then are zeros.
+/// The bytes without the zeros at their end. After a power failure a file may have its new length without its new bytes; it then
+/// ends with zeros.
 fn without_zeros(rest: &[u8]) -> &[u8] {
     &rest[..rest.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)]
 }
 
-/// Says what is wrong with a line that is not a record, or not one any more.
+/// The fault of a line that is not a valid record.
 fn diagnose(line: &[u8], shaped: Result<Link<'_>, &'static str>) -> Wrong {
     if line.trim_ascii().is_empty() {
         return Wrong::Blank;
@@ -368,7 +370,7 @@ fn diagnose(line: &[u8], shaped: Result<Link<'_>, &'static str>) -> Wrong {
     if line.ends_with(b"\r") {
         return Wrong::CarriageReturn;
     }
-    // Inside a text a quotation mark is escaped, so this is a beginning.
+    // Inside a string quotation marks are escaped, so each of these begins a record.
     if memchr::memmem::find_iter(line, shape::FIRST_FIELD).nth(1).is_some() {
         return Wrong::TwoOnALine;
     }

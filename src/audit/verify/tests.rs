@@ -1,4 +1,4 @@
-//! Damage of every kind to a trail of two hundred records: none goes unseen, and none is called by another's name.
+//! Every kind of damage to a trail is found, and is reported as the right kind.
 
 use super::*;
 use crate::agenda::{Booking, Scientist, SlotRange, Status};
@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 const IDENTITY: &str = "5f2d7c0be14a4b6c9d3e8f7a6b5c4d3e";
 const RECORDS: usize = 200;
 
-/// Texts that a client may send, among them some that spell out what the verifier looks for.
+/// Texts that a client may send; some contain the bytes that the verifier searches for.
 const TEXTS: [&str; 4] = [
     "Andrômeda",
     "aspas \" barra \\ linha\nnova\u{1b}[2J\u{2028} 🔭",
@@ -69,7 +69,7 @@ fn verify(anchors: Vec<Anchor>, bytes: &[u8]) -> Report {
     finish(verifier, bytes)
 }
 
-/// The verifier as it stands before each line.
+/// The verifier's state before each line.
 fn states(anchors: Vec<Anchor>, lines: &[Vec<u8>]) -> Vec<Verifier> {
     let mut verifier = Verifier::new(anchors);
     verifier.begin_file("audit.jsonl", None);
@@ -103,7 +103,7 @@ fn immudb_2063_every_bit_of_every_byte_flipped_once_is_found() {
     let (lines, _) = trail(RECORDS);
     let states = states(Vec::new(), &lines);
     let flip_all_bits_of = |index: usize| {
-        // A fault stays found, so what comes later need not be read again for each; and heads only add faults.
+        // A later line cannot undo a fault, so the lines after it are not read for each bit. Anchors could only add faults.
         let next = lines.get(index + 1).map_or(&[][..], Vec::as_slice);
         for position in 0..lines[index].len() {
             for bit in 0..8 {
@@ -130,8 +130,8 @@ fn every_record_removed_doubled_or_swapped_is_found() {
         let mut removed = lines.clone();
         removed.remove(index);
         let report = verify(anchors(&head), &removed.concat());
-        // Without the last one, what is left is a whole trail: that it was longer only the head tells. Without the first one
-        // it is the later part of one, as closed files leave it that were taken away.
+        // Without the last record the trail is whole, and only a head shows that it was longer. Without the first record it is
+        // like a trail whose first closed files were archived.
         let (first, last) = (index == 0, index == RECORDS - 1);
         assert_eq!(report.verdict, if first || last { Verdict::Incomplete } else { Verdict::Tampered }, "{index}");
         let alone = verify(Vec::new(), &removed.concat());
@@ -168,14 +168,14 @@ fn systemd_17833_cut_at_every_byte_is_incomplete_and_never_tampered() {
             let report = finish(state.clone(), &line[..cut]);
             assert_eq!(report.verdict, Verdict::Incomplete, "cut at {}", begin + cut);
             assert_eq!(report.torn.is_some(), cut > 0, "cut at {}", begin + cut);
-            // What a system that lost its power may add.
+            // Zeros, as a power failure may leave them.
             let zeros = [&line[..cut], &[0; 7]].concat();
             assert_eq!(finish(state.clone(), &zeros).verdict, Verdict::Incomplete, "zeros from {}", begin + cut);
         }
         begin += line.len();
     }
     assert_eq!(verify(anchors(&head), &whole[..whole.len() - 1]).torn.unwrap().bytes, lines[199].len() as u64 - 1);
-    // Alone, a file that ends with a line is whole: only a head tells that there was more.
+    // Without a head, a file that ends with a whole line is whole.
     assert_eq!(verify(Vec::new(), &lines[..100].concat()).verdict, Verdict::Whole);
     let report = verify(anchors(&head), &lines[..100].concat());
     assert_eq!((report.verdict, report.anchors[1].1), (Verdict::Incomplete, Held::NotReached));
@@ -203,7 +203,7 @@ fn a_torn_line_that_no_crash_could_have_left_is_not_called_torn() {
 }
 
 #[test]
-fn each_kind_of_damage_is_called_by_its_name() {
+fn each_kind_of_damage_is_reported_as_its_kind() {
     let (lines, head) = trail(5);
     let check = |damaged: &[u8], wrong: &Wrong| {
         let report = verify(anchors(&head), damaged);
@@ -235,14 +235,14 @@ fn each_kind_of_damage_is_called_by_its_name() {
         assert_eq!(report.verdict, Verdict::Tampered, "{to}");
         assert_eq!((report.fault_count, report.faults[0].seq, report.faults[0].line), (1, 3, 3), "{to}: {report:?}");
     }
-    // Fields in another order, with a hash that is right.
+    // Fields in another order, with a right hash.
     let reordered = ChainHead { seq: 2, hash: String::from_utf8(Link::of(third).unwrap().prev.to_vec()).unwrap() }
         .append("{\"level\":\"AUDIT\",\"timestamp_utc\":\"2025-10-26T18:00:05.123456Z\",\"event_type\":\"A\",\"service\":\"a\",\"details\":{}".to_owned(), "a");
     assert_eq!(verify(Vec::new(), &with_third(&[reordered.as_bytes(), b"\n"].concat())).verdict, Verdict::Tampered);
 }
 
 #[test]
-fn a_trail_written_anew_is_found_by_a_head_and_by_nothing_else() {
+fn a_rewritten_trail_is_found_only_with_a_head() {
     let (lines, head) = trail(10);
     let mut forged = ChainHead::genesis(IDENTITY);
     let bodies = lines.iter().map(|line| {
@@ -257,7 +257,7 @@ fn a_trail_written_anew_is_found_by_a_head_and_by_nothing_else() {
     let report = verify(anchors(&head), &anew);
     assert_eq!(report.verdict, Verdict::Tampered);
     assert!(matches!(first_fault(&report), Wrong::NotAsNoted { seq: 10, .. }));
-    // A head noted earlier does as well, and so does the beginning, against another trail's file.
+    // An earlier head finds it too. The trail's beginning finds a file of another trail.
     let fifth = Link::of(&lines[4][..lines[4].len() - 1]).unwrap();
     let noted = |seq, hash: &[u8]| {
         vec![Anchor { seq, hash: String::from_utf8(hash.to_vec()).unwrap(), from: "cabeca.json".to_owned() }]
@@ -279,14 +279,14 @@ fn records_after_the_databases_head_are_found() {
     let database = |head| DatabaseNow { head, ..DatabaseNow::default() };
     assert_eq!(verifier.clone().finish(Some(&database(3))).verdict, Verdict::Whole);
     assert_eq!(first_fault(&verifier.clone().finish(Some(&database(2)))), &Wrong::BeyondTheDatabase(2));
-    // The beginning of one as well.
+    // Also the beginning of a record after the database's head.
     verifier.end_file(b"{\"timestamp_utc\":\"2", true);
     assert_eq!(verifier.clone().finish(Some(&database(4))).verdict, Verdict::Incomplete);
     assert_eq!(first_fault(&verifier.finish(Some(&database(3)))), &Wrong::BeyondTheDatabase(3));
 }
 
 #[test]
-fn the_databases_next_record_settles_what_a_torn_line_was_to_be() {
+fn a_torn_line_is_compared_with_the_next_record_of_the_database() {
     let (lines, _) = trail(3);
     let next = &lines[2][..lines[2].len() - 1];
     let database = DatabaseNow { head: 3, next: Some(next.to_vec()), ..DatabaseNow::default() };
@@ -305,13 +305,13 @@ fn the_databases_next_record_settles_what_a_torn_line_was_to_be() {
     let details = memchr::memmem::find(next, b"{\"versao").unwrap();
     let changed = [&next[..=details], b"x"].concat();
     assert_eq!(first_fault(&with(&changed)), &Wrong::NotTheNext(3));
-    // Alone, it has the form.
+    // Without the database, the bytes have the form of a torn record.
     verifier.end_file(&changed, true);
     assert_eq!(verifier.finish(None).verdict, Verdict::Incomplete);
 }
 
 #[test]
-fn a_whole_record_without_its_line_break_may_begin_a_part() {
+fn a_whole_record_without_its_line_break_is_torn_if_it_fits_the_anchors() {
     let (lines, _) = trail(3);
     let third = &lines[2][..lines[2].len() - 1];
     let hash = |line: &[u8]| String::from_utf8(Link::of(&line[..line.len() - 1]).unwrap().hash.to_vec()).unwrap();
@@ -326,7 +326,7 @@ fn a_whole_record_without_its_line_break_may_begin_a_part() {
 }
 
 #[test]
-fn records_that_were_taken_away_are_known_to_the_database() {
+fn the_database_confirms_the_records_before_the_files() {
     let (lines, _) = trail(5);
     let before = |index: usize, fills_a_file| {
         let link = Link::of(&lines[index][..lines[index].len() - 1]).unwrap();
@@ -341,14 +341,14 @@ fn records_that_were_taken_away_are_known_to_the_database() {
         let report = with(before(1, true));
         assert_eq!((report.verdict, report.elsewhere), (Verdict::Whole, 2), "{report:?}");
         assert_eq!((with(None).verdict, with(None).missing_before), (Verdict::Incomplete, 2));
-        // Another record, or too few to have filled a file.
+        // The database has another hash, or too few records to have filled a file.
         assert!(matches!(first_fault(&with(before(0, true))), Wrong::NotAsNoted { seq: 2, .. }));
         assert_eq!(first_fault(&with(before(1, false))), &Wrong::Missing { expected: 1, found: 3 });
     }
 }
 
 #[test]
-fn the_chain_goes_on_across_files_and_begins_where_a_name_or_a_head_says() {
+fn the_chain_continues_across_files_and_begins_where_a_name_or_a_head_says() {
     let (lines, _) = trail(9);
     let run = |anchors: Vec<Anchor>, files: &[(Option<u64>, &[u8])]| {
         let mut verifier = Verifier::new(anchors);
@@ -364,7 +364,7 @@ fn the_chain_goes_on_across_files_and_begins_where_a_name_or_a_head_says() {
     assert_eq!(report.verdict, Verdict::Whole, "{report:?}");
     assert_eq!(report.files[1].records, Some((4, 6)));
 
-    // Whether a name says so or not: and one with a date in it says something else.
+    // The result does not depend on the number in the name; one name has a date.
     for named in [Some(4), None, Some(202_511_231_250)] {
         let report = run(Vec::new(), &[(named, &second), (None, &third)]);
         assert_eq!((report.verdict, report.missing_before), (Verdict::Incomplete, 3));
@@ -381,7 +381,7 @@ fn the_chain_goes_on_across_files_and_begins_where_a_name_or_a_head_says() {
         (vec![(Some(1), &first[..]), (None, &first[..])], Wrong::SeenAlready(1)),
         (vec![(None, &second[..]), (None, &third[..]), (None, &second[..])], Wrong::SeenAlready(4)),
         (vec![(Some(4), &second[..]), (Some(1), &first[..])], Wrong::FilesOutOfOrder { before: 6, found: 1 }),
-        // A file is closed when all of it is written.
+        // A file is closed only after its last line was written.
         (vec![(Some(1), &first[..first.len() - 1])], Wrong::ClosedWithinALine),
         (vec![(Some(1), &first[..]), (Some(4), &second[..9])], Wrong::ClosedWithinALine),
         (vec![(Some(1), &first[..first.len() - 1]), (None, &second[..])], Wrong::EndsWithinALine),
@@ -389,13 +389,13 @@ fn the_chain_goes_on_across_files_and_begins_where_a_name_or_a_head_says() {
         let report = run(Vec::new(), &files);
         assert_eq!((report.verdict, first_fault(&report)), (Verdict::Tampered, &wrong));
     }
-    // A copy with a date in its name was not.
+    // A copy with a date in its name is not a closed file.
     let torn = &first[..first.len() - 1];
     assert_eq!(run(Vec::new(), &[(Some(202_511_231_250), torn)]).verdict, Verdict::Incomplete);
 }
 
 #[test]
-fn a_name_cannot_steer_the_terminal_of_who_reads_the_report() {
+fn control_characters_in_a_name_are_escaped_in_the_report() {
     let (lines, _) = trail(2);
     let anchor = Anchor { seq: 1, hash: "0".repeat(64), from: "\u{1b}[2J\u{202e}".to_owned() };
     let said = first_fault(&verify(vec![anchor], &lines.concat())).to_string();
@@ -403,7 +403,7 @@ fn a_name_cannot_steer_the_terminal_of_who_reads_the_report() {
 }
 
 #[test]
-fn a_line_too_long_is_one_fault() {
+fn a_line_that_is_too_long_is_one_fault() {
     let (lines, _) = trail(2);
     let mut verifier = Verifier::new(Vec::new());
     verifier.begin_file("audit.jsonl", None);

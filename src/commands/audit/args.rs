@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
 use crate::data_dir::{DATABASE_FILE, RACE_DATABASE_FILE};
 
-/// The most records that can be asked for as the last ones: they wait in memory.
+/// The largest `--tail`: its records are kept in memory.
 const TAIL_MAX: u64 = 100_000;
 
 /// Arguments of `audit`.
@@ -31,8 +31,8 @@ Files compressed with gzip are read too. A closed file of the data folder may be
 audit-000000001707.jsonl.gz.
 
 Exit status: 0 done (also when no record matched, and when the output's pipe was closed), 1 done, but records are missing \
-or something cannot be read: each is named; 2 could not run.
-With --verify: 0 all well, 1 could not run, 2 tampered (with --deep also: the database contradicts itself), 3 incomplete: a \
+or a file cannot be read (standard error says which); 2 could not run.
+With --verify: 0 the trail is whole, 1 could not run, 2 tampered (with --deep also: the database contradicts itself), 3 incomplete: a \
 torn last line, or records that are missing at the end or before the beginning. Nothing is written to the data folder.
 --follow runs until Ctrl-C (130) or until its output's pipe is closed (0).")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
@@ -43,10 +43,10 @@ pub struct AuditArgs {
     /// The data folder, when no file is named
     #[arg(long, env = "SCTEC_DATA_DIR", default_value = "sctec-data", value_name = "DIR")]
     pub data_dir: PathBuf,
-    /// Read the trail of the race's demonstration, which has its own file and database in the data folder
+    /// Read the trail of the race demonstration, which has its own file and database in the data folder
     #[arg(long, conflicts_with = "files")]
     pub race: bool,
-    /// Only this `event_type`, as `AGENDAMENTO_CRIADO`
+    /// Only this `event_type`, for example `AGENDAMENTO_CRIADO`
     #[arg(long, value_name = "EVENT", value_parser = NonEmptyStringValueParser::new())]
     pub event: Option<String>,
     /// Only this `cientista_id`
@@ -79,13 +79,13 @@ pub struct AuditArgs {
     /// Print only the number of records that match
     #[arg(long, conflicts_with_all = ["format", "follow", "bom"])]
     pub count: bool,
-    /// Go on as the trail grows, through its rotation, until interrupted; wait for it if it is not there yet
+    /// Print new records too, until interrupted: follows rotation, and waits for a trail that does not exist yet
     #[arg(long)]
     pub follow: bool,
-    /// Print only the last N of the records that match and are there now; with --follow, 0 prints only new ones
+    /// Print only the last N of the matching records; with --follow, the last N of the existing ones, then each new one
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(..=TAIL_MAX), conflicts_with = "count")]
     pub tail: Option<usize>,
-    /// Verify that the trail is whole and unchanged, and say what is wrong where it is not
+    /// Verify that the trail is whole and unchanged, and report every fault
     #[arg(long, conflicts_with_all = ["event", "scientist", "booking", "slot", "telescope", "req", "since", "until",
         "format", "bom", "count", "follow", "tail"])]
     pub verify: bool,
@@ -93,8 +93,8 @@ pub struct AuditArgs {
     /// records. Reads the whole database
     #[arg(long, requires = "verify", conflicts_with = "files")]
     pub deep: bool,
-    /// With --verify: a file of chain heads that were noted earlier, as GET /auditoria/cabeca gives them. Each must match its
-    /// record. - is standard input
+    /// With --verify: a file of chain heads that were saved earlier from GET /auditoria/cabeca. Each must match its record.
+    /// - is standard input
     #[arg(long, value_name = "FILE", requires = "verify")]
     pub head: Option<PathBuf>,
 }
@@ -104,7 +104,7 @@ pub struct AuditArgs {
 pub enum AuditFormat {
     /// For people
     Table,
-    /// The bytes of the records, one a line
+    /// The bytes of the records, one record per line
     Jsonl,
     /// For spreadsheets
     Csv,

@@ -1,6 +1,6 @@
-//! A record's field as a cell of CSV that no spreadsheet runs as a formula.
+//! Writes a record's field as a CSV cell that no spreadsheet runs as a formula.
 //!
-//! People type names and targets, and a spreadsheet takes a text that begins with `=`, `+`, `-` or `@` for a formula
+//! People type names and targets. A spreadsheet runs a text that begins with `=`, `+`, `-` or `@` as a formula
 //! ([OWASP](https://owasp.org/www-community/attacks/CSV_Injection)). Numbers stay numbers. `docs/LOGGING.md` says how to get
 //! the recorded text back.
 
@@ -21,8 +21,8 @@ pub fn cell(field: Option<&RawValue>) -> Cow<'_, str> {
     Cow::Owned(harmless(&text))
 }
 
-/// A text as a cell that is no formula and has no invisible characters: an apostrophe stands before a sign at its beginning, and
-/// unsafe characters are escaped as in JSON. In some locales Excel separates cells by `;`, so a cell begins there too.
+/// A text as a cell that is no formula and has no invisible characters. An apostrophe is put before a sign at the beginning, and
+/// unsafe characters are escaped as in JSON. In some locales Excel separates cells by `;`, so a cell also begins after a `;`.
 fn harmless(text: &str) -> String {
     let mut cell = String::with_capacity(text.len() + 1);
     let mut begins = true;
@@ -43,8 +43,9 @@ fn harmless(text: &str) -> String {
     cell
 }
 
-/// Whether a character at the beginning of a cell gets an apostrophe before it: the signs of a formula, halfwidth or fullwidth,
-/// the white space that is skipped before one, and the apostrophe itself, so that the added one can be told from a typed one.
+/// Whether a character at the beginning of a cell gets an apostrophe before it. These are the signs of a formula (halfwidth and
+/// fullwidth), the white space that a spreadsheet skips before a formula, and the apostrophe itself: a typed apostrophe must
+/// differ from an added one.
 fn is_sign(c: char) -> bool {
     matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠' | '\t' | '\r' | '\n' | '\'')
 }
@@ -59,7 +60,7 @@ mod tests {
         cell(Some(&RawValue::from_string(json.to_owned()).unwrap())).into_owned()
     }
 
-    /// As the documentation says.
+    /// Restores the recorded text by the rule of `docs/LOGGING.md`.
     fn undone(cell: &str) -> String {
         let (mut plain, mut begins) = (String::new(), true);
         for c in cell.chars() {
@@ -70,7 +71,7 @@ mod tests {
             plain.push(c);
             begins = c == ';' || (begins && c.is_whitespace());
         }
-        // What is left is the inside of a text of JSON, but for the quotes and what is not escaped.
+        // The rest is the inside of a JSON string in which quotes and line breaks are not escaped.
         let json: String = plain
             .chars()
             .map(|c| match c {
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_formula_is_a_text_and_a_number_a_number() {
+    fn a_formula_becomes_a_text_and_a_number_stays_a_number() {
         for (json, written) in [
             (r#""=HYPERLINK(\"http://x\")""#, "'=HYPERLINK(\"http://x\")"),
             (r#""@SUM(1)""#, "'@SUM(1)"),
@@ -116,7 +117,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_cell_is_a_formula_and_each_text_is_got_back(
+        fn no_cell_is_a_formula_and_each_text_can_be_restored(
             text in r#"([=+@;' \t\r\n\\"-]|\PC|\u{202e}|\u{feff}|\u{1b}){0,12}"#
         ) {
             let cell = shown(&serde_json::to_string(&text).unwrap());

@@ -1,7 +1,7 @@
-//! `--follow`: reads on as the trail grows, from one file to the next.
+//! `--follow`: reads new records as the trail grows, from one file to the next.
 //!
-//! A line is read when its line break is there. So a line that is being written, or that was torn by a crash and is written
-//! again, is read once and whole. A file or folder that is missing is waited for.
+//! A line is read only after its line break was written. So a line that is being written, or that a crash tore and the service
+//! wrote again, is read once and whole. The command waits for a missing file or folder.
 
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
@@ -21,7 +21,7 @@ use crate::commands::output::{CANNOT_WRITE, pause, tell};
 /// How often the file's end is checked.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Reads the trail, and goes on until the output's pipe is closed.
+/// Reads the trail and its new records, until the output's pipe is closed.
 pub fn run<W: Write>(search: &mut Search<W>, args: &AuditArgs) -> anyhow::Result<()> {
     let Some(mut inputs) = wait_for_inputs(args)? else { return Ok(()) };
     if args.files.is_empty() {
@@ -33,7 +33,7 @@ pub fn run<W: Write>(search: &mut Search<W>, args: &AuditArgs) -> anyhow::Result
         search.read_all(inputs)?;
     }
     let trail = match &followed {
-        // The last file is a closed one: the current one was not there.
+        // The last input is a closed file: there was no current file.
         Input::Closed(_) => args.trail(),
         Input::File(path) | Input::Open(OpenFile { path, .. }) => path.clone(),
         Input::Stdin => return search.read(followed),
@@ -53,7 +53,7 @@ pub fn run<W: Write>(search: &mut Search<W>, args: &AuditArgs) -> anyhow::Result
     }
 }
 
-/// The inputs, once the last one is there; `None` if the output's pipe was closed.
+/// Waits until the last input exists and returns the inputs; `None` if the output's pipe was closed.
 fn wait_for_inputs(args: &AuditArgs) -> anyhow::Result<Option<Vec<Input>>> {
     let missing = |path: &Path| {
         let found = std::fs::metadata(path);
@@ -75,7 +75,7 @@ fn wait_for_inputs(args: &AuditArgs) -> anyhow::Result<Option<Vec<Input>>> {
     }
 }
 
-/// Prints a message once, and not again while it stays the same.
+/// Prints a message, but not the same message twice in a row.
 #[derive(Default)]
 struct Once(Option<String>);
 
@@ -88,7 +88,7 @@ impl Once {
     }
 }
 
-/// How far a file was read.
+/// A file, and how far it was read.
 struct Place {
     open: OpenFile,
     form: Form,
@@ -110,7 +110,7 @@ impl Place {
         Ok(Self { open, form, at })
     }
 
-    /// Reads on, up to the last line break.
+    /// Reads the new lines, up to the last line break.
     fn read_on<W: Write>(&mut self, search: &mut Search<W>) -> anyhow::Result<()> {
         let name = || cannot_read(&self.open.path);
         let length = self.open.file.metadata().with_context(name)?.len();
@@ -167,7 +167,7 @@ fn end_of_lines(open: &OpenFile) -> io::Result<u64> {
     Ok(0)
 }
 
-/// Reads `place` and what comes after it. `trail` is the name of the file that is written.
+/// Reads the file of `place` and the files after it. `trail` is the path of the current file.
 fn follow<W: Write>(search: &mut Search<W>, mut place: Place, trail: &Path) -> anyhow::Result<()> {
     let mut away = Once::default();
     place.read_on(search)?;
@@ -180,14 +180,14 @@ fn follow<W: Write>(search: &mut Search<W>, mut place: Place, trail: &Path) -> a
                 away = Once::default();
                 next
             }
-            // The folder may come back with the same file.
+            // The folder may be missing only for a while, for example during a remount.
             Err(error) => {
                 let folder = trail.parent().unwrap_or(trail).display().to_string();
                 away.tell(format!("cannot look into {folder}: {error}; waiting for it"));
                 Next::NotYet
             }
         };
-        let (next, is_gone_on_from) = match next {
+        let (next, continues) = match next {
             Next::Same | Next::NotYet if pause(POLL) => continue,
             Next::Same | Next::NotYet => return Ok(()),
             Next::Closed(next) => (next, true),
@@ -196,11 +196,11 @@ fn follow<W: Write>(search: &mut Search<W>, mut place: Place, trail: &Path) -> a
                 (next, false)
             }
         };
-        // The lines that were written between the last reading and the change.
+        // The lines that were written after the last reading and before the file was closed.
         place.read_on(search)?;
         // The search does this itself for compressed files.
         if place.form == Form::Lines {
-            search.followed(&place.open, is_gone_on_from)?;
+            search.followed(&place.open, continues)?;
         }
         place = Place::of(next, false)?;
         if place.form == Form::Lines {

@@ -1,4 +1,5 @@
-//! The inputs: named files, standard input, or the trail of a data folder, which may grow and be rotated while it is read.
+//! The inputs of a search: named files, standard input, or the trail of a data folder. The trail may grow and be rotated while it
+//! is read.
 
 use std::fs::{File, FileType};
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Seek, SeekFrom};
@@ -31,21 +32,21 @@ pub enum Input {
 
 /// An open file, and its path when it was opened.
 pub struct OpenFile {
-    /// The name.
+    /// Its path.
     pub path: PathBuf,
     /// The file.
     pub file: File,
 }
 
-/// What a growing trail has become.
+/// The state of the trail after a file was read to its end.
 pub enum Next {
     /// The file is still the current one.
     Same,
-    /// The file was closed, and the chain goes on in this one.
+    /// The file was closed, and this is the next file of the trail.
     Closed(OpenFile),
-    /// The file was closed, and the next one is not there yet.
+    /// The file was closed, and the next file does not exist yet.
     NotYet,
-    /// Another file has its name.
+    /// The file was replaced by another one with the same name.
     Replaced(OpenFile),
 }
 
@@ -85,8 +86,10 @@ fn nothing(args: &AuditArgs) -> String {
     format!("there is no {}; name a file, or the data folder with --data-dir{race}", args.trail().display())
 }
 
-/// The files of the trail that is written at `path`, which may be none. That one is opened first: if it is closed meanwhile,
-/// it is among the closed ones, or was listed before it was; so every record up to now is read once.
+/// The files of the trail whose current file is `path`; there may be none.
+///
+/// The current file is opened before the closed files are listed. If it is closed in between, it is found in the list and is not
+/// read twice. So every record up to now is read once.
 ///
 /// # Errors
 /// When something cannot be read.
@@ -101,14 +104,14 @@ pub fn trail_of(path: &Path) -> anyhow::Result<Vec<Input>> {
     Ok(inputs)
 }
 
-/// Whether it is a file that was closed, by what it begins with; of another one it is said that it is passed over.
+/// Whether the first record of a closed file fits its name. If it does not, the file is not read, and a message says so.
 fn begins_as_named(closed: &Closed) -> bool {
-    // What cannot be read now will not be read later either, and that is said then.
+    // If it cannot be read now, the search reports that when it reads the file.
     let Ok(line) = open_file(&closed.path).and_then(first_line) else { return true };
     let begins = files::may_be_closed(closed.first, &line);
     if !begins {
         tell(format_args!(
-            "{} begins before record {}, so it is not the trail's; passed over it",
+            "{} begins before record {}, so it is not a file of the trail; sctec passed over it",
             closed.path.display(),
             closed.first
         ));
@@ -116,7 +119,7 @@ fn begins_as_named(closed: &Closed) -> bool {
     begins
 }
 
-/// The first line of what `file` holds, without its line break.
+/// The first line of `file`, decompressed if necessary, without its line break.
 fn first_line(file: impl Read) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     BufReader::new(Source::of(file)?).take(LINE_MAX as u64).read_until(b'\n', &mut line)?;
@@ -126,7 +129,7 @@ fn first_line(file: impl Read) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-/// A file that is read where it says, and leaves its own place alone.
+/// Reads a file from `offset` on and leaves the file's own position unchanged.
 struct At<'a> {
     file: &'a File,
     offset: u64,
@@ -140,9 +143,9 @@ impl Read for At<'_> {
     }
 }
 
-/// The number of the first record of a regular file, if its first line is one.
+/// The number of the first record of a regular file, if its first line is a record.
 pub fn first_record(file: &File) -> io::Result<Option<u64>> {
-    // One that was cut within its first line is not at fault yet.
+    // A compressed file that ends or is damaged within its first line has no first record; the search reports the damage.
     let line = first_line(At { file, offset: 0 }).or_else(|error| match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => Ok(Vec::new()),
         _ => Err(error),
@@ -150,9 +153,9 @@ pub fn first_record(file: &File) -> io::Result<Option<u64>> {
     Ok(Link::of(&line).map(|link| link.seq))
 }
 
-/// The number of the last record of a regular file that is not compressed, if its last line is one.
+/// The number of the last record of a regular file that is not compressed, if its last line is a record.
 pub fn last_record(mut file: &File) -> io::Result<Option<u64>> {
-    /// More than a record has.
+    /// Longer than any record.
     const TAIL: u64 = 64 << 10;
     let mut tail = Vec::new();
     let length = file.metadata()?.len();
@@ -178,7 +181,7 @@ impl Input {
         self.path().map_or_else(|| "standard input".to_owned(), |path| path.display().to_string())
     }
 
-    /// The file, opened if it was not; `None` is standard input.
+    /// Opens the file, if it is not open yet; `None` for standard input.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -204,8 +207,9 @@ impl OpenFile {
         self.file.metadata().is_ok_and(|metadata| metadata.is_file())
     }
 
-    /// Looks where the trail goes on that is written at `trail`, and of which this is a file. Ask when this one was read to
-    /// its end, and read it to its end once more if the answer is not [`Next::Same`]: it may have grown before it was closed.
+    /// Finds the file that follows this one in the trail whose current file is `trail`. To be called when this file was read to
+    /// its end. If the result is not [`Next::Same`], this file must be read to its end once more: it may have grown before it
+    /// was closed.
     ///
     /// # Errors
     /// When something cannot be read.
@@ -216,7 +220,7 @@ impl OpenFile {
         let mut closed = files::closed_or_gzipped(trail)?;
         let Some(mut at) = self.among(&closed)? else {
             return Ok(match open_if_there(trail)? {
-                // It may have been closed between the two looks.
+                // This file may have been closed after the closed files were listed.
                 Some(_) if self.among(&files::closed_or_gzipped(trail)?)?.is_some() => Next::NotYet,
                 Some(open) => Next::Replaced(open),
                 None => Next::NotYet,
@@ -229,14 +233,14 @@ impl OpenFile {
             if again + 1 == closed.len() {
                 return Ok(Next::Closed(open));
             }
-            // Closed as well before it was opened here: the one in between comes first.
+            // The next file was closed too before `open` was opened: it comes first.
             at = again;
         }
         let path = closed.swap_remove(at + 1).path;
         Ok(Next::Closed(OpenFile { file: open_file(&path)?, path }))
     }
 
-    /// Which of the closed ones it is. One that was compressed meanwhile is another file: its name says what it begins with.
+    /// The position of this file among the closed ones. If it was compressed since, it is found by the first record in its name.
     fn among(&self, closed: &[Closed]) -> io::Result<Option<usize>> {
         let it = closed.iter().position(|closed| leads_to(&closed.path, &self.file));
         if it.is_some() {
@@ -247,8 +251,8 @@ impl OpenFile {
     }
 }
 
-/// Opens what is there under a name that a person gave. A pipe keeps them waiting for what comes through it, as they may wish;
-/// most devices have no end.
+/// Opens a file that the user named. A named pipe is allowed: the command then waits for its data. A device other than a terminal
+/// is refused, because most devices never end.
 fn open_named(path: &Path) -> io::Result<File> {
     let file = File::open(path)?;
     let kind = file.metadata()?.file_type();
@@ -259,10 +263,10 @@ fn open_named(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Opens a file of a data folder, if it is there.
+/// Opens a file of a data folder, if it exists.
 ///
 /// # Errors
-/// When it cannot be opened, or is something else.
+/// When it cannot be opened, or is not a regular file.
 pub fn open_if_there(path: &Path) -> io::Result<Option<OpenFile>> {
     match open_file(path) {
         Ok(file) => Ok(Some(OpenFile { path: path.to_owned(), file })),
@@ -271,10 +275,10 @@ pub fn open_if_there(path: &Path) -> io::Result<Option<OpenFile>> {
     }
 }
 
-/// Opens what should be a file, as all in a data folder should: opening a named pipe would wait for its writer.
+/// Opens a regular file and refuses everything else. Opening a named pipe would wait for its writer.
 ///
 /// # Errors
-/// When it cannot be opened, or is something else.
+/// When it cannot be opened, or is not a regular file.
 pub fn open_file(path: &Path) -> io::Result<File> {
     let kind = std::fs::metadata(path)?.file_type();
     if kind.is_file() { File::open(path) } else { Err(io::Error::other(format!("it is {}, not a file", what(kind)))) }

@@ -1,14 +1,14 @@
-//! Lines of a file of any size, in memory that stays the same.
+//! Reads a file of any size line by line, with bounded memory.
 
 use std::io::{self, BufRead, BufReader, Read};
 
-/// The longest line that is given out. A record is some hundreds of bytes; what is longer than this is not text.
+/// The longest line that is returned. A record has some hundreds of bytes, so a longer line is certainly not a record.
 pub const LINE_MAX_MIB: usize = 16;
 const LINE_MAX: usize = LINE_MAX_MIB << 20;
-/// Bytes read at once.
+/// Bytes of one read.
 const READ_BYTES: usize = 256 * 1024;
 
-/// The lines of `R`, one at a time, in a buffer that is used again.
+/// The lines of `R`, one at a time, in one reused buffer.
 pub struct Lines<R> {
     reader: BufReader<R>,
     line: Vec<u8>,
@@ -20,9 +20,9 @@ pub struct Lines<R> {
 /// One line, without its line break.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Line<'a> {
-    /// Its bytes.
+    /// The bytes.
     Bytes(&'a [u8]),
-    /// Longer than [`LINE_MAX_MIB`]; it was passed over.
+    /// The line was longer than [`LINE_MAX_MIB`] and was skipped.
     TooLong,
 }
 
@@ -46,8 +46,8 @@ impl<R: Read> Lines<R> {
         Ok(self.read()?.then(|| self.line()))
     }
 
-    /// Reads the next line and tells whether there is one that has its line break; the last one of a file that is being
-    /// written may not have it yet. [`Lines::line`] gives it.
+    /// Reads the next line and returns whether it ends with a line break. The last line of a file that is being written may not
+    /// have its line break yet. [`Lines::line`] returns the line.
     ///
     /// # Errors
     /// When the input cannot be read.
@@ -60,7 +60,7 @@ impl<R: Read> Lines<R> {
         if self.too_long { Line::TooLong } else { Line::Bytes(&self.line) }
     }
 
-    /// How many bytes were taken, line breaks included.
+    /// The number of bytes read so far, with line breaks.
     pub fn taken(&self) -> u64 {
         self.taken
     }
@@ -84,13 +84,13 @@ impl<R: Read> Lines<R> {
         Ok(read > 0)
     }
 
-    /// Whether the next line has to be asked of the input, which may take its time.
+    /// Whether the buffer is empty, so that the next line may have to wait for the input.
     pub fn may_wait(&self) -> bool {
         self.reader.buffer().is_empty()
     }
 }
 
-/// Passes over the rest of a line: its length, and whether it has its line break.
+/// Skips the rest of a line. Returns its length, and whether it had a line break.
 fn skip_line(reader: &mut impl BufRead) -> io::Result<(usize, bool)> {
     let mut skipped = 0;
     loop {
@@ -125,13 +125,13 @@ mod tests {
     }
 
     #[test]
-    fn each_line_without_its_break_and_the_last_one_as_it_is() {
+    fn lines_are_returned_without_line_breaks_and_the_last_may_have_none() {
         assert_eq!(lines("".as_bytes()), [""; 0]);
         assert_eq!(lines("a\n\nb\r\nc".as_bytes()), ["a", "", "b\r", "c"]);
     }
 
     #[test]
-    fn a_line_that_is_too_long_is_passed_over_and_the_next_is_whole() {
+    fn a_line_that_is_too_long_is_skipped_and_the_next_is_whole() {
         let long = |length| io::repeat(b'{').take(length).chain("\nnext\n".as_bytes());
         assert_eq!(lines(long(LINE_MAX as u64 + 1)), ["too long", "next"]);
         assert_eq!(lines(long(LINE_MAX as u64 + 300_000)), ["too long", "next"]);

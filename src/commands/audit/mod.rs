@@ -1,7 +1,7 @@
 //! `audit`: searches the trail, follows it, verifies it.
 //!
-//! Files are read as streams, in order, and each matching record is printed at once. Only a table waits for the end, to know the
-//! widths of its columns.
+//! Files are read as streams, in order, and each matching record is printed at once. Only a table is printed at the end: its
+//! column widths depend on all rows.
 
 mod args;
 mod cell;
@@ -33,10 +33,10 @@ use crate::audit::filter::{Filter, Wanted};
 use crate::audit::record::EVENT_TYPES;
 use crate::time::Timestamp;
 
-/// Prints the records that match, or verifies them.
+/// Prints the records that match, or verifies the trail.
 ///
 /// # Errors
-/// When the arguments make no sense, or something cannot be read or written.
+/// When the arguments contradict each other, or an input or the output fails.
 pub fn run(args: &AuditArgs) -> Outcome {
     if args.verify { Ok(verify::run(args)) } else { search(args) }
 }
@@ -48,7 +48,7 @@ fn search(args: &AuditArgs) -> Outcome {
     let default_format = if terminal && !args.follow { AuditFormat::Table } else { AuditFormat::Jsonl };
     let format = args.format.unwrap_or(default_format);
     if args.follow && format == AuditFormat::Table {
-        bail!("--follow prints each record as it comes, and a table waits for the last; use --format jsonl or csv");
+        bail!("--follow never ends, and a table is printed at the end; use --format jsonl or csv");
     }
     if args.bom && format != AuditFormat::Csv {
         bail!("--bom is for spreadsheets; use it with --format csv");
@@ -71,7 +71,7 @@ fn search(args: &AuditArgs) -> Outcome {
         search.read_all(inputs).and_then(|()| search.release_tail())
     };
     let (broken, too_long, unread) = (search.broken, search.too_long, search.printer.unread());
-    // Records that were found before a file failed are printed too.
+    // Records that were found before an error are printed too.
     let printed = search.printer.finish().context(CANNOT_WRITE);
     if let Err(error) = searched.and(printed) {
         // A closed pipe of the output is a normal end.
@@ -81,7 +81,10 @@ fn search(args: &AuditArgs) -> Outcome {
     if let Some(event) = args.event.as_deref()
         && !EVENT_TYPES.contains(&event)
     {
-        tell(format_args!("{event:?} is no event that this version knows; those are {}", EVENT_TYPES.join(", ")));
+        tell(format_args!(
+            "{event:?} is not an event of this version of sctec; its events are {}",
+            EVENT_TYPES.join(", ")
+        ));
     }
     Ok(if search.incomplete { ExitCode::from(EXIT_UNEXPECTED) } else { ExitCode::SUCCESS })
 }
@@ -94,7 +97,7 @@ fn wanted(args: &AuditArgs) -> anyhow::Result<Wanted> {
         match since.cmp(&until) {
             Ordering::Less => {}
             Ordering::Equal => {
-                bail!("--since {from} is --until {to}, and nothing is before it and not; make --until later")
+                bail!("--since {from} equals --until {to}, so no record can match; make --until later")
             }
             Ordering::Greater => bail!("--since {from} is after --until {to}; exchange them"),
         }

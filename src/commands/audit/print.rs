@@ -1,4 +1,4 @@
-//! How matching records are printed: their own bytes, for spreadsheets, for people.
+//! Prints matching records: as their own bytes, as CSV for spreadsheets, or as a table for people.
 
 use std::io::{self, BufWriter, Write};
 
@@ -10,12 +10,12 @@ use crate::audit::fields::{Details, Record, text};
 use crate::commands::output;
 use crate::text::escaped;
 
-/// Rows gathered to lay out one table. More become several tables, so that memory stays bounded.
+/// The most rows of one table. More rows become several tables, so that memory stays bounded.
 const TABLE_ROWS: usize = 100_000;
-/// Bytes written at once.
+/// Bytes of one write.
 const WRITE_BYTES: usize = 64 * 1024;
 
-/// New ones come last: a spreadsheet may go by their positions.
+/// New columns come last: a spreadsheet may refer to columns by their position.
 const CSV_HEADER: [&str; 24] = [
     "seq",
     "timestamp_utc",
@@ -45,7 +45,7 @@ const CSV_HEADER: [&str; 24] = [
 const TABLE_HEADER: [&str; 8] = ["seq", "when (UTC)", "event", "booking", "scientist", "telescope", "slot", "req"];
 /// The columns of numbers.
 const TABLE_NUMBERS: [usize; 2] = [0, 3];
-/// Where a narrow terminal may break the columns that have no spaces; the break takes the character's place.
+/// Columns without spaces, and the character at which a narrow terminal may break each. The line break replaces the character.
 const TABLE_BREAKS: [(usize, char); 3] = [(1, 'T'), (2, '_'), (6, 'T')];
 
 /// Prints records to `W` in one format.
@@ -83,12 +83,12 @@ impl<W: Write> Printer<W> {
         Ok(Self { format, count: 0, unread: 0 })
     }
 
-    /// One that only counts.
+    /// A printer that only counts.
     pub fn counting(out: W) -> Self {
         Self { format: Format::Count(out), count: 0, unread: 0 }
     }
 
-    /// Takes a record and the line it stands in. What is printed may wait for [`Printer::flush`], and a table for
+    /// Takes a record and its line. The output may stay in a buffer until [`Printer::flush`], and a table's row until
     /// [`Printer::print_table`].
     ///
     /// # Errors
@@ -109,12 +109,12 @@ impl<W: Write> Printer<W> {
         }
     }
 
-    /// Records of which only the fields around the details could be shown.
+    /// The number of records whose details could not be read.
     pub fn unread(&self) -> u64 {
         self.unread
     }
 
-    /// Whether [`Printer::print_table`] is due.
+    /// Whether the table has its most rows, so that [`Printer::print_table`] must be called.
     pub fn table_is_full(&self) -> bool {
         matches!(&self.format, Format::Table { rows, .. } if rows.len() >= TABLE_ROWS)
     }
@@ -130,7 +130,7 @@ impl<W: Write> Printer<W> {
         }
     }
 
-    /// Hands on what was printed, for a reader that waits for it.
+    /// Writes the buffered output, so that its reader gets it now.
     ///
     /// # Errors
     /// As [`Printer::record`].
@@ -142,7 +142,7 @@ impl<W: Write> Printer<W> {
         }
     }
 
-    /// Prints what is left, and how many records there were if that was asked for or people read it.
+    /// Prints the remaining rows, and for a table and `--count` the number of records.
     ///
     /// # Errors
     /// As [`Printer::record`].
@@ -160,7 +160,7 @@ impl<W: Write> Printer<W> {
     }
 }
 
-/// csv's own conversion would hide what kind of error it was.
+/// The conversion of the csv crate would hide the kind of the IO error.
 fn csv_error(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,

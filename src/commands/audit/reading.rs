@@ -1,14 +1,14 @@
-//! What every reading of a file needs: the words for a failure, and a progress bar.
+//! Shared by search and verification: the text of a read error, and the progress bar.
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Files larger than this take long enough to show the progress.
+/// Only files larger than this get a progress bar: smaller ones are read in a moment.
 const PROGRESS_BYTES: u64 = 64 << 20;
 
-/// The context of an error.
+/// The context of a read error.
 pub fn cannot_read(name: impl AsRef<Path>) -> String {
     format!("cannot read {}", name.as_ref().display())
 }

@@ -1,4 +1,4 @@
-//! What a verification says, for the person who has to act on it.
+//! Prints the findings of a verification.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -7,20 +7,20 @@ use crate::audit::verify::{Anchor, Fault, Held, Report, Verdict};
 use crate::store::sqlite::Deep;
 use crate::text::escaped;
 
-/// The database that the files were held against.
+/// The database that the files were compared with.
 pub enum Database {
-    /// It was.
+    /// They were compared with this one.
     At(PathBuf),
-    /// There is none beside the files.
+    /// There is no database beside the files.
     NotThere(PathBuf),
-    /// Files were named, which may be anyone's.
+    /// Files were named on the command line: their database is not known.
     NotAsked,
 }
 
-/// Files that are listed one by one; of more, the first and the last.
+/// The most files that are listed. Of more files, the first ones and the last one are listed.
 const FILES_LISTED: usize = 20;
 
-/// Prints what was found.
+/// Prints the report.
 ///
 /// # Errors
 /// When the output cannot be written.
@@ -61,7 +61,7 @@ pub fn print(out: &mut impl Write, report: &Report, database: &Database) -> io::
     }
 }
 
-/// Prints what was found in the database itself.
+/// Prints the findings of the check of the database itself.
 ///
 /// # Errors
 /// When the output cannot be written.

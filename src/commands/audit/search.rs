@@ -19,21 +19,21 @@ use crate::audit::filter::{Filter, Verdict, without_mark};
 use crate::audit::form::Foreign;
 use crate::commands::output::{CANNOT_WRITE, tell};
 
-/// The search, across files.
+/// One search through all inputs.
 pub struct Search<W: Write> {
     pub printer: Printer<W>,
     filter: Filter,
     shows_progress: bool,
-    /// With `--tail`: the last matching records, until the end is reached.
+    /// With `--tail`: the last matching records so far.
     tail: Option<Tail>,
     /// Lines that look like records but are not whole.
     pub broken: u64,
     pub too_long: u64,
-    /// Whether records are missing, or something cannot be read. Each was named.
+    /// Whether records are missing or an input could not be read. A message was printed for each.
     pub incomplete: bool,
     /// The last file that was read, and its last record.
     last_of: Option<(String, u64)>,
-    /// The last record read, of an input whose end cannot be read first.
+    /// The last record read of a compressed input: its end cannot be read first.
     reached: Option<u64>,
     /// Lines of the input that is being read.
     lines: u64,
@@ -45,7 +45,7 @@ struct Tail {
 }
 
 impl<W: Write> Search<W> {
-    /// A search that prints to `printer` what `filter` wants; of `tail`, if it is given, the last ones of what is there.
+    /// A search that prints the records that `filter` wants to `printer`. With `tail`, only that many of the last ones.
     pub fn new(filter: Filter, printer: Printer<W>, tail: Option<usize>, shows_progress: bool) -> Self {
         Self {
             printer,
@@ -64,12 +64,12 @@ impl<W: Write> Search<W> {
     /// Reads each input to its end.
     ///
     /// # Errors
-    /// When one cannot be read, or the output not be written.
+    /// When an input cannot be read, or the output cannot be written.
     pub fn read_all(&mut self, inputs: Vec<Input>) -> anyhow::Result<()> {
         inputs.into_iter().try_for_each(|input| self.read(input))
     }
 
-    /// Prints the records that waited to be the last of what was there.
+    /// Prints the records that `--tail` kept.
     ///
     /// # Errors
     /// When the output cannot be written.
@@ -85,14 +85,14 @@ impl<W: Write> Search<W> {
             tell(inputs::unread(&unread));
             self.incomplete = true;
         }
-        // The records of a data folder begin with the first.
+        // The trail of a data folder begins with record 1.
         self.last_of = Some((String::new(), 0));
     }
 
     /// Reads an input to its end.
     ///
     /// # Errors
-    /// When it cannot be read, or the output not be written.
+    /// When it cannot be read, or the output cannot be written.
     pub fn read(&mut self, input: Input) -> anyhow::Result<()> {
         let name = input.name();
         let read = match input.open()? {
@@ -123,7 +123,7 @@ impl<W: Write> Search<W> {
         (self.reached, self.lines) = (None, 0);
         let read = self.read_lines(bar.wrap_read(&open.file), name, &bar);
         bar.finish_and_clear();
-        // A file without records, such as a new one, is between none.
+        // A file without records, such as a new one, has no gap before or in it.
         let Some(first) = first else { return read };
         let last = last.or(self.reached);
         self.last_of = last.map(|last| (name.to_owned(), last));
@@ -137,20 +137,20 @@ impl<W: Write> Search<W> {
         read
     }
 
-    /// Notes what a file ends with that was followed, for the next one that goes on from it; none does from one that was
-    /// replaced.
+    /// Notes the last record of a followed file, to find a gap before the next file. After a file that was replaced there is no
+    /// next file of the same trail, so nothing is noted.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn followed(&mut self, open: &OpenFile, is_gone_on_from: bool) -> anyhow::Result<()> {
+    pub fn followed(&mut self, open: &OpenFile, continues: bool) -> anyhow::Result<()> {
         let name = open.path.display().to_string();
         let last = inputs::last_record(&open.file).with_context(|| cannot_read(&name))?;
-        self.last_of = last.filter(|_| is_gone_on_from).map(|last| (name, last));
+        self.last_of = last.filter(|_| continues).map(|last| (name, last));
         Ok(())
     }
 
-    /// Says which records are missing between this file and the one before, where both say what they hold; gives the first
-    /// record in it.
+    /// Reports the records that are missing between the file before and this one, if both have record numbers. Returns the first
+    /// record of this file.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -173,18 +173,18 @@ impl<W: Write> Search<W> {
         Ok(first)
     }
 
-    /// Says what an input is that has no lines.
+    /// Reports an input that is not lines of text.
     pub fn tell_foreign(&mut self, foreign: Foreign, name: &str) {
         tell(format_args!("cannot read {name}: it is {}; {}", foreign.what, foreign.advice));
         self.incomplete = true;
     }
 
-    /// Reads lines to their end.
+    /// Reads lines to the end of the input.
     ///
     /// # Errors
-    /// When they cannot be read, or the output not be written.
+    /// When they cannot be read, or the output cannot be written.
     pub fn read_lines(&mut self, input: impl Read, name: &str, bar: &ProgressBar) -> anyhow::Result<()> {
-        // A writer that is still at work, as `tail -f`, may keep us waiting: nobody else should wait for that.
+        // The input may be a pipe from `tail -f`: the records found so far are written out before the search waits for more.
         self.printer.flush().context(CANNOT_WRITE)?;
         let source = Source::of(input).with_context(|| cannot_read(name))?;
         if let Source::Foreign(foreign, _) = source {

@@ -1,5 +1,5 @@
-//! The bytes of an input on their way to the lines: as they are or decompressed, by what they begin with; and with an eye on
-//! whether anyone still reads the output while an input keeps us waiting.
+//! The bytes of an input: unchanged, or decompressed if the first bytes say gzip. [`Watched`] ends the reading of a pipe when the
+//! output's pipe is closed.
 
 use std::fs::File;
 use std::io::{self, BufReader, Chain, Cursor, Read};
@@ -10,24 +10,24 @@ use flate2::read::MultiGzDecoder;
 use crate::audit::form::{self, Foreign, Form};
 use crate::commands::output;
 
-/// Compressed bytes read at once.
+/// Compressed bytes of one read.
 const GZIP_BYTES: usize = 128 * 1024;
 
-/// An input, and what it begins with.
+/// The first bytes of an input, which were read already, and the rest.
 type Begun<R> = Chain<Cursor<Vec<u8>>, R>;
 
 /// The bytes of an input.
 pub enum Source<R: Read> {
-    /// As they are.
+    /// Lines, unchanged.
     Lines(Begun<R>),
-    /// Decompressed.
+    /// Decompressed lines.
     Gzip(Box<MultiGzDecoder<BufReader<Begun<R>>>>),
-    /// No lines. What there would be to read are the bytes as they are.
+    /// Not lines. The bytes are read unchanged.
     Foreign(Foreign, Begun<R>),
 }
 
 impl<R: Read> Source<R> {
-    /// Looks at what `input` begins with.
+    /// Recognises the form of `input` by its first bytes.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -70,25 +70,25 @@ impl<R: Read> Read for Source<R> {
     }
 }
 
-/// Whether the file is there and can be read, but what it holds is cut or damaged: a reason to go on with the next.
+/// Whether the error is a cut or damaged file. Then the search goes on with the next file.
 pub fn is_damage(error: &anyhow::Error) -> bool {
     let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
     matches!(kind, Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData))
 }
 
-/// An input that may keep us waiting: a pipe, a terminal. Its reading ends with a broken pipe when nobody reads the output.
+/// An input that may have to be waited for: a pipe or a terminal. Its reading ends with EPIPE when the output's pipe is closed.
 pub struct Watched(File);
 
 impl Watched {
-    /// Standard input, past the buffer that the standard library has for it: nobody else reads it.
+    /// Standard input, without the buffer of the standard library: nothing else reads standard input.
     ///
     /// # Errors
-    /// When there are too many open files.
+    /// When the process has too many open files (EMFILE).
     pub fn stdin() -> io::Result<Self> {
         Ok(Self(io::stdin().as_fd().try_clone_to_owned()?.into()))
     }
 
-    /// A file that is no regular one.
+    /// A file that is not a regular file.
     pub fn file(file: File) -> Self {
         Self(file)
     }

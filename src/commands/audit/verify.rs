@@ -1,8 +1,8 @@
-//! `--verify`: holds the trail's files against themselves, against the database beside them, and against heads that were
-//! noted elsewhere; and says what it found so that a person can act on it.
+//! `--verify`: checks the trail's files against their own hash chain, against the database beside them, and against heads that were
+//! noted elsewhere.
 //!
-//! The service may be writing meanwhile. What it has committed when the verification begins has to be in the files in the
-//! end, and what it has committed by then is all that they may have.
+//! The service may be writing during the verification. Each record that was committed before the verification began must be in
+//! the files at its end. The files may have no record that is not committed at its end.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -28,15 +28,15 @@ use crate::commands::outcome::{EXIT_INCOMPLETE, EXIT_TAMPERED, EXIT_VERIFY_CANNO
 use crate::commands::output::{CANNOT_WRITE, tell};
 use crate::store::sqlite::{self, Deep, Kind};
 
-/// How long the files of a running service may be behind what it has committed.
+/// How long the files of a running service may be behind its database.
 const CATCH_UP: Duration = Duration::from_secs(5);
-/// How long it may take until another process takes over from the one that wrote them: it looks every quarter of a second, and
-/// then reads their ends.
+/// How long another process may need to take over the writing of the files. It checks the lock every quarter of a second, then
+/// reads the ends of the files.
 const TAKE_OVER: Duration = Duration::from_millis(600);
-/// How often they are looked at meanwhile.
+/// How often the files are read again while they are behind.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Verifies, and prints what was found.
+/// Verifies the trail and prints the report.
 pub fn run(args: &AuditArgs) -> ExitCode {
     let (report, database) = match verify(args) {
         Ok(found) => found,
@@ -53,7 +53,7 @@ pub fn run(args: &AuditArgs) -> ExitCode {
         Some(Err(error)) => tell(format_args!("{error:#}")),
         None => {}
     }
-    // The verdict is the exit status also where its reader has gone.
+    // The exit status is the verdict even if the output's pipe was closed.
     let unwritten = printed.and_then(|()| stdout.flush()).err();
     let unwritten = unwritten.filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
     if let Some(error) = &unwritten {
@@ -62,7 +62,7 @@ pub fn run(args: &AuditArgs) -> ExitCode {
     let contradicts = matches!(&deep, Some(Ok(found)) if found.fault_count > 0);
     match report.verdict {
         _ if contradicts => ExitCode::from(EXIT_TAMPERED),
-        // Nobody could read that all is well, or it is not known of all that was asked.
+        // The report could not be printed, or the check of the database failed: then success must not be claimed.
         Verdict::Whole if unwritten.is_some() || matches!(deep, Some(Err(_))) => ExitCode::from(EXIT_VERIFY_CANNOT_RUN),
         Verdict::Whole => ExitCode::SUCCESS,
         Verdict::Incomplete => ExitCode::from(EXIT_INCOMPLETE),
@@ -70,8 +70,8 @@ pub fn run(args: &AuditArgs) -> ExitCode {
     }
 }
 
-/// Where the trail cannot be verified, because its database contradicts itself for example: prints what the thorough check finds
-/// in the database, if it was asked for, and gives whether that is anything.
+/// Runs `--deep` after the verification of the trail failed: a database that contradicts itself may be the cause. Prints the
+/// findings and returns whether there are faults.
 fn deep_finds_faults(args: &AuditArgs) -> bool {
     let path = args.database();
     if !args.deep || !args.files.is_empty() || !path.is_file() {
@@ -88,7 +88,7 @@ fn deep_finds_faults(args: &AuditArgs) -> bool {
     })
 }
 
-/// Holds the database against itself.
+/// Checks the database itself.
 fn deep(args: &AuditArgs, database: &Database) -> anyhow::Result<Deep> {
     let Database::At(path) = database else { bail!("--deep reads the database, and there is none beside the trail") };
     deep_of(args, path)
@@ -105,7 +105,7 @@ fn verify(args: &AuditArgs) -> anyhow::Result<(Report, Database)> {
         None => Vec::new(),
     };
     let trail = args.trail();
-    // Before the files: what is in it by now has to be in them.
+    // The database is read before the files: each record that it has now must be in them.
     let (database, at_first) = database(args, &trail)?;
     for head in at_first.iter().flatten() {
         anchors.push(Anchor { seq: head.seq, hash: head.hash.clone(), from: "the database".to_owned() });
@@ -150,8 +150,8 @@ fn cannot_verify(name: &str) -> String {
     format!("cannot verify {name}")
 }
 
-/// Where nothing in the files begins as a record does, and neither a database nor a head says that they should be a trail, there is
-/// nothing to verify.
+/// An error if no line of the files begins like a record, and there is no database or head to compare them with: then the files
+/// are not a trail.
 fn must_be_a_trail(report: &Report) -> anyhow::Result<()> {
     if report.is_trail || !report.anchors.is_empty() || report.files.is_empty() {
         return Ok(());
@@ -162,8 +162,8 @@ fn must_be_a_trail(report: &Report) -> anyhow::Result<()> {
     bail!("{}: {why}; name the files of a trail (audit.jsonl)", cannot_verify(&names.join(", ")));
 }
 
-/// The files of a trail of which its database has records up to `head`. There may be none, and if a service is at work it is
-/// about to write them.
+/// The files of a trail whose database has records up to `head`. If there is no file yet and a service is running, this waits
+/// until the service writes one.
 fn folder_inputs(trail: &Path, head: u64) -> anyhow::Result<Vec<Input>> {
     if let Some(unread) = files::closed_and_unread(trail).unwrap_or_default().first() {
         bail!(inputs::unread(unread));
@@ -178,7 +178,8 @@ fn folder_inputs(trail: &Path, head: u64) -> anyhow::Result<Vec<Input>> {
     }
 }
 
-/// The database of a data folder, and where its trail begins and ends; of files that were named nothing is known.
+/// The database of a data folder, and its chain heads before the first record and at the last one. No database if files were
+/// named.
 fn database(args: &AuditArgs, trail: &Path) -> anyhow::Result<(Database, Option<[chain::ChainHead; 2]>)> {
     if !args.files.is_empty() {
         return Ok((Database::NotAsked, None));
@@ -186,7 +187,7 @@ fn database(args: &AuditArgs, trail: &Path) -> anyhow::Result<(Database, Option<
     let path = args.database();
     match std::fs::metadata(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Database::NotThere(path), None)),
-        // SQLite would wait for ever for a pipe.
+        // Opening a named pipe would block for ever.
         Ok(metadata) if !metadata.is_file() => bail!("{} is not a file; {WITHOUT_DATABASE}", path.display()),
         _ => {}
     }
@@ -200,7 +201,8 @@ fn database(args: &AuditArgs, trail: &Path) -> anyhow::Result<(Database, Option<
     Ok((Database::At(path), Some(ends)))
 }
 
-/// Says so where what is wrong with a database may be that a crash left its last writes where they cannot be found.
+/// An error if the database's write-ahead log may be beside another hard link of the database: then the last writes cannot be
+/// read.
 fn must_have_its_log(path: &Path) -> anyhow::Result<()> {
     if sqlite::log_may_be_elsewhere(path) {
         bail!(
@@ -214,7 +216,8 @@ fn must_have_its_log(path: &Path) -> anyhow::Result<()> {
 
 const WITHOUT_DATABASE: &str = "name the trail's files to verify them without the database";
 
-/// What the database has around the files, after they were read: no record can be in them that is not in it.
+/// The records of the database before and after the records of the files. Asked after the files were read, so that each record
+/// in the files must be in the database.
 fn around(path: &Path, trail: &Path, verifier: &Verifier) -> anyhow::Result<DatabaseNow> {
     sqlite::trail_around(path, || is_written(trail), verifier.begins_after(), verifier.reached())
         .with_context(|| cannot_read(path))
@@ -242,7 +245,7 @@ fn noted_heads(args: &AuditArgs, path: &Path) -> anyhow::Result<Vec<Anchor>> {
     read.with_context(|| cannot_read(&name))?;
     let expected = "it should have heads as GET /auditoria/cabeca gives them, {\"seq\": 1, \"hash\": \"…\"}";
     let mut anchors = Vec::new();
-    // Some editors put a mark of the byte order at the head of a file.
+    // Some editors write a byte order mark at the beginning of a file.
     for head in serde_json::Deserializer::from_slice(without_mark(&text)).into_iter::<NotedHead>() {
         let NotedHead { seq, hash } = head.with_context(|| format!("{name}: {expected}"))?;
         if !chain::is_hash(hash.as_bytes()) {
@@ -256,11 +259,11 @@ fn noted_heads(args: &AuditArgs, path: &Path) -> anyhow::Result<Vec<Anchor>> {
     Ok(anchors)
 }
 
-/// The files' bytes on their way to the verifier, through a buffer that stays the same.
+/// Passes the bytes of the files to the verifier, through one reused buffer.
 struct Reading {
     verifier: Verifier,
     buffer: Vec<u8>,
-    /// Bytes in it that are no whole line yet.
+    /// The number of bytes in the buffer: the beginning of a line.
     filled: usize,
 }
 
@@ -272,7 +275,8 @@ impl Reading {
         read
     }
 
-    /// Reads what may be compressed. In a data folder, what is binary was to be the trail, and is judged as it is.
+    /// Reads an input that may be compressed. A binary file in a data folder is a damaged trail, so its bytes are verified as they
+    /// are; a binary file that was named is refused.
     fn read_source(&mut self, input: impl Read, of_folder: bool) -> anyhow::Result<()> {
         let source = Source::of(input)?;
         if let Source::Foreign(foreign, _) = source
@@ -301,7 +305,7 @@ impl Reading {
         }
     }
 
-    /// The buffer is full of one line: no record is as long.
+    /// Skips a line that fills the buffer: no record is that long.
     fn pass_over_line(&mut self, input: &mut impl Read) -> io::Result<()> {
         let mut length = self.filled as u64;
         self.verifier.look_for_a_record(&self.buffer);
@@ -328,7 +332,7 @@ impl Reading {
         self.verifier.end_file(&self.buffer[..rest], is_last);
     }
 
-    /// Reads on, through rotation, while a service is at work on `trail` and its files are not as far as `head`.
+    /// Reads new records, through rotation, while a service is writing `trail` and the files do not reach record `head`.
     fn catch_up(&mut self, mut open: OpenFile, trail: &Path, head: u64) -> anyhow::Result<()> {
         let mut patience = Patience::new(trail);
         while (self.filled > 0 || self.verifier.reached() < head) && patience.is_left() {
@@ -340,7 +344,7 @@ impl Reading {
                     open = next;
                     self.read_source(&open.file, true)?;
                 }
-                // What stands in its place now is another verification's to judge.
+                // The new file belongs to another trail, which is not verified here.
                 Next::Replaced(_) => return Ok(()),
                 Next::Same | Next::NotYet => std::thread::sleep(LOOK_EVERY),
             }
@@ -350,11 +354,11 @@ impl Reading {
     }
 }
 
-/// How long files that are behind are worth waiting for: as long as someone is at work on them, or may be about to be.
+/// How long to wait for files that are behind: while a service is writing them, or may take over soon.
 struct Patience<'a> {
     trail: &'a Path,
     until: Instant,
-    /// When someone was last seen at work; at the beginning that may have been just now.
+    /// When the lock was last seen held. At first the present instant: a service may have just released it.
     seen: Instant,
 }
 
@@ -372,7 +376,7 @@ impl<'a> Patience<'a> {
     }
 }
 
-/// Whether a service is at work on the trail: it holds the lock beside it.
+/// Whether a service is writing the trail: then it holds the lock file beside the trail.
 fn is_written(trail: &Path) -> bool {
     let Ok(lock) = inputs::open_file(&trail.with_extension("lock")) else { return false };
     matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))

@@ -1,4 +1,4 @@
-//! The arguments of `serve-scheduler`, `serve-coordinator` and `serve-all`: the options of the servers.
+//! The arguments of `serve-scheduler`, `serve-coordinator` and `serve-all`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ pub struct ServerArgs {
 pub enum LogTo {
     /// The file and standard output
     Both,
-    /// Standard output alone, where something else keeps it (a container engine, journald)
+    /// Standard output alone, for a service manager that stores it (a container engine, journald)
     Console,
     /// The file alone
     File,
@@ -62,14 +62,14 @@ pub enum LogLevel {
 #[derive(Clone, Debug, Args)]
 #[expect(clippy::struct_field_names, reason = "they are the flags' names, which end with their unit")]
 pub struct LockArgs {
-    /// Pause inside the critical section, to widen the race or hold a lock in a test [default: 0; 100 in the race's
-    /// demonstration]
+    /// Pause inside the critical section: makes the race likelier, or keeps a lock longer in a test [default: 0; 100 with
+    /// --no-lock]
     #[arg(long, env = "SCTEC_CRITICAL_DELAY_MS", value_name = "MS", value_parser = clap::value_parser!(u64).range(..=600_000))]
     pub critical_delay_ms: Option<u64>,
     /// Time to live of a lock that is not released, from 100 to 300000
     #[arg(long, env = "SCTEC_LOCK_TTL_MS", default_value_t = 10_000, value_name = "MS")]
     pub lock_ttl_ms: u64,
-    /// Time for which the lock of a slot stays refused after a booking, up to 60000
+    /// Time after a booking during which the lock of its slot is still refused, up to 60000
     #[arg(long, env = "SCTEC_LOCK_RETENTION_MS", default_value_t = 1000, value_name = "MS")]
     pub lock_retention_ms: u64,
 }
@@ -77,13 +77,14 @@ pub struct LockArgs {
 /// Options of the scheduler's audit trail.
 #[derive(Clone, Debug, Args)]
 pub struct TrailArgs {
-    /// Rotate the audit trail's file at this many megabytes: close it, and go on in a new one [default: one file, never closed]
+    /// Rotate the audit trail's file at this many megabytes: close it and begin a new one [default: one file, never closed]
     #[arg(long, env = "SCTEC_AUDIT_ROTATE_MB", value_name = "MB", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub audit_rotate_mb: Option<u64>,
     /// Record refused bookings too: the scientist, the slot and the reason
     ///
-    /// Each refusal takes a record of some 700 bytes, twice on disk. Every client that can reach the service can fill the disk
-    /// with refusals, and while the trail cannot be written, all bookings are refused. Put a rate limit in front of the service.
+    /// Each refusal takes about 700 bytes in the database and about 700 bytes in the trail's file. Every client of the service
+    /// can fill the disk with refusals, and while the trail cannot be written, all bookings are refused. Put a rate limit in
+    /// front of the service.
     #[arg(long, env = "SCTEC_AUDIT_REFUSALS", value_parser = BoolishValueParser::new())]
     pub audit_refusals: bool,
 }
@@ -98,7 +99,7 @@ pub struct SchedulerArgs {
     /// Address to listen on; port 0 is any free port
     #[arg(long, env = "SCTEC_LISTEN", default_value = "127.0.0.1:5000", value_name = "ADDRESS")]
     pub listen: SocketAddr,
-    /// The coordinator's URL. It may have several, separated by commas: the next one is tried when one does not answer
+    /// The coordinator's URL. Several are separated by commas: when one does not answer, the next one is tried
     #[arg(
         long,
         env = "SCTEC_COORDINATOR",
@@ -108,7 +109,7 @@ pub struct SchedulerArgs {
         value_parser = NonEmptyStringValueParser::new()
     )]
     pub coordinator: Vec<String>,
-    /// Demonstrate the race: no coordinator, no slot claim, check and save as two steps; never touches the real agenda
+    /// Demonstrate the race condition: no coordinator, no slot claim, check and save in two steps. Uses its own database
     #[arg(long, env = "SCTEC_NO_LOCK", value_parser = BoolishValueParser::new())]
     pub no_lock: bool,
     /// Options of the locking.
@@ -131,12 +132,12 @@ pub struct CoordinatorArgs {
     /// Address to listen on; port 0 is any free port
     #[arg(long, env = "SCTEC_LISTEN", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
     pub listen: SocketAddr,
-    /// After a restart, grant no lock until the earlier locks have expired (auto), or grant at once (0). At once is safe where
-    /// every write is checked against its fencing token, as the scheduler's writes are
+    /// After a restart, grant no lock until the earlier locks have expired (auto), or grant locks at once (0). Granting at once
+    /// is safe if every write is checked against its fencing token. The scheduler does this
     #[arg(long, env = "SCTEC_GRACE", default_value = "auto", value_name = "GRACE")]
     pub grace: Grace,
-    /// Grant only fencing tokens above N. Needed after coordenador.json was lost: N is the largest token that a scheduler has
-    /// seen, and stands in its log and in the coordinator's refusal
+    /// Grant only fencing tokens above N. Needed after coordenador.json was lost. N is the largest token that a scheduler has
+    /// seen: it is in the scheduler's log and in the coordinator's refusal
     #[arg(long, env = "SCTEC_TOKENS_ABOVE", default_value_t = 0, value_name = "N", hide_default_value = true,
         value_parser = clap::value_parser!(u64).range(..=TOKENS_ABOVE_MAX))]
     pub tokens_above: u64,
@@ -145,10 +146,10 @@ pub struct CoordinatorArgs {
     pub server: ServerArgs,
 }
 
-/// What a coordinator does while leases that it granted before a restart may still be valid.
+/// Whether a coordinator grants locks while leases from before its restart may still be valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Grace {
-    /// Grants no lock until all earlier ones have expired
+    /// Grants no lock until all earlier locks have expired
     Auto,
     /// Grants locks at once
     #[value(name = "0")]
@@ -167,10 +168,10 @@ pub struct AllArgs {
     /// Address of the coordinator; port 0 is any free port
     #[arg(long, env = "SCTEC_LISTEN_COORDINATOR", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
     pub listen_coordinator: SocketAddr,
-    /// After a restart, grant no lock until the earlier locks have expired (auto), or grant at once (0)
+    /// After a restart, grant no lock until the earlier locks have expired (auto), or grant locks at once (0)
     #[arg(long, env = "SCTEC_GRACE", default_value = "auto", value_name = "GRACE")]
     pub grace: Grace,
-    /// Grant only fencing tokens above N. Needed after coordenador.json was lost: N is the largest token in the log
+    /// Grant only fencing tokens above N. Needed after coordenador.json was lost. N is the largest token in the log
     #[arg(long, env = "SCTEC_TOKENS_ABOVE", default_value_t = 0, value_name = "N", hide_default_value = true,
         value_parser = clap::value_parser!(u64).range(..=TOKENS_ABOVE_MAX))]
     pub tokens_above: u64,

@@ -23,9 +23,9 @@ use crate::logging::Reopen;
 use crate::scheduler::{AuditConfig, Mode};
 use crate::{coordinator, logging, panics, scheduler};
 
-/// SIGHUP is the process's, and so is what it asks of each service's log.
+/// A SIGHUP reaches the whole process, so all services share this request to reopen their log files.
 static REOPEN: LazyLock<Reopen> = LazyLock::new(Reopen::default);
-/// The race's window where none is asked for.
+/// The pause in the critical section with `--no-lock`, if `--critical-delay-ms` is not given.
 const RACE_DELAY_MS: u64 = 100;
 
 /// Serves the scheduler until told to stop.
@@ -57,8 +57,8 @@ pub fn coordinator(args: &CoordinatorArgs) -> Outcome {
     })
 }
 
-/// Serves both until told to stop. They speak over HTTP as always, and stop in the order that lets the scheduler give
-/// its locks back.
+/// Serves both until told to stop. They communicate over HTTP, as separate processes do. The scheduler stops first, so that it
+/// can still release its locks.
 ///
 /// # Errors
 /// When either cannot start.
@@ -76,7 +76,7 @@ pub fn all(args: &AllArgs) -> Outcome {
             coordinator_listener,
             coordinator_config((args.grace, args.tokens_above), &args.server, Tenancy::Shared),
             async move {
-                // An error means that the sender is gone, which is the signal.
+                // The dropped sender is the signal to stop.
                 let _ = coordinator_stops.changed().await;
             },
         );
@@ -88,7 +88,7 @@ pub fn all(args: &AllArgs) -> Outcome {
         let mut coordinator = std::pin::pin!(coordinator);
         let mut scheduler = std::pin::pin!(scheduler);
         tokio::select! {
-            // Only a coordinator that cannot start ends first.
+            // The coordinator ends first only if it cannot start.
             ended = &mut coordinator => ended?,
             ended = &mut scheduler => {
                 ended?;
@@ -159,17 +159,17 @@ fn logging_config(server: &ServerArgs) -> logging::Config {
     }
 }
 
-/// The exit status of services that have ended: by a signal, or because a part of them had failed.
+/// The exit status after the services have stopped: success after a signal, an error after a panic.
 fn ended_whole() -> Outcome {
     match panics::why_fallen() {
         None => Ok(ExitCode::SUCCESS),
         Some(why) => {
-            bail!("a part of the service failed, and it stopped so as not to go on without it: {why}; start it again")
+            bail!("the service stopped because a part of it failed: {why}; start it again")
         }
     }
 }
 
-/// Binds what was asked for with `flag`.
+/// Binds the address that `flag` gives.
 fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     server::bind(address).with_context(|| {
         let advice = format!("choose another with {flag} (port 0 is any free port)");
@@ -180,7 +180,7 @@ fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
 /// Completes at SIGTERM or Ctrl-C.
 fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
-    // A file at the process's size limit is then a write that fails, which is dealt with, and not the end.
+    // With a handler for SIGXFSZ, a write above the file size limit fails with EFBIG. Without one it would end the process.
     drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).context("cannot watch for SIGXFSZ")?);
     reopen_on_hangup()?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for Ctrl-C")?;
@@ -192,8 +192,8 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Lets SIGHUP open the logs' files again. It ends nothing: not when a terminal is closed, and not under nohup, where a
-/// service that is told to reopen its logs should hear it too.
+/// Makes SIGHUP reopen the log files instead of ending the process. This holds under nohup too, and when the terminal is
+/// closed.
 fn reopen_on_hangup() -> anyhow::Result<()> {
     let mut hangup = signal(SignalKind::hangup()).context("cannot watch for SIGHUP")?;
     tokio::spawn(async move {
