@@ -1,4 +1,4 @@
-//! `sctec audit` as its users meet it: the real executable on files of every kind, and on a real service's.
+//! `sctec audit`: the real executable on files of every kind, and on the trail of a real service.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::common::trail::{CANCELLED, CURIE, NASTY, audit, fail, file, gzip, lines, numbered, succeed, texts};
 use crate::common::{Services, wait_until};
 
-/// What the application log has around its records; nothing of it is one.
+/// Lines of the application log that are not records.
 const LOG_LINES: [&str; 4] = [
     "INFO:2025-10-26T18:00:04.500Z:servico-agendamento:Requisição recebida para POST /agendamentos req=6b1f-2a",
     r#"INFO:2025-10-26T18:00:04.500Z:servico-agendamento:{"level":"AUDIT"} req=6b1f-2a"#,
@@ -16,14 +16,14 @@ const LOG_LINES: [&str; 4] = [
     "",
 ];
 
-/// The three records with the log's lines around each.
+/// A log with the three records among those lines.
 fn app_log(folder: &TempDir) -> String {
     let lines = [&LOG_LINES[..], &[CURIE], &LOG_LINES, &[NASTY], &LOG_LINES, &[CANCELLED], &LOG_LINES].concat();
     file(folder, "app.log", &lines)
 }
 
 #[test]
-fn each_filter_gives_the_records_own_bytes() {
+fn each_filter_prints_the_bytes_of_the_records() {
     let folder = TempDir::new().unwrap();
     let log = app_log(&folder);
     let cases: [(&[&str], &[&str]); 21] = [
@@ -52,7 +52,7 @@ fn each_filter_gives_the_records_own_bytes() {
     for (filters, records) in cases {
         let (printed, said) = succeed(&[&[log.as_str()], filters].concat());
         assert_eq!(printed, lines(records), "{filters:?}");
-        // An event that nobody knows is said to be one.
+        // A message says that the event is unknown.
         assert_eq!(
             said.contains("AGENDAMENTO_CRIADO, AGENDAMENTO_CANCELADO"),
             filters.contains(&"AGENDAMENTO"),
@@ -63,7 +63,7 @@ fn each_filter_gives_the_records_own_bytes() {
 }
 
 #[test]
-fn the_count_is_of_what_matches() {
+fn the_count_is_the_number_of_matching_records() {
     let folder = TempDir::new().unwrap();
     let log = app_log(&folder);
     for (filters, count) in [(&[][..], "3\n"), (&["--scientist", "7"], "2\n"), (&["--booking", "9"], "0\n")] {
@@ -72,7 +72,7 @@ fn the_count_is_of_what_matches() {
 }
 
 #[test]
-fn what_cannot_be_followed_or_counted_is_refused() {
+fn options_that_contradict_follow_or_count_are_refused() {
     let folder = TempDir::new().unwrap();
     let log = app_log(&folder);
     let said = fail(&[&log, "--follow", "--format", "table"]);
@@ -84,7 +84,7 @@ fn what_cannot_be_followed_or_counted_is_refused() {
 }
 
 #[test]
-fn csv_has_every_column_and_texts_that_are_no_formulas() {
+fn csv_has_every_column_and_no_text_is_a_formula() {
     let folder = TempDir::new().unwrap();
     let (printed, _) = succeed(&[&app_log(&folder), "--format", "csv"]);
     let mut csv = csv::Reader::from_reader(printed.as_bytes());
@@ -118,7 +118,7 @@ fn csv_has_every_column_and_texts_that_are_no_formulas() {
 }
 
 #[test]
-fn csv_begins_with_a_mark_for_excel_where_that_is_asked_for() {
+fn csv_begins_with_a_byte_order_mark_if_bom_is_given() {
     let folder = TempDir::new().unwrap();
     let log = app_log(&folder);
     let (plain, _) = succeed(&[&log, "--format", "csv"]);
@@ -133,7 +133,7 @@ fn csv_begins_with_a_mark_for_excel_where_that_is_asked_for() {
 }
 
 #[test]
-fn what_a_formula_begins_with_is_defused_in_texts_and_kept_in_numbers() {
+fn the_signs_of_a_formula_get_an_apostrophe_in_texts_and_none_in_numbers() {
     let folder = TempDir::new().unwrap();
     let record = |details: &str| format!(r#"{{"level":"AUDIT","seq":-1,"details":{{{details}}}}}"#);
     let lines = [
@@ -170,7 +170,7 @@ fn a_table_is_safe_on_a_terminal_and_ends_with_the_count() {
 }
 
 #[test]
-fn lines_that_are_not_whole_are_passed_over_and_counted() {
+fn lines_that_are_not_whole_are_skipped_and_counted() {
     let folder = TempDir::new().unwrap();
     let torn = |name, length| {
         let path = folder.path().join(name);
@@ -187,7 +187,7 @@ fn lines_that_are_not_whole_are_passed_over_and_counted() {
 }
 
 #[test]
-fn what_the_details_say_twice_is_counted_and_not_lost() {
+fn a_record_with_a_field_twice_is_counted_and_not_lost() {
     let folder = TempDir::new().unwrap();
     let twice = CURIE.replace("\"cientista_id\":7", "\"cientista_id\":7,\"cientista_id\":8");
     let path = file(&folder, "twice.jsonl", &[&twice]);
@@ -222,7 +222,7 @@ fn a_record_is_found_however_it_is_written() {
     }
 }
 
-/// The end of what a search prints and says when it could not see all.
+/// The output and the messages of a search that exits 1.
 fn incomplete(arguments: &[&str]) -> (String, String) {
     let output = audit(arguments).output().unwrap();
     let (printed, said) = texts(&output);
@@ -231,7 +231,7 @@ fn incomplete(arguments: &[&str]) -> (String, String) {
 }
 
 #[test]
-fn what_is_missing_between_two_files_or_within_one_is_said() {
+fn records_missing_between_two_files_or_within_one_are_reported() {
     let folder = TempDir::new().unwrap();
     let files = [(1, 3), (4, 4), (8, 9), (11, 11)].map(|(first, last)| {
         let path = folder.path().join(format!("{first}"));
@@ -250,7 +250,7 @@ fn what_is_missing_between_two_files_or_within_one_is_said() {
     );
     let within = folder.path().join("within");
     for bytes in [numbered(1, 3) + &numbered(7, 9), String::new()] {
-        // As it is, and compressed in two pieces.
+        // Plain, and compressed in two gzip members.
         let pieces = [gzip(numbered(1, 3).as_bytes()), gzip(numbered(7, 9).as_bytes())].concat();
         std::fs::write(&within, if bytes.is_empty() { pieces } else { bytes.into_bytes() }).unwrap();
         let (printed, said) = incomplete(&[within.to_str().unwrap(), "--count"]);
@@ -259,7 +259,7 @@ fn what_is_missing_between_two_files_or_within_one_is_said() {
 }
 
 #[test]
-fn closed_files_that_were_compressed_are_read_and_those_that_are_not_there_are_named() {
+fn compressed_closed_files_are_read_and_missing_ones_are_reported() {
     let folder = TempDir::new().unwrap();
     let data_dir = folder.path().to_str().unwrap();
     let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
@@ -268,14 +268,14 @@ fn closed_files_that_were_compressed_are_read_and_those_that_are_not_there_are_n
     write("audit.jsonl", numbered(7, 8).as_bytes());
     let all = numbered(1, 8);
     assert_eq!(succeed(&["--data-dir", data_dir]), (all.clone(), String::new()));
-    // gzip at work: both are there, the second in part.
+    // While gzip is writing, both forms exist, and the compressed one is not complete.
     let packed = gzip(numbered(1, 3).as_bytes());
     write("audit-000000000001.jsonl.gz", &packed[..packed.len() / 2]);
     assert_eq!(succeed(&["--data-dir", data_dir]), (all.clone(), String::new()));
     write("audit-000000000001.jsonl.gz", &packed);
     std::fs::remove_file(folder.path().join("audit-000000000001.jsonl")).unwrap();
     assert_eq!(succeed(&["--data-dir", data_dir]), (all.clone(), String::new()));
-    // Cut: what there is of it, and the others; and what is missing.
+    // Of a cut file, the records before the cut are printed, and the missing ones are reported.
     write("audit-000000000001.jsonl.gz", &packed[..packed.len() - 4]);
     let (printed, said) = incomplete(&["--data-dir", data_dir, "--format", "jsonl"]);
     assert!(printed.ends_with(&numbered(4, 8)) && said.contains("it was cut"), "{printed}{said}");
@@ -285,7 +285,7 @@ fn closed_files_that_were_compressed_are_read_and_those_that_are_not_there_are_n
     write("audit-000000000001.jsonl.gz", &damaged);
     let (printed, said) = incomplete(&["--data-dir", data_dir]);
     assert!(printed.ends_with(&numbered(4, 8)) && said.contains("gzip data is damaged"), "{printed}{said}");
-    // Compressed by something else, and then taken away.
+    // A file in a form that cannot be read, and then no file.
     std::fs::remove_file(folder.path().join("audit-000000000001.jsonl.gz")).unwrap();
     write("audit-000000000001.jsonl.zst", b"\x28\xb5\x2f\xfd");
     let (printed, said) = incomplete(&["--data-dir", data_dir]);
@@ -295,17 +295,17 @@ fn closed_files_that_were_compressed_are_read_and_those_that_are_not_there_are_n
     let (printed, said) = incomplete(&["--data-dir", data_dir]);
     assert_eq!(printed, numbered(4, 8));
     assert!(said.starts_with("sctec: records 1 to 3 are missing before "), "{said}");
-    // Files that were named may begin where they like.
+    // Files that are named may begin with any record.
     let fourth = folder.path().join("audit-000000000004.jsonl");
     assert_eq!(succeed(&[fourth.to_str().unwrap()]), (numbered(4, 6), String::new()));
-    // One in the middle.
+    // A missing file in the middle.
     write("audit-000000000001.jsonl", numbered(1, 3).as_bytes());
     std::fs::remove_file(fourth).unwrap();
     assert!(incomplete(&["--data-dir", data_dir]).1.contains("records 4 to 6 are missing between "));
 }
 
 #[test]
-fn gzip_is_read_by_any_name_in_pieces_and_from_standard_input() {
+fn gzip_is_read_under_any_name_in_several_members_and_from_standard_input() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("a");
     std::fs::write(&path, [gzip(lines(&[CURIE]).as_bytes()), gzip(lines(&[NASTY, CANCELLED]).as_bytes())].concat())
@@ -317,7 +317,7 @@ fn gzip_is_read_by_any_name_in_pieces_and_from_standard_input() {
 }
 
 #[test]
-fn audit_userspace_299_what_is_no_lines_is_named_and_not_read_over_in_silence() {
+fn audit_userspace_299_a_file_that_is_not_lines_is_reported() {
     let folder = TempDir::new().unwrap();
     let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
     let noise: Vec<u8> = (0..4096_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
@@ -332,7 +332,7 @@ fn audit_userspace_299_what_is_no_lines_is_named_and_not_read_over_in_silence() 
         let path = folder.path().join(name);
         std::fs::write(&path, bytes).unwrap();
         let path = path.to_str().unwrap();
-        // Those that can be read are.
+        // The files that can be read are searched.
         let (printed, said) = incomplete(&[path, &app_log(&folder)]);
         assert_eq!(printed, lines(&[CURIE, NASTY, CANCELLED]), "{name}");
         assert!(said.contains(&format!("cannot read {path}: it is {what}")), "{said}");
@@ -341,7 +341,7 @@ fn audit_userspace_299_what_is_no_lines_is_named_and_not_read_over_in_silence() 
 }
 
 #[test]
-fn the_last_records_alone_also_of_those_that_match() {
+fn tail_prints_the_last_records_that_match() {
     let folder = TempDir::new().unwrap();
     let log = app_log(&folder);
     assert_eq!(succeed(&[&log, "--tail", "2"]).0, lines(&[NASTY, CANCELLED]));
@@ -355,7 +355,7 @@ fn the_last_records_alone_also_of_those_that_match() {
 }
 
 #[test]
-fn a_line_of_any_length_is_passed_over() {
+fn a_line_that_is_too_long_is_skipped_and_reported() {
     let folder = TempDir::new().unwrap();
     let long = format!("{{\"level\":\"AUDIT\",\"x\":\"{}\"}}", "x".repeat(17 << 20));
     let path = file(&folder, "long.jsonl", &[CURIE, &long, NASTY]);
@@ -375,7 +375,7 @@ fn files_are_read_in_order_and_a_dash_is_standard_input() {
 }
 
 #[test]
-fn what_a_pipe_brings_is_printed_before_the_pipe_ends() {
+fn records_from_a_pipe_are_printed_before_the_pipe_ends() {
     let mut child = audit(&["-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     writeln!(input, "{CURIE}").unwrap();
@@ -387,9 +387,9 @@ fn what_a_pipe_brings_is_printed_before_the_pipe_ends() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_a_normal_end() {
+fn a_closed_output_pipe_is_a_normal_end() {
     let folder = TempDir::new().unwrap();
-    // More than a pipe holds, so that the command is still writing when its reader goes.
+    // The output is larger than a pipe's buffer, so the command is still writing when the pipe is closed.
     let path = file(&folder, "many.jsonl", &vec![CURIE; 20_000]);
     for format in ["jsonl", "csv", "table"] {
         let mut child =
@@ -404,7 +404,7 @@ fn a_reader_that_has_seen_enough_is_a_normal_end() {
 }
 
 #[test]
-fn what_cannot_be_read_is_named_with_what_to_do() {
+fn an_input_that_cannot_be_read_is_reported_with_advice() {
     let folder = TempDir::new().unwrap();
     let data_dir = folder.path().to_str().unwrap();
     let said = fail(&["--data-dir", data_dir]);
@@ -416,13 +416,13 @@ fn what_cannot_be_read_is_named_with_what_to_do() {
     let missing = folder.path().join("missing").to_str().unwrap().to_owned();
     assert!(fail(&[&missing]).contains(&missing));
     assert!(fail(&[data_dir]).contains(data_dir), "a folder is no file");
-    // What was found before is printed all the same.
+    // Records that were found before the error are printed.
     let output = audit(&[&file(&folder, "a", &[CURIE]), &missing]).output().unwrap();
     assert_eq!((texts(&output).0, output.status.code()), (lines(&[CURIE]), Some(2)));
 }
 
 #[test]
-fn instants_that_make_no_sense_are_refused_with_what_would() {
+fn wrong_instants_are_refused_with_a_right_example() {
     let folder = TempDir::new().unwrap();
     let log = app_log(&folder);
     for (instant, part) in [

@@ -1,8 +1,8 @@
 //! Chaos: two schedulers on one folder and a coordinator, each killed, paused and stopped at random, while clients book and
-//! cancel through both. Afterwards what the clients were told is held against the database and the audit trail.
+//! cancel through both. Afterwards the answers that the clients got are compared with the database and the audit trail.
 //!
-//! `SCTEC_TEST_CHAOS_SECONDS` says how long (20 by default), `SCTEC_TEST_CHAOS_SEED` repeats a run's choices; the seed of each
-//! run is printed. What the system's scheduler does in between cannot be repeated.
+//! `SCTEC_TEST_CHAOS_SECONDS` is the duration (20 by default). `SCTEC_TEST_CHAOS_SEED` repeats the random choices of a run, whose
+//! seed is printed. The order in which the operating system runs the processes cannot be repeated.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::TcpListener;
@@ -16,13 +16,13 @@ use serde_json::Value;
 
 use crate::common::{Asked, Server, run, sctec, signal, wait_until};
 
-/// Clients at once.
+/// The number of clients.
 const CLIENTS: u64 = 6;
-/// Slots that they compete for.
+/// The number of slots that they compete for.
 const SLOTS: u64 = 150;
-/// How long a client waits for an answer before it does not know what became of its request.
+/// The timeout of a client. After it the client does not know the result of its request.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(4);
-/// How long clients go on at the least after the last blow.
+/// The least time for which the clients continue after the last kill, pause or stop.
 const CALM: Duration = Duration::from_secs(2);
 
 /// `SplitMix64` (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014).
@@ -46,7 +46,7 @@ impl Dice {
     }
 }
 
-/// One of the three processes, which comes back at the address that it had.
+/// One of the three processes. It restarts at the same address.
 struct Target {
     name: &'static str,
     command: Box<dyn Fn() -> Command + Send + Sync>,
@@ -67,7 +67,7 @@ impl Target {
         *self.server.lock().unwrap() = Some(server);
     }
 
-    /// One blow, and the way back from it.
+    /// Kills, pauses or stops the process, and brings it back.
     fn strike(&self, dice: &mut Dice, blows: &Blows) {
         let mut server = self.server.lock().unwrap().take().expect("it runs");
         match dice.below(10) {
@@ -108,24 +108,24 @@ struct Blows {
     stopped: AtomicU64,
 }
 
-/// What one client was told of one booking.
+/// The answers that a client got about one booking.
 #[derive(Clone, Debug)]
 struct Told {
     slot: String,
-    /// Whether its cancellation was asked for, and whether that was acknowledged.
+    /// `None` before its cancellation was requested; then whether the cancellation was acknowledged.
     cancelled: Option<bool>,
-    /// Whether a client is asking for that now.
+    /// Whether a client is requesting the cancellation now.
     in_hand: bool,
 }
 
-/// What all clients were told.
+/// The answers that all clients got.
 #[derive(Default)]
 struct Ledger {
     /// Acknowledged bookings by their number.
     booked: Mutex<HashMap<i64, Told>>,
-    /// Requests that were refused with a definite word: nothing was written.
+    /// Requests that were refused with the answer that nothing was written.
     refused: Mutex<HashSet<String>>,
-    /// How often each answer came.
+    /// The number of times of each answer.
     counts: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -144,7 +144,7 @@ struct Client<'a> {
 }
 
 impl Client<'_> {
-    /// Sends one request under an identifier of its own. `None` is that nobody knows what became of it.
+    /// Sends one request with its own identifier. `None` if its result is unknown.
     fn send(&mut self, method: &str, path: &str, body: &str) -> (String, Option<(u16, Value)>) {
         let url = &self.urls[usize::try_from(self.dice.below(self.urls.len() as u64)).unwrap()];
         self.requests += 1;
@@ -158,7 +158,7 @@ impl Client<'_> {
         });
         let what = match &answer {
             None => {
-                // Without a pause, clients of a dead process would take the CPU from the others.
+                // Without a pause, the clients of a dead process would take the CPU time of the others.
                 std::thread::sleep(Duration::from_millis(10));
                 "no answer".to_owned()
             }
@@ -189,11 +189,11 @@ impl Client<'_> {
     fn cancel(&mut self) {
         let (id, asked_before) = {
             let mut booked = self.ledger.booked.lock().unwrap();
-            // Any that is not known to be cancelled, and that nobody else is at.
+            // A booking whose cancellation was not acknowledged, and that no other client is cancelling.
             let free = |told: &Told| !told.in_hand && told.cancelled != Some(true);
             let Some((id, told)) = booked.iter_mut().find(|(_, told)| free(told)) else { return };
             told.in_hand = true;
-            // From here on it may be.
+            // From now on it may be cancelled.
             (*id, told.cancelled.replace(false))
         };
         let (request, answer) = self.send("DELETE", &format!("/agendamentos/{id}"), "");
@@ -203,10 +203,10 @@ impl Client<'_> {
         match answer {
             Some((200, _)) => told.cancelled = Some(true),
             Some((409, body)) if body["codigo"] == "ja_cancelado" => {
-                assert_eq!(asked_before, Some(false), "booking {id} was cancelled, and nobody had asked for it");
+                assert_eq!(asked_before, Some(false), "booking {id} was cancelled without a request");
                 told.cancelled = Some(true);
             }
-            // Nothing was done by this one.
+            // This request changed nothing.
             Some(_) if self.ledger.refused.lock().unwrap().contains(&request) => told.cancelled = asked_before,
             _ => {}
         }
@@ -227,14 +227,14 @@ fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
-/// The processes that are struck: a coordinator that listens on `gate`, and its two schedulers.
+/// The processes: a coordinator that listens on `gate`, and its two schedulers.
 fn targets(data_dir: &Path, gate: &str, [first, second]: [&str; 2]) -> [Target; 3] {
     let coordinator = {
         let (data_dir, gate) = (data_dir.to_owned(), gate.to_owned());
         let starts = AtomicU64::new(0);
         Target::new("the coordinator", move || {
             let mut command = crate::common::coordinator_command(&data_dir, &gate);
-            // Every other start is without a grace: killed so often, it would otherwise spend most of the time in one.
+            // Every other start has no grace period: it is killed so often that it would otherwise be in one most of the time.
             let grace = if starts.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) { "0" } else { "auto" };
             command.args(["--grace", grace]);
             command
@@ -260,7 +260,7 @@ fn agent() -> ureq::Agent {
 }
 
 #[test]
-fn under_kill_pause_and_stop_no_slot_is_booked_twice_and_nothing_said_is_untrue() {
+fn under_kill_pause_and_stop_no_slot_is_booked_twice_and_every_answer_is_true() {
     let seconds = setting("SCTEC_TEST_CHAOS_SECONDS").unwrap_or(20);
     let seed = setting("SCTEC_TEST_CHAOS_SEED")
         .unwrap_or_else(|| u64::from(std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos()));
@@ -336,12 +336,12 @@ fn judge(folder: &Path, ledger: &Ledger) {
     for (id, told) in booked.iter() {
         assert_eq!(created.get(id).copied(), Some(told.slot.as_str()), "booking {id} was acknowledged and is lost");
         match told.cancelled {
-            None => assert!(!cancelled.contains(id), "booking {id} was cancelled, and nobody asked for it"),
+            None => assert!(!cancelled.contains(id), "booking {id} was cancelled without any request"),
             Some(true) => assert!(cancelled.contains(id), "booking {id} was acknowledged as cancelled and is not"),
             Some(false) => {}
         }
     }
-    // The database says the same as its trail.
+    // The database agrees with its trail.
     let mut statement = database.prepare("SELECT id, status FROM agendamentos").unwrap();
     let rows: HashMap<i64, bool> = statement
         .query_map((), |row| Ok((row.get(0)?, row.get::<_, String>(1)? == "AGENDADO")))
@@ -368,12 +368,12 @@ fn judge(folder: &Path, ledger: &Ledger) {
         records.len(),
         said.lines().last().unwrap_or_default()
     );
-    assert!(booked.len() > 20, "too little was booked to prove anything");
+    assert!(booked.len() > 20, "there were too few bookings for a test");
 }
 
 /// Replays the trail: the slot of each booking that was created, and the bookings that were cancelled.
 fn replay<'a>(records: &'a [Value], ledger: &Ledger) -> (HashMap<i64, &'a str>, HashSet<i64>) {
-    // Which booking has each slot, and the last token that wrote to it.
+    // The booking of each slot, and the last token that wrote to it.
     let (mut holders, mut tokens): (HashMap<&str, i64>, HashMap<&str, u64>) = (HashMap::new(), HashMap::new());
     let (mut created, mut cancelled) = (HashMap::new(), HashSet::new());
     for record in records {
@@ -400,7 +400,7 @@ fn replay<'a>(records: &'a [Value], ledger: &Ledger) -> (HashMap<i64, &'a str>, 
     (created, cancelled)
 }
 
-/// Each kill may have cost the coordinator's log some lines. The lines that are left have growing tokens.
+/// Checks that the tokens in the coordinator's log grow. Each kill may have lost some lines of the log.
 fn tokens_grow(folder: &Path) {
     let log = std::fs::read(folder.join("coordenador.log")).unwrap();
     let (mut last, mut grants) = (0, 0);

@@ -1,4 +1,4 @@
-//! `clock-sync` from outside: a real scheduler on this machine, whose clock is therefore the same.
+//! `clock-sync` against a real scheduler on this machine, so that both have the same clock.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::common::{Server, run, sctec, wait_until};
 
-/// Both clocks are the same one; this much is for a machine that is busy with other things.
+/// Both clocks are the same one. The tolerance is for a busy machine.
 const TOLERANCE_MS: f64 = 5.0;
 
 fn scheduler() -> Server {
@@ -61,7 +61,7 @@ fn a_clock_agrees_with_itself() {
 }
 
 #[test]
-fn a_simulated_skew_is_found_and_told() {
+fn a_simulated_skew_is_measured_and_reported() {
     let server = scheduler();
     for (skew, offset_ms, words, city, click) in [
         ("--simulate-skew=+2s", -2000.0, "2.000 s ahead", "like São Paulo", "03:00:02.000"),
@@ -77,13 +77,13 @@ fn a_simulated_skew_is_found_and_told() {
         assert_eq!(report.lines().filter(|line| line.contains("used")).count(), 1, "{report}");
         assert!(!report.contains('\u{1b}'), "{report:?}");
     }
-    // The sign is no option of its own.
+    // A value with a minus sign is not parsed as an option.
     assert_offset(&only_json(&clock_sync(&server.url(), &["--json", "--simulate-skew", "-150ms"])), 150.0);
 }
 
 #[test]
 #[ignore = "needs faketime"]
-fn a_clock_that_really_is_off_is_found() {
+fn the_offset_of_a_wrong_clock_is_measured() {
     let server = scheduler();
     let output = std::process::Command::new("faketime")
         .args(["-f", "+2s", env!("CARGO_BIN_EXE_sctec"), "clock-sync", "--json", "--url", &server.url()])
@@ -104,7 +104,7 @@ fn meteor_timesync_1_the_time_is_exact_while_bookings_saturate_the_server() {
     let found = only_json(&clock_sync(&url, &["--json", "--samples", "32"]));
     assert_eq!(load.try_wait().unwrap(), None, "the load ended first");
     assert_eq!(load.wait().unwrap().code(), Some(0));
-    // Both clocks are one and the same, so the truth is 0, and the bound has to hold it.
+    // Both clocks are the same, so the true offset is 0 and must be within the error bound.
     assert!(number(&found, "offset_ms").abs() <= number(&found, "error_bound_ms"), "{found}");
 }
 
@@ -122,7 +122,7 @@ fn a_clock_that_is_off_by_more_than_allowed_exits_3() {
 }
 
 #[test]
-fn a_watch_ends_well_when_nobody_reads_on() {
+fn a_watch_exits_0_when_its_output_pipe_is_closed() {
     let server = scheduler();
     for (format, header) in [("--json", 0), ("--samples=2", 1)] {
         let mut watch = sctec()
@@ -133,7 +133,7 @@ fn a_watch_ends_well_when_nobody_reads_on() {
             .unwrap();
         let lines: Vec<String> =
             BufReader::new(watch.stdout.take().unwrap()).lines().take(header + 3).map(Result::unwrap).collect();
-        // The reader is gone here, and with it the pipe.
+        // Here the pipe is closed.
         let output = watch.wait_with_output().unwrap();
         assert_eq!(lines.len(), header + 3);
         assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""), "{lines:?}");
@@ -141,7 +141,7 @@ fn a_watch_ends_well_when_nobody_reads_on() {
 }
 
 #[test]
-fn a_watch_ends_at_once_when_its_reader_leaves_also_between_two_looks() {
+fn a_watch_ends_at_once_when_its_output_pipe_is_closed_during_a_pause() {
     let server = scheduler();
     let mut watch = sctec()
         .args(["clock-sync", "--watch", "--interval-ms", "60000", "--samples", "1", "--url", &server.url()])
@@ -152,13 +152,13 @@ fn a_watch_ends_at_once_when_its_reader_leaves_also_between_two_looks() {
     let mut reader = BufReader::new(watch.stdout.take().unwrap());
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();
-    // A minute's pause begins, and nobody waits for it.
+    // A pause of a minute begins, but the command must end at once.
     drop(reader);
     wait_until("it ends", || watch.try_wait().unwrap().is_some());
     assert_eq!(watch.wait().unwrap().code(), Some(0));
 }
 
-/// A scheduler whose clock is this machine's and `ahead_us` more, until the sender is dropped.
+/// A scheduler whose clock is `ahead_us` microseconds ahead of this machine's.
 fn with_clock(ahead_us: Arc<AtomicI64>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -186,7 +186,7 @@ fn with_clock(ahead_us: Arc<AtomicI64>) -> String {
 }
 
 #[test]
-fn openntpd_portable_43_a_step_of_the_servers_clock_is_told_as_one() {
+fn openntpd_portable_43_a_step_of_the_servers_clock_is_reported_as_a_step() {
     let ahead_us = Arc::new(AtomicI64::new(0));
     let url = with_clock(Arc::clone(&ahead_us));
     for json in [true, false] {
@@ -201,7 +201,7 @@ fn openntpd_portable_43_a_step_of_the_servers_clock_is_told_as_one() {
         assert!(before.iter().all(|line| !line.contains("step:") && !line.contains("\"server\"")), "{before:?}");
         ahead_us.fetch_add(30_000_000, Ordering::SeqCst);
         let told = lines.by_ref().take(500).find(|line| line.contains("step:") || line.contains("\"server\""));
-        let told = told.expect("it is told");
+        let told = told.expect("the step is reported");
         if json {
             let told: Value = serde_json::from_str(&told).unwrap();
             assert!((number(&told, "step_ms") - 30_000.0).abs() < 5_000.0, "{told}");
@@ -225,8 +225,8 @@ fn assert_cannot_run(output: &Output, why: &str) {
 }
 
 #[test]
-fn where_nobody_answers_it_cannot_run() {
-    // Bound, then free again: nobody listens there.
+fn without_an_answer_it_exits_2_with_advice() {
+    // The port was bound and is free again, so nothing listens on it.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert_cannot_run(&clock_sync(&format!("http://{address}"), &[]), "nobody listens there: start the scheduler");
     assert_cannot_run(&clock_sync("http://no-such-name.invalid", &[]), "the name has no address here");
@@ -234,7 +234,7 @@ fn where_nobody_answers_it_cannot_run() {
 }
 
 #[test]
-fn what_is_no_scheduler_is_refused() {
+fn a_server_that_is_not_a_scheduler_is_refused() {
     let coordinator = Server::start(&["serve-coordinator", "--listen", "127.0.0.1:0"]);
     assert_cannot_run(&clock_sync(&coordinator.url(), &[]), "scheduler's entry point");
 
@@ -253,8 +253,8 @@ fn what_is_no_scheduler_is_refused() {
 }
 
 #[test]
-fn a_scheduler_with_one_timestamp_will_do() {
-    // A clock that stands at 1970, to the millisecond: far off, and known to be.
+fn a_scheduler_with_one_timestamp_is_enough() {
+    // A clock that stands still in 1970, with milliseconds.
     let body = r#"{"timestamp_utc": "1970-01-01T00:00:00.000Z"}"#;
     let time = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     let link = r#"{"_links": {"hora": {"href": "time"}}}"#;
@@ -265,7 +265,7 @@ fn a_scheduler_with_one_timestamp_will_do() {
     assert!(number(&found, "error_bound_ms") >= 0.5, "{found}");
 }
 
-/// A server that gives these answers, one to each request, all on one connection, and then closes it.
+/// A server that gives one of these answers to each request, all on one connection, and then closes it.
 fn answering(answers: Vec<String>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

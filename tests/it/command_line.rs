@@ -1,5 +1,5 @@
-//! What all commands have in common: output that cannot be written is a failure and says so, a reader that
-//! leaves ends what runs on, a terminal may be of any width, and a path of any name.
+//! The common behaviour of all commands: output that cannot be written is a failure with a message, a closed output pipe ends the
+//! command, and terminals of any width and paths of any name work.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read};
@@ -19,7 +19,7 @@ fn full() -> File {
     OpenOptions::new().write(true).open("/dev/full").unwrap()
 }
 
-/// A folder with a trail of a record, a scheduler's and a coordinator's URL.
+/// A folder with a trail of one record, and running services.
 struct Services {
     folder: TempDir,
     server: Server,
@@ -82,7 +82,7 @@ fn output_that_cannot_be_written_is_a_failure_of_every_command() {
 }
 
 #[test]
-fn complaints_that_cannot_be_written_change_no_exit_status() {
+fn a_standard_error_that_cannot_be_written_changes_no_exit_status() {
     for (arguments, expected) in [
         (&["audit", "missing"][..], 2),
         (&["audit", "--verify", "missing"], 1),
@@ -100,18 +100,18 @@ fn complaints_that_cannot_be_written_change_no_exit_status() {
 }
 
 #[test]
-fn a_reader_that_has_gone_is_a_normal_end() {
+fn a_closed_output_pipe_is_a_normal_end_of_every_command() {
     for arguments in [&["--help"][..], &["--version"], &["completions", "bash"]] {
         let mut child = sctec().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
-        // It may have written before the reader went.
+        // The command may have written before the pipe was closed.
         assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{arguments:?}");
     }
 }
 
 #[test]
-fn a_watch_that_nobody_reads_ends_where_nobody_answers_and_while_it_pauses() {
+fn a_watch_ends_when_its_output_pipe_is_closed_without_an_answer_and_during_a_pause() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let services = Services::start();
     for url in [format!("http://{nobody}"), services.server.url_of("servico-coordenador")] {
@@ -128,7 +128,7 @@ fn a_watch_that_nobody_reads_ends_where_nobody_answers_and_while_it_pauses() {
 }
 
 #[test]
-fn what_runs_on_ends_at_ctrl_c_as_interrupted() {
+fn commands_that_run_on_are_ended_by_sigint() {
     use std::os::unix::process::ExitStatusExt;
     let services = Services::start();
     let data_dir = services.folder.path().to_str().unwrap();
@@ -143,12 +143,12 @@ fn what_runs_on_ends_at_ctrl_c_as_interrupted() {
         let mut reader = BufReader::new(child.stdout.take().unwrap());
         reader.read_line(&mut String::new()).unwrap();
         signal(child.id(), "INT");
-        // A shell says 130 of it.
+        // A shell shows this as exit status 130.
         assert_eq!(child.wait().unwrap().signal(), Some(2), "{arguments:?}");
     }
 }
 
-/// Runs a command on a terminal of so many columns, and gives what it shows.
+/// Runs a command on a terminal with this many columns and returns its output.
 fn on_terminal(columns: u16, command: &mut Command) -> String {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
@@ -159,7 +159,7 @@ fn on_terminal(columns: u16, command: &mut Command) -> String {
     let size = rustix::termios::Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     rustix::termios::tcsetwinsize(&slave, size).unwrap();
     let mut child = command.stdout(slave.try_clone().unwrap()).stderr(slave).stdin(Stdio::null()).spawn().unwrap();
-    // The last of the other end's handles are the child's, and end with it.
+    // Only the child has handles of the other end now, so reading ends when the child ends.
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut shown = Vec::new();
     let mut buffer = [0; 4096];
@@ -172,7 +172,7 @@ fn on_terminal(columns: u16, command: &mut Command) -> String {
 }
 
 #[test]
-fn a_terminal_of_width_0_or_of_a_few_columns_has_no_letter_by_itself() {
+fn on_a_terminal_of_width_0_or_a_few_columns_no_line_has_a_single_letter() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("audit.jsonl");
     let record = r#"{"timestamp_utc":"2025-10-26T18:00:05.123456Z","level":"AUDIT","event_type":"AGENDAMENTO_CRIADO","service":"servico-agendamento","details":{"agendamento_id":123,"cientista_id":7,"horario_inicio_utc":"2025-12-01T03:00:00Z","horario_fim_utc":"2025-12-01T03:05:00Z","telescopio":"Hubble-Acad","cientista_nome":"Marie Curie"},"seq":1,"req":"6b1f-2a","prev":"00","hash":"aa"}"#;
@@ -193,7 +193,7 @@ fn a_terminal_of_width_0_or_of_a_few_columns_has_no_letter_by_itself() {
     for variable in ["0", "", "x", "5"] {
         assert_eq!(table(0, Some(variable)), usual, "{variable}");
     }
-    // Where the terminal does not know, the variable may.
+    // If the terminal's width is unknown, the variable COLUMNS is used.
     assert_eq!(table(0, Some("160")), table(160, None));
     assert!(rows(&table(160, None)) < rows(&usual), "{usual}");
     for command in [&["--help"][..], &["audit", "--help"], &["help", "stress"]] {
@@ -205,13 +205,13 @@ fn a_terminal_of_width_0_or_of_a_few_columns_has_no_letter_by_itself() {
     }
 }
 
-/// Starts a scheduler with a data folder of that name, inside `folder`; gives it, and what a verification says of it then.
+/// Runs a scheduler with a data folder of that name inside `folder`, then verifies the folder and returns the result.
 fn serve_and_verify(folder: &TempDir, name: &std::ffi::OsStr) -> Output {
     let argument = [b"--data-dir=", name.as_bytes()].concat();
     let argument = std::ffi::OsStr::from_bytes(&argument);
     let mut command = sctec();
     command.args(["serve-scheduler", "--no-lock", "--listen", "127.0.0.1:0"]).arg(argument);
-    // `Server` would run it in a folder of its own.
+    // `Server` would run it in another folder.
     let mut child = command.current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let listens = lines.by_ref().map_while(Result::ok).any(|line| line.contains("escutando em http://"));
@@ -248,18 +248,18 @@ fn a_data_folder_may_have_any_name() {
         assert_eq!(output.status.code(), Some(0), "{shown}: {}{}", text(&output.stdout), text(&output.stderr));
         assert!(folder.path().join(name).join("corrida.db").is_file(), "{shown}");
     }
-    // Longer than SQLite takes: clear from the beginning.
+    // A path that is too long for SQLite is refused at the start.
     let long = ["x".repeat(200), "y".repeat(200), "z".repeat(200)].join("/");
     let output = serve_and_verify(&folder, long.as_ref());
     let said = text(&output.stderr);
     assert!(output.status.code() == Some(2) && said.contains("paths of at most 504 bytes"), "{said}");
-    // Longer than the system takes.
+    // A path that is too long for the system.
     let output = serve_and_verify(&folder, "x".repeat(300).as_ref());
     assert!(output.status.code() == Some(2) && text(&output.stderr).contains("too long"), "{output:?}");
 }
 
 #[test]
-fn where_nobody_is_reached_the_advice_is_of_the_cause() {
+fn the_advice_for_a_failed_connection_fits_its_cause() {
     let nobody = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
     for (url, status, says) in [
         (nobody.as_str(), [2, 2, 2, 1], "nobody listens there: start the "),

@@ -1,5 +1,4 @@
-//! What a connection, or the machine it runs on, may do to a service: half requests, heads that mean two things, listeners that
-//! vanish, clocks that are far off.
+//! Connections and machines that misbehave: half requests, ambiguous heads, listeners that vanish, and wrong clocks.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -14,8 +13,8 @@ use crate::common::listener::Listener;
 use crate::common::network::Network;
 use crate::common::{Asked, Locks, Server, Services, http, sctec, wait_until};
 
-/// A stop takes less than a second where nothing runs; on a machine that is busy with other tests, less than this. A
-/// request's own limits are above it.
+/// The longest stop on a machine that is busy with other tests; otherwise a stop takes less than a second. The timeouts of a
+/// request are longer than this.
 const STOP_MAX: Duration = Duration::from_secs(4);
 
 fn connect(url: &str) -> TcpStream {
@@ -30,10 +29,10 @@ fn say(url: &str, bytes: &[u8]) -> TcpStream {
     stream
 }
 
-/// All that is said on a connection until it is closed.
+/// All bytes received on a connection until it is closed.
 fn rest(mut stream: TcpStream) -> String {
     let mut said = Vec::new();
-    // A connection that was reset has said all it will.
+    // After ECONNRESET no more bytes come.
     let _ = stream.read_to_end(&mut said);
     String::from_utf8_lossy(&said).into_owned()
 }
@@ -43,7 +42,7 @@ fn answer(url: &str, head: &str, body: &str) -> String {
     rest(say(url, format!("{head}Connection: close\r\n\r\n{body}").as_bytes()))
 }
 
-/// Stops a server, and says how long that took.
+/// Stops a server, and returns how long that took.
 fn stop(server: &mut Server) -> Duration {
     let begun = Instant::now();
     assert_eq!(server.terminate(), Some(0));
@@ -51,7 +50,7 @@ fn stop(server: &mut Server) -> Duration {
 }
 
 #[test]
-fn hyper_2730_half_a_request_does_not_hold_up_a_stop() {
+fn hyper_2730_half_a_request_does_not_delay_a_stop() {
     let body = "Host: x\r\nContent-Length: 100\r\n\r\n{";
     let halves: &[&[u8]] = &[
         b"",
@@ -82,12 +81,12 @@ fn hyper_2730_half_a_request_does_not_hold_up_a_stop() {
                 open.extend(halves.iter().map(|half| say(url, half)));
             }
             open.extend(bodies.iter().map(|half| say(url, half.as_bytes())));
-            // It has read them once it answers one that came later.
+            // After the answer to this later request, the server has read the halves.
             assert_eq!(http("GET", &format!("{url}/saude"), None).status, 200);
         }
         let took = stop(&mut server);
         assert!(took < STOP_MAX, "{args:?}: {took:?}");
-        // Who had begun a request for something that there is was told that nothing came of it.
+        // A client that had begun a request to an existing path gets an answer that says that the service is stopping.
         let told = open.into_iter().map(rest).filter(|said| said.contains("\"encerrando\"")).count();
         assert!(told >= urls.len(), "{args:?}: {told}");
         assert!(!server.lines().iter().any(|line| line.contains("ainda em curso")), "{:#?}", server.lines());
@@ -95,7 +94,7 @@ fn hyper_2730_half_a_request_does_not_hold_up_a_stop() {
 }
 
 #[test]
-fn a_stop_answers_what_has_begun() {
+fn a_stop_answers_the_requests_that_have_begun() {
     let mut services = Services::start(&["--critical-delay-ms", "1500"]);
     let booking = Asked::by(7, "2031-01-01T00:00:00Z").text();
     let head = format!("POST /agendamentos HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", booking.len());
@@ -108,12 +107,12 @@ fn a_stop_answers_what_has_begun() {
 }
 
 #[test]
-fn a_listener_that_never_reads_does_not_hold_up_a_stop() {
+fn a_listener_that_never_reads_does_not_delay_a_stop() {
     let mut locks = Locks::start();
     let deaf = Listener::open(&locks.url("/eventos?canal=c"), None);
     let event = json!({"evento": "e", "dados": "x".repeat(16_000)});
     let events = json!({"canal": "c", "eventos": vec![event; 50]});
-    // More than the socket has room for.
+    // More bytes than the socket's buffers hold.
     for _ in 0..20 {
         assert_eq!(locks.post("/eventos", &events).0, 200);
     }
@@ -123,7 +122,7 @@ fn a_listener_that_never_reads_does_not_hold_up_a_stop() {
 }
 
 #[test]
-fn a_head_that_may_mean_two_things_is_refused_by_both_services() {
+fn an_ambiguous_head_is_refused_by_both_services() {
     let services = Services::start(&[]);
     for url in [services.scheduler.url(), services.coordinator.url()] {
         let get = |headers: &str| answer(&url, &format!("GET /saude HTTP/1.1\r\n{headers}"), "");
@@ -140,7 +139,7 @@ fn a_head_that_may_mean_two_things_is_refused_by_both_services() {
         for fine in ["Host: a\r\n", "Host:\r\n", "Host: [::1]:5000\r\n", "Host: a:\r\n", "host: 127.0.0.1\r\n"] {
             assert!(get(fine).starts_with("HTTP/1.1 200 "), "{fine:?}");
         }
-        // HTTP/1.0 had none, and a whole URL as the target has one of its own.
+        // HTTP/1.0 needs no Host, and a target that is a whole URL has its own.
         assert!(answer(&url, "GET /saude HTTP/1.0\r\n", "").starts_with("HTTP/1.0 200 "));
         assert!(answer(&url, "GET http://b/saude HTTP/1.1\r\nHost: a\r\n", "").starts_with("HTTP/1.1 200 "));
         let options = answer(&url, "OPTIONS * HTTP/1.1\r\nHost: a\r\n", "");
@@ -160,14 +159,14 @@ fn a_head_that_may_mean_two_things_is_refused_by_both_services() {
             let said = post(headers, "{}");
             assert!(said.starts_with("HTTP/1.1 400 "), "{headers:?}: {said}");
         }
-        // Chunks have the last word over a length beside them, and nothing after them is believed (RFC 9112 §6.3).
+        // Transfer-Encoding overrides Content-Length, and the connection is closed after the answer (RFC 9112 §6.3).
         let two = "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\nGET /saude HTTP/1.1\r\nHost: a\r\n\r\n";
         let said = rest(say(&url, format!("POST /nada HTTP/1.1\r\nHost: a\r\n{two}").as_bytes()));
         assert_eq!(said.matches("HTTP/1.1 ").count(), 1, "{said}");
     }
 }
 
-/// Where a browser, curl or any other follower of RFC 3986 §5.2.4 ends up.
+/// The path that a client requests after it removed the dot segments (RFC 3986 §5.2.4).
 fn folded(href: &str) -> String {
     let path = href.split(['?', '{']).next().unwrap();
     let mut segments = Vec::new();
@@ -193,7 +192,7 @@ fn every_href(value: &Value, found: &mut Vec<String>) {
 }
 
 #[test]
-fn a_name_that_a_path_folds_away_leads_nowhere_else() {
+fn a_name_that_is_a_dot_segment_does_not_lead_to_another_path() {
     let services = Services::start(&[]);
     let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
     let names = [".", "..", "...", ".a", "a.."];
@@ -226,7 +225,7 @@ fn a_name_that_a_path_folds_away_leads_nowhere_else() {
             assert_eq!(folded(&href), path, "{name}: {href}");
         }
     }
-    // The coordinator takes no such name.
+    // The coordinator refuses such names.
     for name in [".", ".."] {
         for (path, body) in [
             ("/lock", json!({"recurso": name})),
@@ -238,7 +237,7 @@ fn a_name_that_a_path_folds_away_leads_nowhere_else() {
             assert!(answer.body.contains("não pode ser . nem .."), "{}", answer.body);
         }
     }
-    // All others come back by their link.
+    // All other names are found by their link.
     for name in ["...", "~.", "a/../b", "%2e%2e", "a b", "..;", "\\..", "?x", "#x", "é"] {
         let body = json!({"recurso": name}).to_string();
         assert_eq!(http("POST", &services.locks("/lock"), Some(("application/json", &body))).status, 200, "{name}");
@@ -251,7 +250,7 @@ fn a_name_that_a_path_folds_away_leads_nowhere_else() {
 }
 
 #[test]
-fn a_mark_of_the_byte_order_is_passed_over() {
+fn a_byte_order_mark_is_skipped() {
     let services = Services::start(&[]);
     let marked = |url: String, body: &Value| http("POST", &url, Some(("application/json", &format!("\u{feff}{body}"))));
     let booking = Asked::by(7, "2031-01-01T00:00:00Z");
@@ -269,13 +268,13 @@ fn a_mark_of_the_byte_order_is_passed_over() {
     assert_eq!(delete.json()["motivo_cancelamento"], "m");
 }
 
-/// A command under a clock that reads `at`.
+/// Runs a command with its clock set to `at`.
 fn under_clock(at: &str, command: &mut Command) {
-    // faketime runs its command as a child, which would outlive it: its environment is all that is needed.
+    // Only the environment that faketime sets is used. faketime itself would run the command as a child that outlives it.
     let environment = Command::new("faketime").args(["-f", at, "env"]).output().unwrap();
     for line in String::from_utf8(environment.stdout).unwrap().lines() {
         if let Some((name @ ("LD_PRELOAD" | "FAKETIME" | "FAKETIME_SHARED"), value)) = line.split_once('=') {
-            // The shared memory belongs to a process that has ended.
+            // This shared memory belongs to a process that has ended.
             if name != "FAKETIME_SHARED" {
                 command.env(name, value);
             }
@@ -285,7 +284,7 @@ fn under_clock(at: &str, command: &mut Command) {
 
 #[test]
 #[ignore = "needs faketime"]
-fn a_clock_that_no_date_can_show_is_served() {
+fn a_service_works_with_a_clock_outside_the_range_of_dates() {
     for (at, date, now) in [
         ("@1960-01-01 00:00:00", "date: Thu, 01 Jan 1970 00:00:00 GMT", "1970-01-01T00:00:00.000000Z"),
         ("@9999-12-31 23:59:58", "date: Thu, 31 Dec 9998 23:59:59 GMT", "9998-12-31T23:59:59.999999Z"),
@@ -296,10 +295,10 @@ fn a_clock_that_no_date_can_show_is_served() {
         let begun = Instant::now();
         let mut server = Server::spawn(&mut command, 2);
         let (agenda, locks) = (server.url_of("agendamento"), server.url_of("coordenador"));
-        // In the second case the year ends meanwhile: its clock began when it did.
+        // In the second case the year ends during the test: the clock runs on from the start of the service.
         wait_until("the year is over", || begun.elapsed() > Duration::from_secs(3));
         assert!(answer(&agenda, "GET /time HTTP/1.1\r\nHost: a\r\n", "").contains(date), "{at}");
-        // What is not HTTP is answered by hyper itself, with the date that it makes.
+        // hyper itself answers bytes that are not HTTP, with its own date.
         assert!(answer(&agenda, "x\r\n", "").starts_with("HTTP/1.1 400 "), "{at}");
         assert_eq!(http("GET", &format!("{agenda}/time"), None).json()["timestamp_utc"], now);
         assert_eq!(Asked::by(7, "2031-01-01T00:00:00Z").at(&agenda).status, 201);
@@ -331,7 +330,7 @@ fn a_clock_that_no_date_can_show_is_served() {
 
 #[test]
 #[ignore = "needs unshare, nsenter and ip, as root, and curl"]
-fn eventsource_121_a_listener_whose_packets_are_dropped_is_gone_after_30_seconds() {
+fn eventsource_121_a_listener_whose_packets_are_dropped_is_removed_after_30_seconds() {
     let network = Network::start();
     let folder = tempfile::tempdir().unwrap();
     let mut command = network.on(0, env!("CARGO_BIN_EXE_sctec"));
@@ -346,7 +345,7 @@ fn eventsource_121_a_listener_whose_packets_are_dropped_is_gone_after_30_seconds
     listener.args(["--silent", "--no-buffer", "http://10.9.0.1:3000/eventos?canal=c"]).stdout(Stdio::null());
     let mut listener = listener.spawn().unwrap();
     wait_until("it listens", || listeners() == Some(1));
-    // A waiter for a lock as well: nothing is sent to it that it would acknowledge, so the kernel probes it.
+    // A waiter for a lock too. Nothing is sent to it, so only the kernel's keepalive probes detect that it is gone.
     network.curl(1, "http://10.9.0.1:3000/saude");
     let lock = |wait_ms: u32| json!({"recurso": "X", "ttl_ms": 300_000, "espera_ms": wait_ms}).to_string();
     let post = |host: usize, url: &str, wait_ms: u32| {
@@ -361,7 +360,7 @@ fn eventsource_121_a_listener_whose_packets_are_dropped_is_gone_after_30_seconds
         serde_json::from_str::<Value>(&health).ok().and_then(|health| health["esperando"].as_u64())
     };
     wait_until("it waits", || waiting() == Some(1));
-    // From now on, no packet of theirs arrives.
+    // From now on the packets of both clients are dropped.
     network.ip(1, &["route", "add", "blackhole", "10.9.0.1/32"]);
     let begun = Instant::now();
     let mut gone = [None; 2];
@@ -372,7 +371,7 @@ fn eventsource_121_a_listener_whose_packets_are_dropped_is_gone_after_30_seconds
                 *gone = Some(begun.elapsed());
             }
         }
-        // Between two looks: what is measured takes seconds.
+        // A pause between two polls: the measured time is seconds.
         std::thread::sleep(Duration::from_millis(200));
     }
     for child in [&mut listener, &mut waiter] {

@@ -1,6 +1,6 @@
-//! Deliverable 5: the image, and the composition of both services, as podman runs them.
+//! Deliverable 5: the image, and the composition of both services, run with podman.
 //!
-//! They need podman, podman-compose and the image: `podman build -t sctec .`
+//! The tests need podman, podman-compose and the image: `podman build -t sctec .`
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -30,7 +30,7 @@ fn slot(index: usize) -> String {
     format!("2040-{:02}-{:02}T{:02}:{minute:02}:00Z", hour / 24 / 28 + 1, hour / 24 % 28 + 1, hour % 24)
 }
 
-/// The ids of the bookings that stand, each with its slot.
+/// The ids of the active bookings, each with its slot.
 fn standing(url: &str) -> BTreeMap<i64, String> {
     let mut all = BTreeMap::new();
     let mut path = "/agendamentos?status=AGENDADO&limite=500".to_owned();
@@ -47,8 +47,7 @@ fn standing(url: &str) -> BTreeMap<i64, String> {
     }
 }
 
-/// Books slot after slot at each of `urls` until told to stop; what was told to have been booked, and how often each answer
-/// came.
+/// Books slot after slot at each of `urls` until it is stopped. It collects the acknowledged bookings and counts the answers.
 struct Load<'a> {
     urls: &'a [String],
     next: AtomicUsize,
@@ -60,14 +59,14 @@ impl<'a> Load<'a> {
         Self { urls, next: AtomicUsize::new(0), stop: AtomicBool::new(false) }
     }
 
-    /// One of those who book. Each slot is asked for at all the URLs, one after the other: one may have it.
+    /// One client. It requests each slot at all URLs, one after the other; only one request may get it.
     fn book(&self) -> (Vec<i64>, BTreeMap<u16, usize>) {
         let (mut booked, mut answers) = (Vec::new(), BTreeMap::new());
         while !self.stop.load(Ordering::Relaxed) {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
             let asked = Asked::by(1, &slot(index));
             for url in self.urls {
-                // Nobody answers while a scheduler is being killed: 0.
+                // 0 is no answer, while a scheduler is being killed.
                 let answer = asked.try_at(url);
                 let status = answer.as_ref().map_or(0, |answer| answer.status);
                 *answers.entry(status).or_default() += 1;
@@ -75,13 +74,13 @@ impl<'a> Load<'a> {
                     booked.push(answer.unwrap().json()["id"].as_i64().unwrap());
                 }
             }
-            // A pace, not a wait: it leaves the containers time to come back.
+            // This only slows the load down, so that the containers have time to restart.
             thread::sleep(Duration::from_millis(2));
         }
         (booked, answers)
     }
 
-    /// Runs `meanwhile` while four book; everything acknowledged, and how often each answer came.
+    /// Runs `meanwhile` while four clients book. Returns the acknowledged bookings and the number of each answer.
     fn during(&self, meanwhile: impl FnOnce()) -> (Vec<i64>, BTreeMap<u16, usize>) {
         thread::scope(|scope| {
             let bookers: Vec<_> = (0..4).map(|_| scope.spawn(|| self.book())).collect();
@@ -101,7 +100,7 @@ impl<'a> Load<'a> {
     }
 }
 
-/// Stops a load also when what was done meanwhile fails.
+/// Stops a load even if `meanwhile` panics.
 struct StopOnDrop<'a>(&'a AtomicBool);
 
 impl Drop for StopOnDrop<'_> {
@@ -110,7 +109,7 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-/// Checks that every acknowledged booking stands and that no slot has two.
+/// Checks that every acknowledged booking is active and that no slot has two.
 #[track_caller]
 fn nothing_lost_nothing_doubled(url: &str, acknowledged: &[i64]) {
     let standing = standing(url);
@@ -120,7 +119,7 @@ fn nothing_lost_nothing_doubled(url: &str, acknowledged: &[i64]) {
     assert_eq!(slots.len(), standing.len(), "a slot has two bookings");
 }
 
-/// How long after SIGTERM the service's process is gone.
+/// How long the service's process runs after SIGTERM.
 fn terminate(project: &Project, service: &str) -> Duration {
     let pid = project.pid(service);
     let begun = Instant::now();
@@ -146,7 +145,7 @@ fn the_image_is_the_executable_and_an_empty_folder() {
         std::process::Command::new("sh").args(["-c", "podman export $0 | tar -t", &container]).output().unwrap();
     podman(&["rm", "-v", &container]);
     let files = String::from_utf8(exported.stdout).unwrap();
-    // The engine makes the folders that it mounts things on.
+    // The engine creates the folders of its mounts.
     let engines = ["dev", "etc", "proc", "run", "sys"];
     let ours: Vec<&str> =
         files.lines().filter(|name| !engines.contains(&name.split('/').next().unwrap_or_default())).collect();
@@ -160,7 +159,7 @@ fn the_image_is_the_executable_and_an_empty_folder() {
 
 #[test]
 #[ignore = "needs podman"]
-fn nothing_but_the_volume_can_be_written_and_nothing_be_gained() {
+fn only_the_volume_can_be_written_and_the_process_has_no_privileges() {
     let project = Project::up(ONE_OF_EACH);
     for service in [SCHEDULER, COORDINATOR] {
         assert_eq!(project.inspect(service, "{{.HostConfig.ReadonlyRootfs}}"), "true");
@@ -175,7 +174,7 @@ fn nothing_but_the_volume_can_be_written_and_nothing_be_gained() {
             let line = status.lines().find(|line| line.starts_with(name)).unwrap_or_default();
             line.split_whitespace().skip(1).map(str::to_owned).collect::<Vec<_>>()
         };
-        // What the kernel says of the process, whatever the engine was told.
+        // The kernel's view of the process, independent of the engine's settings.
         for capabilities in ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"] {
             assert_eq!(value(capabilities), ["0000000000000000"], "{capabilities}");
         }
@@ -185,7 +184,7 @@ fn nothing_but_the_volume_can_be_written_and_nothing_be_gained() {
     }
 }
 
-/// Both services' logs have whole lines of the two forms, none omitted and none twice.
+/// Checks that both services' logs have only whole lines of the two forms, and none twice or missing.
 fn assert_whole_lines_once(project: &Project) {
     for service in [SCHEDULER, COORDINATOR] {
         let lines = project.log(service);
@@ -201,7 +200,7 @@ fn assert_whole_lines_once(project: &Project) {
 
 #[test]
 #[ignore = "needs podman"]
-fn one_stream_of_logs_ties_both_services_together_and_data_outlives_them() {
+fn one_log_stream_shows_a_request_in_both_services_and_the_data_stays() {
     let project = Project::up(ONE_OF_EACH);
     for service in [SCHEDULER, COORDINATOR] {
         assert!(project.is_healthy(service), "{service}");
@@ -210,7 +209,7 @@ fn one_stream_of_logs_ties_both_services_together_and_data_outlives_them() {
     println!("stress from the host: {}", report["statuses"]);
     assert_eq!((status, &report["statuses"]), (Some(0), &json!({"201": 1, "409": 9})), "{report}");
 
-    // A request that names itself, so that its way can be told.
+    // A request with its own identifier, so that its log lines can be found.
     let body = Asked::by(7, &slot(0)).text();
     let url = format!("{}/agendamentos", project.url());
     let booked = crate::common::http_with(
@@ -246,7 +245,7 @@ fn one_stream_of_logs_ties_both_services_together_and_data_outlives_them() {
         assert!(took < Duration::from_secs(1), "{took:?}");
         let lines = project.log(service);
         assert!(lines.iter().any(|line| line.ends_with(":encerrado")), "{lines:?}");
-        // The engine was not told to stop it, and starts it again.
+        // The engine did not stop it, so the engine starts it again.
         wait_until("it is back", || project.inspect(service, "{{.State.Running}} {{.RestartCount}}") == "true 1");
     }
     wait_until("they are ready again", || podman::is_ready(&project.url()));
@@ -263,7 +262,7 @@ fn one_stream_of_logs_ties_both_services_together_and_data_outlives_them() {
 
 #[test]
 #[ignore = "needs podman"]
-fn the_coordinators_container_killed_under_load_comes_back_and_bookings_with_it() {
+fn after_a_kill_of_the_coordinators_container_under_load_bookings_continue() {
     let project = Project::up(ONE_OF_EACH);
     let urls = [project.url()];
     let load = Load::new(&urls);
@@ -275,7 +274,7 @@ fn the_coordinators_container_killed_under_load_comes_back_and_bookings_with_it(
         signal(killed, "KILL");
         let begun = Instant::now();
         wait_until("bookings stop", || !ready());
-        // The engine starts it again, and it waits until the locks of before have run out.
+        // The engine starts it again, and it grants no lock until the earlier locks have expired.
         wait_until("bookings go on by themselves", ready);
         println!("coordinator killed: ready again after {:.1} s", begun.elapsed().as_secs_f64());
         assert_ne!(project.pid(COORDINATOR), killed);
@@ -321,7 +320,7 @@ fn two_schedulers_on_one_volume_book_a_slot_once_and_either_may_be_killed() {
         }
     });
     println!("either killed: {answers:?}");
-    // Each slot was asked for twice: once for either to have, once for either to refuse.
+    // Each slot was requested twice: one request got it and the other was refused.
     assert!(answers.keys().all(|status| [0, 201, 409].contains(status)), "{answers:?}");
     assert!(answers[&0] > 0 && answers[&201] > 20, "{answers:?}");
     nothing_lost_nothing_doubled(&project.url(), &booked);

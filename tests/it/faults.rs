@@ -1,7 +1,8 @@
-//! Every write and every sync of a booking's way fails once, and for good: what was answered is what is there after a crash.
+//! Every write and every sync of a booking fails, once and permanently. After a crash the database must agree with the answers.
 //!
-//! strace makes one system call of one file fail, the first, the second and so on until none is left to fail. After each
-//! booking the service is killed and started without it. A 201 that is not there, or a "nothing was written" that is, is a lie.
+//! strace makes one system call on one file fail: first the first call, then the second, until there is none left. After each
+//! booking the service is killed and restarted without strace. A booking with a 201 must then exist, and one with the answer that
+//! nothing was written must not.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,10 +12,10 @@ use serde_json::json;
 
 use crate::common::{Server, Services, http, sctec, signal, try_http, wait_until};
 
-/// More calls than any step has.
+/// More calls than any step makes.
 const CALLS_MAX: u32 = 60;
 
-/// The error, and whether it goes on.
+/// The system call that fails, its error, and whether all later calls fail too.
 #[derive(Clone, Copy, Debug)]
 struct Fault {
     call: &'static str,
@@ -23,7 +24,7 @@ struct Fault {
     lasts: bool,
 }
 
-/// strace, attached to all threads of a process and making one call of one file fail.
+/// strace, attached to all threads of a process. It makes one call on one file fail.
 struct Injector {
     strace: Child,
     log: PathBuf,
@@ -51,16 +52,16 @@ impl Injector {
         Self { strace, log }
     }
 
-    /// Whether the call was reached, and so failed.
+    /// Ends strace and returns whether the call was made, and so failed.
     fn end(mut self) -> bool {
-        // It may have ended with the process that it was attached to.
+        // strace may have ended with its process.
         signal(self.strace.id(), "INT");
         self.strace.wait().unwrap();
         std::fs::read_to_string(&self.log).is_ok_and(|text| text.contains("(INJECTED)"))
     }
 }
 
-/// The faults of one call: each that there is once, and each of the first ones for good.
+/// The faults of one call: EIO and ENOSPC, each once and permanently.
 fn faults(call: &'static str, when: u32) -> Vec<Fault> {
     let mut faults = Vec::new();
     for error in ["EIO", "ENOSPC"] {
@@ -75,7 +76,8 @@ fn minute(index: u32) -> String {
     format!("2030-12-{:02}T{:02}:{:02}:00Z", 1 + index / 288, index / 12 % 24, index % 12 * 5)
 }
 
-/// What an answer to a booking or to a cancellation says of what was written: yes, no, or that nobody knows.
+/// Whether the change was written, according to the answer to a booking or a cancellation; `None` if the answer says that this is
+/// unknown.
 fn says(what: &str, status: u16, body: &serde_json::Value) -> Option<bool> {
     let detail = body["detail"].as_str().unwrap_or_default();
     match (status, body["codigo"].as_str()) {
@@ -91,7 +93,7 @@ fn says(what: &str, status: u16, body: &serde_json::Value) -> Option<bool> {
     }
 }
 
-/// A scheduler under faults at one file, with what was answered since it was last looked at.
+/// A scheduler with faults on one file, and the counts of its answers.
 struct Trial {
     services: Services,
     next: u32,
@@ -105,21 +107,21 @@ impl Trial {
         self.services.restart_scheduler(&[]);
     }
 
-    /// Books, and cancels what was booked before, under one fault; then crashes and compares.
+    /// Books, and cancels an earlier booking, under one fault. Then kills the service and compares the answers with the database.
     fn run(&mut self, file: &Path, fault: Fault) -> bool {
         let before = minute(self.next);
         let start = minute(self.next + 1);
         self.next += 2;
         let (status, standing) = self.services.book(7, &before);
         assert_eq!(status, 201, "{standing}");
-        // A fault of a moment ago counts against it until a record is written.
+        // After the last fault the service is unavailable until a record is written, so this booking comes before the fault.
         let injector = Injector::attach(self.services.scheduler.pid(), file, fault, self.services.data_dir());
         let what = format!("{fault:?} of {}", file.display());
         let (status, booked) = self.services.book(3, &start);
         let said_booked = says(&what, status, &booked);
         let cancelled = self.services.follow(&standing, "cancelar");
         let said_cancelled = says(&what, cancelled.status, &cancelled.json());
-        // What is read meanwhile says nothing that is not so either, if it says anything.
+        // A read during the fault succeeds or is refused with 503.
         let listed = http("GET", &self.services.agenda(&format!("/agendamentos?de={start}")), None);
         assert!(listed.status == 200 || listed.status == 503, "{what}: {}", listed.status);
         self.services.scheduler.kill();
@@ -141,7 +143,7 @@ impl Trial {
         reached
     }
 
-    /// All faults of a call until there is none left to fail.
+    /// Runs all faults of a call, until no call is left to fail.
     fn run_all(&mut self, file: &Path, call: &'static str, step: usize) {
         for when in (1..CALLS_MAX).step_by(step) {
             let mut reached = false;
@@ -164,14 +166,14 @@ fn verify(folder: &Path) {
 
 #[test]
 #[ignore = "needs strace"]
-fn no_write_or_sync_of_the_database_that_fails_makes_an_answer_untrue() {
+fn when_a_write_or_sync_of_the_database_fails_every_answer_is_true() {
     let services = Services::start(&["--lock-retention-ms", "0"]);
     let mut trial = Trial { services, next: 0, certain: (0, 0), unknown: 0 };
     let log = trial.services.data_dir().join("sctec.db-wal");
     trial.run_all(&log, "fsync", 1);
-    // A page is two writes, its header and itself, and there are many pages: some of each.
+    // A page is two writes, its header and its content. There are many pages, so only some writes fail.
     trial.run_all(&log, "pwrite64", 3);
-    // A sync that never works again leaves what nobody knows; one that fails once does not.
+    // Only a sync that fails permanently gives an answer with an unknown result.
     assert!(trial.unknown > 0 && trial.certain.0 > 0, "{} {:?}", trial.unknown, trial.certain);
     trial.restart();
     wait_until("the trail has all", || {
@@ -182,7 +184,7 @@ fn no_write_or_sync_of_the_database_that_fails_makes_an_answer_untrue() {
 
 #[test]
 #[ignore = "needs strace"]
-fn no_write_or_sync_of_the_trail_that_fails_makes_an_answer_untrue() {
+fn when_a_write_or_sync_of_the_trail_fails_every_answer_is_true() {
     let services = Services::start(&["--lock-retention-ms", "0"]);
     let mut trial = Trial { services, next: 0, certain: (0, 0), unknown: 0 };
     let trail = trial.services.data_dir().join("audit.jsonl");
@@ -195,7 +197,7 @@ fn no_write_or_sync_of_the_trail_that_fails_makes_an_answer_untrue() {
 
 #[test]
 #[ignore = "needs strace"]
-fn no_log_that_cannot_be_written_makes_an_answer_untrue() {
+fn when_the_log_cannot_be_written_every_answer_is_true() {
     let services = Services::start(&["--lock-retention-ms", "0"]);
     let mut trial = Trial { services, next: 0, certain: (0, 0), unknown: 0 };
     let log = trial.services.data_dir().join("app.log");
@@ -207,7 +209,7 @@ fn no_log_that_cannot_be_written_makes_an_answer_untrue() {
 
 #[test]
 #[ignore = "needs strace"]
-fn no_write_or_sync_of_the_tokens_limit_that_fails_gives_a_token_twice() {
+fn when_a_write_or_sync_of_the_token_limit_fails_no_token_is_granted_twice() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("coordenador.json");
     let start = |grace: &str| {
@@ -229,7 +231,7 @@ fn no_write_or_sync_of_the_tokens_limit_that_fails_gives_a_token_twice() {
         for fault in faults(call, 1) {
             let mut server = start("0");
             let injector = Injector::attach(server.pid(), &file, fault, folder.path());
-            // The file is written for a TTL that is longer than any before, and for tokens far ahead.
+            // The file is written when a TTL is longer than all before, and when the tokens reach the limit.
             ttl = if ttl == 300_000 { 1_500 } else { 300_000 };
             for body in [
                 json!({ "recurso": "a", "ttl_ms": ttl }),
@@ -249,7 +251,7 @@ fn no_write_or_sync_of_the_tokens_limit_that_fails_gives_a_token_twice() {
             }
             server.kill();
             injector.end();
-            // After the crash the tokens go on from above, and the state is whole.
+            // After the crash the next token is larger, and the state file is whole.
             let server = start("0");
             let (status, answer) = lock(&server.url(), &json!({ "recurso": "d" }));
             assert_eq!(status, 200, "{fault:?}: {answer}");

@@ -1,5 +1,5 @@
-//! `sctec audit --follow` as its users meet it: on files that grow, that are closed, compressed, replaced or not there yet, and
-//! on a real service's.
+//! `sctec audit --follow` on files that grow, that are closed, compressed, replaced or missing, and on the trail of a real
+//! service.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Output, Stdio};
@@ -9,11 +9,11 @@ use tempfile::TempDir;
 use crate::common::trail::{CANCELLED, CURIE, NASTY, audit, file, gzip, lines, numbered};
 use crate::common::{Services, wait_until};
 
-/// `--follow`, with what it printed so far.
+/// A running `--follow`, and its output so far.
 struct Follower {
     child: std::process::Child,
     printed: std::sync::Arc<std::sync::Mutex<String>>,
-    /// Where it says what is not printed.
+    /// The file of its standard error.
     said: tempfile::NamedTempFile,
 }
 
@@ -36,7 +36,7 @@ impl Follower {
         std::fs::read_to_string(self.said.path()).unwrap()
     }
 
-    /// As Linux counts them.
+    /// The bytes that it has read, from `/proc`.
     fn bytes_read(&self) -> u64 {
         let counters = std::fs::read_to_string(format!("/proc/{}/io", self.child.id())).unwrap();
         counters.lines().next().unwrap().strip_prefix("rchar: ").unwrap().parse().unwrap()
@@ -61,7 +61,7 @@ impl Drop for Follower {
 }
 
 #[test]
-fn following_prints_each_line_once_it_is_whole_through_rotation_and_what_people_do() {
+fn following_prints_each_line_once_through_rotation_a_crash_and_a_replaced_file() {
     let folder = TempDir::new().unwrap();
     let (data_dir, path) = (folder.path().to_str().unwrap(), folder.path().join("audit.jsonl"));
     let append = |text: &str| {
@@ -69,27 +69,27 @@ fn following_prints_each_line_once_it_is_whole_through_rotation_and_what_people_
     };
     let rotate_to =
         |first: u64| std::fs::rename(&path, folder.path().join(format!("audit-{first:012}.jsonl"))).unwrap();
-    // A file that was closed before, and the one that is written.
+    // A closed file and the current file.
     append(&lines(&[CURIE]));
     rotate_to(1);
     append(&lines(&[NASTY]));
     let follower = Follower::start(&["--data-dir", data_dir, "--telescope", "Hubble-Acad"]);
     follower.wait_for(&lines(&[CURIE, NASTY]));
-    // Half a line is no line, also when it was read; then a crash, whose torn line is cut and written again.
+    // Half a line is not printed, even after it was read. Then, as after a crash, the torn line is cut and written again.
     let before = follower.bytes_read();
     append(&CANCELLED[..300]);
     wait_until("half of it is read", || follower.bytes_read() >= before + 300);
     std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(NASTY.len() as u64 + 1).unwrap();
     append(&lines(&[CANCELLED]));
     follower.wait_for(&lines(&[CURIE, NASTY, CANCELLED]));
-    // Written and closed twice between two looks.
+    // Two files are written and closed between two polls.
     append(&lines(&[CURIE]));
     rotate_to(2);
     append(&lines(&[NASTY]));
     rotate_to(5);
     append(&lines(&[CANCELLED]));
     follower.wait_for(&lines(&[CURIE, NASTY, CANCELLED, CURIE, NASTY, CANCELLED]));
-    // Another file in its place is read from its beginning.
+    // A file that replaces the current one is read from its beginning.
     std::fs::write(folder.path().join("new"), lines(&[NASTY])).unwrap();
     std::fs::rename(folder.path().join("new"), &path).unwrap();
     follower.wait_for(&lines(&[CURIE, NASTY, CANCELLED, CURIE, NASTY, CANCELLED, NASTY]));
@@ -98,7 +98,7 @@ fn following_prints_each_line_once_it_is_whole_through_rotation_and_what_people_
 }
 
 #[test]
-fn following_begins_before_the_file_is_there_and_outlives_its_folders_absence() {
+fn following_waits_for_a_missing_file_and_for_a_missing_folder() {
     let folder = TempDir::new().unwrap();
     let (data_dir, away) = (folder.path().join("data"), folder.path().join("away"));
     let path = data_dir.join("audit.jsonl");
@@ -111,13 +111,13 @@ fn following_begins_before_the_file_is_there_and_outlives_its_folders_absence() 
         std::fs::create_dir(&data_dir).unwrap();
         append(&lines(&[CURIE]));
         follower.wait_for(&lines(&[CURIE]));
-        // Away, and back with a record more.
+        // The folder is moved away, and comes back with one more record.
         std::fs::rename(&data_dir, &away).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(300));
         std::fs::rename(&away, &data_dir).unwrap();
         append(&lines(&[NASTY]));
         follower.wait_for(&lines(&[CURIE, NASTY]));
-        // Away for good, and another in its place.
+        // The folder is moved away, and another one takes its place.
         std::fs::remove_dir_all(&data_dir).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(300));
         std::fs::create_dir(&data_dir).unwrap();
@@ -129,13 +129,13 @@ fn following_begins_before_the_file_is_there_and_outlives_its_folders_absence() 
 }
 
 #[test]
-fn following_from_now_on_and_with_the_last_ones() {
+fn following_with_tail_0_prints_only_new_records_and_with_tail_n_the_last_ones_too() {
     let folder = TempDir::new().unwrap();
     let path = file(&folder, "audit.jsonl", &[CURIE, NASTY]);
     let append = |text: &str| {
         std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(text.as_bytes()).unwrap();
     };
-    // Half a line is there already.
+    // The file ends with half a line.
     append(&CANCELLED[..100]);
     let (now, last) = (Follower::start(&[&path, "--tail", "0"]), Follower::start(&[&path, "--tail", "1"]));
     last.wait_for(&lines(&[NASTY]));
@@ -146,13 +146,13 @@ fn following_from_now_on_and_with_the_last_ones() {
 }
 
 #[test]
-fn following_goes_on_when_what_was_closed_is_compressed() {
+fn following_continues_after_a_closed_file_is_compressed() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("audit.jsonl");
     std::fs::write(&path, numbered(1, 2)).unwrap();
     let follower = Follower::start(&["--data-dir", folder.path().to_str().unwrap()]);
     follower.wait_for(&numbered(1, 2));
-    // Closed and compressed between two looks, and so is the next; then one that is written.
+    // The file and the next one are closed and compressed between two polls; then a current file follows.
     let staged = TempDir::new_in(folder.path()).unwrap();
     let write = |name: &str, bytes: &[u8]| {
         std::fs::write(staged.path().join(name), bytes).unwrap();
@@ -163,7 +163,7 @@ fn following_goes_on_when_what_was_closed_is_compressed() {
     write("audit.jsonl", numbered(5, 6).as_bytes());
     follower.wait_for(&numbered(1, 6));
     assert!(!follower.said().contains("missing"), "{}", follower.said());
-    // A compressed one by itself, also where it is the last.
+    // A compressed file that is named, also as the last input.
     let gz = folder.path().join("audit-000000000003.jsonl.gz");
     Follower::start(&[gz.to_str().unwrap()]).wait_for(&numbered(3, 4));
 }
@@ -175,13 +175,13 @@ fn wait_for_end(mut child: std::process::Child) -> Output {
 }
 
 #[test]
-fn following_ends_when_its_reader_leaves_also_where_nothing_comes() {
+fn following_ends_when_the_output_pipe_is_closed_even_without_new_records() {
     let folder = TempDir::new().unwrap();
     let path = file(&folder, "audit.jsonl", &[CURIE]);
     let missing = folder.path().join("missing").to_str().unwrap().to_owned();
     for arguments in [&[path.as_str()][..], &[&path, "--booking", "9"], &[&missing], &[&path, "--format", "csv"]] {
         let mut child = audit(arguments).arg("--follow").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // `head -1`, where there is a line.
+        // Like `head -1`, if there is a line.
         if arguments.len() == 1 && arguments[0] == path {
             let mut line = String::new();
             BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
@@ -191,7 +191,7 @@ fn following_ends_when_its_reader_leaves_also_where_nothing_comes() {
         let output = wait_for_end(child);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
     }
-    // Nor does it wait for a pipe that brings nothing.
+    // It also ends while it waits for an input pipe without data.
     for (arguments, sent) in [(["-", "--count"], ""), (["-", "--booking=9"], CURIE)] {
         let mut child =
             audit(&arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -204,7 +204,7 @@ fn following_ends_when_its_reader_leaves_also_where_nothing_comes() {
 }
 
 #[test]
-fn following_a_service_through_its_rotation_gives_every_record_once() {
+fn following_a_service_through_rotation_prints_every_record_once() {
     let services = Services::start(&["--audit-rotate-mb", "1", "--lock-retention-ms", "0"]);
     let follower = Follower::start(&["--data-dir", services.data_dir().to_str().unwrap()]);
     let (target, reason) = ("\u{202e}".repeat(200), "\u{202e}".repeat(500));

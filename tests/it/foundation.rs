@@ -1,5 +1,5 @@
-//! What a service stands on: the files of its data folder may be deleted, moved or replaced under it, restored in part, made by
-//! two processes at once, or changed by hand. It says what is so, and nothing that it acknowledged is lost.
+//! The files of a data folder may be deleted, moved, replaced, partly restored, created by two processes at once, or changed by
+//! hand. The service reports the state, and no acknowledged change is lost.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -16,7 +16,7 @@ fn code(answer: &(u16, Value)) -> (u16, &str) {
 
 const GONE: (u16, &str) = (503, "banco_indisponivel");
 
-/// Every way to the database says that it is not in its place, and names it.
+/// Checks that every request that needs the database is refused with a message that names the missing file.
 fn says_that_it_is_gone(services: &Services, name: &str, slot: &str, standing: &Value) {
     let booked = services.book(2, slot);
     assert_eq!(code(&booked), GONE, "{}", booked.1);
@@ -47,12 +47,12 @@ fn better_sqlite3_1237_a_database_that_is_deleted_takes_no_booking_until_it_is_b
         let (status, booked) = services.book(1, &format!("2030-12-02T0{hour}:00:00Z"));
         assert_eq!(status, 201, "it goes on: {booked}");
     }
-    // All of them, for good: what was acknowledged is lost with them, and nothing more is acknowledged.
+    // All files are deleted permanently. The acknowledged bookings are lost with them, and no new booking is acknowledged.
     for name in ["sctec.db", "sctec.db-wal", "sctec.db-shm"] {
         std::fs::remove_file(folder.join(name)).unwrap();
     }
     says_that_it_is_gone(&services, "sctec.db", "2030-12-01T04:00:00Z", &standing);
-    // A second scheduler makes a new one there. The first does not sell its slots a second time, nor takes its files away.
+    // A second scheduler creates a new database there. The first must not write to it and must not delete its files.
     let second = services.another_scheduler(&[]);
     let other = Asked::by(2, "2030-12-01T04:00:00Z").at(&second.url());
     assert!(matches!(other.status, 201 | 503), "{}", other.body);
@@ -64,11 +64,11 @@ fn better_sqlite3_1237_a_database_that_is_deleted_takes_no_booking_until_it_is_b
 }
 
 #[test]
-fn get_bb_2190_a_database_that_is_replaced_takes_no_booking_and_what_was_acknowledged_is_in_the_right_one() {
+fn get_bb_2190_a_replaced_database_takes_no_booking_and_acknowledged_ones_are_in_the_right_one() {
     let mut services = Services::start(&["--lock-retention-ms", "0"]);
     let folder = services.data_dir().to_owned();
     let (_, standing) = services.book(1, "2030-12-01T03:00:00Z");
-    // Another agenda, as sound as this one.
+    // A valid database of another agenda.
     let elsewhere = Services::start(&[]).stop();
     std::fs::rename(folder.join("sctec.db"), folder.join("right")).unwrap();
     std::fs::copy(elsewhere.path().join("sctec.db"), folder.join("sctec.db")).unwrap();
@@ -81,7 +81,7 @@ fn get_bb_2190_a_database_that_is_replaced_takes_no_booking_and_what_was_acknowl
 }
 
 #[test]
-fn a_folder_that_is_moved_and_the_race_of_a_database_that_is_deleted_are_noticed_too() {
+fn a_moved_folder_and_a_deleted_race_database_are_noticed_too() {
     let outer = tempfile::tempdir().unwrap();
     let (data, away) = (outer.path().join("dados"), outer.path().join("fora"));
     let mut command = sctec();
@@ -105,7 +105,7 @@ fn a_folder_that_is_moved_and_the_race_of_a_database_that_is_deleted_are_noticed
 }
 
 #[test]
-fn a_log_that_is_deleted_loses_nothing_that_was_acknowledged() {
+fn after_the_write_ahead_log_is_deleted_no_acknowledged_booking_is_lost() {
     let mut services = Services::start(&[]);
     for minute in ["00", "05", "10"] {
         assert_eq!(services.book(1, &format!("2030-12-01T03:{minute}:00Z")).0, 201);
@@ -115,7 +115,7 @@ fn a_log_that_is_deleted_loses_nothing_that_was_acknowledged() {
     }
     let refused = services.book(1, "2030-12-01T03:15:00Z");
     assert_eq!(code(&refused), GONE, "{}", refused.1);
-    // The writer has looked by the time this is answered.
+    // When `/pronto` answers, the database's writer has checked its files.
     assert_eq!(http("GET", &services.agenda("/pronto"), None).status, 503);
     services.scheduler.kill();
     services.restart_scheduler(&[]);
@@ -123,13 +123,13 @@ fn a_log_that_is_deleted_loses_nothing_that_was_acknowledged() {
     assert_eq!(services.book(1, "2030-12-01T03:15:00Z").0, 201);
 }
 
-/// Starts the command; what it says goes to files.
+/// Starts the command with its output in files.
 fn begin(command: &mut Command, said: &Path) -> Child {
     let file = |name: &str| std::fs::File::create(said.with_extension(name)).unwrap();
     command.stdin(Stdio::null()).stdout(file("out")).stderr(file("err")).spawn().unwrap()
 }
 
-/// Whether it listens; not, if it ended.
+/// Waits until the process listens or ends, and returns whether it listens.
 fn listens(child: &mut Child, said: &Path, services: usize) -> bool {
     let mut listens = false;
     wait_until("it listens or has ended", || {
@@ -142,14 +142,14 @@ fn listens(child: &mut Child, said: &Path, services: usize) -> bool {
 
 fn end(mut children: Vec<Child>) {
     for child in &mut children {
-        // It may have ended by itself.
+        // The process may have ended by itself.
         let _ = child.kill();
         child.wait().unwrap();
     }
 }
 
 #[test]
-fn schedulers_that_start_at_once_on_a_fresh_folder_all_do() {
+fn schedulers_that_start_at_once_on_a_new_folder_all_start() {
     for round in 0..16 {
         let outer = tempfile::tempdir().unwrap();
         let data = outer.path().join("a/b");
@@ -169,7 +169,7 @@ fn schedulers_that_start_at_once_on_a_fresh_folder_all_do() {
             assert!(listens, "round {round}: {}", std::fs::read_to_string(said.with_extension("err")).unwrap());
         }
         end(children);
-        // And what came of it is an agenda with one of everything.
+        // The result is one agenda, with each row once.
         let database = data.join(if round % 4 == 3 { "corrida.db" } else { "sctec.db" });
         assert_eq!(crate::common::count(&database, "SELECT count(*) FROM trilha"), 1);
         assert_eq!(crate::common::count(&database, "SELECT count(*) FROM telescopios"), 2);
@@ -177,7 +177,7 @@ fn schedulers_that_start_at_once_on_a_fresh_folder_all_do() {
 }
 
 #[test]
-fn of_coordinators_that_start_at_once_one_does_and_the_others_say_why_not() {
+fn of_coordinators_that_start_at_once_one_starts_and_the_others_say_why_not() {
     for round in 0..6 {
         let outer = tempfile::tempdir().unwrap();
         let data = outer.path().join("a/b");
@@ -209,12 +209,12 @@ fn of_coordinators_that_start_at_once_one_does_and_the_others_say_why_not() {
 }
 
 #[test]
-fn a_first_start_that_is_killed_at_any_moment_leaves_what_the_next_can_start_on() {
+fn after_a_first_start_that_was_killed_at_any_moment_the_next_start_succeeds() {
     for delay_ms in (0..60).step_by(4) {
         let outer = tempfile::tempdir().unwrap();
         let said = outer.path().join("said");
         let child = begin(&mut scheduler_command(&outer.path().join("dados"), "http://127.0.0.1:9"), &said);
-        // Not a wait: each delay kills the start at another of its steps.
+        // Each delay kills the start at another step.
         std::thread::sleep(std::time::Duration::from_millis(delay_ms));
         end(vec![child]);
         let mut child = begin(&mut scheduler_command(&outer.path().join("dados"), "http://127.0.0.1:9"), &said);
@@ -225,7 +225,7 @@ fn a_first_start_that_is_killed_at_any_moment_leaves_what_the_next_can_start_on(
 }
 
 #[test]
-fn an_older_copy_of_the_database_beside_a_newer_log_is_named_and_the_advice_works() {
+fn an_older_database_beside_a_newer_log_is_reported_and_the_advice_works() {
     let mut services = Services::start(&["--lock-retention-ms", "0"]);
     let folder = services.data_dir().to_owned();
     let (database, log) = (folder.join("sctec.db"), folder.join("sctec.db-wal"));
@@ -257,7 +257,7 @@ fn an_older_copy_of_the_database_beside_a_newer_log_is_named_and_the_advice_work
     let verified = sctec().args(["audit", "--verify", "--data-dir"]).arg(&folder).output().unwrap();
     let said = String::from_utf8_lossy(&verified.stdout).into_owned() + &String::from_utf8_lossy(&verified.stderr);
     assert!(verified.status.code() == Some(1) && said.contains("contradicts itself"), "{said}");
-    // The advice.
+    // Follow the advice.
     for name in ["sctec.db-wal", "sctec.db-shm"] {
         if folder.join(name).exists() {
             std::fs::rename(folder.join(name), folder.join(format!("away-{name}"))).unwrap();
@@ -274,7 +274,7 @@ fn an_older_copy_of_the_database_beside_a_newer_log_is_named_and_the_advice_work
 }
 
 #[test]
-fn a_scientist_who_was_removed_is_named_at_once_and_others_book_meanwhile() {
+fn a_booking_of_a_deleted_scientist_is_refused_and_others_can_book() {
     let services = Services::start(&["--lock-retention-ms", "0"]);
     let (_, standing) = services.book(4, "2030-12-01T02:00:00Z");
     let sql = |sql: &str| {
@@ -290,7 +290,7 @@ fn a_scientist_who_was_removed_is_named_at_once_and_others_book_meanwhile() {
     assert_eq!(services.book(5, "2030-12-01T03:00:00Z").0, 201);
     assert_eq!(http("GET", &services.agenda("/pronto"), None).status, 200);
     assert_eq!(services.follow(&standing, "cancelar").status, 200);
-    // A rule of somebody's own in the database: its words are passed on, and it is nobody else's.
+    // A trigger that an operator added to the database: its message is passed on, and other scientists can still book.
     sql("CREATE TRIGGER nao BEFORE INSERT ON agendamentos WHEN new.cientista_id = 6
          BEGIN SELECT raise(ABORT, 'cientista suspenso'); END");
     let refused = services.book(6, "2030-12-01T03:05:00Z");
@@ -299,7 +299,7 @@ fn a_scientist_who_was_removed_is_named_at_once_and_others_book_meanwhile() {
     assert!(detail.contains("cientista suspenso") && detail.contains("nada foi gravado"), "{detail}");
     assert_eq!(http("GET", &services.agenda("/pronto"), None).status, 200);
     assert_eq!(services.book(5, "2030-12-01T03:05:00Z").0, 201);
-    // A value that makes no sense is named where it is read, and nowhere else.
+    // An invalid value is an error only for requests that read it.
     sql("UPDATE agendamentos SET fim_us = inicio_us + 300000000 * 1000 WHERE cientista_id = 4");
     let read = http("GET", &services.agenda("/agendamentos/1"), None);
     assert_eq!((read.status, read.json()["codigo"].as_str().unwrap()), (500, "banco_inconsistente"), "{}", read.body);
@@ -308,14 +308,14 @@ fn a_scientist_who_was_removed_is_named_at_once_and_others_book_meanwhile() {
     assert_eq!(services.book(6, "2030-12-01T03:10:00Z").0, 201);
 }
 
-/// The service that faketime runs in a process of its own, killed when dropped.
+/// The service's process, which faketime may run as its child. It is killed when dropped.
 struct Served(u32);
 
 impl Served {
     fn by(faketime: &Server) -> Self {
         let pid = faketime.pid();
         let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-        // If it runs in the same process, that is the one.
+        // If faketime has no child, it became the service itself.
         Self(children.split_whitespace().next().map_or(pid, |child| child.parse().unwrap()))
     }
 }
@@ -328,7 +328,7 @@ impl Drop for Served {
 
 #[test]
 #[ignore = "needs faketime"]
-fn what_has_begun_while_it_waited_is_not_booked() {
+fn a_slot_that_begins_while_its_booking_waits_is_not_booked() {
     let folder = tempfile::tempdir().unwrap();
     let coordinator = Server::spawn(&mut coordinator_command(folder.path(), "127.0.0.1:0"), 1);
     let mut command = Command::new("faketime");
@@ -352,7 +352,7 @@ fn what_has_begun_while_it_waited_is_not_booked() {
 }
 
 #[test]
-fn two_coordinators_never_give_locks_on_one_folder_whatever_becomes_of_its_lock() {
+fn two_coordinators_never_grant_locks_on_one_folder_even_if_its_lock_file_is_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let first = Server::spawn(&mut coordinator_command(folder.path(), "127.0.0.1:0"), 1);
     let lock = |server: &Server, resource: &str| {
@@ -361,7 +361,7 @@ fn two_coordinators_never_give_locks_on_one_folder_whatever_becomes_of_its_lock(
         (answer.status, answer.json())
     };
     assert_eq!(lock(&first, "a").0, 200);
-    // The state is put back, so that no token is given twice.
+    // The coordinator writes the state file again, so that no token is granted twice.
     std::fs::remove_file(folder.path().join("coordenador.json")).unwrap();
     let (status, granted) = lock(&first, "b");
     assert_eq!(status, 200);

@@ -1,5 +1,5 @@
-//! What must not grow with the agenda: the write-ahead log, the work of a start, a page of a list. And what a start no longer
-//! reads is found later, and said.
+//! The write-ahead log, the work of a start and a page of a list must not grow with the agenda. Damage in pages that a start does
+//! not read is found later and reported.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ fn bytes(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
-/// Books the whole of the days from the `first` on, one after the other, while `goes_on`.
+/// Books whole days, from day `first` on, while `goes_on` returns true.
 fn book_days(urls: &[String], first: u64, goes_on: impl Fn() -> bool) {
     for (day, url) in (first..).zip(urls.iter().cycle()) {
         if !goes_on() {
@@ -31,13 +31,13 @@ fn ready(url: &str) -> (u16, Value) {
     (answer.status, answer.json())
 }
 
-/// A reader that stays while bookings go on, and then goes.
+/// Keeps a read transaction open during bookings, then ends it, and checks the size of the write-ahead log.
 fn long_reader(folder: &Path, database: &str, urls: &[String]) {
     let path = folder.join(database);
     let log = folder.join(format!("{database}-wal"));
     let reader = Connection::open(&path).unwrap();
     reader.execute_batch("BEGIN; SELECT count(*) FROM agendamentos").unwrap();
-    // `execute_batch` steps through it: the snapshot is taken.
+    // `execute_batch` runs the query, so the read transaction has its snapshot.
     book_days(urls, 0, || ready(&urls[0]).1["avisos"]["wal"].is_null());
     let peak = bytes(&log);
     assert!(peak > 8 * MEGABYTE, "{peak}");
@@ -51,11 +51,11 @@ fn long_reader(folder: &Path, database: &str, urls: &[String]) {
     wait_until("nobody is warned any more", || ready(&urls[0]).1["avisos"]["wal"].is_null());
     let text = std::fs::read_to_string(folder.join("app.log")).unwrap();
     let told = |what: &str| text.lines().filter(|line| line.contains(what)).count();
-    // Once by each scheduler, however long it lasts.
+    // Each scheduler warns only once.
     let warned = told("não pode ser recolhido");
     assert!((1..=urls.len()).contains(&warned), "{warned}");
     assert!(told("voltou a ser recolhido") >= 1);
-    // Without a reader it stays small.
+    // Without an open read transaction the log stays small.
     book_days(urls, 9000, || {
         count(&path, "SELECT count(*) FROM agendamentos WHERE inicio_us >= 2505600000000000") < 250
     });
@@ -63,27 +63,27 @@ fn long_reader(folder: &Path, database: &str, urls: &[String]) {
 }
 
 #[test]
-fn codebase_memory_mcp_1137_a_log_that_a_long_reader_made_large_shrinks_when_it_has_gone() {
+fn codebase_memory_mcp_1137_a_write_ahead_log_shrinks_after_a_long_read_transaction() {
     let services = Services::start(&["--lock-retention-ms", "0"]);
     let second = services.another_scheduler(&["--lock-retention-ms", "0"]);
     long_reader(services.data_dir(), "sctec.db", &[services.scheduler.url(), second.url()]);
 }
 
 #[test]
-fn the_races_log_shrinks_too() {
+fn the_races_write_ahead_log_shrinks_too() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = crate::common::scheduler_command(folder.path(), "http://127.0.0.1:9");
     let scheduler = Server::spawn(command.args(["--no-lock", "--critical-delay-ms", "0"]), 1);
     long_reader(folder.path(), "corrida.db", &[scheduler.url()]);
 }
 
-/// Waits until nothing goes on in the background.
+/// Waits until the check of the pages in the background has ended.
 fn settle(services: &Services) {
     wait_until("all pages were looked at", || ready(&services.agenda("")).1["avisos"] == json!({}));
 }
 
 #[test]
-fn a_start_looks_at_the_pages_in_the_background_unless_the_stop_was_clean() {
+fn a_start_checks_the_pages_in_the_background_unless_the_stop_was_clean() {
     const LOOKED: &str = "Páginas do banco conferidas";
     let looked = |services: &Services| services.read_log("app.log").iter().filter(|line| line.contains(LOOKED)).count();
     let mut services = Services::start(&[]);
@@ -104,7 +104,7 @@ fn a_start_looks_at_the_pages_in_the_background_unless_the_stop_was_clean() {
     wait_until("the pages are looked at", || looked(&services) > before);
     settle(&services);
 
-    // One of two stops, and leaves a mark; what the other writes after that makes it another state's.
+    // One of two schedulers stops and leaves a mark. The other writes after that, so the mark is no longer valid.
     let mut second = services.another_scheduler(&[]);
     assert_eq!(services.scheduler.terminate(), Some(0));
     let booked = Asked::by(1, "2025-12-01T03:10:00Z").at(&second.url());
@@ -119,12 +119,12 @@ fn a_start_looks_at_the_pages_in_the_background_unless_the_stop_was_clean() {
 }
 
 #[test]
-fn a_page_that_cannot_be_read_stops_the_writing_and_is_said_at_pronto() {
+fn a_damaged_page_stops_the_writing_and_is_reported_at_pronto() {
     let services = Services::start(&["--lock-retention-ms", "0"]);
     book_days(&[services.agenda("")], 0, || services.count("SELECT count(*) FROM agendamentos") < 40);
     let folder = services.stop();
     let path = folder.path().join("sctec.db");
-    // In the middle of the slots, where no start looks.
+    // A page in the middle of the slots, which no start reads.
     let sql = "SELECT pageno FROM dbstat WHERE name = 'horarios' AND pagetype = 'leaf' ORDER BY path LIMIT 1 OFFSET 40";
     let page = count(&path, sql);
     let mut content = std::fs::read(&path).unwrap();
@@ -137,7 +137,7 @@ fn a_page_that_cannot_be_read_stops_the_writing_and_is_said_at_pronto() {
     assert!(said["partes"]["banco"].as_str().unwrap().contains("danificado"), "{said}");
     let (status, problem) = services.book(1, "2025-12-01T03:00:00Z");
     assert_eq!((status, problem["codigo"].as_str()), (503, Some("banco_indisponivel")));
-    // What can be read is read.
+    // The undamaged pages can still be read.
     assert_eq!(services.list("?limite=500").len(), 40);
     services.wait_for_log("app.log", |lines| {
         lines.iter().any(|line| line.starts_with("ERROR:") && line.contains("Conferência"))
@@ -152,7 +152,7 @@ fn a_page_that_cannot_be_read_stops_the_writing_and_is_said_at_pronto() {
 }
 
 #[test]
-fn the_database_is_held_against_itself_and_against_its_records() {
+fn verify_deep_checks_the_database_and_its_records() {
     let services = Services::start(&["--lock-retention-ms", "0"]);
     let (_, booking) = services.book(7, "2025-12-01T03:00:00Z");
     assert_eq!(services.book(1, "2025-12-01T03:05:00Z").0, 201);
@@ -162,7 +162,7 @@ fn the_database_is_held_against_itself_and_against_its_records() {
         let output = run(&[&["audit", "--verify", "--deep", "--data-dir", &folder], args].concat());
         (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
-    // Beside a service at work, and without one.
+    // While a service is running, and without one.
     let (status, said) = deep(&[]);
     assert!(status == Some(0) && said.contains("2 bookings, 1 claimed slots") && said.contains("AGREES"), "{said}");
     let _folder = services.stop();
@@ -172,16 +172,16 @@ fn the_database_is_held_against_itself_and_against_its_records() {
     drop(database);
     let (status, said) = deep(&[]);
     assert!(status == Some(2) && said.contains("booking 2 is not what record"), "{said}");
-    // Files that were named have no database.
+    // With named files there is no database.
     assert_eq!(deep(&["audit.jsonl"]).0, Some(1));
 }
 
 #[test]
-fn a_list_goes_on_past_what_was_cancelled_before_its_period() {
+fn a_list_continues_after_bookings_that_were_cancelled_before_its_period() {
     let services = Services::start(&[]);
     assert_eq!(services.book(7, "2025-12-02T03:00:00Z").0, 201);
     let path = services.data_dir().join("sctec.db");
-    // On the day before the period: more than one page passes over.
+    // More cancelled bookings on the day before the period than one page holds.
     let sql = "WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 2499)
         INSERT INTO agendamentos (telescopio_id, cientista_id, inicio_us, fim_us, status, criado_us, cancelado_us, req)
         SELECT 1, 1, 1764633900000000 + (n % 20) * 300000000, 1764634200000000 + (n % 20) * 300000000, 'CANCELADO', 0, 1, 'r' FROM n";

@@ -1,5 +1,5 @@
-//! A peer that hangs: it takes connections and says nothing. Each who asks it is answered in a time of its own, and what was
-//! done is said without waiting for it.
+//! A peer that hangs: it accepts connections and never answers. Each client still gets an answer within its own time limit, and a
+//! finished change is acknowledged without waiting for the peer.
 
 use std::collections::HashMap;
 use std::net::TcpListener;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::common::{Asked, Server, Services, http, pause, sctec, signal, wait_until};
 
 const SLOT: &str = "2025-12-01T03:00:00Z";
-/// Longer than a process may make no headway before it is looked at twice.
+/// Longer than a process may be without progress before another process examines it.
 const LONG: Duration = Duration::from_secs(9);
 
 /// The seconds of the day of a log line.
@@ -26,7 +26,7 @@ fn request_of(line: &str) -> &str {
 }
 
 #[test]
-fn of_thousands_at_once_each_is_refused_in_a_time_of_its_own_however_many_are_before_it() {
+fn each_of_thousands_of_requests_is_refused_within_its_own_time_limit() {
     const RIVALS: usize = 3000;
     let services = Services::start(&["--log-to", "both"]);
     pause(services.coordinator.pid());
@@ -39,7 +39,7 @@ fn of_thousands_at_once_each_is_refused_in_a_time_of_its_own_however_many_are_be
     signal(services.coordinator.pid(), "CONT");
     let result: Value = serde_json::from_slice(&out.stdout).unwrap();
     assert_eq!(result["outcomes"], json!({"coordenador_indisponivel": RIVALS}), "{result}");
-    // How long each waited for the coordinator, by the log: what a client sees has the machine's load in it too.
+    // How long each request waited for the coordinator, according to the log: a client's time includes the machine's load.
     let refused = "Coordenador indisponível";
     services.wait_for_log("app.log", |lines| lines.iter().filter(|line| line.contains(refused)).count() == RIVALS);
     let mut asked = HashMap::new();
@@ -48,22 +48,22 @@ fn of_thousands_at_once_each_is_refused_in_a_time_of_its_own_however_many_are_be
         if line.contains("Tentando adquirir lock") {
             asked.insert(request_of(&line).to_owned(), second_of(&line));
         } else if line.contains(refused) {
-            // Past midnight the seconds begin again.
+            // After midnight the seconds of the day begin at 0 again.
             waited.push((second_of(&line) - asked[request_of(&line)]).rem_euclid(86_400.0));
         }
     }
     waited.sort_by(f64::total_cmp);
     assert_eq!(waited.len(), RIVALS);
     let longest = waited[RIVALS - 1];
-    // One exchange after the other, it was 8 s. Past the 2 s is what a busy machine needs to tell all of them.
+    // It was 8 s when the exchanges ran one after the other. The limit is 2 s; a busy machine needs more to answer all.
     assert!(longest < 5.0, "up to {longest} s");
-    // It goes on at once, and gives nothing to those who were told that it did not answer.
+    // The coordinator continues at once, and grants no lock to requests that were already refused.
     assert_eq!(services.book(1, SLOT).0, 201);
     let granted = services.log_lines("coordenador.log", "Lock concedido").len();
-    assert!(granted < 100, "{granted} were granted something after all");
+    assert!(granted < 100, "{granted} refused requests were granted a lock");
 }
 
-/// A booking during which the coordinator hangs from the lock on, and how long its answer took.
+/// A booking during which the coordinator hangs after it granted the lock, and how long the answer took.
 fn booked_while_it_hangs(services: &Services) -> (u16, Value, Duration) {
     std::thread::scope(|scope| {
         let begun = Instant::now();
@@ -76,23 +76,23 @@ fn booked_while_it_hangs(services: &Services) -> (u16, Value, Duration) {
 }
 
 #[test]
-fn a_hang_after_the_commit_does_not_delay_the_answer_and_the_lock_is_given_back_later() {
+fn a_hang_after_the_commit_does_not_delay_the_answer_and_the_lock_is_released_later() {
     let services = Services::start(&["--critical-delay-ms", "500"]);
     let (status, booking, took) = booked_while_it_hangs(&services);
     assert_eq!(status, 201, "{booking}");
     assert!(took < Duration::from_millis(1900), "{took:?}");
-    // It can be seen at once, and it is said that the lock is not back yet.
+    // The booking is visible at once, and the service reports that the lock is not released yet.
     assert_eq!(services.list("?status=AGENDADO").len(), 1);
     services
         .wait_for_log("app.log", |lines| lines.iter().any(|line| line.contains("Lock sem confirmação de liberação")));
     signal(services.coordinator.pid(), "CONT");
-    // A rival in between meets the lock, its retention or the booking, and never a free slot.
+    // A rival meanwhile finds the lock, its retention or the booking, and never a free slot.
     let (status, refused) = services.book(2, SLOT);
     assert_eq!(status, 409, "{refused}");
     let resource = services.locks(&format!("/locks/Hubble-Acad_{SLOT}"));
     wait_until("the lock is given back long before it expires", || http("GET", &resource, None).status == 404);
     assert_eq!(services.log_lines("coordenador.log", "Lock vencido").len(), 0);
-    // What the assignment's log tells is in its order.
+    // The log lines are in the assignment's order.
     let lines = services.log_lines("app.log", "");
     let place = |text: &str| lines.iter().position(|line| line.contains(text)).unwrap_or_else(|| panic!("no {text}"));
     assert!(place("Lock adquirido") < place("Salvando novo"), "{lines:#?}");
@@ -119,7 +119,7 @@ fn a_hang_after_a_cancellation_does_not_delay_its_answer_either() {
 }
 
 #[test]
-fn a_stop_does_not_wait_long_for_locks_that_cannot_be_given_back_and_is_clean() {
+fn a_stop_does_not_wait_long_for_locks_that_cannot_be_released_and_is_clean() {
     let mut services = Services::start(&["--critical-delay-ms", "300"]);
     let (status, ..) = booked_while_it_hangs(&services);
     assert_eq!(status, 201);
@@ -129,7 +129,7 @@ fn a_stop_does_not_wait_long_for_locks_that_cannot_be_given_back_and_is_clean() 
     signal(services.coordinator.pid(), "CONT");
     let log = services.read_log("app.log");
     assert!(log.iter().any(|line| line.contains("1 travas sem confirmação de liberação ao encerrar")), "{log:#?}");
-    // All is written: the last record, the file of the trail, and no write-ahead log is left.
+    // The last record and the trail's file are written, and there is no write-ahead log.
     let data_dir = services.data_dir().to_str().unwrap().to_owned();
     let verified = crate::common::run(&["audit", "--verify", "--data-dir", &data_dir]);
     assert_eq!(verified.status.code(), Some(0), "{}", String::from_utf8_lossy(&verified.stdout));
@@ -138,7 +138,7 @@ fn a_stop_does_not_wait_long_for_locks_that_cannot_be_given_back_and_is_clean() 
 }
 
 #[test]
-fn who_asks_about_a_peer_that_hangs_is_told_so_in_time() {
+fn a_peer_that_hangs_is_reported_in_time() {
     let services = Services::start(&[]);
     pause(services.coordinator.pid());
     let in_time = |what: &str, most: u64, ask: &dyn Fn()| {
@@ -161,15 +161,15 @@ fn who_asks_about_a_peer_that_hangs_is_told_so_in_time() {
         let locks = sctec().args(["locks", "--url", &services.coordinator.url()]).output().unwrap();
         assert_eq!(locks.status.code(), Some(2), "{}", String::from_utf8_lossy(&locks.stderr));
     });
-    // Reading needs no lock, and a listener hears that the channel may be silent.
+    // Reading needs no lock, and a listener is informed that the channel may be silent.
     in_time("reading", 4, &|| assert_eq!(http("GET", &services.agenda("/agendamentos"), None).status, 200));
     signal(services.coordinator.pid(), "CONT");
     wait_until("it is ready again", || http("GET", &services.agenda("/pronto"), None).status == 200);
 }
 
 #[test]
-fn of_several_addresses_one_that_hangs_is_passed_over_in_time() {
-    // It takes connections, and nobody reads from them.
+fn of_several_addresses_one_that_hangs_is_skipped_in_time() {
+    // It accepts connections, but never reads from them.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let services = Services::start(&[]);
     let addresses = format!("http://{},{}", silent.local_addr().unwrap(), services.coordinator.url());
@@ -178,7 +178,7 @@ fn of_several_addresses_one_that_hangs_is_passed_over_in_time() {
     let begun = Instant::now();
     assert_eq!(book(0), 201);
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
-    // And from then on it is not asked first.
+    // From then on it is not the first one that is tried.
     let begun = Instant::now();
     for index in 1..6 {
         assert_eq!(book(index), 201);
@@ -186,7 +186,7 @@ fn of_several_addresses_one_that_hangs_is_passed_over_in_time() {
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
 }
 
-/// Two schedulers on one folder, of which the first exports the trail and is paused.
+/// Two schedulers on one folder. The first exports the trail and is paused.
 fn with_its_exporter_paused() -> (Services, Server) {
     let services = Services::start(&[]);
     assert_eq!(services.book(1, SLOT).0, 201);
@@ -198,7 +198,7 @@ fn with_its_exporter_paused() -> (Services, Server) {
     (services, second)
 }
 
-/// Books one slot after the other at `scheduler` for as long, and gives how many; each has to be booked.
+/// Books one slot after the other at `scheduler` for this time, and returns how many. Each booking must succeed.
 fn book_all_the_while(scheduler: &Server, how_long: Duration) -> usize {
     let begun = Instant::now();
     let mut booked = 0;
@@ -207,13 +207,13 @@ fn book_all_the_while(scheduler: &Server, how_long: Duration) -> usize {
         let answer = Asked::by(1, &start).at(&scheduler.url());
         assert_eq!(answer.status, 201, "after {:?}: {}", begun.elapsed(), answer.body);
         booked += 1;
-        // A pace, not a wait: the bookings are to be spread over the whole time.
+        // A pause, so that the bookings are spread over the whole time.
         std::thread::sleep(Duration::from_millis(50));
     }
     booked
 }
 
-/// All bookings are in the file, each once and in order, and the trail is whole.
+/// Checks that all bookings are in the file, each once and in order, and that the trail is whole.
 fn the_trail_is_whole(services: &Services, bookings: usize) {
     let verify = || crate::common::run(&["audit", "--verify", "--data-dir", services.data_dir().to_str().unwrap()]);
     wait_until("the trail has caught up", || verify().status.code() == Some(0));
@@ -226,12 +226,12 @@ fn the_trail_is_whole(services: &Services, bookings: usize) {
 }
 
 #[test]
-fn a_scheduler_that_is_paused_while_it_exports_stops_nobody_and_goes_on_where_it_was() {
+fn a_paused_exporter_does_not_stop_bookings_and_then_continues() {
     let (services, second) = with_its_exporter_paused();
     let ready = || http("GET", &format!("{}/pronto", second.url()), None);
     assert_eq!(ready().json()["partes"]["auditoria"], "ok");
     let booked = book_all_the_while(&second, LONG);
-    // It says what it waits for, and that it is ready all the same.
+    // The other scheduler reports that the trail is behind, and that it is ready nevertheless.
     let said = ready();
     assert_eq!(said.status, 200, "{}", said.body);
     let trail = said.json()["partes"]["auditoria"].as_str().unwrap().to_owned();
@@ -247,7 +247,7 @@ fn a_scheduler_that_is_paused_while_it_exports_stops_nobody_and_goes_on_where_it
 }
 
 #[test]
-fn the_task_of_a_paused_scheduler_that_is_killed_is_taken_over() {
+fn the_export_of_a_paused_scheduler_is_taken_over_after_it_is_killed() {
     let (mut services, second) = with_its_exporter_paused();
     let booked = book_all_the_while(&second, Duration::from_secs(7));
     services.scheduler.kill();

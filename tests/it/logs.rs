@@ -1,4 +1,4 @@
-//! The services' logs: what a client cannot do to them, and how they are closed, moved and opened again.
+//! The services' logs: clients cannot forge or flood them, and they are rotated, moved and reopened without a loss.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::common::{Locks, Server, Services, http, http_with, run, sctec, signal, wait_until};
 
-/// The lines of a log and of the files of it that were closed, the oldest first.
+/// The lines of a log and of its closed files, the oldest first.
 fn all_lines(folder: &Path, name: &str) -> Vec<String> {
     let closed = (1..=5).rev().map(|number| folder.join(format!("{name}.{number}")));
     let files: Vec<PathBuf> = closed.chain([folder.join(name)]).collect();
@@ -19,7 +19,7 @@ fn all_lines(folder: &Path, name: &str) -> Vec<String> {
         .collect()
 }
 
-/// The names of a line's fields: of what has a `=` outside of quotes.
+/// The names of a line's fields. A field has a `=` outside of quotes.
 fn field_names(line: &str) -> Vec<String> {
     let (mut outside, mut quoted, mut after_backslash) = (String::new(), false, false);
     for c in line.chars() {
@@ -37,7 +37,7 @@ fn field_names(line: &str) -> Vec<String> {
 }
 
 #[test]
-fn no_name_forges_fields_or_hides_in_a_log() {
+fn no_name_forges_fields_or_writes_invisible_characters_into_a_log() {
     let services = Services::start(&[]);
     let nasty = [
         "x req=forged-1 token=9",
@@ -99,7 +99,7 @@ fn no_name_forges_fields_or_hides_in_a_log() {
 }
 
 #[test]
-fn a_request_fills_the_log_with_a_line_for_each_operation_and_no_more() {
+fn a_request_writes_one_log_line_for_each_operation() {
     let locks = Locks::start();
     let operations: Vec<Value> = (0..300)
         .map(|operation| {
@@ -116,7 +116,7 @@ fn a_request_fills_the_log_with_a_line_for_each_operation_and_no_more() {
     assert_eq!(count("Recebido pedido de lock para recurso"), 300);
     assert_eq!(count("Lock concedido para recurso"), 300);
     assert!(log().len() < sent, "{} bytes of log for {sent} sent", log().len());
-    // And each wrong field of a small request is no line of its own, nor a long one.
+    // The wrong fields of a small request do not make many lines or long lines.
     let before = log().len();
     let fields = (0..200).map(|field| format!("\"campo_{field}\": 1,")).collect::<Vec<_>>().concat();
     let body = format!("{{{fields} \"recurso\": \"X\"}}");
@@ -126,7 +126,7 @@ fn a_request_fills_the_log_with_a_line_for_each_operation_and_no_more() {
 }
 
 #[test]
-fn the_names_of_an_operation_are_told_at_debug() {
+fn the_resources_of_an_operation_are_logged_at_debug() {
     let locks = Locks::start_with(&["--log-level", "debug"]);
     assert_eq!(locks.lock(&json!({"recursos": ["A", "b c", "D"]})).0, 200);
     let log = || std::fs::read_to_string(locks.folder.path().join("coordenador.log")).unwrap();
@@ -135,7 +135,7 @@ fn the_names_of_an_operation_are_told_at_debug() {
 }
 
 #[test]
-fn a_booking_of_a_day_takes_as_many_lines_as_one_of_a_slot() {
+fn a_booking_of_a_day_writes_as_many_lines_as_a_booking_of_a_slot() {
     let services = Services::start(&[]);
     let book = |day: u8, duration_min: u16| {
         let start = format!("2025-12-{day:02}T00:00:00Z");
@@ -171,8 +171,8 @@ fn a_booking_of_a_day_takes_as_many_lines_as_one_of_a_slot() {
 }
 
 #[test]
-fn a_hang_up_reopens_the_logs_and_ends_nothing() {
-    // carbon #197, monero #8259: a hang-up was a crash, and the log was never opened again.
+fn a_sighup_reopens_the_logs_and_does_not_end_the_service() {
+    // carbon #197, monero #8259: SIGHUP caused a crash, or the log was not reopened.
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_str().unwrap();
     for arguments in [
@@ -203,13 +203,13 @@ fn a_hang_up_reopens_the_logs_and_ends_nothing() {
 }
 
 #[test]
-fn a_log_that_was_moved_is_made_anew_without_a_word() {
+fn a_log_that_was_moved_is_created_again_without_a_signal() {
     let services = Services::start(&[]);
     services.log_lines("app.log", "");
     for name in ["app.log", "coordenador.log"] {
         let (at, away) = (services.data_dir().join(name), services.data_dir().join(format!("{name}.moved")));
         std::fs::rename(&at, &away).unwrap();
-        // Nobody asks anything of it meanwhile.
+        // No request is sent meanwhile.
         wait_until("it is made anew", || at.exists());
         assert!(std::fs::read_to_string(&away).unwrap().contains("escutando em"));
     }
@@ -219,12 +219,12 @@ fn a_log_that_was_moved_is_made_anew_without_a_word() {
 }
 
 #[test]
-fn two_schedulers_close_a_full_log_and_lose_and_split_nothing() {
+fn two_schedulers_rotate_a_full_log_and_no_line_is_lost_or_split() {
     let services = Services::start(&["--log-rotate-mb", "1"]);
     let other = services.another_scheduler(&["--log-rotate-mb", "1"]);
     let urls = [services.scheduler.url(), other.url()];
     let long = "x".repeat(7000);
-    // Some 2.4 MB: two files are closed, and none goes.
+    // About 2.4 MB: two files are closed, and none is deleted.
     std::thread::scope(|scope| {
         for (writer, url) in urls.iter().enumerate() {
             let long = &long;
@@ -254,10 +254,10 @@ fn two_schedulers_close_a_full_log_and_lose_and_split_nothing() {
     }
     for number in 1..=2 {
         let size = std::fs::metadata(services.data_dir().join(format!("app.log.{number}"))).unwrap().len();
-        // Both may have found room for their lines at the same instant.
+        // Both schedulers may have found room for their lines at the same instant.
         assert!((500_000..=1_100_000).contains(&size), "{size}");
     }
-    // The echo of the trail is found where it went.
+    // The trail's records in the log are found in its closed file.
     let files: Vec<String> = ["app.log.2", "app.log.1", "app.log"]
         .iter()
         .map(|name| services.data_dir().join(name).to_str().unwrap().to_owned())
@@ -268,7 +268,7 @@ fn two_schedulers_close_a_full_log_and_lose_and_split_nothing() {
 }
 
 #[test]
-fn a_log_that_never_rotates_grows_and_a_size_that_is_none_is_refused() {
+fn a_log_with_rotation_off_grows_and_an_invalid_size_is_refused() {
     let locks = Locks::start_with(&["--log-rotate-mb", "0"]);
     let long = "x".repeat(7000);
     for _ in 0..160 {

@@ -1,4 +1,4 @@
-//! What whoever installs and runs the services uses: health, where the log goes, completions, manual pages, units.
+//! The tools of an operator: `health`, the destinations of the log, completions, manual pages and systemd units.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -15,7 +15,8 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// Checks the exit status, and gives what was said: on standard output if all is well, else on standard error, in one line.
+/// Checks the exit status and returns the output, which must be one line: on standard output after status 0, else on standard
+/// error.
 #[track_caller]
 fn said(output: &Output, status: i32) -> &str {
     assert_eq!(output.status.code(), Some(status), "{output:?}");
@@ -27,7 +28,7 @@ fn said(output: &Output, status: i32) -> &str {
 }
 
 #[test]
-fn health_tells_by_its_exit_status_how_each_service_is() {
+fn the_exit_status_of_health_is_the_state_of_the_service() {
     let mut services = Services::start(&[]);
     let (agenda, locks) = (services.agenda(""), services.locks("/"));
     let alive = run(&["health", &agenda]);
@@ -42,20 +43,20 @@ fn health_tells_by_its_exit_status_how_each_service_is() {
     let unready = run(&["health", &agenda, "--ready"]);
     let unready = said(&unready, 1);
     assert!(unready.contains("answered 503: indisponivel (coordenador: http://127.0.0.1:"), "{unready}");
-    // The environment names it too, and is how a container's is named.
+    // The environment may give the URL too, as in a container.
     let mut by_environment = sctec();
     said(&by_environment.arg("health").env("SCTEC_URL", &agenda).output().unwrap(), 0);
 }
 
 #[test]
-fn health_waits_no_longer_than_it_was_told_and_believes_nobody_else() {
+fn health_keeps_its_timeout_and_refuses_answers_of_other_programs() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let begun = Instant::now();
     assert!(said(&run(&["health", &url, "--timeout", "200ms"]), 1).contains("did not answer: timeout"));
     assert!(begun.elapsed() < Duration::from_secs(5));
     let answering = thread::spawn(move || {
-        // The one that has given up.
+        // The connection of the request that timed out.
         drop(silent.accept().unwrap());
         for answer in ["{}", "{\"status\": \"pronto\"}", "<html>\x1b[2J</html>"] {
             let (mut client, _) = silent.accept().unwrap();
@@ -71,7 +72,7 @@ fn health_waits_no_longer_than_it_was_told_and_believes_nobody_else() {
 }
 
 #[test]
-fn health_says_what_it_cannot_ask() {
+fn health_refuses_a_wrong_url_with_advice() {
     for (args, expected) in [
         (["health", "127.0.0.1:5000", "--ready"], "http://127.0.0.1:5000"),
         (["health", "https://127.0.0.1:5000", "--ready"], "http://127.0.0.1:5000"),
@@ -85,12 +86,12 @@ fn health_says_what_it_cannot_ask() {
 }
 
 #[test]
-fn the_log_goes_where_it_is_told() {
+fn the_log_goes_to_the_given_destination() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("coordenador.log");
     let lock = |server: &Server| {
         let body = Some(("application/json", r#"{"recurso": "X"}"#));
-        // Given back as well: what lives at a stop is owed at the next start.
+        // The lock is released too: a lock that is valid at the stop would delay the next start.
         for path in ["/lock", "/unlock"] {
             assert_eq!(http("POST", &format!("{}{path}", server.url()), body).status, 200);
         }
@@ -118,7 +119,7 @@ fn the_log_goes_where_it_is_told() {
 
 #[test]
 fn completions_load_in_bash_and_complete() {
-    // What a completion does when a person presses the key: the function is called with the words so far.
+    // Bash calls the completion function with the words so far when a person presses the tab key.
     let script = r#"
         source <("$SCTEC" completions bash) || exit 1
         complete -p sctec || exit 2
@@ -138,7 +139,7 @@ fn completions_load_in_bash_and_complete() {
     assert_eq!(run(&["completions", "cobol"]).status.code(), Some(2));
 }
 
-/// The pages, written to a folder.
+/// Writes the manual pages to a folder and returns their names.
 fn pages() -> (tempfile::TempDir, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("man1");
@@ -195,7 +196,7 @@ fn the_units_are_valid_and_hardened() {
     let mut copies = Vec::new();
     for entry in std::fs::read_dir(units).unwrap() {
         let entry = entry.unwrap();
-        // A unit names a program, which has to be there to be verified.
+        // systemd-analyze requires that the program of a unit exists.
         let unit = std::fs::read_to_string(entry.path()).unwrap().replace("/usr/local/bin/sctec", SCTEC);
         let copy = folder.path().join(entry.file_name());
         std::fs::write(&copy, unit).unwrap();
@@ -205,7 +206,7 @@ fn the_units_are_valid_and_hardened() {
     let verified = Command::new("systemd-analyze").args(["verify", "--man=no"]).args(&copies).output().unwrap();
     assert!(verified.status.success() && verified.stderr.is_empty(), "{verified:?}");
     for copy in &copies {
-        // From 0, nothing exposed, to 100: what is left is that they speak over the network.
+        // The scale is from 0, nothing exposed, to 100. The rest of the exposure is the network.
         let command = ["security", "--offline=true", "--threshold=15", "--no-pager"];
         let judged = Command::new("systemd-analyze").args(command).arg(copy).output().unwrap();
         assert!(judged.status.success(), "{}", text(&judged.stdout));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::common::{Services, http, run};
 
-/// A stress run against each of the two at once; their reports.
+/// Runs a stress test against each of the two schedulers at once, and returns the reports.
 fn stress_both(urls: &[String; 2], args: impl Fn(usize) -> Vec<String> + Sync) -> [Value; 2] {
     let (stress, args) = (
         |url: &str, args: Vec<String>| -> Value {
@@ -35,7 +35,7 @@ fn two_schedulers_book_a_slot_once_and_write_one_trail_and_one_log_of_whole_line
         let count = |status: &str| reports.iter().filter_map(|report| report["statuses"][status].as_u64()).sum::<u64>();
         assert_eq!((count("201"), count("409")), (1, 99), "{reports:?}");
     }
-    // Both write as fast as they can: neither is kept from the database until it gives up.
+    // Both write as fast as they can, and neither waits so long for the database that a request fails.
     let reports = stress_both(&urls, |which| {
         let slot = format!("20{}0-01-01T00:00:00Z", 5 + which);
         ["--n", "1000", "--distinct", "--concurrency", "50", "--slot", &slot].map(str::to_owned).to_vec()
@@ -45,7 +45,7 @@ fn two_schedulers_book_a_slot_once_and_write_one_trail_and_one_log_of_whole_line
     }
     for url in &urls {
         let head = http("GET", &format!("{url}/auditoria/cabeca"), None).json();
-        // Two starts, five contests, two thousand of their own.
+        // The records of two starts, five contests and two thousand separate bookings.
         assert_eq!(head["seq"], 2 + 5 + 2000);
     }
     assert_eq!(services.count("SELECT count(*) FROM horarios"), 2005);
@@ -61,6 +61,6 @@ fn two_schedulers_book_a_slot_once_and_write_one_trail_and_one_log_of_whole_line
             Err(_) => assert_eq!(line.split(':').nth(4), Some("servico-agendamento"), "{line}"),
         }
     }
-    // And their stops.
+    // And the records of their stops.
     assert_eq!(records, (1..=2009).collect());
 }

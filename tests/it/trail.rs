@@ -1,4 +1,4 @@
-//! No booking without its record, no record without its booking, each in the file exactly once and in order.
+//! Every booking has its record and every record its booking, in the trail's file exactly once and in order.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ fn sha256(bytes: &[u8]) -> String {
     base16ct::lower::encode_string(&Sha256::digest(bytes))
 }
 
-/// All of a trail's files, in the order of their names, the one that is written last.
+/// The text of all files of a trail: the closed files in the order of their names, then the current file.
 fn trail_text(data_dir: &Path) -> String {
     let names = std::fs::read_dir(data_dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut closed: Vec<String> = names.filter(|name| name.starts_with("audit-") && name.contains(".jsonl")).collect();
@@ -27,7 +27,7 @@ fn trail_text(data_dir: &Path) -> String {
     closed.iter().map(|name| std::fs::read_to_string(data_dir.join(name)).unwrap()).collect()
 }
 
-/// Holds a trail's file against the documents alone: the order of the fields, the numbers, the chain.
+/// Checks a trail's file against the documentation: the order of the fields, the numbers and the chain.
 fn check_chain(data_dir: &Path) -> Vec<Value> {
     let text = trail_text(data_dir);
     assert!(text.is_empty() || text.ends_with('\n'));
@@ -55,7 +55,7 @@ fn check_chain(data_dir: &Path) -> Vec<Value> {
     records
 }
 
-/// The same, less the records of the service itself.
+/// Checks the chain and returns the records of bookings, without those of the service's starts and stops.
 fn bookings(data_dir: &Path) -> Vec<Value> {
     let mut records = check_chain(data_dir);
     records.retain(|record| !record["details"]["agendamento_id"].is_null());
@@ -69,7 +69,7 @@ fn caught_up(services: &Services) {
 }
 
 #[test]
-fn the_record_is_the_assignments_and_the_chain_holds() {
+fn the_record_has_the_assignments_form_and_the_chain_is_right() {
     let services = Services::start(&[]);
     let (_, booking) = services.book(7, &slot(0));
     services.follow(&booking, "cancelar");
@@ -83,13 +83,13 @@ fn the_record_is_the_assignments_and_the_chain_holds() {
     assert_eq!((&details["agendamento_id"], &details["cientista_id"]), (&json!(1), &json!(7)));
     assert_eq!(details["horario_inicio_utc"], slot(0));
     assert_eq!(details["cientista_nome"], "Marie Curie");
-    // The same bytes stand in app.log.
+    // app.log has the same bytes.
     let echoed = services.log_lines("app.log", "\"level\":\"AUDIT\"");
     assert_eq!(echoed, services.read_log("audit.jsonl"));
 }
 
 #[test]
-fn mvm_2258_whatever_a_client_says_is_one_line() {
+fn mvm_2258_a_record_with_any_text_of_a_client_is_one_line() {
     let services = Services::start(&[]);
     let longest = "🔭\"\\".repeat(66);
     for (index, target) in
@@ -109,7 +109,8 @@ fn mvm_2258_whatever_a_client_says_is_one_line() {
     assert_eq!(records.len(), 4);
 }
 
-/// Four clients book one slot after the other until the server is gone; gives what each was told, in its order.
+/// Four clients book one slot after the other until the server is killed. Returns the bookings that were acknowledged to each
+/// client, in order.
 fn book_until_killed(services: &Services, round: usize, kill_when: impl Fn(usize) -> bool) -> Vec<Vec<i64>> {
     let url = services.agenda("/agendamentos");
     let answered = std::sync::atomic::AtomicUsize::new(0);
@@ -122,7 +123,7 @@ fn book_until_killed(services: &Services, round: usize, kill_when: impl Fn(usize
                     for index in 0..250 {
                         let start = slot(round * 1000 + client * 250 + index);
                         let body = json!({"cientista_id": 1, "horario_inicio_utc": start}).to_string();
-                        // Once the server is gone, so is this client.
+                        // The client ends when the server is killed.
                         let Ok(mut answer) = ureq::post(url.as_str()).content_type("application/json").send(&body)
                         else {
                             break;
@@ -139,7 +140,7 @@ fn book_until_killed(services: &Services, round: usize, kill_when: impl Fn(usize
             .collect();
         let begun = std::time::Instant::now();
         while !kill_when(answered.load(std::sync::atomic::Ordering::Relaxed)) {
-            assert!(begun.elapsed().as_secs() < 30, "no moment to kill it came");
+            assert!(begun.elapsed().as_secs() < 30, "the condition for the kill was never met");
             std::hint::spin_loop();
         }
         crate::common::signal(services.scheduler.pid(), "KILL");
@@ -148,8 +149,8 @@ fn book_until_killed(services: &Services, round: usize, kill_when: impl Fn(usize
 }
 
 #[test]
-fn kill_minus_nine_under_load_loses_no_acknowledged_booking_and_doubles_no_record() {
-    // More of them on demand: TRAIL_CYCLES=200.
+fn a_kill_under_load_loses_no_acknowledged_booking_and_writes_no_record_twice() {
+    // TRAIL_CYCLES=200 runs more rounds.
     let cycles = std::env::var("TRAIL_CYCLES").map_or(8, |cycles| cycles.parse().unwrap());
     let arguments = ["--lock-ttl-ms", "200", "--audit-rotate-mb", "1"];
     let mut services = Services::start(&arguments);
@@ -159,7 +160,7 @@ fn kill_minus_nine_under_load_loses_no_acknowledged_booking_and_doubles_no_recor
         let length = || std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
         let before = length();
         told.extend(book_until_killed(&services, round, |answered| {
-            // At another point each round; every other time while the exporter is at it: the file has just changed.
+            // Each round kills at another point. Every other round kills while the exporter is writing: the file has just changed.
             answered > 3 * (round % 20) && (round % 2 == 0 || length() != before)
         }));
         services.scheduler.kill();
@@ -174,7 +175,7 @@ fn kill_minus_nine_under_load_loses_no_acknowledged_booking_and_doubles_no_recor
         .collect();
     let mut acknowledged = 0;
     for one_client in told {
-        // One record each, in the order in which its client was answered.
+        // Each booking has one record, in the order in which its client was answered.
         let positions = one_client.iter().map(|id| {
             let mut found = (0..recorded.len()).filter(|position| recorded[*position] == *id);
             let position = found.next().unwrap_or_else(|| panic!("booking {id} has no record"));
@@ -190,7 +191,7 @@ fn kill_minus_nine_under_load_loses_no_acknowledged_booking_and_doubles_no_recor
 }
 
 #[test]
-fn systemd_17833_a_torn_last_line_is_cut_and_filled_in_again() {
+fn systemd_17833_a_torn_last_line_is_cut_and_written_again() {
     let services = Services::start(&[]);
     for index in 0..5 {
         services.book(1, &slot(index));
@@ -209,7 +210,7 @@ fn systemd_17833_a_torn_last_line_is_cut_and_filled_in_again() {
 }
 
 #[test]
-fn vault_31718_the_file_deleted_while_running_comes_back_whole() {
+fn vault_31718_a_file_that_is_deleted_while_running_is_written_again() {
     let services = Services::start(&[]);
     services.book(1, &slot(0));
     caught_up(&services);
@@ -223,12 +224,12 @@ fn vault_31718_the_file_deleted_while_running_comes_back_whole() {
 }
 
 #[test]
-fn what_cannot_be_recorded_is_not_booked_and_goes_on_by_itself_after_repair() {
+fn without_a_trail_bookings_are_refused_and_after_the_repair_they_continue() {
     let services = Services::start(&[]);
     services.book(1, &slot(0));
     caught_up(&services);
     let file = services.data_dir().join("audit.jsonl");
-    // Someone puts another file in its place: not ours to write to.
+    // Another file is put in its place. The service must not write to it.
     std::fs::write(services.data_dir().join("outro"), "isto não é a trilha\n").unwrap();
     std::fs::rename(services.data_dir().join("outro"), &file).unwrap();
     wait_until("it is noticed", || http("GET", &services.agenda("/pronto"), None).status == 503);
@@ -268,7 +269,7 @@ fn only_one_scheduler_of_a_folder_exports_and_the_other_takes_over() {
 }
 
 #[test]
-fn hyprstream_675_a_file_cut_in_place_while_running_comes_back_whole() {
+fn hyprstream_675_a_file_that_is_cut_while_running_is_completed_again() {
     let services = Services::start(&[]);
     for index in 0..4 {
         services.book(1, &slot(index));
@@ -277,7 +278,7 @@ fn hyprstream_675_a_file_cut_in_place_while_running_comes_back_whole() {
     let file = services.data_dir().join("audit.jsonl");
     let whole = std::fs::read(&file).unwrap();
     for keep in [0, 10, whole.len() / 2, whole.len() - 1] {
-        // The same file, shorter: its path and its identity are what they were.
+        // The file is shorter, but has the same path and the same inode.
         std::fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(keep as u64).unwrap();
         wait_until("it is whole again", || std::fs::read(&file).unwrap() == whole);
     }
@@ -288,7 +289,7 @@ fn hyprstream_675_a_file_cut_in_place_while_running_comes_back_whole() {
 }
 
 #[test]
-fn records_missing_inside_the_file_stop_the_bookings_until_it_is_moved_away() {
+fn a_file_with_a_missing_record_stops_the_bookings_until_it_is_moved_away() {
     let services = Services::start(&[]);
     for index in 0..4 {
         services.book(1, &slot(index));
@@ -301,14 +302,14 @@ fn records_missing_inside_the_file_stop_the_bookings_until_it_is_moved_away() {
     std::fs::write(&file, &without_second).unwrap();
     let services = Services::start_in(folder, &[]);
     assert_eq!(services.book(1, &slot(4)).1["codigo"], "auditoria_indisponivel");
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), without_second, "evidence is left alone");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), without_second, "evidence is not changed");
     std::fs::rename(&file, services.data_dir().join("visto")).unwrap();
     wait_until("it is made again", || std::fs::read_to_string(&file).is_ok_and(|text| text.starts_with(&lines)));
     wait_until("bookings go on", || services.book(1, &slot(4)).0 == 201);
 }
 
 #[test]
-fn what_no_crash_can_have_left_at_the_end_is_evidence_and_is_left_alone() {
+fn an_end_of_the_file_that_no_crash_leaves_is_evidence_and_is_not_changed() {
     let services = Services::start(&[]);
     for index in 0..4 {
         services.book(1, &slot(index));
@@ -316,7 +317,7 @@ fn what_no_crash_can_have_left_at_the_end_is_evidence_and_is_left_alone() {
     let folder = services.stop();
     let file = folder.path().join("audit.jsonl");
     let whole = std::fs::read_to_string(&file).unwrap();
-    // The last record says something else, and has lost its line break: as if it had been torn.
+    // The last record was changed and has no line break, so that it looks torn.
     let (before, last) = whole.trim_end().rsplit_once('\n').unwrap();
     let forged = format!("{before}\n{}", last.replace("servico-agendamento", "servico-forjado"));
     std::fs::write(&file, &forged).unwrap();
@@ -355,8 +356,8 @@ fn an_altered_database_does_not_become_the_trail() {
         parts["auditoria"].as_str().unwrap().contains("o banco foi alterado: o registro de auditoria 3"),
         "{parts}"
     );
-    assert_eq!(std::fs::read(&file).unwrap(), whole, "the file is what knows the truth");
-    // Also when there is no file to tell: what follows is written, and no more.
+    assert_eq!(std::fs::read(&file).unwrap(), whole, "the file has the original records");
+    // Without a file to compare with, only the new records are written.
     std::fs::rename(&file, services.data_dir().join("visto")).unwrap();
     wait_until("it looks again", || file.exists());
     assert_eq!(services.book(1, &slot(5)).0, 503);
@@ -364,7 +365,7 @@ fn an_altered_database_does_not_become_the_trail() {
 }
 
 #[test]
-fn a_scheduler_that_does_not_export_learns_that_the_exporter_cannot() {
+fn a_scheduler_that_does_not_export_notices_that_the_exporter_cannot_write() {
     let services = Services::start(&[]);
     services.book(1, &slot(0));
     caught_up(&services);
@@ -379,7 +380,7 @@ fn a_scheduler_that_does_not_export_learns_that_the_exporter_cannot() {
         let body = json!({"cientista_id": 1, "horario_inicio_utc": slot(index)}).to_string();
         http("POST", &format!("{}/agendamentos", second.url()), Some(("application/json", &body))).status
     };
-    // What it books meanwhile is in the database, and in the file once that is repaired.
+    // Bookings made meanwhile are in the database, and after the repair in the file.
     let mut booked = 1;
     wait_until("it refuses too", || {
         let status = book(booked);
@@ -393,7 +394,7 @@ fn a_scheduler_that_does_not_export_learns_that_the_exporter_cannot() {
 }
 
 #[test]
-fn profilarr_519_a_database_that_another_program_holds_is_a_503_for_all_and_then_goes_on() {
+fn profilarr_519_while_another_program_locks_the_database_bookings_are_refused_with_503() {
     let services = Services::start(&[]);
     services.book(1, &slot(0));
     let holder = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
@@ -432,7 +433,7 @@ fn starts_and_stops_are_recorded() {
 }
 
 #[test]
-fn refusals_are_recorded_on_demand_with_who_asked_for_what_and_why_not() {
+fn refusals_are_recorded_on_demand_with_the_scientist_the_slot_and_the_reason() {
     for recorded in [false, true] {
         let flags: &[&str] = if recorded { &["--audit-refusals"] } else { &[] };
         let services = Services::start(&[flags, &["--lock-retention-ms", "0"]].concat());
@@ -441,7 +442,7 @@ fn refusals_are_recorded_on_demand_with_who_asked_for_what_and_why_not() {
             "cientista_id": 7, "horario_inicio_utc": slot(0), "alvo": "linha\u{2028} \"aspas\" 🔭"
         }));
         assert_eq!((status, problem["codigo"].as_str()), (409, Some("horario_ocupado")));
-        // What is not a booking of somebody's is in app.log alone.
+        // A request that is not a scientist's booking is only in app.log.
         assert_eq!(services.book(77, &slot(0)).0, 404);
         assert_eq!(services.book(7, "ontem").0, 422);
         caught_up(&services);
@@ -463,7 +464,7 @@ fn refusals_are_recorded_on_demand_with_who_asked_for_what_and_why_not() {
     }
 }
 
-/// Books until that is refused, and then some more; gives the bookings made and the code of the refusal.
+/// Books until a booking is refused, and then tries some more. Returns the number of bookings and the code of the refusal.
 fn book_until_refused(services: &Services, first: usize) -> (usize, String) {
     let mut made = 0;
     let code = loop {
@@ -483,7 +484,7 @@ fn book_until_refused(services: &Services, first: usize) -> (usize, String) {
     (made, code)
 }
 
-/// Both services on a folder that is there; the scheduler may make no file longer than this.
+/// Both services on an existing folder. The scheduler has this limit for the size of a file.
 fn start_limited(folder: tempfile::TempDir, limit_kib: u64) -> Services {
     let coordinator =
         crate::common::Server::spawn(&mut crate::common::coordinator_command(folder.path(), "127.0.0.1:0"), 1);
@@ -496,8 +497,8 @@ fn start_limited(folder: tempfile::TempDir, limit_kib: u64) -> Services {
     Services::of(scheduler, coordinator, folder)
 }
 
-/// Takes the limit away from a running scheduler, and sees that it goes on by itself with booking number `made + 1`, and
-/// that all the bookings before have their record.
+/// Removes the limit from a running scheduler. Checks that it continues by itself with booking number `made + 1`, and that all
+/// earlier bookings have their record.
 fn lift_limit(services: &Services, made: usize) {
     let pid = rustix::process::Pid::from_raw(services.scheduler.pid().cast_signed());
     let mut limit = rustix::process::getrlimit(rustix::process::Resource::Fsize);
@@ -510,7 +511,7 @@ fn lift_limit(services: &Services, made: usize) {
 }
 
 #[test]
-fn vault_3725_with_no_room_for_the_trail_bookings_are_refused_and_go_on_when_there_is() {
+fn vault_3725_without_space_for_the_trail_bookings_are_refused_and_then_continue() {
     let services = Services::start(&[]);
     let before = 500;
     for index in 0..before {
@@ -519,7 +520,7 @@ fn vault_3725_with_no_room_for_the_trail_bookings_are_refused_and_go_on_when_the
         assert_eq!(services.book_with(&body).0, 201);
     }
     let folder = services.stop();
-    // The database's own log begins anew, so that the trail's file is the first that has no room.
+    // The database's write-ahead log is emptied, so that the trail's file reaches the limit first.
     let length = std::fs::metadata(folder.path().join("audit.jsonl")).unwrap().len();
     let services = start_limited(folder, length / 1024 + 8);
     let (made, code) = book_until_refused(&services, before);
@@ -531,7 +532,7 @@ fn vault_3725_with_no_room_for_the_trail_bookings_are_refused_and_go_on_when_the
 }
 
 #[test]
-fn vault_3725_with_no_room_at_all_nothing_acknowledged_is_lost() {
+fn vault_3725_without_any_space_no_acknowledged_booking_is_lost() {
     let services = start_limited(tempfile::tempdir().unwrap(), 700);
     let (made, code) = book_until_refused(&services, 0);
     assert!(made > 0 && ["banco_indisponivel", "auditoria_indisponivel"].contains(&code.as_str()), "{made} {code}");
@@ -539,9 +540,9 @@ fn vault_3725_with_no_room_at_all_nothing_acknowledged_is_lost() {
 }
 
 #[test]
-fn names_of_every_kind_and_as_much_text_as_a_body_may_hold_are_one_line() {
+fn any_name_and_the_longest_texts_are_one_line() {
     let services = Services::start(&["--audit-refusals"]);
-    // Someone's name, as an operator may put it into the database.
+    // The name of a scientist, as an operator may write it into the database.
     let name = "A \"B\"\n\r\t\u{0}\u{1b}[2J🔭\u{202e}\u{2028}\\ \",\"hash\":\"".to_owned();
     let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
     database.execute("UPDATE cientistas SET nome = ?1 WHERE id = 8", [&name]).unwrap();
@@ -554,7 +555,7 @@ fn names_of_every_kind_and_as_much_text_as_a_body_may_hold_are_one_line() {
     assert_eq!(services.book_with(&body).0, 409);
     let why = json!({"motivo": "\u{2029}\"".repeat(250)}).to_string();
     assert_eq!(http("DELETE", &services.agenda("/agendamentos/1"), Some(("application/json", &why))).status, 200);
-    // The largest body there may be is refused, and leaves no record.
+    // The largest allowed body is refused and has no record.
     let huge =
         json!({"cientista_id": 8, "horario_inicio_utc": slot(1), "observacoes": "🔭".repeat(16_000)}).to_string();
     let refused = http("POST", &services.agenda("/agendamentos"), Some(("application/json", &huge)));

@@ -1,5 +1,5 @@
-//! `sctec audit --verify` as its users meet it: on a real service's trail, whole, damaged, growing, rotated; and someone
-//! else's verifier, `examples/verificar.py`, of the same opinion.
+//! `sctec audit --verify` on the trail of a real service: whole, damaged, growing and rotated. The independent verifier
+//! `examples/verificar.py` must give the same verdicts.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -18,18 +18,18 @@ fn verify(arguments: &[&str]) -> Output {
     sctec().args(["audit", "--verify"]).args(arguments).output().unwrap()
 }
 
-/// The exit status, and all that was said.
+/// The exit status, and the whole output.
 fn status(output: &Output) -> (i32, String) {
     let text = [&output.stdout[..], &output.stderr].concat();
     (output.status.code().unwrap(), String::from_utf8(text).unwrap())
 }
 
-/// Holds a data folder's trail against its database.
+/// Verifies a data folder's trail against its database.
 fn verify_folder(folder: &Path) -> (i32, String) {
     status(&verify(&["--data-dir", folder.to_str().unwrap()]))
 }
 
-/// What `--verify` and the example say of a file, which has to be the same.
+/// The result of `--verify` and of the example for a file, which must be the same.
 fn verify_file(path: &Path) -> (i32, String) {
     let path = path.to_str().unwrap();
     let ours = status(&verify(&[path]));
@@ -39,7 +39,7 @@ fn verify_file(path: &Path) -> (i32, String) {
     ours
 }
 
-/// The example in Python, where there is a Python.
+/// Runs the example, if Python is installed.
 fn example(arguments: &[&str]) -> Option<(i32, String)> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/verificar.py");
     let output = Command::new("python3").arg(script).args(arguments).output().ok()?;
@@ -66,7 +66,7 @@ fn a_whole_trail_is_whole_also_while_it_grows() {
         assert_eq!(services.book(7, &slot(index)).0, 201);
         let (code, said) = verify_folder(services.data_dir());
         assert_eq!(code, 0, "{said}");
-        // What was answered is in it, however short ago.
+        // A booking that was answered a moment ago is in the trail too.
         assert!(said.contains(&format!("records 1 to {}", index + 2)), "{said}");
     }
     let folder = services.stop();
@@ -80,7 +80,7 @@ fn a_whole_trail_is_whole_also_while_it_grows() {
 }
 
 #[test]
-fn damage_is_named_with_its_place_and_has_its_own_exit_status() {
+fn damage_is_reported_with_its_place_and_has_its_own_exit_status() {
     let folder = stopped(10);
     let whole = std::fs::read_to_string(trail(&folder)).unwrap();
     let lines: Vec<&str> = whole.split_inclusive('\n').collect();
@@ -106,14 +106,14 @@ fn damage_is_named_with_its_place_and_has_its_own_exit_status() {
             assert!(said.contains(says), "{says} in {said}");
         }
     }
-    // Cut off at its beginning, it may be what was left of a trail whose closed files were taken away. The database has too
-    // few records before for that.
+    // A trail that was cut at its beginning looks like one whose closed files were archived. But the database shows that the
+    // missing records are too few to fill a file.
     std::fs::write(trail(&folder), without(0)).unwrap();
     let (code, said) = verify_file(&trail(&folder));
     assert!(code == 3 && said.contains("records 1 to 1 stood in earlier files, or were cut off"), "{said}");
     let (code, said) = verify_folder(folder.path());
     assert!(code == 2 && said.contains("1 is missing"), "{said}");
-    // Alone it looks whole; the database knows better.
+    // Without the database the file looks whole. The database shows that records are missing.
     std::fs::write(trail(&folder), without(11)).unwrap();
     assert_eq!(verify_file(&trail(&folder)).0, 0);
     let (code, said) = verify_folder(folder.path());
@@ -122,7 +122,7 @@ fn damage_is_named_with_its_place_and_has_its_own_exit_status() {
     let (code, said) = verify_file(&trail(&folder));
     assert!(code == 1 && said.contains("there is nothing in it"), "{said}");
     assert_eq!(verify_folder(folder.path()).0, 3);
-    // A torn line whose form is right, and that was to be another record.
+    // A torn line in the right form that is not the database's next record.
     let torn = lines[11].replacen("\"details\":{", "\"details\":{\"x\":", 1);
     std::fs::write(trail(&folder), [without(11), torn[..250].to_owned()].concat()).unwrap();
     assert_eq!(verify_file(&trail(&folder)).0, 3);
@@ -132,23 +132,23 @@ fn damage_is_named_with_its_place_and_has_its_own_exit_status() {
     std::fs::remove_file(trail(&folder)).unwrap();
     let (code, said) = verify_folder(folder.path());
     assert!(code == 3 && said.contains("records 1 to 12 are known to the database, and not here"), "{said}");
-    // A fault says the file, the line and the byte.
+    // A fault is reported with the file, the line and the byte.
     std::fs::write(trail(&folder), without(4)).unwrap();
     let place = format!("audit.jsonl, line 5, byte {}", lines[..4].concat().len());
     assert!(verify_folder(folder.path()).1.contains(&place));
 }
 
 #[test]
-fn a_head_noted_elsewhere_finds_a_trail_written_anew() {
+fn a_head_noted_elsewhere_finds_a_rewritten_trail() {
     let services = Services::start(&[]);
     let noted = services.data_dir().join("heads.jsonl");
     let mut heads = String::new();
     for index in 0..3 {
         assert_eq!(services.book(7, &slot(index)).0, 201);
-        // One after the other without a line break, as `>>` puts them.
+        // The answers have no line break, so `>>` appends the heads on one line.
         heads.push_str(&http("GET", &services.agenda("/auditoria/cabeca"), None).body);
     }
-    // As some editors write it, with a mark of the byte order at its head.
+    // Some editors write a byte order mark at the beginning of the file.
     std::fs::write(&noted, format!("\u{feff}{heads}")).unwrap();
     let folder = services.stop();
     let noted = folder.path().join(noted.file_name().unwrap());
@@ -157,7 +157,7 @@ fn a_head_noted_elsewhere_finds_a_trail_written_anew() {
     let (code, said) = with_head();
     assert!(code == 0 && said.contains("record 4 of") && !said.contains("only a head can tell"), "{said}");
 
-    // Another service's trail: whole in itself.
+    // A whole trail of another service.
     let other = stopped(5);
     let own = std::fs::read(&file).unwrap();
     std::fs::copy(trail(&other), &file).unwrap();
@@ -166,7 +166,7 @@ fn a_head_noted_elsewhere_finds_a_trail_written_anew() {
     assert!(code == 2 && said.contains("is not the one that") && said.contains("heads.jsonl"), "{said}");
     let (code, said) = verify_folder(folder.path());
     assert!(code == 2 && said.contains("record 0 is not the one that the database speaks of"), "{said}");
-    // One that ends before a noted head.
+    // A trail that ends before a noted head.
     let lines = String::from_utf8(own).unwrap();
     std::fs::write(&file, lines.split_inclusive('\n').take(2).collect::<String>()).unwrap();
     let (code, said) = with_head();
@@ -174,7 +174,7 @@ fn a_head_noted_elsewhere_finds_a_trail_written_anew() {
 }
 
 #[test]
-fn what_keeps_it_from_running_is_exit_status_1() {
+fn a_verification_that_cannot_run_exits_1() {
     let folder = TempDir::new().unwrap();
     let empty = folder.path().to_str().unwrap();
     let file = folder.path().join("x.jsonl");
@@ -195,7 +195,7 @@ fn what_keeps_it_from_running_is_exit_status_1() {
         let (code, said) = status(&verify(&arguments));
         assert!(code == 1 && said.contains(says), "{code} {said}");
     }
-    // A database that cannot be read: what it knows cannot be told.
+    // A database that cannot be read.
     std::fs::write(folder.path().join("audit.jsonl"), "").unwrap();
     std::fs::write(folder.path().join("sctec.db"), "not a database".repeat(100)).unwrap();
     let (code, said) = verify_folder(folder.path());
@@ -206,7 +206,7 @@ fn what_keeps_it_from_running_is_exit_status_1() {
 #[allow(clippy::too_many_lines, reason = "one trail, which is costly to make, and all that is checked of it")]
 fn a_rotated_trail_is_one_trail() {
     let services = Services::start(&["--audit-rotate-mb", "1", "--lock-retention-ms", "0"]);
-    // Each pair of records has some six thousand bytes.
+    // Each pair of records has about 6,000 bytes.
     let (target, reason) = ("🔭".repeat(200), "\u{202e}".repeat(500));
     let file_count = || closed(services.data_dir()).len();
     let mut made = 0;
@@ -225,7 +225,7 @@ fn a_rotated_trail_is_one_trail() {
     assert_eq!(code, 0, "{said}");
     let closed = closed(&folder);
     assert!(closed.iter().all(|path| std::fs::metadata(path).unwrap().len() <= 1_000_000));
-    // Reading takes all of them, in order.
+    // A search reads all files, in order.
     let records = |arguments: &[&str]| {
         let output = sctec().args(["audit", "--data-dir", folder.to_str().unwrap()]).args(arguments).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
@@ -235,7 +235,8 @@ fn a_rotated_trail_is_one_trail() {
     let text: String = closed.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
     assert!(records(&[]).starts_with(&text));
 
-    // One that was closed is taken away, which the database knows of; alone, what follows it is incomplete.
+    // A closed file is moved away. The database confirms its records; without the database, the files after it are
+    // incomplete.
     let away = folder.join("arquivado");
     std::fs::rename(&closed[0], &away).unwrap();
     let (code, said) = verify_folder(&folder);
@@ -250,7 +251,7 @@ fn a_rotated_trail_is_one_trail() {
         assert!(code == 3 && said.contains("stood in earlier files"), "{said}");
     }
     assert_eq!(verify_file(&closed[1]).0, 3);
-    // A closed one that ends within a line was cut, by whoever did it.
+    // A closed file that ends within a line was cut.
     let whole = std::fs::read(&closed[1]).unwrap();
     std::fs::write(&closed[1], &whole[..whole.len() - 9]).unwrap();
     let (code, said) = verify_file(&closed[1]);
@@ -274,14 +275,14 @@ fn a_rotated_trail_is_one_trail() {
         assert_eq!(code, 0, "{said}");
     }
     std::fs::rename(&away, &closed[0]).unwrap();
-    // A copy with a date in its name is not the trail's.
+    // A copy with a date in its name is not a file of the trail.
     let dated = folder.join("audit-202511231250.jsonl");
     std::fs::copy(&closed[0], &dated).unwrap();
     let (code, said) = verify_folder(&folder);
     assert!(code == 0 && said.contains("passed over it"), "{said}");
     assert_eq!(records(&["--count"]), format!("{}\n", made + 1));
     std::fs::remove_file(&dated).unwrap();
-    // The database no longer has what was before.
+    // The database no longer has the records before the files.
     let folder = services.stop();
     let database = folder.path().join("sctec.db");
     let [archived, away] = [closed[0].file_name().unwrap(), "arquivado".as_ref()].map(|name| folder.path().join(name));
@@ -294,7 +295,7 @@ fn a_rotated_trail_is_one_trail() {
     assert!(code == 3 && said.contains("stood in earlier files"), "{said}");
     std::fs::write(&database, kept).unwrap();
     assert_eq!(verify_folder(folder.path()).0, 0);
-    // One from the middle was removed, which a search says as well.
+    // A file from the middle was removed. A search reports that too.
     std::fs::rename(&away, &archived).unwrap();
     std::fs::rename(folder.path().join(closed[1].file_name().unwrap()), &away).unwrap();
     let (code, said) = verify_folder(folder.path());
@@ -307,12 +308,12 @@ fn a_rotated_trail_is_one_trail() {
     );
 }
 
-/// The first record of a closed file, by its name.
+/// The first record of a closed file, according to its name.
 fn first_in(path: &Path) -> u64 {
     path.file_stem().unwrap().to_str().unwrap().rsplit_once('-').unwrap().1.parse().unwrap()
 }
 
-/// What is in a folder, and when it was written.
+/// The files of a folder, with their lengths and the times of their last write.
 fn listing(folder: &Path) -> Vec<(PathBuf, u64, std::time::SystemTime)> {
     let mut all: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
@@ -326,8 +327,8 @@ fn listing(folder: &Path) -> Vec<(PathBuf, u64, std::time::SystemTime)> {
 }
 
 #[test]
-fn a_folder_that_may_not_be_written_is_verified_and_nothing_is_left_in_one_that_may() {
-    // Stopped, and killed: then all is in the database's log.
+fn a_read_only_folder_is_verified_and_no_file_is_left_in_a_writable_one() {
+    // After a clean stop, and after a kill: then the records are in the database's write-ahead log.
     let stopped = stopped(3);
     let mut services = Services::start(&[]);
     assert_eq!(services.book(7, &slot(0)).0, 201);
@@ -348,11 +349,11 @@ fn a_folder_that_may_not_be_written_is_verified_and_nothing_is_left_in_one_that_
 }
 
 #[test]
-fn who_takes_over_the_files_is_waited_for() {
+fn a_verification_waits_for_the_process_that_takes_over_the_files() {
     let folder = stopped(3);
     let whole = std::fs::read(trail(&folder)).unwrap();
     std::fs::write(trail(&folder), &whole[..whole.len() - 9]).unwrap();
-    // Nobody holds the lock yet, nor is the line written again: as it is until another process looks.
+    // As after a crash, before another process takes over: the lock is free, and the torn line is not written again.
     let mut command = sctec();
     command.args(["audit", "--verify", "--data-dir", folder.path().to_str().unwrap()]);
     let verification = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -362,7 +363,7 @@ fn who_takes_over_the_files_is_waited_for() {
         let links = std::fs::read_dir(&descriptors).into_iter().flatten().flatten();
         links.filter_map(|link| std::fs::read_link(link.path()).ok()).any(|target| target == file)
     });
-    // That it would have given up by now takes time to see; it waits for several times this.
+    // A verification that does not wait would have ended by now. It waits for several times this long.
     std::thread::sleep(std::time::Duration::from_millis(100));
     std::fs::write(trail(&folder), &whole).unwrap();
     let (code, said) = status(&verification.wait_with_output().unwrap());
@@ -370,7 +371,7 @@ fn who_takes_over_the_files_is_waited_for() {
 }
 
 #[test]
-fn what_is_no_file_in_a_data_folder_is_named_and_not_waited_for() {
+fn a_pipe_or_folder_in_place_of_a_file_is_reported_without_waiting() {
     let folder = stopped(1);
     let path = trail(&folder);
     for kind in ["a named pipe", "a folder"] {
@@ -387,7 +388,7 @@ fn what_is_no_file_in_a_data_folder_is_named_and_not_waited_for() {
 }
 
 #[test]
-fn the_races_trail_is_held_against_the_races_database() {
+fn the_races_trail_is_verified_against_the_races_database() {
     let folder = TempDir::new().unwrap();
     let running = crate::common::Server::start(&[
         "serve-scheduler",
@@ -410,7 +411,7 @@ fn the_races_trail_is_held_against_the_races_database() {
 }
 
 #[test]
-fn heads_come_by_standard_input_too() {
+fn heads_may_come_from_standard_input() {
     let folder = stopped(1);
     let whole = std::fs::read_to_string(trail(&folder)).unwrap();
     let head = folder.path().join("head");
@@ -422,7 +423,7 @@ fn heads_come_by_standard_input_too() {
 }
 
 #[test]
-fn the_example_says_how_it_is_used_reads_standard_input_and_knows_how_long_a_line_may_be() {
+fn the_example_has_a_usage_text_reads_standard_input_and_has_the_same_limit_for_lines() {
     let Some((code, said)) = example(&[]) else { return };
     assert!(code == 1 && said.contains("verificar.py audit"), "{said}");
     let folder = stopped(1);
@@ -430,7 +431,7 @@ fn the_example_says_how_it_is_used_reads_standard_input_and_knows_how_long_a_lin
     let input = std::fs::File::open(trail(&folder)).unwrap();
     let output = Command::new("python3").arg(script).arg("-").stdin(input).output().unwrap();
     assert_eq!(status(&output).0, 0);
-    // A record of another program, its hash right, as long as a line may be and one byte longer.
+    // A record with a right hash that is as long as a line may be, and one that is a byte longer.
     for (length, expected) in [((1 << 20) - 1, 0), (1 << 20, 2)] {
         let line = |fill: usize| {
             let open = format!(
@@ -448,7 +449,7 @@ fn the_example_says_how_it_is_used_reads_standard_input_and_knows_how_long_a_lin
 }
 
 #[test]
-fn a_compressed_file_has_the_verdict_of_the_file_that_it_was() {
+fn a_compressed_file_has_the_verdict_of_the_uncompressed_file() {
     let folder = stopped(5);
     let whole = std::fs::read(trail(&folder)).unwrap();
     let changed = String::from_utf8(whole.clone()).unwrap().replacen("\"cientista_id\":7", "\"cientista_id\":8", 1);
@@ -461,7 +462,7 @@ fn a_compressed_file_has_the_verdict_of_the_file_that_it_was() {
         let input = std::fs::File::open(&compressed).unwrap();
         let from_stdin = sctec().args(["audit", "--verify", "-"]).stdin(input).output().unwrap();
         assert_eq!(status(&from_stdin).0, expected);
-        // Cut, it has none.
+        // A cut gzip file has no verdict.
         std::fs::write(&compressed, &packed[..packed.len() - 8]).unwrap();
         let (code, said) = verify_file(&compressed);
         assert!(code == 1 && said.contains("it was cut"), "{code} {said}");
@@ -469,7 +470,7 @@ fn a_compressed_file_has_the_verdict_of_the_file_that_it_was() {
 }
 
 #[test]
-fn closed_files_that_were_compressed_are_verified_where_they_are() {
+fn closed_files_that_were_compressed_in_place_are_verified() {
     let services = Services::start(&["--audit-rotate-mb", "1", "--lock-retention-ms", "0"]);
     let target = "\u{202e}".repeat(200);
     let mut index = 0;
@@ -495,19 +496,19 @@ fn closed_files_that_were_compressed_are_verified_where_they_are() {
     let named = [names[0].as_str(), &names[1], current.to_str().unwrap()];
     assert_eq!(status(&verify(&named)).0, 0);
     assert!(example(&named).is_none_or(|(code, _)| code == 0));
-    // Compressed by something else, it may be all right.
+    // A file in another compressed form may be whole, so the verification cannot run.
     pack(Path::new(&names[1]), "", b"");
     std::fs::write(format!("{}.zst", files[1].display()), b"\x28\xb5\x2f\xfd").unwrap();
     let (code, said) = verify_folder(folder.path());
     assert!(code == 1 && said.contains(".jsonl.zst; decompress it"), "{said}");
-    // Changed before it was compressed.
+    // A file that was changed before it was compressed.
     let changed = String::from_utf8(second).unwrap().replacen("\"cientista_id\":7", "\"cientista_id\":8", 1);
     std::fs::write(&names[1], gzip(changed.as_bytes())).unwrap();
     assert_eq!(verify_folder(folder.path()).0, 2);
 }
 
 #[test]
-fn what_is_no_trail_cannot_be_verified() {
+fn a_file_that_is_not_a_trail_cannot_be_verified() {
     let folder = stopped(1);
     let text = std::fs::read_to_string(trail(&folder)).unwrap();
     let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
@@ -532,7 +533,7 @@ fn what_is_no_trail_cannot_be_verified() {
         let (code, said) = status(&verify(&[path]));
         assert!(code == 1 && said.contains(path), "{code} {said}");
     }
-    // In the data folder it was to be the trail, and the database knows what should be there.
+    // In a data folder the same bytes are a damaged trail, because the database has its records.
     std::fs::write(trail(&folder), "ontem\n").unwrap();
     assert_eq!(verify_folder(folder.path()).0, 2);
 }
@@ -555,7 +556,7 @@ fn go_sqlite3_276_a_database_behind_a_link_is_read_with_its_log_after_a_crash() 
             std::fs::copy(data.join(name), folder.join(name)).unwrap();
         }
     };
-    // Links by an absolute and by a relative name, to a link, and to the folder.
+    // Symbolic links with an absolute and a relative target, to a link, and to the folder.
     copy_to(&root.path().join("real"));
     let link = |to: &str, name: &str| {
         let path = root.path().join(name);
@@ -574,18 +575,18 @@ fn go_sqlite3_276_a_database_behind_a_link_is_read_with_its_log_after_a_crash() 
             &sctec()
                 .args(["audit", "--verify", "--data-dir", name])
                 .current_dir(root.path())
-                // Nor is there a temporary folder, as in an image of nothing but the executable.
+                // There is no temporary folder either, as in an image that has only the executable.
                 .env("TMPDIR", root.path().join("none"))
                 .output()
                 .unwrap(),
         );
         assert!(code == 0 && said.contains("record 6 of the database: as there"), "{name}: {code} {said}");
     }
-    // Nothing was made or changed.
+    // No file was created or changed.
     let left: Vec<_> = std::fs::read_dir(root.path().join("absolute")).unwrap().collect();
     assert_eq!(left.len(), 2);
     assert_eq!(std::fs::metadata(root.path().join("real/sctec.db-wal")).unwrap().len(), log);
-    // By another name of the file itself its log cannot be found: then there is nothing to be said.
+    // Under another hard link the database's log cannot be found, so the verification cannot run.
     let other = root.path().join("hard");
     std::fs::create_dir(&other).unwrap();
     std::fs::hard_link(root.path().join("real/sctec.db"), other.join("sctec.db")).unwrap();
@@ -595,7 +596,7 @@ fn go_sqlite3_276_a_database_behind_a_link_is_read_with_its_log_after_a_crash() 
 }
 
 #[test]
-fn a_verdict_that_cannot_be_written_is_none() {
+fn a_whole_trail_whose_report_cannot_be_written_does_not_exit_0() {
     let folder = stopped(1);
     let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let code = || {
@@ -606,7 +607,7 @@ fn a_verdict_that_cannot_be_written_is_none() {
         output.status.code()
     };
     assert_eq!(code(), Some(1));
-    // That something is wrong is said by the exit status still.
+    // A tampered trail still has its exit status.
     let mut text = std::fs::read_to_string(trail(&folder)).unwrap();
     text.push_str("ontem\n");
     std::fs::write(trail(&folder), text).unwrap();

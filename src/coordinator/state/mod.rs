@@ -4,7 +4,7 @@
 //! is. So whatever happens, no token is given twice, and a start knows for how long a lease from before it may be live. The
 //! counter is never seeded from a clock.
 //!
-//! [`file`] keeps them in a file of the data folder. Another implementation may keep them elsewhere: nothing that uses
+//! [`mod@file`] keeps them in a file of the data folder. Another implementation may keep them elsewhere: nothing that uses
 //! [`DurableState`] knows where.
 
 pub mod file;
