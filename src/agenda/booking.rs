@@ -1,4 +1,4 @@
-//! A booking as the agenda has it, its cancellation, and the names of the locks that protect it.
+//! A booking of the agenda, its cancellation, and the names of the locks that protect it.
 
 use super::slot::SlotRange;
 use crate::time::Timestamp;
@@ -30,7 +30,7 @@ impl Status {
     }
 }
 
-/// One observation of one or more consecutive slots, as the agenda has it.
+/// One observation of one or more consecutive slots.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Booking {
     /// Its number. Numbers grow and are never used again.
@@ -47,18 +47,18 @@ pub struct Booking {
     pub target: Option<String>,
     /// Free text.
     pub notes: Option<String>,
-    /// When the client says the click was, by its synchronised clock.
+    /// The instant of the click, according to the client's synchronised clock.
     pub clicked_at: Option<Timestamp>,
-    /// When it was committed.
+    /// The instant of its commit.
     pub created_at: Timestamp,
-    /// When it was cancelled.
+    /// The instant of its cancellation.
     pub cancelled_at: Option<Timestamp>,
-    /// Why it was cancelled.
+    /// The reason of its cancellation.
     pub cancel_reason: Option<String>,
 }
 
 impl Booking {
-    /// Whether it may be cancelled now, and why not.
+    /// Whether it may be cancelled now. The error is the reason against it.
     pub(crate) fn check_cancellable(&self, simulated: bool, now: Timestamp) -> Result<(), NotCancellable> {
         match self.status {
             Status::Cancelled => Err(NotCancellable::AlreadyCancelled),

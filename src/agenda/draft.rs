@@ -19,9 +19,9 @@ pub struct Draft {
     pub start: Option<Timestamp>,
     /// `telescopio`; absent means the first one.
     pub telescope: Option<String>,
-    /// `duracao_min`; absent means as far as `end`, or one slot.
+    /// `duracao_min`; absent means until `end`, or one slot.
     pub duration_min: Option<i64>,
-    /// `horario_fim_utc`: another way to say how long.
+    /// `horario_fim_utc`: another way to give the duration.
     pub end: Option<Timestamp>,
     /// `alvo`.
     pub target: Option<String>,
@@ -44,7 +44,7 @@ pub struct NewBooking {
     pub target: Option<String>,
     /// Free text.
     pub notes: Option<String>,
-    /// When the client says the click was.
+    /// The instant of the click, according to the client.
     pub clicked_at: Option<Timestamp>,
 }
 
@@ -199,7 +199,7 @@ impl Draft {
 }
 
 impl NewBooking {
-    /// Checks again the rules that depend on the time and the catalogue. `telescope` is its telescope as it is now. The error is
+    /// Checks again the rules that depend on the time and the catalogue. `telescope` is its telescope's present state. The error is
     /// the first broken rule.
     pub fn check_again(
         &self,

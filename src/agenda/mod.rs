@@ -1,6 +1,6 @@
-//! The domain, pure: what a slot, a booking, a scientist and a telescope are, and the rules between them.
+//! The domain: slots, bookings, scientists and telescopes, and their rules.
 //!
-//! Nothing here asks for the time or does IO: the present instant is an argument.
+//! Nothing here reads a clock or does IO: the present instant is an argument.
 
 mod booking;
 mod catalogue;

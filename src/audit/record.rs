@@ -6,7 +6,7 @@ use crate::agenda::{Booking, NewBooking, Scientist};
 use crate::text::escaped;
 use crate::time::Timestamp;
 
-/// The service that records are made by.
+/// The service that writes the records.
 pub const SERVICE: &str = "servico-agendamento";
 /// Every record's `level`, right after its `timestamp_utc`.
 pub const LEVEL: &str = "AUDIT";
@@ -48,7 +48,7 @@ pub enum Event<'a> {
         booking: &'a Booking,
         /// The scientist who booked.
         scientist: &'a Scientist,
-        /// The fencing token it was written under, if any.
+        /// The fencing token with which it was written, if any.
         token: Option<u64>,
     },
     /// `AGENDAMENTO_CANCELADO`.
@@ -57,7 +57,7 @@ pub enum Event<'a> {
         booking: &'a Booking,
         /// The name of the scientist who had booked.
         scientist_name: &'a str,
-        /// The fencing token it was written under, if any.
+        /// The fencing token with which it was written, if any.
         token: Option<u64>,
     },
     /// `AGENDAMENTO_RECUSADO`.

@@ -72,19 +72,19 @@ pub enum Wrong {
         before = .0 - 1
     )]
     NotLinked(u64),
-    #[error("record {seq} is not the one that {} speaks of: that had the hash {hash}", escaped(from))]
+    #[error("record {seq} is not the one that {} speaks of: the noted one has the hash {hash}", escaped(from))]
     NotAsNoted { seq: u64, from: String, hash: String },
     #[error("the file goes on after record {0}, the last one that the database has")]
     BeyondTheDatabase(u64),
     #[error("the file ends within a line, and is not the last one")]
     EndsWithinALine,
     #[error(
-        "the file ends within a line, although it was closed, which it is only when all of it is written: it was cut"
+        "the file ends within a line, although it was closed: a file is closed only after its last line was written, so it was cut"
     )]
     ClosedWithinALine,
-    #[error("what stands after the last whole line is not the beginning of a record")]
+    #[error("the bytes after the last whole line are not the beginning of a record")]
     Garbage,
-    #[error("what stands after the last whole line is not the beginning of record {0}, as the database has it")]
+    #[error("the bytes after the last whole line are not the beginning of record {0}, as the database has it")]
     NotTheNext(u64),
 }
 

@@ -111,7 +111,7 @@ pub enum AuditFormat {
 }
 
 impl AuditArgs {
-    /// The file that the data folder's trail is written to.
+    /// The current file of the data folder's trail.
     pub fn trail(&self) -> PathBuf {
         self.data_dir.join(if self.race { RACE_TRAIL_FILE } else { TRAIL_FILE })
     }

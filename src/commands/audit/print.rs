@@ -63,7 +63,7 @@ enum Format<W: Write> {
 }
 
 impl<W: Write> Printer<W> {
-    /// A printer to `out`; `with_mark`, CSV begins with a byte order mark.
+    /// A printer to `out`. If `with_mark` is true, CSV begins with a byte order mark.
     ///
     /// # Errors
     /// As [`Printer::record`].

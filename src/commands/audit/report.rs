@@ -48,10 +48,10 @@ pub fn print(out: &mut impl Write, report: &Report, database: &Database) -> io::
     }
     match report.elsewhere {
         0 => {}
-        1 => writeln!(out, "elsewhere record 1 is in a file that is not here; what is here goes on from it")?,
+        1 => writeln!(out, "elsewhere record 1 is in a file that is not here; the files here continue from it")?,
         last => writeln!(
             out,
-            "elsewhere records 1 to {last} are in files that are not here; what is here goes on from them"
+            "elsewhere records 1 to {last} are in files that are not here; the files here continue from them"
         )?,
     }
     match report.verdict {
@@ -79,7 +79,7 @@ pub fn print_deep(out: &mut impl Write, found: &Deep) -> io::Result<()> {
     if more > 0 {
         writeln!(out, "- and {more} more")?;
     }
-    writeln!(out, "Keep it as it is, and restore it from a copy that agrees.")
+    writeln!(out, "Keep the database as it is, and restore a copy that agrees.")
 }
 
 fn print_files(out: &mut impl Write, report: &Report) -> io::Result<()> {
@@ -126,17 +126,17 @@ fn print_whole(out: &mut impl Write, report: &Report) -> io::Result<()> {
     if report.anchors.iter().any(|(anchor, held)| anchor.seq > 0 && *held == Held::Yes) {
         return Ok(());
     }
-    writeln!(out, "That there were no more, and that they were not all written anew, only a head can tell: --head")
+    writeln!(out, "Whether there were more records, or all were rewritten, only a head can tell: --head")
 }
 
 fn print_incomplete(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    writeln!(out, "\nINCOMPLETE: what is here is as it was written, but not all is here")?;
+    writeln!(out, "\nINCOMPLETE: every record here is as it was written, but not all records are here")?;
     if let Some(torn) = report.torn {
         let file = report.files.last().map_or("", |file| file.name.as_str());
         writeln!(
             out,
-            "- {}: the last line, from byte {} on, was not written to its end ({} bytes): a crash leaves that. The \
-             service cuts it when it starts, and writes the record again.",
+            "- {}: the last line, from byte {} on, was not written to its end ({} bytes): a crash leaves that. The service \
+             removes it when it starts, and writes the record again.",
             escaped(file),
             torn.offset,
             torn.bytes
@@ -179,8 +179,8 @@ fn print_tampered(out: &mut impl Write, report: &Report) -> io::Result<()> {
     }
     writeln!(
         out,
-        "Keep the files as they are: they are evidence. What the records were, the database tells (GET \
-         /auditoria?cursor={}&limite=1) and so does any copy that verifies.",
+        "Keep the files as they are: they are evidence. The original records are in the database \
+         (GET /auditoria?cursor={}&limite=1) and in any copy that verifies.",
         first.saturating_sub(1)
     )
 }
