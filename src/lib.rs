@@ -21,7 +21,7 @@
 //!
 //! - [`commands`]: the command line, one file or folder for each subcommand;
 //! - [`stress`]: many booking requests at one instant, and the verdict on the results;
-//! - [`scheduler`]: the agenda over REST; the way of a booking is [`scheduler::book`];
+//! - [`scheduler`]: the agenda over REST; the way of a booking is `scheduler::book`;
 //! - [`coordinator`]: the lock table, the service around it, and its client;
 //! - [`store`]: the agenda's storage: an interface, and SQLite behind it;
 //! - [`audit`]: the record, its hash chain, and the file;
@@ -33,11 +33,11 @@
 //!
 //! # Where to look
 //!
-//! - Why is a second booking refused? [`scheduler::book`]: the coordinator refuses the lock, or the store finds the slot claimed.
+//! - Why is a second booking refused? `scheduler::book`: the coordinator refuses the lock, or the store finds the slot claimed.
 //! - Where is a lock's TTL bounded? [`coordinator::protocol`], in its `limits`.
-//! - What does a booking look like on the wire? [`scheduler::links::booking`].
-//! - Which flag sets the rotation? [`commands::serve`], in its `args`: `--log-rotate-mb` and `--audit-rotate-mb`.
-//! - When does a listener hear `perdidos`? [`http::channel`]: when it has missed events; [`scheduler::live`] says which.
+//! - What does a booking look like on the wire? `scheduler::links::booking`.
+//! - Which flag sets the rotation? `commands::serve`, in its `args`: `--log-rotate-mb` and `--audit-rotate-mb`.
+//! - When does a listener hear `perdidos`? [`http::channel`]: when it has missed events; `scheduler::live` says which.
 
 // A closed pipe or a full disk would panic in println! and eprintln!: output goes through a writer that can say so.
 #![warn(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)]

@@ -5,7 +5,7 @@
 //! the other. A lock that may wait has an exchange of its own ([`waiting`]), and so delays no other.
 //!
 //! # What a caller may rely on
-//! - **In time.** Every call returns within [`EXCHANGE_TIMEOUT`] and, of a lock, its wait: silence is an error too. The time
+//! - **In time.** Every call returns within `EXCHANGE_TIMEOUT` and, of a lock, its wait: silence is an error too. The time
 //!   counts from the call on, however many calls are before it.
 //! - **Given up.** A request whose caller has given up is not sent, and one that waits at the coordinator leaves its queue.
 //!   A lease that is granted all the same is given back.
