@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use slog::{Logger, error, warn};
+use slog::{Logger, error, info, warn};
 use tokio_util::task::TaskTracker;
 
 use super::config::{Config, Mode, StartError, VERSION};
@@ -11,14 +11,15 @@ use super::gate::{Gate, Locking};
 use super::giving_back;
 use super::live::Live;
 use crate::agenda::Catalogue;
-use crate::audit::export::{self, Exporter};
+use crate::audit::export::{self, Bell, Exporter};
 use crate::audit::record::Process;
 use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
 use crate::coordinator::client::Client;
 use crate::data_dir::{DATABASE_FILE, DataDirError, RACE_DATABASE_FILE};
+use crate::http::request_id::RequestId;
 use crate::logging::Logs;
 use crate::store::sqlite::{Kind, SqliteStore};
-use crate::store::{Store, StoreError};
+use crate::store::{Observer, Saving, Store, StoreError};
 use crate::time::Clock;
 
 /// Bytes in a megabyte, as `--audit-rotate-mb` counts them.
@@ -179,20 +180,35 @@ fn open_files(config: &Config, clock: Clock, logs: &Logs) -> Result<(Box<dyn Sto
         Mode::Race => (Kind::Race, RACE_DATABASE_FILE, RACE_TRAIL_FILE),
     };
     let (bell, rings) = export::bell();
-    let on_commit = {
-        let (bell, logs) = (bell.clone(), logs.clone());
-        move |lines: &[String]| {
-            for line in lines {
-                logs.raw(line);
-            }
-            bell.ring();
-        }
-    };
+    let told = Told { logs: logs.clone(), bell: bell.clone() };
     let store: Box<dyn Store> =
-        Box::new(SqliteStore::open(&config.data_dir.join(database), kind, clock, &logs.logger, on_commit)?);
+        Box::new(SqliteStore::open(&config.data_dir.join(database), kind, clock, &logs.logger, told)?);
     let rotate_bytes = config.audit.rotate_mb.map(|mb| mb.saturating_mul(MEGABYTE));
     let trail_path = config.data_dir.join(trail_file);
     let exporter = Exporter::start(&trail_path, store.outbox()?, rotate_bytes, (bell, rings), logs.logger.clone())
         .map_err(|error| DataDirError::access(&trail_path, &error))?;
     Ok((store, exporter))
+}
+
+/// Writes what the store tells to the log, and wakes the audit exporter.
+struct Told {
+    logs: Logs,
+    bell: Bell,
+}
+
+impl Observer for Told {
+    fn saving(&mut self, change: Saving, request_id: &RequestId) {
+        let log = &self.logs.logger;
+        match change {
+            Saving::Booking => info!(log, "Salvando novo agendamento no BD"; "req" => request_id),
+            Saving::Cancellation => info!(log, "Salvando cancelamento no BD"; "req" => request_id),
+        }
+    }
+
+    fn committed(&mut self, lines: &[String]) {
+        for line in lines {
+            self.logs.raw(line);
+        }
+        self.bell.ring();
+    }
 }

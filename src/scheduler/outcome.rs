@@ -1,6 +1,6 @@
-//! What follows the store's answer to a change, with a lock or without: its log line, its event, and the refusal's name.
+//! What follows the store's answer to a change, with a lock or without: its event, and the refusal's name.
 
-use slog::{error, info, warn};
+use slog::{error, warn};
 
 use super::app::App;
 use super::origin::Origin;
@@ -13,7 +13,7 @@ pub type Outcome<R> = Result<Result<Booking, R>, StoreError>;
 
 /// Follows the answer to a booking.
 pub fn of_booking<R>(app: &App, origin: &Origin, answer: Outcome<R>) -> Result<Result<Booking, R>, Refusal> {
-    let answer = logged(origin, "Salvando novo agendamento no BD", answer)?;
+    let answer = answer.map_err(|error| store_failed(origin, &error))?;
     if let Ok(booking) = &answer {
         app.live.created(booking, origin);
     }
@@ -22,20 +22,11 @@ pub fn of_booking<R>(app: &App, origin: &Origin, answer: Outcome<R>) -> Result<R
 
 /// Follows the answer to a cancellation.
 pub fn of_cancellation<R>(app: &App, origin: &Origin, answer: Outcome<R>) -> Result<Result<Booking, R>, Refusal> {
-    let answer = logged(origin, "Salvando cancelamento no BD", answer)?;
+    let answer = answer.map_err(|error| store_failed(origin, &error))?;
     if let Ok(booking) = &answer {
         app.live.cancelled(booking, origin);
     }
     Ok(answer)
-}
-
-/// Logs the assignment's line for a change that was saved, or may have been. It is logged once for each change, however
-/// often the store had to try.
-fn logged<R>(origin: &Origin, line: &'static str, answer: Outcome<R>) -> Result<Result<Booking, R>, Refusal> {
-    if matches!(answer, Ok(Ok(_)) | Err(StoreError::Unknown(_))) {
-        info!(origin.log, "{}", line);
-    }
-    answer.map_err(|error| store_failed(origin, &error))
 }
 
 /// The booking was allowed when it was asked for, and broke a rule when it was to be written.

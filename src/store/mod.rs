@@ -10,6 +10,7 @@ mod conformance;
 pub mod decide;
 #[cfg(test)]
 mod memory;
+mod observer;
 mod outbox;
 pub mod sqlite;
 
@@ -17,6 +18,9 @@ use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 
+#[cfg(test)]
+pub use self::observer::Unobserved;
+pub use self::observer::{Observer, Saving};
 pub use self::outbox::Outbox;
 use crate::agenda::{Booking, Catalogue, NewBooking, NotCancellable, Rejection, Status};
 use crate::audit::chain::ChainHead;

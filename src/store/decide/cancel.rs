@@ -108,8 +108,9 @@ fn cancel<E>(
     let scientist_name = view.scientists.get(&booking.scientist_id).map_or("", String::as_str);
     let cancelled = Event::BookingCancelled { booking: &booking, scientist_name, token };
     let record = view.record(&cancelled, request_id);
+    let update = Write::UpdateBooking { booking: booking.clone(), request_id: request_id.clone() };
     let free =
         Write::FreeSlots { telescope: booking.telescope.clone(), slots: booking.slots, booking_id: booking.id, token };
-    let writes = vec![Write::UpdateBooking(booking.clone()), free, record];
+    let writes = vec![update, free, record];
     Decision { answer: Ok(booking), writes }
 }

@@ -94,7 +94,7 @@ impl View {
                 let taken = Some(Taken { booking_id, scientist_id });
                 claims.extend(slots.starts().map(|start| (start, Claim { taken, token })));
             }
-            Write::UpdateBooking(booking) => _ = self.bookings.insert(booking.id, booking),
+            Write::UpdateBooking { booking, .. } => _ = self.bookings.insert(booking.id, booking),
             Write::FreeSlots { telescope, slots, booking_id, token } => {
                 let claims = self.slots.entry(telescope).or_default();
                 for (_, claim) in claims.range_mut(slots.start()..slots.end()) {

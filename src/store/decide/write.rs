@@ -29,7 +29,12 @@ pub enum Write {
         token: u64,
     },
     /// A booking that was cancelled: its status, when and why.
-    UpdateBooking(Booking),
+    UpdateBooking {
+        /// As it stands from now on.
+        booking: Booking,
+        /// The request that asked for it.
+        request_id: RequestId,
+    },
     /// The slots that a booking has become free.
     FreeSlots {
         /// The telescope's code.

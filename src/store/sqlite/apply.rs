@@ -17,7 +17,7 @@ pub fn apply(connection: &Connection, loaded: &Loaded, write: &Write) -> rusqlit
         Write::ClaimSlots { telescope, slots, booking_id, token, .. } => {
             claim(connection, loaded.row_of(telescope)?, *slots, *booking_id, *token)
         }
-        Write::UpdateBooking(booking) => update(connection, booking),
+        Write::UpdateBooking { booking, .. } => update(connection, booking),
         Write::FreeSlots { telescope, slots, booking_id, token } => {
             free(connection, loaded.row_of(telescope)?, *slots, *booking_id, token.unwrap_or(0))
         }

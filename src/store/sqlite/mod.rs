@@ -48,6 +48,7 @@ use self::readers::Readers;
 use self::stopped::InUse;
 use self::writer::{Beside, Writer};
 use super::decide::{Book, BookUnguarded, Cancel, CancelUnguarded, Change, Record};
+use super::observer::Observer;
 use super::outbox::Outbox;
 use super::{
     Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, Page, Store, StoreError, TrailPage,
@@ -74,8 +75,8 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     /// Opens the database at `path`, creating or migrating it as needed. That takes no longer when the database is larger;
-    /// if it was not stopped cleanly, its pages are read in the background. `on_commit` is called on the writing thread
-    /// after each commit, with the audit lines it made, in order.
+    /// if it was not stopped cleanly, its pages are read in the background. `observer` is told of each
+    /// transaction, on the writing thread.
     ///
     /// # Errors
     /// [`OpenError`], which says what to do.
@@ -84,7 +85,7 @@ impl SqliteStore {
         kind: Kind,
         clock: Clock,
         log: &Logger,
-        on_commit: impl FnMut(&[String]) + Send + 'static,
+        observer: impl Observer + 'static,
     ) -> Result<Self, OpenError> {
         connect::check_library(rusqlite::version_number(), rusqlite::version())?;
         let explain = |error: io::Error| OpenError::Access { path: path.to_owned(), reason: error.to_string() };
@@ -96,9 +97,8 @@ impl SqliteStore {
         let folding = Checkpoints::start(&place, folding, in_use.clone(), log).map_err(explain)?;
         let checkpoints = folding.watch();
         let beside = Beside::new(folding, in_use.clone());
-        let writer =
-            Writer::start(connection, (Arc::clone(&place), damage.clone()), clock, Box::new(on_commit), beside)
-                .map_err(explain)?;
+        let writer = Writer::start(connection, (Arc::clone(&place), damage.clone()), clock, Box::new(observer), beside)
+            .map_err(explain)?;
         let readers = Arc::new(Readers::new(path, Arc::clone(&place), damage.clone(), in_use.clone()));
         let check = if stopped_cleanly {
             Check::none()

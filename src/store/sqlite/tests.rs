@@ -1,14 +1,14 @@
 //! The store by itself: a held clock, and jobs that share a transaction.
 
 use std::collections::BTreeSet;
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use slog::{Discard, o};
 
 use super::*;
 use crate::agenda::{Draft, Rejection};
-use crate::store::conformance;
+use crate::store::{Saving, Unobserved, conformance};
 
 struct Opened {
     store: SqliteStore,
@@ -21,10 +21,14 @@ fn instant(text: &str) -> Timestamp {
 }
 
 fn open(now: &str) -> Opened {
+    open_with(now, Unobserved)
+}
+
+fn open_with(now: &str, observer: impl Observer + 'static) -> Opened {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::held_at(instant(now));
     let store =
-        SqliteStore::open(&folder.path().join("sctec.db"), Kind::Agenda, clock.clone(), &log(), |_| {}).unwrap();
+        SqliteStore::open(&folder.path().join("sctec.db"), Kind::Agenda, clock.clone(), &log(), observer).unwrap();
     Opened { store, clock, folder }
 }
 
@@ -93,6 +97,51 @@ async fn a_job_that_fails_takes_none_of_its_neighbours_with_it() {
     let mut text = Vec::new();
     let last = crate::audit::export::Source::lines_after(&outbox, 0, 10, &mut text).unwrap();
     assert_eq!((last, String::from_utf8(text).unwrap().lines().count()), (Some(2), 2));
+}
+
+/// Notes what it is told.
+#[derive(Clone, Default)]
+struct Notes(Arc<Mutex<Vec<String>>>);
+
+impl Observer for Notes {
+    fn saving(&mut self, change: Saving, request_id: &RequestId) {
+        self.0.lock().unwrap().push(format!("{change:?} {request_id}"));
+    }
+
+    fn committed(&mut self, lines: &[String]) {
+        self.0.lock().unwrap().push(format!("{} committed", lines.len()));
+    }
+}
+
+#[tokio::test]
+async fn each_change_is_told_once_before_its_commit_however_often_the_transaction_begins_anew() {
+    let notes = Notes::default();
+    let opened = open_with("2030-01-01T00:00:00Z", notes.clone());
+    let slot = async |start: &str| opened.draft("Hubble-Acad", start).await;
+    let (first, rival) = (slot("2030-01-01T03:00:00Z").await, slot("2030-01-01T03:00:00Z").await);
+    let second = slot("2030-01-01T03:05:00Z").await;
+    let id = |text| RequestId::parse(text).unwrap();
+    let (release, held) = mpsc::channel::<()>();
+    let writer = &opened.store.writer;
+    let holder = writer.run(move |_| {
+        let _ = held.recv();
+        Ok(())
+    });
+    // The failed job has the transaction begun anew, with a savepoint for each job.
+    let bad = writer.run(|tx| tx.connection.execute("INSERT INTO cientistas (id) VALUES (7)", ()));
+    let (_, first, rival, _, second, ()) = tokio::join!(
+        biased;
+        holder,
+        opened.store.book(first, fence(1), id("first")),
+        opened.store.book(rival, fence(2), id("rival")),
+        bad,
+        opened.store.book(second, fence(3), id("second")),
+        async { drop(release) },
+    );
+    assert!(first.unwrap().is_ok() && rival.unwrap().is_err() && second.unwrap().is_ok());
+    opened.store.cancel(1, None, fence(4), id("third")).await.unwrap().unwrap();
+    let told = notes.0.lock().unwrap().clone();
+    assert_eq!(told, ["Booking first", "Booking second", "2 committed", "Cancellation third", "1 committed"]);
 }
 
 /// Jobs that become one transaction, with the answers of all.
@@ -275,9 +324,14 @@ async fn a_file_that_took_the_database_is_not_touched_by_the_end_of_the_one_befo
     for suffix in ["", "-wal", "-shm"] {
         std::fs::remove_file(opened.folder.path().join(format!("sctec.db{suffix}"))).unwrap();
     }
-    let next =
-        SqliteStore::open(&opened.folder.path().join("sctec.db"), Kind::Agenda, opened.clock.clone(), &log(), |_| {})
-            .unwrap();
+    let next = SqliteStore::open(
+        &opened.folder.path().join("sctec.db"),
+        Kind::Agenda,
+        opened.clock.clone(),
+        &log(),
+        Unobserved,
+    )
+    .unwrap();
     next.book(new, fence(1), request()).await.unwrap().unwrap();
     drop(opened.store);
     assert!(next.probe().await.is_ok(), "its log is still there");
@@ -296,7 +350,7 @@ async fn acknowledged_bookings_outlive_the_deletion_of_the_log() {
     // As a restart after a crash finds it: nothing is left to the end of the process.
     let copy = opened.folder.path().join("copy.db");
     std::fs::copy(opened.folder.path().join("sctec.db"), &copy).unwrap();
-    let next = SqliteStore::open(&copy, Kind::Agenda, opened.clock.clone(), &log(), |_| {}).unwrap();
+    let next = SqliteStore::open(&copy, Kind::Agenda, opened.clock.clone(), &log(), Unobserved).unwrap();
     assert_eq!(next.list(Filter::default(), None, 10).await.unwrap().bookings.len(), 1);
 }
 
@@ -322,14 +376,14 @@ async fn mixed(kept: u32, before: u32, after: u32) -> (tempfile::TempDir, PathBu
         }
     };
     for until in [kept, before] {
-        let store = SqliteStore::open(&path, Kind::Agenda, clock.clone(), &log(), |_| {}).unwrap();
+        let store = SqliteStore::open(&path, Kind::Agenda, clock.clone(), &log(), Unobserved).unwrap();
         book_until(&store, until).await;
         drop(store);
         if until == kept && !copy.exists() {
             std::fs::copy(&path, &copy).unwrap();
         }
     }
-    let store = SqliteStore::open(&path, Kind::Agenda, clock.clone(), &log(), |_| {}).unwrap();
+    let store = SqliteStore::open(&path, Kind::Agenda, clock.clone(), &log(), Unobserved).unwrap();
     book_until(&store, after).await;
     // As a crash leaves it.
     let crashed = folder.path().join("crashed.db");
@@ -348,7 +402,7 @@ async fn an_older_copy_beside_a_newer_log_is_named_and_the_advice_works() {
         // Again and again, since nothing is made of the two.
         for _ in 0..2 {
             let clock = Clock::held_at(instant("2030-01-01T00:00:00Z"));
-            let error = SqliteStore::open(&path, Kind::Agenda, clock, &log(), |_| {}).err().expect("it is refused");
+            let error = SqliteStore::open(&path, Kind::Agenda, clock, &log(), Unobserved).err().expect("it is refused");
             let OpenError::Mixed { reason, .. } = &error else { panic!("{error}") };
             assert!(!reason.starts_with("***"), "{reason}");
             assert!(error.to_string().contains("crashed.db-wal"), "{error}");
@@ -362,7 +416,7 @@ async fn an_older_copy_beside_a_newer_log_is_named_and_the_advice_works() {
             }
         }
         let clock = Clock::held_at(instant("2030-01-01T00:00:00Z"));
-        let store = SqliteStore::open(&path, Kind::Agenda, clock, &log(), |_| {}).unwrap();
+        let store = SqliteStore::open(&path, Kind::Agenda, clock, &log(), Unobserved).unwrap();
         assert_eq!(store.list(Filter::default(), None, 500).await.unwrap().bookings.len(), kept as usize);
     }
 }
@@ -377,7 +431,7 @@ impl conformance::Fixture for Database {
     fn open(race: bool, clock: Clock) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let kind = if race { Kind::Race } else { Kind::Agenda };
-        let store = SqliteStore::open(&folder.path().join("sctec.db"), kind, clock, &log(), |_| {}).unwrap();
+        let store = SqliteStore::open(&folder.path().join("sctec.db"), kind, clock, &log(), Unobserved).unwrap();
         Self { store: Arc::new(store), folder }
     }
 

@@ -9,7 +9,7 @@ use super::*;
 use crate::agenda::Draft;
 use crate::http::request_id::RequestId;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Fence, Store};
+use crate::store::{Fence, Store, Unobserved};
 use crate::time::Clock;
 
 /// An agenda of five bookings, the fourth of which was cancelled.
@@ -18,7 +18,7 @@ async fn agenda() -> (tempfile::TempDir, PathBuf) {
     let path = folder.path().join("sctec.db");
     let log = Logger::root(Discard, o!());
     let clock = Clock::held_at(Timestamp::parse_rfc3339("2030-01-01T00:00:00Z").unwrap());
-    let store = SqliteStore::open(&path, Kind::Agenda, clock.clone(), &log, |_| {}).unwrap();
+    let store = SqliteStore::open(&path, Kind::Agenda, clock.clone(), &log, Unobserved).unwrap();
     let fence = |token| Fence { token, deadline: Instant::now() + Duration::from_secs(60) };
     let catalogue = store.catalogue().await.unwrap();
     for hour in 1..=5_u64 {

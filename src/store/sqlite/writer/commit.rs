@@ -23,6 +23,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::job::{Job, Tx};
 use crate::panics;
 use crate::store::StoreError;
+use crate::store::observer::Observer;
 use crate::store::sqlite::checkpoints::checkpoint;
 use crate::store::sqlite::damage::Damage;
 use crate::store::sqlite::errors::is_the_databases;
@@ -38,6 +39,7 @@ const SETTLE_PAUSE: Duration = Duration::from_millis(10);
 pub struct Committer {
     pub connection: Connection,
     pub clock: Clock,
+    pub observer: Box<dyn Observer>,
     pub place: Arc<Place>,
     /// Told of each failure: it may show that the database is damaged.
     pub damage: Damage,
@@ -121,7 +123,7 @@ impl Committer {
 
     /// The number of the first record that was made, and the lines of all.
     fn run_jobs(
-        &self,
+        &mut self,
         jobs: &mut [Box<dyn Job>],
         refused: &mut [Option<StoreError>],
         guarded: bool,
@@ -159,6 +161,9 @@ impl Committer {
         }
         if !tx.has_no_records() {
             trail::set_head(&self.connection, tx.head())?;
+        }
+        for (saving, request_id) in tx.savings() {
+            self.observer.saving(*saving, request_id);
         }
         Ok((first_seq, tx.into_lines()))
     }

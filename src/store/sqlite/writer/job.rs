@@ -4,8 +4,10 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::audit::chain::ChainHead;
+use crate::http::request_id::RequestId;
 use crate::store::StoreError;
 use crate::store::decide::{Change, Decision, Write};
+use crate::store::observer::Saving;
 use crate::store::sqlite::apply::apply;
 use crate::store::sqlite::load::Loaded;
 use crate::time::Timestamp;
@@ -16,6 +18,8 @@ pub struct Tx<'a> {
     pub connection: &'a Connection,
     /// The rows that the changes so far were decided by, as those changes have left them.
     loaded: Loaded,
+    /// The changes of bookings that were made.
+    savings: Vec<(Saving, RequestId)>,
     /// The lines of the records that were made.
     lines: Vec<String>,
 }
@@ -24,13 +28,14 @@ pub struct Tx<'a> {
 pub struct Mark {
     head: ChainHead,
     next_booking_id: i64,
+    savings: usize,
     lines: usize,
 }
 
 impl<'a> Tx<'a> {
     /// What goes with a transaction that has begun.
     pub(super) fn begin(connection: &'a Connection, now: Timestamp) -> rusqlite::Result<Self> {
-        Ok(Self { connection, loaded: Loaded::begin(connection, now)?, lines: Vec::new() })
+        Ok(Self { connection, loaded: Loaded::begin(connection, now)?, savings: Vec::new(), lines: Vec::new() })
     }
 
     /// Loads the rows that `change` touches, decides, and writes what was decided.
@@ -39,8 +44,13 @@ impl<'a> Tx<'a> {
         let Decision { answer, writes } = change.decide(&self.loaded.view);
         for mut write in writes {
             apply(self.connection, &self.loaded, &write)?;
-            if let Write::AppendRecord { line, .. } = &mut write {
-                self.lines.push(std::mem::take(line));
+            match &mut write {
+                Write::InsertBooking { request_id, .. } => self.savings.push((Saving::Booking, request_id.clone())),
+                Write::UpdateBooking { request_id, .. } => {
+                    self.savings.push((Saving::Cancellation, request_id.clone()));
+                }
+                Write::AppendRecord { line, .. } => self.lines.push(std::mem::take(line)),
+                Write::ClaimSlots { .. } | Write::FreeSlots { .. } => {}
             }
             self.loaded.view.apply(write);
         }
@@ -55,13 +65,24 @@ impl<'a> Tx<'a> {
     /// Where the transaction is now.
     pub(super) fn mark(&self) -> Mark {
         let view = &self.loaded.view;
-        Mark { head: view.head.clone(), next_booking_id: view.next_booking_id, lines: self.lines.len() }
+        Mark {
+            head: view.head.clone(),
+            next_booking_id: view.next_booking_id,
+            savings: self.savings.len(),
+            lines: self.lines.len(),
+        }
     }
 
     /// Forgets what was done since `mark`: the database was rolled back to it.
     pub(super) fn return_to(&mut self, mark: Mark) {
         self.loaded.restart(mark.head, mark.next_booking_id);
+        self.savings.truncate(mark.savings);
         self.lines.truncate(mark.lines);
+    }
+
+    /// The changes of bookings that were made.
+    pub(super) fn savings(&self) -> &[(Saving, RequestId)] {
+        &self.savings
     }
 
     /// Whether no record was made.

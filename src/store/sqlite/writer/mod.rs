@@ -23,6 +23,7 @@ use super::place::Place;
 use super::stopped::InUse;
 use crate::batch;
 use crate::store::StoreError;
+use crate::store::observer::Observer;
 use crate::time::Clock;
 
 /// The most jobs in one transaction: bounds how long the first of them waits.
@@ -31,9 +32,6 @@ const MAX_JOBS: usize = 1024;
 /// How long a failed write counts against the database, unless a record was written since. A small write alone does not show
 /// that it has recovered: it may succeed on a disk without room for a larger one.
 const FAILURE_COUNTS: Duration = Duration::from_secs(10);
-
-/// Told of the audit lines of each commit.
-pub type OnCommit = Box<dyn FnMut(&[String]) + Send>;
 
 /// Sends jobs to the writing thread, which ends when the last of these is dropped.
 #[derive(Clone)]
@@ -55,14 +53,14 @@ impl Writer {
         connection: Connection,
         (place, damage): (Arc<Place>, Damage),
         clock: Clock,
-        on_commit: OnCommit,
+        observer: Box<dyn Observer>,
         beside: Beside,
     ) -> io::Result<Self> {
         // Every job stands for a request in flight, and those are bounded by the connections.
         let (jobs, batches) = batch::queue(usize::MAX);
         let failed = Failure::default();
-        let committer = Committer { connection, clock, place, damage, saved: false };
-        let thread = Thread { committer, on_commit, failed: Arc::clone(&failed), beside };
+        let committer = Committer { connection, clock, observer, place, damage, saved: false };
+        let thread = Thread { committer, failed: Arc::clone(&failed), beside };
         let handle = std::thread::Builder::new().name("writer".to_owned()).spawn(move || thread.run(batches))?;
         Ok(Self { jobs, failed, _thread: Arc::new(JoinOnDrop(Some(handle))) })
     }
@@ -135,7 +133,6 @@ impl Beside {
 
 struct Thread {
     committer: Committer,
-    on_commit: OnCommit,
     failed: Failure,
     beside: Beside,
 }
@@ -171,7 +168,7 @@ impl Thread {
             *failed() = Some((Instant::now(), error.clone()));
         } else if !committed.lines.is_empty() {
             *failed() = None;
-            (self.on_commit)(&committed.lines);
+            self.committer.observer.committed(&committed.lines);
         }
     }
 }
