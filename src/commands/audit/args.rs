@@ -18,12 +18,12 @@ const TAIL_MAX: u64 = 100_000;
   sctec audit --scientist 7 --since 2025-10-26T00:00:00Z --format csv
   sctec audit sctec-data/app.log --booking 123 --format jsonl | jq .details
   sctec audit --follow --telescope Hubble-Acad
-  sctec audit --follow --tail 0                  from now on
+  sctec audit --follow --tail 0                  only new records
   cat audit.jsonl | sctec audit - --count
-  sctec audit --verify                           the data folder, against its database
+  sctec audit --verify                           the data folder against its database
   sctec audit --verify --deep                    and check the database itself
   curl -s http://127.0.0.1:5000/auditoria/cabeca >> heads.jsonl      to keep elsewhere
-  sctec audit --verify --head heads.jsonl        and that no record was rewritten since
+  sctec audit --verify --head heads.jsonl        and that no record was rewritten since then
 
 Filters combine.
 
@@ -85,7 +85,7 @@ pub struct AuditArgs {
     /// Print only the last N of the matching records; with --follow, the last N of the existing ones, then each new one
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(..=TAIL_MAX), conflicts_with = "count")]
     pub tail: Option<usize>,
-    /// Verify that the trail is whole and unchanged, and report every fault
+    /// Verify that the trail is whole and unchanged, and report the faults
     #[arg(long, conflicts_with_all = ["event", "scientist", "booking", "slot", "telescope", "req", "since", "until",
         "format", "bom", "count", "follow", "tail"])]
     pub verify: bool,
