@@ -15,6 +15,11 @@ use crate::audit::chain::ChainHead;
 use crate::store::decide::{Change, Claim, Slots, Taken, View};
 use crate::time::Timestamp;
 
+/// The claims of a telescope's slots in a period.
+pub(super) const CLAIMS: &str = "SELECT h.inicio_us, h.token, h.agendamento_id, a.cientista_id FROM horarios h
+     LEFT JOIN agendamentos a ON a.id = h.agendamento_id
+     WHERE h.telescopio_id = ?1 AND h.inicio_us >= ?2 AND h.inicio_us < ?3";
+
 /// What a transaction has loaded.
 pub struct Loaded {
     /// As it stands after the changes so far.
@@ -86,11 +91,7 @@ impl Loaded {
 
 /// The claims of these slots.
 fn claims(connection: &Connection, telescope_row: i64, slots: SlotRange) -> rusqlite::Result<Slots> {
-    let mut statement = connection.prepare_cached(
-        "SELECT h.inicio_us, h.token, h.agendamento_id, a.cientista_id FROM horarios h
-         LEFT JOIN agendamentos a ON a.id = h.agendamento_id
-         WHERE h.telescopio_id = ?1 AND h.inicio_us >= ?2 AND h.inicio_us < ?3",
-    )?;
+    let mut statement = connection.prepare_cached(CLAIMS)?;
     let mut rows = statement.query((telescope_row, slots.start().as_micros(), slots.end().as_micros()))?;
     let mut claims = Slots::new();
     while let Some(row) = rows.next()? {

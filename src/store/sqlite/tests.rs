@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+use rusqlite::StatementStatus;
 use slog::{Discard, o};
 
 use super::*;
@@ -97,6 +98,20 @@ async fn a_job_that_fails_takes_none_of_its_neighbours_with_it() {
     let mut text = Vec::new();
     let last = crate::audit::export::Source::lines_after(&outbox, 0, 10, &mut text).unwrap();
     assert_eq!((last, String::from_utf8(text).unwrap().lines().count()), (Some(2), 2));
+}
+
+#[tokio::test]
+async fn a_statement_about_a_period_is_prepared_once_for_all_periods() {
+    let opened = open("2030-01-01T00:00:00Z");
+    for (token, minute) in (1..).zip([0, 5, 10, 15]) {
+        let new = opened.draft("Hubble-Acad", &format!("2030-01-01T03:{minute:02}:00Z")).await;
+        opened.store.book(new, fence(token), request()).await.unwrap().unwrap();
+    }
+    let prepared_anew = opened.store.writer.run(|tx| {
+        let statement = tx.connection.prepare_cached(load::CLAIMS)?;
+        Ok((statement.get_status(StatementStatus::Run), statement.get_status(StatementStatus::RePrepare)))
+    });
+    assert_eq!(prepared_anew.await.unwrap(), (4, 0));
 }
 
 /// Notes what it is told.
