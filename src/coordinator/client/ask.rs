@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::transport::EXCHANGE_TIMEOUT;
 use crate::batch;
 use crate::coordinator::protocol::Operation;
-use crate::coordinator::protocol::batch::Answer;
+use crate::coordinator::protocol::answers::Answer;
 use crate::coordinator::table::{LeaseId, Release};
 
 /// The end of the queue of unlocks into which a lease goes that no caller takes.

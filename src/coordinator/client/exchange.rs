@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::transport::{Transport, read_whole};
 use crate::coordinator::protocol::Operation;
-use crate::coordinator::protocol::batch::{Answer, Answers};
+use crate::coordinator::protocol::answers::{self, Answer};
 
 /// Tries of one exchange at one address: a kept-alive connection may have been closed just then, and the same request
 /// again gets the same lease again.
@@ -28,7 +28,7 @@ pub async fn exchange(
         if !status.is_success() {
             return Err(format!("{uri} respondeu {status}"));
         }
-        read(&bytes, operations).map_err(|why| format!("{uri} respondeu {why}"))
+        answers::read(&bytes, operations).map_err(|why| format!("{uri} respondeu {why}"))
     };
     transport.first_that(time, |address| tried(|| once(&address.batch))).await
 }
@@ -48,26 +48,12 @@ pub async fn tried<T, F: Future<Output = Result<T, String>>>(once: impl Fn() -> 
     result
 }
 
-/// Reads the answers to `operations`.
-///
-/// # Errors
-/// What the body is instead.
-fn read(body: &[u8], operations: &[&Operation]) -> Result<Vec<Answer>, String> {
-    let other = |error| format!("outra coisa: {error}");
-    let answers: Answers<'_> = serde_json::from_slice(body).map_err(other)?;
-    if answers.respostas.len() != operations.len() {
-        return Err(format!("{} de {} operações", answers.respostas.len(), operations.len()));
-    }
-    let answers = operations.iter().zip(answers.respostas).map(|(operation, answer)| Answer::read(operation, answer));
-    answers.collect::<Result<_, _>>().map_err(other)
-}
-
 /// Reads the answer to the one operation of an exchange.
 ///
 /// # Errors
 /// What the body is instead.
 pub fn read_one(body: &[u8], operation: &Operation) -> Result<Answer, String> {
-    let mut answers = read(body, &[operation]).map_err(|why| format!("o coordenador respondeu {why}"))?;
+    let mut answers = answers::read(body, &[operation]).map_err(|why| format!("o coordenador respondeu {why}"))?;
     // `read` gives as many answers as operations.
     Ok(answers.remove(0))
 }

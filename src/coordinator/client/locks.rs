@@ -28,7 +28,7 @@ use super::feed::Feed;
 use super::transport::{AddressError, CONNECT_TIMEOUT, Transport};
 use super::waiting::{PLACES, Waiting};
 use crate::batch;
-use crate::coordinator::protocol::batch::Answer;
+use crate::coordinator::protocol::answers::Answer;
 use crate::coordinator::protocol::replies::{BusyReply, LeaseReply, ReleasedReply};
 use crate::coordinator::protocol::{Operation, TOKEN_MAX, TOO_FAR};
 use crate::coordinator::table::{Acquire, LeaseId, Release};

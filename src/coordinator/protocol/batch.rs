@@ -1,12 +1,12 @@
 //! Several operations in one exchange: the body of `POST /lote`, its entries, and their answers.
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::limits::{BATCH_MAX, BODY_BYTES};
-use super::replies::{BusyReply, LeaseReply, ProblemReply, ReleasedReply};
+use super::replies::{LeaseReply, ReleasedReply};
 use super::requests::{Kind, Operation};
 use crate::http::fields::Fields;
 use crate::http::problem::{FieldError, Problem};
@@ -126,50 +126,6 @@ pub enum WrittenAnswer {
     Other(Value),
 }
 
-/// The answer to one operation, as a client reads it.
-#[derive(Debug)]
-pub enum Answer {
-    /// 200 to a lock or a renewal.
-    Lease(LeaseReply),
-    /// 200 to an unlock.
-    Released(ReleasedReply),
-    /// 409 to a lock: a resource is not free.
-    Busy(BusyReply),
-    /// Any other answer.
-    Problem(ProblemReply),
-}
-
-impl Answer {
-    /// Reads the answer to `operation`.
-    ///
-    /// # Errors
-    /// When it has no status.
-    pub fn read(operation: &Operation, answer: &RawValue) -> serde_json::Result<Self> {
-        let text = answer.get();
-        let Status { status } = serde_json::from_str(text)?;
-        let expected = match (status, operation) {
-            (200, Operation::Unlock(_)) => serde_json::from_str(text).map(Self::Released),
-            (200, Operation::Lock(_) | Operation::Renew { .. }) => serde_json::from_str(text).map(Self::Lease),
-            (409, Operation::Lock(_)) => serde_json::from_str(text).map(Self::Busy),
-            _ => return serde_json::from_str(text).map(Self::Problem),
-        };
-        expected.or_else(|_| serde_json::from_str(text).map(Self::Problem))
-    }
-}
-
-#[derive(Deserialize)]
-struct Status {
-    status: u16,
-}
-
-/// The answers to a batch, not yet read.
-#[derive(Deserialize)]
-pub struct Answers<'a> {
-    /// One for each entry, in order.
-    #[serde(borrow)]
-    pub respostas: Vec<&'a RawValue>,
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -178,7 +134,6 @@ mod tests {
     use super::*;
     use crate::coordinator::protocol::limits::{LARGE_BODY_MAX, NAME_MAX_BYTES, RESOURCES_MAX};
     use crate::coordinator::table::{Acquire, LeaseId, Release};
-    use crate::http::links::Links;
     use crate::http::unknown::Handling;
 
     const MS: Duration = Duration::from_millis(1);
@@ -252,47 +207,5 @@ mod tests {
         }
         let body = batch.finish();
         assert!((BODY_BYTES..=LARGE_BODY_MAX).contains(&body.len()), "{}", body.len());
-    }
-
-    fn read(operation: &Operation, answer: &impl Serialize) -> Answer {
-        let raw = serde_json::value::to_raw_value(answer).unwrap();
-        Answer::read(operation, &raw).unwrap()
-    }
-
-    #[test]
-    fn an_answer_that_the_server_writes_is_the_one_that_a_client_reads() {
-        let unlock = Operation::Unlock(Release::ById { lease: LeaseId(3), retention: Duration::ZERO });
-        let lease = LeaseReply {
-            status: Some(200),
-            situacao: "concedido",
-            recursos: ["X"].map(Arc::from).into(),
-            trava_id: LeaseId(3),
-            token: 4,
-            dono: None,
-            ttl_ms: 1000,
-            resta_ms: Some(999),
-            expira_em_utc: String::new(),
-            esperou_ms: None,
-            links: Links::new(),
-        };
-        let Answer::Lease(read_lease) = read(&lock(), &WrittenAnswer::Lease(lease)) else { panic!("no lease") };
-        assert_eq!((read_lease.trava_id, read_lease.token), (LeaseId(3), 4));
-        assert_eq!((read_lease.ttl_ms, read_lease.resta_ms), (1000, Some(999)));
-        let released = ReleasedReply { status: Some(200), liberado: false, motivo: Some("expirado".into()) };
-        let Answer::Released(released) = read(&unlock, &WrittenAnswer::Released(released)) else { panic!("no unlock") };
-        assert_eq!((released.liberado, released.motivo.as_deref()), (false, Some("expirado")));
-        let busy =
-            serde_json::json!({"status": 409, "codigo": "ocupado", "detail": "em uso", "recurso": "X", "token": 3});
-        assert!(matches!(read(&lock(), &busy), Answer::Busy(busy) if &*busy.recurso == "X"));
-        // An answer of another form than the operation's is a problem, whatever its status.
-        for problem in [
-            serde_json::json!({"status": 409, "codigo": "trava_perdida", "detail": "Venceu."}),
-            serde_json::json!({"status": 200, "token": 1, "trava_id": "x", "ttl_ms": 1}),
-            serde_json::json!({"status": 503}),
-        ] {
-            assert!(matches!(read(&lock(), &problem), Answer::Problem(_)), "{problem}");
-        }
-        let empty = serde_json::value::to_raw_value(&serde_json::json!({})).unwrap();
-        assert!(Answer::read(&unlock, &empty).is_err());
     }
 }

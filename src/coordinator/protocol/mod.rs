@@ -3,9 +3,10 @@
 //! - [`limits`]: the bounds of every field and message, and [`path`]: the endpoints;
 //! - [`requests`]: an [`Operation`] (lock, renew, unlock), its fields, and how they are read and written;
 //! - [`batch`]: several operations in one exchange (`POST /lote`), and their answers;
-//! - [`replies`]: the members of the answers;
+//! - [`replies`]: the members of the answers, and [`answers`]: how a client reads those to a batch;
 //! - [`events`]: the body of `POST /eventos`.
 
+pub mod answers;
 pub mod batch;
 pub mod events;
 pub mod limits;

@@ -91,7 +91,8 @@ pub struct ReleasedReply {
 /// A problem document, as far as a client of ours uses it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ProblemReply {
-    /// The status.
+    /// The status. [`answers`](super::answers) reads it before the rest.
+    #[serde(default)]
     pub status: u16,
     /// The code, for programs.
     #[serde(default)]
