@@ -33,9 +33,9 @@
 //!
 //! # Where to look
 //!
-//! - Why is a second booking refused? `scheduler::book`: the coordinator refuses the lock, or the store finds the slot claimed.
+//! - Why is a second booking refused? `scheduler::leased`: the coordinator refuses the lock, or the store finds the slot claimed.
 //! - Where is a lock's TTL bounded? [`coordinator::protocol`], in its `limits`.
-//! - What does a booking look like on the wire? `scheduler::links::booking`.
+//! - What does a booking look like on the wire? `scheduler::views`.
 //! - Which flag sets the rotation? `commands::serve`, in its `args`: `--log-rotate-mb` and `--audit-rotate-mb`.
 //! - When does a listener hear `perdidos`? [`http::channel`]: when it has missed events; `scheduler::live` says which.
 

@@ -83,11 +83,10 @@ impl LockedSlots {
         Self { telescope: booking.telescope.clone(), slots: booking.slots, resources: booking.resources() }
     }
 
-    /// The refusal when `resource` is busy. A name that was not asked for counts as the first slot's.
-    fn busy(&self, resource: &str) -> Refusal {
-        let mut slots = self.slots.starts().zip(&self.resources);
-        let start = slots.find(|(_, name)| *name == resource).map_or(self.slots.start(), |(start, _)| start);
-        Refusal::Busy { telescope: self.telescope.clone(), start }
+    /// The refusal when `resource` is busy; `None` for a name that was not asked for.
+    fn busy(&self, resource: &str) -> Option<Refusal> {
+        let (start, _) = self.slots.starts().zip(&self.resources).find(|(_, name)| *name == resource)?;
+        Some(Refusal::Busy { telescope: self.telescope.clone(), start })
     }
 }
 
@@ -126,8 +125,12 @@ async fn under_lease(
     let lease = match locking.client.lock(request).await {
         Ok(lease) => lease,
         Err(LockError::Busy { resource }) => {
+            let Some(busy) = wanted.busy(&resource) else {
+                warn!(log, "Coordenador indisponível: negou o recurso {}, que não foi pedido", Word(&resource));
+                return Err(Refusal::CoordinatorUnavailable);
+            };
             info!(log, "Falha ao adquirir lock para o recurso {}, recurso ocupado", Word(&resource));
-            return Err(wanted.busy(&resource));
+            return Err(busy);
         }
         Err(LockError::Unavailable(reason)) => {
             warn!(log, "Coordenador indisponível: {}", reason);
@@ -161,5 +164,29 @@ fn fence_broken(locking: &Locking, origin: &Origin, wanted: &LockedSlots, broken
             warn!(origin.log, "Gravação recusada para o recurso {}: token obsoleto", Word(&resource); "visto" => seen);
             Refusal::StaleToken
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+
+    #[test]
+    fn a_locks_name_leads_to_its_slot_and_a_foreign_name_to_none() {
+        let start = Timestamp::parse_rfc3339("2030-01-01T03:00:00Z").unwrap();
+        let slots = SlotRange::new(start, 15).unwrap();
+        let resources = slots.starts().map(|start| resource("Hubble-Acad", start)).collect();
+        let wanted = LockedSlots { telescope: "Hubble-Acad".to_owned(), slots, resources };
+        let second = slots.starts().nth(1).unwrap();
+        for name in wanted.resources.clone() {
+            assert!(
+                matches!(wanted.busy(&name), Some(Refusal::Busy { start, .. }) if resource("Hubble-Acad", start) == name)
+            );
+        }
+        assert!(
+            matches!(wanted.busy("Hubble-Acad_2030-01-01T03:05:00Z"), Some(Refusal::Busy { start, .. }) if start == second)
+        );
+        assert!(wanted.busy("Webb-Acad_2030-01-01T03:00:00Z").is_none());
     }
 }

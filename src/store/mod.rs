@@ -100,13 +100,13 @@ pub trait Store: Send + Sync {
     /// no write has failed a moment ago.
     fn probe(&self) -> Answer<'_, ()>;
 
-    /// Why the storage is known to be out of reach, without a question to it: a file of the database is not in its place.
+    /// Why the storage cannot be used now, as far as that is known without asking it.
     fn fault(&self) -> Option<String>;
 
     /// What an operator should know although bookings go on, each with its name.
     fn warnings(&self) -> Vec<(&'static str, String)>;
 
-    /// The committed audit records, for their exporter.
+    /// The committed audit records, for their exporter. Called once, when the service starts, on a thread that may block.
     ///
     /// # Errors
     /// [`StoreError`] when they cannot be read.

@@ -436,6 +436,10 @@ fn without_locks_the_race_is_lost_and_the_agenda_untouched() {
     let checks: BTreeSet<usize> =
         (0..race_lines.len()).filter(|&index| race_lines[index].contains("Iniciando")).collect();
     assert!(checks.iter().any(|index| checks.contains(&(index + 1))), "{race_lines:#?}");
+    // A booking of the race is cancelled without a lock too, and once.
+    let cancel = || http("DELETE", &format!("{url}/1"), None);
+    assert_eq!(cancel().json()["status"], "CANCELADO");
+    assert_eq!(cancel().json()["codigo"], "ja_cancelado");
     assert_eq!(services.count("SELECT count(*) FROM agendamentos"), 1);
     assert_eq!(std::fs::read(services.data_dir().join("audit.jsonl")).unwrap(), before);
     assert_eq!(http("GET", &race.url(), None).json()["modo"], "sem_trava");

@@ -297,6 +297,26 @@ fn the_architecture_names_every_module_and_no_other() {
 }
 
 #[test]
+fn every_file_that_the_architecture_names_exists() {
+    let text = document("ARCHITECTURE.md");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files: Vec<PathBuf> = ["src", "tests", "benches", "examples"]
+        .iter()
+        .flat_map(|top| sources(&root.join(top)).into_iter().map(move |path| Path::new(top).join(path)))
+        .collect();
+    let named: Vec<&str> = quoted(&text)
+        .into_iter()
+        .filter(|name| {
+            Path::new(name).extension().is_some_and(|end| end == "rs") && !name.contains('{') && *name != "build.rs"
+        })
+        .collect();
+    assert!(named.len() > 20, "{named:?}");
+    for name in named {
+        assert!(files.iter().any(|path| path.ends_with(name)), "no file {name}");
+    }
+}
+
+#[test]
 fn the_architecture_names_every_test_and_no_other() {
     let text = document("ARCHITECTURE.md");
     let table = text.split("| test | what it holds |").nth(1).unwrap();

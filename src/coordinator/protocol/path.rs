@@ -1,4 +1,4 @@
-//! The coordinator's endpoints, by the names that [`super`]'s messages are sent to.
+//! The paths of the coordinator's endpoints, for the server and for the client.
 
 /// Asks for a lease.
 pub const LOCK: &str = "/lock";

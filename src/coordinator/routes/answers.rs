@@ -1,4 +1,4 @@
-//! The answers on the wire to decisions and looks.
+//! How decisions and listings are written as answers.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Tells of each decision once: a log line, a counter, and an event on the channel `travas`.
 //!
-//! It is told under the desk's mutex, so the log's order is the order of the decisions.
+//! The journal is written under the desk's mutex, so the log has the order of the decisions.
 
 use slog::{Logger, debug, error, info, warn};
 

@@ -1,4 +1,4 @@
-//! What becomes of an operation.
+//! The outcomes of operations: a lease, or the reason why there is none.
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
-//! Waiters: telling them what became of their requests, and what to do when one of them goes.
+//! Waiters: answering their requests, and cleaning up after a client that has gone.
 //!
-//! If a handler goes, its place in the queue goes, and a grant that came too late is undone.
+//! When the handler of a waiting request is dropped, its place in the queue is removed, and a lease that was granted too late
+//! is taken back.
 
 use std::sync::Arc;
 

@@ -36,15 +36,15 @@ impl Session {
         Self { limits, kept: None }
     }
 
-    /// Gets a document. A kept connection may have been closed just now, so a `GET` that fails on one is sent once more
-    /// over a new one: a second `GET` changes nothing.
+    /// Gets a document. The server may have closed a kept connection just now, so a `GET` whose kept connection broke is sent
+    /// once more over a new one: a second `GET` changes nothing.
     ///
     /// # Errors
     /// [`AnswerError`].
     pub async fn get(&mut self, url: &Url) -> Result<(StatusCode, Bytes), AnswerError> {
         let was_kept = self.kept.as_ref().is_some_and(|(authority, _)| authority == url.authority());
         match self.send(Method::GET, url, None).await {
-            Err(_) if was_kept => self.send(Method::GET, url, None).await,
+            Err(AnswerError::Broken(_)) if was_kept => self.send(Method::GET, url, None).await,
             result => result,
         }
     }
@@ -96,5 +96,53 @@ impl Session {
             io::ErrorKind::TimedOut => AnswerError::ConnectTimeout,
             _ => AnswerError::Connect(error),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_millis(300);
+    const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+    /// A server whose connections answer the first request. The second gets no answer: the connection is closed, or hangs.
+    /// Gives its URL, and how many connections there were once the test has asked for that.
+    fn server(closes: bool) -> (Url, std::sync::mpsc::Receiver<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        let (opened, connections) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut kept = Vec::new();
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                if opened.send(()).is_err() {
+                    return;
+                }
+                let mut head = [0; 4096];
+                assert_ne!(stream.read(&mut head).unwrap(), 0);
+                stream.write_all(PAGE).unwrap();
+                assert_ne!(stream.read(&mut head).unwrap(), 0);
+                if !closes {
+                    kept.push(stream);
+                }
+            }
+        });
+        (url, connections)
+    }
+
+    #[tokio::test]
+    async fn a_get_is_repeated_when_its_kept_connection_broke_and_not_when_the_server_hangs() {
+        for (closes, repeated) in [(true, true), (false, false)] {
+            let (url, connections) = server(closes);
+            let mut session = Session::new(Limits { connect: PATIENCE, exchange: PATIENCE, answer_bytes: 100 });
+            assert!(session.get(&url).await.is_ok());
+            assert_eq!(session.get(&url).await.is_ok(), repeated);
+            assert_eq!(connections.try_iter().count(), if repeated { 2 } else { 1 });
+        }
     }
 }

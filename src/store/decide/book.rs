@@ -31,6 +31,10 @@ pub struct BookUnguarded {
 impl Change for Book {
     type Answer = Result<Booking, BookRefused>;
 
+    fn inserts_booking(&self) -> bool {
+        true
+    }
+
     fn around<'a>(&'a self, _view: &'a View) -> Option<Around<'a>> {
         let NewBooking { telescope, scientist, slots, .. } = &self.new;
         Some(Around { telescope: &telescope.code, scientist_id: scientist.id, slots: Some(*slots) })
@@ -69,6 +73,10 @@ impl Book {
 
 impl Change for BookUnguarded {
     type Answer = Result<Booking, Rejection>;
+
+    fn inserts_booking(&self) -> bool {
+        true
+    }
 
     fn around<'a>(&'a self, _view: &'a View) -> Option<Around<'a>> {
         let NewBooking { telescope, scientist, .. } = &self.new;

@@ -9,6 +9,11 @@ pub trait Change: Send + 'static {
     /// What the caller is told.
     type Answer: Send + 'static;
 
+    /// Whether the number of the next booking has to be in the view.
+    fn inserts_booking(&self) -> bool {
+        false
+    }
+
     /// The booking that has to be in the view before [`Change::around`] can tell the rest.
     fn booking_id(&self) -> Option<i64> {
         None
@@ -19,7 +24,7 @@ pub trait Change: Send + 'static {
         None
     }
 
-    /// Decides by the view, which has what the two methods above name as far as it is in the database.
+    /// Decides by the view, which has what the methods above name as far as it is in the database.
     fn decide(&self, view: &View) -> Decision<Self::Answer>;
 }
 

@@ -55,7 +55,7 @@ fn insert(
     Ok(())
 }
 
-/// The last line of defence: a slot has one row, which takes a booking only while it is free and has seen no newer token.
+/// Even if a decision were wrong, this statement keeps a slot from two bookings: the slot has one row, which takes a booking only while it is free and has seen no newer token.
 fn claim(
     connection: &Connection,
     telescope_row: i64,

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use rusqlite::Connection;
 
-use super::{bookings, catalogue};
+use super::{bookings, catalogue, trail};
 use crate::agenda::SlotRange;
 use crate::audit::chain::ChainHead;
 use crate::store::decide::{Change, Claim, Slots, Taken, View};
@@ -20,6 +20,9 @@ pub(super) const CLAIMS: &str = "SELECT h.inicio_us, h.token, h.agendamento_id, 
      LEFT JOIN agendamentos a ON a.id = h.agendamento_id
      WHERE h.telescopio_id = ?1 AND h.inicio_us >= ?2 AND h.inicio_us < ?3";
 
+/// The number of the next booking while it is not loaded. Bookings are counted from 1.
+const NOT_LOADED: i64 = 0;
+
 /// What a transaction has loaded.
 pub struct Loaded {
     /// As it stands after the changes so far.
@@ -29,15 +32,9 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// The view at the beginning of a transaction: the trail's head, and the number of the next booking. Numbers are not
-    /// used again, since no booking is ever deleted.
+    /// The view at the beginning of a transaction: the trail's head.
     pub fn begin(connection: &Connection, now: Timestamp) -> rusqlite::Result<Self> {
-        let sql = "SELECT seq, hash, (SELECT coalesce(max(id), 0) + 1 FROM agendamentos) FROM trilha WHERE id = 1";
-        let mut statement = connection.prepare_cached(sql)?;
-        let (head, next_booking_id) = statement.query_row((), |row| {
-            Ok((ChainHead { seq: row.get::<_, i64>(0)?.cast_unsigned(), hash: row.get(1)? }, row.get(2)?))
-        })?;
-        let view = View::empty(now, Instant::now(), head, next_booking_id);
+        let view = View::empty(now, Instant::now(), trail::head(connection)?, NOT_LOADED);
         Ok(Self { view, rows: BTreeMap::new() })
     }
 
@@ -50,6 +47,11 @@ impl Loaded {
 
     /// Loads what `change` touches.
     pub fn load(&mut self, connection: &Connection, change: &impl Change) -> rusqlite::Result<()> {
+        if change.inserts_booking() && self.view.next_booking_id == NOT_LOADED {
+            // Numbers are not used again, since no booking is ever deleted.
+            let mut statement = connection.prepare_cached("SELECT coalesce(max(id), 0) + 1 FROM agendamentos")?;
+            self.view.next_booking_id = statement.query_row((), |row| row.get(0))?;
+        }
         if let Some(id) = change.booking_id()
             && !self.view.bookings.contains_key(&id)
             && let Some(booking) = bookings::get(connection, id)?

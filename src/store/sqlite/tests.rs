@@ -114,6 +114,23 @@ async fn a_statement_about_a_period_is_prepared_once_for_all_periods() {
     assert_eq!(prepared_anew.await.unwrap(), (4, 0));
 }
 
+#[tokio::test]
+async fn a_code_that_was_given_another_row_books_for_that_row() {
+    const SWAP: &str = "UPDATE telescopios SET codigo = 'x' WHERE id = 1;
+        UPDATE telescopios SET codigo = 'Hubble-Acad' WHERE id = 2; UPDATE telescopios SET codigo = 'Webb-Acad' WHERE id = 1";
+    let opened = open("2030-01-01T00:00:00Z");
+    for (token, minute) in [(1, "00"), (2, "05")] {
+        let new = opened.draft("Hubble-Acad", &format!("2030-01-01T03:{minute}:00Z")).await;
+        opened.store.book(new, fence(token), request()).await.unwrap().unwrap();
+        opened.store.writer.run(|tx| tx.connection.execute_batch(SWAP)).await.unwrap();
+    }
+    let written = opened.store.writer.run(|tx| {
+        let mut statement = tx.connection.prepare("SELECT telescopio_id FROM agendamentos ORDER BY id")?;
+        statement.query_map((), |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()
+    });
+    assert_eq!(written.await.unwrap(), [1, 2]);
+}
+
 /// Notes what it is told.
 #[derive(Clone, Default)]
 struct Notes(Arc<Mutex<Vec<String>>>);
@@ -144,19 +161,22 @@ async fn each_change_is_told_once_before_its_commit_however_often_the_transactio
     });
     // The failed job has the transaction begun anew, with a savepoint for each job.
     let bad = writer.run(|tx| tx.connection.execute("INSERT INTO cientistas (id) VALUES (7)", ()));
-    let (_, first, rival, _, second, ()) = tokio::join!(
+    let (_, first, bad, rival, cancelled, second, ()) = tokio::join!(
         biased;
         holder,
         opened.store.book(first, fence(1), id("first")),
-        opened.store.book(rival, fence(2), id("rival")),
         bad,
-        opened.store.book(second, fence(3), id("second")),
+        opened.store.book(rival, fence(2), id("rival")),
+        opened.store.cancel(1, None, fence(3), id("third")),
+        opened.store.book(second, fence(4), id("second")),
         async { drop(release) },
     );
-    assert!(first.unwrap().is_ok() && rival.unwrap().is_err() && second.unwrap().is_ok());
-    opened.store.cancel(1, None, fence(4), id("third")).await.unwrap().unwrap();
+    // After the savepoint of the failed job, the changes behind it still see what the one before it wrote.
+    assert!(first.unwrap().is_ok() && bad.is_err());
+    assert!(matches!(rival.unwrap(), Err(BookRefused::Taken { booking_id: 1, .. })));
+    assert_eq!((cancelled.unwrap().unwrap().id, second.unwrap().unwrap().id), (1, 2));
     let told = notes.0.lock().unwrap().clone();
-    assert_eq!(told, ["Booking first", "Booking second", "2 committed", "Cancellation third", "1 committed"]);
+    assert_eq!(told, ["Booking first", "Cancellation third", "Booking second", "3 committed"]);
 }
 
 /// Jobs that become one transaction, with the answers of all.
