@@ -4,6 +4,7 @@
 //! opens every connection and then releases all requests at once, [`stats`] sums up and judges, [`report`] shows it.
 //! [`wire`] reads the scheduler's documents, and [`progress`] shows a person how far the run has come.
 
+mod config;
 pub mod progress;
 pub mod report;
 pub mod stats;
@@ -13,34 +14,13 @@ pub(crate) mod workers;
 
 use anyhow::Context;
 
+pub use config::Config;
 use progress::Progress;
-use stats::{Expectation, Fate, Summary, Verdict};
+use stats::{Fate, Summary, Verdict};
 use target::{Listed, Target};
 use wire::Browser;
 
-use crate::http::client::Url;
 use crate::time::Timestamp;
-
-/// A checked stress run.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The scheduler's entry point.
-    pub url: Url,
-    /// How many requests.
-    pub n: u32,
-    /// Connections open at once, at most `n`.
-    pub connections: u32,
-    /// The first slot; `None` is a free one.
-    pub slot: Option<Timestamp>,
-    /// Whether each request has a slot of its own, one after the other from the first.
-    pub distinct: bool,
-    /// The scientist who books.
-    pub scientist: i64,
-    /// The telescope; `None` is the first.
-    pub telescope: Option<String>,
-    /// The expected result.
-    pub expectation: Expectation,
-}
 
 /// The results of a run.
 #[derive(Debug)]

@@ -7,9 +7,10 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
+use super::Seen;
+use super::config::Config;
 use super::stats::{Expectation, Fate, Latencies};
 use super::target::{Listed, wire_instant};
-use super::{Config, Seen};
 use crate::text::escaped;
 use crate::time::micros;
 

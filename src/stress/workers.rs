@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::Config;
+use super::config::Config;
 use super::progress::Progress;
 use super::stats::Fate;
 use super::target::{Slots, Target, wire_instant};

@@ -13,6 +13,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::fmt::temporal::DateTimePrinter;
 
+pub use self::rfc3339::ParseTimestampError;
+use self::rfc3339::Parsed;
+
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
 /// An instant in UTC, in microseconds since 1970-01-01T00:00:00Z.
@@ -21,29 +24,6 @@ const MICROS_PER_SECOND: i64 = 1_000_000;
 /// every zone, and adding a day cannot overflow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
-
-/// Why a text is not a [`Timestamp`]. Shown to the client, hence in Portuguese.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ParseTimestampError {
-    /// Not the form of an RFC 3339 date and time with a zone.
-    #[error("deve ser um instante RFC 3339 com fuso, como 2025-12-01T03:00:00Z")]
-    Shape,
-    /// The right form, but no such date or time of day.
-    #[error("não existe no calendário ou no relógio; use um instante como 2025-12-01T03:00:00Z")]
-    NoSuchInstant,
-    /// An offset of a day or more, or with minutes past 59.
-    #[error("tem um fuso que não existe; vai de -23:59 a +23:59, como em 2025-12-01T00:00:00-03:00")]
-    NoSuchOffset,
-    /// A second 60 at an instant that cannot be a leap second.
-    #[error("tem um segundo 60, que só existe às 23:59:60Z de 30 de junho ou de 31 de dezembro")]
-    NoLeapSecond,
-    /// Outside the years 1970 to 9998.
-    #[error("deve estar entre 1970-01-01T00:00:00Z e 9998-12-31T23:59:59Z")]
-    OutOfRange,
-    /// Digits after the microsecond, or a leap second, in an instant that has to be exact.
-    #[error("deve ser exato até o microssegundo, sem um segundo 60 nem mais algarismos de fração")]
-    TooFine,
-}
 
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.
@@ -77,7 +57,7 @@ impl Timestamp {
     /// # Errors
     /// Says whether the form, the calendar, the zone or the range is wrong.
     pub fn parse_rfc3339(text: &str) -> Result<Self, ParseTimestampError> {
-        rfc3339::parse(text).map(|parsed| parsed.at)
+        Self::of_parsed(&rfc3339::parse(text)?)
     }
 
     /// Like [`Timestamp::parse_rfc3339`], but refuses digits that would be cut: a slot begins exactly on the grid.
@@ -86,7 +66,11 @@ impl Timestamp {
     /// As [`Timestamp::parse_rfc3339`], and [`ParseTimestampError::TooFine`].
     pub fn parse_exact(text: &str) -> Result<Self, ParseTimestampError> {
         let parsed = rfc3339::parse(text)?;
-        if parsed.exact { Ok(parsed.at) } else { Err(ParseTimestampError::TooFine) }
+        Self::of_parsed(&parsed).and_then(|at| if parsed.exact { Ok(at) } else { Err(ParseTimestampError::TooFine) })
+    }
+
+    fn of_parsed(parsed: &Parsed) -> Result<Self, ParseTimestampError> {
+        Self::from_micros(parsed.micros).ok_or(ParseTimestampError::OutOfRange)
     }
 
     /// Displays whole seconds, the form of slots: `2025-12-01T03:00:00Z`.

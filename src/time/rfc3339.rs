@@ -6,15 +6,36 @@
 use jiff::civil::{Date, Time};
 use jiff::tz::Offset;
 
-use super::{ParseTimestampError, Timestamp};
+/// Why a text is not a [`Timestamp`](super::Timestamp). Shown to the client, hence in Portuguese.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseTimestampError {
+    /// Not the form of an RFC 3339 date and time with a zone.
+    #[error("deve ser um instante RFC 3339 com fuso, como 2025-12-01T03:00:00Z")]
+    Shape,
+    /// The right form, but no such date or time of day.
+    #[error("não existe no calendário ou no relógio; use um instante como 2025-12-01T03:00:00Z")]
+    NoSuchInstant,
+    /// An offset of a day or more, or with minutes past 59.
+    #[error("tem um fuso que não existe; vai de -23:59 a +23:59, como em 2025-12-01T00:00:00-03:00")]
+    NoSuchOffset,
+    /// A second 60 at an instant that cannot be a leap second.
+    #[error("tem um segundo 60, que só existe às 23:59:60Z de 30 de junho ou de 31 de dezembro")]
+    NoLeapSecond,
+    /// Outside the years 1970 to 9998.
+    #[error("deve estar entre 1970-01-01T00:00:00Z e 9998-12-31T23:59:59Z")]
+    OutOfRange,
+    /// Digits after the microsecond, or a leap second, in an instant that has to be exact.
+    #[error("deve ser exato até o microssegundo, sem um segundo 60 nem mais algarismos de fração")]
+    TooFine,
+}
 
-/// Digits of a fraction that a [`Timestamp`] keeps.
+/// Digits of a fraction that a [`Timestamp`](super::Timestamp) keeps.
 const FRACTION_DIGITS: usize = 6;
 
 /// A parsed instant.
 pub struct Parsed {
-    /// The instant, to the microsecond.
-    pub at: Timestamp,
+    /// The instant, in microseconds since 1970. It may be outside the range of a [`Timestamp`](super::Timestamp).
+    pub micros: i64,
     /// Whether it equals the text: no digit other than zero was cut, and it is not a leap second.
     pub exact: bool,
 }
@@ -46,8 +67,7 @@ pub fn parse(text: &str) -> Result<Parsed, ParseTimestampError> {
         return Err(ParseTimestampError::NoLeapSecond);
     }
     let micros = if is_leap { 999_999 } else { micros };
-    let at = Timestamp::from_micros(at.as_microsecond() + micros).ok_or(ParseTimestampError::OutOfRange)?;
-    Ok(Parsed { at, exact: !cut && !is_leap })
+    Ok(Parsed { micros: at.as_microsecond() + micros, exact: !cut && !is_leap })
 }
 
 /// Takes the next `count` digits, which must be ASCII.
@@ -140,6 +160,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::time::Timestamp;
 
     fn read(text: &str) -> Result<String, ParseTimestampError> {
         Timestamp::parse_rfc3339(text).map(|at| at.micros().to_string())
