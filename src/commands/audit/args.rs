@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{NonEmptyStringValueParser, RangedU64ValueParser};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
 use crate::data_dir::{DATABASE_FILE, RACE_DATABASE_FILE};
 
 /// The largest `--tail`: its records are kept in memory.
-const TAIL_MAX: u64 = 100_000;
+const TAIL_MAX: usize = 100_000;
 
 /// Arguments of `audit`.
 #[derive(Clone, Debug, Args)]
@@ -83,7 +83,7 @@ pub struct AuditArgs {
     #[arg(long)]
     pub follow: bool,
     /// Print only the last N of the matching records; with --follow, the last N of the existing ones, then each new one
-    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(..=TAIL_MAX), conflicts_with = "count")]
+    #[arg(long, value_name = "N", value_parser = records, conflicts_with = "count")]
     pub tail: Option<usize>,
     /// Verify that the trail is whole and unchanged, and report the faults
     #[arg(long, conflicts_with_all = ["event", "scientist", "booking", "slot", "telescope", "req", "since", "until",
@@ -120,4 +120,10 @@ impl AuditArgs {
     pub fn database(&self) -> PathBuf {
         self.data_dir.join(if self.race { RACE_DATABASE_FILE } else { DATABASE_FILE })
     }
+}
+
+/// A number of records.
+fn records(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| *number <= TAIL_MAX);
+    number.ok_or_else(|| format!("should be a number of records from 0 to {TAIL_MAX}"))
 }

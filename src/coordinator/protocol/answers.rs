@@ -85,7 +85,8 @@ impl Form {
 }
 
 impl Answer {
-    /// Reads the answer to `operation`. An answer of another form than its status promises is a problem.
+    /// Reads the answer to `operation`. An answer of another form than its status promises is a problem, unless the status is a
+    /// success.
     fn read(operation: &Operation, answer: &RawValue) -> serde_json::Result<Self> {
         let text = answer.get();
         let Status { status } = serde_json::from_str(text)?;
@@ -95,7 +96,7 @@ impl Answer {
             Form::Busy => serde_json::from_str(text).map(Self::Busy),
             Form::Problem => return serde_json::from_str(text).map(Self::Problem),
         };
-        expected.or_else(|_| serde_json::from_str(text).map(Self::Problem))
+        expected.or_else(|error| if status == 200 { Err(error) } else { serde_json::from_str(text).map(Self::Problem) })
     }
 }
 
@@ -270,13 +271,12 @@ mod tests {
         let busy = json!({"status": 409, "codigo": "ocupado", "detail": "em uso", "recurso": "X", "token": 3});
         assert!(matches!(read(&lock(), &busy), Answer::Busy(busy) if &*busy.recurso == "X"));
         // An answer of another form than the operation's is a problem, whatever its status.
-        for problem in [
-            json!({"status": 409, "codigo": "trava_perdida", "detail": "Venceu."}),
-            json!({"status": 200, "token": 1, "trava_id": "x", "ttl_ms": 1}),
-            json!({"status": 503}),
-        ] {
+        for problem in [json!({"status": 409, "codigo": "trava_perdida", "detail": "Venceu."}), json!({"status": 503})]
+        {
             assert!(matches!(read(&lock(), &problem), Answer::Problem(_)), "{problem}");
         }
+        let granted = br#"{"respostas": [{"status": 200, "token": "7", "trava_id": "x", "ttl_ms": 1}]}"#;
+        assert!(super::read(granted, &[&lock()]).unwrap_err().contains("expected u64"));
         let wrong = |body: &[u8]| super::read(body, &[&unlock]).unwrap_err();
         assert!(wrong(br#"{"respostas": [{}]}"#).contains("status"));
         assert_eq!(wrong(br#"{"respostas": [{"status": 200}, {"status": 200}]}"#), "2 de 1 operações");

@@ -50,7 +50,7 @@ impl AnswerError {
     pub fn is_silence(&self) -> bool {
         match self {
             Self::Connect(_) | Self::ConnectTimeout | Self::Timeout => true,
-            Self::Broken(error) => !error.is_parse(),
+            Self::Broken(error) => !error.is_parse() && !is_malformed(error),
             Self::Request(_) | Self::TooLong(_) => false,
         }
     }
@@ -68,6 +68,12 @@ impl AnswerError {
             Self::Request(_) | Self::TooLong(_) => Cause::Other,
         }
     }
+}
+
+/// Whether a part of the body was no HTTP, as a chunk without a size.
+fn is_malformed(error: &hyper::Error) -> bool {
+    let kind = io_error(error).map(io::Error::kind);
+    matches!(kind, Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData))
 }
 
 /// The system's own error: hyper wraps it.

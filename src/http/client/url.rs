@@ -3,10 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use hyper::Request;
-use hyper::header::HOST;
+use hyper::header::{AUTHORIZATION, HOST, HeaderValue};
 use iri_string::format::ToDedicatedString;
 use iri_string::types::{UriAbsoluteString, UriReferenceStr};
+use percent_encoding::percent_decode_str;
 
 use super::error::UrlError;
 
@@ -22,6 +24,9 @@ pub struct Url {
     port: u16,
     /// As the `Host` header has it: without user information.
     authority: String,
+    /// The user information, as the `Authorization` header has it ([RFC 7617](https://www.rfc-editor.org/rfc/rfc7617)): for a
+    /// proxy that asks for credentials.
+    credentials: Option<HeaderValue>,
 }
 
 impl Url {
@@ -45,8 +50,9 @@ impl Url {
         if host.is_empty() {
             return Err(wrong());
         }
+        let credentials = authority.userinfo().filter(|text| !text.is_empty()).map(basic);
         let authority = format!("{bracketed}:{port}");
-        Ok(Self { uri, host, port, authority })
+        Ok(Self { uri, host, port, authority, credentials })
     }
 
     /// The URL that `href` leads to, found in the document at this URL.
@@ -75,7 +81,11 @@ impl Url {
 
     /// A builder of requests for this URL, to be sent over a [`super::Connection`] or a [`super::Session`].
     pub fn request(&self) -> hyper::http::request::Builder {
-        Request::builder().uri(self.request_target()).header(HOST, &self.authority)
+        let request = Request::builder().uri(self.request_target()).header(HOST, &self.authority);
+        match &self.credentials {
+            Some(credentials) => request.header(AUTHORIZATION, credentials),
+            None => request,
+        }
     }
 
     /// The addresses of its host.
@@ -89,13 +99,35 @@ impl Url {
 
 impl std::fmt::Display for Url {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.uri.as_str())
+        write!(f, "{}", self.uri.mask_password())
     }
+}
+
+/// `user:password`, percent-encoded, as the value of `Authorization`.
+fn basic(userinfo: &str) -> HeaderValue {
+    let decoded: Vec<u8> = percent_decode_str(userinfo).collect();
+    let mut value = HeaderValue::try_from(format!("Basic {}", BASE64_STANDARD.encode(decoded)))
+        // Base64 has letters, digits, `+`, `/` and `=`.
+        .expect("a header takes base64");
+    value.set_sensitive(true);
+    value
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn user_information_becomes_credentials_and_its_password_is_not_shown() {
+        let of = |url: &Url| url.request().body(()).unwrap().headers().get(AUTHORIZATION).cloned();
+        let url = Url::parse("http://u:p%40%C3%A9@host/a").unwrap();
+        assert_eq!(of(&url).unwrap(), format!("Basic {}", BASE64_STANDARD.encode("u:p@é")));
+        assert_eq!((url.to_string().as_str(), url.authority()), ("http://u:@host/a", "host:80"));
+        // A link within the service keeps them; another host does not get them.
+        assert_eq!(of(&url.join("/b").unwrap()), of(&url));
+        assert_eq!(of(&url.join("http://other/b").unwrap()), None);
+        assert_eq!(of(&Url::parse("http://host/").unwrap()), None);
+    }
 
     #[test]
     fn links_are_resolved_against_the_document_they_are_in() {
