@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 
 use super::record::LEVEL;
 
-/// A record's unparsed fields: [`text`] and [`number`] parse them. Any object whose `level` is `AUDIT` is a record, whatever
-/// other fields it has.
+/// A record's unparsed fields: [`text`] and [`number`] parse them. Any object whose `level` is `AUDIT` is a record; its other
+/// fields do not matter.
 #[derive(Debug, Deserialize)]
 pub struct Record<'a> {
     #[serde(borrow)]

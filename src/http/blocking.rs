@@ -84,7 +84,7 @@ impl Client {
     /// The body of a 200 to `GET url`.
     pub fn get(&self, url: &str) -> Result<Vec<u8>, ExchangeError> {
         let mut response = self.0.get(url).header("Accept", "application/json").call()?;
-        // Every answer is read to its end, whatever its status: only then is the connection kept.
+        // Every answer is read to its end, errors too: only then is the connection kept.
         let body = response.body_mut().with_config().limit(ANSWER_MAX).read_to_vec()?;
         match response.status() {
             StatusCode::OK => Ok(body),

@@ -1,8 +1,8 @@
-//! Reading the fields of a request, with every wrong one named at once.
+//! Reads the fields of a request and reports all wrong fields in one answer.
 //!
-//! A body is taken apart field by field: each read says what is expected, and a field that is missing or
-//! wrong is noted while the reading goes on. At the end, what was never asked for is unknown and wrong as well. A
-//! number is read from its digits and never through a float, so one beyond 64 bits is a wrong field and nothing worse.
+//! The handler reads a body field by field, and each read states the expected type. A missing or wrong field is recorded, and
+//! the reading goes on. At the end, every field that the handler did not read is an unknown field. A number is parsed as an
+//! integer and never through a float, so a number beyond 64 bits is reported as a wrong field and is never rounded.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,30 +19,30 @@ use super::unknown::Unknown;
 use super::wrong::{FieldCode, Wrong};
 use crate::time::{ParseTimestampError, Timestamp};
 
-/// Unknown fields named in an answer; a body of thousands is not echoed whole.
+/// The most unknown fields that an answer names, so that a body with thousands of them does not make a huge answer.
 pub const UNKNOWN_NAMED: usize = 20;
-/// Characters shown of an unknown field's name.
+/// The most characters that an answer shows of an unknown field's name.
 const NAME_SHOWN: usize = 60;
 
-/// What a text may be.
+/// The limits of a text field.
 #[derive(Clone, Copy, Debug)]
 pub struct TextRule {
-    /// The most characters.
+    /// The maximum length in characters.
     pub max_chars: usize,
-    /// Whether line breaks and tabs are fine. Other control characters never are.
+    /// Whether line breaks and tabs are allowed. Other control characters are never allowed.
     pub multiline: bool,
 }
 
-/// The fields of one JSON object, and what was found wrong with them so far.
+/// The fields of one JSON object, and the errors found in them so far.
 #[derive(Debug)]
 pub struct Fields<'a> {
     values: BTreeMap<Cow<'a, str>, &'a RawValue>,
-    /// Names that came more than once.
+    /// Names that occur more than once in the object.
     repeated: BTreeSet<String>,
     errors: Vec<FieldError>,
 }
 
-/// An object's fields, with a field that comes twice told apart from one that comes once.
+/// An object's fields, and the names that occur more than once.
 struct Object<'a> {
     values: BTreeMap<Cow<'a, str>, &'a RawValue>,
     repeated: BTreeSet<String>,
@@ -77,15 +77,15 @@ impl<'de> Deserialize<'de> for Object<'de> {
 }
 
 impl<'a> Fields<'a> {
-    /// Takes a body apart.
+    /// Parses a body.
     ///
     /// # Errors
-    /// 400 when it is not JSON, 422 when it is JSON but not an object.
+    /// 400 when the body is not JSON, 422 when it is JSON but not an object.
     pub fn parse(body: &'a [u8]) -> Result<Self, Problem> {
         let text = std::str::from_utf8(body).map_err(|error| {
             malformed(format!("O corpo não é UTF-8: o byte na posição {} não é válido.", error.valid_up_to()))
         })?;
-        // RFC 8259 §8.1: a mark of the byte order says nothing in UTF-8, and may be passed over. Some editors put it there.
+        // Some editors write a byte order mark at the start of a file. RFC 8259 §8.1 allows a parser to ignore it.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if text.trim().is_empty() {
             return Err(malformed("O corpo está vazio; envie um objeto JSON.".to_owned()));
@@ -96,27 +96,27 @@ impl<'a> Fields<'a> {
         Self::from_raw(value).map_err(|error| Problem::invalid_fields(vec![error]))
     }
 
-    /// Takes one object inside a body apart.
+    /// Parses one object inside a body.
     ///
     /// # Errors
-    /// When it is not an object; the field is named `(corpo)`.
+    /// When the value is not an object. The error names the field `(corpo)`.
     pub fn from_raw(value: &'a RawValue) -> Result<Self, FieldError> {
         let not_an_object = || FieldError::new("(corpo)", FieldCode::Kind.says("deve ser um objeto JSON, entre { e }"));
         let object: Object<'a> = serde_json::from_str(value.get()).map_err(|_| not_an_object())?;
         Ok(Self { values: object.values, repeated: object.repeated, errors: Vec::new() })
     }
 
-    /// No body at all is an object without fields.
+    /// The fields of a request without a body: none.
     pub fn none() -> Self {
         Self { values: BTreeMap::new(), repeated: BTreeSet::new(), errors: Vec::new() }
     }
 
-    /// Notes that `name` is wrong: what it should be.
+    /// Records that the field `name` is wrong, and why.
     pub fn reject(&mut self, name: &str, wrong: impl Into<Wrong>) {
         self.errors.push(FieldError::new(name, wrong));
     }
 
-    /// Whether anything was found wrong so far.
+    /// Whether any error was found so far.
     pub fn has_errors(&self) -> bool {
         !self.errors.is_empty() || !self.repeated.is_empty()
     }
@@ -126,12 +126,12 @@ impl<'a> Fields<'a> {
         self.values.remove(name).filter(|value| value.get() != "null")
     }
 
-    /// Lets `name` be there, with any value, and does nothing with it.
+    /// Accepts the field `name` with any value, and ignores it.
     pub fn pass_over(&mut self, name: &str) {
         self.values.remove(name);
     }
 
-    /// Notes a required field that is not there.
+    /// Records an error when a required field is absent.
     fn require<T>(&mut self, name: &str, value: Option<T>, present: bool) -> Option<T> {
         if value.is_none() && !present {
             self.reject(name, FieldCode::Missing.says("é obrigatório"));
@@ -139,12 +139,12 @@ impl<'a> Fields<'a> {
         value
     }
 
-    /// Whether `name` is there and not null.
+    /// Whether the field `name` is present and not null.
     pub fn has(&self, name: &str) -> bool {
         self.values.get(name).is_some_and(|value| value.get() != "null")
     }
 
-    /// An integer within `range`, if it is there.
+    /// An integer within `range`, if the field is present.
     pub fn integer(&mut self, name: &str, range: RangeInclusive<i64>) -> Option<i64> {
         let raw = self.take(name)?;
         let value = raw.get().parse().ok().filter(|value| range.contains(value));
@@ -154,14 +154,14 @@ impl<'a> Fields<'a> {
         value
     }
 
-    /// An integer within `range` that has to be there.
+    /// A required integer within `range`.
     pub fn required_integer(&mut self, name: &str, range: RangeInclusive<i64>) -> Option<i64> {
         let present = self.has(name);
         let value = self.integer(name, range);
         self.require(name, value, present)
     }
 
-    /// True or false, if it is there.
+    /// A boolean, if the field is present.
     pub fn boolean(&mut self, name: &str) -> Option<bool> {
         let value = serde_json::from_str(self.take(name)?.get()).ok();
         if value.is_none() {
@@ -170,7 +170,7 @@ impl<'a> Fields<'a> {
         value
     }
 
-    /// A text by `rule`, not empty, if it is there.
+    /// A non-empty text that keeps `rule`, if the field is present.
     pub fn text(&mut self, name: &str, rule: TextRule) -> Option<String> {
         let raw = self.take(name)?;
         match checked_text(raw, rule) {
@@ -182,12 +182,12 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// An instant, if it is there.
+    /// An instant, if the field is present.
     pub fn instant(&mut self, name: &str) -> Option<Timestamp> {
         self.instant_by(name, Timestamp::parse_rfc3339)
     }
 
-    /// An instant that has to be exact to the microsecond, if it is there.
+    /// An instant, if the field is present. Digits below the microsecond are an error.
     pub fn exact_instant(&mut self, name: &str) -> Option<Timestamp> {
         self.instant_by(name, Timestamp::parse_exact)
     }
@@ -212,17 +212,19 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// An instant that has to be there, exact to the microsecond.
+    /// A required instant. Digits below the microsecond are an error.
     pub fn required_exact_instant(&mut self, name: &str) -> Option<Timestamp> {
         let present = self.has(name);
         let value = self.exact_instant(name);
         self.require(name, value, present)
     }
 
-    /// Ends the reading: all that is wrong, unknown fields included. `known` is for the answer.
+    /// Ends the reading, and returns all errors, unknown fields included. `known` lists the accepted names for the error
+    /// messages.
     ///
     /// # Errors
-    /// Every wrong field, in the order they were found.
+    /// All wrong fields: first the repeated ones, then the others in the order in which they were found, and last the
+    /// unknown ones.
     pub fn finish(mut self, known: &str) -> Result<(), Vec<FieldError>> {
         let repeated = self.repeated.iter().take(UNKNOWN_NAMED);
         let repeated =
@@ -242,15 +244,15 @@ impl<'a> Fields<'a> {
 }
 
 impl Fields<'_> {
-    /// Ends the reading as [`Fields::finish`] does, but passes unknown fields over, under their names after `prefix`, unless
-    /// they are to be refused.
+    /// Ends the reading as [`Fields::finish`] does, but ignores unknown fields unless `unknown` refuses them. The name of
+    /// each ignored field is recorded in `unknown`, with `prefix` before it.
     ///
     /// # Errors
     /// Every wrong field.
     pub fn finish_noting(mut self, prefix: &str, known: &str, unknown: &mut Unknown) -> Result<(), Vec<FieldError>> {
         if !unknown.are_refused() {
             for name in std::mem::take(&mut self.values).keys() {
-                // It is passed over, so it does not matter that it came twice.
+                // The field is ignored, so a repeated one is no error.
                 self.repeated.remove(&**name);
                 unknown.pass_over(format!("{prefix}{}", shown(name)), known);
             }
@@ -259,10 +261,10 @@ impl Fields<'_> {
     }
 }
 
-/// A JSON string that keeps `rule`, or what is wrong with it.
+/// Reads a JSON string and checks it against `rule`.
 ///
 /// # Errors
-/// What it should be.
+/// When the value is not a string, or breaks `rule`.
 pub fn checked_text(raw: &RawValue, rule: TextRule) -> Result<String, Wrong> {
     let Ok(text) = serde_json::from_str::<String>(raw.get()) else {
         return Err(FieldCode::Kind.says("deve ser um texto"));
@@ -279,12 +281,12 @@ pub fn checked_text(raw: &RawValue, rule: TextRule) -> Result<String, Wrong> {
     Ok(text)
 }
 
-/// A whole number of digits, with a minus before them or without: what Rust reads, less the plus sign.
+/// Parses an integer. It accepts a leading minus sign but no plus sign, which Rust's own parser would accept.
 pub fn whole_number(text: &str) -> Option<i64> {
     if text.starts_with('+') { None } else { text.parse().ok() }
 }
 
-/// What is said of a name that is none of `known`, which are separated as in a sentence.
+/// The error message for a name that is not in `known`, a list of names separated by commas, semicolons or spaces.
 pub fn unknown_name(what: &str, name: &str, known: &str) -> String {
     if known.is_empty() {
         return format!("{what}; aqui não há nenhum");
@@ -296,7 +298,7 @@ pub fn unknown_name(what: &str, name: &str, known: &str) -> String {
     }
 }
 
-/// What is said of a number outside of `range`, or of what is no whole number.
+/// The error for a number outside `range`, or for a value that is not an integer.
 pub fn not_within(range: &RangeInclusive<i64>) -> Wrong {
     FieldCode::Number.says(format!("deve ser um número inteiro entre {} e {}", range.start(), range.end()))
 }
@@ -305,7 +307,7 @@ fn malformed(detail: String) -> Problem {
     Problem::new(kind::MALFORMED_JSON, detail)
 }
 
-/// A client's name for something, as an answer repeats it.
+/// A name that the client sent, shortened for an answer.
 pub fn shown(name: &str) -> String {
     let mut shown: String = name.chars().take(NAME_SHOWN).collect();
     if shown.len() < name.len() {

@@ -1,4 +1,4 @@
-//! Hypermedia links in the form of [HAL](https://datatracker.ietf.org/doc/html/draft-kelly-json-hal), written and read.
+//! Writes and reads hypermedia links in the form of [HAL](https://datatracker.ietf.org/doc/html/draft-kelly-json-hal).
 
 use std::borrow::Cow;
 
@@ -22,33 +22,33 @@ pub struct Link {
 }
 
 impl Link {
-    /// A link to read.
+    /// A link for `GET`.
     pub fn get(href: impl Into<Cow<'static, str>>) -> Self {
         Self { href: href.into(), method: None, title: None, templated: false }
     }
 
-    /// A link to read whose `href` is an RFC 6570 template.
+    /// A link for `GET` whose `href` is an RFC 6570 template.
     pub fn template(href: impl Into<Cow<'static, str>>) -> Self {
         Self { templated: true, ..Self::get(href) }
     }
 
-    /// A link to read, and what for.
+    /// A link for `GET` with a title.
     pub fn titled(href: impl Into<Cow<'static, str>>, title: &'static str) -> Self {
         Self { title: Some(title), ..Self::get(href) }
     }
 
-    /// A link that does something.
+    /// A link for another method, with a title.
     pub fn action(method: &'static str, href: impl Into<Cow<'static, str>>, title: &'static str) -> Self {
         Self { method: Some(method), title: Some(title), ..Self::get(href) }
     }
 }
 
-/// A link of another service's answer.
+/// A link read from another service's answer.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ReadLink {
-    /// The address, or its template.
+    /// The URL, or an RFC 6570 template of it.
     pub href: String,
-    /// The method, where it is not `GET`.
+    /// The method, if it is not `GET`.
     #[serde(default)]
     pub method: Option<String>,
     /// Whether `href` is an RFC 6570 template.
@@ -61,25 +61,25 @@ pub struct ReadLink {
 pub struct Links(Vec<(&'static str, Link)>);
 
 impl Links {
-    /// No links yet.
+    /// An empty list of links.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// These links and one more.
+    /// Adds a link.
     #[must_use]
     pub fn with(mut self, rel: &'static str, link: Link) -> Self {
         self.0.push((rel, link));
         self
     }
 
-    /// These links and, where it is allowed now, one more.
+    /// Adds a link if `allowed` is true.
     #[must_use]
     pub fn with_if(self, allowed: bool, rel: &'static str, link: impl FnOnce() -> Link) -> Self {
         if allowed { self.with(rel, link()) } else { self }
     }
 
-    /// These links and, where there is one, one more.
+    /// Adds a link if it is `Some`.
     #[must_use]
     pub fn with_some(self, rel: &'static str, link: Option<Link>) -> Self {
         match link {
@@ -88,7 +88,7 @@ impl Links {
         }
     }
 
-    /// Whether there is none.
+    /// Whether there are no links.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,4 +1,4 @@
-//! Reading the parameters of a query, with every wrong one named at once, as [`super::fields`] reads a body.
+//! Reads the parameters of a query and reports all wrong parameters in one answer, as [`super::fields`] does for a body.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -16,8 +16,8 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Takes a query apart. A parameter that comes twice is wrong, and so is one that is empty: a filter that was left
-    /// blank by mistake must not give everything.
+    /// Parses a query. A repeated parameter is an error, and so is an empty one. Otherwise a filter left blank by mistake
+    /// would return every record.
     pub fn parse(query: Option<&str>) -> Self {
         let mut parameters = Self { values: BTreeMap::new(), errors: Vec::new() };
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
@@ -29,37 +29,37 @@ impl Parameters {
         parameters
     }
 
-    /// Checks the query of what takes none.
+    /// Checks the query of an endpoint that has no parameters.
     ///
     /// # Errors
-    /// 422 with every parameter there is.
+    /// 422 with every parameter of the query.
     pub fn none(query: Option<&str>) -> Result<(), Problem> {
         Self::parse(query).finish("")
     }
 
-    /// Notes that `name` is wrong: what it should be.
+    /// Records that the parameter `name` is wrong, and why.
     pub fn reject(&mut self, name: &str, wrong: impl Into<Wrong>) {
         self.errors.push(FieldError::new(name, wrong));
     }
 
-    /// Whether anything was found wrong so far.
+    /// Whether any error was found so far.
     pub fn has_errors(&self) -> bool {
         !self.errors.is_empty()
     }
 
-    /// Whether `name` is there, though it may be empty.
+    /// Whether the parameter `name` is present, even if it is empty.
     pub fn has(&self, name: &str) -> bool {
         self.values.contains_key(name)
     }
 
-    /// A parameter's text, if it is there and not empty.
+    /// A parameter's text, if the parameter is present and not empty.
     pub fn text(&mut self, name: &str) -> Option<String> {
         let text = self.values.remove(name)?;
         if text.is_empty() {
             self.reject(name, FieldCode::Length.says("está vazio; dê-lhe um valor, ou tire-o"));
             return None;
         }
-        // What was put in the place of bytes that are none; nobody means it.
+        // The decoder replaces bytes that are not UTF-8 by this character. No valid value contains it.
         if text.contains(char::REPLACEMENT_CHARACTER) {
             self.reject(name, "não é UTF-8 bem formado");
             return None;
@@ -67,7 +67,7 @@ impl Parameters {
         Some(text)
     }
 
-    /// A parameter read by `parse`, which says what it should be.
+    /// A parameter read by `parse`, which returns the error for a wrong value.
     pub fn parsed<T, E: Into<Wrong>>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
         match parse(&self.text(name)?) {
             Ok(value) => Some(value),
@@ -78,14 +78,14 @@ impl Parameters {
         }
     }
 
-    /// An integer within `range`, if it is there.
+    /// An integer within `range`, if the parameter is present.
     pub fn integer(&mut self, name: &str, range: RangeInclusive<i64>) -> Option<i64> {
         self.parsed(name, |text| {
             whole_number(text).filter(|value| range.contains(value)).ok_or_else(|| not_within(&range))
         })
     }
 
-    /// An instant, if it is there.
+    /// An instant, if the parameter is present.
     pub fn instant(&mut self, name: &str) -> Option<Timestamp> {
         self.parsed(name, |text| {
             Timestamp::parse_rfc3339(text).map_err(|error| {
@@ -101,7 +101,7 @@ impl Parameters {
         })
     }
 
-    /// Ends the reading. `known` is for the answer.
+    /// Ends the reading. `known` lists the accepted names for the error messages.
     ///
     /// # Errors
     /// 422 with every wrong parameter, unknown ones included.
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_filter_that_is_empty_or_misspelt_is_wrong() {
-        // ciso-assistant #4701, cloudify-manager #3366: such a filter returned everything.
+        // In ciso-assistant #4701 and cloudify-manager #3366, such a filter returned every record.
         assert_eq!(wrong_query(""), []);
         assert_eq!(wrong_query("limite=3&telescopio=X&de=2025-12-01T03%3A00%3A00%2B01%3A00"), []);
         let fields = |query| wrong_query(query).into_iter().map(|(field, _)| field).collect::<Vec<_>>();

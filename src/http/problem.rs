@@ -1,7 +1,7 @@
 //! Problem documents ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)), the one form that every error takes.
 //!
-//! A [`Problem`] is what the client reads. What the log says of it is a field of its own, since a client needs the
-//! next step and an operator the cause.
+//! The client reads the `detail` of a [`Problem`], which says what to do next. The operator needs the cause, so the text for
+//! the log is a separate field.
 
 use hyper::StatusCode;
 use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER};
@@ -13,9 +13,9 @@ use super::links::Links;
 use super::response::{self, Response};
 use super::wrong::{FieldCode, Wrong};
 
-/// The most characters that one refusal takes in the log.
+/// The most characters of the log text of one problem.
 const LOG_TEXT_MAX_CHARS: usize = 2000;
-/// Wrong fields that the log tells of; a small request may have many.
+/// The most wrong fields that the log text names. Even a small request may have many.
 const LOG_FIELDS: usize = 5;
 
 /// One wrong field of a request.
@@ -23,25 +23,25 @@ const LOG_FIELDS: usize = 5;
 pub struct FieldError {
     /// The field's name on the wire.
     pub campo: String,
-    /// What is wrong, for programs.
+    /// The error code, for programs.
     pub codigo: FieldCode,
-    /// What is wrong and what would be right, for people.
+    /// The error message, for people: what is wrong, and which value would be right.
     pub mensagem: String,
 }
 
 impl FieldError {
-    /// What is `wrong` with the field named `field`.
+    /// The error `wrong` of the field named `field`.
     pub fn new(field: impl Into<String>, wrong: impl Into<Wrong>) -> Self {
         let Wrong { code, words } = wrong.into();
         Self { campo: field.into(), codigo: code, mensagem: words }
     }
 }
 
-/// An error as the client reads it.
+/// An error answer for the client.
 #[derive(Clone, Debug)]
 pub struct Problem(Box<Parts>);
 
-/// Boxed, so that a `Result` that is almost always `Ok` stays small.
+/// The parts of a problem. They are boxed, so that a `Result` with a [`Problem`] stays small.
 #[derive(Clone, Debug)]
 struct Parts {
     kind: Kind,
@@ -56,7 +56,7 @@ struct Parts {
     preference: Option<&'static str>,
 }
 
-/// The document's members, in the order RFC 9457 lists them, then ours.
+/// The document's members: those of RFC 9457 in its order, then our own.
 #[derive(Serialize)]
 struct Document<'a> {
     #[serde(rename = "type")]
@@ -91,25 +91,25 @@ impl Problem {
         }))
     }
 
-    /// 422 for a body's fields, all of them at once.
+    /// 422 with all wrong fields of a body.
     pub fn invalid_fields(fields: Vec<FieldError>) -> Self {
         let detail = name_fields(&fields, "campo");
         Self::new(kind::INVALID_FIELDS, detail).with_fields(fields)
     }
 
-    /// 422 for the parameters of a query.
+    /// 422 with all wrong parameters of a query.
     pub fn invalid_parameters(fields: Vec<FieldError>) -> Self {
         let detail = name_fields(&fields, "parâmetro");
         Self::new(kind::INVALID_PARAMETERS, detail).with_fields(fields)
     }
 
-    /// 404 for a path that leads nowhere.
+    /// 404 for a path that does not exist.
     pub fn not_found(path: &str) -> Self {
         let detail = format!("Não há nada em {path}.");
         Self::new(kind::NOT_FOUND, detail)
     }
 
-    /// 405 with the methods that there are.
+    /// 405 with the methods that the path accepts.
     pub fn method_not_allowed(method: &str, path: &str, allow: String) -> Self {
         let detail = format!("{path} não aceita {method}; aceita {allow}.");
         let mut problem = Self::new(kind::METHOD_NOT_ALLOWED, detail);
@@ -117,47 +117,47 @@ impl Problem {
         problem
     }
 
-    /// 500: a fault of ours. `cause` is for the log alone.
+    /// 500 for an internal error. Only the log shows `cause`.
     pub fn internal(cause: impl Into<String>) -> Self {
         let detail =
             "Falha nossa. Antes de repetir, veja o que foi gravado; o identificador em instance a encontra no log.";
         Self::new(kind::INTERNAL, detail).caused_by(cause)
     }
 
-    /// What the log says beyond the detail.
+    /// Sets the cause, which the log shows instead of the detail.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<String>) -> Self {
         self.0.cause = Some(cause.into());
         self
     }
 
-    /// Says that the log has it already: a failure is logged once, where it is understood best.
+    /// Marks the problem as already logged, so that it is not logged a second time.
     #[must_use]
     pub fn already_logged(mut self) -> Self {
         self.0.logged = true;
         self
     }
 
-    /// Whether the log has it already.
+    /// Whether the problem is already logged.
     pub fn is_logged(&self) -> bool {
         self.0.logged
     }
 
-    /// With the fields that are wrong.
+    /// Sets the wrong fields.
     #[must_use]
     pub fn with_fields(mut self, fields: Vec<FieldError>) -> Self {
         self.0.fields = fields;
         self
     }
 
-    /// With next steps.
+    /// Sets the links to the next steps.
     #[must_use]
     pub fn with_links(mut self, links: Links) -> Self {
         self.0.links = links;
         self
     }
 
-    /// With these next steps where there is none yet.
+    /// Sets the links to the next steps, if the problem has no links yet.
     #[must_use]
     pub fn with_links_if_none(mut self, links: impl FnOnce() -> Links) -> Self {
         if self.0.links.is_empty() {
@@ -166,14 +166,14 @@ impl Problem {
         self
     }
 
-    /// With one more member of the document.
+    /// Adds a member to the document.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.0.members.insert(name.to_owned(), value.into());
         self
     }
 
-    /// With the members of `reply`, a struct.
+    /// Adds the members of the struct `reply` to the document.
     #[must_use]
     pub fn with_members(mut self, reply: &impl Serialize) -> Self {
         if let Ok(Value::Object(members)) = serde_json::to_value(reply) {
@@ -182,31 +182,31 @@ impl Problem {
         self
     }
 
-    /// With `Retry-After`, in whole seconds.
+    /// Sets the header `Retry-After`, in whole seconds.
     #[must_use]
     pub fn retry_after_s(mut self, seconds: u64) -> Self {
         self.0.retry_after_s = Some(seconds);
         self
     }
 
-    /// With `Preference-Applied`: a preference of the client's that was heeded.
+    /// Sets the header `Preference-Applied`, which names the client's preference that was applied.
     #[must_use]
     pub fn with_preference(mut self, applied: &'static str) -> Self {
         self.0.preference = Some(applied);
         self
     }
 
-    /// The status it is answered with.
+    /// The status code of the answer.
     pub fn status(&self) -> StatusCode {
         self.0.kind.status()
     }
 
-    /// The stable code.
+    /// The stable error code.
     pub fn code(&self) -> &'static str {
         self.0.kind.code()
     }
 
-    /// What the log says: the cause where there is one, else the detail and the fields.
+    /// The text for the log: the cause if there is one, or else the detail; then the wrong fields.
     pub fn log_text(&self) -> String {
         let said = self.0.cause.as_deref().unwrap_or(&self.0.detail);
         let shown = self.0.fields.iter().take(LOG_FIELDS);
@@ -218,13 +218,13 @@ impl Problem {
         text.chars().take(LOG_TEXT_MAX_CHARS).collect()
     }
 
-    /// The document alone, as an answer inside a batch carries it.
+    /// The document without status and headers, for the answer to a batch.
     pub fn to_value(&self, request_id: &str) -> Value {
-        // A struct of texts, numbers and maps with text keys: serialising it cannot fail.
+        // The document has only texts, numbers and maps with text keys, so serialising it cannot fail.
         serde_json::to_value(self.document(request_id)).expect("a problem serialises")
     }
 
-    /// The whole answer.
+    /// The complete HTTP answer.
     pub fn into_response(self, request_id: &str) -> Response {
         let mut response =
             response::typed(self.0.kind.status(), "application/problem+json", &self.document(request_id));

@@ -1,6 +1,6 @@
-//! A service's endpoints as a table, and the search for the one that a request means.
+//! The table of a service's endpoints, and the search for the endpoint of a request.
 //!
-//! The table is data: the answers to `OPTIONS`, the 405 and the documents' tests are made from it.
+//! The answers to `OPTIONS`, the 405 answers and the tests of the documents all use this table.
 
 use hyper::Method;
 use percent_encoding::percent_decode_str;
@@ -8,36 +8,37 @@ use percent_encoding::percent_decode_str;
 use super::parameters::Parameters;
 use super::problem::Problem;
 
-/// One endpoint of a service: all that can be said of it without calling it.
+/// The description of one endpoint of a service.
 #[derive(Debug)]
 pub struct Endpoint {
-    /// The method. `GET` stands for `HEAD` too.
+    /// The method. An endpoint for `GET` also answers `HEAD`.
     pub method: Method,
     /// The path, in [`matchit`]'s syntax, with at most one parameter.
     pub path: &'static str,
-    /// What a caller needs.
+    /// The access that a caller needs.
     pub access: Access,
-    /// What happens to a query.
+    /// How the endpoint handles a query.
     pub query: Query,
-    /// What it does, in one line.
+    /// A description of the endpoint in one line.
     pub about: &'static str,
 }
 
-/// What a caller of an endpoint needs.
+/// The access that a caller of an endpoint needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Nothing: the endpoint is open.
+    /// The endpoint is open to every caller.
     Anyone,
 }
 
-/// What happens to the query of a request.
+/// How an endpoint handles the query of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Query {
-    /// The handler reads it, and refuses what it does not know.
+    /// The handler reads the query and refuses unknown parameters.
     Read,
-    /// Every parameter is refused: `POST /agendamentos?telescopio=…` would otherwise book another telescope silently.
+    /// Every parameter is refused. Otherwise `POST /agendamentos?telescopio=…` would ignore the parameter and could book
+    /// another telescope.
     Refused,
-    /// Every parameter is ignored: clients add some to get past caches.
+    /// Every parameter is ignored, because some clients add one to avoid caches.
     Ignored,
 }
 
@@ -47,7 +48,7 @@ impl Endpoint {
         Self { method, path, access: Access::Anyone, query: Query::Refused, about }
     }
 
-    /// This endpoint with another treatment of queries.
+    /// The same endpoint with another handling of queries.
     #[must_use]
     pub const fn query(mut self, query: Query) -> Self {
         self.query = query;
@@ -69,34 +70,34 @@ impl Endpoint {
 /// A service's table: each endpoint, and `R`, the name by which the service dispatches to its handler.
 pub type Table<R> = [(R, Endpoint)];
 
-/// Finds endpoints in a table.
+/// Finds the endpoint of a request in a table.
 pub struct Router<R: 'static> {
     paths: matchit::Router<Vec<&'static (R, Endpoint)>>,
-    /// `Allow` for the server as a whole.
+    /// The value of `Allow` for the whole server.
     allow: String,
 }
 
-/// What a request leads to.
+/// The result of the search for an endpoint.
 #[derive(Debug)]
 pub enum Found<R> {
     /// An endpoint.
     Endpoint {
-        /// Its handler's name.
+        /// The name of the endpoint's handler.
         route: R,
-        /// Its row.
+        /// The endpoint's row in the table.
         endpoint: &'static Endpoint,
-        /// The path's parameter, decoded; empty where the path has none.
+        /// The decoded parameter of the path. It is empty if the path has no parameter.
         parameter: String,
     },
-    /// `OPTIONS`, with the value of `Allow`.
+    /// The request's method is `OPTIONS`. This is the value of `Allow`.
     Options(String),
 }
 
 impl<R: Copy> Router<R> {
-    /// A router of a table.
+    /// Builds the router of a table.
     ///
     /// # Panics
-    /// When two paths contradict each other, which a service's first start in a test shows.
+    /// When two paths conflict. Any test that starts the service would find this.
     pub fn new(table: &'static Table<R>) -> Self {
         let mut grouped: Vec<(&str, Vec<&'static (R, Endpoint)>)> = Vec::new();
         for row in table {
@@ -124,7 +125,7 @@ impl<R: Copy> Router<R> {
     /// 404 or 405, as a problem.
     pub fn find(&self, method: &Method, path: &str) -> Result<Found<R>, Problem> {
         if path == "*" && method == Method::OPTIONS {
-            // RFC 9110 §9.3.7: the server as a whole.
+            // RFC 9110 §9.3.7: `OPTIONS *` asks about the whole server.
             return Ok(Found::Options(self.allow.clone()));
         }
         let Ok(found) = self.paths.at(path) else {
@@ -146,7 +147,7 @@ impl<R: Copy> Router<R> {
     }
 }
 
-/// The value of `Allow`: `HEAD` is added where there is `GET`, and `OPTIONS` everywhere.
+/// The value of `Allow`. `HEAD` is added if `GET` is allowed, and `OPTIONS` is always added.
 fn allow<'a>(methods: impl Iterator<Item = &'a Method>) -> String {
     let mut allow: Vec<&str> = Vec::new();
     for method in methods {

@@ -1,4 +1,4 @@
-//! Server-sent events: an answer that goes on as long as its client listens.
+//! Server-sent events: an answer that stays open until the client disconnects or the server stops.
 //!
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html>
 
@@ -14,36 +14,37 @@ use super::pieces::Pieces;
 use super::presence::Guest;
 use super::response::Response;
 
-/// How often something is sent when there are no events, so that no proxy takes the connection for dead.
+/// How often a comment is sent when there are no events, so that no proxy closes the idle connection.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
-/// The first line sent: how long a browser waits before it connects again.
+/// The first line of the answer. It sets how long a browser waits before it reconnects.
 const PREAMBLE: &str = "retry: 2000\n\n";
 const COMMENT: &[u8] = b": vivo\n\n";
 
 /// A source of events.
 pub trait Source: Send + 'static {
-    /// The next events, each encoded by [`encode`]. Dropping the future loses none.
+    /// The next events, each encoded by [`encode`]. Dropping the future loses no events.
     fn next(&mut self) -> impl Future<Output = Bytes> + Send;
 
-    /// The identifier of the event before the first, where it is known. A client that loses its connection before the first
-    /// event can go on from there.
+    /// The identifier of the event before the first one that is sent, if it is known. A client that loses its connection
+    /// before the first event can continue from this identifier.
     fn position(&self) -> Option<String> {
         None
     }
 
-    /// What is sent when there are no events: a comment, of which a browser tells the page nothing.
+    /// The bytes sent when there are no events. By default they are a comment, which a browser ignores.
     fn alive(&self) -> &'static [u8] {
         COMMENT
     }
 }
 
-/// One event as it is sent. Neither `id` nor `event` may have line breaks; `data` is JSON on one line.
+/// Encodes one event. Neither `id` nor `event` may have line breaks, and `data` must be JSON on one line.
 pub fn encode(id: &str, event: &str, data: &str) -> Bytes {
     format!("id: {id}\nevent: {event}\ndata: {data}\n\n").into()
 }
 
-/// The last event that a client received before it connected again, if it names one. A value that cannot be read, or two that
-/// differ, are an identifier that no channel has, and not the same as no identifier.
+/// The identifier of the last event that the client received before it reconnected, if the header `Last-Event-ID` is present.
+/// If its value is not readable, or if two values differ, the result is an empty identifier. No channel has it, so the client
+/// is told that it missed events.
 pub fn last_event_id(headers: &HeaderMap) -> Option<String> {
     let mut values = headers.get_all("last-event-id").iter();
     let id = values.next()?;
@@ -54,7 +55,7 @@ pub fn last_event_id(headers: &HeaderMap) -> Option<String> {
 
 /// Answers with the events of `source`.
 pub fn respond(source: impl Source, guest: Guest) -> Response {
-    // An identifier without data is no event: it only sets the client's position.
+    // An identifier without data is not an event. It only sets the client's last event identifier.
     let first = Some(match source.position() {
         None => Bytes::from_static(PREAMBLE.as_bytes()),
         Some(id) => format!("{}id: {id}\n\n", &PREAMBLE[..PREAMBLE.len() - 1]).into(),
@@ -76,7 +77,7 @@ pub fn respond(source: impl Source, guest: Guest) -> Response {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // Without it, nginx would hold events back to send more of them at once.
+    // Without this header, nginx would buffer the events and send them late.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }

@@ -1,10 +1,10 @@
-//! What a name that nobody knows was probably meant to be.
+//! Suggests the known name that an unknown name was probably meant to be.
 
-/// Characters of a name that are compared: no known one is nearly as long.
+/// The most characters of a name that are compared. All known names are much shorter.
 const COMPARED_CHARS: usize = 60;
 
-/// The one of `known` that `name` is nearest to, if it is near: a slip of the pen, or the same with an ending more or less
-/// (`perto_de_utc` for `perto_de`).
+/// The name in `known` that is most similar to `name`, if one is similar enough. A typing error counts as similar. So does an
+/// extra or missing ending after an underscore (`perto_de_utc` for `perto_de`).
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name: String = name.chars().take(COMPARED_CHARS).flat_map(char::to_lowercase).collect();
     let distance = |known: &str| strsim::damerau_levenshtein(&name, known);
@@ -15,7 +15,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     near.min_by_key(|known| distance(known))
 }
 
-/// Whether `long` is `short`, an underscore and something.
+/// Whether `long` is `short` followed by an underscore and an ending.
 fn is_with_ending(long: &str, short: &str) -> bool {
     !short.is_empty() && long.strip_prefix(short).is_some_and(|ending| ending.starts_with('_'))
 }

@@ -1,8 +1,8 @@
-//! Fields of a request that are not known: passed over and named, or refused where the client would rather have that.
+//! Unknown fields of a request. They are ignored and reported, or refused if the client asks for that.
 //!
-//! Other people's programs send fields of their own, and what they ask for is clear without them. But a field that was only
-//! misspelt must not vanish in silence: so each is named in the answer (`avisos`) and in the log, and a client that says
-//! `Prefer: handling=strict` ([RFC 7240](https://www.rfc-editor.org/rfc/rfc7240)) is refused instead.
+//! A client may send extra fields that this service does not need. But an unknown field may also be a misspelt one. So the
+//! answer (`avisos`) and the log name each unknown field. If the client sends `Prefer: handling=strict` ([RFC
+//! 7240](https://www.rfc-editor.org/rfc/rfc7240)), a request with unknown fields is refused.
 
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderValue};
@@ -15,25 +15,25 @@ use super::response::{self, Response};
 use super::wrong::FieldCode;
 use crate::text::Word;
 
-/// Fields named at the most.
+/// The most unknown fields that an answer names.
 const NAMED_MAX: usize = 20;
 
-/// How the client would have unknown fields handled, by the first preference that says so.
+/// How to handle unknown fields. The first `handling` preference of the request decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handling {
-    /// Passed over.
+    /// Unknown fields are ignored.
     Lenient,
-    /// Refused.
+    /// A request with unknown fields is refused.
     Strict,
 }
 
 impl Handling {
-    /// What the headers ask for.
+    /// Reads the preference from the request's headers.
     pub fn asked(headers: &HeaderMap) -> Option<Self> {
         let values = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
         let (_, value) = values
             .flat_map(preferences)
-            // The value stands before the parameters, of which this preference has none.
+            // A preference's parameters follow a semicolon. `handling` has no parameters, so they are ignored.
             .filter_map(|preference| preference.split(';').next().unwrap_or_default().split_once('='))
             .find(|(name, _)| name.trim().eq_ignore_ascii_case("handling"))?;
         let value = value.trim().trim_matches('"');
@@ -44,7 +44,7 @@ impl Handling {
         }
     }
 
-    /// As the answer says that it was heeded.
+    /// The value of the header `Preference-Applied`.
     pub fn applied(self) -> &'static str {
         match self {
             Self::Lenient => "handling=lenient",
@@ -52,13 +52,13 @@ impl Handling {
         }
     }
 
-    /// Says in an answer that it was heeded.
+    /// Adds the header `Preference-Applied` to an answer.
     pub fn note(self, response: &mut Response) {
         response.headers_mut().insert("preference-applied", HeaderValue::from_static(self.applied()));
     }
 }
 
-/// The preferences of one header: a comma inside a quoted value separates nothing.
+/// Splits a header into its preferences. A comma inside a quoted value is not a separator.
 fn preferences(header: &str) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     header.split(move |c| {
@@ -67,7 +67,7 @@ fn preferences(header: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The unknown fields of one request, or of one operation of it.
+/// The unknown fields of one request, or of one operation of a batch.
 #[derive(Debug)]
 pub struct Unknown {
     handling: Handling,
@@ -76,17 +76,17 @@ pub struct Unknown {
 }
 
 impl Unknown {
-    /// None yet; to be handled so, or passed over.
+    /// An empty list. Without a preference, unknown fields are ignored.
     pub fn new(handling: Option<Handling>) -> Self {
         Self { handling: handling.unwrap_or(Handling::Lenient), named: Vec::new(), more: 0 }
     }
 
-    /// Whether they are refused.
+    /// Whether unknown fields are refused.
     pub fn are_refused(&self) -> bool {
         self.handling == Handling::Strict
     }
 
-    /// Passes `name` over, where `known` would have been accepted.
+    /// Records that the unknown field `name` was ignored. `known` lists the accepted names.
     pub fn pass_over(&mut self, name: String, known: &str) {
         if self.named.len() < NAMED_MAX {
             let mensagem = format!("campo desconhecido, ignorado; os aceitos são {known}");
@@ -96,7 +96,7 @@ impl Unknown {
         }
     }
 
-    /// Those that were passed over, as the answer names them.
+    /// The ignored fields, in the form in which the answer names them.
     fn notices(&self) -> Vec<FieldError> {
         let mut notices = self.named.clone();
         if self.more > 0 {
@@ -106,7 +106,7 @@ impl Unknown {
         notices
     }
 
-    /// Says in the log which were passed over, if any were.
+    /// Logs the names of the ignored fields, if there are any.
     pub fn log(&self, log: &Logger) {
         if self.named.is_empty() {
             return;
@@ -120,27 +120,27 @@ impl Unknown {
         }
     }
 
-    /// An answer that is an object, with them where there are any.
+    /// Adds the ignored fields to `answer`, which must be an object.
     ///
     /// # Errors
-    /// Gives the answer back where there are none.
+    /// Returns `answer` unchanged when no field was ignored.
     pub fn added_to<T: Serialize>(&self, answer: T) -> Result<Value, T> {
         if self.named.is_empty() {
             return Err(answer);
         }
-        // Answers are structs of texts, numbers and lists: serialising one to memory cannot fail.
+        // Answers are structs of texts, numbers and lists, so serialising one to memory cannot fail.
         let mut value = serde_json::to_value(&answer).expect("an answer serialises");
         value["avisos"] = serde_json::to_value(self.notices()).expect("notices serialise");
         Ok(value)
     }
 
-    /// The member of an answer that names them, as text, where there are any.
+    /// The member `avisos` as JSON text, if any field was ignored.
     pub fn member(&self) -> Option<String> {
         let notices = serde_json::to_string(&self.notices()).expect("notices serialise");
         (!self.named.is_empty()).then(|| format!("\"avisos\":{notices}"))
     }
 
-    /// 200 with an answer that is an object, and them.
+    /// 200 with `answer`, which must be an object, and the ignored fields.
     pub fn answer(&self, answer: &impl Serialize) -> Response {
         match self.added_to(answer) {
             Ok(value) => response::json(StatusCode::OK, &value),
@@ -148,7 +148,7 @@ impl Unknown {
         }
     }
 
-    /// An error, with them.
+    /// Adds the ignored fields to an error.
     #[must_use]
     pub fn problem(&self, problem: Problem) -> Problem {
         if self.named.is_empty() {

@@ -1,52 +1,52 @@
-//! Why there is no connection to a service, and what to do about it: each cause has an advice of its own. Where the cause is on
-//! this machine, starting the service would change nothing.
+//! Why a connection to a service failed, and what to do about it. Each cause has its own advice. If the cause is on this
+//! machine, starting the service does not help.
 
 use std::io::{self, ErrorKind};
 
 use rustix::io::Errno;
 
-/// Who was to be reached.
+/// The service that the connection was for.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
-    /// Its name, for people.
+    /// The service's name, for people.
     pub name: &'static str,
-    /// What starts it.
+    /// The command that starts the service.
     pub command: &'static str,
 }
 
-/// Why there is no connection.
+/// The cause of a failed connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The machine is there, and nobody listens.
+    /// The machine answered, but no process listens on the port.
     Refused,
-    /// Nothing came back.
+    /// No answer came before the timeout.
     Silence,
-    /// No way to that machine.
+    /// There is no route to the machine.
     NoHost,
-    /// It was reached, and ended the connection.
+    /// The service was reached, and then closed the connection.
     HungUp,
-    /// All local ports for connections to there are used up.
+    /// All local ports for connections to this address are in use.
     NoLocalPort,
     /// This process, or the whole system, has too many open files.
     TooManyFiles,
-    /// No way out of this machine to that network.
+    /// This machine has no route to the network.
     NoNetwork,
-    /// This machine has no such addresses, as those of IPv6.
+    /// This machine does not support this kind of address, for example IPv6.
     NoSuchAddresses,
-    /// The name has no address here.
+    /// The host name cannot be resolved on this machine.
     UnknownName,
-    /// This machine does not allow it.
+    /// This machine does not allow the connection.
     Forbidden,
-    /// This machine is out of memory for it.
+    /// This machine has no memory for the connection.
     NoMemory,
-    /// Something else: the error itself says what.
+    /// Another cause. The error's own text describes it.
     Other,
 }
 
 impl Cause {
-    /// The cause of what the system says.
+    /// The cause of an error of the operating system.
     pub fn of(error: &io::Error) -> Self {
-        // The standard library has no number and no stable kind for it.
+        // The standard library has no error number and no stable error kind for a failed name lookup.
         if error.to_string().starts_with("failed to lookup address information") {
             return Self::UnknownName;
         }
@@ -73,7 +73,7 @@ impl Cause {
         }
     }
 
-    /// Whether it is on this machine, and so says nothing about the service.
+    /// Whether the cause is on this machine, so that the error says nothing about the service.
     pub fn is_here(self) -> bool {
         match self {
             Self::Refused | Self::Silence | Self::NoHost | Self::HungUp | Self::Other => false,
@@ -87,7 +87,7 @@ impl Cause {
         }
     }
 
-    /// What to do; `other` says how to name another URL.
+    /// The advice for the user. `other` is the option or variable that sets another URL.
     pub fn advice(self, peer: Peer, other: &str) -> String {
         let Peer { name, command } = peer;
         match self {
@@ -140,7 +140,7 @@ mod tests {
             assert_eq!(cause(errno), expected, "{errno:?}");
             let advice = expected.advice(SCHEDULER, "--url");
             assert!(advice.contains(words), "{errno:?}: {advice}");
-            // Only where nobody listens is it a matter of starting something.
+            // Only for a refused connection is the advice to start the service.
             assert_eq!(advice.contains("start the"), expected == Cause::Refused, "{advice}");
         }
         assert!(cause(Errno::ADDRNOTAVAIL).is_here() && !cause(Errno::CONNREFUSED).is_here());

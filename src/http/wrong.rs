@@ -1,21 +1,21 @@
-//! What can be wrong with a field: a stable code for programs, which may speak another language, and words for people.
+//! The errors of a field. Each has a stable code for programs and a message in Portuguese for people.
 
 use serde::{Serialize, Serializer};
 
-/// The codes, each with its name on the wire, and the list of them all.
+/// Defines the codes, the name of each on the wire, and the list of all codes.
 macro_rules! codes {
     ($($(#[doc = $words:literal])+ $code:ident = $name:literal,)+) => {
-        /// The kind of a field's fault; `docs/API.md` has the table.
+        /// The error code of a field. `docs/API.md` has the table of codes.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum FieldCode {
             $($(#[doc = $words])+ $code,)+
         }
 
         impl FieldCode {
-            /// Every code there is.
+            /// All codes.
             pub const ALL: &[Self] = &[$(Self::$code),+];
 
-            /// Its name on the wire.
+            /// The code's name on the wire.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$code => $name,)+
@@ -26,9 +26,9 @@ macro_rules! codes {
 }
 
 codes! {
-    /// Not there, and needed.
+    /// The field is required and absent.
     Missing = "obrigatorio",
-    /// Another JSON type than it should be.
+    /// The value has the wrong JSON type.
     Kind = "tipo_errado",
     /// Not a whole number, or out of its range.
     Number = "numero_invalido",
@@ -38,30 +38,30 @@ codes! {
     ControlCharacters = "caracteres_de_controle",
     /// Not an RFC 3339 instant, or one that does not exist or is out of range.
     Instant = "instante_invalido",
-    /// There more than once.
+    /// The field occurs more than once.
     Repeated = "repetido",
-    /// No field that this request has.
+    /// The request has no field of this name.
     Unknown = "desconhecido",
-    /// A start off the grid of slots.
+    /// The start is not on the grid of slots.
     OffGrid = "fora_da_grade",
-    /// No duration that a booking may have.
+    /// A booking may not have this duration.
     Duration = "duracao_invalida",
-    /// Two fields that say the same thing differently.
+    /// Two fields contradict each other.
     Contradiction = "contradicao",
-    /// A booking that ends after the last year.
+    /// The booking ends after the last allowed year.
     TooLate = "tarde_demais",
-    /// In the past, where only what is to come can be booked.
+    /// The start is in the past. Only future times can be booked.
     Past = "ja_passou",
-    /// No such scientist.
+    /// The scientist does not exist.
     UnknownScientist = "cientista_desconhecido",
-    /// No such telescope.
+    /// The telescope does not exist.
     UnknownTelescope = "telescopio_desconhecido",
-    /// Wrong in a way that has no code of its own: the words say how.
+    /// An error without a code of its own. The message describes it.
     Other = "invalido",
 }
 
 impl FieldCode {
-    /// This code with words for people: what is wrong, or what would be right.
+    /// This code with a message for people.
     pub fn says(self, words: impl Into<String>) -> Wrong {
         Wrong { code: self, words: words.into() }
     }
@@ -73,12 +73,12 @@ impl Serialize for FieldCode {
     }
 }
 
-/// What is wrong with a field. Words alone are [`FieldCode::Other`].
+/// The error of a field. A message without a code gets [`FieldCode::Other`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {
-    /// For programs.
+    /// The code, for programs.
     pub code: FieldCode,
-    /// For people, in Portuguese.
+    /// The message for people, in Portuguese.
     pub words: String,
 }
 

@@ -4,7 +4,7 @@
 //! lock ──▶ commit (fence check, slot claim, booking, audit record: one transaction) ──▶ unlock
 //! ```
 //!
-//! The lease is given back whatever the commit did, and the answer waits only a moment for that.
+//! The lease is given back after a success and after a failure, and the answer waits only a moment for that.
 
 use std::time::{Duration, Instant};
 
@@ -99,7 +99,7 @@ enum Rivals {
     Welcome,
 }
 
-/// Runs `commit` under a lease on `wanted`, and gives the lease back whatever its result.
+/// Runs `commit` under a lease on `wanted`, and gives the lease back after a success and after a failure.
 async fn under_lease(
     locking: &Locking,
     origin: &Origin,

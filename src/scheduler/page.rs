@@ -1,6 +1,6 @@
-//! The page's files, which are part of the executable. A browser gets the page at the entry point, other clients get JSON.
+//! The web page's files, which are part of the executable. At `/` a browser gets the page, and other clients get JSON.
 //!
-//! Every file in `assets/page` is served; `build.rs` makes the table of them.
+//! Every file in `assets/page` is served; `build.rs` generates the table of these files.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -14,12 +14,12 @@ use crate::http::problem::Problem;
 
 /// The file that is served at `/`.
 const INDEX: &str = "index.html";
-/// The page loads only our own files, scripts too, and cannot be shown inside another page.
+/// The page loads only our own files, including scripts, and cannot be shown inside another page.
 const POLICY: &str = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 const CONTENTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
 
-/// All files are hashed and compressed when the first one is asked for.
+/// All files are hashed and compressed at the first request for one of them.
 static FILES: LazyLock<HashMap<&'static str, File>> =
     LazyLock::new(|| CONTENTS.iter().map(|&(name, content)| (name, File::new(name, content))).collect());
 
@@ -46,7 +46,7 @@ pub fn file(name: &str, path: &str, headers: &HeaderMap) -> Result<Response, Pro
     Ok(response)
 }
 
-/// Names the request's headers on which the answer depends.
+/// Names the request headers on which the response depends.
 pub fn vary(response: &mut Response, on: &'static str) {
     response.headers_mut().insert(VARY, HeaderValue::from_static(on));
 }

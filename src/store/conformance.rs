@@ -1,4 +1,4 @@
-//! What every storage has to do, whatever it is made of: one suite, run on each.
+//! What every storage has to do: one suite, run on each.
 //!
 //! [`conformance`] makes a test of each function here, for one kind of [`Fixture`].
 

@@ -1,4 +1,4 @@
-//! What the audit trail's exporter reads, whatever the storage is.
+//! What the audit trail's exporter reads of any storage.
 
 use crate::audit::export::{Exported, Extent, Source};
 

@@ -1,4 +1,4 @@
-//! How far the trail's file is behind the database while another process is the exporter: pure.
+//! How far the trail's file is behind the database while another process is the exporter. Pure functions.
 //!
 //! An exporter that is paused keeps its locks and writes nothing, and it cannot be known whether it will go on. The database has
 //! every record, durable and in order, so bookings may go on. But people read and copy the file, so the number of records that
@@ -28,8 +28,8 @@ impl Other {
         Self { exported: 0, since: None }
     }
 
-    /// Takes a look: the exporter has noted record `exported`, and the database's last record is `head`. Returns how far the
-    /// exporter is behind, or fails when it is too far behind for bookings to go on.
+    /// Updates the progress: the exporter has noted record `exported`, and the database's last record is `head`. Returns how
+    /// far the exporter is behind, or fails when it is too far behind for bookings to go on.
     pub fn look(&mut self, exported: u64, head: u64, now: Instant, trail: &Path) -> Result<Option<String>, String> {
         let behind = head.saturating_sub(exported);
         if exported != self.exported || behind == 0 {
@@ -70,7 +70,7 @@ mod tests {
         assert!(other.look(7, 100_008, at(9100), trail).unwrap_err().contains("encerre-o"));
         assert!(other.look(7, 8, at(12_600), trail).unwrap().is_some());
         assert!(other.look(7, 8, at(12_700), trail).is_err());
-        // It goes on.
+        // The exporter makes progress again.
         assert_eq!(other.look(8, 100_008, at(12_701), trail), Ok(None));
         assert_eq!(other.look(8, 100_008, at(12_705), trail), Ok(None));
     }

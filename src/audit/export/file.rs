@@ -19,9 +19,9 @@ pub struct OpenFile {
     path: PathBuf,
     /// Locked, so that two processes never write it, even when `audit.lock` was deleted.
     file: File,
-    /// The last record in it, or before it while it has none.
+    /// The number of the last record in the file, or, while the file has no record, of the record before the file.
     pub head: ChainHead,
-    /// Its length after that.
+    /// The file's length after that record.
     pub length: u64,
     /// The number of the first record in it.
     first: Option<u64>,
@@ -46,7 +46,7 @@ impl OpenFile {
         let found =
             recover::compare(path, &mut file, source, durable, reached > 0).map_err(|refused| match refused {
                 Refused::Unreadable(reason) => reason,
-                // Either the database or the file was altered: the one whose chain is whole is right.
+                // Either the database or the file was altered: the one whose chain is unbroken is right.
                 Refused::Differs { from } => match recover::first_broken(source) {
                     Ok(Some(seq)) => recover::database_broken(seq),
                     Ok(None) if source.head().is_ok_and(|head| from > head) => recover::beyond_the_database(path, from),
@@ -58,7 +58,7 @@ impl OpenFile {
             warn!(log, "{}: linha incompleta ao fim ({} bytes), cortada", path.display(), found.torn);
             file.set_len(found.length).map_err(explain)?;
         }
-        // The lines of a process that was killed may not be on disk yet, and a record that is noted has to be.
+        // The lines of a process that was killed may not be on disk yet, but a noted record must be on disk.
         file.sync_data().map_err(explain)?;
         if let Some(until) = found.lost_until {
             warn!(log, "{}: faltam registros que já estiveram no arquivo, refeitos a partir do banco", path.display();
@@ -68,7 +68,7 @@ impl OpenFile {
         Ok(Self { path: path.to_owned(), file, head: found.head, length: found.length, first })
     }
 
-    /// Its extent.
+    /// The file's extent.
     pub fn extent(&self) -> Extent {
         Extent { before: self.first.map_or(self.head.seq, |first| first - 1), bytes: self.length }
     }
@@ -95,8 +95,8 @@ impl OpenFile {
         Ok(())
     }
 
-    /// Closes the file under the name of its first record, and opens a new one under its own: the chain goes on there.
-    /// `Ok(None)`: it was closed, and the new one has to be opened by [`OpenFile::recover`].
+    /// Closes the file under a name made from its first record, and opens a new file under the usual name, in which the
+    /// chain continues. `Ok(None)`: the file was closed, and the new one has to be opened by [`OpenFile::recover`].
     ///
     /// # Errors
     /// In words, when it cannot be renamed. Then the trail goes on in this file.
@@ -126,7 +126,7 @@ impl OpenFile {
     }
 }
 
-/// Takes the file for this process alone.
+/// Locks the file for this process alone.
 fn lock(path: &Path, file: &File) -> Result<(), String> {
     match file.try_lock() {
         Ok(()) => Ok(()),

@@ -1,9 +1,9 @@
-//! Whether the trail can be written, as bookings see it.
+//! Whether the trail can be written, as the booking code sees it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The exporter's last result, and when its present step began.
+/// The exporter's last result, and the time at which its present step began.
 #[derive(Default)]
 pub struct Health {
     /// A std lock around a few small values: held to read or to replace them.
@@ -15,7 +15,7 @@ struct State {
     fault: Option<String>,
     /// When the present step began; `None` between two rounds.
     busy_since: Option<Instant>,
-    /// The file was not compared with the database yet.
+    /// Whether the file still has to be compared with the database.
     is_unseen: bool,
     /// How far the file is behind, while another process is the exporter.
     behind: Option<String>,
@@ -25,10 +25,10 @@ struct State {
     told_stall: bool,
 }
 
-/// What has changed at the end of a round.
+/// The change at the end of a round.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Nothing.
+    /// Nothing changed.
     None,
     /// The trail cannot be written, and this reason is new.
     Failed(String),
@@ -51,17 +51,17 @@ impl Health {
         (busy >= stalled_after).then(|| format!("a escrita está parada há {} s", busy.as_secs()))
     }
 
-    /// The file's comparison with the database begins.
+    /// Notes that the file's comparison with the database begins.
     pub fn begin_look(&self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).is_unseen = true;
     }
 
-    /// Whether the file was not compared with the database yet.
+    /// Whether the file still has to be compared with the database.
     pub fn is_unseen(&self) -> bool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).is_unseen
     }
 
-    /// The file was compared, and is the trail.
+    /// Notes that the file was compared and agrees with the trail.
     pub fn end_look(&self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).is_unseen = false;
     }
@@ -73,14 +73,15 @@ impl Health {
             .then(|| (began, format!("a escrita está parada há {} s", began.elapsed().as_secs())))
     }
 
-    /// Whether this process is the exporter, and so has to tell the others that its step does not end. Then it counts as told.
+    /// Whether this process is the exporter, and so must tell the other processes that its step does not end. After this
+    /// call they count as told.
     pub fn may_tell_stall(&self) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.told_stall |= state.is_exporter;
         state.is_exporter
     }
 
-    /// Whether the others were told, and forgets it.
+    /// Whether the other processes were told. This call resets the flag.
     pub fn take_told_stall(&self) -> bool {
         std::mem::take(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).told_stall)
     }
@@ -101,12 +102,12 @@ impl Health {
         std::mem::replace(&mut state.behind, behind).is_some()
     }
 
-    /// A step begins.
+    /// Notes that a step begins.
     pub fn begin_step(&self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).busy_since = Some(Instant::now());
     }
 
-    /// A round ends, with its fault.
+    /// Notes that a round ends, and its fault.
     pub fn end(&self, fault: Option<String>) -> Change {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.busy_since = None;

@@ -1,7 +1,7 @@
-//! The lock on `audit.lock`, whose holder is the exporter, and the fault that the holder tells the other processes.
+//! The lock on `audit.lock`, whose holder is the exporter, and the fault that the holder reports to the other processes.
 //!
-//! The file has one line of a fixed length: why the holder cannot write the trail, or spaces. Overwriting it takes no room, so
-//! it works on a full disk too.
+//! The file has one line of a fixed length: the reason why the holder cannot write the trail, or spaces. Overwriting the
+//! line needs no disk space, so it also works on a full disk.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -64,7 +64,7 @@ fn line(fault: &str) -> Vec<u8> {
     line
 }
 
-/// The same, without the lock at hand: for the thread that watches the holder's.
+/// Does the same without the lock object, for the thread that watches the lock holder's thread.
 pub fn tell_at(trail: &Path, fault: &str) {
     if let Ok(file) = OpenOptions::new().write(true).open(path_of(trail)) {
         let _ = file.write_all_at(&line(fault), 0);

@@ -114,8 +114,8 @@ impl Exporter {
             drop(looked);
             worker.run(&rings, &stopped);
         })?;
-        // The channel closes after the first round. The start does not wait longer for a thread that still writes records, but
-        // it does for one that still compares the file.
+        // The channel closes after the first round. If the thread is still writing records, the start stops waiting for it
+        // here. If the thread is still comparing the file, the start waits longer.
         let _ = first_look.recv_timeout(FIRST_ROUND);
         let begun = Instant::now();
         while health.is_unseen() && begun.elapsed() < FIRST_LOOK {

@@ -1,5 +1,5 @@
-//! Comparing the trail's file with the database at a start: up to which record the file is the trail, and whether the bytes
-//! after that are what a crash leaves.
+//! Comparing the trail's file with the database at a start: up to which record the file agrees with the trail, and whether a
+//! crash can have left the bytes after that record.
 //!
 //! Of the part that is known to be durable, the first line, the last line and the length are compared; the rest of it is for
 //! `sctec audit --verify`. The bytes after that part are compared one by one: they may have reached the disk in part or not at
@@ -25,11 +25,11 @@ const TAIL_CHUNK: u32 = 64 * 1024;
 pub struct Found {
     /// The number of the record before its first one.
     pub before: u64,
-    /// The last record in it, or before it while it has none.
+    /// The number of the last record in the file, or, while the file has no record, of the record before the file.
     pub head: ChainHead,
-    /// Its length up to the end of that record.
+    /// The file's length up to the end of that record.
     pub length: u64,
-    /// Bytes after that, left by a crash.
+    /// How many bytes after that were left by a crash.
     pub torn: u64,
     /// The last of the records that were durable in the file and are missing now.
     pub lost_until: Option<u64>,
@@ -52,8 +52,8 @@ impl From<String> for Refused {
     }
 }
 
-/// Of up to so many records a start counts the bytes itself, and so finds that the database was altered. For more records it
-/// trusts the length that was noted; `sctec audit --verify` finds alterations among those.
+/// For up to this many records a start counts the bytes itself, and so finds an alteration of the database. For more records
+/// it trusts the length that was noted; `sctec audit --verify` finds alterations among those records.
 const COUNTED: u64 = 1000;
 
 /// The part of the file that is known to be durable.
@@ -61,7 +61,7 @@ const COUNTED: u64 = 1000;
 pub struct Durable {
     /// The records up to this one.
     pub noted: u64,
-    /// What the database notes of it.
+    /// The database's note about that part.
     pub exported: Exported,
 }
 
@@ -92,7 +92,8 @@ pub fn compare(
     let length = file.metadata().map_err(explain)?.len();
     let before = match first_line(file).map_err(explain)? {
         Some(line) => known(&line, source)?.ok_or(Refused::Differs { from: 1 })? - 1,
-        // It goes on after the file that was closed last: a crash may have come between closing and opening.
+        // The file continues the file that was closed last: a crash may have come between closing the old file and opening
+        // the new one.
         None => last_closed(path, source)?,
     };
     let durable = if noted > before { known_durable.bytes(before, noted, source)? } else { 0 };
@@ -141,7 +142,7 @@ pub fn follow(lines: &[u8], head: &mut ChainHead) -> Result<(), u64> {
     Ok(())
 }
 
-/// Moves on from a record and its end, over all lines that are equal in the file and the database.
+/// Starts at a record and the position of its end, and moves over all lines that are equal in the file and the database.
 fn go_along(
     file: &File,
     (mut seq, mut offset): (u64, u64),
@@ -164,8 +165,8 @@ fn go_along(
     }
 }
 
-/// Whether each byte from there to the end is the trail's or zero. At a loss of power the file may already be longer than what
-/// was written to it, and its blocks are written in any order.
+/// Whether each byte from there to the end is either the trail's byte or zero. After a loss of power the file may be longer
+/// than the data that reached the disk, because the system writes its blocks in any order.
 fn is_as_a_crash_leaves_it(
     file: &File,
     (mut seq, mut offset): (u64, u64),
@@ -193,14 +194,14 @@ fn read_at(file: &File, offset: u64, length: u64, most: usize, into: &mut Vec<u8
         .map_err(|error| Refused::Unreadable(format!("a trilha não pôde ser lida: {error}")))
 }
 
-/// What comparing a closed file needs.
+/// The data that are needed to compare a closed file.
 #[derive(Default)]
 struct Contents {
     first_line: Option<Vec<u8>>,
     last_line: Option<Vec<u8>>,
-    /// Its length up to its last line break.
+    /// The file's length up to its last line break.
     up_to_last: u64,
-    /// Its length.
+    /// The file's length.
     length: u64,
 }
 
@@ -241,7 +242,7 @@ fn last_closed(path: &Path, source: &impl Source) -> Result<u64, Refused> {
     for Closed { first, path } in closed.iter().rev() {
         must_be_regular(path)?;
         let found = Contents::of(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        // A copy that was named by a date is skipped.
+        // A copy whose name has a date is skipped.
         if found.first_line.as_ref().is_none_or(|line| files::may_be_closed(*first, line)) {
             return last_in(path, *first, found, source);
         }
@@ -272,7 +273,7 @@ pub fn not_as_written(path: &Path, from: u64) -> String {
     )
 }
 
-/// The fault of a file that has more records than the database, `from` being the first of them.
+/// The fault of a file that has more records than the database; `from` is the first of the additional records.
 pub fn beyond_the_database(path: &Path, from: u64) -> String {
     format!(
         "{}: depois do último registro do banco, o {}, ainda há mais: se o banco foi restaurado de uma cópia antiga, este arquivo é o que sabe o resto; guarde-o em outro lugar, e ele será refeito",
@@ -329,7 +330,7 @@ fn first_line(file: &mut File) -> io::Result<Option<Vec<u8>>> {
     Ok((line.pop() == Some(b'\n')).then_some(line))
 }
 
-/// Of the file's first `end` bytes, the length up to their last line break, and the line before that.
+/// Looks at the file's first `end` bytes. Returns the length up to their last line break, and the line before that.
 fn last_whole_line(file: &mut File, end: u64) -> io::Result<(u64, Option<Vec<u8>>)> {
     let mut start = end;
     let mut tail: Vec<u8> = Vec::new();

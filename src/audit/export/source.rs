@@ -1,4 +1,4 @@
-//! Where the exporter gets its records from: the database, by an interface without SQL.
+//! The source of the exporter's records: the database, behind an interface without SQL.
 
 /// The most records that are read and appended at once.
 pub const LINES_AT_ONCE: u32 = 4096;
@@ -15,26 +15,26 @@ pub trait Source: Send + 'static {
     fn beginning(&self) -> Result<String, String>;
     /// The number of the last record.
     fn head(&self) -> Result<u64, String>;
-    /// The last note of what is durable in the file.
+    /// The last note of the records that are durable in the file.
     fn exported(&self) -> Result<Exported, String>;
     /// Notes that the file is durable up to `seq`, and its extent then.
     fn note_exported(&self, seq: u64, file: Extent) -> Result<(), String>;
 }
 
-/// A note of what is durable in the file.
+/// A note of the records that are durable in the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exported {
     /// The last durable record.
     pub seq: u64,
-    /// The file's extent then, if it was noted: it saves counting.
+    /// The file's extent at that time, if it was noted. With it the bytes need not be counted.
     pub file: Option<Extent>,
 }
 
-/// Which records a file begins with, and how long it is.
+/// The first record of a file, and the file's length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
     /// The number of the record before its first one.
     pub before: u64,
-    /// Its bytes.
+    /// The file's length in bytes.
     pub bytes: u64,
 }

@@ -1,4 +1,4 @@
-//! The exporter alone, on records that a list keeps: crashes at every byte, rotation, and what people do to files.
+//! Tests of the exporter alone, on records in a list: crashes at every byte, rotation, and manual changes to the files.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use super::*;
 use crate::audit::chain::ChainHead;
 use crate::audit::files;
 
-/// Records in memory, and how far the file is noted to be.
+/// Records in memory, and the last one noted as exported.
 #[derive(Clone)]
 struct List {
     lines: Arc<Mutex<Vec<String>>>,
@@ -36,13 +36,13 @@ impl List {
         self.lines().iter().flat_map(|line| [line, "\n"]).collect()
     }
 
-    /// Nothing of it was exported yet.
+    /// Resets the note, so that no record counts as exported.
     fn forget(&self) -> &Self {
         *self.noted.lock().unwrap() = Exported::default();
         self
     }
 
-    /// The first `records` of it.
+    /// The same list with only its first `records` records.
     fn cut_to(&self, records: usize) -> Self {
         let lines = self.lines()[..records].to_vec();
         Self { lines: Arc::new(Mutex::new(lines)), noted: Arc::clone(&self.noted) }
@@ -87,7 +87,7 @@ impl Source for List {
     }
 }
 
-/// Exports all of it and stops; gives what was wrong.
+/// Exports all records and stops; returns the fault.
 fn export(folder: &TempDir, source: &List, rotate_bytes: Option<u64>) -> Option<String> {
     let log = Logger::root(Discard, o!());
     let exporter = Exporter::start(&trail(folder), source.clone(), rotate_bytes, bell(), log).unwrap();
@@ -121,7 +121,7 @@ fn mvm_2258_killed_at_every_byte_of_a_write_it_goes_on_as_if_it_had_not_been() {
         for killed_at in written..=text.len() {
             let folder = TempDir::new().unwrap();
             assert_eq!(export(&folder, &source.forget().cut_to(4), rotate_bytes), None);
-            // What the next write would have left: in the file that it was for, and in those before it.
+            // The part that the next write would have left: in its own file, and in the files before it.
             let mut begin = 0;
             for path in paths(&whole) {
                 let bytes = std::fs::read(&path).unwrap();
@@ -132,7 +132,7 @@ fn mvm_2258_killed_at_every_byte_of_a_write_it_goes_on_as_if_it_had_not_been() {
                     if closed && kept < bytes.len() {
                         std::fs::rename(folder.path().join(path.file_name().unwrap()), trail(&folder)).unwrap();
                     } else if closed && killed_at == begin + kept && trail(&folder).exists() {
-                        // Killed between closing one file and opening the next.
+                        // The process was killed between closing one file and opening the next.
                         std::fs::remove_file(trail(&folder)).unwrap();
                     }
                 }
@@ -161,7 +161,7 @@ fn files_are_closed_at_their_size_and_named_after_their_first_record() {
         }
         next += text.lines().count() as u64;
     }
-    // A record larger than a file may be has one to itself.
+    // A record that is larger than the file limit gets a file of its own.
     let folder = TempDir::new().unwrap();
     assert_eq!(export(&folder, &source, Some(1)), None);
     assert_eq!(self::paths(&folder).len(), 100);
@@ -173,11 +173,11 @@ fn what_was_removed_after_a_rotation_comes_back_and_what_was_archived_does_not()
     let (folder, source) = (TempDir::new().unwrap(), List::of(60));
     assert_eq!(export(&folder, &source, Some(LIMIT)), None);
     let before = paths(&folder);
-    // The one that is written: it is made again from where the closed one before it ends.
+    // The current file was deleted: it is made again from the end of the closed file before it.
     std::fs::remove_file(trail(&folder)).unwrap();
     assert_eq!(export(&folder, &source, Some(LIMIT)), None);
     assert_eq!((all_text(&folder), paths(&folder)), (source.text(), before.clone()));
-    // The same where the closed ones were compressed.
+    // The same, with compressed closed files.
     for closed in files::closed(&trail(&folder)).unwrap() {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(&std::fs::read(&closed.path).unwrap()).unwrap();
@@ -193,14 +193,14 @@ fn what_was_removed_after_a_rotation_comes_back_and_what_was_archived_does_not()
         let plain = gzipped.path.with_extension("");
         std::fs::rename(plain.with_extension("kept"), plain).unwrap();
     }
-    // Closed ones were archived: nothing is made again.
+    // The closed files were archived: no file is made again.
     let archived: usize = before[..2].iter().map(|path| std::fs::read(path).unwrap().len()).sum();
     for path in &before[..2] {
         std::fs::remove_file(path).unwrap();
     }
     assert_eq!(export(&folder, &source, Some(LIMIT)), None);
     assert_eq!(all_text(&folder), source.text()[archived..]);
-    // All of it: then all of it.
+    // All files were deleted: all of them are made again.
     for path in paths(&folder) {
         std::fs::remove_file(path).unwrap();
     }
@@ -222,7 +222,7 @@ fn a_closed_file_that_was_damaged_is_not_gone_on_from() {
             .contains("foi fechado inteiro e já não termina em um registro inteiro")
     );
     std::fs::write(&closed, &whole).unwrap();
-    // A copy with a date in its name is nobody's closed file.
+    // A copy with a date in its name does not count as a closed file.
     let copy = folder.path().join("audit-202511231250.jsonl");
     std::fs::write(&copy, &whole).unwrap();
     assert_eq!(export(&folder, &source, Some(LIMIT)), None);
@@ -234,13 +234,13 @@ fn a_closed_file_that_was_damaged_is_not_gone_on_from() {
 fn a_file_that_cannot_be_closed_is_written_on() {
     let (folder, source) = (TempDir::new().unwrap(), List::of(20));
     assert_eq!(export(&folder, &source.cut_to(2), Some(LIMIT)), None);
-    // A folder stands where its name would be.
+    // A folder exists under the name that the closed file would get.
     std::fs::create_dir(files::closed_path(&trail(&folder), 1)).unwrap();
     assert_eq!(export(&folder, &source, Some(LIMIT)), None);
     assert_eq!(std::fs::read_to_string(trail(&folder)).unwrap(), source.text());
 }
 
-/// A folder whose trail was written from the first `records` of it.
+/// A folder whose trail was written from the first `records` of the list.
 fn written(source: &List, records: usize) -> TempDir {
     let folder = TempDir::new().unwrap();
     assert_eq!(export(&folder, &source.forget().cut_to(records), None), None);
@@ -308,7 +308,7 @@ fn a_database_that_was_altered_is_not_exported_and_the_right_one_is_blamed() {
         |lines| lines[2] = ChainHead::genesis("other").append("{\"n\":\"\"".to_owned(), "r"),
         |lines| lines.swap(2, 3),
     ] {
-        // The file has the records already: they are what tells.
+        // The file has the records already, so they show which side was altered.
         let source = List::of(4);
         let folder = written(&source, 4);
         let whole = all_text(&folder);
@@ -318,7 +318,7 @@ fn a_database_that_was_altered_is_not_exported_and_the_right_one_is_blamed() {
         assert!(fault.contains("o banco foi alterado: o registro de auditoria 3"), "{fault}");
         assert_eq!(all_text(&folder), whole);
 
-        // It does not have them: what is right goes there, and no more.
+        // The file does not have the records: only the correct ones are written to it.
         let folder = TempDir::new().unwrap();
         *source.noted.lock().unwrap() = Exported::default();
         let fault = export(&folder, &source, None).unwrap();
@@ -371,7 +371,7 @@ impl Source for Counted {
 fn a_start_reads_no_more_records_of_a_long_trail_than_of_a_short_one() {
     for (rotate_bytes, records) in [(None, 10), (None, 3000), (Some(LIMIT), 60)] {
         let (folder, list) = (TempDir::new().unwrap(), List::of(records));
-        // Cleanly stopped, and after a crash that left the last records unnoted.
+        // After a clean stop, and after a crash that left the last records unnoted.
         assert_eq!(export(&folder, &list, rotate_bytes), None);
         for unnoted in [0, 3] {
             {
@@ -379,7 +379,7 @@ fn a_start_reads_no_more_records_of_a_long_trail_than_of_a_short_one() {
                 let lines = list.lines();
                 let bytes: usize = lines[records - unnoted..].iter().map(|line| line.len() + 1).sum();
                 let file = noted.file.as_mut().unwrap();
-                // They may be in the file that came after the one that was noted.
+                // These records may be in the file after the noted one.
                 if file.bytes > bytes as u64 {
                     file.bytes -= bytes as u64;
                     noted.seq -= unnoted as u64;
@@ -409,7 +409,7 @@ fn a_file_that_is_shorter_than_was_noted_is_filled_in() {
     }
 }
 
-/// Records whose last one cannot be read before the test lets it: an exporter at a disk that does not answer.
+/// Records whose last one cannot be read until the test allows it. This imitates an exporter at a disk that does not answer.
 struct Stuck {
     list: List,
     gate: Mutex<mpsc::Receiver<()>>,
@@ -452,7 +452,7 @@ impl Source for Stuck {
 fn an_exporter_that_is_stuck_is_a_fault_and_does_not_keep_the_service_from_stopping() {
     let (folder, list) = (TempDir::new().unwrap(), List::of(3));
     let (opened, gate) = mpsc::channel();
-    // Two records at first, so that the first look at the file is done before the exporter is stuck.
+    // Only two records at first, so that the first comparison of the file ends before the exporter is blocked.
     let all = std::mem::take(&mut *list.lines());
     list.lines().push(all[0].clone());
     let stuck = Stuck { list: list.clone(), gate: Mutex::new(gate) };
@@ -505,7 +505,7 @@ fn two_never_write_even_when_the_lock_file_is_deleted() {
 fn a_file_that_another_process_is_writing_is_left_to_it() {
     let source = List::of(4);
     let folder = written(&source, 2);
-    // Another exporter, which has the file and lost `audit.lock` to a person that deleted it.
+    // Another exporter has the file locked, and lost `audit.lock` because a person deleted it.
     let other = std::fs::OpenOptions::new().append(true).open(trail(&folder)).unwrap();
     other.try_lock().unwrap();
     let fault = export(&folder, &source, None).unwrap();
@@ -528,7 +528,7 @@ fn a_write_that_does_not_end_is_told_to_the_others_and_taken_back_when_it_does()
         let (trail, health) = (trail.clone(), Arc::clone(&health));
         std::thread::spawn(move || watch(&trail, &health, &ends, times))
     };
-    // A process that does not write the file has nothing to tell.
+    // A process that does not write the file has no fault to report.
     health.begin_step();
     std::thread::sleep(Duration::from_millis(60));
     assert_eq!(lock::told(&trail), None);

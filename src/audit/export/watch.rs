@@ -19,7 +19,7 @@ pub fn watch(path: &Path, health: &Health, ends: &mpsc::Receiver<()>, (every, to
             && health.may_tell_stall()
         {
             lock::tell_at(path, reason);
-            // Noted once more: if the write ended in between, the next round takes the fault back.
+            // The flag is set again: if the write ended in between, the next round still removes the fault.
             health.may_tell_stall();
         }
         before = stalled.map(|(step, _)| step);

@@ -15,7 +15,7 @@ use super::lock::{self, ExporterLock};
 use super::recover;
 use super::source::{LINES_AT_ONCE, Source};
 
-/// How often the exporter looks without being rung: for other processes' records, and for a file that was moved or changed.
+/// How often the exporter checks without being rung: for other processes' records, and for a file that was moved or changed.
 pub const POLL: Duration = Duration::from_millis(250);
 /// The pause between two attempts to recover a file.
 pub const RECOVER_EVERY: Duration = Duration::from_secs(2);
@@ -36,7 +36,7 @@ pub struct Worker<S> {
     noted: u64,
     noted_at: Instant,
     recovery: Recovery,
-    /// When closing a full file failed.
+    /// The time at which closing a full file failed.
     not_closed: Option<Instant>,
     /// The last record that this process wrote to the file.
     reached: u64,
@@ -68,7 +68,7 @@ impl Recovery {
 }
 
 impl<S: Source> Worker<S> {
-    /// A worker that has not looked at the file yet.
+    /// A worker that has not opened the file yet.
     pub fn new(path: &Path, source: S, rotate_bytes: Option<u64>, health: Arc<Health>, log: Logger) -> Self {
         Self {
             path: path.to_owned(),
@@ -123,7 +123,7 @@ impl<S: Source> Worker<S> {
             None if was_behind && fault.is_none() => info!(self.log, "Trilha de auditoria em dia"),
             _ => {}
         }
-        // A fault is told again in each round: this process may have become the exporter only now.
+        // A fault is reported again in each round: this process may have become the exporter only now.
         let is_news = fault.is_some() || told_stall || change == Change::Restored;
         if let Some(lock) = self.lock.as_ref().filter(|_| is_news) {
             lock.tell(fault.as_deref());
@@ -156,7 +156,7 @@ impl<S: Source> Worker<S> {
             }
             self.append(&text)?;
             if !self.is_exporter() {
-                // The next round finds out who is.
+                // The next round finds out which process is the exporter.
                 return Ok(None);
             }
         }
@@ -199,7 +199,7 @@ impl<S: Source> Worker<S> {
             }
             let (now, later) = lines.split_at(fitting);
             let mut head = open.head.clone();
-            // A row that was altered must not get into the trail.
+            // A row that was altered must not be written to the trail.
             recover::follow(now, &mut head).map_err(recover::database_broken)?;
             open.append(now, head)?;
             self.reached = open.head.seq;
@@ -208,7 +208,7 @@ impl<S: Source> Worker<S> {
         Ok(())
     }
 
-    /// Closes the full file. When that fails, the file grows further: bookings are not refused for that.
+    /// Closes the full file. If this fails, the file grows further, and bookings are not refused.
     fn close(&mut self) {
         let Some(open) = &self.open else { return };
         match open.close(&self.log) {

@@ -58,7 +58,7 @@ pub(super) struct LocksArgs {
     /// Print one JSON object per request, with the coordinator's own objects
     #[arg(long)]
     json: bool,
-    /// Release the lock that this resource belongs to, whoever holds it; the coordinator records it
+    /// Release the lock that this resource belongs to, also one of another holder; the coordinator records it
     #[arg(long, value_name = "RESOURCE", conflicts_with_all = ["prefix", "limit", "watch"], value_parser = NonEmptyStringValueParser::new())]
     release: Option<String>,
     /// The reason for the release, for the record

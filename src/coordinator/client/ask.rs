@@ -42,7 +42,7 @@ impl Ask {
     }
 }
 
-/// An answer. Its lease is given back if no caller takes it, wherever it is dropped: before it is sent to its caller, on
+/// An answer. Its lease is given back if no caller takes it: when it is dropped before it is sent to its caller, on
 /// the way, or by a caller that has given up.
 pub struct Answered {
     /// `None` once it was taken.

@@ -1,7 +1,7 @@
 //! The answers to a batch, as a client reads them.
 //!
 //! They are read in one pass as this server writes them: in each answer the status stands before every member that the client
-//! uses, and tells which type the rest is. Other answers are read again, each member wherever it stands.
+//! uses, and tells which type the rest is. Answers with another order are read again, member by member.
 
 use std::fmt;
 
@@ -270,7 +270,7 @@ mod tests {
         assert_eq!((released.liberado, released.motivo.as_deref()), (false, Some("expirado")));
         let busy = json!({"status": 409, "codigo": "ocupado", "detail": "em uso", "recurso": "X", "token": 3});
         assert!(matches!(read(&lock(), &busy), Answer::Busy(busy) if &*busy.recurso == "X"));
-        // An answer of another form than the operation's is a problem, whatever its status.
+        // A refusal of another form than the operation's is a problem.
         for problem in [json!({"status": 409, "codigo": "trava_perdida", "detail": "Venceu."}), json!({"status": 503})]
         {
             assert!(matches!(read(&lock(), &problem), Answer::Problem(_)), "{problem}");

@@ -1,4 +1,4 @@
-//! Deciding one operation, by whatever route it came, and the answer to it.
+//! Deciding one operation, alone or of a batch, and the answer to it.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! What outlives a crash: a limit of the tokens and the longest TTL that was given.
 //!
 //! The service reserves both ahead: a token is given once a limit that covers it is durable, a TTL once one that is at least as long
-//! is. So whatever happens, no token is given twice, and a start knows for how long a lease from before it may be live. The
+//! is. So even after a crash no token is given twice, and a start knows for how long a lease from before it may be live. The
 //! counter is never seeded from a clock.
 //!
 //! [`mod@file`] keeps them in a file of the data folder. Another implementation may keep them elsewhere: nothing that uses

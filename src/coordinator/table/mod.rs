@@ -5,7 +5,7 @@
 //! - at most one live lease per resource;
 //! - every token is larger than all before it (the fencing token of M. Kleppmann, "How to do distributed locking",
 //!   2016, after Chubby's sequencer: Burrows, OSDI 2006), and no request lifts them by more than [`TOKEN_JUMP_MAX`];
-//! - a lease lives its whole TTL from the grant on, and ends at its release or its expiry, whichever is first;
+//! - a lease lives its whole TTL from the grant on, and ends at its release or its expiry, the earlier of the two;
 //! - a request for several resources is granted whole or not at all, and holds nothing while it waits;
 //! - waiters are served in order of arrival: a request is granted once all its resources are free and no earlier waiter
 //!   waits for any of them. The earliest of all waiters is first in each of its queues, so no set of waiters can block
@@ -221,7 +221,7 @@ impl Table {
         self.end(now, id, NotLive::AlreadyReleased, Duration::ZERO)
     }
 
-    /// Ends the lease that `resource` belongs to, or its retention, whichever holder it has.
+    /// Ends the lease that `resource` belongs to, or its retention, without regard to its holder.
     pub fn force(&mut self, now: Duration, resource: &str) -> Option<ForceTarget> {
         self.expire(now);
         match self.hold(resource) {

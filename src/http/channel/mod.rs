@@ -1,13 +1,15 @@
-//! A channel of events, small and bounded: a ring of the last ones, and any number of listeners.
+//! A bounded channel of events: a ring of the last events, and any number of listeners.
 //!
-//! A listener is a position in the ring, not a queue of its own: who reads nothing costs nothing and slows nobody, and who
-//! falls behind by more than the ring holds is told how much it missed. Events are numbered, and an event's identifier is
-//! its number with the epoch of whoever numbers them. A channel numbers its own, or mirrors one that is numbered elsewhere:
-//! then its identifiers are good there too.
+//! A listener has only a position in the ring and no queue of its own. So a slow listener uses no extra memory and does not
+//! delay other listeners. A listener that falls behind by more than the ring's size is told how many events it missed. Events
+//! are numbered. An event's identifier consists of its number and an epoch, which is a random number chosen at each start of
+//! the process that numbers the events. A channel either numbers its own events or mirrors the channel of another process. A
+//! mirror keeps the identifiers of the original, so an identifier is valid in both channels.
 //!
 //! # Locking
 //!
-//! A std mutex around the ring, held for a push or for copying out references to some events, and never across an await.
+//! A std mutex protects the ring. It is held while events are pushed or references to them are copied out, and never across
+//! an await.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -22,37 +24,39 @@ use tokio::time::Instant;
 
 use super::sse::{Source, encode};
 
-/// Events that a channel keeps.
+/// The most events that a channel keeps.
 pub const RING_EVENTS: usize = 1024;
-/// Bytes of events that a channel keeps.
+/// The most bytes of events that a channel keeps.
 const RING_BYTES: usize = 4 << 20;
-/// Bytes handed to a listener at once.
+/// The most bytes that a listener gets at once.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// Events handed to a listener at once.
+/// The most events that a listener gets at once.
 const CHUNK_EVENTS: usize = 256;
-/// How long a mirror waits for an event that a listener names and that has not come here yet. If the listener has heard it, it
-/// is at its source and on its way here; if it does not come, no event ever had that identifier.
+/// How long a mirror waits for an event that a listener names and that the mirror has not received yet. If the identifier is
+/// valid, the original channel has the event and the mirror receives it soon. If the event does not arrive in this time, the
+/// identifier counts as invalid.
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
 
-/// An event, not yet as it is sent: for most events nobody listens, so it is encoded only when somebody does.
+/// An event that is not encoded yet. Most events have no listener, so an event is encoded only for its first listener.
 pub trait Event: fmt::Debug + Send + Sync + 'static {
-    /// As it is sent.
+    /// Encodes the event as bytes of the event stream.
     fn encode(&self, id: Position) -> Bytes;
-    /// Bytes that it keeps, about.
+    /// The approximate memory of the event, in bytes.
     fn size(&self) -> usize;
 }
 
-/// A place in a channel: the one right after an event, which it identifies.
+/// A position in a channel: right after one event. It is also that event's identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// Whose numbers these are: random at each start of whoever numbers, so that an identifier of before is known as such.
+    /// A random number, chosen at each start of the process that numbers the events. It shows whether an identifier is from
+    /// before a restart.
     pub epoch: u32,
-    /// The event's number, from 1 on; 0 is before the first.
+    /// The event's number, starting at 1. The number 0 is the position before the first event.
     pub number: u64,
 }
 
 impl Position {
-    /// Reads an identifier in exactly the form in which they are written: in any other form it was not made here.
+    /// Parses an identifier. Only the exact form that `Display` writes is accepted.
     pub fn parse(id: &str) -> Option<Self> {
         let (epoch, number) = id.split_once('-')?;
         let read = Self { epoch: u32::from_str_radix(epoch, 16).ok()?, number: number.parse().ok()? };
@@ -66,22 +70,22 @@ impl fmt::Display for Position {
     }
 }
 
-/// An event in its place.
+/// An event in the ring.
 #[derive(Debug)]
 struct Entry<E> {
     number: u64,
     event: E,
-    /// As it is sent, once someone listened: encoded once for all of them.
+    /// The encoded event. The first listener's read encodes it, and all listeners share it.
     encoded: OnceLock<Bytes>,
 }
 
-/// The last events, with numbers one after the other.
+/// The last events, with consecutive numbers.
 #[derive(Debug)]
 struct Ring<E> {
     events: VecDeque<Arc<Entry<E>>>,
     bytes: usize,
     last: u64,
-    /// `None` in a mirror that has not seen anything yet.
+    /// `None` in a mirror that has received nothing yet.
     epoch: Option<u32>,
 }
 
@@ -105,12 +109,12 @@ impl<E: Event> Ring<E> {
         self.epoch.map(|epoch| Position { epoch, number: self.last })
     }
 
-    /// The number before the oldest event that is kept.
+    /// The number before that of the oldest event in the ring.
     fn before_oldest(&self) -> u64 {
         self.last - self.events.len() as u64
     }
 
-    /// The first events after number `seen`, and how many before them are not there any more.
+    /// The first events after number `seen`, and the number of events between them that are no longer in the ring.
     fn after(&self, seen: u64) -> (u64, Vec<Arc<Entry<E>>>) {
         let before_oldest = self.before_oldest();
         let skip = usize::try_from(seen.saturating_sub(before_oldest)).unwrap_or(usize::MAX);
@@ -125,7 +129,7 @@ pub struct Channel<E> {
     ring: Mutex<Ring<E>>,
     /// Wakes the listeners.
     news: watch::Sender<()>,
-    /// Whether the events are numbered elsewhere, where there may be more of them already.
+    /// Whether another process numbers the events. That process may have events that this channel has not received yet.
     is_mirror: bool,
 }
 
@@ -135,7 +139,7 @@ impl<E: Event> Channel<E> {
         Self::with(Some(epoch), false)
     }
 
-    /// A channel whose events are numbered elsewhere.
+    /// A channel whose events another process numbers.
     pub fn mirror() -> Arc<Self> {
         Self::with(None, true)
     }
@@ -145,12 +149,12 @@ impl<E: Event> Channel<E> {
         Arc::new(Self { ring: Mutex::new(ring), news: watch::Sender::new(()), is_mirror })
     }
 
-    /// A panic elsewhere cannot leave a ring half pushed to.
+    /// A poisoned lock is accepted, because a panic cannot leave the ring with a half-finished push.
     fn ring(&self) -> MutexGuard<'_, Ring<E>> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds events, side by side, and gives the place after them.
+    /// Adds events with consecutive numbers, and returns the position after them.
     pub fn publish(&self, events: impl IntoIterator<Item = E>) -> Position {
         let mut ring = self.ring();
         for event in events {
@@ -162,8 +166,8 @@ impl<E: Event> Channel<E> {
         position
     }
 
-    /// Adds an event of the mirrored channel. One that is known already is not added again; one that does not follow the
-    /// last leaves a gap, of which the listeners are told.
+    /// Adds an event of the mirrored channel. An event that is already in the ring is ignored. If numbers are missing before
+    /// the event, the listeners are told of the gap.
     pub fn add(&self, id: Position, event: E) {
         let mut ring = self.ring();
         if ring.epoch == Some(id.epoch) && id.number <= ring.last {
@@ -177,7 +181,7 @@ impl<E: Event> Channel<E> {
         self.news.send_replace(());
     }
 
-    /// Goes on from another place of the mirrored channel; what is between is lost.
+    /// Continues from another position of the mirrored channel. The events before that position are lost.
     pub fn go_on_from(&self, at: Position) {
         let mut ring = self.ring();
         if ring.position() == Some(at) {
@@ -188,7 +192,7 @@ impl<E: Event> Channel<E> {
         self.news.send_replace(());
     }
 
-    /// The place after the last event, once there is one.
+    /// The position after the last event. `None` in a mirror that has received nothing yet.
     pub fn position(&self) -> Option<Position> {
         self.ring().position()
     }
@@ -198,13 +202,13 @@ impl<E: Event> Channel<E> {
         self.ring().last
     }
 
-    /// How many listen.
+    /// The number of listeners.
     pub fn listeners(&self) -> usize {
         self.news.receiver_count()
     }
 
-    /// Listens: from right after the event `since`, or from now on. What the listener is told to have lost is added to
-    /// `lost`.
+    /// Adds a listener. It gets the events after the event `since`, or only new events without `since`. The number of events
+    /// that the listener missed is added to `lost`.
     pub fn subscribe(self: &Arc<Self>, since: Option<&str>, lost: &Arc<AtomicU64>) -> Subscription<E> {
         let news = self.news.subscribe();
         let here = self.position();
@@ -212,7 +216,8 @@ impl<E: Event> Channel<E> {
             None => here.map_or(At::Start, At::After),
             Some(None) => At::Nowhere,
             Some(Some(at)) => {
-                // A mirror may be behind; where the numbers are made, a number to come is not of this start.
+                // A mirror may be behind the original channel, so a higher number may be valid there. In a channel that
+                // numbers its own events, a number above the last one is invalid.
                 let to_come = here.is_some_and(|here| here.epoch == at.epoch && at.number > here.number);
                 if to_come && !self.is_mirror { At::Nowhere } else { At::After(at) }
             }
@@ -221,34 +226,35 @@ impl<E: Event> Channel<E> {
     }
 }
 
-/// Where a listener is.
+/// A listener's position.
 #[derive(Clone, Copy, Debug)]
 enum At {
-    /// At the beginning of a mirror that had nothing yet.
+    /// The listener came before the mirror received anything.
     Start,
-    /// Right after this event.
+    /// The listener is right after this event.
     After(Position),
-    /// It named an event that this channel never had.
+    /// The listener named an event that this channel never had.
     Nowhere,
 }
 
-/// A listener's place in a channel.
+/// A listener of a channel.
 #[derive(Debug)]
 pub struct Subscription<E> {
     channel: Arc<Channel<E>>,
     news: watch::Receiver<()>,
     at: At,
-    /// Until when its place is waited for, where a mirror has not come to it yet.
+    /// The deadline for a mirror to reach the listener's position, if it has not reached it yet.
     awaited_until: Option<Instant>,
     lost: Arc<AtomicU64>,
 }
 
 impl<E: Event> Subscription<E> {
-    /// What there is to say now.
+    /// The events that the listener can get now, if there are any.
     fn ready(&mut self) -> Option<Bytes> {
         let ring = self.channel.ring();
         let epoch = ring.epoch?;
-        // From where it is no place of this epoch: all there is, and no word on how much that leaves out.
+        // A listener without a position in this epoch gets all events in the ring. The number of events that it missed is
+        // unknown.
         let (seen, stranger) = match self.at {
             At::After(at) if at.epoch == epoch => (at.number, false),
             At::Start => (ring.before_oldest(), false),
@@ -261,7 +267,8 @@ impl<E: Event> Subscription<E> {
         if lost > 0 || stranger {
             self.lost.fetch_add(lost, Ordering::Relaxed);
             let missed = if stranger { None } else { Some(lost) };
-            // Its identifier is that of the last event missed, so that whoever comes again from here misses nothing more.
+            // The notice has the identifier of the last missed event. A listener that reconnects with it misses no further
+            // events.
             let id = after(given).to_string();
             chunk.add(&encode(&id, "perdidos", &json!({ "perdidos": missed }).to_string()));
         }
@@ -276,13 +283,13 @@ impl<E: Event> Subscription<E> {
         chunk.finish()
     }
 
-    /// Whether the event that it named is one that this channel has had. False as long as the channel has had none.
+    /// Whether the channel has reached the listener's position. False while the channel has received nothing.
     fn is_here(&self) -> bool {
         let here = self.channel.position();
         matches!((self.at, here), (At::After(at), Some(here)) if at.epoch == here.epoch && at.number <= here.number)
     }
 
-    /// Until when its place is waited for, if it is one to come.
+    /// The deadline for the channel to reach the listener's position, if it has not reached it yet.
     fn awaits(&mut self) -> Option<Instant> {
         let to_come = self.channel.position().is_some() && !self.is_here();
         self.awaited_until = to_come.then(|| self.awaited_until.unwrap_or_else(|| Instant::now() + ON_ITS_WAY));
@@ -290,7 +297,7 @@ impl<E: Event> Subscription<E> {
     }
 }
 
-/// What is handed over at once. A single event is passed on as it is: it is the same bytes for all.
+/// The bytes that a listener gets at once. A single event is not copied: all listeners share its bytes.
 #[derive(Default)]
 struct Chunk {
     first: Option<Bytes>,
@@ -298,7 +305,7 @@ struct Chunk {
 }
 
 impl Chunk {
-    /// Whether there was room.
+    /// Adds an event, and returns whether there was room for it.
     fn add(&mut self, event: &Bytes) -> bool {
         let Some(first) = &self.first else {
             self.first = Some(event.clone());
@@ -322,12 +329,13 @@ impl Chunk {
 impl<E: Event> Source for Subscription<E> {
     async fn next(&mut self) -> Bytes {
         loop {
-            // Marked before looking, so that what comes in between wakes again.
+            // The news is marked as seen before the ring is read. So an event that arrives between the two steps wakes the
+            // listener again.
             self.news.borrow_and_update();
             if let Some(events) = self.ready() {
                 return events;
             }
-            // The channel, and with it the sender, lives as long as this does.
+            // `changed` cannot fail here, because the subscription keeps the channel and its sender alive.
             match self.awaits() {
                 None => drop(self.news.changed().await),
                 Some(until) => {
@@ -340,7 +348,7 @@ impl<E: Event> Source for Subscription<E> {
     }
 
     fn position(&self) -> Option<String> {
-        // Whoever brought something that is no place here must not take a new place for it before it was told.
+        // A listener that named an invalid identifier gets no new position before it is told that it missed events.
         match self.at {
             At::After(at) if self.is_here() => Some(at.to_string()),
             _ => None,

@@ -1,4 +1,4 @@
-//! What listeners of a ring of events receive, miss and are told.
+//! Tests of the events that listeners receive, and of the notices about events that they missed.
 
 use super::*;
 
@@ -64,7 +64,7 @@ async fn who_falls_behind_is_told_how_much_it_lost() {
         events += heard(&mut slow).await.matches("event: n").count();
     }
     assert!(slow.ready().is_none());
-    // An identifier from before a restart, or from nowhere: it cannot be known how much was lost.
+    // For an identifier from before a restart, or for an invalid one, the number of missed events is unknown.
     let huge = format!("00000008-{}", u64::MAX);
     let strange =
         ["x", "", "-1", "00000008--1", "00000008-+1", "00000008-01", "8-1", " 00000008-1", "00000008-1 ", "é"];
@@ -89,8 +89,8 @@ fn a_ring_is_bounded_in_bytes_too() {
 async fn a_mirror_has_the_numbers_of_what_it_mirrors() {
     let channel = Channel::mirror();
     let at = |epoch, number| Position { epoch, number };
-    // A listener that came before any event gets all that come. One that names an event which has not come here yet waits for
-    // it: whether there is such an event cannot be said yet.
+    // A listener that came before the first event gets all events. A listener that names an event that the mirror has not
+    // received yet waits for it, because the event may still arrive.
     let (mut early, mut ahead) = (listen(&channel, None), listen(&channel, Some("00000007-5")));
     assert!(early.ready().is_none() && ahead.ready().is_none());
     assert_eq!((early.position(), ahead.position().as_deref()), (None, None));
@@ -103,7 +103,7 @@ async fn a_mirror_has_the_numbers_of_what_it_mirrors() {
     channel.add(at(7, 6), text("a", &6));
     assert_eq!(heard(&mut ahead).await, "id: 00000007-6\nevent: a\ndata: 6\n\n");
     assert_eq!(heard(&mut early).await, "id: 00000007-6\nevent: a\ndata: 6\n\n");
-    // A gap is counted; another epoch cannot be.
+    // The missed events of a gap are counted. After a change of epoch their number is unknown.
     channel.add(at(7, 9), text("a", &9));
     assert_eq!(
         heard(&mut early).await,
@@ -125,7 +125,7 @@ async fn a_place_that_a_mirror_never_comes_to_is_no_place() {
     let (mut behind, mut ahead) = (listen(&channel, Some("00000007-6")), listen(&channel, Some("00000007-99999")));
     assert_eq!((behind.position(), ahead.position()), (None, None));
     for number in [5, 6, 7] {
-        // Each wakes it, and neither moves its place nor begins its wait anew.
+        // Each event wakes the listener. It changes neither the listener's position nor its deadline.
         assert!(tokio::time::timeout(ON_ITS_WAY / 8, ahead.next()).await.is_err());
         channel.add(at(number), text("a", &number));
     }

@@ -1,11 +1,12 @@
 //! Contests for a slot: refusals are counted here, and published a few times a second.
 //!
-//! Ten thousand refusals of one slot are one event every 100 ms, with their count and the first twenty of them; each costs
-//! one lookup in a map. The number of slots counted at once is bounded too: past it a refusal is not counted.
+//! Ten thousand refusals for one slot make one event every 100 ms. The event has their count and the first twenty of them.
+//! Each refusal costs one lookup in a map. The number of slots counted at once is bounded too: above that bound a refusal is
+//! not counted.
 //!
 //! # Locking
 //!
-//! A std mutex around the map, held to count one refusal or to take the map away; never across an await.
+//! A std mutex guards the map. It is held to count one refusal or to take the map away, and never across an await.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -18,9 +19,9 @@ use crate::agenda::NewBooking;
 use crate::http::request_id::RequestId;
 use crate::time::Timestamp;
 
-/// Requests shown of one event.
+/// How many requests one event shows.
 const SHOWN_MAX: usize = 20;
-/// Slots counted at once.
+/// How many slots are counted at once.
 const SLOTS_MAX: usize = 1024;
 
 /// The slots that a booking request wants, for the case that it is refused.
@@ -64,7 +65,7 @@ pub struct Contest {
 #[derive(Debug, Default)]
 pub struct Contests {
     slots: Mutex<HashMap<(Arc<str>, Timestamp), Contest>>,
-    /// Wakes the publishing task: there is a first refusal again.
+    /// Wakes the publishing task when the first refusal is counted.
     begun: Notify,
 }
 

@@ -1,7 +1,8 @@
 //! One connection to the coordinator's channel, from which all listeners of this scheduler are served.
 //!
-//! The mirror has the coordinator's own bytes and numbers. After a break the relay goes on where it was. Events that the
-//! coordinator has no more, or that its new start never had, are a gap, and each listener is told of it.
+//! The relay keeps the coordinator's own bytes and event numbers. After a lost connection it continues after the last event
+//! that it received. Events that the coordinator no longer keeps, or that it lost by a restart, are a gap. Each listener is
+//! told of the gap.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use super::event::Event;
 use crate::coordinator::client::{Block, Feed};
 use crate::http::channel::Channel;
 
-/// The pause before a connection is tried again, the first time and at the most.
+/// The pause before a connection is tried again: the first pause and the longest one.
 const RETRY: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
 
 /// Listens until it is dropped. `link` says whether the channel reaches this scheduler.
@@ -38,7 +39,7 @@ pub async fn run(feed: Feed, channel: Arc<Channel<Event>>, link: watch::Sender<b
     }
 }
 
-/// Listens until the stream breaks, and gives the reason; an error if no stream began.
+/// Listens until the stream breaks, and returns the reason; an error if no stream began.
 async fn listen(
     feed: &Feed,
     channel: &Channel<Event>,
@@ -58,10 +59,10 @@ async fn listen(
 }
 
 fn take(channel: &Channel<Event>, block: Block) {
-    // A comment has no place.
+    // A comment has no event number.
     let Some(id) = block.id else { return };
-    // The coordinator's own event, which says that it does not know this place. One that a scheduler published has a later
-    // place.
+    // The coordinator's own event, which says that it does not know the requested number. An event published by a scheduler
+    // has a later number.
     let from_elsewhere = channel.position().is_none_or(|here| here.epoch != id.epoch || id.number < here.number);
     if block.is_event && !block.is_gap && !(block.is_unknown_gap && from_elsewhere) {
         channel.add(id, Event::Relayed(block.bytes));

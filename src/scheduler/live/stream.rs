@@ -1,4 +1,4 @@
-//! `GET /eventos`: the agenda as it happens, and whether the coordinator's channel reaches this scheduler.
+//! `GET /eventos`: the agenda's events as they happen, and whether the coordinator's channel reaches this scheduler.
 
 use bytes::Bytes;
 use hyper::Method;
@@ -13,10 +13,10 @@ use crate::http::server::Request;
 use crate::http::sse::{self, Source};
 use crate::http::{self, Response};
 
-// Without an identifier: it belongs to this connection, and has no place in the channel.
+// This event has no identifier: it belongs to this connection only, and has no number in the channel.
 const LINKED: &[u8] = b"event: canal\ndata: {\"ligado\":true}\n\n";
 const NOT_LINKED: &[u8] = b"event: canal\ndata: {\"ligado\":false}\n\n";
-// A page has to see that its stream is alive: a broken stream is otherwise as silent as one without news.
+// A page must be able to see that its stream is alive: without this, a broken stream looks like a stream without events.
 const ALIVE: &[u8] = b"event: vivo\ndata: {}\n\n";
 
 /// Answers `GET /eventos`. `subscribe` gives the events after an identifier, and whether the channel reaches this
@@ -42,11 +42,11 @@ pub fn listen(
     Ok(sse::respond(Listener { events, linked, told: None }, guest))
 }
 
-/// One connection that listens.
+/// One listening connection.
 struct Listener {
     events: Subscription<Event>,
     linked: watch::Receiver<bool>,
-    /// The state of the link that it was told last.
+    /// The state of the link that this connection was last told.
     told: Option<bool>,
 }
 
@@ -61,7 +61,7 @@ impl Source for Listener {
             tokio::select! {
                 biased;
                 changed = self.linked.changed() => if changed.is_err() {
-                    // It cannot change any more: its sender is gone.
+                    // The state cannot change any more, because its sender was dropped.
                     return self.events.next().await;
                 },
                 events = self.events.next() => return events,

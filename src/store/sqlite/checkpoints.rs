@@ -1,19 +1,21 @@
-//! Folding the write-ahead log back into the database, beside the writer and not in its commits.
+//! Folding the write-ahead log back into the database, on a separate thread and not in the writer's commits.
 //!
-//! A thread looks at the log ten times a second. Once enough waits in it, a passive checkpoint copies it into the database: that
-//! takes no lock which a commit or a reader would wait for. The log begins anew only when all of it is copied and a transaction
-//! begins, which under load never happens by itself: while the last pages are copied more are committed. So when few are left
-//! the writer is asked to copy those between two transactions. The file, which a peak made longer, is cut by that transaction
-//! (`journal_size_limit`), or by the thread if none comes.
+//! A thread checks the log ten times a second. When enough pages wait in it, a passive checkpoint copies them into the
+//! database. No commit and no reader waits for the locks of this checkpoint. The log restarts from its beginning only when
+//! all of it is copied and then a transaction begins. Under load this never happens by itself, because new pages are
+//! committed while the last ones are copied. So when few pages are left, the writer is asked to copy them between two
+//! transactions. The log file stays long after a peak. That next transaction shortens it (`journal_size_limit`), or the
+//! thread does if no transaction comes.
 //!
-//! Pages that are newer than an open reader's snapshot cannot be copied. A reader that stays open makes the log grow for as long:
-//! that is logged once, and shown at `/pronto`.
+//! Pages that are newer than an open reader's snapshot cannot be copied. So the log grows as long as a reader stays open.
+//! This is logged once, and shown at `/pronto`.
 //!
 //! # Locking
 //!
-//! Several processes may have the database open, each with this thread; SQLite lets one of them copy at a time, and the others
-//! leave it to that one. Those locks are in a file beside the database. If that file or the log was moved away, another process
-//! may have made new ones and not see our locks. Then nothing is copied here: it could destroy that process's writes.
+//! Several processes may have the database open, each with this thread. SQLite lets only one of them copy at a time, and the
+//! others skip their turn. The locks for this are in a file beside the database. If that file or the log was moved away,
+//! another process may have created new ones and not see our locks. Then this thread copies nothing: a copy could destroy
+//! the other process's writes.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,29 +30,31 @@ use slog::{Logger, info, warn};
 use super::place::Place;
 use super::stopped::InUse;
 
-/// The pause between two looks at the log.
+/// The pause between two checks of the log.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Pages that wait when they begin to be copied: 4 MiB.
+/// Copying begins when this many pages wait: 4 MiB.
 const COPY_AT: i64 = 1024;
-/// Pages in the log when it should begin anew: 16 MiB.
+/// The log should restart when it has this many pages: 16 MiB.
 const BEGIN_ANEW_AT: i64 = 4096;
-/// Pages that the writer may copy between two transactions, at the most about: 1 MiB.
+/// About how many pages the writer may copy between two transactions, at most: 1 MiB.
 const LEFT_TO_WRITER: i64 = 256;
-/// Copies in a row, while more is committed than is copied.
+/// How many copies may follow one another, while more is committed than is copied.
 const COPIES_IN_A_ROW: usize = 8;
-/// A log that is longer than this is cut once little happens: the length after a peak or a long reading is not kept. 4 MiB.
+/// A longer log than this is shortened when the load is low, so that the length after a peak or a long read is not kept. 4
+/// MiB.
 const CUT_BYTES: u64 = 4 << 20;
-/// Little happens when so many looks in a row find at most so many more pages.
+/// The load is low when this many checks in a row each find at most this many new pages.
 const QUIET_LOOKS: u32 = 10;
 const QUIET_PAGES: i64 = 8;
-/// The length that the file keeps under load: room for the load between two new beginnings, so that it is not made longer again and again.
+/// The length that the file keeps under load: room for the pages between two restarts, so that the file need not grow each
+/// time.
 pub const KEPT_BYTES: u64 = 32 << 20;
-/// A reader that keeps more pages than this from being copied, for as long as this, is named.
+/// A reader is reported when it keeps more pages than this from being copied, for as long as this.
 const HELD_PAGES: i64 = 2048;
 const HELD_FOR: Duration = Duration::from_secs(2);
 const MEGABYTE: u64 = 1_000_000;
 
-/// The thread. Dropping it stops it.
+/// The thread's handle. Dropping it stops the thread.
 pub struct Checkpoints {
     watch: Watch,
     place: Arc<Place>,
@@ -58,15 +62,15 @@ pub struct Checkpoints {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the thread reports.
+/// The data that the thread reports.
 #[derive(Clone, Default)]
 pub struct Watch(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    /// The writer is asked to copy the pages that are left.
+    /// Whether the writer is asked to copy the pages that are left.
     is_wanted: AtomicBool,
-    /// Since when a reader keeps the log from being copied, once that has to be reported; and the file's length.
+    /// Since when a reader has kept the log from being copied, once this has to be reported; and the file's length.
     ///
     /// A std lock around a small value: held to read or to replace it.
     held: Mutex<Option<(Instant, u64)>>,
@@ -110,7 +114,7 @@ impl Checkpoints {
     /// Copies the pages that are left, if the thread asks for it. Called by the writer between two transactions.
     pub fn between_transactions(&self, writer: &Connection) {
         if self.watch.0.is_wanted.swap(false, Ordering::AcqRel) && self.place.fault().is_none() {
-            // If it fails the thread asks again.
+            // If the copy fails, the thread asks again.
             let _ = checkpoint(writer, "PASSIVE");
         }
     }
@@ -131,23 +135,23 @@ impl Drop for Checkpoints {
     }
 }
 
-/// The pages that a checkpoint counted.
+/// The page counts that a checkpoint returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pages {
-    /// In the log.
+    /// Pages in the log.
     logged: i64,
-    /// Of those, copied into the database.
+    /// Pages of the log that are copied into the database.
     copied: i64,
 }
 
 impl Pages {
-    /// How many are not copied yet.
+    /// How many pages are not copied yet.
     pub fn left(self) -> i64 {
         self.logged - self.copied
     }
 }
 
-/// Runs a checkpoint; `None` if another process is at it, or it cannot be done now.
+/// Runs a checkpoint; `None` if another process is running one, or if it cannot be done now.
 pub fn checkpoint(connection: &Connection, mode: &str) -> Option<Pages> {
     let mut statement = connection.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})")).ok()?;
     let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, Pages { logged: row.get(1)?, copied: row.get(2)? }));
@@ -159,11 +163,11 @@ pub fn checkpoint(connection: &Connection, mode: &str) -> Option<Pages> {
 #[derive(Clone, Copy)]
 struct HeldBack {
     since: Instant,
-    /// Up to here they were copied.
+    /// How many pages were copied.
     copied: i64,
 }
 
-/// For how many looks little has happened.
+/// For how many checks in a row the load was low.
 struct Quiet {
     logged: i64,
     looks: u32,
@@ -207,7 +211,7 @@ impl Worker {
         let mut copies = 0;
         while pages.left() >= copy_at && copies < COPIES_IN_A_ROW && self.place.fault().is_none() {
             copies += 1;
-            // As of its beginning: what a reader keeps from it is what it has not copied of that.
+            // The result counts pages as of the checkpoint's beginning: the pages that it left were held back by a reader.
             let Some(done) = checkpoint(&self.connection, "PASSIVE") else { return };
             self.notice(done);
             let Some(now) = checkpoint(&self.connection, "NOOP") else { return };
@@ -223,13 +227,14 @@ impl Worker {
             self.watch.0.is_wanted.store(true, Ordering::Release);
         }
         if is_to_be_cut && pages.left() <= LEFT_TO_WRITER && self.place.fault().is_none() {
-            // Without waiting for anyone: a reader or a transaction that is in the way is gone the next time.
+            // This does not wait. If a reader or a transaction is in the way, a later round tries again.
             let _ = checkpoint(&self.connection, "TRUNCATE");
         }
         self.tell();
     }
 
-    /// A copy that left something was kept from it by a reader. One that is further than before was kept by another reader.
+    /// If a copy left pages, a reader held them back. If it came further than the previous copy, a different reader holds
+    /// them back.
     fn notice(&mut self, done: Pages) {
         let goes_on = self.held.filter(|held| done.left() > 0 && held.copied == done.copied);
         let begins = || (done.left() > 0).then(|| HeldBack { since: Instant::now(), copied: done.copied });
@@ -242,7 +247,7 @@ impl Worker {
         }
     }
 
-    /// Keeps what `/pronto` says up to date, and says once in the log that it is over.
+    /// Keeps the warning at `/pronto` up to date, and logs once that the reader no longer holds pages back.
     fn tell(&mut self) {
         if self.is_told && self.held.is_none() {
             self.is_told = false;

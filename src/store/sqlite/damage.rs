@@ -1,8 +1,8 @@
 //! Damage that was found in a database's pages.
 //!
-//! A page that cannot be read is found by the request that reads it, or by the check in the background. From then on no
-//! booking, cancellation or refusal is written: a write to pages that contradict each other may destroy more. It stays so until
-//! the process ends. The record of the stop and the exporter's note are still tried.
+//! An unreadable page is found by the request that reads it, or by the check in the background. After that no booking,
+//! cancellation or refusal is written: a write to damaged pages may destroy more data. This lasts until the process ends.
+//! The process still tries to write the record of the stop and the exporter's note.
 
 use std::sync::{Arc, OnceLock};
 
@@ -17,20 +17,20 @@ impl Damage {
     /// Notes the error if it says that the database is damaged.
     pub fn look_at(&self, error: &rusqlite::Error) {
         if is_damage(error) {
-            // The first error is kept; more add nothing.
+            // Only the first error is kept; later errors add no information.
             let _ = self.0.set(error.to_string());
         }
     }
 
-    /// Whether any was found.
+    /// Whether any damage was found.
     pub fn is_found(&self) -> bool {
         self.0.get().is_some()
     }
 
-    /// Whether the database may be written as far as is known.
+    /// Succeeds if no damage that forbids writing is known.
     ///
     /// # Errors
-    /// Why not, in words for `/pronto` and the log.
+    /// The reason, in words for `/pronto` and the log.
     pub fn check(&self) -> Result<(), StoreError> {
         match self.0.get() {
             None => Ok(()),

@@ -1,15 +1,16 @@
-//! Reading a database from outside, to verify a trail. The database may be evidence: no file may be left beside it.
+//! Reading a database from outside, to verify a trail. The database may be evidence: no new file may be left beside it.
 //!
-//! Even a read-only connection makes files next to a database in WAL mode, and needs the permission to. So while no service runs
-//! the file is opened as immutable. If a crash left a write-ahead log, both are opened as they are, with the log's index in memory
-//! and without locks. Neither way makes or changes any file, here or in a temporary folder.
+//! Even a read-only connection creates files next to a database in WAL mode, and needs the permission to do so. So while no
+//! service runs, the file is opened as immutable. If a crash left a write-ahead log, the database and the log are opened
+//! unchanged, with the log's index in memory and without locks. Neither way creates or changes any file, here or in a
+//! temporary folder.
 //!
 //! SQLite names the log after the file that a symbolic link leads to, so the link is resolved first.
 //!
 //! # Races
 //!
-//! A service may start or stop meanwhile. The lock and the files' lengths and times show it afterwards; then the database is read
-//! again.
+//! A service may start or stop during the read. After the read, the lock and the files' lengths and times show this; then
+//! the database is read again.
 
 use std::fs::Metadata;
 use std::io;
@@ -30,12 +31,12 @@ use crate::audit::files::CLOSED_MIN_BYTES;
 use crate::audit::verify::{Before, DatabaseNow};
 use crate::store::StoreError;
 
-/// How often a database that changed meanwhile is read again, and the pause before that.
+/// How often a database that changed during the read is read again, and the pause before that.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(25);
-/// How many records before one are added up, to tell whether they fill a file: more than enough.
+/// How many records are added up to tell whether they fill a file: more than enough.
 const FILLING: u64 = 10_000;
-/// The characters that need no escape in SQLite's name of a file.
+/// The characters that need no escape in a file name in an SQLite URI.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
 
 /// The beginning and the head of the trail that the database at `path` keeps. `is_in_use` tells whether a service runs.
@@ -46,7 +47,8 @@ pub fn trail_ends(path: &Path, is_in_use: impl Fn() -> bool) -> Result<[ChainHea
     read(path, is_in_use, trail::ends)
 }
 
-/// The records of the database around files whose records follow record `before`, if the files say which, and end with `last`.
+/// The database's records next to a set of trail files: the record `before`, which precedes the files if they say which one
+/// it is, and the record after `last`, with which they end.
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
@@ -75,7 +77,8 @@ pub fn trail_around(
     })
 }
 
-/// Whether the records up to `seq`, and the one after them, which did not fit any more, are enough for a file to be closed.
+/// Whether the records up to `seq` and the next one, which no longer fitted, are together large enough for the file to be
+/// closed.
 fn fills_a_file(connection: &Connection, seq: u64) -> rusqlite::Result<bool> {
     let first = (seq + 1).saturating_sub(FILLING);
     connection.query_row(
@@ -85,7 +88,7 @@ fn fills_a_file(connection: &Connection, seq: u64) -> rusqlite::Result<bool> {
     )
 }
 
-/// Reads a database for the thorough check, which says itself where it contradicts itself.
+/// Reads a database for the thorough check, which reports contradictions itself.
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
@@ -97,7 +100,7 @@ pub(super) fn read_as_it_is<T>(
     read_any(path, is_in_use, |connection, _| read(connection).map_err(|error| unavailable(&error)))
 }
 
-/// Reads a database that has to be sound, since something else is compared with it.
+/// Reads a database that must be sound, because other data is compared with it.
 fn read<T>(
     path: &Path,
     is_in_use: impl Fn() -> bool,
@@ -108,7 +111,8 @@ fn read<T>(
     })
 }
 
-/// Reads without leaving a file behind, and again if the database changed meanwhile. `read` gets whether a service runs.
+/// Reads without leaving a file behind, and reads again if the database changed during the read. `read` is told whether a
+/// service runs.
 fn read_any<T>(
     path: &Path,
     is_in_use: impl Fn() -> bool,
@@ -136,17 +140,17 @@ fn read_any<T>(
     }
 }
 
-/// Opens a database that no process writes to, and that has no log.
+/// Opens a database that has no log and that no process writes to.
 fn open_unchanging(path: &Path) -> rusqlite::Result<Connection> {
     open_as(path, "immutable=1")
 }
 
-/// Opens a database that no process writes to, with its write-ahead log. Without locks no lock file has to be written, and
-/// exclusive locking keeps the log's index in memory.
+/// Opens a database that no process writes to, with its write-ahead log. Without locks no lock file is needed, and exclusive
+/// locking keeps the log's index in memory.
 fn open_with_log(path: &Path) -> rusqlite::Result<Connection> {
     let connection = open_as(path, "vfs=unix-none")?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    // Before the first look at the log.
+    // This is set before SQLite first reads the log.
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     Ok(connection)
 }
@@ -157,8 +161,8 @@ fn open_as(path: &Path, parameter: &str) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(name, flags)
 }
 
-/// Reads a database that was not checked since its service ended. An older copy may have been put back beside a newer log, and
-/// the two together prove nothing.
+/// Reads a database that was not checked since its service ended. Somebody may have put an older copy beside a newer log;
+/// such a pair proves nothing.
 fn read_sound<T>(connection: &Connection, read: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
     if let Some(reason) = recovery::contradiction(connection).map_err(|error| unavailable(&error))? {
         return Err(StoreError::Unavailable(format!("it contradicts itself: {reason}")));
@@ -173,7 +177,7 @@ pub fn log_may_be_elsewhere(path: &Path) -> bool {
     has_names && !log_of(&path).exists()
 }
 
-/// Lengths and times of the database and of its write-ahead log, where there is one: any write changes them.
+/// Lengths and times of the database and of its write-ahead log, if there is one: any write changes them.
 fn stamp(path: &Path) -> io::Result<[Option<(u64, SystemTime)>; 2]> {
     let of = |metadata: Metadata| -> io::Result<_> { Ok(Some((metadata.len(), metadata.modified()?))) };
     let log = match std::fs::metadata(log_of(path)) {
@@ -201,7 +205,7 @@ mod tests {
     #[test]
     fn a_database_is_read_and_nothing_is_left_beside_it() {
         let folder = tempfile::tempdir().unwrap();
-        // A name that would be something else in a URI.
+        // A file name that would have another meaning in a URI.
         let inner = folder.path().join("a?b#c%20 é");
         std::fs::create_dir(&inner).unwrap();
         let path = inner.join("sctec.db");
@@ -212,7 +216,7 @@ mod tests {
             trail::insert(&writer, seq, &line).unwrap();
         }
         trail::set_head(&writer, &head).unwrap();
-        // As a crash leaves it: all of it in the log, and nobody at work.
+        // The state after a crash: all data is in the log, and no service runs.
         let crashed = folder.path().join("crashed");
         std::fs::create_dir(&crashed).unwrap();
         for name in ["sctec.db", "sctec.db-wal"] {
@@ -229,7 +233,7 @@ mod tests {
             assert_eq!((names(folder), bytes(folder)), before);
             std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
         }
-        // A symbolic link has no log beside it: that is beside what it leads to.
+        // A symbolic link has no log beside it: the log is beside the link's target.
         let links = folder.path().join("links");
         std::fs::create_dir(&links).unwrap();
         std::os::unix::fs::symlink("../crashed/sctec.db", links.join("sctec.db")).unwrap();
@@ -246,7 +250,7 @@ mod tests {
         let is_in_use = || {
             looks.set(looks.get() + 1);
             if looks.get() == 2 {
-                // It was not when the reading began.
+                // No service ran when the reading began.
                 writer.execute("UPDATE trilha SET seq = 7", ()).unwrap();
             }
             looks.get() > 1

@@ -1,9 +1,9 @@
-//! Whether every page can be read, checked while the service works.
+//! Checks, while the service works, that every page can be read.
 //!
-//! Reading all of a large database takes minutes, and a start must not wait for that. So a start looks at both ends of every
-//! tree of pages only, and after a stop without its mark (`stopped`) a thread walks through all of them. It reads some
-//! thousand entries at a time, each in a transaction of its own, since a long one would keep the write-ahead log from being
-//! folded back; and it rests as long as it reads.
+//! Reading all of a large database takes minutes, and a start must not wait for that. So a start reads only both ends of
+//! every tree of pages. After a stop that left no mark (`stopped`), a thread reads all pages. It reads some thousand entries
+//! at a time, each time in a new transaction: a long transaction would keep the write-ahead log from being folded back.
+//! After each read the thread pauses for as long as the read took.
 //!
 //! Only the structure is checked. Whether the rows agree with each other is checked by `deep`.
 
@@ -23,10 +23,10 @@ use super::stopped::InUse;
 
 /// Entries read at a time.
 const AT_ONCE: usize = 2000;
-/// The pause after a look at a database that is busy.
+/// The pause after an attempt that found the database busy.
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
 
-/// One tree of pages: a table or an index, and the columns in whose order its entries stand.
+/// One tree of pages: a table or an index, and the columns by which its entries are ordered.
 struct Tree {
     from: &'static str,
     keys: &'static [&'static str],
@@ -51,17 +51,17 @@ const TREES: [Tree; 12] = [
     tree("agendamentos INDEXED BY agendamentos_por_telescopio", &["telescopio_id", "status", "inicio_us", "id"]),
     tree("horarios", &["telescopio_id", "inicio_us"]),
     tree("auditoria NOT INDEXED", &["seq"]),
-    // Its records that are no booking's, and the others.
+    // The records without a booking, then the records with one.
     Tree { from: BY_BOOKING, keys: &["seq"], condition: OF_NO_BOOKING },
     tree(BY_BOOKING, &[BOOKING_OF]),
 ];
 const BY_BOOKING: &str = "auditoria INDEXED BY auditoria_por_agendamento";
-/// The number of a record's booking, as its index has it. A booking has few records, which lie together.
+/// The number of a record's booking, written as in the index. A booking has few records, and they are adjacent in the index.
 const BOOKING_OF: &str = "iif(json_valid(linha), json_extract(linha, '$.details.agendamento_id'), NULL)";
 const OF_NO_BOOKING: &str = "iif(json_valid(linha), json_extract(linha, '$.details.agendamento_id'), NULL) IS NULL";
 
 impl Tree {
-    /// The entry that stands [`AT_ONCE`] after the one that the parameters name, or after the beginning.
+    /// The statement that finds the entry [`AT_ONCE`] places after the one in the parameters, or after the beginning.
     fn next(&self, goes_on: bool) -> String {
         let Self { from, keys, condition } = self;
         let keys_text = keys.join(", ");
@@ -73,14 +73,14 @@ impl Tree {
         )
     }
 
-    /// Its first entry, or its last.
+    /// The statement that finds the first entry, or the last.
     fn end(&self, order: &str) -> String {
         let Self { from, keys, condition } = self;
         let by: Vec<String> = keys.iter().map(|key| format!("{key} {order}")).collect();
         format!("SELECT {} FROM {from} WHERE {condition} ORDER BY {} LIMIT 1", keys.join(", "), by.join(", "))
     }
 
-    /// Reads on after `after`; gives where it is then, or `None` at the end.
+    /// Reads on after the entry `after`; returns the last entry that it reached, or `None` at the end.
     fn read(&self, connection: &Connection, after: Option<&[Value]>) -> rusqlite::Result<Option<Vec<Value>>> {
         let mut statement = connection.prepare_cached(&self.next(after.is_some()))?;
         let place = |row: &rusqlite::Row<'_>| (0..self.keys.len()).map(|nth| row.get(nth)).collect();
@@ -88,7 +88,7 @@ impl Tree {
     }
 }
 
-/// Reads both ends of every tree: a start can do that at any size.
+/// Reads both ends of every tree. This is fast for a database of any size.
 pub fn look_at_ends(connection: &Connection) -> rusqlite::Result<()> {
     for tree in &TREES {
         for order in ["ASC", "DESC"] {
@@ -98,25 +98,25 @@ pub fn look_at_ends(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The walk through all pages, on a thread of its own. Dropping it stops it.
+/// The thread that reads all pages. Dropping it stops the thread.
 pub struct Check {
     stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     progress: Progress,
 }
 
-/// The progress of the walk until its end.
+/// The thread's progress until its end.
 ///
 /// A std lock around a small value: held to read or to replace it.
 type Progress = Arc<Mutex<Option<String>>>;
 
 impl Check {
-    /// No walk is needed.
+    /// No check of all pages is needed.
     pub fn none() -> Self {
         Self { stop: None, thread: None, progress: Progress::default() }
     }
 
-    /// Starts it.
+    /// Starts the thread.
     pub fn start(path: &Path, in_use: InUse, damage: Damage, log: &Logger) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
         let progress = Progress::default();
@@ -133,7 +133,7 @@ impl Check {
         Ok(Self { stop: Some(stop), thread: Some(thread), progress })
     }
 
-    /// How far it is, while it is not at its end.
+    /// The progress, until the thread is at its end.
     pub fn progress(&self) -> Option<String> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -150,7 +150,7 @@ impl Drop for Check {
 }
 
 struct Walk {
-    /// Closed before `in_use` goes.
+    /// Closed before `in_use` is dropped.
     connection: Option<Connection>,
     path: std::path::PathBuf,
     damage: Damage,
@@ -160,7 +160,7 @@ struct Walk {
     in_use: InUse,
 }
 
-/// The walk was told to stop.
+/// The thread was told to stop.
 struct Stopped;
 
 impl Walk {
@@ -186,7 +186,7 @@ impl Walk {
             Ok(connection) => self.connection.insert(connection),
             Err(error) => return Ok(Err(error)),
         };
-        // Looks closer at each page that is read.
+        // SQLite then checks each page that it reads more strictly.
         if let Err(error) = connection.pragma_update(None, "cell_size_check", "ON") {
             return Ok(Err(error));
         }
@@ -288,7 +288,7 @@ mod tests {
         assert!(walk(&damage).0, "it was marked");
         assert!(!damage.is_found());
 
-        // A page in the middle of a tree, which no start looks at.
+        // A page in the middle of a tree, which a start does not read.
         let connection = Connection::open(&path).unwrap();
         let sql =
             "SELECT pageno FROM dbstat WHERE name = 'auditoria' AND pagetype = 'leaf' ORDER BY path LIMIT 1 OFFSET 20";

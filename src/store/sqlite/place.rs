@@ -1,15 +1,16 @@
-//! Whether the database's names still lead to the files that are open: they may have been deleted, moved or replaced.
+//! Whether the database's paths still lead to the open files: the files may have been deleted, moved or replaced.
 //!
-//! A write to a file that has lost its name is lost when the process ends, and SQLite does not notice. So device and inode of
-//! the files are compared before and after each commit and each reading, as the audit trail's are.
+//! A write to a file that has lost its name is lost when the process ends, and SQLite does not notice it. So the device and
+//! inode of the files are compared before and after each commit and each read, as they are for the audit trail's files.
 //!
-//! Two things leave the inode as it was. A database that was moved and linked to from its old name has two logs: a process
-//! that opens it by the link writes beside the file itself. And a file that was emptied, or copied over, has lost its pages.
+//! Two faults do not change the inode. First, a database may be moved and its old name made a link to it. It then has two
+//! logs: a process that opens it by the link writes a log beside the target. Second, a file that was emptied or overwritten
+//! has lost its pages.
 //!
 //! # Locking
 //!
-//! The files are never opened here, only `stat` is called: a process that closes any descriptor of a file loses all its locks on
-//! that file, SQLite's too.
+//! The files are never opened here; only `stat` is called. A process that closes any descriptor of a file loses all its
+//! locks on that file, including SQLite's locks.
 
 use std::ffi::OsString;
 use std::io;
@@ -21,15 +22,15 @@ use crate::files::FileId;
 #[derive(Debug)]
 pub struct Place {
     database: Named,
-    /// Where the database is when symbolic links are followed: its log is beside that.
+    /// The database's path with all symbolic links resolved: the log is beside that file.
     real: PathBuf,
-    /// The last part of the path itself: the file, or a link to it.
+    /// The last component of the path itself: the file, or a link to it.
     entry: FileId,
-    /// The database's length: it never shrinks while it is in use, since nothing vacuums it.
+    /// The database's length. It never shrinks while the database is in use, because nothing vacuums it.
     length: u64,
     /// The write-ahead log.
     log: Named,
-    /// The log's shared memory: two processes that have a different one do not see each other's locks.
+    /// The log's shared-memory file. Two processes with different shared-memory files do not see each other's locks.
     index: Named,
 }
 
@@ -40,10 +41,11 @@ struct Named {
 }
 
 impl Place {
-    /// The files of the database at `path`, whose log is open too. `opened` is what the path led to when it was opened.
+    /// The files of the database at `path`, whose log is open too. `opened` is the file to which the path led at the
+    /// opening.
     ///
     /// # Errors
-    /// When one of them is not there, or is another one by now.
+    /// When one of the files is missing or was replaced.
     pub fn of(path: &Path, opened: FileId) -> io::Result<Self> {
         let real = std::fs::canonicalize(path)?;
         let named = |path: PathBuf| Ok::<_, io::Error>(Named { identity: FileId::at(&path)?, path });
@@ -57,12 +59,12 @@ impl Place {
         };
         match place.fault() {
             None => Ok(place),
-            // For the command line, in English.
+            // This text is for the command line, in English.
             Some(_) => Err(io::Error::other("its files were moved or replaced while they were opened")),
         }
     }
 
-    /// Why a write now would not be found at the path, if so.
+    /// Why a write made now would not be found at the path, if there is such a fault.
     pub fn fault(&self) -> Option<String> {
         let named = [&self.database, &self.log, &self.index].into_iter().find_map(Named::fault);
         named.or_else(|| self.same_file_fault())
@@ -95,8 +97,9 @@ impl Place {
         is_new && std::fs::canonicalize(path).ok().as_ref() != Some(&self.real)
     }
 
-    /// Whether the path leads to the database, but the next start will not find its log: the log was deleted and no other file
-    /// has its name, or the database was moved away from it. Then the log's content can still be saved into the database.
+    /// Whether the path leads to the database, but the next start will not find the log: the log was deleted and no other
+    /// file has its name, or the database was moved away from it. In this case the log's content can still be saved into the
+    /// database.
     pub fn has_only_lost_its_log(&self) -> bool {
         let is_gone = |named: &Named| named.found().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
         let is_parted = self.log.is_in_place() && self.index.is_in_place() && self.is_behind_another_link();
@@ -133,7 +136,7 @@ impl Named {
     }
 }
 
-/// Where the write-ahead log of the database at `path` is: beside the file itself, not beside a symbolic link to it.
+/// The path of the write-ahead log of the database at `path`: beside the file itself, not beside a symbolic link to it.
 pub fn log_of(path: &Path) -> PathBuf {
     let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     beside(&real, "-wal")
@@ -195,19 +198,19 @@ mod tests {
 
     #[test]
     fn a_database_that_was_moved_behind_a_link_is_noticed() {
-        // A second scheduler that opened it by the link had a log of its own, and both sold one slot.
+        // A second scheduler that opened the database by the link had its own log, and both schedulers sold the same slot.
         let folder = tempfile::tempdir().unwrap();
         let place = place(folder.path());
         let (path, away) = (folder.path().join("a.db"), folder.path().join("away.db"));
         std::fs::rename(&path, &away).unwrap();
         std::os::unix::fs::symlink(&away, &path).unwrap();
         assert!(place.fault().unwrap().contains("a.db é agora um link"), "{:?}", place.fault());
-        // The next start would look for the log beside the file.
+        // The next start would look for the log beside the link's target.
         assert!(place.has_only_lost_its_log());
         std::fs::rename(&away, &path).unwrap();
         assert_eq!(place.fault(), None);
         assert!(!place.has_only_lost_its_log());
-        // The folder's own name may become a link: the log's goes with it.
+        // The folder's own name may become a link: the log's path then leads to the same log.
         let (inner, other) = (folder.path().join("inner"), folder.path().join("other"));
         std::fs::create_dir(&inner).unwrap();
         let inside = self::place(&inner);
@@ -218,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_database_that_was_emptied_or_copied_over_is_noticed() {
-        // One more booking was acknowledged, and the next start found no database.
+        // Before this check, one more booking was acknowledged, and the next start found no database.
         let folder = tempfile::tempdir().unwrap();
         let place = place(folder.path());
         let path = folder.path().join("a.db");

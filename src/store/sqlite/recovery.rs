@@ -1,9 +1,9 @@
 //! Whether a database and the write-ahead log that was found beside it belong together.
 //!
-//! SQLite cannot tell: it puts every whole page of the log over any database that is there. When somebody puts an older copy
-//! of the database back and leaves the log of the newer one, the result is neither of the two, and often no error shows it. So
-//! after a crash the two are read together, and only then is anything kept. The work is bounded: a contradiction in an old part
-//! of a large database is found by the thorough check (`--deep`).
+//! SQLite cannot tell: it applies every whole page of the log to any database file at that path. When somebody restores an
+//! older copy of the database and leaves the newer log beside it, the result is a mixture of both, and often no error shows
+//! it. So after a crash the database is first read together with its log, and the log is folded in only if they agree. The
+//! work is bounded: a contradiction in an old part of a large database is found only by the thorough check (`--deep`).
 
 use std::path::Path;
 
@@ -15,22 +15,22 @@ use crate::audit::chain::Link;
 
 /// A database up to this size is read whole, with its indexes.
 const WHOLE_MAX_BYTES: i64 = 64 * 1024 * 1024;
-/// The last audit records, which have to follow one another: many more than one log holds.
+/// How many of the last audit records are checked to follow one another: many more than one log holds.
 const RECORDS: u64 = 20_000;
-/// Bytes of a log that has nothing but its header.
+/// The length in bytes of a log that has only its header.
 const LOG_HEADER: u64 = 32;
 
-/// Whether there is a log beside the database at `path`, with something in it.
+/// Whether the database at `path` has a write-ahead log that is not empty.
 pub fn has_log(path: &Path) -> bool {
     std::fs::metadata(log_of(path)).is_ok_and(|metadata| metadata.len() > LOG_HEADER)
 }
 
-/// What in the database contradicts the rest of it, if anything does. Nothing is written.
+/// The first contradiction inside the database, if there is one. Nothing is written.
 ///
 /// # Errors
-/// When it cannot be read, which may be the same.
+/// When the database cannot be read. The cause may be the same contradiction.
 pub fn contradiction(connection: &Connection) -> rusqlite::Result<Option<String>> {
-    // One transaction: a service may be at work.
+    // One transaction, because a service may be writing.
     let connection = &connection.unchecked_transaction()?;
     let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     if pragma("page_count")?.saturating_mul(pragma("page_size")?) <= WHOLE_MAX_BYTES {
@@ -59,7 +59,7 @@ pub fn contradiction(connection: &Connection) -> rusqlite::Result<Option<String>
             head.seq
         )));
     }
-    // The oldest may have been taken away, but none between two that are there.
+    // The oldest records may have been removed, but no record between two remaining ones may be missing.
     let (there, first): (i64, Option<i64>) = connection.query_row(
         "SELECT count(*), min(seq) FROM auditoria WHERE seq > ?1",
         [head.seq.saturating_sub(RECORDS).cast_signed()],

@@ -1,14 +1,14 @@
-//! Opening the database that is written to: what kind of database it is, and migrations.
+//! Opening the database for writing: checking its kind, and running the migrations.
 //!
 //! # Compatibility
 //!
-//! `user_version` counts the migrations that ran. A migration that was released is never edited, only followed by
-//! another; all that are missing run in one transaction together with their new `user_version`.
+//! `user_version` counts the migrations that ran. A released migration is never edited; a change is a new migration. All
+//! missing migrations run in one transaction, which also sets the new `user_version`.
 //!
-//! # Several at once
+//! # Concurrent opening
 //!
-//! Two processes may open one fresh file at the same moment. The kind and version of a database are read in one transaction, and
-//! again in the one that migrates it; a process that finds the other one at work waits for it.
+//! Two processes may open one fresh file at the same moment. The kind and version of a database are read in one transaction,
+//! and again in the transaction that migrates it. A process that finds the database locked by another process waits.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ use super::{pages, recovery};
 use crate::audit::chain::ChainHead;
 use crate::files::{self, FileId};
 
-/// Each with the `user_version` that it leads to.
+/// The migrations, each with the `user_version` that it leads to.
 const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../../../assets/migrations/0001-agenda.sql")),
     (2, include_str!("../../../assets/migrations/0002-historico.sql")),
@@ -30,16 +30,16 @@ const MIGRATIONS: &[(i64, &str)] = &[
 ];
 const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
-/// How long a database that another process makes, opens, closes or writes to is tried again: not every call of SQLite waits by
-/// itself, and a scheduler that is paused inside a transaction holds its lock until it goes on.
+/// How long opening is tried again while another process creates, opens, closes or writes to the database. Not every SQLite
+/// call waits by itself, and a scheduler that is paused inside a transaction holds its lock until it resumes.
 const OPEN_PATIENCE: Duration = Duration::from_secs(20);
-/// The same for an error of access, which may pass but mostly stays.
+/// How long opening is tried again after an access error. Such an error may pass, but mostly it stays.
 const FAULT_PATIENCE: Duration = Duration::from_millis(500);
 /// The pause between two tries.
 const OPEN_PAUSE: Duration = Duration::from_millis(10);
 
 impl Kind {
-    /// SQLite's `application_id`, which tells the two agendas apart: "SCTA" and "SCTR".
+    /// SQLite's `application_id`, which distinguishes the two kinds of agenda: "SCTA" and "SCTR".
     const fn application_id(self) -> i64 {
         match self {
             Self::Agenda => 0x5343_5441,
@@ -55,7 +55,7 @@ impl Kind {
     }
 }
 
-/// Opens the connection that writes, migrates the database to this version, and notes which files it is in.
+/// Opens the writing connection, migrates the database to this version, and notes the identity of its files.
 pub fn open_for_writing(path: &Path, kind: Kind) -> Result<(Connection, Place), OpenError> {
     let begun = Instant::now();
     loop {
@@ -75,15 +75,16 @@ pub fn open_for_writing(path: &Path, kind: Kind) -> Result<(Connection, Place), 
 fn try_to_open(path: &Path, kind: Kind) -> Result<(Connection, Place), OpenError> {
     let explain = |error: rusqlite::Error| explain(path, &error);
     let access = |error: std::io::Error| OpenError::Access { path: path.to_owned(), reason: error.to_string() };
-    // The log first: a database that is being made has pages before it has a log.
+    // The log is checked first: a database that another process is creating has pages before it has a log.
     let had_log = recovery::has_log(path);
     if had_log && std::fs::metadata(path).map_or(0, |metadata| metadata.len()) == 0 {
-        // SQLite would delete the log.
+        // SQLite would delete the log of an empty database.
         return Err(OpenError::LogAlone { path: path.to_owned() });
     }
     let mut connection = connect::open_or_create(path).map_err(explain)?;
     let opened = FileId::at(path).map_err(access)?;
-    // Until the two are known to fit: closing would fold the log into the database and make one damaged file of two good ones.
+    // The log is kept until it is known to fit the database. Closing would fold the log into the database, and could turn
+    // two good files into one damaged file.
     connect::keep_log(&connection, true).map_err(explain)?;
     let checked = check_identity(&mut connection, path, kind).and_then(|()| {
         let found = if had_log { recovery::contradiction(&connection).map_err(explain)? } else { None };
@@ -100,19 +101,19 @@ fn try_to_open(path: &Path, kind: Kind) -> Result<(Connection, Place), OpenError
     connect::keep_log(&connection, false).map_err(explain)?;
     connect::pause_shortly(&mut connection).map_err(explain)?;
     let place = Place::of(path, opened).map_err(access)?;
-    // A link may lead to another folder; SQLite's files are there.
+    // `path` may be a link to another folder; SQLite's files are in that folder.
     std::fs::canonicalize(path).and_then(|real| files::sync_parent(&real)).map_err(access)?;
     Ok((connection, place))
 }
 
-/// Refuses another program's database, the other mode's, and a newer version's, before anything is written to it.
+/// Refuses a database of another program, of the other mode or of a newer version, before anything is written to it.
 fn check_identity(connection: &mut Connection, path: &Path, kind: Kind) -> Result<(), OpenError> {
     // One transaction: another process may be migrating it.
     let tx = connection.transaction().map_err(|error| explain(path, &error))?;
     identify(&tx, path, kind).map(drop)
 }
 
-/// The database's version, if it is one of ours; 0 is one that has nothing yet.
+/// The database's version, if the database is one of ours; 0 means that it is still empty.
 fn identify(connection: &Connection, path: &Path, kind: Kind) -> Result<i64, OpenError> {
     let number =
         |sql: &str| connection.query_row(sql, (), |row| row.get::<_, i64>(0)).map_err(|error| explain(path, &error));
@@ -133,7 +134,7 @@ fn identify(connection: &Connection, path: &Path, kind: Kind) -> Result<i64, Ope
     let ours = number(
         "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('agendamentos', 'horarios', 'trilha')",
     )?;
-    // The other mode's says which it is.
+    // The error for a database of the other mode names that mode.
     if ours == 3 && (is_ours || application_id == 0) {
         return Err(OpenError::Unmarked {
             path: path.to_owned(),
@@ -162,7 +163,7 @@ fn migrate(connection: &mut Connection, path: &Path, kind: Kind) -> Result<(), O
     tx.commit().map_err(explain)
 }
 
-/// Switches to a write-ahead log. SQLite opens the log with the first reading after that.
+/// Switches to a write-ahead log. SQLite creates the log at the first read after that.
 fn write_ahead(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let explain = |error: rusqlite::Error| explain(path, &error);
     let mode: String =
@@ -174,7 +175,7 @@ fn write_ahead(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     connection.query_row("SELECT count(*) FROM trilha", (), |_| Ok(())).map_err(explain)
 }
 
-/// Gives the trail its random identity, from which its chain begins.
+/// Gives the trail its random identity, with which its hash chain begins.
 fn begin_trail(connection: &Connection) -> rusqlite::Result<()> {
     let identity: String = connection.query_row("SELECT lower(hex(randomblob(16)))", (), |row| row.get(0))?;
     let head = ChainHead::genesis(&identity);
@@ -236,7 +237,7 @@ mod tests {
 
     #[test]
     fn an_unfinished_or_dumped_database_of_ours_is_not_called_foreign() {
-        // Empty, or with its first page only: what a crash leaves of a database that is being made.
+        // Empty, or with its first page only: a crash during the creation of a database leaves this.
         for first_page_only in [false, true] {
             let (_folder, path) = file();
             std::fs::write(&path, "").unwrap();
@@ -246,7 +247,7 @@ mod tests {
             }
             open_for_writing(&path, Kind::Agenda).unwrap();
         }
-        // A copy through its text, as `.dump` makes it, has our tables and not our marks.
+        // A copy made from the text of `.dump` has our tables, but not our `application_id` and `user_version`.
         let (_folder, path) = file();
         let (connection, _) = open_for_writing(&path, Kind::Agenda).unwrap();
         connection.execute_batch("PRAGMA application_id = 0; PRAGMA user_version = 0").unwrap();

@@ -1,7 +1,8 @@
-//! A telescope's slots: which bookings stand in a period, and what they take of it.
+//! A telescope's slots: the active bookings in a period, and the slots of the period that they take.
 //!
-//! The slots' own rows say it, one for each that ever was booked, so the work is bounded by the period and not by how many
-//! bookings were cancelled in it. The race's demonstration claims no slots; there the bookings themselves are asked.
+//! The table of slots has one row for each slot that was ever booked. So the work is bounded by the period, and does not
+//! depend on the number of cancelled bookings in it. The race demonstration claims no slots; in that mode the bookings
+//! themselves are read.
 
 use rusqlite::{Connection, named_params};
 
@@ -10,8 +11,8 @@ use super::open_error::Kind;
 use crate::agenda::{Booking, DURATION_MIN_MAX, SLOT_MIN, Status};
 use crate::time::{Timestamp, minutes_in_micros};
 
-/// The active bookings that have an instant of [`from`, `until`) in them, in order of start, then number. In the race
-/// only the first of those with the same start and end.
+/// The active bookings that overlap [`from`, `until`), in order of start, then number. In the race mode, only the first of
+/// the bookings with the same start and end.
 pub fn standing(
     connection: &Connection,
     kind: Kind,
@@ -50,7 +51,7 @@ pub fn standing(
     }
 }
 
-/// The taken parts of [`from`, `until`), as stretches.
+/// The taken parts of [`from`, `until`), as periods.
 pub fn taken(
     connection: &Connection,
     kind: Kind,

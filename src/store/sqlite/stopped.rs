@@ -1,9 +1,10 @@
-//! Whether the service stopped cleanly: a mark beside the database, made when this process has closed it and everything is in it.
+//! Whether the service stopped cleanly: a mark beside the database. It is made when this process has closed the database and
+//! the whole log is folded in.
 //!
-//! The mark holds the database file's inode, length and time of change at a clean stop. It counts only if the file still has all
-//! three and there is no write-ahead log: any write to the database changes one of the three, or makes a log. So neither a crash
-//! nor an old mark passes for a clean stop. A copy, or a file that was written to since, counts as not stopped cleanly: a thread
-//! then reads all of its pages (`pages`).
+//! The mark holds the database file's inode, length and time of change at a clean stop. It counts only if all three are
+//! unchanged and there is no write-ahead log: any write to the database changes one of the three, or creates a log. So
+//! neither a crash nor an old mark is taken for a clean stop. A copy of the database, or a file that was written to later,
+//! counts as not stopped cleanly: then a thread reads all of its pages (`pages`).
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -24,9 +25,9 @@ pub struct InUse(Arc<Inner>);
 struct Inner {
     database: PathBuf,
     damage: Damage,
-    /// Whether all its pages were readable, now or when it was stopped cleanly.
+    /// Whether all pages were readable, in this run or at the last clean stop.
     is_sound: AtomicBool,
-    /// Whether the files were moved or exchanged. It is never reset.
+    /// Whether the files were moved or replaced. It is never reset.
     is_elsewhere: AtomicBool,
 }
 
@@ -49,12 +50,13 @@ impl InUse {
         (Self(Arc::new(inner)), stopped_cleanly)
     }
 
-    /// The database is not in its place any more. The file that is there was not closed by this process, and gets no mark.
+    /// Notes that the database is not at its path any more. The file that is now at the path was not closed by this process,
+    /// and gets no mark.
     pub fn is_elsewhere(&self) {
         self.0.is_elsewhere.store(true, Ordering::Release);
     }
 
-    /// All pages could be read.
+    /// Notes that all pages could be read.
     pub fn is_sound(&self) {
         self.0.is_sound.store(true, Ordering::Release);
     }
@@ -79,7 +81,7 @@ fn make_mark(database: &Path) -> io::Result<()> {
     sync_parent(&path)
 }
 
-/// The database file's inode, length and time of change, while it has no write-ahead log.
+/// The database file's inode, length and time of change, if it has no write-ahead log.
 fn state(database: &Path) -> io::Result<String> {
     match std::fs::metadata(log_of(database)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -113,7 +115,7 @@ mod tests {
         set("um");
         let (first, clean) = begin(&database);
         assert!(!clean, "nobody stopped it yet");
-        // Its pages were not looked at.
+        // The pages were not checked in this run.
         drop(first);
         assert!(!mark_of(&database).exists());
         let stop = || {
@@ -132,7 +134,7 @@ mod tests {
         std::mem::forget(open);
         assert!(!begin(&database).1);
 
-        // Changed since, with the same length and with another one; and copied.
+        // The file was changed later, with the same length and with another one; and the file was copied.
         stop();
         File::options()
             .write(true)
@@ -149,7 +151,7 @@ mod tests {
         std::fs::rename(folder.path().join("copia"), &database).unwrap();
         assert!(!begin(&database).1);
 
-        // Another process still has it open: its log is there, when stopping and when starting.
+        // Another process still has the database open, so its log exists at the stop and at the start.
         std::fs::write(beside(&database, "-wal"), "x").unwrap();
         let (open, _) = begin(&database);
         open.is_sound();
@@ -168,7 +170,7 @@ mod tests {
         std::fs::write(&database, "um").unwrap();
         let (open, _) = begin(&database);
         open.is_elsewhere();
-        // The look at the pages may end later.
+        // The check of the pages may end later.
         open.is_sound();
         drop(open);
         assert!(!mark_of(&database).exists());

@@ -1,5 +1,6 @@
-//! Whether a database agrees with itself: its pages, its references, its bookings with the slots that they claim, and both with
-//! the records of the trail. All of it is read, which takes some ten seconds for each million of bookings; nothing is written.
+//! Whether a database is consistent: its pages, its references, its bookings with the slots that they claim, and both with
+//! the records of the trail. The check reads the whole database, which takes about ten seconds for each million bookings. It
+//! writes nothing.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -15,7 +16,7 @@ use crate::audit::record::{BOOKING_CANCELLED, BOOKING_CREATED};
 use crate::store::StoreError;
 use crate::time::{Timestamp, minutes_in_micros};
 
-/// Faults that are named; more are counted.
+/// How many faults are described; further faults are only counted.
 const NAMED: usize = 20;
 
 /// The result of the check.
@@ -27,9 +28,9 @@ pub struct Deep {
     pub claims: u64,
     /// Records that were read.
     pub records: u64,
-    /// The contradictions, in English: the first of them.
+    /// The first contradictions, described in English.
     pub faults: Vec<String>,
-    /// How many there are.
+    /// How many contradictions there are.
     pub fault_count: u64,
 }
 
@@ -59,7 +60,7 @@ pub fn deep(path: &Path, kind: Kind, is_in_use: impl Fn() -> bool) -> Result<Dee
 }
 
 fn look(connection: &Connection, kind: Kind, found: &mut Deep) -> rusqlite::Result<()> {
-    // One transaction: a service may be writing.
+    // One transaction, because a service may be writing.
     connection.execute_batch("BEGIN")?;
     pages(connection, found)?;
     if found.fault_count == 0 {
@@ -95,7 +96,7 @@ fn references(connection: &Connection, found: &mut Deep) -> rusqlite::Result<()>
     Ok(())
 }
 
-/// Every claimed slot is one of a booking that stands, and every slot of such a booking is claimed by it.
+/// Every claimed slot belongs to an active booking, and every slot of an active booking is claimed by it.
 fn claims(connection: &Connection, found: &mut Deep) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(
         "SELECT h.inicio_us, t.codigo, h.agendamento_id FROM horarios h LEFT JOIN agendamentos a ON a.id = h.agendamento_id
@@ -133,7 +134,7 @@ fn claims(connection: &Connection, found: &mut Deep) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Every record follows the one before, and is what the bookings say; every booking has its record, and every cancellation.
+/// Every record follows the one before it and agrees with the bookings; every booking and every cancellation has its record.
 fn records(connection: &Connection, found: &mut Deep) -> rusqlite::Result<()> {
     let [mut head, last] = trail::ends(connection)?;
     let mut bookings = connection.prepare(
@@ -149,7 +150,7 @@ fn records(connection: &Connection, found: &mut Deep) -> rusqlite::Result<()> {
         let seq: i64 = row.get(0)?;
         let line = row.get_ref(1)?.as_bytes()?;
         found.records += 1;
-        // After the first that does not follow, none can.
+        // After the first record that does not follow, no later record can follow.
         if follows && !(head.follow(line) && head.seq == seq.cast_unsigned()) {
             follows = false;
             found.fault(|| format!("record {seq} is not the one that follows the record before"));
@@ -177,16 +178,16 @@ fn records(connection: &Connection, found: &mut Deep) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The bookings by number, in which order their records come too.
+/// The bookings in order of their numbers, which is also the order of their records.
 struct Bookings<'a> {
     rows: Rows<'a>,
-    /// The one that is next.
+    /// The next booking.
     next: Option<Known>,
-    /// Those that are cancelled.
+    /// The cancelled bookings.
     cancelled: HashSet<i64>,
 }
 
-/// The parts of a booking that its record has to repeat.
+/// The fields of a booking that its record must repeat.
 #[derive(PartialEq, Eq)]
 struct Known {
     id: i64,
@@ -218,7 +219,7 @@ impl<'a> Bookings<'a> {
         Ok(())
     }
 
-    /// Compares booking `id` with the record of its making.
+    /// Compares booking `id` with the record of its creation.
     fn hold(&mut self, id: i64, details: &Details<'_>, seq: i64, found: &mut Deep) -> rusqlite::Result<()> {
         while let Some(next) = self.next.as_ref().filter(|next| next.id < id) {
             let without = next.id;
@@ -242,7 +243,7 @@ impl<'a> Bookings<'a> {
         self.advance(found)
     }
 
-    /// At the end of the records: the bookings that are left have none.
+    /// Called after the last record: the bookings that are left have no record.
     fn rest(&mut self, found: &mut Deep) -> rusqlite::Result<()> {
         while let Some(without) = self.next.as_ref().map(|next| next.id) {
             found.fault(|| format!("booking {without} has no record"));

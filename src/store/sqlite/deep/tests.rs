@@ -1,4 +1,4 @@
-//! Every kind of contradiction is found, and called by its name.
+//! Every kind of contradiction is found and described.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -90,7 +90,7 @@ async fn an_agenda_agrees_with_itself_and_each_contradiction_is_named() {
         let found = deep(&path, Kind::Agenda, || false).unwrap();
         assert!(found.faults.iter().any(|fault| fault.contains(expected)), "{sql}: {found:?}");
     }
-    // A page that is none.
+    // A page with invalid content.
     let mut bytes = whole;
     let end = bytes.len();
     bytes[end - 4096..].fill(0xa5);

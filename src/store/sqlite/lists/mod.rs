@@ -1,12 +1,12 @@
-//! Lists of bookings, each page of which costs the same however large the agenda is.
+//! Lists of bookings. The cost of a page does not depend on the size of the agenda.
 //!
-//! The bookings of one telescope with one status, of anyone or of one scientist, stand in an index in the list's own order. A
-//! list that is narrowed to less is a merge of such stretches, one for each telescope and status, of which there are few;
-//! SQLite takes their rows one by one. So a page reads what it shows.
+//! An index keeps the bookings of one telescope with one status in the list's own order; another index does so for each
+//! scientist. A list with a narrower filter is a merge of such ranges, one for each telescope and status, and there are few
+//! of them. SQLite reads their rows one by one. So a page reads only the rows that it shows.
 //!
-//! One thing no index finds: bookings that began before `from` and end after it, among those that have ended by then. They
-//! lie in the day before `from`, where any number may have been cancelled. So a page passes over so many at the most, and then
-//! says where to go on.
+//! No index finds the bookings that began before `from` and end after it, among those that ended before it. All of them
+//! start in the day before `from`, in which any number of bookings may have been cancelled. So one page skips only a limited
+//! number of bookings, and then says where the next page continues.
 
 use rusqlite::{Connection, Row, ToSql};
 
@@ -15,19 +15,19 @@ use crate::agenda::{Booking, DURATION_MIN_MAX, Status};
 use crate::store::{Filter, Page};
 use crate::time::{Timestamp, minutes_in_micros};
 
-/// Bookings that one page passes over, at the most.
+/// How many bookings one page may skip.
 const PASSED_OVER_MAX: u32 = 1000;
-/// Stretches that one statement merges: SQLite takes up to 500, and a catalogue may have more telescopes.
+/// How many ranges one statement merges: SQLite takes up to 500, and a catalogue may have more telescopes.
 const STRETCHES_MAX: usize = 64;
-/// Where `fim_us` stands in [`COLUMNS`], and `inicio_us` and `id`.
+/// The positions of `fim_us`, `inicio_us` and `id` in [`COLUMNS`].
 const END_COLUMN: usize = 4;
 const START_COLUMN: usize = 3;
 const ID_COLUMN: usize = 0;
 
-/// A place in the list's order: a start in microseconds, and a number.
+/// A position in the list's order: a start in microseconds, and a booking's number.
 type Place = (i64, i64);
 
-/// The bookings of one telescope's row with one status.
+/// A range: the bookings of one telescope's row with one status.
 #[derive(Clone, Copy)]
 struct Stretch(i64, Status);
 
@@ -54,13 +54,13 @@ pub fn list(
 struct Begin {
     /// After this start, in microseconds.
     after_us: i64,
-    /// And at it, after this number, if it goes on from another page.
+    /// For bookings that start exactly then: after this number, if the page continues another page.
     after_id: Option<i64>,
 }
 
 impl Begin {
     fn of(filter: &Filter, after: Option<(Timestamp, i64)>) -> Self {
-        // No booking is longer than a day: what ends after `from` starts after the day before.
+        // No booking is longer than a day: a booking that ends after `from` starts after the day before.
         let from = filter.from.map_or(-1, |from| from.as_micros() - minutes_in_micros(DURATION_MIN_MAX));
         match after {
             Some((start, id)) if start.as_micros() > from => Self { after_us: start.as_micros(), after_id: Some(id) },
@@ -69,7 +69,7 @@ impl Begin {
     }
 }
 
-/// The stretches that a list is merged from; of a telescope that there is not, none.
+/// The ranges from which a list is merged; an unknown telescope has none.
 fn stretches(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Stretch>> {
     let mut statement =
         connection.prepare_cached("SELECT id FROM telescopios WHERE ?1 IS NULL OR codigo = ?1 ORDER BY id")?;
@@ -87,13 +87,13 @@ struct Query<'a> {
 }
 
 impl Query<'_> {
-    /// Adds what a merge of `stretches` has; of no stretches, what the whole agenda has.
+    /// Adds the bookings of the merged `stretches`; if there are no stretches, the bookings of the whole agenda.
     fn read(&self, connection: &Connection, stretches: &[Stretch], found: &mut Found) -> rusqlite::Result<()> {
         let from_us = self.filter.from.map_or(i64::MIN, Timestamp::as_micros);
         let until_us = self.filter.until.map_or(i64::MAX, Timestamp::as_micros);
         let goes_on = self.begin.after_id.is_some();
         let mut values: Vec<&dyn ToSql> = vec![&self.begin.after_us, &until_us];
-        // As many as the statement has: its stretches' numbers come after this one.
+        // Only as many values as the statement has parameters: the parameters of the ranges come after this one.
         if goes_on || !stretches.is_empty() {
             values.push(&self.begin.after_id);
         }
@@ -128,8 +128,9 @@ fn place_of(row: &Row<'_>) -> rusqlite::Result<Place> {
     Ok((row.get(START_COLUMN)?, row.get(ID_COLUMN)?))
 }
 
-/// The statement that merges so many stretches. The first parameters are where it begins, where it ends, and the number after
-/// which it goes on; then the scientist if there is one, then each stretch's telescope and status.
+/// The statement that merges the given number of ranges. The first parameters are the list's beginning, its end, and the
+/// booking's number after which it continues. Then comes the scientist, if there is one, and then each range's telescope and
+/// status.
 fn sql(stretches: usize, of_scientist: bool, goes_on: bool) -> String {
     let (index, scientist, first) = match (stretches, of_scientist) {
         (0, _) => ("agendamentos_por_inicio", "", 4),
@@ -142,7 +143,7 @@ fn sql(stretches: usize, of_scientist: bool, goes_on: bool) -> String {
              WHERE {begin} AND a.inicio_us < ?2{scientist}{of}"
         )
     };
-    // SQLite finds the place after a start and a number only if it is told in two parts.
+    // SQLite uses the index for "after this start and number" only if the condition is split into two parts.
     let both = |of: &str| {
         let mut both = vec![one(of, "a.inicio_us > ?1")];
         both.extend(goes_on.then(|| one(of, "a.inicio_us = ?1 AND a.id > ?3")));
@@ -151,15 +152,15 @@ fn sql(stretches: usize, of_scientist: bool, goes_on: bool) -> String {
     let of =
         |nth: usize| format!(" AND a.telescopio_id = ?{} AND a.status = ?{}", first + 2 * nth, first + 2 * nth + 1);
     let arms = if stretches == 0 { both("") } else { (0..stretches).flat_map(|nth| both(&of(nth))).collect() };
-    // By place in the list: SQLite merges only by columns of the result.
+    // Ordered by column position: in a merge SQLite can order only by columns of the result.
     format!("{} ORDER BY {}, {}", arms.join(" UNION ALL "), START_COLUMN + 1, ID_COLUMN + 1)
 }
 
-/// What was found, by one statement or several.
+/// The bookings that one or several statements found.
 #[derive(Default)]
 struct Found {
     bookings: Vec<Booking>,
-    /// The first place at which one of them stopped looking: after it nothing is known.
+    /// The first position at which one of the statements stopped reading. Bookings after it are not known yet.
     horizon: Option<Place>,
 }
 
@@ -182,7 +183,7 @@ impl Found {
     }
 }
 
-/// The first booking that a filter finds, on any page.
+/// The first booking that matches a filter, on any page.
 pub fn first(connection: &Connection, filter: &Filter) -> rusqlite::Result<Option<Booking>> {
     let mut after = None;
     loop {

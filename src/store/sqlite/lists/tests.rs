@@ -1,4 +1,4 @@
-//! Lists against a slow and plain model of themselves, and what they may cost.
+//! Compares the lists with a slow and simple model of them, and checks their cost.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ struct Agenda {
     _folder: tempfile::TempDir,
 }
 
-/// An agenda with telescopes `T1`, `T2` … beside the two that are there.
+/// An agenda with telescopes `T1`, `T2` … in addition to the two default ones.
 fn agenda(more_telescopes: usize) -> Agenda {
     let folder = tempfile::tempdir().unwrap();
     let (connection, _) = schema::open_for_writing(&folder.path().join("sctec.db"), Kind::Agenda).unwrap();
@@ -40,7 +40,7 @@ impl Agenda {
             .unwrap();
     }
 
-    /// All pages of a list, and how many there were.
+    /// All pages of a list, and the number of pages.
     fn all(&self, filter: &Filter, limit: u16) -> (Vec<Booking>, usize) {
         let (mut all, mut after, mut pages) = (Vec::new(), None, 0);
         loop {
@@ -55,7 +55,7 @@ impl Agenda {
         }
     }
 
-    /// The same by looking at every booking.
+    /// The same list, made by reading every booking.
     fn all_plainly(&self, filter: &Filter) -> Vec<Booking> {
         let sql = format!("SELECT {COLUMNS} FROM agendamentos a JOIN telescopios t ON t.id = a.telescopio_id");
         let mut statement = self.connection.prepare(&sql).unwrap();
@@ -107,7 +107,7 @@ proptest! {
         filters in proptest::collection::vec(filters(), 12),
         limit in 1..20_u16,
     ) {
-        // More telescopes than one statement merges stretches of.
+        // More telescopes than the number of ranges that one statement merges.
         let agenda = agenda(60);
         for (telescope, scientist, slot, slots, status) in bookings {
             agenda.add(telescope, scientist, slot * SLOT_US, slots, status);
@@ -119,7 +119,7 @@ proptest! {
     }
 }
 
-/// What SQLite says that it does for a statement.
+/// SQLite's query plan for a statement.
 fn plan(connection: &Connection, sql: &str) -> String {
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
     let unbound: Vec<Option<i64>> = vec![None; statement.parameter_count()];
@@ -138,7 +138,8 @@ fn every_list_is_a_merge_of_stretches_of_an_index() {
             assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{plan}");
             let searches = plan.lines().filter(|line| line.contains("SEARCH a USING INDEX"));
             let searches: BTreeSet<&str> = searches.map(|line| &line[line.find('(').unwrap_or(0)..]).collect();
-            // Where it goes on, the number is part of the search too: any number of bookings may have one start.
+            // When a page continues another one, the number is part of the search too: any number of bookings may have the
+            // same start.
             let expected = if goes_on {
                 vec!["inicio_us=? AND rowid>?)", "inicio_us>? AND inicio_us<?)"]
             } else {
@@ -158,7 +159,7 @@ fn what_was_cancelled_before_a_period_costs_pages_and_not_one_long_search() {
     for nth in 0..many {
         agenda.add(1, 1, DAY_US + (nth % 200) * SLOT_US, 1, Status::Cancelled);
     }
-    // Of a whole day, it reaches into the period.
+    // This booking lasts a whole day, so it reaches into the period.
     agenda.add(1, 1, DAY_US + SLOT_US, 288, Status::Active);
     agenda.connection.execute_batch("COMMIT").unwrap();
     let from = Some(Timestamp::from_micros(2 * DAY_US).unwrap());
@@ -181,7 +182,7 @@ fn cancelled_bookings_of_one_start_are_not_read_again_for_each_page() {
         agenda.add(1, 1, DAY_US, 1, Status::Cancelled);
     }
     agenda.connection.execute_batch("COMMIT").unwrap();
-    // The work of three rows, from an early page and from a late one.
+    // An early page and a late page each cost the work of three rows.
     let steps = |after_id: i64| {
         let mut statement = agenda.connection.prepare(&sql(2, false, true)).unwrap();
         let (active, cancelled) = (Status::Active.name(), Status::Cancelled.name());
