@@ -18,7 +18,7 @@ use crate::coordinator::client::Client;
 use crate::data_dir::{DATABASE_FILE, DataDirError, RACE_DATABASE_FILE};
 use crate::http::request_id::RequestId;
 use crate::logging::Logs;
-use crate::store::sqlite::{Kind, SqliteStore};
+use crate::store::sqlite::{DatabaseKind, SqliteStore};
 use crate::store::{Observer, Saving, Store, StoreError};
 use crate::time::Clock;
 
@@ -176,8 +176,8 @@ pub fn not_recorded(log: &Logger, event_type: &'static str, error: &StoreError) 
 /// Opens the store, and brings the audit file up to date.
 fn open_files(config: &Config, clock: Clock, logs: &Logs) -> Result<(Box<dyn Store>, Exporter), StartError> {
     let (kind, database, trail_file) = match config.mode {
-        Mode::Locked { .. } => (Kind::Agenda, DATABASE_FILE, TRAIL_FILE),
-        Mode::Race => (Kind::Race, RACE_DATABASE_FILE, RACE_TRAIL_FILE),
+        Mode::Locked { .. } => (DatabaseKind::Agenda, DATABASE_FILE, TRAIL_FILE),
+        Mode::Race => (DatabaseKind::Race, RACE_DATABASE_FILE, RACE_TRAIL_FILE),
     };
     let (bell, rings) = export::bell();
     let told = Told { logs: logs.clone(), bell: bell.clone() };

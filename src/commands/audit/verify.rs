@@ -26,7 +26,7 @@ use crate::audit::shape::LINE_MAX;
 use crate::audit::verify::{Anchor, DatabaseNow, Report, Verdict, Verifier};
 use crate::commands::outcome::{EXIT_INCOMPLETE, EXIT_TAMPERED, EXIT_VERIFY_CANNOT_RUN};
 use crate::commands::output::{CANNOT_WRITE, tell};
-use crate::store::sqlite::{self, Deep, Kind};
+use crate::store::sqlite::{self, DatabaseKind, Deep};
 
 /// How long the files of a running service may be behind its database.
 const CATCH_UP: Duration = Duration::from_secs(5);
@@ -95,7 +95,7 @@ fn deep(args: &AuditArgs, database: &Database) -> anyhow::Result<Deep> {
 }
 
 fn deep_of(args: &AuditArgs, path: &Path) -> anyhow::Result<Deep> {
-    let (trail, kind) = (args.trail(), if args.race { Kind::Race } else { Kind::Agenda });
+    let (trail, kind) = (args.trail(), if args.race { DatabaseKind::Race } else { DatabaseKind::Agenda });
     sqlite::deep(path, kind, || is_written(&trail)).with_context(|| cannot_read(path))
 }
 

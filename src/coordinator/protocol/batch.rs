@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::limits::{BATCH_MAX, BODY_BYTES};
 use super::replies::{LeaseReply, ReleasedReply};
-use super::requests::{Kind, Operation};
+use super::requests::{Operation, OperationKind};
 use crate::http::fields::Fields;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::request_id::RequestId;
@@ -96,9 +96,9 @@ impl<'a> Entry<'a> {
     /// When it is none of the operations; else every wrong field.
     pub fn operation(mut self, unknown: &mut Unknown) -> Result<Operation, Vec<FieldError>> {
         let kind = match text(&mut self.fields, "op")?.as_deref() {
-            Some("lock") => Kind::Lock,
-            Some("renew") => Kind::Renew,
-            Some("unlock") => Kind::Unlock,
+            Some("lock") => OperationKind::Lock,
+            Some("renew") => OperationKind::Renew,
+            Some("unlock") => OperationKind::Unlock,
             _ => return Err(wrong("op", "deve ser \"lock\", \"unlock\" ou \"renew\"")),
         };
         Operation::read(kind, self.fields, ENTRY_FIELDS, unknown)

@@ -36,7 +36,7 @@ pub enum Operation {
 
 /// Which [`Operation`] a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum OperationKind {
     /// [`Operation::Lock`].
     Lock,
     /// [`Operation::Renew`].
@@ -52,15 +52,15 @@ impl Operation {
     /// # Errors
     /// Every wrong field.
     pub fn read(
-        kind: Kind,
+        kind: OperationKind,
         fields: Fields<'_>,
         also_known: &str,
         unknown: &mut Unknown,
     ) -> Result<Self, Vec<FieldError>> {
         match kind {
-            Kind::Lock => read_lock(fields, also_known, unknown).map(Self::Lock),
-            Kind::Renew => read_renew(fields, also_known, unknown),
-            Kind::Unlock => read_unlock(fields, also_known, unknown).map(Self::Unlock),
+            OperationKind::Lock => read_lock(fields, also_known, unknown).map(Self::Lock),
+            OperationKind::Renew => read_renew(fields, also_known, unknown),
+            OperationKind::Unlock => read_unlock(fields, also_known, unknown).map(Self::Unlock),
         }
     }
 

@@ -16,7 +16,7 @@ use std::sync::{Arc, LazyLock};
 use hyper::Method;
 
 use self::force::Forcing;
-use super::protocol::requests::Kind;
+use super::protocol::requests::OperationKind;
 use super::protocol::{LARGE_BODY_MAX, path};
 use super::service::Service;
 use crate::http::problem::Problem;
@@ -110,9 +110,9 @@ impl Routes {
         };
         endpoint.check_query(request.head.uri.query())?;
         match route {
-            Route::Lock => operation::answer(service, request, Kind::Lock, unknown).await,
-            Route::Renew => operation::answer(service, request, Kind::Renew, unknown).await,
-            Route::Unlock => operation::answer(service, request, Kind::Unlock, unknown).await,
+            Route::Lock => operation::answer(service, request, OperationKind::Lock, unknown).await,
+            Route::Renew => operation::answer(service, request, OperationKind::Renew, unknown).await,
+            Route::Unlock => operation::answer(service, request, OperationKind::Unlock, unknown).await,
             Route::Batch => {
                 let bytes = body::read_json(&request.head.headers, &mut request.body, LARGE_BODY_MAX).await?;
                 batch::answer(service, request, &bytes, unknown).await

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::answers;
 use super::decision::{self, Decision, decide};
-use crate::coordinator::protocol::requests::Kind;
+use crate::coordinator::protocol::requests::OperationKind;
 use crate::coordinator::protocol::{BODY_MAX, Operation};
 use crate::coordinator::service::Service;
 use crate::coordinator::service::outcome::LockOutcome;
@@ -21,7 +21,7 @@ use crate::http::{Response, body};
 pub async fn answer(
     service: &Arc<Service>,
     request: &mut Request,
-    kind: Kind,
+    kind: OperationKind,
     unknown: &mut Unknown,
 ) -> Result<Response, Problem> {
     let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;

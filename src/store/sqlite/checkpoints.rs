@@ -268,7 +268,7 @@ mod tests {
 
     use super::*;
     use crate::store::sqlite::damage::Damage;
-    use crate::store::sqlite::open_error::Kind;
+    use crate::store::sqlite::open_error::DatabaseKind;
     use crate::store::sqlite::place::log_of;
     use crate::store::sqlite::{connect, schema};
 
@@ -276,7 +276,7 @@ mod tests {
     fn nothing_is_copied_while_a_file_of_the_database_is_away() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sctec.db");
-        let (writer, place) = schema::open_for_writing(&path, Kind::Agenda).unwrap();
+        let (writer, place) = schema::open_for_writing(&path, DatabaseKind::Agenda).unwrap();
         let (in_use, _) = InUse::begin(&path, Damage::default());
         let folding = connect::open_for_checkpoints(&path).unwrap();
         let log = Logger::root(Discard, o!());

@@ -195,7 +195,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::store::sqlite::open_error::Kind;
+    use crate::store::sqlite::open_error::DatabaseKind;
     use crate::store::sqlite::schema;
 
     fn names(folder: &Path) -> BTreeSet<OsString> {
@@ -209,7 +209,7 @@ mod tests {
         let inner = folder.path().join("a?b#c%20 é");
         std::fs::create_dir(&inner).unwrap();
         let path = inner.join("sctec.db");
-        let (writer, _) = schema::open_for_writing(&path, Kind::Agenda).unwrap();
+        let (writer, _) = schema::open_for_writing(&path, DatabaseKind::Agenda).unwrap();
         let mut head = trail::head(&writer).unwrap();
         for seq in 1..=7 {
             let line = head.append("{\"n\":1".to_owned(), "r-1");
@@ -244,7 +244,7 @@ mod tests {
     fn it_is_read_again_when_a_service_came_meanwhile() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sctec.db");
-        let (writer, _) = schema::open_for_writing(&path, Kind::Agenda).unwrap();
+        let (writer, _) = schema::open_for_writing(&path, DatabaseKind::Agenda).unwrap();
         writer.pragma_update(None, "wal_checkpoint", "TRUNCATE").unwrap();
         let looks = std::cell::Cell::new(0);
         let is_in_use = || {

@@ -40,7 +40,7 @@ use self::damage::Damage;
 pub use self::deep::{Deep, deep};
 use self::errors::unavailable;
 pub use self::inspect::{log_may_be_elsewhere, trail_around, trail_ends};
-pub use self::open_error::{Kind, OpenError};
+pub use self::open_error::{DatabaseKind, OpenError};
 use self::outbox::SqliteOutbox;
 use self::pages::Check;
 use self::place::Place;
@@ -69,7 +69,7 @@ pub struct SqliteStore {
     damage: Damage,
     place: Arc<Place>,
     path: PathBuf,
-    kind: Kind,
+    kind: DatabaseKind,
     in_use: InUse,
 }
 
@@ -82,7 +82,7 @@ impl SqliteStore {
     /// [`OpenError`], which says what to do.
     pub fn open(
         path: &Path,
-        kind: Kind,
+        kind: DatabaseKind,
         clock: Clock,
         log: &Logger,
         observer: impl Observer + 'static,

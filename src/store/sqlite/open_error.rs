@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// Which agenda a database holds. Neither can be opened as the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum DatabaseKind {
     /// The real one.
     Agenda,
     /// The demonstration of the race, written without lock and without slot claims.

@@ -234,13 +234,13 @@ mod tests {
     use slog::{Discard, o};
 
     use super::*;
-    use crate::store::sqlite::open_error::Kind;
+    use crate::store::sqlite::open_error::DatabaseKind;
     use crate::store::sqlite::schema;
 
     #[test]
     fn every_tree_is_walked_through_in_the_order_of_its_index() {
         let folder = tempfile::tempdir().unwrap();
-        let (connection, _) = schema::open_for_writing(&folder.path().join("sctec.db"), Kind::Agenda).unwrap();
+        let (connection, _) = schema::open_for_writing(&folder.path().join("sctec.db"), DatabaseKind::Agenda).unwrap();
         let mut trees: Vec<String> = connection
             .prepare("SELECT name FROM sqlite_master WHERE type IN ('table', 'index') AND name NOT LIKE 'sqlite_%'")
             .unwrap()
@@ -267,7 +267,7 @@ mod tests {
     fn a_page_that_cannot_be_read_is_found_and_a_sound_database_is_marked() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sctec.db");
-        let (connection, _) = schema::open_for_writing(&path, Kind::Agenda).unwrap();
+        let (connection, _) = schema::open_for_writing(&path, DatabaseKind::Agenda).unwrap();
         connection
             .execute_batch(
                 "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 5000)

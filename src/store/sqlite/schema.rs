@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::connect::{self, explain};
-use super::open_error::{Kind, OpenError};
+use super::open_error::{DatabaseKind, OpenError};
 use super::place::Place;
 use super::{pages, recovery};
 use crate::audit::chain::ChainHead;
@@ -38,7 +38,7 @@ const FAULT_PATIENCE: Duration = Duration::from_millis(500);
 /// The pause between two tries.
 const OPEN_PAUSE: Duration = Duration::from_millis(10);
 
-impl Kind {
+impl DatabaseKind {
     /// SQLite's `application_id`, which distinguishes the two kinds of agenda: "SCTA" and "SCTR".
     const fn application_id(self) -> i64 {
         match self {
@@ -56,7 +56,7 @@ impl Kind {
 }
 
 /// Opens the writing connection, migrates the database to this version, and notes the identity of its files.
-pub fn open_for_writing(path: &Path, kind: Kind) -> Result<(Connection, Place), OpenError> {
+pub fn open_for_writing(path: &Path, kind: DatabaseKind) -> Result<(Connection, Place), OpenError> {
     let begun = Instant::now();
     loop {
         let (error, patience) = match try_to_open(path, kind) {
@@ -72,7 +72,7 @@ pub fn open_for_writing(path: &Path, kind: Kind) -> Result<(Connection, Place), 
     }
 }
 
-fn try_to_open(path: &Path, kind: Kind) -> Result<(Connection, Place), OpenError> {
+fn try_to_open(path: &Path, kind: DatabaseKind) -> Result<(Connection, Place), OpenError> {
     let explain = |error: rusqlite::Error| explain(path, &error);
     let access = |error: std::io::Error| OpenError::Access { path: path.to_owned(), reason: error.to_string() };
     // The log is checked first: a database that another process is creating has pages before it has a log.
@@ -107,14 +107,14 @@ fn try_to_open(path: &Path, kind: Kind) -> Result<(Connection, Place), OpenError
 }
 
 /// Refuses a database of another program, of the other mode or of a newer version, before anything is written to it.
-fn check_identity(connection: &mut Connection, path: &Path, kind: Kind) -> Result<(), OpenError> {
+fn check_identity(connection: &mut Connection, path: &Path, kind: DatabaseKind) -> Result<(), OpenError> {
     // One transaction: another process may be migrating it.
     let tx = connection.transaction().map_err(|error| explain(path, &error))?;
     identify(&tx, path, kind).map(drop)
 }
 
 /// The database's version, if the database is one of ours; 0 means that it is still empty.
-fn identify(connection: &Connection, path: &Path, kind: Kind) -> Result<i64, OpenError> {
+fn identify(connection: &Connection, path: &Path, kind: DatabaseKind) -> Result<i64, OpenError> {
     let number =
         |sql: &str| connection.query_row(sql, (), |row| row.get::<_, i64>(0)).map_err(|error| explain(path, &error));
     let application_id = number("PRAGMA application_id")?;
@@ -145,7 +145,7 @@ fn identify(connection: &Connection, path: &Path, kind: Kind) -> Result<i64, Ope
     Err(OpenError::Foreign { path: path.to_owned(), expected: kind.description() })
 }
 
-fn migrate(connection: &mut Connection, path: &Path, kind: Kind) -> Result<(), OpenError> {
+fn migrate(connection: &mut Connection, path: &Path, kind: DatabaseKind) -> Result<(), OpenError> {
     let explain = |error: rusqlite::Error| explain(path, &error);
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(explain)?;
     let version = identify(&tx, path, kind)?;
@@ -202,7 +202,7 @@ mod tests {
     fn a_fresh_database_has_the_catalogue_and_opens_again() {
         let (_folder, path) = file();
         for _ in 0..2 {
-            let (connection, _) = open_for_writing(&path, Kind::Agenda).unwrap();
+            let (connection, _) = open_for_writing(&path, DatabaseKind::Agenda).unwrap();
             let name: String =
                 connection.query_row("SELECT nome FROM cientistas WHERE id = 7", (), |row| row.get(0)).unwrap();
             assert_eq!(name, "Marie Curie");
@@ -211,7 +211,8 @@ mod tests {
 
     #[test]
     fn the_race_cannot_open_the_agenda_nor_the_agenda_the_race() {
-        for (first, second) in [(Kind::Agenda, Kind::Race), (Kind::Race, Kind::Agenda)] {
+        for (first, second) in [(DatabaseKind::Agenda, DatabaseKind::Race), (DatabaseKind::Race, DatabaseKind::Agenda)]
+        {
             let (_folder, path) = file();
             drop(open_for_writing(&path, first).unwrap());
             assert!(matches!(open_for_writing(&path, second), Err(OpenError::Foreign { .. })));
@@ -221,18 +222,18 @@ mod tests {
     #[test]
     fn a_newer_or_foreign_or_damaged_database_is_refused() {
         let (_folder, path) = file();
-        let (connection, _) = open_for_writing(&path, Kind::Agenda).unwrap();
+        let (connection, _) = open_for_writing(&path, DatabaseKind::Agenda).unwrap();
         connection.pragma_update(None, "user_version", 999).unwrap();
         drop(connection);
-        assert!(matches!(open_for_writing(&path, Kind::Agenda), Err(OpenError::Newer { found: 999, .. })));
+        assert!(matches!(open_for_writing(&path, DatabaseKind::Agenda), Err(OpenError::Newer { found: 999, .. })));
 
         let (_folder, path) = file();
         Connection::open(&path).unwrap().execute_batch("CREATE TABLE outra (x)").unwrap();
-        assert!(matches!(open_for_writing(&path, Kind::Agenda), Err(OpenError::Foreign { .. })));
+        assert!(matches!(open_for_writing(&path, DatabaseKind::Agenda), Err(OpenError::Foreign { .. })));
 
         let (_folder, path) = file();
         std::fs::write(&path, vec![b'x'; 8192]).unwrap();
-        assert!(matches!(open_for_writing(&path, Kind::Agenda), Err(OpenError::Damaged { .. })));
+        assert!(matches!(open_for_writing(&path, DatabaseKind::Agenda), Err(OpenError::Damaged { .. })));
     }
 
     #[test]
@@ -245,21 +246,21 @@ mod tests {
                 let connection = Connection::open(&path).unwrap();
                 connection.pragma_update(None, "journal_mode", "WAL").unwrap();
             }
-            open_for_writing(&path, Kind::Agenda).unwrap();
+            open_for_writing(&path, DatabaseKind::Agenda).unwrap();
         }
         // A copy made from the text of `.dump` has our tables, but not our `application_id` and `user_version`.
         let (_folder, path) = file();
-        let (connection, _) = open_for_writing(&path, Kind::Agenda).unwrap();
+        let (connection, _) = open_for_writing(&path, DatabaseKind::Agenda).unwrap();
         connection.execute_batch("PRAGMA application_id = 0; PRAGMA user_version = 0").unwrap();
         drop(connection);
-        let error = open_for_writing(&path, Kind::Agenda).unwrap_err();
+        let error = open_for_writing(&path, DatabaseKind::Agenda).unwrap_err();
         assert!(matches!(error, OpenError::Unmarked { .. }), "{error}");
     }
 
     #[test]
     fn a_log_without_its_database_is_kept() {
         let (folder, path) = file();
-        let (connection, _) = open_for_writing(&path, Kind::Agenda).unwrap();
+        let (connection, _) = open_for_writing(&path, DatabaseKind::Agenda).unwrap();
         connection.execute("UPDATE trilha SET exportado = 7", ()).unwrap();
         let crashed = folder.path().join("crashed");
         std::fs::create_dir(&crashed).unwrap();
@@ -270,7 +271,7 @@ mod tests {
             if empty {
                 std::fs::write(&path, "").unwrap();
             }
-            assert!(matches!(open_for_writing(&path, Kind::Agenda), Err(OpenError::LogAlone { .. })));
+            assert!(matches!(open_for_writing(&path, DatabaseKind::Agenda), Err(OpenError::LogAlone { .. })));
             assert_eq!(std::fs::metadata(&log).unwrap().len(), length);
         }
     }

@@ -7,7 +7,7 @@
 use rusqlite::{Connection, named_params};
 
 use super::bookings::{COLUMNS, from_row};
-use super::open_error::Kind;
+use super::open_error::DatabaseKind;
 use crate::agenda::{Booking, DURATION_MIN_MAX, SLOT_MIN, Status};
 use crate::time::{Timestamp, minutes_in_micros};
 
@@ -15,17 +15,17 @@ use crate::time::{Timestamp, minutes_in_micros};
 /// the bookings with the same start and end.
 pub fn standing(
     connection: &Connection,
-    kind: Kind,
+    kind: DatabaseKind,
     telescope: &str,
     from: Timestamp,
     until: Timestamp,
 ) -> rusqlite::Result<Vec<Booking>> {
     let which = match kind {
-        Kind::Agenda => {
+        DatabaseKind::Agenda => {
             "SELECT agendamento_id FROM horarios
              WHERE telescopio_id = (SELECT id FROM telescopios WHERE codigo = :telescope) AND inicio_us >= :from AND inicio_us < :until AND agendamento_id IS NOT NULL"
         }
-        Kind::Race => {
+        DatabaseKind::Race => {
             "SELECT min(id) FROM agendamentos
              WHERE telescopio_id = (SELECT id FROM telescopios WHERE codigo = :telescope) AND inicio_us > :from - :longest AND inicio_us < :until AND fim_us > :from
              AND status = :active GROUP BY inicio_us, fim_us"
@@ -38,10 +38,10 @@ pub fn standing(
     let mut statement = connection.prepare_cached(&sql)?;
     let (from, until) = (from.as_micros(), until.as_micros());
     match kind {
-        Kind::Agenda => statement
+        DatabaseKind::Agenda => statement
             .query_map(named_params! { ":telescope": telescope, ":from": from, ":until": until }, from_row)?
             .collect(),
-        Kind::Race => statement
+        DatabaseKind::Race => statement
             .query_map(
                 named_params! { ":telescope": telescope, ":from": from, ":until": until,
                 ":longest": minutes_in_micros(DURATION_MIN_MAX), ":active": Status::Active.name() },
@@ -54,12 +54,12 @@ pub fn standing(
 /// The taken parts of [`from`, `until`), as periods.
 pub fn taken(
     connection: &Connection,
-    kind: Kind,
+    kind: DatabaseKind,
     telescope: &str,
     from: Timestamp,
     until: Timestamp,
 ) -> rusqlite::Result<Vec<(Timestamp, Timestamp)>> {
-    if kind == Kind::Race {
+    if kind == DatabaseKind::Race {
         let standing = standing(connection, kind, telescope, from, until)?;
         return Ok(standing.iter().map(|booking| (booking.slots.start(), booking.slots.end())).collect());
     }

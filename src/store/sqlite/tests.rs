@@ -29,7 +29,8 @@ fn open_with(now: &str, observer: impl Observer + 'static) -> Opened {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::held_at(instant(now));
     let store =
-        SqliteStore::open(&folder.path().join("sctec.db"), Kind::Agenda, clock.clone(), &log(), observer).unwrap();
+        SqliteStore::open(&folder.path().join("sctec.db"), DatabaseKind::Agenda, clock.clone(), &log(), observer)
+            .unwrap();
     Opened { store, clock, folder }
 }
 
@@ -361,7 +362,7 @@ async fn a_file_that_took_the_database_is_not_touched_by_the_end_of_the_one_befo
     }
     let next = SqliteStore::open(
         &opened.folder.path().join("sctec.db"),
-        Kind::Agenda,
+        DatabaseKind::Agenda,
         opened.clock.clone(),
         &log(),
         Unobserved,
@@ -385,7 +386,7 @@ async fn acknowledged_bookings_outlive_the_deletion_of_the_log() {
     // As a restart after a crash finds it: nothing is left to the end of the process.
     let copy = opened.folder.path().join("copy.db");
     std::fs::copy(opened.folder.path().join("sctec.db"), &copy).unwrap();
-    let next = SqliteStore::open(&copy, Kind::Agenda, opened.clock.clone(), &log(), Unobserved).unwrap();
+    let next = SqliteStore::open(&copy, DatabaseKind::Agenda, opened.clock.clone(), &log(), Unobserved).unwrap();
     assert_eq!(next.list(Filter::default(), None, 10).await.unwrap().bookings.len(), 1);
 }
 
@@ -411,14 +412,14 @@ async fn mixed(kept: u32, before: u32, after: u32) -> (tempfile::TempDir, PathBu
         }
     };
     for until in [kept, before] {
-        let store = SqliteStore::open(&path, Kind::Agenda, clock.clone(), &log(), Unobserved).unwrap();
+        let store = SqliteStore::open(&path, DatabaseKind::Agenda, clock.clone(), &log(), Unobserved).unwrap();
         book_until(&store, until).await;
         drop(store);
         if until == kept && !copy.exists() {
             std::fs::copy(&path, &copy).unwrap();
         }
     }
-    let store = SqliteStore::open(&path, Kind::Agenda, clock.clone(), &log(), Unobserved).unwrap();
+    let store = SqliteStore::open(&path, DatabaseKind::Agenda, clock.clone(), &log(), Unobserved).unwrap();
     book_until(&store, after).await;
     // As a crash leaves it.
     let crashed = folder.path().join("crashed.db");
@@ -437,7 +438,8 @@ async fn an_older_copy_beside_a_newer_log_is_named_and_the_advice_works() {
         // Again and again, since nothing is made of the two.
         for _ in 0..2 {
             let clock = Clock::held_at(instant("2030-01-01T00:00:00Z"));
-            let error = SqliteStore::open(&path, Kind::Agenda, clock, &log(), Unobserved).err().expect("it is refused");
+            let error =
+                SqliteStore::open(&path, DatabaseKind::Agenda, clock, &log(), Unobserved).err().expect("it is refused");
             let OpenError::Mixed { reason, .. } = &error else { panic!("{error}") };
             assert!(!reason.starts_with("***"), "{reason}");
             assert!(error.to_string().contains("crashed.db-wal"), "{error}");
@@ -451,7 +453,7 @@ async fn an_older_copy_beside_a_newer_log_is_named_and_the_advice_works() {
             }
         }
         let clock = Clock::held_at(instant("2030-01-01T00:00:00Z"));
-        let store = SqliteStore::open(&path, Kind::Agenda, clock, &log(), Unobserved).unwrap();
+        let store = SqliteStore::open(&path, DatabaseKind::Agenda, clock, &log(), Unobserved).unwrap();
         assert_eq!(store.list(Filter::default(), None, 500).await.unwrap().bookings.len(), kept as usize);
     }
 }
@@ -465,7 +467,7 @@ struct Database {
 impl conformance::Fixture for Database {
     fn open(race: bool, clock: Clock) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let kind = if race { Kind::Race } else { Kind::Agenda };
+        let kind = if race { DatabaseKind::Race } else { DatabaseKind::Agenda };
         let store = SqliteStore::open(&folder.path().join("sctec.db"), kind, clock, &log(), Unobserved).unwrap();
         Self { store: Arc::new(store), folder }
     }

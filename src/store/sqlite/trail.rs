@@ -96,13 +96,13 @@ pub fn ends(connection: &Connection) -> rusqlite::Result<[ChainHead; 2]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sqlite::open_error::Kind;
+    use crate::store::sqlite::open_error::DatabaseKind;
     use crate::store::sqlite::schema;
 
     #[test]
     fn a_page_looks_at_a_thousand_records_and_says_where_to_go_on() {
         let folder = tempfile::tempdir().unwrap();
-        let (connection, _) = schema::open_for_writing(&folder.path().join("sctec.db"), Kind::Agenda).unwrap();
+        let (connection, _) = schema::open_for_writing(&folder.path().join("sctec.db"), DatabaseKind::Agenda).unwrap();
         let transaction = connection.unchecked_transaction().unwrap();
         for seq in 1..=2500 {
             let details = format!("\"agendamento_id\":{}", seq / 2500);

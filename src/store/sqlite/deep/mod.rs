@@ -8,7 +8,7 @@ use std::path::Path;
 use rusqlite::{Connection, Row, Rows};
 
 use super::errors::is_damage;
-use super::open_error::Kind;
+use super::open_error::DatabaseKind;
 use super::{inspect, trail};
 use crate::agenda::{SLOT_MIN, Status};
 use crate::audit::fields::{Details, Record, number, text};
@@ -47,7 +47,7 @@ impl Deep {
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read at all.
-pub fn deep(path: &Path, kind: Kind, is_in_use: impl Fn() -> bool) -> Result<Deep, StoreError> {
+pub fn deep(path: &Path, kind: DatabaseKind, is_in_use: impl Fn() -> bool) -> Result<Deep, StoreError> {
     inspect::read_as_it_is(path, is_in_use, |connection| {
         let mut found = Deep::default();
         match look(connection, kind, &mut found) {
@@ -59,13 +59,13 @@ pub fn deep(path: &Path, kind: Kind, is_in_use: impl Fn() -> bool) -> Result<Dee
     })
 }
 
-fn look(connection: &Connection, kind: Kind, found: &mut Deep) -> rusqlite::Result<()> {
+fn look(connection: &Connection, kind: DatabaseKind, found: &mut Deep) -> rusqlite::Result<()> {
     // One transaction, because a service may be writing.
     connection.execute_batch("BEGIN")?;
     pages(connection, found)?;
     if found.fault_count == 0 {
         references(connection, found)?;
-        if kind == Kind::Agenda {
+        if kind == DatabaseKind::Agenda {
             claims(connection, found)?;
         }
         records(connection, found)?;

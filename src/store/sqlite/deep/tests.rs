@@ -18,7 +18,7 @@ async fn agenda() -> (tempfile::TempDir, PathBuf) {
     let path = folder.path().join("sctec.db");
     let log = Logger::root(Discard, o!());
     let clock = Clock::held_at(Timestamp::parse_rfc3339("2030-01-01T00:00:00Z").unwrap());
-    let store = SqliteStore::open(&path, Kind::Agenda, clock.clone(), &log, Unobserved).unwrap();
+    let store = SqliteStore::open(&path, DatabaseKind::Agenda, clock.clone(), &log, Unobserved).unwrap();
     let fence = |token| Fence { token, deadline: Instant::now() + Duration::from_secs(60) };
     let catalogue = store.catalogue().await.unwrap();
     for hour in 1..=5_u64 {
@@ -36,7 +36,7 @@ async fn agenda() -> (tempfile::TempDir, PathBuf) {
 #[allow(clippy::too_many_lines, reason = "a table of contradictions and one loop over it")]
 async fn an_agenda_agrees_with_itself_and_each_contradiction_is_named() {
     let (_folder, path) = agenda().await;
-    let found = deep(&path, Kind::Agenda, || false).unwrap();
+    let found = deep(&path, DatabaseKind::Agenda, || false).unwrap();
     assert_eq!((found.bookings, found.claims, found.records, found.fault_count), (5, 8, 6, 0), "{found:?}");
     let whole = std::fs::read(&path).unwrap();
     let create_record = "INSERT INTO auditoria SELECT seq + 2, replace(linha, '\"agendamento_id\":5', '\"agendamento_id\":6') \
@@ -87,7 +87,7 @@ async fn an_agenda_agrees_with_itself_and_each_contradiction_is_named() {
         let connection = Connection::open(&path).unwrap();
         connection.execute_batch(sql).unwrap();
         drop(connection);
-        let found = deep(&path, Kind::Agenda, || false).unwrap();
+        let found = deep(&path, DatabaseKind::Agenda, || false).unwrap();
         assert!(found.faults.iter().any(|fault| fault.contains(expected)), "{sql}: {found:?}");
     }
     // A page with invalid content.
@@ -95,6 +95,6 @@ async fn an_agenda_agrees_with_itself_and_each_contradiction_is_named() {
     let end = bytes.len();
     bytes[end - 4096..].fill(0xa5);
     std::fs::write(&path, bytes).unwrap();
-    let found = deep(&path, Kind::Agenda, || false).unwrap();
+    let found = deep(&path, DatabaseKind::Agenda, || false).unwrap();
     assert!(found.fault_count > 0 && found.faults.iter().all(|fault| fault.contains("page")), "{found:?}");
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::sqlite::open_error::Kind;
+use crate::store::sqlite::open_error::DatabaseKind;
 use crate::store::sqlite::schema;
 
 const DAY_US: i64 = minutes_in_micros(24 * 60);
@@ -19,7 +19,7 @@ struct Agenda {
 /// An agenda with telescopes `T1`, `T2` … in addition to the two default ones.
 fn agenda(more_telescopes: usize) -> Agenda {
     let folder = tempfile::tempdir().unwrap();
-    let (connection, _) = schema::open_for_writing(&folder.path().join("sctec.db"), Kind::Agenda).unwrap();
+    let (connection, _) = schema::open_for_writing(&folder.path().join("sctec.db"), DatabaseKind::Agenda).unwrap();
     for nth in 1..=more_telescopes {
         let code = format!("T{nth}");
         connection.execute("INSERT INTO telescopios (codigo, nome, simulado) VALUES (?1, ?1, 1)", [code]).unwrap();
