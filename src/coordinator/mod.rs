@@ -22,7 +22,7 @@ use std::sync::Arc;
 use slog::{error, info};
 use tokio::net::TcpListener;
 
-pub use self::protocol::SERVICE;
+pub use self::protocol::{SERVICE, TOKENS_ABOVE_MAX};
 pub use self::routes::endpoints;
 use self::routes::force::Forcing;
 use self::service::Service;
@@ -43,7 +43,7 @@ pub struct Config {
     /// Whether it gives no lock while a lease from before its start may still be live.
     pub grace: bool,
     /// Every token will be larger than this, below 2^53; for an operator to whom the count was lost. At the most
-    /// [`protocol::TOKENS_ABOVE_MAX`].
+    /// [`TOKENS_ABOVE_MAX`].
     pub tokens_above: u64,
     /// How much the lock table takes.
     pub limits: table::Limits,
@@ -79,7 +79,7 @@ pub async fn serve(
     let logs = data_dir::open_log(SERVICE, &log_path, &config.logging)?;
     let clock = Clock::system();
     let state = StateFile::open(&config.data_dir)?;
-    let tokens_above = config.tokens_above.min(protocol::TOKENS_ABOVE_MAX);
+    let tokens_above = config.tokens_above.min(TOKENS_ABOVE_MAX);
     let log = logs.logger.clone();
     let service = Service::start(Box::new(state), config.limits, config.grace, tokens_above, clock.clone(), log)
         .map_err(|error| start_error(&config.data_dir, &error))?;

@@ -9,6 +9,9 @@ use crate::audit::record::Why;
 use crate::store::{NotCancelled, StoreError};
 use crate::time::Timestamp;
 
+/// The most characters of a refusal that a record has.
+const RECORDED_CHARS_MAX: usize = 2000;
+
 /// Declares the codes, each with its name on the wire and its title, and the list of them all.
 macro_rules! codes {
     ($($(#[doc = $words:literal])+ $code:ident = $name:literal, $title:literal;)+) => {
@@ -210,6 +213,8 @@ impl Refusal {
             // Writing to a string cannot fail.
             let _ = write!(detail, " {}: {rejection}", rejection.field());
         }
+        // A code that somebody put into the catalogue may have any length.
+        let detail = detail.chars().take(RECORDED_CHARS_MAX).collect();
         Some(Why { code: self.code().name(), detail, taken_by })
     }
 }
@@ -244,4 +249,16 @@ fn not_read(error: &StoreError) -> String {
 /// Whether the broken rule is that the catalogue has no such scientist or telescope.
 pub fn is_unknown(rejection: &Rejection) -> bool {
     matches!(rejection, Rejection::UnknownScientist(_) | Rejection::UnknownTelescope(_) | Rejection::NoTelescope)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_has_a_bounded_part_of_a_long_refusal() {
+        let refusal = Refusal::Busy { telescope: "x".repeat(3000), start: Timestamp::MIN };
+        let why = refusal.why().unwrap();
+        assert_eq!((why.code, why.detail.chars().count()), ("recurso_ocupado", RECORDED_CHARS_MAX));
+    }
 }
