@@ -37,7 +37,8 @@
 //! - Where is a lock's TTL bounded? [`coordinator::protocol`], in its `limits`.
 //! - What does a booking look like on the wire? `scheduler::views`.
 //! - Which flag sets the rotation? `commands::serve`, in its `args`: `--log-rotate-mb` and `--audit-rotate-mb`.
-//! - When does a listener hear `perdidos`? [`http::channel`]: when it has missed events; `scheduler::live` says which.
+//! - When does a listener hear `perdidos`? [`http::channel`]: when it has missed events; `scheduler::live::publisher`: when events
+//!   were dropped before they reached the coordinator.
 
 // A closed pipe or a full disk would panic in println! and eprintln!: output goes through a writer that can say so.
 #![warn(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)]
