@@ -26,7 +26,7 @@ const ASTRONOMERS: u32 = 10;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 #[tokio::main]
-#[allow(clippy::too_many_lines, reason = "a tour, told in its order")]
+#[expect(clippy::too_many_lines, reason = "a tour, told in its order")]
 async fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (stop, stopped) = watch::channel(());

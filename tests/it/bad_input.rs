@@ -34,7 +34,7 @@ fn raw(services: &Services, bytes: &[u8], close: bool) -> String {
 }
 
 #[test]
-#[allow(clippy::too_many_lines, reason = "a table of cases and one loop over it")]
+#[expect(clippy::too_many_lines, reason = "a table of cases and one loop over it")]
 fn every_wrong_field_is_named_at_once() {
     let services = Services::start(&[]);
     let cases: &[(&str, u16, &[&str])] = &[

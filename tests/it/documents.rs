@@ -9,7 +9,7 @@ use sctec::http::router::{Access, Endpoint};
 use sctec::{coordinator, scheduler};
 use serde_json::{Value, json};
 
-use crate::common::{Asked, Services, http};
+use crate::common::{Asked, Services, http, sources};
 
 fn document(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).unwrap()
@@ -48,7 +48,7 @@ fn every_example_is_json() {
 }
 
 #[test]
-#[allow(clippy::too_many_lines, reason = "a table of answers and one loop over it")]
+#[expect(clippy::too_many_lines, reason = "a table of answers and one loop over it")]
 fn examples_have_the_members_of_real_answers() {
     let services = Services::start(&["--lock-retention-ms", "0"]);
     let agenda = |method: &str, path: &str, body: Option<Value>| {
@@ -226,23 +226,6 @@ fn a_kind_of_problem_is_made_in_a_list_only() {
     let mut making: Vec<_> = sources(&folder).into_iter().filter(make_one).collect();
     making.sort_unstable();
     assert_eq!(making, ["http/kind.rs", "scheduler/problems.rs"].map(PathBuf::from));
-}
-
-/// Every Rust file of a folder and of the folders in it, as paths from `folder`.
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in std::fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.push(path.strip_prefix(folder).unwrap().to_owned());
-            }
-        }
-    }
-    found
 }
 
 /// What stands between backticks.

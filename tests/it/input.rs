@@ -87,7 +87,7 @@ fn digits_past_the_microsecond_do_not_put_an_instant_on_the_grid() {
 }
 
 #[test]
-#[allow(clippy::too_many_lines, reason = "a table of cases and one loop over it")]
+#[expect(clippy::too_many_lines, reason = "a table of cases and one loop over it")]
 fn a_filter_that_is_empty_or_misspelt_is_refused_everywhere() {
     // ciso-assistant #4701, cloudify-manager #3366: such a filter returned everything.
     let services = Services::start(&[]);

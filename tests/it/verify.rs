@@ -203,7 +203,7 @@ fn a_verification_that_cannot_run_exits_1() {
 }
 
 #[test]
-#[allow(clippy::too_many_lines, reason = "one trail, which is costly to make, and all that is checked of it")]
+#[expect(clippy::too_many_lines, reason = "one trail, which is costly to make, and all that is checked of it")]
 fn a_rotated_trail_is_one_trail() {
     let services = Services::start(&["--audit-rotate-mb", "1", "--lock-retention-ms", "0"]);
     // Each pair of records has about 6,000 bytes.

@@ -27,8 +27,8 @@ use crate::time::Clock;
   sctec locks --release X --reason 'its owner is gone'
 
 A lock is held, retained (just released, still refused) or promised (free, but the first waiter gets it). A request that \
-waits for several resources counts as waiting for each of them. An owner that loses its lock by --release learns \
-of it only when it asks: what the lock guards should check the token.
+waits for several resources counts as waiting for each of them. The owner of a lock that --release takes away \
+is not notified: the storage that the lock protects must check the fencing token.
 
 Exit status: 0 done (also when nothing is locked), 1 there was nothing to release, 2 could not run. --watch runs until \
 Ctrl-C (130) or until nobody reads its output (0).")]

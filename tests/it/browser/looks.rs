@@ -15,7 +15,7 @@ use crate::common::Services;
 /// Checks every state of the page with axe-core, and makes the pictures if they are wanted.
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver"]
-#[allow(clippy::too_many_lines, reason = "one visit through every state of the page")]
+#[expect(clippy::too_many_lines, reason = "one visit through every state of the page")]
 async fn every_state_is_accessible() {
     let (_turn, services, browser) = start(&["--audit-refusals"]).await;
     fill(&services, DAY);

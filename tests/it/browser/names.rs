@@ -57,7 +57,7 @@ const TELESCOPE: &str = "טלסקופ הובל";
 
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver"]
-#[allow(clippy::too_many_lines, reason = "one agenda and every place that shows its names")]
+#[expect(clippy::too_many_lines, reason = "one agenda and every place that shows its names")]
 async fn typed_texts_run_in_their_own_direction_everywhere() {
     let (_turn, services, browser) = start(&["--audit-refusals"]).await;
     let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();

@@ -18,7 +18,7 @@ async fn wait_address(browser: &Browser, hash: &str) {
 
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver"]
-#[allow(clippy::too_many_lines, reason = "a table of addresses and one loop over it")]
+#[expect(clippy::too_many_lines, reason = "a table of addresses and one loop over it")]
 async fn an_address_that_leads_nowhere_is_told_of() {
     let (_turn, services, browser) = start(&[]).await;
     let today = browser_day(&browser, &services).await;

@@ -11,6 +11,7 @@ pub mod podman;
 mod requests;
 mod server;
 mod services;
+mod sources;
 pub mod trail;
 mod wait;
 
@@ -20,4 +21,5 @@ pub use locks::Locks;
 pub use requests::{Answer, http, http_with, try_http};
 pub use server::Server;
 pub use services::{Services, count};
+pub use sources::sources;
 pub use wait::wait_until;

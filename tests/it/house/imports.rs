@@ -6,10 +6,12 @@
 //! `#[cfg(test)]` do not count.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use syn::visit::Visit;
 use syn::{Attribute, Item, ItemMod, ItemUse, UseTree, Visibility};
+
+use crate::common::sources;
 
 /// The place of a module in the crate: `http::server` is `["http", "server"]`, the root is empty.
 type Module = Vec<String>;
@@ -298,19 +300,9 @@ fn attributes(item: &Item) -> &[Attribute] {
 
 /// Every Rust file below a folder: its path from there, with `/`, and its text.
 pub fn texts(folder: &Path) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in std::fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
-                found.push((name, std::fs::read_to_string(path).unwrap()));
-            }
-        }
-    }
-    found.sort();
-    found
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(folder.join(&path)).unwrap();
+        (path.to_str().unwrap().to_owned(), text)
+    };
+    sources(folder).into_iter().map(read).collect()
 }

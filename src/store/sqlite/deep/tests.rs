@@ -33,7 +33,7 @@ async fn agenda() -> (tempfile::TempDir, PathBuf) {
 }
 
 #[tokio::test]
-#[allow(clippy::too_many_lines, reason = "a table of contradictions and one loop over it")]
+#[expect(clippy::too_many_lines, reason = "a table of contradictions and one loop over it")]
 async fn an_agenda_agrees_with_itself_and_each_contradiction_is_named() {
     let (_folder, path) = agenda().await;
     let found = deep(&path, DatabaseKind::Agenda, || false).unwrap();
