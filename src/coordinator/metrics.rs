@@ -108,22 +108,22 @@ impl Metrics {
         registry.register("locks_refused", "Lock requests refused, by reason", self.refused.clone());
         registry.register("locks_renewed", "Leases renewed", self.renewed.clone());
         registry.register("locks_released", "Leases released by their holders", self.released.clone());
-        registry.register("locks_expired", "Leases that ran out", self.expired.clone());
+        registry.register("locks_expired", "Leases that expired without being released", self.expired.clone());
         registry.register("locks_forced", "Leases and retentions taken away by an operator", self.forced.clone());
-        registry.register("waiters_left", "Waiters whose client left", self.left.clone());
-        registry.register("wait_seconds", "How long granted leases were waited for", self.waited_s.clone());
+        registry.register("waiters_left", "Waiting requests whose client disconnected", self.left.clone());
+        registry.register("wait_seconds", "How long a request waited in the queue until it got its lease", self.waited_s.clone());
         let mut gauge = |name, help, value: i64| {
             registry.register(name, help, ConstGauge::new(value));
         };
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        gauge("leases", "Live leases", count(now.counts.leases));
+        gauge("leases", "Leases that are valid now", count(now.counts.leases));
         gauge("resources_held", "Resources under a lease", count(now.counts.held));
-        gauge("resources_retained", "Resources refused for a while after a release", count(now.counts.retained));
-        gauge("waiters", "Requests that wait", count(now.counts.waiting));
+        gauge("resources_retained", "Resources that were released and are still refused (retention)", count(now.counts.retained));
+        gauge("waiters", "Requests waiting in the queue", count(now.counts.waiting));
         gauge("last_token", "The last fencing token given", now.last_token.cast_signed());
-        gauge("token_limit", "The largest fencing token that is durable", now.token_limit.cast_signed());
-        gauge("in_grace", "1 while no lock is given because of those of before", i64::from(now.in_grace));
-        registry.register("uptime_seconds", "How long the service has run", ConstGauge::new(now.uptime_s));
+        gauge("token_limit", "The largest fencing token that may be given: the limit stored on disk", now.token_limit.cast_signed());
+        gauge("in_grace", "1 after a start, until the locks granted before it have expired", i64::from(now.in_grace));
+        registry.register("uptime_seconds", "Time since the service started", ConstGauge::new(now.uptime_s));
         let published = Family::<ChannelLabel, Counter<u64, AtomicU64>>::default();
         let listeners = Family::<ChannelLabel, Gauge<i64, AtomicI64>>::default();
         for (channel, last, listening) in hub.each_channel() {
@@ -132,11 +132,48 @@ impl Metrics {
             listeners.get_or_create(&label).set(count(listening));
         }
         registry.register("events_published", "Events published, by channel", published);
-        registry.register("listeners", "Who listens now, by channel", listeners);
-        registry.register("events_lost", "Events that slow listeners lost", ConstCounter::new(hub.lost()));
+        registry.register("listeners", "Connected listeners, by channel", listeners);
+        registry.register("events_lost", "Events lost by listeners that read too slowly", ConstCounter::new(hub.lost()));
         let mut text = String::new();
         // Writing to a `String` cannot fail.
         let _ = encode(&mut text, &registry);
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The next reason, so that a new one cannot be left out here.
+    const fn after(reason: Reason) -> Option<Reason> {
+        match reason {
+            Reason::Busy => Some(Reason::WaitedInVain),
+            Reason::WaitedInVain => Some(Reason::TableFull),
+            Reason::TableFull => Some(Reason::QueueFull),
+            Reason::QueueFull => Some(Reason::Grace),
+            Reason::Grace => Some(Reason::Stopping),
+            Reason::Stopping => Some(Reason::NoTokens),
+            Reason::NoTokens => Some(Reason::Gone),
+            Reason::Gone => Some(Reason::TooFar),
+            Reason::TooFar => None,
+        }
+    }
+
+    #[test]
+    fn the_operators_document_has_a_row_for_each_reason() {
+        let document = include_str!("../../docs/OPERACAO.md");
+        let (_, table) = document.split_once("\n| motivo | por que").unwrap();
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+        let mut described: Vec<_> = rows.map(|row| row.split('`').nth(1).unwrap()).collect();
+        let mut reason = Some(Reason::Busy);
+        while let Some(label) = reason {
+            // The label's text is the variant's name.
+            let name = format!("{label:?}");
+            let row = described.iter().position(|row| *row == name);
+            described.remove(row.unwrap_or_else(|| panic!("OPERACAO.md does not describe {name}")));
+            reason = after(label);
+        }
+        assert!(described.is_empty(), "no such reason: {described:?}");
     }
 }

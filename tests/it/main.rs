@@ -30,6 +30,7 @@ mod leases;
 mod locks;
 mod locks_cli;
 mod logs;
+mod metrics;
 mod operate;
 mod page;
 mod peers;
