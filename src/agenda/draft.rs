@@ -52,13 +52,13 @@ pub struct NewBooking {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// No such scientist.
-    #[error("não há cientista de número {0}; a lista está em GET /cientistas")]
+    #[error("não existe cientista com o número {0}; a lista está em GET /cientistas")]
     UnknownScientist(i64),
     /// No such telescope.
-    #[error("não há telescópio \"{0}\"; a lista está em GET /telescopios")]
+    #[error("não existe telescópio \"{0}\"; a lista está em GET /telescopios")]
     UnknownTelescope(String),
     /// No telescope is named, and the catalogue is empty.
-    #[error("não há telescópio nenhum; a lista, vazia, está em GET /telescopios")]
+    #[error("não há nenhum telescópio no catálogo (GET /telescopios)")]
     NoTelescope,
     /// The start or the duration is off the grid.
     #[error("{0}")]

@@ -93,7 +93,7 @@ pub async fn serve(
     let shutdown = async {
         tokio::select! {
             () = shutdown => {}
-            why = panics::fallen() => error!(logs.logger, "Uma parte do serviço falhou, e ele para: {}", why),
+            why = panics::fallen() => error!(logs.logger, "Uma parte do serviço falhou, e por isso o serviço para: {}", why),
         }
         // A waiter's request would delay the stop.
         service.close();

@@ -98,7 +98,7 @@ where
             return Err(problem.retry_after_s(1));
         }
         Ok(Err(error)) => {
-            let detail = "O corpo da requisição terminou antes da hora.";
+            let detail = "O corpo da requisição terminou antes do comprimento anunciado.";
             return Err(
                 Problem::new(kind::CUT_BODY, detail).caused_by(format!("a conexão terminou no meio do corpo: {error}"))
             );

@@ -293,8 +293,8 @@ pub fn unknown_name(what: &str, name: &str, known: &str) -> String {
     }
     let names = known.split([',', ';', ' ']).filter(|name| !name.is_empty());
     match suggest::nearest(name, names) {
-        Some(meant) => format!("{what}; seria {meant}? Os aceitos são {known}"),
-        None => format!("{what}; os aceitos são {known}"),
+        Some(meant) => format!("{what}; você quis dizer {meant}? São aceitos: {known}"),
+        None => format!("{what}; são aceitos: {known}"),
     }
 }
 

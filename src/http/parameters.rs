@@ -56,7 +56,7 @@ impl Parameters {
     pub fn text(&mut self, name: &str) -> Option<String> {
         let text = self.values.remove(name)?;
         if text.is_empty() {
-            self.reject(name, FieldCode::Length.says("está vazio; dê-lhe um valor, ou tire-o"));
+            self.reject(name, FieldCode::Length.says("está vazio; informe um valor ou tire o parâmetro"));
             return None;
         }
         // The decoder replaces bytes that are not UTF-8 by this character. No valid value contains it.
@@ -146,7 +146,7 @@ mod tests {
         }
         assert_eq!(fields("telescopio=&limte=3&de=&=&x="), ["telescopio", "de", "", "limte", "x"]);
         assert_eq!(fields("telescopio=%ff"), ["telescopio"]);
-        assert!(wrong_query("limte=3")[0].1.contains("seria limite?"));
+        assert!(wrong_query("limte=3")[0].1.contains("quis dizer limite?"));
         assert!(!wrong_query("x=3")[0].1.contains("seria"));
         assert!(wrong_query("de=2025-12-01T03:00:00+01:00")[0].1.contains("%2B"));
         assert!(!wrong_query("de=2025-12-01+03:00:00Z")[0].1.contains("%2B"));

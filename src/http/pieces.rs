@@ -56,9 +56,9 @@ impl Body for Pieces {
             // The status is sent already. A stream of events ends and its client connects again; another body is cut off.
             Err(panicked) => {
                 if let Some(log) = &self.log {
-                    error!(log, "Fluxo encerrado por falha nossa: {}", panicked);
+                    error!(log, "Fluxo encerrado por um defeito do serviço: {}", panicked);
                 }
-                Poll::Ready((!self.is_events).then(|| Err(io::Error::other("uma falha nossa"))))
+                Poll::Ready((!self.is_events).then(|| Err(io::Error::other("um defeito do serviço"))))
             }
         }
     }

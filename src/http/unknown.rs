@@ -89,7 +89,7 @@ impl Unknown {
     /// Records that the unknown field `name` was ignored. `known` lists the accepted names.
     pub fn pass_over(&mut self, name: String, known: &str) {
         if self.named.len() < NAMED_MAX {
-            let mensagem = format!("campo desconhecido, ignorado; os aceitos são {known}");
+            let mensagem = format!("campo desconhecido, ignorado; os campos aceitos são {known}");
             self.named.push(FieldError::new(name, FieldCode::Unknown.says(mensagem)));
         } else {
             self.more += 1;

@@ -67,7 +67,7 @@ pub async fn serve(
     let shutdown = async {
         tokio::select! {
             () = shutdown => {}
-            why = panics::fallen() => error!(log, "Uma parte do serviço falhou, e ele para: {}", why),
+            why = panics::fallen() => error!(log, "Uma parte do serviço falhou, e por isso o serviço para: {}", why),
         }
     };
     server::serve(listener, routes, clock, log.clone(), config.tenancy, shutdown).await;

@@ -82,7 +82,7 @@ pub fn unknown_telescope(code: &str) -> Problem {
 
 /// 404 for a scientist whose number in the path is none.
 pub fn not_a_scientist(id: &str) -> Problem {
-    let detail = format!("Não há cientista {id}; o número é um inteiro a partir de 1.");
+    let detail = format!("Não existe cientista {id}; o número é um inteiro a partir de 1.");
     Problem::new(kind(Code::UnknownScientist), detail).with_links(links::to_catalogue(false))
 }
 

@@ -161,7 +161,7 @@ impl Refusal {
         let text = match self {
             Self::Busy { telescope, start } => {
                 let resource = resource(telescope, *start);
-                format!("Outra requisição está com o recurso {resource}, ou acabou de ganhá-lo.")
+                format!("Outra requisição está usando o recurso {resource}, ou acabou de agendá-lo.")
             }
             Self::Taken { telescope, start, .. } => {
                 format!("O horário {} de {telescope} já está agendado.", start.seconds())
@@ -184,19 +184,19 @@ impl Refusal {
                 format!("Um campo precisa de correção: {}.", rejection.field())
             }
             Self::CoordinatorUnavailable => {
-                return "O coordenador não respondeu ou não pôde dar a trava, e sem ela nada é agendado. Tente de novo em instantes."
+                return "O coordenador não respondeu ou não pôde conceder a trava, e sem a trava nada é agendado. Tente de novo em instantes."
                     .into();
             }
             Self::LeaseExpired => {
                 return "A trava venceu antes da gravação; nada foi gravado. Tente de novo.".into();
             }
             Self::StaleToken => {
-                return "Uma trava mais nova já escreveu neste horário; nada foi gravado. Tente de novo.".into();
+                return "O dono de uma trava mais nova já gravou neste horário; nada foi gravado. Tente de novo.".into();
             }
             Self::NotWritten(error) => not_written(error),
             Self::NotRead(error) => not_read(error),
             Self::AuditUnavailable => {
-                return "A trilha de auditoria não pode ser escrita, e sem registro nada é agendado.".into();
+                return "A trilha de auditoria não pode ser escrita, e sem o registro nada é agendado.".into();
             }
         };
         text.into()
@@ -227,10 +227,10 @@ fn not_written(error: &StoreError) -> String {
             )
         }
         StoreError::Refused(reason) => format!(
-            "O banco de dados recusou esta gravação ({reason}); nada foi gravado. Repeti-la não adianta: quem opera o serviço precisa ver o banco."
+            "O banco de dados recusou esta gravação ({reason}); nada foi gravado. Repetir o pedido não adianta: avise o operador do serviço, que precisa examinar o banco."
         ),
         StoreError::Unknown(reason) => format!(
-            "Não se sabe se foi gravado: a gravação falhou ao terminar e não pôde ser verificada ({reason}). Veja em _links o que ficou antes de repetir."
+            "Não se sabe se a mudança foi gravada: a gravação falhou ao terminar e não pôde ser verificada ({reason}). Antes de repetir, veja pelos links em _links o que ficou gravado."
         ),
     }
 }
@@ -238,7 +238,7 @@ fn not_written(error: &StoreError) -> String {
 fn not_read(error: &StoreError) -> String {
     match error {
         StoreError::Refused(reason) => format!(
-            "O banco de dados tem aqui um valor que não faz sentido ({reason}). Repetir não adianta: quem opera o serviço precisa ver o banco."
+            "O banco de dados tem aqui um valor que não faz sentido ({reason}). Repetir o pedido não adianta: avise o operador do serviço, que precisa examinar o banco."
         ),
         StoreError::Unavailable(reason) | StoreError::Unknown(reason) => {
             format!("O banco de dados não pode ser lido agora ({reason}). Tente de novo em instantes.")

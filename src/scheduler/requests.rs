@@ -51,7 +51,7 @@ pub fn booking(mut fields: Fields<'_>) -> (Draft, Vec<FieldError>) {
     }
     // A new booking is always active, so another status is a mistake of the client.
     if fields.text("status", single_line(200)).is_some_and(|status| status != Status::Active.name()) {
-        fields.reject("status", "um agendamento novo é AGENDADO; tire este campo");
+        fields.reject("status", "um agendamento novo tem sempre o status AGENDADO; tire este campo");
     }
     (draft, fields.finish(BOOKING_FIELDS).err().unwrap_or_default())
 }
@@ -100,7 +100,7 @@ pub fn list(query: Option<&str>) -> Result<ListRequest, Problem> {
     }
     let limit = parameters.integer("limite", 1..=LIMIT_MAX).and_then(|limit| u16::try_from(limit).ok());
     let after = parameters.parsed("cursor", |text| {
-        read_cursor(text).ok_or_else(|| "não é um cursor; use o link proxima como veio".to_owned())
+        read_cursor(text).ok_or_else(|| "não é um cursor; use o link proxima sem mudá-lo".to_owned())
     });
     parameters.finish(LIST_PARAMETERS)?;
     Ok(ListRequest { filter, after, limit: limit.unwrap_or(LIMIT_DEFAULT) })
@@ -195,7 +195,7 @@ pub fn audit(query: Option<&str>) -> Result<AuditRequest, Problem> {
     let limit = parameters.integer("limite", 1..=LIMIT_MAX).and_then(|limit| u16::try_from(limit).ok());
     let after = parameters.parsed("cursor", |text| {
         let seq = whole_number(text).and_then(|seq| u64::try_from(seq).ok());
-        seq.ok_or_else(|| "não é um cursor; use o link proxima como veio".to_owned())
+        seq.ok_or_else(|| "não é um cursor; use o link proxima sem mudá-lo".to_owned())
     });
     parameters.finish(AUDIT_PARAMETERS)?;
     Ok(AuditRequest { wanted, after: after.unwrap_or(0), limit: limit.unwrap_or(LIMIT_DEFAULT) })

@@ -132,7 +132,7 @@ impl Exporter {
     /// Why the trail cannot be written now, if it cannot.
     pub fn fault(&self) -> Option<String> {
         if self.thread.as_ref().is_some_and(JoinHandle::is_finished) {
-            return Some("quem escreve a trilha terminou por uma falha nossa; reinicie o serviço".to_owned());
+            return Some("o exportador da trilha parou por um defeito do serviço; reinicie o serviço".to_owned());
         }
         self.health.fault(STALLED_AFTER)
     }

@@ -57,7 +57,7 @@ pub fn checked_name(raw: &RawValue) -> Result<String, Wrong> {
 pub fn checked_resource(raw: &RawValue) -> Result<String, Wrong> {
     let name = checked_name(raw)?;
     if matches!(name.as_str(), "." | "..") {
-        return Err("não pode ser . nem .., que num caminho são outra coisa".into());
+        return Err("não pode ser . nem .., que num caminho de URL têm outro significado".into());
     }
     Ok(name)
 }

@@ -58,7 +58,7 @@ pub fn refusal(refused: LockRefused) -> Problem {
     match refused {
         LockRefused::Table(NotGranted::Busy(busy)) => occupied(busy),
         LockRefused::Table(NotGranted::Full) => {
-            let detail = "Há recursos demais travados, retidos ou esperados; tente de novo em instantes.";
+            let detail = "Há recursos demais travados, em retenção ou à espera; tente de novo em instantes.";
             later(kinds::TABLE_FULL, detail)
         }
         LockRefused::Table(NotGranted::QueueFull) => {
@@ -81,11 +81,11 @@ pub fn refusal(refused: LockRefused) -> Problem {
 
 fn too_far(min_token: u64, last_token: u64) -> Problem {
     let most = last_token.saturating_add(TOKEN_JUMP_MAX);
-    let mensagem = format!("pode ser até {most}, {TOKEN_JUMP_MAX} além do último token dado ({last_token})");
+    let mensagem = format!("pode ser até {most}, {TOKEN_JUMP_MAX} além do último token concedido ({last_token})");
     let detail = format!(
-        "Quem pede diz que já viu o token {min_token}, e o último dado aqui foi {last_token}: um pedido não leva o contador \
-         mais que {TOKEN_JUMP_MAX} adiante. Se coordenador.json se perdeu, ou voltou de uma cópia antiga, o operador recomeça \
-         o coordenador com --tokens-above {min_token}."
+        "O cliente diz que já viu o token {min_token}, mas o último token concedido foi {last_token}. Um pedido pode avançar o \
+         contador no máximo {TOKEN_JUMP_MAX}. Se coordenador.json se perdeu ou veio de uma cópia antiga, o operador deve \
+         reiniciar o coordenador com --tokens-above {min_token}."
     );
     Problem::new(kinds::TOKEN_TOO_FAR, detail)
         .with_fields(vec![FieldError::new("token_minimo", FieldCode::Number.says(mensagem))])
@@ -99,7 +99,7 @@ fn occupied(busy: Busy) -> Problem {
         State::Retained { .. } => format!("O recurso {resource} acabou de ser liberado e ainda está retido."),
         State::Held { owner: Some(owner), .. } => format!("O recurso {resource} está em uso (dono: {owner})."),
         State::Held { owner: None, .. } => format!("O recurso {resource} está em uso."),
-        State::Promised => format!("O recurso {resource} está prometido a quem chegou antes e espera na fila."),
+        State::Promised => format!("O recurso {resource} está prometido ao primeiro pedido da fila de espera."),
     };
     let Seen { owner, token, free_in, .. } = Seen::new(state.clone());
     let expira_em_ms = free_in.map(millis);
@@ -124,14 +124,14 @@ pub fn stopping() -> Problem {
 }
 
 fn not_durable() -> Problem {
-    let detail = "O estado não pôde ser gravado no disco, e nada é dado antes disso.";
+    let detail = "O coordenador não conseguiu gravar o seu estado no disco, e não concede travas sem essa gravação.";
     later(kinds::NOT_DURABLE, detail)
 }
 
 /// The client has closed its side of the connection: it reads this only if it closed no more than that.
 pub fn gone() -> Problem {
-    let detail = "A conexão já tinha sido fechada do seu lado: nada é concedido a quem se foi. Mantenha-a aberta até a \
-                  resposta.";
+    let detail = "O cliente fechou a conexão antes da resposta, e por isso o coordenador não concedeu a trava. Mantenha a \
+                  conexão aberta até a resposta.";
     Problem::new(kinds::CLIENT_GONE, detail).already_logged()
 }
 
@@ -320,7 +320,7 @@ impl ForcedAnswer {
 
 /// The answer about a resource without a lease, a retention and waiters.
 pub fn free(resource: &str) -> Problem {
-    no_lock(format!("O recurso {resource} está livre: ninguém o tem, e ninguém espera por ele."))
+    no_lock(format!("O recurso {resource} está livre: nenhuma trava o ocupa, e nenhum pedido espera por ele."))
 }
 
 /// The problem of a resource without a lease, a retention and a waiter.

@@ -75,7 +75,7 @@ impl Journal {
                 Reason::Grace
             }
             LockRefused::Gone => {
-                info!(log, "Quem pedia já se foi, negando lock");
+                info!(log, "Cliente desconectado, negando lock");
                 Reason::Gone
             }
             LockRefused::NotDurable(reason) => {

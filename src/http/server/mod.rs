@@ -168,7 +168,7 @@ pub async fn serve<H: Handler>(
         let log = log.clone();
         tasks.spawn(async move {
             if let Err(panicked) = guarded(connection.run(stream)).await {
-                error!(log, "Conexão de {} encerrada por falha nossa: {}", peer, panicked);
+                error!(log, "Conexão de {} encerrada por um defeito do serviço: {}", peer, panicked);
             }
             drop(permit);
         });
@@ -177,7 +177,7 @@ pub async fn serve<H: Handler>(
     stop.begun.cancel();
     tasks.close();
     if tokio::time::timeout(DRAIN_TIMEOUT, tasks.wait()).await.is_err() {
-        warn!(log, "Requisições ainda em curso depois de {} s; encerrando assim mesmo", DRAIN_TIMEOUT.as_secs());
+        warn!(log, "Requisições ainda em curso depois de {} s; encerrando mesmo assim", DRAIN_TIMEOUT.as_secs());
         stop.over.cancel();
         // The tasks only have to be dropped now.
         let _ = tokio::time::timeout(STOP_PATIENCE, tasks.wait()).await;

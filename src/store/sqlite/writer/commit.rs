@@ -246,7 +246,7 @@ impl Committed {
 /// A panic in one job must not end the thread that all others need. The job's writes until then are rolled back.
 fn run(job: &mut Box<dyn Job>, tx: &mut Tx<'_>) -> rusqlite::Result<()> {
     panics::guarded_call(|| job.run(tx)).unwrap_or_else(|panicked| {
-        let reason = format!("uma falha nossa ao gravar: {panicked}");
+        let reason = format!("um defeito do serviço ao gravar: {panicked}");
         Err(rusqlite::Error::ToSqlConversionFailure(reason.into()))
     })
 }

@@ -109,7 +109,7 @@ impl Writer {
 
 /// The error of a job that was not taken.
 fn stopped() -> StoreError {
-    StoreError::Unavailable("quem grava no banco terminou por uma falha nossa; reinicie o serviço".to_owned())
+    StoreError::Unavailable("a parte do serviço que grava no banco parou por um defeito; reinicie o serviço".to_owned())
 }
 
 /// The error of a job that was taken and never answered: it may have been committed.
