@@ -111,17 +111,29 @@ impl Metrics {
         registry.register("locks_expired", "Leases that expired without being released", self.expired.clone());
         registry.register("locks_forced", "Leases and retentions taken away by an operator", self.forced.clone());
         registry.register("waiters_left", "Waiting requests whose client disconnected", self.left.clone());
-        registry.register("wait_seconds", "How long a request waited in the queue until it got its lease", self.waited_s.clone());
+        registry.register(
+            "wait_seconds",
+            "How long a request waited in the queue until it got its lease",
+            self.waited_s.clone(),
+        );
         let mut gauge = |name, help, value: i64| {
             registry.register(name, help, ConstGauge::new(value));
         };
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         gauge("leases", "Leases that are valid now", count(now.counts.leases));
         gauge("resources_held", "Resources under a lease", count(now.counts.held));
-        gauge("resources_retained", "Resources that were released and are still refused (retention)", count(now.counts.retained));
+        gauge(
+            "resources_retained",
+            "Resources that were released and are still refused (retention)",
+            count(now.counts.retained),
+        );
         gauge("waiters", "Requests waiting in the queue", count(now.counts.waiting));
         gauge("last_token", "The last fencing token given", now.last_token.cast_signed());
-        gauge("token_limit", "The largest fencing token that may be given: the limit stored on disk", now.token_limit.cast_signed());
+        gauge(
+            "token_limit",
+            "The largest fencing token that may be given: the limit stored on disk",
+            now.token_limit.cast_signed(),
+        );
         gauge("in_grace", "1 after a start, until the locks granted before it have expired", i64::from(now.in_grace));
         registry.register("uptime_seconds", "Time since the service started", ConstGauge::new(now.uptime_s));
         let published = Family::<ChannelLabel, Counter<u64, AtomicU64>>::default();
@@ -133,7 +145,11 @@ impl Metrics {
         }
         registry.register("events_published", "Events published, by channel", published);
         registry.register("listeners", "Connected listeners, by channel", listeners);
-        registry.register("events_lost", "Events lost by listeners that read too slowly", ConstCounter::new(hub.lost()));
+        registry.register(
+            "events_lost",
+            "Events lost by listeners that read too slowly",
+            ConstCounter::new(hub.lost()),
+        );
         let mut text = String::new();
         // Writing to a `String` cannot fail.
         let _ = encode(&mut text, &registry);

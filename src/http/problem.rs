@@ -119,8 +119,7 @@ impl Problem {
 
     /// 500 for an internal error. Only the log shows `cause`.
     pub fn internal(cause: impl Into<String>) -> Self {
-        let detail =
-            "O serviço falhou por um defeito próprio. Antes de repetir, veja o que foi gravado. O identificador em instance está também no log do serviço.";
+        let detail = "O serviço falhou por um defeito próprio. Antes de repetir, veja o que foi gravado. O identificador em instance está também no log do serviço.";
         Self::new(kind::INTERNAL, detail).caused_by(cause)
     }
 

@@ -191,7 +191,8 @@ impl Refusal {
                 return "A trava venceu antes da gravação; nada foi gravado. Tente de novo.".into();
             }
             Self::StaleToken => {
-                return "O dono de uma trava mais nova já gravou neste horário; nada foi gravado. Tente de novo.".into();
+                return "O dono de uma trava mais nova já gravou neste horário; nada foi gravado. Tente de novo."
+                    .into();
             }
             Self::NotWritten(error) => not_written(error),
             Self::NotRead(error) => not_read(error),

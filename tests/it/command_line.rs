@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::common::{Server, run, sctec, signal, wait_until};
+use crate::common::{Server, deaf, run, sctec, signal, wait_until};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -139,7 +139,10 @@ fn commands_that_run_on_are_ended_by_sigint() {
         &["locks", "--watch", "--url", &locks],
         &["clock-sync", "--watch", "--samples", "1", "--url", &agenda],
     ] {
-        let mut child = sctec().args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        // A shell ignores SIGINT for what it starts in the background, and the tests inherit that.
+        let mut command = Command::new("env");
+        let command = deaf(&mut command).args(["--default-signal=INT", env!("CARGO_BIN_EXE_sctec")]).args(arguments);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut reader = BufReader::new(child.stdout.take().unwrap());
         reader.read_line(&mut String::new()).unwrap();
         signal(child.id(), "INT");

@@ -171,7 +171,9 @@ fn a_filter_that_is_empty_or_misspelt_is_refused_everywhere() {
     let found: Vec<(&str, &str)> = found.iter().map(|(name, said)| (name.as_str(), said.as_str())).collect();
     assert_eq!(found.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["limite", "cientsta_id", "estado"]);
     assert!(found[1].1.contains("quis dizer cientista_id?") && !found[2].1.contains("quis dizer"), "{found:?}");
-    assert!(wrong(services.agenda("/telescopios/Hubble-Acad/livres?perto_de_utc=x"))[0].1.contains("quis dizer perto_de?"));
+    assert!(
+        wrong(services.agenda("/telescopios/Hubble-Acad/livres?perto_de_utc=x"))[0].1.contains("quis dizer perto_de?")
+    );
     let (_, problem) = services.book_with(&json!({"cientista_id": 1, "horario_inicio": SLOT}));
     assert!(
         errors(&problem)
