@@ -1,5 +1,4 @@
-// The English texts: those of pt.js under the same keys, those of index.html under its `data-t` keys, and `problem.` those
-// for the server's error codes.
+// The English texts, under the keys of pt.js; and under `problem.` the words for the server's error codes.
 
 export default {
   "page.title": "SCTEC · the telescope's agenda",
@@ -27,6 +26,9 @@ export default {
   "page.panel": "Selected slot",
   "page.dispute": "Contest",
   "page.history": "History",
+  "page.agenda": "Agenda",
+  "page.noscript":
+    "This page needs JavaScript. Without it, the API is at / with Accept: application/json; its texts are in Portuguese.",
 
   "clock.ahead": "your clock is {error} s ahead (± {bound} s)",
   "clock.behind": "your clock is {error} s behind (± {bound} s)",

@@ -9,8 +9,10 @@ const LANGUAGES = { pt: { locale: "pt-BR", words: pt }, en: { locale: "en-GB", w
 /// The language of the server's texts.
 export const SERVER_LANGUAGE = "pt-BR";
 
-/// The key of the chosen language in LANGUAGES. Only `speak` changes it.
-let language = recall("language") in LANGUAGES ? recall("language") : "pt";
+/// The language in which the server has written the page: the one that the browser prefers. Node has no page.
+const served = globalThis.document?.documentElement.lang.slice(0, 2);
+/// The key of the language in LANGUAGES: a person's choice comes first. Only `speak` changes it.
+let language = [recall("language"), served].find((one) => one in LANGUAGES) ?? "pt";
 
 /// For dates and numbers.
 export const locale = () => LANGUAGES[language].locale;
@@ -31,9 +33,6 @@ export const known = (key) => (key in pt ? key : undefined);
 
 /// The words for an error code of the server in the chosen language; undefined if the page has none, as in Portuguese.
 export const translated = (code) => LANGUAGES[language].words[`problem.${code}`];
-
-/// The words for a text of index.html; undefined in Portuguese, which is written there itself.
-export const ownWords = (key) => LANGUAGES[language].words[key];
 
 /// Chooses the language, for this visit and the next.
 export function speak(chosen) {

@@ -1,7 +1,34 @@
-// The Portuguese texts that code puts into the page. The texts that never change are in index.html.
+// The Portuguese texts. The server puts those of index.html into it, by the keys of its `data-t`. For the error codes of the
+// server, the words are its own.
 
 export default {
+  "page.title": "SCTEC · a agenda do telescópio",
+  "page.skip": "Ir para a agenda",
+  "page.tagline": "a agenda do telescópio espacial compartilhado",
+  "page.tools": "Língua e tema",
+  "page.clock": "A hora oficial",
+  "page.official": "hora oficial · UTC",
   "page.synchronising": "sincronizando…",
+  "page.choices": "O que mostrar",
+  "page.telescope": "Telescópio",
+  "page.day": "Dia (UTC)",
+  "page.before": "Dia anterior",
+  "page.after": "Dia seguinte",
+  "page.scientist": "Cientista",
+  "page.local": "também a hora local",
+  "page.legend": "Legenda",
+  "page.free": "livre",
+  "page.mine": "meu",
+  "page.others": "de outros",
+  "page.closed": "indisponível",
+  "page.past": "passado",
+  "page.now": "agora",
+  "page.keys": "As setas movem, Shift seleciona vários, Enter agenda ou abre, Page Up e Page Down mudam o dia.",
+  "page.panel": "Horário selecionado",
+  "page.dispute": "Disputa",
+  "page.history": "Histórico",
+  "page.agenda": "Agenda",
+  "page.noscript": "Esta página precisa de JavaScript. A API, sem ele, está em / com Accept: application/json.",
 
   "clock.ahead": "seu relógio está {error} s adiantado (± {bound} s)",
   "clock.behind": "seu relógio está {error} s atrasado (± {bound} s)",

@@ -5,7 +5,7 @@ import { showSynchronisation, showTime } from "./clockview.js";
 import { announce } from "./dialog.js";
 import { at, el, setText } from "./dom.js";
 import { longDay } from "./format.js";
-import { current, locale, ownWords, t } from "./i18n.js";
+import { current, locale, t } from "./i18n.js";
 import { isoDay } from "./instants.js";
 import { showDispute, showPanel } from "./panel.js";
 import { showTheme } from "./theme.js";
@@ -13,8 +13,6 @@ import { showTheme } from "./theme.js";
 export class Screen {
   #parts;
   #local;
-  /// The Portuguese texts and labels that index.html has.
-  #original = new Map();
   #drawn = new Set();
   /// The agenda whose tab stop was put at the present slot, once the true time was known.
   #rested;
@@ -44,18 +42,13 @@ export class Screen {
     history.reread();
   }
 
-  /// Puts the chosen language's words into index.html. `data-t` is the key of an element's text, `data-t-label` that of its
-  /// label.
+  /// Puts the chosen language's words into the page. `data-t` is the key of an element's text, `data-t-label` that of its
+  /// label. The server has done the same with the language that the browser prefers.
   #translate() {
     document.documentElement.lang = locale();
-    for (const element of document.querySelectorAll("[data-t], [data-t-label]")) {
-      const { t: text, tLabel: label } = element.dataset;
-      if (!this.#original.has(element))
-        this.#original.set(element, [element.textContent, element.getAttribute("aria-label")]);
-      const [first, firstLabel] = this.#original.get(element);
-      if (text) element.textContent = ownWords(text) ?? first;
-      if (label) element.setAttribute("aria-label", ownWords(label) ?? firstLabel);
-    }
+    for (const element of document.querySelectorAll("[data-t]")) setText(element, t(element.dataset.t));
+    for (const element of document.querySelectorAll("[data-t-label]"))
+      element.setAttribute("aria-label", t(element.dataset.tLabel));
   }
 
   /// Draws the agenda, its title and its counts, and the panel.

@@ -1,4 +1,5 @@
-//! The headers `Accept` and `Accept-Encoding`: lists of names with weights, by which a client says what it prefers.
+//! The headers `Accept`, `Accept-Encoding` and `Accept-Language`: lists of names with weights, by which a client says what it
+//! prefers.
 //!
 //! <https://www.rfc-editor.org/rfc/rfc9110#section-12.5>
 
@@ -42,6 +43,25 @@ impl Accepted {
         self.weight(name).or_else(|| self.weight("*")).unwrap_or(0.0)
     }
 
+    /// Which of these languages is preferred, by its place in `tags`. A tag like `en` is meant by `en-GB` too, and `*` by each
+    /// tag that is not named. Of the same weight the first in the header is preferred. `None` if none of them is accepted.
+    pub fn language(&self, tags: &[&str]) -> Option<usize> {
+        let best = |tag: &str| {
+            let is = |name: &str| name == tag || name.strip_prefix(tag).is_some_and(|rest| rest.starts_with('-'));
+            let entries = self.0.iter().enumerate().map(|(place, (name, weight))| (place, name, *weight));
+            let by = |meant: &dyn Fn(&str) -> bool| {
+                let meant = entries.clone().filter(|(_, name, _)| meant(name));
+                meant
+                    .map(|(place, _, weight)| (weight, place))
+                    .reduce(|best, next| if next.0 > best.0 { next } else { best })
+            };
+            by(&is).or_else(|| by(&|name| name == "*")).filter(|(weight, _)| *weight > 0.0)
+        };
+        let accepted = tags.iter().enumerate().filter_map(|(index, tag)| Some((index, best(tag)?)));
+        let preferred = accepted.min_by(|(_, one), (_, other)| other.0.total_cmp(&one.0).then(one.1.cmp(&other.1)));
+        preferred.map(|(index, _)| index)
+    }
+
     /// The weight of an entry; the greatest if it is repeated.
     fn weight(&self, name: &str) -> Option<f32> {
         self.0.iter().filter(|(known, _)| known == name).map(|(_, weight)| *weight).reduce(f32::max)
@@ -59,7 +79,7 @@ fn weighed(entry: &str) -> (String, f32) {
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::{ACCEPT, HeaderValue};
+    use hyper::header::{ACCEPT, ACCEPT_LANGUAGE, HeaderValue};
 
     use super::*;
 
@@ -77,6 +97,33 @@ mod tests {
         close(of("", "application/json"), 0.0);
         close(of("application/json;q=9", "application/json"), 0.0);
         close(of("application/json;q=nan", "application/json"), 0.0);
+    }
+
+    #[test]
+    fn a_language_is_preferred_by_its_weight_and_then_by_its_place() {
+        let preferred = |accept: &'static str| {
+            let headers = HeaderMap::from_iter([(ACCEPT_LANGUAGE, HeaderValue::from_static(accept))]);
+            let languages = ["pt", "en"];
+            Accepted::read(&headers, &ACCEPT_LANGUAGE).language(&languages).map(|index| languages[index])
+        };
+        for accept in
+            ["pt", "PT-br", "pt-PT, en", "en;q=0.8, pt-BR", "*", "fr, *;q=0.1", "en;q=0, *", "en;q=0.1, *;q=0.2"]
+        {
+            assert_eq!(preferred(accept), Some("pt"), "{accept}");
+        }
+        for accept in [
+            "en",
+            "en-US,en;q=0.9,pt;q=0.8",
+            "EN-gb, pt",
+            "fr, en;q=0.1",
+            "pt;q=0, *",
+            "en;q=0.2, en-US;q=0.9, pt;q=0.5",
+        ] {
+            assert_eq!(preferred(accept), Some("en"), "{accept}");
+        }
+        for accept in ["", "fr, de", "pt;q=0, en;q=0", "ptx", "english"] {
+            assert_eq!(preferred(accept), None, "{accept}");
+        }
     }
 
     #[test]

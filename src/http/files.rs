@@ -48,11 +48,12 @@ impl Form {
 
 impl File {
     /// A file; its name's ending decides its type.
-    pub fn new(name: &str, content: &'static [u8]) -> Self {
-        let gzip = compressed(content).filter(|gzip| gzip.len() < content.len());
+    pub fn new(name: &str, content: impl Into<Bytes>) -> Self {
+        let content = content.into();
+        let gzip = compressed(&content).filter(|gzip| gzip.len() < content.len());
         Self {
             content_type: HeaderValue::from_static(content_type(name).unwrap_or("application/octet-stream")),
-            plain: Form::new(Bytes::from_static(content)),
+            plain: Form::new(content),
             gzip: gzip.map(|gzip| Form::new(gzip.into())),
         }
     }
@@ -122,7 +123,7 @@ mod tests {
 
     #[test]
     fn what_is_known_is_not_sent_again() {
-        let file = File::new("a.txt", b"abc");
+        let file = File::new("a.txt", "abc");
         let first = file.respond(&HeaderMap::new());
         assert_eq!(first.status(), 200);
         let tag = first.headers()[ETAG].to_str().unwrap().to_owned();
@@ -131,12 +132,12 @@ mod tests {
             assert_eq!((again.status().as_u16(), &again.headers()[ETAG]), (304, &first.headers()[ETAG]), "{known}");
         }
         assert_eq!(file.respond(&headers(IF_NONE_MATCH, "\"x\"")).status(), 200);
-        assert_ne!(File::new("a.txt", b"abd").respond(&HeaderMap::new()).headers()[ETAG], tag);
+        assert_ne!(File::new("a.txt", "abd").respond(&HeaderMap::new()).headers()[ETAG], tag);
     }
 
     #[test]
     fn compressed_for_those_who_can_read_it_and_where_it_helps() {
-        let long = File::new("a.txt", &[b'a'; 1000]);
+        let long = File::new("a.txt", "a".repeat(1000));
         let encoding = |file: &File, accept: &str| {
             let response = file.respond(&headers(ACCEPT_ENCODING, accept));
             (response.headers().contains_key(CONTENT_ENCODING), response.headers()[ETAG].clone())
@@ -148,6 +149,6 @@ mod tests {
         for refused in ["gzip;q=0", "*;q=0", "", "identity"] {
             assert!(!encoding(&long, refused).0, "{refused}");
         }
-        assert!(!encoding(&File::new("a.txt", b"abc"), "gzip").0);
+        assert!(!encoding(&File::new("a.txt", "abc"), "gzip").0);
     }
 }

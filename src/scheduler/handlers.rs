@@ -32,7 +32,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 pub fn entry(app: &App, request: &Request) -> Result<Response, Problem> {
     let headers = &request.head.headers;
     if page::is_preferred(headers) {
-        return page::index(headers);
+        return Ok(page::index(headers));
     }
     Parameters::none(request.head.uri.query())?;
     let body = json!({ "servico": SERVICE, "versao": VERSION, "modo": app.gate.mode(), "_links": links::entry() });

@@ -1,10 +1,11 @@
 //! Hypermedia: what can be done next, after each answer. An action that is not allowed now has no link.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use super::requests::{AuditRequest, FreeRequest, ListRequest, cursor};
 use crate::agenda::timetable::{Period, SlotState};
-use crate::agenda::{Booking, SlotRange, Status};
+use crate::agenda::{Booking, SLOT_MIN, SlotRange, Status};
 use crate::audit::filter::Wanted;
 use crate::http::links::{Link, Links, path_segment, with_query};
 use crate::time::Timestamp;
@@ -118,13 +119,24 @@ pub fn of_timetable(telescope: &str, period: Period) -> Links {
         .with("telescopio", Link::get(telescope_path(telescope)))
 }
 
-/// From one slot: to its booking, or to booking it.
-pub fn of_slot(state: SlotState) -> Links {
+/// From one slot that starts at `start`: to its booking, to all of its bookings if it has several, or to booking it.
+pub fn of_slot(telescope: &str, start: Timestamp, state: SlotState) -> Links {
     match state {
         SlotState::Free => book_this(),
-        SlotState::Booked(id) => to_booking(id),
+        SlotState::Booked { first, times } => {
+            to_booking(first).with_if(times > 1, "agendamentos", || active_at(telescope, start))
+        }
         SlotState::Past => Links::new(),
     }
+}
+
+/// To the active bookings that have the slot which starts at `start`.
+fn active_at(telescope: &str, start: Timestamp) -> Link {
+    let end = start.saturating_add(Duration::from_secs(60 * SLOT_MIN.cast_unsigned()));
+    let (from, until) = (start.seconds().to_string(), end.seconds().to_string());
+    let status = Status::Active.name();
+    let pairs = [("telescopio", telescope), ("status", status), ("de", &from), ("ate", &until)];
+    Link::get(with_query("/agendamentos", pairs))
 }
 
 /// From a search for free slots.

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::links;
 use super::requests::{AuditRequest, FreeRequest, ListRequest};
-use crate::agenda::timetable::{Period, SlotState};
+use crate::agenda::timetable::{Period, SlotState, Standing};
 use crate::agenda::{Booking, Catalogue, Scientist, SlotRange, Telescope};
 use crate::http::links::Links;
 use crate::store::Page;
@@ -160,6 +160,7 @@ struct SlotView {
     horario_inicio_utc: String,
     estado: &'static str,
     agendamento_id: Option<i64>,
+    vezes_agendado: u64,
     _links: Links,
 }
 
@@ -168,7 +169,7 @@ pub fn timetable<'a>(
     telescope: &'a Telescope,
     period: Period,
     slots: Vec<(Timestamp, SlotState)>,
-    standing: &'a [Booking],
+    standing: &'a Standing,
     now: Timestamp,
 ) -> TimetableView<'a> {
     let shown = |shown: &'a Booking| view(shown, shown.check_cancellable(telescope.simulated, now).is_ok());
@@ -178,18 +179,19 @@ pub fn timetable<'a>(
         de_utc: period.start().seconds().to_string(),
         ate_utc: period.end().seconds().to_string(),
         agora_utc: now.micros().to_string(),
-        horarios: slots.into_iter().map(|(start, state)| slot(start, state)).collect(),
-        agendamentos: standing.iter().map(shown).collect(),
+        horarios: slots.into_iter().map(|(start, state)| slot(&telescope.code, start, state)).collect(),
+        agendamentos: standing.bookings.iter().map(shown).collect(),
         _links: links::of_timetable(&telescope.code, period),
     }
 }
 
-fn slot(start: Timestamp, state: SlotState) -> SlotView {
+fn slot(telescope: &str, start: Timestamp, state: SlotState) -> SlotView {
     SlotView {
         horario_inicio_utc: start.seconds().to_string(),
         estado: state.name(),
-        agendamento_id: if let SlotState::Booked(id) = state { Some(id) } else { None },
-        _links: links::of_slot(state),
+        agendamento_id: if let SlotState::Booked { first, .. } = state { Some(first) } else { None },
+        vezes_agendado: state.times(),
+        _links: links::of_slot(telescope, start, state),
     }
 }
 

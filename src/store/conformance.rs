@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{BookRefused, CancelRefused, Fence, FenceBroken, Filter, NotCancelled, Store};
+use crate::agenda::timetable::{SAME_MAX, Standing};
 use crate::agenda::{Booking, Draft, NewBooking, NotCancellable, Rejection, Status};
 use crate::audit::chain::ChainHead;
 use crate::audit::export::{Exported, Extent, Source};
@@ -280,7 +281,7 @@ pub async fn what_stands_and_what_is_taken_agree_in_any_period<F: Fixture>() {
     opened.book(opened.new_booking(1, "Webb-Acad", after(1), 30).await, 1).await.unwrap();
     opened.cancel(2, 2).await.unwrap();
     for (from, until, expected) in [(0, 10, vec![1, 3, 4]), (1, 5, vec![1, 3]), (2, 4, vec![]), (6, 7, vec![3])] {
-        let standing = opened.store.standing("Hubble-Acad", after(from), after(until)).await.unwrap();
+        let standing = opened.store.standing("Hubble-Acad", after(from), after(until)).await.unwrap().bookings;
         assert_eq!(standing.iter().map(|booking| booking.id).collect::<Vec<_>>(), expected, "{from} to {until}");
         let taken = opened.store.taken("Hubble-Acad", after(from), after(until)).await.unwrap();
         for nth in from..until {
@@ -289,7 +290,7 @@ pub async fn what_stands_and_what_is_taken_agree_in_any_period<F: Fixture>() {
             assert_eq!(is_taken, standing.iter().any(stands), "slot {nth} of {from} to {until}");
         }
     }
-    assert!(opened.store.standing("nenhum", after(0), after(10)).await.unwrap().is_empty());
+    assert_eq!(opened.store.standing("nenhum", after(0), after(10)).await.unwrap(), Standing::default());
     assert!(opened.store.taken("nenhum", after(0), after(10)).await.unwrap().is_empty());
 }
 
@@ -398,12 +399,19 @@ pub async fn the_race_saves_what_a_check_before_it_did_not_see<F: Fixture>() {
     let second = opened.store.book_unguarded(new.clone(), request()).await.unwrap().unwrap();
     assert_eq!((first.id, second.id, opened.records().await.len()), (1, 2, 2));
     assert_eq!(opened.store.find_conflict(&new).await.unwrap(), Some(first.clone()));
-    // Of two with the same start and end the first is shown.
-    assert_eq!(opened.store.standing("Hubble-Acad", after(0), after(1)).await.unwrap(), [first]);
+    let standing = opened.store.standing("Hubble-Acad", after(0), after(1)).await.unwrap();
+    assert_eq!((standing.bookings, standing.beyond), (vec![first, second.clone()], Vec::new()));
     assert_eq!(opened.store.taken("Hubble-Acad", after(0), after(1)).await.unwrap(), [(after(0), after(1))]);
     opened.store.cancel_unguarded(1, None, request()).await.unwrap().unwrap();
     assert_eq!(opened.store.find_conflict(&new).await.unwrap(), Some(second));
     assert_eq!(opened.store.highest_token().await.unwrap(), 0);
+    // Of many with the same start and end the first are given, and the others are counted.
+    for _ in 0..u64::from(SAME_MAX) + 3 {
+        opened.store.book_unguarded(new.clone(), request()).await.unwrap().unwrap();
+    }
+    let standing = opened.store.standing("Hubble-Acad", after(0), after(1)).await.unwrap();
+    let given: Vec<i64> = standing.bookings.iter().map(|booking| booking.id).collect();
+    assert_eq!((given, standing.beyond), ((2..2 + i64::from(SAME_MAX)).collect(), vec![(new.slots, 4)]));
 }
 
 pub async fn a_store_that_is_well_says_so<F: Fixture>() {

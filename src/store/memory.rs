@@ -6,6 +6,7 @@
 //!
 //! A std mutex around the state, held for one change or one reading.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -14,7 +15,8 @@ use super::outbox::Outbox;
 use super::{
     Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, Page, Store, StoreError, TrailPage,
 };
-use crate::agenda::{Booking, Catalogue, NewBooking, Rejection, Scientist, Status, Telescope};
+use crate::agenda::timetable::{SAME_MAX, Standing};
+use crate::agenda::{Booking, Catalogue, NewBooking, Rejection, Scientist, SlotRange, Status, Telescope};
 use crate::audit::chain::ChainHead;
 use crate::audit::export::{Exported, Extent, Source};
 use crate::audit::filter::{Filter as TrailFilter, Verdict, Wanted};
@@ -98,20 +100,31 @@ impl State {
         found
     }
 
-    /// The active bookings of a period, one for each start and end.
-    fn standing(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Vec<Booking> {
-        let filter = Filter {
+    /// The active bookings of a period.
+    fn active(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Vec<Booking> {
+        self.matching(&Filter {
             telescope: Some(telescope.to_owned()),
             status: Some(Status::Active),
             from: Some(from),
             until: Some(until),
             scientist_id: None,
-        };
-        let mut standing = self.matching(&filter);
-        standing.sort_by_key(|booking| (booking.slots.start(), booking.slots.end(), booking.id));
-        standing.dedup_by_key(|booking| booking.slots);
-        standing.sort_by_key(place);
-        standing
+        })
+    }
+
+    /// The active bookings of a period, the first of each start and end.
+    fn standing(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Standing {
+        let mut seen: BTreeMap<(Timestamp, Timestamp), (SlotRange, u64)> = BTreeMap::new();
+        let mut bookings = self.active(telescope, from, until);
+        bookings.retain(|booking| {
+            let (_, count) = seen.entry((booking.slots.start(), booking.slots.end())).or_insert((booking.slots, 0));
+            *count += 1;
+            *count <= u64::from(SAME_MAX)
+        });
+        let beyond = seen.into_values().filter_map(|(slots, count)| {
+            let more = count.saturating_sub(u64::from(SAME_MAX));
+            (more > 0).then_some((slots, more))
+        });
+        Standing { bookings, beyond: beyond.collect() }
     }
 }
 
@@ -167,14 +180,16 @@ impl Store for MemoryStore {
         })
     }
 
-    fn standing(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Answer<'_, Vec<Booking>> {
+    fn standing(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Answer<'_, Standing> {
         self.read(|state| state.standing(telescope, from, until))
     }
 
     fn taken(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Answer<'_, Vec<(Timestamp, Timestamp)>> {
         self.read(|state| {
-            let standing = state.standing(telescope, from, until);
-            standing.iter().map(|booking| (booking.slots.start(), booking.slots.end())).collect()
+            let active = state.active(telescope, from, until);
+            let mut taken: Vec<_> = active.iter().map(|booking| (booking.slots.start(), booking.slots.end())).collect();
+            taken.dedup();
+            taken
         })
     }
 

@@ -22,6 +22,7 @@ use futures_util::future::BoxFuture;
 pub use self::observer::Unobserved;
 pub use self::observer::{Observer, Saving};
 pub use self::outbox::Outbox;
+use crate::agenda::timetable::Standing;
 use crate::agenda::{Booking, Catalogue, NewBooking, NotCancellable, Rejection, Status};
 use crate::audit::chain::ChainHead;
 use crate::audit::filter::Wanted;
@@ -68,9 +69,8 @@ pub trait Store: Send + Sync {
     /// A page of bookings by start, then number, after `after`.
     fn list(&self, filter: Filter, after: Option<(Timestamp, i64)>, limit: u16) -> Answer<'_, Page>;
 
-    /// The active bookings of a telescope that have an instant of [`from`, `until`) in them, in order. Where several
-    /// have the same start and end, as the race leaves them, only the first.
-    fn standing(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Answer<'_, Vec<Booking>>;
+    /// The active bookings of a telescope that have an instant of [`from`, `until`) in them.
+    fn standing(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Answer<'_, Standing>;
 
     /// The stretches of [`from`, `until`) that a telescope's active bookings take.
     fn taken(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Answer<'_, Vec<(Timestamp, Timestamp)>>;

@@ -128,6 +128,35 @@ fn a_loser_at_the_coordinator_is_led_on_without_the_database() {
 }
 
 #[test]
+fn without_locks_a_slot_says_how_often_it_was_sold_and_leads_to_all_of_its_bookings() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = crate::common::scheduler_command(folder.path(), "http://127.0.0.1:9");
+    let scheduler = crate::common::Server::spawn(command.args(["--no-lock", "--critical-delay-ms", "1000"]), 1);
+    let url = |path: &str| format!("{}{path}", scheduler.url());
+    let at = |path: &str| http("GET", &url(path), None).json();
+    std::thread::scope(|scope| {
+        for rival in 1..=10 {
+            let (url, body) =
+                (url("/agendamentos"), json!({"cientista_id": rival, "horario_inicio_utc": "2025-12-01T03:00:00Z"}));
+            scope.spawn(move || http("POST", &url, Some(("application/json", &body.to_string()))));
+        }
+    });
+    let agenda = "/telescopios/Hubble-Acad/agenda?de=2025-12-01T02%3A55%3A00Z&ate=2025-12-01T03%3A10%3A00Z";
+    let shown = at(agenda);
+    let times: Vec<_> = shown["horarios"].as_array().unwrap().iter().map(|slot| &slot["vezes_agendado"]).collect();
+    assert_eq!(times, [&json!(0), &json!(10), &json!(0)]);
+    assert_eq!(shown["agendamentos"].as_array().unwrap().len(), 10);
+    let slot = &shown["horarios"][1];
+    assert_eq!(slot["agendamento_id"], 1);
+    let all = at(slot["_links"]["agendamentos"]["href"].as_str().unwrap());
+    assert_eq!(all["agendamentos"], shown["agendamentos"]);
+    // One of them is cancelled: nine are left.
+    let cancel = shown["agendamentos"][0]["_links"]["cancelar"]["href"].as_str().unwrap();
+    assert_eq!(http("DELETE", &url(cancel), None).status, 200);
+    assert_eq!(at(agenda)["horarios"][1]["vezes_agendado"], 9);
+}
+
+#[test]
 fn without_locks_too_the_agenda_shows_active_bookings() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = crate::common::scheduler_command(folder.path(), "http://127.0.0.1:9");

@@ -17,7 +17,7 @@ fn a_browser_gets_the_page_and_everyone_else_the_links() {
     let page = get(&services, "/", &[BROWSER]);
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
     assert!(page.body.starts_with("<!doctype html>"), "{}", page.body);
-    assert!(page.header("vary").is_some_and(|vary| vary.contains("Accept")));
+    assert_eq!(page.header("vary"), Some("Accept, Accept-Language, Accept-Encoding"));
     let named = get(&services, "/", &[("Accept", "text/html, */*")]);
     assert_eq!(
         named.header("content-type"),
@@ -81,6 +81,39 @@ fn a_file_that_has_not_changed_is_not_sent_again() {
         let changed = get(&services, "/", &[BROWSER, encoding, ("If-None-Match", "\"outro\"")]);
         assert_eq!(changed.status, 200);
     }
+}
+
+#[test]
+fn the_page_comes_in_the_language_that_the_browser_prefers() {
+    let services = Services::start(&[]);
+    let asked = |languages: &str, more: &[(&str, &str)]| {
+        let mut headers = vec![BROWSER, ("Accept-Language", languages)];
+        headers.extend(more);
+        get(&services, "/", &headers)
+    };
+    let speaks = |page: &Answer| {
+        let lang = page.body.split_once("<html lang=\"").unwrap().1.split('"').next().unwrap().to_owned();
+        assert_eq!(page.header("content-language"), Some(lang.as_str()));
+        lang
+    };
+    for (languages, expected) in [
+        ("en-US,en;q=0.9", "en-GB"),
+        ("fr, en;q=0.5", "en-GB"),
+        ("pt-BR,pt;q=0.9,en;q=0.8", "pt-BR"),
+        ("fr", "pt-BR"),
+        ("", "pt-BR"),
+    ] {
+        assert_eq!(speaks(&asked(languages, &[])), expected, "{languages}");
+    }
+    assert_eq!(speaks(&get(&services, "/", &[BROWSER])), "pt-BR");
+    let (english, portuguese) = (asked("en", &[]), asked("pt", &[]));
+    assert!(english.body.contains(">Skip to the agenda<") && portuguese.body.contains(">Ir para a agenda<"));
+    // What a browser has in one language is not taken for the other.
+    let tag = english.header("etag").unwrap();
+    assert_eq!(asked("en", &[("If-None-Match", tag)]).status, 304);
+    assert_eq!(asked("pt", &[("If-None-Match", tag)]).status, 200);
+    let file = http_with("GET", &services.agenda("/pagina/index.html"), None, &[("Accept-Language", "en")]);
+    assert_eq!(file.body, english.body);
 }
 
 /// Samples of `tests/page/cristian.json` with their estimate. The page's own tests read the same file.

@@ -112,13 +112,30 @@ fn on_grid(micros: i64) -> Timestamp {
     Timestamp::from_micros(micros).unwrap_or(Timestamp::MAX)
 }
 
+/// Of the active bookings with the same start and end, as many as these are in a [`Standing`]. The others are counted.
+pub const SAME_MAX: u16 = 50;
+
+/// The active bookings of a period, in order of start, then number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The bookings. Without locks, the first [`SAME_MAX`] of those with the same start and end.
+    pub bookings: Vec<Booking>,
+    /// How many more there are, by start and end.
+    pub beyond: Vec<(SlotRange, u64)>,
+}
+
 /// Whether a slot can be booked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlotState {
     /// It can be booked: `livre`.
     Free,
-    /// This booking takes it: `agendado`.
-    Booked(i64),
+    /// It is taken: `agendado`.
+    Booked {
+        /// The booking that takes it; without locks the first of them.
+        first: i64,
+        /// How many active bookings take it: one, unless there are no locks.
+        times: u64,
+    },
     /// It began, on a telescope that is not simulated: `passado`.
     Past,
 }
@@ -128,23 +145,37 @@ impl SlotState {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Free => "livre",
-            Self::Booked(_) => "agendado",
+            Self::Booked { .. } => "agendado",
             Self::Past => "passado",
+        }
+    }
+
+    /// How many active bookings take the slot.
+    pub const fn times(self) -> u64 {
+        match self {
+            Self::Booked { times, .. } => times,
+            Self::Free | Self::Past => 0,
         }
     }
 }
 
-/// Every slot of a period with its state. `active` are the active bookings. Without locks several may be on one slot: then the
-/// first counts.
-pub fn states(period: Period, active: &[Booking], simulated: bool, now: Timestamp) -> Vec<(Timestamp, SlotState)> {
-    let mut booked: HashMap<Timestamp, i64> = HashMap::new();
-    for booking in active {
+/// Every slot of a period with its state.
+pub fn states(period: Period, active: &Standing, simulated: bool, now: Timestamp) -> Vec<(Timestamp, SlotState)> {
+    let mut booked: HashMap<Timestamp, (i64, u64)> = HashMap::new();
+    for booking in &active.bookings {
         for start in booking.slots.starts() {
-            booked.entry(start).and_modify(|id| *id = booking.id.min(*id)).or_insert(booking.id);
+            let (first, times) = booked.entry(start).or_insert((booking.id, 0));
+            *first = booking.id.min(*first);
+            *times += 1;
+        }
+    }
+    for (slots, count) in &active.beyond {
+        for start in slots.starts() {
+            booked.entry(start).and_modify(|(_, times)| *times += count);
         }
     }
     let state = |start: Timestamp| match booked.get(&start) {
-        Some(id) => SlotState::Booked(*id),
+        Some(&(first, times)) => SlotState::Booked { first, times },
         None if is_open(start, simulated, now) => SlotState::Free,
         None => SlotState::Past,
     };

@@ -63,13 +63,27 @@ fn a_period_is_at_most_a_week_and_within_the_range_of_instants() {
 #[test]
 fn a_slot_is_free_booked_or_past() {
     let period = Period::new(Some(at("2025-12-01T10:00:00Z")), Some(at("2025-12-01T10:25:00Z")), at(NOW)).unwrap();
-    let standing = [booking(3, at("2025-12-01T10:15:00Z"), 2), booking(2, at("2025-12-01T09:55:00Z"), 2)];
+    let bookings = vec![booking(3, at("2025-12-01T10:15:00Z"), 2), booking(2, at("2025-12-01T09:55:00Z"), 2)];
+    let standing = Standing { bookings, beyond: Vec::new() };
     let of = |simulated| states(period, &standing, simulated, at(NOW)).into_iter().map(|(_, state)| state);
-    let (booked, past, free) = (SlotState::Booked, SlotState::Past, SlotState::Free);
+    let booked = |first| SlotState::Booked { first, times: 1 };
+    let (past, free) = (SlotState::Past, SlotState::Free);
     assert!(of(false).eq([booked(2), past, free, booked(3), booked(3)]));
     assert!(of(true).eq([booked(2), free, free, booked(3), booked(3)]));
     // A slot can be booked until the instant at which it starts.
     assert!(is_open(at(NOW), false, at(NOW)));
+}
+
+#[test]
+fn a_slot_that_was_sold_several_times_counts_all_of_its_bookings() {
+    let start = at("2025-12-01T10:00:00Z");
+    let period = Period::new(Some(start), Some(at("2025-12-01T10:15:00Z")), at(NOW)).unwrap();
+    let (long, short) = (booking(4, start, 2), booking(2, at("2025-12-01T10:05:00Z"), 1));
+    let beyond = vec![(short.slots, 30)];
+    let standing = Standing { bookings: vec![long.clone(), booking(5, start, 2), short], beyond };
+    let states: Vec<_> = states(period, &standing, true, at(NOW)).into_iter().map(|(_, state)| state).collect();
+    assert_eq!(states[..2], [SlotState::Booked { first: 4, times: 2 }, SlotState::Booked { first: 2, times: 33 }]);
+    assert_eq!(states.iter().map(|state| state.times()).collect::<Vec<_>>(), [2, 33, 0]);
 }
 
 #[test]

@@ -53,6 +53,7 @@ use super::outbox::Outbox;
 use super::{
     Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, Page, Store, StoreError, TrailPage,
 };
+use crate::agenda::timetable::Standing;
 use crate::agenda::{Booking, Catalogue, NewBooking, Rejection};
 use crate::audit::filter::Wanted;
 use crate::audit::record::{Process, Why};
@@ -166,7 +167,7 @@ impl Store for SqliteStore {
         self.read(move |connection| lists::list(connection, &filter, after, limit))
     }
 
-    fn standing(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Answer<'_, Vec<Booking>> {
+    fn standing(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Answer<'_, Standing> {
         let (kind, telescope) = (self.kind, telescope.to_owned());
         self.read(move |connection| slots::standing(connection, kind, &telescope, from, until))
     }

@@ -70,6 +70,11 @@ impl Browser {
 
     /// With more arguments for Chromium.
     pub async fn start_with(args: &[&str]) -> Self {
+        Self::start_as(args, "pt-BR,pt").await
+    }
+
+    /// With the languages that its person reads.
+    pub async fn start_as(args: &[&str], languages: &str) -> Self {
         let mut chromedriver =
             Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn().expect("chromedriver starts");
         let mut lines = BufReader::new(chromedriver.stdout.take().expect("it is piped")).lines();
@@ -83,7 +88,7 @@ impl Browser {
         all.push("--window-size=1280,900");
         all.extend(args);
         let capabilities = json!({
-            "goog:chromeOptions": {"args": all},
+            "goog:chromeOptions": {"args": all, "prefs": {"intl.accept_languages": languages}},
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
         });
         let mut builder = ClientBuilder::new(HttpConnector::new());

@@ -69,20 +69,10 @@ fn the_page_knows_one_url() {
 
 #[test]
 fn every_word_is_in_both_languages() {
-    let files: std::collections::HashMap<_, _> = files().into_iter().collect();
-    let keys = |name: &str| {
-        let lines = files[name].lines().filter_map(|line| line.trim().strip_prefix('"')?.split_once("\": "));
-        lines.map(|(key, _)| key.to_owned()).collect::<std::collections::BTreeSet<_>>()
-    };
     let (portuguese, english) = (keys("pt.js"), keys("en.js"));
     assert_eq!(portuguese.difference(&english).collect::<Vec<_>>(), Vec::<&String>::new());
-    let marked = files["index.html"].split("data-t").skip(1).filter_map(|after| after.split('"').nth(1));
-    for key in marked {
-        assert!(english.contains(key), "{key} is not in en.js");
-    }
     for name in english.difference(&portuguese) {
-        let said = name.starts_with("problem.") || files["index.html"].contains(&format!("{name:?}"));
-        assert!(said, "nothing says {name}");
+        assert!(name.starts_with("problem."), "{name} has no words in Portuguese");
     }
 }
 

@@ -1,0 +1,138 @@
+//! The web page's files, which are part of the executable. At `/` a browser gets the page, and other clients get JSON.
+//!
+//! Every file in `assets/page` is served; `build.rs` generates the table of these files. The page itself comes in the language
+//! that the browser prefers ([`words`]).
+
+mod words;
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use hyper::header::{
+    ACCEPT, ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue,
+    REFERRER_POLICY, VARY,
+};
+
+use self::words::{FillError, LANGUAGES, Language};
+use crate::http::Response;
+use crate::http::accept::Accepted;
+use crate::http::files::File;
+use crate::http::problem::Problem;
+
+/// The file that is served at `/`.
+const INDEX: &str = "index.html";
+/// The page loads only our own files, including scripts, and cannot be shown inside another page.
+const POLICY: &str = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+const CONTENTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
+
+/// All files are hashed and compressed at the first request for one of them.
+static FILES: LazyLock<HashMap<&'static str, File>> = LazyLock::new(|| {
+    let files = CONTENTS.iter().filter(|(name, _)| *name != INDEX);
+    files.map(|&(name, content)| (name, File::new(name, content))).collect()
+});
+
+/// The page in each of its languages.
+static PAGES: LazyLock<Vec<(&'static Language, File)>> = LazyLock::new(|| {
+    let page =
+        |language| (language, File::new(INDEX, filled(language).expect("a test fills the page in each language")));
+    LANGUAGES.iter().map(page).collect()
+});
+
+/// The page's HTML in a language.
+fn filled(language: &Language) -> Result<String, FillError> {
+    words::fill(text(INDEX), language, &words::read(text(language.script))?)
+}
+
+/// The text of a file; nothing if there is no such text.
+fn text(name: &str) -> &'static str {
+    let content = CONTENTS.iter().find(|(known, _)| *known == name);
+    content.and_then(|(_, content)| std::str::from_utf8(content).ok()).unwrap_or_default()
+}
+
+/// Whether the client prefers the page to JSON.
+pub fn is_preferred(headers: &HeaderMap) -> bool {
+    Accepted::read(headers, &ACCEPT).prefers("text/html", "application/json")
+}
+
+/// `GET /`, to a browser: the page in the language that it prefers.
+pub fn index(headers: &HeaderMap) -> Response {
+    let tags = LANGUAGES.each_ref().map(|language| language.tag);
+    let preferred = Accepted::read(headers, &ACCEPT_LANGUAGE).language(&tags).unwrap_or(0);
+    let (language, page) = &PAGES[preferred];
+    let mut response = protected(page.respond(headers));
+    response.headers_mut().insert(CONTENT_LANGUAGE, HeaderValue::from_static(language.locale));
+    vary(&mut response, "Accept, Accept-Language, Accept-Encoding");
+    response
+}
+
+/// `GET /pagina/{name}`.
+pub fn file(name: &str, path: &str, headers: &HeaderMap) -> Result<Response, Problem> {
+    if name == INDEX {
+        return Ok(index(headers));
+    }
+    let file = FILES.get(name).ok_or_else(|| Problem::not_found(path))?;
+    Ok(protected(file.respond(headers)))
+}
+
+/// The response, with what the browser is to forbid.
+fn protected(mut response: Response) -> Response {
+    let all: [(HeaderName, &'static str); 2] = [(CONTENT_SECURITY_POLICY, POLICY), (REFERRER_POLICY, "no-referrer")];
+    for (name, value) in all {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Names the request headers on which the response depends.
+pub fn vary(response: &mut Response, on: &'static str) {
+    response.headers_mut().insert(VARY, HeaderValue::from_static(on));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::files::content_type;
+
+    #[test]
+    fn browsers_get_the_page_and_programs_json() {
+        let page =
+            |accept: &'static str| is_preferred(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]));
+        for browser in [
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+            "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+            "text/html",
+            "text/*, application/json;q=0.9",
+            "application/json;q=0.4, text/html;q=0.5",
+        ] {
+            assert!(page(browser), "{browser}");
+        }
+        for program in
+            ["*/*", "", "application/json", "application/json, text/html", "text/html;q=0", "text/html;q=0.5, */*", "x"]
+        {
+            assert!(!page(program), "{program}");
+        }
+        assert!(!is_preferred(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn the_page_is_filled_in_each_language() {
+        let mut tags = Vec::new();
+        for language in &LANGUAGES {
+            let page = filled(language).unwrap();
+            let lang = format!("<html lang=\"{}\">", language.locale);
+            assert!(page.contains(&lang), "{page}");
+            tags.push(page);
+        }
+        assert_ne!(tags[0], tags[1]);
+    }
+
+    #[test]
+    fn every_file_has_a_known_type_and_one_is_the_page() {
+        assert!(CONTENTS.iter().any(|(name, _)| *name == INDEX));
+        for (name, content) in CONTENTS {
+            assert!(content_type(name).is_some(), "{name}: its type is not known");
+            assert!(!content.is_empty(), "{name}");
+        }
+    }
+}
