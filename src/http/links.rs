@@ -37,6 +37,12 @@ impl Link {
         Self { title: Some(title), ..Self::get(href) }
     }
 
+    /// The link with a title.
+    #[must_use]
+    pub fn with_title(self, title: &'static str) -> Self {
+        Self { title: Some(title), ..self }
+    }
+
     /// A link for another method, with a title.
     pub fn action(method: &'static str, href: impl Into<Cow<'static, str>>, title: &'static str) -> Self {
         Self { method: Some(method), title: Some(title), ..Self::get(href) }

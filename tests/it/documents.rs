@@ -109,6 +109,7 @@ fn examples_have_the_members_of_real_answers() {
         (&under("GET /auditoria/cabeca")[0], &agenda("GET", "/auditoria/cabeca", None)),
         (&under("GET /saude, GET /pronto")[0], &agenda("GET", "/saude", None)),
         (&under("GET /saude, GET /pronto")[1], &agenda("GET", "/pronto", None)),
+        (&under("GET / (coordenador)")[0], &get("GET", "/")),
         (&lock[0], &granted),
         (&lock[1], &busy),
         (&under("POST /renew")[0], &renewed),

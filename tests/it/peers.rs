@@ -5,6 +5,7 @@ use std::sync::{Arc, Barrier, Mutex};
 
 use serde_json::{Value, json};
 
+use crate::common::listener::Listener;
 use crate::common::{Locks, http, http_with, peer, wait_until};
 
 /// A scheduler as a student may write one: under the coordinator's lock it checks and books in two steps with time between them, and
@@ -169,4 +170,47 @@ fn names_of_fields_are_shown_within_bounds_and_forge_nothing() {
     assert_eq!(Some(request), answer.header("x-request-id"));
     assert!(lines[0].contains("\"b req=forjado token=9\""), "{}", lines[0]);
     assert!(lines[0].len() < 4096);
+}
+
+#[test]
+fn every_link_of_the_entry_point_leads_on() {
+    let locks = Locks::start();
+    let entry = http("GET", &locks.url("/"), None).json();
+    let href = |rel: &str| entry["_links"][rel]["href"].as_str().unwrap_or_else(|| panic!("no {rel} in {entry}"));
+    // What a template's variables become, and what a link of POST takes.
+    let expanded = |rel: &str| {
+        let filled = href(rel).replace("{recurso}", "X").replace("{?prefixo,limite,cursor}", "?prefixo=X&limite=1");
+        locks.url(&filled.replace("{?canal}", "?canal=travas"))
+    };
+    let post = |rel: &str, body: Value| {
+        assert_eq!(entry["_links"][rel]["method"], "POST", "{rel}");
+        let answer = http("POST", &expanded(rel), Some(("application/json", &body.to_string())));
+        assert_eq!(answer.status, 200, "{rel}: {}", answer.body);
+        answer.json()
+    };
+    let lease = post("travar", json!({"recurso": "X", "dono": "eu", "ttl_ms": 300_000}));
+    post("renovar", json!({"trava_id": lease["trava_id"]}));
+    let followed: Vec<&str> = ["travar", "renovar", "liberar", "lote", "publicar", "eventos"].into();
+    for rel in entry["_links"].as_object().unwrap().keys().filter(|rel| !followed.contains(&rel.as_str())) {
+        assert!(entry["_links"][rel]["method"].is_null(), "{rel}");
+        let answer = http("GET", &expanded(rel), None);
+        assert_eq!(answer.status, 200, "{rel}: {}", answer.body);
+        match rel.as_str() {
+            "self" => assert_eq!(answer.json(), entry),
+            "travas" => assert_eq!(answer.json()["travas"][0]["recurso"], "X"),
+            "trava" => assert_eq!(answer.json()["dono"], "eu"),
+            _ => assert!(answer.body.contains("sctec_") || answer.json()["_links"].is_object(), "{rel}"),
+        }
+    }
+    assert_eq!(post("liberar", json!({"trava_id": lease["trava_id"]})), json!({"liberado": true}));
+    post("lote", json!({"operacoes": [{"op": "lock", "recurso": "Y"}]}));
+    post("publicar", json!({"canal": "prova", "evento": "feito", "dados": null}));
+    assert!(Listener::open(&expanded("eventos"), None).begins.is_some());
+
+    // A path that does not exist leads back to it; so does a method that a path does not have.
+    for (method, path) in [("GET", "/nada"), ("GET", "/lock")] {
+        let lost = http(method, &locks.url(path), None).json();
+        assert_eq!(lost["_links"], json!({"inicio": {"href": "/"}}), "{lost}");
+    }
+    assert_eq!(http("GET", &locks.url("/?x=1"), None).status, 422);
 }

@@ -1,5 +1,7 @@
 //! The paths of the coordinator's endpoints, for the server and for the client.
 
+/// The entry point: the links to everything else.
+pub const ENTRY: &str = "/";
 /// Asks for a lease.
 pub const LOCK: &str = "/lock";
 /// Prolongs a lease.

@@ -27,6 +27,7 @@ use crate::http::{self, Response, body};
 
 #[derive(Clone, Copy)]
 enum Route {
+    Entry,
     Lock,
     Renew,
     Unlock,
@@ -51,6 +52,7 @@ static TABLE: &Table<Route> = {
         Endpoint::new(Method::POST, path, about)
     }
     &[
+        (Route::Entry, get(path::ENTRY, "the links to everything else")),
         (Route::Lock, post(path::LOCK, "asks for a lease on one or several resources, and waits for it if told to")),
         (Route::Renew, post(path::RENEW, "prolongs a lease")),
         (Route::Unlock, post(path::UNLOCK, "gives a lease back")),
@@ -104,12 +106,15 @@ impl Handler for Routes {
 impl Routes {
     async fn answer(&self, request: &mut Request, unknown: &mut Unknown) -> Result<Response, Problem> {
         let service = &self.service;
-        let (route, endpoint, name) = match ROUTER.find(&request.head.method, request.head.uri.path())? {
+        let found = ROUTER.find(&request.head.method, request.head.uri.path());
+        let found = found.map_err(|problem| problem.with_links_if_none(status::to_entry));
+        let (route, endpoint, name) = match found? {
             Found::Options(allow) => return Ok(http::options(&allow)),
             Found::Endpoint { route, endpoint, parameter } => (route, endpoint, parameter),
         };
         endpoint.check_query(request.head.uri.query())?;
         match route {
+            Route::Entry => Ok(status::entry()),
             Route::Lock => operation::answer(service, request, OperationKind::Lock, unknown).await,
             Route::Renew => operation::answer(service, request, OperationKind::Renew, unknown).await,
             Route::Unlock => operation::answer(service, request, OperationKind::Unlock, unknown).await,

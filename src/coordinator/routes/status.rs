@@ -1,4 +1,4 @@
-//! Liveness, readiness and metrics.
+//! The entry point, liveness, readiness and metrics.
 
 use hyper::StatusCode;
 use hyper::header::RETRY_AFTER;
@@ -11,6 +11,34 @@ use crate::http::links::{Link, Links};
 use crate::http::server::Request;
 use crate::http::{self, Response};
 use crate::time::millis;
+
+/// `GET /`: the links to everything else.
+pub fn entry() -> Response {
+    let links = Links::new()
+        .with("self", Link::get(path::ENTRY))
+        .with("travar", Link::action("POST", path::LOCK, "Pedir uma trava"))
+        .with("renovar", Link::action("POST", path::RENEW, "Renovar uma trava"))
+        .with("liberar", Link::action("POST", path::UNLOCK, "Liberar uma trava"))
+        .with("lote", Link::action("POST", path::BATCH, "Várias operações numa só requisição"))
+        .with("travas", Link::template(format!("{}{{?prefixo,limite,cursor}}", path::LOCKS)))
+        .with("trava", Link::template(path::LOCK_OF))
+        .with("publicar", Link::action("POST", path::EVENTS, "Publicar eventos num canal"))
+        .with(
+            "eventos",
+            Link::template(format!("{}{{?canal}}", path::EVENTS))
+                .with_title("Os eventos de um canal (server-sent events)"),
+        )
+        .with("saude", Link::get(path::HEALTH))
+        .with("pronto", Link::get(path::READY))
+        .with("medidas", Link::titled(path::METRICS, "Medidas, para o Prometheus"));
+    let body = json!({ "servico": SERVICE, "versao": env!("CARGO_PKG_VERSION"), "_links": links });
+    http::json(StatusCode::OK, &body)
+}
+
+/// The link of an answer about a path that does not exist.
+pub fn to_entry() -> Links {
+    Links::new().with("inicio", Link::get(path::ENTRY))
+}
 
 /// `GET /metrics`.
 pub fn measure(service: &Service) -> Response {
