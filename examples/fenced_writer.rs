@@ -28,13 +28,23 @@ fn main() -> Result<()> {
     let inside = runtime.enter();
     let listener = bind("127.0.0.1:0".parse()?)?;
     let url = format!("http://{}", listener.local_addr()?);
-    let config = coordinator::Config::new(folder.path(), logging::Config::quiet());
+    let config = coordinator::Config { logging: logging::Config::quiet(), ..coordinator::Config::new(folder.path()) };
     let (stop, stopped) = oneshot::channel::<()>();
     let served = runtime.spawn(coordinator::serve(listener, config, async { drop(stopped.await) }));
+    let mut told = runtime.spawn_blocking(move || both_acts(&url).map_err(|error| error.to_string()));
     drop(inside);
-    let told = both_acts(&url);
+    let told = runtime.block_on(async {
+        tokio::select! {
+            told = &mut told => told?,
+            // The coordinator stops all the same, and its folder is removed.
+            _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
+        }
+        .map_err(Box::<dyn Error>::from)
+    });
     drop(stop);
     runtime.block_on(served)??;
+    // Without waiting for a request of an interrupted act.
+    runtime.shutdown_background();
     told
 }
 

@@ -5,20 +5,20 @@
 
 use std::error::Error;
 use std::path::Path;
-use std::time::Duration;
 
 use comfy_table::{Table, presets};
 use sctec::clock::client::Client;
 use sctec::clock::cristian;
 use sctec::http::client::Url;
-use sctec::http::server::{Tenancy, bind};
-use sctec::scheduler::{self, AuditConfig, Mode};
+use sctec::http::server::bind;
+use sctec::scheduler::{self, Mode};
 use sctec::stress::progress::Progress;
 use sctec::stress::stats::Expectation;
 use sctec::stress::{self, Seen, report};
 use sctec::time::{Clock, Timestamp};
 use sctec::{coordinator, logging};
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
 const SLOT: &str = "2025-12-01T03:00:00Z";
 const ASTRONOMERS: u32 = 10;
@@ -26,23 +26,36 @@ const ASTRONOMERS: u32 = 10;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 #[tokio::main]
-#[expect(clippy::too_many_lines, reason = "a tour, told in its order")]
 async fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
+    let services = TaskTracker::new();
+    let told = tokio::select! {
+        told = tour(folder.path(), &services) => told,
+        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+    };
+    // The end of the tour, an early one too, is the signal to stop. The folder is removed when nothing writes into it any more.
+    services.close();
+    services.wait().await;
+    told
+}
+
+#[expect(clippy::too_many_lines, reason = "a tour, told in its order")]
+async fn tour(folder: &Path, services: &TaskTracker) -> Result<()> {
     let (stop, stopped) = watch::channel(());
 
     let until_stopped = |mut stopped: watch::Receiver<()>| async move { drop(stopped.changed().await) };
     let locks = bind("127.0.0.1:0".parse()?)?;
     let locks_url = format!("http://{}", locks.local_addr()?);
-    let config = coordinator::Config::new(folder.path().join("locked"), logging::Config::quiet());
-    let locks = tokio::spawn(coordinator::serve(locks, config, until_stopped(stopped.clone())));
+    let config =
+        coordinator::Config { logging: logging::Config::quiet(), ..coordinator::Config::new(folder.join("locked")) };
+    let locks = services.spawn(coordinator::serve(locks, config, until_stopped(stopped.clone())));
 
     println!("ACT ONE: ten astronomers, one slot, and nobody at the door (--no-lock)\n");
-    let race_folder = folder.path().join("race");
+    let race_folder = folder.join("race");
     let race = bind("127.0.0.1:0".parse()?)?;
     let race_url = format!("http://{}", race.local_addr()?);
-    let config = scheduler_config(&race_folder, Mode::Race, Duration::from_millis(100));
-    let race = tokio::spawn(scheduler::serve(race, config, until_stopped(stopped.clone())));
+    let config = scheduler_config(&race_folder, Mode::Race);
+    let race = services.spawn(scheduler::serve(race, config, until_stopped(stopped.clone())));
     let without = contest(&race_url, Expectation::Race).await?;
     println!("Each checked before any had saved, so each found the slot free:\n");
     show_lines(&race_folder.join("app.log"), &["Iniciando", "Salvando"], 14)?;
@@ -53,13 +66,11 @@ async fn main() -> Result<()> {
     }
 
     println!("\nACT THREE: the same ten, with the coordinator at the door\n");
-    let locked_folder = folder.path().join("locked");
+    let locked_folder = folder.join("locked");
     let agenda = bind("127.0.0.1:0".parse()?)?;
     let agenda_url = format!("http://{}", agenda.local_addr()?);
-    let mode =
-        Mode::Locked { coordinators: vec![locks_url], ttl: Duration::from_secs(10), retention: Duration::from_secs(1) };
-    let config = scheduler_config(&locked_folder, mode, Duration::ZERO);
-    let agenda = tokio::spawn(scheduler::serve(agenda, config, until_stopped(stopped)));
+    let config = scheduler_config(&locked_folder, Mode::locked([locks_url]));
+    let agenda = services.spawn(scheduler::serve(agenda, config, until_stopped(stopped)));
     let with = contest(&agenda_url, Expectation::One).await?;
 
     // Services that have stopped have written all their logs.
@@ -100,15 +111,9 @@ async fn main() -> Result<()> {
     }
 }
 
-fn scheduler_config(data_dir: &Path, mode: Mode, critical_delay: Duration) -> scheduler::Config {
-    scheduler::Config {
-        data_dir: data_dir.to_owned(),
-        logging: logging::Config::quiet(),
-        mode,
-        critical_delay,
-        audit: AuditConfig::default(),
-        tenancy: Tenancy::Shared,
-    }
+/// Log lines go to the files alone: this program has its own output.
+fn scheduler_config(data_dir: &Path, mode: Mode) -> scheduler::Config {
+    scheduler::Config { logging: logging::Config::quiet(), ..scheduler::Config::new(data_dir, mode) }
 }
 
 /// Ten requests for the slot at one instant; prints what came of each.

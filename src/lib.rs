@@ -6,11 +6,15 @@
 //!
 //! ```no_run
 //! # async fn embed() -> Result<(), Box<dyn std::error::Error>> {
-//! use sctec::{coordinator, http::server::bind, logging};
+//! use sctec::coordinator;
+//! use sctec::http::server::bind;
+//! use sctec::scheduler::{self, Mode};
 //!
-//! let listener = bind("127.0.0.1:0".parse()?)?;
-//! let config = coordinator::Config::new("sctec-data", logging::Config::default());
-//! coordinator::serve(listener, config, async { drop(tokio::signal::ctrl_c().await) }).await?;
+//! let (locks, agenda) = (bind("127.0.0.1:0".parse()?)?, bind("127.0.0.1:5000".parse()?)?);
+//! let mode = Mode::locked([format!("http://{}", locks.local_addr()?)]);
+//! tokio::spawn(coordinator::serve(locks, coordinator::Config::new("sctec-data"), std::future::pending()));
+//! let interrupted = async { drop(tokio::signal::ctrl_c().await) };
+//! scheduler::serve(agenda, scheduler::Config::new("sctec-data", mode), interrupted).await?;
 //! # Ok(())
 //! # }
 //! ```

@@ -11,7 +11,7 @@ async fn a_service_does_not_go_on_silently_without_a_part_of_it() {
     panics::install_hook();
     let folder = tempfile::tempdir().unwrap();
     let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let config = coordinator::Config::new(folder.path(), logging::Config::quiet());
+    let config = coordinator::Config { logging: logging::Config::quiet(), ..coordinator::Config::new(folder.path()) };
     let served = tokio::spawn(coordinator::serve(listener, config, std::future::pending()));
     // What is guarded is its caller's, and no reason to stop.
     let guarded: Result<(), _> = panics::guarded(async { panic!("de uma requisição") }).await;

@@ -53,10 +53,20 @@ pub struct Config {
 
 impl Config {
     /// As the executable runs by default, with its data in `data_dir`.
-    pub fn new(data_dir: impl Into<PathBuf>, logging: logging::Config) -> Self {
+    ///
+    /// ```
+    /// use sctec::{coordinator, logging};
+    ///
+    /// let config = coordinator::Config::new("sctec-data");
+    /// assert!(config.grace);
+    /// // Log lines go to the file alone: standard output stays the program's own.
+    /// let config = coordinator::Config { logging: logging::Config::quiet(), ..config };
+    /// # assert!(!config.logging.console);
+    /// ```
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
-            logging,
+            logging: logging::Config::default(),
             grace: true,
             tokens_above: 0,
             limits: table::Limits::default(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::coordinator::client;
-use crate::coordinator::protocol::{RETENTION_MS_MAX, TTL_MS_MAX, TTL_MS_MIN};
+use crate::coordinator::protocol::{RETENTION_MS_MAX, TTL_MS_DEFAULT, TTL_MS_MAX, TTL_MS_MIN};
 use crate::data_dir::DataDirError;
 use crate::http::server::Tenancy;
 use crate::logging;
@@ -15,6 +15,13 @@ use crate::store::sqlite::OpenError;
 pub const SERVICE: &str = "servico-agendamento";
 /// The version in answers and records.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// A lease's life, if nothing else is configured.
+pub const TTL_DEFAULT: Duration = Duration::from_millis(TTL_MS_DEFAULT);
+/// How long a booked slot stays refused, if nothing else is configured.
+pub const RETENTION_DEFAULT: Duration = Duration::from_secs(1);
+/// The pause between check and save of [`Mode::Race`], if nothing else is configured.
+pub const RACE_DELAY: Duration = Duration::from_millis(100);
 
 /// What a scheduler runs with.
 #[derive(Clone, Debug)]
@@ -87,7 +94,43 @@ pub enum StartError {
     },
 }
 
+impl Mode {
+    /// By the locks of the coordinator at any of `urls`. All must lead to the *same* coordinator: when one does not answer, the
+    /// next is tried. The TTL and the retention are the executable's defaults.
+    pub fn locked(urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let coordinators = urls.into_iter().map(Into::into).collect();
+        Self::Locked { coordinators, ttl: TTL_DEFAULT, retention: RETENTION_DEFAULT }
+    }
+}
+
 impl Config {
+    /// As the executable runs by default, with its data in `data_dir`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sctec::logging;
+    /// use sctec::scheduler::{Config, Mode};
+    ///
+    /// let config = Config::new("sctec-data", Mode::locked(["http://127.0.0.1:3000"]));
+    /// assert!(config.check().is_ok());
+    /// // Log lines go to the file alone: standard output stays the program's own.
+    /// let config = Config { logging: logging::Config::quiet(), ..config };
+    /// # assert!(!config.logging.console);
+    /// // Without locks, to demonstrate the race: in a database of its own, with a pause of 100 ms between check and save.
+    /// let race = Config::new("sctec-data", Mode::Race);
+    /// assert_eq!(race.critical_delay, Duration::from_millis(100));
+    /// ```
+    pub fn new(data_dir: impl Into<PathBuf>, mode: Mode) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            logging: logging::Config::default(),
+            critical_delay: if matches!(mode, Mode::Race) { RACE_DELAY } else { Duration::ZERO },
+            mode,
+            audit: AuditConfig::default(),
+            tenancy: Tenancy::Shared,
+        }
+    }
+
     /// Checks what can be checked before any IO.
     ///
     /// # Errors

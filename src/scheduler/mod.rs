@@ -32,7 +32,7 @@ use slog::{error, info, warn};
 use tokio::net::TcpListener;
 
 use self::app::App;
-pub use self::config::{AuditConfig, Config, Mode, SERVICE, StartError};
+pub use self::config::{AuditConfig, Config, Mode, RACE_DELAY, RETENTION_DEFAULT, SERVICE, StartError, TTL_DEFAULT};
 pub use self::problems::problem_kinds;
 pub use self::routes::endpoints;
 use crate::data_dir;

@@ -1,9 +1,10 @@
 //! The examples do what they say, as a person would run them.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use crate::common::{Server, Services, coordinator_command, deaf};
+use crate::common::{Server, Services, coordinator_command, deaf, http, run, signal};
 
 #[test]
 #[ignore = "needs curl and jq"]
@@ -36,7 +37,8 @@ fn every_deliverable_is_proved() {
 /// One of `examples/*.rs`, as built from what is tested here.
 fn example(name: &str) -> Command {
     let mut command = Command::new(env!("CARGO"));
-    command.args(["run", "--quiet", "--offline", "--example", name]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    command.args(["run", "--quiet", "--offline", "--manifest-path", manifest, "--example", name]);
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
@@ -67,6 +69,45 @@ fn the_stale_writer_is_refused_only_where_tokens_are_looked_at() {
             assert!(act.contains(expected), "{expected} in {story}");
         }
         assert_eq!(story.matches("409 trava_perdida").count(), 2, "{story}");
+    }
+}
+
+#[test]
+fn the_smallest_embedding_stops_cleanly() {
+    for name in ["INT", "TERM"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut services = Server::spawn(example("embed").arg(folder.path()), 2);
+        let agenda = services.url_of("servico-agendamento");
+        let booking = r#"{"cientista_id": 7, "horario_inicio_utc": "2025-12-01T03:00:00Z"}"#;
+        assert_eq!(http("POST", &format!("{agenda}/agendamentos"), Some(("application/json", booking))).status, 201);
+        assert_eq!(services.end_by(name), Some(0), "{name}");
+        let mut left: Vec<_> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort_unstable();
+        // The mark of a clean stop, and no write-ahead log.
+        let clean = ["app.log", "audit.jsonl", "audit.lock", "coordenador.json", "coordenador.lock", "coordenador.log"];
+        assert_eq!(left, [&clean[..], &["sctec.db", "sctec.db-limpo"]].concat(), "{name}");
+        let data_dir = folder.path().to_str().unwrap();
+        assert_eq!(run(&["audit", "--verify", "--data-dir", data_dir]).status.code(), Some(0), "{name}");
+    }
+}
+
+#[test]
+fn an_interrupted_example_leaves_no_folder_behind() {
+    for (name, begun) in [("tour", "ACT ONE"), ("fenced_writer", "ACT ONE")] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = example(name);
+        let mut child =
+            command.env("TMPDIR", folder.path()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.by_ref().map_while(Result::ok).any(|line| line.contains(begun)), "{name}");
+        signal(child.id(), "INT");
+        // Its output is read to the end: a closed pipe would be another failure.
+        lines.for_each(drop);
+        assert_eq!(child.wait().unwrap().code(), Some(1), "{name}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{name}");
     }
 }
 

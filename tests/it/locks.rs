@@ -398,7 +398,8 @@ async fn every_bound_has_its_own_answer() {
     let limits = sctec::coordinator::table::Limits { resources: 4, places: 3, waiters_of_one: 1 };
     let config = sctec::coordinator::Config {
         limits,
-        ..sctec::coordinator::Config::new(folder.path(), sctec::logging::Config::quiet())
+        logging: sctec::logging::Config::quiet(),
+        ..sctec::coordinator::Config::new(folder.path())
     };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let served = tokio::spawn(sctec::coordinator::serve(listener, config, async { drop(stopped.await) }));

@@ -25,8 +25,6 @@ use crate::{coordinator, logging, panics, scheduler};
 
 /// A SIGHUP reaches the whole process, so all services share this request to reopen their log files.
 static REOPEN: LazyLock<Reopen> = LazyLock::new(Reopen::default);
-/// The pause in the critical section with `--no-lock`, if `--critical-delay-ms` is not given.
-const RACE_DELAY_MS: u64 = 100;
 
 /// Serves the scheduler until told to stop.
 ///
@@ -114,14 +112,13 @@ fn scheduler_config(
     server: &ServerArgs,
     tenancy: Tenancy,
 ) -> anyhow::Result<scheduler::Config> {
-    let default_delay_ms = if matches!(mode, Mode::Race) { RACE_DELAY_MS } else { 0 };
+    let default = scheduler::Config::new(&server.data_dir, mode);
     let config = scheduler::Config {
-        data_dir: server.data_dir.clone(),
         logging: logging_config(server),
-        mode,
-        critical_delay: Duration::from_millis(lock.critical_delay_ms.unwrap_or(default_delay_ms)),
+        critical_delay: lock.critical_delay_ms.map_or(default.critical_delay, Duration::from_millis),
         audit: AuditConfig { refusals: trail.audit_refusals, rotate_mb: trail.audit_rotate_mb },
         tenancy,
+        ..default
     };
     config.check()?;
     Ok(config)
@@ -136,7 +133,8 @@ fn coordinator_config(
         grace: grace == Grace::Auto,
         tokens_above,
         tenancy,
-        ..coordinator::Config::new(&server.data_dir, logging_config(server))
+        logging: logging_config(server),
+        ..coordinator::Config::new(&server.data_dir)
     }
 }
 

@@ -34,7 +34,7 @@ impl Coordinator {
         let folder = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let config = Config::new(folder.path(), logging::Config { console: false, ..logging::Config::default() });
+        let config = Config { logging: logging::Config::quiet(), ..Config::new(folder.path()) };
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(coordinator::serve(listener, config, async { drop(stopped.await) }));
         Self { url, _folder: folder, _stop: stop }

@@ -93,7 +93,12 @@ impl Server {
 
     /// SIGTERM, and the exit status.
     pub fn terminate(&mut self) -> Option<i32> {
-        signal(self.child.id(), "TERM");
+        self.end_by("TERM")
+    }
+
+    /// The signal `name`, and the exit status.
+    pub fn end_by(&mut self, name: &str) -> Option<i32> {
+        signal(self.child.id(), name);
         let mut status = None;
         wait_until("the server ends", || {
             status = self.child.try_wait().unwrap();
