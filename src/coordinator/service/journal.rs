@@ -131,12 +131,12 @@ impl Journal {
     /// A waiter's client has gone.
     pub fn left(&self, log: &Logger) {
         self.metrics.left.inc();
-        info!(log, "Quem esperava se foi");
+        info!(log, "Cliente em espera desconectado");
     }
 
     /// A lease was taken back: its grant had not reached the client.
     pub fn undone(&self, ended: Ended) {
-        info!(self.log, "Lock desfeito, quem esperava se foi: recurso {}", first(&ended.resources);
+        info!(self.log, "Lock desfeito, cliente desconectado: recurso {}", first(&ended.resources);
             "token" => ended.token, several(&ended.resources));
         self.publish("desfeita", ended, |_| {});
     }
