@@ -1,8 +1,8 @@
 //! Why a storage must check a lock's fencing token: `cargo run --example fenced_writer [COORDINATOR_URL]`
 //!
 //! Two writers write one report. Writer A takes the lock, and is then paused for longer than the lock's TTL, as by a garbage
-//! collection or a suspended machine. When it goes on, it still takes the lock for its own. No lock service can prevent that, but
-//! a storage that checks the token refuses the write.
+//! collection or a suspended machine. When it goes on, it still believes that it has the lock. No lock service can prevent that,
+//! but a storage that checks the token refuses the write.
 //!
 //! Without an argument the coordinator runs inside this program, in a temporary folder.
 
@@ -49,29 +49,31 @@ fn main() -> Result<()> {
 }
 
 fn both_acts(url: &str) -> Result<()> {
-    println!("ACT ONE: the storage looks at the token\n");
+    println!("ACT ONE: the storage checks the token\n");
     let kept = act(url, &mut Storage { looks_at_token: true, objects: HashMap::new() })?;
     assert_eq!(kept, "B's report", "the storage kept the write of the one who held the lock");
-    println!("\nACT TWO: the same, and the storage takes whatever comes\n");
+    println!("\nACT TWO: the same writers, but the storage does not check the token\n");
     let kept = act(url, &mut Storage { looks_at_token: false, objects: HashMap::new() })?;
     assert_eq!(kept, "A's report", "nobody stopped the stale write");
-    println!("\nThe lock was the same both times. It says whose turn it is; the token makes sure of it.");
+    println!(
+        "\nThe lock worked the same way both times. Only the storage that checked the token refused the late write."
+    );
     Ok(())
 }
 
-/// One pause, and the report as it is in the end.
+/// One run: writer A pauses, writer B writes, A wakes up. Prints the report at the end.
 fn act(url: &str, storage: &mut Storage) -> Result<String> {
     let locks = Locks::new(url);
-    // A name of its own, should others use the coordinator too.
+    // A name that no other program uses, in case others use the coordinator too.
     let report = format!("report-{}-{}", std::process::id(), storage.looks_at_token);
 
     let a = locks.granted(&json!({"recurso": report, "dono": "writer-A", "ttl_ms": A_TTL_MS}))?;
-    println!("A  has the lock for {A_TTL_MS} ms, token {}, and pauses: nothing of A's runs from here on", a.token);
+    println!("A  has the lock for {A_TTL_MS} ms, token {}, and is paused: it runs no code until it wakes up", a.token);
 
     // The request is answered when A's lock has run out: A's pause lasts just as long.
     let wait = json!({"recurso": report, "dono": "writer-B", "espera_ms": B_WAITS_MS});
     let b = locks.granted(&wait)?;
-    println!("B  waited {} ms in line and has the lock, token {}", b.waited_ms, b.token);
+    println!("B  waited {} ms in the queue and has the lock, token {}", b.waited_ms, b.token);
     assert!(b.token > a.token, "a later lock has a larger token");
     storage.write(&report, b.token, "B's report").map_err(|refused| format!("B's own write: {refused}"))?;
     println!("B  writes with token {}: accepted", b.token);
@@ -88,12 +90,12 @@ fn act(url: &str, storage: &mut Storage) -> Result<String> {
     println!("A  asks to renew:   409 trava_perdida (lost)");
     let (status, late) = locks.ask("/unlock", &json!({"trava_id": a.id}))?;
     assert_eq!(json!([status, late["liberado"], late["motivo"]]), json!([200, false, "expirado"]));
-    println!("A  asks to release: not released, expirado (it had run out)");
+    println!("A  asks to release: not released, expirado (A's lock had expired)");
 
     let (status, held) = locks.ask(&format!("/locks/{report}"), &Value::Null)?;
     let holder = json!([status, held["estado"], held["dono"], held["token"]]);
     assert_eq!(holder, json!([200, "travado", "writer-B", b.token]));
-    println!("B  still holds its lock, whatever A asked for");
+    println!("B  still holds its lock: A's requests did not change it");
     let (status, done) = locks.ask("/unlock", &json!({"trava_id": b.id}))?;
     assert_eq!(json!([status, done["liberado"]]), json!([200, true]));
     let kept = storage.objects.remove(&report).map(|(_, text)| text).ok_or("the report is gone")?;
@@ -101,7 +103,7 @@ fn act(url: &str, storage: &mut Storage) -> Result<String> {
     Ok(kept)
 }
 
-/// What the lock guards. It remembers the largest token that it has seen of each object; that is all it takes.
+/// The storage that the lock protects. To check tokens, it only remembers the largest token that it has seen for each object.
 struct Storage {
     looks_at_token: bool,
     objects: HashMap<String, (u64, String)>,
@@ -124,7 +126,7 @@ struct Lease {
     waited_ms: u64,
 }
 
-/// The whole client that the coordinator needs.
+/// A client of the coordinator: this is all that a program needs.
 struct Locks<'a> {
     agent: ureq::Agent,
     url: &'a str,

@@ -50,14 +50,14 @@ async fn tour(folder: &Path, services: &TaskTracker) -> Result<()> {
         coordinator::Config { logging: logging::Config::quiet(), ..coordinator::Config::new(folder.join("locked")) };
     let locks = services.spawn(coordinator::serve(locks, config, until_stopped(stopped.clone())));
 
-    println!("ACT ONE: ten astronomers, one slot, and nobody at the door (--no-lock)\n");
+    println!("ACT ONE: ten astronomers request one slot, without locks (--no-lock)\n");
     let race_folder = folder.join("race");
     let race = bind("127.0.0.1:0".parse()?)?;
     let race_url = format!("http://{}", race.local_addr()?);
     let config = scheduler_config(&race_folder, Mode::Race);
     let race = services.spawn(scheduler::serve(race, config, until_stopped(stopped.clone())));
     let without = contest(&race_url, Expectation::Race).await?;
-    println!("Each checked before any had saved, so each found the slot free:\n");
+    println!("Each request checked the slot before any other had saved, so each found it free:\n");
     show_lines(&race_folder.join("app.log"), &["Iniciando", "Salvando"], 14)?;
 
     println!("\nACT TWO: the clocks\n");
@@ -65,7 +65,7 @@ async fn tour(folder: &Path, services: &TaskTracker) -> Result<()> {
         clocks(&race_url, city, skew_s).await?;
     }
 
-    println!("\nACT THREE: the same ten, with the coordinator at the door\n");
+    println!("\nACT THREE: the same ten requests, with the coordinator's locks\n");
     let locked_folder = folder.join("locked");
     let agenda = bind("127.0.0.1:0".parse()?)?;
     let agenda_url = format!("http://{}", agenda.local_addr()?);
@@ -78,7 +78,7 @@ async fn tour(folder: &Path, services: &TaskTracker) -> Result<()> {
     race.await??;
     agenda.await??;
     locks.await??;
-    println!("The coordinator's own log of it:\n");
+    println!("What the coordinator logged:\n");
     show_lines(&locked_folder.join("coordenador.log"), &["Lock concedido", "negando lock", "Lock liberado"], 12)?;
 
     println!("\nSIDE BY SIDE\n");
@@ -104,7 +104,7 @@ async fn tour(folder: &Path, services: &TaskTracker) -> Result<()> {
     }
     println!("{table}");
     if without.verdict.as_expected && with.verdict.as_expected {
-        println!("As it should be: a race without the lock, exactly one winner with it.");
+        println!("As expected: a race without locks, exactly one winner with locks.");
         Ok(())
     } else {
         Err(format!("not as it should be: {:?} and {:?}", without.verdict, with.verdict).into())
@@ -116,7 +116,7 @@ fn scheduler_config(data_dir: &Path, mode: Mode) -> scheduler::Config {
     scheduler::Config { logging: logging::Config::quiet(), ..scheduler::Config::new(data_dir, mode) }
 }
 
-/// Ten requests for the slot at one instant; prints what came of each.
+/// Sends ten requests for the slot at one instant, and prints the result of each.
 async fn contest(url: &str, expectation: Expectation) -> Result<Seen> {
     let config = stress::Config {
         url: Url::parse(url)?,

@@ -5,7 +5,7 @@
 
 Um arquivo em gzip é descomprimido. O status de saída é 0 se a trilha está inteira, 1 se não pôde ser verificada (ou não é uma
 trilha), 2 se foi alterada, 3 se está incompleta. Um arquivo cortado ao fim de uma linha parece inteiro: compare o último seq e
-hash, que este programa mostra, com uma cabeça anotada em outro lugar.
+hash, que este programa mostra, com uma cabeça guardada em outra máquina.
 """
 import gzip
 import hashlib
