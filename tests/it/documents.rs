@@ -4,6 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use clap::Parser;
+use clap::error::ErrorKind;
+use sctec::commands::Cli;
 use sctec::http::kind;
 use sctec::http::router::{Access, Endpoint};
 use sctec::{coordinator, scheduler};
@@ -313,4 +316,47 @@ fn the_architecture_names_every_test_and_no_other() {
     there.sort_unstable();
     there.dedup();
     assert_eq!(named, there);
+}
+
+/// The commands in a text: the lines of its shell blocks without their comments, and what its tables and sentences quote.
+fn commands(text: &str) -> BTreeSet<String> {
+    let blocks = text.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("sh\n"));
+    let in_blocks = blocks.flat_map(str::lines).map(|line| line.split("  #").next().unwrap().trim());
+    let in_sentences = text.split("```").step_by(2).flat_map(quoted);
+    let is_command = |text: &&str| ["sctec ", "cargo ", "docker ", "bash "].iter().any(|first| text.starts_with(first));
+    in_blocks.chain(in_sentences).filter(is_command).map(str::to_owned).collect()
+}
+
+fn readme(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+#[test]
+fn what_the_english_readme_tells_to_run_is_in_the_portuguese_one_too() {
+    let (english, portuguese) = (readme("README.md"), readme("README.pt-BR.md"));
+    // What follows is about measurements, and the Portuguese README links to it.
+    let (english, _) = english.split_once("\n## How fast\n").unwrap();
+    let (english, portuguese) = (commands(english), commands(&portuguese));
+    assert!(english.len() > 15, "{english:?}");
+    let missing: Vec<_> = english.difference(&portuguese).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn the_executable_knows_every_option_that_the_documents_use() {
+    let texts = ["README.md", "README.pt-BR.md"].map(readme).into_iter();
+    let texts = texts.chain(["OPERACAO.md", "LOGGING.md", "API.md"].map(document));
+    let named: BTreeSet<_> = texts.flat_map(|text| commands(&text)).collect();
+    let lines = named.iter().filter_map(|line| Some(&line[line.find("sctec ")?..])).filter(|line| !line.contains('…'));
+    let mut count = 0;
+    for line in lines {
+        let words = line.split(' ').take_while(|word| !["|", "||", "&&", "&"].contains(word) && !word.starts_with('>'));
+        count += 1;
+        if let Err(error) = Cli::try_parse_from(words) {
+            // A sentence may name an option without its value.
+            let fits = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::InvalidValue);
+            assert!(fits, "{line}: {error}");
+        }
+    }
+    assert!(count > 25, "{count}");
 }
