@@ -321,10 +321,10 @@ fn the_architecture_names_every_test_and_no_other() {
 /// The commands in a text: the lines of its shell blocks without their comments, and what its tables and sentences quote.
 fn commands(text: &str) -> BTreeSet<String> {
     let blocks = text.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("sh\n"));
-    let in_blocks = blocks.flat_map(str::lines).map(|line| line.split("  #").next().unwrap().trim());
+    let in_blocks = blocks.flat_map(str::lines).map(|line| line.split(" #").next().unwrap().trim());
     let in_sentences = text.split("```").step_by(2).flat_map(quoted);
     let is_command = |text: &&str| ["sctec ", "cargo ", "docker ", "bash "].iter().any(|first| text.starts_with(first));
-    in_blocks.chain(in_sentences).filter(is_command).map(str::to_owned).collect()
+    in_blocks.chain(in_sentences).filter(is_command).map(|one| one.replace('\n', " ")).collect()
 }
 
 fn readme(name: &str) -> String {
@@ -347,10 +347,15 @@ fn the_executable_knows_every_option_that_the_documents_use() {
     let texts = ["README.md", "README.pt-BR.md"].map(readme).into_iter();
     let texts = texts.chain(["OPERACAO.md", "LOGGING.md", "API.md"].map(document));
     let named: BTreeSet<_> = texts.flat_map(|text| commands(&text)).collect();
-    let lines = named.iter().filter_map(|line| Some(&line[line.find("sctec ")?..])).filter(|line| !line.contains('…'));
+    // By itself, or in a container.
+    let lines = named.iter().filter_map(|line| match line.split_once(" /sctec ") {
+        Some((_, arguments)) => Some(format!("sctec {arguments}")),
+        None => line.starts_with("sctec ").then(|| line.clone()),
+    });
     let mut count = 0;
-    for line in lines {
-        let words = line.split(' ').take_while(|word| !["|", "||", "&&", "&"].contains(word) && !word.starts_with('>'));
+    for line in lines.filter(|line| !line.contains('…')) {
+        let words =
+            line.split_whitespace().take_while(|word| !["|", "||", "&&", "&"].contains(word) && !word.starts_with('>'));
         count += 1;
         if let Err(error) = Cli::try_parse_from(words) {
             // A sentence may name an option without its value.
