@@ -6,6 +6,7 @@ mod completions;
 mod health;
 mod locks;
 mod manual;
+mod moments;
 mod outcome;
 mod output;
 mod runtime;

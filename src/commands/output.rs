@@ -30,9 +30,12 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Whether stdout may have colours: it is a terminal, and `NO_COLOR` is not set (<https://no-color.org>).
+/// Whether stdout gets colours. `NO_COLOR` says no (<https://no-color.org>), else `CLICOLOR_FORCE` says yes
+/// (<https://bixense.com/clicolors>), else a terminal gets them.
 pub fn colour() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !refused && (is_set("CLICOLOR_FORCE") || io::stdout().is_terminal())
 }
 
 /// The width of a table, if stdout is a terminal.

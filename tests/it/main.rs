@@ -6,6 +6,8 @@
 mod agenda;
 mod agenda_live;
 mod audit;
+mod audit_last;
+mod audit_table;
 mod bad_input;
 mod booking;
 mod browser;

@@ -8,17 +8,19 @@ use clap::{Args, ValueEnum};
 use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
 use crate::data_dir::{DATABASE_FILE, RACE_DATABASE_FILE};
 
-/// The largest `--tail`: its records are kept in memory.
-const TAIL_MAX: usize = 100_000;
+/// The largest `--last`: its records are kept in memory.
+const LAST_MAX: usize = 100_000;
 
 /// Arguments of `audit`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
   sctec audit --event AGENDAMENTO_CANCELADO
-  sctec audit --scientist 7 --since 2025-10-26T00:00:00Z --format csv
+  sctec audit -n 20                              the last 20 records
+  sctec audit --since -1h --reverse              the last hour, newest first
+  sctec audit --since yesterday --until today --scientist 7 --format csv
   sctec audit sctec-data/app.log --booking 123 --format jsonl | jq .details
-  sctec audit --follow --telescope Hubble-Acad
-  sctec audit --follow --tail 0                  only new records
+  sctec audit -f --telescope Hubble-Acad         and each new record
+  sctec audit -f -n 0                            only new records
   cat audit.jsonl | sctec audit - --count
   sctec audit --verify                           the data folder against its database
   sctec audit --verify --deep                    and check the database itself
@@ -26,6 +28,13 @@ const TAIL_MAX: usize = 100_000;
   sctec audit --verify --head heads.jsonl        and that no record was rewritten since then
 
 Filters combine.
+
+INSTANT is a span before now (-1h, -30min, -1h30min, -2d, \"2h ago\"), now, today, yesterday, a day (2026-11-25: its beginning), a day \
+and a time (2026-11-25T10:00), a time of today (10:00), or RFC 3339 with a zone (2026-11-25T10:00:00-03:00). Days and times \
+without a zone are UTC, as all that sctec shows.
+
+On a terminal a table has the columns that fit, and short times; below 120 columns a title says which day or year they leave \
+out. NO_COLOR turns its colours off.
 
 Files compressed with gzip are read too. A closed file of the data folder may be compressed in place, as \
 audit-000000001707.jsonl.gz.
@@ -55,8 +64,8 @@ pub struct AuditArgs {
     /// Only this `agendamento_id`
     #[arg(long, value_name = "ID")]
     pub booking: Option<i64>,
-    /// Only bookings of this slot: any instant inside it, RFC 3339
-    #[arg(long, value_name = "INSTANT")]
+    /// Only bookings of this slot: any instant inside it
+    #[arg(long, value_name = "INSTANT", allow_hyphen_values = true)]
     pub slot: Option<String>,
     /// Only this `telescopio`
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
@@ -64,11 +73,11 @@ pub struct AuditArgs {
     /// Only records of this request
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub req: Option<String>,
-    /// Only records made at this instant or later, RFC 3339
-    #[arg(long, value_name = "INSTANT")]
+    /// Only records made at this instant or later, as -1h, yesterday or 2026-11-25T10:00 (UTC)
+    #[arg(long, value_name = "INSTANT", allow_hyphen_values = true)]
     pub since: Option<String>,
-    /// Only records made before this instant, RFC 3339
-    #[arg(long, value_name = "INSTANT")]
+    /// Only records made before this instant
+    #[arg(long, value_name = "INSTANT", allow_hyphen_values = true)]
     pub until: Option<String>,
     /// Output format [default: table on a terminal, else jsonl]
     #[arg(long, value_name = "FORMAT")]
@@ -77,17 +86,19 @@ pub struct AuditArgs {
     #[arg(long)]
     pub bom: bool,
     /// Print only the number of records that match
-    #[arg(long, conflicts_with_all = ["format", "follow", "bom"])]
+    #[arg(long)]
     pub count: bool,
     /// Print new records too, until interrupted: follows rotation, and waits for a trail that does not exist yet
-    #[arg(long)]
+    #[arg(long, short)]
     pub follow: bool,
     /// Print only the last N of the matching records; with --follow, the last N of the existing ones, then each new one
-    #[arg(long, value_name = "N", value_parser = records, conflicts_with = "count")]
-    pub tail: Option<usize>,
+    #[arg(long, short = 'n', alias = "tail", value_name = "N", value_parser = records)]
+    pub last: Option<usize>,
+    /// Print the newest record first
+    #[arg(long, short)]
+    pub reverse: bool,
     /// Verify that the trail is whole and unchanged, and report the faults
-    #[arg(long, conflicts_with_all = ["event", "scientist", "booking", "slot", "telescope", "req", "since", "until",
-        "format", "bom", "count", "follow", "tail"])]
+    #[arg(long)]
     pub verify: bool,
     /// With --verify: check the database itself too: its pages, its references, and each booking against its slots and its
     /// records. Reads the whole database
@@ -124,6 +135,6 @@ impl AuditArgs {
 
 /// A number of records.
 fn records(text: &str) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|number| *number <= TAIL_MAX);
-    number.ok_or_else(|| format!("should be a number of records from 0 to {TAIL_MAX}"))
+    let number = text.parse().ok().filter(|number| *number <= LAST_MAX);
+    number.ok_or_else(|| format!("should be a number of records from 0 to {LAST_MAX}"))
 }

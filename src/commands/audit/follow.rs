@@ -12,6 +12,7 @@ use anyhow::Context;
 
 use super::args::AuditArgs;
 use super::inputs::{self, Input, Next, OpenFile};
+use super::kept::Kept;
 use super::lines::Lines;
 use super::reading::cannot_read;
 use super::search::Search;
@@ -27,7 +28,8 @@ pub fn run<W: Write>(search: &mut Search<W>, args: &AuditArgs) -> anyhow::Result
     if args.files.is_empty() {
         search.tell_unread(args);
     }
-    let from_now = args.tail == Some(0);
+    let from_now = args.last == Some(0);
+    search.keep(args.last.map(|most| Kept::new(Some(most))));
     let Some(followed) = inputs.pop() else { return Ok(()) };
     if !from_now {
         search.read_all(inputs)?;
@@ -36,7 +38,7 @@ pub fn run<W: Write>(search: &mut Search<W>, args: &AuditArgs) -> anyhow::Result
         // The last input is a closed file: there was no current file.
         Input::Closed(_) => args.trail(),
         Input::File(path) | Input::Open(OpenFile { path, .. }) => path.clone(),
-        Input::Stdin => return search.read(followed),
+        Input::Stdin => return search.read(followed).and_then(|()| search.release_last()),
     };
     let name = followed.name();
     match followed.open()? {
@@ -48,7 +50,7 @@ pub fn run<W: Write>(search: &mut Search<W>, args: &AuditArgs) -> anyhow::Result
             }
             follow(search, place, &trail)
         }
-        Some(open) => search.read(Input::Open(open)),
+        Some(open) => search.read(Input::Open(open)).and_then(|()| search.release_last()),
         None => Ok(()),
     }
 }
@@ -171,7 +173,7 @@ fn end_of_lines(open: &OpenFile) -> io::Result<u64> {
 fn follow<W: Write>(search: &mut Search<W>, mut place: Place, trail: &Path) -> anyhow::Result<()> {
     let mut away = Once::default();
     place.read_on(search)?;
-    search.release_tail()?;
+    search.release_last()?;
     loop {
         place.read_on(search)?;
         search.printer.flush().context(CANNOT_WRITE)?;

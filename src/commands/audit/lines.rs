@@ -4,7 +4,8 @@ use std::io::{self, BufRead, BufReader, Read};
 
 /// The longest line that is returned. A record has some hundreds of bytes, so a longer line is certainly not a record.
 pub const LINE_MAX_MIB: usize = 16;
-const LINE_MAX: usize = LINE_MAX_MIB << 20;
+/// The same in bytes.
+pub const LINE_MAX: usize = LINE_MAX_MIB << 20;
 /// Bytes of one read.
 const READ_BYTES: usize = 256 * 1024;
 

@@ -1,18 +1,25 @@
 //! `audit`: searches the trail, follows it, verifies it.
 //!
 //! Files are read as streams, in order, and each matching record is printed at once. Only a table is printed at the end: its
-//! column widths depend on all rows.
+//! column widths depend on all rows. The last records, and the newest first, are read from the ends of the files.
 
 mod args;
+mod backward;
 mod cell;
+mod colours;
+mod contradiction;
 mod follow;
 mod inputs;
+mod kept;
+mod latest;
 mod lines;
 mod print;
 mod reading;
 mod report;
 mod search;
+mod shorten;
 mod source;
+mod table;
 mod verify;
 
 use std::cmp::Ordering;
@@ -26,49 +33,50 @@ use self::args::AuditFormat;
 use self::lines::LINE_MAX_MIB;
 use self::print::Printer;
 use self::search::Search;
-use super::outcome::{EXIT_UNEXPECTED, Outcome};
+use super::moments;
+use super::outcome::{EXIT_CANNOT_RUN, EXIT_UNEXPECTED, EXIT_VERIFY_CANNOT_RUN, Outcome};
 use super::output::{CANNOT_WRITE, is_broken_pipe, tell};
-use super::values::in_english;
 use crate::audit::filter::{Filter, Wanted};
 use crate::audit::record::EVENT_TYPES;
-use crate::time::Timestamp;
+use crate::time::{Clock, Timestamp};
 
 /// Prints the records that match, or verifies the trail.
 ///
 /// # Errors
 /// When the arguments contradict each other, or an input or the output fails.
 pub fn run(args: &AuditArgs) -> Outcome {
+    if let Some(contradiction) = contradiction::of(args) {
+        tell(contradiction);
+        return Ok(ExitCode::from(if args.verify { EXIT_VERIFY_CANNOT_RUN } else { EXIT_CANNOT_RUN }));
+    }
     if args.verify { Ok(verify::run(args)) } else { search(args) }
 }
 
 fn search(args: &AuditArgs) -> Outcome {
-    let filter = Filter::new(wanted(args)?);
+    let filter = Filter::new(wanted(args, Clock::system().now())?);
     let stdout = io::stdout().lock();
     let terminal = stdout.is_terminal();
-    let default_format = if terminal && !args.follow { AuditFormat::Table } else { AuditFormat::Jsonl };
-    let format = args.format.unwrap_or(default_format);
-    if args.follow && format == AuditFormat::Table {
-        bail!("--follow never ends, and a table is printed at the end; use --format jsonl or csv");
-    }
-    if args.bom && format != AuditFormat::Csv {
-        bail!("--bom is for spreadsheets; use it with --format csv");
-    }
+    let format = args.format.unwrap_or(if terminal { AuditFormat::Table } else { AuditFormat::Jsonl });
     let inputs = if args.follow { Vec::new() } else { inputs::inputs(args)? };
-    let printer = if args.count {
-        Printer::counting(stdout)
-    } else {
-        Printer::new(format, args.bom, stdout).context(CANNOT_WRITE)?
+    let printer = match format {
+        _ if args.count => Printer::counting(stdout),
+        AuditFormat::Table if args.follow => Printer::rows(stdout).context(CANNOT_WRITE)?,
+        format => Printer::new(format, args.bom, stdout).context(CANNOT_WRITE)?,
     };
     // On one terminal, a progress bar and printed lines would overwrite each other.
     let shows_progress = format == AuditFormat::Table || args.count || !terminal;
-    let mut search = Search::new(filter, printer, args.tail, shows_progress);
+    let mut search = Search::new(filter, printer, shows_progress);
     let searched = if args.follow {
         follow::run(&mut search, args)
     } else {
         if args.files.is_empty() {
             search.tell_unread(args);
         }
-        search.read_all(inputs).and_then(|()| search.release_tail())
+        if args.last.is_some() || args.reverse {
+            latest::run(&mut search, inputs, args.last, args.reverse)
+        } else {
+            search.read_all(inputs)
+        }
     };
     let (broken, too_long, unread) = (search.broken, search.too_long, search.printer.unread());
     // Records that were found before an error are printed too.
@@ -89,9 +97,13 @@ fn search(args: &AuditArgs) -> Outcome {
     Ok(if search.incomplete { ExitCode::from(EXIT_UNEXPECTED) } else { ExitCode::SUCCESS })
 }
 
-fn wanted(args: &AuditArgs) -> anyhow::Result<Wanted> {
-    let since = instant("--since", args.since.as_deref())?;
-    let until = instant("--until", args.until.as_deref())?;
+fn wanted(args: &AuditArgs, now: Timestamp) -> anyhow::Result<Wanted> {
+    let instant = |option, text: &Option<String>| {
+        let parsed = |text: &String| moments::parse(text, now).map_err(|error| anyhow!("{option} {text:?} {error}"));
+        text.as_ref().map(parsed).transpose()
+    };
+    let since = instant("--since", &args.since)?;
+    let until = instant("--until", &args.until)?;
     if let (Some(since), Some(until)) = (since, until) {
         let (from, to) = (since.micros(), until.micros());
         match since.cmp(&until) {
@@ -106,18 +118,12 @@ fn wanted(args: &AuditArgs) -> anyhow::Result<Wanted> {
         event: args.event.clone(),
         scientist: args.scientist,
         booking: args.booking,
-        slot: instant("--slot", args.slot.as_deref())?,
+        slot: instant("--slot", &args.slot)?,
         telescope: args.telescope.clone(),
         request: args.req.clone(),
         since,
         until,
     })
-}
-
-fn instant(option: &str, text: Option<&str>) -> anyhow::Result<Option<Timestamp>> {
-    let at = text
-        .map(|text| Timestamp::parse_rfc3339(text).map_err(|error| anyhow!("{option} {text:?} {}", in_english(error))));
-    at.transpose()
 }
 
 /// Reports skipped lines. A closed standard error is not a failure.

@@ -1,14 +1,18 @@
 //! Prints matching records: as their own bytes, as CSV for spreadsheets, or as a table for people.
+//!
+//! A table on a terminal has the terminal's width. Elsewhere it has all its columns and whole instants: another program reads it,
+//! or a file keeps it.
 
 use std::io::{self, BufWriter, Write};
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, Color, Table, presets};
 
 use super::args::AuditFormat;
 use super::cell::cell;
-use crate::audit::fields::{Details, Record, text};
+use super::colours::{self, Colour};
+use super::table::{self, COLUMNS, Layout, Row};
+use crate::audit::fields::{Details, Record};
 use crate::commands::output;
-use crate::text::escaped;
 
 /// The most rows of one table. More rows become several tables, so that memory stays bounded.
 const TABLE_ROWS: usize = 100_000;
@@ -42,11 +46,11 @@ const CSV_HEADER: [&str; 24] = [
     "ativo_ha_ms",
     "pid",
 ];
-const TABLE_HEADER: [&str; 8] = ["seq", "when (UTC)", "event", "booking", "scientist", "telescope", "slot", "req"];
+/// The columns of a table that is not on a terminal, the first ones of a [`Row`].
+const TABLE_HEADER: [&str; COLUMNS - 1] =
+    ["seq", "when (UTC)", "event", "booking", "scientist", "telescope", "slot", "req"];
 /// The columns of numbers.
 const TABLE_NUMBERS: [usize; 2] = [0, 3];
-/// Columns without spaces, and the character at which a narrow terminal may break each. The line break replaces the character.
-const TABLE_BREAKS: [(usize, char); 3] = [(1, 'T'), (2, '_'), (6, 'T')];
 
 /// Prints records to `W` in one format.
 pub struct Printer<W: Write> {
@@ -58,7 +62,16 @@ pub struct Printer<W: Write> {
 enum Format<W: Write> {
     Jsonl(BufWriter<W>),
     Csv(Box<csv::Writer<W>>),
-    Table { out: BufWriter<W>, rows: Vec<[String; TABLE_HEADER.len()]> },
+    Table {
+        out: BufWriter<W>,
+        rows: Vec<Row>,
+    },
+    /// A table whose rows are printed as they come.
+    Rows {
+        out: BufWriter<W>,
+        layout: Layout,
+        day: String,
+    },
     Count(W),
 }
 
@@ -83,6 +96,17 @@ impl<W: Write> Printer<W> {
         Ok(Self { format, count: 0, unread: 0 })
     }
 
+    /// A printer of a table whose end does not come: each row is printed at once.
+    ///
+    /// # Errors
+    /// As [`Printer::record`].
+    pub fn rows(out: W) -> io::Result<Self> {
+        let mut out = BufWriter::with_capacity(WRITE_BYTES, out);
+        let layout = Layout::ahead(output::table_width().map(usize::from));
+        layout.write_header(&mut out)?;
+        Ok(Self { format: Format::Rows { out, layout, day: String::new() }, count: 0, unread: 0 })
+    }
+
     /// A printer that only counts.
     pub fn counting(out: W) -> Self {
         Self { format: Format::Count(out), count: 0, unread: 0 }
@@ -102,8 +126,16 @@ impl<W: Write> Printer<W> {
             }
             Format::Csv(csv) => write_csv(csv, record, &details(record, &mut self.unread)).map_err(csv_error),
             Format::Table { rows, .. } => {
-                rows.push(table_row(record, &details(record, &mut self.unread)));
+                rows.push(table::row(record, &details(record, &mut self.unread)));
                 Ok(())
+            }
+            Format::Rows { out, layout, day } => {
+                let row = table::row(record, &details(record, &mut self.unread));
+                if let Some(other) = layout.day_of(&row).filter(|other| *other != day) {
+                    writeln!(out, "{other} (UTC)")?;
+                    other.clone_into(day);
+                }
+                layout.write(out, &row, output::colour())
             }
             Format::Count(_) => Ok(()),
         }
@@ -136,7 +168,7 @@ impl<W: Write> Printer<W> {
     /// As [`Printer::record`].
     pub fn flush(&mut self) -> io::Result<()> {
         match &mut self.format {
-            Format::Jsonl(out) | Format::Table { out, .. } => out.flush(),
+            Format::Jsonl(out) | Format::Table { out, .. } | Format::Rows { out, .. } => out.flush(),
             Format::Csv(csv) => csv.flush(),
             Format::Count(out) => out.flush(),
         }
@@ -154,7 +186,7 @@ impl<W: Write> Printer<W> {
                 writeln!(out, "{} record{plural}", self.count)?;
             }
             Format::Count(out) => writeln!(out, "{}", self.count)?,
-            Format::Jsonl(_) | Format::Csv(_) => {}
+            Format::Jsonl(_) | Format::Csv(_) | Format::Rows { .. } => {}
         }
         self.flush()
     }
@@ -208,34 +240,32 @@ fn write_csv<W: Write>(csv: &mut csv::Writer<W>, record: &Record<'_>, details: &
     csv.write_record(None::<&[u8]>)
 }
 
-fn table_row(record: &Record<'_>, details: &Details<'_>) -> [String; TABLE_HEADER.len()] {
-    let shown = |field| escaped(&text(field));
-    let scientist = format!("{} {}", shown(details.cientista_id), shown(details.cientista_nome));
-    [
-        shown(record.seq),
-        shown(record.timestamp_utc),
-        shown(record.event_type),
-        shown(details.agendamento_id),
-        scientist.trim().to_owned(),
-        shown(details.telescopio),
-        shown(details.horario_inicio_utc),
-        shown(record.req),
-    ]
+fn comfy(colour: Colour) -> Color {
+    match colour {
+        Colour::Red => Color::DarkRed,
+        Colour::Green => Color::DarkGreen,
+        Colour::Yellow => Color::DarkYellow,
+        Colour::Cyan => Color::DarkCyan,
+    }
 }
 
-fn write_table(out: &mut impl Write, rows: Vec<[String; TABLE_HEADER.len()]>) -> io::Result<()> {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(TABLE_HEADER);
+fn write_table(out: &mut impl Write, rows: Vec<Row>) -> io::Result<()> {
     if let Some(width) = output::table_width() {
-        table.set_width(width);
+        let layout = Layout::of(&rows, usize::from(width));
+        layout.write_header(out)?;
+        let colour = output::colour();
+        return rows.iter().try_for_each(|row| layout.write(out, row, colour));
+    }
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(TABLE_HEADER);
+    if output::colour() {
+        table.enforce_styling();
     }
     for row in rows {
-        let mut cells = row.map(Cell::new);
-        for (position, at) in TABLE_BREAKS {
-            cells[position] = cells[position].clone().set_delimiter(at);
-        }
-        table.add_row(cells);
+        table.add_row(row.into_iter().take(TABLE_HEADER.len()).map(|text| match colours::of_event(&text) {
+            Some(colour) => Cell::new(text).fg(comfy(colour)),
+            None => Cell::new(text),
+        }));
     }
     for number in TABLE_NUMBERS {
         if let Some(column) = table.column_mut(number) {

@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use super::colours::Colour;
 use crate::audit::verify::{Anchor, Fault, Held, Report, Verdict};
+use crate::commands::output;
 use crate::store::sqlite::Deep;
 use crate::text::escaped;
 
@@ -69,9 +71,13 @@ pub fn print_deep(out: &mut impl Write, found: &Deep) -> io::Result<()> {
     let Deep { bookings, claims, records, faults, fault_count } = found;
     writeln!(out, "\ndatabase  {bookings} bookings, {claims} claimed slots, {records} records")?;
     if faults.is_empty() {
-        return writeln!(out, "AGREES: its pages, bookings, slots and records say the same");
+        return writeln!(
+            out,
+            "{}: its pages, bookings, slots and records say the same",
+            verdict(Colour::Green, "AGREES")
+        );
     }
-    writeln!(out, "CONTRADICTS ITSELF: it was damaged, or somebody changed it")?;
+    writeln!(out, "{}: it was damaged, or somebody changed it", verdict(Colour::Red, "CONTRADICTS ITSELF"))?;
     for fault in faults {
         writeln!(out, "- {}", escaped(fault))?;
     }
@@ -80,6 +86,11 @@ pub fn print_deep(out: &mut impl Write, found: &Deep) -> io::Result<()> {
         writeln!(out, "- and {more} more")?;
     }
     writeln!(out, "Keep the database as it is, and restore a copy that agrees.")
+}
+
+/// A verdict, coloured on a terminal.
+fn verdict(colour: Colour, word: &str) -> String {
+    colour.paint(word, output::colour())
 }
 
 fn print_files(out: &mut impl Write, report: &Report) -> io::Result<()> {
@@ -119,9 +130,13 @@ fn anchor_line(anchor: &Anchor, held: Held, report: &Report) -> String {
 
 fn print_whole(out: &mut impl Write, report: &Report) -> io::Result<()> {
     if report.records == 0 {
-        writeln!(out, "\nWHOLE: there are no records")?;
+        writeln!(out, "\n{}: there are no records", verdict(Colour::Green, "WHOLE"))?;
     } else {
-        writeln!(out, "\nWHOLE: every record is as it was written and follows the one before")?;
+        writeln!(
+            out,
+            "\n{}: every record is as it was written and follows the one before",
+            verdict(Colour::Green, "WHOLE")
+        )?;
     }
     if report.anchors.iter().any(|(anchor, held)| anchor.seq > 0 && *held == Held::Yes) {
         return Ok(());
@@ -130,7 +145,11 @@ fn print_whole(out: &mut impl Write, report: &Report) -> io::Result<()> {
 }
 
 fn print_incomplete(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    writeln!(out, "\nINCOMPLETE: every record here is as it was written, but not all records are here")?;
+    writeln!(
+        out,
+        "\n{}: every record here is as it was written, but not all records are here",
+        verdict(Colour::Yellow, "INCOMPLETE")
+    )?;
     if let Some(torn) = report.torn {
         let file = report.files.last().map_or("", |file| file.name.as_str());
         writeln!(
@@ -168,7 +187,7 @@ fn print_incomplete(out: &mut impl Write, report: &Report) -> io::Result<()> {
 
 fn print_tampered(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let first = report.faults.first().map_or(0, |fault| fault.seq);
-    writeln!(out, "\nTAMPERED: the first bad record is {first}")?;
+    writeln!(out, "\n{}: the first bad record is {first}", verdict(Colour::Red, "TAMPERED"))?;
     for Fault { file, line, offset, wrong, .. } in &report.faults {
         let name = report.files.get(*file).map_or("", |file| file.name.as_str());
         writeln!(out, "- {}, line {line}, byte {offset}: {wrong}", escaped(name))?;

@@ -1,7 +1,6 @@
 //! The search: reads each input to its end, and prints the records that match. Missing records and unreadable inputs are named,
 //! and change the exit status.
 
-use std::collections::VecDeque;
 use std::io::{Read, Write};
 
 use anyhow::Context;
@@ -9,6 +8,7 @@ use indicatif::ProgressBar;
 
 use super::args::AuditArgs;
 use super::inputs::{self, Input, OpenFile};
+use super::kept::Kept;
 use super::lines::{Line, Lines};
 use super::print::Printer;
 use super::reading::{cannot_read, progress_bar};
@@ -24,8 +24,8 @@ pub struct Search<W: Write> {
     pub printer: Printer<W>,
     filter: Filter,
     shows_progress: bool,
-    /// With `--tail`: the last matching records so far.
-    tail: Option<Tail>,
+    /// The matching records so far, if they are not printed at once.
+    kept: Option<Kept>,
     /// Lines that look like records but are not whole.
     pub broken: u64,
     pub too_long: u64,
@@ -39,19 +39,14 @@ pub struct Search<W: Write> {
     lines: u64,
 }
 
-struct Tail {
-    most: usize,
-    lines: VecDeque<Vec<u8>>,
-}
-
 impl<W: Write> Search<W> {
-    /// A search that prints the records that `filter` wants to `printer`. With `tail`, only that many of the last ones.
-    pub fn new(filter: Filter, printer: Printer<W>, tail: Option<usize>, shows_progress: bool) -> Self {
+    /// A search that prints the records that `filter` wants to `printer`.
+    pub fn new(filter: Filter, printer: Printer<W>, shows_progress: bool) -> Self {
         Self {
             printer,
             filter,
             shows_progress,
-            tail: tail.map(|most| Tail { most, lines: VecDeque::new() }),
+            kept: None,
             broken: 0,
             too_long: 0,
             incomplete: false,
@@ -69,13 +64,31 @@ impl<W: Write> Search<W> {
         inputs.into_iter().try_for_each(|input| self.read(input))
     }
 
-    /// Prints the records that `--tail` kept.
+    /// From now on keeps matching records, or prints them at once. Returns those that were kept.
+    pub fn keep(&mut self, kept: Option<Kept>) -> Option<Kept> {
+        std::mem::replace(&mut self.kept, kept)
+    }
+
+    /// Prints the last records that were kept, and each further one at once.
     ///
     /// # Errors
     /// When the output cannot be written.
-    pub fn release_tail(&mut self) -> anyhow::Result<()> {
-        let lines = self.tail.take().map(|tail| tail.lines).unwrap_or_default();
-        lines.iter().try_for_each(|line| self.judge(&Line::Bytes(line)))
+    pub fn release_last(&mut self) -> anyhow::Result<()> {
+        let Some(Kept::Last { lines, .. }) = self.keep(None) else { return Ok(()) };
+        lines.iter().try_for_each(|line| self.print(line))
+    }
+
+    /// Prints a record that is known to match.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn print(&mut self, line: &[u8]) -> anyhow::Result<()> {
+        let Verdict::Wanted(record) = self.filter.judge(line) else { return Ok(()) };
+        self.printer.record(line, &record).context(CANNOT_WRITE)?;
+        if self.printer.table_is_full() {
+            self.printer.print_table().context(CANNOT_WRITE)?;
+        }
+        Ok(())
     }
 
     /// Names the data folder's closed files in a form that sctec cannot read.
@@ -115,6 +128,22 @@ impl<W: Write> Search<W> {
         }
     }
 
+    /// Reads an input to its end, whatever comes before it in the trail.
+    ///
+    /// # Errors
+    /// As [`Search::read`].
+    pub fn read_alone(&mut self, input: Input) -> anyhow::Result<()> {
+        let before = self.last_of.take();
+        let read = self.read(input);
+        self.last_of = before;
+        read
+    }
+
+    /// The last record of the compressed input that was read.
+    pub fn take_reached(&mut self) -> Option<u64> {
+        self.reached.take()
+    }
+
     fn read_file(&mut self, open: &OpenFile, name: &str) -> anyhow::Result<()> {
         let first = self.tell_gap(open, name)?;
         let last = inputs::last_record(&open.file).with_context(|| cannot_read(name))?;
@@ -123,18 +152,25 @@ impl<W: Write> Search<W> {
         (self.reached, self.lines) = (None, 0);
         let read = self.read_lines(bar.wrap_read(&open.file), name, &bar);
         bar.finish_and_clear();
-        // A file without records, such as a new one, has no gap before or in it.
-        let Some(first) = first else { return read };
         let last = last.or(self.reached);
-        self.last_of = last.map(|last| (name.to_owned(), last));
+        // A file without records, such as a new one, has no gap before or in it.
+        if first.is_some() {
+            self.last_of = last.map(|last| (name.to_owned(), last));
+        }
+        self.tell_missing_within(name, first, last, self.lines);
+        read
+    }
+
+    /// Reports the records that are missing within a file of `lines` lines.
+    pub fn tell_missing_within(&mut self, name: &str, first: Option<u64>, last: Option<u64>, lines: u64) {
+        let (Some(first), Some(last)) = (first, last) else { return };
         // Each line of a trail is a record.
-        let gap = last.map_or(0, |last| (last + 1).saturating_sub(first).saturating_sub(self.lines));
+        let gap = (last + 1).saturating_sub(first).saturating_sub(lines);
         if gap > 0 {
             let are = if gap == 1 { "record is" } else { "records are" };
             tell(format_args!("{gap} {are} missing within {name}; --verify says where"));
             self.incomplete = true;
         }
-        read
     }
 
     /// Notes the last record of a followed file, to find a gap before the next file. After a file that was replaced there is no
@@ -156,21 +192,35 @@ impl<W: Write> Search<W> {
     /// When it cannot be read.
     pub fn tell_gap(&mut self, open: &OpenFile, name: &str) -> anyhow::Result<Option<u64>> {
         let first = inputs::first_record(&open.file).with_context(|| cannot_read(name))?;
-        if let (Some((before, last)), Some(first)) = (&self.last_of, first)
-            && first > last + 1
-        {
-            let place = if *last == 0 {
-                format!("before {name}: they are in no file here")
-            } else {
-                format!("between {before} and {name}")
-            };
-            match (last + 1, first - 1) {
-                (one, same) if one == same => tell(format_args!("record {one} is missing {place}")),
-                (from, to) => tell(format_args!("records {from} to {to} are missing {place}")),
-            }
-            self.incomplete = true;
+        if let (Some((before, last)), Some(first)) = (self.last_of.clone(), first) {
+            self.tell_missing(&before, last, name, first);
         }
         Ok(first)
+    }
+
+    /// Reports the records that are missing between the file `before` that ends with record `last` and the file `name` that
+    /// begins with record `first`. If `last` is 0, there is no file before.
+    pub fn tell_missing(&mut self, before: &str, last: u64, name: &str, first: u64) {
+        if first <= last + 1 {
+            return;
+        }
+        let place = if last == 0 {
+            format!("before {name}: they are in no file here")
+        } else {
+            format!("between {before} and {name}")
+        };
+        match (last + 1, first - 1) {
+            (one, same) if one == same => tell(format_args!("record {one} is missing {place}")),
+            (from, to) => tell(format_args!("records {from} to {to} are missing {place}")),
+        }
+        self.incomplete = true;
+    }
+
+    /// Reports the records that are missing before the trail's first file, given with its first record.
+    pub fn tell_missing_before(&mut self, first_file: Option<&(String, u64)>) {
+        if let (Some((name, first)), Some((_, 0))) = (first_file, &self.last_of) {
+            self.tell_missing("", 0, name, *first);
+        }
     }
 
     /// Reports an input that is not lines of text.
@@ -209,7 +259,7 @@ impl<W: Write> Search<W> {
         }
     }
 
-    /// Prints a line if it is a record that is wanted.
+    /// Prints or keeps a line if it is a record that is wanted.
     ///
     /// # Errors
     /// When the output cannot be written.
@@ -219,19 +269,29 @@ impl<W: Write> Search<W> {
             return Ok(());
         };
         let line = without_mark(line);
-        match (self.filter.judge(line), &mut self.tail) {
-            (Verdict::Wanted(_), Some(Tail { most, lines })) => {
-                if lines.len() == *most {
-                    lines.pop_front();
-                }
-                if *most > 0 {
-                    lines.push_back(line.to_owned());
-                }
-            }
+        match (self.filter.judge(line), &mut self.kept) {
+            (Verdict::Wanted(_), Some(kept)) => kept.keep(line).context("cannot write to the temporary file")?,
             (Verdict::Wanted(record), None) => self.printer.record(line, &record).context(CANNOT_WRITE)?,
             (Verdict::Broken, _) => self.broken += 1,
             (Verdict::Other, _) => {}
         }
         Ok(())
+    }
+
+    /// The line without a mark, if it is a record that is wanted.
+    pub fn wanted<'a>(&mut self, line: &Line<'a>) -> Option<&'a [u8]> {
+        let Line::Bytes(line) = line else {
+            self.too_long += 1;
+            return None;
+        };
+        let line = without_mark(line);
+        match self.filter.judge(line) {
+            Verdict::Wanted(_) => Some(line),
+            Verdict::Broken => {
+                self.broken += 1;
+                None
+            }
+            Verdict::Other => None,
+        }
     }
 }

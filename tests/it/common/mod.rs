@@ -12,6 +12,7 @@ mod requests;
 mod server;
 mod services;
 mod sources;
+pub mod terminal;
 pub mod trail;
 mod wait;
 
