@@ -63,6 +63,8 @@ export class Actions {
   async booked(made) {
     const { reading, navigation } = this.#parts;
     reading.apply(made);
+    // Back may have led to a week while the dialog was open.
+    if (reading.isWeek) return;
     this.#selectBooking(made);
     if (reading.agenda.range(made)[0] >= 0) return;
     await navigation.go({ day: isoDay(Date.parse(made.horario_inicio_utc)) });
@@ -75,8 +77,8 @@ export class Actions {
     close();
     const { telescope } = selection;
     const found = reading.telescopes.find((one) => one.id === id) ?? telescope;
-    if (found !== telescope || reading.agenda.at(start) < 0)
-      await navigation.go({ telescope: found, day: isoDay(start) });
+    if (found !== telescope || reading.isWeek || reading.agenda.at(start) < 0)
+      await navigation.go({ telescope: found, day: isoDay(start), week: false });
     const index = reading.agenda.at(start);
     if (index >= 0) grid.select(index, undefined, { focus: true });
   }
@@ -85,7 +87,7 @@ export class Actions {
   closed() {
     const { selection, grid } = this.#parts;
     const range = selection.takeReturn();
-    if (range) grid.select(...range, { focus: true });
+    if (range && !this.#parts.reading.isWeek) grid.select(...range, { focus: true });
   }
 
   #selectBooking(made) {

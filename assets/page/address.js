@@ -3,7 +3,7 @@
 import { el, typed } from "./dom.js";
 import { phrase } from "./i18n.js";
 import { DAYS } from "./instants.js";
-import { parsePlace, placeHash } from "./selection.js";
+import { parsePlace } from "./selection.js";
 
 /// The place that the address names now.
 export const place = () => parsePlace(location.hash);
@@ -20,9 +20,8 @@ export function showStrange(root, { telescope, strange }, shown) {
 /// The beginning of a text, long enough to recognise it.
 const short = (text) => (text.length > 60 ? `${text.slice(0, 60)}…` : text);
 
-/// Writes the place into the address: as a new `step` of the browser's history, or in place of the current one.
-export function showPlace(telescope, day, step) {
-  const hash = placeHash(telescope, day);
+/// Writes a place's fragment into the address: as a new `step` of the browser's history, or in place of the current one.
+export function showPlace(hash, step) {
   if (location.hash === hash) return;
   try {
     if (step) history.pushState(null, "", hash);

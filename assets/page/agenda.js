@@ -7,6 +7,12 @@ const FINAL = "CANCELADO";
 /// begins its numbers again.
 export const identity = ({ id, criado_em_utc }) => `${id} ${criado_em_utc}`;
 
+/// What a slot is to a scientist: `mine` or `other` if it is booked, `free` if it can be, else `gone` or `closed`.
+export function kindOf({ booking, book, state }, scientist) {
+  if (booking) return booking.cientista_id === scientist ? "mine" : "other";
+  return book ? "free" : state === "passado" ? "gone" : "closed";
+}
+
 /// The bookings of the events so far. An agenda that was read at the same time may not have them yet.
 export class Heard {
   #bookings = new Map();

@@ -21,10 +21,11 @@ import { Reading } from "./reading.js";
 import { Screen } from "./screen.js";
 import { Navigation, Selection } from "./selection.js";
 import { Ticker } from "./ticker.js";
+import { Week } from "./week.js";
 
 const local = recall("local") === true;
 const people = new People(recall("scientist"));
-const selection = new Selection();
+const selection = new Selection(() => clock.now() || Date.now());
 const reading = new Reading(selection, people);
 const clock = new TrueClock(() => reading.askTime());
 const navigation = new Navigation(selection, reading, clock);
@@ -32,20 +33,21 @@ const disputes = new Disputes();
 const live = new Live();
 const booking = new Booking(clock, people);
 const grid = new Grid(at("grid"), (id) => people.nameOf(id));
+const week = new Week(at("week"), (id) => people.nameOf(id));
 const history = new History(at("history"));
 const actions = new Actions({ reading, selection, people, navigation, booking, grid, history });
-const screen = new Screen({ reading, selection, people, clock, live, disputes, grid, history, actions }, local);
-const controls = new Controls({ reading, selection, people, navigation, screen });
-const ticker = new Ticker({ clock, live, grid, reading, selection, screen });
+const screen = new Screen({ reading, selection, people, clock, live, disputes, grid, week, history, actions }, local);
+const controls = new Controls({ reading, selection, people, navigation, screen, week });
+const ticker = new Ticker({ clock, live, grid, week, reading, selection, screen });
 
 const show = () => screen.show();
 const showSelected = () => screen.showSelected();
 
 // What was read
 
-reading.addEventListener("asked", () => grid.wait(!reading.isSettled));
+reading.addEventListener("asked", () => screen.wait(!reading.isSettled));
 reading.addEventListener("agenda", ({ detail: before }) => {
-  showPlace(reading.agenda.telescope, selection.day, selection.takeStep());
+  showPlace(selection.key, selection.takeStep());
   screen.showRead(before);
 });
 reading.addEventListener("booking", ({ detail: made }) => {
@@ -95,6 +97,8 @@ grid.addEventListener("choose", ({ detail }) => {
   actions.choose(detail);
 });
 grid.addEventListener("day", ({ detail }) => navigation.turn(detail.rel, detail.held));
+week.addEventListener("point", ({ detail }) => screen.aim(detail));
+week.addEventListener("turn", ({ detail }) => navigation.turn(detail.rel, detail.held));
 at("panel").addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
   const { first, last } = grid.range;

@@ -12,7 +12,7 @@ export class Controls {
   #typing = false;
   #typed = false;
 
-  /// `parts` has reading, selection, people, navigation and screen.
+  /// `parts` has reading, selection, people, navigation, screen and week.
   constructor(parts) {
     this.#parts = parts;
     this.#listenToPlace();
@@ -29,13 +29,15 @@ export class Controls {
   }
 
   #listenToPlace() {
-    const { reading, navigation, screen } = this.#parts;
+    const { reading, navigation, screen, week } = this.#parts;
     at("telescope").addEventListener("change", ({ target }) => {
       const telescope = reading.telescopes.find(({ id }) => id === target.value);
       remember("telescope", telescope.id);
       navigation.go({ telescope });
     });
     at("today").addEventListener("click", () => navigation.go({ day: undefined }));
+    at("as-day").addEventListener("click", () => navigation.go({ week: false }));
+    at("as-week").addEventListener("click", () => navigation.go({ week: true }));
     at("before").addEventListener("click", () => navigation.turn("anterior"));
     at("after").addEventListener("click", () => navigation.turn("seguinte"));
     addEventListener("hashchange", () => {
@@ -46,7 +48,8 @@ export class Controls {
     document.querySelector(".skip").addEventListener("click", (event) => {
       // The link's own address would replace the place in the agenda.
       event.preventDefault();
-      at("grid").focus();
+      if (reading.isWeek) week.focus();
+      else at("grid").focus();
     });
   }
 
@@ -68,7 +71,7 @@ export class Controls {
     }
     field.addEventListener("blur", () => {
       const { agenda } = reading;
-      if (!isDay(field.value) && agenda) field.value = selection.day ?? isoDay(agenda.start);
+      if (!isDay(field.value) && agenda) field.value = selection.day ?? (reading.isWeek ? selection.near : isoDay(agenda.start));
     });
   }
 

@@ -2,6 +2,7 @@
 // dispatches `select` when a range of slots is selected, and `choose` at Enter, a click or the end of a drag; both with
 // {first, last} and the way, `by`. At Page Up and Page Down it dispatches `day`.
 
+import { kindOf } from "./agenda.js";
 import { el, setText } from "./dom.js";
 import { clockTime, elsewhere, localDay, localTime, span, zone } from "./format.js";
 import { t } from "./i18n.js";
@@ -84,6 +85,11 @@ export class Grid extends EventTarget {
     this.#showRange();
   }
 
+  /// Scrolls the page so that the tab stop is seen.
+  reveal() {
+    this.#cells[this.#focus].scrollIntoView({ block: "nearest" });
+  }
+
   /// Selects slots. The focus goes there only with `focus`.
   select(first, last = first, { focus = false } = {}) {
     this.#anchor = first;
@@ -116,7 +122,6 @@ export class Grid extends EventTarget {
       this.#cells.push(cell);
     }
     this.#root.replaceChildren(...rows);
-    this.#anchor = this.#focus = 0;
   }
 
   #showCell(index, slot, scientist, now) {
@@ -126,15 +131,7 @@ export class Grid extends EventTarget {
     const past = (booking ? Date.parse(booking.horario_fim_utc) : slot.start + this.#agenda.length) <= now;
     const joins = (other) => Boolean(booking) && this.#agenda.slots[other]?.booking?.id === booking.id;
     const [before, after] = [joins(index - 1), joins(index + 1)];
-    const kind = booking
-      ? booking.cientista_id === scientist
-        ? "mine"
-        : "other"
-      : slot.book
-        ? "free"
-        : slot.state === "passado"
-          ? "gone"
-          : "closed";
+    const kind = kindOf(slot, scientist);
     // The name stands at the booking's first slot, and at the first slot of each further row.
     const length = booking && (!before || index % COLUMNS === 0) ? this.#run(index) : 0;
     const text = !length

@@ -22,3 +22,43 @@ export function isDay(text) {
   const day = new Date(text);
   return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text);
 }
+
+const WEEK_MS = 7 * DAY_MS;
+const [FIRST, END] = [Date.parse(DAYS.min), Date.parse(DAYS.max) + DAY_MS];
+
+/// The Monday on which the week of an instant begins, as in ISO 8601.
+export function monday(ms) {
+  const days = Math.floor(ms / DAY_MS);
+  return (days - ((((days + 3) % 7) + 7) % 7)) * DAY_MS; // 1970-01-01 is a Thursday.
+}
+
+/// The part of the week of an instant that has an agenda. Without such a part its end is not after its start.
+export const weekSpan = (ms) => ({ start: Math.max(monday(ms), FIRST), end: Math.min(monday(ms) + WEEK_MS, END) });
+
+/// The Monday of the first week of a year: the week of January 4.
+const firstMonday = (year) => monday(Date.parse(`${year}-01-04`));
+
+/// The week of an instant, 2025-W49, as in ISO 8601. The year is that of its Thursday.
+export function isoWeek(ms) {
+  const year = isoDay(monday(ms) + 3 * DAY_MS).slice(0, 4);
+  const number = 1 + (monday(ms) - firstMonday(year)) / WEEK_MS;
+  return `${year}-W${String(number).padStart(2, "0")}`;
+}
+
+/// The first day with an agenda of a week, 2025-W49; undefined if the text is no such week.
+export function firstDay(text) {
+  const [, year, number] = /^(\d{4})-W(\d\d)$/.exec(text ?? "") ?? [];
+  if (!year) return undefined;
+  const start = firstMonday(year) + (number - 1) * WEEK_MS;
+  const span = weekSpan(start);
+  if (!(span.start < span.end) || isoWeek(start) !== text) return undefined;
+  return isoDay(span.start);
+}
+
+/// The same day of the week, `weeks` later: 2025-12-08 for 2025-12-01 and 1. The weeks at both ends have fewer days.
+/// Undefined if no day of that week has an agenda.
+export function weekAway(day, weeks) {
+  const to = Date.parse(day) + weeks * WEEK_MS;
+  const { start, end } = weekSpan(to);
+  return start < end ? isoDay(Math.min(Math.max(to, start), end - DAY_MS)) : undefined;
+}

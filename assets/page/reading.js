@@ -21,6 +21,7 @@ export class Reading extends EventTarget {
   #entry;
   #telescopes;
   #agenda;
+  #isWeek = false;
   /// The selection's key for which the agenda was read.
   #answered;
   #heard = new Heard();
@@ -51,6 +52,11 @@ export class Reading extends EventTarget {
   /// Whether the agenda shown is the one that is chosen. Only then can a slot of it be booked.
   get isSettled() {
     return Boolean(this.#agenda) && this.#answered === this.#selection.key;
+  }
+
+  /// Whether the agenda shown is that of a week.
+  get isWeek() {
+    return this.#isWeek;
   }
 
   /// Whether the scheduler runs without locks.
@@ -89,20 +95,21 @@ export class Reading extends EventTarget {
     this.dispatchEvent(tell("mode"));
   }
 
-  /// Reads the agenda of the chosen day, by `link` if another link leads there.
+  /// Reads the agenda of the chosen day or week, by `link` if another link leads there.
   async read(link = this.#selection.telescope._links.agenda) {
     this.#last += 1;
     const number = this.#last;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const since = performance.now();
-    const { key, variables } = this.#selection;
+    const { key, variables, isWeek } = this.#selection;
     this.dispatchEvent(tell("asked"));
     try {
       const answer = await follow(link, { variables });
       if (number !== this.#last) return;
       const before = this.#agenda;
       this.#agenda = new Agenda(answer);
+      this.#isWeek = isWeek;
       this.#answered = key;
       for (const one of this.#heard.after(since)) this.#agenda.apply(one);
       this.dispatchEvent(tell("agenda", before));

@@ -6,8 +6,9 @@ import { announce } from "./dialog.js";
 import { at, el, setText } from "./dom.js";
 import { longDay } from "./format.js";
 import { current, locale, t } from "./i18n.js";
-import { isoDay } from "./instants.js";
+import { isoDay, weekAway } from "./instants.js";
 import { showDispute, showPanel } from "./panel.js";
+import { weekTitle } from "./strips.js";
 import { showTheme } from "./theme.js";
 
 export class Screen {
@@ -16,8 +17,10 @@ export class Screen {
   #drawn = new Set();
   /// The agenda whose tab stop was put at the present slot, once the true time was known.
   #rested;
+  /// The instant at which the next agenda is looked at, if it has it.
+  #aim;
 
-  /// `parts` has reading, selection, people, clock, live, disputes, grid, history, and actions for the panel's buttons.
+  /// `parts` has reading, selection, people, clock, live, disputes, grid, week, history, and actions for the panel's buttons.
   /// `local` is whether the local time is shown too.
   constructor(parts, local) {
     this.#parts = parts;
@@ -53,20 +56,59 @@ export class Screen {
 
   /// Draws the agenda, its title and its counts, and the panel.
   show() {
-    const { reading, people, grid, clock } = this.#parts;
+    const { reading, people, grid, week, clock } = this.#parts;
     const { agenda, telescopes } = reading;
     const { me } = people;
     if (!agenda) return;
-    grid.show(agenda, { scientist: me, now: clock.now(), local: this.#local });
-    setText(at("agenda-title"), longDay(agenda.start));
+    const view = { scientist: me, now: clock.now(), local: this.#local };
+    if (reading.isWeek) week.show(agenda, view);
+    else grid.show(agenda, view);
+    this.#showView();
+    setText(at("agenda-title"), this.#title());
     setText(at("agenda-telescope"), telescopes.find(({ id }) => id === agenda.telescope)?.nome ?? agenda.telescope);
     const mine = agenda.slots.filter((slot) => slot.booking && slot.booking.cientista_id === me).length;
     const others = agenda.slots.filter((slot) => slot.booking).length - mine;
     const free = agenda.slots.filter((slot) => slot.book).length;
     setText(at("agenda-counts"), t("agenda.counts", { free, mine, others }));
-    at("before").disabled = !agenda.links.anterior;
-    at("after").disabled = !agenda.links.seguinte;
     this.showSelected();
+  }
+
+  /// Notes the instant that a person has pointed at in a week.
+  aim(instant) {
+    this.#aim = instant;
+  }
+
+  #title() {
+    const { agenda, isWeek } = this.#parts.reading;
+    return isWeek ? weekTitle(agenda) : longDay(agenda.start);
+  }
+
+  /// Shows the agenda's day or week, and what the buttons for the day mean then.
+  #showView() {
+    const { agenda, isWeek } = this.#parts.reading;
+    document.querySelector("main").classList.toggle("weekly", isWeek);
+    at("as-day").setAttribute("aria-pressed", !isWeek);
+    at("as-week").setAttribute("aria-pressed", isWeek);
+    const first = isoDay(agenda.start);
+    at("before").disabled = isWeek ? !weekAway(first, -1) : !agenda.links.anterior;
+    at("after").disabled = isWeek ? !weekAway(first, 1) : !agenda.links.seguinte;
+    for (const [id, day, week] of [
+      ["before", "page.before", "week.before"],
+      ["after", "page.after", "week.after"],
+    ])
+      this.#label(at(id), isWeek ? week : day);
+  }
+
+  #label(element, key) {
+    element.dataset.tLabel = key;
+    if (element.getAttribute("aria-label") !== t(key)) element.setAttribute("aria-label", t(key));
+  }
+
+  /// While the chosen agenda is being read, the shown one is dimmed.
+  wait(waiting) {
+    const { grid, week } = this.#parts;
+    grid.wait(waiting);
+    week.wait(waiting);
   }
 
   /// Draws the panel: the selected slots, and the contest for them.
@@ -100,33 +142,49 @@ export class Screen {
 
   /// Draws an agenda that has just been read, in place of `before`.
   showRead(before) {
-    const { reading, grid } = this.#parts;
-    const { agenda } = reading;
-    grid.wait(false);
+    const { agenda } = this.#parts.reading;
+    this.wait(false);
     at("agenda-problem").textContent = "";
-    if (before?.start !== agenda.start || before?.telescope !== agenda.telescope) this.#arrive(before);
+    // The elements of a view are hidden when another view is shown: the focus in them would be lost.
+    const within = ["grid", "week", "panel"].find((id) => at(id).contains(document.activeElement));
+    const other = ["start", "end", "telescope"].some((what) => before?.[what] !== agenda[what]);
+    if (other) this.#arrive(before);
     this.show();
+    if (other) this.#keepFocus(within, before);
   }
 
   #arrive(before) {
     const { reading, clock, selection, history, grid } = this.#parts;
     const { agenda } = reading;
     const now = clock.now();
-    at("day").value = isoDay(agenda.start);
+    at("day").value = reading.isWeek ? selection.near : isoDay(agenda.start);
     selection.select(undefined);
     history.close();
+    if (before) announce(this.#title());
+    const aimed = agenda.at(this.#aim ?? NaN);
+    this.#aim = undefined;
+    if (reading.isWeek) return;
     this.#rested = Number.isNaN(now) ? undefined : agenda;
     // If the days are turned with the keyboard, the focus stays at its slot.
     if (at("grid").contains(document.activeElement)) grid.select(grid.range.first);
-    else grid.rest(Math.max(agenda.at(now), 0));
-    if (before) announce(longDay(agenda.start));
+    else grid.rest(Math.max(aimed, 0) || Math.max(agenda.at(now), 0));
+  }
+
+  /// Moves the focus out of a view that is hidden now: to the link of the day before, or to the day's title.
+  #keepFocus(within, before) {
+    const { reading, week, grid } = this.#parts;
+    if (reading.isWeek && within && within !== "week") week.focus(before?.start);
+    if (!reading.isWeek && within === "week") {
+      at("agenda-title").focus({ preventScroll: true });
+      grid.reveal();
+    }
   }
 
   /// Puts the tab stop at the present slot when the true time has become known after the agenda.
   rest() {
     const { reading, selection, grid, clock } = this.#parts;
     const { agenda } = reading;
-    if (!agenda || this.#rested || selection.slots) return;
+    if (!agenda || reading.isWeek || this.#rested || selection.slots) return;
     this.#rested = agenda;
     grid.rest(Math.max(agenda.at(clock.now()), 0));
   }

@@ -1,15 +1,25 @@
-// What is chosen: the telescope and the day, which the address has too, as #telescope@2025-12-01; and slots of the agenda that
-// is shown. No DOM.
+// What is chosen: the telescope and the day or its week, which the address has too, as #telescope@2025-12-01 or
+// #telescope@2025-W49; and slots of the agenda that is shown. No DOM.
 
-import { DAY_MS, isDay, isoDay } from "./instants.js";
+import { DAY_MS, firstDay, isDay, isoDay, isoWeek, monday, weekAway, weekSpan } from "./instants.js";
+
+/// Stands in an address for the present week.
+const THIS_WEEK = "semana";
 
 export class Selection {
   #telescope;
   #day;
+  #week = false;
+  #now;
   #slots;
   #step = false;
   #astray = {};
   #back;
+
+  /// `now` gives the present instant, as far as it is known.
+  constructor(now = () => Date.now()) {
+    this.#now = now;
+  }
 
   get telescope() {
     return this.#telescope;
@@ -18,6 +28,16 @@ export class Selection {
   /// The day, 2025-12-01. Undefined is today, also after midnight.
   get day() {
     return this.#day;
+  }
+
+  /// Whether the whole week of the day is chosen.
+  get isWeek() {
+    return this.#week;
+  }
+
+  /// The chosen day, which is today if none is named.
+  get near() {
+    return this.#day ?? isoDay(this.#now());
   }
 
   /// The selected slots, {first, last}, by index; undefined when nothing is selected.
@@ -30,33 +50,40 @@ export class Selection {
     return this.#astray;
   }
 
-  /// Tells one choice of telescope and day from another.
+  /// Tells one choice of telescope and day, or week, from another: the fragment of its address.
   get key() {
-    return `${this.#telescope?.id}@${this.#day ?? ""}`;
+    return placeHash(this.#telescope?.id ?? "", this.#day, this.#week);
   }
 
-  /// The variables of an agenda's link for the chosen day; none for today.
+  /// The variables of an agenda's link for the chosen day or week; none for today.
   get variables() {
+    if (this.#week) {
+      const { start, end } = weekSpan(Date.parse(this.near));
+      return { de: new Date(start).toISOString(), ate: new Date(end).toISOString() };
+    }
     if (!this.#day) return {};
     const start = Date.parse(this.#day);
     return { de: `${this.#day}T00:00:00Z`, ate: new Date(start + DAY_MS).toISOString() };
   }
 
-  /// Chooses another telescope, or day (undefined is today). It is a new step for the browser's Back; with `again` it
+  /// Chooses another telescope, day (undefined is today), or whether the day's whole `week` is shown. It is a new step for the browser's Back; with `again` it
   /// continues the choice before, and Back skips it.
-  go({ telescope = this.#telescope, again = false, ...rest }) {
+  go({ telescope = this.#telescope, week = this.#week, again = false, ...rest }) {
     this.#telescope = telescope;
+    this.#week = week;
     if ("day" in rest) this.#day = rest.day;
     this.#step ||= !again;
     this.#astray = {};
   }
 
   /// Chooses what an address names, which is no new step. `otherwise` is the telescope if the one that it names does not
-  /// exist.
-  arrive({ telescope: id, day, strange }, telescopes, otherwise) {
+  /// exist. In a week, the day that was chosen before stays chosen.
+  arrive({ telescope: id, day, week = false, strange }, telescopes, otherwise) {
     const found = telescopes.find((one) => one.id === id);
     this.#telescope = found ?? otherwise;
-    this.#day = day;
+    const stays = week && day && this.#day && monday(Date.parse(day)) === monday(Date.parse(this.#day));
+    if (!stays) this.#day = day;
+    this.#week = week;
     this.#step = false;
     this.#astray = { telescope: found ? undefined : id, strange };
   }
@@ -105,12 +132,17 @@ export class Navigation extends EventTarget {
     return this.#reading.read(link);
   }
 
-  /// Turns to the day before or after the chosen one. The links of the agenda shown lead on from its own day: while
+  /// Turns to the day, or week, before or after the chosen one. The links of the agenda shown lead on from its own day: while
   /// another day is being read, they are not used. A key that is `held` makes one step for the browser's Back.
   turn(rel, held) {
     const { agenda, isSettled } = this.#reading;
     if (!agenda) return;
-    const { telescope, day } = this.#selection;
+    const { telescope, day, isWeek, near } = this.#selection;
+    if (isWeek) {
+      const other = weekAway(near, rel === "anterior" ? -1 : 1);
+      if (other) this.go({ day: other, again: held });
+      return;
+    }
     const link = isSettled ? agenda.links[rel] : telescope._links.agenda;
     const from = isSettled ? agenda.start : Date.parse(day ?? isoDay(this.#clock.now() || agenda.start));
     const to = isoDay(from + (rel === "anterior" ? -DAY_MS : DAY_MS));
@@ -125,18 +157,24 @@ export class Navigation extends EventTarget {
   }
 }
 
-/// What the fragment of an address names: a telescope, which may not exist, and a day. `strange` is the text that stands
-/// in place of the day and is none. Each part may be missing.
+/// What the fragment of an address names: a telescope, which may not exist, and a day, or the `week` of that day. `strange`
+/// is the text that stands in place of the day and is neither. Each part may be missing.
 export function parsePlace(hash) {
   const text = hash.replace(/^#/, "");
   const cut = text.lastIndexOf("@");
   const telescope = decode(cut < 0 ? text : text.slice(0, cut));
-  const day = cut < 0 ? "" : decode(text.slice(cut + 1));
-  return isDay(day) ? { telescope, day } : { telescope, strange: day };
+  const time = cut < 0 ? "" : decode(text.slice(cut + 1));
+  if (isDay(time)) return { telescope, day: time };
+  const day = firstDay(time);
+  if (day || time === THIS_WEEK) return { telescope, day, week: true };
+  return { telescope, strange: time };
 }
 
-/// The fragment that names a telescope and a day; without a day it means today.
-export const placeHash = (telescope, day) => `#${encodeURIComponent(telescope)}${day ? `@${day}` : ""}`;
+/// The fragment that names a telescope and a day, or the `week` of that day; without a day it means today.
+export function placeHash(telescope, day, week = false) {
+  const time = week ? (day ? isoWeek(Date.parse(day)) : THIS_WEEK) : day;
+  return `#${encodeURIComponent(telescope)}${time ? `@${time}` : ""}`;
+}
 
 function decode(text) {
   try {

@@ -11,7 +11,7 @@ export class Ticker {
   #slot = -1;
   #wasFailed = false;
 
-  /// `parts` has clock, live, grid, reading, selection and screen.
+  /// `parts` has clock, live, grid, week, reading, selection and screen.
   constructor(parts) {
     this.#parts = parts;
     const { clock } = parts;
@@ -27,7 +27,7 @@ export class Ticker {
   }
 
   #tick() {
-    const { screen, clock, live, grid } = this.#parts;
+    const { screen, clock, live, grid, week } = this.#parts;
     const wait = screen.showTime();
     if (clock.check()) {
       announce(t("clock.jumped"));
@@ -36,6 +36,7 @@ export class Ticker {
     }
     const now = clock.now();
     grid.mark(now);
+    week.mark(now);
     if (!Number.isNaN(now)) this.#enterSlot(now);
     setTimeout(() => this.#tick(), wait);
   }
@@ -52,8 +53,11 @@ export class Ticker {
   }
 
   #synchronised() {
-    const { clock, live, screen } = this.#parts;
+    const { clock, live, screen, reading, selection } = this.#parts;
     const { failed } = clock;
+    // Until now the present week was that of the local clock, which may be wrong.
+    const { agenda, isWeek } = reading;
+    if (isWeek && selection.isWeek && !selection.day && agenda.at(clock.now()) < 0) reading.reread(0);
     // If the server does not answer with the time, its stream may be dead too.
     if (failed && !this.#wasFailed && live.tried) live.doubt();
     this.#wasFailed = failed;

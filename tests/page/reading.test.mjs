@@ -182,7 +182,7 @@ test("one choice is one step back, and an address or a held key is none", async 
   assert.equal(selection.takeStep(), false);
   selection.go({ day: undefined });
   selection.arrive({ telescope: "Webb-Acad", day: DAY }, [HUBBLE, WEBB], HUBBLE);
-  assert.deepEqual([selection.takeStep(), selection.telescope, selection.key], [false, WEBB, `Webb-Acad@${DAY}`]);
+  assert.deepEqual([selection.takeStep(), selection.telescope, selection.key], [false, WEBB, `#Webb-Acad@${DAY}`]);
 });
 
 test("today has no variables, and another day has its own", () => {

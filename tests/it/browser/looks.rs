@@ -106,7 +106,7 @@ async fn every_state_is_accessible() {
 }
 
 /// Books a typical day.
-fn fill(services: &Services, day: &str) {
+pub fn fill(services: &Services, day: &str) {
     for (scientist, time, minutes, target) in [
         (3, "00:10", 5, "M31"),
         (1, "01:00", 20, "Júpiter e as suas luas"),

@@ -19,3 +19,4 @@ mod proxy;
 mod slots;
 mod spans;
 mod trouble;
+mod week;
