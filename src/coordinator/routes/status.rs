@@ -30,7 +30,7 @@ pub fn entry() -> Response {
         )
         .with("saude", Link::get(path::HEALTH))
         .with("pronto", Link::get(path::READY))
-        .with("medidas", Link::titled(path::METRICS, "Medidas, para o Prometheus"));
+        .with("medidas", Link::titled(path::METRICS, "Métricas, para o Prometheus"));
     let body = json!({ "servico": SERVICE, "versao": env!("CARGO_PKG_VERSION"), "_links": links });
     http::json(StatusCode::OK, &body)
 }
