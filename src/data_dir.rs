@@ -35,7 +35,7 @@ pub enum DataDirError {
         path: PathBuf,
     },
     /// A state file whose content is wrong.
-    #[error("{} is damaged ({reason}); restore it from a backup, or move it away: clients then lift the token counter by token_minimo", path.display())]
+    #[error("{} is damaged ({reason}); restore it from a backup, or move it away: the scheduler then raises the token counter again", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,

@@ -33,7 +33,7 @@ impl Foreign {
     }
 }
 
-const DECOMPRESS: &str = "decompress it first; of compressed files sctec reads gzip's";
+const DECOMPRESS: &str = "decompress it first; the only compression that sctec reads is gzip";
 const CONVERT: &str = "convert it to UTF-8 first, as with iconv -f UTF-16 -t UTF-8: a trail is UTF-8";
 const NOT_A_TRAIL: &str = "name a file of a trail (audit.jsonl), or a log with its records (app.log)";
 

@@ -47,7 +47,7 @@ pub enum ClientError {
         error: Box<ureq::Error>,
     },
     /// An answer that is not HTTP, or too long.
-    #[error("{url} does not answer as a scheduler does")]
+    #[error("{url} is not a scheduler; a scheduler's default port is 5000")]
     Protocol {
         /// The URL that was asked.
         url: String,

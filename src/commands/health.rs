@@ -54,7 +54,7 @@ pub fn run(args: &HealthArgs) -> Outcome {
     }
     Url::parse(base)?;
     if args.timeout.is_zero() {
-        bail!("--timeout 0 leaves no time for an answer; leave it out for 3s");
+        bail!("--timeout must be longer than 0; without the option it is 3s");
     }
     let url = Url::parse(&format!("{base}{}", if args.ready { "/pronto" } else { "/saude" }))?;
     let limits = Limits { connect: args.timeout, exchange: args.timeout, answer_bytes: ANSWER_MAX };
@@ -107,7 +107,7 @@ async fn ask(limits: Limits, url: &Url, ready: bool) -> anyhow::Result<Health> {
         .map(|(part, state)| escaped(&format!("{part}: {}", state.as_str().unwrap_or_default())))
         .collect();
     Ok(Health::Unwell(if missing.is_empty() {
-        format!("answered {}, but not as an sctec service does", status.as_u16())
+        format!("answered {}, but this is not a service of sctec", status.as_u16())
     } else {
         format!("answered {}: {said} ({})", status.as_u16(), missing.join("; "))
     }))

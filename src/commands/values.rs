@@ -56,7 +56,7 @@ pub fn in_english(error: ParseTimestampError) -> String {
     match error {
         ParseTimestampError::Shape => "should be an RFC 3339 instant with a zone, as 2025-10-26T18:00:00Z".to_owned(),
         ParseTimestampError::NoSuchInstant => {
-            "is on no calendar or clock; use an instant as 2025-10-26T18:00:00Z".to_owned()
+            "does not exist on the calendar or the clock; use an instant like 2025-10-26T18:00:00Z".to_owned()
         }
         ParseTimestampError::NoSuchOffset => {
             "has an offset that does not exist; they go from -23:59 to +23:59, as in 2025-10-26T15:00:00-03:00"

@@ -91,18 +91,18 @@ impl Cause {
     pub fn advice(self, peer: Peer, other: &str) -> String {
         let Peer { name, command } = peer;
         match self {
-            Self::Refused => format!("nobody listens there: start {name} ({command}), or name another with {other}"),
-            Self::Silence => format!("no answer came: see that the address in {other} is right, that {name} is not stopped, and that no firewall drops what is sent"),
-            Self::NoHost => format!("there is no way to that machine: see that the address in {other} is right and that the machine is up"),
-            Self::HungUp => format!("it was reached and ended the connection: it may be starting or stopping, or not be {name}"),
+            Self::Refused => format!("nothing listens at that address: start {name} ({command}), or name another with {other}"),
+            Self::Silence => format!("no answer came: check that the address in {other} is right, that {name} is running, and that no firewall drops the packets"),
+            Self::NoHost => format!("there is no route to that machine: check that the address in {other} is right and that the machine is up"),
+            Self::HungUp => format!("it closed the connection: it may be starting or stopping, or it is not {name}"),
             Self::NoLocalPort => "this machine has no free local port for one more connection: wait a minute until those of closed connections are free again, or widen net.ipv4.ip_local_port_range".to_owned(),
-            Self::TooManyFiles => "too many files are open here: raise ulimit -n, or end what holds them open".to_owned(),
-            Self::NoNetwork => format!("this machine has no way to that network: see its network, and the address in {other}"),
-            Self::NoSuchAddresses => format!("this machine has no such addresses (IPv6 may be off): name one of another kind with {other}"),
-            Self::UnknownName => format!("the name has no address here: correct {other}, or see the name service (DNS, /etc/hosts)"),
-            Self::Forbidden => "this machine does not allow the connection: see its firewall, or what confines this process".to_owned(),
+            Self::TooManyFiles => "too many files are open: raise the limit (ulimit -n), or end the programs that hold them open".to_owned(),
+            Self::NoNetwork => format!("this machine has no route to that network: check its network settings and the address in {other}"),
+            Self::NoSuchAddresses => format!("this machine does not support that kind of address (IPv6 may be off): use another kind with {other}"),
+            Self::UnknownName => format!("this machine finds no address for that name: correct {other}, or check the name service (DNS, /etc/hosts)"),
+            Self::Forbidden => "this machine does not allow the connection: check its firewall, and the restrictions on this process".to_owned(),
             Self::NoMemory => "this machine is out of memory for one more connection".to_owned(),
-            Self::Other => format!("see that the address in {other} is right, and that {name} runs there ({command})"),
+            Self::Other => format!("check that the address in {other} is right, and that {name} runs there ({command})"),
         }
     }
 }
@@ -125,7 +125,7 @@ mod tests {
             (Errno::CONNREFUSED, Cause::Refused, "start the scheduler (sctec serve-all)"),
             (Errno::TIMEDOUT, Cause::Silence, "firewall"),
             (Errno::HOSTUNREACH, Cause::NoHost, "that machine"),
-            (Errno::CONNRESET, Cause::HungUp, "ended the connection"),
+            (Errno::CONNRESET, Cause::HungUp, "closed the connection"),
             (Errno::ADDRNOTAVAIL, Cause::NoLocalPort, "ip_local_port_range"),
             (Errno::MFILE, Cause::TooManyFiles, "ulimit -n"),
             (Errno::NFILE, Cause::TooManyFiles, "ulimit -n"),

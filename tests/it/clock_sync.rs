@@ -209,7 +209,7 @@ fn openntpd_portable_43_a_step_of_the_servers_clock_is_reported_as_a_step() {
         } else {
             let is_it = |size: &str| told.contains(&format!("the server's clock was set {size}"));
             assert!(is_it("30.0") || is_it("29.9"), "{told}");
-            assert!(told.contains(" ahead; the drift is told anew"), "{told}");
+            assert!(told.contains(" ahead; the drift is measured again"), "{told}");
         }
         watch.kill().unwrap();
         watch.wait().unwrap();
@@ -228,8 +228,11 @@ fn assert_cannot_run(output: &Output, why: &str) {
 fn without_an_answer_it_exits_2_with_advice() {
     // The port was bound and is free again, so nothing listens on it.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    assert_cannot_run(&clock_sync(&format!("http://{address}"), &[]), "nobody listens there: start the scheduler");
-    assert_cannot_run(&clock_sync("http://no-such-name.invalid", &[]), "the name has no address here");
+    assert_cannot_run(
+        &clock_sync(&format!("http://{address}"), &[]),
+        "nothing listens at that address: start the scheduler",
+    );
+    assert_cannot_run(&clock_sync("http://no-such-name.invalid", &[]), "this machine finds no address for that name");
     assert_cannot_run(&clock_sync("https://127.0.0.1", &[]), "should look like http://");
 }
 
@@ -241,9 +244,9 @@ fn a_server_that_is_not_a_scheduler_is_refused() {
     let ok = |body: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     let link = r#"{"_links": {"hora": {"href": "/time"}}}"#;
     for (answers, why) in [
-        (vec!["garbage\r\n\r\n".to_owned()], "does not answer as a scheduler does"),
+        (vec!["garbage\r\n\r\n".to_owned()], "is not a scheduler; a scheduler's default port is 5000"),
         (vec![ok("garbage")], "no link `hora`"),
-        (vec![ok(&" ".repeat(70_000))], "does not answer as a scheduler does"),
+        (vec![ok(&" ".repeat(70_000))], "is not a scheduler; a scheduler's default port is 5000"),
         (vec!["HTTP/1.1 301 Moved\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n".to_owned()], "answered 301"),
         (vec![ok(link), ok("{}"), ok("{}")], "`timestamp_utc` is missing"),
         (vec![ok(link), ok("{}"), ok(r#"{"timestamp_utc": "ontem"}"#)], "not RFC 3339"),

@@ -242,8 +242,8 @@ fn a_data_folder_may_have_any_name() {
 fn the_advice_for_a_failed_connection_fits_its_cause() {
     let nobody = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
     for (url, status, says) in [
-        (nobody.as_str(), [2, 2, 2, 1], "nobody listens there: start the "),
-        ("http://no-such-name.invalid:1", [2; 4], "the name has no address here"),
+        (nobody.as_str(), [2, 2, 2, 1], "nothing listens at that address: start the "),
+        ("http://no-such-name.invalid:1", [2; 4], "this machine finds no address for that name"),
     ] {
         let commands = [["stress", "--url"], ["clock-sync", "--url"], ["locks", "--url"], ["health", "--timeout=5s"]];
         for (command, status) in commands.iter().zip(status) {

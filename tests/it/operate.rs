@@ -66,7 +66,7 @@ fn health_keeps_its_timeout_and_refuses_answers_of_other_programs() {
         }
     });
     for _ in 0..3 {
-        assert!(said(&run(&["health", &url]), 1).contains("answered 200, but not as an sctec service does"));
+        assert!(said(&run(&["health", &url]), 1).contains("answered 200, but this is not a service of sctec"));
     }
     answering.join().unwrap();
 }

@@ -74,7 +74,7 @@ pub fn print_line(out: &mut impl Write, number: u64, measurement: &Measurement) 
     }
     let Measurement { estimate, drift_ppm, step, .. } = measurement;
     if let Some(step) = step {
-        writeln!(out, "        {}; the drift is told anew from here", step_in_words(*step))?;
+        writeln!(out, "        {}; the drift is measured again from here", step_in_words(*step))?;
     }
     writeln!(
         out,

@@ -45,7 +45,7 @@ pub enum OpenError {
         oldest: &'static str,
     },
     /// It and the write-ahead log beside it contradict each other. Neither was touched.
-    #[error("{} and the {name}-wal beside it contradict each other ({reason}): an older copy was put back, or the log is another one's; move {name}-wal and {name}-shm to another folder and keep them, then start again: the copy is used as it was", path.display(), name = name_of(path))]
+    #[error("{} and the {name}-wal beside it contradict each other ({reason}): an older copy was put back, or the log belongs to another database; move {name}-wal and {name}-shm to another folder and keep them, then start again: the copy is used as it was", path.display(), name = name_of(path))]
     Mixed {
         /// The database.
         path: PathBuf,
@@ -58,8 +58,8 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
-    /// It has an agenda's tables, and not the marks of one.
-    #[error("{} has an agenda's tables, but not the marks of one, as a copy through .dump has; set them with sqlite3: PRAGMA application_id = {application_id}; PRAGMA user_version = N, where N is the schema it was copied from (up to {known})", path.display())]
+    /// It has an agenda's tables, but not its two marks.
+    #[error("{} has an agenda's tables, but not its two marks, like a copy made with .dump; set them with sqlite3: PRAGMA application_id = {application_id}; PRAGMA user_version = N, where N is the schema it was copied from (up to {known})", path.display())]
     Unmarked {
         /// The database.
         path: PathBuf,

@@ -55,7 +55,7 @@ pub fn contradiction(connection: &Connection) -> rusqlite::Result<Option<String>
     if !agrees {
         let last = last.map_or(0, |(seq, _)| seq);
         return Ok(Some(format!(
-            "its audit trail ends with record {}, and the last that is there is {last}",
+            "its audit trail should end with record {}, but the last record in it is {last}",
             head.seq
         )));
     }
@@ -66,7 +66,7 @@ pub fn contradiction(connection: &Connection) -> rusqlite::Result<Option<String>
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     let missing = first.map_or(0, |first| head.seq.cast_signed() - first + 1 - there);
-    Ok((missing > 0).then(|| format!("{missing} audit records between the others are not there")))
+    Ok((missing > 0).then(|| format!("{missing} audit records are missing between the others")))
 }
 
 /// The first finding of SQLite's checks, without their heading.
