@@ -21,10 +21,13 @@ fn main() -> ExitCode {
     })
 }
 
-/// Prints what is wrong with the arguments, or the help. `audit --verify` exits 2 when a trail was tampered with, so a mistyped
-/// option beside `--verify` must not exit 2.
+/// Prints what is wrong with the arguments, or the help. `audit --verify` exits 2 when a trail was tampered with, and `lock` has the
+/// status of its command, so a mistyped option of theirs must not exit 2.
 fn usage(error: &clap::Error) -> ExitCode {
-    let cannot_run = if std::env::args_os().any(|argument| argument == "--verify") {
+    let has = |word: &str| std::env::args_os().any(|argument| argument == *word);
+    let cannot_run = if has("lock") {
+        commands::EXIT_LOCK_CANNOT_RUN
+    } else if has("--verify") {
         commands::EXIT_VERIFY_CANNOT_RUN
     } else {
         commands::EXIT_CANNOT_RUN

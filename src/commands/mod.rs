@@ -4,6 +4,7 @@ mod audit;
 mod clock_sync;
 mod completions;
 mod health;
+mod lock;
 mod locks;
 mod manual;
 mod moments;
@@ -16,7 +17,7 @@ mod values;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-pub use self::outcome::{EXIT_CANNOT_RUN, EXIT_VERIFY_CANNOT_RUN, Outcome};
+pub use self::outcome::{EXIT_CANNOT_RUN, EXIT_LOCK_CANNOT_RUN, EXIT_VERIFY_CANNOT_RUN, Outcome};
 pub use self::output::{CANNOT_WRITE, help_width, tell};
 
 /// The core of a shared space telescope: book each observation slot exactly once.
@@ -27,10 +28,11 @@ pub use self::output::{CANNOT_WRITE, help_width, tell};
   sctec stress --n 10                              ten at once on one slot: one wins
   sctec audit --event AGENDAMENTO_CRIADO           all bookings that were made
   sctec locks --watch                              holders of locks, and how many requests wait
+  sctec lock backup -- ./backup.sh                 a command under a lock
   sctec clock-sync                                 how far off this machine's clock is
 
 Exit status: 0 as expected, 1 not as expected, 2 could not run (the message says what to do), \
-3 the clock is off (clock-sync --max-error). audit --verify has statuses of its own: see its help.")]
+3 the clock is off (clock-sync --max-error). audit --verify and lock have statuses of their own: see their help.")]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -50,6 +52,8 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Show the locks and their holders, or release one by force
     Locks(locks::LocksArgs),
+    /// Run a command while a lock is held, and end it if the lock is lost
+    Lock(lock::LockArgs),
     /// Measure this machine's clock against the scheduler's, by Cristian's algorithm
     ClockSync(clock_sync::ClockSyncArgs),
     /// Check a service's health, for a container engine or a supervisor
@@ -73,6 +77,7 @@ impl Cli {
             Command::Stress(args) => stress::run(&args),
             Command::Audit(args) => audit::run(&args),
             Command::Locks(args) => locks::run(&args),
+            Command::Lock(args) => Ok(lock::run(&args)),
             Command::ClockSync(args) => clock_sync::run(&args),
             Command::Health(args) => health::run(&args),
             Command::Completions(args) => completions::run(&args, Self::command()),

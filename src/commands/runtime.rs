@@ -4,13 +4,23 @@ use anyhow::Context;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::runtime::Runtime;
 
+const CANNOT_START: &str = "cannot start the runtime";
+
 /// Starts the runtime, and raises the process's limit of file descriptors: each connection takes one.
 pub fn runtime() -> anyhow::Result<Runtime> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     // A process that may not raise its limit serves fewer connections.
     let _ = setrlimit(Resource::Nofile, limit);
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context(CANNOT_START)
+}
+
+/// Runs a task to its end on this thread, with the process's limits as they are: a command that the task starts inherits them.
+pub fn block_on_this_thread<T>(task: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context(CANNOT_START)?;
+    let done = runtime.block_on(task);
+    runtime.shutdown_background();
+    Ok(done)
 }
 
 /// Runs a command's task to its end. A thread that still looks up a name, for a task that has given up on it, does not

@@ -40,7 +40,7 @@ impl Coordinator {
     }
 
     fn locks(&self, more: &[&str]) -> Output {
-        run(&[&["locks", "--url", &self.server.url()], more].concat())
+        run(&[&["locks", "--coordinator", &self.server.url()], more].concat())
     }
 
     fn estado(&self, resource: &str) -> Value {
@@ -329,9 +329,9 @@ fn without_a_coordinator_the_advice_is_to_start_one() {
     let url = nobody();
     for more in [&[][..], &["--json"], &["--release", "X"]] {
         let output = run(&[&["locks", "--url", &url], more].concat());
-        assert_cannot_run(&output, &[&url, "sctec serve-coordinator", "--url"]);
+        assert_cannot_run(&output, &[&url, "sctec serve-coordinator", "--coordinator"]);
     }
-    assert_cannot_run(&run(&["locks", "--url", ""]), &["--url"]);
+    assert_cannot_run(&run(&["locks", "--url", ""]), &["--coordinator"]);
     for wrong in ["127.0.0.1:3000", "https://127.0.0.1:3000"] {
         assert_cannot_run(&run(&["locks", "--url", wrong]), &["http://127.0.0.1:3000"]);
         assert_cannot_run(&run(&["locks", "--watch", "--url", wrong]), &["http://127.0.0.1:3000"]);
@@ -343,7 +343,7 @@ fn a_scheduler_is_no_coordinator() {
     let scheduler = Server::start(&["serve-scheduler", "--listen", "127.0.0.1:0", "--no-lock"]);
     for more in [&[][..], &["--watch"], &["--release", "X"]] {
         let output = run(&[&["locks", "--url", &scheduler.url()], more].concat());
-        assert_cannot_run(&output, &[&scheduler.url(), "404", "--url"]);
+        assert_cannot_run(&output, &[&scheduler.url(), "is not a coordinator", "3000", "--coordinator"]);
     }
 }
 

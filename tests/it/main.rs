@@ -29,6 +29,7 @@ mod history;
 mod house;
 mod input;
 mod leases;
+mod lock_command;
 mod locks;
 mod locks_cli;
 mod logs;

@@ -1,7 +1,7 @@
 //! `locks`: shows the locks and their holders, once or until interrupted; releases one for the operator.
 
-mod client;
-mod view;
+pub(super) mod client;
+pub(super) mod view;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -33,9 +33,10 @@ is not notified: the storage that the lock protects must check the fencing token
 Exit status: 0 done (also when nothing is locked), 1 there was nothing to release, 2 could not run. --watch runs until \
 Ctrl-C (130) or until nobody reads its output (0).")]
 pub(super) struct LocksArgs {
-    /// The coordinator's URL; of several, separated by commas, the first that answers
+    /// The coordinator's URL. Comma-separate several addresses for failover
     #[arg(
-        long,
+        long = "coordinator",
+        visible_alias = "url",
         env = "SCTEC_COORDINATOR",
         default_value = "http://127.0.0.1:3000",
         value_name = "URL",

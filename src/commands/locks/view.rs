@@ -79,7 +79,7 @@ fn summary(locks: &[Lock], more: bool) -> String {
 }
 
 /// `8.8 s`, or `4 min 20 s`.
-fn duration(millis: u64) -> String {
+pub fn duration(millis: u64) -> String {
     if millis < 60_000 {
         return format!("{}.{} s", millis / 1000, millis % 1000 / 100);
     }

@@ -170,7 +170,10 @@ impl Client {
         };
         let (answer, sent_at) = answered.map_err(LockError::Unavailable)?.take();
         match answer {
-            Answer::Lease(lease) => self.checked(request_id, &lease, seen, deadline(&lease, sent_at, ttl)),
+            Answer::Lease(lease) => {
+                let deadline = lease.deadline(sent_at, Instant::now(), ttl);
+                self.checked(request_id, &lease, seen, deadline)
+            }
             Answer::Busy(BusyReply { recurso: resource, .. }) => {
                 Err(LockError::Busy { resource: resource.to_string() })
             }
@@ -255,15 +258,6 @@ impl Client {
     pub fn feed(&self) -> Feed {
         Feed::new(Arc::clone(&self.transport))
     }
-}
-
-/// When a lease ends at the earliest. It was granted when its request had waited, and the request arrived after it was
-/// sent. A coordinator that grants more than was asked for, or waited longer than it could, is not believed.
-fn deadline(lease: &LeaseReply, sent_at: Instant, ttl: Duration) -> Instant {
-    let waited = Duration::from_millis(lease.esperou_ms.unwrap_or_default()).min(sent_at.elapsed());
-    // A lease that was granted to the first try of an exchange has less left than its TTL.
-    let left = Duration::from_millis(lease.resta_ms.unwrap_or(lease.ttl_ms)).min(ttl);
-    sent_at + waited + left
 }
 
 /// An answer that belongs to another kind of operation, or a problem.

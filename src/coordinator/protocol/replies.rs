@@ -1,4 +1,4 @@
-//! The members of the answers, written by the server and read by the scheduler's client.
+//! The members of the answers, written by the server and read by the clients: the scheduler's and `sctec lock`.
 //!
 //! The client reads no more than it uses: a member that is marked `skip_deserializing` is for people and for other programs, and
 //! has its default value in an answer that was read.
@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +48,22 @@ pub struct LeaseReply {
     /// The next steps: renew, release.
     #[serde(skip_deserializing, rename = "_links")]
     pub links: Links,
+}
+
+impl LeaseReply {
+    /// When the lease ends at the earliest, if its request was sent at `sent_at` and answered by `answered_at`. It was granted when
+    /// its request had waited, and the request arrived after it was sent. A coordinator that grants more than was asked for, or
+    /// waited longer than it could, is not believed.
+    pub fn deadline(&self, sent_at: Instant, answered_at: Instant, ttl: Duration) -> Instant {
+        let could = answered_at.saturating_duration_since(sent_at);
+        let waited = Duration::from_millis(self.esperou_ms.unwrap_or_default()).min(could);
+        sent_at + waited + self.left(ttl)
+    }
+
+    /// What is left of it, at the most `ttl`: a lease that was granted to the first try of a request has less left than its TTL.
+    pub fn left(&self, ttl: Duration) -> Duration {
+        Duration::from_millis(self.resta_ms.unwrap_or(self.ttl_ms)).min(ttl)
+    }
 }
 
 /// The members that a refusal (`ocupado`) adds to its problem document.

@@ -36,11 +36,11 @@ const LOCKS_MAX: usize = 2_000_000;
 pub enum ClientError {
     /// Not a URL that this client can ask.
     #[error(
-        "cannot ask {0:?}: a coordinator's URL looks like http://127.0.0.1:3000; correct --url or SCTEC_COORDINATOR"
+        "cannot ask {0:?}: a coordinator's URL looks like http://127.0.0.1:3000; correct --coordinator or SCTEC_COORDINATOR"
     )]
     Url(String),
     /// No address answers.
-    #[error("cannot reach {tried}; {}", cause.cause().advice(COORDINATOR, "--url"))]
+    #[error("cannot reach {tried}; {}", cause.cause().advice(COORDINATOR, "--coordinator"))]
     Unreachable {
         /// The URL.
         tried: String,
@@ -58,7 +58,7 @@ pub enum ClientError {
         cause: AnswerError,
     },
     /// The answer is not HTTP, or too long.
-    #[error("{url} does not answer as a coordinator does; name another with --url")]
+    #[error("{url} is not a coordinator; a coordinator's default port is 3000: name another with --coordinator")]
     Protocol {
         /// The URL.
         url: String,
@@ -67,7 +67,9 @@ pub enum ClientError {
         cause: AnswerError,
     },
     /// The answer is neither the expected one nor a problem of the coordinator's.
-    #[error("{url} answered {status}, but not as a coordinator of this version does; name another with --url")]
+    #[error(
+        "{url} (status {status}) is not a coordinator; a coordinator's default port is 3000: name another with --coordinator"
+    )]
     NotACoordinator {
         /// The URL.
         url: String,
@@ -85,7 +87,7 @@ pub enum ClientError {
         said: String,
     },
     /// A list that never ends.
-    #[error("the pages that {url} leads to do not end; name another coordinator with --url")]
+    #[error("the pages that {url} leads to do not end; name another coordinator with --coordinator")]
     Endless {
         /// The last page.
         url: String,
@@ -167,12 +169,18 @@ impl Answer {
         ClientError::NotACoordinator { url: self.url.clone(), status: self.status.as_u16() }
     }
 
-    fn code(&self) -> Option<&str> {
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The code of the problem that it is.
+    pub fn code(&self) -> Option<&str> {
         self.body["codigo"].as_str()
     }
 
     /// The error for an answer that is not the expected one.
-    fn refusal(&self) -> ClientError {
+    pub fn refusal(&self) -> ClientError {
         // The server is a scheduler, or a coordinator without this path.
         let foreign = matches!(self.code(), None | Some("nao_encontrado" | "metodo_nao_permitido"));
         let Some(detail) = self.body["detail"].as_str().filter(|_| !foreign) else {
@@ -249,6 +257,30 @@ impl Client {
         }
     }
 
+    /// Posts to `path` at the first address that answers, over a connection of its own. The same request may arrive twice: the
+    /// caller has to send one that does no more then.
+    ///
+    /// # Errors
+    /// When no address answers.
+    pub async fn post(&self, path: &str, body: &Value, limits: Limits) -> Result<Answer, ClientError> {
+        let body = Bytes::from(body.to_string());
+        let mut last = None;
+        for address in &self.addresses {
+            let url = parsed(format!("{}{path}", address.url))?;
+            match Session::new(limits).send(Method::POST, &url, Some(body.clone())).await {
+                Ok(answer) => return Ok(Answer::read(&url, answer)),
+                Err(cause) if cause.is_silence() => last = Some(cause),
+                Err(cause) => return Err(failed(cause, url.to_string())),
+            }
+        }
+        Err(self.unreachable(last))
+    }
+
+    /// How many addresses there are.
+    pub fn addresses(&self) -> u32 {
+        u32::try_from(self.addresses.len()).unwrap_or(u32::MAX)
+    }
+
     async fn at_first_that_answers<T>(
         &mut self,
         ask: impl AsyncFn(&mut Address) -> Result<T, ClientError>,
@@ -260,9 +292,14 @@ impl Client {
                 answered => return answered,
             }
         }
+        Err(self.unreachable(last))
+    }
+
+    /// No address answers; `last` is why the last one does not.
+    fn unreachable(&self, last: Option<AnswerError>) -> ClientError {
         let cause = last.expect("there is at least one address");
         let tried: Vec<&str> = self.addresses.iter().map(|address| address.url.as_str()).collect();
-        Err(ClientError::Unreachable { tried: tried.join(", "), cause })
+        ClientError::Unreachable { tried: tried.join(", "), cause }
     }
 }
 

@@ -1,0 +1,253 @@
+//! `lock`: runs a command under a lock of the coordinator's.
+//!
+//! `gate` asks the coordinator, and `queue` waits there; `term` says when a lease is renewed and when its command has to end; `keep`
+//! does that, with the command as a child (`running`), the processes that it started (`family`), and the `signals` passed on to it.
+//!
+//! # What is promised
+//! The lease's end is counted on this process's monotonic clock, from before the request was sent: it is never later than the
+//! coordinator's. The command is killed by then. That holds while this process runs: if it is killed, or stopped, or if the machine
+//! sleeps, the command may go on without the lock. So the storage that the lock protects must check the fencing token.
+
+mod family;
+mod gate;
+mod keep;
+mod queue;
+mod running;
+mod signals;
+mod term;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use tokio::time::{sleep, timeout_at};
+
+use self::gate::{Asked, Gate, Holder, Lease};
+use self::keep::{End, keep};
+use self::running::{Running, by_signal, exit_status};
+use self::signals::Signals;
+use self::term::Term;
+use super::locks::client::{Client, ClientError};
+use super::locks::view::duration;
+use super::outcome::{
+    EXIT_COMMAND_NOT_FOUND, EXIT_COMMAND_NOT_STARTED, EXIT_LEASE_LOST, EXIT_LOCK_CANNOT_RUN, EXIT_LOCK_REFUSED,
+};
+use super::output::tell;
+use super::runtime::block_on_this_thread;
+use super::values::parse_duration;
+use crate::coordinator::protocol::{NAME_MAX_BYTES, TTL_MS_MAX, TTL_MS_MIN};
+use crate::time::{Clock, Timestamp};
+
+/// The pause before a coordinator that can grant nothing now, or does not answer, is asked again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Arguments of `lock`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  sctec lock nightly-backup -- ./backup.sh
+  sctec lock report --wait 30s --ttl 5s -- sh -c 'write-report --token \"$SCTEC_TOKEN_FENCING\"'
+  sctec lock report archive --wait -- make         both locks, or none
+
+COMMAND finds in its environment: SCTEC_TOKEN_FENCING (the fencing token), SCTEC_LOCK_RESOURCES (the names, one per line) \
+and SCTEC_LEASE_ID (whoever has it can renew and release the lock).
+
+The lock is renewed after each third of the TTL, and released when COMMAND ends. If no renewal succeeds until two thirds of the \
+TTL have passed, or if the lock was released by force, COMMAND and the processes that it started get SIGTERM, and SIGKILL a third \
+of the TTL later. So they have ended when the lock expires. If sctec lock itself is killed or stopped, or the machine sleeps, \
+COMMAND may go on without the lock: the storage must check the fencing token.
+
+Signals (INT, QUIT, TERM, HUP, USR1, USR2) are passed on to COMMAND.
+
+Exit status: that of COMMAND; 128+N if signal N ended it; 123 the lock is held by another, 124 the lock was lost, 125 the lock could \
+not be asked for, 126 COMMAND could not be started, 127 COMMAND was not found.")]
+pub(super) struct LockArgs {
+    /// The locks' names: any text of up to 200 bytes. Of several names all are locked, or none
+    #[arg(required = true, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    names: Vec<String>,
+    /// The lock's time to live, from 100ms to 5min: how long it outlives a machine that fails
+    #[arg(long, default_value = "10s", value_name = "DURATION", value_parser = parse_ttl)]
+    ttl: Duration,
+    /// Wait for the lock, first come, first served, up to DURATION (as 30s) or without limit
+    #[arg(long, num_args = 0..=1, value_name = "DURATION", value_parser = parse_wait)]
+    #[expect(clippy::option_option, reason = "not given, given alone, given with a duration")]
+    wait: Option<Option<Duration>>,
+    /// The holder's name in the list of locks [default: COMMAND@HOST:PID]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    owner: Option<String>,
+    /// The coordinator's URL. Comma-separate several addresses for failover
+    #[arg(
+        long,
+        env = "SCTEC_COORDINATOR",
+        default_value = "http://127.0.0.1:3000",
+        value_name = "URL",
+        value_delimiter = ',',
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    coordinator: Vec<String>,
+    /// The command and its arguments, after --
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+fn parse_ttl(text: &str) -> Result<Duration, String> {
+    let bounds = Duration::from_millis(TTL_MS_MIN)..=Duration::from_millis(TTL_MS_MAX);
+    parse_duration(text)
+        .and_then(|ttl| if bounds.contains(&ttl) { Ok(ttl) } else { Err("should be from 100ms to 5min".to_owned()) })
+}
+
+fn parse_wait(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| format!("{error}; write the NAME before --wait"))
+}
+
+/// Runs the command under the lock. It has an exit status of its own for each failure.
+pub fn run(args: &LockArgs) -> ExitCode {
+    let status = block_on_this_thread(locked(args)).and_then(|status| status).unwrap_or_else(|error| {
+        tell(format_args!("{error:#}"));
+        EXIT_LOCK_CANNOT_RUN
+    });
+    ExitCode::from(status)
+}
+
+/// Takes the lock, runs the command, and releases the lock. Returns the exit status.
+async fn locked(args: &LockArgs) -> anyhow::Result<u8> {
+    let gate = Gate {
+        client: Client::new(&args.coordinator)?,
+        names: args.names.clone(),
+        owner: args.owner.clone().unwrap_or_else(|| default_owner(&args.command[0])),
+        request_id: format!("{:016x}", getrandom::u64().context("the system gives no random numbers")?),
+        ttl: args.ttl,
+    };
+    let mut signals = Signals::taken().context("cannot watch for signals")?;
+    let lease = tokio::select! {
+        biased;
+        // The closed connection takes the request out of the queue.
+        signal = signals.next() => return Ok(by_signal(signal.as_raw())),
+        acquired = acquire(&gate, args.wait) => match acquired? {
+            Ok(lease) => lease,
+            Err(holder) => {
+                let advice = if args.wait.is_some() { "the wait is over" } else { "to wait for it, use --wait" };
+                tell(format_args!("{}; {advice}", said(&holder, Clock::system().now())));
+                return Ok(EXIT_LOCK_REFUSED);
+            }
+        },
+    };
+    let variables = [
+        ("SCTEC_TOKEN_FENCING", lease.token.to_string()),
+        ("SCTEC_LOCK_RESOURCES", gate.names.join("\n")),
+        ("SCTEC_LEASE_ID", lease.id.to_string()),
+    ];
+    let (program, arguments) = args.command.split_first().expect("clap requires a command");
+    let mut running = match Running::start(program, arguments, variables) {
+        Ok(running) => running,
+        Err(error) => {
+            release(&gate, &lease, lease.term).await;
+            tell(format_args!("cannot run {}: {error}", program.display()));
+            let is_missing = error.kind() == io::ErrorKind::NotFound;
+            return Ok(if is_missing { EXIT_COMMAND_NOT_FOUND } else { EXIT_COMMAND_NOT_STARTED });
+        }
+    };
+    let (end, term) = keep(&gate, &lease, &mut running, &mut signals).await.context("cannot wait for the command")?;
+    let was_held = release(&gate, &lease, term).await;
+    Ok(match end {
+        End::OfItself(status) if was_held => exit_status(status),
+        End::OfItself(_) | End::LeaseLost => EXIT_LEASE_LOST,
+    })
+}
+
+/// Asks for the lock, and waits for it if that is wanted: for how long, or without limit.
+///
+/// # Errors
+/// When no coordinator answers, or it can grant no lock.
+#[expect(clippy::option_option, reason = "not given, given alone, given with a duration")]
+async fn acquire(gate: &Gate, wait: Option<Option<Duration>>) -> Result<Result<Lease, Holder>, ClientError> {
+    let until = wait.map(|limit| limit.map(|limit| Instant::now() + limit));
+    let mut told = false;
+    match (gate.lock(Duration::ZERO, Instant::now()).await?, until) {
+        (Asked::Granted(lease), _) => return Ok(Ok(lease)),
+        (Asked::Busy(holder), None) => return Ok(Err(holder)),
+        (Asked::Busy(holder), Some(_)) => tell(format_args!("{}; waiting", said(&holder, Clock::system().now()))),
+        (Asked::Later(error), None) => return Err(error),
+        (Asked::Later(error), Some(_)) => {
+            tell(format_args!("{error}; waiting"));
+            told = true;
+        }
+    }
+    let until = until.flatten();
+    loop {
+        let error = match queue::wait(gate, until, queue::ONE_WAIT).await {
+            Ok(Asked::Granted(lease)) => return Ok(Ok(lease)),
+            Ok(Asked::Busy(holder)) => return Ok(Err(holder)),
+            Ok(Asked::Later(error)) => error,
+            // It may be restarted just now; the wait goes on at the end of the queue.
+            Err(error) if error.is_unreachable() => error,
+            Err(error) => return Err(error),
+        };
+        if until.is_some_and(|until| until <= Instant::now() + PAUSE) {
+            return Err(error);
+        }
+        if !told {
+            tell(format_args!("{:#}; still waiting", anyhow::Error::from(error)));
+            told = true;
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Releases the lease, unless it ends before that; returns whether it was held until now.
+async fn release(gate: &Gate, lease: &Lease, term: Term) -> bool {
+    let unconfirmed = |error: String| {
+        let left = term.ends().saturating_duration_since(Instant::now()).as_secs_f64();
+        tell(format_args!("cannot release the lock: {error}; it ends by itself in {left:.1} s"));
+        true
+    };
+    match timeout_at(term.ends().into(), gate.release(lease.id)).await {
+        Ok(Ok(None)) => true,
+        Ok(Ok(Some(loss))) => {
+            tell(format_args!("the lock was lost before the command ended: {loss}"));
+            false
+        }
+        Ok(Err(error)) => unconfirmed(format!("{:#}", anyhow::Error::from(error))),
+        Err(_) => unconfirmed("no answer came".to_owned()),
+    }
+}
+
+/// Who has the lock, and until when.
+fn said(holder: &Holder, now: Timestamp) -> String {
+    let Holder { recurso: name, dono, token, expira_em_ms, retido, fila } = holder;
+    let Some(left) = *expira_em_ms else {
+        return format!("{name} is promised to the first of the requests that wait for it ({fila})");
+    };
+    let until =
+        format!("until {} ({} from now)", now.saturating_add(Duration::from_millis(left)).seconds(), duration(left));
+    let mut text = match (retido, dono) {
+        (true, _) => format!("{name} was released just now and stays refused {until}"),
+        (false, Some(owner)) => format!("{name} is held by {owner} {until} or longer, if it is renewed"),
+        (false, None) => format!("{name} is held, by no named owner, {until} or longer, if it is renewed"),
+    };
+    // Writing to a String cannot fail.
+    if let Some(token) = token {
+        let _ = write!(text, "; token {token}");
+    }
+    if *fila > 0 {
+        let _ = write!(text, "; waiting requests: {fila}");
+    }
+    text
+}
+
+/// A name that tells an operator which process holds the lock.
+fn default_owner(program: &OsString) -> String {
+    let command = Path::new(program).file_name().map_or_else(|| "?".into(), |name| name.to_string_lossy());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let rest = format!("@{}:{}", host.trim(), std::process::id());
+    let mut name: String = command.chars().filter(|c| !c.is_control()).collect();
+    while name.len() + rest.len() > NAME_MAX_BYTES && name.pop().is_some() {}
+    format!("{name}{rest}")
+}

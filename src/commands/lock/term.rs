@@ -1,0 +1,75 @@
+//! How long a holder may count on its lease, and what it does when. Pure: instants come in as arguments.
+//!
+//! A lease's life has three thirds. After the first it is renewed. If no renewal is confirmed until the end of the second, the
+//! command is told to end; at the end of the third it is killed.
+
+use std::time::{Duration, Instant};
+
+/// The life of a lease, on this process's monotonic clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Term {
+    ttl: Duration,
+    ends: Instant,
+}
+
+impl Term {
+    /// A lease that was asked for with `ttl`, and that ends at `ends` at the earliest.
+    pub fn new(ttl: Duration, ends: Instant) -> Self {
+        Self { ttl, ends }
+    }
+
+    /// When it ends at the earliest.
+    pub fn ends(self) -> Instant {
+        self.ends
+    }
+
+    /// When it is renewed.
+    pub fn renew_at(self) -> Instant {
+        self.before_end(self.ttl * 2 / 3)
+    }
+
+    /// When its holder has to begin to end, if it was not renewed.
+    pub fn stop_at(self) -> Instant {
+        self.before_end(self.ttl / 3)
+    }
+
+    /// When its holder has to have ended, if the loss was noticed at `now`: after a third of the TTL, and never after the end.
+    pub fn kill_at(self, now: Instant) -> Instant {
+        self.ends.min(now + self.ttl / 3)
+    }
+
+    /// The pause between two tries of a renewal.
+    pub fn pause(self) -> Duration {
+        (self.ttl / 30).clamp(Duration::from_millis(10), Duration::from_secs(1))
+    }
+
+    fn before_end(self, span: Duration) -> Instant {
+        // An instant before the machine's start cannot be named; the end itself is then no later than it should be.
+        self.ends.checked_sub(span).unwrap_or(self.ends)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_third_has_its_own_step() {
+        let granted = Instant::now() + Duration::from_secs(100);
+        let at = |seconds| granted + Duration::from_secs(seconds);
+        let term = Term::new(Duration::from_secs(9), at(9));
+        assert_eq!([term.renew_at(), term.stop_at(), term.ends()], [at(3), at(6), at(9)]);
+        // A loss that a renewal brings to light leaves a third; one that comes late leaves what is left.
+        assert_eq!([3, 5, 6, 8, 9, 20].map(|now| term.kill_at(at(now))), [at(6), at(8), at(9), at(9), at(9), at(9)]);
+        // A lease of which little is left is renewed at once.
+        assert!(Term::new(Duration::from_secs(9), at(1)).renew_at() < at(0));
+    }
+
+    #[test]
+    fn a_failed_renewal_is_tried_again_within_the_second_third() {
+        for ttl in [100, 1000, 10_000, 300_000].map(Duration::from_millis) {
+            let term = Term::new(ttl, Instant::now() + ttl);
+            assert!(term.renew_at() + term.pause() * 3 < term.stop_at(), "{ttl:?}");
+        }
+    }
+}
