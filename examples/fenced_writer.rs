@@ -12,6 +12,7 @@ use std::error::Error;
 use sctec::http::server::bind;
 use sctec::{coordinator, logging};
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -31,13 +32,14 @@ fn main() -> Result<()> {
     let config = coordinator::Config { logging: logging::Config::quiet(), ..coordinator::Config::new(folder.path()) };
     let (stop, stopped) = oneshot::channel::<()>();
     let served = runtime.spawn(coordinator::serve(listener, config, async { drop(stopped.await) }));
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let mut told = runtime.spawn_blocking(move || both_acts(&url).map_err(|error| error.to_string()));
     drop(inside);
     let told = runtime.block_on(async {
         tokio::select! {
             told = &mut told => told?,
             // The coordinator stops all the same, and its folder is removed.
-            _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
+            _ = interrupt.recv() => Err("interrupted".to_owned()),
         }
         .map_err(Box::<dyn Error>::from)
     });

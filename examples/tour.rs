@@ -17,6 +17,7 @@ use sctec::stress::stats::Expectation;
 use sctec::stress::{self, Seen, report};
 use sctec::time::{Clock, Timestamp};
 use sctec::{coordinator, logging};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
@@ -29,9 +30,10 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 async fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let services = TaskTracker::new();
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let told = tokio::select! {
         told = tour(folder.path(), &services) => told,
-        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+        _ = interrupt.recv() => Err("interrupted".into()),
     };
     // The end of the tour, an early one too, is the signal to stop. The folder is removed when nothing writes into it any more.
     services.close();

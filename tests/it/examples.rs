@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::common::{Server, Services, coordinator_command, deaf, http, run, signal};
+use crate::common::{Server, Services, coordinator_command, deaf, http, http_with, run, signal};
 
 #[test]
 #[ignore = "needs curl and jq"]
@@ -32,6 +32,40 @@ fn every_deliverable_is_proved() {
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(stdout.lines().filter(|line| line.starts_with("OK ")).count(), 30, "{stdout}");
+}
+
+/// A request of `sctec.http`, in the part of the format that both clients read: a title, a comment with the status, the request's
+/// line, its headers, an empty line and the body.
+fn run_request(text: &str, agenda: &str, locks: &str) {
+    let expanded = text.replace("{{agenda}}", agenda).replace("{{locks}}", locks);
+    assert!(!expanded.contains("{{"), "only one of the clients knows this: {text}");
+    let (head, body) = expanded.split_once("\n\n").unwrap_or((&expanded, ""));
+    let mut lines = head.lines();
+    let title = lines.next().unwrap();
+    let status: u16 = lines.next().and_then(|line| line.strip_prefix("# ")?.parse().ok()).expect(title);
+    let (method, url) = lines.next().unwrap().split_once(' ').expect(title);
+    let headers: Vec<_> = lines.map(|line| line.split_once(": ").expect(title)).collect();
+    let (content_type, others): (Vec<_>, Vec<_>) = headers.into_iter().partition(|(name, _)| *name == "Content-Type");
+    let body = content_type.first().map(|(_, value)| (*value, body.trim_end()));
+    let answer = http_with(method, url, body, &others);
+    assert_eq!(answer.status, status, "{title}: {}", answer.body);
+    if let Some((_, accepted)) = others.iter().find(|(name, _)| *name == "Accept") {
+        assert_eq!(answer.header("content-type"), Some(*accepted), "{title}");
+    }
+}
+
+#[test]
+fn every_request_of_the_api_clients_file_has_the_status_below_its_title() {
+    let services = Services::start(&[]);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/sctec.http");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (head, requests) = text.split_once("\n### ").unwrap();
+    assert!(head.contains("@agenda = http://127.0.0.1:5000\n@locks = http://127.0.0.1:3000"), "{head}");
+    let requests: Vec<&str> = requests.split("\n### ").collect();
+    assert!(requests.len() > 20);
+    for request in requests {
+        run_request(request, services.scheduler.url().as_str(), services.coordinator.url().as_str());
+    }
 }
 
 /// One of `examples/*.rs`, as built from what is tested here.
