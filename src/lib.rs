@@ -19,6 +19,11 @@
 //! # }
 //! ```
 //!
+//! `examples/embed.rs` does the same, and stops both cleanly. Two things that a program may want of its own:
+//!
+//! - log lines go to standard output and to a file: `logging: logging::Config::quiet()` in both configurations keeps the file alone;
+//! - a panic in a part that a service needs ends the service only if the program has called [`panics::install_hook`].
+//!
 //! # The tour
 //!
 //! The modules in reading order. Each imports only those below it.

@@ -1,5 +1,9 @@
 //! servico-coordenador, the gatekeeper: gives and takes locks on named resources, and knows nothing of what they name.
 //!
+//! A program embeds it with [`serve`], a listener from [`bind`](crate::http::server::bind) and a [`Config`]; [`client`] locks from the
+//! same or another process.
+//!
+//! # Inside
 //! Its endpoints are the table of [`routes`].
 //!
 //! [`table`] decides and is pure; [`service`] gives it the time, random identities, durable limits and waiters;
@@ -27,7 +31,8 @@ pub use self::routes::endpoints;
 use self::routes::force::Forcing;
 use self::service::Service;
 use self::state::file::{StateFile, start_error};
-use crate::data_dir::{self, DataDirError};
+use crate::data_dir;
+pub use crate::data_dir::DataDirError;
 use crate::http::server::{self, Tenancy};
 use crate::logging::{self, Logs};
 use crate::panics;
@@ -36,7 +41,7 @@ use crate::time::Clock;
 /// What a coordinator runs with.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where `coordenador.log` and `coordenador.json` are.
+    /// Where `coordenador.log` and `coordenador.json` are; made if missing. A scheduler may have the same folder.
     pub data_dir: PathBuf,
     /// Where and how it logs.
     pub logging: logging::Config,
@@ -75,10 +80,12 @@ impl Config {
     }
 }
 
-/// Serves on `listener` until `shutdown` completes.
+/// Serves on `listener` until `shutdown` completes. It then answers the requests that have begun, for eight seconds at the most,
+/// and returns. A coordinator that is dropped before that is as one that crashed: its next start waits until earlier locks have
+/// expired.
 ///
 /// # Errors
-/// When the data folder cannot be used; the error says what to do.
+/// When the data folder cannot be used, as when another coordinator uses it; the error says what to do.
 pub async fn serve(
     listener: TcpListener,
     config: Config,

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crate::coordinator::client;
 use crate::coordinator::protocol::{RETENTION_MS_MAX, TTL_MS_DEFAULT, TTL_MS_MAX, TTL_MS_MIN};
-use crate::data_dir::DataDirError;
+pub use crate::data_dir::DataDirError;
 use crate::http::server::Tenancy;
 use crate::logging;
-use crate::store::StoreError;
-use crate::store::sqlite::OpenError;
+pub use crate::store::StoreError;
+pub use crate::store::sqlite::OpenError;
 
 /// The service's name in logs and answers.
 pub const SERVICE: &str = "servico-agendamento";
@@ -26,7 +26,7 @@ pub const RACE_DELAY: Duration = Duration::from_millis(100);
 /// What a scheduler runs with.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where the database and the logs are.
+    /// Where the database and the logs are; made if missing. A coordinator may have the same folder.
     pub data_dir: PathBuf,
     /// Where and how it logs.
     pub logging: logging::Config,

@@ -1,5 +1,8 @@
 //! servico-agendamento, the brain: the agenda and the time, over REST with hypermedia.
 //!
+//! A program embeds it with [`serve`], a listener from [`bind`](crate::http::server::bind) and a [`Config`].
+//!
+//! # Inside
 //! Its endpoints are the table of [`routes`].
 //!
 //! Read [`book`] for the way of a booking, and [`live`] for the way of the event that tells of it.
@@ -32,7 +35,10 @@ use slog::{error, info, warn};
 use tokio::net::TcpListener;
 
 use self::app::App;
-pub use self::config::{AuditConfig, Config, Mode, RACE_DELAY, RETENTION_DEFAULT, SERVICE, StartError, TTL_DEFAULT};
+pub use self::config::{
+    AuditConfig, Config, DataDirError, Mode, OpenError, RACE_DELAY, RETENTION_DEFAULT, SERVICE, StartError, StoreError,
+    TTL_DEFAULT,
+};
 pub use self::problems::problem_kinds;
 pub use self::routes::endpoints;
 use crate::data_dir;
@@ -40,7 +46,8 @@ use crate::http::server;
 use crate::panics;
 use crate::time::Clock;
 
-/// Serves on `listener` until `shutdown` completes.
+/// Serves on `listener` until `shutdown` completes. It then answers the requests that have begun, for eight seconds at the most,
+/// writes what is left of the trail and the log, and returns. Stop it before its coordinator, where it releases its locks.
 ///
 /// # Errors
 /// [`StartError`], which says what to do.

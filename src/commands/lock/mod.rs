@@ -57,11 +57,11 @@ const PAUSE: Duration = Duration::from_millis(500);
   sctec lock report archive --wait -- make         both locks, or none
 
 COMMAND finds in its environment: SCTEC_TOKEN_FENCING (the fencing token), SCTEC_LOCK_RESOURCES (the names, one per line) \
-and SCTEC_LEASE_ID (whoever has it can renew and release the lock).
+and SCTEC_LEASE_ID (a program that has it can renew and release the lock).
 
 The lock is renewed after each third of the TTL, and released when COMMAND ends. If no renewal succeeds until two thirds of the \
-TTL have passed, or if the lock was released by force, COMMAND and the processes that it started get SIGTERM, and SIGKILL a third \
-of the TTL later. So they have ended when the lock expires. If sctec lock itself is killed or stopped, or the machine sleeps, \
+TTL have passed, COMMAND and the processes that it started get SIGTERM, and SIGKILL when the lock expires. If the lock was released by \
+force, the next renewal notices it: SIGTERM at once, SIGKILL a third of the TTL later. If sctec lock itself is killed or stopped, or the machine sleeps, \
 COMMAND may go on without the lock: the storage must check the fencing token.
 
 Signals (INT, QUIT, TERM, HUP, USR1, USR2) are passed on to COMMAND.
@@ -82,7 +82,7 @@ pub(super) struct LockArgs {
     /// The holder's name in the list of locks [default: COMMAND@HOST:PID]
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     owner: Option<String>,
-    /// The coordinator's URL. Comma-separate several addresses for failover
+    /// The coordinator's URL. Comma-separate several addresses of it for failover
     #[arg(
         long,
         env = "SCTEC_COORDINATOR",

@@ -33,7 +33,7 @@ is not notified: the storage that the lock protects must check the fencing token
 Exit status: 0 done (also when nothing is locked), 1 there was nothing to release, 2 could not run. --watch runs until \
 Ctrl-C (130) or until nobody reads its output (0).")]
 pub(super) struct LocksArgs {
-    /// The coordinator's URL. Comma-separate several addresses for failover
+    /// The coordinator's URL. Comma-separate several addresses of it for failover
     #[arg(
         long = "coordinator",
         visible_alias = "url",

@@ -99,7 +99,7 @@ pub struct SchedulerArgs {
     /// Address to listen on; port 0 is any free port
     #[arg(long, env = "SCTEC_LISTEN", default_value = "127.0.0.1:5000", value_name = "ADDRESS")]
     pub listen: SocketAddr,
-    /// The coordinator's URL. Several are separated by commas: when one does not answer, the next one is tried
+    /// The coordinator's URL. Comma-separate several addresses of it for failover
     #[arg(
         long,
         env = "SCTEC_COORDINATOR",

@@ -83,11 +83,14 @@ pub trait Handler: Send + Sync + 'static {
     fn handle(&self, request: &mut Request) -> impl Future<Output = Result<Response, Problem>> + Send;
 }
 
-/// Binds an address for [`serve`]. Port 0 is any free port.
+/// Binds an address for [`serve`]. Port 0 is any free port; `local_addr` of the listener tells which one it got. Connections that come
+/// before a service serves it wait.
 ///
 /// # Errors
-/// When the address is taken, or is none of this machine's.
+/// When the address is taken, or is none of this machine's; and outside of a tokio runtime, to which the listener belongs.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    // Without this, tokio panics below.
+    tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;

@@ -189,3 +189,9 @@ async fn the_date_of_an_answer_is_the_official_time_also_when_that_is_set_back()
     clock.set(Timestamp::MIN);
     assert!(get(&mut stream, "/panic").await.contains("\r\ndate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"));
 }
+
+#[test]
+fn an_address_is_bound_inside_of_a_runtime_only() {
+    let error = bind("127.0.0.1:0".parse().unwrap()).unwrap_err();
+    assert!(error.to_string().contains("runtime"), "{error}");
+}
