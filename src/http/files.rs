@@ -3,18 +3,13 @@
 //! A browser asks again each time (`no-cache`), and the file is sent only if it has changed. The tag is a hash of the bytes that
 //! are sent: it survives a restart, and changes with the file.
 
-use std::io::Write as _;
-
 use bytes::Bytes;
 use flate2::Compression;
-use flate2::write::GzEncoder;
 use hyper::StatusCode;
-use hyper::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, VARY,
-};
+use hyper::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, VARY};
 use sha2::{Digest, Sha256};
 
-use super::accept::Accepted;
+use super::gzip;
 use super::response::{self, Response};
 
 /// Bytes of the hash that make the tag.
@@ -50,7 +45,7 @@ impl File {
     /// A file; its name's ending decides its type.
     pub fn new(name: &str, content: impl Into<Bytes>) -> Self {
         let content = content.into();
-        let gzip = compressed(&content).filter(|gzip| gzip.len() < content.len());
+        let gzip = gzip::compress(&content, Compression::best()).filter(|gzip| gzip.len() < content.len());
         Self {
             content_type: HeaderValue::from_static(content_type(name).unwrap_or("application/octet-stream")),
             plain: Form::new(content),
@@ -60,7 +55,7 @@ impl File {
 
     /// Answers with the file, or with 304 if the client has it already.
     pub fn respond(&self, headers: &HeaderMap) -> Response {
-        let gzip = self.gzip.as_ref().filter(|_| Accepted::read(headers, &ACCEPT_ENCODING).coding("gzip") > 0.0);
+        let gzip = self.gzip.as_ref().filter(|_| gzip::is_accepted(headers));
         let form = gzip.unwrap_or(&self.plain);
         let known = has(headers, &form.tag);
         let content = if known { Bytes::new() } else { form.bytes.clone() };
@@ -89,13 +84,6 @@ fn has(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     })
 }
 
-fn compressed(content: &[u8]) -> Option<Vec<u8>> {
-    // Writing to memory does not fail; if it did, the plain form would be sent.
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(content).ok()?;
-    encoder.finish().ok()
-}
-
 /// The media type of a file by its name's ending.
 pub fn content_type(name: &str) -> Option<&'static str> {
     Some(match name.rsplit_once('.')?.1 {
@@ -115,6 +103,8 @@ pub fn content_type(name: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use hyper::header::ACCEPT_ENCODING;
+
     use super::*;
 
     fn headers(name: hyper::header::HeaderName, value: &str) -> HeaderMap {

@@ -9,6 +9,7 @@ pub(crate) mod channel;
 pub mod client;
 pub(crate) mod fields;
 pub(crate) mod files;
+pub(crate) mod gzip;
 pub(crate) mod head;
 pub mod kind;
 pub(crate) mod links;

@@ -43,8 +43,13 @@ pub fn options(allow: &str) -> Response {
 
 /// An answer of JSON under the media type of its form.
 pub(super) fn typed(status: StatusCode, content_type: &'static str, body: &impl Serialize) -> Response {
+    bytes(status, content_type, serialised(body))
+}
+
+/// The JSON of an answer.
+pub(super) fn serialised(body: &impl Serialize) -> Vec<u8> {
     // Answers are structs and maps with text keys: serialising one to memory cannot fail.
-    bytes(status, content_type, serde_json::to_vec(body).expect("an answer serialises"))
+    serde_json::to_vec(body).expect("an answer serialises")
 }
 
 /// An answer of bytes in memory.

@@ -9,6 +9,7 @@ use super::problems::{not_read, unknown_telescope};
 use super::{requests, views};
 use crate::agenda::Telescope;
 use crate::agenda::timetable::{Search, states as states_of};
+use crate::http::gzip;
 use crate::http::problem::Problem;
 use crate::http::server::Request;
 use crate::http::{self, Response};
@@ -21,7 +22,8 @@ pub async fn states(app: &App, code: &str, request: &Request) -> Result<Response
     let standing = app.store.standing(&telescope.code, period.start(), period.end()).await;
     let standing = standing.map_err(|error| not_read(&request.log, &error))?;
     let slots = states_of(period, &standing, telescope.simulated, now);
-    Ok(http::json(StatusCode::OK, &views::timetable(&telescope, period, slots, &standing, now)))
+    let shown = views::timetable(&telescope, period, slots, &standing, now);
+    Ok(gzip::json(&request.head.headers, StatusCode::OK, &shown))
 }
 
 /// `GET /telescopios/{id}/livres`.

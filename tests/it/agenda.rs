@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::common::{Services, http};
+use crate::common::{Services, http, http_with};
 
 fn get(services: &Services, path: &str) -> Value {
     let answer = http("GET", &services.agenda(path), None);
@@ -195,6 +195,26 @@ fn wrong_parameters_are_named_and_an_unknown_telescope_is_404() {
         let answer = http("GET", &services.agenda(&format!("/telescopios/Nenhum/{path}")), None);
         assert_eq!((answer.status, answer.json()["codigo"].as_str()), (404, Some("telescopio_desconhecido")));
     }
-    let week = get(&services, "/telescopios/Hubble-Acad/agenda?de=2025-12-01T00:00:00Z&ate=2025-12-08T00:00:00Z");
-    assert_eq!(states(&week).len(), 2016);
+}
+
+#[test]
+fn a_week_comes_in_one_answer_compressed_for_a_client_that_takes_that() {
+    let services = Services::start(&[]);
+    let ask = |until: &str, accept: &str| {
+        let path = format!("/telescopios/Hubble-Acad/agenda?de=2025-12-01T00:00:00Z&ate={until}T00:00:00Z");
+        http_with("GET", &services.agenda(&path), None, &[("Accept-Encoding", accept)])
+    };
+    for (until, accept, coding) in [
+        ("2025-12-08", "gzip, deflate, br", Some("gzip")),
+        ("2025-12-08", "identity", None),
+        ("2025-12-08", "gzip;q=0", None),
+        ("2025-12-02", "gzip", None),
+    ] {
+        let answer = ask(until, accept);
+        assert_eq!((answer.status, answer.header("content-encoding")), (200, coding), "{until} {accept}");
+        let week = until == "2025-12-08";
+        assert_eq!(answer.header("vary"), week.then_some("Accept-Encoding"), "{until} {accept}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        assert_eq!(states(&answer.json()).len(), if week { 2016 } else { 288 }, "{until} {accept}");
+    }
 }
