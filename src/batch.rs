@@ -82,11 +82,20 @@ impl<T> Sender<T> {
     /// # Errors
     /// Gives the item back when the consumer is gone.
     pub fn send(&self, item: T) -> Result<(), T> {
+        self.send_with(|| item)
+    }
+
+    /// Adds the item that `make` gives. It is called when the item has its place, with the queue locked: so items that carry the
+    /// instant of their making stand in the order of these instants. It must be quick. Blocks the thread while the queue is full.
+    ///
+    /// # Errors
+    /// Gives the item back when the consumer is gone.
+    pub fn send_with(&self, make: impl FnOnce() -> T) -> Result<(), T> {
         let mut state = self.shared.state();
         while state.waiting.len() >= self.shared.capacity && !state.consumer_gone {
             state = self.shared.drained.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        Self::push(&self.shared, state, item)
+        Self::push(&self.shared, state, make())
     }
 
     /// Adds an item if there is room and a consumer.
@@ -187,6 +196,13 @@ impl<T> Batches<T> {
         }
     }
 
+    /// Adds an item of the consumer's own, as [`Sender::send_with`] does, but without a limit: the consumer cannot wait for itself.
+    pub fn add_with(&self, make: impl FnOnce() -> T) {
+        let mut state = self.shared.state();
+        let item = make();
+        state.waiting.push(item);
+    }
+
     fn take(&self, mut state: MutexGuard<'_, State<T>>, batch: &mut Vec<T>) {
         std::mem::swap(&mut state.waiting, batch);
         let was_full = batch.len() >= self.shared.capacity;
@@ -262,6 +278,25 @@ mod tests {
         }
         producer.join().unwrap();
         assert!(seen.iter().copied().eq(0..ITEMS));
+    }
+
+    #[test]
+    fn items_stand_in_the_order_in_which_they_were_made() {
+        let made = std::sync::atomic::AtomicUsize::new(0);
+        let make = || made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let (sender, mut batches) = queue(usize::MAX);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                let (sender, make) = (sender.clone(), &make);
+                scope.spawn(move || (0..1000).for_each(|_| sender.send_with(make).unwrap()));
+            }
+        });
+        batches.add_with(make);
+        drop(sender);
+        let mut batch = Vec::new();
+        assert_eq!(batches.next(&mut batch), Some(()));
+        assert!(batch.iter().copied().eq(0..4001));
+        assert_eq!(batches.next(&mut batch), None);
     }
 
     #[test]

@@ -1,21 +1,13 @@
 //! The options of a service's log.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use slog::Level;
+
+use super::file::Reopen;
+use super::line::Format;
+use super::stream::Stream;
 
 /// The default size of a file at its rotation, in megabytes.
 pub const ROTATE_MB_DEFAULT: u64 = 100;
-/// The format of a line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
-    /// `LEVEL:INSTANT:SERVICE:MESSAGE req=ID`.
-    #[default]
-    Text,
-    /// One JSON object.
-    Json,
-}
 
 /// Which lines are written, where, and in which format.
 #[derive(Clone, Debug)]
@@ -32,22 +24,8 @@ pub struct Config {
     pub rotate_mb: u64,
     /// Asks for the file to be opened again, even if its path still leads to it.
     pub reopen: Reopen,
-}
-
-/// A request to open the log's file again, shared by its clones.
-#[derive(Clone, Debug, Default)]
-pub struct Reopen(Arc<AtomicU64>);
-
-impl Reopen {
-    /// Asks for it. The file is opened again within a second.
-    pub fn ask(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How many times it was asked for.
-    pub fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
+    /// Services with the same stream write through one thread, in the order in which their lines were made.
+    pub stream: Stream,
 }
 
 impl Default for Config {
@@ -59,6 +37,7 @@ impl Default for Config {
             console: true,
             rotate_mb: ROTATE_MB_DEFAULT,
             reopen: Reopen::default(),
+            stream: Stream::default(),
         }
     }
 }

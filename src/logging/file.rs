@@ -10,19 +10,37 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use slog::Level;
 
-use super::config::{Config, Format, Reopen};
-use super::line::note;
+use super::line::{Format, note};
 use crate::files::leads_to;
+use crate::time::Timestamp;
 
 /// The rotated files that are kept: `app.log.1`, the newest, to `app.log.5`.
 const KEPT: usize = 5;
 /// The pause after a failed rotation.
 const ROTATE_RETRY: Duration = Duration::from_secs(1);
+
+/// A request to open the log's file again, shared by its clones.
+#[derive(Clone, Debug, Default)]
+pub struct Reopen(Arc<AtomicU64>);
+
+impl Reopen {
+    /// Asks for it. The file is opened again within a second.
+    pub fn ask(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many times it was asked for.
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// The open file, and the lines that were lost.
 pub struct LogFile {
@@ -33,6 +51,8 @@ pub struct LogFile {
     reopen: Reopen,
     /// The requests to open it again that were carried out.
     reopened: u64,
+    /// Whether one of them has not been told of.
+    untold: bool,
     /// Whether the last write failed.
     failing: bool,
     lost_lines: usize,
@@ -45,15 +65,19 @@ pub struct LogFile {
 }
 
 impl LogFile {
-    /// Opens the file at `path` for appending.
-    pub fn open(path: &Path, config: &Config) -> io::Result<Self> {
+    /// Opens the file at `path` for appending. It is rotated at `rotate_mb` megabytes, or never if that is 0.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(path: &Path, format: Format, rotate_mb: u64, reopen: Reopen) -> io::Result<Self> {
         Ok(Self {
             path: path.to_owned(),
             output: OpenOptions::new().create(true).append(true).open(path)?,
-            format: config.format,
-            rotate_bytes: (config.rotate_mb > 0).then(|| config.rotate_mb.saturating_mul(1_000_000)),
-            reopen: config.reopen.clone(),
-            reopened: config.reopen.count(),
+            format,
+            rotate_bytes: (rotate_mb > 0).then(|| rotate_mb.saturating_mul(1_000_000)),
+            reopened: reopen.count(),
+            reopen,
+            untold: false,
             failing: false,
             lost_lines: 0,
             torn: false,
@@ -72,19 +96,21 @@ impl LogFile {
         }
         self.reopened = asked;
         self.open_again();
-        if by_request && !self.misplaced {
-            let line = note(self.format, Level::Info, "arquivo reaberto a pedido");
-            self.append(line.as_bytes());
-        }
+        self.untold |= by_request && !self.misplaced;
     }
 
-    /// Appends whole lines.
-    pub fn write(&mut self, mut lines: &[u8]) {
+    /// Whether the file was opened again by request since the last call.
+    pub fn was_reopened(&mut self) -> bool {
+        std::mem::take(&mut self.untold)
+    }
+
+    /// Appends whole lines, of which the first was made at `at`.
+    pub fn write(&mut self, mut lines: &[u8], at: Timestamp) {
         self.look_after();
         while !lines.is_empty() {
             let (now, later) = lines.split_at(self.rotate_bytes.map_or(lines.len(), |limit| within(lines, limit)));
             self.make_room(now.len() as u64);
-            self.append(now);
+            self.append(now, at);
             lines = later;
         }
     }
@@ -149,8 +175,8 @@ impl LogFile {
 
     /// Appends lines. A failure (a full disk) is reported once on standard error; lost lines are counted, and the count is
     /// written to the file when it can be written again.
-    fn append(&mut self, lines: &[u8]) {
-        match self.try_append(lines) {
+    fn append(&mut self, lines: &[u8], at: Timestamp) {
+        match self.try_append(lines, at) {
             Ok(()) => {
                 self.failing = false;
                 self.lost_lines = 0;
@@ -165,16 +191,16 @@ impl LogFile {
         }
     }
 
-    fn try_append(&mut self, lines: &[u8]) -> io::Result<()> {
+    fn try_append(&mut self, lines: &[u8], at: Timestamp) -> io::Result<()> {
         if self.misplaced && self.output.metadata()?.nlink() == 0 {
             return Err(io::Error::other("the file was deleted, and no other can be made there"));
         }
         if self.lost_lines == 0 {
             return self.write_all(lines);
         }
-        let lost = note(self.format, Level::Error, &format!("{} linhas perdidas", self.lost_lines));
+        let lost = note(self.format, Level::Error, at, &format!("{} linhas perdidas", self.lost_lines));
         let new_line: &[u8] = if self.torn { b"\n" } else { b"" };
-        self.write_all(&[new_line, lost.as_bytes(), lines].concat())
+        self.write_all(&[new_line, &lost, lines].concat())
     }
 
     /// Like `write_all`, but notes whether it stopped inside a line.
@@ -248,8 +274,8 @@ mod tests {
 
     /// A file that is rotated at `bytes`.
     fn log_file(folder: &Path, bytes: u64) -> LogFile {
-        let config = Config { rotate_mb: 1, ..Config::quiet() };
-        LogFile { rotate_bytes: Some(bytes), ..LogFile::open(&folder.join("app.log"), &config).unwrap() }
+        let file = LogFile::open(&folder.join("app.log"), Format::Text, 1, Reopen::default()).unwrap();
+        LogFile { rotate_bytes: Some(bytes), ..file }
     }
 
     #[test]
@@ -257,7 +283,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut file = log_file(folder.path(), 10);
         for number in 0..8 {
-            file.write(format!("{number} line\n").as_bytes());
+            file.write(format!("{number} line\n").as_bytes(), Timestamp::MIN);
         }
         assert_eq!(text(folder.path(), "app.log"), "7 line\n");
         for number in 1..=KEPT {
@@ -270,7 +296,7 @@ mod tests {
     fn no_line_is_split_however_long() {
         let folder = tempfile::tempdir().unwrap();
         let mut file = log_file(folder.path(), 10);
-        file.write(b"a\nbb\nccccccccccccccccccccccc\nd\ne\n");
+        file.write(b"a\nbb\nccccccccccccccccccccccc\nd\ne\n", Timestamp::MIN);
         assert_eq!(text(folder.path(), "app.log.2"), "a\nbb\n");
         assert_eq!(text(folder.path(), "app.log.1"), "ccccccccccccccccccccccc\n");
         assert_eq!(text(folder.path(), "app.log"), "d\ne\n");
@@ -280,17 +306,17 @@ mod tests {
     fn of_two_writers_one_rotates_and_both_go_on_in_the_next_file() {
         let folder = tempfile::tempdir().unwrap();
         let (mut one, mut other) = (log_file(folder.path(), 12), log_file(folder.path(), 12));
-        one.write(b"one 1\n");
-        other.write(b"other 1\n");
+        one.write(b"one 1\n", Timestamp::MIN);
+        other.write(b"other 1\n", Timestamp::MIN);
         assert_eq!(text(folder.path(), "app.log.1"), "one 1\n");
-        one.write(b"1 2\n");
+        one.write(b"1 2\n", Timestamp::MIN);
         assert_eq!(text(folder.path(), "app.log"), "other 1\n1 2\n");
         // The other has the file's lock: this one goes on writing, and closes the file the next time.
         other.output.lock().unwrap();
-        one.write(b"one 3\n");
+        one.write(b"one 3\n", Timestamp::MIN);
         assert_eq!(text(folder.path(), "app.log"), "other 1\n1 2\none 3\n");
         other.output.unlock().unwrap();
-        one.write(b"one 4\n");
+        one.write(b"one 4\n", Timestamp::MIN);
         assert_eq!(text(folder.path(), "app.log"), "one 4\n");
         assert_eq!(text(folder.path(), "app.log.1"), "other 1\n1 2\none 3\n");
     }
@@ -304,7 +330,7 @@ mod tests {
                 let mut file = log_file(folder.path(), 8000);
                 std::thread::spawn(move || {
                     for line in 0..500 {
-                        file.write(format!("writer {writer} line {line:04}\n").as_bytes());
+                        file.write(format!("writer {writer} line {line:04}\n").as_bytes(), Timestamp::MIN);
                     }
                 })
             })
@@ -327,18 +353,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (at, away) = (folder.path().join("app.log"), folder.path().join("app.log.old"));
         let mut file = log_file(folder.path(), 1000);
-        file.write(b"before\n");
+        file.write(b"before\n", Timestamp::MIN);
         std::fs::rename(&at, &away).unwrap();
         file.look_after();
         assert_eq!(text(folder.path(), "app.log"), "");
         assert!(at.exists());
-        file.write(b"after\n");
+        file.write(b"after\n", Timestamp::MIN);
         assert_eq!(
             (text(folder.path(), "app.log.old").as_str(), text(folder.path(), "app.log").as_str()),
             ("before\n", "after\n")
         );
         std::fs::remove_file(&at).unwrap();
-        file.write(b"again\n");
+        file.write(b"again\n", Timestamp::MIN);
         assert_eq!(text(folder.path(), "app.log"), "again\n");
     }
 
@@ -349,15 +375,20 @@ mod tests {
         std::fs::create_dir(&home).unwrap();
         let mut file = log_file(&home, 1000);
         std::fs::rename(&home, &away).unwrap();
-        file.write(b"in the old one\n");
+        file.write(b"in the old one\n", Timestamp::MIN);
         assert_eq!(text(&away, "app.log"), "in the old one\n");
         std::fs::remove_dir_all(&away).unwrap();
-        file.write(b"lost\nlost too\n");
+        file.write(b"lost\nlost too\n", Timestamp::MIN);
         std::fs::create_dir(&home).unwrap();
-        file.write(b"back\n");
+        file.write(b"back\n", Timestamp::MIN);
         let lines = text(&home, "app.log");
         let lines: Vec<&str> = lines.lines().collect();
-        assert!(lines.len() == 2 && lines[0].ends_with(":log:2 linhas perdidas") && lines[1] == "back", "{lines:?}");
+        assert!(
+            lines.len() == 2
+                && lines[0] == "ERROR:1970-01-01T00:00:00.000Z:log:2 linhas perdidas us=000"
+                && lines[1] == "back",
+            "{lines:?}"
+        );
     }
 
     #[test]
@@ -366,9 +397,9 @@ mod tests {
         let mut file = log_file(folder.path(), 1000);
         file.reopen.ask();
         file.look_after();
+        assert!(file.was_reopened());
         file.look_after();
-        let said = text(folder.path(), "app.log");
-        assert!(said.ends_with(":log:arquivo reaberto a pedido\n") && said.lines().count() == 1, "{said}");
+        assert!(!file.was_reopened());
     }
 
     #[test]
@@ -378,8 +409,8 @@ mod tests {
         std::fs::create_dir(&elsewhere).unwrap();
         std::os::unix::fs::symlink(elsewhere.join("real.log"), folder.path().join("app.log")).unwrap();
         let mut file = log_file(folder.path(), 10);
-        file.write(b"1 line\n");
-        file.write(b"2 line\n");
+        file.write(b"1 line\n", Timestamp::MIN);
+        file.write(b"2 line\n", Timestamp::MIN);
         assert!(folder.path().join("app.log").is_symlink());
         assert_eq!(
             (text(&elsewhere, "real.log.1").as_str(), text(&elsewhere, "real.log").as_str()),

@@ -1,19 +1,23 @@
-//! The two formats of a line, each a drain of slog.
+//! A line before it is stamped, in one of the two formats.
 
-use std::fmt::{self, Write as _};
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::Write as _;
 
-use slog::{Drain, FnValue, KV, Level, OwnedKVList, PushFnValue, Record, o};
+use slog::Level;
 
-use super::config::Format;
-use super::queue::{Item, send};
-use crate::batch;
-use crate::text::{escaped, push_message, push_value};
-use crate::time::Clock;
+use crate::time::Timestamp;
+
+/// The format of a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// `LEVEL:INSTANT:SERVICE:MESSAGE req=ID us=MICROSECONDS`.
+    #[default]
+    Text,
+    /// One JSON object.
+    Json,
+}
 
 /// The assignment's names of the levels, which are those of Python's logging.
-fn level_name(level: Level) -> &'static str {
+pub fn level_name(level: Level) -> &'static str {
     match level {
         Level::Critical => "CRITICAL",
         Level::Error => "ERROR",
@@ -23,134 +27,61 @@ fn level_name(level: Level) -> &'static str {
     }
 }
 
-/// The assignment's line.
-pub struct TextDrain {
-    service: &'static str,
-    level: Level,
-    sender: batch::Sender<Item>,
+/// A line without its end, and without its stamp.
+pub enum Line {
+    /// The assignment's: its level, and what follows the instant.
+    Text { level: Level, rest: String },
+    /// The members of a JSON object that follow the instant, with the closing brace.
+    Json { rest: String },
+    /// Written as it is, without a stamp.
+    Whole(String),
 }
 
-impl TextDrain {
-    pub fn new(service: &'static str, level: Level, sender: batch::Sender<Item>) -> Self {
-        Self { service, level, sender }
-    }
-}
-
-impl Drain for TextDrain {
-    type Ok = ();
-    type Err = slog::Never;
-
-    fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), slog::Never> {
-        if !record.level().is_at_least(self.level) {
-            return Ok(());
+impl Line {
+    /// A line about the log itself.
+    pub fn of_the_log(format: Format, level: Level, message: &str) -> Self {
+        match format {
+            Format::Text => Self::Text { level, rest: format!("log:{message}") },
+            Format::Json => {
+                let (level, message) = (level_name(level), serde_json::Value::from(message));
+                Self::Json { rest: format!("\"level\":\"{level}\",\"service\":\"log\",\"msg\":{message}}}") }
+            }
         }
-        let mut line = String::with_capacity(192);
-        let now = Clock::system().now().millis();
-        // Writing to a `String` cannot fail.
-        let _ = write!(line, "{}:{now}:{}:", level_name(record.level()), self.service);
-        match record.msg().as_str() {
-            Some(literal) => push_message(&mut line, literal),
-            None => push_message(&mut line, &record.msg().to_string()),
-        }
-        let mut pairs = Pairs(&mut line);
-        let _ = values.serialize(record, &mut pairs);
-        let _ = record.kv().serialize(record, &mut pairs);
-        line.push('\n');
-        send(&self.sender, line);
-        Ok(())
+    }
+
+    /// Appends the line with its stamp and its end. The assignment's instant has milliseconds; the microseconds follow at the
+    /// end, so that lines of the same millisecond have an order too.
+    pub fn push_to(&self, bytes: &mut Vec<u8>, at: Timestamp) {
+        // Writing to memory cannot fail.
+        let _ = match self {
+            Self::Text { level, rest } => {
+                let (level, micros) = (level_name(*level), at.as_micros() % 1000);
+                writeln!(bytes, "{level}:{}:{rest} us={micros:03}", at.millis())
+            }
+            Self::Json { rest } => writeln!(bytes, "{{\"timestamp_utc\":\"{}\",{rest}", at.micros()),
+            Self::Whole(line) => writeln!(bytes, "{line}"),
+        };
     }
 }
 
-/// One JSON object a line.
-pub struct JsonDrain {
-    level: Level,
-    json: Mutex<slog_json::Json<Buffer>>,
-    buffer: Buffer,
-    sender: batch::Sender<Item>,
+/// A line about the log itself, with its stamp and its end.
+pub fn note(format: Format, level: Level, at: Timestamp, message: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Line::of_the_log(format, level, message).push_to(&mut bytes, at);
+    bytes
 }
 
-/// Collects slog-json's many small writes into one record.
-#[derive(Clone, Default)]
-struct Buffer(Arc<Mutex<Vec<u8>>>);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Write for Buffer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl JsonDrain {
-    pub fn new(service: &'static str, level: Level, sender: batch::Sender<Item>) -> Self {
-        let buffer = Buffer::default();
-        let json = slog_json::Json::new(buffer.clone())
-            .set_flush(false)
-            .add_key_value(o!(
-                "msg" => PushFnValue(|record: &Record<'_>, serializer| serializer.emit(record.msg())),
-                "service" => service,
-                "level" => FnValue(|record: &Record<'_>| level_name(record.level())),
-                "timestamp_utc" => FnValue(|_: &Record<'_>| Clock::system().now().millis().to_string()),
-            ))
-            .build();
-        Self { level, json: Mutex::new(json), buffer, sender }
-    }
-}
-
-impl Drain for JsonDrain {
-    type Ok = ();
-    type Err = slog::Never;
-
-    fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), slog::Never> {
-        if !record.level().is_at_least(self.level) {
-            return Ok(());
-        }
-        let json = self.json.lock().unwrap_or_else(PoisonError::into_inner);
-        // The buffer cannot fail. A value that cannot be serialised is left out of its record.
-        let _ = json.log(record, values);
-        let line = std::mem::take(&mut *self.buffer.0.lock().unwrap_or_else(PoisonError::into_inner));
-        drop(json);
-        // In a JSON string an escape is the same character, and outside of strings there are no such characters.
-        let line = String::from_utf8_lossy(line.trim_ascii_end());
-        send(&self.sender, format!("{}\n", escaped(&line)));
-        Ok(())
-    }
-}
-
-/// Appends ` name=value` pairs.
-struct Pairs<'a>(&'a mut String);
-
-impl slog::Serializer for Pairs<'_> {
-    fn emit_arguments(&mut self, key: slog::Key, value: &fmt::Arguments<'_>) -> slog::Result {
-        let _ = write!(self.0, " {key}=");
-        push_value(self.0, &value.to_string());
-        Ok(())
-    }
-}
-
-/// ` recursos=N`, on the line of an operation on N resources, which names only the first. A request of some hundred bytes may
-/// name hundreds of resources: with a line for each, a client could fill the disk.
-pub struct Several(pub usize);
-
-impl KV for Several {
-    fn serialize(&self, _: &Record<'_>, serializer: &mut dyn slog::Serializer) -> slog::Result {
-        if self.0 > 1 { serializer.emit_usize("recursos", self.0) } else { Ok(()) }
-    }
-}
-
-/// A line about the log itself.
-pub fn note(format: Format, level: Level, message: &str) -> String {
-    let (level, now) = (level_name(level), Clock::system().now().millis());
-    match format {
-        Format::Text => format!("{level}:{now}:log:{message}\n"),
-        Format::Json => {
-            let line = serde_json::json!({
-                "timestamp_utc": now.to_string(), "level": level, "service": "log", "msg": message
-            });
-            format!("{line}\n")
-        }
+    #[test]
+    fn the_stamp_has_milliseconds_and_the_microseconds_stand_at_the_end() {
+        let at = Timestamp::parse_rfc3339("2025-10-26T18:00:04.500042Z").unwrap();
+        let said = |format| String::from_utf8(note(format, Level::Warning, at, "3 linhas \"perdidas\"")).unwrap();
+        assert_eq!(said(Format::Text), "WARNING:2025-10-26T18:00:04.500Z:log:3 linhas \"perdidas\" us=042\n");
+        let json: serde_json::Value = serde_json::from_str(&said(Format::Json)).unwrap();
+        assert_eq!(json["timestamp_utc"], "2025-10-26T18:00:04.500042Z");
+        assert_eq!((&json["level"], &json["msg"]), (&"WARNING".into(), &"3 linhas \"perdidas\"".into()));
     }
 }

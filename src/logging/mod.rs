@@ -1,82 +1,95 @@
 //! The application log: slog, in the assignment's line format or as JSON, to a file and to the console.
 //!
 //! ```text
-//! INFO:2025-10-26T18:00:04.500Z:servico-agendamento:Requisição recebida para POST /agendamentos req=6b1f-2a
+//! INFO:2025-10-26T18:00:04.500Z:servico-agendamento:Requisição recebida para POST /agendamentos req=6b1f-2a us=127
 //! ```
 //!
-//! A line is formatted by the thread that logs it and queued for one writing thread. That thread takes all queued lines and
-//! writes them with one call, so that a file that two processes write has whole lines of each. It also looks after the file: a
-//! file that was moved away is made anew, and a full one is rotated.
+//! A line is formatted by the thread that logs it, and stamped when it gets its place in the queue of its [`Stream`]. One writing
+//! thread takes all queued lines and writes them with one call to each file and to the console, in their order. The services of a
+//! process share a stream: so a line that was made because of another one stands after it. Writing whole lines with one call
+//! keeps them whole in a file that two processes write. The thread also looks after the files: a file that was moved away is made
+//! anew, and a full one is rotated.
 //!
 //! When the disk does not keep up, logging waits for it; only a write that fails loses lines. The console may lose lines,
 //! because a terminal or pipe that nobody reads must not stop the service: dropped lines are counted, and the count is shown in
 //! their place. The audit trail does not go through here; only its echo in `app.log` does.
 
 mod config;
+mod console;
+mod drain;
 mod file;
 mod line;
 mod queue;
+mod stamps;
+mod stream;
 mod writer;
 
 use std::io;
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::Arc;
 
 use slog::{Logger, o};
 
-pub use self::config::{Config, Format, ROTATE_MB_DEFAULT, Reopen};
+pub use self::config::{Config, ROTATE_MB_DEFAULT};
+pub use self::drain::Several;
+use self::drain::{JsonDrain, TextDrain};
 use self::file::LogFile;
-pub use self::line::Several;
-use self::line::{JsonDrain, TextDrain};
-use self::queue::{Item, send};
-use self::writer::Writer;
-use crate::batch;
-
-/// Lines that may be queued before logging blocks: some seconds of a full load.
-const QUEUE_LINES: usize = 1 << 16;
+pub use self::file::Reopen;
+pub use self::line::Format;
+use self::line::Line;
+use self::queue::Reach;
+use self::stream::Output;
+pub use self::stream::Stream;
 
 /// A service's log. Cheap to clone.
 #[derive(Clone)]
 pub struct Logs {
     /// The root logger; a request's own is a child of it with `req`.
     pub logger: Logger,
-    sender: batch::Sender<Item>,
+    output: Arc<Output>,
 }
 
 impl Logs {
-    /// Opens `file` for appending, if lines go there, and starts the writing thread.
+    /// Opens `file` for appending, if lines go there, and joins the configuration's stream.
     ///
     /// # Errors
-    /// When the file cannot be opened or the thread not started.
+    /// When the file cannot be opened or a thread not started.
     pub fn open(service: &'static str, file: &Path, config: &Config) -> io::Result<Self> {
-        let output = config.file.then(|| LogFile::open(file, config)).transpose()?;
-        let (sender, lines) = batch::queue(QUEUE_LINES);
-        Writer::start(output, config, lines)?;
-        let level = config.level;
-        let logger = match config.format {
-            Format::Text => Logger::root(TextDrain::new(service, level, sender.clone()), o!()),
-            Format::Json => Logger::root(JsonDrain::new(service, level, sender.clone()), o!()),
+        let Config { level, format, .. } = *config;
+        let file = config.file.then(|| LogFile::open(file, format, config.rotate_mb, config.reopen.clone()));
+        let output = Arc::new(config.stream.open(file.transpose()?, format, config.console)?);
+        let logger = match format {
+            Format::Text => Logger::root(TextDrain::new(service, level, Arc::clone(&output)), o!()),
+            Format::Json => Logger::root(JsonDrain::new(service, level, Arc::clone(&output)), o!()),
         };
-        Ok(Self { logger, sender })
+        Ok(Self { logger, output })
     }
 
     /// Writes `line` as it is, between the log's own lines: the echo of the audit records.
     pub fn raw(&self, line: &str) {
-        send(&self.sender, format!("{line}\n"));
+        self.output.send(Line::Whole(line.to_owned()), Reach::All);
+    }
+
+    /// Shows `line` as it is on the console, if lines go there; the file has it already.
+    pub fn raw_on_console(&self, line: &str) {
+        self.output.send(Line::Whole(line.to_owned()), Reach::Console);
     }
 
     /// Waits until all lines logged so far are written.
     pub fn flush(&self) {
-        let (done, wait) = mpsc::channel();
-        if self.sender.send(Item::Flush(done)).is_ok() {
-            // An error means that the writing thread has ended: nothing is left to wait for.
-            let _ = wait.recv();
-        }
+        self.output.flush(true);
+    }
+
+    /// Waits until all lines logged so far are in the file.
+    pub fn flush_file(&self) {
+        self.output.flush(false);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use slog::{info, warn};
 
     use super::*;
@@ -98,7 +111,9 @@ mod tests {
         });
         let (head, tail) = text.split_at("INFO:2025-10-26T18:00:04.500Z".len());
         assert!(head.starts_with("INFO:") && head.ends_with('Z'), "{text}");
-        assert_eq!(tail, ":servico-agendamento:Lock adquirido com sucesso para o recurso R req=6b1f-2a token=7\n");
+        let (tail, micros) = tail.trim_end().rsplit_once(" us=").unwrap();
+        assert_eq!(tail, ":servico-agendamento:Lock adquirido com sucesso para o recurso R req=6b1f-2a token=7");
+        assert!(micros.len() == 3 && micros.parse::<u16>().is_ok(), "{text}");
     }
 
     #[test]
@@ -107,7 +122,7 @@ mod tests {
             warn!(logs.logger, "recebido {}", "a\nINFO:forjado\u{1b}[2J\u{2028}\u{202e}"; "de" => "b c\n\"");
         });
         assert_eq!(text.lines().count(), 1);
-        assert!(text.ends_with("recebido a\\nINFO:forjado\\u001b[2J\\u2028\\u202e de=\"b c\\n\\\"\"\n"), "{text}");
+        assert!(text.contains("recebido a\\nINFO:forjado\\u001b[2J\\u2028\\u202e de=\"b c\\n\\\"\" us="), "{text}");
     }
 
     #[test]
@@ -121,5 +136,67 @@ mod tests {
         assert_eq!(line["msg"], "linha\nquebrada");
         assert_eq!(line["level"], "WARNING");
         assert_eq!(line["req"], "6b1f-2a");
+        let at = line["timestamp_utc"].as_str().unwrap();
+        assert!(text.starts_with("{\"timestamp_utc\":") && at.len() == "2025-10-26T18:00:04.500123Z".len(), "{text}");
+    }
+
+    #[test]
+    fn the_logs_of_one_stream_have_one_order_and_each_file_its_own_lines() {
+        const LINES: usize = 500;
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let config = Config::quiet();
+        let logs = ["a", "b"].map(|name| Logs::open("teste", &at(name), &config).unwrap());
+        // Each line of one log causes the next line of the other.
+        let (to_b, from_a) = mpsc::channel();
+        let (to_a, from_b) = mpsc::channel();
+        std::thread::scope(|scope| {
+            let turns = [(&logs[0], from_b, to_b), (&logs[1], from_a, to_a.clone())];
+            for (logs, before, after) in turns {
+                scope.spawn(move || {
+                    for _ in 0..LINES {
+                        let number: usize = before.recv().unwrap();
+                        info!(logs.logger, "linha {}", number);
+                        // At the end the other has left.
+                        let _ = after.send(number + 1);
+                    }
+                });
+            }
+            to_a.send(0).unwrap();
+        });
+        logs[1].flush();
+        let mut lines = Vec::new();
+        for (first, name) in ["a", "b"].into_iter().enumerate() {
+            let text = std::fs::read_to_string(at(name)).unwrap();
+            let of_file: Vec<(String, usize)> = text.lines().map(stamp_and_number).collect();
+            assert!(of_file.iter().map(|(_, number)| *number).eq((first..2 * LINES).step_by(2)), "{text}");
+            lines.extend(of_file);
+        }
+        lines.sort_unstable();
+        assert!(lines.windows(2).all(|pair| pair[0].0 < pair[1].0), "no two stamps are equal");
+        assert!(lines.iter().map(|(_, number)| *number).eq(0..2 * LINES), "the stamps have the order of cause");
+    }
+
+    /// The stamp of a line `linha N`, with its microseconds, and N.
+    fn stamp_and_number(line: &str) -> (String, usize) {
+        let (instant, rest) = line["INFO:".len()..].split_at("2025-10-26T18:00:04.500".len());
+        let (message, micros) = rest.rsplit_once(" us=").unwrap();
+        (format!("{instant}{micros}"), message.rsplit_once(' ').unwrap().1.parse().unwrap())
+    }
+
+    #[test]
+    fn a_stream_begins_anew_after_its_last_log_was_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, config) = (folder.path().join("app.log"), Config::quiet());
+        for name in ["one", "two"] {
+            let logs = Logs::open("teste", &file, &config).unwrap();
+            info!(logs.logger, "{}", name);
+            logs.flush_file();
+        }
+        let text = std::fs::read_to_string(file).unwrap();
+        assert!(
+            text.lines().count() == 2 && text.contains(":teste:one us=") && text.contains(":teste:two us="),
+            "{text}"
+        );
     }
 }

@@ -1,66 +1,102 @@
-//! The thread that writes the file, and the thread that writes the console.
+//! The thread that writes a stream: to the file of each output, and to the console.
 
-use std::io::{self, Write};
-use std::sync::mpsc;
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use slog::Level;
 
-use super::config::{Config, Format};
+use super::console::Console;
 use super::file::LogFile;
-use super::line::note;
-use super::queue::Item;
+use super::line::{Format, Line};
+use super::queue::{Item, Opened, OutputId, Reach};
+use super::stamps::Stamps;
 use crate::batch;
+use crate::time::Timestamp;
 
 /// The pause after each write. Under load it makes one write of hundreds of lines; a single line is still written at once.
 const PAUSE: Duration = Duration::from_millis(1);
-/// How often the file is looked after when no line is logged.
+/// How often the files are looked after when no line is logged.
 const LOOK_AFTER: Duration = Duration::from_millis(300);
-/// Batches that may wait for the console before lines are dropped.
-const CONSOLE_QUEUE_BATCHES: usize = 256;
-/// How long a flush waits for a console that nobody reads.
-const CONSOLE_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The state of the writing thread: it writes each batch to the file, and hands it to the console's thread.
+/// The state of the writing thread.
 pub struct Writer {
-    file: Option<LogFile>,
+    lines: batch::Batches<Item>,
+    stamps: Arc<Stamps>,
+    outputs: Vec<Output>,
     console: Option<Console>,
+    /// The lines of a batch for the console.
+    shown: Text,
+    /// The stamp of the last line.
+    last_at: Timestamp,
+}
+
+/// An output, and the lines of a batch for its file.
+struct Output {
+    id: OutputId,
+    file: Option<LogFile>,
+    format: Format,
+    on_console: bool,
+    text: Text,
+}
+
+/// Lines that are written with one call.
+#[derive(Default)]
+struct Text {
+    bytes: Vec<u8>,
+    count: usize,
+    /// The stamp of the first line.
+    first_at: Option<Timestamp>,
+}
+
+impl Text {
+    fn push(&mut self, at: Timestamp, line: &Line) {
+        line.push_to(&mut self.bytes, at);
+        self.count += 1;
+        self.first_at.get_or_insert(at);
+    }
+}
+
+impl Output {
+    /// Writes the lines to the file, and looks after it.
+    fn write(&mut self) {
+        let Some(file) = &mut self.file else { return };
+        match self.text.first_at.take() {
+            Some(at) => file.write(&self.text.bytes, at),
+            None => file.look_after(),
+        }
+        self.text.bytes.clear();
+        self.text.count = 0;
+    }
 }
 
 impl Writer {
-    /// Starts the thread.
-    pub fn start(file: Option<LogFile>, config: &Config, lines: batch::Batches<Item>) -> io::Result<()> {
-        let console = config.console.then(|| Console::start(config.format)).transpose()?;
-        let writer = Self { file, console };
-        std::thread::Builder::new().name("log".to_owned()).spawn(move || writer.run(lines)).map(drop)
+    /// Starts the thread, which ends when all senders of `lines` are dropped.
+    ///
+    /// # Errors
+    /// When there can be no other thread.
+    pub fn start(lines: batch::Batches<Item>, stamps: Arc<Stamps>) -> io::Result<()> {
+        let (outputs, shown) = (Vec::new(), Text::default());
+        let writer = Self { lines, stamps, outputs, console: None, shown, last_at: Timestamp::MIN };
+        std::thread::Builder::new().name("log".to_owned()).spawn(move || writer.run()).map(drop)
     }
 
-    fn run(mut self, mut lines: batch::Batches<Item>) {
-        let (mut batch, mut text) = (Vec::new(), Vec::new());
-        while lines.next_within(&mut batch, LOOK_AFTER).is_some() {
+    fn run(mut self) {
+        let mut batch = Vec::new();
+        while self.lines.next_within(&mut batch, LOOK_AFTER).is_some() {
             let mut flushes = Vec::new();
-            text.clear();
-            let mut count = 0;
             for item in batch.drain(..) {
                 match item {
-                    Item::Line(line) => {
-                        text.extend_from_slice(line.as_bytes());
-                        count += 1;
-                    }
-                    Item::Flush(done) => flushes.push(done),
+                    Item::Line { to, at, line, reach } => self.sort(to, at, &line, reach),
+                    Item::Open(opened) => self.open(opened),
+                    Item::Close(id) => self.close(id),
+                    Item::Flush { console, done } => flushes.push((console, done)),
                 }
             }
-            if let Some(file) = &mut self.file {
-                if count > 0 { file.write(&text) } else { file.look_after() }
-            }
-            if let Some(console) = &mut self.console
-                && count > 0
-            {
-                console.show(&text, count);
-            }
-            for done in flushes {
-                if let Some(console) = &self.console {
-                    console.flush();
+            self.write();
+            for (console, done) in flushes {
+                if let Some(shown) = self.console.as_ref().filter(|_| console) {
+                    shown.flush();
                 }
                 // The caller may have stopped waiting.
                 let _ = done.send(());
@@ -68,56 +104,63 @@ impl Writer {
             std::thread::sleep(PAUSE);
         }
     }
-}
 
-/// The queue of the console's thread, and the number of lines that did not fit.
-struct Console {
-    sender: batch::Sender<ConsoleItem>,
-    omitted: usize,
-    format: Format,
-}
+    fn open(&mut self, opened: Opened) {
+        let Opened { id, file, format, on_console, console } = opened;
+        self.console = console.or(self.console.take());
+        self.outputs.push(Output { id, file, format, on_console, text: Text::default() });
+    }
 
-enum ConsoleItem {
-    Text(Vec<u8>),
-    Flush(mpsc::Sender<()>),
-}
-
-impl Console {
-    fn start(format: Format) -> io::Result<Self> {
-        let (sender, mut batches) = batch::queue(CONSOLE_QUEUE_BATCHES);
-        std::thread::Builder::new().name("console".to_owned()).spawn(move || {
-            let mut batch = Vec::new();
-            while batches.next(&mut batch).is_some() {
-                for item in batch.drain(..) {
-                    match item {
-                        // A closed console cannot be reported anywhere.
-                        ConsoleItem::Text(text) => drop(io::stdout().lock().write_all(&text)),
-                        ConsoleItem::Flush(done) => drop((io::stdout().flush(), done.send(()))),
-                    }
-                }
+    fn close(&mut self, id: OutputId) {
+        for mut output in self.outputs.extract_if(.., |output| output.id == id) {
+            if output.text.count > 0 {
+                output.write();
             }
-        })?;
-        Ok(Self { sender, omitted: 0, format })
-    }
-
-    fn show(&mut self, text: &[u8], count: usize) {
-        let mut shown = Vec::with_capacity(text.len() + 64);
-        if self.omitted > 0 {
-            let omitted = format!("{} linhas omitidas no console", self.omitted);
-            shown.extend_from_slice(note(self.format, Level::Warning, &omitted).as_bytes());
-        }
-        shown.extend_from_slice(text);
-        match self.sender.try_send(ConsoleItem::Text(shown)) {
-            Ok(()) => self.omitted = 0,
-            Err(_) => self.omitted += count,
         }
     }
 
-    fn flush(&self) {
-        let (done, wait) = mpsc::channel();
-        if self.sender.try_send(ConsoleItem::Flush(done)).is_ok() {
-            // A console that nobody reads does not hold up the flush.
-            let _ = wait.recv_timeout(CONSOLE_FLUSH_TIMEOUT);
+    /// Puts a line with those that go to the same place.
+    fn sort(&mut self, to: OutputId, at: Timestamp, line: &Line, reach: Reach) {
+        if at < self.last_at {
+            self.tell_of_the_clock(at);
+        }
+        self.last_at = at;
+        let Some(output) = self.outputs.iter_mut().find(|output| output.id == to) else { return };
+        if output.file.is_some() && reach == Reach::All {
+            output.text.push(at, line);
+        }
+        if output.on_console {
+            self.shown.push(at, line);
+        }
+    }
+
+    /// Says in every place that the stamps go back here.
+    fn tell_of_the_clock(&mut self, at: Timestamp) {
+        let back_ms = (self.last_at.as_micros() - at.as_micros()) / 1000;
+        let message = format!("o relógio do sistema voltou {back_ms} ms");
+        let line_of = |output: &Output| Line::of_the_log(output.format, Level::Warning, &message);
+        if let Some(output) = self.outputs.iter().find(|output| output.on_console) {
+            self.shown.push(at, &line_of(output));
+        }
+        for output in self.outputs.iter_mut().filter(|output| output.file.is_some()) {
+            let line = line_of(output);
+            output.text.push(at, &line);
+        }
+    }
+
+    fn write(&mut self) {
+        for output in &mut self.outputs {
+            output.write();
+            if output.file.as_mut().is_some_and(LogFile::was_reopened) {
+                let (to, line) = (output.id, Line::of_the_log(output.format, Level::Info, "arquivo reaberto a pedido"));
+                // Behind the lines that were made before it.
+                let stamps = &self.stamps;
+                self.lines.add_with(|| Item::Line { to, at: stamps.take(), line, reach: Reach::All });
+            }
+        }
+        let Text { bytes, count, first_at } = std::mem::take(&mut self.shown);
+        if let (Some(console), Some(at)) = (&mut self.console, first_at) {
+            console.show(bytes, count, at);
         }
     }
 }

@@ -400,13 +400,19 @@ fn replay<'a>(records: &'a [Value], ledger: &Ledger) -> (HashMap<i64, &'a str>, 
     (created, cancelled)
 }
 
+/// The token of a whole line, which ends with the microseconds of its stamp.
+fn token_of(line: &str) -> Option<u64> {
+    let (before, _) = line.rsplit_once(" us=")?;
+    before.rsplit_once(" token=")?.1.parse().ok()
+}
+
 /// Checks that the tokens in the coordinator's log grow. Each kill may have lost some lines of the log.
 fn tokens_grow(folder: &Path) {
     let log = std::fs::read(folder.join("coordenador.log")).unwrap();
     let (mut last, mut grants) = (0, 0);
     for line in String::from_utf8_lossy(&log).lines().filter(|line| line.contains("Lock concedido para recurso")) {
         // The last line of a killed process may be torn.
-        let Some(token) = line.rsplit_once(" token=").and_then(|(_, token)| token.parse::<u64>().ok()) else {
+        let Some(token) = token_of(line) else {
             continue;
         };
         assert!(token > last, "token {token} was given after {last}: {line}");

@@ -110,8 +110,8 @@ fn a_batch_decides_each_on_its_own_in_order() {
     assert_eq!((left(0), left(3) > 0), (0, true));
     let log = || std::fs::read_to_string(locks.folder.path().join("coordenador.log")).unwrap();
     wait_until("the log has it", || log().lines().any(|line| line.contains("422")));
-    assert!(log().lines().any(|line| line.ends_with("Lock concedido para recurso X req=r-1 token=1")));
-    assert!(log().lines().any(|line| line.ends_with("Recurso X já em uso, negando lock req=r-2")));
+    assert!(log().lines().any(|line| line.contains("Lock concedido para recurso X req=r-1 token=1 us=")));
+    assert!(log().lines().any(|line| line.contains("Recurso X já em uso, negando lock req=r-2 us=")));
     // A name that looks like pairs is a name.
     locks.lock(&json!({"recurso": "X req=forjado token=1"}));
     wait_until("it is quoted", || log().contains("Lock concedido para recurso \"X req=forjado token=1\" req="));

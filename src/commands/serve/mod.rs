@@ -19,12 +19,14 @@ use self::args::{Grace, LockArgs, LogFormat, LogLevel, LogTo, ServerArgs, TrailA
 use super::outcome::Outcome;
 use super::runtime::runtime;
 use crate::http::server::{self, Tenancy};
-use crate::logging::Reopen;
+use crate::logging::{Reopen, Stream};
 use crate::scheduler::{AuditConfig, Mode};
 use crate::{coordinator, logging, panics, scheduler};
 
 /// A SIGHUP reaches the whole process, so all services share this request to reopen their log files.
 static REOPEN: LazyLock<Reopen> = LazyLock::new(Reopen::default);
+/// A process has one standard output, so all its services log in one stream.
+static STREAM: LazyLock<Stream> = LazyLock::new(Stream::default);
 
 /// Serves the scheduler until told to stop.
 ///
@@ -154,6 +156,7 @@ fn logging_config(server: &ServerArgs) -> logging::Config {
         console: matches!(server.log_to, LogTo::Both | LogTo::Console),
         rotate_mb: server.log_rotate_mb,
         reopen: REOPEN.clone(),
+        stream: STREAM.clone(),
     }
 }
 
