@@ -103,15 +103,14 @@ pub async fn serve(
     let service = Arc::new(service);
     let sweeper = tokio::spawn(Arc::clone(&service).sweep());
     announce(&logs, &listener);
-    // Where the log is the console's alone, the record is for its readers too.
-    let echo = (!config.logging.file).then(|| logs.clone());
-    let forcing = Forcing::new(Arc::clone(&service), log_path, echo);
+    let forcing = Forcing::new(Arc::clone(&service), log_path, logs.clone());
     let routes = Arc::new(routes::Routes { service: Arc::clone(&service), forcing });
     let shutdown = async {
         tokio::select! {
             () = shutdown => {}
             why = panics::fallen() => error!(logs.logger, "Uma parte do serviço falhou, e por isso o serviço para: {}", why),
         }
+        info!(logs.logger, "encerrando");
         // A waiter's request would delay the stop.
         service.close();
     };

@@ -73,12 +73,13 @@ pub struct Unknown {
     handling: Handling,
     named: Vec<FieldError>,
     more: usize,
+    is_logged: bool,
 }
 
 impl Unknown {
     /// An empty list. Without a preference, unknown fields are ignored.
     pub fn new(handling: Option<Handling>) -> Self {
-        Self { handling: handling.unwrap_or(Handling::Lenient), named: Vec::new(), more: 0 }
+        Self { handling: handling.unwrap_or(Handling::Lenient), named: Vec::new(), more: 0, is_logged: false }
     }
 
     /// Whether unknown fields are refused.
@@ -106,9 +107,9 @@ impl Unknown {
         notices
     }
 
-    /// Logs the names of the ignored fields, if there are any.
-    pub fn log(&self, log: &Logger) {
-        if self.named.is_empty() {
+    /// Logs the names of the ignored fields, if there are any: once, when the request was read.
+    pub fn log(&mut self, log: &Logger) {
+        if self.named.is_empty() || std::mem::replace(&mut self.is_logged, true) {
             return;
         }
         let names: Vec<String> = self.named.iter().map(|field| Word(&field.campo).to_string()).collect();

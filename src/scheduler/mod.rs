@@ -76,6 +76,7 @@ pub async fn serve(
             () = shutdown => {}
             why = panics::fallen() => error!(log, "Uma parte do serviço falhou, e por isso o serviço para: {}", why),
         }
+        info!(log, "encerrando");
     };
     server::serve(listener, routes, clock, log.clone(), config.tenancy, shutdown).await;
     App::finish(app).await;

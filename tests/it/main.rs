@@ -35,6 +35,7 @@ mod locks_cli;
 mod logs;
 mod metrics;
 mod operate;
+mod order;
 mod page;
 mod peers;
 mod presence;

@@ -217,6 +217,8 @@ impl Batch {
             caller.log = service.request_log(&caller.id);
         }
         let operation = entry.operation(&mut caller.unknown).map_err(Problem::invalid_fields)?;
+        // Before the lines of the decision.
+        caller.unknown.log(&caller.log);
         let decision = decide(service, &request.hosting, &caller.log, &operation, client, guest).await?;
         if let Decision::Released(Released::Freed(ended)) = &decision {
             self.given_back.push(ended.token);

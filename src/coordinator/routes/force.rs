@@ -30,13 +30,13 @@ const REASON: TextRule = TextRule { max_chars: 500, multiline: false };
 pub struct Forcing {
     service: Arc<Service>,
     records: RecordFile,
-    echo: Option<Logs>,
+    logs: Logs,
 }
 
 impl Forcing {
-    /// Each order is recorded in the file at `record_path`, and shown in `echo` besides.
-    pub fn new(service: Arc<Service>, record_path: PathBuf, echo: Option<Logs>) -> Self {
-        Self { service, records: RecordFile::new(record_path), echo }
+    /// Each order is recorded in the file at `record_path`, and shown on the console of `logs`.
+    pub fn new(service: Arc<Service>, record_path: PathBuf, logs: Logs) -> Self {
+        Self { service, records: RecordFile::new(record_path), logs }
     }
 
     /// Answers the request for one resource.
@@ -79,16 +79,18 @@ impl Forcing {
     }
 
     async fn record(&self, event: &str, seen: &ForceTarget, order: &Order) -> Result<(), NotRecorded> {
+        // The log's own lines until now come first: the grant of this lock may be among them.
+        let logs = self.logs.clone();
+        let caught_up = tokio::task::spawn_blocking(move || logs.flush_file()).await;
+        let lost = |error| NotRecorded { error: std::io::Error::other(error), stands: true };
+        caught_up.map_err(|error| NotRecorded { stands: false, ..lost(error) })?;
         let line = audit_line::line(event, self.service.now(), seen, order);
-        let (records, echo) = (self.records.clone(), self.echo.clone());
+        let (records, logs) = (self.records.clone(), self.logs.clone());
         let written = tokio::task::spawn_blocking(move || {
             records.append(&line)?;
-            if let Some(logs) = echo {
-                logs.raw(&line);
-            }
+            logs.raw_on_console(&line);
             Ok(())
         });
-        let lost = |error| NotRecorded { error: std::io::Error::other(error), stands: true };
         written.await.unwrap_or_else(|error| Err(lost(error)))
     }
 }

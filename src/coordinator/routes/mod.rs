@@ -88,6 +88,7 @@ impl Handler for Routes {
         let handling = Handling::asked(&request.head.headers).filter(|_| request.head.method == Method::POST);
         let mut unknown = Unknown::new(handling);
         let answered = self.answer(request, &mut unknown).await;
+        // Of a request that was refused when it was read.
         unknown.log(&request.log);
         let mut response = match answered {
             Ok(response) => response,

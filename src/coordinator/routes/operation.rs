@@ -26,6 +26,8 @@ pub async fn answer(
 ) -> Result<Response, Problem> {
     let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
     let operation = Operation::read(kind, Fields::parse(&bytes)?, "", unknown).map_err(Problem::invalid_fields)?;
+    // Before the lines of the decision.
+    unknown.log(&request.log);
     let (mut client, mut guest) = (request.hosting.presence(), None);
     let decided = decide(service, &request.hosting, &request.log, &operation, &mut client, &mut guest).await?;
     let left_of = |granted: &Granted| service.left_of(granted);

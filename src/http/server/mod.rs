@@ -27,7 +27,7 @@ use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioTimer;
-use slog::{Logger, debug, error, info, o, warn};
+use slog::{Logger, debug, error, o, warn};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -134,10 +134,7 @@ pub async fn serve<H: Handler>(
     let places = Places::of(limit);
     let (stop, tasks) = (Stop::default(), TaskTracker::new());
     let ids = Arc::new(RequestIds::new());
-    let mut shutdown = pin!(async {
-        shutdown.await;
-        info!(log, "encerrando");
-    });
+    let mut shutdown = pin!(shutdown);
     loop {
         let accepted = async {
             // The semaphore is never closed.
