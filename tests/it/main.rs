@@ -25,6 +25,7 @@ mod follow;
 mod foundation;
 mod growth;
 mod hangs;
+mod hangup;
 mod history;
 mod house;
 mod input;

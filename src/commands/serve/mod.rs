@@ -1,8 +1,8 @@
 //! `serve-scheduler`, `serve-coordinator` and `serve-all`.
 
 mod args;
+mod stop;
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::LazyLock;
@@ -11,20 +11,18 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use slog::Level;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 pub use self::args::{AllArgs, CoordinatorArgs, SchedulerArgs};
 use self::args::{Grace, LockArgs, LogFormat, LogLevel, LogTo, ServerArgs, TrailArgs};
+use self::stop::{reopen, stop_signal};
 use super::outcome::Outcome;
 use super::runtime::runtime;
 use crate::http::server::{self, Tenancy};
-use crate::logging::{Reopen, Stream};
+use crate::logging::Stream;
 use crate::scheduler::{AuditConfig, Mode};
 use crate::{coordinator, logging, panics, scheduler};
 
-/// A SIGHUP reaches the whole process, so all services share this request to reopen their log files.
-static REOPEN: LazyLock<Reopen> = LazyLock::new(Reopen::default);
 /// A process has one standard output, so all its services log in one stream.
 static STREAM: LazyLock<Stream> = LazyLock::new(Stream::default);
 
@@ -38,7 +36,8 @@ pub fn scheduler(args: &SchedulerArgs) -> Outcome {
     panics::install_hook();
     runtime()?.block_on(async {
         let listener = listen(args.listen, "--listen")?;
-        scheduler::serve(listener, config, stop_signal()?).await?;
+        let stop = stop_signal(&config.logging)?;
+        scheduler::serve(listener, config, stop).await?;
         ended_whole()
     })
 }
@@ -52,7 +51,8 @@ pub fn coordinator(args: &CoordinatorArgs) -> Outcome {
     panics::install_hook();
     runtime()?.block_on(async {
         let listener = listen(args.listen, "--listen")?;
-        coordinator::serve(listener, config, stop_signal()?).await?;
+        let stop = stop_signal(&config.logging)?;
+        coordinator::serve(listener, config, stop).await?;
         ended_whole()
     })
 }
@@ -70,7 +70,7 @@ pub fn all(args: &AllArgs) -> Outcome {
         let coordinator_url = format!("http://{}", coordinator_listener.local_addr()?);
         let mode = locked(vec![coordinator_url], &args.lock);
         let config = scheduler_config(mode, &args.lock, &args.trail, &args.server, Tenancy::Shared)?;
-        let stop = stop_signal()?;
+        let stop = stop_signal(&config.logging)?;
         let (scheduler_gone, mut coordinator_stops) = watch::channel(());
         let coordinator = coordinator::serve(
             coordinator_listener,
@@ -155,7 +155,7 @@ fn logging_config(server: &ServerArgs) -> logging::Config {
         file: matches!(server.log_to, LogTo::Both | LogTo::File),
         console: matches!(server.log_to, LogTo::Both | LogTo::Console),
         rotate_mb: server.log_rotate_mb,
-        reopen: REOPEN.clone(),
+        reopen: reopen(),
         stream: STREAM.clone(),
     }
 }
@@ -176,31 +176,4 @@ fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
         let advice = format!("choose another with {flag} (port 0 is any free port)");
         format!("cannot listen on {address}; stop what uses it, or {advice}")
     })
-}
-
-/// Completes at SIGTERM or Ctrl-C.
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
-    // With a handler for SIGXFSZ, a write above the file size limit fails with EFBIG. Without one it would end the process.
-    drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).context("cannot watch for SIGXFSZ")?);
-    reopen_on_hangup()?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for Ctrl-C")?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
-}
-
-/// Makes SIGHUP reopen the log files instead of ending the process. This holds under nohup too, and when the terminal is
-/// closed.
-fn reopen_on_hangup() -> anyhow::Result<()> {
-    let mut hangup = signal(SignalKind::hangup()).context("cannot watch for SIGHUP")?;
-    tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            REOPEN.ask();
-        }
-    });
-    Ok(())
 }

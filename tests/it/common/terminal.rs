@@ -1,4 +1,4 @@
-//! Commands on a terminal of a given width.
+//! Commands on a terminal: a pair of pseudo-terminals.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -6,6 +6,16 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
+
+/// Opens a terminal: the end of its window, and the end of the programs in it. Dropping the first closes the window.
+pub fn open() -> (File, File) {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let slave = OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+    (File::from(master), slave)
+}
 
 /// A command that runs on a terminal, killed when dropped.
 pub struct Terminal {
@@ -17,16 +27,12 @@ pub struct Terminal {
 impl Terminal {
     /// Starts the command on a terminal with this many columns. Its standard input is empty.
     pub fn start(columns: u16, command: &mut Command) -> Self {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        let name = ptsname(&master, Vec::new()).unwrap();
-        let slave = OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+        let (master, slave) = open();
         tcsetwinsize(&slave, Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
         let child = command.stdout(slave.try_clone().unwrap()).stderr(slave).stdin(Stdio::null()).spawn().unwrap();
         // Only the child has handles of the other end now, so reading ends when the child ends.
         command.stdout(Stdio::null()).stderr(Stdio::null());
-        Self { child, master: File::from(master), shown: Vec::new() }
+        Self { child, master, shown: Vec::new() }
     }
 
     /// Reads until the terminal shows `text`.
