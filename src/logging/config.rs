@@ -24,7 +24,8 @@ pub struct Config {
     pub rotate_mb: u64,
     /// Asks for the file to be opened again, even if its path still leads to it.
     pub reopen: Reopen,
-    /// Services with the same stream write through one thread, in the order in which their lines were made.
+    /// Services with the same stream write through one thread, in the order in which their lines were made. By default that are
+    /// all services of the process.
     pub stream: Stream,
 }
 
@@ -37,7 +38,7 @@ impl Default for Config {
             console: true,
             rotate_mb: ROTATE_MB_DEFAULT,
             reopen: Reopen::default(),
-            stream: Stream::default(),
+            stream: Stream::of_the_process(),
         }
     }
 }

@@ -51,8 +51,8 @@ pub struct LogFile {
     reopen: Reopen,
     /// The requests to open it again that were carried out.
     reopened: u64,
-    /// Whether one of them has not been told of.
-    untold: bool,
+    /// Those of them that were told of.
+    told: u64,
     /// Whether the last write failed.
     failing: bool,
     lost_lines: usize,
@@ -76,8 +76,8 @@ impl LogFile {
             format,
             rotate_bytes: (rotate_mb > 0).then(|| rotate_mb.saturating_mul(1_000_000)),
             reopened: reopen.count(),
+            told: reopen.count(),
             reopen,
-            untold: false,
             failing: false,
             lost_lines: 0,
             torn: false,
@@ -90,18 +90,20 @@ impl LogFile {
     /// there is nothing to write.
     pub fn look_after(&mut self) {
         let asked = self.reopen.count();
-        let by_request = asked != self.reopened;
-        if self.is_at_its_path() && !by_request {
+        if self.is_at_its_path() && asked == self.reopened {
             return;
         }
         self.reopened = asked;
         self.open_again();
-        self.untold |= by_request && !self.misplaced;
     }
 
     /// Whether the file was opened again by request since the last call.
     pub fn was_reopened(&mut self) -> bool {
-        std::mem::take(&mut self.untold)
+        let was = self.told != self.reopened && !self.misplaced;
+        if was {
+            self.told = self.reopened;
+        }
+        was
     }
 
     /// Appends whole lines, of which the first was made at `at`.

@@ -187,7 +187,8 @@ mod tests {
     #[test]
     fn a_stream_begins_anew_after_its_last_log_was_closed() {
         let folder = tempfile::tempdir().unwrap();
-        let (file, config) = (folder.path().join("app.log"), Config::quiet());
+        let config = Config { stream: Stream::default(), ..Config::quiet() };
+        let file = folder.path().join("app.log");
         for name in ["one", "two"] {
             let logs = Logs::open("teste", &file, &config).unwrap();
             info!(logs.logger, "{}", name);

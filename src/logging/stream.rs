@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak, mpsc};
 
 use super::console::Console;
 use super::file::LogFile;
@@ -23,6 +23,9 @@ const QUEUE_LINES: usize = 1 << 16;
 /// A std mutex, held to open an output.
 #[derive(Clone, Default)]
 pub struct Stream(Arc<Mutex<Weak<Shared>>>);
+
+/// A process has one standard output, so its services have one stream.
+static OF_THE_PROCESS: LazyLock<Stream> = LazyLock::new(Stream::default);
 
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,6 +49,11 @@ pub struct Output {
 }
 
 impl Stream {
+    /// The stream of the whole process.
+    pub fn of_the_process() -> Self {
+        OF_THE_PROCESS.clone()
+    }
+
     /// Adds an output: lines go to `file`, and to the console if `on_console`.
     ///
     /// # Errors

@@ -5,7 +5,6 @@ mod stop;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -22,9 +21,6 @@ use crate::http::server::{self, Tenancy};
 use crate::logging::Stream;
 use crate::scheduler::{AuditConfig, Mode};
 use crate::{coordinator, logging, panics, scheduler};
-
-/// A process has one standard output, so all its services log in one stream.
-static STREAM: LazyLock<Stream> = LazyLock::new(Stream::default);
 
 /// Serves the scheduler until told to stop.
 ///
@@ -156,7 +152,7 @@ fn logging_config(server: &ServerArgs) -> logging::Config {
         console: matches!(server.log_to, LogTo::Both | LogTo::Console),
         rotate_mb: server.log_rotate_mb,
         reopen: reopen(),
-        stream: STREAM.clone(),
+        stream: Stream::of_the_process(),
     }
 }
 

@@ -50,7 +50,7 @@ pub fn stop_signal(logging: &logging::Config) -> anyhow::Result<impl Future<Outp
             REOPEN.ask();
         }
         // The runtime has ended, and this future with it.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     // A task of its own: SIGHUP reopens the log files during a stop too.
     let closed = tokio::spawn(closed);
