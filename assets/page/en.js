@@ -185,6 +185,8 @@ export default {
     "The lock coordinator did not answer or gave no lock, and without it nothing is booked.",
   "problem.corpo_grande_demais": "This is more than the server takes in one request.",
   "problem.corpo_incompleto": "The request did not arrive whole. Nothing was booked.",
+  "problem.em_carencia":
+    "The lock coordinator was restarted, and waits until earlier locks have expired: {seconds} s left. Nothing was booked.",
   "problem.encerrando": "The server is stopping. Try again in a moment.",
   "problem.erro_interno": "The server failed. Look at the agenda before you repeat.",
   "problem.esperas_demais": "Too many are waiting at the server. Try again in a moment.",

@@ -32,7 +32,10 @@ export function phrase(key, values = {}) {
 export const known = (key) => (key in pt ? key : undefined);
 
 /// The words for an error code of the server in the chosen language; undefined if the page has none, as in Portuguese.
-export const translated = (code) => LANGUAGES[language].words[`problem.${code}`];
+export function translated(code, values) {
+  const key = `problem.${code}`;
+  return key in LANGUAGES[language].words ? t(key, values) : undefined;
+}
 
 /// Chooses the language, for this visit and the next.
 export function speak(chosen) {

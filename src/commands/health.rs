@@ -13,6 +13,7 @@ use super::outcome::{EXIT_UNEXPECTED, Outcome};
 use super::output::{print, tell};
 use super::runtime::block_on;
 use super::values::parse_duration;
+use crate::coordinator::protocol::grace;
 use crate::http::client::{AnswerError, Limits, Session, Url};
 use crate::http::unreachable::Peer;
 use crate::text::escaped;
@@ -94,9 +95,13 @@ async fn ask(limits: Limits, url: &Url, ready: bool) -> anyhow::Result<Health> {
     let word = body["status"].as_str().unwrap_or_default();
     let well = status == StatusCode::OK && word == if ready { "pronto" } else { "vivo" };
     let mut said = escaped(word);
+    let grace_left = body[grace::LEFT].as_u64().map(Duration::from_millis);
     // Only /saude names the service.
     if let (Some(service), Some(version)) = (body["servico"].as_str(), body["versao"].as_str()) {
         said = format!("{said} ({} {})", escaped(service), escaped(version));
+    }
+    if let Some(left) = grace_left {
+        said = format!("{said}; {}", grace::in_english(left));
     }
     if well {
         return Ok(Health::Well(said));

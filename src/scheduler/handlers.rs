@@ -15,13 +15,14 @@ use super::problems::{field_error, not_a_scientist, not_read, refused, unknown_b
 use super::refusal::{Refusal, is_unknown};
 use super::{book, links, page, requests, views};
 use crate::agenda::{Booking, Catalogue, Draft, NewBooking, Rejection, SlotRange};
+use crate::coordinator::protocol::grace;
 use crate::http::fields::Fields;
 use crate::http::parameters::Parameters;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
 use crate::http::{self, Response, body};
 use crate::panics::{guarded, join};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, millis};
 
 /// The most bytes of a body.
 const BODY_MAX: usize = 64 * 1024;
@@ -195,7 +196,7 @@ pub fn health(app: &App) -> Response {
         "status": "vivo",
         "servico": SERVICE,
         "versao": VERSION,
-        "ativo_ha_ms": crate::time::millis(app.started.elapsed()),
+        "ativo_ha_ms": millis(app.started.elapsed()),
         "_links": links::self_and_entry("/saude"),
     });
     http::json(StatusCode::OK, &body)
@@ -209,15 +210,16 @@ pub async fn ready(app: &App) -> Response {
         Err(_) => Some(format!("não respondeu em {} s", PROBE_TIMEOUT.as_secs())),
     };
     let audit = app.audit_fault();
-    let (coordinator, coordinator_fault) = match app.gate.locking() {
-        None => ("não usado".to_owned(), false),
-        Some(locking) => {
-            let fault = locking.client.ready().await.err();
-            let faulty = fault.is_some();
-            (ok_or(fault), faulty)
-        }
+    let not_ready = match app.gate.locking() {
+        None => None,
+        Some(locking) => locking.client.ready().await.err(),
     };
-    let ready = database.is_none() && audit.is_none() && !coordinator_fault;
+    let grace_left = not_ready.as_ref().and_then(|fault| fault.grace_left);
+    let ready = database.is_none() && audit.is_none() && not_ready.is_none();
+    let coordinator = match app.gate.locking() {
+        None => "não usado".to_owned(),
+        Some(_) => ok_or(not_ready.map(|fault| fault.reason)),
+    };
     let body = json!({
         "status": if ready { "pronto" } else { "indisponivel" },
         "partes": {
@@ -227,13 +229,14 @@ pub async fn ready(app: &App) -> Response {
             "auditoria": ok_or(audit.or_else(|| app.audit_behind())),
         },
         "avisos": app.store.warnings().into_iter().map(|(name, text)| (name.to_owned(), text.into())).collect::<Map<_, _>>(),
+        grace::LEFT: grace_left.map(millis),
         "_links": links::self_and_entry("/pronto"),
     });
     if ready {
         return http::json(StatusCode::OK, &body);
     }
     let mut response = http::json(StatusCode::SERVICE_UNAVAILABLE, &body);
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response.headers_mut().insert(RETRY_AFTER, grace_left.map_or(1, grace::seconds).into());
     response
 }
 

@@ -18,6 +18,7 @@ use super::outcome::{broken, of_booking, of_cancellation};
 use super::refusal::Refusal;
 use crate::agenda::{Booking, NewBooking, SlotRange, resource};
 use crate::coordinator::client::{LockError, LockRequest};
+use crate::coordinator::protocol::grace;
 use crate::logging::Several;
 use crate::store::{BookRefused, CancelRefused, Fence, FenceBroken};
 use crate::text::{Word, Words};
@@ -131,6 +132,10 @@ async fn under_lease(
             };
             info!(log, "Falha ao adquirir lock para o recurso {}, recurso ocupado", Word(&resource));
             return Err(busy);
+        }
+        Err(LockError::Grace { left }) => {
+            warn!(log, "Coordenador indisponível: em carência, {}", grace::words(left));
+            return Err(Refusal::CoordinatorInGrace { left });
         }
         Err(LockError::Unavailable(reason)) => {
             warn!(log, "Coordenador indisponível: {}", reason);

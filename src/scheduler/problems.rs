@@ -6,11 +6,13 @@ use slog::{Logger, error};
 use super::links;
 use super::refusal::{Code, Refusal, is_unknown};
 use crate::agenda::{Rejection, SlotRangeError, resource};
+use crate::coordinator::protocol::grace;
 use crate::http::kind::Kind;
 use crate::http::links::Links;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::wrong::FieldCode;
 use crate::store::StoreError;
+use crate::time::millis;
 
 /// Seconds after which trying again may help.
 const RETRY_AFTER_S: u64 = 1;
@@ -56,6 +58,9 @@ pub fn refused(refusal: Refusal) -> Problem {
         }
         Refusal::NotWritten(StoreError::Refused(_)) | Refusal::NotRead(StoreError::Refused(_)) => {
             problem.already_logged()
+        }
+        Refusal::CoordinatorInGrace { left } => {
+            problem.with(grace::LEFT, millis(left)).retry_after_s(grace::seconds(left)).already_logged()
         }
         Refusal::CoordinatorUnavailable
         | Refusal::LeaseExpired
@@ -108,6 +113,8 @@ pub fn field_error(rejection: &Rejection) -> FieldError {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::agenda::NotCancellable;
     use crate::time::Timestamp;
@@ -127,6 +134,7 @@ mod tests {
             Refusal::Broken(Rejection::UnknownScientist(77)),
             Refusal::Broken(Rejection::Past(telescope(), start)),
             Refusal::CoordinatorUnavailable,
+            Refusal::CoordinatorInGrace { left: Duration::from_millis(8812) },
             Refusal::LeaseExpired,
             Refusal::StaleToken,
         ];

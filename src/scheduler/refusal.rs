@@ -3,9 +3,11 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use crate::agenda::{NotCancellable, Rejection, resource};
 use crate::audit::record::Why;
+use crate::coordinator::protocol::grace;
 use crate::store::{NotCancelled, StoreError};
 use crate::time::Timestamp;
 
@@ -108,6 +110,11 @@ pub enum Refusal {
     Broken(Rejection),
     /// The coordinator gave no answer, or could grant nothing.
     CoordinatorUnavailable,
+    /// The coordinator was restarted, and grants nothing for this long.
+    CoordinatorInGrace {
+        /// The rest of it.
+        left: Duration,
+    },
     /// The lease expired before the write.
     LeaseExpired,
     /// A newer token has written to the slot.
@@ -144,7 +151,7 @@ impl Refusal {
                     Code::InvalidFields
                 }
             },
-            Self::CoordinatorUnavailable => Code::CoordinatorUnavailable,
+            Self::CoordinatorUnavailable | Self::CoordinatorInGrace { .. } => Code::CoordinatorUnavailable,
             Self::LeaseExpired => Code::LeaseExpired,
             Self::StaleToken => Code::StaleToken,
             Self::NotWritten(StoreError::Refused(_)) => Code::WriteRefused,
@@ -187,6 +194,10 @@ impl Refusal {
                 return "O coordenador não respondeu ou não pôde conceder a trava, e sem a trava nada é agendado. Tente de novo em instantes."
                     .into();
             }
+            Self::CoordinatorInGrace { left } => format!(
+                "O coordenador recomeçou e espera que vençam as travas de antes: {}. Sem a trava nada é agendado.",
+                grace::words(*left)
+            ),
             Self::LeaseExpired => {
                 return "A trava venceu antes da gravação; nada foi gravado. Tente de novo.".into();
             }

@@ -151,6 +151,7 @@ struct Json<'a> {
     seen: &'a str,
     statuses: &'a BTreeMap<u16, usize>,
     outcomes: BTreeMap<&'a str, usize>,
+    reasons: &'a BTreeMap<u16, String>,
     errors: usize,
     latency_us: Option<LatencyUs>,
     throughput_per_s: f64,
@@ -200,6 +201,7 @@ pub fn json(config: &Config, seen: &Seen) -> serde_json::Result<String> {
         seen: &seen.verdict.seen,
         statuses: &summary.statuses,
         outcomes,
+        reasons: &summary.reasons,
         errors: summary.errors,
         latency_us: summary.latencies.map(|l| LatencyUs {
             min: micros(l.min),

@@ -23,6 +23,7 @@ use super::progress::Progress;
 use super::stats::Fate;
 use super::target::{Slots, Target, wire_instant};
 use super::wire::{ANSWER_MAX, CONNECT_TIMEOUT, REQUEST_TIMEOUT, cannot_reach};
+use crate::coordinator::protocol::grace;
 use crate::http::client::{Connection, Url};
 use crate::http::unreachable::Cause;
 use crate::text::is_unsafe;
@@ -64,6 +65,8 @@ struct Answer {
     detail: Option<String>,
     #[serde(default)]
     erros: Vec<WrongField>,
+    #[serde(default)]
+    carencia_resta_ms: Option<u64>,
 }
 
 /// A field that the server found wrong.
@@ -74,8 +77,11 @@ struct WrongField {
 }
 
 impl Answer {
-    /// Why a request was refused, for people: the first wrong field if there is one.
+    /// Why a request was refused, for people: how long the coordinator still waits after a restart, or the first wrong field.
     fn reason(&self) -> Option<String> {
+        if let Some(left_ms) = self.carencia_resta_ms {
+            return Some(grace::in_english(Duration::from_millis(left_ms)));
+        }
         let field = self.erros.first().map(|wrong| format!("{}: {}", wrong.campo, wrong.mensagem));
         let reason = field.or_else(|| self.detail.clone())?;
         Some(printable(&reason, REASON_MAX_CHARS))
@@ -336,6 +342,8 @@ mod tests {
         };
         assert_eq!(reason(wrong).as_deref(), Some("c: m"));
         assert_eq!(reason(br#"{"codigo": "x", "detail": "d"}"#).as_deref(), Some("d"));
+        let grace = br#"{"codigo": "coordenador_indisponivel", "detail": "d", "carencia_resta_ms": 7100}"#;
+        assert!(reason(grace).unwrap().ends_with(": 8 s left"));
         assert_eq!(reason(b"?"), None);
         assert_eq!(outcome(Err("reset")), (None, "error: reset".to_owned(), None));
     }

@@ -23,6 +23,7 @@ mod examples;
 mod faults;
 mod follow;
 mod foundation;
+mod grace;
 mod growth;
 mod hangs;
 mod hangup;

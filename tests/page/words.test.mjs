@@ -26,6 +26,7 @@ test("the server's words are used where the page has none", () => {
   speak("en");
   assert.equal(translated("campos_invalidos"), "Some of this needs to be corrected.");
   assert.equal(translated("de_amanha"), undefined);
+  assert.match(translated("em_carencia", { seconds: 8 }), /: 8 s left\./);
   assert.equal(known("field.de_amanha"), undefined);
   assert.equal(known("field.obrigatorio"), "field.obrigatorio");
 });

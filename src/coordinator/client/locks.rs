@@ -25,11 +25,12 @@ use hyper::Request;
 use super::ask::{Ask, Unlocks};
 use super::batched::{self, ask};
 use super::feed::Feed;
-use super::transport::{AddressError, CONNECT_TIMEOUT, Transport};
+use super::ready::NotReady;
+use super::transport::{AddressError, CONNECT_TIMEOUT, Transport, read_whole};
 use super::waiting::{PLACES, Waiting};
 use crate::batch;
 use crate::coordinator::protocol::answers::Answer;
-use crate::coordinator::protocol::replies::{BusyReply, LeaseReply, ReleasedReply};
+use crate::coordinator::protocol::replies::{BusyReply, LeaseReply, ProblemReply, ReleasedReply};
 use crate::coordinator::protocol::{Operation, TOKEN_MAX, TOO_FAR};
 use crate::coordinator::table::{Acquire, LeaseId, Release};
 
@@ -79,6 +80,11 @@ pub enum LockError {
     Busy {
         /// The resource.
         resource: String,
+    },
+    /// The coordinator was restarted, and grants nothing for this long.
+    Grace {
+        /// The rest of it.
+        left: Duration,
     },
     /// The coordinator does not answer, or can grant nothing now. In words, for the log.
     Unavailable(String),
@@ -180,6 +186,9 @@ impl Client {
             Answer::Problem(problem) if problem.codigo.as_deref() == Some(TOO_FAR) => {
                 Err(self.no_token(problem.to_string()))
             }
+            Answer::Problem(ProblemReply { carencia_resta_ms: Some(left_ms), .. }) => {
+                Err(LockError::Grace { left: Duration::from_millis(left_ms) })
+            }
             other => Err(LockError::Unavailable(unexpected(&other))),
         }
     }
@@ -225,13 +234,12 @@ impl Client {
     /// Whether the coordinator can give locks now.
     ///
     /// # Errors
-    /// In words, when it cannot: what its current address answers, or why the last token was not acceptable.
-    pub async fn ready(&self) -> Result<(), String> {
+    /// When it cannot: what its current address answers, or why the last token was not acceptable.
+    pub async fn ready(&self) -> Result<(), NotReady> {
         self.transport
             .first_that(CONNECT_TIMEOUT, |address| async move {
-                let answer = self.transport.get(Request::get(&address.ready)).await?;
-                let status = answer.status();
-                if status.is_success() { Ok(()) } else { Err(format!("{} respondeu {status}", address.ready)) }
+                let (status, body) = read_whole(self.transport.get(Request::get(&address.ready)).await?).await?;
+                if status.is_success() { Ok(()) } else { Err(NotReady::read(&address.ready, status, &body)) }
             })
             .await?;
         if self.token_fault.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
@@ -247,8 +255,9 @@ impl Client {
             despite_retention: false,
         };
         match self.lock(probe).await {
-            Ok(lease) => self.unlock(PROBE, &lease, Duration::ZERO).await.map(drop),
-            Err(LockError::Unavailable(reason)) => Err(reason),
+            Ok(lease) => Ok(self.unlock(PROBE, &lease, Duration::ZERO).await.map(drop)?),
+            Err(LockError::Unavailable(reason)) => Err(reason.into()),
+            Err(LockError::Grace { left }) => Err(NotReady::in_grace(left)),
             // The lock of the probe before this one, which is not given back yet.
             Err(LockError::Busy { .. }) => Ok(()),
         }

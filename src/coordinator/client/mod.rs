@@ -9,6 +9,7 @@ mod batched;
 mod exchange;
 mod feed;
 mod locks;
+mod ready;
 #[cfg(test)]
 mod tests;
 mod transport;
@@ -16,3 +17,4 @@ mod waiting;
 
 pub use self::feed::{Block, EventBatch, Feed, NotPublished};
 pub use self::locks::{Client, Lease, LockError, LockRequest, StartError, Unlocked};
+pub use self::ready::NotReady;

@@ -62,14 +62,11 @@ impl Transport {
     /// begins with that one.
     ///
     /// # Errors
-    /// In words, the first address's failure.
-    pub async fn first_that<'a, T, F>(
-        &'a self,
-        whole: Duration,
-        serves: impl Fn(&'a Endpoints) -> F,
-    ) -> Result<T, String>
+    /// The first address's failure.
+    pub async fn first_that<'a, T, E, F>(&'a self, whole: Duration, serves: impl Fn(&'a Endpoints) -> F) -> Result<T, E>
     where
-        F: Future<Output = Result<T, String>>,
+        E: From<String>,
+        F: Future<Output = Result<T, E>>,
     {
         let (first, count) = (self.current.load(Ordering::Relaxed), self.addresses.len());
         // So that the last address is tried too.
@@ -82,7 +79,7 @@ impl Transport {
                 let host = address.batch.authority().map_or("", |authority| authority.as_str());
                 format!("http://{host} não respondeu em {} ms", share.as_millis())
             };
-            match served.unwrap_or_else(|_| Err(late())) {
+            match served.unwrap_or_else(|_| Err(late().into())) {
                 Ok(served) => {
                     self.current.store(place, Ordering::Relaxed);
                     return Ok(served);
@@ -90,7 +87,8 @@ impl Transport {
                 Err(reason) => drop(fault.get_or_insert(reason)),
             }
         }
-        Err(fault.unwrap_or_default())
+        // There is an address.
+        Err(fault.unwrap_or_else(|| E::from(String::new())))
     }
 
     /// The head of the answer to a request without a body.

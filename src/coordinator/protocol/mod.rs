@@ -4,11 +4,13 @@
 //! - [`requests`]: an [`Operation`] (lock, renew, unlock), its fields, and how they are read and written;
 //! - [`batch`]: several operations in one exchange (`POST /lote`), and their answers;
 //! - [`replies`]: the members of the answers, and [`answers`]: how a client reads those to a batch;
-//! - [`events`]: the body of `POST /eventos`.
+//! - [`events`]: the body of `POST /eventos`;
+//! - [`grace`]: how long no lock is given yet.
 
 pub mod answers;
 pub mod batch;
 pub mod events;
+pub mod grace;
 pub mod limits;
 pub(crate) mod names;
 pub mod path;

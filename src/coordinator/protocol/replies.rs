@@ -117,6 +117,9 @@ pub struct ProblemReply {
     /// For people.
     #[serde(default)]
     pub detail: Option<String>,
+    /// The rest of the grace, where that is the reason.
+    #[serde(default)]
+    pub carencia_resta_ms: Option<u64>,
 }
 
 impl fmt::Display for ProblemReply {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::coordinator::kinds;
-use crate::coordinator::protocol::names;
 use crate::coordinator::protocol::replies::{BusyReply, LeaseReply, ReleasedReply};
+use crate::coordinator::protocol::{grace, names};
 use crate::coordinator::service::Service;
 use crate::coordinator::service::outcome::{LockRefused, RenewRefused};
 use crate::coordinator::table::{
@@ -70,10 +70,9 @@ pub fn refusal(refused: LockRefused) -> Problem {
         }
         LockRefused::Table(NotGranted::TooFar { min_token, last_token }) => too_far(min_token, last_token),
         LockRefused::Grace(left) => {
-            let left_ms = millis(left);
-            let detail =
-                format!("O coordenador recomeçou e espera que vençam as travas de antes: faltam {left_ms} ms.");
-            later(kinds::GRACE, detail).retry_after_s(left_ms.div_ceil(1000).max(1))
+            let words = grace::words(left);
+            let detail = format!("O coordenador recomeçou e espera que vençam as travas de antes: {words}.");
+            later(kinds::GRACE, detail).with(grace::LEFT, millis(left)).retry_after_s(grace::seconds(left))
         }
         LockRefused::Gone => gone(),
     }

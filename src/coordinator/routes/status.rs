@@ -1,11 +1,13 @@
 //! The entry point, liveness, readiness and metrics.
 
+use std::time::Duration;
+
 use hyper::StatusCode;
 use hyper::header::RETRY_AFTER;
 use serde_json::json;
 
 use crate::coordinator::metrics;
-use crate::coordinator::protocol::{SERVICE, path};
+use crate::coordinator::protocol::{SERVICE, grace, path};
 use crate::coordinator::service::Service;
 use crate::http::links::{Link, Links};
 use crate::http::server::Request;
@@ -61,6 +63,7 @@ pub fn health(service: &Service) -> Response {
             "ativo_ha_ms": millis(service.uptime()),
             "travas": counts.leases,
             "esperando": counts.waiting,
+            grace::LEFT: left_ms(service.grace_left()),
             "_links": links,
         }),
     )
@@ -68,9 +71,9 @@ pub fn health(service: &Service) -> Response {
 
 /// `GET /pronto`: 503 while no lock can be granted.
 pub fn ready(service: &Service, request: &Request) -> Response {
-    let grace_ms = millis(service.grace_left());
+    let grace_left = service.grace_left();
     let parts = [
-        ("carencia", (grace_ms > 0).then(|| format!("faltam {grace_ms} ms"))),
+        ("carencia", (!grace_left.is_zero()).then(|| grace::words(grace_left))),
         ("tokens", service.token_fault()),
         ("parada", request.hosting.is_stopping().then(|| "encerrando".to_owned())),
     ];
@@ -80,9 +83,15 @@ pub fn ready(service: &Service, request: &Request) -> Response {
     let (status, word) =
         if fine { (StatusCode::OK, "pronto") } else { (StatusCode::SERVICE_UNAVAILABLE, "indisponivel") };
     let links = Links::new().with("self", Link::get(path::READY));
-    let mut response = http::json(status, &json!({ "status": word, "partes": parts, "_links": links }));
+    let body = json!({ "status": word, "partes": parts, grace::LEFT: left_ms(grace_left), "_links": links });
+    let mut response = http::json(status, &body);
     if !fine {
-        response.headers_mut().insert(RETRY_AFTER, grace_ms.div_ceil(1000).max(1).into());
+        response.headers_mut().insert(RETRY_AFTER, grace::seconds(grace_left).into());
     }
     response
+}
+
+/// The rest of the grace; `None` after it.
+fn left_ms(left: Duration) -> Option<u64> {
+    (!left.is_zero()).then(|| millis(left))
 }

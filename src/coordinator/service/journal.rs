@@ -70,8 +70,8 @@ impl Journal {
         let reason = match refused {
             LockRefused::Table(not_granted) => log_not_granted(log, not_granted),
             LockRefused::Stopping => log_stopping(log),
-            LockRefused::Grace(_) => {
-                info!(log, "Em carência, negando lock");
+            LockRefused::Grace(left) => {
+                info!(log, "Em carência, negando lock"; "falta_ms" => millis(*left));
                 Reason::Grace
             }
             LockRefused::Gone => {

@@ -139,3 +139,8 @@ pub async fn wait_links(browser: &Browser) {
 pub async fn pause(milliseconds: u64) {
     tokio::time::sleep(Duration::from_millis(milliseconds)).await;
 }
+
+/// Chooses the language of the page.
+pub async fn speak(browser: &Browser, language: &str) {
+    browser.click(&format!("[data-language={language}]")).await;
+}

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::fixture::{as_scientist, book, cell, marie, open, pause, slot, start, wait_kind, wait_links, wait_live};
-use crate::common::{Server, http, sctec, signal};
+use super::fixture::{
+    as_scientist, book, cell, marie, open, pause, slot, speak, start, wait_kind, wait_links, wait_live,
+};
+use crate::common::{Server, coordinator_command, http, sctec, signal};
 
 /// Starts a scheduler at the address that another one had.
 fn scheduler_at(address: &str, folder: &Path, args: &[&str]) -> Server {
@@ -63,6 +65,31 @@ async fn without_the_coordinator_the_page_says_when_to_try_again() {
     browser.wait_text("dialog .outcome.won", "10:00–10:05 é seu").await;
     wait_live(&browser, "on").await;
     browser.assert_clean(&services.agenda(""));
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn in_the_grace_of_the_coordinator_the_page_says_how_long_it_lasts() {
+    for (language, words, again) in [
+        ("pt", r"^O coordenador recomeçou .*: faltam (\d+) s\.", r"Tentar de novo .*\b(\d+) s"),
+        ("en", r"^The lock coordinator was restarted, .*: (\d+) s left\.", r"Try again .*\b(\d+) s"),
+    ] {
+        let (_turn, mut services, browser) = marie("").await;
+        speak(&browser, language).await;
+        let held = json!({"recurso": "X", "ttl_ms": 300_000}).to_string();
+        assert_eq!(http("POST", &services.locks("/lock"), Some(("application/json", &held))).status, 200);
+        services.coordinator.kill();
+        let address = services.coordinator.url()["http://".len()..].to_owned();
+        services.coordinator = Server::spawn(&mut coordinator_command(services.data_dir(), &address), 1);
+        book(&browser, "10:00").await;
+        let script = format!(
+            "const told = (selector, words) => Number(document.querySelector(selector)?.textContent.match(words)?.[1]);
+             const left = told('dialog .problem p, dialog .outcome.refused p', /{words}/);
+             return left > 200 && left <= 300 && Math.abs(left - told('dialog .primary', /{again}/)) <= 5"
+        );
+        browser.wait("both say how long", &script).await;
+        assert_eq!(services.list("").len(), 0);
+    }
 }
 
 #[tokio::test]

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::driver::Browser;
-use super::fixture::{cell, close_dialog, marie, opened, start, wait_kind, wait_links, wait_live};
+use super::fixture::{cell, close_dialog, marie, opened, speak, start, wait_kind, wait_links, wait_live};
 
 /// One zone of each sort. Zones whose clocks showed the same times in these years are one sort.
 const ZONES: &str = r"
@@ -44,10 +43,6 @@ async fn a_span_over_a_zone_change_or_over_a_day_names_both_zones_and_both_days(
     }
     assert!(changes > 100, "{changes}");
     assert_eq!(browser.console(), [""; 0]);
-}
-
-async fn speak(browser: &Browser, language: &str) {
-    browser.click(&format!("[data-language={language}]")).await;
 }
 
 #[tokio::test]
