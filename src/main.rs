@@ -3,6 +3,7 @@
 // A closed pipe or a full disk would panic in println! and eprintln!: output goes through a writer that can say so.
 #![warn(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)]
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -24,10 +25,11 @@ fn main() -> ExitCode {
 /// Prints what is wrong with the arguments, or the help. `audit --verify` exits 2 when a trail was tampered with, and `lock` has the
 /// status of its command, so a mistyped option of theirs must not exit 2.
 fn usage(error: &clap::Error) -> ExitCode {
-    let has = |word: &str| std::env::args_os().any(|argument| argument == *word);
-    let cannot_run = if has("lock") {
+    let program = Cli::command();
+    let is_subcommand = |argument: &OsString| program.get_subcommands().any(|it| argument == it.get_name());
+    let cannot_run = if std::env::args_os().skip(1).find(is_subcommand).is_some_and(|it| it == "lock") {
         commands::EXIT_LOCK_CANNOT_RUN
-    } else if has("--verify") {
+    } else if std::env::args_os().any(|argument| argument == "--verify") {
         commands::EXIT_VERIFY_CANNOT_RUN
     } else {
         commands::EXIT_CANNOT_RUN

@@ -104,6 +104,11 @@ fn lines_of(pipe: impl Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
     lines
 }
 
+/// A URL whose port has no listener.
+fn nobody() -> String {
+    format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
+}
+
 /// A script that says its token, and ends with the status 0 when its standard input is closed.
 const UNTIL_CLOSED: &str = "echo $SCTEC_TOKEN_FENCING; cat";
 
@@ -198,7 +203,7 @@ fn a_waiter_that_is_ended_leaves_the_queue() {
 fn a_waiter_outlives_a_restart_of_the_coordinator() {
     let mut locks = Locks::start();
     locks.keep_address();
-    let mut first = Held::run(&locks, &["X", "--ttl", "300ms"], UNTIL_CLOSED);
+    let mut first = Held::run(&locks, &["X", "--ttl", "1s"], UNTIL_CLOSED);
     let mut waiter = Held::spawn(&mut lock_at(&locks.url(""), &["X", "--wait"], &["sh", "-c", UNTIL_CLOSED]));
     wait_until("it waits", || waiting(&locks, "X") == 1);
     locks.server.kill();
@@ -212,7 +217,7 @@ fn a_waiter_outlives_a_restart_of_the_coordinator() {
 #[test]
 fn a_long_command_keeps_its_lock_past_the_ttl() {
     let locks = Locks::start();
-    let mut held = Held::run(&locks, &["X", "--ttl", "300ms"], UNTIL_CLOSED);
+    let mut held = Held::run(&locks, &["X", "--ttl", "1s"], UNTIL_CLOSED);
     let renewals = |locks: &Locks| locks.log().matches("Lock renovado").count();
     // Each is a third of the TTL after the one before.
     wait_until("it is renewed through two lives", || renewals(&locks) >= 6);
@@ -223,12 +228,22 @@ fn a_long_command_keeps_its_lock_past_the_ttl() {
 }
 
 #[test]
+fn of_several_addresses_the_first_that_answers_is_used() {
+    let locks = Locks::start();
+    let several = format!("{},{}", nobody(), locks.url(""));
+    let mut held = Held::spawn(&mut lock_at(&several, &["X", "--ttl", "1s"], &["sh", "-c", UNTIL_CLOSED]));
+    wait_until("it is renewed", || locks.log().contains("Lock renovado"));
+    assert_eq!((held.finish(), held.lines().len()), (Some(0), 1));
+    assert!(is_free(&locks, "X") && held.err.lock().unwrap().is_empty());
+}
+
+#[test]
 fn a_lock_that_is_released_by_force_ends_the_command_and_all_that_it_started() {
     let locks = Locks::start();
     // The shell's child ignores SIGTERM, and so does its grandchild.
     let script = "trap '' TERM; sh -c 'sleep 1000 & echo $!; wait' & echo $!; wait";
     for stubborn in [script, &script.replace("trap '' TERM; ", "")] {
-        let mut held = Held::run(&locks, &["X", "--ttl", "900ms"], stubborn);
+        let mut held = Held::run(&locks, &["X", "--ttl", "1500ms"], stubborn);
         held.wait_for_lines(2);
         assert!(held.lines().iter().all(|pid| is_alive(pid)));
         let released = run(&["locks", "--coordinator", &locks.url(""), "--release", "X"]);
@@ -244,7 +259,7 @@ fn without_a_coordinator_the_command_ends_before_its_lock() {
     for freezes in [false, true] {
         let mut locks = Locks::start();
         let mut held =
-            Held::run(&locks, &["X", "--ttl", "600ms"], "trap 'echo told; exit 0' TERM; echo; sleep 1000 & wait");
+            Held::run(&locks, &["X", "--ttl", "1500ms"], "trap 'echo told; exit 0' TERM; echo; sleep 1000 & wait");
         if freezes {
             pause(locks.server.pid());
         } else {
@@ -310,7 +325,7 @@ fn a_signal_that_is_ignored_at_the_start_stays_so() {
 #[test]
 fn what_is_left_when_sctec_lock_is_killed() {
     let locks = Locks::start();
-    let mut held = Held::run(&locks, &["X", "--ttl", "300ms"], "echo $$; echo $SCTEC_TOKEN_FENCING; cat");
+    let mut held = Held::run(&locks, &["X", "--ttl", "1s"], "echo $$; echo $SCTEC_TOKEN_FENCING; cat");
     held.wait_for_lines(2);
     let lines = held.lines();
     signal(held.child.id(), "KILL");
@@ -366,9 +381,9 @@ fn what_cannot_be_run_has_statuses_of_its_own() {
         assert_eq!(ran.status.code(), Some(status), "{said}");
         assert!(said.contains("cannot run") && said.contains(command) && is_free(&locks, "X"), "{said}");
     }
-    let nobody = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    let nobody = nobody();
     for (arguments, words) in [
-        (&["X", "--coordinator", &nobody, "--", "true"][..], &["nobody listens there", "--coordinator"][..]),
+        (&["X", "--coordinator", &nobody, "--", "true"][..], &["nothing listens at that address", "--coordinator"][..]),
         (&["X", "--coordinator", "localhost:3000", "--", "true"], &["http://127.0.0.1:3000", "--coordinator"]),
         (&["X", "true"], &["-- <COMMAND>"]),
         (&["X", "--"], &["<COMMAND>"]),
