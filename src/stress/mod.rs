@@ -55,7 +55,7 @@ pub async fn run(config: &Config, progress: Progress) -> anyhow::Result<Seen> {
     let summary = Summary::of(&fates);
     let listed = target.listed(&mut browser, &slots).await.with_context(|| {
         format!(
-            "of {} requests {} were booked and {} not answered, but what is listed now cannot be seen",
+            "of {} requests {} were booked and {} not answered, but the list of bookings cannot be read now",
             summary.total, summary.won, summary.errors
         )
     })?;

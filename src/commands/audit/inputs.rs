@@ -67,7 +67,7 @@ pub fn there(args: &AuditArgs) -> anyhow::Result<Vec<Input>> {
 /// The message about a closed file in a form that sctec cannot read.
 pub fn unread(closed: &Closed) -> String {
     let name = closed.path.display();
-    format!("cannot read {name}; decompress it first: of compressed files sctec reads gzip's")
+    format!("cannot read {name}; decompress it first: the only compression that sctec reads is gzip")
 }
 
 /// The named files.

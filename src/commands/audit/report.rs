@@ -42,7 +42,7 @@ pub fn print(out: &mut impl Write, report: &Report, database: &Database) -> io::
         Database::At(path) => writeln!(out, "database  {}", path.display())?,
         Database::NotThere(path) => writeln!(out, "database  none: there is no {}", path.display())?,
         Database::NotAsked => {
-            writeln!(out, "database  not asked; without file names the data folder is held against its database")?;
+            writeln!(out, "database  not used; without file names, the data folder is compared with its database")?;
         }
     }
     for (anchor, held) in &report.anchors {
@@ -117,15 +117,16 @@ fn anchor_line(anchor: &Anchor, held: Held, report: &Report) -> String {
     let reached = report.head.as_ref().map_or(0, |(seq, _)| *seq);
     let seq = anchor.seq;
     let what = if seq == 0 { "the beginning".to_owned() } else { format!("record {seq}") };
-    let found = match held {
-        Held::Yes => "as there".to_owned(),
-        Held::No => format!("ANOTHER; there it has the hash {}", anchor.hash),
+    let from = escaped(&anchor.from);
+    let why_not = match held {
+        Held::Yes => return format!("{what}: matches {from}"),
+        Held::No => return format!("{what}: DIFFERS from {from}; the hash there is {}", anchor.hash),
         Held::NotReached if seq == 0 => "no record follows it here".to_owned(),
-        Held::NotReached if seq <= reached => "its record here is bad".to_owned(),
+        Held::NotReached if seq <= reached => "its record here is damaged".to_owned(),
         Held::NotReached => format!("not here; the files end with record {reached}"),
         Held::NotSeen => "not in these files".to_owned(),
     };
-    format!("{what} of {}: {found}", escaped(&anchor.from))
+    format!("{what} of {from}: {why_not}")
 }
 
 fn print_whole(out: &mut impl Write, report: &Report) -> io::Result<()> {
@@ -141,7 +142,7 @@ fn print_whole(out: &mut impl Write, report: &Report) -> io::Result<()> {
     if report.anchors.iter().any(|(anchor, held)| anchor.seq > 0 && *held == Held::Yes) {
         return Ok(());
     }
-    writeln!(out, "Whether there were more records, or all were rewritten, only a head can tell: --head")
+    writeln!(out, "To detect removed or rewritten records too, pass a head that was saved on another machine: --head")
 }
 
 fn print_incomplete(out: &mut impl Write, report: &Report) -> io::Result<()> {

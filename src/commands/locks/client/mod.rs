@@ -49,7 +49,9 @@ pub enum ClientError {
         cause: AnswerError,
     },
     /// The request may have arrived; its answer did not.
-    #[error("{url} took the request and did not answer: it may or may not have released; look with sctec locks")]
+    #[error(
+        "{url} received the request but did not answer: the lock may or may not be released; check with sctec locks"
+    )]
     Unsure {
         /// The URL.
         url: String,
