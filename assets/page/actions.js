@@ -28,7 +28,8 @@ export class Actions {
   cancel(one) {
     const { grid, people, reading, selection } = this.#parts;
     const { first, last } = grid.range;
-    cancel(one, people.nameOf(one.cientista_id), (done) => {
+    const mine = one.cientista_id === people.me;
+    cancel(one, people.nameOf(one.cientista_id), mine, (done) => {
       if (done) reading.apply(done);
       else reading.read();
       selection.returnTo([first, last]);
@@ -57,6 +58,13 @@ export class Actions {
     const { selection, reading } = this.#parts;
     const { slots } = selection;
     return slots && reading.agenda?.slots[slots.first]?.booking;
+  }
+
+  /// The booking of the selected slot, and how often that was sold: `key` tells one such state from another.
+  selectedSale() {
+    const { selection, reading } = this.#parts;
+    const { booking, sold } = reading.agenda?.slots[selection.slots?.first] ?? {};
+    return { key: `${booking?.id} ${sold}`, sold };
   }
 
   /// A booking was made here: it is selected, on its day.

@@ -1,14 +1,15 @@
 // The agenda of a telescope for a day: each slot as the server answered it, and the events since then. No DOM.
 
 /// The status of a booking after which it never changes.
-const FINAL = "CANCELADO";
+export const FINAL = "CANCELADO";
 
 /// The key of a booking. The number is not enough: while a page is open, the database may be replaced by a new one, which
 /// begins its numbers again.
 export const identity = ({ id, criado_em_utc }) => `${id} ${criado_em_utc}`;
 
-/// What a slot is to a scientist: `mine` or `other` if it is booked, `free` if it can be, else `gone` or `closed`.
-export function kindOf({ booking, book, state }, scientist) {
+/// What a slot is to a scientist: `sold` if it was sold several times, `mine` or `other` if it is booked, `free` if it can be, else `gone` or `closed`.
+export function kindOf({ booking, book, state, sold }, scientist) {
+  if (sold > 1) return "sold";
   if (booking) return booking.cientista_id === scientist ? "mine" : "other";
   return book ? "free" : state === "passado" ? "gone" : "closed";
 }
@@ -37,48 +38,44 @@ export class Heard {
 }
 
 export class Agenda {
-  /// `answer` is the server's.
-  constructor(answer) {
+  #race;
+
+  /// `answer` is the server's. In a `race`, without locks, a slot may have several bookings: `bookings` has them, and `sold` is
+  /// their number, which may be greater, since of very many the server gives the first ones.
+  constructor(answer, race = false) {
     const bookings = new Map(answer.agendamentos.map((booking) => [booking.id, booking]));
+    this.#race = race;
     this.telescope = answer.telescopio;
     this.links = answer._links;
     this.start = Date.parse(answer.de_utc);
     this.end = Date.parse(answer.ate_utc);
+    /// When the server answered.
+    this.now = Date.parse(answer.agora_utc);
     this.slots = answer.horarios.map((slot) => ({
       start: Date.parse(slot.horario_inicio_utc),
       utc: slot.horario_inicio_utc,
       state: slot.estado,
       book: slot._links?.agendar,
       booking: bookings.get(slot.agendamento_id),
+      sold: slot.vezes_agendado,
+      bookings: [],
     }));
     this.length = this.slots.length > 1 ? this.slots[1].start - this.slots[0].start : this.end - this.start;
+    if (race)
+      for (const booking of answer.agendamentos) for (const slot of this.#within(booking)) slot.bookings.push(booking);
   }
 
   /// Applies a booking that was made or cancelled. True if a slot has changed.
   apply(booking) {
     if (booking.telescopio !== this.telescope) return false;
-    let changed = false;
-    for (const slot of this.#within(booking)) {
-      if (booking.status === FINAL) {
-        if (!slot.booking || identity(slot.booking) !== identity(booking)) continue;
-        slot.booking = undefined;
-        slot.state = "livre";
-        slot.book = booking._links?.agendar;
-      } else {
-        // The slot has this booking already, or a later one.
-        if (slot.booking && slot.booking.criado_em_utc >= booking.criado_em_utc) continue;
-        slot.booking = booking;
-        slot.state = "agendado";
-        slot.book = undefined;
-      }
-      changed = true;
-    }
-    return changed;
+    const take = this.#race ? takeAmong : takeAlone;
+    return this.#within(booking).filter((slot) => take(slot, booking)).length > 0;
   }
 
   /// The first and the last slot of a booking in this agenda, by index.
   range(booking) {
-    const has = (slot) => slot.booking && identity(slot.booking) === identity(booking);
+    const key = identity(booking);
+    const has = (slot) => slot.booking && [slot.booking, ...slot.bookings].some((one) => identity(one) === key);
     return [this.slots.findIndex(has), this.slots.findLastIndex(has)];
   }
 
@@ -98,4 +95,31 @@ export class Agenda {
     const [start, end] = [Date.parse(booking.horario_inicio_utc), Date.parse(booking.horario_fim_utc)];
     return this.slots.filter((slot) => slot.start < end && slot.start + this.length > start);
   }
+}
+
+/// Applies a booking to a slot that can have one. True if the slot has changed.
+function takeAlone(slot, booking) {
+  if (booking.status === FINAL) {
+    if (!slot.booking || identity(slot.booking) !== identity(booking)) return false;
+    Object.assign(slot, { booking: undefined, state: "livre", book: booking._links?.agendar, sold: 0 });
+  } else {
+    // The slot has this booking already, or a later one.
+    if (slot.booking && slot.booking.criado_em_utc >= booking.criado_em_utc) return false;
+    Object.assign(slot, { booking, state: "agendado", book: undefined, sold: 1 });
+  }
+  return true;
+}
+
+/// Applies a booking to a slot that can have several. True if the slot has changed.
+function takeAmong(slot, booking) {
+  const key = identity(booking);
+  const others = slot.bookings.filter((one) => identity(one) !== key);
+  const [had, final] = [others.length < slot.bookings.length, booking.status === FINAL];
+  if (had !== final) return false;
+  slot.bookings = final ? others : [...others, booking].sort((one, other) => one.id - other.id);
+  slot.sold += final ? -1 : 1;
+  slot.booking = slot.bookings[0];
+  slot.state = slot.sold ? "agendado" : "livre";
+  slot.book = slot.sold ? undefined : booking._links?.agendar;
+  return true;
 }

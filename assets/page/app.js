@@ -3,6 +3,7 @@
 import { place, showPlace } from "./address.js";
 import { Actions } from "./actions.js";
 import { Booking } from "./booking.js";
+import * as cancelling from "./cancel.js";
 import { TrueClock } from "./clock.js";
 import { Controls } from "./controls.js";
 import { announce } from "./dialog.js";
@@ -49,10 +50,14 @@ reading.addEventListener("asked", () => screen.wait(!reading.isSettled));
 reading.addEventListener("agenda", ({ detail: before }) => {
   showPlace(selection.key, selection.takeStep());
   screen.showRead(before);
+  booking.read(reading.agenda);
+  cancelling.read(reading.agenda);
 });
 reading.addEventListener("booking", ({ detail: made }) => {
   disputes.booked(made);
   history.hear(made);
+  booking.hear(made);
+  cancelling.hear(made);
 });
 reading.addEventListener("change", () => screen.soon(show));
 reading.addEventListener("people", show);
@@ -70,12 +75,16 @@ live.addEventListener("dispute", ({ detail }) => {
   screen.soon(showSelected);
 });
 live.addEventListener("booking", ({ detail: made }) => {
-  const before = actions.selectedBooking()?.id;
-  // Without locks a slot may have been given twice: only the server knows whose it is.
+  const before = actions.selectedSale();
+  // Without locks a slot may have been given several times: only the server knows all of its bookings.
   if (reading.isRace) reading.reread();
   if (!reading.apply(made)) return;
-  // Of other people's bookings, only one at the selected slot is announced.
-  if (!selection.slots || actions.selectedBooking()?.id === before || made.cientista_id === people.me) return;
+  const { key, sold } = actions.selectedSale();
+  // Of other people's bookings, only one at the selected slot is announced; and not while a dialog is open, which says
+  // itself what concerns it.
+  if (!selection.slots || key === before.key || at("dialog").open) return;
+  if (sold > 1) return announce(t("sold.times", { count: sold }));
+  if (made.cientista_id === people.me) return;
   const name = isolate(people.nameOf(made.cientista_id));
   const when = span(Date.parse(made.horario_inicio_utc), Date.parse(made.horario_fim_utc));
   announce(t(made.status === "CANCELADO" ? "said.freed" : "said.made", { name, span: when }));

@@ -2,15 +2,19 @@
 //
 // The instant of a click is taken before anything else. A request is sent once; only a person sends another.
 
+import { FINAL } from "./agenda.js";
 import { follow } from "./api.js";
-import { announce, buttons, close, field, open, show } from "./dialog.js";
+import { announce, buttons, calm, close, field, isShown, open, show } from "./dialog.js";
 import { el, typed } from "./dom.js";
 import { freeBeyond, lengths } from "./durations.js";
 import { elsewhere, instantTime, localSpan, longDays, minutes, span } from "./format.js";
 import { phrase, t } from "./i18n.js";
 import { MINUTE_MS, parseInstant } from "./instants.js";
 import { spoken } from "./names.js";
+import { Notice } from "./notice.js";
+import { Offers } from "./offers.js";
 import { busy, explain, markErrors, retryButton } from "./problems.js";
+import { Rivals } from "./rivals.js";
 
 /// A request may be refused while a rival's is being decided. Whose the slot is will be known soon: it is asked this often.
 const DECISION_TRIES = 8;
@@ -50,6 +54,12 @@ function durationField(wanted, onchange) {
 export class Booking extends EventTarget {
   #clock;
   #people;
+  /// What stands where a person is about to book.
+  #rivals;
+  /// Looks again whether that concerns what the dialog shows.
+  #look = () => undefined;
+  /// What shows other slots in the dialog.
+  #offers;
 
   /// `people` are the scientists: `all`, `nameOf(id)`, `me`.
   constructor(clock, people) {
@@ -71,7 +81,21 @@ export class Booking extends EventTarget {
       target: "",
       notes: "",
     };
+    this.#rivals = new Rivals(agenda);
     this.#form(open(), wanted);
+  }
+
+  /// A booking was made or cancelled, by anyone.
+  hear(booking) {
+    if (!this.#rivals?.note(booking)) return;
+    this.#offers?.hear(booking);
+    this.#look(booking);
+  }
+
+  /// An agenda was read.
+  read(agenda) {
+    this.#rivals?.read(agenda);
+    this.#look();
   }
 
   #form(flow, wanted, problem) {
@@ -85,7 +109,11 @@ export class Booking extends EventTarget {
       place.replaceChildren(...where(agenda.telescope, start, end));
       local.textContent = elsewhere(start, end) ? t("panel.local", { span: localSpan(start, end) }) : "";
     };
-    const duration = durationField(wanted, times);
+    const duration = durationField(wanted, () => {
+      times();
+      notice.look();
+      notice.again();
+    });
     const scientist = el("select", { required: true, autofocus: !this.#people.me });
     scientist.append(el("option", { value: "", text: t("scientist.choose") }));
     for (const { id, nome } of this.#people.all) {
@@ -102,6 +130,7 @@ export class Booking extends EventTarget {
     const notes = el("textarea", { rows: "2", dir: "auto", maxlength: "2000" });
     notes.value = wanted.notes;
     const send = el("button", { type: "submit", class: "primary", text: t("book.send") });
+    const root = el("div", { class: "notice" });
     const form = el(
       "form",
       { novalidate: true },
@@ -112,22 +141,42 @@ export class Booking extends EventTarget {
       field("duracao_min", t("book.duration"), duration),
       field("alvo", t("book.target"), target),
       field("observacoes", t("book.notes"), notes),
+      root,
       el("div", { class: "problem" }),
       el("div", { class: "buttons" }, send, el("button", { type: "button", text: t("book.back"), onclick: close })),
     );
+    const filled = () => ({ duration: Number(duration.value), target: target.value, notes: notes.value });
+    const post = (now, waiting, clicked) => {
+      if (!scientist.value) return markErrors(form, [{ campo: "cientista_id", codigo: "escolha" }]);
+      Object.assign(wanted, filled());
+      this.#choose(Number(scientist.value));
+      this.#send(flow, { ...wanted, ...now }, clicked, waiting);
+    };
     form.addEventListener("submit", (event) => {
       const clicked = this.#clock.moment();
       event.preventDefault();
-      if (busy(send)) return;
-      if (!scientist.value) return markErrors(form, [{ campo: "cientista_id", codigo: "escolha" }]);
-      Object.assign(wanted, { duration: Number(duration.value), target: target.value, notes: notes.value });
-      this.#choose(Number(scientist.value));
-      this.#send(flow, wanted, clicked, () => busy(send, t("book.sending")));
+      if (!busy(send)) post({}, () => busy(send, t("book.sending")), clicked);
+    });
+    const notice = new Notice({
+      root,
+      send,
+      rivals: this.#rivals,
+      people: this.#people,
+      wanted: () => ({ ...wanted, ...filled() }),
+      take: ({ start, link, button, list }) => {
+        const clicked = this.#clock.moment();
+        // Of this slot only so much is known to be free.
+        const most = Number(duration.value) / wanted.step;
+        if (!busy(list)) post({ start, link, most }, () => busy(list, button), clicked);
+      },
     });
     if (!show(flow, "", form)) return;
     form.parentElement.querySelector("h2").replaceWith(title);
     times();
     if (problem) explain(form, problem);
+    this.#offers = notice;
+    this.#look = () => isShown(flow) && notice.look();
+    this.#look();
   }
 
   #choose(scientist) {
@@ -193,6 +242,7 @@ export class Booking extends EventTarget {
     const tell = (taken) => {
       say(this.#whose(taken, wanted));
       this.#lead(Math.max(Date.parse(taken.horario_inicio_utc), wanted.start), wanted, choices);
+      this.#await(flow, wanted, taken, { seen, say });
     };
     if (answer.cientista) tell(answer);
     else say([t("book.losing")]);
@@ -201,6 +251,21 @@ export class Booking extends EventTarget {
     const taken = await this.#decided(links.agendamentos);
     if (taken) tell(taken);
     else say([t("book.lostToNobody")]);
+  }
+
+  /// Waits for the cancellation of the booking that took the slot. If nobody else has the slot then, it is offered too.
+  #await(flow, wanted, { agendamento_id: id }, { seen, say }) {
+    const end = wanted.start + wanted.duration * MINUTE_MS;
+    let gone = false;
+    this.#look = (booking) => {
+      gone ||= booking?.id === id && booking.status === FINAL;
+      if (!gone || !isShown(flow) || !seen.isConnected || this.#rivals.over(wanted.start, end)) return;
+      this.#look = () => undefined;
+      seen.classList.replace("lost", "won");
+      say([t("book.freed", { span: span(wanted.start, end) })]);
+      this.#offers.again();
+      calm();
+    };
   }
 
   /// Says who has the slot that was not free, and names its day if it is not the day that was asked for.
@@ -232,26 +297,19 @@ export class Booking extends EventTarget {
     return undefined;
   }
 
-  async #offer(flow, wanted, link, root) {
-    if (!link) return;
-    const variables = { perto_de: new Date(wanted.start).toISOString(), duracao_min: wanted.duration };
-    const answer = await follow(link, { variables }).catch(() => undefined);
-    const free = (answer?.livres ?? []).filter(({ _links }) => _links?.agendar);
-    const list = el("ul", {});
-    for (const { horario_inicio_utc, horario_fim_utc, _links } of free) {
-      const [start, end] = [Date.parse(horario_inicio_utc), Date.parse(horario_fim_utc)];
-      const words = t("book.take", { span: span(start, end, wanted.start) });
-      const button = el("button", { type: "button", text: words });
-      button.addEventListener("click", () => {
+  #offer(flow, wanted, link, root) {
+    this.#offers = new Offers(
+      root,
+      link,
+      () => wanted,
+      ({ start, link: book, button }) => {
         const clicked = this.#clock.moment();
         if (busy(root)) return;
         // Of this slot only so much is known to be free.
         const most = wanted.duration / wanted.step;
-        this.#send(flow, { ...wanted, start, link: _links.agendar, most }, clicked, () => busy(root, button));
-      });
-      list.append(el("li", {}, button));
-    }
-    root.replaceChildren(el("h3", { text: t(free.length ? "book.nearest" : "book.noNearest") }), list);
+        this.#send(flow, { ...wanted, start, link: book, most }, clicked, () => busy(root, button));
+      },
+    );
   }
 
   /// Nothing was booked, and the server says when to try again.

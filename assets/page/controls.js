@@ -29,13 +29,16 @@ export class Controls {
   }
 
   #listenToPlace() {
-    const { reading, navigation, screen, week } = this.#parts;
+    const { reading, selection, navigation, screen, week } = this.#parts;
     at("telescope").addEventListener("change", ({ target }) => {
       const telescope = reading.telescopes.find(({ id }) => id === target.value);
       remember("telescope", telescope.id);
       navigation.go({ telescope });
     });
-    at("today").addEventListener("click", () => navigation.go({ day: undefined }));
+    at("today").addEventListener("click", async () => {
+      await navigation.go({ day: undefined });
+      if (!selection.day && reading.isSettled) screen.revealNow("smooth");
+    });
     at("as-day").addEventListener("click", () => navigation.go({ week: false }));
     at("as-week").addEventListener("click", () => navigation.go({ week: true }));
     at("before").addEventListener("click", () => navigation.turn("anterior"));

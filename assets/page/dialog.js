@@ -47,6 +47,12 @@ export function show(of, title, ...children) {
   return true;
 }
 
+/// Whether this flow is the one that is shown.
+export const isShown = (of) => of === flow && dialog.open;
+
+/// Notes that the content has changed under the pointer: a click in the next moment was meant for the content before.
+export const calm = () => (shownAt = performance.now());
+
 /// A row of buttons: {text, onclick, kind, …}.
 export function buttons(...list) {
   const made = list.filter(Boolean).map(({ kind, ...rest }) => el("button", { type: "button", class: kind, ...rest }));

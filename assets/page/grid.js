@@ -85,15 +85,18 @@ export class Grid extends EventTarget {
     this.#showRange();
   }
 
-  /// Scrolls the page so that the tab stop is seen.
-  reveal() {
-    this.#cells[this.#focus].scrollIntoView({ block: "nearest" });
-  }
-
   /// Selects slots. The focus goes there only with `focus`.
   select(first, last = first, { focus = false } = {}) {
     this.#anchor = first;
     this.#moveTo(last, focus);
+  }
+
+  /// Scrolls to a slot that is not in view; by default to the tab stop.
+  reveal(index = this.#focus, behavior = "instant") {
+    const cell = this.#cells[index];
+    const { top, bottom, left, right } = cell.getBoundingClientRect();
+    const isSeen = top >= 0 && bottom <= innerHeight && left >= 0 && right <= innerWidth;
+    if (!isSeen) cell.scrollIntoView({ block: "center", inline: "center", behavior });
   }
 
   #build(count) {
@@ -129,18 +132,20 @@ export class Grid extends EventTarget {
     const { booking } = slot;
     // A booking is past when its end is, in all of its slots.
     const past = (booking ? Date.parse(booking.horario_fim_utc) : slot.start + this.#agenda.length) <= now;
-    const joins = (other) => Boolean(booking) && this.#agenda.slots[other]?.booking?.id === booking.id;
+    const joins = (other) => Boolean(booking) && this.#joined(slot, this.#agenda.slots[other]);
     const [before, after] = [joins(index - 1), joins(index + 1)];
     const kind = kindOf(slot, scientist);
     // The name stands at the booking's first slot, and at the first slot of each further row.
     const length = booking && (!before || index % COLUMNS === 0) ? this.#run(index) : 0;
     const text = !length
       ? ""
-      : length > 1
-        ? this.#caption(booking, kind)
-        : kind === "mine"
-          ? "★"
-          : initials(this.#nameOf(booking.cientista_id));
+      : kind === "sold"
+        ? `×${slot.sold}`
+        : length > 1
+          ? this.#caption(booking, kind)
+          : kind === "mine"
+            ? "★"
+            : initials(this.#nameOf(booking.cientista_id));
     const label = this.#label(slot, kind, past, text);
     const classes = [kind, past && "past", before && "from", after && "on"].filter(Boolean).join(" ");
     if (cell.dataset.kind !== classes) {
@@ -152,11 +157,16 @@ export class Grid extends EventTarget {
     if (length) cell.style.setProperty("--length", length);
   }
 
+  /// Whether two slots are shown as one: they have the same booking, and were sold equally often.
+  #joined(one, other) {
+    return other?.booking?.id === one.booking.id && other.sold === one.sold;
+  }
+
   /// How many slots the booking at `index` has from there to the end of the row.
   #run(index) {
-    const { id } = this.#agenda.slots[index].booking;
+    const { slots } = this.#agenda;
     let end = index + 1;
-    while (end % COLUMNS !== 0 && this.#agenda.slots[end]?.booking?.id === id) end += 1;
+    while (end % COLUMNS !== 0 && this.#joined(slots[index], slots[end])) end += 1;
     return end - index;
   }
 
@@ -169,7 +179,9 @@ export class Grid extends EventTarget {
     const { booking } = slot;
     const words = { free: t("slot.free"), gone: t("slot.past"), closed: t("slot.closedAs", { state: slot.state }) };
     let state = words[kind];
-    if (booking) {
+    if (kind === "sold") {
+      state = t("slot.sold", { count: slot.sold });
+    } else if (booking) {
       const whole = span(Date.parse(booking.horario_inicio_utc), Date.parse(booking.horario_fim_utc));
       const name = this.#nameOf(booking.cientista_id);
       const short = kind === "other" && text && text !== name ? `, ${isolate(text)}` : "";

@@ -15,13 +15,15 @@ export function showPanel(root, view, acts) {
   const facts = [
     slot,
     slot && [first, last],
-    slot?.booking && nameOf(slot.booking.cientista_id),
+    slot?.booking && [slot.booking, ...slot.bookings].map((one) => nameOf(one.cientista_id)),
     scientist,
     local,
     current(),
   ];
   if (changes(root, facts)) {
-    replace(root, ...(!slot ? nothing() : slot.booking ? booked(view, slot.booking, acts) : open(view, slot, acts)));
+    const show = !slot ? nothing : slot.sold > 1 ? sold : slot.booking ? booked : open;
+    const opened = [...root.querySelectorAll("details[open]")].map(({ dataset }) => dataset.id);
+    replace(root, ...show({ ...view, opened }, slot, acts));
   }
   return slot;
 }
@@ -49,7 +51,51 @@ function open({ agenda, first, last, local }, slot, acts) {
   ];
 }
 
-function booked({ scientist, nameOf, local }, booking, acts) {
+function booked(view, { booking }, acts) {
+  const mine = booking.cientista_id === view.scientist;
+  return [
+    ...heading(Date.parse(booking.horario_inicio_utc), Date.parse(booking.horario_fim_utc), view.local),
+    el("p", { class: `state ${mine ? "mine" : "other"}`, text: t("panel.number", { id: booking.id }) }),
+    ...details(view, booking, acts),
+  ];
+}
+
+/// A slot that was sold several times, as happens without locks: each of its bookings, to be opened.
+function sold(view, slot, acts) {
+  const { agenda, local, nameOf, opened } = view;
+  const items = slot.bookings.map((booking) => {
+    const { id, cientista_id, criado_em_utc } = booking;
+    const summary = el(
+      "summary",
+      { "data-focus": `booking-${id}` },
+      el("b", { dir: "auto", text: nameOf(cientista_id) }),
+      el(
+        "span",
+        { class: "quiet" },
+        `${t("panel.number", { id })} · `,
+        el("time", { datetime: criado_em_utc, text: instantTime(criado_em_utc) }),
+      ),
+    );
+    const one = el(
+      "details",
+      { "data-id": id, open: opened.includes(String(id)) },
+      summary,
+      details(view, booking, acts, `-${id}`),
+    );
+    return el("li", {}, one);
+  });
+  const more = slot.sold - slot.bookings.length;
+  return [
+    ...heading(slot.start, slot.start + agenda.length, local),
+    el("p", { class: "state sold", text: `×${slot.sold} · ${t("sold.times", { count: slot.sold })}` }),
+    el("p", { class: "quiet", text: t("sold.why") }),
+    el("ol", { class: "sales" }, items),
+    more > 0 && el("p", { class: "quiet", text: t("sold.more", { count: more }) }),
+  ];
+}
+
+/// What is known of a booking, and the buttons for it. `mark` tells its buttons from those of other bookings.
+function details({ scientist, nameOf }, booking, acts, mark = "") {
   const { alvo, observacoes, duracao_min, instante_clique_utc, criado_em_utc, _links: links = {} } = booking;
   const mine = booking.cientista_id === scientist;
   const facts = [
@@ -61,8 +107,6 @@ function booked({ scientist, nameOf, local }, booking, acts) {
     ["panel.created", moment(criado_em_utc)],
   ];
   return [
-    ...heading(Date.parse(booking.horario_inicio_utc), Date.parse(booking.horario_fim_utc), local),
-    el("p", { class: `state ${mine ? "mine" : "other"}`, text: t("panel.number", { id: booking.id }) }),
     el(
       "dl",
       {},
@@ -73,8 +117,8 @@ function booked({ scientist, nameOf, local }, booking, acts) {
     el(
       "div",
       { class: "buttons" },
-      links.cancelar && button("cancel", "danger", t("panel.cancel"), () => acts.cancel(booking)),
-      links.historico && button("history", "", t("panel.history"), () => acts.history(booking)),
+      links.cancelar && button(`cancel${mark}`, "danger", t("panel.cancel"), () => acts.cancel(booking)),
+      links.historico && button(`history${mark}`, "", t("panel.history"), () => acts.history(booking)),
     ),
   ];
 }

@@ -108,7 +108,7 @@ export class Reading extends EventTarget {
       const answer = await follow(link, { variables });
       if (number !== this.#last) return;
       const before = this.#agenda;
-      this.#agenda = new Agenda(answer);
+      this.#agenda = new Agenda(answer, this.isRace);
       this.#isWeek = isWeek;
       this.#answered = key;
       for (const one of this.#heard.after(since)) this.#agenda.apply(one);

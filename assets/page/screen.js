@@ -15,8 +15,6 @@ export class Screen {
   #parts;
   #local;
   #drawn = new Set();
-  /// The agenda whose tab stop was put at the present slot, once the true time was known.
-  #rested;
   /// The instant at which the next agenda is looked at, if it has it.
   #aim;
 
@@ -66,11 +64,25 @@ export class Screen {
     this.#showView();
     setText(at("agenda-title"), this.#title());
     setText(at("agenda-telescope"), telescopes.find(({ id }) => id === agenda.telescope)?.nome ?? agenda.telescope);
-    const mine = agenda.slots.filter((slot) => slot.booking && slot.booking.cientista_id === me).length;
-    const others = agenda.slots.filter((slot) => slot.booking).length - mine;
-    const free = agenda.slots.filter((slot) => slot.book).length;
-    setText(at("agenda-counts"), t("agenda.counts", { free, mine, others }));
+    const count = (is) => agenda.slots.filter(is).length;
+    const sold = count((slot) => slot.sold > 1);
+    const mine = count((slot) => slot.sold === 1 && slot.booking?.cientista_id === me);
+    const others = count((slot) => slot.sold === 1) - mine;
+    const free = count((slot) => slot.book);
+    setText(at("agenda-counts"), t("agenda.counts", { free, mine, others }) + (sold ? t("agenda.sold", { sold }) : ""));
+    this.#explain(sold > 0);
     this.showSelected();
+  }
+
+  /// Explains in the legend what is not always there: slots that were `sold` several times, and a simulated telescope.
+  #explain(sold) {
+    const { agenda, telescopes } = this.#parts.reading;
+    const simulated = telescopes.some(({ id, simulado }) => id === agenda.telescope && simulado);
+    at("simulated").hidden = !simulated;
+    at("simulated").title = t("legend.simulated");
+    // A day that is still to come has no slots that have passed.
+    at("legend-simulated").hidden = !simulated || agenda.start > this.#now();
+    at("legend-sold").hidden = !sold;
   }
 
   /// Notes the instant that a person has pointed at in a week.
@@ -151,12 +163,14 @@ export class Screen {
     if (other) this.#arrive(before);
     this.show();
     if (other) this.#keepFocus(within, before);
+    // The page opens at the present, unless its address names another place, or the browser has gone back to where it was.
+    const { day, astray } = this.#parts.selection;
+    if (!before && !day && !astray.strange && !astray.telescope && !scrollY) this.revealNow("instant");
   }
 
   #arrive(before) {
-    const { reading, clock, selection, history, grid } = this.#parts;
+    const { reading, selection, history, grid } = this.#parts;
     const { agenda } = reading;
-    const now = clock.now();
     at("day").value = reading.isWeek ? selection.near : isoDay(agenda.start);
     selection.select(undefined);
     history.close();
@@ -164,10 +178,9 @@ export class Screen {
     const aimed = agenda.at(this.#aim ?? NaN);
     this.#aim = undefined;
     if (reading.isWeek) return;
-    this.#rested = Number.isNaN(now) ? undefined : agenda;
     // If the days are turned with the keyboard, the focus stays at its slot.
     if (at("grid").contains(document.activeElement)) grid.select(grid.range.first);
-    else grid.rest(Math.max(aimed, 0) || Math.max(agenda.at(now), 0));
+    else grid.rest(Math.max(aimed, 0) || Math.max(agenda.at(this.#now()), 0));
   }
 
   /// Moves the focus out of a view that is hidden now: to the link of the day before, or to the day's title.
@@ -180,13 +193,17 @@ export class Screen {
     }
   }
 
-  /// Puts the tab stop at the present slot when the true time has become known after the agenda.
-  rest() {
-    const { reading, selection, grid, clock } = this.#parts;
-    const { agenda } = reading;
-    if (!agenda || reading.isWeek || this.#rested || selection.slots) return;
-    this.#rested = agenda;
-    grid.rest(Math.max(agenda.at(clock.now()), 0));
+  /// The true time; before it is known, that of the agenda's answer.
+  #now() {
+    return this.#parts.clock.now() || this.#parts.reading.agenda.now;
+  }
+
+  /// Scrolls to the present slot. `behavior` is as in `scrollIntoView`: people who want less motion get none.
+  revealNow(behavior) {
+    const { reading, grid } = this.#parts;
+    const index = reading.isWeek ? -1 : (reading.agenda?.at(this.#now()) ?? -1);
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    if (index >= 0) grid.reveal(index, calm ? "instant" : behavior);
   }
 
   showLocal(local) {
@@ -226,8 +243,10 @@ export class Screen {
     const { telescopes } = reading;
     if (!telescopes) return;
     const { telescope } = selection;
-    const option = (chosen) => ({ id, nome }) =>
-      el("option", { value: id, dir: "auto", text: nome, selected: id === chosen });
+    const option =
+      (chosen) =>
+      ({ id, nome }) =>
+        el("option", { value: id, dir: "auto", text: nome, selected: id === chosen });
     at("telescope").replaceChildren(...telescopes.map(option(telescope?.id)));
     const none = el("option", { value: "", text: t("scientist.choose") });
     at("scientist").replaceChildren(none, ...people.all.map(option(people.me)));

@@ -8,20 +8,23 @@ import { DAY_MS, HOUR_MS, MINUTE_MS, isoDay, isoWeek } from "./instants.js";
 /// The hours that are written above the strips.
 const HOURS = [0, 3, 6, 9, 12, 15, 18, 21];
 
-/// The days of an agenda, in order: {start, iso, runs, bookings, mine, free, gone}. `bookings` and `mine` count what touches the
-/// day, and `free` its slots that can be booked. `gone` is whether nothing of the day is left to be booked, since it is past.
+/// The days of an agenda, in order: {start, iso, runs, bookings, mine, sold, free, gone}. `bookings` and `mine` count what
+/// touches the day, `sold` its slots that were sold several times, and `free` those that can be booked. `gone` is whether nothing of the day is left to be booked, since it is past.
 export function strips({ slots, length, start, end }, scientist) {
   const days = [];
   for (let from = start; from < end; from += DAY_MS) {
     const day = slots.filter((slot) => slot.start >= from && slot.start < from + DAY_MS);
     const kinds = day.map((slot) => kindOf(slot, scientist));
-    const held = new Map(day.filter(({ booking }) => booking).map(({ booking }) => [identity(booking), booking]));
+    const held = new Map();
+    for (const { booking, bookings } of day)
+      for (const one of booking ? [booking, ...bookings] : []) held.set(identity(one), one);
     days.push({
       start: from,
       iso: isoDay(from),
       runs: runs(day, kinds, (ms) => (ms - from) / DAY_MS, length),
       bookings: held.size,
       mine: [...held.values()].filter(({ cientista_id: id }) => id === scientist).length,
+      sold: kinds.filter((kind) => kind === "sold").length,
       free: kinds.filter((kind) => kind === "free").length,
       gone: kinds.at(-1) === "gone",
     });
@@ -29,17 +32,18 @@ export function strips({ slots, length, start, end }, scientist) {
   return days;
 }
 
-/// The stretches of a day that are not simply free or past: {kind, from, to, end, scientist}. A booking is one stretch, and
+/// The stretches of a day that are not simply free or past: {kind, from, to, end, scientist}, and `sold` if that is
+/// more than once. A booking is one stretch, and
 /// closed slots in a row are one. `from` and `to` are parts of the day, `end` is the instant when a booking ends.
 function runs(slots, kinds, part, length) {
   const all = [];
   let before;
-  for (const [index, { start, booking }] of slots.entries()) {
+  for (const [index, { start, booking, sold }] of slots.entries()) {
     const kind = kinds[index];
-    const key = booking ? identity(booking) : kind;
+    const key = booking ? `${identity(booking)} ${sold}` : kind;
     if (key !== before && kind !== "free" && kind !== "gone") {
       const end = booking && Date.parse(booking.horario_fim_utc);
-      all.push({ kind, from: part(start), end, scientist: booking?.cientista_id });
+      all.push({ kind, from: part(start), end, scientist: booking?.cientista_id, ...(sold > 1 && { sold }) });
     }
     if (kind !== "free" && kind !== "gone") all.at(-1).to = part(start + length);
     before = key;
@@ -54,8 +58,9 @@ export function dayName(ms) {
 }
 
 /// 12 agendamentos, 3 meus, 276 horários livres. On a day that is past nothing can be free. `space` stands within each piece.
-export function dayTotals({ bookings, mine, free, gone }, space = " ") {
+export function dayTotals({ bookings, mine, sold, free, gone }, space = " ") {
   const pieces = [counted("week.bookings", bookings), mine > 0 && counted("week.mine", mine)];
+  pieces.push(sold > 0 && t("week.sold", { count: sold }));
   pieces.push(gone && !free ? t("slot.past") : counted("week.free", free));
   return pieces
     .filter(Boolean)

@@ -62,6 +62,5 @@ export class Ticker {
     if (failed && !this.#wasFailed && live.tried) live.doubt();
     this.#wasFailed = failed;
     screen.showClock();
-    if (!failed) screen.rest();
   }
 }

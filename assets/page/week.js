@@ -90,8 +90,8 @@ export class Week extends EventTarget {
     if (changes(runs, shown)) runs.replaceChildren(...shown.map(stretch));
   }
 
-  #textOf({ kind, scientist }) {
-    return kind === "mine" ? "★" : kind === "other" ? initials(this.#nameOf(scientist)) : "";
+  #textOf({ kind, scientist, sold }) {
+    return kind === "sold" ? `×${sold}` : kind === "mine" ? "★" : kind === "other" ? initials(this.#nameOf(scientist)) : "";
   }
 
   #point(event) {

@@ -114,3 +114,31 @@ test("slots are found by instant, and free ones are counted up to the next booki
   }
   assert.deepEqual([0, 4, 5, 6, 11, 12].map((first) => agenda.free(first)), [5, 1, 0, 6, 1, 0]);
 });
+
+test("in a race a slot keeps all of its bookings, and events end the same in any order", () => {
+  const race = [booking(1, 2, 3), booking(2, 2, 3), booking(3, 4)];
+  const events = [...race, cancelled(race[0]), booking(4, 2)];
+  const sold = (agenda) =>
+    agenda.slots.map(({ sold, booking: first, bookings, book }) => [sold, first?.id, bookings.map(({ id }) => id), Boolean(book)]);
+  const right = sold(new Agenda(answer([race[1], race[2], events[4]]), true));
+  assert.deepEqual(right.slice(2, 6), [
+    [2, 2, [2, 4], false],
+    [1, 2, [2], false],
+    [2, 2, [2, 3], false],
+    [0, undefined, [], true],
+  ]);
+  for (const order of orders(events)) {
+    const [agenda, heard] = [new Agenda(answer([race[0]]), true), new Heard()];
+    apply(agenda, heard, order);
+    assert.deepEqual(sold(agenda), right, order.map(({ id, status }) => `${id} ${status}`).join(", "));
+  }
+});
+
+test("of more bookings than the server gives, the number is the server's", () => {
+  const given = answer([booking(1, 2), booking(2, 2)]);
+  given.horarios[2].vezes_agendado = 60;
+  const agenda = new Agenda(given, true);
+  assert.ok(agenda.apply(booking(61, 2)));
+  assert.deepEqual([agenda.slots[2].sold, agenda.slots[2].bookings.length], [61, 3]);
+  assert.equal(agenda.apply(cancelled(booking(30, 2))), false, "it was not given: the next reading has it");
+});

@@ -34,10 +34,10 @@ export function answer(bookings, { first = 0, count = 12, telescope = "Hubble-Ac
   const active = bookings.filter(({ status }) => status === "AGENDADO");
   const slots = Array.from({ length: count }, (_, index) => {
     const start = utc(first + index);
-    const one = active.find((it) => it.horario_inicio_utc <= start && start < it.horario_fim_utc);
-    return one
-      ? { horario_inicio_utc: start, estado: "agendado", agendamento_id: one.id }
-      : { horario_inicio_utc: start, estado: "livre", _links: { agendar: { href: "agendamentos", method: "POST" } } };
+    const all = active.filter((it) => it.horario_inicio_utc <= start && start < it.horario_fim_utc);
+    const links = all.length ? {} : { _links: { agendar: { href: "agendamentos", method: "POST" } } };
+    const [estado, agendamento_id] = all.length ? ["agendado", all[0].id] : ["livre", null];
+    return { horario_inicio_utc: start, estado, agendamento_id, vezes_agendado: all.length, ...links };
   });
   return {
     telescopio: telescope,

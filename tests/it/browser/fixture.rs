@@ -54,6 +54,21 @@ pub async fn open(services: &Services, browser: &Browser) {
     wait_live(browser, "on").await;
 }
 
+/// Books `start` for a rival and sends the open form, in one task of the page: no event of the rival's booking can come
+/// between them.
+pub async fn lose_race(browser: &Browser, rival: i64, start: &str) {
+    let body = serde_json::json!({"cientista_id": rival, "horario_inicio_utc": start});
+    let script = format!(
+        "const request = new XMLHttpRequest();
+         request.open('POST', '/agendamentos', false);
+         request.setRequestHeader('Content-Type', 'application/json');
+         request.send('{body}');
+         document.querySelector('dialog button[type=submit]').click();
+         return request.status"
+    );
+    assert_eq!(browser.ask(&script).await, 201);
+}
+
 /// Chooses the scientist that later pages of this browser remember.
 pub fn as_scientist(browser: &Browser, scientist: i64) {
     let script = format!("localStorage.sctec ??= JSON.stringify({{scientist: {scientist}}})");

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::axe::Axe;
 use super::driver::PATIENCE;
 use super::fixture::{
-    DAY, as_scientist, cell, clock_error, contest, marie, page, slot, start, wait_dialog_closed, wait_live,
+    DAY, as_scientist, cell, clock_error, contest, lose_race, marie, page, slot, start, wait_dialog_closed, wait_live,
 };
 use crate::common::Services;
 
@@ -52,10 +52,8 @@ async fn every_state_is_accessible() {
     axe.check(&browser, "dialog, dark").await;
     browser.look(1280, 1180, false);
     axe.check(&browser, "dialog").await;
-    // The form is open while another person books the slot.
     browser.ask("document.getElementById('field-alvo').value = 'Kepler-22b'; return true").await;
-    services.book(9, &slot("21:00"));
-    browser.click("dialog button[type=submit]").await;
+    lose_race(&browser, 9, &slot("21:00")).await;
     browser.wait_text("dialog .outcome.lost", "Vera Rubin tem 21:00–21:05.").await;
     browser.wait("what is offered", "return document.querySelector('dialog .offers button')").await;
     axe.check(&browser, "lost").await;
@@ -70,6 +68,34 @@ async fn every_state_is_accessible() {
     axe.check(&browser, "won, phone").await;
     browser.key(Key::Enter).await;
     wait_dialog_closed(&browser).await;
+
+    browser.look(1280, 900, false);
+    browser.click(&cell("18:30")).await;
+    browser.wait_text("dialog h2", "Agendar 18:30–18:35").await;
+    browser.type_in("Kepler-22b").await;
+    services.book(9, &slot("18:30"));
+    browser.wait_text("dialog .offers", "Agendar 18:35–18:40").await;
+    browser.picture("rival").await;
+    for (width, height, dark) in [(1280, 1180, false), (1280, 1180, true), (390, 844, true), (390, 844, false)] {
+        browser.look(width, height, dark);
+        axe.check(&browser, &format!("rival, {width} wide, dark {dark}")).await;
+    }
+    browser.picture("rival-telefone").await;
+    browser.key(Key::Escape).await;
+    wait_dialog_closed(&browser).await;
+    browser.click(&cell("18:30")).await;
+    browser.wait("its links", "return document.querySelector('[data-focus=cancel]')").await;
+    browser.click("[data-focus=cancel]").await;
+    browser.wait_text("dialog h2", "Cancelar o agendamento de Vera Rubin?").await;
+    for (width, height, dark) in [(390, 844, true), (390, 844, false), (1280, 1180, false), (1280, 1180, true)] {
+        browser.look(width, height, dark);
+        axe.check(&browser, &format!("cancel another's, {width} wide, dark {dark}")).await;
+    }
+    browser.picture("cancelar-de-outro").await;
+    browser.key(Key::Escape).await;
+    wait_dialog_closed(&browser).await;
+    browser.look(390, 844, false);
+    browser.click(&cell("21:05")).await;
 
     browser.click("[data-language=en]").await;
     browser.wait_text("#agenda-counts", "free").await;

@@ -4,6 +4,7 @@
 //! `SCTEC_TEST_AXE` names. With `SCTEC_TEST_PICTURES` the README's pictures are made in the folder that it names (they are in
 //! `docs/pictures`). The page's modules that need no browser are tested by node, in `tests/page`.
 
+mod arrival;
 mod axe;
 mod clocks;
 mod driver;
@@ -16,7 +17,9 @@ mod outages;
 mod paper;
 mod places;
 mod proxy;
+mod rivals;
 mod slots;
+mod sold;
 mod spans;
 mod trouble;
 mod week;
