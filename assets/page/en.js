@@ -30,7 +30,7 @@ export default {
   "page.dispute": "Contest",
   "page.history": "History",
   "legend.simulated": "past, and can still be booked: this telescope is simulated",
-  "legend.sold": "sold more than once: nobody had the lock",
+  "legend.sold": "repeated: sold more than once, without a lock",
   "simulated.badge": "simulated",
   "page.mode": "Mode",
   "page.agenda": "Agenda",
@@ -54,7 +54,7 @@ export default {
   "address.telescope": "The address names “{name}”: there is no such telescope. This is {shown}.",
   "address.day": "The address names “{day}”: that is neither a day from {first} to {last} nor a week such as 2026-W48. This is today.",
   "agenda.counts": "free {free} · mine {mine} · others' {others}",
-  "agenda.sold": " · sold more than once {sold}",
+  "agenda.sold": " · repeated {sold}",
   "mode.race": "No-lock mode: a demonstration of the race, in a database of its own.",
   "day.today": "today",
 

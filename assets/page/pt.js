@@ -31,7 +31,7 @@ export default {
   "page.dispute": "Disputa",
   "page.history": "Histórico",
   "legend.simulated": "já passou, e ainda pode ser agendado: este telescópio é simulado",
-  "legend.sold": "vendido mais de uma vez: ninguém tinha a trava",
+  "legend.sold": "repetido: vendido mais de uma vez, sem trava",
   "simulated.badge": "simulado",
   "page.mode": "Modo",
   "page.agenda": "Agenda",
@@ -54,7 +54,7 @@ export default {
   "address.telescope": "O endereço diz “{name}”: não há esse telescópio. Este é {shown}.",
   "address.day": "O endereço diz “{day}”: não é um dia de {first} a {last}, nem uma semana como 2026-W48. Este é hoje.",
   "agenda.counts": "livres {free} · meus {mine} · de outros {others}",
-  "agenda.sold": " · vendidos mais de uma vez {sold}",
+  "agenda.sold": " · repetidos {sold}",
   "mode.race": "Modo sem trava: uma demonstração da condição de corrida, num banco à parte.",
   "day.today": "hoje",
 

@@ -151,6 +151,19 @@ test("a booking is one stretch in each of its days, beside its neighbour", () =>
   assert.equal(strips(agenda, 2)[0].runs[2].end, Date.parse(utc(300)));
 });
 
+test("a slot that was sold several times is a stretch of its own, with all of its bookings in the counts", () => {
+  const [day] = strips(new Agenda(answer([booking(1, 0, 2), booking(2, 0), booking(3, 1), booking(4, 1)], { count: 288 }), true), 4);
+  assert.deepEqual(
+    day.runs.map(({ kind, from, to, sold }) => [kind, from * 288, to * 288, sold]),
+    [
+      ["sold", 0, 1, 2],
+      ["sold", 1, 2, 3],
+    ],
+  );
+  assert.deepEqual([day.bookings, day.mine, day.sold, day.free], [4, 1, 2, 286]);
+  assert.match(dayTotals(day), /, repetidos 2, /);
+});
+
 test("what cannot be booked is a stretch, and what is past is none", () => {
   const one = answer([], { count: 288 });
   for (const [index, slot] of one.horarios.entries()) {

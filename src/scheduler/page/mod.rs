@@ -1,18 +1,21 @@
 //! The web page's files, which are part of the executable. At `/` a browser gets the page, and other clients get JSON.
 //!
 //! Every file in `assets/page` is served; `build.rs` generates the table of these files. The page itself comes in the language
-//! that the browser prefers ([`words`]).
+//! that the browser prefers ([`words`]), and no file with its comments ([`comments`]).
 
+mod comments;
 mod words;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use bytes::Bytes;
 use hyper::header::{
     ACCEPT, ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue,
     REFERRER_POLICY, VARY,
 };
 
+use self::comments::without_comments;
 use self::words::{FillError, LANGUAGES, Language};
 use crate::http::Response;
 use crate::http::accept::Accepted;
@@ -29,7 +32,7 @@ const CONTENTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/page.rs")
 /// All files are hashed and compressed at the first request for one of them.
 static FILES: LazyLock<HashMap<&'static str, File>> = LazyLock::new(|| {
     let files = CONTENTS.iter().filter(|(name, _)| *name != INDEX);
-    files.map(|&(name, content)| (name, File::new(name, content))).collect()
+    files.map(|&(name, content)| (name, File::new(name, served(name, content)))).collect()
 });
 
 /// The page in each of its languages.
@@ -38,6 +41,11 @@ static PAGES: LazyLock<Vec<(&'static Language, File)>> = LazyLock::new(|| {
         |language| (language, File::new(INDEX, filled(language).expect("a test fills the page in each language")));
     LANGUAGES.iter().map(page).collect()
 });
+
+/// A file as it is served: a text without its comments.
+fn served(name: &str, content: &'static [u8]) -> Bytes {
+    std::str::from_utf8(content).map_or(Bytes::from_static(content), |text| without_comments(name, text).into())
+}
 
 /// The page's HTML in a language.
 fn filled(language: &Language) -> Result<String, FillError> {
@@ -125,6 +133,19 @@ mod tests {
             tags.push(page);
         }
         assert_ne!(tags[0], tags[1]);
+    }
+
+    #[test]
+    fn no_text_of_a_script_goes_over_several_lines_where_a_line_could_look_like_a_comment() {
+        for (name, content) in CONTENTS
+            .iter()
+            .filter(|(name, _)| content_type(name).is_some_and(|kind| kind.starts_with("text/javascript")))
+        {
+            let lines = std::str::from_utf8(content).unwrap().lines();
+            for line in lines.filter(|line| !line.trim_start().starts_with("//")) {
+                assert!(line.matches('`').count().is_multiple_of(2) && !line.contains("/*"), "{name}: {line}");
+            }
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ async fn a_slot_that_was_sold_ten_times_says_so_and_opens_its_ten_bookings() {
     let label = browser.ask(&format!("return document.querySelector('{three}').ariaLabel")).await;
     assert_eq!(label, "03:00, ×10, vendido 10 vezes");
     assert_eq!(browser.ask(explained).await, true);
-    browser.wait_text("#agenda-counts", "vendidos mais de uma vez 1").await;
+    browser.wait_text("#agenda-counts", "repetidos 1").await;
     browser.click(&three).await;
     browser.wait_text("#selected", "×10 · vendido 10 vezes").await;
     let names = "return [...document.querySelectorAll('.sales summary')].map((it) => it.innerText)";
