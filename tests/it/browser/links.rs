@@ -54,7 +54,7 @@ async fn an_action_without_a_link_has_no_button_and_no_url_is_built() {
     browser.wait_text(".timeline", "Agendado por Caroline Herschel").await;
     browser.click("[data-focus=cancel]").await;
     browser.wait_text("dialog", "de Caroline Herschel").await;
-    browser.click("dialog button[type=submit]").await;
+    browser.click("dialog button.danger").await;
     wait_kind(&browser, "06:00", "free").await;
     browser.wait_text(".timeline", "Cancelado").await;
     browser.click("#after").await;

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::driver::Browser;
 use super::fixture::{
-    DAY, as_scientist, cell, choose, close_dialog, focus, marie, open, opened, slot, start, wait_kind, wait_links,
+    DAY, as_scientist, cell, choose, close_dialog, focus, lose_race, marie, open, opened, slot, start, wait_kind,
+    wait_links,
 };
 use crate::common::Services;
 
@@ -226,8 +227,7 @@ async fn a_conflict_over_midnight_leads_to_its_day_and_slot() {
     browser.click(&cell("23:50")).await;
     browser.wait("half an hour", "return document.getElementById('field-duracao_min').length >= 6").await;
     choose(&browser, "field-duracao_min", 30).await;
-    assert_eq!(services.book(2, &format!("{NEXT_DAY}T00:05:00Z")).0, 201);
-    browser.click("dialog button[type=submit]").await;
+    lose_race(&browser, 2, &format!("{NEXT_DAY}T00:05:00Z")).await;
     browser.wait_text("dialog .outcome.lost", "tem 7 de mai., 00:05–00:10.").await;
     let see = "return [...document.querySelectorAll('dialog .buttons button')].find((it) => it.innerText === 'Ver 7 de mai., 00:05–00:10 na agenda')";
     browser.wait("what leads there", see).await;
