@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
 use hyper::StatusCode;
 use serde_json::Value;
 
+use super::address::url_parser;
 use super::outcome::{EXIT_UNEXPECTED, Outcome};
 use super::output::{print, tell};
 use super::runtime::block_on;
@@ -34,7 +34,7 @@ Exit status: 0 well, 1 not well or no answer, 2 could not ask, for a reason that
 an address, no free local port, too many open files.")]
 pub(super) struct HealthArgs {
     /// The service's entry point, scheduler or coordinator
-    #[arg(env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL", value_parser = url_parser())]
     url: String,
     /// Ask whether it can do its work now (/pronto), and not only whether it lives (/saude)
     #[arg(long)]

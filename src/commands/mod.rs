@@ -1,5 +1,6 @@
 //! The command line: the list of subcommands. Each has a file or folder of its own, its clap arguments next to its `run`.
 
+mod address;
 mod audit;
 mod clock_sync;
 mod completions;

@@ -6,6 +6,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
+use super::address::url_parser;
 use super::outcome::{EXIT_UNEXPECTED, Outcome};
 use super::output::{colour, print};
 use super::runtime::block_on;
@@ -29,7 +30,7 @@ const CONCURRENCY_DEFAULT: u32 = 1000;
 Exit status: 0 the result is as expected, 1 it is not, 2 could not run.")]
 pub(super) struct StressArgs {
     /// The scheduler's entry point; everything else is found by following links
-    #[arg(long, env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL", value_parser = url_parser())]
     url: String,
     /// How many requests
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]

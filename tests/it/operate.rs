@@ -74,7 +74,7 @@ fn health_keeps_its_timeout_and_refuses_answers_of_other_programs() {
 #[test]
 fn health_refuses_a_wrong_url_with_advice() {
     for (args, expected) in [
-        (["health", "127.0.0.1:5000", "--ready"], "http://127.0.0.1:5000"),
+        (["health", "127.0.0.1", "--ready"], "http://127.0.0.1:5000"),
         (["health", "https://127.0.0.1:5000", "--ready"], "http://127.0.0.1:5000"),
         (["health", "http://127.0.0.1:5000/?x", "--ready"], "entry point"),
         (["health", "--timeout", "0s"], "--timeout"),

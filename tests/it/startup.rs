@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::common::{Services, sctec};
+use crate::common::{Server, Services, run, sctec};
 
 fn fails(output: &Output, expected: &str) {
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -108,4 +108,51 @@ fn arguments_out_of_bounds() {
     fails(&scheduler(folder.path()).args(["--lock-retention-ms", "60001"]).output().unwrap(), "between 0 and 60000");
     fails(&scheduler(folder.path()).args(["--coordinator", "ftp://x"]).output().unwrap(), "http://127.0.0.1:3000");
     assert_eq!(scheduler(folder.path()).args(["--listen", "nowhere"]).output().unwrap().status.code(), Some(2));
+}
+
+#[test]
+fn a_short_address_is_this_machine_for_servers_and_tools() {
+    for short in ["0", ":0", "localhost:0"] {
+        for name in ["--listen", "--port", "-p"] {
+            let server = Server::start(&["serve-coordinator", name, short]);
+            assert!(server.url().starts_with("http://127.0.0.1:"), "{name} {short}: {}", server.url());
+        }
+    }
+    let server = Server::start(&["serve-all", "--listen", "localhost:0", "--listen-coordinator", ":0"]);
+    for (service, commands) in [
+        ("servico-agendamento", &["health", "clock-sync --samples=1 --url", "stress --url"][..]),
+        ("servico-coordenador", &["health", "locks --url"]),
+    ] {
+        let url = server.url_of(service);
+        let port = url.rsplit(':').next().unwrap();
+        for command in commands {
+            for short in
+                [port.to_owned(), format!(":{port}"), format!("localhost:{port}"), format!("127.0.0.1:{port}/")]
+            {
+                let output = run(&command.split(' ').chain([short.as_str()]).collect::<Vec<_>>());
+                assert_eq!(output.status.code(), Some(0), "{command} {short}: {output:?}");
+            }
+        }
+    }
+    let coordinator = server.url_of("servico-coordenador");
+    let coordinator = &coordinator["http://127.0.0.1".len()..];
+    let scheduler = Server::start(&["serve-scheduler", "--listen", ":0", "--coordinator", coordinator]);
+    assert_eq!(run(&["health", "--ready", &scheduler.url()]).status.code(), Some(0), "it reaches its coordinator");
+}
+
+#[test]
+fn a_wrong_address_to_listen_on_says_the_right_forms() {
+    for (wrong, why) in [
+        ("nowhere", "it is not an address with a port"),
+        ("127.0.0.1", "it has no port"),
+        ("localhost:70000", "it has a port above 65535"),
+        ("http://127.0.0.1:5000", "it is a URL"),
+    ] {
+        for option in ["--listen", "--listen-coordinator"] {
+            let output = run(&["serve-all", option, wrong]);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{said}");
+            assert!(said.contains(why) && said.contains("localhost:8080"), "{option} {wrong}: {said}");
+        }
+    }
 }

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
 use indicatif::ProgressBar;
 
 use self::print::{Measurement, millis, print_json, print_line, print_report};
+use super::address::url_parser;
 use super::outcome::{EXIT_CLOCK_OFF, Outcome};
 use super::output::{CANNOT_WRITE, is_broken_pipe, pause, tell};
 use super::values::{Skew, parse_duration, parse_skew};
@@ -42,7 +42,7 @@ Exit status: 0 done, 2 could not run, 3 the clock cannot be shown to be within -
 or until its output's pipe is closed (0).")]
 pub struct ClockSyncArgs {
     /// The scheduler's entry point; its links lead to the time
-    #[arg(long, env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL", value_parser = url_parser())]
     pub url: String,
     /// Samples per measurement; the one with the least round trip is used
     #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]

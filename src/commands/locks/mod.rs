@@ -12,6 +12,7 @@ use clap::builder::NonEmptyStringValueParser;
 use serde_json::{Value, json};
 
 use self::client::{Client, ClientError, Listing};
+use super::address::url_parser;
 use super::outcome::{EXIT_UNEXPECTED, Outcome};
 use super::output::{colour, pause, print, tell};
 use super::runtime::block_on;
@@ -41,7 +42,7 @@ pub(super) struct LocksArgs {
         default_value = "http://127.0.0.1:3000",
         value_name = "URL",
         value_delimiter = ',',
-        value_parser = NonEmptyStringValueParser::new()
+        value_parser = url_parser()
     )]
     url: Vec<String>,
     /// Only resources whose names begin with this

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
+use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
+use crate::commands::address::{parse_listen, url_parser};
 use crate::coordinator::protocol::TOKENS_ABOVE_MAX;
 use crate::logging::ROTATE_MB_DEFAULT;
 
@@ -96,8 +97,8 @@ pub struct TrailArgs {
   sctec serve-scheduler --listen 127.0.0.1:0 --coordinator http://127.0.0.1:3000
   sctec serve-scheduler --no-lock        the race, in a database of its own (corrida.db)")]
 pub struct SchedulerArgs {
-    /// Address to listen on; port 0 is any free port
-    #[arg(long, env = "SCTEC_LISTEN", default_value = "127.0.0.1:5000", value_name = "ADDRESS")]
+    /// Address to listen on: 8080 is this machine alone, 0.0.0.0:8080 all networks, and port 0 any free port
+    #[arg(long, alias = "port", short_alias = 'p', env = "SCTEC_LISTEN", default_value = "127.0.0.1:5000", value_name = "ADDRESS", value_parser = parse_listen)]
     pub listen: SocketAddr,
     /// The coordinator's URL. Comma-separate several addresses of it for failover
     #[arg(
@@ -106,7 +107,7 @@ pub struct SchedulerArgs {
         default_value = "http://127.0.0.1:3000",
         value_name = "URL",
         value_delimiter = ',',
-        value_parser = NonEmptyStringValueParser::new()
+        value_parser = url_parser()
     )]
     pub coordinator: Vec<String>,
     /// Demonstrate the race condition: no coordinator, no slot claim, check and save in two steps. Uses its own database
@@ -129,8 +130,8 @@ pub struct SchedulerArgs {
   sctec serve-coordinator
   curl -H 'Content-Type: application/json' -d '{\"recurso\": \"X\"}' http://127.0.0.1:3000/lock")]
 pub struct CoordinatorArgs {
-    /// Address to listen on; port 0 is any free port
-    #[arg(long, env = "SCTEC_LISTEN", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
+    /// Address to listen on: 8080 is this machine alone, 0.0.0.0:8080 all networks, and port 0 any free port
+    #[arg(long, alias = "port", short_alias = 'p', env = "SCTEC_LISTEN", default_value = "127.0.0.1:3000", value_name = "ADDRESS", value_parser = parse_listen)]
     pub listen: SocketAddr,
     /// After a restart, grant no lock until the earlier locks have expired (auto), or grant locks at once (0). Granting at once
     /// is safe if every write is checked against its fencing token. The scheduler does this
@@ -162,11 +163,11 @@ pub enum Grace {
   sctec serve-all
   sctec serve-all --listen 127.0.0.1:0 --listen-coordinator 127.0.0.1:0 --data-dir /tmp/sctec")]
 pub struct AllArgs {
-    /// Address of the scheduler; port 0 is any free port
-    #[arg(long, env = "SCTEC_LISTEN", default_value = "127.0.0.1:5000", value_name = "ADDRESS")]
+    /// Address of the scheduler: 8080 is this machine alone, 0.0.0.0:8080 all networks, and port 0 any free port
+    #[arg(long, alias = "port", short_alias = 'p', env = "SCTEC_LISTEN", default_value = "127.0.0.1:5000", value_name = "ADDRESS", value_parser = parse_listen)]
     pub listen: SocketAddr,
     /// Address of the coordinator; port 0 is any free port
-    #[arg(long, env = "SCTEC_LISTEN_COORDINATOR", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
+    #[arg(long, env = "SCTEC_LISTEN_COORDINATOR", default_value = "127.0.0.1:3000", value_name = "ADDRESS", value_parser = parse_listen)]
     pub listen_coordinator: SocketAddr,
     /// After a restart, grant no lock until the earlier locks have expired (auto), or grant locks at once (0)
     #[arg(long, env = "SCTEC_GRACE", default_value = "auto", value_name = "GRACE")]

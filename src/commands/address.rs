@@ -1,0 +1,125 @@
+//! The addresses that options take, with the short forms that people type: a port alone, or a host and a port without `http://`.
+//!
+//! An address without a host is this machine's loopback, for a listener as for a client: nothing is opened to the network that
+//! was not named.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
+
+/// Parses an address to listen on.
+pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let (host, port) = match text.rsplit_once(':') {
+        Some(parts) => parts,
+        // A port alone.
+        None if is_digits(text) => ("", text),
+        None => (text, ""),
+    };
+    let is_loopback = host.is_empty() || host.eq_ignore_ascii_case("localhost");
+    let wrong = if text.contains("://") {
+        "is a URL; leave out what stands before the host"
+    } else if is_loopback && is_digits(port) {
+        match port.parse::<u16>() {
+            Ok(port) => return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+            Err(_) => "has a port above 65535",
+        }
+    } else if text.parse::<IpAddr>().is_ok() || text.eq_ignore_ascii_case("localhost") {
+        "has no port"
+    } else if is_digits(port) {
+        "has a host that is not an address of this machine: give the address itself"
+    } else {
+        "is not an address with a port"
+    };
+    Err(format!("it {wrong}; give 8080 or localhost:8080 for this machine alone, or as 0.0.0.0:8080 or [::1]:8080"))
+}
+
+/// The parser of a URL that a command asks: the short forms are written out, anything else is left as it is, for the command to
+/// judge.
+pub fn url_parser() -> impl TypedValueParser<Value = String> {
+    NonEmptyStringValueParser::new().map(|text| in_full(&text))
+}
+
+/// A URL with its scheme and host, if `text` is a short form of one: `5000`, `:5000`, `localhost:5000`, `[::1]:5000/path`.
+///
+/// A host without a port is no short form: port 80 would be meant rarely, and the port of which service is unknown here.
+fn in_full(text: &str) -> String {
+    let text = text.trim();
+    let authority = text.split('/').next().unwrap_or_default();
+    let (host, port) = authority.rsplit_once(':').unwrap_or(("", authority));
+    if !is_digits(port) {
+        return text.to_owned();
+    }
+    if host.is_empty() {
+        return format!("http://{}:{}", Ipv4Addr::LOCALHOST, text.trim_start_matches(':'));
+    }
+    format!("http://{text}")
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_to_listen_on_may_be_short() {
+        for (text, address) in [
+            ("8080", "127.0.0.1:8080"),
+            (":8080", "127.0.0.1:8080"),
+            ("0", "127.0.0.1:0"),
+            ("localhost:8080", "127.0.0.1:8080"),
+            ("LocalHost:0", "127.0.0.1:0"),
+            ("127.0.0.1:8080", "127.0.0.1:8080"),
+            ("0.0.0.0:8080", "0.0.0.0:8080"),
+            ("[::1]:8080", "[::1]:8080"),
+            ("[::]:8080", "[::]:8080"),
+        ] {
+            assert_eq!(parse_listen(text), Ok(address.parse().unwrap()), "{text}");
+        }
+        for (text, said) in [
+            ("", "not an address with a port"),
+            (":", "not an address with a port"),
+            ("nowhere", "not an address with a port"),
+            ("localhost", "has no port"),
+            ("127.0.0.1", "has no port"),
+            ("::1", "has no port"),
+            ("localhost:", "not an address with a port"),
+            ("localhost:http", "not an address with a port"),
+            ("70000", "a port above 65535"),
+            ("localhost:99999999999", "a port above 65535"),
+            ("-1", "not an address with a port"),
+            ("*:8080", "a host that is not an address of this machine"),
+            ("example.org:8080", "a host that is not an address of this machine"),
+            ("http://127.0.0.1:8080", "is a URL"),
+        ] {
+            let error = parse_listen(text).unwrap_err();
+            assert!(error.contains(said), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_url_may_be_short_if_it_has_a_port() {
+        for (text, url) in [
+            ("5000", "http://127.0.0.1:5000"),
+            (":5000", "http://127.0.0.1:5000"),
+            (":5000/v1", "http://127.0.0.1:5000/v1"),
+            ("localhost:5000", "http://localhost:5000"),
+            ("10.0.0.7:5000/", "http://10.0.0.7:5000/"),
+            ("[::1]:5000", "http://[::1]:5000"),
+            ("telescope.example:80/agenda", "http://telescope.example:80/agenda"),
+        ] {
+            assert_eq!(in_full(text), url);
+            assert!(crate::http::client::Url::parse(url).is_ok(), "{url}");
+        }
+        for text in
+            ["http://h:5000", "https://h", "localhost", "x", "host:", "host:port", "u:p@h", "/time", "http:5000x"]
+        {
+            assert_eq!(in_full(text), text);
+        }
+    }
+}
