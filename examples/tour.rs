@@ -131,7 +131,7 @@ async fn contest(url: &str, expectation: Expectation) -> Result<Seen> {
         expectation,
     };
     let seen = stress::run(&config, Progress::on_stderr(false)).await?;
-    println!("{}", report::human(&config, &seen, false));
+    println!("{}", report::human(&config, &seen, report::Look::default()));
     Ok(seen)
 }
 

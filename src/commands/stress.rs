@@ -8,11 +8,12 @@ use clap::{Args, ValueEnum};
 
 use super::address::url_parser;
 use super::outcome::{EXIT_UNEXPECTED, Outcome};
-use super::output::{colour, print};
+use super::output::{colour, print, table_width};
 use super::runtime::block_on;
 use super::values::in_english;
 use crate::http::client::Url;
 use crate::stress::progress::Progress;
+use crate::stress::report::Look;
 use crate::stress::stats::Expectation;
 use crate::stress::{self, Config, report};
 use crate::time::Timestamp;
@@ -23,19 +24,21 @@ const CONCURRENCY_DEFAULT: u32 = 1000;
 /// Arguments of `stress`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
-  sctec stress --n 10                          ten rivals for one free slot: one 201, nine 409
-  sctec stress --n 10 --expect race            against serve-scheduler --no-lock: several 201
-  sctec stress --n 1000 --distinct --json      a thousand slots, one request each
+  sctec stress -n 10                           ten rivals for one free slot: one 201, nine 409
+  sctec stress -n 10 --expect race             against serve-scheduler --no-lock: several 201
+  sctec stress -n 5000 -c 50                   each connection carries a hundred requests
+  sctec stress -n 1000 --distinct --json       a thousand slots, one request each
 
-Exit status: 0 the result is as expected, 1 it is not, 2 could not run.")]
+Exit status: 0 the result is as expected, 1 it is not, 2 could not run: for example, because a slot of --slot was booked \
+before, so that nobody can win it.")]
 pub(super) struct StressArgs {
     /// The scheduler's entry point; everything else is found by following links
     #[arg(long, env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL", value_parser = url_parser())]
     url: String,
     /// How many requests
-    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(short, long, alias = "requests", default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     n: u32,
-    /// The slot, RFC 3339 on the five-minute grid [default: one that is free]
+    /// The slot, RFC 3339 on the five-minute grid [default: a free one of the coming day, or later]
     #[arg(long, value_name = "INSTANT")]
     slot: Option<String>,
     /// The scientist who books
@@ -48,7 +51,7 @@ pub(super) struct StressArgs {
     #[arg(long)]
     distinct: bool,
     /// Connections open at once; each carries its requests one after the other [default: n, at most 1000]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(short, long, alias = "connections", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     concurrency: Option<u32>,
     /// The expected result [default: one, or all with --distinct]
     #[arg(long, value_name = "WHAT")]
@@ -76,7 +79,11 @@ pub(super) enum Expect {
 pub fn run(args: &StressArgs) -> Outcome {
     let config = checked(args)?;
     let seen = block_on(stress::run(&config, Progress::on_stderr(!args.json)))??;
-    let text = if args.json { report::json(&config, &seen)? } else { report::human(&config, &seen, colour()) };
+    let text = if args.json {
+        report::json(&config, &seen)?
+    } else {
+        report::human(&config, &seen, Look { colour: colour(), width: table_width() })
+    };
     print(&text)?;
     Ok(if seen.verdict.as_expected { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNEXPECTED) })
 }

@@ -1,10 +1,11 @@
 //! Sends many booking requests at one instant, and judges the results.
 //!
 //! The parts, in the order of a run: [`target`] finds the slots and the booking's URL by following links, [`workers`]
-//! opens every connection and then releases all requests at once, [`stats`] sums up and judges, [`report`] shows it.
+//! opens every connection and then releases all requests at once, [`stats`] sums up and judges, [`report`] shows it, with a [`histogram`].
 //! [`wire`] reads the scheduler's documents, and [`progress`] shows a person how far the run has come.
 
 mod config;
+mod histogram;
 pub mod progress;
 pub mod report;
 pub mod stats;
@@ -44,7 +45,8 @@ pub struct Seen {
 /// Finds the target, sends the requests, reads the bookings that the server lists afterwards, and judges.
 ///
 /// # Errors
-/// When it could not run. A request that fails is not an error of the run: it is one of its results.
+/// When it could not run, or when a slot was booked before: nothing is sent then, because the results could not be judged. A request
+/// that fails is not an error of the run: it is one of its results.
 pub async fn run(config: &Config, progress: Progress) -> anyhow::Result<Seen> {
     let mut browser = Browser::default();
     let target = Target::find(&mut browser, &config.url, config.telescope.as_deref()).await?;

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
+use textwrap::WordSplitter;
 
 use super::Seen;
 use super::config::Config;
+use super::histogram::histogram;
 use super::stats::{Expectation, Fate, Latencies};
 use super::target::{Listed, wire_instant};
 use crate::text::escaped;
@@ -21,31 +23,50 @@ const LISTED_MAX: usize = 50;
 /// The most bookings that are shown where each request had a slot of its own.
 const LISTED_DISTINCT_MAX: usize = 10;
 
+/// The width of the histogram where there is no terminal.
+const WIDTH: u16 = 80;
+
 const GREEN: &str = "\x1b[32m";
 const RED: &str = "\x1b[31m";
 const PLAIN: &str = "\x1b[0m";
 
-/// The report for people; `colour` the verdict or not.
-pub fn human(config: &Config, seen: &Seen, colour: bool) -> String {
+/// How the report for people looks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Look {
+    /// Whether it has colours.
+    pub colour: bool,
+    /// The width of the terminal; `None` is no terminal, and lines are not wrapped.
+    pub width: Option<u16>,
+}
+
+impl Look {
+    /// One line, wrapped at the terminal's width, the further lines below its text.
+    fn line(self, label: &str, text: &str) -> String {
+        let Some(width) = self.width else {
+            return format!("{label}{text}\n");
+        };
+        let indent = " ".repeat(label.chars().count());
+        let options = textwrap::Options::new(width.into()).initial_indent(label).subsequent_indent(&indent);
+        let options = options.break_words(false).word_splitter(WordSplitter::NoHyphenation);
+        textwrap::fill(text, options) + "\n"
+    }
+}
+
+/// The report for people.
+pub fn human(config: &Config, seen: &Seen, look: Look) -> String {
     let mut text = String::new();
-    // Writing to a String cannot fail; the results below are dropped for that reason.
-    let _ = writeln!(
-        text,
-        "{} requests over {} connections for {}, {} {}",
-        config.n,
-        config.connections,
-        escaped(&seen.telescope),
-        if config.distinct { "a slot each from" } else { "slot" },
-        wire_instant(seen.slot)
-    );
-    requests(&mut text, &seen.fates);
-    totals(&mut text, seen);
+    let kind = if config.distinct { "a slot each from" } else { "slot" };
+    let (telescope, slot) = (escaped(&seen.telescope), wire_instant(seen.slot));
+    let head = format!("{} requests over {} connections for {telescope}, {kind} {slot}", config.n, config.connections);
+    text.push_str(&look.line("", &head));
+    requests(&mut text, &seen.fates, look);
+    totals(&mut text, seen, look);
     listed(&mut text, config, &seen.listed);
-    verdict(&mut text, config.expectation, seen, colour);
+    verdict(&mut text, config.expectation, seen, look);
     text
 }
 
-fn requests(text: &mut String, fates: &[Fate]) {
+fn requests(text: &mut String, fates: &[Fate], look: Look) {
     // Winners are kept first, because a reader looks for them; shown in the order of their numbers.
     let mut shown: Vec<&Fate> = fates.iter().collect();
     shown.sort_by_key(|fate| !fate.won());
@@ -59,6 +80,9 @@ fn requests(text: &mut String, fates: &[Fate]) {
         "latency ms",
         "booking",
     ]);
+    if let Some(width) = look.width {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
     for fate in shown {
         table.add_row([
             fate.number.to_string(),
@@ -80,7 +104,7 @@ fn requests(text: &mut String, fates: &[Fate]) {
     }
 }
 
-fn totals(text: &mut String, seen: &Seen) {
+fn totals(text: &mut String, seen: &Seen, look: Look) {
     let summary = &seen.summary;
     let _ = writeln!(text);
     let outcomes_of = |wanted: Option<u16>| {
@@ -88,25 +112,26 @@ fn totals(text: &mut String, seen: &Seen) {
         of_status.map(|((_, outcome), count)| format!("{outcome} {count}")).collect::<Vec<_>>().join(", ")
     };
     for (status, count) in &summary.statuses {
-        let _ = writeln!(text, "{:<12}{count:>7}   {}", format!("status {status}"), outcomes_of(Some(*status)));
+        let label = format!("{:<12}{count:>7}   ", format!("status {status}"));
+        text.push_str(&look.line(&label, &outcomes_of(Some(*status))));
         if let Some(reason) = summary.reasons.get(status) {
-            let _ = writeln!(text, "{:<22}{reason}", "");
+            text.push_str(&look.line(&" ".repeat(22), reason));
         }
     }
     if summary.errors > 0 {
-        let _ = writeln!(text, "{:<12}{:>7}   {}", "no answer", summary.errors, outcomes_of(None));
+        let label = format!("{:<12}{:>7}   ", "no answer", summary.errors);
+        text.push_str(&look.line(&label, &outcomes_of(None)));
     }
     if let Some(Latencies { min, p50, p95, p99, max }) = summary.latencies {
         let [min, p50, p95, p99, max] = [min, p50, p95, p99, max].map(millis);
         let _ = writeln!(text, "latency ms  min {min}   p50 {p50}   p95 {p95}   p99 {p99}   max {max}");
     }
+    text.push_str(&histogram(&seen.fates, look.width.unwrap_or(WIDTH), look.colour));
     let (rate, answered, wall) = (summary.throughput_per_s(), summary.answered(), millis(summary.wall));
     let _ = writeln!(text, "throughput  {rate:.0} requests/s ({answered} answered in {wall} ms)");
     if seen.without_locks {
-        let _ = writeln!(
-            text,
-            "scheduler   takes no locks (serve-scheduler --no-lock): several may win, which --expect race expects"
-        );
+        let note = "takes no locks (serve-scheduler --no-lock): several may win, which --expect race expects";
+        text.push_str(&look.line("scheduler   ", note));
     }
 }
 
@@ -122,14 +147,16 @@ fn listed(text: &mut String, config: &Config, listed: &[Listed]) {
     }
 }
 
-fn verdict(text: &mut String, expectation: Expectation, seen: &Seen, colour: bool) {
+fn verdict(text: &mut String, expectation: Expectation, seen: &Seen, look: Look) {
     let verdict = &seen.verdict;
     let line = if verdict.as_expected {
         format!("as expected: {expectation}")
     } else {
         format!("NOT as expected: {} (expected: {expectation})", verdict.seen)
     };
-    let _ = match (colour, verdict.as_expected) {
+    let line = look.line("", &line);
+    let line = line.trim_end();
+    let _ = match (look.colour, verdict.as_expected) {
         (false, _) => writeln!(text, "\n{line}"),
         (true, true) => writeln!(text, "\n{GREEN}{line}{PLAIN}"),
         (true, false) => writeln!(text, "\n{RED}{line}{PLAIN}"),

@@ -17,14 +17,15 @@ use crate::time::{Clock, Timestamp};
 
 /// The length of a slot, and the step of the grid.
 const SLOT: Duration = Duration::from_secs(5 * 60);
-/// How far ahead a free slot is looked for at first.
-const HORIZON_SLOTS: u64 = 365 * 24 * 12;
+/// How far ahead a free slot is looked for: on a page that shows the coming day at first. A random slot, and not the next free
+/// one, so that two runs at the same time do not meet.
+const HORIZONS: [u64; 5] = [DAY_SLOTS, 30 * DAY_SLOTS, 365 * DAY_SLOTS, 2 * 365 * DAY_SLOTS, 4 * 365 * DAY_SLOTS];
+/// The slots of a day.
+const DAY_SLOTS: u64 = 24 * 12;
 /// How far the first slot is from now at the least: a clock that is off, or a long run, must not reach the past.
 const MARGIN: Duration = Duration::from_secs(60 * 60);
-/// How many random places are tried.
-const TRIES: u32 = 24;
-/// After this many failed tries the horizon doubles: the coming year may be full.
-const TRIES_PER_HORIZON: u32 = 8;
+/// How many random places are tried within each horizon.
+const TRIES_PER_HORIZON: usize = 8;
 /// The server's largest page.
 const PAGE_SIZE: &str = "500";
 /// The most pages that are read: more mean that the links `proxima` go in circles.
@@ -54,10 +55,25 @@ struct Telescope {
 }
 
 #[derive(Deserialize)]
-struct Page {
-    agendamentos: Vec<Listed>,
+struct Page<T> {
+    agendamentos: Vec<T>,
     #[serde(rename = "_links")]
     links: Links,
+}
+
+/// A booking that was there before the run.
+#[derive(Deserialize)]
+struct Occupant {
+    id: i64,
+    cientista_id: i64,
+    horario_inicio_utc: String,
+    #[serde(default, rename = "_links")]
+    links: Links,
+}
+
+#[derive(Deserialize)]
+struct Scientist {
+    nome: String,
 }
 
 /// A booking, as the server lists it.
@@ -162,7 +178,7 @@ impl Target {
         let mut url = self.list_url(slots, PAGE_SIZE)?;
         let mut listed = Vec::new();
         for _ in 0..PAGES_MAX {
-            let page: Page = browser.get(&url).await?;
+            let page: Page<Listed> = browser.get(&url).await?;
             listed.extend(page.agendamentos);
             match page.links.get("proxima") {
                 Some(next) => url = url.join(&next.href)?,
@@ -172,9 +188,21 @@ impl Target {
         bail!("{} lists more than {PAGES_MAX} pages", self.list_base)
     }
 
-    async fn is_free(&self, browser: &mut Browser, slots: &Slots) -> anyhow::Result<bool> {
-        let page: Page = browser.get(&self.list_url(slots, "1")?).await?;
-        Ok(page.agendamentos.is_empty())
+    /// The first booking that occupies any of `slots`, if there is one.
+    async fn occupant(&self, browser: &mut Browser, slots: &Slots) -> anyhow::Result<Option<Occupant>> {
+        let page: Page<Occupant> = browser.get(&self.list_url(slots, "1")?).await?;
+        Ok(page.agendamentos.into_iter().next())
+    }
+
+    /// A booking in words, with its scientist's name if the server tells it.
+    async fn described(&self, browser: &mut Browser, occupant: &Occupant) -> String {
+        let Occupant { id, cientista_id, horario_inicio_utc, links } = occupant;
+        let name = match links.get("cientista").map(|link| self.list_base.join(&link.href)) {
+            Some(Ok(url)) => browser.get(&url).await.ok().map(|Scientist { nome }| nome),
+            _ => None,
+        };
+        let name = name.unwrap_or_else(|| format!("scientist {cientista_id}"));
+        format!("booking {id} of {name} ({horario_inicio_utc})")
     }
 
     fn list_url(&self, slots: &Slots, limit: &str) -> anyhow::Result<Url> {
@@ -216,7 +244,7 @@ fn choose_telescope(known: Telescopes, wanted: Option<&str>) -> anyhow::Result<S
 /// The slots to book: `count` slots from `base` on; without it, from a random place where all of them are free.
 ///
 /// # Errors
-/// When no free place was found, or the server does not answer.
+/// When no free place was found, when one of the slots from `base` on is booked already, or when the server does not answer.
 pub async fn choose_slots(
     browser: &mut Browser,
     target: &Target,
@@ -224,20 +252,28 @@ pub async fn choose_slots(
     count: u32,
 ) -> anyhow::Result<Slots> {
     if let Some(base) = base {
-        return Slots::starting(base, count).with_context(|| {
+        let slots = Slots::starting(base, count).with_context(|| {
             format!("{count} slots from {} leave the calendar; use an earlier --slot", base.seconds())
-        });
+        })?;
+        if let Some(occupant) = target.occupant(browser, &slots).await? {
+            let booking = target.described(browser, &occupant).await;
+            bail!(
+                "{booking} was there before this run, so nothing was sent; leave out --slot to take a free slot, choose \
+                 another, or start the scheduler with a fresh data folder"
+            );
+        }
+        return Ok(slots);
     }
     let now = Clock::system().now();
-    for attempt in 0..TRIES {
-        let horizon = HORIZON_SLOTS << (attempt / TRIES_PER_HORIZON);
+    for horizon in HORIZONS.into_iter().flat_map(|horizon| [horizon; TRIES_PER_HORIZON]) {
         let base = grid_slot_after(now.saturating_add(MARGIN), getrandom::u64()? % horizon);
         let slots = base.and_then(|base| Slots::starting(base, count)).context("this machine's clock is far off")?;
-        if target.is_free(browser, &slots).await? {
+        if target.occupant(browser, &slots).await?.is_none() {
             return Ok(slots);
         }
     }
-    bail!("no free place for {count} slot(s) was found in {TRIES} tries; name one with --slot, or use a smaller --n")
+    let tries = HORIZONS.len() * TRIES_PER_HORIZON;
+    bail!("no free place for {count} slot(s) was found in {tries} tries; name one with --slot, or use a smaller -n")
 }
 
 /// The start of the slot that is `ahead` slots after the first one at `at` or later.

@@ -141,6 +141,22 @@ fn a_watch_exits_0_when_its_output_pipe_is_closed() {
 }
 
 #[test]
+fn a_watch_shows_its_first_sample_at_once() {
+    let server = scheduler();
+    // A whole measurement would take a quarter of an hour.
+    let slow = ["--watch", "--json", "--samples=16", "--interval-ms=60000", "--max-error=1us"];
+    let mut watch =
+        sctec().args(["clock-sync", "--url", &server.url()]).args(slow).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(watch.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let first: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(first["samples"].as_array().unwrap().len(), 1, "{first}");
+    assert_offset(&first, 0.0);
+    wait_until("it ends with its reader", || watch.try_wait().unwrap().is_some());
+    assert_eq!(watch.wait().unwrap().code(), Some(0), "one sample is not judged");
+}
+
+#[test]
 fn a_watch_ends_at_once_when_its_output_pipe_is_closed_during_a_pause() {
     let server = scheduler();
     let mut watch = sctec()

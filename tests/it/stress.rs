@@ -126,21 +126,59 @@ fn with_distinct_slots_every_request_wins() {
 }
 
 #[test]
-fn a_taken_slot_is_not_as_expected() {
+fn a_slot_that_was_booked_before_is_named_and_nothing_is_sent() {
     let server = Server::all();
     let slot = "2031-05-01T10:00:00-03:00";
-    let (status, report) = server.report(&["--slot", slot]);
+    let (status, report) = server.report(&["--slot", slot, "--scientist", "7"]);
     assert_eq!((status, &report["slot"]), (0, &"2031-05-01T13:00:00Z".into()), "{report}");
-    let (status, report) = server.report(&["--slot", slot]);
-    assert_eq!((status, &report["statuses"]), (1, &serde_json::json!({"409": 10})), "{report}");
-    assert_eq!((&report["as_expected"], report["listed"].as_array().unwrap().len()), (&false.into(), 1));
-    let output = server.stress(&["--slot", slot]);
-    assert_eq!(exit_status(&output), 1);
-    assert!(stdout(&output).contains("\nNOT as expected: 10 × 409, 1 booking listed (expected: exactly one 201, "));
-    let (status, report) = server.report(&["--slot", slot, "--distinct", "--n", "3"]);
-    assert_eq!((status, &report["statuses"]), (1, &serde_json::json!({"201": 2, "409": 1})), "{report}");
+    let named = "booking 1 of Marie Curie (2031-05-01T13:00:00Z) was there before this run, so nothing was sent";
+    for more in [&[][..], &["--json"], &["--expect", "race"], &["--distinct", "-n", "3"]] {
+        assert_cannot_run(&server.stress(&[&["--slot", slot], more].concat()), named);
+    }
+    // The first of three slots is free, and the second is not.
+    let before = "2031-05-01T12:55:00Z";
+    assert_cannot_run(&server.stress(&["--slot", before, "--distinct", "-n", "3"]), named);
+    assert_eq!(server.report(&["--slot", before]).0, 0, "it is still free");
     let (status, report) = server.report(&["--slot", "2031-05-01T10:01:00Z", "--n", "2"]);
     assert_eq!((status, &report["outcomes"]), (1, &serde_json::json!({"campos_invalidos": 2})), "{report}");
+}
+
+#[test]
+fn the_flags_of_other_load_generators_are_accepted() {
+    let server = Server::all();
+    for flags in [&["-n", "12", "-c", "3"][..], &["--requests=12", "--connections=3"], &["-n12", "-c3"]] {
+        let (status, report) = server.report(flags);
+        assert_eq!((status, &report["n"], &report["concurrency"]), (0, &12.into(), &3.into()), "{flags:?}: {report}");
+    }
+}
+
+#[test]
+fn a_run_after_another_takes_a_free_slot_of_the_coming_day() {
+    let server = Server::all();
+    let slots: Vec<String> = (0..5)
+        .map(|_| {
+            let (status, report) = server.report(&["-n", "10"]);
+            assert_eq!((status, &report["statuses"]), (0, &serde_json::json!({"201": 1, "409": 9})), "{report}");
+            report["slot"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    let now = sctec::time::Clock::system().now();
+    let in_26_hours = now.saturating_add(std::time::Duration::from_secs(26 * 3600)).seconds().to_string();
+    assert!(slots.iter().all(|slot| *slot < in_26_hours), "{slots:?}");
+    let distinct: std::collections::BTreeSet<_> = slots.iter().collect();
+    assert_eq!(distinct.len(), slots.len(), "{slots:?}");
+}
+
+#[test]
+fn the_histogram_counts_every_answer() {
+    let server = Server::all();
+    let output = server.stress(&["-n", "300", "-c", "20"]);
+    let text = stdout(&output);
+    let (_, after) = text.split_once("\nhistogram   latency ms, and how many\n").unwrap_or_else(|| panic!("{text}"));
+    let bars: Vec<&str> = after.lines().take_while(|line| line.starts_with(' ')).collect();
+    let counts = bars.iter().map(|line| line.split_whitespace().nth(3).unwrap().parse::<u32>().unwrap());
+    assert_eq!((bars.len(), counts.sum::<u32>()), (10, 300), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
 }
 
 #[test]

@@ -35,8 +35,9 @@ const PROGRESS_FROM: Duration = Duration::from_secs(1);
   sctec clock-sync --watch --interval-ms 1000
   sctec clock-sync --json --max-error 5ms || echo 'clock is off'
 
---watch looks up the scheduler's name again after each failure. When a clock was set, --watch prints which one and by how \
-much, and measures the drift from there on. In JSON these are step_ms and step_of (server, local or both), else null.
+--watch prints its first sample at once, and after that one line for each measurement. It looks up the scheduler's name again \
+after each failure. When a clock was set, it prints which one and by how much, and measures the drift from there on. In JSON these \
+are step_ms and step_of (server, local or both), else null.
 
 Exit status: 0 done, 2 could not run, 3 the clock cannot be shown to be within --max-error. --watch runs until Ctrl-C (130) \
 or until its output's pipe is closed (0).")]
@@ -78,7 +79,9 @@ fn measure_and_print(args: &ClockSyncArgs, out: &mut impl Write) -> Outcome {
     let mut client = Client::connect(&args.url, Clock::system(), skew_us)?;
     let (mut watch, since) = (Watch::default(), Instant::now());
     for number in 1_u64.. {
-        let mut measurement = match measure(&mut client, args, since) {
+        // `--watch` shows its first sample at once, and not after a whole measurement.
+        let samples = if args.watch && number == 1 { 1 } else { args.samples };
+        let mut measurement = match measure(&mut client, args, samples, since) {
             Ok(measurement) => measurement,
             // `--watch` goes on while a scheduler restarts.
             Err(error) if args.watch && !is_broken_pipe(&error) => {
@@ -101,6 +104,8 @@ fn measure_and_print(args: &ClockSyncArgs, out: &mut impl Write) -> Outcome {
         };
         // The exit status is the same when the output's pipe is closed.
         if let Some(max_error) = args.max_error
+            // The first sample of `--watch` is no measurement yet: the best of several has a smaller error bound.
+            && samples == args.samples
             && !is_shown_within(&measurement.estimate, max_error)
         {
             let Estimate { offset_us, error_bound_us, .. } = measurement.estimate;
@@ -137,13 +142,13 @@ impl Measurement {
     }
 }
 
-fn measure(client: &mut Client, args: &ClockSyncArgs, since: Instant) -> anyhow::Result<Measurement> {
+fn measure(client: &mut Client, args: &ClockSyncArgs, count: u32, since: Instant) -> anyhow::Result<Measurement> {
     let interval = Duration::from_millis(args.interval_ms);
     // The bar is drawn on stderr, and only on a terminal.
-    let long = !args.watch && interval * args.samples > PROGRESS_FROM && io::stderr().is_terminal();
-    let progress = if long { ProgressBar::new(args.samples.into()) } else { ProgressBar::hidden() };
+    let long = !args.watch && interval * count > PROGRESS_FROM && io::stderr().is_terminal();
+    let progress = if long { ProgressBar::new(count.into()) } else { ProgressBar::hidden() };
     let (mut times, mut samples) = (Vec::new(), Vec::new());
-    for number in 0..args.samples {
+    for number in 0..count {
         if number > 0 {
             wait(args, interval)?;
         }
