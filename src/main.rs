@@ -11,10 +11,11 @@ use clap::{CommandFactory, FromArgMatches};
 use sctec::commands::{self, CANNOT_WRITE, Cli, tell};
 
 fn main() -> ExitCode {
-    let program = Cli::command().term_width(usize::from(commands::help_width()));
+    let program = commands::with_first_tries(Cli::command());
+    let program = commands::fitted(program, usize::from(commands::help_width()));
     let cli = match program.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(error),
     };
     cli.run().unwrap_or_else(|error| {
         tell(format_args!("{error:#}"));
@@ -24,7 +25,8 @@ fn main() -> ExitCode {
 
 /// Prints what is wrong with the arguments, or the help. `audit --verify` exits 2 when a trail was tampered with, and `lock` has the
 /// status of its command, so a mistyped option of theirs must not exit 2.
-fn usage(error: &clap::Error) -> ExitCode {
+fn usage(mut error: clap::Error) -> ExitCode {
+    commands::without_file_tip(&mut error);
     let program = Cli::command();
     let is_subcommand = |argument: &OsString| program.get_subcommands().any(|it| argument == it.get_name());
     let cannot_run = if std::env::args_os().skip(1).find(is_subcommand).is_some_and(|it| it == "lock") {

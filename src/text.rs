@@ -149,6 +149,13 @@ fn closes_its_quotes(text: &str) -> bool {
     !quoted
 }
 
+/// The text in lines of at most `width` cells: `first` stands before the first one, `others` before each of the others. Words stay
+/// whole, also one that is wider.
+pub fn wrapped(text: &str, width: usize, first: &str, others: &str) -> String {
+    let options = textwrap::Options::new(width).initial_indent(first).subsequent_indent(others);
+    textwrap::fill(text, options.break_words(false).word_splitter(textwrap::WordSplitter::NoHyphenation))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

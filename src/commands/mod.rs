@@ -4,6 +4,8 @@ mod address;
 mod audit;
 mod clock_sync;
 mod completions;
+mod first_tries;
+mod fitted;
 mod health;
 mod lock;
 mod locks;
@@ -18,6 +20,8 @@ mod values;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+pub use self::first_tries::{with_first_tries, without_file_tip};
+pub use self::fitted::fitted;
 pub use self::outcome::{EXIT_CANNOT_RUN, EXIT_LOCK_CANNOT_RUN, EXIT_VERIFY_CANNOT_RUN, Outcome};
 pub use self::output::{CANNOT_WRITE, help_width, tell};
 

@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
-use textwrap::WordSplitter;
 
 use super::Seen;
 use super::config::Config;
 use super::histogram::histogram;
 use super::stats::{Expectation, Fate, Latencies};
 use super::target::{Listed, wire_instant};
-use crate::text::escaped;
+use crate::text::{escaped, wrapped};
 use crate::time::micros;
 
 /// The most requests that are shown one by one.
@@ -46,9 +45,7 @@ impl Look {
             return format!("{label}{text}\n");
         };
         let indent = " ".repeat(label.chars().count());
-        let options = textwrap::Options::new(width.into()).initial_indent(label).subsequent_indent(&indent);
-        let options = options.break_words(false).word_splitter(WordSplitter::NoHyphenation);
-        textwrap::fill(text, options) + "\n"
+        wrapped(text, width.into(), label, &indent) + "\n"
     }
 }
 

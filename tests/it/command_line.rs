@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::common::terminal::on_terminal;
+use crate::common::terminal::{on_terminal, without_colours};
 use crate::common::{Server, deaf, run, sctec, signal, wait_until};
 
 fn text(bytes: &[u8]) -> String {
@@ -256,5 +256,89 @@ fn the_advice_for_a_failed_connection_fits_its_cause() {
             assert!(said.contains(says) && said.lines().count() == 1, "{command:?}: {said}");
             assert_eq!(said.contains("start the"), url == nobody, "{said}");
         }
+    }
+}
+
+/// Every command, with its help.
+fn helps() -> Vec<Vec<String>> {
+    let listed = text(&run(&["--help"]).stdout);
+    let (_, commands) = listed.split_once("Commands:\n").unwrap();
+    // A command's name is followed by its meaning; a line that only goes on has more indentation.
+    let commands = commands.lines().take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("   "));
+    let names: Vec<&str> = commands.map(|line| line.split_whitespace().next().unwrap()).collect();
+    assert!(names.contains(&"stress") && names.contains(&"health"), "{names:?}");
+    let names = names.into_iter().filter(|name| *name != "help").collect::<Vec<_>>();
+    let of_command = names.iter().flat_map(|name| [vec![*name, "-h"], vec![*name, "--help"]]);
+    of_command.chain([vec!["-h"], vec!["--help"]]).map(|words| words.into_iter().map(str::to_owned).collect()).collect()
+}
+
+/// The examples of a help text: each command with the explanation that stands beside it or below it.
+fn examples(help: &str) -> Vec<String> {
+    let list = help.split("\nExamples:\n").nth(1).unwrap_or_default().replace(" \\\n", " ");
+    let mut examples: Vec<String> = Vec::new();
+    for line in list.lines().take_while(|line| !line.is_empty()) {
+        let words = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        match examples.last_mut() {
+            Some(example) if line.starts_with("   ") => example.push_str(&format!(" {words}")),
+            _ => examples.push(words),
+        }
+    }
+    examples
+}
+
+#[test]
+fn help_fits_any_width_without_a_word_lost_or_an_example_broken() {
+    for arguments in helps() {
+        let at = |columns: u16| {
+            let help = without_colours(&on_terminal(columns, sctec().args(&arguments).env_remove("COLUMNS")));
+            let elsewhere = sctec().args(&arguments).env("COLUMNS", columns.to_string()).output().unwrap();
+            assert_eq!(help, text(&elsewhere.stdout), "{arguments:?} {columns}");
+            help
+        };
+        let words = |help: &str| help.split_whitespace().filter(|word| *word != "\\").collect::<Vec<_>>().join(" ");
+        let widest = at(200);
+        for columns in [40, 50, 64, 80, 100, 120] {
+            let help = at(columns);
+            assert_eq!(words(&help), words(&widest), "{arguments:?} {columns}");
+            assert_eq!(examples(&help), examples(&widest), "{arguments:?} {columns}");
+            for line in help.lines() {
+                // A single word that is wider than the terminal stays whole.
+                let is_wide = line.chars().count() > usize::from(columns.min(100));
+                assert!(!is_wide || words(line).split(' ').count() == 1, "{arguments:?} {columns}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_unknown_option_is_answered_with_the_one_that_was_meant() {
+    for (arguments, says) in [
+        (&["stress", "--concurency", "5"][..], "'--concurrency'"),
+        (&["stress", "--threads", "5"], "'--concurrency'"),
+        (&["stress", "-d", "5s"], "give their number with '-n'"),
+        (&["serve-all", "--bind", "0.0.0.0"], "'--listen'"),
+        (&["serve-coordinator", "-v"], "'--log-level debug'"),
+        (&["serve-all", "--no-lock"], "'sctec serve-scheduler --no-lock'"),
+        (&["serve-all", "--coordinator", ":3000"], "'sctec serve-scheduler --coordinator URL'"),
+        (&["locks", "--force", "X"], "'--release'"),
+        (&["clock-sync", "-n", "3"], "'--samples'"),
+        (&["health", "--url", ":3000"], "'sctec health http://127.0.0.1:3000'"),
+        (&["audit", "--verfy"], "'--verify'"),
+        (&["strss"], "'stress'"),
+        (&["serve"], "'serve-all'"),
+        (&["stress", "--expect", "al"], "'all'"),
+    ] {
+        let output = run(arguments);
+        let said = text(&output.stderr);
+        assert_ne!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(said.contains("tip: ") && said.contains(says), "{arguments:?}: {said}");
+        // What is only proposed is in no help.
+        let help = text(&run(&[arguments[0], "--help"]).stdout);
+        assert!(!help.contains("--threads") && !help.contains("--force"), "{help}");
+    }
+    // A mistyped option is no file.
+    for arguments in [["audit", "--zzz"], ["health", "--zzz"]] {
+        let said = text(&run(&arguments).stderr);
+        assert!(said.contains("unexpected argument '--zzz'") && !said.contains("as a value"), "{said}");
     }
 }

@@ -45,6 +45,7 @@ mod queues;
 mod scale;
 mod startup;
 mod stress;
+mod terminal;
 mod tokens;
 mod trail;
 mod verify;

@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use crate::clock::cristian::{Estimate, Sample};
 use crate::clock::watch::{Step, Whose};
+use crate::commands::output::table_width;
 use crate::commands::values::Skew;
+use crate::text::wrapped;
 
 /// 03:00, the start of the slot in the assignment's story, in microseconds since midnight.
 const CLICK_US: i128 = 3 * 3_600_000_000;
@@ -105,10 +107,13 @@ pub fn print_report(out: &mut impl Write, measurement: &Measurement, skew: Optio
         column.set_cell_alignment(CellAlignment::Right);
     }
     writeln!(out, "{table}")?;
-    writeln!(out, "{}, ± {} ms.", offset_in_words(estimate), millis(estimate.error_bound_us))?;
-    writeln!(out, "Shortest round trip of {} samples: {} ms.", samples.len(), millis(estimate.round_trip_us))?;
-    if let Some(skew) = skew {
-        writeln!(out, "{}", story(skew, estimate.offset_us))?;
+    let mut said = vec![
+        format!("{}, ± {} ms.", offset_in_words(estimate), millis(estimate.error_bound_us)),
+        format!("Shortest round trip of {} samples: {} ms.", samples.len(), millis(estimate.round_trip_us)),
+    ];
+    said.extend(skew.iter().flat_map(|skew| story(*skew, estimate.offset_us)));
+    for line in said {
+        writeln!(out, "{}", table_width().map_or(line.clone(), |width| wrapped(&line, width.into(), "", "")))?;
     }
     Ok(out.flush()?)
 }
@@ -139,7 +144,7 @@ fn step_in_words(Step { by_us, whose }: Step) -> String {
 }
 
 /// The effect of the simulated skew on a booking: the first stage of the assignment's story.
-fn story(skew: Skew, offset_us: i64) -> String {
+fn story(skew: Skew, offset_us: i64) -> [String; 2] {
     let local = CLICK_US + i128::from(skew.micros);
     let server = local + i128::from(offset_us);
     let (side, whose) = match skew.micros {
@@ -149,12 +154,9 @@ fn story(skew: Skew, offset_us: i64) -> String {
         _ => ("ahead", ""),
     };
     let size = amount(skew.micros.unsigned_abs());
-    format!(
-        "Simulated: this clock is {size} {side}{whose}.\n\
-         A click at {} on this clock was at {} by the server's: that is the time to send.",
-        time_of_day(local),
-        time_of_day(server)
-    )
+    let simulated = format!("Simulated: this clock is {size} {side}{whose}.");
+    let (local, server) = (time_of_day(local), time_of_day(server));
+    [simulated, format!("A click at {local} on this clock was at {server} by the server's: that is the time to send.")]
 }
 
 /// Microseconds since midnight as a time of day, to the nearest millisecond; with the day if it is another one.
@@ -208,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_story_of_the_assignment() {
-        let story_of = |skew, offset_us| story(Skew { micros: skew }, offset_us);
+        let story_of = |skew, offset_us| story(Skew { micros: skew }, offset_us).join("\n");
         assert_eq!(
             story_of(2_000_000, -2_000_004),
             "Simulated: this clock is 2.000 s ahead, like São Paulo in the assignment.\n\

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use self::client::{Client, ClientError, Listing};
 use super::address::url_parser;
 use super::outcome::{EXIT_UNEXPECTED, Outcome};
-use super::output::{colour, pause, print, tell};
+use super::output::{colour, pause, print, table_width, tell};
 use super::runtime::block_on;
 use crate::text::escaped;
 use crate::time::Clock;
@@ -80,7 +80,7 @@ pub fn run(args: &LocksArgs) -> Outcome {
             None if args.watch => watch(&mut client, args).await,
             None => {
                 let listing = look(&mut client, args).await?;
-                print(&if args.json { json_line(&listing) } else { view::table(&listing, colour())? })?;
+                print(&if args.json { json_line(&listing) } else { view::table(&listing, colour(), table_width())? })?;
                 Ok(ExitCode::SUCCESS)
             }
         }
@@ -136,7 +136,7 @@ fn rendered(listing: &Listing, args: &LocksArgs, clock: &Clock, in_place: bool) 
     if in_place {
         head.push_str("  (Ctrl-C ends)");
     }
-    let table = view::table(listing, colour())?;
+    let table = view::table(listing, colour(), table_width())?;
     Ok(format!("{head}\n{table}{}", if in_place { "" } else { "\n" }))
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use comfy_table::{Cell, CellAlignment, Color, Table, presets};
+use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use serde::Deserialize;
 
 use super::client::{Answer, ClientError, Listing, Lock};
@@ -13,15 +13,30 @@ const HOME: &str = "\x1b[H";
 const CLEAR_TO_END_OF_LINE: &str = "\x1b[K";
 const CLEAR_BELOW: &str = "\x1b[J";
 
-/// The table and its summary; `colour` the states or not.
+/// The table and its summary; `colour` the states or not. Where the table is wider than `width`, the owner and the token stand
+/// below the resource.
 ///
 /// # Errors
 /// When the listing is not a coordinator's.
-pub fn table(listing: &Listing, colour: bool) -> Result<String, ClientError> {
+pub fn table(listing: &Listing, colour: bool, width: Option<u16>) -> Result<String, ClientError> {
     let locks = listing.parsed()?;
     if locks.is_empty() {
         return Ok("nothing is locked\n".to_owned());
     }
+    let mut table = wide(&locks);
+    if let Some(width) = width.filter(|width| first_line(&table) > usize::from(*width)) {
+        table = narrow(&locks);
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
+    if colour {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    Ok(format!("{table}\n{}\n", summary(&locks, listing.more)))
+}
+
+fn wide(locks: &[Lock]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_header([
         "resource",
@@ -31,12 +46,7 @@ pub fn table(listing: &Listing, colour: bool) -> Result<String, ClientError> {
         "expires in",
         "waiting",
     ]);
-    if colour {
-        table.enforce_styling();
-    } else {
-        table.force_no_tty();
-    }
-    for lock in &locks {
+    for lock in locks {
         table.add_row([
             Cell::new(escaped(&lock.recurso)),
             state(&lock.estado),
@@ -46,10 +56,44 @@ pub fn table(listing: &Listing, colour: bool) -> Result<String, ClientError> {
             Cell::new(lock.fila),
         ]);
     }
-    for column in table.column_iter_mut().skip(3) {
+    numbers_from(&mut table, 3);
+    table
+}
+
+fn narrow(locks: &[Lock]) -> Table {
+    let mut table = Table::new();
+    let header = ["resource, owner and token", "state", "expires in", "waiting"];
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(header);
+    for lock in locks {
+        let owner = lock.dono.as_deref().map(escaped);
+        let owner_and_token: Vec<String> =
+            owner.into_iter().chain(lock.token.map(|token| format!("token {token}"))).collect();
+        let mut named = escaped(&lock.recurso);
+        if !owner_and_token.is_empty() {
+            // Writing to a String cannot fail.
+            let _ = write!(named, "\n  {}", owner_and_token.join(", "));
+        }
+        table.add_row([
+            Cell::new(named),
+            state(&lock.estado),
+            Cell::new(lock.expira_em_ms.map_or_else(String::new, duration)),
+            Cell::new(lock.fila),
+        ]);
+    }
+    numbers_from(&mut table, 2);
+    table
+}
+
+/// The numbers stand at the right of their columns.
+fn numbers_from(table: &mut Table, first: usize) {
+    for column in table.column_iter_mut().skip(first) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    Ok(format!("{table}\n{}\n", summary(&locks, listing.more)))
+}
+
+/// The width of the table: its first line is its frame.
+fn first_line(table: &Table) -> usize {
+    table.to_string().lines().next().map_or(0, |line| line.chars().count())
 }
 
 fn state(estado: &str) -> Cell {
@@ -137,7 +181,7 @@ mod tests {
             "expira_em_ms": null, "expira_em_utc": null, "fila": 1});
         let mut retained = held("Y");
         retained["estado"] = json!("retido");
-        let text = table(&listing(&[held("X"), retained, promised]), false).unwrap();
+        let text = table(&listing(&[held("X"), retained, promised]), false, None).unwrap();
         for words in [&["X", "held", "eu", "7", "8.8 s", "2"][..], &["Y", "retained"], &["Z", "promised", "1"]] {
             let row = text.lines().find(|line| line.contains(&format!("│ {} ", words[0]))).unwrap();
             let cells: Vec<&str> = row.split(['│', '┆']).map(str::trim).filter(|cell| !cell.is_empty()).collect();
@@ -145,13 +189,13 @@ mod tests {
         }
         assert!(text.ends_with("1 locked, 1 retained, 1 promised, 5 waiting\n"), "{text}");
         assert!(!text.contains('\x1b'));
-        assert!(table(&listing(&[held("X")]), true).unwrap().contains("\x1b["));
-        assert_eq!(table(&listing(&[]), true).unwrap(), "nothing is locked\n");
+        assert!(table(&listing(&[held("X")]), true, None).unwrap().contains("\x1b["));
+        assert_eq!(table(&listing(&[]), true, None).unwrap(), "nothing is locked\n");
     }
 
     #[test]
     fn a_limit_says_that_there_is_more() {
-        let text = table(&Listing { more: true, ..listing(&[held("X")]) }, false).unwrap();
+        let text = table(&Listing { more: true, ..listing(&[held("X")]) }, false, None).unwrap();
         assert!(text.ends_with("1 locked, 0 retained, 2 waiting; there are more than --limit shows\n"), "{text}");
     }
 
@@ -160,7 +204,7 @@ mod tests {
         let mut locks = [held("a\x1b[2J\n\u{202e}b"), held("望遠鏡 \"ç\""), held("plain")];
         locks[0]["dono"] = json!("\x07");
         locks[0]["estado"] = json!("\x1bnew");
-        let text = table(&listing(&locks), false).unwrap();
+        let text = table(&listing(&locks), false, None).unwrap();
         assert!(!text.contains(['\x1b', '\x07', '\u{202e}']), "{text:?}");
         assert!(text.contains("a\\u001b[2J\\n\\u202eb") && text.contains("望遠鏡 \"ç\""), "{text}");
         // Three characters that take two columns each.
@@ -172,7 +216,7 @@ mod tests {
     #[test]
     fn a_lock_that_no_coordinator_lists_is_an_error() {
         for wrong in [json!({}), json!("X"), json!({"recurso": "X", "estado": "travado", "fila": -1})] {
-            assert!(matches!(table(&listing(&[wrong]), false), Err(ClientError::NotACoordinator { .. })));
+            assert!(matches!(table(&listing(&[wrong]), false, None), Err(ClientError::NotACoordinator { .. })));
         }
     }
 
@@ -181,6 +225,20 @@ mod tests {
         let said = [0, 99, 8_812, 59_999, 60_000, 300_000].map(duration);
         assert_eq!(said, ["0.0 s", "0.0 s", "8.8 s", "59.9 s", "1 min 00 s", "5 min 00 s"]);
         duration(u64::MAX);
+    }
+
+    #[test]
+    fn a_table_that_is_too_wide_has_the_owner_below_the_resource() {
+        let locks = [
+            json!({"recurso": "Hubble-Acad_2030-06-01T03:00:00Z", "estado": "travado", "dono": "agendamento-e59905d6", "token": 12,
+            "expira_em_ms": 200_000, "fila": 3}),
+        ];
+        let lines = |width| table(&listing(&locks), false, width).unwrap();
+        assert_eq!(lines(Some(120)), lines(None));
+        let narrow = lines(Some(80));
+        assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
+        assert!(narrow.contains("│ Hubble-Acad_2030-06-01T03:00:00Z "), "{narrow}");
+        assert!(narrow.contains("│   agendamento-e59905d6, token 12 "), "{narrow}");
     }
 
     #[test]

@@ -1,0 +1,84 @@
+//! Options of other tools that people try first: each is refused as before, and the refusal names what does it here.
+//!
+//! clap proposes what is spelt alike. These are not spelt alike.
+
+use clap::builder::UnknownArgumentValueParser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Command, Error};
+
+/// What is proposed instead.
+enum Instead {
+    /// An option of the same command.
+    Option(&'static str),
+    /// Another way, in words.
+    Way(&'static str),
+}
+
+/// A command, options that it does not have, and what is proposed.
+type FirstTry = (&'static str, &'static [&'static str], Instead);
+
+const SERVERS: [&str; 3] = ["serve-all", "serve-scheduler", "serve-coordinator"];
+
+/// The first tries of one command.
+const FIRST_TRIES: [FirstTry; 7] = [
+    ("serve-all", &["--no-lock"], Instead::Way("the race needs no coordinator: 'sctec serve-scheduler --no-lock'")),
+    (
+        "serve-all",
+        &["--coordinator"],
+        Instead::Way("it runs its own coordinator; for another one: 'sctec serve-scheduler --coordinator URL'"),
+    ),
+    ("stress", &["--threads", "-t", "--workers", "--users"], Instead::Option("--concurrency")),
+    ("stress", &["--duration", "-z", "-d"], Instead::Way("a run ends with its requests: give their number with '-n'")),
+    ("locks", &["--force", "--unlock"], Instead::Option("--release")),
+    ("clock-sync", &["--count", "-n"], Instead::Option("--samples")),
+    ("health", &["--url"], Instead::Way("the URL stands alone: 'sctec health http://127.0.0.1:3000'")),
+];
+
+/// The first tries of every server.
+const OF_SERVERS: [(&[&str], Instead); 2] = [
+    (&["--host", "--bind", "--address"], Instead::Option("--listen")),
+    (&["--verbose", "-v"], Instead::Option("--log-level debug")),
+];
+
+/// Adds the first tries to `program`, hidden. Its completions and manual pages are made without them.
+pub fn with_first_tries(mut program: Command) -> Command {
+    for (command, names, instead) in &FIRST_TRIES {
+        program = program.mut_subcommand(command, |command| command.args(names.iter().map(|name| arg(name, instead))));
+    }
+    for server in SERVERS {
+        for (names, instead) in &OF_SERVERS {
+            program =
+                program.mut_subcommand(server, |command| command.args(names.iter().map(|name| arg(name, instead))));
+        }
+    }
+    program
+}
+
+fn arg(name: &'static str, instead: &Instead) -> Arg {
+    let parser = match instead {
+        Instead::Option(option) => UnknownArgumentValueParser::suggest_arg(*option),
+        Instead::Way(way) => UnknownArgumentValueParser::suggest(*way),
+    };
+    // A value may follow or not. Without one, clap would have nothing to refuse, so there is a default one.
+    let arg = Arg::new(name).hide(true).num_args(0..=1).default_missing_value("-").value_parser(parser);
+    match (name.strip_prefix("--"), name.chars().last()) {
+        (Some(long), _) => arg.long(long),
+        (None, Some(letter)) => arg.short(letter),
+        (None, None) => arg,
+    }
+}
+
+/// Takes back the proposal of clap to pass an unknown option as the name of a file: a mistyped option is far more likely.
+pub fn without_file_tip(error: &mut Error) {
+    if error.kind() != ErrorKind::UnknownArgument {
+        return;
+    }
+    let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidArg) else { return };
+    let tip = format!("'-- {unknown}'");
+    if let Some(ContextValue::StyledStrs(mut tips)) = error.remove(ContextKind::Suggested) {
+        tips.retain(|said| !said.to_string().contains(&tip));
+        if !tips.is_empty() {
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+        }
+    }
+}

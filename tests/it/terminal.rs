@@ -1,0 +1,93 @@
+//! What commands show on terminals of 80 and 120 columns: no line is wider. With `SCTEC_TEST_PICTURES` this is also drawn, in the
+//! folder that it names (the pictures are in `docs/pictures`).
+
+use serde_json::json;
+
+use crate::common::terminal::{on_terminal, without_colours};
+use crate::common::{Services, http, picture, sctec, wait_until};
+
+/// The widths.
+const COLUMNS: [u16; 2] = [80, 120];
+
+/// Runs `sctec` with these arguments at each width, and draws it as `name`; `url` is left out of the drawn command.
+#[track_caller]
+fn shown(name: &str, arguments: &[&str], hidden: &[&str]) -> Vec<String> {
+    let shown = COLUMNS.map(|columns| {
+        // On a terminal that is called dumb there are no bars of progress; clap would have no colours there.
+        let term = if arguments[0] == "stress" { "dumb" } else { "xterm" };
+        let mut command = sctec();
+        command.args(arguments).args(hidden).env("TERM", term).env_remove("NO_COLOR").env_remove("COLUMNS");
+        let shown = on_terminal(columns, &mut command);
+        for line in without_colours(&shown).lines() {
+            assert!(line.chars().count() <= usize::from(columns), "{arguments:?} at {columns}: {line}");
+        }
+        picture(&format!("terminal-{name}-{columns}"), columns, &format!("sctec {}", arguments.join(" ")), &shown);
+        // Colours, and nothing else, are what a terminal adds.
+        let without = on_terminal(columns, command.env("NO_COLOR", "1"));
+        assert!(!without.contains('\x1b'), "{without}");
+        without_colours(&shown)
+    });
+    shown.into()
+}
+
+#[test]
+fn help_fits() {
+    for shown in shown("ajuda", &["--help"], &[]) {
+        assert!(shown.contains("sctec stress"), "{shown}");
+    }
+    shown("ajuda-stress", &["stress", "--help"], &[]);
+}
+
+#[test]
+fn the_result_of_a_run_fits() {
+    let services = Services::start(&[]);
+    let url = services.agenda("");
+    for shown in shown("stress", &["stress", "-n", "10"], &["--url", &url]) {
+        assert!(shown.contains("\nhistogram ") && shown.contains("\nas expected: "), "{shown}");
+    }
+    for shown in shown("stress-300", &["stress", "-n", "300", "-c", "50"], &["--url", &url]) {
+        assert!(shown.contains("… and 250 more requests"), "{shown}");
+    }
+}
+
+#[test]
+fn the_table_of_locks_fits() {
+    let services = Services::start(&["--lock-retention-ms", "60000"]);
+    assert_eq!(services.book(7, "2030-06-01T03:00:00Z").0, 201);
+    let lock = |body: serde_json::Value| {
+        assert_eq!(http("POST", &services.locks("/lock"), Some(("application/json", &body.to_string()))).status, 200);
+    };
+    lock(json!({"recurso": "Hubble-Acad_2030-06-01T03:05:00Z", "dono": "servico-agendamento-2", "ttl_ms": 60_000}));
+    lock(json!({"recurso": "calibracao-do-espectrografo", "dono": "rotina-da-madrugada", "ttl_ms": 300_000}));
+    for shown in shown("locks", &["locks"], &["--url", &services.locks("")]) {
+        assert!(shown.contains("2 locked, 1 retained"), "{shown}");
+        assert!(shown.contains("Hubble-Acad_2030-06-01T03:05:00Z"), "a name is not split: {shown}");
+    }
+}
+
+#[test]
+fn the_table_of_the_trail_fits() {
+    let services = Services::start(&[]);
+    for (scientist, minute) in [(7, "00"), (1, "05"), (4, "10")] {
+        assert_eq!(services.book(scientist, &format!("2030-06-01T03:{minute}:00Z")).0, 201);
+    }
+    let (_, booking) = services.book(2, "2030-06-01T03:15:00Z");
+    assert_eq!(services.follow(&booking, "cancelar").status, 200);
+    let trail = services.data_dir().join("audit.jsonl");
+    wait_until("the trail has the cancellation", || {
+        std::fs::read_to_string(&trail).is_ok_and(|trail| trail.contains("AGENDAMENTO_CANCELADO"))
+    });
+    let folder = services.data_dir().to_str().unwrap();
+    for shown in shown("audit", &["audit"], &["--data-dir", folder]) {
+        assert!(shown.contains("\n6 records"), "{shown}");
+    }
+}
+
+#[test]
+fn a_measured_clock_fits() {
+    let services = Services::start(&[]);
+    let hidden = ["--interval-ms", "1", "--url", &services.agenda("")];
+    for shown in shown("clock-sync", &["clock-sync", "--simulate-skew=+2s"], &hidden) {
+        assert!(shown.contains("like São Paulo"), "{shown}");
+    }
+}
