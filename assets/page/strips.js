@@ -9,7 +9,8 @@ import { DAY_MS, HOUR_MS, MINUTE_MS, isoDay, isoWeek } from "./instants.js";
 const HOURS = [0, 3, 6, 9, 12, 15, 18, 21];
 
 /// The days of an agenda, in order: {start, iso, runs, bookings, mine, sold, free, gone}. `bookings` and `mine` count what
-/// touches the day, `sold` its slots that were sold several times, and `free` those that can be booked. `gone` is whether nothing of the day is left to be booked, since it is past.
+/// touches the day, `sold` its slots that were sold several times, and `free` those that can be booked. `gone` is whether nothing
+/// of the day is left to be booked, since it is past.
 export function strips({ slots, length, start, end }, scientist) {
   const days = [];
   for (let from = start; from < end; from += DAY_MS) {
@@ -32,9 +33,9 @@ export function strips({ slots, length, start, end }, scientist) {
   return days;
 }
 
-/// The stretches of a day that are not simply free or past: {kind, from, to, end, scientist}, and `sold` if that is
-/// more than once. A booking is one stretch, and
-/// closed slots in a row are one. `from` and `to` are parts of the day, `end` is the instant when a booking ends.
+/// The stretches of a day that are not simply free or past: {kind, from, to, end, scientist}, and `sold` if that is more than
+/// once. A booking is one stretch, and closed slots in a row are one. `from` and `to` are parts of the day, `end` is the instant
+/// when a booking ends.
 function runs(slots, kinds, part, length) {
   const all = [];
   let before;
