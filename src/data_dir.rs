@@ -8,6 +8,10 @@ use crate::logging::{Config, Logs};
 
 /// The agenda's database in the data folder.
 pub const DATABASE_FILE: &str = "sctec.db";
+/// The scheduler's log in the data folder.
+pub const SCHEDULER_LOG: &str = "app.log";
+/// The coordinator's log in the data folder.
+pub const COORDINATOR_LOG: &str = "coordenador.log";
 /// The race demonstration's database.
 pub const RACE_DATABASE_FILE: &str = "corrida.db";
 

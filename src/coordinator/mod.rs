@@ -92,7 +92,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DataDirError> {
     data_dir::create(&config.data_dir)?;
-    let log_path = config.data_dir.join("coordenador.log");
+    let log_path = config.data_dir.join(data_dir::COORDINATOR_LOG);
     let logs = data_dir::open_log(SERVICE, &log_path, &config.logging)?;
     let clock = Clock::system();
     let state = StateFile::open(&config.data_dir)?;

@@ -58,7 +58,7 @@ pub async fn serve(
 ) -> Result<(), StartError> {
     config.check()?;
     data_dir::create(&config.data_dir)?;
-    let logs = data_dir::open_log(SERVICE, &config.data_dir.join("app.log"), &config.logging)?;
+    let logs = data_dir::open_log(SERVICE, &config.data_dir.join(data_dir::SCHEDULER_LOG), &config.logging)?;
     let log = logs.logger.clone();
     let clock = Clock::system();
     let app = Arc::new(App::start(&config, clock.clone(), &logs).await?);

@@ -29,6 +29,7 @@ mod hangs;
 mod hangup;
 mod history;
 mod house;
+mod incident;
 mod input;
 mod leases;
 mod lock_command;

@@ -1,6 +1,6 @@
 //! The arguments of `audit`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
@@ -22,6 +22,9 @@ const LAST_MAX: usize = 100_000;
   sctec audit -f --telescope Hubble-Acad         and each new record
   sctec audit -f -n 0                            only new records
   cat audit.jsonl | sctec audit - --count
+  sctec audit --req 6b1f-2a                      what the trail and both logs have of one request, in the order of time
+  sctec audit --req 6b1f-2a --format jsonl       only its records
+  journalctl -o cat -u sctec-coordenador | sctec audit --req 6b1f-2a --log -
   sctec audit --verify                           the data folder against its database
   sctec audit --verify --deep                    and check the database itself
   curl -s http://127.0.0.1:5000/auditoria/cabeca >> heads.jsonl      to keep elsewhere
@@ -49,9 +52,12 @@ pub struct AuditArgs {
     /// Files to read, in this order: files of a trail, or app.log; - is standard input [default: the data folder's whole trail]
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// The data folder, when no file is named
+    /// The data folder, when no file is named. With --req ID alone it may be given several times, as for the folder of each service
     #[arg(long, env = "SCTEC_DATA_DIR", default_value = "sctec-data", value_name = "DIR")]
-    pub data_dir: PathBuf,
+    pub data_dir: Vec<PathBuf>,
+    /// With --req ID alone: read this log or trail too, of any service; - is standard input. May be given several times
+    #[arg(long, value_name = "FILE")]
+    pub log: Vec<PathBuf>,
     /// Read the trail of the race demonstration, which has its own file and database in the data folder
     #[arg(long, conflicts_with = "files")]
     pub race: bool,
@@ -70,7 +76,8 @@ pub struct AuditArgs {
     /// Only this `telescopio`
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub telescope: Option<String>,
-    /// Only records of this request
+    /// Alone: tell all that the trail and both services' logs have of this request. With files, --format, --count, --last,
+    /// --reverse, --follow or another filter than the time: only records of this request
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub req: Option<String>,
     /// Only records made at this instant or later, as -1h, yesterday or 2026-11-25T10:00 (UTC)
@@ -85,6 +92,9 @@ pub struct AuditArgs {
     /// With --format csv: begin with a byte order mark, so that Excel reads the text as UTF-8
     #[arg(long)]
     pub bom: bool,
+    /// With --req ID alone: print one JSON object for each line
+    #[arg(long)]
+    pub json: bool,
     /// Print only the number of records that match
     #[arg(long)]
     pub count: bool,
@@ -122,14 +132,36 @@ pub enum AuditFormat {
 }
 
 impl AuditArgs {
+    /// The data folder. There are several only if [`AuditArgs::tells_a_request`].
+    pub fn folder(&self) -> &Path {
+        // clap gives at least the default.
+        self.data_dir.first().map_or(Path::new(""), PathBuf::as_path)
+    }
+
+    /// Whether the logs and the trail are to tell of one request, and not only its records.
+    pub fn tells_a_request(&self) -> bool {
+        let has_filter = self.event.is_some()
+            || self.scientist.is_some()
+            || self.booking.is_some()
+            || self.slot.is_some()
+            || self.telescope.is_some();
+        let prints_records = self.format.is_some() || self.bom || self.count || self.last.is_some() || self.reverse;
+        self.req.is_some() && self.files.is_empty() && !has_filter && !prints_records && !self.follow && !self.verify
+    }
+
     /// The current file of the data folder's trail.
     pub fn trail(&self) -> PathBuf {
-        self.data_dir.join(if self.race { RACE_TRAIL_FILE } else { TRAIL_FILE })
+        self.trail_in(self.folder())
+    }
+
+    /// The current file of a folder's trail.
+    pub fn trail_in(&self, folder: &Path) -> PathBuf {
+        folder.join(if self.race { RACE_TRAIL_FILE } else { TRAIL_FILE })
     }
 
     /// The data folder's database.
     pub fn database(&self) -> PathBuf {
-        self.data_dir.join(if self.race { RACE_DATABASE_FILE } else { DATABASE_FILE })
+        self.folder().join(if self.race { RACE_DATABASE_FILE } else { DATABASE_FILE })
     }
 }
 

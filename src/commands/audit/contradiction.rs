@@ -34,7 +34,19 @@ fn searching(args: &AuditArgs) -> [(&'static str, bool); 14] {
 
 fn of_search(args: &AuditArgs) -> Option<&'static str> {
     let csv = args.format == Some(AuditFormat::Csv);
+    let records = !args.tells_a_request();
     let contradictions = [
+        (
+            args.json && records,
+            "--json prints what the trail and the logs have of one request; use it with --req ID alone, or print records with \
+             --format jsonl",
+        ),
+        (
+            !args.log.is_empty() && records,
+            "--log adds a log to what is told of one request; use it with --req ID alone, or name the file without --log to search \
+             its records",
+        ),
+        (args.data_dir.len() > 1 && records, "only --req ID alone reads several data folders; give one --data-dir"),
         (
             args.follow && args.reverse,
             "--follow prints new records as they come, so it cannot print the newest first; leave out --reverse, or leave out \

@@ -78,7 +78,7 @@ fn named(args: &AuditArgs) -> Vec<Input> {
 
 /// The message that there is no trail.
 fn nothing(args: &AuditArgs) -> String {
-    let race = args.data_dir.join(RACE_TRAIL_FILE);
+    let race = args.folder().join(RACE_TRAIL_FILE);
     let race = match race.try_exists() {
         Ok(true) if !args.race => format!("; the race demonstration's records are in {}: --race", race.display()),
         _ => String::new(),

@@ -9,6 +9,7 @@ mod cell;
 mod colours;
 mod contradiction;
 mod follow;
+mod incident;
 mod inputs;
 mod kept;
 mod latest;
@@ -49,11 +50,15 @@ pub fn run(args: &AuditArgs) -> Outcome {
         tell(contradiction);
         return Ok(ExitCode::from(if args.verify { EXIT_VERIFY_CANNOT_RUN } else { EXIT_CANNOT_RUN }));
     }
-    if args.verify { Ok(verify::run(args)) } else { search(args) }
+    if args.verify {
+        return Ok(verify::run(args));
+    }
+    let wanted = wanted(args, Clock::system().now())?;
+    if args.tells_a_request() { incident::run(args, &wanted) } else { search(args, wanted) }
 }
 
-fn search(args: &AuditArgs) -> Outcome {
-    let filter = Filter::new(wanted(args, Clock::system().now())?);
+fn search(args: &AuditArgs, wanted: Wanted) -> Outcome {
+    let filter = Filter::new(wanted);
     let stdout = io::stdout().lock();
     let terminal = stdout.is_terminal();
     let format = args.format.unwrap_or(if terminal { AuditFormat::Table } else { AuditFormat::Jsonl });

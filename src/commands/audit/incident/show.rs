@@ -1,0 +1,218 @@
+//! Prints the lines of a request: for people, each with its time and its file, or as JSON objects.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use serde_json::{Map, Value};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use super::line::{Log, What};
+use super::source::Found;
+use crate::commands::audit::colours::{self, Colour};
+use crate::commands::output;
+use crate::text::{escaped, push_value};
+use crate::time::Timestamp;
+
+/// The least room for what a line says; the file's name gets less where the terminal is narrow.
+const ROOM_MIN: usize = 30;
+
+/// Prints lines to `W`.
+pub struct Show<W: Write> {
+    out: BufWriter<W>,
+    id: String,
+    form: Form,
+    /// How many lines each file has had.
+    counts: BTreeMap<String, u64>,
+    day: String,
+}
+
+enum Form {
+    Json,
+    /// With the width of a file's name, and whether the name has its folder.
+    Text {
+        width: Option<usize>,
+        origin: usize,
+        with_folder: bool,
+        colour: bool,
+    },
+}
+
+impl<W: Write> Show<W> {
+    /// JSON, one object a line.
+    pub fn json(out: W, id: &str) -> Self {
+        Self::new(out, id, Form::Json)
+    }
+
+    /// For people. A line is broken between words on a terminal, and stays one line elsewhere. `paths` are those of all files: if
+    /// two have the same name, their folders are shown.
+    pub fn text(out: W, id: &str, paths: &[&Path]) -> Self {
+        let mut names: Vec<_> = paths.iter().map(|path| path.file_name()).collect();
+        names.sort();
+        let with_folder = names.windows(2).any(|two| two[0] == two[1]);
+        let widths = paths.iter().map(|path| shown_name(&path.display().to_string(), with_folder).width());
+        let origin = widths.max().unwrap_or_default();
+        let width = output::table_width().map(usize::from);
+        Self::new(out, id, Form::Text { width, origin, with_folder, colour: output::colour() })
+    }
+
+    fn new(out: W, id: &str, form: Form) -> Self {
+        Self { out: BufWriter::new(out), id: id.to_owned(), form, counts: BTreeMap::new(), day: String::new() }
+    }
+
+    /// Prints a line.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn line(&mut self, found: &Found) -> io::Result<()> {
+        match &self.form {
+            Form::Json => {
+                let (origin, number) = (Value::from(&*found.origin), found.number);
+                let object = found.entry.json.trim_end().strip_suffix('}').unwrap_or_default();
+                let line = format!("{object},\"origem\":{origin},\"linha\":{number}}}");
+                writeln!(self.out, "{}", escaped(&line))
+            }
+            Form::Text { width, origin, with_folder, colour } => {
+                let (width, origin, with_folder, colour) = (*width, *origin, *with_folder, *colour);
+                let name = shown_name(&found.origin, with_folder);
+                *self.counts.entry(name.clone()).or_default() += 1;
+                let at = found.entry.at.and_then(Timestamp::from_micros).map(|at| at.micros().to_string());
+                let at = at.unwrap_or_else(|| "?".to_owned());
+                let (begin, text) = self.says(&found.entry.what);
+                let begin_width = begin.width();
+                let coloured = colour_of(&found.entry.what).map(|shade| shade.paint(&begin, colour));
+                let begin = coloured.unwrap_or(begin);
+                let Some(width) = width else {
+                    return writeln!(self.out, "{at}  {name:<origin$}  {begin}{text}");
+                };
+                let (day, time) = at.split_once('T').unwrap_or(("", &at));
+                if day != self.day {
+                    writeln!(self.out, "{day} (UTC)")?;
+                    day.clone_into(&mut self.day);
+                }
+                let time = time.trim_end_matches('Z');
+                let indent = time.len() + 2 + origin + 2;
+                let mut lines = wrap(&text, width.saturating_sub(indent).max(ROOM_MIN), begin_width).into_iter();
+                let first = lines.next().unwrap_or_default();
+                writeln!(self.out, "{time}  {name:<origin$}  {begin}{first}")?;
+                lines.try_for_each(|line| writeln!(self.out, "{:indent$}{line}", ""))
+            }
+        }
+    }
+
+    /// Prints how many lines there were.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn finish(mut self) -> io::Result<()> {
+        if let Form::Text { width, .. } = self.form {
+            let lines = |count: u64| format!("{count} line{}", if count == 1 { "" } else { "s" });
+            let of_files = self.counts.iter().map(|(name, count)| format!("{count} in {name}"));
+            let of_files = of_files.collect::<Vec<_>>().join(", ");
+            let colon = if of_files.is_empty() { "" } else { ": " };
+            let text = format!("{} of request {}{colon}{of_files}", lines(self.counts.values().sum()), self.id);
+            for line in wrap(&text, width.unwrap_or(usize::MAX), 0) {
+                writeln!(self.out, "{line}")?;
+            }
+        }
+        self.out.flush()
+    }
+
+    /// What the line says: a beginning that may have a colour, and the rest.
+    fn says(&self, what: &What) -> (String, String) {
+        match what {
+            What::Record(record) => {
+                let event = record.get("event_type").and_then(Value::as_str).unwrap_or_default();
+                let mut text = String::new();
+                let details = record.get("details").and_then(Value::as_object).into_iter().flatten();
+                let others = |name| record.get_key_value(name);
+                let pairs = details.chain(others("seq")).chain(others("req").filter(|_| !self.is_own(record)));
+                pairs.filter(|(_, value)| !value.is_null()).for_each(|(name, value)| push_pair(&mut text, name, value));
+                (escaped(event), text)
+            }
+            What::Log(Log { level, message, pairs, .. }) => {
+                let begin = if level == "INFO" { String::new() } else { format!("{}: ", escaped(level)) };
+                let mut text = escaped(message);
+                for (name, value) in pairs.iter().filter(|(name, value)| name != "req" || *value != *self.id) {
+                    push_pair(&mut text, name, value);
+                }
+                (begin, text)
+            }
+        }
+    }
+
+    fn is_own(&self, record: &Map<String, Value>) -> bool {
+        record.get("req").is_some_and(|req| *req == *self.id)
+    }
+}
+
+fn push_pair(text: &mut String, name: &str, value: &Value) {
+    text.push(' ');
+    text.push_str(&escaped(name));
+    text.push('=');
+    match value {
+        Value::String(value) => push_value(text, value),
+        other => push_value(text, &other.to_string()),
+    }
+}
+
+/// A file's name, escaped.
+fn shown_name(origin: &str, with_folder: bool) -> String {
+    let name = Path::new(origin).file_name().filter(|_| !with_folder);
+    escaped(&name.map_or_else(|| origin.to_owned(), |name| name.to_string_lossy().into_owned()))
+}
+
+fn colour_of(what: &What) -> Option<Colour> {
+    match what {
+        What::Record(record) => colours::of_event(record.get("event_type").and_then(Value::as_str)?),
+        What::Log(log) => match &*log.level {
+            "WARNING" => Some(Colour::Yellow),
+            "ERROR" | "CRITICAL" => Some(Colour::Red),
+            _ => None,
+        },
+    }
+}
+
+/// Breaks a text between words into lines of that width; `used` columns of the first line are taken. A word that is longer than a
+/// line is broken too.
+fn wrap(text: &str, width: usize, used: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut room = width.saturating_sub(used);
+    for word in text.split_inclusive(' ') {
+        if word.trim_end().width() > room && room < width {
+            lines.push(String::new());
+            room = width;
+        }
+        for c in word.chars() {
+            let wide = c.width().unwrap_or_default();
+            if wide > room {
+                if c == ' ' {
+                    continue;
+                }
+                lines.push(String::new());
+                room = width;
+            }
+            room = room.saturating_sub(wide);
+            if let Some(line) = lines.last_mut() {
+                line.push(c);
+            }
+        }
+    }
+    lines.iter().map(|line| line.trim_end().to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_broken_between_words_and_a_long_word_where_it_has_to_be() {
+        assert_eq!(wrap("um dois três", 20, 0), ["um dois três"]);
+        assert_eq!(wrap("um dois três", 7, 0), ["um dois", "três"]);
+        assert_eq!(wrap("um dois três", 7, 3), ["um", "dois", "três"]);
+        assert_eq!(wrap("um Hubble-Acad_2025 x", 8, 0), ["um", "Hubble-A", "cad_2025", "x"]);
+        assert_eq!(wrap("望遠鏡 🔭", 4, 0), ["望遠", "鏡", "🔭"]);
+        assert_eq!(wrap(" a=1", 4, 4), ["", "a=1"]);
+        assert_eq!(wrap("", 4, 0), [""]);
+    }
+}
