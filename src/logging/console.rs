@@ -23,7 +23,7 @@ pub struct Console {
 }
 
 enum Item {
-    Text(Vec<u8>),
+    Text(String),
     Flush(mpsc::Sender<()>),
 }
 
@@ -40,7 +40,7 @@ impl Console {
                 for item in batch.drain(..) {
                     match item {
                         // A closed console cannot be reported anywhere.
-                        Item::Text(text) => drop(io::stdout().lock().write_all(&text)),
+                        Item::Text(text) => drop(io::stdout().lock().write_all(text.as_bytes())),
                         Item::Flush(done) => drop((io::stdout().flush(), done.send(()))),
                     }
                 }
@@ -50,10 +50,10 @@ impl Console {
     }
 
     /// Shows `count` lines, of which the first was made at `at`, or counts them as omitted.
-    pub fn show(&mut self, mut text: Vec<u8>, count: usize, at: Timestamp) {
+    pub fn show(&mut self, mut text: String, count: usize, at: Timestamp) {
         if self.omitted > 0 {
             let omitted = format!("{} linhas omitidas no console", self.omitted);
-            text.splice(..0, note(self.format, Level::Warning, at, &omitted));
+            text.insert_str(0, &note(self.format, Level::Warning, at, &omitted));
         }
         match self.sender.try_send(Item::Text(text)) {
             Ok(()) => self.omitted = 0,

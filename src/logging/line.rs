@@ -1,6 +1,6 @@
 //! A line before it is stamped, in one of the two formats.
 
-use std::io::Write as _;
+use std::fmt::Write as _;
 
 use slog::Level;
 
@@ -51,24 +51,29 @@ impl Line {
 
     /// Appends the line with its stamp and its end. The assignment's instant has milliseconds; the microseconds follow at the
     /// end, so that lines of the same millisecond have an order too.
-    pub fn push_to(&self, bytes: &mut Vec<u8>, at: Timestamp) {
-        // Writing to memory cannot fail.
-        let _ = match self {
+    pub fn push_to(&self, text: &mut String, at: Timestamp) {
+        // Writing to a `String` cannot fail.
+        match self {
             Self::Text { level, rest } => {
-                let (level, micros) = (level_name(*level), at.as_micros() % 1000);
-                writeln!(bytes, "{level}:{}:{rest} us={micros:03}", at.millis())
+                let _ = write!(text, "{}:{}:", level_name(*level), at.millis());
+                text.push_str(rest);
+                let _ = write!(text, " us={:03}", at.as_micros() % 1000);
             }
-            Self::Json { rest } => writeln!(bytes, "{{\"timestamp_utc\":\"{}\",{rest}", at.micros()),
-            Self::Whole(line) => writeln!(bytes, "{line}"),
-        };
+            Self::Json { rest } => {
+                let _ = write!(text, "{{\"timestamp_utc\":\"{}\",", at.micros());
+                text.push_str(rest);
+            }
+            Self::Whole(line) => text.push_str(line),
+        }
+        text.push('\n');
     }
 }
 
 /// A line about the log itself, with its stamp and its end.
-pub fn note(format: Format, level: Level, at: Timestamp, message: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    Line::of_the_log(format, level, message).push_to(&mut bytes, at);
-    bytes
+pub fn note(format: Format, level: Level, at: Timestamp, message: &str) -> String {
+    let mut text = String::new();
+    Line::of_the_log(format, level, message).push_to(&mut text, at);
+    text
 }
 
 #[cfg(test)]
@@ -78,7 +83,7 @@ mod tests {
     #[test]
     fn the_stamp_has_milliseconds_and_the_microseconds_stand_at_the_end() {
         let at = Timestamp::parse_rfc3339("2025-10-26T18:00:04.500042Z").unwrap();
-        let said = |format| String::from_utf8(note(format, Level::Warning, at, "3 linhas \"perdidas\"")).unwrap();
+        let said = |format| note(format, Level::Warning, at, "3 linhas \"perdidas\"");
         assert_eq!(said(Format::Text), "WARNING:2025-10-26T18:00:04.500Z:log:3 linhas \"perdidas\" us=042\n");
         let json: serde_json::Value = serde_json::from_str(&said(Format::Json)).unwrap();
         assert_eq!(json["timestamp_utc"], "2025-10-26T18:00:04.500042Z");

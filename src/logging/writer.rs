@@ -43,7 +43,7 @@ struct Output {
 /// Lines that are written with one call.
 #[derive(Default)]
 struct Text {
-    bytes: Vec<u8>,
+    lines: String,
     count: usize,
     /// The stamp of the first line.
     first_at: Option<Timestamp>,
@@ -51,7 +51,7 @@ struct Text {
 
 impl Text {
     fn push(&mut self, at: Timestamp, line: &Line) {
-        line.push_to(&mut self.bytes, at);
+        line.push_to(&mut self.lines, at);
         self.count += 1;
         self.first_at.get_or_insert(at);
     }
@@ -62,10 +62,10 @@ impl Output {
     fn write(&mut self) {
         let Some(file) = &mut self.file else { return };
         match self.text.first_at.take() {
-            Some(at) => file.write(&self.text.bytes, at),
+            Some(at) => file.write(self.text.lines.as_bytes(), at),
             None => file.look_after(),
         }
-        self.text.bytes.clear();
+        self.text.lines.clear();
         self.text.count = 0;
     }
 }
@@ -158,9 +158,9 @@ impl Writer {
                 self.lines.add_with(|| Item::Line { to, at: stamps.take(), line, reach: Reach::All });
             }
         }
-        let Text { bytes, count, first_at } = std::mem::take(&mut self.shown);
+        let Text { lines, count, first_at } = std::mem::take(&mut self.shown);
         if let (Some(console), Some(at)) = (&mut self.console, first_at) {
-            console.show(bytes, count, at);
+            console.show(lines, count, at);
         }
     }
 }

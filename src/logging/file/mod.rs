@@ -202,7 +202,7 @@ impl LogFile {
         }
         let lost = note(self.format, Level::Error, at, &format!("{} linhas perdidas", self.lost_lines));
         let new_line: &[u8] = if self.torn { b"\n" } else { b"" };
-        self.write_all(&[new_line, &lost, lines].concat())
+        self.write_all(&[new_line, lost.as_bytes(), lines].concat())
     }
 
     /// Like `write_all`, but notes whether it stopped inside a line.
