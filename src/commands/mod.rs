@@ -7,6 +7,7 @@ mod completions;
 mod first_tries;
 mod fitted;
 mod health;
+mod ignored;
 mod lock;
 mod locks;
 mod manual;

@@ -96,6 +96,7 @@ fn in_the_grace_every_tool_says_how_long_it_lasts() {
         (&["health", &locks][..], 0),
         (&["health", "--ready", &locks], 1),
         (&["health", "--ready", &agenda], 1),
+        (&["lock", "Y", "--coordinator", &locks, "--", "true"], 125),
         (&["stress", "--n", "10", "--url", &agenda], 1),
         (&["stress", "--n", "10", "--json", "--url", &agenda], 1),
     ] {

@@ -8,6 +8,7 @@ use anyhow::Context;
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::commands::ignored::Ignored;
 use crate::logging::{self, Reopen};
 
 /// A SIGHUP reaches the whole process, so all services share this request to reopen their log files.
@@ -36,7 +37,7 @@ impl Hangup {
 
 /// Completes at SIGTERM, at Ctrl-C, and when the terminal is closed that shows the log. Any other SIGHUP reopens the log files.
 pub fn stop_signal(logging: &logging::Config) -> anyhow::Result<impl Future<Output = ()> + use<>> {
-    let meaning = Hangup::of(logging.console && stdout().is_terminal(), is_ignored(Signal::HUP));
+    let meaning = Hangup::of(logging.console && stdout().is_terminal(), Ignored::now().has(Signal::HUP));
     let mut terminate = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
     // With a handler for SIGXFSZ, a write above the file size limit fails with EFBIG. Without one it would end the process.
     drop(signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).context("cannot watch for SIGXFSZ")?);
@@ -63,19 +64,6 @@ pub fn stop_signal(logging: &logging::Config) -> anyhow::Result<impl Future<Outp
     })
 }
 
-/// Whether a signal is ignored now. A handler replaces that, so this is asked before.
-fn is_ignored(signal: Signal) -> bool {
-    // Where there is no procfs, it is not known, and a terminal that is closed ends the service.
-    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| says_ignored(&status, signal.as_raw()))
-}
-
-/// Whether the mask of ignored signals in a process's status has signal `number`.
-fn says_ignored(status: &str, number: i32) -> bool {
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    mask & (1 << (number - 1)) != 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,16 +74,5 @@ mod tests {
         for (on_terminal, ignored) in [(true, true), (false, false), (false, true)] {
             assert_eq!(Hangup::of(on_terminal, ignored), Hangup::Reopen);
         }
-    }
-
-    #[test]
-    fn an_ignored_signal_is_read_from_the_status() {
-        let status = |mask: &str| {
-            format!("Name:\tsctec\nSigBlk:\tffffffffffffffff\nSigIgn:\t{mask}\nSigCgt:\t0000000000000001\n")
-        };
-        assert!(says_ignored(&status("0000000000000001"), 1));
-        assert!(says_ignored(&status("0000000000001001"), 1));
-        assert!(!says_ignored(&status("0000000000001000"), 1));
-        assert!(!says_ignored("", 1));
     }
 }

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::coordinator::protocol::grace;
 use crate::http::client::{AnswerError, Limits, Session, Url};
 use crate::http::links::{ReadLink, with_query};
 use crate::http::unreachable::Peer;
@@ -188,7 +189,8 @@ impl Answer {
         let Some(detail) = self.body["detail"].as_str().filter(|_| !foreign) else {
             return self.not_a_coordinators();
         };
-        let mut said = detail.to_owned();
+        let grace_left = self.body[grace::LEFT].as_u64().map(Duration::from_millis);
+        let mut said = grace_left.map_or_else(|| detail.to_owned(), grace::in_english);
         for wrong in self.body["erros"].as_array().into_iter().flatten() {
             if let (Some(field), Some(message)) = (wrong["campo"].as_str(), wrong["mensagem"].as_str()) {
                 // Writing to a String cannot fail.
