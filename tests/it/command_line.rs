@@ -279,7 +279,7 @@ fn examples(help: &str) -> Vec<String> {
     for line in list.lines().take_while(|line| !line.is_empty()) {
         let words = line.split_whitespace().collect::<Vec<_>>().join(" ");
         match examples.last_mut() {
-            Some(example) if line.starts_with("   ") => example.push_str(&format!(" {words}")),
+            Some(example) if line.starts_with("   ") => example.extend([" ", &words]),
             _ => examples.push(words),
         }
     }
