@@ -24,7 +24,7 @@ test("a value may be an element, and a missing one is nothing", () => {
 test("the server's words are used where the page has none", () => {
   assert.equal(translated("campos_invalidos"), undefined);
   speak("en");
-  assert.equal(translated("campos_invalidos"), "Some of this needs to be corrected.");
+  assert.equal(translated("campos_invalidos"), "Some fields need to be corrected.");
   assert.equal(translated("de_amanha"), undefined);
   assert.match(translated("em_carencia", { seconds: 8 }), /: 8 s left\./);
   assert.equal(known("field.de_amanha"), undefined);

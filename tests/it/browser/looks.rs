@@ -54,7 +54,7 @@ async fn every_state_is_accessible() {
     axe.check(&browser, "dialog").await;
     browser.ask("document.getElementById('field-alvo').value = 'Kepler-22b'; return true").await;
     lose_race(&browser, 9, &slot("21:00")).await;
-    browser.wait_text("dialog .outcome.lost", "Vera Rubin tem 21:00–21:05.").await;
+    browser.wait_text("dialog .outcome.lost", "Vera Rubin agendou 21:00–21:05.").await;
     browser.wait("what is offered", "return document.querySelector('dialog .offers button')").await;
     axe.check(&browser, "lost").await;
     browser.look(1280, 900, false);

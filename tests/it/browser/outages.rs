@@ -36,13 +36,13 @@ async fn bookings_made_during_an_outage_are_shown_after_it() {
     assert_eq!(made.status, 201, "{}", made.body);
     // The result of a request that is sent now is not known yet.
     book(&browser, "09:00").await;
-    browser.wait_text("dialog", "Não se sabe ainda").await;
+    browser.wait_text("dialog", "Ainda não se sabe o resultado").await;
 
     let (coordinator, folder) = (services.coordinator.url(), services.data_dir().to_owned());
     services.scheduler = scheduler_at(&address, &folder, &["--coordinator", &coordinator]);
     wait_live(&browser, "on").await;
     wait_kind(&browser, "08:00", "other").await;
-    browser.wait_text("dialog", "Pode tentar de novo").await;
+    browser.wait_text("dialog", "Você pode tentar de novo").await;
     browser.click("dialog .primary").await;
     browser.wait_text("dialog", "Agendar 09:00–09:05").await;
     browser.click("dialog button[type=submit]").await;

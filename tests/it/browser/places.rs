@@ -26,7 +26,7 @@ async fn an_address_that_leads_nowhere_is_told_of() {
     let hubble = |day: &str| format!("#Hubble-Acad@{day}");
     let none = "2031-11-25";
     for (hash, telescope, day, told) in [
-        ("#Nope@2031-11-25", "Hubble-Acad", Some(none), vec!["“Nope”", "não há esse telescópio", "Acadêmico Hubble"]),
+        ("#Nope@2031-11-25", "Hubble-Acad", Some(none), vec!["“Nope”", "que não existe", "Acadêmico Hubble"]),
         ("#hubble-acad@2031-11-25", "Hubble-Acad", Some(none), vec!["“hubble-acad”"]),
         ("#Nope", "Hubble-Acad", None, vec!["“Nope”"]),
         ("#%4Eope@2031-11-25", "Hubble-Acad", Some(none), vec!["“Nope”"]),
@@ -80,7 +80,7 @@ async fn an_address_that_leads_nowhere_is_told_of() {
     browser.open(&services.agenda("/#Nope@2031-11-25")).await;
     browser.wait_text("#address-problem", "“Nope”").await;
     browser.click("[data-language=en]").await;
-    browser.wait_text("#address-problem", "there is no such telescope").await;
+    browser.wait_text("#address-problem", "which does not exist").await;
     browser.click("#after").await;
     wait_address(&browser, &hubble("2031-11-26")).await;
     assert_eq!(browser.text("#address-problem").await, "");
@@ -228,7 +228,7 @@ async fn a_conflict_over_midnight_leads_to_its_day_and_slot() {
     browser.wait("half an hour", "return document.getElementById('field-duracao_min').length >= 6").await;
     choose(&browser, "field-duracao_min", 30).await;
     lose_race(&browser, 2, &format!("{NEXT_DAY}T00:05:00Z")).await;
-    browser.wait_text("dialog .outcome.lost", "tem 7 de mai., 00:05–00:10.").await;
+    browser.wait_text("dialog .outcome.lost", "agendou 7 de mai., 00:05–00:10.").await;
     let see = "return [...document.querySelectorAll('dialog .buttons button')].find((it) => it.innerText === 'Ver 7 de mai., 00:05–00:10 na agenda')";
     browser.wait("what leads there", see).await;
     browser.click("dialog .buttons button:last-child").await;
@@ -260,9 +260,9 @@ async fn the_servers_errors_are_in_english_on_the_english_page() {
     paste(&browser, "alvo", "M\t31").await;
     paste(&browser, "observacoes", &"x".repeat(2001)).await;
     browser.click("dialog button[type=submit]").await;
-    browser.wait_text("#error-alvo", "A tab or another control character is in this: take it out.").await;
+    browser.wait_text("#error-alvo", "This contains a tab or another control character. Remove it.").await;
     browser.wait_text("#error-observacoes", "at most 2000 characters").await;
-    browser.wait_text("dialog .problem", "Some of this needs to be corrected.").await;
+    browser.wait_text("dialog .problem", "Some fields need to be corrected.").await;
     let portuguese = "return document.querySelectorAll('dialog [lang=pt-BR]').length";
     assert_eq!(browser.ask(portuguese).await, 0);
     // An error in the reason of a cancellation is told at its field, which keeps its text.
@@ -273,7 +273,7 @@ async fn the_servers_errors_are_in_english_on_the_english_page() {
     browser.wait_text("dialog", "Reason (optional)").await;
     paste(&browser, "motivo", "nuvens\tde poeira").await;
     browser.click("dialog button[type=submit]").await;
-    browser.wait_text("#error-motivo", "A tab or another control character").await;
+    browser.wait_text("#error-motivo", "a tab or another control character").await;
     assert_eq!(browser.ask("return document.getElementById('field-motivo').value").await, "nuvens\tde poeira");
     assert_eq!(browser.ask(portuguese).await, 0);
     paste(&browser, "motivo", "nuvens de poeira").await;
@@ -298,9 +298,9 @@ async fn the_servers_errors_are_in_english_on_the_english_page() {
     assert_eq!(
         shown,
         json!([
-            "Some of this needs to be corrected.",
-            "horario_inicio_utc: This has begun already, and this telescope takes only what is to come.",
-            "x: The server does not take this: <span lang=\"pt-BR\" dir=\"auto\">deve ser outro</span>",
+            "Some fields need to be corrected.",
+            "horario_inicio_utc: This slot has already begun, and this telescope accepts only future slots.",
+            "x: The server does not accept this: <span lang=\"pt-BR\" dir=\"auto\">deve ser outro</span>",
             "y: <span lang=\"pt-BR\" dir=\"auto\">de um servidor mais novo</span>",
         ])
     );

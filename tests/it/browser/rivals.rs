@@ -97,7 +97,7 @@ async fn after_a_lost_race_the_dialog_says_that_the_slot_is_free_again() {
     let (_turn, services, browser) = marie("").await;
     open_form(&browser, "21:00").await;
     lose_race(&browser, 9, &slot("21:00")).await;
-    browser.wait_text("dialog .outcome.lost", "Vera Rubin tem 21:00–21:05.").await;
+    browser.wait_text("dialog .outcome.lost", "Vera Rubin agendou 21:00–21:05.").await;
     let booked = &services.list("?cientista_id=9")[0];
     assert_eq!(services.follow(booked, "cancelar").status, 200);
     browser.wait_text("dialog .outcome.won", "21:00–21:05 ficou livre de novo.").await;

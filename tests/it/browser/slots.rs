@@ -111,7 +111,7 @@ async fn an_error_is_told_at_its_field_and_a_triple_click_sends_one_request() {
     // A tab can be pasted into a field, but not typed.
     browser.ask("document.getElementById('field-alvo').value = 'M\\u000731'; return true").await;
     browser.click("dialog button[type=submit]").await;
-    browser.wait_text("#error-alvo", "caracteres de controle").await;
+    browser.wait_text("#error-alvo", "caractere de controle").await;
     assert_eq!(browser.ask("return document.activeElement.id").await, "field-alvo");
     assert_eq!(browser.ask("return document.activeElement.getAttribute('aria-describedby')").await, "error-alvo");
     browser.ask("document.getElementById('field-alvo').value = 'M31'; return true").await;

@@ -184,7 +184,7 @@ async fn a_second_click_on_a_button_that_has_just_appeared_is_ignored() {
     browser.click("dialog button[type=submit]").await;
     browser.wait("the second click", "return window.clicked").await;
     assert!(is_dialog_open(&browser).await);
-    browser.wait_text("dialog .outcome.lost", "tem 03:00–03:05.").await;
+    browser.wait_text("dialog .outcome.lost", "agendou 03:00–03:05.").await;
     // A later click closes the dialog.
     browser.click("dialog .offers ~ .buttons button").await;
     wait_dialog_closed(&browser).await;
