@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::common::terminal::{on_terminal, without_colours};
-use crate::common::{Services, http, picture, sctec, wait_until};
+use crate::common::{Services, http, http_with, picture, sctec, wait_until};
 
 /// The widths.
 const COLUMNS: [u16; 2] = [80, 120];
@@ -80,6 +80,21 @@ fn the_table_of_the_trail_fits() {
     let folder = services.data_dir().to_str().unwrap();
     for shown in shown("audit", &["audit"], &["--data-dir", folder]) {
         assert!(shown.contains("\n6 records"), "{shown}");
+    }
+}
+
+#[test]
+fn the_story_of_a_request_fits() {
+    let services = Services::start(&[]);
+    let body = json!({"cientista_id": 7, "horario_inicio_utc": "2030-06-01T03:00:00Z"}).to_string();
+    let id = [("X-Request-Id", "6b1f-2a")];
+    let answer = http_with("POST", &services.agenda("/agendamentos"), Some(("application/json", &body)), &id);
+    assert_eq!(answer.status, 201);
+    services.wait_for_log("coordenador.log", |lines| lines.iter().any(|line| line.contains("Lock liberado.")));
+    services.wait_for_log("audit.jsonl", |lines| lines.iter().any(|line| line.contains("6b1f-2a")));
+    let folder = services.data_dir().to_str().unwrap();
+    for shown in shown("audit-req", &["audit", "--req", "6b1f-2a"], &["--data-dir", folder]) {
+        assert!(shown.contains("\n10 lines of request 6b1f-2a"), "{shown}");
     }
 }
 

@@ -5,7 +5,8 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use serde_json::{Map, Value};
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use textwrap::{Options, WordSeparator, WordSplitter};
+use unicode_width::UnicodeWidthStr;
 
 use super::line::{Log, What};
 use super::source::Found;
@@ -176,29 +177,16 @@ fn colour_of(what: &What) -> Option<Colour> {
 /// Breaks a text between words into lines of that width; `used` columns of the first line are taken. A word that is longer than a
 /// line is broken too.
 fn wrap(text: &str, width: usize, used: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    let mut room = width.saturating_sub(used);
-    for word in text.split_inclusive(' ') {
-        if word.trim_end().width() > room && room < width {
-            lines.push(String::new());
-            room = width;
-        }
-        for c in word.chars() {
-            let wide = c.width().unwrap_or_default();
-            if wide > room {
-                if c == ' ' {
-                    continue;
-                }
-                lines.push(String::new());
-                room = width;
-            }
-            room = room.saturating_sub(wide);
-            if let Some(line) = lines.last_mut() {
-                line.push(c);
-            }
-        }
-    }
-    lines.iter().map(|line| line.trim_end().to_owned()).collect()
+    let taken = " ".repeat(used);
+    let options = Options::new(width)
+        .initial_indent(&taken)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation);
+    let lines = textwrap::wrap(text, options).into_iter();
+    lines
+        .enumerate()
+        .map(|(place, line)| if place == 0 { line[used.min(line.len())..].to_owned() } else { line.into_owned() })
+        .collect()
 }
 
 #[cfg(test)]
