@@ -358,8 +358,9 @@ fn the_executable_knows_every_option_that_the_documents_use() {
             line.split_whitespace().take_while(|word| !["|", "||", "&&", "&"].contains(word) && !word.starts_with('>'));
         count += 1;
         if let Err(error) = Cli::try_parse_from(words) {
-            // A sentence may name an option without its value.
-            let fits = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::InvalidValue);
+            // A sentence may name a command without its arguments, and an option without its value.
+            use ErrorKind::{DisplayHelp, InvalidValue, MissingRequiredArgument};
+            let fits = matches!(error.kind(), DisplayHelp | InvalidValue | MissingRequiredArgument);
             assert!(fits, "{line}: {error}");
         }
     }
