@@ -1,13 +1,16 @@
 //! Makes the table of the page's files: every file in `assets/page` is embedded and served, and no list of them is kept by hand.
+//! Names the catalogues of the command line too, which a macro reads: a change of one makes the program anew.
 
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
 
 const FOLDER: &str = "assets/page";
+const CATALOGUES: &str = "assets/cli";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={FOLDER}");
+    println!("cargo::rerun-if-changed={CATALOGUES}");
     let root = std::env::var("CARGO_MANIFEST_DIR")?;
     let mut names = Vec::new();
     collect(&Path::new(&root).join(FOLDER), "", &mut names)?;

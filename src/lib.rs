@@ -38,7 +38,7 @@
 //! - [`clock`]: Cristian's algorithm and its client;
 //! - [`http`]: HTTP on hyper, without any domain;
 //! - [`batch`]: adaptive batching; [`text`]: escaping; [`data_dir`] and [`files`]: the data folder and facts about files;
-//!   [`logging`]; [`panics`]; [`time`]: instants and the clock.
+//!   [`language`]: the catalogues of the command line; [`logging`]; [`panics`]; [`time`]: instants and the clock.
 //!
 //! # Where to look
 //!
@@ -68,7 +68,11 @@ pub mod http;
 mod batch;
 mod data_dir;
 mod files;
+pub mod language;
 pub mod logging;
 pub mod panics;
 mod text;
 pub mod time;
+
+// What `t!` expands to.
+use language::{_rust_i18n_t, _rust_i18n_try_translate};

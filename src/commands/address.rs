@@ -6,6 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
+use rust_i18n::t;
 
 /// Parses an address to listen on.
 pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
@@ -20,20 +21,24 @@ pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     };
     let is_loopback = host.is_empty() || host.eq_ignore_ascii_case("localhost");
     let wrong = if text.contains("://") {
-        "is a URL; leave out what stands before the host"
+        t!("is a URL; leave out what stands before the host")
     } else if is_loopback && is_digits(port) {
-        match port.parse::<u16>() {
-            Ok(port) => return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
-            Err(_) => "has a port above 65535",
+        if let Ok(port) = port.parse::<u16>() {
+            return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         }
+        t!("has a port above 65535")
     } else if text.parse::<IpAddr>().is_ok() || text.eq_ignore_ascii_case("localhost") {
-        "has no port"
+        t!("has no port")
     } else if is_digits(port) {
-        "has a host that is not an address of this machine: give the address itself"
+        t!("has a host that is not an address of this machine: give the address itself")
     } else {
-        "is not an address with a port"
+        t!("is not an address with a port")
     };
-    Err(format!("it {wrong}; give 8080 or localhost:8080 for this machine alone, or as 0.0.0.0:8080 or [::1]:8080"))
+    let said = t!(
+        "it %{wrong}; give 8080 or localhost:8080 for this machine alone, or as 0.0.0.0:8080 or [::1]:8080",
+        wrong = wrong
+    );
+    Err(said.into_owned())
 }
 
 /// The parser of a URL that a command asks: the short forms are written out, anything else is left as it is, for the command to

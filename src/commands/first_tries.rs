@@ -2,16 +2,19 @@
 //!
 //! clap proposes what is spelt alike. These are not spelt alike.
 
+use std::borrow::Cow;
+
 use clap::builder::UnknownArgumentValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, Error};
+use rust_i18n::t;
 
 /// What is proposed instead.
 enum Instead {
     /// An option of the same command.
     Option(&'static str),
     /// Another way, in words.
-    Way(&'static str),
+    Way(fn() -> Cow<'static, str>),
 }
 
 /// A command, options that it does not have, and what is proposed.
@@ -21,17 +24,25 @@ const SERVERS: [&str; 3] = ["serve-all", "serve-scheduler", "serve-coordinator"]
 
 /// The first tries of one command.
 const FIRST_TRIES: [FirstTry; 7] = [
-    ("serve-all", &["--no-lock"], Instead::Way("the race needs no coordinator: 'sctec serve-scheduler --no-lock'")),
+    (
+        "serve-all",
+        &["--no-lock"],
+        Instead::Way(|| t!("the race needs no coordinator: 'sctec serve-scheduler --no-lock'")),
+    ),
     (
         "serve-all",
         &["--coordinator"],
-        Instead::Way("it runs its own coordinator; for another one: 'sctec serve-scheduler --coordinator URL'"),
+        Instead::Way(|| t!("it runs its own coordinator; for another one: 'sctec serve-scheduler --coordinator URL'")),
     ),
     ("stress", &["--threads", "-t", "--workers", "--users"], Instead::Option("--concurrency")),
-    ("stress", &["--duration", "-z", "-d"], Instead::Way("a run ends with its requests: give their number with '-n'")),
+    (
+        "stress",
+        &["--duration", "-z", "-d"],
+        Instead::Way(|| t!("a run ends with its requests: give their number with '-n'")),
+    ),
     ("locks", &["--force", "--unlock"], Instead::Option("--release")),
     ("clock-sync", &["--count", "-n"], Instead::Option("--samples")),
-    ("health", &["--url"], Instead::Way("the URL stands alone: 'sctec health http://127.0.0.1:3000'")),
+    ("health", &["--url"], Instead::Way(|| t!("the URL stands alone: 'sctec health http://127.0.0.1:3000'"))),
 ];
 
 /// The first tries of every server.
@@ -57,7 +68,7 @@ pub fn with_first_tries(mut program: Command) -> Command {
 fn arg(name: &'static str, instead: &Instead) -> Arg {
     let parser = match instead {
         Instead::Option(option) => UnknownArgumentValueParser::suggest_arg(*option),
-        Instead::Way(way) => UnknownArgumentValueParser::suggest(*way),
+        Instead::Way(way) => UnknownArgumentValueParser::suggest(way().into_owned()),
     };
     // A value may follow or not. Without one, clap would have nothing to refuse, so there is a default one.
     let arg = Arg::new(name).hide(true).num_args(0..=1).default_missing_value("-").value_parser(parser);

@@ -16,6 +16,7 @@ use clap_mangen::roff::{Roff, roman};
 
 use super::outcome::Outcome;
 use super::output::print;
+use super::translate::help::in_language;
 
 /// Arguments of `manual`.
 #[derive(Clone, Debug, Args)]
@@ -32,7 +33,7 @@ pub struct ManualArgs {
 pub fn run(args: &ManualArgs, program: Command) -> Outcome {
     let dir = args.dir.display();
     fs::create_dir_all(&args.dir).with_context(|| format!("cannot make the folder {dir}"))?;
-    let mut program = program.disable_help_subcommand(true);
+    let mut program = in_language(program.disable_help_subcommand(true));
     // Gives each command its full name and the options that all have.
     program.build();
     let subcommands = program.get_subcommands().map(|subcommand| {

@@ -17,14 +17,22 @@ mod output;
 mod runtime;
 mod serve;
 mod stress;
+mod translate;
+mod usage;
 mod values;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use std::process::ExitCode;
 
-pub use self::first_tries::{with_first_tries, without_file_tip};
-pub use self::fitted::fitted;
-pub use self::outcome::{EXIT_CANNOT_RUN, EXIT_LOCK_CANNOT_RUN, EXIT_VERIFY_CANNOT_RUN, Outcome};
-pub use self::output::{CANNOT_WRITE, help_width, tell};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::language::Language;
+
+use self::first_tries::with_first_tries;
+use self::fitted::fitted;
+pub use self::outcome::{EXIT_CANNOT_RUN, Outcome};
+use self::output::help_width;
+pub use self::output::tell;
+pub use self::translate::help::{in_language, translated};
 
 /// The core of a shared space telescope: book each observation slot exactly once.
 #[derive(Debug, Parser)]
@@ -40,6 +48,9 @@ pub use self::output::{CANNOT_WRITE, help_width, tell};
 Exit status: 0 as expected, 1 not as expected, 2 could not run (the message says what to do), \
 3 the clock is off (clock-sync --max-error). audit --verify and lock have statuses of their own: see their help.")]
 pub struct Cli {
+    /// The language of help, tables and messages [default: the locale's]
+    #[arg(long, env = "SCTEC_LANG", global = true, display_order = 998, value_name = "LANGUAGE")]
+    lang: Option<Language>,
     #[command(subcommand)]
     command: Command,
 }
@@ -71,6 +82,20 @@ enum Command {
 }
 
 impl Cli {
+    /// The arguments of this process. Help and errors are in its language.
+    ///
+    /// # Errors
+    /// What is wrong with them, or the help that they ask for.
+    pub fn read() -> Result<Self, clap::Error> {
+        let program = fitted(in_language(with_first_tries(Self::command())), usize::from(help_width()));
+        program.try_get_matches().and_then(|matches| Self::from_arg_matches(&matches))
+    }
+
+    /// Says what is wrong with the arguments, or prints the help that they ask for.
+    pub fn refuse(error: clap::Error) -> ExitCode {
+        usage::refuse(error, &Self::command())
+    }
+
     /// Runs the subcommand.
     ///
     /// # Errors
@@ -90,13 +115,6 @@ impl Cli {
             Command::Manual(args) => manual::run(&args, Self::command()),
         }
     }
-}
-
-/// The environment variables of this program that are set and empty. clap's message for an empty option does not name its
-/// variable.
-pub fn empty_variables() -> Vec<String> {
-    let empty = std::env::vars_os().filter(|(_, value)| value.is_empty());
-    empty.filter_map(|(name, _)| name.into_string().ok()).filter(|name| name.starts_with("SCTEC_")).collect()
 }
 
 #[cfg(test)]

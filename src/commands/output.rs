@@ -3,12 +3,13 @@
 //! When the pipe of the output is closed, the command ends normally, also while it has nothing to print. Output that cannot be
 //! written for another reason, such as a full disk, is a failure.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use rust_i18n::t;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
@@ -23,7 +24,17 @@ const HELP_WIDTH_MIN: u16 = 40;
 const HELP_WIDTH_MAX: u16 = 100;
 
 /// The message of a failure to write the output.
-pub const CANNOT_WRITE: &str = "cannot write to stdout";
+pub const CANNOT_WRITE: CannotWrite = CannotWrite;
+
+/// The type of [`CANNOT_WRITE`], which is said in the language of the process.
+#[derive(Clone, Copy, Debug)]
+pub struct CannotWrite;
+
+impl Display for CannotWrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&t!("cannot write to stdout"))
+    }
+}
 
 /// Whether the error is a closed pipe of the output.
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -31,6 +31,7 @@ mod history;
 mod house;
 mod incident;
 mod input;
+mod language;
 mod leases;
 mod lock_command;
 mod locks;

@@ -12,8 +12,14 @@ pub fn sctec() -> Command {
     command
 }
 
-/// Makes a command deaf to the environment's own settings.
+/// The variables by which an environment chooses a language.
+const LOCALE: &[&str] = &["LC_ALL", "LC_MESSAGES", "LANG", "LANGUAGE"];
+
+/// Makes a command deaf to the environment's own settings. It speaks English.
 pub fn deaf(command: &mut Command) -> &mut Command {
+    for name in LOCALE {
+        command.env_remove(name);
+    }
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SCTEC_")) {
         command.env_remove(name);
     }

@@ -1,0 +1,157 @@
+//! The command line speaks Portuguese where the locale does, and what machines read does not change with it.
+
+use std::process::{Command, Output};
+
+use crate::common::{Services, sctec};
+
+/// The executable where the locale is Portuguese.
+fn portuguese() -> Command {
+    let mut command = sctec();
+    command.env("LANG", "pt_BR.UTF-8");
+    command
+}
+
+fn run(mut command: Command, arguments: &[&str]) -> Output {
+    command.args(arguments).output().expect("the executable starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Runs the executable in Portuguese; what it said on both outputs, and its exit status, which is the same in English.
+#[track_caller]
+fn said(arguments: &[&str]) -> String {
+    let [output, english] = [portuguese(), sctec()].map(|command| run(command, arguments));
+    assert_eq!(output.status.code(), english.status.code(), "{arguments:?}");
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+/// The names of the subcommands, from the help.
+fn subcommands() -> Vec<String> {
+    let help = text(&run(sctec(), &["--help"]).stdout);
+    let list = help.split("Commands:\n").nth(1).unwrap().lines().take_while(|line| !line.is_empty());
+    let names = list.map(|line| line.split_whitespace().next().unwrap().to_owned());
+    names.filter(|name| name != "help").collect()
+}
+
+/// Whether a line of the help has words to translate: it is more than an option, a command to type or a value.
+fn has_words(line: &str) -> bool {
+    let line = line.trim().trim_start_matches("- ");
+    let is_typed =
+        ["-", "sctec ", "curl ", "cat ", "journalctl ", "source ", "["].iter().any(|start| line.starts_with(start));
+    let words = line.split_whitespace().filter(|word| word.len() > 1 && word.chars().all(char::is_alphabetic));
+    !is_typed && words.count() > 1
+}
+
+#[test]
+fn no_line_of_a_help_is_left_in_english() {
+    let mut helps: Vec<Vec<String>> = vec![vec!["--help".into()], vec!["-h".into()], vec!["help".into()]];
+    for name in subcommands() {
+        helps.extend([vec![name.clone(), "--help".into()], vec![name.clone(), "-h".into()], vec!["help".into(), name]]);
+    }
+    for help in helps {
+        let arguments: Vec<&str> = help.iter().map(String::as_str).collect();
+        let [portuguese, english] = [portuguese(), sctec()].map(|mut command| {
+            command.env("COLUMNS", "100");
+            text(&run(command, &arguments).stdout)
+        });
+        let left: Vec<_> =
+            english.lines().filter(|line| has_words(line) && portuguese.lines().any(|own| own == *line)).collect();
+        assert!(left.is_empty(), "{help:?}: {left:#?}");
+        assert!(portuguese.contains("Uso: sctec") && portuguese.contains("Opções:"), "{portuguese}");
+        for word in ["Usage:", "Options:", "Commands:", "[default:", "[env:", "possible values", "Possible", "Print "] {
+            assert!(!portuguese.contains(word), "{help:?}: {word}: {portuguese}");
+        }
+        // Every option and every default is there.
+        let facts = |text: &str| {
+            let words = text.split_whitespace().filter(|word| word.starts_with("--") || word.starts_with("SCTEC_"));
+            words
+                .map(|word| word.trim_end_matches([',', '.', ']']).to_owned())
+                .collect::<std::collections::BTreeSet<_>>()
+        };
+        assert!(facts(&portuguese).is_superset(&facts(&english)), "{help:?}: {portuguese}");
+    }
+}
+
+#[test]
+fn wrong_arguments_are_explained_in_portuguese() {
+    for (arguments, says) in [
+        (
+            &["audit", "--cuont"][..],
+            &["erro: argumento inesperado: '--cuont'", "argumento parecido: '--count'", "Uso: "][..],
+        ),
+        (&["stres"], &["comando desconhecido: 'stres'", "comando parecido: 'stress'"]),
+        (&["stress", "--n", "0"], &["valor inválido '0' para '--n <N>': 0 não está em 1..=100000"]),
+        (&["stress", "--n", "x"], &["não é um número inteiro"]),
+        (&["stress", "--n", "99999999999999999999"], &["o número é grande demais"]),
+        (
+            &["stress", "--expect", "rcae"],
+            &["'--expect <QUAL>'", "[valores possíveis: one, race, all]", "valor parecido"],
+        ),
+        (&["stress", "--url"], &["'--url <URL>' exige um valor"]),
+        (&["stress", "--n", "1", "--n", "2"], &["só pode ser usado uma vez"]),
+        (&["locks", "--release", "X", "--watch"], &["não pode ser usado com '--watch'"]),
+        (&["locks", "--interval-ms", "50"], &["faltam argumentos obrigatórios:\n  --watch"]),
+        (&["serve-all", "--listen", "x"], &["não é um endereço com uma porta"]),
+        (&["serve-all", "--no-lock=x"], &["--no-lock"]),
+        (&["stress", "extra"], &["argumento inesperado: 'extra'"]),
+        (&["--lang", "xx"], &["valor inválido 'xx' para '--lang <IDIOMA>'", "[valores possíveis: en, pt]"]),
+        (&["help", "nothing"], &["comando desconhecido: 'nothing'"]),
+        (&["audit", "--deep"], &["faltam argumentos obrigatórios:\n  --verify"]),
+    ] {
+        let said = said(arguments);
+        for says in says {
+            assert!(said.contains(says), "{arguments:?}: {said}");
+        }
+        for english in ["error:", "tip:", "Usage", "For more", "argument ", "value "] {
+            assert!(!said.contains(english), "{arguments:?}: {english}: {said}");
+        }
+    }
+}
+
+#[test]
+fn the_option_overrules_the_variable_and_the_variable_the_locale() {
+    let first_line = |mut command: Command, arguments: &[&str]| {
+        let help = text(&command.args(arguments).arg("--help").output().unwrap().stdout);
+        if help.contains("Uso: ") { "pt" } else { "en" }
+    };
+    assert_eq!(first_line(portuguese(), &[]), "pt");
+    assert_eq!(first_line(portuguese(), &["--lang", "en"]), "en");
+    assert_eq!(first_line(portuguese(), &["audit", "--lang=en"]), "en");
+    assert_eq!(first_line(sctec(), &["--lang", "pt"]), "pt");
+    for (variables, expected) in [
+        (&[("SCTEC_LANG", "en")][..], "en"),
+        (&[("LC_ALL", "C")], "en"),
+        (&[("LC_MESSAGES", "en_GB.UTF-8")], "en"),
+        (&[("LC_TIME", "en_GB.UTF-8")], "pt"),
+    ] {
+        let mut command = portuguese();
+        command.envs(variables.iter().copied());
+        assert_eq!(first_line(command, &[]), expected, "{variables:?}");
+    }
+}
+
+#[test]
+fn what_machines_read_is_the_same_in_both_languages() {
+    let services = Services::start(&[]);
+    let (status, _) = services.book(7, "2025-12-01T03:00:00Z");
+    assert_eq!(status, 201);
+    let data_dir = services.data_dir().to_str().unwrap();
+    services.wait_for_log("audit.jsonl", |lines| lines.iter().any(|line| line.contains("AGENDAMENTO_CRIADO")));
+    let locks = services.locks("");
+    for arguments in [
+        &["--version"][..],
+        &["completions", "bash"],
+        &["completions", "fish"],
+        &["audit", "--data-dir", data_dir],
+        &["audit", "--data-dir", data_dir, "--format", "csv"],
+        &["audit", "--data-dir", data_dir, "--count"],
+        &["locks", "--url", &locks, "--json", "--prefix", "nothing"],
+    ] {
+        let [own, english] = [portuguese(), sctec()].map(|command| run(command, arguments));
+        assert_eq!(own.status.code(), english.status.code(), "{arguments:?}");
+        assert_eq!(text(&own.stdout), text(&english.stdout), "{arguments:?}");
+        assert!(!own.stdout.is_empty(), "{arguments:?}");
+    }
+}
