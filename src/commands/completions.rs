@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Command};
 use clap_complete::Shell;
+use rust_i18n::t;
 
 use super::outcome::Outcome;
 use super::output::print;
@@ -26,6 +27,6 @@ pub struct CompletionsArgs {
 pub fn run(args: &CompletionsArgs, mut program: Command) -> Outcome {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut program, "sctec", &mut script);
-    print(&String::from_utf8(script).context("the completions are not text")?)?;
+    print(&String::from_utf8(script).context(t!("the completions are not text"))?)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -13,6 +13,7 @@ use anyhow::Context;
 use clap::{Args, Command};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
+use rust_i18n::t;
 
 use super::outcome::Outcome;
 use super::output::print;
@@ -32,7 +33,7 @@ pub struct ManualArgs {
 /// Writes the pages of `program` and its subcommands, and prints their paths.
 pub fn run(args: &ManualArgs, program: Command) -> Outcome {
     let dir = args.dir.display();
-    fs::create_dir_all(&args.dir).with_context(|| format!("cannot make the folder {dir}"))?;
+    fs::create_dir_all(&args.dir).with_context(|| t!("cannot make the folder %{dir}", dir = dir))?;
     let mut program = in_language(program.disable_help_subcommand(true));
     // Gives each command its full name and the options that all have.
     program.build();
@@ -45,7 +46,7 @@ pub fn run(args: &ManualArgs, program: Command) -> Outcome {
     for command in std::iter::once(program.clone()).chain(subcommands) {
         let path = args.dir.join(format!("{}.1", command.get_display_name().unwrap_or("sctec")));
         let written = page(command).and_then(|text| fs::write(&path, text));
-        written.with_context(|| format!("cannot write {}", path.display()))?;
+        written.with_context(|| t!("cannot write %{path}", path = path.display()))?;
         // Writing to a String cannot fail.
         let _ = writeln!(said, "{}", path.display());
     }
@@ -70,7 +71,23 @@ fn page(command: Command) -> io::Result<Vec<u8>> {
         man.render_subcommands_section(&mut text)?;
     }
     text.write_all(sections(&after).render().as_bytes())?;
-    Ok(text)
+    Ok(with_headings(&String::from_utf8_lossy(&text)).into_bytes())
+}
+
+/// A page with the headings that `clap_mangen` writes in the language of the process.
+fn with_headings(page: &str) -> String {
+    let headings = [
+        ("NAME", t!("NAME")),
+        ("SYNOPSIS", t!("SYNOPSIS")),
+        ("DESCRIPTION", t!("DESCRIPTION")),
+        ("OPTIONS", t!("OPTIONS")),
+        ("SUBCOMMANDS", t!("SUBCOMMANDS")),
+    ];
+    let line = |line: &str| {
+        let heading = headings.iter().find(|(english, _)| line.strip_prefix(".SH ") == Some(english));
+        heading.map_or_else(|| line.to_owned() + "\n", |(_, heading)| format!(".SH {heading}\n"))
+    };
+    page.lines().map(line).collect()
 }
 
 /// The paragraphs after the options, each under the heading that it begins with.
@@ -78,19 +95,19 @@ fn sections(after: &str) -> Roff {
     let mut roff = Roff::new();
     let mut notes = false;
     for paragraph in after.split("\n\n") {
-        if let Some(examples) = paragraph.strip_prefix("Examples:\n") {
-            roff.control("SH", ["EXAMPLES"]).control("nf", []);
+        if let Some(examples) = paragraph.strip_prefix(&*t!("Examples:")).and_then(|rest| rest.strip_prefix('\n')) {
+            roff.control("SH", [&*t!("EXAMPLES")]).control("nf", []);
             for line in examples.lines() {
                 roff.text([roman(line.strip_prefix("  ").unwrap_or(line))]);
             }
             roff.control("fi", []);
-        } else if let Some(status) = paragraph.strip_prefix("Exit status: ") {
-            roff.control("SH", ["EXIT STATUS"]).text([roman(status)]);
+        } else if let Some(status) = paragraph.strip_prefix(&*t!("Exit status:")).map(str::trim_start) {
+            roff.control("SH", [&*t!("EXIT STATUS")]).text([roman(status)]);
         } else if !paragraph.is_empty() {
             if notes {
                 roff.control("PP", []);
             } else {
-                roff.control("SH", ["NOTES"]);
+                roff.control("SH", [&*t!("NOTES")]);
             }
             roff.text([roman(paragraph)]);
             notes = true;

@@ -7,7 +7,7 @@ use jiff::fmt::friendly::SpanParser;
 use jiff::tz::TimeZone;
 use jiff::{Span, Zoned};
 
-use super::values::in_english;
+use super::values::wrong_instant;
 use crate::time::{ParseTimestampError, Timestamp};
 
 /// What is expected of a text that has none of the forms.
@@ -36,7 +36,7 @@ pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, String> {
         Some(at) => timestamp(&at?),
         None => match Timestamp::parse_rfc3339(text) {
             Err(ParseTimestampError::Shape) => Err(FORMS.to_owned()),
-            parsed => parsed.map_err(in_english),
+            parsed => parsed.map_err(wrong_instant),
         },
     }
 }
@@ -89,11 +89,11 @@ fn timestamp(at: &Zoned) -> Result<Timestamp, String> {
 }
 
 fn no_such() -> String {
-    in_english(ParseTimestampError::NoSuchInstant)
+    wrong_instant(ParseTimestampError::NoSuchInstant)
 }
 
 fn out_of_range() -> String {
-    in_english(ParseTimestampError::OutOfRange)
+    wrong_instant(ParseTimestampError::OutOfRange)
 }
 
 #[cfg(test)]

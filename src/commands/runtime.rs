@@ -1,10 +1,9 @@
 //! The runtime of the subcommands that serve or ask: tokio's, with as many file descriptors as the system allows.
 
 use anyhow::Context;
+use rust_i18n::t;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::runtime::Runtime;
-
-const CANNOT_START: &str = "cannot start the runtime";
 
 /// Starts the runtime, and raises the process's limit of file descriptors: each connection takes one.
 pub fn runtime() -> anyhow::Result<Runtime> {
@@ -12,12 +11,15 @@ pub fn runtime() -> anyhow::Result<Runtime> {
     limit.current = limit.maximum;
     // A process that may not raise its limit serves fewer connections.
     let _ = setrlimit(Resource::Nofile, limit);
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context(CANNOT_START)
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().with_context(|| t!("cannot start the runtime"))
 }
 
 /// Runs a task to its end on this thread, with the process's limits as they are: a command that the task starts inherits them.
 pub fn block_on_this_thread<T>(task: impl Future<Output = T>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context(CANNOT_START)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .with_context(|| t!("cannot start the runtime"))?;
     let done = runtime.block_on(task);
     runtime.shutdown_background();
     Ok(done)

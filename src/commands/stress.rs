@@ -10,7 +10,7 @@ use super::address::url_parser;
 use super::outcome::{EXIT_UNEXPECTED, Outcome};
 use super::output::{colour, print, table_width};
 use super::runtime::block_on;
-use super::values::in_english;
+use super::values::wrong_instant;
 use crate::http::client::Url;
 use crate::stress::progress::Progress;
 use crate::stress::report::Look;
@@ -102,7 +102,7 @@ fn checked(args: &StressArgs) -> anyhow::Result<Config> {
     let slot = args.slot.as_deref().map(|text| {
         // A fraction that is cut off could turn an instant off the grid into one on it.
         Timestamp::parse_exact(text)
-            .map_err(|error| anyhow!("--slot {text:?} is not an instant to book: it {}", in_english(error)))
+            .map_err(|error| anyhow!("--slot {text:?} is not an instant to book: it {}", wrong_instant(error)))
     });
     Ok(Config {
         url: Url::parse(&args.url).context("--url")?,

@@ -1,6 +1,8 @@
-//! Parsers of the options' values for which clap has none, and what is wrong with a value in English.
+//! Parsers of the options' values for which clap has none, and what is wrong with a value.
 
 use std::time::Duration;
+
+use rust_i18n::t;
 
 use crate::time::{ParseTimestampError, Timestamp, micros};
 
@@ -19,7 +21,7 @@ const DURATION_MAX_S: f64 = 86_400_000.0;
 /// jiff's own parser is not used here. It also takes `5m` for minutes, a sign, spaces, several units and ISO 8601; in an option
 /// of milliseconds `5m` is more likely a mistyped `5ms`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let expected = || "should be a number with a unit, as 5ms, 250us or 0.5s".to_owned();
+    let expected = || t!("should be a number with a unit, as 5ms, 250us or 0.5s").into_owned();
     let split = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(expected)?;
     let (number, unit) = text.split_at(split);
     let scale = match unit {
@@ -35,7 +37,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     }
     let seconds = number.parse::<f64>().map_err(|_| expected())? * scale;
     if seconds > DURATION_MAX_S {
-        return Err("should be at most a thousand days".to_owned());
+        return Err(t!("should be at most a thousand days").into_owned());
     }
     Ok(Duration::from_secs_f64(seconds))
 }
@@ -51,25 +53,28 @@ pub fn parse_skew(text: &str) -> Result<Skew, String> {
     Ok(Skew { micros: sign * micros(length).cast_signed() })
 }
 
-/// What is wrong with an instant. The errors of [`Timestamp`] are the API's, in Portuguese; the command line speaks English.
-pub fn in_english(error: ParseTimestampError) -> String {
+/// What is wrong with an instant. The errors of [`Timestamp`] are the API's, always in Portuguese; these are in the language of the process.
+pub fn wrong_instant(error: ParseTimestampError) -> String {
     match error {
-        ParseTimestampError::Shape => "should be an RFC 3339 instant with a zone, as 2025-10-26T18:00:00Z".to_owned(),
+        ParseTimestampError::Shape => {
+            t!("should be an RFC 3339 instant with a zone, as 2025-10-26T18:00:00Z").into_owned()
+        }
         ParseTimestampError::NoSuchInstant => {
-            "does not exist on the calendar or the clock; use an instant like 2025-10-26T18:00:00Z".to_owned()
+            t!("does not exist on the calendar or the clock; use an instant like 2025-10-26T18:00:00Z").into_owned()
         }
         ParseTimestampError::NoSuchOffset => {
-            "has an offset that does not exist; they go from -23:59 to +23:59, as in 2025-10-26T15:00:00-03:00"
-                .to_owned()
+            t!("has an offset that does not exist; they go from -23:59 to +23:59, as in 2025-10-26T15:00:00-03:00")
+                .into_owned()
         }
         ParseTimestampError::NoLeapSecond => {
-            "has a second 60, which can only be at 23:59:60Z of 30 June or 31 December".to_owned()
+            t!("has a second 60, which can only be at 23:59:60Z of 30 June or 31 December").into_owned()
         }
         ParseTimestampError::OutOfRange => {
-            format!("should be from {} to {}", Timestamp::MIN.seconds(), Timestamp::MAX.seconds())
+            t!("should be from %{first} to %{last}", first = Timestamp::MIN.seconds(), last = Timestamp::MAX.seconds())
+                .into_owned()
         }
         ParseTimestampError::TooFine => {
-            "should be exact to the microsecond, without a second 60 or further digits".to_owned()
+            t!("should be exact to the microsecond, without a second 60 or further digits").into_owned()
         }
     }
 }

@@ -155,3 +155,38 @@ fn what_machines_read_is_the_same_in_both_languages() {
         assert!(!own.stdout.is_empty(), "{arguments:?}");
     }
 }
+
+#[test]
+fn manual_pages_are_written_in_portuguese_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = said(&["manual", folder.path().join("man1").to_str().unwrap(), "--lang", "pt"]);
+    assert!(said.lines().count() > 10, "{said}");
+    let page = std::fs::read_to_string(folder.path().join("man1/sctec-audit.1")).unwrap();
+    for heading in ["NOME", "SINOPSE", "DESCRIÇÃO", "OPÇÕES", "EXEMPLOS", "CÓDIGO DE SAÍDA", "NOTAS"] {
+        assert!(page.contains(heading), "{heading}: {page}");
+    }
+    for english in [".SH NAME", "SYNOPSIS", "DESCRIPTION", "EXAMPLES", "EXIT STATUS", "[default", "possible values"] {
+        assert!(!page.contains(english), "{english}: {page}");
+    }
+}
+
+#[test]
+fn a_failure_and_its_causes_are_told_in_portuguese() {
+    let server = Services::start(&[]);
+    let address = server.agenda_address();
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, says) in [
+        (
+            &["manual", "/dev/null/x"][..],
+            "não é possível criar a pasta /dev/null/x: Não é uma pasta (erro 20 do sistema)",
+        ),
+        (
+            &["serve-coordinator", "--listen", &address, "--data-dir", folder.path().to_str().unwrap()],
+            "não é possível escutar em",
+        ),
+        (&["health", "--timeout", "3"], "deve ser um número com uma unidade"),
+    ] {
+        let said = said(arguments);
+        assert!(said.contains(says), "{arguments:?}: {said}");
+    }
+}

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use rust_i18n::t;
 use slog::Level;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -161,7 +162,7 @@ fn ended_whole() -> Outcome {
     match panics::why_fallen() {
         None => Ok(ExitCode::SUCCESS),
         Some(why) => {
-            bail!("the service stopped because a part of it failed: {why}; start it again")
+            bail!("{}", t!("the service stopped because a part of it failed: %{why}; start it again", why = why))
         }
     }
 }
@@ -169,7 +170,10 @@ fn ended_whole() -> Outcome {
 /// Binds the address that `flag` gives.
 fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     server::bind(address).with_context(|| {
-        let advice = format!("choose another with {flag} (port 0 is any free port)");
-        format!("cannot listen on {address}; stop what uses it, or {advice}")
+        t!(
+            "cannot listen on %{address}; stop what uses it, or choose another with %{flag} (port 0 is any free port)",
+            address = address,
+            flag = flag
+        )
     })
 }

@@ -5,6 +5,7 @@ use std::io::{IsTerminal, stdout};
 use std::sync::LazyLock;
 
 use anyhow::Context;
+use rust_i18n::t;
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -38,11 +39,15 @@ impl Hangup {
 /// Completes at SIGTERM, at Ctrl-C, and when the terminal is closed that shows the log. Any other SIGHUP reopens the log files.
 pub fn stop_signal(logging: &logging::Config) -> anyhow::Result<impl Future<Output = ()> + use<>> {
     let meaning = Hangup::of(logging.console && stdout().is_terminal(), Ignored::now().has(Signal::HUP));
-    let mut terminate = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
+    let mut terminate =
+        signal(SignalKind::terminate()).context(t!("cannot watch for %{signal}", signal = "SIGTERM"))?;
     // With a handler for SIGXFSZ, a write above the file size limit fails with EFBIG. Without one it would end the process.
-    drop(signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).context("cannot watch for SIGXFSZ")?);
-    let mut hangup = signal(SignalKind::hangup()).context("cannot watch for SIGHUP")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for Ctrl-C")?;
+    drop(
+        signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))
+            .context(t!("cannot watch for %{signal}", signal = "SIGXFSZ"))?,
+    );
+    let mut hangup = signal(SignalKind::hangup()).context(t!("cannot watch for %{signal}", signal = "SIGHUP"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).context(t!("cannot watch for %{signal}", signal = "Ctrl-C"))?;
     let closed = async move {
         while hangup.recv().await.is_some() {
             if meaning == Hangup::Stop {
