@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
+use rust_i18n::t;
 
 use self::print::{Measurement, millis, print_json, print_line, print_report};
 use super::address::url_parser;
@@ -109,10 +110,11 @@ fn measure_and_print(args: &ClockSyncArgs, out: &mut impl Write) -> Outcome {
             && !is_shown_within(&measurement.estimate, max_error)
         {
             let Estimate { offset_us, error_bound_us, .. } = measurement.estimate;
-            tell(format_args!(
-                "the clock cannot be shown to be within {max_error:?}: the offset is {} ms ± {} ms",
-                millis(offset_us),
-                millis(error_bound_us)
+            tell(t!(
+                "the clock cannot be shown to be within %{limit}: the offset is %{offset} ms ± %{bound} ms",
+                limit = format!("{max_error:?}"),
+                offset = millis(offset_us),
+                bound = millis(error_bound_us)
             ));
             return Ok(ExitCode::from(EXIT_CLOCK_OFF));
         }
@@ -158,7 +160,7 @@ fn measure(client: &mut Client, args: &ClockSyncArgs, count: u32, since: Instant
         progress.inc(1);
     }
     progress.finish_and_clear();
-    let estimate = cristian::estimate(&samples).context("--samples should be at least 1")?;
+    let estimate = cristian::estimate(&samples).context(t!("--samples should be at least 1"))?;
     let at = times[estimate.used].saturating_duration_since(since);
     Ok(Measurement { samples, estimate, at, step: None, drift_ppm: None })
 }

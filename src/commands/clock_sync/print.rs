@@ -4,6 +4,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
+use rust_i18n::t;
 use serde::Serialize;
 
 use crate::clock::cristian::{Estimate, Sample};
@@ -72,11 +73,14 @@ pub fn print_json(out: &mut impl Write, measurement: &Measurement) -> anyhow::Re
 /// One line of `--watch`; a header before the first.
 pub fn print_line(out: &mut impl Write, number: u64, measurement: &Measurement) -> anyhow::Result<()> {
     if number == 1 {
-        writeln!(out, "{:>6}  {:>14}  {:>10}  {:>13}  drift", "number", "offset ms", "± ms", "round trip ms")?;
+        let [number, offset, bound] = [t!("number"), t!("offset ms"), t!("± ms")];
+        let (round_trip, drift) = (t!("round trip ms"), t!("drift"));
+        writeln!(out, "{number:>6}  {offset:>14}  {bound:>10}  {round_trip:>13}  {drift}")?;
     }
     let Measurement { estimate, drift_ppm, step, .. } = measurement;
     if let Some(step) = step {
-        writeln!(out, "        {}; the drift is measured again from here", step_in_words(*step))?;
+        let step = step_in_words(*step);
+        writeln!(out, "        {}", t!("%{step}; the drift is measured again from here", step = step))?;
     }
     writeln!(
         out,
@@ -84,7 +88,7 @@ pub fn print_line(out: &mut impl Write, number: u64, measurement: &Measurement) 
         millis(estimate.offset_us),
         millis(estimate.error_bound_us),
         millis(estimate.round_trip_us),
-        drift_ppm.map_or_else(|| "not known yet".to_owned(), drift_in_words)
+        drift_ppm.map_or_else(|| t!("not known yet").into_owned(), drift_in_words)
     )?;
     Ok(out.flush()?)
 }
@@ -93,14 +97,19 @@ pub fn print_line(out: &mut impl Write, number: u64, measurement: &Measurement) 
 pub fn print_report(out: &mut impl Write, measurement: &Measurement, skew: Option<Skew>) -> anyhow::Result<()> {
     let Measurement { samples, estimate, .. } = measurement;
     let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(["sample", "round trip ms", "offset ms", ""]);
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header([
+        t!("sample"),
+        t!("round trip ms"),
+        t!("offset ms"),
+        "".into(),
+    ]);
     for (index, sample) in samples.iter().enumerate() {
-        let mark = if index == estimate.used { "used" } else { "" };
+        let mark = if index == estimate.used { t!("used") } else { "".into() };
         table.add_row([
             (index + 1).to_string(),
             millis(sample.round_trip_us()),
             millis(sample.offset_us()),
-            mark.to_owned(),
+            mark.into_owned(),
         ]);
     }
     for column in table.column_iter_mut().take(3) {
@@ -109,7 +118,12 @@ pub fn print_report(out: &mut impl Write, measurement: &Measurement, skew: Optio
     writeln!(out, "{table}")?;
     let mut said = vec![
         format!("{}, ± {} ms.", offset_in_words(estimate), millis(estimate.error_bound_us)),
-        format!("Shortest round trip of {} samples: {} ms.", samples.len(), millis(estimate.round_trip_us)),
+        t!(
+            "Shortest round trip of %{n} samples: %{round_trip} ms.",
+            n = samples.len(),
+            round_trip = millis(estimate.round_trip_us)
+        )
+        .into_owned(),
     ];
     said.extend(skew.iter().flat_map(|skew| story(*skew, estimate.offset_us)));
     for line in said {
@@ -122,41 +136,59 @@ pub fn print_report(out: &mut impl Write, measurement: &Measurement, skew: Optio
 fn offset_in_words(estimate: &Estimate) -> String {
     let size = estimate.offset_us.unsigned_abs();
     if size <= estimate.error_bound_us {
-        return format!("local clock in step with the server: offset {} ms", millis(estimate.offset_us));
+        let offset = millis(estimate.offset_us);
+        return t!("local clock in step with the server: offset %{offset} ms", offset = offset).into_owned();
     }
-    let side = if estimate.offset_us < 0 { "ahead of" } else { "behind" };
-    format!("local clock {} {side} the server", amount(size))
+    let said = if estimate.offset_us < 0 {
+        t!("local clock %{size} ahead of the server", size = amount(size))
+    } else {
+        t!("local clock %{size} behind the server", size = amount(size))
+    };
+    said.into_owned()
 }
 
 fn drift_in_words(ppm: f64) -> String {
-    let verb = if ppm < 0.0 { "gains" } else { "loses" };
-    format!("local clock {verb} {:.1} ppm", ppm.abs())
+    let size = format!("{:.1}", ppm.abs());
+    let said = if ppm < 0.0 {
+        t!("local clock gains %{ppm} ppm", ppm = size)
+    } else {
+        t!("local clock loses %{ppm} ppm", ppm = size)
+    };
+    said.into_owned()
 }
 
 fn step_in_words(Step { by_us, whose }: Step) -> String {
     let size = amount(by_us.unsigned_abs());
-    let side = |ahead: bool| if ahead { "ahead" } else { "back" };
-    match whose {
-        Whose::Server => format!("step: the server's clock was set {size} {}", side(by_us > 0)),
-        Whose::Local => format!("step: the local clock was set {size} {}", side(by_us < 0)),
-        Whose::Both => format!("step: both clocks were set, and the offset is {} ms another", millis(by_us)),
-    }
+    let said = match whose {
+        Whose::Server if by_us > 0 => t!("step: the server's clock was set %{size} ahead", size = size),
+        Whose::Server => t!("step: the server's clock was set %{size} back", size = size),
+        Whose::Local if by_us < 0 => t!("step: the local clock was set %{size} ahead", size = size),
+        Whose::Local => t!("step: the local clock was set %{size} back", size = size),
+        Whose::Both => {
+            t!("step: both clocks were set, and the offset is %{offset} ms another", offset = millis(by_us))
+        }
+    };
+    said.into_owned()
 }
 
 /// The effect of the simulated skew on a booking: the first stage of the assignment's story.
 fn story(skew: Skew, offset_us: i64) -> [String; 2] {
     let local = CLICK_US + i128::from(skew.micros);
     let server = local + i128::from(offset_us);
-    let (side, whose) = match skew.micros {
-        2_000_000 => ("ahead", ", like São Paulo in the assignment"),
-        -1_000_000 => ("behind", ", like Tokyo in the assignment"),
-        micros if micros < 0 => ("behind", ""),
-        _ => ("ahead", ""),
-    };
     let size = amount(skew.micros.unsigned_abs());
-    let simulated = format!("Simulated: this clock is {size} {side}{whose}.");
+    let simulated = match skew.micros {
+        2_000_000 => t!("Simulated: this clock is %{size} ahead, like São Paulo in the assignment.", size = size),
+        -1_000_000 => t!("Simulated: this clock is %{size} behind, like Tokyo in the assignment.", size = size),
+        micros if micros < 0 => t!("Simulated: this clock is %{size} behind.", size = size),
+        _ => t!("Simulated: this clock is %{size} ahead.", size = size),
+    };
     let (local, server) = (time_of_day(local), time_of_day(server));
-    [simulated, format!("A click at {local} on this clock was at {server} by the server's: that is the time to send.")]
+    let click = t!(
+        "A click at %{local} on this clock was at %{server} by the server's: that is the time to send.",
+        local = local,
+        server = server
+    );
+    [simulated.into_owned(), click.into_owned()]
 }
 
 /// Microseconds since midnight as a time of day, to the nearest millisecond; with the day if it is another one.
@@ -165,7 +197,7 @@ fn time_of_day(micros: i128) -> String {
     let (day, millis) = (micros.div_euclid(MICROS_PER_DAY), micros.rem_euclid(MICROS_PER_DAY) / 1000);
     let (seconds, millis) = (millis / 1000, millis % 1000);
     let time = format!("{:02}:{:02}:{:02}.{millis:03}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if day == 0 { time } else { format!("{time} (day {day:+})") }
+    if day == 0 { time } else { t!("%{time} (day %{day})", time = time, day = format!("{day:+}")).into_owned() }
 }
 
 /// `2.000 s` from one second up, else `0.123 ms`.

@@ -30,8 +30,6 @@ const NOT_YET: &[&str] = &[
     "commands/audit/search.rs",
     "commands/audit/source.rs",
     "commands/audit/verify.rs",
-    "commands/clock_sync/mod.rs",
-    "commands/clock_sync/print.rs",
     "commands/health.rs",
     "commands/lock/gate.rs",
     "commands/lock/keep.rs",
