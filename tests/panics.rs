@@ -28,5 +28,5 @@ async fn a_service_does_not_go_on_silently_without_a_part_of_it() {
     let errors: Vec<_> = log.lines().filter(|line| line.starts_with("ERROR:")).collect();
     assert_eq!(errors.len(), 1, "{log}");
     assert!(errors[0].contains("Uma parte do serviço falhou, e por isso o serviço para: panic: uma parte"), "{log}");
-    assert!(log.lines().last().unwrap().ends_with("encerrado"), "{log}");
+    assert!(log.lines().last().unwrap().contains(":servico-coordenador:encerrado us="), "{log}");
 }

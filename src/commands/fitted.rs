@@ -108,7 +108,7 @@ mod tests {
         let example = "  curl -d '{\"a\": \"b  c\"}' http://127.0.0.1:3000/lock || echo 'not now'      takes a lock";
         assert_eq!(
             examples(example, 40),
-            "  curl -d '{\"a\": \"b  c\"}' \\\n      http://127.0.0.1:3000/lock || echo \\\n      'not now'\n      takes a lock"
+            "  curl -d '{\"a\": \"b  c\"}' \\\n      http://127.0.0.1:3000/lock || \\\n      echo 'not now'\n      takes a lock"
         );
         assert_eq!(parts("sctec x"), ("sctec x", ""));
         assert_eq!(parts("echo 'it  is'  says it"), ("echo 'it  is'", "says it"));
