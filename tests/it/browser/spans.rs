@@ -101,7 +101,8 @@ async fn a_booking_of_a_whole_day_has_both_days_in_panel_label_dialog_and_announ
         assert!(browser.ask(&label).await.as_str().unwrap().contains(utc));
         wait_links(&browser).await;
         browser.click("[data-focus=cancel]").await;
-        browser.wait_text("dialog h2", utc).await;
+        // The booking is another scientist's: the title names them, and the question has the span.
+        browser.wait_text("dialog .outcome", utc).await;
         let asked = browser.ask("return document.querySelector('dialog .where').textContent").await;
         assert_eq!(asked, format!("Hubble-Acad, {days}"), "what is cancelled, where and when");
         close_dialog(&browser).await;
