@@ -2,8 +2,8 @@
 # As entregas e os critérios do laboratório, conferidos numa só execução: uma linha para cada um, com OK ou FALHA e com o
 # lugar da prova. As provas (logs, bancos, respostas) ficam numa pasta.
 #
-# Uso: examples/entregas.sh [PASTA]            os serviços como processos
-#      examples/entregas.sh --conteineres      os serviços em contêineres (compose.yml), com a imagem já construída
+# Uso: examples/entregas.sh [PASTA]                   as entregas 1 a 5, com os serviços como processos
+#      examples/entregas.sh --conteineres [PASTA]     a entrega 5, com a imagem já construída e compose.yml
 #
 # PASTA é onde ficam as provas; sem ela, uma pasta temporária nova. O executável é $SCTEC, ou o sctec do PATH, ou o que
 # `cargo build --release` deixou em target/release. Precisa de curl e jq; com --conteineres, também de docker compose ou
@@ -17,6 +17,11 @@ SLOT=2025-12-01T03:00:00Z
 RECURSO=Hubble-Acad_$SLOT
 falhas=0
 processos=()
+# Num terminal mais estreito que isto, a prova vai na linha de baixo.
+LARGURA=105
+colunas=$LARGURA
+[[ -t 1 ]] && colunas=$(stty size </dev/tty 2>/dev/null | cut -d' ' -f2)
+((${colunas:=0} > 0)) || colunas=$LARGURA
 
 desistir() {
     echo "entregas.sh: $*" >&2
@@ -31,7 +36,11 @@ conferir() {
         veredito=FALHA
         falhas=$((falhas + 1))
     fi
-    printf '%-5s  %s  %s%*s  %s\n' "$veredito" "$entrega" "$criterio" "$((64 - ${#criterio}))" '' "$prova"
+    if ((colunas < LARGURA)); then
+        printf '%-5s  %s  %s\n          %s\n' "$veredito" "$entrega" "$criterio" "$prova"
+    else
+        printf '%-5s  %s  %s%*s  %s\n' "$veredito" "$entrega" "$criterio" "$((64 - ${#criterio}))" '' "$prova"
+    fi
 }
 
 for programa in curl jq; do
@@ -245,7 +254,24 @@ entrega_4() {
     parar
 }
 
-# --- Entrega 5, e a 2 e a 3 em contêineres --------------------------------------------------------------------------
+# --- Entrega 5: o que se confere sem contêineres --------------------------------------------------------------------
+
+# Os dois serviços num processo escrevem num só fluxo, como compose logs mostra os dos contêineres.
+entrega_5_sem_conteineres() {
+    local fluxo=$pasta/entrega5.logs
+    servir servico-agendamento serve-all --listen 127.0.0.1:0 --listen-coordinator 127.0.0.1:0 --data-dir "$pasta/entrega5"
+    disputar "$url" "$pasta/entrega5.respostas"
+    parar
+    mv "$pasta/servico-agendamento.saida" "$fluxo"
+    conferir 5 "Containerfile faz a imagem; compose.yml começa os dois serviços" "Containerfile, compose.yml" \
+        secoes compose.yml servico-agendamento: servico-coordenador: serve-scheduler serve-coordinator
+    conferir 5 "um só fluxo tem as linhas dos dois serviços, com o mesmo req" entrega5.logs mesma_requisicao "$fluxo"
+    conferir 5 "nele, as linhas de uma requisição estão na ordem de causa" entrega5.logs \
+        na_ordem "$fluxo" 'Tentando adquirir lock' 'Lock concedido para recurso' 'Lock adquirido com sucesso' \
+        'Salvando novo agendamento no BD' 'Liberando lock para o recurso' 'Lock liberado'
+}
+
+# --- Entrega 5, e a 2 e a 3, em contêineres -------------------------------------------------------------------------
 
 compor() {
     local arquivos=$1
@@ -339,6 +365,7 @@ else
     entrega_2
     entrega_3
     entrega_4
+    entrega_5_sem_conteineres
 fi
 
 echo
@@ -347,4 +374,8 @@ if ((falhas)); then
     echo "$falhas conferências falharam"
     exit 1
 fi
-echo "tudo OK"
+if $conteineres; then
+    echo "tudo OK em contêineres; as entregas 1 a 4: examples/entregas.sh"
+else
+    echo "tudo OK; a entrega 5 em contêineres: examples/entregas.sh --conteineres"
+fi
