@@ -127,8 +127,8 @@ pub fn io_message(error: &io::Error) -> String {
 
 /// The text that fits a number, as `counted(n, t!("1 record"), t!("%{n} records", n = n))`. Portuguese divides the numbers as
 /// English does, but for 0, which is rare here: "0 registros" is right in both.
-pub fn counted<'a>(n: usize, one: Cow<'a, str>, several: Cow<'a, str>) -> Cow<'a, str> {
-    if n == 1 { one } else { several }
+pub fn counted<'a>(n: impl TryInto<u64>, one: Cow<'a, str>, several: Cow<'a, str>) -> Cow<'a, str> {
+    if n.try_into().is_ok_and(|n: u64| n == 1) { one } else { several }
 }
 
 #[cfg(test)]

@@ -1,6 +1,10 @@
 //! The form of a file, recognised by its first bytes and not by its name: a trail's lines, lines compressed with gzip, or a
 //! foreign form that has no lines.
 
+use std::fmt::{self, Display};
+
+use rust_i18n::t;
+
 /// The most bytes that [`Form::of`] examines.
 pub const LOOKED_AT: usize = 1024;
 /// The bytes that [`Form::of`] needs. Fewer are enough if a line or the file ends before.
@@ -17,43 +21,72 @@ pub enum Form {
     Foreign(Foreign),
 }
 
-/// A form that cannot be read as lines.
+/// A form that cannot be read as lines. It is displayed as what it is and what the user should do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Foreign {
-    /// The name of the form; it completes "it is …".
-    pub what: &'static str,
-    /// What the user should do.
-    pub advice: &'static str,
+pub enum Foreign {
+    /// Compressed with this program.
+    Compressed(&'static str),
+    /// An archive of this kind.
+    Archive(&'static str),
+    /// A database of SQLite.
+    Database,
+    /// A text in this encoding.
+    Text(&'static str),
+    /// Other data that is not text.
+    Binary,
 }
 
 impl Foreign {
     /// Whether it may be a trail that was compressed or converted. Other foreign files are not trails.
     pub fn may_hold_a_trail(self) -> bool {
-        self.advice != NOT_A_TRAIL
+        match self {
+            Self::Compressed(_) | Self::Archive(_) | Self::Text(_) => true,
+            Self::Database | Self::Binary => false,
+        }
     }
 }
 
-const DECOMPRESS: &str = "decompress it first; the only compression that sctec reads is gzip";
-const CONVERT: &str = "convert it to UTF-8 first, as with iconv -f UTF-16 -t UTF-8: a trail is UTF-8";
-const NOT_A_TRAIL: &str = "name a file of a trail (audit.jsonl), or a log with its records (app.log)";
+impl Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self {
+            Self::Compressed(program) => t!("it is compressed with %{program}", program = program),
+            Self::Archive(kind) => t!("it is a %{kind} archive", kind = kind),
+            Self::Database => t!("it is a SQLite database"),
+            Self::Text(encoding) => t!("it is text in %{encoding}", encoding = encoding),
+            Self::Binary => t!("it is binary data"),
+        };
+        let advice = match self {
+            Self::Compressed(_) | Self::Archive(_) => {
+                t!("decompress it first; the only compression that sctec reads is gzip")
+            }
+            Self::Text(encoding) => {
+                t!("convert it to UTF-8 first, as with iconv -f %{encoding} -t UTF-8", encoding = encoding)
+            }
+            Self::Database | Self::Binary => {
+                t!("name a file of a trail (audit.jsonl), or a log with its records (app.log)")
+            }
+        };
+        write!(f, "{what}; {advice}")
+    }
+}
 
 /// The first bytes of the foreign forms.
-const BEGINNINGS: &[(&[u8], &str, &str)] = &[
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd", DECOMPRESS),
-    (b"\xfd7zXZ\0", "compressed with xz", DECOMPRESS),
-    (b"BZh", "compressed with bzip2", DECOMPRESS),
-    (b"\x04\x22\x4d\x18", "compressed with lz4", DECOMPRESS),
-    (b"LZIP", "compressed with lzip", DECOMPRESS),
-    (b"\x1f\x9d", "compressed with compress", DECOMPRESS),
-    (b"PK\x03\x04", "a zip archive", DECOMPRESS),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", DECOMPRESS),
-    (b"SQLite format 3\0", "a SQLite database", NOT_A_TRAIL),
-    (b"\xff\xfe", "UTF-16 text", CONVERT),
-    (b"\xfe\xff", "UTF-16 text", CONVERT),
-    (b"\0\0\xfe\xff", "UTF-32 text", CONVERT),
+const BEGINNINGS: &[(&[u8], Foreign)] = &[
+    (b"\x28\xb5\x2f\xfd", Foreign::Compressed("zstd")),
+    (b"\xfd7zXZ\0", Foreign::Compressed("xz")),
+    (b"BZh", Foreign::Compressed("bzip2")),
+    (b"\x04\x22\x4d\x18", Foreign::Compressed("lz4")),
+    (b"LZIP", Foreign::Compressed("lzip")),
+    (b"\x1f\x9d", Foreign::Compressed("compress")),
+    (b"PK\x03\x04", Foreign::Archive("zip")),
+    (b"7z\xbc\xaf\x27\x1c", Foreign::Archive("7z")),
+    (b"SQLite format 3\0", Foreign::Database),
+    (b"\xff\xfe", Foreign::Text("UTF-16")),
+    (b"\xfe\xff", Foreign::Text("UTF-16")),
+    (b"\0\0\xfe\xff", Foreign::Text("UTF-32")),
     // The first two characters of a trail in UTF-16 without a byte order mark.
-    (b"{\0\"\0", "UTF-16 text", CONVERT),
-    (b"\0{\0\"", "UTF-16 text", CONVERT),
+    (b"{\0\"\0", Foreign::Text("UTF-16")),
+    (b"\0{\0\"", Foreign::Text("UTF-16")),
 ];
 
 impl Form {
@@ -63,10 +96,10 @@ impl Form {
         if begin.starts_with(b"\x1f\x8b") {
             return Self::Gzip;
         }
-        let known = BEGINNINGS.iter().find(|(bytes, ..)| begin.starts_with(bytes));
+        let known = BEGINNINGS.iter().find(|(bytes, _)| begin.starts_with(bytes));
         match known {
-            Some(&(_, what, advice)) => Self::Foreign(Foreign { what, advice }),
-            None if is_binary(begin) => Self::Foreign(Foreign { what: "binary data", advice: NOT_A_TRAIL }),
+            Some(&(_, foreign)) => Self::Foreign(foreign),
+            None if is_binary(begin) => Self::Foreign(Foreign::Binary),
             None => Self::Lines,
         }
     }
@@ -93,9 +126,9 @@ fn is_binary(begin: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn what(begin: &[u8]) -> Option<&'static str> {
+    fn what(begin: &[u8]) -> Option<Foreign> {
         match Form::of(begin) {
-            Form::Foreign(foreign) => Some(foreign.what),
+            Form::Foreign(foreign) => Some(foreign),
             _ => None,
         }
     }
@@ -108,13 +141,13 @@ mod tests {
         {
             assert_eq!(Form::of(lines), Form::Lines, "{lines:?}");
         }
-        assert_eq!(what(b"\x28\xb5\x2f\xfd\x04"), Some("compressed with zstd"));
-        assert_eq!(what(b"BZh91AY"), Some("compressed with bzip2"));
+        assert_eq!(what(b"\x28\xb5\x2f\xfd\x04"), Some(Foreign::Compressed("zstd")));
+        assert_eq!(what(b"BZh91AY"), Some(Foreign::Compressed("bzip2")));
         for utf16 in [&b"\xff\xfe{\0"[..], b"\xfe\xff\0{", b"{\0\"\0t\0", b"\0{\0\"\0t"] {
-            assert_eq!(what(utf16), Some("UTF-16 text"), "{utf16:?}");
+            assert_eq!(what(utf16), Some(Foreign::Text("UTF-16")), "{utf16:?}");
         }
         let noise: Vec<u8> = (0..=255).cycle().take(LOOKED_AT).collect();
-        assert_eq!(what(&noise), Some("binary data"));
+        assert_eq!(what(&noise), Some(Foreign::Binary));
     }
 
     #[test]

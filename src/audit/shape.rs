@@ -3,6 +3,10 @@
 //! A line is checked without parsing JSON: the first fields are at its beginning, the chain's fields at its end ([`Link`]), and
 //! the details are between them.
 
+use std::fmt::{self, Display};
+
+use rust_i18n::t;
+
 use super::chain::{HASH_DIGITS, HASH_FIELD, Link};
 
 /// The longest line that can be a record. Real ones have hundreds of bytes, at most some thousands.
@@ -33,6 +37,32 @@ pub enum Rest<'a> {
     Other,
 }
 
+/// What shows that a line is not a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misshapen {
+    Beginning,
+    AfterEvent,
+    AfterService,
+    BeforeSeq,
+    End,
+    Overlapping,
+    TooLong,
+}
+
+impl Display for Misshapen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&match self {
+            Self::Beginning => t!("it does not begin with timestamp_utc, level and event_type"),
+            Self::AfterEvent => t!("event_type is not followed by service"),
+            Self::AfterService => t!("service is not followed by details"),
+            Self::BeforeSeq => t!("seq does not follow details"),
+            Self::End => t!("it does not end with seq, req, prev and hash"),
+            Self::Overlapping => t!("its fields overlap"),
+            Self::TooLong => t!("it is too long"),
+        })
+    }
+}
+
 /// The result of checking a record's first fields.
 enum FirstFields<'a> {
     /// They are whole. These bytes follow: the details without their opening brace, and the rest.
@@ -40,21 +70,20 @@ enum FirstFields<'a> {
     /// The line ends within them.
     Begun,
     /// The line has another form: what is wrong.
-    Other(&'static str),
+    Other(Misshapen),
 }
 
 /// Checks the form of a line and parses its end. The hash is not checked. The error names the part that is wrong.
-pub fn check(line: &[u8]) -> Result<Link<'_>, &'static str> {
-    const NO_BEGINNING: &str = "it does not begin as one does, with timestamp_utc, level and event_type";
+pub fn check(line: &[u8]) -> Result<Link<'_>, Misshapen> {
     let details = match first_fields(line) {
         FirstFields::Whole(details) => details,
-        FirstFields::Begun => return Err(NO_BEGINNING),
+        FirstFields::Begun => return Err(Misshapen::Beginning),
         FirstFields::Other(why) => return Err(why),
     };
-    let link = Link::of(line).ok_or("it does not end as one does, with seq, req, prev and hash")?;
-    match link.body.get(line.len() - details.len()..).ok_or("its fields overlap")?.last() {
+    let link = Link::of(line).ok_or(Misshapen::End)?;
+    match link.body.get(line.len() - details.len()..).ok_or(Misshapen::Overlapping)?.last() {
         Some(b'}') => Ok(link),
-        _ => Err("before seq stands something else than details"),
+        _ => Err(Misshapen::BeforeSeq),
     }
 }
 
@@ -90,18 +119,17 @@ pub fn instant_and_event(line: &[u8]) -> Option<(&[u8], &[u8])> {
 
 fn first_fields(line: &[u8]) -> FirstFields<'_> {
     if !is_beginning(line) {
-        return FirstFields::Other("it does not begin as one does, with timestamp_utc, level and event_type");
+        return FirstFields::Other(Misshapen::Beginning);
     }
     let rest = line.get(BEGINNING.len()..).unwrap_or_default();
     let after_event = word_then(rest, |byte| byte.is_ascii_uppercase() || byte == b'_', SERVICE_FIELD);
     let Ok(Some(rest)) = after_event else {
-        return after_event
-            .map_or(FirstFields::Other("after event_type comes something else than service"), |_| FirstFields::Begun);
+        return after_event.map_or(FirstFields::Other(Misshapen::AfterEvent), |_| FirstFields::Begun);
     };
     match word_then(rest, |byte| byte.is_ascii_lowercase() || byte == b'-', DETAILS_FIELD) {
         Ok(Some(details)) => FirstFields::Whole(details),
         Ok(None) => FirstFields::Begun,
-        Err(()) => FirstFields::Other("after service comes something else than details"),
+        Err(()) => FirstFields::Other(Misshapen::AfterService),
     }
 }
 

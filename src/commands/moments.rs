@@ -6,13 +6,11 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::fmt::friendly::SpanParser;
 use jiff::tz::TimeZone;
 use jiff::{Span, Zoned};
+use rust_i18n::t;
 
 use super::values::wrong_instant;
 use crate::time::{ParseTimestampError, Timestamp};
 
-/// What is expected of a text that has none of the forms.
-const FORMS: &str = "is not an instant; give -1h, \"2h ago\", today, yesterday, 2026-11-25, 2026-11-25T10:00, 10:00 (all UTC) or \
-                     2026-11-25T10:00:00Z";
 /// The parser of spans such as `1h 30min` and `2 hours ago`.
 static SPANS: SpanParser = SpanParser::new();
 
@@ -35,7 +33,11 @@ pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     match at {
         Some(at) => timestamp(&at?),
         None => match Timestamp::parse_rfc3339(text) {
-            Err(ParseTimestampError::Shape) => Err(FORMS.to_owned()),
+            Err(ParseTimestampError::Shape) => Err(t!(
+                "is not an instant; give -1h, \"2h ago\", today, yesterday, 2026-11-25, 2026-11-25T10:00, 10:00 (all UTC) or \
+                 2026-11-25T10:00:00Z"
+            )
+            .into_owned()),
             parsed => parsed.map_err(wrong_instant),
         },
     }
@@ -66,7 +68,7 @@ fn has_form(text: &str, form: &str) -> bool {
 /// A span before the present.
 fn ago(present: &Zoned, span: Span) -> Result<Zoned, String> {
     if span.is_positive() {
-        return Err("is in the future; put - before it, as in -1h, or say \"1h ago\"".to_owned());
+        return Err(t!("is in the future; put - before it, as in -1h, or give \"1h ago\"").into_owned());
     }
     present.checked_add(span).map_err(|_| out_of_range())
 }

@@ -166,11 +166,11 @@ fn lines_that_are_not_whole_are_skipped_and_counted() {
         path.to_str().unwrap().to_owned()
     };
     let (late, early) = (torn("late.jsonl", 200), torn("early.jsonl", 40));
-    assert_eq!(succeed(&[&early]).1, "1 line looks like an audit record but is not whole; sctec passed over it\n");
+    assert_eq!(succeed(&[&early]).1, "1 line looks like an audit record but is not whole; sctec skipped it\n");
     for filters in [&[][..], &["--event", "AGENDAMENTO_CRIADO"]] {
         let (printed, said) = succeed(&[&[late.as_str(), &early], filters].concat());
         assert_eq!(printed, lines(&[CURIE, CURIE]));
-        assert_eq!(said, "2 lines look like audit records but are not whole; sctec passed over them\n");
+        assert_eq!(said, "2 lines look like audit records but are not whole; sctec skipped them\n");
     }
 }
 
@@ -182,7 +182,7 @@ fn a_record_with_a_field_twice_is_counted_and_not_lost() {
     for scientist in ["7", "8"] {
         let (printed, said) = succeed(&[&path, "--scientist", scientist]);
         assert_eq!(printed, "");
-        assert_eq!(said, "1 line looks like an audit record but is not whole; sctec passed over it\n");
+        assert_eq!(said, "1 line looks like an audit record but is not whole; sctec skipped it\n");
     }
     assert_eq!(succeed(&[&path]), (lines(&[&twice]), String::new()));
     let (printed, said) = succeed(&[&path, "--format", "csv"]);
@@ -266,7 +266,7 @@ fn compressed_closed_files_are_read_and_missing_ones_are_reported() {
     // Of a cut file, the records before the cut are printed, and the missing ones are reported.
     write("audit-000000000001.jsonl.gz", &packed[..packed.len() - 4]);
     let (printed, said) = incomplete(&["--data-dir", data_dir, "--format", "jsonl"]);
-    assert!(printed.ends_with(&numbered(4, 8)) && said.contains("it was cut"), "{printed}{said}");
+    assert!(printed.ends_with(&numbered(4, 8)) && said.contains("the file was cut"), "{printed}{said}");
     let mut damaged = packed.clone();
     let middle = damaged.len() - 6;
     damaged[middle] ^= 0xff;
@@ -313,8 +313,8 @@ fn audit_userspace_299_a_file_that_is_not_lines_is_reported() {
         ("a.zst", b"\x28\xb5\x2f\xfd....".to_vec(), "compressed with zstd"),
         ("a.xz", b"\xfd7zXZ\0..".to_vec(), "compressed with xz"),
         ("a.bz2", b"BZh91AY".to_vec(), "compressed with bzip2"),
-        ("bom", [b"\xff\xfe".to_vec(), utf16(CURIE)].concat(), "UTF-16"),
-        ("utf16", utf16(CURIE), "UTF-16"),
+        ("bom", [b"\xff\xfe".to_vec(), utf16(CURIE)].concat(), "text in UTF-16"),
+        ("utf16", utf16(CURIE), "text in UTF-16"),
         ("noise", noise, "binary"),
     ] {
         let path = folder.path().join(name);
@@ -350,7 +350,7 @@ fn a_line_that_is_too_long_is_skipped_and_reported() {
     let path = file(&folder, "long.jsonl", &[CURIE, &long, NASTY]);
     let (printed, said) = succeed(&[&path]);
     assert_eq!(printed, lines(&[CURIE, NASTY]));
-    assert_eq!(said, "1 line is longer than 16 MiB; sctec passed over it\n");
+    assert_eq!(said, "1 line is longer than 16 MiB; sctec skipped it\n");
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn at_80_columns_times_are_short_and_at_120_they_are_whole() {
     let narrow = without_colours(&shown(80, &records));
     assert_eq!(
         narrow,
-        "2025-10-26, slots of 2025 (UTC)\n\
+        "events of 2025-10-26; slots in 2025 (UTC)\n\
          UTC       event                  booking  scientist         slot         req\n\
          ────────────────────────────────────────────────────────────────────────────────\n\
          18:00:05  AGENDAMENTO_CRIADO         123  7 Marie Curie     12-01 03:00  6b1f-2a\n\
@@ -71,6 +71,33 @@ fn at_80_columns_times_are_short_and_at_120_they_are_whole() {
         assert!(wide.contains(whole), "{wide}");
     }
     assert!(!narrow.contains("telescope"));
+}
+
+#[test]
+fn the_table_fits_in_portuguese_too() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder, "audit.jsonl", &[CURIE, NASTY, CANCELLED]);
+    let shown = |columns| without_colours(&on_terminal(columns, &mut audit(&[&path, "--lang", "pt"])));
+    assert_eq!(
+        shown(80),
+        "eventos de 2025-10-26; horários em 2025 (UTC)\n\
+         UTC       evento                 agend.  cientista          horário      req\n\
+         ────────────────────────────────────────────────────────────────────────────────\n\
+         18:00:05  AGENDAMENTO_CRIADO        123  7 Marie Curie      12-01 03:00  6b1f-2a\n\
+         18:00:06  AGENDAMENTO_CRIADO        124  8 A \"B\"\\n\\u001b[…  12-01 03:05  6b1f-2b\n\
+         19:00:00  AGENDAMENTO_CANCELADO     123  7 Marie Curie      12-01 03:00  6b1f-2c\n\
+         3 registros\n"
+    );
+    let long = record("2026-11-25T23:04:12.123456Z", "AGENDAMENTO_CANCELADO", "2026-12-01T03:00:00Z");
+    let path = file(&folder, "longo.jsonl", &[CURIE, &long]);
+    for columns in [80, 100, 120, 160, 240] {
+        let shown = without_colours(&on_terminal(columns, &mut audit(&[&path, "--lang", "pt"])));
+        assert!(shown.lines().all(|line| line.width() <= usize::from(columns)), "{columns}\n{shown}");
+        for word in ["evento", "agend.", "cientista", "horário"] {
+            assert!(shown.lines().take(2).any(|line| line.contains(word)), "{columns}\n{shown}");
+        }
+        assert!(columns < 120 || shown.contains("quando (UTC)"), "{shown}");
+    }
 }
 
 #[test]

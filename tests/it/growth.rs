@@ -164,7 +164,7 @@ fn verify_deep_checks_the_database_and_its_records() {
     };
     // While a service is running, and without one.
     let (status, said) = deep(&[]);
-    assert!(status == Some(0) && said.contains("2 bookings, 1 claimed slots") && said.contains("AGREES"), "{said}");
+    assert!(status == Some(0) && said.contains("2 bookings, 1 claimed slot, ") && said.contains("AGREES"), "{said}");
     let _folder = services.stop();
     assert_eq!(deep(&[]).0, Some(0));
     let database = Connection::open(Path::new(&folder).join("sctec.db")).unwrap();

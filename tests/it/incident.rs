@@ -145,10 +145,10 @@ fn what_is_not_here_is_named_and_can_be_added() {
     let log = format!("{there}/coordenador.log");
     let (printed, said, status) = run(&["--data-dir", here, "--req", "r-1", "--json"]);
     assert_eq!((printed.lines().count(), status), (both.len() - 3, Some(1)), "{printed}");
-    assert!(said.contains("the log of servico-coordenador is not here") && said.contains("--data-dir"), "{said}");
+    assert!(said.contains("no log of servico-coordenador was found") && said.contains("--data-dir"), "{said}");
     let (printed, said, status) = run(&["--data-dir", there, "--req", "r-1"]);
     assert!(printed.contains("Lock concedido") && status == Some(1), "{printed}");
-    assert!(said.contains("the log of servico-agendamento is not here") && said.contains("no audit trail"), "{said}");
+    assert!(said.contains("no log of servico-agendamento was found") && said.contains("no audit trail"), "{said}");
     for more in [&["--data-dir", here, "--data-dir", there][..], &["--data-dir", here, "--log", &log]] {
         let (printed, said, status) = run(&[more, &["--req", "r-1", "--json"]].concat());
         assert_eq!((printed.lines().count(), said.as_str(), status), (both.len(), "", Some(0)), "{more:?}");
@@ -159,7 +159,9 @@ fn what_is_not_here_is_named_and_can_be_added() {
     let (_, said, status) = run(&["--data-dir", "/nowhere", "--req", "r-1"]);
     assert!(status == Some(2) && said.contains("no log and no audit trail in /nowhere"), "{said}");
     let (printed, said, status) = run(&["--data-dir", here, "--data-dir", there, "--req", "nobody"]);
-    assert_eq!((printed.as_str(), said.as_str(), status), ("0 lines of request nobody\n", "", Some(0)));
+    assert_eq!((printed.as_str(), status), ("0 lines of request nobody\n", Some(0)));
+    // A mistyped identifier does not pass for one that was found.
+    assert!(said.contains("nothing was found about request nobody; check its identifier"), "{said}");
 }
 
 /// A folder with a request in logs that were rotated: its first lines are in closed files, one compressed; an operator took its
@@ -208,7 +210,12 @@ fn rotated_logs_are_read_and_the_end_of_the_requests_lock_is_told() {
     let log = format!("{data_dir}/earlier");
     std::fs::write(&log, "INFO:2026-11-25T23:59:01.100Z:servico-agendamento:Requisição recebida req=r-1\n").unwrap();
     let (_, said, status) = run(&["--data-dir", data_dir, "--log", &log, "--req", "r-1"]);
-    assert!(status == Some(1) && said.contains("app.log.1 begins at 2026-11-25T23:59:02Z"), "{said}");
+    assert!(
+        status == Some(1)
+            && said.contains("app.log.1 begins at 2026-11-25T23:59:02Z")
+            && said.contains("older logs, add them with --log"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -270,12 +277,12 @@ fn with_another_filter_a_format_or_a_file_req_finds_records_only() {
         assert_eq!((printed, said.as_str(), status), (record.clone(), "", Some(0)), "{arguments:?}");
     }
     for (arguments, right) in [
-        (&["--json"][..], "use it with --req ID alone"),
-        (&["--json", "--req", "r-1", "--format", "csv"], "use it with --req ID alone"),
-        (&["--log", "x", "--event", "X"], "use it with --req ID alone"),
-        (&["--data-dir", "a", "--data-dir", "b"], "give one --data-dir"),
-        (&["--req", "a b"], "is not a request's identifier"),
-        (&["--req", "-"], "is not a request's identifier"),
+        (&["--json"][..], "use it with --req ID and no other search option"),
+        (&["--json", "--req", "r-1", "--format", "csv"], "use it with --req ID and no other search option"),
+        (&["--log", "x", "--event", "X"], "use it with --req ID and no other search option"),
+        (&["--data-dir", "a", "--data-dir", "b"], "give it once"),
+        (&["--req", "a b"], "is not the identifier of a request"),
+        (&["--req", "-"], "is not the identifier of a request"),
     ] {
         let (_, said, status) = run(arguments);
         assert!(status == Some(2) && said.contains(right) && said.lines().count() == 1, "{arguments:?}: {said}");

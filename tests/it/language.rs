@@ -140,6 +140,9 @@ fn what_machines_read_is_the_same_in_both_languages() {
     let data_dir = services.data_dir().to_str().unwrap();
     services.wait_for_log("audit.jsonl", |lines| lines.iter().any(|line| line.contains("AGENDAMENTO_CRIADO")));
     let locks = services.locks("");
+    let trail = std::fs::read_to_string(services.data_dir().join("audit.jsonl")).unwrap();
+    let id = serde_json::from_str::<serde_json::Value>(trail.lines().last().unwrap()).unwrap()["req"].clone();
+    let id = id.as_str().unwrap().to_owned();
     for arguments in [
         &["--version"][..],
         &["completions", "bash"],
@@ -147,6 +150,8 @@ fn what_machines_read_is_the_same_in_both_languages() {
         &["audit", "--data-dir", data_dir],
         &["audit", "--data-dir", data_dir, "--format", "csv"],
         &["audit", "--data-dir", data_dir, "--count"],
+        &["audit", "--data-dir", data_dir, "-n", "2", "--reverse", "--format", "jsonl"],
+        &["audit", "--data-dir", data_dir, "--req", &id, "--json"],
         &["locks", "--url", &locks, "--json", "--prefix", "nothing"],
     ] {
         let [own, english] = [portuguese(), sctec()].map(|command| run(command, arguments));
@@ -188,5 +193,62 @@ fn a_failure_and_its_causes_are_told_in_portuguese() {
     ] {
         let said = said(arguments);
         assert!(said.contains(says), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn what_audit_says_is_in_portuguese_and_its_exit_status_is_the_same() {
+    let services = Services::start(&[]);
+    assert_eq!(services.book(7, "2025-12-01T03:00:00Z").0, 201);
+    let folder = services.stop();
+    let data_dir = folder.path().to_str().unwrap();
+    let trail = folder.path().join("audit.jsonl");
+    let whole = std::fs::read_to_string(&trail).unwrap();
+    let changed = whole.replacen("\"cientista_id\":7", "\"cientista_id\":8", 1);
+    let (database, packed) = (folder.path().join("sctec.db"), folder.path().join("a.zst"));
+    std::fs::write(&packed, b"\x28\xb5\x2f\xfd....").unwrap();
+    let (database, packed) = (database.to_str().unwrap(), packed.to_str().unwrap());
+    for (lines, arguments, says) in [
+        (
+            &whole,
+            &["--verify"][..],
+            &["arquivos ", "registro 3: confere com o banco de dados", "ÍNTEGRA: cada registro"][..],
+        ),
+        (&whole, &["--verify", "--deep"], &["1 agendamento, 1 horário ocupado, 3 registros", "COERENTE: "]),
+        (
+            &changed,
+            &["--verify"],
+            &["ADULTERADA: o primeiro registro ruim é o 2", "o registro 2 foi alterado", "provas"],
+        ),
+        (
+            &whole[..whole.len() - 9].to_owned(),
+            &["--verify"],
+            &["INCOMPLETA: ", "a última linha", "o banco de dados tem o registro 3"],
+        ),
+        (&whole, &["--verify", "--count"], &["tire --count ou --verify"]),
+        (&whole, &["--verify", database], &["não é possível verificar ", "é um banco de dados SQLite; "]),
+        (&whole, &["--verify", "--head", database], &["não é uma cabeça da cadeia"]),
+        (&whole, &["--format", "table"], &["quando (UTC)", "agend.", "3 registros"]),
+        (&whole, &["--event", "X"], &["\"X\" não é um evento desta versão"]),
+        (&whole, &["--since", "semana passada"], &["--since \"semana passada\" não é um instante; use -1h"]),
+        (&whole, &["--since", "1h"], &["está no futuro"]),
+        (&whole, &["--since", "now", "--until", "-1h"], &["troque os dois"]),
+        (&whole, &["-n", "x"], &["deve ser um número de registros"]),
+        (&whole, &["-f", "-r"], &["tire --reverse"]),
+        (&whole, &["--json"], &["mostrar uma requisição"]),
+        (&whole, &[packed], &["não é possível ler ", "está comprimido com zstd; descomprima-o"]),
+        (&whole, &["/dev/null/x"], &["não é possível ler /dev/null/x: Não é uma pasta"]),
+        (&whole, &["/dev/zero"], &["é um dispositivo, não um arquivo"]),
+        (&whole, &["--req", "ninguem"], &["0 linhas da requisição ninguem", "nada foi encontrado", "confira"]),
+        (&whole, &["--req", "a b"], &["não é o identificador de uma requisição"]),
+    ] {
+        std::fs::write(&trail, lines).unwrap();
+        let said = said(&[&["audit", "--data-dir", data_dir], arguments].concat());
+        for says in says {
+            assert!(said.contains(says), "{arguments:?}: {says}: {said}");
+        }
+        for english in ["record ", "records", "cannot", "the ", " is ", "leave", "file"] {
+            assert!(!said.contains(english), "{arguments:?}: {english}: {said}");
+        }
     }
 }

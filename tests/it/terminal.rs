@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::common::terminal::{on_terminal, without_colours};
+use crate::common::terminal::{Terminal, without_colours};
 use crate::common::{Services, http, http_with, picture, sctec, wait_until};
 
 /// The widths.
@@ -12,18 +12,24 @@ const COLUMNS: [u16; 2] = [80, 120];
 /// Runs `sctec` with these arguments at each width, and draws it as `name`; `url` is left out of the drawn command.
 #[track_caller]
 fn shown(name: &str, arguments: &[&str], hidden: &[&str]) -> Vec<String> {
+    shown_with(0, name, arguments, hidden)
+}
+
+/// The same for a command that ends with this status.
+#[track_caller]
+fn shown_with(status: i32, name: &str, arguments: &[&str], hidden: &[&str]) -> Vec<String> {
     let shown = COLUMNS.map(|columns| {
         // On a terminal that is called dumb there are no bars of progress; clap would have no colours there.
         let term = if arguments[0] == "stress" { "dumb" } else { "xterm" };
         let mut command = sctec();
         command.args(arguments).args(hidden).env("TERM", term).env_remove("NO_COLOR").env_remove("COLUMNS");
-        let shown = on_terminal(columns, &mut command);
+        let shown = Terminal::start(columns, &mut command).end_with(status);
         for line in without_colours(&shown).lines() {
             assert!(line.chars().count() <= usize::from(columns), "{arguments:?} at {columns}: {line}");
         }
         picture(&format!("terminal-{name}-{columns}"), columns, &format!("sctec {}", arguments.join(" ")), &shown);
         // Colours, and nothing else, are what a terminal adds.
-        let without = on_terminal(columns, command.env("NO_COLOR", "1"));
+        let without = Terminal::start(columns, command.env("NO_COLOR", "1")).end_with(status);
         assert!(!without.contains('\x1b'), "{without}");
         without_colours(&shown)
     });
@@ -81,6 +87,9 @@ fn the_table_of_the_trail_fits() {
     for shown in shown("audit", &["audit"], &["--data-dir", folder]) {
         assert!(shown.contains("\n6 records"), "{shown}");
     }
+    for shown in shown("audit-pt", &["audit"], &["--data-dir", folder, "--lang", "pt"]) {
+        assert!(shown.contains("\n6 registros") && shown.contains("cientista"), "{shown}");
+    }
 }
 
 #[test]
@@ -96,6 +105,9 @@ fn the_story_of_a_request_fits() {
     for shown in shown("audit-req", &["audit", "--req", "6b1f-2a"], &["--data-dir", folder]) {
         assert!(shown.contains("\n10 lines of request 6b1f-2a"), "{shown}");
     }
+    for shown in shown("audit-req-pt", &["audit", "--req", "6b1f-2a"], &["--data-dir", folder, "--lang", "pt"]) {
+        assert!(shown.contains("\n10 linhas da requisição 6b1f-2a"), "{shown}");
+    }
 }
 
 #[test]
@@ -104,5 +116,44 @@ fn a_measured_clock_fits() {
     let hidden = ["--interval-ms", "1", "--url", &services.agenda("")];
     for shown in shown("clock-sync", &["clock-sync", "--simulate-skew=+2s"], &hidden) {
         assert!(shown.contains("like São Paulo"), "{shown}");
+    }
+}
+
+/// Replaces the first place of `old` in a file of a data folder.
+fn change(path: &std::path::Path, old: &str, new: &str) {
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(text.contains(old), "{text}");
+    std::fs::write(path, text.replacen(old, new, 1)).unwrap();
+}
+
+#[test]
+fn the_report_of_a_verification_fits() {
+    let services = Services::start(&[]);
+    assert_eq!(services.book(7, "2030-06-01T03:00:00Z").0, 201);
+    let folder = services.stop();
+    let name = folder.path().to_str().unwrap();
+    let hidden = [&["--data-dir", name][..], &["--data-dir", name, "--lang", "pt"]];
+    let report = |status, picture: &str, hidden: &[&str]| shown_with(status, picture, &["audit", "--verify"], hidden);
+    for (picture, hidden, verdict) in [("verify", hidden[0], "\nWHOLE: "), ("verify-pt", hidden[1], "\nÍNTEGRA: ")] {
+        for shown in report(0, picture, hidden) {
+            assert!(shown.contains(verdict), "{shown}");
+            let hash = shown.lines().map(str::trim).any(|line| line.len() == 64 && !line.contains(' '));
+            assert!(hash, "the head's hash is on a line of its own: {shown}");
+        }
+    }
+    let trail = folder.path().join("audit.jsonl");
+    change(&trail, "\"cientista_id\":7", "\"cientista_id\":8");
+    for (picture, hidden, verdict) in
+        [("tampered", hidden[0], "\nTAMPERED: "), ("tampered-pt", hidden[1], "\nADULTERADA: ")]
+    {
+        assert!(report(2, picture, hidden).iter().all(|shown| shown.contains(verdict)));
+    }
+    change(&trail, "\"cientista_id\":8", "\"cientista_id\":7");
+    let whole = std::fs::read(&trail).unwrap();
+    std::fs::write(&trail, &whole[..whole.len() - 9]).unwrap();
+    for (picture, hidden, verdict) in
+        [("incomplete", hidden[0], "\nINCOMPLETE: "), ("incomplete-pt", hidden[1], "\nINCOMPLETA: ")]
+    {
+        assert!(report(3, picture, hidden).iter().all(|shown| shown.contains(verdict)));
     }
 }

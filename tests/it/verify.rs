@@ -110,17 +110,17 @@ fn damage_is_reported_with_its_place_and_has_its_own_exit_status() {
     // missing records are too few to fill a file.
     std::fs::write(trail(&folder), without(0)).unwrap();
     let (code, said) = verify_file(&trail(&folder));
-    assert!(code == 3 && said.contains("records 1 to 1 stood in earlier files, or were cut off"), "{said}");
+    assert!(code == 3 && said.contains("record 1 is not here: it stood in an earlier file, or was cut off"), "{said}");
     let (code, said) = verify_folder(folder.path());
     assert!(code == 2 && said.contains("1 is missing"), "{said}");
     // Without the database the file looks whole. The database shows that records are missing.
     std::fs::write(trail(&folder), without(11)).unwrap();
     assert_eq!(verify_file(&trail(&folder)).0, 0);
     let (code, said) = verify_folder(folder.path());
-    assert!(code == 3 && said.contains("record 12 is known to the database, and not here"), "{said}");
+    assert!(code == 3 && said.contains("the database has record 12, and the files do not"), "{said}");
     std::fs::write(trail(&folder), "").unwrap();
     let (code, said) = verify_file(&trail(&folder));
-    assert!(code == 1 && said.contains("there is nothing in it"), "{said}");
+    assert!(code == 1 && said.contains("it is empty"), "{said}");
     assert_eq!(verify_folder(folder.path()).0, 3);
     // A torn line in the right form that is not the database's next record.
     let torn = lines[11].replacen("\"details\":{", "\"details\":{\"x\":", 1);
@@ -131,7 +131,18 @@ fn damage_is_reported_with_its_place_and_has_its_own_exit_status() {
     // No file at all.
     std::fs::remove_file(trail(&folder)).unwrap();
     let (code, said) = verify_folder(folder.path());
-    assert!(code == 3 && said.contains("records 1 to 12 are known to the database, and not here"), "{said}");
+    assert!(
+        code == 3 && said.contains("the database has records up to 12, and the files have no record after 0"),
+        "{said}"
+    );
+    // The head in the report is the last record that gives its own hash.
+    let changed = lines[11].replacen("\"details\":{", "\"details\":{\"x\":1,", 1);
+    std::fs::write(trail(&folder), [without(11), changed].concat()).unwrap();
+    let (code, said) = verify_folder(folder.path());
+    assert!(code == 2 && said.contains("head      record 11, ") && said.contains("record 12 was changed"), "{said}");
+    assert!(said.contains("The original records are in the database"), "{said}");
+    // Which database has the records of a file that was named is not known.
+    assert!(verify_file(&trail(&folder)).1.contains("may be in the service's database"));
     // A fault is reported with the file, the line and the byte.
     std::fs::write(trail(&folder), without(4)).unwrap();
     let place = format!("audit.jsonl, line 5, byte {}", lines[..4].concat().len());
@@ -166,14 +177,14 @@ fn a_head_noted_elsewhere_finds_a_rewritten_trail() {
     std::fs::copy(trail(&other), &file).unwrap();
     assert_eq!(verify_file(&file).0, 0);
     let (code, said) = with_head();
-    assert!(code == 2 && said.contains("is not the one that") && said.contains("heads.jsonl"), "{said}");
+    assert!(code == 2 && said.contains("record 2 differs from ") && said.contains("heads.jsonl"), "{said}");
     let (code, said) = verify_folder(folder.path());
-    assert!(code == 2 && said.contains("record 0 is not the one that the database speaks of"), "{said}");
+    assert!(code == 2 && said.contains("the trail's beginning differs from the database"), "{said}");
     // A trail that ends before a noted head.
     let lines = String::from_utf8(own).unwrap();
     std::fs::write(&file, lines.split_inclusive('\n').take(2).collect::<String>()).unwrap();
     let (code, said) = with_head();
-    assert!(code == 3 && said.contains("records 3 to 4 are known to"), "{said}");
+    assert!(code == 3 && said.contains("has records up to 4, and the files have no record after 2"), "{said}");
 }
 
 #[test]
@@ -185,11 +196,18 @@ fn a_verification_that_cannot_run_exits_1() {
     let file = file.to_str().unwrap();
     let head = folder.path().join("head");
     std::fs::write(&head, "{\"seq\":1,\"hash\":\"ABC\"}").unwrap();
+    let ten = folder.path().join("ten");
+    std::fs::write(&ten, "10").unwrap();
+    let ten = ten.to_str().unwrap();
     for (arguments, says) in [
         (vec!["--data-dir", empty], "there is no"),
         (vec!["/nonexistent"], "/nonexistent"),
         (vec![file, "--head", head.to_str().unwrap()], "64 lower-case hexadecimal digits"),
         (vec![file, "--head", file], "is empty"),
+        (
+            vec![file, "--head", ten],
+            "ten, line 1, column 2: this is not a chain head; give heads as GET /auditoria/cabeca",
+        ),
         (vec!["-", "--head", "-"], "standard input"),
         (vec![file, "--race"], "--race"),
         (vec![file, "--event", "X"], "--event"),
@@ -251,20 +269,20 @@ fn a_rotated_trail_is_one_trail() {
         std::fs::create_dir_all(&copy).unwrap();
         std::fs::copy(&closed[1], copy.join(name)).unwrap();
         let (code, said) = verify_file(&copy.join(name));
-        assert!(code == 3 && said.contains("stood in earlier files"), "{said}");
+        assert!(code == 3 && said.contains("they stood in earlier files"), "{said}");
     }
     assert_eq!(verify_file(&closed[1]).0, 3);
     // A closed file that ends within a line was cut.
     let whole = std::fs::read(&closed[1]).unwrap();
     std::fs::write(&closed[1], &whole[..whole.len() - 9]).unwrap();
     let (code, said) = verify_file(&closed[1]);
-    assert!(code == 2 && said.contains("although it was closed") && !said.contains("a crash leaves that"), "{said}");
+    assert!(code == 2 && said.contains("but was closed") && !said.contains("as after a crash"), "{said}");
     std::fs::write(&closed[1], &whole).unwrap();
     // A file twice, and in the wrong order.
     let [older, newer] = [away.to_str().unwrap(), closed[1].to_str().unwrap()];
     for (files, says) in [
-        (vec![older, newer, newer], format!("the record {first} was already seen: is a file named twice")),
-        (vec![newer, older], "the record 1 stands after record".to_owned()),
+        (vec![older, newer, newer], format!("record {first} was already read: is a file named twice")),
+        (vec![newer, older], "record 1 stands after record".to_owned()),
     ] {
         let (code, said) = status(&verify(&files));
         assert!(code == 2 && said.contains(&says), "{said}");
@@ -282,7 +300,7 @@ fn a_rotated_trail_is_one_trail() {
     let dated = folder.join("audit-202511231250.jsonl");
     std::fs::copy(&closed[0], &dated).unwrap();
     let (code, said) = verify_folder(&folder);
-    assert!(code == 0 && said.contains("passed over it"), "{said}");
+    assert!(code == 0 && said.contains("sctec skipped it"), "{said}");
     assert_eq!(records(&["--count"]), format!("{}\n", made + 1));
     std::fs::remove_file(&dated).unwrap();
     // The database no longer has the records before the files.
@@ -295,7 +313,7 @@ fn a_rotated_trail_is_one_trail() {
     connection.execute("DELETE FROM auditoria WHERE seq < ?1", [first.cast_signed()]).unwrap();
     drop(connection);
     let (code, said) = verify_folder(folder.path());
-    assert!(code == 3 && said.contains("stood in earlier files"), "{said}");
+    assert!(code == 3 && said.contains("they stood in earlier files"), "{said}");
     std::fs::write(&database, kept).unwrap();
     assert_eq!(verify_folder(folder.path()).0, 0);
     // A file from the middle was removed. A search reports that too.
@@ -468,7 +486,7 @@ fn a_compressed_file_has_the_verdict_of_the_uncompressed_file() {
         // A cut gzip file has no verdict.
         std::fs::write(&compressed, &packed[..packed.len() - 8]).unwrap();
         let (code, said) = verify_file(&compressed);
-        assert!(code == 1 && said.contains("it was cut"), "{code} {said}");
+        assert!(code == 1 && said.contains("the file was cut"), "{code} {said}");
     }
 }
 
@@ -524,8 +542,8 @@ fn a_file_that_is_not_a_trail_cannot_be_verified() {
         (utf16, "UTF-16"),
         (std::fs::read(folder.path().join("sctec.db")).unwrap(), "a SQLite database"),
         (b"seq,timestamp_utc\n1,2025-10-26T18:00:05.123456Z\n".to_vec(), "nothing in it begins as an audit record"),
-        (Vec::new(), "there is nothing in it"),
-        (gzip(b""), "there is nothing in it"),
+        (Vec::new(), "it is empty"),
+        (gzip(b""), "it is empty"),
         (gzip(b"ontem\n"), "nothing in it begins as an audit record"),
     ] {
         std::fs::write(&path, &bytes).unwrap();

@@ -1,5 +1,11 @@
 //! The anchors of a verification, and its findings.
 
+use std::borrow::Cow;
+use std::fmt::{self, Display};
+
+use rust_i18n::t;
+
+use crate::audit::shape::Misshapen;
 use crate::text::escaped;
 
 /// A head that was noted elsewhere: the record with this number had this hash.
@@ -47,49 +53,116 @@ pub enum Held {
 }
 
 /// A kind of fault.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wrong {
-    #[error("the line is blank")]
+    /// The line is blank.
     Blank,
-    #[error("the line ends with a carriage return, which no record has: the file was converted")]
+    /// The line ends with a carriage return, which no record has.
     CarriageReturn,
-    #[error("two records stand on one line")]
+    /// Two records stand on one line.
     TwoOnALine,
-    #[error("the line is not a record: {0}")]
-    NotARecord(&'static str),
-    #[error("record {0} was changed: its bytes do not give its hash")]
+    /// The line is not a record.
+    NotARecord(Misshapen),
+    /// The bytes of this record do not give its hash.
     Changed(u64),
-    #[error("record {found} stands where record {expected} should: {} missing", missing(*.expected, *.found))]
+    /// Records are missing.
     Missing { expected: u64, found: u64 },
-    #[error("record {found} stands where record {expected} should: it was put in again, or records were swapped")]
+    /// A record with a smaller number than expected.
     OutOfOrder { expected: u64, found: u64 },
-    #[error("the record {0} was already seen: is a file named twice, or out of order?")]
+    /// The first record of a file is one that was read before.
     SeenAlready(u64),
-    #[error("the record {found} stands after record {before}: are the files named out of order?")]
+    /// The first record of a file comes before all that were read.
     FilesOutOfOrder { before: u64, found: u64 },
-    #[error(
-        "record {0} does not follow the record {before} that stands before it: one of them was replaced",
-        before = .0 - 1
-    )]
+    /// The `prev` of this record is not the hash of the record before it.
     NotLinked(u64),
-    #[error("record {seq} is not the one that {} speaks of: the noted one has the hash {hash}", escaped(from))]
+    /// A record has another hash than an anchor.
     NotAsNoted { seq: u64, from: String, hash: String },
-    #[error("the file goes on after record {0}, the last one that the database has")]
+    /// The file goes on after this record, the last one of the database.
     BeyondTheDatabase(u64),
-    #[error("the file ends within a line, and is not the last one")]
+    /// A file that is not the last one ends within a line.
     EndsWithinALine,
-    #[error(
-        "the file ends within a line, although it was closed: a file is closed only after its last line was written, so it was cut"
-    )]
+    /// A closed file ends within a line.
     ClosedWithinALine,
-    #[error("the bytes after the last whole line are not the beginning of a record")]
+    /// The bytes after the last whole line are not the beginning of a record.
     Garbage,
-    #[error("the bytes after the last whole line are not the beginning of record {0}, as the database has it")]
+    /// The bytes after the last whole line are not the beginning of this record, as the database has it.
     NotTheNext(u64),
 }
 
-fn missing(expected: u64, found: u64) -> String {
-    if found - expected == 1 { format!("{expected} is") } else { format!("{expected} to {} are", found - 1) }
+impl Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&match self {
+            Self::Blank => t!("the line is blank"),
+            Self::CarriageReturn => {
+                t!("the line ends with a carriage return, which no record has: the file was converted")
+            }
+            Self::TwoOnALine => t!("two records stand on one line"),
+            Self::NotARecord(why) => t!("the line is not a record: %{why}", why = why),
+            Self::Changed(seq) => t!("record %{seq} was changed: its bytes do not give its hash", seq = seq),
+            Self::Missing { expected, found } | Self::OutOfOrder { expected, found } => instead_of(*expected, *found),
+            Self::SeenAlready(seq) => {
+                t!("record %{seq} was already read: is a file named twice, or are files out of order?", seq = seq)
+            }
+            Self::FilesOutOfOrder { before, found } => t!(
+                "record %{found} stands after record %{before}: are the files named out of order?",
+                found = found,
+                before = before
+            ),
+            Self::NotLinked(seq) => t!(
+                "record %{seq} does not follow record %{before}, which stands before it: one of them was replaced",
+                seq = seq,
+                before = seq - 1
+            ),
+            Self::NotAsNoted { seq: 0, from, hash } => t!(
+                "the trail's beginning differs from %{from}, where its hash is %{hash}",
+                from = escaped(from),
+                hash = hash
+            ),
+            Self::NotAsNoted { seq, from, hash } => t!(
+                "record %{seq} differs from %{from}, where its hash is %{hash}",
+                seq = seq,
+                from = escaped(from),
+                hash = hash
+            ),
+            Self::BeyondTheDatabase(seq) => {
+                t!("the file goes on after record %{seq}, which is the last one of the database", seq = seq)
+            }
+            Self::EndsWithinALine => t!("the file ends within a line, and is not the last one"),
+            Self::ClosedWithinALine => t!(
+                "the file ends within a line, but was closed; a file is closed only after its last line was written, so this one \
+                 was cut"
+            ),
+            Self::Garbage => t!("the bytes after the last whole line are not the beginning of a record"),
+            Self::NotTheNext(seq) => t!(
+                "the bytes after the last whole line are not the beginning of record %{seq}, as the database has it",
+                seq = seq
+            ),
+        })
+    }
+}
+
+/// A record that stands in the place of another one.
+fn instead_of(expected: u64, found: u64) -> Cow<'static, str> {
+    if found < expected {
+        t!(
+            "record %{found} stands where record %{expected} should: it was put in again, or records were swapped",
+            found = found,
+            expected = expected
+        )
+    } else if found - expected == 1 {
+        t!(
+            "record %{found} stands where record %{expected} should: %{expected} is missing",
+            found = found,
+            expected = expected
+        )
+    } else {
+        t!(
+            "record %{found} stands where record %{expected} should: %{expected} to %{last} are missing",
+            found = found,
+            expected = expected,
+            last = found - 1
+        )
+    }
 }
 
 /// A fault, and its place.
@@ -147,8 +220,10 @@ pub struct Report {
     pub files: Vec<FileSeen>,
     /// How many records.
     pub records: u64,
-    /// The number and the hash of the last record.
+    /// The number and the hash of the last record whose bytes give its hash.
     pub head: Option<(u64, String)>,
+    /// The number that the last line should have, also if it is no record; 0 if there are no lines.
+    pub reached: u64,
     /// The `timestamp_utc` of the first and the last record.
     pub span: Option<(String, String)>,
     /// The first faults.

@@ -15,9 +15,11 @@
 
 mod found;
 
+use rust_i18n::t;
+
 pub use self::found::{Anchor, Before, DatabaseNow, Fault, FileSeen, Held, Report, Torn, Verdict, Wrong};
 use super::chain::{HASH_DIGITS, Link};
-use super::shape;
+use super::shape::{self, Misshapen};
 
 /// The most faults that are kept for the report. Further faults are only counted.
 const FAULTS_KEPT: usize = 5;
@@ -57,6 +59,8 @@ pub struct Verifier {
     first: Option<u64>,
     last: Option<Last>,
     begins: Option<Begins>,
+    /// The last record whose bytes give its hash.
+    sound: Option<(u64, [u8; HASH_DIGITS])>,
     records: u64,
     span: Option<([u8; shape::INSTANT_LENGTH], [u8; shape::INSTANT_LENGTH])>,
     faults: Vec<Fault>,
@@ -81,6 +85,7 @@ impl Verifier {
             first: None,
             last: None,
             begins: None,
+            sound: None,
             records: 0,
             span: None,
             faults: Vec::new(),
@@ -114,7 +119,7 @@ impl Verifier {
     pub fn take_too_long(&mut self, length: u64) {
         self.line += 1;
         let expected = self.expected();
-        self.fault(expected, Wrong::NotARecord("it is too long"));
+        self.fault(expected, Wrong::NotARecord(Misshapen::TooLong));
         self.last = Some(Last { seq: expected, hash: None });
         self.file().bytes += length;
     }
@@ -165,12 +170,14 @@ impl Verifier {
             (0, true) => Verdict::Incomplete,
             _ => Verdict::Tampered,
         };
+        let reached = self.reached();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Report {
             verdict,
             files: self.files,
             records: self.records,
-            head: self.last.and_then(|last| Some((last.seq, text(&last.hash?)))),
+            reached,
+            head: self.sound.map(|(seq, hash)| (seq, text(&hash))),
             span: self.span.map(|(first, last)| (text(&first), text(&last))),
             faults: self.faults,
             fault_count: self.fault_count,
@@ -189,7 +196,7 @@ impl Verifier {
         if let (Some(begins), Some(before)) = (self.begins.clone(), &database.before) {
             self.begins = None;
             let wrong = if before.hash.as_bytes() != begins.prev {
-                let (seq, from) = (begins.after, "the database".to_owned());
+                let (seq, from) = (begins.after, t!("the database").into_owned());
                 Some(Wrong::NotAsNoted { seq, from, hash: before.hash.clone() })
             } else if !before.fills_a_file {
                 Some(Wrong::Missing { expected: 1, found: begins.after + 1 })
@@ -277,7 +284,9 @@ impl Verifier {
         }
         self.check_anchors(found, link.hash, found);
         self.first = self.first.or(Some(found));
-        self.last = Some(Last { seq: found, hash: link.hash.try_into().ok() });
+        let hash = link.hash.try_into().ok();
+        self.last = Some(Last { seq: found, hash });
+        self.sound = hash.map(|hash| (found, hash)).or(self.sound);
         self.records += 1;
         let file = self.file();
         file.records = Some((file.records.map_or(found, |(first, _)| first), found));
@@ -363,7 +372,7 @@ fn without_zeros(rest: &[u8]) -> &[u8] {
 }
 
 /// The fault of a line that is not a valid record.
-fn diagnose(line: &[u8], shaped: Result<Link<'_>, &'static str>) -> Wrong {
+fn diagnose(line: &[u8], shaped: Result<Link<'_>, Misshapen>) -> Wrong {
     if line.trim_ascii().is_empty() {
         return Wrong::Blank;
     }

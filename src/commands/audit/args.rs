@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
+use rust_i18n::t;
 
 use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
 use crate::data_dir::{DATABASE_FILE, RACE_DATABASE_FILE};
@@ -19,43 +20,44 @@ const LAST_MAX: usize = 100_000;
   sctec audit --since -1h --reverse              the last hour, newest first
   sctec audit --since yesterday --until today --scientist 7 --format csv
   sctec audit sctec-data/app.log --booking 123 --format jsonl | jq .details
-  sctec audit -f --telescope Hubble-Acad         and each new record
+  sctec audit -f --telescope Hubble-Acad         all records, then each new one
   sctec audit -f -n 0                            only new records
   cat audit.jsonl | sctec audit - --count
-  sctec audit --req 6b1f-2a                      what the trail and both logs have of one request, in the order of time
+  sctec audit --req 6b1f-2a                      one request: its records and log lines, in order of time
   sctec audit --req 6b1f-2a --format jsonl       only its records
   journalctl -o cat -u sctec-coordenador | sctec audit --req 6b1f-2a --log -
-  sctec audit --verify                           the data folder against its database
-  sctec audit --verify --deep                    and check the database itself
-  curl -s http://127.0.0.1:5000/auditoria/cabeca >> heads.jsonl      to keep elsewhere
-  sctec audit --verify --head heads.jsonl        and that no record was rewritten since then
+  sctec audit --verify                           compare the trail with its database
+  sctec audit --verify --deep                    also check the database itself
+  curl -s http://127.0.0.1:5000/auditoria/cabeca >> heads.jsonl      keep this file on another machine
+  sctec audit --verify --head heads.jsonl        also detect records removed or rewritten since then
 
-Filters combine.
+Filters combine: a record must match all of them.
 
 INSTANT is a span before now (-1h, -30min, -1h30min, -2d, \"2h ago\"), now, today, yesterday, a day (2026-11-25: its beginning), a day \
 and a time (2026-11-25T10:00), a time of today (10:00), or RFC 3339 with a zone (2026-11-25T10:00:00-03:00). Days and times \
 without a zone are UTC, as all that sctec shows.
 
-On a terminal a table has the columns that fit, and short times; below 120 columns a title says which day or year they leave \
-out. NO_COLOR turns its colours off.
+On a terminal, the table shows the columns that fit. On less than 120 columns, times are short, and a title shows the day or \
+year that they leave out. NO_COLOR turns colours off.
 
 Files compressed with gzip are read too. A closed file of the data folder may be compressed in place, as \
 audit-000000001707.jsonl.gz.
 
 Exit status: 0 done (also when no record matched, and when the output's pipe was closed), 1 done, but records are missing \
 or a file cannot be read (standard error says which); 2 could not run.
-With --verify: 0 the trail is whole, 1 could not run, 2 tampered (with --deep also: the database contradicts itself), 3 incomplete: a \
-torn last line, or records that are missing at the end or before the beginning. Nothing is written to the data folder.
+With --verify: 0 the trail is whole, 1 could not run, 2 tampered (with --deep also: the database contradicts itself), 3 incomplete: the \
+last line is cut short, or records are missing at the beginning or at the end. Nothing is written to the data folder.
 --follow runs until Ctrl-C (130) or until its output's pipe is closed (0).")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct AuditArgs {
     /// Files to read, in this order: files of a trail, or app.log; - is standard input [default: the data folder's whole trail]
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// The data folder, when no file is named. With --req ID alone it may be given several times, as for the folder of each service
+    /// The data folder to read if no FILE is named. To show a request (--req), it may be given several times: one folder for each
+    /// service
     #[arg(long, env = "SCTEC_DATA_DIR", default_value = "sctec-data", value_name = "DIR")]
     pub data_dir: Vec<PathBuf>,
-    /// With --req ID alone: read this log or trail too, of any service; - is standard input. May be given several times
+    /// To show a request (--req): read this log or trail too, of any service; - is standard input. May be given several times
     #[arg(long, value_name = "FILE")]
     pub log: Vec<PathBuf>,
     /// Read the trail of the race demonstration, which has its own file and database in the data folder
@@ -76,8 +78,8 @@ pub struct AuditArgs {
     /// Only this `telescopio`
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub telescope: Option<String>,
-    /// Alone: tell all that the trail and both services' logs have of this request. With files, --format, --count, --last,
-    /// --reverse, --follow or another filter than the time: only records of this request
+    /// Show everything about this request: its audit records and the log lines of both services, in order of time. With a FILE,
+    /// --format, --bom, --count, --last, --reverse, --follow or a filter other than --since and --until: only its audit records
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub req: Option<String>,
     /// Only records made at this instant or later, as -1h, yesterday or 2026-11-25T10:00 (UTC)
@@ -92,13 +94,13 @@ pub struct AuditArgs {
     /// With --format csv: begin with a byte order mark, so that Excel reads the text as UTF-8
     #[arg(long)]
     pub bom: bool,
-    /// With --req ID alone: print one JSON object for each line
+    /// To show a request (--req) as JSON: one object for each line
     #[arg(long)]
     pub json: bool,
     /// Print only the number of records that match
     #[arg(long)]
     pub count: bool,
-    /// Print new records too, until interrupted: follows rotation, and waits for a trail that does not exist yet
+    /// Print new records too, as they are written, until Ctrl-C. Follows rotation, and waits for a trail that does not exist yet
     #[arg(long, short)]
     pub follow: bool,
     /// Print only the last N of the matching records; with --follow, the last N of the existing ones, then each new one
@@ -114,8 +116,8 @@ pub struct AuditArgs {
     /// records. Reads the whole database
     #[arg(long, requires = "verify", conflicts_with = "files")]
     pub deep: bool,
-    /// With --verify: a file of chain heads that were saved earlier from GET /auditoria/cabeca. Each must match its record.
-    /// - is standard input
+    /// With --verify: a file of chain heads that were saved earlier from GET /auditoria/cabeca. Fail unless the trail contains
+    /// exactly these records. - is standard input
     #[arg(long, value_name = "FILE", requires = "verify")]
     pub head: Option<PathBuf>,
 }
@@ -168,5 +170,5 @@ impl AuditArgs {
 /// A number of records.
 fn records(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| *number <= LAST_MAX);
-    number.ok_or_else(|| format!("should be a number of records from 0 to {LAST_MAX}"))
+    number.ok_or_else(|| t!("should be a number of records from 0 to %{most}", most = LAST_MAX).into_owned())
 }

@@ -1,15 +1,19 @@
 //! Options of `audit` that contradict each other. Each message says what would be right.
 
+use std::borrow::Cow;
+
+use rust_i18n::t;
+
 use super::args::{AuditArgs, AuditFormat};
 
 /// The first contradiction; `None` if there is none.
-pub fn of(args: &AuditArgs) -> Option<String> {
-    of_verify(args).or_else(|| of_search(args).map(str::to_owned))
+pub fn of(args: &AuditArgs) -> Option<Cow<'static, str>> {
+    of_verify(args).or_else(|| of_search(args))
 }
 
-fn of_verify(args: &AuditArgs) -> Option<String> {
+fn of_verify(args: &AuditArgs) -> Option<Cow<'static, str>> {
     let given = searching(args).into_iter().find_map(|(name, given)| given.then_some(name)).filter(|_| args.verify)?;
-    Some(format!("--verify checks the whole trail and searches nothing; leave out {given}, or --verify"))
+    Some(t!("--verify checks the whole trail and searches nothing; leave out %{option}, or --verify", option = given))
 }
 
 /// The options of a search, and whether each is given.
@@ -32,34 +36,49 @@ fn searching(args: &AuditArgs) -> [(&'static str, bool); 14] {
     ]
 }
 
-fn of_search(args: &AuditArgs) -> Option<&'static str> {
+fn of_search(args: &AuditArgs) -> Option<Cow<'static, str>> {
     let csv = args.format == Some(AuditFormat::Csv);
-    let records = !args.tells_a_request();
-    let contradictions = [
-        (
-            args.json && records,
-            "--json prints what the trail and the logs have of one request; use it with --req ID alone, or print records with \
-             --format jsonl",
-        ),
-        (
-            !args.log.is_empty() && records,
-            "--log adds a log to what is told of one request; use it with --req ID alone, or name the file without --log to search \
-             its records",
-        ),
-        (args.data_dir.len() > 1 && records, "only --req ID alone reads several data folders; give one --data-dir"),
-        (
-            args.follow && args.reverse,
-            "--follow prints new records as they come, so it cannot print the newest first; leave out --reverse, or leave out \
-             --follow to see the existing records",
-        ),
-        (args.follow && args.count, "--follow never ends, so it has no count; leave out --follow or --count"),
-        (args.count && args.last.is_some(), "--count prints how many records match; leave out --last or --count"),
-        (
-            args.count && args.reverse,
-            "--count prints no records, so they have no order; leave out --reverse or --count",
-        ),
-        (args.count && args.format.is_some(), "--count prints one number; leave out --format or --count"),
-        (args.bom && !csv, "--bom is for spreadsheets; use it with --format csv"),
-    ];
-    contradictions.into_iter().find_map(|(contradicts, message)| contradicts.then_some(message))
+    of_request(args).or_else(|| {
+        Some(match args {
+            _ if args.follow && args.reverse => t!(
+                "--follow prints new records as they come, so it cannot print the newest first; leave out --reverse, or leave out \
+                 --follow to see the existing records"
+            ),
+            _ if args.follow && args.count => t!("--follow never ends, so it has no count; leave out --follow or --count"),
+            _ if args.count && args.last.is_some() => {
+                t!("--count prints how many records match; leave out --last or --count")
+            }
+            _ if args.count && args.reverse => {
+                t!("--count prints no records, so they have no order; leave out --reverse or --count")
+            }
+            _ if args.count && args.format.is_some() => t!("--count prints one number; leave out --format or --count"),
+            _ if args.bom && !csv => t!("--bom is for spreadsheets; use it with --format csv"),
+            _ => return None,
+        })
+    })
+}
+
+/// Options that only the story of one request has.
+fn of_request(args: &AuditArgs) -> Option<Cow<'static, str>> {
+    if args.tells_a_request() {
+        return None;
+    }
+    if args.json {
+        return Some(t!(
+            "--json is for showing one request; use it with --req ID and no other search option, or print records with --format \
+             jsonl"
+        ));
+    }
+    if !args.log.is_empty() {
+        return Some(t!(
+            "--log is for showing one request; use it with --req ID and no other search option, or name the file without --log to \
+             search its records"
+        ));
+    }
+    (args.data_dir.len() > 1).then(|| {
+        t!(
+            "a search reads one data folder, and --data-dir was given several times; give it once, or use --req ID and no other \
+             search option to show one request from several folders"
+        )
+    })
 }

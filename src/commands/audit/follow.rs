@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use rust_i18n::t;
 
 use super::args::AuditArgs;
 use super::inputs::{self, Input, Next, OpenFile};
@@ -18,6 +19,7 @@ use super::reading::cannot_read;
 use super::search::Search;
 use crate::audit::form::{self, Form};
 use crate::commands::output::{CANNOT_WRITE, pause, tell};
+use crate::language::io_message;
 
 /// How often the file's end is checked.
 const POLL: Duration = Duration::from_millis(100);
@@ -70,7 +72,7 @@ fn wait_for_inputs(args: &AuditArgs) -> anyhow::Result<Option<Vec<Input>>> {
             Some(_) => None,
         };
         let Some(missing) = missing else { return Ok(Some(inputs)) };
-        waiting.tell(format!("{} is not there; waiting for it", missing.display()));
+        waiting.tell(t!("%{name} is not there; waiting for it", name = missing.display()).into_owned());
         if !pause(POLL) {
             return Ok(None);
         }
@@ -117,7 +119,8 @@ impl Place {
         let name = || cannot_read(&self.open.path);
         let length = self.open.file.metadata().with_context(name)?.len();
         if length < self.at {
-            tell(format_args!("{} is shorter than it was; reading it from its beginning", self.open.path.display()));
+            let name = self.open.path.display();
+            tell(t!("%{name} is shorter than it was; reading it from its beginning", name = name));
             self.at = 0;
         }
         match self.form {
@@ -185,7 +188,10 @@ fn follow<W: Write>(search: &mut Search<W>, mut place: Place, trail: &Path) -> a
             // The folder may be missing only for a while, for example during a remount.
             Err(error) => {
                 let folder = trail.parent().unwrap_or(trail).display().to_string();
-                away.tell(format!("cannot look into {folder}: {error}; waiting for it"));
+                let error = io_message(&error);
+                away.tell(
+                    t!("cannot read %{name}: %{error}; waiting for it", name = folder, error = error).into_owned(),
+                );
                 Next::NotYet
             }
         };
@@ -194,7 +200,7 @@ fn follow<W: Write>(search: &mut Search<W>, mut place: Place, trail: &Path) -> a
             Next::Same | Next::NotYet => return Ok(()),
             Next::Closed(next) => (next, true),
             Next::Replaced(next) => {
-                tell(format_args!("{} is another file now; reading it from its beginning", trail.display()));
+                tell(t!("%{name} is another file now; reading it from its beginning", name = trail.display()));
                 (next, false)
             }
         };

@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use rust_i18n::t;
 
 use super::args::AuditArgs;
 use super::reading::cannot_read;
@@ -67,7 +68,8 @@ pub fn there(args: &AuditArgs) -> anyhow::Result<Vec<Input>> {
 /// The message about a closed file in a form that sctec cannot read.
 pub fn unread(closed: &Closed) -> String {
     let name = closed.path.display();
-    format!("cannot read {name}; decompress it first: the only compression that sctec reads is gzip")
+    t!("cannot read %{name}; decompress it first: the only compression that sctec reads is gzip", name = name)
+        .into_owned()
 }
 
 /// The named files.
@@ -79,11 +81,18 @@ fn named(args: &AuditArgs) -> Vec<Input> {
 /// The message that there is no trail.
 fn nothing(args: &AuditArgs) -> String {
     let race = args.folder().join(RACE_TRAIL_FILE);
-    let race = match race.try_exists() {
-        Ok(true) if !args.race => format!("; the race demonstration's records are in {}: --race", race.display()),
-        _ => String::new(),
-    };
-    format!("there is no {}; name a file, or the data folder with --data-dir{race}", args.trail().display())
+    let trail = args.trail();
+    let name = trail.display();
+    match race.try_exists() {
+        Ok(true) if !args.race => t!(
+            "there is no %{name}; name a file, or the data folder with --data-dir; to read the records of the race demonstration, \
+             in %{race}, add --race",
+            name = name,
+            race = race.display()
+        ),
+        _ => t!("there is no %{name}; name a file, or the data folder with --data-dir", name = name),
+    }
+    .into_owned()
 }
 
 /// The files of the trail whose current file is `path`; there may be none.
@@ -110,10 +119,10 @@ fn begins_as_named(closed: &Closed) -> bool {
     let Ok(line) = open_file(&closed.path).and_then(first_line) else { return true };
     let begins = files::may_be_closed(closed.first, &line);
     if !begins {
-        tell(format_args!(
-            "{} begins before record {}, so it is not a file of the trail; sctec passed over it",
-            closed.path.display(),
-            closed.first
+        tell(t!(
+            "%{name} begins before record %{seq}, so it is not a file of the trail; sctec skipped it",
+            name = closed.path.display(),
+            seq = closed.first
         ));
     }
     begins
@@ -178,7 +187,7 @@ impl Input {
 
     /// Its name, for people.
     pub fn name(&self) -> String {
-        self.path().map_or_else(|| "standard input".to_owned(), |path| path.display().to_string())
+        self.path().map_or_else(|| t!("standard input").into_owned(), |path| path.display().to_string())
     }
 
     /// Opens the file, if it is not open yet; `None` for standard input.
@@ -258,7 +267,7 @@ fn open_named(path: &Path) -> io::Result<File> {
     let kind = file.metadata()?.file_type();
     let is_device = kind.is_char_device() || kind.is_block_device();
     if is_device && !file.is_terminal() {
-        return Err(io::Error::other("it is a device, not a file"));
+        return Err(not_a_file(kind));
     }
     Ok(file)
 }
@@ -281,14 +290,15 @@ pub fn open_if_there(path: &Path) -> io::Result<Option<OpenFile>> {
 /// When it cannot be opened, or is not a regular file.
 pub fn open_file(path: &Path) -> io::Result<File> {
     let kind = std::fs::metadata(path)?.file_type();
-    if kind.is_file() { File::open(path) } else { Err(io::Error::other(format!("it is {}, not a file", what(kind)))) }
+    if kind.is_file() { File::open(path) } else { Err(not_a_file(kind)) }
 }
 
-fn what(kind: FileType) -> &'static str {
-    match kind {
-        kind if kind.is_dir() => "a folder",
-        kind if kind.is_fifo() => "a named pipe",
-        kind if kind.is_socket() => "a socket",
-        _ => "a device",
-    }
+fn not_a_file(kind: FileType) -> io::Error {
+    let text = match kind {
+        kind if kind.is_dir() => t!("it is a folder, not a file"),
+        kind if kind.is_fifo() => t!("it is a named pipe, not a file"),
+        kind if kind.is_socket() => t!("it is a socket, not a file"),
+        _ => t!("it is a device, not a file"),
+    };
+    io::Error::other(text)
 }

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 
 use anyhow::Context;
+use rust_i18n::t;
 
 use super::backward::Backward;
 use super::inputs::{self, Input, OpenFile};
@@ -114,9 +115,9 @@ fn read_whole<W: Write>(search: &mut Search<W>, wants: &mut Wants, input: Input)
     match search.keep(None) {
         Some(Kept::Last { lines, .. }) => lines.iter().rev().try_for_each(|line| wants.take(search, line))?,
         Some(Kept::All(file)) => {
-            let kept = "cannot read the temporary file";
-            let mut lines = Backward::new(file).context(kept)?;
-            while let Some(line) = lines.next().context(kept)? {
+            let kept = || t!("cannot read the temporary file");
+            let mut lines = Backward::new(file).with_context(kept)?;
+            while let Some(line) = lines.next().with_context(kept)? {
                 if let Line::Bytes(line) = line {
                     wants.take(search, line)?;
                 }

@@ -9,6 +9,7 @@ mod cell;
 mod colours;
 mod contradiction;
 mod follow;
+mod heads;
 mod incident;
 mod inputs;
 mod kept;
@@ -28,6 +29,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
+use rust_i18n::t;
 
 pub use self::args::AuditArgs;
 use self::args::AuditFormat;
@@ -39,6 +41,7 @@ use super::outcome::{EXIT_CANNOT_RUN, EXIT_UNEXPECTED, EXIT_VERIFY_CANNOT_RUN, O
 use super::output::{CANNOT_WRITE, is_broken_pipe, tell};
 use crate::audit::filter::{Filter, Wanted};
 use crate::audit::record::EVENT_TYPES;
+use crate::language::counted;
 use crate::time::{Clock, Timestamp};
 
 /// Prints the records that match, or verifies the trail.
@@ -94,9 +97,10 @@ fn search(args: &AuditArgs, wanted: Wanted) -> Outcome {
     if let Some(event) = args.event.as_deref()
         && !EVENT_TYPES.contains(&event)
     {
-        tell(format_args!(
-            "{event:?} is not an event of this version of sctec; its events are {}",
-            EVENT_TYPES.join(", ")
+        tell(t!(
+            "%{event} is not an event of this version of sctec; its events are %{events}",
+            event = format!("{event:?}"),
+            events = EVENT_TYPES.join(", ")
         ));
     }
     Ok(if search.incomplete { ExitCode::from(EXIT_UNEXPECTED) } else { ExitCode::SUCCESS })
@@ -114,9 +118,15 @@ fn wanted(args: &AuditArgs, now: Timestamp) -> anyhow::Result<Wanted> {
         match since.cmp(&until) {
             Ordering::Less => {}
             Ordering::Equal => {
-                bail!("--since {from} equals --until {to}, so no record can match; make --until later")
+                bail!(t!(
+                    "--since %{from} equals --until %{to}, so no record can match; make --until later",
+                    from = from,
+                    to = to
+                ))
             }
-            Ordering::Greater => bail!("--since {from} is after --until {to}; exchange them"),
+            Ordering::Greater => {
+                bail!(t!("--since %{from} is after --until %{to}; exchange them", from = from, to = to))
+            }
         }
     }
     Ok(Wanted {
@@ -133,20 +143,35 @@ fn wanted(args: &AuditArgs, now: Timestamp) -> anyhow::Result<Wanted> {
 
 /// Reports skipped lines. A closed standard error is not a failure.
 fn tell_passed_over(broken: u64, too_long: u64, unread: u64) {
-    let mut stderr = io::stderr().lock();
-    let _ = match broken {
-        0 => Ok(()),
-        1 => writeln!(stderr, "1 line looks like an audit record but is not whole; sctec passed over it"),
-        n => writeln!(stderr, "{n} lines look like audit records but are not whole; sctec passed over them"),
-    };
-    let _ = match too_long {
-        0 => Ok(()),
-        1 => writeln!(stderr, "1 line is longer than {LINE_MAX_MIB} MiB; sctec passed over it"),
-        n => writeln!(stderr, "{n} lines are longer than {LINE_MAX_MIB} MiB; sctec passed over them"),
-    };
-    let _ = match unread {
-        0 => Ok(()),
-        1 => writeln!(stderr, "1 record has details that cannot be read; sctec shows the other fields"),
-        n => writeln!(stderr, "{n} records have details that cannot be read; sctec shows the other fields"),
-    };
+    let (mib, mut stderr) = (LINE_MAX_MIB, io::stderr().lock());
+    for (count, text) in [
+        (
+            broken,
+            counted(
+                broken,
+                t!("1 line looks like an audit record but is not whole; sctec skipped it"),
+                t!("%{n} lines look like audit records but are not whole; sctec skipped them", n = broken),
+            ),
+        ),
+        (
+            too_long,
+            counted(
+                too_long,
+                t!("1 line is longer than %{mib} MiB; sctec skipped it", mib = mib),
+                t!("%{n} lines are longer than %{mib} MiB; sctec skipped them", n = too_long, mib = mib),
+            ),
+        ),
+        (
+            unread,
+            counted(
+                unread,
+                t!("1 record has details that cannot be read; sctec shows its other fields"),
+                t!("%{n} records have details that cannot be read; sctec shows their other fields", n = unread),
+            ),
+        ),
+    ] {
+        if count > 0 {
+            let _ = writeln!(stderr, "{text}");
+        }
+    }
 }

@@ -6,6 +6,7 @@
 use std::io::{self, BufWriter, Write};
 
 use comfy_table::{Cell, CellAlignment, Color, Table, presets};
+use rust_i18n::t;
 
 use super::args::AuditFormat;
 use super::cell::cell;
@@ -13,6 +14,7 @@ use super::colours::{self, Colour};
 use super::table::{self, COLUMNS, Layout, Row};
 use crate::audit::fields::{Details, Record};
 use crate::commands::output;
+use crate::language::counted;
 
 /// The most rows of one table. More rows become several tables, so that memory stays bounded.
 const TABLE_ROWS: usize = 100_000;
@@ -46,9 +48,8 @@ const CSV_HEADER: [&str; 24] = [
     "ativo_ha_ms",
     "pid",
 ];
-/// The columns of a table that is not on a terminal, the first ones of a [`Row`].
-const TABLE_HEADER: [&str; COLUMNS - 1] =
-    ["seq", "when (UTC)", "event", "booking", "scientist", "telescope", "slot", "req"];
+/// How many columns a table has that is not on a terminal: the first ones of a [`Row`].
+const TABLE_COLUMNS: usize = COLUMNS - 1;
 /// The columns of numbers.
 const TABLE_NUMBERS: [usize; 2] = [0, 3];
 
@@ -182,8 +183,7 @@ impl<W: Write> Printer<W> {
         self.print_table()?;
         match &mut self.format {
             Format::Table { out, .. } => {
-                let plural = if self.count == 1 { "" } else { "s" };
-                writeln!(out, "{} record{plural}", self.count)?;
+                writeln!(out, "{}", counted(self.count, t!("1 record"), t!("%{n} records", n = self.count)))?;
             }
             Format::Count(out) => writeln!(out, "{}", self.count)?,
             Format::Jsonl(_) | Format::Csv(_) | Format::Rows { .. } => {}
@@ -257,12 +257,12 @@ fn write_table(out: &mut impl Write, rows: Vec<Row>) -> io::Result<()> {
         return rows.iter().try_for_each(|row| layout.write(out, row, colour));
     }
     let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(TABLE_HEADER);
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(table::whole_header().into_iter().take(TABLE_COLUMNS));
     if output::colour() {
         table.enforce_styling();
     }
     for row in rows {
-        table.add_row(row.into_iter().take(TABLE_HEADER.len()).map(|text| match colours::of_event(&text) {
+        table.add_row(row.into_iter().take(TABLE_COLUMNS).map(|text| match colours::of_event(&text) {
             Some(colour) => Cell::new(text).fg(comfy(colour)),
             None => Cell::new(text),
         }));

@@ -1,13 +1,16 @@
-//! Prints the findings of a verification.
+//! Prints the findings of a verification. No line is wider than the terminal, but for a word that is, such as a long path.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use rust_i18n::t;
+
 use super::colours::Colour;
 use crate::audit::verify::{Anchor, Fault, Held, Report, Verdict};
 use crate::commands::output;
+use crate::language::counted;
 use crate::store::sqlite::Deep;
-use crate::text::escaped;
+use crate::text::{escaped, wrapped};
 
 /// The database that the files were compared with.
 pub enum Database {
@@ -21,6 +24,10 @@ pub enum Database {
 
 /// The most files that are listed. Of more files, the first ones and the last one are listed.
 const FILES_LISTED: usize = 20;
+/// The room of a label at the beginning of a line.
+const LABEL: usize = 10;
+/// What stands before a finding, and before the further lines of it.
+const BULLET: [&str; 2] = ["- ", "  "];
 
 /// Prints the report.
 ///
@@ -28,38 +35,46 @@ const FILES_LISTED: usize = 20;
 /// When the output cannot be written.
 pub fn print(out: &mut impl Write, report: &Report, database: &Database) -> io::Result<()> {
     if report.files.is_empty() {
-        writeln!(out, "files     none")?;
+        labelled(out, &t!("files"), &t!("none"))?;
     }
     print_files(out, report)?;
-    match &report.span {
-        Some((first, last)) => writeln!(out, "records   {}, from {first} to {last}", report.records)?,
-        None => writeln!(out, "records   none")?,
-    }
+    let records = if let Some((first, last)) = &report.span {
+        t!("%{n}, from %{first} to %{last}", n = report.records, first = first, last = last)
+    } else {
+        t!("none")
+    };
+    labelled(out, &t!("records"), &records)?;
     if let Some((seq, hash)) = &report.head {
-        writeln!(out, "head      record {seq}, hash {hash}")?;
+        labelled(out, &t!("head"), &t!("record %{seq}, with the hash", seq = seq))?;
+        labelled(out, "", hash)?;
     }
-    match database {
-        Database::At(path) => writeln!(out, "database  {}", path.display())?,
-        Database::NotThere(path) => writeln!(out, "database  none: there is no {}", path.display())?,
-        Database::NotAsked => {
-            writeln!(out, "database  not used; without file names, the data folder is compared with its database")?;
-        }
-    }
+    let compared = match database {
+        Database::At(path) => path.display().to_string().into(),
+        Database::NotThere(path) => t!("none: there is no %{name}", name = path.display()),
+        Database::NotAsked => t!("not used; without file names, the data folder is compared with its database"),
+    };
+    labelled(out, &t!("database"), &compared)?;
     for (anchor, held) in &report.anchors {
-        writeln!(out, "          {}", anchor_line(anchor, *held, report))?;
+        labelled(out, "", &anchor_line(anchor, *held, report))?;
     }
     match report.elsewhere {
         0 => {}
-        1 => writeln!(out, "elsewhere record 1 is in a file that is not here; the files here continue from it")?,
-        last => writeln!(
-            out,
-            "elsewhere records 1 to {last} are in files that are not here; the files here continue from them"
-        )?,
+        last => {
+            let text = counted(
+                last,
+                t!("record 1 is in a file that is not here; the files here continue from it"),
+                t!(
+                    "records 1 to %{last} are in files that are not here; the files here continue from them",
+                    last = last
+                ),
+            );
+            labelled(out, &t!("elsewhere"), &text)?;
+        }
     }
     match report.verdict {
         Verdict::Whole => print_whole(out, report),
         Verdict::Incomplete => print_incomplete(out, report),
-        Verdict::Tampered => print_tampered(out, report),
+        Verdict::Tampered => print_tampered(out, report, matches!(database, Database::At(_))),
     }
 }
 
@@ -68,29 +83,56 @@ pub fn print(out: &mut impl Write, report: &Report, database: &Database) -> io::
 /// # Errors
 /// When the output cannot be written.
 pub fn print_deep(out: &mut impl Write, found: &Deep) -> io::Result<()> {
-    let Deep { bookings, claims, records, faults, fault_count } = found;
-    writeln!(out, "\ndatabase  {bookings} bookings, {claims} claimed slots, {records} records")?;
+    let &Deep { bookings, claims, records, ref faults, fault_count } = found;
+    let read = [
+        counted(bookings, t!("1 booking"), t!("%{n} bookings", n = bookings)),
+        counted(claims, t!("1 claimed slot"), t!("%{n} claimed slots", n = claims)),
+        counted(records, t!("1 record"), t!("%{n} records", n = records)),
+    ];
+    writeln!(out)?;
+    labelled(out, &t!("database"), &read.join(", "))?;
     if faults.is_empty() {
-        return writeln!(
-            out,
-            "{}: its pages, bookings, slots and records say the same",
-            verdict(Colour::Green, "AGREES")
-        );
+        return verdict(out, Colour::Green, &t!("AGREES"), &t!("its pages, bookings, slots and records say the same"));
     }
-    writeln!(out, "{}: it was damaged, or somebody changed it", verdict(Colour::Red, "CONTRADICTS ITSELF"))?;
+    verdict(out, Colour::Red, &t!("CONTRADICTS ITSELF"), &t!("it was damaged, or somebody changed it"))?;
     for fault in faults {
-        writeln!(out, "- {}", escaped(fault))?;
+        bullet(out, &escaped(fault))?;
     }
-    let more = fault_count - faults.len() as u64;
-    if more > 0 {
-        writeln!(out, "- and {more} more")?;
-    }
-    writeln!(out, "Keep the database as it is, and restore a copy that agrees.")
+    print_more(out, fault_count - faults.len() as u64)?;
+    paragraph(out, &t!("Keep the database as it is, and restore a copy that agrees."))
 }
 
-/// A verdict, coloured on a terminal.
-fn verdict(colour: Colour, word: &str) -> String {
-    colour.paint(word, output::colour())
+/// A line that begins with a label, or continues one.
+fn labelled(out: &mut impl Write, label: &str, text: &str) -> io::Result<()> {
+    writeln!(out, "{}", fitted(text, &format!("{label:<LABEL$}"), &" ".repeat(LABEL)))
+}
+
+fn bullet(out: &mut impl Write, text: &str) -> io::Result<()> {
+    let [first, others] = BULLET;
+    writeln!(out, "{}", fitted(text, first, others))
+}
+
+fn paragraph(out: &mut impl Write, text: &str) -> io::Result<()> {
+    writeln!(out, "{}", fitted(text, "", ""))
+}
+
+/// A verdict, coloured on a terminal, and what it means.
+fn verdict(out: &mut impl Write, colour: Colour, word: &str, means: &str) -> io::Result<()> {
+    let text = fitted(&format!("{word}: {means}"), "", "");
+    let rest = text.strip_prefix(word).unwrap_or_default();
+    writeln!(out, "{}{rest}", colour.paint(word, output::colour()))
+}
+
+/// The text over as many lines as it needs on the terminal, or one line elsewhere.
+fn fitted(text: &str, first: &str, others: &str) -> String {
+    match output::table_width() {
+        Some(width) => wrapped(text, usize::from(width), first, others),
+        None => format!("{first}{text}"),
+    }
+}
+
+fn print_more(out: &mut impl Write, more: u64) -> io::Result<()> {
+    if more > 0 { bullet(out, &t!("and %{n} more", n = more)) } else { Ok(()) }
 }
 
 fn print_files(out: &mut impl Write, report: &Report) -> io::Result<()> {
@@ -99,108 +141,155 @@ fn print_files(out: &mut impl Write, report: &Report) -> io::Result<()> {
     for (index, file) in report.files.iter().enumerate() {
         if left_out > 0 && (FILES_LISTED - 1..FILES_LISTED - 1 + left_out).contains(&index) {
             if index == FILES_LISTED - 1 {
-                writeln!(out, "          … and {left_out} more …")?;
+                labelled(out, "", &t!("… and %{n} more …", n = left_out))?;
             }
             continue;
         }
-        let records = match file.records {
-            Some((first, last)) => format!("records {first} to {last}"),
-            None => "no records".to_owned(),
+        let bytes = file.bytes;
+        let holds = if let Some((first, last)) = file.records {
+            t!("records %{first} to %{last}, %{bytes} bytes", first = first, last = last, bytes = bytes)
+        } else {
+            t!("no records, %{bytes} bytes", bytes = bytes)
         };
-        let label = if index == 0 { "files" } else { "" };
-        writeln!(out, "{label:<9} {:<width$}  {records}, {} bytes", escaped(&file.name), file.bytes)?;
+        let label = if index == 0 { t!("files") } else { "".into() };
+        labelled(out, &label, &format!("{:<width$}  {holds}", escaped(&file.name)))?;
     }
     Ok(())
 }
 
 fn anchor_line(anchor: &Anchor, held: Held, report: &Report) -> String {
-    let reached = report.head.as_ref().map_or(0, |(seq, _)| *seq);
-    let seq = anchor.seq;
-    let what = if seq == 0 { "the beginning".to_owned() } else { format!("record {seq}") };
+    let (seq, reached) = (anchor.seq, report.reached);
+    let what = if seq == 0 { t!("the beginning") } else { t!("record %{seq}", seq = seq) };
     let from = escaped(&anchor.from);
     let why_not = match held {
-        Held::Yes => return format!("{what}: matches {from}"),
-        Held::No => return format!("{what}: DIFFERS from {from}; the hash there is {}", anchor.hash),
-        Held::NotReached if seq == 0 => "no record follows it here".to_owned(),
-        Held::NotReached if seq <= reached => "its record here is damaged".to_owned(),
-        Held::NotReached => format!("not here; the files end with record {reached}"),
-        Held::NotSeen => "not in these files".to_owned(),
+        Held::Yes => return t!("%{what}: matches %{from}", what = what, from = from).into_owned(),
+        Held::No => {
+            let hash = &anchor.hash;
+            return t!(
+                "%{what}: DIFFERS from %{from}; the hash there is %{hash}",
+                what = what,
+                from = from,
+                hash = hash
+            )
+            .into_owned();
+        }
+        Held::NotReached if seq == 0 => t!("no record follows it here"),
+        Held::NotReached if seq <= reached => t!("its record here is damaged"),
+        Held::NotReached => t!("not here; the files end with record %{seq}", seq = reached),
+        Held::NotSeen => t!("not in these files"),
     };
-    format!("{what} of {from}: {why_not}")
+    t!("%{what} of %{from}: %{why}", what = what, from = from, why = why_not).into_owned()
 }
 
 fn print_whole(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    if report.records == 0 {
-        writeln!(out, "\n{}: there are no records", verdict(Colour::Green, "WHOLE"))?;
+    let means = if report.records == 0 {
+        t!("there are no records")
     } else {
-        writeln!(
-            out,
-            "\n{}: every record is as it was written and follows the one before",
-            verdict(Colour::Green, "WHOLE")
-        )?;
-    }
+        t!("every record is as it was written and follows the one before")
+    };
+    writeln!(out)?;
+    verdict(out, Colour::Green, &t!("WHOLE"), &means)?;
     if report.anchors.iter().any(|(anchor, held)| anchor.seq > 0 && *held == Held::Yes) {
         return Ok(());
     }
-    writeln!(out, "To detect removed or rewritten records too, pass a head that was saved on another machine: --head")
+    paragraph(
+        out,
+        &t!(
+            "To detect removed or rewritten records too, save a head (GET /auditoria/cabeca) on another machine, and pass it with \
+             --head."
+        ),
+    )
 }
 
 fn print_incomplete(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    writeln!(
-        out,
-        "\n{}: every record here is as it was written, but not all records are here",
-        verdict(Colour::Yellow, "INCOMPLETE")
-    )?;
+    writeln!(out)?;
+    let means = t!("every record here is as it was written, but not all records are here");
+    verdict(out, Colour::Yellow, &t!("INCOMPLETE"), &means)?;
     if let Some(torn) = report.torn {
         let file = report.files.last().map_or("", |file| file.name.as_str());
-        writeln!(
-            out,
-            "- {}: the last line, from byte {} on, was not written to its end ({} bytes): a crash leaves that. The service \
-             removes it when it starts, and writes the record again.",
-            escaped(file),
-            torn.offset,
-            torn.bytes
-        )?;
+        let text = t!(
+            "%{name}: the last line, from byte %{offset} on, was not written to its end (%{bytes} bytes), as after a crash. The \
+             service removes this line when it starts, and writes the record again.",
+            name = escaped(file),
+            offset = torn.offset,
+            bytes = torn.bytes
+        );
+        bullet(out, &text)?;
     }
     if report.missing_before > 0 {
-        writeln!(
-            out,
-            "- records 1 to {0} stood in earlier files, or were cut off: name those first, or give the head of record {0} \
-             with --head.",
-            report.missing_before
-        )?;
+        let last = report.missing_before;
+        let text = counted(
+            last,
+            t!(
+                "record 1 is not here: it stood in an earlier file, or was cut off. Name that file first, or give the head of \
+                 record 1 with --head."
+            ),
+            t!(
+                "records 1 to %{last} are not here: they stood in earlier files, or were cut off. Name those files first, or give \
+                 the head of record %{last} with --head.",
+                last = last
+            ),
+        );
+        bullet(out, &text)?;
     }
-    let reached = report.head.as_ref().map_or(0, |(seq, _)| *seq);
     for (anchor, _) in report.anchors.iter().filter(|(anchor, held)| *held == Held::NotReached && anchor.seq > 0) {
-        let what = match anchor.seq - reached {
-            1 => format!("record {} is", anchor.seq),
-            _ => format!("records {} to {} are", reached + 1, anchor.seq),
-        };
-        writeln!(
-            out,
-            "- {what} known to {}, and not here. The service adds what its database has within seconds, or when it \
-             starts; if it does not, see GET /pronto. A copy has to be made again.",
-            escaped(&anchor.from)
-        )?;
+        bullet(out, &not_here(anchor, report.reached))?;
     }
     Ok(())
 }
 
-fn print_tampered(out: &mut impl Write, report: &Report) -> io::Result<()> {
+/// What to do about the records up to an anchor that are not in the files, which end with record `reached`.
+fn not_here(anchor: &Anchor, reached: u64) -> String {
+    let (from, last) = (escaped(&anchor.from), anchor.seq);
+    counted(
+        last - reached,
+        t!(
+            "%{from} has record %{last}, and the files do not. A service that runs adds it within seconds, one that was stopped \
+             when it starts; if not, see GET /pronto. If these files are a copy, copy them again.",
+            from = from,
+            last = last
+        ),
+        t!(
+            "%{from} has records up to %{last}, and the files have no record after %{reached}. A service that runs adds them \
+             within seconds, one that was stopped when it starts; if not, see GET /pronto. If these files are a copy, copy them \
+             again.",
+            from = from,
+            last = last,
+            reached = reached
+        ),
+    )
+    .into_owned()
+}
+
+fn print_tampered(out: &mut impl Write, report: &Report, has_database: bool) -> io::Result<()> {
     let first = report.faults.first().map_or(0, |fault| fault.seq);
-    writeln!(out, "\n{}: the first bad record is {first}", verdict(Colour::Red, "TAMPERED"))?;
+    writeln!(out)?;
+    verdict(out, Colour::Red, &t!("TAMPERED"), &t!("the first bad record is %{seq}", seq = first))?;
     for Fault { file, line, offset, wrong, .. } in &report.faults {
         let name = report.files.get(*file).map_or("", |file| file.name.as_str());
-        writeln!(out, "- {}, line {line}, byte {offset}: {wrong}", escaped(name))?;
+        let text = t!(
+            "%{name}, line %{line}, byte %{offset}: %{wrong}",
+            name = escaped(name),
+            line = line,
+            offset = offset,
+            wrong = wrong
+        );
+        bullet(out, &text)?;
     }
-    let more = report.fault_count.saturating_sub(report.faults.len() as u64);
-    if more > 0 {
-        writeln!(out, "- and {more} more")?;
-    }
-    writeln!(
-        out,
-        "Keep the files as they are: they are evidence. The original records are in the database \
-         (GET /auditoria?cursor={}&limite=1) and in any copy that verifies.",
-        first.saturating_sub(1)
-    )
+    print_more(out, report.fault_count.saturating_sub(report.faults.len() as u64))?;
+    let cursor = first.saturating_sub(1);
+    let text = if has_database {
+        t!(
+            "Keep the files as they are: they are evidence. The original records are in the database (GET \
+             /auditoria?cursor=%{cursor}&limite=1) and in any copy that is whole.",
+            cursor = cursor
+        )
+    } else {
+        t!(
+            "Keep the files as they are: they are evidence. The original records may be in the service's database (GET \
+             /auditoria?cursor=%{cursor}&limite=1), or in a copy that is whole.",
+            cursor = cursor
+        )
+    };
+    paragraph(out, &text)
 }

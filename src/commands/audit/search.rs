@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 
 use anyhow::Context;
 use indicatif::ProgressBar;
+use rust_i18n::t;
 
 use super::args::AuditArgs;
 use super::inputs::{self, Input, OpenFile};
@@ -12,12 +13,13 @@ use super::kept::Kept;
 use super::lines::{Line, Lines};
 use super::print::Printer;
 use super::reading::{cannot_read, progress_bar};
-use super::source::{Source, Watched, is_damage};
+use super::source::{Source, Watched, is_damage, tell_damage};
 use crate::audit::chain::Link;
 use crate::audit::files;
 use crate::audit::filter::{Filter, Verdict, without_mark};
 use crate::audit::form::Foreign;
 use crate::commands::output::{CANNOT_WRITE, tell};
+use crate::language::counted;
 
 /// One search through all inputs.
 pub struct Search<W: Write> {
@@ -120,7 +122,7 @@ impl<W: Write> Search<W> {
         };
         match read {
             Err(error) if is_damage(&error) => {
-                tell(format_args!("{error:#}; what comes before that was read"));
+                tell_damage(&error);
                 self.incomplete = true;
                 Ok(())
             }
@@ -167,8 +169,11 @@ impl<W: Write> Search<W> {
         // Each line of a trail is a record.
         let gap = (last + 1).saturating_sub(first).saturating_sub(lines);
         if gap > 0 {
-            let are = if gap == 1 { "record is" } else { "records are" };
-            tell(format_args!("{gap} {are} missing within {name}; --verify says where"));
+            tell(counted(
+                gap,
+                t!("1 record is missing within %{name}; --verify says where", name = name),
+                t!("%{n} records are missing within %{name}; --verify says where", n = gap, name = name),
+            ));
             self.incomplete = true;
         }
     }
@@ -204,14 +209,20 @@ impl<W: Write> Search<W> {
         if first <= last + 1 {
             return;
         }
-        let place = if last == 0 {
-            format!("before {name}: they are in no file here")
+        let (from, to) = (last + 1, first - 1);
+        let missing = counted(
+            to + 1 - from,
+            t!("record %{n} is missing", n = from),
+            t!("records %{from} to %{to} are missing", from = from, to = to),
+        );
+        if last == 0 {
+            tell(t!(
+                "%{missing} before %{name}; no file here has this part of the trail",
+                missing = missing,
+                name = name
+            ));
         } else {
-            format!("between {before} and {name}")
-        };
-        match (last + 1, first - 1) {
-            (one, same) if one == same => tell(format_args!("record {one} is missing {place}")),
-            (from, to) => tell(format_args!("records {from} to {to} are missing {place}")),
+            tell(t!("%{missing} between %{before} and %{name}", missing = missing, before = before, name = name));
         }
         self.incomplete = true;
     }
@@ -225,7 +236,7 @@ impl<W: Write> Search<W> {
 
     /// Reports an input that is not lines of text.
     pub fn tell_foreign(&mut self, foreign: Foreign, name: &str) {
-        tell(format_args!("cannot read {name}: it is {}; {}", foreign.what, foreign.advice));
+        tell(format_args!("{}: {foreign}", cannot_read(name)));
         self.incomplete = true;
     }
 
@@ -270,7 +281,9 @@ impl<W: Write> Search<W> {
         };
         let line = without_mark(line);
         match (self.filter.judge(line), &mut self.kept) {
-            (Verdict::Wanted(_), Some(kept)) => kept.keep(line).context("cannot write to the temporary file")?,
+            (Verdict::Wanted(_), Some(kept)) => {
+                kept.keep(line).with_context(|| t!("cannot write to the temporary file"))?;
+            }
             (Verdict::Wanted(record), None) => self.printer.record(line, &record).context(CANNOT_WRITE)?,
             (Verdict::Broken, _) => self.broken += 1,
             (Verdict::Other, _) => {}

@@ -6,9 +6,11 @@ use std::io::{self, BufReader, Chain, Cursor, Read};
 use std::os::fd::AsFd;
 
 use flate2::read::MultiGzDecoder;
+use rust_i18n::t;
 
 use crate::audit::form::{self, Foreign, Form};
-use crate::commands::output;
+use crate::commands::output::{self, tell};
+use crate::language::chain;
 
 /// Compressed bytes of one read.
 const GZIP_BYTES: usize = 128 * 1024;
@@ -59,10 +61,10 @@ impl<R: Read> Read for Source<R> {
             Self::Lines(input) | Self::Foreign(_, input) => input.read(buffer),
             Self::Gzip(input) => input.read(buffer).map_err(|error| match error.kind() {
                 io::ErrorKind::UnexpectedEof => {
-                    io::Error::new(error.kind(), "it ends before its gzip data does: it was cut")
+                    io::Error::new(error.kind(), t!("its gzip data has no end: the file was cut"))
                 }
                 io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
-                    io::Error::new(io::ErrorKind::InvalidData, format!("its gzip data is damaged: {error}"))
+                    io::Error::new(io::ErrorKind::InvalidData, t!("its gzip data is damaged"))
                 }
                 _ => error,
             }),
@@ -74,6 +76,11 @@ impl<R: Read> Read for Source<R> {
 pub fn is_damage(error: &anyhow::Error) -> bool {
     let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
     matches!(kind, Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData))
+}
+
+/// Says that a file is cut or damaged, and was read up to there.
+pub fn tell_damage(error: &anyhow::Error) {
+    tell(t!("%{error}; sctec read what comes before that", error = chain(error.as_ref())));
 }
 
 /// An input that may have to be waited for: a pipe or a terminal. Its reading ends with EPIPE when the output's pipe is closed.

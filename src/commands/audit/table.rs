@@ -3,8 +3,10 @@
 //! A narrow terminal gets the columns that matter and short times, a wide one more columns and whole instants. No value is broken
 //! over several lines: one that is too long ends with `…`. JSON and CSV have all of it.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
+use rust_i18n::t;
 use unicode_width::UnicodeWidthStr;
 
 use super::colours;
@@ -16,9 +18,6 @@ use crate::text::escaped;
 const WIDE: usize = 120;
 /// The room between two columns.
 const GAP: usize = 2;
-
-/// No column is narrower than this: the widest header.
-const LEAST: usize = "when (UTC)".len();
 
 /// The columns, in the order in which they are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,18 +84,19 @@ pub fn row(record: &Record<'_>, details: &Details<'_>) -> Row {
 }
 
 impl Column {
-    fn header(self, when: Form) -> &'static str {
+    fn header(self, when: Form) -> Cow<'static, str> {
         match self {
-            Self::Seq => "seq",
-            Self::When if when == Form::Whole => "when (UTC)",
-            Self::When => "UTC",
-            Self::Event => "event",
-            Self::Booking => "booking",
-            Self::Scientist => "scientist",
-            Self::Telescope => "telescope",
-            Self::Slot => "slot",
-            Self::Req => "req",
-            Self::Why => "reason",
+            // The names of the records' own fields, by which one searches.
+            Self::Seq => "seq".into(),
+            Self::Req => "req".into(),
+            Self::When if when == Form::Whole => t!("when (UTC)"),
+            Self::When => "UTC".into(),
+            Self::Event => t!("event"),
+            Self::Booking => t!("booking"),
+            Self::Scientist => t!("scientist"),
+            Self::Telescope => t!("telescope"),
+            Self::Slot => t!("slot"),
+            Self::Why => t!("reason"),
         }
     }
 
@@ -118,7 +118,7 @@ impl Column {
     /// The least width of the column, if the widest cell has `natural`.
     fn least(self, natural: usize) -> usize {
         match self {
-            Self::Scientist => "scientist".len(),
+            Self::Scientist => self.header(Form::Whole).width(),
             // An identifier that is cut cannot be searched for.
             Self::Req => natural.min(20),
             _ => natural,
@@ -140,17 +140,18 @@ impl Layout {
         };
         let slot = if slot_year.is_none() { Form::Dated } else { slot };
         let left_out = match when {
-            Form::OfOneDay => day.map(str::to_owned),
-            Form::OfOneYear => when_year.map(str::to_owned),
+            Form::OfOneDay => day,
+            Form::OfOneYear => when_year,
             Form::Whole | Form::Dated => None,
         };
-        let year = slot_year.filter(|_| slot == Form::OfOneYear).map(|year| format!("slots of {year}"));
-        let title = left_out.into_iter().chain(year).collect::<Vec<_>>().join(", ");
+        let events = left_out.map(|period| t!("events of %{period}", period = period));
+        let slots = slot_year.filter(|_| slot == Form::OfOneYear).map(|year| t!("slots in %{year}", year = year));
+        let title = events.into_iter().chain(slots).collect::<Vec<_>>().join("; ");
         let natural = ALL.map(|column| {
             let cells = rows.iter().map(|row| shown(column, &row[column as usize], when, slot).width());
             match cells.max().unwrap_or_default() {
                 0 => 0,
-                widest => widest.max(column.header(when).len()),
+                widest => widest.max(column.header(when).width()),
             }
         });
         Self { columns: fit(&natural, width), when, slot, title, cuts: true }
@@ -180,7 +181,7 @@ impl Layout {
         if !self.title.is_empty() {
             writeln!(out, "{} (UTC)", self.title)?;
         }
-        let header = ALL.map(|column| column.header(self.when).to_owned());
+        let header = ALL.map(|column| column.header(self.when).into_owned());
         self.write_line(out, &header, false)?;
         let width = self.columns.iter().map(|(_, width)| width + GAP).sum::<usize>().saturating_sub(GAP);
         writeln!(out, "{}", "─".repeat(width))
@@ -218,10 +219,21 @@ impl Layout {
     }
 }
 
+/// The header of a table with whole instants.
+pub fn whole_header() -> Row {
+    ALL.map(|column| column.header(Form::Whole).into_owned())
+}
+
+/// No column is narrower than this: the widest header.
+fn least() -> usize {
+    ALL.map(|column| column.header(Form::Whole).width()).into_iter().max().unwrap_or_default()
+}
+
 /// Chooses the columns, and gives each its width. A column of width 0 has no values.
 fn fit(widths: &[usize; COLUMNS], width: usize) -> Vec<(Column, usize)> {
+    let least = least();
     let natural = |column: Column| match widths[column as usize] {
-        0 => LEAST,
+        0 => least,
         width => width,
     };
     let comfortable = |column: Column| natural(column).min(column.comfortable().unwrap_or(usize::MAX));
@@ -241,7 +253,7 @@ fn fit(widths: &[usize; COLUMNS], width: usize) -> Vec<(Column, usize)> {
     // Values that no service writes may be wider than the columns that are always shown.
     while chosen.iter().map(|(_, width)| width + GAP).sum::<usize>() > width.saturating_add(GAP) {
         let widest = chosen.iter_mut().max_by_key(|(_, width)| *width);
-        let Some((_, widest)) = widest.filter(|(_, width)| *width > LEAST) else { break };
+        let Some((_, widest)) = widest.filter(|(_, width)| *width > least) else { break };
         *widest -= 1;
     }
     chosen.sort_unstable();
@@ -304,7 +316,7 @@ mod tests {
         assert_eq!(
             written(&rows, 80),
             [
-                "2026-11-25, slots of 2026 (UTC)",
+                "events of 2026-11-25; slots in 2026 (UTC)",
                 "UTC       event                  booking  scientist      slot         req",
                 "─────────────────────────────────────────────────────────────────────────────",
                 "23:04:12  AGENDAMENTO_CRIADO         123  7 Marie Curie  12-01 03:00  6b1f-2a",
@@ -321,11 +333,14 @@ mod tests {
             row("2026-11-26T23:04:12.1Z", "2027-12-01T03:00:00Z"),
         ];
         let lines = written(&days, 80);
-        assert_eq!(lines[0], "2026 (UTC)");
+        assert_eq!(lines[0], "events of 2026 (UTC)");
         assert!(lines[3].contains("11-25 23:04:12") && lines[4].contains("2027-12-01 03:00"), "{lines:#?}");
         let years = [row("2025-11-25T23:04:12.1Z", ""), row("2026-11-26T23:04:12.1Z", "2026-12-01T03:00:00Z")];
         let lines = written(&years, 80);
-        assert!(lines[0].starts_with("slots of 2026") && lines[3].starts_with("2025-11-25 23:04:12"), "{lines:#?}");
+        assert!(
+            lines[0].starts_with("slots in 2026 (UTC)") && lines[3].starts_with("2025-11-25 23:04:12"),
+            "{lines:#?}"
+        );
         let wide = written(&days, 120);
         assert!(wide[0].contains("when (UTC)") && wide[2].contains("2026-11-25T23:04:12.1Z"), "{wide:#?}");
         assert!(wide[0].contains("telescope") && !lines[1].contains("telescope"), "{wide:#?}");
@@ -351,7 +366,7 @@ mod tests {
                     word.is_empty()
                         || ALL
                             .iter()
-                            .any(|column| [Form::Whole, Form::Dated].map(|form| column.header(form)).contains(&word))
+                            .any(|column| [Form::Whole, Form::Dated].iter().any(|form| column.header(*form) == word))
                 };
                 assert!(header.iter().all(known), "{header:?}");
             }

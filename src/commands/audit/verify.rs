@@ -12,20 +12,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
-use serde::Deserialize;
+use rust_i18n::t;
 
 use super::args::AuditArgs;
+use super::heads;
 use super::inputs::{self, Input, Next, OpenFile};
 use super::reading::{cannot_read, progress_bar};
 use super::report::{self, Database};
 use super::source::Source;
-use crate::audit::chain;
+use crate::audit::chain::ChainHead;
 use crate::audit::files::{self, first_in};
-use crate::audit::filter::without_mark;
 use crate::audit::shape::LINE_MAX;
 use crate::audit::verify::{Anchor, DatabaseNow, Report, Verdict, Verifier};
 use crate::commands::outcome::{EXIT_INCOMPLETE, EXIT_TAMPERED, EXIT_VERIFY_CANNOT_RUN};
 use crate::commands::output::{CANNOT_WRITE, tell};
+use crate::language::{chain, io_message};
 use crate::store::sqlite::{self, DatabaseKind, Deep};
 
 /// How long the files of a running service may be behind its database.
@@ -41,7 +42,7 @@ pub fn run(args: &AuditArgs) -> ExitCode {
     let (report, database) = match verify(args) {
         Ok(found) => found,
         Err(error) => {
-            tell(format_args!("{error:#}"));
+            tell(chain(error.as_ref()));
             return ExitCode::from(if deep_finds_faults(args) { EXIT_TAMPERED } else { EXIT_VERIFY_CANNOT_RUN });
         }
     };
@@ -57,7 +58,7 @@ pub fn run(args: &AuditArgs) -> ExitCode {
     let unwritten = printed.and_then(|()| stdout.flush()).err();
     let unwritten = unwritten.filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
     if let Some(error) = &unwritten {
-        tell(format_args!("{CANNOT_WRITE}: {error}"));
+        tell(format_args!("{CANNOT_WRITE}: {}", io_message(error)));
     }
     let contradicts = matches!(&deep, Some(Ok(found)) if found.fault_count > 0);
     match report.verdict {
@@ -83,14 +84,16 @@ fn deep_finds_faults(args: &AuditArgs) -> bool {
         Ok(found.fault_count > 0)
     });
     printed.unwrap_or_else(|error| {
-        tell(format_args!("{error:#}"));
+        tell(chain(error.as_ref()));
         false
     })
 }
 
 /// Checks the database itself.
 fn deep(args: &AuditArgs, database: &Database) -> anyhow::Result<Deep> {
-    let Database::At(path) = database else { bail!("--deep reads the database, and there is none beside the trail") };
+    let Database::At(path) = database else {
+        bail!(t!("--deep reads the database, and there is none beside the trail"))
+    };
     deep_of(args, path)
 }
 
@@ -101,14 +104,14 @@ fn deep_of(args: &AuditArgs, path: &Path) -> anyhow::Result<Deep> {
 
 fn verify(args: &AuditArgs) -> anyhow::Result<(Report, Database)> {
     let mut anchors = match &args.head {
-        Some(path) => noted_heads(args, path)?,
+        Some(path) => heads::noted(args, path)?,
         None => Vec::new(),
     };
     let trail = args.trail();
     // The database is read before the files: each record that it has now must be in them.
     let (database, at_first) = database(args, &trail)?;
     for head in at_first.iter().flatten() {
-        anchors.push(Anchor { seq: head.seq, hash: head.hash.clone(), from: "the database".to_owned() });
+        anchors.push(Anchor { seq: head.seq, hash: head.hash.clone(), from: t!("the database").into_owned() });
     }
     let mut reading = Reading { verifier: Verifier::new(anchors), buffer: vec![0; LINE_MAX], filled: 0 };
     let inputs = match &at_first {
@@ -147,7 +150,7 @@ fn verify(args: &AuditArgs) -> anyhow::Result<(Report, Database)> {
 }
 
 fn cannot_verify(name: &str) -> String {
-    format!("cannot verify {name}")
+    t!("cannot verify %{name}", name = name).into_owned()
 }
 
 /// An error if no line of the files begins like a record, and there is no database or head to compare them with: then the files
@@ -158,8 +161,12 @@ fn must_be_a_trail(report: &Report) -> anyhow::Result<()> {
     }
     let names: Vec<&str> = report.files.iter().map(|file| file.name.as_str()).collect();
     let is_empty = report.files.iter().all(|file| file.bytes == 0);
-    let why = if is_empty { "there is nothing in it" } else { "nothing in it begins as an audit record does" };
-    bail!("{}: {why}; name the files of a trail (audit.jsonl)", cannot_verify(&names.join(", ")));
+    let why = if is_empty {
+        t!("it is empty; name the files of a trail (audit.jsonl)")
+    } else {
+        t!("nothing in it begins as an audit record does; name the files of a trail (audit.jsonl)")
+    };
+    bail!("{}: {why}", cannot_verify(&names.join(", ")));
 }
 
 /// The files of a trail whose database has records up to `head`. If there is no file yet and a service is running, this waits
@@ -180,7 +187,7 @@ fn folder_inputs(trail: &Path, head: u64) -> anyhow::Result<Vec<Input>> {
 
 /// The database of a data folder, and its chain heads before the first record and at the last one. No database if files were
 /// named.
-fn database(args: &AuditArgs, trail: &Path) -> anyhow::Result<(Database, Option<[chain::ChainHead; 2]>)> {
+fn database(args: &AuditArgs, trail: &Path) -> anyhow::Result<(Database, Option<[ChainHead; 2]>)> {
     if !args.files.is_empty() {
         return Ok((Database::NotAsked, None));
     }
@@ -188,14 +195,24 @@ fn database(args: &AuditArgs, trail: &Path) -> anyhow::Result<(Database, Option<
     match std::fs::metadata(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Database::NotThere(path), None)),
         // Opening a named pipe would block for ever.
-        Ok(metadata) if !metadata.is_file() => bail!("{} is not a file; {WITHOUT_DATABASE}", path.display()),
+        Ok(metadata) if !metadata.is_file() => {
+            bail!(t!(
+                "%{name} is not a file; name the trail's files to verify them without the database",
+                name = path.display()
+            ))
+        }
         _ => {}
     }
     let ends = match sqlite::trail_ends(&path, || is_written(trail)) {
         Ok(ends) => ends,
         Err(error) => {
             must_have_its_log(&path)?;
-            return Err(error).with_context(|| format!("{}; {WITHOUT_DATABASE}", cannot_read(&path)));
+            return Err(error).with_context(|| {
+                t!(
+                    "cannot read %{name}; name the trail's files to verify them without the database",
+                    name = path.display()
+                )
+            });
         }
     };
     Ok((Database::At(path), Some(ends)))
@@ -205,58 +222,20 @@ fn database(args: &AuditArgs, trail: &Path) -> anyhow::Result<(Database, Option<
 /// read.
 fn must_have_its_log(path: &Path) -> anyhow::Result<()> {
     if sqlite::log_may_be_elsewhere(path) {
-        bail!(
-            "cannot verify: {} has other names (hard links), and SQLite's log of the last writes is beside the one that the \
+        bail!(t!(
+            "cannot verify: %{name} has other names (hard links), and SQLite's log of the last writes is beside the one that the \
              service opens; name the folder of that one with --data-dir",
-            path.display()
-        );
+            name = path.display()
+        ));
     }
     Ok(())
 }
-
-const WITHOUT_DATABASE: &str = "name the trail's files to verify them without the database";
 
 /// The records of the database before and after the records of the files. Asked after the files were read, so that each record
 /// in the files must be in the database.
 fn around(path: &Path, trail: &Path, verifier: &Verifier) -> anyhow::Result<DatabaseNow> {
     sqlite::trail_around(path, || is_written(trail), verifier.begins_after(), verifier.reached())
         .with_context(|| cannot_read(path))
-}
-
-/// A head as `GET /auditoria/cabeca` gives it; a record's own line has these fields too.
-#[derive(Deserialize)]
-struct NotedHead {
-    seq: u64,
-    hash: String,
-}
-
-fn noted_heads(args: &AuditArgs, path: &Path) -> anyhow::Result<Vec<Anchor>> {
-    let from_stdin = path.as_os_str() == "-";
-    if from_stdin && args.files.iter().any(|file| file == path) {
-        bail!("standard input cannot be both a file of the trail and --head; name one of them");
-    }
-    let name = if from_stdin { "standard input".to_owned() } else { path.display().to_string() };
-    let mut text = Vec::new();
-    let read = if from_stdin {
-        io::stdin().lock().read_to_end(&mut text)
-    } else {
-        File::open(path).and_then(|mut file| file.read_to_end(&mut text))
-    };
-    read.with_context(|| cannot_read(&name))?;
-    let expected = "it should have heads as GET /auditoria/cabeca gives them, {\"seq\": 1, \"hash\": \"…\"}";
-    let mut anchors = Vec::new();
-    // Some editors write a byte order mark at the beginning of a file.
-    for head in serde_json::Deserializer::from_slice(without_mark(&text)).into_iter::<NotedHead>() {
-        let NotedHead { seq, hash } = head.with_context(|| format!("{name}: {expected}"))?;
-        if !chain::is_hash(hash.as_bytes()) {
-            bail!("{name}: {hash:?} is not a hash of 64 lower-case hexadecimal digits; {expected}");
-        }
-        anchors.push(Anchor { seq, hash, from: name.clone() });
-    }
-    if anchors.is_empty() {
-        bail!("{name} is empty; {expected}");
-    }
-    Ok(anchors)
 }
 
 /// Passes the bytes of the files to the verifier, through one reused buffer.
@@ -282,7 +261,7 @@ impl Reading {
         if let Source::Foreign(foreign, _) = source
             && (foreign.may_hold_a_trail() || !of_folder)
         {
-            bail!("it is {}; {}", foreign.what, foreign.advice);
+            bail!("{foreign}");
         }
         Ok(self.read_to_end(source)?)
     }

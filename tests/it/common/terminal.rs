@@ -44,9 +44,14 @@ impl Terminal {
     }
 
     /// Waits for the command's end, which has to be a success; gives all that it showed.
-    pub fn finish(mut self) -> String {
+    pub fn finish(self) -> String {
+        self.end_with(0)
+    }
+
+    /// Waits for the command's end with this status; gives all that it showed.
+    pub fn end_with(mut self, status: i32) -> String {
         while self.read() {}
-        assert!(self.child.wait().unwrap().success(), "{}", self.text());
+        assert_eq!(self.child.wait().unwrap().code(), Some(status), "{}", self.text());
         self.text()
     }
 

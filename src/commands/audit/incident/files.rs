@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use crate::commands::audit::args::AuditArgs;
 use crate::commands::audit::inputs::{self, Input, OpenFile};
+use crate::commands::audit::reading::cannot_read;
 use crate::commands::output::tell;
 use crate::data_dir::{COORDINATOR_LOG, SCHEDULER_LOG};
 use crate::files::FileId;
+use crate::language::io_message;
 
 /// What a sequence of files has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +71,7 @@ fn log(path: &Path) -> Vec<Input> {
                 }
             }
             Ok(None) => {}
-            Err(error) => tell(format_args!("cannot read {}: {error}", path.display())),
+            Err(error) => tell(format_args!("{}: {}", cannot_read(&path), io_message(&error))),
         }
     }
     opened.into_iter().rev().map(|open: OpenFile| Input::Open(open)).collect()

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
+use rust_i18n::t;
 
 use self::files::{Kind, Series};
 use self::merge::Merge;
@@ -38,9 +39,10 @@ pub fn run(args: &AuditArgs, wanted: &Wanted) -> Outcome {
     let series = files::all(args)?;
     if series.is_empty() {
         let folders = args.data_dir.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
-        bail!(
-            "there is no log and no audit trail in {folders}; name the data folder with --data-dir, or a log with --log"
-        );
+        bail!(t!(
+            "there is no log and no audit trail in %{folders}; name the data folder with --data-dir, or a log with --log",
+            folders = folders
+        ));
     }
     let paths: Vec<PathBuf> =
         series.iter().flat_map(|series| &series.inputs).filter_map(Input::path).map(Path::to_owned).collect();
@@ -67,22 +69,31 @@ fn identifier(text: &str) -> anyhow::Result<RequestId> {
     let id = text.trim();
     let id = id.strip_prefix("urn:sctec:req:").or_else(|| id.strip_prefix("req=")).unwrap_or(id);
     RequestId::parse(id).ok_or_else(|| {
-        anyhow!(
-            "--req {text:?} is not a request's identifier, which has 1 to 64 letters, digits, \".\", \"_\" and \"-\"; copy it from \
-             X-Request-Id, from req= in a log, or from a problem's instance"
-        )
+        anyhow!(t!(
+            "--req %{text} is not the identifier of a request, which has 1 to 64 letters, digits, \".\", \"_\" and \"-\"; copy it \
+             from X-Request-Id, from req= in a log, or from instance in a problem's answer",
+            text = format!("{text:?}")
+        ))
     })
 }
 
 /// Prints the lines. Returns whether all of the files were there.
 fn tell_all<W: Write>(show: &mut Show<W>, series: Vec<Series>, id: &str, wanted: &Wanted) -> anyhow::Result<bool> {
     let mut lines = Merge::new(series.into_iter().map(|series| Source::new(series, id)).collect())?;
-    let mut first = None;
+    let (mut first, mut is_known) = (None, false);
     while let Some(found) = lines.next()? {
         if is_within(&found, wanted) {
+            is_known = true;
             first = first.or(found.entry.at);
             show.line(&found).context(CANNOT_WRITE)?;
         }
+    }
+    if !is_known {
+        tell(t!(
+            "nothing was found about request %{id}; check its identifier, which stands in the answer's X-Request-Id, after req= in a \
+             log, and in instance of a problem's answer",
+            id = id
+        ));
     }
     Ok(tell_missing(lines.sources(), first) & !lines.sources().iter().any(|source| source.incomplete))
 }
@@ -99,15 +110,16 @@ fn tell_missing(sources: &[Source], first: Option<i64>) -> bool {
     let has_log = has(|source| source.kind != Kind::Trail && source.has_scheduler);
     let has_coordinator = has(|source| source.has_coordinator);
     let has_trail = has(|source| matches!(source.kind, Kind::Trail | Kind::Named) && source.has_scheduler);
-    let advice = "add its data folder with --data-dir, or its log with --log (- is standard input)";
     if !has_trail {
-        tell(format_args!("there is no audit trail here; add the data folder of {SERVICE} with --data-dir"));
+        tell(t!("no audit trail was found; add the data folder of %{service} with --data-dir", service = SERVICE));
     }
-    if !has_log {
-        tell(format_args!("the log of {SERVICE} is not here; {advice}"));
-    }
-    if !has_coordinator {
-        tell(format_args!("the log of {COORDINATOR} is not here; {advice}"));
+    for (service, has) in [(SERVICE, has_log), (COORDINATOR, has_coordinator)] {
+        if !has {
+            tell(t!(
+                "no log of %{service} was found; add its data folder with --data-dir, or its log with --log (- is standard input)",
+                service = service
+            ));
+        }
     }
     let mut whole = has_trail && has_log && has_coordinator;
     let logs = sources.iter().filter(|source| matches!(source.kind, Kind::Scheduler | Kind::Coordinator));
@@ -117,7 +129,11 @@ fn tell_missing(sources: &[Source], first: Option<i64>) -> bool {
         {
             // A log that was never rotated begins with its service.
             whole &= name.ends_with(".log");
-            tell(format_args!("{name} begins at {}, after this request's first line", at.seconds()));
+            tell(t!(
+                "%{name} begins at %{at}, and this request began before; if there are copies of older logs, add them with --log",
+                name = name,
+                at = at.seconds()
+            ));
         }
     }
     whole

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use rust_i18n::t;
 use serde_json::{Map, Value};
 use textwrap::{Options, WordSeparator, WordSplitter};
 use unicode_width::UnicodeWidthStr;
@@ -12,6 +13,7 @@ use super::line::{Log, What};
 use super::source::Found;
 use crate::commands::audit::colours::{self, Colour};
 use crate::commands::output;
+use crate::language::counted;
 use crate::text::{escaped, push_value};
 use crate::time::Timestamp;
 
@@ -107,11 +109,13 @@ impl<W: Write> Show<W> {
     /// When the output cannot be written.
     pub fn finish(mut self) -> io::Result<()> {
         if let Form::Text { width, .. } = self.form {
-            let lines = |count: u64| format!("{count} line{}", if count == 1 { "" } else { "s" });
-            let of_files = self.counts.iter().map(|(name, count)| format!("{count} in {name}"));
+            let of_files = self.counts.iter().map(|(name, count)| t!("%{n} in %{name}", n = count, name = name));
             let of_files = of_files.collect::<Vec<_>>().join(", ");
             let colon = if of_files.is_empty() { "" } else { ": " };
-            let text = format!("{} of request {}{colon}{of_files}", lines(self.counts.values().sum()), self.id);
+            let (n, id) = (self.counts.values().sum::<u64>(), &self.id);
+            let lines =
+                counted(n, t!("1 line of request %{id}", id = id), t!("%{n} lines of request %{id}", n = n, id = id));
+            let text = format!("{lines}{colon}{of_files}");
             for line in wrap(&text, width.unwrap_or(usize::MAX), 0) {
                 writeln!(self.out, "{line}")?;
             }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use anyhow::Context;
 use memchr::memmem;
+use rust_i18n::t;
 
 use super::files::{Kind, Series};
 use super::line::{self, Entry, Lookout};
@@ -13,7 +14,7 @@ use crate::audit::record::SERVICE;
 use crate::commands::audit::inputs::Input;
 use crate::commands::audit::lines::{Line, Lines};
 use crate::commands::audit::reading::cannot_read;
-use crate::commands::audit::source::{Source as Bytes, Watched, is_damage};
+use crate::commands::audit::source::{Source as Bytes, Watched, is_damage, tell_damage};
 use crate::commands::output::tell;
 use crate::coordinator::SERVICE as COORDINATOR;
 
@@ -96,9 +97,10 @@ impl Source {
         let mut all = Vec::new();
         while let Some(mut found) = self.next_in_file()? {
             if all.len() == SORTED_MAX {
-                tell(format_args!(
-                    "{} has more than {SORTED_MAX} lines of this request; pass a shorter period of it",
-                    found.origin
+                tell(t!(
+                    "%{name} has more than %{most} lines of this request, and sctec reads no more; give a shorter part of the file",
+                    name = found.origin,
+                    most = SORTED_MAX
                 ));
                 self.incomplete = true;
                 break;
@@ -121,7 +123,7 @@ impl Source {
                 Ok(Some(found)) => return Ok(Some(found)),
                 Ok(None) => self.open = None,
                 Err(error) if is_damage(&error) => {
-                    tell(format_args!("{error:#}; what comes before that was read"));
+                    tell_damage(&error);
                     (self.incomplete, self.open) = (true, None);
                 }
                 Err(error) => return Err(error),
@@ -138,7 +140,7 @@ impl Source {
         };
         let bytes = Bytes::of(bytes).with_context(|| cannot_read(&name))?;
         if let Bytes::Foreign(foreign, _) = bytes {
-            tell(format_args!("cannot read {name}: it is {}; {}", foreign.what, foreign.advice));
+            tell(format_args!("{}: {foreign}", cannot_read(&name)));
             self.incomplete = true;
             return Ok(None);
         }
