@@ -360,7 +360,8 @@ mod tests {
             for rows in [&[long.clone()][..], &[long.clone(), other.clone()], std::slice::from_ref(&other), &[]] {
                 let lines = written(rows, width);
                 assert!(lines.iter().all(|line| line.width() <= width), "{width} {lines:#?}");
-                let header: Vec<&str> = lines.iter().find(|line| line.contains("event")).unwrap().split("  ").collect();
+                let header: Vec<&str> =
+                    lines.iter().find(|line| line.contains("scientist")).unwrap().split("  ").collect();
                 let known = |word: &&str| {
                     let word = word.trim();
                     word.is_empty()
