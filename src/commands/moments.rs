@@ -25,6 +25,7 @@ pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, String> {
         "now" | "agora" => Some(Ok(present)),
         "today" | "hoje" => Some(day(present.date(), 0)),
         "yesterday" | "ontem" => Some(day(present.date(), -1)),
+        "tomorrow" | "amanhã" => Some(day(present.date(), 1)),
         _ => time_of_day(text)
             .map(|time| time.and_then(|time| utc(present.date().to_datetime(time))))
             .or_else(|| civil(text).map(|at| at.and_then(utc)))
@@ -34,7 +35,7 @@ pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, String> {
         Some(at) => timestamp(&at?),
         None => match Timestamp::parse_rfc3339(text) {
             Err(ParseTimestampError::Shape) => Err(t!(
-                "is not an instant; give -1h, \"2h ago\", today, yesterday, 2026-11-25, 2026-11-25T10:00, 10:00 (all UTC) or \
+                "is not an instant; give -1h, \"2h ago\", now, today, yesterday, tomorrow, 2026-11-25, 2026-11-25T10:00, 10:00 (all UTC) or \
                  2026-11-25T10:00:00Z"
             )
             .into_owned()),
@@ -118,6 +119,8 @@ mod tests {
             ("hoje", "2026-11-26T00:00:00.000000Z"),
             ("yesterday", "2026-11-25T00:00:00.000000Z"),
             ("ontem", "2026-11-25T00:00:00.000000Z"),
+            ("tomorrow", "2026-11-27T00:00:00.000000Z"),
+            ("amanhã", "2026-11-27T00:00:00.000000Z"),
             ("2026-11-25", "2026-11-25T00:00:00.000000Z"),
             ("2026-11-25T10:00", "2026-11-25T10:00:00.000000Z"),
             ("2026-11-25 10:00:30", "2026-11-25T10:00:30.000000Z"),

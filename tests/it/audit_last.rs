@@ -107,7 +107,9 @@ fn an_instant_may_be_a_span_before_now_a_word_or_a_day() {
         let (printed, said) = succeed(&[&[path.as_str()], arguments].concat());
         assert_eq!((printed, said), (lines(&found), String::new()), "{arguments:?}");
     }
-    for (since, right) in [("1h", "put - before it"), ("last week", "yesterday"), ("25/11/2026", "2026-11-25")] {
+    for (since, right) in
+        [("1h", "put - before it"), ("last week", "now, today, yesterday, tomorrow"), ("25/11/2026", "2026-11-25")]
+    {
         let said = fail(&[&path, "--since", since]);
         assert!(said.contains("--since") && said.contains(since) && said.contains(right), "{said}");
     }

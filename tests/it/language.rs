@@ -230,6 +230,7 @@ fn what_audit_says_is_in_portuguese_and_its_exit_status_is_the_same() {
         (&whole, &["--verify", "--head", database], &["não é uma cabeça da cadeia"]),
         (&whole, &["--format", "table"], &["quando (UTC)", "agend.", "3 registros"]),
         (&whole, &["--event", "X"], &["\"X\" não é um evento desta versão"]),
+        (&whole, &["--event", "AGENDAMENTO_CRIAD"], &["você quis dizer AGENDAMENTO_CRIADO?"]),
         (&whole, &["--since", "semana passada"], &["--since \"semana passada\" não é um instante; use -1h"]),
         (&whole, &["--since", "1h"], &["está no futuro"]),
         (&whole, &["--since", "now", "--until", "-1h"], &["troque os dois"]),

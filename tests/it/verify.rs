@@ -427,6 +427,15 @@ fn the_races_trail_is_verified_against_the_races_database() {
     let (code, said) = with_race(&["--verify"]);
     assert!(code == 0 && said.contains("corrida.db") && said.contains("record 1: matches the database"), "{said}");
     assert_eq!(with_race(&["--count"]), (0, "1\n".to_owned()));
+    // A slot that was sold three times agrees with its records, and is named.
+    let mut command = crate::common::scheduler_command(folder.path(), "http://127.0.0.1:1");
+    let running = crate::common::Server::spawn(command.args(["--no-lock", "--critical-delay-ms", "1000"]), 1);
+    let url = running.url();
+    let race = sctec().args(["stress", "-n", "3", "--expect", "race", "--url", &url]).output().unwrap();
+    assert!(race.status.success(), "{race:?}");
+    let (code, said) = with_race(&["--verify", "--deep"]);
+    drop(running);
+    assert!(code == 0 && said.contains("1 slot has more than one booking") && said.contains("AGREES"), "{said}");
     let (code, said) = verify_folder(folder.path());
     assert!(code == 1 && said.contains("--race"), "{said}");
 }

@@ -33,8 +33,8 @@ const LAST_MAX: usize = 100_000;
 
 Filters combine: a record must match all of them.
 
-INSTANT is a span before now (-1h, -30min, -1h30min, -2d, \"2h ago\"), now, today, yesterday, a day (2026-11-25: its beginning), a day \
-and a time (2026-11-25T10:00), a time of today (10:00), or RFC 3339 with a zone (2026-11-25T10:00:00-03:00). Days and times \
+INSTANT is a span before now (-1h, -30min, -1h30min, -2d, \"2h ago\"), now, today, yesterday, tomorrow, a day (2026-11-25: its beginning), \
+a day and a time (2026-11-25T10:00), a time of today (10:00), or RFC 3339 with a zone (2026-11-25T10:00:00-03:00). Days and times \
 without a zone are UTC, as all that sctec shows.
 
 On a terminal, the table shows the columns that fit. On less than 120 columns, times are short, and a title shows the day or \
@@ -63,7 +63,7 @@ pub struct AuditArgs {
     /// Read the trail of the race demonstration, which has its own file and database in the data folder
     #[arg(long, conflicts_with = "files")]
     pub race: bool,
-    /// Only this `event_type`, for example `AGENDAMENTO_CRIADO`
+    /// Only this `event_type`, for example `AGENDAMENTO_CRIADO`, in capital letters or not
     #[arg(long, value_name = "EVENT", value_parser = NonEmptyStringValueParser::new())]
     pub event: Option<String>,
     /// Only this `cientista_id`

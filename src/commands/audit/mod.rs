@@ -94,14 +94,8 @@ fn search(args: &AuditArgs, wanted: Wanted) -> Outcome {
         return if is_broken_pipe(&error) { Ok(ExitCode::SUCCESS) } else { Err(error) };
     }
     tell_passed_over(broken, too_long, unread);
-    if let Some(event) = args.event.as_deref()
-        && !EVENT_TYPES.contains(&event)
-    {
-        tell(t!(
-            "%{event} is not an event of this version of sctec; its events are %{events}",
-            event = format!("{event:?}"),
-            events = EVENT_TYPES.join(", ")
-        ));
+    if let Some(event) = args.event.as_deref().filter(|event| known_event(event).is_none()) {
+        tell_unknown_event(event);
     }
     Ok(if search.incomplete { ExitCode::from(EXIT_UNEXPECTED) } else { ExitCode::SUCCESS })
 }
@@ -130,7 +124,7 @@ fn wanted(args: &AuditArgs, now: Timestamp) -> anyhow::Result<Wanted> {
         }
     }
     Ok(Wanted {
-        event: args.event.clone(),
+        event: args.event.as_deref().map(|event| known_event(event).unwrap_or(event).to_owned()),
         scientist: args.scientist,
         booking: args.booking,
         slot: instant("--slot", &args.slot)?,
@@ -139,6 +133,31 @@ fn wanted(args: &AuditArgs, now: Timestamp) -> anyhow::Result<Wanted> {
         since,
         until,
     })
+}
+
+/// The event of that name, in capital letters or not.
+fn known_event(name: &str) -> Option<&'static str> {
+    EVENT_TYPES.into_iter().find(|event| event.eq_ignore_ascii_case(name))
+}
+
+/// Says that there is no such event, and which one may be meant. A record of another version may have it nevertheless.
+fn tell_unknown_event(name: &str) {
+    let distance = |event: &str| strsim::damerau_levenshtein(&name.to_ascii_uppercase(), event);
+    let near = EVENT_TYPES.into_iter().min_by_key(|event| distance(event));
+    let (quoted, events) = (format!("{name:?}"), EVENT_TYPES.join(", "));
+    match near.filter(|event| distance(event) <= event.len() / 4) {
+        Some(near) => tell(t!(
+            "%{event} is not an event of this version of sctec; did you mean %{near}? Its events are %{events}",
+            event = quoted,
+            near = near,
+            events = events
+        )),
+        None => tell(t!(
+            "%{event} is not an event of this version of sctec; its events are %{events}",
+            event = quoted,
+            events = events
+        )),
+    }
 }
 
 /// Reports skipped lines. A closed standard error is not a failure.

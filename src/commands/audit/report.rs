@@ -83,7 +83,7 @@ pub fn print(out: &mut impl Write, report: &Report, database: &Database) -> io::
 /// # Errors
 /// When the output cannot be written.
 pub fn print_deep(out: &mut impl Write, found: &Deep) -> io::Result<()> {
-    let &Deep { bookings, claims, records, ref faults, fault_count } = found;
+    let &Deep { bookings, claims, shared, records, ref faults, fault_count } = found;
     let read = [
         counted(bookings, t!("1 booking"), t!("%{n} bookings", n = bookings)),
         counted(claims, t!("1 claimed slot"), t!("%{n} claimed slots", n = claims)),
@@ -91,6 +91,14 @@ pub fn print_deep(out: &mut impl Write, found: &Deep) -> io::Result<()> {
     ];
     writeln!(out)?;
     labelled(out, &t!("database"), &read.join(", "))?;
+    if shared > 0 {
+        let text = counted(
+            shared,
+            t!("1 slot has more than one booking, because the race runs without locks"),
+            t!("%{n} slots have more than one booking, because the race runs without locks", n = shared),
+        );
+        labelled(out, "", &text)?;
+    }
     if faults.is_empty() {
         return verdict(out, Colour::Green, &t!("AGREES"), &t!("its pages, bookings, slots and records say the same"));
     }

@@ -12,6 +12,7 @@ mod source;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use anyhow::{Context, anyhow, bail};
 use rust_i18n::t;
@@ -89,13 +90,23 @@ fn tell_all<W: Write>(show: &mut Show<W>, series: Vec<Series>, id: &str, wanted:
         }
     }
     if !is_known {
+        let searched = lines.sources().iter().filter_map(|source| source.begins.as_ref()).map(searched);
         tell(t!(
-            "nothing was found about request %{id}; check its identifier, which stands in the answer's X-Request-Id, after req= in a \
+            "nothing was found about request %{id} in %{searched}; check its identifier, which stands in the answer's X-Request-Id, after req= in a \
              log, and in instance of a problem's answer",
-            id = id
+            id = id,
+            searched = searched.collect::<Vec<_>>().join(", ")
         ));
     }
     Ok(tell_missing(lines.sources(), first) & !lines.sources().iter().any(|source| source.incomplete))
+}
+
+/// The first file of a source, and how far back it goes.
+fn searched((begins, name): &(i64, Rc<str>)) -> String {
+    match Timestamp::from_micros(*begins) {
+        Some(at) => t!("%{name} (since %{at})", name = name, at = at.seconds()).into_owned(),
+        None => name.to_string(),
+    }
 }
 
 fn is_within(found: &Found, wanted: &Wanted) -> bool {

@@ -2,10 +2,12 @@
 //! the records of the trail. The check reads the whole database, which takes about ten seconds for each million bookings. It
 //! writes nothing.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::Path;
 
 use rusqlite::{Connection, Row, Rows};
+use rust_i18n::t;
 
 use super::errors::is_damage;
 use super::open_error::DatabaseKind;
@@ -26,18 +28,20 @@ pub struct Deep {
     pub bookings: u64,
     /// Slots that bookings have claimed.
     pub claims: u64,
+    /// Slots with more than one active booking. Only a race without locks can leave them.
+    pub shared: u64,
     /// Records that were read.
     pub records: u64,
-    /// The first contradictions, described in English.
+    /// The first contradictions, described in the language of the process.
     pub faults: Vec<String>,
     /// How many contradictions there are.
     pub fault_count: u64,
 }
 
 impl Deep {
-    fn fault(&mut self, what: impl FnOnce() -> String) {
+    fn fault(&mut self, what: impl FnOnce() -> Cow<'static, str>) {
         if self.faults.len() < NAMED {
-            self.faults.push(what());
+            self.faults.push(what().into_owned());
         }
         self.fault_count += 1;
     }
@@ -52,7 +56,7 @@ pub fn deep(path: &Path, kind: DatabaseKind, is_in_use: impl Fn() -> bool) -> Re
         let mut found = Deep::default();
         match look(connection, kind, &mut found) {
             // Rows that cannot be read cannot be compared.
-            Err(error) if is_damage(&error) => found.fault(|| format!("a page cannot be read: {error}")),
+            Err(error) if is_damage(&error) => found.fault(|| t!("a page cannot be read: %{error}", error = error)),
             looked => looked?,
         }
         Ok(found)
@@ -65,8 +69,9 @@ fn look(connection: &Connection, kind: DatabaseKind, found: &mut Deep) -> rusqli
     pages(connection, found)?;
     if found.fault_count == 0 {
         references(connection, found)?;
-        if kind == DatabaseKind::Agenda {
-            claims(connection, found)?;
+        match kind {
+            DatabaseKind::Agenda => claims(connection, found)?,
+            DatabaseKind::Race => found.shared = shared(connection)?,
         }
         records(connection, found)?;
     }
@@ -79,7 +84,7 @@ fn pages(connection: &Connection, found: &mut Deep) -> rusqlite::Result<()> {
     while let Some(row) = rows.next()? {
         let line: String = row.get(0)?;
         if line != "ok" {
-            found.fault(|| format!("pages: {line}"));
+            found.fault(|| t!("pages: %{line}", line = line));
         }
     }
     Ok(())
@@ -90,8 +95,8 @@ fn references(connection: &Connection, found: &mut Deep) -> rusqlite::Result<()>
     let mut rows = statement.query(())?;
     while let Some(row) = rows.next()? {
         let (table, id, other): (String, Option<i64>, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let id = id.map_or_else(String::new, |id| format!(" {id}"));
-        found.fault(|| format!("{table}{id} refers to something in {other} that is not there"));
+        let row = id.map_or_else(|| table.clone(), |id| format!("{table} {id}"));
+        found.fault(|| t!("%{row} refers to something in %{table} that is not there", row = row, table = other));
     }
     Ok(())
 }
@@ -108,7 +113,12 @@ fn claims(connection: &Connection, found: &mut Deep) -> rusqlite::Result<()> {
     while let Some(row) = rows.next()? {
         let (start, telescope, booking) = (instant(row, 0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?);
         found.fault(|| {
-            format!("slot {start} of {telescope} is claimed by booking {booking}, which does not stand there")
+            t!(
+                "slot %{start} of %{telescope} is claimed by booking %{booking}, which does not have this slot",
+                start = start,
+                telescope = telescope,
+                booking = booking
+            )
         });
     }
     let number = |sql: &str| connection.query_row(sql, (), |row| row.get::<_, i64>(0));
@@ -125,13 +135,23 @@ fn claims(connection: &Connection, found: &mut Deep) -> rusqlite::Result<()> {
         let mut rows = statement.query([slot_us])?;
         while let Some(row) = rows.next()? {
             let booking: i64 = row.get(0)?;
-            found.fault(|| format!("booking {booking} stands, but has not claimed all of its slots"));
+            found.fault(|| t!("booking %{booking} is active, but has not claimed all of its slots", booking = booking));
         }
     }
     if number("SELECT coalesce(max(token), 0) FROM horarios")? > number("SELECT maior_token FROM resumo")? {
-        found.fault(|| "a slot has a larger token than the largest that is noted".to_owned());
+        found.fault(|| t!("a slot has a larger token than the largest that the database notes"));
     }
     Ok(())
+}
+
+/// How many slots have more than one active booking.
+fn shared(connection: &Connection) -> rusqlite::Result<u64> {
+    let slots = "WITH RECURSIVE slots(telescope, start, end) AS (
+         SELECT telescopio_id, inicio_us, fim_us FROM agendamentos WHERE status = 'AGENDADO'
+         UNION ALL SELECT telescope, start + ?1, end FROM slots WHERE start + ?1 < end)
+         SELECT count(*) FROM (SELECT 1 FROM slots GROUP BY telescope, start HAVING count(*) > 1)";
+    let count: i64 = connection.query_row(slots, [minutes_in_micros(SLOT_MIN)], |row| row.get(0))?;
+    Ok(count.cast_unsigned())
 }
 
 /// Every record follows the one before it and agrees with the bookings; every booking and every cancellation has its record.
@@ -153,7 +173,7 @@ fn records(connection: &Connection, found: &mut Deep) -> rusqlite::Result<()> {
         // After the first record that does not follow, no later record can follow.
         if follows && !(head.follow(line) && head.seq == seq.cast_unsigned()) {
             follows = false;
-            found.fault(|| format!("record {seq} is not the one that follows the record before"));
+            found.fault(|| t!("record %{seq} does not follow the record before", seq = seq));
         }
         let Ok(record) = serde_json::from_slice::<Record<'_>>(line) else { continue };
         let event = text(record.event_type);
@@ -162,18 +182,26 @@ fn records(connection: &Connection, found: &mut Deep) -> rusqlite::Result<()> {
         if event == BOOKING_CREATED {
             bookings.hold(id, &details, seq, found)?;
         } else if event == BOOKING_CANCELLED && !cancelled_by_records.insert(id) {
-            found.fault(|| format!("record {seq} cancels booking {id} a second time"));
+            found.fault(|| t!("record %{seq} cancels booking %{booking} a second time", seq = seq, booking = id));
         }
     }
     bookings.rest(found)?;
     if follows && head != last {
-        found.fault(|| format!("the trail's head is record {}, and its last record is {}", last.seq, head.seq));
+        found.fault(|| {
+            t!("the trail's head is record %{head}, and its last record is %{last}", head = last.seq, last = head.seq)
+        });
     }
     let mut differing: Vec<&i64> = bookings.cancelled.symmetric_difference(&cancelled_by_records).collect();
     differing.sort_unstable();
     for id in differing {
-        let by_record = if cancelled_by_records.contains(id) { "only by a record" } else { "without a record" };
-        found.fault(|| format!("booking {id} is cancelled {by_record}"));
+        let by_record = cancelled_by_records.contains(id);
+        found.fault(|| {
+            if by_record {
+                t!("booking %{booking} is active, but a record says that it is cancelled", booking = id)
+            } else {
+                t!("booking %{booking} is cancelled, but no record says so", booking = id)
+            }
+        });
     }
     Ok(())
 }
@@ -223,11 +251,17 @@ impl<'a> Bookings<'a> {
     fn hold(&mut self, id: i64, details: &Details<'_>, seq: i64, found: &mut Deep) -> rusqlite::Result<()> {
         while let Some(next) = self.next.as_ref().filter(|next| next.id < id) {
             let without = next.id;
-            found.fault(|| format!("booking {without} has no record"));
+            found.fault(|| t!("booking %{booking} has no record", booking = without));
             self.advance(found)?;
         }
         let Some(known) = self.next.as_ref().filter(|next| next.id == id) else {
-            found.fault(|| format!("record {seq} makes booking {id}, which is not there or has its record already"));
+            found.fault(|| {
+                t!(
+                    "record %{seq} makes booking %{booking}, which is not there or has its record already",
+                    seq = seq,
+                    booking = id
+                )
+            });
             return Ok(());
         };
         let recorded = Known {
@@ -238,7 +272,13 @@ impl<'a> Bookings<'a> {
             end: text(details.horario_fim_utc).into_owned(),
         };
         if recorded != *known {
-            found.fault(|| format!("booking {id} is not what record {seq} says: scientist, telescope or time differ"));
+            found.fault(|| {
+                t!(
+                    "booking %{booking} is not what record %{seq} says: scientist, telescope or time differ",
+                    booking = id,
+                    seq = seq
+                )
+            });
         }
         self.advance(found)
     }
@@ -246,7 +286,7 @@ impl<'a> Bookings<'a> {
     /// Called after the last record: the bookings that are left have no record.
     fn rest(&mut self, found: &mut Deep) -> rusqlite::Result<()> {
         while let Some(without) = self.next.as_ref().map(|next| next.id) {
-            found.fault(|| format!("booking {without} has no record"));
+            found.fault(|| t!("booking %{booking} has no record", booking = without));
             self.advance(found)?;
         }
         Ok(())
