@@ -160,6 +160,10 @@ fn what_is_not_here_is_named_and_can_be_added() {
     assert!(status == Some(2) && said.contains("no log and no audit trail in /nowhere"), "{said}");
     let (printed, said, status) = run(&["--data-dir", here, "--data-dir", there, "--req", "nobody"]);
     assert_eq!((printed.as_str(), status), ("0 lines of request nobody\n", Some(0)));
+    let empty = TempDir::new().unwrap();
+    let (_, nowhere, _) =
+        run(&["--data-dir", empty.path().to_str().unwrap(), "--log", &file(&empty, "app.log", &[]), "--req", "r-1"]);
+    assert!(nowhere.contains("about request r-1 in files without a line that has a time; check"), "{nowhere}");
     // A mistyped identifier does not pass for one that was found.
     assert!(
         said.contains("nothing was found about request nobody in ") && said.contains("app.log (since 20"),

@@ -91,11 +91,13 @@ fn tell_all<W: Write>(show: &mut Show<W>, series: Vec<Series>, id: &str, wanted:
     }
     if !is_known {
         let searched = lines.sources().iter().filter_map(|source| source.begins.as_ref()).map(searched);
+        let searched = searched.collect::<Vec<_>>().join(", ");
+        let searched = if searched.is_empty() { t!("files without a line that has a time") } else { searched.into() };
         tell(t!(
             "nothing was found about request %{id} in %{searched}; check its identifier, which stands in the answer's X-Request-Id, after req= in a \
              log, and in instance of a problem's answer",
             id = id,
-            searched = searched.collect::<Vec<_>>().join(", ")
+            searched = searched
         ));
     }
     Ok(tell_missing(lines.sources(), first) & !lines.sources().iter().any(|source| source.incomplete))
