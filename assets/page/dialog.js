@@ -30,6 +30,7 @@ dialog.addEventListener("keydown", (event) => {
 /// Opens the dialog for a new flow and gives its number. `show` shows nothing of a flow that was left.
 export function open() {
   flow += 1;
+  setText(at("dialog-status"), "");
   if (!dialog.open) dialog.showModal();
   return flow;
 }
@@ -42,6 +43,8 @@ export function show(of, title, ...children) {
   if (of !== flow || !dialog.open) return false;
   const heading = el("h2", { id: "dialog-title", tabindex: "-1", text: title });
   replace(at("dialog-body"), heading, ...children);
+  // An announcement of the state before is not read as a part of this one.
+  setText(at("dialog-status"), "");
   shownAt = performance.now();
   (dialog.querySelector("[autofocus]") ?? heading).focus();
   return true;

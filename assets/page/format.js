@@ -15,6 +15,10 @@ const shortDay = (ms, withYear, timeZone) =>
     year: withYear ? "numeric" : undefined,
   });
 
+/// 26/11
+export const dayAndMonth = (ms) =>
+  new Date(ms).toLocaleDateString(locale(), { timeZone: "UTC", day: "2-digit", month: "2-digit" });
+
 const yearOf = (day) => day.slice(0, 4);
 const differ = (values) => new Set(values).size > 1;
 

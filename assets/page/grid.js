@@ -4,7 +4,7 @@
 
 import { kindOf } from "./agenda.js";
 import { el, setText } from "./dom.js";
-import { clockTime, elsewhere, localDay, localTime, span, zone } from "./format.js";
+import { clockTime, dayAndMonth, elsewhere, localDay, localTime, span, zone } from "./format.js";
 import { t } from "./i18n.js";
 import { HOUR_MS, isoDay } from "./instants.js";
 import { initials, isolate } from "./names.js";
@@ -19,6 +19,8 @@ export class Grid extends EventTarget {
   #cells = [];
   #rows = [];
   #corner = el("span", { class: "local" });
+  /// The day, for a narrow page, on which the title is out of view.
+  #date = el("span", { class: "short", "aria-hidden": "true" });
   #now = el("span", { class: "now", "aria-hidden": "true" });
   #agenda;
   #anchor = 0;
@@ -54,6 +56,7 @@ export class Grid extends EventTarget {
     agenda.slots.forEach((slot, index) => this.#showCell(index, slot, scientist, now));
     this.#rows.forEach((header, row) => this.#showHour(header, agenda.slots[row * COLUMNS].start, row, local));
     // The zone in which the day begins. The row in which it changes names the new one.
+    setText(this.#date, dayAndMonth(agenda.start));
     setText(this.#corner, local ? zone(agenda.start) : "");
     this.#root.classList.toggle("with-local", local);
     this.mark(now);
@@ -107,7 +110,7 @@ export class Grid extends EventTarget {
       el(
         "div",
         { role: "row", class: "head" },
-        el("span", { role: "columnheader", class: "corner" }, el("span", { text: "UTC" }), this.#corner),
+        el("span", { role: "columnheader", class: "corner" }, this.#date, el("span", { text: "UTC" }), this.#corner),
         head,
       ),
     ];

@@ -10,9 +10,9 @@ const ISOLATES = /[\u2066-\u2069]/g;
 /// such characters stays as it is.
 export const isolate = (text) => (TURNS.test(text) ? `\u2068${text.replace(ISOLATES, "")}\u2069` : text);
 
-/// The announcement of `pieces`, which are texts and elements.
+/// The announcement of `pieces`, which are texts, numbers and elements.
 export const spoken = (pieces) =>
-  pieces.map((piece) => (typeof piece === "string" ? piece : isolate(piece.textContent))).join("");
+  pieces.map((piece) => (typeof piece === "object" ? isolate(piece.textContent) : piece)).join("");
 
 const BRACKETED = /[([{（［｛【].*?([)\]}）］｝】]|$)/g;
 /// An initial is a letter, a number or a picture, but no mark, sign or modifier.

@@ -81,7 +81,10 @@ export class Screen {
     at("simulated").hidden = !simulated;
     at("simulated").title = t("legend.simulated");
     // A day that is still to come has no slots that have passed.
-    at("legend-simulated").hidden = !simulated || agenda.start > this.#now();
+    const isBegun = agenda.start <= this.#now();
+    at("legend-simulated").hidden = !simulated || !isBegun;
+    // What has passed cannot be booked, unless the telescope is simulated.
+    at("legend-past").hidden = simulated || !isBegun;
     at("legend-sold").hidden = !sold;
   }
 
@@ -109,6 +112,13 @@ export class Screen {
       ["after", "page.after", "week.after"],
     ])
       this.#label(at(id), isWeek ? week : day);
+    this.#word(at("day-label"), isWeek ? "page.week" : "page.day");
+    this.#word(at("today"), isWeek ? "week.now" : "day.today");
+  }
+
+  #word(element, key) {
+    element.dataset.t = key;
+    setText(element, t(key));
   }
 
   #label(element, key) {

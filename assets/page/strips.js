@@ -1,7 +1,7 @@
 // The days of an agenda as strips: what is booked in each, with its counts and its label, and the hours above them. No DOM.
 
 import { identity, kindOf } from "./agenda.js";
-import { clockTime, zone } from "./format.js";
+import { clockTime, dayAndMonth, zone } from "./format.js";
 import { locale, t } from "./i18n.js";
 import { DAY_MS, HOUR_MS, MINUTE_MS, isoDay, isoWeek } from "./instants.js";
 
@@ -54,14 +54,14 @@ function runs(slots, kinds, part, length) {
 
 /// quarta-feira 26/11
 export function dayName(ms) {
-  const told = (options) => new Date(ms).toLocaleDateString(locale(), { timeZone: "UTC", ...options });
-  return `${told({ weekday: "long" })} ${told({ day: "2-digit", month: "2-digit" })}`;
+  const weekday = new Date(ms).toLocaleDateString(locale(), { timeZone: "UTC", weekday: "long" });
+  return `${weekday} ${dayAndMonth(ms)}`;
 }
 
 /// 12 agendamentos, 3 meus, 276 horários livres. On a day that is past nothing can be free. `space` stands within each piece.
 export function dayTotals({ bookings, mine, sold, free, gone }, space = " ") {
   const pieces = [counted("week.bookings", bookings), mine > 0 && counted("week.mine", mine)];
-  pieces.push(sold > 0 && t("week.sold", { count: sold }));
+  pieces.push(sold > 0 && counted("week.sold", sold));
   pieces.push(gone && !free ? t("slot.past") : counted("week.free", free));
   return pieces
     .filter(Boolean)

@@ -26,7 +26,7 @@ test("a text cannot end its own isolation", () => {
 });
 
 test("an announcement isolates its elements and not its own words", () => {
-  assert.equal(spoken([{ textContent: "مريم" }, " tem ", "03:00"]), "\u2068مريم\u2069 tem 03:00");
+  assert.equal(spoken([{ textContent: "مريم" }, " tem ", "03:00", " ", 1]), "\u2068مريم\u2069 tem 03:00 1");
 });
 
 test("the catalogue is read once for a scientist who is not in it", () => {

@@ -161,7 +161,7 @@ test("a slot that was sold several times is a stretch of its own, with all of it
     ],
   );
   assert.deepEqual([day.bookings, day.mine, day.sold, day.free], [4, 1, 2, 286]);
-  assert.match(dayTotals(day), /, repetidos 2, /);
+  assert.match(dayTotals(day), /, 2 horários vendidos mais de uma vez, /);
 });
 
 test("what cannot be booked is a stretch, and what is past is none", () => {

@@ -65,6 +65,19 @@ async fn the_browser_chooses_the_first_language_and_a_person_every_other() {
 
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver"]
+async fn the_minutes_and_the_day_stay_in_view_on_a_telephone() {
+    let (_turn, services, browser) = start(&[]).await;
+    browser.look(390, 600, false);
+    browser.open(&page(&services.agenda(""))).await;
+    browser.ask("scrollTo(0, document.documentElement.scrollHeight); return true").await;
+    let head = "const it = document.querySelector('.head').getBoundingClientRect();
+        return [scrollY > 0, it.top, document.querySelector('.head .short').innerText]";
+    assert_eq!(browser.ask(head).await, serde_json::json!([true, 0, "06/05"]));
+    browser.assert_clean(&services.agenda(""));
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
 async fn a_simulated_telescope_says_so_and_that_its_past_can_be_booked() {
     let (_turn, services, browser) = start(&[]).await;
     let shown = "return ['simulated', 'legend-simulated'].map((id) => !document.getElementById(id).hidden)";

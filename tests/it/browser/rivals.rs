@@ -120,6 +120,8 @@ async fn cancelling_another_persons_booking_names_them_and_takes_a_second_step()
     browser.wait_text("dialog h2", "Cancelar o agendamento de Johannes Kepler?").await;
     browser.wait_text("dialog", "03:00–03:05 não é seu: é de Johannes Kepler (agendamento 1).").await;
     assert_eq!(browser.ask("return document.activeElement.textContent").await, "Manter o agendamento");
+    let said = "return document.getElementById('dialog-status').textContent";
+    assert_eq!(browser.ask(said).await, "03:00–03:05 não é seu: é de Johannes Kepler (agendamento 1).");
     browser.key(Key::Escape).await;
     wait_dialog_closed(&browser).await;
     assert_eq!(services.list("")[0]["status"], "AGENDADO");
@@ -135,6 +137,10 @@ async fn cancelling_another_persons_booking_names_them_and_takes_a_second_step()
     browser.key(Key::Enter).await;
     wait_kind(&browser, "03:00", "free").await;
     assert_eq!(services.list("")[0]["motivo_cancelamento"], "nuvens");
+    // The next dialog does not begin with what was said in the one before.
+    browser.click(&cell("04:00")).await;
+    browser.wait_text("dialog h2", "04:00").await;
+    assert_eq!(browser.ask(said).await, "");
     browser.assert_clean(&services.agenda(""));
 }
 

@@ -100,6 +100,8 @@ async fn a_week_is_opened_by_its_address_and_follows_bookings_live() {
     let (_turn, services, browser) = start(&[]).await;
     as_scientist(&browser, 7);
     open_week(&services, &browser, WEEK).await;
+    browser.wait_text("#day-label", "Semana (UTC)").await;
+    browser.wait_text("#today", "esta semana").await;
     wait_label(&browser, DAY, "terça-feira 06/05: nenhum agendamento, 288 horários livres").await;
     assert_eq!(services.book(2, &slot("03:00")).0, 201);
     wait_label(&browser, DAY, "terça-feira 06/05: 1 agendamento, 287 horários livres").await;
