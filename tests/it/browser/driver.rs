@@ -153,10 +153,19 @@ impl Browser {
         self.wait(&format!("{selector} shows {text:?}"), &script).await;
     }
 
-    /// Clicks an element; in a dialog only after the half second in which it ignores clicks.
+    /// Clicks an element; in a dialog only after the half second in which it ignores clicks. A slot that is below the row of
+    /// the minutes, which stays in view, is first scrolled to, as a person would.
     pub async fn click(&self, selector: &str) {
         if selector.starts_with("dialog") {
             tokio::time::sleep(CALM).await;
+        }
+        if selector.starts_with("[data-slot") {
+            let uncover = format!(
+                "const slot = document.querySelector({selector:?}), head = document.querySelector('.head');
+                if (slot && slot.getBoundingClientRect().top < head.getBoundingClientRect().bottom) slot.scrollIntoView();
+                return true"
+            );
+            self.ask(&uncover).await;
         }
         self.client.find(Locator::Css(selector)).await.unwrap_or_else(|_| panic!("{selector}")).click().await.unwrap();
     }

@@ -133,7 +133,7 @@ async fn a_contest_is_followed_live() {
     // The slot is looked at without being booked.
     browser.click(&cell("14:00")).await;
     browser.key(Key::Escape).await;
-    browser.wait_text("#dispute", "Nenhuma disputa").await;
+    browser.wait_text("#dispute", "Nenhum pedido").await;
     contest(&services, &slot("14:00"));
     browser.wait_text("#dispute", "pedidos 8 · atendidos 1 · recusados 7").await;
     let entries = "return document.querySelectorAll('#dispute li').length";
