@@ -79,6 +79,31 @@ fn arg(name: &'static str, instead: &Instead) -> Arg {
     }
 }
 
+/// Proposes the right place of what stands in a wrong one: the command of `lock` without its `--`, a URL without its option.
+pub fn with_tip_of_place(error: &mut Error, subcommand: &str) {
+    let argument = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(argument)) => argument.clone(),
+        Some(ContextValue::Strings(arguments)) => arguments.join(" "),
+        _ => return,
+    };
+    let tip = match (subcommand, error.kind()) {
+        ("lock", ErrorKind::MissingRequiredArgument)
+            if argument.contains("COMMAND") || argument.contains("COMANDO") =>
+        {
+            t!("write -- before the command: 'sctec lock NAME -- COMMAND'")
+        }
+        ("lock", ErrorKind::UnknownArgument) if !std::env::args_os().any(|argument| argument == "--") => {
+            t!("write -- before the command: 'sctec lock NAME -- COMMAND'")
+        }
+        ("stress" | "clock-sync" | "locks", ErrorKind::UnknownArgument) if argument.contains("://") => {
+            t!("the URL stands after --url: 'sctec %{command} --url %{url}'", command = subcommand, url = argument)
+        }
+        _ => return,
+    };
+    let tips = ContextValue::StyledStrs(vec![tip.into_owned().into()]);
+    error.insert(ContextKind::Suggested, tips);
+}
+
 /// Takes back the proposal of clap to pass an unknown option as the name of a file: a mistyped option is far more likely.
 pub fn without_file_tip(error: &mut Error) {
     if error.kind() != ErrorKind::UnknownArgument {

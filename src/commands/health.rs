@@ -1,11 +1,13 @@
 //! `health`: asks one service how it is, for a container engine or a supervisor, which reads the exit status.
 
+use std::borrow::Cow;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use hyper::StatusCode;
+use rust_i18n::t;
 use serde_json::Value;
 
 use super::address::url_parser;
@@ -15,7 +17,9 @@ use super::runtime::block_on;
 use super::values::parse_duration;
 use crate::coordinator::protocol::grace;
 use crate::http::client::{AnswerError, Limits, Session, Url};
+use crate::http::unreachable::Cause;
 use crate::http::unreachable::Peer;
+use crate::language::chain;
 use crate::text::escaped;
 
 /// The service in an advice.
@@ -36,7 +40,7 @@ pub(super) struct HealthArgs {
     /// The service's entry point, scheduler or coordinator
     #[arg(env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL", value_parser = url_parser())]
     url: String,
-    /// Ask whether it can do its work now (/pronto), and not only whether it lives (/saude)
+    /// Check readiness (/pronto), not only liveness (/saude)
     #[arg(long)]
     ready: bool,
     /// How long to wait for the answer (as 500ms, 3s)
@@ -51,69 +55,119 @@ pub(super) struct HealthArgs {
 pub fn run(args: &HealthArgs) -> Outcome {
     let base = args.url.trim().trim_end_matches('/');
     if base.contains('?') {
-        bail!("{base:?} has a query; give the service's entry point, as http://127.0.0.1:5000");
+        bail!(
+            "{}",
+            t!(
+                "\"%{url}\" has a query; give the service's entry point, as http://127.0.0.1:5000",
+                url = base.escape_debug()
+            )
+        );
     }
     Url::parse(base)?;
     if args.timeout.is_zero() {
-        bail!("--timeout must be longer than 0; without the option it is 3s");
+        bail!("{}", t!("--timeout must be longer than 0; without the option it is 3s"));
     }
     let url = Url::parse(&format!("{base}{}", if args.ready { "/pronto" } else { "/saude" }))?;
     let limits = Limits { connect: args.timeout, exchange: args.timeout, answer_bytes: ANSWER_MAX };
-    match block_on(ask(limits, &url, args.ready))?? {
-        Health::Well(said) => {
-            print(&format!("{url}: {said}\n"))?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Health::Unwell(said) => {
-            tell(format_args!("{url} {said}"));
-            Ok(ExitCode::from(EXIT_UNEXPECTED))
-        }
+    let Health { well, said, warnings } = block_on(ask(limits, &url, args.ready))??;
+    if well {
+        print(&format!("{url}: {said}\n"))?;
+    } else {
+        tell(format_args!("{url} {said}"));
     }
+    // They do not change the state: they say what will get worse.
+    for warning in warnings {
+        tell(t!("warning: %{text}", text = warning));
+    }
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNEXPECTED) })
 }
 
 /// The health of a service, in words that are safe to print.
-enum Health {
-    Well(String),
-    Unwell(String),
+struct Health {
+    well: bool,
+    said: String,
+    warnings: Vec<String>,
 }
 
 async fn ask(limits: Limits, url: &Url, ready: bool) -> anyhow::Result<Health> {
     let (status, body) = match Session::new(limits).get(url).await {
         Ok(answer) => answer,
-        Err(error @ AnswerError::Request(_)) => return Err(error).with_context(|| format!("cannot ask {url}")),
-        Err(error) => {
-            let cause = error.cause();
-            let advice = cause.advice(SERVICE, "URL");
-            // A fault of this machine says nothing of the service: nobody should restart the service for it.
-            if cause.is_here() {
-                return Err(error).with_context(|| format!("cannot ask {url}; {advice}"));
-            }
-            return Ok(Health::Unwell(format!("did not answer: {}; {advice}", escaped(&error.to_string()))));
+        Err(error @ AnswerError::Request(_)) => {
+            return Err(error).with_context(|| t!("cannot ask %{url}", url = url));
         }
+        Err(error) => return no_answer(url, error),
     };
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    Ok(health(status, &body, ready))
+}
+
+/// What is said of a service that did not answer.
+fn no_answer(url: &Url, error: AnswerError) -> anyhow::Result<Health> {
+    let cause = error.cause();
+    let advice = cause.advice(SERVICE, &t!("the argument URL"));
+    // A fault of this machine says nothing of the service: nobody should restart the service for it.
+    if cause.is_here() {
+        return Err(error).with_context(|| t!("cannot ask %{url}; %{advice}", url = url, advice = advice));
+    }
+    // The advice says all that is known of the other causes.
+    let said = if cause == Cause::Other {
+        t!("did not answer: %{failure}; %{advice}", failure = escaped(&chain(&error)), advice = advice)
+    } else {
+        t!("did not answer: %{advice}", advice = advice)
+    };
+    Ok(Health { well: false, said: said.into_owned(), warnings: Vec::new() })
+}
+
+/// The health that an answer tells.
+fn health(status: StatusCode, body: &Value, ready: bool) -> Health {
     let word = body["status"].as_str().unwrap_or_default();
     let well = status == StatusCode::OK && word == if ready { "pronto" } else { "vivo" };
-    let mut said = escaped(word);
-    let grace_left = body[grace::LEFT].as_u64().map(Duration::from_millis);
+    let mut said = match word {
+        "vivo" => t!("alive").into_owned(),
+        "pronto" => t!("ready").into_owned(),
+        "indisponivel" => t!("not ready").into_owned(),
+        // A later version's.
+        other => escaped(other),
+    };
     // Only /saude names the service.
     if let (Some(service), Some(version)) = (body["servico"].as_str(), body["versao"].as_str()) {
         said = format!("{said} ({} {})", escaped(service), escaped(version));
     }
-    if let Some(left) = grace_left {
-        said = format!("{said}; {}", grace::in_english(left));
+    if let Some(left) = body[grace::LEFT].as_u64().map(Duration::from_millis) {
+        said = format!("{said}; {}", grace::for_people(left));
     }
+    let warnings = texts(body, "avisos").map(|(name, text)| escaped(&format!("{name}: {text}"))).collect();
     if well {
-        return Ok(Health::Well(said));
+        return Health { well, said, warnings };
     }
-    let parts = body["partes"].as_object().into_iter().flatten();
-    let missing: Vec<String> = parts
+    let missing: Vec<String> = texts(body, "partes")
         .filter(|(_, state)| *state != "ok")
-        .map(|(part, state)| escaped(&format!("{part}: {}", state.as_str().unwrap_or_default())))
+        .map(|(part, state)| format!("{}: \"{}\"", part_in_words(part), escaped(state)))
         .collect();
-    Ok(Health::Unwell(if missing.is_empty() {
-        format!("answered {}, but this is not a service of sctec", status.as_u16())
+    let said = if missing.is_empty() {
+        t!("answered %{status}, but this is not a service of sctec", status = status.as_u16())
     } else {
-        format!("answered {}: {said} ({})", status.as_u16(), missing.join("; "))
-    }))
+        t!("answered %{status}: %{state}; %{parts}", status = status.as_u16(), state = said, parts = missing.join("; "))
+    };
+    Health { well, said: said.into_owned(), warnings }
+}
+
+/// The texts of a member of the answer, each with its name.
+fn texts<'a>(body: &'a Value, member: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let members = body[member].as_object().into_iter().flatten();
+    members.map(|(name, text)| (name.as_str(), text.as_str().unwrap_or_default()))
+}
+
+/// A part of a service.
+fn part_in_words(name: &str) -> Cow<'_, str> {
+    match name {
+        "banco" => t!("the database"),
+        "coordenador" => t!("the coordinator"),
+        "auditoria" => t!("the audit trail"),
+        "carencia" => t!("the grace after a restart"),
+        "tokens" => t!("the limits on disk"),
+        "registro" => t!("the log"),
+        // A later version's.
+        other => escaped(other).into(),
+    }
 }

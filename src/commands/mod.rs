@@ -73,7 +73,7 @@ enum Command {
     Lock(lock::LockArgs),
     /// Measure this machine's clock against the scheduler's, by Cristian's algorithm
     ClockSync(clock_sync::ClockSyncArgs),
-    /// Check a service's health, for a container engine or a supervisor
+    /// Liveness check; --ready: readiness. For Docker, Kubernetes, systemd
     Health(health::HealthArgs),
     /// Print a shell's completions for these commands
     Completions(completions::CompletionsArgs),

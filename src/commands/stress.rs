@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow, bail};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
+use rust_i18n::t;
 
 use super::address::url_parser;
 use super::outcome::{EXIT_UNEXPECTED, Outcome};
 use super::output::{colour, print, table_width};
 use super::runtime::block_on;
-use super::values::wrong_instant;
+use super::values::{whole_number, wrong_instant};
 use crate::http::client::Url;
 use crate::stress::progress::Progress;
 use crate::stress::report::Look;
@@ -36,7 +37,7 @@ pub(super) struct StressArgs {
     #[arg(long, env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL", value_parser = url_parser())]
     url: String,
     /// How many requests
-    #[arg(short, long, alias = "requests", default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(short, long, alias = "requests", default_value_t = 10, value_name = "N", value_parser = whole_number::<u32>(1..=100_000))]
     n: u32,
     /// The slot, RFC 3339 on the five-minute grid [default: a free one of the coming day, or later]
     #[arg(long, value_name = "INSTANT")]
@@ -51,7 +52,7 @@ pub(super) struct StressArgs {
     #[arg(long)]
     distinct: bool,
     /// Connections open at once; each carries its requests one after the other [default: n, at most 1000]
-    #[arg(short, long, alias = "connections", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(short, long, alias = "connections", value_name = "N", value_parser = whole_number::<u32>(1..=10_000))]
     concurrency: Option<u32>,
     /// The expected result [default: one, or all with --distinct]
     #[arg(long, value_name = "WHAT")]
@@ -97,12 +98,17 @@ fn checked(args: &StressArgs) -> anyhow::Result<Config> {
         Some(Expect::One) | None => Expectation::One,
     };
     if args.distinct && expectation == Expectation::Race {
-        bail!("--expect race needs rivals for one slot; leave out --distinct");
+        bail!("{}", t!("--expect race needs rivals for one slot; leave out --distinct"));
     }
     let slot = args.slot.as_deref().map(|text| {
         // A fraction that is cut off could turn an instant off the grid into one on it.
-        Timestamp::parse_exact(text)
-            .map_err(|error| anyhow!("--slot {text:?} is not an instant to book: it {}", wrong_instant(error)))
+        Timestamp::parse_exact(text).map_err(|error| {
+            let wrong = wrong_instant(error);
+            anyhow!(
+                "{}",
+                t!("--slot %{text} is not an instant to book: it %{wrong}", text = format!("{text:?}"), wrong = wrong)
+            )
+        })
     });
     Ok(Config {
         url: Url::parse(&args.url).context("--url")?,

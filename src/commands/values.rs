@@ -1,7 +1,9 @@
 //! Parsers of the options' values for which clap has none, and what is wrong with a value.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use clap::builder::{StringValueParser, TypedValueParser};
 use rust_i18n::t;
 
 use crate::time::{ParseTimestampError, Timestamp, micros};
@@ -15,6 +17,20 @@ pub struct Skew {
 
 /// The longest duration that is accepted: a thousand days.
 const DURATION_MAX_S: f64 = 86_400_000.0;
+
+/// The parser of a whole number in a range. clap's own says "invalid digit found in string", and of what range only outside of it.
+pub fn whole_number<N>(range: RangeInclusive<u64>) -> impl TypedValueParser<Value = N>
+where
+    N: TryFrom<u64> + Clone + Send + Sync + 'static,
+{
+    StringValueParser::new().try_map(move |text| {
+        let number = text.parse::<u64>().ok().filter(|number| range.contains(number));
+        number.and_then(|number| N::try_from(number).ok()).ok_or_else(|| {
+            t!("should be a whole number from %{least} to %{most}", least = range.start(), most = range.end())
+                .into_owned()
+        })
+    })
+}
 
 /// A duration: one number and its unit.
 ///

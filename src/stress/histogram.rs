@@ -6,6 +6,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use rust_i18n::t;
+
 use super::stats::Fate;
 
 /// How many spans of equal length there are.
@@ -64,7 +66,8 @@ pub fn histogram(fates: &[Fate], width: u16, colour: bool) -> String {
     let millis = |latency: Duration| format!("{:.decimals$}", latency.as_secs_f64() * 1000.0);
     let digits = spans.last().map_or(0, |span| millis(span.up_to).len());
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "histogram   latency ms, and how many{}", if colour { " (green: booked)" } else { "" });
+    let green = if colour { t!(" (green: booked)") } else { "".into() };
+    let _ = writeln!(text, "{:<12}{}{green}", t!("histogram"), t!("latency ms, and how many"));
     for Span { from, up_to, count, won } in spans {
         let eighths = |part: usize| (part * longest * 8).div_ceil(most);
         let (all, won) = (eighths(count), eighths(won));
@@ -99,12 +102,14 @@ fn decimals(length: Duration) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stress::outcome::Outcome;
 
     fn fate(status: Option<u16>, micros: u64) -> Fate {
         Fate {
             number: 1,
+            request_id: String::new(),
             status,
-            outcome: "x".into(),
+            outcome: Outcome::Answered("x".into()),
             reason: None,
             booking_id: None,
             latency: Duration::from_micros(micros),

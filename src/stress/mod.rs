@@ -6,6 +6,7 @@
 
 mod config;
 mod histogram;
+pub mod outcome;
 pub mod progress;
 pub mod report;
 pub mod stats;
@@ -14,6 +15,7 @@ pub(crate) mod wire;
 pub(crate) mod workers;
 
 use anyhow::Context;
+use rust_i18n::t;
 
 pub use config::Config;
 use progress::Progress;
@@ -28,6 +30,8 @@ use crate::time::Timestamp;
 pub struct Seen {
     /// The telescope that was booked.
     pub telescope: String,
+    /// The identifier of the run: that of request N is `RUN-N`.
+    pub run: String,
     /// The first slot.
     pub slot: Timestamp,
     /// Whether the scheduler says that it takes no locks.
@@ -52,18 +56,22 @@ pub async fn run(config: &Config, progress: Progress) -> anyhow::Result<Seen> {
     let target = Target::find(&mut browser, &config.url, config.telescope.as_deref()).await?;
     let slot_count = if config.distinct { config.n } else { 1 };
     let slots = target::choose_slots(&mut browser, &target, config.slot, slot_count).await?;
-    let plan = workers::Plan::new(config, &target, &slots)?;
+    let run = format!("{:06x}", getrandom::u32().context(t!("the system gives no random numbers"))? >> 8);
+    let plan = workers::Plan::new(config, &target, &slots, &run)?;
     let fates = workers::run(plan, progress).await?;
     let summary = Summary::of(&fates);
     let listed = target.listed(&mut browser, &slots).await.with_context(|| {
-        format!(
-            "of {} requests {} were booked and {} not answered, but the list of bookings cannot be read now",
-            summary.total, summary.won, summary.errors
+        t!(
+            "the list of bookings cannot be read now, so the result is not judged: of %{n} requests, %{won} made a booking and %{errors} got no answer",
+            n = summary.total,
+            won = summary.won,
+            errors = summary.errors
         )
     })?;
     let verdict = stats::judge(config.expectation, &summary, listed.iter().map(|booking| booking.id));
     Ok(Seen {
         telescope: target.telescope,
+        run,
         slot: slots.first(),
         without_locks: target.without_locks,
         fates,

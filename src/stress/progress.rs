@@ -1,5 +1,6 @@
 //! Shows how far a run has come, only to a person at a terminal.
 
+use std::borrow::Cow;
 use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -17,7 +18,7 @@ impl Progress {
     }
 
     /// A bar for `length` steps of one phase; it vanishes when it is done.
-    pub fn bar(self, phase: &'static str, length: u32) -> ProgressBar {
+    pub fn bar(self, phase: impl Into<Cow<'static, str>>, length: u32) -> ProgressBar {
         if !self.shown {
             return ProgressBar::hidden();
         }

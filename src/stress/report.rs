@@ -1,17 +1,21 @@
 //! The results of a run, as tables for people and as one JSON object for programs.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use rust_i18n::t;
 use serde::Serialize;
 
 use super::Seen;
 use super::config::Config;
 use super::histogram::histogram;
+use super::outcome::Reason;
 use super::stats::{Expectation, Fate, Latencies};
 use super::target::{Listed, wire_instant};
+use crate::language::counted;
 use crate::text::{escaped, wrapped};
 use crate::time::micros;
 
@@ -52,9 +56,23 @@ impl Look {
 /// The report for people.
 pub fn human(config: &Config, seen: &Seen, look: Look) -> String {
     let mut text = String::new();
-    let kind = if config.distinct { "a slot each from" } else { "slot" };
     let (telescope, slot) = (escaped(&seen.telescope), wire_instant(seen.slot));
-    let head = format!("{} requests over {} connections for {telescope}, {kind} {slot}", config.n, config.connections);
+    let (n, connections) = (config.n, config.connections);
+    let requests_over = t!(
+        "%{requests} over %{connections}",
+        requests = counted(n as usize, t!("1 request"), t!("%{n} requests", n = n)),
+        connections = counted(connections as usize, t!("1 connection"), t!("%{n} connections", n = connections))
+    );
+    let head = if config.distinct {
+        t!(
+            "%{requests} for %{telescope}, each for a slot of its own; the first slot is %{slot}",
+            requests = requests_over,
+            telescope = telescope,
+            slot = slot
+        )
+    } else {
+        t!("%{requests} for %{telescope}, slot %{slot}", requests = requests_over, telescope = telescope, slot = slot)
+    };
     text.push_str(&look.line("", &head));
     requests(&mut text, &seen.fates, look);
     totals(&mut text, seen, look);
@@ -71,11 +89,12 @@ fn requests(text: &mut String, fates: &[Fate], look: Look) {
     shown.sort_by_key(|fate| fate.number);
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_header([
-        "request",
-        "status",
-        "outcome",
-        "latency ms",
-        "booking",
+        t!("request"),
+        "status".into(),
+        t!("outcome"),
+        t!("latency ms"),
+        t!("booking"),
+        "req".into(),
     ]);
     if let Some(width) = look.width {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
@@ -83,10 +102,11 @@ fn requests(text: &mut String, fates: &[Fate], look: Look) {
     for fate in shown {
         table.add_row([
             fate.number.to_string(),
-            fate.status.map_or_else(|| "none".to_owned(), |status| status.to_string()),
-            fate.outcome.clone(),
+            fate.status.map_or_else(|| t!("none").into_owned(), |status| status.to_string()),
+            fate.outcome.words().into_owned(),
             millis(fate.latency),
             fate.booking_id.map_or_else(String::new, |id| id.to_string()),
+            fate.request_id.clone(),
         ]);
     }
     for column in [0, 3, 4] {
@@ -97,7 +117,8 @@ fn requests(text: &mut String, fates: &[Fate], look: Look) {
     let _ = writeln!(text, "{table}");
     if !left_out.is_empty() {
         let winners = left_out.iter().filter(|fate| fate.won()).count();
-        let _ = writeln!(text, "… and {} more requests, {winners} of them 201", left_out.len());
+        let said = t!("… and %{n} more requests, %{winners} of them 201", n = left_out.len(), winners = winners);
+        let _ = writeln!(text, "{said}");
     }
 }
 
@@ -106,50 +127,77 @@ fn totals(text: &mut String, seen: &Seen, look: Look) {
     let _ = writeln!(text);
     let outcomes_of = |wanted: Option<u16>| {
         let of_status = summary.outcomes.iter().filter(|((status, _), _)| *status == wanted);
-        of_status.map(|((_, outcome), count)| format!("{outcome} {count}")).collect::<Vec<_>>().join(", ")
+        of_status.map(|((_, outcome), count)| format!("{} {count}", outcome.words())).collect::<Vec<_>>().join(", ")
     };
     for (status, count) in &summary.statuses {
-        let label = format!("{:<12}{count:>7}   ", format!("status {status}"));
+        let label = format!("{:<12}{count:>7}   ", t!("status %{status}", status = status));
         text.push_str(&look.line(&label, &outcomes_of(Some(*status))));
         if let Some(reason) = summary.reasons.get(status) {
-            text.push_str(&look.line(&" ".repeat(22), reason));
+            text.push_str(&look.line(&" ".repeat(22), &reason.words()));
         }
     }
     if summary.errors > 0 {
-        let label = format!("{:<12}{:>7}   ", "no answer", summary.errors);
+        let label = format!("{:<12}{:>7}   ", t!("no answer"), summary.errors);
         text.push_str(&look.line(&label, &outcomes_of(None)));
     }
     if let Some(Latencies { min, p50, p95, p99, max }) = summary.latencies {
         let [min, p50, p95, p99, max] = [min, p50, p95, p99, max].map(millis);
-        let _ = writeln!(text, "latency ms  min {min}   p50 {p50}   p95 {p95}   p99 {p99}   max {max}");
+        let said = t!(
+            "min %{min}   p50 %{p50}   p95 %{p95}   p99 %{p99}   max %{max}",
+            min = min,
+            p50 = p50,
+            p95 = p95,
+            p99 = p99,
+            max = max
+        );
+        let _ = writeln!(text, "{:<12}{said}", t!("latency ms"));
     }
     text.push_str(&histogram(&seen.fates, look.width.unwrap_or(WIDTH), look.colour));
-    let (rate, answered, wall) = (summary.throughput_per_s(), summary.answered(), millis(summary.wall));
-    let _ = writeln!(text, "throughput  {rate:.0} requests/s ({answered} answered in {wall} ms)");
+    let rate = t!(
+        "%{rate} requests/s (%{answered} answered in %{wall} ms)",
+        rate = format!("{:.0}", summary.throughput_per_s()),
+        answered = summary.answered(),
+        wall = millis(summary.wall)
+    );
+    let _ = writeln!(text, "{:<12}{rate}", t!("throughput"));
     if seen.without_locks {
-        let note = "takes no locks (serve-scheduler --no-lock): several may win, which --expect race expects";
-        text.push_str(&look.line("scheduler   ", note));
+        let note = t!("takes no locks (serve-scheduler --no-lock): several may win, which --expect race expects");
+        text.push_str(&look.line(&format!("{:<12}", t!("scheduler")), &note));
     }
 }
 
 fn listed(text: &mut String, config: &Config, listed: &[Listed]) {
-    let (place, most) = if config.distinct { ("these slots", LISTED_DISTINCT_MAX) } else { ("this slot", LISTED_MAX) };
-    let bookings = if listed.len() == 1 { "booking" } else { "bookings" };
-    let _ = writeln!(text, "listed now  {} {bookings} for {place}", listed.len());
+    let n = listed.len();
+    let (said, most) = if config.distinct {
+        (counted(n, t!("1 booking for these slots"), t!("%{n} bookings for these slots", n = n)), LISTED_DISTINCT_MAX)
+    } else {
+        (counted(n, t!("1 booking for this slot"), t!("%{n} bookings for this slot", n = n)), LISTED_MAX)
+    };
+    let _ = writeln!(text, "{:<12}{said}", t!("listed now"));
     for Listed { id, cientista_id, horario_inicio_utc } in listed.iter().take(most) {
-        let _ = writeln!(text, "            booking {id}, scientist {cientista_id}, {}", escaped(horario_inicio_utc));
+        let booking = t!(
+            "booking %{id}, scientist %{scientist}, %{start}",
+            id = id,
+            scientist = cientista_id,
+            start = escaped(horario_inicio_utc)
+        );
+        let _ = writeln!(text, "{:12}{booking}", "");
     }
     if listed.len() > most {
-        let _ = writeln!(text, "            … and {} more", listed.len() - most);
+        let _ = writeln!(text, "{:12}{}", "", t!("… and %{n} more", n = listed.len() - most));
     }
 }
 
 fn verdict(text: &mut String, expectation: Expectation, seen: &Seen, look: Look) {
     let verdict = &seen.verdict;
     let line = if verdict.as_expected {
-        format!("as expected: {expectation}")
+        t!("as expected: %{expected}", expected = expectation)
     } else {
-        format!("NOT as expected: {} (expected: {expectation})", verdict.seen)
+        t!(
+            "NOT as expected: %{seen} (expected: %{expected})",
+            seen = verdict.words(&seen.summary),
+            expected = expectation
+        )
     };
     let line = look.line("", &line);
     let line = line.trim_end();
@@ -170,16 +218,18 @@ struct Json<'a> {
     concurrency: u32,
     telescope: &'a str,
     slot: String,
+    run: &'a str,
     expect: &'static str,
     as_expected: bool,
-    seen: &'a str,
+    seen: String,
     statuses: &'a BTreeMap<u16, usize>,
-    outcomes: BTreeMap<&'a str, usize>,
-    reasons: &'a BTreeMap<u16, String>,
+    outcomes: BTreeMap<Cow<'a, str>, usize>,
+    reasons: BTreeMap<u16, Cow<'a, str>>,
+    grace_left_ms: Option<u64>,
     errors: usize,
     latency_us: Option<LatencyUs>,
     throughput_per_s: f64,
-    winners: Vec<Winner>,
+    winners: Vec<Winner<'a>>,
     listed: &'a [Listed],
 }
 
@@ -193,9 +243,10 @@ struct LatencyUs {
 }
 
 #[derive(Serialize)]
-struct Winner {
+struct Winner<'a> {
     number: usize,
     booking_id: Option<i64>,
+    request_id: &'a str,
     latency_us: u64,
 }
 
@@ -203,29 +254,35 @@ struct Winner {
 ///
 /// # Errors
 /// When it cannot be written as JSON.
-pub fn json(config: &Config, seen: &Seen) -> serde_json::Result<String> {
+pub fn json<'a>(config: &Config, seen: &'a Seen) -> serde_json::Result<String> {
     let summary = &seen.summary;
     let mut outcomes = BTreeMap::new();
     for ((_, outcome), count) in &summary.outcomes {
-        *outcomes.entry(outcome.as_str()).or_insert(0) += count;
+        *outcomes.entry(outcome.text()).or_insert(0) += count;
     }
-    let winner =
-        |fate: &Fate| Winner { number: fate.number, booking_id: fate.booking_id, latency_us: micros(fate.latency) };
+    let winner = |fate: &'a Fate| Winner {
+        number: fate.number,
+        booking_id: fate.booking_id,
+        request_id: &fate.request_id,
+        latency_us: micros(fate.latency),
+    };
     let report = Json {
         n: config.n,
         concurrency: config.connections,
         telescope: &seen.telescope,
         slot: wire_instant(seen.slot),
+        run: &seen.run,
         expect: match config.expectation {
             Expectation::One => "one",
             Expectation::Race => "race",
             Expectation::All => "all",
         },
         as_expected: seen.verdict.as_expected,
-        seen: &seen.verdict.seen,
+        seen: seen.verdict.text(summary),
         statuses: &summary.statuses,
         outcomes,
-        reasons: &summary.reasons,
+        reasons: summary.reasons.iter().map(|(status, reason)| (*status, reason.text())).collect(),
+        grace_left_ms: summary.reasons.values().find_map(Reason::grace_left_ms),
         errors: summary.errors,
         latency_us: summary.latencies.map(|l| LatencyUs {
             min: micros(l.min),

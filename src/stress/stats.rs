@@ -4,6 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
+use rust_i18n::t;
+
+use super::outcome::{Outcome, Reason};
+use crate::language::counted;
+
 /// The status of a booking that was made.
 const CREATED: u16 = 201;
 /// The status of a request whose slot a rival has.
@@ -14,12 +19,14 @@ const CONFLICT: u16 = 409;
 pub struct Fate {
     /// The request's number, from 1.
     pub number: usize,
+    /// Its X-Request-Id, which the logs and the audit trail have too.
+    pub request_id: String,
     /// `None` when there was no answer.
     pub status: Option<u16>,
-    /// In one word: `booked`, the problem's code, or `error: …`.
-    pub outcome: String,
-    /// Why it was refused, for people, unless the slot was taken.
-    pub reason: Option<String>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why it was refused, unless the slot was taken.
+    pub reason: Option<Reason>,
     /// The booking that it made.
     pub booking_id: Option<i64>,
     /// To the whole answer, from the release; or from when it was sent, if its connection carried another request before.
@@ -74,9 +81,9 @@ pub struct Summary {
     /// How many of each status.
     pub statuses: BTreeMap<u16, usize>,
     /// How many of each outcome, within each status; no status is no answer.
-    pub outcomes: BTreeMap<(Option<u16>, String), usize>,
-    /// The first reason given with each status, for people.
-    pub reasons: BTreeMap<u16, String>,
+    pub outcomes: BTreeMap<(Option<u16>, Outcome), usize>,
+    /// The first reason given with each status.
+    pub reasons: BTreeMap<u16, Reason>,
     /// How many had no answer.
     pub errors: usize,
     /// Of the requests that were answered.
@@ -143,10 +150,10 @@ pub enum Expectation {
 
 impl fmt::Display for Expectation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::One => "exactly one 201, all others 409, one booking listed",
-            Self::Race => "at least two 201, as many bookings listed",
-            Self::All => "every request 201, each booking listed",
+        f.write_str(&match self {
+            Self::One => t!("exactly one 201, all others 409, one booking listed"),
+            Self::Race => t!("at least two 201, as many bookings listed"),
+            Self::All => t!("every request 201, each booking listed"),
         })
     }
 }
@@ -156,8 +163,47 @@ impl fmt::Display for Expectation {
 pub struct Verdict {
     /// They are.
     pub as_expected: bool,
-    /// The results, in words.
-    pub seen: String,
+    /// How many bookings are listed.
+    pub listed: usize,
+    /// Whether as many bookings are listed as were made, but other ones.
+    pub others_listed: bool,
+}
+
+impl Verdict {
+    /// The results for machines.
+    pub fn text(&self, summary: &Summary) -> String {
+        let mut seen = statuses(summary);
+        if summary.errors > 0 {
+            seen.push(format!("{} without an answer", summary.errors));
+        }
+        seen.push(match self.listed {
+            1 => "1 booking listed".to_owned(),
+            count => format!("{count} bookings listed"),
+        });
+        if self.others_listed {
+            seen.push("not the ones that were answered with 201".to_owned());
+        }
+        seen.join(", ")
+    }
+
+    /// The results for people.
+    pub fn words(&self, summary: &Summary) -> String {
+        let mut seen = statuses(summary);
+        if summary.errors > 0 {
+            seen.push(t!("%{n} without an answer", n = summary.errors).into_owned());
+        }
+        let listed = self.listed;
+        seen.push(counted(listed, t!("1 booking listed"), t!("%{n} bookings listed", n = listed)).into_owned());
+        if self.others_listed {
+            seen.push(t!("not the ones that were answered with 201").into_owned());
+        }
+        seen.join(", ")
+    }
+}
+
+/// How many of each status.
+fn statuses(summary: &Summary) -> Vec<String> {
+    summary.statuses.iter().map(|(status, count)| format!("{count} × {status}")).collect()
 }
 
 /// Judges a run by its answers and by the bookings that the server lists afterwards.
@@ -172,18 +218,7 @@ pub fn judge(expectation: Expectation, summary: &Summary, listed: impl Iterator<
         Expectation::Race => summary.won >= 2 && listed.len() == summary.won,
         Expectation::All => summary.won == summary.total && same,
     };
-    let mut seen: Vec<String> = summary.statuses.iter().map(|(status, count)| format!("{count} × {status}")).collect();
-    if summary.errors > 0 {
-        seen.push(format!("{} without an answer", summary.errors));
-    }
-    seen.push(match listed.len() {
-        1 => "1 booking listed".to_owned(),
-        count => format!("{count} bookings listed"),
-    });
-    if listed.len() == summary.won && !same {
-        seen.push("not the ones that were answered with 201".to_owned());
-    }
-    Verdict { as_expected, seen: seen.join(", ") }
+    Verdict { as_expected, listed: listed.len(), others_listed: listed.len() == summary.won && !same }
 }
 
 #[cfg(test)]
@@ -198,8 +233,9 @@ mod tests {
         let millis = Duration::from_millis;
         Fate {
             number: 1,
+            request_id: String::new(),
             status: Some(status),
-            outcome: "x".into(),
+            outcome: Outcome::Answered("x".into()),
             reason: None,
             booking_id,
             latency: millis(1),
@@ -229,7 +265,7 @@ mod tests {
     fn totals_leave_out_what_was_not_answered() {
         let lost = Fate {
             status: None,
-            outcome: "error: reset".into(),
+            outcome: Outcome::NotSent,
             latency: Duration::from_secs(60),
             finished: Duration::from_secs(60),
             ..fate(0, None)
@@ -237,7 +273,7 @@ mod tests {
         let summary = Summary::of(&[fate(201, Some(4)), fate(409, None), fate(409, None), lost.clone()]);
         assert_eq!(summary.statuses, BTreeMap::from([(201, 1), (409, 2)]));
         assert_eq!((summary.total, summary.errors, summary.answered(), summary.won), (4, 1, 3, 1));
-        assert_eq!(summary.outcomes[&(None, "error: reset".to_owned())], 1);
+        assert_eq!(summary.outcomes[&(None, Outcome::NotSent)], 1);
         assert_eq!(summary.latencies.map(|l| l.max), Some(Duration::from_millis(1)));
         assert!((summary.throughput_per_s() - 3000.0).abs() < 1e-6);
         let nothing = Summary::of(&[lost]);
@@ -282,7 +318,12 @@ mod tests {
     #[test]
     fn what_was_seen_is_said() {
         let fates = [fate(201, Some(4)), fate(409, None)];
-        let seen = |listed: &[i64]| judge(Expectation::One, &Summary::of(&fates), listed.iter().copied()).seen;
+        let summary = Summary::of(&fates);
+        let seen = |listed: &[i64]| {
+            let verdict = judge(Expectation::One, &summary, listed.iter().copied());
+            assert_eq!(verdict.text(&summary), verdict.words(&summary), "a library speaks English");
+            verdict.text(&summary)
+        };
         assert_eq!(seen(&[4]), "1 × 201, 1 × 409, 1 booking listed");
         assert_eq!(seen(&[]), "1 × 201, 1 × 409, 0 bookings listed");
         assert_eq!(seen(&[5]), "1 × 201, 1 × 409, 1 booking listed, not the ones that were answered with 201");

@@ -8,6 +8,7 @@ use hyper::Method;
 use iri_string::spec::UriSpec;
 use iri_string::template::UriTemplateStr;
 use iri_string::template::simple_context::SimpleContext;
+use rust_i18n::t;
 use serde::{Deserialize, Serialize};
 
 use super::wire::Browser;
@@ -148,8 +149,10 @@ impl Target {
         let document: Entry = browser.get(entry).await?;
         let link = |relation: &str| {
             document.links.get(relation).with_context(|| {
-                format!(
-                    "{entry} has no link {relation:?}; is --url the entry point of a scheduler that takes bookings?"
+                t!(
+                    "%{url} has no link \"%{relation}\"; is --url the entry point of a scheduler that takes bookings?",
+                    url = entry,
+                    relation = relation
                 )
             })
         };
@@ -160,9 +163,9 @@ impl Target {
         let telescopes: Telescopes = browser.get(&entry.join(&link("telescopios")?.href)?).await?;
         Ok(Self {
             telescope: choose_telescope(telescopes, telescope)?,
-            book_method: method
-                .parse()
-                .with_context(|| format!("the link \"agendar\" has a wrong method, {method:?}"))?,
+            book_method: method.parse().with_context(|| {
+                t!("the link \"agendar\" has a wrong method, %{method}", method = format!("{method:?}"))
+            })?,
             book: entry.join(&book.href)?,
             without_locks: document.modo.as_deref() == Some("sem_trava"),
             list_base: entry.clone(),
@@ -185,7 +188,7 @@ impl Target {
                 None => return Ok(listed),
             }
         }
-        bail!("{} lists more than {PAGES_MAX} pages", self.list_base)
+        bail!("{}", t!("%{url} lists more than %{n} pages", url = self.list_base, n = PAGES_MAX))
     }
 
     /// The first booking that occupies any of `slots`, if there is one.
@@ -201,8 +204,8 @@ impl Target {
             Some(Ok(url)) => browser.get(&url).await.ok().map(|Scientist { nome }| nome),
             _ => None,
         };
-        let name = name.unwrap_or_else(|| format!("scientist {cientista_id}"));
-        format!("booking {id} of {name} ({horario_inicio_utc})")
+        let name = name.unwrap_or_else(|| t!("scientist %{id}", id = cientista_id).into_owned());
+        t!("booking %{id} of %{name} (%{start})", id = id, name = name, start = horario_inicio_utc).into_owned()
     }
 
     fn list_url(&self, slots: &Slots, limit: &str) -> anyhow::Result<Url> {
@@ -220,10 +223,17 @@ impl Target {
 fn check_template(list: &ReadLink) -> anyhow::Result<()> {
     let href = &list.href;
     let template = UriTemplateStr::new(href)
-        .with_context(|| format!("the link \"agendamentos\" is not a URI template: {href:?}"))?;
+        .with_context(|| t!("the link \"agendamentos\" is not a URI template: %{link}", link = format!("{href:?}")))?;
     for name in LIST_VARIABLES {
         if !list.templated || !template.variables().any(|variable| variable.as_str() == name) {
-            bail!("the link \"agendamentos\" cannot be asked for {name:?}: {href:?}");
+            bail!(
+                "{}",
+                t!(
+                    "the link \"agendamentos\" has no parameter \"%{name}\": %{link}",
+                    name = name,
+                    link = format!("{href:?}")
+                )
+            );
         }
     }
     Ok(())
@@ -232,13 +242,17 @@ fn check_template(list: &ReadLink) -> anyhow::Result<()> {
 fn choose_telescope(known: Telescopes, wanted: Option<&str>) -> anyhow::Result<String> {
     let mut ids = known.telescopios.into_iter().map(|telescope| telescope.id);
     let Some(wanted) = wanted else {
-        return ids.next().context("the server has no telescope");
+        return ids.next().context(t!("the server has no telescope"));
     };
     let ids: Vec<_> = ids.collect();
     if ids.iter().any(|id| id == wanted) {
         return Ok(wanted.to_owned());
     }
-    bail!("unknown telescope {wanted:?}; the server has: {}", ids.join(", "))
+    let known = ids.join(", ");
+    bail!(
+        "{}",
+        t!("unknown telescope %{wanted}; the server has: %{known}", wanted = format!("{wanted:?}"), known = known)
+    )
 }
 
 /// The slots to book: `count` slots from `base` on; without it, from a random place where all of them are free.
@@ -253,13 +267,20 @@ pub async fn choose_slots(
 ) -> anyhow::Result<Slots> {
     if let Some(base) = base {
         let slots = Slots::starting(base, count).with_context(|| {
-            format!("{count} slots from {} leave the calendar; use an earlier --slot", base.seconds())
+            t!(
+                "%{n} slots from %{start} on go past the end of the calendar; use an earlier --slot",
+                n = count,
+                start = base.seconds()
+            )
         })?;
         if let Some(occupant) = target.occupant(browser, &slots).await? {
             let booking = target.described(browser, &occupant).await;
             bail!(
-                "{booking} was there before this run, so nothing was sent; leave out --slot to take a free slot, choose \
-                 another, or start the scheduler with a fresh data folder"
+                "{}",
+                t!(
+                    "%{booking} was there before this run, so nothing was sent; leave out --slot to take a free slot, choose another, or start the scheduler with a fresh data folder",
+                    booking = booking
+                )
             );
         }
         return Ok(slots);
@@ -267,13 +288,21 @@ pub async fn choose_slots(
     let now = Clock::system().now();
     for horizon in HORIZONS.into_iter().flat_map(|horizon| [horizon; TRIES_PER_HORIZON]) {
         let base = grid_slot_after(now.saturating_add(MARGIN), getrandom::u64()? % horizon);
-        let slots = base.and_then(|base| Slots::starting(base, count)).context("this machine's clock is far off")?;
+        let slots =
+            base.and_then(|base| Slots::starting(base, count)).context(t!("this machine's clock is far off"))?;
         if target.occupant(browser, &slots).await?.is_none() {
             return Ok(slots);
         }
     }
     let tries = HORIZONS.len() * TRIES_PER_HORIZON;
-    bail!("no free place for {count} slot(s) was found in {tries} tries; name one with --slot, or use a smaller -n")
+    bail!(
+        "{}",
+        t!(
+            "no place with enough free slots (%{n}) was found in %{tries} tries; name one with --slot, or use a smaller -n",
+            n = count,
+            tries = tries
+        )
+    )
 }
 
 /// The start of the slot that is `ahead` slots after the first one at `at` or later.

@@ -3,7 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
+use rust_i18n::t;
 use serde::de::DeserializeOwned;
 
 use crate::clock::client::SCHEDULER;
@@ -19,8 +20,10 @@ pub const ANSWER_MAX: usize = 16 * 1024 * 1024;
 
 /// Says that there is no connection to `url`, and what to do.
 pub fn cannot_reach(url: &Url, error: io::Error) -> anyhow::Error {
-    let advice = Cause::of(&error).advice(SCHEDULER, "--url");
-    anyhow::Error::new(error).context(format!("cannot reach {url}; {advice}"))
+    let cause = Cause::of(&error);
+    let said = t!("cannot reach %{url}: %{advice}", url = url, advice = cause.advice(SCHEDULER, "--url"));
+    // The advice says all that is known of the other causes.
+    if cause == Cause::Other { anyhow::Error::new(error).context(said) } else { anyhow!("{said}") }
 }
 
 /// Gets documents, one after the other.
@@ -43,21 +46,26 @@ impl Browser {
     pub async fn get<T: DeserializeOwned>(&mut self, url: &Url) -> anyhow::Result<T> {
         let (status, body) = self.session.get(url).await.map_err(|error| no_answer(url, error))?;
         if !status.is_success() {
-            bail!("{url} answered {status}; is --url the entry point of a scheduler?");
+            let said =
+                t!("%{url} answered %{status}; is --url the entry point of a scheduler?", url = url, status = status);
+            bail!("{said}");
         }
-        serde_json::from_slice(&body)
-            .with_context(|| format!("{url} answered something else; is --url the entry point of a scheduler?"))
+        serde_json::from_slice(&body).with_context(|| {
+            t!("the answer of %{url} is not a scheduler's; is --url the entry point of a scheduler?", url = url)
+        })
     }
 }
 
 fn no_answer(url: &Url, error: AnswerError) -> anyhow::Error {
     match error {
         AnswerError::Connect(error) => cannot_reach(url, error),
-        AnswerError::ConnectTimeout => {
-            let text = format!("no answer within {} s", CONNECT_TIMEOUT.as_secs());
-            cannot_reach(url, io::Error::new(io::ErrorKind::TimedOut, text))
+        AnswerError::ConnectTimeout => cannot_reach(url, io::ErrorKind::TimedOut.into()),
+        AnswerError::Timeout => {
+            anyhow!(
+                "{}",
+                t!("no answer from %{url} within %{seconds} s", url = url, seconds = REQUEST_TIMEOUT.as_secs())
+            )
         }
-        AnswerError::Timeout => anyhow::anyhow!("no answer from {url} within {} s", REQUEST_TIMEOUT.as_secs()),
-        error => anyhow::Error::new(error).context(format!("no answer from {url}")),
+        error => anyhow::Error::new(error).context(t!("no answer from %{url}", url = url)),
     }
 }

@@ -14,18 +14,20 @@ use http_body_util::Full;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request, StatusCode};
 use indicatif::ProgressBar;
+use rust_i18n::t;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::config::Config;
+use super::outcome::{Outcome, Reason};
 use super::progress::Progress;
 use super::stats::Fate;
 use super::target::{Slots, Target, wire_instant};
 use super::wire::{ANSWER_MAX, CONNECT_TIMEOUT, REQUEST_TIMEOUT, cannot_reach};
-use crate::coordinator::protocol::grace;
 use crate::http::client::{Connection, Url};
 use crate::http::unreachable::Cause;
+use crate::language::{chain, io_message};
 use crate::text::is_unsafe;
 
 /// How many connections are opened at the same time: more would only overflow the server's backlog.
@@ -41,6 +43,8 @@ pub struct Plan {
     method: Method,
     /// One per request.
     bodies: Vec<Bytes>,
+    /// The identifier of the run.
+    run: String,
     connections: u32,
     /// How long a worker waits for an answer.
     patience: Duration,
@@ -77,14 +81,14 @@ struct WrongField {
 }
 
 impl Answer {
-    /// Why a request was refused, for people: how long the coordinator still waits after a restart, or the first wrong field.
-    fn reason(&self) -> Option<String> {
+    /// Why a request was refused: how long the coordinator still waits after a restart, or the first wrong field.
+    fn reason(&self) -> Option<Reason> {
         if let Some(left_ms) = self.carencia_resta_ms {
-            return Some(grace::in_english(Duration::from_millis(left_ms)));
+            return Some(Reason::Grace(Duration::from_millis(left_ms)));
         }
         let field = self.erros.first().map(|wrong| format!("{}: {}", wrong.campo, wrong.mensagem));
         let reason = field.or_else(|| self.detail.clone())?;
-        Some(printable(&reason, REASON_MAX_CHARS))
+        Some(Reason::Said(printable(&reason, REASON_MAX_CHARS)))
     }
 }
 
@@ -93,7 +97,7 @@ impl Plan {
     ///
     /// # Errors
     /// When the link's method and URL make no request.
-    pub fn new(config: &Config, target: &Target, slots: &Slots) -> anyhow::Result<Self> {
+    pub fn new(config: &Config, target: &Target, slots: &Slots, run: &str) -> anyhow::Result<Self> {
         let body = |index: u32| -> anyhow::Result<Bytes> {
             let request = BookingRequest {
                 cientista_id: config.scientist,
@@ -106,18 +110,25 @@ impl Plan {
             url: target.book.clone(),
             method: target.book_method.clone(),
             bodies: (0..config.n).map(body).collect::<anyhow::Result<_>>()?,
+            run: run.to_owned(),
             connections: config.connections,
             patience: REQUEST_TIMEOUT,
         })
     }
 
-    fn request(&self, index: usize) -> Result<Request<Full<Bytes>>, String> {
+    /// The X-Request-Id of a request.
+    fn request_id(&self, index: usize) -> String {
+        format!("{}-{}", self.run, index + 1)
+    }
+
+    fn request(&self, index: usize) -> Result<Request<Full<Bytes>>, Outcome> {
         self.url
             .request()
             .method(self.method.clone())
             .header(CONTENT_TYPE, "application/json")
+            .header("x-request-id", self.request_id(index))
             .body(Full::new(self.bodies[index].clone()))
-            .map_err(|error| error.to_string())
+            .map_err(|error| failed(&error.to_string(), &error.to_string()))
     }
 }
 
@@ -129,7 +140,7 @@ pub async fn run(plan: Plan, progress: Progress) -> anyhow::Result<Vec<Fate>> {
     let addresses = plan.url.addresses().await.map_err(|error| cannot_reach(&plan.url, error))?;
     let addresses: Arc<[SocketAddr]> = addresses.into();
     let connections = open_all(&addresses, &plan, progress).await?;
-    let bar = progress.bar("requests", u32::try_from(plan.bodies.len()).unwrap_or(u32::MAX));
+    let bar = progress.bar(t!("requests"), u32::try_from(plan.bodies.len()).unwrap_or(u32::MAX));
     let plan = Arc::new(plan);
     let (release, released) = watch::channel(None);
     // Nothing is sent on it: it closes when the last worker is ready.
@@ -150,7 +161,7 @@ pub async fn run(plan: Plan, progress: Progress) -> anyhow::Result<Vec<Fate>> {
     release.send_replace(Some(Instant::now()));
     let mut fates = Vec::with_capacity(plan.bodies.len());
     while let Some(done) = workers.join_next().await {
-        fates.extend(done.context("a worker failed")?);
+        fates.extend(done.context(t!("a worker failed"))?);
     }
     bar.finish_and_clear();
     fates.sort_unstable_by_key(|fate| fate.number);
@@ -158,7 +169,7 @@ pub async fn run(plan: Plan, progress: Progress) -> anyhow::Result<Vec<Fate>> {
 }
 
 async fn open_all(addresses: &Arc<[SocketAddr]>, plan: &Plan, progress: Progress) -> anyhow::Result<Vec<Connection>> {
-    let bar = progress.bar("connections", plan.connections);
+    let bar = progress.bar(t!("connections"), plan.connections);
     let slots = Arc::new(Semaphore::new(OPENING_AT_ONCE));
     let mut opening = JoinSet::new();
     for _ in 0..plan.connections {
@@ -171,7 +182,7 @@ async fn open_all(addresses: &Arc<[SocketAddr]>, plan: &Plan, progress: Progress
     }
     let mut connections = Vec::new();
     while let Some(opened) = opening.join_next().await {
-        match opened.context("a connection's task failed")? {
+        match opened.context(t!("a connection's task failed"))? {
             Ok(connection) => connections.push(connection),
             Err(error) => {
                 bar.finish_and_clear();
@@ -187,15 +198,23 @@ async fn open_all(addresses: &Arc<[SocketAddr]>, plan: &Plan, progress: Progress
 fn cannot_open(error: io::Error, opened: usize, plan: &Plan) -> anyhow::Error {
     let wanted = plan.connections;
     let context = match Cause::of(&error) {
-        Cause::TooManyFiles => format!(
-            "too many open files after {opened} of {wanted} connections; use a smaller --concurrency, or raise ulimit -n"
+        Cause::TooManyFiles => t!(
+            "too many open files after %{opened} of %{wanted} connections; use a smaller --concurrency, or raise ulimit -n",
+            opened = opened,
+            wanted = wanted
         ),
-        Cause::NoLocalPort => format!(
-            "no free local port after {opened} of {wanted} connections; use a smaller --concurrency, wait a minute until the \
-             ports of closed connections are free again, or widen net.ipv4.ip_local_port_range"
+        Cause::NoLocalPort => t!(
+            "no free local port after %{opened} of %{wanted} connections; use a smaller --concurrency, wait a minute until the ports of closed connections are free again, or widen net.ipv4.ip_local_port_range",
+            opened = opened,
+            wanted = wanted
         ),
         _ if opened == 0 => return cannot_reach(&plan.url, error),
-        _ => format!("{} took {opened} of {wanted} connections; use a smaller --concurrency", plan.url),
+        _ => t!(
+            "%{url} took %{opened} of %{wanted} connections; use a smaller --concurrency",
+            url = plan.url,
+            opened = opened,
+            wanted = wanted
+        ),
     };
     anyhow::Error::new(error).context(context)
 }
@@ -230,36 +249,34 @@ impl Worker {
         loop {
             let answer = match next_request {
                 Ok(request) => self.exchange(request).await,
-                Err(reason) => Err(reason),
+                Err(outcome) => Err(outcome),
             };
             let done_at = Instant::now();
-            fates.push(fate(index, answer, done_at - sent_at, done_at - released_at));
+            let request_id = self.plan.request_id(index);
+            fates.push(fate(index, request_id, answer, done_at - sent_at, done_at - released_at));
             self.bar.inc(1);
             index += self.plan.connections as usize;
             if index >= self.plan.bodies.len() {
                 return fates;
             }
-            next_request = if self.timed_out {
-                Err("not sent: the one before it got no answer".to_owned())
-            } else {
-                self.plan.request(index)
-            };
+            next_request = if self.timed_out { Err(Outcome::NotSent) } else { self.plan.request(index) };
             sent_at = Instant::now();
         }
     }
 
     /// Sends one request, on a new connection if the last one is closed. It is never sent twice: an attempt that failed may
     /// have booked.
-    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), String> {
+    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Outcome> {
         let kept = self.connection.take().filter(Connection::is_open);
         let attempt = async {
             let mut connection = if let Some(connection) = kept {
                 connection
             } else {
                 let opened = Connection::open(&self.addresses, CONNECT_TIMEOUT).await;
-                opened.map_err(|error| error.to_string())?
+                opened.map_err(|error| failed(&error.to_string(), &io_message(&error)))?
             };
-            let answer = connection.exchange(request, ANSWER_MAX).await.map_err(|error| error.to_string())?;
+            let answer = connection.exchange(request, ANSWER_MAX).await;
+            let answer = answer.map_err(|error| failed(&error.to_string(), &chain(&error)))?;
             Ok((connection, answer))
         };
         match tokio::time::timeout(self.plan.patience, attempt).await {
@@ -267,17 +284,23 @@ impl Worker {
                 self.connection = Some(connection);
                 Ok(answer)
             }
-            Ok(Err(reason)) => Err(reason),
+            Ok(Err(outcome)) => Err(outcome),
             Err(_) => {
                 self.timed_out = true;
-                Err(format!("no answer within {} s", self.plan.patience.as_secs()))
+                Err(Outcome::NoAnswer(self.plan.patience.as_secs()))
             }
         }
     }
 }
 
 /// The result of the request at `index`.
-fn fate(index: usize, answer: Result<(StatusCode, Bytes), String>, latency: Duration, finished: Duration) -> Fate {
+fn fate(
+    index: usize,
+    request_id: String,
+    answer: Result<(StatusCode, Bytes), Outcome>,
+    latency: Duration,
+    finished: Duration,
+) -> Fate {
     let mut reason = None;
     let (status, outcome, booking_id) = match answer {
         Ok((status, body)) => {
@@ -287,15 +310,20 @@ fn fate(index: usize, answer: Result<(StatusCode, Bytes), String>, latency: Dura
                 reason = answer.reason();
             }
             let outcome = match (status, answer.codigo) {
-                (StatusCode::CREATED, _) => "booked".to_owned(),
-                (_, Some(code)) => printable(&code, OUTCOME_MAX_CHARS),
-                (status, None) => status.canonical_reason().unwrap_or("no codigo").to_owned(),
+                (StatusCode::CREATED, _) => Outcome::Booked,
+                (_, Some(code)) => Outcome::Answered(printable(&code, OUTCOME_MAX_CHARS)),
+                (status, None) => Outcome::Answered(status.canonical_reason().unwrap_or("no codigo").to_owned()),
             };
             (Some(status.as_u16()), outcome, answer.id.filter(|_| status == StatusCode::CREATED))
         }
-        Err(reason) => (None, format!("error: {}", printable(&reason, OUTCOME_MAX_CHARS)), None),
+        Err(outcome) => (None, outcome, None),
     };
-    Fate { number: index + 1, status, outcome, reason, booking_id, latency, finished }
+    Fate { number: index + 1, request_id, status, outcome, reason, booking_id, latency, finished }
+}
+
+/// The outcome of a connection that failed.
+fn failed(text: &str, said: &str) -> Outcome {
+    Outcome::Failed { text: printable(text, OUTCOME_MAX_CHARS), said: printable(said, OUTCOME_MAX_CHARS) }
 }
 
 /// A text of the server, safe for a terminal and a table.
@@ -308,9 +336,10 @@ mod tests {
     use super::*;
 
     fn outcome(answer: Result<(StatusCode, &'static str), &str>) -> (Option<u16>, String, Option<i64>) {
-        let answer = answer.map(|(status, body)| (status, Bytes::from_static(body.as_bytes()))).map_err(str::to_owned);
-        let fate = fate(0, answer, Duration::ZERO, Duration::ZERO);
-        (fate.status, fate.outcome, fate.booking_id)
+        let answer = answer.map(|(status, body)| (status, Bytes::from_static(body.as_bytes())));
+        let answer = answer.map_err(|text| failed(text, text));
+        let fate = fate(0, "r-1".into(), answer, Duration::ZERO, Duration::ZERO);
+        (fate.status, fate.outcome.text().into_owned(), fate.booking_id)
     }
 
     #[tokio::test]
@@ -319,9 +348,9 @@ mod tests {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = Url::parse(&format!("http://{}/agendamentos", silent.local_addr().unwrap())).unwrap();
         let (bodies, patience) = (vec![Bytes::from_static(b"{}"); 1000], Duration::from_secs(1));
-        let plan = Plan { url, method: Method::POST, bodies, connections: 2, patience };
+        let plan = Plan { url, method: Method::POST, bodies, run: "r".into(), connections: 2, patience };
         let fates = run(plan, Progress::on_stderr(false)).await.unwrap();
-        let count = |outcome: &str| fates.iter().filter(|fate| fate.outcome.contains(outcome)).count();
+        let count = |outcome: &str| fates.iter().filter(|fate| fate.outcome.text().contains(outcome)).count();
         assert_eq!((fates.len(), count("no answer within 1 s"), count("not sent")), (1000, 2, 998));
         assert!(fates.iter().all(|fate| fate.finished < Duration::from_secs(60)), "one wait after the other");
     }
@@ -338,7 +367,9 @@ mod tests {
         let wrong = br#"{"codigo": "campos_invalidos", "detail": "d", "erros": [{"campo": "c", "mensagem": "m"}]}"#;
         let reason = |body: &'static [u8]| {
             let answer = Ok((StatusCode::UNPROCESSABLE_ENTITY, Bytes::from_static(body)));
-            fate(0, answer, Duration::ZERO, Duration::ZERO).reason
+            fate(0, "r-1".into(), answer, Duration::ZERO, Duration::ZERO)
+                .reason
+                .map(|reason| reason.text().into_owned())
         };
         assert_eq!(reason(wrong).as_deref(), Some("c: m"));
         assert_eq!(reason(br#"{"codigo": "x", "detail": "d"}"#).as_deref(), Some("d"));

@@ -108,6 +108,7 @@ fn in_the_grace_every_tool_says_how_long_it_lasts() {
     let report = run(&["stress", "--n", "10", "--json", "--url", &agenda]);
     let report: Value = serde_json::from_slice(&report.stdout).unwrap();
     assert!(report["reasons"]["503"].as_str().unwrap().ends_with(" s left"), "{report}");
+    assert!((200_000..=300_000).contains(&report["grace_left_ms"].as_u64().unwrap()), "{report}");
 }
 
 #[test]

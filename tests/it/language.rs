@@ -2,6 +2,8 @@
 
 use std::process::{Command, Output};
 
+use serde_json::Value;
+
 use crate::common::{Services, sctec};
 
 /// The executable where the locale is Portuguese.
@@ -67,7 +69,7 @@ fn no_line_of_a_help_is_left_in_english() {
         let facts = |text: &str| {
             let words = text.split_whitespace().filter(|word| word.starts_with("--") || word.starts_with("SCTEC_"));
             words
-                .map(|word| word.trim_end_matches([',', '.', ']']).to_owned())
+                .map(|word| word.trim_end_matches([',', '.', ':', ']']).to_owned())
                 .collect::<std::collections::BTreeSet<_>>()
         };
         assert!(facts(&portuguese).is_superset(&facts(&english)), "{help:?}: {portuguese}");
@@ -82,9 +84,10 @@ fn wrong_arguments_are_explained_in_portuguese() {
             &["erro: argumento inesperado: '--cuont'", "argumento parecido: '--count'", "Uso: "][..],
         ),
         (&["stres"], &["comando desconhecido: 'stres'", "comando parecido: 'stress'"]),
-        (&["stress", "--n", "0"], &["valor inválido '0' para '--n <N>': 0 não está em 1..=100000"]),
-        (&["stress", "--n", "x"], &["não é um número inteiro"]),
-        (&["stress", "--n", "99999999999999999999"], &["o número é grande demais"]),
+        (&["stress", "--n", "0"], &["valor inválido '0' para '--n <N>': deve ser um número inteiro de 1 a 100000"]),
+        (&["stress", "--n", "x"], &["deve ser um número inteiro de 1 a 100000"]),
+        (&["stress", "--scientist", "x"], &["não é um número inteiro"]),
+        (&["stress", "--scientist", "99999999999999999999"], &["o número é grande demais"]),
         (
             &["stress", "--expect", "rcae"],
             &["'--expect <QUAL>'", "[valores possíveis: one, race, all]", "valor parecido"],
@@ -153,11 +156,72 @@ fn what_machines_read_is_the_same_in_both_languages() {
         &["audit", "--data-dir", data_dir, "-n", "2", "--reverse", "--format", "jsonl"],
         &["audit", "--data-dir", data_dir, "--req", &id, "--json"],
         &["locks", "--url", &locks, "--json", "--prefix", "nothing"],
+        &["lock", "X", "--coordinator", &locks, "--", "echo", "done"],
     ] {
         let [own, english] = [portuguese(), sctec()].map(|command| run(command, arguments));
         assert_eq!(own.status.code(), english.status.code(), "{arguments:?}");
         assert_eq!(text(&own.stdout), text(&english.stdout), "{arguments:?}");
         assert!(!own.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+/// The names of a document's members, also of those inside.
+fn shape(document: &Value) -> Vec<String> {
+    let members = document.as_object().into_iter().flatten();
+    members.flat_map(|(name, value)| [vec![name.clone()], shape(value)].concat()).collect()
+}
+
+#[test]
+fn the_report_of_a_run_is_the_same_in_both_languages() {
+    let services = Services::start(&[]);
+    let url = services.agenda("");
+    let reports = |arguments: &[&str], status: i32| {
+        let arguments = [&["stress", "--json", "--url", &url], arguments].concat();
+        [portuguese(), sctec()].map(|command| {
+            let output = run(command, &arguments);
+            assert_eq!(output.status.code(), Some(status), "{output:?}");
+            serde_json::from_slice::<Value>(&output.stdout).unwrap()
+        })
+    };
+    let [own, english] = reports(&["-n", "3"], 0);
+    assert_eq!(shape(&own), shape(&english));
+    for member in ["expect", "seen", "statuses", "reasons", "errors", "grace_left_ms"] {
+        assert_eq!(own[member], english[member], "{member}");
+    }
+    assert_eq!(own["outcomes"]["booked"], 1);
+    // The reason is the server's, in both.
+    let [own, english] = reports(&["-n", "1", "--scientist", "99999"], 1);
+    assert_eq!((&own["reasons"], &own["seen"]), (&english["reasons"], &english["seen"]));
+}
+
+#[test]
+fn the_tools_speak_portuguese() {
+    let services = Services::start(&["--lock-retention-ms", "60000"]);
+    let (agenda, locks) = (services.agenda(""), services.locks(""));
+    assert_eq!(services.book(7, "2030-06-01T03:00:00Z").0, 201);
+    let cases: [(&[&str], &[&str]); 10] = [
+        (&["stress", "-n", "2", "--url", &agenda], &["2 pedidos por 2 conexões", "resultado", "como esperado: "]),
+        (&["stress", "--slot", "2030-06-01T03:00:00Z", "--url", &agenda], &["já existia antes desta execução"]),
+        (&["stress", "--url", "http://127.0.0.1:1"], &["não é possível alcançar http://127.0.0.1:1: "]),
+        (&["locks", "--url", &locks], &["│ recurso ", "retida", " à espera"]),
+        (&["locks", "--url", &locks, "--release", "Y"], &["Y está livre"]),
+        (
+            &["lock", "X", "--owner", "a\tb", "--coordinator", &locks, "--", "true"],
+            &["--owner tem um caractere de controle"],
+        ),
+        (
+            &["lock", "X", "--coordinator", &locks, "--", "/nowhere"],
+            &["não é possível executar /nowhere: Arquivo ou pasta"],
+        ),
+        (&["health", &agenda], &["/saude: vivo (servico-agendamento "]),
+        (&["health", "--ready", &agenda], &["/pronto: pronto"]),
+        (&["health", "http://127.0.0.1:1"], &["não respondeu: ", "o argumento URL"]),
+    ];
+    for (arguments, says) in cases {
+        let said = said(arguments);
+        for says in says {
+            assert!(said.contains(says), "{arguments:?}: {says}: {said}");
+        }
     }
 }
 

@@ -385,7 +385,10 @@ fn what_cannot_be_run_has_statuses_of_its_own() {
     for (arguments, words) in [
         (&["X", "--coordinator", &nobody, "--", "true"][..], &["nothing listens at that address", "--coordinator"][..]),
         (&["X", "--coordinator", "localhost:3000", "--", "true"], &["http://127.0.0.1:3000", "--coordinator"]),
-        (&["X", "true"], &["-- <COMMAND>"]),
+        (&["X", "true"], &["-- <COMMAND>", "tip: write -- before the command: 'sctec lock NAME -- COMMAND'"]),
+        (&["X", "ls", "-l"], &["'-l'", "tip: write -- before the command"]),
+        (&["X", "X", "--", "true"], &["X is named twice"]),
+        (&["X", "..", "--", "true"], &["cannot be named . or .."]),
         (&["X", "--"], &["<COMMAND>"]),
         (&["--", "true"], &["<NAME>"]),
         (&["", "--", "true"], &["<NAME>"]),
@@ -400,9 +403,15 @@ fn what_cannot_be_run_has_statuses_of_its_own() {
         assert!(words.iter().all(|word| said.contains(word)), "{words:?} in {said}");
     }
     // The coordinator refuses a name that it does not take.
-    let ran = output(&locks, &["X", "X"], &["true"]);
+    let ran = output(&locks, &["a\tb"], &["true"]);
     assert_eq!(ran.status.code(), CANNOT_RUN);
-    assert!(text(&ran.stderr).contains("recursos"), "{}", text(&ran.stderr));
+    assert!(text(&ran.stderr).contains("the lock's name has a control character"), "{}", text(&ran.stderr));
+    // The command under a lock waits for that lock itself.
+    let again =
+        [env!("CARGO_BIN_EXE_sctec"), "lock", "X", "--wait", "--coordinator", &locks.server.url(), "--", "true"];
+    let ran = output(&locks, &["X"], &again);
+    assert_eq!(ran.status.code(), CANNOT_RUN);
+    assert!(text(&ran.stderr).contains("X is already held by the command that runs this one"), "{ran:?}");
 }
 
 #[test]

@@ -319,7 +319,7 @@ fn a_reason_that_the_coordinator_refuses_releases_nothing() {
     let coordinator = Coordinator::start();
     coordinator.lock(json!({"recurso": "X"}));
     for reason in ["a\nb", &"x".repeat(501)] {
-        assert_cannot_run(&coordinator.locks(&["--release", "X", "--reason", reason]), &["422", "motivo"]);
+        assert_cannot_run(&coordinator.locks(&["--release", "X", "--reason", reason]), &["422", "--reason"]);
     }
     assert_eq!(coordinator.estado("X")["estado"], "travado");
 }

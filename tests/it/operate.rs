@@ -32,17 +32,17 @@ fn the_exit_status_of_health_is_the_state_of_the_service() {
     let mut services = Services::start(&[]);
     let (agenda, locks) = (services.agenda(""), services.locks("/"));
     let alive = run(&["health", &agenda]);
-    assert_eq!(said(&alive, 0), format!("{agenda}/saude: vivo (servico-agendamento {})\n", env!("CARGO_PKG_VERSION")));
-    assert!(said(&run(&["health", &locks]), 0).contains("vivo (servico-coordenador "));
+    assert_eq!(said(&alive, 0), format!("{agenda}/saude: alive (servico-agendamento {})\n", env!("CARGO_PKG_VERSION")));
+    assert!(said(&run(&["health", &locks]), 0).contains("alive (servico-coordenador "));
     for url in [&agenda, &locks] {
-        assert!(said(&run(&["health", "--ready", url]), 0).ends_with("/pronto: pronto\n"));
+        assert!(said(&run(&["health", "--ready", url]), 0).ends_with("/pronto: ready\n"));
     }
     services.coordinator.kill();
     assert!(said(&run(&["health", &locks]), 1).contains("did not answer"));
     said(&run(&["health", &agenda]), 0);
     let unready = run(&["health", &agenda, "--ready"]);
     let unready = said(&unready, 1);
-    assert!(unready.contains("answered 503: indisponivel (coordenador: http://127.0.0.1:"), "{unready}");
+    assert!(unready.contains("answered 503: not ready; the coordinator: \"http://127.0.0.1:"), "{unready}");
     // The environment may give the URL too, as in a container.
     let mut by_environment = sctec();
     said(&by_environment.arg("health").env("SCTEC_URL", &agenda).output().unwrap(), 0);
@@ -53,7 +53,7 @@ fn health_keeps_its_timeout_and_refuses_answers_of_other_programs() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let begun = Instant::now();
-    assert!(said(&run(&["health", &url, "--timeout", "200ms"]), 1).contains("did not answer: timeout"));
+    assert!(said(&run(&["health", &url, "--timeout", "200ms"]), 1).contains("did not answer: no answer came"));
     assert!(begun.elapsed() < Duration::from_secs(5));
     let answering = thread::spawn(move || {
         // The connection of the request that timed out.
@@ -69,6 +69,24 @@ fn health_keeps_its_timeout_and_refuses_answers_of_other_programs() {
         assert!(said(&run(&["health", &url]), 1).contains("answered 200, but this is not a service of sctec"));
     }
     answering.join().unwrap();
+}
+
+#[test]
+fn health_prints_the_warnings_of_a_service_that_is_ready() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let answering = thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        assert!(client.read(&mut [0; 4096]).unwrap() > 0);
+        let answer = r#"{"status": "pronto", "partes": {"banco": "ok"}, "avisos": {"wal": "cresce\u001b"}}"#;
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", answer.len());
+        client.write_all(&[head.as_bytes(), answer.as_bytes()].concat()).unwrap();
+    });
+    let output = run(&["health", "--ready", &url]);
+    answering.join().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(text(&output.stdout), format!("{url}/pronto: ready\n"));
+    assert_eq!(text(&output.stderr), "sctec: warning: wal: cresce\\u001b\n");
 }
 
 #[test]

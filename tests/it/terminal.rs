@@ -18,6 +18,15 @@ fn shown(name: &str, arguments: &[&str], hidden: &[&str]) -> Vec<String> {
 /// The same for a command that ends with this status.
 #[track_caller]
 fn shown_with(status: i32, name: &str, arguments: &[&str], hidden: &[&str]) -> Vec<String> {
+    // The headings are longer in Portuguese; only the English ones are drawn.
+    for columns in COLUMNS {
+        let mut command = sctec();
+        command.args(arguments).args(hidden).args(["--lang", "pt"]).env("TERM", "dumb").env_remove("COLUMNS");
+        let shown = without_colours(&Terminal::start(columns, &mut command).end_with(status));
+        for line in shown.lines() {
+            assert!(line.chars().count() <= usize::from(columns), "{arguments:?} at {columns}: {line}");
+        }
+    }
     let shown = COLUMNS.map(|columns| {
         // On a terminal that is called dumb there are no bars of progress; clap would have no colours there.
         let term = if arguments[0] == "stress" { "dumb" } else { "xterm" };

@@ -16,7 +16,7 @@ use self::print::{Measurement, millis, print_json, print_line, print_report};
 use super::address::url_parser;
 use super::outcome::{EXIT_CLOCK_OFF, Outcome};
 use super::output::{CANNOT_WRITE, is_broken_pipe, pause, tell};
-use super::values::{Skew, parse_duration, parse_skew};
+use super::values::{Skew, parse_duration, parse_skew, whole_number};
 use crate::clock::client::Client;
 use crate::clock::cristian::{self, Estimate};
 use crate::clock::watch::{Measured, Watch};
@@ -47,10 +47,10 @@ pub struct ClockSyncArgs {
     #[arg(long, env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL", value_parser = url_parser())]
     pub url: String,
     /// Samples per measurement; the one with the least round trip is used
-    #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = whole_number::<u32>(1..=1000))]
     pub samples: u32,
     /// Pause between two samples
-    #[arg(long, default_value_t = 100, value_name = "MS", value_parser = clap::value_parser!(u64).range(..=60_000))]
+    #[arg(long, default_value_t = 100, value_name = "MS", value_parser = whole_number::<u64>(0..=60_000))]
     pub interval_ms: u64,
     /// Print one JSON object per measurement
     #[arg(long)]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use rust_i18n::t;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -76,15 +77,15 @@ pub enum Loss {
 
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotRenewed => "no renewal was confirmed in time",
+        f.write_str(&match self {
+            Self::NotRenewed => t!("no renewal was confirmed in time"),
             Self::Ended(how) => match how.as_str() {
-                "expirado" => "it expired before it was renewed",
-                "forcado" => "an operator released it by force",
-                "desconhecido" => "the coordinator does not know it, most likely because it was restarted",
-                "ja_liberado" => "it was released by a program that knows its lease id",
+                "expirado" => t!("it expired before it was renewed"),
+                "forcado" => t!("an operator released it by force"),
+                "desconhecido" => t!("the coordinator does not know it, most likely because it was restarted"),
+                "ja_liberado" => t!("it was released by a program that knows its lease id"),
                 // A later version's.
-                other => return write!(f, "the coordinator says {other}"),
+                other => t!("the coordinator says: \"%{words}\"", words = other),
             },
         })
     }

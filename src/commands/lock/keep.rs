@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::process::ExitStatus;
 use std::time::Instant;
 
+use rust_i18n::t;
 use rustix::process::Signal;
 use tokio::time::{sleep, sleep_until, timeout_at};
 
@@ -13,6 +14,7 @@ use super::running::Running;
 use super::signals::Signals;
 use super::term::Term;
 use crate::commands::output::tell;
+use crate::language::chain;
 
 /// How a command came to its end.
 pub enum End {
@@ -42,7 +44,7 @@ pub async fn keep(gate: &Gate, lease: &Lease, running: &mut Running, signals: &m
         match renewed {
             Renewed::Until(later) => term = later,
             Renewed::Lost(loss) => {
-                tell(format_args!("the lock is lost: {loss}; ending the command"));
+                tell(t!("the lock is lost: %{why}; ending the command", why = loss));
                 end(running, term).await?;
                 return Ok((End::LeaseLost, term));
             }
@@ -59,9 +61,10 @@ async fn renewed(gate: &Gate, lease: &Lease, term: Term) -> Renewed {
             Ok(renewed) => return renewed,
             Err(error) if !complained => {
                 let left = term.stop_at().saturating_duration_since(Instant::now()).as_secs_f64();
-                let error = anyhow::Error::from(error);
-                tell(format_args!(
-                    "cannot renew the lock: {error:#}; the command is ended in {left:.1} s unless a renewal succeeds"
+                tell(t!(
+                    "cannot renew the lock: %{failure}; the command is ended in %{seconds} s unless a renewal succeeds",
+                    failure = chain(&error),
+                    seconds = format!("{left:.1}")
                 ));
                 complained = true;
             }

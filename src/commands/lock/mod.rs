@@ -19,15 +19,15 @@ mod term;
 mod tests;
 
 use std::ffi::OsString;
-use std::fmt::Write;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use rust_i18n::t;
 use tokio::time::{sleep, timeout_at};
 
 use self::gate::{Asked, Gate, Holder, Lease};
@@ -35,7 +35,7 @@ use self::keep::{End, keep};
 use self::running::{Running, by_signal, exit_status};
 use self::signals::Signals;
 use self::term::Term;
-use super::locks::client::{Client, ClientError};
+use super::locks::client::Client;
 use super::locks::view::duration;
 use super::outcome::{
     EXIT_COMMAND_NOT_FOUND, EXIT_COMMAND_NOT_STARTED, EXIT_LEASE_LOST, EXIT_LOCK_CANNOT_RUN, EXIT_LOCK_REFUSED,
@@ -44,14 +44,19 @@ use super::output::tell;
 use super::runtime::block_on_this_thread;
 use super::values::parse_duration;
 use crate::coordinator::protocol::{NAME_MAX_BYTES, TTL_MS_MAX, TTL_MS_MIN};
+use crate::language::{chain, io_message};
 use crate::time::{Clock, Timestamp};
 
 /// The pause before a coordinator that can grant nothing now, or does not answer, is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long a wait that was ended by a signal looks for a lease that was granted at the same moment.
+const GIVING_UP: Duration = Duration::from_secs(1);
 
 /// Arguments of `lock`.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:
+#[command(
+    override_usage = "sctec lock [OPTIONS] <NAME>... -- <COMMAND>...",
+    after_help = "Examples:
   sctec lock nightly-backup -- ./backup.sh
   sctec lock report --wait 30s --ttl 5s -- sh -c 'write-report --token \"$SCTEC_TOKEN_FENCING\"'
   sctec lock report archive --wait -- make         both locks, or none
@@ -67,7 +72,8 @@ COMMAND may go on without the lock: the storage must check the fencing token.
 Signals (INT, QUIT, TERM, HUP, USR1, USR2) are passed on to COMMAND.
 
 Exit status: that of COMMAND; 128+N if signal N ended it; 123 the lock is held by another, 124 the lock was lost, 125 the lock could \
-not be asked for, 126 COMMAND could not be started, 127 COMMAND was not found.")]
+not be asked for, 126 COMMAND could not be started, 127 COMMAND was not found."
+)]
 pub(super) struct LockArgs {
     /// The locks' names: any text of up to 200 bytes. Of several names all are locked, or none
     #[arg(required = true, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
@@ -99,18 +105,19 @@ pub(super) struct LockArgs {
 
 fn parse_ttl(text: &str) -> Result<Duration, String> {
     let bounds = Duration::from_millis(TTL_MS_MIN)..=Duration::from_millis(TTL_MS_MAX);
-    parse_duration(text)
-        .and_then(|ttl| if bounds.contains(&ttl) { Ok(ttl) } else { Err("should be from 100ms to 5min".to_owned()) })
+    parse_duration(text).and_then(|ttl| {
+        if bounds.contains(&ttl) { Ok(ttl) } else { Err(t!("should be from 100ms to 5min").into_owned()) }
+    })
 }
 
 fn parse_wait(text: &str) -> Result<Duration, String> {
-    parse_duration(text).map_err(|error| format!("{error}; write the NAME before --wait"))
+    parse_duration(text).map_err(|error| t!("%{wrong}; write the NAME before --wait", wrong = error).into_owned())
 }
 
 /// Runs the command under the lock. It has an exit status of its own for each failure.
 pub fn run(args: &LockArgs) -> ExitCode {
     let status = block_on_this_thread(locked(args)).and_then(|status| status).unwrap_or_else(|error| {
-        tell(format_args!("{error:#}"));
+        tell(chain(error.as_ref()));
         EXIT_LOCK_CANNOT_RUN
     });
     ExitCode::from(status)
@@ -118,22 +125,28 @@ pub fn run(args: &LockArgs) -> ExitCode {
 
 /// Takes the lock, runs the command, and releases the lock. Returns the exit status.
 async fn locked(args: &LockArgs) -> anyhow::Result<u8> {
+    check(&args.names)?;
     let gate = Gate {
         client: Client::new(&args.coordinator)?,
         names: args.names.clone(),
         owner: args.owner.clone().unwrap_or_else(|| default_owner(&args.command[0])),
-        request_id: format!("{:016x}", getrandom::u64().context("the system gives no random numbers")?),
+        request_id: format!("{:016x}", getrandom::u64().context(t!("the system gives no random numbers"))?),
         ttl: args.ttl,
     };
-    let mut signals = Signals::taken().context("cannot watch for signals")?;
+    let mut signals = Signals::taken().context(t!("cannot watch for signals"))?;
     let lease = tokio::select! {
         biased;
         // The closed connection takes the request out of the queue.
-        signal = signals.next() => return Ok(by_signal(signal.as_raw())),
+        signal = signals.next() => {
+            if args.wait.is_some() {
+                give_up(&gate, &mut signals).await;
+            }
+            return Ok(by_signal(signal.as_raw()));
+        }
         acquired = acquire(&gate, args.wait) => match acquired? {
             Ok(lease) => lease,
             Err(holder) => {
-                let advice = if args.wait.is_some() { "the wait is over" } else { "to wait for it, use --wait" };
+                let advice = if args.wait.is_some() { t!("the wait is over") } else { t!("to wait for it, use --wait") };
                 tell(format_args!("{}; {advice}", said(&holder, Clock::system().now())));
                 return Ok(EXIT_LOCK_REFUSED);
             }
@@ -149,12 +162,13 @@ async fn locked(args: &LockArgs) -> anyhow::Result<u8> {
         Ok(running) => running,
         Err(error) => {
             release(&gate, &lease, lease.term).await;
-            tell(format_args!("cannot run {}: {error}", program.display()));
+            tell(t!("cannot run %{program}: %{why}", program = program.display(), why = io_message(&error)));
             let is_missing = error.kind() == io::ErrorKind::NotFound;
             return Ok(if is_missing { EXIT_COMMAND_NOT_FOUND } else { EXIT_COMMAND_NOT_STARTED });
         }
     };
-    let (end, term) = keep(&gate, &lease, &mut running, &mut signals).await.context("cannot wait for the command")?;
+    let (end, term) =
+        keep(&gate, &lease, &mut running, &mut signals).await.context(t!("cannot wait for the command"))?;
     let was_held = release(&gate, &lease, term).await;
     Ok(match end {
         End::OfItself(status) if was_held => exit_status(status),
@@ -162,21 +176,47 @@ async fn locked(args: &LockArgs) -> anyhow::Result<u8> {
     })
 }
 
+/// Refuses names that no coordinator takes, before one is asked.
+fn check(names: &[String]) -> anyhow::Result<()> {
+    for (index, name) in names.iter().enumerate() {
+        if names[..index].contains(name) {
+            bail!("{}", t!("%{name} is named twice; give each name once", name = name));
+        }
+        if matches!(name.as_str(), "." | "..") {
+            bail!("{}", t!("a lock cannot be named . or ..; choose another name"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the holder is the `sctec lock` that runs this one: a wait for it would never end.
+fn is_ours(holder: &Holder) -> bool {
+    let variable = |name| std::env::var(name).unwrap_or_default();
+    let token = holder.token.map(|token| token.to_string());
+    token.is_some_and(|token| token == variable("SCTEC_TOKEN_FENCING"))
+        && variable("SCTEC_LOCK_RESOURCES").lines().any(|name| name == holder.recurso)
+}
+
 /// Asks for the lock, and waits for it if that is wanted: for how long, or without limit.
 ///
 /// # Errors
-/// When no coordinator answers, or it can grant no lock.
+/// When no coordinator answers, or it can grant no lock, or the command that runs this one has it.
 #[expect(clippy::option_option, reason = "not given, given alone, given with a duration")]
-async fn acquire(gate: &Gate, wait: Option<Option<Duration>>) -> Result<Result<Lease, Holder>, ClientError> {
+async fn acquire(gate: &Gate, wait: Option<Option<Duration>>) -> anyhow::Result<Result<Lease, Holder>> {
     let until = wait.map(|limit| limit.map(|limit| Instant::now() + limit));
     let mut told = false;
     match (gate.lock(Duration::ZERO, Instant::now()).await?, until) {
         (Asked::Granted(lease), _) => return Ok(Ok(lease)),
+        (Asked::Busy(holder), _) if is_ours(&holder) => {
+            bail!("{}", t!("%{name} is already held by the command that runs this one", name = holder.recurso));
+        }
         (Asked::Busy(holder), None) => return Ok(Err(holder)),
-        (Asked::Busy(holder), Some(_)) => tell(format_args!("{}; waiting", said(&holder, Clock::system().now()))),
-        (Asked::Later(error), None) => return Err(error),
+        (Asked::Busy(holder), Some(_)) => {
+            tell(t!("%{reason}; waiting", reason = said(&holder, Clock::system().now())));
+        }
+        (Asked::Later(error), None) => return Err(error.into()),
         (Asked::Later(error), Some(_)) => {
-            tell(format_args!("{error}; waiting"));
+            tell(t!("%{reason}; waiting", reason = error));
             told = true;
         }
     }
@@ -188,34 +228,60 @@ async fn acquire(gate: &Gate, wait: Option<Option<Duration>>) -> Result<Result<L
             Ok(Asked::Later(error)) => error,
             // It may be restarted just now; the wait goes on at the end of the queue.
             Err(error) if error.is_unreachable() => error,
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
         if until.is_some_and(|until| until <= Instant::now() + PAUSE) {
-            return Err(error);
+            return Err(error.into());
         }
         if !told {
-            tell(format_args!("{:#}; still waiting", anyhow::Error::from(error)));
+            tell(t!("%{reason}; still waiting", reason = chain(&error)));
             told = true;
         }
         sleep(PAUSE).await;
     }
 }
 
+/// Releases the lease that may have been granted just as the wait was ended: the same request again is given the same lease. Another
+/// signal ends this at once.
+async fn give_up(gate: &Gate, signals: &mut Signals) {
+    let released = async {
+        if let Ok(Asked::Granted(lease)) = gate.lock(Duration::ZERO, Instant::now()).await {
+            // It expires by itself if this fails.
+            let _ = gate.release(lease.id).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = signals.next() => {}
+        () = released => {}
+        () = sleep(GIVING_UP) => {}
+    }
+}
+
 /// Releases the lease, unless it ends before that; returns whether it was held until now.
 async fn release(gate: &Gate, lease: &Lease, term: Term) -> bool {
+    if term.ends() <= Instant::now() {
+        // As after this process was stopped, or the machine slept.
+        tell(t!("the lock had expired before it could be released"));
+        return false;
+    }
     let unconfirmed = |error: String| {
         let left = term.ends().saturating_duration_since(Instant::now()).as_secs_f64();
-        tell(format_args!("cannot release the lock: {error}; it ends by itself in {left:.1} s"));
+        tell(t!(
+            "cannot release the lock: %{failure}; it ends by itself in %{seconds} s",
+            failure = error,
+            seconds = format!("{left:.1}")
+        ));
         true
     };
     match timeout_at(term.ends().into(), gate.release(lease.id)).await {
         Ok(Ok(None)) => true,
         Ok(Ok(Some(loss))) => {
-            tell(format_args!("the lock was lost before the command ended: {loss}"));
+            tell(t!("the lock was lost before the command ended: %{why}", why = loss));
             false
         }
-        Ok(Err(error)) => unconfirmed(format!("{:#}", anyhow::Error::from(error))),
-        Err(_) => unconfirmed("no answer came".to_owned()),
+        Ok(Err(error)) => unconfirmed(chain(&error)),
+        Err(_) => unconfirmed(t!("no answer came").into_owned()),
     }
 }
 
@@ -223,21 +289,35 @@ async fn release(gate: &Gate, lease: &Lease, term: Term) -> bool {
 fn said(holder: &Holder, now: Timestamp) -> String {
     let Holder { recurso: name, dono, token, expira_em_ms, retido, fila } = holder;
     let Some(left) = *expira_em_ms else {
-        return format!("{name} is promised to the first of the requests that wait for it ({fila})");
+        let said =
+            t!("%{name} is promised to the first of the requests that wait for it (%{n})", name = name, n = fila);
+        return said.into_owned();
     };
-    let until =
-        format!("until {} ({} from now)", now.saturating_add(Duration::from_millis(left)).seconds(), duration(left));
+    let until = t!(
+        "until %{instant} (%{duration} from now)",
+        instant = now.saturating_add(Duration::from_millis(left)).seconds(),
+        duration = duration(left)
+    );
     let mut text = match (retido, dono) {
-        (true, _) => format!("{name} was released just now and stays refused {until}"),
-        (false, Some(owner)) => format!("{name} is held by {owner} {until} or longer, if it is renewed"),
-        (false, None) => format!("{name} is held, by no named owner, {until} or longer, if it is renewed"),
-    };
-    // Writing to a String cannot fail.
+        (true, _) => t!("%{name} was released just now and stays refused %{until}", name = name, until = until),
+        (false, Some(owner)) => t!(
+            "%{name} is held by %{owner} %{until} or longer, if it is renewed",
+            name = name,
+            owner = owner,
+            until = until
+        ),
+        (false, None) => {
+            t!("%{name} is held, by no named owner, %{until} or longer, if it is renewed", name = name, until = until)
+        }
+    }
+    .into_owned();
     if let Some(token) = token {
-        let _ = write!(text, "; token {token}");
+        text += "; ";
+        text += &t!("token %{token}", token = token);
     }
     if *fila > 0 {
-        let _ = write!(text, "; waiting requests: {fila}");
+        text += "; ";
+        text += &t!("waiting requests: %{n}", n = fila);
     }
     text
 }

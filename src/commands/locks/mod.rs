@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use rust_i18n::t;
 use serde_json::{Value, json};
 
 use self::client::{Client, ClientError, Listing};
@@ -16,6 +17,8 @@ use super::address::url_parser;
 use super::outcome::{EXIT_UNEXPECTED, Outcome};
 use super::output::{colour, pause, print, table_width, tell};
 use super::runtime::block_on;
+use super::values::whole_number;
+use crate::language::chain;
 use crate::text::escaped;
 use crate::time::Clock;
 
@@ -49,13 +52,13 @@ pub(super) struct LocksArgs {
     #[arg(long, value_name = "PREFIX", value_parser = NonEmptyStringValueParser::new())]
     prefix: Option<String>,
     /// Show at most this many [default: all]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = whole_number::<u32>(1..=u32::MAX.into()))]
     limit: Option<u32>,
     /// Show them again and again until interrupted
     #[arg(long)]
     watch: bool,
     /// Pause between two requests
-    #[arg(long, default_value_t = 1000, value_name = "MS", requires = "watch", value_parser = clap::value_parser!(u64).range(10..=3_600_000))]
+    #[arg(long, default_value_t = 1000, value_name = "MS", requires = "watch", value_parser = whole_number::<u64>(10..=3_600_000))]
     interval_ms: u64,
     /// Print one JSON object per request, with the coordinator's own objects
     #[arg(long)]
@@ -112,9 +115,9 @@ async fn watch(client: &mut Client, args: &LocksArgs) -> Outcome {
             }
             // A watch may begin before its coordinator does, and outlives one that is being restarted.
             Err(error) if answered_before || error.is_unreachable() => {
-                let said = format!("{:#}", anyhow::Error::from(error));
+                let said = chain(&error);
                 if said != complaint {
-                    tell(format_args!("{said}; trying again every {} ms", args.interval_ms));
+                    tell(t!("%{failure}; trying again every %{pause} ms", failure = said, pause = args.interval_ms));
                     complaint = said;
                 }
             }
@@ -134,7 +137,8 @@ fn rendered(listing: &Listing, args: &LocksArgs, clock: &Clock, in_place: bool) 
     }
     let mut head = format!("{}  {}", clock.now().millis(), listing.coordinator);
     if in_place {
-        head.push_str("  (Ctrl-C ends)");
+        head.push_str("  ");
+        head.push_str(&t!("(Ctrl-C ends)"));
     }
     let table = view::table(listing, colour(), table_width())?;
     Ok(format!("{head}\n{table}{}", if in_place { "" } else { "\n" }))
@@ -152,11 +156,11 @@ fn line(object: &Value) -> String {
 async fn release(client: &mut Client, resource: &str, args: &LocksArgs) -> Outcome {
     let released = client.release(resource, args.reason.as_deref()).await?;
     let text = match &released {
-        client::Release::Done(answer) if !args.json => view::released(answer)?,
+        client::Release::Done(answer) if !args.json => view::released(answer)?.into(),
         client::Release::Free(_) if !args.json => {
-            format!("{} is free: nobody holds it, so there is nothing to release\n", escaped(resource))
+            t!("%{name} is free: nobody holds it, so there is nothing to release", name = escaped(resource)) + "\n"
         }
-        client::Release::Done(answer) | client::Release::Free(answer) => line(&answer.body),
+        client::Release::Done(answer) | client::Release::Free(answer) => line(&answer.body).into(),
     };
     // The exit status is that of the release, also when the reader of the output has gone.
     print(&text)?;

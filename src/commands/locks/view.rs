@@ -1,11 +1,14 @@
 //! The locks, laid out for people. Texts of the coordinator are escaped: a name must not steer a terminal.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use rust_i18n::t;
 use serde::Deserialize;
 
 use super::client::{Answer, ClientError, Listing, Lock};
+use crate::language::counted;
 use crate::text::escaped;
 
 const CLEAR: &str = "\x1b[2J";
@@ -21,7 +24,7 @@ const CLEAR_BELOW: &str = "\x1b[J";
 pub fn table(listing: &Listing, colour: bool, width: Option<u16>) -> Result<String, ClientError> {
     let locks = listing.parsed()?;
     if locks.is_empty() {
-        return Ok("nothing is locked\n".to_owned());
+        return Ok(t!("nothing is locked").into_owned() + "\n");
     }
     let mut table = wide(&locks);
     if let Some(width) = width.filter(|width| first_line(&table) > usize::from(*width)) {
@@ -39,12 +42,12 @@ pub fn table(listing: &Listing, colour: bool, width: Option<u16>) -> Result<Stri
 fn wide(locks: &[Lock]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_header([
-        "resource",
-        "state",
-        "owner",
-        "token",
-        "expires in",
-        "waiting",
+        t!("resource"),
+        t!("state"),
+        t!("owner"),
+        "token".into(),
+        t!("expires in"),
+        t!("waiting"),
     ]);
     for lock in locks {
         table.add_row([
@@ -62,12 +65,12 @@ fn wide(locks: &[Lock]) -> Table {
 
 fn narrow(locks: &[Lock]) -> Table {
     let mut table = Table::new();
-    let header = ["resource, owner and token", "state", "expires in", "waiting"];
+    let header = [t!("resource, owner and token"), t!("state"), t!("expires in"), t!("waiting")];
     table.load_style(presets::UTF8_FULL_CONDENSED).set_header(header);
     for lock in locks {
         let owner = lock.dono.as_deref().map(escaped);
         let owner_and_token: Vec<String> =
-            owner.into_iter().chain(lock.token.map(|token| format!("token {token}"))).collect();
+            owner.into_iter().chain(lock.token.map(|token| t!("token %{token}", token = token).into_owned())).collect();
         let mut named = escaped(&lock.recurso);
         if !owner_and_token.is_empty() {
             // Writing to a String cannot fail.
@@ -98,28 +101,37 @@ fn first_line(table: &Table) -> usize {
 
 fn state(estado: &str) -> Cell {
     match estado {
-        "travado" => Cell::new("held").fg(Color::Red),
-        "retido" => Cell::new("retained").fg(Color::Yellow),
-        "prometido" => Cell::new("promised").fg(Color::Cyan),
+        "travado" => Cell::new(state_in_words(estado)).fg(Color::Red),
+        "retido" => Cell::new(state_in_words(estado)).fg(Color::Yellow),
+        "prometido" => Cell::new(state_in_words(estado)).fg(Color::Cyan),
+        other => Cell::new(state_in_words(other)),
+    }
+}
+
+fn state_in_words(estado: &str) -> Cow<'_, str> {
+    match estado {
+        "travado" => t!("held"),
+        "retido" => t!("retained"),
+        "prometido" => t!("promised"),
         // A later version's.
-        other => Cell::new(escaped(other)),
+        other => escaped(other).into(),
     }
 }
 
 fn summary(locks: &[Lock], more: bool) -> String {
     let count = |estado: &str| locks.iter().filter(|lock| lock.estado == estado).count();
     let waiting: u64 = locks.iter().fold(0, |sum, lock| sum.saturating_add(lock.fila));
-    let mut text = format!("{} locked, {} retained", count("travado"), count("retido"));
-    // Writing to a String cannot fail.
-    let promised = count("prometido");
+    let (held, retained, promised) = (count("travado"), count("retido"), count("prometido"));
+    let mut counts = vec![
+        counted(held, t!("1 locked"), t!("%{n} locked", n = held)),
+        counted(retained, t!("1 retained"), t!("%{n} retained", n = retained)),
+    ];
     if promised > 0 {
-        let _ = write!(text, ", {promised} promised");
+        counts.push(counted(promised, t!("1 promised"), t!("%{n} promised", n = promised)));
     }
-    let _ = write!(text, ", {waiting} waiting");
-    if more {
-        text.push_str("; there are more than --limit shows");
-    }
-    text
+    counts.push(t!("%{n} waiting", n = waiting));
+    let counts = counts.join(", ");
+    if more { t!("%{counts}; there are more than --limit shows", counts = counts).into_owned() } else { counts }
 }
 
 /// `8.8 s`, or `4 min 20 s`.
@@ -144,15 +156,16 @@ pub fn released(answer: &Answer) -> Result<String, ClientError> {
     }
     let Released { estado_anterior, recursos, dono, token } = answer.parsed()?;
     let resources = recursos.iter().map(|name| escaped(name)).collect::<Vec<_>>().join(", ");
-    let owner = dono.as_deref().map_or_else(|| "no named owner".to_owned(), |dono| format!("owner {}", escaped(dono)));
-    let token = token.map_or_else(|| "no token".to_owned(), |token| format!("token {token}"));
-    let was = match estado_anterior.as_str() {
-        "travado" => "held",
-        "retido" => "retained",
-        "prometido" => "promised",
-        other => &escaped(other),
-    };
-    Ok(format!("released {resources} (was {was}: {owner}, {token})\n"))
+    let owner = dono.as_deref().map_or_else(|| t!("no named owner"), |dono| t!("owner %{name}", name = escaped(dono)));
+    let token = token.map_or_else(|| t!("no token"), |token| t!("token %{token}", token = token));
+    let said = t!(
+        "released %{names} (was %{state}: %{owner}, %{token})",
+        names = resources,
+        state = state_in_words(&estado_anterior),
+        owner = owner,
+        token = token
+    );
+    Ok(said.into_owned() + "\n")
 }
 
 /// `text` in place of the terminal's contents, without a flicker: each line overwrites another.

@@ -7,6 +7,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::commands::address::{parse_listen, url_parser};
+use crate::commands::values::whole_number;
 use crate::coordinator::protocol::TOKENS_ABOVE_MAX;
 use crate::logging::ROTATE_MB_DEFAULT;
 
@@ -26,7 +27,7 @@ pub struct ServerArgs {
     #[arg(long, env = "SCTEC_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
     pub log_level: LogLevel,
     /// Rotate the log file at this many megabytes, and keep the last five (app.log.1 to .5); 0 never rotates
-    #[arg(long, env = "SCTEC_LOG_ROTATE_MB", default_value_t = ROTATE_MB_DEFAULT, value_name = "MB", value_parser = clap::value_parser!(u64).range(..=1_000_000))]
+    #[arg(long, env = "SCTEC_LOG_ROTATE_MB", default_value_t = ROTATE_MB_DEFAULT, value_name = "MB", value_parser = whole_number::<u64>(0..=1_000_000))]
     pub log_rotate_mb: u64,
 }
 
@@ -65,7 +66,7 @@ pub enum LogLevel {
 pub struct LockArgs {
     /// Pause inside the critical section: makes the race likelier, or keeps a lock longer in a test [default: 0; 100 with
     /// --no-lock]
-    #[arg(long, env = "SCTEC_CRITICAL_DELAY_MS", value_name = "MS", value_parser = clap::value_parser!(u64).range(..=600_000))]
+    #[arg(long, env = "SCTEC_CRITICAL_DELAY_MS", value_name = "MS", value_parser = whole_number::<u64>(0..=600_000))]
     pub critical_delay_ms: Option<u64>,
     /// Time to live of a lock that is not released, from 100 to 300000
     #[arg(long, env = "SCTEC_LOCK_TTL_MS", default_value_t = 10_000, value_name = "MS")]
@@ -79,7 +80,7 @@ pub struct LockArgs {
 #[derive(Clone, Debug, Args)]
 pub struct TrailArgs {
     /// Rotate the audit trail's file at this many megabytes: close it and begin a new one [default: one file, never closed]
-    #[arg(long, env = "SCTEC_AUDIT_ROTATE_MB", value_name = "MB", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, env = "SCTEC_AUDIT_ROTATE_MB", value_name = "MB", value_parser = whole_number::<u64>(1..=1_000_000))]
     pub audit_rotate_mb: Option<u64>,
     /// Record refused bookings too: the scientist, the slot and the reason
     ///
@@ -140,7 +141,7 @@ pub struct CoordinatorArgs {
     /// Grant only fencing tokens above N. Needed after coordenador.json was lost. N is the largest token that a scheduler has
     /// seen: it is in the scheduler's log and in the coordinator's refusal
     #[arg(long, env = "SCTEC_TOKENS_ABOVE", default_value_t = 0, value_name = "N", hide_default_value = true,
-        value_parser = clap::value_parser!(u64).range(..=TOKENS_ABOVE_MAX))]
+        value_parser = whole_number::<u64>(0..=TOKENS_ABOVE_MAX))]
     pub tokens_above: u64,
     /// Options of every server.
     #[command(flatten)]
@@ -174,7 +175,7 @@ pub struct AllArgs {
     pub grace: Grace,
     /// Grant only fencing tokens above N. Needed after coordenador.json was lost. N is the largest token in the log
     #[arg(long, env = "SCTEC_TOKENS_ABOVE", default_value_t = 0, value_name = "N", hide_default_value = true,
-        value_parser = clap::value_parser!(u64).range(..=TOKENS_ABOVE_MAX))]
+        value_parser = whole_number::<u64>(0..=TOKENS_ABOVE_MAX))]
     pub tokens_above: u64,
     /// Options of the locking.
     #[command(flatten)]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rust_i18n::t;
+
 use crate::time::millis;
 
 /// The member of an answer that has the rest of the grace, in milliseconds.
@@ -20,7 +22,17 @@ pub fn words(left: Duration) -> String {
     }
 }
 
-/// Why the coordinator gives no lock, for the command line.
+/// Why the coordinator gives no lock, in the language of the command line.
+pub fn for_people(left: Duration) -> String {
+    let seconds = seconds(left);
+    t!(
+        "the coordinator was restarted, and waits until earlier locks have expired: %{seconds} s left",
+        seconds = seconds
+    )
+    .into_owned()
+}
+
+/// The same in English, for reports that machines read.
 pub fn in_english(left: Duration) -> String {
     format!("the coordinator was restarted, and waits until earlier locks have expired: {} s left", seconds(left))
 }

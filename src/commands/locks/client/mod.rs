@@ -5,7 +5,9 @@
 //! the next address is not asked. A release goes to the next address only if it surely did not arrive: two coordinators
 //! must not both release for one command.
 
-use std::fmt::Write;
+mod error;
+mod refusal;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,14 +17,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::coordinator::protocol::grace;
+pub use self::error::ClientError;
 use crate::http::client::{AnswerError, Limits, Session, Url};
 use crate::http::links::{ReadLink, with_query};
-use crate::http::unreachable::Peer;
 use crate::text::escaped;
 
-/// The coordinator in an advice.
-const COORDINATOR: Peer = Peer { name: "the coordinator", command: "sctec serve-coordinator" };
 /// The limits of one exchange. Connecting has less time, because another address may be next; a full page is far below
 /// the most bytes of an answer.
 const LIMITS: Limits =
@@ -31,78 +30,6 @@ const LIMITS: Limits =
 const PAGE_MAX: usize = 1000;
 /// More locks than a coordinator ever has: a million locked or retained, and fewer promised.
 const LOCKS_MAX: usize = 2_000_000;
-
-/// Why a coordinator could not be asked, or why its answer is no use. Each says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// Not a URL that this client can ask.
-    #[error(
-        "cannot ask {0:?}: a coordinator's URL looks like http://127.0.0.1:3000; correct --coordinator or SCTEC_COORDINATOR"
-    )]
-    Url(String),
-    /// No address answers.
-    #[error("cannot reach {tried}; {}", cause.cause().advice(COORDINATOR, "--coordinator"))]
-    Unreachable {
-        /// The URL.
-        tried: String,
-        /// Why the last address did not answer.
-        #[source]
-        cause: AnswerError,
-    },
-    /// The request may have arrived; its answer did not.
-    #[error(
-        "{url} received the request but did not answer: the lock may or may not be released; check with sctec locks"
-    )]
-    Unsure {
-        /// The URL.
-        url: String,
-        /// The cause.
-        #[source]
-        cause: AnswerError,
-    },
-    /// The answer is not HTTP, or too long.
-    #[error("{url} is not a coordinator; a coordinator's default port is 3000: name another with --coordinator")]
-    Protocol {
-        /// The URL.
-        url: String,
-        /// The cause.
-        #[source]
-        cause: AnswerError,
-    },
-    /// The answer is neither the expected one nor a problem of the coordinator's.
-    #[error(
-        "{url} (status {status}) is not a coordinator; a coordinator's default port is 3000: name another with --coordinator"
-    )]
-    NotACoordinator {
-        /// The URL.
-        url: String,
-        /// The answer's status.
-        status: u16,
-    },
-    /// The coordinator refuses, with a reason.
-    #[error("{url} answered {status}: {said}")]
-    Refused {
-        /// The URL.
-        url: String,
-        /// The answer's status.
-        status: u16,
-        /// The coordinator's reason, safe to print.
-        said: String,
-    },
-    /// A list that never ends.
-    #[error("the pages that {url} leads to do not end; name another coordinator with --coordinator")]
-    Endless {
-        /// The last page.
-        url: String,
-    },
-}
-
-impl ClientError {
-    /// Whether no address answered: one may later.
-    pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Unreachable { .. })
-    }
-}
 
 /// The locks of one request.
 #[derive(Debug)]
@@ -189,15 +116,8 @@ impl Answer {
         let Some(detail) = self.body["detail"].as_str().filter(|_| !foreign) else {
             return self.not_a_coordinators();
         };
-        let grace_left = self.body[grace::LEFT].as_u64().map(Duration::from_millis);
-        let mut said = grace_left.map_or_else(|| detail.to_owned(), grace::in_english);
-        for wrong in self.body["erros"].as_array().into_iter().flatten() {
-            if let (Some(field), Some(message)) = (wrong["campo"].as_str(), wrong["mensagem"].as_str()) {
-                // Writing to a String cannot fail.
-                let _ = write!(said, " {field}: {message}.");
-            }
-        }
-        ClientError::Refused { url: self.url.clone(), status: self.status.as_u16(), said: escaped(&said) }
+        let said = escaped(&refusal::in_words(&self.body, detail));
+        ClientError::Refused { url: self.url.clone(), status: self.status.as_u16(), said }
     }
 }
 
