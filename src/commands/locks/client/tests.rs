@@ -121,7 +121,7 @@ async fn a_release_says_what_it_ended() {
 #[tokio::test]
 async fn a_404_of_a_free_resource_differs_from_a_404_of_an_unknown_path() {
     let problem =
-        |code: &str| json!({"codigo": code, "detail": "d\u{1b}", "erros": [{"campo": "motivo", "mensagem": "m"}]});
+        |code: &str| json!({"codigo": code, "detail": "d", "erros": [{"campo": "motivo", "mensagem": "m\u{1b}"}]});
     let free = (404, problem("sem_trava").to_string());
     let (url, requests) = fake(vec![free, (404, problem("nao_encontrado").to_string()), (404, "<html>".to_owned())]);
     let mut client = client(&[&url]);
@@ -132,7 +132,7 @@ async fn a_404_of_a_free_resource_differs_from_a_404_of_an_unknown_path() {
     }
     let (url, _requests) = fake(vec![(422, problem("campos_invalidos").to_string())]);
     let error = self::client(&[&url]).release("X", Some("\n")).await.unwrap_err();
-    assert_eq!(error.to_string(), format!("{url}/locks/X answered 422: d\\u001b motivo: m."));
+    assert_eq!(error.to_string(), format!("{url}/locks/X answered 422: --reason: the coordinator says \"m\\u001b\""));
 }
 
 #[tokio::test]
