@@ -144,7 +144,7 @@ fn what_machines_read_is_the_same_in_both_languages() {
     services.wait_for_log("audit.jsonl", |lines| lines.iter().any(|line| line.contains("AGENDAMENTO_CRIADO")));
     let locks = services.locks("");
     let trail = std::fs::read_to_string(services.data_dir().join("audit.jsonl")).unwrap();
-    let id = serde_json::from_str::<serde_json::Value>(trail.lines().last().unwrap()).unwrap()["req"].clone();
+    let id = serde_json::from_str::<Value>(trail.lines().last().unwrap()).unwrap()["req"].clone();
     let id = id.as_str().unwrap().to_owned();
     for arguments in [
         &["--version"][..],
