@@ -19,7 +19,8 @@ fn shown(name: &str, arguments: &[&str], hidden: &[&str]) -> Vec<String> {
 #[track_caller]
 fn shown_with(status: i32, name: &str, arguments: &[&str], hidden: &[&str]) -> Vec<String> {
     // The headings are longer in Portuguese; only the English ones are drawn.
-    for columns in COLUMNS {
+    let columns_in_portuguese = if hidden.contains(&"--lang") { &[][..] } else { &COLUMNS };
+    for &columns in columns_in_portuguese {
         let mut command = sctec();
         command.args(arguments).args(hidden).args(["--lang", "pt"]).env("TERM", "dumb").env_remove("COLUMNS");
         let shown = without_colours(&Terminal::start(columns, &mut command).end_with(status));
