@@ -270,7 +270,7 @@ fn vault_31718_an_order_that_cannot_be_recorded_is_not_carried_out() {
         refuses_to_force(&locks, &lease, target);
         let out = run(&["locks", "--url", &locks.url(""), "--release", "X", "--reason", "m"]);
         assert!(!out.status.success() && out.stdout.is_empty(), "{out:?}");
-        assert!(String::from_utf8_lossy(&out.stderr).contains("nada foi feito"), "{out:?}");
+        assert!(String::from_utf8_lossy(&out.stderr).contains("releases nothing"), "{out:?}");
         std::fs::remove_file(&log).unwrap();
     }
     std::fs::create_dir(&log).unwrap();
