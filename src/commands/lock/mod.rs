@@ -65,7 +65,7 @@ COMMAND finds in its environment: SCTEC_TOKEN_FENCING (the fencing token), SCTEC
 and SCTEC_LEASE_ID (a program that has it can renew and release the lock).
 
 The lock is renewed after each third of the TTL, and released when COMMAND ends. If no renewal succeeds until two thirds of the \
-TTL have passed, COMMAND and the processes that it started get SIGTERM, and SIGKILL when the lock expires. If the lock was released by \
+TTL have passed, COMMAND and the processes that it started get SIGTERM, and SIGKILL just before the lock expires. If the lock was released by \
 force, the next renewal notices it: SIGTERM at once, SIGKILL a third of the TTL later. If sctec lock itself is killed or stopped, or the machine sleeps, \
 COMMAND may go on without the lock: the storage must check the fencing token.
 
@@ -85,7 +85,7 @@ pub(super) struct LockArgs {
     #[arg(long, num_args = 0..=1, value_name = "DURATION", value_parser = parse_wait)]
     #[expect(clippy::option_option, reason = "not given, given alone, given with a duration")]
     wait: Option<Option<Duration>>,
-    /// The holder's name in the list of locks [default: COMMAND@HOST:PID]
+    /// The holder's name in the list of locks (default: COMMAND@HOST:PID)
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     owner: Option<String>,
     /// The coordinator's URL. Comma-separate several addresses of it for failover

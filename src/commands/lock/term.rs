@@ -1,7 +1,7 @@
 //! How long a holder may count on its lease, and what it does when. Pure: instants come in as arguments.
 //!
 //! A lease's life has three thirds. After the first it is renewed. If no renewal is confirmed until the end of the second, the
-//! command is told to end; at the end of the third it is killed.
+//! command is told to end; shortly before the end of the third it is killed.
 
 use std::time::{Duration, Instant};
 
@@ -33,9 +33,10 @@ impl Term {
         self.before_end(self.ttl / 3)
     }
 
-    /// When its holder has to have ended, if the loss was noticed at `now`: after a third of the TTL, and never after the end.
+    /// When its holder is killed, if the loss was noticed at `now`: after a third of the TTL, and always some time before the
+    /// end, since finding all of its processes takes time too.
     pub fn kill_at(self, now: Instant) -> Instant {
-        self.ends.min(now + self.ttl / 3)
+        self.before_end(self.pause()).min(now + self.ttl / 3)
     }
 
     /// The pause between two tries of a renewal.
@@ -60,7 +61,10 @@ mod tests {
         let term = Term::new(Duration::from_secs(9), at(9));
         assert_eq!([term.renew_at(), term.stop_at(), term.ends()], [at(3), at(6), at(9)]);
         // A loss that a renewal brings to light leaves a third; one that comes late leaves what is left.
-        assert_eq!([3, 5, 6, 8, 9, 20].map(|now| term.kill_at(at(now))), [at(6), at(8), at(9), at(9), at(9), at(9)]);
+        let before_end = at(9) - term.pause();
+        assert_eq!([3, 5].map(|now| term.kill_at(at(now))), [at(6), at(8)]);
+        assert_eq!([6, 8, 9, 20].map(|now| term.kill_at(at(now))), [before_end; 4]);
+        assert!(before_end < term.ends() && term.stop_at() < before_end);
         // A lease of which little is left is renewed at once.
         assert!(Term::new(Duration::from_secs(9), at(1)).renew_at() < at(0));
     }
