@@ -137,3 +137,29 @@ fn options_that_contradict_each_other_are_refused_with_what_would_be_right() {
         assert!(output.status.code() == Some(1) && said.contains("--verify checks the whole trail"), "{said}");
     }
 }
+
+#[test]
+fn records_that_were_found_before_an_error_are_printed() {
+    let folder = rotated();
+    let data_dir = folder.path().to_str().unwrap();
+    // A folder cannot be read as a file, not even by root.
+    let closed = folder.path().join("audit-000000000001.jsonl");
+    std::fs::remove_file(&closed).unwrap();
+    std::fs::create_dir(&closed).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = audit(&[&["--data-dir", data_dir], arguments].concat()).output().unwrap();
+        let (printed, said) = texts(&output);
+        assert!(said.contains("audit-000000000001.jsonl") && output.status.code() == Some(2), "{arguments:?}: {said}");
+        numbers(&printed)
+    };
+    assert_eq!(run(&["-n", "20"]), [4, 5, 6, 7, 8, 9]);
+    assert_eq!(run(&["-n", "20", "-r"]), [9, 8, 7, 6, 5, 4]);
+    // From the beginning: the second closed file is the one that fails.
+    std::fs::remove_dir(&closed).unwrap();
+    std::fs::write(&closed, numbered(1, 3)).unwrap();
+    let second = folder.path().join("audit-000000000004.jsonl.gz");
+    std::fs::remove_file(&second).unwrap();
+    std::fs::create_dir(&second).unwrap();
+    let output = audit(&["--data-dir", data_dir, "-f", "-n", "20", "--format", "jsonl"]).output().unwrap();
+    assert_eq!((numbers(&texts(&output).0), output.status.code()), (vec![1, 2, 3], Some(2)), "{output:?}");
+}

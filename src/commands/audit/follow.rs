@@ -33,14 +33,25 @@ pub fn run<W: Write>(search: &mut Search<W>, args: &AuditArgs) -> anyhow::Result
     let from_now = args.last == Some(0);
     search.keep(args.last.map(|most| Kept::new(Some(most))));
     let Some(followed) = inputs.pop() else { return Ok(()) };
-    if !from_now {
-        search.read_all(inputs)?;
-    }
+    let read = if from_now { Ok(()) } else { search.read_all(inputs) };
+    let followed = read.and_then(|()| follow_last(search, args, followed, from_now));
+    // Records that were found before an error are printed too.
+    let released = search.release_last();
+    followed.and(released)
+}
+
+/// Reads the last input and what follows it.
+fn follow_last<W: Write>(
+    search: &mut Search<W>,
+    args: &AuditArgs,
+    followed: Input,
+    from_now: bool,
+) -> anyhow::Result<()> {
     let trail = match &followed {
         // The last input is a closed file: there was no current file.
         Input::Closed(_) => args.trail(),
         Input::File(path) | Input::Open(OpenFile { path, .. }) => path.clone(),
-        Input::Stdin => return search.read(followed).and_then(|()| search.release_last()),
+        Input::Stdin => return search.read(followed),
     };
     let name = followed.name();
     match followed.open()? {
@@ -52,7 +63,7 @@ pub fn run<W: Write>(search: &mut Search<W>, args: &AuditArgs) -> anyhow::Result
             }
             follow(search, place, &trail)
         }
-        Some(open) => search.read(Input::Open(open)).and_then(|()| search.release_last()),
+        Some(open) => search.read(Input::Open(open)),
         None => Ok(()),
     }
 }

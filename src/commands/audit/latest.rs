@@ -50,6 +50,15 @@ pub fn run<W: Write>(
     newest_first: bool,
 ) -> anyhow::Result<()> {
     let mut wants = Wants { left: last, found: (!newest_first).then(Vec::new) };
+    let found_all = find(search, &mut wants, inputs);
+    // Records that were found before an error are printed too.
+    let found = wants.found.unwrap_or_default();
+    let printed = found.iter().rev().try_for_each(|line| search.print(line));
+    found_all.and(printed)
+}
+
+/// Reads the inputs, from the last one on, until nothing more is wanted.
+fn find<W: Write>(search: &mut Search<W>, wants: &mut Wants, inputs: Vec<Input>) -> anyhow::Result<()> {
     // The file that was read before, which follows in the trail, and its first record.
     let mut next: Option<(String, u64)> = None;
     let mut inputs = inputs.into_iter().rev();
@@ -62,7 +71,7 @@ pub fn run<W: Write>(
         let read = match input.open()? {
             Some(open) if open.is_regular() => {
                 let first = inputs::first_record(&open.file).with_context(|| cannot_read(&name))?;
-                let reached = read(search, &mut wants, open, &name)?;
+                let reached = read(search, wants, open, &name)?;
                 if let (Some((next, next_first)), Some(reached)) = (&next, reached) {
                     search.tell_missing(&name, reached, next, *next_first);
                 }
@@ -72,10 +81,9 @@ pub fn run<W: Write>(
             Some(open) => Input::Open(open),
             None => Input::Stdin,
         };
-        read_whole(search, &mut wants, read)?;
+        read_whole(search, wants, read)?;
     }
-    let found = wants.found.unwrap_or_default();
-    found.iter().rev().try_for_each(|line| search.print(line))
+    Ok(())
 }
 
 /// Reads a regular file. Returns its last record, if it has numbers.
