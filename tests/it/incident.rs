@@ -295,3 +295,40 @@ fn with_another_filter_a_format_or_a_file_req_finds_records_only() {
         assert!(status == Some(2) && said.contains(right) && said.lines().count() == 1, "{arguments:?}: {said}");
     }
 }
+
+#[test]
+fn what_could_not_be_read_changes_the_exit_status() {
+    let folder = rotated();
+    let data_dir = folder.path().to_str().unwrap();
+    let of = |id: &str| run(&["--data-dir", data_dir, "--req", id]);
+    assert_eq!(of("r-1").2, Some(0));
+    // A folder cannot be read as a file, not even by root.
+    std::fs::create_dir(folder.path().join("app.log.3")).unwrap();
+    let (_, said, status) = of("r-1");
+    assert!(status == Some(1) && said.contains("app.log.3: it is a folder") && said.lines().count() == 1, "{said}");
+    std::fs::remove_dir(folder.path().join("app.log.3")).unwrap();
+    let closed = folder.path().join("audit-000000000001.jsonl.zst");
+    std::fs::write(&closed, "x").unwrap();
+    let (_, said, status) = of("r-1");
+    assert!(status == Some(1) && said.contains("audit-000000000001.jsonl.zst; decompress it first"), "{said}");
+    std::fs::remove_file(closed).unwrap();
+    std::fs::write(folder.path().join("app.log.3"), "x".repeat(17 << 20) + "\n").unwrap();
+    let (_, said, status) = of("r-1");
+    assert!(status == Some(1) && said.contains("1 line is longer than 16 MiB"), "{said}");
+}
+
+#[test]
+fn a_log_that_begins_after_the_request_is_whole_only_if_its_service_began_then() {
+    let folder = rotated();
+    let data_dir = folder.path().to_str().unwrap();
+    for closed in ["app.log.1", "app.log.2.gz"] {
+        std::fs::remove_file(folder.path().join(closed)).unwrap();
+    }
+    // A rotation with a date in the names leaves a log that looks as if it was never rotated.
+    let (_, said, status) = run(&["--data-dir", data_dir, "--req", "r-1"]);
+    assert!(status == Some(1) && said.contains("app.log begins at 2026-11-26T00:00:09Z"), "{said}");
+    let start = "INFO:2026-11-26T00:00:08.100Z:servico-agendamento:escutando em http://127.0.0.1:5000 us=000";
+    file(&folder, "app.log", &[start]);
+    let (_, said, status) = run(&["--data-dir", data_dir, "--req", "r-1"]);
+    assert!(status == Some(0) && said.contains("app.log begins at 2026-11-26T00:00:08Z"), "{said}");
+}

@@ -25,7 +25,7 @@ mod table;
 mod verify;
 
 use std::cmp::Ordering;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
@@ -33,15 +33,14 @@ use rust_i18n::t;
 
 pub use self::args::AuditArgs;
 use self::args::AuditFormat;
-use self::lines::LINE_MAX_MIB;
 use self::print::Printer;
+use self::reading::tell_passed_over;
 use self::search::Search;
 use super::moments;
 use super::outcome::{EXIT_CANNOT_RUN, EXIT_UNEXPECTED, EXIT_VERIFY_CANNOT_RUN, Outcome};
 use super::output::{CANNOT_WRITE, is_broken_pipe, tell};
 use crate::audit::filter::{Filter, Wanted};
 use crate::audit::record::EVENT_TYPES;
-use crate::language::counted;
 use crate::time::{Clock, Timestamp};
 
 /// Prints the records that match, or verifies the trail.
@@ -157,40 +156,5 @@ fn tell_unknown_event(name: &str) {
             event = quoted,
             events = events
         )),
-    }
-}
-
-/// Reports skipped lines. A closed standard error is not a failure.
-fn tell_passed_over(broken: u64, too_long: u64, unread: u64) {
-    let (mib, mut stderr) = (LINE_MAX_MIB, io::stderr().lock());
-    for (count, text) in [
-        (
-            broken,
-            counted(
-                broken,
-                t!("1 line looks like an audit record but is not whole; sctec skipped it"),
-                t!("%{n} lines look like audit records but are not whole; sctec skipped them", n = broken),
-            ),
-        ),
-        (
-            too_long,
-            counted(
-                too_long,
-                t!("1 line is longer than %{mib} MiB; sctec skipped it", mib = mib),
-                t!("%{n} lines are longer than %{mib} MiB; sctec skipped them", n = too_long, mib = mib),
-            ),
-        ),
-        (
-            unread,
-            counted(
-                unread,
-                t!("1 record has details that cannot be read; sctec shows its other fields"),
-                t!("%{n} records have details that cannot be read; sctec shows their other fields", n = unread),
-            ),
-        ),
-    ] {
-        if count > 0 {
-            let _ = writeln!(stderr, "{text}");
-        }
     }
 }

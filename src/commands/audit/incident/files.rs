@@ -4,6 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::audit::files::closed_and_unread;
 use crate::commands::audit::args::AuditArgs;
 use crate::commands::audit::inputs::{self, Input, OpenFile};
 use crate::commands::audit::reading::cannot_read;
@@ -31,6 +32,8 @@ pub struct Series {
     pub kind: Kind,
     /// The files.
     pub inputs: Vec<Input>,
+    /// Whether a file or the folder could not be read. A message was printed.
+    pub incomplete: bool,
 }
 
 /// All of them. A log has the trail's echo, so the trail comes first.
@@ -40,52 +43,78 @@ pub struct Series {
 pub fn all(args: &AuditArgs) -> anyhow::Result<Vec<Series>> {
     let mut all = Vec::new();
     for folder in &args.data_dir {
-        all.push(Series { kind: Kind::Trail, inputs: inputs::trail_of(&args.trail_in(folder))? });
+        all.push(trail(&args.trail_in(folder))?);
         for (kind, name) in [(Kind::Scheduler, SCHEDULER_LOG), (Kind::Coordinator, COORDINATOR_LOG)] {
-            all.push(Series { kind, inputs: log(&folder.join(name)) });
+            all.push(log(kind, &folder.join(name)));
         }
     }
     for path in &args.log {
         let input = if path.as_os_str() == "-" { Input::Stdin } else { Input::File(path.clone()) };
-        all.push(Series { kind: Kind::Named, inputs: vec![input] });
+        all.push(Series { kind: Kind::Named, inputs: vec![input], incomplete: false });
     }
-    all.retain(|series| !series.inputs.is_empty());
+    all.retain(|series| !series.inputs.is_empty() || series.incomplete);
     Ok(all)
+}
+
+/// A trail, with a word about its closed files that sctec cannot read.
+fn trail(path: &Path) -> anyhow::Result<Series> {
+    let inputs = inputs::trail_of(path)?;
+    let incomplete = match closed_and_unread(path) {
+        Ok(unread) => {
+            for closed in &unread {
+                tell(inputs::unread(closed));
+            }
+            !unread.is_empty()
+        }
+        // There is no data folder, so it has no trail.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => {
+            tell(format_args!("{}: {}", cannot_read(folder_of(path)), io_message(&error)));
+            true
+        }
+    };
+    Ok(Series { kind: Kind::Trail, inputs, incomplete })
 }
 
 /// A log and the files that rotation closed, the oldest first.
 ///
 /// The current file is opened before the others are listed: if it is closed in between, it is not read twice.
-fn log(path: &Path) -> Vec<Input> {
+fn log(kind: Kind, path: &Path) -> Series {
+    let mut incomplete = false;
     let mut seen = Vec::new();
     let mut opened = Vec::new();
-    let closed = |path: &Path| closed(path).unwrap_or_default();
-    let paths = std::iter::once(path.to_owned()).chain(std::iter::once_with(|| closed(path)).flatten());
-    for path in paths {
-        match inputs::open_if_there(&path) {
-            Ok(Some(open)) => {
-                let id = FileId::of(&open.file).ok();
-                if id.is_none_or(|id| !seen.contains(&id)) {
-                    seen.extend(id);
-                    opened.push(open);
-                }
+    let mut open = |path: &Path| match inputs::open_if_there(path) {
+        Ok(Some(open)) => {
+            let id = FileId::of(&open.file).ok();
+            if id.is_none_or(|id| !seen.contains(&id)) {
+                seen.extend(id);
+                opened.push(open);
             }
-            Ok(None) => {}
-            Err(error) => tell(format_args!("{}: {}", cannot_read(&path), io_message(&error))),
         }
-    }
-    opened.into_iter().rev().map(|open: OpenFile| Input::Open(open)).collect()
+        Ok(None) => {}
+        Err(error) => {
+            tell(format_args!("{}: {}", cannot_read(path), io_message(&error)));
+            incomplete = true;
+        }
+    };
+    open(path);
+    let closed = closed(path);
+    closed.iter().flatten().for_each(|path| open(path));
+    // The folder is the trail's too, and was told there.
+    incomplete |= closed.is_err_and(|error| error.kind() != io::ErrorKind::NotFound);
+    let inputs = opened.into_iter().rev().map(|open: OpenFile| Input::Open(open)).collect();
+    Series { kind, inputs, incomplete }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The files that rotation closed, the newest first: `app.log.1`, `app.log.2.gz` and so on.
 fn closed(path: &Path) -> io::Result<Vec<PathBuf>> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let mut found: Vec<(u32, PathBuf)> = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
+    for entry in std::fs::read_dir(folder_of(path))? {
         let entry = entry?.file_name();
         let number = entry.to_str().and_then(|entry| entry.strip_prefix(name)?.strip_prefix('.'));
         let number =
@@ -120,7 +149,7 @@ mod tests {
             std::fs::write(folder.path().join(name), name).unwrap();
         }
         let names = |path: &str| {
-            let inputs = log(&folder.path().join(path));
+            let inputs = log(Kind::Scheduler, &folder.path().join(path)).inputs;
             let name = |input: &Input| input.path().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
             inputs.iter().map(name).collect::<Vec<_>>()
         };

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use memchr::memmem::Finder;
 use serde_json::{Map, Value};
 
-use crate::audit::record::LEVEL;
+use crate::audit::record::{LEVEL, SERVICE_STARTED};
 use crate::coordinator::SERVICE as COORDINATOR;
 use crate::time::Timestamp;
 
@@ -78,7 +78,7 @@ impl Lookout {
             What::Log(log) => {
                 let is_of_the_request = log.value("req").and_then(Value::as_str) == Some(&self.id);
                 let token = log.value("token").and_then(Value::as_u64).filter(|_| log.service == COORDINATOR);
-                if let Some(token) = token.filter(|_| is_of_the_request && log.message.contains("concedido"))
+                if let Some(token) = token.filter(|_| is_of_the_request && log.begins_with(&["Lock", "concedido"]))
                     && self.tokens.len() < TOKENS_MAX
                 {
                     self.tokens.insert(token);
@@ -97,6 +97,11 @@ fn lease_of(record: &Map<String, Value>) -> Option<u64> {
 }
 
 impl Log {
+    /// Whether the message begins with these words. A resource may have any name, so the rest of the message is not looked at.
+    fn begins_with(&self, words: &[&str]) -> bool {
+        self.message.split(' ').take(words.len()).eq(words.iter().copied())
+    }
+
     fn value(&self, name: &str) -> Option<&Value> {
         self.pairs.iter().find(|(pair, _)| pair == name).map(|(_, value)| value)
     }
@@ -105,6 +110,14 @@ impl Log {
 /// When a line was made, in microseconds since 1970, if it is a line of a log or a record.
 pub fn instant(line: &[u8]) -> Option<i64> {
     read(line)?.at
+}
+
+/// Whether a service writes this line when it starts.
+pub fn is_start(line: &[u8]) -> bool {
+    read(line).is_some_and(|entry| match entry.what {
+        What::Record(record) => record.get("event_type").and_then(Value::as_str) == Some(SERVICE_STARTED),
+        What::Log(log) => log.begins_with(&["escutando"]) || log.begins_with(&["Páginas", "do", "banco", "conferidas"]),
+    })
 }
 
 fn read(line: &[u8]) -> Option<Entry> {

@@ -1,6 +1,7 @@
 //! Puts the lines of several sources together in the order of time, with one line of each source in memory.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 
 use super::line::What;
 use super::source::{Found, Source};
@@ -12,7 +13,10 @@ const RECORDS: usize = 10_000;
 pub struct Merge {
     sources: Vec<Source>,
     heads: Vec<Option<Found>>,
-    records: VecDeque<String>,
+    hasher: RandomState,
+    /// The hashes of the last records, the oldest first, and the same hashes to be found at once.
+    order: VecDeque<u64>,
+    records: HashSet<u64>,
 }
 
 impl Merge {
@@ -22,7 +26,12 @@ impl Merge {
     /// When a source cannot be read.
     pub fn new(mut sources: Vec<Source>) -> anyhow::Result<Self> {
         let heads = sources.iter_mut().map(Source::next).collect::<anyhow::Result<_>>()?;
-        Ok(Self { sources, heads, records: VecDeque::new() })
+        Ok(Self::of(sources, heads))
+    }
+
+    fn of(sources: Vec<Source>, heads: Vec<Option<Found>>) -> Self {
+        let (hasher, order, records) = (RandomState::new(), VecDeque::new(), HashSet::new());
+        Self { sources, heads, hasher, order, records }
     }
 
     /// The next line, or `None` after the last. An audit record comes once: its echo in a log is passed over.
@@ -53,13 +62,45 @@ impl Merge {
         if matches!(found.entry.what, What::Log(_)) {
             return false;
         }
-        if self.records.contains(&found.entry.json) {
+        let hash = self.hasher.hash_one(&found.entry.json);
+        if !self.records.insert(hash) {
             return true;
         }
-        if self.records.len() == RECORDS {
-            self.records.pop_front();
+        self.order.push_back(hash);
+        if self.order.len() > RECORDS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.records.remove(&oldest);
         }
-        self.records.push_back(found.entry.json.clone());
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::super::line::Entry;
+    use super::*;
+
+    fn record(number: usize) -> Found {
+        let json = format!("{{\"seq\":{number}}}");
+        let entry = Entry { at: None, what: What::Record(serde_json::Map::new()), json };
+        Found { entry, key: 0, origin: Rc::from("audit.jsonl"), number: 1 }
+    }
+
+    #[test]
+    fn an_echo_is_known_as_long_as_its_record_is_among_the_last_ones() {
+        let mut merge = Merge::of(Vec::new(), Vec::new());
+        for number in 0..=RECORDS {
+            assert!(!merge.is_echo(&record(number)));
+        }
+        // The first record was forgotten for the last one, and nothing else was.
+        for number in 1..=RECORDS {
+            assert!(merge.is_echo(&record(number)), "{number}");
+        }
+        assert!(!merge.is_echo(&record(0)));
+        assert!(!merge.is_echo(&record(1)));
+        assert_eq!((merge.order.len(), merge.records.len()), (RECORDS, RECORDS));
     }
 }

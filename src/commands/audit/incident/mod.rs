@@ -12,7 +12,6 @@ mod source;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::rc::Rc;
 
 use anyhow::{Context, anyhow, bail};
 use rust_i18n::t;
@@ -20,9 +19,10 @@ use rust_i18n::t;
 use self::files::{Kind, Series};
 use self::merge::Merge;
 use self::show::Show;
-use self::source::{Found, Source};
+use self::source::{Begin, Found, Source};
 use super::args::AuditArgs;
 use super::inputs::Input;
+use super::reading::tell_passed_over;
 use crate::audit::filter::Wanted;
 use crate::audit::record::SERVICE;
 use crate::commands::outcome::{EXIT_UNEXPECTED, Outcome};
@@ -100,14 +100,17 @@ fn tell_all<W: Write>(show: &mut Show<W>, series: Vec<Series>, id: &str, wanted:
             searched = searched
         ));
     }
-    Ok(tell_missing(lines.sources(), first) & !lines.sources().iter().any(|source| source.incomplete))
+    let too_long: u64 = lines.sources().iter().map(|source| source.too_long).sum();
+    tell_passed_over(0, too_long, 0);
+    let unread = too_long > 0 || lines.sources().iter().any(|source| source.incomplete);
+    Ok(tell_missing(lines.sources(), first) && !unread)
 }
 
 /// The first file of a source, and how far back it goes.
-fn searched((begins, name): &(i64, Rc<str>)) -> String {
-    match Timestamp::from_micros(*begins) {
-        Some(at) => t!("%{name} (since %{at})", name = name, at = at.seconds()).into_owned(),
-        None => name.to_string(),
+fn searched(begin: &Begin) -> String {
+    match Timestamp::from_micros(begin.at) {
+        Some(at) => t!("%{name} (since %{at})", name = begin.origin, at = at.seconds()).into_owned(),
+        None => begin.origin.to_string(),
     }
 }
 
@@ -136,15 +139,15 @@ fn tell_missing(sources: &[Source], first: Option<i64>) -> bool {
     }
     let mut whole = has_trail && has_log && has_coordinator;
     let logs = sources.iter().filter(|source| matches!(source.kind, Kind::Scheduler | Kind::Coordinator));
-    for (begins, name) in logs.filter_map(|source| source.begins.as_ref()) {
-        if let (Some(first), Some(at)) = (first, Timestamp::from_micros(*begins))
-            && first < *begins
+    for begin in logs.filter_map(|source| source.begins.as_ref()) {
+        if let (Some(first), Some(at)) = (first, Timestamp::from_micros(begin.at))
+            && first < begin.at
         {
-            // A log that was never rotated begins with its service.
-            whole &= name.ends_with(".log");
+            // A log that was never rotated begins with the start of its service.
+            whole &= begin.is_start;
             tell(t!(
                 "%{name} begins at %{at}, and this request began before; if there are copies of older logs, add them with --log",
-                name = name,
+                name = begin.origin,
                 at = at.seconds()
             ));
         }

@@ -33,14 +33,26 @@ pub struct Found {
     pub number: u64,
 }
 
+/// How a sequence of files begins.
+pub struct Begin {
+    /// When the first line was made.
+    pub at: i64,
+    /// The name of its file.
+    pub origin: Rc<str>,
+    /// Whether the service wrote the line when it started, as in a log that was never rotated.
+    pub is_start: bool,
+}
+
 /// One sequence of files.
 pub struct Source {
     /// What the files have.
     pub kind: Kind,
     /// Whether a file could not be read to its end. A message was printed.
     pub incomplete: bool,
-    /// When the first line was made, and the name of its file.
-    pub begins: Option<(i64, Rc<str>)>,
+    /// How many lines were passed over, because they are too long.
+    pub too_long: u64,
+    /// The first line that has a time.
+    pub begins: Option<Begin>,
     /// Whether there are lines of the scheduler.
     pub has_scheduler: bool,
     /// Whether there are lines of the coordinator.
@@ -63,12 +75,14 @@ struct Open {
 impl Source {
     /// The lines of request `id` in these files.
     pub fn new(series: Series, id: &str) -> Self {
+        let has_files = !series.inputs.is_empty();
         Self {
             kind: series.kind,
-            incomplete: false,
+            incomplete: series.incomplete,
+            too_long: 0,
             begins: None,
-            has_scheduler: matches!(series.kind, Kind::Trail | Kind::Scheduler),
-            has_coordinator: series.kind == Kind::Coordinator,
+            has_scheduler: matches!(series.kind, Kind::Trail | Kind::Scheduler) && has_files,
+            has_coordinator: series.kind == Kind::Coordinator && has_files,
             inputs: series.inputs.into(),
             lookout: Lookout::new(id),
             open: None,
@@ -153,9 +167,16 @@ impl Source {
         let origin = Rc::clone(&open.origin);
         while let Some(line) = open.lines.next().with_context(|| cannot_read(&*origin))? {
             open.number += 1;
-            let Line::Bytes(line) = line else { continue };
+            let Line::Bytes(line) = line else {
+                self.too_long += 1;
+                continue;
+            };
             if self.begins.is_none() {
-                self.begins = line::instant(line).map(|at| (at, Rc::clone(&origin)));
+                self.begins = line::instant(line).map(|at| Begin {
+                    at,
+                    origin: Rc::clone(&origin),
+                    is_start: open.number == 1 && line::is_start(line),
+                });
             }
             if self.kind == Kind::Named {
                 self.has_scheduler = self.has_scheduler || memmem::find(line, SERVICE.as_bytes()).is_some();
