@@ -130,7 +130,7 @@ impl<W: Write> Search<W> {
         }
     }
 
-    /// Reads an input to its end, whatever comes before it in the trail.
+    /// Reads an input to its end. What comes before it in the trail does not matter.
     ///
     /// # Errors
     /// As [`Search::read`].
