@@ -1,14 +1,12 @@
 //! `sctec lock`: a command that runs while its lock is held, and no longer.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::io::Write;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::{ChildStdin, Command, Output, Stdio};
 
 use serde_json::json;
 
-use crate::common::{Locks, deaf, http, pause, run, signal, wait_until};
+use crate::common::{Background, Locks, deaf, http, nobody, pause, run, signal, wait_until};
 
 const REFUSED: Option<i32> = Some(123);
 const LOST: Option<i32> = Some(124);
@@ -33,19 +31,16 @@ fn output(locks: &Locks, options: &[&str], command: &[&str]) -> Output {
 
 /// A `sctec lock` whose shell script has said something; killed when dropped.
 struct Held {
-    child: Child,
+    lock: Background,
     /// A script that reads goes on when this is closed.
     stdin: Option<ChildStdin>,
-    out: Arc<Mutex<Vec<String>>>,
-    err: Arc<Mutex<Vec<String>>>,
 }
 
 impl Held {
     fn spawn(lock: &mut Command) -> Self {
-        let mut child = lock.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (stdin, out) = (child.stdin.take(), lines_of(child.stdout.take().unwrap()));
-        let err = lines_of(child.stderr.take().unwrap());
-        Self { child, stdin, out, err }
+        let mut lock = Background::spawn(lock.stdin(Stdio::piped()));
+        let stdin = lock.child.stdin.take();
+        Self { lock, stdin }
     }
 
     /// Runs `script`, and waits until it has said its first line.
@@ -56,7 +51,7 @@ impl Held {
     }
 
     fn lines(&self) -> Vec<String> {
-        self.out.lock().unwrap().clone()
+        self.lock.out.lock().unwrap().clone()
     }
 
     fn wait_for_lines(&self, count: usize) {
@@ -65,17 +60,12 @@ impl Held {
 
     /// Waits until standard error has `words`.
     fn wait_for_message(&self, words: &str) {
-        wait_until(words, || self.err.lock().unwrap().iter().any(|line| line.contains(words)));
+        wait_until(words, || self.lock.err.lock().unwrap().iter().any(|line| line.contains(words)));
     }
 
     /// Its exit status, once it has ended.
     fn status(&mut self) -> Option<i32> {
-        let mut status = None;
-        wait_until("sctec lock ends", || {
-            status = self.child.try_wait().unwrap();
-            status.is_some()
-        });
-        status.unwrap().code()
+        self.lock.status()
     }
 
     /// Lets its script go on, and returns its exit status.
@@ -83,30 +73,6 @@ impl Held {
         self.stdin = None;
         self.status()
     }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn lines_of(pipe: impl Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let sink = Arc::clone(&lines);
-    std::thread::spawn(move || {
-        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-            sink.lock().unwrap().push(line);
-        }
-    });
-    lines
-}
-
-/// A URL whose port has no listener.
-fn nobody() -> String {
-    format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
 }
 
 /// A script that says its token, and ends with the status 0 when its standard input is closed.
@@ -148,7 +114,7 @@ fn the_command_finds_its_token_and_ends_with_its_own_status() {
 fn the_second_is_refused_and_told_who_has_it() {
     let locks = Locks::start();
     let mut first = Held::run(&locks, &["X", "Y"], UNTIL_CLOSED);
-    let pid = first.child.id();
+    let pid = first.lock.child.id();
     let marker = locks.folder.path().join("ran");
     for options in [&["Y"][..], &["Z", "X"], &["X", "--wait", "100ms"]] {
         let second = output(&locks, options, &["touch", marker.to_str().unwrap()]);
@@ -193,7 +159,7 @@ fn a_waiter_that_is_ended_leaves_the_queue() {
     for (name, number) in [("TERM", 15), ("INT", 2), ("HUP", 1)] {
         let mut waiter = Held::spawn(&mut lock_at(&locks.url(""), &["X", "--wait"], &["echo"]));
         wait_until("it waits", || waiting(&locks, "X") == 1);
-        signal(waiter.child.id(), name);
+        signal(waiter.lock.child.id(), name);
         assert_eq!((waiter.status(), waiter.lines().len()), (Some(128 + number), 0), "{name}");
         wait_until("its place is free", || waiting(&locks, "X") == 0);
     }
@@ -224,7 +190,7 @@ fn a_long_command_keeps_its_lock_past_the_ttl() {
     let shown = http("GET", &locks.url("/locks/X"), None).json();
     assert_eq!((&shown["estado"], &shown["token"].to_string()), (&json!("travado"), &held.lines()[0]));
     assert_eq!(held.finish(), Some(0));
-    assert!(is_free(&locks, "X") && held.err.lock().unwrap().is_empty());
+    assert!(is_free(&locks, "X") && held.lock.err.lock().unwrap().is_empty());
 }
 
 #[test]
@@ -234,7 +200,7 @@ fn of_several_addresses_the_first_that_answers_is_used() {
     let mut held = Held::spawn(&mut lock_at(&several, &["X", "--ttl", "1s"], &["sh", "-c", UNTIL_CLOSED]));
     wait_until("it is renewed", || locks.log().contains("Lock renovado"));
     assert_eq!((held.finish(), held.lines().len()), (Some(0), 1));
-    assert!(is_free(&locks, "X") && held.err.lock().unwrap().is_empty());
+    assert!(is_free(&locks, "X") && held.lock.err.lock().unwrap().is_empty());
 }
 
 #[test]
@@ -269,7 +235,7 @@ fn without_a_coordinator_the_command_ends_before_its_lock() {
         assert_eq!(held.lines(), ["", "told"]);
         for words in ["cannot renew the lock", "no renewal was confirmed in time"] {
             // A coordinator that is silent leaves no time for a second try.
-            assert!(freezes || held.err.lock().unwrap().iter().any(|line| line.contains(words)), "{words}");
+            assert!(freezes || held.lock.err.lock().unwrap().iter().any(|line| line.contains(words)), "{words}");
         }
     }
 }
@@ -290,12 +256,12 @@ fn signals_are_passed_on_and_the_lock_is_released() {
     for (name, number) in [("TERM", 15), ("INT", 2), ("HUP", 1), ("USR1", 10)] {
         let mut held = Held::run(&locks, &["X"], "exec sh -c 'echo; exec sleep 1000'");
         // `sleep` has to be there, and not only the shell.
-        signal(held.child.id(), name);
+        signal(held.lock.child.id(), name);
         assert_eq!(held.status(), Some(128 + number), "{name}");
         assert!(is_free(&locks, "X"));
         let handled = format!("trap 'exit 5' {name}; echo; while :; do sleep 0.01; done");
         let mut held = Held::run(&locks, &["X"], &handled);
-        signal(held.child.id(), name);
+        signal(held.lock.child.id(), name);
         assert_eq!(held.status(), Some(5), "{name}");
         assert!(is_free(&locks, "X"));
     }
@@ -310,7 +276,7 @@ fn a_signal_that_is_ignored_at_the_start_stays_so() {
     nohup.args(["-c", script, "sh"]).arg(lock.get_program()).args(lock.get_args());
     let mut held = Held::spawn(&mut nohup);
     held.wait_for_lines(1);
-    signal(held.child.id(), "HUP");
+    signal(held.lock.child.id(), "HUP");
     let pid = http("GET", &locks.url("/locks/X"), None).json()["dono"]
         .as_str()
         .unwrap()
@@ -328,7 +294,7 @@ fn what_is_left_when_sctec_lock_is_killed() {
     let mut held = Held::run(&locks, &["X", "--ttl", "1s"], "echo $$; echo $SCTEC_TOKEN_FENCING; cat");
     held.wait_for_lines(2);
     let lines = held.lines();
-    signal(held.child.id(), "KILL");
+    signal(held.lock.child.id(), "KILL");
     assert_eq!(held.status(), None);
     wait_until("the lock expires", || is_free(&locks, "X"));
     // The command goes on without its lock: only the token tells the storage.
@@ -342,7 +308,7 @@ fn what_is_left_when_sctec_lock_is_killed() {
     let command = ["setpriv", "--pdeathsig", "KILL", "sh", "-c", "echo $$; cat"];
     let mut held = Held::spawn(&mut lock_at(&locks.url(""), &["X"], &command));
     held.wait_for_lines(1);
-    signal(held.child.id(), "KILL");
+    signal(held.lock.child.id(), "KILL");
     assert_eq!(held.status(), None);
     wait_until("the command ends too", || !is_alive(&held.lines()[0]));
 }
@@ -360,14 +326,13 @@ fn ctrl_c_on_a_terminal_reaches_the_command_once() {
     let lock = lock_at(&locks.url(""), &["X"], &["sh", "-c", script]);
     let mut session = Command::new("setsid");
     session.args(["--ctty", "--wait"]).arg(lock.get_program()).args(lock.get_args()).current_dir(locks.folder.path());
-    let mut child = session.stdin(terminal).stdout(Stdio::piped()).spawn().unwrap();
-    let lines = lines_of(child.stdout.take().unwrap());
-    wait_until("it begins", || lines.lock().unwrap().len() == 1);
+    let mut session = Background::spawn(session.stdin(terminal));
+    wait_until("it begins", || session.out.lock().unwrap().len() == 1);
     std::fs::File::from(master.try_clone().unwrap()).write_all(b"\x03").unwrap();
-    wait_until("it is told", || lines.lock().unwrap().len() >= 2);
+    wait_until("it is told", || session.out.lock().unwrap().len() >= 2);
     std::fs::write(locks.folder.path().join("done"), "").unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(3));
-    assert_eq!(*lines.lock().unwrap(), ["begun", "told"]);
+    assert_eq!(session.status(), Some(3));
+    assert_eq!(*session.out.lock().unwrap(), ["begun", "told"]);
 }
 
 #[test]
@@ -381,10 +346,13 @@ fn what_cannot_be_run_has_statuses_of_its_own() {
         assert_eq!(ran.status.code(), Some(status), "{said}");
         assert!(said.contains("cannot run") && said.contains(command) && is_free(&locks, "X"), "{said}");
     }
+    // A short form of the coordinator's URL is enough.
+    let url = locks.url("");
+    assert!(lock_at(url.strip_prefix("http://127.0.0.1").unwrap(), &["X"], &["true"]).status().unwrap().success());
     let nobody = nobody();
     for (arguments, words) in [
         (&["X", "--coordinator", &nobody, "--", "true"][..], &["nothing listens at that address", "--coordinator"][..]),
-        (&["X", "--coordinator", "localhost:3000", "--", "true"], &["http://127.0.0.1:3000", "--coordinator"]),
+        (&["X", "--coordinator", "localhost", "--", "true"], &["http://127.0.0.1:3000", "--coordinator"]),
         (&["X", "true"], &["-- <COMMAND>", "tip: write -- before the command: 'sctec lock NAME -- COMMAND'"]),
         (&["X", "ls", "-l"], &["'-l'", "tip: write -- before the command"]),
         (&["X", "X", "--", "true"], &["X is named twice"]),

@@ -1,14 +1,12 @@
 //! `sctec locks` against a real coordinator: the operator's view of it.
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
-use std::process::{Child, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::io::Read;
+use std::process::{Output, Stdio};
 use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::common::{Server, coordinator_command, http, run, sctec, signal, wait_until};
+use crate::common::{Background, Server, coordinator_command, http, nobody, run, sctec, signal, wait_until};
 
 /// The most resources of one lock.
 const RESOURCES_MAX: usize = 288;
@@ -85,55 +83,24 @@ fn assert_cannot_run(output: &Output, advice: &[&str]) {
 }
 
 /// A `locks --watch` in the background, killed when dropped.
-struct Watch {
-    child: Child,
-    out: Arc<Mutex<Vec<String>>>,
-    err: Arc<Mutex<Vec<String>>>,
-}
+struct Watch(Background);
 
 impl Watch {
     fn start(url: &str, more: &[&str]) -> Self {
         let mut command = sctec();
         command.args(["locks", "--watch", "--interval-ms", "20", "--url", url]).args(more);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let out = lines_of(child.stdout.take().unwrap());
-        let err = lines_of(child.stderr.take().unwrap());
-        Self { child, out, err }
+        Self(Background::spawn(&mut command))
     }
 
     fn wait_for(&self, what: &str, condition: impl Fn(&[String], &[String]) -> bool) {
-        wait_until(what, || condition(&self.out.lock().unwrap(), &self.err.lock().unwrap()));
+        wait_until(what, || condition(&self.0.out.lock().unwrap(), &self.0.err.lock().unwrap()));
     }
 
     /// Ends it as Ctrl-C does, but by SIGTERM: a shell starts background processes with SIGINT ignored.
     fn interrupt(mut self) {
-        signal(self.child.id(), "TERM");
-        wait_until("the watch ends", || self.child.try_wait().unwrap().is_some());
+        signal(self.0.child.id(), "TERM");
+        self.0.status();
     }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn lines_of(pipe: impl Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let sink = Arc::clone(&lines);
-    thread::spawn(move || {
-        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-            sink.lock().unwrap().push(line);
-        }
-    });
-    lines
-}
-
-/// A URL whose port has no listener.
-fn nobody() -> String {
-    format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
 }
 
 #[test]
@@ -241,12 +208,12 @@ fn a_watch_shows_what_changes_and_outlives_its_coordinator() {
 
     assert_eq!(coordinator.server.terminate(), Some(0));
     watch.wait_for("it says so", |_, err| said(err, "cannot reach") == 1 && said(err, "trying again") == 1);
-    let before = said(&watch.out.lock().unwrap(), "nothing is locked");
+    let before = said(&watch.0.out.lock().unwrap(), "nothing is locked");
     let command = &mut coordinator_command(coordinator.folder.path(), &url["http://".len()..]);
     coordinator.server = Server::spawn(command, 1);
     watch.wait_for("it shows again", |out, _| said(out, "nothing is locked") > before);
-    assert_eq!(said(&watch.err.lock().unwrap(), "sctec:"), 1);
-    assert!(watch.out.lock().unwrap().iter().all(|line| !line.contains('\x1b')));
+    assert_eq!(said(&watch.0.err.lock().unwrap(), "sctec:"), 1);
+    assert!(watch.0.out.lock().unwrap().iter().all(|line| !line.contains('\x1b')));
     watch.interrupt();
 }
 
@@ -259,7 +226,7 @@ fn a_watch_as_json_is_one_object_per_look() {
     coordinator.lock(json!({"recurso": "Y"}));
     let parsed = |line: &String| serde_json::from_str::<Value>(line).unwrap();
     watch.wait_for("X is shown", |out, _| out.last().is_some_and(|line| parsed(line)["travas"][0]["recurso"] == "X"));
-    for line in watch.out.lock().unwrap().iter() {
+    for line in watch.0.out.lock().unwrap().iter() {
         assert!(parsed(line)["travas"].as_array().unwrap().len() <= 1, "{line}");
     }
 }

@@ -35,6 +35,7 @@ use self::keep::{End, keep};
 use self::running::{Running, by_signal, exit_status};
 use self::signals::Signals;
 use self::term::Term;
+use super::address::url_parser;
 use super::locks::client::Client;
 use super::locks::view::duration;
 use super::outcome::{
@@ -95,7 +96,7 @@ pub(super) struct LockArgs {
         default_value = "http://127.0.0.1:3000",
         value_name = "URL",
         value_delimiter = ',',
-        value_parser = NonEmptyStringValueParser::new()
+        value_parser = url_parser()
     )]
     coordinator: Vec<String>,
     /// The command and its arguments, after --

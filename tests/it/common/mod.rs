@@ -1,6 +1,7 @@
 //! What the tests and benches share: the real executable on free ports, in folders of its own.
 
 mod asked;
+mod background;
 mod executable;
 pub mod listener;
 mod locks;
@@ -19,11 +20,12 @@ pub mod trail;
 mod wait;
 
 pub use asked::Asked;
+pub use background::Background;
 pub use executable::{coordinator_command, deaf, pause, run, scheduler_command, sctec, signal};
 pub use locks::Locks;
 pub use log_lines::{request_of, stamp};
 pub use pictures::picture;
-pub use requests::{Answer, http, http_with, try_http};
+pub use requests::{Answer, http, http_with, nobody, try_http};
 pub use server::Server;
 pub use services::{Services, count};
 pub use sources::sources;

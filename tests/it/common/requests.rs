@@ -67,3 +67,8 @@ fn request(method: &str, url: &str, body: Option<(&str, &str)>, headers: &[(&str
         answer.headers().iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
     Ok(Answer { status: answer.status().as_u16(), headers: headers.collect(), body: text })
 }
+
+/// A URL whose port has no listener.
+pub fn nobody() -> String {
+    format!("http://{}", std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
+}
