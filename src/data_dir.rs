@@ -3,7 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rust_i18n::t;
+
 use crate::files::sync_parent;
+use crate::language::io_message;
 use crate::logging::{Config, Logs};
 
 /// The agenda's database in the data folder.
@@ -15,31 +18,38 @@ pub const COORDINATOR_LOG: &str = "coordenador.log";
 /// The race demonstration's database.
 pub const RACE_DATABASE_FILE: &str = "corrida.db";
 
-/// Why the data folder or a file in it cannot be used. The command line shows it, hence in English.
+/// Why the data folder or a file in it cannot be used. Only a person at the command line reads it, at the start of a service, so it is in the language of
+/// the process.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
     /// The system refuses.
-    #[error("cannot write {}: {reason}; check the folder's permissions and free space, or choose another with --data-dir", path.display())]
+    #[error("{}", t!("cannot write %{path}: %{reason}; check the folder's permissions and free space, or choose another data folder (on the command line: --data-dir)", path = path.display(), reason = reason))]
     Access {
         /// The file or folder.
         path: PathBuf,
         /// What the system says.
         reason: String,
     },
+    /// A file stands where a folder should be.
+    #[error("{}", t!("%{path} is a file, not a folder; choose another data folder (on the command line: --data-dir)", path = path.display()))]
+    NotAFolder {
+        /// The file.
+        path: PathBuf,
+    },
     /// Another coordinator uses the folder.
-    #[error("{} is in use by another coordinator; stop that one, or choose another folder with --data-dir", path.display())]
+    #[error("{}", t!("%{path} is in use by another coordinator; stop that one, or choose another data folder (on the command line: --data-dir)", path = path.display()))]
     InUse {
         /// The folder.
         path: PathBuf,
     },
     /// Every number below 2^53 has been given.
-    #[error("the fencing tokens of {} are used up; move it away, and start with a new agenda", path.display())]
+    #[error("{}", t!("the fencing tokens of %{path} are used up; move it away, and start with a new agenda", path = path.display()))]
     TokensUsedUp {
         /// The state file.
         path: PathBuf,
     },
     /// A state file whose content is wrong.
-    #[error("{} is damaged ({reason}); restore it from a backup, or move it away: the scheduler then raises the token counter again", path.display())]
+    #[error("{}", t!("%{path} is damaged (%{reason}); restore it from a backup, or move it away: the scheduler then raises the token counter again", path = path.display(), reason = reason))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -51,16 +61,22 @@ pub enum DataDirError {
 impl DataDirError {
     /// The system's refusal of `path`.
     pub fn access(path: &Path, error: &io::Error) -> Self {
-        Self::Access { path: path.to_owned(), reason: error.to_string() }
+        Self::Access { path: path.to_owned(), reason: io_message(error) }
     }
 }
 
 /// Makes the folder and the missing folders above it. The name of each is durable before this returns.
 ///
 /// # Errors
-/// [`DataDirError::Access`].
+/// [`DataDirError::Access`], or [`DataDirError::NotAFolder`] when a file is in the way.
 pub fn create(path: &Path) -> Result<(), DataDirError> {
-    make_folders(path).map_err(|error| DataDirError::access(path, &error))
+    make_folders(path).map_err(|error| {
+        let file = path.ancestors().find(|above| above.is_file());
+        file.map_or_else(
+            || DataDirError::access(path, &error),
+            |file| DataDirError::NotAFolder { path: file.to_owned() },
+        )
+    })
 }
 
 /// The same for any folder.
@@ -107,8 +123,8 @@ mod tests {
             assert!(deep.is_dir());
         }
         std::fs::write(folder.path().join("file"), "").unwrap();
-        assert!(matches!(create(&folder.path().join("file/x")), Err(DataDirError::Access { .. })));
-        assert!(matches!(create(&folder.path().join("file")), Err(DataDirError::Access { .. })));
+        assert!(matches!(create(&folder.path().join("file/x")), Err(DataDirError::NotAFolder { .. })));
+        assert!(matches!(create(&folder.path().join("file")), Err(DataDirError::NotAFolder { .. })));
     }
 
     #[test]

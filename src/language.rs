@@ -116,12 +116,15 @@ fn cause(error: &(dyn Error + 'static)) -> String {
 
 /// What the system says about a failure.
 pub fn io_message(error: &io::Error) -> String {
-    let text = error.to_string();
-    let Some(code) = error.raw_os_error() else { return text };
-    let message = text.strip_suffix(&format!(" (os error {code})")).unwrap_or(&text);
-    match translation(message) {
-        Some(message) => t!("%{message} (os error %{code})", message = message, code = code).into_owned(),
-        None => text,
+    system_message(&error.to_string())
+}
+
+/// The same of a failure whose text alone was kept.
+pub fn system_message(text: &str) -> String {
+    let parts = text.strip_suffix(')').and_then(|text| text.split_once(" (os error "));
+    match parts.and_then(|(message, code)| Some((translation(message)?, code))) {
+        Some((message, code)) => t!("%{message} (os error %{code})", message = message, code = code).into_owned(),
+        None => text.to_owned(),
     }
 }
 

@@ -20,7 +20,9 @@ use serde::Deserialize;
 use super::cristian::Sample;
 use crate::http::blocking::{self, ExchangeError, Lookup, askable};
 use crate::http::unreachable::{Cause, Peer};
+use crate::language::translation;
 use crate::time::{Clock, Timestamp, micros};
+use rust_i18n::t;
 
 /// The service that is asked.
 pub const SCHEDULER: Peer = Peer { name: "the scheduler", command: "sctec serve-all" };
@@ -33,21 +35,21 @@ const LOCAL_RESOLUTION_US: i64 = 1;
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// A URL to which this client cannot send a request.
-    #[error("cannot ask {0:?}: the URL should look like http://127.0.0.1:5000")]
+    #[error("{}", t!("cannot ask %{url}: the URL should look like http://127.0.0.1:5000", url = format_args!("{:?}", .0)))]
     Url(String),
     /// There was no answer.
-    #[error("cannot reach {url}; {}", cause.advice(SCHEDULER, "--url"))]
+    #[error("{}", t!("cannot reach %{url}; %{advice}", url = url, advice = cause.advice(SCHEDULER, "--url")))]
     Unreachable {
         /// The URL that was asked.
         url: String,
         /// Why.
         cause: Cause,
-        /// The error itself.
+        /// The error itself, if the advice for its cause does not say all that is known.
         #[source]
-        error: Box<ureq::Error>,
+        error: Option<Box<ureq::Error>>,
     },
     /// An answer that is not HTTP, or too long.
-    #[error("{url} is not a scheduler; a scheduler's default port is 5000")]
+    #[error("{}", t!("%{url} is not a scheduler; a scheduler's default port is 5000", url = url))]
     Protocol {
         /// The URL that was asked.
         url: String,
@@ -56,7 +58,7 @@ pub enum ClientError {
         error: Box<ureq::Error>,
     },
     /// An answer other than 200.
-    #[error("{url} answered {status} instead of 200; --url should be a scheduler's entry point")]
+    #[error("{}", t!("%{url} answered %{status} instead of 200; --url should be a scheduler's entry point", url = url, status = status))]
     Status {
         /// The URL that was asked.
         url: String,
@@ -64,13 +66,13 @@ pub enum ClientError {
         status: u16,
     },
     /// The entry point has no link to the time.
-    #[error("{url} is not a scheduler's entry point: it has no link `hora`; name one with --url")]
+    #[error("{}", t!("%{url} is not a scheduler's entry point: it has no link `hora`; name one with --url", url = url))]
     NotAScheduler {
         /// The URL that was asked.
         url: String,
     },
     /// An answer without a time.
-    #[error("{url} answered without the time: {field}")]
+    #[error("{}", t!("%{url} answered without the time: %{field}", url = url, field = translation(field).unwrap_or_else(|| (*field).into())))]
     NoTime {
         /// The URL that was asked.
         url: String,
@@ -175,7 +177,9 @@ fn get(client: &blocking::Client, url: &str) -> Result<Vec<u8>, ClientError> {
     let url = || url.to_owned();
     client.get(&url()).map_err(|error| match error {
         ExchangeError::Url => ClientError::Url(url()),
-        ExchangeError::Unreachable(cause, error) => ClientError::Unreachable { url: url(), cause, error },
+        ExchangeError::Unreachable(cause, error) => {
+            ClientError::Unreachable { url: url(), cause, error: (cause == Cause::Other).then_some(error) }
+        }
         ExchangeError::Protocol(error) => ClientError::Protocol { url: url(), error },
         ExchangeError::Status(status) => ClientError::Status { url: url(), status },
     })

@@ -3,7 +3,10 @@
 
 use std::io::{self, ErrorKind};
 
+use rust_i18n::t;
 use rustix::io::Errno;
+
+use crate::language::translation;
 
 /// The service that the connection was for.
 #[derive(Clone, Copy, Debug)]
@@ -90,20 +93,56 @@ impl Cause {
     /// The advice for the user. `other` is the option or variable that sets another URL.
     pub fn advice(self, peer: Peer, other: &str) -> String {
         let Peer { name, command } = peer;
-        match self {
-            Self::Refused => format!("nothing listens at that address: start {name} ({command}), or name another with {other}"),
-            Self::Silence => format!("no answer came: check that the address in {other} is right, that {name} is running, and that no firewall drops the packets"),
-            Self::NoHost => format!("there is no route to that machine: check that the address in {other} is right and that the machine is up"),
-            Self::HungUp => format!("it closed the connection: it may be starting or stopping, or it is not {name}"),
-            Self::NoLocalPort => "this machine has no free local port for one more connection: wait a minute until those of closed connections are free again, or widen net.ipv4.ip_local_port_range".to_owned(),
-            Self::TooManyFiles => "too many files are open: raise the limit (ulimit -n), or end the programs that hold them open".to_owned(),
-            Self::NoNetwork => format!("this machine has no route to that network: check its network settings and the address in {other}"),
-            Self::NoSuchAddresses => format!("this machine does not support that kind of address (IPv6 may be off): use another kind with {other}"),
-            Self::UnknownName => format!("this machine finds no address for that name: correct {other}, or check the name service (DNS, /etc/hosts)"),
-            Self::Forbidden => "this machine does not allow the connection: check its firewall, and the restrictions on this process".to_owned(),
-            Self::NoMemory => "this machine is out of memory for one more connection".to_owned(),
-            Self::Other => format!("check that the address in {other} is right, and that {name} runs there ({command})"),
-        }
+        let name = translation(name).unwrap_or(name.into());
+        let advice = match self {
+            Self::Refused => t!(
+                "nothing listens at that address: start %{name} (%{command}), or name another with %{other}",
+                name = name,
+                command = command,
+                other = other
+            ),
+            Self::Silence => t!(
+                "no answer came: check that the address in %{other} is right, that %{name} is running, and that no firewall drops the packets",
+                other = other,
+                name = name
+            ),
+            Self::NoHost => t!(
+                "there is no route to that machine: check that the address in %{other} is right and that the machine is up",
+                other = other
+            ),
+            Self::HungUp => {
+                t!("it closed the connection: it may be starting or stopping, or it is not %{name}", name = name)
+            }
+            Self::NoLocalPort => t!(
+                "this machine has no free local port for one more connection: wait a minute until those of closed connections are free again, or widen net.ipv4.ip_local_port_range"
+            ),
+            Self::TooManyFiles => {
+                t!("too many files are open: raise the limit (ulimit -n), or end the programs that hold them open")
+            }
+            Self::NoNetwork => t!(
+                "this machine has no route to that network: check its network settings and the address in %{other}",
+                other = other
+            ),
+            Self::NoSuchAddresses => t!(
+                "this machine does not support that kind of address (IPv6 may be off): use another kind with %{other}",
+                other = other
+            ),
+            Self::UnknownName => t!(
+                "this machine finds no address for that name: correct %{other}, or check the name service (DNS, /etc/hosts)",
+                other = other
+            ),
+            Self::Forbidden => t!(
+                "this machine does not allow the connection: check its firewall, and the restrictions on this process"
+            ),
+            Self::NoMemory => t!("this machine is out of memory for one more connection"),
+            Self::Other => t!(
+                "check that the address in %{other} is right, and that %{name} runs there (%{command})",
+                other = other,
+                name = name,
+                command = command
+            ),
+        };
+        advice.into_owned()
     }
 }
 

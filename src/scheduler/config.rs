@@ -7,9 +7,12 @@ use crate::coordinator::client;
 use crate::coordinator::protocol::{RETENTION_MS_MAX, TTL_MS_DEFAULT, TTL_MS_MAX, TTL_MS_MIN};
 pub use crate::data_dir::DataDirError;
 use crate::http::server::Tenancy;
+use crate::language::translation;
 use crate::logging;
 pub use crate::store::StoreError;
 pub use crate::store::sqlite::OpenError;
+use rust_i18n::t;
+use std::borrow::Cow;
 
 /// The service's name in logs and answers.
 pub const SERVICE: &str = "servico-agendamento";
@@ -65,7 +68,8 @@ pub enum Mode {
     Race,
 }
 
-/// A scheduler cannot start. Shown by the command line, hence in English; it says what to do.
+/// A scheduler cannot start. Only a person at the command line reads it, so it is in the language of the process; it says
+/// what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The data folder cannot be used.
@@ -75,13 +79,13 @@ pub enum StartError {
     #[error(transparent)]
     Database(#[from] OpenError),
     /// The database was opened but cannot be read.
-    #[error("cannot read the database: {0}")]
+    #[error("{}", t!("cannot read the database: %{reason}", reason = .0))]
     Read(#[from] StoreError),
     /// The coordinator's client cannot be started.
     #[error(transparent)]
     Coordinator(#[from] client::StartError),
     /// A duration is out of bounds.
-    #[error("{name} must be between {min} and {max} ms, not {found}")]
+    #[error("{}", t!("%{name} must be between %{min} and %{max} ms, not %{found}", name = in_our_language(name), min = min, max = max, found = found))]
     OutOfBounds {
         /// The duration's name.
         name: &'static str,
@@ -92,6 +96,11 @@ pub enum StartError {
         /// Its value.
         found: u128,
     },
+}
+
+/// The name of a duration. [`Config::check`] has the English ones.
+fn in_our_language(name: &str) -> Cow<'_, str> {
+    translation(name).unwrap_or(name.into())
 }
 
 impl Mode {

@@ -317,3 +317,37 @@ fn what_audit_says_is_in_portuguese_and_its_exit_status_is_the_same() {
         }
     }
 }
+
+#[test]
+fn a_service_that_cannot_start_says_why_in_portuguese() {
+    let running = Services::start(&[]);
+    let taken = running.agenda_address();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("arquivo"), "").unwrap();
+    std::fs::create_dir(path("nova")).unwrap();
+    let database = rusqlite::Connection::open(path("nova/sctec.db")).unwrap();
+    database.execute_batch("CREATE TABLE outra (x)").unwrap();
+    drop(database);
+    let (file, inside, foreign, fresh) = (path("arquivo"), path("arquivo/x"), path("nova"), path("vazia"));
+    let used = running.data_dir().to_str().unwrap();
+    let wrong_service = running.locks("");
+    for (arguments, says) in [
+        (&["serve-scheduler", "--listen", &taken, "--data-dir", &fresh][..], "não é possível escutar em"),
+        (&["serve-coordinator", "--listen", "8.8.8.8:0"], "8.8.8.8 não é um endereço desta máquina"),
+        (&["serve-scheduler", "--listen", "0", "--data-dir", &file], "é um arquivo, não uma pasta"),
+        (&["serve-coordinator", "--listen", "0", "--data-dir", &inside], "é um arquivo, não uma pasta"),
+        (&["serve-coordinator", "--listen", "0", "--data-dir", "/proc/x"], "não é possível escrever em /proc/x: "),
+        (&["serve-coordinator", "--listen", "0", "--data-dir", used], "está em uso por outro coordenador"),
+        (&["serve-scheduler", "--listen", "0", "--data-dir", &foreign], "não é uma agenda do sctec"),
+        (&["serve-scheduler", "--lock-ttl-ms", "0"], "o TTL da trava deve ficar entre 100 e 300000 ms"),
+        (&["clock-sync", "--samples", "1", "--url", "http://127.0.0.1:1"], "inicie o serviço de agendamento"),
+        (&["clock-sync", "--samples", "1", "--url", &wrong_service], "de um agendamento"),
+    ] {
+        let said = said(arguments);
+        assert!(said.contains(says), "{arguments:?}: {said}");
+        for english in ["cannot", " the ", " is ", " not ", "choose", "check", "os error", "another"] {
+            assert!(!said.contains(english), "{arguments:?}: {english}: {said}");
+        }
+    }
+}

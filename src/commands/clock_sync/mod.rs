@@ -193,7 +193,7 @@ mod tests {
     fn a_closed_pipe_is_told_from_a_closed_connection() {
         let pipe = || io::Error::from(io::ErrorKind::BrokenPipe);
         assert!(is_broken_pipe(&anyhow::Error::from(pipe())));
-        let (cause, error) = (Cause::HungUp, Box::new(ureq::Error::Io(pipe())));
+        let (cause, error) = (Cause::Other, Some(Box::new(ureq::Error::Io(pipe()))));
         let connection = ClientError::Unreachable { url: String::new(), cause, error };
         assert!(!is_broken_pipe(&anyhow::Error::from(connection)));
     }

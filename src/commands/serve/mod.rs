@@ -3,11 +3,12 @@
 mod args;
 mod stop;
 
+use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use rust_i18n::t;
 use slog::Level;
 use tokio::net::TcpListener;
@@ -169,11 +170,22 @@ fn ended_whole() -> Outcome {
 
 /// Binds the address that `flag` gives.
 fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    server::bind(address).with_context(|| {
-        t!(
+    server::bind(address).map_err(|error| {
+        if error.kind() == io::ErrorKind::AddrNotAvailable {
+            return anyhow!(
+                "{}",
+                t!(
+                    "cannot listen on %{address}: %{ip} is not an address of this machine; choose another with %{flag}",
+                    address = address,
+                    ip = address.ip(),
+                    flag = flag
+                )
+            );
+        }
+        anyhow::Error::new(error).context(t!(
             "cannot listen on %{address}; stop what uses it, or choose another with %{flag} (port 0 is any free port)",
             address = address,
             flag = flag
-        )
+        ))
     })
 }

@@ -33,6 +33,7 @@ use crate::coordinator::protocol::answers::Answer;
 use crate::coordinator::protocol::replies::{BusyReply, LeaseReply, ProblemReply, ReleasedReply};
 use crate::coordinator::protocol::{Operation, TOKEN_MAX, TOO_FAR};
 use crate::coordinator::table::{Acquire, LeaseId, Release};
+use rust_i18n::t;
 
 /// The name of the request, and with the owner of the resource, whose lock shows whether tokens are acceptable again.
 const PROBE: &str = "pronto";
@@ -97,7 +98,7 @@ pub enum StartError {
     #[error(transparent)]
     Url(#[from] AddressError),
     /// Requests need identifiers that nobody can guess.
-    #[error("the system gives no random numbers: {0}")]
+    #[error("{}", t!("the system gives no random numbers: %{reason}", reason = .0))]
     Random(getrandom::Error),
 }
 

@@ -16,6 +16,7 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use crate::coordinator::protocol::path;
 use crate::http::client::{Pool, whole_body};
 use crate::http::in_words;
+use rust_i18n::t;
 
 /// How long an answer may take, from the request's arrival in the client on and with all tries, until the coordinator
 /// counts as unreachable.
@@ -27,7 +28,7 @@ const ANSWER_MAX: usize = 16 * 1024 * 1024;
 
 /// A text that is not a coordinator's URL. Shown by the command line, hence in English.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is not the URL of a coordinator; it should look like http://127.0.0.1:3000")]
+#[error("{}", t!("%{url} is not the URL of a coordinator; it should look like http://127.0.0.1:3000", url = format_args!("{:?}", .0)))]
 pub struct AddressError(String);
 
 /// The coordinator's addresses and the connections to them.

@@ -19,7 +19,9 @@ use super::{BLOCK, DurableState, Hold, StateError, ttl_step};
 use crate::coordinator::protocol::TOKEN_MAX;
 use crate::data_dir::DataDirError;
 use crate::files::sync_parent;
+use crate::language::system_message;
 use crate::time::millis;
+use rust_i18n::t;
 
 /// The file's format. The first one had neither a TTL nor a sum, and is still read.
 const FORMAT: u32 = 2;
@@ -151,7 +153,7 @@ pub fn start_error(data_dir: &Path, error: &StateError) -> DataDirError {
     match error {
         StateError::TokensUsedUp => DataDirError::TokensUsedUp { path },
         StateError::NotHeld(reason) | StateError::NotWritten(reason) => {
-            DataDirError::Access { path, reason: reason.clone() }
+            DataDirError::Access { path, reason: system_message(reason) }
         }
     }
 }
@@ -159,18 +161,20 @@ pub fn start_error(data_dir: &Path, error: &StateError) -> DataDirError {
 fn read_state(bytes: &[u8]) -> Result<(u64, Duration), String> {
     let state: State = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     if state.limite_token >= TOKEN_MAX {
-        return Err(format!("the token limit {} is not below 2^53", state.limite_token));
+        return Err(t!("the token limit %{limit} is not below 2^53", limit = state.limite_token).into_owned());
     }
     match (state.formato, state.ttl_maximo_ms, state.soma) {
         (1, None, None) => Ok((state.limite_token, Duration::ZERO)),
         (FORMAT, Some(ttl_ms), Some(soma)) => {
             if soma != sum(state.limite_token, ttl_ms) {
-                return Err("its sum does not match".to_owned());
+                return Err(t!("its sum does not match").into_owned());
             }
             Ok((state.limite_token, Duration::from_millis(ttl_ms)))
         }
-        (1 | FORMAT, _, _) => Err("fields are missing, or are not of its format".to_owned()),
-        (other, _, _) => Err(format!("format {other} is none of 1 and {FORMAT}")),
+        (1 | FORMAT, _, _) => Err(t!("fields are missing, or are not of its format").into_owned()),
+        (other, _, _) => {
+            Err(t!("format %{other} is none of 1 and %{known}", other = other, known = FORMAT).into_owned())
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::io;
 
+use rust_i18n::t;
+
 use crate::http::causes::in_words;
 use crate::http::unreachable::Cause;
 
@@ -10,10 +12,10 @@ use crate::http::unreachable::Cause;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// Not a URL of plain HTTP.
-    #[error("{0:?} is not a URL that can be asked; it should look like http://127.0.0.1:5000")]
+    #[error("{}", t!("%{url} is not a URL that can be asked; it should look like http://127.0.0.1:5000", url = format_args!("{:?}", .0)))]
     NotHttp(String),
     /// A link that is not even a reference.
-    #[error("the link {0:?} is not a URL")]
+    #[error("{}", t!("the link %{link} is not a URL", link = format_args!("{:?}", .0)))]
     NotALink(String),
 }
 

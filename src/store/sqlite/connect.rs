@@ -8,6 +8,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::checkpoints::KEPT_BYTES;
 use super::open_error::OpenError;
+use crate::language::translation;
+use rust_i18n::t;
 
 /// How long a statement waits for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -106,12 +108,21 @@ fn is_too_long(path: &Path) -> bool {
     plain_path(path).as_os_str().len() > PATH_MAX
 }
 
+/// SQLite's message, of which the part before a path or a name may be in the catalogues.
+fn in_our_language(message: &str) -> String {
+    let (said, rest) = message.split_once(": ").map_or((message, None), |(said, rest)| (said, Some(rest)));
+    let said = translation(said).unwrap_or(said.into());
+    rest.map_or_else(|| said.to_string(), |rest| format!("{said}: {rest}"))
+}
+
 /// Why a database could not be opened, from SQLite's error.
 pub fn explain(path: &Path, error: &rusqlite::Error) -> OpenError {
     let reason = match error {
-        _ if is_too_long(path) => format!("SQLite takes paths of at most {PATH_MAX} bytes, and this one is longer"),
-        rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),
-        error => error.to_string(),
+        _ if is_too_long(path) => {
+            t!("SQLite takes paths of at most %{most} bytes, and this one is longer", most = PATH_MAX).into_owned()
+        }
+        rusqlite::Error::SqliteFailure(_, Some(message)) => in_our_language(message),
+        error => in_our_language(&error.to_string()),
     };
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {

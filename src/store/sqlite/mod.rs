@@ -58,6 +58,7 @@ use crate::agenda::{Booking, Catalogue, NewBooking, Rejection};
 use crate::audit::filter::Wanted;
 use crate::audit::record::{Process, Why};
 use crate::http::request_id::RequestId;
+use crate::language::io_message;
 use crate::time::{Clock, Timestamp};
 
 /// The agenda in one database file.
@@ -89,7 +90,7 @@ impl SqliteStore {
         observer: impl Observer + 'static,
     ) -> Result<Self, OpenError> {
         connect::check_library(rusqlite::version_number(), rusqlite::version())?;
-        let explain = |error: io::Error| OpenError::Access { path: path.to_owned(), reason: error.to_string() };
+        let explain = |error: io::Error| OpenError::Access { path: path.to_owned(), reason: io_message(&error) };
         let damage = Damage::default();
         let (in_use, stopped_cleanly) = InUse::begin(path, damage.clone());
         let (connection, place) = schema::open_for_writing(path, kind)?;

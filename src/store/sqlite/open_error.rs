@@ -2,6 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use rust_i18n::t;
+
+use crate::language::translation;
+
 /// Which agenda a database holds. Neither can be opened as the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DatabaseKind {
@@ -11,11 +15,12 @@ pub enum DatabaseKind {
     Race,
 }
 
-/// A database could not be opened. Shown by the command line, hence in English; it says what to do.
+/// A database could not be opened. Only a person at the command line reads it, at the start, so it is in the language of the
+/// process; it says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The file or its folder cannot be used.
-    #[error("cannot open {}: {reason}; check that the folder exists and that you may write there, or choose another with --data-dir", path.display())]
+    #[error("{}", t!("cannot open %{path}: %{reason}; check that the folder exists and that you may write there, or choose another data folder (on the command line: --data-dir)", path = path.display(), reason = reason))]
     Access {
         /// The database.
         path: PathBuf,
@@ -23,13 +28,13 @@ pub enum OpenError {
         reason: String,
     },
     /// Another process is writing to it and does not end.
-    #[error("{} is locked by another program, or by a scheduler that is paused; end it or let it go on, then start again", path.display())]
+    #[error("{}", t!("%{path} is locked by another program, or by a scheduler that is paused; end it or let it go on, then start again", path = path.display()))]
     Locked {
         /// The database.
         path: PathBuf,
     },
     /// Not a database, or its pages contradict each other.
-    #[error("{} is damaged ({reason}); restore it from a backup, or move it away to start with an empty agenda", path.display())]
+    #[error("{}", t!("%{path} is damaged (%{reason}); restore it from a backup, or move it away to start with an empty agenda", path = path.display(), reason = reason))]
     Damaged {
         /// The database.
         path: PathBuf,
@@ -37,7 +42,7 @@ pub enum OpenError {
         reason: String,
     },
     /// The SQLite in this executable is known to damage databases.
-    #[error("this sctec was built with SQLite {found}, which can damage a database; build it with {oldest} or newer")]
+    #[error("{}", t!("this sctec was built with SQLite %{found}, which can damage a database; build it with %{oldest} or newer", found = found, oldest = oldest))]
     OldSqlite {
         /// Its version.
         found: String,
@@ -45,7 +50,7 @@ pub enum OpenError {
         oldest: &'static str,
     },
     /// It and the write-ahead log beside it contradict each other. Neither was touched.
-    #[error("{} and the {name}-wal beside it contradict each other ({reason}): an older copy was put back, or the log belongs to another database; move {name}-wal and {name}-shm to another folder and keep them, then start again: the copy is used as it was", path.display(), name = name_of(path))]
+    #[error("{}", t!("%{path} and the %{name}-wal beside it contradict each other (%{reason}): an older copy was put back, or the log belongs to another database; move %{name}-wal and %{name}-shm to another folder and keep them, then start again: the copy is used as it was", path = path.display(), name = name_of(path), reason = reason))]
     Mixed {
         /// The database.
         path: PathBuf,
@@ -53,13 +58,13 @@ pub enum OpenError {
         reason: String,
     },
     /// There is a write-ahead log, and no database that it belongs to: opening would delete it.
-    #[error("{} is not there or is empty, and the {name}-wal beside it has records of one; put the database back, or move {name}-wal and {name}-shm to another folder and keep them, then start again", path.display(), name = name_of(path))]
+    #[error("{}", t!("%{path} is not there or is empty, and the %{name}-wal beside it has records of one; put the database back, or move %{name}-wal and %{name}-shm to another folder and keep them, then start again", path = path.display(), name = name_of(path)))]
     LogAlone {
         /// The database.
         path: PathBuf,
     },
     /// It has an agenda's tables, but not its two marks.
-    #[error("{} has an agenda's tables, but not its two marks, like a copy made with .dump; set them with sqlite3: PRAGMA application_id = {application_id}; PRAGMA user_version = N, where N is the schema it was copied from (up to {known})", path.display())]
+    #[error("{}", t!("%{path} has an agenda's tables, but not its two marks, like a copy made with .dump; set them with sqlite3: PRAGMA application_id = %{application_id}; PRAGMA user_version = N, where N is the schema it was copied from (up to %{known})", path = path.display(), application_id = application_id, known = known))]
     Unmarked {
         /// The database.
         path: PathBuf,
@@ -69,7 +74,7 @@ pub enum OpenError {
         known: i64,
     },
     /// Written by a newer sctec.
-    #[error("{} was written by a newer sctec (schema {found}, this one knows up to {known}); use that version", path.display())]
+    #[error("{}", t!("%{path} was written by a newer sctec (schema %{found}, this one knows up to %{known}); use that version", path = path.display(), found = found, known = known))]
     Newer {
         /// The database.
         path: PathBuf,
@@ -79,7 +84,7 @@ pub enum OpenError {
         known: i64,
     },
     /// A database of another program, or of the other mode.
-    #[error("{} is not {expected}; choose another folder with --data-dir", path.display())]
+    #[error("{}", t!("%{path} is not %{expected}; choose another data folder (on the command line: --data-dir)", path = path.display(), expected = translation(expected).unwrap_or_else(|| (*expected).into())))]
     Foreign {
         /// The database.
         path: PathBuf,

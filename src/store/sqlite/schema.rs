@@ -21,6 +21,8 @@ use super::place::Place;
 use super::{pages, recovery};
 use crate::audit::chain::ChainHead;
 use crate::files::{self, FileId};
+use crate::language::io_message;
+use rust_i18n::t;
 
 /// The migrations, each with the `user_version` that it leads to.
 const MIGRATIONS: &[(i64, &str)] = &[
@@ -74,7 +76,7 @@ pub fn open_for_writing(path: &Path, kind: DatabaseKind) -> Result<(Connection, 
 
 fn try_to_open(path: &Path, kind: DatabaseKind) -> Result<(Connection, Place), OpenError> {
     let explain = |error: rusqlite::Error| explain(path, &error);
-    let access = |error: std::io::Error| OpenError::Access { path: path.to_owned(), reason: error.to_string() };
+    let access = |error: std::io::Error| OpenError::Access { path: path.to_owned(), reason: io_message(&error) };
     // The log is checked first: a database that another process is creating has pages before it has a log.
     let had_log = recovery::has_log(path);
     if had_log && std::fs::metadata(path).map_or(0, |metadata| metadata.len()) == 0 {
@@ -169,7 +171,7 @@ fn write_ahead(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(explain)?;
     if mode != "wal" {
-        let reason = format!("it cannot have a write-ahead log there (journal_mode is {mode})");
+        let reason = t!("it cannot have a write-ahead log there (journal_mode is %{mode})", mode = mode).into_owned();
         return Err(OpenError::Access { path: path.to_owned(), reason });
     }
     connection.query_row("SELECT count(*) FROM trilha", (), |_| Ok(())).map_err(explain)

@@ -50,6 +50,10 @@ impl Found {
                     at += 1;
                     if attribute.stream().to_string().replace(' ', "") == "cfg(test)" {
                         at += item(&tokens[at + 1..]);
+                    } else if matches!(attribute.stream().into_iter().next(), Some(TokenTree::Ident(name)) if name == "error")
+                    {
+                        // What thiserror displays.
+                        self.walk(attribute.stream(), "");
                     }
                 }
                 [TokenTree::Punct(hash), TokenTree::Punct(not), TokenTree::Group(_), ..]
