@@ -21,8 +21,9 @@ impl InTerminal {
     fn start(line: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let (window, programs) = terminal::open();
-        let mut command = Command::new("setsid");
-        command.args(["--ctty", "sh", "-c", line]).current_dir(folder.path());
+        // The tests may themselves run under nohup.
+        let mut command = Command::new("env");
+        command.args(["--default-signal=HUP", "setsid", "--ctty", "sh", "-c", line]).current_dir(folder.path());
         let arguments = "serve-all --listen 127.0.0.1:0 --listen-coordinator 127.0.0.1:0";
         deaf(&mut command).env("SCTEC", format!("{} {arguments}", env!("CARGO_BIN_EXE_sctec")));
         let own = || Stdio::from(programs.try_clone().unwrap());

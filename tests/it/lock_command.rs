@@ -18,9 +18,9 @@ fn text(bytes: &[u8]) -> &str {
 
 /// `sctec lock` at a coordinator; the arguments are those before and after `--`.
 fn lock_at(url: &str, options: &[&str], command: &[&str]) -> Command {
-    // A shell ignores SIGINT for what it starts in the background, and the tests inherit that.
+    // A shell ignores SIGINT for what it starts in the background, nohup ignores SIGHUP, and the tests inherit that.
     let mut lock = Command::new("env");
-    deaf(&mut lock).args(["--default-signal=INT", env!("CARGO_BIN_EXE_sctec"), "lock", "--coordinator", url]);
+    deaf(&mut lock).args(["--default-signal=INT,HUP", env!("CARGO_BIN_EXE_sctec"), "lock", "--coordinator", url]);
     lock.args(options).arg("--").args(command);
     lock
 }
@@ -273,7 +273,8 @@ fn a_signal_that_is_ignored_at_the_start_stays_so() {
     let script = "trap '' HUP; exec \"$@\"";
     let mut nohup = Command::new("sh");
     let lock = lock_at(&locks.url(""), &["X"], &["sh", "-c", UNTIL_CLOSED]);
-    nohup.args(["-c", script, "sh"]).arg(lock.get_program()).args(lock.get_args());
+    // Without `env`, which would end the ignoring.
+    nohup.args(["-c", script, "sh"]).args(lock.get_args().skip(1));
     let mut held = Held::spawn(&mut nohup);
     held.wait_for_lines(1);
     signal(held.lock.child.id(), "HUP");
