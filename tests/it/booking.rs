@@ -7,7 +7,7 @@ use std::sync::{Arc, Barrier};
 
 use serde_json::{Value, json};
 
-use crate::common::{Services, count, http, signal, wait_until};
+use crate::common::{Services, count, http, pause, signal, wait_until};
 
 const SLOT: &str = "2025-12-01T03:00:00Z";
 
@@ -278,7 +278,7 @@ fn eventyay_1359_without_the_gate_nothing_is_booked_and_with_it_all_goes_on() {
 #[test]
 fn a_booking_gives_up_on_a_coordinator_that_hangs() {
     let services = Services::start(&[]);
-    signal(services.coordinator.pid(), "STOP");
+    pause(services.coordinator.pid());
     let (status, problem) = services.book(1, SLOT);
     signal(services.coordinator.pid(), "CONT");
     assert_eq!((status, problem["codigo"].as_str()), (503, Some("coordenador_indisponivel")));

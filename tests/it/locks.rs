@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::common::{Locks, Services, http, run, try_http, wait_until};
+use crate::common::{Locks, Services, http, pause, run, try_http, wait_until};
 
 #[test]
 fn the_simplest_client_sends_one_name() {
@@ -368,7 +368,7 @@ fn consul_1843_a_scheduler_stopped_past_its_lease_writes_nothing_and_its_success
     std::thread::scope(|scope| {
         let stale = scope.spawn(|| services.book(1, slot));
         services.wait_for_log("app.log", |lines| lines.iter().any(|line| line.contains("Lock adquirido com sucesso")));
-        crate::common::signal(services.scheduler.pid(), "STOP");
+        pause(services.scheduler.pid());
         wait_until("its lease runs out", || http("GET", &resource, None).status == 404);
         let body = json!({"cientista_id": 2, "horario_inicio_utc": slot}).to_string();
         let url = format!("{}/agendamentos", successor.url());

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::common::pending::{Pending, wait_for_queue};
-use crate::common::{Locks, Server, Services, coordinator_command, deaf, http, scheduler_command, signal, wait_until};
+use crate::common::{
+    Locks, Server, Services, coordinator_command, deaf, http, pause, scheduler_command, signal, wait_until,
+};
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug)]
@@ -134,7 +136,7 @@ fn after_a_pause_nothing_is_granted_to_clients_that_disconnected_meanwhile() {
     let known: Vec<_> = (0..50).map(|_| Pending::connect(&locks)).collect();
     // All of them are accepted.
     wait_until("others are served", || http("GET", &locks.url("/saude"), None).status == 200);
-    signal(locks.server.pid(), "STOP");
+    pause(locks.server.pid());
     let mut open = Vec::new();
     for (index, waiter) in waiters.into_iter().enumerate() {
         open.push(end(waiter, ENDS[index % 3]));
@@ -175,7 +177,7 @@ fn requests_that_schedulers_gave_up_while_the_coordinator_hung_are_not_granted_w
     assert_eq!(services.book(1, "2025-12-01T00:00:00Z").0, 201);
     let granted = || services.log_lines("coordenador.log", "Lock concedido").len();
     let before = granted();
-    signal(services.coordinator.pid(), "STOP");
+    pause(services.coordinator.pid());
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let book =
             |number: usize| services.book(1, &format!("2025-12-02T{:02}:{:02}:00Z", number / 12, number % 12 * 5));

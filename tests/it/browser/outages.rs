@@ -135,7 +135,7 @@ async fn a_stream_that_is_silent_is_not_live() {
     pause(20_000).await;
     wait_live(&browser, "on").await;
     assert_eq!(browser.ask("return window.streams").await, 1, "a sign of life keeps the stream");
-    signal(services.scheduler.pid(), "STOP");
+    crate::common::pause(services.scheduler.pid());
     wait_live(&browser, "off").await;
     signal(services.scheduler.pid(), "CONT");
     wait_live(&browser, "on").await;
