@@ -6,6 +6,7 @@
 mod agenda;
 mod agenda_live;
 mod audit;
+mod audit_damage;
 mod audit_last;
 mod audit_table;
 mod bad_input;

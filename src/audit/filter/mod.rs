@@ -235,6 +235,16 @@ impl Filter {
     }
 }
 
+/// Whether a line is a record, or at least has a record's exact form, which is checked without parsing.
+pub fn is_record(line: &[u8]) -> bool {
+    shape::check(line).is_ok() || reads_as_record(line)
+}
+
+/// Whether a line is a JSON object whose level is that of a record.
+pub fn reads_as_record(line: &[u8]) -> bool {
+    serde_json::from_slice::<Record<'_>>(without_mark(line)).is_ok_and(|record| record.is_audit())
+}
+
 /// A line without a byte order mark before it.
 pub fn without_mark(line: &[u8]) -> &[u8] {
     line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line)

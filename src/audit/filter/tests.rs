@@ -278,3 +278,17 @@ proptest! {
         let _ = Filter::new(event(CREATED)).judge(&line);
     }
 }
+
+#[test]
+fn a_line_is_a_record_by_its_form_or_by_what_it_says() {
+    for (line, is) in [
+        (r#"{"level":"AUDIT"}"#, true),
+        ("\u{feff}{\"level\":\"AUDIT\"}\r", true),
+        (r#"{"level":"AUDIX"}"#, false),
+        (r#"x{"level":"AUDIT"}"#, false),
+        (r#"{"level":"AUDIT""#, false),
+        ("", false),
+    ] {
+        assert_eq!((is_record(line.as_bytes()), reads_as_record(line.as_bytes())), (is, is), "{line}");
+    }
+}

@@ -43,8 +43,8 @@ year that they leave out. NO_COLOR turns colours off.
 Files compressed with gzip are read too. A closed file of the data folder may be compressed in place, as \
 audit-000000001707.jsonl.gz.
 
-Exit status: 0 done (also when no record matched, and when the output's pipe was closed), 1 done, but records are missing \
-or a file cannot be read (standard error says which); 2 could not run.
+Exit status: 0 done (also when no record matched, and when the output's pipe was closed), 1 done, but records are missing, \
+a line of the data folder's trail is not a record, or a file cannot be read (standard error says which); 2 could not run.
 With --verify: 0 the trail is whole, 1 could not run, 2 tampered (with --deep also: the database contradicts itself), 3 incomplete: the \
 last line is cut short, or records are missing at the beginning or at the end. Nothing is written to the data folder.
 --follow runs until Ctrl-C (130) or until its output's pipe is closed (0).")]

@@ -19,6 +19,8 @@ pub struct Backward<F> {
     too_long: bool,
     /// Whether the first line was returned.
     done: bool,
+    /// Whether the file's last line ends with a line break.
+    ends_whole: bool,
 }
 
 impl<F: Read + Seek> Backward<F> {
@@ -28,13 +30,27 @@ impl<F: Read + Seek> Backward<F> {
     /// When it cannot be read.
     pub fn new(mut file: F) -> io::Result<Self> {
         let length = file.seek(SeekFrom::End(0))?;
-        let mut lines = Self { file, begin: length, buffer: Vec::new(), end: 0, too_long: false, done: length == 0 };
+        let mut lines = Self {
+            file,
+            begin: length,
+            buffer: Vec::new(),
+            end: 0,
+            too_long: false,
+            done: length == 0,
+            ends_whole: false,
+        };
         lines.read_before()?;
         // The last line break ends the last line and begins no other.
         if lines.buffer.last() == Some(&b'\n') {
             lines.end -= 1;
+            lines.ends_whole = true;
         }
         Ok(lines)
+    }
+
+    /// Whether the file's last line, which is returned first, ends with a line break. All others do.
+    pub fn ends_whole(&self) -> bool {
+        self.ends_whole
     }
 
     /// The line before, or `None` at the beginning.

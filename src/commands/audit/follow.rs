@@ -15,6 +15,7 @@ use super::args::AuditArgs;
 use super::inputs::{self, Input, Next, OpenFile};
 use super::kept::Kept;
 use super::lines::Lines;
+use super::not_records::At;
 use super::reading::cannot_read;
 use super::search::Search;
 use crate::audit::form::{self, Form};
@@ -108,6 +109,8 @@ struct Place {
     open: OpenFile,
     form: Form,
     at: u64,
+    /// How many lines come before that; `None` if they were not read.
+    lines: Option<u64>,
 }
 
 impl Place {
@@ -122,7 +125,7 @@ impl Place {
             (true, Form::Lines) => end_of_lines(&open).with_context(name)?,
             (true, _) => open.file.metadata().with_context(name)?.len(),
         };
-        Ok(Self { open, form, at })
+        Ok(Self { open, form, at, lines: (at == 0).then_some(0) })
     }
 
     /// Reads the new lines, up to the last line break.
@@ -132,7 +135,7 @@ impl Place {
         if length < self.at {
             let name = self.open.path.display();
             tell(t!("%{name} is shorter than it was; reading it from its beginning", name = name));
-            self.at = 0;
+            (self.at, self.lines) = (0, Some(0));
         }
         match self.form {
             Form::Lines => self.read_lines(search),
@@ -140,8 +143,9 @@ impl Place {
             Form::Gzip | Form::Foreign(_) if self.at > 0 => Ok(()),
             Form::Gzip => {
                 self.at = length;
-                let path = self.open.path.clone();
-                search.read(Input::Open(OpenFile { file: self.open.file.try_clone().with_context(name)?, path }))
+                let OpenFile { path, is_trail, .. } = &self.open;
+                let file = self.open.file.try_clone().with_context(name)?;
+                search.read(Input::Open(OpenFile { path: path.clone(), file, is_trail: *is_trail }))
             }
             Form::Foreign(foreign) => {
                 self.at = length;
@@ -157,11 +161,14 @@ impl Place {
         let mut file = &self.open.file;
         file.seek(SeekFrom::Start(begin)).with_context(name)?;
         let mut lines = Lines::new(file);
+        search.begin(self.open.is_trail);
         // Stops before a line that is still being written.
         while lines.next_is_whole().with_context(name)? {
-            search.judge(&lines.line())?;
+            self.lines = self.lines.map(|lines| lines + 1);
+            search.judge(&lines.line(), At { number: self.lines, is_whole: true })?;
             self.at = begin + lines.taken();
         }
+        search.tell_not_records(&self.open.path.display().to_string());
         Ok(())
     }
 }

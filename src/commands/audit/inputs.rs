@@ -37,6 +37,8 @@ pub struct OpenFile {
     pub path: PathBuf,
     /// The file.
     pub file: File,
+    /// Whether it is one of the data folder's trail, so that each of its lines should be a record.
+    pub is_trail: bool,
 }
 
 /// The state of the trail after a file was read to its end.
@@ -109,7 +111,8 @@ pub fn trail_of(path: &Path) -> anyhow::Result<Vec<Input>> {
     let was_closed = closed.iter().any(is_closed);
     closed.retain(begins_as_named);
     let mut inputs: Vec<Input> = closed.into_iter().map(|closed| Input::Closed(closed.path)).collect();
-    inputs.extend(current.filter(|_| !was_closed).map(Input::Open));
+    let current = current.filter(|_| !was_closed);
+    inputs.extend(current.map(|open| Input::Open(OpenFile { is_trail: true, ..open })));
     Ok(inputs)
 }
 
@@ -200,11 +203,11 @@ impl Input {
             Self::Open(open) => Ok(Some(open)),
             Self::Closed(path) => {
                 let file = open_file(&path).with_context(|| cannot_read(&path))?;
-                Ok(Some(OpenFile { path, file }))
+                Ok(Some(OpenFile { path, file, is_trail: true }))
             }
             Self::File(path) => {
                 let file = open_named(&path).with_context(|| cannot_read(&path))?;
-                Ok(Some(OpenFile { path, file }))
+                Ok(Some(OpenFile { path, file, is_trail: false }))
             }
         }
     }
@@ -231,7 +234,7 @@ impl OpenFile {
             return Ok(match open_if_there(trail)? {
                 // This file may have been closed after the closed files were listed.
                 Some(_) if self.among(&files::closed_or_gzipped(trail)?)?.is_some() => Next::NotYet,
-                Some(open) => Next::Replaced(open),
+                Some(open) => Next::Replaced(OpenFile { is_trail: self.is_trail, ..open }),
                 None => Next::NotYet,
             });
         };
@@ -240,13 +243,13 @@ impl OpenFile {
             closed = files::closed_or_gzipped(trail)?;
             let Some(again) = self.among(&closed)? else { return Ok(Next::NotYet) };
             if again + 1 == closed.len() {
-                return Ok(Next::Closed(open));
+                return Ok(Next::Closed(OpenFile { is_trail: self.is_trail, ..open }));
             }
             // The next file was closed too before `open` was opened: it comes first.
             at = again;
         }
         let path = closed.swap_remove(at + 1).path;
-        Ok(Next::Closed(OpenFile { file: open_file(&path)?, path }))
+        Ok(Next::Closed(OpenFile { file: open_file(&path)?, path, is_trail: self.is_trail }))
     }
 
     /// The position of this file among the closed ones. If it was compressed since, it is found by the first record in its name.
@@ -278,7 +281,7 @@ fn open_named(path: &Path) -> io::Result<File> {
 /// When it cannot be opened, or is not a regular file.
 pub fn open_if_there(path: &Path) -> io::Result<Option<OpenFile>> {
     match open_file(path) {
-        Ok(file) => Ok(Some(OpenFile { path: path.to_owned(), file })),
+        Ok(file) => Ok(Some(OpenFile { path: path.to_owned(), file, is_trail: false })),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

@@ -3,6 +3,7 @@
 //! So the last records of a trail of gigabytes are found at once. A compressed file or a pipe cannot be read from its end: it is
 //! read as always, and the records that match are kept until then, beyond some megabytes in a temporary file.
 
+use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 
@@ -13,6 +14,7 @@ use super::backward::Backward;
 use super::inputs::{self, Input, OpenFile};
 use super::kept::Kept;
 use super::lines::Line;
+use super::not_records::At;
 use super::reading::cannot_read;
 use super::search::Search;
 use crate::audit::form::{self, Form};
@@ -102,18 +104,36 @@ fn read<W: Write>(
     let last = inputs::last_record(&open.file).with_context(|| cannot_read(name))?;
     let first = inputs::first_record(&open.file).with_context(|| cannot_read(name))?;
     let mut lines = Backward::new(&open.file).with_context(|| cannot_read(name))?;
-    let mut count = 0;
+    search.begin(open.is_trail);
+    let read = read_lines(search, wants, &mut lines, name);
+    search.tell_not_records(name);
+    // What comes before the last record that is wanted is not counted.
+    if let Some(count) = read? {
+        search.tell_missing_within(name, first, last, count);
+    }
+    Ok(last)
+}
+
+/// Takes the records that are wanted, from the last line on. Returns how many lines there are, if all were read.
+fn read_lines<W: Write>(
+    search: &mut Search<W>,
+    wants: &mut Wants,
+    lines: &mut Backward<&File>,
+    name: &str,
+) -> anyhow::Result<Option<u64>> {
+    let (mut count, ends_whole) = (0, lines.ends_whole());
     while let Some(line) = lines.next().with_context(|| cannot_read(name))? {
         count += 1;
-        if let Some(line) = search.wanted(&line) {
+        // Read from the end, a line has no number.
+        let at = At { number: None, is_whole: count > 1 || ends_whole };
+        if let Some((line, _)) = search.wanted(&line, at) {
             wants.take(search, line)?;
             if wants.is_done() {
-                return Ok(last);
+                return Ok(None);
             }
         }
     }
-    search.tell_missing_within(name, first, last, count);
-    Ok(last)
+    Ok(Some(count))
 }
 
 /// Reads an input from its beginning, and then takes its records from the last one on.

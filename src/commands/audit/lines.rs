@@ -61,6 +61,11 @@ impl<R: Read> Lines<R> {
         if self.too_long { Line::TooLong } else { Line::Bytes(&self.line) }
     }
 
+    /// Whether the line that was read last ends with a line break.
+    pub fn is_whole(&self) -> bool {
+        self.whole
+    }
+
     /// The number of bytes read so far, with line breaks.
     pub fn taken(&self) -> u64 {
         self.taken

@@ -15,6 +15,7 @@ mod inputs;
 mod kept;
 mod latest;
 mod lines;
+mod not_records;
 mod print;
 mod reading;
 mod report;

@@ -11,12 +11,14 @@ use super::args::AuditArgs;
 use super::inputs::{self, Input, OpenFile};
 use super::kept::Kept;
 use super::lines::{Line, Lines};
+use super::not_records::{At, NotRecords};
 use super::print::Printer;
 use super::reading::{cannot_read, progress_bar};
 use super::source::{Source, Watched, is_damage, tell_damage};
 use crate::audit::chain::Link;
+use crate::audit::fields::Record;
 use crate::audit::files;
-use crate::audit::filter::{Filter, Verdict, without_mark};
+use crate::audit::filter::{Filter, Verdict, is_record, reads_as_record, without_mark};
 use crate::audit::form::Foreign;
 use crate::commands::output::{CANNOT_WRITE, tell};
 use crate::language::counted;
@@ -39,6 +41,8 @@ pub struct Search<W: Write> {
     reached: Option<u64>,
     /// Lines of the input that is being read.
     lines: u64,
+    /// Those of them that should be records and are none.
+    not_records: NotRecords,
 }
 
 impl<W: Write> Search<W> {
@@ -55,6 +59,7 @@ impl<W: Write> Search<W> {
             last_of: None,
             reached: None,
             lines: 0,
+            not_records: NotRecords::default(),
         }
     }
 
@@ -110,6 +115,7 @@ impl<W: Write> Search<W> {
     /// When it cannot be read, or the output cannot be written.
     pub fn read(&mut self, input: Input) -> anyhow::Result<()> {
         let name = input.name();
+        self.begin(false);
         let read = match input.open()? {
             None => {
                 let stdin = Watched::stdin().with_context(|| cannot_read(&name))?;
@@ -152,8 +158,10 @@ impl<W: Write> Search<W> {
         let length = open.file.metadata().with_context(|| cannot_read(name))?.len();
         let bar = if self.shows_progress { progress_bar(length) } else { ProgressBar::hidden() };
         (self.reached, self.lines) = (None, 0);
+        self.begin(open.is_trail);
         let read = self.read_lines(bar.wrap_read(&open.file), name, &bar);
         bar.finish_and_clear();
+        self.tell_not_records(name);
         let last = last.or(self.reached);
         // A file without records, such as a new one, has no gap before or in it.
         if first.is_some() {
@@ -258,12 +266,15 @@ impl<W: Write> Search<W> {
             if lines.may_wait() {
                 self.printer.flush().context(CANNOT_WRITE)?;
             }
-            let Some(line) = lines.next().with_context(|| cannot_read(name))? else { return Ok(()) };
+            if lines.next().with_context(|| cannot_read(name))?.is_none() {
+                return Ok(());
+            }
+            let line = lines.line();
             self.lines += 1;
             if is_gzip && let Line::Bytes(line) = &line {
                 self.reached = Link::of(line).map(|link| link.seq).or(self.reached);
             }
-            self.judge(&line)?;
+            self.judge(&line, At { number: Some(self.lines), is_whole: lines.is_whole() })?;
             if self.printer.table_is_full() {
                 bar.suspend(|| self.printer.print_table()).context(CANNOT_WRITE)?;
             }
@@ -274,37 +285,38 @@ impl<W: Write> Search<W> {
     ///
     /// # Errors
     /// When the output cannot be written.
-    pub fn judge(&mut self, line: &Line<'_>) -> anyhow::Result<()> {
-        let Line::Bytes(line) = line else {
-            self.too_long += 1;
-            return Ok(());
-        };
-        let line = without_mark(line);
-        match (self.filter.judge(line), &mut self.kept) {
-            (Verdict::Wanted(_), Some(kept)) => {
-                kept.keep(line).with_context(|| t!("cannot write to the temporary file"))?;
-            }
-            (Verdict::Wanted(record), None) => self.printer.record(line, &record).context(CANNOT_WRITE)?,
-            (Verdict::Broken, _) => self.broken += 1,
-            (Verdict::Other, _) => {}
+    pub fn judge(&mut self, line: &Line<'_>, at: At) -> anyhow::Result<()> {
+        let Some((line, record)) = self.wanted(line, at) else { return Ok(()) };
+        match &mut self.kept {
+            Some(kept) => kept.keep(line).with_context(|| t!("cannot write to the temporary file")),
+            None => self.printer.record(line, &record).context(CANNOT_WRITE),
         }
-        Ok(())
     }
 
-    /// The line without a mark, if it is a record that is wanted.
-    pub fn wanted<'a>(&mut self, line: &Line<'a>) -> Option<&'a [u8]> {
-        let Line::Bytes(line) = line else {
-            self.too_long += 1;
+    /// The line without a mark, and what it says, if it is a record that is wanted. Counts what should be a record and is none.
+    pub fn wanted<'a>(&mut self, line: &Line<'a>, at: At) -> Option<(&'a [u8], Record<'a>)> {
+        let Line::Bytes(bytes) = line else {
+            self.too_long += u64::from(!self.not_records.note(line, at, is_record));
             return None;
         };
-        let line = without_mark(line);
-        match self.filter.judge(line) {
-            Verdict::Wanted(_) => Some(line),
-            Verdict::Broken => {
-                self.broken += 1;
-                None
+        let bytes = without_mark(bytes);
+        match self.filter.judge(bytes) {
+            Verdict::Wanted(record) => return Some((bytes, record)),
+            Verdict::Broken => self.broken += u64::from(!self.not_records.note(line, at, reads_as_record)),
+            Verdict::Other => {
+                self.not_records.note(line, at, is_record);
             }
-            Verdict::Other => None,
         }
+        None
+    }
+
+    /// Begins to judge the lines of a file that is one of the data folder's trail or not.
+    pub fn begin(&mut self, is_trail: bool) {
+        self.not_records = NotRecords::of(is_trail);
+    }
+
+    /// Names the lines of that file that should be records and are none.
+    pub fn tell_not_records(&mut self, name: &str) {
+        self.incomplete |= self.not_records.tell(name);
     }
 }

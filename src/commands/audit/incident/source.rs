@@ -10,9 +10,11 @@ use rust_i18n::t;
 
 use super::files::{Kind, Series};
 use super::line::{self, Entry, Lookout};
+use crate::audit::filter::is_record;
 use crate::audit::record::SERVICE;
 use crate::commands::audit::inputs::Input;
 use crate::commands::audit::lines::{Line, Lines};
+use crate::commands::audit::not_records::{At, NotRecords};
 use crate::commands::audit::reading::cannot_read;
 use crate::commands::audit::source::{Source as Bytes, Watched, is_damage, tell_damage};
 use crate::commands::output::tell;
@@ -68,6 +70,7 @@ pub struct Source {
 /// The file that is being read.
 struct Open {
     origin: Rc<str>,
+    not_records: NotRecords,
     lines: Lines<Bytes<Box<dyn Read>>>,
     number: u64,
 }
@@ -133,20 +136,28 @@ impl Source {
                 self.open = self.start(input)?;
                 continue;
             }
-            match self.read_on() {
-                Ok(Some(found)) => return Ok(Some(found)),
-                Ok(None) => self.open = None,
+            let read = self.read_on();
+            if let Ok(Some(found)) = read {
+                return Ok(Some(found));
+            }
+            if let Some(mut ended) = self.open.take() {
+                self.incomplete |= ended.not_records.tell(&ended.origin);
+            }
+            match read {
                 Err(error) if is_damage(&error) => {
                     tell_damage(&error);
-                    (self.incomplete, self.open) = (true, None);
+                    self.incomplete = true;
                 }
-                Err(error) => return Err(error),
+                read => {
+                    read?;
+                }
             }
         }
     }
 
     fn start(&mut self, input: Input) -> anyhow::Result<Option<Open>> {
         let name = input.name();
+        let not_records = NotRecords::of(self.kind == Kind::Trail);
         let bytes: Box<dyn Read> = match input.open()? {
             None => Box::new(Watched::stdin().with_context(|| cannot_read(&name))?),
             Some(open) if open.is_regular() => Box::new(open.file),
@@ -158,17 +169,20 @@ impl Source {
             self.incomplete = true;
             return Ok(None);
         }
-        Ok(Some(Open { origin: name.into(), lines: Lines::new(bytes), number: 0 }))
+        Ok(Some(Open { origin: name.into(), not_records, lines: Lines::new(bytes), number: 0 }))
     }
 
     /// The next line of the open file.
     fn read_on(&mut self) -> anyhow::Result<Option<Found>> {
         let Some(open) = &mut self.open else { return Ok(None) };
         let origin = Rc::clone(&open.origin);
-        while let Some(line) = open.lines.next().with_context(|| cannot_read(&*origin))? {
+        while open.lines.next().with_context(|| cannot_read(&*origin))?.is_some() {
             open.number += 1;
+            let line = open.lines.line();
+            let at = At { number: Some(open.number), is_whole: open.lines.is_whole() };
+            let is_told = open.not_records.note(&line, at, is_record);
             let Line::Bytes(line) = line else {
-                self.too_long += 1;
+                self.too_long += u64::from(!is_told);
                 continue;
             };
             if self.begins.is_none() {
