@@ -27,18 +27,24 @@ fn request_of(line: &str) -> &str {
 
 #[test]
 fn each_of_thousands_of_requests_is_refused_within_its_own_time_limit() {
+    const SERVED: usize = 600;
     const RIVALS: usize = 3000;
     let services = Services::start(&["--log-to", "both"]);
+    let ask = |number: usize, at_once: usize| -> Value {
+        let (number, at_once) = (number.to_string(), at_once.to_string());
+        let mut stress = sctec();
+        stress.args(["stress", "--distinct", "--json", "--n", &number, "--concurrency", &at_once, "--url"]);
+        let out = stress.arg(services.scheduler.url()).output().unwrap();
+        serde_json::from_slice(&out.stdout).unwrap()
+    };
+    // How fast this machine is now, while nothing hangs.
+    let begun = Instant::now();
+    assert_eq!(ask(SERVED, 50)["statuses"], json!({"201": SERVED}));
+    let usual = begun.elapsed().as_secs_f64();
     pause(services.coordinator.pid());
-    let rivals = RIVALS.to_string();
-    let out = sctec()
-        .args(["stress", "--distinct", "--json", "--n", &rivals, "--concurrency", &rivals, "--url"])
-        .arg(services.scheduler.url())
-        .output()
-        .unwrap();
+    let outcomes = ask(RIVALS, RIVALS)["outcomes"].take();
     signal(services.coordinator.pid(), "CONT");
-    let result: Value = serde_json::from_slice(&out.stdout).unwrap();
-    assert_eq!(result["outcomes"], json!({"coordenador_indisponivel": RIVALS}), "{result}");
+    assert_eq!(outcomes, json!({"coordenador_indisponivel": RIVALS}));
     // How long each request waited for the coordinator, according to the log: a client's time includes the machine's load.
     let refused = "Coordenador indisponível";
     services.wait_for_log("app.log", |lines| lines.iter().filter(|line| line.contains(refused)).count() == RIVALS);
@@ -46,6 +52,7 @@ fn each_of_thousands_of_requests_is_refused_within_its_own_time_limit() {
     let mut waited = Vec::new();
     for line in services.read_log("app.log") {
         if line.contains("Tentando adquirir lock") {
+            // Of the requests that were served there is no refusal.
             asked.insert(request_of(&line).to_owned(), second_of(&line));
         } else if line.contains(refused) {
             // After midnight the seconds of the day begin at 0 again.
@@ -55,11 +62,13 @@ fn each_of_thousands_of_requests_is_refused_within_its_own_time_limit() {
     waited.sort_by(f64::total_cmp);
     assert_eq!(waited.len(), RIVALS);
     let longest = waited[RIVALS - 1];
-    // It was 8 s when the exchanges ran one after the other. The limit is 2 s; a busy machine needs more to answer all.
-    assert!(longest < 5.0, "up to {longest} s");
+    // The limit is 2 s; a busy machine needs more to answer all. It was 8 s when the exchanges ran one after the other.
+    let told = format!("up to {longest:.2} s; {SERVED} bookings took {usual:.2} s");
+    println!("{told}");
+    assert!(longest < 2.5 + 3.0 * usual, "{told}");
     // The coordinator continues at once, and grants no lock to requests that were already refused.
     assert_eq!(services.book(1, SLOT).0, 201);
-    let granted = services.log_lines("coordenador.log", "Lock concedido").len();
+    let granted = services.log_lines("coordenador.log", "Lock concedido").len() - SERVED;
     assert!(granted < 100, "{granted} refused requests were granted a lock");
 }
 

@@ -225,7 +225,7 @@ fn without_a_coordinator_the_command_ends_before_its_lock() {
     for freezes in [false, true] {
         let mut locks = Locks::start();
         let mut held =
-            Held::run(&locks, &["X", "--ttl", "1500ms"], "trap 'echo told; exit 0' TERM; echo; sleep 1000 & wait");
+            Held::run(&locks, &["X", "--ttl", "5s"], "trap 'echo told; exit 0' TERM; echo; sleep 1000 & wait");
         if freezes {
             pause(locks.server.pid());
         } else {
