@@ -269,7 +269,12 @@ fn dflockd_a_server_with_few_descriptors_serves_a_thousand_rivals() {
     let server = crate::common::Server::spawn(deaf(Command::new("sh").args(["-c", &script])), 2);
     let url = server.url_of("servico-agendamento");
     for _ in 0..2 {
-        let output = stress(&url, &["--n", "1000"]);
-        assert_eq!(exit_status(&output), 0, "{output:?}");
+        let output = stress(&url, &["--n", "1000", "--json"]);
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let statuses = &report["statuses"];
+        // On a busy machine the coordinator may answer too late for some (503). No connection fails, and one rival wins.
+        let refused = ["409", "503"].map(|status| statuses[status].as_u64().unwrap_or(0));
+        assert_eq!(statuses["201"], 1, "{statuses}");
+        assert!(refused[0] > 0 && refused[0] + refused[1] == 999, "{statuses}");
     }
 }
