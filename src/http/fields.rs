@@ -146,18 +146,31 @@ impl<'a> Fields<'a> {
 
     /// An integer within `range`, if the field is present.
     pub fn integer(&mut self, name: &str, range: RangeInclusive<i64>) -> Option<i64> {
-        let raw = self.take(name)?;
-        let value = raw.get().parse().ok().filter(|value| range.contains(value));
-        if value.is_none() {
-            self.reject(name, not_within(&range));
-        }
-        value
+        let words = within(&range);
+        self.integer_as(name, range, &words)
     }
 
-    /// A required integer within `range`.
-    pub fn required_integer(&mut self, name: &str, range: RangeInclusive<i64>) -> Option<i64> {
+    /// An integer within `range`, if the field is present. `words` say which value would be right.
+    pub fn integer_as(&mut self, name: &str, range: RangeInclusive<i64>, words: &str) -> Option<i64> {
+        self.number(name, words, |digits| {
+            let value = digits.parse().ok().filter(|value| range.contains(value));
+            value.ok_or_else(|| FieldCode::Number.says(words))
+        })
+    }
+
+    /// A number, if the field is present: `parse` reads its digits as they stand in the body. For a value that is no number,
+    /// `words` say which value would be right.
+    pub fn number<T>(&mut self, name: &str, words: &str, parse: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
+        let text = self.take(name)?.get();
+        let is_number = text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+        let read = if is_number { parse(text) } else { Err(FieldCode::Kind.says(words)) };
+        read.map_err(|wrong| self.reject(name, wrong)).ok()
+    }
+
+    /// A required integer within `range`. `words` say which value would be right.
+    pub fn required_integer_as(&mut self, name: &str, range: RangeInclusive<i64>, words: &str) -> Option<i64> {
         let present = self.has(name);
-        let value = self.integer(name, range);
+        let value = self.integer_as(name, range, words);
         self.require(name, value, present)
     }
 
@@ -298,9 +311,9 @@ pub fn unknown_name(what: &str, name: &str, known: &str) -> String {
     }
 }
 
-/// The error for a number outside `range`, or for a value that is not an integer.
-pub fn not_within(range: &RangeInclusive<i64>) -> Wrong {
-    FieldCode::Number.says(format!("deve ser um número inteiro entre {} e {}", range.start(), range.end()))
+/// Which number is right where one within `range` is expected.
+pub fn within(range: &RangeInclusive<i64>) -> String {
+    format!("deve ser um número inteiro entre {} e {}", range.start(), range.end())
 }
 
 fn malformed(detail: String) -> Problem {
@@ -326,7 +339,7 @@ mod tests {
 
     fn wrong(body: &str) -> Vec<String> {
         let mut fields = Fields::parse(body.as_bytes()).unwrap();
-        fields.required_integer("n", 1..=10);
+        fields.required_integer_as("n", 1..=10, "de 1 a 10");
         fields.text("t", RULE);
         fields.required_exact_instant("i");
         fields.boolean("b");
@@ -345,6 +358,28 @@ mod tests {
     fn numbers_beyond_64_bits_are_wrong_fields_and_not_malformed() {
         for number in ["99999999999999999999999999", "-9223372036854775809", "1e999", "1.0", "\"1\"", "true", "[]"] {
             assert_eq!(wrong(&format!(r#"{{"n": {number}, "i": "2025-12-01T03:00:00Z"}}"#)), ["n"], "{number}");
+        }
+    }
+
+    #[test]
+    fn another_type_than_a_number_is_told_from_a_number_out_of_range() {
+        for (value, code) in [
+            ("\"1\"", FieldCode::Kind),
+            ("true", FieldCode::Kind),
+            ("[1]", FieldCode::Kind),
+            ("{}", FieldCode::Kind),
+            ("0", FieldCode::Number),
+            ("-1", FieldCode::Number),
+            ("1.0", FieldCode::Number),
+            ("1e0", FieldCode::Number),
+            ("99999999999999999999", FieldCode::Number),
+        ] {
+            let body = format!(r#"{{"n": {value}}}"#);
+            let mut fields = Fields::parse(body.as_bytes()).unwrap();
+            assert_eq!(fields.integer("n", 1..=10), None);
+            let error = fields.finish("n").unwrap_err().remove(0);
+            let words = "deve ser um número inteiro entre 1 e 10";
+            assert_eq!((error.codigo, error.mensagem.as_str()), (code, words), "{value}");
         }
     }
 

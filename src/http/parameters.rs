@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use super::fields::{UNKNOWN_NAMED, not_within, shown, unknown_name, whole_number};
+use super::fields::{UNKNOWN_NAMED, shown, unknown_name, whole_number, within};
 use super::problem::{FieldError, Problem};
 use super::wrong::{FieldCode, Wrong};
 use crate::time::Timestamp;
@@ -80,8 +80,15 @@ impl Parameters {
 
     /// An integer within `range`, if the parameter is present.
     pub fn integer(&mut self, name: &str, range: RangeInclusive<i64>) -> Option<i64> {
+        let words = within(&range);
+        self.integer_as(name, range, &words)
+    }
+
+    /// An integer within `range`, if the parameter is present. `words` say which value would be right.
+    pub fn integer_as(&mut self, name: &str, range: RangeInclusive<i64>, words: &str) -> Option<i64> {
         self.parsed(name, |text| {
-            whole_number(text).filter(|value| range.contains(value)).ok_or_else(|| not_within(&range))
+            let value = whole_number(text).filter(|value| range.contains(value));
+            value.ok_or_else(|| FieldCode::Number.says(words))
         })
     }
 

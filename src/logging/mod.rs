@@ -185,6 +185,23 @@ mod tests {
     }
 
     #[test]
+    fn a_log_that_is_closed_without_a_flush_has_all_its_lines() {
+        const LINES: usize = 2000;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("app.log");
+        // As when a service cannot start: an error ends it, and then the process.
+        let start = || -> io::Result<()> {
+            let logs = Logs::open("teste", &file, &Config::quiet())?;
+            for number in 0..LINES {
+                info!(logs.logger, "linha {}", number);
+            }
+            Err(io::ErrorKind::AddrInUse.into())
+        };
+        assert!(start().is_err());
+        assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), LINES);
+    }
+
+    #[test]
     fn a_stream_begins_anew_after_its_last_log_was_closed() {
         let folder = tempfile::tempdir().unwrap();
         let config = Config { stream: Stream::default(), ..Config::quiet() };

@@ -105,7 +105,9 @@ impl Output {
 }
 
 impl Drop for Output {
+    /// Waits for the lines, as the process may end next: a service that could not start ends with its log's last line.
     fn drop(&mut self) {
+        self.flush(true);
         let _ = self.shared.lines.send(Item::Close(self.id));
     }
 }

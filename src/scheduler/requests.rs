@@ -1,6 +1,6 @@
 //! Reading what clients ask for: a request becomes a value, with every wrong field named at once.
 
-use crate::agenda::timetable::Period;
+use crate::agenda::timetable::{Period, PeriodError, SlotState};
 use crate::agenda::{
     Draft, NOTES_MAX_CHARS, REASON_MAX_CHARS, SLOT_MIN, SlotRangeError, Status, TARGET_MAX_CHARS, check_duration,
 };
@@ -15,6 +15,11 @@ use crate::time::Timestamp;
 
 /// The largest identifier: the largest integer that every JSON reader keeps exactly.
 const ID_MAX: i64 = (1 << 53) - 1;
+/// What a scientist's identifier is.
+const SCIENTIST_ID: &str =
+    "deve ser o número de um cientista, um inteiro a partir de 1; a lista está em GET /cientistas";
+/// What a booking's identifier is.
+const BOOKING_ID: &str = "deve ser o número de um agendamento, um inteiro a partir de 1";
 /// Bookings on a page where no number is asked for.
 const LIMIT_DEFAULT: u16 = 50;
 /// The most bookings on a page.
@@ -27,7 +32,9 @@ const FREE_MAX: i64 = 50;
 
 const BOOKING_FIELDS: &str = "cientista_id, horario_inicio_utc, telescopio, duracao_min, horario_fim_utc, instante_clique_utc, alvo, observacoes";
 /// Members of a booking's answer that only the server decides. A client that sends back what it read may leave them in.
-const ANSWERED_FIELDS: [&str; 5] = ["id", "criado_em_utc", "cancelado_em_utc", "motivo_cancelamento", "_links"];
+/// So may a client that sends back a slot of the agenda.
+const ANSWERED_FIELDS: [&str; 7] =
+    ["id", "criado_em_utc", "cancelado_em_utc", "motivo_cancelamento", "_links", "agendamento_id", "vezes_agendado"];
 const AUDIT_PARAMETERS: &str =
     "evento, cientista_id, agendamento_id, horario_utc, telescopio, req, de, ate, limite, cursor";
 const LIST_PARAMETERS: &str = "telescopio, cientista_id, status, de, ate, limite, cursor";
@@ -36,11 +43,11 @@ const LIST_PARAMETERS: &str = "telescopio, cientista_id, status, de, ate, limite
 pub fn booking(mut fields: Fields<'_>) -> (Draft, Vec<FieldError>) {
     let single_line = |max_chars| TextRule { max_chars, multiline: false };
     let draft = Draft {
-        scientist_id: fields.required_integer("cientista_id", 1..=ID_MAX),
+        scientist_id: fields.required_integer_as("cientista_id", 1..=ID_MAX, SCIENTIST_ID),
         start: fields.required_exact_instant("horario_inicio_utc"),
         // The catalogue decides whether there is such a telescope.
         telescope: fields.text("telescopio", single_line(200)),
-        duration_min: fields.integer("duracao_min", i64::MIN..=i64::MAX),
+        duration_min: duration(&mut fields),
         end: fields.exact_instant("horario_fim_utc"),
         clicked_at: fields.instant("instante_clique_utc"),
         target: fields.text("alvo", single_line(TARGET_MAX_CHARS)),
@@ -53,7 +60,23 @@ pub fn booking(mut fields: Fields<'_>) -> (Draft, Vec<FieldError>) {
     if fields.text("status", single_line(200)).is_some_and(|status| status != Status::Active.name()) {
         fields.reject("status", "um agendamento novo tem sempre o status AGENDADO; tire este campo");
     }
+    // So is a slot that was not free when it was read.
+    if fields.text("estado", single_line(200)).is_some_and(|state| state != SlotState::Free.name()) {
+        fields
+            .reject("estado", "só um horário com o estado livre pode ser agendado; escolha outro, ou tire este campo");
+    }
     (draft, fields.finish(BOOKING_FIELDS).err().unwrap_or_default())
+}
+
+/// A duration, as far as it can be read. The rules of the draft judge a number of minutes.
+fn duration(fields: &mut Fields<'_>) -> Option<i64> {
+    let words = SlotRangeError::Duration.to_string();
+    fields.number("duracao_min", &words, |digits| {
+        if digits.contains(['.', 'e', 'E']) {
+            return Err(FieldCode::Number.says(format!("{words}, sem ponto nem expoente")));
+        }
+        digits.parse().map_err(|_| FieldCode::Duration.says(words.as_str()))
+    })
 }
 
 /// Reads a cancellation's reason. It may be absent, and so may the body.
@@ -86,7 +109,7 @@ pub fn list(query: Option<&str>) -> Result<ListRequest, Problem> {
     let mut parameters = Parameters::parse(query);
     let filter = Filter {
         telescope: parameters.text("telescopio"),
-        scientist_id: parameters.integer("cientista_id", 1..=ID_MAX),
+        scientist_id: parameters.integer_as("cientista_id", 1..=ID_MAX, SCIENTIST_ID),
         status: parameters.parsed("status", |name| {
             Status::from_name(name).ok_or_else(|| "deve ser AGENDADO ou CANCELADO".to_owned())
         }),
@@ -96,7 +119,7 @@ pub fn list(query: Option<&str>) -> Result<ListRequest, Problem> {
     if let (Some(from), Some(until)) = (filter.from, filter.until)
         && from >= until
     {
-        parameters.reject("ate", "deve ser posterior a de");
+        parameters.reject("ate", FieldCode::Contradiction.says("deve ser posterior a de"));
     }
     let limit = parameters.integer("limite", 1..=LIMIT_MAX).and_then(|limit| u16::try_from(limit).ok());
     let after = parameters.parsed("cursor", |text| {
@@ -118,7 +141,12 @@ pub fn timetable(query: Option<&str>, now: Timestamp) -> Result<Period, Problem>
     if !parameters.has_errors() {
         match Period::new(asked.0, asked.1, now) {
             Ok(whole) => period = Some(whole),
-            Err(error) => parameters.reject(error.field(), error.to_string()),
+            Err(error @ (PeriodError::Order | PeriodError::TooLong)) => {
+                parameters.reject(error.field(), FieldCode::Contradiction.says(error.to_string()));
+            }
+            Err(error @ PeriodError::TooLate) => {
+                parameters.reject(error.field(), FieldCode::Instant.says(error.to_string()));
+            }
         }
     }
     parameters.finish("de, ate")?;
@@ -179,8 +207,8 @@ pub fn audit(query: Option<&str>) -> Result<AuditRequest, Problem> {
             let known = EVENT_TYPES.contains(&name).then(|| name.to_owned());
             known.ok_or_else(|| format!("deve ser um de {}", EVENT_TYPES.join(", ")))
         }),
-        scientist: parameters.integer("cientista_id", 1..=ID_MAX),
-        booking: parameters.integer("agendamento_id", 1..=ID_MAX),
+        scientist: parameters.integer_as("cientista_id", 1..=ID_MAX, SCIENTIST_ID),
+        booking: parameters.integer_as("agendamento_id", 1..=ID_MAX, BOOKING_ID),
         slot: parameters.instant("horario_utc"),
         telescope: parameters.text("telescopio"),
         request: parameters.text("req"),
@@ -190,7 +218,7 @@ pub fn audit(query: Option<&str>) -> Result<AuditRequest, Problem> {
     if let (Some(since), Some(until)) = (wanted.since, wanted.until)
         && since >= until
     {
-        parameters.reject("ate", "deve ser posterior a de");
+        parameters.reject("ate", FieldCode::Contradiction.says("deve ser posterior a de"));
     }
     let limit = parameters.integer("limite", 1..=LIMIT_MAX).and_then(|limit| u16::try_from(limit).ok());
     let after = parameters.parsed("cursor", |text| {

@@ -13,6 +13,7 @@ use crate::http::gzip;
 use crate::http::problem::Problem;
 use crate::http::server::Request;
 use crate::http::{self, Response};
+use crate::panics;
 
 /// `GET /telescopios/{id}/agenda`.
 pub async fn states(app: &App, code: &str, request: &Request) -> Result<Response, Problem> {
@@ -21,9 +22,14 @@ pub async fn states(app: &App, code: &str, request: &Request) -> Result<Response
     let telescope = telescope(app, code, &request.log).await?;
     let standing = app.store.standing(&telescope.code, period.start(), period.end()).await;
     let standing = standing.map_err(|error| not_read(&request.log, &error))?;
-    let slots = states_of(period, &standing, telescope.simulated, now);
-    let shown = views::timetable(&telescope, period, slots, &standing, now);
-    Ok(gzip::json(&request.head.headers, StatusCode::OK, &shown))
+    let headers = request.head.headers.clone();
+    // A week is 400 KB, and in the race each slot may have many bookings: writing and compressing that would hold up the
+    // requests that share the thread.
+    let written = panics::blocking(move || {
+        let slots = states_of(period, &standing, telescope.simulated, now);
+        gzip::json(&headers, StatusCode::OK, &views::timetable(&telescope, period, slots, &standing, now))
+    });
+    written.await.map_err(|error| Problem::internal(format!("a agenda de um período: {error}")))
 }
 
 /// `GET /telescopios/{id}/livres`.

@@ -244,43 +244,72 @@ fn parts(path: &Path) -> Vec<String> {
     names.into_iter().filter(|name| name != "mod" && name != "tests").collect()
 }
 
-#[test]
-fn the_architecture_names_every_module_and_no_other() {
+/// The layers of ARCHITECTURE.md's table, the highest first, each as the row has its modules.
+fn layers() -> Vec<String> {
     let text = document("ARCHITECTURE.md");
     let table = text.split("| module | what it is |").nth(1).unwrap();
-    // Each row with the modules that it is about, and the names that it gives to what is in them.
-    let rows: Vec<(Vec<&str>, Vec<&str>)> = table
-        .lines()
-        .skip(2)
-        .take_while(|line| line.starts_with('|'))
-        .map(|line| {
-            let (about, says) = line.trim_start_matches("| ").split_once(" | ").unwrap();
-            let about = quoted(about).into_iter().map(|name| name.trim_end_matches(".rs").trim_end_matches('/'));
-            let says = quoted(says).into_iter().flat_map(|name| name.split('/')).filter(|name| !name.is_empty());
-            (about.collect(), says.collect())
-        })
-        .collect();
-    let files: Vec<_> =
-        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).iter().map(|path| parts(path)).collect();
-    assert!(files.len() > 100, "{files:?}");
-    for file in files.iter().filter(|file| !file.is_empty()) {
-        let row = rows.iter().find(|(about, _)| about.contains(&file[0].as_str()));
-        let (_, says) = row.unwrap_or_else(|| panic!("no row for {file:?}"));
-        for name in &file[1..] {
-            assert!(says.contains(&name.as_str()), "the row of {} does not name {file:?}", file[0]);
-        }
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    rows.map(|row| row.split(" | ").next().unwrap().trim_start_matches("| ").to_owned()).collect()
+}
+
+/// The first sentence of a file of `src`, which says why the file exists.
+fn first_sentence(path: &Path) -> String {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(path)).unwrap();
+    let lines = text.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim);
+    let paragraph = lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+    let sentence = paragraph.split_once(". ").map_or(paragraph.as_str(), |(first, _)| first).trim_end_matches('.');
+    // Links of rustdoc lead nowhere in a document.
+    let sentence = sentence.replace("[`", "`").replace("`]", "`").replace("super::", "").replace("crate::", "");
+    assert!(!sentence.is_empty(), "{} does not begin with why it exists", path.display());
+    sentence + "."
+}
+
+/// MODULES.md as the files of `src` say it.
+fn modules() -> Vec<String> {
+    let mut files = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    files.retain(|path| path.file_name().is_some_and(|name| name != "tests.rs"));
+    // What a folder is stands before what is in it.
+    files.sort_unstable_by_key(|path| (path.parent().map(Path::to_owned), !path.ends_with("mod.rs"), path.clone()));
+    let mut lines = Vec::new();
+    for layer in layers() {
+        let modules = quoted(&layer);
+        lines.extend([format!("## {layer}"), String::new(), "| file | why it exists |".into(), "|---|---|".into()]);
+        let is_of = |path: &Path, module: &str| path.starts_with(module.trim_end_matches('/'));
+        let of_layer = files.iter().filter(|path| modules.iter().any(|module| is_of(path, module)));
+        lines.extend(of_layer.map(|path| format!("| `{}` | {} |", path.display(), first_sentence(path))));
+        lines.push(String::new());
     }
-    for (about, says) in rows {
-        let there = |name: &str| {
-            files.iter().any(|file| {
-                file.first().is_some_and(|first| about.contains(&first.as_str()))
-                    && file.iter().any(|part| part == name)
-            })
-        };
-        for name in about.iter().chain(says.iter().filter(|name| !name.starts_with('-'))) {
-            assert!(there(name), "the row of {about:?} names {name}, which is not there");
-        }
-    }
+    lines
+}
+
+#[test]
+fn the_list_of_modules_has_each_file_with_its_first_sentence() {
+    let text = document("MODULES.md");
+    let (_, listed) = text.split_once("\n\n## ").map(|(head, rest)| (head, format!("## {rest}\n"))).unwrap();
+    let listed: Vec<&str> = listed.lines().collect();
+    let expected = modules();
+    assert!(expected.len() > 250, "{}", expected.len());
+    let missing: Vec<_> = expected.iter().filter(|line| !listed.contains(&line.as_str())).collect();
+    let superfluous: Vec<_> = listed.iter().filter(|line| !expected.iter().any(|one| one == *line)).collect();
+    assert!(
+        missing.is_empty() && superfluous.is_empty(),
+        "MODULES.md lacks {missing:#?}\nand has too much: {superfluous:#?}"
+    );
+    assert_eq!(listed, expected, "the order is that of ARCHITECTURE.md's layers, and of the paths in a layer");
+}
+
+#[test]
+fn the_architecture_names_every_module_and_no_other() {
+    let text = layers().join(" ");
+    let mut named: Vec<_> =
+        quoted(&text).into_iter().map(|name| name.trim_end_matches(".rs").trim_end_matches('/')).collect();
+    named.sort_unstable();
+    let sources = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    let mut there: Vec<_> = sources.iter().map(|path| path.iter().next().unwrap().to_str().unwrap()).collect();
+    there.iter_mut().for_each(|name| *name = name.trim_end_matches(".rs"));
+    there.sort_unstable();
+    there.dedup();
+    assert_eq!(named, there);
 }
 
 #[test]

@@ -184,6 +184,35 @@ fn when_a_write_or_sync_of_the_database_fails_every_answer_is_true() {
 
 #[test]
 #[ignore = "needs strace"]
+fn a_disk_that_stays_full_makes_one_result_unknown_and_then_refuses_plainly() {
+    let services = Services::start(&["--lock-retention-ms", "0"]);
+    let log = services.data_dir().join("sctec.db-wal");
+    let book = |index: u32| {
+        let (status, body) = services.book(3, &minute(index));
+        (says("a full disk", status, &body), body)
+    };
+    assert_eq!(book(0).0, Some(true));
+    for (round, call) in (1..).zip(["fsync", "pwrite64"]) {
+        let full = Fault { call, error: "ENOSPC", when: 1, lasts: true };
+        let injector = Injector::attach(services.scheduler.pid(), &log, full, services.data_dir());
+        let first = round * 10;
+        let (said, body) = book(first);
+        assert_eq!(said, None, "{call}: nobody can know yet: {body}");
+        for index in first + 1..first + 4 {
+            let (said, body) = book(index);
+            assert_eq!((said, body["codigo"].as_str()), (Some(false), Some("banco_indisponivel")), "{call}: {body}");
+        }
+        assert!(injector.end(), "{call} is reached");
+        // The first write that succeeds ends it, without a restart.
+        assert_eq!(book(first + 4).0, Some(true), "{call}");
+        let booked = services.list(&format!("?de={}&ate={}", minute(first + 1), minute(first + 5)));
+        assert_eq!(booked.len(), 1, "{call}: what was refused was not written: {booked:?}");
+    }
+    verify(&services.stop().keep());
+}
+
+#[test]
+#[ignore = "needs strace"]
 fn when_a_write_or_sync_of_the_trail_fails_every_answer_is_true() {
     let services = Services::start(&["--lock-retention-ms", "0"]);
     let mut trial = Trial { services, next: 0, certain: (0, 0), unknown: 0 };

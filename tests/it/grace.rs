@@ -4,7 +4,7 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Server, Services, coordinator_command, http, run, wait_until};
+use crate::common::{Answer, Server, Services, coordinator_command, http, peer, run, scheduler_command, wait_until};
 
 const START: &str = "2031-01-01T03:00:00Z";
 const JSON: &str = "application/json";
@@ -109,6 +109,36 @@ fn in_the_grace_every_tool_says_how_long_it_lasts() {
     let report: Value = serde_json::from_slice(&report.stdout).unwrap();
     assert!(report["reasons"]["503"].as_str().unwrap().ends_with(" s left"), "{report}");
     assert!((200_000..=300_000).contains(&report["grace_left_ms"].as_u64().unwrap()), "{report}");
+}
+
+#[test]
+fn the_grace_hides_no_other_reason() {
+    let url = peer::start(|_, path, body| match path {
+        "/lote" => {
+            let too_far = json!({"status": 422, "codigo": "token_minimo_distante", "detail": "longe demais"});
+            let operations = body["operacoes"].as_array().unwrap().iter();
+            (200, json!({"respostas": operations.map(|_| too_far.clone()).collect::<Vec<_>>()}))
+        }
+        _ => {
+            let parts = json!({"carencia": "faltam 9 s", "parada": "ok", "tokens": "o disco está cheio"});
+            (503, json!({"status": "indisponivel", "partes": parts, "carencia_resta_ms": 8812}))
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let scheduler = Server::spawn(&mut scheduler_command(folder.path(), &url), 1);
+    let told = || {
+        let ready = http("GET", &format!("{}/pronto", scheduler.url()), None);
+        assert_eq!((ready.status, ready.header("retry-after")), (503, Some("9")), "{}", ready.body);
+        ready.json()["partes"]["coordenador"].as_str().unwrap().to_owned()
+    };
+    let without_tokens = told();
+    assert!(without_tokens.ends_with(": faltam 9 s; tokens: o disco está cheio"), "{without_tokens}");
+    // Nor does it hide that the tokens do not fit, which a booking finds out.
+    let body = json!({"cientista_id": 1, "horario_inicio_utc": START}).to_string();
+    let booked = http("POST", &format!("{}/agendamentos", scheduler.url()), Some((JSON, &body)));
+    assert_eq!(booked.json()["codigo"], "coordenador_indisponivel", "{}", booked.body);
+    let both = told();
+    assert!(both.starts_with(&without_tokens) && both.contains("no último pedido de trava: "), "{both}");
 }
 
 #[test]

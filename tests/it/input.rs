@@ -223,6 +223,15 @@ fn an_answer_can_be_sent_back_as_a_request() {
     let mut offered = free["livres"][0].clone();
     offered["cientista_id"] = json!(7);
     assert_eq!(services.book_with(&offered).0, 201, "{offered}");
+    // A free slot as the agenda shows it; and one that is taken says so.
+    let agenda = http("GET", &services.agenda(&format!("/telescopios/Hubble-Acad/agenda?de={SLOT}")), None).json();
+    let slots = agenda["horarios"].as_array().unwrap();
+    for (state, status, wrong) in [("livre", 201, &[][..]), ("agendado", 422, &["estado"])] {
+        let mut slot = slots.iter().find(|slot| slot["estado"] == state).unwrap().clone();
+        slot["cientista_id"] = json!(7);
+        let (got, answer) = services.book_with(&slot);
+        assert_eq!((got, names(&answer)), (status, wrong.iter().map(|&name| name.to_owned()).collect()), "{answer}");
+    }
     // A booking cannot be made with the status of a cancelled one.
     let cancelled = services.follow(&second, "cancelar").json();
     let (status, problem) = services.book_with(&cancelled);

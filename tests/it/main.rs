@@ -22,6 +22,7 @@ mod documents;
 mod events;
 mod examples;
 mod faults;
+mod field_codes;
 mod follow;
 mod foundation;
 mod grace;

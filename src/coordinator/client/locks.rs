@@ -237,15 +237,15 @@ impl Client {
     /// # Errors
     /// When it cannot: what its current address answers, or why the last token was not acceptable.
     pub async fn ready(&self) -> Result<(), NotReady> {
-        self.transport
-            .first_that(CONNECT_TIMEOUT, |address| async move {
-                let (status, body) = read_whole(self.transport.get(Request::get(&address.ready)).await?).await?;
-                if status.is_success() { Ok(()) } else { Err(NotReady::read(&address.ready, status, &body)) }
-            })
-            .await?;
-        if self.token_fault.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
-            return Ok(());
-        }
+        let answered = self.transport.first_that(CONNECT_TIMEOUT, |address| async move {
+            let (status, body) = read_whole(self.transport.get(Request::get(&address.ready)).await?).await?;
+            if status.is_success() { Ok(()) } else { Err(NotReady::read(&address.ready, status, &body)) }
+        });
+        let answered: Result<(), NotReady> = answered.await;
+        let token_fault = self.token_fault.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(token_fault) = token_fault else { return answered };
+        // The end of the grace will not mend the tokens.
+        answered.map_err(|not_ready| not_ready.and(format!("no último pedido de trava: {token_fault}")))?;
         // Only a lock that is granted shows whether that is mended. The lock is asked for here, because no booking comes while
         // the service says that it is not ready.
         let probe = LockRequest {

@@ -8,6 +8,9 @@ use serde::Deserialize;
 
 use crate::coordinator::protocol::grace;
 
+/// The part of the answer that tells of the grace.
+const GRACE_PART: &str = "carencia";
+
 /// The coordinator can give no lock now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotReady {
@@ -33,15 +36,26 @@ impl NotReady {
         Self { reason, grace_left: Some(left) }
     }
 
+    /// The same, with one reason more.
+    #[must_use]
+    pub fn and(mut self, reason: impl AsRef<str>) -> Self {
+        self.reason.push_str("; ");
+        self.reason.push_str(reason.as_ref());
+        self
+    }
+
     /// What the answer of `uri` says.
     pub fn read(uri: &Uri, status: StatusCode, body: &[u8]) -> Self {
         // What answers may be another program.
         let Answer { partes, carencia_resta_ms } = serde_json::from_slice(body).unwrap_or_default();
-        if let Some(left_ms) = carencia_resta_ms {
-            return Self::in_grace(Duration::from_millis(left_ms));
-        }
-        let faults = partes.iter().filter(|(_, state)| *state != "ok");
+        let grace_left = carencia_resta_ms.map(Duration::from_millis);
+        // The rest of the grace stands in words of its own.
+        let told = |part: &str, state: &str| state == "ok" || (part == GRACE_PART && grace_left.is_some());
+        let faults = partes.iter().filter(|(part, state)| !told(part, state));
         let faults: Vec<String> = faults.map(|(part, state)| format!("{part}: {state}")).collect();
+        if let Some(left) = grace_left {
+            return faults.into_iter().fold(Self::in_grace(left), Self::and);
+        }
         let reason = format!("{uri} respondeu {status}");
         if faults.is_empty() { reason.into() } else { format!("{reason} ({})", faults.join("; ")).into() }
     }
@@ -66,6 +80,9 @@ mod tests {
         let grace = r#"{"partes": {"carencia": "faltam 9 s", "tokens": "ok"}, "carencia_resta_ms": 8812}"#;
         assert_eq!(read(grace), NotReady::in_grace(Duration::from_millis(8812)));
         assert!(read(grace).reason.ends_with(": faltam 9 s"));
+        let both = r#"{"partes": {"carencia": "faltam 9 s", "parada": "ok", "tokens": "perdidos"}, "carencia_resta_ms": 8812}"#;
+        assert_eq!(read(both), NotReady::in_grace(Duration::from_millis(8812)).and("tokens: perdidos"));
+        assert!(read(both).reason.ends_with(": faltam 9 s; tokens: perdidos"));
         let tokens = r#"{"partes": {"carencia": "ok", "tokens": "perdidos"}, "carencia_resta_ms": null}"#;
         let other = "http://127.0.0.1:3000/pronto respondeu 503 Service Unavailable";
         assert_eq!(read(tokens), NotReady::from(format!("{other} (tokens: perdidos)")));

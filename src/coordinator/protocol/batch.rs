@@ -12,6 +12,7 @@ use crate::http::fields::Fields;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::request_id::RequestId;
 use crate::http::unknown::Unknown;
+use crate::http::wrong::{FieldCode, Wrong};
 
 /// The fields of an entry besides its operation's own, as [`Operation::read`] is told of them.
 const ENTRY_FIELDS: &str = ", op, req";
@@ -54,15 +55,16 @@ pub fn entries<'a>(body: &'a [u8], unknown: &mut Unknown) -> Result<Vec<&'a RawV
     let entries = match entries {
         Some(Ok(entries)) if (1..=BATCH_MAX).contains(&entries.len()) => entries,
         Some(Ok(entries)) => {
-            fields.reject("operacoes", format!("deve ter de 1 a {BATCH_MAX} operações; tem {}", entries.len()));
+            let words = format!("deve ter de 1 a {BATCH_MAX} operações; tem {}", entries.len());
+            fields.reject("operacoes", FieldCode::Length.says(words));
             Vec::new()
         }
         Some(Err(_)) => {
-            fields.reject("operacoes", "deve ser uma lista de operações");
+            fields.reject("operacoes", FieldCode::Kind.says("deve ser uma lista de operações, entre [ e ]"));
             Vec::new()
         }
         None => {
-            fields.reject("operacoes", "é obrigatório");
+            fields.reject("operacoes", FieldCode::Missing.says("é obrigatório"));
             Vec::new()
         }
     };
@@ -99,7 +101,11 @@ impl<'a> Entry<'a> {
             Some("lock") => OperationKind::Lock,
             Some("renew") => OperationKind::Renew,
             Some("unlock") => OperationKind::Unlock,
-            _ => return Err(wrong("op", "deve ser \"lock\", \"unlock\" ou \"renew\"")),
+            Some(_) => return Err(wrong("op", "deve ser \"lock\", \"unlock\" ou \"renew\"")),
+            None => {
+                let missing = FieldCode::Missing.says("é obrigatório: \"lock\", \"unlock\" ou \"renew\"");
+                return Err(wrong("op", missing));
+            }
         };
         Operation::read(kind, self.fields, ENTRY_FIELDS, unknown)
     }
@@ -107,11 +113,11 @@ impl<'a> Entry<'a> {
 
 fn text(fields: &mut Fields<'_>, name: &str) -> Result<Option<String>, Vec<FieldError>> {
     let Some(raw) = fields.take(name) else { return Ok(None) };
-    serde_json::from_str(raw.get()).map(Some).map_err(|_| wrong(name, "deve ser um texto"))
+    serde_json::from_str(raw.get()).map(Some).map_err(|_| wrong(name, FieldCode::Kind.says("deve ser um texto")))
 }
 
-fn wrong(field: &str, message: &str) -> Vec<FieldError> {
-    vec![FieldError::new(field, message)]
+fn wrong(field: &str, wrong: impl Into<Wrong>) -> Vec<FieldError> {
+    vec![FieldError::new(field, wrong)]
 }
 
 /// The answer to one operation, as the server writes it: the members that it would have alone, and its status.

@@ -10,6 +10,7 @@ use super::limits::{BODY_BYTES, EVENT_DATA_MAX, EVENT_NAME_MAX, PUBLISHED_MAX};
 use crate::http::fields::Fields;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::unknown::Unknown;
+use crate::http::wrong::{FieldCode, Wrong};
 
 /// The coordinator's own channel: the events of locks.
 pub const LOCKS_CHANNEL: &str = "travas";
@@ -17,7 +18,7 @@ pub const LOCKS_CHANNEL: &str = "travas";
 /// of it than its name.
 pub const SHARED_CHANNEL: &str = "agenda";
 /// The rule for names of channels and events, as answers state it.
-pub const NAME_RULE: &str = "deve ter de 1 a 64 caracteres de A–Z a–z 0–9 . _ -";
+const NAME_RULE: &str = "deve ter de 1 a 64 caracteres de A–Z a–z 0–9 . _ -";
 
 /// The body that publishes as many of `events` (a name, and data in JSON) as one request may carry; at least one is taken.
 pub fn write<'a>(channel: &str, events: &mut Peekable<impl Iterator<Item = (&'a str, String)>>) -> Bytes {
@@ -80,12 +81,12 @@ impl Publication {
 
     fn read_fields(body: &[u8], unknown: &mut Unknown) -> Result<Self, Problem> {
         let mut fields = Fields::parse(body)?;
-        let channel = name(&mut fields, "canal");
+        let channel = name(&mut fields, "canal", "é obrigatório");
         if channel.as_deref() == Some(LOCKS_CHANNEL) {
             fields.reject("canal", "travas é do próprio coordenador; escolha outro");
         }
         let events = match fields.take("eventos").map(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get())) {
-            None => Vec::from_iter(event(&mut fields)),
+            None => Vec::from_iter(event(&mut fields, "é obrigatório (ou eventos, uma lista)")),
             Some(Ok(several)) if (1..=PUBLISHED_MAX).contains(&several.len()) => {
                 let mut events = Vec::with_capacity(several.len());
                 for (index, raw) in several.into_iter().enumerate() {
@@ -100,13 +101,15 @@ impl Publication {
                 }
                 for other in ["evento", "dados"] {
                     if fields.take(other).is_some() {
-                        fields.reject(other, "use evento e dados ou eventos, não os dois");
+                        fields
+                            .reject(other, FieldCode::Contradiction.says("use evento e dados ou eventos, não os dois"));
                     }
                 }
                 events
             }
-            Some(_) => {
-                fields.reject("eventos", format!("deve ser uma lista de 1 a {PUBLISHED_MAX} eventos"));
+            Some(read) => {
+                let code = if read.is_ok() { FieldCode::Length } else { FieldCode::Kind };
+                fields.reject("eventos", code.says(format!("deve ser uma lista de 1 a {PUBLISHED_MAX} eventos")));
                 Vec::new()
             }
         };
@@ -146,34 +149,47 @@ impl Several<'_> {
 
 fn one_of_several(raw: &RawValue, index: usize, unknown: &mut Unknown) -> Result<Option<PublishedEvent>, FieldError> {
     let mut fields = Fields::from_raw(raw)?;
-    let event = event(&mut fields);
+    let event = event(&mut fields, "é obrigatório");
     let finished = fields.finish_noting(&format!("eventos[{index}]."), "evento, dados", unknown);
     finished.map_err(|mut errors| errors.swap_remove(0))?;
     Ok(event)
 }
 
-/// Reads an event. Its wrong fields are noted.
-fn event(fields: &mut Fields<'_>) -> Option<PublishedEvent> {
-    let name = name(fields, "evento");
+/// Reads an event. Its wrong fields are noted, and where it has no name, that this is `missing`.
+fn event(fields: &mut Fields<'_>, missing: &str) -> Option<PublishedEvent> {
+    let name = name(fields, "evento", missing);
     let data = fields.take("dados").map_or("null", RawValue::get);
     if data.len() > EVENT_DATA_MAX {
-        fields.reject("dados", format!("deve ter até {} KiB", EVENT_DATA_MAX / 1024));
+        let words = format!("deve ter até {} KiB; tem {} bytes", EVENT_DATA_MAX / 1024, data.len());
+        fields.reject("dados", FieldCode::Length.says(words));
     }
     name.map(|name| PublishedEvent::new(name, data))
 }
 
-/// Reads the name of a channel or an event.
-fn name(fields: &mut Fields<'_>, field: &str) -> Option<String> {
-    let name = fields.take(field).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
-    let name = name.filter(|name| is_name(name));
-    if name.is_none() {
-        fields.reject(field, NAME_RULE);
+/// Reads the name of a channel or an event. Where there is none, the error says that it is `missing`.
+fn name(fields: &mut Fields<'_>, field: &str, missing: &str) -> Option<String> {
+    let read = match fields.take(field).map(|raw| serde_json::from_str::<String>(raw.get())) {
+        None => Err(FieldCode::Missing.says(missing)),
+        Some(Err(_)) => Err(FieldCode::Kind.says("deve ser um texto")),
+        Some(Ok(name)) => checked_name(name),
+    };
+    read.map_err(|wrong| fields.reject(field, wrong)).ok()
+}
+
+/// The name of a channel or an event, or what is wrong with it.
+///
+/// # Errors
+/// The code of a wrong length, or of other wrong characters.
+pub fn checked_name(name: String) -> Result<String, Wrong> {
+    match name.len() {
+        1..=EVENT_NAME_MAX if is_name(&name) => Ok(name),
+        1..=EVENT_NAME_MAX => Err(NAME_RULE.into()),
+        _ => Err(FieldCode::Length.says(NAME_RULE)),
     }
-    name
 }
 
 /// Whether this may be the name of a channel or an event.
-pub fn is_name(name: &str) -> bool {
+fn is_name(name: &str) -> bool {
     (1..=EVENT_NAME_MAX).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }

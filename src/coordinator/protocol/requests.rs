@@ -18,6 +18,9 @@ const LOCK_FIELDS: &str = "recurso, recursos, dono, pedido_id, ttl_ms, espera_ms
 const RENEW_FIELDS: &str = "trava_id, ttl_ms";
 const UNLOCK_FIELDS: &str = "trava_id, recurso, retencao_ms";
 
+/// What `token_minimo` is. How far above the last token it may be is the table's to say.
+const MIN_TOKEN: &str = "deve ser o maior token que o cliente já viu: um número inteiro a partir de 0, menor que 2^53";
+
 /// What a client asks of the table, by a route of its own or inside a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
@@ -136,7 +139,7 @@ fn read_lock(mut fields: Fields<'_>, also_known: &str, unknown: &mut Unknown) ->
     let several = fields.take("recursos");
     let resources = match (single, several) {
         (Some(_), Some(_)) => {
-            fields.reject("recursos", "use recurso ou recursos, não os dois");
+            fields.reject("recursos", FieldCode::Contradiction.says("use recurso ou recursos, não os dois"));
             Vec::new()
         }
         (None, None) => {
@@ -162,7 +165,8 @@ fn read_lock(mut fields: Fields<'_>, also_known: &str, unknown: &mut Unknown) ->
     let request_id = name(&mut fields, "pedido_id");
     let ttl_ms = integer(&mut fields, "ttl_ms", TTL_MS_MIN, TTL_MS_MAX).unwrap_or(TTL_MS_DEFAULT);
     let wait_ms = integer(&mut fields, "espera_ms", 0, WAIT_MS_MAX).unwrap_or(0);
-    let min_token = integer(&mut fields, "token_minimo", 0, TOKEN_MAX - 1).unwrap_or(0);
+    let min_token = fields.integer_as("token_minimo", 0..=(TOKEN_MAX - 1).cast_signed(), MIN_TOKEN);
+    let min_token = min_token.map_or(0, i64::cast_unsigned);
     let despite_retention = fields.boolean("apesar_da_retencao").unwrap_or(false);
     fields.finish_noting("", &format!("{LOCK_FIELDS}{also_known}"), unknown)?;
     Ok(Acquire {
@@ -198,7 +202,9 @@ fn read_unlock(mut fields: Fields<'_>, also_known: &str, unknown: &mut Unknown) 
         }
     });
     match (has_lease, &resource) {
-        (true, Some(_)) => fields.reject("recurso", "use trava_id ou recurso, não os dois"),
+        (true, Some(_)) => {
+            fields.reject("recurso", FieldCode::Contradiction.says("use trava_id ou recurso, não os dois"));
+        }
         (false, None) if !fields.has_errors() => {
             fields.reject("trava_id", FieldCode::Missing.says("é obrigatório (ou recurso)"));
         }
@@ -214,10 +220,14 @@ fn read_unlock(mut fields: Fields<'_>, also_known: &str, unknown: &mut Unknown) 
 }
 
 fn lease_id(fields: &mut Fields<'_>) -> Option<LeaseId> {
-    let text: Option<String> = serde_json::from_str(fields.take("trava_id")?.get()).ok();
-    let lease = text.and_then(|text| LeaseId::parse(&text));
+    const RIGHT: &str = "deve ser o trava_id da concessão: um texto de 32 algarismos hexadecimais";
+    let Ok(text) = serde_json::from_str::<String>(fields.take("trava_id")?.get()) else {
+        fields.reject("trava_id", FieldCode::Kind.says(RIGHT));
+        return None;
+    };
+    let lease = LeaseId::parse(&text);
     if lease.is_none() {
-        fields.reject("trava_id", "deve ser o trava_id da concessão: 32 algarismos hexadecimais");
+        fields.reject("trava_id", RIGHT);
     }
     lease
 }

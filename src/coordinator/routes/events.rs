@@ -6,12 +6,13 @@ use serde_json::json;
 use super::answers;
 use crate::coordinator::events::{Event, OTHERS_MAX};
 use crate::coordinator::kinds;
-use crate::coordinator::protocol::events::{NAME_RULE, Publication, PublishedEvent, SHARED_CHANNEL, is_name};
+use crate::coordinator::protocol::events::{Publication, PublishedEvent, SHARED_CHANNEL, checked_name};
 use crate::coordinator::service::Service;
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
 use crate::http::server::Request;
 use crate::http::unknown::Unknown;
+use crate::http::wrong::FieldCode;
 use crate::http::{self, Response, sse};
 
 /// `POST /eventos`: all events or none.
@@ -27,10 +28,9 @@ pub fn publish(service: &Service, bytes: &[u8], unknown: &mut Unknown) -> Result
 pub fn listen(service: &Service, request: &Request) -> Result<Response, Problem> {
     let mut parameters = Parameters::parse(request.head.uri.query());
     if !parameters.has("canal") {
-        parameters.reject("canal", NAME_RULE);
+        parameters.reject("canal", FieldCode::Missing.says("é obrigatório"));
     }
-    let channel =
-        parameters.parsed("canal", |name| if is_name(name) { Ok(name.to_owned()) } else { Err(NAME_RULE.to_owned()) });
+    let channel = parameters.parsed("canal", |name| checked_name(name.to_owned()));
     let since = parameters.text("desde");
     parameters.finish("canal, desde")?;
     if request.hosting.is_stopping() {

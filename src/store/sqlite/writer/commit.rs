@@ -13,6 +13,9 @@
 //! there for a committed one. So a failed COMMIT counts as not written only when another commit has been written over it, at the
 //! same place, and synced. The checksums of the log are chained: the rest of the failed commit is then not valid any more. The
 //! writer makes that other commit at once. Before it writes, it checks whether the first record of the failed one is there.
+//!
+//! If that other commit fails as well, the outcome is unknown, and the disk is known to take no commit. The jobs after it are
+//! then not run until such a small commit has succeeded: they are refused, and it is certain that nothing of them was written.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +48,8 @@ pub struct Committer {
     pub damage: Damage,
     /// Whether the content of a lost log was saved: once is enough, since nothing is written while the log is lost.
     pub saved: bool,
+    /// Whether the last COMMIT failed, and no commit has been written over it yet.
+    pub unsettled: bool,
 }
 
 /// The outcome of one transaction.
@@ -72,6 +77,16 @@ impl Committer {
             // Without waiting for a reader: the next commit tries again.
             self.save_lost_log("PASSIVE");
             return Committed::failed(jobs.len(), &StoreError::Unavailable(reason), None);
+        }
+        if self.unsettled {
+            let settled = self.settle_once(None);
+            self.roll_back();
+            if let Err(error) = settled {
+                // No job has run, so none can have been written.
+                let error = StoreError::Unavailable(format!("a gravação anterior falhou, e esta também: {error}"));
+                return Committed::failed(jobs.len(), &error, Some(error.clone()));
+            }
+            self.unsettled = false;
         }
         let mut refused: Vec<Option<StoreError>> = jobs.iter().map(|_| None).collect();
         let mut guarded = false;
@@ -117,7 +132,10 @@ impl Committer {
         match self.settle(lines.first().map(|line| (first_seq, line.as_str()))) {
             Ok(true) => Ok(lines),
             Ok(false) => Err(Failed::Whole(StoreError::Unavailable(error.to_string()))),
-            Err(settling) => Err(Failed::Whole(StoreError::Unknown(format!("{error}; ao verificar: {settling}")))),
+            Err(settling) => {
+                self.unsettled = true;
+                Err(Failed::Whole(StoreError::Unknown(format!("{error}; ao verificar: {settling}"))))
+            }
         }
     }
 

@@ -59,7 +59,7 @@ impl Writer {
         // Every job stands for a request in flight, and those are bounded by the connections.
         let (jobs, batches) = batch::queue(usize::MAX);
         let failed = Failure::default();
-        let committer = Committer { connection, clock, observer, place, damage, saved: false };
+        let committer = Committer { connection, clock, observer, place, damage, saved: false, unsettled: false };
         let thread = Thread { committer, failed: Arc::clone(&failed), beside };
         let handle = std::thread::Builder::new().name("writer".to_owned()).spawn(move || thread.run(batches))?;
         Ok(Self { jobs, failed, _thread: Arc::new(JoinOnDrop(Some(handle))) })

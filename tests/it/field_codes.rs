@@ -1,0 +1,256 @@
+//! The table of field codes in docs/API.md, row by row, against both services: each code where the table says that it stands.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::common::{Services, http};
+
+const SLOT: &str = "2025-12-01T03:00:00Z";
+const JSON: &str = "application/json";
+
+/// A wrong request: method, path, body, and each field that is wrong, with its code.
+struct Case(&'static str, &'static str, Value, &'static [(&'static str, &'static str)]);
+
+/// The codes of the table, in its order.
+fn rows() -> Vec<String> {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/API.md")).unwrap();
+    let (_, table) = text.split_once("| `codigo` de um campo |").unwrap();
+    let rows = table.lines().skip(2).map_while(|line| line.strip_prefix("| "));
+    let codes = rows.flat_map(|row| row.split(" | ").next().unwrap().split(", "));
+    codes.map(|code| code.trim_matches('`').to_owned()).collect()
+}
+
+/// A booking that is right, with `changes`. A change to null takes the field away.
+fn booking(changes: &Value) -> Value {
+    let mut body = json!({"cientista_id": 1, "horario_inicio_utc": SLOT});
+    for (name, value) in changes.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+fn post(path: &'static str, body: Value, wrong: &'static [(&'static str, &'static str)]) -> Case {
+    Case("POST", path, body, wrong)
+}
+
+fn get(path: &'static str, wrong: &'static [(&'static str, &'static str)]) -> Case {
+    Case("GET", path, Value::Null, wrong)
+}
+
+/// Asks one of the services, and gives the fields that it calls wrong, with their codes.
+fn wrong_fields(url: &str, method: &str, body: &str) -> (Vec<(String, String)>, Value) {
+    let sent = (method != "GET").then_some((JSON, body));
+    let answer = http(method, url, sent);
+    let mut problem = answer.json();
+    // The answer to a batch has one to each operation.
+    if answer.status == 200 {
+        problem = problem["respostas"][0].clone();
+    }
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let errors = problem["erros"].as_array().cloned().unwrap_or_default();
+    assert!(errors.iter().all(|error| error["mensagem"].is_string()), "{problem}");
+    (errors.iter().map(|error| (text(&error["campo"]), text(&error["codigo"]))).collect(), problem)
+}
+
+fn asked(url: impl Fn(&str) -> String, cases: &[Case], seen: &mut BTreeSet<String>) {
+    for Case(method, path, body, expected) in cases {
+        let body = body.to_string();
+        let (wrong, problem) = wrong_fields(&url(path), method, &body);
+        let wrong: Vec<(&str, &str)> = wrong.iter().map(|(field, code)| (field.as_str(), code.as_str())).collect();
+        assert_eq!(wrong, *expected, "{method} {path} {body}: {problem}");
+        seen.extend(expected.iter().map(|(_, code)| (*code).to_owned()));
+    }
+}
+
+fn bookings() -> Vec<Case> {
+    let book = |changes: Value, wrong| post("/agendamentos", booking(&changes), wrong);
+    vec![
+        book(
+            json!({"cientista_id": null, "horario_inicio_utc": null}),
+            &[("cientista_id", "obrigatorio"), ("horario_inicio_utc", "obrigatorio")],
+        ),
+        post("/agendamentos", json!([]), &[("(corpo)", "tipo_errado")]),
+        book(json!({"cientista_id": "7"}), &[("cientista_id", "tipo_errado")]),
+        book(json!({"cientista_id": true}), &[("cientista_id", "tipo_errado")]),
+        book(json!({"cientista_id": 0}), &[("cientista_id", "numero_invalido")]),
+        book(json!({"cientista_id": 1.5}), &[("cientista_id", "numero_invalido")]),
+        book(json!({"horario_inicio_utc": 5}), &[("horario_inicio_utc", "tipo_errado")]),
+        book(json!({"telescopio": 5, "alvo": []}), &[("telescopio", "tipo_errado"), ("alvo", "tipo_errado")]),
+        book(json!({"duracao_min": "5"}), &[("duracao_min", "tipo_errado")]),
+        book(json!({"duracao_min": 5.0}), &[("duracao_min", "numero_invalido")]),
+        book(json!({"duracao_min": 999}), &[("duracao_min", "duracao_invalida")]),
+        book(json!({"duracao_min": -5}), &[("duracao_min", "duracao_invalida")]),
+        book(json!({"duracao_min": u64::MAX}), &[("duracao_min", "duracao_invalida")]),
+        book(json!({"horario_fim_utc": SLOT}), &[("horario_fim_utc", "duracao_invalida")]),
+        book(
+            json!({"duracao_min": 10, "horario_fim_utc": "2025-12-01T03:15:00Z"}),
+            &[("duracao_min", "contradicao"), ("horario_fim_utc", "contradicao")],
+        ),
+        book(json!({"alvo": ""}), &[("alvo", "tamanho")]),
+        book(json!({"alvo": "x".repeat(201)}), &[("alvo", "tamanho")]),
+        book(json!({"alvo": "M\t31"}), &[("alvo", "caracteres_de_controle")]),
+        book(json!({"alvvo": "a"}), &[("alvvo", "desconhecido")]),
+        book(json!({"horario_inicio_utc": "2025-02-30T03:00:00Z"}), &[("horario_inicio_utc", "instante_invalido")]),
+        book(json!({"horario_inicio_utc": "2025-12-01T03:01:00Z"}), &[("horario_inicio_utc", "fora_da_grade")]),
+        book(json!({"horario_inicio_utc": "9998-12-31T23:55:00Z"}), &[("horario_inicio_utc", "tarde_demais")]),
+        book(json!({"telescopio": "Webb-Acad"}), &[("horario_inicio_utc", "ja_passou")]),
+        book(json!({"telescopio": "x"}), &[("telescopio", "telescopio_desconhecido")]),
+        book(json!({"cientista_id": 77}), &[("cientista_id", "cientista_desconhecido")]),
+        book(json!({"status": "CANCELADO"}), &[("status", "invalido")]),
+        book(json!({"estado": "passado"}), &[("estado", "invalido")]),
+        Case("DELETE", "/agendamentos/1", json!({"motivo": 5}), &[("motivo", "tipo_errado")]),
+    ]
+}
+
+fn queries() -> Vec<Case> {
+    vec![
+        get("/agendamentos?limite=0", &[("limite", "numero_invalido")]),
+        get("/agendamentos?cientista_id=x", &[("cientista_id", "numero_invalido")]),
+        get("/agendamentos?de=x&cor=1", &[("de", "instante_invalido"), ("cor", "desconhecido")]),
+        get("/agendamentos?status=x", &[("status", "invalido")]),
+        get("/agendamentos?telescopio=", &[("telescopio", "tamanho")]),
+        get("/agendamentos?limite=1&limite=1", &[("limite", "repetido")]),
+        get("/agendamentos?de=2025-12-02T00:00:00Z&ate=2025-12-01T00:00:00Z", &[("ate", "contradicao")]),
+        get("/auditoria?de=2025-12-02T00:00:00Z&ate=2025-12-01T00:00:00Z", &[("ate", "contradicao")]),
+        get("/auditoria?agendamento_id=0&evento=x", &[("evento", "invalido"), ("agendamento_id", "numero_invalido")]),
+        get(
+            "/telescopios/Hubble-Acad/agenda?de=2025-12-02T00:00:00Z&ate=2025-12-01T00:00:00Z",
+            &[("ate", "contradicao")],
+        ),
+        get(
+            "/telescopios/Hubble-Acad/agenda?de=2025-12-01T00:00:00Z&ate=2025-12-09T00:00:00Z",
+            &[("ate", "contradicao")],
+        ),
+        get("/telescopios/Hubble-Acad/livres?duracao_min=999", &[("duracao_min", "duracao_invalida")]),
+        get("/telescopios/Hubble-Acad/livres?limite=51", &[("limite", "numero_invalido")]),
+    ]
+}
+
+fn of_locks() -> Vec<Case> {
+    let id = "0123456789abcdef0123456789abcdef";
+    vec![
+        post("/lock", json!({}), &[("recurso", "obrigatorio")]),
+        post("/lock", json!({"recurso": 1}), &[("recurso", "tipo_errado")]),
+        post("/lock", json!({"recurso": ""}), &[("recurso", "tamanho")]),
+        post("/lock", json!({"recurso": ".."}), &[("recurso", "invalido")]),
+        post("/lock", json!({"recursos": "a"}), &[("recursos", "tipo_errado")]),
+        post("/lock", json!({"recursos": []}), &[("recursos", "tamanho")]),
+        post("/lock", json!({"recursos": ["a", "a"]}), &[("recursos", "repetido")]),
+        post("/lock", json!({"recurso": "a", "recursos": ["b"]}), &[("recursos", "contradicao")]),
+        post("/lock", json!({"recurso": "a", "ttl_ms": 1}), &[("ttl_ms", "numero_invalido")]),
+        post("/lock", json!({"recurso": "a", "ttl_ms": "1000"}), &[("ttl_ms", "tipo_errado")]),
+        post("/lock", json!({"recurso": "a", "token_minimo": -1}), &[("token_minimo", "numero_invalido")]),
+        post("/lock", json!({"recurso": "a", "apesar_da_retencao": 1}), &[("apesar_da_retencao", "tipo_errado")]),
+        post("/renew", json!({}), &[("trava_id", "obrigatorio")]),
+        post("/renew", json!({"trava_id": 1}), &[("trava_id", "tipo_errado")]),
+        post("/renew", json!({"trava_id": "x"}), &[("trava_id", "invalido")]),
+        post("/unlock", json!({}), &[("trava_id", "obrigatorio")]),
+        post("/unlock", json!({"trava_id": id, "recurso": "a"}), &[("recurso", "contradicao")]),
+        post("/lote", json!({}), &[("operacoes", "obrigatorio")]),
+        post("/lote", json!({"operacoes": {}}), &[("operacoes", "tipo_errado")]),
+        post("/lote", json!({"operacoes": []}), &[("operacoes", "tamanho")]),
+        post("/lote", json!({"operacoes": [1]}), &[("(corpo)", "tipo_errado")]),
+        post("/lote", json!({"operacoes": [{}]}), &[("op", "obrigatorio")]),
+        post("/lote", json!({"operacoes": [{"op": 1}]}), &[("op", "tipo_errado")]),
+        post("/lote", json!({"operacoes": [{"op": "x"}]}), &[("op", "invalido")]),
+        post("/lote", json!({"operacoes": [{"op": "lock", "recurso": "a", "req": "é"}]}), &[("req", "invalido")]),
+        get("/locks?limite=1001", &[("limite", "numero_invalido")]),
+    ]
+}
+
+fn of_events() -> Vec<Case> {
+    let long = "x".repeat(16 * 1024);
+    vec![
+        post("/eventos", json!({}), &[("canal", "obrigatorio"), ("evento", "obrigatorio")]),
+        post("/eventos", json!({"canal": 5, "evento": 5}), &[("canal", "tipo_errado"), ("evento", "tipo_errado")]),
+        post("/eventos", json!({"canal": "a b", "evento": ""}), &[("canal", "invalido"), ("evento", "tamanho")]),
+        post("/eventos", json!({"canal": "travas", "evento": "a"}), &[("canal", "invalido")]),
+        post("/eventos", json!({"canal": "a", "evento": "a", "dados": long}), &[("dados", "tamanho")]),
+        post("/eventos", json!({"canal": "a", "eventos": {}}), &[("eventos", "tipo_errado")]),
+        post("/eventos", json!({"canal": "a", "eventos": []}), &[("eventos", "tamanho")]),
+        post("/eventos", json!({"canal": "a", "eventos": [{}]}), &[("eventos[0].evento", "obrigatorio")]),
+        post(
+            "/eventos",
+            json!({"canal": "a", "evento": "a", "eventos": [{"evento": "a"}]}),
+            &[("evento", "contradicao")],
+        ),
+        get("/eventos", &[("canal", "obrigatorio")]),
+        get("/eventos?canal=a%20b", &[("canal", "invalido")]),
+        get("/eventos?canal=", &[("canal", "tamanho")]),
+    ]
+}
+
+#[test]
+fn each_row_of_the_table_stands_where_it_says() {
+    let services = Services::start(&[]);
+    let mut seen = BTreeSet::new();
+    for cases in [bookings(), queries()] {
+        asked(|path| services.agenda(path), &cases, &mut seen);
+    }
+    for cases in [of_locks(), of_events()] {
+        asked(|path| services.locks(path), &cases, &mut seen);
+    }
+    // No JSON value of serde has a field twice.
+    let twice = r#"{"cientista_id": 1, "horario_inicio_utc": "2025-12-01T03:00:00Z", "alvo": "a", "alvo": "a"}"#;
+    let (wrong, _) = wrong_fields(&services.agenda("/agendamentos"), "POST", twice);
+    assert_eq!(wrong, [("alvo".to_owned(), "repetido".to_owned())]);
+
+    let rows = rows();
+    assert_eq!(rows.iter().cloned().collect::<BTreeSet<_>>(), seen, "a row without a case, or a case without a row");
+    let codes: BTreeSet<&str> = sctec::http::wrong::FieldCode::ALL.iter().map(|code| code.name()).collect();
+    assert_eq!(rows.iter().map(String::as_str).collect::<BTreeSet<_>>(), codes);
+}
+
+#[test]
+fn a_wrong_number_is_told_the_limits_of_its_field_and_never_those_of_a_type() {
+    let services = Services::start(&[]);
+    let huge = "99999999999999999999";
+    let duration = "deve ser um múltiplo de 5 entre 5 e 1440";
+    let scientist = "deve ser o número de um cientista, um inteiro a partir de 1; a lista está em GET /cientistas";
+    let number = |min: u64, max: u64| format!("deve ser um número inteiro entre {min} e {max}");
+    let with = |field: &str, value: &str| {
+        format!(r#"{{"cientista_id": 1, "horario_inicio_utc": "{SLOT}", "{field}": {value}}}"#).replacen(
+            r#""cientista_id": 1, "#,
+            if field == "cientista_id" { "" } else { r#""cientista_id": 1, "# },
+            1,
+        )
+    };
+    let agenda = services.agenda("/agendamentos");
+    let said = |url: &str, method: &str, body: &str| {
+        let (_, problem) = wrong_fields(url, method, body);
+        problem["erros"][0]["mensagem"].as_str().unwrap_or_else(|| panic!("{body}: {problem}")).to_owned()
+    };
+    for value in ["999", "0", "\"5\"", huge, "-1", "true"] {
+        assert_eq!(said(&agenda, "POST", &with("duracao_min", value)), duration, "{value}");
+    }
+    for value in ["0", "\"7\"", huge, "1.5"] {
+        assert_eq!(said(&agenda, "POST", &with("cientista_id", value)), scientist, "{value}");
+    }
+    for value in ["0", "x", huge, ""] {
+        let query = |path: &str| said(&services.agenda(&format!("{path}={value}")), "GET", "");
+        let of_empty = |words: &str| {
+            if value.is_empty() {
+                "está vazio; informe um valor ou tire o parâmetro".into()
+            } else {
+                words.to_owned()
+            }
+        };
+        assert_eq!(query("/telescopios/Hubble-Acad/livres?duracao_min"), of_empty(duration), "{value}");
+        assert_eq!(query("/agendamentos?cientista_id"), of_empty(scientist), "{value}");
+        assert_eq!(query("/auditoria?limite"), of_empty(&number(1, 500)), "{value}");
+        assert_eq!(query("/telescopios/Hubble-Acad/livres?limite"), of_empty(&number(1, 50)), "{value}");
+        let booking = "deve ser o número de um agendamento, um inteiro a partir de 1";
+        assert_eq!(query("/auditoria?agendamento_id"), of_empty(booking), "{value}");
+        let locks = said(&services.locks(&format!("/locks?limite={value}")), "GET", "");
+        assert_eq!(locks, of_empty(&number(1, 1000)), "{value}");
+    }
+    for (path, field, most) in [
+        ("/lock", "ttl_ms", (100, 300_000)),
+        ("/lock", "espera_ms", (0, 60_000)),
+        ("/unlock", "retencao_ms", (0, 60_000)),
+    ] {
+        let body = format!(r#"{{"recurso": "a", "{field}": {huge}}}"#);
+        assert_eq!(said(&services.locks(path), "POST", &body), number(most.0, most.1), "{field}");
+    }
+}
