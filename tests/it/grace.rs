@@ -113,13 +113,12 @@ fn in_the_grace_every_tool_says_how_long_it_lasts() {
 
 #[test]
 fn the_grace_hides_no_other_reason() {
-    let url = peer::start(|_, path, body| match path {
-        "/lote" => {
+    let url = peer::start(|_, path, body| {
+        if path == "/lote" {
             let too_far = json!({"status": 422, "codigo": "token_minimo_distante", "detail": "longe demais"});
             let operations = body["operacoes"].as_array().unwrap().iter();
             (200, json!({"respostas": operations.map(|_| too_far.clone()).collect::<Vec<_>>()}))
-        }
-        _ => {
+        } else {
             let parts = json!({"carencia": "faltam 9 s", "parada": "ok", "tokens": "o disco está cheio"});
             (503, json!({"status": "indisponivel", "partes": parts, "carencia_resta_ms": 8812}))
         }
