@@ -18,6 +18,7 @@ import { isolate } from "./names.js";
 import { People } from "./people.js";
 import { recall } from "./prefs.js";
 import { complain } from "./problems.js";
+import { Readiness } from "./ready.js";
 import { Reading } from "./reading.js";
 import { Screen } from "./screen.js";
 import { Navigation, Selection } from "./selection.js";
@@ -32,12 +33,13 @@ const clock = new TrueClock(() => reading.askTime());
 const navigation = new Navigation(selection, reading, clock);
 const disputes = new Disputes();
 const live = new Live();
+const ready = new Readiness();
 const booking = new Booking(clock, people);
 const grid = new Grid(at("grid"), (id) => people.nameOf(id));
 const week = new Week(at("week"), (id) => people.nameOf(id));
 const history = new History(at("history"));
 const actions = new Actions({ reading, selection, people, navigation, booking, grid, history });
-const screen = new Screen({ reading, selection, people, clock, live, disputes, grid, week, history, actions }, local);
+const screen = new Screen({ reading, selection, people, clock, live, ready, disputes, grid, week, history, actions }, local);
 const controls = new Controls({ reading, selection, people, navigation, screen, week });
 const ticker = new Ticker({ clock, live, grid, week, reading, selection, screen });
 
@@ -67,7 +69,12 @@ reading.addEventListener("problem", ({ detail: problem }) => complain(at("agenda
 
 // What is heard live
 
-live.addEventListener("state", () => screen.showLive());
+live.addEventListener("state", () => {
+  screen.showLive();
+  // Without locks nothing depends on the coordinator.
+  if (live.state !== "connecting" && !reading.isRace) ready.ask(reading.entry._links.pronto);
+});
+ready.addEventListener("change", () => screen.showReady());
 live.addEventListener("back", () => reading.reenter());
 live.addEventListener("stale", () => reading.reread());
 live.addEventListener("dispute", ({ detail }) => {

@@ -1,10 +1,8 @@
 // Shows the true time, and how far off the local clock is. The seconds change when the true second does.
 
 import { at, setText } from "./dom.js";
-import { bound, clockError, localMoment, longDay, milliseconds, zone } from "./format.js";
+import { clockError, localMoment, longDay, milliseconds, zone } from "./format.js";
 import { t } from "./i18n.js";
-
-const OLD_MS = 150000;
 
 /// Shows the time now, and gives the milliseconds until it changes.
 export function showTime(clock, local) {
@@ -22,13 +20,12 @@ export function showTime(clock, local) {
 /// Shows the result of the last synchronisation.
 export function showSynchronisation(clock) {
   const never = Number.isNaN(clock.bound);
-  const stale = clock.failed && clock.age > OLD_MS;
   const words = clock.doubtful
     ? t("clock.jumped")
     : never
       ? t(clock.failed ? "clock.none" : "page.synchronising")
-      : stale
-        ? t("clock.old", { minutes: Math.round(clock.age / 60000) })
+      : clock.failed
+        ? t("clock.old", { time: new Date(clock.now() - clock.age).toISOString().slice(11, 19) })
         : clockError(clock.ahead, clock.aheadBound);
   const error = at("clock-error");
   setText(error, words);
@@ -37,8 +34,5 @@ export function showSynchronisation(clock) {
   error.value = clock.ahead.toFixed(3);
   error.dataset.bound = clock.aheadBound.toFixed(3);
   error.classList.toggle("off", Math.abs(clock.ahead) > 1000);
-  setText(
-    at("clock-detail"),
-    t("clock.detail", { roundTrip: milliseconds(clock.roundTrip), bound: bound(clock.bound) }),
-  );
+  setText(at("clock-detail"), t("clock.detail", { roundTrip: milliseconds(clock.roundTrip) }));
 }

@@ -41,15 +41,16 @@ export default {
   "clock.ahead": "your clock is {error} s ahead (± {bound} s)",
   "clock.behind": "your clock is {error} s behind (± {bound} s)",
   "clock.right": "your clock is right (± {bound} s)",
-  "clock.detail": "round trip {roundTrip} ms, the shortest of 8 · official time ± {bound} s",
+  "clock.detail": "round trip {roundTrip} ms, the shortest of 8",
   "clock.none": "no official time: the server does not answer",
-  "clock.old": "synchronised {minutes} min ago; the server does not answer",
+  "clock.old": "your clock was last compared at {time} UTC; the server does not answer",
   "clock.jumped": "Your clock has changed; synchronising again.",
   "clock.local": "{time} here ({zone})",
 
   "live.on": "live",
   "live.off": "no live updates: the agenda is read again every half minute",
   "live.connecting": "connecting",
+  "ready.paused": "Bookings are paused: the lock coordinator gives no lock now. You can still read the agenda.",
   "agenda.failed": "The agenda could not be read: {why}",
   "agenda.unreachable": "the server does not answer",
   "address.telescope": "The address names the telescope “{name}”, which does not exist. You see {shown} instead.",
@@ -206,7 +207,7 @@ export default {
   "problem.campos_invalidos": "Some fields need to be corrected.",
   "problem.cientista_desconhecido": "This scientist does not exist any more.",
   "problem.coordenador_indisponivel":
-    "The lock coordinator did not answer or granted no lock, and without a lock nothing is booked.",
+    "Bookings are paused for a moment: the lock coordinator gives no lock. Nothing was booked.",
   "problem.corpo_grande_demais": "The request is larger than the server accepts.",
   "problem.corpo_incompleto": "The request did not arrive completely. Nothing was booked.",
   "problem.em_carencia":

@@ -18,7 +18,7 @@ export class Screen {
   /// The instant at which the next agenda is looked at, if it has it.
   #aim;
 
-  /// `parts` has reading, selection, people, clock, live, disputes, grid, week, history, and actions for the panel's buttons.
+  /// `parts` has reading, selection, people, clock, live, ready, disputes, grid, week, history, and actions for the panel's buttons.
   /// `local` is whether the local time is shown too.
   constructor(parts, local) {
     this.#parts = parts;
@@ -36,6 +36,7 @@ export class Screen {
     this.showTime();
     showSynchronisation(clock);
     this.showLive();
+    this.showReady();
     this.showChoices();
     this.showAstray();
     this.showMode();
@@ -237,6 +238,11 @@ export class Screen {
     const { state } = this.#parts.live;
     at("live").dataset.state = state;
     setText(at("live"), t(`live.${state}`));
+  }
+
+  /// Says whether bookings are paused. The text is an alert: it is spoken when it comes.
+  showReady() {
+    setText(at("paused"), this.#parts.ready.paused ? t("ready.paused") : "");
   }
 
   showMode() {

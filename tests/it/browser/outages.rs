@@ -56,6 +56,7 @@ async fn without_the_coordinator_the_page_says_when_to_try_again() {
     let (_turn, mut services, browser) = marie("").await;
     services.coordinator.kill();
     wait_live(&browser, "off").await;
+    browser.wait_text("#paused", "Agendamentos suspensos").await;
     book(&browser, "10:00").await;
     browser.wait_text("dialog .outcome.refused", "O coordenador não respondeu").await;
     assert_eq!(services.list("").len(), 0);
@@ -64,6 +65,7 @@ async fn without_the_coordinator_the_page_says_when_to_try_again() {
     browser.click("dialog .primary").await;
     browser.wait_text("dialog .outcome.won", "10:00–10:05 é seu").await;
     wait_live(&browser, "on").await;
+    browser.wait("nothing is paused any more", "return !document.getElementById('paused').textContent").await;
     browser.assert_clean(&services.agenda(""));
 }
 
