@@ -11,7 +11,8 @@ const BELOW = "(max-width: 64rem)";
 export class Actions {
   #parts;
 
-  /// `parts` has reading, selection, people, navigation, booking, grid and history.
+  /// `parts` has reading, selection, people, navigation, booking, grid, history, and `where`, which names the place and days of a
+  /// booking.
   constructor(parts) {
     this.#parts = parts;
   }
@@ -26,10 +27,10 @@ export class Actions {
   }
 
   cancel(one) {
-    const { grid, people, reading, selection } = this.#parts;
+    const { grid, people, reading, selection, where } = this.#parts;
     const { first, last } = grid.range;
     const mine = one.cientista_id === people.me;
-    cancel(one, people.nameOf(one.cientista_id), mine, (done) => {
+    cancel(one, { name: people.nameOf(one.cientista_id), mine, where }, (done) => {
       if (done) reading.apply(done);
       else reading.read();
       selection.returnTo([first, last]);

@@ -8,12 +8,12 @@ import { TrueClock } from "./clock.js";
 import { Controls } from "./controls.js";
 import { announce } from "./dialog.js";
 import { Disputes } from "./dispute.js";
-import { at } from "./dom.js";
+import { at, typed } from "./dom.js";
 import { Live } from "./events.js";
-import { span } from "./format.js";
+import { longDays, span } from "./format.js";
 import { Grid } from "./grid.js";
 import { History } from "./history.js";
-import { t } from "./i18n.js";
+import { phrase, t } from "./i18n.js";
 import { isolate } from "./names.js";
 import { People } from "./people.js";
 import { recall } from "./prefs.js";
@@ -29,22 +29,25 @@ const local = recall("local") === true;
 const people = new People(recall("scientist"));
 const selection = new Selection(() => clock.now() || Date.now());
 const reading = new Reading(selection, people);
+/// Names a telescope and the days of a booking, in pieces.
+const where = (id, start, end) => phrase("book.at", { telescope: typed(reading.nameOf(id)), day: longDays(start, end) });
 const clock = new TrueClock(() => reading.askTime());
 const navigation = new Navigation(selection, reading, clock);
 const disputes = new Disputes();
 const live = new Live();
 const ready = new Readiness();
-const booking = new Booking(clock, people);
+const booking = new Booking(clock, people, where);
 const grid = new Grid(at("grid"), (id) => people.nameOf(id));
 const week = new Week(at("week"), (id) => people.nameOf(id));
 const history = new History(at("history"));
-const actions = new Actions({ reading, selection, people, navigation, booking, grid, history });
+const actions = new Actions({ reading, selection, people, navigation, booking, grid, history, where });
 const screen = new Screen({ reading, selection, people, clock, live, ready, disputes, grid, week, history, actions }, local);
 const controls = new Controls({ reading, selection, people, navigation, screen, week });
 const ticker = new Ticker({ clock, live, grid, week, reading, selection, screen });
 
 const show = () => screen.show();
 const showSelected = () => screen.showSelected();
+const askReady = () => ready.ask(reading.entry._links.pronto);
 
 // What was read
 
@@ -71,8 +74,8 @@ reading.addEventListener("problem", ({ detail: problem }) => complain(at("agenda
 
 live.addEventListener("state", () => {
   screen.showLive();
-  // Without locks nothing depends on the coordinator.
-  if (live.state !== "connecting" && !reading.isRace) ready.ask(reading.entry._links.pronto);
+  if (live.state === "connecting") ready.rest();
+  else askReady();
 });
 ready.addEventListener("change", () => screen.showReady());
 live.addEventListener("back", () => reading.reenter());
@@ -122,6 +125,7 @@ at("panel").addEventListener("keydown", (event) => {
 });
 booking.addEventListener("scientist", ({ detail }) => controls.chooseScientist(detail));
 booking.addEventListener("booked", ({ detail }) => actions.booked(detail));
+booking.addEventListener("refused", askReady);
 booking.addEventListener("see", ({ detail }) => actions.see(detail));
 at("dialog").addEventListener("close", () => actions.closed());
 

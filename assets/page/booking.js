@@ -7,9 +7,10 @@ import { follow } from "./api.js";
 import { announce, buttons, calm, close, field, isShown, open, show } from "./dialog.js";
 import { el, typed } from "./dom.js";
 import { freeBeyond, lengths } from "./durations.js";
-import { elsewhere, instantTime, localSpan, longDays, minutes, span } from "./format.js";
+import { elsewhere, instantTime, localSpan, minutes, span } from "./format.js";
 import { phrase, t } from "./i18n.js";
-import { MINUTE_MS, parseInstant } from "./instants.js";
+import { MINUTE_MS } from "./instants.js";
+import { find } from "./lost.js";
 import { spoken } from "./names.js";
 import { Notice } from "./notice.js";
 import { Offers } from "./offers.js";
@@ -19,14 +20,6 @@ import { Rivals } from "./rivals.js";
 /// A request may be refused while a rival's is being decided. Whose the slot is will be known soon: it is asked this often.
 const DECISION_TRIES = 8;
 const DECISION_WAIT_MS = 250;
-/// A request whose answer was lost may still be at work. Its booking is looked for this often before it counts as not made.
-const LOST_ANSWER_TRIES = 4;
-const LOST_ANSWER_WAIT_MS = 1500;
-const UNREACHABLE_WAIT_MS = 3000;
-
-/// The telescope and the days of a booking, in pieces.
-const where = (telescope, start, end) => phrase("book.at", { telescope: typed(telescope), day: longDays(start, end) });
-
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /// A field for the duration of what is `wanted`: {agenda, start, step, duration, free}. When it is known how many slots can
@@ -50,10 +43,11 @@ function durationField(wanted, onchange) {
 }
 
 /// Dispatches `booked` with the booking, `scientist` with the scientist who was chosen in the form, and `see` with the
-/// {telescope, start} of a slot that the page is to go to.
+/// {telescope, start} of a slot that the page is to go to; and `refused` when the server cannot book now.
 export class Booking extends EventTarget {
   #clock;
   #people;
+  #where;
   /// What stands where a person is about to book.
   #rivals;
   /// Looks again whether that concerns what the dialog shows.
@@ -61,11 +55,12 @@ export class Booking extends EventTarget {
   /// What shows other slots in the dialog.
   #offers;
 
-  /// `people` are the scientists: `all`, `nameOf(id)`, `me`.
-  constructor(clock, people) {
+  /// `people` are the scientists: `all`, `nameOf(id)`, `me`. `where` names a telescope and the days of a booking, in pieces.
+  constructor(clock, people, where) {
     super();
     this.#clock = clock;
     this.#people = people;
+    this.#where = where;
   }
 
   /// Opens the form for `count` slots of an agenda from `slot` on, of which `free` are free.
@@ -106,7 +101,7 @@ export class Booking extends EventTarget {
     const times = () => {
       const end = start + Number(duration.value) * MINUTE_MS;
       title.textContent = t("book.title", { span: span(start, end) });
-      place.replaceChildren(...where(agenda.telescope, start, end));
+      place.replaceChildren(...this.#where(agenda.telescope, start, end));
       local.textContent = elsewhere(start, end) ? t("panel.local", { span: localSpan(start, end) }) : "";
     };
     const duration = durationField(wanted, () => {
@@ -210,7 +205,7 @@ export class Booking extends EventTarget {
     const [start, end] = [Date.parse(horario_inicio_utc), Date.parse(horario_fim_utc)];
     const words = t("book.won", { id, span: span(start, end) });
     const clicked = instante_clique_utc && t("book.clicked", { time: instantTime(instante_clique_utc, criado_em_utc) });
-    const day = el("p", { class: "where" }, where(booking.telescopio, start, end));
+    const day = el("p", { class: "where" }, this.#where(booking.telescopio, start, end));
     this.dispatchEvent(new CustomEvent("booked", { detail: booking }));
     const seen = el(
       "div",
@@ -322,33 +317,27 @@ export class Booking extends EventTarget {
     const back = el("button", { type: "button", text: t("book.back"), onclick: () => this.#form(flow, wanted) });
     show(flow, t("book.refusedTitle"), root, el("div", { class: "buttons" }, again, back));
     explain(root, problem);
+    this.dispatchEvent(new Event("refused"));
   }
 
   /// The answer was lost: the agenda shows whether the booking was made.
   async #unknown(flow, wanted, body) {
     const words = el("p", { role: "status", text: t("book.unknown") });
+    const checks = el("div", { class: "checks" });
     const choices = el(
       "div",
       { class: "buttons" },
       el("button", { type: "button", text: t("book.back"), onclick: close }),
     );
-    show(flow, t("book.unknownTitle"), el("div", { class: "outcome refused" }, words), choices);
+    show(flow, t("book.unknownTitle"), el("div", { class: "outcome refused" }, words, checks), choices);
     announce(t("book.unknown"));
-    const { agenda, start, duration } = wanted;
-    const variables = { de: body.horario_inicio_utc, ate: new Date(start + duration * MINUTE_MS).toISOString() };
-    for (let tried = 0; tried < LOST_ANSWER_TRIES;) {
-      const answer = await follow(agenda.links.agenda ?? agenda.links.self, { variables }).catch(() => undefined);
-      const [mine, others] = this.#find(answer?.agendamentos ?? [], wanted, body);
-      if (mine) return this.#won(flow, mine);
-      if (others)
-        return this.#lost(flow, wanted, {
-          ...others,
-          cientista: this.#people.nameOf(others.cientista_id),
-          agendamento_id: others.id,
-          _links: answer._links,
-        });
-      if (answer) tried += 1;
-      await pause(answer ? LOST_ANSWER_WAIT_MS : UNREACHABLE_WAIT_MS);
+    const found = await find(flow, wanted, body, checks);
+    if (!found) return;
+    const { mine, other, links } = found;
+    if (mine) return this.#won(flow, mine);
+    if (other) {
+      const cientista = this.#people.nameOf(other.cientista_id);
+      return this.#lost(flow, wanted, { ...other, cientista, agendamento_id: other.id, _links: links });
     }
     words.textContent = t("book.notThere");
     const again = el("button", {
@@ -358,19 +347,5 @@ export class Booking extends EventTarget {
       onclick: () => this.#form(flow, wanted),
     });
     choices.prepend(again);
-  }
-
-  /// The booking that this request has made; and, if there is none, a booking of another that has one of its slots.
-  #find(bookings, { start, duration }, body) {
-    const overlaps = (booking) =>
-      Date.parse(booking.horario_inicio_utc) < start + duration * MINUTE_MS &&
-      Date.parse(booking.horario_fim_utc) > start;
-    const same = ({ cientista_id, horario_inicio_utc, instante_clique_utc: clicked }) =>
-      cientista_id === body.cientista_id &&
-      Date.parse(horario_inicio_utc) === start &&
-      (clicked ? parseInstant(clicked) : undefined) ===
-        (body.instante_clique_utc ? parseInstant(body.instante_clique_utc) : undefined);
-    const mine = bookings.find(same);
-    return [mine, mine ? undefined : bookings.find(overlaps)];
   }
 }

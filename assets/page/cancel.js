@@ -4,18 +4,19 @@ import { FINAL, identity } from "./agenda.js";
 import { follow } from "./api.js";
 import { announce, buttons, close, field, isShown, open, show } from "./dialog.js";
 import { el, typed } from "./dom.js";
-import { longDays, span } from "./format.js";
+import { span } from "./format.js";
 import { phrase, t } from "./i18n.js";
 import { isolate, spoken } from "./names.js";
-import { busy, explain } from "./problems.js";
+import { busy, explain, retryButton } from "./problems.js";
 
 /// What the dialog asks about: {flow, booking, done, send, root}.
 let asked;
 
-/// Asks whether to cancel, cancels, and calls `done` with the answered booking; without one if the request failed. A
-/// booking that is not `mine` is cancelled only by a second step: the focus is on the button that keeps it.
-export function cancel(booking, name, mine, done) {
-  ask(open(), { booking, name, mine, done, reason: "" });
+/// Asks whether to cancel, cancels, and calls `done` with the answered booking; without one if the request failed. `name` is
+/// its scientist's, and `where` names its telescope and its days. A booking that is not `mine` is cancelled only by a second
+/// step: the focus is on the button that keeps it.
+export function cancel(booking, { name, mine, where }, done) {
+  ask(open(), { booking, name, mine, where, done, reason: "" });
 }
 
 /// A booking was made or cancelled, by anyone.
@@ -44,7 +45,7 @@ function gone(cancelled) {
 }
 
 function ask(flow, wanted, problem) {
-  const { booking, name, mine, done } = wanted;
+  const { booking, name, mine, where, done } = wanted;
   const [start, end] = [Date.parse(booking.horario_inicio_utc), Date.parse(booking.horario_fim_utc)];
   const when = span(start, end);
   const reason = el("input", { type: "text", dir: "auto", maxlength: "500", autocomplete: "off", autofocus: mine });
@@ -61,7 +62,7 @@ function ask(flow, wanted, problem) {
   const form = el(
     "form",
     { novalidate: true },
-    el("p", { class: "where" }, phrase("book.at", { telescope: typed(booking.telescopio), day: longDays(start, end) })),
+    el("p", { class: "where" }, where(booking.telescopio, start, end)),
     mine ? el("p", {}, whose) : el("div", { class: "outcome lost" }, el("p", {}, whose)),
     field("motivo", t("cancel.reason"), reason),
     el("div", { class: "problem" }),
@@ -99,7 +100,17 @@ async function ended(flow, wanted, when) {
     if (problem.errors?.length) return ask(flow, wanted, problem);
     const title = problem.unknown ? t("book.unknownTitle") : t("cancel.refusedTitle");
     const root = el("div", { class: "outcome refused" });
-    show(flow, title, root, buttons({ text: t("book.close"), onclick: close, autofocus: true }));
+    // The server says when to try again.
+    const again =
+      problem.status === 503 &&
+      !problem.unknown &&
+      retryButton(problem.retryAfter, () => {
+        if (busy(again)) return;
+        busy(again, t("cancel.sending"));
+        ended(flow, wanted, when);
+      });
+    const leave = el("button", { type: "button", text: t("book.close"), onclick: close, autofocus: !again });
+    show(flow, title, root, el("div", { class: "buttons" }, again, leave));
     explain(root, problem, t("cancel.unknown"));
     done();
   }

@@ -17,18 +17,22 @@ export function showTime(clock, local) {
   return 1000 - (now % 1000) + 2;
 }
 
+/// What the comparison of the local clock with the official time says, in words.
+function comparison(clock, never) {
+  if (clock.doubtful) return t("clock.jumped");
+  if (never) return t(clock.failed ? "clock.none" : "page.synchronising");
+  if (!clock.failed) return clockError(clock.ahead, clock.aheadBound);
+  // Nobody can know now whether the local clock is still right.
+  const [now, then] = [clock.now(), clock.now() - clock.age].map((ms) => new Date(ms).toISOString());
+  const isToday = now.slice(0, 10) === then.slice(0, 10);
+  return t("clock.old", { time: then.slice(isToday ? 11 : 0, 19).replace("T", " ") });
+}
+
 /// Shows the result of the last synchronisation.
 export function showSynchronisation(clock) {
   const never = Number.isNaN(clock.bound);
-  const words = clock.doubtful
-    ? t("clock.jumped")
-    : never
-      ? t(clock.failed ? "clock.none" : "page.synchronising")
-      : clock.failed
-        ? t("clock.old", { time: new Date(clock.now() - clock.age).toISOString().slice(11, 19) })
-        : clockError(clock.ahead, clock.aheadBound);
   const error = at("clock-error");
-  setText(error, words);
+  setText(error, comparison(clock, never));
   if (never) return;
   // For programs, in milliseconds: how far the local clock is ahead, and the error bound of that.
   error.value = clock.ahead.toFixed(3);

@@ -50,7 +50,10 @@ export default {
   "live.on": "live",
   "live.off": "no live updates: the agenda is read again every half minute",
   "live.connecting": "connecting",
-  "ready.paused": "Bookings are paused: the lock coordinator gives no lock now. You can still read the agenda.",
+  "ready.coordinator": "Bookings are paused: the lock coordinator is not available. You can still read the agenda.",
+  "ready.grace":
+    "Bookings are paused: the lock coordinator was restarted, and waits until earlier locks have expired. You can still read the agenda.",
+  "ready.server": "Bookings are paused: the server cannot record them now.",
   "agenda.failed": "The agenda could not be read: {why}",
   "agenda.unreachable": "the server does not answer",
   "address.telescope": "The address names the telescope “{name}”, which does not exist. You see {shown} instead.",
@@ -164,6 +167,9 @@ export default {
   "book.freed": "{span} is free again.",
   "book.unknownTitle": "The result is not known yet",
   "book.unknown": "No answer came: the slot may or may not have been booked. Checking the agenda…",
+  "book.nextCheck": "The server does not answer. Next check in {seconds} s.",
+  "book.checking": "Checking…",
+  "book.checkNow": "Check now",
   "book.notThere": "The agenda answers again, and this booking is not in it. You can try again.",
   "book.refusedTitle": "Not booked",
 
@@ -207,11 +213,11 @@ export default {
   "problem.campos_invalidos": "Some fields need to be corrected.",
   "problem.cientista_desconhecido": "This scientist does not exist any more.",
   "problem.coordenador_indisponivel":
-    "Bookings are paused for a moment: the lock coordinator gives no lock. Nothing was booked.",
+    "Bookings are paused: the lock coordinator is not available. Nothing was saved.",
   "problem.corpo_grande_demais": "The request is larger than the server accepts.",
   "problem.corpo_incompleto": "The request did not arrive completely. Nothing was booked.",
   "problem.em_carencia":
-    "The lock coordinator was restarted, and waits until earlier locks have expired: {seconds} s left. Nothing was booked.",
+    "The lock coordinator was restarted, and waits until earlier locks have expired. Nothing was saved; the button says when you can try again.",
   "problem.encerrando": "The server is stopping. Try again in a moment.",
   "problem.erro_interno": "The server failed because of a defect. Check the agenda before you try again.",
   "problem.esperas_demais": "Too many requests are waiting at the server. Try again in a moment.",

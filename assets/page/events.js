@@ -36,6 +36,11 @@ export class Live extends EventTarget {
     return this.#connected && this.#channel;
   }
 
+  /// Whether there is no stream from the server, in spite of an attempt.
+  get isCut() {
+    return this.tried && !this.#connected;
+  }
+
   /// `on`, `off`, or `connecting` during the first attempt.
   get state() {
     return this.on ? "on" : this.tried ? "off" : "connecting";

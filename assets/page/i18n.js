@@ -31,10 +31,11 @@ export function phrase(key, values = {}) {
 /// The key, if there are words under it.
 export const known = (key) => (key in pt ? key : undefined);
 
-/// The words for an error code of the server in the chosen language; undefined if the page has none, as in Portuguese.
-export function translated(code, values) {
+/// The words for an error code of the server in the chosen language; undefined if the page has none, as for most of
+/// them in Portuguese: the server's words are used then.
+export function translated(code) {
   const key = `problem.${code}`;
-  return key in LANGUAGES[language].words ? t(key, values) : undefined;
+  return key in LANGUAGES[language].words ? t(key) : undefined;
 }
 
 /// Chooses the language, for this visit and the next.

@@ -4,11 +4,10 @@ import { el } from "./dom.js";
 import { announce } from "./dialog.js";
 import { SERVER_LANGUAGE, known, phrase, t, translated } from "./i18n.js";
 
-/// The words for a problem: in the chosen language if it has words for the problem's code, and else the server's. After a
-/// restart of the coordinator they say how long it gives no lock yet.
+/// The words for a problem: in the chosen language if it has words for the problem's code, and else the server's. They
+/// have no number of seconds: the button that tries again counts them down.
 export function because({ code, detail, body }, otherwise = t("agenda.unreachable")) {
-  const left = body?.carencia_resta_ms;
-  const ours = left ? translated("em_carencia", { seconds: Math.ceil(left / 1000) }) : translated(code);
+  const ours = translated(body?.carencia_resta_ms ? "em_carencia" : code);
   return ours || !detail ? (ours ?? otherwise) : servers(detail);
 }
 

@@ -1,4 +1,4 @@
-// The Portuguese texts. The server puts those of index.html into it, by the keys of its `data-t`. For the error codes of the
+// The Portuguese texts. The server puts those of index.html into it, by the keys of its `data-t`. For most error codes of the
 // server, the words are its own.
 
 export default {
@@ -50,7 +50,10 @@ export default {
   "live.on": "ao vivo",
   "live.off": "sem atualização ao vivo: a agenda é relida a cada meio minuto",
   "live.connecting": "conectando",
-  "ready.paused": "Agendamentos suspensos: o coordenador não dá travas agora. A agenda ainda pode ser lida.",
+  "ready.coordinator": "Agendamentos suspensos: o coordenador de travas não está disponível. A agenda ainda pode ser lida.",
+  "ready.grace":
+    "Agendamentos suspensos: o coordenador de travas foi reiniciado e espera até que as travas anteriores expirem. A agenda ainda pode ser lida.",
+  "ready.server": "Agendamentos suspensos: o servidor não pode gravá-los agora.",
   "agenda.failed": "A agenda não pôde ser lida: {why}",
   "agenda.unreachable": "o servidor não responde",
   "address.telescope": "O endereço indica o telescópio “{name}”, que não existe. A página mostra {shown}.",
@@ -164,6 +167,9 @@ export default {
   "book.freed": "{span} ficou livre de novo.",
   "book.unknownTitle": "Ainda não se sabe o resultado",
   "book.unknown": "A resposta não chegou: o horário pode ter sido agendado ou não. Verificando a agenda…",
+  "book.nextCheck": "O servidor não responde. Próxima verificação em {seconds} s.",
+  "book.checking": "Verificando…",
+  "book.checkNow": "Verificar agora",
   "book.notThere": "A agenda voltou a responder, e este agendamento não está nela. Você pode tentar de novo.",
   "book.refusedTitle": "Não foi agendado",
 
@@ -200,6 +206,11 @@ export default {
   "field.tarde_demais": "A agenda termina no ano 9998, e este agendamento terminaria depois.",
   "field.telescopio_desconhecido": "Este telescópio não existe mais.",
   "field.tipo_errado": "O valor é de um tipo errado.",
+
+  "problem.coordenador_indisponivel":
+    "Agendamentos suspensos: o coordenador de travas não está disponível. Nada foi gravado.",
+  "problem.em_carencia":
+    "O coordenador de travas foi reiniciado e espera até que as travas anteriores expirem. Nada foi gravado; o botão diz quando tentar de novo.",
 
   "said.made": "{name} agendou {span}.",
   "said.freed": "{span} ficou livre.",

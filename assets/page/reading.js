@@ -45,6 +45,11 @@ export class Reading extends EventTarget {
     return this.#telescopes;
   }
 
+  /// The name of a telescope; its id if the catalogue has no such telescope.
+  nameOf(telescope) {
+    return this.#telescopes?.find(({ id }) => id === telescope)?.nome ?? telescope;
+  }
+
   get entry() {
     return this.#entry;
   }

@@ -1,37 +1,49 @@
-// Whether the coordinator gives locks now, as the scheduler's `pronto` link says it: without locks nobody can book. It is asked
-// when the stream of events changes, and while bookings are paused. No DOM.
+// Whether bookings are paused, and why, as the scheduler's `pronto` link says it. It is asked when the stream of events changes,
+// when a booking was refused, and again and again while bookings are paused. No DOM.
 
 import { follow } from "./api.js";
 
 /// All pages learn of an outage at once, and ask at a random moment within this time.
 const SPREAD_MS = 1500;
-/// While bookings are paused, this is how long to wait before asking again.
+/// While bookings are paused, this is how long to wait at most before asking again.
 const AGAIN_MS = 10000;
 
-/// Whether an answer says that the coordinator gives no locks. Without `partes` it says nothing about that.
-export const saysPaused = ({ partes } = {}) => partes !== undefined && partes.coordenador !== "ok";
+/// Why bookings are paused, as an answer says it: the `coordinator` gives no locks, is in its `grace` after a restart, or the
+/// `server` cannot record. Undefined if they are not paused, and for an answer that is not one of `pronto`.
+export function pausedBy({ status, partes, carencia_resta_ms: left } = {}) {
+  if (status !== "indisponivel" || !partes) return undefined;
+  // Without locks the part is "não usado".
+  if (["ok", "não usado"].includes(partes.coordenador)) return "server";
+  return left == null ? "coordinator" : "grace";
+}
 
 /// Dispatches `change` when `paused` may have changed.
 export class Readiness extends EventTarget {
   #timer;
   /// The number of the last question. Answers to earlier ones are dropped.
   #last = 0;
-  paused = false;
+  /// Why bookings are paused; undefined if they are not.
+  paused;
 
-  /// Asks at `link` soon, and again and again while bookings are paused.
+  /// Asks at `link` soon after `wait`, and again and again while bookings are paused.
   ask(link, wait = 0) {
-    clearTimeout(this.#timer);
-    this.#last += 1;
+    this.rest();
     const number = this.#last;
     this.#timer = setTimeout(() => this.#look(link, number), wait + SPREAD_MS * Math.random());
   }
 
+  /// Asks no more until the next `ask`.
+  rest() {
+    clearTimeout(this.#timer);
+    this.#last += 1;
+  }
+
   async #look(link, number) {
-    // The answer "not ready" is an error for `follow`, and has the same body. A server that does not answer says nothing.
+    // "Not ready" is the answer 503, with the same body. A server that does not answer says nothing about bookings.
     const answer = await follow(link).catch(({ body }) => body);
     if (number !== this.#last) return;
-    this.paused = saysPaused(answer);
+    this.paused = pausedBy(answer);
     this.dispatchEvent(new Event("change"));
-    if (this.paused) this.ask(link, AGAIN_MS);
+    if (this.paused) this.ask(link, Math.min(answer.carencia_resta_ms ?? AGAIN_MS, AGAIN_MS));
   }
 }

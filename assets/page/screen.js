@@ -56,7 +56,7 @@ export class Screen {
   /// Draws the agenda, its title and its counts, and the panel.
   show() {
     const { reading, people, grid, week, clock } = this.#parts;
-    const { agenda, telescopes } = reading;
+    const { agenda } = reading;
     const { me } = people;
     if (!agenda) return;
     const view = { scientist: me, now: clock.now(), local: this.#local };
@@ -64,7 +64,7 @@ export class Screen {
     else grid.show(agenda, view);
     this.#showView();
     setText(at("agenda-title"), this.#title());
-    setText(at("agenda-telescope"), telescopes.find(({ id }) => id === agenda.telescope)?.nome ?? agenda.telescope);
+    setText(at("agenda-telescope"), reading.nameOf(agenda.telescope));
     const count = (is) => agenda.slots.filter(is).length;
     const sold = count((slot) => slot.sold > 1);
     const mine = count((slot) => slot.sold === 1 && slot.booking?.cientista_id === me);
@@ -242,7 +242,8 @@ export class Screen {
 
   /// Says whether bookings are paused. The text is an alert: it is spoken when it comes.
   showReady() {
-    setText(at("paused"), this.#parts.ready.paused ? t("ready.paused") : "");
+    const { paused } = this.#parts.ready;
+    setText(at("paused"), paused ? t(`ready.${paused}`) : "");
   }
 
   showMode() {

@@ -16,6 +16,7 @@ export class Ticker {
     this.#parts = parts;
     const { clock } = parts;
     clock.addEventListener("change", () => this.#synchronised());
+    parts.live.addEventListener("state", () => this.#compareSoon());
     document.addEventListener("visibilitychange", () => document.hidden || clock.synchronise());
     addEventListener("pageshow", (event) => event.persisted && clock.synchronise());
     addEventListener("online", () => clock.synchronise());
@@ -50,6 +51,13 @@ export class Ticker {
     const concerns = !selection.day || agenda.at(now) >= 0 || agenda.at(now - agenda.length) >= 0;
     if (this.#slot >= 0 && slot !== this.#slot && concerns) reading.reread(SPREAD_MS * 2);
     this.#slot = slot;
+  }
+
+  /// Without a stream the server may have stopped, and then the local clock cannot be called right any more.
+  #compareSoon() {
+    const { clock, live } = this.#parts;
+    if (!live.isCut || clock.failed) return;
+    setTimeout(() => live.isCut && !clock.failed && clock.synchronise(), SPREAD_MS * Math.random());
   }
 
   #synchronised() {

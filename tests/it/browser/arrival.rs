@@ -80,7 +80,8 @@ async fn the_minutes_and_the_day_stay_in_view_on_a_telephone() {
 #[ignore = "needs chromium and chromedriver"]
 async fn a_simulated_telescope_says_so_and_that_its_past_can_be_booked() {
     let (_turn, services, browser) = start(&[]).await;
-    let shown = "return ['simulated', 'legend-simulated', 'legend-past'].map((id) => !document.getElementById(id).hidden)";
+    let shown =
+        "return ['simulated', 'legend-simulated', 'legend-past'].map((id) => !document.getElementById(id).hidden)";
     browser.open(&services.agenda("/")).await;
     assert_eq!(browser.ask(shown).await, serde_json::json!([true, true, false]));
     browser.wait_text("#simulated", "simulado").await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fantoccini::key::Key;
 
 use super::driver::{Browser, Press, Turn};
-use crate::common::Services;
+use crate::common::{Server, Services, coordinator_command, http};
 
 /// A day in the future, which every telescope can book.
 pub const DAY: &str = "2031-05-06";
@@ -100,6 +100,15 @@ pub async fn book(browser: &Browser, time: &str) {
     browser.click(&cell(time)).await;
     browser.wait("the form", "return document.querySelector('dialog[open] form')").await;
     browser.click("dialog button[type=submit]").await;
+}
+
+/// Kills the coordinator and starts it again at the same address. Its grace lasts about five minutes.
+pub fn grace(services: &mut Services) {
+    let held = serde_json::json!({"recurso": "X", "ttl_ms": 300_000}).to_string();
+    assert_eq!(http("POST", &services.locks("/lock"), Some(("application/json", &held))).status, 200);
+    services.coordinator.kill();
+    let address = services.coordinator.url()["http://".len()..].to_owned();
+    services.coordinator = Server::spawn(&mut coordinator_command(services.data_dir(), &address), 1);
 }
 
 /// Eight scientists request one slot at once.

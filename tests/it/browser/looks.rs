@@ -6,9 +6,10 @@ use fantoccini::key::Key;
 use serde_json::json;
 
 use super::axe::Axe;
-use super::driver::PATIENCE;
+use super::driver::{Browser, PATIENCE};
 use super::fixture::{
-    DAY, as_scientist, cell, clock_error, contest, lose_race, marie, page, slot, start, wait_dialog_closed, wait_live,
+    DAY, as_scientist, book, cell, clock_error, contest, grace, lose_race, marie, page, slot, start,
+    wait_dialog_closed, wait_live,
 };
 use crate::common::Services;
 
@@ -129,6 +130,40 @@ async fn every_state_is_accessible() {
     axe.check(&browser, "today").await;
     browser.picture("agenda-claro").await;
     browser.assert_clean(&services.agenda(""));
+}
+
+/// Checks with axe-core what the page shows while nothing can be booked.
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn an_outage_is_accessible() {
+    let (_turn, mut services, browser) = marie("").await;
+    clock_error(&browser).await;
+    fill(&services, DAY);
+    let axe = Axe::load();
+    grace(&mut services);
+    browser.wait_text("#paused", "Agendamentos suspensos").await;
+    looked(&browser, &axe, "suspenso").await;
+    book(&browser, "21:00").await;
+    browser.wait_text("dialog .primary", "Tentar de novo em").await;
+    looked(&browser, &axe, "em-carencia").await;
+    browser.key(Key::Escape).await;
+    wait_dialog_closed(&browser).await;
+    services.scheduler.terminate();
+    wait_live(&browser, "off").await;
+    browser.wait_text("#clock-error", "comparado pela última vez").await;
+    looked(&browser, &axe, "parado").await;
+    book(&browser, "21:00").await;
+    browser.wait_text("dialog .checks", "Próxima verificação em").await;
+    looked(&browser, &axe, "resposta-perdida").await;
+}
+
+/// Checks a state wide and narrow, light and dark, and makes its pictures if they are wanted.
+async fn looked(browser: &Browser, axe: &Axe, state: &str) {
+    for (width, height, dark) in [(1280, 900, true), (1280, 900, false), (390, 844, true), (390, 844, false)] {
+        browser.look(width, height, dark);
+        axe.check(browser, &format!("{state}, {width} wide, dark {dark}")).await;
+        browser.picture(&format!("{state}-{width}-{}", if dark { "escuro" } else { "claro" })).await;
+    }
 }
 
 /// Books a typical day.

@@ -1,6 +1,6 @@
 //! The page in a real browser: what a scientist sees, clicks, types and hears.
 //!
-//! Each test needs `chromium` and `chromedriver`; the one about accessibility also axe-core, whose `axe.min.js`
+//! Each test needs `chromium` and `chromedriver`; those about accessibility also axe-core, whose `axe.min.js`
 //! `SCTEC_TEST_AXE` names. With `SCTEC_TEST_PICTURES` the README's pictures are made in the folder that it names (they are in
 //! `docs/pictures`). The page's modules that need no browser are tested by node, in `tests/page`.
 

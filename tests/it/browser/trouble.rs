@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::driver::Browser;
 use super::fixture::{
-    DAY, as_scientist, cell, choose, focus, key, lose_race, marie, open, page, pause, shift, slot, start,
+    DAY, as_scientist, book, cell, choose, focus, key, lose_race, marie, open, page, pause, shift, slot, start,
     wait_dialog_closed, wait_kind, wait_links, wait_live, wait_settled,
 };
 
@@ -110,7 +110,7 @@ async fn only_a_slot_of_the_chosen_agenda_can_be_booked() {
     browser.wait_text("#agenda-title", "10 de maio").await;
     wait_settled(&browser).await;
     browser.click(&cell("21:00")).await;
-    browser.wait_text("dialog .where", "Webb-Acad").await;
+    browser.wait_text("dialog .where", "Telescópio Espacial Acadêmico Webb, ").await;
     browser.key(Key::Escape).await;
     // No answer comes.
     tamper(&browser, json!({"slow": 0, "broken": 1000})).await;
@@ -121,7 +121,7 @@ async fn only_a_slot_of_the_chosen_agenda_can_be_booked() {
     tamper(&browser, json!({"broken": 0})).await;
     wait_settled(&browser).await;
     browser.click(&cell("22:30")).await;
-    browser.wait_text("dialog .where", "Hubble-Acad").await;
+    browser.wait_text("dialog .where", "Telescópio Espacial Acadêmico Hubble, ").await;
 }
 
 #[tokio::test]
@@ -145,6 +145,41 @@ async fn a_cancellation_that_an_answer_brings_before_its_event_is_shown() {
     browser.click(&cell("01:00")).await;
     wait_kind(&browser, "01:00", "free").await;
     browser.wait_text("#selected", "livre").await;
+}
+
+/// While `window.away`, no answer comes: a booking is made, and other requests do not arrive. A wait of one second ends when the
+/// test calls `window.second`.
+const AWAY: &str = "
+    window.looks = 0;
+    const [ask, set] = [window.fetch, window.setTimeout];
+    window.setTimeout = (act, wait, ...rest) => wait === 1000 ? (window.second = act, 0) : set(act, wait, ...rest);
+    window.fetch = async (url, how) => {
+        if (!window.away) return ask(url, how);
+        if (String(url).includes('/agenda?')) window.looks += 1;
+        if (how?.body) await ask(url, how);
+        throw new TypeError('away');
+    };";
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn after_a_lost_answer_a_person_sees_when_the_page_looks_again_and_can_look_now() {
+    let (_turn, services, browser) = marie(AWAY).await;
+    wait_read_twice(&browser).await;
+    browser.ask("window.away = true; return true").await;
+    book(&browser, "09:00").await;
+    browser.wait_text("dialog .checks", "O servidor não responde. Próxima verificação em 5 s.").await;
+    browser.ask("window.second(); return true").await;
+    browser.wait_text("dialog .checks", "Próxima verificação em 4 s.").await;
+    let looks = browser.ask("return window.looks").await.as_u64().unwrap();
+    browser.click("dialog .checks button").await;
+    browser.wait("another look", &format!("return window.looks > {looks}")).await;
+    browser.wait_text("dialog .checks", "Próxima verificação em 5 s.").await;
+    let focused = "return document.activeElement.closest('.checks') !== null";
+    assert_eq!(browser.ask(focused).await, true, "the button keeps the focus");
+    browser.ask("window.away = false; return true").await;
+    browser.click("dialog .checks button").await;
+    browser.wait_text("dialog .outcome.won", "09:00–09:05 é seu").await;
+    assert_eq!(services.list("").len(), 1);
 }
 
 #[tokio::test]
