@@ -153,16 +153,18 @@ impl Browser {
         self.wait(&format!("{selector} shows {text:?}"), &script).await;
     }
 
-    /// Clicks an element; in a dialog only after the half second in which it ignores clicks. A slot that is below the row of
-    /// the minutes, which stays in view, is first scrolled to, as a person would.
+    /// Clicks an element; in a dialog only after the half second in which it ignores clicks. A slot that is behind the row of
+    /// the minutes or the note of a pause, which stay in view, is first scrolled to, as a person would.
     pub async fn click(&self, selector: &str) {
         if selector.starts_with("dialog") {
             tokio::time::sleep(CALM).await;
         }
         if selector.starts_with("[data-slot") {
             let uncover = format!(
-                "const slot = document.querySelector({selector:?}), head = document.querySelector('.head');
-                if (slot && slot.getBoundingClientRect().top < head.getBoundingClientRect().bottom) slot.scrollIntoView();
+                "const [slot, head, paused] = [{selector:?}, '.head', '.paused:not(:empty)'].map((it) =>
+                    document.querySelector(it)?.getBoundingClientRect());
+                if (slot?.top < head?.bottom || slot?.bottom > (paused ?? {{}}).top)
+                    document.querySelector({selector:?}).scrollIntoView({{block: 'center'}});
                 return true"
             );
             self.ask(&uncover).await;

@@ -143,6 +143,15 @@ async fn an_outage_is_accessible() {
     grace(&mut services);
     browser.wait_text("#paused", "Agendamentos suspensos").await;
     looked(&browser, &axe, "suspenso").await;
+    // On a telephone too it is seen at once, and at the end of the page.
+    for place in ["0", "document.documentElement.scrollHeight"] {
+        let seen = format!(
+            "scrollTo(0, {place});
+             const {{ top, bottom }} = document.getElementById('paused').getBoundingClientRect();
+             return top >= 0 && bottom <= innerHeight"
+        );
+        assert_eq!(browser.ask(&seen).await, true, "{place}");
+    }
     book(&browser, "21:00").await;
     browser.wait_text("dialog .primary", "Tentar de novo em").await;
     looked(&browser, &axe, "em-carencia").await;
