@@ -104,7 +104,7 @@ async fn a_booking_of_a_whole_day_has_both_days_in_panel_label_dialog_and_announ
         // The booking is another scientist's: the title names them, and the question has the span.
         browser.wait_text("dialog .outcome", utc).await;
         let asked = browser.ask("return document.querySelector('dialog .where').textContent").await;
-        assert_eq!(asked, format!("Hubble-Acad, {days}"), "what is cancelled, where and when");
+        assert_eq!(asked, format!("Telescópio Espacial Acadêmico Hubble, {days}"), "what is cancelled, where and when");
         close_dialog(&browser).await;
     }
     // Its cancellation is announced.
