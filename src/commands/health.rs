@@ -15,6 +15,7 @@ use super::outcome::{EXIT_UNEXPECTED, Outcome};
 use super::output::{print, tell};
 use super::runtime::block_on;
 use super::values::parse_duration;
+use crate::coordinator::advice;
 use crate::coordinator::protocol::grace;
 use crate::http::client::{AnswerError, Limits, Session, Url};
 use crate::http::unreachable::Cause;
@@ -134,7 +135,7 @@ fn health(status: StatusCode, body: &Value, ready: bool) -> Health {
         said = format!("{said} ({} {})", escaped(service), escaped(version));
     }
     if let Some(left) = body[grace::LEFT].as_u64().map(Duration::from_millis) {
-        said = format!("{said}; {}", grace::for_people(left));
+        said = format!("{said}; {}", advice::for_people(left));
     }
     let warnings = texts(body, "avisos").map(|(name, text)| escaped(&format!("{name}: {text}"))).collect();
     if well {

@@ -9,6 +9,7 @@
 //! [`table`] decides and is pure; [`service`] gives it the time, random identities, durable limits and waiters;
 //! [`client`] is how the scheduler locks with it, publishes and listens.
 
+pub mod advice;
 pub mod client;
 mod events;
 pub mod kinds;

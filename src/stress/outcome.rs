@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rust_i18n::t;
 
-use crate::coordinator::protocol::grace;
+use crate::coordinator::advice;
 use crate::time::millis;
 
 /// What became of a request.
@@ -66,7 +66,7 @@ impl Reason {
     /// For machines.
     pub fn text(&self) -> Cow<'_, str> {
         match self {
-            Self::Grace(left) => grace::in_english(*left).into(),
+            Self::Grace(left) => advice::in_english(*left).into(),
             Self::Said(words) => words.into(),
         }
     }
@@ -74,7 +74,7 @@ impl Reason {
     /// For people.
     pub fn words(&self) -> Cow<'_, str> {
         match self {
-            Self::Grace(left) => grace::for_people(*left).into(),
+            Self::Grace(left) => advice::for_people(*left).into(),
             Self::Said(words) => t!("the scheduler says: \"%{words}\"", words = words),
         }
     }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use rust_i18n::t;
-
 use crate::time::millis;
 
 /// The member of an answer that has the rest of the grace, in milliseconds.
@@ -22,21 +20,6 @@ pub fn words(left: Duration) -> String {
     }
 }
 
-/// Why the coordinator gives no lock, in the language of the command line.
-pub fn for_people(left: Duration) -> String {
-    let seconds = seconds(left);
-    t!(
-        "the coordinator was restarted, and waits until earlier locks have expired: %{seconds} s left",
-        seconds = seconds
-    )
-    .into_owned()
-}
-
-/// The same in English, for reports that machines read.
-pub fn in_english(left: Duration) -> String {
-    format!("the coordinator was restarted, and waits until earlier locks have expired: {} s left", seconds(left))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,6 +28,5 @@ mod tests {
     fn the_rest_is_never_told_shorter_than_it_is() {
         let told = |left_ms| words(Duration::from_millis(left_ms));
         assert_eq!([1, 1000, 1001, 8812].map(told), ["falta 1 s", "falta 1 s", "faltam 2 s", "faltam 9 s"]);
-        assert!(in_english(Duration::from_millis(8812)).ends_with(": 9 s left"));
     }
 }

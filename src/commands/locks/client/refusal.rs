@@ -7,12 +7,13 @@ use std::time::Duration;
 use rust_i18n::t;
 use serde_json::Value;
 
+use crate::coordinator::advice;
 use crate::coordinator::protocol::{NAME_MAX_BYTES, RESOURCES_MAX, grace};
 
 /// The reason of the problem `body`, whose own words are `detail`.
 pub fn in_words(body: &Value, detail: &str) -> String {
     if let Some(left_ms) = body[grace::LEFT].as_u64() {
-        return grace::for_people(Duration::from_millis(left_ms));
+        return advice::for_people(Duration::from_millis(left_ms));
     }
     let fields = body["erros"].as_array().into_iter().flatten();
     let fields: Vec<_> = fields.filter_map(field).collect();
