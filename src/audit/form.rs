@@ -1,10 +1,6 @@
 //! The form of a file, recognised by its first bytes and not by its name: a trail's lines, lines compressed with gzip, or a
 //! foreign form that has no lines.
 
-use std::fmt::{self, Display};
-
-use rust_i18n::t;
-
 /// The most bytes that [`Form::of`] examines.
 pub const LOOKED_AT: usize = 1024;
 /// The bytes that [`Form::of`] needs. Fewer are enough if a line or the file ends before.
@@ -21,7 +17,7 @@ pub enum Form {
     Foreign(Foreign),
 }
 
-/// A form that cannot be read as lines. It is displayed as what it is and what the user should do.
+/// A form that cannot be read as lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Foreign {
     /// Compressed with this program.
@@ -43,30 +39,6 @@ impl Foreign {
             Self::Compressed(_) | Self::Archive(_) | Self::Text(_) => true,
             Self::Database | Self::Binary => false,
         }
-    }
-}
-
-impl Display for Foreign {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self {
-            Self::Compressed(program) => t!("it is compressed with %{program}", program = program),
-            Self::Archive(kind) => t!("it is a %{kind} archive", kind = kind),
-            Self::Database => t!("it is a SQLite database"),
-            Self::Text(encoding) => t!("it is text in %{encoding}", encoding = encoding),
-            Self::Binary => t!("it is binary data"),
-        };
-        let advice = match self {
-            Self::Compressed(_) | Self::Archive(_) => {
-                t!("decompress it first; the only compression that sctec reads is gzip")
-            }
-            Self::Text(encoding) => {
-                t!("convert it to UTF-8 first, as with iconv -f %{encoding} -t UTF-8", encoding = encoding)
-            }
-            Self::Database | Self::Binary => {
-                t!("name a file of a trail (audit.jsonl), or a log with its records (app.log)")
-            }
-        };
-        write!(f, "{what}; {advice}")
     }
 }
 

@@ -9,6 +9,7 @@ mod cell;
 mod colours;
 mod contradiction;
 mod follow;
+mod foreign;
 mod heads;
 mod incident;
 mod inputs;

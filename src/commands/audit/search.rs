@@ -8,6 +8,7 @@ use indicatif::ProgressBar;
 use rust_i18n::t;
 
 use super::args::AuditArgs;
+use super::foreign;
 use super::inputs::{self, Input, OpenFile};
 use super::kept::Kept;
 use super::lines::{Line, Lines};
@@ -244,7 +245,7 @@ impl<W: Write> Search<W> {
 
     /// Reports an input that is not lines of text.
     pub fn tell_foreign(&mut self, foreign: Foreign, name: &str) {
-        tell(format_args!("{}: {foreign}", cannot_read(name)));
+        tell(format_args!("{}: {}", cannot_read(name), foreign::told(foreign)));
         self.incomplete = true;
     }
 

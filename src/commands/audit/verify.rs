@@ -15,6 +15,7 @@ use indicatif::ProgressBar;
 use rust_i18n::t;
 
 use super::args::AuditArgs;
+use super::foreign;
 use super::heads;
 use super::inputs::{self, Input, Next, OpenFile};
 use super::reading::{cannot_read, progress_bar};
@@ -261,7 +262,7 @@ impl Reading {
         if let Source::Foreign(foreign, _) = source
             && (foreign.may_hold_a_trail() || !of_folder)
         {
-            bail!("{foreign}");
+            bail!("{}", foreign::told(foreign));
         }
         Ok(self.read_to_end(source)?)
     }

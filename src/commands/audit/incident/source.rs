@@ -12,6 +12,7 @@ use super::files::{Kind, Series};
 use super::line::{self, Entry, Lookout};
 use crate::audit::filter::is_record;
 use crate::audit::record::SERVICE;
+use crate::commands::audit::foreign;
 use crate::commands::audit::inputs::Input;
 use crate::commands::audit::lines::{Line, Lines};
 use crate::commands::audit::not_records::{At, NotRecords};
@@ -165,7 +166,7 @@ impl Source {
         };
         let bytes = Bytes::of(bytes).with_context(|| cannot_read(&name))?;
         if let Bytes::Foreign(foreign, _) = bytes {
-            tell(format_args!("{}: {foreign}", cannot_read(&name)));
+            tell(format_args!("{}: {}", cannot_read(&name), foreign::told(foreign)));
             self.incomplete = true;
             return Ok(None);
         }
