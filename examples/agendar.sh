@@ -4,6 +4,7 @@
 # Usage: examples/agendar.sh [URL] [SLOT]
 set -euo pipefail
 url=${1:-http://127.0.0.1:5000}
+url=${url%/}
 slot=${2:-2031-03-14T15:$(printf '%02d' $((RANDOM % 12 * 5))):00Z}
 
 get() { curl --silent --show-error --fail-with-body "$url$1"; }

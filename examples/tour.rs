@@ -130,7 +130,7 @@ async fn contest(url: &str, expectation: Expectation) -> Result<Seen> {
         telescope: None,
         expectation,
     };
-    let seen = stress::run(&config, Progress::on_stderr(false)).await?;
+    let seen = stress::run(&config, &Progress::on_stderr(false)).await?;
     println!("{}", report::human(&config, &seen, report::Look::default()));
     Ok(seen)
 }

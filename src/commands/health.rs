@@ -134,7 +134,8 @@ fn health(status: StatusCode, body: &Value, ready: bool) -> Health {
     if let (Some(service), Some(version)) = (body["servico"].as_str(), body["versao"].as_str()) {
         said = format!("{said} ({} {})", escaped(service), escaped(version));
     }
-    if let Some(left) = body[grace::LEFT].as_u64().map(Duration::from_millis) {
+    let grace_left = body[grace::LEFT].as_u64().map(Duration::from_millis);
+    if let Some(left) = grace_left {
         said = format!("{said}; {}", advice::for_people(left));
     }
     let warnings = texts(body, "avisos").map(|(name, text)| escaped(&format!("{name}: {text}"))).collect();
@@ -143,9 +144,13 @@ fn health(status: StatusCode, body: &Value, ready: bool) -> Health {
     }
     let missing: Vec<String> = texts(body, "partes")
         .filter(|(_, state)| *state != "ok")
+        // The sentence has said it already, in the language of the process.
+        .filter(|(part, _)| grace_left.is_none() || !matches!(*part, "carencia" | "coordenador"))
         .map(|(part, state)| format!("{}: \"{}\"", part_in_words(part), escaped(state)))
         .collect();
-    let said = if missing.is_empty() {
+    let said = if missing.is_empty() && grace_left.is_some() {
+        t!("answered %{status}: %{state}", status = status.as_u16(), state = said)
+    } else if missing.is_empty() {
         t!("answered %{status}, but this is not a service of sctec", status = status.as_u16())
     } else {
         t!("answered %{status}: %{state}; %{parts}", status = status.as_u16(), state = said, parts = missing.join("; "))

@@ -16,6 +16,7 @@ mod outcome;
 mod output;
 mod runtime;
 mod serve;
+mod signals;
 mod stress;
 mod translate;
 mod usage;

@@ -11,6 +11,9 @@ use rust_i18n::t;
 use super::values::wrong_instant;
 use crate::time::{ParseTimestampError, Timestamp};
 
+/// An instant as an example of one that is right.
+const EXAMPLE: &str = "2025-10-26T18:00:00Z";
+
 /// The parser of spans such as `1h 30min` and `2 hours ago`.
 static SPANS: SpanParser = SpanParser::new();
 
@@ -39,7 +42,7 @@ pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, String> {
                  2026-11-25T10:00:00Z"
             )
             .into_owned()),
-            parsed => parsed.map_err(wrong_instant),
+            parsed => parsed.map_err(|error| wrong_instant(error, EXAMPLE)),
         },
     }
 }
@@ -92,11 +95,11 @@ fn timestamp(at: &Zoned) -> Result<Timestamp, String> {
 }
 
 fn no_such() -> String {
-    wrong_instant(ParseTimestampError::NoSuchInstant)
+    wrong_instant(ParseTimestampError::NoSuchInstant, EXAMPLE)
 }
 
 fn out_of_range() -> String {
-    wrong_instant(ParseTimestampError::OutOfRange)
+    wrong_instant(ParseTimestampError::OutOfRange, EXAMPLE)
 }
 
 #[cfg(test)]

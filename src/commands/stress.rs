@@ -6,21 +6,25 @@ use anyhow::{Context, anyhow, bail};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use rust_i18n::t;
+use rustix::process::Signal;
 
 use super::address::url_parser;
-use super::outcome::{EXIT_UNEXPECTED, Outcome};
-use super::output::{colour, print, table_width};
+use super::outcome::{EXIT_CANNOT_RUN, EXIT_UNEXPECTED, Outcome};
+use super::output::{colour, print, table_width, tell};
 use super::runtime::block_on;
+use super::signals::{Signals, by_signal};
 use super::values::{whole_number, wrong_instant};
 use crate::http::client::Url;
 use crate::stress::progress::Progress;
 use crate::stress::report::Look;
-use crate::stress::stats::Expectation;
-use crate::stress::{self, Config, report};
+use crate::stress::stats::{Expectation, Verdict};
+use crate::stress::{self, Config, Seen, report};
 use crate::time::Timestamp;
 
 /// The most connections where no number of them is given.
 const CONCURRENCY_DEFAULT: u32 = 1000;
+/// A slot as an example: on the grid, and ahead for some years.
+const SLOT_EXAMPLE: &str = "2030-06-01T03:00:00Z";
 
 /// Arguments of `stress`.
 #[derive(Clone, Debug, Args)]
@@ -30,8 +34,9 @@ const CONCURRENCY_DEFAULT: u32 = 1000;
   sctec stress -n 5000 -c 50                   each connection carries a hundred requests
   sctec stress -n 1000 --distinct --json       a thousand slots, one request each
 
-Exit status: 0 the result is as expected, 1 it is not, 2 could not run: for example, because a slot of --slot was booked \
-before, so that nobody can win it.")]
+Exit status: 0 the result is as expected, 1 it is not, 2 could not run or could not be judged: for example, because a slot of --slot \
+was booked before, so that nobody can win it, or because every request was refused for another reason than a taken slot \
+(404, 422). 130 interrupted by Ctrl-C, 143 by SIGTERM: the bookings that were made stay.")]
 pub(super) struct StressArgs {
     /// The scheduler's entry point; everything else is found by following links
     #[arg(long, env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL", value_parser = url_parser())]
@@ -79,14 +84,49 @@ pub(super) enum Expect {
 /// When it could not run.
 pub fn run(args: &StressArgs) -> Outcome {
     let config = checked(args)?;
-    let seen = block_on(stress::run(&config, Progress::on_stderr(!args.json)))??;
+    let seen = match block_on(run_unless_interrupted(&config, &Progress::on_stderr(!args.json)))?? {
+        Ok(seen) => seen,
+        Err(signal) => return Ok(ExitCode::from(by_signal(signal.as_raw()))),
+    };
     let text = if args.json {
         report::json(&config, &seen)?
     } else {
         report::human(&config, &seen, Look { colour: colour(), width: table_width() })
     };
     print(&text)?;
-    Ok(if seen.verdict.as_expected { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNEXPECTED) })
+    Ok(match seen.verdict {
+        Verdict { as_expected: true, .. } => ExitCode::SUCCESS,
+        Verdict { refused: Some(_), .. } => ExitCode::from(EXIT_CANNOT_RUN),
+        Verdict { .. } => ExitCode::from(EXIT_UNEXPECTED),
+    })
+}
+
+/// Runs to the end, or to the signal that interrupts it; then it says how far it came.
+///
+/// # Errors
+/// When it could not run.
+async fn run_unless_interrupted(config: &Config, progress: &Progress) -> anyhow::Result<Result<Seen, Signal>> {
+    let mut signals = Signals::taken([Signal::INT, Signal::TERM]).context(t!("cannot watch for signals"))?;
+    let signal = tokio::select! {
+        biased;
+        signal = signals.next() => signal,
+        seen = stress::run(config, progress) => return seen.map(Ok),
+    };
+    // The terminal may be stopped (Ctrl-S), and the message below may wait for it. A second signal waits for nothing.
+    tokio::spawn(async move {
+        let again = signals.next().await;
+        std::process::exit(by_signal(again.as_raw()).into());
+    });
+    progress.clear();
+    tell(match progress.answered() {
+        None => t!("interrupted before any request was sent"),
+        Some(answered) => t!(
+            "interrupted: %{answered} of %{n} answered; bookings that were made stay",
+            answered = answered,
+            n = config.n
+        ),
+    });
+    Ok(Err(signal))
 }
 
 /// The arguments as a run, if they make sense together.
@@ -103,7 +143,7 @@ fn checked(args: &StressArgs) -> anyhow::Result<Config> {
     let slot = args.slot.as_deref().map(|text| {
         // A fraction that is cut off could turn an instant off the grid into one on it.
         Timestamp::parse_exact(text).map_err(|error| {
-            let wrong = wrong_instant(error);
+            let wrong = wrong_instant(error, SLOT_EXAMPLE);
             anyhow!(
                 "{}",
                 t!("--slot %{text} is not an instant to book: it %{wrong}", text = format!("{text:?}"), wrong = wrong)

@@ -69,14 +69,15 @@ pub fn parse_skew(text: &str) -> Result<Skew, String> {
     Ok(Skew { micros: sign * micros(length).cast_signed() })
 }
 
-/// What is wrong with an instant. The errors of [`Timestamp`] are the API's, always in Portuguese; these are in the language of the process.
-pub fn wrong_instant(error: ParseTimestampError) -> String {
+/// What is wrong with an instant, with an example of one that is right. The errors of [`Timestamp`] are the API's, always in Portuguese; these are in the language of the process.
+pub fn wrong_instant(error: ParseTimestampError, example: &str) -> String {
     match error {
         ParseTimestampError::Shape => {
-            t!("should be an RFC 3339 instant with a zone, as 2025-10-26T18:00:00Z").into_owned()
+            t!("should be an RFC 3339 instant with a zone, as %{example}", example = example).into_owned()
         }
         ParseTimestampError::NoSuchInstant => {
-            t!("does not exist on the calendar or the clock; use an instant like 2025-10-26T18:00:00Z").into_owned()
+            t!("does not exist on the calendar or the clock; use an instant like %{example}", example = example)
+                .into_owned()
         }
         ParseTimestampError::NoSuchOffset => {
             t!("has an offset that does not exist; they go from -23:59 to +23:59, as in 2025-10-26T15:00:00-03:00")

@@ -24,7 +24,7 @@ pub mod server;
 pub(crate) mod socket;
 pub(crate) mod sse;
 mod stream;
-mod suggest;
+pub(crate) mod suggest;
 pub(crate) mod unknown;
 pub(crate) mod unreachable;
 pub mod wrong;

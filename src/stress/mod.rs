@@ -51,7 +51,7 @@ pub struct Seen {
 /// # Errors
 /// When it could not run, or when a slot was booked before: nothing is sent then, because the results could not be judged. A request
 /// that fails is not an error of the run: it is one of its results.
-pub async fn run(config: &Config, progress: Progress) -> anyhow::Result<Seen> {
+pub async fn run(config: &Config, progress: &Progress) -> anyhow::Result<Seen> {
     let mut browser = Browser::default();
     let target = Target::find(&mut browser, &config.url, config.telescope.as_deref()).await?;
     let slot_count = if config.distinct { config.n } else { 1 };

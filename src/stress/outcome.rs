@@ -58,6 +58,8 @@ impl Outcome {
 pub enum Reason {
     /// The coordinator still waits for so long after a restart.
     Grace(Duration),
+    /// The scheduler does not reach its coordinator, and says so in these words.
+    NoCoordinator(String),
     /// The server's own words.
     Said(String),
 }
@@ -67,7 +69,7 @@ impl Reason {
     pub fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Grace(left) => advice::in_english(*left).into(),
-            Self::Said(words) => words.into(),
+            Self::NoCoordinator(words) | Self::Said(words) => words.into(),
         }
     }
 
@@ -75,6 +77,10 @@ impl Reason {
     pub fn words(&self) -> Cow<'_, str> {
         match self {
             Self::Grace(left) => advice::for_people(*left).into(),
+            Self::NoCoordinator(words) => t!(
+                "the scheduler says: \"%{words}\"; see the scheduler's log; its option --coordinator names the coordinator's address",
+                words = words
+            ),
             Self::Said(words) => t!("the scheduler says: \"%{words}\"", words = words),
         }
     }
@@ -83,7 +89,7 @@ impl Reason {
     pub fn grace_left_ms(&self) -> Option<u64> {
         match self {
             Self::Grace(left) => Some(millis(*left)),
-            Self::Said(_) => None,
+            Self::NoCoordinator(_) | Self::Said(_) => None,
         }
     }
 }

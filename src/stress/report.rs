@@ -13,7 +13,7 @@ use super::Seen;
 use super::config::Config;
 use super::histogram::histogram;
 use super::outcome::Reason;
-use super::stats::{Expectation, Fate, Latencies};
+use super::stats::{Expectation, Fate, Latencies, Summary};
 use super::target::{Listed, wire_instant};
 use crate::language::counted;
 use crate::text::{escaped, wrapped};
@@ -132,7 +132,8 @@ fn totals(text: &mut String, seen: &Seen, look: Look) {
     for (status, count) in &summary.statuses {
         let label = format!("{:<12}{count:>7}   ", t!("status %{status}", status = status));
         text.push_str(&look.line(&label, &outcomes_of(Some(*status))));
-        if let Some(reason) = summary.reasons.get(status) {
+        // The reason for which nothing is judged stands in the last line.
+        if let Some(reason) = summary.reasons.get(status).filter(|_| seen.verdict.refused.is_none()) {
             text.push_str(&look.line(&" ".repeat(22), &reason.words()));
         }
     }
@@ -192,6 +193,8 @@ fn verdict(text: &mut String, expectation: Expectation, seen: &Seen, look: Look)
     let verdict = &seen.verdict;
     let line = if verdict.as_expected {
         t!("as expected: %{expected}", expected = expectation)
+    } else if let Some(status) = verdict.refused {
+        not_judged(&seen.summary, status).into()
     } else {
         t!(
             "NOT as expected: %{seen} (expected: %{expected})",
@@ -208,6 +211,20 @@ fn verdict(text: &mut String, expectation: Expectation, seen: &Seen, look: Look)
     };
 }
 
+/// That every request was refused with this status, and why.
+fn not_judged(summary: &Summary, status: u16) -> String {
+    let outcome = summary.outcomes.keys().next().map_or_else(String::new, |(_, outcome)| outcome.words().into_owned());
+    let said = t!(
+        "not judged: every request was refused with %{status} %{outcome}, and not because the slot was taken",
+        status = status,
+        outcome = outcome
+    );
+    match summary.reasons.get(&status) {
+        Some(reason) => format!("{said}; {}", reason.words()),
+        None => said.into_owned(),
+    }
+}
+
 fn millis(duration: Duration) -> String {
     format!("{:.1}", duration.as_secs_f64() * 1000.0)
 }
@@ -221,6 +238,7 @@ struct Json<'a> {
     run: &'a str,
     expect: &'static str,
     as_expected: bool,
+    judged: bool,
     seen: String,
     statuses: &'a BTreeMap<u16, usize>,
     outcomes: BTreeMap<Cow<'a, str>, usize>,
@@ -278,6 +296,7 @@ pub fn json<'a>(config: &Config, seen: &'a Seen) -> serde_json::Result<String> {
             Expectation::All => "all",
         },
         as_expected: seen.verdict.as_expected,
+        judged: seen.verdict.refused.is_none(),
         seen: seen.verdict.text(summary),
         statuses: &summary.statuses,
         outcomes,

@@ -163,6 +163,9 @@ impl fmt::Display for Expectation {
 pub struct Verdict {
     /// They are.
     pub as_expected: bool,
+    /// The status with which every request was refused for one same reason, if that is not that a rival had the slot: then nothing
+    /// can be judged.
+    pub refused: Option<u16>,
     /// How many bookings are listed.
     pub listed: usize,
     /// Whether as many bookings are listed as were made, but other ones.
@@ -218,7 +221,21 @@ pub fn judge(expectation: Expectation, summary: &Summary, listed: impl Iterator<
         Expectation::Race => summary.won >= 2 && listed.len() == summary.won,
         Expectation::All => summary.won == summary.total && same,
     };
-    Verdict { as_expected, listed: listed.len(), others_listed: listed.len() == summary.won && !same }
+    Verdict {
+        as_expected,
+        refused: refused_alike(summary),
+        listed: listed.len(),
+        others_listed: listed.len() == summary.won && !same,
+    }
+}
+
+/// The status with which every request was refused for one same reason, if that is not that a rival had the slot.
+fn refused_alike(summary: &Summary) -> Option<u16> {
+    let mut outcomes = summary.outcomes.keys();
+    match (outcomes.next(), outcomes.next()) {
+        (Some((Some(status @ 400..500), _)), None) if *status != CONFLICT => Some(*status),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -313,6 +330,24 @@ mod tests {
         assert!(race(&fates, &[4, 5]));
         assert!(!race(&fates, &[4]));
         assert!(!race(&fates[1..], &[5]));
+    }
+
+    #[test]
+    fn nothing_is_judged_if_every_request_was_refused_for_the_same_other_reason() {
+        let refused = |fates: &[Fate]| judge(Expectation::One, &Summary::of(fates), [].into_iter()).refused;
+        let wrong = fate(422, None);
+        let other = Fate { outcome: Outcome::Answered("y".into()), ..wrong.clone() };
+        let lost = Fate { status: None, outcome: Outcome::NotSent, ..wrong.clone() };
+        assert_eq!(refused(&[wrong.clone(), wrong.clone()]), Some(422));
+        assert_eq!(refused(&[fate(404, None)]), Some(404));
+        assert_eq!(refused(&[wrong.clone(), other]), None);
+        assert_eq!(refused(&[wrong.clone(), lost]), None);
+        assert_eq!(refused(&[wrong.clone(), fate(409, None)]), None);
+        assert_eq!(refused(&[wrong, fate(201, Some(4))]), None);
+        for status in [201, 409, 500, 503] {
+            assert_eq!(refused(&[fate(status, None), fate(status, None)]), None, "{status}");
+        }
+        assert_eq!(refused(&[]), None);
     }
 
     #[test]

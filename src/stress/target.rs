@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::wire::Browser;
 use crate::http::client::Url;
 use crate::http::links::ReadLink;
+use crate::http::suggest::nearest;
 use crate::time::{Clock, Timestamp};
 
 /// The length of a slot, and the step of the grid.
@@ -248,11 +249,21 @@ fn choose_telescope(known: Telescopes, wanted: Option<&str>) -> anyhow::Result<S
     if ids.iter().any(|id| id == wanted) {
         return Ok(wanted.to_owned());
     }
-    let known = ids.join(", ");
-    bail!(
-        "{}",
-        t!("unknown telescope %{wanted}; the server has: %{known}", wanted = format!("{wanted:?}"), known = known)
-    )
+    let (quoted, known) = (format!("{wanted:?}"), ids.join(", "));
+    match nearest(wanted, ids.iter().map(String::as_str)) {
+        Some(near) => bail!(
+            "{}",
+            t!(
+                "unknown telescope %{wanted}; did you mean %{near}? The server has: %{known}",
+                wanted = quoted,
+                near = near,
+                known = known
+            )
+        ),
+        None => {
+            bail!("{}", t!("unknown telescope %{wanted}; the server has: %{known}", wanted = quoted, known = known))
+        }
+    }
 }
 
 /// The slots to book: `count` slots from `base` on; without it, from a random place where all of them are free.
@@ -365,11 +376,16 @@ mod tests {
 
     #[test]
     fn the_error_of_an_unknown_telescope_names_the_known_ones() {
-        let known = || Telescopes { telescopios: ["A", "B"].map(|id| Telescope { id: id.to_owned() }).into() };
+        let known =
+            || Telescopes { telescopios: ["A", "B", "Hubble-Acad"].map(|id| Telescope { id: id.to_owned() }).into() };
         assert_eq!(choose_telescope(known(), None).unwrap(), "A");
         assert_eq!(choose_telescope(known(), Some("B")).unwrap(), "B");
         let error = choose_telescope(known(), Some("C")).unwrap_err();
-        assert_eq!(error.to_string(), "unknown telescope \"C\"; the server has: A, B");
+        assert_eq!(error.to_string(), "unknown telescope \"C\"; the server has: A, B, Hubble-Acad");
+        for near in ["hubble", "Hubbel-Acad", "HUBBLE-ACAD"] {
+            let error = choose_telescope(known(), Some(near)).unwrap_err().to_string();
+            assert!(error.contains("; did you mean Hubble-Acad? The server has: A, B, Hubble-Acad"), "{error}");
+        }
         assert!(choose_telescope(Telescopes { telescopios: Vec::new() }, None).is_err());
     }
 

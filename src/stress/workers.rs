@@ -34,6 +34,8 @@ use crate::text::is_unsafe;
 const OPENING_AT_ONCE: usize = 64;
 /// The longest outcome that is copied from an answer.
 const OUTCOME_MAX_CHARS: usize = 64;
+/// The code of a request that was refused because the scheduler does not reach its coordinator.
+const NO_COORDINATOR: &str = "coordenador_indisponivel";
 /// The longest reason.
 const REASON_MAX_CHARS: usize = 300;
 
@@ -86,9 +88,11 @@ impl Answer {
         if let Some(left_ms) = self.carencia_resta_ms {
             return Some(Reason::Grace(Duration::from_millis(left_ms)));
         }
+        let is_without_coordinator = self.codigo.as_deref() == Some(NO_COORDINATOR);
         let field = self.erros.first().map(|wrong| format!("{}: {}", wrong.campo, wrong.mensagem));
         let reason = field.or_else(|| self.detail.clone())?;
-        Some(Reason::Said(printable(&reason, REASON_MAX_CHARS)))
+        let reason = printable(&reason, REASON_MAX_CHARS);
+        Some(if is_without_coordinator { Reason::NoCoordinator(reason) } else { Reason::Said(reason) })
     }
 }
 
@@ -136,7 +140,7 @@ impl Plan {
 ///
 /// # Errors
 /// When not all connections can be opened.
-pub async fn run(plan: Plan, progress: Progress) -> anyhow::Result<Vec<Fate>> {
+pub async fn run(plan: Plan, progress: &Progress) -> anyhow::Result<Vec<Fate>> {
     let addresses = plan.url.addresses().await.map_err(|error| cannot_reach(&plan.url, error))?;
     let addresses: Arc<[SocketAddr]> = addresses.into();
     let connections = open_all(&addresses, &plan, progress).await?;
@@ -153,11 +157,13 @@ pub async fn run(plan: Plan, progress: Progress) -> anyhow::Result<Vec<Fate>> {
             connection: Some(connection),
             timed_out: false,
             bar: bar.clone(),
+            progress: progress.clone(),
         };
         workers.spawn(worker.run(first, ready.clone(), released.clone()));
     }
     drop(ready);
     all_ready.recv().await;
+    progress.release();
     release.send_replace(Some(Instant::now()));
     let mut fates = Vec::with_capacity(plan.bodies.len());
     while let Some(done) = workers.join_next().await {
@@ -168,7 +174,7 @@ pub async fn run(plan: Plan, progress: Progress) -> anyhow::Result<Vec<Fate>> {
     Ok(fates)
 }
 
-async fn open_all(addresses: &Arc<[SocketAddr]>, plan: &Plan, progress: Progress) -> anyhow::Result<Vec<Connection>> {
+async fn open_all(addresses: &Arc<[SocketAddr]>, plan: &Plan, progress: &Progress) -> anyhow::Result<Vec<Connection>> {
     let bar = progress.bar(t!("connections"), plan.connections);
     let slots = Arc::new(Semaphore::new(OPENING_AT_ONCE));
     let mut opening = JoinSet::new();
@@ -229,6 +235,7 @@ struct Worker {
     /// as long for each of them.
     timed_out: bool,
     bar: ProgressBar,
+    progress: Progress,
 }
 
 impl Worker {
@@ -252,6 +259,9 @@ impl Worker {
                 Err(outcome) => Err(outcome),
             };
             let done_at = Instant::now();
+            if answer.is_ok() {
+                self.progress.answer();
+            }
             let request_id = self.plan.request_id(index);
             fates.push(fate(index, request_id, answer, done_at - sent_at, done_at - released_at));
             self.bar.inc(1);
@@ -349,7 +359,7 @@ mod tests {
         let url = Url::parse(&format!("http://{}/agendamentos", silent.local_addr().unwrap())).unwrap();
         let (bodies, patience) = (vec![Bytes::from_static(b"{}"); 1000], Duration::from_secs(1));
         let plan = Plan { url, method: Method::POST, bodies, run: "r".into(), connections: 2, patience };
-        let fates = run(plan, Progress::on_stderr(false)).await.unwrap();
+        let fates = run(plan, &Progress::on_stderr(false)).await.unwrap();
         let count = |outcome: &str| fates.iter().filter(|fate| fate.outcome.text().contains(outcome)).count();
         assert_eq!((fates.len(), count("no answer within 1 s"), count("not sent")), (1000, 2, 998));
         assert!(fates.iter().all(|fate| fate.finished < Duration::from_secs(60)), "one wait after the other");
@@ -375,6 +385,8 @@ mod tests {
         assert_eq!(reason(br#"{"codigo": "x", "detail": "d"}"#).as_deref(), Some("d"));
         let grace = br#"{"codigo": "coordenador_indisponivel", "detail": "d", "carencia_resta_ms": 7100}"#;
         assert!(reason(grace).unwrap().ends_with(": 8 s left"));
+        let alone = br#"{"codigo": "coordenador_indisponivel", "detail": "Tente de novo."}"#;
+        assert_eq!(reason(alone).as_deref(), Some("Tente de novo."));
         assert_eq!(reason(b"?"), None);
         assert_eq!(outcome(Err("reset")), (None, "error: reset".to_owned(), None));
     }

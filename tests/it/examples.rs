@@ -11,7 +11,7 @@ use crate::common::{Server, Services, coordinator_command, deaf, http, http_with
 fn the_api_from_a_shell() {
     let services = Services::start(&[]);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/agendar.sh");
-    let output = Command::new("bash").arg(script).arg(services.scheduler.url()).output().unwrap();
+    let output = Command::new("bash").arg(script).arg(format!("{}/", services.scheduler.url())).output().unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{stdout}{stderr}");
     for expected in

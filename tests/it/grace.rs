@@ -104,6 +104,10 @@ fn in_the_grace_every_tool_says_how_long_it_lasts() {
         let text = printed(&output);
         assert_eq!(output.status.code(), Some(status), "{text}");
         assert!((200..=300).contains(&said(&text)), "{text}");
+        // Once, and in one language.
+        if arguments[0] == "health" {
+            assert!(text.matches(" s left").count() == 1 && !text.contains("faltam"), "{text}");
+        }
     }
     let report = run(&["stress", "--n", "10", "--json", "--url", &agenda]);
     let report: Value = serde_json::from_slice(&report.stdout).unwrap();

@@ -190,7 +190,7 @@ fn the_report_of_a_run_is_the_same_in_both_languages() {
     }
     assert_eq!(own["outcomes"]["booked"], 1);
     // The reason is the server's, in both.
-    let [own, english] = reports(&["-n", "1", "--scientist", "99999"], 1);
+    let [own, english] = reports(&["-n", "1", "--scientist", "99999"], 2);
     assert_eq!((&own["reasons"], &own["seen"]), (&english["reasons"], &english["seen"]));
 }
 

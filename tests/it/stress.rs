@@ -5,7 +5,8 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::common::{deaf, sctec};
+use crate::common::terminal::Terminal;
+use crate::common::{Background, deaf, http, nobody, sctec, signal, wait_until};
 
 const SCTEC: &str = env!("CARGO_BIN_EXE_sctec");
 
@@ -140,7 +141,8 @@ fn a_slot_that_was_booked_before_is_named_and_nothing_is_sent() {
     assert_cannot_run(&server.stress(&["--slot", before, "--distinct", "-n", "3"]), named);
     assert_eq!(server.report(&["--slot", before]).0, 0, "it is still free");
     let (status, report) = server.report(&["--slot", "2031-05-01T10:01:00Z", "--n", "2"]);
-    assert_eq!((status, &report["outcomes"]), (1, &serde_json::json!({"campos_invalidos": 2})), "{report}");
+    assert_eq!((status, &report["outcomes"]), (2, &serde_json::json!({"campos_invalidos": 2})), "{report}");
+    assert_eq!((&report["judged"], &report["as_expected"]), (&false.into(), &false.into()), "{report}");
 }
 
 #[test]
@@ -194,11 +196,85 @@ fn without_locks_there_is_a_race() {
 }
 
 #[test]
-fn the_reason_of_a_refusal_is_reported_once() {
-    let output = Server::all().stress(&["--n", "3", "--slot", "2030-01-01T00:01:00Z"]);
-    assert_eq!(exit_status(&output), 1, "{output:?}");
+fn a_run_whose_every_request_is_refused_for_the_same_other_reason_is_not_judged() {
+    let server = Server::all();
+    for (wrong, reason) in [
+        (["--slot", "2030-01-01T00:01:00Z"], "horario_inicio_utc: deve começar em um múltiplo de cinco minutos"),
+        (["--scientist", "99"], "cientista"),
+    ] {
+        let output = server.stress(&[&["--n", "3"], &wrong[..]].concat());
+        let said = stdout(&output);
+        assert_eq!(exit_status(&output), 2, "{said}");
+        let last = said.lines().last().unwrap();
+        assert!(last.starts_with("not judged: every request was refused with 4"), "{said}");
+        assert!(last.contains("; the scheduler says: \"") && last.contains(reason), "{said}");
+        assert_eq!(said.matches("the scheduler says").count(), 1, "{said}");
+        let distinct = server.stress(&[&["--n", "3", "--distinct"], &wrong[..]].concat());
+        assert_eq!(exit_status(&distinct), 2, "{distinct:?}");
+    }
+}
+
+#[test]
+fn a_coordinator_that_is_not_there_is_looked_for_in_the_schedulers_log() {
+    let server = Server::start(&["serve-scheduler", "--listen", "127.0.0.1:0", "--coordinator", &nobody()]);
+    let output = server.stress(&["-n", "2"]);
     let said = stdout(&output);
-    assert_eq!(said.matches("horario_inicio_utc: deve começar em um múltiplo de cinco minutos").count(), 1, "{said}");
+    assert_eq!((exit_status(&output), said.matches("its option --coordinator names").count()), (1, 1), "{said}");
+    let (_, report) = server.report(&["-n", "2"]);
+    assert!(!report["reasons"]["503"].as_str().unwrap().contains("--coordinator"), "{report}");
+}
+
+/// `stress` with the signals that a shell ignores for what it starts in the background.
+fn interruptible(url: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("env");
+    deaf(&mut command).args(["--default-signal=INT", SCTEC, "stress", "--url", url]).args(arguments);
+    command
+}
+
+/// A run that takes minutes.
+const LONG: [&str; 5] = ["-n", "100000", "-c", "1", "--distinct"];
+
+#[test]
+fn a_run_that_is_interrupted_says_how_far_it_came() {
+    for (name, number) in [("INT", 2), ("TERM", 15)] {
+        let server = Server::all();
+        let listed = || {
+            let listed = http("GET", &format!("{}/agendamentos?limite=500", server.url), None).json();
+            listed["agendamentos"].as_array().unwrap().len()
+        };
+        let mut run = Background::spawn(&mut interruptible(&server.url, &LONG));
+        wait_until("it books", || listed() > 0);
+        signal(run.child.id(), name);
+        assert_eq!(run.status(), Some(128 + number), "{name}");
+        wait_until("it says so", || !run.err.lock().unwrap().is_empty());
+        let said = run.err.lock().unwrap().join("\n");
+        let answered = said.strip_prefix("sctec: interrupted: ").and_then(|said| said.split_once(' ')).unwrap();
+        assert_eq!(answered.1, "of 100000 answered; bookings that were made stay", "{said}");
+        let answered: usize = answered.0.parse().unwrap();
+        // The last request may have been answered after the interruption.
+        assert!((1..100_000).contains(&answered) && listed() >= answered.min(500), "{said}");
+        assert!(run.out.lock().unwrap().is_empty());
+    }
+    // It hangs before the first request.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut run = Background::spawn(&mut interruptible(&format!("http://{}", silent.local_addr().unwrap()), &[]));
+    let _asked = silent.accept().unwrap();
+    signal(run.child.id(), "INT");
+    assert_eq!(run.status(), Some(130));
+    wait_until("it says so", || !run.err.lock().unwrap().is_empty());
+    assert_eq!(*run.err.lock().unwrap(), ["sctec: interrupted before any request was sent"]);
+}
+
+#[test]
+fn an_interrupted_run_takes_its_bar_away() {
+    let server = Server::all();
+    let mut terminal = Terminal::start(80, &mut interruptible(&server.url, &LONG));
+    terminal.wait_for("/100000");
+    signal(terminal.id(), "INT");
+    let shown = terminal.end_with(130);
+    let (before, said) = shown.rsplit_once("sctec: interrupted: ").unwrap_or_else(|| panic!("{shown}"));
+    let (_, after_bar) = before.rsplit_once("/100000").unwrap();
+    assert!(after_bar.contains("\x1b[2K") && said.ends_with(" bookings that were made stay\n"), "{shown:?}");
 }
 
 #[test]
@@ -214,7 +290,13 @@ fn a_run_that_cannot_begin_is_explained_in_one_line() {
     assert_cannot_run(&stress(&format!("http://127.0.0.1:{port}"), &[]), "cannot reach http://127.0.0.1:");
     assert_cannot_run(&stress("localhost", &[]), "--url: \"localhost\" is not a URL that can be asked");
     let server = Server::all();
-    assert_cannot_run(&server.stress(&["--slot", "tomorrow"]), "--slot \"tomorrow\" is not an instant");
+    let tomorrow = server.stress(&["--slot", "tomorrow"]);
+    assert_cannot_run(&tomorrow, "--slot \"tomorrow\" is not an instant");
+    assert_cannot_run(&tomorrow, "as 2030-06-01T03:00:00Z");
+    assert_cannot_run(
+        &server.stress(&["--telescope", "hubble"]),
+        "did you mean Hubble-Acad? The server has: Hubble-Acad",
+    );
     assert_cannot_run(
         &server.stress(&["--telescope", "Keck"]),
         "unknown telescope \"Keck\"; the server has: Hubble-Acad",

@@ -11,9 +11,9 @@ use tokio::time::{sleep, sleep_until, timeout_at};
 
 use super::gate::{Gate, Lease, Loss, Renewed};
 use super::running::Running;
-use super::signals::Signals;
 use super::term::Term;
 use crate::commands::output::tell;
+use crate::commands::signals::Signals;
 use crate::language::chain;
 
 /// How a command came to its end.

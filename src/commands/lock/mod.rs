@@ -32,8 +32,8 @@ use tokio::time::{sleep, timeout_at};
 
 use self::gate::{Asked, Gate, Holder, Lease};
 use self::keep::{End, keep};
-use self::running::{Running, by_signal, exit_status};
-use self::signals::Signals;
+use self::running::{Running, exit_status};
+use self::signals::PASSED_ON;
 use self::term::Term;
 use super::address::url_parser;
 use super::locks::client::Client;
@@ -43,6 +43,7 @@ use super::outcome::{
 };
 use super::output::tell;
 use super::runtime::block_on_this_thread;
+use super::signals::{Signals, by_signal};
 use super::values::parse_duration;
 use crate::coordinator::protocol::{NAME_MAX_BYTES, TTL_MS_MAX, TTL_MS_MIN};
 use crate::language::{chain, io_message};
@@ -65,10 +66,11 @@ const GIVING_UP: Duration = Duration::from_secs(1);
 COMMAND finds in its environment: SCTEC_TOKEN_FENCING (the fencing token), SCTEC_LOCK_RESOURCES (the names, one per line) \
 and SCTEC_LEASE_ID (a program that has it can renew and release the lock).
 
-The lock is renewed after each third of the TTL, and released when COMMAND ends. If no renewal succeeds until two thirds of the \
+The lock is renewed after each third of the TTL, and released when COMMAND ends, even if it leaves processes behind. If no renewal succeeds until two thirds of the \
 TTL have passed, COMMAND and the processes that it started get SIGTERM, and SIGKILL just before the lock expires. If the lock was released by \
 force, the next renewal notices it: SIGTERM at once, SIGKILL a third of the TTL later. If sctec lock itself is killed or stopped, or the machine sleeps, \
-COMMAND may go on without the lock: the storage must check the fencing token.
+COMMAND may go on without the lock. So may a process that has detached itself from COMMAND (a daemon): it gets no signal. The storage \
+must check the fencing token.
 
 Signals (INT, QUIT, TERM, HUP, USR1, USR2) are passed on to COMMAND.
 
@@ -134,7 +136,7 @@ async fn locked(args: &LockArgs) -> anyhow::Result<u8> {
         request_id: format!("{:016x}", getrandom::u64().context(t!("the system gives no random numbers"))?),
         ttl: args.ttl,
     };
-    let mut signals = Signals::taken().context(t!("cannot watch for signals"))?;
+    let mut signals = Signals::taken(PASSED_ON).context(t!("cannot watch for signals"))?;
     let lease = tokio::select! {
         biased;
         // The closed connection takes the request out of the queue.

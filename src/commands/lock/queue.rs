@@ -22,7 +22,9 @@ type Asking<'a> = Pin<Box<dyn Future<Output = Result<Asked, ClientError>> + Send
 pub async fn wait(gate: &Gate, until: Option<Instant>, one_wait: Duration) -> Result<Asked, ClientError> {
     let left = || until.map_or(one_wait, |until| until.saturating_duration_since(Instant::now()).min(one_wait));
     let ask = |since| -> Asking<'_> { Box::pin(gate.lock(left(), since)) };
-    // When the first request for this place in the queue was sent: the coordinator counts the wait from its arrival.
+    // When the first request for this place in the queue was sent: the coordinator counts the wait from its arrival. After a lost
+    // connection it may count from an earlier one. Then the lease's end is believed to be later than it is, by no more than the time
+    // that the answer was under way.
     let mut since = Instant::now();
     let (mut newer, mut older) = (ask(since), None::<Asking<'_>>);
     let mut sent_at = since;

@@ -10,9 +10,7 @@ use tokio::process::{Child, Command};
 
 use super::family::Family;
 use super::signals::reached_the_command;
-
-/// What a shell adds to the number of a signal that has ended a command.
-const SIGNALLED: u8 = 128;
+use crate::commands::signals::by_signal;
 
 /// A command that runs.
 pub struct Running(Child);
@@ -70,9 +68,4 @@ impl Running {
 pub fn exit_status(status: ExitStatus) -> u8 {
     let code = status.code().map(u8::try_from).and_then(Result::ok);
     code.unwrap_or_else(|| by_signal(status.signal().unwrap_or_default()))
-}
-
-/// The exit status of a process that a signal has ended.
-pub fn by_signal(number: i32) -> u8 {
-    SIGNALLED.saturating_add(u8::try_from(number).unwrap_or_default())
 }

@@ -1,5 +1,6 @@
 //! The place in the queue is kept over several requests, and a lease is never believed for longer than it lasts.
 
+use std::io::{Read, Write};
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -111,6 +112,43 @@ async fn a_wait_ends_in_time_and_says_who_has_it() {
     let expected =
         "X is held by first until 2025-10-26T18:00:08Z (8.8 s from now) or longer, if it is renewed; token 1";
     assert_eq!(text, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_that_is_tried_again_counts_from_its_beginning() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = Client::new(&[format!("http://{}", listener.local_addr().unwrap())]).unwrap();
+    let gate = Gate { client, names: vec!["X".into()], owner: "o".into(), request_id: "p".into(), ttl: TTL };
+    let (sender, waits) = std::sync::mpsc::channel();
+    // It refuses the first request, and closes the connection of each later one without an answer.
+    std::thread::spawn(move || {
+        for number in 0.. {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = String::new();
+            while !request.ends_with('}') {
+                let mut buffer = [0; 4096];
+                let read = stream.read(&mut buffer).unwrap();
+                assert!(read > 0, "a whole request");
+                request += str::from_utf8(&buffer[..read]).unwrap();
+            }
+            let body: serde_json::Value = serde_json::from_str(request.split_once("\r\n\r\n").unwrap().1).unwrap();
+            if sender.send(body["espera_ms"].as_u64().unwrap()).is_err() {
+                return;
+            }
+            if number == 0 {
+                let busy = r#"{"codigo":"ocupado","detail":"d","recurso":"X","retido":false,"fila":0}"#;
+                let head = "HTTP/1.1 409 Conflict\r\nContent-Type: application/json\r\nContent-Length:";
+                stream.write_all(format!("{head} {}\r\n\r\n{busy}", busy.len()).as_bytes()).unwrap();
+            }
+        }
+    });
+    let waiting = tokio::spawn(async move { acquire(&gate, Some(Some(Duration::from_secs(30)))).await.is_ok() });
+    let next = |_| waits.recv_timeout(Duration::from_secs(60)).expect("it tries again");
+    let waits: Vec<u64> = (0..4).map(next).collect();
+    waiting.abort();
+    assert!(waits[0] == 0 && waits[1] <= 30_000, "{waits:?}");
+    // Each try waits for what is left, which is less by the pause before it.
+    assert!(waits[1..].windows(2).all(|pair| pair[1] + 499 <= pair[0]), "{waits:?}");
 }
 
 #[test]

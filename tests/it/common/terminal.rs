@@ -35,6 +35,11 @@ impl Terminal {
         Self { child, master, shown: Vec::new() }
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Reads until the terminal shows `text`.
     pub fn wait_for(&mut self, text: &str) -> String {
         while !self.text().contains(text) {
