@@ -243,7 +243,8 @@ fn a_run_that_is_interrupted_says_how_far_it_came() {
             listed["agendamentos"].as_array().unwrap().len()
         };
         let mut run = Background::spawn(&mut interruptible(&server.url, &LONG));
-        wait_until("it books", || listed() > 0);
+        // The second is sent after the answer to the first.
+        wait_until("it books", || listed() > 1);
         signal(run.child.id(), name);
         assert_eq!(run.status(), Some(128 + number), "{name}");
         wait_until("it says so", || !run.err.lock().unwrap().is_empty());
