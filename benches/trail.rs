@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use comfy_table::{CellAlignment, Table, presets};
+use sctec::access::Caller;
 use sctec::agenda::{Booking, Scientist, SlotRange, Status};
 use sctec::audit::chain::ChainHead;
 use sctec::audit::record::Event;
@@ -99,12 +100,13 @@ fn make_trail(path: &Path, records: u64) -> Outcome<u64> {
         let name = name.to_owned();
         let scientist = Scientist { id: scientist_id, name, institution: String::new(), country: String::new() };
         let token = Some(index + 1);
+        let caller = Caller::anonymous(([192, 0, 2, 10], 4711).into());
         let event = if index % CANCELLED_EVERY == 0 {
             Event::BookingCancelled { booking: &booking, scientist_name: &scientist.name, token }
         } else {
             Event::BookingCreated { booking: &booking, scientist: &scientist, token }
         };
-        writeln!(out, "{}", head.append(event.open_json(at), &format!("6b1f-{index:x}")))?;
+        writeln!(out, "{}", head.append(event.open_json(at), &format!("6b1f-{index:x}"), &caller))?;
     }
     Ok(out.into_inner()?.metadata()?.len())
 }

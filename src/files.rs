@@ -1,12 +1,20 @@
-//! Facts about files that the file system tells: which file a path leads to, and whether its name is on disk.
+//! How this program's own files are made, for its user alone; and facts that the file system tells: which file a path leads to,
+//! and whether its name is on disk.
 //!
 //! A file that is open may lose its name: it is deleted, moved, or replaced by another one. Programs that write for weeks
 //! (the log, the audit trail, the agenda, the coordinator's state) look for that.
 
-use std::fs::{File, Metadata};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// The permissions of a file, whatever the umask: its owner reads and writes it.
+const FILE_MODE: u32 = 0o600;
+/// Those of a folder.
+const FOLDER_MODE: u32 = 0o700;
 
 /// Which file it is under all its names: device and inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +52,40 @@ pub fn leads_to(path: &Path, file: &File) -> bool {
     matches!((FileId::of(file), FileId::at(path)), (Ok(open), Ok(named)) if open == named)
 }
 
+/// To open one of our own files: if it has to be made, it is for this user alone.
+pub fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(FILE_MODE);
+    options
+}
+
+/// The same for a file that is never behind a symbolic link; opening a link is an error.
+pub fn private_no_link() -> OpenOptions {
+    let mut options = private();
+    options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+    options
+}
+
+/// Makes a file anew and opens it for writing. What an interrupted attempt has left at the path is removed, and nothing that stands
+/// there is written to.
+///
+/// # Errors
+/// The system's.
+pub fn create_anew(path: &Path) -> io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => private().write(true).create_new(true).open(path),
+    }
+}
+
+/// Makes a folder for this user alone.
+///
+/// # Errors
+/// The system's.
+pub fn create_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(FOLDER_MODE).create(path)
+}
+
 /// Makes the name of a file or folder durable, by an fsync of the folder above it. The fsync of a file makes its content
 /// durable, but not its name.
 ///
@@ -59,6 +101,32 @@ pub fn sync_parent(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_made_is_its_users_alone_and_no_link_is_written_through() {
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o777;
+        let [file, anew, inner, target, link] =
+            ["file", "anew", "inner", "target", "link"].map(|name| folder.path().join(name));
+        private().write(true).create(true).truncate(false).open(&file).unwrap();
+        create_folder(&inner).unwrap();
+        std::fs::write(&target, "kept").unwrap();
+        for left in [None, Some("a file"), Some("a link")] {
+            match left {
+                Some("a file") => std::fs::write(&anew, "left").unwrap(),
+                Some(_) => std::os::unix::fs::symlink(&target, &anew).unwrap(),
+                None => {}
+            }
+            create_anew(&anew).unwrap();
+            assert!(std::fs::symlink_metadata(&anew).unwrap().is_file() && mode(&anew) == 0o600, "{left:?}");
+            assert_eq!(std::fs::read_to_string(&anew).unwrap(), "", "{left:?}");
+            std::fs::remove_file(&anew).unwrap();
+        }
+        assert_eq!((mode(&file), mode(&inner)), (0o600, 0o700));
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(private_no_link().write(true).create(true).truncate(true).open(&link).is_err());
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "kept");
+    }
 
     #[test]
     fn a_path_leads_to_a_file_until_another_has_its_name() {

@@ -34,6 +34,7 @@
 //! - [`coordinator`]: the lock table, the service around it, and its client;
 //! - [`store`]: the agenda's storage: an interface, and SQLite behind it;
 //! - [`audit`]: the record, its hash chain, and the file;
+//! - [`access`]: who asks;
 //! - [`agenda`]: slots, bookings and their rules;
 //! - [`clock`]: Cristian's algorithm and its client;
 //! - [`http`]: HTTP on hyper, without any domain;
@@ -59,6 +60,7 @@ pub mod stress;
 pub mod coordinator;
 mod store;
 
+pub mod access;
 pub mod agenda;
 pub mod audit;
 pub mod clock;

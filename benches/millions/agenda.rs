@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use rusqlite::Connection;
+use sctec::access::Caller;
 use sctec::agenda::{Booking, Scientist, SlotRange, Status};
 use sctec::audit::chain::ChainHead;
 use sctec::audit::record::Event;
@@ -147,7 +148,7 @@ impl Agenda {
 
     fn record(&mut self, event: &Event<'_>, at_us: i64) -> Outcome<()> {
         let at = Timestamp::from_micros(at_us).ok_or("no such instant")?;
-        let line = self.head.append(event.open_json(at), "6b1f-2a");
+        let line = self.head.append(event.open_json(at), "6b1f-2a", &Caller::anonymous(([192, 0, 2, 10], 4711).into()));
         self.connection
             .prepare_cached("INSERT INTO auditoria (seq, linha) VALUES (?1, ?2)")?
             .execute((self.head.seq.cast_signed(), line))?;

@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
+use crate::access::{AUTHOR_MAX, Caller, is_author_byte};
+
 /// The bytes between a record's hashed bytes and its hash.
 pub const HASH_FIELD: &str = ",\"hash\":\"";
 
@@ -28,11 +30,17 @@ impl ChainHead {
 
     /// Adds a record to the chain and returns its line, without the line break. `open_json` is a JSON object without its closing
     /// brace. `request_id` must need no escaping in JSON.
-    pub fn append(&mut self, open_json: String, request_id: &str) -> String {
+    pub fn append(&mut self, open_json: String, request_id: &str, caller: &Caller) -> String {
         let mut line = open_json;
         self.seq += 1;
         // Writing to a `String` cannot fail.
-        let _ = write!(line, ",\"seq\":{},\"req\":\"{request_id}\",\"prev\":\"{}\"", self.seq, self.hash);
+        let Caller { author, ip } = caller;
+        let _ = write!(line, ",\"seq\":{},\"req\":\"{request_id}\",\"autor\":\"{author}\",\"ip\":", self.seq);
+        let _ = match ip {
+            Some(ip) => write!(line, "\"{ip}\""),
+            None => write!(line, "null"),
+        };
+        let _ = write!(line, ",\"prev\":\"{}\"", self.hash);
         self.hash = hex(&Sha256::digest(line.as_bytes()));
         let _ = write!(line, "{HASH_FIELD}{}\"}}", self.hash);
         line
@@ -68,8 +76,13 @@ pub struct Link<'a> {
 pub const HASH_DIGITS: usize = 64;
 /// The end of a line.
 const END: &[u8] = b"\"}";
-const PREV_FIELD: &[u8] = b"\",\"prev\":\"";
-const REQ_FIELD: &[u8] = b",\"req\":\"";
+const PREV_FIELD: &[u8] = b",\"prev\":\"";
+const IP_FIELD: &[u8] = b",\"ip\":";
+const NO_IP: &[u8] = b"null";
+/// The most bytes of an address: an IPv6 one that ends with an IPv4 one.
+const IP_MAX: usize = 45;
+const AUTHOR_FIELD: &[u8] = b",\"autor\":";
+const REQ_FIELD: &[u8] = b",\"req\":";
 const SEQ_FIELD: &[u8] = b",\"seq\":";
 /// The most bytes of a request's identifier.
 const REQ_MAX: usize = 64;
@@ -81,12 +94,13 @@ impl<'a> Link<'a> {
         let hash = tail.strip_prefix(HASH_FIELD.as_bytes())?.strip_suffix(END)?;
         let rest = hashed.strip_suffix(b"\"")?;
         let (rest, prev) = rest.split_at(rest.len().checked_sub(HASH_DIGITS)?);
-        let rest = rest.strip_suffix(PREV_FIELD)?;
-        let (rest, req) = split_word(rest, REQ_MAX, is_req_byte)?;
-        if req.is_empty() || !is_hash(prev) || !is_hash(hash) {
+        if !is_hash(prev) || !is_hash(hash) {
             return None;
         }
-        let (rest, digits) = split_word(rest.strip_suffix(REQ_FIELD)?, 20, |byte| byte.is_ascii_digit())?;
+        let rest = rest.strip_suffix(PREV_FIELD)?;
+        let rest = before_caller(rest).unwrap_or(rest);
+        let rest = before_text(rest, REQ_FIELD, REQ_MAX, is_req_byte)?;
+        let (rest, digits) = split_word(rest, 20, |byte| byte.is_ascii_digit())?;
         if digits.first().is_none_or(|&first| first == b'0') {
             return None;
         }
@@ -102,6 +116,21 @@ impl<'a> Link<'a> {
     }
 }
 
+/// The bytes before the fields that say who asked, if these are the last ones. Records of older versions have none.
+fn before_caller(bytes: &[u8]) -> Option<&[u8]> {
+    let rest = match bytes.strip_suffix(NO_IP) {
+        Some(rest) => rest.strip_suffix(IP_FIELD)?,
+        None => before_text(bytes, IP_FIELD, IP_MAX, is_ip_byte)?,
+    };
+    before_text(rest, AUTHOR_FIELD, AUTHOR_MAX, is_author_byte)
+}
+
+/// The bytes before a field whose value is a text of 1 to `most` such bytes, if this is the last field.
+fn before_text<'a>(bytes: &'a [u8], field: &[u8], most: usize, belongs: impl Fn(u8) -> bool) -> Option<&'a [u8]> {
+    let (rest, text) = split_word(bytes.strip_suffix(b"\"")?, most, belongs)?;
+    if text.is_empty() { None } else { rest.strip_suffix(b"\"")?.strip_suffix(field) }
+}
+
 /// Splits off the last bytes for which `belongs` is true; `None` if there are more than `most` of them.
 fn split_word(bytes: &[u8], most: usize, belongs: impl Fn(u8) -> bool) -> Option<(&[u8], &[u8])> {
     let length = bytes.iter().rev().take(most + 1).take_while(|&&byte| belongs(byte)).count();
@@ -110,6 +139,10 @@ fn split_word(bytes: &[u8], most: usize, belongs: impl Fn(u8) -> bool) -> Option
 
 fn is_req_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
+}
+
+fn is_ip_byte(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'.' | b':')
 }
 
 /// Whether these are the digits of a hash.
@@ -130,6 +163,10 @@ fn hex(digest: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    fn client() -> Caller {
+        Caller::anonymous("192.0.2.10:4711".parse().unwrap())
+    }
+
     #[test]
     fn the_first_record_follows_the_hash_of_the_identity() {
         // SHA-256("abc"), FIPS 180-2 appendix B.1.
@@ -142,7 +179,7 @@ mod tests {
         let mut head = ChainHead::genesis("abc");
         let mut previous = head.hash.clone();
         for seq in 1..=3 {
-            let line = head.append(format!("{{\"n\":{seq}"), "r-1");
+            let line = head.append(format!("{{\"n\":{seq}"), "r-1", &client());
             let record: serde_json::Value = serde_json::from_str(&line).unwrap();
             assert_eq!(record["seq"], seq);
             assert_eq!(record["prev"], previous);
@@ -152,9 +189,58 @@ mod tests {
         }
     }
 
+    /// A record as older versions made it.
+    fn append_old(head: &mut ChainHead, seq: u64) -> String {
+        let hashed = format!("{{\"n\":{seq},\"seq\":{seq},\"req\":\"r-1\",\"prev\":\"{}\"", head.hash);
+        *head = ChainHead { seq, hash: hex(&Sha256::digest(hashed.as_bytes())) };
+        format!("{hashed}{HASH_FIELD}{}\"}}", head.hash)
+    }
+
+    #[test]
+    fn a_chain_goes_on_from_records_that_do_not_say_who_asked() {
+        let mut written = ChainHead::genesis("abc");
+        let (mut read, callers) = (written.clone(), [client(), Caller::service("servico-agendamento")]);
+        for seq in 1..=6 {
+            let line = match callers.get(seq - 1) {
+                Some(_) => append_old(&mut written, seq as u64),
+                None => written.append(format!("{{\"n\":{seq}"), "r-1", &callers[seq % 2]),
+            };
+            assert!(read.follow(line.as_bytes()), "{line}");
+            assert_eq!(Link::of(line.as_bytes()).unwrap().body, format!("{{\"n\":{seq}").as_bytes());
+        }
+        assert_eq!(read, written);
+    }
+
+    #[test]
+    fn the_fields_that_say_who_asked_have_one_form() {
+        let whole = |fields: &str| {
+            let zeros = "0".repeat(HASH_DIGITS);
+            let line =
+                format!("{{\"n\":1,\"seq\":1,\"req\":\"r-1\",{fields}\"prev\":\"{zeros}\"{HASH_FIELD}{zeros}\"}}");
+            Link::of(line.as_bytes()).is_some()
+        };
+        for fine in ["", "\"autor\":\"a\",\"ip\":null,", "\"autor\":\"a.b@c\",\"ip\":\"::ffff:1.2.3.4\","] {
+            assert!(whole(fine), "{fine}");
+        }
+        for wrong in [
+            "\"autor\":\"a\",",
+            "\"ip\":null,",
+            "\"ip\":null,\"autor\":\"a\",",
+            "\"autor\":\"\",\"ip\":null,",
+            "\"autor\":\"a b\",\"ip\":null,",
+            "\"autor\":null,\"ip\":null,",
+            "\"autor\":\"a\",\"ip\":\"\",",
+            "\"autor\":\"a\",\"ip\":\"null\",",
+            "\"autor\":\"a\",\"ip\":7,",
+            "\"autor\":\"a\",\"ip\":\"::1\",\"autor\":\"a\",\"ip\":\"::1\",",
+        ] {
+            assert!(!whole(wrong), "{wrong}");
+        }
+    }
+
     #[test]
     fn every_changed_byte_is_detected() {
-        let line = ChainHead::genesis("abc").append("{\"n\":1".to_owned(), "r-1").into_bytes();
+        let line = ChainHead::genesis("abc").append("{\"n\":1".to_owned(), "r-1", &client()).into_bytes();
         for position in 0..line.len() {
             let mut changed = line.clone();
             changed[position] ^= 1;

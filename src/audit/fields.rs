@@ -33,6 +33,12 @@ pub struct Record<'a> {
     /// The request that caused it.
     #[serde(borrow)]
     pub req: Option<&'a RawValue>,
+    /// Who sent that request. Older records do not say it.
+    #[serde(borrow)]
+    pub autor: Option<&'a RawValue>,
+    /// Where it came from.
+    #[serde(borrow)]
+    pub ip: Option<&'a RawValue>,
     /// The hash of the record before.
     #[serde(borrow)]
     pub prev: Option<&'a RawValue>,

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
+use crate::access::Caller;
 use crate::agenda::{Booking, NewBooking, Scientist};
+use crate::http::request_id::RequestId;
 use crate::text::escaped;
 use crate::time::Timestamp;
 
@@ -38,6 +40,24 @@ pub const EVENT_TYPES: [&str; 7] = [
     LOCK_FORCED,
     LOCK_NOT_FORCED,
 ];
+
+/// The request that causes an event.
+#[derive(Clone, Debug)]
+pub struct Cause {
+    /// Its identifier.
+    pub request_id: RequestId,
+    /// Who sent it.
+    pub caller: Caller,
+}
+
+#[cfg(test)]
+impl Cause {
+    /// The request of that identifier, from 192.0.2.10.
+    pub fn of_test(id: &str) -> Self {
+        let caller = Caller::anonymous("192.0.2.10:4711".parse().unwrap());
+        Self { request_id: RequestId::parse(id).unwrap(), caller }
+    }
+}
 
 /// An event that is recorded.
 #[derive(Clone, Debug)]

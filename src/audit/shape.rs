@@ -56,7 +56,7 @@ impl Display for Misshapen {
             Self::AfterEvent => t!("event_type is not followed by service"),
             Self::AfterService => t!("service is not followed by details"),
             Self::BeforeSeq => t!("seq does not follow details"),
-            Self::End => t!("it does not end with seq, req, prev and hash"),
+            Self::End => t!("it does not end with seq, req, autor, ip, prev and hash"),
             Self::Overlapping => t!("its fields overlap"),
             Self::TooLong => t!("it is too long"),
         })
@@ -162,6 +162,7 @@ fn is_beginning(line: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::Caller;
     use crate::audit::chain::ChainHead;
     use crate::audit::record::{Event, LEVEL, Process, SERVICE};
     use crate::time::Timestamp;
@@ -169,7 +170,11 @@ mod tests {
     fn line() -> String {
         let process = Process { version: "0.1.0", mode: "com_trava", pid: 1, address: "127.0.0.1:5000".to_owned() };
         let at = Timestamp::parse_rfc3339("2025-10-26T18:00:05.123456Z").unwrap();
-        ChainHead::genesis("abc").append(Event::ServiceStarted(&process).open_json(at), "6b1f-2a")
+        ChainHead::genesis("abc").append(
+            Event::ServiceStarted(&process).open_json(at),
+            "6b1f-2a",
+            &Caller::service("x"),
+        )
     }
 
     #[test]

@@ -92,9 +92,10 @@ pub async fn serve(
     config: Config,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DataDirError> {
-    data_dir::create(&config.data_dir)?;
+    let found = data_dir::prepare(&config.data_dir)?;
     let log_path = config.data_dir.join(data_dir::COORDINATOR_LOG);
     let logs = data_dir::open_log(SERVICE, &log_path, &config.logging)?;
+    found.tell(&config.data_dir, &logs.logger);
     let clock = Clock::system();
     let state = StateFile::open(&config.data_dir)?;
     let tokens_above = config.tokens_above.min(TOKENS_ABOVE_MAX);

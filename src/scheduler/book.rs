@@ -28,7 +28,7 @@ pub async fn book(app: Arc<App>, new: NewBooking, origin: Origin) -> Result<Book
     }
     if let (Some(asked), Err(refusal)) = (asked, &booked)
         && let Some(why) = refusal.why()
-        && let Err(error) = app.store.record_refusal(asked, why, origin.request_id.clone()).await
+        && let Err(error) = app.store.record_refusal(asked, why, origin.cause.clone()).await
     {
         // The refusal stands: it wrote nothing that would have to be undone.
         not_recorded(&origin.log, "AGENDAMENTO_RECUSADO", &error);
@@ -46,7 +46,7 @@ fn tell_refused(app: &App, contested: &Contested, refusal: &Refusal, origin: &Or
         cientista_id: contested.scientist_id,
         codigo: refusal.code().name(),
         utc: app.clock.now().micros().to_string(),
-        req: origin.request_id.clone(),
+        req: origin.cause.request_id.clone(),
     });
 }
 

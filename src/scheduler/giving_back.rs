@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::gate::Locking;
 use super::origin::Origin;
+use crate::audit::record::Cause;
 use crate::coordinator::client::{Client, Lease, Unlocked};
 use crate::logging::Several;
 use crate::text::Word;
@@ -55,7 +56,7 @@ async fn unlock(
     retention: Duration,
     times: Times,
 ) {
-    let Origin { request_id, log } = &origin;
+    let Origin { cause: Cause { request_id, .. }, log } = &origin;
     let first = client.unlock(request_id, &lease, retention).await;
     debug!(log, "Tempos da operação";
         "lock_us" => micros(times.locked - times.begun),

@@ -91,7 +91,7 @@ pub async fn scientist(app: &App, id: &str, log: &Logger) -> Result<Response, Pr
 
 /// `POST /agendamentos`.
 pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Problem> {
-    let origin = Origin { request_id: request.id.clone(), log: request.log.clone() };
+    let origin = Origin::of(request);
     let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
     let (draft, wrong_fields) = requests::booking(Fields::parse(&bytes)?);
     let new = check(app, draft, wrong_fields, &request.log).await?;
@@ -177,7 +177,7 @@ pub async fn booking(app: &App, id: &str, log: &Logger) -> Result<Response, Prob
 
 /// `DELETE /agendamentos/{id}`.
 pub async fn cancel(app: &Arc<App>, id: &str, request: &mut Request) -> Result<Response, Problem> {
-    let origin = Origin { request_id: request.id.clone(), log: request.log.clone() };
+    let origin = Origin::of(request);
     let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
     let reason = requests::cancellation(&bytes)?;
     let Some(number) = requests::id(id) else {

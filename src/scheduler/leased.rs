@@ -17,6 +17,7 @@ use super::origin::Origin;
 use super::outcome::{broken, of_booking, of_cancellation};
 use super::refusal::Refusal;
 use crate::agenda::{Booking, NewBooking, SlotRange, resource};
+use crate::audit::record::Cause;
 use crate::coordinator::client::{LockError, LockRequest};
 use crate::coordinator::protocol::grace;
 use crate::logging::Several;
@@ -29,7 +30,7 @@ pub async fn book(app: &App, locking: &Locking, new: NewBooking, origin: &Origin
     let commit = async |fence| {
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
-        let booked = app.store.book(new, fence, origin.request_id.clone()).await;
+        let booked = app.store.book(new, fence, origin.cause.clone()).await;
         match of_booking(app, origin, booked)? {
             Ok(booking) => Ok(booking),
             Err(BookRefused::Taken { start, booking_id, scientist_id }) => {
@@ -58,7 +59,7 @@ pub async fn cancel(
     let commit = async |fence| {
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
-        let cancelled = app.store.cancel(known.id, reason, fence, origin.request_id.clone()).await;
+        let cancelled = app.store.cancel(known.id, reason, fence, origin.cause.clone()).await;
         of_cancellation(app, origin, cancelled)?.map_err(|refused| match refused {
             CancelRefused::Not(not) => Refusal::not_cancelled(known.id, not),
             CancelRefused::Fence(broken) => fence_broken(locking, origin, &wanted, broken),
@@ -108,7 +109,7 @@ async fn under_lease(
     rivals: Rivals,
     commit: impl AsyncFnOnce(Fence) -> Result<Booking, Refusal>,
 ) -> Result<Booking, Refusal> {
-    let Origin { request_id, log } = origin;
+    let Origin { cause: Cause { request_id, .. }, log } = origin;
     let resources = &wanted.resources;
     let (first, several) = (Word(&resources[0]), || Several(resources.len()));
     info!(log, "Tentando adquirir lock para o recurso {}", first; several());

@@ -14,7 +14,8 @@ use crate::time::Timestamp;
 const BOOKINGS_TEMPLATE: &str = "/agendamentos{?telescopio,cientista_id,status,de,ate,limite}";
 
 /// The template of the audit trail's records.
-const AUDIT_TEMPLATE: &str = "/auditoria{?evento,cientista_id,agendamento_id,horario_utc,telescopio,req,de,ate,limite}";
+const AUDIT_TEMPLATE: &str =
+    "/auditoria{?evento,cientista_id,agendamento_id,horario_utc,telescopio,req,autor,ip,de,ate,limite}";
 
 /// From a booking: `cancelar` is there only while it is possible, and `agendar` once it was cancelled.
 pub fn of_booking(booking: &Booking, cancellable: bool) -> Links {
@@ -64,7 +65,7 @@ pub fn of_audit_page(request: &AuditRequest, next: Option<u64>) -> Links {
 
 /// The address of a page of audit records.
 pub fn audit_href(request: &AuditRequest, after: Option<u64>) -> String {
-    let Wanted { event, scientist, booking, slot, telescope, request: req, since, until } = &request.wanted;
+    let Wanted { event, scientist, booking, slot, telescope, request: req, author, ip, since, until } = &request.wanted;
     let pairs = [
         ("evento", event.clone()),
         ("cientista_id", scientist.map(|id| id.to_string())),
@@ -72,6 +73,8 @@ pub fn audit_href(request: &AuditRequest, after: Option<u64>) -> String {
         ("horario_utc", slot.map(|at| at.seconds().to_string())),
         ("telescopio", telescope.clone()),
         ("req", req.clone()),
+        ("autor", author.clone()),
+        ("ip", ip.map(|ip| ip.to_string())),
         ("de", since.map(|at| at.micros().to_string())),
         ("ate", until.map(|at| at.micros().to_string())),
         ("limite", Some(request.limit.to_string())),

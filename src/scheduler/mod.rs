@@ -57,9 +57,10 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
     config.check()?;
-    data_dir::create(&config.data_dir)?;
+    let found = data_dir::prepare(&config.data_dir)?;
     let logs = data_dir::open_log(SERVICE, &config.data_dir.join(data_dir::SCHEDULER_LOG), &config.logging)?;
     let log = logs.logger.clone();
+    found.tell(&config.data_dir, &log);
     let clock = Clock::system();
     let app = Arc::new(App::start(&config, clock.clone(), &logs).await?);
     if let Mode::Locked { ttl, .. } = &config.mode

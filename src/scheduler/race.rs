@@ -23,7 +23,7 @@ pub async fn book(app: &App, new: NewBooking, origin: &Origin) -> Result<Booking
         return Err(Refusal::Taken { telescope, start, booking_id, scientist_id });
     }
     app.pause().await;
-    let booked = app.store.book_unguarded(new, origin.request_id.clone()).await;
+    let booked = app.store.book_unguarded(new, origin.cause.clone()).await;
     match of_booking(app, origin, booked)? {
         Ok(booking) => Ok(booking),
         Err(rejection) => Err(broken(app, origin, rejection).await),
@@ -34,6 +34,6 @@ pub async fn book(app: &App, new: NewBooking, origin: &Origin) -> Result<Booking
 pub async fn cancel(app: &App, id: i64, reason: Option<String>, origin: &Origin) -> Result<Booking, Refusal> {
     info!(origin.log, "Iniciando verificação de conflito no BD");
     app.pause().await;
-    let cancelled = app.store.cancel_unguarded(id, reason, origin.request_id.clone()).await;
+    let cancelled = app.store.cancel_unguarded(id, reason, origin.cause.clone()).await;
     of_cancellation(app, origin, cancelled)?.map_err(|not| Refusal::not_cancelled(id, not))
 }

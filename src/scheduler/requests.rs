@@ -1,5 +1,7 @@
 //! Reading what clients ask for: a request becomes a value, with every wrong field named at once.
 
+use std::net::IpAddr;
+
 use crate::agenda::timetable::{Period, PeriodError, SlotState};
 use crate::agenda::{
     Draft, NOTES_MAX_CHARS, REASON_MAX_CHARS, SLOT_MIN, SlotRangeError, Status, TARGET_MAX_CHARS, check_duration,
@@ -36,7 +38,7 @@ const BOOKING_FIELDS: &str = "cientista_id, horario_inicio_utc, telescopio, dura
 const ANSWERED_FIELDS: [&str; 7] =
     ["id", "criado_em_utc", "cancelado_em_utc", "motivo_cancelamento", "_links", "agendamento_id", "vezes_agendado"];
 const AUDIT_PARAMETERS: &str =
-    "evento, cientista_id, agendamento_id, horario_utc, telescopio, req, de, ate, limite, cursor";
+    "evento, cientista_id, agendamento_id, horario_utc, telescopio, req, autor, ip, de, ate, limite, cursor";
 const LIST_PARAMETERS: &str = "telescopio, cientista_id, status, de, ate, limite, cursor";
 
 /// Reads a booking's fields, as far as they can be read, and what is wrong with the others.
@@ -212,6 +214,11 @@ pub fn audit(query: Option<&str>) -> Result<AuditRequest, Problem> {
         slot: parameters.instant("horario_utc"),
         telescope: parameters.text("telescopio"),
         request: parameters.text("req"),
+        author: parameters.text("autor"),
+        ip: parameters.parsed("ip", |text| {
+            let ip = text.parse::<IpAddr>().ok();
+            ip.map(|ip| ip.to_canonical()).ok_or_else(|| "deve ser um endereço IP, sem porta".to_owned())
+        }),
         since: parameters.instant("de"),
         until: parameters.instant("ate"),
     };

@@ -7,6 +7,7 @@ use slog::{debug, info};
 
 use super::app::App;
 use super::{handlers, links, page, timetable, trail};
+use crate::access::ip_of;
 use crate::http::problem::Problem;
 use crate::http::router::{Endpoint, Found, Query, Router, Table};
 use crate::http::server::{Handler, Request};
@@ -113,7 +114,7 @@ impl Routes {
 
 /// Logs the assignment's line for a request.
 fn announce(request: &Request, route: Route, path: &str) {
-    let (log, ip) = (&request.log, request.peer.ip());
+    let (log, ip) = (&request.log, ip_of(request.peer));
     match route {
         Route::Book => info!(log, "Requisição recebida para POST /agendamentos"),
         Route::Cancel => info!(log, "Requisição recebida para DELETE {}", path),

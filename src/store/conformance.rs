@@ -12,8 +12,7 @@ use crate::agenda::{Booking, Draft, NewBooking, NotCancellable, Rejection, Statu
 use crate::audit::chain::ChainHead;
 use crate::audit::export::{Exported, Extent, Source};
 use crate::audit::filter::Wanted;
-use crate::audit::record::{BOOKING_REFUSED, Process, SERVICE_STARTED, SERVICE_STOPPED, Why};
-use crate::http::request_id::RequestId;
+use crate::audit::record::{BOOKING_REFUSED, Cause, Process, SERVICE_STARTED, SERVICE_STOPPED, Why};
 use crate::time::{Clock, Timestamp};
 
 /// A store without bookings, with the catalogue of a fresh database and a clock that the test holds.
@@ -65,8 +64,8 @@ fn fence(token: u64) -> Fence {
     Fence { token, deadline: Instant::now() + Duration::from_secs(60) }
 }
 
-fn request() -> RequestId {
-    RequestId::parse("r-1").unwrap()
+fn request() -> Cause {
+    Cause::of_test("r-1")
 }
 
 struct Opened<F> {
@@ -295,22 +294,23 @@ pub async fn what_stands_and_what_is_taken_agree_in_any_period<F: Fixture>() {
 }
 
 pub async fn every_change_has_one_record_and_a_refusal_only_the_one_that_is_asked_for<F: Fixture>() {
+    const OF_SERVICE: &str = r#""req":"-","autor":"servico-agendamento","ip":null,"#;
     let opened = Opened::<F>::new();
     let process = Process { version: "1", mode: "com_trava", pid: 7, address: "127.0.0.1:1".to_owned() };
     opened.store.record_start(process.clone()).await.unwrap();
     let booking = opened.book(opened.slot(0).await, 1).await.unwrap();
     assert!(opened.book(opened.slot(0).await, 2).await.is_err());
     let why = Why { code: "horario_ocupado", detail: "já agendado".to_owned(), taken_by: Some(booking.id) };
-    opened.store.record_refusal(opened.slot(0).await, why, RequestId::parse("r-9").unwrap()).await.unwrap();
+    opened.store.record_refusal(opened.slot(0).await, why, Cause::of_test("r-9")).await.unwrap();
     opened.cancel(booking.id, 3).await.unwrap();
     opened.store.record_stop(process, 5).await.unwrap();
     let records = opened.records().await;
     let expected = [
-        [SERVICE_STARTED, r#""req":"-""#],
-        ["AGENDAMENTO_CRIADO", r#""token":1"#],
-        [BOOKING_REFUSED, r#""req":"r-9""#],
-        ["AGENDAMENTO_CANCELADO", r#""motivo":"nuvens""#],
-        [SERVICE_STOPPED, r#""ativo_ha_ms":5"#],
+        [SERVICE_STARTED, r#""pid":7"#, OF_SERVICE],
+        ["AGENDAMENTO_CRIADO", r#""token":1"#, r#""req":"r-1","autor":"anonimo","ip":"192.0.2.10","#],
+        [BOOKING_REFUSED, "já agendado", r#""req":"r-9","autor":"anonimo","ip":"192.0.2.10","#],
+        ["AGENDAMENTO_CANCELADO", r#""motivo":"nuvens""#, r#""req":"r-1","autor":"anonimo","ip":"192.0.2.10","#],
+        [SERVICE_STOPPED, r#""ativo_ha_ms":5"#, OF_SERVICE],
     ];
     assert_eq!(records.len(), expected.len(), "{records:#?}");
     for (record, parts) in records.iter().zip(expected) {

@@ -20,8 +20,7 @@ use crate::agenda::{Booking, Catalogue, NewBooking, Rejection, Scientist, SlotRa
 use crate::audit::chain::ChainHead;
 use crate::audit::export::{Exported, Extent, Source};
 use crate::audit::filter::{Filter as TrailFilter, Verdict, Wanted};
-use crate::audit::record::{Process, Why};
-use crate::http::request_id::RequestId;
+use crate::audit::record::{Cause, Process, Why};
 use crate::time::{Clock, Timestamp};
 
 /// An agenda that ends with the process.
@@ -133,12 +132,12 @@ fn place(booking: &Booking) -> (Timestamp, i64) {
 }
 
 impl Store for MemoryStore {
-    fn book(&self, new: NewBooking, fence: Fence, request_id: RequestId) -> Answer<'_, Result<Booking, BookRefused>> {
-        self.change(&Book { new, fence, request_id })
+    fn book(&self, new: NewBooking, fence: Fence, cause: Cause) -> Answer<'_, Result<Booking, BookRefused>> {
+        self.change(&Book { new, fence, cause })
     }
 
-    fn book_unguarded(&self, new: NewBooking, request_id: RequestId) -> Answer<'_, Result<Booking, Rejection>> {
-        self.change(&BookUnguarded { new, request_id })
+    fn book_unguarded(&self, new: NewBooking, cause: Cause) -> Answer<'_, Result<Booking, Rejection>> {
+        self.change(&BookUnguarded { new, cause })
     }
 
     fn find_conflict(&self, new: &NewBooking) -> Answer<'_, Option<Booking>> {
@@ -151,18 +150,18 @@ impl Store for MemoryStore {
         id: i64,
         reason: Option<String>,
         fence: Fence,
-        request_id: RequestId,
+        cause: Cause,
     ) -> Answer<'_, Result<Booking, CancelRefused>> {
-        self.change(&Cancel { id, reason, fence, request_id })
+        self.change(&Cancel { id, reason, fence, cause })
     }
 
     fn cancel_unguarded(
         &self,
         id: i64,
         reason: Option<String>,
-        request_id: RequestId,
+        cause: Cause,
     ) -> Answer<'_, Result<Booking, NotCancelled>> {
-        self.change(&CancelUnguarded { id, reason, request_id })
+        self.change(&CancelUnguarded { id, reason, cause })
     }
 
     fn booking(&self, id: i64) -> Answer<'_, Option<Booking>> {
@@ -200,8 +199,8 @@ impl Store for MemoryStore {
         })
     }
 
-    fn record_refusal(&self, asked: NewBooking, why: Why, request_id: RequestId) -> Answer<'_, ()> {
-        self.change(&Record::Refusal { asked: Box::new(asked), why, request_id })
+    fn record_refusal(&self, asked: NewBooking, why: Why, cause: Cause) -> Answer<'_, ()> {
+        self.change(&Record::Refusal { asked: Box::new(asked), why, cause })
     }
 
     fn record_start(&self, process: Process) -> Answer<'_, ()> {

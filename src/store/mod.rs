@@ -26,8 +26,7 @@ use crate::agenda::timetable::Standing;
 use crate::agenda::{Booking, Catalogue, NewBooking, NotCancellable, Rejection, Status};
 use crate::audit::chain::ChainHead;
 use crate::audit::filter::Wanted;
-use crate::audit::record::{Process, Why};
-use crate::http::request_id::RequestId;
+use crate::audit::record::{Cause, Process, Why};
 use crate::time::Timestamp;
 
 /// What the store answers, once it knows. A change is answered when it is durable, and never before.
@@ -38,10 +37,10 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 /// A change runs to its end even when its future is dropped: the caller then does not learn its outcome.
 pub trait Store: Send + Sync {
     /// Books under a lease: fence check, slot claims, booking and audit record are one transaction.
-    fn book(&self, new: NewBooking, fence: Fence, request_id: RequestId) -> Answer<'_, Result<Booking, BookRefused>>;
+    fn book(&self, new: NewBooking, fence: Fence, cause: Cause) -> Answer<'_, Result<Booking, BookRefused>>;
 
     /// Writes a booking without looking at its slots: the second half of the race.
-    fn book_unguarded(&self, new: NewBooking, request_id: RequestId) -> Answer<'_, Result<Booking, Rejection>>;
+    fn book_unguarded(&self, new: NewBooking, cause: Cause) -> Answer<'_, Result<Booking, Rejection>>;
 
     /// The first active booking that has one of these slots: the first half of the race.
     fn find_conflict(&self, new: &NewBooking) -> Answer<'_, Option<Booking>>;
@@ -52,7 +51,7 @@ pub trait Store: Send + Sync {
         id: i64,
         reason: Option<String>,
         fence: Fence,
-        request_id: RequestId,
+        cause: Cause,
     ) -> Answer<'_, Result<Booking, CancelRefused>>;
 
     /// Cancels without a lease, in the race.
@@ -60,7 +59,7 @@ pub trait Store: Send + Sync {
         &self,
         id: i64,
         reason: Option<String>,
-        request_id: RequestId,
+        cause: Cause,
     ) -> Answer<'_, Result<Booking, NotCancelled>>;
 
     /// One booking.
@@ -79,7 +78,7 @@ pub trait Store: Send + Sync {
     fn catalogue(&self) -> Answer<'_, Catalogue>;
 
     /// Records a booking that was refused.
-    fn record_refusal(&self, asked: NewBooking, why: Why, request_id: RequestId) -> Answer<'_, ()>;
+    fn record_refusal(&self, asked: NewBooking, why: Why, cause: Cause) -> Answer<'_, ()>;
 
     /// Records that the service has started.
     fn record_start(&self, process: Process) -> Answer<'_, ()>;

@@ -280,6 +280,8 @@ fn vault_31718_an_order_that_cannot_be_recorded_is_not_carried_out() {
     let forced = http("DELETE", &locks.url("/locks/X"), Some(("application/json", r#"{"motivo": "m"}"#)));
     assert_eq!((forced.status, &forced.json()["token"]), (200, &lease["token"]));
     let record = &records(&locks)[0];
+    assert_eq!((&record["autor"], &record["ip"]), (&json!("anonimo"), &json!("127.0.0.1")));
+    assert_eq!(record["details"]["ip"], record["ip"]);
     assert_eq!((&record["event_type"], &record["details"]["token"]), (&json!("TRAVA_FORCADA"), &lease["token"]));
     assert_eq!(locks.post("/renew", &json!({"trava_id": lease["trava_id"]})).1["motivo"], "forcado");
 }

@@ -39,7 +39,9 @@ fn check_chain(data_dir: &Path) -> Vec<Value> {
     for (index, line) in text.lines().enumerate() {
         let record: Value = serde_json::from_str(line).unwrap();
         let mut position = 0;
-        for field in ["timestamp_utc", "level", "event_type", "service", "details", "seq", "req", "prev", "hash"] {
+        for field in
+            ["timestamp_utc", "level", "event_type", "service", "details", "seq", "req", "autor", "ip", "prev", "hash"]
+        {
             let found = line[position..].find(&format!("\"{field}\":")).unwrap_or_else(|| panic!("{field} in {line}"));
             position += found;
         }
@@ -423,6 +425,7 @@ fn starts_and_stops_are_recorded() {
     assert_eq!(records.len(), 3);
     for (record, event) in [(&records[0], "SERVICO_INICIADO"), (&records[2], "SERVICO_PARADO")] {
         assert_eq!((record["event_type"].as_str(), record["req"].as_str()), (Some(event), Some("-")));
+        assert_eq!((&record["autor"], &record["ip"]), (&json!("servico-agendamento"), &json!(null)));
         let details = &record["details"];
         assert_eq!(
             (&details["modo"], &details["endereco"], &details["pid"]),

@@ -2,7 +2,7 @@
 //!
 //! A file that differs from the trail is never written to: an alteration is evidence, and the database has the records.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use super::recover::{self, Durable, Refused};
 use super::source::{Extent, Source};
 use crate::audit::chain::ChainHead;
 use crate::audit::files;
-use crate::files::{leads_to, sync_parent};
+use crate::files::{leads_to, private, sync_parent};
 
 /// The open file and its content.
 pub struct OpenFile {
@@ -36,7 +36,7 @@ impl OpenFile {
     pub fn recover(path: &Path, source: &impl Source, reached: u64, log: &Logger) -> Result<Self, String> {
         let explain = |error: io::Error| format!("{}: {error}", path.display());
         recover::must_be_regular(path)?;
-        let mut file = OpenOptions::new().create(true).read(true).append(true).open(path).map_err(explain)?;
+        let mut file = private().create(true).read(true).append(true).open(path).map_err(explain)?;
         lock(path, &file)?;
         sync_parent(path).map_err(explain)?;
         // A database restored from a copy may have fewer records than were noted.
@@ -117,7 +117,7 @@ impl OpenFile {
         std::fs::rename(&self.path, &closed).map_err(explain)?;
         info!(log, "{} fechado; a trilha continua em {}", closed.display(), self.path.display();
             "de" => first, "a" => self.head.seq);
-        let opened = OpenOptions::new().create_new(true).read(true).append(true).open(&self.path);
+        let opened = private().create_new(true).read(true).append(true).open(&self.path);
         let Ok(file) = opened else { return Ok(None) };
         if lock(&self.path, &file).is_err() || sync_parent(&self.path).is_err() {
             return Ok(None);

@@ -3,12 +3,12 @@
 //! The file has one line of a fixed length: the reason why the holder cannot write the trail, or spaces. Overwriting the
 //! line needs no disk space, so it also works on a full disk.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
+use std::fs::{File, TryLockError};
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::files::leads_to;
+use crate::files::{leads_to, private_no_link};
 
 /// Bytes of the line, its break included.
 const LENGTH: usize = 1024;
@@ -24,7 +24,7 @@ impl ExporterLock {
     pub fn try_take(trail: &Path) -> Result<Option<Self>, String> {
         let path = path_of(trail);
         let explain = |error: io::Error| format!("{}: {error}", path.display());
-        let open = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
+        let open = private_no_link().create(true).truncate(false).read(true).write(true).open(&path);
         let file = open.map_err(explain)?;
         match file.try_lock() {
             Ok(()) => {
@@ -66,14 +66,15 @@ fn line(fault: &str) -> Vec<u8> {
 
 /// Does the same without the lock object, for the thread that watches the lock holder's thread.
 pub fn tell_at(trail: &Path, fault: &str) {
-    if let Ok(file) = OpenOptions::new().write(true).open(path_of(trail)) {
+    if let Ok(file) = private_no_link().write(true).open(path_of(trail)) {
         let _ = file.write_all_at(&line(fault), 0);
     }
 }
 
 /// Why the holder of the lock cannot write the trail at `trail`, if it cannot.
 pub fn told(trail: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(path_of(trail)).ok()?;
+    let mut text = String::new();
+    private_no_link().read(true).open(path_of(trail)).ok()?.read_to_string(&mut text).ok()?;
     let fault = text.trim();
     (!fault.is_empty()).then(|| fault.to_owned())
 }

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::lock::ExporterLock;
 use super::worker::{POLL, RECOVER_EVERY};
 use super::*;
+use crate::access::Caller;
 use crate::audit::chain::ChainHead;
 use crate::audit::files;
 
@@ -23,8 +24,9 @@ struct List {
 impl List {
     fn of(records: usize) -> Self {
         let mut head = ChainHead::genesis("abc");
-        let lines =
-            (0..records).map(|index| head.append(format!("{{\"n\":\"{}\"", "x".repeat(index % 50)), "r")).collect();
+        let lines = (0..records)
+            .map(|index| head.append(format!("{{\"n\":\"{}\"", "x".repeat(index % 50)), "r", &Caller::service("x")))
+            .collect();
         Self { lines: Arc::new(Mutex::new(lines)), noted: Arc::default() }
     }
 
@@ -305,7 +307,7 @@ fn a_power_failure_that_left_holes_is_filled_in_and_a_change_is_not() {
 fn a_database_that_was_altered_is_not_exported_and_the_right_one_is_blamed() {
     for alter in [
         (|lines: &mut Vec<String>| lines[2] = lines[2].replace("\"r\"", "\"s\"")) as fn(&mut Vec<String>),
-        |lines| lines[2] = ChainHead::genesis("other").append("{\"n\":\"\"".to_owned(), "r"),
+        |lines| lines[2] = ChainHead::genesis("other").append("{\"n\":\"\"".to_owned(), "r", &Caller::service("x")),
         |lines| lines.swap(2, 3),
     ] {
         // The file has the records already, so they show which side was altered.

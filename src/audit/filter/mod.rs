@@ -5,6 +5,7 @@
 //! a field (a target with the name of another event) never matches. JSON can write one value in several ways, so the quick check
 //! never rejects a line with an escape.
 
+use std::net::IpAddr;
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
@@ -35,6 +36,10 @@ pub struct Wanted {
     pub telescope: Option<String>,
     /// This `req`.
     pub request: Option<String>,
+    /// This `autor`.
+    pub author: Option<String>,
+    /// This `ip`.
+    pub ip: Option<IpAddr>,
     /// A `timestamp_utc` at or after this.
     pub since: Option<Timestamp>,
     /// A `timestamp_utc` before this.
@@ -145,12 +150,14 @@ impl Filter {
     /// The filter for these conditions.
     pub fn new(wanted: Wanted) -> Self {
         let event = wanted.event.as_ref().map(|event| Finder::new(event.as_bytes()).into_owned());
-        let Wanted { scientist, booking, telescope, request, .. } = &wanted;
+        let Wanted { scientist, booking, telescope, request, author, ip, .. } = &wanted;
         let fields = [
             booking.map(|id| FieldLook::number("agendamento_id", id)),
             scientist.map(|id| FieldLook::number("cientista_id", id)),
             telescope.as_ref().and_then(|code| FieldLook::text("telescopio", code)),
             request.as_ref().and_then(|id| FieldLook::text("req", id)),
+            author.as_ref().and_then(|name| FieldLook::text("autor", name)),
+            ip.and_then(|ip| FieldLook::text("ip", &ip.to_string())),
         ];
         let micros = |at: Timestamp| at.micros().to_string();
         Self {
@@ -211,7 +218,7 @@ impl Filter {
 
     /// Whether the record is wanted. An error if its details are needed and cannot be read.
     fn wants(&self, record: &Record<'_>) -> serde_json::Result<bool> {
-        let Wanted { event, scientist, booking, slot, telescope, request, since, until } = &self.wanted;
+        let Wanted { event, scientist, booking, slot, telescope, request, author, ip, since, until } = &self.wanted;
         if !record.is_audit() || event.as_ref().is_some_and(|event| text(record.event_type) != **event) {
             return Ok(false);
         }
@@ -221,7 +228,11 @@ impl Filter {
                 return Ok(false);
             }
         }
-        if request.as_ref().is_some_and(|request| text(record.req) != **request) {
+        let differs = |field, wanted: &Option<String>| wanted.as_ref().is_some_and(|wanted| text(field) != **wanted);
+        if differs(record.req, request)
+            || differs(record.autor, author)
+            || differs(record.ip, &ip.map(|ip| ip.to_string()))
+        {
             return Ok(false);
         }
         if scientist.is_none() && booking.is_none() && slot.is_none() && telescope.is_none() {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::access::Caller;
 use crate::agenda::{Booking, Scientist, SlotRange, Status};
 use crate::audit::chain;
 use crate::audit::record::{Event, LEVEL};
@@ -179,6 +180,8 @@ impl Made {
             slot: Some(instant("2025-12-01T03:04:59.999999Z")),
             telescope: Some("Hubble-Acad".to_owned()),
             request: Some("6b1f-2a".to_owned()),
+            author: Some("anonimo".to_owned()),
+            ip: Some("192.0.2.10".parse().unwrap()),
             since: Some(self.at),
             until: Some(self.at.saturating_add(std::time::Duration::from_micros(1))),
         }
@@ -224,7 +227,7 @@ prop_compose! {
         } else {
             Event::BookingCancelled { booking: &booking, scientist_name: &scientist.name, token }
         };
-        let line = chain::ChainHead::genesis("abc").append(event.open_json(at), "6b1f-2a").into_bytes();
+        let line = chain::ChainHead::genesis("abc").append(event.open_json(at), "6b1f-2a", &Caller::anonymous("192.0.2.10:1".parse().unwrap())).into_bytes();
         Made { line, at, event: event.event_type(), scientist: scientist_id, booking: id }
     }
 }

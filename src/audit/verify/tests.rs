@@ -1,6 +1,7 @@
 //! Every kind of damage to a trail is found, and is reported as the right kind.
 
 use super::*;
+use crate::access::Caller;
 use crate::agenda::{Booking, Scientist, SlotRange, Status};
 use crate::audit::chain::ChainHead;
 use crate::audit::record::{Event, Process};
@@ -43,7 +44,7 @@ fn trail(records: usize) -> (Vec<Vec<u8>>, ChainHead) {
             1 => Event::BookingCancelled { booking: &booking, scientist_name: &scientist.name, token: None },
             _ => Event::ServiceStarted(&process),
         };
-        let mut line = head.append(event.open_json(start), "6b1f-2a").into_bytes();
+        let mut line = head.append(event.open_json(start), "6b1f-2a", &Caller::service("x")).into_bytes();
         line.push(b'\n');
         line
     });
@@ -225,6 +226,10 @@ fn each_kind_of_damage_is_reported_as_its_kind() {
         (",\"seq\":3", ",\"seq\":9,\"seq\":3"),
         (",\"seq\":3", ",\"seq\":03"),
         ("\"req\":\"6b1f-2a\",", ""),
+        ("\"autor\":\"x\",", ""),
+        ("\"autor\":\"x\"", "\"autor\":\"y\""),
+        ("\"ip\":null,", ""),
+        ("\"ip\":null", "\"ip\":\"::1\""),
         ("\"service\"", "\"serviço\""),
         ("\"hash\":\"", "\"hash\":\"A"),
         ("\"}\n", "\" }\n"),
@@ -237,7 +242,7 @@ fn each_kind_of_damage_is_reported_as_its_kind() {
     }
     // Fields in another order, with a right hash.
     let reordered = ChainHead { seq: 2, hash: String::from_utf8(Link::of(third).unwrap().prev.to_vec()).unwrap() }
-        .append("{\"level\":\"AUDIT\",\"timestamp_utc\":\"2025-10-26T18:00:05.123456Z\",\"event_type\":\"A\",\"service\":\"a\",\"details\":{}".to_owned(), "a");
+        .append("{\"level\":\"AUDIT\",\"timestamp_utc\":\"2025-10-26T18:00:05.123456Z\",\"event_type\":\"A\",\"service\":\"a\",\"details\":{}".to_owned(), "a", &Caller::service("x"));
     assert_eq!(verify(Vec::new(), &with_third(&[reordered.as_bytes(), b"\n"].concat())).verdict, Verdict::Tampered);
 }
 
@@ -248,7 +253,7 @@ fn a_rewritten_trail_is_found_only_with_a_head() {
     let bodies = lines.iter().map(|line| {
         let link = Link::of(&line[..line.len() - 1]).unwrap();
         let body = String::from_utf8(link.body.to_vec()).unwrap();
-        let mut line = forged.append(body.replace("4711", "4712"), "6b1f-2a").into_bytes();
+        let mut line = forged.append(body.replace("4711", "4712"), "6b1f-2a", &Caller::service("x")).into_bytes();
         line.push(b'\n');
         line
     });

@@ -1,5 +1,6 @@
 //! The arguments of `audit`.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::builder::NonEmptyStringValueParser;
@@ -82,6 +83,12 @@ pub struct AuditArgs {
     /// --format, --bom, --count, --last, --reverse, --follow or a filter other than --since and --until: only its audit records
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub req: Option<String>,
+    /// Only what this principal asked for (autor), for example anonimo
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub author: Option<String>,
+    /// Only what was asked for from this address
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub ip: Option<IpAddr>,
     /// Only records made at this instant or later, as -1h, yesterday or 2026-11-25T10:00 (UTC)
     #[arg(long, value_name = "INSTANT", allow_hyphen_values = true)]
     pub since: Option<String>,
@@ -146,7 +153,9 @@ impl AuditArgs {
             || self.scientist.is_some()
             || self.booking.is_some()
             || self.slot.is_some()
-            || self.telescope.is_some();
+            || self.telescope.is_some()
+            || self.author.is_some()
+            || self.ip.is_some();
         let prints_records = self.format.is_some() || self.bom || self.count || self.last.is_some() || self.reverse;
         self.req.is_some() && self.files.is_empty() && !has_filter && !prints_records && !self.follow && !self.verify
     }
@@ -165,6 +174,13 @@ impl AuditArgs {
     pub fn database(&self) -> PathBuf {
         self.folder().join(if self.race { RACE_DATABASE_FILE } else { DATABASE_FILE })
     }
+}
+
+/// An address of either version, in the form that records have.
+fn address(text: &str) -> Result<IpAddr, String> {
+    let ip =
+        text.parse::<IpAddr>().map_err(|_| t!("should be an IP address without a port, as 192.0.2.10").into_owned());
+    ip.map(|ip| ip.to_canonical())
 }
 
 /// A number of records.

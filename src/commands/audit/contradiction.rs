@@ -17,7 +17,7 @@ fn of_verify(args: &AuditArgs) -> Option<Cow<'static, str>> {
 }
 
 /// The options of a search, and whether each is given.
-fn searching(args: &AuditArgs) -> [(&'static str, bool); 14] {
+fn searching(args: &AuditArgs) -> [(&'static str, bool); 16] {
     [
         ("--event", args.event.is_some()),
         ("--scientist", args.scientist.is_some()),
@@ -25,6 +25,8 @@ fn searching(args: &AuditArgs) -> [(&'static str, bool); 14] {
         ("--slot", args.slot.is_some()),
         ("--telescope", args.telescope.is_some()),
         ("--req", args.req.is_some()),
+        ("--author", args.author.is_some()),
+        ("--ip", args.ip.is_some()),
         ("--since", args.since.is_some()),
         ("--until", args.until.is_some()),
         ("--format", args.format.is_some()),

@@ -131,6 +131,8 @@ fn wanted(args: &AuditArgs, now: Timestamp) -> anyhow::Result<Wanted> {
         slot: instant("--slot", &args.slot)?,
         telescope: args.telescope.clone(),
         request: args.req.clone(),
+        author: args.author.clone(),
+        ip: args.ip,
         since,
         until,
     })

@@ -22,7 +22,7 @@ const TABLE_ROWS: usize = 100_000;
 const WRITE_BYTES: usize = 64 * 1024;
 
 /// New columns come last: a spreadsheet may refer to columns by their position.
-const CSV_HEADER: [&str; 24] = [
+const CSV_HEADER: [&str; 26] = [
     "seq",
     "timestamp_utc",
     "event_type",
@@ -47,6 +47,8 @@ const CSV_HEADER: [&str; 24] = [
     "endereco",
     "ativo_ha_ms",
     "pid",
+    "autor",
+    "ip",
 ];
 /// How many columns a table has that is not on a terminal: the first ones of a [`Row`].
 const TABLE_COLUMNS: usize = COLUMNS - 1;
@@ -233,6 +235,8 @@ fn write_csv<W: Write>(csv: &mut csv::Writer<W>, record: &Record<'_>, details: &
         details.endereco,
         details.ativo_ha_ms,
         details.pid,
+        record.autor,
+        record.ip,
     ];
     for field in fields {
         csv.write_field(cell(field).as_bytes())?;

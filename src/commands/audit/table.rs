@@ -30,11 +30,13 @@ enum Column {
     Telescope,
     Slot,
     Req,
+    Author,
+    Ip,
     Why,
 }
 
 /// The number of columns.
-pub const COLUMNS: usize = 9;
+pub const COLUMNS: usize = 11;
 const ALL: [Column; COLUMNS] = [
     Column::Seq,
     Column::When,
@@ -44,12 +46,14 @@ const ALL: [Column; COLUMNS] = [
     Column::Telescope,
     Column::Slot,
     Column::Req,
+    Column::Author,
+    Column::Ip,
     Column::Why,
 ];
 /// The columns of every table.
 const ALWAYS: [Column; 5] = [Column::When, Column::Event, Column::Booking, Column::Scientist, Column::Slot];
 /// The columns that are shown if they fit, the most useful first.
-const IF_THEY_FIT: [Column; 4] = [Column::Req, Column::Telescope, Column::Seq, Column::Why];
+const IF_THEY_FIT: [Column; 6] = [Column::Req, Column::Telescope, Column::Seq, Column::Why, Column::Ip, Column::Author];
 
 /// The cells of a record, escaped, one for each column. Instants are whole.
 pub type Row = [String; COLUMNS];
@@ -79,6 +83,8 @@ pub fn row(record: &Record<'_>, details: &Details<'_>) -> Row {
         shown(details.telescopio),
         shown(details.horario_inicio_utc),
         shown(record.req),
+        shown(record.autor),
+        shown(record.ip),
         shown(details.motivo.or(details.codigo)),
     ]
 }
@@ -89,6 +95,8 @@ impl Column {
             // The names of the records' own fields, by which one searches.
             Self::Seq => "seq".into(),
             Self::Req => "req".into(),
+            Self::Author => "autor".into(),
+            Self::Ip => "ip".into(),
             Self::When if when == Form::Whole => t!("when (UTC)"),
             Self::When => "UTC".into(),
             Self::Event => t!("event"),
@@ -110,6 +118,7 @@ impl Column {
         match self {
             Self::Scientist => Some(17),
             Self::Req | Self::Why => Some(20),
+            Self::Author | Self::Ip => Some(15),
             Self::Telescope => Some(16),
             Self::Seq | Self::When | Self::Event | Self::Booking | Self::Slot => None,
         }
@@ -168,6 +177,7 @@ impl Layout {
             Column::Event => "AGENDAMENTO_CANCELADO".len(),
             Column::Slot => "2026-12-01 03:00".len(),
             Column::Req => 9,
+            Column::Author | Column::Ip => 15,
             Column::Scientist | Column::Telescope | Column::Why => 16,
         });
         Self { columns: fit(&natural, room), when, slot: Form::Dated, title: String::new(), cuts: width.is_some() }
@@ -294,7 +304,8 @@ mod tests {
     use super::*;
 
     fn row(at: &str, event: &str, slot: &str) -> Row {
-        ["7", at, event, "123", "7 Marie Curie", "Hubble-Acad", slot, "6b1f-2a", ""].map(str::to_owned)
+        ["7", at, event, "123", "7 Marie Curie", "Hubble-Acad", slot, "6b1f-2a", "anonimo", "192.0.2.10", ""]
+            .map(str::to_owned)
     }
 
     fn written(rows: &[Row], width: usize) -> Vec<String> {

@@ -4,10 +4,9 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::audit::record::LEVEL;
+use crate::audit::record::{Cause, LEVEL};
 use crate::coordinator::protocol::SERVICE;
 use crate::coordinator::table::{ForceTarget, Resources};
-use crate::http::request_id::RequestId;
 use crate::text::escaped;
 use crate::time::Timestamp;
 
@@ -19,6 +18,8 @@ struct Record<'a> {
     service: &'a str,
     details: Details<'a>,
     req: &'a str,
+    autor: String,
+    ip: Option<IpAddr>,
 }
 
 #[derive(Serialize)]
@@ -29,7 +30,8 @@ struct Details<'a> {
     dono: Option<&'a str>,
     token: u64,
     motivo: Option<&'a str>,
-    ip: String,
+    /// Also here since before every record had one.
+    ip: Option<IpAddr>,
 }
 
 /// An operator's order to take a lock away.
@@ -38,10 +40,8 @@ pub struct Order {
     pub resource: String,
     /// Why.
     pub reason: Option<String>,
-    /// Where it came from.
-    pub peer: IpAddr,
-    /// The request.
-    pub req: RequestId,
+    /// The request, and who sent it.
+    pub cause: Cause,
 }
 
 /// The line that says `event` of an order to take `target` away, without its end.
@@ -58,9 +58,11 @@ pub fn line(event: &str, at: Timestamp, target: &ForceTarget, order: &Order) -> 
             dono: target.ended.owner.as_deref(),
             token: target.ended.token,
             motivo: order.reason.as_deref(),
-            ip: order.peer.to_string(),
+            ip: order.cause.caller.ip,
         },
-        req: &order.req,
+        req: &order.cause.request_id,
+        autor: order.cause.caller.author.to_string(),
+        ip: order.cause.caller.ip,
     };
     // A struct of texts and numbers: serialising it to memory cannot fail.
     escaped(&serde_json::to_string(&record).expect("a record serialises"))

@@ -10,7 +10,8 @@ use slog::{Logger, error};
 use super::answers::{ForcedAnswer, no_lock};
 use super::audit_line::{self, Order};
 use super::record_file::{NotRecorded, RecordFile};
-use crate::audit::record::{LOCK_FORCED, LOCK_NOT_FORCED};
+use crate::access::Caller;
+use crate::audit::record::{Cause, LOCK_FORCED, LOCK_NOT_FORCED};
 use crate::coordinator::kinds;
 use crate::coordinator::protocol::BODY_MAX;
 use crate::coordinator::service::Service;
@@ -45,7 +46,8 @@ impl Forcing {
         let mut fields = if bytes.is_empty() { Fields::none() } else { Fields::parse(&bytes)? };
         let reason = fields.text("motivo", REASON);
         fields.finish("motivo").map_err(Problem::invalid_fields)?;
-        let order = Order { resource: resource.to_owned(), reason, peer: request.peer.ip(), req: request.id.clone() };
+        let cause = Cause { request_id: request.id.clone(), caller: Caller::anonymous(request.peer) };
+        let order = Order { resource: resource.to_owned(), reason, cause };
         let (this, log) = (self.clone(), request.log.clone());
         // In a task of its own: if the operator disconnects after the record, the order is carried out all the same.
         let done = tokio::spawn(async move { this.carry_out(&log, &order).await }).await;

@@ -3,12 +3,12 @@
 //! The file is opened by its name for each record. If it was moved or deleted meanwhile, a new one is made, so no record goes
 //! into a file without a name.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-use crate::files::{leads_to, sync_parent};
+use crate::files::{leads_to, private, sync_parent};
 
 /// The file.
 #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ impl RecordFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => true,
             Err(error) => return Err(error),
         };
-        Ok((OpenOptions::new().create(true).read(true).append(true).open(&self.path)?, is_new))
+        Ok((private().create(true).read(true).append(true).open(&self.path)?, is_new))
     }
 
     fn make_durable(&self, file: &File, is_new: bool) -> io::Result<()> {

@@ -5,8 +5,7 @@
 //! stop, the longest life that remains of a live lease. The next start counts it from its own beginning, since no clock tells
 //! surely how long the stop was.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use super::hold::FolderHold;
 use super::{BLOCK, DurableState, Hold, StateError, ttl_step};
 use crate::coordinator::protocol::TOKEN_MAX;
 use crate::data_dir::DataDirError;
-use crate::files::sync_parent;
+use crate::files::{create_anew, private_no_link, sync_parent};
 use crate::language::system_message;
 use crate::time::millis;
 use rust_i18n::t;
@@ -70,7 +69,7 @@ impl StateFile {
         let path = data_dir.join(NAME);
         let hold = Arc::new(FolderHold::take(data_dir, &path)?);
         let access = |path: &Path, error: &io::Error| DataDirError::access(path, error);
-        let (token_limit, longest_ttl) = match std::fs::read(&path) {
+        let (token_limit, longest_ttl) = match read(&path) {
             Ok(bytes) => read_state(&bytes).map_err(|reason| DataDirError::Damaged { path: path.clone(), reason })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => (0, Duration::ZERO),
             Err(error) => return Err(access(&path, &error)),
@@ -89,7 +88,7 @@ impl StateFile {
     fn replace(&mut self, token_limit: u64, longest_ttl: Duration) -> io::Result<()> {
         let state = State::new(token_limit, longest_ttl);
         let temporary = self.path.with_extension("json.tmp");
-        let mut file = File::create(&temporary)?;
+        let mut file = create_anew(&temporary)?;
         file.write_all(serde_json::to_string(&state)?.as_bytes())?;
         file.write_all(b"\n")?;
         file.sync_all()?;
@@ -156,6 +155,12 @@ pub fn start_error(data_dir: &Path, error: &StateError) -> DataDirError {
             DataDirError::Access { path, reason: system_message(reason) }
         }
     }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    private_no_link().read(true).open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn read_state(bytes: &[u8]) -> Result<(u64, Duration), String> {

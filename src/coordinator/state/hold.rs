@@ -2,13 +2,13 @@
 //! taken a new one: it would give the same locks a second time. And the state file may have been deleted: the next start would take
 //! the folder for a new one.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::Hold;
 use crate::data_dir::DataDirError;
-use crate::files::{FileId, leads_to};
+use crate::files::{FileId, leads_to, private_no_link};
 
 /// The claim to be the folder's coordinator, for as long as it is kept.
 pub struct FolderHold {
@@ -30,7 +30,7 @@ impl FolderHold {
         let lock_path = data_dir.join("coordenador.lock");
         let access = |error: &std::io::Error| DataDirError::access(&lock_path, error);
         loop {
-            let open = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
+            let open = private_no_link().create(true).truncate(false).write(true).open(&lock_path);
             let lock = open.map_err(|error| access(&error))?;
             match lock.try_lock() {
                 Ok(()) => {}

@@ -6,7 +6,7 @@
 //! and are in the renamed file.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use slog::Level;
 
 use super::line::{Format, note};
-use crate::files::leads_to;
+use crate::files::{leads_to, private};
 use crate::time::Timestamp;
 
 /// The rotated files that are kept: `app.log.1`, the newest, to `app.log.5`.
@@ -72,7 +72,7 @@ impl LogFile {
     pub fn open(path: &Path, format: Format, rotate_mb: u64, reopen: Reopen) -> io::Result<Self> {
         Ok(Self {
             path: path.to_owned(),
-            output: OpenOptions::new().create(true).append(true).open(path)?,
+            output: private().create(true).append(true).open(path)?,
             format,
             rotate_bytes: (rotate_mb > 0).then(|| rotate_mb.saturating_mul(1_000_000)),
             reopened: reopen.count(),
@@ -230,7 +230,7 @@ impl LogFile {
 /// Opens the file at the path. A pipe without a reader is an error, and does not block.
 fn open_at_once(path: &Path) -> io::Result<File> {
     let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().create(true).append(true).custom_flags(nonblocking).open(path)?;
+    let file = private().create(true).append(true).custom_flags(nonblocking).open(path)?;
     // Writes block again.
     fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
     Ok(file)

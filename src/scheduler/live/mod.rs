@@ -92,12 +92,12 @@ impl Live {
 
     /// A booking was written.
     pub fn created(&self, booking: &Booking, origin: &Origin) {
-        self.publisher.booking("criado", booking, &origin.request_id);
+        self.publisher.booking("criado", booking, &origin.cause.request_id);
     }
 
     /// A booking was cancelled.
     pub fn cancelled(&self, booking: &Booking, origin: &Origin) {
-        self.publisher.booking("cancelado", booking, &origin.request_id);
+        self.publisher.booking("cancelado", booking, &origin.cause.request_id);
     }
 
     /// A booking was refused because a rival was faster.

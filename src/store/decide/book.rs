@@ -4,8 +4,7 @@ use super::change::{Around, Change, Decision};
 use super::view::View;
 use super::write::Write;
 use crate::agenda::{Booking, NewBooking, Rejection, Status};
-use crate::audit::record::Event;
-use crate::http::request_id::RequestId;
+use crate::audit::record::{Cause, Event};
 use crate::store::{BookRefused, Fence};
 
 /// A booking that is asked for under a lease.
@@ -16,7 +15,7 @@ pub struct Book {
     /// The lease.
     pub fence: Fence,
     /// The request that asked for it.
-    pub request_id: RequestId,
+    pub cause: Cause,
 }
 
 /// The same without a lease, in the race: the slots are neither looked at nor claimed.
@@ -25,7 +24,7 @@ pub struct BookUnguarded {
     /// The booking. It kept every rule when it was asked for.
     pub new: NewBooking,
     /// The request that asked for it.
-    pub request_id: RequestId,
+    pub cause: Cause,
 }
 
 impl Change for Book {
@@ -44,7 +43,7 @@ impl Change for Book {
         if let Err(refused) = self.check(view) {
             return Decision::refusal(Err(refused));
         }
-        let Made { booking, insert, record } = make(&self.new, Some(self.fence.token), &self.request_id, view);
+        let Made { booking, insert, record } = make(&self.new, Some(self.fence.token), &self.cause, view);
         let claim = Write::ClaimSlots {
             telescope: booking.telescope.clone(),
             slots: booking.slots,
@@ -87,7 +86,7 @@ impl Change for BookUnguarded {
         if let Err(broken) = check_rules(&self.new, view) {
             return Decision::refusal(Err(broken));
         }
-        let Made { booking, insert, record } = make(&self.new, None, &self.request_id, view);
+        let Made { booking, insert, record } = make(&self.new, None, &self.cause, view);
         Decision { answer: Ok(booking), writes: vec![insert, record] }
     }
 }
@@ -105,7 +104,7 @@ struct Made {
     record: Write,
 }
 
-fn make(new: &NewBooking, token: Option<u64>, request_id: &RequestId, view: &View) -> Made {
+fn make(new: &NewBooking, token: Option<u64>, cause: &Cause, view: &View) -> Made {
     let booking = Booking {
         id: view.next_booking_id,
         telescope: new.telescope.code.clone(),
@@ -120,7 +119,7 @@ fn make(new: &NewBooking, token: Option<u64>, request_id: &RequestId, view: &Vie
         cancel_reason: None,
     };
     let created = Event::BookingCreated { booking: &booking, scientist: &new.scientist, token };
-    let record = view.record(&created, request_id);
-    let insert = Write::InsertBooking { booking: booking.clone(), token, request_id: request_id.clone() };
+    let record = view.record(&created, &cause.request_id, &cause.caller);
+    let insert = Write::InsertBooking { booking: booking.clone(), token, request_id: cause.request_id.clone() };
     Made { booking, insert, record }
 }

@@ -4,8 +4,7 @@ use super::change::{Around, Change, Decision};
 use super::view::View;
 use super::write::Write;
 use crate::agenda::{Booking, SlotRange, Status};
-use crate::audit::record::Event;
-use crate::http::request_id::RequestId;
+use crate::audit::record::{Cause, Event};
 use crate::store::{CancelRefused, Fence, NotCancelled};
 
 /// A cancellation that is asked for under a lease.
@@ -18,7 +17,7 @@ pub struct Cancel {
     /// The lease.
     pub fence: Fence,
     /// The request that asked for it.
-    pub request_id: RequestId,
+    pub cause: Cause,
 }
 
 /// The same without a lease, in the race.
@@ -29,7 +28,7 @@ pub struct CancelUnguarded {
     /// Why, as the client says.
     pub reason: Option<String>,
     /// The request that asked for it.
-    pub request_id: RequestId,
+    pub cause: Cause,
 }
 
 impl Change for Cancel {
@@ -46,7 +45,7 @@ impl Change for Cancel {
 
     fn decide(&self, view: &View) -> Decision<Self::Answer> {
         match self.check(view) {
-            Ok(known) => cancel(known, self.reason.clone(), Some(self.fence.token), &self.request_id, view),
+            Ok(known) => cancel(known, self.reason.clone(), Some(self.fence.token), &self.cause, view),
             Err(refused) => Decision::refusal(Err(refused)),
         }
     }
@@ -77,7 +76,7 @@ impl Change for CancelUnguarded {
 
     fn decide(&self, view: &View) -> Decision<Self::Answer> {
         match cancellable(self.id, view) {
-            Ok(known) => cancel(known, self.reason.clone(), None, &self.request_id, view),
+            Ok(known) => cancel(known, self.reason.clone(), None, &self.cause, view),
             Err(not) => Decision::refusal(Err(not)),
         }
     }
@@ -99,7 +98,7 @@ fn cancel<E>(
     known: &Booking,
     reason: Option<String>,
     token: Option<u64>,
-    request_id: &RequestId,
+    cause: &Cause,
     view: &View,
 ) -> Decision<Result<Booking, E>> {
     let booking =
@@ -107,8 +106,8 @@ fn cancel<E>(
     // The scientist may have been removed from the catalogue since; the booking can be cancelled all the same.
     let scientist_name = view.scientists.get(&booking.scientist_id).map_or("", String::as_str);
     let cancelled = Event::BookingCancelled { booking: &booking, scientist_name, token };
-    let record = view.record(&cancelled, request_id);
-    let update = Write::UpdateBooking { booking: booking.clone(), request_id: request_id.clone() };
+    let record = view.record(&cancelled, &cause.request_id, &cause.caller);
+    let update = Write::UpdateBooking { booking: booking.clone(), request_id: cause.request_id.clone() };
     let free =
         Write::FreeSlots { telescope: booking.telescope.clone(), slots: booking.slots, booking_id: booking.id, token };
     let writes = vec![update, free, record];

@@ -2,9 +2,9 @@
 
 use super::change::{Change, Decision};
 use super::view::View;
+use crate::access::Caller;
 use crate::agenda::NewBooking;
-use crate::audit::record::{Event, NO_REQUEST, Process, Why};
-use crate::http::request_id::RequestId;
+use crate::audit::record::{Cause, Event, NO_REQUEST, Process, SERVICE, Why};
 
 /// A record that is asked for.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub enum Record {
         /// Why not.
         why: Why,
         /// The request that asked for it.
-        request_id: RequestId,
+        cause: Cause,
     },
     /// The service has started.
     Start(Process),
@@ -33,11 +33,14 @@ impl Change for Record {
     type Answer = ();
 
     fn decide(&self, view: &View) -> Decision<()> {
-        let (event, request_id) = match self {
-            Self::Refusal { asked, why, request_id } => (Event::BookingRefused { asked, why }, &**request_id),
-            Self::Start(process) => (Event::ServiceStarted(process), NO_REQUEST),
-            Self::Stop { process, up_ms } => (Event::ServiceStopped { process, up_ms: *up_ms }, NO_REQUEST),
+        let of_service = |event| view.record(&event, NO_REQUEST, &Caller::service(SERVICE));
+        let record = match self {
+            Self::Refusal { asked, why, cause } => {
+                view.record(&Event::BookingRefused { asked, why }, &cause.request_id, &cause.caller)
+            }
+            Self::Start(process) => of_service(Event::ServiceStarted(process)),
+            Self::Stop { process, up_ms } => of_service(Event::ServiceStopped { process, up_ms: *up_ms }),
         };
-        Decision { answer: (), writes: vec![view.record(&event, request_id)] }
+        Decision { answer: (), writes: vec![record] }
     }
 }

@@ -9,8 +9,7 @@ use super::change::Around;
 use super::*;
 use crate::agenda::{Booking, NewBooking, Scientist, SlotRange, Status, Telescope};
 use crate::audit::chain::ChainHead;
-use crate::audit::record::{Process, Why};
-use crate::http::request_id::RequestId;
+use crate::audit::record::{Cause, Process, Why};
 use crate::store::{BookRefused, CancelRefused, Fence};
 use crate::time::{Timestamp, minutes_in_micros};
 
@@ -29,8 +28,8 @@ fn just_before(instant: Timestamp) -> Timestamp {
     Timestamp::from_micros(instant.as_micros() - 1).unwrap()
 }
 
-fn request(id: &str) -> RequestId {
-    RequestId::parse(id).unwrap()
+fn request(id: &str) -> Cause {
+    Cause::of_test(id)
 }
 
 fn genesis() -> ChainHead {
@@ -124,11 +123,11 @@ fn fence(token: u64, in_time: bool) -> Fence {
 
 fn book(telescope: usize, nth: i64, slots: i64, token: u64) -> Any {
     let new = new_booking(telescope, 1, nth, slots);
-    Any::Book(Book { new, fence: fence(token, true), request_id: request("r-1") })
+    Any::Book(Book { new, fence: fence(token, true), cause: request("r-1") })
 }
 
 fn cancel(id: i64, token: u64) -> Any {
-    Any::Cancel(Cancel { id, reason: None, fence: fence(token, true), request_id: request("r-2") })
+    Any::Cancel(Cancel { id, reason: None, fence: fence(token, true), cause: request("r-2") })
 }
 
 /// Any change but for the race's: scientist 4 is in no catalogue, and a booking may be unknown.
@@ -137,12 +136,12 @@ fn changes(most: usize) -> impl Strategy<Value = Vec<Any>> {
     let books = (0..2_usize, 1..=4_i64, 0..SLOTS, 1..=3_i64, 0..20_u64, in_time).prop_map(
         |(telescope, scientist, nth, slots, token, in_time)| {
             let new = new_booking(telescope, scientist, nth, slots);
-            Any::Book(Book { new, fence: fence(token, in_time), request_id: request("r-1") })
+            Any::Book(Book { new, fence: fence(token, in_time), cause: request("r-1") })
         },
     );
     let cancels = (1..12_i64, 0..20_u64, in_time, any::<bool>()).prop_map(|(id, token, in_time, with_reason)| {
         let reason = with_reason.then(|| "clouds".to_owned());
-        Any::Cancel(Cancel { id, reason, fence: fence(token, in_time), request_id: request("r-2") })
+        Any::Cancel(Cancel { id, reason, fence: fence(token, in_time), cause: request("r-2") })
     });
     let process = Process { version: "1", mode: "com_trava", pid: 7, address: "127.0.0.1:1".to_owned() };
     let records = (0..3).prop_map(move |kind| {
@@ -152,7 +151,7 @@ fn changes(most: usize) -> impl Strategy<Value = Vec<Any>> {
             _ => Record::Refusal {
                 asked: Box::new(new_booking(0, 2, 1, 1)),
                 why: Why { code: "horario_ocupado", detail: "taken".to_owned(), taken_by: Some(1) },
-                request_id: request("r-3"),
+                cause: request("r-3"),
             },
         })
     });
@@ -334,7 +333,7 @@ fn the_race_writes_a_second_booking_for_one_slot_and_claims_none() {
     let mut view = agenda();
     for id in 1..=2 {
         let new = new_booking(0, 1, 0, 2);
-        let unguarded = BookUnguarded { new, request_id: request("r-1") };
+        let unguarded = BookUnguarded { new, cause: request("r-1") };
         let Decision { answer, writes } = unguarded.decide(&view);
         assert_eq!(answer.unwrap().id, id);
         for write in writes {
@@ -351,7 +350,7 @@ fn what_is_broken_first_is_the_answer() {
     let mut view = agenda();
     carry_out(&mut view, &book(1, 3, 1, 10));
     let past = new_booking(1, 4, 0, 5);
-    let asked = |fence| Any::Book(Book { new: past.clone(), fence, request_id: request("r-1") });
+    let asked = |fence| Any::Book(Book { new: past.clone(), fence, cause: request("r-1") });
     let answer = |change: &Any| match change.decide(&view).answer {
         Said::Booked(Err(refused)) => refused,
         other => panic!("{other:?}"),

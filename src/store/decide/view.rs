@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::write::Write;
+use crate::access::Caller;
 use crate::agenda::{Booking, SlotRange, Telescope};
 use crate::audit::chain::ChainHead;
 use crate::audit::record::Event;
@@ -75,10 +76,10 @@ impl View {
         claims.map(|(start, claim)| (*start, *claim))
     }
 
-    /// The record of `event`, as the one after the last.
-    pub(super) fn record(&self, event: &Event<'_>, request_id: &str) -> Write {
+    /// The record of `event` and of its cause, as the one after the last.
+    pub(super) fn record(&self, event: &Event<'_>, request_id: &str, caller: &Caller) -> Write {
         let mut head = self.head.clone();
-        let line = head.append(event.open_json(self.now), request_id);
+        let line = head.append(event.open_json(self.now), request_id, caller);
         Write::AppendRecord { seq: head.seq, line, hash: head.hash }
     }
 

@@ -8,6 +8,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::checkpoints::KEPT_BYTES;
 use super::open_error::OpenError;
+use crate::files::private;
 use crate::language::translation;
 use rust_i18n::t;
 
@@ -28,10 +29,20 @@ const STATEMENTS: usize = 64;
 /// Opens a database to be written to, and creates the file if there is none. [`set_up_writer`] and [`pause_shortly`] follow,
 /// once the database is known to be ours.
 pub fn open_or_create(path: &Path) -> rusqlite::Result<Connection> {
+    make_private(path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(plain_path(path), flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
+}
+
+/// Makes the file, empty, if there is none: SQLite would make it readable by everybody, and gives the files beside it the permissions
+/// of this one. If that fails, SQLite finds the reason too. A file that is there is not opened: closing it would end this process's
+/// locks on it.
+fn make_private(path: &Path) {
+    if std::fs::metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+        let _ = private().write(true).create(true).truncate(false).open(plain_path(path));
+    }
 }
 
 /// Sets up the connection that writes.

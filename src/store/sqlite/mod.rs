@@ -56,8 +56,7 @@ use super::{
 use crate::agenda::timetable::Standing;
 use crate::agenda::{Booking, Catalogue, NewBooking, Rejection};
 use crate::audit::filter::Wanted;
-use crate::audit::record::{Process, Why};
-use crate::http::request_id::RequestId;
+use crate::audit::record::{Cause, Process, Why};
 use crate::language::io_message;
 use crate::time::{Clock, Timestamp};
 
@@ -128,12 +127,12 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
-    fn book(&self, new: NewBooking, fence: Fence, request_id: RequestId) -> Answer<'_, Result<Booking, BookRefused>> {
-        self.change(Book { new, fence, request_id })
+    fn book(&self, new: NewBooking, fence: Fence, cause: Cause) -> Answer<'_, Result<Booking, BookRefused>> {
+        self.change(Book { new, fence, cause })
     }
 
-    fn book_unguarded(&self, new: NewBooking, request_id: RequestId) -> Answer<'_, Result<Booking, Rejection>> {
-        self.change(BookUnguarded { new, request_id })
+    fn book_unguarded(&self, new: NewBooking, cause: Cause) -> Answer<'_, Result<Booking, Rejection>> {
+        self.change(BookUnguarded { new, cause })
     }
 
     fn find_conflict(&self, new: &NewBooking) -> Answer<'_, Option<Booking>> {
@@ -146,18 +145,18 @@ impl Store for SqliteStore {
         id: i64,
         reason: Option<String>,
         fence: Fence,
-        request_id: RequestId,
+        cause: Cause,
     ) -> Answer<'_, Result<Booking, CancelRefused>> {
-        self.change(Cancel { id, reason, fence, request_id })
+        self.change(Cancel { id, reason, fence, cause })
     }
 
     fn cancel_unguarded(
         &self,
         id: i64,
         reason: Option<String>,
-        request_id: RequestId,
+        cause: Cause,
     ) -> Answer<'_, Result<Booking, NotCancelled>> {
-        self.change(CancelUnguarded { id, reason, request_id })
+        self.change(CancelUnguarded { id, reason, cause })
     }
 
     fn booking(&self, id: i64) -> Answer<'_, Option<Booking>> {
@@ -182,8 +181,8 @@ impl Store for SqliteStore {
         self.read(catalogue::load)
     }
 
-    fn record_refusal(&self, asked: NewBooking, why: Why, request_id: RequestId) -> Answer<'_, ()> {
-        self.change(Record::Refusal { asked: Box::new(asked), why, request_id })
+    fn record_refusal(&self, asked: NewBooking, why: Why, cause: Cause) -> Answer<'_, ()> {
+        self.change(Record::Refusal { asked: Box::new(asked), why, cause })
     }
 
     fn record_start(&self, process: Process) -> Answer<'_, ()> {

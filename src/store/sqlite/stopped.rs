@@ -6,7 +6,6 @@
 //! neither a crash nor an old mark is taken for a clean stop. A copy of the database, or a file that was written to later,
 //! counts as not stopped cleanly: then a thread reads all of its pages (`pages`).
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::damage::Damage;
 use super::place::{beside, log_of};
-use crate::files::sync_parent;
+use crate::files::{create_anew, sync_parent};
 
 /// Makes the mark when the last of its clones is dropped. Each owner of a connection keeps a clone, and drops it after the
 /// connection.
@@ -75,7 +74,7 @@ impl Drop for Inner {
 fn make_mark(database: &Path) -> io::Result<()> {
     let state = state(database)?;
     let path = mark_of(database);
-    let mut mark = File::create(&path)?;
+    let mut mark = create_anew(&path)?;
     mark.write_all(state.as_bytes())?;
     mark.sync_all()?;
     sync_parent(&path)
@@ -136,7 +135,7 @@ mod tests {
 
         // The file was changed later, with the same length and with another one; and the file was copied.
         stop();
-        File::options()
+        std::fs::File::options()
             .write(true)
             .open(&database)
             .unwrap()

@@ -9,6 +9,8 @@ use slog::{Discard, o};
 
 use super::*;
 use crate::agenda::{Draft, Rejection};
+use crate::audit::record::Cause;
+use crate::http::request_id::RequestId;
 use crate::store::{Saving, Unobserved, conformance};
 
 struct Opened {
@@ -34,8 +36,8 @@ fn open_with(now: &str, observer: impl Observer + 'static) -> Opened {
     Opened { store, clock, folder }
 }
 
-fn request() -> RequestId {
-    RequestId::parse("r-1").unwrap()
+fn request() -> Cause {
+    Cause::of_test("r-1")
 }
 
 fn log() -> Logger {
@@ -153,7 +155,6 @@ async fn each_change_is_told_once_before_its_commit_however_often_the_transactio
     let slot = async |start: &str| opened.draft("Hubble-Acad", start).await;
     let (first, rival) = (slot("2030-01-01T03:00:00Z").await, slot("2030-01-01T03:00:00Z").await);
     let second = slot("2030-01-01T03:05:00Z").await;
-    let id = |text| RequestId::parse(text).unwrap();
     let (release, held) = mpsc::channel::<()>();
     let writer = &opened.store.writer;
     let holder = writer.run(move |_| {
@@ -165,11 +166,11 @@ async fn each_change_is_told_once_before_its_commit_however_often_the_transactio
     let (_, first, bad, rival, cancelled, second, ()) = tokio::join!(
         biased;
         holder,
-        opened.store.book(first, fence(1), id("first")),
+        opened.store.book(first, fence(1), Cause::of_test("first")),
         bad,
-        opened.store.book(rival, fence(2), id("rival")),
-        opened.store.cancel(1, None, fence(3), id("third")),
-        opened.store.book(second, fence(4), id("second")),
+        opened.store.book(rival, fence(2), Cause::of_test("rival")),
+        opened.store.cancel(1, None, fence(3), Cause::of_test("third")),
+        opened.store.book(second, fence(4), Cause::of_test("second")),
         async { drop(release) },
     );
     // After the savepoint of the failed job, the changes behind it still see what the one before it wrote.
@@ -192,7 +193,7 @@ async fn together(store: &SqliteStore, news: Vec<NewBooking>) -> Vec<Result<Resu
     let mut answers: Vec<_> = news.iter().map(|_| None).collect();
     for (index, new) in news.into_iter().enumerate() {
         let writer = store.writer.clone();
-        let change = Book { new, fence: fence(1), request_id: request() };
+        let change = Book { new, fence: fence(1), cause: request() };
         tasks.spawn(async move {
             let booked = writer.run(move |tx| tx.carry_out(&change)).await;
             (index, booked)

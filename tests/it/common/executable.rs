@@ -1,5 +1,7 @@
 //! The executable under test as commands, and the signals that its processes get.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -32,16 +34,26 @@ pub fn run(args: &[&str]) -> Output {
 }
 
 pub fn coordinator_command(data_dir: &Path, listen: &str) -> Command {
+    keep_group_out(data_dir);
     let mut command = sctec();
     command.args(["serve-coordinator", "--listen", listen, "--data-dir"]).arg(data_dir);
     command
 }
 
 pub fn scheduler_command(data_dir: &Path, coordinator: &str) -> Command {
+    keep_group_out(data_dir);
     let mut command = sctec();
     command.args(["serve-scheduler", "--listen", "127.0.0.1:0", "--coordinator", coordinator, "--data-dir"]);
     command.arg(data_dir);
     command
+}
+
+/// Where a person's umask is 002, the group may write to temporary folders, and no service begins in such a folder.
+fn keep_group_out(folder: &Path) {
+    if let Ok(metadata) = std::fs::metadata(folder) {
+        let mode = metadata.permissions().mode() & 0o755;
+        std::fs::set_permissions(folder, Permissions::from_mode(mode)).unwrap();
+    }
 }
 
 /// Sends a signal by name.

@@ -14,7 +14,7 @@ use crate::common::sources;
 const LOWER: &[&str] = &[
     "clock/client.rs",
     "coordinator/client/transport.rs",
-    "data_dir.rs",
+    "data_dir/error.rs",
     "http/unreachable.rs",
     "scheduler/config.rs",
     "store/sqlite/open_error.rs",

@@ -132,6 +132,7 @@ impl<W: Write> Show<W> {
                 let details = record.get("details").and_then(Value::as_object).into_iter().flatten();
                 let others = |name| record.get_key_value(name);
                 let pairs = details.chain(others("seq")).chain(others("req").filter(|_| !self.is_own(record)));
+                let pairs = pairs.chain(others("autor")).chain(others("ip"));
                 pairs.filter(|(_, value)| !value.is_null()).for_each(|(name, value)| push_pair(&mut text, name, value));
                 (escaped(event), text)
             }

@@ -7,7 +7,7 @@ use slog::{Discard, Logger, o};
 
 use super::*;
 use crate::agenda::Draft;
-use crate::http::request_id::RequestId;
+use crate::audit::record::Cause;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Fence, Store, Unobserved};
 use crate::time::Clock;
@@ -25,9 +25,9 @@ async fn agenda() -> (tempfile::TempDir, PathBuf) {
         let start = Timestamp::parse_rfc3339(&format!("2030-01-01T0{hour}:00:00Z")).unwrap();
         let draft = Draft { scientist_id: Some(7), start: Some(start), duration_min: Some(10), ..Draft::default() };
         let new = draft.check(&catalogue, clock.now()).unwrap();
-        store.book(new, fence(hour), RequestId::parse("r-1").unwrap()).await.unwrap().unwrap();
+        store.book(new, fence(hour), Cause::of_test("r-1")).await.unwrap().unwrap();
     }
-    store.cancel(4, None, fence(9), RequestId::parse("r-1").unwrap()).await.unwrap().unwrap();
+    store.cancel(4, None, fence(9), Cause::of_test("r-1")).await.unwrap().unwrap();
     drop(store);
     (folder, path)
 }
