@@ -256,6 +256,12 @@ entrega_4() {
 
 # --- Entrega 5: o que se confere sem contêineres --------------------------------------------------------------------
 
+# Containerfile compila o programa e o deixa na imagem; compose.yml constrói essa imagem e começa os dois serviços.
+descritos() {
+    grep -q -E '^FROM [^ ]+' Containerfile && secoes Containerfile 'cargo build' 'COPY --from=' 'ENTRYPOINT ["/sctec"]' &&
+        secoes compose.yml build: servico-agendamento: servico-coordenador: serve-scheduler serve-coordinator
+}
+
 # Os dois serviços num processo escrevem num só fluxo, como compose logs mostra os dos contêineres.
 entrega_5_sem_conteineres() {
     local fluxo=$pasta/entrega5.logs
@@ -263,8 +269,7 @@ entrega_5_sem_conteineres() {
     disputar "$url" "$pasta/entrega5.respostas"
     parar
     mv "$pasta/servico-agendamento.saida" "$fluxo"
-    conferir 5 "Containerfile faz a imagem; compose.yml começa os dois serviços" "Containerfile, compose.yml" \
-        secoes compose.yml servico-agendamento: servico-coordenador: serve-scheduler serve-coordinator
+    conferir 5 "Containerfile e compose.yml descrevem os dois contêineres" "Containerfile, compose.yml" descritos
     conferir 5 "um só fluxo tem as linhas dos dois serviços, com o mesmo req" entrega5.logs mesma_requisicao "$fluxo"
     conferir 5 "nele, as linhas de uma requisição estão na ordem de causa" entrega5.logs \
         na_ordem "$fluxo" 'Tentando adquirir lock' 'Lock concedido para recurso' 'Lock adquirido com sucesso' \
@@ -338,10 +343,19 @@ porta_livre() {
 }
 
 conteineres=false
-if [[ ${1:-} == --conteineres ]]; then
-    conteineres=true
-    shift
-fi
+case ${1:-} in
+    -h | --help | --ajuda)
+        # O começo deste arquivo.
+        sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' examples/entregas.sh
+        exit 0
+        ;;
+    --conteineres)
+        conteineres=true
+        shift
+        ;;
+    -*) desistir "não há a opção $1; veja examples/entregas.sh --ajuda" ;;
+esac
+(($# <= 1)) || desistir "só uma PASTA; veja examples/entregas.sh --ajuda"
 pasta=${1:-$(mktemp -d -t sctec-entregas-XXXXXX)}
 mkdir -p "$pasta" || desistir "não é possível criar $pasta"
 pasta=$(cd "$pasta" && pwd)
@@ -371,11 +385,11 @@ fi
 echo
 echo "provas em $pasta"
 if ((falhas)); then
-    echo "$falhas conferências falharam"
+    ((falhas == 1)) && echo "1 conferência falhou" || echo "$falhas conferências falharam"
     exit 1
 fi
 if $conteineres; then
     echo "tudo OK em contêineres; as entregas 1 a 4: examples/entregas.sh"
 else
-    echo "tudo OK; a entrega 5 em contêineres: examples/entregas.sh --conteineres"
+    echo "tudo OK como processos; a imagem e os contêineres da entrega 5 se conferem com examples/entregas.sh --conteineres"
 fi
