@@ -282,7 +282,7 @@ compor() {
     local arquivos=$1
     shift
     # shellcheck disable=SC2086 # duas opções são duas palavras
-    SCTEC_PORT=$porta SCTEC_COORDINATOR_PORT=$porta_do_porteiro "${composer[@]}" -p sctec-entregas $arquivos "$@"
+    SCTEC_PORT=$porta "${composer[@]}" -p sctec-entregas $arquivos "$@"
 }
 
 # pronto URL: espera até que o serviço possa trabalhar.
@@ -370,7 +370,6 @@ if $conteineres; then
         desistir "falta docker compose ou podman-compose"
     fi
     porta=$(porta_livre)
-    porta_do_porteiro=$(porta_livre)
     entrega_5
 else
     executavel

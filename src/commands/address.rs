@@ -8,6 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
 use rust_i18n::t;
 
+use crate::http::guard::{AllowedHost, WrongHost};
+
 /// Parses an address to listen on.
 pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
@@ -39,6 +41,23 @@ pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
         wrong = wrong
     );
     Err(said.into_owned())
+}
+
+/// Parses a host by which clients may call a server; an empty one is none.
+pub fn parse_allowed_host(text: &str) -> Result<Option<AllowedHost>, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let host = text.parse().map_err(|wrong| match wrong {
+        WrongHost::Url => t!("is a URL"),
+        WrongHost::Port => t!("has a port; a host is allowed with every port"),
+        WrongHost::Pattern => t!("is a pattern; give each name in full"),
+        WrongHost::NoHost => t!("is neither a name nor an address"),
+    });
+    host.map(Some).map_err(|wrong| {
+        t!("it %{wrong}; give the host alone, as sctec.example.org or 10.0.0.7", wrong = wrong).into_owned()
+    })
 }
 
 /// The parser of a URL that a command asks: the short forms are written out, anything else is left as it is, for the command to
@@ -103,6 +122,31 @@ mod tests {
             ("http://127.0.0.1:8080", "is a URL"),
         ] {
             let error = parse_listen(text).unwrap_err();
+            assert!(error.contains(said), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_allowed_is_given_alone() {
+        for fine in ["sctec", "sctec.example.org", "Sctec.Example.Org.", "10.0.0.7", "[fd00::7]", "fd00::7", " sctec "]
+        {
+            assert!(parse_allowed_host(fine).unwrap().is_some(), "{fine}");
+        }
+        assert_eq!([parse_allowed_host(""), parse_allowed_host(" ")], [Ok(None), Ok(None)]);
+        for (text, said) in [
+            ("http://sctec", "is a URL"),
+            ("sctec/", "is a URL"),
+            ("sctec:5000", "has a port"),
+            ("[fd00::7]:5000", "has a port"),
+            ("*.example.org", "is a pattern"),
+            ("*", "is a pattern"),
+            (".", "neither a name nor an address"),
+            ("sctec:", "neither a name nor an address"),
+            ("a b", "neither a name nor an address"),
+            ("u@sctec", "neither a name nor an address"),
+            ("[fd00::7", "neither a name nor an address"),
+        ] {
+            let error = parse_allowed_host(text).unwrap_err();
             assert!(error.contains(said), "{text}: {error}");
         }
     }

@@ -34,7 +34,8 @@ use self::service::Service;
 use self::state::file::{StateFile, start_error};
 use crate::data_dir;
 pub use crate::data_dir::DataDirError;
-use crate::http::server::{self, Tenancy};
+use crate::http::guard::AllowedHost;
+use crate::http::server::{self, Manner, Tenancy};
 use crate::logging::{self, Logs};
 use crate::panics;
 use crate::time::Clock;
@@ -55,6 +56,8 @@ pub struct Config {
     pub limits: table::Limits,
     /// Whether it has the process to itself.
     pub tenancy: Tenancy,
+    /// The names by which clients may call it, beside `localhost` and the addresses of this machine.
+    pub allowed_hosts: Vec<AllowedHost>,
 }
 
 impl Config {
@@ -77,6 +80,7 @@ impl Config {
             tokens_above: 0,
             limits: table::Limits::default(),
             tenancy: Tenancy::Shared,
+            allowed_hosts: Vec::new(),
         }
     }
 }
@@ -116,7 +120,8 @@ pub async fn serve(
         // A waiter's request would delay the stop.
         service.close();
     };
-    server::serve(listener, routes, clock, logs.logger.clone(), config.tenancy, shutdown).await;
+    let manner = Manner { tenancy: config.tenancy, allowed_hosts: config.allowed_hosts.clone() };
+    server::serve(listener, routes, clock, logs.logger.clone(), manner, shutdown).await;
     sweeper.abort();
     service.end();
     info!(logs.logger, "encerrado");

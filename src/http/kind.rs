@@ -52,6 +52,10 @@ pub(crate) use kinds;
 kinds! {
     /// The head cannot be understood in one way only.
     MALFORMED_HEAD = BAD_REQUEST, "cabecalho_malformado", "Cabeçalho malformado";
+    /// The host that is asked is not one of the service's names.
+    WRONG_HOST = MISDIRECTED_REQUEST, "host_recusado", "Host recusado";
+    /// A page of another origin sends the request.
+    WRONG_ORIGIN = FORBIDDEN, "origem_recusada", "Origem recusada";
     /// The body is not JSON.
     MALFORMED_JSON = BAD_REQUEST, "json_malformado", "JSON malformado";
     /// The body ended too early.

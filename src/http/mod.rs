@@ -9,6 +9,7 @@ pub(crate) mod channel;
 pub mod client;
 pub(crate) mod fields;
 pub(crate) mod files;
+pub mod guard;
 pub(crate) mod gzip;
 pub(crate) mod head;
 pub mod kind;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::coordinator::client;
 use crate::coordinator::protocol::{RETENTION_MS_MAX, TTL_MS_DEFAULT, TTL_MS_MAX, TTL_MS_MIN};
 pub use crate::data_dir::DataDirError;
+use crate::http::guard::AllowedHost;
 use crate::http::server::Tenancy;
 use crate::language::translation;
 use crate::logging;
@@ -41,6 +42,8 @@ pub struct Config {
     pub audit: AuditConfig,
     /// Whether another server runs in the same process.
     pub tenancy: Tenancy,
+    /// The names by which clients may call it, beside `localhost` and the addresses of this machine.
+    pub allowed_hosts: Vec<AllowedHost>,
 }
 
 /// How the audit trail is kept.
@@ -137,6 +140,7 @@ impl Config {
             mode,
             audit: AuditConfig::default(),
             tenancy: Tenancy::Shared,
+            allowed_hosts: Vec::new(),
         }
     }
 

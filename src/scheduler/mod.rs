@@ -42,7 +42,7 @@ pub use self::config::{
 pub use self::problems::problem_kinds;
 pub use self::routes::endpoints;
 use crate::data_dir;
-use crate::http::server;
+use crate::http::server::{self, Manner};
 use crate::panics;
 use crate::time::Clock;
 
@@ -79,7 +79,8 @@ pub async fn serve(
         }
         info!(log, "encerrando");
     };
-    server::serve(listener, routes, clock, log.clone(), config.tenancy, shutdown).await;
+    let manner = Manner { tenancy: config.tenancy, allowed_hosts: config.allowed_hosts.clone() };
+    server::serve(listener, routes, clock, log.clone(), manner, shutdown).await;
     App::finish(app).await;
     info!(log, "encerrado");
     logs.flush();

@@ -317,7 +317,7 @@ fn a_client_that_goes_away_leaves_nothing_half_done() {
     let services = Services::start(&["--critical-delay-ms", "200", "--lock-retention-ms", "0"]);
     let body = json!({"cientista_id": 1, "horario_inicio_utc": SLOT}).to_string();
     let mut stream = TcpStream::connect(services.agenda_address()).unwrap();
-    let head = format!("POST /agendamentos HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head = format!("POST /agendamentos HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
     stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
     services.wait_for_log("app.log", |lines| lines.iter().any(|line| line.contains("Lock adquirido")));
     drop(stream);
@@ -333,7 +333,7 @@ fn a_scheduler_killed_between_lock_and_commit_leaves_the_slot_bookable_after_the
     let mut services = Services::start(&["--critical-delay-ms", "60000", "--lock-ttl-ms", "5000"]);
     let body = json!({"cientista_id": 1, "horario_inicio_utc": SLOT, "duracao_min": 15}).to_string();
     let mut stream = TcpStream::connect(services.agenda_address()).unwrap();
-    let head = format!("POST /agendamentos HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head = format!("POST /agendamentos HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
     stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
     services.wait_for_log("app.log", |lines| lines.iter().any(|line| line.contains("Iniciando verificação")));
     services.scheduler.kill();

@@ -51,20 +51,20 @@ fn stop(server: &mut Server) -> Duration {
 
 #[test]
 fn hyper_2730_half_a_request_does_not_delay_a_stop() {
-    let body = "Host: x\r\nContent-Length: 100\r\n\r\n{";
+    let body = "Host: localhost\r\nContent-Length: 100\r\n\r\n{";
     let halves: &[&[u8]] = &[
         b"",
         b"G",
         b"\r\n",
         b"\x16\x03\x01",
-        b"GET /saude HTTP/1.1\r\nHost: x\r\n",
-        b"GET /saude HTTP/1.1\r\nHost: x\r\n\r\nGET /sau",
+        b"GET /saude HTTP/1.1\r\nHost: localhost\r\n",
+        b"GET /saude HTTP/1.1\r\nHost: localhost\r\n\r\nGET /sau",
     ];
     let bodies = [
         format!("POST /agendamentos HTTP/1.1\r\n{body}"),
         format!("POST /unlock HTTP/1.1\r\n{body}"),
         format!("POST /nada HTTP/1.1\r\n{body}"),
-        "POST /unlock HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"re".to_owned(),
+        "POST /unlock HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"re".to_owned(),
     ];
     let both = ["serve-all", "--listen", "127.0.0.1:0", "--listen-coordinator", "127.0.0.1:0"];
     for args in
@@ -97,7 +97,7 @@ fn hyper_2730_half_a_request_does_not_delay_a_stop() {
 fn a_stop_answers_the_requests_that_have_begun() {
     let mut services = Services::start(&["--critical-delay-ms", "1500"]);
     let booking = Asked::by(7, "2031-01-01T00:00:00Z").text();
-    let head = format!("POST /agendamentos HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", booking.len());
+    let head = format!("POST /agendamentos HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", booking.len());
     let stream = say(&services.scheduler.url(), format!("{head}{booking}").as_bytes());
     services.wait_for_log("app.log", |lines| lines.iter().any(|line| line.contains("Iniciando verificação")));
     stop(&mut services.scheduler);
@@ -126,9 +126,15 @@ fn an_ambiguous_head_is_refused_by_both_services() {
     let services = Services::start(&[]);
     for url in [services.scheduler.url(), services.coordinator.url()] {
         let get = |headers: &str| answer(&url, &format!("GET /saude HTTP/1.1\r\n{headers}"), "");
-        for wrong in
-            ["", "Host: a\r\nHost: b\r\n", "Host: a\r\nHost: a\r\n", "Host: a b\r\n", "Host: u@a\r\n", "Host: a:x\r\n"]
-        {
+        for wrong in [
+            "",
+            "Host:\r\n",
+            "Host: localhost\r\nHost: b\r\n",
+            "Host: localhost\r\nHost: localhost\r\n",
+            "Host: a b\r\n",
+            "Host: u@localhost\r\n",
+            "Host: localhost:x\r\n",
+        ] {
             let said = get(wrong);
             assert!(
                 said.starts_with("HTTP/1.1 400 ") && said.contains("\"cabecalho_malformado\""),
@@ -136,16 +142,22 @@ fn an_ambiguous_head_is_refused_by_both_services() {
             );
             assert!(said.contains("connection: close"), "{wrong:?}: {said}");
         }
-        for fine in ["Host: a\r\n", "Host:\r\n", "Host: [::1]:5000\r\n", "Host: a:\r\n", "host: 127.0.0.1\r\n"] {
+        for fine in ["Host: localhost\r\n", "Host: [::1]:5000\r\n", "Host: LocalHost.:\r\n", "host:\t127.0.0.1\t\r\n"] {
             assert!(get(fine).starts_with("HTTP/1.1 200 "), "{fine:?}");
         }
-        // HTTP/1.0 needs no Host, and a target that is a whole URL has its own.
-        assert!(answer(&url, "GET /saude HTTP/1.0\r\n", "").starts_with("HTTP/1.0 200 "));
-        assert!(answer(&url, "GET http://b/saude HTTP/1.1\r\nHost: a\r\n", "").starts_with("HTTP/1.1 200 "));
-        let options = answer(&url, "OPTIONS * HTTP/1.1\r\nHost: a\r\n", "");
+        // HTTP/1.0 needs a Host too, and a target that is a whole URL has its own.
+        let old = |headers: &str| answer(&url, &format!("GET /saude HTTP/1.0\r\n{headers}"), "");
+        assert!(old("Host: localhost\r\n").starts_with("HTTP/1.0 200 "));
+        let none = old("");
+        assert!(none.starts_with("HTTP/1.0 400 ") && none.contains("Falta o cabeçalho Host"), "{none}");
+        let whole = |target: &str, host: &str| answer(&url, &format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n"), "");
+        assert!(whole("http://localhost/saude", "b").starts_with("HTTP/1.1 200 "));
+        assert!(whole("http://b/saude", "localhost").starts_with("HTTP/1.1 421 "));
+        let options = answer(&url, "OPTIONS * HTTP/1.1\r\nHost: localhost\r\n", "");
         assert!(options.starts_with("HTTP/1.1 204 ") && options.contains("GET, HEAD"), "{options}");
-        let post =
-            |headers: &str, body: &str| answer(&url, &format!("POST /nada HTTP/1.1\r\nHost: a\r\n{headers}"), body);
+        let post = |headers: &str, body: &str| {
+            answer(&url, &format!("POST /nada HTTP/1.1\r\nHost: localhost\r\n{headers}"), body)
+        };
         for headers in [
             "Content-Length: 2\r\nContent-Length: 3\r\n",
             "Content-Length: 2, 2\r\n",
@@ -160,8 +172,8 @@ fn an_ambiguous_head_is_refused_by_both_services() {
             assert!(said.starts_with("HTTP/1.1 400 "), "{headers:?}: {said}");
         }
         // Transfer-Encoding overrides Content-Length, and the connection is closed after the answer (RFC 9112 §6.3).
-        let two = "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\nGET /saude HTTP/1.1\r\nHost: a\r\n\r\n";
-        let said = rest(say(&url, format!("POST /nada HTTP/1.1\r\nHost: a\r\n{two}").as_bytes()));
+        let two = "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\nGET /saude HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        let said = rest(say(&url, format!("POST /nada HTTP/1.1\r\nHost: localhost\r\n{two}").as_bytes()));
         assert_eq!(said.matches("HTTP/1.1 ").count(), 1, "{said}");
     }
 }
@@ -297,7 +309,7 @@ fn a_service_works_with_a_clock_outside_the_range_of_dates() {
         let (agenda, locks) = (server.url_of("agendamento"), server.url_of("coordenador"));
         // In the second case the year ends during the test: the clock runs on from the start of the service.
         wait_until("the year is over", || begun.elapsed() > Duration::from_secs(3));
-        assert!(answer(&agenda, "GET /time HTTP/1.1\r\nHost: a\r\n", "").contains(date), "{at}");
+        assert!(answer(&agenda, "GET /time HTTP/1.1\r\nHost: localhost\r\n", "").contains(date), "{at}");
         // hyper itself answers bytes that are not HTTP, with its own date.
         assert!(answer(&agenda, "x\r\n", "").starts_with("HTTP/1.1 400 "), "{at}");
         assert_eq!(http("GET", &format!("{agenda}/time"), None).json()["timestamp_utc"], now);
@@ -334,7 +346,7 @@ fn eventsource_121_a_listener_whose_packets_are_dropped_is_removed_after_30_seco
     let network = Network::start();
     let folder = tempfile::tempdir().unwrap();
     let mut command = network.on(0, env!("CARGO_BIN_EXE_sctec"));
-    command.args(["serve-coordinator", "--listen", "0.0.0.0:3000", "--data-dir"]).arg(folder.path());
+    command.args(["serve-coordinator", "--open", "--listen", "0.0.0.0:3000", "--data-dir"]).arg(folder.path());
     let server = Server::spawn(crate::common::deaf(&mut command), 1);
     let listeners = || {
         let metrics = network.curl(0, "http://127.0.0.1:3000/metrics");

@@ -13,6 +13,7 @@ use crate::common::podman::{self, IMAGE, Project, image, podman, podman_says};
 use crate::common::{Asked, http, run, signal, stamp, wait_until};
 
 const ONE_OF_EACH: &[&str] = &["compose.yml"];
+const WITH_COORDINATOR: &[&str] = &["compose.yml", "compose.coordinator.yml"];
 const TWO_SCHEDULERS: &[&str] = &["compose.yml", "compose.scale.yml"];
 const SCHEDULER: &str = "servico-agendamento";
 const SECOND: &str = "servico-agendamento-2";
@@ -259,6 +260,30 @@ fn one_log_stream_shows_a_request_in_both_services_and_the_data_stays() {
     project.start();
     assert_eq!(standing(&project.url()).get(&before), Some(&slot(0)));
     project.verify(SCHEDULER);
+}
+
+#[test]
+#[ignore = "needs podman"]
+fn only_the_scheduler_is_published_and_only_on_loopback() {
+    let project = Project::up(ONE_OF_EACH);
+    assert_eq!(project.published(COORDINATOR), "{}");
+    let published = project.published(SCHEDULER);
+    assert!(published.contains("5000/tcp") && published.contains("\"HostIp\":\"127.0.0.1\""), "{published}");
+    // The services call each other by name, and a name of neither is refused.
+    for (service, url) in
+        [(SCHEDULER, "http://servico-coordenador:3000"), (COORDINATOR, "http://servico-agendamento:5000")]
+    {
+        assert_eq!(project.exec(service, &["health", url]).status.code(), Some(0), "{url}");
+    }
+    let rebound = crate::common::http_with("GET", &project.url(), None, &[("Host", "evil.example")]);
+    assert_eq!((rebound.status, rebound.json()["codigo"].as_str()), (421, Some("host_recusado")));
+    drop(project);
+
+    let project = Project::up(WITH_COORDINATOR);
+    let published = project.published(COORDINATOR);
+    assert!(published.contains("3000/tcp") && published.contains("\"HostIp\":\"127.0.0.1\""), "{published}");
+    let locks = run(&["locks", "--url", &project.locks_url().unwrap()]);
+    assert_eq!(locks.status.code(), Some(0), "{locks:?}");
 }
 
 #[test]

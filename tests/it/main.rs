@@ -13,6 +13,7 @@ mod authorship;
 mod bad_input;
 mod booking;
 mod browser;
+mod callers;
 mod chaos;
 mod clock_sync;
 mod command_line;

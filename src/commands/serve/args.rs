@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
-use crate::commands::address::{parse_listen, url_parser};
+use crate::commands::address::{parse_allowed_host, parse_listen, url_parser};
 use crate::commands::values::whole_number;
 use crate::coordinator::protocol::TOKENS_ABOVE_MAX;
+use crate::http::guard::AllowedHost;
 use crate::logging::ROTATE_MB_DEFAULT;
 
 /// Options of every server.
@@ -29,6 +30,26 @@ pub struct ServerArgs {
     /// Rotate the log file at this many megabytes, and keep the last five (app.log.1 to .5); 0 never rotates
     #[arg(long, env = "SCTEC_LOG_ROTATE_MB", default_value_t = ROTATE_MB_DEFAULT, value_name = "MB", value_parser = whole_number::<u64>(0..=1_000_000))]
     pub log_rotate_mb: u64,
+}
+
+/// Options of who may call a server.
+#[derive(Clone, Debug, Args)]
+pub struct CallerArgs {
+    /// Also answer requests for this host name or address, with any port. Repeat it, or comma-separate several. localhost and
+    /// the addresses of this machine are always answered
+    #[arg(long = "allowed-host", env = "SCTEC_ALLOWED_HOST", value_name = "HOST", value_delimiter = ',', value_parser = parse_allowed_host)]
+    pub allowed_hosts: Vec<Option<AllowedHost>>,
+    /// Listen beyond this machine although no client has to say who it is: everybody who reaches the port may book, cancel and take
+    /// locks
+    #[arg(long, env = "SCTEC_OPEN", value_parser = BoolishValueParser::new())]
+    pub open: bool,
+}
+
+impl CallerArgs {
+    /// The hosts that are allowed. An empty one is none: a composition may pass on a variable that is not set.
+    pub fn hosts(&self) -> Vec<AllowedHost> {
+        self.allowed_hosts.iter().flatten().cloned().collect()
+    }
 }
 
 /// Where log lines go.
@@ -120,6 +141,9 @@ pub struct SchedulerArgs {
     /// Options of the audit trail.
     #[command(flatten)]
     pub trail: TrailArgs,
+    /// Options of who may call it.
+    #[command(flatten)]
+    pub callers: CallerArgs,
     /// Options of every server.
     #[command(flatten)]
     pub server: ServerArgs,
@@ -143,6 +167,9 @@ pub struct CoordinatorArgs {
     #[arg(long, env = "SCTEC_TOKENS_ABOVE", default_value_t = 0, value_name = "N", hide_default_value = true,
         value_parser = whole_number::<u64>(0..=TOKENS_ABOVE_MAX))]
     pub tokens_above: u64,
+    /// Options of who may call it.
+    #[command(flatten)]
+    pub callers: CallerArgs,
     /// Options of every server.
     #[command(flatten)]
     pub server: ServerArgs,
@@ -183,6 +210,9 @@ pub struct AllArgs {
     /// Options of the audit trail.
     #[command(flatten)]
     pub trail: TrailArgs,
+    /// Options of who may call it.
+    #[command(flatten)]
+    pub callers: CallerArgs,
     /// Options of every server.
     #[command(flatten)]
     pub server: ServerArgs,

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use self::args::{AllArgs, CoordinatorArgs, SchedulerArgs};
-use self::args::{Grace, LockArgs, LogFormat, LogLevel, LogTo, ServerArgs, TrailArgs};
+use self::args::{CallerArgs, Grace, LockArgs, LogFormat, LogLevel, LogTo, ServerArgs, TrailArgs};
 use self::stop::{reopen, stop_signal};
 use super::outcome::Outcome;
 use super::runtime::runtime;
@@ -30,10 +30,10 @@ use crate::{coordinator, logging, panics, scheduler};
 /// When it cannot start.
 pub fn scheduler(args: &SchedulerArgs) -> Outcome {
     let mode = if args.no_lock { Mode::Race } else { locked(args.coordinator.clone(), &args.lock) };
-    let config = scheduler_config(mode, &args.lock, &args.trail, &args.server, Tenancy::Alone)?;
+    let config = scheduler_config(mode, (&args.lock, &args.trail), &args.callers, &args.server, Tenancy::Alone)?;
     panics::install_hook();
     runtime()?.block_on(async {
-        let listener = listen(args.listen, "--listen")?;
+        let listener = listen(args.listen, "--listen", &args.callers)?;
         let stop = stop_signal(&config.logging)?;
         scheduler::serve(listener, config, stop).await?;
         ended_whole()
@@ -45,10 +45,10 @@ pub fn scheduler(args: &SchedulerArgs) -> Outcome {
 /// # Errors
 /// When it cannot start.
 pub fn coordinator(args: &CoordinatorArgs) -> Outcome {
-    let config = coordinator_config((args.grace, args.tokens_above), &args.server, Tenancy::Alone);
+    let config = coordinator_config((args.grace, args.tokens_above), &args.callers, &args.server, Tenancy::Alone);
     panics::install_hook();
     runtime()?.block_on(async {
-        let listener = listen(args.listen, "--listen")?;
+        let listener = listen(args.listen, "--listen", &args.callers)?;
         let stop = stop_signal(&config.logging)?;
         coordinator::serve(listener, config, stop).await?;
         ended_whole()
@@ -63,16 +63,16 @@ pub fn coordinator(args: &CoordinatorArgs) -> Outcome {
 pub fn all(args: &AllArgs) -> Outcome {
     panics::install_hook();
     runtime()?.block_on(async {
-        let coordinator_listener = listen(args.listen_coordinator, "--listen-coordinator")?;
-        let scheduler_listener = listen(args.listen, "--listen")?;
+        let coordinator_listener = listen(args.listen_coordinator, "--listen-coordinator", &args.callers)?;
+        let scheduler_listener = listen(args.listen, "--listen", &args.callers)?;
         let coordinator_url = format!("http://{}", coordinator_listener.local_addr()?);
         let mode = locked(vec![coordinator_url], &args.lock);
-        let config = scheduler_config(mode, &args.lock, &args.trail, &args.server, Tenancy::Shared)?;
+        let config = scheduler_config(mode, (&args.lock, &args.trail), &args.callers, &args.server, Tenancy::Shared)?;
         let stop = stop_signal(&config.logging)?;
         let (scheduler_gone, mut coordinator_stops) = watch::channel(());
         let coordinator = coordinator::serve(
             coordinator_listener,
-            coordinator_config((args.grace, args.tokens_above), &args.server, Tenancy::Shared),
+            coordinator_config((args.grace, args.tokens_above), &args.callers, &args.server, Tenancy::Shared),
             async move {
                 // The dropped sender is the signal to stop.
                 let _ = coordinator_stops.changed().await;
@@ -107,8 +107,8 @@ fn locked(coordinators: Vec<String>, lock: &LockArgs) -> Mode {
 
 fn scheduler_config(
     mode: Mode,
-    lock: &LockArgs,
-    trail: &TrailArgs,
+    (lock, trail): (&LockArgs, &TrailArgs),
+    callers: &CallerArgs,
     server: &ServerArgs,
     tenancy: Tenancy,
 ) -> anyhow::Result<scheduler::Config> {
@@ -118,6 +118,7 @@ fn scheduler_config(
         critical_delay: lock.critical_delay_ms.map_or(default.critical_delay, Duration::from_millis),
         audit: AuditConfig { refusals: trail.audit_refusals, rotate_mb: trail.audit_rotate_mb },
         tenancy,
+        allowed_hosts: callers.hosts(),
         ..default
     };
     config.check()?;
@@ -126,6 +127,7 @@ fn scheduler_config(
 
 fn coordinator_config(
     (grace, tokens_above): (Grace, u64),
+    callers: &CallerArgs,
     server: &ServerArgs,
     tenancy: Tenancy,
 ) -> coordinator::Config {
@@ -133,6 +135,7 @@ fn coordinator_config(
         grace: grace == Grace::Auto,
         tokens_above,
         tenancy,
+        allowed_hosts: callers.hosts(),
         logging: logging_config(server),
         ..coordinator::Config::new(&server.data_dir)
     }
@@ -168,8 +171,20 @@ fn ended_whole() -> Outcome {
     }
 }
 
-/// Binds the address that `flag` gives.
-fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+/// Binds the address that `flag` gives. As long as no client has to say who it is, only `--open` binds one that other machines
+/// can reach.
+fn listen(address: SocketAddr, flag: &str, callers: &CallerArgs) -> anyhow::Result<TcpListener> {
+    if !callers.open && !address.ip().to_canonical().is_loopback() {
+        bail!(
+            "{}",
+            t!(
+                "%{flag} %{address} lets other machines in, and no client has to say who it is: everybody who reaches the port could book, cancel and take locks; listen on 127.0.0.1:%{port}, or give --open (SCTEC_OPEN=true) to allow it",
+                flag = flag,
+                address = address,
+                port = address.port()
+            )
+        );
+    }
     server::bind(address).map_err(|error| {
         if error.kind() == io::ErrorKind::AddrNotAvailable {
             return anyhow!(

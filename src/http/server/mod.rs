@@ -12,7 +12,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -22,7 +22,7 @@ use std::time::Duration;
 use http_body_util::Either;
 use hyper::StatusCode;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, DATE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{CONNECTION, DATE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
@@ -34,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::body::{Arriving, STOP_PATIENCE};
+use super::guard::{AllowedHost, Guard};
 use super::presence::{Hosting, Places};
 use super::problem::Problem;
 use super::request_id::{RequestId, RequestIds};
@@ -58,6 +59,14 @@ const BACKLOG: u32 = 4096;
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 /// How long a stop waits for requests in progress.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// What a browser is to forbid, in every answer: to guess another type than the answer's, to give the answer to a page of
+/// another origin, and to let such a page keep a hold on the window that shows it.
+const PROTECTION: [(HeaderName, HeaderValue); 3] = [
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+];
 
 /// One request, for its handler.
 pub struct Request {
@@ -119,16 +128,26 @@ impl Tenancy {
     }
 }
 
+/// What a server is told by its operator.
+#[derive(Clone, Debug, Default)]
+pub struct Manner {
+    /// Whether it has the process to itself.
+    pub tenancy: Tenancy,
+    /// The names by which clients may call it, beside `localhost` and the addresses of this machine.
+    pub allowed_hosts: Vec<AllowedHost>,
+}
+
 /// Serves until `shutdown` completes, then stops as the module's head says.
 pub async fn serve<H: Handler>(
     listener: TcpListener,
     handler: Arc<H>,
     clock: Clock,
     log: Logger,
-    tenancy: Tenancy,
+    manner: Manner,
     shutdown: impl Future<Output = ()>,
 ) {
-    let limit = tenancy.connections();
+    let limit = manner.tenancy.connections();
+    let guard = Arc::new(Guard::new(manner.allowed_hosts));
     let connections = Arc::new(Semaphore::new(limit));
     // Waiters and listeners must leave connections for the requests that release locks.
     let places = Places::of(limit);
@@ -160,6 +179,9 @@ pub async fn serve<H: Handler>(
             clock: clock.clone(),
             log: log.clone(),
             ids: Arc::clone(&ids),
+            guard: Arc::clone(&guard),
+            // A socket without an address is no client's any more.
+            here: stream.local_addr().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |here| here.ip()),
             peer,
             stop: stop.clone(),
             places: places.clone(),
@@ -199,6 +221,9 @@ struct Connection<H> {
     clock: Clock,
     log: Logger,
     ids: Arc<RequestIds>,
+    guard: Arc<Guard>,
+    /// The address of this machine that the client has connected to.
+    here: IpAddr,
     peer: SocketAddr,
     stop: Stop,
     places: Places,
@@ -255,8 +280,9 @@ impl<H: Handler> Connection<H> {
         if let Some(date) = http_date(self.clock.now()) {
             response.headers_mut().insert(DATE, date);
         }
-        // A browser must not guess another type than the answer's.
-        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        for (name, value) in PROTECTION {
+            response.headers_mut().insert(name, value);
+        }
         if let Either::Right(stream) = response.body_mut() {
             self.activity.streaming.store(stream.is_events(), Ordering::Relaxed);
             stream.attend(log, answering);
@@ -268,6 +294,10 @@ impl<H: Handler> Connection<H> {
     async fn handle(&self, request: &mut Request) -> Result<Response, Problem> {
         if let Err(problem) = head::check(&request.head) {
             return Ok(refuse_connection(problem, request));
+        }
+        if let Err(refusal) = self.guard.check(&request.head, self.here) {
+            let malformed = refusal.is_malformed();
+            return if malformed { Ok(refuse_connection(refusal.into(), request)) } else { Err(refusal.into()) };
         }
         let handled = guarded(self.handler.handle(request)).await;
         handled.unwrap_or_else(|panicked: Panicked| Err(Problem::internal(panicked.to_string())))

@@ -63,7 +63,7 @@ impl Running {
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
         let log = logs.logger.clone();
-        let served = tokio::spawn(serve(listener, Arc::new(Faulty), clock, log, Tenancy::default(), shutdown));
+        let served = tokio::spawn(serve(listener, Arc::new(Faulty), clock, log, Manner::default(), shutdown));
         Self { address, stop, served, logs, folder }
     }
 
@@ -84,7 +84,7 @@ async fn send(stream: &mut TcpStream, text: &str) {
 }
 
 async fn get(stream: &mut TcpStream, path: &str) -> String {
-    send(stream, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nX-Request-Id: meu{}\r\n\r\n", &path[1..])).await;
+    send(stream, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: meu{}\r\n\r\n", &path[1..])).await;
     let mut answer = String::new();
     // To the end of the body, whose length the head says.
     loop {
@@ -127,7 +127,8 @@ async fn a_panic_while_answering_is_a_500_that_is_logged_once_and_the_connection
 async fn a_panic_in_a_stream_ends_the_stream_and_is_logged_once() {
     let server = Running::start();
     let mut stream = server.connect().await;
-    send(&mut stream, "GET /stream HTTP/1.1\r\nHost: x\r\nX-Request-Id: fluxo-1\r\nConnection: close\r\n\r\n").await;
+    send(&mut stream, "GET /stream HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: fluxo-1\r\nConnection: close\r\n\r\n")
+        .await;
     let said = rest(&mut stream).await;
     assert_eq!(said.matches("event: a").count(), 2, "{said}");
     let logged = server.logged("nothing is left");
@@ -142,8 +143,8 @@ async fn a_stop_answers_what_has_begun_and_not_what_has_not_come_whole() {
     let (mut head, mut body) = (server.connect().await, server.connect().await);
     assert!(get(&mut idle, "/").await.starts_with("HTTP/1.1 200 "));
     send(&mut head, "GET / HT").await;
-    send(&mut body, "POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{").await;
-    send(&mut begun, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    send(&mut body, "POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{").await;
+    send(&mut begun, "GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     // They are all known to the server once a later one is answered.
     for _ in 0..3 {
         get(&mut server.connect().await, "/").await;
@@ -162,14 +163,14 @@ async fn what_is_on_its_way_when_a_stop_comes_arrives() {
     let server = Running::start();
     let (mut head, mut body) = (server.connect().await, server.connect().await);
     send(&mut head, "GET / HT").await;
-    send(&mut body, "POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{").await;
+    send(&mut body, "POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{").await;
     for _ in 0..3 {
         get(&mut server.connect().await, "/").await;
     }
     let Running { stop, served, .. } = server;
     stop.send(()).unwrap();
     tokio::task::yield_now().await;
-    send(&mut head, "TP/1.1\r\nHost: x\r\n\r\n").await;
+    send(&mut head, "TP/1.1\r\nHost: localhost\r\n\r\n").await;
     send(&mut body, "}").await;
     let (head, body) = tokio::join!(rest(&mut head), rest(&mut body));
     assert!(head.ends_with("bem") && body.ends_with("{}"), "{head} {body}");

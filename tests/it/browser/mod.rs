@@ -13,6 +13,7 @@ mod fixture;
 mod links;
 mod looks;
 mod names;
+mod origins;
 mod outages;
 mod paper;
 mod places;

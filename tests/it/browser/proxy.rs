@@ -65,8 +65,8 @@ impl Shared {
             return client.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         };
         let mut server = TcpStream::connect(&self.scheduler)?;
-        // HTTP/1.0: the answer has no chunks, and ends with the connection.
-        write!(server, "{method} {path} HTTP/1.0\r\nHost: {}\r\n", self.scheduler)?;
+        // HTTP/1.0: the answer has no chunks, and ends with the connection. The Host is passed on, since the page's origin is the proxy.
+        write!(server, "{method} {path} HTTP/1.0\r\n")?;
         for header in headers.iter().filter(|header| !is_about_connection(header)) {
             write!(server, "{header}\r\n")?;
         }
@@ -180,5 +180,5 @@ fn is_length(header: &str) -> bool {
 
 fn is_about_connection(header: &str) -> bool {
     let name = header.split(':').next().unwrap_or_default().to_ascii_lowercase();
-    matches!(name.as_str(), "host" | "connection" | "accept-encoding" | "keep-alive")
+    matches!(name.as_str(), "connection" | "accept-encoding" | "keep-alive")
 }

@@ -35,7 +35,7 @@ impl Pending {
         let body = body.to_string();
         let length = body.len();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n\
              Content-Length: {length}\r\n\r\n"
         );
         self.say(format!("{head}{body}").as_bytes());

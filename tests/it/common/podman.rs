@@ -85,7 +85,7 @@ impl Project {
     /// Brings it up, on the volumes that are there.
     pub fn start(&self) {
         self.compose(&["up", "-d"]);
-        let urls = [Some(self.url()), Some(self.locks_url()), self.second().then(|| self.second_url())];
+        let urls = [Some(self.url()), self.locks_url(), self.second().then(|| self.second_url())];
         for url in urls.into_iter().flatten() {
             wait_until("the services are ready", || is_ready(&url));
         }
@@ -97,7 +97,7 @@ impl Project {
     }
 
     fn second(&self) -> bool {
-        self.files.len() > 1
+        self.files.contains(&"compose.scale.yml")
     }
 
     /// The scheduler's entry point.
@@ -105,9 +105,14 @@ impl Project {
         format!("http://127.0.0.1:{}", self.ports[0])
     }
 
-    /// The coordinator's entry point.
-    pub fn locks_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports[1])
+    /// The coordinator's entry point, if its port is published.
+    pub fn locks_url(&self) -> Option<String> {
+        self.files.contains(&"compose.coordinator.yml").then(|| format!("http://127.0.0.1:{}", self.ports[1]))
+    }
+
+    /// The ports of a service that are published, each with the address where it is.
+    pub fn published(&self, service: &str) -> String {
+        self.inspect(service, "{{json .HostConfig.PortBindings}}")
     }
 
     /// The second scheduler's entry point.
