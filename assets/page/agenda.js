@@ -33,18 +33,26 @@ export class Heard {
 
   /// The bookings that may be missing in an answer to a request of the instant `since`.
   *after(since) {
-    for (const { booking, at } of this.#bookings.values()) if (at >= since || booking.status === FINAL) yield booking;
+    for (const { booking, at } of this.#bookings.values()) if (at >= since) yield booking;
+  }
+
+  /// Forgets what an answer to a request of the instant `since` contradicts: a booking that it has was not cancelled before.
+  correct(bookings, since) {
+    for (const key of bookings.map(identity)) if (this.#bookings.get(key)?.at < since) this.#bookings.delete(key);
   }
 }
 
 export class Agenda {
   #race;
+  /// The link by which a slot of this telescope is booked, as the server gave it.
+  #book;
 
   /// `answer` is the server's. In a `race`, without locks, a slot may have several bookings: `bookings` has them, and `sold` is
   /// their number, which may be greater, since of very many the server gives the first ones.
   constructor(answer, race = false) {
     const bookings = new Map(answer.agendamentos.map((booking) => [booking.id, booking]));
     this.#race = race;
+    this.#book = answer.horarios.find((slot) => slot._links?.agendar)?._links.agendar;
     this.telescope = answer.telescopio;
     this.links = answer._links;
     this.start = Date.parse(answer.de_utc);
@@ -69,7 +77,7 @@ export class Agenda {
   apply(booking) {
     if (booking.telescopio !== this.telescope) return false;
     const take = this.#race ? takeAmong : takeAlone;
-    return this.#within(booking).filter((slot) => take(slot, booking)).length > 0;
+    return this.#within(booking).filter((slot) => take(slot, booking, booking._links?.agendar ?? this.#book)).length > 0;
   }
 
   /// The first and the last slot of a booking in this agenda, by index.
@@ -97,11 +105,11 @@ export class Agenda {
   }
 }
 
-/// Applies a booking to a slot that can have one. True if the slot has changed.
-function takeAlone(slot, booking) {
+/// Applies a booking to a slot that can have one. `book` is the link of a free slot. True if the slot has changed.
+function takeAlone(slot, booking, book) {
   if (booking.status === FINAL) {
     if (!slot.booking || identity(slot.booking) !== identity(booking)) return false;
-    Object.assign(slot, { booking: undefined, state: "livre", book: booking._links?.agendar, sold: 0 });
+    Object.assign(slot, { booking: undefined, state: "livre", book, sold: 0 });
   } else {
     // The slot has this booking already, or a later one.
     if (slot.booking && slot.booking.criado_em_utc >= booking.criado_em_utc) return false;
@@ -111,7 +119,7 @@ function takeAlone(slot, booking) {
 }
 
 /// Applies a booking to a slot that can have several. True if the slot has changed.
-function takeAmong(slot, booking) {
+function takeAmong(slot, booking, book) {
   const key = identity(booking);
   const others = slot.bookings.filter((one) => identity(one) !== key);
   const [had, final] = [others.length < slot.bookings.length, booking.status === FINAL];
@@ -120,6 +128,6 @@ function takeAmong(slot, booking) {
   slot.sold += final ? -1 : 1;
   slot.booking = slot.bookings[0];
   slot.state = slot.sold ? "agendado" : "livre";
-  slot.book = slot.sold ? undefined : booking._links?.agendar;
+  slot.book = slot.sold ? undefined : book;
   return true;
 }

@@ -31,9 +31,10 @@ const ENTRY_POINT = "/";
 /// Reads the entry point, with its links.
 export const enter = () => follow({ href: ENTRY_POINT });
 
-/// Sends the request of a link and gives the answer's JSON. `variables` fill a template; `body` is sent as JSON.
-export async function follow(link, { variables = {}, body } = {}) {
-  const answer = await ask(link, { variables, body });
+/// Sends the request of a link and gives the answer's JSON. `variables` fill a template; `body` is sent as JSON. A link that has
+/// another `method` than is expected of it is not followed.
+export async function follow(link, { variables = {}, body, method = "GET" } = {}) {
+  const answer = await ask(link, { variables, body, method });
   const text = await answer.text().catch((cause) => Promise.reject(new Unreachable("", { cause })));
   const json = parse(text);
   if (!answer.ok) throw new Problem(answer.status, json, Number(answer.headers.get("Retry-After")) || undefined);
@@ -44,20 +45,21 @@ export async function follow(link, { variables = {}, body } = {}) {
 /// The JSON of a link's answer, and the monotonic instants before and after the exchange. Nothing else is done in between.
 export async function timed(link) {
   const begun = performance.now();
-  const answer = await ask(link, {});
+  const answer = await ask(link, { method: "GET" });
   const text = await answer.text();
   const ended = performance.now();
   if (!answer.ok) throw new Problem(answer.status, parse(text));
   return { begun, ended, json: parse(text) };
 }
 
-async function ask(link, { variables, body }) {
+async function ask(link, { variables, body, method }) {
+  if ((link.method ?? "GET") !== method) throw new Problem(0);
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const href = link.templated ? expand(link.href, variables) : link.href;
   try {
     return await fetch(href, {
-      method: link.method ?? "GET",
+      method,
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
       cache: "no-store",
@@ -68,11 +70,12 @@ async function ask(link, { variables, body }) {
   }
 }
 
-/// Fills in a URI template. Of RFC 6570 it knows what the API uses: `{?a,b}` and `{&a,b}`. A variable without a value is
+/// Fills in a URI template. Of RFC 6570 it knows what the API uses: `{a}`, `{?a,b}` and `{&a,b}`. A variable without a value is
 /// left out.
 export function expand(template, variables) {
-  return template.replace(/\{([?&])([^}]*)\}/g, (_, operator, names) => {
+  return template.replace(/\{([?&]?)([^}]*)\}/g, (_, operator, names) => {
     const known = names.split(",").filter((name) => variables[name] != null);
+    if (!operator) return known.map((name) => encodeURIComponent(variables[name])).join(",");
     const pairs = known.map((name) => `${name}=${encodeURIComponent(variables[name])}`);
     return pairs.length ? operator + pairs.join("&") : "";
   });

@@ -88,7 +88,7 @@ live.addEventListener("booking", ({ detail: made }) => {
   const before = actions.selectedSale();
   // Without locks a slot may have been given several times: only the server knows all of its bookings.
   if (reading.isRace) reading.reread();
-  if (!reading.apply(made)) return;
+  if (!reading.hear(made)) return;
   const { key, sold } = actions.selectedSale();
   // Of other people's bookings, only one at the selected slot is announced; and not while a dialog is open, which says
   // itself what concerns it.

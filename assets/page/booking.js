@@ -191,7 +191,7 @@ export class Booking extends EventTarget {
     if (wanted.target.trim()) body.alvo = wanted.target.trim();
     if (wanted.notes.trim()) body.observacoes = wanted.notes.trim();
     try {
-      this.#won(flow, await follow(wanted.link, { body }));
+      this.#won(flow, await follow(wanted.link, { body, method: "POST" }));
     } catch (problem) {
       if (problem.unknown) this.#unknown(flow, wanted, body);
       else if (problem.status === 409) this.#lost(flow, wanted, problem.body);

@@ -91,7 +91,7 @@ async function ended(flow, wanted, when) {
   const { booking, done } = wanted;
   const motivo = wanted.reason.trim();
   try {
-    const cancelled = await follow(booking._links.cancelar, { body: motivo ? { motivo } : {} });
+    const cancelled = await follow(booking._links.cancelar, { body: motivo ? { motivo } : {}, method: "DELETE" });
     close();
     done(cancelled);
     announce(t("cancel.done", { span: when }));

@@ -222,6 +222,7 @@ export default {
   "problem.erro_interno": "The server failed because of a defect. Check the agenda before you try again.",
   "problem.esperas_demais": "Too many requests are waiting at the server. Try again in a moment.",
   "problem.horario_ocupado": "This slot is already booked.",
+  "problem.host_recusado": "The server does not answer to the name in this page's address. Use localhost, or tell the operator.",
   "problem.ja_cancelado": "This booking is already cancelled.",
   "problem.json_malformado": "The server could not read the request. Nothing was booked.",
   "problem.metodo_nao_permitido": "The server does not allow this action here.",
@@ -230,6 +231,8 @@ export default {
   "problem.gravacao_recusada": "The database refused this booking. Nothing was saved. Tell the operator of the service.",
   "problem.banco_inconsistente": "The database contains an invalid value. Tell the operator of the service.",
   "problem.observacao_iniciada": "The observation has already begun and cannot be cancelled.",
+  "problem.origem_recusada":
+    "The server takes this page for another site's, and did nothing. A proxy in front may change the name. Tell the operator.",
   "problem.parametros_invalidos": "The server did not accept the parameters of this request.",
   "problem.recurso_ocupado": "Another request is booking this slot right now.",
   "problem.resultado_incerto": "It is not known whether this was saved. Check the agenda before you try again.",

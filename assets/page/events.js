@@ -1,5 +1,7 @@
 // The agenda live: server-sent events, with reconnection. While they do not come, the agenda is read again and again.
 
+import { readBooking, readChannel, readDispute } from "./heard.js";
+
 const RETRY_MS = [2000, 30000];
 /// Without events the agenda is read again after a random time between these.
 const POLL_MS = [15000, 30000];
@@ -103,8 +105,9 @@ export class Live extends EventTarget {
     });
     source.addEventListener("error", () => this.#lost());
     source.addEventListener("vivo", () => this.#listen());
-    for (const name of ["criado", "cancelado"]) source.addEventListener(name, (event) => this.#heard("booking", event));
-    source.addEventListener("disputa", (event) => this.#heard("dispute", event));
+    for (const name of ["criado", "cancelado"])
+      source.addEventListener(name, (event) => this.#heard("booking", event, readBooking(event.data, name)));
+    source.addEventListener("disputa", (event) => this.#heard("dispute", event, readDispute(event.data)));
     source.addEventListener("perdidos", (event) => {
       this.#keep(event);
       this.dispatchEvent(new Event("stale"));
@@ -112,7 +115,7 @@ export class Live extends EventTarget {
     source.addEventListener("canal", (event) => {
       // This event has the position of the stream as its id, also before the first other event.
       this.#keep(event);
-      this.#channel = JSON.parse(event.data).ligado;
+      this.#channel = readChannel(event.data) ?? this.#channel;
       this.#changed();
     });
   }
@@ -123,9 +126,10 @@ export class Live extends EventTarget {
     this.#silence = setTimeout(() => this.doubt(), SILENCE_MS);
   }
 
-  #heard(name, event) {
+  /// Tells what an event says. If it does not say what it should, only the agenda is read again.
+  #heard(name, event, detail) {
     this.#keep(event);
-    this.dispatchEvent(new CustomEvent(name, { detail: JSON.parse(event.data) }));
+    this.dispatchEvent(detail ? new CustomEvent(name, { detail }) : new Event("stale"));
   }
 
   #keep(event) {

@@ -1,13 +1,15 @@
 // What is read from the server: the entry point, the catalogue and the agenda that is chosen, and what was heard of since
 // by events. No DOM.
 
-import { Agenda, Heard } from "./agenda.js";
+import { Agenda, Heard, identity } from "./agenda.js";
 import { enter, follow, timed } from "./api.js";
 import { parseInstant } from "./instants.js";
 
 const RETRY_MS = 5000;
 /// What all pages hear at once makes each read the agenda at a random moment within this time.
 export const SPREAD_MS = 1500;
+/// After an event the agenda is read again within this time: what an event said is shown until then, and not longer.
+const CONFIRM_MS = 30000;
 
 const tell = (name, detail) => new CustomEvent(name, { detail });
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -28,6 +30,7 @@ export class Reading extends EventTarget {
   /// The number of the last reading begun. Answers to earlier ones are dropped.
   #last = 0;
   #timer;
+  #confirming;
   #refreshing = new WeakSet();
 
   constructor(selection, people) {
@@ -104,8 +107,8 @@ export class Reading extends EventTarget {
   async read(link = this.#selection.telescope._links.agenda) {
     this.#last += 1;
     const number = this.#last;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    for (const timer of [this.#timer, this.#confirming]) clearTimeout(timer);
+    this.#timer = this.#confirming = undefined;
     const since = performance.now();
     const { key, variables, isWeek } = this.#selection;
     this.dispatchEvent(tell("asked"));
@@ -116,6 +119,7 @@ export class Reading extends EventTarget {
       this.#agenda = new Agenda(answer, this.isRace);
       this.#isWeek = isWeek;
       this.#answered = key;
+      this.#heard.correct(answer.agendamentos, since);
       for (const one of this.#heard.after(since)) this.#agenda.apply(one);
       this.dispatchEvent(tell("agenda", before));
       await this.#meet(answer.agendamentos);
@@ -130,6 +134,15 @@ export class Reading extends EventTarget {
   /// Reads the agenda again within `spread`. Several calls before that make one reading.
   reread(spread = SPREAD_MS) {
     this.#timer ??= setTimeout(() => this.read(), spread * (0.3 + 0.7 * Math.random()));
+  }
+
+  /// Applies what an event said. An event is only a reason to look: the agenda is read again later, in case that it was wrong.
+  hear(made) {
+    if (!this.apply(made)) return false;
+    // In an agenda without any free slot, no answer has given the link to book one.
+    if (this.#agenda.slots.some(({ state, book }) => state === "livre" && !book)) this.reread();
+    this.#confirming ??= setTimeout(() => this.read(), CONFIRM_MS * (0.5 + 0.5 * Math.random()));
+    return true;
   }
 
   /// Applies a booking that was made or cancelled, by anyone. True if the agenda shows it differently now.
@@ -148,16 +161,14 @@ export class Reading extends EventTarget {
     if (this.#refreshing.has(known)) return;
     this.#refreshing.add(known);
     try {
-      const fresh = await follow(known._links.self);
-      delete known.req;
-      if (fresh.status === known.status) Object.assign(known, fresh);
+      const fresh = await follow(this.#entry._links.agendamento, { variables: { id: known.id } });
+      if (identity(fresh) !== identity(known)) this.reread();
+      else if (fresh.status === known.status) Object.assign(known, fresh);
       else if (!this.apply(fresh)) this.reread();
       this.dispatchEvent(tell("refreshed"));
     } catch (problem) {
-      if (problem.status < 500) {
-        delete known.req; // The booking does not exist any more.
-        return this.reread();
-      }
+      // The booking does not exist, or not any more.
+      if (problem.status < 500) return this.reread();
       setTimeout(() => {
         this.#refreshing.delete(known);
         this.dispatchEvent(tell("refreshed"));

@@ -148,8 +148,8 @@ export class Screen {
     const starts = agenda.slots.slice(first, last + 1).map(({ utc }) => utc);
     if (slot.booking) starts.push(slot.booking.horario_inicio_utc);
     showDispute(at("dispute"), disputes.of(agenda.telescope, [...new Set(starts)]), nameOf);
-    // Only a booking that came by an event has `req`: such a booking has no links.
-    if (slot.booking?.req !== undefined) reading.refresh(slot.booking);
+    // A booking that came by an event has no links.
+    if (slot.booking && !slot.booking._links) reading.refresh(slot.booking);
   }
 
   /// Calls `draw` once in the next frame, however often it is asked for before that.

@@ -166,6 +166,7 @@ pub fn entry() -> Links {
         .with("telescopios", Link::get("/telescopios"))
         .with("cientistas", Link::get("/cientistas"))
         .with("agendamentos", Link::template(BOOKINGS_TEMPLATE))
+        .with("agendamento", Link::template("/agendamentos/{id}"))
         .with("agendar", book())
         .with("auditoria", Link::template(AUDIT_TEMPLATE))
         .with("eventos", Link::titled("/eventos", "A agenda ao vivo (server-sent events)"))

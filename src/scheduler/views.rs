@@ -29,16 +29,17 @@ pub struct BookingView<'a> {
     criado_em_utc: String,
     cancelado_em_utc: Option<String>,
     motivo_cancelamento: Option<&'a str>,
+    #[serde(skip_serializing_if = "Links::is_empty")]
     _links: Links,
 }
 
 /// Shows a booking as it is `now`.
 pub fn booking<'a>(booking: &'a Booking, catalogue: &Catalogue, now: Timestamp) -> BookingView<'a> {
     let simulated = catalogue.telescope(&booking.telescope).is_some_and(|telescope| telescope.simulated);
-    view(booking, booking.check_cancellable(simulated, now).is_ok())
+    view(booking, links::of_booking(booking, booking.check_cancellable(simulated, now).is_ok()))
 }
 
-fn view(booking: &Booking, cancellable: bool) -> BookingView<'_> {
+fn view(booking: &Booking, links: Links) -> BookingView<'_> {
     let micros = |at: Timestamp| at.micros().to_string();
     BookingView {
         id: booking.id,
@@ -54,7 +55,7 @@ fn view(booking: &Booking, cancellable: bool) -> BookingView<'_> {
         criado_em_utc: micros(booking.created_at),
         cancelado_em_utc: booking.cancelled_at.map(micros),
         motivo_cancelamento: booking.cancel_reason.as_deref(),
-        _links: links::of_booking(booking, cancellable),
+        _links: links,
     }
 }
 
@@ -66,9 +67,10 @@ pub struct BookingEvent<'a> {
     req: &'a str,
 }
 
-/// Shows what the request `request_id` did to a booking. There is no link to cancel it: that depends on when one asks.
+/// Shows what the request `request_id` did to a booking. It has no links: a client follows only those that it was given by an
+/// answer, and everybody who reaches the coordinator can publish an event.
 pub fn booking_event<'a>(booking: &'a Booking, request_id: &'a str) -> BookingEvent<'a> {
-    BookingEvent { booking: view(booking, false), req: request_id }
+    BookingEvent { booking: view(booking, Links::new()), req: request_id }
 }
 
 /// A page of bookings.
@@ -172,7 +174,9 @@ pub fn timetable<'a>(
     standing: &'a Standing,
     now: Timestamp,
 ) -> TimetableView<'a> {
-    let shown = |shown: &'a Booking| view(shown, shown.check_cancellable(telescope.simulated, now).is_ok());
+    let shown = |shown: &'a Booking| {
+        view(shown, links::of_booking(shown, shown.check_cancellable(telescope.simulated, now).is_ok()))
+    };
     TimetableView {
         telescopio: &telescope.code,
         simulado: telescope.simulated,

@@ -29,7 +29,7 @@ fn changes(services: &Services) -> [(String, &'static str, String); 2] {
 }
 
 fn nothing_happened(services: &Services) {
-    assert_eq!(services.list(""), [json!(0); 0]);
+    assert!(services.list("").is_empty());
     assert_eq!(http("GET", &services.locks("/locks"), None).json()["travas"], json!([]));
 }
 

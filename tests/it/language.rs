@@ -334,7 +334,7 @@ fn a_service_that_cannot_start_says_why_in_portuguese() {
     let wrong_service = running.locks("");
     for (arguments, says) in [
         (&["serve-scheduler", "--listen", &taken, "--data-dir", &fresh][..], "não é possível escutar em"),
-        (&["serve-coordinator", "--listen", "8.8.8.8:0"], "8.8.8.8 não é um endereço desta máquina"),
+        (&["serve-coordinator", "--open", "--listen", "8.8.8.8:0"], "8.8.8.8 não é um endereço desta máquina"),
         (&["serve-scheduler", "--listen", "0", "--data-dir", &file], "é um arquivo, não uma pasta"),
         (&["serve-coordinator", "--listen", "0", "--data-dir", &inside], "é um arquivo, não uma pasta"),
         (&["serve-coordinator", "--listen", "0", "--data-dir", "/proc/x"], "não é possível escrever em /proc/x: "),

@@ -58,13 +58,26 @@ test("an agenda that was read before an event came does not undo it", () => {
   }
 });
 
-test("what was heard before the question is in the answer, but a cancellation is applied again", () => {
+test("what was heard before the question is in the answer, and what the answer contradicts is forgotten", () => {
   const heard = new Heard();
-  heard.note(first);
-  heard.note(second);
-  heard.note(cancelled(second));
+  for (const event of [first, second, cancelled(second)]) heard.note(event);
   const later = performance.now() + 1;
-  assert.deepEqual([...heard.after(later)].map(({ id }) => id), [2]);
+  assert.deepEqual([...heard.after(later)], []);
+  heard.correct([second], performance.now() - 1000);
+  assert.equal(heard.note(cancelled(second)), false, "it was heard after the question");
+  // The event was wrong: the booking stands, and may be cancelled later.
+  heard.correct([second], later);
+  assert.equal(heard.note(cancelled(second)), true);
+});
+
+test("the link of a slot that becomes free is the agenda's", () => {
+  const event = (booking) => ({ ...booking, _links: undefined });
+  const agenda = new Agenda(answer([first]));
+  agenda.apply(event(cancelled(first)));
+  assert.deepEqual(agenda.slots[2].book, agenda.slots[0].book);
+  const full = new Agenda(answer([booking(1, 0, 12)]));
+  full.apply(event(cancelled(booking(1, 0, 12))));
+  assert.deepEqual([full.slots[2].state, full.slots[2].book], ["livre", undefined]);
 });
 
 test("a new database begins its numbers again, and its bookings are others", () => {

@@ -22,8 +22,9 @@ const ATTACKS: &str = "
     });
     const post = (mode, body, headers = {}) => ask(url, {method: 'POST', mode, body, headers});
     const form = (kind) => new Promise((told) => {
-        const frame = document.body.appendChild(document.createElement('iframe'));
-        frame.name = `f${Math.random()}`;
+        const frame = document.createElement('iframe');
+        frame.name = kind + path;
+        document.body.append(frame);
         const form = document.body.appendChild(document.createElement('form'));
         Object.assign(form, {method: 'POST', action: url, enctype: kind, target: frame.name});
         const field = form.appendChild(document.createElement('input'));

@@ -111,6 +111,8 @@ impl Shared {
             return Some(path.to_owned());
         }
         let (number, query) = path.strip_prefix("/x/")?.split_once('?').unwrap_or((path.strip_prefix("/x/")?, ""));
+        // What a template has as its last segment.
+        let (number, segment) = number.split_once('/').unwrap_or((number, ""));
         let href = self.hrefs.lock().unwrap().get(number.parse::<usize>().ok()?)?.clone();
         let joint = if query.is_empty() {
             ""
@@ -119,7 +121,7 @@ impl Shared {
         } else {
             "?"
         };
-        Some(format!("{href}{joint}{query}"))
+        Some(format!("{href}{segment}{joint}{query}"))
     }
 
     /// Puts another URL into each link.
@@ -148,7 +150,8 @@ impl Shared {
             hrefs.push(path.to_owned());
             hrefs.len() - 1
         });
-        format!("/x/{number}{template}")
+        let joint = if template.starts_with("{id") { "/" } else { "" };
+        format!("/x/{number}{joint}{template}")
     }
 }
 
