@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::driver::{Browser, Turn};
 use super::fixture::slot;
-use crate::common::{Asked, Services, http};
+use crate::common::{Asked, Services, http, wait_until};
 
 /// Everything that a page can send to `url`, to read or to change something. Each attack tells what the page got: `refused`
 /// (nothing), `opaque` (an answer that the page cannot look into), `sent` (no answer is given to pages), or what it could read.
@@ -110,7 +110,20 @@ async fn attack(browser: &Browser, (base, path, body): &(String, &str, Value)) -
 fn published(services: &Services) -> Vec<String> {
     let metrics = http("GET", &services.locks("/metrics"), None).body;
     let lines = metrics.lines().filter(|line| line.contains("events_published_total{"));
-    lines.map(str::to_owned).collect()
+    let mut lines: Vec<String> = lines.map(str::to_owned).collect();
+    lines.sort_unstable();
+    lines
+}
+
+/// A booking and a lock, which no page of another origin may touch. Gives the events that were published until then.
+fn prepare(services: &Services) -> Vec<String> {
+    assert_eq!(services.book(3, &slot("06:00")).0, 201);
+    let lock = json!({"recurso": "X", "ttl_ms": 300_000}).to_string();
+    assert_eq!(http("POST", &services.locks("/lock"), Some(("application/json", &lock))).status, 200);
+    // The scheduler's start and the booking; the booking's lock and its release, and the lock X.
+    let told = |lines: &[String]| lines.len() == 2 && lines[0].ends_with(" 2") && lines[1].ends_with(" 3");
+    wait_until("all of it is published", || told(&published(services)));
+    published(services)
 }
 
 fn refusals(services: &Services, code: &str) -> [usize; 2] {
@@ -123,11 +136,7 @@ async fn a_page_of_another_origin_changes_and_reads_nothing() {
     let turn = Turn::take();
     let services = Services::start(&[]);
     let browser = Browser::start_with(&["--host-resolver-rules=MAP evil.example 127.0.0.1"]).await;
-    let (status, _) = services.book(3, &slot("06:00"));
-    assert_eq!(status, 201);
-    let lock = json!({"recurso": "X", "ttl_ms": 300_000}).to_string();
-    assert_eq!(http("POST", &services.locks("/lock"), Some(("application/json", &lock))).status, 200);
-    let (port, before) = (stranger(), published(&services));
+    let (port, before) = (stranger(), prepare(&services));
     // Another port of the same host, another name of it, and another site.
     for host in ["127.0.0.1", "localhost", "evil.example"] {
         browser.client.goto(&format!("http://{host}:{port}/")).await.unwrap();
@@ -153,11 +162,7 @@ async fn a_page_whose_name_was_rebound_changes_and_reads_nothing() {
     let turn = Turn::take();
     let services = Services::start(&[]);
     let browser = Browser::start_with(&["--host-resolver-rules=MAP evil.example 127.0.0.1"]).await;
-    let (status, _) = services.book(3, &slot("06:00"));
-    assert_eq!(status, 201);
-    let lock = json!({"recurso": "X", "ttl_ms": 300_000}).to_string();
-    assert_eq!(http("POST", &services.locks("/lock"), Some(("application/json", &lock))).status, 200);
-    let before = published(&services);
+    let before = prepare(&services);
     for (base, path, body) in targets(&services) {
         let base = base.replace("127.0.0.1", "evil.example");
         // To the browser this is one origin with the service, so the page may read every answer.
