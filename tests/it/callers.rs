@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use serde_json::json;
 
 use crate::common::network::Network;
-use crate::common::{Asked, Server, Services, deaf, http, http_with, run, sctec};
+use crate::common::{Asked, Server, Services, deaf, http, http_with, run, scheduler_command, sctec};
 
 const SLOT: &str = "2031-05-06T03:00:00Z";
 
@@ -31,6 +31,27 @@ fn changes(services: &Services) -> [(String, &'static str, String); 2] {
 fn nothing_happened(services: &Services) {
     assert!(services.list("").is_empty());
     assert_eq!(http("GET", &services.locks("/locks"), None).json()["travas"], json!([]));
+}
+
+#[test]
+fn a_scheduler_does_not_start_as_its_own_coordinator_and_is_not_ready_with_another_schedulers_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("d");
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let own = format!("http://localhost:{port}");
+    let listen = format!("127.0.0.1:{port}");
+    let args = ["serve-scheduler", "--listen", &listen, "--coordinator", &own, "--data-dir", data.to_str().unwrap()];
+    let refused = run(&args);
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(2) && told.contains("is the address of this scheduler itself"), "{told}");
+
+    let services = Services::start(&[]);
+    let other = folder.path().join("other");
+    let mistaken = Server::spawn(&mut scheduler_command(&other, &services.scheduler.url()), 1);
+    let ready = http("GET", &format!("{}/pronto", mistaken.url()), None);
+    assert_eq!(ready.status, 503, "{}", ready.body);
+    assert!(ready.body.contains("é de um agendador, e não de um coordenador"), "{}", ready.body);
 }
 
 #[test]

@@ -251,6 +251,21 @@ fn a_command_that_ends_after_its_lock_was_taken_away_is_told_so() {
 }
 
 #[test]
+fn a_script_does_not_go_on_to_its_next_step_without_the_lock() {
+    let locks = Locks::start();
+    let names: Vec<String> = (0..8).map(|number| format!("step-{number}")).collect();
+    let step = "echo; sleep 1000; echo next";
+    let mut held: Vec<_> = names.iter().map(|name| Held::run(&locks, &[name, "--ttl", "6s"], step)).collect();
+    for name in &names {
+        assert_eq!(http("DELETE", &locks.url(&format!("/locks/{name}")), None).status, 200);
+    }
+    for held in &mut held {
+        assert_eq!(held.status(), LOST);
+        assert_eq!(held.lines(), [""]);
+    }
+}
+
+#[test]
 fn signals_are_passed_on_and_the_lock_is_released() {
     let locks = Locks::start();
     for (name, number) in [("TERM", 15), ("INT", 2), ("HUP", 1), ("USR1", 10)] {

@@ -4,7 +4,7 @@
 //! Processes are held by descriptors (`pidfd`), so that no signal reaches another process that got the same number. A process that
 //! has detached itself from the command before the loss is not found.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -14,13 +14,15 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 /// Processes that are to end.
 pub struct Family {
-    members: HashMap<i32, OwnedFd>,
+    /// Each stands behind its parent. So a parent has a signal before its child does: a shell that saw its program end first would
+    /// go on to its next step.
+    members: Vec<(i32, OwnedFd)>,
 }
 
 impl Family {
     /// The process `root`, a child of this process that was not waited for yet, and those that descend from it.
     pub fn of(root: Option<Pid>) -> Self {
-        let mut family = Self { members: HashMap::new() };
+        let mut family = Self { members: Vec::new() };
         if let Some(root) = root {
             family.add(root.as_raw_pid(), |_| true);
         }
@@ -33,9 +35,9 @@ impl Family {
         self.members.is_empty()
     }
 
-    /// Sends a signal to each.
+    /// Sends a signal to each, parents first.
     pub fn signal(&self, signal: Signal) {
-        for member in self.members.values() {
+        for (_, member) in &self.members {
             // One that has ended needs none; another user's cannot be sent any.
             let _ = pidfd_send_signal(member, signal);
         }
@@ -43,7 +45,7 @@ impl Family {
 
     /// Waits until each has ended, or until `until`; returns whether they have. It blocks the thread.
     pub fn ended(&self, until: Instant) -> bool {
-        self.members.values().all(|member| {
+        self.members.iter().all(|(_, member)| {
             loop {
                 let left = until.saturating_duration_since(Instant::now());
                 match poll_end(member, left) {
@@ -70,9 +72,11 @@ impl Family {
         // Those that are live after the numbers were read: each number is still its own.
         let mut live: Vec<i32> =
             self.members.iter().filter(|(_, member)| is_live(member)).map(|(pid, _)| *pid).collect();
+        let mut known: HashSet<i32> = self.members.iter().map(|(pid, _)| *pid).collect();
         while let Some(parent) = live.pop() {
             for (&child, _) in parents.iter().filter(|(_, of)| **of == parent) {
-                if !self.members.contains_key(&child) && self.add(child, |pid| parent_of(pid) == Some(parent)) {
+                if !known.contains(&child) && self.add(child, |pid| parent_of(pid) == Some(parent)) {
+                    known.insert(child);
                     live.push(child);
                 }
             }
@@ -84,7 +88,7 @@ impl Family {
         let Some(number) = Pid::from_raw(pid) else { return false };
         let held = pidfd_open(number, PidfdFlags::empty()).ok().filter(|_| is_meant(pid));
         let Some(member) = held else { return false };
-        self.members.insert(pid, member);
+        self.members.push((pid, member));
         true
     }
 }
@@ -117,7 +121,39 @@ fn parent_in(stat: &str) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Child, Command};
+
     use super::*;
+
+    /// A shell in a shell in a shell, each with a program of its own before its next step.
+    fn shells() -> Child {
+        let inner = "sleep 1000 & sleep 1000; :";
+        let middle = format!("sleep 1000 & sh -c '{inner}'; :");
+        Command::new("sh").args(["-c", &format!("sleep 1000 & sh -c \"{middle}\"; :")]).spawn().unwrap()
+    }
+
+    #[test]
+    fn parents_have_a_signal_before_their_children() {
+        let mut root = shells();
+        let pid = Pid::from_child(&root);
+        let begun = Instant::now();
+        let mut family = loop {
+            let family = Family::of(Some(pid));
+            if family.members.len() == 7 {
+                break family;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "{} members", family.members.len());
+            std::thread::yield_now();
+        };
+        let place = |pid: i32| family.members.iter().position(|(member, _)| *member == pid);
+        for (index, (member, _)) in family.members.iter().enumerate().skip(1) {
+            let parent = place(parent_of(*member).unwrap());
+            assert!(parent.is_some_and(|parent| parent < index), "member {index} has its parent at {parent:?}");
+        }
+        family.kill();
+        root.wait().unwrap();
+        assert!(family.ended(Instant::now() + Duration::from_secs(30)));
+    }
 
     #[test]
     fn the_parent_is_found_behind_any_name() {

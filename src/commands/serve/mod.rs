@@ -1,6 +1,7 @@
 //! `serve-scheduler`, `serve-coordinator` and `serve-all`.
 
 mod args;
+mod own;
 mod stop;
 
 use std::io;
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 
 pub use self::args::{AllArgs, CoordinatorArgs, SchedulerArgs};
 use self::args::{CallerArgs, Grace, LockArgs, LogFormat, LogLevel, LogTo, ServerArgs, TrailArgs};
+use self::own::{reached_at, refuse_itself};
 use self::stop::{reopen, stop_signal};
 use super::outcome::Outcome;
 use super::runtime::runtime;
@@ -34,6 +36,9 @@ pub fn scheduler(args: &SchedulerArgs) -> Outcome {
     panics::install_hook();
     runtime()?.block_on(async {
         let listener = listen(args.listen, "--listen", &args.callers)?;
+        if let Mode::Locked { coordinators, .. } = &config.mode {
+            refuse_itself(coordinators, listener.local_addr()?)?;
+        }
         let stop = stop_signal(&config.logging)?;
         scheduler::serve(listener, config, stop).await?;
         ended_whole()
@@ -65,7 +70,7 @@ pub fn all(args: &AllArgs) -> Outcome {
     runtime()?.block_on(async {
         let coordinator_listener = listen(args.listen_coordinator, "--listen-coordinator", &args.callers)?;
         let scheduler_listener = listen(args.listen, "--listen", &args.callers)?;
-        let coordinator_url = format!("http://{}", coordinator_listener.local_addr()?);
+        let coordinator_url = format!("http://{}", reached_at(coordinator_listener.local_addr()?));
         let mode = locked(vec![coordinator_url], &args.lock);
         let config = scheduler_config(mode, (&args.lock, &args.trail), &args.callers, &args.server, Tenancy::Shared)?;
         let stop = stop_signal(&config.logging)?;

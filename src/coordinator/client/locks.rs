@@ -239,7 +239,7 @@ impl Client {
     pub async fn ready(&self) -> Result<(), NotReady> {
         let answered = self.transport.first_that(CONNECT_TIMEOUT, |address| async move {
             let (status, body) = read_whole(self.transport.get(Request::get(&address.ready)).await?).await?;
-            if status.is_success() { Ok(()) } else { Err(NotReady::read(&address.ready, status, &body)) }
+            NotReady::read(&address.ready, status, &body).map_or(Ok(()), Err)
         });
         let answered: Result<(), NotReady> = answered.await;
         let token_fault = self.token_fault.lock().unwrap_or_else(PoisonError::into_inner).clone();

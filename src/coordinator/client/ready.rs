@@ -10,6 +10,10 @@ use crate::coordinator::protocol::grace;
 
 /// The part of the answer that tells of the grace.
 const GRACE_PART: &str = "carencia";
+/// A part that each coordinator's answer has, and a scheduler's has not.
+const TOKENS_PART: &str = "tokens";
+/// A part that each scheduler's answer has.
+const DATABASE_PART: &str = "banco";
 
 /// The coordinator can give no lock now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,10 +48,27 @@ impl NotReady {
         self
     }
 
-    /// What the answer of `uri` says.
-    pub fn read(uri: &Uri, status: StatusCode, body: &[u8]) -> Self {
+    /// What the answer of `uri` says; `None` where the coordinator is ready.
+    pub fn read(uri: &Uri, status: StatusCode, body: &[u8]) -> Option<Self> {
         // What answers may be another program.
         let Answer { partes, carencia_resta_ms } = serde_json::from_slice(body).unwrap_or_default();
+        if partes.contains_key(DATABASE_PART) {
+            return Some(format!("{uri} é de um agendador, e não de um coordenador").into());
+        }
+        if status.is_success() {
+            let of_coordinator = partes.contains_key(TOKENS_PART);
+            return (!of_coordinator).then(|| format!("{uri} respondeu {status}, mas não como um coordenador").into());
+        }
+        Some(Self::of_fault(uri, status, &partes, carencia_resta_ms))
+    }
+
+    /// What an answer says that is not a success.
+    fn of_fault(
+        uri: &Uri,
+        status: StatusCode,
+        partes: &BTreeMap<String, String>,
+        carencia_resta_ms: Option<u64>,
+    ) -> Self {
         let grace_left = carencia_resta_ms.map(Duration::from_millis);
         // The rest of the grace stands in words of its own.
         let told = |part: &str, state: &str| state == "ok" || (part == GRACE_PART && grace_left.is_some());
@@ -75,7 +96,7 @@ mod tests {
     fn the_answer_is_told_with_its_reason_and_with_the_rest_of_the_grace() {
         let read = |body: &str| {
             let uri = Uri::from_static("http://127.0.0.1:3000/pronto");
-            NotReady::read(&uri, StatusCode::SERVICE_UNAVAILABLE, body.as_bytes())
+            NotReady::read(&uri, StatusCode::SERVICE_UNAVAILABLE, body.as_bytes()).unwrap()
         };
         let grace = r#"{"partes": {"carencia": "faltam 9 s", "tokens": "ok"}, "carencia_resta_ms": 8812}"#;
         assert_eq!(read(grace), NotReady::in_grace(Duration::from_millis(8812)));
@@ -87,5 +108,23 @@ mod tests {
         let other = "http://127.0.0.1:3000/pronto respondeu 503 Service Unavailable";
         assert_eq!(read(tokens), NotReady::from(format!("{other} (tokens: perdidos)")));
         assert_eq!(read("<p>"), NotReady::from(other.to_owned()));
+    }
+
+    #[test]
+    fn only_a_coordinators_answer_counts() {
+        let uri = Uri::from_static("http://127.0.0.1:5000/pronto");
+        let read = |status, body: &str| {
+            NotReady::read(&uri, StatusCode::from_u16(status).unwrap(), body.as_bytes()).map(|fault| fault.reason)
+        };
+        assert_eq!(read(200, r#"{"partes": {"carencia": "ok", "tokens": "ok"}}"#), None);
+        for status in [200, 503] {
+            let scheduler =
+                read(status, r#"{"partes": {"banco": "ok", "coordenador": "ok", "auditoria": "ok"}}"#).unwrap();
+            assert!(scheduler.ends_with("é de um agendador, e não de um coordenador"), "{scheduler}");
+        }
+        for body in ["", "<html>", "{}", r#"{"partes": {}}"#, "[]"] {
+            let other = read(200, body).unwrap();
+            assert!(other.ends_with("respondeu 200 OK, mas não como um coordenador"), "{other}");
+        }
     }
 }
