@@ -78,6 +78,17 @@ pub fn print(out: &mut impl Write, report: &Report, database: &Database) -> io::
     }
 }
 
+/// Prints what a verification without `--deep` did not check.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn print_not_deep(out: &mut impl Write, report: &Report, database: &Database) -> io::Result<()> {
+    if report.verdict != Verdict::Whole || !matches!(database, Database::At(_)) {
+        return Ok(());
+    }
+    paragraph(out, &t!("The bookings in the database were not checked: --deep checks them."))
+}
+
 /// Prints the findings of the check of the database itself.
 ///
 /// # Errors

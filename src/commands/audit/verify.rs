@@ -53,7 +53,7 @@ pub fn run(args: &AuditArgs) -> ExitCode {
     match &deep {
         Some(Ok(found)) => printed = printed.and_then(|()| report::print_deep(&mut stdout, found)),
         Some(Err(error)) => tell(format_args!("{error:#}")),
-        None => {}
+        None => printed = printed.and_then(|()| report::print_not_deep(&mut stdout, &report, &database)),
     }
     // The exit status is the verdict even if the output's pipe was closed.
     let unwritten = printed.and_then(|()| stdout.flush()).err();

@@ -4,6 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::audit::RACE_TRAIL_FILE;
 use crate::audit::files::closed_and_unread;
 use crate::commands::audit::args::AuditArgs;
 use crate::commands::audit::inputs::{self, Input, OpenFile};
@@ -54,6 +55,12 @@ pub fn all(args: &AuditArgs) -> anyhow::Result<Vec<Series>> {
     }
     all.retain(|series| !series.inputs.is_empty() || series.incomplete);
     Ok(all)
+}
+
+/// A trail of the race demonstration in one of the folders, if it was not asked for.
+pub fn trail_of_race(args: &AuditArgs) -> Option<PathBuf> {
+    let trails = args.data_dir.iter().filter(|_| !args.race).map(|folder| folder.join(RACE_TRAIL_FILE));
+    trails.into_iter().find(|trail| trail.is_file())
 }
 
 /// A trail, with a word about its closed files that sctec cannot read.

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use memchr::memmem::Finder;
 use serde_json::{Map, Value};
 
-use crate::audit::record::{LEVEL, SERVICE_STARTED};
+use crate::audit::record::{BOOKING_CANCELLED, BOOKING_CREATED, LEVEL, SERVICE, SERVICE_STARTED};
 use crate::coordinator::SERVICE as COORDINATOR;
 use crate::time::Timestamp;
 
@@ -105,6 +105,21 @@ impl Log {
     fn value(&self, name: &str) -> Option<&Value> {
         self.pairs.iter().find(|(pair, _)| pair == name).map(|(_, value)| value)
     }
+}
+
+/// The first words of the line that announces the saving of what a record tells, if a line does.
+pub fn saving_of(what: &What) -> Option<&'static [&'static str]> {
+    let What::Record(record) = what else { return None };
+    match record.get("event_type").and_then(Value::as_str)? {
+        BOOKING_CREATED => Some(&["Salvando", "novo", "agendamento"]),
+        BOOKING_CANCELLED => Some(&["Salvando", "cancelamento"]),
+        _ => None,
+    }
+}
+
+/// Whether this is a line of the scheduler that begins with these words.
+pub fn says(what: &What, words: &[&str]) -> bool {
+    matches!(what, What::Log(log) if log.service == SERVICE && log.begins_with(words))
 }
 
 /// When a line was made, in microseconds since 1970, if it is a line of a log or a record.

@@ -53,7 +53,7 @@ pub fn run(args: &AuditArgs, wanted: &Wanted) -> Outcome {
     } else {
         Show::text(stdout, &id, &paths.iter().map(PathBuf::as_path).collect::<Vec<_>>())
     };
-    let told = tell_all(&mut show, series, &id, wanted);
+    let told = tell_all(&mut show, series, &id, (args, wanted));
     // Lines that were found before an error are printed too.
     let printed = show.finish().context(CANNOT_WRITE);
     match told.and_then(|complete| printed.map(|()| complete)) {
@@ -79,7 +79,12 @@ fn identifier(text: &str) -> anyhow::Result<RequestId> {
 }
 
 /// Prints the lines. Returns whether all of the files were there.
-fn tell_all<W: Write>(show: &mut Show<W>, series: Vec<Series>, id: &str, wanted: &Wanted) -> anyhow::Result<bool> {
+fn tell_all<W: Write>(
+    show: &mut Show<W>,
+    series: Vec<Series>,
+    id: &str,
+    (args, wanted): (&AuditArgs, &Wanted),
+) -> anyhow::Result<bool> {
     let mut lines = Merge::new(series.into_iter().map(|series| Source::new(series, id)).collect())?;
     let (mut first, mut is_known) = (None, false);
     while let Some(found) = lines.next()? {
@@ -103,7 +108,7 @@ fn tell_all<W: Write>(show: &mut Show<W>, series: Vec<Series>, id: &str, wanted:
     let too_long: u64 = lines.sources().iter().map(|source| source.too_long).sum();
     tell_passed_over(0, too_long, 0);
     let unread = too_long > 0 || lines.sources().iter().any(|source| source.incomplete);
-    Ok(tell_missing(lines.sources(), first) && !unread)
+    Ok(tell_missing(args, lines.sources(), first) && !unread)
 }
 
 /// The first file of a source, and how far back it goes.
@@ -121,13 +126,23 @@ fn is_within(found: &Found, wanted: &Wanted) -> bool {
 }
 
 /// Names what is not there. Returns whether all is there. `first` is the instant of the request's first line.
-fn tell_missing(sources: &[Source], first: Option<i64>) -> bool {
+fn tell_missing(args: &AuditArgs, sources: &[Source], first: Option<i64>) -> bool {
     let has = |has: fn(&Source) -> bool| sources.iter().any(has);
     let has_log = has(|source| source.kind != Kind::Trail && source.has_scheduler);
     let has_coordinator = has(|source| source.has_coordinator);
     let has_trail = has(|source| matches!(source.kind, Kind::Trail | Kind::Named) && source.has_scheduler);
+    // The race has no coordinator.
+    let mut has_coordinator = has_coordinator || args.race;
     if !has_trail {
-        tell(t!("no audit trail was found; add the data folder of %{service} with --data-dir", service = SERVICE));
+        if let Some(trail) = files::trail_of_race(args) {
+            has_coordinator = true;
+            tell(t!(
+                "the only audit trail here is %{name}, of the race without locks; add --race",
+                name = trail.display()
+            ));
+        } else {
+            tell(t!("no audit trail was found; add the data folder of %{service} with --data-dir", service = SERVICE));
+        }
     }
     for (service, has) in [(SERVICE, has_log), (COORDINATOR, has_coordinator)] {
         if !has {

@@ -20,6 +20,9 @@ use crate::time::Timestamp;
 /// The least room for what a line says; the file's name gets less where the terminal is narrow.
 const ROOM_MIN: usize = 30;
 
+/// Stands after the instant of a record that is told after its saving.
+const MARK: char = '~';
+
 /// Prints lines to `W`.
 pub struct Show<W: Write> {
     out: BufWriter<W>,
@@ -28,6 +31,10 @@ pub struct Show<W: Write> {
     /// How many lines each file has had.
     counts: BTreeMap<String, u64>,
     day: String,
+    /// The latest instant so far.
+    latest: Option<i64>,
+    /// Whether a line with an earlier instant than the line before it was marked.
+    marked: bool,
 }
 
 enum Form {
@@ -60,7 +67,8 @@ impl<W: Write> Show<W> {
     }
 
     fn new(out: W, id: &str, form: Form) -> Self {
-        Self { out: BufWriter::new(out), id: id.to_owned(), form, counts: BTreeMap::new(), day: String::new() }
+        let (id, counts, day) = (id.to_owned(), BTreeMap::new(), String::new());
+        Self { out: BufWriter::new(out), id, form, counts, day, latest: None, marked: false }
     }
 
     /// Prints a line.
@@ -93,11 +101,15 @@ impl<W: Write> Show<W> {
                     writeln!(self.out, "{day} (UTC)")?;
                     day.clone_into(&mut self.day);
                 }
+                let is_earlier = matches!(found.entry.what, What::Record(_)) && found.entry.at < self.latest;
+                self.latest = self.latest.max(found.entry.at);
+                self.marked |= is_earlier;
+                let mark = if is_earlier { MARK } else { ' ' };
                 let time = time.trim_end_matches('Z');
                 let indent = time.len() + 2 + origin + 2;
                 let mut lines = wrap(&text, width.saturating_sub(indent).max(ROOM_MIN), begin_width).into_iter();
                 let first = lines.next().unwrap_or_default();
-                writeln!(self.out, "{time}  {name:<origin$}  {begin}{first}")?;
+                writeln!(self.out, "{time}{mark} {name:<origin$}  {begin}{first}")?;
                 lines.try_for_each(|line| writeln!(self.out, "{:indent$}{line}", ""))
             }
         }
@@ -116,8 +128,14 @@ impl<W: Write> Show<W> {
             let lines =
                 counted(n, t!("1 line of request %{id}", id = id), t!("%{n} lines of request %{id}", n = n, id = id));
             let text = format!("{lines}{colon}{of_files}");
-            for line in wrap(&text, width.unwrap_or(usize::MAX), 0) {
-                writeln!(self.out, "{line}")?;
+            let note = self.marked.then(|| {
+                t!(
+                    "%{mark} the instant of the record's transaction, a little before the line of its saving",
+                    mark = MARK
+                )
+            });
+            for line in [Some(text.into()), note].into_iter().flatten() {
+                wrap(&line, width.unwrap_or(usize::MAX), 0).iter().try_for_each(|line| writeln!(self.out, "{line}"))?;
             }
         }
         self.out.flush()
