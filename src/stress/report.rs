@@ -75,7 +75,7 @@ pub fn human(config: &Config, seen: &Seen, look: Look) -> String {
     };
     text.push_str(&look.line("", &head));
     requests(&mut text, &seen.fates, look);
-    totals(&mut text, seen, look);
+    totals(&mut text, config.expectation, seen, look);
     listed(&mut text, config, &seen.listed);
     verdict(&mut text, config.expectation, seen, look);
     text
@@ -122,7 +122,7 @@ fn requests(text: &mut String, fates: &[Fate], look: Look) {
     }
 }
 
-fn totals(text: &mut String, seen: &Seen, look: Look) {
+fn totals(text: &mut String, expectation: Expectation, seen: &Seen, look: Look) {
     let summary = &seen.summary;
     let _ = writeln!(text);
     let outcomes_of = |wanted: Option<u16>| {
@@ -163,6 +163,9 @@ fn totals(text: &mut String, seen: &Seen, look: Look) {
     let _ = writeln!(text, "{:<12}{rate}", t!("throughput"));
     if seen.without_locks {
         let note = t!("takes no locks (serve-scheduler --no-lock): several may win, which --expect race expects");
+        text.push_str(&look.line(&format!("{:<12}", t!("scheduler")), &note));
+    } else if expectation == Expectation::Race && !seen.verdict.as_expected && seen.verdict.refused.is_none() {
+        let note = t!("takes locks, so one wins; the race needs serve-scheduler --no-lock");
         text.push_str(&look.line(&format!("{:<12}", t!("scheduler")), &note));
     }
 }

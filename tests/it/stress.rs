@@ -280,8 +280,12 @@ fn an_interrupted_run_takes_its_bar_away() {
 
 #[test]
 fn with_locks_there_is_no_race() {
-    let (status, report) = Server::all().report(&["--expect", "race"]);
+    let server = Server::all();
+    let (status, report) = server.report(&["--expect", "race"]);
     assert_eq!((status, &report["statuses"]), (1, &serde_json::json!({"201": 1, "409": 9})), "{report}");
+    let output = server.stress(&["--expect", "race"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("takes locks, so one wins; the race needs serve-scheduler --no-lock"), "{said}");
 }
 
 #[test]

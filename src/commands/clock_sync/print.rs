@@ -11,6 +11,7 @@ use crate::clock::cristian::{Estimate, Sample};
 use crate::clock::watch::{Step, Whose};
 use crate::commands::output::table_width;
 use crate::commands::values::Skew;
+use crate::language::counted;
 use crate::text::wrapped;
 
 /// 03:00, the start of the slot in the assignment's story, in microseconds since midnight.
@@ -116,12 +117,13 @@ pub fn print_report(out: &mut impl Write, measurement: &Measurement, skew: Optio
         column.set_cell_alignment(CellAlignment::Right);
     }
     writeln!(out, "{table}")?;
+    let round_trip = millis(estimate.round_trip_us);
     let mut said = vec![
         format!("{}, ± {} ms.", offset_in_words(estimate), millis(estimate.error_bound_us)),
-        t!(
-            "Shortest round trip of %{n} samples: %{round_trip} ms.",
-            n = samples.len(),
-            round_trip = millis(estimate.round_trip_us)
+        counted(
+            samples.len(),
+            t!("Round trip of the one sample: %{round_trip} ms.", round_trip = round_trip),
+            t!("Shortest round trip of %{n} samples: %{round_trip} ms.", n = samples.len(), round_trip = round_trip),
         )
         .into_owned(),
     ];

@@ -292,8 +292,11 @@ async fn release(gate: &Gate, lease: &Lease, term: Term) -> bool {
 fn said(holder: &Holder, now: Timestamp) -> String {
     let Holder { recurso: name, dono, token, expira_em_ms, retido, fila } = holder;
     let Some(left) = *expira_em_ms else {
-        let said =
-            t!("%{name} is promised to the first of the requests that wait for it (%{n})", name = name, n = fila);
+        let said = match *fila {
+            0 => t!("%{name} is kept free for a request that waited for it", name = name),
+            1 => t!("%{name} is promised to the request that waits for it", name = name),
+            n => t!("%{name} is promised to the first of the %{n} requests that wait for it", name = name, n = n),
+        };
         return said.into_owned();
     };
     let until = t!(
