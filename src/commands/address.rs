@@ -24,10 +24,9 @@ pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     let is_loopback = host.is_empty() || host.eq_ignore_ascii_case("localhost");
     let wrong = if text.contains("://") {
         t!("is a URL; leave out what stands before the host")
-    } else if is_loopback && is_digits(port) {
-        if let Ok(port) = port.parse::<u16>() {
-            return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-        }
+    } else if is_loopback && let Ok(port) = port.parse::<u16>() {
+        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    } else if is_digits(port) && port.parse::<u16>().is_err() {
         t!("has a port above 65535")
     } else if text.parse::<IpAddr>().is_ok() || text.eq_ignore_ascii_case("localhost") {
         t!("has no port")
@@ -116,6 +115,8 @@ mod tests {
             ("localhost:http", "not an address with a port"),
             ("70000", "a port above 65535"),
             ("localhost:99999999999", "a port above 65535"),
+            ("127.0.0.1:99999", "a port above 65535"),
+            ("[::1]:65536", "a port above 65535"),
             ("-1", "not an address with a port"),
             ("*:8080", "a host that is not an address of this machine"),
             ("example.org:8080", "a host that is not an address of this machine"),

@@ -42,7 +42,11 @@ const FIRST_TRIES: [FirstTry; 7] = [
     ),
     ("locks", &["--force", "--unlock"], Instead::Option("--release")),
     ("clock-sync", &["--count", "-n"], Instead::Option("--samples")),
-    ("health", &["--url"], Instead::Way(|| t!("the URL stands alone: 'sctec health http://127.0.0.1:3000'"))),
+    (
+        "health",
+        &["--url", "--scheduler", "--coordinator"],
+        Instead::Way(|| t!("the URL stands alone: 'sctec health http://127.0.0.1:3000'")),
+    ),
 ];
 
 /// The first tries of every server.
@@ -102,6 +106,68 @@ pub fn with_tip_of_place(error: &mut Error, subcommand: &str) {
     };
     let tips = ContextValue::StyledStrs(vec![tip.into_owned().into()]);
     error.insert(ContextKind::Suggested, tips);
+}
+
+/// Names an argument that was refused alone: clap adds the form of its value.
+pub fn with_bare_name(error: &mut Error) {
+    if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg)
+        && let Some((name, _)) = argument.split_once(" [<-").filter(|_| error.kind() == ErrorKind::UnknownArgument)
+    {
+        let name = ContextValue::String(name.to_owned());
+        error.insert(ContextKind::InvalidArg, name);
+    }
+}
+
+/// Proposes the servers that have an option which this server has not. Otherwise proposes no option that is hidden, but the one that
+/// does the same.
+pub fn with_tip_of_server(error: &mut Error, program: &Command, subcommand: &str) {
+    let is_told = error.get(ContextKind::Suggested).is_some();
+    if is_told || error.kind() != ErrorKind::UnknownArgument || !SERVERS.contains(&subcommand) {
+        return;
+    }
+    let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidArg) else { return };
+    let unknown = unknown.clone();
+    let others: Vec<&str> =
+        SERVERS.into_iter().filter(|server| shown_option(program, server, &unknown).is_some()).collect();
+    let of_others = match others[..] {
+        [] => None,
+        [other] => Some(t!("%{option} is an option of %{command}", option = unknown, command = other)),
+        [other, another, ..] => {
+            Some(t!("%{option} is an option of %{one} and %{other}", option = unknown, one = other, other = another))
+        }
+    };
+    if let Some(tip) = of_others {
+        error.remove(ContextKind::SuggestedArg);
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into_owned().into()]));
+        return;
+    }
+    // A proposal of ours may have a value: it is one that is shown.
+    if let Some(ContextValue::String(near)) = error.get(ContextKind::SuggestedArg)
+        && !near.contains(' ')
+    {
+        let of_server = || OF_SERVERS.iter().find(|(names, _)| names.contains(&&**near)).map(|(_, instead)| instead);
+        let instead = match shown_option(program, subcommand, near) {
+            Some(option) => Some(option),
+            None => of_server().and_then(|instead| match instead {
+                Instead::Option(option) => Some((*option).to_owned()),
+                Instead::Way(_) => None,
+            }),
+        };
+        match instead {
+            Some(option) => error.insert(ContextKind::SuggestedArg, ContextValue::String(option)),
+            None => error.remove(ContextKind::SuggestedArg),
+        };
+    }
+}
+
+/// The option of a command that has this long name or alias, as its help shows it.
+fn shown_option(program: &Command, command: &str, name: &str) -> Option<String> {
+    let name = name.strip_prefix("--")?;
+    let mut arguments = program.find_subcommand(command)?.get_arguments();
+    let is_it = |arg: &&Arg| {
+        arg.get_long() == Some(name) || arg.get_all_aliases().is_some_and(|aliases| aliases.contains(&name))
+    };
+    arguments.find(is_it)?.get_long().map(|long| format!("--{long}"))
 }
 
 /// Takes back the proposal of clap to pass an unknown option as the name of a file: a mistyped option is far more likely.

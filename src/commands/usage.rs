@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Command;
 use rust_i18n::t;
 
-use super::first_tries::{with_tip_of_place, without_file_tip};
+use super::first_tries::{with_bare_name, with_tip_of_place, with_tip_of_server, without_file_tip};
 use super::outcome::{EXIT_CANNOT_RUN, EXIT_LOCK_CANNOT_RUN, EXIT_VERIFY_CANNOT_RUN};
 use super::output::{CANNOT_WRITE, tell};
 use super::translate::wrong::Translated;
@@ -19,7 +19,10 @@ pub fn refuse(mut error: clap::Error, program: &Command) -> ExitCode {
     without_file_tip(&mut error);
     let is_subcommand = |argument: &OsString| program.get_subcommands().any(|it| argument == it.get_name());
     let subcommand = std::env::args_os().skip(1).find(is_subcommand).unwrap_or_default();
-    with_tip_of_place(&mut error, &subcommand.to_string_lossy());
+    let subcommand = subcommand.to_string_lossy();
+    with_bare_name(&mut error);
+    with_tip_of_place(&mut error, &subcommand);
+    with_tip_of_server(&mut error, program, &subcommand);
     let cannot_run = if subcommand == "lock" {
         EXIT_LOCK_CANNOT_RUN
     } else if std::env::args_os().any(|argument| argument == "--verify") {

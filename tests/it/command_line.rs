@@ -324,6 +324,14 @@ fn an_unknown_option_is_answered_with_the_one_that_was_meant() {
         (&["clock-sync", "-n", "3"], "'--samples'"),
         (&["stress", "http://h:5000"], "'sctec stress --url http://h:5000'"),
         (&["health", "--url", ":3000"], "'sctec health http://127.0.0.1:3000'"),
+        (&["health", "--coordinator", ":3000"], "'sctec health http://127.0.0.1:3000'"),
+        (
+            &["serve-coordinator", "--lock-ttl-ms", "5000"],
+            "--lock-ttl-ms is an option of serve-all and serve-scheduler",
+        ),
+        (&["serve-scheduler", "--listen-coordinator", ":1"], "--listen-coordinator is an option of serve-all"),
+        (&["serve-all", "--prot", "5000"], "'--listen'"),
+        (&["serve-all", "--hots", "0.0.0.0"], "'--listen'"),
         (&["audit", "--verfy"], "'--verify'"),
         (&["strss"], "'stress'"),
         (&["serve"], "'serve-all'"),
@@ -337,6 +345,9 @@ fn an_unknown_option_is_answered_with_the_one_that_was_meant() {
         let help = text(&run(&[arguments[0], "--help"]).stdout);
         assert!(!help.contains("--threads") && !help.contains("--force"), "{help}");
     }
+    // A refused option is named alone.
+    let said = text(&run(&["health", "--url", ":3000"]).stderr);
+    assert!(said.contains("unexpected argument '--url' found"), "{said}");
     // A mistyped option is no file.
     for arguments in [["audit", "--zzz"], ["health", "--zzz"]] {
         let said = text(&run(&arguments).stderr);

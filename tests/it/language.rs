@@ -101,6 +101,8 @@ fn wrong_arguments_are_explained_in_portuguese() {
         (&["stress", "extra"], &["argumento inesperado: 'extra'"]),
         (&["--lang", "xx"], &["valor inválido 'xx' para '--lang <IDIOMA>'", "[valores possíveis: en, pt]"]),
         (&["help", "nothing"], &["comando desconhecido: 'nothing'"]),
+        (&["lock", "X", "true"], &["sctec lock [OPÇÕES] <NOME>... -- <COMANDO>..."]),
+        (&["serve-coordinator", "--lock-ttl-ms", "1"], &["--lock-ttl-ms é uma opção de serve-all e serve-scheduler"]),
         (&["audit", "--deep"], &["faltam argumentos obrigatórios:\n  --verify"]),
     ] {
         let said = said(arguments);

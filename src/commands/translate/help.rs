@@ -67,7 +67,9 @@ fn template(command: &Command, usage: &str) -> String {
 
 /// A usage of clap's with its two words translated.
 pub fn usage(usage: &str) -> String {
-    usage.replace("Usage:", &t!("Usage:")).replace("[OPTIONS]", &t!("[OPTIONS]"))
+    let usage = usage.replace("Usage:", &t!("Usage:")).replace("[OPTIONS]", &t!("[OPTIONS]"));
+    // The usage of `lock` is written by hand.
+    usage.replace("<NAME>", &format!("<{}>", t!("NAME"))).replace("<COMMAND>", &format!("<{}>", t!("COMMAND")))
 }
 
 /// Whether `--help` says more than `-h`, as clap decides it.
