@@ -14,10 +14,11 @@ import { longDays, span } from "./format.js";
 import { Grid } from "./grid.js";
 import { History } from "./history.js";
 import { phrase, t } from "./i18n.js";
+import { hurry } from "./lost.js";
 import { isolate } from "./names.js";
 import { People } from "./people.js";
 import { recall } from "./prefs.js";
-import { complain } from "./problems.js";
+import { complain, resume } from "./problems.js";
 import { Readiness } from "./ready.js";
 import { Reading } from "./reading.js";
 import { Screen } from "./screen.js";
@@ -47,6 +48,7 @@ const ticker = new Ticker({ clock, live, grid, week, reading, selection, screen 
 
 const show = () => screen.show();
 const showSelected = () => screen.showSelected();
+let wasPaused = false;
 const askReady = () => ready.ask(reading.entry._links.pronto);
 
 // What was read
@@ -68,16 +70,24 @@ reading.addEventListener("change", () => screen.soon(show));
 reading.addEventListener("people", show);
 reading.addEventListener("refreshed", showSelected);
 reading.addEventListener("mode", () => screen.showMode());
-reading.addEventListener("problem", ({ detail: problem }) => complain(at("agenda-problem"), problem));
+reading.addEventListener("problem", ({ detail: problem }) => {
+  // That the server does not answer is said below the agenda already, if it is the chosen one.
+  if (ready.paused !== "away" || !reading.isSettled) complain(at("agenda-problem"), problem);
+});
 
 // What is heard live
 
 live.addEventListener("state", () => {
   screen.showLive();
+  if (live.tried && !live.isCut) hurry();
   if (live.state === "connecting") ready.rest();
   else askReady();
 });
-ready.addEventListener("change", () => screen.showReady());
+ready.addEventListener("change", () => {
+  screen.showReady();
+  if (wasPaused && !ready.paused) resume();
+  wasPaused = Boolean(ready.paused);
+});
 live.addEventListener("back", () => reading.reenter());
 live.addEventListener("stale", () => reading.reread());
 live.addEventListener("dispute", ({ detail }) => {

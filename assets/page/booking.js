@@ -314,7 +314,7 @@ export class Booking extends EventTarget {
       const clicked = this.#clock.moment();
       if (!busy(again)) this.#send(flow, wanted, clicked, () => busy(again, t("book.sending")));
     });
-    const back = el("button", { type: "button", text: t("book.back"), onclick: () => this.#form(flow, wanted) });
+    const back = el("button", { type: "button", text: t("book.toForm"), onclick: () => this.#form(flow, wanted) });
     show(flow, t("book.refusedTitle"), root, el("div", { class: "buttons" }, again, back));
     explain(root, problem);
     this.dispatchEvent(new Event("refused"));
@@ -327,7 +327,7 @@ export class Booking extends EventTarget {
     const choices = el(
       "div",
       { class: "buttons" },
-      el("button", { type: "button", text: t("book.back"), onclick: close }),
+      el("button", { type: "button", text: t("book.close"), onclick: close }),
     );
     show(flow, t("book.unknownTitle"), el("div", { class: "outcome refused" }, words, checks), choices);
     announce(t("book.unknown"));
@@ -339,11 +339,13 @@ export class Booking extends EventTarget {
       const cientista = this.#people.nameOf(other.cientista_id);
       return this.#lost(flow, wanted, { ...other, cientista, agendamento_id: other.id, _links: links });
     }
+    checks.replaceChildren();
+    choices.parentElement.querySelector("h2").textContent = t("book.refusedTitle");
     words.textContent = t("book.notThere");
     const again = el("button", {
       type: "button",
       class: "primary",
-      text: t("book.again"),
+      text: t("book.toForm"),
       onclick: () => this.#form(flow, wanted),
     });
     choices.prepend(again);

@@ -23,9 +23,13 @@ function comparison(clock, never) {
   if (never) return t(clock.failed ? "clock.none" : "page.synchronising");
   if (!clock.failed) return clockError(clock.ahead, clock.aheadBound);
   // Nobody can know now whether the local clock is still right.
-  const [now, then] = [clock.now(), clock.now() - clock.age].map((ms) => new Date(ms).toISOString());
-  const isToday = now.slice(0, 10) === then.slice(0, 10);
-  return t("clock.old", { time: then.slice(isToday ? 11 : 0, 19).replace("T", " ") });
+  return t("clock.old", { time: before(clock.now() - clock.age, clock.now()) });
+}
+
+/// An instant that is past, in UTC, with its day if that is not today's.
+export function before(then, now) {
+  const [day, time] = new Date(then).toISOString().split(/[T.]/);
+  return new Date(now).toISOString().startsWith(day) ? time : `${day} ${time}`;
 }
 
 /// Shows the result of the last synchronisation.

@@ -6,6 +6,8 @@ import { at, el, replace, setText } from "./dom.js";
 const dialog = at("dialog");
 /// The number of the present flow: one course of questions and answers. Closing the dialog ends it.
 let flow = 0;
+/// Says in the forms that bookings are paused: an open dialog covers what the page says.
+const paused = el("p", { class: "error", role: "alert" });
 
 /// A click sooner than this after the dialog's content changed was meant for the content before.
 const CALM_MS = 500;
@@ -43,6 +45,7 @@ export function show(of, title, ...children) {
   if (of !== flow || !dialog.open) return false;
   const heading = el("h2", { id: "dialog-title", tabindex: "-1", text: title });
   replace(at("dialog-body"), heading, ...children);
+  dialog.querySelector("form > .buttons")?.before(paused);
   // An announcement of the state before is not read as a part of this one.
   setText(at("dialog-status"), "");
   shownAt = performance.now();
@@ -55,6 +58,13 @@ export const isShown = (of) => of === flow && dialog.open;
 
 /// Notes that the content has changed under the pointer: a click in the next moment was meant for the content before.
 export const calm = () => (shownAt = performance.now());
+
+/// Says in each form that bookings are paused; with "", that they are not.
+export function pause(words) {
+  if (paused.textContent === words) return;
+  paused.textContent = words;
+  calm();
+}
 
 /// A row of buttons: {text, onclick, kind, …}.
 export function buttons(...list) {

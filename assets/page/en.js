@@ -49,11 +49,14 @@ export default {
 
   "live.on": "live",
   "live.off": "no live updates: the agenda is read again every half minute",
+  "live.away": "no connection: the page tries again every few seconds",
   "live.connecting": "connecting",
   "ready.coordinator": "Bookings are paused: the lock coordinator is not available. You can still read the agenda.",
   "ready.grace":
     "Bookings are paused: the lock coordinator was restarted, and waits until earlier locks have expired. You can still read the agenda.",
   "ready.server": "Bookings are paused: the server cannot record them now.",
+  "ready.away": "Bookings are paused: the server does not answer.",
+  "ready.asOf": "You see the agenda as it was at {time} UTC.",
   "agenda.failed": "The agenda could not be read: {why}",
   "agenda.unreachable": "the server does not answer",
   "address.telescope": "The address names the telescope “{name}”, which does not exist. You see {shown} instead.",
@@ -170,8 +173,11 @@ export default {
   "book.nextCheck": "The server does not answer. Next check in {seconds} s.",
   "book.checking": "Checking…",
   "book.checkNow": "Check now",
+  "book.look": "The server answers. The request may still be under way: check {tried} of {tries}.",
   "book.notThere": "The agenda answers again, and this booking is not in it. You can try again.",
   "book.refusedTitle": "Not booked",
+  "book.toForm": "Back to the form",
+  "book.resumed": "Bookings are possible again. Nothing was saved; try again.",
 
   "cancel.title": "Cancel {span}?",
   "cancel.whose": "Booking {id}, of {name}.",

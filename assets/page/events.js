@@ -26,6 +26,8 @@ export class Live extends EventTarget {
   #poll;
   #silence;
   #hiding;
+  /// When the server last gave a sign of life, on `performance.now()`.
+  heard = NaN;
   #connected = false;
   #channel = true;
   /// Whether there was no event stream since the last time that it was `on`.
@@ -82,6 +84,7 @@ export class Live extends EventTarget {
   #rest() {
     this.#source?.close();
     for (const timer of [this.#retry, this.#poll, this.#silence]) clearTimeout(timer);
+    this.#poll = undefined;
     this.#connected = this.tried = false;
     this.#tell();
   }
@@ -96,7 +99,7 @@ export class Live extends EventTarget {
     this.#source = source;
     this.#listen();
     source.addEventListener("open", () => {
-      this.#listen();
+      this.#hear();
       this.#failures = 0;
       this.#connected = true;
       // Before the first event there is nothing to go on after.
@@ -104,7 +107,7 @@ export class Live extends EventTarget {
       this.#changed();
     });
     source.addEventListener("error", () => this.#lost());
-    source.addEventListener("vivo", () => this.#listen());
+    source.addEventListener("vivo", () => this.#hear());
     for (const name of ["criado", "cancelado"])
       source.addEventListener(name, (event) => this.#heard("booking", event, readBooking(event.data, name)));
     source.addEventListener("disputa", (event) => this.#heard("dispute", event, readDispute(event.data)));
@@ -132,8 +135,13 @@ export class Live extends EventTarget {
     this.dispatchEvent(detail ? new CustomEvent(name, { detail }) : new Event("stale"));
   }
 
-  #keep(event) {
+  #hear() {
+    this.heard = performance.now();
     this.#listen();
+  }
+
+  #keep(event) {
+    this.#hear();
     if (event.lastEventId) this.#last = event.lastEventId;
   }
 
@@ -150,8 +158,12 @@ export class Live extends EventTarget {
 
   #changed() {
     this.tried = true;
-    clearTimeout(this.#poll);
-    if (!this.on) this.#pollLater();
+    // A browser that tries again every few seconds does not put the next reading off.
+    if (!this.on && !this.#poll) this.#pollLater();
+    if (this.on) {
+      clearTimeout(this.#poll);
+      this.#poll = undefined;
+    }
     this.#tell();
   }
 

@@ -11,6 +11,11 @@ const TRIES = 4;
 const WAIT_MS = 1500;
 /// If the server does not answer, it is asked again after so many seconds.
 const UNREACHABLE_S = 5;
+/// Ends the countdown that is shown.
+let end = () => undefined;
+
+/// The server answers again: it is asked at once.
+export const hurry = () => end();
 
 /// Looks for the booking of a request: {mine} if it was made, {other, links} if another booking has one of its slots, and
 /// otherwise nothing of that. `wanted` is what was asked for, `body` what was sent. While the server does not answer, `root`
@@ -27,7 +32,7 @@ export async function find(flow, { agenda, start, duration }, body, root) {
     if (other) return { other, links: answer._links };
     if (answer) {
       tried += 1;
-      root.replaceChildren();
+      root.replaceChildren(el("p", { class: "quiet", text: t("book.look", { tried, tries: TRIES }) }));
       await new Promise((resolve) => setTimeout(resolve, WAIT_MS));
     } else await countDown(root);
   }
@@ -59,19 +64,18 @@ async function countDown(root) {
   await new Promise((resolve) => {
     let left = UNREACHABLE_S;
     let timer;
-    const end = () => {
+    const finish = () => {
       clearTimeout(timer);
-      button.removeEventListener("click", end);
       words.textContent = t("book.checking");
       resolve();
     };
     const count = () => {
-      if (left === 0) return end();
+      if (left === 0) return finish();
       words.textContent = t("book.nextCheck", { seconds: left });
       left -= 1;
       timer = setTimeout(count, 1000);
     };
-    button.addEventListener("click", end);
+    button.onclick = end = finish;
     count();
   });
 }

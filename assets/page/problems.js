@@ -1,7 +1,7 @@
 // Shows problems: an error of a field at the field, and others above the buttons.
 
 import { el } from "./dom.js";
-import { announce } from "./dialog.js";
+import { announce, calm } from "./dialog.js";
 import { SERVER_LANGUAGE, known, phrase, t, translated } from "./i18n.js";
 
 /// The words for a problem: in the chosen language if it has words for the problem's code, and else the server's. They
@@ -44,7 +44,7 @@ export function markErrors(root, errors) {
     input.removeAttribute("aria-invalid");
     input.removeAttribute("aria-describedby");
   }
-  for (const shown of root.querySelectorAll("p.error")) shown.textContent = "";
+  for (const shown of root.querySelectorAll("p.error[id]")) shown.textContent = "";
   const marked = errors.filter((error) => {
     const place = root.querySelector(`#error-${CSS.escape(error.campo)}`);
     if (!place) return false;
@@ -69,17 +69,38 @@ export function busy(root, how) {
   return true;
 }
 
+/// The refusal that is shown with a button to try again: {button, release}.
+let refused;
+
+/// A pause of bookings is over. A refusal that is shown says so, and its button waits no longer.
+export function resume() {
+  const root = refused?.button.closest("#dialog-body")?.querySelector(".outcome");
+  if (!root || refused.button.getAttribute("aria-busy")) return;
+  root.classList.remove("refused");
+  root.replaceChildren(el("p", { text: t("book.resumed") }));
+  refused.release();
+  calm();
+  announce(t("book.resumed"));
+}
+
 /// A button that tries again. It is disabled until the server's Retry-After is over.
 export function retryButton(retryAfter, again) {
   const button = el("button", { type: "button", class: "primary", autofocus: true, onclick: again });
   let left = retryAfter ?? 0;
+  let timer;
   const count = () => {
     button.textContent = left > 0 ? t("book.againIn", { seconds: left }) : t("book.again");
     if (left > 0) button.setAttribute("aria-disabled", "true");
     else button.removeAttribute("aria-disabled");
-    if (left > 0 && (button.isConnected || left === retryAfter)) setTimeout(count, 1000);
+    if (left > 0 && (button.isConnected || left === retryAfter)) timer = setTimeout(count, 1000);
     left -= 1;
   };
+  const release = () => {
+    clearTimeout(timer);
+    left = 0;
+    count();
+  };
+  refused = { button, release };
   count();
   return button;
 }

@@ -49,11 +49,14 @@ export default {
 
   "live.on": "ao vivo",
   "live.off": "sem atualização ao vivo: a agenda é relida a cada meio minuto",
+  "live.away": "sem conexão: a página tenta de novo a cada poucos segundos",
   "live.connecting": "conectando",
   "ready.coordinator": "Agendamentos suspensos: o coordenador de travas não está disponível. A agenda ainda pode ser lida.",
   "ready.grace":
     "Agendamentos suspensos: o coordenador de travas foi reiniciado e espera até que as travas anteriores expirem. A agenda ainda pode ser lida.",
   "ready.server": "Agendamentos suspensos: o servidor não pode gravá-los agora.",
+  "ready.away": "Agendamentos suspensos: o servidor não responde.",
+  "ready.asOf": "Você vê a agenda como ela estava às {time} UTC.",
   "agenda.failed": "A agenda não pôde ser lida: {why}",
   "agenda.unreachable": "o servidor não responde",
   "address.telescope": "O endereço indica o telescópio “{name}”, que não existe. A página mostra {shown}.",
@@ -170,8 +173,11 @@ export default {
   "book.nextCheck": "O servidor não responde. Próxima verificação em {seconds} s.",
   "book.checking": "Verificando…",
   "book.checkNow": "Verificar agora",
+  "book.look": "O servidor responde. O pedido ainda pode estar em andamento: verificação {tried} de {tries}.",
   "book.notThere": "A agenda voltou a responder, e este agendamento não está nela. Você pode tentar de novo.",
   "book.refusedTitle": "Não foi agendado",
+  "book.toForm": "Voltar ao formulário",
+  "book.resumed": "Os agendamentos voltaram a funcionar. Nada foi gravado; tente de novo.",
 
   "cancel.title": "Cancelar {span}?",
   "cancel.whose": "Agendamento {id}, de {name}.",

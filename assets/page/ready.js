@@ -1,4 +1,4 @@
-// Whether bookings are paused, and why, as the scheduler's `pronto` link says it. It is asked when the stream of events changes,
+// Whether bookings are paused, and why: as the scheduler's `pronto` link says it, or since the scheduler does not answer. It is asked when the stream of events changes,
 // when a booking was refused, and again and again while bookings are paused. No DOM.
 
 import { follow } from "./api.js";
@@ -17,12 +17,15 @@ export function pausedBy({ status, partes, carencia_resta_ms: left } = {}) {
   return left == null ? "coordinator" : "grace";
 }
 
+/// Whether a request failed without an answer of the scheduler. A proxy may answer in its place.
+const isAway = ({ status, body }) => !(status < 500) && !body?.codigo && !body?.partes;
+
 /// Dispatches `change` when `paused` may have changed.
 export class Readiness extends EventTarget {
   #timer;
   /// The number of the last question. Answers to earlier ones are dropped.
   #last = 0;
-  /// Why bookings are paused; undefined if they are not.
+  /// Why bookings are paused, as `pausedBy` or `away`; undefined if they are not.
   paused;
 
   /// Asks at `link` soon after `wait`, and again and again while bookings are paused.
@@ -39,11 +42,15 @@ export class Readiness extends EventTarget {
   }
 
   async #look(link, number) {
-    // "Not ready" is the answer 503, with the same body. A server that does not answer says nothing about bookings.
-    const answer = await follow(link).catch(({ body }) => body);
+    let away = false;
+    // "Not ready" is the answer 503, with the same body.
+    const answer = await follow(link).catch((problem) => {
+      away = isAway(problem);
+      return problem.body;
+    });
     if (number !== this.#last) return;
-    this.paused = pausedBy(answer);
+    this.paused = away ? "away" : pausedBy(answer);
     this.dispatchEvent(new Event("change"));
-    if (this.paused) this.ask(link, Math.min(answer.carencia_resta_ms ?? AGAIN_MS, AGAIN_MS));
+    if (this.paused) this.ask(link, Math.min(answer?.carencia_resta_ms ?? AGAIN_MS, AGAIN_MS));
   }
 }

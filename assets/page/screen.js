@@ -1,8 +1,8 @@
 // Draws what was read and what is chosen into the elements of index.html. It changes no state but its own.
 
 import { showStrange } from "./address.js";
-import { showSynchronisation, showTime } from "./clockview.js";
-import { announce } from "./dialog.js";
+import { before as past, showSynchronisation, showTime } from "./clockview.js";
+import { announce, pause } from "./dialog.js";
 import { at, el, setText } from "./dom.js";
 import { longDay } from "./format.js";
 import { current, locale, t } from "./i18n.js";
@@ -35,7 +35,6 @@ export class Screen {
     showTheme();
     this.showTime();
     showSynchronisation(clock);
-    this.showLive();
     this.showReady();
     this.showChoices();
     this.showAstray();
@@ -237,13 +236,25 @@ export class Screen {
   showLive() {
     const { state } = this.#parts.live;
     at("live").dataset.state = state;
-    setText(at("live"), t(`live.${state}`));
+    const isAway = state === "off" && this.#parts.ready.paused === "away";
+    setText(at("live"), t(isAway ? "live.away" : `live.${state}`));
   }
 
-  /// Says whether bookings are paused. The text is an alert: it is spoken when it comes.
+  /// Says whether bookings are paused, beside the agenda and in the dialog. The text is an alert: it is spoken when it comes.
   showReady() {
     const { paused } = this.#parts.ready;
-    setText(at("paused"), paused ? t(`ready.${paused}`) : "");
+    const words = paused ? t(`ready.${paused}`) + (paused === "away" ? this.#asOf() : "") : "";
+    setText(at("paused"), words);
+    pause(words);
+    this.showLive();
+  }
+
+  /// Says which was the last instant at which the agenda shown was known to be up to date.
+  #asOf() {
+    const { clock, live, reading } = this.#parts;
+    if (!reading.agenda) return "";
+    const heard = clock.now() - (performance.now() - live.heard);
+    return ` ${t("ready.asOf", { time: past(Math.max(reading.agenda.now, heard || 0), this.#now()) })}`;
   }
 
   showMode() {

@@ -83,11 +83,29 @@ test("only the answer to the last question counts, and none after a rest", async
   assert.deepEqual([told, asked.length], [[], 2]);
 });
 
-test("a server that does not answer says nothing about bookings", async () => {
+test("a server that does not answer cannot book, and is asked again", async () => {
   const ready = readiness();
   ready.ask(LINK);
   mock.timers.tick(750);
   asked.at(-1).reject(new TypeError("away"));
   await new Promise(setImmediate);
-  assert.equal(ready.paused, undefined);
+  mock.timers.tick(10750);
+  // A proxy answers in place of the server.
+  asked.at(-1).resolve(new Response("<h1>Bad Gateway</h1>", { status: 502 }));
+  await new Promise(setImmediate);
+  mock.timers.tick(10750);
+  await say(READY);
+  mock.timers.tick(100000);
+  assert.deepEqual([told, asked.length], [["away", "away", undefined], 3]);
+});
+
+test("an answer that is not about bookings says nothing about them", async () => {
+  const ready = readiness();
+  ready.ask(LINK);
+  mock.timers.tick(750);
+  await say({ codigo: "encerrando" }, 503);
+  ready.ask(LINK);
+  mock.timers.tick(750);
+  await say({}, 404);
+  assert.deepEqual(told, [undefined, undefined]);
 });

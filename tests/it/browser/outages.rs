@@ -32,14 +32,21 @@ async fn bookings_made_during_an_outage_are_shown_after_it() {
 
     assert_eq!(services.scheduler.terminate(), Some(0));
     wait_live(&browser, "off").await;
-    browser.wait_text("#live", "sem atualização ao vivo").await;
+    // It is said before anyone tries.
+    browser
+        .wait_text("#paused", "Agendamentos suspensos: o servidor não responde. Você vê a agenda como ela estava às ")
+        .await;
+    browser.wait_text("#live", "sem conexão: a página tenta de novo").await;
     browser.wait_text("#clock-error", "seu relógio foi comparado pela última vez às ").await;
     // Meanwhile another scheduler of the same agenda books.
     let body = json!({"cientista_id": 3, "horario_inicio_utc": slot("08:00")}).to_string();
     let made = http("POST", &format!("{}/agendamentos", other.url()), Some(("application/json", &body)));
     assert_eq!(made.status, 201, "{}", made.body);
+    // The form covers what the page says, and says it too.
+    browser.click(&cell("09:00")).await;
+    browser.wait_text("dialog form", "Agendamentos suspensos: o servidor não responde.").await;
     // The result of a request that is sent now is not known yet.
-    book(&browser, "09:00").await;
+    browser.click("dialog button[type=submit]").await;
     browser.wait_text("dialog", "Ainda não se sabe o resultado").await;
     browser.wait_text("dialog .checks", "O servidor não responde. Próxima verificação em ").await;
 
@@ -47,9 +54,16 @@ async fn bookings_made_during_an_outage_are_shown_after_it() {
     services.scheduler = scheduler_at(&address, &folder, &["--coordinator", &coordinator]);
     wait_live(&browser, "on").await;
     wait_kind(&browser, "08:00", "other").await;
+    browser.wait_text("dialog .checks", "O servidor responde. O pedido ainda pode estar em andamento: ").await;
     browser.wait_text("dialog", "Você pode tentar de novo").await;
+    let said =
+        "return [document.querySelector('dialog h2').innerText, document.querySelector('dialog .primary').innerText]";
+    assert_eq!(browser.ask(said).await, json!(["Não foi agendado", "Voltar ao formulário"]));
     browser.click("dialog .primary").await;
     browser.wait_text("dialog", "Agendar 09:00–09:05").await;
+    browser
+        .wait("nothing is paused any more", "return !document.querySelector('#paused, dialog [role=alert]').innerText")
+        .await;
     browser.click("dialog button[type=submit]").await;
     browser.wait_text("dialog .outcome.won", "09:00–09:05 é seu").await;
     assert_eq!(browser.console(), [""; 0]);
@@ -62,13 +76,19 @@ async fn without_the_coordinator_the_page_says_when_to_try_again() {
     services.coordinator.kill();
     wait_live(&browser, "off").await;
     browser.wait_text("#paused", "Agendamentos suspensos: o coordenador de travas não está disponível").await;
-    book(&browser, "10:00").await;
+    browser.click(&cell("10:00")).await;
+    browser.wait_text("dialog form", "Agendamentos suspensos: o coordenador").await;
+    browser.click("dialog button[type=submit]").await;
     browser
         .wait_text("dialog .outcome.refused", "o coordenador de travas não está disponível. Nada foi gravado.")
         .await;
     assert_eq!(services.list("").len(), 0);
     services.restart_coordinator();
-    browser.wait("the wait is over", "return !document.querySelector('dialog .primary[aria-disabled]')").await;
+    browser
+        .wait_text("dialog .outcome", "Os agendamentos voltaram a funcionar. Nada foi gravado; tente de novo.")
+        .await;
+    let waits = "return document.querySelector('dialog .primary').hasAttribute('aria-disabled')";
+    assert_eq!(browser.ask(waits).await, false);
     browser.click("dialog .primary").await;
     browser.wait_text("dialog .outcome.won", "10:00–10:05 é seu").await;
     wait_live(&browser, "on").await;
