@@ -11,7 +11,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// The permissions of a file, whatever the umask: its owner reads and writes it.
+/// The permissions of a file under any umask: its owner reads and writes it.
 const FILE_MODE: u32 = 0o600;
 /// Those of a folder.
 const FOLDER_MODE: u32 = 0o700;

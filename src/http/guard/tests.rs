@@ -181,7 +181,7 @@ fn the_page_of_the_service_goes_on() {
 }
 
 #[test]
-fn a_page_of_another_origin_is_refused_whatever_it_sends() {
+fn a_page_of_another_origin_is_refused_with_any_request() {
     for origin in [
         "null",
         "",
