@@ -33,6 +33,8 @@ dialog.addEventListener("keydown", (event) => {
 export function open() {
   flow += 1;
   setText(at("dialog-status"), "");
+  // What was said before does not concern this flow.
+  setText(at("status"), "");
   if (!dialog.open) dialog.showModal();
   return flow;
 }

@@ -11,6 +11,9 @@ import { showDispute, showPanel } from "./panel.js";
 import { weekTitle } from "./strips.js";
 import { showTheme } from "./theme.js";
 
+/// The choice of telescopes has room for so many letters.
+const WIDE = 40;
+
 export class Screen {
   #parts;
   #local;
@@ -63,7 +66,9 @@ export class Screen {
     else grid.show(agenda, view);
     this.#showView();
     setText(at("agenda-title"), this.#title());
-    setText(at("agenda-telescope"), reading.nameOf(agenda.telescope));
+    const name = reading.nameOf(agenda.telescope);
+    setText(at("agenda-telescope"), name);
+    at("agenda-telescope").classList.toggle("long", name.length > WIDE);
     const count = (is) => agenda.slots.filter(is).length;
     const sold = count((slot) => slot.sold > 1);
     const mine = count((slot) => slot.sold === 1 && slot.booking?.cientista_id === me);
@@ -74,7 +79,7 @@ export class Screen {
     this.showSelected();
   }
 
-  /// Explains in the legend what is not always there: slots that were `sold` several times, and a simulated telescope.
+  /// Explains in the legend what is not always there: slots that were `sold` several times, what has passed, and the present.
   #explain(sold) {
     const { agenda, telescopes } = this.#parts.reading;
     const simulated = telescopes.some(({ id, simulado }) => id === agenda.telescope && simulado);
@@ -86,6 +91,7 @@ export class Screen {
     // What has passed cannot be booked, unless the telescope is simulated.
     at("legend-past").hidden = simulated || !isBegun;
     at("legend-sold").hidden = !sold;
+    at("legend-now").hidden = agenda.at(this.#now()) < 0;
   }
 
   /// Notes the instant that a person has pointed at in a week.

@@ -3,7 +3,7 @@
 
 import { DAY_MS, firstDay, isDay, isoDay, isoWeek, monday, weekAway, weekSpan } from "./instants.js";
 
-/// Stands in an address for the present week.
+/// Leads to the present week. The address then gets that week's number: a link that is passed on shows the same week later.
 const THIS_WEEK = "semana";
 
 export class Selection {
@@ -52,7 +52,7 @@ export class Selection {
 
   /// Tells one choice of telescope and day, or week, from another: the fragment of its address.
   get key() {
-    return placeHash(this.#telescope?.id ?? "", this.#day, this.#week);
+    return placeHash(this.#telescope?.id ?? "", this.#week ? this.near : this.#day, this.#week);
   }
 
   /// The variables of an agenda's link for the chosen day or week; none for today.
@@ -81,7 +81,8 @@ export class Selection {
   arrive({ telescope: id, day, week = false, strange }, telescopes, otherwise) {
     const found = telescopes.find((one) => one.id === id);
     this.#telescope = found ?? otherwise;
-    const stays = week && day && this.#day && monday(Date.parse(day)) === monday(Date.parse(this.#day));
+    const before = this.#telescope && this.near;
+    const stays = week && day && before && monday(Date.parse(day)) === monday(Date.parse(before));
     if (!stays) this.#day = day;
     this.#week = week;
     this.#step = false;
@@ -170,9 +171,9 @@ export function parsePlace(hash) {
   return { telescope, strange: time };
 }
 
-/// The fragment that names a telescope and a day, or the `week` of that day; without a day it means today.
+/// The fragment that names a telescope and a day, or the `week` of that day; without either it means today.
 export function placeHash(telescope, day, week = false) {
-  const time = week ? (day ? isoWeek(Date.parse(day)) : THIS_WEEK) : day;
+  const time = week ? isoWeek(Date.parse(day)) : day;
   return `#${encodeURIComponent(telescope)}${time ? `@${time}` : ""}`;
 }
 

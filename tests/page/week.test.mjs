@@ -67,7 +67,7 @@ test("the first and the last week have only the days with an agenda, and none is
   assert.ok(isDay(weekAway("9998-12-24", 1)));
 });
 
-test("the address names a week, and the present one without its number", () => {
+test("an address names a week by its number, or the present one by a word", () => {
   for (const [hash, place] of [
     ["#Hubble-Acad@2031-W19", { telescope: "Hubble-Acad", day: "2031-05-05", week: true }],
     ["#Hubble-Acad@semana", { telescope: "Hubble-Acad", day: undefined, week: true }],
@@ -78,7 +78,6 @@ test("the address names a week, and the present one without its number", () => {
     assert.deepEqual(parsePlace(hash), place, hash);
   }
   assert.equal(placeHash("Hubble-Acad", "2031-05-11", true), "#Hubble-Acad@2031-W19");
-  assert.equal(placeHash("Hubble-Acad", undefined, true), "#Hubble-Acad@semana");
 });
 
 test("a week asks for its days at once, and the present one for those of the present instant", () => {
@@ -86,6 +85,11 @@ test("a week asks for its days at once, and the present one for those of the pre
   selection.go({ telescope: HUBBLE, week: true });
   const asked = { de: "2026-11-23T00:00:00.000Z", ate: "2026-11-30T00:00:00.000Z" };
   assert.deepEqual([selection.variables, selection.near], [asked, "2026-11-26"]);
+  // A link that is passed on shows the same week later.
+  assert.equal(selection.key, "#Hubble-Acad@2026-W48");
+  // Back to the same week changes nothing: its day is still today.
+  selection.arrive(parsePlace("#Hubble-Acad@2026-W48"), [HUBBLE], HUBBLE);
+  assert.equal(selection.day, undefined);
   selection.go({ day: "1970-01-04" });
   assert.deepEqual(selection.variables, { de: "1970-01-01T00:00:00.000Z", ate: "1970-01-05T00:00:00.000Z" });
 });
@@ -161,7 +165,7 @@ test("a slot that was sold several times is a stretch of its own, with all of it
     ],
   );
   assert.deepEqual([day.bookings, day.mine, day.sold, day.free], [4, 1, 2, 286]);
-  assert.match(dayTotals(day), /, 2 horários vendidos mais de uma vez, /);
+  assert.match(dayTotals(day), /, 2 vendidos várias vezes, /);
 });
 
 test("what cannot be booked is a stretch, and what is past is none", () => {

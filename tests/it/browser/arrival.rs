@@ -80,19 +80,18 @@ async fn the_minutes_and_the_day_stay_in_view_on_a_telephone() {
 #[ignore = "needs chromium and chromedriver"]
 async fn a_simulated_telescope_says_so_and_that_its_past_can_be_booked() {
     let (_turn, services, browser) = start(&[]).await;
-    let shown =
-        "return ['simulated', 'legend-simulated', 'legend-past'].map((id) => !document.getElementById(id).hidden)";
+    let shown = "return ['simulated', 'legend-simulated', 'legend-past', 'legend-now'].map((id) => !document.getElementById(id).hidden)";
     browser.open(&services.agenda("/")).await;
-    assert_eq!(browser.ask(shown).await, serde_json::json!([true, true, false]));
+    assert_eq!(browser.ask(shown).await, serde_json::json!([true, true, false, true]));
     browser.wait_text("#simulated", "simulado").await;
     browser.wait_text(".legend", "já passou, e ainda pode ser agendado: este telescópio é simulado").await;
     choose(&browser, "telescope", "Webb-Acad").await;
     browser.wait("the other telescope", "return document.getElementById('simulated').hidden").await;
-    assert_eq!(browser.ask(shown).await, serde_json::json!([false, false, true]));
-    // A day to come has no past slots to explain.
+    assert_eq!(browser.ask(shown).await, serde_json::json!([false, false, true, true]));
+    // A day to come has no past slots to explain, and no present.
     choose(&browser, "telescope", "Hubble-Acad").await;
     choose(&browser, "day", DAY).await;
     browser.wait_text("#agenda-title", "6 de maio").await;
-    assert_eq!(browser.ask(shown).await, serde_json::json!([true, false, false]));
+    assert_eq!(browser.ask(shown).await, serde_json::json!([true, false, false, false]));
     browser.assert_clean(&services.agenda(""));
 }

@@ -1,8 +1,9 @@
 //! The page on paper.
 
+use fantoccini::key::Key;
 use serde_json::json;
 
-use super::fixture::{DAY, as_scientist, cell, open, page, start, wait_links};
+use super::fixture::{DAY, as_scientist, cell, open, page, shift, start, wait_links};
 use crate::common::Services;
 
 /// Width and height in centimetres, portrait.
@@ -84,6 +85,21 @@ async fn on_paper_the_ink_is_dark_whatever_theme_was_chosen() {
     browser.open(&page(&services.agenda(""))).await;
     let ink = "return [getComputedStyle(document.body).color, getComputedStyle(document.querySelector('.free')).transitionProperty]";
     assert_eq!(browser.ask(ink).await[0], "rgb(232, 236, 246)");
+    // What is selected is no part of the agenda.
+    browser.ask(&format!("document.querySelector('{}').focus(); return true", cell("10:00"))).await;
+    browser.press(&[shift(Key::Right)]).await;
+    browser.wait("the selection", "return document.querySelectorAll('[aria-selected=true]').length === 2").await;
     browser.cdp("Emulation.setEmulatedMedia", &json!({"media": "print"}));
     assert_eq!(browser.ask(ink).await, json!(["rgb(27, 36, 55)", "none"]));
+    let looks = format!(
+        "return ['{}', '{}', '{}'].map((it) => {{
+             const {{ backgroundColor, boxShadow, outlineStyle }} = getComputedStyle(document.querySelector(it));
+             return [backgroundColor, boxShadow, outlineStyle].join();
+         }})",
+        cell("10:00"),
+        cell("10:05"),
+        cell("10:10")
+    );
+    let looks = browser.ask(&looks).await;
+    assert_eq!((&looks[0], &looks[1]), (&looks[2], &looks[2]));
 }

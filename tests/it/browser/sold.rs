@@ -47,7 +47,7 @@ async fn a_slot_that_was_sold_ten_times_says_so_and_opens_its_ten_bookings() {
     let label = browser.ask(&format!("return document.querySelector('{three}').ariaLabel")).await;
     assert_eq!(label, "03:00, ×10, vendido 10 vezes");
     assert_eq!(browser.ask(explained).await, true);
-    browser.wait_text("#agenda-counts", "repetidos 1").await;
+    browser.wait_text("#agenda-counts", "vendidos várias vezes 1").await;
     browser.click(&three).await;
     browser.wait_text("#selected", "×10 · vendido 10 vezes").await;
     let names = "return [...document.querySelectorAll('.sales summary')].map((it) => it.innerText)";
@@ -85,4 +85,41 @@ async fn a_slot_that_was_sold_ten_times_says_so_and_opens_its_ten_bookings() {
     browser.wait_text("#selected", "Marie Curie (seu)").await;
     assert_eq!(browser.ask(explained).await, false);
     browser.assert_clean(&scheduler.url());
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn the_note_of_the_race_covers_no_heading_and_its_week_fits_the_page() {
+    let _turn = Turn::take();
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = scheduler_command(folder.path(), "http://127.0.0.1:9");
+    let scheduler = Server::spawn(command.args(["--no-lock", "--critical-delay-ms", "1000"]), 1);
+    let browser = Browser::start().await;
+    browser.look(1280, 757, false);
+    browser.open(&page(&scheduler.url())).await;
+    wait_live(&browser, "on").await;
+    sell(&scheduler);
+    let three = cell("03:00");
+    browser.wait_text(&three, "×10").await;
+    browser.click(&three).await;
+    browser.wait_text("#selected", "vendido 10 vezes").await;
+    let between = "scrollTo(0, 400);
+        const [note, heading] = ['mode', 'panel-title'].map((id) => document.getElementById(id).getBoundingClientRect());
+        return [scrollY, note.top, heading.top >= note.bottom + 12]";
+    assert_eq!(browser.ask(between).await, json!([400, 0, true]));
+    for language in ["pt", "en"] {
+        browser.click(&format!("[data-language={language}]")).await;
+        browser.click("#as-week").await;
+        let told = if language == "pt" { "1 vendido várias vezes" } else { "1 sold several times" };
+        browser
+            .wait(
+                "what was sold",
+                &format!(
+                    "return document.querySelector('#week').innerText.replaceAll('\\u00a0', ' ').includes({told:?})"
+                ),
+            )
+            .await;
+        let wide = "return [document.documentElement, ...document.querySelectorAll('.totals')].filter((it) => it.scrollWidth > it.clientWidth).length";
+        assert_eq!(browser.ask(wide).await, 0, "{language}");
+    }
 }
