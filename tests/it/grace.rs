@@ -109,6 +109,16 @@ fn in_the_grace_every_tool_says_how_long_it_lasts() {
             assert!(text.matches(" s left").count() == 1 && !text.contains("faltam"), "{text}");
         }
     }
+    for (arguments, status) in
+        [(&["locks", "--url", &locks][..], 0), (&["locks", "--url", &locks, "--release", "X"], 1)]
+    {
+        let output = run(arguments);
+        let text = printed(&output);
+        assert_eq!(output.status.code(), Some(status), "{text}");
+        assert!(text.contains("it does not list earlier locks, which may be in use for "), "{text}");
+    }
+    let listed = run(&["locks", "--json", "--url", &locks]);
+    assert!((200..=300).contains(&seconds_of(&serde_json::from_slice(&listed.stdout).unwrap())), "{listed:?}");
     let report = run(&["stress", "--n", "10", "--json", "--url", &agenda]);
     let report: Value = serde_json::from_slice(&report.stdout).unwrap();
     assert!(report["reasons"]["503"].as_str().unwrap().ends_with(" s left"), "{report}");

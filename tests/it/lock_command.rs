@@ -396,6 +396,11 @@ fn what_cannot_be_run_has_statuses_of_its_own() {
     let ran = output(&locks, &["X"], &again);
     assert_eq!(ran.status.code(), CANNOT_RUN);
     assert!(text(&ran.stderr).contains("X is already held by the command that runs this one"), "{ran:?}");
+    // So does one with another lock in between.
+    let nested = [&again[..2], &["Y"], &again[3..again.len() - 1], &again].concat();
+    let ran = output(&locks, &["X"], &nested);
+    assert_eq!(ran.status.code(), CANNOT_RUN);
+    assert!(text(&ran.stderr).contains("X is already held by the command that runs this one"), "{ran:?}");
 }
 
 #[test]

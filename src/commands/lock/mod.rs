@@ -54,6 +54,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How long a wait that was ended by a signal looks for a lease that was granted at the same moment.
 const GIVING_UP: Duration = Duration::from_secs(1);
 
+/// The variable with the locks that are held around a command, one per line: a `sctec lock` in it must not wait for them.
+const HELD: &str = "SCTEC_LOCKS_HELD";
+
 /// Arguments of `lock`.
 #[derive(Clone, Debug, Args)]
 #[command(
@@ -159,6 +162,7 @@ async fn locked(args: &LockArgs) -> anyhow::Result<u8> {
         ("SCTEC_TOKEN_FENCING", lease.token.to_string()),
         ("SCTEC_LOCK_RESOURCES", gate.names.join("\n")),
         ("SCTEC_LEASE_ID", lease.id.to_string()),
+        (HELD, held_with(lease.token, &gate.names)),
     ];
     let (program, arguments) = args.command.split_first().expect("clap requires a command");
     let mut running = match Running::start(program, arguments, variables) {
@@ -192,12 +196,21 @@ fn check(names: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether the holder is the `sctec lock` that runs this one: a wait for it would never end.
+/// Whether the holder is a `sctec lock` that runs this one, at any depth: a wait for it would never end.
 fn is_ours(holder: &Holder) -> bool {
-    let variable = |name| std::env::var(name).unwrap_or_default();
-    let token = holder.token.map(|token| token.to_string());
-    token.is_some_and(|token| token == variable("SCTEC_TOKEN_FENCING"))
-        && variable("SCTEC_LOCK_RESOURCES").lines().any(|name| name == holder.recurso)
+    let held = std::env::var(HELD).unwrap_or_default();
+    holder.token.is_some_and(|token| held.lines().any(|line| line == held_line(token, &holder.recurso)))
+}
+
+/// The locks that the command holds: those of this process, and those that its own callers hold.
+fn held_with(token: u64, names: &[String]) -> String {
+    let outer = std::env::var(HELD).unwrap_or_default();
+    let own = names.iter().map(|name| held_line(token, name));
+    outer.lines().map(str::to_owned).chain(own).collect::<Vec<_>>().join("\n")
+}
+
+fn held_line(token: u64, name: &str) -> String {
+    format!("{token} {name}")
 }
 
 /// Asks for the lock, and waits for it if that is wanted: for how long, or without limit.

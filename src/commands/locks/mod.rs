@@ -18,9 +18,10 @@ use super::outcome::{EXIT_UNEXPECTED, Outcome};
 use super::output::{colour, pause, print, table_width, tell};
 use super::runtime::block_on;
 use super::values::whole_number;
+use crate::coordinator::protocol::grace;
 use crate::language::chain;
 use crate::text::escaped;
-use crate::time::Clock;
+use crate::time::{Clock, millis};
 
 /// Arguments of `locks`.
 #[derive(Clone, Debug, Args)]
@@ -145,7 +146,11 @@ fn rendered(listing: &Listing, args: &LocksArgs, clock: &Clock, in_place: bool) 
 }
 
 fn json_line(listing: &Listing) -> String {
-    line(&json!({ "travas": listing.locks }))
+    let mut object = json!({ "travas": listing.locks });
+    if let Some(left) = listing.grace_left {
+        object[grace::LEFT] = millis(left).into();
+    }
+    line(&object)
 }
 
 /// One object on one line. Inside a JSON text an escape stands for the same character; outside there is nothing to escape.
@@ -155,17 +160,18 @@ fn line(object: &Value) -> String {
 
 async fn release(client: &mut Client, resource: &str, args: &LocksArgs) -> Outcome {
     let released = client.release(resource, args.reason.as_deref()).await?;
-    let text = match &released {
-        client::Release::Done(answer) if !args.json => view::released(answer)?.into(),
-        client::Release::Free(_) if !args.json => {
-            t!("%{name} is free: nobody holds it, so there is nothing to release", name = escaped(resource)) + "\n"
+    let text: String = match &released {
+        client::Release::Done(answer) if !args.json => view::released(answer)?,
+        client::Release::Free(_, left) if !args.json => {
+            let free = t!("%{name} is free: nobody holds it, so there is nothing to release", name = escaped(resource));
+            format!("{free}\n{}", view::after_a_restart(*left))
         }
-        client::Release::Done(answer) | client::Release::Free(answer) => line(&answer.body).into(),
+        client::Release::Done(answer) | client::Release::Free(answer, _) => line(&answer.body),
     };
     // The exit status is that of the release, also when the reader of the output has gone.
     print(&text)?;
     Ok(match released {
         client::Release::Done(_) => ExitCode::SUCCESS,
-        client::Release::Free(_) => ExitCode::from(EXIT_UNEXPECTED),
+        client::Release::Free(..) => ExitCode::from(EXIT_UNEXPECTED),
     })
 }

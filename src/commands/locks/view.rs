@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::time::Duration;
 
 use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use rust_i18n::t;
 use serde::Deserialize;
 
 use super::client::{Answer, ClientError, Listing, Lock};
+use crate::coordinator::protocol::grace;
 use crate::language::counted;
 use crate::text::escaped;
 
@@ -24,7 +26,7 @@ const CLEAR_BELOW: &str = "\x1b[J";
 pub fn table(listing: &Listing, colour: bool, width: Option<u16>) -> Result<String, ClientError> {
     let locks = listing.parsed()?;
     if locks.is_empty() {
-        return Ok(t!("nothing is locked").into_owned() + "\n");
+        return Ok(format!("{}\n{}", t!("nothing is locked"), after_a_restart(listing.grace_left)));
     }
     let mut table = wide(&locks);
     if let Some(width) = width.filter(|width| first_line(&table) > usize::from(*width)) {
@@ -37,6 +39,16 @@ pub fn table(listing: &Listing, colour: bool, width: Option<u16>) -> Result<Stri
         table.force_no_tty();
     }
     Ok(format!("{table}\n{}\n", summary(&locks, listing.more)))
+}
+
+/// What is said of the time after a coordinator's restart; nothing at other times.
+pub fn after_a_restart(grace_left: Option<Duration>) -> String {
+    let Some(left) = grace_left else { return String::new() };
+    let said = t!(
+        "the coordinator was restarted: it does not list earlier locks, which may be in use for %{seconds} s more",
+        seconds = grace::seconds(left)
+    );
+    format!("{said}\n")
 }
 
 fn wide(locks: &[Lock]) -> Table {
@@ -181,7 +193,7 @@ mod tests {
     use super::*;
 
     fn listing(locks: &[Value]) -> Listing {
-        Listing { coordinator: "http://h:3000".to_owned(), locks: locks.to_vec(), more: false }
+        Listing { coordinator: "http://h:3000".to_owned(), locks: locks.to_vec(), more: false, grace_left: None }
     }
 
     fn held(resource: &str) -> Value {

@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 pub use self::error::ClientError;
+use crate::coordinator::protocol::grace;
 use crate::http::client::{AnswerError, Limits, Session, Url};
 use crate::http::links::{ReadLink, with_query};
 use crate::text::escaped;
@@ -40,6 +41,8 @@ pub struct Listing {
     pub locks: Vec<Value>,
     /// Whether there are more than were asked for.
     pub more: bool,
+    /// For how long locks from before the coordinator's restart may be in use; asked where no lock is listed.
+    pub grace_left: Option<Duration>,
 }
 
 /// One lock, as listed. A promised resource has no owner, token or expiry.
@@ -67,8 +70,8 @@ pub struct Answer {
 pub enum Release {
     /// The resource was locked or retained, and is free now.
     Done(Answer),
-    /// The resource was free.
-    Free(Answer),
+    /// The resource was free. After a restart of the coordinator, a lock from before may be in use for this long.
+    Free(Answer, Option<Duration>),
 }
 
 impl Listing {
@@ -155,7 +158,14 @@ impl Client {
     /// # Errors
     /// When no address answers, or the answer is not a coordinator's.
     pub async fn list(&mut self, prefix: Option<&str>, limit: usize) -> Result<Listing, ClientError> {
-        self.at_first_that_answers(async |address| pages(address, prefix, limit).await).await
+        self.at_first_that_answers(async |address| {
+            let mut listing = pages(address, prefix, limit).await?;
+            if listing.locks.is_empty() {
+                listing.grace_left = grace_left(address).await;
+            }
+            Ok(listing)
+        })
+        .await
     }
 
     /// Releases the lock that `resource` belongs to.
@@ -176,7 +186,10 @@ impl Client {
         let answer = answer.await?;
         match (answer.status, answer.code()) {
             (StatusCode::OK, _) => Ok(Release::Done(answer)),
-            (StatusCode::NOT_FOUND, Some("sem_trava")) => Ok(Release::Free(answer)),
+            (StatusCode::NOT_FOUND, Some("sem_trava")) => {
+                let left = self.at_first_that_answers(async |address| Ok(grace_left(address).await)).await?;
+                Ok(Release::Free(answer, left))
+            }
             _ => Err(answer.refusal()),
         }
     }
@@ -227,11 +240,19 @@ impl Client {
     }
 }
 
+/// What is left of the grace after a restart. The locks are shown without it where its answer is no use.
+async fn grace_left(address: &mut Address) -> Option<Duration> {
+    let url = Url::parse(&format!("{}/saude", address.url)).ok()?;
+    let (_, body) = address.session.get(&url).await.ok()?;
+    let body: Value = serde_json::from_slice(&body).ok()?;
+    body[grace::LEFT].as_u64().map(Duration::from_millis)
+}
+
 async fn pages(address: &mut Address, prefix: Option<&str>, limit: usize) -> Result<Listing, ClientError> {
     let page_size = limit.min(PAGE_MAX).to_string();
     let query = prefix.map(|prefix| ("prefixo", prefix)).into_iter().chain([("limite", page_size.as_str())]);
     let mut url = parsed(with_query(&format!("{}/locks", address.url), query))?;
-    let mut listing = Listing { coordinator: address.url.clone(), locks: Vec::new(), more: false };
+    let mut listing = Listing { coordinator: address.url.clone(), locks: Vec::new(), more: false, grace_left: None };
     loop {
         let (mut locks, next) = page(&mut address.session, &url).await?;
         let nothing_new = locks.is_empty();
