@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::common::{Asked, Server, Services, http, pause, sctec, signal, wait_until};
+use crate::common::{Asked, Server, Services, http, nobody, pause, scheduler_command, sctec, signal, wait_until};
 
 const SLOT: &str = "2025-12-01T03:00:00Z";
 /// Longer than a process may be without progress before another process examines it.
@@ -182,7 +182,7 @@ fn of_several_addresses_one_that_hangs_is_skipped_in_time() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let services = Services::start(&[]);
     let addresses = format!("http://{},{}", silent.local_addr().unwrap(), services.coordinator.url());
-    let second = Server::spawn(&mut crate::common::scheduler_command(services.data_dir(), &addresses), 1);
+    let second = Server::spawn(&mut scheduler_command(services.data_dir(), &addresses), 1);
     let book = |index: u32| Asked::by(1, &format!("2025-12-02T03:{:02}:00Z", index * 5)).at(&second.url()).status;
     let begun = Instant::now();
     assert_eq!(book(0), 201);
@@ -265,4 +265,18 @@ fn the_export_of_a_paused_scheduler_is_taken_over_after_it_is_killed() {
         ready.status == 200 && ready.json()["partes"]["auditoria"] == "ok"
     });
     the_trail_is_whole(&services, booked + 1);
+}
+
+#[test]
+fn a_coordinator_that_is_not_there_is_named_in_plain_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = scheduler_command(folder.path(), &nobody());
+    let scheduler = Server::spawn(&mut command, 1);
+    let health = sctec().args(["health", "--ready", &scheduler.url()]).output().unwrap();
+    let said = String::from_utf8_lossy(&health.stderr);
+    assert_eq!(health.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("/pronto não respondeu: nada escuta nesse endereço") && !said.contains("client error"),
+        "{said}"
+    );
 }

@@ -3,7 +3,9 @@
 //! Of several addresses one is used until it does not answer; then the next is. All have to lead to the same
 //! coordinator: two coordinators that each give locks of their own would leave only the database between rivals.
 
+use std::error::Error;
 use std::future::Future;
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use crate::coordinator::protocol::path;
 use crate::http::client::{Pool, whole_body};
 use crate::http::in_words;
+use crate::http::unreachable::Cause;
 use rust_i18n::t;
 
 /// How long an answer may take, from the request's arrival in the client on and with all tries, until the coordinator
@@ -116,8 +119,20 @@ impl Transport {
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, String> {
         let uri = request.uri().clone();
-        self.pool.send(request).await.map_err(|error| format!("{uri} não respondeu: {}", in_words(&error)))
+        self.pool.send(request).await.map_err(|error| format!("{uri} não respondeu: {}", reason(&error)))
     }
+}
+
+/// Why nothing answered. hyper's own words for the most common cause are no help.
+fn reason(error: &(dyn Error + 'static)) -> String {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref().is_some_and(|error: &io::Error| Cause::of(error) == Cause::Refused) {
+            return "nada escuta nesse endereço".to_owned();
+        }
+        cause = error.source();
+    }
+    in_words(error)
 }
 
 /// The status of an answer and its whole body.
