@@ -53,13 +53,13 @@ fn each_filter_prints_the_bytes_of_the_records() {
     for (filters, records) in cases {
         let (printed, said) = succeed(&[&[log.as_str()], filters].concat());
         assert_eq!(printed, lines(records), "{filters:?}");
-        // A message says that the event is unknown.
+        // A message says that the event is unknown, or that the telescope may be.
         assert_eq!(
             said.contains("AGENDAMENTO_CRIADO, AGENDAMENTO_CANCELADO"),
             filters.contains(&"AGENDAMENTO"),
             "{said}"
         );
-        assert_eq!(said.is_empty(), !filters.contains(&"AGENDAMENTO"), "{said}");
+        assert_eq!(said.is_empty(), !filters.contains(&"AGENDAMENTO") && !filters.contains(&"Hubble"), "{said}");
     }
 }
 
@@ -450,4 +450,14 @@ fn a_booking_is_found_in_the_trail_and_in_the_log() {
     assert_eq!(trail.lines().count(), 1, "{trail}");
     assert_eq!(find(&["--event", "AGENDAMENTO_CRIADO", "--scientist", "7", &log]), trail);
     assert_eq!(succeed(&["--event", "AGENDAMENTO_CANCELADO", "--data-dir", folder]).0, "");
+}
+
+#[test]
+fn a_search_without_a_match_says_what_may_be_mistyped() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder, "audit.jsonl", &[CURIE]);
+    let said = |filter: [&str; 2]| texts(&audit(&[&path]).args(filter).output().unwrap()).1;
+    assert!(said(["--event", "criado"]).contains("did you mean AGENDAMENTO_CRIADO?"));
+    assert!(said(["--telescope", "hubble"]).contains("check the telescope \"hubble\""));
+    assert_eq!(said(["--telescope", "Hubble-Acad"]), "");
 }

@@ -217,7 +217,7 @@ fn the_tools_speak_portuguese() {
         ),
         (&["health", &agenda], &["/saude: vivo (servico-agendamento "]),
         (&["health", "--ready", &agenda], &["/pronto: pronto"]),
-        (&["health", "http://127.0.0.1:1"], &["não respondeu: ", "o argumento URL"]),
+        (&["health", "http://127.0.0.1:1"], &["não respondeu: ", "com o argumento URL"]),
     ];
     for (arguments, says) in cases {
         let said = said(arguments);

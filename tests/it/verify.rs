@@ -106,6 +106,7 @@ fn damage_is_reported_with_its_place_and_has_its_own_exit_status() {
         for (code, said) in [verify_file(&trail(&folder)), verify_folder(folder.path())] {
             assert_eq!(code, expected, "{said}");
             assert!(said.contains(says), "{says} in {said}");
+            assert_eq!(said.contains("the last one whose bytes give its hash"), code == 2, "{said}");
         }
     }
     // A trail that was cut at its beginning looks like one whose closed files were archived. But the database shows that the
@@ -180,6 +181,10 @@ fn a_head_noted_elsewhere_finds_a_rewritten_trail() {
     assert_eq!(verify_file(&file).0, 0);
     let (code, said) = with_head();
     assert!(code == 2 && said.contains("record 2 differs from ") && said.contains("heads.jsonl"), "{said}");
+    assert!(
+        said.contains("TAMPERED: record 2 differs from ") && said.contains("in it or in a record before it"),
+        "{said}"
+    );
     let (code, said) = verify_folder(folder.path());
     assert!(code == 2 && said.contains("the trail's beginning differs from the database"), "{said}");
     // A trail that ends before a noted head.

@@ -87,6 +87,7 @@ fn search(args: &AuditArgs, wanted: Wanted) -> Outcome {
             search.read_all(inputs)
         }
     };
+    let found = search.printer.count();
     let (broken, too_long, unread) = (search.broken, search.too_long, search.printer.unread());
     // Records that were found before an error are printed too.
     let printed = search.printer.finish().context(CANNOT_WRITE);
@@ -97,6 +98,12 @@ fn search(args: &AuditArgs, wanted: Wanted) -> Outcome {
     tell_passed_over(broken, too_long, unread);
     if let Some(event) = args.event.as_deref().filter(|event| known_event(event).is_none()) {
         tell_unknown_event(event);
+    }
+    if let Some(telescope) = args.telescope.as_deref().filter(|_| found == 0 && !args.follow) {
+        tell(t!(
+            "no record matches; if there should be one, check the telescope %{name}: its identifier has to be exact, as Hubble-Acad",
+            name = format!("{telescope:?}")
+        ));
     }
     Ok(if search.incomplete { ExitCode::from(EXIT_UNEXPECTED) } else { ExitCode::SUCCESS })
 }
@@ -145,10 +152,13 @@ fn known_event(name: &str) -> Option<&'static str> {
 
 /// Says that there is no such event, and which one may be meant. A record of another version may have it nevertheless.
 fn tell_unknown_event(name: &str) {
-    let distance = |event: &str| strsim::damerau_levenshtein(&name.to_ascii_uppercase(), event);
-    let near = EVENT_TYPES.into_iter().min_by_key(|event| distance(event));
+    let upper = name.to_ascii_uppercase();
+    let distance = |event: &str| strsim::damerau_levenshtein(&upper, event);
+    // The last words of a name, as CRIADO.
+    let is_part = |event: &str| event.strip_suffix(&*upper).is_some_and(|rest| rest.ends_with('_'));
+    let near = EVENT_TYPES.into_iter().min_by_key(|event| (!is_part(event), distance(event)));
     let (quoted, events) = (format!("{name:?}"), EVENT_TYPES.join(", "));
-    match near.filter(|event| distance(event) <= event.len() / 4) {
+    match near.filter(|event| is_part(event) || distance(event) <= event.len() / 4) {
         Some(near) => tell(t!(
             "%{event} is not an event of this version of sctec; did you mean %{near}? Its events are %{events}",
             event = quoted,

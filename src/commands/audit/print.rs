@@ -149,6 +149,11 @@ impl<W: Write> Printer<W> {
         self.unread
     }
 
+    /// The number of records that matched.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
     /// Whether the table has its most rows, so that [`Printer::print_table`] must be called.
     pub fn table_is_full(&self) -> bool {
         matches!(&self.format, Format::Table { rows, .. } if rows.len() >= TABLE_ROWS)

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use rust_i18n::t;
 
 use super::colours::Colour;
-use crate::audit::verify::{Anchor, Fault, Held, Report, Verdict};
+use crate::audit::verify::{Anchor, Fault, Held, Report, Verdict, Wrong};
 use crate::commands::output;
 use crate::language::counted;
 use crate::store::sqlite::Deep;
@@ -38,14 +38,22 @@ pub fn print(out: &mut impl Write, report: &Report, database: &Database) -> io::
         labelled(out, &t!("files"), &t!("none"))?;
     }
     print_files(out, report)?;
+    let is_tampered = report.verdict == Verdict::Tampered;
     let records = if let Some((first, last)) = &report.span {
-        t!("%{n}, from %{first} to %{last}", n = report.records, first = first, last = last)
+        let n = report.records;
+        let n = if is_tampered { t!("%{n} that are as they were written", n = n) } else { n.to_string().into() };
+        t!("%{n}, from %{first} to %{last}", n = n, first = first, last = last)
     } else {
         t!("none")
     };
     labelled(out, &t!("records"), &records)?;
     if let Some((seq, hash)) = &report.head {
-        labelled(out, &t!("head"), &t!("record %{seq}, with the hash", seq = seq))?;
+        let head = if is_tampered {
+            t!("record %{seq}, the last one whose bytes give its hash", seq = seq)
+        } else {
+            t!("record %{seq}, with the hash", seq = seq)
+        };
+        labelled(out, &t!("head"), &head)?;
         labelled(out, "", hash)?;
     }
     let compared = match database {
@@ -283,7 +291,16 @@ fn not_here(anchor: &Anchor, reached: u64) -> String {
 fn print_tampered(out: &mut impl Write, report: &Report, has_database: bool) -> io::Result<()> {
     let first = report.faults.first().map_or(0, |fault| fault.seq);
     writeln!(out)?;
-    verdict(out, Colour::Red, &t!("TAMPERED"), &t!("the first bad record is %{seq}", seq = first))?;
+    let means = match report.faults.first().map(|fault| &fault.wrong) {
+        // A chain that was computed anew agrees with itself.
+        Some(Wrong::NotAsNoted { seq, from, .. }) if *seq > 0 => t!(
+            "record %{seq} differs from %{from}; the change is in it or in a record before it",
+            seq = seq,
+            from = escaped(from)
+        ),
+        _ => t!("the first bad record is %{seq}", seq = first),
+    };
+    verdict(out, Colour::Red, &t!("TAMPERED"), &means)?;
     for Fault { file, line, offset, wrong, .. } in &report.faults {
         let name = report.files.get(*file).map_or("", |file| file.name.as_str());
         let text = t!(
