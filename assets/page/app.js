@@ -137,7 +137,7 @@ booking.addEventListener("scientist", ({ detail }) => controls.chooseScientist(d
 booking.addEventListener("booked", ({ detail }) => actions.booked(detail));
 booking.addEventListener("refused", askReady);
 booking.addEventListener("see", ({ detail }) => actions.see(detail));
-at("dialog").addEventListener("close", () => actions.closed());
+at("dialog").addEventListener("close", () => at("dialog").open || actions.closed());
 
 async function start() {
   await reading.open();

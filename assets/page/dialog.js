@@ -13,7 +13,10 @@ const paused = el("p", { class: "error", role: "alert" });
 const CALM_MS = 500;
 let shownAt = -Infinity;
 
-dialog.addEventListener("close", () => (flow += 1));
+dialog.addEventListener("close", () => {
+  // The event comes later than the closing: another flow may be open by then.
+  if (!dialog.open) flow += 1;
+});
 dialog.addEventListener(
   "click",
   (event) => {

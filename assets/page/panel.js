@@ -47,7 +47,7 @@ function open({ agenda, first, last, local }, slot, acts) {
           ? `${state} · ${t("panel.slots", { count, duration: minutes((count * agenda.length) / MINUTE_MS) })}`
           : state,
     }),
-    slot.book && el("div", { class: "buttons" }, button("book", "primary", t("panel.book"), acts.book)),
+    slot.book && el("div", { class: "buttons" }, button("book", "primary", t("panel.book"), () => acts.book())),
   ];
 }
 

@@ -6,7 +6,7 @@ use fantoccini::key::Key;
 use serde_json::json;
 
 use super::fixture::{
-    as_scientist, book, cell, clock_error, grace, marie, open, pause, slot, speak, start, wait_kind, wait_links,
+    as_scientist, book, cell, clock_error, grace, marie, open, page, pause, slot, speak, start, wait_kind, wait_links,
     wait_live,
 };
 use crate::common::{Server, http, sctec, signal};
@@ -217,4 +217,31 @@ async fn the_history_is_told_in_another_language_and_the_mode_is_read_again_afte
     wait_kind(&browser, "01:00", "free").await;
     assert_eq!(services.book(2, &slot("01:00")).0, 201);
     wait_kind(&browser, "01:00", "other").await;
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn without_a_stream_the_agenda_is_read_again_and_again() {
+    let (_turn, services, browser) = start(&[]).await;
+    // No stream comes, and the browser tries again each second. The page waits 4 s instead of 15 to 30 s until the next reading.
+    browser.before_load(
+        "const set = window.setTimeout;
+         window.setTimeout = (act, wait, ...rest) => set(act, wait >= 15000 && wait <= 30000 ? 4000 : wait, ...rest);
+         window.EventSource = class extends EventTarget {
+             static CLOSED = 2;
+             readyState = 0;
+             tries = setInterval(() => this.dispatchEvent(new Event('error')), 1000);
+             close() { clearInterval(this.tries); }
+         };",
+    );
+    browser.open(&page(&services.agenda(""))).await;
+    wait_live(&browser, "off").await;
+    browser.wait_text("#live", "sem atualização ao vivo: a agenda é relida a cada meio minuto").await;
+    for (time, rival) in [("03:00", 2), ("04:00", 3)] {
+        assert_eq!(services.book(rival, &slot(time)).0, 201);
+        wait_kind(&browser, time, "other").await;
+    }
+    // The server answers: bookings are not paused.
+    assert_eq!(browser.text("#paused").await, "");
+    assert_eq!(browser.console(), [""; 0]);
 }

@@ -285,3 +285,17 @@ async fn a_day_that_does_not_exist_is_not_asked_for() {
     browser.wait("no day in it", "return location.hash === '#Hubble-Acad'").await;
     assert_eq!(browser.console(), [""; 0]);
 }
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn a_form_that_is_opened_before_the_event_of_the_last_ones_closing_books() {
+    let (_turn, services, browser) = marie("").await;
+    browser.click(&cell("12:00")).await;
+    browser.wait_text("dialog", "Agendar 12:00–12:05").await;
+    // The browser dispatches the event `close` after this task.
+    let again = "document.getElementById('dialog').close(); document.querySelector('[data-focus=book]').click(); return document.getElementById('dialog').open";
+    assert_eq!(browser.ask(again).await, true);
+    browser.click("dialog button[type=submit]").await;
+    browser.wait_text("dialog .outcome.won", "12:00–12:05 é seu").await;
+    browser.assert_clean(&services.agenda(""));
+}
