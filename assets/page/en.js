@@ -160,7 +160,7 @@ export default {
   "book.losing": "Another request is booking this slot right now. Finding out who gets it…",
   "book.lostToNobody": "Another request held this slot for a moment but did not book it. You can try again.",
   "book.lostToSelf": "This slot is already yours: booking {id}.",
-  "book.nearest": "The nearest free slots",
+  "book.nearest": "Book one of the nearest free slots",
   "book.noNearest": "There is no other free slot nearby.",
   "book.take": "Book {span}",
   "book.see": "See {span} in the agenda",

@@ -58,7 +58,8 @@ export class Offers {
     const list = el("ul", {});
     free.forEach(({ _links }, index) => {
       const [start, end] = this.#spans[index];
-      const button = el("button", { type: "button", text: t("book.take", { span: span(start, end, near) }) });
+      const when = span(start, end, near);
+      const button = el("button", { type: "button", text: when, "aria-label": t("book.take", { span: when }) });
       button.addEventListener("click", () => this.#take({ start, link: _links.agendar, button, list: this.#root }));
       list.append(el("li", {}, button));
     });

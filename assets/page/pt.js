@@ -160,7 +160,7 @@ export default {
   "book.losing": "Outro pedido está agendando este horário agora. Verificando quem fica com ele…",
   "book.lostToNobody": "Outro pedido reservou este horário por um instante, mas não o agendou. Você pode tentar de novo.",
   "book.lostToSelf": "Este horário já é seu: agendamento {id}.",
-  "book.nearest": "Os horários livres mais próximos",
+  "book.nearest": "Agende um dos horários livres mais próximos",
   "book.noNearest": "Não há outro horário livre por perto.",
   "book.take": "Agendar {span}",
   "book.see": "Ver {span} na agenda",

@@ -75,7 +75,7 @@ async fn every_state_is_accessible() {
     browser.wait_text("dialog h2", "Agendar 18:30–18:35").await;
     browser.type_in("Kepler-22b").await;
     services.book(9, &slot("18:30"));
-    browser.wait_text("dialog .offers", "Agendar 18:35–18:40").await;
+    browser.wait_text("dialog .offers", "18:35–18:40").await;
     browser.picture("rival").await;
     for (width, height, dark) in [(1280, 1180, false), (1280, 1180, true), (390, 844, true), (390, 844, false)] {
         browser.look(width, height, dark);

@@ -39,7 +39,16 @@ async fn an_open_form_says_at_once_that_its_slot_is_taken_and_that_it_is_free_ag
     assert!(!can_send(&browser).await);
     let said = browser.ask("return document.getElementById('dialog-status').textContent").await;
     assert!(said.as_str().unwrap().starts_with("Vera Rubin acabou de agendar 21:00–21:05."), "{said}");
-    browser.wait_text("dialog .offers", "Agendar 21:05–21:10").await;
+    browser.wait_text("dialog .offers", "21:05–21:10").await;
+    let label = "return document.querySelector('dialog .offers button').ariaLabel";
+    assert!(browser.ask(label).await.as_str().unwrap().starts_with("Agendar "));
+    // Two stand in a row on a telephone, and three on a wider screen.
+    for (width, height, expected) in [(390, 844, 2), (1280, 900, 3)] {
+        browser.look(width, height, false);
+        let row = "const tops = [...document.querySelectorAll('dialog .offers li')].map((it) => it.offsetTop);
+            return tops.filter((top) => top === tops[0]).length";
+        assert_eq!(browser.ask(row).await, expected, "{width} wide");
+    }
     // What was typed stays, and so does the focus. Enter sends nothing.
     assert_eq!(browser.ask("return document.activeElement.value").await, "Kepler-22b");
     browser.key(Key::Enter).await;
@@ -58,12 +67,12 @@ async fn a_slot_offered_in_the_form_is_booked_with_what_was_typed_and_the_offers
     let (_turn, services, browser) = marie("").await;
     open_form(&browser, "21:00").await;
     lose(&services, &browser, "21:00").await;
-    browser.wait_text("dialog .offers", "Agendar 21:05–21:10").await;
+    browser.wait_text("dialog .offers", "21:05–21:10").await;
     assert_eq!(services.book(3, &slot("21:05")).0, 201);
     browser
         .wait("it is not offered", "return !document.querySelector('dialog .offers').innerText.includes('21:05–')")
         .await;
-    browser.wait_text("dialog .offers", "Agendar 21:10–21:15").await;
+    browser.wait_text("dialog .offers", "21:10–21:15").await;
     browser.click("dialog .offers button").await;
     browser.wait_text("dialog .outcome.won", "20:55–21:00 é seu").await;
     let mine = services.list("?cientista_id=7");
@@ -101,7 +110,7 @@ async fn after_a_lost_race_the_dialog_says_that_the_slot_is_free_again() {
     let booked = &services.list("?cientista_id=9")[0];
     assert_eq!(services.follow(booked, "cancelar").status, 200);
     browser.wait_text("dialog .outcome.won", "21:00–21:05 ficou livre de novo.").await;
-    browser.wait_text("dialog .offers", "Agendar 21:00–21:05").await;
+    browser.wait_text("dialog .offers", "21:00–21:05").await;
     browser.click("dialog .offers button").await;
     browser.wait_text("dialog .outcome.won", "21:00–21:05 é seu").await;
     assert_eq!(services.list("?cientista_id=7")[0]["alvo"], "Kepler-22b");

@@ -85,7 +85,7 @@ async fn the_browser_that_loses_a_slot_reads_who_has_it_and_books_an_offered_one
     // Without the stream the page reads the agenda every half minute.
     assert!(seen < Duration::from_secs(10), "{seen:?}");
     wait_kind(&rubin, "03:00", "other").await;
-    rubin.wait_text("dialog .offers", "Agendar 03:05–03:10").await;
+    rubin.wait_text("dialog .offers", "03:05–03:10").await;
     rubin.click("dialog .offers button").await;
     rubin.wait_text("dialog .outcome.won", "03:05–03:10 é seu").await;
     wait_kind(&curie, "03:05", "other").await;
