@@ -84,6 +84,12 @@ pub struct Details<'a> {
     pub endereco: Option<&'a RawValue>,
     #[serde(borrow)]
     pub ativo_ha_ms: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub recurso: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub dono: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub estado_anterior: Option<&'a RawValue>,
 }
 
 impl<'a> Record<'a> {
@@ -99,6 +105,20 @@ impl<'a> Record<'a> {
             Some(raw) if raw.get().starts_with('{') => serde_json::from_str(raw.get()),
             _ => Ok(Details::default()),
         }
+    }
+}
+
+impl Details<'_> {
+    /// The reason of an event; of a lock that was taken away, after its name and its owner.
+    pub fn why(&self) -> String {
+        let reason = text(self.motivo.or(self.codigo));
+        let lock = text(self.recurso);
+        if lock.is_empty() {
+            return reason.into_owned();
+        }
+        let owner = self.dono.map_or_else(String::new, |owner| format!(" ({})", text(Some(owner))));
+        let colon = if reason.is_empty() { "" } else { ": " };
+        format!("{lock}{owner}{colon}{reason}")
     }
 }
 

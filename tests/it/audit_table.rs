@@ -101,6 +101,21 @@ fn the_table_fits_in_portuguese_too() {
 }
 
 #[test]
+fn a_lock_that_was_taken_away_is_told_with_its_name_and_its_owner() {
+    let forced = r#"{"timestamp_utc":"2025-10-26T18:00:40.001871Z","level":"AUDIT","event_type":"TRAVA_FORCADA","service":"servico-coordenador","details":{"recurso":"copia-noturna","estado_anterior":"travado","recursos":["copia-noturna"],"dono":"sh@m:1","token":4711,"motivo":"parou","ip":"127.0.0.1"},"req":"3b2f-b","autor":"anonimo","ip":"127.0.0.1"}"#;
+    for columns in [80, 120] {
+        let shown = without_colours(&shown(columns, &[forced]));
+        for words in ["TRAVA_FORCADA", "3b2f-b", "127.0.0.1", "copia-noturna (sh@m:1): parou"] {
+            assert!(shown.contains(words), "{words} at {columns}: {shown}");
+        }
+    }
+    let folder = TempDir::new().unwrap();
+    let csv = audit(&[&file(&folder, "coordenador.log", &[forced]), "--format", "csv"]).output().unwrap();
+    let csv = String::from_utf8(csv.stdout).unwrap();
+    assert!(csv.lines().nth(1).unwrap().ends_with(",anonimo,127.0.0.1,copia-noturna,sh@m:1,travado"), "{csv}");
+}
+
+#[test]
 fn events_have_colours_on_a_terminal_unless_no_color_is_set() {
     let folder = TempDir::new().unwrap();
     let refused = CURIE.replace("AGENDAMENTO_CRIADO", "AGENDAMENTO_RECUSADO");

@@ -39,9 +39,11 @@ impl Other {
         if quiet < QUIET {
             return Ok(None);
         }
+        let only_there =
+            if behind == 1 { "1 registro está só".to_owned() } else { format!("{behind} registros estão só") };
         let (trail, quiet_s) = (trail.display(), quiet.as_secs());
         let where_it_is = format!(
-            "o processo que escreve {trail} está parado no registro {exported} há {quiet_s} s, e {behind} registros estão só no banco"
+            "o processo que escreve {trail} está parado no registro {exported} há {quiet_s} s, e {only_there} no banco"
         );
         if behind > RECORDS_MAX || quiet > TIME_MAX {
             return Err(format!("{where_it_is}; retome esse processo, ou encerre-o e outro assume"));
@@ -68,7 +70,8 @@ mod tests {
         assert!(behind.contains("no registro 7 há") && behind.contains("3 registros"), "{behind}");
         assert!(other.look(7, 100_007, at(9100), trail).unwrap().is_some());
         assert!(other.look(7, 100_008, at(9100), trail).unwrap_err().contains("encerre-o"));
-        assert!(other.look(7, 8, at(12_600), trail).unwrap().is_some());
+        let behind = other.look(7, 8, at(12_600), trail).unwrap().unwrap();
+        assert!(behind.contains(" 1 registro está só no banco"), "{behind}");
         assert!(other.look(7, 8, at(12_700), trail).is_err());
         // The exporter makes progress again.
         assert_eq!(other.look(8, 100_008, at(12_701), trail), Ok(None));

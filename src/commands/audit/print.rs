@@ -22,7 +22,7 @@ const TABLE_ROWS: usize = 100_000;
 const WRITE_BYTES: usize = 64 * 1024;
 
 /// New columns come last: a spreadsheet may refer to columns by their position.
-const CSV_HEADER: [&str; 26] = [
+const CSV_HEADER: [&str; 29] = [
     "seq",
     "timestamp_utc",
     "event_type",
@@ -49,6 +49,9 @@ const CSV_HEADER: [&str; 26] = [
     "pid",
     "autor",
     "ip",
+    "recurso",
+    "dono",
+    "estado_anterior",
 ];
 /// How many columns a table has that is not on a terminal: the first ones of a [`Row`].
 const TABLE_COLUMNS: usize = COLUMNS - 1;
@@ -242,6 +245,9 @@ fn write_csv<W: Write>(csv: &mut csv::Writer<W>, record: &Record<'_>, details: &
         details.pid,
         record.autor,
         record.ip,
+        details.recurso,
+        details.dono,
+        details.estado_anterior,
     ];
     for field in fields {
         csv.write_field(cell(field).as_bytes())?;

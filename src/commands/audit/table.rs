@@ -52,6 +52,8 @@ const ALL: [Column; COLUMNS] = [
 ];
 /// The columns of every table.
 const ALWAYS: [Column; 5] = [Column::When, Column::Event, Column::Booking, Column::Scientist, Column::Slot];
+/// The columns of these that are about a booking.
+const BOOKING: [Column; 3] = [Column::Booking, Column::Scientist, Column::Slot];
 /// The columns that are shown if they fit, the most useful first.
 const IF_THEY_FIT: [Column; 6] = [Column::Req, Column::Telescope, Column::Seq, Column::Why, Column::Ip, Column::Author];
 
@@ -85,7 +87,7 @@ pub fn row(record: &Record<'_>, details: &Details<'_>) -> Row {
         shown(record.req),
         shown(record.autor),
         shown(record.ip),
-        shown(details.motivo.or(details.codigo)),
+        escaped(&details.why()),
     ]
 }
 
@@ -242,12 +244,15 @@ fn least() -> usize {
 /// Chooses the columns, and gives each its width. A column of width 0 has no values.
 fn fit(widths: &[usize; COLUMNS], width: usize) -> Vec<(Column, usize)> {
     let least = least();
-    let natural = |column: Column| match widths[column as usize] {
-        0 => least,
-        width => width,
-    };
-    let comfortable = |column: Column| natural(column).min(column.comfortable().unwrap_or(usize::MAX));
-    let mut chosen = ALWAYS.map(|column| (column, column.least(natural(column)))).to_vec();
+    let natural = |column: Column| if widths[column as usize] == 0 { least } else { widths[column as usize] };
+    // Records of locks or of the service leave the columns of a booking empty: their reason gets that room.
+    let has_booking =
+        BOOKING.iter().any(|column| widths[*column as usize] > 0) || widths.iter().all(|width| *width == 0);
+    let roomy = |column, most: usize| if has_booking || column != Column::Why { most } else { 2 * most };
+    let comfortable =
+        |column: Column| natural(column).min(column.comfortable().map_or(usize::MAX, |most| roomy(column, most)));
+    let always = ALWAYS.into_iter().filter(|column| has_booking || !BOOKING.contains(column));
+    let mut chosen = always.map(|column| (column, column.least(natural(column)))).collect::<Vec<_>>();
     let left = |chosen: &[(Column, usize)]| {
         let used: usize = chosen.iter().map(|(_, width)| width + GAP).sum();
         (width.saturating_add(GAP)).saturating_sub(used)
