@@ -313,3 +313,16 @@ async fn a_telescopes_name_is_not_cut() {
         }
     }
 }
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn on_a_telephone_two_scales_of_hours_have_their_names() {
+    let (_turn, services, browser) = start(&[]).await;
+    browser.zone("America/Sao_Paulo");
+    browser.look(390, 844, false);
+    open_week(&services, &browser, WEEK).await;
+    let names = "return [...document.querySelectorAll('#week .zone')].filter((it) => it.checkVisibility()).map((it) => it.innerText)";
+    assert_eq!(browser.ask(names).await, json!([]), "one scale needs none: it is UTC");
+    browser.click("#local").await;
+    assert_eq!(browser.ask(names).await, json!(["UTC", "GMT-3"]));
+}
