@@ -282,7 +282,7 @@ compor() {
     local arquivos=$1
     shift
     # shellcheck disable=SC2086 # duas opções são duas palavras
-    SCTEC_PORT=$porta "${composer[@]}" -p sctec-entregas $arquivos "$@"
+    SCTEC_PORT=$porta "${composer[@]}" -p "sctec-entregas-$$" $arquivos "$@"
 }
 
 # pronto URL: espera até que o serviço possa trabalhar.

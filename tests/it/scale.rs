@@ -1,12 +1,11 @@
 //! Two schedulers on one coordinator and one folder: several processes may write one SQLite file on one machine.
 
 use std::collections::BTreeSet;
-use std::sync::Barrier;
 use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::common::{Services, http, run};
+use crate::common::{Services, contest, http, run};
 
 /// Runs a stress test against each of the two schedulers at once, and returns the reports.
 fn stress_both(urls: &[String; 2], args: impl Fn(usize) -> Vec<String> + Sync) -> [Value; 2] {
@@ -25,23 +24,6 @@ fn stress_both(urls: &[String; 2], args: impl Fn(usize) -> Vec<String> + Sync) -
     })
 }
 
-/// Asks both schedulers for the same slot, `each` times at once, and returns the statuses.
-fn contest(urls: &[String; 2], each: usize, slot: &str) -> Vec<u16> {
-    let body = json!({"cientista_id": 1, "horario_inicio_utc": slot}).to_string();
-    let start = Barrier::new(2 * each);
-    thread::scope(|scope| {
-        let rival = |number: usize| {
-            let (url, body, start) = (format!("{}/agendamentos", urls[number % 2]), &body, &start);
-            scope.spawn(move || {
-                start.wait();
-                http("POST", &url, Some(("application/json", body))).status
-            })
-        };
-        let rivals: Vec<_> = (0..2 * each).map(rival).collect();
-        rivals.into_iter().map(|rival| rival.join().unwrap()).collect()
-    })
-}
-
 #[test]
 fn two_schedulers_book_a_slot_once_and_write_one_trail_and_one_log_of_whole_lines() {
     let services = Services::start(&[]);
@@ -49,8 +31,7 @@ fn two_schedulers_book_a_slot_once_and_write_one_trail_and_one_log_of_whole_line
     let urls = [services.agenda(""), second.url()];
     for month in 1..=5 {
         let slot = format!("2040-{month:02}-01T03:00:00Z");
-        let mut statuses = contest(&urls, 50, &slot);
-        statuses.sort_unstable();
+        let statuses = contest(&urls, 50, &slot);
         assert_eq!((statuses[0], &statuses[1..]), (201, &[409; 99][..]));
     }
     // Both write as fast as they can, and neither waits so long for the database that a request fails.

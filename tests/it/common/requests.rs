@@ -1,9 +1,11 @@
 //! One HTTP request and its answer.
 
 use std::io::Read;
+use std::sync::Barrier;
+use std::thread;
 
 use flate2::read::GzDecoder;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::wait::PATIENCE;
 
@@ -71,4 +73,24 @@ fn request(method: &str, url: &str, body: Option<(&str, &str)>, headers: &[(&str
 /// A URL whose port has no listener.
 pub fn nobody() -> String {
     format!("http://{}", std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
+}
+
+/// Asks two schedulers for the same slot, `each` times at the same instant, and returns the statuses in order. Two `sctec stress`
+/// would not do: the later one finds the slot booked and sends nothing.
+pub fn contest(urls: &[String; 2], each: usize, slot: &str) -> Vec<u16> {
+    let body = json!({"cientista_id": 1, "horario_inicio_utc": slot}).to_string();
+    let start = Barrier::new(2 * each);
+    let mut statuses: Vec<u16> = thread::scope(|scope| {
+        let rival = |number: usize| {
+            let (url, body, start) = (format!("{}/agendamentos", urls[number % 2]), &body, &start);
+            scope.spawn(move || {
+                start.wait();
+                http("POST", &url, Some(("application/json", body))).status
+            })
+        };
+        let rivals: Vec<_> = (0..2 * each).map(rival).collect();
+        rivals.into_iter().map(|rival| rival.join().unwrap()).collect()
+    });
+    statuses.sort_unstable();
+    statuses
 }
