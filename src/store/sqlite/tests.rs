@@ -156,16 +156,20 @@ async fn each_change_is_told_once_before_its_commit_however_often_the_transactio
     let (first, rival) = (slot("2030-01-01T03:00:00Z").await, slot("2030-01-01T03:00:00Z").await);
     let second = slot("2030-01-01T03:05:00Z").await;
     let (release, held) = mpsc::channel::<()>();
+    let (begins, begun) = mpsc::channel();
     let writer = &opened.store.writer;
     let holder = writer.run(move |_| {
+        begins.send(()).unwrap();
         let _ = held.recv();
         Ok(())
     });
     // The failed job has the transaction begun anew, with a savepoint for each job.
     let bad = writer.run(|tx| tx.connection.execute("INSERT INTO cientistas (id) VALUES (7)", ()));
-    let (_, first, bad, rival, cancelled, second, ()) = tokio::join!(
+    let (_, (), first, bad, rival, cancelled, second, ()) = tokio::join!(
         biased;
         holder,
+        // Alone in its transaction: the others come after it has begun, and become the next one.
+        async { begun.recv().unwrap() },
         opened.store.book(first, fence(1), Cause::of_test("first")),
         bad,
         opened.store.book(rival, fence(2), Cause::of_test("rival")),
@@ -184,7 +188,9 @@ async fn each_change_is_told_once_before_its_commit_however_often_the_transactio
 /// Jobs that become one transaction, with the answers of all.
 async fn together(store: &SqliteStore, news: Vec<NewBooking>) -> Vec<Result<Result<Booking, BookRefused>, StoreError>> {
     let (release, held) = mpsc::channel::<()>();
+    let (begins, begun) = mpsc::channel();
     let holder = store.writer.run(move |_| {
+        begins.send(()).unwrap();
         // The end of the channel is the release.
         let _ = held.recv();
         Ok(())
@@ -200,6 +206,8 @@ async fn together(store: &SqliteStore, news: Vec<NewBooking>) -> Vec<Result<Resu
         });
     }
     let release = async {
+        // The holder is alone in its transaction.
+        begun.recv().unwrap();
         // Each has sent its job when it was polled once.
         for _ in 0..100 {
             tokio::task::yield_now().await;

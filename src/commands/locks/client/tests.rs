@@ -123,10 +123,14 @@ async fn a_404_of_a_free_resource_differs_from_a_404_of_an_unknown_path() {
     let problem =
         |code: &str| json!({"codigo": code, "detail": "d", "erros": [{"campo": "motivo", "mensagem": "m\u{1b}"}]});
     let free = (404, problem("sem_trava").to_string());
-    let (url, requests) = fake(vec![free, (404, problem("nao_encontrado").to_string()), (404, "<html>".to_owned())]);
+    let health = (200, json!({"carencia_resta_ms": 8000}).to_string());
+    let unknown = (404, problem("nao_encontrado").to_string());
+    let (url, requests) = fake(vec![free, health, unknown, (404, "<html>".to_owned())]);
     let mut client = client(&[&url]);
-    assert!(matches!(client.release("X", None).await, Ok(Release::Free(..))));
+    let Ok(Release::Free(_, left)) = client.release("X", None).await else { panic!("it is free") };
+    assert_eq!(left, Some(Duration::from_secs(8)));
     assert!(requests.recv().unwrap().ends_with("\r\n\r\n"), "no body");
+    assert_eq!(first_line(&requests.recv().unwrap()), "GET /saude HTTP/1.1");
     for _ in 0..2 {
         assert!(matches!(client.release("X", None).await, Err(ClientError::NotACoordinator { status: 404, .. })));
     }
