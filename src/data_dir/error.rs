@@ -36,7 +36,7 @@ pub enum DataDirError {
         user: u32,
     },
     /// Others than the owner may make, exchange and remove files in the folder.
-    #[error("{}", t!("others may write to %{path} (its mode is %{mode}); take that from them: chmod 700 %{path}", path = path.display(), mode = format!("{mode:04o}")))]
+    #[error("{}", t!("others may write to %{path} (its mode is %{mode}); only its owner should: chmod 700 %{path}", path = path.display(), mode = format!("{mode:04o}")))]
     OthersWrite {
         /// The folder.
         path: PathBuf,

@@ -47,7 +47,7 @@ impl Found {
     /// Tells it.
     pub fn tell(&self, folder: &Path, log: &Logger) {
         if !self.closed.is_empty() {
-            info!(log, "Arquivos fechados aos outros usuários: {}", self.closed.join(", "));
+            info!(log, "Arquivos que outros usuários podiam ler, e agora só o dono: {}", self.closed.join(", "));
         }
         if self.is_readable {
             info!(log, "Outros usuários podem ler os nomes na pasta de dados: chmod 700 {}", folder.display());

@@ -106,10 +106,9 @@ fn files_of_an_older_version_are_closed_to_others_and_stay_so_when_the_log_is_ro
     set_mode(&folder.path().join("notes"), 0o644);
     let services = Services::start_in(folder, &["--log-rotate-mb", "1"]);
     let told = |server: &Server, name: &str| {
-        server
-            .lines()
-            .iter()
-            .any(|line| line.contains("Arquivos fechados aos outros usuários: ") && line.contains(name))
+        server.lines().iter().any(|line| {
+            line.contains("Arquivos que outros usuários podiam ler, e agora só o dono: ") && line.contains(name)
+        })
     };
     wait_until("both said so", || told(&services.coordinator, "sctec.db"));
     assert!(services.data_dir().join("app.log.1").exists());
@@ -151,7 +150,7 @@ fn a_folder_that_others_may_write_to_is_refused_until_it_is_closed() {
         set_mode(folder.path(), mode);
         refused(
             folder.path(),
-            &format!("(its mode is {mode:04o}); take that from them: chmod 700 {}", path_of(&folder)),
+            &format!("(its mode is {mode:04o}); only its owner should: chmod 700 {}", path_of(&folder)),
         );
     }
     let link = folder.path().with_extension("link");

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 pub use self::error::ClientError;
-use crate::coordinator::protocol::grace;
+use crate::coordinator::protocol::{grace, path};
 use crate::http::client::{AnswerError, Limits, Session, Url};
 use crate::http::links::{ReadLink, with_query};
 use crate::text::escaped;
@@ -242,7 +242,7 @@ impl Client {
 
 /// What is left of the grace after a restart. The locks are shown without it where its answer is no use.
 async fn grace_left(address: &mut Address) -> Option<Duration> {
-    let url = Url::parse(&format!("{}/saude", address.url)).ok()?;
+    let url = Url::parse(&format!("{}{}", address.url, path::HEALTH)).ok()?;
     let (_, body) = address.session.get(&url).await.ok()?;
     let body: Value = serde_json::from_slice(&body).ok()?;
     body[grace::LEFT].as_u64().map(Duration::from_millis)
