@@ -53,6 +53,7 @@ pub fn leads_to(path: &Path, file: &File) -> bool {
 }
 
 /// To open one of our own files: if it has to be made, it is for this user alone.
+#[cfg_attr(not(test), expect(clippy::disallowed_methods, reason = "here the permissions are set"))]
 pub fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(FILE_MODE);
@@ -82,6 +83,7 @@ pub fn create_anew(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// The system's.
+#[cfg_attr(not(test), expect(clippy::disallowed_methods, reason = "here the permissions are set"))]
 pub fn create_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(FOLDER_MODE).create(path)
 }

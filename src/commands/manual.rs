@@ -31,6 +31,10 @@ pub struct ManualArgs {
 }
 
 /// Writes the pages of `program` and its subcommands, and prints their paths.
+#[cfg_attr(
+    not(test),
+    expect(clippy::disallowed_methods, reason = "manual pages are for every user of the machine, as the umask says")
+)]
 pub fn run(args: &ManualArgs, program: Command) -> Outcome {
     let dir = args.dir.display();
     fs::create_dir_all(&args.dir).with_context(|| t!("cannot make the folder %{dir}", dir = dir))?;
