@@ -36,6 +36,7 @@ use crate::data_dir;
 pub use crate::data_dir::DataDirError;
 use crate::http::guard::AllowedHost;
 use crate::http::server::{self, Manner, Tenancy};
+use crate::http::tls::Tls;
 use crate::logging::{self, Logs};
 use crate::panics;
 use crate::time::Clock;
@@ -58,6 +59,8 @@ pub struct Config {
     pub tenancy: Tenancy,
     /// The names by which clients may call it, beside `localhost` and the addresses of this machine.
     pub allowed_hosts: Vec<AllowedHost>,
+    /// Its certificate, if it speaks TLS.
+    pub tls: Option<Tls>,
 }
 
 impl Config {
@@ -81,6 +84,7 @@ impl Config {
             limits: table::Limits::default(),
             tenancy: Tenancy::Shared,
             allowed_hosts: Vec::new(),
+            tls: None,
         }
     }
 }
@@ -108,7 +112,9 @@ pub async fn serve(
         .map_err(|error| start_error(&config.data_dir, &error))?;
     let service = Arc::new(service);
     let sweeper = tokio::spawn(Arc::clone(&service).sweep());
-    announce(&logs, &listener);
+    let manner =
+        Manner { tenancy: config.tenancy, allowed_hosts: config.allowed_hosts.clone(), tls: config.tls.clone() };
+    announce(&logs, &listener, manner.scheme());
     let forcing = Forcing::new(Arc::clone(&service), log_path, logs.clone());
     let routes = Arc::new(routes::Routes { service: Arc::clone(&service), forcing });
     let shutdown = async {
@@ -120,7 +126,6 @@ pub async fn serve(
         // A waiter's request would delay the stop.
         service.close();
     };
-    let manner = Manner { tenancy: config.tenancy, allowed_hosts: config.allowed_hosts.clone() };
     server::serve(listener, routes, clock, logs.logger.clone(), manner, shutdown).await;
     sweeper.abort();
     service.end();
@@ -129,8 +134,8 @@ pub async fn serve(
     Ok(())
 }
 
-fn announce(logs: &Logs, listener: &TcpListener) {
+fn announce(logs: &Logs, listener: &TcpListener, scheme: &str) {
     if let Ok(address) = listener.local_addr() {
-        info!(logs.logger, "escutando em http://{}", address);
+        info!(logs.logger, "escutando em {}://{}", scheme, address);
     }
 }

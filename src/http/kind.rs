@@ -52,6 +52,8 @@ pub(crate) use kinds;
 kinds! {
     /// The head cannot be understood in one way only.
     MALFORMED_HEAD = BAD_REQUEST, "cabecalho_malformado", "Cabeçalho malformado";
+    /// A request without TLS came to a port with TLS.
+    PLAIN_HTTP = BAD_REQUEST, "falta_tls", "Falta TLS";
     /// The host that is asked is not one of the service's names.
     WRONG_HOST = MISDIRECTED_REQUEST, "host_recusado", "Host recusado";
     /// A page of another origin sends the request.

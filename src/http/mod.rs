@@ -1,5 +1,5 @@
 //! HTTP on hyper, without any domain: a server and a client, a router, the fields of requests, answers and problem documents,
-//! links, embedded files, streams of events, and advice where there is no connection.
+//! links, embedded files, streams of events, TLS, and advice where there is no connection.
 
 pub(crate) mod accept;
 pub(crate) mod blocking;
@@ -26,6 +26,7 @@ pub(crate) mod socket;
 pub(crate) mod sse;
 mod stream;
 pub(crate) mod suggest;
+pub mod tls;
 pub(crate) mod unknown;
 pub(crate) mod unreachable;
 pub mod wrong;

@@ -95,7 +95,7 @@ impl StampedIo {
     }
 
     /// The outcome of a write: an error if it has waited longer than [`WRITE_TIMEOUT`].
-    fn unless_stalled(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn unless_stalled<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         self.activity.writing.store(polled.is_pending(), Ordering::Relaxed);
         let is_events = self.activity.streaming.load(Ordering::Relaxed);
         let peer_timeout = if is_events && polled.is_ready() { LISTENER_TIMEOUT } else { PEER_TIMEOUT };
@@ -132,7 +132,9 @@ impl Write for StampedIo {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        // TLS keeps what the socket had no room for.
+        let polled = Pin::new(&mut self.io).poll_flush(cx);
+        self.unless_stalled(cx, polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -13,9 +13,12 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionread;
-use tokio::io::Interest;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio_rustls::server::TlsStream;
+
+use super::tls::Tls;
 
 /// How often the number of unread bytes of a waiting client is checked.
 const UNREAD_LOOKS: Duration = Duration::from_millis(500);
@@ -24,8 +27,15 @@ const UNREAD_MAX: u64 = 32 * 1024;
 
 /// A connection, for hyper to read and write. Handlers only look at its [`Socket`].
 pub(super) struct Stream {
-    reader: TokioIo<OwnedReadHalf>,
+    layer: Layer,
     socket: Socket,
+}
+
+/// What is between HTTP and the socket.
+enum Layer {
+    /// Nothing: bytes are read here, and written to the socket.
+    Plain(TokioIo<OwnedReadHalf>),
+    Tls(Box<Secured>),
 }
 
 /// A connection's socket, to ask for its state.
@@ -35,7 +45,18 @@ pub(super) struct Socket(Arc<OwnedWriteHalf>);
 impl Stream {
     pub fn new(stream: TcpStream) -> Self {
         let (reader, writer) = stream.into_split();
-        Self { reader: TokioIo::new(reader), socket: Socket(Arc::new(writer)) }
+        Self { layer: Layer::Plain(TokioIo::new(reader)), socket: Socket(Arc::new(writer)) }
+    }
+
+    /// A connection over TLS, once the handshake is done.
+    ///
+    /// # Errors
+    /// When the handshake fails.
+    pub async fn secured(stream: TcpStream, tls: &Tls) -> io::Result<Self> {
+        let (reader, writer) = stream.into_split();
+        let socket = Socket(Arc::new(writer));
+        let secured = tls.accept(Wire { reader, socket: socket.clone() }).await?;
+        Ok(Self { layer: Layer::Tls(Box::new(Secured(TokioIo::new(secured)))), socket })
     }
 
     pub fn socket(&self) -> Socket {
@@ -46,6 +67,12 @@ impl Stream {
     pub fn with_socket<T>(&self, act: impl FnOnce(&TcpStream) -> T) -> T {
         act(self.socket.tcp())
     }
+}
+
+impl Socket {
+    fn tcp(&self) -> &TcpStream {
+        (*self.0).as_ref()
+    }
 
     /// Writes by `write` once the socket has room.
     fn poll_with(
@@ -54,18 +81,26 @@ impl Stream {
         write: impl Fn(&OwnedWriteHalf) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            ready!(self.socket.tcp().poll_write_ready(cx))?;
-            match write(&self.socket.0) {
+            ready!(self.tcp().poll_write_ready(cx))?;
+            match write(&self.0) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 written => return Poll::Ready(written),
             }
         }
     }
-}
 
-impl Socket {
-    fn tcp(&self) -> &TcpStream {
-        (*self.0).as_ref()
+    /// Writes once there is room.
+    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_with(cx, |socket| socket.try_write(bytes))
+    }
+
+    /// Ends the sending side.
+    fn shut_down(&self) -> io::Result<()> {
+        match rustix::net::shutdown(self.tcp(), rustix::net::Shutdown::Write) {
+            // The client has closed it already.
+            Err(rustix::io::Errno::NOTCONN) => Ok(()),
+            result => result.map_err(io::Error::from),
+        }
     }
 
     /// Completes once the client has closed its side, or the connection broke, even with unread bytes before that.
@@ -96,13 +131,70 @@ impl Socket {
 
 impl Read for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.reader).poll_read(cx, buf)
+        match &mut self.layer {
+            Layer::Plain(reader) => Pin::new(reader).poll_read(cx, buf),
+            Layer::Tls(secured) => Pin::new(secured).poll_read(cx, buf),
+        }
     }
 }
 
 impl Write for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.layer {
+            Layer::Plain(_) => self.socket.poll_write(cx, bytes),
+            Layer::Tls(secured) => Pin::new(secured).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.layer {
+            // There is no buffer here: what was written is in the kernel.
+            Layer::Plain(_) => Poll::Ready(Ok(())),
+            Layer::Tls(secured) => Pin::new(secured).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.layer {
+            Layer::Plain(_) => Poll::Ready(self.socket.shut_down()),
+            Layer::Tls(secured) => Pin::new(secured).poll_shutdown(cx),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.layer {
+            Layer::Plain(_) => true,
+            Layer::Tls(secured) => secured.is_write_vectored(),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.layer {
+            Layer::Plain(_) => self.socket.poll_with(cx, |socket| socket.try_write_vectored(slices)),
+            Layer::Tls(secured) => Pin::new(secured).poll_write_vectored(cx, slices),
+        }
+    }
+}
+
+/// A connection's socket below TLS.
+struct Wire {
+    reader: OwnedReadHalf,
+    socket: Socket,
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.reader).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_with(cx, |socket| socket.try_write(bytes))
+        self.socket.poll_write(cx, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -111,22 +203,45 @@ impl Write for Stream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(match rustix::net::shutdown(self.socket.tcp(), rustix::net::Shutdown::Write) {
-            // The client has closed it already.
-            Err(rustix::io::Errno::NOTCONN) => Ok(()),
-            result => result.map_err(io::Error::from),
-        })
+        Poll::Ready(self.socket.shut_down())
+    }
+}
+
+/// A connection over TLS, for hyper to read and write.
+struct Secured(TokioIo<TlsStream<Wire>>);
+
+impl Read for Secured {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        match Pin::new(&mut self.0).poll_read(cx, buf) {
+            // Many clients close without TLS's own word for it. HTTP/1.1 says itself where a request ends.
+            Poll::Ready(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
+            polled => polled,
+        }
+    }
+}
+
+impl Write for Secured {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 
     fn is_write_vectored(&self) -> bool {
-        true
+        self.0.is_write_vectored()
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_with(cx, |socket| socket.try_write_vectored(slices))
+        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
     }
 }

@@ -68,7 +68,8 @@ impl App {
         let gate = match &config.mode {
             Mode::Race => Gate::Race,
             Mode::Locked { coordinators, ttl, retention } => {
-                let client = Arc::new(Client::start(coordinators, store.highest_token().await?)?);
+                let client =
+                    Arc::new(Client::start(coordinators, &config.coordinator_trust, store.highest_token().await?)?);
                 Gate::Locked(Locking { client, unlocks: TaskTracker::new(), ttl: *ttl, retention: *retention })
             }
         };

@@ -8,6 +8,7 @@ use crate::coordinator::protocol::{RETENTION_MS_MAX, TTL_MS_DEFAULT, TTL_MS_MAX,
 pub use crate::data_dir::DataDirError;
 use crate::http::guard::AllowedHost;
 use crate::http::server::Tenancy;
+use crate::http::tls::{Tls, Trust};
 use crate::language::translation;
 use crate::logging;
 pub use crate::store::StoreError;
@@ -44,6 +45,10 @@ pub struct Config {
     pub tenancy: Tenancy,
     /// The names by which clients may call it, beside `localhost` and the addresses of this machine.
     pub allowed_hosts: Vec<AllowedHost>,
+    /// Its certificate, if it speaks TLS.
+    pub tls: Option<Tls>,
+    /// Whose certificate it believes if the coordinator's URL is `https://`.
+    pub coordinator_trust: Trust,
 }
 
 /// How the audit trail is kept.
@@ -141,6 +146,8 @@ impl Config {
             audit: AuditConfig::default(),
             tenancy: Tenancy::Shared,
             allowed_hosts: Vec::new(),
+            tls: None,
+            coordinator_trust: Trust::default(),
         }
     }
 

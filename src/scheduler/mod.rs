@@ -70,7 +70,9 @@ pub async fn serve(
     }
     let address = listener.local_addr().map_or_else(|_| String::new(), |address| address.to_string());
     app.record_start(&address).await;
-    info!(log, "escutando em http://{}", address);
+    let manner =
+        Manner { tenancy: config.tenancy, allowed_hosts: config.allowed_hosts.clone(), tls: config.tls.clone() };
+    info!(log, "escutando em {}://{}", manner.scheme(), address);
     let routes = Arc::new(routes::Routes(Arc::clone(&app)));
     let shutdown = async {
         tokio::select! {
@@ -79,7 +81,6 @@ pub async fn serve(
         }
         info!(log, "encerrando");
     };
-    let manner = Manner { tenancy: config.tenancy, allowed_hosts: config.allowed_hosts.clone() };
     server::serve(listener, routes, clock, log.clone(), manner, shutdown).await;
     App::finish(app).await;
     info!(log, "encerrado");

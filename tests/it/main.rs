@@ -53,6 +53,7 @@ mod scale;
 mod startup;
 mod stress;
 mod terminal;
+mod tls;
 mod tokens;
 mod trail;
 mod verify;

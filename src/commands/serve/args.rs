@@ -1,15 +1,19 @@
 //! The arguments of `serve-scheduler`, `serve-coordinator` and `serve-all`.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::bail;
 use clap::builder::BoolishValueParser;
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
+use rust_i18n::t;
 
 use crate::commands::address::{parse_allowed_host, parse_listen, url_parser};
 use crate::commands::values::whole_number;
 use crate::coordinator::protocol::TOKENS_ABOVE_MAX;
 use crate::http::guard::AllowedHost;
+use crate::http::tls::Tls;
 use crate::logging::ROTATE_MB_DEFAULT;
 
 /// Options of every server.
@@ -49,6 +53,37 @@ impl CallerArgs {
     /// The hosts that are allowed. An empty one is none: a composition may pass on a variable that is not set.
     pub fn hosts(&self) -> Vec<AllowedHost> {
         self.allowed_hosts.iter().flatten().cloned().collect()
+    }
+}
+
+/// Options of a server's TLS.
+#[derive(Clone, Debug, Args)]
+pub struct TlsArgs {
+    /// Serve over TLS, with the certificate in this file: PEM, the server's certificate first and then those that lead to a root.
+    /// A file that changes is read again
+    #[arg(long, env = "SCTEC_TLS_CERT", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    tls_cert: Option<OsString>,
+    /// The private key of that certificate: PEM, without a password
+    #[arg(long, env = "SCTEC_TLS_KEY", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    tls_key: Option<OsString>,
+}
+
+impl TlsArgs {
+    /// The certificate and its key, if a server is to speak TLS. An empty name is none: a composition may pass on a variable that
+    /// is not set.
+    ///
+    /// # Errors
+    /// When one is given without the other, or they cannot be used.
+    pub fn read(&self) -> anyhow::Result<Option<Tls>> {
+        let given = |file: &Option<OsString>| file.clone().filter(|name| !name.is_empty());
+        match (given(&self.tls_cert), given(&self.tls_key)) {
+            (None, None) => Ok(None),
+            (Some(cert), Some(key)) => Ok(Some(Tls::read(cert, key)?)),
+            (Some(_), None) => bail!("{}", t!("--tls-cert needs the key too: give --tls-key FILE (SCTEC_TLS_KEY)")),
+            (None, Some(_)) => {
+                bail!("{}", t!("--tls-key needs the certificate too: give --tls-cert FILE (SCTEC_TLS_CERT)"))
+            }
+        }
     }
 }
 
@@ -144,6 +179,9 @@ pub struct SchedulerArgs {
     /// Options of who may call it.
     #[command(flatten)]
     pub callers: CallerArgs,
+    /// Options of its TLS.
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// Options of every server.
     #[command(flatten)]
     pub server: ServerArgs,
@@ -170,6 +208,9 @@ pub struct CoordinatorArgs {
     /// Options of who may call it.
     #[command(flatten)]
     pub callers: CallerArgs,
+    /// Options of its TLS.
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// Options of every server.
     #[command(flatten)]
     pub server: ServerArgs,
@@ -213,6 +254,9 @@ pub struct AllArgs {
     /// Options of who may call it.
     #[command(flatten)]
     pub callers: CallerArgs,
+    /// Options of its TLS.
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// Options of every server.
     #[command(flatten)]
     pub server: ServerArgs,

@@ -22,6 +22,7 @@ use self::stop::{reopen, stop_signal};
 use super::outcome::Outcome;
 use super::runtime::runtime;
 use crate::http::server::{self, Tenancy};
+use crate::http::tls::Trust;
 use crate::logging::Stream;
 use crate::scheduler::{AuditConfig, Mode};
 use crate::{coordinator, logging, panics, scheduler};
@@ -33,6 +34,7 @@ use crate::{coordinator, logging, panics, scheduler};
 pub fn scheduler(args: &SchedulerArgs) -> Outcome {
     let mode = if args.no_lock { Mode::Race } else { locked(args.coordinator.clone(), &args.lock) };
     let config = scheduler_config(mode, (&args.lock, &args.trail), &args.callers, &args.server, Tenancy::Alone)?;
+    let config = scheduler::Config { tls: args.tls.read()?, ..config };
     panics::install_hook();
     runtime()?.block_on(async {
         let listener = listen(args.listen, "--listen", &args.callers)?;
@@ -51,6 +53,7 @@ pub fn scheduler(args: &SchedulerArgs) -> Outcome {
 /// When it cannot start.
 pub fn coordinator(args: &CoordinatorArgs) -> Outcome {
     let config = coordinator_config((args.grace, args.tokens_above), &args.callers, &args.server, Tenancy::Alone);
+    let config = coordinator::Config { tls: args.tls.read()?, ..config };
     panics::install_hook();
     runtime()?.block_on(async {
         let listener = listen(args.listen, "--listen", &args.callers)?;
@@ -66,18 +69,30 @@ pub fn coordinator(args: &CoordinatorArgs) -> Outcome {
 /// # Errors
 /// When either cannot start.
 pub fn all(args: &AllArgs) -> Outcome {
+    let tls = args.tls.read()?;
     panics::install_hook();
     runtime()?.block_on(async {
         let coordinator_listener = listen(args.listen_coordinator, "--listen-coordinator", &args.callers)?;
         let scheduler_listener = listen(args.listen, "--listen", &args.callers)?;
-        let coordinator_url = format!("http://{}", reached_at(coordinator_listener.local_addr()?));
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let coordinator_url = format!("{scheme}://{}", reached_at(coordinator_listener.local_addr()?));
         let mode = locked(vec![coordinator_url], &args.lock);
         let config = scheduler_config(mode, (&args.lock, &args.trail), &args.callers, &args.server, Tenancy::Shared)?;
+        let config = scheduler::Config {
+            // Each reads the files again by itself, and says so in its own log.
+            tls: args.tls.read()?,
+            // The name by which the scheduler calls the coordinator is hardly one of the certificate's.
+            coordinator_trust: tls.as_ref().map(Trust::of_own).unwrap_or_default(),
+            ..config
+        };
         let stop = stop_signal(&config.logging)?;
         let (scheduler_gone, mut coordinator_stops) = watch::channel(());
         let coordinator = coordinator::serve(
             coordinator_listener,
-            coordinator_config((args.grace, args.tokens_above), &args.callers, &args.server, Tenancy::Shared),
+            coordinator::Config {
+                tls,
+                ..coordinator_config((args.grace, args.tokens_above), &args.callers, &args.server, Tenancy::Shared)
+            },
             async move {
                 // The dropped sender is the signal to stop.
                 let _ = coordinator_stops.changed().await;

@@ -28,7 +28,8 @@ pub fn refuse_itself(coordinators: &[String], own: SocketAddr) -> anyhow::Result
             Ok(ip) => ip == own.ip() || ip.is_unspecified() || (ip.is_loopback() && reached_at(own).ip().is_loopback()),
             Err(_) => host.eq_ignore_ascii_case("localhost") && reached_at(own).ip().is_loopback(),
         };
-        is_here && uri.port_u16().unwrap_or(80) == own.port()
+        let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+        is_here && uri.port_u16().unwrap_or(default) == own.port()
     };
     match coordinators.iter().find(leads_here) {
         None => Ok(()),
@@ -73,6 +74,6 @@ mod tests {
         {
             assert!(!leads(url, "10.0.0.7:5000"), "{url}");
         }
-        assert!(leads("http://localhost", "127.0.0.1:80"));
+        assert!(leads("http://localhost", "127.0.0.1:80") && leads("https://localhost", "127.0.0.1:443"));
     }
 }

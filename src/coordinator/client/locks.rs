@@ -33,6 +33,7 @@ use crate::coordinator::protocol::answers::Answer;
 use crate::coordinator::protocol::replies::{BusyReply, LeaseReply, ProblemReply, ReleasedReply};
 use crate::coordinator::protocol::{Operation, TOKEN_MAX, TOO_FAR};
 use crate::coordinator::table::{Acquire, LeaseId, Release};
+use crate::http::tls::Trust;
 use rust_i18n::t;
 
 /// The name of the request, and with the owner of the resource, whose lock shows whether tokens are acceptable again.
@@ -120,13 +121,13 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the coordinator at any of `urls`. `highest_token` is the largest token seen so far: the next will be
+    /// A client of the coordinator at any of `urls`, whose certificates are judged by `trust`. `highest_token` is the largest token seen so far: the next will be
     /// larger, even if the coordinator lost its state. Spawns the tasks that send batches; they end when the client is dropped.
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn start(urls: &[String], highest_token: u64) -> Result<Self, StartError> {
-        let transport = Arc::new(Transport::new(urls)?);
+    pub fn start(urls: &[String], trust: &Trust, highest_token: u64) -> Result<Self, StartError> {
+        let transport = Arc::new(Transport::new(urls, trust)?);
         // Each entry belongs to a request in flight, and those are bounded by the scheduler's connections.
         let (locks, lock_batches) = batch::queue(usize::MAX);
         let (unlocks, unlock_batches) = batch::queue(usize::MAX);

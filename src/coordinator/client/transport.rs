@@ -18,6 +18,7 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use crate::coordinator::protocol::path;
 use crate::http::client::{Pool, whole_body};
 use crate::http::in_words;
+use crate::http::tls::Trust;
 use crate::http::unreachable::Cause;
 use rust_i18n::t;
 
@@ -50,16 +51,16 @@ pub struct Endpoints {
 }
 
 impl Transport {
-    /// A transport to the coordinator at any of `urls`.
+    /// A transport to the coordinator at any of `urls`, whose certificates are judged by `trust`.
     ///
     /// # Errors
     /// [`AddressError`], also when there is no URL at all.
-    pub fn new(urls: &[String]) -> Result<Self, AddressError> {
+    pub fn new(urls: &[String], trust: &Trust) -> Result<Self, AddressError> {
         let addresses = urls.iter().map(|url| Endpoints::of(url)).collect::<Result<Vec<_>, _>>()?;
         if addresses.is_empty() {
             return Err(AddressError(String::new()));
         }
-        Ok(Self { pool: Pool::new(CONNECT_TIMEOUT), addresses, current: AtomicUsize::new(0) })
+        Ok(Self { pool: Pool::new(CONNECT_TIMEOUT, trust), addresses, current: AtomicUsize::new(0) })
     }
 
     /// Tries the addresses from the current one on, each for its share of `whole`, until one serves; the next exchange
@@ -80,8 +81,9 @@ impl Transport {
             let address = &self.addresses[place];
             let served = tokio::time::timeout(share, serves(address)).await;
             let late = || {
+                let scheme = address.batch.scheme_str().unwrap_or_default();
                 let host = address.batch.authority().map_or("", |authority| authority.as_str());
-                format!("http://{host} não respondeu em {} ms", share.as_millis())
+                format!("{scheme}://{host} não respondeu em {} ms", share.as_millis())
             };
             match served.unwrap_or_else(|_| Err(late().into())) {
                 Ok(served) => {
@@ -150,8 +152,12 @@ impl Endpoints {
         let base = url.trim().trim_end_matches('/');
         let uri = |path: &str| -> Result<Uri, AddressError> {
             let uri: Uri = format!("{base}{path}").parse().map_err(|_| AddressError(url.to_owned()))?;
-            let plain_http = uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty());
-            if plain_http { Ok(uri) } else { Err(AddressError(url.to_owned())) }
+            let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
+            if is_http && uri.host().is_some_and(|host| !host.is_empty()) {
+                Ok(uri)
+            } else {
+                Err(AddressError(url.to_owned()))
+            }
         };
         Ok(Self { batch: uri(path::BATCH)?, ready: uri(path::READY)?, events: uri(path::EVENTS)? })
     }

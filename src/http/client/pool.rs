@@ -6,23 +6,25 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::http::socket::{PEER_TIMEOUT, PROBE_EVERY};
+use crate::http::tls::Trust;
 
 /// Idle connections are dropped before the server drops them.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A pool of kept-alive connections: one for each request under way, to any number of addresses.
 pub struct Pool {
-    http: Client<HttpConnector, Full<Bytes>>,
+    http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
 impl Pool {
-    /// A pool without connections yet. Connecting may take `connect_timeout`.
-    pub fn new(connect_timeout: Duration) -> Self {
+    /// A pool without connections yet. Connecting may take `connect_timeout`, without the handshake of TLS.
+    pub fn new(connect_timeout: Duration, trust: &Trust) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         // A peer that has vanished is noticed on a stream too, and on an idle connection.
@@ -30,6 +32,9 @@ impl Pool {
         connector.set_keepalive(Some(PROBE_EVERY));
         connector.set_keepalive_interval(Some(PROBE_EVERY));
         connector.set_connect_timeout(Some(connect_timeout));
+        // The connector of TLS leaves `http://` to this one.
+        connector.enforce_http(false);
+        let connector = HttpsConnector::from((connector, trust.config()));
         let http = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)

@@ -130,12 +130,22 @@ impl From<Refusal> for Problem {
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
     allowed: Vec<AllowedHost>,
+    /// Whether the service has TLS, and so an origin of `https://`.
+    tls: bool,
+}
+
+/// The schemes that the origin of a page of this service may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Schemes {
+    Http,
+    Https,
+    Both,
 }
 
 impl Guard {
-    /// The guard of a service that also has the names `allowed`.
-    pub fn new(allowed: Vec<AllowedHost>) -> Self {
-        Self { allowed }
+    /// The guard of a service that also has the names `allowed`, with `tls` or without.
+    pub fn new(allowed: Vec<AllowedHost>, tls: bool) -> Self {
+        Self { allowed, tls }
     }
 
     /// Checks a request whose connection arrived at the address `here`. `Host` comes once at the most: see [`super::head`].
@@ -148,8 +158,13 @@ impl Guard {
         if !named && !is_own(asked.host, here) {
             return Err(Refusal::Host(shown(asked.host)));
         }
-        // In front of a name that an operator allows, there may be a proxy with TLS.
-        check_origin(head, &asked, named)
+        let schemes = match (self.tls, named) {
+            (true, _) => Schemes::Https,
+            // In front of a name that an operator allows, there may be a proxy with TLS.
+            (false, true) => Schemes::Both,
+            (false, false) => Schemes::Http,
+        };
+        check_origin(head, &asked, schemes)
     }
 
     fn is_allowed(&self, host: Host) -> bool {
@@ -183,7 +198,7 @@ fn is_own(host: Host, here: IpAddr) -> bool {
 }
 
 /// Checks that no page of another origin than `asked` sends the request.
-fn check_origin(head: &Parts, asked: &Authority, may_have_tls: bool) -> Result<(), Refusal> {
+fn check_origin(head: &Parts, asked: &Authority, schemes: Schemes) -> Result<(), Refusal> {
     let headers = &head.headers;
     // It changes nothing and tells nothing of the agenda. A browser asks with it whether a page may go on, and gets no permission.
     if head.method == Method::OPTIONS {
@@ -203,7 +218,7 @@ fn check_origin(head: &Parts, asked: &Authority, may_have_tls: bool) -> Result<(
         None => true,
         Some(_) => only(headers, ORIGIN.as_str())
             .and_then(|origin| origin.to_str().ok())
-            .is_some_and(|origin| is_origin(origin, asked, may_have_tls)),
+            .is_some_and(|origin| is_origin(origin, asked, schemes)),
     };
     if from_here && origin_fits { Ok(()) } else { Err(Refusal::Origin(origin_of(headers))) }
 }
@@ -216,11 +231,11 @@ fn is_navigation(headers: &HeaderMap) -> bool {
     is("sec-fetch-mode", b"navigate") && is("sec-fetch-dest", b"document")
 }
 
-/// Whether `origin` is `http://` and the authority `asked`, or `https://` where that may be so.
-fn is_origin(origin: &str, asked: &Authority, may_have_tls: bool) -> bool {
+/// Whether `origin` is one of the `schemes` and the authority `asked`.
+fn is_origin(origin: &str, asked: &Authority, schemes: Schemes) -> bool {
     let (authority, default_port) = match origin.split_once("://") {
-        Some(("http", authority)) => (authority, 80),
-        Some(("https", authority)) if may_have_tls => (authority, 443),
+        Some(("http", authority)) if schemes != Schemes::Https => (authority, 80),
+        Some(("https", authority)) if schemes != Schemes::Http => (authority, 443),
         _ => return false,
     };
     Authority::parse(authority).is_some_and(|origin| {

@@ -9,12 +9,17 @@ const HERE: &str = "10.0.0.7";
 
 /// Checks a request that arrived at `here`. Both `sctec.example` and `192.0.2.1` are allowed.
 fn check_at(here: &str, method: &str, target: &str, headers: &[(&str, &str)]) -> Result<(), Refusal> {
+    check_with(false, here, method, target, headers)
+}
+
+/// Checks a request to a service with `tls` or without.
+fn check_with(tls: bool, here: &str, method: &str, target: &str, headers: &[(&str, &str)]) -> Result<(), Refusal> {
     let mut request = Request::builder().method(method).uri(target);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     let allowed = ["sctec.example", "192.0.2.1", "fd00::7"].map(|host| host.parse().unwrap());
-    Guard::new(allowed.to_vec()).check(&request.body(()).unwrap().into_parts().0, here.parse().unwrap())
+    Guard::new(allowed.to_vec(), tls).check(&request.body(()).unwrap().into_parts().0, here.parse().unwrap())
 }
 
 fn host(host: &str) -> Result<(), Refusal> {
@@ -175,6 +180,29 @@ fn the_page_of_the_service_goes_on() {
         ("sctec.example:80", "https://sctec.example"),
         ("sctec.example", "https://sctec.example:8443"),
         ("localhost", "http://localhost."),
+    ] {
+        assert!(post(host, origin).is_err(), "{host} {origin}");
+    }
+}
+
+#[test]
+fn with_tls_the_origin_is_https_and_http_of_the_same_host_is_another() {
+    let post = |host, origin| check_with(true, HERE, "POST", "/", &[("host", host), ("origin", origin)]);
+    for (host, origin) in [
+        ("localhost", "https://localhost"),
+        ("localhost:443", "https://localhost"),
+        ("127.0.0.1:5000", "https://127.0.0.1:5000"),
+        ("sctec.example:5000", "https://sctec.example:5000"),
+    ] {
+        assert_eq!(post(host, origin), Ok(()), "{host} {origin}");
+    }
+    for (host, origin) in [
+        ("localhost", "http://localhost"),
+        ("127.0.0.1:5000", "http://127.0.0.1:5000"),
+        // A proxy in front of a name adds TLS, and takes none away.
+        ("sctec.example", "http://sctec.example"),
+        ("localhost:80", "https://localhost"),
+        ("localhost", "https://localhost:5000"),
     ] {
         assert!(post(host, origin).is_err(), "{host} {origin}");
     }

@@ -9,6 +9,8 @@
 //! arrived, is answered, until [`DRAIN_TIMEOUT`]. The rest of an incomplete request, with half a head or half a body, has
 //! [`STOP_PATIENCE`] to arrive; until then nothing was done for the request.
 
+mod begin;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -31,8 +33,9 @@ use slog::{Logger, debug, error, o, warn};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
+use self::begin::{Begun, HANDSHAKE_TIMEOUT, begin};
 use super::body::{Arriving, STOP_PATIENCE};
 use super::guard::{AllowedHost, Guard};
 use super::presence::{Hosting, Places};
@@ -40,8 +43,8 @@ use super::problem::Problem;
 use super::request_id::{RequestId, RequestIds};
 use super::response::{Body, Response};
 use super::socket::{self, Activity, Answering, StampedIo};
-use super::stream::Stream;
-use super::{body, head};
+use super::tls::Tls;
+use super::{body, head, kind};
 use crate::panics::{Panicked, guarded};
 use crate::time::{Clock, Timestamp};
 
@@ -135,6 +138,15 @@ pub struct Manner {
     pub tenancy: Tenancy,
     /// The names by which clients may call it, beside `localhost` and the addresses of this machine.
     pub allowed_hosts: Vec<AllowedHost>,
+    /// Its certificate, if it speaks TLS.
+    pub tls: Option<Tls>,
+}
+
+impl Manner {
+    /// The beginning of its URLs.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
 }
 
 /// Serves until `shutdown` completes, then stops as the module's head says.
@@ -147,7 +159,9 @@ pub async fn serve<H: Handler>(
     shutdown: impl Future<Output = ()>,
 ) {
     let limit = manner.tenancy.connections();
-    let guard = Arc::new(Guard::new(manner.allowed_hosts));
+    let guard = Arc::new(Guard::new(manner.allowed_hosts, manner.tls.is_some()));
+    // It ends with this function.
+    let _watch = manner.tls.clone().map(|tls| AbortOnDropHandle::new(tokio::spawn(tls.watch(log.clone()))));
     let connections = Arc::new(Semaphore::new(limit));
     // Waiters and listeners must leave connections for the requests that release locks.
     let places = Places::of(limit);
@@ -180,6 +194,8 @@ pub async fn serve<H: Handler>(
             log: log.clone(),
             ids: Arc::clone(&ids),
             guard: Arc::clone(&guard),
+            tls: manner.tls.clone(),
+            lacks_tls: false,
             // A socket without an address is no client's any more.
             here: stream.local_addr().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |here| here.ip()),
             peer,
@@ -222,6 +238,10 @@ struct Connection<H> {
     log: Logger,
     ids: Arc<RequestIds>,
     guard: Arc<Guard>,
+    /// The server's certificate, if it has one.
+    tls: Option<Tls>,
+    /// Whether the client has begun without the TLS that the server has. Each request is refused then.
+    lacks_tls: bool,
     /// The address of this machine that the client has connected to.
     here: IpAddr,
     peer: SocketAddr,
@@ -231,10 +251,15 @@ struct Connection<H> {
 }
 
 impl<H: Handler> Connection<H> {
-    async fn run(self, stream: TcpStream) {
+    async fn run(mut self, stream: TcpStream) {
+        let begun = begin(self.tls.as_ref(), stream, self.peer, &self.stop.begun, &self.log).await;
+        let Some(Begun { stream, lacks_tls }) = begun else { return };
+        self.lacks_tls = lacks_tls;
         let (log, stop, activity) = (self.log.clone(), self.stop.clone(), Arc::clone(&self.activity));
         let last_read = Arc::new(AtomicI64::new(self.clock.now().as_micros()));
-        let stream = Stream::new(stream);
+        // Together with the handshake, the first head has as long as without.
+        let head_timeout =
+            HEADER_TIMEOUT.saturating_sub(if self.tls.is_some() { HANDSHAKE_TIMEOUT } else { Duration::ZERO });
         let hosting = Hosting::new(stream.socket(), self.stop.begun.clone(), self.places.clone());
         let io = StampedIo::new(stream, self.clock.clone(), Arc::clone(&last_read), Arc::clone(&activity));
         let this = Arc::new(self);
@@ -245,7 +270,7 @@ impl<H: Handler> Connection<H> {
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIMEOUT)
+            .header_read_timeout(head_timeout)
             .max_buf_size(BUFFER_BYTES)
             // A client may close its sending side after its request and still wait for the answer.
             .half_close(true)
@@ -295,6 +320,10 @@ impl<H: Handler> Connection<H> {
         if let Err(problem) = head::check(&request.head) {
             return Ok(refuse_connection(problem, request));
         }
+        if self.lacks_tls {
+            let detail = "Esta porta só atende com TLS: use https:// em vez de http://.";
+            return Ok(refuse_connection(Problem::new(kind::PLAIN_HTTP, detail), request));
+        }
         if let Err(refusal) = self.guard.check(&request.head, self.here) {
             let malformed = refusal.is_malformed();
             return if malformed { Ok(refuse_connection(refusal.into(), request)) } else { Err(refusal.into()) };
@@ -311,7 +340,7 @@ fn http_date(at: Timestamp) -> Option<HeaderValue> {
     HeaderValue::try_from(date).ok()
 }
 
-/// Answers an ambiguous head and closes the connection: the bytes after such a head may not be a request.
+/// Answers an ambiguous head, or one without TLS, and closes the connection: the bytes after it may not be a request.
 fn refuse_connection(problem: Problem, request: &Request) -> Response {
     log_problem(&request.log, &problem);
     let mut response = problem.into_response(&request.id);

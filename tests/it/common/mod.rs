@@ -2,6 +2,7 @@
 
 mod asked;
 mod background;
+pub mod certificates;
 mod executable;
 pub mod listener;
 mod locks;

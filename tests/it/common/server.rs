@@ -40,7 +40,7 @@ impl Server {
         let mut server = Self { _folder: folder, child, lines };
         wait_until("the services listen", || {
             assert_eq!(server.child.try_wait().unwrap(), None, "the server ended: {:?}", server.lines());
-            server.lines().iter().filter(|line| line.contains("escutando em http://")).count() >= services
+            server.lines().iter().filter(|line| line.contains("escutando em http")).count() >= services
         });
         server
     }
@@ -56,7 +56,7 @@ impl Server {
             // The last line may be half written.
             let whole = text.rfind('\n').map_or("", |end| &text[..end]);
             *server.lines.lock().unwrap() = whole.lines().map(str::to_owned).collect();
-            whole.contains("escutando em http://")
+            whole.contains("escutando em http")
         });
         server
     }
@@ -74,11 +74,11 @@ impl Server {
     /// The URL of one of its services.
     pub fn url_of(&self, service: &str) -> String {
         let lines = self.lines();
-        let line = lines.iter().find(|line| line.contains(service) && line.contains("escutando em http://")).unwrap();
-        let address = line.split("http://").nth(1).unwrap();
+        let line = lines.iter().find(|line| line.contains(service) && line.contains("escutando em http")).unwrap();
+        let (scheme, address) = line.split_once("escutando em ").unwrap().1.split_once("://").unwrap();
         // In JSON a quotation mark follows.
         let end = address.find(|c: char| !matches!(c, '0'..='9' | '.' | ':')).unwrap_or(address.len());
-        format!("http://{}", &address[..end])
+        format!("{scheme}://{}", &address[..end])
     }
 
     pub fn pid(&self) -> u32 {

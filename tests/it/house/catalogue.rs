@@ -35,7 +35,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("clock/client.rs", "it is not JSON with times in it", "a reason that the message translates"),
     ("clock/client.rs", "`timestamp_utc` is missing", "a reason that the message translates"),
     ("clock/client.rs", "the times are not RFC 3339 instants", "a reason that the message translates"),
-    ("coordinator/client/transport.rs", "http://{host} não respondeu em {} ms", "a reason for the log and the API"),
+    ("coordinator/client/transport.rs", "{scheme}://{host} não respondeu em {} ms", "a reason for the log and the API"),
     ("coordinator/client/transport.rs", "{uri} não respondeu: {}", "a reason for the log and the API"),
     ("coordinator/client/transport.rs", "nada escuta nesse endereço", "a reason for the log and the API"),
     ("http/unreachable.rs", "failed to lookup address information", "the standard library's words"),

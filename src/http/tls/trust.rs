@@ -1,0 +1,171 @@
+//! Whose certificates a client believes: those of the system's authorities, of the authorities in a file, or exactly one.
+//!
+//! # Why the system's roots
+//! They are kept current by the system, and have the private authorities that an organisation has installed; `SSL_CERT_FILE` and
+//! `SSL_CERT_DIR` name others, as for most programs. Roots that are compiled into an executable would have none of that, and would
+//! grow old with it. The image has no roots: there a client needs a file.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+use super::HTTP_1_1;
+use super::error::PairError;
+use super::pair::certificates;
+use super::serving::Tls;
+
+/// The system's authorities. They are read when the first connection needs them.
+static SYSTEM: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
+    // What cannot be read is not believed; the connection's own error then says so.
+    let found = rustls_native_certs::load_native_certs().certs;
+    config(Verifier { authorities: Authorities::of(found), known: Known::None })
+});
+
+/// Whose certificates a client believes.
+#[derive(Clone, Default)]
+pub struct Trust(Option<Arc<ClientConfig>>);
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Trust(given)" } else { "Trust(system)" })
+    }
+}
+
+impl Trust {
+    /// The authorities whose certificates are in `path`, in PEM form, and no other. A server's own certificate counts as its authority,
+    /// since `openssl req -x509` makes one that is both.
+    ///
+    /// # Errors
+    /// [`PairError`].
+    pub fn in_file(path: &Path) -> Result<Self, PairError> {
+        let known = certificates(path)?;
+        let authorities = Authorities::of(known.clone());
+        if authorities.is_none() {
+            return Err(PairError::WrongCertificate { path: path.to_owned() });
+        }
+        Ok(Self::by(Verifier { authorities, known: Known::Some(known) }))
+    }
+
+    /// The certificate that a server of this process presents, by any name.
+    pub fn of_own(tls: &Tls) -> Self {
+        Self::by(Verifier { authorities: None, known: Known::Own(tls.clone()) })
+    }
+
+    /// How a connection is begun.
+    pub(in crate::http) fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(self.0.as_ref().unwrap_or(&SYSTEM))
+    }
+
+    fn by(verifier: Verifier) -> Self {
+        Self(Some(config(verifier)))
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn config(verifier: Verifier) -> Arc<ClientConfig> {
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("ring has what TLS 1.2 and 1.3 need")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![HTTP_1_1.to_vec()];
+    Arc::new(config)
+}
+
+/// Authorities, by the usual rules of certificates.
+#[derive(Debug)]
+struct Authorities(Arc<WebPkiServerVerifier>);
+
+impl Authorities {
+    /// `None` if there is not one.
+    fn of(certificates: Vec<CertificateDer<'static>>) -> Option<Self> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(certificates);
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build().ok().map(Self)
+    }
+}
+
+/// Certificates that are believed by themselves.
+#[derive(Debug)]
+enum Known {
+    None,
+    /// For the names that they have.
+    Some(Vec<CertificateDer<'static>>),
+    /// What a server of this process presents now.
+    Own(Tls),
+}
+
+/// Believes what its authorities have signed, and certificates that are known.
+#[derive(Debug)]
+struct Verifier {
+    authorities: Option<Authorities>,
+    known: Known,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let by_authority = match &self.authorities {
+            Some(Authorities(verifier)) => {
+                verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            }
+            None => Err(CertificateError::UnknownIssuer.into()),
+        };
+        match (&self.known, by_authority) {
+            (Known::Own(tls), _) if tls.presents(end_entity) => Ok(ServerCertVerified::assertion()),
+            (Known::Some(known), Err(Error::InvalidCertificate(error)))
+                if !is_of_time(&error) && known.iter().any(|known| known == end_entity) =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            (_, by_authority) => by_authority,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, signed, &provider().signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, signed, &provider().signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Whether a certificate is out of date, or not valid yet.
+fn is_of_time(error: &CertificateError) -> bool {
+    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    matches!(error, Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
+}
