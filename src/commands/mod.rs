@@ -18,6 +18,7 @@ mod runtime;
 mod serve;
 mod signals;
 mod stress;
+mod token;
 mod translate;
 mod usage;
 mod values;
@@ -74,6 +75,8 @@ enum Command {
     Lock(lock::LockArgs),
     /// Measure this machine's clock against the scheduler's, by Cristian's algorithm
     ClockSync(clock_sync::ClockSyncArgs),
+    /// Make, list and revoke the tokens of a data folder
+    Token(token::TokenArgs),
     /// Liveness check; --ready: readiness. For Docker, Kubernetes, systemd
     Health(health::HealthArgs),
     /// Print a shell's completions for these commands
@@ -111,6 +114,7 @@ impl Cli {
             Command::Locks(args) => locks::run(&args),
             Command::Lock(args) => Ok(lock::run(&args)),
             Command::ClockSync(args) => clock_sync::run(&args),
+            Command::Token(args) => token::run(&args),
             Command::Health(args) => health::run(&args),
             Command::Completions(args) => completions::run(&args, Self::command()),
             Command::Manual(args) => manual::run(&args, Self::command()),

@@ -32,9 +32,13 @@ pub use self::routes::endpoints;
 use self::routes::force::Forcing;
 use self::service::Service;
 use self::state::file::{StateFile, start_error};
+pub use crate::access::Access;
+use crate::access::register::Register;
+pub use crate::access::register::RegisterError;
 use crate::data_dir;
 pub use crate::data_dir::DataDirError;
 use crate::http::guard::AllowedHost;
+use crate::http::identity::Identity;
 use crate::http::server::{self, Manner, Tenancy};
 use crate::http::tls::Tls;
 use crate::logging::{self, Logs};
@@ -53,6 +57,8 @@ pub struct Config {
     /// Every token will be larger than this, below 2^53; for an operator to whom the count was lost. At the most
     /// [`TOKENS_ABOVE_MAX`].
     pub tokens_above: u64,
+    /// Whether callers have to say who they are.
+    pub access: Access,
     /// How much the lock table takes.
     pub limits: table::Limits,
     /// Whether it has the process to itself.
@@ -81,12 +87,24 @@ impl Config {
             logging: logging::Config::default(),
             grace: true,
             tokens_above: 0,
+            access: Access::Open,
             limits: table::Limits::default(),
             tenancy: Tenancy::Shared,
             allowed_hosts: Vec::new(),
             tls: None,
         }
     }
+}
+
+/// A coordinator cannot start. The message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The register of tokens cannot be used.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
 }
 
 /// Serves on `listener` until `shutdown` completes. It then answers the requests that have begun, for eight seconds at the most,
@@ -99,7 +117,7 @@ pub async fn serve(
     listener: TcpListener,
     config: Config,
     shutdown: impl Future<Output = ()>,
-) -> Result<(), DataDirError> {
+) -> Result<(), StartError> {
     let found = data_dir::prepare(&config.data_dir)?;
     let log_path = config.data_dir.join(data_dir::COORDINATOR_LOG);
     let logs = data_dir::open_log(SERVICE, &log_path, &config.logging)?;
@@ -111,12 +129,16 @@ pub async fn serve(
     let service = Service::start(Box::new(state), config.limits, config.grace, tokens_above, clock.clone(), log)
         .map_err(|error| start_error(&config.data_dir, &error))?;
     let service = Arc::new(service);
+    let identity = match config.access {
+        Access::Open => Identity::Open,
+        Access::Token => Identity::Tokens(Arc::new(Register::start(&config.data_dir, clock.clone(), &logs.logger)?)),
+    };
     let sweeper = tokio::spawn(Arc::clone(&service).sweep());
     let manner =
         Manner { tenancy: config.tenancy, allowed_hosts: config.allowed_hosts.clone(), tls: config.tls.clone() };
     announce(&logs, &listener, manner.scheme());
     let forcing = Forcing::new(Arc::clone(&service), log_path, logs.clone());
-    let routes = Arc::new(routes::Routes { service: Arc::clone(&service), forcing });
+    let routes = Arc::new(routes::Routes { service: Arc::clone(&service), forcing, identity });
     let shutdown = async {
         tokio::select! {
             () = shutdown => {}

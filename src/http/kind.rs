@@ -58,6 +58,14 @@ kinds! {
     WRONG_HOST = MISDIRECTED_REQUEST, "host_recusado", "Host recusado";
     /// A page of another origin sends the request.
     WRONG_ORIGIN = FORBIDDEN, "origem_recusada", "Origem recusada";
+    /// The service has to know who the client is.
+    UNIDENTIFIED = UNAUTHORIZED, "nao_identificado", "Cliente não identificado";
+    /// The client sends a token that identifies nobody.
+    WRONG_TOKEN = UNAUTHORIZED, "token_recusado", "Token recusado";
+    /// The client is known, and may not do this.
+    FORBIDDEN = FORBIDDEN, "papel_insuficiente", "Papel insuficiente";
+    /// The service cannot tell now who the client is.
+    IDENTITY_UNAVAILABLE = SERVICE_UNAVAILABLE, "identidade_indisponivel", "Identidade indisponível";
     /// The body is not JSON.
     MALFORMED_JSON = BAD_REQUEST, "json_malformado", "JSON malformado";
     /// The body ended too early.

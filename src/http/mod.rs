@@ -12,6 +12,7 @@ pub(crate) mod files;
 pub mod guard;
 pub(crate) mod gzip;
 pub(crate) mod head;
+pub mod identity;
 pub mod kind;
 pub(crate) mod links;
 pub(crate) mod parameters;

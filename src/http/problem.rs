@@ -4,7 +4,7 @@
 //! the log is a separate field.
 
 use hyper::StatusCode;
-use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -54,6 +54,7 @@ struct Parts {
     cause: Option<String>,
     logged: bool,
     preference: Option<&'static str>,
+    challenge: Option<&'static str>,
 }
 
 /// The document's members: those of RFC 9457 in its order, then our own.
@@ -88,6 +89,7 @@ impl Problem {
             cause: None,
             logged: false,
             preference: None,
+            challenge: None,
         }))
     }
 
@@ -121,6 +123,13 @@ impl Problem {
     pub fn internal(cause: impl Into<String>) -> Self {
         let detail = "O serviço falhou por um defeito próprio. Antes de repetir, veja o que foi gravado. O identificador em instance está também no log do serviço.";
         Self::new(kind::INTERNAL, detail).caused_by(cause)
+    }
+
+    /// Sets the detail, where the kind of problem has a more exact one.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.0.detail = detail.into();
+        self
     }
 
     /// Sets the cause, which the log shows instead of the detail.
@@ -195,6 +204,13 @@ impl Problem {
         self
     }
 
+    /// Sets the header `WWW-Authenticate`, which says how a client identifies itself.
+    #[must_use]
+    pub fn with_challenge(mut self, challenge: &'static str) -> Self {
+        self.0.challenge = Some(challenge);
+        self
+    }
+
     /// The status code of the answer.
     pub fn status(&self) -> StatusCode {
         self.0.kind.status()
@@ -232,6 +248,9 @@ impl Problem {
         }
         if let Some(applied) = self.0.preference {
             response.headers_mut().insert("preference-applied", HeaderValue::from_static(applied));
+        }
+        if let Some(challenge) = self.0.challenge {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if let Some(allow) = self.0.allow.and_then(|allow| HeaderValue::from_str(&allow).ok()) {
             response.headers_mut().insert(ALLOW, allow);

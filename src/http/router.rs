@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use super::parameters::Parameters;
 use super::problem::Problem;
+use crate::access::role::Need;
 
 /// The description of one endpoint of a service.
 #[derive(Debug)]
@@ -15,19 +16,12 @@ pub struct Endpoint {
     pub method: Method,
     /// The path, in [`matchit`]'s syntax, with at most one parameter.
     pub path: &'static str,
-    /// The access that a caller needs.
-    pub access: Access,
+    /// What a caller needs to be.
+    pub need: Need,
     /// How the endpoint handles a query.
     pub query: Query,
     /// A description of the endpoint in one line.
     pub about: &'static str,
-}
-
-/// The access that a caller of an endpoint needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// The endpoint is open to every caller.
-    Anyone,
 }
 
 /// How an endpoint handles the query of a request.
@@ -43,9 +37,9 @@ pub enum Query {
 }
 
 impl Endpoint {
-    /// An open endpoint that has no parameters.
-    pub const fn new(method: Method, path: &'static str, about: &'static str) -> Self {
-        Self { method, path, access: Access::Anyone, query: Query::Refused, about }
+    /// An endpoint that has no parameters.
+    pub const fn new(method: Method, path: &'static str, need: Need, about: &'static str) -> Self {
+        Self { method, path, need, query: Query::Refused, about }
     }
 
     /// The same endpoint with another handling of queries.
@@ -165,10 +159,10 @@ mod tests {
     use super::*;
 
     static TABLE: &Table<u8> = &[
-        (1, Endpoint::new(Method::GET, "/a", "lists").query(Query::Read)),
-        (2, Endpoint::new(Method::POST, "/a", "makes")),
-        (3, Endpoint::new(Method::GET, "/a/{id}", "shows").query(Query::Ignored)),
-        (4, Endpoint::new(Method::DELETE, "/a/{id}", "removes")),
+        (1, Endpoint::new(Method::GET, "/a", Need::Nothing, "lists").query(Query::Read)),
+        (2, Endpoint::new(Method::POST, "/a", Need::Identity, "makes")),
+        (3, Endpoint::new(Method::GET, "/a/{id}", Need::Nothing, "shows").query(Query::Ignored)),
+        (4, Endpoint::new(Method::DELETE, "/a/{id}", Need::Identity, "removes")),
     ];
 
     fn find(method: &Method, path: &str) -> Result<(u8, String), Problem> {

@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 use slog::{Logger, error, info, warn};
 use tokio_util::task::TaskTracker;
 
-use super::config::{Config, Mode, StartError, VERSION};
+use super::config::{Access, Config, Mode, StartError, VERSION};
 use super::gate::{Gate, Locking};
 use super::giving_back;
 use super::live::Live;
+use crate::access::register::Register;
 use crate::agenda::Catalogue;
 use crate::audit::export::{self, Bell, Exporter};
 use crate::audit::record::Process;
 use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
 use crate::coordinator::client::Client;
 use crate::data_dir::{DATABASE_FILE, DataDirError, RACE_DATABASE_FILE};
+use crate::http::identity::Identity;
 use crate::http::request_id::RequestId;
 use crate::logging::Logs;
 use crate::store::sqlite::{DatabaseKind, SqliteStore};
@@ -45,6 +47,8 @@ pub struct App {
     pub started: Instant,
     /// Bookings and cancellations under way. They run to their end, also when their client has gone away.
     pub tasks: TaskTracker,
+    /// Who the callers are.
+    pub identity: Identity,
     /// Whether refused bookings are recorded too.
     pub audits_refusals: bool,
     /// This process, as its records name it.
@@ -73,6 +77,12 @@ impl App {
                 Gate::Locked(Locking { client, unlocks: TaskTracker::new(), ttl: *ttl, retention: *retention })
             }
         };
+        let identity = match config.access {
+            Access::Open => Identity::Open,
+            Access::Token => {
+                Identity::Tokens(Arc::new(Register::start(&config.data_dir, clock.clone(), &logs.logger)?))
+            }
+        };
         let live = Live::start(gate.locking().map(|locking| locking.client.feed()), &logs.logger);
         Ok(Self {
             store,
@@ -82,6 +92,7 @@ impl App {
             clock,
             started: Instant::now(),
             tasks: TaskTracker::new(),
+            identity,
             audits_refusals: config.audit.refusals,
             process: OnceLock::new(),
             catalogue: RwLock::new(catalogue),

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::access::Access;
+pub use crate::access::register::RegisterError;
 use crate::coordinator::client;
 use crate::coordinator::protocol::{RETENTION_MS_MAX, TTL_MS_DEFAULT, TTL_MS_MAX, TTL_MS_MIN};
 pub use crate::data_dir::DataDirError;
@@ -39,6 +41,8 @@ pub struct Config {
     pub mode: Mode,
     /// A pause inside the critical section, to widen the race or to hold a lock in a test.
     pub critical_delay: Duration,
+    /// Whether callers have to say who they are.
+    pub access: Access,
     /// What the audit trail records, and in how many files.
     pub audit: AuditConfig,
     /// Whether another server runs in the same process.
@@ -89,6 +93,9 @@ pub enum StartError {
     /// The database was opened but cannot be read.
     #[error("{}", t!("cannot read the database: %{reason}", reason = .0))]
     Read(#[from] StoreError),
+    /// The register of tokens cannot be used.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
     /// The coordinator's client cannot be started.
     #[error(transparent)]
     Coordinator(#[from] client::StartError),
@@ -143,6 +150,7 @@ impl Config {
             logging: logging::Config::default(),
             critical_delay: if matches!(mode, Mode::Race) { RACE_DELAY } else { Duration::ZERO },
             mode,
+            access: Access::Open,
             audit: AuditConfig::default(),
             tenancy: Tenancy::Shared,
             allowed_hosts: Vec::new(),

@@ -14,9 +14,12 @@ use super::origin::Origin;
 use super::problems::{field_error, not_a_scientist, not_read, refused, unknown_booking, unknown_telescope};
 use super::refusal::{Refusal, is_unknown};
 use super::{book, links, page, requests, views};
+use crate::access::principal::{Denied, Who};
+use crate::access::role::Permission;
 use crate::agenda::{Booking, Catalogue, Draft, NewBooking, Rejection, SlotRange};
 use crate::coordinator::protocol::grace;
 use crate::http::fields::Fields;
+use crate::http::identity::denied;
 use crate::http::parameters::Parameters;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
@@ -36,7 +39,7 @@ pub fn entry(app: &App, request: &Request) -> Result<Response, Problem> {
         return Ok(page::index(headers));
     }
     Parameters::none(request.head.uri.query())?;
-    let body = json!({ "servico": SERVICE, "versao": VERSION, "modo": app.gate.mode(), "_links": links::entry() });
+    let body = json!({ "servico": SERVICE, "versao": VERSION, "modo": app.gate.mode(), "_links": links::entry(&request.who, app.identity.identifies()) });
     let mut response = http::json(StatusCode::OK, &body);
     page::vary(&mut response, "Accept");
     Ok(response)
@@ -57,16 +60,16 @@ pub async fn catalogue(app: &App, log: &Logger) -> Result<Arc<Catalogue>, Proble
 }
 
 /// `GET /telescopios`.
-pub fn telescopes(catalogue: &Catalogue) -> Response {
-    let all: Vec<_> = catalogue.telescopes().map(views::telescope).collect();
+pub fn telescopes(catalogue: &Catalogue, who: &Who) -> Response {
+    let all: Vec<_> = catalogue.telescopes().map(|telescope| views::telescope(telescope, who)).collect();
     let body = json!({ "telescopios": all, "_links": links::self_and_entry("/telescopios") });
     http::json(StatusCode::OK, &body)
 }
 
 /// `GET /telescopios/{id}`.
-pub async fn telescope(app: &App, code: &str, log: &Logger) -> Result<Response, Problem> {
-    match catalogue(app, log).await?.telescope(code) {
-        Some(telescope) => Ok(http::json(StatusCode::OK, &views::telescope(telescope))),
+pub async fn telescope(app: &App, code: &str, request: &Request) -> Result<Response, Problem> {
+    match catalogue(app, &request.log).await?.telescope(code) {
+        Some(telescope) => Ok(http::json(StatusCode::OK, &views::telescope(telescope, &request.who))),
         None => Err(unknown_telescope(code)),
     }
 }
@@ -94,6 +97,9 @@ pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Pro
     let origin = Origin::of(request);
     let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
     let (draft, wrong_fields) = requests::booking(Fields::parse(&bytes)?);
+    if let Some(scientist) = draft.scientist_id {
+        request.who.check_scientist(scientist).map_err(|denied| not_yours(denied, request))?;
+    }
     let new = check(app, draft, wrong_fields, &request.log).await?;
     let (telescope, slots) = (new.telescope.code.clone(), new.slots);
     // A task of its own: the booking ends, and the lock is given back, also when the client goes away now.
@@ -105,7 +111,7 @@ pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Pro
             Err(refusal @ Refusal::NotWritten(_)) => return Err(refused(refusal).with_links(where_it_would_be())),
             Err(refusal) => return Err(conflict(app, refusal, &telescope, slots, &request.log).await),
         };
-    let mut response = render(app, StatusCode::CREATED, &booking);
+    let mut response = render(app, StatusCode::CREATED, &booking, &request.who);
     if let Ok(location) = HeaderValue::from_str(&links::booking_path(booking.id)) {
         response.headers_mut().insert(LOCATION, location);
     }
@@ -161,18 +167,15 @@ pub async fn bookings(app: &App, request: &Request) -> Result<Response, Problem>
     let list = requests::list(request.head.uri.query())?;
     let page = app.store.list(list.filter.clone(), list.after, list.limit).await;
     let page = page.map_err(|error| not_read(&request.log, &error))?;
-    Ok(http::json(StatusCode::OK, &views::page(&page, &list, &app.catalogue(), app.clock.now())))
+    Ok(http::json(StatusCode::OK, &views::page(&page, &list, &app.catalogue(), app.clock.now(), &request.who)))
 }
 
 /// `GET /agendamentos/{id}`.
-pub async fn booking(app: &App, id: &str, log: &Logger) -> Result<Response, Problem> {
+pub async fn booking(app: &App, id: &str, request: &Request) -> Result<Response, Problem> {
     let Some(number) = requests::id(id) else {
         return Err(unknown_booking(id));
     };
-    match app.store.booking(number).await.map_err(|error| not_read(log, &error))? {
-        Some(booking) => Ok(render(app, StatusCode::OK, &booking)),
-        None => Err(unknown_booking(id)),
-    }
+    Ok(render(app, StatusCode::OK, &stored(app, id, number, &request.log).await?, &request.who))
 }
 
 /// `DELETE /agendamentos/{id}`.
@@ -183,11 +186,36 @@ pub async fn cancel(app: &Arc<App>, id: &str, request: &mut Request) -> Result<R
     let Some(number) = requests::id(id) else {
         return Err(unknown_booking(id));
     };
+    if request.who.scientist().is_some() && !request.who.may(Permission::ChangeAnyBooking) {
+        // A booking never changes its scientist, so this is still true when it is cancelled.
+        let booking = stored(app, id, number, &request.log).await?;
+        request.who.check_scientist(booking.scientist_id).map_err(|denied| not_yours(denied, request))?;
+    }
     let task = app.tasks.spawn(guarded(book::cancel(Arc::clone(app), number, reason, origin)));
     let to_booking = || links::to_booking(number);
     let cancelled = join(task).await.map_err(|error| Problem::internal(error.to_string()).with_links(to_booking()))?;
     let booking = cancelled.map_err(|refusal| refused(refusal).with_links_if_none(to_booking))?;
-    Ok(render(app, StatusCode::OK, &booking))
+    Ok(render(app, StatusCode::OK, &booking, &request.who))
+}
+
+/// The booking of that number.
+async fn stored(app: &App, id: &str, number: i64, log: &Logger) -> Result<Booking, Problem> {
+    let found = app.store.booking(number).await.map_err(|error| not_read(log, &error))?;
+    found.ok_or_else(|| unknown_booking(id))
+}
+
+/// The refusal of what a scientist asks for in the name of another one.
+fn not_yours(why: Denied, request: &Request) -> Problem {
+    match (why, request.who.scientist()) {
+        (Denied::Role(_), Some(own)) => {
+            let detail = format!(
+                "Este agendamento é de outro cientista, e o seu token é do cientista {own}: só com o papel operador se agenda e se cancela \
+                 por outros."
+            );
+            denied(why).with_detail(detail).with("cientista_id", own)
+        }
+        _ => denied(why),
+    }
 }
 
 /// `GET /saude`.
@@ -240,6 +268,6 @@ pub async fn ready(app: &App) -> Response {
     response
 }
 
-fn render(app: &App, status: StatusCode, booking: &Booking) -> Response {
-    http::json(status, &views::booking(booking, &app.catalogue(), app.clock.now()))
+fn render(app: &App, status: StatusCode, booking: &Booking, who: &Who) -> Response {
+    http::json(status, &views::booking(booking, &app.catalogue(), app.clock.now(), who))
 }

@@ -1,9 +1,12 @@
-//! Hypermedia: what can be done next, after each answer. An action that is not allowed now has no link.
+//! Hypermedia: what can be done next, after each answer. What is not allowed now, or not to the caller, has no link.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use super::requests::{AuditRequest, FreeRequest, ListRequest, cursor};
+use super::tokens;
+use crate::access::principal::Who;
+use crate::access::role::Permission;
 use crate::agenda::timetable::{Period, SlotState};
 use crate::agenda::{Booking, SLOT_MIN, SlotRange, Status};
 use crate::audit::filter::Wanted;
@@ -18,26 +21,27 @@ const AUDIT_TEMPLATE: &str =
     "/auditoria{?evento,cientista_id,agendamento_id,horario_utc,telescopio,req,autor,ip,de,ate,limite}";
 
 /// From a booking: `cancelar` is there only while it is possible, and `agendar` once it was cancelled.
-pub fn of_booking(booking: &Booking, cancellable: bool) -> Links {
+pub fn of_booking(booking: &Booking, cancellable: bool, who: &Who) -> Links {
     let href = booking_path(booking.id);
     let cancelled = booking.status == Status::Cancelled;
+    let cancellable = cancellable && who.check_scientist(booking.scientist_id).is_ok();
     Links::new()
         .with("self", Link::get(href.clone()))
         .with_if(cancellable, "cancelar", || Link::action("DELETE", href, "Cancelar este agendamento"))
-        .with_if(cancelled, "agendar", book)
+        .with_if(cancelled && may_book(who), "agendar", book)
         .with("cientista", Link::get(format!("/cientistas/{}", booking.scientist_id)))
         .with("telescopio", Link::get(telescope_path(&booking.telescope)))
         .with("agendamentos", at_slots(&booking.telescope, booking.slots.start(), booking.slots.end()))
-        .with("historico", history(booking.id))
+        .with_if(who.may(Permission::ReadTrail), "historico", || history(booking.id))
 }
 
 /// From a page of bookings: `proxima` is there only when there are more.
-pub fn of_page(request: &ListRequest, next: Option<(Timestamp, i64)>) -> Links {
+pub fn of_page(request: &ListRequest, next: Option<(Timestamp, i64)>, who: &Who) -> Links {
     Links::new()
         .with("self", Link::get(list_href(request, request.after)))
         .with_if(next.is_some(), "proxima", || Link::get(list_href(request, next)))
         .with("inicio", Link::get("/"))
-        .with("agendar", book())
+        .with_if(may_book(who), "agendar", book)
 }
 
 fn list_href(request: &ListRequest, after: Option<(Timestamp, i64)>) -> String {
@@ -92,13 +96,13 @@ pub fn from_audit_head() -> Links {
 }
 
 /// From a telescope.
-pub fn of_telescope(code: &str) -> Links {
+pub fn of_telescope(code: &str, who: &Who) -> Links {
     Links::new()
         .with("self", Link::get(telescope_path(code)))
         .with("agenda", any_timetable(code))
         .with("livres", any_free(code))
         .with("agendamentos", Link::get(with_query("/agendamentos", [("telescopio", code)])))
-        .with("agendar", book())
+        .with_if(may_book(who), "agendar", book)
 }
 
 /// From a scientist.
@@ -123,9 +127,9 @@ pub fn of_timetable(telescope: &str, period: Period) -> Links {
 }
 
 /// From one slot that starts at `start`: to its booking, to all of its bookings if it has several, or to booking it.
-pub fn of_slot(telescope: &str, start: Timestamp, state: SlotState) -> Links {
+pub fn of_slot(telescope: &str, start: Timestamp, state: SlotState, who: &Who) -> Links {
     match state {
-        SlotState::Free => book_this(),
+        SlotState::Free => book_this(who),
         SlotState::Booked { first, times } => {
             to_booking(first).with_if(times > 1, "agendamentos", || active_at(telescope, start))
         }
@@ -154,22 +158,24 @@ pub fn of_free(telescope: &str, request: &FreeRequest) -> Links {
 }
 
 /// To booking the slots that the link stands beside.
-pub fn book_this() -> Links {
-    Links::new().with("agendar", Link::action("POST", "/agendamentos", "Agendar este horário"))
+pub fn book_this(who: &Who) -> Links {
+    Links::new().with_if(may_book(who), "agendar", || Link::action("POST", "/agendamentos", "Agendar este horário"))
 }
 
 /// The entry point's links: everything starts here.
-pub fn entry() -> Links {
+pub fn entry(who: &Who, identifies: bool) -> Links {
+    let reads = who.may(Permission::ReadAgenda);
     Links::new()
         .with("self", Link::get("/"))
         .with("hora", Link::get("/time"))
-        .with("telescopios", Link::get("/telescopios"))
-        .with("cientistas", Link::get("/cientistas"))
-        .with("agendamentos", Link::template(BOOKINGS_TEMPLATE))
-        .with("agendamento", Link::template("/agendamentos/{id}"))
-        .with("agendar", book())
-        .with("auditoria", Link::template(AUDIT_TEMPLATE))
-        .with("eventos", Link::titled("/eventos", "A agenda ao vivo (server-sent events)"))
+        .with_if(reads, "telescopios", || Link::get("/telescopios"))
+        .with_if(reads, "cientistas", || Link::get("/cientistas"))
+        .with_if(reads, "agendamentos", || Link::template(BOOKINGS_TEMPLATE))
+        .with_if(reads, "agendamento", || Link::template("/agendamentos/{id}"))
+        .with_if(may_book(who), "agendar", book)
+        .with_if(who.may(Permission::ReadTrail), "auditoria", || Link::template(AUDIT_TEMPLATE))
+        .with_if(reads, "eventos", || Link::titled("/eventos", "A agenda ao vivo (server-sent events)"))
+        .with_if(identifies && who.may(Permission::ManageAccess), "tokens", || Link::get(tokens::TOKENS_PATH))
         .with("saude", Link::get("/saude"))
         .with("pronto", Link::get("/pronto"))
 }
@@ -236,6 +242,10 @@ pub fn telescope_code(segment: &str) -> &str {
         "~." | "~.." => &segment[1..],
         code => code,
     }
+}
+
+fn may_book(who: &Who) -> bool {
+    who.may(Permission::ChangeAgenda)
 }
 
 fn book() -> Link {

@@ -25,6 +25,7 @@ mod refusal;
 mod requests;
 mod routes;
 mod timetable;
+mod tokens;
 mod trail;
 mod views;
 
@@ -36,8 +37,8 @@ use tokio::net::TcpListener;
 
 use self::app::App;
 pub use self::config::{
-    AuditConfig, Config, DataDirError, Mode, OpenError, RACE_DELAY, RETENTION_DEFAULT, SERVICE, StartError, StoreError,
-    TTL_DEFAULT,
+    Access, AuditConfig, Config, DataDirError, Mode, OpenError, RACE_DELAY, RETENTION_DEFAULT, RegisterError, SERVICE,
+    StartError, StoreError, TTL_DEFAULT,
 };
 pub use self::problems::problem_kinds;
 pub use self::routes::endpoints;

@@ -2,7 +2,6 @@
 
 use slog::Logger;
 
-use crate::access::Caller;
 use crate::audit::record::Cause;
 use crate::http::server::Request;
 
@@ -18,7 +17,7 @@ pub struct Origin {
 impl Origin {
     /// Where `request` comes from.
     pub fn of(request: &Request) -> Self {
-        let cause = Cause { request_id: request.id.clone(), caller: Caller::anonymous(request.peer) };
+        let cause = Cause { request_id: request.id.clone(), caller: request.who.at(request.peer) };
         Self { cause, log: request.log.clone() }
     }
 }

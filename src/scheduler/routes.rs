@@ -6,8 +6,10 @@ use hyper::Method;
 use slog::{debug, info};
 
 use super::app::App;
+use super::tokens::{self, TOKENS_PATH};
 use super::{handlers, links, page, timetable, trail};
 use crate::access::ip_of;
+use crate::access::role::{Need, Permission};
 use crate::http::problem::Problem;
 use crate::http::router::{Endpoint, Found, Query, Router, Table};
 use crate::http::server::{Handler, Request};
@@ -31,35 +33,48 @@ enum Route {
     Audit,
     AuditHead,
     Listen,
+    Tokens,
+    Create,
+    Token,
+    Revoke,
     Health,
     Ready,
 }
 
 /// The scheduler's endpoints.
 static TABLE: &Table<Route> = {
+    use Need::{May, Nothing};
+    use Permission::{ChangeAgenda, ManageAccess, ReadAgenda, ReadTrail};
     use Query::{Ignored, Read};
-    const fn get(path: &'static str, about: &'static str) -> Endpoint {
-        Endpoint::new(Method::GET, path, about)
+    const fn get(path: &'static str, need: Need, about: &'static str) -> Endpoint {
+        Endpoint::new(Method::GET, path, need, about)
     }
     &[
-        (Route::Entry, get("/", "the links to everything else; to a browser, the page").query(Read)),
-        (Route::Page, get("/pagina/{*arquivo}", "the page's files").query(Ignored)),
-        (Route::Time, get("/time", "the official time").query(Ignored)),
-        (Route::Telescopes, get("/telescopios", "all telescopes")),
-        (Route::Telescope, get("/telescopios/{id}", "one telescope")),
-        (Route::Timetable, get("/telescopios/{id}/agenda", "the slots of a period, each with its state").query(Read)),
-        (Route::Free, get("/telescopios/{id}/livres", "the nearest free slots").query(Read)),
-        (Route::Scientists, get("/cientistas", "all scientists")),
-        (Route::Scientist, get("/cientistas/{id}", "one scientist")),
-        (Route::Book, Endpoint::new(Method::POST, "/agendamentos", "books")),
-        (Route::Bookings, get("/agendamentos", "bookings, by pages").query(Read)),
-        (Route::Booking, get("/agendamentos/{id}", "one booking")),
-        (Route::Cancel, Endpoint::new(Method::DELETE, "/agendamentos/{id}", "cancels a booking")),
-        (Route::Audit, get("/auditoria", "the audit trail's records, by pages").query(Read)),
-        (Route::AuditHead, get("/auditoria/cabeca", "the audit trail's newest record")),
-        (Route::Listen, get("/eventos", "the agenda's events, as a stream").query(Read)),
-        (Route::Health, get("/saude", "whether the process answers").query(Ignored)),
-        (Route::Ready, get("/pronto", "whether bookings are possible now").query(Ignored)),
+        (Route::Entry, get("/", Nothing, "the links to everything else; to a browser, the page").query(Read)),
+        (Route::Page, get("/pagina/{*arquivo}", Nothing, "the page's files").query(Ignored)),
+        (Route::Time, get("/time", Nothing, "the official time").query(Ignored)),
+        (Route::Telescopes, get("/telescopios", May(ReadAgenda), "all telescopes")),
+        (Route::Telescope, get("/telescopios/{id}", May(ReadAgenda), "one telescope")),
+        (
+            Route::Timetable,
+            get("/telescopios/{id}/agenda", May(ReadAgenda), "the slots of a period, each with its state").query(Read),
+        ),
+        (Route::Free, get("/telescopios/{id}/livres", May(ReadAgenda), "the nearest free slots").query(Read)),
+        (Route::Scientists, get("/cientistas", May(ReadAgenda), "all scientists")),
+        (Route::Scientist, get("/cientistas/{id}", May(ReadAgenda), "one scientist")),
+        (Route::Book, Endpoint::new(Method::POST, "/agendamentos", May(ChangeAgenda), "books")),
+        (Route::Bookings, get("/agendamentos", May(ReadAgenda), "bookings, by pages").query(Read)),
+        (Route::Booking, get("/agendamentos/{id}", May(ReadAgenda), "one booking")),
+        (Route::Cancel, Endpoint::new(Method::DELETE, "/agendamentos/{id}", May(ChangeAgenda), "cancels a booking")),
+        (Route::Audit, get("/auditoria", May(ReadTrail), "the audit trail's records, by pages").query(Read)),
+        (Route::AuditHead, get("/auditoria/cabeca", May(ReadTrail), "the audit trail's newest record")),
+        (Route::Listen, get("/eventos", May(ReadAgenda), "the agenda's events, as a stream").query(Read)),
+        (Route::Tokens, get(TOKENS_PATH, May(ManageAccess), "the tokens, without their secrets")),
+        (Route::Create, Endpoint::new(Method::POST, TOKENS_PATH, May(ManageAccess), "makes a token")),
+        (Route::Token, get("/tokens/{id}", May(ManageAccess), "one token, without its secret")),
+        (Route::Revoke, Endpoint::new(Method::DELETE, "/tokens/{id}", May(ManageAccess), "revokes a token")),
+        (Route::Health, get("/saude", Nothing, "whether the process answers").query(Ignored)),
+        (Route::Ready, get("/pronto", Nothing, "whether bookings are possible now").query(Ignored)),
     ]
 };
 
@@ -88,24 +103,31 @@ impl Routes {
             Found::Endpoint { route, endpoint, parameter } => (route, endpoint, parameter),
         };
         announce(request, route, &path);
+        app.identity.admit(request, endpoint.need).await?;
         endpoint.check_query(request.head.uri.query())?;
         match route {
             Route::Entry => handlers::entry(app, request),
             Route::Page => page::file(&id, &path, &request.head.headers),
             Route::Time => Ok(handlers::time(app, request.received)),
-            Route::Telescopes => Ok(handlers::telescopes(&*handlers::catalogue(app, &request.log).await?)),
-            Route::Telescope => handlers::telescope(app, links::telescope_code(&id), &request.log).await,
+            Route::Telescopes => {
+                Ok(handlers::telescopes(&*handlers::catalogue(app, &request.log).await?, &request.who))
+            }
+            Route::Telescope => handlers::telescope(app, links::telescope_code(&id), request).await,
             Route::Timetable => timetable::states(app, links::telescope_code(&id), request).await,
             Route::Free => timetable::free(app, links::telescope_code(&id), request).await,
             Route::Scientists => Ok(handlers::scientists(&*handlers::catalogue(app, &request.log).await?)),
             Route::Scientist => handlers::scientist(app, &id, &request.log).await,
             Route::Book => handlers::book(app, request).await,
             Route::Bookings => handlers::bookings(app, request).await,
-            Route::Booking => handlers::booking(app, &id, &request.log).await,
+            Route::Booking => handlers::booking(app, &id, request).await,
             Route::Cancel => handlers::cancel(app, &id, request).await,
             Route::Audit => trail::records(app, request).await,
             Route::AuditHead => trail::head(app, request).await,
             Route::Listen => app.live.listen(request),
+            Route::Tokens => tokens::list(app, request).await,
+            Route::Create => tokens::create(app, request).await,
+            Route::Token => tokens::show(app, &id, request).await,
+            Route::Revoke => tokens::revoke(app, &id, request).await,
             Route::Health => Ok(handlers::health(app)),
             Route::Ready => Ok(handlers::ready(app).await),
         }

@@ -22,12 +22,12 @@ pub async fn states(app: &App, code: &str, request: &Request) -> Result<Response
     let telescope = telescope(app, code, &request.log).await?;
     let standing = app.store.standing(&telescope.code, period.start(), period.end()).await;
     let standing = standing.map_err(|error| not_read(&request.log, &error))?;
-    let headers = request.head.headers.clone();
+    let (headers, who) = (request.head.headers.clone(), request.who.clone());
     // A week is 400 KB, and in the race each slot may have many bookings: writing and compressing that would hold up the
     // requests that share the thread.
     let written = panics::blocking(move || {
         let slots = states_of(period, &standing, telescope.simulated, now);
-        gzip::json(&headers, StatusCode::OK, &views::timetable(&telescope, period, slots, &standing, now))
+        gzip::json(&headers, StatusCode::OK, &views::timetable(&telescope, period, slots, &standing, now, &who))
     });
     written.await.map_err(|error| Problem::internal(format!("a agenda de um período: {error}")))
 }
@@ -43,7 +43,7 @@ pub async fn free(app: &App, code: &str, request: &Request) -> Result<Response, 
     let (from, until) = search.looks_at();
     let taken = app.store.taken(&telescope.code, from, until).await.map_err(|error| not_read(&request.log, &error))?;
     let found = search.nearest(&taken, usize::from(asked.limit));
-    Ok(http::json(StatusCode::OK, &views::free(code, &asked, found)))
+    Ok(http::json(StatusCode::OK, &views::free(code, &asked, found, &request.who)))
 }
 
 /// The telescope of that code. The catalogue is read again before a code is called unknown.

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::links;
 use super::requests::{AuditRequest, FreeRequest, ListRequest};
+use crate::access::principal::Who;
 use crate::agenda::timetable::{Period, SlotState, Standing};
 use crate::agenda::{Booking, Catalogue, Scientist, SlotRange, Telescope};
 use crate::http::links::Links;
@@ -24,7 +25,9 @@ pub struct BookingView<'a> {
     duracao_min: i64,
     status: &'static str,
     alvo: Option<&'a str>,
-    observacoes: Option<&'a str>,
+    /// Missing where the reader may not know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    observacoes: Option<Notes<'a>>,
     instante_clique_utc: Option<String>,
     criado_em_utc: String,
     cancelado_em_utc: Option<String>,
@@ -33,13 +36,18 @@ pub struct BookingView<'a> {
     _links: Links,
 }
 
-/// Shows a booking as it is `now`.
-pub fn booking<'a>(booking: &'a Booking, catalogue: &Catalogue, now: Timestamp) -> BookingView<'a> {
+/// Shows a booking as it is `now`, to `who`.
+pub fn booking<'a>(booking: &'a Booking, catalogue: &Catalogue, now: Timestamp, who: &Who) -> BookingView<'a> {
     let simulated = catalogue.telescope(&booking.telescope).is_some_and(|telescope| telescope.simulated);
-    view(booking, links::of_booking(booking, booking.check_cancellable(simulated, now).is_ok()))
+    shown(booking, simulated, now, who)
 }
 
-fn view(booking: &Booking, links: Links) -> BookingView<'_> {
+fn shown<'a>(booking: &'a Booking, simulated: bool, now: Timestamp, who: &Who) -> BookingView<'a> {
+    let links = links::of_booking(booking, booking.check_cancellable(simulated, now).is_ok(), who);
+    view(booking, links, who.may_read_notes_of(booking.scientist_id))
+}
+
+fn view(booking: &Booking, links: Links, with_notes: bool) -> BookingView<'_> {
     let micros = |at: Timestamp| at.micros().to_string();
     BookingView {
         id: booking.id,
@@ -50,7 +58,7 @@ fn view(booking: &Booking, links: Links) -> BookingView<'_> {
         duracao_min: booking.slots.duration_min(),
         status: booking.status.name(),
         alvo: booking.target.as_deref(),
-        observacoes: booking.notes.as_deref(),
+        observacoes: with_notes.then_some(Notes(booking.notes.as_deref())),
         instante_clique_utc: booking.clicked_at.map(micros),
         criado_em_utc: micros(booking.created_at),
         cancelado_em_utc: booking.cancelled_at.map(micros),
@@ -58,6 +66,10 @@ fn view(booking: &Booking, links: Links) -> BookingView<'_> {
         _links: links,
     }
 }
+
+/// The notes of a booking, which may have none.
+#[derive(Serialize)]
+struct Notes<'a>(Option<&'a str>);
 
 /// A booking in the event that tells of it.
 #[derive(Serialize)]
@@ -68,9 +80,9 @@ pub struct BookingEvent<'a> {
 }
 
 /// Shows what the request `request_id` did to a booking. It has no links: a client follows only those that it was given by an
-/// answer, and everybody who reaches the coordinator can publish an event.
+/// answer, and everybody who reaches the coordinator can publish an event. It has no notes: everybody who reads the agenda hears it.
 pub fn booking_event<'a>(booking: &'a Booking, request_id: &'a str) -> BookingEvent<'a> {
-    BookingEvent { booking: view(booking, Links::new()), req: request_id }
+    BookingEvent { booking: view(booking, Links::new(), false), req: request_id }
 }
 
 /// A page of bookings.
@@ -82,11 +94,17 @@ pub struct PageView<'a> {
 }
 
 /// Shows a page of bookings as they are `now`.
-pub fn page<'a>(page: &'a Page, request: &ListRequest, catalogue: &Catalogue, now: Timestamp) -> PageView<'a> {
+pub fn page<'a>(
+    page: &'a Page,
+    request: &ListRequest,
+    catalogue: &Catalogue,
+    now: Timestamp,
+    who: &Who,
+) -> PageView<'a> {
     PageView {
-        agendamentos: page.bookings.iter().map(|shown| booking(shown, catalogue, now)).collect(),
+        agendamentos: page.bookings.iter().map(|shown| booking(shown, catalogue, now, who)).collect(),
         limite: request.limit,
-        _links: links::of_page(request, page.next),
+        _links: links::of_page(request, page.next, who),
     }
 }
 
@@ -113,12 +131,12 @@ pub struct TelescopeView<'a> {
 }
 
 /// Shows a telescope.
-pub fn telescope(telescope: &Telescope) -> TelescopeView<'_> {
+pub fn telescope<'a>(telescope: &'a Telescope, who: &Who) -> TelescopeView<'a> {
     TelescopeView {
         id: &telescope.code,
         nome: &telescope.name,
         simulado: telescope.simulated,
-        _links: links::of_telescope(&telescope.code),
+        _links: links::of_telescope(&telescope.code, who),
     }
 }
 
@@ -173,29 +191,27 @@ pub fn timetable<'a>(
     slots: Vec<(Timestamp, SlotState)>,
     standing: &'a Standing,
     now: Timestamp,
+    who: &Who,
 ) -> TimetableView<'a> {
-    let shown = |shown: &'a Booking| {
-        view(shown, links::of_booking(shown, shown.check_cancellable(telescope.simulated, now).is_ok()))
-    };
     TimetableView {
         telescopio: &telescope.code,
         simulado: telescope.simulated,
         de_utc: period.start().seconds().to_string(),
         ate_utc: period.end().seconds().to_string(),
         agora_utc: now.micros().to_string(),
-        horarios: slots.into_iter().map(|(start, state)| slot(&telescope.code, start, state)).collect(),
-        agendamentos: standing.bookings.iter().map(shown).collect(),
+        horarios: slots.into_iter().map(|(start, state)| slot(&telescope.code, start, state, who)).collect(),
+        agendamentos: standing.bookings.iter().map(|booking| shown(booking, telescope.simulated, now, who)).collect(),
         _links: links::of_timetable(&telescope.code, period),
     }
 }
 
-fn slot(telescope: &str, start: Timestamp, state: SlotState) -> SlotView {
+fn slot(telescope: &str, start: Timestamp, state: SlotState, who: &Who) -> SlotView {
     SlotView {
         horario_inicio_utc: start.seconds().to_string(),
         estado: state.name(),
         agendamento_id: if let SlotState::Booked { first, .. } = state { Some(first) } else { None },
         vezes_agendado: state.times(),
-        _links: links::of_slot(telescope, start, state),
+        _links: links::of_slot(telescope, start, state, who),
     }
 }
 
@@ -218,11 +234,11 @@ struct RunView {
 }
 
 /// Shows the free slots that a search found.
-pub fn free<'a>(telescope: &'a str, request: &FreeRequest, found: Vec<SlotRange>) -> FreeView<'a> {
+pub fn free<'a>(telescope: &'a str, request: &FreeRequest, found: Vec<SlotRange>, who: &Who) -> FreeView<'a> {
     let run = |run: SlotRange| RunView {
         horario_inicio_utc: run.start().seconds().to_string(),
         horario_fim_utc: run.end().seconds().to_string(),
-        _links: links::book_this(),
+        _links: links::book_this(who),
     };
     FreeView {
         telescopio: telescope,

@@ -9,6 +9,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum, ValueHint};
 use rust_i18n::t;
 
+use crate::access::Access;
 use crate::commands::address::{parse_allowed_host, parse_listen, url_parser};
 use crate::commands::values::whole_number;
 use crate::coordinator::protocol::TOKENS_ABOVE_MAX;
@@ -43,6 +44,9 @@ pub struct CallerArgs {
     /// the addresses of this machine are always answered
     #[arg(long = "allowed-host", env = "SCTEC_ALLOWED_HOST", value_name = "HOST", value_delimiter = ',', value_parser = parse_allowed_host)]
     pub allowed_hosts: Vec<Option<AllowedHost>>,
+    /// Whether clients have to say who they are: open asks nobody, token asks for one of the tokens that sctec token create makes
+    #[arg(long, env = "SCTEC_ACCESS", default_value = "open", value_name = "ACCESS")]
+    pub access: AccessArg,
     /// Listen beyond this machine although no client has to say who it is: everybody who reaches the port may book, cancel and take
     /// locks
     #[arg(long, env = "SCTEC_OPEN", value_parser = BoolishValueParser::new())]
@@ -50,6 +54,14 @@ pub struct CallerArgs {
 }
 
 impl CallerArgs {
+    /// Whether callers are asked.
+    pub fn access(&self) -> Access {
+        match self.access {
+            AccessArg::Open => Access::Open,
+            AccessArg::Token => Access::Token,
+        }
+    }
+
     /// The hosts that are allowed. An empty one is none: a composition may pass on a variable that is not set.
     pub fn hosts(&self) -> Vec<AllowedHost> {
         self.allowed_hosts.iter().flatten().cloned().collect()
@@ -85,6 +97,15 @@ impl TlsArgs {
             }
         }
     }
+}
+
+/// Whether clients have to say who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AccessArg {
+    /// Everybody who reaches the port may do everything
+    Open,
+    /// A client sends a token, and may do what its roles allow
+    Token,
 }
 
 /// Where log lines go.

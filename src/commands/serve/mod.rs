@@ -21,6 +21,7 @@ use self::own::{reached_at, refuse_itself};
 use self::stop::{reopen, stop_signal};
 use super::outcome::Outcome;
 use super::runtime::runtime;
+use crate::access::Access;
 use crate::http::server::{self, Tenancy};
 use crate::http::tls::Trust;
 use crate::logging::Stream;
@@ -138,6 +139,7 @@ fn scheduler_config(
         critical_delay: lock.critical_delay_ms.map_or(default.critical_delay, Duration::from_millis),
         audit: AuditConfig { refusals: trail.audit_refusals, rotate_mb: trail.audit_rotate_mb },
         tenancy,
+        access: callers.access(),
         allowed_hosts: callers.hosts(),
         ..default
     };
@@ -155,6 +157,7 @@ fn coordinator_config(
         grace: grace == Grace::Auto,
         tokens_above,
         tenancy,
+        access: callers.access(),
         allowed_hosts: callers.hosts(),
         logging: logging_config(server),
         ..coordinator::Config::new(&server.data_dir)
@@ -194,11 +197,11 @@ fn ended_whole() -> Outcome {
 /// Binds the address that `flag` gives. As long as no client has to say who it is, only `--open` binds one that other machines
 /// can reach.
 fn listen(address: SocketAddr, flag: &str, callers: &CallerArgs) -> anyhow::Result<TcpListener> {
-    if !callers.open && !address.ip().to_canonical().is_loopback() {
+    if !callers.open && callers.access() == Access::Open && !address.ip().to_canonical().is_loopback() {
         bail!(
             "{}",
             t!(
-                "%{flag} %{address} lets other machines in, and no client has to say who it is: everybody who reaches the port could book, cancel and take locks; listen on 127.0.0.1:%{port}, or give --open (SCTEC_OPEN=true) to allow it",
+                "%{flag} %{address} lets other machines in, and no client has to say who it is: everybody who reaches the port could book, cancel and take locks; give --access token to ask for tokens, listen on 127.0.0.1:%{port}, or give --open (SCTEC_OPEN=true) to allow it",
                 flag = flag,
                 address = address,
                 port = address.port()

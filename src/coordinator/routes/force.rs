@@ -10,7 +10,6 @@ use slog::{Logger, error};
 use super::answers::{ForcedAnswer, no_lock};
 use super::audit_line::{self, Order};
 use super::record_file::{NotRecorded, RecordFile};
-use crate::access::Caller;
 use crate::audit::record::{Cause, LOCK_FORCED, LOCK_NOT_FORCED};
 use crate::coordinator::kinds;
 use crate::coordinator::protocol::BODY_MAX;
@@ -46,7 +45,7 @@ impl Forcing {
         let mut fields = if bytes.is_empty() { Fields::none() } else { Fields::parse(&bytes)? };
         let reason = fields.text("motivo", REASON);
         fields.finish("motivo").map_err(Problem::invalid_fields)?;
-        let cause = Cause { request_id: request.id.clone(), caller: Caller::anonymous(request.peer) };
+        let cause = Cause { request_id: request.id.clone(), caller: request.who.at(request.peer) };
         let order = Order { resource: resource.to_owned(), reason, cause };
         let (this, log) = (self.clone(), request.log.clone());
         // In a task of its own: if the operator disconnects after the record, the order is carried out all the same.

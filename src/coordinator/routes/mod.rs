@@ -19,6 +19,8 @@ use self::force::Forcing;
 use super::protocol::requests::OperationKind;
 use super::protocol::{LARGE_BODY_MAX, path};
 use super::service::Service;
+use crate::access::role::{Need, Permission};
+use crate::http::identity::Identity;
 use crate::http::problem::Problem;
 use crate::http::router::{Endpoint, Found, Query, Router, Table};
 use crate::http::server::{Handler, Request};
@@ -44,27 +46,35 @@ enum Route {
 
 /// The coordinator's endpoints.
 static TABLE: &Table<Route> = {
+    use Need::{May, Nothing};
+    use Permission::{Observe, TakeLocks, UseLocks};
     use Query::{Ignored, Read};
-    const fn get(path: &'static str, about: &'static str) -> Endpoint {
-        Endpoint::new(Method::GET, path, about)
+    const fn get(path: &'static str, need: Need, about: &'static str) -> Endpoint {
+        Endpoint::new(Method::GET, path, need, about)
     }
     const fn post(path: &'static str, about: &'static str) -> Endpoint {
-        Endpoint::new(Method::POST, path, about)
+        Endpoint::new(Method::POST, path, May(UseLocks), about)
     }
     &[
-        (Route::Entry, get(path::ENTRY, "the links to everything else")),
+        (Route::Entry, get(path::ENTRY, Nothing, "the links to everything else")),
         (Route::Lock, post(path::LOCK, "asks for a lease on one or several resources, and waits for it if told to")),
         (Route::Renew, post(path::RENEW, "prolongs a lease")),
         (Route::Unlock, post(path::UNLOCK, "gives a lease back")),
         (Route::Batch, post(path::BATCH, "several of these in one exchange, each decided on its own")),
-        (Route::List, get(path::LOCKS, "the resources that are locked or waited for, by pages").query(Read)),
-        (Route::Show, get(path::LOCK_OF, "the holder and the waiters of one resource")),
-        (Route::Force, Endpoint::new(Method::DELETE, path::LOCK_OF, "takes a lease away, for the operator")),
+        (
+            Route::List,
+            get(path::LOCKS, May(Observe), "the resources that are locked or waited for, by pages").query(Read),
+        ),
+        (Route::Show, get(path::LOCK_OF, May(Observe), "the holder and the waiters of one resource")),
+        (
+            Route::Force,
+            Endpoint::new(Method::DELETE, path::LOCK_OF, May(TakeLocks), "takes a lease away, for the operator"),
+        ),
         (Route::Publish, post(path::EVENTS, "publishes events to a channel")),
-        (Route::Listen, get(path::EVENTS, "a channel's events, as a stream").query(Read)),
-        (Route::Health, get(path::HEALTH, "whether the process answers").query(Ignored)),
-        (Route::Ready, get(path::READY, "whether locks can be granted now").query(Ignored)),
-        (Route::Metrics, get(path::METRICS, "counters and gauges").query(Ignored)),
+        (Route::Listen, get(path::EVENTS, May(Observe), "a channel's events, as a stream").query(Read)),
+        (Route::Health, get(path::HEALTH, Nothing, "whether the process answers").query(Ignored)),
+        (Route::Ready, get(path::READY, Nothing, "whether locks can be granted now").query(Ignored)),
+        (Route::Metrics, get(path::METRICS, May(Observe), "counters and gauges").query(Ignored)),
     ]
 };
 
@@ -80,6 +90,8 @@ pub struct Routes {
     pub service: Arc<Service>,
     /// Operators' orders.
     pub forcing: Forcing,
+    /// Who the callers are.
+    pub identity: Identity,
 }
 
 impl Handler for Routes {
@@ -113,6 +125,7 @@ impl Routes {
             Found::Options(allow) => return Ok(http::options(&allow)),
             Found::Endpoint { route, endpoint, parameter } => (route, endpoint, parameter),
         };
+        self.identity.admit(request, endpoint.need).await?;
         endpoint.check_query(request.head.uri.query())?;
         match route {
             Route::Entry => Ok(status::entry()),

@@ -45,6 +45,7 @@ use super::response::{Body, Response};
 use super::socket::{self, Activity, Answering, StampedIo};
 use super::tls::Tls;
 use super::{body, head, kind};
+use crate::access::principal::Who;
 use crate::panics::{Panicked, guarded};
 use crate::time::{Clock, Timestamp};
 
@@ -85,6 +86,8 @@ pub struct Request {
     pub id: RequestId,
     /// A logger that adds the identifier.
     pub log: Logger,
+    /// Who sends it: the handler asks, and [`super::identity`] finds out.
+    pub who: Who,
     /// For a long answer: whether the client is still connected, and whether the service is stopping.
     pub hosting: Hosting,
 }
@@ -290,7 +293,16 @@ impl<H: Handler> Connection<H> {
         let id = self.ids.choose(&head.headers);
         let log = self.log.new(o!("req" => id.clone()));
         let body = Arriving::new(body, self.stop.begun.clone());
-        let mut request = Request { head, body, peer: self.peer, received, id: id.clone(), log: log.clone(), hosting };
+        let mut request = Request {
+            head,
+            body,
+            peer: self.peer,
+            received,
+            id: id.clone(),
+            log: log.clone(),
+            who: Who::default(),
+            hosting,
+        };
         let mut response = self.handle(&mut request).await.unwrap_or_else(|problem| {
             log_problem(&log, &problem);
             problem.into_response(&id)

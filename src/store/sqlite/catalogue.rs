@@ -1,7 +1,11 @@
 //! Scientists and telescopes, as rows.
 
+use std::path::Path;
+
 use rusqlite::{Connection, OptionalExtension};
 
+use super::connect;
+use super::open_error::OpenError;
 use crate::agenda::{Catalogue, Scientist, Telescope};
 
 /// The whole catalogue: it is small, and read whole.
@@ -27,6 +31,15 @@ pub fn telescope(connection: &Connection, code: &str) -> rusqlite::Result<Option
             Ok((row.get(0)?, Telescope { code: row.get(1)?, name: row.get(2)?, simulated: row.get(3)? }))
         })
         .optional()
+}
+
+/// Whether the database at `path` has that scientist.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn has_scientist(path: &Path, id: i64) -> Result<bool, OpenError> {
+    let found = connect::open_for_reading(path).and_then(|connection| scientist_name(&connection, id));
+    Ok(found.map_err(|error| connect::explain(path, &error))?.is_some())
 }
 
 /// The name of that scientist, if there is one.

@@ -35,6 +35,7 @@ use std::sync::Arc;
 
 use slog::Logger;
 
+pub use self::catalogue::has_scientist;
 use self::checkpoints::{Checkpoints, Watch};
 use self::damage::Damage;
 pub use self::deep::{Deep, deep};

@@ -12,6 +12,7 @@ use crate::common::sources;
 
 /// Files of the lower layers whose texts end a message of the command line, and stand nowhere else.
 const LOWER: &[&str] = &[
+    "access/register/error.rs",
     "clock/client.rs",
     "coordinator/client/transport.rs",
     "data_dir/error.rs",

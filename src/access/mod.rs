@@ -1,11 +1,27 @@
-//! Who asks: the principal in whose name a request is made, and the address that it comes from. Audit records have both.
+//! Who asks, and what they may do. Audit records name the principal and the address of each request.
 //!
-//! Nothing here asks for an identity yet, so every request is made by [`Author::ANONYMOUS`]. A service that identifies its
-//! clients puts the principal's name into the [`Caller`], and nothing after that has to change.
+//! [`role`], [`principal`] and [`grant`] decide, and are pure; [`token`] makes and recognises tokens; [`register`] is the file
+//! `acesso.db`, which stores them.
+
+pub mod grant;
+pub mod principal;
+pub mod register;
+pub mod role;
+pub mod token;
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
 use std::net::{IpAddr, SocketAddr};
+
+/// Whether a service asks its callers who they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// It does not: everybody who reaches the port may do everything.
+    #[default]
+    Open,
+    /// They send a token, and what they may do depends on their roles.
+    Token,
+}
 
 /// The most bytes of a principal's name.
 pub const AUTHOR_MAX: usize = 64;
@@ -17,6 +33,40 @@ pub struct Author(Cow<'static, str>);
 impl Author {
     /// A client that did not say who it is.
     pub const ANONYMOUS: Self = Self(Cow::Borrowed("anonimo"));
+
+    /// The owner of the data folder, on the command line.
+    pub const COMMAND_LINE: Self = Self(Cow::Borrowed("linha-de-comando"));
+
+    /// A principal's name.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, WrongName> {
+        if text.is_empty() || text.len() > AUTHOR_MAX || !text.bytes().all(is_author_byte) {
+            return Err(WrongName::Form);
+        }
+        if RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(text)) {
+            return Err(WrongName::Reserved);
+        }
+        Ok(Self(Cow::Owned(text.to_owned())))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Names that mean something else in records, so that no principal has one.
+const RESERVED: [&str; 4] = ["anonimo", "linha-de-comando", "servico-agendamento", "servico-coordenador"];
+
+/// What is wrong with a text that should be a principal's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WrongName {
+    /// It is empty, too long, or has another character than [`is_author_byte`] knows.
+    Form,
+    /// It means something else in records.
+    Reserved,
 }
 
 impl Display for Author {

@@ -1,0 +1,26 @@
+-- acesso.db: quem pode o quê. Um segredo nunca está aqui: só o seu SHA-256.
+CREATE TABLE credencial (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- O SHA-256 do token; NULL para quem entra por um provedor de identidade (OpenID Connect).
+    resumo       BLOB UNIQUE CHECK (resumo IS NULL OR length(resumo) = 32),
+    -- O provedor e o sujeito que ele identifica.
+    emissor      TEXT,
+    sujeito      TEXT,
+    nome         TEXT NOT NULL,
+    -- Nomes de papéis, separados por vírgulas.
+    papeis       TEXT NOT NULL,
+    cientista_id INTEGER,
+    -- Os começos dos nomes que um programa pode travar: uma lista JSON.
+    prefixos     TEXT NOT NULL,
+    criada_por   TEXT NOT NULL,
+    -- Instantes em microssegundos desde 1970.
+    criada_em    INTEGER NOT NULL,
+    expira_em    INTEGER,
+    revogada_em  INTEGER,
+    -- O dia (AAAA-MM-DD) e o endereço do último uso.
+    usada_em     TEXT,
+    usada_de     TEXT,
+    CHECK ((resumo IS NULL) = (sujeito IS NOT NULL)),
+    CHECK ((emissor IS NULL) = (sujeito IS NULL)),
+    UNIQUE (emissor, sujeito)
+) STRICT;

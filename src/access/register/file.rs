@@ -1,0 +1,235 @@
+//! The database `acesso.db`: credentials, read and written. Both services and `sctec token` open the same file.
+//!
+//! It is not the agenda's database: a coordinator has one too, and a token that is used must not wait for a booking that is written.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
+
+use super::credential::{Credential, NewCredential, Usage};
+use super::error::RegisterError;
+use crate::access::Author;
+use crate::access::principal::Principal;
+use crate::access::role::Roles;
+use crate::access::token::{Digest, Token};
+use crate::files::{self, FileId};
+use crate::time::Timestamp;
+
+/// The register in a data folder.
+pub const REGISTER_FILE: &str = "acesso.db";
+/// How long a statement waits for another process.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// SQLite's `application_id`: "SCTI".
+const APPLICATION_ID: i64 = 0x5343_5449;
+/// The migrations, each with the `user_version` that it leads to.
+const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../../assets/migrations/acesso-0001.sql"))];
+const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
+/// The columns of a credential, in the order in which [`read`] takes them.
+const COLUMNS: &str = "id, resumo, nome, papeis, cientista_id, prefixos, criada_por, criada_em, expira_em, revogada_em, usada_em, usada_de";
+
+/// The open register.
+pub struct RegisterFile {
+    connection: Connection,
+    path: PathBuf,
+    file: FileId,
+}
+
+impl RegisterFile {
+    /// Opens the register of a data folder, and makes it if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or is not a register of this version.
+    pub fn open(data_dir: &Path) -> Result<Self, RegisterError> {
+        let path = data_dir.join(REGISTER_FILE);
+        // A file that is there is not opened and closed again: that would end SQLite's locks of this process on it.
+        if std::fs::symlink_metadata(&path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+            let made = files::private_no_link().write(true).create(true).truncate(false).open(&path);
+            made.map_err(|error| RegisterError::Access { path: path.clone(), reason: error.to_string() })?;
+        }
+        let flags =
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let explain = |error: rusqlite::Error| RegisterError::of(&path, &error);
+        let plain = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
+        // SQLite refuses a link in any part of the path, and only the last must not be one.
+        let plain = plain
+            .parent()
+            .and_then(|folder| folder.canonicalize().ok())
+            .map_or(plain, |folder| folder.join(REGISTER_FILE));
+        let mut connection = Connection::open_with_flags(plain, flags).map_err(explain)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(explain)?;
+        migrate(&mut connection, &path)?;
+        // A revocation that was confirmed survives a power failure.
+        connection.pragma_update(None, "synchronous", "FULL").map_err(explain)?;
+        let file = FileId::at(&path)
+            .map_err(|error| RegisterError::Access { path: path.clone(), reason: error.to_string() })?;
+        Ok(Self { connection, path, file })
+    }
+
+    /// Whether the path still leads to the file that is open.
+    pub fn is_in_place(&self) -> bool {
+        FileId::at(&self.path).is_ok_and(|file| file == self.file)
+    }
+
+    /// A number that changes when another connection has changed the register.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn version(&self) -> Result<i64, RegisterError> {
+        self.connection.query_row("PRAGMA data_version", [], |row| row.get(0)).map_err(|error| self.explain(&error))
+    }
+
+    /// Makes a token, and returns it with its number. It is not shown again.
+    ///
+    /// # Errors
+    /// When the principal of that name is somebody else, or the register cannot be written.
+    pub fn create(&mut self, new: &NewCredential, by: &Author, now: Timestamp) -> Result<(Token, i64), RegisterError> {
+        let token = Token::random().map_err(|error| RegisterError::Random { reason: error.to_string() })?;
+        let path = self.path.clone();
+        let explain = |error: rusqlite::Error| RegisterError::of(&path, &error);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(explain)?;
+        let same_name: Vec<Credential> =
+            select(&transaction, "WHERE nome = ?1", [new.principal.name.as_str()]).map_err(explain)?;
+        if let Some(other) = same_name.iter().find(|other| other.is_valid(now) && other.principal != new.principal) {
+            return Err(RegisterError::OtherPrincipal {
+                name: new.principal.name.to_string(),
+                roles: other.principal.roles.to_string(),
+            });
+        }
+        let principal = &new.principal;
+        let prefixes = serde_json::to_string(&principal.prefixes).unwrap_or_default();
+        transaction
+            .execute(
+                "INSERT INTO credencial (resumo, nome, papeis, cientista_id, prefixos, criada_por, criada_em, expira_em) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![
+                    token.digest().as_bytes(),
+                    principal.name.as_str(),
+                    principal.roles.to_string(),
+                    principal.scientist,
+                    prefixes,
+                    by.as_str(),
+                    now.as_micros(),
+                    new.expires.map(Timestamp::as_micros),
+                ],
+            )
+            .map_err(explain)?;
+        let id = transaction.last_insert_rowid();
+        transaction.commit().map_err(explain)?;
+        Ok((token, id))
+    }
+
+    /// Revokes a token. Returns the credential as it is then, or `None` if there is none of that number. One that is revoked already
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// When the register cannot be written.
+    pub fn revoke(&mut self, id: i64, now: Timestamp) -> Result<Option<Credential>, RegisterError> {
+        self.connection
+            .execute(
+                "UPDATE credencial SET revogada_em = ?2 WHERE id = ?1 AND revogada_em IS NULL",
+                params![id, now.as_micros()],
+            )
+            .map_err(|error| self.explain(&error))?;
+        self.one(id)
+    }
+
+    /// The credential of that number.
+    ///
+    /// # Errors
+    /// When the register cannot be read.
+    pub fn one(&self, id: i64) -> Result<Option<Credential>, RegisterError> {
+        let sql = format!("SELECT {COLUMNS} FROM credencial WHERE id = ?1");
+        self.connection.query_row(&sql, [id], read).optional().map_err(|error| self.explain(&error))
+    }
+
+    /// Every credential, the oldest first.
+    ///
+    /// # Errors
+    /// When the register cannot be read.
+    pub fn all(&self) -> Result<Vec<Credential>, RegisterError> {
+        select(&self.connection, "ORDER BY id", []).map_err(|error| self.explain(&error))
+    }
+
+    /// Stores when and from where credentials were used.
+    ///
+    /// # Errors
+    /// When the register cannot be written.
+    pub fn note_usages(&mut self, usages: &[(i64, Usage)]) -> Result<(), RegisterError> {
+        let path = self.path.clone();
+        let explain = |error: rusqlite::Error| RegisterError::of(&path, &error);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(explain)?;
+        for (id, usage) in usages {
+            transaction
+                .execute(
+                    "UPDATE credencial SET usada_em = ?2, usada_de = ?3 WHERE id = ?1",
+                    params![id, usage.day, usage.ip.map(|ip| ip.to_string())],
+                )
+                .map_err(explain)?;
+        }
+        transaction.commit().map_err(explain)
+    }
+
+    fn explain(&self, error: &rusqlite::Error) -> RegisterError {
+        RegisterError::of(&self.path, error)
+    }
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), RegisterError> {
+    let explain = |error: rusqlite::Error| RegisterError::of(path, &error);
+    // Readers are not kept waiting by a writer.
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(explain)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(explain)?;
+    let pragma = |name: &str| transaction.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    let (kind, found) = (pragma("application_id").map_err(explain)?, pragma("user_version").map_err(explain)?);
+    let tables: i64 =
+        transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(explain)?;
+    if kind != APPLICATION_ID && (kind != 0 || tables > 0) {
+        return Err(RegisterError::OtherFile { path: path.to_owned() });
+    }
+    if found > NEWEST {
+        return Err(RegisterError::Newer { path: path.to_owned() });
+    }
+    for (version, sql) in MIGRATIONS.iter().filter(|(version, _)| *version > found) {
+        transaction.execute_batch(sql).map_err(explain)?;
+        transaction.pragma_update(None, "user_version", version).map_err(explain)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(explain)?;
+    transaction.commit().map_err(explain)
+}
+
+fn select(connection: &Connection, rest: &str, values: impl rusqlite::Params) -> rusqlite::Result<Vec<Credential>> {
+    connection.prepare(&format!("SELECT {COLUMNS} FROM credencial {rest}"))?.query_map(values, read)?.collect()
+}
+
+fn read(row: &Row) -> rusqlite::Result<Credential> {
+    let invalid = |column: usize, what: String| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, what.into())
+    };
+    let instant = |column: usize| -> rusqlite::Result<Option<Timestamp>> {
+        let micros: Option<i64> = row.get(column)?;
+        micros
+            .map(|micros| Timestamp::from_micros(micros).ok_or_else(|| invalid(column, micros.to_string())))
+            .transpose()
+    };
+    let name: String = row.get(2)?;
+    let roles: String = row.get(3)?;
+    let prefixes: String = row.get(5)?;
+    let last_day: Option<String> = row.get(10)?;
+    let last_ip: Option<String> = row.get(11)?;
+    Ok(Credential {
+        id: row.get(0)?,
+        digest: row.get::<_, Option<[u8; 32]>>(1)?.map(Digest::from_bytes),
+        principal: Principal {
+            name: Author::parse(&name).map_err(|_| invalid(2, name))?,
+            roles: Roles::parse(&roles).map_err(|role| invalid(3, role))?,
+            scientist: row.get(4)?,
+            prefixes: serde_json::from_str(&prefixes).map_err(|error| invalid(5, error.to_string()))?,
+        },
+        created_by: row.get(6)?,
+        created: instant(7)?.ok_or_else(|| invalid(7, "NULL".to_owned()))?,
+        expires: instant(8)?,
+        revoked: instant(9)?,
+        last: last_day.map(|day| Usage { day, ip: last_ip.and_then(|ip| ip.parse().ok()) }),
+    })
+}

@@ -1,0 +1,154 @@
+//! The register against its file, as several services and the command line use it at once.
+
+use std::time::Duration;
+
+use super::*;
+use crate::access::grant::{DAYS_DEFAULT, Grant};
+use crate::access::role::{Role, Roles};
+
+const LATER: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn reader(name: &str, days: u32) -> NewCredential {
+    let roles: Roles = [Role::Reader].into_iter().collect();
+    let grant = Grant { name: name.to_owned(), roles, days, ..Grant::default() };
+    grant.check(noon()).unwrap()
+}
+
+fn noon() -> Timestamp {
+    Timestamp::parse_rfc3339("2026-11-26T12:00:00Z").unwrap()
+}
+
+fn by() -> Author {
+    Author::COMMAND_LINE
+}
+
+fn quiet() -> Logger {
+    Logger::root(slog::Discard, slog::o!())
+}
+
+fn start(folder: &Path, clock: &Clock) -> Register {
+    Register::start(folder, clock.clone(), &quiet()).unwrap()
+}
+
+/// Waits until `holds`, for ten seconds at the most.
+fn wait(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// What a token is, once the register has looked at its file.
+fn found(register: &Register, token: &Token) -> Result<String, Unidentified> {
+    let mut found = Err(Unidentified::Unavailable);
+    wait("the register can be read", || {
+        found = register.identify(token.expose(), None);
+        found != Err(Unidentified::Unavailable)
+    });
+    found.map(|principal| principal.name.to_string())
+}
+
+#[test]
+fn a_token_lives_until_its_end_or_its_revocation() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::held_at(noon());
+    let register = start(folder.path(), &clock);
+    let (short, _) = register.create(&reader("ana", 1), &by()).unwrap();
+    let (long, credential) = register.create(&reader("bia", DAYS_DEFAULT), &by()).unwrap();
+    assert_eq!(found(&register, &short), Ok("ana".to_owned()));
+    clock.set(noon().saturating_add(LATER));
+    assert_eq!(found(&register, &short), Err(Unidentified::Expired));
+    assert_eq!(found(&register, &long), Ok("bia".to_owned()));
+    let revoked = register.revoke(credential.id).unwrap().unwrap();
+    assert_eq!(revoked.revoked, Some(clock.now()));
+    assert_eq!(found(&register, &long), Err(Unidentified::Revoked));
+    assert_eq!(found(&register, &Token::random().unwrap()), Err(Unidentified::Unknown));
+    assert_eq!(register.revoke(99).unwrap(), None);
+    // A second revocation changes nothing.
+    clock.set(noon().saturating_add(LATER * 2));
+    assert_eq!(register.revoke(credential.id).unwrap().unwrap().revoked, revoked.revoked);
+}
+
+#[test]
+fn what_one_process_changes_every_other_one_knows() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::held_at(noon());
+    let (one, other) = (start(folder.path(), &clock), start(folder.path(), &clock));
+    let (token, credential) = one.create(&reader("ana", 1), &by()).unwrap();
+    assert_eq!(found(&one, &token), Ok("ana".to_owned()));
+    wait("the other one knows the token", || found(&other, &token).is_ok());
+    RegisterFile::open(folder.path()).unwrap().revoke(credential.id, noon()).unwrap();
+    for register in [&one, &other] {
+        wait("the revocation is known", || found(register, &token) == Err(Unidentified::Revoked));
+    }
+}
+
+#[test]
+fn where_the_file_is_gone_nobody_is_identified_and_its_return_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::held_at(noon());
+    let register = start(folder.path(), &clock);
+    let (token, _) = register.create(&reader("ana", 1), &by()).unwrap();
+    let away = tempfile::tempdir().unwrap();
+    let names = ["acesso.db", "acesso.db-wal", "acesso.db-shm"];
+    for name in names {
+        let _ = std::fs::rename(folder.path().join(name), away.path().join(name));
+    }
+    wait("nobody is identified", || register.identify(token.expose(), None) == Err(Unidentified::Unavailable));
+    assert!(!folder.path().join("acesso.db").exists());
+    for name in names {
+        let _ = std::fs::rename(away.path().join(name), folder.path().join(name));
+    }
+    assert_eq!(found(&register, &token), Ok("ana".to_owned()));
+}
+
+#[test]
+fn the_last_use_is_stored_with_its_day_and_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::held_at(noon());
+    let register = start(folder.path(), &clock);
+    let (token, credential) = register.create(&reader("ana", 1), &by()).unwrap();
+    let ip: IpAddr = "192.0.2.7".parse().unwrap();
+    wait("it is identified", || register.identify(token.expose(), Some(ip)).is_ok());
+    drop(register);
+    let stored = RegisterFile::open(folder.path()).unwrap().one(credential.id).unwrap().unwrap();
+    assert_eq!(stored.last, Some(Usage { day: "2026-11-26".to_owned(), ip: Some(ip) }));
+}
+
+#[test]
+fn one_name_is_one_principal_while_a_token_of_it_is_valid() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = RegisterFile::open(folder.path()).unwrap();
+    let (_, first) = file.create(&reader("ana", 1), &by(), noon()).unwrap();
+    file.create(&reader("ana", 2), &by(), noon()).unwrap();
+    let operator = Grant { name: "ana".to_owned(), roles: [Role::Operator].into_iter().collect(), ..Grant::default() };
+    let operator = operator.check(noon()).unwrap();
+    let refused = file.create(&operator, &by(), noon());
+    assert!(matches!(refused, Err(RegisterError::OtherPrincipal { .. })), "{refused:?}");
+    file.revoke(first, noon()).unwrap();
+    assert!(file.create(&operator, &by(), noon()).is_err());
+    assert!(file.create(&operator, &by(), noon().saturating_add(LATER * 2)).is_ok());
+    assert_eq!(file.all().unwrap().len(), 3);
+}
+
+#[test]
+fn another_database_a_newer_one_and_a_damaged_one_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(file::REGISTER_FILE);
+    let refused = || RegisterFile::open(folder.path()).err();
+    for sql in ["CREATE TABLE x (y)", "PRAGMA application_id = 7"] {
+        rusqlite::Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+        assert!(matches!(refused(), Some(RegisterError::OtherFile { .. })), "{sql}: {:?}", refused());
+        std::fs::remove_file(&path).unwrap();
+    }
+    drop(RegisterFile::open(folder.path()).unwrap());
+    rusqlite::Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
+    assert!(matches!(refused(), Some(RegisterError::Newer { .. })), "{:?}", refused());
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, "no database at all, and long enough to be read as one".repeat(20)).unwrap();
+    assert!(matches!(refused(), Some(RegisterError::OtherFile { .. })), "{:?}", refused());
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(folder.path().join("elsewhere.db"), &path).unwrap();
+    assert!(matches!(refused(), Some(RegisterError::Access { .. })), "{:?}", refused());
+}

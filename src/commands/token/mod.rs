@@ -1,0 +1,253 @@
+//! `token`: makes, lists and revokes the tokens of a data folder. The owner of the folder is the first operator.
+
+mod table;
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow, bail};
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
+use rust_i18n::t;
+
+use super::outcome::{EXIT_UNEXPECTED, Outcome};
+use super::output::{print, table_width, tell};
+use super::values::whole_number;
+use crate::access::grant::{DAYS_DEFAULT, DAYS_MAX, Grant, PREFIX_BYTES_MAX, PREFIXES_MAX, WrongGrant};
+use crate::access::register::credential::Credential;
+use crate::access::register::file::{REGISTER_FILE, RegisterFile};
+use crate::access::role::{Role, Roles};
+use crate::access::{AUTHOR_MAX, Author, WrongName};
+use crate::data_dir;
+use crate::files;
+use crate::store::sqlite::has_scientist;
+use crate::time::Clock;
+
+/// Arguments of `token`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  sctec token create ana --role cientista --scientist 7 --out ana.token
+  sctec token create chefe --role operador --role auditor > chefe.token
+  sctec token create backup --role servico --prefix backup- --valid-days 30
+  sctec token list
+  sctec token revoke 3
+
+A service asks for tokens when it is started with --access token. It notices a new or a revoked token within a second. A token is \
+shown once: only its SHA-256 is stored.
+
+Exit status: 0 done, 1 there is no such token, 2 could not run.")]
+pub(super) struct TokenArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum Action {
+    /// Make a token and print it, once
+    Create(CreateArgs),
+    /// List the tokens, without their secrets
+    List(ListArgs),
+    /// Revoke tokens by their numbers
+    Revoke(RevokeArgs),
+}
+
+/// The folder whose tokens they are.
+#[derive(Clone, Debug, Args)]
+struct FolderArgs {
+    /// The service's data folder; it must be yours
+    #[arg(long, env = "SCTEC_DATA_DIR", default_value = "sctec-data", value_name = "DIR")]
+    data_dir: PathBuf,
+}
+
+#[derive(Clone, Debug, Args)]
+struct CreateArgs {
+    /// The name of the person or program that gets it: it stands in the audit trail
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// What it may do. Repeat it for several roles
+    #[arg(long = "role", value_name = "ROLE", required = true, value_parser = PossibleValuesParser::new(Role::ALL.map(Role::name)))]
+    roles: Vec<String>,
+    /// The number of the scientist that it is, with the role cientista
+    #[arg(long, value_name = "N", value_parser = whole_number::<u32>(1..=u32::MAX.into()))]
+    scientist: Option<u32>,
+    /// The beginning of the names that it may lock, with the role servico; '*' is every name. Repeat it for several
+    #[arg(long = "prefix", value_name = "PREFIX")]
+    prefixes: Vec<String>,
+    /// How many days it is valid; 0 is without end
+    #[arg(long, default_value_t = DAYS_DEFAULT, value_name = "DAYS", value_parser = whole_number::<u32>(0..=DAYS_MAX as u64))]
+    valid_days: u32,
+    /// Write the token to this new file, for you alone, and not to stdout
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    folder: FolderArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+struct ListArgs {
+    /// Print one JSON object per token
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    folder: FolderArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+struct RevokeArgs {
+    /// The numbers of the tokens, as 'sctec token list' shows them
+    #[arg(value_name = "ID", required = true, value_parser = whole_number::<u32>(1..=u32::MAX.into()))]
+    ids: Vec<u32>,
+    #[command(flatten)]
+    folder: FolderArgs,
+}
+
+/// Does what is asked for.
+///
+/// # Errors
+/// When the folder cannot be used, or the token may not be made.
+pub fn run(args: &TokenArgs) -> Outcome {
+    match &args.action {
+        Action::Create(args) => create(args),
+        Action::List(args) => list(args),
+        Action::Revoke(args) => revoke(args),
+    }
+}
+
+fn create(args: &CreateArgs) -> Outcome {
+    let clock = Clock::system();
+    let roles: Roles = args.roles.iter().filter_map(|name| Role::from_name(name)).collect();
+    let grant = Grant {
+        name: args.name.clone(),
+        roles,
+        scientist: args.scientist.map(i64::from),
+        prefixes: args.prefixes.clone(),
+        days: args.valid_days,
+    };
+    let new = grant.check(clock.now()).map_err(|wrong| anyhow!("{}", in_words(wrong)))?;
+    let folder = &args.folder.data_dir;
+    data_dir::prepare(folder)?;
+    check_scientist(folder, new.principal.scientist)?;
+    // The file comes first: a token that nobody has been shown would stay valid.
+    let out = args.out.as_deref().map(|path| Ok::<_, anyhow::Error>((path, new_file(path)?))).transpose()?;
+    let created = RegisterFile::open(folder).and_then(|mut file| file.create(&new, &Author::COMMAND_LINE, clock.now()));
+    let (token, id) = match created {
+        Ok(created) => created,
+        Err(failed) => {
+            if let Some((path, _)) = out {
+                // It is empty, and was made just now.
+                let _ = std::fs::remove_file(path);
+            }
+            return Err(failed.into());
+        }
+    };
+    match out {
+        Some((path, mut file)) => {
+            let written = writeln!(file, "{}", token.expose()).and_then(|()| file.sync_all());
+            written.with_context(|| {
+                t!("cannot write %{path}; revoke token %{id} and make another", path = path.display(), id = id)
+            })?;
+        }
+        None => {
+            print(&format!("{}\n", token.expose()))?;
+        }
+    }
+    let name = &new.principal.name;
+    tell(if let Some(end) = new.expires {
+        let end = end.seconds();
+        t!("token %{id} of %{name}, valid until %{end}; it is not shown again", id = id, name = name, end = end)
+    } else {
+        t!("token %{id} of %{name}, valid without end; it is not shown again", id = id, name = name)
+    });
+    if args.out.is_none() && std::io::stdout().is_terminal() {
+        tell(t!("keep it in a file that only its user can read, and give the file to the tools: --token-file FILE"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn new_file(path: &Path) -> anyhow::Result<std::fs::File> {
+    let made = files::private_no_link().write(true).create_new(true).open(path);
+    made.map_err(|error| {
+        if error.kind() == std::io::ErrorKind::AlreadyExists {
+            return anyhow!("{}", t!("%{path} exists; choose another file for the token", path = path.display()));
+        }
+        anyhow::Error::new(error).context(t!("cannot write %{path}", path = path.display()))
+    })
+}
+
+/// Refuses a scientist whom the folder's agenda does not have. A folder without an agenda (a coordinator's) is not asked.
+fn check_scientist(folder: &Path, scientist: Option<i64>) -> anyhow::Result<()> {
+    let (Some(scientist), path) = (scientist, folder.join(data_dir::DATABASE_FILE)) else { return Ok(()) };
+    if path.exists() && !has_scientist(&path, scientist)? {
+        bail!("{}", t!("there is no scientist %{n} in %{path}", n = scientist, path = path.display()));
+    }
+    Ok(())
+}
+
+fn list(args: &ListArgs) -> Outcome {
+    let file = open(&args.folder.data_dir)?;
+    let (all, now) = (file.all()?, Clock::system().now());
+    let shown = if args.json { table::lines(&all, now) } else { table::table(&all, now, table_width()) };
+    print(&shown)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn revoke(args: &RevokeArgs) -> Outcome {
+    let mut file = open(&args.folder.data_dir)?;
+    let mut status = ExitCode::SUCCESS;
+    for id in &args.ids {
+        let before: Option<Credential> = file.one(i64::from(*id))?;
+        let revoked = file.revoke(i64::from(*id), Clock::system().now())?;
+        match (before, revoked) {
+            (Some(before), Some(after)) if before.revoked.is_none() => {
+                tell(t!("token %{id} of %{name} is revoked", id = id, name = after.principal.name));
+            }
+            (_, Some(after)) => {
+                tell(t!("token %{id} of %{name} was revoked before", id = id, name = after.principal.name));
+            }
+            (_, None) => {
+                tell(t!("there is no token %{id}; 'sctec token list' shows all", id = id));
+                status = ExitCode::from(EXIT_UNEXPECTED);
+            }
+        }
+    }
+    Ok(status)
+}
+
+/// The register of a folder that has one.
+fn open(folder: &Path) -> anyhow::Result<RegisterFile> {
+    if !folder.join(REGISTER_FILE).exists() {
+        bail!(
+            "{}",
+            t!(
+                "%{path} has no tokens; 'sctec token create' makes the first, and --data-dir chooses another folder",
+                path = folder.display()
+            )
+        );
+    }
+    data_dir::prepare(folder)?;
+    Ok(RegisterFile::open(folder)?)
+}
+
+fn in_words(wrong: WrongGrant) -> String {
+    let text = match wrong {
+        WrongGrant::Name(WrongName::Form) => {
+            t!("a name has 1 to %{most} letters without accents, digits and . _ - + @", most = AUTHOR_MAX)
+        }
+        WrongGrant::Name(WrongName::Reserved) => t!("this name has another meaning in the records; choose another"),
+        WrongGrant::NoRole => t!("a token needs a role: --role"),
+        WrongGrant::NoScientist => t!("the role cientista needs the number of the scientist: --scientist"),
+        WrongGrant::ScientistWithoutRole => t!("--scientist goes with --role cientista"),
+        WrongGrant::NoPrefix => {
+            t!(
+                "the role servico needs the beginnings of the names that it may lock: --prefix, or --prefix '*' for every name"
+            )
+        }
+        WrongGrant::PrefixWithoutRole => t!("--prefix goes with --role servico"),
+        WrongGrant::Prefix => {
+            t!("at most %{most} prefixes, each of 1 to %{bytes} bytes", most = PREFIXES_MAX, bytes = PREFIX_BYTES_MAX)
+        }
+        WrongGrant::Days => t!("--valid-days is at most %{most}", most = DAYS_MAX),
+    };
+    text.into_owned()
+}
