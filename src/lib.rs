@@ -34,10 +34,10 @@
 //! - [`coordinator`]: the lock table, the service around it, and its client;
 //! - [`store`]: the agenda's storage: an interface, and SQLite behind it;
 //! - [`audit`]: the record, its hash chain, and the file;
-//! - [`access`]: who asks;
 //! - [`agenda`]: slots, bookings and their rules;
 //! - [`clock`]: Cristian's algorithm and its client;
 //! - [`http`]: HTTP on hyper, without any domain;
+//! - [`access`]: who asks, and what they may do;
 //! - [`batch`]: adaptive batching; [`text`]: escaping; [`data_dir`] and [`files`]: the data folder and facts about files;
 //!   [`language`]: the catalogues of the command line; [`logging`]; [`panics`]; [`time`]: instants and the clock.
 //!
@@ -62,12 +62,13 @@ pub mod stress;
 pub mod coordinator;
 mod store;
 
-pub mod access;
 pub mod agenda;
 pub mod audit;
 pub mod clock;
 
 pub mod http;
+
+pub mod access;
 
 mod batch;
 mod data_dir;

@@ -13,6 +13,8 @@ use crate::logging::{Config, Logs};
 
 /// The agenda's database in the data folder.
 pub const DATABASE_FILE: &str = "sctec.db";
+/// The register of tokens in the data folder.
+pub const REGISTER_FILE: &str = "acesso.db";
 /// The scheduler's log in the data folder.
 pub const SCHEDULER_LOG: &str = "app.log";
 /// The coordinator's log in the data folder.

@@ -13,11 +13,10 @@ use rustix::process::geteuid;
 use slog::{Logger, info};
 
 use super::error::DataDirError;
-use crate::access::register::file::REGISTER_FILE;
 
 /// The beginnings of the names of our files.
 const OURS: [&str; 11] = [
-    REGISTER_FILE,
+    "acesso.db",
     "sctec.db",
     "corrida.db",
     "audit.",
@@ -30,7 +29,7 @@ const OURS: [&str; 11] = [
     "coordenador.lock",
 ];
 /// The files of ours that are never behind a link: an operator has no use for it, and what stands there decides who may write.
-const NO_LINKS: [&str; 5] = [REGISTER_FILE, "audit.lock", "corrida-audit.lock", "coordenador.lock", "coordenador.json"];
+const NO_LINKS: [&str; 5] = ["acesso.db", "audit.lock", "corrida-audit.lock", "coordenador.lock", "coordenador.json"];
 /// The permissions of everyone but the owner.
 const OTHERS: u32 = 0o077;
 /// Of these, those to write.

@@ -2,7 +2,6 @@
 //! ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750)).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde_json::Value;
@@ -21,8 +20,6 @@ use crate::access::token::WrongToken;
 const CHALLENGE: &str = "Bearer realm=\"sctec\"";
 /// The same, to a client that has sent a token.
 const CHALLENGE_AGAIN: &str = "Bearer realm=\"sctec\", error=\"invalid_token\"";
-/// How often, and how many times, a register that could not be read just now is asked again.
-const ASK_AGAIN: (Duration, u32) = (Duration::from_millis(50), 20);
 
 /// How a service finds out who its callers are.
 #[derive(Clone, Default)]
@@ -57,15 +54,16 @@ impl Identity {
     async fn identify(&self, request: &Request) -> Result<Who, Unidentified> {
         let Self::Tokens(register) = self else { return Ok(Who::Anyone) };
         let Some(token) = bearer(&request.head.headers)? else { return Ok(Who::Stranger) };
-        let (pause, times) = ASK_AGAIN;
-        for _ in 0..times {
-            match register.identify(token, Some(ip_of(request.peer))) {
-                // After a pause of the process, the register looks at its file first.
-                Err(Unidentified::Unavailable) => tokio::time::sleep(pause).await,
-                found => return found.map(Who::Known),
+        let from = Some(ip_of(request.peer));
+        let found = match register.identify(token, from) {
+            // The token may have been made just now, or the process was paused.
+            Err(Unidentified::Unknown | Unidentified::Unavailable) => {
+                register.look().await;
+                register.identify(token, from)
             }
-        }
-        Err(Unidentified::Unavailable)
+            found => found,
+        };
+        found.map(Who::Known)
     }
 }
 

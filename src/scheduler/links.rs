@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::requests::{AuditRequest, FreeRequest, ListRequest, cursor};
-use super::tokens;
 use crate::access::principal::Who;
 use crate::access::role::Permission;
 use crate::agenda::timetable::{Period, SlotState};
@@ -12,6 +11,9 @@ use crate::agenda::{Booking, SLOT_MIN, SlotRange, Status};
 use crate::audit::filter::Wanted;
 use crate::http::links::{Link, Links, path_segment, with_query};
 use crate::time::Timestamp;
+
+/// The path of the tokens.
+pub const TOKENS_PATH: &str = "/tokens";
 
 /// The template of the list of bookings.
 const BOOKINGS_TEMPLATE: &str = "/agendamentos{?telescopio,cientista_id,status,de,ate,limite}";
@@ -175,7 +177,7 @@ pub fn entry(who: &Who, identifies: bool) -> Links {
         .with_if(may_book(who), "agendar", book)
         .with_if(who.may(Permission::ReadTrail), "auditoria", || Link::template(AUDIT_TEMPLATE))
         .with_if(reads, "eventos", || Link::titled("/eventos", "A agenda ao vivo (server-sent events)"))
-        .with_if(identifies && who.may(Permission::ManageAccess), "tokens", || Link::get(tokens::TOKENS_PATH))
+        .with_if(identifies && who.may(Permission::ManageAccess), "tokens", || Link::get(TOKENS_PATH))
         .with("saude", Link::get("/saude"))
         .with("pronto", Link::get("/pronto"))
 }
@@ -284,4 +286,31 @@ fn free_near(telescope: &str, slots: SlotRange) -> Link {
 fn at_slots(telescope: &str, start: Timestamp, end: Timestamp) -> Link {
     let (start, end) = (start.seconds().to_string(), end.seconds().to_string());
     Link::get(with_query("/agendamentos", [("telescopio", telescope), ("de", &start), ("ate", &end)]))
+}
+
+/// From the list of tokens.
+pub fn of_tokens() -> Links {
+    Links::new()
+        .with("self", Link::get(TOKENS_PATH))
+        .with("criar", Link::action("POST", TOKENS_PATH, "Criar um token"))
+        .with("inicio", Link::get("/"))
+}
+
+/// From a token.
+pub fn of_token(id: i64, revoked: bool) -> Links {
+    let href = token_path(id);
+    Links::new()
+        .with("self", Link::get(href.clone()))
+        .with_if(!revoked, "revogar", || Link::action("DELETE", href, "Revogar este token"))
+        .with("tokens", Link::get(TOKENS_PATH))
+}
+
+/// To the tokens.
+pub fn to_tokens() -> Links {
+    Links::new().with("tokens", Link::get(TOKENS_PATH)).with("inicio", Link::get("/"))
+}
+
+/// The path of a token.
+pub fn token_path(id: i64) -> String {
+    format!("{TOKENS_PATH}/{id}")
 }

@@ -6,7 +6,7 @@ use hyper::Method;
 use slog::{debug, info};
 
 use super::app::App;
-use super::tokens::{self, TOKENS_PATH};
+use super::tokens;
 use super::{handlers, links, page, timetable, trail};
 use crate::access::ip_of;
 use crate::access::role::{Need, Permission};
@@ -69,8 +69,8 @@ static TABLE: &Table<Route> = {
         (Route::Audit, get("/auditoria", May(ReadTrail), "the audit trail's records, by pages").query(Read)),
         (Route::AuditHead, get("/auditoria/cabeca", May(ReadTrail), "the audit trail's newest record")),
         (Route::Listen, get("/eventos", May(ReadAgenda), "the agenda's events, as a stream").query(Read)),
-        (Route::Tokens, get(TOKENS_PATH, May(ManageAccess), "the tokens, without their secrets")),
-        (Route::Create, Endpoint::new(Method::POST, TOKENS_PATH, May(ManageAccess), "makes a token")),
+        (Route::Tokens, get(links::TOKENS_PATH, May(ManageAccess), "the tokens, without their secrets")),
+        (Route::Create, Endpoint::new(Method::POST, links::TOKENS_PATH, May(ManageAccess), "makes a token")),
         (Route::Token, get("/tokens/{id}", May(ManageAccess), "one token, without its secret")),
         (Route::Revoke, Endpoint::new(Method::DELETE, "/tokens/{id}", May(ManageAccess), "revokes a token")),
         (Route::Health, get("/saude", Nothing, "whether the process answers").query(Ignored)),

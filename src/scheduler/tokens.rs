@@ -10,7 +10,7 @@ use slog::{error, info};
 
 use super::app::App;
 use super::handlers::catalogue;
-use super::requests;
+use super::{links, requests};
 use crate::access::grant::{DAYS_DEFAULT, DAYS_MAX, Grant, PREFIX_BYTES_MAX, PREFIXES_MAX, WrongGrant};
 use crate::access::register::credential::Credential;
 use crate::access::register::{Register, RegisterError};
@@ -19,7 +19,7 @@ use crate::access::token::Token;
 use crate::access::{AUTHOR_MAX, WrongName};
 use crate::http::fields::{Fields, TextRule, checked_text, shown};
 use crate::http::identity::Identity;
-use crate::http::links::{Link, Links};
+use crate::http::links::Links;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
 use crate::http::wrong::{FieldCode, Wrong};
@@ -27,8 +27,6 @@ use crate::http::{self, Response, body, kind};
 use crate::panics;
 use crate::time::Timestamp;
 
-/// The path of the tokens.
-pub const TOKENS_PATH: &str = "/tokens";
 /// The most bytes of a body.
 const BODY_MAX: usize = 16 * 1024;
 /// The fields of a new token.
@@ -57,11 +55,6 @@ struct TokenView<'a> {
 
 fn view<'a>(credential: &'a Credential, secret: Option<&'a Token>, now: Timestamp) -> TokenView<'a> {
     let instant = |at: Timestamp| at.micros().to_string();
-    let href = path_of(credential.id);
-    let links = Links::new()
-        .with("self", Link::get(href.clone()))
-        .with_if(credential.revoked.is_none(), "revogar", || Link::action("DELETE", href, "Revogar este token"))
-        .with("tokens", Link::get(TOKENS_PATH));
     TokenView {
         id: credential.id,
         nome: credential.principal.name.as_str(),
@@ -76,12 +69,8 @@ fn view<'a>(credential: &'a Credential, secret: Option<&'a Token>, now: Timestam
         usado_em: credential.last.as_ref().map(|last| last.day.as_str()),
         usado_de: credential.last.as_ref().and_then(|last| last.ip).map(|ip| ip.to_string()),
         token: secret.map(Token::expose),
-        _links: links,
+        _links: links::of_token(credential.id, credential.revoked.is_some()),
     }
-}
-
-fn path_of(id: i64) -> String {
-    format!("{TOKENS_PATH}/{id}")
 }
 
 /// `GET /tokens`.
@@ -90,11 +79,7 @@ pub async fn list(app: &App, request: &Request) -> Result<Response, Problem> {
     let now = register.now();
     let all = on_disk(register, request, Register::all).await?;
     let shown: Vec<_> = all.iter().map(|credential| view(credential, None, now)).collect();
-    let links = Links::new()
-        .with("self", Link::get(TOKENS_PATH))
-        .with("criar", Link::action("POST", TOKENS_PATH, "Criar um token"))
-        .with("inicio", Link::get("/"));
-    Ok(http::json(StatusCode::OK, &json!({ "tokens": shown, "_links": links })))
+    Ok(http::json(StatusCode::OK, &json!({ "tokens": shown, "_links": links::of_tokens() })))
 }
 
 /// `GET /tokens/{id}`.
@@ -134,7 +119,7 @@ pub async fn create(app: &App, request: &mut Request) -> Result<Response, Proble
     let mut response = http::json(StatusCode::CREATED, &view(&credential, Some(&token), now));
     // No cache may keep the secret.
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(location) = HeaderValue::from_str(&path_of(credential.id)) {
+    if let Ok(location) = HeaderValue::from_str(&links::token_path(credential.id)) {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
@@ -190,8 +175,7 @@ fn number(id: &str) -> Result<i64, Problem> {
 }
 
 fn unknown(id: &str) -> Problem {
-    let links = Links::new().with("tokens", Link::get(TOKENS_PATH));
-    Problem::new(kind::NOT_FOUND, format!("Não há token {id}.")).with_links(links)
+    Problem::new(kind::NOT_FOUND, format!("Não há token {id}.")).with_links(links::to_tokens())
 }
 
 /// Reads the fields of a new token.

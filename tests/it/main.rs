@@ -3,6 +3,7 @@
 //! They are one crate, so that the library is linked once. Only `tests/panics.rs` needs a process of its own.
 //! A test that needs a tool is ignored and names the tool; `cargo test -- --ignored` runs those.
 
+mod access;
 mod agenda;
 mod agenda_live;
 mod audit;

@@ -13,11 +13,10 @@ use crate::access::Author;
 use crate::access::principal::Principal;
 use crate::access::role::Roles;
 use crate::access::token::{Digest, Token};
+use crate::data_dir::REGISTER_FILE;
 use crate::files::{self, FileId};
 use crate::time::Timestamp;
 
-/// The register in a data folder.
-pub const REGISTER_FILE: &str = "acesso.db";
 /// How long a statement waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// SQLite's `application_id`: "SCTI".

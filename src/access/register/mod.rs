@@ -11,12 +11,13 @@ pub mod file;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use slog::{Logger, error, info, warn};
+use tokio::sync::watch;
 
 use self::credential::{Credential, NewCredential, State, Usage};
 pub use self::error::RegisterError;
@@ -24,10 +25,13 @@ use self::file::RegisterFile;
 use super::Author;
 use super::principal::Principal;
 use super::token::{Digest, Token, WrongToken};
+use crate::data_dir::REGISTER_FILE;
 use crate::time::{Clock, Timestamp};
 
 /// The pause between two looks at the file. A revocation holds within a second everywhere.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How long a caller waits for a look at the file.
+const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 /// How long the last reading is trusted while the file cannot be read.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// The pause between two times that uses of credentials are stored.
@@ -61,6 +65,10 @@ struct Shared {
     /// Held from reading the file until it is known, so that what is older never replaces what is newer.
     learning: Mutex<()>,
     stop: AtomicBool,
+    /// How many looks at the file have begun.
+    begun: AtomicU64,
+    /// How many have ended.
+    ended: watch::Sender<u64>,
 }
 
 struct Known {
@@ -89,8 +97,13 @@ impl Register {
             info!(log, "Nenhum token é válido ainda: crie o primeiro com sctec token create, nesta máquina");
         }
         let known = Known { credentials: entries(credentials), looked: Instant::now() };
-        let shared =
-            Arc::new(Shared { known: RwLock::new(known), learning: Mutex::new(()), stop: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            known: RwLock::new(known),
+            learning: Mutex::new(()),
+            stop: AtomicBool::new(false),
+            begun: AtomicU64::new(0),
+            ended: watch::Sender::new(0),
+        });
         let watcher = Watcher {
             shared: Arc::clone(&shared),
             data_dir: data_dir.to_owned(),
@@ -100,10 +113,8 @@ impl Register {
             log: log.clone(),
         };
         let thread = std::thread::Builder::new().name("acesso".to_owned()).spawn(move || watcher.watch());
-        let watcher = thread.map_err(|error| RegisterError::Access {
-            path: data_dir.join(file::REGISTER_FILE),
-            reason: error.to_string(),
-        })?;
+        let watcher = thread
+            .map_err(|error| RegisterError::Access { path: data_dir.join(REGISTER_FILE), reason: error.to_string() })?;
         Ok(Self { shared, data_dir: data_dir.to_owned(), clock, watcher: Some(watcher) })
     }
 
@@ -129,6 +140,17 @@ impl Register {
         }
         *entry.used.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, from));
         Ok(Arc::clone(&entry.principal))
+    }
+
+    /// Waits until the file has been looked at once more, from now on: a token that is not known may have been made just now, and after
+    /// a pause of the process the last reading is too old. It does not wait longer than [`LOOK_PATIENCE`].
+    pub async fn look(&self) {
+        let Some(watcher) = &self.watcher else { return };
+        let mut ended = self.shared.ended.subscribe();
+        let wanted = self.shared.begun.load(Ordering::SeqCst) + 1;
+        watcher.thread().unpark();
+        // Whether it came in time or not: the caller looks at what is known then.
+        let _ = tokio::time::timeout(LOOK_PATIENCE, ended.wait_for(|ended| *ended >= wanted)).await;
     }
 
     /// Makes a token, as [`RegisterFile::create`] does, and knows it at once.
@@ -232,7 +254,10 @@ impl Watcher {
     fn watch(mut self) {
         while !self.shared.stop.load(Ordering::Relaxed) {
             std::thread::park_timeout(LOOK_EVERY);
-            match self.look() {
+            let number = self.shared.begun.fetch_add(1, Ordering::SeqCst) + 1;
+            let looked = self.look();
+            self.shared.ended.send_replace(number);
+            match looked {
                 Ok(()) if self.told => {
                     self.told = false;
                     info!(self.log, "O registro de tokens pode ser lido de novo");
@@ -263,7 +288,7 @@ impl Watcher {
         }
         // The file was moved, removed or replaced: what stands there now counts, and nothing is made in its place.
         self.file = None;
-        let path = self.data_dir.join(file::REGISTER_FILE);
+        let path = self.data_dir.join(REGISTER_FILE);
         if !path.exists() {
             return Err(RegisterError::Access { path, reason: "arquivo não encontrado".to_owned() });
         }

@@ -135,7 +135,7 @@ fn one_name_is_one_principal_while_a_token_of_it_is_valid() {
 #[test]
 fn another_database_a_newer_one_and_a_damaged_one_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(file::REGISTER_FILE);
+    let path = folder.path().join(REGISTER_FILE);
     let refused = || RegisterFile::open(folder.path()).err();
     for sql in ["CREATE TABLE x (y)", "PRAGMA application_id = 7"] {
         rusqlite::Connection::open(&path).unwrap().execute_batch(sql).unwrap();

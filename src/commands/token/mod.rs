@@ -16,7 +16,7 @@ use super::output::{print, table_width, tell};
 use super::values::whole_number;
 use crate::access::grant::{DAYS_DEFAULT, DAYS_MAX, Grant, PREFIX_BYTES_MAX, PREFIXES_MAX, WrongGrant};
 use crate::access::register::credential::Credential;
-use crate::access::register::file::{REGISTER_FILE, RegisterFile};
+use crate::access::register::file::RegisterFile;
 use crate::access::role::{Role, Roles};
 use crate::access::{AUTHOR_MAX, Author, WrongName};
 use crate::data_dir;
@@ -216,7 +216,7 @@ fn revoke(args: &RevokeArgs) -> Outcome {
 
 /// The register of a folder that has one.
 fn open(folder: &Path) -> anyhow::Result<RegisterFile> {
-    if !folder.join(REGISTER_FILE).exists() {
+    if !folder.join(data_dir::REGISTER_FILE).exists() {
         bail!(
             "{}",
             t!(

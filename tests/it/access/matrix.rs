@@ -1,0 +1,314 @@
+//! Each role at each route, as the tables of `docs/API.md` say; and each link exactly where its action is allowed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use hyper::Method;
+use sctec::http::router::Endpoint;
+use sctec::{coordinator, scheduler};
+use serde_json::{Value, json};
+
+use super::{ask, asking, create, status};
+use crate::common::{Server, coordinator_command};
+
+/// The roles, as the options that make them.
+const ROLES: [(&str, &[&str]); 5] = [
+    ("leitor", &["--role", "leitor"]),
+    ("cientista", &["--role", "cientista", "--scientist", "7"]),
+    ("operador", &["--role", "operador"]),
+    ("auditor", &["--role", "auditor"]),
+    ("servico", &["--role", "servico", "--prefix", "matriz-"]),
+];
+const NOBODY: &str = "ninguém";
+
+/// The cells of a service's table: route, role, cell.
+type Cells = BTreeMap<(String, String), String>;
+
+fn documented(service: &str) -> Cells {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/API.md")).unwrap();
+    let table = text.split(&format!("\n| {service} | {NOBODY} |")).nth(1).expect("the table");
+    let row = |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+    let mut lines = table.lines();
+    let roles = row(&format!("{NOBODY} |{}", lines.next().unwrap()));
+    let mut cells = Cells::new();
+    for line in lines.skip(1).take_while(|line| line.starts_with('|')) {
+        let mut row = row(line).into_iter();
+        let route = row.next().unwrap().trim_matches('`').to_owned();
+        for (role, cell) in roles.iter().zip(row) {
+            cells.insert((route.clone(), role.clone()), cell);
+        }
+    }
+    cells
+}
+
+fn routes(endpoints: impl Iterator<Item = &'static Endpoint>) -> BTreeSet<String> {
+    endpoints.map(|endpoint| format!("{} {}", endpoint.method, endpoint.path.replace("{*", "{"))).collect()
+}
+
+/// Every route has its row, and every row its route and a cell for each role.
+fn assert_complete(cells: &Cells, endpoints: impl Iterator<Item = &'static Endpoint>) {
+    let routes = routes(endpoints);
+    let named: BTreeSet<String> = cells.keys().map(|(route, _)| route.clone()).collect();
+    assert_eq!(named, routes);
+    for route in &routes {
+        for role in ROLES.iter().map(|(role, _)| *role).chain([NOBODY]) {
+            let cell = cells.get(&(route.clone(), role.to_owned()));
+            assert!(
+                cell.is_some_and(|cell| ["sim", "401", "403"].contains(&cell.as_str())),
+                "{route} {role}: {cell:?}"
+            );
+        }
+    }
+}
+
+fn assert_cell(cells: &Cells, route: &str, role: &str, found: u16) {
+    let expected = &cells[&(route.to_owned(), role.to_owned())];
+    let fits = match expected.as_str() {
+        "sim" => found != 401 && found != 403,
+        refusal => found.to_string() == refusal,
+    };
+    assert!(fits, "{route} as {role}: {found}, and the table says {expected}");
+}
+
+/// A token for each role, and none for nobody.
+fn tokens(data_dir: &Path) -> Vec<(&'static str, Option<String>)> {
+    let made = ROLES.iter().map(|(role, options)| (*role, Some(create(data_dir, role, options))));
+    made.chain([(NOBODY, None)]).collect()
+}
+
+#[test]
+fn each_role_at_each_route_of_the_scheduler() {
+    let cells = documented("servico-agendamento");
+    assert_complete(&cells, scheduler::endpoints());
+    let services = asking();
+    let tokens = tokens(services.data_dir());
+    let operator = create(services.data_dir(), "chefe", &["--role", "operador"]);
+    let mut minute = 0;
+    let mut next_slot = || {
+        minute += 5;
+        format!("2030-01-01T{:02}:{:02}:00Z", minute / 60, minute % 60)
+    };
+    let mut booked = || {
+        let body = json!({"cientista_id": 7, "horario_inicio_utc": next_slot()}).to_string();
+        let answer = ask("POST", &services.agenda("/agendamentos"), Some(&operator), Some(&body));
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        answer.json()["id"].to_string()
+    };
+    let mut spare = 0;
+    for (role, token) in &tokens {
+        let booking = booked();
+        create(services.data_dir(), "descartavel", &["--role", "leitor"]);
+        spare += 1;
+        // The six roles' tokens and the operator's come first.
+        let token_id = (ROLES.len() + 1 + spare).to_string();
+        for route in routes(scheduler::endpoints()) {
+            let (method, path) = route.split_once(' ').unwrap();
+            let of_tokens = path.starts_with("/tokens");
+            let path = path
+                .replace("/telescopios/{id}", "/telescopios/Hubble-Acad")
+                .replace("/cientistas/{id}", "/cientistas/7")
+                .replace("/agendamentos/{id}", &format!("/agendamentos/{booking}"))
+                .replace("/tokens/{id}", &format!("/tokens/{token_id}"))
+                .replace("{arquivo}", "app.js");
+            let body = match (method, of_tokens) {
+                ("POST", true) => Some(json!({"nome": format!("novo-{role}"), "papeis": ["leitor"]})),
+                ("POST", false) => {
+                    Some(json!({"cientista_id": 7, "horario_inicio_utc": format!("2030-02-01T{spare:02}:00:00Z")}))
+                }
+                _ => None,
+            };
+            let body = body.map(|body| body.to_string());
+            let found = status(method, &services.agenda(&path), token.as_deref(), body.as_deref());
+            assert_cell(&cells, &route, role, found);
+            assert!(found < 404, "{route} as {role}: {found}");
+        }
+    }
+}
+
+#[test]
+fn each_role_at_each_route_of_the_coordinator() {
+    let cells = documented("servico-coordenador");
+    assert_complete(&cells, coordinator::endpoints());
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::spawn(coordinator_command(folder.path(), "127.0.0.1:0").args(["--access", "token"]), 1);
+    for (role, token) in tokens(folder.path()) {
+        for route in routes(coordinator::endpoints()) {
+            let (method, path) = route.split_once(' ').unwrap();
+            let resource = format!("matriz-{role}").replace('é', "e");
+            let mut path = path.replace("{recurso}", &resource).replace("{*recurso}", &resource);
+            let lease = "0".repeat(32);
+            let body = match (method, path.as_str()) {
+                ("POST", "/lock") => Some(json!({ "recurso": resource })),
+                ("POST", "/renew") => Some(json!({ "recurso": resource, "trava_id": lease, "ttl_ms": 1000 })),
+                ("POST", "/unlock") => Some(json!({ "recurso": resource, "trava_id": lease })),
+                ("POST", "/lote") => Some(json!({ "operacoes": [] })),
+                ("POST", "/eventos") => {
+                    Some(json!({ "canal": "matriz-canal", "eventos": [{"evento": "x", "dados": {}}] }))
+                }
+                _ => None,
+            };
+            if route == "GET /eventos" {
+                path.push_str("?canal=matriz-canal");
+            }
+            let body = body.map(|body| body.to_string());
+            let found = status(method, &format!("{}{path}", server.url()), token.as_deref(), body.as_deref());
+            assert_cell(&cells, &route, role, found);
+        }
+    }
+}
+
+/// The links of an answer, at any depth: where they stand, the method and the path.
+fn links(value: &Value, at: &str, found: &mut BTreeSet<(String, String, String)>) {
+    match value {
+        Value::Object(members) => {
+            for (name, inner) in members {
+                if name != "_links" {
+                    links(inner, &format!("{at}.{name}"), found);
+                    continue;
+                }
+                for (rel, link) in inner.as_object().unwrap() {
+                    let (href, method) = (link["href"].as_str().unwrap(), link["method"].as_str().unwrap_or("GET"));
+                    found.insert((format!("{at} {rel}"), method.to_owned(), href.to_owned()));
+                }
+            }
+        }
+        Value::Array(items) => {
+            for (index, inner) in items.iter().enumerate() {
+                links(inner, &format!("{at}[{index}]"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The route that a link leads to.
+fn route_of(method: &str, href: &str) -> String {
+    let path = href.split("{?").next().unwrap().split('?').next().unwrap();
+    let fits = |endpoint: &&Endpoint| {
+        let segments = |text: &str| text.split('/').map(str::to_owned).collect::<Vec<_>>();
+        let (wanted, found) = (segments(endpoint.path), segments(path));
+        endpoint.method == method.parse::<Method>().unwrap()
+            && wanted.len() == found.len()
+            && wanted.iter().zip(&found).all(|(wanted, found)| wanted.starts_with('{') || wanted == found)
+    };
+    let endpoint = scheduler::endpoints().find(fits).unwrap_or_else(|| panic!("{method} {href} leads nowhere"));
+    format!("{} {}", endpoint.method, endpoint.path)
+}
+
+#[test]
+fn a_link_is_there_exactly_where_its_action_is_allowed() {
+    let cells = documented("servico-agendamento");
+    let services = asking();
+    let mut tokens = tokens(services.data_dir());
+    let all: Vec<&str> = ROLES.iter().flat_map(|(_, options)| options.iter().copied()).collect();
+    let everybody = create(services.data_dir(), "todos", &all);
+    for (scientist, start) in [(7, "2030-01-01T03:00:00Z"), (7, "2030-01-01T03:05:00Z"), (5, "2030-01-01T03:10:00Z")] {
+        let body =
+            json!({"cientista_id": scientist, "horario_inicio_utc": start, "observacoes": "segredo"}).to_string();
+        assert_eq!(ask("POST", &services.agenda("/agendamentos"), Some(&everybody), Some(&body)).status, 201);
+    }
+    assert_eq!(ask("DELETE", &services.agenda("/agendamentos/2"), Some(&everybody), None).status, 200);
+    tokens.push(("todos", Some(everybody.clone())));
+    for path in [
+        "/",
+        "/time",
+        "/saude",
+        "/telescopios",
+        "/telescopios/Hubble-Acad",
+        "/telescopios/Hubble-Acad/agenda?de=2030-01-01T03:00:00Z&ate=2030-01-01T04:00:00Z",
+        "/telescopios/Hubble-Acad/livres?perto_de=2030-01-01T03:00:00Z",
+        "/cientistas",
+        "/cientistas/7",
+        "/agendamentos",
+        "/agendamentos/1",
+        "/agendamentos/2",
+        "/agendamentos/3",
+        "/auditoria/cabeca",
+        "/tokens",
+        "/tokens/1",
+    ] {
+        let url = services.agenda(path);
+        let mut whole = BTreeSet::new();
+        links(&ask("GET", &url, Some(&everybody), None).json(), "", &mut whole);
+        assert!(!whole.is_empty(), "{path}");
+        for (role, token) in &tokens {
+            let answer = ask("GET", &url, token.as_deref(), None);
+            if answer.status != 200 {
+                let mut found = BTreeSet::new();
+                links(&answer.json(), "", &mut found);
+                assert!(
+                    found.iter().all(|(_, method, href)| route_of(method, href) == "GET /"),
+                    "{path} {role}: {found:?}"
+                );
+                continue;
+            }
+            let mut found = BTreeSet::new();
+            links(&answer.json(), "", &mut found);
+            let allowed = |(at, method, href): &&(String, String, String)| {
+                let route = route_of(method, href);
+                let cell = |role: &str| cells[&(route.clone(), role.to_owned())] == "sim";
+                // What belongs to scientist 5 is cancelled by an operator only.
+                let not_own = *role == "cientista" && method == "DELETE" && href == "/agendamentos/3";
+                assert!(!at.is_empty());
+                (*role == "todos" || cell(role)) && !not_own
+            };
+            let expected: BTreeSet<_> = whole.iter().filter(allowed).cloned().collect();
+            assert_eq!(found, expected, "{path} as {role}");
+        }
+    }
+}
+
+#[test]
+fn notes_are_read_by_their_scientist_an_operator_and_an_auditor() {
+    let services = asking();
+    let tokens = tokens(services.data_dir());
+    let by = |role: &str| tokens.iter().find(|(known, _)| *known == role).unwrap().1.clone();
+    for (scientist, start) in [(7, "2030-01-01T03:00:00Z"), (5, "2030-01-01T03:05:00Z")] {
+        let body =
+            json!({"cientista_id": scientist, "horario_inicio_utc": start, "observacoes": "segredo"}).to_string();
+        assert_eq!(ask("POST", &services.agenda("/agendamentos"), by("operador").as_deref(), Some(&body)).status, 201);
+    }
+    let agenda = "/telescopios/Hubble-Acad/agenda?de=2030-01-01T03:00:00Z&ate=2030-01-01T04:00:00Z";
+    for (role, own, others) in
+        [("leitor", false, false), ("cientista", true, false), ("operador", true, true), ("auditor", true, true)]
+    {
+        let read = |path: &str| ask("GET", &services.agenda(path), by(role).as_deref(), None).json();
+        let known = |booking: &Value| booking.get("observacoes").is_some_and(|notes| notes == "segredo");
+        let hidden = |booking: &Value| booking.get("observacoes").is_none();
+        let pairs = [
+            (read("/agendamentos/1"), read("/agendamentos/2")),
+            (read("/agendamentos")["agendamentos"][0].clone(), read("/agendamentos")["agendamentos"][1].clone()),
+            (read(agenda)["agendamentos"][0].clone(), read(agenda)["agendamentos"][1].clone()),
+        ];
+        for (first, second) in pairs {
+            for (booking, may) in [(first, own), (second, others)] {
+                assert!(if may { known(&booking) } else { hidden(&booking) }, "{role}: {booking}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_scientist_books_and_cancels_only_as_itself() {
+    let services = asking();
+    let ana = create(services.data_dir(), "ana", &["--role", "cientista", "--scientist", "7"]);
+    let chefe = create(services.data_dir(), "chefe", &["--role", "operador", "--role", "auditor"]);
+    let book = |token: &str, scientist: i64, start: &str| {
+        let body = json!({"cientista_id": scientist, "horario_inicio_utc": start}).to_string();
+        ask("POST", &services.agenda("/agendamentos"), Some(token), Some(&body))
+    };
+    let refused = book(&ana, 5, "2030-01-01T03:00:00Z");
+    assert_eq!((refused.status, &refused.json()["codigo"]), (403, &json!("papel_insuficiente")));
+    assert_eq!((&refused.json()["papeis"], &refused.json()["cientista_id"]), (&json!(["operador"]), &json!(7)));
+    assert_eq!(book(&ana, 7, "2030-01-01T03:00:00Z").status, 201);
+    assert_eq!(book(&chefe, 5, "2030-01-01T03:05:00Z").status, 201);
+    let cancel = |token: &str, id: i64| {
+        ask("DELETE", &services.agenda(&format!("/agendamentos/{id}")), Some(token), None).status
+    };
+    assert_eq!((cancel(&ana, 2), cancel(&ana, 99)), (403, 404));
+    assert_eq!((cancel(&ana, 1), cancel(&chefe, 2)), (200, 200));
+    let records = ask("GET", &services.agenda("/auditoria?evento=AGENDAMENTO_CRIADO"), Some(&chefe), None).json();
+    let authors: Vec<_> =
+        records["registros"].as_array().unwrap().iter().map(|record| record["autor"].clone()).collect();
+    assert_eq!(authors, ["ana", "chefe"]);
+}
