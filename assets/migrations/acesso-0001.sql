@@ -24,3 +24,14 @@ CREATE TABLE credencial (
     CHECK ((emissor IS NULL) = (sujeito IS NULL)),
     UNIQUE (emissor, sujeito)
 ) STRICT;
+
+-- As sessões da página. Uma sessão não tem direitos próprios: os da sua credencial valem, e ela termina com a credencial.
+CREATE TABLE sessao (
+    -- O SHA-256 do segredo que está no cookie.
+    resumo        BLOB PRIMARY KEY CHECK (length(resumo) = 32),
+    credencial_id INTEGER NOT NULL REFERENCES credencial (id),
+    criada_em     INTEGER NOT NULL,
+    -- O último uso; é gravado de dez em dez minutos, no máximo.
+    vista_em      INTEGER NOT NULL
+) STRICT;
+CREATE INDEX sessao_da_credencial ON sessao (credencial_id, vista_em);

@@ -1,12 +1,13 @@
 //! Who asks, and what they may do. Audit records name the principal and the address of each request.
 //!
-//! [`role`], [`principal`] and [`grant`] decide, and are pure; [`token`] makes and recognises tokens; [`register`] is the file
-//! `acesso.db`, which stores them.
+//! [`role`], [`principal`] and [`grant`] decide, and are pure; [`token`] makes and recognises tokens, and [`session`] the secrets of
+//! sessions; [`register`] is the file `acesso.db`, which stores them.
 
 pub mod grant;
 pub mod principal;
 pub mod register;
 pub mod role;
+pub mod session;
 pub mod token;
 
 use std::borrow::Cow;

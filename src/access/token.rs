@@ -13,10 +13,10 @@ use sha2::{Digest as _, Sha256};
 
 /// What every token begins with.
 pub const TOKEN_PREFIX: &str = "sctec_";
-/// The random bytes of a token.
-const SECRET_BYTES: usize = 32;
+/// The random bytes of a token, and of a session's secret.
+pub(super) const SECRET_BYTES: usize = 32;
 /// Their base62 digits: 62^43 > 2^256.
-const SECRET_DIGITS: usize = 43;
+pub(super) const SECRET_DIGITS: usize = 43;
 /// The base62 digits of the checksum: 62^6 > 2^32.
 const CHECKSUM_DIGITS: usize = 6;
 /// The bytes of a token.
@@ -117,7 +117,7 @@ impl fmt::Debug for Digest {
 }
 
 /// Appends the big-endian number `bytes` as exactly `digits` base62 digits.
-fn push_base62(text: &mut String, bytes: &[u8], digits: usize) {
+pub(super) fn push_base62(text: &mut String, bytes: &[u8], digits: usize) {
     let mut number = bytes.to_vec();
     let mut found = vec![DIGITS[0]; digits];
     for digit in found.iter_mut().rev() {

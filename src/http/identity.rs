@@ -1,25 +1,32 @@
-//! Who sends a request, and whether they may: the way from the header `Authorization` to a [`Who`], and from a refusal to an answer
-//! ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750)).
+//! Who sends a request, and whether they may: the way from the header `Authorization`, or a session's cookie, to a [`Who`], and from a
+//! refusal to an answer ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750)).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue, ORIGIN};
 use serde_json::Value;
 
+use super::guard::SEC_FETCH_SITE;
 use super::head::only;
-use super::kind;
+use super::pass::Pass;
 use super::problem::Problem;
 use super::server::Request;
+use super::{cookie, kind, pass};
 use crate::access::ip_of;
 use crate::access::principal::{Denied, Who};
-use crate::access::register::{Register, Unidentified};
+use crate::access::register::{Found, Key, Register, Unidentified};
 use crate::access::role::{Need, Role};
-use crate::access::token::WrongToken;
+use crate::access::session::Secret;
+use crate::access::token::{Token, WrongToken};
 
 /// The challenge of a service that identifies clients by tokens.
 const CHALLENGE: &str = "Bearer realm=\"sctec\"";
 /// The same, to a client that has sent a token.
 const CHALLENGE_AGAIN: &str = "Bearer realm=\"sctec\", error=\"invalid_token\"";
+/// What to say of a token with a typing error.
+const COPIED_WRONG: &str =
+    "O token foi copiado com um erro: a soma de verificação no fim dele não confere. Copie-o de novo, inteiro.";
 
 /// How a service finds out who its callers are.
 #[derive(Clone, Default)]
@@ -29,12 +36,22 @@ pub enum Identity {
     Open,
     /// By the tokens of a register.
     Tokens(Arc<Register>),
+    /// By those, and by the sessions in which a page is signed in.
+    Sessions(Arc<Register>),
 }
 
 impl Identity {
+    /// The register, if it asks.
+    pub fn register(&self) -> Option<&Arc<Register>> {
+        match self {
+            Self::Open => None,
+            Self::Tokens(register) | Self::Sessions(register) => Some(register),
+        }
+    }
+
     /// Whether it asks.
     pub fn identifies(&self) -> bool {
-        matches!(self, Self::Tokens(_))
+        self.register().is_some()
     }
 
     /// Finds out who sends the request, notes it there, and checks that it is what the endpoint needs.
@@ -42,29 +59,69 @@ impl Identity {
     /// # Errors
     /// 401 or 403; 503 while nobody can be identified.
     pub async fn admit(&self, request: &mut Request, need: Need) -> Result<(), Problem> {
-        request.who = match self.identify(request).await {
-            Ok(who) => who,
+        (request.who, request.pass) = match self.identify(request, need).await {
+            Ok(identified) => identified,
             // An endpoint for everybody is there for a client with an old token too.
-            Err(_) if need == Need::Nothing => Who::Stranger,
-            Err(unidentified) => return Err(not_identified(unidentified)),
+            Err(_) if need == Need::Nothing => (Who::Stranger, Pass::default()),
+            Err(problem) => return Err(problem),
         };
         request.who.check(need).map_err(denied)
     }
 
-    async fn identify(&self, request: &Request) -> Result<Who, Unidentified> {
-        let Self::Tokens(register) = self else { return Ok(Who::Anyone) };
-        let Some(token) = bearer(&request.head.headers)? else { return Ok(Who::Stranger) };
-        let from = Some(ip_of(request.peer));
-        let found = match register.identify(token, from) {
-            // The token may have been made just now, or the process was paused.
-            Err(Unidentified::Unknown | Unidentified::Unavailable) => {
-                register.look().await;
-                register.identify(token, from)
+    async fn identify(&self, request: &Request, need: Need) -> Result<(Who, Pass), Problem> {
+        let Some(register) = self.register() else { return Ok((Who::Anyone, Pass::default())) };
+        let key = match bearer(&request.head.headers).map_err(not_identified)? {
+            Some(token) => {
+                Key::Token(Token::parse(token).map_err(|wrong| not_identified(Unidentified::Wrong(wrong)))?.digest())
             }
-            found => found,
+            None => match self.session(request)? {
+                Some(secret) => Key::Session(secret.digest()),
+                None => return Ok((Who::Stranger, Pass::default())),
+            },
         };
-        found.map(Who::Known)
+        let by = ip_of(request.peer);
+        let found = pass::find(register, key, by).await.map_err(|unidentified| match key {
+            Key::Token(_) => not_identified(unidentified),
+            Key::Session(_) => session_over(unidentified),
+        })?;
+        Ok((Who::Known(found.principal), Pass::new(Arc::clone(register), key, need, by)))
     }
+
+    /// The secret of the session in which a page sends the request, if the service has sessions.
+    fn session(&self, request: &Request) -> Result<Option<Secret>, Problem> {
+        let Self::Sessions(_) = self else { return Ok(None) };
+        let Some(secret) = session_secret(request) else { return Ok(None) };
+        secret.map(Some).ok_or_else(|| session_over(Unidentified::Unknown))
+    }
+}
+
+/// The secret of a session that a page sends with its request; `Some(None)` if it is none.
+///
+/// A browser sends the cookie with every request to this host. So what changes something must come with a header that says that a page of this service
+/// sends it; [`super::guard`] has refused the others. Other programs have tokens.
+#[expect(clippy::option_option, reason = "there may be no cookie, and one that is no secret")]
+pub fn session_secret(request: &Request) -> Option<Option<Secret>> {
+    let headers = &request.head.headers;
+    let by_a_page = headers.contains_key(ORIGIN) || headers.contains_key(SEC_FETCH_SITE);
+    if !by_a_page && !request.head.method.is_safe() {
+        return None;
+    }
+    cookie::session(headers, request.tls).map(Secret::parse)
+}
+
+/// Whom a token identifies that is not in the header `Authorization`: its credential.
+///
+/// # Errors
+/// 401; 503 while nobody can be identified.
+pub async fn find_token(register: &Register, token: &str, from: IpAddr) -> Result<Found, Problem> {
+    let token = Token::parse(token.trim()).map_err(|wrong| {
+        let detail = match wrong {
+            WrongToken::Form => "Isto não é um token deste serviço: um token começa com sctec_, e não tem espaços.",
+            WrongToken::Checksum => COPIED_WRONG,
+        };
+        Problem::new(kind::WRONG_TOKEN, detail).with_challenge(CHALLENGE)
+    })?;
+    pass::find(register, Key::Token(token.digest()), from).await.map_err(not_identified)
 }
 
 /// The token in a request's head. None if there is no `Authorization`.
@@ -86,20 +143,35 @@ fn not_identified(unidentified: Unidentified) -> Problem {
         Unidentified::Wrong(WrongToken::Form) => {
             "O cabeçalho Authorization deve ser um só: Bearer e um token deste serviço, que começa com sctec_."
         }
-        Unidentified::Wrong(WrongToken::Checksum) => {
-            "O token foi copiado com um erro: a soma de verificação no fim dele não confere. Copie-o de novo, inteiro."
-        }
+        Unidentified::Wrong(WrongToken::Checksum) => COPIED_WRONG,
         Unidentified::Unknown => {
             "Este serviço não conhece o token. Peça outro a um operador, ou veja se o token é de outra instalação."
         }
         Unidentified::Expired => "O token venceu. Peça outro a um operador.",
         Unidentified::Revoked => "O token foi revogado. Peça outro a um operador.",
-        Unidentified::Unavailable => {
-            let detail = "O registro de tokens não pode ser lido agora, e sem ele ninguém é identificado: nada foi feito. Tente de novo em instantes.";
-            return Problem::new(kind::IDENTITY_UNAVAILABLE, detail).retry_after_s(1);
-        }
+        Unidentified::Unavailable => return unavailable(),
     };
     Problem::new(kind::WRONG_TOKEN, detail).with_challenge(CHALLENGE_AGAIN)
+}
+
+/// The answer to a page whose session identifies nobody.
+fn session_over(unidentified: Unidentified) -> Problem {
+    let detail = match unidentified {
+        Unidentified::Unavailable => return unavailable(),
+        Unidentified::Expired => {
+            "A sessão terminou, porque o acesso com que ela foi aberta venceu. Peça outro a um operador."
+        }
+        Unidentified::Revoked => {
+            "A sessão terminou, porque o acesso com que ela foi aberta foi revogado. Peça outro a um operador."
+        }
+        Unidentified::Unknown | Unidentified::Wrong(_) => "A sessão terminou. Entre de novo.",
+    };
+    Problem::new(kind::SESSION_OVER, detail).with_challenge(CHALLENGE)
+}
+
+fn unavailable() -> Problem {
+    let detail = "O registro de tokens não pode ser lido agora, e sem ele ninguém é identificado: nada foi feito. Tente de novo em instantes.";
+    Problem::new(kind::IDENTITY_UNAVAILABLE, detail).retry_after_s(1)
 }
 
 /// The answer to a caller who may not do what it asks for.

@@ -62,6 +62,8 @@ kinds! {
     UNIDENTIFIED = UNAUTHORIZED, "nao_identificado", "Cliente não identificado";
     /// The client sends a token that identifies nobody.
     WRONG_TOKEN = UNAUTHORIZED, "token_recusado", "Token recusado";
+    /// The client's session is over.
+    SESSION_OVER = UNAUTHORIZED, "sessao_encerrada", "Sessão encerrada";
     /// The client is known, and may not do this.
     FORBIDDEN = FORBIDDEN, "papel_insuficiente", "Papel insuficiente";
     /// The service cannot tell now who the client is.

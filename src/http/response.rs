@@ -31,13 +31,19 @@ pub fn text(content_type: &'static str, text: String) -> Response {
     bytes(StatusCode::OK, content_type, text.into())
 }
 
+/// An answer that has nothing to say.
+pub fn no_content() -> Response {
+    let mut response = whole(StatusCode::NO_CONTENT, Bytes::new());
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 /// The answer to `OPTIONS`.
 pub fn options(allow: &str) -> Response {
-    let mut response = whole(StatusCode::NO_CONTENT, Bytes::new());
+    let mut response = no_content();
     if let Ok(allow) = HeaderValue::from_str(allow) {
         response.headers_mut().insert(ALLOW, allow);
     }
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

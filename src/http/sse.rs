@@ -1,4 +1,4 @@
-//! Server-sent events: an answer that stays open until the client disconnects or the server stops.
+//! Server-sent events: an answer that stays open until the client disconnects, its token or session ends, or the server stops.
 //!
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html>
 
@@ -10,6 +10,7 @@ use futures_util::stream::unfold;
 use http_body_util::Either;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
 
+use super::pass::Pass;
 use super::pieces::Pieces;
 use super::presence::Guest;
 use super::response::Response;
@@ -53,25 +54,28 @@ pub fn last_event_id(headers: &HeaderMap) -> Option<String> {
     Some(readable.unwrap_or_default().to_owned())
 }
 
-/// Answers with the events of `source`.
-pub fn respond(source: impl Source, guest: Guest) -> Response {
+/// Answers with the events of `source`, while the client is who it was by its `pass`.
+pub fn respond(source: impl Source, guest: Guest, pass: Pass) -> Response {
     // An identifier without data is not an event. It only sets the client's last event identifier.
     let first = Some(match source.position() {
         None => Bytes::from_static(PREAMBLE.as_bytes()),
         Some(id) => format!("{}id: {id}\n\n", &PREAMBLE[..PREAMBLE.len() - 1]).into(),
     });
-    let chunks = unfold((source, guest, first), async |(mut source, guest, mut first)| {
+    let chunks = unfold((source, guest, pass, first), async |(mut source, guest, pass, mut first)| {
         let chunk = if let Some(preamble) = first.take() {
             preamble
         } else {
             let alive = source.alive();
             tokio::select! {
+                biased;
+                // First, so that a client whose token was revoked gets no more event.
+                () = pass.ended() => return None,
                 events = source.next() => events,
                 () = guest.gone_or_stopping() => return None,
                 () = tokio::time::sleep(COMMENT_EVERY) => Bytes::from_static(alive),
             }
         };
-        Some((chunk, (source, guest, first)))
+        Some((chunk, (source, guest, pass, first)))
     });
     let mut response = Response::new(Either::Right(Pieces::events(chunks)));
     let headers = response.headers_mut();

@@ -80,7 +80,7 @@ impl App {
         let identity = match config.access {
             Access::Open => Identity::Open,
             Access::Token => {
-                Identity::Tokens(Arc::new(Register::start(&config.data_dir, clock.clone(), &logs.logger)?))
+                Identity::Sessions(Arc::new(Register::start(&config.data_dir, clock.clone(), &logs.logger)?))
             }
         };
         let live = Live::start(gate.locking().map(|locking| locking.client.feed()), &logs.logger);

@@ -164,8 +164,41 @@ pub fn book_this(who: &Who) -> Links {
     Links::new().with_if(may_book(who), "agendar", || Link::action("POST", "/agendamentos", "Agendar este horário"))
 }
 
+/// The path of the caller's session.
+pub const SESSION_PATH: &str = "/sessao";
+
+/// How the entry point and `GET /sessao` see their caller.
+#[derive(Clone, Copy)]
+pub struct Signed {
+    /// Whether the service asks who its callers are.
+    pub asked: bool,
+    /// Whether the caller is signed in by a session.
+    pub in_session: bool,
+}
+
+impl Signed {
+    /// Adds `entrar` or `sair`: what the caller can do.
+    fn add_to(self, links: Links) -> Links {
+        links
+            .with_if(self.asked && !self.in_session, "entrar", || {
+                Link::action("POST", SESSION_PATH, "Entrar com um token")
+            })
+            .with_if(self.in_session, "sair", || Link::action("DELETE", SESSION_PATH, "Sair"))
+    }
+}
+
+/// From the caller's session.
+pub fn of_session(signed: Signed) -> Links {
+    signed.add_to(Links::new().with("self", Link::get(SESSION_PATH))).with("inicio", Link::get("/"))
+}
+
 /// The entry point's links: everything starts here.
-pub fn entry(who: &Who, identifies: bool) -> Links {
+pub fn entry(who: &Who, signed: Signed) -> Links {
+    let links = entry_for(who, signed);
+    signed.add_to(links.with_if(signed.asked, "sessao", || Link::get(SESSION_PATH)))
+}
+
+fn entry_for(who: &Who, signed: Signed) -> Links {
     let reads = who.may(Permission::ReadAgenda);
     Links::new()
         .with("self", Link::get("/"))
@@ -177,7 +210,7 @@ pub fn entry(who: &Who, identifies: bool) -> Links {
         .with_if(may_book(who), "agendar", book)
         .with_if(who.may(Permission::ReadTrail), "auditoria", || Link::template(AUDIT_TEMPLATE))
         .with_if(reads, "eventos", || Link::titled("/eventos", "A agenda ao vivo (server-sent events)"))
-        .with_if(identifies && who.may(Permission::ManageAccess), "tokens", || Link::get(TOKENS_PATH))
+        .with_if(signed.asked && who.may(Permission::ManageAccess), "tokens", || Link::get(TOKENS_PATH))
         .with("saude", Link::get("/saude"))
         .with("pronto", Link::get("/pronto"))
 }

@@ -24,6 +24,7 @@ mod race;
 mod refusal;
 mod requests;
 mod routes;
+mod sessions;
 mod timetable;
 mod tokens;
 mod trail;

@@ -6,8 +6,7 @@ use hyper::Method;
 use slog::{debug, info};
 
 use super::app::App;
-use super::tokens;
-use super::{handlers, links, page, timetable, trail};
+use super::{handlers, links, page, sessions, timetable, tokens, trail};
 use crate::access::ip_of;
 use crate::access::role::{Need, Permission};
 use crate::http::problem::Problem;
@@ -33,6 +32,9 @@ enum Route {
     Audit,
     AuditHead,
     Listen,
+    Session,
+    SignIn,
+    SignOut,
     Tokens,
     Create,
     Token,
@@ -69,6 +71,9 @@ static TABLE: &Table<Route> = {
         (Route::Audit, get("/auditoria", May(ReadTrail), "the audit trail's records, by pages").query(Read)),
         (Route::AuditHead, get("/auditoria/cabeca", May(ReadTrail), "the audit trail's newest record")),
         (Route::Listen, get("/eventos", May(ReadAgenda), "the agenda's events, as a stream").query(Read)),
+        (Route::Session, get(links::SESSION_PATH, Nothing, "who the caller is")),
+        (Route::SignIn, Endpoint::new(Method::POST, links::SESSION_PATH, Nothing, "signs a page in")),
+        (Route::SignOut, Endpoint::new(Method::DELETE, links::SESSION_PATH, Nothing, "signs a page out")),
         (Route::Tokens, get(links::TOKENS_PATH, May(ManageAccess), "the tokens, without their secrets")),
         (Route::Create, Endpoint::new(Method::POST, links::TOKENS_PATH, May(ManageAccess), "makes a token")),
         (Route::Token, get("/tokens/{id}", May(ManageAccess), "one token, without its secret")),
@@ -124,6 +129,9 @@ impl Routes {
             Route::Audit => trail::records(app, request).await,
             Route::AuditHead => trail::head(app, request).await,
             Route::Listen => app.live.listen(request),
+            Route::Session => Ok(sessions::show(app, request)),
+            Route::SignIn => sessions::begin(app, request).await,
+            Route::SignOut => sessions::end(app, request).await,
             Route::Tokens => tokens::list(app, request).await,
             Route::Create => tokens::create(app, request).await,
             Route::Token => tokens::show(app, &id, request).await,
@@ -140,6 +148,9 @@ fn announce(request: &Request, route: Route, path: &str) {
     match route {
         Route::Book => info!(log, "Requisição recebida para POST /agendamentos"),
         Route::Cancel => info!(log, "Requisição recebida para DELETE {}", path),
+        Route::SignIn | Route::SignOut => {
+            info!(log, "Requisição recebida em {} {} do IP {}", request.head.method, path, ip);
+        }
         Route::Health | Route::Ready => debug!(log, "Requisição recebida em GET {} do IP {}", path, ip),
         _ => info!(log, "Requisição recebida em GET {} do IP {}", path, ip),
     }

@@ -18,7 +18,6 @@ use crate::access::role::{Role, Roles};
 use crate::access::token::Token;
 use crate::access::{AUTHOR_MAX, WrongName};
 use crate::http::fields::{Fields, TextRule, checked_text, shown};
-use crate::http::identity::Identity;
 use crate::http::links::Links;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
@@ -136,18 +135,13 @@ pub async fn revoke(app: &App, id: &str, request: &Request) -> Result<Response, 
 }
 
 /// The register. A service that asks nobody who they are has none, and no tokens.
-fn register(app: &App) -> Result<&Arc<Register>, Problem> {
-    match &app.identity {
-        Identity::Tokens(register) => Ok(register),
-        Identity::Open => {
-            let detail = "Este serviço não usa tokens: ele foi iniciado com --access open.";
-            Err(Problem::new(kind::NOT_FOUND, detail))
-        }
-    }
+pub fn register(app: &App) -> Result<&Arc<Register>, Problem> {
+    let detail = "Este serviço não usa tokens: ele foi iniciado com --access open.";
+    app.identity.register().ok_or_else(|| Problem::new(kind::NOT_FOUND, detail))
 }
 
 /// Runs what blocks in a thread that may.
-async fn on_disk<T: Send + 'static>(
+pub async fn on_disk<T: Send + 'static>(
     register: &Arc<Register>,
     request: &Request,
     work: impl FnOnce(&Register) -> Result<T, RegisterError> + Send + 'static,

@@ -51,6 +51,7 @@ mod presence;
 mod private_files;
 mod queues;
 mod scale;
+mod sessions;
 mod startup;
 mod stress;
 mod terminal;

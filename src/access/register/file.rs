@@ -1,11 +1,11 @@
-//! The database `acesso.db`: credentials, read and written. Both services and `sctec token` open the same file.
+//! The database `acesso.db`: its schema, and credentials, read and written. Both services and `sctec token` open the same file.
 //!
 //! It is not the agenda's database: a coordinator has one too, and a token that is used must not wait for a booking that is written.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use super::credential::{Credential, NewCredential, Usage};
 use super::error::RegisterError;
@@ -155,18 +155,38 @@ impl RegisterFile {
     /// # Errors
     /// When the register cannot be written.
     pub fn note_usages(&mut self, usages: &[(i64, Usage)]) -> Result<(), RegisterError> {
+        self.write(|transaction| {
+            for (id, usage) in usages {
+                transaction.execute(
+                    "UPDATE credencial SET usada_em = ?2, usada_de = ?3 WHERE id = ?1",
+                    params![id, usage.day, usage.ip.map(|ip| ip.to_string())],
+                )?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes in one transaction.
+    pub(super) fn write<T>(
+        &mut self,
+        write: impl FnOnce(&Transaction) -> rusqlite::Result<T>,
+    ) -> Result<T, RegisterError> {
         let path = self.path.clone();
         let explain = |error: rusqlite::Error| RegisterError::of(&path, &error);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(explain)?;
-        for (id, usage) in usages {
-            transaction
-                .execute(
-                    "UPDATE credencial SET usada_em = ?2, usada_de = ?3 WHERE id = ?1",
-                    params![id, usage.day, usage.ip.map(|ip| ip.to_string())],
-                )
-                .map_err(explain)?;
-        }
-        transaction.commit().map_err(explain)
+        let written = write(&transaction).map_err(explain)?;
+        transaction.commit().map_err(explain)?;
+        Ok(written)
+    }
+
+    /// Every row that `sql` finds, read by `one`.
+    pub(super) fn read<T>(
+        &self,
+        sql: &str,
+        one: impl Fn(&Row) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, RegisterError> {
+        let read = || self.connection.prepare(sql)?.query_map([], |row| one(row))?.collect::<rusqlite::Result<_>>();
+        read().map_err(|error| self.explain(&error))
     }
 
     fn explain(&self, error: &rusqlite::Error) -> RegisterError {

@@ -7,8 +7,9 @@
 pub mod credential;
 mod error;
 pub mod file;
+mod known;
+mod sessions;
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,11 +20,14 @@ use std::time::{Duration, Instant};
 use slog::{Logger, error, info, warn};
 use tokio::sync::watch;
 
-use self::credential::{Credential, NewCredential, State, Usage};
+use self::credential::{Credential, NewCredential};
 pub use self::error::RegisterError;
 use self::file::RegisterFile;
+use self::known::Known;
+pub use self::known::{Found, Key};
 use super::Author;
 use super::principal::Principal;
+use super::session::Secret;
 use super::token::{Digest, Token, WrongToken};
 use crate::data_dir::REGISTER_FILE;
 use crate::time::{Clock, Timestamp};
@@ -64,24 +68,13 @@ struct Shared {
     known: RwLock<Known>,
     /// Held from reading the file until it is known, so that what is older never replaces what is newer.
     learning: Mutex<()>,
+    /// Is told each time that something else may be known.
+    changed: watch::Sender<()>,
     stop: AtomicBool,
     /// How many looks at the file have begun.
     begun: AtomicU64,
     /// How many have ended.
     ended: watch::Sender<u64>,
-}
-
-struct Known {
-    credentials: HashMap<Digest, Entry>,
-    /// When the file was last found to say the same.
-    looked: Instant,
-}
-
-struct Entry {
-    credential: Credential,
-    principal: Arc<Principal>,
-    /// The last use that is not stored yet.
-    used: Mutex<Option<(Timestamp, Option<IpAddr>)>>,
 }
 
 impl Register {
@@ -96,10 +89,10 @@ impl Register {
         if !credentials.iter().any(|credential| credential.is_valid(clock.now())) {
             info!(log, "Nenhum token é válido ainda: crie o primeiro com sctec token create, nesta máquina");
         }
-        let known = Known { credentials: entries(credentials), looked: Instant::now() };
         let shared = Arc::new(Shared {
-            known: RwLock::new(known),
+            known: RwLock::new(Known::of(credentials, file.sessions()?)),
             learning: Mutex::new(()),
+            changed: watch::Sender::new(()),
             stop: AtomicBool::new(false),
             begun: AtomicU64::new(0),
             ended: watch::Sender::new(0),
@@ -127,19 +120,24 @@ impl Register {
     /// Why it is nobody.
     pub fn identify(&self, text: &str, from: Option<IpAddr>) -> Result<Arc<Principal>, Unidentified> {
         let token = Token::parse(text).map_err(Unidentified::Wrong)?;
-        let now = self.clock.now();
+        self.find(Key::Token(token.digest()), from).map(|found| found.principal)
+    }
+
+    /// Identifies who shows `key`. This counts as a use of it.
+    ///
+    /// # Errors
+    /// Why it is nobody.
+    pub fn find(&self, key: Key, from: Option<IpAddr>) -> Result<Found, Unidentified> {
         let known = self.shared.known.read().unwrap_or_else(PoisonError::into_inner);
         if known.looked.elapsed() > TRUSTED_FOR {
             return Err(Unidentified::Unavailable);
         }
-        let entry = known.credentials.get(&token.digest()).ok_or(Unidentified::Unknown)?;
-        match entry.credential.state(now) {
-            State::Valid => {}
-            State::Expired => return Err(Unidentified::Expired),
-            State::Revoked => return Err(Unidentified::Revoked),
-        }
-        *entry.used.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, from));
-        Ok(Arc::clone(&entry.principal))
+        known.find(key, from, self.clock.now())
+    }
+
+    /// Is told each time that another answer of [`Self::find`] may be right. The passing of time is not told.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.shared.changed.subscribe()
     }
 
     /// Waits until the file has been looked at once more, from now on: a token that is not known may have been made just now, and after
@@ -177,6 +175,28 @@ impl Register {
         Ok(revoked)
     }
 
+    /// Begins a session of a credential, as [`RegisterFile::begin_session`] does, and knows it at once.
+    ///
+    /// # Errors
+    /// As there. The call blocks.
+    pub fn begin_session(&self, credential: i64) -> Result<Secret, RegisterError> {
+        let mut file = RegisterFile::open(&self.data_dir)?;
+        let secret = file.begin_session(credential, self.clock.now())?;
+        self.shared.learn(&file)?;
+        Ok(secret)
+    }
+
+    /// Ends a session, as [`RegisterFile::end_session`] does. It identifies nobody any more when this returns.
+    ///
+    /// # Errors
+    /// As there. The call blocks.
+    pub fn end_session(&self, session: &Digest) -> Result<bool, RegisterError> {
+        let mut file = RegisterFile::open(&self.data_dir)?;
+        let ended = file.end_session(session)?;
+        self.shared.learn(&file)?;
+        Ok(ended)
+    }
+
     /// Every credential, the oldest first.
     ///
     /// # Errors
@@ -206,36 +226,14 @@ impl Shared {
     /// Replaces what is known by what the file says.
     fn learn(&self, file: &RegisterFile) -> Result<(), RegisterError> {
         let _learning = self.learning.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = entries(file.all()?);
+        let fresh = Known::of(file.all()?, file.sessions()?);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        for (digest, entry) in &fresh {
-            let before =
-                known.credentials.get(digest).map(|old| *old.used.lock().unwrap_or_else(PoisonError::into_inner));
-            *entry.used.lock().unwrap_or_else(PoisonError::into_inner) = before.flatten();
-        }
-        *known = Known { credentials: fresh, looked: Instant::now() };
+        fresh.keep_uses(&known);
+        *known = fresh;
+        drop(known);
+        self.changed.send_replace(());
         Ok(())
     }
-
-    /// The uses that the file does not have yet.
-    fn usages(&self) -> Vec<(i64, Usage)> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let used = known.credentials.values().filter_map(|entry| {
-            let (at, ip) = entry.used.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-            let day = at.seconds().to_string().chars().take("AAAA-MM-DD".len()).collect();
-            let usage = Usage { day, ip };
-            (entry.credential.last.as_ref() != Some(&usage)).then_some((entry.credential.id, usage))
-        });
-        used.collect()
-    }
-}
-
-fn entries(credentials: Vec<Credential>) -> HashMap<Digest, Entry> {
-    let known = credentials.into_iter().filter_map(|credential| {
-        let principal = Arc::new(credential.principal.clone());
-        Some((credential.digest?, Entry { credential, principal, used: Mutex::new(None) }))
-    });
-    known.collect()
 }
 
 /// The thread that looks at the file.
@@ -302,9 +300,16 @@ impl Watcher {
     /// Stores the uses. A use that cannot be stored is only a convenience lost.
     fn note(&mut self) {
         self.noted = Instant::now();
-        let usages = self.shared.usages();
-        let Some((file, _)) = self.file.as_mut().filter(|_| !usages.is_empty()) else { return };
-        if let Err(failed) = file.note_usages(&usages).and_then(|()| self.shared.learn(file)) {
+        let Some((file, _)) = self.file.as_mut() else { return };
+        let (usages, visits) = {
+            let known = self.shared.known.read().unwrap_or_else(PoisonError::into_inner);
+            (known.take_usages(), known.visits())
+        };
+        if usages.is_empty() && visits.is_empty() {
+            return;
+        }
+        let noted = file.note_usages(&usages).and_then(|()| file.note_visits(&visits));
+        if let Err(failed) = noted.and_then(|()| self.shared.learn(file)) {
             warn!(self.log, "O último uso de um token não foi anotado: {}", failed);
         }
     }

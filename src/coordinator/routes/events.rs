@@ -44,7 +44,7 @@ pub fn listen(service: &Service, request: &Request) -> Result<Response, Problem>
     let guest = if shared { request.hosting.admit_before_others()? } else { request.hosting.admit()? };
     let since = sse::last_event_id(&request.head.headers).or(since);
     let channel = service.hub().channel(&channel.unwrap_or_default()).map_err(|_| too_many_channels())?;
-    Ok(sse::respond(channel.subscribe(since.as_deref(), service.hub().lost_count()), guest))
+    Ok(sse::respond(channel.subscribe(since.as_deref(), service.hub().lost_count()), guest, request.pass.clone()))
 }
 
 fn too_many_channels() -> Problem {

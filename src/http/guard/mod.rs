@@ -223,7 +223,8 @@ fn check_origin(head: &Parts, asked: &Authority, schemes: Schemes) -> Result<(),
     if from_here && origin_fits { Ok(()) } else { Err(Refusal::Origin(origin_of(headers))) }
 }
 
-const SEC_FETCH_SITE: &str = "sec-fetch-site";
+/// The header in which a browser says how the page that sends a request is related to this service.
+pub(super) const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
 /// Whether a person follows a link: the answer replaces the page that has the link, which cannot read it.
 fn is_navigation(headers: &HeaderMap) -> bool {

@@ -24,7 +24,7 @@ use std::time::Duration;
 use http_body_util::Either;
 use hyper::StatusCode;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, DATE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{CONNECTION, DATE, HeaderName, HeaderValue, ORIGIN, X_CONTENT_TYPE_OPTIONS};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
@@ -38,6 +38,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use self::begin::{Begun, HANDSHAKE_TIMEOUT, begin};
 use super::body::{Arriving, STOP_PATIENCE};
 use super::guard::{AllowedHost, Guard};
+use super::pass::Pass;
 use super::presence::{Hosting, Places};
 use super::problem::Problem;
 use super::request_id::{RequestId, RequestIds};
@@ -86,10 +87,23 @@ pub struct Request {
     pub id: RequestId,
     /// A logger that adds the identifier.
     pub log: Logger,
+    /// Whether it came over TLS, without a proxy that ends it.
+    pub tls: bool,
     /// Who sends it: the handler asks, and [`super::identity`] finds out.
     pub who: Who,
+    /// By what [`Self::who`] was found out.
+    pub pass: Pass,
     /// For a long answer: whether the client is still connected, and whether the service is stopping.
     pub hosting: Hosting,
+}
+
+impl Request {
+    /// Whether the client reaches the service over TLS, also where a proxy ends it: the page's origin says so. That the origin is this
+    /// service's is known already.
+    pub fn is_secure(&self) -> bool {
+        let origin = self.head.headers.get(ORIGIN);
+        self.tls || origin.is_some_and(|origin| origin.as_bytes().starts_with(b"https://"))
+    }
 }
 
 /// A service.
@@ -300,7 +314,9 @@ impl<H: Handler> Connection<H> {
             received,
             id: id.clone(),
             log: log.clone(),
+            tls: self.tls.is_some(),
             who: Who::default(),
+            pass: Pass::default(),
             hosting,
         };
         let mut response = self.handle(&mut request).await.unwrap_or_else(|problem| {

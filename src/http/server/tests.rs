@@ -27,7 +27,7 @@ impl Handler for Faulty {
                 let thread = crate::panics::blocking(|| panic!("numa thread")).await;
                 thread.map_err(|error| Problem::internal(error.to_string()))
             }
-            "/stream" => Ok(sse::respond(PanicsAfter(2), request.hosting.admit()?)),
+            "/stream" => Ok(sse::respond(PanicsAfter(2), request.hosting.admit()?, request.pass.clone())),
             "/slow" => {
                 tokio::time::sleep(STOP_PATIENCE * 3).await;
                 Ok(http::text("text/plain", "feito".to_owned()))

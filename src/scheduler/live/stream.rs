@@ -39,7 +39,7 @@ pub fn listen(
     let guest = request.hosting.admit()?;
     let since = sse::last_event_id(&request.head.headers).or(since);
     let (events, linked) = subscribe(since.as_deref());
-    Ok(sse::respond(Listener { events, linked, told: None }, guest))
+    Ok(sse::respond(Listener { events, linked, told: None }, guest, request.pass.clone()))
 }
 
 /// One listening connection.

@@ -1,5 +1,6 @@
 //! What the tests and benches share: the real executable on free ports, in folders of its own.
 
+pub mod access;
 mod asked;
 mod background;
 pub mod certificates;

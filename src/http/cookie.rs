@@ -1,0 +1,83 @@
+//! The cookie of a session ([RFC 6265](https://www.rfc-editor.org/rfc/rfc6265)).
+//!
+//! No script can read it (`HttpOnly`), and no page of another site makes a browser send it (`SameSite=Strict`). Under TLS its name begins
+//! with `__Host-`, so that a browser accepts it from this host alone and sends it over TLS alone.
+
+use std::time::Duration;
+
+use hyper::header::{COOKIE, HeaderMap, HeaderValue};
+
+/// The cookie's name without TLS.
+const NAME: &str = "sctec_sessao";
+/// The cookie's name under TLS.
+const SECURE_NAME: &str = "__Host-sctec_sessao";
+
+/// The secret that a client sends. None if it sends none, or several: another program on this host has set one of them then, and
+/// nobody can tell which.
+///
+/// Where `tls` is between this service and its clients, only a cookie that came over TLS counts. Without it, there may be a proxy with
+/// TLS in front.
+pub fn session(headers: &HeaderMap, tls: bool) -> Option<&str> {
+    let names: &[&str] = if tls { &[SECURE_NAME] } else { &[SECURE_NAME, NAME] };
+    names.iter().find_map(|name| {
+        let mut values = pairs(headers).filter(|(sent, _)| sent == name).map(|(_, value)| value);
+        let value = values.next()?;
+        values.all(|other| other == value).then_some(value)
+    })
+}
+
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let lists = headers.get_all(COOKIE).iter().filter_map(|list| list.to_str().ok());
+    lists.flat_map(|list| list.split(';')).filter_map(|pair| pair.trim().split_once('='))
+}
+
+/// The value of `Set-Cookie` that gives a browser the secret of a session. One that lasts for no time is taken away.
+pub fn set(secret: &str, secure: bool, lasts: Duration) -> Option<HeaderValue> {
+    let (name, secure) = if secure { (SECURE_NAME, "; Secure") } else { (NAME, "") };
+    let text = format!("{name}={secret}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{secure}", lasts.as_secs());
+    let mut value = HeaderValue::try_from(text).ok()?;
+    // It is not shown by `Debug`.
+    value.set_sensitive(true);
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(lists: &[&str], tls: bool) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for list in lists {
+            headers.append(COOKIE, HeaderValue::from_str(list).unwrap());
+        }
+        session(&headers, tls).map(str::to_owned)
+    }
+
+    #[test]
+    fn the_one_cookie_of_a_session_is_found_among_others() {
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(sent(&["a=1; sctec_sessao=x; b=2"], false), some("x"));
+        assert_eq!(sent(&["a=1", "sctec_sessao=x"], false), some("x"));
+        assert_eq!(sent(&["sctec_sessao=x;sctec_sessao=x"], false), some("x"));
+        assert_eq!(sent(&["sctec_sessao=x; __Host-sctec_sessao=y"], false), some("y"));
+        for none in ["", "a=1", "xsctec_sessao=x", "SCTEC_SESSAO=x", "sctec_sessao", "sctec_sessao=x; sctec_sessao=y"] {
+            assert_eq!(sent(&[none], false), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn under_tls_only_the_cookie_counts_that_came_over_tls() {
+        assert_eq!(sent(&["sctec_sessao=x"], true), None);
+        assert_eq!(sent(&["sctec_sessao=x; __Host-sctec_sessao=y"], true), Some("y".to_owned()));
+    }
+
+    #[test]
+    fn the_cookie_is_for_this_host_and_for_no_script() {
+        let lasts = Duration::from_secs(60);
+        let plain = set("x", false, lasts).unwrap();
+        assert_eq!(plain, "sctec_sessao=x; Path=/; Max-Age=60; HttpOnly; SameSite=Strict");
+        let secure = set("x", true, lasts).unwrap();
+        assert_eq!(secure, "__Host-sctec_sessao=x; Path=/; Max-Age=60; HttpOnly; SameSite=Strict; Secure");
+        assert!(format!("{secure:?}").contains("Sensitive"));
+    }
+}
