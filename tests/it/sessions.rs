@@ -20,7 +20,12 @@ fn services() -> Services {
 }
 
 fn scientist(services: &Services) -> Given {
-    give(services.data_dir(), &["marie", "--role", "cientista", "--scientist", "7"])
+    let given = give(services.data_dir(), &["marie", "--role", "cientista", "--scientist", "7"]);
+    let bearer = format!("Bearer {}", given.token);
+    let known =
+        || http_with("GET", &services.agenda("/telescopios"), None, &[("Authorization", &bearer)]).status == 200;
+    wait_until("the token is known", known);
+    given
 }
 
 /// Signs in as a page does, and gives the answer and the cookie.
