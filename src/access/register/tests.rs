@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::access::grant::{DAYS_DEFAULT, Grant};
+use crate::access::register::credential::Usage;
 use crate::access::role::{Role, Roles};
 
 const LATER: Duration = Duration::from_secs(24 * 60 * 60);
