@@ -3,15 +3,18 @@
 /// The status of a booking after which it never changes.
 export const FINAL = "CANCELADO";
 
+/// The state of a slot that nobody has. Whether the person may book it is another question: then it has a link.
+export const FREE = "livre";
+
 /// The key of a booking. The number is not enough: while a page is open, the database may be replaced by a new one, which
 /// begins its numbers again.
 export const identity = ({ id, criado_em_utc }) => `${id} ${criado_em_utc}`;
 
-/// What a slot is to a scientist: `sold` if it was sold several times, `mine` or `other` if it is booked, `free` if it can be, else `gone` or `closed`.
+/// What a slot is to a scientist: `sold` if it was sold several times, `mine` or `other` if it is booked, `free` if nobody has it, else `gone` or `closed`.
 export function kindOf({ booking, book, state, sold }, scientist) {
   if (sold > 1) return "sold";
   if (booking) return booking.cientista_id === scientist ? "mine" : "other";
-  return book ? "free" : state === "passado" ? "gone" : "closed";
+  return book || state === FREE ? "free" : state === "passado" ? "gone" : "closed";
 }
 
 /// The bookings of the events so far. An agenda that was read at the same time may not have them yet.
@@ -109,7 +112,7 @@ export class Agenda {
 function takeAlone(slot, booking, book) {
   if (booking.status === FINAL) {
     if (!slot.booking || identity(slot.booking) !== identity(booking)) return false;
-    Object.assign(slot, { booking: undefined, state: "livre", book, sold: 0 });
+    Object.assign(slot, { booking: undefined, state: FREE, book, sold: 0 });
   } else {
     // The slot has this booking already, or a later one.
     if (slot.booking && slot.booking.criado_em_utc >= booking.criado_em_utc) return false;
@@ -127,7 +130,7 @@ function takeAmong(slot, booking, book) {
   slot.bookings = final ? others : [...others, booking].sort((one, other) => one.id - other.id);
   slot.sold += final ? -1 : 1;
   slot.booking = slot.bookings[0];
-  slot.state = slot.sold ? "agendado" : "livre";
+  slot.state = slot.sold ? "agendado" : FREE;
   slot.book = slot.sold ? undefined : book;
   return true;
 }

@@ -25,20 +25,25 @@ export class Unreachable extends Error {
   unknown = true;
 }
 
+/// Is told, by `stranger` with the request's {method}, that the server does not know any more who uses the page.
+export const strangers = new EventTarget();
+const STRANGE = ["nao_identificado", "sessao_encerrada"];
+
 const PATIENCE_MS = 20000;
 const ENTRY_POINT = "/";
 
 /// Reads the entry point, with its links.
 export const enter = () => follow({ href: ENTRY_POINT });
 
-/// Sends the request of a link and gives the answer's JSON. `variables` fill a template; `body` is sent as JSON. A link that has
+/// Sends the request of a link and gives the answer's JSON; undefined if it has nothing to say. `variables` fill a template; `body` is sent as JSON. A link that has
 /// another `method` than is expected of it is not followed.
 export async function follow(link, { variables = {}, body, method = "GET" } = {}) {
   const answer = await ask(link, { variables, body, method });
   const text = await answer.text().catch((cause) => Promise.reject(new Unreachable("", { cause })));
   const json = parse(text);
+  if (STRANGE.includes(json?.codigo)) strangers.dispatchEvent(new CustomEvent("stranger", { detail: { method } }));
   if (!answer.ok) throw new Problem(answer.status, json, Number(answer.headers.get("Retry-After")) || undefined);
-  if (json === undefined) throw new Unreachable("not JSON");
+  if (json === undefined && answer.status !== 204) throw new Unreachable("not JSON");
   return json;
 }
 

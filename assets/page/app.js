@@ -23,6 +23,7 @@ import { Readiness } from "./ready.js";
 import { Reading } from "./reading.js";
 import { Screen } from "./screen.js";
 import { Navigation, Selection } from "./selection.js";
+import { Session } from "./session.js";
 import { Ticker } from "./ticker.js";
 import { Week } from "./week.js";
 
@@ -37,12 +38,13 @@ const navigation = new Navigation(selection, reading, clock);
 const disputes = new Disputes();
 const live = new Live();
 const ready = new Readiness();
+const session = new Session();
 const booking = new Booking(clock, people, where);
 const grid = new Grid(at("grid"), (id) => people.nameOf(id));
 const week = new Week(at("week"), (id) => people.nameOf(id));
 const history = new History(at("history"));
 const actions = new Actions({ reading, selection, people, navigation, booking, grid, history, where });
-const screen = new Screen({ reading, selection, people, clock, live, ready, disputes, grid, week, history, actions }, local);
+const screen = new Screen({ reading, selection, people, clock, live, ready, disputes, grid, week, history, session, actions }, local);
 const controls = new Controls({ reading, selection, people, navigation, screen, week });
 const ticker = new Ticker({ clock, live, grid, week, reading, selection, screen });
 
@@ -69,7 +71,16 @@ reading.addEventListener("booking", ({ detail: made }) => {
 reading.addEventListener("change", () => screen.soon(show));
 reading.addEventListener("people", show);
 reading.addEventListener("refreshed", showSelected);
-reading.addEventListener("mode", () => screen.showMode());
+reading.addEventListener("mode", () => {
+  screen.showMode();
+  session.read(reading.entry);
+});
+reading.addEventListener("stranger", async () => {
+  await session.read(reading.entry);
+  if (reading.entry._links.entrar) return session.ask();
+  // The person is known, and may not read.
+  complain(at("agenda-problem"), { detail: t("sign.cannotRead") });
+});
 reading.addEventListener("problem", ({ detail: problem }) => {
   // That the server does not answer is said below the agenda already, if it is the chosen one.
   if (ready.paused !== "away" || !reading.isSettled) complain(at("agenda-problem"), problem);
@@ -80,6 +91,7 @@ reading.addEventListener("problem", ({ detail: problem }) => {
 live.addEventListener("state", () => {
   screen.showLive();
   if (live.tried && !live.isCut) hurry();
+  if (live.isCut) session.check();
   if (live.state === "connecting") ready.rest();
   else askReady();
 });
@@ -132,6 +144,15 @@ at("panel").addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
   const { first, last } = grid.range;
   grid.select(first, last, { focus: true });
+});
+session.addEventListener("who", () => {
+  people.bind(session.scientist);
+  screen.showChoices();
+  screen.show();
+});
+session.addEventListener("in", async () => {
+  await reading.admit();
+  if (reading.telescopes) live.again();
 });
 booking.addEventListener("scientist", ({ detail }) => controls.chooseScientist(detail));
 booking.addEventListener("booked", ({ detail }) => actions.booked(detail));

@@ -55,7 +55,7 @@ export class Booking extends EventTarget {
   /// What shows other slots in the dialog.
   #offers;
 
-  /// `people` are the scientists: `all`, `nameOf(id)`, `me`. `where` names a telescope and the days of a booking, in pieces.
+  /// `people` are the scientists: `choices`, `isOne`, `nameOf(id)`, `me`. `where` names a telescope and the days of a booking, in pieces.
   constructor(clock, people, where) {
     super();
     this.#clock = clock;
@@ -110,8 +110,8 @@ export class Booking extends EventTarget {
       notice.again();
     });
     const scientist = el("select", { required: true, autofocus: !this.#people.me });
-    scientist.append(el("option", { value: "", text: t("scientist.choose") }));
-    for (const { id, nome } of this.#people.all) {
+    if (!this.#people.isOne) scientist.append(el("option", { value: "", text: t("scientist.choose") }));
+    for (const { id, nome } of this.#people.choices) {
       scientist.append(el("option", { value: id, dir: "auto", text: nome, selected: id === this.#people.me }));
     }
     const target = el("input", {

@@ -1,5 +1,6 @@
 // The panel: the selected free slots or booking, with a button for each action that has a link; and the contest for them.
 
+import { FREE } from "./agenda.js";
 import { ENTRIES_MAX } from "./dispute.js";
 import { changes, el, replace, typed } from "./dom.js";
 import { instant, instantTime, localSpan, longDays, minutes, span } from "./format.js";
@@ -17,6 +18,7 @@ export function showPanel(root, view, acts) {
     slot && [first, last],
     slot?.booking && [slot.booking, ...slot.bookings].map((one) => nameOf(one.cientista_id)),
     scientist,
+    Boolean(slot?.book),
     local,
     current(),
   ];
@@ -33,7 +35,8 @@ const nothing = () => [el("p", { class: "quiet", text: t("panel.none") })];
 function open({ agenda, first, last, local }, slot, acts) {
   const count = last - first + 1;
   const end = agenda.slots[last].start + agenda.length;
-  const state = slot.book
+  const isFree = slot.book || slot.state === FREE;
+  const state = isFree
     ? t("slot.free")
     : slot.state === "passado"
       ? t("slot.past")
@@ -41,7 +44,7 @@ function open({ agenda, first, last, local }, slot, acts) {
   return [
     ...heading(slot.start, end, local),
     el("p", {
-      class: `state ${slot.book ? "free" : ""}`,
+      class: `state ${isFree ? "free" : ""}`,
       text:
         count > 1
           ? `${state} · ${t("panel.slots", { count, duration: minutes((count * agenda.length) / MINUTE_MS) })}`

@@ -5,6 +5,8 @@ import { t } from "./i18n.js";
 export class People {
   #all = [];
   #me;
+  /// The scientist who alone may book here.
+  #only;
   /// Scientists who were not in the catalogue when it was read because of them.
   #strangers = new Set();
 
@@ -18,7 +20,22 @@ export class People {
   }
 
   get me() {
-    return this.#me;
+    return this.#only ?? this.#me;
+  }
+
+  /// The scientists as whom the page may book.
+  get choices() {
+    return this.#only ? this.#all.filter(({ id }) => id === this.#only) : this.#all;
+  }
+
+  /// Whether the page may book as one scientist only.
+  get isOne() {
+    return Boolean(this.#only);
+  }
+
+  /// Lets the page book as `scientist` only; with undefined, as everybody.
+  bind(scientist) {
+    this.#only = scientist;
   }
 
   choose(scientist) {

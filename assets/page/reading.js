@@ -1,7 +1,7 @@
 // What is read from the server: the entry point, the catalogue and the agenda that is chosen, and what was heard of since
 // by events. No DOM.
 
-import { Agenda, Heard, identity } from "./agenda.js";
+import { Agenda, FREE, Heard, identity } from "./agenda.js";
 import { enter, follow, timed } from "./api.js";
 import { parseInstant } from "./instants.js";
 
@@ -16,7 +16,7 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /// Dispatches `asked` before an agenda is read, and `agenda` when it is there, with the one before; `booking` for each booking
 /// that says something new, and `change` if the agenda shows it; `people`, `refreshed` and `mode` when names, a booking's
-/// links and the entry point were read; and `problem` when a reading failed.
+/// links and the entry point were read; `stranger` when a person has to sign in first; and `problem` when a reading failed.
 export class Reading extends EventTarget {
   #selection;
   #people;
@@ -32,6 +32,8 @@ export class Reading extends EventTarget {
   #timer;
   #confirming;
   #refreshing = new WeakSet();
+  /// Ends the wait for a sign-in.
+  #admit;
 
   constructor(selection, people) {
     super();
@@ -85,6 +87,10 @@ export class Reading extends EventTarget {
       try {
         this.#entry ??= await enter();
         const { telescopios, cientistas } = this.#entry._links;
+        if (!telescopios) {
+          await this.#admission();
+          continue;
+        }
         const [telescopes, scientists] = await Promise.all([follow(telescopios), follow(cientistas)]);
         this.#telescopes = telescopes.telescopios;
         this.#people.open(scientists.cientistas);
@@ -95,6 +101,21 @@ export class Reading extends EventTarget {
         await pause(RETRY_MS * (0.5 + Math.random()));
       }
     }
+  }
+
+  /// Waits until a person has signed in. Without that there is nothing to read.
+  async #admission() {
+    this.dispatchEvent(tell("stranger"));
+    await new Promise((resolve) => (this.#admit = resolve));
+    this.#admit = undefined;
+    this.#entry = undefined;
+  }
+
+  /// A person has signed in: goes on, or reads everything again, with the links that this person has.
+  async admit() {
+    if (this.#admit) return this.#admit();
+    await this.reenter();
+    if (this.#selection.telescope) this.read();
   }
 
   /// Reads the entry point again: after an outage another server may answer, in another mode.
@@ -140,7 +161,7 @@ export class Reading extends EventTarget {
   hear(made) {
     if (!this.apply(made)) return false;
     // In an agenda without any free slot, no answer has given the link to book one.
-    if (this.#agenda.slots.some(({ state, book }) => state === "livre" && !book)) this.reread();
+    if (this.#entry?._links.agendar && this.#agenda.slots.some(({ state, book }) => state === FREE && !book)) this.reread();
     this.#confirming ??= setTimeout(() => this.read(), CONFIRM_MS * (0.5 + 0.5 * Math.random()));
     return true;
   }

@@ -1,9 +1,10 @@
 // Draws what was read and what is chosen into the elements of index.html. It changes no state but its own.
 
 import { showStrange } from "./address.js";
+import { kindOf } from "./agenda.js";
 import { before as past, showSynchronisation, showTime } from "./clockview.js";
 import { announce, pause } from "./dialog.js";
-import { at, el, setText } from "./dom.js";
+import { at, el, replace, setText } from "./dom.js";
 import { longDay } from "./format.js";
 import { current, locale, t } from "./i18n.js";
 import { isoDay, weekAway } from "./instants.js";
@@ -21,7 +22,7 @@ export class Screen {
   /// The instant at which the next agenda is looked at, if it has it.
   #aim;
 
-  /// `parts` has reading, selection, people, clock, live, ready, disputes, grid, week, history, and actions for the panel's buttons.
+  /// `parts` has reading, selection, people, clock, live, ready, disputes, grid, week, history, session, and actions for the panel's buttons.
   /// `local` is whether the local time is shown too.
   constructor(parts, local) {
     this.#parts = parts;
@@ -30,7 +31,7 @@ export class Screen {
 
   /// Draws everything, as it is in another language.
   showAll() {
-    const { clock, history } = this.#parts;
+    const { clock, history, session } = this.#parts;
     this.#translate();
     for (const button of document.querySelectorAll("[data-language]")) {
       button.setAttribute("aria-pressed", button.dataset.language === current());
@@ -43,6 +44,7 @@ export class Screen {
     this.showAstray();
     this.showMode();
     this.show();
+    session.show();
     history.reread();
   }
 
@@ -73,7 +75,7 @@ export class Screen {
     const sold = count((slot) => slot.sold > 1);
     const mine = count((slot) => slot.sold === 1 && slot.booking?.cientista_id === me);
     const others = count((slot) => slot.sold === 1) - mine;
-    const free = count((slot) => slot.book);
+    const free = count((slot) => kindOf(slot, me) === "free");
     setText(at("agenda-counts"), t("agenda.counts", { free, mine, others }) + (sold ? t("agenda.sold", { sold }) : ""));
     this.#explain(sold > 0);
     this.showSelected();
@@ -264,7 +266,11 @@ export class Screen {
   }
 
   showMode() {
-    setText(at("mode"), this.#parts.reading.isRace ? t("mode.race") : "");
+    const { entry, isRace } = this.#parts.reading;
+    setText(at("mode"), isRace ? t("mode.race") : "");
+    // To a person who books nothing, the choice of who books means nothing.
+    at("as").hidden = Boolean(entry && !entry._links.agendar);
+    this.#word(at("keys"), at("as").hidden ? "page.keysRead" : "page.keys");
   }
 
   showAstray() {
@@ -282,7 +288,8 @@ export class Screen {
       ({ id, nome }) =>
         el("option", { value: id, dir: "auto", text: nome, selected: id === chosen });
     at("telescope").replaceChildren(...telescopes.map(option(telescope?.id)));
-    const none = el("option", { value: "", text: t("scientist.choose") });
-    at("scientist").replaceChildren(none, ...people.all.map(option(people.me)));
+    const none = !people.isOne && el("option", { value: "", text: t("scientist.choose") });
+    replace(at("scientist"), none, people.choices.map(option(people.me)));
+    at("scientist").disabled = people.isOne;
   }
 }

@@ -258,11 +258,17 @@ impl Browser {
 
     /// The URLs of all requests since the last call.
     pub fn requests(&self) -> Vec<String> {
+        self.sent().into_iter().map(|(_, url)| url).collect()
+    }
+
+    /// The method and the URL of each request since the last call.
+    pub fn sent(&self) -> Vec<(String, String)> {
         let entries = self.command("se/log", &json!({"type": "performance"}));
         let messages = entries.as_array().unwrap().iter().map(|entry| entry["message"].as_str().unwrap());
         let messages = messages.map(|text| serde_json::from_str::<Value>(text).unwrap()["message"].clone());
         let requests = messages.filter(|message| message["method"] == "Network.requestWillBeSent");
-        requests.map(|message| message["params"]["request"]["url"].as_str().unwrap().to_owned()).collect()
+        let text = |message: &Value, name: &str| message["params"]["request"][name].as_str().unwrap().to_owned();
+        requests.map(|message| (text(&message, "method"), text(&message, "url"))).collect()
     }
 
     /// Fails if the console has any entry, or if a request went to another server than `server`. It is called once, at the end of
