@@ -1,5 +1,5 @@
-//! Who sends a request, and whether they may: the way from the header `Authorization`, or a session's cookie, to a [`Who`], and from a
-//! refusal to an answer ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750)).
+//! Who sends a request, and whether they may: the way from the header `Authorization`, or from the cookie of a session, to a [`Who`], and
+//! from a refusal to an answer ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750)).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -97,8 +97,8 @@ impl Identity {
 
 /// The secret of a session that a page sends with its request; `Some(None)` if it is none.
 ///
-/// A browser sends the cookie with every request to this host. So what changes something must come with a header that says that a page of this service
-/// sends it; [`super::guard`] has refused the others. Other programs have tokens.
+/// A browser sends the cookie with every request to this host. So a request that changes something must have a header that says which
+/// page sends it: [`super::guard`] has refused pages of other origins. Other programs have tokens.
 #[expect(clippy::option_option, reason = "there may be no cookie, and one that is no secret")]
 pub fn session_secret(request: &Request) -> Option<Option<Secret>> {
     let headers = &request.head.headers;

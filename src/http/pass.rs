@@ -1,5 +1,5 @@
-//! By what the caller of a request was identified, for an answer that goes on: a stream of events ends with the token or session for which it
-//! began.
+//! By what the caller of a request was identified, for an answer that goes on: a stream of events ends with its caller's token or
+//! session.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -10,6 +10,7 @@
 //! [`STOP_PATIENCE`] to arrive; until then nothing was done for the request.
 
 mod begin;
+mod request;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -24,8 +25,7 @@ use std::time::Duration;
 use http_body_util::Either;
 use hyper::StatusCode;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, DATE, HeaderName, HeaderValue, ORIGIN, X_CONTENT_TYPE_OPTIONS};
-use hyper::http::request::Parts;
+use hyper::header::{CONNECTION, DATE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioTimer;
@@ -36,12 +36,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use self::begin::{Begun, HANDSHAKE_TIMEOUT, begin};
+pub use self::request::Request;
 use super::body::{Arriving, STOP_PATIENCE};
 use super::guard::{AllowedHost, Guard};
 use super::pass::Pass;
 use super::presence::{Hosting, Places};
 use super::problem::Problem;
-use super::request_id::{RequestId, RequestIds};
+use super::request_id::RequestIds;
 use super::response::{Body, Response};
 use super::socket::{self, Activity, Answering, StampedIo};
 use super::tls::Tls;
@@ -72,39 +73,6 @@ const PROTECTION: [(HeaderName, HeaderValue); 3] = [
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
 ];
-
-/// One request, for its handler.
-pub struct Request {
-    /// Method, URI and headers.
-    pub head: Parts,
-    /// The body, not yet read.
-    pub body: Arriving,
-    /// The client's address.
-    pub peer: SocketAddr,
-    /// When its bytes were read from the network, before any wait in this process.
-    pub received: Timestamp,
-    /// Its identifier, in the answer's `X-Request-Id` and on every log line.
-    pub id: RequestId,
-    /// A logger that adds the identifier.
-    pub log: Logger,
-    /// Whether it came over TLS, without a proxy that ends it.
-    pub tls: bool,
-    /// Who sends it: the handler asks, and [`super::identity`] finds out.
-    pub who: Who,
-    /// By what [`Self::who`] was found out.
-    pub pass: Pass,
-    /// For a long answer: whether the client is still connected, and whether the service is stopping.
-    pub hosting: Hosting,
-}
-
-impl Request {
-    /// Whether the client reaches the service over TLS, also where a proxy ends it: the page's origin says so. That the origin is this
-    /// service's is known already.
-    pub fn is_secure(&self) -> bool {
-        let origin = self.head.headers.get(ORIGIN);
-        self.tls || origin.is_some_and(|origin| origin.as_bytes().starts_with(b"https://"))
-    }
-}
 
 /// A service.
 pub trait Handler: Send + Sync + 'static {

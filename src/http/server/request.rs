@@ -1,0 +1,47 @@
+//! A request, for its handler: its head and body, who sends it, and from where.
+
+use std::net::SocketAddr;
+
+use hyper::header::ORIGIN;
+use hyper::http::request::Parts;
+use slog::Logger;
+
+use crate::access::principal::Who;
+use crate::http::body::Arriving;
+use crate::http::pass::Pass;
+use crate::http::presence::Hosting;
+use crate::http::request_id::RequestId;
+use crate::time::Timestamp;
+
+/// One request, for its handler.
+pub struct Request {
+    /// Method, URI and headers.
+    pub head: Parts,
+    /// The body, not yet read.
+    pub body: Arriving,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// When its bytes were read from the network, before any wait in this process.
+    pub received: Timestamp,
+    /// Its identifier, in the answer's `X-Request-Id` and on every log line.
+    pub id: RequestId,
+    /// A logger that adds the identifier.
+    pub log: Logger,
+    /// Whether it came over TLS, without a proxy that ends it.
+    pub tls: bool,
+    /// Who sends it: the handler asks, and [`crate::http::identity`] finds out.
+    pub who: Who,
+    /// By what [`Self::who`] was found out.
+    pub pass: Pass,
+    /// For a long answer: whether the client is still connected, and whether the service is stopping.
+    pub hosting: Hosting,
+}
+
+impl Request {
+    /// Whether the client reaches the service over TLS, also where a proxy ends it: the page's origin says so. That the origin is this
+    /// service's is known already.
+    pub fn is_secure(&self) -> bool {
+        let origin = self.head.headers.get(ORIGIN);
+        self.tls || origin.is_some_and(|origin| origin.as_bytes().starts_with(b"https://"))
+    }
+}
