@@ -1,14 +1,17 @@
 //! Who asks, and what they may do. Audit records name the principal and the address of each request.
 //!
-//! [`role`], [`principal`] and [`grant`] decide, and are pure; [`token`] makes and recognises tokens, and [`session`] the secrets of
-//! sessions; [`register`] is the file `acesso.db`, which stores them.
+//! [`role`], [`principal`] and [`grant`] decide, and are pure; [`token`] makes and recognises tokens, [`session`] the secrets of
+//! sessions, and [`token_file`] reads a token from a file; [`register`] is the file `acesso.db`, which stores them; [`secret`] is what a
+//! coordinator and its schedulers share.
 
 pub mod grant;
 pub mod principal;
 pub mod register;
 pub mod role;
+pub mod secret;
 pub mod session;
 pub mod token;
+pub mod token_file;
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};

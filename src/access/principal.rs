@@ -87,6 +87,15 @@ impl Who {
         }
     }
 
+    /// Whether the caller may lock every resource, and publish to every channel.
+    pub fn may_use_every_name(&self) -> bool {
+        self.may(Permission::UseLocks)
+            && match self {
+                Self::Known(principal) => principal.may_use_all(),
+                Self::Anyone | Self::Stranger => true,
+            }
+    }
+
     fn is_scientist(&self, scientist: i64) -> bool {
         let Self::Known(principal) = self else { return false };
         principal.roles.has(Role::Scientist) && principal.scientist == Some(scientist)
@@ -113,9 +122,12 @@ impl Who {
 }
 
 impl Principal {
+    fn may_use_all(&self) -> bool {
+        self.roles.has(Role::Operator) || self.prefixes.iter().any(|prefix| prefix == ALL_NAMES)
+    }
+
     fn may_use(&self, name: &str) -> bool {
-        self.roles.has(Role::Operator)
-            || self.prefixes.iter().any(|prefix| prefix == ALL_NAMES || name.starts_with(prefix.as_str()))
+        self.may_use_all() || self.prefixes.iter().any(|prefix| name.starts_with(prefix.as_str()))
     }
 }
 
@@ -170,5 +182,8 @@ mod tests {
         assert!(known(&[Role::Service], None, &[]).check_name("x").is_err());
         assert!(known(&[Role::Operator], None, &[]).check_name("x").is_ok());
         assert!(known(&[Role::Scientist], Some(1), &["x"]).check_name("x").is_err());
+        assert!(!backup.may_use_every_name() && !known(&[Role::Scientist], Some(1), &[ALL_NAMES]).may_use_every_name());
+        assert!(known(&[Role::Service], None, &[ALL_NAMES]).may_use_every_name() && Who::Anyone.may_use_every_name());
+        assert!(known(&[Role::Operator], None, &[]).may_use_every_name() && !Who::Stranger.may_use_every_name());
     }
 }

@@ -14,6 +14,8 @@ kinds! {
     CHANGED = CONFLICT, "trava_mudou", "A trava é outra";
     /// The resource has no lease, no waiter and no retention.
     FREE = NOT_FOUND, "sem_trava", "Recurso livre";
+    /// The coordinator has no secret, and so nothing to prove.
+    NO_SECRET = NOT_FOUND, "sem_segredo", "Coordenador sem segredo";
     /// The client has closed its side of the connection.
     CLIENT_GONE = REQUEST_TIMEOUT, "cliente_ausente", "Cliente ausente";
     /// The token that the client has seen is too far above the last one given.

@@ -24,17 +24,20 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rust_i18n::t;
 use slog::{error, info};
 use tokio::net::TcpListener;
 
 pub use self::protocol::{SERVICE, TOKENS_ABOVE_MAX};
 pub use self::routes::endpoints;
+use self::routes::Callers;
 use self::routes::force::Forcing;
 use self::service::Service;
 use self::state::file::{StateFile, start_error};
 pub use crate::access::Access;
 use crate::access::register::Register;
 pub use crate::access::register::RegisterError;
+use crate::access::secret::Secret;
 use crate::data_dir;
 pub use crate::data_dir::DataDirError;
 use crate::http::guard::AllowedHost;
@@ -59,6 +62,11 @@ pub struct Config {
     pub tokens_above: u64,
     /// Whether callers have to say who they are.
     pub access: Access,
+    /// What it shares with its schedulers, so that they believe it. A scheduler has to have the same.
+    pub secret: Option<Secret>,
+    /// With a secret: whether the channel `agenda`, names of the form `TELESCOPE_INSTANT`, `token_minimo` and `DELETE /locks` are for
+    /// those alone who have it. With [`Access::Token`] each caller's own rights count in any case.
+    pub reserves: bool,
     /// How much the lock table takes.
     pub limits: table::Limits,
     /// Whether it has the process to itself.
@@ -88,6 +96,8 @@ impl Config {
             grace: true,
             tokens_above: 0,
             access: Access::Open,
+            secret: None,
+            reserves: false,
             limits: table::Limits::default(),
             tenancy: Tenancy::Shared,
             allowed_hosts: Vec::new(),
@@ -105,6 +115,9 @@ pub enum StartError {
     /// The register of tokens cannot be used.
     #[error(transparent)]
     Register(#[from] RegisterError),
+    /// A process needs an identity that nobody can guess. Shown by the command line.
+    #[error("{}", t!("the system gives no random numbers: %{reason}", reason = .0))]
+    Random(getrandom::Error),
 }
 
 /// Serves on `listener` until `shutdown` completes. It then answers the requests that have begun, for eight seconds at the most,
@@ -133,12 +146,13 @@ pub async fn serve(
         Access::Open => Identity::Open,
         Access::Token => Identity::Tokens(Arc::new(Register::start(&config.data_dir, clock.clone(), &logs.logger)?)),
     };
+    let callers = Callers::new(identity, config.secret, config.reserves).map_err(StartError::Random)?;
     let sweeper = tokio::spawn(Arc::clone(&service).sweep());
     let manner =
         Manner { tenancy: config.tenancy, allowed_hosts: config.allowed_hosts.clone(), tls: config.tls.clone() };
     announce(&logs, &listener, manner.scheme());
     let forcing = Forcing::new(Arc::clone(&service), log_path, logs.clone());
-    let routes = Arc::new(routes::Routes { service: Arc::clone(&service), forcing, identity });
+    let routes = Arc::new(routes::Routes { service: Arc::clone(&service), forcing, callers });
     let shutdown = async {
         tokio::select! {
             () = shutdown => {}

@@ -125,7 +125,10 @@ pub async fn find_token(register: &Register, token: &str, from: IpAddr) -> Resul
 }
 
 /// The token in a request's head. None if there is no `Authorization`.
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Unidentified> {
+///
+/// # Errors
+/// When there is something else.
+pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Unidentified> {
     if !headers.contains_key(AUTHORIZATION) {
         return Ok(None);
     }

@@ -15,7 +15,7 @@ use crate::agenda::Catalogue;
 use crate::audit::export::{self, Bell, Exporter};
 use crate::audit::record::Process;
 use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
-use crate::coordinator::client::Client;
+use crate::coordinator::client::{Client, Expected};
 use crate::data_dir::{DATABASE_FILE, DataDirError, RACE_DATABASE_FILE};
 use crate::http::identity::Identity;
 use crate::http::request_id::RequestId;
@@ -72,8 +72,9 @@ impl App {
         let gate = match &config.mode {
             Mode::Race => Gate::Race,
             Mode::Locked { coordinators, ttl, retention } => {
-                let client =
-                    Arc::new(Client::start(coordinators, &config.coordinator_trust, store.highest_token().await?)?);
+                let (trust, secret) = (config.coordinator_trust.clone(), config.coordinator_secret.clone());
+                let seen = store.highest_token().await?;
+                let client = Arc::new(Client::start(coordinators, Expected { trust, secret }, seen)?);
                 Gate::Locked(Locking { client, unlocks: TaskTracker::new(), ttl: *ttl, retention: *retention })
             }
         };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 pub use crate::access::Access;
 pub use crate::access::register::RegisterError;
+use crate::access::secret::Secret;
 use crate::coordinator::client;
 use crate::coordinator::protocol::{RETENTION_MS_MAX, TTL_MS_DEFAULT, TTL_MS_MAX, TTL_MS_MIN};
 pub use crate::data_dir::DataDirError;
@@ -47,6 +48,8 @@ pub struct Config {
     pub audit: AuditConfig,
     /// Whether another server runs in the same process.
     pub tenancy: Tenancy,
+    /// The secret that its coordinator has to prove to have before anything is sent to it, and by which the coordinator knows it.
+    pub coordinator_secret: Option<Secret>,
     /// The names by which clients may call it, beside `localhost` and the addresses of this machine.
     pub allowed_hosts: Vec<AllowedHost>,
     /// Its certificate, if it speaks TLS.
@@ -153,6 +156,7 @@ impl Config {
             access: Access::Open,
             audit: AuditConfig::default(),
             tenancy: Tenancy::Shared,
+            coordinator_secret: None,
             allowed_hosts: Vec::new(),
             tls: None,
             coordinator_trust: Trust::default(),

@@ -9,6 +9,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum, ValueHint};
 use rust_i18n::t;
 
+use super::between::SecretArgs;
 use crate::access::Access;
 use crate::commands::address::{parse_allowed_host, parse_listen, url_parser};
 use crate::commands::values::whole_number;
@@ -197,6 +198,9 @@ pub struct SchedulerArgs {
     /// Options of the audit trail.
     #[command(flatten)]
     pub trail: TrailArgs,
+    /// The option of what it shares with the coordinator.
+    #[command(flatten)]
+    pub secret: SecretArgs,
     /// Options of who may call it.
     #[command(flatten)]
     pub callers: CallerArgs,
@@ -226,6 +230,9 @@ pub struct CoordinatorArgs {
     #[arg(long, env = "SCTEC_TOKENS_ABOVE", default_value_t = 0, value_name = "N", hide_default_value = true,
         value_parser = whole_number::<u64>(0..=TOKENS_ABOVE_MAX))]
     pub tokens_above: u64,
+    /// The option of what it shares with its schedulers.
+    #[command(flatten)]
+    pub secret: SecretArgs,
     /// Options of who may call it.
     #[command(flatten)]
     pub callers: CallerArgs,
@@ -272,6 +279,9 @@ pub struct AllArgs {
     /// Options of the audit trail.
     #[command(flatten)]
     pub trail: TrailArgs,
+    /// The option of what the coordinator shares with its schedulers.
+    #[command(flatten)]
+    pub secret: SecretArgs,
     /// Options of who may call it.
     #[command(flatten)]
     pub callers: CallerArgs,

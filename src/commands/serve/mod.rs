@@ -1,6 +1,7 @@
 //! `serve-scheduler`, `serve-coordinator` and `serve-all`.
 
 mod args;
+mod between;
 mod own;
 mod stop;
 
@@ -17,6 +18,7 @@ use tokio::sync::watch;
 
 pub use self::args::{AllArgs, CoordinatorArgs, SchedulerArgs};
 use self::args::{CallerArgs, Grace, LockArgs, LogFormat, LogLevel, LogTo, ServerArgs, TrailArgs};
+use self::between::own_secret;
 use self::own::{reached_at, refuse_itself};
 use self::stop::{reopen, stop_signal};
 use super::outcome::Outcome;
@@ -35,7 +37,7 @@ use crate::{coordinator, logging, panics, scheduler};
 pub fn scheduler(args: &SchedulerArgs) -> Outcome {
     let mode = if args.no_lock { Mode::Race } else { locked(args.coordinator.clone(), &args.lock) };
     let config = scheduler_config(mode, (&args.lock, &args.trail), &args.callers, &args.server, Tenancy::Alone)?;
-    let config = scheduler::Config { tls: args.tls.read()?, ..config };
+    let config = scheduler::Config { tls: args.tls.read()?, coordinator_secret: args.secret.read()?, ..config };
     panics::install_hook();
     runtime()?.block_on(async {
         let listener = listen(args.listen, "--listen", &args.callers)?;
@@ -54,7 +56,8 @@ pub fn scheduler(args: &SchedulerArgs) -> Outcome {
 /// When it cannot start.
 pub fn coordinator(args: &CoordinatorArgs) -> Outcome {
     let config = coordinator_config((args.grace, args.tokens_above), &args.callers, &args.server, Tenancy::Alone);
-    let config = coordinator::Config { tls: args.tls.read()?, ..config };
+    let secret = args.secret.read()?;
+    let config = coordinator::Config { tls: args.tls.read()?, reserves: secret.is_some(), secret, ..config };
     panics::install_hook();
     runtime()?.block_on(async {
         let listener = listen(args.listen, "--listen", &args.callers)?;
@@ -64,13 +67,17 @@ pub fn coordinator(args: &CoordinatorArgs) -> Outcome {
     })
 }
 
-/// Serves both until told to stop. They communicate over HTTP, as separate processes do. The scheduler stops first, so that it
+/// Serves both until told to stop. They communicate over HTTP, as separate processes do, and share a secret: without a file that has one,
+/// a secret of their own, which only makes the scheduler sure of its coordinator. The scheduler stops first, so that it
 /// can still release its locks.
 ///
 /// # Errors
 /// When either cannot start.
 pub fn all(args: &AllArgs) -> Outcome {
     let tls = args.tls.read()?;
+    let given = args.secret.read()?;
+    let reserves = given.is_some();
+    let secret = Some(given.map_or_else(own_secret, Ok)?);
     panics::install_hook();
     runtime()?.block_on(async {
         let coordinator_listener = listen(args.listen_coordinator, "--listen-coordinator", &args.callers)?;
@@ -84,6 +91,7 @@ pub fn all(args: &AllArgs) -> Outcome {
             tls: args.tls.read()?,
             // The name by which the scheduler calls the coordinator is hardly one of the certificate's.
             coordinator_trust: tls.as_ref().map(Trust::of_own).unwrap_or_default(),
+            coordinator_secret: secret.clone(),
             ..config
         };
         let stop = stop_signal(&config.logging)?;
@@ -92,6 +100,8 @@ pub fn all(args: &AllArgs) -> Outcome {
             coordinator_listener,
             coordinator::Config {
                 tls,
+                secret,
+                reserves,
                 ..coordinator_config((args.grace, args.tokens_above), &args.callers, &args.server, Tenancy::Shared)
             },
             async move {

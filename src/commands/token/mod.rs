@@ -18,6 +18,7 @@ use crate::access::grant::{DAYS_DEFAULT, DAYS_MAX, Grant, PREFIX_BYTES_MAX, PREF
 use crate::access::register::credential::Credential;
 use crate::access::register::file::RegisterFile;
 use crate::access::role::{Role, Roles};
+use crate::access::token::Token;
 use crate::access::{AUTHOR_MAX, Author, WrongName};
 use crate::data_dir;
 use crate::files;
@@ -32,6 +33,7 @@ use crate::time::Clock;
   sctec token create backup --role servico --prefix backup- --valid-days 30
   sctec token list
   sctec token revoke 3
+  sctec token secret coordenador.segredo
 
 A service asks for tokens when it is started with --access token. It notices a new or a revoked token within a second. A token is \
 shown once: only its SHA-256 is stored.
@@ -50,6 +52,8 @@ enum Action {
     List(ListArgs),
     /// Revoke tokens by their numbers
     Revoke(RevokeArgs),
+    /// Make the secret that a coordinator and its schedulers share (--coordinator-token-file). It is no token of anybody
+    Secret(SecretArgs),
 }
 
 /// The folder whose tokens they are.
@@ -102,6 +106,13 @@ struct RevokeArgs {
     folder: FolderArgs,
 }
 
+#[derive(Clone, Debug, Args)]
+struct SecretArgs {
+    /// The new file, for you alone
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
 /// Does what is asked for.
 ///
 /// # Errors
@@ -111,6 +122,7 @@ pub fn run(args: &TokenArgs) -> Outcome {
         Action::Create(args) => create(args),
         Action::List(args) => list(args),
         Action::Revoke(args) => revoke(args),
+        Action::Secret(args) => secret(args),
     }
 }
 
@@ -162,6 +174,17 @@ fn create(args: &CreateArgs) -> Outcome {
     if args.out.is_none() && std::io::stdout().is_terminal() {
         tell(t!("keep it in a file that only its user can read, and give the file to the tools: --token-file FILE"));
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn secret(args: &SecretArgs) -> Outcome {
+    let token = Token::random();
+    let token = token.map_err(|error| anyhow!("{}", t!("the system gives no random numbers: %{reason}", reason = error)))?;
+    let path = &args.file;
+    let mut file = new_file(path)?;
+    let written = writeln!(file, "{}", token.expose()).and_then(|()| file.sync_all());
+    written.with_context(|| t!("cannot write %{path}", path = path.display()))?;
+    tell(t!("%{path} has a secret; give it to the coordinator and to each of its schedulers: --coordinator-token-file", path = path.display()));
     Ok(ExitCode::SUCCESS)
 }
 

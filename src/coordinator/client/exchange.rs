@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::transport::{Transport, read_whole};
+use super::transport::{Transport, not_served, read_whole};
 use crate::coordinator::protocol::Operation;
 use crate::coordinator::protocol::answers::{self, Answer};
 
@@ -26,7 +26,7 @@ pub async fn exchange(
     let once = async |uri| {
         let (status, bytes) = read_whole(transport.post(uri, body).await?).await?;
         if !status.is_success() {
-            return Err(format!("{uri} respondeu {status}"));
+            return Err(not_served(uri, status));
         }
         answers::read(&bytes, operations).map_err(|why| format!("{uri} respondeu {why}"))
     };

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use memchr::memmem;
 
-use super::transport::{EXCHANGE_TIMEOUT, Transport, read_whole};
+use super::transport::{EXCHANGE_TIMEOUT, Transport, not_served, read_whole};
 use crate::coordinator::protocol::events::{self, SHARED_CHANNEL};
 use crate::http::channel::Position;
 
@@ -103,7 +103,7 @@ impl Feed {
             }
             let answer = self.transport.get(request).await?;
             let status = answer.status();
-            if status == StatusCode::OK { Ok(answer) } else { Err(format!("{} respondeu {status}", address.events)) }
+            if status == StatusCode::OK { Ok(answer) } else { Err(not_served(&address.events, status)) }
         });
         Ok(Listening { body: answer.await?.into_body(), rest: BytesMut::new() })
     }

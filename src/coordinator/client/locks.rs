@@ -26,14 +26,13 @@ use super::ask::{Ask, Unlocks};
 use super::batched::{self, ask};
 use super::feed::Feed;
 use super::ready::NotReady;
-use super::transport::{AddressError, CONNECT_TIMEOUT, Transport, read_whole};
+use super::transport::{AddressError, CONNECT_TIMEOUT, Expected, Transport, read_whole};
 use super::waiting::{PLACES, Waiting};
 use crate::batch;
 use crate::coordinator::protocol::answers::Answer;
 use crate::coordinator::protocol::replies::{BusyReply, LeaseReply, ProblemReply, ReleasedReply};
 use crate::coordinator::protocol::{Operation, TOKEN_MAX, TOO_FAR};
 use crate::coordinator::table::{Acquire, LeaseId, Release};
-use crate::http::tls::Trust;
 use rust_i18n::t;
 
 /// The name of the request, and with the owner of the resource, whose lock shows whether tokens are acceptable again.
@@ -121,13 +120,14 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the coordinator at any of `urls`, whose certificates are judged by `trust`. `highest_token` is the largest token seen so far: the next will be
-    /// larger, even if the coordinator lost its state. Spawns the tasks that send batches; they end when the client is dropped.
+    /// A client of the coordinator at any of `urls`, which has to show what is `expected`. `highest_token` is the largest token seen so
+    /// far: the next will be larger, even if the coordinator lost its state. Spawns the tasks that send batches; they end when the client
+    /// is dropped.
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn start(urls: &[String], trust: &Trust, highest_token: u64) -> Result<Self, StartError> {
-        let transport = Arc::new(Transport::new(urls, trust)?);
+    pub fn start(urls: &[String], expected: Expected, highest_token: u64) -> Result<Self, StartError> {
+        let transport = Arc::new(Transport::new(urls, expected)?);
         // Each entry belongs to a request in flight, and those are bounded by the scheduler's connections.
         let (locks, lock_batches) = batch::queue(usize::MAX);
         let (unlocks, unlock_batches) = batch::queue(usize::MAX);

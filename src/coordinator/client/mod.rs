@@ -2,10 +2,11 @@
 //! both go over one `transport`.
 //!
 //! A lock travels in a batch with others (`batched`) or, if it may wait, in an exchange of its own (`waiting`); `ask` is an
-//! operation on its way and its answer, `exchange` one `POST /lote`.
+//! operation on its way and its answer, `exchange` one `POST /lote`. With a secret, each connection begins with a `challenge`.
 
 mod ask;
 mod batched;
+mod challenge;
 mod exchange;
 mod feed;
 mod locks;
@@ -18,3 +19,4 @@ mod waiting;
 pub use self::feed::{Block, EventBatch, Feed, NotPublished};
 pub use self::locks::{Client, Lease, LockError, LockRequest, StartError, Unlocked};
 pub use self::ready::NotReady;
+pub use self::transport::Expected;

@@ -15,6 +15,10 @@ const TOKENS_PART: &str = "tokens";
 /// A part that each scheduler's answer has.
 const DATABASE_PART: &str = "banco";
 
+/// Why a coordinator that knows its schedulers gives this one nothing.
+pub const NOT_A_SCHEDULER: &str =
+    "não reconhece este agendador: dê aos dois o mesmo segredo (--coordinator-token-file)";
+
 /// The coordinator can give no lock now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotReady {
@@ -31,6 +35,9 @@ struct Answer {
     partes: BTreeMap<String, String>,
     #[serde(default)]
     carencia_resta_ms: Option<u64>,
+    /// Whether the one who asks may do what a scheduler does.
+    #[serde(default)]
+    agendador: Option<bool>,
 }
 
 impl NotReady {
@@ -51,9 +58,12 @@ impl NotReady {
     /// What the answer of `uri` says; `None` where the coordinator is ready.
     pub fn read(uri: &Uri, status: StatusCode, body: &[u8]) -> Option<Self> {
         // What answers may be another program.
-        let Answer { partes, carencia_resta_ms } = serde_json::from_slice(body).unwrap_or_default();
+        let Answer { partes, carencia_resta_ms, agendador } = serde_json::from_slice(body).unwrap_or_default();
         if partes.contains_key(DATABASE_PART) {
             return Some(format!("{uri} é de um agendador, e não de um coordenador").into());
+        }
+        if status.is_success() && agendador == Some(false) {
+            return Some(format!("{uri} {NOT_A_SCHEDULER}").into());
         }
         if status.is_success() {
             let of_coordinator = partes.contains_key(TOKENS_PART);

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::ask::Ask;
-use super::transport::{EXCHANGE_TIMEOUT, Transport};
+use super::transport::{EXCHANGE_TIMEOUT, Expected, Transport};
 use super::waiting::Waiting;
 use super::{Client, Lease, LockError, LockRequest, Unlocked};
 use crate::batch;
@@ -17,7 +17,6 @@ use crate::coordinator::protocol::Operation;
 use crate::coordinator::table::{Acquire, Release};
 use crate::coordinator::{self, Config};
 use crate::http::client::{Limits, Session, Url};
-use crate::http::tls::Trust;
 use crate::logging;
 
 const TTL: Duration = Duration::from_secs(20);
@@ -42,7 +41,7 @@ impl Coordinator {
     }
 
     fn client(&self) -> Arc<Client> {
-        Arc::new(Client::start(std::slice::from_ref(&self.url), &Trust::default(), 0).unwrap())
+        Arc::new(Client::start(std::slice::from_ref(&self.url), Expected::default(), 0).unwrap())
     }
 
     /// How many requests wait for `resource`.
@@ -70,7 +69,7 @@ async fn lock(client: &Client, resource: &str, wait: Duration) -> Result<Lease, 
 
 /// Room for waiting exchanges, and the unlocks that they cause.
 fn waiting(coordinator: &Coordinator, places: usize) -> (Waiting, batch::Batches<Ask>) {
-    let transport = Arc::new(Transport::new(std::slice::from_ref(&coordinator.url), &Trust::default()).unwrap());
+    let transport = Arc::new(Transport::new(std::slice::from_ref(&coordinator.url), Expected::default()).unwrap());
     let (unlocks, batches) = batch::queue(usize::MAX);
     (Waiting::new(transport, places, Arc::new(unlocks)), batches)
 }
@@ -177,7 +176,7 @@ async fn the_places_are_bounded_and_a_lock_without_one_is_asked_for_without_wait
 async fn a_coordinator_that_hangs_is_noticed_long_before_the_wait_ends() {
     // It takes connections, and nobody reads from them.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let client = Client::start(&[format!("http://{}", silent.local_addr().unwrap())], &Trust::default(), 0).unwrap();
+    let client = Client::start(&[format!("http://{}", silent.local_addr().unwrap())], Expected::default(), 0).unwrap();
     let begun = Instant::now();
     let error = lock(&client, "X", 20 * WAIT).await.unwrap_err();
     assert!(

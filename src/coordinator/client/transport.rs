@@ -2,21 +2,28 @@
 //!
 //! Of several addresses one is used until it does not answer; then the next is. All have to lead to the same
 //! coordinator: two coordinators that each give locks of their own would leave only the database between rivals.
+//!
+//! With a secret, a connection is used only after its other end has proved to have it too ([`super::challenge`]), and each request
+//! presents it.
 
 use std::error::Error;
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 
+use super::challenge::AskForSecret;
+use super::ready::NOT_A_SCHEDULER;
+use crate::access::secret::Secret;
 use crate::coordinator::protocol::path;
-use crate::http::client::{Pool, whole_body};
+use crate::http::client::{NotProven, Pool, whole_body};
 use crate::http::in_words;
 use crate::http::tls::Trust;
 use crate::http::unreachable::Cause;
@@ -35,10 +42,21 @@ const ANSWER_MAX: usize = 16 * 1024 * 1024;
 #[error("{}", t!("%{url} is not the URL of a coordinator; it should look like http://127.0.0.1:3000", url = format_args!("{:?}", .0)))]
 pub struct AddressError(String);
 
+/// What a coordinator has to show before it is believed.
+#[derive(Clone, Debug, Default)]
+pub struct Expected {
+    /// A certificate of these, where its URL is `https://`.
+    pub trust: Trust,
+    /// That it has this secret, if there is one.
+    pub secret: Option<Secret>,
+}
+
 /// The coordinator's addresses and the connections to them.
 pub struct Transport {
     pool: Pool,
     addresses: Vec<Endpoints>,
+    /// The secret as each request presents it, if there is one.
+    presented: Option<HeaderValue>,
     /// The index of the address that answered last.
     current: AtomicUsize,
 }
@@ -51,16 +69,22 @@ pub struct Endpoints {
 }
 
 impl Transport {
-    /// A transport to the coordinator at any of `urls`, whose certificates are judged by `trust`.
+    /// A transport to the coordinator at any of `urls`, which has to show what is `expected`.
     ///
     /// # Errors
     /// [`AddressError`], also when there is no URL at all.
-    pub fn new(urls: &[String], trust: &Trust) -> Result<Self, AddressError> {
+    pub fn new(urls: &[String], expected: Expected) -> Result<Self, AddressError> {
         let addresses = urls.iter().map(|url| Endpoints::of(url)).collect::<Result<Vec<_>, _>>()?;
         if addresses.is_empty() {
             return Err(AddressError(String::new()));
         }
-        Ok(Self { pool: Pool::new(CONNECT_TIMEOUT, trust), addresses, current: AtomicUsize::new(0) })
+        let Expected { trust, secret } = expected;
+        let presented = secret.as_ref().map(bearer);
+        let pool = match secret {
+            Some(secret) => Pool::challenging(CONNECT_TIMEOUT, &trust, Arc::new(AskForSecret(secret)), EXCHANGE_TIMEOUT),
+            None => Pool::new(CONNECT_TIMEOUT, &trust),
+        };
+        Ok(Self { pool, addresses, presented, current: AtomicUsize::new(0) })
     }
 
     /// Tries the addresses from the current one on, each for its share of `whole`, until one serves; the next exchange
@@ -119,22 +143,46 @@ impl Transport {
         self.send(request).await
     }
 
-    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, String> {
+    async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Response<Incoming>, String> {
+        if let Some(secret) = &self.presented {
+            request.headers_mut().insert(AUTHORIZATION, secret.clone());
+        }
         let uri = request.uri().clone();
-        self.pool.send(request).await.map_err(|error| format!("{uri} não respondeu: {}", reason(&error)))
+        self.pool.send(request).await.map_err(|error| match causes(&error).next() {
+            Some(NotProven(why)) => format!("{uri} {why}"),
+            None => format!("{uri} não respondeu: {}", reason(&error)),
+        })
     }
+}
+
+/// The value of `Authorization` that presents the secret.
+fn bearer(secret: &Secret) -> HeaderValue {
+    let mut value = HeaderValue::try_from(format!("Bearer {}", secret.expose()))
+        // A token has letters, digits and `_`.
+        .expect("a header takes a token");
+    value.set_sensitive(true);
+    value
+}
+
+/// The causes of that type, `error` itself included.
+fn causes<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a T> {
+    std::iter::successors(Some(error), |&error| error.source()).filter_map(|error| error.downcast_ref())
 }
 
 /// Why nothing answered. hyper's own words for the most common cause are no help.
 fn reason(error: &(dyn Error + 'static)) -> String {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if error.downcast_ref().is_some_and(|error: &io::Error| Cause::of(error) == Cause::Refused) {
-            return "nada escuta nesse endereço".to_owned();
-        }
-        cause = error.source();
+    if causes::<io::Error>(error).any(|error| Cause::of(error) == Cause::Refused) {
+        return "nada escuta nesse endereço".to_owned();
     }
     in_words(error)
+}
+
+/// In words, what an answer says that is not a success.
+pub fn not_served(uri: &Uri, status: StatusCode) -> String {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => format!("{uri} {NOT_A_SCHEDULER}"),
+        _ => format!("{uri} respondeu {status}"),
+    }
 }
 
 /// The status of an answer and its whole body.

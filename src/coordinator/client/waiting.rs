@@ -23,7 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::ask::{Answered, Reply, Unlocks};
 use super::exchange::{self, TRIES};
-use super::transport::{EXCHANGE_TIMEOUT, Transport, read_whole};
+use super::transport::{EXCHANGE_TIMEOUT, Transport, not_served, read_whole};
 use crate::coordinator::protocol::Operation;
 use crate::coordinator::protocol::batch::BatchWriter;
 use crate::coordinator::table::Acquire;
@@ -120,7 +120,7 @@ impl Place {
         let body = batch.finish();
         let once = async |uri| {
             let head = transport.post(uri, &body).await?;
-            if head.status().is_success() { Ok(head) } else { Err(format!("{uri} respondeu {}", head.status())) }
+            if head.status().is_success() { Ok(head) } else { Err(not_served(uri, head.status())) }
         };
         transport.first_that(EXCHANGE_TIMEOUT, |address| exchange::tried(|| once(&address.batch))).await
     }

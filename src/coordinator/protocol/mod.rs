@@ -5,10 +5,12 @@
 //! - [`batch`]: several operations in one exchange (`POST /lote`), and their answers;
 //! - [`replies`]: the members of the answers, and [`answers`]: how a client reads those to a batch;
 //! - [`events`]: the body of `POST /eventos`;
-//! - [`grace`]: how long no lock is given yet.
+//! - [`grace`]: how long no lock is given yet;
+//! - [`challenge`]: the proof that the coordinator has the schedulers' secret, and [`reserved`]: the names that are theirs then.
 
 pub mod answers;
 pub mod batch;
+pub mod challenge;
 pub mod events;
 pub mod grace;
 pub mod limits;
@@ -16,6 +18,7 @@ pub(crate) mod names;
 pub mod path;
 pub mod replies;
 pub mod requests;
+pub mod reserved;
 
 pub use self::limits::*;
 pub use self::requests::Operation;

@@ -16,6 +16,8 @@ pub const LOCKS: &str = "/locks";
 pub const LOCK_OF: &str = "/locks/{recurso}";
 /// Publishes events and listens to them.
 pub const EVENTS: &str = "/eventos";
+/// The proof that the coordinator has the secret.
+pub const CHALLENGE: &str = "/desafio";
 /// Liveness.
 pub const HEALTH: &str = "/saude";
 /// Readiness.

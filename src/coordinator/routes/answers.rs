@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::rights::Rights;
+use crate::access::principal::Denied;
 use crate::coordinator::kinds;
 use crate::coordinator::protocol::replies::{BusyReply, LeaseReply, ReleasedReply};
 use crate::coordinator::protocol::{grace, names};
@@ -13,6 +15,7 @@ use crate::coordinator::service::outcome::{LockRefused, RenewRefused};
 use crate::coordinator::table::{
     Busy, ForceTarget, Granted, Listed, NotGranted, NotLive, Released, Resources, Shown, State, TOKEN_JUMP_MAX,
 };
+use crate::http::identity::denied;
 use crate::http::kind::{self, Kind};
 use crate::http::links::{Link, Links, path_segment};
 use crate::http::problem::{FieldError, Problem};
@@ -51,6 +54,15 @@ fn lease(
             .with("renovar", Link::action("POST", "/renew", "Renovar esta trava"))
             .with("liberar", Link::action("POST", "/unlock", "Liberar esta trava")),
     }
+}
+
+/// What a coordinator with a secret keeps for those who have it.
+pub fn kept(what: &str) -> Problem {
+    let detail = format!(
+        "Este coordenador tem um segredo, e guarda {what} para quem o tem: os agendadores. Quem o tem o envia em Authorization: \
+         Bearer (num agendador, --coordinator-token-file; nas ferramentas, --token-file ou SCTEC_TOKEN)."
+    );
+    denied(Denied::Unidentified).with_detail(detail)
 }
 
 /// Why there is no lease.
@@ -229,19 +241,20 @@ impl SeenAnswer {
         }
     }
 
-    fn links(&self) -> Links {
+    fn links(&self, rights: &Rights) -> Links {
         let href = format!("/locks/{}", path_segment(&self.recurso));
+        let can_take = self.estado != "prometido" && rights.may_take(&self.recurso);
         Links::new()
             .with("self", Link::get(href.clone()))
-            .with_if(self.estado != "prometido", "forcar", || Link::action("DELETE", href, "Liberar à força"))
+            .with_if(can_take, "forcar", || Link::action("DELETE", href, "Liberar à força"))
     }
 }
 
 impl ListedAnswer {
-    /// As of now.
-    pub fn new(service: &Service, listed: Listed) -> Self {
+    /// As of now, with the links for a caller with `rights`.
+    pub fn new(service: &Service, listed: Listed, rights: &Rights) -> Self {
         let seen = SeenAnswer::new(service, listed);
-        let links = seen.links();
+        let links = seen.links(rights);
         Self { seen, _links: links }
     }
 }
@@ -277,8 +290,8 @@ struct WaitingAnswer {
 }
 
 impl ShownAnswer {
-    /// As of now.
-    pub fn new(service: &Service, shown: Shown) -> Self {
+    /// As of now, with the links for a caller with `rights`.
+    pub fn new(service: &Service, shown: Shown, rights: &Rights) -> Self {
         let seen = SeenAnswer::new(service, shown.listed);
         let (recursos, ttl) = shown.lease.unzip();
         let esperando = shown.waiting.into_iter().map(|waiting| WaitingAnswer {
@@ -287,7 +300,7 @@ impl ShownAnswer {
             desiste_em_ms: millis(waiting.gives_up_in),
             recursos: waiting.resources,
         });
-        let links = seen.links();
+        let links = seen.links(rights);
         Self { seen, recursos, ttl_ms: ttl.map(millis), esperando: esperando.collect(), _links: links }
     }
 }

@@ -17,6 +17,7 @@ use slog::Logger;
 
 use super::answers;
 use super::decision::{self, Decision, decide};
+use super::rights::Rights;
 use crate::coordinator::protocol;
 use crate::coordinator::protocol::batch::{Entry, WrittenAnswer};
 use crate::coordinator::service::Service;
@@ -78,6 +79,7 @@ pub async fn answer(
     service: &Arc<Service>,
     request: &Request,
     bytes: &[u8],
+    rights: &Rights,
     unknown: &mut Unknown,
 ) -> Result<Response, Problem> {
     let entries = protocol::batch::entries(bytes, unknown)?;
@@ -91,7 +93,7 @@ pub async fn answer(
     for raw in entries {
         let unknown = Unknown::new(Handling::asked(&request.head.headers));
         let mut caller = Caller { id: request.id.clone(), log: request.log.clone(), unknown };
-        let outcome = batch.begin(request, &mut caller, raw).await;
+        let outcome = batch.begin(request, &mut caller, rights, raw).await;
         caller.unknown.log(&caller.log);
         batch.unsaid.push_back((caller, outcome));
     }
@@ -209,16 +211,17 @@ impl Batch {
         }
     }
 
-    async fn begin(&mut self, request: &Request, caller: &mut Caller, raw: &RawValue) -> Outcome {
+    async fn begin(&mut self, request: &Request, caller: &mut Caller, rights: &Rights, raw: &RawValue) -> Outcome {
         let Self { service, client, guest, .. } = self;
         let entry = Entry::read(raw).map_err(Problem::invalid_fields)?;
         if let Some(req) = &entry.req {
             caller.id = req.clone();
-            caller.log = service.request_log(&caller.id);
+            caller.log = rights.named_in(&service.request_log(&caller.id));
         }
         let operation = entry.operation(&mut caller.unknown).map_err(Problem::invalid_fields)?;
         // Before the lines of the decision.
         caller.unknown.log(&caller.log);
+        rights.check_operation(service, &operation)?;
         let decision = decide(service, &request.hosting, &caller.log, &operation, client, guest).await?;
         if let Decision::Released(Released::Freed(ended)) = &decision {
             self.given_back.push(ended.token);

@@ -4,6 +4,7 @@ use hyper::Method;
 use serde_json::json;
 
 use super::answers;
+use super::rights::Rights;
 use crate::coordinator::events::{Event, OTHERS_MAX};
 use crate::coordinator::kinds;
 use crate::coordinator::protocol::events::{Publication, PublishedEvent, SHARED_CHANNEL, checked_name};
@@ -16,8 +17,9 @@ use crate::http::wrong::FieldCode;
 use crate::http::{self, Response, sse};
 
 /// `POST /eventos`: all events or none.
-pub fn publish(service: &Service, bytes: &[u8], unknown: &mut Unknown) -> Result<Response, Problem> {
+pub fn publish(service: &Service, bytes: &[u8], rights: &Rights, unknown: &mut Unknown) -> Result<Response, Problem> {
     let Publication { channel: name, events } = Publication::read(bytes, unknown)?;
+    rights.check_channel(&name)?;
     let channel = service.hub().channel(&name).map_err(|_| too_many_channels())?;
     let last = channel.publish(events.into_iter().map(|PublishedEvent { name, data }| Event::Published { name, data }));
     let answer = json!({ "canal": name, "id": last.to_string(), "ouvintes": channel.listeners() });

@@ -10,6 +10,7 @@ use slog::{Logger, error};
 use super::answers::{ForcedAnswer, no_lock};
 use super::audit_line::{self, Order};
 use super::record_file::{NotRecorded, RecordFile};
+use super::rights::Rights;
 use crate::audit::record::{Cause, LOCK_FORCED, LOCK_NOT_FORCED};
 use crate::coordinator::kinds;
 use crate::coordinator::protocol::BODY_MAX;
@@ -40,7 +41,8 @@ impl Forcing {
     }
 
     /// Answers the request for one resource.
-    pub async fn force(&self, request: &mut Request, resource: &str) -> Result<Response, Problem> {
+    pub async fn force(&self, request: &mut Request, resource: &str, rights: Rights) -> Result<Response, Problem> {
+        rights.check_taking([resource])?;
         let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
         let mut fields = if bytes.is_empty() { Fields::none() } else { Fields::parse(&bytes)? };
         let reason = fields.text("motivo", REASON);
@@ -49,15 +51,17 @@ impl Forcing {
         let order = Order { resource: resource.to_owned(), reason, cause };
         let (this, log) = (self.clone(), request.log.clone());
         // In a task of its own: if the operator disconnects after the record, the order is carried out all the same.
-        let done = tokio::spawn(async move { this.carry_out(&log, &order).await }).await;
+        let done = tokio::spawn(async move { this.carry_out(&log, &order, &rights).await }).await;
         done.unwrap_or_else(|error| Err(Problem::internal(format!("a trava forçada: {error}"))))
     }
 
-    async fn carry_out(&self, log: &Logger, order: &Order) -> Result<Response, Problem> {
+    async fn carry_out(&self, log: &Logger, order: &Order, rights: &Rights) -> Result<Response, Problem> {
         let resource = &order.resource;
         let Some(seen) = self.service.force_target(resource) else {
             return Err(free_to_force(resource));
         };
+        // The lease may have other names too.
+        rights.check_taking(seen.ended.resources.iter().map(AsRef::as_ref))?;
         if let Err(NotRecorded { error, stands }) = self.record(LOCK_FORCED, &seen, order).await {
             error!(log, "Trava não retirada, o registro não pôde ser gravado: {}", error);
             if stands {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hyper::StatusCode;
 
 use super::answers::{self, ListedAnswer, Page, ShownAnswer};
+use super::rights::Rights;
 use crate::coordinator::protocol::path;
 use crate::coordinator::service::Service;
 use crate::http::links::{Link, Links};
@@ -19,15 +20,15 @@ const PAGE_DEFAULT: i64 = 100;
 const PAGE_MAX: i64 = 1000;
 
 /// One resource closely.
-pub fn show(service: &Service, resource: &str) -> Result<Response, Problem> {
+pub fn show(service: &Service, resource: &str, rights: &Rights) -> Result<Response, Problem> {
     match service.show(resource) {
-        Some(shown) => Ok(http::json(StatusCode::OK, &ShownAnswer::new(service, shown))),
+        Some(shown) => Ok(http::json(StatusCode::OK, &ShownAnswer::new(service, shown, rights))),
         None => Err(answers::free(resource)),
     }
 }
 
 /// A page of resources.
-pub fn list(service: &Service, request: &Request) -> Result<Response, Problem> {
+pub fn list(service: &Service, request: &Request, rights: &Rights) -> Result<Response, Problem> {
     let mut parameters = Parameters::parse(request.head.uri.query());
     let prefix = parameters.text("prefixo").unwrap_or_default();
     let limit = parameters.integer("limite", 1..=PAGE_MAX).unwrap_or(PAGE_DEFAULT);
@@ -43,6 +44,6 @@ pub fn list(service: &Service, request: &Request) -> Result<Response, Problem> {
     let links = Links::new()
         .with("self", Link::get(href(cursor.as_deref())))
         .with_if(more, "proxima", || Link::get(href(last.as_deref())));
-    let travas = page.into_iter().map(|listed| ListedAnswer::new(service, listed)).collect();
+    let travas = page.into_iter().map(|listed| ListedAnswer::new(service, listed, rights)).collect();
     Ok(http::json(StatusCode::OK, &Page { travas, limite: limit, _links: links }))
 }

@@ -3,24 +3,26 @@
 mod answers;
 mod audit_line;
 mod batch;
+mod callers;
 mod decision;
 mod events;
 pub mod force;
 mod list;
 mod operation;
 mod record_file;
+mod rights;
 mod status;
 
 use std::sync::{Arc, LazyLock};
 
 use hyper::Method;
 
+pub use self::callers::Callers;
 use self::force::Forcing;
 use super::protocol::requests::OperationKind;
 use super::protocol::{LARGE_BODY_MAX, path};
 use super::service::Service;
 use crate::access::role::{Need, Permission};
-use crate::http::identity::Identity;
 use crate::http::problem::Problem;
 use crate::http::router::{Endpoint, Found, Query, Router, Table};
 use crate::http::server::{Handler, Request};
@@ -41,6 +43,7 @@ enum Route {
     Listen,
     Health,
     Ready,
+    Challenge,
     Metrics,
 }
 
@@ -74,6 +77,7 @@ static TABLE: &Table<Route> = {
         (Route::Listen, get(path::EVENTS, May(Observe), "a channel's events, as a stream").query(Read)),
         (Route::Health, get(path::HEALTH, Nothing, "whether the process answers").query(Ignored)),
         (Route::Ready, get(path::READY, Nothing, "whether locks can be granted now").query(Ignored)),
+        (Route::Challenge, get(path::CHALLENGE, Nothing, "proves that the coordinator has the schedulers' secret").query(Read)),
         (Route::Metrics, get(path::METRICS, May(Observe), "counters and gauges").query(Ignored)),
     ]
 };
@@ -91,7 +95,7 @@ pub struct Routes {
     /// Operators' orders.
     pub forcing: Forcing,
     /// Who the callers are.
-    pub identity: Identity,
+    pub callers: Callers,
 }
 
 impl Handler for Routes {
@@ -125,27 +129,28 @@ impl Routes {
             Found::Options(allow) => return Ok(http::options(&allow)),
             Found::Endpoint { route, endpoint, parameter } => (route, endpoint, parameter),
         };
-        self.identity.admit(request, endpoint.need).await?;
+        let rights = self.callers.admit(request, endpoint.need).await?;
         endpoint.check_query(request.head.uri.query())?;
         match route {
-            Route::Entry => Ok(status::entry()),
-            Route::Lock => operation::answer(service, request, OperationKind::Lock, unknown).await,
-            Route::Renew => operation::answer(service, request, OperationKind::Renew, unknown).await,
-            Route::Unlock => operation::answer(service, request, OperationKind::Unlock, unknown).await,
+            Route::Entry => Ok(status::entry(&rights)),
+            Route::Lock => operation::answer(service, request, OperationKind::Lock, &rights, unknown).await,
+            Route::Renew => operation::answer(service, request, OperationKind::Renew, &rights, unknown).await,
+            Route::Unlock => operation::answer(service, request, OperationKind::Unlock, &rights, unknown).await,
             Route::Batch => {
                 let bytes = body::read_json(&request.head.headers, &mut request.body, LARGE_BODY_MAX).await?;
-                batch::answer(service, request, &bytes, unknown).await
+                batch::answer(service, request, &bytes, &rights, unknown).await
             }
-            Route::List => list::list(service, request),
-            Route::Show => list::show(service, &name),
-            Route::Force => self.forcing.force(request, &name).await,
+            Route::List => list::list(service, request, &rights),
+            Route::Show => list::show(service, &name, &rights),
+            Route::Force => self.forcing.force(request, &name, rights).await,
             Route::Publish => {
                 let bytes = body::read_json(&request.head.headers, &mut request.body, LARGE_BODY_MAX).await?;
-                events::publish(service, &bytes, unknown)
+                events::publish(service, &bytes, &rights, unknown)
             }
             Route::Listen => events::listen(service, request),
-            Route::Health => Ok(status::health(service)),
-            Route::Ready => Ok(status::ready(service, request)),
+            Route::Health => Ok(status::health(service, &rights)),
+            Route::Ready => Ok(status::ready(service, request, &rights)),
+            Route::Challenge => self.callers.prove(request),
             Route::Metrics => Ok(status::measure(service)),
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::answers;
 use super::decision::{self, Decision, decide};
+use super::rights::Rights;
 use crate::coordinator::protocol::requests::OperationKind;
 use crate::coordinator::protocol::{BODY_MAX, Operation};
 use crate::coordinator::service::Service;
@@ -22,12 +23,14 @@ pub async fn answer(
     service: &Arc<Service>,
     request: &mut Request,
     kind: OperationKind,
+    rights: &Rights,
     unknown: &mut Unknown,
 ) -> Result<Response, Problem> {
     let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
     let operation = Operation::read(kind, Fields::parse(&bytes)?, "", unknown).map_err(Problem::invalid_fields)?;
     // Before the lines of the decision.
     unknown.log(&request.log);
+    rights.check_operation(service, &operation)?;
     let (mut client, mut guest) = (request.hosting.presence(), None);
     let decided = decide(service, &request.hosting, &request.log, &operation, &mut client, &mut guest).await?;
     let left_of = |granted: &Granted| service.left_of(granted);

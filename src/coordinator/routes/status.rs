@@ -6,7 +6,10 @@ use hyper::StatusCode;
 use hyper::header::RETRY_AFTER;
 use serde_json::json;
 
+use super::rights::Rights;
+use crate::access::role::Permission::{Observe, UseLocks};
 use crate::coordinator::metrics;
+use crate::coordinator::protocol::challenge::NONCE;
 use crate::coordinator::protocol::{SERVICE, grace, path};
 use crate::coordinator::service::Service;
 use crate::http::links::{Link, Links};
@@ -14,25 +17,27 @@ use crate::http::server::Request;
 use crate::http::{self, Response};
 use crate::time::millis;
 
-/// `GET /`: the links to everything else.
-pub fn entry() -> Response {
+/// `GET /`: the links to everything else that the caller may do.
+pub fn entry(rights: &Rights) -> Response {
+    let (uses, observes) = (rights.may(UseLocks), rights.may(Observe));
+    let events = || {
+        let link = Link::template(format!("{}{{?canal}}", path::EVENTS));
+        link.with_title("Os eventos de um canal (server-sent events)")
+    };
     let links = Links::new()
         .with("self", Link::get(path::ENTRY))
-        .with("travar", Link::action("POST", path::LOCK, "Pedir uma trava"))
-        .with("renovar", Link::action("POST", path::RENEW, "Renovar uma trava"))
-        .with("liberar", Link::action("POST", path::UNLOCK, "Liberar uma trava"))
-        .with("lote", Link::action("POST", path::BATCH, "Várias operações numa só requisição"))
-        .with("travas", Link::template(format!("{}{{?prefixo,limite,cursor}}", path::LOCKS)))
-        .with("trava", Link::template(path::LOCK_OF))
-        .with("publicar", Link::action("POST", path::EVENTS, "Publicar eventos num canal"))
-        .with(
-            "eventos",
-            Link::template(format!("{}{{?canal}}", path::EVENTS))
-                .with_title("Os eventos de um canal (server-sent events)"),
-        )
+        .with_if(uses, "travar", || Link::action("POST", path::LOCK, "Pedir uma trava"))
+        .with_if(uses, "renovar", || Link::action("POST", path::RENEW, "Renovar uma trava"))
+        .with_if(uses, "liberar", || Link::action("POST", path::UNLOCK, "Liberar uma trava"))
+        .with_if(uses, "lote", || Link::action("POST", path::BATCH, "Várias operações numa só requisição"))
+        .with_if(observes, "travas", || Link::template(format!("{}{{?prefixo,limite,cursor}}", path::LOCKS)))
+        .with_if(observes, "trava", || Link::template(path::LOCK_OF))
+        .with_if(uses, "publicar", || Link::action("POST", path::EVENTS, "Publicar eventos num canal"))
+        .with_if(observes, "eventos", events)
         .with("saude", Link::get(path::HEALTH))
         .with("pronto", Link::get(path::READY))
-        .with("medidas", Link::titled(path::METRICS, "Métricas, para o Prometheus"));
+        .with("desafio", Link::template(format!("{}{{?{NONCE}}}", path::CHALLENGE)))
+        .with_if(observes, "medidas", || Link::titled(path::METRICS, "Métricas, para o Prometheus"));
     let body = json!({ "servico": SERVICE, "versao": env!("CARGO_PKG_VERSION"), "_links": links });
     http::json(StatusCode::OK, &body)
 }
@@ -48,11 +53,11 @@ pub fn measure(service: &Service) -> Response {
 }
 
 /// `GET /saude`.
-pub fn health(service: &Service) -> Response {
+pub fn health(service: &Service, rights: &Rights) -> Response {
     let counts = service.counts();
     let links = Links::new()
         .with("self", Link::get(path::HEALTH))
-        .with("travas", Link::get(path::LOCKS))
+        .with_if(rights.may(Observe), "travas", || Link::get(path::LOCKS))
         .with("pronto", Link::get(path::READY));
     http::json(
         StatusCode::OK,
@@ -69,8 +74,8 @@ pub fn health(service: &Service) -> Response {
     )
 }
 
-/// `GET /pronto`: 503 while no lock can be granted.
-pub fn ready(service: &Service, request: &Request) -> Response {
+/// `GET /pronto`: 503 while no lock can be granted. It also says whether the caller may ask for the locks that a scheduler needs.
+pub fn ready(service: &Service, request: &Request, rights: &Rights) -> Response {
     let grace_left = service.grace_left();
     let parts = [
         ("carencia", (!grace_left.is_zero()).then(|| grace::words(grace_left))),
@@ -83,7 +88,13 @@ pub fn ready(service: &Service, request: &Request) -> Response {
     let (status, word) =
         if fine { (StatusCode::OK, "pronto") } else { (StatusCode::SERVICE_UNAVAILABLE, "indisponivel") };
     let links = Links::new().with("self", Link::get(path::READY));
-    let body = json!({ "status": word, "partes": parts, grace::LEFT: left_ms(grace_left), "_links": links });
+    let body = json!({
+        "status": word,
+        "partes": parts,
+        grace::LEFT: left_ms(grace_left),
+        "agendador": rights.are_a_schedulers(),
+        "_links": links,
+    });
     let mut response = http::json(status, &body);
     if !fine {
         response.headers_mut().insert(RETRY_AFTER, grace::seconds(grace_left).into());

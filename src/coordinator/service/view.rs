@@ -8,7 +8,9 @@ use super::Service;
 use super::outcome::LockRefused;
 use crate::coordinator::events::Hub;
 use crate::coordinator::metrics::{Metrics, Now};
-use crate::coordinator::table::{Counts, ForceTarget, Granted, Listed, NotGranted, NotLive, Shown, State, Table};
+use crate::coordinator::table::{
+    Counts, ForceTarget, Granted, LeaseId, Listed, NotGranted, NotLive, Resources, Shown, State, Table,
+};
 use crate::http::request_id::RequestId;
 use crate::time::Timestamp;
 
@@ -30,6 +32,11 @@ impl Service {
     /// One resource closely.
     pub fn show(&self, resource: &str) -> Option<Shown> {
         self.look(|table, now| table.show(now, resource))
+    }
+
+    /// The resources of a live lease.
+    pub fn resources_of(&self, lease: LeaseId) -> Option<Resources> {
+        self.look(|table, now| table.resources_of(now, lease))
     }
 
     /// The lease or retention that [`Service::force`] would take away now.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Table;
 use super::entries::{Entry, Hold};
-use super::values::{Counts, Ended, ForceTarget, LeaseId, Listed, NotLive, Shown, WaiterView};
+use super::values::{Counts, Ended, ForceTarget, LeaseId, Listed, NotLive, Resources, Shown, WaiterView};
 
 /// Waiters that are shown of one queue.
 const WAITING_SHOWN: usize = 100;
@@ -56,6 +56,12 @@ impl Table {
         self.expire(now);
         let lease = self.leases.get(&id).ok_or_else(|| self.ended.how(id))?;
         Ok(lease.deadline.saturating_sub(now))
+    }
+
+    /// The resources of a live lease.
+    pub fn resources_of(&mut self, now: Duration, id: LeaseId) -> Option<Resources> {
+        self.expire(now);
+        self.leases.get(&id).map(|lease| Arc::clone(&lease.resources))
     }
 
     /// How much is left of the lease that lives longest; zero where none lives.

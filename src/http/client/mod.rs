@@ -4,18 +4,21 @@
 //!
 //! - [`Connection`] is one open connection; its owner decides when one is opened (`stress` measures that);
 //! - [`Session`] sends one request after the other and keeps its connection as long as it serves (the other tools);
-//! - [`Pool`] opens as many connections as there are requests at once (the scheduler).
+//! - [`Pool`] opens as many connections as there are requests at once (the scheduler). It can ask each for a proof of who the other
+//!   end is ([`Challenge`]).
 //!
 //! Every answer is bounded in bytes and, but for a stream's, in time.
 
 mod connection;
 mod error;
 mod pool;
+mod proven;
 mod session;
 mod url;
 
 pub use self::connection::{Connection, whole_body};
 pub use self::error::{AnswerError, UrlError};
 pub use self::pool::Pool;
+pub use self::proven::{Challenge, NotProven, Question};
 pub use self::session::{Limits, Session};
 pub use self::url::Url;

@@ -1,5 +1,6 @@
 //! Connections of a service that asks another one many things at once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use super::proven::{Challenge, Proven};
 use crate::http::socket::{PEER_TIMEOUT, PROBE_EVERY};
 use crate::http::tls::Trust;
 
@@ -19,12 +21,31 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A pool of kept-alive connections: one for each request under way, to any number of addresses.
 pub struct Pool {
-    http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    http: Client<Proven<HttpsConnector<HttpConnector>>, Full<Bytes>>,
 }
 
 impl Pool {
     /// A pool without connections yet. Connecting may take `connect_timeout`, without the handshake of TLS.
     pub fn new(connect_timeout: Duration, trust: &Trust) -> Self {
+        Self::with(connect_timeout, trust, None, Duration::ZERO)
+    }
+
+    /// The same, whose connections are asked for a proof before anything else is sent. The answer may take `patience`.
+    pub fn challenging(
+        connect_timeout: Duration,
+        trust: &Trust,
+        challenge: Arc<dyn Challenge>,
+        patience: Duration,
+    ) -> Self {
+        Self::with(connect_timeout, trust, Some(challenge), patience)
+    }
+
+    fn with(
+        connect_timeout: Duration,
+        trust: &Trust,
+        challenge: Option<Arc<dyn Challenge>>,
+        patience: Duration,
+    ) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         // A peer that has vanished is noticed on a stream too, and on an idle connection.
@@ -38,7 +59,7 @@ impl Pool {
         let http = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
-            .build(connector);
+            .build(Proven::new(connector, challenge, patience));
         Self { http }
     }
 

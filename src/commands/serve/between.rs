@@ -1,0 +1,48 @@
+//! The secret between a coordinator and its schedulers: from a file, or made for this process alone.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use anyhow::anyhow;
+use clap::{Args, ValueHint};
+use rust_i18n::t;
+
+use crate::access::secret::Secret;
+use crate::access::token_file;
+use crate::commands::output::tell;
+
+/// The option of what a coordinator and its schedulers share.
+#[derive(Clone, Debug, Args)]
+pub struct SecretArgs {
+    /// The file with the secret that the coordinator and its schedulers share; 'sctec token secret FILE' makes one
+    ///
+    /// A scheduler sends nothing to a coordinator that does not prove to have the same secret. A coordinator keeps for those who have
+    /// it the channel agenda, the names of telescopes' slots, token_minimo and taking locks away.
+    #[arg(long, env = "SCTEC_COORDINATOR_TOKEN_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    coordinator_token_file: Option<OsString>,
+}
+
+impl SecretArgs {
+    /// The secret, if a file is given. An empty name is none: a composition may pass on a variable that is not set.
+    ///
+    /// # Errors
+    /// When the file has no secret.
+    pub fn read(&self) -> anyhow::Result<Option<Secret>> {
+        let Some(path) = self.coordinator_token_file.as_deref().filter(|path| !path.is_empty()) else { return Ok(None) };
+        let path = Path::new(path);
+        let found = token_file::read(path)?;
+        if let Some(mode) = found.readable_as {
+            let mode = format!("{mode:04o}");
+            tell(t!("others may read the secret in %{path} (mode %{mode}); chmod 600 %{path}", path = path.display(), mode = mode));
+        }
+        Ok(Some(Secret::new(found.token)))
+    }
+}
+
+/// A secret that only this process knows, for the two services in it.
+///
+/// # Errors
+/// When the system has no random bytes to give.
+pub fn own_secret() -> anyhow::Result<Secret> {
+    Secret::random().map_err(|error| anyhow!("{}", t!("the system gives no random numbers: %{reason}", reason = error)))
+}
