@@ -108,7 +108,10 @@ mod tests {
     fn a_proof_is_what_others_compute_with_the_same_secret() {
         // python3: hmac.new(secret, b"sctec: prova do coordenador, 1\0" + b"\1" * 32 + b"\7" * 16, "sha256").hexdigest()
         let proof = secret().prove(&[1; NONCE_BYTES], &PROCESS);
-        assert_eq!(base16ct::lower::encode_string(&proof), "76204074d2dee037830762f3799bf2880b25166cd0a32fdbe62293b0ce607a46");
+        assert_eq!(
+            base16ct::lower::encode_string(&proof),
+            "76204074d2dee037830762f3799bf2880b25166cd0a32fdbe62293b0ce607a46"
+        );
         assert!(secret().confirms(&[1; NONCE_BYTES], &PROCESS, &proof));
     }
 

@@ -29,8 +29,8 @@ use slog::{error, info};
 use tokio::net::TcpListener;
 
 pub use self::protocol::{SERVICE, TOKENS_ABOVE_MAX};
-pub use self::routes::endpoints;
 use self::routes::Callers;
+pub use self::routes::endpoints;
 use self::routes::force::Forcing;
 use self::service::Service;
 use self::state::file::{StateFile, start_error};

@@ -12,6 +12,7 @@ mod audit_last;
 mod audit_table;
 mod authorship;
 mod bad_input;
+mod between;
 mod booking;
 mod browser;
 mod callers;

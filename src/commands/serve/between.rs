@@ -28,12 +28,18 @@ impl SecretArgs {
     /// # Errors
     /// When the file has no secret.
     pub fn read(&self) -> anyhow::Result<Option<Secret>> {
-        let Some(path) = self.coordinator_token_file.as_deref().filter(|path| !path.is_empty()) else { return Ok(None) };
+        let Some(path) = self.coordinator_token_file.as_deref().filter(|path| !path.is_empty()) else {
+            return Ok(None);
+        };
         let path = Path::new(path);
         let found = token_file::read(path)?;
         if let Some(mode) = found.readable_as {
             let mode = format!("{mode:04o}");
-            tell(t!("others may read the secret in %{path} (mode %{mode}); chmod 600 %{path}", path = path.display(), mode = mode));
+            tell(t!(
+                "others may read the secret in %{path} (mode %{mode}); chmod 600 %{path}",
+                path = path.display(),
+                mode = mode
+            ));
         }
         Ok(Some(Secret::new(found.token)))
     }

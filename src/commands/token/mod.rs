@@ -179,12 +179,16 @@ fn create(args: &CreateArgs) -> Outcome {
 
 fn secret(args: &SecretArgs) -> Outcome {
     let token = Token::random();
-    let token = token.map_err(|error| anyhow!("{}", t!("the system gives no random numbers: %{reason}", reason = error)))?;
+    let token =
+        token.map_err(|error| anyhow!("{}", t!("the system gives no random numbers: %{reason}", reason = error)))?;
     let path = &args.file;
     let mut file = new_file(path)?;
     let written = writeln!(file, "{}", token.expose()).and_then(|()| file.sync_all());
     written.with_context(|| t!("cannot write %{path}", path = path.display()))?;
-    tell(t!("%{path} has a secret; give it to the coordinator and to each of its schedulers: --coordinator-token-file", path = path.display()));
+    tell(t!(
+        "%{path} has a secret; give it to the coordinator and to each of its schedulers: --coordinator-token-file",
+        path = path.display()
+    ));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -34,7 +34,9 @@ pub fn hex(bytes: &[u8]) -> String {
 /// When it is something else.
 pub fn nonce(text: &str) -> Result<Nonce, Wrong> {
     let digits = 2 * NONCE_BYTES;
-    bytes(text).ok_or_else(|| FieldCode::Length.says(format!("deve ter {digits} algarismos hexadecimais, de 0 a 9 e de a a f")))
+    bytes(text).ok_or_else(|| {
+        FieldCode::Length.says(format!("deve ter {digits} algarismos hexadecimais, de 0 a 9 e de a a f"))
+    })
 }
 
 /// Whether the answer `body` proves that its sender has the secret.

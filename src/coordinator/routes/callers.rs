@@ -7,10 +7,10 @@ use hyper::StatusCode;
 use serde::Serialize;
 
 use super::rights::Rights;
+use crate::access::Caller;
 use crate::access::principal::{ALL_NAMES, Principal, Who};
 use crate::access::role::{Need, Role};
 use crate::access::secret::{PROCESS_BYTES, ProcessId, Secret};
-use crate::access::Caller;
 use crate::audit::record::SERVICE as SCHEDULER;
 use crate::coordinator::kinds;
 use crate::coordinator::protocol::challenge::{self, NONCE, hex};

@@ -77,7 +77,10 @@ static TABLE: &Table<Route> = {
         (Route::Listen, get(path::EVENTS, May(Observe), "a channel's events, as a stream").query(Read)),
         (Route::Health, get(path::HEALTH, Nothing, "whether the process answers").query(Ignored)),
         (Route::Ready, get(path::READY, Nothing, "whether locks can be granted now").query(Ignored)),
-        (Route::Challenge, get(path::CHALLENGE, Nothing, "proves that the coordinator has the schedulers' secret").query(Read)),
+        (
+            Route::Challenge,
+            get(path::CHALLENGE, Nothing, "proves that the coordinator has the schedulers' secret").query(Read),
+        ),
         (Route::Metrics, get(path::METRICS, May(Observe), "counters and gauges").query(Ignored)),
     ]
 };

@@ -250,7 +250,10 @@ mod tests {
             (|_| Some("HTTP/1.1 404 x\r\nContent-Length: 1\r\n\r\n1".to_owned()), "outro"),
             (|_| Some("HTTP/1.1 200 x\r\nContent-Length: 9000\r\n\r\n".to_owned() + &"1".repeat(9000)), "não serve"),
             (|_| Some("HTTP/0.9 I speak something else\r\n\r\n".to_owned()), "não respondeu ao desafio: "),
-            (|target| right(target).map(|one| format!("HTTP/1.1 200 x\r\nContent-Length: 1\r\n\r\n{one}HTTP/1.1")), "enviou mais"),
+            (
+                |target| right(target).map(|one| format!("HTTP/1.1 200 x\r\nContent-Length: 1\r\n\r\n{one}HTTP/1.1")),
+                "enviou mais",
+            ),
             (|_| None, "não respondeu ao desafio em 100 ms"),
         ];
         for (first, says) in cases {
