@@ -13,6 +13,7 @@ use crate::common::sources;
 /// Files of the lower layers whose texts end a message of the command line, and stand nowhere else.
 const LOWER: &[&str] = &[
     "access/register/error.rs",
+    "access/token_file.rs",
     "clock/client.rs",
     "coordinator/client/transport.rs",
     "data_dir/error.rs",
@@ -38,6 +39,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("clock/client.rs", "the times are not RFC 3339 instants", "a reason that the message translates"),
     ("coordinator/client/transport.rs", "{scheme}://{host} não respondeu em {} ms", "a reason for the log and the API"),
     ("coordinator/client/transport.rs", "{uri} não respondeu: {}", "a reason for the log and the API"),
+    ("coordinator/client/transport.rs", "{uri} respondeu {status}", "a reason for the log and the API"),
     ("coordinator/client/transport.rs", "nada escuta nesse endereço", "a reason for the log and the API"),
     ("http/unreachable.rs", "failed to lookup address information", "the standard library's words"),
     ("scheduler/config.rs", "the lock's TTL", "a name that the message translates"),
