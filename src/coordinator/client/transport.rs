@@ -81,7 +81,9 @@ impl Transport {
         let Expected { trust, secret } = expected;
         let presented = secret.as_ref().map(bearer);
         let pool = match secret {
-            Some(secret) => Pool::challenging(CONNECT_TIMEOUT, &trust, Arc::new(AskForSecret(secret)), EXCHANGE_TIMEOUT),
+            Some(secret) => {
+                Pool::challenging(CONNECT_TIMEOUT, &trust, Arc::new(AskForSecret(secret)), EXCHANGE_TIMEOUT)
+            }
             None => Pool::new(CONNECT_TIMEOUT, &trust),
         };
         Ok(Self { pool, addresses, presented, current: AtomicUsize::new(0) })
