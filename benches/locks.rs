@@ -38,7 +38,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use measure::{Outcome, cpu_us, rank, table, told};
 use memchr::memmem;
 use sctec::coordinator::client::{Client, Lease, LockError, LockRequest, Unlocked};
-use sctec::http::tls::Trust;
+use sctec::http::client::Security;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -160,7 +160,7 @@ fn report(workloads: &[Workload; 3]) {
 
 /// The latencies of the locks of each round, sorted: without a lock that waits, and with one at all times.
 async fn beside_waiting(url: String) -> Outcome<(Vec<Vec<Duration>>, Vec<Vec<Duration>>)> {
-    let client = Arc::new(Client::start(std::slice::from_ref(&url), &Trust::default(), 0)?);
+    let client = Arc::new(Client::start(std::slice::from_ref(&url), &Security::default(), 0)?);
     let held = lock(&client, HELD, Duration::ZERO).await.map_err(|refused| in_words(&refused))?;
     client_round(&client, WARM_UP).await?;
     let (mut alone, mut beside) = (Vec::new(), Vec::new());

@@ -9,7 +9,7 @@ use std::path::Path;
 use comfy_table::{Table, presets};
 use sctec::clock::client::Client;
 use sctec::clock::cristian;
-use sctec::http::client::Url;
+use sctec::http::client::{Security, Url};
 use sctec::http::server::bind;
 use sctec::scheduler::{self, Mode};
 use sctec::stress::progress::Progress;
@@ -121,6 +121,7 @@ fn scheduler_config(data_dir: &Path, mode: Mode) -> scheduler::Config {
 /// Sends ten requests for the slot at one instant, and prints the result of each.
 async fn contest(url: &str, expectation: Expectation) -> Result<Seen> {
     let config = stress::Config {
+        security: Security::default(),
         url: Url::parse(url)?,
         n: ASTRONOMERS,
         connections: ASTRONOMERS,
@@ -140,7 +141,7 @@ async fn clocks(url: &str, city: &str, skew_s: i64) -> Result<()> {
     let url = url.to_owned();
     // The clock's client waits for its answers, so it gets a thread where that is fine.
     let measured = tokio::task::spawn_blocking(move || {
-        let mut client = Client::connect(&url, Clock::system(), skew_s * 1_000_000)?;
+        let mut client = Client::connect(&url, &Security::default(), Clock::system(), skew_s * 1_000_000)?;
         let samples = (0..8).map(|_| client.sample()).collect::<std::result::Result<Vec<_>, _>>()?;
         Ok::<_, sctec::clock::client::ClientError>(cristian::estimate(&samples))
     });

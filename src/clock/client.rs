@@ -19,6 +19,7 @@ use serde::Deserialize;
 
 use super::cristian::Sample;
 use crate::http::blocking::{self, ExchangeError, Lookup, askable};
+use crate::http::client::Security;
 use crate::http::unreachable::{Cause, Peer};
 use crate::language::translation;
 use crate::time::{Clock, Timestamp, micros};
@@ -58,12 +59,18 @@ pub enum ClientError {
         error: Box<ureq::Error>,
     },
     /// An answer other than 200.
-    #[error("{}", t!("%{url} answered %{status} instead of 200; --url should be a scheduler's entry point", url = url, status = status))]
+    #[error("{}", if let Some(advice) = advice {
+        t!("%{url} answered %{status}: %{said}", url = url, status = status, said = advice)
+    } else {
+        t!("%{url} answered %{status} instead of 200; --url should be a scheduler's entry point", url = url, status = status)
+    })]
     Status {
         /// The URL that was asked.
         url: String,
         /// The status.
         status: u16,
+        /// What to do, if it is about TLS or about who asks.
+        advice: Option<String>,
     },
     /// The entry point has no link to the time.
     #[error("{}", t!("%{url} is not a scheduler's entry point: it has no link `hora`; name one with --url", url = url))]
@@ -85,6 +92,7 @@ pub enum ClientError {
 #[derive(Debug)]
 pub struct Client {
     entry_point: String,
+    security: Security,
     lookup: Lookup,
     clock: Clock,
     skew_us: i64,
@@ -102,17 +110,23 @@ struct Way {
 }
 
 impl Client {
-    /// Finds the time's URL by the link `hora` of the scheduler's `entry_point`. The local time is `clock` plus `skew_us`
+    /// Finds the time's URL by the link `hora` of the scheduler's `entry_point`, which gets the token of `security`. The local time is `clock` plus `skew_us`
     /// microseconds, a simulated error.
     ///
     /// # Errors
     /// When the URL is malformed, there is no answer, or the answer is not a scheduler's.
-    pub fn connect(entry_point: &str, clock: Clock, skew_us: i64) -> Result<Self, ClientError> {
-        Self::connect_by(Lookup::system(), entry_point, clock, skew_us)
+    pub fn connect(entry_point: &str, security: &Security, clock: Clock, skew_us: i64) -> Result<Self, ClientError> {
+        Self::connect_by(Lookup::system(), (entry_point, security), clock, skew_us)
     }
 
-    fn connect_by(lookup: Lookup, entry_point: &str, clock: Clock, skew_us: i64) -> Result<Self, ClientError> {
-        let mut client = Self { entry_point: entry_point.to_owned(), lookup, clock, skew_us, way: None };
+    fn connect_by(
+        lookup: Lookup,
+        (entry_point, security): (&str, &Security),
+        clock: Clock,
+        skew_us: i64,
+    ) -> Result<Self, ClientError> {
+        let (entry_point, security) = (entry_point.to_owned(), security.clone());
+        let mut client = Self { entry_point, security, lookup, clock, skew_us, way: None };
         client.way = Some(client.find()?);
         Ok(client)
     }
@@ -154,7 +168,7 @@ impl Client {
 
     /// Follows the entry point's link to the time, and opens the connection for the samples.
     fn find(&self) -> Result<Way, ClientError> {
-        let client = blocking::Client::new(&self.lookup);
+        let client = blocking::Client::new(&self.lookup, &self.security);
         let entry_point = &self.entry_point;
         let not_askable = |url: &str| ClientError::Url(url.to_owned());
         let base = askable(entry_point).ok_or_else(|| not_askable(entry_point))?;
@@ -178,10 +192,11 @@ fn get(client: &blocking::Client, url: &str) -> Result<Vec<u8>, ClientError> {
     client.get(&url()).map_err(|error| match error {
         ExchangeError::Url => ClientError::Url(url()),
         ExchangeError::Unreachable(cause, error) => {
-            ClientError::Unreachable { url: url(), cause, error: (cause == Cause::Other).then_some(error) }
+            let error = (!cause.is_explained()).then_some(error);
+            ClientError::Unreachable { url: url(), cause, error }
         }
         ExchangeError::Protocol(error) => ClientError::Protocol { url: url(), error },
-        ExchangeError::Status(status) => ClientError::Status { url: url(), status },
+        ExchangeError::Status(status, advice) => ClientError::Status { url: url(), status, advice },
     })
 }
 
@@ -303,8 +318,8 @@ mod tests {
 
     #[test]
     fn only_http_urls_are_asked() {
-        for url in ["", "127.0.0.1:5000", "localhost:5000", "https://h", "http://h:99999", "http://h#x", "http:///"] {
-            let error = Client::connect(url, Clock::system(), 0).unwrap_err();
+        for url in ["", "127.0.0.1:5000", "localhost:5000", "ftp://h", "http://h:99999", "http://h#x", "http:///"] {
+            let error = Client::connect(url, &Security::default(), Clock::system(), 0).unwrap_err();
             assert!(matches!(error, ClientError::Url(_)), "{url}: {error:?}");
         }
     }
@@ -343,7 +358,9 @@ mod tests {
         let (second, _alive) = scheduler_at("1970-01-01T00:00:02.000000Z");
         let address = Arc::new(Mutex::new(first));
         let hosts = blocking::tests::lookup_of(&address);
-        let mut client = Client::connect_by(hosts, "http://scheduler.test:5000", Clock::system(), 0).unwrap();
+        let mut client =
+            Client::connect_by(hosts, ("http://scheduler.test:5000", &Security::default()), Clock::system(), 0)
+                .unwrap();
         assert_eq!(client.sample().unwrap().t3, 1_000_000);
         // Without a failure the name is not looked up again: the lookup would be part of the sample.
         *address.lock().unwrap() = second;

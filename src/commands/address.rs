@@ -62,13 +62,13 @@ pub fn parse_allowed_host(text: &str) -> Result<Option<AllowedHost>, String> {
 /// The parser of a URL that a command asks: the short forms are written out, anything else is left as it is, for the command to
 /// judge.
 pub fn url_parser() -> impl TypedValueParser<Value = String> {
-    NonEmptyStringValueParser::new().map(|text| in_full(&text))
+    NonEmptyStringValueParser::new().map(|text| in_full(&text, "http"))
 }
 
 /// A URL with its scheme and host, if `text` is a short form of one: `5000`, `:5000`, `localhost:5000`, `[::1]:5000/path`.
 ///
 /// A host without a port is no short form: port 80 would be meant rarely, and the port of which service is unknown here.
-fn in_full(text: &str) -> String {
+pub fn in_full(text: &str, scheme: &str) -> String {
     let text = text.trim();
     let authority = text.split('/').next().unwrap_or_default();
     let (host, port) = authority.rsplit_once(':').unwrap_or(("", authority));
@@ -76,9 +76,9 @@ fn in_full(text: &str) -> String {
         return text.to_owned();
     }
     if host.is_empty() {
-        return format!("http://{}:{}", Ipv4Addr::LOCALHOST, text.trim_start_matches(':'));
+        return format!("{scheme}://{}:{}", Ipv4Addr::LOCALHOST, text.trim_start_matches(':'));
     }
-    format!("http://{text}")
+    format!("{scheme}://{text}")
 }
 
 fn is_digits(text: &str) -> bool {
@@ -163,13 +163,14 @@ mod tests {
             ("[::1]:5000", "http://[::1]:5000"),
             ("telescope.example:80/agenda", "http://telescope.example:80/agenda"),
         ] {
-            assert_eq!(in_full(text), url);
+            assert_eq!(in_full(text, "http"), url);
+            assert_eq!(in_full(text, "https"), url.replacen("http", "https", 1));
             assert!(crate::http::client::Url::parse(url).is_ok(), "{url}");
         }
         for text in
             ["http://h:5000", "https://h", "localhost", "x", "host:", "host:port", "u:p@h", "/time", "http:5000x"]
         {
-            assert_eq!(in_full(text), text);
+            assert_eq!(in_full(text, "https"), text);
         }
     }
 }

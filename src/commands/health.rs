@@ -1,30 +1,36 @@
 //! `health`: asks one service how it is, for a container engine or a supervisor, which reads the exit status.
 
 use std::borrow::Cow;
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueHint};
 use hyper::StatusCode;
 use rust_i18n::t;
 use serde_json::Value;
 
-use super::address::url_parser;
+use super::address::in_full;
+use super::caller::{CallerArgs, given};
 use super::outcome::{EXIT_UNEXPECTED, Outcome};
 use super::output::{print, tell};
 use super::runtime::block_on;
 use super::values::parse_duration;
 use crate::coordinator::advice;
 use crate::coordinator::protocol::grace;
-use crate::http::client::{AnswerError, Limits, Session, Url};
-use crate::http::unreachable::Cause;
+use crate::http::client::{AnswerError, Limits, Security, Session, Url, refused};
+use crate::http::tls::Trust;
 use crate::http::unreachable::Peer;
 use crate::language::chain;
 use crate::text::escaped;
 
 /// The service in an advice.
 const SERVICE: Peer = Peer { name: "the service", command: "sctec serve-all" };
+/// The port of the scheduler on this machine.
+const PORT: &str = "5000";
 /// The most bytes of an answer.
 const ANSWER_MAX: usize = 64 * 1024;
 
@@ -36,11 +42,17 @@ const ANSWER_MAX: usize = 64 * 1024;
   sctec health --ready || echo 'not now'       whether it can book now
 
 Exit status: 0 well, 1 not well or no answer, 2 could not ask, for a reason that is on this machine: a name without \
-an address, no free local port, too many open files.")]
+an address, no free local port, too many open files, an authority that is not known, a token that is missing.")]
 pub(super) struct HealthArgs {
-    /// The service's entry point, scheduler or coordinator
-    #[arg(env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL", value_parser = url_parser())]
-    url: String,
+    /// The service's entry point, scheduler or coordinator [default: port 5000 of this machine]
+    #[arg(env = "SCTEC_URL", value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
+    url: Option<String>,
+    /// Also believe the certificate in this file, by any name: that of a service on this machine. A URL without a scheme is then https://
+    #[arg(long, env = "SCTEC_TLS_CERT", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    tls_cert: Option<OsString>,
+    /// Options of the call.
+    #[command(flatten)]
+    caller: CallerArgs,
     /// Check readiness (/pronto), not only liveness (/saude)
     #[arg(long)]
     ready: bool,
@@ -54,7 +66,10 @@ pub(super) struct HealthArgs {
 /// # Errors
 /// When it could not ask.
 pub fn run(args: &HealthArgs) -> Outcome {
-    let base = args.url.trim().trim_end_matches('/');
+    let own = given(args.tls_cert.as_ref()).map(Path::new);
+    let scheme = if own.is_some() { "https" } else { "http" };
+    let asked = in_full(args.url.as_deref().unwrap_or(PORT), scheme);
+    let base = asked.trim_end_matches('/');
     if base.contains('?') {
         bail!(
             "{}",
@@ -69,8 +84,15 @@ pub fn run(args: &HealthArgs) -> Outcome {
         bail!("{}", t!("--timeout must be longer than 0; without the option it is 3s"));
     }
     let url = Url::parse(&format!("{base}{}", if args.ready { "/pronto" } else { "/saude" }))?;
+    let security = match own.filter(|_| url.is_secure()) {
+        Some(own) => args.caller.security_of(
+            Trust::also(own, given(args.caller.ca.as_ref()).map(Path::new))?,
+            std::slice::from_ref(&asked),
+        )?,
+        None => args.caller.security(std::slice::from_ref(&asked))?,
+    };
     let limits = Limits { connect: args.timeout, exchange: args.timeout, answer_bytes: ANSWER_MAX };
-    let Health { well, said, warnings } = block_on(ask(limits, &url, args.ready))??;
+    let Health { well, said, warnings } = block_on(ask(limits, &security, &url, args.ready))??;
     if well {
         print(&format!("{url}: {said}\n"))?;
     } else {
@@ -90,14 +112,17 @@ struct Health {
     warnings: Vec<String>,
 }
 
-async fn ask(limits: Limits, url: &Url, ready: bool) -> anyhow::Result<Health> {
-    let (status, body) = match Session::new(limits).get(url).await {
+async fn ask(limits: Limits, security: &Security, url: &Url, ready: bool) -> anyhow::Result<Health> {
+    let (status, body) = match Session::new(limits, security).get(url).await {
         Ok(answer) => answer,
         Err(error @ AnswerError::Request(_)) => {
             return Err(error).with_context(|| t!("cannot ask %{url}", url = url));
         }
         Err(error) => return no_answer(url, error),
     };
+    if let Some(reason) = refused(status, &body) {
+        bail!("{}", t!("%{url} answered %{status}: %{said}", url = url, status = status.as_u16(), said = reason));
+    }
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     Ok(health(status, &body, ready))
 }
@@ -111,10 +136,10 @@ fn no_answer(url: &Url, error: AnswerError) -> anyhow::Result<Health> {
         return Err(error).with_context(|| t!("cannot ask %{url}; %{advice}", url = url, advice = advice));
     }
     // The advice says all that is known of the other causes.
-    let said = if cause == Cause::Other {
-        t!("did not answer: %{failure}; %{advice}", failure = escaped(&chain(&error)), advice = advice)
-    } else {
+    let said = if cause.is_explained() {
         t!("did not answer: %{advice}", advice = advice)
+    } else {
+        t!("did not answer: %{failure}; %{advice}", failure = escaped(&chain(&error)), advice = advice)
     };
     Ok(Health { well: false, said: said.into_owned(), warnings: Vec::new() })
 }

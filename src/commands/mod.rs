@@ -2,6 +2,7 @@
 
 mod address;
 mod audit;
+mod caller;
 mod clock_sync;
 mod completions;
 mod first_tries;

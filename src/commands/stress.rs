@@ -9,6 +9,7 @@ use rust_i18n::t;
 use rustix::process::Signal;
 
 use super::address::url_parser;
+use super::caller::CallerArgs;
 use super::outcome::{EXIT_CANNOT_RUN, EXIT_UNEXPECTED, Outcome};
 use super::output::{colour, print, table_width, tell};
 use super::runtime::block_on;
@@ -41,6 +42,9 @@ pub(super) struct StressArgs {
     /// The scheduler's entry point; everything else is found by following links
     #[arg(long, env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL", value_parser = url_parser())]
     url: String,
+    /// Options of the call.
+    #[command(flatten)]
+    caller: CallerArgs,
     /// How many requests
     #[arg(short, long, alias = "requests", default_value_t = 10, value_name = "N", value_parser = whole_number::<u32>(1..=100_000))]
     n: u32,
@@ -152,6 +156,7 @@ fn checked(args: &StressArgs) -> anyhow::Result<Config> {
     });
     Ok(Config {
         url: Url::parse(&args.url).context("--url")?,
+        security: args.caller.security(std::slice::from_ref(&args.url))?,
         n: args.n,
         connections: args.n.min(args.concurrency.unwrap_or(CONCURRENCY_DEFAULT)),
         slot: slot.transpose()?,

@@ -15,9 +15,11 @@ use std::time::Duration;
 use iri_string::types::UriAbsoluteStr;
 use ureq::http::{StatusCode, Uri};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::unversioned::transport::{Connector, NextTimeout, TcpConnector};
 use ureq::{Agent, Timeout, config::Config};
 
+use super::client::{Security, Url, refused};
+use super::tls;
 use super::unreachable::Cause;
 
 /// How long one exchange may take, from looking up the name to the last byte of the answer.
@@ -34,8 +36,8 @@ pub enum ExchangeError {
     Unreachable(Cause, Box<ureq::Error>),
     /// The answer is not HTTP, or too long.
     Protocol(Box<ureq::Error>),
-    /// The answer's status is not 200.
-    Status(u16),
+    /// The answer's status is not 200. If it is about TLS or about who asks, with what to do.
+    Status(u16, Option<String>),
 }
 
 impl From<ureq::Error> for ExchangeError {
@@ -65,11 +67,14 @@ impl Lookup {
 
 /// A client that keeps its connections open, and looks up a name once.
 #[derive(Debug)]
-pub struct Client(Agent);
+pub struct Client {
+    agent: Agent,
+    security: Security,
+}
 
 impl Client {
     /// A client without connections.
-    pub fn new(lookup: &Lookup) -> Self {
+    pub fn new(lookup: &Lookup, security: &Security) -> Self {
         let config = Config::builder()
             .timeout_global(Some(EXCHANGE_TIMEOUT))
             .http_status_as_error(false)
@@ -78,17 +83,22 @@ impl Client {
             .max_redirects(0)
             .build();
         let resolver = ResolveOnce { lookup: lookup.clone(), known: Mutex::default() };
-        Self(Agent::with_parts(config, DefaultConnector::default(), resolver))
+        let connector = ().chain(TcpConnector::default()).chain(tls::Connector(security.trust().clone()));
+        Self { agent: Agent::with_parts(config, connector, resolver), security: security.clone() }
     }
 
     /// The body of a 200 to `GET url`.
     pub fn get(&self, url: &str) -> Result<Vec<u8>, ExchangeError> {
-        let mut response = self.0.get(url).header("Accept", "application/json").call()?;
+        let mut request = self.agent.get(url).header("Accept", "application/json");
+        if let Some(authorization) = Url::parse(url).ok().and_then(|url| self.security.authorization(&url).cloned()) {
+            request = request.header("Authorization", authorization);
+        }
+        let mut response = request.call()?;
         // Every answer is read to its end, errors too: only then is the connection kept.
         let body = response.body_mut().with_config().limit(ANSWER_MAX).read_to_vec()?;
         match response.status() {
             StatusCode::OK => Ok(body),
-            status => Err(ExchangeError::Status(status.as_u16())),
+            status => Err(ExchangeError::Status(status.as_u16(), refused(status, &body))),
         }
     }
 }
@@ -99,7 +109,9 @@ pub fn askable(url: &str) -> Option<&UriAbsoluteStr> {
         let port = url.authority_components().and_then(|authority| authority.port());
         port.is_none_or(|port| port.is_empty() || port.parse::<u16>().is_ok())
     };
-    UriAbsoluteStr::new(url).ok().filter(|url| url.scheme_str().eq_ignore_ascii_case("http")).filter(has_port)
+    let is_http =
+        |url: &&UriAbsoluteStr| ["http", "https"].iter().any(|scheme| url.scheme_str().eq_ignore_ascii_case(scheme));
+    UriAbsoluteStr::new(url).ok().filter(is_http).filter(has_port)
 }
 
 /// Looks up a name once, and remembers its addresses.
@@ -161,9 +173,9 @@ pub(crate) mod tests {
 
     #[test]
     fn only_http_urls_with_a_port_that_exists_are_asked() {
-        for url in ["", "127.0.0.1:5000", "localhost:5000", "https://h", "http://h:99999"] {
+        for url in ["", "127.0.0.1:5000", "localhost:5000", "ftp://h", "http://h:99999"] {
             assert!(askable(url).is_none(), "{url}");
         }
-        assert!(askable("http://h:5000/x").is_some());
+        assert!(askable("http://h:5000/x").is_some() && askable("https://h").is_some());
     }
 }

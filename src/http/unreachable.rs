@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use rust_i18n::t;
 use rustix::io::Errno;
 
+use super::tls::Fault;
 use crate::language::translation;
 
 /// The service that the connection was for.
@@ -18,7 +19,7 @@ pub struct Peer {
 }
 
 /// The cause of a failed connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The machine answered, but no process listens on the port.
     Refused,
@@ -42,6 +43,8 @@ pub enum Cause {
     Forbidden,
     /// This machine has no memory for the connection.
     NoMemory,
+    /// TLS failed.
+    Tls(Fault),
     /// Another cause. The error's own text describes it.
     Other,
 }
@@ -60,6 +63,9 @@ impl Cause {
             Some(Errno::NOBUFS | Errno::NOMEM) => return Self::NoMemory,
             _ => {}
         }
+        if let Some(fault) = Fault::of(error) {
+            return Self::Tls(fault);
+        }
         match error.kind() {
             ErrorKind::ConnectionRefused => Self::Refused,
             ErrorKind::TimedOut | ErrorKind::WouldBlock => Self::Silence,
@@ -77,8 +83,9 @@ impl Cause {
     }
 
     /// Whether the cause is on this machine, so that the error says nothing about the service.
-    pub fn is_here(self) -> bool {
+    pub fn is_here(&self) -> bool {
         match self {
+            Self::Tls(fault) => fault.is_here(),
             Self::Refused | Self::Silence | Self::NoHost | Self::HungUp | Self::Other => false,
             Self::NoLocalPort
             | Self::TooManyFiles
@@ -90,8 +97,16 @@ impl Cause {
         }
     }
 
+    /// Whether [`Cause::advice`] says all that is known. Otherwise the error's own text does.
+    pub fn is_explained(&self) -> bool {
+        match self {
+            Self::Tls(fault) => fault.is_explained(),
+            cause => *cause != Self::Other,
+        }
+    }
+
     /// The advice for the user. `other` is the option or variable that sets another URL.
-    pub fn advice(self, peer: Peer, other: &str) -> String {
+    pub fn advice(&self, peer: Peer, other: &str) -> String {
         let Peer { name, command } = peer;
         let name = translation(name).unwrap_or(name.into());
         let advice = match self {
@@ -135,6 +150,7 @@ impl Cause {
                 "this machine does not allow the connection: check its firewall, and the restrictions on this process"
             ),
             Self::NoMemory => t!("this machine is out of memory for one more connection"),
+            Self::Tls(fault) => return fault.advice(other),
             Self::Other => t!(
                 "check that the address in %{other} is right, and that %{name} runs there (%{command})",
                 other = other,

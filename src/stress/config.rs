@@ -1,7 +1,7 @@
 //! What a run is to do.
 
 use super::stats::Expectation;
-use crate::http::client::Url;
+use crate::http::client::{Security, Url};
 use crate::time::Timestamp;
 
 /// A checked stress run.
@@ -9,6 +9,8 @@ use crate::time::Timestamp;
 pub struct Config {
     /// The scheduler's entry point.
     pub url: Url,
+    /// Whose certificate is believed, and the token that is sent.
+    pub security: Security,
     /// How many requests.
     pub n: u32,
     /// Connections open at once, at most `n`.

@@ -6,6 +6,7 @@
 
 mod config;
 mod histogram;
+mod opening;
 pub mod outcome;
 pub mod progress;
 pub mod report;
@@ -52,7 +53,7 @@ pub struct Seen {
 /// When it could not run, or when a slot was booked before: nothing is sent then, because the results could not be judged. A request
 /// that fails is not an error of the run: it is one of its results.
 pub async fn run(config: &Config, progress: &Progress) -> anyhow::Result<Seen> {
-    let mut browser = Browser::default();
+    let mut browser = Browser::new(&config.security);
     let target = Target::find(&mut browser, &config.url, config.telescope.as_deref()).await?;
     let slot_count = if config.distinct { config.n } else { 1 };
     let slots = target::choose_slots(&mut browser, &target, config.slot, slot_count).await?;

@@ -8,7 +8,7 @@ use rust_i18n::t;
 use serde::de::DeserializeOwned;
 
 use crate::clock::client::SCHEDULER;
-use crate::http::client::{AnswerError, Limits, Session, Url};
+use crate::http::client::{AnswerError, Limits, Security, Session, Url, refused};
 use crate::http::unreachable::Cause;
 
 /// How long one request may take, from its release to the last byte of the answer.
@@ -23,7 +23,7 @@ pub fn cannot_reach(url: &Url, error: io::Error) -> anyhow::Error {
     let cause = Cause::of(&error);
     let said = t!("cannot reach %{url}: %{advice}", url = url, advice = cause.advice(SCHEDULER, "--url"));
     // The advice says all that is known of the other causes.
-    if cause == Cause::Other { anyhow::Error::new(error).context(said) } else { anyhow!("{said}") }
+    if cause.is_explained() { anyhow!("{said}") } else { anyhow::Error::new(error).context(said) }
 }
 
 /// Gets documents, one after the other.
@@ -31,20 +31,22 @@ pub struct Browser {
     session: Session,
 }
 
-impl Default for Browser {
-    fn default() -> Self {
-        let limits = Limits { connect: CONNECT_TIMEOUT, exchange: REQUEST_TIMEOUT, answer_bytes: ANSWER_MAX };
-        Self { session: Session::new(limits) }
-    }
-}
-
 impl Browser {
+    /// A browser that has read nothing yet.
+    pub fn new(security: &Security) -> Self {
+        let limits = Limits { connect: CONNECT_TIMEOUT, exchange: REQUEST_TIMEOUT, answer_bytes: ANSWER_MAX };
+        Self { session: Session::new(limits, security) }
+    }
+
     /// Gets a JSON document.
     ///
     /// # Errors
     /// When there is no answer, it is not a success, or it is not the document expected.
     pub async fn get<T: DeserializeOwned>(&mut self, url: &Url) -> anyhow::Result<T> {
         let (status, body) = self.session.get(url).await.map_err(|error| no_answer(url, error))?;
+        if let Some(reason) = refused(status, &body) {
+            bail!("{}", t!("%{url} answered %{status}: %{said}", url = url, status = status.as_u16(), said = reason));
+        }
         if !status.is_success() {
             let said =
                 t!("%{url} answered %{status}; is --url the entry point of a scheduler?", url = url, status = status);

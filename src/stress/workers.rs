@@ -3,8 +3,6 @@
 //! A request whose connection is not open at the release would arrive late and be no rival. So before anything is sent
 //! every connection is open, and every worker has built its first request and waits on one `watch`.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,22 +14,20 @@ use hyper::{Method, Request, StatusCode};
 use indicatif::ProgressBar;
 use rust_i18n::t;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::config::Config;
+use super::opening::{Place, open_all};
 use super::outcome::{Outcome, Reason};
 use super::progress::Progress;
 use super::stats::Fate;
 use super::target::{Slots, Target, wire_instant};
-use super::wire::{ANSWER_MAX, CONNECT_TIMEOUT, REQUEST_TIMEOUT, cannot_reach};
-use crate::http::client::{Connection, Url};
-use crate::http::unreachable::Cause;
+use super::wire::{ANSWER_MAX, REQUEST_TIMEOUT};
+use crate::http::client::{Connection, Security, Url};
 use crate::language::{chain, io_message};
 use crate::text::is_unsafe;
 
-/// How many connections are opened at the same time: more would only overflow the server's backlog.
-const OPENING_AT_ONCE: usize = 64;
 /// The longest outcome that is copied from an answer.
 const OUTCOME_MAX_CHARS: usize = 64;
 /// The code of a request that was refused because the scheduler does not reach its coordinator.
@@ -42,6 +38,7 @@ const REASON_MAX_CHARS: usize = 300;
 /// The requests of a run.
 pub struct Plan {
     url: Url,
+    security: Security,
     method: Method,
     /// One per request.
     bodies: Vec<Bytes>,
@@ -112,6 +109,7 @@ impl Plan {
         };
         Ok(Self {
             url: target.book.clone(),
+            security: config.security.clone(),
             method: target.book_method.clone(),
             bodies: (0..config.n).map(body).collect::<anyhow::Result<_>>()?,
             run: run.to_owned(),
@@ -127,7 +125,7 @@ impl Plan {
 
     fn request(&self, index: usize) -> Result<Request<Full<Bytes>>, Outcome> {
         self.url
-            .request()
+            .request(self.security.authorization(&self.url))
             .method(self.method.clone())
             .header(CONTENT_TYPE, "application/json")
             .header("x-request-id", self.request_id(index))
@@ -141,9 +139,8 @@ impl Plan {
 /// # Errors
 /// When not all connections can be opened.
 pub async fn run(plan: Plan, progress: &Progress) -> anyhow::Result<Vec<Fate>> {
-    let addresses = plan.url.addresses().await.map_err(|error| cannot_reach(&plan.url, error))?;
-    let addresses: Arc<[SocketAddr]> = addresses.into();
-    let connections = open_all(&addresses, &plan, progress).await?;
+    let place = Arc::new(Place::find(&plan.url, &plan.security).await?);
+    let connections = open_all(&place, plan.connections, progress).await?;
     let bar = progress.bar(t!("requests"), u32::try_from(plan.bodies.len()).unwrap_or(u32::MAX));
     let plan = Arc::new(plan);
     let (release, released) = watch::channel(None);
@@ -153,7 +150,7 @@ pub async fn run(plan: Plan, progress: &Progress) -> anyhow::Result<Vec<Fate>> {
     for (first, connection) in connections.into_iter().enumerate() {
         let worker = Worker {
             plan: Arc::clone(&plan),
-            addresses: Arc::clone(&addresses),
+            place: Arc::clone(&place),
             connection: Some(connection),
             timed_out: false,
             bar: bar.clone(),
@@ -174,61 +171,10 @@ pub async fn run(plan: Plan, progress: &Progress) -> anyhow::Result<Vec<Fate>> {
     Ok(fates)
 }
 
-async fn open_all(addresses: &Arc<[SocketAddr]>, plan: &Plan, progress: &Progress) -> anyhow::Result<Vec<Connection>> {
-    let bar = progress.bar(t!("connections"), plan.connections);
-    let slots = Arc::new(Semaphore::new(OPENING_AT_ONCE));
-    let mut opening = JoinSet::new();
-    for _ in 0..plan.connections {
-        let (slots, addresses) = (Arc::clone(&slots), Arc::clone(addresses));
-        opening.spawn(async move {
-            // The semaphore is never closed.
-            let _slot = slots.acquire().await.expect("the semaphore is open");
-            Connection::open(&addresses, CONNECT_TIMEOUT).await
-        });
-    }
-    let mut connections = Vec::new();
-    while let Some(opened) = opening.join_next().await {
-        match opened.context(t!("a connection's task failed"))? {
-            Ok(connection) => connections.push(connection),
-            Err(error) => {
-                bar.finish_and_clear();
-                return Err(cannot_open(error, connections.len(), plan));
-            }
-        }
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    Ok(connections)
-}
-
-fn cannot_open(error: io::Error, opened: usize, plan: &Plan) -> anyhow::Error {
-    let wanted = plan.connections;
-    let context = match Cause::of(&error) {
-        Cause::TooManyFiles => t!(
-            "too many open files after %{opened} of %{wanted} connections; use a smaller --concurrency, or raise ulimit -n",
-            opened = opened,
-            wanted = wanted
-        ),
-        Cause::NoLocalPort => t!(
-            "no free local port after %{opened} of %{wanted} connections; use a smaller --concurrency, wait a minute until the ports of closed connections are free again, or widen net.ipv4.ip_local_port_range",
-            opened = opened,
-            wanted = wanted
-        ),
-        _ if opened == 0 => return cannot_reach(&plan.url, error),
-        _ => t!(
-            "%{url} took %{opened} of %{wanted} connections; use a smaller --concurrency",
-            url = plan.url,
-            opened = opened,
-            wanted = wanted
-        ),
-    };
-    anyhow::Error::new(error).context(context)
-}
-
 /// One connection, and the requests that it carries one after the other.
 struct Worker {
     plan: Arc<Plan>,
-    addresses: Arc<[SocketAddr]>,
+    place: Arc<Place>,
     /// `None` after a request that failed on it; the next one opens another.
     connection: Option<Connection>,
     /// Whether an answer did not come in time: the requests that are left are not sent, since a server that hangs would take
@@ -282,8 +228,7 @@ impl Worker {
             let mut connection = if let Some(connection) = kept {
                 connection
             } else {
-                let opened = Connection::open(&self.addresses, CONNECT_TIMEOUT).await;
-                opened.map_err(|error| failed(&error.to_string(), &io_message(&error)))?
+                self.place.connect().await.map_err(|error| failed(&error.to_string(), &io_message(&error)))?
             };
             let answer = connection.exchange(request, ANSWER_MAX).await;
             let answer = answer.map_err(|error| failed(&error.to_string(), &chain(&error)))?;
@@ -358,7 +303,15 @@ mod tests {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = Url::parse(&format!("http://{}/agendamentos", silent.local_addr().unwrap())).unwrap();
         let (bodies, patience) = (vec![Bytes::from_static(b"{}"); 1000], Duration::from_secs(1));
-        let plan = Plan { url, method: Method::POST, bodies, run: "r".into(), connections: 2, patience };
+        let plan = Plan {
+            url,
+            security: Security::default(),
+            method: Method::POST,
+            bodies,
+            run: "r".into(),
+            connections: 2,
+            patience,
+        };
         let fates = run(plan, &Progress::on_stderr(false)).await.unwrap();
         let count = |outcome: &str| fates.iter().filter(|fate| fate.outcome.text().contains(outcome)).count();
         assert_eq!((fates.len(), count("no answer within 1 s"), count("not sent")), (1000, 2, 998));

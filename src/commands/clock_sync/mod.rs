@@ -14,6 +14,7 @@ use rust_i18n::t;
 
 use self::print::{Measurement, millis, print_json, print_line, print_report};
 use super::address::url_parser;
+use super::caller::CallerArgs;
 use super::outcome::{EXIT_CLOCK_OFF, Outcome};
 use super::output::{CANNOT_WRITE, is_broken_pipe, pause, tell};
 use super::values::{Skew, parse_duration, parse_skew, whole_number};
@@ -46,6 +47,9 @@ pub struct ClockSyncArgs {
     /// The scheduler's entry point; its links lead to the time
     #[arg(long, env = "SCTEC_URL", default_value = "http://127.0.0.1:5000", value_name = "URL", value_parser = url_parser())]
     pub url: String,
+    /// Options of the call.
+    #[command(flatten)]
+    pub caller: CallerArgs,
     /// Samples per measurement; the one with the least round trip is used
     #[arg(long, default_value_t = 8, value_name = "N", value_parser = whole_number::<u32>(1..=1000))]
     pub samples: u32,
@@ -77,7 +81,8 @@ pub fn run(args: &ClockSyncArgs) -> Outcome {
 
 fn measure_and_print(args: &ClockSyncArgs, out: &mut impl Write) -> Outcome {
     let skew_us = args.simulate_skew.map_or(0, |skew| skew.micros);
-    let mut client = Client::connect(&args.url, Clock::system(), skew_us)?;
+    let security = args.caller.security(std::slice::from_ref(&args.url))?;
+    let mut client = Client::connect(&args.url, &security, Clock::system(), skew_us)?;
     let (mut watch, since) = (Watch::default(), Instant::now());
     for number in 1_u64.. {
         // `--watch` shows its first sample at once, and not after a whole measurement.

@@ -36,6 +36,7 @@ use self::running::{Running, exit_status};
 use self::signals::PASSED_ON;
 use self::term::Term;
 use super::address::url_parser;
+use super::caller::CallerArgs;
 use super::locks::client::Client;
 use super::locks::view::duration;
 use super::outcome::{
@@ -104,6 +105,9 @@ pub(super) struct LockArgs {
         value_parser = url_parser()
     )]
     coordinator: Vec<String>,
+    /// Options of the call.
+    #[command(flatten)]
+    caller: CallerArgs,
     /// The command and its arguments, after --
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -133,7 +137,7 @@ pub fn run(args: &LockArgs) -> ExitCode {
 async fn locked(args: &LockArgs) -> anyhow::Result<u8> {
     check(&args.names)?;
     let gate = Gate {
-        client: Client::new(&args.coordinator)?,
+        client: Client::new(&args.coordinator, &args.caller.security(&args.coordinator)?)?,
         names: args.names.clone(),
         owner: args.owner.clone().unwrap_or_else(|| default_owner(&args.command[0])),
         request_id: format!("{:016x}", getrandom::u64().context(t!("the system gives no random numbers"))?),

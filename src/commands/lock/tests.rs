@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::http::client::Security;
 use crate::http::server::bind;
 use crate::{coordinator, logging};
 
@@ -34,7 +35,7 @@ impl Coordinator {
     }
 
     fn gate(&self, owner: &str) -> Gate {
-        let client = Client::new(std::slice::from_ref(&self.url)).unwrap();
+        let client = Client::new(std::slice::from_ref(&self.url), &Security::default()).unwrap();
         Gate { client, names: vec!["X".into()], owner: owner.into(), request_id: owner.into(), ttl: TTL }
     }
 
@@ -117,7 +118,7 @@ async fn a_wait_ends_in_time_and_says_who_has_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_that_is_tried_again_counts_from_its_beginning() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let client = Client::new(&[format!("http://{}", listener.local_addr().unwrap())]).unwrap();
+    let client = Client::new(&[format!("http://{}", listener.local_addr().unwrap())], &Security::default()).unwrap();
     let gate = Gate { client, names: vec!["X".into()], owner: "o".into(), request_id: "p".into(), ttl: TTL };
     let (sender, waits) = std::sync::mpsc::channel();
     // It refuses the first request, and closes the connection of each later one without an answer.

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use self::client::{Client, ClientError, Listing};
 use super::address::url_parser;
+use super::caller::CallerArgs;
 use super::outcome::{EXIT_UNEXPECTED, Outcome};
 use super::output::{colour, pause, print, table_width, tell};
 use super::runtime::block_on;
@@ -49,6 +50,9 @@ pub(super) struct LocksArgs {
         value_parser = url_parser()
     )]
     url: Vec<String>,
+    /// Options of the call.
+    #[command(flatten)]
+    caller: CallerArgs,
     /// Only resources whose names begin with this
     #[arg(long, value_name = "PREFIX", value_parser = NonEmptyStringValueParser::new())]
     prefix: Option<String>,
@@ -77,7 +81,7 @@ pub(super) struct LocksArgs {
 /// # Errors
 /// When no coordinator answers, or the answer is not a coordinator's.
 pub fn run(args: &LocksArgs) -> Outcome {
-    let mut client = Client::new(&args.url)?;
+    let mut client = Client::new(&args.url, &args.caller.security(&args.url)?)?;
     block_on(async {
         match &args.release {
             Some(resource) => release(&mut client, resource, args).await,

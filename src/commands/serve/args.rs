@@ -189,6 +189,9 @@ pub struct SchedulerArgs {
         value_parser = url_parser()
     )]
     pub coordinator: Vec<String>,
+    /// At an https:// coordinator, believe only certificates of the authority in this file (PEM) [default: the system's authorities]
+    #[arg(long, env = "SCTEC_CA", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub ca: Option<OsString>,
     /// Demonstrate the race condition: no coordinator, no slot claim, check and save in two steps. Uses its own database
     #[arg(long, env = "SCTEC_NO_LOCK", value_parser = BoolishValueParser::new())]
     pub no_lock: bool,

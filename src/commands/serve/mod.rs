@@ -7,6 +7,7 @@ mod stop;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use self::args::{CallerArgs, Grace, LockArgs, LogFormat, LogLevel, LogTo, Server
 use self::between::own_secret;
 use self::own::{reached_at, refuse_itself};
 use self::stop::{reopen, stop_signal};
+use super::caller::trust;
 use super::outcome::Outcome;
 use super::runtime::runtime;
 use crate::access::Access;
@@ -37,7 +39,12 @@ use crate::{coordinator, logging, panics, scheduler};
 pub fn scheduler(args: &SchedulerArgs) -> Outcome {
     let mode = if args.no_lock { Mode::Race } else { locked(args.coordinator.clone(), &args.lock) };
     let config = scheduler_config(mode, (&args.lock, &args.trail), &args.callers, &args.server, Tenancy::Alone)?;
-    let config = scheduler::Config { tls: args.tls.read()?, coordinator_secret: args.secret.read()?, ..config };
+    let config = scheduler::Config {
+        tls: args.tls.read()?,
+        coordinator_trust: trust(args.ca.as_ref())?,
+        coordinator_secret: args.secret.read()?,
+        ..config
+    };
     panics::install_hook();
     runtime()?.block_on(async {
         let listener = listen(args.listen, "--listen", &args.callers)?;

@@ -16,7 +16,7 @@ use crate::batch;
 use crate::coordinator::protocol::Operation;
 use crate::coordinator::table::{Acquire, Release};
 use crate::coordinator::{self, Config};
-use crate::http::client::{Limits, Session, Url};
+use crate::http::client::{Limits, Security, Session, Url};
 use crate::logging;
 
 const TTL: Duration = Duration::from_secs(20);
@@ -49,7 +49,7 @@ impl Coordinator {
         let second = Duration::from_secs(1);
         let limits = Limits { connect: second, exchange: second, answer_bytes: 1 << 20 };
         let url = Url::parse(&format!("{}/locks/{resource}", self.url)).unwrap();
-        let (_, body) = Session::new(limits).get(&url).await.unwrap();
+        let (_, body) = Session::new(limits, &Security::default()).get(&url).await.unwrap();
         serde_json::from_slice::<Value>(&body).unwrap()["fila"].as_u64().unwrap_or_default()
     }
 

@@ -25,7 +25,7 @@ use crate::access::secret::Secret;
 use crate::coordinator::protocol::path;
 use crate::http::client::{NotProven, Pool, whole_body};
 use crate::http::in_words;
-use crate::http::tls::Trust;
+use crate::http::tls::{Fault, Trust};
 use crate::http::unreachable::Cause;
 use rust_i18n::t;
 
@@ -171,8 +171,11 @@ fn causes<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> impl Iter
     std::iter::successors(Some(error), |&error| error.source()).filter_map(|error| error.downcast_ref())
 }
 
-/// Why nothing answered. hyper's own words for the most common cause are no help.
+/// Why nothing answered. hyper's own words for the most common causes are no help.
 fn reason(error: &(dyn Error + 'static)) -> String {
+    if let Some(fault) = Fault::of(error).and_then(|fault| fault.logged()) {
+        return fault;
+    }
     if causes::<io::Error>(error).any(|error| Cause::of(error) == Cause::Refused) {
         return "nada escuta nesse endereço".to_owned();
     }

@@ -10,10 +10,12 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::error::AnswerError;
 use crate::http::socket;
+use crate::http::tls::Dial;
 
 /// The read buffer of a connection: hyper's own limit is 400 KiB, a thousand times over.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -24,18 +26,27 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Opens a connection to the first of `addresses` that answers, within `patience` for all of them.
+    /// Opens a connection to the first of `addresses` that answers, within `patience` for all of them; over TLS by `dial`.
     ///
     /// # Errors
     /// The last address's error; of the kind `TimedOut` when time was up.
-    pub async fn open(addresses: &[SocketAddr], patience: Duration) -> io::Result<Self> {
+    pub async fn open(addresses: &[SocketAddr], dial: Option<&Dial>, patience: Duration) -> io::Result<Self> {
         let too_slow = |_| {
             let text = format!("no answer within {} s", patience.as_secs());
             io::Error::new(io::ErrorKind::TimedOut, text)
         };
-        let connecting = tokio::time::timeout(patience, TcpStream::connect(addresses));
-        let stream = connecting.await.map_err(too_slow)??;
-        socket::set_up(&stream);
+        let opening = async {
+            let stream = TcpStream::connect(addresses).await?;
+            socket::set_up(&stream);
+            match dial {
+                None => Self::over(stream).await,
+                Some(dial) => Self::over(dial.connect(stream).await?).await,
+            }
+        };
+        tokio::time::timeout(patience, opening).await.map_err(too_slow)?
+    }
+
+    async fn over(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> io::Result<Self> {
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(BUFFER_BYTES)
             .handshake(TokioIo::new(stream))

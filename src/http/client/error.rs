@@ -11,7 +11,7 @@ use crate::http::unreachable::Cause;
 /// A text that cannot be asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// Not a URL of plain HTTP.
+    /// Not a URL of HTTP.
     #[error("{}", t!("%{url} is not a URL that can be asked; it should look like http://127.0.0.1:5000", url = format_args!("{:?}", .0)))]
     NotHttp(String),
     /// A link that is not even a reference.

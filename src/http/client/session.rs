@@ -10,6 +10,7 @@ use hyper::{Method, StatusCode};
 
 use super::connection::Connection;
 use super::error::AnswerError;
+use super::security::Security;
 use super::url::Url;
 
 /// What an exchange may cost.
@@ -26,14 +27,15 @@ pub struct Limits {
 /// Sends requests one after the other. It follows no redirect and uses no proxy: the answer would be another service's.
 pub struct Session {
     limits: Limits,
-    /// The connection that served last, and the authority that it leads to.
+    security: Security,
+    /// The connection that served last, and the service that it leads to.
     kept: Option<(String, Connection)>,
 }
 
 impl Session {
     /// A session that has no connection yet.
-    pub fn new(limits: Limits) -> Self {
-        Self { limits, kept: None }
+    pub fn new(limits: Limits, security: &Security) -> Self {
+        Self { limits, security: security.clone(), kept: None }
     }
 
     /// Gets a document. The server may have closed a kept connection just now, so a `GET` whose kept connection broke is sent
@@ -42,7 +44,7 @@ impl Session {
     /// # Errors
     /// [`AnswerError`].
     pub async fn get(&mut self, url: &Url) -> Result<(StatusCode, Bytes), AnswerError> {
-        let was_kept = self.kept.as_ref().is_some_and(|(authority, _)| authority == url.authority());
+        let was_kept = self.kept.as_ref().is_some_and(|(origin, _)| origin == url.origin());
         match self.send(Method::GET, url, None).await {
             Err(AnswerError::Broken(_)) if was_kept => self.send(Method::GET, url, None).await,
             result => result,
@@ -59,7 +61,8 @@ impl Session {
         url: &Url,
         body: Option<Bytes>,
     ) -> Result<(StatusCode, Bytes), AnswerError> {
-        let mut request = url.request().method(method).header(ACCEPT, "application/json");
+        let mut request =
+            url.request(self.security.authorization(url)).method(method).header(ACCEPT, "application/json");
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
@@ -74,7 +77,7 @@ impl Session {
         };
         match tokio::time::timeout(exchange, attempt).await {
             Ok(Ok((connection, answer))) => {
-                self.kept = Some((url.authority().to_owned(), connection));
+                self.kept = Some((url.origin().to_owned(), connection));
                 Ok(answer)
             }
             Ok(Err(error)) => Err(error),
@@ -87,12 +90,13 @@ impl Session {
     async fn connection(&mut self, url: &Url) -> Result<Connection, AnswerError> {
         let kept = self.kept.take();
         if let Some((_, connection)) =
-            kept.filter(|(authority, connection)| *authority == url.authority() && connection.is_open())
+            kept.filter(|(origin, connection)| origin == url.origin() && connection.is_open())
         {
             return Ok(connection);
         }
         let addresses = url.addresses().await.map_err(AnswerError::Connect)?;
-        Connection::open(&addresses, self.limits.connect).await.map_err(|error| match error.kind() {
+        let dial = self.security.dial(url).map_err(AnswerError::Connect)?;
+        Connection::open(&addresses, dial.as_ref(), self.limits.connect).await.map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => AnswerError::ConnectTimeout,
             _ => AnswerError::Connect(error),
         })
@@ -139,7 +143,8 @@ mod tests {
     async fn a_get_is_repeated_when_its_kept_connection_broke_and_not_when_the_server_hangs() {
         for (closes, repeated) in [(true, true), (false, false)] {
             let (url, connections) = server(closes);
-            let mut session = Session::new(Limits { connect: PATIENCE, exchange: PATIENCE, answer_bytes: 100 });
+            let mut session =
+                Session::new(Limits { connect: PATIENCE, exchange: PATIENCE, answer_bytes: 100 }, &Security::default());
             assert!(session.get(&url).await.is_ok());
             assert_eq!(session.get(&url).await.is_ok(), repeated);
             assert_eq!(connections.try_iter().count(), if repeated { 2 } else { 1 });

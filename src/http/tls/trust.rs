@@ -6,6 +6,7 @@
 //! grow old with it. The image has no roots: there a client needs a file.
 
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
@@ -15,7 +16,12 @@ use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::HTTP_1_1;
 use super::error::PairError;
@@ -23,11 +29,8 @@ use super::pair::certificates;
 use super::serving::Tls;
 
 /// The system's authorities. They are read when the first connection needs them.
-static SYSTEM: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
-    // What cannot be read is not believed; the connection's own error then says so.
-    let found = rustls_native_certs::load_native_certs().certs;
-    config(Verifier { authorities: Authorities::of(found), known: Known::None })
-});
+static SYSTEM: LazyLock<Arc<ClientConfig>> =
+    LazyLock::new(|| config(Verifier { authorities: Authorities::of_system(), known: Known::None }));
 
 /// Whose certificates a client believes.
 #[derive(Clone, Default)]
@@ -54,6 +57,20 @@ impl Trust {
         Ok(Self::by(Verifier { authorities, known: Known::Some(known) }))
     }
 
+    /// The same, or the system's authorities if there is no `ca`; and also the certificate in `own`, by any name: for a check on the
+    /// machine of the service, which calls it by no name of its certificate.
+    ///
+    /// # Errors
+    /// [`PairError`].
+    pub fn also(own: &Path, ca: Option<&Path>) -> Result<Self, PairError> {
+        let authorities = match ca {
+            Some(path) => Authorities::of(certificates(path)?),
+            None => Authorities::of_system(),
+        };
+        let known = certificates(own)?.into_iter().next();
+        Ok(Self::by(Verifier { authorities, known: known.map_or(Known::None, Known::ByAnyName) }))
+    }
+
     /// The certificate that a server of this process presents, by any name.
     pub fn of_own(tls: &Tls) -> Self {
         Self::by(Verifier { authorities: None, known: Known::Own(tls.clone()) })
@@ -64,8 +81,42 @@ impl Trust {
         Arc::clone(self.0.as_ref().unwrap_or(&SYSTEM))
     }
 
+    /// How a connection to `host` is begun.
+    ///
+    /// # Errors
+    /// When no certificate can have that name.
+    pub(in crate::http) fn dial(&self, host: &str) -> io::Result<Dial> {
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        Ok(Dial { config: self.config(), name })
+    }
+
     fn by(verifier: Verifier) -> Self {
         Self(Some(config(verifier)))
+    }
+}
+
+/// How TLS is begun with one server.
+#[derive(Clone)]
+pub struct Dial {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+}
+
+impl Dial {
+    /// The client's end of the handshake.
+    ///
+    /// # Errors
+    /// When the server's certificate is not believed, or the server speaks no TLS.
+    pub async fn connect(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        TlsConnector::from(Arc::clone(&self.config)).connect(self.name.clone(), stream).await
+    }
+
+    /// The same for a blocking connection, before the handshake.
+    ///
+    /// # Errors
+    /// When the library refuses its own settings.
+    pub fn blocking(&self) -> io::Result<ClientConnection> {
+        ClientConnection::new(Arc::clone(&self.config), self.name.clone()).map_err(io::Error::other)
     }
 }
 
@@ -89,6 +140,11 @@ fn config(verifier: Verifier) -> Arc<ClientConfig> {
 struct Authorities(Arc<WebPkiServerVerifier>);
 
 impl Authorities {
+    fn of_system() -> Option<Self> {
+        // What cannot be read is not believed; the connection's own error then says so.
+        Self::of(rustls_native_certs::load_native_certs().certs)
+    }
+
     /// `None` if there is not one.
     fn of(certificates: Vec<CertificateDer<'static>>) -> Option<Self> {
         let mut roots = RootCertStore::empty();
@@ -103,6 +159,8 @@ enum Known {
     None,
     /// For the names that they have.
     Some(Vec<CertificateDer<'static>>),
+    /// For any name.
+    ByAnyName(CertificateDer<'static>),
     /// What a server of this process presents now.
     Own(Tls),
 }
@@ -131,6 +189,7 @@ impl ServerCertVerifier for Verifier {
         };
         match (&self.known, by_authority) {
             (Known::Own(tls), _) if tls.presents(end_entity) => Ok(ServerCertVerified::assertion()),
+            (Known::ByAnyName(known), _) if known == end_entity => Ok(ServerCertVerified::assertion()),
             (Known::Some(known), Err(Error::InvalidCertificate(error)))
                 if !is_of_time(&error) && known.iter().any(|known| known == end_entity) =>
             {

@@ -13,7 +13,8 @@ use super::wait::PATIENCE;
 
 /// An authority of a test's own.
 pub struct Authority {
-    issuer: Issuer<'static, KeyPair>,
+    /// `None` for one of which only the certificate is known.
+    issuer: Option<Issuer<'static, KeyPair>>,
     /// Its certificate, in PEM form.
     pub pem: String,
 }
@@ -34,7 +35,12 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, "An authority of the tests");
         let pem = params.self_signed(&key).unwrap().pem();
-        Self { issuer: Issuer::new(params, key), pem }
+        Self { issuer: Some(Issuer::new(params, key)), pem }
+    }
+
+    /// The one whose certificate is in a file.
+    pub fn of_pem(path: &Path) -> Self {
+        Self { issuer: None, pem: std::fs::read_to_string(path).unwrap() }
     }
 
     /// A certificate for a server with these names.
@@ -48,7 +54,7 @@ impl Authority {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.not_after = date_time_ymd(year, 1, 1);
-        let cert = params.signed_by(&key, &self.issuer).unwrap();
+        let cert = params.signed_by(&key, self.issuer.as_ref().expect("its key")).unwrap();
         Issued { cert: cert.pem(), key: key.serialize_pem() }
     }
 
@@ -79,6 +85,15 @@ impl Authority {
 }
 
 impl Issued {
+    /// A certificate that is its own authority.
+    pub fn self_signed(names: &[&str]) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self { cert: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
+    }
+
     /// The two files in `folder`, and their paths.
     pub fn files(&self, folder: &Path) -> [PathBuf; 2] {
         let paths = ["certificado.pem", "chave.pem"].map(|name| folder.join(name));

@@ -6,7 +6,7 @@ use std::fmt;
 use rust_i18n::t;
 
 use crate::http::client::AnswerError;
-use crate::http::unreachable::{Cause, Peer};
+use crate::http::unreachable::Peer;
 
 /// The coordinator in an advice.
 const COORDINATOR: Peer = Peer { name: "the coordinator", command: "sctec serve-coordinator" };
@@ -107,7 +107,7 @@ impl Error for ClientError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             // The advice says all that is known of the other causes.
-            Self::Unreachable { cause, .. } if cause.cause() != Cause::Other => None,
+            Self::Unreachable { cause, .. } if cause.cause().is_explained() => None,
             Self::Unreachable { cause, .. } | Self::Unsure { cause, .. } | Self::Protocol { cause, .. } => Some(cause),
             Self::Url(_) | Self::NotACoordinator { .. } | Self::Refused { .. } | Self::Endless { .. } => None,
         }

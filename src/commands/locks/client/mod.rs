@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 pub use self::error::ClientError;
 use crate::coordinator::protocol::{grace, path};
-use crate::http::client::{AnswerError, Limits, Session, Url};
+use crate::http::client::{AnswerError, Limits, Security, Session, Url, refused};
 use crate::http::links::{ReadLink, with_query};
 use crate::text::escaped;
 
@@ -63,6 +63,8 @@ pub struct Answer {
     status: StatusCode,
     /// Null where it was not JSON.
     pub body: Value,
+    /// What to do, if it refuses because of TLS or of who asks.
+    advice: Option<String>,
 }
 
 /// The result of a release.
@@ -87,7 +89,8 @@ impl Listing {
 
 impl Answer {
     fn read(url: &Url, (status, body): (StatusCode, Bytes)) -> Self {
-        Self { url: url.to_string(), status, body: serde_json::from_slice(&body).unwrap_or_default() }
+        let advice = refused(status, &body);
+        Self { url: url.to_string(), status, body: serde_json::from_slice(&body).unwrap_or_default(), advice }
     }
 
     /// Its body as a value.
@@ -114,6 +117,9 @@ impl Answer {
 
     /// The error for an answer that is not the expected one.
     pub fn refusal(&self) -> ClientError {
+        if let Some(said) = self.advice.clone() {
+            return ClientError::Refused { url: self.url.clone(), status: self.status.as_u16(), said };
+        }
         // The server is a scheduler, or a coordinator without this path.
         let foreign = matches!(self.code(), None | Some("nao_encontrado" | "metodo_nao_permitido"));
         let Some(detail) = self.body["detail"].as_str().filter(|_| !foreign) else {
@@ -127,6 +133,7 @@ impl Answer {
 /// Asks one coordinator, at one of several addresses.
 pub struct Client {
     addresses: Vec<Address>,
+    security: Security,
 }
 
 /// One address of a coordinator.
@@ -139,8 +146,8 @@ impl Client {
     /// A client of the coordinator at `addresses`; empty ones are passed over.
     ///
     /// # Errors
-    /// When one is no URL of plain HTTP, or there is none.
-    pub fn new(addresses: &[String]) -> Result<Self, ClientError> {
+    /// When one is no URL of HTTP, or there is none.
+    pub fn new(addresses: &[String], security: &Security) -> Result<Self, ClientError> {
         let trimmed = addresses.iter().map(|address| address.trim().trim_end_matches('/'));
         let named: Vec<String> = trimmed.filter(|address| !address.is_empty()).map(str::to_owned).collect();
         if let Some(wrong) = named.iter().find(|address| address.contains('?') || Url::parse(address).is_err()) {
@@ -149,8 +156,9 @@ impl Client {
         if named.is_empty() {
             return Err(ClientError::Url(addresses.join(",")));
         }
-        let addresses = named.into_iter().map(|url| Address { url, session: Session::new(LIMITS) }).collect();
-        Ok(Self { addresses })
+        let session = || Session::new(LIMITS, security);
+        let addresses = named.into_iter().map(|url| Address { url, session: session() }).collect();
+        Ok(Self { addresses, security: security.clone() })
     }
 
     /// The locks whose names begin with `prefix`, at most `limit`.
@@ -204,7 +212,7 @@ impl Client {
         let mut last = None;
         for address in &self.addresses {
             let url = parsed(format!("{}{path}", address.url))?;
-            match Session::new(limits).send(Method::POST, &url, Some(body.clone())).await {
+            match Session::new(limits, &self.security).send(Method::POST, &url, Some(body.clone())).await {
                 Ok(answer) => return Ok(Answer::read(&url, answer)),
                 Err(cause) if cause.is_silence() => last = Some(cause),
                 Err(cause) => return Err(failed(cause, url.to_string())),

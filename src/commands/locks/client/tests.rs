@@ -41,7 +41,7 @@ fn is_whole(request: &[u8]) -> bool {
 }
 
 fn client(urls: &[&str]) -> Client {
-    Client::new(&urls.iter().map(|&url| url.to_owned()).collect::<Vec<_>>()).unwrap()
+    Client::new(&urls.iter().map(|&url| url.to_owned()).collect::<Vec<_>>(), &Security::default()).unwrap()
 }
 
 fn page(names: &[&str], next: Option<&str>) -> (u16, String) {
@@ -161,7 +161,8 @@ async fn an_answer_that_is_not_a_coordinators_is_an_error() {
 
 #[test]
 fn only_http_urls_are_asked_and_empty_ones_passed_over() {
-    let new = |urls: &[&str]| Client::new(&urls.iter().map(|&url| url.to_owned()).collect::<Vec<_>>());
+    let new =
+        |urls: &[&str]| Client::new(&urls.iter().map(|&url| url.to_owned()).collect::<Vec<_>>(), &Security::default());
     for wrong in
         [&[""][..], &[" ", ""], &["localhost:3000"], &["https://h"], &["http://h", "http://h:99999"], &["http://h?a"]]
     {
