@@ -20,6 +20,8 @@ kinds! {
     CLIENT_GONE = REQUEST_TIMEOUT, "cliente_ausente", "Cliente ausente";
     /// The token that the client has seen is too far above the last one given.
     TOKEN_TOO_FAR = UNPROCESSABLE_ENTITY, TOO_FAR, "Token mínimo distante demais";
+    /// The client has as many locks, or as many places in queues, as one client may have.
+    QUOTA = TOO_MANY_REQUESTS, "cota_excedida", "Cota do cliente excedida";
     /// The table of locks has no room.
     TABLE_FULL = SERVICE_UNAVAILABLE, "tabela_cheia", "Tabela de travas cheia";
     /// The resource's queue has no room.

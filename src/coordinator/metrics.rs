@@ -10,8 +10,8 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::events::Hub;
-use super::table::Counts;
+use super::events::{BYTES_MAX, Hub};
+use super::table::{Counts, Limits};
 
 /// Its type on the wire.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -24,7 +24,11 @@ pub enum Reason {
     Busy,
     WaitedInVain,
     TableFull,
+    TableBytes,
     QueueFull,
+    QueueBytes,
+    LockQuota,
+    WaitQuota,
     Grace,
     Stopping,
     NoTokens,
@@ -35,6 +39,11 @@ pub enum Reason {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabel {
     reason: Reason,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BudgetLabel {
+    budget: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -66,6 +75,8 @@ pub struct Metrics {
 pub struct Now {
     /// How much is in the table.
     pub counts: Counts,
+    /// How much may be.
+    pub limits: Limits,
     /// The last token given.
     pub last_token: u64,
     /// The largest that may be given.
@@ -128,6 +139,11 @@ impl Metrics {
             count(now.counts.retained),
         );
         gauge("waiters", "Requests waiting in the queue", count(now.counts.waiting));
+        gauge(
+            "clients",
+            "Clients under a quota that have a lease, a retention or a waiting request",
+            count(now.counts.clients),
+        );
         gauge("last_token", "The last fencing token given", now.last_token.cast_signed());
         gauge(
             "token_limit",
@@ -136,6 +152,17 @@ impl Metrics {
         );
         gauge("in_grace", "1 after a start, until the locks granted before it have expired", i64::from(now.in_grace));
         registry.register("uptime_seconds", "Time since the service started", ConstGauge::new(now.uptime_s));
+        let [used, most] = [(); 2].map(|()| Family::<BudgetLabel, Gauge<i64, AtomicI64>>::default());
+        for (budget, bytes, limit) in [
+            ("table", now.counts.bytes, now.limits.bytes),
+            ("queues", now.counts.queue_bytes, now.limits.queue_bytes),
+            ("events", hub.bytes(), BYTES_MAX),
+        ] {
+            used.get_or_create(&BudgetLabel { budget }).set(count(bytes));
+            most.get_or_create(&BudgetLabel { budget }).set(count(limit));
+        }
+        registry.register("memory_bytes", "Memory in use, by budget", used);
+        registry.register("memory_limit_bytes", "The most memory that may be in use, by budget", most);
         let published = Family::<ChannelLabel, Counter<u64, AtomicU64>>::default();
         let listeners = Family::<ChannelLabel, Gauge<i64, AtomicI64>>::default();
         for (channel, last, listening) in hub.each_channel() {
@@ -150,6 +177,10 @@ impl Metrics {
             "Events lost by listeners that read too slowly",
             ConstCounter::new(hub.lost()),
         );
+        let counts = hub.counts();
+        registry.register("channels_refused", "Requests refused for want of a channel", counts.refused.clone());
+        registry.register("channels_dropped", "Idle channels dropped for others", counts.channels_dropped.clone());
+        registry.register("events_dropped", "Events dropped early, for those of others", counts.events_dropped.clone());
         let mut text = String::new();
         // Writing to a `String` cannot fail.
         let _ = encode(&mut text, &registry);
@@ -166,8 +197,12 @@ mod tests {
         match reason {
             Reason::Busy => Some(Reason::WaitedInVain),
             Reason::WaitedInVain => Some(Reason::TableFull),
-            Reason::TableFull => Some(Reason::QueueFull),
-            Reason::QueueFull => Some(Reason::Grace),
+            Reason::TableFull => Some(Reason::TableBytes),
+            Reason::TableBytes => Some(Reason::QueueFull),
+            Reason::QueueFull => Some(Reason::QueueBytes),
+            Reason::QueueBytes => Some(Reason::LockQuota),
+            Reason::LockQuota => Some(Reason::WaitQuota),
+            Reason::WaitQuota => Some(Reason::Grace),
             Reason::Grace => Some(Reason::Stopping),
             Reason::Stopping => Some(Reason::NoTokens),
             Reason::NoTokens => Some(Reason::Gone),

@@ -15,6 +15,7 @@ mod events;
 pub mod kinds;
 mod metrics;
 pub(crate) mod protocol;
+mod quotas;
 mod routes;
 mod service;
 mod state;
@@ -29,6 +30,7 @@ use slog::{error, info};
 use tokio::net::TcpListener;
 
 pub use self::protocol::{SERVICE, TOKENS_ABOVE_MAX};
+use self::quotas::Quotas;
 use self::routes::Callers;
 pub use self::routes::endpoints;
 use self::routes::force::Forcing;
@@ -67,8 +69,10 @@ pub struct Config {
     /// With a secret: whether the channel `agenda`, names of the form `TELESCOPE_INSTANT`, `token_minimo` and `DELETE /locks` are for
     /// those alone who have it. With [`Access::Token`] each caller's own rights count in any case.
     pub reserves: bool,
-    /// How much the lock table takes.
+    /// How much the lock table takes, and how much of it each client may use.
     pub limits: table::Limits,
+    /// Whether a client of this machine that does not say who it is has a quota too.
+    pub quota_on_loopback: bool,
     /// Whether it has the process to itself.
     pub tenancy: Tenancy,
     /// The names by which clients may call it, beside `localhost` and the addresses of this machine.
@@ -99,6 +103,7 @@ impl Config {
             secret: None,
             reserves: false,
             limits: table::Limits::default(),
+            quota_on_loopback: false,
             tenancy: Tenancy::Shared,
             allowed_hosts: Vec::new(),
             tls: None,
@@ -139,7 +144,8 @@ pub async fn serve(
     let state = StateFile::open(&config.data_dir)?;
     let tokens_above = config.tokens_above.min(TOKENS_ABOVE_MAX);
     let log = logs.logger.clone();
-    let service = Service::start(Box::new(state), config.limits, config.grace, tokens_above, clock.clone(), log)
+    let bounds = (config.limits, Quotas { on_loopback: config.quota_on_loopback });
+    let service = Service::start(Box::new(state), bounds, config.grace, tokens_above, clock.clone(), log)
         .map_err(|error| start_error(&config.data_dir, &error))?;
     let service = Arc::new(service);
     let identity = match config.access {

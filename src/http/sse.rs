@@ -43,6 +43,11 @@ pub fn encode(id: &str, event: &str, data: &str) -> Bytes {
     format!("id: {id}\nevent: {event}\ndata: {data}\n\n").into()
 }
 
+/// The most bytes of an event that [`encode`] makes with an identifier of at most 32 bytes.
+pub const fn encoded_size(event: &str, data: &str) -> usize {
+    64 + event.len() + data.len()
+}
+
 /// The identifier of the last event that the client received before it reconnected, if the header `Last-Event-ID` is present.
 /// If its value is not readable, or if two values differ, the result is an empty identifier. No channel has it, so the client
 /// is told that it missed events.

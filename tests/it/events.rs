@@ -119,7 +119,7 @@ fn a_listener_that_reads_nothing_slows_no_other_and_is_told_how_much_it_lost() {
         }
     }
     assert_eq!(heard + lost, published, "every event was heard or counted as lost");
-    assert!(lost > 0 && reports > 0 && heard > 200, "{heard} heard, {lost} lost");
+    assert!(lost > 0 && reports > 0 && heard > 100, "{heard} heard, {lost} lost");
     let metrics = http("GET", &locks.url("/metrics"), None).body;
     assert!(metrics.contains(&format!("sctec_coordinator_events_lost_total {lost}\n")), "{metrics}");
 }
@@ -155,9 +155,7 @@ fn each_bound_of_events_has_its_own_refusal() {
         drop(listen(&locks, &format!("canal=g-{number}"), None));
     }
     wait_until("they are gone", || http("GET", &locks.url("/metrics"), None).body.contains("channel=\"travas\"} 0"));
-    for number in 0..63 {
-        assert_eq!(locks.post("/eventos", &json!({"canal": number.to_string(), "evento": "e"})).0, 200);
-    }
+    let _listeners: Vec<_> = (0..63).map(|number| listen(&locks, &format!("canal={number}"), None)).collect();
     let (status, problem) = locks.post("/eventos", &json!({"canal": "mais-um", "evento": "e"}));
     assert_eq!((status, problem["codigo"].as_str()), (503, Some("canais_demais")));
     assert_eq!(http("GET", &locks.url("/eventos?canal=mais-um"), None).status, 503);
@@ -231,7 +229,7 @@ fn earlier_channels_of_other_programs_leave_the_schedulers_theirs() {
     for number in 0..63 {
         assert_eq!(publish_to(&format!("alheio-{number}")), 200, "{number}");
     }
-    assert_eq!(publish_to("mais-um"), 503);
+    assert_eq!(publish_to("mais-um"), 200);
     assert!(is_linked(&locks.url("")));
     // The coordinator's own channel exists too.
     let mut told = listen(&locks, "canal=travas", None);

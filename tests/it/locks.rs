@@ -395,7 +395,12 @@ async fn every_bound_has_its_own_answer() {
     let folder = tempfile::tempdir().unwrap();
     let listener = sctec::http::server::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}/lock", listener.local_addr().unwrap());
-    let limits = sctec::coordinator::table::Limits { resources: 4, places: 3, waiters_of_one: 1 };
+    let limits = sctec::coordinator::table::Limits {
+        resources: 4,
+        places: 3,
+        waiters_of_one: 1,
+        ..sctec::coordinator::table::Limits::default()
+    };
     let config = sctec::coordinator::Config {
         limits,
         logging: sctec::logging::Config::quiet(),

@@ -53,6 +53,7 @@ mod peers;
 mod presence;
 mod private_files;
 mod queues;
+mod quotas;
 mod scale;
 mod sessions;
 mod startup;

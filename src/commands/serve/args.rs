@@ -14,6 +14,7 @@ use crate::access::Access;
 use crate::commands::address::{parse_allowed_host, parse_listen, url_parser};
 use crate::commands::values::whole_number;
 use crate::coordinator::protocol::TOKENS_ABOVE_MAX;
+use crate::coordinator::table::{Limits, TABLE_MIB_DEFAULT};
 use crate::http::guard::AllowedHost;
 use crate::http::tls::Tls;
 use crate::logging::ROTATE_MB_DEFAULT;
@@ -154,6 +155,43 @@ pub struct LockArgs {
     pub lock_retention_ms: u64,
 }
 
+/// Options of how much the coordinator's clients may use.
+#[derive(Clone, Debug, Args)]
+pub struct BoundArgs {
+    /// Resources that one client may have locked, retained or waited for; 0 is no limit. Clients of one network address are one
+    /// client, and so is a network of IPv6 (/64) [default: 4096; clients on this machine have no limit unless one is given]
+    #[arg(long, env = "SCTEC_CLIENT_LOCKS", value_name = "N", value_parser = whole_number::<usize>(0..=1_000_000))]
+    pub client_locks: Option<usize>,
+    /// How many of these one client may wait for; 0 is no limit [default: 1024; clients on this machine have no limit unless one
+    /// is given]
+    #[arg(long, env = "SCTEC_CLIENT_WAITS", value_name = "N", value_parser = whole_number::<usize>(0..=1_000_000))]
+    pub client_waits: Option<usize>,
+    /// Memory for all locks, retentions and waiting requests, in mebibytes. A request for which there is no room is refused
+    #[arg(long, env = "SCTEC_TABLE_MIB", default_value_t = TABLE_MIB_DEFAULT, value_name = "MIB", value_parser = whole_number::<usize>(1..=65_536))]
+    pub table_mib: usize,
+}
+
+impl BoundArgs {
+    /// How much the lock table takes.
+    pub fn limits(&self) -> Limits {
+        let default = Limits::of_mebibytes(self.table_mib);
+        let most = |given: Option<usize>, default| match given {
+            Some(0) => usize::MAX,
+            given => given.unwrap_or(default),
+        };
+        Limits {
+            client_resources: most(self.client_locks, default.client_resources),
+            client_places: most(self.client_waits, default.client_places),
+            ..default
+        }
+    }
+
+    /// Whether clients on this machine have a quota too: a quota that is given is everybody's.
+    pub fn on_loopback(&self) -> bool {
+        [self.client_locks, self.client_waits].into_iter().flatten().any(|most| most > 0)
+    }
+}
+
 /// Options of the scheduler's audit trail.
 #[derive(Clone, Debug, Args)]
 pub struct TrailArgs {
@@ -236,6 +274,9 @@ pub struct CoordinatorArgs {
     /// The option of what it shares with its schedulers.
     #[command(flatten)]
     pub secret: SecretArgs,
+    /// Options of how much its clients may use.
+    #[command(flatten)]
+    pub bounds: BoundArgs,
     /// Options of who may call it.
     #[command(flatten)]
     pub callers: CallerArgs,
@@ -276,6 +317,9 @@ pub struct AllArgs {
     #[arg(long, env = "SCTEC_TOKENS_ABOVE", default_value_t = 0, value_name = "N", hide_default_value = true,
         value_parser = whole_number::<u64>(0..=TOKENS_ABOVE_MAX))]
     pub tokens_above: u64,
+    /// Options of how much its clients may use.
+    #[command(flatten)]
+    pub bounds: BoundArgs,
     /// Options of the locking.
     #[command(flatten)]
     pub lock: LockArgs,

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use self::args::{AllArgs, CoordinatorArgs, SchedulerArgs};
-use self::args::{CallerArgs, Grace, LockArgs, LogFormat, LogLevel, LogTo, ServerArgs, TrailArgs};
+use self::args::{BoundArgs, CallerArgs, Grace, LockArgs, LogFormat, LogLevel, LogTo, ServerArgs, TrailArgs};
 use self::between::own_secret;
 use self::own::{reached_at, refuse_itself};
 use self::stop::{reopen, stop_signal};
@@ -61,7 +61,8 @@ pub fn scheduler(args: &SchedulerArgs) -> Outcome {
 /// # Errors
 /// When it cannot start.
 pub fn coordinator(args: &CoordinatorArgs) -> Outcome {
-    let config = coordinator_config((args.grace, args.tokens_above), &args.callers, &args.server, Tenancy::Alone);
+    let grants = (args.grace, args.tokens_above, &args.bounds);
+    let config = coordinator_config(grants, &args.callers, &args.server, Tenancy::Alone);
     let secret = args.secret.read()?;
     let config = coordinator::Config { tls: args.tls.read()?, reserves: secret.is_some(), secret, ..config };
     panics::install_hook();
@@ -102,13 +103,14 @@ pub fn all(args: &AllArgs) -> Outcome {
         };
         let stop = stop_signal(&config.logging)?;
         let (scheduler_gone, mut coordinator_stops) = watch::channel(());
+        let grants = (args.grace, args.tokens_above, &args.bounds);
         let coordinator = coordinator::serve(
             coordinator_listener,
             coordinator::Config {
                 tls,
                 secret,
                 reserves,
-                ..coordinator_config((args.grace, args.tokens_above), &args.callers, &args.server, Tenancy::Shared)
+                ..coordinator_config(grants, &args.callers, &args.server, Tenancy::Shared)
             },
             async move {
                 // The dropped sender is the signal to stop.
@@ -164,7 +166,7 @@ fn scheduler_config(
 }
 
 fn coordinator_config(
-    (grace, tokens_above): (Grace, u64),
+    (grace, tokens_above, bounds): (Grace, u64, &BoundArgs),
     callers: &CallerArgs,
     server: &ServerArgs,
     tenancy: Tenancy,
@@ -172,6 +174,8 @@ fn coordinator_config(
     coordinator::Config {
         grace: grace == Grace::Auto,
         tokens_above,
+        limits: bounds.limits(),
+        quota_on_loopback: bounds.on_loopback(),
         tenancy,
         access: callers.access(),
         allowed_hosts: callers.hosts(),

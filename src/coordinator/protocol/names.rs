@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::limits::{NAME_MAX_BYTES, RESOURCES_MAX};
-use crate::coordinator::table::{LeaseId, NotLive};
+use crate::coordinator::table::{LeaseId, Measure, NotLive};
 use crate::http::fields::{TextRule, checked_text};
 use crate::http::wrong::{FieldCode, Wrong};
 
@@ -19,6 +19,19 @@ pub fn not_live(why: NotLive) -> &'static str {
         NotLive::Forced => "forcado",
         NotLive::Unknown => "desconhecido",
     }
+}
+
+/// What a bound of the table counts, as the wire and the log name it.
+pub const fn measure(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Count => "limite",
+        Measure::Bytes => "limite_bytes",
+    }
+}
+
+/// What a client's quota counts, as the wire and the log name it.
+pub const fn quota(places: bool) -> &'static str {
+    if places { "espera" } else { "travas" }
 }
 
 /// Writes a lease's identity as 32 hexadecimal digits.

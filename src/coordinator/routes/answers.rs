@@ -13,7 +13,8 @@ use crate::coordinator::protocol::{grace, names};
 use crate::coordinator::service::Service;
 use crate::coordinator::service::outcome::{LockRefused, RenewRefused};
 use crate::coordinator::table::{
-    Busy, ForceTarget, Granted, Listed, NotGranted, NotLive, Released, Resources, Shown, State, TOKEN_JUMP_MAX,
+    Bound, Busy, ForceTarget, Granted, Listed, Measure, NotGranted, NotLive, OverQuota, Released, Resources, Shown,
+    State, TOKEN_JUMP_MAX,
 };
 use crate::http::identity::denied;
 use crate::http::kind::{self, Kind};
@@ -69,13 +70,11 @@ pub fn kept(what: &str) -> Problem {
 pub fn refusal(refused: LockRefused) -> Problem {
     match refused {
         LockRefused::Table(NotGranted::Busy(busy)) => occupied(busy),
-        LockRefused::Table(NotGranted::Full) => {
-            let detail = "Há recursos demais travados, em retenção ou à espera; tente de novo em instantes.";
-            later(kinds::TABLE_FULL, detail)
+        LockRefused::Table(NotGranted::Full(bound)) => {
+            full(kinds::TABLE_FULL, bound, "travados, em retenção ou à espera")
         }
-        LockRefused::Table(NotGranted::QueueFull) => {
-            later(kinds::QUEUE_FULL, "Há pedidos demais na fila; tente de novo em instantes.")
-        }
+        LockRefused::Table(NotGranted::QueueFull(bound)) => full(kinds::QUEUE_FULL, bound, "à espera"),
+        LockRefused::Table(NotGranted::Quota(quota)) => over_quota(quota),
         LockRefused::Table(NotGranted::Dismissed) | LockRefused::Stopping => stopping(),
         LockRefused::Table(NotGranted::TokenLimit(_) | NotGranted::TtlLimit) | LockRefused::NotDurable(_) => {
             not_durable()
@@ -88,6 +87,44 @@ pub fn refusal(refused: LockRefused) -> Problem {
         }
         LockRefused::Gone => gone(),
     }
+}
+
+/// The table or its queues have no room for the request, in whatever state the resources would be.
+fn full(kind: Kind, Bound { measure, most }: Bound, state: &str) -> Problem {
+    let detail = match measure {
+        Measure::Count => format!("Já há recursos demais {state}: o limite é {most}. Tente de novo em instantes."),
+        Measure::Bytes => format!(
+            "Os recursos {state} já ocupam quase toda a memória que podem ocupar: {most} bytes. Tente de novo em instantes, ou use \
+             nomes mais curtos."
+        ),
+    };
+    later(kind, detail).with(names::measure(measure), most)
+}
+
+/// The client would have more than its quota.
+fn over_quota(OverQuota { places, used, wanted, most, .. }: OverQuota) -> Problem {
+    let (what, option) = if places {
+        ("lugares nas filas de espera", "--client-waits")
+    } else {
+        ("recursos travados, em retenção ou à espera", "--client-locks")
+    };
+    let fits = wanted <= most;
+    let next = if fits {
+        "Libere o que já não usa e tente de novo".to_owned()
+    } else {
+        format!("Peça {most} de cada vez, no máximo")
+    };
+    let detail = format!(
+        "Este cliente tem {used} {what} e pede mais {wanted}; um cliente pode ter {most}. {next}. O operador muda o limite com {option}."
+    );
+    let problem = Problem::new(kinds::QUOTA, detail)
+        .with("cota", names::quota(places))
+        .with("em_uso", used)
+        .with("pedido", wanted)
+        .with("limite", most)
+        .already_logged();
+    // A wait does not help a request that is larger than the quota itself.
+    if fits { problem.retry_after_s(1) } else { problem }
 }
 
 fn too_far(min_token: u64, last_token: u64) -> Problem {

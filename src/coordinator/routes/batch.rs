@@ -20,9 +20,9 @@ use super::decision::{self, Decision, decide};
 use super::rights::Rights;
 use crate::coordinator::protocol;
 use crate::coordinator::protocol::batch::{Entry, WrittenAnswer};
-use crate::coordinator::service::Service;
 use crate::coordinator::service::outcome::{LockOutcome, LockRefused};
-use crate::coordinator::table::{Granted, NotLive, Released};
+use crate::coordinator::service::{Requester, Service};
+use crate::coordinator::table::{Client, Granted, NotLive, Released};
 use crate::http::presence::{Guest, Presence};
 use crate::http::problem::Problem;
 use crate::http::request_id::RequestId;
@@ -36,13 +36,13 @@ const OK: Option<u16> = Some(200);
 type Outcome = Result<Decision, Problem>;
 
 /// The context of one operation: its request's identifier, its logger, its unknown fields.
-struct Caller {
+struct Cause {
     id: RequestId,
     log: Logger,
     unknown: Unknown,
 }
 
-impl Caller {
+impl Cause {
     /// The operation's answer, with its unknown fields.
     fn noted(&self, answered: Result<WrittenAnswer, Problem>) -> WrittenAnswer {
         let answer = answered.unwrap_or_else(|problem| {
@@ -57,9 +57,11 @@ impl Caller {
 /// does not know of them.
 struct Batch {
     service: Arc<Service>,
-    client: Presence,
+    presence: Presence,
+    /// In whose quota each lock request counts, if it counts in one.
+    client: Option<Client>,
     guest: Option<Guest>,
-    unsaid: VecDeque<(Caller, Outcome)>,
+    unsaid: VecDeque<(Cause, Outcome)>,
     /// The tokens of the leases that the batch itself released.
     given_back: Vec<u64>,
 }
@@ -85,19 +87,20 @@ pub async fn answer(
     let entries = protocol::batch::entries(bytes, unknown)?;
     let mut batch = Batch {
         service: Arc::clone(service),
-        client: request.hosting.presence(),
+        presence: request.hosting.presence(),
+        client: service.client(&request.who.at(request.peer)),
         guest: None,
         unsaid: VecDeque::with_capacity(entries.len()),
         given_back: Vec::new(),
     };
     for raw in entries {
         let unknown = Unknown::new(Handling::asked(&request.head.headers));
-        let mut caller = Caller { id: request.id.clone(), log: request.log.clone(), unknown };
-        let outcome = batch.begin(request, &mut caller, rights, raw).await;
-        caller.unknown.log(&caller.log);
-        batch.unsaid.push_back((caller, outcome));
+        let mut cause = Cause { id: request.id.clone(), log: request.log.clone(), unknown };
+        let outcome = batch.begin(request, &mut cause, rights, raw).await;
+        cause.unknown.log(&cause.log);
+        batch.unsaid.push_back((cause, outcome));
     }
-    if batch.client.is_gone() {
+    if batch.presence.is_gone() {
         batch.abandon();
     }
     let end = unknown.member().map_or_else(|| "]}".to_owned(), |notices| format!("],{notices}}}"));
@@ -152,7 +155,7 @@ impl Pieces {
             // This does not happen: the first unanswered operation waits, and an operation that waits has a place (`guest`).
             _ => false,
         };
-        if gone || self.batch.client.is_gone() {
+        if gone || self.batch.presence.is_gone() {
             self.batch.abandon();
         }
         let mut text = self.ready();
@@ -169,8 +172,8 @@ impl Batch {
         if let Ok(Decision::Queued(queued)) = &mut self.unsaid.front_mut()?.1 {
             drop(queued.outcome()?);
         }
-        let (caller, outcome) = self.unsaid.pop_front()?;
-        Some(caller.noted(outcome.and_then(|decision| self.answer(decision, late))))
+        let (cause, outcome) = self.unsaid.pop_front()?;
+        Some(cause.noted(outcome.and_then(|decision| self.answer(decision, late))))
     }
 
     fn answer(&self, decision: Decision, late: bool) -> Result<WrittenAnswer, Problem> {
@@ -211,18 +214,19 @@ impl Batch {
         }
     }
 
-    async fn begin(&mut self, request: &Request, caller: &mut Caller, rights: &Rights, raw: &RawValue) -> Outcome {
-        let Self { service, client, guest, .. } = self;
+    async fn begin(&mut self, request: &Request, cause: &mut Cause, rights: &Rights, raw: &RawValue) -> Outcome {
+        let Self { service, presence, client, guest, .. } = self;
         let entry = Entry::read(raw).map_err(Problem::invalid_fields)?;
         if let Some(req) = &entry.req {
-            caller.id = req.clone();
-            caller.log = rights.named_in(&service.request_log(&caller.id));
+            cause.id = req.clone();
+            cause.log = rights.named_in(&service.request_log(&cause.id));
         }
-        let operation = entry.operation(&mut caller.unknown).map_err(Problem::invalid_fields)?;
+        let operation = entry.operation(&mut cause.unknown).map_err(Problem::invalid_fields)?;
         // Before the lines of the decision.
-        caller.unknown.log(&caller.log);
+        cause.unknown.log(&cause.log);
         rights.check_operation(service, &operation)?;
-        let decision = decide(service, &request.hosting, &caller.log, &operation, client, guest).await?;
+        let requester = Requester { presence, client: client.as_ref() };
+        let decision = decide(service, &request.hosting, &cause.log, &operation, requester, guest).await?;
         if let Decision::Released(Released::Freed(ended)) = &decision {
             self.given_back.push(ended.token);
         }

@@ -11,9 +11,9 @@ use crate::coordinator::protocol::batch::WrittenAnswer;
 use crate::coordinator::protocol::replies::{LeaseReply, ReleasedReply};
 use crate::coordinator::service::outcome::{LockOutcome, RenewRefused};
 use crate::coordinator::service::waiting::QueuedRequest;
-use crate::coordinator::service::{Begun, Service};
+use crate::coordinator::service::{Begun, Requester, Service};
 use crate::coordinator::table::{Granted, NotLive, Released};
-use crate::http::presence::{Guest, Hosting, Presence};
+use crate::http::presence::{Guest, Hosting};
 use crate::http::problem::Problem;
 
 /// The result of an operation, or its place in the queue.
@@ -38,7 +38,7 @@ pub async fn decide(
     hosting: &Hosting,
     log: &Logger,
     operation: &Operation,
-    client: &mut Presence,
+    requester: Requester<'_>,
     guest: &mut Option<Guest>,
 ) -> Result<Decision, Problem> {
     Ok(match operation {
@@ -46,7 +46,7 @@ pub async fn decide(
             if !request.wait.is_zero() && guest.is_none() {
                 *guest = Some(hosting.admit()?);
             }
-            match service.begin(log, request, client).await {
+            match service.begin(log, request, requester).await {
                 Begun::Decided(outcome) => Decision::Locked(outcome),
                 Begun::Queued(queued) => Decision::Queued(queued),
             }

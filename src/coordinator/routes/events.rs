@@ -20,9 +20,9 @@ use crate::http::{self, Response, sse};
 pub fn publish(service: &Service, bytes: &[u8], rights: &Rights, unknown: &mut Unknown) -> Result<Response, Problem> {
     let Publication { channel: name, events } = Publication::read(bytes, unknown)?;
     rights.check_channel(&name)?;
-    let channel = service.hub().channel(&name).map_err(|_| too_many_channels())?;
-    let last = channel.publish(events.into_iter().map(|PublishedEvent { name, data }| Event::Published { name, data }));
-    let answer = json!({ "canal": name, "id": last.to_string(), "ouvintes": channel.listeners() });
+    let events = events.into_iter().map(|PublishedEvent { name, data }| Event::Published { name, data });
+    let (last, listeners) = service.hub().publish(&name, events).map_err(|_| too_many_channels())?;
+    let answer = json!({ "canal": name, "id": last.to_string(), "ouvintes": listeners });
     Ok(unknown.answer(&answer))
 }
 
@@ -50,6 +50,6 @@ pub fn listen(service: &Service, request: &Request) -> Result<Response, Problem>
 }
 
 fn too_many_channels() -> Problem {
-    let detail = format!("Já há {OTHERS_MAX} canais além de travas e agenda; use um deles.");
+    let detail = format!("Já há {OTHERS_MAX} canais além de travas e agenda, e todos têm ouvintes; use um deles.");
     Problem::new(kinds::TOO_MANY_CHANNELS, detail).retry_after_s(60)
 }

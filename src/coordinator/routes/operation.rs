@@ -7,9 +7,9 @@ use super::decision::{self, Decision, decide};
 use super::rights::Rights;
 use crate::coordinator::protocol::requests::OperationKind;
 use crate::coordinator::protocol::{BODY_MAX, Operation};
-use crate::coordinator::service::Service;
 use crate::coordinator::service::outcome::LockOutcome;
 use crate::coordinator::service::waiting::QueuedRequest;
+use crate::coordinator::service::{Requester, Service};
 use crate::coordinator::table::Granted;
 use crate::http::fields::Fields;
 use crate::http::presence::{Guest, Presence};
@@ -31,12 +31,14 @@ pub async fn answer(
     // Before the lines of the decision.
     unknown.log(&request.log);
     rights.check_operation(service, &operation)?;
-    let (mut client, mut guest) = (request.hosting.presence(), None);
-    let decided = decide(service, &request.hosting, &request.log, &operation, &mut client, &mut guest).await?;
+    let (mut presence, mut guest) = (request.hosting.presence(), None);
+    let client = service.client(&request.who.at(request.peer));
+    let requester = Requester { presence: &mut presence, client: client.as_ref() };
+    let decided = decide(service, &request.hosting, &request.log, &operation, requester, &mut guest).await?;
     let left_of = |granted: &Granted| service.left_of(granted);
     let answer = match decided {
         Decision::Queued(queued) => {
-            let outcome = outcome(queued, guest, &mut client).await?;
+            let outcome = outcome(queued, guest, &mut presence).await?;
             decision::locked(service, outcome, None, left_of)?
         }
         Decision::Locked(outcome) => decision::locked(service, outcome, None, left_of)?,

@@ -9,7 +9,8 @@ use crate::coordinator::events::{Event, Hub, LockNews};
 use crate::coordinator::metrics::{Metrics, Reason};
 use crate::coordinator::protocol::names;
 use crate::coordinator::table::{
-    Acquire, Busy, Ended, ForceTarget, Granted, NotGranted, NotLive, Release, Released, Resources, State,
+    Acquire, Bound, Busy, Ended, ForceTarget, Granted, Measure, NotGranted, NotLive, OverQuota, Release, Released,
+    Resources, State,
 };
 use crate::logging::Several;
 use crate::text::{Word, Words};
@@ -156,13 +157,18 @@ impl Journal {
 fn log_not_granted(log: &Logger, not_granted: &NotGranted) -> Reason {
     match not_granted {
         NotGranted::Busy(busy) => log_busy(log, busy),
-        NotGranted::Full => {
-            warn!(log, "Tabela de travas cheia, negando lock");
-            Reason::TableFull
+        NotGranted::Full(Bound { measure, most }) => {
+            warn!(log, "Tabela de travas cheia, negando lock"; names::measure(*measure) => most);
+            if *measure == Measure::Bytes { Reason::TableBytes } else { Reason::TableFull }
         }
-        NotGranted::QueueFull => {
-            warn!(log, "Fila de espera cheia, negando lock");
-            Reason::QueueFull
+        NotGranted::QueueFull(Bound { measure, most }) => {
+            warn!(log, "Fila de espera cheia, negando lock"; names::measure(*measure) => most);
+            if *measure == Measure::Bytes { Reason::QueueBytes } else { Reason::QueueFull }
+        }
+        NotGranted::Quota(OverQuota { client, places, used, wanted, most }) => {
+            warn!(log, "Cota de {} do cliente excedida, negando lock", names::quota(*places);
+                "cliente" => %client, "em_uso" => used, "pedido" => wanted, "cota" => most);
+            if *places { Reason::WaitQuota } else { Reason::LockQuota }
         }
         NotGranted::Dismissed => log_stopping(log),
         NotGranted::TokenLimit(_) | NotGranted::TtlLimit => {

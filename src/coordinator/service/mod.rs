@@ -17,14 +17,16 @@ use self::desk::Desk;
 use self::journal::Journal;
 use self::outcome::{LockOutcome, LockRefused, RenewRefused};
 use self::reserve::{Beginning, Reserve};
-use self::waiting::QueuedRequest;
+use self::waiting::{QueuedRequest, REPEATS_MAX};
 use super::events::Hub;
 use super::metrics::Metrics;
+use super::quotas::Quotas;
 use super::state::{DurableState, StateError};
 use super::table::{
-    Acquire, Acquired, Busy, ForceTarget, Granted, LeaseId, Limits, NotGranted, NotRenewed, Release, Released, State,
-    Table,
+    Acquire, Acquired, Bound, Busy, Client, ForceTarget, Granted, LeaseId, Limits, Measure, NotGranted, NotRenewed,
+    Release, Released, State, Table,
 };
+use crate::access::Caller;
 use crate::http::presence::Presence;
 use crate::time::Clock;
 
@@ -38,6 +40,15 @@ const RESERVATIONS: u32 = 4;
 pub struct Service {
     desk: Arc<Desk>,
     reserve: Arc<Reserve>,
+    quotas: Quotas,
+}
+
+/// The client of a lock request.
+pub struct Requester<'a> {
+    /// Whether it is still connected.
+    pub presence: &'a mut Presence,
+    /// In whose quota the request counts, if it counts in one.
+    pub client: Option<&'a Client>,
 }
 
 /// What became of a lock request at once.
@@ -56,7 +67,7 @@ impl Service {
     /// When the first tokens cannot be made durable.
     pub fn start(
         mut state: Box<dyn DurableState>,
-        limits: Limits,
+        (limits, quotas): (Limits, Quotas),
         observe_grace: bool,
         tokens_above: u64,
         clock: Clock,
@@ -71,28 +82,38 @@ impl Service {
         let journal = Journal { clock, log, hub: Hub::new(epoch), metrics: Metrics::new() };
         let desk = Arc::new(Desk::new(table, journal));
         let reserve = Arc::new(Reserve::new(Arc::clone(&desk), state, owed, observe_grace));
-        Ok(Self { desk, reserve })
+        Ok(Self { desk, reserve, quotas })
     }
 
-    /// Begins a lock request of `client`'s: it is decided at once, or it waits in the queue.
-    pub async fn begin(&self, log: &Logger, request: &Acquire, client: &mut Presence) -> Begun {
+    /// The client in whose quota a caller's requests count, if they count in one.
+    pub fn client(&self, caller: &Caller) -> Option<Client> {
+        self.quotas.client(caller)
+    }
+
+    /// Begins a lock request: it is decided at once, or it waits in the queue.
+    pub async fn begin(&self, log: &Logger, request: &Acquire, requester: Requester<'_>) -> Begun {
         Journal::requested(log, request);
-        let begun = self.try_to_lock(log, request, client).await;
+        let begun = self.try_to_lock(log, request, requester).await;
         begun.unwrap_or_else(|refused| {
             self.desk.journal.refused(log, &refused);
             Begun::Decided(Err(refused))
         })
     }
 
-    async fn try_to_lock(&self, log: &Logger, request: &Acquire, client: &mut Presence) -> Result<Begun, LockRefused> {
+    async fn try_to_lock(
+        &self,
+        log: &Logger,
+        request: &Acquire,
+        requester: Requester<'_>,
+    ) -> Result<Begun, LockRefused> {
         self.reserve.check_hold().await.map_err(LockRefused::NotDurable)?;
         let id = random_id().map_err(LockRefused::NotDurable)?;
         for _ in 0..RESERVATIONS {
             // A process that was paused finds requests of clients that went long ago, and the disk may take its time too.
-            if client.is_gone() {
+            if requester.presence.is_gone() {
                 return Err(LockRefused::Gone);
             }
-            let reserved = match self.decide_lock(log, request, id, client) {
+            let reserved = match self.decide_lock(log, request, id, &requester) {
                 Err(LockRefused::Table(NotGranted::TokenLimit(needed))) => self.reserve.tokens(needed).await,
                 Err(LockRefused::Table(NotGranted::TtlLimit)) => self.reserve.ttl(request.ttl).await,
                 begun => {
@@ -112,7 +133,7 @@ impl Service {
         log: &Logger,
         request: &Acquire,
         id: LeaseId,
-        client: &Presence,
+        requester: &Requester<'_>,
     ) -> Result<Begun, LockRefused> {
         let mut desk = self.desk.lock();
         if desk.closing {
@@ -122,7 +143,7 @@ impl Service {
         if !grace.is_zero() {
             return Err(LockRefused::Grace(grace));
         }
-        let decided = desk.table.acquire(now, request, id);
+        let decided = desk.table.acquire_for(now, request, requester.client, id);
         desk.tell();
         match decided.map_err(LockRefused::Table)? {
             Acquired::Granted(granted) => {
@@ -138,7 +159,10 @@ impl Service {
                 Err(LockRefused::Table(NotGranted::Busy(busy)))
             }
             Acquired::Queued { ticket, again } => {
-                let told = desk.wait_at(ticket, log, client).ok_or(LockRefused::Table(NotGranted::QueueFull))?;
+                let told = desk.wait_at(ticket, log, requester.presence).ok_or_else(|| {
+                    let bound = Bound { measure: Measure::Count, most: REPEATS_MAX };
+                    LockRefused::Table(NotGranted::QueueFull(bound))
+                })?;
                 Journal::queued(log, request, again);
                 Ok(Begun::Queued(QueuedRequest::new(Arc::clone(&self.desk), ticket, told)))
             }

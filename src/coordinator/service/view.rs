@@ -119,6 +119,7 @@ impl Service {
         let desk = self.desk.lock();
         Now {
             counts,
+            limits: desk.table.limits(),
             last_token: desk.table.last_token(),
             token_limit: desk.table.token_limit(),
             in_grace: !self.grace_left().is_zero(),

@@ -14,7 +14,7 @@ use crate::coordinator::table::{Granted, Happened, NotGranted, Ticket};
 use crate::http::presence::Presence;
 
 /// How many times the same request may wait at its one place.
-const REPEATS_MAX: usize = 16;
+pub const REPEATS_MAX: usize = 16;
 
 /// A request in the queue, from its handler's side. Dropped before [`QueuedRequest::delivered`], it gives up its place, and its
 /// lease if that was granted already.

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bounds::Client;
+use super::footprint;
 use super::values::{Granted, LeaseId, Resources, Ticket};
 
 /// A live lease.
@@ -18,6 +20,8 @@ pub struct Lease {
     pub waited: Duration,
     /// Whether its request came again and was told of it.
     pub told_again: bool,
+    /// Whose quota it counts in, if it counts in one.
+    pub client: Option<Client>,
 }
 
 /// A resource's state and queue. A free resource without waiters has no entry.
@@ -37,6 +41,10 @@ pub enum Hold {
         until: Duration,
         owner: Option<Arc<str>>,
         token: u64,
+        /// Whose quota it counts in, if it counts in one.
+        client: Option<Client>,
+        /// The resource's part of the owner's memory.
+        share: usize,
     },
 }
 
@@ -49,6 +57,11 @@ pub enum Ending {
 }
 
 impl Lease {
+    /// Its memory, without the entries of its resources.
+    pub fn bytes(&self) -> usize {
+        footprint::lease(self.owner.as_ref(), self.request_id.as_ref(), &self.resources)
+    }
+
     pub fn granted(&self, id: LeaseId, again: bool) -> Granted {
         Granted {
             lease: id,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Table;
-use super::entries::{Ending, Hold, Lease};
+use super::bounds::Client;
+use super::entries::{Ending, Entry, Hold, Lease};
+use super::footprint;
 use super::values::{Acquire, Ended, Granted, LeaseId, NotGranted, NotLive, Ticket};
 
 impl Table {
@@ -14,24 +16,25 @@ impl Table {
         &mut self,
         now: Duration,
         request: &Acquire,
+        client: Option<&Client>,
         id: LeaseId,
         waited: Duration,
     ) -> Result<Granted, NotGranted> {
         let token = self.next_token(request.min_token)?;
+        let client = client.map(|client| self.clients.known(client));
         self.last_token = token;
         self.longest_ttl = self.longest_ttl.max(request.ttl);
         for resource in request.resources.iter() {
-            let entry = match self.resources.get_mut(resource) {
-                Some(entry) => entry,
-                None => self.resources.entry(Arc::clone(resource)).or_default(),
-            };
-            if let Hold::Retained { until, .. } = entry.hold {
-                self.retained -= 1;
-                self.endings.remove(&(until, Ending::Retention(Arc::clone(resource))));
+            // The entry of a retention or of a queue is under another copy of the name: from here on the lease and it share one.
+            let mut entry = self.take_entry(resource).unwrap_or_default();
+            if matches!(entry.hold, Hold::Retained { .. }) {
+                self.end_retention(resource, &entry.hold);
             }
             entry.hold = Hold::Held(id);
+            self.put_entry(Arc::clone(resource), entry);
         }
         self.held += request.resources.len();
+        self.clients.change(client.as_ref(), |usage| usage.resources += request.resources.len());
         let lease = Lease {
             resources: Arc::clone(&request.resources),
             owner: request.owner.clone(),
@@ -41,7 +44,9 @@ impl Table {
             deadline: now + request.ttl,
             waited,
             told_again: false,
+            client,
         };
+        self.bytes += lease.bytes();
         let granted = lease.granted(id, false);
         self.endings.insert((lease.deadline, Ending::Lease(id)));
         self.leases.insert(id, lease);
@@ -50,18 +55,20 @@ impl Table {
 
     /// Ends a live lease.
     pub(super) fn end(&mut self, now: Duration, id: LeaseId, how: NotLive, retention: Duration) -> Option<Ended> {
-        let Lease { resources, owner, token, deadline, .. } = self.leases.remove(&id)?;
+        let (Lease { resources, owner, token, deadline, client, .. }, mut freed) = self.remove_lease(id, how)?;
         self.endings.remove(&(deadline, Ending::Lease(id)));
-        self.ended.remember(id, how);
-        let mut freed = self.free(&resources);
         if !retention.is_zero() {
             let until = now + retention;
+            let share = footprint::share_of_owner(owner.as_ref(), resources.len());
             for resource in resources.iter() {
-                let entry = self.resources.entry(Arc::clone(resource)).or_default();
-                entry.hold = Hold::Retained { until, owner: owner.clone(), token };
+                let mut entry = self.take_entry(resource).unwrap_or_default();
+                entry.hold = Hold::Retained { until, owner: owner.clone(), token, client: client.clone(), share };
+                self.put_entry(Arc::clone(resource), entry);
                 self.retained += 1;
+                self.bytes += share;
                 self.endings.insert((until, Ending::Retention(Arc::clone(resource))));
             }
+            self.clients.change(client.as_ref(), |usage| usage.resources += resources.len());
             // Only requests that pass over a retention are served now, and they in their turn.
             freed.retain(|ticket| self.waiters.get(*ticket).is_some_and(|waiter| waiter.request.despite_retention));
         }
@@ -69,23 +76,56 @@ impl Table {
         Some(Ended { resources, owner, token })
     }
 
-    /// Makes held or retained resources free, and gives the first waiters of their queues.
-    pub(super) fn free(&mut self, resources: &[Arc<str>]) -> BTreeSet<Ticket> {
-        let mut first_ones = BTreeSet::new();
-        for resource in resources {
-            let Some(entry) = self.resources.get_mut(resource) else { continue };
-            match entry.hold {
-                Hold::Held(_) => self.held -= 1,
-                Hold::Retained { .. } => self.retained -= 1,
-                Hold::Free => {}
-            }
-            entry.hold = Hold::Free;
-            match entry.queue.first() {
-                Some(first) => drop(first_ones.insert(*first)),
-                None => drop(self.resources.remove(resource)),
-            }
+    /// Takes a lease out of the table, whose end the caller takes out of the endings. Gives the first waiters of its resources too.
+    pub(super) fn remove_lease(&mut self, id: LeaseId, how: NotLive) -> Option<(Lease, BTreeSet<Ticket>)> {
+        let lease = self.leases.remove(&id)?;
+        self.ended.remember(id, how);
+        self.bytes -= lease.bytes();
+        self.held -= lease.resources.len();
+        self.clients.change(lease.client.as_ref(), |usage| usage.resources -= lease.resources.len());
+        let first_ones = lease.resources.iter().filter_map(|resource| self.free(resource)).collect();
+        Some((lease, first_ones))
+    }
+
+    /// Ends a retention, and gives the first waiter for its resource.
+    pub(super) fn remove_retention(&mut self, resource: &str) -> Option<Ticket> {
+        let entry = self.resources.get_mut(resource)?;
+        let hold = std::mem::take(&mut entry.hold);
+        self.end_retention(resource, &hold);
+        self.free(resource)
+    }
+
+    /// Takes the counts of a retention back, and its end.
+    fn end_retention(&mut self, resource: &str, hold: &Hold) {
+        let Hold::Retained { until, client, share, .. } = hold else { return };
+        self.retained -= 1;
+        self.bytes -= share;
+        self.clients.change(client.as_ref(), |usage| usage.resources -= 1);
+        self.endings.remove(&(*until, Ending::Retention(resource.into())));
+    }
+
+    /// Makes a resource free, and gives the first waiter of its queue.
+    fn free(&mut self, resource: &str) -> Option<Ticket> {
+        let entry = self.resources.get_mut(resource)?;
+        entry.hold = Hold::Free;
+        let first = entry.queue.first().copied();
+        if first.is_none() {
+            self.take_entry(resource);
         }
-        first_ones
+        first
+    }
+
+    /// Takes a resource's entry out of the table.
+    pub(super) fn take_entry(&mut self, resource: &str) -> Option<Entry> {
+        let entry = self.resources.remove(resource)?;
+        self.bytes -= footprint::entry(resource);
+        Some(entry)
+    }
+
+    /// Puts an entry into the table, under a name that has none there.
+    pub(super) fn put_entry(&mut self, resource: Arc<str>, entry: Entry) {
+        self.bytes += footprint::entry(&resource);
+        self.resources.insert(resource, entry);
     }
 
     /// The live lease that the same request was granted before: its answer may have been lost.

@@ -42,9 +42,12 @@
 //! assert!(matches!(&happened[..], [Happened::Expired(_), Happened::Granted { granted, .. }] if granted.token == 2));
 //! ```
 
+mod bounds;
+mod clients;
 mod durable;
 mod ended;
 mod entries;
+mod footprint;
 mod leases;
 mod obstacle;
 mod queue;
@@ -56,12 +59,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::bounds::{
+    Bound, CLIENT_PLACES_DEFAULT, CLIENT_RESOURCES_DEFAULT, Client, Limits, Measure, OverQuota, TABLE_MIB_DEFAULT,
+};
+use self::clients::Clients;
 use self::ended::EndedLeases;
 use self::entries::{Ending, Entry, Hold, Lease};
 use self::values::RandomIds;
 pub use self::values::{
-    Acquire, Acquired, Busy, Counts, Ended, ForceTarget, Granted, Happened, LeaseId, Limits, Listed, NotGranted,
-    NotLive, NotRenewed, Release, Released, Resources, Shown, State, TOKEN_JUMP_MAX, Ticket, WaiterView,
+    Acquire, Acquired, Busy, Counts, Ended, ForceTarget, Granted, Happened, LeaseId, Listed, NotGranted, NotLive,
+    NotRenewed, Release, Released, Resources, Shown, State, TOKEN_JUMP_MAX, Ticket, WaiterView,
 };
 use self::waiters::Waiters;
 
@@ -73,10 +80,13 @@ pub struct Table {
     /// Everything that ends by itself, soonest first.
     endings: BTreeSet<(Duration, Ending)>,
     waiters: Waiters,
+    clients: Clients,
     ended: EndedLeases,
     happened: Vec<Happened>,
     held: usize,
     retained: usize,
+    /// The memory of the leases, and of the resources' entries.
+    bytes: usize,
     last_token: u64,
     token_limit: u64,
     ttl_limit: Duration,
@@ -94,10 +104,12 @@ impl Table {
             resources: BTreeMap::new(),
             endings: BTreeSet::new(),
             waiters: Waiters::default(),
+            clients: Clients::default(),
             ended: EndedLeases::default(),
             happened: Vec::new(),
             held: 0,
             retained: 0,
+            bytes: 0,
             last_token,
             token_limit: last_token,
             ttl_limit: Duration::ZERO,
@@ -121,15 +133,13 @@ impl Table {
         while self.endings.first().is_some_and(|(at, _)| *at <= now) {
             match self.endings.pop_first() {
                 Some((_, Ending::Lease(id))) => {
-                    let Some(lease) = self.leases.remove(&id) else { continue };
-                    self.ended.remember(id, NotLive::Expired);
-                    let freed = self.free(&lease.resources);
+                    let Some((lease, freed)) = self.remove_lease(id, NotLive::Expired) else { continue };
                     let Lease { resources, owner, token, .. } = lease;
                     self.happened.push(Happened::Expired(Ended { resources, owner, token }));
                     self.serve(now, freed);
                 }
                 Some((_, Ending::Retention(resource))) => {
-                    let freed = self.free(std::slice::from_ref(&resource));
+                    let freed = self.remove_retention(&resource).into_iter().collect();
                     self.serve(now, freed);
                 }
                 Some((_, Ending::Wait(ticket))) => self.give_up(now, ticket),
@@ -138,11 +148,25 @@ impl Table {
         }
     }
 
-    /// Grants a lease named `id` on all the resources, lets the request wait, or refuses it.
+    /// Grants a lease named `id` on all the resources, lets the request wait, or refuses it. No quota is kept for the client.
     ///
     /// # Errors
     /// [`NotGranted`]; nothing was changed.
     pub fn acquire(&mut self, now: Duration, request: &Acquire, id: LeaseId) -> Result<Acquired, NotGranted> {
+        self.acquire_for(now, request, None, id)
+    }
+
+    /// The same for a client, within its quotas.
+    ///
+    /// # Errors
+    /// [`NotGranted`]; nothing was changed.
+    pub fn acquire_for(
+        &mut self,
+        now: Duration,
+        request: &Acquire,
+        client: Option<&Client>,
+        id: LeaseId,
+    ) -> Result<Acquired, NotGranted> {
         self.expire(now);
         if let Some(granted) = self.granted_before(request) {
             return Ok(Acquired::Granted(granted));
@@ -157,17 +181,40 @@ impl Table {
         {
             return Err(NotGranted::Busy(busy.clone()));
         }
-        if self.held + self.retained + self.waiters.places() + request.resources.len() > self.limits.resources {
-            return Err(NotGranted::Full);
-        }
+        self.check_quota(request, client, busy.is_some())?;
+        self.check_room(request, client, busy.is_some())?;
         self.next_token(request.min_token)?;
         if request.ttl > self.ttl_limit {
             return Err(NotGranted::TtlLimit);
         }
         if busy.is_none() {
-            return self.grant(now, request, id, Duration::ZERO).map(Acquired::Granted);
+            return self.grant(now, request, client, id, Duration::ZERO).map(Acquired::Granted);
         }
-        self.enqueue(now, request, id).map(|ticket| Acquired::Queued { ticket, again: false })
+        self.enqueue(now, request, client, id).map(|ticket| Acquired::Queued { ticket, again: false })
+    }
+
+    /// Whether the table has room for the request.
+    fn check_room(&self, request: &Acquire, client: Option<&Client>, waits: bool) -> Result<(), NotGranted> {
+        let Limits { resources, bytes, .. } = self.limits;
+        if self.held + self.retained + self.waiters.places() + request.resources.len() > resources {
+            return Err(NotGranted::Full(Bound { measure: Measure::Count, most: resources }));
+        }
+        let Acquire { owner, request_id, resources, .. } = request;
+        let itself = if waits {
+            footprint::waiter(request)
+        } else {
+            footprint::lease(owner.as_ref(), request_id.as_ref(), resources)
+        };
+        let entries: usize = resources.iter().map(|resource| footprint::entry(resource)).sum();
+        if self.bytes() + itself + entries + client.map_or(0, footprint::client) > bytes {
+            return Err(NotGranted::Full(Bound { measure: Measure::Bytes, most: bytes }));
+        }
+        Ok(())
+    }
+
+    /// The memory of all that is held, retained or waited for. It never exceeds the limit: only [`Table::acquire`] adds to it.
+    pub fn bytes(&self) -> usize {
+        self.bytes + self.waiters.bytes() + self.clients.bytes()
     }
 
     /// Lets a lease end `ttl` from now, or its own TTL from now where none is given.
@@ -231,11 +278,10 @@ impl Table {
                 let ended = self.end(now, id, NotLive::Forced, Duration::ZERO)?;
                 Some(ForceTarget { ended, retained: false })
             }
-            Hold::Retained { until, owner, token } => {
-                let (until, owner, token) = (*until, owner.clone(), *token);
+            Hold::Retained { owner, token, .. } => {
+                let (owner, token) = (owner.clone(), *token);
                 let resource: Arc<str> = resource.into();
-                self.endings.remove(&(until, Ending::Retention(Arc::clone(&resource))));
-                let freed = self.free(std::slice::from_ref(&resource));
+                let freed = self.remove_retention(&resource).into_iter().collect();
                 self.serve(now, freed);
                 Some(ForceTarget { ended: Ended { resources: [resource].into(), owner, token }, retained: true })
             }

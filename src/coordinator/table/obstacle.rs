@@ -50,7 +50,7 @@ impl Table {
                 // A resource is held by a live lease, or not at all.
                 None => State::Promised,
             },
-            Hold::Retained { until, owner, token } => {
+            Hold::Retained { until, owner, token, .. } => {
                 State::Retained { owner: owner.clone(), token: *token, free_in: until.saturating_sub(now) }
             }
         }

@@ -5,28 +5,51 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Table;
-use super::entries::{Ending, Hold};
+use super::bounds::{Bound, Client, Limits, Measure};
+use super::entries::{Ending, Entry, Hold};
+use super::footprint;
 use super::values::{Acquire, Busy, Happened, LeaseId, NotGranted, State, Ticket};
 use super::waiters::Waiter;
 
 impl Table {
     /// Puts a request that cannot be granted now at the end of its resources' queues.
-    pub(super) fn enqueue(&mut self, now: Duration, request: &Acquire, lease: LeaseId) -> Result<Ticket, NotGranted> {
-        let too_many = |resource: &Arc<str>| {
-            self.resources.get(resource).is_some_and(|entry| entry.queue.len() >= self.limits.waiters_of_one)
-        };
-        if self.waiters.places() + request.resources.len() > self.limits.places
-            || request.resources.iter().any(too_many)
-        {
-            return Err(NotGranted::QueueFull);
-        }
+    pub(super) fn enqueue(
+        &mut self,
+        now: Duration,
+        request: &Acquire,
+        client: Option<&Client>,
+        lease: LeaseId,
+    ) -> Result<Ticket, NotGranted> {
+        self.check_queues(request)?;
         let gives_up_at = now + request.wait;
-        let ticket = self.waiters.add(Waiter { request: request.clone(), lease, since: now, gives_up_at });
+        let client = client.map(|client| self.clients.known(client));
+        self.clients.change(client.as_ref(), |usage| usage.places += request.resources.len());
+        let ticket = self.waiters.add(Waiter { request: request.clone(), lease, since: now, gives_up_at, client });
         for resource in request.resources.iter() {
-            self.resources.entry(Arc::clone(resource)).or_default().queue.insert(ticket);
+            match self.resources.get_mut(resource) {
+                Some(entry) => drop(entry.queue.insert(ticket)),
+                None => self.put_entry(Arc::clone(resource), Entry { queue: [ticket].into(), ..Entry::default() }),
+            }
         }
         self.endings.insert((gives_up_at, Ending::Wait(ticket)));
         Ok(ticket)
+    }
+
+    /// Whether the queues have room for a request.
+    fn check_queues(&self, request: &Acquire) -> Result<(), NotGranted> {
+        let Limits { places, waiters_of_one, queue_bytes, .. } = self.limits;
+        let full = |measure, most| Err(NotGranted::QueueFull(Bound { measure, most }));
+        if self.waiters.places() + request.resources.len() > places {
+            return full(Measure::Count, places);
+        }
+        let queue_of = |resource: &Arc<str>| self.resources.get(resource).map_or(0, |entry| entry.queue.len());
+        if request.resources.iter().any(|resource| queue_of(resource) >= waiters_of_one) {
+            return full(Measure::Count, waiters_of_one);
+        }
+        if self.waiters.bytes() + footprint::waiter(request) > queue_bytes {
+            return full(Measure::Bytes, queue_bytes);
+        }
+        Ok(())
     }
 
     /// Lets a waiter wait until `at`, if that is later.
@@ -43,6 +66,7 @@ impl Table {
     pub(super) fn dequeue(&mut self, ticket: Ticket) -> Option<(Waiter, BTreeSet<Ticket>)> {
         let waiter = self.waiters.remove(ticket)?;
         self.endings.remove(&(waiter.gives_up_at, Ending::Wait(ticket)));
+        self.clients.change(waiter.client.as_ref(), |usage| usage.places -= waiter.request.resources.len());
         let mut first_ones = BTreeSet::new();
         for resource in waiter.request.resources.iter() {
             let Some(entry) = self.resources.get_mut(resource) else { continue };
@@ -52,7 +76,7 @@ impl Table {
                 first_ones.insert(*first);
             }
             if entry.queue.is_empty() && matches!(entry.hold, Hold::Free) {
-                self.resources.remove(resource);
+                self.take_entry(resource);
             }
         }
         Some((waiter, first_ones))
@@ -93,7 +117,7 @@ impl Table {
             }
             let Some((waiter, _)) = self.dequeue(ticket) else { continue };
             let waited = now.saturating_sub(waiter.since);
-            if let Ok(granted) = self.grant(now, &waiter.request, waiter.lease, waited) {
+            if let Ok(granted) = self.grant(now, &waiter.request, waiter.client.as_ref(), waiter.lease, waited) {
                 self.happened.push(Happened::Granted { ticket, granted });
             }
         }

@@ -366,19 +366,21 @@ fn an_operator_takes_a_lease_or_a_retention_away_and_the_waiter_is_served() {
 
 #[test]
 fn requests_past_a_bound_are_refused_and_leave_nothing() {
-    let mut table = with_limits(Limits { resources: 4, places: 3, waiters_of_one: 2 });
+    let full = |most| Err(NotGranted::Full(Bound { measure: Measure::Count, most }));
+    let queue_full = |most| Err(NotGranted::QueueFull(Bound { measure: Measure::Count, most }));
+    let mut table = with_limits(Limits { resources: 4, places: 3, waiters_of_one: 2, ..Limits::default() });
     granted(table.acquire(ms(0), &lock(&["a", "b"]), LeaseId(1)));
-    assert_eq!(table.acquire(ms(0), &lock(&["c", "d", "e"]), LeaseId(2)), Err(NotGranted::Full));
+    assert_eq!(table.acquire(ms(0), &lock(&["c", "d", "e"]), LeaseId(2)), full(4));
     let first = waits(table.acquire(ms(0), &patient(&["a"], 50), LeaseId(3)));
     waits(table.acquire(ms(0), &patient(&["a"], 50), LeaseId(4)));
-    assert_eq!(table.acquire(ms(0), &patient(&["b"], 50), LeaseId(5)), Err(NotGranted::Full));
-    let mut table_of_one = with_limits(Limits { resources: 100, places: 3, waiters_of_one: 2 });
+    assert_eq!(table.acquire(ms(0), &patient(&["b"], 50), LeaseId(5)), full(4));
+    let mut table_of_one = with_limits(Limits { resources: 100, places: 3, waiters_of_one: 2, ..Limits::default() });
     granted(table_of_one.acquire(ms(0), &lock(&["a", "b"]), LeaseId(1)));
     for id in [2, 3] {
         waits(table_of_one.acquire(ms(0), &patient(&["a"], 50), LeaseId(id)));
     }
-    assert_eq!(table_of_one.acquire(ms(0), &patient(&["a"], 50), LeaseId(4)), Err(NotGranted::QueueFull));
-    assert_eq!(table_of_one.acquire(ms(0), &patient(&["b", "c"], 50), LeaseId(5)), Err(NotGranted::QueueFull));
+    assert_eq!(table_of_one.acquire(ms(0), &patient(&["a"], 50), LeaseId(4)), queue_full(2));
+    assert_eq!(table_of_one.acquire(ms(0), &patient(&["b", "c"], 50), LeaseId(5)), queue_full(3));
     waits(table_of_one.acquire(ms(0), &patient(&["b"], 50), LeaseId(6)));
     table.leave(ms(1), first);
     waits(table.acquire(ms(1), &patient(&["b"], 50), LeaseId(6)));

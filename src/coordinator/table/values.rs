@@ -5,6 +5,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bounds::{Bound, OverQuota};
+
 /// How far above the last token a request may lift the counter. So one request can neither use up the tokens nor lift them so
 /// far that, after the state is lost, requests cannot lift them there again. An operator may lift them further.
 pub const TOKEN_JUMP_MAX: u64 = 1 << 20;
@@ -65,23 +67,6 @@ impl Hasher for OwnBits {
 /// A place in the queue: a smaller one came earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub(super) u64);
-
-/// How much a table takes.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Resources held, retained or waited for. A resource with waiters counts once for each.
-    pub resources: usize,
-    /// Places in all queues: a waiter has one in the queue of each of its resources.
-    pub places: usize,
-    /// Waiters for one resource.
-    pub waiters_of_one: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { resources: 1_000_000, places: 100_000, waiters_of_one: 10_000 }
-    }
-}
 
 /// A request for a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,10 +164,12 @@ pub enum NotGranted {
     },
     /// The TTL is longer than the durable one.
     TtlLimit,
-    /// Too many resources are held, retained or waited for.
-    Full,
+    /// Too much is held, retained or waited for.
+    Full(Bound),
     /// A queue, or all of them together, is full.
-    QueueFull,
+    QueueFull(Bound),
+    /// The client would have more than one client may have.
+    Quota(OverQuota),
     /// All waiters are sent away: the table is closing.
     Dismissed,
 }
@@ -348,4 +335,10 @@ pub struct Counts {
     pub retained: usize,
     /// Waiters.
     pub waiting: usize,
+    /// Clients that have a lease, a retention or a place in a queue, and a quota.
+    pub clients: usize,
+    /// The memory of all of it, in bytes.
+    pub bytes: usize,
+    /// How much of it is the waiters'.
+    pub queue_bytes: usize,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Table;
+use super::bounds::Limits;
 use super::entries::{Entry, Hold};
 use super::values::{Counts, Ended, ForceTarget, LeaseId, Listed, NotLive, Resources, Shown, WaiterView};
 
@@ -89,10 +90,23 @@ impl Table {
         }
     }
 
+    /// How much the table takes.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// How much is in the table.
     pub fn counts(&mut self, now: Duration) -> Counts {
         self.expire(now);
-        Counts { leases: self.leases.len(), held: self.held, retained: self.retained, waiting: self.waiters.len() }
+        Counts {
+            leases: self.leases.len(),
+            held: self.held,
+            retained: self.retained,
+            waiting: self.waiters.len(),
+            clients: self.clients.len(),
+            bytes: self.bytes(),
+            queue_bytes: self.waiters.bytes(),
+        }
     }
 
     fn listed(&self, now: Duration, resource: &Arc<str>, entry: &Entry) -> Listed {

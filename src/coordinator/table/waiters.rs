@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bounds::Client;
+use super::footprint;
 use super::values::{Acquire, LeaseId, Resources, Ticket};
 
 /// One waiting request.
@@ -13,6 +15,8 @@ pub struct Waiter {
     pub lease: LeaseId,
     pub since: Duration,
     pub gives_up_at: Duration,
+    /// Whose quota it counts in, if it counts in one.
+    pub client: Option<Client>,
 }
 
 /// All of them, in order of arrival. Their places are in the resources' queues.
@@ -21,6 +25,7 @@ pub struct Waiters {
     by_ticket: BTreeMap<Ticket, Waiter>,
     by_request: HashMap<Identity, Ticket>,
     places: usize,
+    bytes: usize,
     last_ticket: u64,
 }
 
@@ -32,6 +37,11 @@ impl Waiters {
     /// Places in all queues.
     pub fn places(&self) -> usize {
         self.places
+    }
+
+    /// Their memory.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub fn get(&self, ticket: Ticket) -> Option<&Waiter> {
@@ -62,6 +72,7 @@ impl Waiters {
         self.last_ticket += 1;
         let ticket = Ticket(self.last_ticket);
         self.places += waiter.request.resources.len();
+        self.bytes += footprint::waiter(&waiter.request);
         if let Some(identity) = identity(&waiter.request) {
             self.by_request.insert(identity, ticket);
         }
@@ -72,6 +83,7 @@ impl Waiters {
     pub fn remove(&mut self, ticket: Ticket) -> Option<Waiter> {
         let waiter = self.by_ticket.remove(&ticket)?;
         self.places -= waiter.request.resources.len();
+        self.bytes -= footprint::waiter(&waiter.request);
         if let Some(identity) = identity(&waiter.request) {
             self.by_request.remove(&identity);
         }
@@ -80,7 +92,7 @@ impl Waiters {
 }
 
 /// The identity of a request that may come again: its owner, its own name, and its resources.
-type Identity = (Arc<str>, Arc<str>, Resources);
+pub type Identity = (Arc<str>, Arc<str>, Resources);
 
 fn identity(request: &Acquire) -> Option<Identity> {
     let Acquire { owner, request_id, resources, .. } = request;

@@ -26,8 +26,8 @@ use super::sse::{Source, encode};
 
 /// The most events that a channel keeps.
 pub const RING_EVENTS: usize = 1024;
-/// The most bytes of events that a channel keeps.
-const RING_BYTES: usize = 4 << 20;
+/// The most memory that the events of a channel take, in bytes.
+pub const RING_BYTES: usize = 4 << 20;
 /// The most bytes that a listener gets at once.
 const CHUNK_BYTES: usize = 64 * 1024;
 /// The most events that a listener gets at once.
@@ -41,7 +41,7 @@ const ON_ITS_WAY: Duration = Duration::from_secs(2);
 pub trait Event: fmt::Debug + Send + Sync + 'static {
     /// Encodes the event as bytes of the event stream.
     fn encode(&self, id: Position) -> Bytes;
-    /// The approximate memory of the event, in bytes.
+    /// The most memory that the event and its encoded form take on the heap, in bytes. It is the same each time.
     fn size(&self) -> usize;
 }
 
@@ -79,10 +79,19 @@ struct Entry<E> {
     encoded: OnceLock<Bytes>,
 }
 
+impl<E: Event> Entry<E> {
+    /// The most memory that it takes, in bytes.
+    fn size(&self) -> usize {
+        // A ring's list may be half empty. The rest is for the counters of the entry and of its encoded form.
+        size_of::<Self>() + 2 * size_of::<Arc<Self>>() + 64 + self.event.size()
+    }
+}
+
 /// The last events, with consecutive numbers.
 #[derive(Debug)]
 struct Ring<E> {
     events: VecDeque<Arc<Entry<E>>>,
+    /// The memory of the events.
     bytes: usize,
     last: u64,
     /// `None` in a mirror that has received nothing yet.
@@ -92,12 +101,17 @@ struct Ring<E> {
 impl<E: Event> Ring<E> {
     fn push(&mut self, event: E) {
         self.last += 1;
-        self.bytes += event.size();
-        self.events.push_back(Arc::new(Entry { number: self.last, event, encoded: OnceLock::new() }));
-        while self.events.len() > RING_EVENTS || self.bytes > RING_BYTES {
-            let Some(oldest) = self.events.pop_front() else { break };
-            self.bytes -= oldest.event.size();
-        }
+        let entry = Entry { number: self.last, event, encoded: OnceLock::new() };
+        self.bytes += entry.size();
+        self.events.push_back(Arc::new(entry));
+        while (self.events.len() > RING_EVENTS || self.bytes > RING_BYTES) && self.drop_oldest() {}
+    }
+
+    /// Drops the oldest event. Whether there was one.
+    fn drop_oldest(&mut self) -> bool {
+        let Some(oldest) = self.events.pop_front() else { return false };
+        self.bytes -= oldest.size();
+        true
     }
 
     fn start_again(&mut self, at: Position) {
@@ -195,6 +209,23 @@ impl<E: Event> Channel<E> {
     /// The position after the last event. `None` in a mirror that has received nothing yet.
     pub fn position(&self) -> Option<Position> {
         self.ring().position()
+    }
+
+    /// The memory of the events, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.ring().bytes
+    }
+
+    /// Drops the oldest events until they take no more than `bytes`, and returns how many were dropped. A listener that has not read
+    /// them yet is told that it missed them.
+    pub fn shrink_to(&self, bytes: usize) -> usize {
+        let mut ring = self.ring();
+        let before = ring.events.len();
+        while ring.bytes > bytes && ring.drop_oldest() {}
+        if ring.events.is_empty() {
+            ring.events.shrink_to_fit();
+        }
+        before - ring.events.len()
     }
 
     /// The number of the last event.

@@ -76,13 +76,56 @@ async fn who_falls_behind_is_told_how_much_it_lost() {
     }
 }
 
+/// The memory of the events that are in the ring.
+fn counted_again(channel: &Channel<Text>) -> usize {
+    channel.ring().events.iter().map(|entry| entry.size()).sum()
+}
+
 #[test]
 fn a_ring_is_bounded_in_bytes_too() {
     let channel = Channel::new(7);
     for _ in 0..RING_EVENTS {
         channel.publish([text("g", &"x".repeat(16 * 1024))]);
     }
-    assert!(channel.ring().bytes <= RING_BYTES);
+    assert!(channel.bytes() <= RING_BYTES && channel.bytes() > RING_BYTES - 20 * 1024);
+    assert_eq!(channel.bytes(), counted_again(&channel));
+}
+
+#[tokio::test]
+async fn a_ring_that_makes_room_tells_those_who_had_not_read_it() {
+    let channel = Channel::new(8);
+    let mut listener = listen(&channel, None);
+    for number in 1..=8 {
+        channel.publish([text("n", &number)]);
+    }
+    assert_eq!(channel.shrink_to(channel.bytes() / 2), 4);
+    let said = heard(&mut listener).await;
+    assert!(said.starts_with("id: 00000008-4\nevent: perdidos\ndata: {\"perdidos\":4}\n\nid: 00000008-5\n"), "{said}");
+    assert_eq!(channel.shrink_to(0), 4);
+    assert_eq!(channel.bytes(), 0);
+    // The numbers go on.
+    channel.publish([text("n", &9)]);
+    assert_eq!(heard(&mut listener).await, "id: 00000008-9\nevent: n\ndata: 9\n\n");
+}
+
+proptest::proptest! {
+    #[test]
+    fn the_memory_of_a_ring_is_that_of_its_events(
+        steps in proptest::collection::vec((0..400_000_usize, 0..4_u8, 0..5_000_000_usize), 1..60)
+    ) {
+        let channel = Channel::mirror();
+        let mut number = 0;
+        for (length, kind, bytes) in steps {
+            number += 1 + u64::from(kind == 3);
+            match kind {
+                0 => drop(channel.shrink_to(bytes)),
+                1 => channel.go_on_from(Position { epoch: 9, number }),
+                _ => channel.add(Position { epoch: 9, number }, text("n", &"x".repeat(length))),
+            }
+            proptest::prop_assert_eq!(channel.bytes(), counted_again(&channel));
+            proptest::prop_assert!(channel.bytes() <= RING_BYTES);
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::http::channel::{self, Position};
-use crate::http::sse::encode;
+use crate::http::sse::{encode, encoded_size};
 
 /// An event of the agenda.
 #[derive(Debug)]
@@ -30,7 +30,8 @@ impl channel::Event for Event {
     fn size(&self) -> usize {
         match self {
             Self::Relayed(bytes) => bytes.len(),
-            Self::Own { data, .. } => data.len(),
+            // Encoded, it also has its name and identifier.
+            Self::Own { name, data } => data.len() + encoded_size(name, data),
         }
     }
 }

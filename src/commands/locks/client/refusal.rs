@@ -24,6 +24,11 @@ pub fn in_words(body: &Value, detail: &str) -> String {
         Some("trava_perdida") => t!("the lock has ended"),
         Some("fila_cheia") => t!("too many requests wait for this lock"),
         Some("tabela_cheia") => t!("it has as many locks as it can hold"),
+        Some("cota_excedida") => {
+            t!(
+                "you have as many locks, or as many waiting requests, as one client may have: release some, or ask the operator for more (--client-locks, --client-waits)"
+            )
+        }
         Some("tokens_indisponiveis") => t!("it cannot write its limits to disk, and grants no lock until it can"),
         Some("registro_indisponivel") => {
             t!("it cannot record a release by force, and releases nothing until it can: see its log and its disk")

@@ -7,20 +7,29 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use crate::coordinator::table::{
-    Acquire, Acquired, Ended, ForceTarget, Granted, LeaseId, Limits, NotGranted, NotRenewed, Release, Released, Ticket,
+    Acquire, Acquired, Client, Ended, ForceTarget, Granted, LeaseId, Limits, NotGranted, NotRenewed, Release, Released,
+    Ticket,
 };
 
 /// In order of name, as lists are.
 pub const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 /// Small enough that each bound is met.
-pub const LIMITS: Limits = Limits { resources: 24, places: 19, waiters_of_one: 6 };
+pub const LIMITS: Limits = Limits {
+    resources: 24,
+    places: 19,
+    waiters_of_one: 6,
+    bytes: 23_000,
+    queue_bytes: 18_000,
+    client_resources: 9,
+    client_places: 7,
+};
 
 /// A generated operation. It names a lease or a waiter by its position among those that exist, so a shorter sequence still makes
 /// sense.
 #[derive(Clone, Debug)]
 pub enum Op {
     /// The request's smallest token is as much above the last one given as this says, or does not matter.
-    Acquire(Acquire, Option<u64>),
+    Acquire(Acquire, Option<u64>, Option<Client>),
     /// A request that has an identity comes again: the nth last.
     Again(usize, Duration),
     ReleaseById(usize, Duration),
@@ -37,7 +46,7 @@ pub enum Op {
 /// A generated operation with its lease or waiter filled in: the same for the table and its model.
 #[derive(Debug)]
 pub enum Call {
-    Acquire(Acquire, LeaseId),
+    Acquire(Acquire, Option<Client>, LeaseId),
     Release(Release),
     Renew(LeaseId, Option<Duration>),
     Leave(Ticket),
@@ -70,12 +79,22 @@ pub fn acquires() -> impl Strategy<Value = Op> {
     let request_id = prop::option::weighted(0.6, select(vec!["r1", "r2"]));
     let wait = prop_oneof![1 => ms(0..=0), 3 => ms(1..=300)];
     let ahead = prop::option::weighted(0.1, 0..=3_u64);
-    let request = (resources, owner, request_id, ms(1..=200), wait, ahead, prop::bool::weighted(0.25));
-    request.prop_map(|(resources, owner, request_id, ttl, wait, ahead, despite_retention)| {
+    let request = (resources, owner, request_id, ms(1..=200), wait, ahead, prop::bool::weighted(0.25), clients());
+    request.prop_map(|(resources, owner, request_id, ttl, wait, ahead, despite_retention, client)| {
         let resources = resources.into_iter().map(Arc::from).collect();
         let (owner, request_id) = (owner.map(Arc::from), request_id.map(Arc::from));
-        Op::Acquire(Acquire { resources, owner, request_id, ttl, wait, min_token: 0, despite_retention }, ahead)
+        let request = Acquire { resources, owner, request_id, ttl, wait, min_token: 0, despite_retention };
+        Op::Acquire(request, ahead, client)
     })
+}
+
+/// Most requests are one client's, so that its quotas are met.
+fn clients() -> impl Strategy<Value = Option<Client>> {
+    prop_oneof![
+        3 => Just(None),
+        5 => Just(Some(Client::Principal("ann".into()))),
+        1 => (1..=2_u8).prop_map(|last| Some(Client::at([192, 0, 2, last].into()))),
+    ]
 }
 
 pub fn ops() -> impl Strategy<Value = Op> {

@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
 use super::calls::{Answer, Call};
-use crate::coordinator::table::{Acquired, ForceTarget, Granted, Happened, NotGranted, Released, Resources, Ticket};
+use crate::coordinator::table::{
+    Acquired, ForceTarget, Granted, Happened, Measure, NotGranted, OverQuota, Released, Resources, Ticket,
+};
 
 /// What the table said so far.
 #[derive(Default)]
@@ -65,7 +67,7 @@ impl Ledger {
             (Call::Acquire(..), Answer::Acquired(Ok(Acquired::Granted(granted)))) if !granted.again => {
                 self.grant(now, granted, Ticket(u64::MAX), None, None)?;
             }
-            (Call::Acquire(request, _), Answer::Acquired(Ok(Acquired::Queued { ticket, again }))) => {
+            (Call::Acquire(request, ..), Answer::Acquired(Ok(Acquired::Queued { ticket, again }))) => {
                 let until = if *again { self.stops_waiting(*ticket)? } else { Duration::ZERO };
                 self.waiting.push((*ticket, request.resources.clone(), until.max(now + request.wait)));
             }
@@ -137,8 +139,19 @@ fn kind_of_answer(answer: &Answer) -> &'static str {
         Answer::Acquired(Ok(Acquired::Queued { .. })) => "began to wait",
         Answer::Acquired(Err(NotGranted::Busy(_))) => "refused as busy",
         Answer::Acquired(Err(NotGranted::TokenLimit(_))) => "refused for want of a token",
-        Answer::Acquired(Err(NotGranted::QueueFull)) => "refused as too many wait",
-        Answer::Acquired(Err(_)) => "refused as full",
+        Answer::Acquired(Err(NotGranted::QueueFull(bound))) => match bound.measure {
+            Measure::Count => "refused as too many wait",
+            Measure::Bytes => "refused as what waits is too large",
+        },
+        Answer::Acquired(Err(NotGranted::Full(bound))) => match bound.measure {
+            Measure::Count => "refused as full",
+            Measure::Bytes => "refused as too large",
+        },
+        Answer::Acquired(Err(NotGranted::Quota(OverQuota { places: true, .. }))) => {
+            "refused as its client waits too often"
+        }
+        Answer::Acquired(Err(NotGranted::Quota(_))) => "refused as its client has too much",
+        Answer::Acquired(Err(_)) => "refused otherwise",
         Answer::Released(Released::Freed(_)) => "released",
         Answer::Released(_) => "not released",
         Answer::Renewed(Ok(_)) => "renewed",

@@ -18,7 +18,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseResult, TestRng, TestR
 use self::calls::{Answer, Call, LIMITS, Op, ops};
 use self::ledger::Ledger;
 use self::reference::Model;
-use super::{Acquire, Acquired, Counts, Granted, Happened, LeaseId, Release, Table, Ticket};
+use super::{Acquire, Acquired, Client, Counts, Granted, Happened, LeaseId, Release, Table, Ticket};
 
 /// One sequence: the table, its model and the ledger go through it together.
 struct Trial {
@@ -31,7 +31,7 @@ struct Trial {
     /// Those that were granted.
     granted: Vec<LeaseId>,
     /// Requests that have an identity.
-    sent: Vec<Acquire>,
+    sent: Vec<(Acquire, Option<Client>)>,
 }
 
 /// The nth last, beginning anew from the last where there are too few.
@@ -70,7 +70,7 @@ impl Trial {
         prop_assert!(resources.is_empty() && endings.is_empty() && leases.is_empty(), "left over: {:?}", self.table);
         // The waiters' own maps are private to them, but not to their Debug.
         let none = format!(
-            "Waiters {{ by_ticket: {{}}, by_request: {{}}, places: 0, last_ticket: {} }}",
+            "Waiters {{ by_ticket: {{}}, by_request: {{}}, places: 0, bytes: 0, last_ticket: {} }}",
             self.model.last_ticket
         );
         prop_assert_eq!(format!("{waiters:?}"), none);
@@ -82,13 +82,13 @@ impl Trial {
     /// The call that an operation stands for now, if there is one.
     fn call_of(&mut self, op: &Op) -> Option<Call> {
         Some(match op {
-            Op::Acquire(request, ahead) => {
+            Op::Acquire(request, ahead, client) => {
                 let min_token = ahead.map_or(0, |ahead| self.model.last_token + ahead);
-                self.send(Acquire { min_token, ..request.clone() })
+                self.send(Acquire { min_token, ..request.clone() }, client.clone())
             }
             Op::Again(nth, wait) => {
-                let request = back(&self.sent, *nth)?;
-                self.send(Acquire { wait: *wait, ..request })
+                let (request, client) = back(&self.sent, *nth)?;
+                self.send(Acquire { wait: *wait, ..request }, client)
             }
             Op::ReleaseById(nth, retention) => {
                 Call::Release(Release::ById { lease: back(&self.granted, *nth)?, retention: *retention })
@@ -108,12 +108,12 @@ impl Trial {
         })
     }
 
-    fn send(&mut self, request: Acquire) -> Call {
+    fn send(&mut self, request: Acquire, client: Option<Client>) -> Call {
         if request.owner.is_some() && request.request_id.is_some() {
-            self.sent.push(request.clone());
+            self.sent.push((request.clone(), client.clone()));
         }
         self.ids += 1;
-        Call::Acquire(request, LeaseId(self.ids))
+        Call::Acquire(request, client, LeaseId(self.ids))
     }
 
     fn step(&mut self, call: &Call) -> TestCaseResult {
@@ -127,7 +127,15 @@ impl Trial {
         prop_assert_eq!(self.table.next_ending(), self.model.next_ending().map(|(at, _)| at), "after {:?}", call);
         prop_assert_eq!(self.table.endings.len(), counts.leases + counts.retained + counts.waiting, "after {:?}", call);
         prop_assert_eq!(self.table.last_token(), self.model.last_token);
-        prop_assert_eq!(self.table.counts(now), counts);
+        prop_assert_eq!(self.table.counts(now), counts, "after {:?}", call);
+        prop_assert!(counts.bytes <= LIMITS.bytes && counts.queue_bytes <= LIMITS.queue_bytes, "{:?}", counts);
+        let usage = self.model.usage();
+        let kept = usage.values().all(|usage| {
+            usage.resources + usage.places <= LIMITS.client_resources && usage.places <= LIMITS.client_places
+        });
+        prop_assert!(kept, "a client is past its quota: {:?}", usage);
+        let counted = self.table.clients.all().map(|(client, usage)| (client.clone(), *usage));
+        prop_assert_eq!(counted.collect::<BTreeMap<_, _>>(), usage, "after {:?}", call);
         prop_assert_eq!(self.table.list(now, "", None, usize::MAX), (self.model.list(), false), "after {:?}", call);
         if let Answer::Acquired(Ok(Acquired::Granted(granted))) = &answer {
             self.granted.push(granted.lease);
@@ -146,7 +154,9 @@ impl Trial {
     fn call_table(&mut self, call: &Call) -> Answer {
         let (table, now) = (&mut self.table, self.now);
         match call {
-            Call::Acquire(request, id) => Answer::Acquired(table.acquire(now, request, *id)),
+            Call::Acquire(request, client, id) => {
+                Answer::Acquired(table.acquire_for(now, request, client.as_ref(), *id))
+            }
             Call::Release(release) => Answer::Released(table.release(now, release)),
             Call::Renew(id, ttl) => Answer::Renewed(table.renew(now, *id, *ttl)),
             Call::Leave(ticket) => Answer::Left(table.leave(now, *ticket)),
@@ -235,7 +245,7 @@ fn the_table_is_its_model_over_thousands_of_operations() {
         .unwrap();
     if chosen.is_none() {
         let few: Vec<_> = kinds.iter().filter(|(_, count)| **count < 10).collect();
-        assert!(kinds.len() == 23 && few.is_empty(), "the sequences hardly reach {few:?} of {kinds:?}");
+        assert!(kinds.len() == 27 && few.is_empty(), "the sequences hardly reach {few:?} of {kinds:?}");
         assert!(kinds["waited and granted"] >= 1000 && kinds["of them for several"] >= 200, "{kinds:?}");
     }
 }

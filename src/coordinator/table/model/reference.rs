@@ -1,12 +1,13 @@
 //! The table as one would write it if time and memory did not matter: everything is looked for everywhere.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::calls::{Answer, Call, LIMITS, NAMES};
 use crate::coordinator::table::{
-    Acquire, Acquired, Busy, Counts, Ended, ForceTarget, Granted, Happened, LeaseId, Listed, NotGranted, NotLive,
-    NotRenewed, Release, Released, State, Ticket,
+    Acquire, Acquired, Bound, Busy, Client, Counts, Ended, ForceTarget, Granted, Happened, LeaseId, Listed, Measure,
+    NotGranted, NotLive, NotRenewed, OverQuota, Release, Released, State, Ticket, clients::Usage, footprint,
 };
 
 struct Held {
@@ -17,6 +18,7 @@ struct Held {
     deadline: Duration,
     waited: Duration,
     told_again: bool,
+    client: Option<Client>,
 }
 
 struct Kept {
@@ -24,6 +26,9 @@ struct Kept {
     until: Duration,
     owner: Option<Arc<str>>,
     token: u64,
+    client: Option<Client>,
+    /// How many resources the lease had.
+    of: usize,
 }
 
 struct Queued {
@@ -32,6 +37,7 @@ struct Queued {
     request: Acquire,
     since: Duration,
     gives_up_at: Duration,
+    client: Option<Client>,
 }
 
 /// The model of the table.
@@ -57,6 +63,10 @@ impl Held {
     }
 }
 
+fn bytes_of_lease(request: &Acquire) -> usize {
+    footprint::lease(request.owner.as_ref(), request.request_id.as_ref(), &request.resources)
+}
+
 fn same(one: &Acquire, other: &Acquire) -> bool {
     let identity = |request: &Acquire| (request.owner.clone(), request.request_id.clone(), request.resources.clone());
     one.owner.is_some() && one.request_id.is_some() && identity(one) == identity(other)
@@ -67,7 +77,7 @@ impl Model {
         self.now = now;
         self.expire();
         let answer = match call {
-            Call::Acquire(request, id) => Answer::Acquired(self.acquire(request, *id)),
+            Call::Acquire(request, client, id) => Answer::Acquired(self.acquire(request, client.as_ref(), *id)),
             Call::Release(release) => Answer::Released(self.release(release)),
             Call::Renew(id, ttl) => Answer::Renewed(match self.leases.iter_mut().find(|lease| lease.id == *id) {
                 Some(lease) => {
@@ -140,13 +150,13 @@ impl Model {
             model.obstacle(&q.request, q.ticket).is_none() && model.token(q.request.min_token).is_ok()
         };
         while let Some(first) = self.queue.iter().position(|queued| can_be(self, queued)) {
-            let Queued { ticket, id, request, since, .. } = self.queue.remove(first);
-            let granted = self.grant(&request, id, self.now.saturating_sub(since));
+            let Queued { ticket, id, request, since, client, .. } = self.queue.remove(first);
+            let granted = self.grant(&request, client.as_ref(), id, self.now.saturating_sub(since));
             self.happened.push(Happened::Granted { ticket, granted });
         }
     }
 
-    fn acquire(&mut self, request: &Acquire, id: LeaseId) -> Result<Acquired, NotGranted> {
+    fn acquire(&mut self, request: &Acquire, client: Option<&Client>, id: LeaseId) -> Result<Acquired, NotGranted> {
         if let Some(lease) = self.leases.iter_mut().find(|lease| same(&lease.request, request)) {
             lease.told_again = true;
             return Ok(Acquired::Granted(lease.granted(true)));
@@ -161,30 +171,87 @@ impl Model {
         if let Some(busy) = busy.clone().filter(|_| request.wait.is_zero()) {
             return Err(NotGranted::Busy(busy));
         }
-        let (counts, wanted) = (self.counts(), request.resources.len());
-        let places: usize = NAMES.iter().map(|name| self.queue_of(name).len()).sum();
-        if counts.held + counts.retained + places + wanted > LIMITS.resources {
-            return Err(NotGranted::Full);
-        }
+        self.check_bounds(request, client, busy.is_some())?;
         self.token(request.min_token)?;
         if busy.is_none() {
-            return Ok(Acquired::Granted(self.grant(request, id, Duration::ZERO)));
+            return Ok(Acquired::Granted(self.grant(request, client, id, Duration::ZERO)));
         }
-        let longest = request.resources.iter().map(|name| self.queue_of(name).len()).max().unwrap();
-        if places + wanted > LIMITS.places || longest >= LIMITS.waiters_of_one {
-            return Err(NotGranted::QueueFull);
-        }
+        self.check_queues(request)?;
         self.last_ticket = ticket.0;
-        self.queue.push(Queued { ticket, id, request: request.clone(), since: self.now, gives_up_at });
+        let (request, client, since) = (request.clone(), client.cloned(), self.now);
+        self.queue.push(Queued { ticket, id, request, since, gives_up_at, client });
         Ok(Acquired::Queued { ticket, again: false })
     }
 
-    fn grant(&mut self, request: &Acquire, id: LeaseId, waited: Duration) -> Granted {
+    fn check_bounds(&self, request: &Acquire, client: Option<&Client>, waits: bool) -> Result<(), NotGranted> {
+        let (counts, wanted) = (self.counts(), request.resources.len());
+        if let Some(client) = client {
+            let Usage { resources, places } = self.usage_of(client);
+            let client = client.clone();
+            let quota = |places, used, most| NotGranted::Quota(OverQuota { client, places, used, wanted, most });
+            if waits && places + wanted > LIMITS.client_places {
+                return Err(quota(true, places, LIMITS.client_places));
+            }
+            if resources + places + wanted > LIMITS.client_resources {
+                return Err(quota(false, resources + places, LIMITS.client_resources));
+            }
+        }
+        if counts.held + counts.retained + self.places() + wanted > LIMITS.resources {
+            return Err(NotGranted::Full(Bound { measure: Measure::Count, most: LIMITS.resources }));
+        }
+        let entries: usize = request.resources.iter().map(|name| footprint::entry(name)).sum();
+        let itself = if waits { footprint::waiter(request) } else { bytes_of_lease(request) };
+        if counts.bytes + itself + entries + client.map_or(0, footprint::client) > LIMITS.bytes {
+            return Err(NotGranted::Full(Bound { measure: Measure::Bytes, most: LIMITS.bytes }));
+        }
+        Ok(())
+    }
+
+    fn check_queues(&self, request: &Acquire) -> Result<(), NotGranted> {
+        let full = |measure, most| Err(NotGranted::QueueFull(Bound { measure, most }));
+        if self.places() + request.resources.len() > LIMITS.places {
+            return full(Measure::Count, LIMITS.places);
+        }
+        if request.resources.iter().any(|name| self.queue_of(name).len() >= LIMITS.waiters_of_one) {
+            return full(Measure::Count, LIMITS.waiters_of_one);
+        }
+        if self.counts().queue_bytes + footprint::waiter(request) > LIMITS.queue_bytes {
+            return full(Measure::Bytes, LIMITS.queue_bytes);
+        }
+        Ok(())
+    }
+
+    fn places(&self) -> usize {
+        NAMES.iter().map(|name| self.queue_of(name).len()).sum()
+    }
+
+    /// What one client has, counted one by one.
+    fn usage_of(&self, client: &Client) -> Usage {
+        let is = |other: &Option<Client>| other.as_ref() == Some(client);
+        let held = self.leases.iter().filter(|lease| is(&lease.client)).map(|lease| lease.request.resources.len());
+        let kept = self.kept.iter().filter(|kept| is(&kept.client)).count();
+        let queued = self.queue.iter().filter(|queued| is(&queued.client));
+        Usage {
+            resources: held.sum::<usize>() + kept,
+            places: queued.map(|queued| queued.request.resources.len()).sum(),
+        }
+    }
+
+    /// What each client has that has anything.
+    pub fn usage(&self) -> BTreeMap<Client, Usage> {
+        let of_leases = self.leases.iter().map(|lease| &lease.client);
+        let of_kept = self.kept.iter().map(|kept| &kept.client);
+        let clients = of_leases.chain(of_kept).chain(self.queue.iter().map(|queued| &queued.client)).flatten();
+        clients.map(|client| (client.clone(), self.usage_of(client))).collect()
+    }
+
+    fn grant(&mut self, request: &Acquire, client: Option<&Client>, id: LeaseId, waited: Duration) -> Granted {
         self.last_token = self.token(request.min_token).unwrap();
         self.kept.retain(|kept| !request.resources.contains(&kept.resource));
         let (request, token, ttl) = (request.clone(), self.last_token, request.ttl);
         let deadline = self.now + ttl;
-        let lease = Held { id, request, token, ttl, deadline, waited, told_again: false };
+        let client = client.cloned();
+        let lease = Held { id, request, token, ttl, deadline, waited, told_again: false, client };
         let granted = lease.granted(false);
         self.leases.push(lease);
         granted
@@ -217,11 +284,16 @@ impl Model {
     }
 
     fn end(&mut self, id: LeaseId, how: NotLive, retention: Duration) -> Option<Ended> {
-        let Held { request, token, .. } = self.leases.remove(self.leases.iter().position(|lease| lease.id == id)?);
+        let Held { request, token, client, .. } =
+            self.leases.remove(self.leases.iter().position(|lease| lease.id == id)?);
         self.ended.push((id, how));
         let Acquire { resources, owner, .. } = request;
         let until = self.now + retention;
-        let keep = |name: &Arc<str>| Kept { resource: name.clone(), until, owner: owner.clone(), token };
+        let (of, client) = (resources.len(), &client);
+        let keep = |name: &Arc<str>| {
+            let (resource, owner, client) = (name.clone(), owner.clone(), client.clone());
+            Kept { resource, until, owner, token, client, of }
+        };
         self.kept.extend(resources.iter().filter(|_| !retention.is_zero()).map(keep));
         Some(Ended { resources, owner, token })
     }
@@ -291,6 +363,20 @@ impl Model {
 
     pub fn counts(&self) -> Counts {
         let held = self.leases.iter().map(|lease| lease.request.resources.len()).sum();
-        Counts { leases: self.leases.len(), held, retained: self.kept.len(), waiting: self.queue.len() }
+        let queue_bytes = self.queue.iter().map(|queued| footprint::waiter(&queued.request)).sum();
+        let shares = self.kept.iter().map(|kept| footprint::share_of_owner(kept.owner.as_ref(), kept.of));
+        let leases = self.leases.iter().map(|lease| bytes_of_lease(&lease.request));
+        let entries = self.list().into_iter().map(|listed| footprint::entry(&listed.resource));
+        let clients = self.usage();
+        let records = clients.keys().map(|client| footprint::client(client));
+        Counts {
+            leases: self.leases.len(),
+            held,
+            retained: self.kept.len(),
+            waiting: self.queue.len(),
+            clients: clients.len(),
+            bytes: leases.chain(shares).chain(entries).chain(records).sum::<usize>() + queue_bytes,
+            queue_bytes,
+        }
     }
 }
