@@ -130,7 +130,6 @@ impl Metrics {
         let mut gauge = |name, help, value: i64| {
             registry.register(name, help, ConstGauge::new(value));
         };
-        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         gauge("leases", "Leases that are valid now", count(now.counts.leases));
         gauge("resources_held", "Resources under a lease", count(now.counts.held));
         gauge(
@@ -152,40 +151,48 @@ impl Metrics {
         );
         gauge("in_grace", "1 after a start, until the locks granted before it have expired", i64::from(now.in_grace));
         registry.register("uptime_seconds", "Time since the service started", ConstGauge::new(now.uptime_s));
-        let [used, most] = [(); 2].map(|()| Family::<BudgetLabel, Gauge<i64, AtomicI64>>::default());
-        for (budget, bytes, limit) in [
-            ("table", now.counts.bytes, now.limits.bytes),
-            ("queues", now.counts.queue_bytes, now.limits.queue_bytes),
-            ("events", hub.bytes(), BYTES_MAX),
-        ] {
-            used.get_or_create(&BudgetLabel { budget }).set(count(bytes));
-            most.get_or_create(&BudgetLabel { budget }).set(count(limit));
-        }
-        registry.register("memory_bytes", "Memory in use, by budget", used);
-        registry.register("memory_limit_bytes", "The most memory that may be in use, by budget", most);
-        let published = Family::<ChannelLabel, Counter<u64, AtomicU64>>::default();
-        let listeners = Family::<ChannelLabel, Gauge<i64, AtomicI64>>::default();
-        for (channel, last, listening) in hub.each_channel() {
-            let label = ChannelLabel { channel };
-            published.get_or_create(&label).inc_by(last);
-            listeners.get_or_create(&label).set(count(listening));
-        }
-        registry.register("events_published", "Events published, by channel", published);
-        registry.register("listeners", "Connected listeners, by channel", listeners);
-        registry.register(
-            "events_lost",
-            "Events lost by listeners that read too slowly",
-            ConstCounter::new(hub.lost()),
-        );
-        let counts = hub.counts();
-        registry.register("channels_refused", "Requests refused for want of a channel", counts.refused.clone());
-        registry.register("channels_dropped", "Idle channels dropped for others", counts.channels_dropped.clone());
-        registry.register("events_dropped", "Events dropped early, for those of others", counts.events_dropped.clone());
+        register_memory(&mut registry, now, hub);
+        register_events(&mut registry, hub);
         let mut text = String::new();
         // Writing to a `String` cannot fail.
         let _ = encode(&mut text, &registry);
         text
     }
+}
+
+fn register_memory(registry: &mut Registry, now: &Now, hub: &Hub) {
+    let [used, most] = [(); 2].map(|()| Family::<BudgetLabel, Gauge<i64, AtomicI64>>::default());
+    for (budget, bytes, limit) in [
+        ("table", now.counts.bytes, now.limits.bytes),
+        ("queues", now.counts.queue_bytes, now.limits.queue_bytes),
+        ("events", hub.bytes(), BYTES_MAX),
+    ] {
+        used.get_or_create(&BudgetLabel { budget }).set(count(bytes));
+        most.get_or_create(&BudgetLabel { budget }).set(count(limit));
+    }
+    registry.register("memory_bytes", "Memory in use, by budget", used);
+    registry.register("memory_limit_bytes", "The most memory that may be in use, by budget", most);
+}
+
+fn register_events(registry: &mut Registry, hub: &Hub) {
+    let published = Family::<ChannelLabel, Counter<u64, AtomicU64>>::default();
+    let listeners = Family::<ChannelLabel, Gauge<i64, AtomicI64>>::default();
+    for (channel, last, listening) in hub.each_channel() {
+        let label = ChannelLabel { channel };
+        published.get_or_create(&label).inc_by(last);
+        listeners.get_or_create(&label).set(count(listening));
+    }
+    registry.register("events_published", "Events published, by channel", published);
+    registry.register("listeners", "Connected listeners, by channel", listeners);
+    registry.register("events_lost", "Events lost by listeners that read too slowly", ConstCounter::new(hub.lost()));
+    let counts = hub.counts();
+    registry.register("channels_refused", "Requests refused for want of a channel", counts.refused.clone());
+    registry.register("channels_dropped", "Idle channels dropped for others", counts.channels_dropped.clone());
+    registry.register("events_dropped", "Events dropped early, for those of others", counts.events_dropped.clone());
+}
+
+fn count(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -45,20 +45,15 @@ impl Clients {
     /// Changes what a client has. A client without a quota has none counted.
     pub fn change(&mut self, client: Option<&Client>, change: impl FnOnce(&mut Usage)) {
         let Some(client) = client else { return };
-        match self.usage.get_mut(client) {
-            Some(usage) => {
-                change(usage);
-                if *usage == Usage::default() {
-                    self.usage.remove(client);
-                    self.bytes -= footprint::client(client);
-                }
-            }
-            None => {
-                let mut usage = Usage::default();
-                change(&mut usage);
-                self.bytes += footprint::client(client);
-                self.usage.insert(client.clone(), usage);
-            }
+        let bytes = &mut self.bytes;
+        let usage = self.usage.entry(client.clone()).or_insert_with(|| {
+            *bytes += footprint::client(client);
+            Usage::default()
+        });
+        change(usage);
+        if *usage == Usage::default() {
+            self.usage.remove(client);
+            self.bytes -= footprint::client(client);
         }
     }
 

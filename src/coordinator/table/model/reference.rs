@@ -368,7 +368,7 @@ impl Model {
         let leases = self.leases.iter().map(|lease| bytes_of_lease(&lease.request));
         let entries = self.list().into_iter().map(|listed| footprint::entry(&listed.resource));
         let clients = self.usage();
-        let records = clients.keys().map(|client| footprint::client(client));
+        let records = clients.keys().map(footprint::client);
         Counts {
             leases: self.leases.len(),
             held,
