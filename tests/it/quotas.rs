@@ -202,6 +202,27 @@ fn the_memory_of_what_waits_is_bounded() {
 }
 
 #[test]
+fn the_answers_that_wait_in_batches_are_bounded_in_number() {
+    let locks = Locks::start();
+    locks.lock(&json!({"recurso": "x", "ttl_ms": 60_000}));
+    let mut operations = vec![json!({"op": "unlock", "recurso": "livre"}); 1024];
+    operations[0] = json!({"op": "lock", "recurso": "x", "espera_ms": 60_000});
+    let body = json!({"operacoes": operations});
+    let waiting: Vec<_> = (0..16).map(|_| Pending::post(&locks, "/lote", &body)).collect();
+    wait_for_queue(&locks, "x", 16);
+    // Only the operation that would wait is refused.
+    let (_, answer) = locks.post("/lote", &body);
+    let answers = &answer["respostas"];
+    assert_eq!((&answers[0]["status"], &answers[0]["codigo"]), (&json!(503), &json!("fila_cheia")));
+    assert_eq!((&answers[0]["limite"], &answers[1023]["status"]), (&json!(16_384), &json!(200)));
+    assert_eq!(refused(&locks, "QueueFull"), 1);
+    drop(waiting);
+    wait_for_queue(&locks, "x", 0);
+    let patient = json!({"operacoes": [{"op": "lock", "recurso": "x", "espera_ms": 100}]});
+    assert_eq!(locks.post("/lote", &patient).1["respostas"][0]["codigo"], "ocupado");
+}
+
+#[test]
 fn a_channel_that_nobody_hears_makes_room_and_one_that_is_heard_does_not() {
     let locks = Locks::start();
     let publish = |channel: &str| locks.post("/eventos", &json!({"canal": channel, "evento": "e"}));

@@ -167,7 +167,7 @@ pub struct BoundArgs {
     #[arg(long, env = "SCTEC_CLIENT_WAITS", value_name = "N", value_parser = whole_number::<usize>(0..=1_000_000))]
     pub client_waits: Option<usize>,
     /// Memory for all locks, retentions and waiting requests, in mebibytes. A request for which there is no room is refused
-    #[arg(long, env = "SCTEC_TABLE_MIB", default_value_t = TABLE_MIB_DEFAULT, value_name = "MIB", value_parser = whole_number::<usize>(1..=65_536))]
+    #[arg(long, env = "SCTEC_TABLE_MIB", default_value_t = TABLE_MIB_DEFAULT, value_name = "N", value_parser = whole_number::<usize>(1..=65_536))]
     pub table_mib: usize,
 }
 

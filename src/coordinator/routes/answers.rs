@@ -10,8 +10,8 @@ use crate::access::principal::Denied;
 use crate::coordinator::kinds;
 use crate::coordinator::protocol::replies::{BusyReply, LeaseReply, ReleasedReply};
 use crate::coordinator::protocol::{grace, names};
-use crate::coordinator::service::Service;
 use crate::coordinator::service::outcome::{LockRefused, RenewRefused};
+use crate::coordinator::service::{ANSWERS_MAX, Service};
 use crate::coordinator::table::{
     Bound, Busy, ForceTarget, Granted, Listed, Measure, NotGranted, NotLive, OverQuota, Released, Resources, Shown,
     State, TOKEN_JUMP_MAX,
@@ -99,6 +99,15 @@ fn full(kind: Kind, Bound { measure, most }: Bound, state: &str) -> Problem {
         ),
     };
     later(kind, detail).with(names::measure(measure), most)
+}
+
+/// The batches with operations that wait have too many operations.
+pub fn too_many_answers() -> Problem {
+    let detail = format!(
+        "Os lotes que têm operações em espera já têm quase {ANSWERS_MAX} operações, e este lote passaria disso. Tente de novo em \
+         instantes, ou mande as operações que esperam num lote menor."
+    );
+    later(kinds::QUEUE_FULL, detail).with(names::measure(Measure::Count), ANSWERS_MAX)
 }
 
 /// The client would have more than its quota.

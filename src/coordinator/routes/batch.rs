@@ -14,12 +14,13 @@ use futures_util::stream::{self, StreamExt, unfold};
 use hyper::StatusCode;
 use serde_json::value::RawValue;
 use slog::Logger;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::answers;
 use super::decision::{self, Decision, decide};
 use super::rights::Rights;
-use crate::coordinator::protocol;
 use crate::coordinator::protocol::batch::{Entry, WrittenAnswer};
+use crate::coordinator::protocol::{self, Operation};
 use crate::coordinator::service::outcome::{LockOutcome, LockRefused};
 use crate::coordinator::service::{Requester, Service};
 use crate::coordinator::table::{Client, Granted, NotLive, Released};
@@ -61,6 +62,8 @@ struct Batch {
     /// In whose quota each lock request counts, if it counts in one.
     client: Option<Client>,
     guest: Option<Guest>,
+    /// Room for the answers that wait for an earlier one, once an operation may have to wait.
+    room: Option<OwnedSemaphorePermit>,
     unsaid: VecDeque<(Cause, Outcome)>,
     /// The tokens of the leases that the batch itself released.
     given_back: Vec<u64>,
@@ -90,13 +93,15 @@ pub async fn answer(
         presence: request.hosting.presence(),
         client: service.client(&request.who.at(request.peer)),
         guest: None,
-        unsaid: VecDeque::with_capacity(entries.len()),
+        room: None,
+        unsaid: VecDeque::new(),
         given_back: Vec::new(),
     };
-    for raw in entries {
+    let count = entries.len();
+    for (index, raw) in entries.into_iter().enumerate() {
         let unknown = Unknown::new(Handling::asked(&request.head.headers));
         let mut cause = Cause { id: request.id.clone(), log: request.log.clone(), unknown };
-        let outcome = batch.begin(request, &mut cause, rights, raw).await;
+        let outcome = batch.begin(request, &mut cause, rights, raw, count - index).await;
         cause.unknown.log(&cause.log);
         batch.unsaid.push_back((cause, outcome));
     }
@@ -214,8 +219,16 @@ impl Batch {
         }
     }
 
-    async fn begin(&mut self, request: &Request, cause: &mut Cause, rights: &Rights, raw: &RawValue) -> Outcome {
-        let Self { service, presence, client, guest, .. } = self;
+    /// Begins an operation; `left` are still to be begun, with it.
+    async fn begin(
+        &mut self,
+        request: &Request,
+        cause: &mut Cause,
+        rights: &Rights,
+        raw: &RawValue,
+        left: usize,
+    ) -> Outcome {
+        let Self { service, presence, client, guest, room, .. } = self;
         let entry = Entry::read(raw).map_err(Problem::invalid_fields)?;
         if let Some(req) = &entry.req {
             cause.id = req.clone();
@@ -225,6 +238,9 @@ impl Batch {
         // Before the lines of the decision.
         cause.unknown.log(&cause.log);
         rights.check_operation(service, &operation)?;
+        if room.is_none() && matches!(&operation, Operation::Lock(request) if !request.wait.is_zero()) {
+            *room = Some(service.room_for_answers(&cause.log, left).ok_or_else(answers::too_many_answers)?);
+        }
         let requester = Requester { presence, client: client.as_ref() };
         let decision = decide(service, &request.hosting, &cause.log, &operation, requester, guest).await?;
         if let Decision::Released(Released::Freed(ended)) = &decision {

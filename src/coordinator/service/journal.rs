@@ -87,6 +87,12 @@ impl Journal {
         self.metrics.refuse(reason);
     }
 
+    /// A batch has an operation that would wait, and there is no room for the answers behind it.
+    pub fn no_room_for_answers(&self, log: &Logger, most: usize) {
+        let bound = Bound { measure: Measure::Count, most };
+        self.metrics.refuse(log_not_granted(log, &NotGranted::QueueFull(bound)));
+    }
+
     pub fn renewed(&self, log: &Logger, granted: &Granted) {
         self.metrics.renewed.inc();
         info!(log, "Lock renovado para recurso {}", first(&granted.resources);

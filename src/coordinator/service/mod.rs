@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use slog::Logger;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::desk::Desk;
 use self::journal::Journal;
@@ -36,11 +37,16 @@ const SETTLE_TTL_EVERY: Duration = Duration::from_secs(300);
 /// because other requests were faster.
 const RESERVATIONS: u32 = 4;
 
+/// The most operations of batches with an operation that waits, of all batches together. An answer waits for those before it, and
+/// meanwhile it is in memory.
+pub const ANSWERS_MAX: usize = 16_384;
+
 /// The running coordinator.
 pub struct Service {
     desk: Arc<Desk>,
     reserve: Arc<Reserve>,
     quotas: Quotas,
+    answers: Arc<Semaphore>,
 }
 
 /// The client of a lock request.
@@ -82,12 +88,22 @@ impl Service {
         let journal = Journal { clock, log, hub: Hub::new(epoch), metrics: Metrics::new() };
         let desk = Arc::new(Desk::new(table, journal));
         let reserve = Arc::new(Reserve::new(Arc::clone(&desk), state, owed, observe_grace));
-        Ok(Self { desk, reserve, quotas })
+        Ok(Self { desk, reserve, quotas, answers: Arc::new(Semaphore::new(ANSWERS_MAX)) })
     }
 
     /// The client in whose quota a caller's requests count, if they count in one.
     pub fn client(&self, caller: &Caller) -> Option<Client> {
         self.quotas.client(caller)
+    }
+
+    /// Room for so many answers of a batch that wait for an earlier one, if there is any.
+    pub fn room_for_answers(&self, log: &Logger, answers: usize) -> Option<OwnedSemaphorePermit> {
+        let answers = u32::try_from(answers).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.answers).try_acquire_many_owned(answers).ok();
+        if room.is_none() {
+            self.desk.journal.no_room_for_answers(log, ANSWERS_MAX);
+        }
+        room
     }
 
     /// Begins a lock request: it is decided at once, or it waits in the queue.

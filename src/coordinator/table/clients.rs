@@ -2,19 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::Table;
-use super::bounds::{Client, OverQuota};
+use super::bounds::Client;
+use super::entries::Usage;
 use super::footprint;
-use super::values::{Acquire, NotGranted};
-
-/// What one client has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Resources under its leases, or retained by it.
-    pub resources: usize,
-    /// Places in queues.
-    pub places: usize,
-}
 
 /// Those that have anything.
 #[derive(Debug, Default)]
@@ -60,29 +50,5 @@ impl Clients {
     #[cfg(test)]
     pub fn all(&self) -> impl Iterator<Item = (&Client, &Usage)> {
         self.usage.iter()
-    }
-}
-
-impl Table {
-    /// Whether the request keeps its client within its quotas. What waits counts as if it were held, so a waiter that gets its lease
-    /// cannot pass the quota then.
-    pub(super) fn check_quota(
-        &self,
-        request: &Acquire,
-        client: Option<&Client>,
-        waits: bool,
-    ) -> Result<(), NotGranted> {
-        let Some(client) = client else { return Ok(()) };
-        let Usage { resources, places } = self.clients.usage(client);
-        let wanted = request.resources.len();
-        if waits && places + wanted > self.limits.client_places {
-            let (client, most) = (client.clone(), self.limits.client_places);
-            return Err(NotGranted::Quota(OverQuota { client, places: true, used: places, wanted, most }));
-        }
-        let (used, most) = (resources + places, self.limits.client_resources);
-        if used + wanted > most {
-            return Err(NotGranted::Quota(OverQuota { client: client.clone(), places: false, used, wanted, most }));
-        }
-        Ok(())
     }
 }

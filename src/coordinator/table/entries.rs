@@ -1,12 +1,11 @@
-//! The table's records: leases, each resource's state and queue, and the ends that time brings.
+//! The table's records: leases, waiters, each resource's state and queue, and the ends that time brings.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::bounds::Client;
-use super::footprint;
-use super::values::{Granted, LeaseId, Resources, Ticket};
+use super::values::{Acquire, Granted, LeaseId, Resources, Ticket};
 
 /// A live lease.
 #[derive(Debug)]
@@ -48,6 +47,29 @@ pub enum Hold {
     },
 }
 
+/// One waiting request.
+#[derive(Debug)]
+pub struct Waiter {
+    pub request: Acquire,
+    pub lease: LeaseId,
+    pub since: Duration,
+    pub gives_up_at: Duration,
+    /// Whose quota it counts in, if it counts in one.
+    pub client: Option<Client>,
+}
+
+/// The identity of a request that may come again: its owner, its own name, and its resources.
+pub type Identity = (Arc<str>, Arc<str>, Resources);
+
+/// What one client has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Resources under its leases, or retained by it.
+    pub resources: usize,
+    /// Places in queues.
+    pub places: usize,
+}
+
 /// Something that ends by itself. At the same instant leases end before waits do, so the waiter gets the lease.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ending {
@@ -57,11 +79,6 @@ pub enum Ending {
 }
 
 impl Lease {
-    /// Its memory, without the entries of its resources.
-    pub fn bytes(&self) -> usize {
-        footprint::lease(self.owner.as_ref(), self.request_id.as_ref(), &self.resources)
-    }
-
     pub fn granted(&self, id: LeaseId, again: bool) -> Granted {
         Granted {
             lease: id,

@@ -11,10 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bounds::Client;
-use super::clients::Usage;
-use super::entries::{Ending, Entry, Lease};
+use super::entries::{Ending, Entry, Identity, Lease, Usage, Waiter};
 use super::values::{Acquire, LeaseId, Ticket};
-use super::waiters::{Identity, Waiter};
 
 /// An entry in the order of what ends by itself.
 const ENDING: usize = 2 * size_of::<(Duration, Ending)>();
@@ -45,6 +43,11 @@ const fn text(length: usize) -> usize {
 
 fn optional(shared: Option<&Arc<str>>) -> usize {
     shared.map_or(0, |shared| text(shared.len()))
+}
+
+/// A lease, without the entries of its resources.
+pub fn of_lease(Lease { owner, request_id, resources, .. }: &Lease) -> usize {
+    lease(owner.as_ref(), request_id.as_ref(), resources)
 }
 
 /// The lease of a request, without the entries of its resources.

@@ -46,7 +46,7 @@ impl Table {
             told_again: false,
             client,
         };
-        self.bytes += lease.bytes();
+        self.bytes += footprint::of_lease(&lease);
         let granted = lease.granted(id, false);
         self.endings.insert((lease.deadline, Ending::Lease(id)));
         self.leases.insert(id, lease);
@@ -80,7 +80,7 @@ impl Table {
     pub(super) fn remove_lease(&mut self, id: LeaseId, how: NotLive) -> Option<(Lease, BTreeSet<Ticket>)> {
         let lease = self.leases.remove(&id)?;
         self.ended.remember(id, how);
-        self.bytes -= lease.bytes();
+        self.bytes -= footprint::of_lease(&lease);
         self.held -= lease.resources.len();
         self.clients.change(lease.client.as_ref(), |usage| usage.resources -= lease.resources.len());
         let first_ones = lease.resources.iter().filter_map(|resource| self.free(resource)).collect();

@@ -51,6 +51,7 @@ mod footprint;
 mod leases;
 mod obstacle;
 mod queue;
+mod room;
 mod values;
 mod view;
 mod waiters;
@@ -191,30 +192,6 @@ impl Table {
             return self.grant(now, request, client, id, Duration::ZERO).map(Acquired::Granted);
         }
         self.enqueue(now, request, client, id).map(|ticket| Acquired::Queued { ticket, again: false })
-    }
-
-    /// Whether the table has room for the request.
-    fn check_room(&self, request: &Acquire, client: Option<&Client>, waits: bool) -> Result<(), NotGranted> {
-        let Limits { resources, bytes, .. } = self.limits;
-        if self.held + self.retained + self.waiters.places() + request.resources.len() > resources {
-            return Err(NotGranted::Full(Bound { measure: Measure::Count, most: resources }));
-        }
-        let Acquire { owner, request_id, resources, .. } = request;
-        let itself = if waits {
-            footprint::waiter(request)
-        } else {
-            footprint::lease(owner.as_ref(), request_id.as_ref(), resources)
-        };
-        let entries: usize = resources.iter().map(|resource| footprint::entry(resource)).sum();
-        if self.bytes() + itself + entries + client.map_or(0, footprint::client) > bytes {
-            return Err(NotGranted::Full(Bound { measure: Measure::Bytes, most: bytes }));
-        }
-        Ok(())
-    }
-
-    /// The memory of all that is held, retained or waited for. It never exceeds the limit: only [`Table::acquire`] adds to it.
-    pub fn bytes(&self) -> usize {
-        self.bytes + self.waiters.bytes() + self.clients.bytes()
     }
 
     /// Lets a lease end `ttl` from now, or its own TTL from now where none is given.

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Table;
-use super::bounds::{Bound, Client, Limits, Measure};
-use super::entries::{Ending, Entry, Hold};
-use super::footprint;
+use super::bounds::Client;
+use super::entries::{Ending, Entry, Hold, Waiter};
 use super::values::{Acquire, Busy, Happened, LeaseId, NotGranted, State, Ticket};
-use super::waiters::Waiter;
 
 impl Table {
     /// Puts a request that cannot be granted now at the end of its resources' queues.
@@ -33,23 +31,6 @@ impl Table {
         }
         self.endings.insert((gives_up_at, Ending::Wait(ticket)));
         Ok(ticket)
-    }
-
-    /// Whether the queues have room for a request.
-    fn check_queues(&self, request: &Acquire) -> Result<(), NotGranted> {
-        let Limits { places, waiters_of_one, queue_bytes, .. } = self.limits;
-        let full = |measure, most| Err(NotGranted::QueueFull(Bound { measure, most }));
-        if self.waiters.places() + request.resources.len() > places {
-            return full(Measure::Count, places);
-        }
-        let queue_of = |resource: &Arc<str>| self.resources.get(resource).map_or(0, |entry| entry.queue.len());
-        if request.resources.iter().any(|resource| queue_of(resource) >= waiters_of_one) {
-            return full(Measure::Count, waiters_of_one);
-        }
-        if self.waiters.bytes() + footprint::waiter(request) > queue_bytes {
-            return full(Measure::Bytes, queue_bytes);
-        }
-        Ok(())
     }
 
     /// Lets a waiter wait until `at`, if that is later.

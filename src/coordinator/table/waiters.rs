@@ -2,22 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::bounds::Client;
+use super::entries::{Identity, Waiter};
 use super::footprint;
-use super::values::{Acquire, LeaseId, Resources, Ticket};
-
-/// One waiting request.
-#[derive(Debug)]
-pub struct Waiter {
-    pub request: Acquire,
-    pub lease: LeaseId,
-    pub since: Duration,
-    pub gives_up_at: Duration,
-    /// Whose quota it counts in, if it counts in one.
-    pub client: Option<Client>,
-}
+use super::values::{Acquire, Ticket};
 
 /// All of them, in order of arrival. Their places are in the resources' queues.
 #[derive(Debug, Default)]
@@ -90,9 +78,6 @@ impl Waiters {
         Some(waiter)
     }
 }
-
-/// The identity of a request that may come again: its owner, its own name, and its resources.
-pub type Identity = (Arc<str>, Arc<str>, Resources);
 
 fn identity(request: &Acquire) -> Option<Identity> {
     let Acquire { owner, request_id, resources, .. } = request;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::calls::{Answer, Call, LIMITS, NAMES};
 use crate::coordinator::table::{
     Acquire, Acquired, Bound, Busy, Client, Counts, Ended, ForceTarget, Granted, Happened, LeaseId, Listed, Measure,
-    NotGranted, NotLive, NotRenewed, OverQuota, Release, Released, State, Ticket, clients::Usage, footprint,
+    NotGranted, NotLive, NotRenewed, OverQuota, Release, Released, State, Ticket, entries::Usage, footprint,
 };
 
 struct Held {
