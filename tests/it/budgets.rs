@@ -2,8 +2,6 @@
 //!
 //! Each prints the memory of the process (its resident set) before and after. The coordinator must stay below 256 MiB.
 
-use std::io::Write;
-
 use serde_json::{Value, json};
 
 use crate::common::listener::Listener;
@@ -25,14 +23,14 @@ fn measures(locks: &Locks) -> String {
     let text = http("GET", &locks.url("/metrics"), None).body;
     let wanted = ["memory_bytes", "locks_refused", "leases ", "resources_held", "waiters ", "_dropped", "clients "];
     let lines = text.lines().filter(|line| !line.starts_with('#') && wanted.iter().any(|one| line.contains(one)));
-    lines.map(|line| format!("\n    {}", line.trim_start_matches("sctec_coordinator_"))).collect()
+    lines.flat_map(|line| ["\n    ", line.trim_start_matches("sctec_coordinator_")]).collect()
 }
 
-/// Prints what an attack reached, and checks the bound. To stderr itself: the harness captures the output of a test that passes.
+/// Prints what an attack reached, and checks the bound.
 fn told(locks: &Locks, attack: &str, before: u64, reached: &str) {
     let after = resident_kib(locks);
     let (from, to) = (before / 1024, after / 1024);
-    writeln!(std::io::stderr(), "{attack}: {reached}\n    {from} MiB -> {to} MiB{}", measures(locks)).unwrap();
+    eprintln!("{attack}: {reached}\n    {from} MiB -> {to} MiB{}", measures(locks));
     assert!(after < MOST_KIB, "{attack}: {after} KiB");
     // It still serves.
     assert_eq!(http("GET", &locks.url("/saude"), None).status, 200);
