@@ -234,12 +234,15 @@ export default {
   "problem.agendamento_desconhecido": "This booking does not exist.",
   "problem.auditoria_indisponivel": "The audit trail cannot be written, and without a record nothing is booked.",
   "problem.banco_indisponivel": "The database cannot be used now. Nothing was saved.",
+  "problem.cabecalho_incompleto": "The request did not arrive completely. Nothing was booked.",
   "problem.campos_invalidos": "Some fields need to be corrected.",
   "problem.cientista_desconhecido": "This scientist does not exist any more.",
+  "problem.conexoes_demais": "The server has no free connection. Nothing was booked. Try again in a moment.",
   "problem.coordenador_indisponivel":
     "Bookings are paused: the lock coordinator is not available. Nothing was saved.",
   "problem.corpo_grande_demais": "The request is larger than the server accepts.",
   "problem.corpo_incompleto": "The request did not arrive completely. Nothing was booked.",
+  "problem.corpos_demais": "The server receives too much at once. Nothing was booked. Try again in a moment.",
   "problem.em_carencia":
     "The lock coordinator was restarted, and waits until earlier locks have expired. Nothing was saved; the button says when you can try again.",
   "problem.encerrando": "The server is stopping. Try again in a moment.",
@@ -265,6 +268,7 @@ export default {
     "The server takes this page for another site's, and did nothing. A proxy in front may change the name. Tell the operator.",
   "problem.parametros_invalidos": "The server did not accept the parameters of this request.",
   "problem.recurso_ocupado": "Another request is booking this slot right now.",
+  "problem.respostas_demais": "Too many answers wait to be read. Try again in a moment, or look at a shorter period.",
   "problem.resultado_incerto": "It is not known whether this was saved. Check the agenda before you try again.",
   "problem.telescopio_desconhecido": "This telescope does not exist any more.",
   "problem.tipo_de_conteudo": "The server could not read the request. Nothing was booked.",

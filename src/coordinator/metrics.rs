@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
-use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
@@ -12,9 +11,8 @@ use prometheus_client::registry::Registry;
 
 use super::events::{BYTES_MAX, Hub};
 use super::table::{Counts, Limits};
+use crate::http::bounds::Bounds;
 
-/// Its type on the wire.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Upper bounds of the histogram of waiting times, in seconds.
 const WAIT_BUCKETS_S: [f64; 9] = [0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
 
@@ -112,8 +110,8 @@ impl Metrics {
         self.waited_s.observe(seconds);
     }
 
-    /// The text.
-    pub fn text(&self, now: &Now, hub: &Hub) -> String {
+    /// All that is measured, with what is held for clients.
+    pub fn registry(&self, now: &Now, hub: &Hub, bounds: &Bounds) -> Registry {
         let mut registry = Registry::with_prefix("sctec_coordinator");
         registry.register("locks_granted", "Leases granted", self.granted.clone());
         registry.register("locks_refused", "Lock requests refused, by reason", self.refused.clone());
@@ -153,10 +151,8 @@ impl Metrics {
         registry.register("uptime_seconds", "Time since the service started", ConstGauge::new(now.uptime_s));
         register_memory(&mut registry, now, hub);
         register_events(&mut registry, hub);
-        let mut text = String::new();
-        // Writing to a `String` cannot fail.
-        let _ = encode(&mut text, &registry);
-        text
+        bounds.register(&mut registry);
+        registry
     }
 }
 

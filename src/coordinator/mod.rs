@@ -154,8 +154,7 @@ pub async fn serve(
     };
     let callers = Callers::new(identity, config.secret, config.reserves).map_err(StartError::Random)?;
     let sweeper = tokio::spawn(Arc::clone(&service).sweep());
-    let manner =
-        Manner { tenancy: config.tenancy, allowed_hosts: config.allowed_hosts.clone(), tls: config.tls.clone() };
+    let manner = Manner::new(config.tenancy, config.allowed_hosts.clone(), config.tls.clone());
     announce(&logs, &listener, manner.scheme());
     let forcing = Forcing::new(Arc::clone(&service), log_path, logs.clone());
     let routes = Arc::new(routes::Routes { service: Arc::clone(&service), forcing, callers });

@@ -76,6 +76,12 @@ kinds! {
     SLOW_BODY = REQUEST_TIMEOUT, "corpo_incompleto", "Corpo incompleto";
     /// The body is too large.
     LARGE_BODY = PAYLOAD_TOO_LARGE, "corpo_grande_demais", "Corpo grande demais";
+    /// Too many bytes of bodies arrive from the client's address.
+    OWN_BODIES_FULL = TOO_MANY_REQUESTS, "corpos_demais", "Corpos demais";
+    /// Too many bytes of bodies arrive from all clients.
+    BODIES_FULL = SERVICE_UNAVAILABLE, "corpos_demais", "Corpos demais";
+    /// The head did not come in time.
+    SLOW_HEAD = REQUEST_TIMEOUT, "cabecalho_incompleto", "Cabeçalho incompleto";
     /// The body has a type other than JSON.
     MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE, "tipo_de_conteudo", "Tipo de conteúdo não aceito";
     /// Fields of the body are wrong.
@@ -88,6 +94,14 @@ kinds! {
     METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED, "metodo_nao_permitido", "Método não permitido";
     /// Too many answers that take their time are under way.
     TOO_MANY_GUESTS = SERVICE_UNAVAILABLE, "esperas_demais", "Esperas demais";
+    /// The same for the client's address alone.
+    OWN_GUESTS_FULL = TOO_MANY_REQUESTS, "esperas_demais", "Esperas demais";
+    /// Too many bytes of answers to the client's address are not read yet.
+    OWN_ANSWERS_FULL = TOO_MANY_REQUESTS, "respostas_demais", "Respostas demais";
+    /// Too many bytes of answers to all clients are not read yet.
+    ANSWERS_FULL = SERVICE_UNAVAILABLE, "respostas_demais", "Respostas demais";
+    /// All places for connections are taken.
+    NO_PLACE = SERVICE_UNAVAILABLE, "conexoes_demais", "Conexões demais";
     /// The service is stopping.
     STOPPING = SERVICE_UNAVAILABLE, "encerrando", "Encerrando";
     /// A fault of ours.

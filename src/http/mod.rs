@@ -4,6 +4,7 @@
 pub(crate) mod accept;
 pub(crate) mod blocking;
 pub(crate) mod body;
+pub mod bounds;
 mod causes;
 pub(crate) mod channel;
 pub mod client;
@@ -16,6 +17,8 @@ pub(crate) mod head;
 pub mod identity;
 pub mod kind;
 pub(crate) mod links;
+pub(crate) mod metrics;
+mod no_room;
 pub(crate) mod parameters;
 pub(crate) mod pass;
 mod pieces;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -9,6 +10,8 @@ use futures_util::stream::Stream as Chunks;
 use hyper::body::{Body, Frame};
 use slog::{Logger, error};
 
+use super::bounds::turned::Reason;
+use super::bounds::{Turn, Visit, kept};
 use super::socket::Answering;
 use crate::panics::guarded_call;
 
@@ -20,12 +23,15 @@ pub struct Pieces {
     log: Option<Logger>,
     /// Dropped with this body: then the answer counts as sent.
     answering: Option<Answering>,
+    /// Dropped with this body too: then the connection has no request.
+    turn: Option<Turn>,
+    visit: Option<Arc<Visit>>,
 }
 
 impl Pieces {
     /// A body of `chunks`, which is complete after the last one.
     pub fn new(chunks: impl Chunks<Item = Bytes> + Send + 'static) -> Self {
-        Self { chunks: Box::pin(chunks), is_events: false, log: None, answering: None }
+        Self { chunks: Box::pin(chunks), is_events: false, log: None, answering: None, turn: None, visit: None }
     }
 
     /// A stream of events, which may end after any of `chunks`.
@@ -40,9 +46,26 @@ impl Pieces {
 
     /// Gives it the logger for a panic among its chunks, and the mark that the answer is not sent yet. A stream of events has no
     /// such mark: a stop does not wait for its end.
-    pub(super) fn attend(&mut self, log: Logger, answering: Answering) {
-        self.log = Some(log);
+    pub(super) fn attend(&mut self, log: Logger, answering: Answering, turn: Turn, visit: Arc<Visit>) {
+        (self.log, self.turn, self.visit) = (Some(log), Some(turn), Some(visit));
         self.answering = Some(answering).filter(|_| !self.is_events);
+    }
+}
+
+impl Pieces {
+    /// A chunk to send. Bytes that no other answer shares are counted until they are sent. Where there is no room for them, a stream
+    /// of events ends, and its client connects again; another answer is cut off.
+    fn framed(&self, bytes: Bytes) -> Option<Result<Frame<Bytes>, io::Error>> {
+        let Some(visit) = self.visit.as_ref().filter(|_| bytes.is_unique()) else {
+            return Some(Ok(Frame::data(bytes)));
+        };
+        match visit.answer(bytes.len()) {
+            Ok(held) => Some(Ok(Frame::data(kept(bytes, held)))),
+            Err(_) => {
+                visit.turn_away(Reason::AnswersFull);
+                (!self.is_events).then(|| Err(io::Error::other("respostas demais esperam pelos seus leitores")))
+            }
+        }
     }
 }
 
@@ -52,7 +75,7 @@ impl Body for Pieces {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         match guarded_call(|| self.chunks.as_mut().poll_next(cx)) {
-            Ok(polled) => polled.map(|chunk| chunk.map(|bytes| Ok(Frame::data(bytes)))),
+            Ok(polled) => polled.map(|chunk| chunk.and_then(|bytes| self.framed(bytes))),
             // The status is sent already. A stream of events ends and its client connects again; another body is cut off.
             Err(panicked) => {
                 if let Some(log) = &self.log {

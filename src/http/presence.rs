@@ -17,11 +17,13 @@
 //!   connection as it is now, which a grant after a pause of the process needs ([`Presence::is_gone`]).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use super::bounds::Visit;
 use super::kind;
 use super::problem::Problem;
 use super::stream::Socket;
@@ -57,12 +59,14 @@ pub struct Hosting {
     socket: Socket,
     stopping: CancellationToken,
     places: Places,
+    visit: Arc<Visit>,
 }
 
 /// Places for long answers.
 #[derive(Clone)]
 pub(super) struct Places {
     all: Arc<Semaphore>,
+    count: usize,
     /// A few more, which only [`Hosting::admit_before_others`] gives.
     kept: Arc<Semaphore>,
 }
@@ -71,13 +75,25 @@ impl Places {
     /// The places of a server with so many connections. The other connections stay free for the requests that release locks.
     pub fn of(connections: usize) -> Self {
         let kept = (connections / 16).clamp(1, KEPT_MAX);
-        Self { all: Arc::new(Semaphore::new(connections * 3 / 4)), kept: Arc::new(Semaphore::new(kept)) }
+        let count = connections * 3 / 4;
+        Self { all: Arc::new(Semaphore::new(count)), count, kept: Arc::new(Semaphore::new(kept)) }
     }
 }
 
+/// Whether an address that has `own` of `count` places gets none of those that are `left`: the last sixteenth is for addresses that
+/// have less than half.
+fn has_its_share(count: usize, left: usize, own: usize) -> bool {
+    left <= count / 16 && own >= count / 2
+}
+
 impl Hosting {
-    pub(super) fn new(socket: Socket, stopping: CancellationToken, places: Places) -> Self {
-        Self { socket, stopping, places }
+    pub(super) fn new(socket: Socket, stopping: CancellationToken, places: Places, visit: Arc<Visit>) -> Self {
+        Self { socket, stopping, places, visit }
+    }
+
+    /// The client's connection, and the bounds of its server.
+    pub fn visit(&self) -> &Arc<Visit> {
+        &self.visit
     }
 
     /// The request's client, to ask whether it is still connected before a lock is granted to it.
@@ -93,8 +109,16 @@ impl Hosting {
     /// A place among the long answers, of which there are fewer than connections.
     ///
     /// # Errors
-    /// 503 when all are taken.
+    /// 503 when all are taken, and 429 when the client's address has its share.
     pub fn admit(&self) -> Result<Guest, Problem> {
+        let own = self.visit.line.account.guests.load(Ordering::Relaxed);
+        // The programs of this machine have one address.
+        if !self.visit.line.key.is_loopback()
+            && has_its_share(self.places.count, self.places.all.available_permits(), own)
+        {
+            let detail = "O seu endereço já tem metade das conexões de quem espera ou ouve; feche algumas delas.";
+            return Err(Problem::new(kind::OWN_GUESTS_FULL, detail).retry_after_s(1));
+        }
         self.admit_to(&[&self.places.all])
     }
 
@@ -112,7 +136,9 @@ impl Hosting {
             let problem = Problem::new(kind::TOO_MANY_GUESTS, detail);
             return Err(problem.retry_after_s(1));
         };
-        Ok(Guest { socket: self.socket.clone(), stopping: self.stopping.clone(), _permit: permit })
+        self.visit.line.account.guests.fetch_add(1, Ordering::Relaxed);
+        let visit = Arc::clone(&self.visit);
+        Ok(Guest { socket: self.socket.clone(), stopping: self.stopping.clone(), visit, _permit: permit })
     }
 }
 
@@ -120,7 +146,14 @@ impl Hosting {
 pub struct Guest {
     socket: Socket,
     stopping: CancellationToken,
+    visit: Arc<Visit>,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.visit.line.account.guests.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Guest {
@@ -139,5 +172,19 @@ impl Guest {
             () = self.gone() => {}
             () = self.stopping.cancelled() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_places_are_for_addresses_with_few() {
+        assert!(has_its_share(160, 10, 80));
+        assert!(!has_its_share(160, 11, 149));
+        assert!(!has_its_share(160, 1, 79));
+        // Of a few places, an address may have all.
+        assert!(!has_its_share(12, 1, 11));
     }
 }

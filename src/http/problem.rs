@@ -211,6 +211,16 @@ impl Problem {
         self
     }
 
+    /// What kind of problem it is.
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// In how many seconds the client may try again, if that is known.
+    pub fn wait_s(&self) -> Option<u64> {
+        self.0.retry_after_s
+    }
+
     /// The status code of the answer.
     pub fn status(&self) -> StatusCode {
         self.0.kind.status()

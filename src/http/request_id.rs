@@ -78,9 +78,12 @@ impl RequestIds {
     /// The identifier in a request's head, if there is exactly one and it is acceptable; else a new one.
     pub(super) fn choose(&self, headers: &HeaderMap) -> RequestId {
         let chosen = head::only(headers, "x-request-id").and_then(|value| value.to_str().ok());
-        chosen.and_then(RequestId::parse).unwrap_or_else(|| {
-            RequestId(format!("{:04x}-{:x}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed)).into())
-        })
+        chosen.and_then(RequestId::parse).unwrap_or_else(|| self.next())
+    }
+
+    /// A new identifier.
+    pub(super) fn next(&self) -> RequestId {
+        RequestId(format!("{:04x}-{:x}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed)).into())
     }
 }
 

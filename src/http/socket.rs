@@ -7,11 +7,15 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use rustix::net::sockopt;
-use tokio::net::TcpStream;
-use tokio::time::Sleep;
+use tokio::net::{TcpSocket, TcpStream};
 
+use super::bounds::Visit;
+use super::bounds::line::Phase;
+use super::bounds::pace::Pace;
+use super::bounds::turned::Reason;
 use super::stream::Stream;
 use crate::time::Clock;
 
@@ -22,8 +26,16 @@ pub const PEER_TIMEOUT: Duration = Duration::from_secs(30);
 const LISTENER_TIMEOUT: Duration = Duration::from_secs(15);
 /// After how long a silence the kernel probes the peer, and the interval between two probes.
 pub const PROBE_EVERY: Duration = Duration::from_secs(10);
-/// How long a write may wait for room in the socket.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The most bytes that the kernel keeps of an answer, and of requests. Its own limits are megabytes for each connection. It
+/// doubles these numbers, for its own records.
+const SEND_BUFFER: usize = 128 * 1024;
+const RECEIVE_BUFFER: usize = 64 * 1024;
+
+/// Sets a listener's options, which its connections have from their first byte.
+pub fn set_up_listener(socket: &TcpSocket) {
+    let _ = sockopt::set_socket_send_buffer_size(socket, SEND_BUFFER);
+    let _ = sockopt::set_socket_recv_buffer_size(socket, RECEIVE_BUFFER);
+}
 
 /// Sets a connection's options: to notice a vanished peer, and to send small writes at once. A socket that refuses an option
 /// works without it.
@@ -38,6 +50,11 @@ pub fn set_up(stream: &TcpStream) {
 /// Sets how long the peer may acknowledge nothing, neither data nor probes.
 fn give_up_after(stream: &TcpStream, timeout: Duration) {
     let _ = sockopt::set_tcp_user_timeout(stream, u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX));
+}
+
+/// Lets the kernel drop what is not sent yet when the connection is closed.
+fn discard_unsent(stream: &TcpStream) {
+    let _ = sockopt::set_socket_linger(stream, Some(Duration::ZERO));
 }
 
 /// What a stop has to know about a connection.
@@ -76,50 +93,97 @@ impl Drop for Answering {
     }
 }
 
-/// A connection that notes when it last read bytes. Under load a request may wait for a thread after its bytes were read, and
-/// the official time must not count that wait as the network's.
+/// A connection that notes when it last read bytes, and how its client keeps up. Under load a request may wait for a thread after
+/// its bytes were read, and the official time must not count that wait as the network's.
 pub(super) struct StampedIo {
-    /// Runs while a write waits for room in the socket.
-    stalled: Option<Pin<Box<Sleep>>>,
     io: Stream,
+    /// Bytes that were read before hyper was there to take them.
+    before: Bytes,
     clock: Clock,
     last_read: Arc<AtomicI64>,
     activity: Arc<Activity>,
+    visit: Arc<Visit>,
+    /// How fast the client reads, once a write had to wait for it.
+    pace: Option<Pace>,
+    /// Whether the last write waits.
+    waits: bool,
     /// The limit last set by [`give_up_after`].
     peer_timeout: Duration,
 }
 
 impl StampedIo {
-    pub fn new(io: Stream, clock: Clock, last_read: Arc<AtomicI64>, activity: Arc<Activity>) -> Self {
-        Self { stalled: None, io, clock, last_read, activity, peer_timeout: PEER_TIMEOUT }
+    pub fn new(
+        io: Stream,
+        clock: Clock,
+        last_read: Arc<AtomicI64>,
+        activity: Arc<Activity>,
+        visit: Arc<Visit>,
+    ) -> Self {
+        let before = Bytes::new();
+        Self { io, before, clock, last_read, activity, visit, pace: None, waits: false, peer_timeout: PEER_TIMEOUT }
     }
 
-    /// The outcome of a write: an error if it has waited longer than [`WRITE_TIMEOUT`].
-    fn unless_stalled<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        self.activity.writing.store(polled.is_pending(), Ordering::Relaxed);
+    /// Gives back bytes that were read and not used.
+    pub fn rewind(&mut self, bytes: Bytes) {
+        self.before = bytes;
+    }
+
+    /// Drops what the client has not read yet, which the kernel would keep otherwise, and the connection with it.
+    pub fn reset(self) {
+        self.io.with_socket(discard_unsent);
+    }
+
+    /// The outcome of a write of so many `bytes`: an error if the client reads too slowly.
+    fn in_pace<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+        bytes: impl Fn(&T) -> usize,
+    ) -> Poll<io::Result<T>> {
+        let waits = polled.is_pending();
+        if waits != self.waits {
+            self.waits = waits;
+            self.activity.writing.store(waits, Ordering::Relaxed);
+            self.visit.line.stall(waits.then(|| self.visit.bounds().now()));
+            if !waits && self.visit.line.phase() == Phase::Waiting {
+                // The client has read on: only from now on may it be idle.
+                self.visit.begin(Phase::Waiting);
+            }
+        }
         let is_events = self.activity.streaming.load(Ordering::Relaxed);
         let peer_timeout = if is_events && polled.is_ready() { LISTENER_TIMEOUT } else { PEER_TIMEOUT };
         if peer_timeout != self.peer_timeout {
             self.peer_timeout = peer_timeout;
             self.io.with_socket(|socket| give_up_after(socket, peer_timeout));
         }
-        if polled.is_ready() {
-            self.stalled = None;
-            return polled;
+        if let Poll::Ready(written) = polled {
+            if let (Some(pace), Ok(written)) = (&mut self.pace, &written) {
+                pace.read(bytes(written));
+            }
+            return Poll::Ready(written);
         }
-        let timer = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_TIMEOUT)));
-        match timer.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            Poll::Pending => Poll::Pending,
-        }
+        let pace = self.pace.get_or_insert_with(Pace::begin);
+        let tight = self.visit.answers_are_tight();
+        std::task::ready!(pace.poll_too_slow(cx, is_events, tight));
+        self.visit.turn_away(Reason::SlowReader);
+        self.io.with_socket(discard_unsent);
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "o cliente lê a resposta devagar demais")))
     }
 }
 
 impl Read for StampedIo {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        if !self.before.is_empty() {
+            let length = self.before.len().min(buf.remaining());
+            buf.put_slice(&self.before.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
         let polled = Pin::new(&mut self.io).poll_read(cx, buf);
         if polled.is_ready() {
             self.last_read.store(self.clock.now().as_micros(), Ordering::Relaxed);
+            if self.visit.line.phase() == Phase::Waiting {
+                self.visit.begin(Phase::Head);
+            }
         }
         polled
     }
@@ -128,13 +192,13 @@ impl Read for StampedIo {
 impl Write for StampedIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.io).poll_write(cx, bytes);
-        self.unless_stalled(cx, polled)
+        self.in_pace(cx, polled, |written| *written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // TLS keeps what the socket had no room for.
         let polled = Pin::new(&mut self.io).poll_flush(cx);
-        self.unless_stalled(cx, polled)
+        self.in_pace(cx, polled, |()| 0)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -151,7 +215,7 @@ impl Write for StampedIo {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        self.unless_stalled(cx, polled)
+        self.in_pace(cx, polled, |written| *written)
     }
 }
 

@@ -103,6 +103,12 @@ impl Socket {
         }
     }
 
+    /// Completes once there are bytes to read, or the connection has ended.
+    pub async fn readable(&self) {
+        // An error means that the runtime ends, and with it the connection.
+        let _ = self.0.ready(Interest::READABLE).await;
+    }
+
     /// Completes once the client has closed its side, or the connection broke, even with unread bytes before that.
     pub async fn closed(&self) {
         // `ready` always includes the end of reading; priority data itself is never registered. An error means that the

@@ -72,8 +72,7 @@ pub async fn serve(
     }
     let address = listener.local_addr().map_or_else(|_| String::new(), |address| address.to_string());
     app.record_start(&address).await;
-    let manner =
-        Manner { tenancy: config.tenancy, allowed_hosts: config.allowed_hosts.clone(), tls: config.tls.clone() };
+    let manner = Manner::new(config.tenancy, config.allowed_hosts.clone(), config.tls.clone());
     info!(log, "escutando em {}://{}", manner.scheme(), address);
     let routes = Arc::new(routes::Routes(Arc::clone(&app)));
     let shutdown = async {

@@ -41,12 +41,13 @@ enum Route {
     Revoke,
     Health,
     Ready,
+    Metrics,
 }
 
 /// The scheduler's endpoints.
 static TABLE: &Table<Route> = {
     use Need::{May, Nothing};
-    use Permission::{ChangeAgenda, ManageAccess, ReadAgenda, ReadTrail};
+    use Permission::{ChangeAgenda, ManageAccess, Observe, ReadAgenda, ReadTrail};
     use Query::{Ignored, Read};
     const fn get(path: &'static str, need: Need, about: &'static str) -> Endpoint {
         Endpoint::new(Method::GET, path, need, about)
@@ -80,6 +81,7 @@ static TABLE: &Table<Route> = {
         (Route::Revoke, Endpoint::new(Method::DELETE, "/tokens/{id}", May(ManageAccess), "revokes a token")),
         (Route::Health, get("/saude", Nothing, "whether the process answers").query(Ignored)),
         (Route::Ready, get("/pronto", Nothing, "whether bookings are possible now").query(Ignored)),
+        (Route::Metrics, get("/metrics", May(Observe), "counters and gauges").query(Ignored)),
     ]
 };
 
@@ -138,6 +140,7 @@ impl Routes {
             Route::Revoke => tokens::revoke(app, &id, request).await,
             Route::Health => Ok(handlers::health(app)),
             Route::Ready => Ok(handlers::ready(app).await),
+            Route::Metrics => Ok(handlers::measure(app, request)),
         }
     }
 }
@@ -151,7 +154,9 @@ fn announce(request: &Request, route: Route, path: &str) {
         Route::SignIn | Route::SignOut => {
             info!(log, "Requisição recebida em {} {} do IP {}", request.head.method, path, ip);
         }
-        Route::Health | Route::Ready => debug!(log, "Requisição recebida em GET {} do IP {}", path, ip),
+        Route::Health | Route::Ready | Route::Metrics => {
+            debug!(log, "Requisição recebida em GET {} do IP {}", path, ip);
+        }
         _ => info!(log, "Requisição recebida em GET {} do IP {}", path, ip),
     }
 }

@@ -15,6 +15,7 @@ mod bad_input;
 mod bearer;
 mod between;
 mod booking;
+mod bounds;
 mod browser;
 mod budgets;
 mod callers;

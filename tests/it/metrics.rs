@@ -1,4 +1,4 @@
-//! The coordinator's metrics are those that OPERACAO.md describes, and the alerts in `examples/prometheus` use only these.
+//! The metrics of both services are those that OPERACAO.md describes, and the alerts in `examples/prometheus` use only these.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::common::{Locks, http};
+use crate::common::{Locks, Services, http};
 
 const PREFIX: &str = "sctec_coordinator_";
 
@@ -45,7 +45,11 @@ fn exported() -> BTreeSet<String> {
     // One refusal: a counter with a label is exported once it has a value.
     locks.lock(&json!({"recurso": "X"}));
     locks.lock(&json!({"recurso": "X"}));
-    let answer = http("GET", &locks.url("/metrics"), None).body;
+    names(&http("GET", &locks.url("/metrics"), None).body)
+}
+
+/// The names in the text of metrics.
+fn names(answer: &str) -> BTreeSet<String> {
     let types = answer.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
     types.map(|(name, kind)| if kind == "counter" { format!("{name}_total") } else { name.to_owned() }).collect()
 }
@@ -66,6 +70,16 @@ fn the_document_names_every_metric_and_no_other_and_alerts_use_only_these() {
         let unknown: Vec<_> = used.iter().filter(|name| !known(name)).collect();
         assert!(unknown.is_empty(), "{path} uses {unknown:?}");
     }
+}
+
+#[test]
+fn the_document_names_every_metric_of_the_scheduler_and_no_other() {
+    let services = Services::start(&[]);
+    let answer = http("GET", &services.agenda("/metrics?n=1"), None);
+    assert_eq!(answer.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
+    let exported = names(&answer.body);
+    assert!(exported.len() >= 5, "{exported:?}");
+    assert_eq!(first_column(&part("\n### Métricas do servico-agendamento\n")), exported);
 }
 
 #[test]

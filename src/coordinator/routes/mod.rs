@@ -154,7 +154,7 @@ impl Routes {
             Route::Health => Ok(status::health(service, &rights)),
             Route::Ready => Ok(status::ready(service, request, &rights)),
             Route::Challenge => self.callers.prove(request),
-            Route::Metrics => Ok(status::measure(service)),
+            Route::Metrics => Ok(status::measure(service, request)),
         }
     }
 }

@@ -8,7 +8,6 @@ use serde_json::json;
 
 use super::rights::Rights;
 use crate::access::role::Permission::{Observe, UseLocks};
-use crate::coordinator::metrics;
 use crate::coordinator::protocol::challenge::NONCE;
 use crate::coordinator::protocol::{SERVICE, grace, path};
 use crate::coordinator::service::Service;
@@ -48,8 +47,9 @@ pub fn to_entry() -> Links {
 }
 
 /// `GET /metrics`.
-pub fn measure(service: &Service) -> Response {
-    http::text(metrics::CONTENT_TYPE, service.metrics().text(&service.measure(), service.hub()))
+pub fn measure(service: &Service, request: &Request) -> Response {
+    let bounds = request.hosting.visit().bounds();
+    http::metrics::answer(&service.metrics().registry(&service.measure(), service.hub(), bounds))
 }
 
 /// `GET /saude`.

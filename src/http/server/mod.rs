@@ -10,75 +10,55 @@
 //! [`STOP_PATIENCE`] to arrive; until then nothing was done for the request.
 
 mod begin;
+mod connection;
+mod farewell;
+mod handler;
 mod request;
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
-use http_body_util::Either;
-use hyper::StatusCode;
-use hyper::body::Incoming;
-use hyper::header::{CONNECTION, DATE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use hyper::server::conn::http1;
-use hyper::service::{HttpService, service_fn};
-use hyper_util::rt::TokioTimer;
-use slog::{Logger, debug, error, o, warn};
+use rustix::process::{Resource, getrlimit};
+use slog::{Logger, error, warn};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::MissedTickBehavior;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use self::begin::{Begun, HANDSHAKE_TIMEOUT, begin};
+use self::connection::{Connection, Site, Stop};
+pub use self::handler::{Handler, log_problem};
 pub use self::request::Request;
-use super::body::{Arriving, STOP_PATIENCE};
+use super::body::STOP_PATIENCE;
+use super::bounds::turned::Reason;
+use super::bounds::{Bounds, PATROL_EVERY};
 use super::guard::{AllowedHost, Guard};
-use super::pass::Pass;
-use super::presence::{Hosting, Places};
-use super::problem::Problem;
+use super::presence::Places;
 use super::request_id::RequestIds;
-use super::response::{Body, Response};
-use super::socket::{self, Activity, Answering, StampedIo};
+use super::socket;
 use super::tls::Tls;
-use super::{body, head, kind};
-use crate::access::principal::Who;
-use crate::panics::{Panicked, guarded};
-use crate::time::{Clock, Timestamp};
+use crate::panics::guarded;
+use crate::time::Clock;
 
-/// How long a connection may take to send a request's head, and may stay idle between two.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
-/// The read buffer of a connection, and so the longest head: hyper's own default is 400 KiB.
-const BUFFER_BYTES: usize = 16 * 1024;
-/// The most connections served at once; more connections wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 16_384;
+/// The most connections of a process. A newcomer takes the place of one that has no request.
+const MAX_CONNECTIONS: usize = 14_336;
 /// File descriptors kept for the database, the logs and the connections to the other service.
 const RESERVED_DESCRIPTORS: usize = 128;
 /// Connections the kernel holds until they are accepted.
 const BACKLOG: u32 = 4096;
 /// How long to wait after a failed accept: most often the process has no file descriptor left.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+/// How long a newcomer waits for the place of a connection that was told to make room.
+const ROOM_PATIENCE: Duration = Duration::from_secs(1);
+/// How many clients are told at once that there is no place for them. Others are only disconnected.
+const FAREWELLS: usize = 64;
+/// With fewer descriptors than this a warning is logged.
+const FEW_DESCRIPTORS: usize = 1024;
 /// How long a stop waits for requests in progress.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
-
-/// What a browser is to forbid, in every answer: to guess another type than the answer's, to give the answer to a page of
-/// another origin, and to let such a page keep a hold on the window that shows it.
-const PROTECTION: [(HeaderName, HeaderValue); 3] = [
-    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
-    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
-];
-
-/// A service.
-pub trait Handler: Send + Sync + 'static {
-    /// Answers one request. An error is logged and answered as a problem document.
-    fn handle(&self, request: &mut Request) -> impl Future<Output = Result<Response, Problem>> + Send;
-}
 
 /// Binds an address for [`serve`]. Port 0 is any free port; `local_addr` of the listener tells which one it got. Connections that come
 /// before a service serves it wait.
@@ -89,6 +69,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     // Without this, tokio panics below.
     tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket::set_up_listener(&socket);
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
@@ -105,19 +86,38 @@ pub enum Tenancy {
 }
 
 impl Tenancy {
+    /// How many servers may be in the process.
+    const fn servers(self) -> usize {
+        match self {
+            Self::Alone => 1,
+            Self::Shared => 2,
+        }
+    }
+
     /// How many connections a server may have open.
-    fn connections(self) -> usize {
-        let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-        let descriptors = descriptors.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        let left = descriptors.saturating_sub(RESERVED_DESCRIPTORS);
-        let share = if self == Self::Alone { left } else { left / 2 };
+    fn connections(self, log: &Logger) -> usize {
+        let descriptors = descriptors();
+        if descriptors < FEW_DESCRIPTORS {
+            warn!(
+                log,
+                "Só há {} descritores de arquivo, e por isso poucas conexões cabem: aumente o limite (ulimit -n)",
+                descriptors
+            );
+        }
+        let share = |all: usize| all / self.servers();
         // At least 16, even with very few descriptors: an accept that fails is tried again.
-        share.clamp(16, MAX_CONNECTIONS)
+        share(descriptors.saturating_sub(RESERVED_DESCRIPTORS)).clamp(16, share(MAX_CONNECTIONS))
     }
 }
 
+/// The process's limit of file descriptors. Who starts the runtime has raised it as far as that is allowed.
+fn descriptors() -> usize {
+    let current = getrlimit(Resource::Nofile).current;
+    current.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
 /// What a server is told by its operator.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Manner {
     /// Whether it has the process to itself.
     pub tenancy: Tenancy,
@@ -125,12 +125,25 @@ pub struct Manner {
     pub allowed_hosts: Vec<AllowedHost>,
     /// Its certificate, if it speaks TLS.
     pub tls: Option<Tls>,
+    /// How much it holds for its clients.
+    pub bounds: Arc<Bounds>,
 }
 
 impl Manner {
+    /// With the bounds of a server of this tenancy.
+    pub fn new(tenancy: Tenancy, allowed_hosts: Vec<AllowedHost>, tls: Option<Tls>) -> Self {
+        Self { tenancy, allowed_hosts, tls, bounds: Bounds::new(tenancy.servers()) }
+    }
+
     /// The beginning of its URLs.
     pub fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
+    }
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self::new(Tenancy::default(), Vec::new(), None)
     }
 }
 
@@ -143,58 +156,42 @@ pub async fn serve<H: Handler>(
     manner: Manner,
     shutdown: impl Future<Output = ()>,
 ) {
-    let limit = manner.tenancy.connections();
-    let guard = Arc::new(Guard::new(manner.allowed_hosts, manner.tls.is_some()));
+    let limit = manner.tenancy.connections(&log);
     // It ends with this function.
     let _watch = manner.tls.clone().map(|tls| AbortOnDropHandle::new(tokio::spawn(tls.watch(log.clone()))));
-    let connections = Arc::new(Semaphore::new(limit));
-    // Waiters and listeners must leave connections for the requests that release locks.
-    let places = Places::of(limit);
     let (stop, tasks) = (Stop::default(), TaskTracker::new());
-    let ids = Arc::new(RequestIds::new());
+    let bounds = manner.bounds;
+    let site = Arc::new(Site {
+        handler,
+        clock,
+        log: log.clone(),
+        ids: RequestIds::new(),
+        guard: Guard::new(manner.allowed_hosts, manner.tls.is_some()),
+        tls: manner.tls,
+        stop: stop.clone(),
+        // Waiters and listeners must leave connections for the requests that release locks.
+        places: Places::of(limit),
+        bounds: Arc::clone(&bounds),
+    });
+    let places = Arc::new(Semaphore::new(limit));
+    let entrance = Entrance { site, places, farewells: Arc::new(Semaphore::new(FAREWELLS)), tasks: tasks.clone() };
+    let mut patrol = tokio::time::interval(PATROL_EVERY);
+    patrol.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut shutdown = pin!(shutdown);
     loop {
-        let accepted = async {
-            // The semaphore is never closed.
-            let permit = Arc::clone(&connections).acquire_owned().await.expect("the semaphore is open");
-            (permit, listener.accept().await)
-        };
-        let (permit, accepted) = tokio::select! {
-            accepted = accepted => accepted,
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => entrance.admit(stream, peer).await,
+                Err(error) => {
+                    // Most often the process is out of file descriptors, until a connection closes.
+                    warn!(log, "Conexão não aceita: {}", error);
+                    bounds.make_room();
+                    tokio::time::sleep(ACCEPT_BACKOFF).await;
+                }
+            },
+            _ = patrol.tick() => bounds.patrol(),
             () = &mut shutdown => break,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Most often the process is out of file descriptors, until a connection closes.
-                warn!(log, "Conexão não aceita: {}", error);
-                tokio::time::sleep(ACCEPT_BACKOFF).await;
-                continue;
-            }
-        };
-        socket::set_up(&stream);
-        let connection = Connection {
-            handler: Arc::clone(&handler),
-            clock: clock.clone(),
-            log: log.clone(),
-            ids: Arc::clone(&ids),
-            guard: Arc::clone(&guard),
-            tls: manner.tls.clone(),
-            lacks_tls: false,
-            // A socket without an address is no client's any more.
-            here: stream.local_addr().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |here| here.ip()),
-            peer,
-            stop: stop.clone(),
-            places: places.clone(),
-            activity: Arc::default(),
-        };
-        let log = log.clone();
-        tasks.spawn(async move {
-            if let Err(panicked) = guarded(connection.run(stream)).await {
-                error!(log, "Conexão de {} encerrada por um defeito do serviço: {}", peer, panicked);
-            }
-            drop(permit);
-        });
+        }
     }
     drop(listener);
     stop.begun.cancel();
@@ -207,184 +204,51 @@ pub async fn serve<H: Handler>(
     }
 }
 
-/// How far a stop is.
-#[derive(Clone, Default)]
-struct Stop {
-    /// The service stops.
-    begun: CancellationToken,
-    /// The time for draining is over: connections are dropped.
-    over: CancellationToken,
+/// Where new connections come in.
+struct Entrance<H> {
+    site: Arc<Site<H>>,
+    places: Arc<Semaphore>,
+    farewells: Arc<Semaphore>,
+    tasks: TaskTracker,
 }
 
-/// The context of one connection.
-struct Connection<H> {
-    handler: Arc<H>,
-    clock: Clock,
-    log: Logger,
-    ids: Arc<RequestIds>,
-    guard: Arc<Guard>,
-    /// The server's certificate, if it has one.
-    tls: Option<Tls>,
-    /// Whether the client has begun without the TLS that the server has. Each request is refused then.
-    lacks_tls: bool,
-    /// The address of this machine that the client has connected to.
-    here: IpAddr,
-    peer: SocketAddr,
-    stop: Stop,
-    places: Places,
-    activity: Arc<Activity>,
-}
-
-impl<H: Handler> Connection<H> {
-    async fn run(mut self, stream: TcpStream) {
-        let begun = begin(self.tls.as_ref(), stream, self.peer, &self.stop.begun, &self.log).await;
-        let Some(Begun { stream, lacks_tls }) = begun else { return };
-        self.lacks_tls = lacks_tls;
-        let (log, stop, activity) = (self.log.clone(), self.stop.clone(), Arc::clone(&self.activity));
-        let last_read = Arc::new(AtomicI64::new(self.clock.now().as_micros()));
-        // Together with the handshake, the first head has as long as without.
-        let head_timeout =
-            HEADER_TIMEOUT.saturating_sub(if self.tls.is_some() { HANDSHAKE_TIMEOUT } else { Duration::ZERO });
-        let hosting = Hosting::new(stream.socket(), self.stop.begun.clone(), self.places.clone());
-        let io = StampedIo::new(stream, self.clock.clone(), Arc::clone(&last_read), Arc::clone(&activity));
-        let this = Arc::new(self);
-        let service = service_fn(move |request| {
-            let (this, hosting) = (Arc::clone(&this), hosting.clone());
-            let received = Timestamp::from_micros(last_read.load(Ordering::Relaxed)).unwrap_or(Timestamp::MIN);
-            async move { Ok::<_, Infallible>(this.answer(request, received, hosting).await) }
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(head_timeout)
-            .max_buf_size(BUFFER_BYTES)
-            // A client may close its sending side after its request and still wait for the answer.
-            .half_close(true)
-            .serve_connection(io, service);
-        match drive(connection, &stop, &activity).await {
-            Some(Ok(())) => {}
-            // The end of an idle connection is not worth a warning.
-            Some(Err(error)) if error.is_timeout() => debug!(log, "Conexão ociosa encerrada"),
-            Some(Err(error)) => warn!(log, "Conexão encerrada antes do fim da requisição: {}", error),
-            None => debug!(log, "Conexão encerrada pela parada"),
-        }
-    }
-
-    async fn answer(&self, request: hyper::Request<Incoming>, received: Timestamp, hosting: Hosting) -> Response {
-        let answering = Answering::begin(&self.activity);
-        let (head, body) = request.into_parts();
-        let id = self.ids.choose(&head.headers);
-        let log = self.log.new(o!("req" => id.clone()));
-        let body = Arriving::new(body, self.stop.begun.clone());
-        let mut request = Request {
-            head,
-            body,
-            peer: self.peer,
-            received,
-            id: id.clone(),
-            log: log.clone(),
-            tls: self.tls.is_some(),
-            who: Who::default(),
-            pass: Pass::default(),
-            hosting,
+impl<H: Handler> Entrance<H> {
+    /// Serves a new connection, or tells it that there is no place.
+    async fn admit(&self, stream: TcpStream, peer: SocketAddr) {
+        let Some(permit) = self.place().await else {
+            self.site.bounds.turned.count(Reason::NoPlace);
+            if let Ok(permit) = Arc::clone(&self.farewells).try_acquire_owned() {
+                let site = Arc::clone(&self.site);
+                self.tasks.spawn(async move {
+                    site.refuse(stream).await;
+                    drop(permit);
+                });
+            }
+            return;
         };
-        let mut response = self.handle(&mut request).await.unwrap_or_else(|problem| {
-            log_problem(&log, &problem);
-            problem.into_response(&id)
+        socket::set_up(&stream);
+        // In a box of its own: each function around it would have room for it otherwise.
+        let connection = Box::pin(Connection::new(Arc::clone(&self.site), &stream, peer).run(stream));
+        let log = self.site.log.clone();
+        self.tasks.spawn(async move {
+            if let Err(panicked) = guarded(connection).await {
+                error!(log, "Conexão de {} encerrada por um defeito do serviço: {}", peer, panicked);
+            }
+            drop(permit);
         });
-        // After a 408 the rest of the body is not drained: the client had its time.
-        if response.status() != StatusCode::REQUEST_TIMEOUT {
-            body::discard(&request.head.headers, &mut request.body).await;
-        }
-        if let Ok(id) = HeaderValue::from_str(&id) {
-            response.headers_mut().insert("x-request-id", id);
-        }
-        if let Some(date) = http_date(self.clock.now()) {
-            response.headers_mut().insert(DATE, date);
-        }
-        for (name, value) in PROTECTION {
-            response.headers_mut().insert(name, value);
-        }
-        if let Either::Right(stream) = response.body_mut() {
-            self.activity.streaming.store(stream.is_events(), Ordering::Relaxed);
-            stream.attend(log, answering);
-        }
-        response
     }
 
-    /// Lets the handler answer. A panic in it is answered with 500.
-    async fn handle(&self, request: &mut Request) -> Result<Response, Problem> {
-        if let Err(problem) = head::check(&request.head) {
-            return Ok(refuse_connection(problem, request));
+    /// A place for a new connection: a free one, or that of a connection that makes room.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
+            return Some(permit);
         }
-        if self.lacks_tls {
-            let detail = "Esta porta só atende com TLS: use https:// em vez de http://.";
-            return Ok(refuse_connection(Problem::new(kind::PLAIN_HTTP, detail), request));
+        if !self.site.bounds.make_room() {
+            return None;
         }
-        if let Err(refusal) = self.guard.check(&request.head, self.here) {
-            let malformed = refusal.is_malformed();
-            return if malformed { Ok(refuse_connection(refusal.into(), request)) } else { Err(refusal.into()) };
-        }
-        let handled = guarded(self.handler.handle(request)).await;
-        handled.unwrap_or_else(|panicked: Panicked| Err(Problem::internal(panicked.to_string())))
-    }
-}
-
-/// The official time in the form of `Date`. hyper's own `Date` stands still when the machine's clock is set back.
-fn http_date(at: Timestamp) -> Option<HeaderValue> {
-    let at = jiff::Timestamp::from_microsecond(at.as_micros()).ok()?;
-    let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()?;
-    HeaderValue::try_from(date).ok()
-}
-
-/// Answers an ambiguous head, or one without TLS, and closes the connection: the bytes after it may not be a request.
-fn refuse_connection(problem: Problem, request: &Request) -> Response {
-    log_problem(&request.log, &problem);
-    let mut response = problem.into_response(&request.id);
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    response
-}
-
-/// Drives a connection to its end. `None` if a stop did not wait for the end.
-async fn drive<S>(
-    connection: http1::Connection<StampedIo, S>,
-    stop: &Stop,
-    activity: &Activity,
-) -> Option<hyper::Result<()>>
-where
-    S: HttpService<Incoming, ResBody = Body>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let mut connection = pin!(connection);
-    tokio::select! {
-        served = connection.as_mut() => return Some(served),
-        () = stop.begun.cancelled() => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    tokio::select! {
-        served = connection.as_mut() => return Some(served),
-        () = tokio::time::sleep(STOP_PATIENCE) => {}
-    }
-    let ended = std::future::poll_fn(|cx| match connection.as_mut().poll(cx) {
-        Poll::Ready(served) => Poll::Ready(Some(served)),
-        Poll::Pending if activity.is_busy() => Poll::Pending,
-        Poll::Pending => Poll::Ready(None),
-    });
-    tokio::select! {
-        ended = ended => ended,
-        () = stop.over.cancelled() => None,
-    }
-}
-
-/// Logs an answer that is an error, in one line, unless that was done already.
-pub fn log_problem(log: &Logger, problem: &Problem) {
-    if problem.is_logged() {
-        return;
-    }
-    let (status, code) = (problem.status().as_u16(), problem.code());
-    if problem.status().is_server_error() {
-        error!(log, "Requisição falhou: {} {}: {}", status, code, problem.log_text());
-    } else {
-        warn!(log, "Requisição recusada: {} {}: {}", status, code, problem.log_text());
+        let freed = tokio::time::timeout(ROOM_PATIENCE, Arc::clone(&self.places).acquire_owned()).await;
+        // The semaphore is never closed.
+        freed.ok()?.ok()
     }
 }
 

@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::http::{self, sse};
+use crate::http::{self, body, sse};
 use crate::logging::{self, Logs};
 
 /// Answers, or panics, by what the path says.
@@ -48,6 +48,7 @@ struct Running {
     served: tokio::task::JoinHandle<()>,
     logs: Logs,
     folder: tempfile::TempDir,
+    bounds: Arc<Bounds>,
 }
 
 impl Running {
@@ -63,8 +64,10 @@ impl Running {
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
         let log = logs.logger.clone();
-        let served = tokio::spawn(serve(listener, Arc::new(Faulty), clock, log, Manner::default(), shutdown));
-        Self { address, stop, served, logs, folder }
+        let manner = Manner::default();
+        let bounds = Arc::clone(&manner.bounds);
+        let served = tokio::spawn(serve(listener, Arc::new(Faulty), clock, log, manner, shutdown));
+        Self { address, stop, served, logs, folder, bounds }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -195,4 +198,26 @@ async fn the_date_of_an_answer_is_the_official_time_also_when_that_is_set_back()
 fn an_address_is_bound_inside_of_a_runtime_only() {
     let error = bind("127.0.0.1:0".parse().unwrap()).unwrap_err();
     assert!(error.to_string().contains("runtime"), "{error}");
+}
+
+#[tokio::test]
+async fn an_idle_connection_goes_on_after_it_gave_its_buffers_back() {
+    let server = Running::start();
+    let (mut idle, mut half) = (server.connect().await, server.connect().await);
+    assert!(get(&mut idle, "/").await.ends_with("bem"));
+    // With its first request comes the beginning of the second one, which waits in hyper's buffer.
+    send(&mut half, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\nGET /ha").await;
+    assert_eq!(server.bounds.parked(), 0);
+    while server.bounds.parked() < 2 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(get(&mut idle, "/").await.ends_with("bem"));
+    send(&mut half, "lf HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
+    let said = rest(&mut half).await;
+    assert_eq!(said.matches("HTTP/1.1 200 ").count(), 2, "{said}");
+    // A connection that never said anything has no buffers to give back.
+    let _silent = server.connect().await;
+    while server.bounds.connections() < 2 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

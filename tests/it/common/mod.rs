@@ -17,6 +17,7 @@ mod requests;
 mod server;
 mod services;
 mod sources;
+pub mod stranger;
 pub mod terminal;
 pub mod trail;
 mod wait;

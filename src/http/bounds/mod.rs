@@ -1,0 +1,279 @@
+//! How much one server holds for its clients, in connections and in bytes, and who makes room for others.
+//!
+//! Each connection is a [`line::Line`] on a list. A patrol looks at all of them twice a second, so no request needs a timer of its
+//! own. A newcomer without a place takes that of a connection that has no request: of the address with most connections, the one
+//! that has been idle for longest. What is held in bytes (bodies that arrive, answers that are not read yet) is taken from budgets,
+//! of which one address has half.
+//!
+//! # Locking
+//!
+//! The list has a mutex, held to open and to close a connection, and by the patrol. A request only touches atomics.
+
+pub mod address;
+pub mod budget;
+pub mod line;
+pub mod pace;
+pub mod turned;
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use self::address::{Accounts, AddressKey};
+use self::budget::{Budget, Full, Held};
+use self::line::{Line, Order, Phase};
+use self::turned::{Reason, Turned};
+
+/// The most bytes of bodies that a server holds.
+const BODIES_BYTES: usize = 24 << 20;
+/// The most bytes of answers that a server holds until they are read.
+const ANSWERS_BYTES: usize = 64 << 20;
+/// An answer up to this length is not counted: the socket takes it at once.
+const SMALL_ANSWER: usize = 4096;
+/// How often the patrol looks at the connections.
+pub const PATROL_EVERY: Duration = Duration::from_millis(500);
+/// One look for room frees this share of the places at the most, so that a flood of newcomers does not cause a look for each.
+const ROOM_SHARE: usize = 64;
+
+/// The bounds of one server.
+#[derive(Debug)]
+pub struct Bounds {
+    /// Who was turned away.
+    pub turned: Turned,
+    begun: Instant,
+    next: AtomicU64,
+    lines: Mutex<HashMap<u64, Arc<Line>>>,
+    accounts: Accounts,
+    bodies: Arc<Budget>,
+    answers: Arc<Budget>,
+}
+
+impl Bounds {
+    /// The bounds of a server that shares its process with `servers` − 1 others.
+    pub fn new(servers: usize) -> Arc<Self> {
+        let (bodies, answers) = (BODIES_BYTES / servers, ANSWERS_BYTES / servers);
+        Arc::new(Self {
+            turned: Turned::new(),
+            begun: Instant::now(),
+            next: AtomicU64::new(0),
+            lines: Mutex::default(),
+            accounts: Accounts::new(bodies / 2, answers / 2),
+            bodies: Arc::new(Budget::new(bodies)),
+            answers: Arc::new(Budget::new(answers)),
+        })
+    }
+
+    /// Milliseconds since the server began.
+    pub fn now(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX >> 2)
+    }
+
+    fn lines(&self) -> MutexGuard<'_, HashMap<u64, Arc<Line>>> {
+        // A panic cannot leave the list half changed.
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters a new connection.
+    pub fn enter(self: &Arc<Self>, peer: SocketAddr) -> Arc<Visit> {
+        let key = AddressKey::of(peer);
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let line = Arc::new(Line::new(number, key, self.accounts.open(key), self.now()));
+        self.lines().insert(number, Arc::clone(&line));
+        Arc::new(Visit { bounds: Arc::clone(self), line })
+    }
+
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.lines().len()
+    }
+
+    /// How many connections have given their buffers back after a request.
+    #[cfg(test)]
+    pub fn parked(&self) -> usize {
+        self.lines().values().filter(|line| line.has_parked()).count()
+    }
+
+    /// Tells each connection what is due.
+    pub fn patrol(&self) {
+        let now = self.now();
+        for line in self.lines().values() {
+            if let Some(order) = line.look(now).due() {
+                line.order(order);
+            }
+        }
+    }
+
+    /// Orders connections to make room: of the addresses with most connections, those that have been idle for longest. Returns
+    /// whether there were any.
+    pub fn make_room(&self) -> bool {
+        let now = self.now();
+        let lines = self.lines();
+        let mut found: Vec<_> = lines
+            .values()
+            .filter_map(|line| {
+                let (rank, age) = line.look(now).makes_room()?;
+                let connections = line.account.connections.load(Ordering::Relaxed);
+                Some(((Reverse(connections), rank, Reverse(age)), line))
+            })
+            .collect();
+        let wanted = (lines.len() / ROOM_SHARE).max(1);
+        if found.len() > wanted {
+            found.select_nth_unstable_by_key(wanted, |(key, _)| *key);
+            found.truncate(wanted);
+        }
+        for (_, line) in &found {
+            line.order(Order::MakeRoom);
+        }
+        !found.is_empty()
+    }
+
+    /// Adds what is held now, and who was turned away, to a registry.
+    pub fn register(&self, registry: &mut Registry) {
+        let gauge = |value: usize| ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+        registry.register("connections", "Open connections", gauge(self.connections()));
+        registry.register("body_bytes", "Bytes of request bodies that are held", gauge(self.bodies.held()));
+        registry.register("answer_bytes", "Bytes of answers that are not read yet", gauge(self.answers.held()));
+        registry.register("turned_away", "Clients that were turned away, by reason", self.turned.family());
+    }
+}
+
+/// A connection on the list. Dropping it strikes the connection off.
+#[derive(Debug)]
+pub struct Visit {
+    bounds: Arc<Bounds>,
+    /// The connection.
+    pub line: Arc<Line>,
+}
+
+impl Visit {
+    /// The bounds of the server.
+    pub fn bounds(&self) -> &Arc<Bounds> {
+        &self.bounds
+    }
+
+    /// A phase of the connection begins now.
+    pub fn begin(&self, phase: Phase) {
+        self.line.begin(phase, self.bounds.now());
+    }
+
+    /// Counts it among those turned away.
+    pub fn turn_away(&self, reason: Reason) {
+        self.bounds.turned.count(reason);
+    }
+
+    /// An account for the bytes of one body.
+    pub fn body(&self) -> Held {
+        Held::none(&self.line.account.bodies, &self.bounds.bodies)
+    }
+
+    /// Room for an answer of so many bytes; `None` if it is too small to count.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn answer(&self, bytes: usize) -> Result<Option<Held>, Full> {
+        if bytes <= SMALL_ANSWER {
+            return Ok(None);
+        }
+        let mut held = Held::none(&self.line.account.answers, &self.bounds.answers);
+        held.grow(bytes)?;
+        Ok(Some(held))
+    }
+
+    /// Whether so much waits to be read, at the server or at the client's address, that slow readers must go sooner.
+    pub fn answers_are_tight(&self) -> bool {
+        self.bounds.answers.is_tight() || self.line.account.answers.is_tight()
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.bounds.lines().remove(&self.line.number);
+        self.bounds.accounts.close(self.line.key);
+    }
+}
+
+/// A request's turn. Dropping it leaves the connection without a request.
+#[derive(Debug)]
+pub struct Turn(Arc<Visit>);
+
+impl Turn {
+    /// A request begins.
+    pub fn begin(visit: &Arc<Visit>) -> Self {
+        visit.begin(Phase::Working);
+        Self(Arc::clone(visit))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.begin(Phase::Waiting);
+    }
+}
+
+/// Bytes with the room that they take, which is given back with the last reference to them.
+struct Kept(Bytes, #[expect(dead_code, reason = "it is only dropped")] Held);
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Bytes that keep `held` as long as they are there.
+pub fn kept(bytes: Bytes, held: Option<Held>) -> Bytes {
+    match held {
+        None => bytes,
+        Some(held) => Bytes::from_owner(Kept(bytes, held)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(bounds: &Arc<Bounds>, peer: &str) -> Arc<Visit> {
+        bounds.enter(peer.parse().unwrap())
+    }
+
+    async fn is_ordered(visit: &Visit) -> bool {
+        tokio::time::timeout(Duration::ZERO, visit.line.ordered()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn the_address_with_most_connections_makes_room() {
+        let bounds = Bounds::new(1);
+        assert!(!bounds.make_room());
+        let oldest = from(&bounds, "10.0.0.1:1");
+        let (first, second) = (from(&bounds, "10.0.0.2:1"), from(&bounds, "10.0.0.2:2"));
+        first.line.begin(Phase::Waiting, 1);
+        second.line.begin(Phase::Working, 0);
+        assert!(bounds.make_room());
+        assert!(is_ordered(&first).await && !is_ordered(&oldest).await && !is_ordered(&second).await);
+        first.begin(Phase::Working);
+        assert!(bounds.make_room());
+        assert!(is_ordered(&oldest).await);
+        drop((first, second, oldest));
+        assert_eq!(bounds.connections(), 0);
+    }
+
+    #[test]
+    fn one_address_has_half_of_the_bytes() {
+        let bounds = Bounds::new(1);
+        let (one, other) = (from(&bounds, "10.0.0.1:1"), from(&bounds, "10.0.0.2:1"));
+        assert!(matches!(one.answer(SMALL_ANSWER), Ok(None)));
+        let held = one.answer(ANSWERS_BYTES / 2).unwrap();
+        assert_eq!(one.answer(5000).unwrap_err(), Full::Address);
+        let others = other.answer(ANSWERS_BYTES / 2).unwrap();
+        let third = from(&bounds, "10.0.0.3:1");
+        assert_eq!(third.answer(5000).unwrap_err(), Full::Server);
+        drop((held, others));
+        assert!(third.answer(5000).is_ok());
+    }
+}

@@ -1,0 +1,396 @@
+//! One connection: from its first byte through its requests to its end.
+//!
+//! hyper's buffers exist only while there is something for them. Before the first byte, and again once a connection has been idle
+//! for two seconds, only the socket is waited for: thousands of idle connections take little memory.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::Poll;
+
+use http_body_util::{BodyExt, Either, Full};
+use hyper::StatusCode;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONNECTION, DATE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::{HttpService, service_fn};
+use slog::{Logger, debug, o, warn};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::begin::{Begun, begin};
+use super::farewell::{self, http_date};
+use super::handler::{Handler, PROTECTION, log_problem};
+use super::request::Request;
+use crate::access::principal::Who;
+use crate::http::body::{Arriving, STOP_PATIENCE};
+use crate::http::bounds::line::{Order, Phase, Rank};
+use crate::http::bounds::turned::Reason;
+use crate::http::bounds::{Bounds, Turn, Visit, kept};
+use crate::http::causes::in_words;
+use crate::http::guard::Guard;
+use crate::http::kind;
+use crate::http::pass::Pass;
+use crate::http::presence::{Hosting, Places};
+use crate::http::problem::Problem;
+use crate::http::request_id::RequestIds;
+use crate::http::response::{Body, Response};
+use crate::http::socket::{Activity, Answering, StampedIo};
+use crate::http::stream::{Socket, Stream};
+use crate::http::tls::Tls;
+use crate::http::{body, head, no_room};
+use crate::panics::{Panicked, guarded};
+use crate::time::{Clock, Timestamp};
+
+/// The read buffer of a connection, and so the longest head: hyper's own default is 400 KiB.
+const BUFFER_BYTES: usize = 16 * 1024;
+
+/// How far a stop is.
+#[derive(Clone, Default)]
+pub(super) struct Stop {
+    /// The service stops.
+    pub begun: CancellationToken,
+    /// The time for draining is over: connections are dropped.
+    pub over: CancellationToken,
+}
+
+/// What all connections of a server share.
+pub(super) struct Site<H> {
+    pub handler: Arc<H>,
+    pub clock: Clock,
+    pub log: Logger,
+    pub ids: RequestIds,
+    pub guard: Guard,
+    /// Its certificate, if it speaks TLS.
+    pub tls: Option<Tls>,
+    pub stop: Stop,
+    pub places: Places,
+    pub bounds: Arc<Bounds>,
+}
+
+impl<H> Site<H> {
+    /// Tells a new client that there is no place for it. One that must speak TLS first would not understand.
+    pub async fn refuse(&self, stream: TcpStream) {
+        if self.tls.is_some() {
+            return;
+        }
+        let detail = "Todas as conexões do serviço estão em uso; tente de novo em instantes.";
+        let problem = Problem::new(kind::NO_PLACE, detail).retry_after_s(1);
+        let word = farewell::word(&problem, &self.ids.next(), self.clock.now());
+        farewell::say(&mut Stream::new(stream), &word, true).await;
+    }
+}
+
+/// The context of one connection.
+pub(super) struct Connection<H> {
+    site: Arc<Site<H>>,
+    /// The address of this machine that the client has connected to.
+    here: IpAddr,
+    peer: SocketAddr,
+    activity: Arc<Activity>,
+    visit: Arc<Visit>,
+    /// When bytes were last read.
+    last_read: Arc<AtomicI64>,
+    /// Whether the client has begun without the TLS that the server has. Each request is refused then.
+    lacks_tls: bool,
+}
+
+/// How a time with hyper ended.
+enum Ended {
+    Served(hyper::Result<()>),
+    /// A stop did not wait for the end.
+    Stopped,
+    Ordered(Order),
+}
+
+impl<H: Handler> Connection<H> {
+    pub fn new(site: Arc<Site<H>>, stream: &TcpStream, peer: SocketAddr) -> Self {
+        // A socket without an address is no client's any more.
+        let here = stream.local_addr().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |here| here.ip());
+        let visit = site.bounds.enter(peer);
+        let last_read = Arc::new(AtomicI64::new(site.clock.now().as_micros()));
+        Self { site, here, peer, activity: Arc::default(), visit, last_read, lacks_tls: false }
+    }
+
+    pub async fn run(mut self, stream: TcpStream) {
+        if !self.bytes_come(|| async { drop(stream.readable().await) }).await {
+            return;
+        }
+        self.visit.begin(Phase::Head);
+        let Some(Begun { stream, lacks_tls }) = self.begun(stream).await else { return };
+        self.lacks_tls = lacks_tls;
+        let this = Arc::new(self);
+        let socket = stream.socket();
+        let (clock, last_read) = (this.site.clock.clone(), Arc::clone(&this.last_read));
+        let mut io = StampedIo::new(stream, clock, last_read, Arc::clone(&this.activity), Arc::clone(&this.visit));
+        loop {
+            this.visit.line.park(false);
+            let Some(left) = Arc::clone(&this).served(io, socket.clone()).await else { return };
+            io = left;
+            this.visit.line.park(true);
+            if !this.bytes_come(|| socket.readable()).await {
+                return;
+            }
+        }
+    }
+
+    /// The connection after the handshake, if it needs one. `None` if it ended before that.
+    async fn begun(&self, stream: TcpStream) -> Option<Begun> {
+        let site = &self.site;
+        let mut begun = pin!(begin(site.tls.as_ref(), stream, self.peer, &site.stop.begun, &site.log));
+        loop {
+            let order = tokio::select! {
+                biased;
+                begun = &mut begun => return begun,
+                order = self.visit.line.ordered() => order,
+            };
+            if order == Order::MakeRoom && self.visit.line.look(site.bounds.now()).makes_room().is_some() {
+                self.visit.turn_away(Reason::NoPlace);
+                return None;
+            }
+        }
+    }
+
+    /// Waits for the next byte, which `readable` does. False if the connection is to be closed before that.
+    async fn bytes_come<R: Future<Output = ()>>(&self, readable: impl Fn() -> R) -> bool {
+        let (line, stop) = (&self.visit.line, &self.site.stop);
+        loop {
+            let order = tokio::select! {
+                biased;
+                () = readable() => return true,
+                order = line.ordered() => order,
+                () = stop.begun.cancelled() => {
+                    // What is on its way may still arrive.
+                    return tokio::time::timeout(STOP_PATIENCE, readable()).await.is_ok();
+                }
+            };
+            let look = line.look(self.site.bounds.now());
+            match order {
+                Order::Close if look.due() == Some(order) => {
+                    debug!(self.site.log, "Conexão ociosa encerrada");
+                    return false;
+                }
+                Order::MakeRoom if look.makes_room().is_some() => {
+                    self.visit.turn_away(Reason::Idle);
+                    debug!(self.site.log, "Conexão ociosa encerrada para dar lugar a outra");
+                    return false;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What [`Self::serve`] does, in a box: it takes memory only as long as hyper is there.
+    fn served(
+        self: Arc<Self>,
+        io: StampedIo,
+        socket: Socket,
+    ) -> Pin<Box<dyn Future<Output = Option<StampedIo>> + Send>> {
+        Box::pin(self.serve(io, socket))
+    }
+
+    /// Answers requests until the connection ends, or gives its stream back when it is idle.
+    async fn serve(self: Arc<Self>, io: StampedIo, socket: Socket) -> Option<StampedIo> {
+        let site = &self.site;
+        let hosting = Hosting::new(socket, site.stop.begun.clone(), site.places.clone(), Arc::clone(&self.visit));
+        let this = Arc::clone(&self);
+        let service = service_fn(move |request| {
+            let (this, hosting) = (Arc::clone(&this), hosting.clone());
+            // In a box, so that an idle connection does not keep its memory.
+            Box::pin(async move { Ok::<_, Infallible>(this.answer(request, hosting).await) })
+        });
+        let mut connection = http1::Builder::new()
+            .max_buf_size(BUFFER_BYTES)
+            // A client may close its sending side after its request and still wait for the answer.
+            .half_close(true)
+            .serve_connection(io, service);
+        match self.drive(&mut connection).await {
+            Ended::Served(Ok(())) => {}
+            Ended::Served(Err(error)) => {
+                warn!(self.site.log, "Conexão encerrada antes do fim da requisição: {}", in_words(&error));
+            }
+            Ended::Stopped => debug!(self.site.log, "Conexão encerrada pela parada"),
+            Ended::Ordered(order) => {
+                let parts = connection.into_parts();
+                let mut io = parts.io;
+                if order == Order::Park {
+                    io.rewind(parts.read_buf);
+                    return Some(io);
+                }
+                self.let_go(order, io).await;
+            }
+        }
+        None
+    }
+
+    /// Drives a connection to its end, or to an order that it must follow.
+    async fn drive<S>(&self, connection: &mut http1::Connection<StampedIo, S>) -> Ended
+    where
+        S: HttpService<Incoming, ResBody = Body>,
+        S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let mut connection = Pin::new(connection);
+        let stop = &self.site.stop;
+        loop {
+            tokio::select! {
+                biased;
+                served = connection.as_mut() => return Ended::Served(served),
+                order = self.visit.line.ordered() => {
+                    let look = self.visit.line.look(self.site.bounds.now());
+                    let applies = match order {
+                        Order::Park => look.may_park(),
+                        Order::Close | Order::RefuseHead => look.due() == Some(order),
+                        Order::MakeRoom => look.makes_room().is_some(),
+                    };
+                    if applies {
+                        return Ended::Ordered(order);
+                    }
+                }
+                () = stop.begun.cancelled() => break,
+            }
+        }
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            served = connection.as_mut() => return Ended::Served(served),
+            () = tokio::time::sleep(STOP_PATIENCE) => {}
+        }
+        let ended = std::future::poll_fn(|cx| match connection.as_mut().poll(cx) {
+            Poll::Ready(served) => Poll::Ready(Ended::Served(served)),
+            Poll::Pending if self.activity.is_busy() => Poll::Pending,
+            Poll::Pending => Poll::Ready(Ended::Stopped),
+        });
+        tokio::select! {
+            ended = ended => ended,
+            () = stop.over.cancelled() => Ended::Stopped,
+        }
+    }
+
+    /// Ends a connection as it was ordered, with a word where an answer can still be sent.
+    async fn let_go(&self, order: Order, mut io: StampedIo) {
+        let rank = self.visit.line.look(self.site.bounds.now()).makes_room().map(|(rank, _)| rank);
+        let problem = match (order, rank) {
+            (Order::RefuseHead, _) => {
+                let detail = "O cabeçalho da requisição não chegou inteiro em 10 s.";
+                Problem::new(kind::SLOW_HEAD, detail)
+            }
+            (Order::MakeRoom, Some(Rank::Head | Rank::Receiving)) => {
+                let detail = "Todas as conexões do serviço estão em uso, e esta requisição demorava a chegar; tente de novo em instantes.";
+                Problem::new(kind::NO_PLACE, detail).retry_after_s(1)
+            }
+            (Order::MakeRoom, Some(Rank::Stalled)) => {
+                self.visit.turn_away(Reason::SlowReader);
+                debug!(self.site.log, "Conexão de um cliente que não lia encerrada para dar lugar a outra");
+                return io.reset();
+            }
+            (Order::MakeRoom, _) => {
+                self.visit.turn_away(Reason::Idle);
+                debug!(self.site.log, "Conexão ociosa encerrada para dar lugar a outra");
+                return;
+            }
+            _ => {
+                debug!(self.site.log, "Conexão ociosa encerrada");
+                return;
+            }
+        };
+        if let Some(reason) = Reason::of(problem.kind()) {
+            self.visit.turn_away(reason);
+        }
+        let id = self.site.ids.next();
+        log_problem(&self.site.log.new(o!("req" => id.clone())), &problem);
+        farewell::say(&mut io, &farewell::word(&problem, &id, self.site.clock.now()), false).await;
+    }
+
+    async fn answer(&self, request: hyper::Request<Incoming>, hosting: Hosting) -> Response {
+        let received = Timestamp::from_micros(self.last_read.load(Ordering::Relaxed)).unwrap_or(Timestamp::MIN);
+        let answering = Answering::begin(&self.activity);
+        let turn = Turn::begin(&self.visit);
+        let (head, body) = request.into_parts();
+        let id = self.site.ids.choose(&head.headers);
+        let log = self.site.log.new(o!("req" => id.clone()));
+        let body = Arriving::new(body, self.site.stop.begun.clone(), Arc::clone(&self.visit));
+        let mut request = Request {
+            head,
+            body,
+            peer: self.peer,
+            received,
+            id: id.clone(),
+            log: log.clone(),
+            tls: self.site.tls.is_some(),
+            who: Who::default(),
+            pass: Pass::default(),
+            hosting,
+        };
+        let answered = self.handle(&mut request).await;
+        let answered = answered.and_then(|response| counted(response, &self.visit));
+        let mut response = answered.unwrap_or_else(|problem| {
+            if let Some(reason) = Reason::of(problem.kind()) {
+                self.visit.turn_away(reason);
+            }
+            log_problem(&log, &problem);
+            problem.into_response(&id)
+        });
+        // After a 408 the rest of the body is not drained: the client had its time.
+        if response.status() != StatusCode::REQUEST_TIMEOUT {
+            body::discard(&request.head.headers, &mut request.body).await;
+        }
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert("x-request-id", id);
+        }
+        if let Some(date) = http_date(self.site.clock.now()) {
+            response.headers_mut().insert(DATE, date);
+        }
+        for (name, value) in PROTECTION {
+            response.headers_mut().insert(name, value);
+        }
+        if let Either::Right(stream) = response.body_mut() {
+            self.activity.streaming.store(stream.is_events(), Ordering::Relaxed);
+            stream.attend(log, answering, turn, Arc::clone(&self.visit));
+        }
+        response
+    }
+
+    /// Lets the handler answer. A panic in it is answered with 500.
+    async fn handle(&self, request: &mut Request) -> Result<Response, Problem> {
+        if let Err(problem) = head::check(&request.head) {
+            return Ok(refuse_connection(problem, request));
+        }
+        if self.lacks_tls {
+            let detail = "Esta porta só atende com TLS: use https:// em vez de http://.";
+            return Ok(refuse_connection(Problem::new(kind::PLAIN_HTTP, detail), request));
+        }
+        if let Err(refusal) = self.site.guard.check(&request.head, self.here) {
+            let malformed = refusal.is_malformed();
+            return if malformed { Ok(refuse_connection(refusal.into(), request)) } else { Err(refusal.into()) };
+        }
+        let handled = guarded(self.site.handler.handle(request)).await;
+        handled.unwrap_or_else(|panicked: Panicked| Err(Problem::internal(panicked.to_string())))
+    }
+}
+
+/// An answer whose bytes count as long as the client has not read them.
+///
+/// # Errors
+/// When there is no room for them.
+fn counted(mut response: Response, visit: &Arc<Visit>) -> Result<Response, Problem> {
+    let Either::Left(whole) = response.body_mut() else { return Ok(response) };
+    let length = whole.size_hint().exact().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+    let Some(held) = visit.answer(length).map_err(no_room::for_answer)? else { return Ok(response) };
+    // The bytes of such a body are there at once.
+    let frame = futures_util::FutureExt::now_or_never(whole.frame());
+    if let Some(Some(Ok(frame))) = frame
+        && let Ok(bytes) = frame.into_data()
+    {
+        *whole = Full::new(kept(bytes, Some(held)));
+    }
+    Ok(response)
+}
+
+/// Answers an ambiguous head, or one without TLS, and closes the connection: the bytes after it may not be a request.
+fn refuse_connection(problem: Problem, request: &Request) -> Response {
+    log_problem(&request.log, &problem);
+    let mut response = problem.into_response(&request.id);
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
