@@ -23,7 +23,7 @@ use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -37,8 +37,8 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use measure::{Outcome, cpu_us, rank, table, told};
 use memchr::memmem;
-use sctec::coordinator::client::{Client, Lease, LockError, LockRequest, Unlocked};
-use sctec::http::client::Security;
+use sctec::coordinator::client::{Client, Expected, Lease, LockError, LockRequest, Unlocked};
+use sctec::http::request_id::RequestId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -160,7 +160,7 @@ fn report(workloads: &[Workload; 3]) {
 
 /// The latencies of the locks of each round, sorted: without a lock that waits, and with one at all times.
 async fn beside_waiting(url: String) -> Outcome<(Vec<Vec<Duration>>, Vec<Vec<Duration>>)> {
-    let client = Arc::new(Client::start(std::slice::from_ref(&url), &Security::default(), 0)?);
+    let client = Arc::new(Client::start(std::slice::from_ref(&url), Expected::default(), 0)?);
     let held = lock(&client, HELD, Duration::ZERO).await.map_err(|refused| in_words(&refused))?;
     client_round(&client, WARM_UP).await?;
     let (mut alone, mut beside) = (Vec::new(), Vec::new());
@@ -185,7 +185,7 @@ async fn beside_waiting(url: String) -> Outcome<(Vec<Vec<Duration>>, Vec<Vec<Dur
     // The coordinator notices a moment later that the last waiter is gone, and may give it the resource until then.
     let nobody_waits = move || http("GET", &format!("{url}/saude"), None).json()["esperando"] == 0;
     tokio::task::spawn_blocking(|| wait_until("the last waiter's place is free", nobody_waits)).await?;
-    client.unlock("bancada", &held, Duration::ZERO).await?;
+    client.unlock(&BENCH, &held, Duration::ZERO).await?;
     Ok((alone, beside))
 }
 
@@ -201,7 +201,7 @@ async fn client_round(client: &Arc<Client>, time: Duration) -> Outcome<Vec<Durat
                 let asked = Instant::now();
                 let lease = lock(&client, &resource, Duration::ZERO).await.map_err(|refused| in_words(&refused))?;
                 latencies.push(asked.elapsed());
-                let unlocked = client.unlock("bancada", &lease, Duration::ZERO).await?;
+                let unlocked = client.unlock(&BENCH, &lease, Duration::ZERO).await?;
                 assert_eq!(unlocked, Unlocked::Freed, "{resource}");
             }
             Outcome::Ok(latencies)
@@ -215,9 +215,12 @@ async fn client_round(client: &Arc<Client>, time: Duration) -> Outcome<Vec<Durat
     Ok(latencies)
 }
 
+/// The request in whose name the lock client asks.
+static BENCH: LazyLock<RequestId> = LazyLock::new(|| RequestId::parse("bancada").expect("it has letters"));
+
 async fn lock(client: &Client, resource: &str, wait: Duration) -> Result<Lease, LockError> {
     let request = LockRequest {
-        request_id: "bancada",
+        request_id: &BENCH,
         resources: vec![resource.to_owned()],
         ttl: Duration::from_secs(300),
         wait,

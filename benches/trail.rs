@@ -21,6 +21,7 @@ use sctec::access::Caller;
 use sctec::agenda::{Booking, Scientist, SlotRange, Status};
 use sctec::audit::chain::ChainHead;
 use sctec::audit::record::Event;
+use sctec::http::request_id::RequestId;
 use sctec::time::Timestamp;
 
 const RECORDS: u64 = 1_000_000;
@@ -106,7 +107,8 @@ fn make_trail(path: &Path, records: u64) -> Outcome<u64> {
         } else {
             Event::BookingCreated { booking: &booking, scientist: &scientist, token }
         };
-        writeln!(out, "{}", head.append(event.open_json(at), &format!("6b1f-{index:x}"), &caller))?;
+        let request = RequestId::parse(&format!("6b1f-{index:x}")).ok_or("no such identifier")?;
+        writeln!(out, "{}", head.append(event.open_json(at), Some(&request), &caller))?;
     }
     Ok(out.into_inner()?.metadata()?.len())
 }

@@ -20,7 +20,8 @@ INICIO = '{"timestamp_utc":"0000-00-00T00:00:00.000000Z","level":"AUDIT","event_
 PARTES = [{"0": r"\d", "#": "[A-Z_]+", "*": "[a-z-]+"}.get(letra, re.escape(letra)).encode() for letra in INICIO]
 REGISTRO = re.compile(
     b"".join(PARTES) + rb'.*\},"seq":([1-9]\d*),"req":"[A-Za-z0-9._-]{1,64}",'
-    rb'(?:"autor":"[A-Za-z0-9._@+-]{1,64}","ip":(?:null|"[0-9a-f.:]{2,45}"),)?'
+    rb'(?:(?:"req_cliente":"[A-Za-z0-9._-]{1,64}",)?'
+    rb'"autor":"[A-Za-z0-9._@+-]{1,64}","ip":(?:null|"[0-9a-f.:]{2,45}"),)?'
     rb'"prev":"([0-9a-f]{64})","hash":"([0-9a-f]{64})"\}')
 # Qualquer começo dos primeiros campos, ou todos eles e os detalhes.
 COMECO = b".*"

@@ -11,6 +11,7 @@ use sctec::access::Caller;
 use sctec::agenda::{Booking, Scientist, SlotRange, Status};
 use sctec::audit::chain::ChainHead;
 use sctec::audit::record::Event;
+use sctec::http::request_id::RequestId;
 use sctec::time::Timestamp;
 
 use crate::measure::Outcome;
@@ -41,7 +42,9 @@ pub fn fill(folder: &Path, bookings: i64) -> Outcome<()> {
     }
     let head: (i64, String) =
         connection.query_row("SELECT seq, hash FROM trilha", (), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let mut agenda = Agenda { connection, head: ChainHead { seq: head.0.cast_unsigned(), hash: head.1 }, next_id: 1 };
+    let request = RequestId::parse("6b1f-2a").ok_or("no such identifier")?;
+    let mut agenda =
+        Agenda { connection, request, head: ChainHead { seq: head.0.cast_unsigned(), hash: head.1 }, next_id: 1 };
     agenda.connection.execute_batch("BEGIN")?;
     for nth in 0..CHURNED.min(bookings / 10) {
         agenda.book(1, "Hubble-Acad", nth % 9 + 1, CHURNED_SLOT + nth % DAY, true)?;
@@ -81,6 +84,8 @@ fn later(connection: &Connection) -> Outcome<Vec<(String, String, String)>> {
 struct Agenda {
     connection: Connection,
     head: ChainHead,
+    /// The cause of every record.
+    request: RequestId,
     next_id: i64,
 }
 
@@ -148,7 +153,11 @@ impl Agenda {
 
     fn record(&mut self, event: &Event<'_>, at_us: i64) -> Outcome<()> {
         let at = Timestamp::from_micros(at_us).ok_or("no such instant")?;
-        let line = self.head.append(event.open_json(at), "6b1f-2a", &Caller::anonymous(([192, 0, 2, 10], 4711).into()));
+        let line = self.head.append(
+            event.open_json(at),
+            Some(&self.request),
+            &Caller::anonymous(([192, 0, 2, 10], 4711).into()),
+        );
         self.connection
             .prepare_cached("INSERT INTO auditoria (seq, linha) VALUES (?1, ?2)")?
             .execute((self.head.seq.cast_signed(), line))?;

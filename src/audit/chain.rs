@@ -9,6 +9,10 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 
 use crate::access::{AUTHOR_MAX, Caller, is_author_byte};
+use crate::http::request_id::RequestId;
+
+/// The `req` of a record that no request caused.
+const NO_REQUEST: &str = "-";
 
 /// The bytes between a record's hashed bytes and its hash.
 pub const HASH_FIELD: &str = ",\"hash\":\"";
@@ -29,13 +33,17 @@ impl ChainHead {
     }
 
     /// Adds a record to the chain and returns its line, without the line break. `open_json` is a JSON object without its closing
-    /// brace. `request_id` must need no escaping in JSON.
-    pub fn append(&mut self, open_json: String, request_id: &str, caller: &Caller) -> String {
+    /// brace; `request` is the cause, if a request is.
+    pub fn append(&mut self, open_json: String, request: Option<&RequestId>, caller: &Caller) -> String {
         let mut line = open_json;
         self.seq += 1;
-        // Writing to a `String` cannot fail.
+        // Writing to a `String` cannot fail. No identifier and no author needs escaping in JSON.
+        let _ = write!(line, ",\"seq\":{},\"req\":\"{}\"", self.seq, request.map_or(NO_REQUEST, |request| request));
+        if let Some(chosen) = request.and_then(RequestId::client) {
+            let _ = write!(line, ",\"req_cliente\":\"{chosen}\"");
+        }
         let Caller { author, ip } = caller;
-        let _ = write!(line, ",\"seq\":{},\"req\":\"{request_id}\",\"autor\":\"{author}\",\"ip\":", self.seq);
+        let _ = write!(line, ",\"autor\":\"{author}\",\"ip\":");
         let _ = match ip {
             Some(ip) => write!(line, "\"{ip}\""),
             None => write!(line, "null"),
@@ -82,6 +90,7 @@ const NO_IP: &[u8] = b"null";
 /// The most bytes of an address: an IPv6 one that ends with an IPv4 one.
 const IP_MAX: usize = 45;
 const AUTHOR_FIELD: &[u8] = b",\"autor\":";
+const CLIENT_FIELD: &[u8] = b",\"req_cliente\":";
 const REQ_FIELD: &[u8] = b",\"req\":";
 const SEQ_FIELD: &[u8] = b",\"seq\":";
 /// The most bytes of a request's identifier.
@@ -116,13 +125,15 @@ impl<'a> Link<'a> {
     }
 }
 
-/// The bytes before the fields that say who asked, if these are the last ones. Records of older versions have none.
+/// The bytes before the fields that say who asked, if these are the last ones. Records of older versions have none. The identifier
+/// that the client chose is there if it did.
 fn before_caller(bytes: &[u8]) -> Option<&[u8]> {
     let rest = match bytes.strip_suffix(NO_IP) {
         Some(rest) => rest.strip_suffix(IP_FIELD)?,
         None => before_text(bytes, IP_FIELD, IP_MAX, is_ip_byte)?,
     };
-    before_text(rest, AUTHOR_FIELD, AUTHOR_MAX, is_author_byte)
+    let rest = before_text(rest, AUTHOR_FIELD, AUTHOR_MAX, is_author_byte)?;
+    Some(before_text(rest, CLIENT_FIELD, REQ_MAX, is_req_byte).unwrap_or(rest))
 }
 
 /// The bytes before a field whose value is a text of 1 to `most` such bytes, if this is the last field.
@@ -163,6 +174,10 @@ fn hex(digest: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    fn request() -> RequestId {
+        RequestId::of_test("r-1")
+    }
+
     fn client() -> Caller {
         Caller::anonymous("192.0.2.10:4711".parse().unwrap())
     }
@@ -179,7 +194,7 @@ mod tests {
         let mut head = ChainHead::genesis("abc");
         let mut previous = head.hash.clone();
         for seq in 1..=3 {
-            let line = head.append(format!("{{\"n\":{seq}"), "r-1", &client());
+            let line = head.append(format!("{{\"n\":{seq}"), Some(&request()), &client());
             let record: serde_json::Value = serde_json::from_str(&line).unwrap();
             assert_eq!(record["seq"], seq);
             assert_eq!(record["prev"], previous);
@@ -199,11 +214,18 @@ mod tests {
     #[test]
     fn a_chain_goes_on_from_records_that_do_not_say_who_asked() {
         let mut written = ChainHead::genesis("abc");
-        let (mut read, callers) = (written.clone(), [client(), Caller::service("servico-agendamento")]);
-        for seq in 1..=6 {
-            let line = match callers.get(seq - 1) {
-                Some(_) => append_old(&mut written, seq as u64),
-                None => written.append(format!("{{\"n\":{seq}"), "r-1", &callers[seq % 2]),
+        let mut read = written.clone();
+        let causes = [
+            (Some(request()), client()),
+            (request().beside("clique-7"), client()),
+            (None, Caller::service("servico-agendamento")),
+        ];
+        for seq in 1..=8 {
+            let line = if seq <= 2 {
+                append_old(&mut written, seq as u64)
+            } else {
+                let (request, caller) = &causes[seq % 3];
+                written.append(format!("{{\"n\":{seq}"), request.as_ref(), caller)
             };
             assert!(read.follow(line.as_bytes()), "{line}");
             assert_eq!(Link::of(line.as_bytes()).unwrap().body, format!("{{\"n\":{seq}").as_bytes());
@@ -219,7 +241,12 @@ mod tests {
                 format!("{{\"n\":1,\"seq\":1,\"req\":\"r-1\",{fields}\"prev\":\"{zeros}\"{HASH_FIELD}{zeros}\"}}");
             Link::of(line.as_bytes()).is_some()
         };
-        for fine in ["", "\"autor\":\"a\",\"ip\":null,", "\"autor\":\"a.b@c\",\"ip\":\"::ffff:1.2.3.4\","] {
+        for fine in [
+            "",
+            "\"autor\":\"a\",\"ip\":null,",
+            "\"autor\":\"a.b@c\",\"ip\":\"::ffff:1.2.3.4\",",
+            "\"req_cliente\":\"a.B_9-\",\"autor\":\"a\",\"ip\":null,",
+        ] {
             assert!(whole(fine), "{fine}");
         }
         for wrong in [
@@ -233,6 +260,12 @@ mod tests {
             "\"autor\":\"a\",\"ip\":\"null\",",
             "\"autor\":\"a\",\"ip\":7,",
             "\"autor\":\"a\",\"ip\":\"::1\",\"autor\":\"a\",\"ip\":\"::1\",",
+            "\"req_cliente\":\"a\",",
+            "\"req_cliente\":\"\",\"autor\":\"a\",\"ip\":null,",
+            "\"req_cliente\":null,\"autor\":\"a\",\"ip\":null,",
+            "\"req_cliente\":\"a b\",\"autor\":\"a\",\"ip\":null,",
+            "\"autor\":\"a\",\"req_cliente\":\"a\",\"ip\":null,",
+            "\"req_cliente\":\"a\",\"req_cliente\":\"a\",\"autor\":\"a\",\"ip\":null,",
         ] {
             assert!(!whole(wrong), "{wrong}");
         }
@@ -240,7 +273,8 @@ mod tests {
 
     #[test]
     fn every_changed_byte_is_detected() {
-        let line = ChainHead::genesis("abc").append("{\"n\":1".to_owned(), "r-1", &client()).into_bytes();
+        let request = request().beside("clique-7");
+        let line = ChainHead::genesis("abc").append("{\"n\":1".to_owned(), request.as_ref(), &client()).into_bytes();
         for position in 0..line.len() {
             let mut changed = line.clone();
             changed[position] ^= 1;

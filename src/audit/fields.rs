@@ -33,6 +33,9 @@ pub struct Record<'a> {
     /// The request that caused it.
     #[serde(borrow)]
     pub req: Option<&'a RawValue>,
+    /// The identifier that the client chose for that request, if it did.
+    #[serde(borrow)]
+    pub req_cliente: Option<&'a RawValue>,
     /// Who sent that request. Older records do not say it.
     #[serde(borrow)]
     pub autor: Option<&'a RawValue>,

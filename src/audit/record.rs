@@ -12,8 +12,6 @@ use crate::time::Timestamp;
 pub const SERVICE: &str = "servico-agendamento";
 /// Every record's `level`, right after its `timestamp_utc`.
 pub const LEVEL: &str = "AUDIT";
-/// The `req` of a record that no request caused.
-pub const NO_REQUEST: &str = "-";
 
 /// A booking was written.
 pub const BOOKING_CREATED: &str = "AGENDAMENTO_CRIADO";
@@ -55,7 +53,7 @@ impl Cause {
     /// The request of that identifier, from 192.0.2.10.
     pub fn of_test(id: &str) -> Self {
         let caller = Caller::anonymous("192.0.2.10:4711".parse().unwrap());
-        Self { request_id: RequestId::parse(id).unwrap(), caller }
+        Self { request_id: RequestId::of_test(id), caller }
     }
 }
 

@@ -170,11 +170,7 @@ mod tests {
     fn line() -> String {
         let process = Process { version: "0.1.0", mode: "com_trava", pid: 1, address: "127.0.0.1:5000".to_owned() };
         let at = Timestamp::parse_rfc3339("2025-10-26T18:00:05.123456Z").unwrap();
-        ChainHead::genesis("abc").append(
-            Event::ServiceStarted(&process).open_json(at),
-            "6b1f-2a",
-            &Caller::service("x"),
-        )
+        ChainHead::genesis("abc").append(Event::ServiceStarted(&process).open_json(at), None, &Caller::service("x"))
     }
 
     #[test]

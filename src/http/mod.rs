@@ -24,7 +24,7 @@ pub(crate) mod pass;
 mod pieces;
 pub(crate) mod presence;
 pub(crate) mod problem;
-pub(crate) mod request_id;
+pub mod request_id;
 mod response;
 pub mod router;
 pub mod server;

@@ -1,32 +1,71 @@
 //! The identifier of a request: in the answer's `X-Request-Id`, on every log line, and in records and events.
 //!
-//! A [`RequestId`] is made here and nowhere else, so one always fits a log line and a JSON text as it is.
+//! The server makes it, for every request. A client may have one of its own; it is kept beside the server's, so that the client
+//! finds its requests by it, and cannot pass for another. A [`RequestId`] is made here and nowhere else, so one always fits a log
+//! line and a JSON text as it is.
 
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hyper::header::HeaderMap;
+use hyper::header::{HeaderMap, HeaderValue};
 use serde::{Serialize, Serializer};
+use slog::KV;
 
 use super::head;
 
 /// The longest identifier that a client may choose.
 const MAX_BYTES: usize = 64;
 
-/// The identifier of a request.
+/// The identifier of a request, with the one that its client chose, if it did. It reads as the server's own.
+///
+/// A log line has it as `req`, and then the client's as `req_cliente`: `log.new(o!(id))`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(Arc<str>);
+pub struct RequestId {
+    own: Arc<str>,
+    client: Option<Arc<str>>,
+}
 
 impl RequestId {
-    /// Reads an identifier that a client chose: 1 to 64 ASCII letters, digits, `.`, `_` and `-`, with a letter or a digit
-    /// among them. `-` alone says in records that there was no request.
+    /// Reads an identifier: 1 to 64 ASCII letters, digits, `.`, `_` and `-`, with a letter or a digit among them. `-` alone says
+    /// in records that there was no request.
     pub fn parse(text: &str) -> Option<Self> {
-        let fits = (1..=MAX_BYTES).contains(&text.len())
-            && text.bytes().any(|byte| byte.is_ascii_alphanumeric())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
-        fits.then(|| Self(text.into()))
+        is_one(text).then(|| Self { own: text.into(), client: None })
+    }
+
+    /// The same, with this as the client's own. `None` if that is no identifier.
+    #[must_use]
+    pub fn beside(self, client: &str) -> Option<Self> {
+        is_one(client).then(|| Self { client: Some(client.into()), ..self })
+    }
+
+    /// Puts both into the head of the request's answer.
+    pub(super) fn write_to(&self, headers: &mut HeaderMap) {
+        for (name, id) in [("x-request-id", Some(&self.own)), ("x-client-request-id", self.client.as_ref())] {
+            if let Some(Ok(id)) = id.map(|id| HeaderValue::from_str(id)) {
+                headers.insert(name, id);
+            }
+        }
+    }
+
+    /// The one that the client chose.
+    pub fn client(&self) -> Option<&str> {
+        self.client.as_deref()
+    }
+}
+
+fn is_one(text: &str) -> bool {
+    (1..=MAX_BYTES).contains(&text.len())
+        && text.bytes().any(|byte| byte.is_ascii_alphanumeric())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+}
+
+#[cfg(test)]
+impl RequestId {
+    /// This one, which is an identifier.
+    pub fn of_test(id: &str) -> Self {
+        Self::parse(id).unwrap()
     }
 }
 
@@ -34,30 +73,26 @@ impl Deref for RequestId {
     type Target = str;
 
     fn deref(&self) -> &str {
-        &self.0
+        &self.own
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        formatter.write_str(&self.own)
     }
 }
 
 impl Serialize for RequestId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        serializer.serialize_str(&self.own)
     }
 }
 
-impl slog::Value for RequestId {
-    fn serialize(
-        &self,
-        _record: &slog::Record<'_>,
-        key: slog::Key,
-        serializer: &mut dyn slog::Serializer,
-    ) -> slog::Result {
-        serializer.emit_str(key, &self.0)
+impl KV for RequestId {
+    fn serialize(&self, _record: &slog::Record<'_>, serializer: &mut dyn slog::Serializer) -> slog::Result {
+        serializer.emit_str("req", &self.own)?;
+        self.client.as_ref().map_or(Ok(()), |client| serializer.emit_str("req_cliente", client))
     }
 }
 
@@ -75,15 +110,17 @@ impl RequestIds {
         Self { prefix, next: AtomicU64::new(1) }
     }
 
-    /// The identifier in a request's head, if there is exactly one and it is acceptable; else a new one.
-    pub(super) fn choose(&self, headers: &HeaderMap) -> RequestId {
+    /// A new identifier, beside the one in the request's head, if there is exactly one and it is acceptable.
+    pub(super) fn next(&self, headers: &HeaderMap) -> RequestId {
+        let own = format!("{:04x}-{:x}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed)).into();
         let chosen = head::only(headers, "x-request-id").and_then(|value| value.to_str().ok());
-        chosen.and_then(RequestId::parse).unwrap_or_else(|| self.next())
+        let client = chosen.filter(|text| is_one(text)).map(Arc::from);
+        RequestId { own, client }
     }
 
-    /// A new identifier.
-    pub(super) fn next(&self) -> RequestId {
-        RequestId(format!("{:04x}-{:x}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed)).into())
+    /// A new identifier, of a request whose head is not known.
+    pub(super) fn next_alone(&self) -> RequestId {
+        self.next(&HeaderMap::new())
     }
 }
 
@@ -93,11 +130,27 @@ mod tests {
 
     #[test]
     fn an_identifier_fits_a_log_line_and_a_json_text() {
+        let server = RequestId::parse("6b1f-2a").unwrap();
         for fine in ["a", "1-1", "_x.Y-9", &"x".repeat(64)] {
             assert_eq!(RequestId::parse(fine).as_deref(), Some(fine));
+            let both = server.clone().beside(fine).unwrap();
+            assert_eq!((&*both, both.client()), ("6b1f-2a", Some(fine)));
         }
         for wrong in ["", "-", "...", "a b", "a\n", "é", "a\"", &"x".repeat(65)] {
-            assert_eq!(RequestId::parse(wrong), None, "{wrong:?}");
+            assert_eq!((RequestId::parse(wrong), server.clone().beside(wrong)), (None, None), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn what_a_client_chose_never_takes_the_place_of_the_servers() {
+        let (ids, mut headers) = (RequestIds::new(), HeaderMap::new());
+        let first = ids.next(&headers);
+        assert_eq!(first.client(), None);
+        headers.insert("x-request-id", first.parse().unwrap());
+        let second = ids.next(&headers);
+        assert_ne!(*first, *second);
+        assert_eq!(second.client(), Some(&*first));
+        headers.append("x-request-id", "other".parse().unwrap());
+        assert_eq!(ids.next(&headers).client(), None);
     }
 }

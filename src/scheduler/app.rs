@@ -213,8 +213,8 @@ impl Observer for Told {
     fn saving(&mut self, change: Saving, request_id: &RequestId) {
         let log = &self.logs.logger;
         match change {
-            Saving::Booking => info!(log, "Salvando novo agendamento no BD"; "req" => request_id),
-            Saving::Cancellation => info!(log, "Salvando cancelamento no BD"; "req" => request_id),
+            Saving::Booking => info!(log, "Salvando novo agendamento no BD"; request_id),
+            Saving::Cancellation => info!(log, "Salvando cancelamento no BD"; request_id),
         }
     }
 

@@ -41,7 +41,7 @@ fn a_change_at_one_scheduler_reaches_the_listeners_of_all() {
             let url = format!("{}/agendamentos", scheduler.url());
             let body = json!({"cientista_id": 7, "horario_inicio_utc": start, "alvo": "<b>M31</b>"}).to_string();
             std::thread::spawn(move || {
-                http_with("POST", &url, Some(("application/json", &body)), &[("X-Request-Id", "clique-1")]).json()
+                http_with("POST", &url, Some(("application/json", &body)), &[("X-Request-Id", "clique-1")])
             })
         };
         let told = listeners.each_mut().map(|listener| listener.next("criado"));
@@ -54,8 +54,10 @@ fn a_change_at_one_scheduler_reaches_the_listeners_of_all() {
             assert_eq!((found.status, as_told(found.json(), &told[0])), (200, told[0].data.clone()));
         }
         assert_eq!((&told[0].id, &told[0].data), (&told[1].id, &told[1].data));
-        assert_eq!((&told[0].data["req"], &told[0].data["alvo"]), (&json!("clique-1"), &json!("<b>M31</b>")));
-        let booked = poster.join().unwrap();
+        let answer = poster.join().unwrap();
+        let req = json!(answer.header("x-request-id").unwrap());
+        assert_eq!((&told[0].data["req"], &told[0].data["alvo"]), (&req, &json!("<b>M31</b>")));
+        let booked = answer.json();
         assert_eq!(as_told(booked.clone(), &told[0]), told[0].data);
         let cancelled = services.follow(&booked, "cancelar").json();
         for listener in &mut listeners {

@@ -92,9 +92,9 @@ fn a_trail_that_began_without_authors_goes_on_with_them() {
     assert!(search(&["--scientist", "5"]).contains(r#","autor":"anonimo","ip":"127.0.0.1","prev":""#));
     let csv = search(&["--event", "AGENDAMENTO_CRIADO", "--format", "csv"]);
     let rows: Vec<_> = csv.lines().collect();
-    // Three columns of locks taken away follow, which bookings leave empty.
-    assert!(rows[0].ends_with(",autor,ip,recurso,dono,estado_anterior"), "{csv}");
-    assert!(rows[1].ends_with(",,,,,") && rows[2].ends_with(",anonimo,127.0.0.1,,,"), "{csv}");
+    // Three columns of locks taken away follow, which bookings leave empty, and the identifier that a client chose.
+    assert!(rows[0].ends_with(",autor,ip,recurso,dono,estado_anterior,req_cliente"), "{csv}");
+    assert!(rows[1].ends_with(",,,,,,") && rows[2].ends_with(",anonimo,127.0.0.1,,,,"), "{csv}");
     let table = search(&["--event", "AGENDAMENTO_CRIADO", "--format", "table"]);
     assert!(table.contains("autor") && table.contains("127.0.0.1"), "{table}");
 }

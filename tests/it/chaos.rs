@@ -378,10 +378,10 @@ fn replay<'a>(records: &'a [Value], ledger: &Ledger) -> (HashMap<i64, &'a str>, 
     let (mut created, mut cancelled) = (HashMap::new(), HashSet::new());
     for record in records {
         let (event, details) = (record["event_type"].as_str().unwrap(), &record["details"]);
-        let request = record["req"].as_str().unwrap();
         if !event.starts_with("AGENDAMENTO_") {
             continue;
         }
+        let request = record["req_cliente"].as_str().unwrap();
         assert!(!ledger.refused.lock().unwrap().contains(request), "{request} was refused, and yet: {record}");
         let id = details["agendamento_id"].as_i64().unwrap();
         let start = details["horario_inicio_utc"].as_str().unwrap();

@@ -227,7 +227,7 @@ fn one_log_stream_shows_a_request_in_both_services_and_the_data_stays() {
     let stream = shown();
     let mut way: Vec<&str> = stream
         .lines()
-        .filter(|line| line.contains("req=pedido-de-marie"))
+        .filter(|line| line.contains(" req_cliente=pedido-de-marie "))
         .filter_map(|line| line.find("INFO:").map(|start| &line[start..]))
         .collect();
     // The engine shows the lines of one container after those of the other.
@@ -236,7 +236,7 @@ fn one_log_stream_shows_a_request_in_both_services_and_the_data_stays() {
     let is_of = |line: &&str, service: &str| line.contains(&format!("Z:{service}:"));
     assert!(way.iter().filter(|line| is_of(line, COORDINATOR)).count() >= 3, "{way:?}");
     assert!(way.iter().filter(|line| is_of(line, SCHEDULER)).count() >= 5, "{way:?}");
-    assert!(stream.contains(r#""req":"pedido-de-marie""#), "the audit record is in the stream too");
+    assert!(stream.contains(r#""req_cliente":"pedido-de-marie""#), "the audit record is in the stream too");
     let first = way.iter().find(|line| is_of(line, SCHEDULER)).unwrap();
     assert!(first.contains("Requisição recebida para POST /agendamentos"), "{way:?}");
     assert_whole_lines_once(&project);

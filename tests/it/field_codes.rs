@@ -155,6 +155,11 @@ fn of_locks() -> Vec<Case> {
         post("/lote", json!({"operacoes": [{"op": 1}]}), &[("op", "tipo_errado")]),
         post("/lote", json!({"operacoes": [{"op": "x"}]}), &[("op", "invalido")]),
         post("/lote", json!({"operacoes": [{"op": "lock", "recurso": "a", "req": "é"}]}), &[("req", "invalido")]),
+        post(
+            "/lote",
+            json!({"operacoes": [{"op": "lock", "recurso": "a", "req_cliente": "b"}]}),
+            &[("req_cliente", "invalido")],
+        ),
         get("/locks?limite=1001", &[("limite", "numero_invalido")]),
     ]
 }

@@ -24,7 +24,7 @@ const BOOKING: [(&str, &str); 10] = [
     ("coordenador.log", "Recebido pedido de unlock para recurso R. Lock liberado."),
 ];
 
-/// Books a slot in a request with this identifier.
+/// Books a slot in a request for which its client chose this identifier.
 fn book(url: &str, id: &str, scientist: i64, start: &str) -> u16 {
     let body = Asked::by(scientist, start).body().to_string();
     let answer =
@@ -94,7 +94,7 @@ fn a_booking_is_told_in_both_formats_of_the_log() {
         let records: Vec<&Value> = objects.iter().filter(|object| object["level"] == "AUDIT").collect();
         assert_eq!(records.len(), 1, "{format}: {found:?}");
         assert_eq!(records[0]["details"]["cientista_id"], 7);
-        assert!(objects.iter().all(|object| object["req"] == "r-1" && object["linha"].as_u64() > Some(0)));
+        assert!(objects.iter().all(|object| object["req_cliente"] == "r-1" && object["linha"].as_u64() > Some(0)));
         let granted = &objects.iter().find(|object| object["msg"].as_str().unwrap_or("").starts_with("Lock conc"));
         assert_eq!(granted.unwrap()["token"], 1, "{format}");
         // For people, it is the same story, as a problem's `instance` names it.

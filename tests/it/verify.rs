@@ -476,7 +476,7 @@ fn the_example_has_a_usage_text_reads_standard_input_and_has_the_same_limit_for_
                  \"service\":\"a\",\"details\":{{\"x\":\"{}\"}}",
                 "x".repeat(fill)
             );
-            sctec::audit::chain::ChainHead::genesis("abc").append(open, "r", &Caller::service("servico-agendamento"))
+            sctec::audit::chain::ChainHead::genesis("abc").append(open, None, &Caller::service("servico-agendamento"))
         };
         let line = line(length - line(0).len());
         assert_eq!(line.len(), length);

@@ -13,6 +13,7 @@ use super::*;
 use crate::access::Caller;
 use crate::audit::chain::ChainHead;
 use crate::audit::files;
+use crate::http::request_id::RequestId;
 
 /// Records in memory, and the last one noted as exported.
 #[derive(Clone)]
@@ -25,7 +26,13 @@ impl List {
     fn of(records: usize) -> Self {
         let mut head = ChainHead::genesis("abc");
         let lines = (0..records)
-            .map(|index| head.append(format!("{{\"n\":\"{}\"", "x".repeat(index % 50)), "r", &Caller::service("x")))
+            .map(|index| {
+                head.append(
+                    format!("{{\"n\":\"{}\"", "x".repeat(index % 50)),
+                    Some(&RequestId::of_test("r")),
+                    &Caller::service("x"),
+                )
+            })
             .collect();
         Self { lines: Arc::new(Mutex::new(lines)), noted: Arc::default() }
     }
@@ -307,7 +314,13 @@ fn a_power_failure_that_left_holes_is_filled_in_and_a_change_is_not() {
 fn a_database_that_was_altered_is_not_exported_and_the_right_one_is_blamed() {
     for alter in [
         (|lines: &mut Vec<String>| lines[2] = lines[2].replace("\"r\"", "\"s\"")) as fn(&mut Vec<String>),
-        |lines| lines[2] = ChainHead::genesis("other").append("{\"n\":\"\"".to_owned(), "r", &Caller::service("x")),
+        |lines| {
+            lines[2] = ChainHead::genesis("other").append(
+                "{\"n\":\"\"".to_owned(),
+                Some(&RequestId::of_test("r")),
+                &Caller::service("x"),
+            );
+        },
         |lines| lines.swap(2, 3),
     ] {
         // The file has the records already, so they show which side was altered.

@@ -34,7 +34,7 @@ pub struct Wanted {
     pub slot: Option<Timestamp>,
     /// This `telescopio`.
     pub telescope: Option<String>,
-    /// This `req`.
+    /// This `req` or this `req_cliente`.
     pub request: Option<String>,
     /// This `autor`.
     pub author: Option<String>,
@@ -60,28 +60,32 @@ pub struct Filter {
     slot: Option<SlotLook>,
 }
 
-/// A quick check of a line's bytes for one field and its value.
+/// A quick check of a line's bytes for a value of one of these fields.
 #[derive(Clone, Debug)]
 struct FieldLook {
-    key: Finder<'static>,
+    keys: Vec<Finder<'static>>,
     value: Vec<u8>,
     is_number: bool,
 }
 
 impl FieldLook {
     fn number(name: &str, value: i64) -> Self {
-        Self { key: key_finder(name), value: value.to_string().into_bytes(), is_number: true }
+        Self { keys: vec![key_finder(name)], value: value.to_string().into_bytes(), is_number: true }
     }
 
     /// `None` for a text that JSON may write in several ways.
-    fn text(name: &str, value: &str) -> Option<Self> {
+    fn text(names: &[&str], value: &str) -> Option<Self> {
         let plain = value.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'));
-        plain.then(|| Self { key: key_finder(name), value: format!("\"{value}\"").into_bytes(), is_number: false })
+        plain.then(|| Self {
+            keys: names.iter().copied().map(key_finder).collect(),
+            value: format!("\"{value}\"").into_bytes(),
+            is_number: false,
+        })
     }
 
     fn may_be_in(&self, line: &[u8]) -> bool {
-        values_of(&self.key, line)
-            .any(|found| if self.is_number { self.may_be_number(found) } else { found.starts_with(&self.value) })
+        let mut found = self.keys.iter().flat_map(|key| values_of(key, line));
+        found.any(|found| if self.is_number { self.may_be_number(found) } else { found.starts_with(&self.value) })
     }
 
     /// Without a fraction, an exponent or a negative zero, an integer is written in exactly one way.
@@ -154,10 +158,10 @@ impl Filter {
         let fields = [
             booking.map(|id| FieldLook::number("agendamento_id", id)),
             scientist.map(|id| FieldLook::number("cientista_id", id)),
-            telescope.as_ref().and_then(|code| FieldLook::text("telescopio", code)),
-            request.as_ref().and_then(|id| FieldLook::text("req", id)),
-            author.as_ref().and_then(|name| FieldLook::text("autor", name)),
-            ip.and_then(|ip| FieldLook::text("ip", &ip.to_string())),
+            telescope.as_ref().and_then(|code| FieldLook::text(&["telescopio"], code)),
+            request.as_ref().and_then(|id| FieldLook::text(&["req", "req_cliente"], id)),
+            author.as_ref().and_then(|name| FieldLook::text(&["autor"], name)),
+            ip.and_then(|ip| FieldLook::text(&["ip"], &ip.to_string())),
         ];
         let micros = |at: Timestamp| at.micros().to_string();
         Self {
@@ -229,7 +233,7 @@ impl Filter {
             }
         }
         let differs = |field, wanted: &Option<String>| wanted.as_ref().is_some_and(|wanted| text(field) != **wanted);
-        if differs(record.req, request)
+        if (differs(record.req, request) && differs(record.req_cliente, request))
             || differs(record.autor, author)
             || differs(record.ip, &ip.map(|ip| ip.to_string()))
         {

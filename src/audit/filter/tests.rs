@@ -7,6 +7,7 @@ use crate::access::Caller;
 use crate::agenda::{Booking, Scientist, SlotRange, Status};
 use crate::audit::chain;
 use crate::audit::record::{Event, LEVEL};
+use crate::http::request_id::RequestId;
 
 fn instant(text: &str) -> Timestamp {
     Timestamp::parse_rfc3339(text).unwrap()
@@ -227,7 +228,7 @@ prop_compose! {
         } else {
             Event::BookingCancelled { booking: &booking, scientist_name: &scientist.name, token }
         };
-        let line = chain::ChainHead::genesis("abc").append(event.open_json(at), "6b1f-2a", &Caller::anonymous("192.0.2.10:1".parse().unwrap())).into_bytes();
+        let line = chain::ChainHead::genesis("abc").append(event.open_json(at), Some(&RequestId::of_test("6b1f-2a")), &Caller::anonymous("192.0.2.10:1".parse().unwrap())).into_bytes();
         Made { line, at, event: event.event_type(), scientist: scientist_id, booking: id }
     }
 }

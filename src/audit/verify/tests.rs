@@ -5,6 +5,7 @@ use crate::access::Caller;
 use crate::agenda::{Booking, Scientist, SlotRange, Status};
 use crate::audit::chain::ChainHead;
 use crate::audit::record::{Event, Process};
+use crate::http::request_id::RequestId;
 use crate::time::Timestamp;
 
 const IDENTITY: &str = "5f2d7c0be14a4b6c9d3e8f7a6b5c4d3e";
@@ -44,7 +45,9 @@ fn trail(records: usize) -> (Vec<Vec<u8>>, ChainHead) {
             1 => Event::BookingCancelled { booking: &booking, scientist_name: &scientist.name, token: None },
             _ => Event::ServiceStarted(&process),
         };
-        let mut line = head.append(event.open_json(start), "6b1f-2a", &Caller::service("x")).into_bytes();
+        let mut line = head
+            .append(event.open_json(start), Some(&RequestId::of_test("6b1f-2a")), &Caller::service("x"))
+            .into_bytes();
         line.push(b'\n');
         line
     });
@@ -242,7 +245,7 @@ fn each_kind_of_damage_is_reported_as_its_kind() {
     }
     // Fields in another order, with a right hash.
     let reordered = ChainHead { seq: 2, hash: String::from_utf8(Link::of(third).unwrap().prev.to_vec()).unwrap() }
-        .append("{\"level\":\"AUDIT\",\"timestamp_utc\":\"2025-10-26T18:00:05.123456Z\",\"event_type\":\"A\",\"service\":\"a\",\"details\":{}".to_owned(), "a", &Caller::service("x"));
+        .append("{\"level\":\"AUDIT\",\"timestamp_utc\":\"2025-10-26T18:00:05.123456Z\",\"event_type\":\"A\",\"service\":\"a\",\"details\":{}".to_owned(), Some(&RequestId::of_test("a")), &Caller::service("x"));
     assert_eq!(verify(Vec::new(), &with_third(&[reordered.as_bytes(), b"\n"].concat())).verdict, Verdict::Tampered);
 }
 
@@ -253,7 +256,9 @@ fn a_rewritten_trail_is_found_only_with_a_head() {
     let bodies = lines.iter().map(|line| {
         let link = Link::of(&line[..line.len() - 1]).unwrap();
         let body = String::from_utf8(link.body.to_vec()).unwrap();
-        let mut line = forged.append(body.replace("4711", "4712"), "6b1f-2a", &Caller::service("x")).into_bytes();
+        let mut line = forged
+            .append(body.replace("4711", "4712"), Some(&RequestId::of_test("6b1f-2a")), &Caller::service("x"))
+            .into_bytes();
         line.push(b'\n');
         line
     });

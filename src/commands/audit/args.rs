@@ -79,8 +79,9 @@ pub struct AuditArgs {
     /// Only this `telescopio`
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub telescope: Option<String>,
-    /// Show everything about this request: its audit records and the log lines of both services, in order of time. With a FILE,
-    /// --format, --bom, --count, --last, --reverse, --follow or a filter other than --since and --until: only its audit records
+    /// Show everything about this request: its audit records and the log lines of both services, in order of time. ID is the
+    /// identifier that the service gave the request, or the one that its client chose. With a FILE, --format, --bom, --count,
+    /// --last, --reverse, --follow or a filter other than --since and --until: only its audit records
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub req: Option<String>,
     /// Only what this principal asked for (autor), for example anonimo

@@ -22,7 +22,7 @@ const TABLE_ROWS: usize = 100_000;
 const WRITE_BYTES: usize = 64 * 1024;
 
 /// New columns come last: a spreadsheet may refer to columns by their position.
-const CSV_HEADER: [&str; 29] = [
+const CSV_HEADER: [&str; 30] = [
     "seq",
     "timestamp_utc",
     "event_type",
@@ -52,6 +52,7 @@ const CSV_HEADER: [&str; 29] = [
     "recurso",
     "dono",
     "estado_anterior",
+    "req_cliente",
 ];
 /// How many columns a table has that is not on a terminal: the first ones of a [`Row`].
 const TABLE_COLUMNS: usize = COLUMNS - 1;
@@ -248,6 +249,7 @@ fn write_csv<W: Write>(csv: &mut csv::Writer<W>, record: &Record<'_>, details: &
         details.recurso,
         details.dono,
         details.estado_anterior,
+        record.req_cliente,
     ];
     for field in fields {
         csv.write_field(cell(field).as_bytes())?;

@@ -10,6 +10,7 @@ use crate::batch;
 use crate::coordinator::protocol::Operation;
 use crate::coordinator::protocol::answers::Answer;
 use crate::coordinator::table::{LeaseId, Release};
+use crate::http::request_id::RequestId;
 
 /// The end of the queue of unlocks into which a lease goes that no caller takes.
 pub type Unlocks = Arc<batch::Sender<Ask>>;
@@ -20,7 +21,7 @@ pub type Reply = Result<Answered, String>;
 /// One operation, and the caller of its answer.
 pub struct Ask {
     /// The request that caused it.
-    pub req: String,
+    pub req: RequestId,
     /// The operation.
     pub operation: Operation,
     /// When the caller gives up.
@@ -31,7 +32,7 @@ pub struct Ask {
 
 impl Ask {
     /// The unlock of a lease that no caller will use. It is sent once: if that fails, the lease expires by itself.
-    pub fn unlock_of(req: String, lease: LeaseId) -> Self {
+    pub fn unlock_of(req: RequestId, lease: LeaseId) -> Self {
         let operation = Operation::Unlock(Release::ById { lease, retention: Duration::ZERO });
         Self { req, operation, until: Instant::now() + EXCHANGE_TIMEOUT, reply: None }
     }
@@ -48,14 +49,14 @@ pub struct Answered {
     /// `None` once it was taken.
     answer: Option<Answer>,
     sent_at: Instant,
-    req: String,
+    req: RequestId,
     /// `None` where the answer has no lease.
     unlocks: Option<Unlocks>,
 }
 
 impl Answered {
     /// The answer to an operation that the request `req` caused and that was sent at `sent_at`.
-    pub fn new(answer: Answer, sent_at: Instant, req: String, unlocks: Option<Unlocks>) -> Self {
+    pub fn new(answer: Answer, sent_at: Instant, req: RequestId, unlocks: Option<Unlocks>) -> Self {
         Self { answer: Some(answer), sent_at, req, unlocks }
     }
 
@@ -70,7 +71,7 @@ impl Drop for Answered {
     fn drop(&mut self) {
         if let (Some(Answer::Lease(lease)), Some(unlocks)) = (&self.answer, &self.unlocks) {
             // The queue's task ends only with the client.
-            let _ = unlocks.send(Ask::unlock_of(std::mem::take(&mut self.req), lease.trava_id));
+            let _ = unlocks.send(Ask::unlock_of(self.req.clone(), lease.trava_id));
         }
     }
 }

@@ -12,13 +12,14 @@ use super::transport::{EXCHANGE_TIMEOUT, Transport};
 use crate::batch;
 use crate::coordinator::protocol::Operation;
 use crate::coordinator::protocol::batch::BatchWriter;
+use crate::http::request_id::RequestId;
 
 /// Has `operation` sent with the next batch, and waits for its answer, [`EXCHANGE_TIMEOUT`] at the most.
-pub async fn ask(asks: &batch::Sender<Ask>, req: &str, operation: Operation) -> Reply {
+pub async fn ask(asks: &batch::Sender<Ask>, req: &RequestId, operation: Operation) -> Reply {
     let (reply, mut answer) = oneshot::channel();
     let gone = || "a tarefa do coordenador terminou".to_owned();
     let until = Instant::now() + EXCHANGE_TIMEOUT;
-    asks.send(Ask { req: req.to_owned(), operation, until, reply: Some(reply) }).map_err(|_| gone())?;
+    asks.send(Ask { req: req.clone(), operation, until, reply: Some(reply) }).map_err(|_| gone())?;
     if let Ok(answered) = tokio::time::timeout_at(until.into(), &mut answer).await {
         return answered.map_err(|_| gone())?;
     }

@@ -33,6 +33,7 @@ use crate::coordinator::protocol::answers::Answer;
 use crate::coordinator::protocol::replies::{BusyReply, LeaseReply, ProblemReply, ReleasedReply};
 use crate::coordinator::protocol::{Operation, TOKEN_MAX, TOO_FAR};
 use crate::coordinator::table::{Acquire, LeaseId, Release};
+use crate::http::request_id::RequestId;
 use rust_i18n::t;
 
 /// The name of the request, and with the owner of the resource, whose lock shows whether tokens are acceptable again.
@@ -44,7 +45,7 @@ const PROBE_TTL: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct LockRequest<'a> {
     /// The request that needs it, for the coordinator's log.
-    pub request_id: &'a str,
+    pub request_id: &'a RequestId,
     /// The resources: all of them are locked, or none.
     pub resources: Vec<String>,
     /// The lease's life.
@@ -196,10 +197,16 @@ impl Client {
     }
 
     /// The lease, if its token is larger than `seen`; else it is given back.
-    fn checked(&self, request_id: &str, lease: &LeaseReply, seen: u64, deadline: Instant) -> Result<Lease, LockError> {
+    fn checked(
+        &self,
+        request_id: &RequestId,
+        lease: &LeaseReply,
+        seen: u64,
+        deadline: Instant,
+    ) -> Result<Lease, LockError> {
         let LeaseReply { trava_id: id, token, .. } = *lease;
         if token <= seen || token >= TOKEN_MAX {
-            let _ = self.unlocks.send(Ask::unlock_of(request_id.to_owned(), id));
+            let _ = self.unlocks.send(Ask::unlock_of(request_id.clone(), id));
             let reason = format!("a trava veio com o token {token}, e teria de ser maior que {seen} e menor que 2^53");
             return Err(self.no_token(reason));
         }
@@ -218,7 +225,7 @@ impl Client {
     ///
     /// # Errors
     /// In words, when the coordinator does not confirm it: the lease then expires by itself.
-    pub async fn unlock(&self, request_id: &str, lease: &Lease, retention: Duration) -> Result<Unlocked, String> {
+    pub async fn unlock(&self, request_id: &RequestId, lease: &Lease, retention: Duration) -> Result<Unlocked, String> {
         let operation = Operation::Unlock(Release::ById { lease: lease.id, retention });
         let (answer, _) = ask(&self.unlocks, request_id, operation).await?.take();
         match answer {
@@ -249,15 +256,16 @@ impl Client {
         answered.map_err(|not_ready| not_ready.and(format!("no último pedido de trava: {token_fault}")))?;
         // Only a lock that is granted shows whether that is mended. The lock is asked for here, because no booking comes while
         // the service says that it is not ready.
+        let request_id = RequestId::parse(PROBE).expect("it has letters");
         let probe = LockRequest {
-            request_id: PROBE,
+            request_id: &request_id,
             resources: vec![format!("{PROBE}-{}", self.owner)],
             ttl: PROBE_TTL,
             wait: Duration::ZERO,
             despite_retention: false,
         };
         match self.lock(probe).await {
-            Ok(lease) => Ok(self.unlock(PROBE, &lease, Duration::ZERO).await.map(drop)?),
+            Ok(lease) => Ok(self.unlock(&request_id, &lease, Duration::ZERO).await.map(drop)?),
             Err(LockError::Unavailable(reason)) => Err(reason.into()),
             Err(LockError::Grace { left }) => Err(NotReady::in_grace(left)),
             // The lock of the probe before this one, which is not given back yet.

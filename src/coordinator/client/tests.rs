@@ -17,6 +17,7 @@ use crate::coordinator::protocol::Operation;
 use crate::coordinator::table::{Acquire, Release};
 use crate::coordinator::{self, Config};
 use crate::http::client::{Limits, Security, Session, Url};
+use crate::http::request_id::RequestId;
 use crate::logging;
 
 const TTL: Duration = Duration::from_secs(20);
@@ -64,7 +65,15 @@ impl Coordinator {
 
 async fn lock(client: &Client, resource: &str, wait: Duration) -> Result<Lease, LockError> {
     let resources = vec![resource.to_owned()];
-    client.lock(LockRequest { request_id: "r-1", resources, ttl: TTL, wait, despite_retention: false }).await
+    client
+        .lock(LockRequest {
+            request_id: &RequestId::of_test("r-1"),
+            resources,
+            ttl: TTL,
+            wait,
+            despite_retention: false,
+        })
+        .await
 }
 
 /// Room for waiting exchanges, and the unlocks that they cause.
@@ -87,7 +96,7 @@ async fn a_lock_that_waits_two_seconds_delays_no_other_lock_and_no_unlock() {
     for number in 0..20 {
         let asked = Instant::now();
         let lease = lock(&client, &format!("other-{number}"), Duration::ZERO).await.unwrap();
-        assert_eq!(client.unlock("r-1", &lease, Duration::ZERO).await, Ok(Unlocked::Freed));
+        assert_eq!(client.unlock(&RequestId::of_test("r-1"), &lease, Duration::ZERO).await, Ok(Unlocked::Freed));
         longest = longest.max(asked.elapsed());
     }
     assert!(!waiting.is_finished() && begun.elapsed() < WAIT, "all of them while the other one waited");
@@ -96,7 +105,7 @@ async fn a_lock_that_waits_two_seconds_delays_no_other_lock_and_no_unlock() {
     let refused = waiting.await.unwrap();
     assert!(matches!(&refused, Err(LockError::Busy { resource }) if resource == "held"), "{refused:?}");
     assert!((WAIT..WAIT + EXCHANGE_TIMEOUT).contains(&begun.elapsed()), "{:?}", begun.elapsed());
-    assert_eq!(client.unlock("r-1", &held, Duration::ZERO).await, Ok(Unlocked::Freed));
+    assert_eq!(client.unlock(&RequestId::of_test("r-1"), &held, Duration::ZERO).await, Ok(Unlocked::Freed));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,7 +118,7 @@ async fn a_lease_lives_its_whole_ttl_after_a_wait() {
     coordinator.wait_for_queue("X", 1).await;
     tokio::time::sleep(pause).await;
     let freed = Instant::now();
-    client.unlock("r-1", &held, Duration::ZERO).await.unwrap();
+    client.unlock(&RequestId::of_test("r-1"), &held, Duration::ZERO).await.unwrap();
     let (lease, heard) = waiting.await.unwrap();
     let lease = lease.unwrap();
     assert!(lease.token > held.token);
@@ -128,7 +137,7 @@ async fn a_caller_that_gives_up_frees_its_place_and_gets_no_lease() {
     coordinator.wait_for_queue("X", 1).await;
     waiting.abort();
     coordinator.wait_for_queue("X", 0).await;
-    client.unlock("r-1", &held, Duration::ZERO).await.unwrap();
+    client.unlock(&RequestId::of_test("r-1"), &held, Duration::ZERO).await.unwrap();
     lock(&client, "X", Duration::ZERO).await.unwrap();
 }
 
@@ -147,7 +156,7 @@ async fn a_lease_that_arrived_for_a_caller_that_gave_up_is_given_back() {
         despite_retention: false,
     };
     let (reply, answer) = oneshot::channel();
-    place.run("r-1".to_owned(), acquire, reply).await;
+    place.run(RequestId::of_test("r-1"), acquire, reply).await;
     assert!(lock(&coordinator.client(), "X", Duration::ZERO).await.is_err(), "it was granted");
     drop(answer);
     let mut batch = Vec::new();

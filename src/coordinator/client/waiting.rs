@@ -27,6 +27,7 @@ use super::transport::{EXCHANGE_TIMEOUT, Transport, not_served, read_whole};
 use crate::coordinator::protocol::Operation;
 use crate::coordinator::protocol::batch::BatchWriter;
 use crate::coordinator::table::Acquire;
+use crate::http::request_id::RequestId;
 use crate::time::millis;
 
 /// Exchanges that wait at once: each is a connection at the coordinator, which has thousands for all its clients.
@@ -71,14 +72,14 @@ impl Waiting {
 
 impl Place {
     /// Asks for a lock that the request `req` needs, and waits for it.
-    pub async fn ask(self, req: &str, acquire: Acquire) -> Reply {
+    pub async fn ask(self, req: &RequestId, acquire: Acquire) -> Reply {
         let (reply, answer) = oneshot::channel();
-        tokio::spawn(self.run(req.to_owned(), acquire, reply));
+        tokio::spawn(self.run(req.clone(), acquire, reply));
         answer.await.unwrap_or_else(|_| Err("a tarefa do coordenador terminou".to_owned()))
     }
 
     /// The task: it ends with the answer, or when the caller has gone.
-    pub(super) async fn run(self, req: String, acquire: Acquire, mut reply: oneshot::Sender<Reply>) {
+    pub(super) async fn run(self, req: RequestId, acquire: Acquire, mut reply: oneshot::Sender<Reply>) {
         tokio::select! {
             biased;
             // A caller that has given up drops the answer, and so gives its lease back.
@@ -87,7 +88,7 @@ impl Place {
         }
     }
 
-    async fn exchange(&self, req: &str, mut acquire: Acquire) -> Reply {
+    async fn exchange(&self, req: &RequestId, mut acquire: Acquire) -> Reply {
         let sent_at = Instant::now();
         let (wait_ends, limit) = (sent_at + acquire.wait, acquire.wait + EXCHANGE_TIMEOUT);
         let tries = async {
@@ -101,7 +102,7 @@ impl Place {
                 match read_whole(head).await {
                     Ok((_, body)) => {
                         let answer = exchange::read_one(&body, &operation)?;
-                        return Ok(Answered::new(answer, sent_at, req.to_owned(), Some(Arc::clone(&self.unlocks))));
+                        return Ok(Answered::new(answer, sent_at, req.clone(), Some(Arc::clone(&self.unlocks))));
                     }
                     Err(reason) if tries == 0 => return Err(reason),
                     Err(_) => {}
@@ -113,7 +114,7 @@ impl Place {
     }
 
     /// Sends the operation, and reads the head of its answer.
-    async fn head(&self, req: &str, operation: &Operation) -> Result<Response<Incoming>, String> {
+    async fn head(&self, req: &RequestId, operation: &Operation) -> Result<Response<Incoming>, String> {
         let transport = &self.transport;
         let mut batch = BatchWriter::default();
         batch.add(req, operation);

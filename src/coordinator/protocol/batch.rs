@@ -15,7 +15,7 @@ use crate::http::unknown::Unknown;
 use crate::http::wrong::{FieldCode, Wrong};
 
 /// The fields of an entry besides its operation's own, as [`Operation::read`] is told of them.
-const ENTRY_FIELDS: &str = ", op, req";
+const ENTRY_FIELDS: &str = ", op, req, req_cliente";
 
 /// Writes a batch, entry by entry.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ impl BatchWriter {
     }
 
     /// Adds an operation that the request `req` caused.
-    pub fn add(&mut self, req: &str, operation: &Operation) {
+    pub fn add(&mut self, req: &RequestId, operation: &Operation) {
         self.body.extend_from_slice(if self.count == 0 { b"{\"operacoes\":[" } else { b"," });
         self.count += 1;
         // A struct of texts, numbers and lists: serialising it to memory cannot fail.
@@ -89,6 +89,11 @@ impl<'a> Entry<'a> {
         let not_one = "deve ter de 1 a 64 caracteres de A–Z a–z 0–9 . _ -, e uma letra ou um algarismo";
         let read = |text: String| RequestId::parse(&text).ok_or_else(|| wrong("req", not_one));
         let req = text(&mut fields, "req")?.map(read).transpose()?;
+        let req = match (req, text(&mut fields, "req_cliente")?) {
+            (Some(req), Some(chosen)) => Some(req.beside(&chosen).ok_or_else(|| wrong("req_cliente", not_one))?),
+            (None, Some(_)) => return Err(wrong("req_cliente", "só pode vir ao lado de req")),
+            (req, None) => req,
+        };
         Ok(Self { req, fields })
     }
 
@@ -156,11 +161,15 @@ mod tests {
         })
     }
 
+    fn request() -> RequestId {
+        RequestId::of_test("req-1").beside("clique-7").unwrap()
+    }
+
     fn written(operations: &[Operation]) -> Bytes {
         let mut batch = BatchWriter::default();
         for operation in operations {
             assert!(batch.has_room());
-            batch.add("req-1", operation);
+            batch.add(&request(), operation);
         }
         batch.finish()
     }
@@ -190,7 +199,7 @@ mod tests {
         assert_eq!(entries.len(), operations.len());
         for (operation, raw) in operations.iter().zip(entries) {
             let entry = Entry::read(raw).unwrap();
-            assert_eq!(entry.req.as_deref(), Some("req-1"));
+            assert_eq!(entry.req.as_ref(), Some(&request()));
             assert_eq!(entry.operation(&mut strict).unwrap(), *operation);
         }
     }
@@ -209,7 +218,7 @@ mod tests {
         });
         let mut batch = BatchWriter::default();
         while batch.has_room() {
-            batch.add(&"r".repeat(64), &longest);
+            batch.add(&RequestId::of_test(&"r".repeat(64)).beside(&"c".repeat(64)).unwrap(), &longest);
         }
         let body = batch.finish();
         assert!((BODY_BYTES..=LARGE_BODY_MAX).contains(&body.len()), "{}", body.len());

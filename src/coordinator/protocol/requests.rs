@@ -10,6 +10,7 @@ use super::names::{WrittenLease, checked_name, checked_resource, checked_resourc
 use crate::coordinator::table::{Acquire, LeaseId, Release};
 use crate::http::fields::Fields;
 use crate::http::problem::FieldError;
+use crate::http::request_id::RequestId;
 use crate::http::unknown::Unknown;
 use crate::http::wrong::FieldCode;
 use crate::time::millis;
@@ -67,33 +68,42 @@ impl Operation {
         }
     }
 
-    /// The operation as an entry of a batch, caused by the request `req`.
-    pub(super) fn written<'a>(&'a self, req: &'a str) -> Written<'a> {
+    /// The operation as an entry of a batch, caused by that request.
+    pub(super) fn written<'a>(&'a self, request: &'a RequestId) -> Written<'a> {
+        let by = By { req: request, req_cliente: request.client() };
         match self {
-            Self::Lock(request) => Written::Lock {
-                req,
-                recursos: &request.resources,
-                dono: request.owner.as_deref(),
-                pedido_id: request.request_id.as_deref(),
-                ttl_ms: millis(request.ttl),
-                espera_ms: millis(request.wait),
-                token_minimo: request.min_token,
-                apesar_da_retencao: request.despite_retention,
+            Self::Lock(lock) => Written::Lock {
+                by,
+                recursos: &lock.resources,
+                dono: lock.owner.as_deref(),
+                pedido_id: lock.request_id.as_deref(),
+                ttl_ms: millis(lock.ttl),
+                espera_ms: millis(lock.wait),
+                token_minimo: lock.min_token,
+                apesar_da_retencao: lock.despite_retention,
             },
             Self::Renew { lease, ttl } => {
-                Written::Renew { req, trava_id: WrittenLease(*lease), ttl_ms: ttl.map(millis) }
+                Written::Renew { by, trava_id: WrittenLease(*lease), ttl_ms: ttl.map(millis) }
             }
             Self::Unlock(Release::ById { lease, retention }) => Written::Unlock {
-                req,
+                by,
                 trava_id: Some(WrittenLease(*lease)),
                 recurso: None,
                 retencao_ms: millis(*retention),
             },
             Self::Unlock(Release::ByName { resource, retention }) => {
-                Written::Unlock { req, trava_id: None, recurso: Some(resource), retencao_ms: millis(*retention) }
+                Written::Unlock { by, trava_id: None, recurso: Some(resource), retencao_ms: millis(*retention) }
             }
         }
     }
+}
+
+/// The request that caused an operation.
+#[derive(Serialize)]
+pub(super) struct By<'a> {
+    req: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    req_cliente: Option<&'a str>,
 }
 
 /// An entry of a batch, as a client writes it.
@@ -101,7 +111,8 @@ impl Operation {
 #[serde(tag = "op", rename_all = "lowercase")]
 pub(super) enum Written<'a> {
     Lock {
-        req: &'a str,
+        #[serde(flatten)]
+        by: By<'a>,
         recursos: &'a [Arc<str>],
         #[serde(skip_serializing_if = "Option::is_none")]
         dono: Option<&'a str>,
@@ -114,13 +125,15 @@ pub(super) enum Written<'a> {
         apesar_da_retencao: bool,
     },
     Renew {
-        req: &'a str,
+        #[serde(flatten)]
+        by: By<'a>,
         trava_id: WrittenLease,
         #[serde(skip_serializing_if = "Option::is_none")]
         ttl_ms: Option<u64>,
     },
     Unlock {
-        req: &'a str,
+        #[serde(flatten)]
+        by: By<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
         trava_id: Option<WrittenLease>,
         #[serde(skip_serializing_if = "Option::is_none")]

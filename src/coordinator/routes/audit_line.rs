@@ -18,6 +18,8 @@ struct Record<'a> {
     service: &'a str,
     details: Details<'a>,
     req: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    req_cliente: Option<&'a str>,
     autor: String,
     ip: Option<IpAddr>,
 }
@@ -61,6 +63,7 @@ pub fn line(event: &str, at: Timestamp, target: &ForceTarget, order: &Order) -> 
             ip: order.cause.caller.ip,
         },
         req: &order.cause.request_id,
+        req_cliente: order.cause.request_id.client(),
         autor: order.cause.caller.author.to_string(),
         ip: order.cause.caller.ip,
     };

@@ -85,7 +85,7 @@ impl Service {
 
     /// A logger for one request.
     pub fn request_log(&self, id: &RequestId) -> Logger {
-        self.desk.journal.log.new(o!("req" => id.clone()))
+        self.desk.journal.log.new(o!(id.clone()))
     }
 
     /// The wall-clock instant that is `span` from now, for people.

@@ -78,7 +78,7 @@ impl<H> Site<H> {
         }
         let detail = "Todas as conexões do serviço estão em uso; tente de novo em instantes.";
         let problem = Problem::new(kind::NO_PLACE, detail).retry_after_s(1);
-        let word = farewell::word(&problem, &self.ids.next(), self.clock.now());
+        let word = farewell::word(&problem, &self.ids.next_alone(), self.clock.now());
         farewell::say(&mut Stream::new(stream), &word, true).await;
     }
 }
@@ -297,8 +297,8 @@ impl<H: Handler> Connection<H> {
         if let Some(reason) = Reason::of(problem.kind()) {
             self.visit.turn_away(reason);
         }
-        let id = self.site.ids.next();
-        log_problem(&self.site.log.new(o!("req" => id.clone())), &problem);
+        let id = self.site.ids.next_alone();
+        log_problem(&self.site.log.new(o!(id.clone())), &problem);
         farewell::say(&mut io, &farewell::word(&problem, &id, self.site.clock.now()), false).await;
     }
 
@@ -307,8 +307,8 @@ impl<H: Handler> Connection<H> {
         let answering = Answering::begin(&self.activity);
         let turn = Turn::begin(&self.visit);
         let (head, body) = request.into_parts();
-        let id = self.site.ids.choose(&head.headers);
-        let log = self.site.log.new(o!("req" => id.clone()));
+        let id = self.site.ids.next(&head.headers);
+        let log = self.site.log.new(o!(id.clone()));
         let body = Arriving::new(body, self.site.stop.begun.clone(), Arc::clone(&self.visit));
         let mut request = Request {
             head,
@@ -335,9 +335,7 @@ impl<H: Handler> Connection<H> {
         if response.status() != StatusCode::REQUEST_TIMEOUT {
             body::discard(&request.head.headers, &mut request.body).await;
         }
-        if let Ok(id) = HeaderValue::from_str(&id) {
-            response.headers_mut().insert("x-request-id", id);
-        }
+        id.write_to(response.headers_mut());
         if let Some(date) = http_date(self.site.clock.now()) {
             response.headers_mut().insert(DATE, date);
         }

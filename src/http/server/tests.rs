@@ -117,11 +117,16 @@ async fn a_panic_while_answering_is_a_500_that_is_logged_once_and_the_connection
         let answer = get(&mut stream, path).await;
         assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
         assert!(answer.contains("application/problem+json") && answer.contains("\"erro_interno\""), "{answer}");
-        assert!(answer.contains(&format!("urn:sctec:req:meu{}", &path[1..])), "{answer}");
+        assert!(answer.contains(&format!("x-client-request-id: meu{}\r\n", &path[1..])), "{answer}");
+        let id = answer.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap();
+        assert!(answer.contains(&format!("\"urn:sctec:req:{id}\"")), "{answer}");
         assert!(!answer.contains(words), "what went wrong is for the log: {answer}");
         let logged = server.logged(words);
         assert_eq!(logged.len(), 1, "{logged:?}");
-        assert!(logged[0].starts_with("ERROR:") && logged[0].contains(&format!("req=meu{}", &path[1..])), "{logged:?}");
+        assert!(
+            logged[0].starts_with("ERROR:") && logged[0].contains(&format!(" req={id} req_cliente=meu{} ", &path[1..])),
+            "{logged:?}"
+        );
     }
     assert!(get(&mut stream, "/").await.starts_with("HTTP/1.1 200 "));
 }
@@ -136,7 +141,7 @@ async fn a_panic_in_a_stream_ends_the_stream_and_is_logged_once() {
     assert_eq!(said.matches("event: a").count(), 2, "{said}");
     let logged = server.logged("nothing is left");
     assert_eq!(logged.len(), 1, "{logged:?}");
-    assert!(logged[0].starts_with("ERROR:") && logged[0].contains("req=fluxo-1"), "{logged:?}");
+    assert!(logged[0].starts_with("ERROR:") && logged[0].contains(" req_cliente=fluxo-1 "), "{logged:?}");
 }
 
 #[tokio::test]

@@ -118,7 +118,7 @@ mod tests {
             cientista_id: 7,
             codigo: "recurso_ocupado",
             utc: String::new(),
-            req: RequestId::parse("1-1").unwrap(),
+            req: RequestId::of_test("1-1"),
         };
         contests.note(&contested(telescope), start, refused);
     }

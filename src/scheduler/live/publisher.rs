@@ -249,7 +249,7 @@ mod tests {
         let (publisher, task) =
             Publisher::start(Outlet::Local(Arc::clone(&channel)), CancellationToken::new(), log.clone());
         for id in 0..5000 {
-            publisher.booking("criado", &booking(id), &RequestId::parse("1-1").unwrap());
+            publisher.booking("criado", &booking(id), &RequestId::of_test("1-1"));
         }
         assert_eq!(publisher.counts.waiting.load(Ordering::Relaxed), WAITING_MAX + 1);
         let mut heard = String::new();
@@ -258,7 +258,7 @@ mod tests {
         }
         assert_eq!(channel.last(), WAITING_MAX as u64 + 1, "once for all that are missing");
         // And then there is room again.
-        publisher.booking("cancelado", &booking(1), &RequestId::parse("1-1").unwrap());
+        publisher.booking("cancelado", &booking(1), &RequestId::of_test("1-1"));
         while !heard.contains("event: cancelado") {
             heard = String::from_utf8(listener.next().await.to_vec()).unwrap();
         }

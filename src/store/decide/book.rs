@@ -119,7 +119,7 @@ fn make(new: &NewBooking, token: Option<u64>, cause: &Cause, view: &View) -> Mad
         cancel_reason: None,
     };
     let created = Event::BookingCreated { booking: &booking, scientist: &new.scientist, token };
-    let record = view.record(&created, &cause.request_id, &cause.caller);
+    let record = view.record(&created, Some(&cause.request_id), &cause.caller);
     let insert = Write::InsertBooking { booking: booking.clone(), token, request_id: cause.request_id.clone() };
     Made { booking, insert, record }
 }

@@ -4,7 +4,7 @@ use super::change::{Change, Decision};
 use super::view::View;
 use crate::access::Caller;
 use crate::agenda::NewBooking;
-use crate::audit::record::{Cause, Event, NO_REQUEST, Process, SERVICE, Why};
+use crate::audit::record::{Cause, Event, Process, SERVICE, Why};
 
 /// A record that is asked for.
 #[derive(Clone, Debug)]
@@ -33,10 +33,10 @@ impl Change for Record {
     type Answer = ();
 
     fn decide(&self, view: &View) -> Decision<()> {
-        let of_service = |event| view.record(&event, NO_REQUEST, &Caller::service(SERVICE));
+        let of_service = |event| view.record(&event, None, &Caller::service(SERVICE));
         let record = match self {
             Self::Refusal { asked, why, cause } => {
-                view.record(&Event::BookingRefused { asked, why }, &cause.request_id, &cause.caller)
+                view.record(&Event::BookingRefused { asked, why }, Some(&cause.request_id), &cause.caller)
             }
             Self::Start(process) => of_service(Event::ServiceStarted(process)),
             Self::Stop { process, up_ms } => of_service(Event::ServiceStopped { process, up_ms: *up_ms }),

@@ -8,6 +8,7 @@ use crate::access::Caller;
 use crate::agenda::{Booking, SlotRange, Telescope};
 use crate::audit::chain::ChainHead;
 use crate::audit::record::Event;
+use crate::http::request_id::RequestId;
 use crate::time::Timestamp;
 
 /// A part of the agenda as it stands in a transaction: what was loaded, and what was decided since.
@@ -77,9 +78,9 @@ impl View {
     }
 
     /// The record of `event` and of its cause, as the one after the last.
-    pub(super) fn record(&self, event: &Event<'_>, request_id: &str, caller: &Caller) -> Write {
+    pub(super) fn record(&self, event: &Event<'_>, request: Option<&RequestId>, caller: &Caller) -> Write {
         let mut head = self.head.clone();
-        let line = head.append(event.open_json(self.now), request_id, caller);
+        let line = head.append(event.open_json(self.now), request, caller);
         Write::AppendRecord { seq: head.seq, line, hash: head.hash }
     }
 

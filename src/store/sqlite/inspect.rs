@@ -213,7 +213,7 @@ mod tests {
         let (writer, _) = schema::open_for_writing(&path, DatabaseKind::Agenda).unwrap();
         let mut head = trail::head(&writer).unwrap();
         for seq in 1..=7 {
-            let line = head.append("{\"n\":1".to_owned(), "r-1", &Caller::service("x"));
+            let line = head.append("{\"n\":1".to_owned(), None, &Caller::service("x"));
             trail::insert(&writer, seq, &line).unwrap();
         }
         trail::set_head(&writer, &head).unwrap();

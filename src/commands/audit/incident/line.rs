@@ -74,9 +74,9 @@ impl Lookout {
         }
         let entry = read(line)?;
         let (is_of_the_request, token) = match &entry.what {
-            What::Record(record) => (record.get("req").and_then(Value::as_str) == Some(&self.id), lease_of(record)),
+            What::Record(record) => (self.is_named(|name| record.get(name)), lease_of(record)),
             What::Log(log) => {
-                let is_of_the_request = log.value("req").and_then(Value::as_str) == Some(&self.id);
+                let is_of_the_request = self.is_named(|name| log.value(name));
                 let token = log.value("token").and_then(Value::as_u64).filter(|_| log.service == COORDINATOR);
                 if let Some(token) = token.filter(|_| is_of_the_request && log.begins_with(&["Lock", "concedido"]))
                     && self.tokens.len() < TOKENS_MAX
@@ -88,7 +88,14 @@ impl Lookout {
         };
         (is_of_the_request || token.is_some_and(|token| self.tokens.contains(&token))).then_some(entry)
     }
+
+    fn is_named<'a>(&self, field: impl Fn(&str) -> Option<&'a Value>) -> bool {
+        NAMES.iter().any(|name| field(name).and_then(Value::as_str) == Some(&self.id))
+    }
 }
+
+/// The fields that name a request: by its own identifier, or by the one that its client chose.
+const NAMES: [&str; 2] = ["req", "req_cliente"];
 
 /// The lease that a record of the coordinator is about.
 fn lease_of(record: &Map<String, Value>) -> Option<u64> {
@@ -240,7 +247,7 @@ fn typed(name: &str, value: &str) -> Value {
     }
     let number = value.parse::<i64>().ok().filter(|number| number.to_string() == value);
     match (name, value, number) {
-        ("req", ..) => value.into(),
+        ("req" | "req_cliente", ..) => value.into(),
         (_, "true", _) => true.into(),
         (_, "false", _) => false.into(),
         (.., Some(number)) => number.into(),

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use rust_i18n::t;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use textwrap::{Options, WordSeparator, WordSplitter};
 use unicode_width::UnicodeWidthStr;
 
@@ -149,15 +149,17 @@ impl<W: Write> Show<W> {
                 let mut text = String::new();
                 let details = record.get("details").and_then(Value::as_object).into_iter().flatten();
                 let others = |name| record.get_key_value(name);
-                let pairs = details.chain(others("seq")).chain(others("req").filter(|_| !self.is_own(record)));
-                let pairs = pairs.chain(others("autor")).chain(others("ip"));
+                let names =
+                    ["req", "req_cliente"].into_iter().filter_map(others).filter(|(_, value)| !self.is_id(value));
+                let pairs = details.chain(others("seq")).chain(names).chain(others("autor")).chain(others("ip"));
                 pairs.filter(|(_, value)| !value.is_null()).for_each(|(name, value)| push_pair(&mut text, name, value));
                 (escaped(event), text)
             }
             What::Log(Log { level, message, pairs, .. }) => {
                 let begin = if level == "INFO" { String::new() } else { format!("{}: ", escaped(level)) };
                 let mut text = escaped(message);
-                for (name, value) in pairs.iter().filter(|(name, value)| name != "req" || *value != *self.id) {
+                let names = |name: &str| matches!(name, "req" | "req_cliente");
+                for (name, value) in pairs.iter().filter(|(name, value)| !(names(name) && self.is_id(value))) {
                     push_pair(&mut text, name, value);
                 }
                 (begin, text)
@@ -165,8 +167,9 @@ impl<W: Write> Show<W> {
         }
     }
 
-    fn is_own(&self, record: &Map<String, Value>) -> bool {
-        record.get("req").is_some_and(|req| *req == *self.id)
+    /// Whether this is the identifier that is told about. The lines need not repeat it.
+    fn is_id(&self, value: &Value) -> bool {
+        *value == *self.id
     }
 }
 
