@@ -1,0 +1,145 @@
+//! What it costs to know who asks: `cargo bench --bench access`
+//!
+//! Two pairs of services run at once, one with `--access open` and one with `--access token` and a secret between its services. They
+//! are measured in turns of a second each, in an order that changes (open, token, token, open, …), so that what else the machine does
+//! meets both alike. Printed is the ratio of what they did: of all turns, and the median of the pairs.
+//!
+//! `SCTEC_BENCH_PAIRS` chooses the number of pairs.
+
+#[path = "../tests/it/common/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "a bench uses part of what the tests use")]
+mod common;
+mod measure;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use common::{Services, run};
+use http_body_util::Full;
+use hyper::Request;
+use measure::{Outcome, cpu_us, one_connection, table, told};
+use sctec::time::Timestamp;
+use tokio::task::JoinSet;
+
+const CONNECTIONS: usize = 64;
+const TURN: Duration = Duration::from_secs(1);
+const PAIRS_DEFAULT: usize = 20;
+
+/// One of the two pairs of services.
+struct Side {
+    services: Services,
+    /// The header that each request has, if any.
+    bearer: Option<String>,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy)]
+enum Kind {
+    Booking,
+    Reading,
+}
+
+/// What both did, turn by turn.
+#[derive(Default)]
+struct Turns {
+    /// Requests a second.
+    rates: [Vec<f64>; 2],
+    /// Processor time of both services, in microseconds per request.
+    cpu_us: [Vec<f64>; 2],
+}
+
+fn main() -> Outcome<()> {
+    if told("--test") {
+        return Ok(());
+    }
+    let pairs = std::env::var("SCTEC_BENCH_PAIRS").ok().and_then(|pairs| pairs.parse().ok()).unwrap_or(PAIRS_DEFAULT);
+    let token = Services::start(&["--access", "token"]);
+    let dir = token.data_dir().to_str().ok_or("a folder's name")?.to_owned();
+    let made = run(&["token", "create", "ana", "--role", "cientista", "--scientist", "1", "--data-dir", &dir]);
+    let bearer = format!("Bearer {}", String::from_utf8(made.stdout)?.trim());
+    let sides = [Side { services: Services::start(&[]), bearer: None }, Side { services: token, bearer: Some(bearer) }];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let next_slot = Arc::new(AtomicU64::new(0));
+    let mut rows = Vec::new();
+    for (name, kind) in [("bookings (201)", Kind::Booking), ("GET /cientistas/1", Kind::Reading)] {
+        let mut turns = Turns::default();
+        // The first pair only warms up.
+        for pair in 0..=pairs {
+            for turn in 0..2 {
+                let side = (pair + turn) % 2;
+                let (rate, cpu) = runtime.block_on(one_turn(&sides[side], kind, &next_slot))?;
+                if pair > 0 {
+                    turns.rates[side].push(rate);
+                    turns.cpu_us[side].push(cpu);
+                }
+            }
+        }
+        rows.push(row(name, &turns));
+    }
+    let header =
+        ["", "open, per second", "token, per second", "token / open", "median of pairs", "CPU µs open", "CPU µs token"];
+    eprintln!(
+        "{CONNECTIONS} connections, {pairs} pairs of turns of {} s; the client runs on the same machine",
+        TURN.as_secs()
+    );
+    eprintln!("{}", table(header, rows));
+    Ok(())
+}
+
+fn row(name: &str, turns: &Turns) -> [String; 7] {
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let [open, token] = [mean(&turns.rates[0]), mean(&turns.rates[1])];
+    let mut ratios: Vec<f64> = turns.rates[0].iter().zip(&turns.rates[1]).map(|(open, token)| token / open).collect();
+    ratios.sort_by(f64::total_cmp);
+    [
+        name.to_owned(),
+        format!("{open:.0}"),
+        format!("{token:.0}"),
+        format!("{:.3}", token / open),
+        format!("{:.3}", ratios.get(ratios.len() / 2).copied().unwrap_or_default()),
+        format!("{:.1}", mean(&turns.cpu_us[0])),
+        format!("{:.1}", mean(&turns.cpu_us[1])),
+    ]
+}
+
+/// Asks over all connections for one turn. Returns the requests a second, and the processor time of one.
+async fn one_turn(side: &Side, kind: Kind, next_slot: &Arc<AtomicU64>) -> Outcome<(f64, f64)> {
+    let pids = [side.services.scheduler.pid(), side.services.coordinator.pid()];
+    let used = || pids.map(cpu_us).iter().sum::<f64>();
+    let (before, begun) = (used(), Instant::now());
+    let mut connections = JoinSet::new();
+    for _ in 0..CONNECTIONS {
+        let (next_slot, bearer) = (Arc::clone(next_slot), side.bearer.clone());
+        let status = if matches!(kind, Kind::Booking) { 201 } else { 200 };
+        let asked = move || request(kind, bearer.as_deref(), &next_slot);
+        connections.spawn(one_connection(side.services.agenda_address(), begun + TURN, status, asked));
+    }
+    let mut count = 0;
+    for done in connections.join_all().await {
+        count += done?.len();
+    }
+    let (elapsed, count) = (begun.elapsed(), count as f64);
+    Ok((count / elapsed.as_secs_f64(), (used() - before) / count))
+}
+
+fn request(kind: Kind, bearer: Option<&str>, next_slot: &AtomicU64) -> Outcome<Request<Full<Bytes>>> {
+    let mut request = match kind {
+        Kind::Reading => Request::get("/cientistas/1"),
+        Kind::Booking => Request::post("/agendamentos").header("content-type", "application/json"),
+    };
+    if let Some(bearer) = bearer {
+        request = request.header("authorization", bearer);
+    }
+    let body = match kind {
+        Kind::Reading => Full::default(),
+        Kind::Booking => {
+            let slot = 6_000_000 + next_slot.fetch_add(1, Ordering::Relaxed);
+            let start =
+                Timestamp::from_micros(slot.cast_signed() * 300_000_000).ok_or("the slots of all years are used up")?;
+            Full::new(format!(r#"{{"cientista_id": 1, "horario_inicio_utc": "{}"}}"#, start.seconds()).into())
+        }
+    };
+    Ok(request.body(body)?)
+}
