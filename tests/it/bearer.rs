@@ -102,9 +102,15 @@ fn every_request_of_every_tool_has_the_token_of_the_file_or_the_variable() {
     let token = file(folder.path(), "token", &format!(" {TOKEN}\r\n"));
     for index in 0..tools("", "").len() {
         let with: [(&str, &dyn Fn(&mut Command)); 3] = [
-            ("a file", &|command| drop(command.env("SCTEC_TOKEN_FILE", &token).env("SCTEC_TOKEN", "another"))),
-            ("the variable", &|command| drop(command.env("SCTEC_TOKEN", TOKEN))),
-            ("nothing", &|command| drop(command.env("SCTEC_TOKEN", "").env("SCTEC_TOKEN_FILE", ""))),
+            ("a file", &|command| {
+                command.env("SCTEC_TOKEN_FILE", &token).env("SCTEC_TOKEN", "another");
+            }),
+            ("the variable", &|command| {
+                command.env("SCTEC_TOKEN", TOKEN);
+            }),
+            ("nothing", &|command| {
+                command.env("SCTEC_TOKEN", "").env("SCTEC_TOKEN_FILE", "");
+            }),
         ];
         for (name, set) in with {
             let agenda = Recorder::before(&services.scheduler.url());

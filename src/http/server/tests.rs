@@ -4,8 +4,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::http::Response;
+use crate::http::problem::Problem;
 use crate::http::{self, body, sse};
 use crate::logging::{self, Logs};
+use crate::time::Timestamp;
 
 /// Answers, or panics, by what the path says.
 struct Faulty;
