@@ -248,7 +248,7 @@ export default {
   "problem.encerrando": "The server is stopping. Try again in a moment.",
   "problem.erro_interno": "The server failed because of a defect. Check the agenda before you try again.",
   "problem.esperas_demais": "Too many requests are waiting at the server. Try again in a moment.",
-  "problem.falta_tls": "This address needs https://. Nothing was booked.",
+  "problem.falta_tls": "This service is reached over HTTPS only. Nothing was booked.",
   "problem.horario_ocupado": "This slot is already booked.",
   "problem.host_recusado": "The server does not answer to the name in this page's address. Use localhost, or tell the operator.",
   "problem.ja_cancelado": "This booking is already cancelled.",

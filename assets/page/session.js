@@ -36,8 +36,8 @@ export class Session extends EventTarget {
   }
 
   /// Asks who uses the page, by a link of the entry point. Without the link the server asks nobody.
-  async read({ _links: { sessao: link } }) {
-    if (link) this.#take(await follow(link).catch(() => this.#who));
+  async read({ _links: links }) {
+    if (links.sessao) this.#take(await follow(links.sessao).catch(() => ({ ...this.#who, _links: links })));
   }
 
   /// Asks again whether the session goes on, if there is one: the stream of events may have ended with it.

@@ -100,7 +100,7 @@ impl Identity {
 /// A browser sends the cookie with every request to this host. So a request that changes something must have a header that says which
 /// page sends it: [`super::guard`] has refused pages of other origins. Other programs have tokens.
 #[expect(clippy::option_option, reason = "there may be no cookie, and one that is no secret")]
-pub fn session_secret(request: &Request) -> Option<Option<Secret>> {
+pub(crate) fn session_secret(request: &Request) -> Option<Option<Secret>> {
     let headers = &request.head.headers;
     let by_a_page = headers.contains_key(ORIGIN) || headers.contains_key(SEC_FETCH_SITE);
     if !by_a_page && !request.head.method.is_safe() {

@@ -15,7 +15,7 @@ use super::config::{SERVICE, VERSION};
 use super::origin::Origin;
 use super::problems::{field_error, not_a_scientist, not_read, refused, unknown_booking, unknown_telescope};
 use super::refusal::{Refusal, is_unknown};
-use super::{book, links, page, requests, sessions, views};
+use super::{book, links, page, requests, views};
 use crate::access::principal::{Denied, Who};
 use crate::access::role::Permission;
 use crate::agenda::{Booking, Catalogue, Draft, NewBooking, Rejection, SlotRange};
@@ -41,10 +41,15 @@ pub fn entry(app: &App, request: &Request) -> Result<Response, Problem> {
         return Ok(page::index(headers));
     }
     Parameters::none(request.head.uri.query())?;
-    let body = json!({ "servico": SERVICE, "versao": VERSION, "modo": app.gate.mode(), "_links": links::entry(&request.who, sessions::signed(app, request)) });
+    let body = json!({ "servico": SERVICE, "versao": VERSION, "modo": app.gate.mode(), "_links": links::entry(&request.who, signed(app, request)) });
     let mut response = http::json(StatusCode::OK, &body);
     page::vary(&mut response, "Accept");
     Ok(response)
+}
+
+/// What the links say of signing in and out.
+pub fn signed(app: &App, request: &Request) -> links::Signed {
+    links::Signed { asked: app.identity.identifies(), in_session: request.pass.session().is_some() }
 }
 
 /// `GET /time`. The instant of sending is taken as late as possible.

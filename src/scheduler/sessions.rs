@@ -8,6 +8,7 @@ use serde::Serialize;
 use slog::info;
 
 use super::app::App;
+use super::handlers::signed;
 use super::links::{self, Signed};
 use super::tokens::{on_disk, register};
 use crate::access::ip_of;
@@ -56,11 +57,6 @@ fn view(who: &Who, signed: Signed, until: Option<Timestamp>) -> SessionView<'_> 
         expira_em_utc: until.map(|until| until.micros().to_string()),
         _links: links::of_session(signed),
     }
-}
-
-/// What the links say of signing in and out.
-pub fn signed(app: &App, request: &Request) -> Signed {
-    Signed { asked: app.identity.identifies(), in_session: request.pass.session().is_some() }
 }
 
 /// `GET /sessao`.

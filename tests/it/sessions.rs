@@ -194,11 +194,14 @@ fn listen(url: &str, header: &str) -> BufReader<TcpStream> {
     stream
 }
 
-/// Reads to the stream's end. A stream that goes on ends the test by its timeout.
+/// Reads to the stream's end, which is an empty chunk. A stream that goes on ends the test by its timeout.
 fn ends(mut stream: BufReader<TcpStream>) {
     let mut line = String::new();
-    while stream.read_line(&mut line).expect("the stream ends") > 0 {
+    while line.trim() != "0" {
         line.clear();
+        if stream.read_line(&mut line).expect("the stream ends") == 0 {
+            return;
+        }
     }
 }
 

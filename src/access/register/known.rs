@@ -5,12 +5,26 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::Unidentified;
 use super::credential::{Credential, State, Usage};
 use crate::access::principal::Principal;
 use crate::access::session::{SEEN_EVERY, Session};
-use crate::access::token::Digest;
+use crate::access::token::{Digest, WrongToken};
 use crate::time::Timestamp;
+
+/// Why a caller that says who it is cannot be identified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unidentified {
+    /// What it sends is no token.
+    Wrong(WrongToken),
+    /// The token is none of this service's.
+    Unknown,
+    /// Its end has come.
+    Expired,
+    /// It was revoked.
+    Revoked,
+    /// The register cannot be read now.
+    Unavailable,
+}
 
 /// What a caller shows of itself, as it is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,7 +24,7 @@ use self::credential::{Credential, NewCredential};
 pub use self::error::RegisterError;
 use self::file::RegisterFile;
 use self::known::Known;
-pub use self::known::{Found, Key};
+pub use self::known::{Found, Key, Unidentified};
 use super::Author;
 use super::principal::Principal;
 use super::session::Secret;
@@ -40,21 +40,6 @@ const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// The pause between two times that uses of credentials are stored.
 const NOTE_EVERY: Duration = Duration::from_secs(10);
-
-/// Why a caller that says who it is cannot be identified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unidentified {
-    /// What it sends is no token.
-    Wrong(WrongToken),
-    /// The token is none of this service's.
-    Unknown,
-    /// Its end has come.
-    Expired,
-    /// It was revoked.
-    Revoked,
-    /// The register cannot be read now.
-    Unavailable,
-}
 
 /// The register, shared by everything in the service.
 pub struct Register {
