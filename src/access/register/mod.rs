@@ -28,7 +28,7 @@ pub use self::known::{Found, Key, Unidentified};
 use super::Author;
 use super::principal::Principal;
 use super::session::Secret;
-use super::token::{Digest, Token, WrongToken};
+use super::token::{Digest, Token};
 use crate::data_dir::REGISTER_FILE;
 use crate::time::{Clock, Timestamp};
 
