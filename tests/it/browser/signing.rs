@@ -13,7 +13,8 @@ const ASKED: &str = "return document.querySelector('#sign-in[open] input')";
 /// A browser that has opened the page of a service that asks for tokens.
 async fn asked() -> (Turn, Services, Browser) {
     let (turn, services, browser) = start(&["--access", "token"]).await;
-    browser.open(&page(&services.agenda(""))).await;
+    // There is no agenda before somebody has signed in.
+    browser.client.goto(&page(&services.agenda(""))).await.unwrap();
     browser.wait("the form to sign in", ASKED).await;
     (turn, services, browser)
 }
