@@ -101,24 +101,17 @@ fn every_request_of_every_tool_has_the_token_of_the_file_or_the_variable() {
     let folder = tempfile::tempdir().unwrap();
     let token = file(folder.path(), "token", &format!(" {TOKEN}\r\n"));
     for index in 0..tools("", "").len() {
-        let with: [(&str, &dyn Fn(&mut Command)); 3] = [
-            ("a file", &|command| {
-                command.env("SCTEC_TOKEN_FILE", &token).env("SCTEC_TOKEN", "another");
-            }),
-            ("the variable", &|command| {
-                command.env("SCTEC_TOKEN", TOKEN);
-            }),
-            ("nothing", &|command| {
-                command.env("SCTEC_TOKEN", "").env("SCTEC_TOKEN_FILE", "");
-            }),
+        let path = token.to_str().unwrap();
+        let with = [
+            ("a file", [("SCTEC_TOKEN_FILE", path), ("SCTEC_TOKEN", "another")]),
+            ("the variable", [("SCTEC_TOKEN_FILE", ""), ("SCTEC_TOKEN", TOKEN)]),
+            ("nothing", [("SCTEC_TOKEN_FILE", ""), ("SCTEC_TOKEN", "")]),
         ];
-        for (name, set) in with {
+        for (name, variables) in with {
             let agenda = Recorder::before(&services.scheduler.url());
             let locks = Recorder::before(&services.coordinator.url());
             let (tool, _) = tools(&agenda.url, &locks.url).swap_remove(index);
-            let mut command = sctec();
-            set(command.args(&tool));
-            let said = run(&mut command, 0);
+            let said = run(sctec().args(&tool).envs(variables), 0);
             assert!(!said.contains("warning"), "{said}");
             let ((agenda, agenda_with), (locks, locks_with)) = (agenda.counted(), locks.counted());
             let sent = agenda + locks;
