@@ -17,7 +17,8 @@ pub struct SecretArgs {
     /// The file with the secret that the coordinator and its schedulers share; 'sctec token secret FILE' makes one
     ///
     /// A scheduler sends nothing to a coordinator that does not prove to have the same secret. A coordinator keeps for those who have
-    /// it the channel agenda, the names of telescopes' slots, token_minimo and taking locks away.
+    /// it the channel agenda, the names of telescopes' slots, lifting the fencing tokens, and taking
+    /// locks away.
     #[arg(long, env = "SCTEC_COORDINATOR_TOKEN_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
     coordinator_token_file: Option<OsString>,
 }

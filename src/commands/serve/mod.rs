@@ -107,9 +107,9 @@ pub fn all(args: &AllArgs) -> Outcome {
         let coordinator = coordinator::serve(
             coordinator_listener,
             coordinator::Config {
-                tls,
                 secret,
                 reserves,
+                tls,
                 ..coordinator_config(grants, &args.callers, &args.server, Tenancy::Shared)
             },
             async move {

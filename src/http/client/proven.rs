@@ -171,8 +171,11 @@ mod tests {
         }
     }
 
+    /// What a server answers to the first request of a connection, if anything.
+    type First = fn(&str) -> Option<String>;
+
     /// A server whose connections answer the first request as `first` says and the others with `ok`. Each head goes to `heads`.
-    fn server(first: fn(&str) -> Option<String>) -> (Uri, Arc<Mutex<Vec<String>>>) {
+    fn server(first: First) -> (Uri, Arc<Mutex<Vec<String>>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let uri = format!("http://{}/after", listener.local_addr().unwrap()).parse().unwrap();
         let heads: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -205,8 +208,8 @@ mod tests {
         (uri, heads)
     }
 
-    fn right(target: &str) -> Option<String> {
-        Some(target.trim_start_matches("/who?").to_owned())
+    fn right(target: &str) -> String {
+        target.trim_start_matches("/who?").to_owned()
     }
 
     async fn ask(pool: &Pool, uri: &Uri) -> Result<Bytes, String> {
@@ -226,7 +229,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_connection_is_asked_once_and_before_anything_else() {
-        let (uri, heads) = server(right);
+        let (uri, heads) = server(|target| Some(right(target)));
         let pool = Pool::challenging(PATIENCE, &Trust::default(), Arc::new(Counting::default()), PATIENCE);
         for _ in 0..3 {
             assert_eq!(ask(&pool, &uri).await.unwrap(), "ok");
@@ -245,13 +248,13 @@ mod tests {
 
     #[tokio::test]
     async fn on_a_connection_without_proof_nothing_else_is_sent() {
-        let cases: [(fn(&str) -> Option<String>, &str); 6] = [
+        let cases: [(First, &str); 6] = [
             (|_| Some("0".to_owned()), "outro"),
             (|_| Some("HTTP/1.1 404 x\r\nContent-Length: 1\r\n\r\n1".to_owned()), "outro"),
             (|_| Some("HTTP/1.1 200 x\r\nContent-Length: 9000\r\n\r\n".to_owned() + &"1".repeat(9000)), "não serve"),
             (|_| Some("HTTP/0.9 I speak something else\r\n\r\n".to_owned()), "não respondeu ao desafio: "),
             (
-                |target| right(target).map(|one| format!("HTTP/1.1 200 x\r\nContent-Length: 1\r\n\r\n{one}HTTP/1.1")),
+                |target| Some(format!("HTTP/1.1 200 x\r\nContent-Length: 1\r\n\r\n{}HTTP/1.1", right(target))),
                 "enviou mais",
             ),
             (|_| None, "não respondeu ao desafio em 100 ms"),
