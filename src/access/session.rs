@@ -92,9 +92,9 @@ mod tests {
         let after = |wait: Duration| noon.saturating_add(wait);
         let session = Session { digest: Digest::of("x"), credential: 1, created: noon, seen: noon };
         let moment = Duration::from_micros(1);
-        assert!(!session.is_over(noon, after(IDLE - moment)) && session.is_over(noon, after(IDLE)));
-        assert!(!session.is_over(after(IDLE - moment), after(IDLE)));
-        let used = after(LONGEST - moment);
+        assert!(!session.is_over(noon, after(IDLE.saturating_sub(moment))) && session.is_over(noon, after(IDLE)));
+        assert!(!session.is_over(after(IDLE.saturating_sub(moment)), after(IDLE)));
+        let used = after(LONGEST.saturating_sub(moment));
         assert!(!session.is_over(used, used) && session.is_over(used, after(LONGEST)));
     }
 

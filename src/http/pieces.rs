@@ -59,13 +59,11 @@ impl Pieces {
         let Some(visit) = self.visit.as_ref().filter(|_| bytes.is_unique()) else {
             return Some(Ok(Frame::data(bytes)));
         };
-        match visit.answer(bytes.len()) {
-            Ok(held) => Some(Ok(Frame::data(kept(bytes, held)))),
-            Err(_) => {
-                visit.turn_away(Reason::AnswersFull);
-                (!self.is_events).then(|| Err(io::Error::other("respostas demais esperam pelos seus leitores")))
-            }
+        if let Ok(held) = visit.answer(bytes.len()) {
+            return Some(Ok(Frame::data(kept(bytes, held))));
         }
+        visit.turn_away(Reason::AnswersFull);
+        (!self.is_events).then(|| Err(io::Error::other("respostas demais esperam pelos seus leitores")))
     }
 }
 
