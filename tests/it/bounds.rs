@@ -189,7 +189,7 @@ fn a_reader_in_time_gets_a_large_answer_whole() {
     assert_eq!(whole.status, 200, "{}", whole.body);
     let mut stream = from_elsewhere(&services.scheduler.url());
     say(&mut stream, &format!("GET {period} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
-    let (mut said, mut piece) = (Vec::new(), [0; 64 * 1024]);
+    let (mut said, mut piece) = (Vec::new(), vec![0; 64 * 1024]);
     loop {
         let read = stream.read(&mut piece).unwrap();
         if read == 0 {

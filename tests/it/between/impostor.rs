@@ -76,7 +76,7 @@ impl Impostor {
 }
 
 fn serve(mut stream: TcpStream, heard: &Mutex<Vec<u8>>, proof: &Proof) -> std::io::Result<()> {
-    let mut buffer = [0; 64 * 1024];
+    let mut buffer = vec![0; 64 * 1024];
     loop {
         let length = stream.read(&mut buffer)?;
         if length == 0 {

@@ -1,5 +1,7 @@
 //! What a coordinator keeps for its schedulers, and what it lets each token use.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::{SLOT_LOCK, ask, secret_in, with_secret};
@@ -116,17 +118,19 @@ fn without_a_secret_everything_is_as_before() {
     assert!(services.read_log("coordenador.log").iter().all(|line| !line.contains("autor=")));
 }
 
+/// Makes a token in a data folder.
+fn token(data_dir: &Path, name: &str, rest: &[&str]) -> String {
+    let made = run(&[&["token", "create", name, "--data-dir", data_dir.to_str().unwrap()], rest].concat());
+    assert!(made.status.success(), "{made:?}");
+    String::from_utf8(made.stdout).unwrap().trim().to_owned()
+}
+
 #[test]
 fn with_tokens_a_program_uses_its_names_only() {
     let folder = tempfile::tempdir().unwrap();
     let file = super::new_secret(folder.path(), "between.secret");
-    let token = |name: &str, rest: &[&str]| {
-        let data = folder.path().to_str().unwrap();
-        let made = run(&[&["token", "create", name, "--data-dir", data], rest].concat());
-        assert!(made.status.success(), "{made:?}");
-        String::from_utf8(made.stdout).unwrap().trim().to_owned()
-    };
-    let backup = token("backup", &["--role", "servico", "--prefix", "backup-"]);
+    let token = |name, rest| token(folder.path(), name, rest);
+    let backup = token("backup", &["--role", "servico", "--prefix", "backup-"][..]);
     let other = token("other", &["--role", "servico", "--prefix", "other-"]);
     let chief = token("chief", &["--role", "operador"]);
     let reader = token("reader", &["--role", "leitor"]);
