@@ -27,6 +27,7 @@ fn post(scheduler: &Server, start: &str) -> (u16, Value) {
 /// A booking as its event shows it: without links.
 fn as_told(mut booking: Value, event: &Event) -> Value {
     booking.as_object_mut().unwrap().shift_remove("_links").expect("an answer has links");
+    booking.as_object_mut().unwrap().shift_remove("observacoes").expect("an answer has the notes, or none");
     booking["req"] = event.data["req"].clone();
     booking
 }

@@ -82,7 +82,7 @@ fn csv_has_every_column_and_no_text_is_a_formula() {
         header.join(","),
         "seq,timestamp_utc,event_type,agendamento_id,cientista_id,cientista_nome,telescopio,horario_inicio_utc,\
          horario_fim_utc,token,alvo,motivo,codigo,instante_clique_utc,req,hash,ocupado_por,service,prev,versao,modo,\
-         endereco,ativo_ha_ms,pid,autor,ip,recurso,dono,estado_anterior"
+         endereco,ativo_ha_ms,pid,autor,ip,recurso,dono,estado_anterior,req_cliente"
     );
     let rows: Vec<csv::StringRecord> = csv.records().map(Result::unwrap).collect();
     let column = |name: &str| {

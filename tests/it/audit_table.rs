@@ -112,7 +112,7 @@ fn a_lock_that_was_taken_away_is_told_with_its_name_and_its_owner() {
     let folder = TempDir::new().unwrap();
     let csv = audit(&[&file(&folder, "coordenador.log", &[forced]), "--format", "csv"]).output().unwrap();
     let csv = String::from_utf8(csv.stdout).unwrap();
-    assert!(csv.lines().nth(1).unwrap().ends_with(",anonimo,127.0.0.1,copia-noturna,sh@m:1,travado"), "{csv}");
+    assert!(csv.lines().nth(1).unwrap().ends_with(",anonimo,127.0.0.1,copia-noturna,sh@m:1,travado,"), "{csv}");
 }
 
 #[test]

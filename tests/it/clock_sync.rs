@@ -249,7 +249,7 @@ fn without_an_answer_it_exits_2_with_advice() {
         "nothing listens at that address: start the scheduler",
     );
     assert_cannot_run(&clock_sync("http://no-such-name.invalid", &[]), "this machine finds no address for that name");
-    assert_cannot_run(&clock_sync("https://127.0.0.1", &[]), "should look like http://");
+    assert_cannot_run(&clock_sync("ftp://127.0.0.1", &[]), "should look like http://");
 }
 
 #[test]

@@ -299,7 +299,7 @@ fn without_a_coordinator_the_advice_is_to_start_one() {
         assert_cannot_run(&output, &[&url, "sctec serve-coordinator", "--coordinator"]);
     }
     assert_cannot_run(&run(&["locks", "--url", ""]), &["--coordinator"]);
-    for wrong in ["127.0.0.1", "https://127.0.0.1:3000"] {
+    for wrong in ["127.0.0.1", "ftp://127.0.0.1:3000"] {
         assert_cannot_run(&run(&["locks", "--url", wrong]), &["http://127.0.0.1:3000"]);
         assert_cannot_run(&run(&["locks", "--watch", "--url", wrong]), &["http://127.0.0.1:3000"]);
     }

@@ -93,7 +93,7 @@ fn health_prints_the_warnings_of_a_service_that_is_ready() {
 fn health_refuses_a_wrong_url_with_advice() {
     for (args, expected) in [
         (["health", "127.0.0.1", "--ready"], "http://127.0.0.1:5000"),
-        (["health", "https://127.0.0.1:5000", "--ready"], "http://127.0.0.1:5000"),
+        (["health", "ftp://127.0.0.1:5000", "--ready"], "http://127.0.0.1:5000"),
         (["health", "http://127.0.0.1:5000/?x", "--ready"], "entry point"),
         (["health", "--timeout", "0s"], "--timeout"),
     ] {

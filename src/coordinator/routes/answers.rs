@@ -6,7 +6,6 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::rights::Rights;
-use crate::access::principal::Denied;
 use crate::coordinator::kinds;
 use crate::coordinator::protocol::replies::{BusyReply, LeaseReply, ReleasedReply};
 use crate::coordinator::protocol::{grace, names};
@@ -16,7 +15,6 @@ use crate::coordinator::table::{
     Bound, Busy, ForceTarget, Granted, Listed, Measure, NotGranted, NotLive, OverQuota, Released, Resources, Shown,
     State, TOKEN_JUMP_MAX,
 };
-use crate::http::identity::denied;
 use crate::http::kind::{self, Kind};
 use crate::http::links::{Link, Links, path_segment};
 use crate::http::problem::{FieldError, Problem};
@@ -55,15 +53,6 @@ fn lease(
             .with("renovar", Link::action("POST", "/renew", "Renovar esta trava"))
             .with("liberar", Link::action("POST", "/unlock", "Liberar esta trava")),
     }
-}
-
-/// What a coordinator with a secret keeps for those who have it.
-pub fn kept(what: &str) -> Problem {
-    let detail = format!(
-        "Este coordenador tem um segredo, e guarda {what} para quem o tem: os agendadores. Quem o tem o envia em Authorization: \
-         Bearer (num agendador, --coordinator-token-file; nas ferramentas, --token-file ou SCTEC_TOKEN)."
-    );
-    denied(Denied::Unidentified).with_detail(detail)
 }
 
 /// Why there is no lease.

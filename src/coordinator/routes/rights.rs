@@ -9,7 +9,6 @@
 
 use slog::{Logger, o};
 
-use super::answers;
 use crate::access::principal::{Denied, Who};
 use crate::access::role::{Need, Permission};
 use crate::coordinator::protocol::Operation;
@@ -84,7 +83,7 @@ impl Rights {
         match operation {
             Operation::Lock(Acquire { resources, min_token, .. }) => {
                 if *min_token > 0 && self.reserved && self.who == Who::Anyone {
-                    return Err(answers::kept("token_minimo"));
+                    return Err(kept("token_minimo"));
                 }
                 self.check_names(resources.iter().map(AsRef::as_ref))
             }
@@ -109,7 +108,7 @@ impl Rights {
     /// 401 or 403.
     pub fn check_taking<'a>(&self, resources: impl IntoIterator<Item = &'a str>) -> Result<(), Problem> {
         match self.check(Permission::TakeLocks) {
-            Err(Denied::Unidentified) if self.who == Who::Anyone => Err(answers::kept("DELETE /locks")),
+            Err(Denied::Unidentified) if self.who == Who::Anyone => Err(kept("DELETE /locks")),
             checked => checked.map_err(denied),
         }?;
         self.check_names(resources)
@@ -128,7 +127,7 @@ impl Rights {
     /// 401 or 403.
     pub fn check_channel(&self, channel: &str) -> Result<(), Problem> {
         match &self.who {
-            Who::Anyone if self.reserved && channel == SHARED_CHANNEL => Err(answers::kept("o canal agenda")),
+            Who::Anyone if self.reserved && channel == SHARED_CHANNEL => Err(kept("o canal agenda")),
             who => who.check_name(channel).map_err(|why| self.not_theirs(why, channel)),
         }
     }
@@ -136,7 +135,7 @@ impl Rights {
     /// The answer to a caller who may not use a name.
     fn not_theirs(&self, why: Denied, name: &str) -> Problem {
         match (&self.who, why) {
-            (Who::Anyone, _) => answers::kept(&format!("o recurso {name}, cujo nome tem a forma dos nomes deles,")),
+            (Who::Anyone, _) => kept(&format!("o recurso {name}, cujo nome tem a forma dos nomes deles,")),
             (Who::Known(principal), Denied::Role(_)) if self.who.may(Permission::UseLocks) => {
                 let prefixes = principal.prefixes.join(", ");
                 let detail = format!("Este token não pode usar o nome {name}: ele pode os que começam com {prefixes}.");
@@ -145,6 +144,15 @@ impl Rights {
             _ => denied(why),
         }
     }
+}
+
+/// The refusal of what a coordinator with a secret keeps for those who have it.
+fn kept(what: &str) -> Problem {
+    let detail = format!(
+        "Este coordenador tem um segredo, e guarda {what} para quem o tem: os agendadores. Quem o tem o envia em Authorization: \
+         Bearer (num agendador, --coordinator-token-file; nas ferramentas, --token-file ou SCTEC_TOKEN)."
+    );
+    denied(Denied::Unidentified).with_detail(detail)
 }
 
 #[cfg(test)]

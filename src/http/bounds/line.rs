@@ -16,6 +16,9 @@ const IDLE_MS: u64 = 60_000;
 const PARK_MS: u64 = 2_000;
 /// How long a request's head may take, from its first byte.
 const HEAD_MS: u64 = 10_000;
+/// A connection that has been idle for less than this does not make room: a client may open its connections a moment before it uses
+/// them.
+const IDLE_SPARED_MS: u64 = 2_000;
 /// A head that is younger than this does not make room.
 const HEAD_SPARED_MS: u64 = 500;
 /// A body that was waited for, or a reader that has been waited for, for less than this does not make room.
@@ -95,7 +98,7 @@ impl Look {
     pub fn makes_room(&self) -> Option<(Rank, u64)> {
         match self.phase {
             _ if self.stalled.is_some_and(|stalled| stalled >= SPARED_MS) => Some((Rank::Stalled, self.stalled?)),
-            Phase::Waiting if self.stalled.is_none() => Some((Rank::Idle, self.age)),
+            Phase::Waiting if self.stalled.is_none() && self.age >= IDLE_SPARED_MS => Some((Rank::Idle, self.age)),
             Phase::Head if self.age >= HEAD_SPARED_MS => Some((Rank::Head, self.age)),
             Phase::Working if self.receiving.is_some_and(|waits| waits >= SPARED_MS) => {
                 Some((Rank::Receiving, self.receiving?))
@@ -228,9 +231,10 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_connection_is_closed_after_a_minute_and_makes_room_at_once() {
+    fn a_silent_connection_is_closed_after_a_minute_and_makes_room_after_two_seconds() {
         let line = line();
-        assert_eq!(line.look(1000).makes_room(), Some((Rank::Idle, 0)));
+        assert_eq!(line.look(2999).makes_room(), None);
+        assert_eq!(line.look(3000).makes_room(), Some((Rank::Idle, 2000)));
         // It has no buffers to give back.
         assert_eq!(line.look(60_999).due(), None);
         assert_eq!(line.look(61_000).due(), Some(Order::Close));

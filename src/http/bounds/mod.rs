@@ -110,10 +110,9 @@ impl Bounds {
         }
     }
 
-    /// Orders connections to make room: of the addresses with most connections, those that have been idle for longest. Returns
+    /// Orders connections to make room, as they are `now`: of the addresses with most connections, those that have been idle for longest. Returns
     /// whether there were any.
-    pub fn make_room(&self) -> bool {
-        let now = self.now();
+    pub fn make_room(&self, now: u64) -> bool {
         let lines = self.lines();
         let mut found: Vec<_> = lines
             .values()
@@ -249,15 +248,15 @@ mod tests {
     #[tokio::test]
     async fn the_address_with_most_connections_makes_room() {
         let bounds = Bounds::new(1);
-        assert!(!bounds.make_room());
+        assert!(!bounds.make_room(3000));
         let oldest = from(&bounds, "10.0.0.1:1");
         let (first, second) = (from(&bounds, "10.0.0.2:1"), from(&bounds, "10.0.0.2:2"));
         first.line.begin(Phase::Waiting, 1);
         second.line.begin(Phase::Working, 0);
-        assert!(bounds.make_room());
+        assert!(bounds.make_room(3000));
         assert!(is_ordered(&first).await && !is_ordered(&oldest).await && !is_ordered(&second).await);
         first.begin(Phase::Working);
-        assert!(bounds.make_room());
+        assert!(bounds.make_room(3000));
         assert!(is_ordered(&oldest).await);
         drop((first, second, oldest));
         assert_eq!(bounds.connections(), 0);

@@ -19,6 +19,7 @@ use hyper_util::client::legacy::connect::Connection;
 use tower_service::Service;
 
 use super::connection::whole_body;
+use crate::http::causes::in_words;
 
 /// The most bytes of an answer.
 const ANSWER_MAX: usize = 4096;
@@ -105,7 +106,7 @@ where
     let Question { target, judge } = challenge.ask()?;
     let request = Request::get(target).header(HOST, host(uri)).header(ACCEPT, "application/json");
     let request = request.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
-    let broken = |error: hyper::Error| format!("não respondeu ao desafio: {}", crate::http::in_words(&error));
+    let broken = |error: hyper::Error| format!("não respondeu ao desafio: {}", in_words(&error));
     let opened = http1::Builder::new().max_buf_size(BUFFER_BYTES).handshake(stream).await;
     let (mut sender, mut connection) = opened.map_err(broken)?;
     let mut exchange = std::pin::pin!(async {
@@ -238,8 +239,8 @@ mod tests {
         assert_eq!((one.unwrap(), other.unwrap()), ("ok".into(), "ok".into()));
         let heads = heads.lock().unwrap();
         let asked = heads.iter().filter(|head| head.starts_with("GET /who?")).count();
-        // The two at once need two connections.
-        assert_eq!((asked, heads.len()), (2, 5 + 2), "{heads:?}");
+        // The two at once need two connections, unless the first is answered before the second is sent.
+        assert!((1..=2).contains(&asked) && heads.len() == 5 + asked, "{heads:?}");
         for head in heads.iter() {
             assert_eq!(head.starts_with("GET /after"), head.contains("the secret"), "{head}");
             assert!(head.contains(&format!("host: {}\r\n", host(&uri))), "{head}");

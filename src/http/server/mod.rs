@@ -20,7 +20,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
 use slog::{Logger, error, warn};
@@ -51,8 +51,11 @@ const RESERVED_DESCRIPTORS: usize = 128;
 const BACKLOG: u32 = 4096;
 /// How long to wait after a failed accept: most often the process has no file descriptor left.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
-/// How long a newcomer waits for the place of a connection that was told to make room.
-const ROOM_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a newcomer waits for a place: that of a connection that was told to make room, or of one that ends. Those behind it wait
+/// in the kernel's queue.
+const ROOM_PATIENCE: Duration = Duration::from_secs(3);
+/// How often it is looked again for connections that can make room: each is spared at first.
+const ROOM_PAUSE: Duration = Duration::from_millis(100);
 /// How many clients are told at once that there is no place for them. Others are only disconnected.
 const FAREWELLS: usize = 64;
 /// With fewer descriptors than this a warning is logged.
@@ -185,7 +188,7 @@ pub async fn serve<H: Handler>(
                 Err(error) => {
                     // Most often the process is out of file descriptors, until a connection closes.
                     warn!(log, "Conexão não aceita: {}", error);
-                    bounds.make_room();
+                    bounds.make_room(bounds.now());
                     tokio::time::sleep(ACCEPT_BACKOFF).await;
                 }
             },
@@ -243,12 +246,15 @@ impl<H: Handler> Entrance<H> {
         if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
             return Some(permit);
         }
-        if !self.site.bounds.make_room() {
-            return None;
+        let begun = Instant::now();
+        while begun.elapsed() < ROOM_PATIENCE {
+            self.site.bounds.make_room(self.site.bounds.now());
+            if let Ok(freed) = tokio::time::timeout(ROOM_PAUSE, Arc::clone(&self.places).acquire_owned()).await {
+                // The semaphore is never closed.
+                return freed.ok();
+            }
         }
-        let freed = tokio::time::timeout(ROOM_PATIENCE, Arc::clone(&self.places).acquire_owned()).await;
-        // The semaphore is never closed.
-        freed.ok()?.ok()
+        None
     }
 }
 

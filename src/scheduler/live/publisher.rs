@@ -270,7 +270,7 @@ mod tests {
     fn the_longest_booking_fits_an_event_and_requests_are_bounded() {
         let longest = to_json(&views::booking_event(&booking(1), &"x".repeat(64)));
         assert!(longest.len() < 16 * 1024, "{}", longest.len());
-        let mut events = std::iter::repeat_n(("criado", longest), 200).peekable();
+        let mut events = std::iter::repeat_n(("criado", longest), 2000).peekable();
         let mut bodies = 0;
         while events.peek().is_some() {
             let body = published::write(SHARED_CHANNEL, &mut events);

@@ -43,16 +43,6 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("coordinator/client/transport.rs", "Bearer {}", "a header"),
     ("coordinator/client/transport.rs", "nada escuta nesse endereço", "a reason for the log and the API"),
     ("coordinator/client/transport.rs", "{uri} respondeu {status}", "a reason for the log and the API"),
-    (
-        "coordinator/client/transport.rs",
-        "{uri} respondeu {status}: ele pede um token válido (--coordinator-token-file)",
-        "a reason for the log and the API",
-    ),
-    (
-        "coordinator/client/transport.rs",
-        "{uri} respondeu {status}: o token de --coordinator-token-file não tem o papel servico",
-        "a reason for the log and the API",
-    ),
     ("http/unreachable.rs", "failed to lookup address information", "the standard library's words"),
     ("scheduler/config.rs", "the lock's TTL", "a name that the message translates"),
     ("scheduler/config.rs", "the lock's retention", "a name that the message translates"),

@@ -160,14 +160,15 @@ async fn an_answer_that_is_not_a_coordinators_is_an_error() {
 }
 
 #[test]
-fn only_http_urls_are_asked_and_empty_ones_passed_over() {
+fn only_http_and_https_urls_are_asked_and_empty_ones_passed_over() {
     let new =
         |urls: &[&str]| Client::new(&urls.iter().map(|&url| url.to_owned()).collect::<Vec<_>>(), &Security::default());
     for wrong in
-        [&[""][..], &[" ", ""], &["localhost:3000"], &["https://h"], &["http://h", "http://h:99999"], &["http://h?a"]]
+        [&[""][..], &[" ", ""], &["localhost:3000"], &["ftp://h"], &["http://h", "http://h:99999"], &["http://h?a"]]
     {
         assert!(matches!(new(wrong), Err(ClientError::Url(_))), "{wrong:?}");
     }
     let urls = |client: Client| client.addresses.into_iter().map(|address| address.url).collect::<Vec<_>>();
     assert_eq!(urls(new(&["http://h/", " ", " http://g:1 "]).unwrap()), ["http://h", "http://g:1"]);
+    assert_eq!(urls(new(&["https://h/"]).unwrap()), ["https://h"]);
 }
