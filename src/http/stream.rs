@@ -105,8 +105,8 @@ impl Socket {
 
     /// Completes once there are bytes to read, or the connection has ended.
     pub async fn readable(&self) {
-        // An error means that the runtime ends, and with it the connection.
-        let _ = self.0.ready(Interest::READABLE).await;
+        // That the socket is ready may be a false alarm. After an error, reading tells which.
+        let _ = self.tcp().peek(&mut [0]).await;
     }
 
     /// Completes once the client has closed its side, or the connection broke, even with unread bytes before that.

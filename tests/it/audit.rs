@@ -100,7 +100,7 @@ fn csv_has_every_column_and_no_text_is_a_formula() {
     assert_eq!(column("service"), ["servico-agendamento"; 3]);
     let others = r#"{"level":"AUDIT","details":{"ocupado_por":9,"versao":"1","modo":"m","endereco":"e","ativo_ha_ms":8,"pid":7,"recurso":"r","dono":"d","estado_anterior":"a"},"autor":"x","ip":"::1"}"#;
     let (printed, _) = succeed(&[&file(&folder, "others", &[others]), "--format", "csv"]);
-    assert_eq!(printed.lines().nth(1).unwrap(), format!("{}9,,,1,m,e,8,7,x,::1,r,d,a", ",".repeat(16)));
+    assert_eq!(printed.lines().nth(1).unwrap(), format!("{}9,,,1,m,e,8,7,x,::1,r,d,a,", ",".repeat(16)));
 
     let (nothing, _) = succeed(&[&app_log(&folder), "--format", "csv", "--booking", "0"]);
     assert_eq!(nothing.lines().count(), 1, "{nothing}");

@@ -16,9 +16,11 @@ const IDLE_MS: u64 = 60_000;
 const PARK_MS: u64 = 2_000;
 /// How long a request's head may take, from its first byte.
 const HEAD_MS: u64 = 10_000;
-/// A connection that has been idle for less than this does not make room: a client may open its connections a moment before it uses
+/// A connection that has had no request yet does not make room before this: a client may open its connections a moment before it uses
 /// them.
-const IDLE_SPARED_MS: u64 = 2_000;
+const NEW_SPARED_MS: u64 = 2_000;
+/// One that has had a request is idle for this long before it makes room.
+const IDLE_SPARED_MS: u64 = 250;
 /// A head that is younger than this does not make room.
 const HEAD_SPARED_MS: u64 = 500;
 /// A body that was waited for, or a reader that has been waited for, for less than this does not make room.
@@ -63,6 +65,8 @@ pub struct Look {
     /// How long a body has been waited for.
     receiving: Option<u64>,
     parked: bool,
+    /// Whether it has had a request.
+    used: bool,
 }
 
 /// Which connections make room first.
@@ -94,11 +98,16 @@ impl Look {
         self.phase == Phase::Waiting && !self.parked && self.stalled.is_none()
     }
 
+    /// How long it is spared when it is idle.
+    fn spared(&self) -> u64 {
+        if self.used { IDLE_SPARED_MS } else { NEW_SPARED_MS }
+    }
+
     /// Whether its place may be given to another, and how soon: the longer, the sooner.
     pub fn makes_room(&self) -> Option<(Rank, u64)> {
         match self.phase {
             _ if self.stalled.is_some_and(|stalled| stalled >= SPARED_MS) => Some((Rank::Stalled, self.stalled?)),
-            Phase::Waiting if self.stalled.is_none() && self.age >= IDLE_SPARED_MS => Some((Rank::Idle, self.age)),
+            Phase::Waiting if self.stalled.is_none() && self.age >= self.spared() => Some((Rank::Idle, self.age)),
             Phase::Head if self.age >= HEAD_SPARED_MS => Some((Rank::Head, self.age)),
             Phase::Working if self.receiving.is_some_and(|waits| waits >= SPARED_MS) => {
                 Some((Rank::Receiving, self.receiving?))
@@ -122,6 +131,7 @@ pub struct Line {
     stalled: AtomicU64,
     receiving: AtomicU64,
     parked: AtomicBool,
+    used: AtomicBool,
     order: AtomicU8,
     ordered: Notify,
 }
@@ -138,6 +148,7 @@ impl Line {
             receiving: AtomicU64::new(NEVER),
             // It has no buffers yet.
             parked: AtomicBool::new(true),
+            used: AtomicBool::new(false),
             order: AtomicU8::new(0),
             ordered: Notify::new(),
         }
@@ -150,6 +161,9 @@ impl Line {
 
     /// A phase begins.
     pub fn begin(&self, phase: Phase, now: u64) {
+        if phase == Phase::Working {
+            self.used.store(true, Ordering::Relaxed);
+        }
         self.phase.store(packed(phase, now), Ordering::Relaxed);
     }
 
@@ -184,6 +198,7 @@ impl Line {
             stalled: lasts(self.stalled.load(Ordering::Relaxed)),
             receiving: lasts(self.receiving.load(Ordering::Relaxed)),
             parked: self.parked.load(Ordering::Relaxed),
+            used: self.used.load(Ordering::Relaxed),
         }
     }
 
@@ -231,10 +246,14 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_connection_is_closed_after_a_minute_and_makes_room_after_two_seconds() {
+    fn an_idle_connection_is_closed_after_a_minute_and_makes_room_before_that() {
         let line = line();
         assert_eq!(line.look(2999).makes_room(), None);
         assert_eq!(line.look(3000).makes_room(), Some((Rank::Idle, 2000)));
+        line.begin(Phase::Working, 4000);
+        line.begin(Phase::Waiting, 5000);
+        assert_eq!([5249, 5250].map(|now| line.look(now).makes_room()), [None, Some((Rank::Idle, 250))]);
+        line.begin(Phase::Waiting, 1000);
         // It has no buffers to give back.
         assert_eq!(line.look(60_999).due(), None);
         assert_eq!(line.look(61_000).due(), Some(Order::Close));

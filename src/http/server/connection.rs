@@ -115,7 +115,7 @@ impl<H: Handler> Connection<H> {
     }
 
     pub async fn run(mut self, stream: TcpStream) {
-        if !self.bytes_come(|| async { drop(stream.readable().await) }).await {
+        if !self.bytes_come(|| async { drop(stream.peek(&mut [0]).await) }).await {
             return;
         }
         self.visit.begin(Phase::Head);
@@ -153,7 +153,8 @@ impl<H: Handler> Connection<H> {
         }
     }
 
-    /// Waits for the next byte, which `readable` does. False if the connection is to be closed before that.
+    /// Waits for the next byte, which `readable` does by looking at it: that a socket is readable may be a false alarm. False if the
+    /// connection is to be closed before that.
     async fn bytes_come<R: Future<Output = ()>>(&self, readable: impl Fn() -> R) -> bool {
         let (line, stop) = (&self.visit.line, &self.site.stop);
         loop {

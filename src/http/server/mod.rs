@@ -53,7 +53,7 @@ const BACKLOG: u32 = 4096;
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 /// How long a newcomer waits for a place: that of a connection that was told to make room, or of one that ends. Those behind it wait
 /// in the kernel's queue.
-const ROOM_PATIENCE: Duration = Duration::from_secs(3);
+const ROOM_PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked again for connections that can make room: each is spared at first.
 const ROOM_PAUSE: Duration = Duration::from_millis(100);
 /// How many clients are told at once that there is no place for them. Others are only disconnected.
