@@ -203,6 +203,7 @@ fn every_link_of_the_entry_point_leads_on() {
             "self" => assert_eq!(answer.json(), entry),
             "travas" => assert_eq!(answer.json()["travas"][0]["recurso"], "X"),
             "trava" => assert_eq!(answer.json()["dono"], "eu"),
+            "desafio" => assert_eq!(answer.json()["codigo"], "sem_segredo"),
             _ => assert!(answer.body.contains("sctec_") || answer.json()["_links"].is_object(), "{rel}"),
         }
     }
