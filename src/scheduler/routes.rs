@@ -151,7 +151,7 @@ fn announce(request: &Request, route: Route, path: &str) {
     match route {
         Route::Book => info!(log, "Requisição recebida para POST /agendamentos"),
         Route::Cancel => info!(log, "Requisição recebida para DELETE {}", path),
-        Route::SignIn | Route::SignOut => {
+        Route::SignIn | Route::SignOut | Route::Create | Route::Revoke => {
             info!(log, "Requisição recebida em {} {} do IP {}", request.head.method, path, ip);
         }
         Route::Health | Route::Ready | Route::Metrics => {
