@@ -88,7 +88,12 @@ impl Body for Arriving {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        self.note(polled.is_pending());
+        // A body that comes in small pieces is waited for since the first of them.
+        let waits = self.waits || polled.is_pending();
+        self.note(waits);
+        if matches!(polled, Poll::Ready(None | Some(Err(_)))) || self.body.is_end_stream() {
+            self.note(false);
+        }
         if let Poll::Ready(frame) = polled {
             if !self.dropped
                 && let Some(Ok(frame)) = &frame

@@ -27,8 +27,9 @@ pub fn session(headers: &HeaderMap, tls: bool) -> Option<&str> {
 }
 
 fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
-    let lists = headers.get_all(COOKIE).iter().filter_map(|list| list.to_str().ok());
-    lists.flat_map(|list| list.split(';')).filter_map(|pair| pair.trim().split_once('='))
+    // Each by itself: another program on this host may have set one that is no text.
+    let all = headers.get_all(COOKIE).iter().flat_map(|list| list.as_bytes().split(|byte| *byte == b';'));
+    all.filter_map(|pair| std::str::from_utf8(pair).ok()?.trim().split_once('='))
 }
 
 /// The value of `Set-Cookie` that gives a browser the secret of a session. One that lasts for no time is taken away.

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue, ORIGIN};
 use serde_json::Value;
 
@@ -12,7 +13,7 @@ use super::head::only;
 use super::pass::Pass;
 use super::problem::Problem;
 use super::server::Request;
-use super::{cookie, kind, pass};
+use super::{body, cookie, kind, pass};
 use crate::access::ip_of;
 use crate::access::principal::{Denied, Who};
 use crate::access::register::{Found, Key, Register, Unidentified};
@@ -93,6 +94,19 @@ impl Identity {
         let Some(secret) = session_secret(request) else { return Ok(None) };
         secret.map(Some).ok_or_else(|| session_over(Unidentified::Unknown))
     }
+}
+
+/// Reads the body of a request as JSON. Its caller may have been identified seconds before, so that is looked at once more.
+///
+/// # Errors
+/// Those of the body; 401 if the caller's token or session has ended meanwhile.
+pub(crate) async fn read_json(request: &mut Request, most: usize) -> Result<Bytes, Problem> {
+    let bytes = body::read_json(&request.head.headers, &mut request.body, most).await?;
+    if request.pass.holds().await {
+        return Ok(bytes);
+    }
+    let detail = "O token ou a sessão terminou antes que o corpo da requisição chegasse: nada foi feito.";
+    Err(Problem::new(kind::WRONG_TOKEN, detail).with_challenge(CHALLENGE_AGAIN))
 }
 
 /// The secret of a session that a page sends with its request; `Some(None)` if it is none.

@@ -59,6 +59,12 @@ impl Pass {
         shown.register.find(shown.key, Some(shown.by)).ok()?.until
     }
 
+    /// Whether it still identifies somebody who may do this. A body may take seconds to arrive.
+    pub async fn holds(&self) -> bool {
+        let Some(shown) = &self.0 else { return true };
+        find(&shown.register, shown.key, shown.by).await.is_ok_and(|found| shown.allows(&found))
+    }
+
     /// Completes once it identifies nobody any more, or somebody who may not do this any more. Never, if the service asks nobody.
     pub async fn ended(&self) {
         let Some(shown) = &self.0 else { return std::future::pending().await };

@@ -21,11 +21,11 @@ use crate::access::role::Permission;
 use crate::agenda::{Booking, Catalogue, Draft, NewBooking, Rejection, SlotRange};
 use crate::coordinator::protocol::grace;
 use crate::http::fields::Fields;
-use crate::http::identity::denied;
+use crate::http::identity::{denied, read_json};
 use crate::http::parameters::Parameters;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
-use crate::http::{self, Response, body};
+use crate::http::{self, Response};
 use crate::panics::{guarded, join};
 use crate::time::{Timestamp, millis};
 
@@ -102,7 +102,7 @@ pub async fn scientist(app: &App, id: &str, log: &Logger) -> Result<Response, Pr
 /// `POST /agendamentos`.
 pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Problem> {
     let origin = Origin::of(request);
-    let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
+    let bytes = read_json(request, BODY_MAX).await?;
     let (draft, wrong_fields) = requests::booking(Fields::parse(&bytes)?);
     if let Some(scientist) = draft.scientist_id {
         request.who.check_scientist(scientist).map_err(|denied| not_yours(denied, request))?;
@@ -188,12 +188,12 @@ pub async fn booking(app: &App, id: &str, request: &Request) -> Result<Response,
 /// `DELETE /agendamentos/{id}`.
 pub async fn cancel(app: &Arc<App>, id: &str, request: &mut Request) -> Result<Response, Problem> {
     let origin = Origin::of(request);
-    let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
+    let bytes = read_json(request, BODY_MAX).await?;
     let reason = requests::cancellation(&bytes)?;
     let Some(number) = requests::id(id) else {
         return Err(unknown_booking(id));
     };
-    if request.who.scientist().is_some() && !request.who.may(Permission::ChangeAnyBooking) {
+    if !request.who.may(Permission::ChangeAnyBooking) {
         // A booking never changes its scientist, so this is still true when it is cancelled.
         let booking = stored(app, id, number, &request.log).await?;
         request.who.check_scientist(booking.scientist_id).map_err(|denied| not_yours(denied, request))?;

@@ -13,11 +13,13 @@ use super::links::{self, Signed};
 use super::tokens::{on_disk, register};
 use crate::access::ip_of;
 use crate::access::principal::Who;
+use crate::access::register::Key;
 use crate::access::role::Role;
 use crate::access::session::{LONGEST, Secret};
 use crate::http::fields::{Fields, TextRule};
 use crate::http::identity::{find_token, session_secret};
 use crate::http::links::Links;
+use crate::http::pass::find;
 use crate::http::problem::Problem;
 use crate::http::server::Request;
 use crate::http::wrong::FieldCode;
@@ -92,7 +94,9 @@ pub async fn begin(app: &App, request: &mut Request) -> Result<Response, Problem
 pub async fn end(app: &App, request: &Request) -> Result<Response, Problem> {
     if let (Some(register), Some(Some(secret))) = (app.identity.register(), session_secret(request)) {
         let digest = Secret::digest(&secret);
-        if on_disk(register, request, move |register| register.end_session(&digest)).await? {
+        // What no session has does not reach the disk: everybody may send it.
+        let known = find(register, Key::Session(digest), ip_of(request.peer)).await.is_ok();
+        if known && on_disk(register, request, move |register| register.end_session(&digest)).await? {
             info!(request.log, "Sessão encerrada por {}", request.who.author());
         }
     }

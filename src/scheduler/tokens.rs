@@ -18,11 +18,12 @@ use crate::access::role::{Role, Roles};
 use crate::access::token::Token;
 use crate::access::{AUTHOR_MAX, WrongName};
 use crate::http::fields::{Fields, TextRule, checked_text, shown};
+use crate::http::identity::read_json;
 use crate::http::links::Links;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
 use crate::http::wrong::{FieldCode, Wrong};
-use crate::http::{self, Response, body, kind};
+use crate::http::{self, Response, kind};
 use crate::panics;
 use crate::time::Timestamp;
 
@@ -93,7 +94,7 @@ pub async fn show(app: &App, id: &str, request: &Request) -> Result<Response, Pr
 /// `POST /tokens`. The answer is the only one that has the token.
 pub async fn create(app: &App, request: &mut Request) -> Result<Response, Problem> {
     let register = register(app)?;
-    let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
+    let bytes = read_json(request, BODY_MAX).await?;
     let grant = read(Fields::parse(&bytes)?)?;
     if let Some(scientist) = grant.scientist
         && catalogue(app, &request.log).await?.scientist(scientist).is_none()

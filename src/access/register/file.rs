@@ -46,6 +46,20 @@ impl RegisterFile {
             let made = files::private_no_link().write(true).create(true).truncate(false).open(&path);
             made.map_err(|error| RegisterError::Access { path: path.clone(), reason: error.to_string() })?;
         }
+        Self::open_again(data_dir)
+    }
+
+    /// Opens the register of a data folder where it has to be already: while a service runs, an empty one in its place would make all
+    /// tokens unknown.
+    ///
+    /// # Errors
+    /// As [`RegisterFile::open`], and when there is none.
+    pub fn open_again(data_dir: &Path) -> Result<Self, RegisterError> {
+        let path = data_dir.join(REGISTER_FILE);
+        let identity = || {
+            FileId::at(&path).map_err(|error| RegisterError::Access { path: path.clone(), reason: error.to_string() })
+        };
+        let before = identity()?;
         let flags =
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let explain = |error: rusqlite::Error| RegisterError::of(&path, &error);
@@ -60,8 +74,11 @@ impl RegisterFile {
         migrate(&mut connection, &path)?;
         // A revocation that was confirmed survives a power failure.
         connection.pragma_update(None, "synchronous", "FULL").map_err(explain)?;
-        let file = FileId::at(&path)
-            .map_err(|error| RegisterError::Access { path: path.clone(), reason: error.to_string() })?;
+        let file = identity()?;
+        if file != before {
+            let reason = "it was replaced while it was being opened".to_owned();
+            return Err(RegisterError::Access { path, reason });
+        }
         Ok(Self { connection, path, file })
     }
 
@@ -196,6 +213,12 @@ impl RegisterFile {
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), RegisterError> {
     let explain = |error: rusqlite::Error| RegisterError::of(path, &error);
+    let known = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    // Most often there is nothing to do, and nothing is written.
+    if (known("application_id").map_err(explain)?, known("user_version").map_err(explain)?) == (APPLICATION_ID, NEWEST)
+    {
+        return Ok(());
+    }
     // Readers are not kept waiting by a writer.
     connection.pragma_update(None, "journal_mode", "WAL").map_err(explain)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(explain)?;

@@ -141,7 +141,7 @@ impl Register {
     /// # Errors
     /// As there. The call blocks.
     pub fn create(&self, new: &NewCredential, by: &Author) -> Result<(Token, Credential), RegisterError> {
-        let mut file = RegisterFile::open(&self.data_dir)?;
+        let mut file = RegisterFile::open_again(&self.data_dir)?;
         let (token, id) = file.create(new, by, self.clock.now())?;
         self.shared.learn(&file)?;
         let credential = file.one(id)?;
@@ -154,7 +154,7 @@ impl Register {
     /// # Errors
     /// As there. The call blocks.
     pub fn revoke(&self, id: i64) -> Result<Option<Credential>, RegisterError> {
-        let mut file = RegisterFile::open(&self.data_dir)?;
+        let mut file = RegisterFile::open_again(&self.data_dir)?;
         let revoked = file.revoke(id, self.clock.now())?;
         self.shared.learn(&file)?;
         Ok(revoked)
@@ -165,7 +165,7 @@ impl Register {
     /// # Errors
     /// As there. The call blocks.
     pub fn begin_session(&self, credential: i64) -> Result<Secret, RegisterError> {
-        let mut file = RegisterFile::open(&self.data_dir)?;
+        let mut file = RegisterFile::open_again(&self.data_dir)?;
         let secret = file.begin_session(credential, self.clock.now())?;
         self.shared.learn(&file)?;
         Ok(secret)
@@ -176,7 +176,7 @@ impl Register {
     /// # Errors
     /// As there. The call blocks.
     pub fn end_session(&self, session: &Digest) -> Result<bool, RegisterError> {
-        let mut file = RegisterFile::open(&self.data_dir)?;
+        let mut file = RegisterFile::open_again(&self.data_dir)?;
         let ended = file.end_session(session)?;
         self.shared.learn(&file)?;
         Ok(ended)
@@ -187,7 +187,7 @@ impl Register {
     /// # Errors
     /// When the file cannot be read. The call blocks.
     pub fn all(&self) -> Result<Vec<Credential>, RegisterError> {
-        RegisterFile::open(&self.data_dir)?.all()
+        RegisterFile::open_again(&self.data_dir)?.all()
     }
 
     /// The official time, by which credentials end.
@@ -275,7 +275,7 @@ impl Watcher {
         if !path.exists() {
             return Err(RegisterError::Access { path, reason: "arquivo não encontrado".to_owned() });
         }
-        let file = RegisterFile::open(&self.data_dir)?;
+        let file = RegisterFile::open_again(&self.data_dir)?;
         let version = file.version()?;
         self.shared.learn(&file)?;
         self.file = Some((file, version));

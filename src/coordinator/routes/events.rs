@@ -27,7 +27,7 @@ pub fn publish(service: &Service, bytes: &[u8], rights: &Rights, unknown: &mut U
 }
 
 /// `GET /eventos`.
-pub fn listen(service: &Service, request: &Request) -> Result<Response, Problem> {
+pub fn listen(service: &Service, request: &Request, rights: &Rights) -> Result<Response, Problem> {
     let mut parameters = Parameters::parse(request.head.uri.query());
     if !parameters.has("canal") {
         parameters.reject("canal", FieldCode::Missing.says("é obrigatório"));
@@ -43,6 +43,9 @@ pub fn listen(service: &Service, request: &Request) -> Result<Response, Problem>
     }
     // Listeners of other channels must not take the schedulers' places.
     let shared = channel.as_deref() == Some(SHARED_CHANNEL);
+    if shared {
+        rights.check_hearing_the_agenda()?;
+    }
     let guest = if shared { request.hosting.admit_before_others()? } else { request.hosting.admit()? };
     let since = sse::last_event_id(&request.head.headers).or(since);
     let channel = service.hub().channel(&channel.unwrap_or_default()).map_err(|_| too_many_channels())?;

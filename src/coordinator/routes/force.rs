@@ -17,10 +17,11 @@ use crate::coordinator::protocol::BODY_MAX;
 use crate::coordinator::service::Service;
 use crate::coordinator::table::ForceTarget;
 use crate::http::fields::{Fields, TextRule};
+use crate::http::identity::read_json;
 use crate::http::links::{Link, Links};
 use crate::http::problem::Problem;
 use crate::http::server::Request;
-use crate::http::{self, Response, body};
+use crate::http::{self, Response};
 use crate::logging::Logs;
 
 /// The reason that an operator gives.
@@ -43,7 +44,7 @@ impl Forcing {
     /// Answers the request for one resource.
     pub async fn force(&self, request: &mut Request, resource: &str, rights: Rights) -> Result<Response, Problem> {
         rights.check_taking([resource])?;
-        let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
+        let bytes = read_json(request, BODY_MAX).await?;
         let mut fields = if bytes.is_empty() { Fields::none() } else { Fields::parse(&bytes)? };
         let reason = fields.text("motivo", REASON);
         fields.finish("motivo").map_err(Problem::invalid_fields)?;

@@ -23,11 +23,12 @@ use super::protocol::requests::OperationKind;
 use super::protocol::{LARGE_BODY_MAX, path};
 use super::service::Service;
 use crate::access::role::{Need, Permission};
+use crate::http::identity::read_json;
 use crate::http::problem::Problem;
 use crate::http::router::{Endpoint, Found, Query, Router, Table};
 use crate::http::server::{Handler, Request};
 use crate::http::unknown::{Handling, Unknown};
-use crate::http::{self, Response, body};
+use crate::http::{self, Response};
 
 #[derive(Clone, Copy)]
 enum Route {
@@ -140,17 +141,17 @@ impl Routes {
             Route::Renew => operation::answer(service, request, OperationKind::Renew, &rights, unknown).await,
             Route::Unlock => operation::answer(service, request, OperationKind::Unlock, &rights, unknown).await,
             Route::Batch => {
-                let bytes = body::read_json(&request.head.headers, &mut request.body, LARGE_BODY_MAX).await?;
+                let bytes = read_json(request, LARGE_BODY_MAX).await?;
                 batch::answer(service, request, &bytes, &rights, unknown).await
             }
             Route::List => list::list(service, request, &rights),
             Route::Show => list::show(service, &name, &rights),
             Route::Force => self.forcing.force(request, &name, rights).await,
             Route::Publish => {
-                let bytes = body::read_json(&request.head.headers, &mut request.body, LARGE_BODY_MAX).await?;
+                let bytes = read_json(request, LARGE_BODY_MAX).await?;
                 events::publish(service, &bytes, &rights, unknown)
             }
-            Route::Listen => events::listen(service, request),
+            Route::Listen => events::listen(service, request, &rights),
             Route::Health => Ok(status::health(service, &rights)),
             Route::Ready => Ok(status::ready(service, request, &rights)),
             Route::Challenge => self.callers.prove(request),

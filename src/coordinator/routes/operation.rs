@@ -11,12 +11,13 @@ use crate::coordinator::service::outcome::LockOutcome;
 use crate::coordinator::service::waiting::QueuedRequest;
 use crate::coordinator::service::{Requester, Service};
 use crate::coordinator::table::Granted;
+use crate::http::Response;
 use crate::http::fields::Fields;
+use crate::http::identity::read_json;
 use crate::http::presence::{Guest, Presence};
 use crate::http::problem::Problem;
 use crate::http::server::Request;
 use crate::http::unknown::Unknown;
-use crate::http::{Response, body};
 
 /// Decides an operation, and waits in the queue where it has to.
 pub async fn answer(
@@ -26,7 +27,7 @@ pub async fn answer(
     rights: &Rights,
     unknown: &mut Unknown,
 ) -> Result<Response, Problem> {
-    let bytes = body::read_json(&request.head.headers, &mut request.body, BODY_MAX).await?;
+    let bytes = read_json(request, BODY_MAX).await?;
     let operation = Operation::read(kind, Fields::parse(&bytes)?, "", unknown).map_err(Problem::invalid_fields)?;
     // Before the lines of the decision.
     unknown.log(&request.log);

@@ -132,6 +132,18 @@ impl Rights {
         }
     }
 
+    /// Checks that the caller may hear the agenda's channel: who may not read the agenda at a scheduler may not hear it here.
+    ///
+    /// # Errors
+    /// 401 or 403.
+    pub fn check_hearing_the_agenda(&self) -> Result<(), Problem> {
+        match &self.who {
+            Who::Anyone if self.reserved => Err(kept("o canal agenda")),
+            _ if self.are_a_schedulers() => Ok(()),
+            who => who.check(Need::May(Permission::ReadAgenda)).map_err(denied),
+        }
+    }
+
     /// The answer to a caller who may not use a name.
     fn not_theirs(&self, why: Denied, name: &str) -> Problem {
         match (&self.who, why) {

@@ -102,7 +102,7 @@ enum Ended {
     Served(hyper::Result<()>),
     /// A stop did not wait for the end.
     Stopped,
-    Ordered(Order),
+    Ordered(Order, Option<Rank>),
 }
 
 impl<H: Handler> Connection<H> {
@@ -121,6 +121,10 @@ impl<H: Handler> Connection<H> {
         self.visit.begin(Phase::Head);
         let Some(Begun { stream, lacks_tls }) = self.begun(stream).await else { return };
         self.lacks_tls = lacks_tls;
+        if self.site.tls.is_some() {
+            // The handshake is no request.
+            self.visit.begin(Phase::Waiting);
+        }
         let this = Arc::new(self);
         let socket = stream.socket();
         let (clock, last_read) = (this.site.clock.clone(), Arc::clone(&this.last_read));
@@ -213,14 +217,14 @@ impl<H: Handler> Connection<H> {
                 warn!(self.site.log, "Conexão encerrada antes do fim da requisição: {}", in_words(&error));
             }
             Ended::Stopped => debug!(self.site.log, "Conexão encerrada pela parada"),
-            Ended::Ordered(order) => {
+            Ended::Ordered(order, rank) => {
                 let parts = connection.into_parts();
                 let mut io = parts.io;
                 if order == Order::Park {
                     io.rewind(parts.read_buf);
                     return Some(io);
                 }
-                self.let_go(order, io).await;
+                self.let_go(order, rank, io).await;
             }
         }
         None
@@ -246,7 +250,7 @@ impl<H: Handler> Connection<H> {
                         Order::MakeRoom => look.makes_room().is_some(),
                     };
                     if applies {
-                        return Ended::Ordered(order);
+                        return Ended::Ordered(order, look.makes_room().map(|(rank, _)| rank));
                     }
                 }
                 () = stop.begun.cancelled() => break,
@@ -268,9 +272,9 @@ impl<H: Handler> Connection<H> {
         }
     }
 
-    /// Ends a connection as it was ordered, with a word where an answer can still be sent.
-    async fn let_go(&self, order: Order, mut io: StampedIo) {
-        let rank = self.visit.line.look(self.site.bounds.now()).makes_room().map(|(rank, _)| rank);
+    /// Ends a connection as it was ordered, with a word where an answer can still be sent. `rank` is what it was when it was taken from
+    /// hyper.
+    async fn let_go(&self, order: Order, rank: Option<Rank>, mut io: StampedIo) {
         let problem = match (order, rank) {
             (Order::RefuseHead, _) => {
                 let detail = "O cabeçalho da requisição não chegou inteiro em 10 s.";
@@ -323,8 +327,9 @@ impl<H: Handler> Connection<H> {
             pass: Pass::default(),
             hosting,
         };
+        let reads = request.head.method.is_safe();
         let answered = self.handle(&mut request).await;
-        let answered = answered.and_then(|response| counted(response, &self.visit));
+        let answered = answered.and_then(|response| counted(response, &self.visit, reads));
         let mut response = answered.unwrap_or_else(|problem| {
             if let Some(reason) = Reason::of(problem.kind()) {
                 self.visit.turn_away(reason);
@@ -372,10 +377,16 @@ impl<H: Handler> Connection<H> {
 ///
 /// # Errors
 /// When there is no room for them.
-fn counted(mut response: Response, visit: &Arc<Visit>) -> Result<Response, Problem> {
+fn counted(mut response: Response, visit: &Arc<Visit>, reads: bool) -> Result<Response, Problem> {
     let Either::Left(whole) = response.body_mut() else { return Ok(response) };
     let length = whole.size_hint().exact().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
-    let Some(held) = visit.answer(length).map_err(no_room::for_answer)? else { return Ok(response) };
+    let held = match visit.answer(length) {
+        Ok(Some(held)) => held,
+        Ok(None) => return Ok(response),
+        // What was asked for is done already, and its client has to know that.
+        Err(_) if !reads => return Ok(response),
+        Err(full) => return Err(no_room::for_answer(full)),
+    };
     // The bytes of such a body are there at once.
     let frame = futures_util::FutureExt::now_or_never(whole.frame());
     if let Some(Some(Ok(frame))) = frame

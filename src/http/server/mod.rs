@@ -178,24 +178,7 @@ pub async fn serve<H: Handler>(
     });
     let places = Arc::new(Semaphore::new(limit));
     let entrance = Entrance { site, places, farewells: Arc::new(Semaphore::new(FAREWELLS)), tasks: tasks.clone() };
-    let mut patrol = tokio::time::interval(PATROL_EVERY);
-    patrol.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut shutdown = pin!(shutdown);
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => entrance.admit(stream, peer).await,
-                Err(error) => {
-                    // Most often the process is out of file descriptors, until a connection closes.
-                    warn!(log, "Conexão não aceita: {}", error);
-                    bounds.make_room(bounds.now());
-                    tokio::time::sleep(ACCEPT_BACKOFF).await;
-                }
-            },
-            _ = patrol.tick() => bounds.patrol(),
-            () = &mut shutdown => break,
-        }
-    }
+    entrance.keep(&listener, &bounds, &log, shutdown).await;
     drop(listener);
     stop.begun.cancel();
     tasks.close();
@@ -216,6 +199,43 @@ struct Entrance<H> {
 }
 
 impl<H: Handler> Entrance<H> {
+    /// Lets connections in until `shutdown` completes. While a newcomer waits for a place, the patrol goes on, and a stop is noticed.
+    async fn keep(&self, listener: &TcpListener, bounds: &Bounds, log: &Logger, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = pin!(shutdown);
+        let mut patrol = tokio::time::interval(PATROL_EVERY);
+        patrol.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut shutdown => return,
+                _ = patrol.tick() => {
+                    bounds.patrol();
+                    continue;
+                }
+                accepted = listener.accept() => accepted,
+            };
+            let mut admitted = pin!(async {
+                match accepted {
+                    Ok((stream, peer)) => self.admit(stream, peer).await,
+                    Err(error) => {
+                        // Most often the process is out of file descriptors, until a connection closes.
+                        warn!(log, "Conexão não aceita: {}", error);
+                        bounds.make_room(bounds.now());
+                        tokio::time::sleep(ACCEPT_BACKOFF).await;
+                    }
+                }
+            });
+            loop {
+                tokio::select! {
+                    biased;
+                    () = &mut shutdown => return,
+                    _ = patrol.tick() => bounds.patrol(),
+                    () = &mut admitted => break,
+                }
+            }
+        }
+    }
+
     /// Serves a new connection, or tells it that there is no place.
     async fn admit(&self, stream: TcpStream, peer: SocketAddr) {
         let Some(permit) = self.place().await else {

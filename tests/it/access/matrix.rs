@@ -158,6 +158,20 @@ fn each_role_at_each_route_of_the_coordinator() {
     }
 }
 
+#[test]
+fn the_agenda_is_heard_at_the_coordinator_by_those_who_may_read_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::spawn(coordinator_command(folder.path(), "127.0.0.1:0").args(["--access", "token"]), 1);
+    let url = format!("{}/eventos?canal=agenda", server.url());
+    let found: Vec<_> = tokens(folder.path())
+        .iter()
+        .map(|(role, token)| (*role, status("GET", &url, token.as_deref(), None)))
+        .collect();
+    let expected =
+        [("leitor", 200), ("cientista", 200), ("operador", 200), ("auditor", 200), ("servico", 403), (NOBODY, 401)];
+    assert_eq!(found, expected);
+}
+
 /// The links of an answer, at any depth: where they stand, the method and the path.
 fn links(value: &Value, at: &str, found: &mut BTreeSet<(String, String, String)>) {
     match value {

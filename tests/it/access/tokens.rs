@@ -1,5 +1,7 @@
 //! Tokens: made, shown once, told apart from typing errors, revoked everywhere.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
 use std::time::Instant;
 
@@ -33,6 +35,32 @@ fn a_revoked_token_ends_at_every_scheduler_within_a_second() {
     assert_eq!(challenge, "Bearer realm=\"sctec\", error=\"invalid_token\"");
     let nobody = ask("GET", &urls[0], None, None);
     assert_eq!((nobody.status, nobody.header("www-authenticate")), (401, Some("Bearer realm=\"sctec\"")));
+}
+
+#[test]
+fn a_request_whose_body_is_held_back_does_nothing_after_the_revocation() {
+    let services = asking();
+    let chefe = create(services.data_dir(), "chefe", &["--role", "operador"]);
+    let (tokens, address) = (services.agenda("/tokens"), services.agenda_address());
+    assert_eq!(ask("GET", &tokens, Some(&chefe), None).status, 200);
+    let body = json!({"nome": "outro", "papeis": ["operador"], "validade_dias": 0}).to_string();
+    let (first, rest) = body.split_at(10);
+    let mut stream = TcpStream::connect(&address).unwrap();
+    let head = format!(
+        "POST /tokens HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nAuthorization: Bearer {chefe}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    write!(stream, "{head}{first}").unwrap();
+    // Its line is logged once the caller has been admitted.
+    services.wait_for_log("app.log", |lines| lines.iter().any(|line| line.contains("POST /tokens do IP")));
+    let revoked = run(&["token", "revoke", "1", "--data-dir", services.data_dir().to_str().unwrap()]);
+    assert!(revoked.status.success(), "{revoked:?}");
+    wait_until("the token is refused", || ask("GET", &tokens, Some(&chefe), None).status == 401);
+    write!(stream, "{rest}").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("token_recusado"), "{answer}");
+    assert_eq!(list(services.data_dir()).len(), 1);
 }
 
 #[test]
