@@ -13,7 +13,7 @@ use std::task::Poll;
 use http_body_util::{BodyExt, Either, Full};
 use hyper::StatusCode;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONNECTION, DATE, HeaderValue};
+use hyper::header::DATE;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
 use slog::{Logger, debug, o, warn};
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::begin::{Begun, begin};
 use super::farewell::{self, http_date};
-use super::handler::{Handler, PROTECTION, log_problem};
+use super::handler::{Handler, PROTECTION, log_problem, refuse_connection};
 use super::request::Request;
 use crate::access::principal::Who;
 use crate::http::body::{Arriving, STOP_PATIENCE};
@@ -395,12 +395,4 @@ fn counted(mut response: Response, visit: &Arc<Visit>, reads: bool) -> Result<Re
         *whole = Full::new(kept(bytes, Some(held)));
     }
     Ok(response)
-}
-
-/// Answers an ambiguous head, or one without TLS, and closes the connection: the bytes after it may not be a request.
-fn refuse_connection(problem: Problem, request: &Request) -> Response {
-    log_problem(&request.log, &problem);
-    let mut response = problem.into_response(&request.id);
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    response
 }

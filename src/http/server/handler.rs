@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use hyper::header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{CONNECTION, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use slog::{Logger, error, warn};
 
 use super::request::Request;
@@ -34,4 +34,12 @@ pub fn log_problem(log: &Logger, problem: &Problem) {
     } else {
         warn!(log, "Requisição recusada: {} {}: {}", status, code, problem.log_text());
     }
+}
+
+/// Answers an ambiguous head, or one without TLS, and closes the connection: the bytes after it may not be a request.
+pub(super) fn refuse_connection(problem: Problem, request: &Request) -> Response {
+    log_problem(&request.log, &problem);
+    let mut response = problem.into_response(&request.id);
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
