@@ -54,6 +54,8 @@ export class Session extends EventTarget {
     const words = (role) => (known(`role.${role}`) ? t(`role.${role}`) : role);
     setText(at("who"), name ? `${name} · ${roles.map(words).join(", ")}` : "");
     at("sign").hidden = !leave && !enter;
+    // Nothing is heard before a person has signed in.
+    at("live").hidden = Boolean(enter);
     setText(at("sign"), t(leave ? "sign.out" : "sign.in"));
   }
 
