@@ -173,8 +173,9 @@ impl Project {
             return podman(&["healthcheck", "run", &container]).status.success();
         }
         // podman-compose 1.0 wraps every check in a shell, which this image has not: the same command without it.
-        let url = check.split('\'').find(|word| word.starts_with("http://")).expect("the check names a URL");
-        self.exec(service, &["health", url.trim_end_matches(['"', ']'])]).status.success()
+        let words = check.split(['\'', '"', ' ', '\\']).filter(|word| !word.is_empty());
+        let asked = words.skip_while(|word| *word != "health").nth(1).expect("the check names a service");
+        self.exec(service, &["health", asked]).status.success()
     }
 
     /// What a service has printed.
