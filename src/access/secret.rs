@@ -68,7 +68,7 @@ impl Secret {
         self.mac(nonce, process).finalize().into_bytes().into()
     }
 
-    /// Whether `proof` is that. It takes the same time wherever the two differ.
+    /// Whether `proof` is that. The time that it takes does not tell at which byte the two differ.
     pub fn confirms(&self, nonce: &Nonce, process: &ProcessId, proof: &[u8; PROOF_BYTES]) -> bool {
         self.mac(nonce, process).verify_slice(proof).is_ok()
     }

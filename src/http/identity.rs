@@ -102,11 +102,13 @@ impl Identity {
 /// Those of the body; 401 if the caller's token or session has ended meanwhile.
 pub(crate) async fn read_json(request: &mut Request, most: usize) -> Result<Bytes, Problem> {
     let bytes = body::read_json(&request.head.headers, &mut request.body, most).await?;
-    if request.pass.holds().await {
-        return Ok(bytes);
-    }
-    let detail = "O token ou a sessão terminou antes que o corpo da requisição chegasse: nada foi feito.";
-    Err(Problem::new(kind::WRONG_TOKEN, detail).with_challenge(CHALLENGE_AGAIN))
+    if request.pass.holds().await { Ok(bytes) } else { Err(ended()) }
+}
+
+/// The answer to a caller whose token or session has ended since the request began.
+pub(crate) fn ended() -> Problem {
+    let detail = "O token ou a sessão terminou antes que a requisição fosse atendida: nada foi feito.";
+    Problem::new(kind::WRONG_TOKEN, detail).with_challenge(CHALLENGE_AGAIN)
 }
 
 /// The secret of a session that a page sends with its request; `Some(None)` if it is none.

@@ -3,6 +3,7 @@
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html>
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -66,7 +67,9 @@ pub fn respond(source: impl Source, guest: Guest, pass: Pass) -> Response {
         None => Bytes::from_static(PREAMBLE.as_bytes()),
         Some(id) => format!("{}id: {id}\n\n", &PREAMBLE[..PREAMBLE.len() - 1]).into(),
     });
-    let chunks = unfold((source, guest, pass, first), async |(mut source, guest, pass, mut first)| {
+    // One future for the whole stream: made anew for each event, it would never come to its end while events are ready.
+    let ended: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move { pass.ended().await });
+    let chunks = unfold((source, guest, ended, first), async |(mut source, guest, mut ended, mut first)| {
         let chunk = if let Some(preamble) = first.take() {
             preamble
         } else {
@@ -74,13 +77,13 @@ pub fn respond(source: impl Source, guest: Guest, pass: Pass) -> Response {
             tokio::select! {
                 biased;
                 // First, so that a client whose token was revoked gets no more event.
-                () = pass.ended() => return None,
+                () = &mut ended => return None,
                 events = source.next() => events,
                 () = guest.gone_or_stopping() => return None,
                 () = tokio::time::sleep(COMMENT_EVERY) => Bytes::from_static(alive),
             }
         };
-        Some((chunk, (source, guest, pass, first)))
+        Some((chunk, (source, guest, ended, first)))
     });
     let mut response = Response::new(Either::Right(Pieces::events(chunks)));
     let headers = response.headers_mut();

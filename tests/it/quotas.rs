@@ -69,7 +69,7 @@ fn a_client_has_no_more_than_its_quota_and_others_do_not_notice() {
         let log = locks.log();
         log.lines().any(|logged| logged.contains(line) && logged.contains("cliente=127.0.0.2"))
     });
-    // A busy resource is said to be busy, whatever the quota is.
+    // A busy resource is said to be busy, also to a client that is over its quota.
     assert_eq!(ask(&locks, json!({"recurso": "b-0"})).0, 409);
     // A renewal adds nothing. What is retained still counts, and what an operator took does not.
     assert_eq!(locks.post("/renew", &json!({"trava_id": eight["trava_id"], "ttl_ms": 60_000})).0, 200);

@@ -34,6 +34,8 @@ use crate::time::{Clock, Timestamp};
 
 /// The pause between two looks at the file. A revocation holds within a second everywhere.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// The least pause between two looks.
+const LOOK_PAUSE: Duration = Duration::from_millis(5);
 /// How long a caller waits for a look at the file.
 const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 /// How long the last reading is trusted while the file cannot be read.
@@ -236,6 +238,8 @@ struct Watcher {
 impl Watcher {
     fn watch(mut self) {
         while !self.shared.stop.load(Ordering::Relaxed) {
+            // Callers with unknown tokens ask for a look; they share one.
+            std::thread::sleep(LOOK_PAUSE);
             std::thread::park_timeout(LOOK_EVERY);
             let number = self.shared.begun.fetch_add(1, Ordering::SeqCst) + 1;
             let looked = self.look();

@@ -78,7 +78,7 @@ pub fn refusal(refused: LockRefused) -> Problem {
     }
 }
 
-/// The table or its queues have no room for the request, in whatever state the resources would be.
+/// The table or its queues have no room for the request. The state of the resources does not matter.
 fn full(kind: Kind, Bound { measure, most }: Bound, state: &str) -> Problem {
     let detail = match measure {
         Measure::Count => format!("Já há recursos demais {state}: o limite é {most}. Tente de novo em instantes."),

@@ -24,6 +24,8 @@ use crate::coordinator::protocol::{self, Operation};
 use crate::coordinator::service::outcome::{LockOutcome, LockRefused};
 use crate::coordinator::service::{Requester, Service};
 use crate::coordinator::table::{Client, Granted, NotLive, Released};
+use crate::http::identity::ended;
+use crate::http::pass::Pass;
 use crate::http::presence::{Guest, Presence};
 use crate::http::problem::Problem;
 use crate::http::request_id::RequestId;
@@ -61,6 +63,7 @@ struct Batch {
     presence: Presence,
     /// In whose quota each lock request counts, if it counts in one.
     client: Option<Client>,
+    pass: Pass,
     guest: Option<Guest>,
     /// Room for the answers that wait for an earlier one, once an operation may have to wait.
     room: Option<OwnedSemaphorePermit>,
@@ -92,6 +95,7 @@ pub async fn answer(
         service: Arc::clone(service),
         presence: request.hosting.presence(),
         client: service.client(&request.who.at(request.peer)),
+        pass: request.pass.clone(),
         guest: None,
         room: None,
         unsaid: VecDeque::new(),
@@ -106,7 +110,7 @@ pub async fn answer(
         batch.unsaid.push_back((cause, outcome));
     }
     if batch.presence.is_gone() {
-        batch.abandon();
+        batch.abandon(answers::gone);
     }
     let end = unknown.member().map_or_else(|| "]}".to_owned(), |notices| format!("],{notices}}}"));
     let mut pieces = Pieces { batch, next: "", end, late: false };
@@ -150,18 +154,19 @@ impl Pieces {
 
     /// The next piece, once there is one; with the last of them the end.
     async fn next(&mut self) -> Bytes {
-        let Batch { unsaid, guest, .. } = &mut self.batch;
-        let gone = match (unsaid.front_mut(), guest) {
+        let Batch { unsaid, guest, pass, .. } = &mut self.batch;
+        let lost = match (unsaid.front_mut(), guest) {
             (Some((_, Ok(Decision::Queued(queued)))), Some(guest)) => tokio::select! {
                 biased;
-                () = guest.gone() => true,
-                _ = queued.decided() => false,
+                () = guest.gone() => Some(answers::gone as fn() -> Problem),
+                () = pass.ended() => Some(ended as fn() -> Problem),
+                _ = queued.decided() => None,
             },
             // This does not happen: the first unanswered operation waits, and an operation that waits has a place (`guest`).
-            _ => false,
+            _ => None,
         };
-        if gone || self.batch.presence.is_gone() {
-            self.batch.abandon();
+        if let Some(why) = lost.or_else(|| self.batch.presence.is_gone().then_some(answers::gone as fn() -> Problem)) {
+            self.batch.abandon(why);
         }
         let mut text = self.ready();
         if self.batch.unsaid.is_empty() {
@@ -207,11 +212,11 @@ impl Batch {
         }
     }
 
-    /// The client has gone: unanswered grants are undone. Their answers say so, in case it only stopped sending.
-    fn abandon(&mut self) {
+    /// The client has gone, or is not known any more: unanswered grants are undone. Their answers say `why`.
+    fn abandon(&mut self, why: fn() -> Problem) {
         for (_, outcome) in &mut self.unsaid {
             if let Ok(Decision::Locked(Ok(_)) | Decision::Queued(_)) = outcome {
-                let undone = std::mem::replace(outcome, Err(answers::gone()));
+                let undone = std::mem::replace(outcome, Err(why()));
                 if let Ok(Decision::Locked(outcome)) = undone {
                     self.service.undo(&outcome);
                 }
@@ -230,7 +235,8 @@ impl Batch {
     ) -> Outcome {
         let Self { service, presence, client, guest, room, .. } = self;
         let entry = Entry::read(raw).map_err(Problem::invalid_fields)?;
-        if let Some(req) = &entry.req {
+        // Another caller's word on which request this belongs to is no reason to log it under that request.
+        if let Some(req) = entry.req.as_ref().filter(|_| rights.are_a_schedulers()) {
             cause.id = req.clone();
             cause.log = rights.named_in(&service.request_log(&cause.id));
         }

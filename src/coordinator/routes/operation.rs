@@ -13,7 +13,8 @@ use crate::coordinator::service::{Requester, Service};
 use crate::coordinator::table::Granted;
 use crate::http::Response;
 use crate::http::fields::Fields;
-use crate::http::identity::read_json;
+use crate::http::identity::{ended, read_json};
+use crate::http::pass::Pass;
 use crate::http::presence::{Guest, Presence};
 use crate::http::problem::Problem;
 use crate::http::server::Request;
@@ -39,7 +40,7 @@ pub async fn answer(
     let left_of = |granted: &Granted| service.left_of(granted);
     let answer = match decided {
         Decision::Queued(queued) => {
-            let outcome = outcome(queued, guest, &mut presence).await?;
+            let outcome = outcome(queued, guest, &mut presence, &request.pass).await?;
             decision::locked(service, outcome, None, left_of)?
         }
         Decision::Locked(outcome) => decision::locked(service, outcome, None, left_of)?,
@@ -54,12 +55,14 @@ async fn outcome(
     mut queued: QueuedRequest,
     guest: Option<Guest>,
     client: &mut Presence,
+    pass: &Pass,
 ) -> Result<LockOutcome, Problem> {
     // It was queued because it may wait, and then it was given a place.
     let Some(guest) = guest else { return Err(Problem::internal("um pedido sem espera ficou na fila")) };
     let outcome = tokio::select! {
         biased;
         () = guest.gone() => return Err(answers::gone()),
+        () = pass.ended() => return Err(ended()),
         outcome = queued.decided() => outcome,
     };
     if client.is_gone() {

@@ -4,8 +4,8 @@
 //! who they are, keeps for the schedulers the names of their form ([`is_reserved`]), the channel `agenda`, `token_minimo` and the orders
 //! to take a lock away; everything else is everybody's.
 //!
-//! Whoever has the identity of a lease has been told it by its holder. It renews and releases the lease all the same only if the caller
-//! may use the lease's names: an identity that was read in somebody's log is worth nothing to others.
+//! The identity of a lease renews and releases it only for a caller that may use the lease's names. So an identity that somebody has
+//! read in a log is worth nothing to others.
 
 use slog::{Logger, o};
 

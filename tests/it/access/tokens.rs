@@ -3,12 +3,13 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Instant;
 
 use serde_json::json;
 
 use super::{ask, asking, create, list};
-use crate::common::{run, wait_until};
+use crate::common::{Server, coordinator_command, run, wait_until};
 
 #[test]
 fn a_revoked_token_ends_at_every_scheduler_within_a_second() {
@@ -185,11 +186,61 @@ fn the_command_line_makes_a_token_for_its_user_alone_and_refuses_what_makes_no_s
 fn a_service_that_asks_for_tokens_may_listen_beyond_this_machine() {
     let folder = tempfile::tempdir().unwrap();
     let args = ["--listen", "0.0.0.0:0", "--access", "token"];
-    let coordinator = crate::common::Server::spawn(
+    let coordinator = Server::spawn(
         crate::common::sctec().arg("serve-coordinator").args(args).arg("--data-dir").arg(folder.path().join("d")),
         1,
     );
     let url = format!("http://127.0.0.1:{}", coordinator.url().rsplit(':').next().unwrap());
     assert_eq!(ask("GET", &format!("{url}/saude"), None, None).status, 200);
     assert_eq!(ask("GET", &format!("{url}/locks"), None, None).status, 401);
+}
+
+/// A coordinator that asks for tokens.
+fn asking_coordinator(folder: &Path) -> Server {
+    Server::spawn(coordinator_command(folder, "127.0.0.1:0").args(["--access", "token"]), 1)
+}
+
+#[test]
+fn a_request_that_waits_for_a_lock_gets_none_after_the_revocation() {
+    let folder = tempfile::tempdir().unwrap();
+    let chefe = create(folder.path(), "chefe", &["--role", "operador"]);
+    let program = create(folder.path(), "programa", &["--role", "servico", "--prefix", "w-"]);
+    let coordinator = asking_coordinator(folder.path());
+    let url = coordinator.url();
+    let held = json!({"recurso": "w-1", "ttl_ms": 300_000}).to_string();
+    assert_eq!(ask("POST", &format!("{url}/lock"), Some(&chefe), Some(&held)).status, 200);
+    let one = json!({"recurso": "w-1", "espera_ms": 60_000}).to_string();
+    let batch = json!({"operacoes": [{"op": "lock", "recurso": "w-1", "espera_ms": 60_000}]}).to_string();
+    std::thread::scope(|scope| {
+        let waiting = [("/lock", &one), ("/lote", &batch)].map(|(path, body)| {
+            let (url, program) = (format!("{url}{path}"), &program);
+            scope.spawn(move || ask("POST", &url, Some(program), Some(body)))
+        });
+        let queue = || ask("GET", &format!("{url}/locks/w-1"), Some(&chefe), None).json()["fila"].clone();
+        wait_until("both wait", || queue().as_array().map(Vec::len) == Some(2) || queue() == json!(2));
+        let revoked = run(&["token", "revoke", "2", "--data-dir", folder.path().to_str().unwrap()]);
+        assert!(revoked.status.success(), "{revoked:?}");
+        let [one, batch] = waiting.map(|waiting| waiting.join().unwrap());
+        assert_eq!((one.status, &one.json()["codigo"]), (401, &json!("token_recusado")), "{}", one.body);
+        assert_eq!(batch.json()["respostas"][0]["status"], 401, "{}", batch.body);
+    });
+}
+
+#[test]
+fn a_program_writes_no_line_under_the_request_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = create(folder.path(), "programa", &["--role", "servico", "--prefix", "w-"]);
+    let scheduler = create(folder.path(), "agendador", &["--role", "servico", "--prefix", "*"]);
+    let coordinator = asking_coordinator(folder.path());
+    let url = format!("{}/lote", coordinator.url());
+    for (token, req, recurso) in [(&program, "do-programa", "w-1"), (&scheduler, "do-agendador", "w-2")] {
+        let body = json!({"operacoes": [{"op": "lock", "recurso": recurso, "req": req}]}).to_string();
+        let answer = ask("POST", &url, Some(token), Some(&body));
+        assert_eq!(answer.json()["respostas"][0]["status"], 200, "{}", answer.body);
+    }
+    // The later one's line is there, and so is the earlier one's.
+    wait_until("the lines are there", || coordinator.lines().iter().any(|line| line.contains("req=do-agendador")));
+    let lines = coordinator.lines();
+    assert!(lines.iter().any(|line| line.contains("w-1")), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.contains("req=do-programa")), "{lines:?}");
 }
