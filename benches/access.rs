@@ -1,6 +1,6 @@
 //! What it costs to know who asks: `cargo bench --bench access`
 //!
-//! Two pairs of services run at once, one with `--access open` and one with `--access token` and a secret between its services. They
+//! Two pairs of services run at once. The scheduler of one asks nobody who they are, that of the other asks for tokens. They
 //! are measured in turns of a second each, in an order that changes (open, token, token, open, …), so that what else the machine does
 //! meets both alike. Printed is the ratio of what they did: of all turns, and the median of the pairs.
 //!

@@ -110,8 +110,8 @@ impl Bounds {
         }
     }
 
-    /// Orders connections to make room, as they are `now`: of the addresses with most connections, those that have been idle for longest. Returns
-    /// whether there were any.
+    /// Orders connections to make room, as they are `now`: of the addresses with most connections, those that have been idle for longest.
+    /// Returns whether there were any.
     pub fn make_room(&self, now: u64) -> bool {
         let lines = self.lines();
         let mut found: Vec<_> = lines
