@@ -55,7 +55,7 @@ fn statuses(answer: &Value) -> impl Iterator<Item = u64> {
 #[test]
 #[ignore = "prints figures, and takes a minute"]
 fn leases_with_the_longest_names() {
-    let locks = Locks::start_with(&["--log-level", "error"]);
+    let locks = Locks::start();
     let before = resident_kib(&locks);
     let (mut asked, mut granted) = (0, 0);
     for _ in 0..120 {
@@ -76,7 +76,7 @@ fn leases_with_the_longest_names() {
 #[test]
 #[ignore = "prints figures, and takes a minute"]
 fn requests_that_wait_with_the_longest_names() {
-    let locks = Locks::start_with(&["--log-level", "error"]);
+    let locks = Locks::start();
     locks.lock(&json!({"recurso": "x", "ttl_ms": 300_000}));
     let before = resident_kib(&locks);
     let mut waiting = Vec::new();
@@ -98,7 +98,7 @@ fn requests_that_wait_with_the_longest_names() {
 #[test]
 #[ignore = "prints figures, and takes a minute"]
 fn one_request_for_all_places_in_the_queues() {
-    for args in [&["--log-level", "error"][..], &["--log-level", "error", "--client-waits", "1024"]] {
+    for args in [&[][..], &["--client-waits", "1024"]] {
         let locks = Locks::start_with(args);
         let names = |first: usize| (first..first + 288).map(|number| format!("{number:x}")).collect::<Vec<_>>();
         locks.lock(&json!({"recursos": names(0), "ttl_ms": 300_000}));
@@ -115,7 +115,7 @@ fn one_request_for_all_places_in_the_queues() {
 #[test]
 #[ignore = "prints figures, and takes a minute"]
 fn channels_full_of_large_events() {
-    let locks = Locks::start_with(&["--log-level", "error"]);
+    let locks = Locks::start();
     let before = resident_kib(&locks);
     let event = json!({"evento": "e", "dados": "x".repeat(16_000)});
     let mut listeners = Vec::new();
@@ -135,7 +135,7 @@ fn channels_full_of_large_events() {
 #[test]
 #[ignore = "prints figures, and takes a minute"]
 fn five_requests_for_a_year_of_slots() {
-    let locks = Locks::start_with(&["--log-level", "error", "--client-locks", "4096"]);
+    let locks = Locks::start_with(&["--client-locks", "4096"]);
     let before = resident_kib(&locks);
     let mut day = 0;
     let mut granted = 0;
