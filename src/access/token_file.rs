@@ -1,13 +1,14 @@
 //! A token in a file: how a service or a tool is given one, so that it stands in no argument list.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rust_i18n::t;
 
 use super::token::{Token, WrongToken};
+use crate::files;
 
 /// The most bytes of a file. A token has some fifty; a few lines around it are a mistake that deserves its own words.
 const FILE_MAX: u64 = 4096;
@@ -98,6 +99,22 @@ pub fn read(path: &Path) -> Result<TokenInFile, TokenFileError> {
     Ok(TokenInFile { token, readable_as: (mode & OTHERS_READ != 0).then_some(mode) })
 }
 
+/// Puts a new token into a new file, which only its owner can read. The file has its name when the whole token is on disk: a second
+/// process that makes the same file, or a crash, leaves no half of a token.
+///
+/// # Errors
+/// The system's; [`io::ErrorKind::AlreadyExists`] when something has that name. That is not touched.
+pub fn create(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let token = Token::random().map_err(io::Error::other)?;
+    // Others cannot open it: its mode is 0600.
+    let mut file = tempfile::Builder::new().prefix(".token-").tempfile_in(folder)?;
+    writeln!(file, "{}", token.expose())?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path).map_err(|failed| failed.error)?;
+    files::sync_parent(path)
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -142,5 +159,31 @@ mod tests {
             assert!(text.trim().is_empty() || !format!("{told} {told:?}").contains(text.trim()), "{told}");
         }
         assert!(matches!(read(folder.path()), Err(TokenFileError::NotAFile { .. })));
+    }
+
+    #[test]
+    fn a_new_token_is_its_owners_and_of_many_that_make_one_file_one_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        let made = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..16).map(|_| scope.spawn(|| (create(&path), read(&path).unwrap().token))).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert_eq!(made.iter().filter(|(made, _)| made.is_ok()).count(), 1);
+        let others = made.iter().filter_map(|(made, _)| made.as_ref().err());
+        assert!(
+            others.clone().all(|error| error.kind() == io::ErrorKind::AlreadyExists),
+            "{:?}",
+            others.collect::<Vec<_>>()
+        );
+        assert!(made.iter().all(|(_, token)| *token == made[0].1));
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+
+        // A link that leads nowhere is a name too.
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path().join("elsewhere"), &link).unwrap();
+        assert_eq!(create(&link).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert!(!folder.path().join("elsewhere").exists());
     }
 }

@@ -8,16 +8,18 @@ pub mod credential;
 mod error;
 pub mod file;
 mod known;
+mod noter;
 mod sessions;
 
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use slog::{Logger, error, info, warn};
+use slog::{Logger, error, info};
 use tokio::sync::watch;
 
 use self::credential::{Credential, NewCredential};
@@ -25,6 +27,7 @@ pub use self::error::RegisterError;
 use self::file::RegisterFile;
 use self::known::Known;
 pub use self::known::{Found, Key, Unidentified};
+use self::noter::Noter;
 use super::Author;
 use super::principal::Principal;
 use super::session::Secret;
@@ -40,8 +43,6 @@ const LOOK_PAUSE: Duration = Duration::from_millis(5);
 const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 /// How long the last reading is trusted while the file cannot be read.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
-/// The pause between two times that uses of credentials are stored.
-const NOTE_EVERY: Duration = Duration::from_secs(10);
 
 /// The register, shared by everything in the service.
 pub struct Register {
@@ -49,6 +50,7 @@ pub struct Register {
     data_dir: PathBuf,
     clock: Clock,
     watcher: Option<JoinHandle<()>>,
+    noter: Option<JoinHandle<()>>,
 }
 
 struct Shared {
@@ -88,14 +90,17 @@ impl Register {
             shared: Arc::clone(&shared),
             data_dir: data_dir.to_owned(),
             file: Some((file, version)),
-            noted: Instant::now(),
             told: false,
             log: log.clone(),
         };
-        let thread = std::thread::Builder::new().name("acesso".to_owned()).spawn(move || watcher.watch());
-        let watcher = thread
-            .map_err(|error| RegisterError::Access { path: data_dir.join(REGISTER_FILE), reason: error.to_string() })?;
-        Ok(Self { shared, data_dir: data_dir.to_owned(), clock, watcher: Some(watcher) })
+        let noter = Noter::new(&shared, data_dir, log);
+        let failed =
+            |error: io::Error| RegisterError::Access { path: data_dir.join(REGISTER_FILE), reason: error.to_string() };
+        // It is dropped, and so stops what has begun, if the second thread cannot be started.
+        let mut register = Self { shared, data_dir: data_dir.to_owned(), clock, watcher: None, noter: None };
+        register.watcher = Some(thread("acesso", move || watcher.watch()).map_err(failed)?);
+        register.noter = Some(thread("acesso-usos", move || noter.run()).map_err(failed)?);
+        Ok(register)
     }
 
     /// Identifies the bearer of what should be a token.
@@ -115,7 +120,7 @@ impl Register {
     /// # Errors
     /// Why it is nobody.
     pub fn find(&self, key: Key, from: Option<IpAddr>) -> Result<Found, Unidentified> {
-        let known = self.shared.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known = read(&self.shared);
         if known.looked.elapsed() > TRUSTED_FOR {
             return Err(Unidentified::Unavailable);
         }
@@ -201,12 +206,20 @@ impl Register {
 impl Drop for Register {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
-        if let Some(watcher) = self.watcher.take() {
-            watcher.thread().unpark();
+        for thread in [self.watcher.take(), self.noter.take()].into_iter().flatten() {
+            thread.thread().unpark();
             // A panic in it has stopped the service already.
-            let _ = watcher.join();
+            let _ = thread.join();
         }
     }
+}
+
+fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run)
+}
+
+fn read(shared: &Shared) -> RwLockReadGuard<'_, Known> {
+    shared.known.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shared {
@@ -229,7 +242,6 @@ struct Watcher {
     data_dir: PathBuf,
     /// The open file and the version that was read last.
     file: Option<(RegisterFile, i64)>,
-    noted: Instant,
     /// Whether the log says that the file cannot be read.
     told: bool,
     log: Logger,
@@ -255,11 +267,7 @@ impl Watcher {
                 }
                 _ => {}
             }
-            if self.noted.elapsed() >= NOTE_EVERY {
-                self.note();
-            }
         }
-        self.note();
     }
 
     fn look(&mut self) -> Result<(), RegisterError> {
@@ -284,23 +292,6 @@ impl Watcher {
         self.shared.learn(&file)?;
         self.file = Some((file, version));
         Ok(())
-    }
-
-    /// Stores the uses. A use that cannot be stored is only a convenience lost.
-    fn note(&mut self) {
-        self.noted = Instant::now();
-        let Some((file, _)) = self.file.as_mut() else { return };
-        let (usages, visits) = {
-            let known = self.shared.known.read().unwrap_or_else(PoisonError::into_inner);
-            (known.take_usages(), known.visits())
-        };
-        if usages.is_empty() && visits.is_empty() {
-            return;
-        }
-        let noted = file.note_usages(&usages).and_then(|()| file.note_visits(&visits));
-        if let Err(failed) = noted.and_then(|()| self.shared.learn(file)) {
-            warn!(self.log, "O último uso de um token não foi anotado: {}", failed);
-        }
     }
 }
 

@@ -105,6 +105,25 @@ fn where_the_file_is_gone_nobody_is_identified_and_its_return_is_noticed() {
 }
 
 #[test]
+fn a_write_that_takes_long_keeps_nobody_from_being_identified() {
+    let folder = tempfile::tempdir().unwrap();
+    let register = start(folder.path(), &Clock::held_at(noon()));
+    let (token, _) = register.create(&reader("ana", 1), &by()).unwrap();
+    wait("it is identified", || found(&register, &token).is_ok());
+    // Another process is writing, and takes its time.
+    let other = rusqlite::Connection::open(folder.path().join("acesso.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut noter = Noter::new(&register.shared, folder.path(), &quiet());
+    let storing = std::thread::spawn(move || noter.note());
+    let looked = *register.shared.ended.borrow();
+    wait("the file is looked at", || *register.shared.ended.borrow() >= looked + 3);
+    assert!(!storing.is_finished());
+    assert_eq!(found(&register, &token), Ok("ana".to_owned()));
+    other.execute_batch("COMMIT").unwrap();
+    storing.join().unwrap();
+}
+
+#[test]
 fn the_last_use_is_stored_with_its_day_and_address() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::held_at(noon());
