@@ -11,6 +11,8 @@ const dialog = at("sign-in");
 /// Dispatches `who` when it is known who uses the page, and `in` when a person has signed in.
 export class Session extends EventTarget {
   #who = {};
+  /// How many answers about that there have been. An answer to an older question than the last of them is not believed.
+  #answers = 0;
   /// Whether a person does not want to sign in now.
   #declined = false;
 
@@ -43,8 +45,9 @@ export class Session extends EventTarget {
   /// Asks again whether the session goes on, if there is one: the stream of events may have ended with it.
   async check() {
     if (!this.#links.sair) return;
+    const before = this.#answers;
     const who = await follow(this.#links.self).catch(() => undefined);
-    if (who?._links.entrar && !this.#declined) this.#ended(who);
+    if (before === this.#answers && who?._links.entrar && !this.#declined) this.#ended(who);
   }
 
   /// Draws the name and the button, as they are in another language.
@@ -112,7 +115,10 @@ export class Session extends EventTarget {
 
   /// The session has ended: what was typed stays where it is, below the form to sign in.
   async #ended(who) {
+    const before = this.#answers;
     const fresh = who ?? (await follow(this.#links.self ?? {}).catch(() => undefined));
+    // The person may have signed in again meanwhile.
+    if (before !== this.#answers) return;
     if (fresh?._links.entrar) this.#take(fresh);
     if (this.#links.entrar) this.ask(t("sign.ended"));
   }
@@ -132,6 +138,7 @@ export class Session extends EventTarget {
   }
 
   #take(who) {
+    this.#answers += 1;
     this.#who = who;
     this.show();
     this.dispatchEvent(new Event("who"));

@@ -131,7 +131,7 @@ fn terminate(project: &Project, service: &str) -> Duration {
 
 #[test]
 #[ignore = "needs podman"]
-fn the_image_is_the_executable_and_an_empty_folder() {
+fn the_image_is_the_executable_and_two_empty_folders() {
     let image = image();
     let megabytes = image["Size"].as_f64().unwrap() / 1e6;
     let config = &image["Config"];
@@ -150,7 +150,7 @@ fn the_image_is_the_executable_and_an_empty_folder() {
     let engines = ["dev", "etc", "proc", "run", "sys"];
     let ours: Vec<&str> =
         files.lines().filter(|name| !engines.contains(&name.split('/').next().unwrap_or_default())).collect();
-    assert_eq!(ours, ["dados/", "sctec"], "{files}");
+    assert_eq!(ours, ["dados/", "sctec", "segredo/"], "{files}");
     for shell in ["/bin/sh", "sh", "/bin/bash"] {
         assert!(!podman(&["run", "--rm", "--entrypoint", shell, IMAGE, "-c", "true"]).status.success(), "{shell}");
     }
@@ -170,6 +170,11 @@ fn only_the_volume_can_be_written_and_the_process_has_no_privileges() {
         let error = String::from_utf8_lossy(&written.stderr).into_owned();
         assert!(written.status.code() == Some(2) && error.contains("Read-only file system"), "{written:?}");
         assert!(project.exec(service, &["manual", "/dados/man"]).status.success());
+        assert!(project.exec(service, &["token", "secret", "/segredo/outro"]).status.success(), "{service}");
+        assert!(
+            project.exec(service, &["token", "secret", "/segredo/coordenador"]).status.code() == Some(2),
+            "it is there"
+        );
         let status = std::fs::read_to_string(format!("/proc/{}/status", project.pid(service))).unwrap();
         let value = |name: &str| {
             let line = status.lines().find(|line| line.starts_with(name)).unwrap_or_default();
@@ -286,6 +291,60 @@ fn only_the_scheduler_is_published_and_only_on_loopback() {
     assert!(published.contains("3000/tcp") && published.contains("\"HostIp\":\"127.0.0.1\""), "{published}");
     let locks = run(&["locks", "--url", &project.locks_url().unwrap()]);
     assert_eq!(locks.status.code(), Some(0), "{locks:?}");
+    // What belongs to the schedulers takes the secret, which is in a volume of theirs.
+    let url = project.locks_url().unwrap();
+    let lock = |name: &str| {
+        let body = json!({"recurso": name, "ttl_ms": 1000}).to_string();
+        http("POST", &format!("{url}/lock"), Some(("application/json", &body))).status
+    };
+    assert_eq!((lock("backup"), lock(&format!("Hubble-Acad_{}", slot(0)))), (200, 401));
+    let release = ["locks", "--release", "backup", "--reason", "a test"];
+    assert_eq!(run(&[&release[..], &["--url", &url]].concat()).status.code(), Some(2));
+    let with_secret = [&release[..], &["--token-file", "/segredo/coordenador"]].concat();
+    let released = project.exec(COORDINATOR, &with_secret);
+    // If the lock has expired, there is nothing to release.
+    assert!(matches!(released.status.code(), Some(0 | 1)), "{released:?}");
+}
+
+#[test]
+#[ignore = "needs podman"]
+fn one_variable_turns_identity_on() {
+    let project = Project::up_with(TWO_SCHEDULERS, &[("SCTEC_ACCESS", "token")]);
+    let body = Asked::by(7, &slot(0)).text();
+    let book = |url: &str, token: Option<&str>| {
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        let headers: Vec<(&str, &str)> = bearer.iter().map(|bearer| ("Authorization", bearer.as_str())).collect();
+        let url = format!("{url}/agendamentos");
+        crate::common::http_with("POST", &url, Some(("application/json", &body)), &headers)
+    };
+    let refused = book(&project.url(), None);
+    assert_eq!(
+        (refused.status, refused.json()["codigo"].as_str()),
+        (401, Some("nao_identificado")),
+        "{}",
+        refused.body
+    );
+    let give = |args: &[&str]| {
+        let made = project.exec(SCHEDULER, &[&["token", "create"], args].concat());
+        assert!(made.status.success(), "{made:?}");
+        String::from_utf8(made.stdout).unwrap().trim().to_owned()
+    };
+    let marie = give(&["marie", "--role", "cientista", "--scientist", "7"]);
+    let booked = book(&project.url(), Some(&marie));
+    assert_eq!(booked.status, 201, "{}", booked.body);
+    // The other scheduler is on the same folder, and knows her too.
+    assert_eq!(book(&project.second_url(), Some(&marie)).status, 409);
+    let trail = project.exec(SCHEDULER, &["audit", "--event", "AGENDAMENTO_CRIADO", "--json"]);
+    assert!(String::from_utf8_lossy(&trail.stdout).contains(r#""autor":"marie""#), "{trail:?}");
+    let theirs = project.log(COORDINATOR);
+    assert!(theirs.iter().any(|line| line.contains("autor=servico-agendamento")), "{theirs:?}");
+    // Neither a token nor the secret stands in a log or in an environment that the engine shows.
+    let secret = project.exec(COORDINATOR, &["token", "list"]);
+    assert!(secret.status.success(), "{secret:?}");
+    for service in [SCHEDULER, SECOND, COORDINATOR] {
+        let shown = [project.log(service).join("\n"), project.inspect(service, "{{json .}}")].concat();
+        assert!(!shown.contains("sctec_"), "{service}");
+    }
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The secret between a coordinator and its schedulers: from a file, or made for this process alone.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::Path;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
+use clap::builder::BoolishValueParser;
 use clap::{Args, ValueHint};
 use rust_i18n::t;
 
@@ -21,6 +23,11 @@ pub struct SecretArgs {
     /// locks away.
     #[arg(long, env = "SCTEC_COORDINATOR_TOKEN_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
     coordinator_token_file: Option<OsString>,
+    /// Make the secret's file if it does not exist
+    ///
+    /// Of several services that start at once with the same file, one makes it and the others read it. The folder must exist.
+    #[arg(long, env = "SCTEC_CREATE_COORDINATOR_TOKEN", value_parser = BoolishValueParser::new(), requires = "coordinator_token_file")]
+    create_coordinator_token: bool,
 }
 
 impl SecretArgs {
@@ -33,6 +40,15 @@ impl SecretArgs {
             return Ok(None);
         };
         let path = Path::new(path);
+        if self.create_coordinator_token {
+            match token_file::create(path) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(error).with_context(|| t!("cannot write %{path}", path = path.display()));
+                }
+                Ok(()) => tell(t!("%{path} has a new secret", path = path.display())),
+                Err(_) => {}
+            }
+        }
         let found = token_file::read(path)?;
         if let Some(mode) = found.readable_as {
             let mode = format!("{mode:04o}");

@@ -18,8 +18,7 @@ use crate::access::grant::{DAYS_DEFAULT, DAYS_MAX, Grant, PREFIX_BYTES_MAX, PREF
 use crate::access::register::credential::Credential;
 use crate::access::register::file::RegisterFile;
 use crate::access::role::{Role, Roles};
-use crate::access::token::Token;
-use crate::access::{AUTHOR_MAX, Author, WrongName};
+use crate::access::{AUTHOR_MAX, Author, WrongName, token_file};
 use crate::data_dir;
 use crate::files;
 use crate::store::sqlite::has_scientist;
@@ -178,13 +177,8 @@ fn create(args: &CreateArgs) -> Outcome {
 }
 
 fn secret(args: &SecretArgs) -> Outcome {
-    let token = Token::random();
-    let token =
-        token.map_err(|error| anyhow!("{}", t!("the system gives no random numbers: %{reason}", reason = error)))?;
     let path = &args.file;
-    let mut file = new_file(path)?;
-    let written = writeln!(file, "{}", token.expose()).and_then(|()| file.sync_all());
-    written.with_context(|| t!("cannot write %{path}", path = path.display()))?;
+    token_file::create(path).map_err(|error| not_made(path, error))?;
     tell(t!(
         "%{path} has a secret; give it to the coordinator and to each of its schedulers: --coordinator-token-file",
         path = path.display()
@@ -194,12 +188,15 @@ fn secret(args: &SecretArgs) -> Outcome {
 
 fn new_file(path: &Path) -> anyhow::Result<std::fs::File> {
     let made = files::private_no_link().write(true).create_new(true).open(path);
-    made.map_err(|error| {
-        if error.kind() == std::io::ErrorKind::AlreadyExists {
-            return anyhow!("{}", t!("%{path} exists; choose another file for the token", path = path.display()));
-        }
-        anyhow::Error::new(error).context(t!("cannot write %{path}", path = path.display()))
-    })
+    made.map_err(|error| not_made(path, error))
+}
+
+/// Why the file of a token cannot be made.
+fn not_made(path: &Path, error: std::io::Error) -> anyhow::Error {
+    if error.kind() == std::io::ErrorKind::AlreadyExists {
+        return anyhow!("{}", t!("%{path} exists; choose another file for the token", path = path.display()));
+    }
+    anyhow::Error::new(error).context(t!("cannot write %{path}", path = path.display()))
 }
 
 /// Refuses a scientist whom the folder's agenda does not have. A folder without an agenda (a coordinator's) is not asked.

@@ -1,11 +1,12 @@
 //! The file of the secret, and the secret that `serve-all` makes for itself.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::{SLOT, SLOT_LOCK, ask, new_secret, secret_in};
-use crate::common::{Server, http, run, sctec, wait_until};
+use crate::common::{Server, coordinator_command, http, run, scheduler_command, sctec, wait_until};
 
 #[test]
 fn a_secret_is_made_for_its_user_alone_and_never_over_another_file() {
@@ -16,6 +17,40 @@ fn a_secret_is_made_for_its_user_alone_and_never_over_another_file() {
     assert!(secret.starts_with("sctec_") && secret.len() == 55, "{secret}");
     let again = run(&["token", "secret", path.to_str().unwrap()]);
     assert_eq!((again.status.code(), secret_in(&path)), (Some(2), secret));
+}
+
+#[test]
+fn services_that_start_at_once_make_one_secret_and_keep_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("between.secret");
+    let file = path.to_str().unwrap();
+    let refused = sctec().args(["serve-coordinator", "--create-coordinator-token"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    let nowhere = ["--coordinator-token-file", "/nowhere/at/all", "--create-coordinator-token"];
+    let nowhere = run(&[&["serve-coordinator", "--listen", "127.0.0.1:0"], &nowhere[..]].concat());
+    let told = String::from_utf8_lossy(&nowhere.stderr);
+    assert!(nowhere.status.code() == Some(2) && told.contains("cannot write /nowhere/at/all"), "{told}");
+
+    let option = ["--coordinator-token-file", file, "--create-coordinator-token"];
+    let folders = [0, 1, 2].map(|_| tempfile::tempdir().unwrap());
+    let start = |data: &Path| Server::spawn(coordinator_command(data, "127.0.0.1:0").args(option), 1);
+    let mut made = Vec::new();
+    for _ in 0..2 {
+        let servers = std::thread::scope(|scope| {
+            let all = folders.each_ref().map(|data| scope.spawn(|| start(data.path())));
+            all.map(|one| one.join().unwrap())
+        });
+        made.push(secret_in(&path));
+        for server in &servers {
+            let data = tempfile::tempdir().unwrap();
+            let mut scheduler = scheduler_command(data.path(), &server.url());
+            let scheduler = Server::spawn(scheduler.args(["--coordinator-token-file", file]), 1);
+            let ready = || http("GET", &format!("{}/pronto", scheduler.url()), None).status == 200;
+            wait_until("both have the same secret", ready);
+        }
+    }
+    assert_eq!(made[0], made[1]);
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[test]

@@ -156,7 +156,7 @@ impl Browser {
     /// Clicks an element; in a dialog only after the half second in which it ignores clicks. A slot that is behind the row of
     /// the minutes or the note of a pause, which stay in view, is first scrolled to, as a person would.
     pub async fn click(&self, selector: &str) {
-        if selector.starts_with("dialog") {
+        if selector.starts_with("dialog") || selector.starts_with("#dialog") {
             tokio::time::sleep(CALM).await;
         }
         if selector.starts_with("[data-slot") {

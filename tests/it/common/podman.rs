@@ -66,6 +66,8 @@ pub struct Project {
     _turn: MutexGuard<'static, ()>,
     name: String,
     files: &'static [&'static str],
+    /// Variables that its user sets.
+    variables: &'static [(&'static str, &'static str)],
     /// Of the scheduler, the coordinator and the second scheduler.
     ports: [u16; 3],
 }
@@ -73,11 +75,16 @@ pub struct Project {
 impl Project {
     /// Brings it up and waits until all of it is ready.
     pub fn up(files: &'static [&'static str]) -> Self {
+        Self::up_with(files, &[])
+    }
+
+    /// The same for a user who sets `variables`.
+    pub fn up_with(files: &'static [&'static str], variables: &'static [(&'static str, &'static str)]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         image();
         let turn = turn();
         let name = format!("sctec-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let project = Self { _turn: turn, name, files, ports: [free_port(), free_port(), free_port()] };
+        let project = Self { _turn: turn, name, files, variables, ports: [free_port(), free_port(), free_port()] };
         project.start();
         project
     }
@@ -130,6 +137,7 @@ impl Project {
             .env("SCTEC_PORT", self.ports[0].to_string())
             .env("SCTEC_COORDINATOR_PORT", self.ports[1].to_string())
             .env("SCTEC_PORT_2", self.ports[2].to_string())
+            .envs(self.variables.iter().copied())
             .args(args)
             .stdin(Stdio::null());
         command
@@ -200,7 +208,7 @@ impl Drop for Project {
     fn drop(&mut self) {
         // What is left of it would be in the way of nothing; and a test that fails has said so already.
         let _ = self.composer(&["down", "-v"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        for volume in ["agendamento", "coordenador"] {
+        for volume in ["agendamento", "coordenador", "segredo"] {
             podman(&["volume", "rm", "-f", &format!("{}_{volume}", self.name)]);
         }
         podman(&["network", "rm", "-f", &format!("{}_default", self.name)]);
