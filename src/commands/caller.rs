@@ -15,6 +15,7 @@ use rust_i18n::t;
 use rustix::process::geteuid;
 
 use super::output::tell;
+use crate::access;
 use crate::http::client::{Security, Token, Url, WrongToken};
 use crate::http::tls::Trust;
 
@@ -116,7 +117,7 @@ pub fn token_in(path: &Path) -> anyhow::Result<Token> {
     let metadata = file.metadata().with_context(unreadable)?;
     let mut text = Vec::new();
     file.take(FILE_MAX).read_to_end(&mut text).with_context(unreadable)?;
-    let token = parsed(&text).map_err(|wrong| anyhow!("{}", wrong_token(&name.to_string(), wrong)))?;
+    let token = parsed(&text, &name.to_string())?;
     // The secrets of a container engine belong to root, and their reader cannot change that.
     if metadata.uid() == geteuid().as_raw() && metadata.is_file() && metadata.mode() & OTHERS_READ != 0 {
         tell(t!("warning: other users can read the token in %{path}: chmod 600 %{path}", path = name));
@@ -127,14 +128,24 @@ pub fn token_in(path: &Path) -> anyhow::Result<Token> {
 /// The token in the variable, if there is one.
 fn token_of_environment() -> anyhow::Result<Option<Token>> {
     let Some(text) = std::env::var_os(TOKEN).filter(|text| !text.is_empty()) else { return Ok(None) };
-    match parsed(text.as_encoded_bytes()) {
-        Ok(token) => Ok(Some(token)),
-        Err(wrong) => bail!("{}", wrong_token(TOKEN, wrong)),
-    }
+    parsed(text.as_encoded_bytes(), TOKEN).map(Some)
 }
 
-fn parsed(text: &[u8]) -> Result<Token, WrongToken> {
-    std::str::from_utf8(text).map_err(|_| WrongToken::Characters)?.parse()
+/// The token in a text that stands in `place`. A token of a service of ours has a checksum, by which a copy with an error is told from
+/// a token that the service does not know. Other tokens, as those of a proxy, have none.
+fn parsed(text: &[u8], place: &str) -> anyhow::Result<Token> {
+    let text = std::str::from_utf8(text).map_err(|_| WrongToken::Characters);
+    let token = text.and_then(str::parse).map_err(|wrong| anyhow!("{}", wrong_token(place, wrong)))?;
+    if text.is_ok_and(|text| access::token::Token::parse(text.trim()) == Err(access::token::WrongToken::Checksum)) {
+        bail!(
+            "{}",
+            t!(
+                "the token in %{path} was copied with an error: its checksum, the last six digits, is that of another token; copy it again, as a whole",
+                path = place
+            )
+        );
+    }
+    Ok(token)
 }
 
 /// What is wrong, without the text: it may be most of a token.

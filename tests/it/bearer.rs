@@ -16,6 +16,9 @@ use crate::common::{Services, peer, sctec};
 
 const TOKEN: &str = "sctec_0123456789abcdefghijABCDEFGHIJ0123456789abc";
 
+/// The token of 32 zero bytes, with an error in its last digit.
+const MISCOPIED: &str = "sctec_00000000000000000000000000000000000000000003Jut83";
+
 /// Between a tool and a service: what the tool sends is kept, and goes on.
 struct Recorder {
     url: String,
@@ -131,6 +134,7 @@ fn a_file_or_variable_without_a_token_is_refused_and_its_content_is_not_shown() 
         (folder.path().to_owned(), "cannot read the token in "),
         (file(folder.path(), "vazio", " \n"), "vazio has no token: it is empty"),
         (file(folder.path(), "dois", &format!("{TOKEN}\n{TOKEN}\n")), "dois has no token: a token is one word"),
+        (file(folder.path(), "trocado", MISCOPIED), "trocado was copied with an error: its checksum"),
         (file(folder.path(), "longo", &TOKEN.repeat(100)), "longo has no token: it is longer than any token"),
     ] {
         for (tool, status) in tools(&nobody, &nobody) {
@@ -139,8 +143,13 @@ fn a_file_or_variable_without_a_token_is_refused_and_its_content_is_not_shown() 
         }
     }
     for (tool, status) in tools(&nobody, &nobody) {
-        let told = run(sctec().args(&tool).env("SCTEC_TOKEN", format!("{TOKEN} {TOKEN}")), status);
-        assert!(told.contains("SCTEC_TOKEN has no token: a token is one word"), "{told}");
+        for (text, said) in [
+            (format!("{TOKEN} {TOKEN}"), "SCTEC_TOKEN has no token: a token is one word"),
+            (MISCOPIED.to_owned(), "the token in SCTEC_TOKEN was copied with an error"),
+        ] {
+            let told = run(sctec().args(&tool).env("SCTEC_TOKEN", text), status);
+            assert!(told.contains(said) && !told.contains("sctec_00"), "{told}");
+        }
     }
 }
 
