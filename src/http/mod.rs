@@ -18,7 +18,7 @@ pub mod identity;
 pub mod kind;
 pub(crate) mod links;
 pub(crate) mod metrics;
-mod no_room;
+pub(crate) mod no_room;
 pub(crate) mod parameters;
 pub(crate) mod pass;
 mod pieces;
@@ -35,6 +35,7 @@ pub(crate) mod suggest;
 pub mod tls;
 pub(crate) mod unknown;
 pub(crate) mod unreachable;
+pub(crate) mod written;
 pub mod wrong;
 
 pub(crate) use causes::in_words;

@@ -19,6 +19,21 @@ pub fn for_body(full: Full) -> Problem {
     problem.retry_after_s(1)
 }
 
+/// Why there was no turn for a reading whose answer may be large.
+pub fn for_reading(full: Full) -> Problem {
+    let problem = match full {
+        Full::Address => Problem::new(
+            kind::OWN_ANSWERS_FULL,
+            "O seu endereço já pediu leituras demais ao mesmo tempo; espere as outras, ou peça um período ou uma página menor.",
+        ),
+        Full::Server => Problem::new(
+            kind::ANSWERS_FULL,
+            "O serviço já faz leituras demais ao mesmo tempo; tente de novo em instantes, ou peça um período ou uma página menor.",
+        ),
+    };
+    problem.retry_after_s(5)
+}
+
 /// Why there is no room for an answer.
 pub fn for_answer(full: Full) -> Problem {
     let problem = match full {

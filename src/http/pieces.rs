@@ -7,9 +7,10 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::stream::Stream as Chunks;
-use hyper::body::{Body, Frame};
+use hyper::body::{Body, Frame, SizeHint};
 use slog::{Logger, error};
 
+use super::bounds::budget::Held;
 use super::bounds::turned::Reason;
 use super::bounds::{Turn, Visit, kept};
 use super::socket::Answering;
@@ -18,6 +19,8 @@ use crate::panics::guarded_call;
 /// A body that is sent piece by piece.
 pub struct Pieces {
     chunks: Pin<Box<dyn Chunks<Item = Bytes> + Send>>,
+    /// The bytes that are still to come, if that is known. They are counted already.
+    known: Option<u64>,
     /// A stream of events is complete after any of its chunks; another body only after the last one.
     is_events: bool,
     log: Option<Logger>,
@@ -31,7 +34,19 @@ pub struct Pieces {
 impl Pieces {
     /// A body of `chunks`, which is complete after the last one.
     pub fn new(chunks: impl Chunks<Item = Bytes> + Send + 'static) -> Self {
-        Self { chunks: Box::pin(chunks), is_events: false, log: None, answering: None, turn: None, visit: None }
+        let chunks = Box::pin(chunks);
+        Self { chunks, known: None, is_events: false, log: None, answering: None, turn: None, visit: None }
+    }
+
+    /// A body whose chunks are there already, with the room that all of them take: each gives its own back when it is sent.
+    pub fn made(chunks: Vec<Bytes>, mut room: Held) -> Self {
+        let length: usize = chunks.iter().map(Bytes::len).sum();
+        room.correct(length);
+        let chunks = chunks.into_iter().map(move |chunk| {
+            let held = room.split(chunk.len());
+            kept(chunk, Some(held))
+        });
+        Self { known: Some(length as u64), ..Self::new(futures_util::stream::iter(chunks)) }
     }
 
     /// A stream of events, which may end after any of `chunks`.
@@ -55,7 +70,11 @@ impl Pieces {
 impl Pieces {
     /// A chunk to send. Bytes that no other answer shares are counted until they are sent. Where there is no room for them, a stream
     /// of events ends, and its client connects again; another answer is cut off.
-    fn framed(&self, bytes: Bytes) -> Option<Result<Frame<Bytes>, io::Error>> {
+    fn framed(&mut self, bytes: Bytes) -> Option<Result<Frame<Bytes>, io::Error>> {
+        if let Some(known) = &mut self.known {
+            *known = known.saturating_sub(bytes.len() as u64);
+            return Some(Ok(Frame::data(bytes)));
+        }
         let Some(visit) = self.visit.as_ref().filter(|_| bytes.is_unique()) else {
             return Some(Ok(Frame::data(bytes)));
         };
@@ -82,5 +101,9 @@ impl Body for Pieces {
                 Poll::Ready((!self.is_events).then(|| Err(io::Error::other("um defeito do serviço"))))
             }
         }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.known.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

@@ -22,6 +22,7 @@ use crate::agenda::{Booking, Catalogue, Draft, NewBooking, Rejection, SlotRange}
 use crate::coordinator::protocol::grace;
 use crate::http::fields::Fields;
 use crate::http::identity::{denied, read_json};
+use crate::http::no_room;
 use crate::http::parameters::Parameters;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
@@ -172,9 +173,12 @@ async fn check(app: &App, draft: Draft, wrong_fields: Vec<FieldError>, log: &Log
 /// `GET /agendamentos`.
 pub async fn bookings(app: &App, request: &Request) -> Result<Response, Problem> {
     let list = requests::list(request.head.uri.query())?;
+    let visit = request.hosting.visit();
+    let _reading = visit.reading().await.map_err(no_room::for_reading)?;
     let page = app.store.list(list.filter.clone(), list.after, list.limit).await;
     let page = page.map_err(|error| not_read(&request.log, &error))?;
-    Ok(http::json(StatusCode::OK, &views::page(&page, &list, &app.catalogue(), app.clock.now(), &request.who)))
+    let written = views::page(page, &list, &app.catalogue(), app.clock.now(), &request.who);
+    written.into_response(visit)
 }
 
 /// `GET /agendamentos/{id}`.

@@ -1,4 +1,10 @@
 //! A telescope's agenda slot by slot, and the nearest free slots, over HTTP.
+//!
+//! An agenda may be large: a week of bookings with the longest notes is 19 MB. So there is room for its bytes before its bookings are
+//! read, and each booking is written as soon as it is read.
+
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::StatusCode;
 use slog::Logger;
@@ -7,29 +13,127 @@ use super::app::App;
 use super::handlers::catalogue;
 use super::problems::{not_read, unknown_telescope};
 use super::{requests, views};
-use crate::agenda::Telescope;
-use crate::agenda::timetable::{Search, states as states_of};
-use crate::http::gzip;
-use crate::http::problem::Problem;
+use crate::access::principal::Who;
+use crate::agenda::timetable::{Period, Search, Standing};
+use crate::agenda::{Booking, Telescope};
+use crate::http::bounds::budget::{Held, PATIENCE};
+use crate::http::no_room;
+use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
+use crate::http::written::Written;
+use crate::http::wrong::FieldCode;
 use crate::http::{self, Response};
-use crate::panics;
+use crate::store::StandingReader;
+use crate::time::Timestamp;
+
+/// The most bytes of an agenda: more than a week can have in which each slot is booked once. In the race it may be booked any number of
+/// times.
+const AGENDA_MAX: usize = 24 << 20;
 
 /// `GET /telescopios/{id}/agenda`.
 pub async fn states(app: &App, code: &str, request: &Request) -> Result<Response, Problem> {
     let now = app.clock.now();
     let period = requests::timetable(request.head.uri.query(), now)?;
     let telescope = telescope(app, code, &request.log).await?;
-    let standing = app.store.standing(&telescope.code, period.start(), period.end()).await;
-    let standing = standing.map_err(|error| not_read(&request.log, &error))?;
-    let (headers, who) = (request.head.headers.clone(), request.who.clone());
-    // A week is 400 KB, and in the race each slot may have many bookings: writing and compressing that would hold up the
-    // requests that share the thread.
-    let written = panics::blocking(move || {
-        let slots = states_of(period, &standing, telescope.simulated, now);
-        gzip::json(&headers, StatusCode::OK, &views::timetable(&telescope, period, slots, &standing, now, &who))
-    });
-    written.await.map_err(|error| Problem::internal(format!("a agenda de um período: {error}")))
+    let visit = request.hosting.visit();
+    let mut room = visit.no_answer();
+    loop {
+        let reading = visit.reading().await.map_err(no_room::for_reading)?;
+        let written = Written::for_client(&request.head.headers);
+        let copier = Copier {
+            telescope: telescope.clone(),
+            period,
+            now,
+            who: request.who.clone(),
+            room,
+            state: State::New(written),
+        };
+        let copier = Arc::new(Mutex::new(copier));
+        let reader = Box::new(Shared(Arc::clone(&copier)));
+        let read = app.store.standing(&telescope.code, period.start(), period.end(), reader).await;
+        read.map_err(|error| not_read(&request.log, &error))?;
+        drop(reading);
+        // The store has dropped its reader.
+        let copier = Arc::into_inner(copier).map(|copier| copier.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let copier = copier.ok_or_else(|| Problem::internal("a agenda de um período ainda é lida"))?;
+        room = copier.room;
+        match copier.state {
+            State::Copying(written) => {
+                return Ok(views::end_timetable(written, &telescope, period).into_response_in(room));
+            }
+            State::New(_) => return Err(Problem::internal("a agenda de um período não foi lida")),
+            State::Large(bytes) => return Err(too_large(bytes)),
+            State::Waiting(bytes) => room.wait_for_share(bytes, PATIENCE).await.map_err(no_room::for_answer)?,
+        }
+    }
+}
+
+/// What has become of an agenda.
+enum State {
+    /// It was not begun yet.
+    New(Written),
+    /// Its slots are written, and its bookings follow.
+    Copying(Written),
+    /// There was no room for so many bytes: nothing was written.
+    Waiting(usize),
+    /// It has so many bytes, which no answer may have.
+    Large(usize),
+}
+
+/// Writes an agenda as it is read.
+struct Copier {
+    telescope: Telescope,
+    period: Period,
+    now: Timestamp,
+    who: Who,
+    /// The room for its bytes.
+    room: Held,
+    state: State,
+}
+
+/// The copier, which its request takes back when the store has dropped this.
+struct Shared(Arc<Mutex<Copier>>);
+
+impl StandingReader for Shared {
+    fn begin(&mut self, standing: Standing) -> ControlFlow<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).begin(&standing)
+    }
+
+    fn booking(&mut self, booking: &Booking) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).add(booking);
+    }
+}
+
+impl Copier {
+    /// Writes what comes before the bookings, if there is room for all of it.
+    fn begin(&mut self, standing: &Standing) -> ControlFlow<()> {
+        let bytes = views::timetable_bytes(self.period, standing);
+        // It has had to wait for room: then a few bytes more make no difference.
+        let has_room = self.room.bytes() > 0 || bytes > AGENDA_MAX || self.room.grow_to_share(bytes).is_ok();
+        let state = if has_room { State::Large(bytes) } else { State::Waiting(bytes) };
+        match std::mem::replace(&mut self.state, state) {
+            State::New(written) if has_room && bytes <= AGENDA_MAX => {
+                let of = (&self.telescope, self.period);
+                self.state = State::Copying(views::begin_timetable(written, of, standing, self.now, &self.who));
+                ControlFlow::Continue(())
+            }
+            _ => ControlFlow::Break(()),
+        }
+    }
+
+    fn add(&mut self, booking: &Booking) {
+        if let State::Copying(written) = &mut self.state {
+            written.item(&views::in_timetable(booking, &self.telescope, self.now, &self.who));
+        }
+    }
+}
+
+/// The refusal of a period with more bookings than an answer can have.
+fn too_large(bytes: usize) -> Problem {
+    let (mib, most) = (bytes.div_ceil(1 << 20), AGENDA_MAX >> 20);
+    let words =
+        format!("deve ser antes: os agendamentos deste período têm {mib} MiB, e uma resposta tem até {most} MiB");
+    Problem::invalid_parameters(vec![FieldError::new("ate", FieldCode::Length.says(words))])
 }
 
 /// `GET /telescopios/{id}/livres`.

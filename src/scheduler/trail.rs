@@ -5,13 +5,13 @@
 use hyper::StatusCode;
 use hyper::header::{ACCEPT, HeaderMap, HeaderValue, LINK};
 use serde_json::json;
-use serde_json::value::RawValue;
 
 use super::app::App;
 use super::problems::not_read;
 use super::{links, requests, views};
 use crate::audit::fields::{Record, text};
 use crate::http::accept::Accepted;
+use crate::http::no_room;
 use crate::http::problem::Problem;
 use crate::http::server::Request;
 use crate::http::{self, Response};
@@ -22,10 +22,16 @@ const LINES_TYPES: [&str; 2] = ["application/jsonl", "application/x-ndjson"];
 /// `GET /auditoria`.
 pub async fn records(app: &App, request: &Request) -> Result<Response, Problem> {
     let asked = requests::audit(request.head.uri.query())?;
+    let visit = request.hosting.visit();
+    let _reading = visit.reading().await.map_err(no_room::for_reading)?;
     let page = app.store.trail_page(asked.wanted.clone(), asked.after, asked.limit).await;
     let page = page.map_err(|error| not_read(&request.log, &error))?;
     if let Some(content_type) = lines_type(&request.head.headers) {
-        let lines: String = page.lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+        let mut lines = String::with_capacity(page.lines.iter().map(|line| line.len() + 1).sum());
+        for line in page.lines {
+            lines.push_str(&line);
+            lines.push('\n');
+        }
         let mut response = http::bytes(StatusCode::OK, content_type, lines.into_bytes());
         let next = page.next.map(|seq| format!("<{}>; rel=\"next\"", links::audit_href(&asked, Some(seq))));
         if let Some(next) = next.and_then(|next| HeaderValue::from_str(&next).ok()) {
@@ -34,9 +40,9 @@ pub async fn records(app: &App, request: &Request) -> Result<Response, Problem> 
         return Ok(response);
     }
     // The store has read each line as JSON to apply the filter.
-    let records: Result<Vec<&RawValue>, _> = page.lines.iter().map(|line| serde_json::from_str(line)).collect();
-    let records = records.map_err(|error| Problem::internal(format!("um registro de auditoria: {error}")))?;
-    Ok(http::json(StatusCode::OK, &views::audit_page(records, page.next, &asked)))
+    let written = views::audit_page(page, &asked);
+    let written = written.map_err(|error| Problem::internal(format!("um registro de auditoria: {error}")))?;
+    written.into_response(visit)
 }
 
 /// `GET /auditoria/cabeca`.

@@ -8,10 +8,11 @@ use serde_json::value::RawValue;
 use super::links;
 use super::requests::{AuditRequest, FreeRequest, ListRequest};
 use crate::access::principal::Who;
-use crate::agenda::timetable::{Period, SlotState, Standing};
+use crate::agenda::timetable::{Period, SlotState, Standing, states};
 use crate::agenda::{Booking, Catalogue, Scientist, SlotRange, Telescope};
 use crate::http::links::Links;
-use crate::store::Page;
+use crate::http::written::Written;
+use crate::store::{Page, TrailPage};
 use crate::time::Timestamp;
 
 /// A booking.
@@ -85,40 +86,31 @@ pub fn booking_event<'a>(booking: &'a Booking, request_id: &'a str) -> BookingEv
     BookingEvent { booking: view(booking, Links::new(), false), req: request_id }
 }
 
-/// A page of bookings.
-#[derive(Serialize)]
-pub struct PageView<'a> {
-    agendamentos: Vec<BookingView<'a>>,
-    limite: u16,
-    _links: Links,
-}
-
-/// Shows a page of bookings as they are `now`.
-pub fn page<'a>(
-    page: &'a Page,
-    request: &ListRequest,
-    catalogue: &Catalogue,
-    now: Timestamp,
-    who: &Who,
-) -> PageView<'a> {
-    PageView {
-        agendamentos: page.bookings.iter().map(|shown| booking(shown, catalogue, now, who)).collect(),
-        limite: request.limit,
-        _links: links::of_page(request, page.next, who),
+/// Writes a page of bookings as they are `now`. A booking's memory is given back once it is written.
+pub fn page(page: Page, request: &ListRequest, catalogue: &Catalogue, now: Timestamp, who: &Who) -> Written {
+    let links = links::of_page(request, page.next, who);
+    let mut written = Written::new();
+    written.begin_list("agendamentos");
+    for shown in page.bookings {
+        written.item(&booking(&shown, catalogue, now, who));
     }
+    written.end_list();
+    written.with("limite", &request.limit).with("_links", &links)
 }
 
-/// A page of audit records, each with its own bytes.
-#[derive(Serialize)]
-pub struct AuditPageView<'a> {
-    registros: Vec<&'a RawValue>,
-    limite: u16,
-    _links: Links,
-}
-
-/// Shows a page of audit records.
-pub fn audit_page<'a>(registros: Vec<&'a RawValue>, next: Option<u64>, request: &AuditRequest) -> AuditPageView<'a> {
-    AuditPageView { registros, limite: request.limit, _links: links::of_audit_page(request, next) }
+/// Writes a page of audit records, each with its own bytes.
+///
+/// # Errors
+/// When a record is not JSON.
+pub fn audit_page(page: TrailPage, request: &AuditRequest) -> serde_json::Result<Written> {
+    let links = links::of_audit_page(request, page.next);
+    let mut written = Written::new();
+    written.begin_list("registros");
+    for line in page.lines {
+        written.item(&RawValue::from_string(line)?);
+    }
+    written.end_list();
+    Ok(written.with("limite", &request.limit).with("_links", &links))
 }
 
 /// A telescope.
@@ -161,19 +153,6 @@ pub fn scientist(scientist: &Scientist) -> ScientistView<'_> {
     }
 }
 
-/// A period of a telescope's agenda.
-#[derive(Serialize)]
-pub struct TimetableView<'a> {
-    telescopio: &'a str,
-    simulado: bool,
-    de_utc: String,
-    ate_utc: String,
-    agora_utc: String,
-    horarios: Vec<SlotView>,
-    agendamentos: Vec<BookingView<'a>>,
-    _links: Links,
-}
-
 /// One slot of a period.
 #[derive(Serialize)]
 struct SlotView {
@@ -184,25 +163,45 @@ struct SlotView {
     _links: Links,
 }
 
-/// Shows a period of `telescope`'s agenda as it is `now`: its slots, and the bookings that stand in it.
-pub fn timetable<'a>(
-    telescope: &'a Telescope,
-    period: Period,
-    slots: Vec<(Timestamp, SlotState)>,
-    standing: &'a Standing,
+/// The most bytes of a slot, and of a booking without its texts, in the agenda of a period: hardly more than they have.
+const SLOT_BYTES: usize = 400;
+const BOOKING_BYTES: usize = 1200;
+
+/// About how many bytes the agenda of a period has, so that there is room for them before it is written.
+pub fn timetable_bytes(period: Period, standing: &Standing) -> usize {
+    let texts = usize::try_from(standing.text_bytes).unwrap_or(usize::MAX);
+    texts.saturating_add(period.starts().count() * SLOT_BYTES + standing.bookings.len() * BOOKING_BYTES)
+}
+
+/// Begins to write a period of `telescope`'s agenda as it is `now`: all but the bookings that stand in it, which follow one by one.
+pub fn begin_timetable(
+    written: Written,
+    (telescope, period): (&Telescope, Period),
+    standing: &Standing,
     now: Timestamp,
     who: &Who,
-) -> TimetableView<'a> {
-    TimetableView {
-        telescopio: &telescope.code,
-        simulado: telescope.simulated,
-        de_utc: period.start().seconds().to_string(),
-        ate_utc: period.end().seconds().to_string(),
-        agora_utc: now.micros().to_string(),
-        horarios: slots.into_iter().map(|(start, state)| slot(&telescope.code, start, state, who)).collect(),
-        agendamentos: standing.bookings.iter().map(|booking| shown(booking, telescope.simulated, now, who)).collect(),
-        _links: links::of_timetable(&telescope.code, period),
-    }
+) -> Written {
+    let slots = states(period, standing, telescope.simulated, now);
+    let mut written = written
+        .with("telescopio", &telescope.code)
+        .with("simulado", &telescope.simulated)
+        .with("de_utc", &period.start().seconds().to_string())
+        .with("ate_utc", &period.end().seconds().to_string())
+        .with("agora_utc", &now.micros().to_string())
+        .with_list("horarios", slots.into_iter().map(|(start, state)| slot(&telescope.code, start, state, who)));
+    written.begin_list("agendamentos");
+    written
+}
+
+/// One of the bookings that stand in `telescope`'s agenda, as it is `now`.
+pub fn in_timetable<'a>(booking: &'a Booking, telescope: &Telescope, now: Timestamp, who: &Who) -> BookingView<'a> {
+    shown(booking, telescope.simulated, now, who)
+}
+
+/// Writes the end.
+pub fn end_timetable(mut written: Written, telescope: &Telescope, period: Period) -> Written {
+    written.end_list();
+    written.with("_links", &links::of_timetable(&telescope.code, period))
 }
 
 fn slot(telescope: &str, start: Timestamp, state: SlotState, who: &Who) -> SlotView {

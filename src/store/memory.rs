@@ -13,7 +13,8 @@ use std::time::Instant;
 use super::decide::{Book, BookUnguarded, Cancel, CancelUnguarded, Change, Decision, Record, View, Write};
 use super::outbox::Outbox;
 use super::{
-    Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, Page, Store, StoreError, TrailPage,
+    Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, Page, StandingReader, Store,
+    StoreError, TrailPage,
 };
 use crate::agenda::timetable::{SAME_MAX, Standing};
 use crate::agenda::{Booking, Catalogue, NewBooking, Rejection, Scientist, SlotRange, Status, Telescope};
@@ -110,8 +111,8 @@ impl State {
         })
     }
 
-    /// The active bookings of a period, the first of each start and end.
-    fn standing(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Standing {
+    /// The active bookings of a period, the first of each start and end; and what is known of them before that.
+    fn standing(&self, telescope: &str, from: Timestamp, until: Timestamp) -> (Standing, Vec<Booking>) {
         let mut seen: BTreeMap<(Timestamp, Timestamp), (SlotRange, u64)> = BTreeMap::new();
         let mut bookings = self.active(telescope, from, until);
         bookings.retain(|booking| {
@@ -123,7 +124,13 @@ impl State {
             let more = count.saturating_sub(u64::from(SAME_MAX));
             (more > 0).then_some((slots, more))
         });
-        Standing { bookings, beyond: beyond.collect() }
+        let length = |text: &Option<String>| text.as_ref().map_or(0, |text| text.len() as u64);
+        let standing = Standing {
+            bookings: bookings.iter().map(|booking| (booking.id, booking.slots)).collect(),
+            beyond: beyond.collect(),
+            text_bytes: bookings.iter().map(|booking| length(&booking.target) + length(&booking.notes)).sum(),
+        };
+        (standing, bookings)
     }
 }
 
@@ -179,8 +186,19 @@ impl Store for MemoryStore {
         })
     }
 
-    fn standing(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Answer<'_, Standing> {
-        self.read(|state| state.standing(telescope, from, until))
+    fn standing(
+        &self,
+        telescope: &str,
+        from: Timestamp,
+        until: Timestamp,
+        mut reader: Box<dyn StandingReader>,
+    ) -> Answer<'_, ()> {
+        self.read(|state| {
+            let (standing, bookings) = state.standing(telescope, from, until);
+            if reader.begin(standing).is_continue() {
+                bookings.iter().for_each(|booking| reader.booking(booking));
+            }
+        })
     }
 
     fn taken(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Answer<'_, Vec<(Timestamp, Timestamp)>> {

@@ -14,6 +14,7 @@ mod observer;
 mod outbox;
 pub mod sqlite;
 
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use futures_util::future::BoxFuture;
@@ -68,8 +69,14 @@ pub trait Store: Send + Sync {
     /// A page of bookings by start, then number, after `after`.
     fn list(&self, filter: Filter, after: Option<(Timestamp, i64)>, limit: u16) -> Answer<'_, Page>;
 
-    /// The active bookings of a telescope that have an instant of [`from`, `until`) in them.
-    fn standing(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Answer<'_, Standing>;
+    /// Reads the active bookings of a telescope that have an instant of [`from`, `until`) in them, as they are at one moment.
+    fn standing(
+        &self,
+        telescope: &str,
+        from: Timestamp,
+        until: Timestamp,
+        reader: Box<dyn StandingReader>,
+    ) -> Answer<'_, ()>;
 
     /// The stretches of [`from`, `until`) that a telescope's active bookings take.
     fn taken(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Answer<'_, Vec<(Timestamp, Timestamp)>>;
@@ -110,6 +117,15 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`] when they cannot be read.
     fn outbox(&self) -> Result<Outbox, StoreError>;
+}
+
+/// What takes the bookings of a period from the store, one after the other: with long notes they may be many megabytes together.
+pub trait StandingReader: Send {
+    /// Learns which bookings there are, before the first of them. After `Break` none of them comes.
+    fn begin(&mut self, standing: Standing) -> ControlFlow<()>;
+
+    /// Takes one booking, in the order of the [`Standing`].
+    fn booking(&mut self, booking: &Booking);
 }
 
 /// The store did not do what was asked, or its outcome is unknown; with the reason.

@@ -5,7 +5,6 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use super::booking::Booking;
 use super::slot::{SLOT_MIN, SlotRange, SlotRangeError, check_duration, is_open, next_start};
 use crate::time::{Timestamp, minutes_in_micros};
 
@@ -115,13 +114,15 @@ fn on_grid(micros: i64) -> Timestamp {
 /// Of the active bookings with the same start and end, as many as these are in a [`Standing`]. The others are counted.
 pub const SAME_MAX: u16 = 50;
 
-/// The active bookings of a period, in order of start, then number.
+/// The active bookings of a period, in order of start, then number: which slots they have, without their texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// The bookings. Without locks, the first [`SAME_MAX`] of those with the same start and end.
-    pub bookings: Vec<Booking>,
+    /// The bookings' numbers and slots. Without locks, the first [`SAME_MAX`] of those with the same start and end.
+    pub bookings: Vec<(i64, SlotRange)>,
     /// How many more there are, by start and end.
     pub beyond: Vec<(SlotRange, u64)>,
+    /// The bytes of all texts of these bookings.
+    pub text_bytes: u64,
 }
 
 /// Whether a slot can be booked.
@@ -162,10 +163,10 @@ impl SlotState {
 /// Every slot of a period with its state.
 pub fn states(period: Period, active: &Standing, simulated: bool, now: Timestamp) -> Vec<(Timestamp, SlotState)> {
     let mut booked: HashMap<Timestamp, (i64, u64)> = HashMap::new();
-    for booking in &active.bookings {
-        for start in booking.slots.starts() {
-            let (first, times) = booked.entry(start).or_insert((booking.id, 0));
-            *first = booking.id.min(*first);
+    for (id, slots) in &active.bookings {
+        for start in slots.starts() {
+            let (first, times) = booked.entry(start).or_insert((*id, 0));
+            *first = (*first).min(*id);
             *times += 1;
         }
     }

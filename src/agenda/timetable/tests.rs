@@ -3,26 +3,13 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::agenda::Status;
 
 fn at(text: &str) -> Timestamp {
     Timestamp::parse_rfc3339(text).unwrap()
 }
 
-fn booking(id: i64, start: Timestamp, slots: i64) -> Booking {
-    Booking {
-        id,
-        telescope: "Hubble-Acad".into(),
-        scientist_id: 7,
-        slots: SlotRange::new(start, slots * SLOT_MIN).unwrap(),
-        status: Status::Active,
-        target: None,
-        notes: None,
-        clicked_at: None,
-        created_at: start,
-        cancelled_at: None,
-        cancel_reason: None,
-    }
+fn booking(id: i64, start: Timestamp, slots: i64) -> (i64, SlotRange) {
+    (id, SlotRange::new(start, slots * SLOT_MIN).unwrap())
 }
 
 const NOW: &str = "2025-12-01T10:07:00Z";
@@ -64,7 +51,7 @@ fn a_period_is_at_most_a_week_and_within_the_range_of_instants() {
 fn a_slot_is_free_booked_or_past() {
     let period = Period::new(Some(at("2025-12-01T10:00:00Z")), Some(at("2025-12-01T10:25:00Z")), at(NOW)).unwrap();
     let bookings = vec![booking(3, at("2025-12-01T10:15:00Z"), 2), booking(2, at("2025-12-01T09:55:00Z"), 2)];
-    let standing = Standing { bookings, beyond: Vec::new() };
+    let standing = Standing { bookings, ..Standing::default() };
     let of = |simulated| states(period, &standing, simulated, at(NOW)).into_iter().map(|(_, state)| state);
     let booked = |first| SlotState::Booked { first, times: 1 };
     let (past, free) = (SlotState::Past, SlotState::Free);
@@ -79,8 +66,8 @@ fn a_slot_that_was_sold_several_times_counts_all_of_its_bookings() {
     let start = at("2025-12-01T10:00:00Z");
     let period = Period::new(Some(start), Some(at("2025-12-01T10:15:00Z")), at(NOW)).unwrap();
     let (long, short) = (booking(4, start, 2), booking(2, at("2025-12-01T10:05:00Z"), 1));
-    let beyond = vec![(short.slots, 30)];
-    let standing = Standing { bookings: vec![long.clone(), booking(5, start, 2), short], beyond };
+    let beyond = vec![(short.1, 30)];
+    let standing = Standing { bookings: vec![long, booking(5, start, 2), short], beyond, text_bytes: 0 };
     let states: Vec<_> = states(period, &standing, true, at(NOW)).into_iter().map(|(_, state)| state).collect();
     assert_eq!(states[..2], [SlotState::Booked { first: 4, times: 2 }, SlotState::Booked { first: 2, times: 33 }]);
     assert_eq!(states.iter().map(|state| state.times()).collect::<Vec<_>>(), [2, 33, 0]);

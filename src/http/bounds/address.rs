@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::budget::Budget;
+use super::readings::Readings;
 
 /// The bits of an IPv6 address that name a network.
 const NETWORK: u128 = !0 << 64;
@@ -43,6 +44,8 @@ pub struct Account {
     pub bodies: Arc<Budget>,
     /// Bytes of answers.
     pub answers: Arc<Budget>,
+    /// Readings that are being made.
+    pub readings: Readings,
 }
 
 /// The accounts of all addresses with a connection.
@@ -74,6 +77,7 @@ impl Accounts {
                 guests: AtomicUsize::new(0),
                 bodies: Arc::new(Budget::new(self.bodies)),
                 answers: Arc::new(Budget::new(self.answers)),
+                readings: Readings::of_address(),
             })
         });
         account.connections.fetch_add(1, Ordering::Relaxed);

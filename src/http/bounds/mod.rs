@@ -13,6 +13,7 @@ pub mod address;
 pub mod budget;
 pub mod line;
 pub mod pace;
+pub mod readings;
 pub mod turned;
 
 use std::cmp::Reverse;
@@ -27,8 +28,9 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use self::address::{Accounts, AddressKey};
-use self::budget::{Budget, Full, Held};
+use self::budget::{Budget, Full, Held, PATIENCE};
 use self::line::{Line, Order, Phase};
+use self::readings::{Reading, Readings};
 use self::turned::{Reason, Turned};
 
 /// The most bytes of bodies that a server holds.
@@ -53,6 +55,7 @@ pub struct Bounds {
     accounts: Accounts,
     bodies: Arc<Budget>,
     answers: Arc<Budget>,
+    readings: Readings,
 }
 
 impl Bounds {
@@ -67,6 +70,7 @@ impl Bounds {
             accounts: Accounts::new(bodies / 2, answers / 2),
             bodies: Arc::new(Budget::new(bodies)),
             answers: Arc::new(Budget::new(answers)),
+            readings: Readings::of_server(),
         })
     }
 
@@ -180,9 +184,22 @@ impl Visit {
         if bytes <= SMALL_ANSWER {
             return Ok(None);
         }
-        let mut held = Held::none(&self.line.account.answers, &self.bounds.answers);
+        let mut held = self.no_answer();
         held.grow(bytes)?;
         Ok(Some(held))
+    }
+
+    /// An account for the bytes of an answer that is not made yet.
+    pub fn no_answer(&self) -> Held {
+        Held::none(&self.line.account.answers, &self.bounds.answers)
+    }
+
+    /// A place for a reading whose answer may be large, for as long as the answer is being made.
+    ///
+    /// # Errors
+    /// When there was none in time.
+    pub async fn reading(&self) -> Result<Reading, Full> {
+        self.bounds.readings.enter(&self.line.account.readings, PATIENCE).await
     }
 
     /// Whether so much waits to be read, at the server or at the client's address, that slow readers must go sooner.

@@ -27,27 +27,36 @@ pub fn highest_token(connection: &Connection) -> rusqlite::Result<u64> {
 
 /// The booking of a row with [`COLUMNS`].
 pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Booking> {
-    let instant = |index: usize| -> rusqlite::Result<Option<Timestamp>> {
-        let micros: Option<i64> = row.get(index)?;
-        micros.map(|micros| Timestamp::from_micros(micros).ok_or_else(|| unreadable(index, "an instant"))).transpose()
-    };
-    let required = |index: usize| instant(index)?.ok_or_else(|| unreadable(index, "an instant"));
-    let (start, end) = (required(3)?, required(4)?);
-    let duration_min = (end.as_micros() - start.as_micros()) / minutes_in_micros(1);
     let status: String = row.get(5)?;
     Ok(Booking {
         id: row.get(0)?,
         telescope: row.get(1)?,
         scientist_id: row.get(2)?,
-        slots: SlotRange::new(start, duration_min).map_err(|_| unreadable(4, "a range of slots"))?,
+        slots: slots_of(row, 3)?,
         status: Status::from_name(&status).ok_or_else(|| unreadable(5, "a status"))?,
         target: row.get(6)?,
         notes: row.get(7)?,
-        clicked_at: instant(8)?,
-        created_at: required(9)?,
-        cancelled_at: instant(10)?,
+        clicked_at: instant(row, 8)?,
+        created_at: required(row, 9)?,
+        cancelled_at: instant(row, 10)?,
         cancel_reason: row.get(11)?,
     })
+}
+
+/// The slots of a row whose column `index` is their start, and the next one their end.
+pub(super) fn slots_of(row: &Row<'_>, index: usize) -> rusqlite::Result<SlotRange> {
+    let (start, end) = (required(row, index)?, required(row, index + 1)?);
+    let duration_min = (end.as_micros() - start.as_micros()) / minutes_in_micros(1);
+    SlotRange::new(start, duration_min).map_err(|_| unreadable(index + 1, "a range of slots"))
+}
+
+fn instant(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Timestamp>> {
+    let micros: Option<i64> = row.get(index)?;
+    micros.map(|micros| Timestamp::from_micros(micros).ok_or_else(|| unreadable(index, "an instant"))).transpose()
+}
+
+fn required(row: &Row<'_>, index: usize) -> rusqlite::Result<Timestamp> {
+    instant(row, index)?.ok_or_else(|| unreadable(index, "an instant"))
 }
 
 fn unreadable(index: usize, expected: &str) -> rusqlite::Error {

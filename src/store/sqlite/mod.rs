@@ -52,9 +52,9 @@ use super::decide::{Book, BookUnguarded, Cancel, CancelUnguarded, Change, Record
 use super::observer::Observer;
 use super::outbox::Outbox;
 use super::{
-    Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, Page, Store, StoreError, TrailPage,
+    Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, Page, StandingReader, Store,
+    StoreError, TrailPage,
 };
-use crate::agenda::timetable::Standing;
 use crate::agenda::{Booking, Catalogue, NewBooking, Rejection};
 use crate::audit::filter::Wanted;
 use crate::audit::record::{Cause, Process, Why};
@@ -168,9 +168,15 @@ impl Store for SqliteStore {
         self.read(move |connection| lists::list(connection, &filter, after, limit))
     }
 
-    fn standing(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Answer<'_, Standing> {
+    fn standing(
+        &self,
+        telescope: &str,
+        from: Timestamp,
+        until: Timestamp,
+        mut reader: Box<dyn StandingReader>,
+    ) -> Answer<'_, ()> {
         let (kind, telescope) = (self.kind, telescope.to_owned());
-        self.read(move |connection| slots::standing(connection, kind, &telescope, from, until))
+        self.read(move |connection| slots::standing(connection, kind, (&telescope, from, until), &mut *reader))
     }
 
     fn taken(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Answer<'_, Vec<(Timestamp, Timestamp)>> {
