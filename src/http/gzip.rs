@@ -1,4 +1,4 @@
-//! Answers in gzip, for clients that take it.
+//! Gzip, for clients that take it.
 
 use std::io::Write as _;
 

@@ -157,3 +157,38 @@ async fn telescope(app: &App, code: &str, log: &Logger) -> Result<Telescope, Pro
     }
     catalogue(app, log).await?.telescope(code).cloned().ok_or_else(|| unknown_telescope(code))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::bounds::budget::Budget;
+
+    /// A copier that has begun on an agenda with so many bytes of texts, where there is room for a mebibyte.
+    fn begun(text_bytes: u64) -> Copier {
+        let now = Timestamp::parse_rfc3339("2031-01-01T00:00:00Z").unwrap();
+        let (address, server) = (Arc::new(Budget::new(1 << 20)), Arc::new(Budget::new(1 << 20)));
+        let mut copier = Copier {
+            telescope: Telescope { code: "Hubble-Acad".to_owned(), name: String::new(), simulated: true },
+            period: Period::day_of(now),
+            now,
+            who: Who::default(),
+            room: Held::none(&address, &server),
+            state: State::New(Written::new()),
+        };
+        let begins = copier.begin(&Standing { text_bytes, ..Standing::default() }).is_continue();
+        assert_eq!(begins, matches!(copier.state, State::Copying(_)));
+        copier
+    }
+
+    #[test]
+    fn an_agenda_is_written_when_there_is_room_for_it_and_refused_when_there_never_can_be() {
+        let small = begun(1000);
+        assert!(matches!(small.state, State::Copying(_)) && small.room.bytes() > 1000);
+        let large = begun(2 << 20);
+        assert!(matches!(large.state, State::Copying(_)), "it has all the room of its address");
+        assert_eq!(large.room.bytes(), 1 << 20);
+        let too_large = begun(25 << 20);
+        assert!(matches!(too_large.state, State::Large(_)));
+        assert_eq!(too_large.room.bytes(), 0);
+    }
+}

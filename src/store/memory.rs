@@ -196,7 +196,9 @@ impl Store for MemoryStore {
         self.read(|state| {
             let (standing, bookings) = state.standing(telescope, from, until);
             if reader.begin(standing).is_continue() {
-                bookings.iter().for_each(|booking| reader.booking(booking));
+                for booking in &bookings {
+                    reader.booking(booking);
+                }
             }
         })
     }

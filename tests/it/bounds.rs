@@ -147,10 +147,9 @@ fn unfinished_bodies_of_one_address_take_its_share_and_no_more() {
     assert!(peak < MEMORY_KIB, "{peak} KiB");
 }
 
-#[test]
-fn answers_that_are_not_read_take_the_share_of_their_address_and_no_more() {
+/// Services with 200 bookings of the longest notes, in the first days of 2031.
+fn with_long_notes() -> Services {
     let services = Services::start(&["--lock-retention-ms", "0"]);
-    let url = services.scheduler.url();
     let notes = "\u{1f52d}".repeat(2000);
     for number in 0..200 {
         let start = format!("2031-01-{:02}T{:02}:{:02}:00Z", 1 + number / 96, number % 96 / 4, number % 4 * 15);
@@ -158,16 +157,24 @@ fn answers_that_are_not_read_take_the_share_of_their_address_and_no_more() {
         asked["observacoes"] = json!(notes);
         assert_eq!(services.book_with(&asked).0, 201);
     }
+    services
+}
+
+/// Asks for `path` on a connection of another address, and does not read the answer.
+fn ask(url: &str, path: &str) -> TcpStream {
+    let mut stream = from_elsewhere(url);
+    say(&mut stream, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
+    stream
+}
+
+#[test]
+fn answers_that_are_not_read_take_the_share_of_their_address_and_no_more() {
+    let services = with_long_notes();
+    let url = services.scheduler.url();
     let list = "/agendamentos?limite=500";
     let length = http("GET", &services.agenda(list), None).body.len();
     assert!(length > 1_600_000, "{length}");
-    let unread: Vec<_> = (0..60)
-        .map(|_| {
-            let mut stream = from_elsewhere(&url);
-            say(&mut stream, &format!("GET {list} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
-            stream
-        })
-        .collect();
+    let unread: Vec<_> = (0..60).map(|_| ask(&url, list)).collect();
     wait_until("most are refused", || turned_away(&url, "scheduler", "AnswersFull") >= 30);
     assert!(metric(&url, "sctec_scheduler_answer_bytes") <= 32 << 20);
     // Another address has room.
@@ -182,13 +189,32 @@ fn answers_that_are_not_read_take_the_share_of_their_address_and_no_more() {
 }
 
 #[test]
+fn an_agenda_waits_for_room_before_it_is_written() {
+    let services = with_long_notes();
+    let url = services.scheduler.url();
+    let week = "/telescopios/Hubble-Acad/agenda?de=2031-01-01T00:00:00Z&ate=2031-01-08T00:00:00Z";
+    let unread: Vec<_> = (0..40).map(|_| ask(&url, week)).collect();
+    let held = || metric(&url, "sctec_scheduler_answer_bytes");
+    wait_until("the room of the address is taken", || held() > 28 << 20);
+    assert!(held() <= 32 << 20);
+    // Another address has room.
+    assert_eq!(http("GET", &services.agenda(week), None).status, 200);
+    let next = ask(&url, week);
+    drop(unread);
+    let said = rest(next);
+    assert!(said.starts_with("HTTP/1.1 200 "), "{}", &said[..said.len().min(300)]);
+    wait_until("their room is given back", || held() == 0);
+    let peak = peak_kib(&services.scheduler);
+    assert!(peak < MEMORY_KIB, "{peak} KiB");
+}
+
+#[test]
 fn a_reader_in_time_gets_a_large_answer_whole() {
     let services = Services::start(&[]);
     let period = "/telescopios/Hubble-Acad/agenda?de=2031-01-01T00:00:00Z&ate=2031-01-08T00:00:00Z";
     let whole = http("GET", &services.agenda(period), None);
     assert_eq!(whole.status, 200, "{}", whole.body);
-    let mut stream = from_elsewhere(&services.scheduler.url());
-    say(&mut stream, &format!("GET {period} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
+    let mut stream = ask(&services.scheduler.url(), period);
     let (mut said, mut piece) = (Vec::new(), vec![0; 64 * 1024]);
     loop {
         let read = stream.read(&mut piece).unwrap();
