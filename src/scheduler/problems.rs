@@ -63,6 +63,7 @@ pub fn refused(refusal: Refusal) -> Problem {
             problem.with(grace::LEFT, millis(left)).retry_after_s(grace::seconds(left)).already_logged()
         }
         Refusal::CoordinatorUnavailable
+        | Refusal::CoordinatorTooFast
         | Refusal::LeaseExpired
         | Refusal::StaleToken
         | Refusal::NotWritten(_)
@@ -134,6 +135,7 @@ mod tests {
             Refusal::Broken(Rejection::UnknownScientist(77)),
             Refusal::Broken(Rejection::Past(telescope(), start)),
             Refusal::CoordinatorUnavailable,
+            Refusal::CoordinatorTooFast,
             Refusal::CoordinatorInGrace { left: Duration::from_millis(8812) },
             Refusal::LeaseExpired,
             Refusal::StaleToken,

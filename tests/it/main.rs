@@ -56,6 +56,7 @@ mod presence;
 mod private_files;
 mod queues;
 mod quotas;
+mod rates;
 mod request_ids;
 mod scale;
 mod sessions;
