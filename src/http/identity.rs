@@ -78,26 +78,22 @@ impl Identity {
             }
         };
         let by = ip_of(request.peer);
-        let found = match register.find(key, Some(by)) {
-            Ok(found) => {
-                request.charge_principal(share, &found.principal)?;
-                Ok(found)
-            }
-            Err(_) => {
-                let counted = if share == Share::Free { Share::Ordinary } else { share };
-                match request.charge_address(counted) {
-                    Ok(()) => pass::find(register, key, by).await,
-                    // What everybody gets in any case, a stranger gets.
-                    Err(_) if share == Share::Free && need == Need::Nothing => return Ok(()),
-                    Err(too_fast) => return Err(too_fast),
-                }
-            }
+        let known = |request: &mut Request, found: Found| {
+            request.who = Who::Known(found.principal);
+            request.pass = Pass::new(Arc::clone(register), key, need, by);
         };
-        match found {
-            Ok(found) => {
-                request.who = Who::Known(found.principal);
-                request.pass = Pass::new(Arc::clone(register), key, need, by);
-            }
+        if let Ok(found) = register.find(key, Some(by)) {
+            request.charge_principal(share, &found.principal)?;
+            known(request, found);
+            return Ok(());
+        }
+        let counted = if share == Share::Free { Share::Ordinary } else { share };
+        if let Err(too_fast) = request.charge_address(counted) {
+            // What everybody gets in any case, a stranger gets.
+            return if share == Share::Free && need == Need::Nothing { Ok(()) } else { Err(too_fast) };
+        }
+        match pass::find(register, key, by).await {
+            Ok(found) => known(request, found),
             Err(unidentified) => {
                 request.unidentified = Some(match key {
                     Key::Token(_) => not_identified(unidentified),
