@@ -1,3 +1,5 @@
+//! The rates on a clock that a test holds.
+
 use super::*;
 use crate::access::Author;
 use crate::access::principal::ALL_NAMES;

@@ -301,9 +301,7 @@ impl<H: Handler> Connection<H> {
                 return;
             }
         };
-        if let Some(reason) = Reason::of(problem.kind()) {
-            self.visit.turn_away(reason);
-        }
+        self.visit.note(problem.kind());
         let id = self.site.ids.next_alone();
         log_problem(&self.site.log.new(o!(id.clone())), &problem);
         farewell::say(&mut io, &farewell::word(&problem, &id, self.site.clock.now()), false).await;
@@ -335,9 +333,7 @@ impl<H: Handler> Connection<H> {
         let answered = self.handle(&mut request).await;
         let answered = answered.and_then(|response| counted(response, &self.visit, reads));
         let mut response = answered.unwrap_or_else(|problem| {
-            if let Some(reason) = Reason::of(problem.kind()) {
-                self.visit.turn_away(reason);
-            }
+            self.visit.note(problem.kind());
             log_problem(&log, &problem);
             problem.into_response(&id)
         });
