@@ -10,12 +10,13 @@ pub mod file;
 mod known;
 mod noter;
 mod sessions;
+mod shared;
 
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,7 @@ use self::file::RegisterFile;
 use self::known::Known;
 pub use self::known::{Found, Key, Unidentified};
 use self::noter::Noter;
+use self::shared::Shared;
 use super::Author;
 use super::principal::Principal;
 use super::session::Secret;
@@ -51,19 +53,6 @@ pub struct Register {
     clock: Clock,
     watcher: Option<JoinHandle<()>>,
     noter: Option<JoinHandle<()>>,
-}
-
-struct Shared {
-    known: RwLock<Known>,
-    /// Held from reading the file until it is known, so that what is older never replaces what is newer.
-    learning: Mutex<()>,
-    /// Is told each time that something else may be known.
-    changed: watch::Sender<()>,
-    stop: AtomicBool,
-    /// How many looks at the file have begun.
-    begun: AtomicU64,
-    /// How many have ended.
-    ended: watch::Sender<u64>,
 }
 
 impl Register {
@@ -120,7 +109,7 @@ impl Register {
     /// # Errors
     /// Why it is nobody.
     pub fn find(&self, key: Key, from: Option<IpAddr>) -> Result<Found, Unidentified> {
-        let known = read(&self.shared);
+        let known = self.shared.read();
         if known.looked.elapsed() > TRUSTED_FOR {
             return Err(Unidentified::Unavailable);
         }
@@ -216,24 +205,6 @@ impl Drop for Register {
 
 fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name.to_owned()).spawn(run)
-}
-
-fn read(shared: &Shared) -> RwLockReadGuard<'_, Known> {
-    shared.known.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Shared {
-    /// Replaces what is known by what the file says.
-    fn learn(&self, file: &RegisterFile) -> Result<(), RegisterError> {
-        let _learning = self.learning.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = Known::of(file.all()?, file.sessions()?);
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        fresh.keep_uses(&known);
-        *known = fresh;
-        drop(known);
-        self.changed.send_replace(());
-        Ok(())
-    }
 }
 
 /// The thread that looks at the file.

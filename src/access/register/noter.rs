@@ -1,4 +1,6 @@
-//! The thread that stores when credentials were last used. It has a connection of its own: a disk that is slow to write must not keep
+//! The thread that stores when credentials were last used.
+//!
+//! It has a connection of its own: a disk that is slow to write must not keep
 //! the register from being looked at, since then nobody would be identified.
 
 use std::path::{Path, PathBuf};
@@ -8,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use slog::{Logger, warn};
 
+use super::error::RegisterError;
 use super::file::RegisterFile;
-use super::{RegisterError, Shared, read};
+use super::shared::Shared;
 
 /// The pause between two times that uses are stored.
 const NOTE_EVERY: Duration = Duration::from_secs(10);
@@ -44,7 +47,7 @@ impl Noter {
     /// A use that cannot be stored is only a convenience lost.
     pub(super) fn note(&mut self) {
         let (usages, visits) = {
-            let known = read(&self.shared);
+            let known = self.shared.read();
             (known.take_usages(), known.visits())
         };
         if usages.is_empty() && visits.is_empty() {
