@@ -222,6 +222,11 @@ export default {
   "field.fora_da_grade": "Um agendamento deve começar num múltiplo de cinco minutos.",
   "field.instante_invalido": "Esta data ou hora não existe.",
   "field.invalido": "O servidor não aceita isto: {message}",
+  "field.regra_antecedencia": "Este horário está próximo demais: o telescópio pede mais antecedência.",
+  "field.regra_cota_ativas": "Este cientista já tem todos os agendamentos que o telescópio permite.",
+  "field.regra_cota_dia": "Este cientista teria, neste dia, mais minutos do que o telescópio permite.",
+  "field.regra_duracao": "O telescópio não aceita um agendamento tão longo.",
+  "field.regra_horizonte": "O telescópio ainda não abriu este dia.",
   "field.ja_passou": "Este horário já começou, e este telescópio só aceita horários futuros.",
   "field.numero_invalido": "Deve ser um número inteiro dentro dos limites.",
   "field.obrigatorio": "Este campo é obrigatório.",
@@ -235,8 +240,6 @@ export default {
     "Agendamentos suspensos: o coordenador de travas não está disponível. Nada foi gravado.",
   "problem.em_carencia":
     "O coordenador de travas foi reiniciado e espera até que as travas anteriores expirem. Nada foi gravado; o botão diz quando tentar de novo.",
-  "problem.requisicoes_demais":
-    "Em pouco tempo vieram muitas requisições de você ou da sua rede, e o servidor não aceitou esta. Nada foi feito.",
 
   "said.made": "{name} agendou {span}.",
   "said.freed": "{span} ficou livre.",

@@ -111,6 +111,8 @@ pub enum Permission {
     ChangeAgenda,
     /// To book and to cancel for every scientist.
     ChangeAnyBooking,
+    /// To change telescopes, and what they allow.
+    ManageCatalogue,
     /// To read the notes of every booking.
     ReadNotes,
     /// To read the audit trail.
@@ -127,10 +129,11 @@ pub enum Permission {
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ReadAgenda,
         Self::ChangeAgenda,
         Self::ChangeAnyBooking,
+        Self::ManageCatalogue,
         Self::ReadNotes,
         Self::ReadTrail,
         Self::ManageAccess,
@@ -144,7 +147,7 @@ impl Permission {
         match self {
             Self::ReadAgenda => &[Role::Reader, Role::Scientist, Role::Operator, Role::Auditor],
             Self::ChangeAgenda => &[Role::Scientist, Role::Operator],
-            Self::ChangeAnyBooking | Self::ManageAccess => &[Role::Operator],
+            Self::ChangeAnyBooking | Self::ManageCatalogue | Self::ManageAccess => &[Role::Operator],
             Self::ReadNotes => &[Role::Auditor, Role::Operator],
             Self::ReadTrail => &[Role::Auditor],
             Self::Observe => &Role::ALL,

@@ -1,7 +1,8 @@
 //! A booking of the agenda, its cancellation, and the names of the locks that protect it.
 
+use super::catalogue::Telescope;
 use super::slot::SlotRange;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, minutes_in_micros};
 
 /// The most characters of a cancellation's reason.
 pub const REASON_MAX_CHARS: usize = 500;
@@ -59,11 +60,22 @@ pub struct Booking {
 
 impl Booking {
     /// Whether it may be cancelled now. The error is the reason against it.
-    pub(crate) fn check_cancellable(&self, simulated: bool, now: Timestamp) -> Result<(), NotCancellable> {
+    pub(crate) fn check_cancellable(
+        &self,
+        telescope: Option<&Telescope>,
+        now: Timestamp,
+    ) -> Result<(), NotCancellable> {
+        let (start, simulated) = (self.slots.start(), telescope.is_some_and(|telescope| telescope.simulated));
+        let rules = telescope.map(|telescope| telescope.rules).unwrap_or_default();
         match self.status {
             Status::Cancelled => Err(NotCancellable::AlreadyCancelled),
-            Status::Active if !simulated && now >= self.slots.start() => Err(NotCancellable::Started),
-            Status::Active => Ok(()),
+            Status::Active if !simulated && now >= start => Err(NotCancellable::Started),
+            Status::Active => match rules.cancel_notice_min {
+                Some(notice_min) if start.as_micros() - now.as_micros() < minutes_in_micros(notice_min) => {
+                    Err(NotCancellable::TooLate(notice_min))
+                }
+                _ => Ok(()),
+            },
         }
     }
 }
@@ -75,6 +87,8 @@ pub enum NotCancellable {
     AlreadyCancelled,
     /// The observation has begun, on a telescope that is not simulated.
     Started,
+    /// It may be cancelled only until so many minutes before its start.
+    TooLate(i64),
 }
 
 impl Booking {
@@ -96,6 +110,7 @@ pub(super) fn resources(telescope: &str, slots: SlotRange) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agenda::rules::Rules;
 
     #[test]
     fn a_booking_can_be_cancelled_until_its_start_unless_simulated() {
@@ -115,10 +130,22 @@ mod tests {
             cancel_reason: None,
         };
         let before = instant("2025-12-01T02:59:59.999999Z");
-        assert_eq!(booking.check_cancellable(false, before), Ok(()));
-        assert_eq!(booking.check_cancellable(false, start), Err(NotCancellable::Started));
-        assert_eq!(booking.check_cancellable(true, start), Ok(()));
+        let telescope = |simulated, cancel_notice_min| {
+            let rules = Rules { cancel_notice_min, ..Rules::default() };
+            Telescope { code: "Webb-Acad".into(), name: "Webb".into(), simulated, rules }
+        };
+        let (real, simulated) = (telescope(false, None), telescope(true, None));
+        assert_eq!(booking.check_cancellable(Some(&real), before), Ok(()));
+        assert_eq!(booking.check_cancellable(Some(&real), start), Err(NotCancellable::Started));
+        assert_eq!(booking.check_cancellable(None, start), Err(NotCancellable::Started));
+        assert_eq!(booking.check_cancellable(Some(&simulated), start), Ok(()));
+        for simulated in [false, true] {
+            let careful = telescope(simulated, Some(60));
+            assert_eq!(booking.check_cancellable(Some(&careful), instant("2025-12-01T02:00:00Z")), Ok(()));
+            let late = instant("2025-12-01T02:00:00.000001Z");
+            assert_eq!(booking.check_cancellable(Some(&careful), late), Err(NotCancellable::TooLate(60)));
+        }
         booking.status = Status::Cancelled;
-        assert_eq!(booking.check_cancellable(true, before), Err(NotCancellable::AlreadyCancelled));
+        assert_eq!(booking.check_cancellable(Some(&simulated), before), Err(NotCancellable::AlreadyCancelled));
     }
 }

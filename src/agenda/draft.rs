@@ -2,6 +2,7 @@
 
 use super::booking::resources;
 use super::catalogue::{Catalogue, Scientist, Telescope};
+use super::rules::BrokenRule;
 use super::slot::{self, DURATION_MIN_MAX, SLOT_MIN, SlotRange, SlotRangeError};
 use crate::time::{Timestamp, minutes_in_micros};
 
@@ -74,6 +75,9 @@ pub enum Rejection {
     /// The start is in the past, on a telescope that is not simulated.
     #[error("já passou, e {0} não é simulado; o primeiro horário possível é {first}", first = .1.seconds())]
     Past(String, Timestamp),
+    /// A rule of the telescope.
+    #[error("{0}")]
+    Rule(BrokenRule),
 }
 
 /// One of two fields that contradict each other.
@@ -111,6 +115,7 @@ impl Rejection {
             Self::UnknownTelescope(_) | Self::NoTelescope => "telescopio",
             Self::Slots(SlotRangeError::Duration) => "duracao_min",
             Self::Slots(_) | Self::Past(..) => "horario_inicio_utc",
+            Self::Rule(broken) => broken.field(),
         }
     }
 }
@@ -155,10 +160,12 @@ impl Draft {
                 Err(error) => broken.push(Rejection::Slots(error)),
                 Ok(range) => slots = Some(range),
             }
-            if let (Some(telescope), Some(_)) = (telescope, slots)
-                && !slot::is_open(start, telescope.simulated, now)
-            {
-                broken.push(Rejection::Past(telescope.code.clone(), slot::next_start(now)));
+            if let (Some(telescope), Some(slots)) = (telescope, slots) {
+                if slot::is_open(start, telescope.simulated, now) {
+                    broken.extend(telescope.rules.broken(slots, now).map(Rejection::Rule));
+                } else {
+                    broken.push(Rejection::Past(telescope.code.clone(), slot::next_start(now)));
+                }
             }
         }
         if !broken.is_empty() {
@@ -216,7 +223,7 @@ impl NewBooking {
         if !slot::is_open(self.slots.start(), telescope.simulated, now) {
             return Err(Rejection::Past(telescope.code.clone(), slot::next_start(now)));
         }
-        Ok(())
+        telescope.rules.broken(self.slots, now).next().map_or(Ok(()), |broken| Err(Rejection::Rule(broken)))
     }
 
     /// The resources that protect its slots, one for each slot.
@@ -228,13 +235,19 @@ impl NewBooking {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agenda::rules::Rules;
 
     fn instant(text: &str) -> Timestamp {
         Timestamp::parse_rfc3339(text).unwrap()
     }
 
     fn catalogue() -> Catalogue {
-        let telescope = |code: &str, simulated| Telescope { code: code.into(), name: code.into(), simulated };
+        let telescope = |code: &str, simulated| Telescope {
+            code: code.into(),
+            name: code.into(),
+            simulated,
+            rules: Rules::default(),
+        };
         let curie = Scientist { id: 7, name: "Marie Curie".into(), institution: "Paris".into(), country: "FR".into() };
         Catalogue::new(vec![curie], vec![telescope("Hubble-Acad", true), telescope("Webb-Acad", false)])
     }

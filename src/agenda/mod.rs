@@ -5,13 +5,14 @@
 mod booking;
 mod catalogue;
 mod draft;
+pub(crate) mod rules;
 mod slot;
 pub(crate) mod timetable;
 
 pub use booking::{Booking, Status};
 pub(crate) use booking::{NotCancellable, REASON_MAX_CHARS, resource};
 pub use catalogue::Scientist;
-pub(crate) use catalogue::{Catalogue, Telescope};
+pub(crate) use catalogue::{Catalogue, Telescope, TelescopePatch};
 pub(crate) use draft::{Draft, NOTES_MAX_CHARS, NewBooking, Rejection, TARGET_MAX_CHARS};
 pub(crate) use slot::{DURATION_MIN_MAX, SLOT_MIN, check_duration};
 pub use slot::{SlotRange, SlotRangeError};

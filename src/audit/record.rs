@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::access::Caller;
-use crate::agenda::{Booking, NewBooking, Scientist};
+use crate::agenda::rules::RulesView;
+use crate::agenda::{Booking, NewBooking, Scientist, Telescope};
 use crate::http::request_id::RequestId;
 use crate::text::escaped;
 use crate::time::Timestamp;
@@ -19,6 +20,8 @@ pub const BOOKING_CREATED: &str = "AGENDAMENTO_CRIADO";
 pub const BOOKING_CANCELLED: &str = "AGENDAMENTO_CANCELADO";
 /// A booking was refused.
 pub const BOOKING_REFUSED: &str = "AGENDAMENTO_RECUSADO";
+/// An operator changed the catalogue.
+pub const CATALOGUE_CHANGED: &str = "CATALOGO_ALTERADO";
 /// The service began.
 pub const SERVICE_STARTED: &str = "SERVICO_INICIADO";
 /// The service ended.
@@ -29,10 +32,11 @@ pub const LOCK_FORCED: &str = "TRAVA_FORCADA";
 pub const LOCK_NOT_FORCED: &str = "TRAVA_NAO_FORCADA";
 
 /// Every `event_type` there is.
-pub const EVENT_TYPES: [&str; 7] = [
+pub const EVENT_TYPES: [&str; 8] = [
     BOOKING_CREATED,
     BOOKING_CANCELLED,
     BOOKING_REFUSED,
+    CATALOGUE_CHANGED,
     SERVICE_STARTED,
     SERVICE_STOPPED,
     LOCK_FORCED,
@@ -84,6 +88,13 @@ pub enum Event<'a> {
         asked: &'a NewBooking,
         /// The reason.
         why: &'a Why,
+    },
+    /// `CATALOGO_ALTERADO`, of a telescope.
+    TelescopeChanged {
+        /// As it was.
+        before: &'a Telescope,
+        /// As it is.
+        after: &'a Telescope,
     },
     /// `SERVICO_INICIADO`.
     ServiceStarted(&'a Process),
@@ -150,6 +161,11 @@ enum Details<'a> {
         motivo: &'a str,
         ocupado_por: Option<i64>,
     },
+    Telescope {
+        telescopio: &'a str,
+        antes: TelescopeState<'a>,
+        depois: TelescopeState<'a>,
+    },
     Service {
         versao: &'a str,
         modo: &'a str,
@@ -170,6 +186,12 @@ struct Observation<'a> {
 }
 
 #[derive(Serialize)]
+struct TelescopeState<'a> {
+    nome: &'a str,
+    regras: RulesView,
+}
+
+#[derive(Serialize)]
 #[serde(untagged)]
 enum Rest<'a> {
     Created { alvo: Option<&'a str>, instante_clique_utc: Option<String> },
@@ -183,6 +205,7 @@ impl Event<'_> {
             Self::BookingCreated { .. } => BOOKING_CREATED,
             Self::BookingCancelled { .. } => BOOKING_CANCELLED,
             Self::BookingRefused { .. } => BOOKING_REFUSED,
+            Self::TelescopeChanged { .. } => CATALOGUE_CHANGED,
             Self::ServiceStarted(_) => SERVICE_STARTED,
             Self::ServiceStopped { .. } => SERVICE_STOPPED,
         }
@@ -237,6 +260,11 @@ impl Event<'_> {
                 motivo: &why.detail,
                 ocupado_por: why.taken_by,
             },
+            Self::TelescopeChanged { before, after } => Details::Telescope {
+                telescopio: &after.code,
+                antes: telescope_state(before),
+                depois: telescope_state(after),
+            },
             Self::ServiceStarted(process) => service(process, None),
             Self::ServiceStopped { process, up_ms } => service(process, Some(up_ms)),
         }
@@ -251,6 +279,10 @@ fn observed<'a>(booking: &'a Booking, cientista_nome: &'a str) -> Observation<'a
         telescopio: &booking.telescope,
         cientista_nome,
     }
+}
+
+fn telescope_state(telescope: &Telescope) -> TelescopeState<'_> {
+    TelescopeState { nome: &telescope.name, regras: RulesView::of(&telescope.rules) }
 }
 
 fn service(process: &Process, ativo_ha_ms: Option<u64>) -> Details<'_> {

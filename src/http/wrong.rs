@@ -52,6 +52,16 @@ codes! {
     TooLate = "tarde_demais",
     /// The start is in the past. Only future times can be booked.
     Past = "ja_passou",
+    /// The booking is longer than its telescope allows.
+    RuleDuration = "regra_duracao",
+    /// It begins sooner than its telescope allows.
+    RuleNotice = "regra_antecedencia",
+    /// Its day is not open yet.
+    RuleHorizon = "regra_horizonte",
+    /// The scientist has as many bookings as the telescope allows.
+    RuleStanding = "regra_cota_ativas",
+    /// The scientist would have more minutes of a day than the telescope allows.
+    RuleDay = "regra_cota_dia",
     /// The scientist does not exist.
     UnknownScientist = "cientista_desconhecido",
     /// The telescope does not exist.

@@ -26,6 +26,8 @@ use crate::time::Clock;
 
 /// Bytes in a megabyte, as `--audit-rotate-mb` counts them.
 const MEGABYTE: u64 = 1_000_000;
+/// How long the catalogue is used as it was read. What another scheduler changes in it is right here within a second.
+const CATALOGUE_RECENT: Duration = Duration::from_millis(500);
 /// How long a stop waits for the bookings and cancellations under way, and then for its own record.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a stop waits for leases to be given back. The rest expire by themselves.
@@ -56,7 +58,8 @@ pub struct App {
     /// Scientists and telescopes as last read.
     ///
     /// A std lock around a pointer: it is held to clone or to replace it.
-    catalogue: RwLock<Arc<Catalogue>>,
+    /// As last read, and when that was asked for.
+    catalogue: RwLock<(Arc<Catalogue>, Instant)>,
     exporter: Exporter,
     log: Logger,
 }
@@ -96,7 +99,7 @@ impl App {
             identity,
             audits_refusals: config.audit.refusals,
             process: OnceLock::new(),
-            catalogue: RwLock::new(catalogue),
+            catalogue: RwLock::new((catalogue, Instant::now())),
             exporter,
             log: logs.logger.clone(),
         })
@@ -104,13 +107,25 @@ impl App {
 
     /// Scientists and telescopes as last read.
     pub fn catalogue(&self) -> Arc<Catalogue> {
-        Arc::clone(&self.catalogue.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.catalogue.read().unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    /// Scientists and telescopes as they were in the database less than [`CATALOGUE_RECENT`] ago: another scheduler may have changed
+    /// them.
+    pub async fn recent_catalogue(&self) -> Result<Arc<Catalogue>, StoreError> {
+        let (known, read_at) = self.catalogue.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if read_at.elapsed() < CATALOGUE_RECENT { Ok(known) } else { self.reload_catalogue().await }
     }
 
     /// Scientists and telescopes as they are in the database now.
     pub async fn reload_catalogue(&self) -> Result<Arc<Catalogue>, StoreError> {
+        let asked_at = Instant::now();
         let fresh = Arc::new(self.store.catalogue().await?);
-        *self.catalogue.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&fresh);
+        let mut known = self.catalogue.write().unwrap_or_else(PoisonError::into_inner);
+        // A reading that was asked for later may have ended before.
+        if known.1 <= asked_at {
+            *known = (Arc::clone(&fresh), asked_at);
+        }
         Ok(fresh)
     }
 

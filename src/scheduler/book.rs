@@ -66,8 +66,9 @@ pub async fn cancel(app: Arc<App>, id: i64, reason: Option<String>, origin: Orig
         return Err(Refusal::UnknownBooking(id.to_string()));
     };
     // Checked again in the transaction. A cancellation that is refused here takes no lock and ends no retention.
-    let simulated = app.catalogue().telescope(&known.telescope).is_some_and(|telescope| telescope.simulated);
-    known.check_cancellable(simulated, app.clock.now()).map_err(|not| Refusal::NotCancellable(id, not))?;
+    let catalogue = app.recent_catalogue().await.map_err(|error| store_failed(&origin, &error))?;
+    let checked = known.check_cancellable(catalogue.telescope(&known.telescope), app.clock.now());
+    checked.map_err(|not| Refusal::NotCancellable(id, not))?;
     match &app.gate {
         Gate::Locked(locking) => leased::cancel(&app, locking, &known, reason, &origin).await,
         Gate::Race => race::cancel(&app, id, reason, &origin).await,
@@ -75,7 +76,7 @@ pub async fn cancel(app: Arc<App>, id: i64, reason: Option<String>, origin: Orig
 }
 
 /// Refuses a change that could not be recorded.
-fn check_audit(app: &App, origin: &Origin) -> Result<(), Refusal> {
+pub fn check_audit(app: &App, origin: &Origin) -> Result<(), Refusal> {
     // The trail follows the database: a database that is not in its place is the cause of both.
     if let Some(reason) = app.store.fault() {
         return Err(store_failed(origin, &StoreError::Unavailable(reason)));

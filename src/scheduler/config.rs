@@ -10,7 +10,6 @@ use crate::coordinator::client;
 use crate::coordinator::protocol::{RETENTION_MS_MAX, TTL_MS_DEFAULT, TTL_MS_MAX, TTL_MS_MIN};
 pub use crate::data_dir::DataDirError;
 use crate::http::guard::AllowedHost;
-use crate::http::rates::RateLimit;
 use crate::http::server::Tenancy;
 use crate::http::tls::Tls;
 use crate::http::tls::Trust;
@@ -46,8 +45,6 @@ pub struct Config {
     pub critical_delay: Duration,
     /// Whether callers have to say who they are.
     pub access: Access,
-    /// How many requests each client may make.
-    pub rate: RateLimit,
     /// What the audit trail records, and in how many files.
     pub audit: AuditConfig,
     /// Whether another server runs in the same process.
@@ -158,7 +155,6 @@ impl Config {
             critical_delay: if matches!(mode, Mode::Race) { RACE_DELAY } else { Duration::ZERO },
             mode,
             access: Access::Open,
-            rate: RateLimit::default(),
             audit: AuditConfig::default(),
             tenancy: Tenancy::Shared,
             coordinator_secret: None,

@@ -67,6 +67,11 @@ pub async fn catalogue(app: &App, log: &Logger) -> Result<Arc<Catalogue>, Proble
     app.reload_catalogue().await.map_err(|error| not_read(log, &error))
 }
 
+/// The catalogue as it was a moment ago.
+async fn recent(app: &App, log: &Logger) -> Result<Arc<Catalogue>, Problem> {
+    app.recent_catalogue().await.map_err(|error| not_read(log, &error))
+}
+
 /// `GET /telescopios`.
 pub fn telescopes(catalogue: &Catalogue, who: &Who) -> Response {
     let all: Vec<_> = catalogue.telescopes().map(|telescope| views::telescope(telescope, who)).collect();
@@ -148,16 +153,26 @@ async fn conflict(app: &App, refusal: Refusal, telescope: &str, slots: SlotRange
     refused(refusal).with("cientista", name).with_links(links)
 }
 
-/// Checks a draft against the rules. The catalogue is read again before a scientist or a telescope is called unknown.
+/// Checks a draft against the rules. The catalogue is read again before a scientist or a telescope is called unknown, and before one
+/// of the telescope's own rules is called broken. What a scientist has booked is counted last, and again in the transaction.
 async fn check(app: &App, draft: Draft, wrong_fields: Vec<FieldError>, log: &Logger) -> Result<NewBooking, Problem> {
     let mut checked = draft.clone().check(&app.catalogue(), app.clock.now());
     if let Err(broken) = &checked
-        && broken.iter().any(is_unknown)
+        && broken.iter().any(|rejection| is_unknown(rejection) || matches!(rejection, Rejection::Rule(_)))
     {
         checked = draft.check(&*catalogue(app, log).await?, app.clock.now());
     }
+    let mut counted = Vec::new();
+    if let Ok(new) = &checked
+        && new.telescope.rules.count_bookings()
+    {
+        let now = app.clock.now();
+        let held = app.store.held(new, now).await.map_err(|error| not_read(log, &error))?;
+        counted.extend(new.telescope.rules.check_held(new.slots, &held.into_iter(), now).err().map(Rejection::Rule));
+    }
     let broken = match checked {
-        Ok(new) if wrong_fields.is_empty() => return Ok(new),
+        Ok(new) if wrong_fields.is_empty() && counted.is_empty() => return Ok(new),
+        Ok(_) if !counted.is_empty() => counted,
         Ok(_) => Vec::new(),
         Err(broken) => broken,
     };
@@ -177,7 +192,8 @@ pub async fn bookings(app: &App, request: &Request) -> Result<Response, Problem>
     let _reading = visit.reading().await.map_err(no_room::for_reading)?;
     let page = app.store.list(list.filter.clone(), list.after, list.limit).await;
     let page = page.map_err(|error| not_read(&request.log, &error))?;
-    let written = views::page(page, &list, &app.catalogue(), app.clock.now(), &request.who);
+    let catalogue = recent(app, &request.log).await?;
+    let written = views::page(page, &list, &catalogue, app.clock.now(), &request.who);
     written.into_response(visit)
 }
 
@@ -186,7 +202,9 @@ pub async fn booking(app: &App, id: &str, request: &Request) -> Result<Response,
     let Some(number) = requests::id(id) else {
         return Err(unknown_booking(id));
     };
-    Ok(render(app, StatusCode::OK, &stored(app, id, number, &request.log).await?, &request.who))
+    let booking = stored(app, id, number, &request.log).await?;
+    recent(app, &request.log).await?;
+    Ok(render(app, StatusCode::OK, &booking, &request.who))
 }
 
 /// `DELETE /agendamentos/{id}`.

@@ -105,6 +105,9 @@ pub fn of_telescope(code: &str, who: &Who) -> Links {
         .with("livres", any_free(code))
         .with("agendamentos", Link::get(with_query("/agendamentos", [("telescopio", code)])))
         .with_if(may_book(who), "agendar", book)
+        .with_if(who.may(Permission::ManageCatalogue), "alterar", || {
+            Link::action("PATCH", telescope_path(code), "Mudar o nome ou as regras")
+        })
 }
 
 /// From a scientist.
@@ -135,7 +138,7 @@ pub fn of_slot(telescope: &str, start: Timestamp, state: SlotState, who: &Who) -
         SlotState::Booked { first, times } => {
             to_booking(first).with_if(times > 1, "agendamentos", || active_at(telescope, start))
         }
-        SlotState::Past => Links::new(),
+        SlotState::Past | SlotState::Closed => Links::new(),
     }
 }
 

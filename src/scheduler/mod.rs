@@ -9,6 +9,7 @@
 
 mod app;
 mod book;
+mod catalogue;
 mod config;
 mod gate;
 mod giving_back;
@@ -44,7 +45,6 @@ pub use self::config::{
 pub use self::problems::problem_kinds;
 pub use self::routes::endpoints;
 use crate::data_dir;
-use crate::http::rates::Rates;
 use crate::http::server::{self, Manner};
 use crate::panics;
 use crate::time::Clock;
@@ -73,10 +73,7 @@ pub async fn serve(
     }
     let address = listener.local_addr().map_or_else(|_| String::new(), |address| address.to_string());
     app.record_start(&address).await;
-    let manner = Manner {
-        rates: Rates::new(config.rate, app.identity.identifies()),
-        ..Manner::new(config.tenancy, config.allowed_hosts.clone(), config.tls.clone())
-    };
+    let manner = Manner::new(config.tenancy, config.allowed_hosts.clone(), config.tls.clone());
     info!(log, "escutando em {}://{}", manner.scheme(), address);
     let routes = Arc::new(routes::Routes(Arc::clone(&app)));
     let shutdown = async {

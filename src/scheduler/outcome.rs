@@ -32,7 +32,7 @@ pub fn of_cancellation<R>(app: &App, origin: &Origin, answer: Outcome<R>) -> Res
 /// The booking was allowed when it was asked for, and broke a rule when it was to be written.
 pub async fn broken(app: &App, origin: &Origin, rejection: Rejection) -> Refusal {
     warn!(origin.log, "Gravação recusada: {}", rejection);
-    if is_unknown(&rejection)
+    if (is_unknown(&rejection) || matches!(rejection, Rejection::Rule(_)))
         && let Err(error) = app.reload_catalogue().await
     {
         error!(origin.log, "Falha no banco de dados: {}", error);

@@ -5,6 +5,7 @@ use slog::{Logger, error};
 
 use super::links;
 use super::refusal::{Code, Refusal, is_unknown};
+use crate::agenda::rules::BrokenRule;
 use crate::agenda::{Rejection, SlotRangeError, resource};
 use crate::coordinator::protocol::grace;
 use crate::http::kind::Kind;
@@ -21,7 +22,9 @@ const RETRY_AFTER_S: u64 = 1;
 fn kind(code: Code) -> Kind {
     let status = match code {
         Code::UnknownBooking | Code::UnknownScientist | Code::UnknownTelescope => StatusCode::NOT_FOUND,
-        Code::Busy | Code::Taken | Code::AlreadyCancelled | Code::Started => StatusCode::CONFLICT,
+        Code::Busy | Code::Taken | Code::AlreadyCancelled | Code::Started | Code::TooLateToCancel => {
+            StatusCode::CONFLICT
+        }
         Code::InvalidFields => StatusCode::UNPROCESSABLE_ENTITY,
         Code::WriteRefused | Code::DatabaseInconsistent => StatusCode::INTERNAL_SERVER_ERROR,
         Code::CoordinatorUnavailable
@@ -63,7 +66,6 @@ pub fn refused(refusal: Refusal) -> Problem {
             problem.with(grace::LEFT, millis(left)).retry_after_s(grace::seconds(left)).already_logged()
         }
         Refusal::CoordinatorUnavailable
-        | Refusal::CoordinatorTooFast
         | Refusal::LeaseExpired
         | Refusal::StaleToken
         | Refusal::NotWritten(_)
@@ -108,6 +110,13 @@ pub fn field_error(rejection: &Rejection) -> FieldError {
         Rejection::EndAndDuration(..) => FieldCode::Contradiction,
         Rejection::Slots(SlotRangeError::TooLate) => FieldCode::TooLate,
         Rejection::Past(..) => FieldCode::Past,
+        Rejection::Rule(broken) => match broken {
+            BrokenRule::Duration(_) => FieldCode::RuleDuration,
+            BrokenRule::Notice(..) => FieldCode::RuleNotice,
+            BrokenRule::NotOpen(_) => FieldCode::RuleHorizon,
+            BrokenRule::Standing(_) => FieldCode::RuleStanding,
+            BrokenRule::Day { .. } => FieldCode::RuleDay,
+        },
     };
     FieldError::new(rejection.field(), code.says(rejection.to_string()))
 }
@@ -130,12 +139,13 @@ mod tests {
             Refusal::UnknownBooking("9".into()),
             Refusal::NotCancellable(1, NotCancellable::AlreadyCancelled),
             Refusal::NotCancellable(1, NotCancellable::Started),
+            Refusal::NotCancellable(1, NotCancellable::TooLate(60)),
             Refusal::Broken(Rejection::UnknownTelescope("X".into())),
             Refusal::Broken(Rejection::NoTelescope),
             Refusal::Broken(Rejection::UnknownScientist(77)),
             Refusal::Broken(Rejection::Past(telescope(), start)),
+            Refusal::Broken(Rejection::Rule(BrokenRule::Standing(3))),
             Refusal::CoordinatorUnavailable,
-            Refusal::CoordinatorTooFast,
             Refusal::CoordinatorInGrace { left: Duration::from_millis(8812) },
             Refusal::LeaseExpired,
             Refusal::StaleToken,

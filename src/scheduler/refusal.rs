@@ -53,6 +53,8 @@ codes! {
     AlreadyCancelled = "ja_cancelado", "Agendamento já cancelado";
     /// The observation has begun.
     Started = "observacao_iniciada", "Observação já iniciada";
+    /// The telescope takes no cancellation so near to the start.
+    TooLateToCancel = "cancelamento_tardio", "Tarde demais para cancelar";
     /// There is no such booking.
     UnknownBooking = "agendamento_desconhecido", "Agendamento desconhecido";
     /// There is no such scientist.
@@ -110,8 +112,6 @@ pub enum Refusal {
     Broken(Rejection),
     /// The coordinator gave no answer, or could grant nothing.
     CoordinatorUnavailable,
-    /// The coordinator has a rate, and this scheduler has used it up.
-    CoordinatorTooFast,
     /// The coordinator was restarted, and grants nothing for this long.
     CoordinatorInGrace {
         /// The rest of it.
@@ -146,16 +146,17 @@ impl Refusal {
             Self::UnknownBooking(_) => Code::UnknownBooking,
             Self::NotCancellable(_, NotCancellable::AlreadyCancelled) => Code::AlreadyCancelled,
             Self::NotCancellable(_, NotCancellable::Started) => Code::Started,
+            Self::NotCancellable(_, NotCancellable::TooLate(_)) => Code::TooLateToCancel,
             Self::Unknown(rejection) | Self::Broken(rejection) => match rejection {
                 Rejection::UnknownScientist(_) => Code::UnknownScientist,
                 Rejection::UnknownTelescope(_) | Rejection::NoTelescope => Code::UnknownTelescope,
-                Rejection::Slots(_) | Rejection::End | Rejection::EndAndDuration(..) | Rejection::Past(..) => {
-                    Code::InvalidFields
-                }
+                Rejection::Slots(_)
+                | Rejection::End
+                | Rejection::EndAndDuration(..)
+                | Rejection::Past(..)
+                | Rejection::Rule(_) => Code::InvalidFields,
             },
-            Self::CoordinatorUnavailable | Self::CoordinatorTooFast | Self::CoordinatorInGrace { .. } => {
-                Code::CoordinatorUnavailable
-            }
+            Self::CoordinatorUnavailable | Self::CoordinatorInGrace { .. } => Code::CoordinatorUnavailable,
             Self::LeaseExpired => Code::LeaseExpired,
             Self::StaleToken => Code::StaleToken,
             Self::NotWritten(StoreError::Refused(_)) => Code::WriteRefused,
@@ -184,6 +185,11 @@ impl Refusal {
             Self::NotCancellable(id, NotCancellable::Started) => {
                 format!("A observação do agendamento {id} já começou e não pode mais ser cancelada.")
             }
+            Self::NotCancellable(id, NotCancellable::TooLate(minutes)) => {
+                format!(
+                    "O agendamento {id} só pode ser cancelado até {minutes} minutos antes do início: é uma regra do telescópio."
+                )
+            }
             Self::Unknown(rejection) | Self::Broken(rejection) if is_unknown(rejection) => {
                 let mut text = rejection.to_string();
                 if let Some(first) = text.get_mut(..1) {
@@ -196,10 +202,6 @@ impl Refusal {
             }
             Self::CoordinatorUnavailable => {
                 return "O coordenador não respondeu ou não pôde conceder a trava, e sem a trava nada é agendado. Tente de novo em instantes."
-                    .into();
-            }
-            Self::CoordinatorTooFast => {
-                return "O coordenador recusou o pedido da trava, porque este agendador faz mais requisições do que a taxa dele permite; sem a trava nada é agendado. Tente de novo em instantes e, se continua, avise o operador do serviço."
                     .into();
             }
             Self::CoordinatorInGrace { left } => format!(

@@ -6,12 +6,10 @@ use hyper::Method;
 use slog::{debug, info};
 
 use super::app::App;
-use super::{handlers, links, page, sessions, timetable, tokens, trail};
+use super::{catalogue, handlers, links, page, sessions, timetable, tokens, trail};
 use crate::access::ip_of;
 use crate::access::role::{Need, Permission};
-use crate::http::identity::admit;
 use crate::http::problem::Problem;
-use crate::http::rates::Share::{Free, Reserve};
 use crate::http::router::{Endpoint, Found, Query, Router, Table};
 use crate::http::server::{Handler, Request};
 use crate::http::{self, Response};
@@ -23,6 +21,7 @@ enum Route {
     Time,
     Telescopes,
     Telescope,
+    ChangeTelescope,
     Timetable,
     Free,
     Scientists,
@@ -49,20 +48,26 @@ enum Route {
 /// The scheduler's endpoints.
 static TABLE: &Table<Route> = {
     use Need::{May, Nothing};
-    use Permission::{ChangeAgenda, ManageAccess, Observe, ReadAgenda, ReadTrail};
+    use Permission::{ChangeAgenda, ManageAccess, ManageCatalogue, Observe, ReadAgenda, ReadTrail};
     use Query::{Ignored, Read};
     const fn get(path: &'static str, need: Need, about: &'static str) -> Endpoint {
         Endpoint::new(Method::GET, path, need, about)
     }
-    const fn delete(path: &'static str, need: Need, about: &'static str) -> Endpoint {
-        Endpoint::new(Method::DELETE, path, need, about).share(Reserve)
-    }
     &[
         (Route::Entry, get("/", Nothing, "the links to everything else; to a browser, the page").query(Read)),
-        (Route::Page, get("/pagina/{*arquivo}", Nothing, "the page's files").query(Ignored).share(Free)),
+        (Route::Page, get("/pagina/{*arquivo}", Nothing, "the page's files").query(Ignored)),
         (Route::Time, get("/time", Nothing, "the official time").query(Ignored)),
         (Route::Telescopes, get("/telescopios", May(ReadAgenda), "all telescopes")),
         (Route::Telescope, get("/telescopios/{id}", May(ReadAgenda), "one telescope")),
+        (
+            Route::ChangeTelescope,
+            Endpoint::new(
+                Method::PATCH,
+                "/telescopios/{id}",
+                May(ManageCatalogue),
+                "changes a telescope's name or rules",
+            ),
+        ),
         (
             Route::Timetable,
             get("/telescopios/{id}/agenda", May(ReadAgenda), "the slots of a period, each with its state").query(Read),
@@ -73,20 +78,20 @@ static TABLE: &Table<Route> = {
         (Route::Book, Endpoint::new(Method::POST, "/agendamentos", May(ChangeAgenda), "books")),
         (Route::Bookings, get("/agendamentos", May(ReadAgenda), "bookings, by pages").query(Read)),
         (Route::Booking, get("/agendamentos/{id}", May(ReadAgenda), "one booking")),
-        (Route::Cancel, delete("/agendamentos/{id}", May(ChangeAgenda), "cancels a booking")),
+        (Route::Cancel, Endpoint::new(Method::DELETE, "/agendamentos/{id}", May(ChangeAgenda), "cancels a booking")),
         (Route::Audit, get("/auditoria", May(ReadTrail), "the audit trail's records, by pages").query(Read)),
         (Route::AuditHead, get("/auditoria/cabeca", May(ReadTrail), "the audit trail's newest record")),
         (Route::Listen, get("/eventos", May(ReadAgenda), "the agenda's events, as a stream").query(Read)),
         (Route::Session, get(links::SESSION_PATH, Nothing, "who the caller is")),
         (Route::SignIn, Endpoint::new(Method::POST, links::SESSION_PATH, Nothing, "signs a page in")),
-        (Route::SignOut, delete(links::SESSION_PATH, Nothing, "signs a page out")),
+        (Route::SignOut, Endpoint::new(Method::DELETE, links::SESSION_PATH, Nothing, "signs a page out")),
         (Route::Tokens, get(links::TOKENS_PATH, May(ManageAccess), "the tokens, without their secrets")),
         (Route::Create, Endpoint::new(Method::POST, links::TOKENS_PATH, May(ManageAccess), "makes a token")),
         (Route::Token, get("/tokens/{id}", May(ManageAccess), "one token, without its secret")),
-        (Route::Revoke, delete("/tokens/{id}", May(ManageAccess), "revokes a token")),
-        (Route::Health, get("/saude", Nothing, "whether the process answers").query(Ignored).share(Free)),
-        (Route::Ready, get("/pronto", Nothing, "whether bookings are possible now").query(Ignored).share(Free)),
-        (Route::Metrics, get("/metrics", May(Observe), "counters and gauges").query(Ignored).share(Free)),
+        (Route::Revoke, Endpoint::new(Method::DELETE, "/tokens/{id}", May(ManageAccess), "revokes a token")),
+        (Route::Health, get("/saude", Nothing, "whether the process answers").query(Ignored)),
+        (Route::Ready, get("/pronto", Nothing, "whether bookings are possible now").query(Ignored)),
+        (Route::Metrics, get("/metrics", May(Observe), "counters and gauges").query(Ignored)),
     ]
 };
 
@@ -110,15 +115,12 @@ impl Routes {
     async fn route(&self, request: &mut Request) -> Result<Response, Problem> {
         let app = &self.0;
         let path = request.head.uri.path().to_owned();
-        let found = ROUTER.find(&request.head.method, &path);
-        // Before anything is logged or looked for: what is refused for its number costs little.
-        app.identity.meet(request, found.as_ref().ok().and_then(Found::endpoint)).await?;
-        let (route, endpoint, id) = match found? {
+        let (route, endpoint, id) = match ROUTER.find(&request.head.method, &path)? {
             Found::Options(allow) => return Ok(http::options(&allow)),
             Found::Endpoint { route, endpoint, parameter } => (route, endpoint, parameter),
         };
         announce(request, route, &path);
-        admit(request, endpoint.need)?;
+        app.identity.admit(request, endpoint.need).await?;
         endpoint.check_query(request.head.uri.query())?;
         match route {
             Route::Entry => handlers::entry(app, request),
@@ -128,6 +130,7 @@ impl Routes {
                 Ok(handlers::telescopes(&*handlers::catalogue(app, &request.log).await?, &request.who))
             }
             Route::Telescope => handlers::telescope(app, links::telescope_code(&id), request).await,
+            Route::ChangeTelescope => catalogue::change_telescope(app, links::telescope_code(&id), request).await,
             Route::Timetable => timetable::states(app, links::telescope_code(&id), request).await,
             Route::Free => timetable::free(app, links::telescope_code(&id), request).await,
             Route::Scientists => Ok(handlers::scientists(&*handlers::catalogue(app, &request.log).await?)),
@@ -159,7 +162,7 @@ fn announce(request: &Request, route: Route, path: &str) {
     match route {
         Route::Book => info!(log, "Requisição recebida para POST /agendamentos"),
         Route::Cancel => info!(log, "Requisição recebida para DELETE {}", path),
-        Route::SignIn | Route::SignOut | Route::Create | Route::Revoke => {
+        Route::SignIn | Route::SignOut | Route::Create | Route::Revoke | Route::ChangeTelescope => {
             info!(log, "Requisição recebida em {} {} do IP {}", request.head.method, path, ip);
         }
         Route::Health | Route::Ready | Route::Metrics => {

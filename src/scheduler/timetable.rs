@@ -142,7 +142,7 @@ pub async fn free(app: &App, code: &str, request: &Request) -> Result<Response, 
     let asked = requests::free(request.head.uri.query(), now)?;
     let telescope = telescope(app, code, &request.log).await?;
     // The duration was checked when it was read.
-    let search = Search::new(asked.near, asked.duration_min, telescope.simulated, now);
+    let search = Search::new(asked.near, asked.duration_min, &telescope, now);
     let search = search.map_err(|error| Problem::internal(error.to_string()))?;
     let (from, until) = search.looks_at();
     let taken = app.store.taken(&telescope.code, from, until).await.map_err(|error| not_read(&request.log, &error))?;
@@ -152,7 +152,8 @@ pub async fn free(app: &App, code: &str, request: &Request) -> Result<Response, 
 
 /// The telescope of that code. The catalogue is read again before a code is called unknown.
 async fn telescope(app: &App, code: &str, log: &Logger) -> Result<Telescope, Problem> {
-    if let Some(telescope) = app.catalogue().telescope(code) {
+    let recent = app.recent_catalogue().await.map_err(|error| not_read(log, &error))?;
+    if let Some(telescope) = recent.telescope(code) {
         return Ok(telescope.clone());
     }
     catalogue(app, log).await?.telescope(code).cloned().ok_or_else(|| unknown_telescope(code))
@@ -161,6 +162,7 @@ async fn telescope(app: &App, code: &str, log: &Logger) -> Result<Telescope, Pro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agenda::rules::Rules;
     use crate::http::bounds::budget::Budget;
 
     /// A copier that has begun on an agenda with so many bytes of texts, where there is room for a mebibyte.
@@ -168,7 +170,12 @@ mod tests {
         let now = Timestamp::parse_rfc3339("2031-01-01T00:00:00Z").unwrap();
         let (address, server) = (Arc::new(Budget::new(1 << 20)), Arc::new(Budget::new(1 << 20)));
         let mut copier = Copier {
-            telescope: Telescope { code: "Hubble-Acad".to_owned(), name: String::new(), simulated: true },
+            telescope: Telescope {
+                code: "Hubble-Acad".to_owned(),
+                name: String::new(),
+                simulated: true,
+                rules: Rules::default(),
+            },
             period: Period::day_of(now),
             now,
             who: Who::default(),

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::links;
 use super::requests::{AuditRequest, FreeRequest, ListRequest};
 use crate::access::principal::Who;
+use crate::agenda::rules::RulesView;
 use crate::agenda::timetable::{Period, SlotState, Standing, states};
 use crate::agenda::{Booking, Catalogue, Scientist, SlotRange, Telescope};
 use crate::http::links::Links;
@@ -39,12 +40,11 @@ pub struct BookingView<'a> {
 
 /// Shows a booking as it is `now`, to `who`.
 pub fn booking<'a>(booking: &'a Booking, catalogue: &Catalogue, now: Timestamp, who: &Who) -> BookingView<'a> {
-    let simulated = catalogue.telescope(&booking.telescope).is_some_and(|telescope| telescope.simulated);
-    shown(booking, simulated, now, who)
+    shown(booking, catalogue.telescope(&booking.telescope), now, who)
 }
 
-fn shown<'a>(booking: &'a Booking, simulated: bool, now: Timestamp, who: &Who) -> BookingView<'a> {
-    let links = links::of_booking(booking, booking.check_cancellable(simulated, now).is_ok(), who);
+fn shown<'a>(booking: &'a Booking, telescope: Option<&Telescope>, now: Timestamp, who: &Who) -> BookingView<'a> {
+    let links = links::of_booking(booking, booking.check_cancellable(telescope, now).is_ok(), who);
     view(booking, links, who.may_read_notes_of(booking.scientist_id))
 }
 
@@ -119,6 +119,7 @@ pub struct TelescopeView<'a> {
     id: &'a str,
     nome: &'a str,
     simulado: bool,
+    regras: RulesView,
     _links: Links,
 }
 
@@ -128,6 +129,7 @@ pub fn telescope<'a>(telescope: &'a Telescope, who: &Who) -> TelescopeView<'a> {
         id: &telescope.code,
         nome: &telescope.name,
         simulado: telescope.simulated,
+        regras: RulesView::of(&telescope.rules),
         _links: links::of_telescope(&telescope.code, who),
     }
 }
@@ -181,7 +183,7 @@ pub fn begin_timetable(
     now: Timestamp,
     who: &Who,
 ) -> Written {
-    let slots = states(period, standing, telescope.simulated, now);
+    let slots = states(period, standing, telescope, now);
     let mut written = written
         .with("telescopio", &telescope.code)
         .with("simulado", &telescope.simulated)
@@ -195,7 +197,7 @@ pub fn begin_timetable(
 
 /// One of the bookings that stand in `telescope`'s agenda, as it is `now`.
 pub fn in_timetable<'a>(booking: &'a Booking, telescope: &Telescope, now: Timestamp, who: &Who) -> BookingView<'a> {
-    shown(booking, telescope.simulated, now, who)
+    shown(booking, Some(telescope), now, who)
 }
 
 /// Writes the end.

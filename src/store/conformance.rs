@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::{BookRefused, CancelRefused, Fence, FenceBroken, Filter, NotCancelled, StandingReader, Store};
+use crate::agenda::rules::{BrokenRule, Rules};
 use crate::agenda::timetable::{SAME_MAX, Standing};
-use crate::agenda::{Booking, Draft, NewBooking, NotCancellable, Rejection, Status};
+use crate::agenda::{Booking, Draft, NewBooking, NotCancellable, Rejection, Status, TelescopePatch};
 use crate::audit::chain::ChainHead;
 use crate::audit::export::{Exported, Extent, Source};
 use crate::audit::filter::Wanted;
-use crate::audit::record::{BOOKING_REFUSED, Cause, Process, SERVICE_STARTED, SERVICE_STOPPED, Why};
+use crate::audit::record::{BOOKING_REFUSED, CATALOGUE_CHANGED, Cause, Process, SERVICE_STARTED, SERVICE_STOPPED, Why};
 use crate::time::{Clock, Timestamp};
 
 /// A store without bookings, with the catalogue of a fresh database and a clock that the test holds.
@@ -57,6 +58,8 @@ macro_rules! conformance {
             the_trail_is_read_in_pages_and_by_its_outbox
             the_highest_token_is_kept_also_by_cancellations
             of_many_at_once_one_has_each_slot
+            of_many_at_once_one_scientist_gets_the_quota
+            a_changed_telescope_binds_at_once_and_has_its_record
             the_race_saves_what_a_check_before_it_did_not_see
             a_store_that_is_well_says_so);
     };
@@ -416,6 +419,87 @@ pub async fn of_many_at_once_one_has_each_slot<F: Fixture>() {
     }
     assert_eq!(won, (0..4).map(after).collect());
     assert_eq!((opened.list(&Filter::default(), 10).await.len(), opened.records().await.len()), (4, 4));
+}
+
+pub async fn of_many_at_once_one_scientist_gets_the_quota<F: Fixture>() {
+    let opened = Opened::<F>::new();
+    let rules = TelescopePatch { standing_max: Some(Some(3)), ..TelescopePatch::default() };
+    opened.store.change_telescope("Hubble-Acad".to_owned(), rules, request()).await.unwrap().unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for nth in 0..60_i64 {
+        let new = opened.new_booking(if nth % 2 == 0 { 7 } else { 3 }, "Hubble-Acad", after(nth), 5).await;
+        let store = Arc::clone(&opened.store);
+        tasks.spawn(async move { store.book(new, fence(1), request()).await.unwrap() });
+    }
+    let mut won = Vec::new();
+    while let Some(booked) = tasks.join_next().await {
+        match booked.unwrap() {
+            Ok(booking) => won.push(booking),
+            Err(BookRefused::Broken(Rejection::Rule(BrokenRule::Standing(3)))) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    let of = |scientist| won.iter().filter(move |booking| booking.scientist_id == scientist).count();
+    assert_eq!((won.len(), of(7), of(3)), (6, 3, 3));
+    let new = opened.slot(100).await;
+    assert!(opened.book(new.clone(), 2).await.is_err());
+    let held = opened.store.held(&new, opened.clock.now()).await.unwrap();
+    assert_eq!(held.iter().filter(|held| held.end() > opened.clock.now()).count(), 3);
+    // What was cancelled does not count, nor does what has ended.
+    let theirs = won.iter().find(|booking| booking.scientist_id == 7).unwrap();
+    opened.cancel(theirs.id, 2).await.unwrap();
+    opened.book(new, 2).await.unwrap();
+    assert!(opened.book(opened.slot(101).await, 2).await.is_err());
+    opened.clock.set(after(60));
+    opened.book(opened.slot(101).await, 2).await.unwrap();
+    assert_eq!(opened.list(&Filter::default(), 10).await.len(), 8);
+}
+
+pub async fn a_changed_telescope_binds_at_once_and_has_its_record<F: Fixture>() {
+    let opened = Opened::<F>::new();
+    let before = opened.new_booking(7, "Hubble-Acad", after(0), 60).await;
+    let change = async |patch| opened.store.change_telescope("Hubble-Acad".to_owned(), patch, request()).await.unwrap();
+    let patch = TelescopePatch {
+        name: Some("Hubble II".to_owned()),
+        duration_max_min: Some(Some(30)),
+        day_max_min: Some(Some(45)),
+        cancel_notice_min: Some(Some(60)),
+        opens_at_min: Some(Some(750)),
+        ..TelescopePatch::default()
+    };
+    let changed = change(patch.clone()).await.unwrap();
+    assert_eq!((changed.name.as_str(), changed.rules.duration_max_min), ("Hubble II", Some(30)));
+    assert_eq!(opened.store.catalogue().await.unwrap().telescope("Hubble-Acad"), Some(&changed));
+    // What was checked before the change is refused by it.
+    let refused = opened.book(before.clone(), 1).await;
+    assert_eq!(refused, Err(BookRefused::Broken(Rejection::Rule(BrokenRule::Duration(30)))));
+    let booked = opened.book(opened.new_booking(7, "Hubble-Acad", after(0), 30).await, 1).await.unwrap();
+    let refused = opened.book(opened.new_booking(7, "Hubble-Acad", after(10), 20).await, 1).await;
+    assert!(matches!(refused, Err(BookRefused::Broken(Rejection::Rule(BrokenRule::Day { most: 45, used: 30, .. })))));
+    opened.clock.set(Timestamp::from_micros(after(0).as_micros() - 59 * 60_000_000).unwrap());
+    let late = opened.cancel(booked.id, 2).await;
+    assert_eq!(late, Err(CancelRefused::Not(NotCancelled::Not(NotCancellable::TooLate(60)))));
+    // The same again changes nothing and has no record, and null takes the rules away.
+    assert_eq!(change(patch).await, Some(changed.clone()));
+    let bare = change(TelescopePatch::without_rules()).await.unwrap();
+    assert_eq!((bare.name.as_str(), bare.rules), ("Hubble II", Rules::default()));
+    opened.cancel(booked.id, 2).await.unwrap();
+    opened.book(before, 2).await.unwrap();
+    let unknown = opened.store.change_telescope("Nenhum".to_owned(), TelescopePatch::without_rules(), request());
+    assert_eq!(unknown.await.unwrap(), None);
+    let lines = opened.records().await;
+    let changes: Vec<_> = lines.iter().filter(|line| line.contains(CATALOGUE_CHANGED)).collect();
+    assert_eq!(changes.len(), 2, "{lines:#?}");
+    let state = |name: &str, values: [&str; 4]| {
+        let [length, cancel, opens, day] = values;
+        format!(
+            r#"{{"nome":"{name}","regras":{{"duracao_max_min":{length},"antecedencia_min_min":null,"cancelamento_min_min":{cancel},"horizonte_dias":null,"abre_as_utc":{opens},"cota_ativas":null,"cota_dia_min":{day}}}}}"#
+        )
+    };
+    let with_rules = state("Hubble II", ["30", "60", r#""12:30""#, "45"]);
+    assert!(changes[0].contains(&format!(r#""depois":{with_rules}"#)), "{}", changes[0]);
+    let without = state("Hubble II", ["null"; 4]);
+    assert!(changes[1].contains(&format!(r#""antes":{with_rules},"depois":{without}"#)), "{}", changes[1]);
 }
 
 pub async fn the_race_saves_what_a_check_before_it_did_not_see<F: Fixture>() {

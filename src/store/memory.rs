@@ -10,14 +10,19 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::decide::{Book, BookUnguarded, Cancel, CancelUnguarded, Change, Decision, Record, View, Write};
+use super::decide::{
+    Book, BookUnguarded, Cancel, CancelUnguarded, Change, ChangeTelescope, Decision, Record, View, Write,
+};
 use super::outbox::Outbox;
 use super::{
     Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, Page, StandingReader, Store,
     StoreError, TrailPage,
 };
+use crate::agenda::rules::Rules;
 use crate::agenda::timetable::{SAME_MAX, Standing};
-use crate::agenda::{Booking, Catalogue, NewBooking, Rejection, Scientist, SlotRange, Status, Telescope};
+use crate::agenda::{
+    Booking, Catalogue, NewBooking, Rejection, Scientist, SlotRange, Status, Telescope, TelescopePatch,
+};
 use crate::audit::chain::ChainHead;
 use crate::audit::export::{Exported, Extent, Source};
 use crate::audit::filter::{Filter as TrailFilter, Verdict, Wanted};
@@ -219,6 +224,15 @@ impl Store for MemoryStore {
         })
     }
 
+    fn held(&self, new: &NewBooking, _now: Timestamp) -> Answer<'_, Vec<SlotRange>> {
+        let (telescope, scientist_id) = (new.telescope.code.clone(), new.scientist.id);
+        self.read(move |state| state.view.held(&telescope, scientist_id).collect())
+    }
+
+    fn change_telescope(&self, code: String, patch: TelescopePatch, cause: Cause) -> Answer<'_, Option<Telescope>> {
+        self.change(&ChangeTelescope { code, patch, cause })
+    }
+
     fn record_refusal(&self, asked: NewBooking, why: Why, cause: Cause) -> Answer<'_, ()> {
         self.change(&Record::Refusal { asked: Box::new(asked), why, cause })
     }
@@ -325,8 +339,12 @@ impl super::conformance::Fixture for MemoryStore {
             institution: "Universidade".to_owned(),
             country: "BR".to_owned(),
         });
-        let telescope =
-            |code: &str| Telescope { code: code.to_owned(), name: code.to_owned(), simulated: code == "Hubble-Acad" };
+        let telescope = |code: &str| Telescope {
+            code: code.to_owned(),
+            name: code.to_owned(),
+            simulated: code == "Hubble-Acad",
+            rules: Rules::default(),
+        };
         let telescopes = ["Hubble-Acad", "Webb-Acad"].map(telescope);
         Self::new(&Catalogue::new(scientists.collect(), telescopes.into()), clock)
     }

@@ -24,7 +24,9 @@ pub use self::observer::Unobserved;
 pub use self::observer::{Observer, Saving};
 pub use self::outbox::Outbox;
 use crate::agenda::timetable::Standing;
-use crate::agenda::{Booking, Catalogue, NewBooking, NotCancellable, Rejection, Status};
+use crate::agenda::{
+    Booking, Catalogue, NewBooking, NotCancellable, Rejection, SlotRange, Status, Telescope, TelescopePatch,
+};
 use crate::audit::chain::ChainHead;
 use crate::audit::filter::Wanted;
 use crate::audit::record::{Cause, Process, Why};
@@ -83,6 +85,12 @@ pub trait Store: Send + Sync {
 
     /// All scientists and telescopes.
     fn catalogue(&self) -> Answer<'_, Catalogue>;
+
+    /// What the scientist of `new` has booked at its telescope, as far as the telescope's rules count it at `now`.
+    fn held(&self, new: &NewBooking, now: Timestamp) -> Answer<'_, Vec<SlotRange>>;
+
+    /// Changes a telescope of the catalogue. The answer is the telescope as it stands; `None` if there is none of that code.
+    fn change_telescope(&self, code: String, patch: TelescopePatch, cause: Cause) -> Answer<'_, Option<Telescope>>;
 
     /// Records a booking that was refused.
     fn record_refusal(&self, asked: NewBooking, why: Why, cause: Cause) -> Answer<'_, ()>;

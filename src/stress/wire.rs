@@ -4,7 +4,6 @@ use std::io;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use hyper::StatusCode;
 use rust_i18n::t;
 use serde::de::DeserializeOwned;
 
@@ -18,10 +17,6 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most bytes of an answer; a full page of bookings is far below it.
 pub const ANSWER_MAX: usize = 16 * 1024 * 1024;
-
-/// How often a document is asked for if the server takes no more requests in this time, and the pause between.
-const TRIES: usize = 10;
-const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// Says that there is no connection to `url`, and what to do.
 pub fn cannot_reach(url: &Url, error: io::Error) -> anyhow::Error {
@@ -48,16 +43,7 @@ impl Browser {
     /// # Errors
     /// When there is no answer, it is not a success, or it is not the document expected.
     pub async fn get<T: DeserializeOwned>(&mut self, url: &Url) -> anyhow::Result<T> {
-        let mut tries = TRIES;
-        let (status, body) = loop {
-            let (status, body) = self.session.get(url).await.map_err(|error| no_answer(url, error))?;
-            tries -= 1;
-            if status != StatusCode::TOO_MANY_REQUESTS || tries == 0 {
-                break (status, body);
-            }
-            // A server with a rate gives at least one request a second back. The rivals of a run may have used it up.
-            tokio::time::sleep(TRY_AGAIN).await;
-        };
+        let (status, body) = self.session.get(url).await.map_err(|error| no_answer(url, error))?;
         if let Some(reason) = refused(status, &body) {
             bail!("{}", t!("%{url} answered %{status}: %{said}", url = url, status = status.as_u16(), said = reason));
         }

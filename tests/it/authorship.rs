@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::common::trail::{file, succeed};
-use crate::common::{Services, http, run, wait_until};
+use crate::common::{Services, http, run, wait_until, without_rules};
 
 const SLOTS: [&str; 3] = ["2025-12-01T03:00:00Z", "2025-12-01T03:05:00Z", "2025-12-01T03:10:00Z"];
 
@@ -40,9 +40,8 @@ fn age(data_dir: &Path) {
     }
     database.execute("UPDATE trilha SET hash = ?1", (&previous,)).unwrap();
     // What the database noted of the file is of the newer file.
-    database
-        .execute_batch("UPDATE trilha SET exportado = 0; UPDATE resumo SET exportado = NULL; PRAGMA user_version = 3")
-        .unwrap();
+    database.execute_batch("UPDATE trilha SET exportado = 0; UPDATE resumo SET exportado = NULL").unwrap();
+    without_rules(&database, 3);
     std::fs::write(data_dir.join("audit.jsonl"), text).unwrap();
 }
 

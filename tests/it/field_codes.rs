@@ -201,6 +201,40 @@ fn each_row_of_the_table_stands_where_it_says() {
     let (wrong, _) = wrong_fields(&services.agenda("/agendamentos"), "POST", twice);
     assert_eq!(wrong, [("alvo".to_owned(), "repetido".to_owned())]);
 
+    // Each rule of a telescope, one after the other.
+    assert_eq!(services.book(1, SLOT).0, 201);
+    for (rules, changes, field, code) in [
+        (json!({"duracao_max_min": 5}), json!({"duracao_min": 10}), "duracao_min", "regra_duracao"),
+        (json!({"antecedencia_min_min": 5}), json!({}), "horario_inicio_utc", "regra_antecedencia"),
+        (
+            json!({"horizonte_dias": 0}),
+            json!({"horario_inicio_utc": "2999-01-01T00:00:00Z"}),
+            "horario_inicio_utc",
+            "regra_horizonte",
+        ),
+        (
+            json!({"cota_ativas": 0}),
+            json!({"horario_inicio_utc": "2999-01-01T00:00:00Z"}),
+            "cientista_id",
+            "regra_cota_ativas",
+        ),
+        (
+            json!({"cota_dia_min": 5}),
+            json!({"horario_inicio_utc": "2025-12-01T03:05:00Z"}),
+            "cientista_id",
+            "regra_cota_dia",
+        ),
+    ] {
+        for rules in [Value::Null, rules] {
+            let patch = json!({"regras": rules}).to_string();
+            let url = services.agenda("/telescopios/Hubble-Acad");
+            assert_eq!(http("PATCH", &url, Some((JSON, &patch))).status, 200, "{patch}");
+        }
+        let (wrong, problem) = wrong_fields(&services.agenda("/agendamentos"), "POST", &booking(&changes).to_string());
+        assert_eq!(wrong, [(field.to_owned(), code.to_owned())], "{problem}");
+        seen.insert(code.to_owned());
+    }
+
     let rows = rows();
     assert_eq!(rows.iter().cloned().collect::<BTreeSet<_>>(), seen, "a row without a case, or a case without a row");
     let codes: BTreeSet<&str> = sctec::http::wrong::FieldCode::ALL.iter().map(|code| code.name()).collect();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::common::{Answer, Services, http, http_with, wait_until};
+use crate::common::{Answer, Services, http, http_with, wait_until, without_rules};
 
 fn slot(minute: usize) -> String {
     format!("2025-12-01T03:{minute:02}:00Z")
@@ -134,7 +134,8 @@ fn a_database_of_the_version_before_gets_its_histories() {
     services.book(7, &slot(0));
     let folder = services.stop();
     let database = rusqlite::Connection::open(folder.path().join("sctec.db")).unwrap();
-    database.execute_batch("DROP INDEX auditoria_por_agendamento; PRAGMA user_version = 1").unwrap();
+    database.execute_batch("DROP INDEX auditoria_por_agendamento").unwrap();
+    without_rules(&database, 1);
     // A line that is not JSON, which another program must have written, does not keep the service from starting.
     database.execute("INSERT INTO auditoria (seq, linha) VALUES (1000000, 'nada')", ()).unwrap();
     drop(database);

@@ -5,6 +5,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
+use super::catalogue::Telescope;
 use super::slot::{SLOT_MIN, SlotRange, SlotRangeError, check_duration, is_open, next_start};
 use crate::time::{Timestamp, minutes_in_micros};
 
@@ -139,6 +140,8 @@ pub enum SlotState {
     },
     /// It began, on a telescope that is not simulated: `passado`.
     Past,
+    /// A rule of the telescope keeps it from being booked now: it is too near, or not open yet: `fechado`.
+    Closed,
 }
 
 impl SlotState {
@@ -148,6 +151,7 @@ impl SlotState {
             Self::Free => "livre",
             Self::Booked { .. } => "agendado",
             Self::Past => "passado",
+            Self::Closed => "fechado",
         }
     }
 
@@ -155,13 +159,13 @@ impl SlotState {
     pub const fn times(self) -> u64 {
         match self {
             Self::Booked { times, .. } => times,
-            Self::Free | Self::Past => 0,
+            Self::Free | Self::Past | Self::Closed => 0,
         }
     }
 }
 
 /// Every slot of a period with its state.
-pub fn states(period: Period, active: &Standing, simulated: bool, now: Timestamp) -> Vec<(Timestamp, SlotState)> {
+pub fn states(period: Period, active: &Standing, telescope: &Telescope, now: Timestamp) -> Vec<(Timestamp, SlotState)> {
     let mut booked: HashMap<Timestamp, (i64, u64)> = HashMap::new();
     for (id, slots) in &active.bookings {
         for start in slots.starts() {
@@ -177,8 +181,9 @@ pub fn states(period: Period, active: &Standing, simulated: bool, now: Timestamp
     }
     let state = |start: Timestamp| match booked.get(&start) {
         Some(&(first, times)) => SlotState::Booked { first, times },
-        None if is_open(start, simulated, now) => SlotState::Free,
-        None => SlotState::Past,
+        None if !is_open(start, telescope.simulated, now) => SlotState::Past,
+        None if telescope.rules.closes(start, now) => SlotState::Closed,
+        None => SlotState::Free,
     };
     period.starts().map(|start| (start, state(start))).collect()
 }
@@ -194,17 +199,28 @@ pub struct Search {
 }
 
 impl Search {
-    /// A search for runs of `duration_min` minutes that start near `near`. Past slots are free only on a simulated telescope.
-    pub fn new(near: Timestamp, duration_min: i64, simulated: bool, now: Timestamp) -> Result<Self, SlotRangeError> {
+    /// A search for runs of `duration_min` minutes that start near `near` and that the telescope's rules allow at `now`.
+    pub fn new(
+        near: Timestamp,
+        duration_min: i64,
+        telescope: &Telescope,
+        now: Timestamp,
+    ) -> Result<Self, SlotRangeError> {
         let slots = i64::from(check_duration(duration_min)?);
         let near_us = near.as_micros();
-        let open_us = if simulated { 0 } else { next_start(now).as_micros() };
+        let rules = &telescope.rules;
+        let open_us = if telescope.simulated { 0 } else { next_start(now).as_micros() };
+        let open_us = rules.first_start(now).map_or(open_us, |first| first.as_micros().max(open_us));
+        let end_us = rules.horizon().map_or(GRID_END_US, |horizon| horizon.end(now).as_micros().min(GRID_END_US));
         let first_us = (near_us - PERIOD_US_MAX).max(open_us);
+        let last = ((near_us + PERIOD_US_MAX) / SLOT_US).min(end_us.div_euclid(SLOT_US) - slots);
+        // None is as long as that.
+        let is_too_long = rules.duration_max_min.is_some_and(|most| duration_min > most);
         Ok(Self {
             near,
             slots,
             first: (first_us + SLOT_US - 1) / SLOT_US,
-            last: ((near_us + PERIOD_US_MAX) / SLOT_US).min(GRID_END_US / SLOT_US - slots),
+            last: if is_too_long { -slots } else { last },
         })
     }
 

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::agenda::rules::Rules;
 
 fn at(text: &str) -> Timestamp {
     Timestamp::parse_rfc3339(text).unwrap()
@@ -47,12 +48,42 @@ fn a_period_is_at_most_a_week_and_within_the_range_of_instants() {
     assert_eq!((day.before().unwrap().after(), day.after().unwrap().before()), (Some(day), Some(day)));
 }
 
+fn telescope(simulated: bool) -> Telescope {
+    Telescope { code: "Hubble-Acad".into(), name: "Hubble".into(), simulated, rules: Rules::default() }
+}
+
+#[test]
+fn the_rules_close_what_is_too_near_or_not_open_yet() {
+    // It is 10:08 at the telescope: with 10 minutes' notice 10:20 is the first start, and the day after is not open.
+    let rules = Rules { notice_min: Some(10), horizon_days: Some(0), duration_max_min: Some(30), ..Rules::default() };
+    let telescope = Telescope { rules, ..telescope(false) };
+    let now = at("2025-12-01T10:08:00Z");
+    let of = |from: &str, until: &str| {
+        let period = Period::new(Some(at(from)), Some(at(until)), now).unwrap();
+        let all = states(period, &Standing::default(), &telescope, now).into_iter();
+        all.map(|(_, state)| state.name()).collect::<Vec<_>>()
+    };
+    let near = of("2025-12-01T10:05:00Z", "2025-12-01T10:25:00Z");
+    assert_eq!(near, ["passado", "fechado", "fechado", "livre"]);
+    assert_eq!(of("2025-12-01T23:55:00Z", "2025-12-02T00:05:00Z"), ["livre", "fechado"]);
+    let found = |near: &str, duration_min| {
+        let search = Search::new(at(near), duration_min, &telescope, now).unwrap();
+        let (from, until) = search.looks_at();
+        assert!(from <= until);
+        search.nearest(&[], 1).first().map(|run| run.start().seconds().to_string())
+    };
+    assert_eq!(found("2025-12-01T09:00:00Z", 5).as_deref(), Some("2025-12-01T10:20:00Z"));
+    assert_eq!(found("2025-12-03T00:00:00Z", 30).as_deref(), Some("2025-12-01T23:30:00Z"));
+    assert_eq!(found("2025-12-01T12:00:00Z", 35), None);
+    assert_eq!(found("2026-12-01T12:00:00Z", 5), None);
+}
+
 #[test]
 fn a_slot_is_free_booked_or_past() {
     let period = Period::new(Some(at("2025-12-01T10:00:00Z")), Some(at("2025-12-01T10:25:00Z")), at(NOW)).unwrap();
     let bookings = vec![booking(3, at("2025-12-01T10:15:00Z"), 2), booking(2, at("2025-12-01T09:55:00Z"), 2)];
     let standing = Standing { bookings, ..Standing::default() };
-    let of = |simulated| states(period, &standing, simulated, at(NOW)).into_iter().map(|(_, state)| state);
+    let of = |simulated| states(period, &standing, &telescope(simulated), at(NOW)).into_iter().map(|(_, state)| state);
     let booked = |first| SlotState::Booked { first, times: 1 };
     let (past, free) = (SlotState::Past, SlotState::Free);
     assert!(of(false).eq([booked(2), past, free, booked(3), booked(3)]));
@@ -68,7 +99,8 @@ fn a_slot_that_was_sold_several_times_counts_all_of_its_bookings() {
     let (long, short) = (booking(4, start, 2), booking(2, at("2025-12-01T10:05:00Z"), 1));
     let beyond = vec![(short.1, 30)];
     let standing = Standing { bookings: vec![long, booking(5, start, 2), short], beyond, text_bytes: 0 };
-    let states: Vec<_> = states(period, &standing, true, at(NOW)).into_iter().map(|(_, state)| state).collect();
+    let states: Vec<_> =
+        states(period, &standing, &telescope(true), at(NOW)).into_iter().map(|(_, state)| state).collect();
     assert_eq!(states[..2], [SlotState::Booked { first: 4, times: 2 }, SlotState::Booked { first: 2, times: 33 }]);
     assert_eq!(states.iter().map(|state| state.times()).collect::<Vec<_>>(), [2, 33, 0]);
 }
@@ -78,7 +110,7 @@ fn the_nearest_slots_come_first_and_of_two_equally_near_the_later() {
     let near = at("2025-12-01T03:00:00Z");
     let taken = [(near, at("2025-12-01T03:05:00Z"))];
     let found = |duration_min, limit| -> Vec<String> {
-        let search = Search::new(near, duration_min, true, at(NOW)).unwrap();
+        let search = Search::new(near, duration_min, &telescope(true), at(NOW)).unwrap();
         let starts = search.nearest(&taken, limit).into_iter().map(|run| run.start().seconds().to_string());
         starts.map(|start| start[11..16].to_owned()).collect()
     };
@@ -92,18 +124,18 @@ fn the_nearest_slots_come_first_and_of_two_equally_near_the_later() {
 fn a_search_ends_after_a_week_at_the_range_of_instants_and_at_the_present() {
     let near = at("2025-12-01T10:08:00Z");
     let all = |search: Search| search.nearest(&[], usize::MAX);
-    assert_eq!(all(Search::new(near, 5, true, at(NOW)).unwrap()).len(), 4032);
-    let ahead = all(Search::new(near, 5, false, at(NOW)).unwrap());
+    assert_eq!(all(Search::new(near, 5, &telescope(true), at(NOW)).unwrap()).len(), 4032);
+    let ahead = all(Search::new(near, 5, &telescope(false), at(NOW)).unwrap());
     assert_eq!((ahead[0].start(), ahead.len()), (at("2025-12-01T10:10:00Z"), 2016));
-    assert!(all(Search::new(near, 5, false, at("2026-12-01T00:00:00Z")).unwrap()).is_empty());
+    assert!(all(Search::new(near, 5, &telescope(false), at("2026-12-01T00:00:00Z")).unwrap()).is_empty());
     for edge in [Timestamp::MIN, Timestamp::MAX] {
-        let runs = all(Search::new(edge, 1440, true, at(NOW)).unwrap());
+        let runs = all(Search::new(edge, 1440, &telescope(true), at(NOW)).unwrap());
         assert!(!runs.is_empty() && runs.iter().all(|run| run.duration_min() == 1440), "{edge:?}");
-        assert!(all(Search::new(edge, 5, false, Timestamp::MAX).unwrap()).is_empty());
+        assert!(all(Search::new(edge, 5, &telescope(false), Timestamp::MAX).unwrap()).is_empty());
     }
-    assert!(Search::new(near, 7, true, at(NOW)).is_err());
-    let (from, until) = Search::new(near, 5, true, at(NOW)).unwrap().looks_at();
-    assert!(Search::new(near, 5, true, at(NOW)).unwrap().nearest(&[(from, until)], 5).is_empty());
+    assert!(Search::new(near, 7, &telescope(true), at(NOW)).is_err());
+    let (from, until) = Search::new(near, 5, &telescope(true), at(NOW)).unwrap().looks_at();
+    assert!(Search::new(near, 5, &telescope(true), at(NOW)).unwrap().nearest(&[(from, until)], 5).is_empty());
 }
 
 proptest! {
@@ -120,7 +152,7 @@ proptest! {
         let mut expected: Vec<i64> = (0..30_000).filter(|&slot| distance(slot) <= PERIOD_US_MAX && !overlaps(slot)).collect();
         expected.sort_by_key(|&slot| (distance(slot), -slot));
         expected.truncate(limit);
-        let search = Search::new(near, duration * SLOT_MIN, true, near).unwrap();
+        let search = Search::new(near, duration * SLOT_MIN, &telescope(true), near).unwrap();
         let found: Vec<i64> =
             search.nearest(&taken, limit).iter().map(|run| run.start().as_micros() / SLOT_US).collect();
         prop_assert_eq!(found, expected);

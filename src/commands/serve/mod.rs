@@ -158,7 +158,6 @@ fn scheduler_config(
         audit: AuditConfig { refusals: trail.audit_refusals, rotate_mb: trail.audit_rotate_mb },
         tenancy,
         access: callers.access(),
-        rate: callers.rate(),
         allowed_hosts: callers.hosts(),
         ..default
     };
@@ -179,7 +178,6 @@ fn coordinator_config(
         quota_on_loopback: bounds.on_loopback(),
         tenancy,
         access: callers.access(),
-        rate: callers.rate(),
         allowed_hosts: callers.hosts(),
         logging: logging_config(server),
         ..coordinator::Config::new(&server.data_dir)

@@ -126,6 +126,15 @@ impl<'a> Fields<'a> {
         self.values.remove(name).filter(|value| value.get() != "null")
     }
 
+    /// Whether the field `name` is null. It then counts as read: in a merge patch (RFC 7396) null takes a value away.
+    pub fn take_null(&mut self, name: &str) -> bool {
+        let is_null = self.values.get(name).is_some_and(|value| value.get() == "null");
+        if is_null {
+            self.values.remove(name);
+        }
+        is_null
+    }
+
     /// Accepts the field `name` with any value, and ignores it.
     pub fn pass_over(&mut self, name: &str) {
         self.values.remove(name);

@@ -36,7 +36,8 @@ impl Change for Book {
 
     fn around<'a>(&'a self, _view: &'a View) -> Option<Around<'a>> {
         let NewBooking { telescope, scientist, slots, .. } = &self.new;
-        Some(Around { telescope: &telescope.code, scientist_id: scientist.id, slots: Some(*slots) })
+        let slots = Some(*slots);
+        Some(Around { telescope: &telescope.code, scientist_id: Some(scientist.id), slots, counted: slots })
     }
 
     fn decide(&self, view: &View) -> Decision<Self::Answer> {
@@ -78,8 +79,9 @@ impl Change for BookUnguarded {
     }
 
     fn around<'a>(&'a self, _view: &'a View) -> Option<Around<'a>> {
-        let NewBooking { telescope, scientist, .. } = &self.new;
-        Some(Around { telescope: &telescope.code, scientist_id: scientist.id, slots: None })
+        let NewBooking { telescope, scientist, slots, .. } = &self.new;
+        let counted = Some(*slots);
+        Some(Around { telescope: &telescope.code, scientist_id: Some(scientist.id), slots: None, counted })
     }
 
     fn decide(&self, view: &View) -> Decision<Self::Answer> {
@@ -94,7 +96,10 @@ impl Change for BookUnguarded {
 /// The rules that depend on time and on the catalogue, once more: the change may have waited long for its transaction.
 fn check_rules(new: &NewBooking, view: &View) -> Result<(), Rejection> {
     let telescope = view.telescopes.get(&new.telescope.code);
-    new.check_again(telescope, view.scientists.contains_key(&new.scientist.id), view.now)
+    new.check_again(telescope, view.scientists.contains_key(&new.scientist.id), view.now)?;
+    let rules = telescope.map(|telescope| telescope.rules).unwrap_or_default();
+    let held = view.held(&new.telescope.code, new.scientist.id);
+    rules.check_held(new.slots, &held, view.now).map_err(Rejection::Rule)
 }
 
 /// A new booking, and what writes it and its record.

@@ -83,14 +83,14 @@ impl Change for CancelUnguarded {
 }
 
 fn around(booking: &Booking, slots: Option<SlotRange>) -> Around<'_> {
-    Around { telescope: &booking.telescope, scientist_id: booking.scientist_id, slots }
+    Around { telescope: &booking.telescope, scientist_id: Some(booking.scientist_id), slots, counted: None }
 }
 
 /// The booking as it stands, if it may be cancelled now.
 fn cancellable(id: i64, view: &View) -> Result<&Booking, NotCancelled> {
     let booking = view.bookings.get(&id).ok_or(NotCancelled::Unknown)?;
     let telescope = view.telescopes.get(&booking.telescope).ok_or(NotCancelled::Unknown)?;
-    booking.check_cancellable(telescope.simulated, view.now).map_err(NotCancelled::Not)?;
+    booking.check_cancellable(Some(telescope), view.now).map_err(NotCancelled::Not)?;
     Ok(booking)
 }
 

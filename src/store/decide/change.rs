@@ -33,10 +33,13 @@ pub trait Change: Send + 'static {
 pub struct Around<'a> {
     /// The telescope's code.
     pub telescope: &'a str,
-    /// The scientist's number.
-    pub scientist_id: i64,
+    /// The scientist's number; `None` where no scientist is looked at.
+    pub scientist_id: Option<i64>,
     /// The slots whose claims decide; `None` where no claim is looked at.
     pub slots: Option<SlotRange>,
+    /// The slots that count with what the scientist has booked, where the telescope has rules of that kind. The view has to have the
+    /// bookings that [`Rules::check_held`](crate::agenda::rules::Rules::check_held) names.
+    pub counted: Option<SlotRange>,
 }
 
 /// What was decided about one change.

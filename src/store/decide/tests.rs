@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::change::Around;
 use super::*;
+use crate::agenda::rules::{Rules, days_around};
 use crate::agenda::{Booking, NewBooking, Scientist, SlotRange, Status, Telescope};
 use crate::audit::chain::ChainHead;
 use crate::audit::record::{Cause, Process, Why};
@@ -40,7 +41,7 @@ fn genesis() -> ChainHead {
 fn agenda() -> View {
     let mut view = View::empty(just_before(at(2)), *BEGAN, genesis(), 1);
     for (code, simulated) in TELESCOPES {
-        let telescope = Telescope { code: code.to_owned(), name: code.to_owned(), simulated };
+        let telescope = Telescope { code: code.to_owned(), name: code.to_owned(), simulated, rules: Rules::default() };
         view.telescopes.insert(code.to_owned(), telescope);
     }
     view.scientists.extend((1..=3).map(|id| (id, format!("Scientist {id}"))));
@@ -50,7 +51,7 @@ fn agenda() -> View {
 /// Any change, for batches of several kinds.
 #[derive(Clone, Debug)]
 enum Any {
-    Book(Book),
+    Book(Box<Book>),
     Cancel(Cancel),
     Record(Record),
 }
@@ -103,7 +104,7 @@ impl Said {
 fn new_booking(telescope: usize, scientist: i64, nth: i64, slots: i64) -> NewBooking {
     let (code, simulated) = TELESCOPES[telescope];
     NewBooking {
-        telescope: Telescope { code: code.to_owned(), name: code.to_owned(), simulated },
+        telescope: Telescope { code: code.to_owned(), name: code.to_owned(), simulated, rules: Rules::default() },
         scientist: Scientist {
             id: scientist,
             name: format!("Scientist {scientist}"),
@@ -123,7 +124,7 @@ fn fence(token: u64, in_time: bool) -> Fence {
 
 fn book(telescope: usize, nth: i64, slots: i64, token: u64) -> Any {
     let new = new_booking(telescope, 1, nth, slots);
-    Any::Book(Book { new, fence: fence(token, true), cause: request("r-1") })
+    Any::Book(Box::new(Book { new, fence: fence(token, true), cause: request("r-1") }))
 }
 
 fn cancel(id: i64, token: u64) -> Any {
@@ -136,7 +137,7 @@ fn changes(most: usize) -> impl Strategy<Value = Vec<Any>> {
     let books = (0..2_usize, 1..=4_i64, 0..SLOTS, 1..=3_i64, 0..20_u64, in_time).prop_map(
         |(telescope, scientist, nth, slots, token, in_time)| {
             let new = new_booking(telescope, scientist, nth, slots);
-            Any::Book(Book { new, fence: fence(token, in_time), cause: request("r-1") })
+            Any::Book(Box::new(Book { new, fence: fence(token, in_time), cause: request("r-1") }))
         },
     );
     let cancels = (1..12_i64, 0..20_u64, in_time, any::<bool>()).prop_map(|(id, token, in_time, with_reason)| {
@@ -167,18 +168,38 @@ fn carry_out(view: &mut View, change: &Any) -> (Said, Vec<Write>) {
     (answer, writes)
 }
 
+/// What a backend has to load of a scientist's bookings, and nothing more.
+fn held(database: &View, telescope: &Telescope, scientist: i64, counted: SlotRange) -> Vec<Booking> {
+    let is_theirs = |booking: &&Booking| {
+        booking.status == Status::Active && booking.telescope == telescope.code && booking.scientist_id == scientist
+    };
+    let mut standing: Vec<&Booking> = database.bookings.values().filter(is_theirs).collect();
+    standing.sort_by_key(|booking| booking.slots.start());
+    let (day, after) = days_around(counted);
+    let of_day =
+        standing.clone().into_iter().filter(|booking| booking.slots.end() > day && booking.slots.start() < after);
+    let most = telescope.rules.standing_max.map_or(0, |most| usize::try_from(most).unwrap());
+    let standing = standing.iter().copied().filter(|booking| booking.slots.end() > database.now).take(most);
+    standing.chain(of_day).cloned().collect()
+}
+
 /// Copies what `change` touches from `database` into `view`, as a backend loads it.
 fn load(database: &View, view: &mut View, change: &Any) {
     if let Some(booking) = change.booking_id().and_then(|id| database.bookings.get(&id)) {
         view.bookings.entry(booking.id).or_insert_with(|| booking.clone());
     }
     let Some(around) = change.around(view) else { return };
-    let (code, scientist_id, slots) = (around.telescope.to_owned(), around.scientist_id, around.slots);
+    let (code, scientist_id) = (around.telescope.to_owned(), around.scientist_id);
+    let (slots, counted) = (around.slots, around.counted);
     if let Some(telescope) = database.telescopes.get(&code) {
         view.telescopes.insert(code.clone(), telescope.clone());
     }
-    if let Some(name) = database.scientists.get(&scientist_id) {
-        view.scientists.insert(scientist_id, name.clone());
+    let scientist = scientist_id.and_then(|id| database.scientists.get_key_value(&id));
+    view.scientists.extend(scientist.map(|(id, name)| (*id, name.clone())));
+    let telescope = database.telescopes.get(&code);
+    if let (Some(telescope), Some(scientist), Some(counted)) = (telescope, scientist_id, counted) {
+        let held = held(database, telescope, scientist, counted);
+        view.bookings.extend(held.into_iter().map(|booking| (booking.id, booking)));
     }
     if let Some(slots) = slots {
         let claims: Vec<_> = database.claims(&code, slots).collect();
@@ -328,6 +349,50 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn no_scientist_has_more_than_the_quotas_one_by_one_and_in_a_batch(
+        before in changes(30),
+        batch in changes(30),
+        standing_max in prop::option::of(0..4_i64),
+        day_max in prop::option::of((0..8_i64).prop_map(|slots| 5 * slots)),
+        duration_max in prop::option::of(Just(10_i64)),
+    ) {
+        let mut database = agenda();
+        for telescope in database.telescopes.values_mut() {
+            let rules = Rules { standing_max, day_max_min: day_max, duration_max_min: duration_max, ..Rules::default() };
+            telescope.rules = rules;
+        }
+        for change in &before {
+            carry_out(&mut database, change);
+        }
+        let mut view = nothing_of(&database);
+        for change in &batch {
+            load(&database, &mut view, change);
+            let mut alone = nothing_of(&database);
+            load(&database, &mut alone, change);
+            let one_by_one = change.decide(&alone);
+            let of_batch = carry_out(&mut view, change);
+            prop_assert_eq!(&of_batch, &(one_by_one.answer, one_by_one.writes.clone()));
+            for write in one_by_one.writes {
+                database.apply(write);
+            }
+        }
+        for (code, _) in TELESCOPES {
+            for scientist in 1..=3 {
+                let held: Vec<_> = database.held(code, scientist).collect();
+                let standing = held.iter().filter(|held| held.end() > database.now).count();
+                prop_assert!(standing_max.is_none_or(|most| standing <= usize::try_from(most).unwrap()), "{held:?}");
+                prop_assert!(duration_max.is_none_or(|most| held.iter().all(|held| held.duration_min() <= most)));
+                let (day, after) = days_around(SlotRange::new(at(2), 5).unwrap());
+                let today = held.iter().filter(|held| held.start() >= day && held.end() <= after);
+                let minutes = today.map(|held| held.duration_min()).sum::<i64>();
+                prop_assert!(day_max.is_none_or(|most| minutes <= most), "{held:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn the_race_writes_a_second_booking_for_one_slot_and_claims_none() {
     let mut view = agenda();
@@ -350,7 +415,7 @@ fn what_is_broken_first_is_the_answer() {
     let mut view = agenda();
     carry_out(&mut view, &book(1, 3, 1, 10));
     let past = new_booking(1, 4, 0, 5);
-    let asked = |fence| Any::Book(Book { new: past.clone(), fence, cause: request("r-1") });
+    let asked = |fence| Any::Book(Box::new(Book { new: past.clone(), fence, cause: request("r-1") }));
     let answer = |change: &Any| match change.decide(&view).answer {
         Said::Booked(Err(refused)) => refused,
         other => panic!("{other:?}"),

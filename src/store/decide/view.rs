@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::write::Write;
 use crate::access::Caller;
-use crate::agenda::{Booking, SlotRange, Telescope};
+use crate::agenda::{Booking, SlotRange, Status, Telescope};
 use crate::audit::chain::ChainHead;
 use crate::audit::record::Event;
 use crate::http::request_id::RequestId;
@@ -77,6 +77,13 @@ impl View {
         claims.map(|(start, claim)| (*start, *claim))
     }
 
+    /// What a scientist has booked at a telescope.
+    pub fn held(&self, telescope: &str, scientist_id: i64) -> impl Iterator<Item = SlotRange> + Clone {
+        let active = self.bookings.values().filter(|booking| booking.status == Status::Active);
+        let held = active.filter(move |booking| booking.scientist_id == scientist_id && booking.telescope == telescope);
+        held.map(|booking| booking.slots)
+    }
+
     /// The record of `event` and of its cause, as the one after the last.
     pub(super) fn record(&self, event: &Event<'_>, request: Option<&RequestId>, caller: &Caller) -> Write {
         let mut head = self.head.clone();
@@ -105,6 +112,7 @@ impl View {
                     }
                 }
             }
+            Write::UpdateTelescope { telescope } => _ = self.telescopes.insert(telescope.code.clone(), telescope),
             Write::AppendRecord { seq, hash, .. } => self.head = ChainHead { seq, hash },
         }
     }

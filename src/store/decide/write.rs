@@ -1,6 +1,6 @@
 //! What a decision has a backend write.
 
-use crate::agenda::{Booking, SlotRange};
+use crate::agenda::{Booking, SlotRange, Telescope};
 use crate::http::request_id::RequestId;
 
 /// One thing that is written.
@@ -45,6 +45,11 @@ pub enum Write {
         booking_id: i64,
         /// The token that each slot has seen from now on, if it has not seen a newer one.
         token: Option<u64>,
+    },
+    /// A telescope's name and rules.
+    UpdateTelescope {
+        /// As it stands from now on. Its code stays.
+        telescope: Telescope,
     },
     /// A record at the end of the audit trail. The chain's head is this record's from now on.
     AppendRecord {

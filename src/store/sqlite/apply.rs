@@ -3,7 +3,7 @@
 use rusqlite::{Connection, named_params};
 
 use super::load::Loaded;
-use super::trail;
+use super::{catalogue, trail};
 use crate::agenda::{Booking, SlotRange};
 use crate::store::decide::Write;
 use crate::time::Timestamp;
@@ -20,6 +20,9 @@ pub fn apply(connection: &Connection, loaded: &Loaded, write: &Write) -> rusqlit
         Write::UpdateBooking { booking, .. } => update(connection, booking),
         Write::FreeSlots { telescope, slots, booking_id, token } => {
             free(connection, loaded.row_of(telescope)?, *slots, *booking_id, token.unwrap_or(0))
+        }
+        Write::UpdateTelescope { telescope } => {
+            catalogue::update_telescope(connection, loaded.row_of(&telescope.code)?, telescope)
         }
         Write::AppendRecord { seq, line, .. } => trail::insert(connection, *seq, line),
     }

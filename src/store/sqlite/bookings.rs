@@ -1,9 +1,10 @@
 //! Bookings, as rows.
 
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
-use crate::agenda::{Booking, SlotRange, Status};
+use crate::agenda::rules::{Rules, days_around};
+use crate::agenda::{Booking, DURATION_MIN_MAX, SlotRange, Status};
 use crate::time::{Timestamp, minutes_in_micros};
 
 /// The columns of a booking, in the order of [`from_row`].
@@ -18,6 +19,40 @@ pub fn get(connection: &Connection, id: i64) -> rusqlite::Result<Option<Booking>
         ))?
         .query_row([id], from_row)
         .optional()
+}
+
+/// What a scientist has booked at a telescope: of the bookings that have not ended as many as the quota has, and those that touch a
+/// day of `slots`. The work is bounded by these, and does not depend on how many bookings there are.
+pub fn held(
+    connection: &Connection,
+    telescope_row: i64,
+    scientist_id: i64,
+    rules: &Rules,
+    slots: SlotRange,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<Booking>> {
+    let longest_us = minutes_in_micros(DURATION_MIN_MAX);
+    let (day, after) = days_around(slots);
+    let (day, after) = if rules.day_max_min.is_some() { (day, after) } else { (day, day) };
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM agendamentos a JOIN telescopios t ON t.id = a.telescopio_id WHERE a.id IN (
+             SELECT id FROM (
+                 SELECT id FROM agendamentos WHERE cientista_id = :scientist AND telescopio_id = :telescope AND status = :active
+                 AND inicio_us > :now - :longest AND fim_us > :now ORDER BY inicio_us LIMIT :most
+             ) UNION
+             SELECT id FROM agendamentos WHERE cientista_id = :scientist AND telescopio_id = :telescope AND status = :active
+             AND inicio_us > :day - :longest AND inicio_us < :after AND fim_us > :day
+         )"
+    ))?;
+    let rows = statement.query_map(
+        named_params! {
+            ":scientist": scientist_id, ":telescope": telescope_row, ":active": Status::Active.name(),
+            ":now": now.as_micros(), ":longest": longest_us, ":most": rules.standing_max.unwrap_or(0),
+            ":day": day.as_micros(), ":after": after.as_micros(),
+        },
+        from_row,
+    )?;
+    rows.collect()
 }
 
 /// The largest fencing token that any slot has seen.

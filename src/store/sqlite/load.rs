@@ -11,6 +11,7 @@ use rusqlite::Connection;
 
 use super::{bookings, catalogue, trail};
 use crate::agenda::SlotRange;
+use crate::agenda::rules::Rules;
 use crate::audit::chain::ChainHead;
 use crate::store::decide::{Change, Claim, Slots, Taken, View};
 use crate::time::Timestamp;
@@ -64,17 +65,25 @@ impl Loaded {
             telescope = catalogue::telescope(connection, around.telescope)?;
         }
         let mut scientist = None;
-        if !self.view.scientists.contains_key(&around.scientist_id) {
-            scientist =
-                catalogue::scientist_name(connection, around.scientist_id)?.map(|name| (around.scientist_id, name));
+        if let Some(id) = around.scientist_id.filter(|id| !self.view.scientists.contains_key(id)) {
+            scientist = catalogue::scientist_name(connection, id)?.map(|name| (id, name));
         }
         let row = self.rows.get(around.telescope).copied().or(telescope.as_ref().map(|(row, _)| *row));
         let claims = match (row, around.slots) {
             (Some(row), Some(slots)) => claims(connection, row, slots)?,
             _ => Slots::new(),
         };
+        let rules = telescope.as_ref().map(|(_, telescope)| telescope.rules);
+        let rules = rules.or_else(|| self.view.telescopes.get(around.telescope).map(|telescope| telescope.rules));
+        let held = match (row, around.scientist_id, around.counted, rules.filter(Rules::count_bookings)) {
+            (Some(row), Some(scientist), Some(slots), Some(rules)) => {
+                bookings::held(connection, row, scientist, &rules, slots, self.view.now)?
+            }
+            _ => Vec::new(),
+        };
         let code = (!claims.is_empty() || telescope.is_some()).then(|| around.telescope.to_owned());
         self.view.scientists.extend(scientist);
+        self.view.bookings.extend(held.into_iter().map(|booking| (booking.id, booking)));
         if let Some(code) = code {
             if let Some((row, telescope)) = telescope {
                 self.rows.insert(code.clone(), row);

@@ -48,14 +48,14 @@ use self::place::Place;
 use self::readers::Readers;
 use self::stopped::InUse;
 use self::writer::{Beside, Writer};
-use super::decide::{Book, BookUnguarded, Cancel, CancelUnguarded, Change, Record};
+use super::decide::{Book, BookUnguarded, Cancel, CancelUnguarded, Change, ChangeTelescope, Record};
 use super::observer::Observer;
 use super::outbox::Outbox;
 use super::{
     Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, Page, StandingReader, Store,
     StoreError, TrailPage,
 };
-use crate::agenda::{Booking, Catalogue, NewBooking, Rejection};
+use crate::agenda::{Booking, Catalogue, NewBooking, Rejection, SlotRange, Telescope, TelescopePatch};
 use crate::audit::filter::Wanted;
 use crate::audit::record::{Cause, Process, Why};
 use crate::language::io_message;
@@ -186,6 +186,19 @@ impl Store for SqliteStore {
 
     fn catalogue(&self) -> Answer<'_, Catalogue> {
         self.read(catalogue::load)
+    }
+
+    fn held(&self, new: &NewBooking, now: Timestamp) -> Answer<'_, Vec<SlotRange>> {
+        let (code, scientist, slots) = (new.telescope.code.clone(), new.scientist.id, new.slots);
+        self.read(move |connection| {
+            let Some((row, telescope)) = catalogue::telescope(connection, &code)? else { return Ok(Vec::new()) };
+            let held = bookings::held(connection, row, scientist, &telescope.rules, slots, now)?;
+            Ok(held.iter().map(|booking| booking.slots).collect())
+        })
+    }
+
+    fn change_telescope(&self, code: String, patch: TelescopePatch, cause: Cause) -> Answer<'_, Option<Telescope>> {
+        self.change(ChangeTelescope { code, patch, cause })
     }
 
     fn record_refusal(&self, asked: NewBooking, why: Why, cause: Cause) -> Answer<'_, ()> {

@@ -112,6 +112,7 @@ fn each_role_at_each_route_of_the_scheduler() {
                 .replace("{arquivo}", "app.js");
             let body = match (method, of_tokens) {
                 ("POST", _) if path == "/sessao" => Some(json!({ "token": operator })),
+                ("PATCH", _) => Some(json!({})),
                 ("POST", true) => Some(json!({"nome": format!("novo-{role}"), "papeis": ["leitor"]})),
                 ("POST", false) => {
                     Some(json!({"cientista_id": 7, "horario_inicio_utc": format!("2030-02-01T{spare:02}:00:00Z")}))

@@ -79,16 +79,23 @@ pub fn nobody() -> String {
 /// would not do: the later one finds the slot booked and sends nothing.
 pub fn contest(urls: &[String; 2], each: usize, slot: &str) -> Vec<u16> {
     let body = json!({"cientista_id": 1, "horario_inicio_utc": slot}).to_string();
-    let start = Barrier::new(2 * each);
+    let to = |number: usize| (format!("{}/agendamentos", urls[number % 2]), body.clone());
+    at_once(&(0..2 * each).map(to).collect::<Vec<_>>())
+}
+
+/// Sends all these bodies, each to its URL, at the same instant, and returns the statuses in order.
+pub fn at_once(bodies: &[(String, String)]) -> Vec<u16> {
+    let start = Barrier::new(bodies.len());
     let mut statuses: Vec<u16> = thread::scope(|scope| {
-        let rival = |number: usize| {
-            let (url, body, start) = (format!("{}/agendamentos", urls[number % 2]), &body, &start);
-            scope.spawn(move || {
-                start.wait();
-                http("POST", &url, Some(("application/json", body))).status
+        let rivals: Vec<_> = bodies
+            .iter()
+            .map(|(url, body)| {
+                scope.spawn(|| {
+                    start.wait();
+                    http("POST", url, Some(("application/json", body))).status
+                })
             })
-        };
-        let rivals: Vec<_> = (0..2 * each).map(rival).collect();
+            .collect();
         rivals.into_iter().map(|rival| rival.join().unwrap()).collect()
     });
     statuses.sort_unstable();

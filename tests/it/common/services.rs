@@ -152,3 +152,19 @@ pub fn count(database: &Path, sql: &str) -> usize {
     let count: i64 = rusqlite::Connection::open(database).unwrap().query_row(sql, (), |row| row.get(0)).unwrap();
     usize::try_from(count).unwrap()
 }
+
+/// Takes the columns of a telescope's rules out of a database, as one of an older version has it. `version` is its `user_version`.
+pub fn without_rules(database: &rusqlite::Connection, version: i64) {
+    for column in [
+        "duracao_max_min",
+        "antecedencia_min_min",
+        "cancelamento_min_min",
+        "horizonte_dias",
+        "abre_as_min",
+        "cota_ativas",
+        "cota_dia_min",
+    ] {
+        database.execute_batch(&format!("ALTER TABLE telescopios DROP COLUMN {column}")).unwrap();
+    }
+    database.pragma_update(None, "user_version", version).unwrap();
+}

@@ -50,7 +50,7 @@ impl<'a> Tx<'a> {
                     self.savings.push((Saving::Cancellation, request_id.clone()));
                 }
                 Write::AppendRecord { line, .. } => self.lines.push(std::mem::take(line)),
-                Write::ClaimSlots { .. } | Write::FreeSlots { .. } => {}
+                Write::ClaimSlots { .. } | Write::FreeSlots { .. } | Write::UpdateTelescope { .. } => {}
             }
             self.loaded.view.apply(write);
         }

@@ -1,0 +1,204 @@
+//! The rules of a telescope: set by an operator, shown, kept under parallel requests and through several schedulers, and recorded.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+
+use crate::common::{Asked, Services, at_once, http, without_rules};
+
+const JSON: &str = "application/merge-patch+json";
+const HUBBLE: &str = "/telescopios/Hubble-Acad";
+
+fn set(services: &Services, rules: &Value) -> Value {
+    let body = json!({ "regras": rules }).to_string();
+    let answer = http("PATCH", &services.agenda(HUBBLE), Some((JSON, &body)));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    answer.json()
+}
+
+fn slot(nth: usize) -> String {
+    format!("2999-05-{:02}T{:02}:{:02}:00Z", 1 + nth / 288, nth / 12 % 24, nth % 12 * 5)
+}
+
+/// The codes of the wrong fields of an answer.
+fn codes(answer: &Value) -> Vec<String> {
+    let errors = answer["erros"].as_array().cloned().unwrap_or_default();
+    errors.iter().map(|error| error["codigo"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_hundred_parallel_bookings_through_two_schedulers_stop_at_the_quota() {
+    let services = Services::start(&[]);
+    let other = services.another_scheduler(&[]);
+    set(&services, &json!({"cota_ativas": 3}));
+    let urls = [services.agenda("/agendamentos"), format!("{}/agendamentos", other.url())];
+    let bodies: Vec<_> = (0..100).map(|nth| (urls[nth % 2].clone(), Asked::by(7, &slot(nth)).text())).collect();
+    let statuses = at_once(&bodies);
+    let count = |status| statuses.iter().filter(|found| **found == status).count();
+    assert_eq!((count(201), count(422)), (3, 97), "{statuses:?}");
+    assert_eq!(services.count("SELECT count(*) FROM agendamentos WHERE status = 'AGENDADO'"), 3);
+    // Another scientist has a quota of its own, and a cancelled booking gives its place back.
+    assert_eq!(services.book(5, &slot(200)).0, 201);
+    let (status, refused) = services.book(7, &slot(201));
+    assert_eq!((status, codes(&refused)), (422, vec!["regra_cota_ativas".to_owned()]));
+    assert!(refused["erros"][0]["mensagem"].as_str().unwrap().contains("o limite deste telescópio é 3"), "{refused}");
+    let mine = services.list("?cientista_id=7&status=AGENDADO");
+    let id = mine[0]["id"].as_i64().unwrap();
+    assert_eq!(http("DELETE", &services.agenda(&format!("/agendamentos/{id}")), None).status, 200);
+    assert_eq!(services.book(7, &slot(201)).0, 201);
+}
+
+#[test]
+fn the_minutes_of_a_day_are_not_passed_by_parallel_bookings() {
+    let services = Services::start(&[]);
+    let other = services.another_scheduler(&[]);
+    set(&services, &json!({"cota_dia_min": 30}));
+    let urls = [services.agenda("/agendamentos"), format!("{}/agendamentos", other.url())];
+    // Two days; each booking has ten minutes.
+    let body = |nth: usize| {
+        let start = slot(nth % 2 * 288 + nth / 2 * 2);
+        json!({"cientista_id": 7, "horario_inicio_utc": start, "duracao_min": 10}).to_string()
+    };
+    let bodies: Vec<_> = (0..60).map(|nth| (urls[nth / 2 % 2].clone(), body(nth))).collect();
+    let statuses = at_once(&bodies);
+    let count = |status| statuses.iter().filter(|found| **found == status).count();
+    assert_eq!((count(201), count(422)), (6, 54), "{statuses:?}");
+    let mut minutes = BTreeMap::new();
+    for booking in services.list("?cientista_id=7&status=AGENDADO") {
+        let day = booking["horario_inicio_utc"].as_str().unwrap()[..10].to_owned();
+        *minutes.entry(day).or_insert(0) += booking["duracao_min"].as_i64().unwrap();
+    }
+    assert_eq!(minutes.into_values().collect::<Vec<_>>(), [30, 30]);
+}
+
+#[test]
+fn rules_are_shown_changed_taken_away_and_recorded() {
+    let services = Services::start(&[]);
+    let other = services.another_scheduler(&[]);
+    let shown = http("GET", &services.agenda(HUBBLE), None).json();
+    assert!(shown["regras"].as_object().unwrap().values().all(Value::is_null), "{shown}");
+    let link = &shown["_links"]["alterar"];
+    assert_eq!((link["method"].as_str(), link["href"].as_str()), (Some("PATCH"), Some(HUBBLE)));
+
+    let changed = set(&services, &json!({"duracao_max_min": 30, "cota_ativas": 2, "abre_as_utc": "12:00"}));
+    assert_eq!(changed["regras"]["abre_as_utc"], "12:00");
+    // What a client has read can be sent back, and changes nothing.
+    let again = http("PATCH", &services.agenda(HUBBLE), Some(("application/json", &changed.to_string())));
+    assert_eq!((again.status, again.json()), (200, changed.clone()));
+    let changed = set(&services, &json!({"cota_ativas": null}));
+    assert_eq!((&changed["regras"]["cota_ativas"], &changed["regras"]["duracao_max_min"]), (&Value::Null, &json!(30)));
+    // The other scheduler refuses at once, although it has read the catalogue before.
+    let body = json!({"cientista_id": 7, "horario_inicio_utc": slot(0), "duracao_min": 35}).to_string();
+    let refused = http("POST", &format!("{}/agendamentos", other.url()), Some(("application/json", &body)));
+    assert_eq!((refused.status, codes(&refused.json())), (422, vec!["regra_duracao".to_owned()]));
+
+    let records = http("GET", &services.agenda("/auditoria?evento=CATALOGO_ALTERADO"), None).json();
+    let records = records["registros"].as_array().unwrap();
+    assert_eq!(records.len(), 2, "{records:?}");
+    let details = &records[1]["details"];
+    assert_eq!(details["telescopio"], "Hubble-Acad");
+    assert_eq!(
+        (&details["antes"]["regras"]["cota_ativas"], &details["depois"]["regras"]["cota_ativas"]),
+        (&json!(2), &Value::Null)
+    );
+
+    for (body, wrong) in [
+        (
+            json!({"regras": {"cota_ativas": -1, "horizonte_dias": 3661}}),
+            vec!["regras.cota_ativas", "regras.horizonte_dias"],
+        ),
+        (json!({"regras": {"cota": 1}}), vec!["regras.cota"]),
+        (json!({"nome": ""}), vec!["nome"]),
+        (json!([]), vec!["(corpo)"]),
+    ] {
+        let answer = http("PATCH", &services.agenda(HUBBLE), Some((JSON, &body.to_string())));
+        let mut fields: Vec<_> = answer.json()["erros"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|error| error["campo"].as_str().unwrap().to_owned())
+            .collect();
+        fields.sort_unstable();
+        assert_eq!((answer.status, fields), (422, wrong.into_iter().map(str::to_owned).collect()), "{body}");
+    }
+    let unknown = http("PATCH", &services.agenda("/telescopios/Nenhum"), Some((JSON, "{}")));
+    assert_eq!((unknown.status, unknown.json()["codigo"].as_str()), (404, Some("telescopio_desconhecido")));
+    assert_eq!(http("GET", &services.agenda(HUBBLE), None).json(), changed);
+}
+
+/// An instant so many minutes from now, on the grid.
+fn in_minutes(minutes: i64) -> String {
+    let now = i64::try_from(SystemTime::UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap();
+    let slot_us = 300_000_000;
+    let at = (now + minutes * 60_000_000) / slot_us * slot_us;
+    sctec::time::Timestamp::from_micros(at).unwrap().seconds().to_string()
+}
+
+#[test]
+fn what_is_too_near_or_not_open_is_closed_in_the_agenda_and_in_searches() {
+    let services = Services::start(&[]);
+    set(&services, &json!({"antecedencia_min_min": 120, "horizonte_dias": 2, "cancelamento_min_min": 180}));
+    let states = |from: &str, until: &str| {
+        let url = services.agenda(&format!("{HUBBLE}/agenda?de={from}&ate={until}"));
+        http("GET", &url, None).json()["horarios"].as_array().unwrap().clone()
+    };
+    for (from, until, state) in [
+        (in_minutes(30), in_minutes(60), "fechado"),
+        (in_minutes(200), in_minutes(230), "livre"),
+        (in_minutes(5 * 24 * 60), in_minutes(5 * 24 * 60 + 10), "fechado"),
+    ] {
+        for slot in states(&from, &until) {
+            assert_eq!(slot["estado"], state, "{slot}");
+            assert_eq!(slot["_links"].get("agendar").is_some(), state == "livre", "{slot}");
+        }
+    }
+    let near = http("GET", &services.agenda(&format!("{HUBBLE}/livres?perto_de={}", in_minutes(0))), None).json();
+    let first = near["livres"][0]["horario_inicio_utc"].as_str().unwrap().to_owned();
+    assert!(first >= in_minutes(120), "{near}");
+    assert_eq!(services.book(7, &first).0, 201);
+    let far = http("GET", &services.agenda(&format!("{HUBBLE}/livres?perto_de={}", in_minutes(60 * 24 * 60))), None);
+    assert_eq!(far.json()["livres"], json!([]), "{}", far.body);
+    let (status, refused) = services.book(7, &in_minutes(10));
+    assert_eq!((status, codes(&refused)), (422, vec!["regra_antecedencia".to_owned()]));
+    let (status, refused) = services.book(7, &in_minutes(5 * 24 * 60));
+    assert_eq!((status, codes(&refused)), (422, vec!["regra_horizonte".to_owned()]));
+
+    // It begins in less than three hours: it can not be cancelled, and has no link for that.
+    let booking = services.list("?cientista_id=7").remove(0);
+    assert!(booking["_links"].get("cancelar").is_none(), "{booking}");
+    let url = services.agenda(booking["_links"]["self"]["href"].as_str().unwrap());
+    let late = http("DELETE", &url, None);
+    assert_eq!((late.status, late.json()["codigo"].as_str()), (409, Some("cancelamento_tardio")));
+    set(&services, &json!({"cancelamento_min_min": null}));
+    assert_eq!(http("DELETE", &url, None).status, 200);
+}
+
+#[test]
+fn a_day_opens_at_its_second() {
+    let services = Services::start(&[]);
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let minute_of_day = now.as_secs() / 60 % 1440;
+    // It opens with the next minute but one. If that is tomorrow, the day is another one.
+    let opens = (minute_of_day + 2) % 1440;
+    let days = 3 + i64::from(opens < minute_of_day);
+    set(&services, &json!({"horizonte_dias": 3, "abre_as_utc": format!("{:02}:{:02}", opens / 60, opens % 60)}));
+    let start = format!("{}T12:00:00Z", &in_minutes(days * 24 * 60)[..10]);
+    let (status, refused) = services.book(7, &start);
+    assert_eq!((status, codes(&refused)), (422, vec!["regra_horizonte".to_owned()]), "{refused}");
+    let words = refused["erros"][0]["mensagem"].as_str().unwrap().to_owned();
+    assert!(words.contains(&format!("{:02}:{:02}:00Z", opens / 60, opens % 60)), "{words}");
+}
+
+#[test]
+fn a_database_of_the_version_before_gets_rules() {
+    let services = Services::start(&[]);
+    assert_eq!(services.book(7, &slot(0)).0, 201);
+    let folder = services.stop();
+    let database = rusqlite::Connection::open(folder.path().join("sctec.db")).unwrap();
+    without_rules(&database, 4);
+    drop(database);
+    let services = Services::start_in(folder, &[]);
+    assert_eq!(set(&services, &json!({"cota_ativas": 1}))["regras"]["cota_ativas"], 1);
+    assert_eq!(services.book(7, &slot(1)).0, 422);
+}
