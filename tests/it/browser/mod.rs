@@ -11,6 +11,7 @@ mod driver;
 mod files;
 mod fixture;
 mod forged;
+mod haste;
 mod links;
 mod looks;
 mod names;
