@@ -30,6 +30,8 @@ const PAIRS_DEFAULT: usize = 20;
 /// One of the two pairs of services.
 struct Side {
     services: Services,
+    /// The scheduler's. To ask for it takes long once the services have printed much.
+    address: String,
     /// The header that each request has, if any.
     bearer: Option<String>,
 }
@@ -59,7 +61,8 @@ fn main() -> Outcome<()> {
     let dir = token.data_dir().to_str().ok_or("a folder's name")?.to_owned();
     let made = run(&["token", "create", "ana", "--role", "cientista", "--scientist", "1", "--data-dir", &dir]);
     let bearer = format!("Bearer {}", String::from_utf8(made.stdout)?.trim());
-    let sides = [Side { services: Services::start(&[]), bearer: None }, Side { services: token, bearer: Some(bearer) }];
+    let side = |services: Services, bearer| Side { address: services.agenda_address(), services, bearer };
+    let sides = [side(Services::start(&[]), None), side(token, Some(bearer))];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let next_slot = Arc::new(AtomicU64::new(0));
     let mut rows = Vec::new();
@@ -114,7 +117,7 @@ async fn one_turn(side: &Side, kind: Kind, next_slot: &Arc<AtomicU64>) -> Outcom
         let (next_slot, bearer) = (Arc::clone(next_slot), side.bearer.clone());
         let status = if matches!(kind, Kind::Booking) { 201 } else { 200 };
         let asked = move || request(kind, bearer.as_deref(), &next_slot);
-        connections.spawn(one_connection(side.services.agenda_address(), begun + TURN, status, asked));
+        connections.spawn(one_connection(side.address.clone(), begun + TURN, status, asked));
     }
     let mut count = 0;
     for done in connections.join_all().await {
