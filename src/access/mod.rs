@@ -99,6 +99,9 @@ impl Caller {
         Self { author: Author::ANONYMOUS, ip: Some(ip_of(peer)) }
     }
 
+    /// The owner of the data folder, on the command line.
+    pub const COMMAND_LINE: Self = Self { author: Author::COMMAND_LINE, ip: None };
+
     /// The service itself, by its name: it started, or stops.
     pub const fn service(name: &'static str) -> Self {
         Self { author: Author(Cow::Borrowed(name)), ip: None }

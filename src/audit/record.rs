@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::access::Caller;
 use crate::agenda::rules::RulesView;
 use crate::agenda::{Booking, NewBooking, Scientist, Telescope};
+use crate::audit::chain::ChainHead;
 use crate::http::request_id::RequestId;
 use crate::text::escaped;
 use crate::time::Timestamp;
@@ -26,19 +27,22 @@ pub const CATALOGUE_CHANGED: &str = "CATALOGO_ALTERADO";
 pub const SERVICE_STARTED: &str = "SERVICO_INICIADO";
 /// The service ended.
 pub const SERVICE_STOPPED: &str = "SERVICO_PARADO";
+/// An operator has put a backup in the agenda's place.
+pub const AGENDA_RESTORED: &str = "AGENDA_RESTAURADA";
 /// An operator took a lock away. The coordinator records it, in its own log.
 pub const LOCK_FORCED: &str = "TRAVA_FORCADA";
 /// The lock of the coordinator's record before was not taken away after all.
 pub const LOCK_NOT_FORCED: &str = "TRAVA_NAO_FORCADA";
 
 /// Every `event_type` there is.
-pub const EVENT_TYPES: [&str; 8] = [
+pub const EVENT_TYPES: [&str; 9] = [
     BOOKING_CREATED,
     BOOKING_CANCELLED,
     BOOKING_REFUSED,
     CATALOGUE_CHANGED,
     SERVICE_STARTED,
     SERVICE_STOPPED,
+    AGENDA_RESTORED,
     LOCK_FORCED,
     LOCK_NOT_FORCED,
 ];
@@ -105,6 +109,21 @@ pub enum Event<'a> {
         /// How long it ran.
         up_ms: u64,
     },
+    /// `AGENDA_RESTAURADA`.
+    AgendaRestored(&'a Restoration),
+}
+
+/// A backup that was put in the agenda's place. The record before says up to where the backup goes.
+#[derive(Clone, Debug)]
+pub struct Restoration {
+    /// The version of the program that did it.
+    pub version: &'static str,
+    /// The backup's file name.
+    pub backup: String,
+    /// The last record of the agenda that it replaced, if there was one that could be read.
+    pub replaced: Option<ChainHead>,
+    /// The folder where that agenda was kept, inside the data folder.
+    pub kept_in: Option<String>,
 }
 
 /// Why a booking was refused.
@@ -174,6 +193,13 @@ enum Details<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         ativo_ha_ms: Option<u64>,
     },
+    Restored {
+        versao: &'a str,
+        copia: &'a str,
+        substituida_seq: Option<u64>,
+        substituida_hash: Option<&'a str>,
+        guardada_em: Option<&'a str>,
+    },
 }
 
 #[derive(Serialize)]
@@ -208,6 +234,7 @@ impl Event<'_> {
             Self::TelescopeChanged { .. } => CATALOGUE_CHANGED,
             Self::ServiceStarted(_) => SERVICE_STARTED,
             Self::ServiceStopped { .. } => SERVICE_STOPPED,
+            Self::AgendaRestored(_) => AGENDA_RESTORED,
         }
     }
 
@@ -267,6 +294,13 @@ impl Event<'_> {
             },
             Self::ServiceStarted(process) => service(process, None),
             Self::ServiceStopped { process, up_ms } => service(process, Some(up_ms)),
+            Self::AgendaRestored(Restoration { version, backup, replaced, kept_in }) => Details::Restored {
+                versao: version,
+                copia: backup,
+                substituida_seq: replaced.as_ref().map(|head| head.seq),
+                substituida_hash: replaced.as_ref().map(|head| head.hash.as_str()),
+                guardada_em: kept_in.as_deref(),
+            },
         }
     }
 }

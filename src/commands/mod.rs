@@ -2,6 +2,7 @@
 
 mod address;
 mod audit;
+mod backup;
 mod caller;
 mod clock_sync;
 mod completions;
@@ -15,6 +16,8 @@ mod manual;
 mod moments;
 mod outcome;
 mod output;
+mod progress;
+mod restore;
 mod runtime;
 mod serve;
 mod signals;
@@ -78,6 +81,10 @@ enum Command {
     ClockSync(clock_sync::ClockSyncArgs),
     /// Make, list and revoke the tokens of a data folder
     Token(token::TokenArgs),
+    /// Back up the agenda into one file, also while its service runs, and check the backup
+    Backup(backup::BackupArgs),
+    /// Put a backup in the place of a data folder's agenda, while no service runs on it
+    Restore(restore::RestoreArgs),
     /// Liveness check; --ready: readiness. For Docker, Kubernetes, systemd
     Health(health::HealthArgs),
     /// Print a shell's completions for these commands
@@ -116,6 +123,8 @@ impl Cli {
             Command::Lock(args) => Ok(lock::run(&args)),
             Command::ClockSync(args) => clock_sync::run(&args),
             Command::Token(args) => token::run(&args),
+            Command::Backup(args) => backup::run(&args),
+            Command::Restore(args) => restore::run(&args),
             Command::Health(args) => health::run(&args),
             Command::Completions(args) => completions::run(&args, Self::command()),
             Command::Manual(args) => manual::run(&args, Self::command()),

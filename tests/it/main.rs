@@ -11,6 +11,7 @@ mod audit_damage;
 mod audit_last;
 mod audit_table;
 mod authorship;
+mod backups;
 mod bad_input;
 mod bearer;
 mod between;

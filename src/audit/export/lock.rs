@@ -79,6 +79,15 @@ pub fn told(trail: &Path) -> Option<String> {
     (!fault.is_empty()).then(|| fault.to_owned())
 }
 
+/// Whether a service is writing the trail at `trail`: then it holds the lock.
+pub fn is_written(trail: &Path) -> bool {
+    let path = path_of(trail);
+    // Opening a named pipe would wait for its other end.
+    let lock = std::fs::metadata(&path)
+        .and_then(|found| if found.is_file() { File::open(&path) } else { Err(io::ErrorKind::NotFound.into()) });
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 fn path_of(trail: &Path) -> PathBuf {
     trail.with_extension("lock")
 }
@@ -91,8 +100,9 @@ mod tests {
     fn one_process_holds_the_lock_and_the_others_read_its_fault() {
         let folder = tempfile::tempdir().unwrap();
         let trail = folder.path().join("audit.jsonl");
+        assert!(!is_written(&trail));
         let lock = ExporterLock::try_take(&trail).unwrap().unwrap();
-        assert!(ExporterLock::try_take(&trail).unwrap().is_none());
+        assert!(ExporterLock::try_take(&trail).unwrap().is_none() && is_written(&trail));
         assert_eq!(told(&trail), None);
         lock.tell(Some("disco\ncheio"));
         assert_eq!(told(&trail).as_deref(), Some("discocheio"));

@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 use slog::{Logger, warn};
 
 use self::health::Health;
+pub use self::lock::{ExporterLock, is_written};
 pub use self::source::{Exported, Extent, Source};
 use self::watch::watch;
 use self::worker::{PAUSE, Worker};

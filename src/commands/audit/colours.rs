@@ -1,7 +1,8 @@
 //! The colours of events on a terminal.
 
 use crate::audit::record::{
-    BOOKING_CANCELLED, BOOKING_CREATED, BOOKING_REFUSED, LOCK_FORCED, LOCK_NOT_FORCED, SERVICE_STARTED, SERVICE_STOPPED,
+    AGENDA_RESTORED, BOOKING_CANCELLED, BOOKING_CREATED, BOOKING_REFUSED, LOCK_FORCED, LOCK_NOT_FORCED,
+    SERVICE_STARTED, SERVICE_STOPPED,
 };
 
 /// A colour of a terminal.
@@ -39,7 +40,7 @@ pub fn of_event(event: &str) -> Option<Colour> {
         BOOKING_CREATED => Some(Colour::Green),
         BOOKING_CANCELLED => Some(Colour::Yellow),
         BOOKING_REFUSED | LOCK_FORCED | LOCK_NOT_FORCED => Some(Colour::Red),
-        SERVICE_STARTED | SERVICE_STOPPED => Some(Colour::Cyan),
+        SERVICE_STARTED | SERVICE_STOPPED | AGENDA_RESTORED => Some(Colour::Cyan),
         _ => None,
     }
 }

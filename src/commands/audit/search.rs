@@ -14,7 +14,7 @@ use super::kept::Kept;
 use super::lines::{Line, Lines};
 use super::not_records::{At, NotRecords};
 use super::print::Printer;
-use super::reading::{cannot_read, progress_bar};
+use super::reading::cannot_read;
 use super::source::{Source, Watched, is_damage, tell_damage};
 use crate::audit::chain::Link;
 use crate::audit::fields::Record;
@@ -22,6 +22,7 @@ use crate::audit::files;
 use crate::audit::filter::{Filter, Verdict, is_record, reads_as_record, without_mark};
 use crate::audit::form::Foreign;
 use crate::commands::output::{CANNOT_WRITE, tell};
+use crate::commands::progress::progress_bar;
 use crate::language::counted;
 
 /// One search through all inputs.

@@ -18,15 +18,17 @@ use super::args::AuditArgs;
 use super::foreign;
 use super::heads;
 use super::inputs::{self, Input, Next, OpenFile};
-use super::reading::{cannot_read, progress_bar};
+use super::reading::cannot_read;
 use super::report::{self, Database};
 use super::source::Source;
 use crate::audit::chain::ChainHead;
+use crate::audit::export::is_written;
 use crate::audit::files::{self, first_in};
 use crate::audit::shape::LINE_MAX;
 use crate::audit::verify::{Anchor, DatabaseNow, Report, Verdict, Verifier};
 use crate::commands::outcome::{EXIT_INCOMPLETE, EXIT_TAMPERED, EXIT_VERIFY_CANNOT_RUN};
 use crate::commands::output::{CANNOT_WRITE, tell};
+use crate::commands::progress::progress_bar;
 use crate::language::{chain, io_message};
 use crate::store::sqlite::{self, DatabaseKind, Deep};
 
@@ -354,10 +356,4 @@ impl<'a> Patience<'a> {
         }
         Instant::now() < self.until && self.seen.elapsed() < TAKE_OVER
     }
-}
-
-/// Whether a service is writing the trail: then it holds the lock file beside the trail.
-fn is_written(trail: &Path) -> bool {
-    let Ok(lock) = inputs::open_file(&trail.with_extension("lock")) else { return false };
-    matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))
 }

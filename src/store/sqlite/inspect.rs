@@ -101,7 +101,10 @@ pub(super) fn read_as_it_is<T>(
 }
 
 /// Reads a database that must be sound, because other data is compared with it.
-fn read<T>(
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read, or contradicts itself.
+pub(super) fn read<T>(
     path: &Path,
     is_in_use: impl Fn() -> bool,
     read: impl Fn(&Connection) -> rusqlite::Result<T>,
@@ -141,7 +144,7 @@ fn read_any<T>(
 }
 
 /// Opens a database that has no log and that no process writes to.
-fn open_unchanging(path: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn open_unchanging(path: &Path) -> rusqlite::Result<Connection> {
     open_as(path, "immutable=1")
 }
 

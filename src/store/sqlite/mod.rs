@@ -4,9 +4,11 @@
 //! beside it. [`load`] gets the rows that a decision needs, [`apply`] writes what was decided. The SQL of readings stands
 //! beside the functions that run it, in [`bookings`], [`lists`], [`slots`], [`catalogue`],
 //! [`trail`] and [`outbox`]. [`place`], [`damage`], [`pages`], [`recovery`] and [`stopped`] notice what happens to the
-//! files; [`inspect`] and [`mod@deep`] look at a database from outside.
+//! files; [`inspect`] and [`mod@deep`] look at a database from outside,
+//! [`backup`] copies it, and [`restored`] makes a copy the agenda again.
 
 mod apply;
+mod backup;
 mod bookings;
 mod catalogue;
 mod checkpoints;
@@ -23,6 +25,7 @@ mod pages;
 mod place;
 mod readers;
 mod recovery;
+mod restored;
 mod schema;
 mod slots;
 mod stopped;
@@ -35,6 +38,7 @@ use std::sync::Arc;
 
 use slog::Logger;
 
+pub use self::backup::{Contents, NotWhole, copy, examine, glance};
 pub use self::catalogue::has_scientist;
 use self::checkpoints::{Checkpoints, Watch};
 use self::damage::Damage;
@@ -46,6 +50,7 @@ use self::outbox::SqliteOutbox;
 use self::pages::Check;
 use self::place::Place;
 use self::readers::Readers;
+pub use self::restored::{Replaced, complete, replaced, write_trail};
 use self::stopped::InUse;
 use self::writer::{Beside, Writer};
 use super::decide::{Book, BookUnguarded, Cancel, CancelUnguarded, Change, ChangeTelescope, Record};

@@ -51,7 +51,7 @@ impl DatabaseKind {
         }
     }
 
-    const fn description(self) -> &'static str {
+    pub(super) const fn description(self) -> &'static str {
         match self {
             Self::Agenda => "an sctec agenda",
             Self::Race => "an sctec database of the race demonstration (--no-lock)",
@@ -118,7 +118,7 @@ fn check_identity(connection: &mut Connection, path: &Path, kind: DatabaseKind) 
 }
 
 /// The database's version, if the database is one of ours; 0 means that it is still empty.
-fn identify(connection: &Connection, path: &Path, kind: DatabaseKind) -> Result<i64, OpenError> {
+pub(super) fn identify(connection: &Connection, path: &Path, kind: DatabaseKind) -> Result<i64, OpenError> {
     let number =
         |sql: &str| connection.query_row(sql, (), |row| row.get::<_, i64>(0)).map_err(|error| explain(path, &error));
     let application_id = number("PRAGMA application_id")?;
