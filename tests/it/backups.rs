@@ -278,7 +278,7 @@ fn what_is_no_whole_backup_is_refused_and_nothing_changes() {
         (of("altered", &|path| sql(path, "UPDATE agendamentos SET cientista_id = 9 WHERE id = 2")), "was altered"),
         (
             of("logged", &|path| {
-                std::fs::write(path.with_extension("-wal").with_file_name("logged-wal"), "x").unwrap()
+                std::fs::write(path.with_file_name("logged-wal"), "x").unwrap();
             }),
             "write-ahead log",
         ),

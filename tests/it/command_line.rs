@@ -43,6 +43,7 @@ fn output_that_cannot_be_written_is_a_failure_of_every_command() {
     let agenda = services.server.url_of("servico-agendamento");
     let locks = services.server.url_of("servico-coordenador");
     let manual = services.folder.path().join("man").to_str().unwrap().to_owned();
+    let backup = services.folder.path().join("copia.db").to_str().unwrap().to_owned();
     wait_until("the trail has its first record", || {
         std::fs::metadata(services.folder.path().join("audit.jsonl")).is_ok_and(|file| file.len() > 0)
     });
@@ -70,6 +71,7 @@ fn output_that_cannot_be_written_is_a_failure_of_every_command() {
         &["stress", "--url", &agenda, "--n", "2", "--json"],
         &["health", &agenda],
         &["health", &locks, "--ready"],
+        &["backup", &backup, "--data-dir", data_dir],
         &["completions", "bash"],
         &["manual", &manual],
     ];

@@ -99,7 +99,8 @@ fn target(to: &Path) -> anyhow::Result<PathBuf> {
     if to.is_dir() {
         let names = (1..).map(|n| if n == 1 { format!("sctec-{now}.db") } else { format!("sctec-{now}-{n}.db") });
         let mut files = names.map(|name| to.join(name));
-        return files.find(|file| std::fs::symlink_metadata(file).is_err()).context("there is always another number");
+        // One of endlessly many names is free.
+        return Ok(files.find(|file| std::fs::symlink_metadata(file).is_err()).unwrap_or_default());
     }
     let target = to.to_owned();
     if target.file_name().is_none() || to.as_os_str().as_encoded_bytes().ends_with(b"/") {
