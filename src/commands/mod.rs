@@ -14,6 +14,7 @@ mod lock;
 mod locks;
 mod manual;
 mod moments;
+mod observing;
 mod outcome;
 mod output;
 mod progress;
@@ -45,6 +46,7 @@ pub use self::translate::help::{in_language, translated};
 #[command(version, about, propagate_version = true, arg_required_else_help = true)]
 #[command(after_help = "Examples:
   sctec serve-all                                  both services, data in ./sctec-data
+  sctec agenda                                     the day of a telescope as a picture
   sctec stress --n 10                              ten at once on one slot: one wins
   sctec audit --event AGENDAMENTO_CRIADO           all bookings that were made
   sctec locks --watch                              holders of locks, and how many requests wait
@@ -69,6 +71,10 @@ enum Command {
     ServeCoordinator(serve::CoordinatorArgs),
     /// Serve both in one process, each on its own port
     ServeAll(serve::AllArgs),
+    /// Draw a telescope's day: what is free, and what is booked by whom
+    Agenda(observing::AgendaArgs),
+    /// List bookings
+    Bookings(observing::BookingsArgs),
     /// Send n booking requests at one instant and judge the results
     Stress(stress::StressArgs),
     /// Search the audit trail, follow it, or prove that it is whole
@@ -117,6 +123,8 @@ impl Cli {
             Command::ServeScheduler(args) => serve::scheduler(&args),
             Command::ServeCoordinator(args) => serve::coordinator(&args),
             Command::ServeAll(args) => serve::all(&args),
+            Command::Agenda(args) => observing::agenda(&args),
+            Command::Bookings(args) => observing::bookings(&args),
             Command::Stress(args) => stress::run(&args),
             Command::Audit(args) => audit::run(&args),
             Command::Locks(args) => locks::run(&args),

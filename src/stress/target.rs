@@ -162,8 +162,10 @@ impl Target {
         let book = link("agendar")?;
         let method = book.method.as_deref().unwrap_or("GET");
         let telescopes: Telescopes = browser.get(&entry.join(&link("telescopios")?.href)?).await?;
+        let mut ids: Vec<String> = telescopes.telescopios.into_iter().map(|telescope| telescope.id).collect();
+        let index = choose_telescope(&ids, telescope)?;
         Ok(Self {
-            telescope: choose_telescope(telescopes, telescope)?,
+            telescope: ids.swap_remove(index),
             book_method: method.parse().with_context(|| {
                 t!("the link \"agendar\" has a wrong method, %{method}", method = format!("{method:?}"))
             })?,
@@ -240,30 +242,29 @@ fn check_template(list: &ReadLink) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn choose_telescope(known: Telescopes, wanted: Option<&str>) -> anyhow::Result<String> {
-    let mut ids = known.telescopios.into_iter().map(|telescope| telescope.id);
+/// Which of the telescopes is meant: its place in the list. `None` is the first one.
+///
+/// # Errors
+/// When the server has no such telescope, or none at all. The message names those that it has.
+pub(crate) fn choose_telescope(ids: &[String], wanted: Option<&str>) -> anyhow::Result<usize> {
+    let known = ids.join(", ");
     let Some(wanted) = wanted else {
-        return ids.next().context(t!("the server has no telescope"));
+        return if ids.is_empty() { bail!("{}", t!("the server has no telescope")) } else { Ok(0) };
     };
-    let ids: Vec<_> = ids.collect();
-    if ids.iter().any(|id| id == wanted) {
-        return Ok(wanted.to_owned());
+    if let Some(index) = ids.iter().position(|id| id == wanted) {
+        return Ok(index);
     }
-    let (quoted, known) = (format!("{wanted:?}"), ids.join(", "));
-    match nearest(wanted, ids.iter().map(String::as_str)) {
-        Some(near) => bail!(
-            "{}",
-            t!(
-                "unknown telescope %{wanted}; did you mean %{near}? The server has: %{known}",
-                wanted = quoted,
-                near = near,
-                known = known
-            )
-        ),
-        None => {
-            bail!("{}", t!("unknown telescope %{wanted}; the server has: %{known}", wanted = quoted, known = known))
-        }
-    }
+    let quoted = format!("{wanted:?}");
+    let Some(near) = nearest(wanted, ids.iter().map(String::as_str)) else {
+        bail!("{}", t!("unknown telescope %{wanted}; the server has: %{known}", wanted = quoted, known = known))
+    };
+    let said = t!(
+        "unknown telescope %{wanted}; did you mean %{near}? The server has: %{known}",
+        wanted = quoted,
+        near = near,
+        known = known
+    );
+    bail!("{said}")
 }
 
 /// The slots to book: `count` slots from `base` on; without it, from a random place where all of them are free.
@@ -376,17 +377,16 @@ mod tests {
 
     #[test]
     fn the_error_of_an_unknown_telescope_names_the_known_ones() {
-        let known =
-            || Telescopes { telescopios: ["A", "B", "Hubble-Acad"].map(|id| Telescope { id: id.to_owned() }).into() };
-        assert_eq!(choose_telescope(known(), None).unwrap(), "A");
-        assert_eq!(choose_telescope(known(), Some("B")).unwrap(), "B");
-        let error = choose_telescope(known(), Some("C")).unwrap_err();
+        let known = ["A", "B", "Hubble-Acad"].map(str::to_owned);
+        assert_eq!(choose_telescope(&known, None).unwrap(), 0);
+        assert_eq!(choose_telescope(&known, Some("B")).unwrap(), 1);
+        let error = choose_telescope(&known, Some("C")).unwrap_err();
         assert_eq!(error.to_string(), "unknown telescope \"C\"; the server has: A, B, Hubble-Acad");
         for near in ["hubble", "Hubbel-Acad", "HUBBLE-ACAD"] {
-            let error = choose_telescope(known(), Some(near)).unwrap_err().to_string();
+            let error = choose_telescope(&known, Some(near)).unwrap_err().to_string();
             assert!(error.contains("; did you mean Hubble-Acad? The server has: A, B, Hubble-Acad"), "{error}");
         }
-        assert!(choose_telescope(Telescopes { telescopios: Vec::new() }, None).is_err());
+        assert!(choose_telescope(&[], None).is_err());
     }
 
     #[test]

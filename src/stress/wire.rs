@@ -4,6 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use bytes::Bytes;
+use hyper::StatusCode;
 use rust_i18n::t;
 use serde::de::DeserializeOwned;
 
@@ -38,12 +40,20 @@ impl Browser {
         Self { session: Session::new(limits, security) }
     }
 
+    /// Gets what the server answers, a refusal too.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn look(&mut self, url: &Url) -> anyhow::Result<(StatusCode, Bytes)> {
+        self.session.get(url).await.map_err(|error| no_answer(url, error))
+    }
+
     /// Gets a JSON document.
     ///
     /// # Errors
     /// When there is no answer, it is not a success, or it is not the document expected.
     pub async fn get<T: DeserializeOwned>(&mut self, url: &Url) -> anyhow::Result<T> {
-        let (status, body) = self.session.get(url).await.map_err(|error| no_answer(url, error))?;
+        let (status, body) = self.look(url).await?;
         if let Some(reason) = refused(status, &body) {
             bail!("{}", t!("%{url} answered %{status}: %{said}", url = url, status = status.as_u16(), said = reason));
         }

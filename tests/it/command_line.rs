@@ -69,6 +69,9 @@ fn output_that_cannot_be_written_is_a_failure_of_every_command() {
         &["clock-sync", "--url", &agenda, "--samples", "1", "--watch"],
         &["stress", "--url", &agenda, "--n", "2"],
         &["stress", "--url", &agenda, "--n", "2", "--json"],
+        &["agenda", "--url", &agenda],
+        &["agenda", "--url", &agenda, "--json"],
+        &["bookings", "--url", &agenda],
         &["health", &agenda],
         &["health", &locks, "--ready"],
         &["backup", &backup, "--data-dir", data_dir],
@@ -98,6 +101,8 @@ fn a_standard_error_that_cannot_be_written_changes_no_exit_status() {
         (&["health", "x"], 2),
         (&["locks", "--url", "x"], 2),
         (&["stress", "--url", "x"], 2),
+        (&["agenda", "--url", "x"], 2),
+        (&["bookings", "--url", "x"], 2),
         (&["manual", "/dev/null/x"], 2),
     ] {
         let status = sctec().args(arguments).stdout(Stdio::null()).stderr(full()).status().unwrap();

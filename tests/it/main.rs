@@ -49,6 +49,7 @@ mod locks;
 mod locks_cli;
 mod logs;
 mod metrics;
+mod observing;
 mod operate;
 mod order;
 mod page;

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::common::terminal::{Terminal, without_colours};
-use crate::common::{Services, http, http_with, picture, sctec, wait_until};
+use crate::common::{Asked, Services, http, http_with, picture, sctec, wait_until};
 
 /// The widths.
 const COLUMNS: [u16; 2] = [80, 120];
@@ -63,6 +63,32 @@ fn the_result_of_a_run_fits() {
     }
     for shown in shown("stress-300", &["stress", "-n", "300", "-c", "50"], &["--url", &url]) {
         assert!(shown.contains("… and 250 more requests"), "{shown}");
+    }
+}
+
+#[test]
+fn the_day_of_a_telescope_and_the_list_of_bookings_fit() {
+    let services = Services::start(&[]);
+    for (scientist, start, minutes) in [
+        (7, "03:00", 30),
+        (4, "03:30", 75),
+        (1, "04:45", 5),
+        (7, "04:50", 5),
+        (2, "05:20", 40),
+        (9, "11:00", 120),
+        (3, "21:35", 15),
+    ] {
+        let asked = Asked::by(scientist, &format!("2030-06-01T{start}:00Z")).minutes(minutes);
+        assert_eq!(services.book_as(&asked.with("alvo", "Andrômeda, M31")).0, 201);
+    }
+    let (_, other) = services.book_as(&Asked::by(5, "2030-06-02T01:00:00Z").on("Webb-Acad"));
+    assert_eq!(services.follow(&other, "cancelar").status, 200);
+    let url = services.agenda("");
+    for shown in shown("agenda", &["agenda", "--day", "2030-06-01", "--scientist", "7"], &["--url", &url]) {
+        assert!(shown.contains("Marie Curie##") && shown.contains("\n7 bookings, 2 of them yours, "), "{shown}");
+    }
+    for shown in shown("bookings", &["bookings"], &["--url", &url]) {
+        assert!(shown.contains("2030-06-01 03:00") && shown.ends_with("\n8 bookings\n"), "{shown}");
     }
 }
 
