@@ -16,8 +16,8 @@ use crate::time::{Timestamp, minutes_in_micros};
 
 /// The columns of the hour, before the first slot.
 const LABEL_COLUMNS: usize = 5;
-/// The slots of a row.
-const ROW_SLOTS: usize = 60 / SLOT_MIN as usize;
+/// The slots of a row: an hour's.
+const ROW_SLOTS: usize = 12;
 /// The columns of a slot: twelve of the fewest and the hour fit into 80.
 const SLOT_COLUMNS_MIN: usize = 6;
 /// With more, names are far apart from their hours.
