@@ -3,9 +3,11 @@ CREATE TABLE credencial (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
     -- O SHA-256 do token; NULL para quem entra por um provedor de identidade (OpenID Connect).
     resumo       BLOB UNIQUE CHECK (resumo IS NULL OR length(resumo) = 32),
-    -- O provedor e o sujeito que ele identifica.
+    -- O provedor (a sua URL) e o sujeito que ele identifica; NULL enquanto só se conhece o e-mail, até a primeira entrada.
     emissor      TEXT,
     sujeito      TEXT,
+    -- O e-mail que o provedor deve ter verificado, em minúsculas.
+    email        TEXT,
     nome         TEXT NOT NULL,
     -- Nomes de papéis, separados por vírgulas.
     papeis       TEXT NOT NULL,
@@ -20,9 +22,8 @@ CREATE TABLE credencial (
     -- O dia (AAAA-MM-DD) e o endereço do último uso.
     usada_em     TEXT,
     usada_de     TEXT,
-    CHECK ((resumo IS NULL) = (sujeito IS NOT NULL)),
-    CHECK ((emissor IS NULL) = (sujeito IS NULL)),
-    UNIQUE (emissor, sujeito)
+    CHECK ((resumo IS NULL) = (emissor IS NOT NULL)),
+    CHECK ((emissor IS NULL) = (sujeito IS NULL AND email IS NULL))
 ) STRICT;
 
 -- As sessões da página. Uma sessão não tem direitos próprios: os da sua credencial valem, e ela termina com a credencial.
@@ -35,3 +36,9 @@ CREATE TABLE sessao (
     vista_em      INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX sessao_da_credencial ON sessao (credencial_id, vista_em);
+
+-- De um sujeito, ou de um e-mail que espera pela primeira entrada, vale uma credencial só.
+CREATE UNIQUE INDEX credencial_sujeito ON credencial (emissor, sujeito)
+    WHERE sujeito IS NOT NULL AND revogada_em IS NULL;
+CREATE UNIQUE INDEX credencial_email ON credencial (emissor, email)
+    WHERE sujeito IS NULL AND email IS NOT NULL AND revogada_em IS NULL;

@@ -1,9 +1,30 @@
-// The browser's address and its Back button: both lead to places in the agenda.
+// The browser's address and its Back button: both lead to places in the agenda. So does the way back from an identity provider.
 
 import { el, typed } from "./dom.js";
 import { phrase } from "./i18n.js";
 import { DAYS } from "./instants.js";
 import { parsePlace } from "./selection.js";
+
+/// Where the tab remembers its place while it is elsewhere.
+const NAME = "sctec-place";
+
+try {
+  const before = sessionStorage.getItem(NAME);
+  sessionStorage.removeItem(NAME);
+  if (before && !location.hash) history.replaceState(null, "", before);
+} catch {
+  // The browser may forbid storage: then the page begins with today.
+}
+
+/// Leaves the page for an address that leads back to it, and to the place that it shows now.
+export function leaveFor(address) {
+  try {
+    sessionStorage.setItem(NAME, location.hash);
+  } catch {
+    // As above.
+  }
+  location.assign(address);
+}
 
 /// The place that the address names now.
 export const place = () => parsePlace(location.hash);

@@ -52,6 +52,10 @@ export default {
   "sign.out": "Sign out",
   "sign.title": "Sign in",
   "sign.why": "This service shows the agenda only to people it knows. Paste the token that an operator gave you.",
+  "sign.whyAccount":
+    "This service shows the agenda only to people it knows. Sign in with your institution's account, or with the token that an operator gave you.",
+  "sign.account": "Sign in with your institution's account",
+  "sign.accountTab": "Sign in with your institution's account, in a new tab",
   "sign.ended": "Your session has ended. Sign in again to go on; what you have typed is kept.",
   "sign.token": "Token",
   "sign.send": "Sign in",
@@ -251,6 +255,8 @@ export default {
   "problem.em_carencia":
     "The lock coordinator was restarted, and waits until earlier locks have expired. Nothing was saved; the button says when you can try again.",
   "problem.encerrando": "The server is stopping. Try again in a moment.",
+  "problem.entrada_invalida": "This sign-in was not begun in this browser, or is over. Sign in again.",
+  "problem.entrada_recusada": "You may not come in. Ask an operator.",
   "problem.erro_interno": "The server failed because of a defect. Check the agenda before you try again.",
   "problem.esperas_demais": "Too many requests are waiting at the server. Try again in a moment.",
   "problem.falta_tls": "This service is reached over HTTPS only. Nothing was booked.",
@@ -273,6 +279,7 @@ export default {
   "problem.origem_recusada":
     "The server takes this page for another site's, and did nothing. A proxy in front may change the name. Tell the operator.",
   "problem.parametros_invalidos": "The server did not accept the parameters of this request.",
+  "problem.provedor_indisponivel": "Signing in with the institution's account is not possible now.",
   "problem.recurso_ocupado": "Another request is booking this slot right now.",
   "problem.respostas_demais": "Too many answers wait to be read. Try again in a moment, or look at a shorter period.",
   "problem.resultado_incerto": "It is not known whether this was saved. Check the agenda before you try again.",

@@ -52,6 +52,10 @@ export default {
   "sign.out": "Sair",
   "sign.title": "Entrar",
   "sign.why": "Este serviço só mostra a agenda a quem diz quem é. Cole o token que um operador lhe deu.",
+  "sign.whyAccount":
+    "Este serviço só mostra a agenda a quem diz quem é. Entre com a conta da sua instituição, ou com o token que um operador lhe deu.",
+  "sign.account": "Entrar com a conta da instituição",
+  "sign.accountTab": "Entrar com a conta da instituição, em outra aba",
   "sign.ended": "A sua sessão terminou. Entre de novo para continuar; o que você digitou continua aqui.",
   "sign.token": "Token",
   "sign.send": "Entrar",

@@ -1,5 +1,6 @@
-// Who uses the page: signing in with a token, which the page shows once and does not keep, and signing out.
+// Who uses the page: signing in, at an identity provider or with a token, which the page shows once and does not keep; and signing out.
 
+import { leaveFor } from "./address.js";
 import { follow, strangers } from "./api.js";
 import { field } from "./dialog.js";
 import { at, el, replace, setText } from "./dom.js";
@@ -25,6 +26,7 @@ export class Session extends EventTarget {
     at("sign").addEventListener("click", () => (this.#links.sair ? this.#leave() : this.ask()));
     dialog.addEventListener("close", () => dialog.replaceChildren());
     dialog.addEventListener("cancel", () => (this.#declined = true));
+    document.addEventListener("visibilitychange", () => this.#look());
   }
 
   /// The scientist as whom alone the person may book; undefined if that is not known, or may be anyone.
@@ -62,20 +64,22 @@ export class Session extends EventTarget {
     setText(at("sign"), t(leave ? "sign.out" : "sign.in"));
   }
 
-  /// Opens the form to sign in. `why` says what has happened; it is left out at the beginning.
-  ask(why = t("sign.why")) {
+  /// Opens the form to sign in. `ended` says that the person has used the page already.
+  ask(ended = false) {
     if (dialog.open) return;
     this.#declined = false;
+    const provider = this.#links.entrar_com_provedor;
+    const why = ended ? "sign.ended" : provider ? "sign.whyAccount" : "sign.why";
     const token = el("input", {
       type: "password",
       required: true,
-      autofocus: true,
+      autofocus: !provider,
       autocomplete: "current-password",
       autocapitalize: "off",
       spellcheck: "false",
       maxlength: "200",
     });
-    const send = el("button", { type: "submit", class: "primary", text: t("sign.send") });
+    const send = el("button", { type: "submit", class: !provider && "primary", text: t("sign.send") });
     const later = () => {
       this.#declined = true;
       dialog.close();
@@ -83,7 +87,8 @@ export class Session extends EventTarget {
     const form = el(
       "form",
       { novalidate: true },
-      el("p", { text: why }),
+      el("p", { text: t(why) }),
+      provider && this.#account(provider.href, ended),
       field("token", t("sign.token"), token),
       el("div", { class: "problem", role: "alert" }),
       el("div", { class: "buttons" }, send, el("button", { type: "button", text: t("sign.later"), onclick: later })),
@@ -97,6 +102,23 @@ export class Session extends EventTarget {
     });
     replace(dialog, el("h2", { id: "sign-title", text: t("sign.title") }), form);
     dialog.showModal();
+  }
+
+  /// The button that leads to the identity provider: in a tab of its own if something may have been typed here.
+  #account(address, ended) {
+    const go = () => (ended ? window.open(address, "_blank", "noopener") : leaveFor(address));
+    const text = t(ended ? "sign.accountTab" : "sign.account");
+    return el("div", { class: "field" }, el("button", { type: "button", class: "primary", autofocus: true, text, onclick: go }));
+  }
+
+  /// Looks whether the person has signed in meanwhile, in another tab.
+  async #look() {
+    if (document.hidden || !this.#links.entrar_com_provedor) return;
+    const who = await follow(this.#links.self).catch(() => undefined);
+    if (!who?._links.sair || this.#links.sair) return;
+    dialog.close();
+    this.#take(who);
+    this.dispatchEvent(new Event("in"));
   }
 
   async #enter(token, form, send) {
@@ -120,7 +142,7 @@ export class Session extends EventTarget {
     // The person may have signed in again meanwhile.
     if (before !== this.#answers) return;
     if (fresh?._links.entrar) this.#take(fresh);
-    if (this.#links.entrar) this.ask(t("sign.ended"));
+    if (this.#links.entrar) this.ask(true);
   }
 
   /// Ends the session. Everything that was read goes with the page.

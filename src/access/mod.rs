@@ -1,15 +1,17 @@
 //! Who asks, and what they may do. Audit records name the principal and the address of each request.
 //!
-//! [`role`], [`principal`] and [`grant`] decide, and are pure; [`token`] makes and recognises tokens, [`session`] the secrets of
-//! sessions, and [`token_file`] reads a token from a file; [`register`] is the file `acesso.db`, which stores them; [`secret`] is what a
+//! [`role`], [`principal`], [`grant`], [`subject`] and [`entry`] decide, and are pure; [`token`] makes and recognises tokens, [`session`] the secrets
+//! of sessions, and [`token_file`] reads a token from a file; [`register`] is the file `acesso.db`, which stores them; [`secret`] is what a
 //! coordinator and its schedulers share.
 
+pub mod entry;
 pub mod grant;
 pub mod principal;
 pub mod register;
 pub mod role;
 pub mod secret;
 pub mod session;
+pub mod subject;
 pub mod token;
 pub mod token_file;
 

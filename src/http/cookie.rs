@@ -26,7 +26,8 @@ pub fn session(headers: &HeaderMap, tls: bool) -> Option<&str> {
     })
 }
 
-fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+/// The names and values of a request's cookies.
+pub fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     // Each by itself: another program on this host may have set one that is no text.
     let all = headers.get_all(COOKIE).iter().flat_map(|list| list.as_bytes().split(|byte| *byte == b';'));
     all.filter_map(|pair| std::str::from_utf8(pair).ok()?.trim().split_once('='))

@@ -68,6 +68,12 @@ kinds! {
     FORBIDDEN = FORBIDDEN, "papel_insuficiente", "Papel insuficiente";
     /// The service cannot tell now who the client is.
     IDENTITY_UNAVAILABLE = SERVICE_UNAVAILABLE, "identidade_indisponivel", "Identidade indisponível";
+    /// What an identity provider says is no answer to a sign-in of this browser.
+    ENTRY_INVALID = BAD_REQUEST, "entrada_invalida", "Entrada inválida";
+    /// The person may not come in.
+    ENTRY_REFUSED = FORBIDDEN, "entrada_recusada", "Entrada recusada";
+    /// The identity provider does not answer, or not as it should.
+    PROVIDER_UNAVAILABLE = SERVICE_UNAVAILABLE, "provedor_indisponivel", "Provedor de identidade indisponível";
     /// The body is not JSON.
     MALFORMED_JSON = BAD_REQUEST, "json_malformado", "JSON malformado";
     /// The body ended too early.

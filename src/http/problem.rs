@@ -226,6 +226,16 @@ impl Problem {
         self.0.kind.status()
     }
 
+    /// The title, for people.
+    pub fn title(&self) -> &'static str {
+        self.0.kind.title()
+    }
+
+    /// What to do, for people.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     /// The stable error code.
     pub fn code(&self) -> &'static str {
         self.0.kind.code()

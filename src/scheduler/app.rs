@@ -10,6 +10,7 @@ use super::config::{Access, Config, Mode, StartError, VERSION};
 use super::gate::{Gate, Locking};
 use super::giving_back;
 use super::live::Live;
+use super::open_id::Provider;
 use crate::access::register::Register;
 use crate::agenda::Catalogue;
 use crate::audit::export::{self, Bell, Exporter};
@@ -51,6 +52,8 @@ pub struct App {
     pub tasks: TaskTracker,
     /// Who the callers are.
     pub identity: Identity,
+    /// The identity provider at which people sign in, if there is one.
+    pub provider: Option<Provider>,
     /// Whether refused bookings are recorded too.
     pub audits_refusals: bool,
     /// This process, as its records name it.
@@ -96,6 +99,7 @@ impl App {
             clock,
             started: Instant::now(),
             tasks: TaskTracker::new(),
+            provider: config.open_id.clone().map(|settings| Provider::new(settings, logs.logger.clone())),
             identity,
             audits_refusals: config.audit.refusals,
             process: OnceLock::new(),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::open_id::OpenId;
 pub use crate::access::Access;
 pub use crate::access::register::RegisterError;
 use crate::access::secret::Secret;
@@ -45,6 +46,8 @@ pub struct Config {
     pub critical_delay: Duration,
     /// Whether callers have to say who they are.
     pub access: Access,
+    /// The identity provider at which people sign in, where callers have to say who they are.
+    pub open_id: Option<OpenId>,
     /// What the audit trail records, and in how many files.
     pub audit: AuditConfig,
     /// Whether another server runs in the same process.
@@ -155,6 +158,7 @@ impl Config {
             critical_delay: if matches!(mode, Mode::Race) { RACE_DELAY } else { Duration::ZERO },
             mode,
             access: Access::Open,
+            open_id: None,
             audit: AuditConfig::default(),
             tenancy: Tenancy::Shared,
             coordinator_secret: None,

@@ -50,7 +50,11 @@ pub fn entry(app: &App, request: &Request) -> Result<Response, Problem> {
 
 /// What the links say of signing in and out.
 pub fn signed(app: &App, request: &Request) -> links::Signed {
-    links::Signed { asked: app.identity.identifies(), in_session: request.pass.session().is_some() }
+    links::Signed {
+        asked: app.identity.identifies(),
+        in_session: request.pass.session().is_some(),
+        has_provider: app.provider.is_some(),
+    }
 }
 
 /// `GET /time`. The instant of sending is taken as late as possible.

@@ -170,6 +170,9 @@ pub fn book_this(who: &Who) -> Links {
 /// The path of the caller's session.
 pub const SESSION_PATH: &str = "/sessao";
 
+/// The path at which signing in at an identity provider begins.
+pub const SIGN_IN_PATH: &str = "/entrar";
+
 /// How the entry point and `GET /sessao` see their caller.
 #[derive(Clone, Copy)]
 pub struct Signed {
@@ -177,6 +180,8 @@ pub struct Signed {
     pub asked: bool,
     /// Whether the caller is signed in by a session.
     pub in_session: bool,
+    /// Whether the service has an identity provider.
+    pub has_provider: bool,
 }
 
 impl Signed {
@@ -185,6 +190,9 @@ impl Signed {
         links
             .with_if(self.asked && !self.in_session, "entrar", || {
                 Link::action("POST", SESSION_PATH, "Entrar com um token")
+            })
+            .with_if(self.has_provider && !self.in_session, "entrar_com_provedor", || {
+                Link::titled(SIGN_IN_PATH, "Entrar com a conta da instituição")
             })
             .with_if(self.in_session, "sair", || Link::action("DELETE", SESSION_PATH, "Sair"))
     }

@@ -17,6 +17,7 @@ mod handlers;
 mod leased;
 mod links;
 mod live;
+mod open_id;
 mod origin;
 mod outcome;
 mod page;
@@ -26,6 +27,7 @@ mod refusal;
 mod requests;
 mod routes;
 mod sessions;
+mod sign_in;
 mod timetable;
 mod tokens;
 mod trail;
@@ -42,6 +44,7 @@ pub use self::config::{
     Access, AuditConfig, Config, DataDirError, Mode, OpenError, RACE_DELAY, RETENTION_DEFAULT, RegisterError, SERVICE,
     StartError, StoreError, TTL_DEFAULT,
 };
+pub use self::open_id::{Issuer, OpenId, ReturnUrl, WrongUrl};
 pub use self::problems::problem_kinds;
 pub use self::routes::endpoints;
 use crate::data_dir;

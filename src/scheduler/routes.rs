@@ -6,7 +6,8 @@ use hyper::Method;
 use slog::{debug, info};
 
 use super::app::App;
-use super::{catalogue, handlers, links, page, sessions, timetable, tokens, trail};
+use super::open_id::RETURN_PATH;
+use super::{catalogue, handlers, links, page, sessions, sign_in, timetable, tokens, trail};
 use crate::access::ip_of;
 use crate::access::role::{Need, Permission};
 use crate::http::problem::Problem;
@@ -36,6 +37,8 @@ enum Route {
     Session,
     SignIn,
     SignOut,
+    ToProvider,
+    FromProvider,
     Tokens,
     Create,
     Token,
@@ -85,6 +88,8 @@ static TABLE: &Table<Route> = {
         (Route::Session, get(links::SESSION_PATH, Nothing, "who the caller is")),
         (Route::SignIn, Endpoint::new(Method::POST, links::SESSION_PATH, Nothing, "signs a page in")),
         (Route::SignOut, Endpoint::new(Method::DELETE, links::SESSION_PATH, Nothing, "signs a page out")),
+        (Route::ToProvider, get(links::SIGN_IN_PATH, Nothing, "to the identity provider").query(Ignored)),
+        (Route::FromProvider, get(RETURN_PATH, Nothing, "back from the identity provider").query(Read)),
         (Route::Tokens, get(links::TOKENS_PATH, May(ManageAccess), "the tokens, without their secrets")),
         (Route::Create, Endpoint::new(Method::POST, links::TOKENS_PATH, May(ManageAccess), "makes a token")),
         (Route::Token, get("/tokens/{id}", May(ManageAccess), "one token, without its secret")),
@@ -144,6 +149,8 @@ impl Routes {
             Route::Listen => app.live.listen(request),
             Route::Session => Ok(sessions::show(app, request)),
             Route::SignIn => sessions::begin(app, request).await,
+            Route::ToProvider => sign_in::start(app, request).await,
+            Route::FromProvider => sign_in::finish(app, request).await,
             Route::SignOut => sessions::end(app, request).await,
             Route::Tokens => tokens::list(app, request).await,
             Route::Create => tokens::create(app, request).await,

@@ -84,7 +84,7 @@ pub async fn begin(app: &App, request: &mut Request) -> Result<Response, Problem
     let end = register.now().saturating_add(LONGEST);
     let until = found.until.map_or(end, |until| until.min(end));
     let who = Who::Known(found.principal);
-    let shown = view(&who, Signed { asked: true, in_session: true }, Some(until));
+    let shown = view(&who, Signed { in_session: true, ..signed(app, request) }, Some(until));
     let mut response = http::json(StatusCode::CREATED, &shown);
     give(&mut response, cookie::set(secret.expose(), request.is_secure(), LONGEST));
     Ok(response)

@@ -10,11 +10,13 @@ use slog::{error, info};
 
 use super::app::App;
 use super::handlers::catalogue;
+use super::open_id::Issuer;
 use super::{links, requests};
 use crate::access::grant::{DAYS_DEFAULT, DAYS_MAX, Grant, PREFIX_BYTES_MAX, PREFIXES_MAX, WrongGrant};
 use crate::access::register::credential::Credential;
 use crate::access::register::{Register, RegisterError};
 use crate::access::role::{Role, Roles};
+use crate::access::subject::{EMAIL_MAX, SUBJECT_MAX, Subject, email_of};
 use crate::access::token::Token;
 use crate::access::{AUTHOR_MAX, WrongName};
 use crate::http::fields::{Fields, TextRule, checked_text, shown};
@@ -29,8 +31,10 @@ use crate::time::Timestamp;
 
 /// The most bytes of a body.
 const BODY_MAX: usize = 16 * 1024;
+/// The longest URL of an identity provider.
+const ISSUER_MAX: usize = 500;
 /// The fields of a new token.
-const FIELDS: &str = "nome, papeis, cientista_id, prefixos, validade_dias";
+const FIELDS: &str = "nome, papeis, cientista_id, prefixos, validade_dias, emissor, sujeito, email";
 
 /// A token on the wire.
 #[derive(Serialize)]
@@ -47,10 +51,21 @@ struct TokenView<'a> {
     revogado_em_utc: Option<String>,
     usado_em: Option<&'a str>,
     usado_de: Option<String>,
+    /// How an identity provider recognises the principal, where one does.
+    #[serde(flatten)]
+    provedor: Option<SubjectView<'a>>,
     /// The secret, in the one answer that has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
     _links: Links,
+}
+
+/// A person of an identity provider on the wire.
+#[derive(Serialize)]
+struct SubjectView<'a> {
+    emissor: &'a str,
+    sujeito: Option<&'a str>,
+    email: Option<&'a str>,
 }
 
 fn view<'a>(credential: &'a Credential, secret: Option<&'a Token>, now: Timestamp) -> TokenView<'a> {
@@ -68,6 +83,11 @@ fn view<'a>(credential: &'a Credential, secret: Option<&'a Token>, now: Timestam
         revogado_em_utc: credential.revoked.map(instant),
         usado_em: credential.last.as_ref().map(|last| last.day.as_str()),
         usado_de: credential.last.as_ref().and_then(|last| last.ip).map(|ip| ip.to_string()),
+        provedor: credential.subject.as_ref().map(|subject| SubjectView {
+            emissor: &subject.issuer,
+            sujeito: subject.subject.as_deref(),
+            email: subject.email.as_deref(),
+        }),
         token: secret.map(Token::expose),
         _links: links::of_token(credential.id, credential.revoked.is_some()),
     }
@@ -95,7 +115,7 @@ pub async fn show(app: &App, id: &str, request: &Request) -> Result<Response, Pr
 pub async fn create(app: &App, request: &mut Request) -> Result<Response, Problem> {
     let register = register(app)?;
     let bytes = read_json(request, BODY_MAX).await?;
-    let grant = read(Fields::parse(&bytes)?)?;
+    let (grant, subject) = read(app, Fields::parse(&bytes)?)?;
     if let Some(scientist) = grant.scientist
         && catalogue(app, &request.log).await?.scientist(scientist).is_none()
     {
@@ -106,17 +126,21 @@ pub async fn create(app: &App, request: &mut Request) -> Result<Response, Proble
     let now = register.now();
     let new = grant.check(now).map_err(|wrong| Problem::invalid_fields(vec![wrong_grant(wrong)]))?;
     let by = request.who.author();
-    let made = on_disk(register, request, move |register| register.create(&new, &by)).await;
-    let (token, credential) = made?;
+    let made = on_disk(register, request, move |register| match subject {
+        Some(subject) => Ok((None, register.tie(&subject, &new, &by)?)),
+        None => register.create(&new, &by).map(|(token, credential)| (Some(token), credential)),
+    });
+    let (token, credential) = made.await?;
     info!(
         request.log,
-        "Token {} criado para {} ({}) por {}",
+        "{} {} criado para {} ({}) por {}",
+        if token.is_some() { "Token" } else { "Vínculo" },
         credential.id,
         credential.principal.name,
         credential.principal.roles,
         request.who.author()
     );
-    let mut response = http::json(StatusCode::CREATED, &view(&credential, Some(&token), now));
+    let mut response = http::json(StatusCode::CREATED, &view(&credential, token.as_ref(), now));
     // No cache may keep the secret.
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Ok(location) = HeaderValue::from_str(&links::token_path(credential.id)) {
@@ -174,7 +198,7 @@ fn unknown(id: &str) -> Problem {
 }
 
 /// Reads the fields of a new token.
-fn read(mut fields: Fields<'_>) -> Result<Grant, Problem> {
+fn read(app: &App, mut fields: Fields<'_>) -> Result<(Grant, Option<Subject>), Problem> {
     let name = fields.text("nome", TextRule { max_chars: AUTHOR_MAX, multiline: false });
     if name.is_none() && !fields.has_errors() {
         fields.reject("nome", FieldCode::Missing.says("é obrigatório: o nome de quem recebe o token"));
@@ -187,6 +211,12 @@ fn read(mut fields: Fields<'_>) -> Result<Grant, Problem> {
         Roles::default()
     });
     let prefixes = texts(&mut fields, "prefixos", PREFIXES_MAX, PREFIX_BYTES_MAX).unwrap_or_default();
+    let subject = subject(app, &mut fields);
+    if subject.is_some() && roles.has(Role::Service) {
+        fields.reject("papeis", FieldCode::Contradiction.says("servico é o papel de um programa, que tem um token"));
+    }
+    // A person of a provider is put out there: nothing needs to end here.
+    let days_default = if subject.is_some() { 0 } else { DAYS_DEFAULT };
     let grant = Grant {
         name: name.unwrap_or_default(),
         roles,
@@ -194,10 +224,48 @@ fn read(mut fields: Fields<'_>) -> Result<Grant, Problem> {
         prefixes,
         days: fields
             .integer("validade_dias", 0..=DAYS_MAX.into())
-            .map_or(DAYS_DEFAULT, |days| u32::try_from(days).unwrap_or(DAYS_MAX)),
+            .map_or(days_default, |days| u32::try_from(days).unwrap_or(DAYS_MAX)),
     };
     fields.finish(FIELDS).map_err(Problem::invalid_fields)?;
-    Ok(grant)
+    Ok((grant, subject))
+}
+
+/// The person of an identity provider who is to be tied, if the fields name one.
+fn subject(app: &App, fields: &mut Fields<'_>) -> Option<Subject> {
+    let rule = |max_chars| TextRule { max_chars, multiline: false };
+    let issuer = fields.text("emissor", rule(ISSUER_MAX));
+    let subject = fields.text("sujeito", rule(SUBJECT_MAX));
+    let text = fields.text("email", rule(EMAIL_MAX));
+    let email = text.as_deref().and_then(email_of);
+    if text.is_some() && email.is_none() {
+        fields.reject("email", "deve ser um endereço de e-mail, como ana@obs.example");
+    }
+    match (&subject, &text) {
+        (None, None) if issuer.is_some() => {
+            fields.reject("emissor", FieldCode::Contradiction.says("só vale com sujeito ou com email"));
+        }
+        (None, None) => return None,
+        (Some(_), Some(_)) => {
+            fields.reject("email", FieldCode::Contradiction.says("não vale com sujeito; dê um dos dois"));
+        }
+        _ => {}
+    }
+    let own = app.provider.as_ref().map(|provider| provider.settings().issuer.as_str().to_owned());
+    let given = issuer.is_some();
+    let issuer = match issuer {
+        Some(text) => Issuer::parse(&text).ok().map(|issuer| issuer.as_str().to_owned()),
+        None => own,
+    };
+    if given && issuer.is_none() {
+        fields.reject("emissor", "deve ser a URL do provedor, como https://id.obs.example");
+    }
+    if issuer.is_none() && !fields.has_errors() {
+        fields.reject(
+            "emissor",
+            FieldCode::Missing.says("é obrigatório: este serviço não tem um provedor de identidade"),
+        );
+    }
+    Some(Subject { issuer: issuer?, subject, email })
 }
 
 /// A list of texts, if the field is present.

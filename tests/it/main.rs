@@ -62,6 +62,7 @@ mod request_ids;
 mod rules;
 mod scale;
 mod sessions;
+mod sign_in;
 mod startup;
 mod stress;
 mod terminal;

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::access::principal::Principal;
+use crate::access::subject::Subject;
 use crate::access::token::Digest;
 use crate::time::Timestamp;
 
@@ -13,6 +14,8 @@ pub struct Credential {
     pub id: i64,
     /// The SHA-256 of its token; `None` where an identity provider recognises the principal.
     pub digest: Option<Digest>,
+    /// How an identity provider recognises the principal, where one does.
+    pub subject: Option<Subject>,
     /// Whom it identifies.
     pub principal: Principal,
     /// The principal that gave it, or `linha-de-comando`.

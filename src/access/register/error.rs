@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 use rust_i18n::t;
 
+use super::credential::Credential;
+
 /// Why the register cannot be used, and what to do.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RegisterError {
@@ -59,6 +61,11 @@ pub enum RegisterError {
 }
 
 impl RegisterError {
+    /// The name is that of another principal.
+    pub(super) fn other_principal(other: &Credential) -> Self {
+        Self::OtherPrincipal { name: other.principal.name.to_string(), roles: other.principal.roles.to_string() }
+    }
+
     /// SQLite's error about the file at `path`.
     pub(super) fn of(path: &Path, error: &rusqlite::Error) -> Self {
         let path = path.to_owned();

@@ -12,6 +12,7 @@ use super::error::RegisterError;
 use crate::access::Author;
 use crate::access::principal::Principal;
 use crate::access::role::Roles;
+use crate::access::subject::Subject;
 use crate::access::token::{Digest, Token};
 use crate::data_dir::REGISTER_FILE;
 use crate::files::{self, FileId};
@@ -25,12 +26,13 @@ const APPLICATION_ID: i64 = 0x5343_5449;
 const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../../assets/migrations/acesso-0001.sql"))];
 const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 /// The columns of a credential, in the order in which [`read`] takes them.
-const COLUMNS: &str = "id, resumo, nome, papeis, cientista_id, prefixos, criada_por, criada_em, expira_em, revogada_em, usada_em, usada_de";
+const COLUMNS: &str = "id, resumo, nome, papeis, cientista_id, prefixos, criada_por, criada_em, expira_em, revogada_em, usada_em, usada_de, \
+    emissor, sujeito, email";
 
 /// The open register.
 pub struct RegisterFile {
-    connection: Connection,
-    path: PathBuf,
+    pub(super) connection: Connection,
+    pub(super) path: PathBuf,
     file: FileId,
 }
 
@@ -104,33 +106,11 @@ impl RegisterFile {
         let path = self.path.clone();
         let explain = |error: rusqlite::Error| RegisterError::of(&path, &error);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(explain)?;
-        let same_name: Vec<Credential> =
-            select(&transaction, "WHERE nome = ?1", [new.principal.name.as_str()]).map_err(explain)?;
-        if let Some(other) = same_name.iter().find(|other| other.is_valid(now) && other.principal != new.principal) {
-            return Err(RegisterError::OtherPrincipal {
-                name: new.principal.name.to_string(),
-                roles: other.principal.roles.to_string(),
-            });
+        let other = other_of_name(&transaction, new, now).map_err(explain)?;
+        if let Some(other) = other {
+            return Err(RegisterError::other_principal(&other));
         }
-        let principal = &new.principal;
-        let prefixes = serde_json::to_string(&principal.prefixes).unwrap_or_default();
-        transaction
-            .execute(
-                "INSERT INTO credencial (resumo, nome, papeis, cientista_id, prefixos, criada_por, criada_em, expira_em) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                params![
-                    token.digest().as_bytes(),
-                    principal.name.as_str(),
-                    principal.roles.to_string(),
-                    principal.scientist,
-                    prefixes,
-                    by.as_str(),
-                    now.as_micros(),
-                    new.expires.map(Timestamp::as_micros),
-                ],
-            )
-            .map_err(explain)?;
-        let id = transaction.last_insert_rowid();
+        let id = insert(&transaction, new, By::Token(token.digest()), by, now).map_err(explain)?;
         transaction.commit().map_err(explain)?;
         Ok((token, id))
     }
@@ -240,7 +220,64 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), RegisterError
     transaction.commit().map_err(explain)
 }
 
-fn select(connection: &Connection, rest: &str, values: impl rusqlite::Params) -> rusqlite::Result<Vec<Credential>> {
+/// By what a new credential is recognised.
+#[derive(Clone, Copy)]
+pub(super) enum By<'a> {
+    /// The token with that digest.
+    Token(Digest),
+    /// What a provider says.
+    Subject(&'a Subject),
+}
+
+/// The valid credential of another principal that has the name of a new one, if there is one.
+pub(super) fn other_of_name(
+    connection: &Connection,
+    new: &NewCredential,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Credential>> {
+    let same_name = select(connection, "WHERE nome = ?1", [new.principal.name.as_str()])?;
+    Ok(same_name.into_iter().find(|other| other.is_valid(now) && other.principal != new.principal))
+}
+
+/// Inserts a credential, and returns its number.
+pub(super) fn insert(
+    connection: &Connection,
+    new: &NewCredential,
+    recognised: By,
+    by: &Author,
+    now: Timestamp,
+) -> rusqlite::Result<i64> {
+    let principal = &new.principal;
+    let prefixes = serde_json::to_string(&principal.prefixes).unwrap_or_default();
+    let (digest, subject) = match recognised {
+        By::Token(digest) => (Some(*digest.as_bytes()), None),
+        By::Subject(subject) => (None, Some(subject)),
+    };
+    connection.execute(
+        "INSERT INTO credencial (resumo, emissor, sujeito, email, nome, papeis, cientista_id, prefixos, criada_por, criada_em, expira_em) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        params![
+            digest,
+            subject.map(|subject| &subject.issuer),
+            subject.and_then(|subject| subject.subject.as_ref()),
+            subject.and_then(|subject| subject.email.as_ref()),
+            principal.name.as_str(),
+            principal.roles.to_string(),
+            principal.scientist,
+            prefixes,
+            by.as_str(),
+            now.as_micros(),
+            new.expires.map(Timestamp::as_micros),
+        ],
+    )?;
+    Ok(connection.last_insert_rowid())
+}
+
+pub(super) fn select(
+    connection: &Connection,
+    rest: &str,
+    values: impl rusqlite::Params,
+) -> rusqlite::Result<Vec<Credential>> {
     connection.prepare(&format!("SELECT {COLUMNS} FROM credencial {rest}"))?.query_map(values, read)?.collect()
 }
 
@@ -259,9 +296,12 @@ fn read(row: &Row) -> rusqlite::Result<Credential> {
     let prefixes: String = row.get(5)?;
     let last_day: Option<String> = row.get(10)?;
     let last_ip: Option<String> = row.get(11)?;
+    let issuer: Option<String> = row.get(12)?;
+    let (subject, email) = (row.get(13)?, row.get(14)?);
     Ok(Credential {
         id: row.get(0)?,
         digest: row.get::<_, Option<[u8; 32]>>(1)?.map(Digest::from_bytes),
+        subject: issuer.map(|issuer| Subject { issuer, subject, email }),
         principal: Principal {
             name: Author::parse(&name).map_err(|_| invalid(2, name))?,
             roles: Roles::parse(&roles).map_err(|role| invalid(3, role))?,

@@ -11,6 +11,7 @@ mod known;
 mod noter;
 mod sessions;
 mod shared;
+mod subjects;
 
 use std::io;
 use std::net::IpAddr;

@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use rust_i18n::t;
 
 use super::between::SecretArgs;
+use super::open_id::OpenIdArgs;
 use crate::access::Access;
 use crate::commands::address::{parse_allowed_host, parse_listen, url_parser};
 use crate::commands::values::whole_number;
@@ -248,6 +249,9 @@ pub struct SchedulerArgs {
     /// Options of its TLS.
     #[command(flatten)]
     pub tls: TlsArgs,
+    /// Options of an identity provider.
+    #[command(flatten)]
+    pub open_id: OpenIdArgs,
     /// Options of every server.
     #[command(flatten)]
     pub server: ServerArgs,
@@ -335,6 +339,9 @@ pub struct AllArgs {
     /// Options of its TLS.
     #[command(flatten)]
     pub tls: TlsArgs,
+    /// Options of an identity provider.
+    #[command(flatten)]
+    pub open_id: OpenIdArgs,
     /// Options of every server.
     #[command(flatten)]
     pub server: ServerArgs,

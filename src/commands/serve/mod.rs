@@ -2,6 +2,7 @@
 
 mod args;
 mod between;
+mod open_id;
 mod own;
 mod stop;
 
@@ -42,6 +43,7 @@ pub fn scheduler(args: &SchedulerArgs) -> Outcome {
         tls: args.tls.read()?,
         coordinator_trust: trust(args.ca.as_ref())?,
         coordinator_secret: args.secret.read()?,
+        open_id: args.open_id.read(config.access)?,
         ..config
     };
     panics::install_hook();
@@ -96,6 +98,7 @@ pub fn all(args: &AllArgs) -> Outcome {
         let config = scheduler::Config {
             // Each reads the files again by itself, and says so in its own log.
             tls: args.tls.read()?,
+            open_id: args.open_id.read(config.access)?,
             // The name by which the scheduler calls the coordinator is hardly one of the certificate's.
             coordinator_trust: tls.as_ref().map(Trust::of_own).unwrap_or_default(),
             coordinator_secret: secret.clone(),

@@ -1,6 +1,8 @@
 //! `token`: makes, lists and revokes the tokens of a data folder. The owner of the folder is the first operator.
 
+mod given;
 mod table;
+mod tie;
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -11,17 +13,19 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use rust_i18n::t;
 
+use self::given::{FolderArgs, check_scientist, in_words};
+use self::tie::TieArgs;
 use super::outcome::{EXIT_UNEXPECTED, Outcome};
 use super::output::{print, table_width, tell};
 use super::values::whole_number;
-use crate::access::grant::{DAYS_DEFAULT, DAYS_MAX, Grant, PREFIX_BYTES_MAX, PREFIXES_MAX, WrongGrant};
+use crate::access::Author;
+use crate::access::grant::{DAYS_DEFAULT, DAYS_MAX, Grant};
 use crate::access::register::credential::Credential;
 use crate::access::register::file::RegisterFile;
 use crate::access::role::{Role, Roles};
-use crate::access::{AUTHOR_MAX, Author, WrongName, token_file};
+use crate::access::token_file;
 use crate::data_dir;
 use crate::files;
-use crate::store::sqlite::has_scientist;
 use crate::time::Clock;
 
 /// Arguments of `token`.
@@ -30,6 +34,7 @@ use crate::time::Clock;
   sctec token create ana --role cientista --scientist 7 --out ana.token
   sctec token create chefe --role operador --role auditor > chefe.token
   sctec token create backup --role servico --prefix backup- --valid-days 30
+  sctec token tie ana --issuer https://id.obs.example --email ana@obs.example --role cientista --scientist 7
   sctec token list
   sctec token revoke 3
   sctec token secret coordenador.segredo
@@ -47,20 +52,14 @@ pub(super) struct TokenArgs {
 enum Action {
     /// Make a token and print it, once
     Create(CreateArgs),
+    /// Tie a person at an identity provider to a principal, who then signs in there and needs no token
+    Tie(TieArgs),
     /// List the tokens, without their secrets
     List(ListArgs),
     /// Revoke tokens by their numbers
     Revoke(RevokeArgs),
     /// Make the secret that a coordinator and its schedulers share (--coordinator-token-file). It is no token of anybody
     Secret(SecretArgs),
-}
-
-/// The folder whose tokens they are.
-#[derive(Clone, Debug, Args)]
-struct FolderArgs {
-    /// The service's data folder; it must be yours
-    #[arg(long, env = "SCTEC_DATA_DIR", default_value = "sctec-data", value_name = "DIR")]
-    data_dir: PathBuf,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -119,6 +118,7 @@ struct SecretArgs {
 pub fn run(args: &TokenArgs) -> Outcome {
     match &args.action {
         Action::Create(args) => create(args),
+        Action::Tie(args) => tie::run(args),
         Action::List(args) => list(args),
         Action::Revoke(args) => revoke(args),
         Action::Secret(args) => secret(args),
@@ -199,15 +199,6 @@ fn not_made(path: &Path, error: std::io::Error) -> anyhow::Error {
     anyhow::Error::new(error).context(t!("cannot write %{path}", path = path.display()))
 }
 
-/// Refuses a scientist whom the folder's agenda does not have. A folder without an agenda (a coordinator's) is not asked.
-fn check_scientist(folder: &Path, scientist: Option<i64>) -> anyhow::Result<()> {
-    let (Some(scientist), path) = (scientist, folder.join(data_dir::DATABASE_FILE)) else { return Ok(()) };
-    if path.exists() && !has_scientist(&path, scientist)? {
-        bail!("{}", t!("there is no scientist %{n} in %{path}", n = scientist, path = path.display()));
-    }
-    Ok(())
-}
-
 fn list(args: &ListArgs) -> Outcome {
     let file = open(&args.folder.data_dir)?;
     let (all, now) = (file.all()?, Clock::system().now());
@@ -251,27 +242,4 @@ fn open(folder: &Path) -> anyhow::Result<RegisterFile> {
     }
     data_dir::prepare(folder)?;
     Ok(RegisterFile::open(folder)?)
-}
-
-fn in_words(wrong: WrongGrant) -> String {
-    let text = match wrong {
-        WrongGrant::Name(WrongName::Form) => {
-            t!("a name has 1 to %{most} letters without accents, digits and . _ - + @", most = AUTHOR_MAX)
-        }
-        WrongGrant::Name(WrongName::Reserved) => t!("this name has another meaning in the records; choose another"),
-        WrongGrant::NoRole => t!("a token needs a role: --role"),
-        WrongGrant::NoScientist => t!("the role cientista needs the number of the scientist: --scientist"),
-        WrongGrant::ScientistWithoutRole => t!("--scientist goes with --role cientista"),
-        WrongGrant::NoPrefix => {
-            t!(
-                "the role servico needs the beginnings of the names that it may lock: --prefix, or --prefix '*' for every name"
-            )
-        }
-        WrongGrant::PrefixWithoutRole => t!("--prefix goes with --role servico"),
-        WrongGrant::Prefix => {
-            t!("at most %{most} prefixes, each of 1 to %{bytes} bytes", most = PREFIXES_MAX, bytes = PREFIX_BYTES_MAX)
-        }
-        WrongGrant::Days => t!("--valid-days is at most %{most}", most = DAYS_MAX),
-    };
-    text.into_owned()
 }

@@ -84,7 +84,7 @@ pub fn file(name: &str, path: &str, headers: &HeaderMap) -> Result<Response, Pro
 }
 
 /// The response, with what the browser is to forbid.
-fn protected(mut response: Response) -> Response {
+pub fn protected(mut response: Response) -> Response {
     let all: [(HeaderName, &'static str); 2] = [(CONTENT_SECURITY_POLICY, POLICY), (REFERRER_POLICY, "no-referrer")];
     for (name, value) in all {
         response.headers_mut().insert(name, HeaderValue::from_static(value));

@@ -21,6 +21,7 @@ mod paper;
 mod places;
 mod proxy;
 mod rivals;
+mod sign_in;
 mod signing;
 mod slots;
 mod sold;

@@ -5,6 +5,7 @@ mod asked;
 mod background;
 pub mod certificates;
 mod executable;
+pub mod identity_provider;
 pub mod listener;
 mod locks;
 mod log_lines;
