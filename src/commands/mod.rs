@@ -87,9 +87,9 @@ enum Command {
     ClockSync(clock_sync::ClockSyncArgs),
     /// Make, list and revoke the tokens of a data folder
     Token(token::TokenArgs),
-    /// Back up the agenda into one file, also while its service runs, and check the backup
+    /// Back up the agenda into one file, and check it; its service may run
     Backup(backup::BackupArgs),
-    /// Put a backup in the place of a data folder's agenda, while no service runs on it
+    /// Put a backup in the place of the agenda, while no service runs on it
     Restore(restore::RestoreArgs),
     /// Liveness check; --ready: readiness. For Docker, Kubernetes, systemd
     Health(health::HealthArgs),
