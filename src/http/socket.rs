@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use rustix::net::sockopt;
+use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::bounds::Visit;
@@ -31,10 +32,15 @@ pub const PROBE_EVERY: Duration = Duration::from_secs(10);
 const SEND_BUFFER: usize = 128 * 1024;
 const RECEIVE_BUFFER: usize = 64 * 1024;
 
+/// The most bytes that the kernel keeps of an answer before they are on their way. A client that does not read has no more of them
+/// there, and the rest is counted here; one that reads makes room for the next ones before the kernel has nothing left to send.
+const UNSENT: u32 = 16 * 1024;
+
 /// Sets a listener's options, which its connections have from their first byte.
 pub fn set_up_listener(socket: &TcpSocket) {
     let _ = sockopt::set_socket_send_buffer_size(socket, SEND_BUFFER);
     let _ = sockopt::set_socket_recv_buffer_size(socket, RECEIVE_BUFFER);
+    let _ = SockRef::from(socket).set_tcp_notsent_lowat(UNSENT);
 }
 
 /// Sets a connection's options: to notice a vanished peer, and to send small writes at once. A socket that refuses an option

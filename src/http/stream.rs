@@ -25,6 +25,11 @@ const UNREAD_LOOKS: Duration = Duration::from_millis(500);
 /// With so many unread bytes the kernel may accept no more, and then it does not learn either that the client has closed.
 const UNREAD_MAX: u64 = 32 * 1024;
 
+/// The most bytes of one write: the kernel takes all of them once it has room for any.
+const WRITE_MAX: usize = 16 * 1024;
+/// The most slices of one write.
+const SLICES_MAX: usize = 8;
+
 /// A connection, for hyper to read and write. Handlers only look at its [`Socket`].
 pub(super) struct Stream {
     layer: Layer,
@@ -91,7 +96,7 @@ impl Socket {
 
     /// Writes once there is room.
     fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_with(cx, |socket| socket.try_write(bytes))
+        self.poll_with(cx, |socket| socket.try_write(&bytes[..bytes.len().min(WRITE_MAX)]))
     }
 
     /// Ends the sending side.
@@ -180,10 +185,26 @@ impl Write for Stream {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match &mut self.layer {
-            Layer::Plain(_) => self.socket.poll_with(cx, |socket| socket.try_write_vectored(slices)),
+            Layer::Plain(_) => {
+                let (few, count) = first_bytes(slices);
+                self.socket.poll_with(cx, |socket| socket.try_write_vectored(&few[..count]))
+            }
             Layer::Tls(secured) => Pin::new(secured).poll_write_vectored(cx, slices),
         }
     }
+}
+
+/// The first [`WRITE_MAX`] bytes of some slices, and how many slices they are.
+fn first_bytes<'a>(slices: &'a [io::IoSlice<'a>]) -> ([io::IoSlice<'a>; SLICES_MAX], usize) {
+    let (mut few, mut left, mut count) = ([io::IoSlice::new(&[]); SLICES_MAX], WRITE_MAX, 0);
+    for (place, slice) in few.iter_mut().zip(slices) {
+        if left == 0 {
+            break;
+        }
+        *place = io::IoSlice::new(&slice[..slice.len().min(left)]);
+        (left, count) = (left - place.len(), count + 1);
+    }
+    (few, count)
 }
 
 /// A connection's socket below TLS.

@@ -13,12 +13,10 @@ use hyper::StatusCode;
 use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderValue, VARY};
 use serde::Serialize;
 
-use super::bounds::Visit;
 use super::bounds::budget::Held;
+use super::gzip;
 use super::pieces::Pieces;
-use super::problem::Problem;
 use super::response::{self, Response};
-use super::{gzip, no_room};
 
 /// The bytes of a chunk. JSON up to this length is sent as it is: compressing it would take longer than sending it.
 const CHUNK: usize = 64 * 1024;
@@ -154,23 +152,9 @@ impl Written {
         self.before = ",";
     }
 
-    /// The object as an answer.
-    ///
-    /// # Errors
-    /// When there is no room for its bytes until they are read.
-    pub fn into_response(self, visit: &Visit) -> Result<Response, Problem> {
-        let mut room = visit.no_answer();
-        if let Sink::Plain(Cut { done, .. }) = &self.sink
-            && !done.is_empty()
-        {
-            room.grow((done.len() + 1) * CHUNK).map_err(no_room::for_answer)?;
-        }
-        Ok(self.into_response_in(room))
-    }
-
     /// The object as an answer whose bytes take the place of the `room` that was held for them. Those of a short one are counted as in
     /// any other answer.
-    pub fn into_response_in(mut self, room: Held) -> Response {
+    pub fn into_response(mut self, room: Held) -> Response {
         self.text("}");
         let (chunks, packed) = match self.sink {
             Sink::Plain(cut) if cut.done.is_empty() => {
@@ -208,7 +192,7 @@ mod tests {
     async fn answered(written: Written, server: &Arc<Budget>) -> (Vec<u8>, usize, bool) {
         let mut room = Held::none(&Arc::new(Budget::new(1 << 20)), server);
         room.grow(1 << 19).unwrap();
-        let answer = written.into_response_in(room);
+        let answer = written.into_response(room);
         let packed = answer.headers().contains_key(CONTENT_ENCODING);
         let (held, length) = (server.held(), answer.body().size_hint().exact());
         let body = answer.into_body().collect().await.unwrap().to_bytes().to_vec();

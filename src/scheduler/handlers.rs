@@ -193,12 +193,11 @@ async fn check(app: &App, draft: Draft, wrong_fields: Vec<FieldError>, log: &Log
 pub async fn bookings(app: &App, request: &Request) -> Result<Response, Problem> {
     let list = requests::list(request.head.uri.query())?;
     let visit = request.hosting.visit();
-    let _reading = visit.reading().await.map_err(no_room::for_reading)?;
+    let (room, _reading) = visit.page(list.limit).await.map_err(no_room::for_reading)?;
     let page = app.store.list(list.filter.clone(), list.after, list.limit).await;
     let page = page.map_err(|error| not_read(&request.log, &error))?;
     let catalogue = recent(app, &request.log).await?;
-    let written = views::page(page, &list, &catalogue, app.clock.now(), &request.who);
-    written.into_response(visit)
+    Ok(views::page(page, &list, &catalogue, app.clock.now(), &request.who).into_response(room))
 }
 
 /// `GET /agendamentos/{id}`.

@@ -59,7 +59,7 @@ pub async fn states(app: &App, code: &str, request: &Request) -> Result<Response
         room = copier.room;
         match copier.state {
             State::Copying(written) => {
-                return Ok(views::end_timetable(written, &telescope, period).into_response_in(room));
+                return Ok(views::end_timetable(written, &telescope, period).into_response(room));
             }
             State::New(_) => return Err(Problem::internal("a agenda de um período não foi lida")),
             State::Large(bytes) => return Err(too_large(bytes)),

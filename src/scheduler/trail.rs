@@ -23,7 +23,7 @@ const LINES_TYPES: [&str; 2] = ["application/jsonl", "application/x-ndjson"];
 pub async fn records(app: &App, request: &Request) -> Result<Response, Problem> {
     let asked = requests::audit(request.head.uri.query())?;
     let visit = request.hosting.visit();
-    let _reading = visit.reading().await.map_err(no_room::for_reading)?;
+    let (room, _reading) = visit.page(asked.limit).await.map_err(no_room::for_reading)?;
     let page = app.store.trail_page(asked.wanted.clone(), asked.after, asked.limit).await;
     let page = page.map_err(|error| not_read(&request.log, &error))?;
     if let Some(content_type) = lines_type(&request.head.headers) {
@@ -42,7 +42,7 @@ pub async fn records(app: &App, request: &Request) -> Result<Response, Problem> 
     // The store has read each line as JSON to apply the filter.
     let written = views::audit_page(page, &asked);
     let written = written.map_err(|error| Problem::internal(format!("um registro de auditoria: {error}")))?;
-    written.into_response(visit)
+    Ok(written.into_response(room))
 }
 
 /// `GET /auditoria/cabeca`.

@@ -164,7 +164,7 @@ fn only_the_volume_can_be_written_and_the_process_has_no_privileges() {
     let project = Project::up(ONE_OF_EACH);
     for service in [SCHEDULER, COORDINATOR] {
         assert_eq!(project.inspect(service, "{{.HostConfig.ReadonlyRootfs}}"), "true");
-        assert_eq!(project.inspect(service, "{{.HostConfig.Memory}}"), (512_u64 << 20).to_string());
+        assert_eq!(project.inspect(service, "{{.HostConfig.Memory}}"), (256_u64 << 20).to_string());
         assert_eq!(project.inspect(service, "{{.HostConfig.RestartPolicy.Name}}"), "always");
         let written = project.exec(service, &["manual", "/man"]);
         let error = String::from_utf8_lossy(&written.stderr).into_owned();

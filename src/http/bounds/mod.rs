@@ -39,6 +39,8 @@ const BODIES_BYTES: usize = 24 << 20;
 const ANSWERS_BYTES: usize = 64 << 20;
 /// An answer up to this length is not counted: the socket takes it at once.
 const SMALL_ANSWER: usize = 4096;
+/// The room for an item of a page: a booking with the longest notes, or its record.
+const ITEM_BYTES: usize = 8 * 1024;
 /// How often the patrol looks at the connections.
 pub const PATROL_EVERY: Duration = Duration::from_millis(500);
 /// One look for room frees this share of the places at the most, so that a flood of newcomers does not cause a look for each.
@@ -192,6 +194,17 @@ impl Visit {
     /// An account for the bytes of an answer that is not made yet.
     pub fn no_answer(&self) -> Held {
         Held::none(&self.line.account.answers, &self.bounds.answers)
+    }
+
+    /// A place for a page of at most so many items, and room for it: enough for nearly every page, so that one which would find no room
+    /// is not read.
+    ///
+    /// # Errors
+    /// When there was none in time.
+    pub async fn page(&self, items: u16) -> Result<(Held, Reading), Full> {
+        let mut room = self.no_answer();
+        room.wait_for_share(usize::from(items) * ITEM_BYTES, PATIENCE).await?;
+        Ok((room, self.reading().await?))
     }
 
     /// A place for a reading whose answer may be large, for as long as the answer is being made.
