@@ -57,6 +57,7 @@ async fn a_person_signs_in_at_the_provider_and_comes_back_to_the_same_place() {
     browser.picture("sign-in-refused").await;
 
     browser.client.goto(&home(&services)).await.unwrap();
+    browser.wait_text(BUTTON, "Entrar com a conta da instituição").await;
     browser.click(BUTTON).await;
     be(&browser, "ana").await;
     browser.wait_text("#who", "ana · cientista").await;
