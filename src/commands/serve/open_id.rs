@@ -29,8 +29,8 @@ pub struct OpenIdArgs {
     /// The file with the secret of this service at the provider (client_secret). A public client has none
     #[arg(long, env = "SCTEC_OIDC_CLIENT_SECRET_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
     oidc_client_secret_file: Option<PathBuf>,
-    /// How browsers reach this service, as https://sctec.example.org: the provider leads them back there, to /entrar/retorno. Without it,
-    /// the address that the browser asks
+    /// How browsers reach this service: https, '://' and its name. The provider leads them back there, to /entrar/retorno. Without it, the
+    /// address that the browser asks
     #[arg(long, env = "SCTEC_OIDC_REDIRECT_BASE", value_name = "URL", value_hint = ValueHint::Url)]
     oidc_redirect_base: Option<String>,
     /// Let in, as readers, all people whose e-mail of this domain the provider has verified
