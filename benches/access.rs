@@ -1,6 +1,7 @@
 //! What it costs to know who asks: `cargo bench --bench access`
 //!
-//! Two pairs of services run at once. The scheduler of one asks nobody who they are, that of the other asks for tokens. They
+//! Two pairs of services run at once. The scheduler of one asks nobody who they are, that of the other asks for tokens, and counts each
+//! client's requests in a rate that none of them uses up. They
 //! are measured in turns of a second each, in an order that changes (open, token, token, open, …), so that what else the machine does
 //! meets both alike. Printed is the ratio of what they did: of all turns, and the median of the pairs.
 //!
@@ -57,7 +58,7 @@ fn main() -> Outcome<()> {
         return Ok(());
     }
     let pairs = std::env::var("SCTEC_BENCH_PAIRS").ok().and_then(|pairs| pairs.parse().ok()).unwrap_or(PAIRS_DEFAULT);
-    let token = Services::start(&["--access", "token"]);
+    let token = Services::start(&["--access", "token", "--rate", "1000000"]);
     let dir = token.data_dir().to_str().ok_or("a folder's name")?.to_owned();
     let made = run(&["token", "create", "ana", "--role", "cientista", "--scientist", "1", "--data-dir", &dir]);
     let bearer = format!("Bearer {}", String::from_utf8(made.stdout)?.trim());

@@ -12,6 +12,11 @@ export class Problem extends Error {
     this.retryAfter = retryAfter;
   }
 
+  /// Whether the same request may be answered later: the server cannot now, or takes no more requests from this client for a while.
+  get passes() {
+    return !(this.status < 500) || this.status === 429;
+  }
+
   /// Whether the request may have been carried out in spite of this answer.
   get unknown() {
     if (this.code === "resultado_incerto") return true;
@@ -23,7 +28,11 @@ export class Problem extends Error {
 /// No answer came. The request may have been carried out.
 export class Unreachable extends Error {
   unknown = true;
+  passes = true;
 }
+
+/// How long to wait before a request that failed is tried again, in milliseconds: `usual`, and what the server asks for beside that.
+export const waitFor = (problem, usual) => usual + 1000 * (problem?.retryAfter ?? 0);
 
 /// Is told, by `stranger` with the request's {method}, that the server does not know any more who uses the page.
 export const strangers = new EventTarget();
@@ -42,7 +51,7 @@ export async function follow(link, { variables = {}, body, method = "GET" } = {}
   const text = await answer.text().catch((cause) => Promise.reject(new Unreachable("", { cause })));
   const json = parse(text);
   if (STRANGE.includes(json?.codigo)) strangers.dispatchEvent(new CustomEvent("stranger", { detail: { method } }));
-  if (!answer.ok) throw new Problem(answer.status, json, Number(answer.headers.get("Retry-After")) || undefined);
+  if (!answer.ok) throw refusal(answer, json);
   if (json === undefined && answer.status !== 204) throw new Unreachable("not JSON");
   return json;
 }
@@ -53,7 +62,7 @@ export async function timed(link) {
   const answer = await ask(link, { method: "GET" });
   const text = await answer.text();
   const ended = performance.now();
-  if (!answer.ok) throw new Problem(answer.status, parse(text));
+  if (!answer.ok) throw refusal(answer, parse(text));
   return { begun, ended, json: parse(text) };
 }
 
@@ -74,6 +83,9 @@ async function ask(link, { variables, body, method }) {
     throw new Unreachable("", { cause });
   }
 }
+
+const refusal = (answer, json) =>
+  new Problem(answer.status, json, Number(answer.headers.get("Retry-After")) || undefined);
 
 /// Fills in a URI template. Of RFC 6570 it knows what the API uses: `{a}`, `{?a,b}` and `{&a,b}`. A variable without a value is
 /// left out.

@@ -195,7 +195,7 @@ export class Booking extends EventTarget {
     } catch (problem) {
       if (problem.unknown) this.#unknown(flow, wanted, body);
       else if (problem.status === 409) this.#lost(flow, wanted, problem.body);
-      else if (problem.status === 503) this.#refused(flow, wanted, problem);
+      else if (problem.status === 503 || problem.status === 429) this.#refused(flow, wanted, problem);
       else this.#form(flow, wanted, problem);
     }
   }

@@ -102,7 +102,7 @@ async function ended(flow, wanted, when) {
     const root = el("div", { class: "outcome refused" });
     // The server says when to try again.
     const again =
-      problem.status === 503 &&
+      (problem.status === 503 || problem.status === 429) &&
       !problem.unknown &&
       retryButton(problem.retryAfter, () => {
         if (busy(again)) return;

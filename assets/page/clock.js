@@ -1,6 +1,8 @@
 // The true time: the server's, by Cristian's algorithm as in src/clock/cristian.rs, kept on the monotonic clock. A change of
 // the local clock does not change it. No DOM: the page calls `synchronise` when it is shown again.
 
+import { waitFor } from "./api.js";
+
 const SAMPLES = 8;
 const RESYNC_MS = 60000;
 const RETRY_MS = 5000;
@@ -108,6 +110,7 @@ export class TrueClock extends EventTarget {
     this.#running = true;
     clearTimeout(this.#timer);
     const before = this.#difference();
+    let pause = RESYNC_MS;
     try {
       await this.#ask(); // Opens the connection; not measured.
       const samples = [];
@@ -118,12 +121,13 @@ export class TrueClock extends EventTarget {
       }
       if (this.#jumped(before)) throw new Error("the clock jumped meanwhile");
       this.#take(estimate(samples));
-    } catch {
+    } catch (problem) {
       this.failed = true;
+      pause = waitFor(problem, RETRY_MS);
     }
     this.#running = false;
     // The wait is random, so that many pages do not ask at the same moment.
-    this.#timer = setTimeout(() => this.#again(), (this.failed ? RETRY_MS : RESYNC_MS) * (0.9 + 0.2 * Math.random()));
+    this.#timer = setTimeout(() => this.#again(), pause * (0.9 + 0.2 * Math.random()));
     this.dispatchEvent(new Event("change"));
   }
 

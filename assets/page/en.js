@@ -270,6 +270,8 @@ export default {
   "problem.gravacao_recusada": "The database refused this booking. Nothing was saved. Tell the operator of the service.",
   "problem.banco_inconsistente": "The database contains an invalid value. Tell the operator of the service.",
   "problem.identidade_indisponivel": "The server cannot check now who you are. Nothing was done. Try again in a moment.",
+  "problem.requisicoes_demais":
+    "Many requests came from you or from your network in a short time, and the server did not accept this one. Nothing was done.",
   "problem.nao_identificado": "You have to sign in first. Nothing was done.",
   "problem.papel_insuficiente": "Your role does not allow this. Nothing was done. An operator can give you another role.",
   "problem.sessao_encerrada": "Your session has ended. Nothing was done. Sign in again.",

@@ -244,6 +244,8 @@ export default {
     "Agendamentos suspensos: o coordenador de travas não está disponível. Nada foi gravado.",
   "problem.em_carencia":
     "O coordenador de travas foi reiniciado e espera até que as travas anteriores expirem. Nada foi gravado; o botão diz quando tentar de novo.",
+  "problem.requisicoes_demais":
+    "Em pouco tempo vieram muitas requisições de você ou da sua rede, e o servidor não aceitou esta. Nada foi feito.",
 
   "said.made": "{name} agendou {span}.",
   "said.freed": "{span} ficou livre.",

@@ -2,7 +2,7 @@
 // by events. No DOM.
 
 import { Agenda, FREE, Heard, identity } from "./agenda.js";
-import { enter, follow, timed } from "./api.js";
+import { enter, follow, timed, waitFor } from "./api.js";
 import { parseInstant } from "./instants.js";
 
 const RETRY_MS = 5000;
@@ -98,7 +98,7 @@ export class Reading extends EventTarget {
         return;
       } catch (problem) {
         this.dispatchEvent(tell("problem", problem));
-        await pause(RETRY_MS * (0.5 + Math.random()));
+        await pause(waitFor(problem, RETRY_MS * (0.5 + Math.random())));
       }
     }
   }
@@ -148,13 +148,13 @@ export class Reading extends EventTarget {
       if (number !== this.#last) return;
       this.dispatchEvent(tell("problem", problem));
       // A request that was refused once would be refused again.
-      if (!(problem.status < 500)) this.reread(RETRY_MS);
+      if (problem.passes !== false) this.reread(RETRY_MS, waitFor(problem, 0));
     }
   }
 
-  /// Reads the agenda again within `spread`. Several calls before that make one reading.
-  reread(spread = SPREAD_MS) {
-    this.#timer ??= setTimeout(() => this.read(), spread * (0.3 + 0.7 * Math.random()));
+  /// Reads the agenda again within `spread` after `wait`. Several calls before that make one reading.
+  reread(spread = SPREAD_MS, wait = 0) {
+    this.#timer ??= setTimeout(() => this.read(), wait + spread * (0.3 + 0.7 * Math.random()));
   }
 
   /// Applies what an event said. An event is only a reason to look: the agenda is read again later, in case that it was wrong.
@@ -189,11 +189,11 @@ export class Reading extends EventTarget {
       this.dispatchEvent(tell("refreshed"));
     } catch (problem) {
       // The booking does not exist, or not any more.
-      if (problem.status < 500) return this.reread();
+      if (problem.passes === false) return this.reread();
       setTimeout(() => {
         this.#refreshing.delete(known);
         this.dispatchEvent(tell("refreshed"));
-      }, RETRY_MS);
+      }, waitFor(problem, RETRY_MS));
     }
   }
 

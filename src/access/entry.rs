@@ -70,16 +70,15 @@ pub fn decide(
 ) -> Result<Entry, NoEntry> {
     let by_rule = || rule.zip(identified.email.as_deref()).and_then(|(rule, email)| rule.lets_in(email, now));
     let waits = |credential: &&Credential| credential.subject.as_ref().is_some_and(|of| of.subject.is_none());
-    let newest = |waiting: bool| {
-        let mut of_kind = found.iter().filter(|credential| waits(credential) == waiting && credential.is_valid(now));
-        of_kind.next_back()
-    };
-    if let Some(credential) = newest(true) {
-        return Ok(Entry::Bind(credential.id));
-    }
-    if let Some(credential) = newest(false) {
-        let counts = credential.created_by != service.as_str() || by_rule().is_some();
-        return if counts { Ok(Entry::Known(credential.id)) } else { Err(NoEntry::Unknown) };
+    let by_operator = |credential: &Credential| credential.created_by != service.as_str();
+    let valid = found.iter().filter(|credential| credential.is_valid(now));
+    // The newest tie counts, by the subject or by its address; what the rule has given counts after all ties.
+    if let Some(credential) = valid.max_by_key(|credential| (by_operator(credential), credential.id)) {
+        return match credential {
+            credential if waits(&credential) => Ok(Entry::Bind(credential.id)),
+            credential if by_operator(credential) || by_rule().is_some() => Ok(Entry::Known(credential.id)),
+            _ => Err(NoEntry::Unknown),
+        };
     }
     // The rule does not let in again somebody whom an operator has put out.
     match found.last().map(|credential| credential.state(now)) {
@@ -145,7 +144,10 @@ mod tests {
         let rule = Some("obs.example");
         let email = Some("ana@obs.example");
         assert_eq!(decided(std::slice::from_ref(&bound), email, rule, NOW), Ok(Entry::Known(1)));
-        assert_eq!(decided(&[bound.clone(), waiting], email, rule, NOW), Ok(Entry::Bind(2)));
+        assert_eq!(decided(&[bound.clone(), waiting.clone()], email, rule, NOW), Ok(Entry::Bind(2)));
+        // A tie by the subject that is newer than one by its address.
+        let newer = credential(3, Some("s-1"), false);
+        assert_eq!(decided(&[waiting, newer], email, rule, NOW), Ok(Entry::Known(3)));
         assert_eq!(
             decided(&[credential(1, Some("s-1"), true), credential(3, Some("s-1"), false)], None, None, NOW),
             Ok(Entry::Known(3))

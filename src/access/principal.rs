@@ -122,6 +122,11 @@ impl Who {
 }
 
 impl Principal {
+    /// Whether it is a program that may do what a scheduler does at a coordinator.
+    pub fn is_scheduler(&self) -> bool {
+        self.roles.has(Role::Service) && self.prefixes.iter().any(|prefix| prefix == ALL_NAMES)
+    }
+
     fn may_use_all(&self) -> bool {
         self.roles.has(Role::Operator) || self.prefixes.iter().any(|prefix| prefix == ALL_NAMES)
     }

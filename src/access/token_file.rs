@@ -105,6 +105,10 @@ pub fn read(path: &Path) -> Result<TokenInFile, TokenFileError> {
 /// # Errors
 /// The system's; [`io::ErrorKind::AlreadyExists`] when something has that name. That is not touched.
 pub fn create(path: &Path) -> io::Result<()> {
+    // A full disk, or one that cannot be written, is no reason against a file that is there.
+    if std::fs::symlink_metadata(path).is_ok() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let token = Token::random().map_err(io::Error::other)?;
     // Others cannot open it: its mode is 0600.

@@ -44,6 +44,7 @@ use crate::data_dir;
 pub use crate::data_dir::DataDirError;
 use crate::http::guard::AllowedHost;
 use crate::http::identity::Identity;
+use crate::http::rates::{RateLimit, Rates};
 use crate::http::server::{self, Manner, Tenancy};
 use crate::http::tls::Tls;
 use crate::logging::{self, Logs};
@@ -73,6 +74,9 @@ pub struct Config {
     pub limits: table::Limits,
     /// Whether a client of this machine that does not say who it is has a quota too.
     pub quota_on_loopback: bool,
+    /// How many requests each client may make. Those who have the secret may make any number; and if there is no secret, and no
+    /// caller has to say who it is, only a limit that is given applies.
+    pub rate: RateLimit,
     /// Whether it has the process to itself.
     pub tenancy: Tenancy,
     /// The names by which clients may call it, beside `localhost` and the addresses of this machine.
@@ -104,6 +108,7 @@ impl Config {
             reserves: false,
             limits: table::Limits::default(),
             quota_on_loopback: false,
+            rate: RateLimit::default(),
             tenancy: Tenancy::Shared,
             allowed_hosts: Vec::new(),
             tls: None,
@@ -152,9 +157,10 @@ pub async fn serve(
         Access::Open => Identity::Open,
         Access::Token => Identity::Tokens(Arc::new(Register::start(&config.data_dir, clock.clone(), &logs.logger)?)),
     };
+    let rates = Rates::of_coordinator(config.rate, identity.identifies(), config.secret.is_some());
     let callers = Callers::new(identity, config.secret, config.reserves).map_err(StartError::Random)?;
     let sweeper = tokio::spawn(Arc::clone(&service).sweep());
-    let manner = Manner::new(config.tenancy, config.allowed_hosts.clone(), config.tls.clone());
+    let manner = Manner { rates, ..Manner::new(config.tenancy, config.allowed_hosts.clone(), config.tls.clone()) };
     announce(&logs, &listener, manner.scheme());
     let forcing = Forcing::new(Arc::clone(&service), log_path, logs.clone());
     let routes = Arc::new(routes::Routes { service: Arc::clone(&service), forcing, callers });

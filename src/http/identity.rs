@@ -12,6 +12,8 @@ use super::guard::SEC_FETCH_SITE;
 use super::head::only;
 use super::pass::Pass;
 use super::problem::Problem;
+use super::rates::Share;
+use super::router::Endpoint;
 use super::server::Request;
 use super::{body, cookie, kind, pass};
 use crate::access::ip_of;
@@ -55,37 +57,60 @@ impl Identity {
         self.register().is_some()
     }
 
-    /// Finds out who sends the request, notes it there, and checks that it is what the endpoint needs.
+    /// Finds out who sends the request, notes it there, and counts it in the rate of the principal, or else of the address.
+    ///
+    /// A principal that is known in memory counts in its own rate, so nobody else at its address can use that up. What is not known
+    /// counts at the address before the file is looked at, so guessing is not faster than the rate.
     ///
     /// # Errors
-    /// 401 or 403; 503 while nobody can be identified.
-    pub async fn admit(&self, request: &mut Request, need: Need) -> Result<(), Problem> {
-        (request.who, request.pass) = match self.identify(request, need).await {
-            Ok(identified) => identified,
-            // An endpoint for everybody is there for a client with an old token too.
-            Err(_) if need == Need::Nothing => (Who::Stranger, Pass::default()),
-            Err(problem) => return Err(problem),
-        };
-        request.who.check(need).map_err(denied)
-    }
-
-    async fn identify(&self, request: &Request, need: Need) -> Result<(Who, Pass), Problem> {
-        let Some(register) = self.register() else { return Ok((Who::Anyone, Pass::default())) };
-        let key = match bearer(&request.head.headers).map_err(not_identified)? {
-            Some(token) => {
-                Key::Token(Token::parse(token).map_err(|wrong| not_identified(Unidentified::Wrong(wrong)))?.digest())
+    /// 429.
+    pub async fn meet(&self, request: &mut Request, endpoint: Option<&Endpoint>) -> Result<(), Problem> {
+        let (need, share) =
+            endpoint.map_or((Need::Nothing, Share::Ordinary), |endpoint| (endpoint.need, endpoint.share));
+        let Some(register) = self.register() else { return request.charge_address(share) };
+        request.who = Who::Stranger;
+        let key = match self.shown(request) {
+            Ok(Some(key)) => key,
+            Ok(None) => return request.charge_address(share),
+            Err(wrong) => {
+                request.unidentified = Some(wrong);
+                return request.charge_address(share);
             }
-            None => match self.session(request)? {
-                Some(secret) => Key::Session(secret.digest()),
-                None => return Ok((Who::Stranger, Pass::default())),
-            },
         };
         let by = ip_of(request.peer);
-        let found = pass::find(register, key, by).await.map_err(|unidentified| match key {
-            Key::Token(_) => not_identified(unidentified),
-            Key::Session(_) => session_over(unidentified),
-        })?;
-        Ok((Who::Known(found.principal), Pass::new(Arc::clone(register), key, need, by)))
+        let known = |request: &mut Request, found: Found| {
+            request.who = Who::Known(found.principal);
+            request.pass = Pass::new(Arc::clone(register), key, need, by);
+        };
+        if let Ok(found) = register.find(key, Some(by)) {
+            request.charge_principal(share, &found.principal)?;
+            known(request, found);
+            return Ok(());
+        }
+        let counted = if share == Share::Free { Share::Ordinary } else { share };
+        if let Err(too_fast) = request.charge_address(counted) {
+            // What everybody gets in any case, a stranger gets.
+            return if share == Share::Free && need == Need::Nothing { Ok(()) } else { Err(too_fast) };
+        }
+        match pass::find(register, key, by).await {
+            Ok(found) => known(request, found),
+            Err(unidentified) => {
+                request.unidentified = Some(match key {
+                    Key::Token(_) => not_identified(unidentified),
+                    Key::Session(_) => session_over(unidentified),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What the caller shows of itself, if anything.
+    fn shown(&self, request: &Request) -> Result<Option<Key>, Problem> {
+        if let Some(token) = bearer(&request.head.headers).map_err(not_identified)? {
+            let token = Token::parse(token).map_err(|wrong| not_identified(Unidentified::Wrong(wrong)))?;
+            return Ok(Some(Key::Token(token.digest())));
+        }
+        Ok(self.session(request)?.map(|secret| Key::Session(secret.digest())))
     }
 
     /// The secret of the session in which a page sends the request, if the service has sessions.
@@ -93,6 +118,18 @@ impl Identity {
         let Self::Sessions(_) = self else { return Ok(None) };
         let Some(secret) = session_secret(request) else { return Ok(None) };
         secret.map(Some).ok_or_else(|| session_over(Unidentified::Unknown))
+    }
+}
+
+/// Checks that the caller, who was [met](Identity::meet), is what an endpoint needs.
+///
+/// # Errors
+/// 401 or 403; 503 while nobody can be identified.
+pub fn admit(request: &mut Request, need: Need) -> Result<(), Problem> {
+    match request.unidentified.take() {
+        // An endpoint for everybody is there for a client with an old token too.
+        Some(why) if need != Need::Nothing => Err(why),
+        _ => request.who.check(need).map_err(denied),
     }
 }
 

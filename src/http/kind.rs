@@ -106,6 +106,8 @@ kinds! {
     OWN_ANSWERS_FULL = TOO_MANY_REQUESTS, "respostas_demais", "Respostas demais";
     /// Too many bytes of answers to all clients are not read yet.
     ANSWERS_FULL = SERVICE_UNAVAILABLE, "respostas_demais", "Respostas demais";
+    /// The client has made more requests than its rate allows.
+    TOO_FAST = TOO_MANY_REQUESTS, "requisicoes_demais", "Requisições demais";
     /// All places for connections are taken.
     NO_PLACE = SERVICE_UNAVAILABLE, "conexoes_demais", "Conexões demais";
     /// The service is stopping.

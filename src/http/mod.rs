@@ -1,5 +1,5 @@
 //! HTTP on hyper, without any domain: a server and a client, a router, the fields of requests, answers and problem documents,
-//! links, embedded files, streams of events, TLS, and advice where there is no connection.
+//! links, rates, embedded files, streams of events, TLS, and advice where there is no connection.
 
 pub(crate) mod accept;
 pub(crate) mod blocking;
@@ -24,6 +24,7 @@ pub(crate) mod pass;
 mod pieces;
 pub(crate) mod presence;
 pub(crate) mod problem;
+pub mod rates;
 pub mod request_id;
 mod response;
 pub mod router;

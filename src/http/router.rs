@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use super::parameters::Parameters;
 use super::problem::Problem;
+use super::rates::Share;
 use crate::access::role::Need;
 
 /// The description of one endpoint of a service.
@@ -20,6 +21,8 @@ pub struct Endpoint {
     pub need: Need,
     /// How the endpoint handles a query.
     pub query: Query,
+    /// In which count of its client's rate a request is.
+    pub share: Share,
     /// A description of the endpoint in one line.
     pub about: &'static str,
 }
@@ -39,13 +42,20 @@ pub enum Query {
 impl Endpoint {
     /// An endpoint that has no parameters.
     pub const fn new(method: Method, path: &'static str, need: Need, about: &'static str) -> Self {
-        Self { method, path, need, query: Query::Refused, about }
+        Self { method, path, need, query: Query::Refused, share: Share::Ordinary, about }
     }
 
     /// The same endpoint with another handling of queries.
     #[must_use]
     pub const fn query(mut self, query: Query) -> Self {
         self.query = query;
+        self
+    }
+
+    /// The same endpoint, counted in another share of its client's rate.
+    #[must_use]
+    pub const fn share(mut self, share: Share) -> Self {
+        self.share = share;
         self
     }
 
@@ -85,6 +95,16 @@ pub enum Found<R> {
     },
     /// The request's method is `OPTIONS`. This is the value of `Allow`.
     Options(String),
+}
+
+impl<R> Found<R> {
+    /// The endpoint, if it is one.
+    pub fn endpoint(&self) -> Option<&'static Endpoint> {
+        match self {
+            Self::Endpoint { endpoint, .. } => Some(endpoint),
+            Self::Options(_) => None,
+        }
+    }
 }
 
 impl<R: Copy> Router<R> {

@@ -11,6 +11,7 @@ use crate::coordinator::client;
 use crate::coordinator::protocol::{RETENTION_MS_MAX, TTL_MS_DEFAULT, TTL_MS_MAX, TTL_MS_MIN};
 pub use crate::data_dir::DataDirError;
 use crate::http::guard::AllowedHost;
+use crate::http::rates::RateLimit;
 use crate::http::server::Tenancy;
 use crate::http::tls::Tls;
 use crate::http::tls::Trust;
@@ -48,6 +49,8 @@ pub struct Config {
     pub access: Access,
     /// The identity provider at which people sign in, where callers have to say who they are.
     pub open_id: Option<OpenId>,
+    /// How many requests each client may make.
+    pub rate: RateLimit,
     /// What the audit trail records, and in how many files.
     pub audit: AuditConfig,
     /// Whether another server runs in the same process.
@@ -159,6 +162,7 @@ impl Config {
             mode,
             access: Access::Open,
             open_id: None,
+            rate: RateLimit::default(),
             audit: AuditConfig::default(),
             tenancy: Tenancy::Shared,
             coordinator_secret: None,

@@ -138,6 +138,10 @@ async fn under_lease(
             warn!(log, "Coordenador indisponível: em carência, {}", grace::words(left));
             return Err(Refusal::CoordinatorInGrace { left });
         }
+        Err(LockError::TooFast(reason)) => {
+            warn!(log, "Coordenador indisponível: {}", reason);
+            return Err(Refusal::CoordinatorTooFast);
+        }
         Err(LockError::Unavailable(reason)) => {
             warn!(log, "Coordenador indisponível: {}", reason);
             return Err(Refusal::CoordinatorUnavailable);

@@ -48,6 +48,7 @@ pub use self::open_id::{Issuer, OpenId, ReturnUrl, WrongUrl};
 pub use self::problems::problem_kinds;
 pub use self::routes::endpoints;
 use crate::data_dir;
+use crate::http::rates::Rates;
 use crate::http::server::{self, Manner};
 use crate::panics;
 use crate::time::Clock;
@@ -76,7 +77,10 @@ pub async fn serve(
     }
     let address = listener.local_addr().map_or_else(|_| String::new(), |address| address.to_string());
     app.record_start(&address).await;
-    let manner = Manner::new(config.tenancy, config.allowed_hosts.clone(), config.tls.clone());
+    let manner = Manner {
+        rates: Rates::new(config.rate, app.identity.identifies()),
+        ..Manner::new(config.tenancy, config.allowed_hosts.clone(), config.tls.clone())
+    };
     info!(log, "escutando em {}://{}", manner.scheme(), address);
     let routes = Arc::new(routes::Routes(Arc::clone(&app)));
     let shutdown = async {

@@ -66,6 +66,7 @@ pub fn refused(refusal: Refusal) -> Problem {
             problem.with(grace::LEFT, millis(left)).retry_after_s(grace::seconds(left)).already_logged()
         }
         Refusal::CoordinatorUnavailable
+        | Refusal::CoordinatorTooFast
         | Refusal::LeaseExpired
         | Refusal::StaleToken
         | Refusal::NotWritten(_)
@@ -146,6 +147,7 @@ mod tests {
             Refusal::Broken(Rejection::Past(telescope(), start)),
             Refusal::Broken(Rejection::Rule(BrokenRule::Standing(3))),
             Refusal::CoordinatorUnavailable,
+            Refusal::CoordinatorTooFast,
             Refusal::CoordinatorInGrace { left: Duration::from_millis(8812) },
             Refusal::LeaseExpired,
             Refusal::StaleToken,

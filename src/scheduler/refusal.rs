@@ -112,6 +112,8 @@ pub enum Refusal {
     Broken(Rejection),
     /// The coordinator gave no answer, or could grant nothing.
     CoordinatorUnavailable,
+    /// The coordinator has a rate, and this scheduler has used it up.
+    CoordinatorTooFast,
     /// The coordinator was restarted, and grants nothing for this long.
     CoordinatorInGrace {
         /// The rest of it.
@@ -156,7 +158,9 @@ impl Refusal {
                 | Rejection::Past(..)
                 | Rejection::Rule(_) => Code::InvalidFields,
             },
-            Self::CoordinatorUnavailable | Self::CoordinatorInGrace { .. } => Code::CoordinatorUnavailable,
+            Self::CoordinatorUnavailable | Self::CoordinatorTooFast | Self::CoordinatorInGrace { .. } => {
+                Code::CoordinatorUnavailable
+            }
             Self::LeaseExpired => Code::LeaseExpired,
             Self::StaleToken => Code::StaleToken,
             Self::NotWritten(StoreError::Refused(_)) => Code::WriteRefused,
@@ -202,6 +206,10 @@ impl Refusal {
             }
             Self::CoordinatorUnavailable => {
                 return "O coordenador não respondeu ou não pôde conceder a trava, e sem a trava nada é agendado. Tente de novo em instantes."
+                    .into();
+            }
+            Self::CoordinatorTooFast => {
+                return "O coordenador recusou o pedido da trava, porque este agendador faz mais requisições do que a taxa dele permite; sem a trava nada é agendado. Tente de novo em instantes e, se continua, avise o operador do serviço."
                     .into();
             }
             Self::CoordinatorInGrace { left } => format!(

@@ -10,7 +10,9 @@ use super::open_id::RETURN_PATH;
 use super::{catalogue, handlers, links, page, sessions, sign_in, timetable, tokens, trail};
 use crate::access::ip_of;
 use crate::access::role::{Need, Permission};
+use crate::http::identity::admit;
 use crate::http::problem::Problem;
+use crate::http::rates::Share::{Free, Reserve};
 use crate::http::router::{Endpoint, Found, Query, Router, Table};
 use crate::http::server::{Handler, Request};
 use crate::http::{self, Response};
@@ -56,9 +58,12 @@ static TABLE: &Table<Route> = {
     const fn get(path: &'static str, need: Need, about: &'static str) -> Endpoint {
         Endpoint::new(Method::GET, path, need, about)
     }
+    const fn delete(path: &'static str, need: Need, about: &'static str) -> Endpoint {
+        Endpoint::new(Method::DELETE, path, need, about).share(Reserve)
+    }
     &[
         (Route::Entry, get("/", Nothing, "the links to everything else; to a browser, the page").query(Read)),
-        (Route::Page, get("/pagina/{*arquivo}", Nothing, "the page's files").query(Ignored)),
+        (Route::Page, get("/pagina/{*arquivo}", Nothing, "the page's files").query(Ignored).share(Free)),
         (Route::Time, get("/time", Nothing, "the official time").query(Ignored)),
         (Route::Telescopes, get("/telescopios", May(ReadAgenda), "all telescopes")),
         (Route::Telescope, get("/telescopios/{id}", May(ReadAgenda), "one telescope")),
@@ -81,22 +86,22 @@ static TABLE: &Table<Route> = {
         (Route::Book, Endpoint::new(Method::POST, "/agendamentos", May(ChangeAgenda), "books")),
         (Route::Bookings, get("/agendamentos", May(ReadAgenda), "bookings, by pages").query(Read)),
         (Route::Booking, get("/agendamentos/{id}", May(ReadAgenda), "one booking")),
-        (Route::Cancel, Endpoint::new(Method::DELETE, "/agendamentos/{id}", May(ChangeAgenda), "cancels a booking")),
+        (Route::Cancel, delete("/agendamentos/{id}", May(ChangeAgenda), "cancels a booking")),
         (Route::Audit, get("/auditoria", May(ReadTrail), "the audit trail's records, by pages").query(Read)),
         (Route::AuditHead, get("/auditoria/cabeca", May(ReadTrail), "the audit trail's newest record")),
         (Route::Listen, get("/eventos", May(ReadAgenda), "the agenda's events, as a stream").query(Read)),
         (Route::Session, get(links::SESSION_PATH, Nothing, "who the caller is")),
         (Route::SignIn, Endpoint::new(Method::POST, links::SESSION_PATH, Nothing, "signs a page in")),
-        (Route::SignOut, Endpoint::new(Method::DELETE, links::SESSION_PATH, Nothing, "signs a page out")),
+        (Route::SignOut, delete(links::SESSION_PATH, Nothing, "signs a page out")),
         (Route::ToProvider, get(links::SIGN_IN_PATH, Nothing, "to the identity provider").query(Ignored)),
         (Route::FromProvider, get(RETURN_PATH, Nothing, "back from the identity provider").query(Read)),
         (Route::Tokens, get(links::TOKENS_PATH, May(ManageAccess), "the tokens, without their secrets")),
         (Route::Create, Endpoint::new(Method::POST, links::TOKENS_PATH, May(ManageAccess), "makes a token")),
         (Route::Token, get("/tokens/{id}", May(ManageAccess), "one token, without its secret")),
-        (Route::Revoke, Endpoint::new(Method::DELETE, "/tokens/{id}", May(ManageAccess), "revokes a token")),
-        (Route::Health, get("/saude", Nothing, "whether the process answers").query(Ignored)),
-        (Route::Ready, get("/pronto", Nothing, "whether bookings are possible now").query(Ignored)),
-        (Route::Metrics, get("/metrics", May(Observe), "counters and gauges").query(Ignored)),
+        (Route::Revoke, delete("/tokens/{id}", May(ManageAccess), "revokes a token")),
+        (Route::Health, get("/saude", Nothing, "whether the process answers").query(Ignored).share(Free)),
+        (Route::Ready, get("/pronto", Nothing, "whether bookings are possible now").query(Ignored).share(Free)),
+        (Route::Metrics, get("/metrics", May(Observe), "counters and gauges").query(Ignored).share(Free)),
     ]
 };
 
@@ -120,12 +125,15 @@ impl Routes {
     async fn route(&self, request: &mut Request) -> Result<Response, Problem> {
         let app = &self.0;
         let path = request.head.uri.path().to_owned();
-        let (route, endpoint, id) = match ROUTER.find(&request.head.method, &path)? {
+        let found = ROUTER.find(&request.head.method, &path);
+        // Before anything is logged or looked for: what is refused for its number costs little.
+        app.identity.meet(request, found.as_ref().ok().and_then(Found::endpoint)).await?;
+        let (route, endpoint, id) = match found? {
             Found::Options(allow) => return Ok(http::options(&allow)),
             Found::Endpoint { route, endpoint, parameter } => (route, endpoint, parameter),
         };
         announce(request, route, &path);
-        app.identity.admit(request, endpoint.need).await?;
+        admit(request, endpoint.need)?;
         endpoint.check_query(request.head.uri.query())?;
         match route {
             Route::Entry => handlers::entry(app, request),

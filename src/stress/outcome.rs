@@ -60,6 +60,8 @@ pub enum Reason {
     Grace(Duration),
     /// The scheduler does not reach its coordinator, and says so in these words.
     NoCoordinator(String),
+    /// The server takes no more requests from one client in this time, and says so in these words.
+    TooFast(String),
     /// The server's own words.
     Said(String),
 }
@@ -69,7 +71,7 @@ impl Reason {
     pub fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Grace(left) => advice::in_english(*left).into(),
-            Self::NoCoordinator(words) | Self::Said(words) => words.into(),
+            Self::NoCoordinator(words) | Self::TooFast(words) | Self::Said(words) => words.into(),
         }
     }
 
@@ -81,6 +83,10 @@ impl Reason {
                 "the scheduler says: \"%{words}\"; see the scheduler's log; its option --coordinator names the coordinator's address",
                 words = words
             ),
+            Self::TooFast(words) => t!(
+                "the scheduler says: \"%{words}\"; a load test needs a scheduler with a higher --rate, or with --rate 0",
+                words = words
+            ),
             Self::Said(words) => t!("the scheduler says: \"%{words}\"", words = words),
         }
     }
@@ -89,7 +95,7 @@ impl Reason {
     pub fn grace_left_ms(&self) -> Option<u64> {
         match self {
             Self::Grace(left) => Some(millis(*left)),
-            Self::NoCoordinator(_) | Self::Said(_) => None,
+            Self::NoCoordinator(_) | Self::TooFast(_) | Self::Said(_) => None,
         }
     }
 }

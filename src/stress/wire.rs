@@ -20,6 +20,10 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most bytes of an answer; a full page of bookings is far below it.
 pub const ANSWER_MAX: usize = 16 * 1024 * 1024;
 
+/// How often a document is asked for if the server takes no more requests in this time, and the pause between.
+const TRIES: usize = 10;
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
 /// Says that there is no connection to `url`, and what to do.
 pub fn cannot_reach(url: &Url, error: io::Error) -> anyhow::Error {
     let cause = Cause::of(&error);
@@ -53,7 +57,16 @@ impl Browser {
     /// # Errors
     /// When there is no answer, it is not a success, or it is not the document expected.
     pub async fn get<T: DeserializeOwned>(&mut self, url: &Url) -> anyhow::Result<T> {
-        let (status, body) = self.look(url).await?;
+        let mut tries = TRIES;
+        let (status, body) = loop {
+            let (status, body) = self.look(url).await?;
+            tries -= 1;
+            if status != StatusCode::TOO_MANY_REQUESTS || tries == 0 {
+                break (status, body);
+            }
+            // A server with a rate gives at least one request a second back. The rivals of a run may have used it up.
+            tokio::time::sleep(TRY_AGAIN).await;
+        };
         if let Some(reason) = refused(status, &body) {
             bail!("{}", t!("%{url} answered %{status}: %{said}", url = url, status = status.as_u16(), said = reason));
         }

@@ -25,6 +25,7 @@ use super::stats::Fate;
 use super::target::{Slots, Target, wire_instant};
 use super::wire::{ANSWER_MAX, REQUEST_TIMEOUT};
 use crate::http::client::{Connection, Security, Url};
+use crate::http::kind;
 use crate::language::{chain, io_message};
 use crate::text::is_unsafe;
 
@@ -85,11 +86,14 @@ impl Answer {
         if let Some(left_ms) = self.carencia_resta_ms {
             return Some(Reason::Grace(Duration::from_millis(left_ms)));
         }
-        let is_without_coordinator = self.codigo.as_deref() == Some(NO_COORDINATOR);
         let field = self.erros.first().map(|wrong| format!("{}: {}", wrong.campo, wrong.mensagem));
         let reason = field.or_else(|| self.detail.clone())?;
         let reason = printable(&reason, REASON_MAX_CHARS);
-        Some(if is_without_coordinator { Reason::NoCoordinator(reason) } else { Reason::Said(reason) })
+        Some(match self.codigo.as_deref() {
+            Some(NO_COORDINATOR) => Reason::NoCoordinator(reason),
+            Some(code) if code == kind::TOO_FAST.code() => Reason::TooFast(reason),
+            _ => Reason::Said(reason),
+        })
     }
 }
 

@@ -58,6 +58,7 @@ mod presence;
 mod private_files;
 mod queues;
 mod quotas;
+mod rates;
 mod request_ids;
 mod rules;
 mod scale;

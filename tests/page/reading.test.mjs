@@ -38,11 +38,11 @@ class Page {
   }
 
   /// Answers the oldest request for `href` with JSON.
-  async let(href, json, status = 200) {
+  async let(href, json, status = 200, headers = {}) {
     const index = this.#waiting.findIndex((one) => one.href.startsWith(href));
     assert.ok(index >= 0, `${href} was not asked for: ${this.asked}`);
     const [{ resolve }] = this.#waiting.splice(index, 1);
-    resolve(new Response(JSON.stringify(json), { status }));
+    resolve(new Response(JSON.stringify(json), { status, headers }));
     await new Promise(setImmediate);
   }
 
@@ -82,6 +82,30 @@ test("a late refusal of an earlier question is no problem", async () => {
   await page.let("agenda?telescopio=Hubble-Acad", answer([]));
   await page.let("agenda?telescopio=Webb-Acad", {}, 500);
   assert.ok(!page.told.includes("problem"));
+});
+
+test("a server that takes no more requests for a while is asked again, and not before it says", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    const page = new Page();
+    await page.open();
+    page.reading.read();
+    await page.let("agenda", { codigo: "requisicoes_demais" }, 429, { "Retry-After": "60" });
+    assert.deepEqual([page.told.at(-1), page.asked.length], ["problem", 1]);
+    mock.timers.tick(60000);
+    assert.equal(page.asked.length, 1);
+    mock.timers.tick(5000);
+    assert.equal(page.asked.length, 2);
+    await page.let("agenda", answer([]));
+    assert.equal(page.told.at(-1), "agenda");
+    // What is wrong stays wrong.
+    page.reading.read();
+    await page.let("agenda", { codigo: "parametros_invalidos" }, 422);
+    mock.timers.tick(60000);
+    assert.equal(page.asked.length, 3);
+  } finally {
+    mock.timers.reset();
+  }
 });
 
 test("an event that comes while the agenda is read is not undone by the answer", async () => {

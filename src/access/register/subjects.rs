@@ -58,12 +58,16 @@ impl RegisterFile {
         let explain = |error: rusqlite::Error| RegisterError::of(&path, &error);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(explain)?;
         let found = of_identified(&transaction, identified).map_err(explain)?;
-        let id = match decide(&found, identified, (rule, by), now) {
+        let decided = decide(&found, identified, (rule, by), now);
+        if let Ok(Entry::Known(id) | Entry::Bind(id)) = decided {
+            // An older tie that still waits for the address must not be the next person's who has it.
+            let others: Vec<_> = found.into_iter().filter(|other| other.id != id).collect();
+            revoke_all(&transaction, &others, now).map_err(explain)?;
+        }
+        let id = match decided {
             Err(no_entry) => return Ok(Err(no_entry)),
             Ok(Entry::Known(id)) => id,
             Ok(Entry::Bind(id)) => {
-                let others: Vec<_> = found.into_iter().filter(|other| other.id != id).collect();
-                revoke_all(&transaction, &others, now).map_err(explain)?;
                 let sql = "UPDATE credencial SET sujeito = ?2 WHERE id = ?1";
                 transaction.execute(sql, params![id, identified.subject]).map_err(explain)?;
                 id
@@ -93,7 +97,7 @@ impl Register {
     /// # Errors
     /// As there. The call blocks.
     pub fn tie(&self, subject: &Subject, new: &NewCredential, by: &Author) -> Result<Credential, RegisterError> {
-        let mut file = RegisterFile::open(&self.data_dir)?;
+        let mut file = RegisterFile::open_again(&self.data_dir)?;
         let id = file.tie(subject, new, by, self.clock.now())?;
         self.shared.learn(&file)?;
         let credential = file.one(id)?;
@@ -111,7 +115,7 @@ impl Register {
         rule: Option<&EmailRule>,
         by: &Author,
     ) -> Result<Result<Credential, NoEntry>, RegisterError> {
-        let mut file = RegisterFile::open(&self.data_dir)?;
+        let mut file = RegisterFile::open_again(&self.data_dir)?;
         let entered = file.sign_in(identified, rule, by, self.clock.now())?;
         self.shared.learn(&file)?;
         Ok(entered)

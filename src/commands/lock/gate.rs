@@ -115,7 +115,9 @@ impl Gate {
             }
             (409, Some("ocupado")) => answer.parsed().map(Asked::Busy),
             // It was granted, and ended before the answer left.
-            (409, Some("trava_perdida")) | (503, Some(_)) => Ok(Asked::Later(answer.refusal())),
+            (409, Some("trava_perdida")) | (503, Some(_)) | (429, Some("requisicoes_demais")) => {
+                Ok(Asked::Later(answer.refusal()))
+            }
             _ => Err(answer.refusal()),
         }
     }

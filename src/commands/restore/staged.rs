@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 
 /// The copy of the database, and the files that SQLite makes beside it.
 const COPY: &str = "sctec.db-restaurando";
-const BESIDE: [&str; 2] = ["sctec.db-restaurando-wal", "sctec.db-restaurando-shm"];
+const BESIDE: [&str; 3] = ["sctec.db-restaurando-wal", "sctec.db-restaurando-shm", "sctec.db-restaurando-journal"];
 /// Its trail.
 const TRAIL: &str = "audit.restaurando";
 

@@ -26,7 +26,7 @@ const KEPT: &str = "antes-da-restauracao-";
 /// The mark of a clean stop: it belongs to the database's file.
 const MARK: &str = "sctec.db-limpo";
 /// The files of SQLite beside a database that is open, or whose service was killed.
-const LOGS: [&str; 2] = ["sctec.db-wal", "sctec.db-shm"];
+const LOGS: [&str; 3] = ["sctec.db-wal", "sctec.db-shm", "sctec.db-journal"];
 
 /// The agenda's files in a data folder.
 pub struct Standing {

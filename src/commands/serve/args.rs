@@ -17,6 +17,7 @@ use crate::commands::values::whole_number;
 use crate::coordinator::protocol::TOKENS_ABOVE_MAX;
 use crate::coordinator::table::{Limits, TABLE_MIB_DEFAULT};
 use crate::http::guard::AllowedHost;
+use crate::http::rates::RateLimit;
 use crate::http::tls::Tls;
 use crate::logging::ROTATE_MB_DEFAULT;
 
@@ -54,6 +55,14 @@ pub struct CallerArgs {
     /// locks
     #[arg(long, env = "SCTEC_OPEN", value_parser = BoolishValueParser::new())]
     pub open: bool,
+    /// Requests a second that one client may make; 0 is no limit. A client is who the token says, or else a network address (IPv6: a
+    /// network, /64). Schedulers with the coordinator's secret have no limit [default: 200; with --access open, clients on
+    /// this machine, and all clients of a coordinator without a secret, have no limit unless one is given]
+    #[arg(long, env = "SCTEC_RATE", value_name = "N", value_parser = whole_number::<u32>(0..=1_000_000))]
+    pub rate: Option<u32>,
+    /// Requests that one client may make at once, after a pause [default: ten times --rate]
+    #[arg(long, env = "SCTEC_BURST", value_name = "N", value_parser = whole_number::<u32>(1..=10_000_000))]
+    pub burst: Option<u32>,
 }
 
 impl CallerArgs {
@@ -63,6 +72,11 @@ impl CallerArgs {
             AccessArg::Open => Access::Open,
             AccessArg::Token => Access::Token,
         }
+    }
+
+    /// How many requests each client may make.
+    pub fn rate(&self) -> RateLimit {
+        RateLimit { per_second: self.rate, burst: self.burst }
     }
 
     /// The hosts that are allowed. An empty one is none: a composition may pass on a variable that is not set.
@@ -202,8 +216,8 @@ pub struct TrailArgs {
     /// Record refused bookings too: the scientist, the slot and the reason
     ///
     /// Each refusal takes about 700 bytes in the database and about 700 bytes in the trail's file. Every client of the service
-    /// can fill the disk with refusals, and while the trail cannot be written, all bookings are refused. Put a rate limit in
-    /// front of the service.
+    /// can fill the disk with refusals, and while the trail cannot be written, all bookings are refused. --rate limits how fast one
+    /// client can do so.
     #[arg(long, env = "SCTEC_AUDIT_REFUSALS", value_parser = BoolishValueParser::new())]
     pub audit_refusals: bool,
 }

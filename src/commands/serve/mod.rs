@@ -161,6 +161,7 @@ fn scheduler_config(
         audit: AuditConfig { refusals: trail.audit_refusals, rotate_mb: trail.audit_rotate_mb },
         tenancy,
         access: callers.access(),
+        rate: callers.rate(),
         allowed_hosts: callers.hosts(),
         ..default
     };
@@ -181,6 +182,7 @@ fn coordinator_config(
         quota_on_loopback: bounds.on_loopback(),
         tenancy,
         access: callers.access(),
+        rate: callers.rate(),
         allowed_hosts: callers.hosts(),
         logging: logging_config(server),
         ..coordinator::Config::new(&server.data_dir)

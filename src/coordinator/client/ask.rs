@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::transport::EXCHANGE_TIMEOUT;
+use super::transport::{EXCHANGE_TIMEOUT, NotServed};
 use crate::batch;
 use crate::coordinator::protocol::Operation;
 use crate::coordinator::protocol::answers::Answer;
@@ -15,8 +15,8 @@ use crate::http::request_id::RequestId;
 /// The end of the queue of unlocks into which a lease goes that no caller takes.
 pub type Unlocks = Arc<batch::Sender<Ask>>;
 
-/// The answer, or in words, for the log, why there is none.
-pub type Reply = Result<Answered, String>;
+/// The answer, or why there is none.
+pub type Reply = Result<Answered, NotServed>;
 
 /// One operation, and the caller of its answer.
 pub struct Ask {

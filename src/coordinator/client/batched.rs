@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::ask::{Answered, Ask, Reply, Unlocks};
 use super::exchange::exchange;
-use super::transport::{EXCHANGE_TIMEOUT, Transport};
+use super::transport::{EXCHANGE_TIMEOUT, NotServed, Transport};
 use crate::batch;
 use crate::coordinator::protocol::Operation;
 use crate::coordinator::protocol::batch::BatchWriter;
@@ -17,7 +17,7 @@ use crate::http::request_id::RequestId;
 /// Has `operation` sent with the next batch, and waits for its answer, [`EXCHANGE_TIMEOUT`] at the most.
 pub async fn ask(asks: &batch::Sender<Ask>, req: &RequestId, operation: Operation) -> Reply {
     let (reply, mut answer) = oneshot::channel();
-    let gone = || "a tarefa do coordenador terminou".to_owned();
+    let gone = || NotServed::from("a tarefa do coordenador terminou".to_owned());
     let until = Instant::now() + EXCHANGE_TIMEOUT;
     asks.send(Ask { req: req.clone(), operation, until, reply: Some(reply) }).map_err(|_| gone())?;
     if let Ok(answered) = tokio::time::timeout_at(until.into(), &mut answer).await {
@@ -25,7 +25,7 @@ pub async fn ask(asks: &batch::Sender<Ask>, req: &RequestId, operation: Operatio
     }
     // The channel is closed first, and then read once more: an answer that comes after this finds it closed.
     answer.close();
-    let late = || Err(format!("o coordenador não respondeu em {} ms", EXCHANGE_TIMEOUT.as_millis()));
+    let late = || Err(format!("o coordenador não respondeu em {} ms", EXCHANGE_TIMEOUT.as_millis()).into());
     answer.try_recv().unwrap_or_else(|_| late())
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::transport::{Transport, not_served, read_whole};
+use super::transport::{NotServed, Transport, not_served, read_whole};
 use crate::coordinator::protocol::Operation;
 use crate::coordinator::protocol::answers::{self, Answer};
 
@@ -16,19 +16,19 @@ pub const TRIES: usize = 2;
 /// `operations`, which are those of `body`.
 ///
 /// # Errors
-/// In words, when no address answers.
+/// When no address answers.
 pub async fn exchange(
     transport: &Transport,
     body: &Bytes,
     operations: &[&Operation],
     time: Duration,
-) -> Result<Vec<Answer>, String> {
+) -> Result<Vec<Answer>, NotServed> {
     let once = async |uri| {
         let (status, bytes) = read_whole(transport.post(uri, body).await?).await?;
         if !status.is_success() {
             return Err(not_served(uri, status));
         }
-        answers::read(&bytes, operations).map_err(|why| format!("{uri} respondeu {why}"))
+        answers::read(&bytes, operations).map_err(|why| format!("{uri} respondeu {why}").into())
     };
     transport.first_that(time, |address| tried(|| once(&address.batch))).await
 }
@@ -37,7 +37,7 @@ pub async fn exchange(
 ///
 /// # Errors
 /// The last try's.
-pub async fn tried<T, F: Future<Output = Result<T, String>>>(once: impl Fn() -> F) -> Result<T, String> {
+pub async fn tried<T, E, F: Future<Output = Result<T, E>>>(once: impl Fn() -> F) -> Result<T, E> {
     let mut result = once().await;
     for _ in 1..TRIES {
         if result.is_ok() {

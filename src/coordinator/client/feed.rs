@@ -84,6 +84,8 @@ impl Feed {
             let said = || format!("{} respondeu {status}: {}", address.events, String::from_utf8_lossy(&answer));
             match status {
                 StatusCode::OK => Ok(Ok(())),
+                // It may take them later.
+                StatusCode::TOO_MANY_REQUESTS => Err(not_served(&address.events, status).reason),
                 status if status.is_client_error() => Ok(Err(NotPublished::Refused(said()))),
                 _ => Err(said()),
             }
@@ -103,7 +105,7 @@ impl Feed {
             }
             let answer = self.transport.get(request).await?;
             let status = answer.status();
-            if status == StatusCode::OK { Ok(answer) } else { Err(not_served(&address.events, status)) }
+            if status == StatusCode::OK { Ok(answer) } else { Err(not_served(&address.events, status).reason) }
         });
         Ok(Listening { body: answer.await?.into_body(), rest: BytesMut::new() })
     }

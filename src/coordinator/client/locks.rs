@@ -26,7 +26,7 @@ use super::ask::{Ask, Unlocks};
 use super::batched::{self, ask};
 use super::feed::Feed;
 use super::ready::NotReady;
-use super::transport::{AddressError, CONNECT_TIMEOUT, Expected, Transport, read_whole};
+use super::transport::{AddressError, CONNECT_TIMEOUT, Expected, NotServed, Transport, read_whole};
 use super::waiting::{PLACES, Waiting};
 use crate::batch;
 use crate::coordinator::protocol::answers::Answer;
@@ -88,8 +88,16 @@ pub enum LockError {
         /// The rest of it.
         left: Duration,
     },
+    /// The coordinator has a rate, and this scheduler has used it up. In words, for the log.
+    TooFast(String),
     /// The coordinator does not answer, or can grant nothing now. In words, for the log.
     Unavailable(String),
+}
+
+impl From<NotServed> for LockError {
+    fn from(NotServed { reason, too_fast }: NotServed) -> Self {
+        if too_fast { Self::TooFast(reason) } else { Self::Unavailable(reason) }
+    }
 }
 
 /// Why a client cannot be started. Shown by the command line, hence in English.
@@ -177,7 +185,7 @@ impl Client {
         } else {
             ask(&self.locks, request_id, Operation::Lock(acquire)).await
         };
-        let (answer, sent_at) = answered.map_err(LockError::Unavailable)?.take();
+        let (answer, sent_at) = answered.map_err(LockError::from)?.take();
         match answer {
             Answer::Lease(lease) => {
                 let deadline = lease.deadline(sent_at, Instant::now(), ttl);
@@ -227,7 +235,7 @@ impl Client {
     /// In words, when the coordinator does not confirm it: the lease then expires by itself.
     pub async fn unlock(&self, request_id: &RequestId, lease: &Lease, retention: Duration) -> Result<Unlocked, String> {
         let operation = Operation::Unlock(Release::ById { lease: lease.id, retention });
-        let (answer, _) = ask(&self.unlocks, request_id, operation).await?.take();
+        let (answer, _) = ask(&self.unlocks, request_id, operation).await.map_err(|not| not.reason)?.take();
         match answer {
             Answer::Released(ReleasedReply { liberado: true, .. }) => Ok(Unlocked::Freed),
             Answer::Released(ReleasedReply { motivo, .. }) => Ok(Unlocked::WasGone(motivo.unwrap_or_default().into())),
@@ -266,7 +274,7 @@ impl Client {
         };
         match self.lock(probe).await {
             Ok(lease) => Ok(self.unlock(&request_id, &lease, Duration::ZERO).await.map(drop)?),
-            Err(LockError::Unavailable(reason)) => Err(reason.into()),
+            Err(LockError::TooFast(reason) | LockError::Unavailable(reason)) => Err(reason.into()),
             Err(LockError::Grace { left }) => Err(NotReady::in_grace(left)),
             // The lock of the probe before this one, which is not given back yet.
             Err(LockError::Busy { .. }) => Ok(()),

@@ -19,6 +19,10 @@ const DATABASE_PART: &str = "banco";
 pub const NOT_A_SCHEDULER: &str =
     "não reconhece este agendador: dê aos dois o mesmo segredo (--coordinator-token-file)";
 
+/// Why a coordinator with a rate refuses the requests of a scheduler that it does not know.
+pub const TOO_FAST: &str = "recusa este agendador, que faz mais requisições do que a taxa do coordenador (--rate) permite: dê aos dois o mesmo \
+     segredo (--coordinator-token-file), e ele não terá limite";
+
 /// The coordinator can give no lock now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotReady {

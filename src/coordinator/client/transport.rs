@@ -20,7 +20,7 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 
 use super::challenge::AskForSecret;
-use super::ready::NOT_A_SCHEDULER;
+use super::ready::{NOT_A_SCHEDULER, TOO_FAST};
 use crate::access::secret::Secret;
 use crate::coordinator::protocol::path;
 use crate::http::client::{NotProven, Pool, whole_body};
@@ -182,12 +182,29 @@ fn reason(error: &(dyn Error + 'static)) -> String {
     in_words(error)
 }
 
-/// In words, what an answer says that is not a success.
-pub fn not_served(uri: &Uri, status: StatusCode) -> String {
-    match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => format!("{uri} {NOT_A_SCHEDULER}"),
-        _ => format!("{uri} respondeu {status}"),
+/// Why there is no answer, or what an answer says that is not a success.
+#[derive(Clone, Debug)]
+pub struct NotServed {
+    /// In words, for the log.
+    pub reason: String,
+    /// Whether the coordinator has a rate, and this scheduler made more requests than that.
+    pub too_fast: bool,
+}
+
+impl From<String> for NotServed {
+    fn from(reason: String) -> Self {
+        Self { reason, too_fast: false }
     }
+}
+
+/// What an answer says that is not a success.
+pub fn not_served(uri: &Uri, status: StatusCode) -> NotServed {
+    let reason = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => format!("{uri} {NOT_A_SCHEDULER}"),
+        StatusCode::TOO_MANY_REQUESTS => format!("{uri} {TOO_FAST}"),
+        _ => format!("{uri} respondeu {status}"),
+    };
+    NotServed { reason, too_fast: status == StatusCode::TOO_MANY_REQUESTS }
 }
 
 /// The status of an answer and its whole body.

@@ -23,7 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::ask::{Answered, Reply, Unlocks};
 use super::exchange::{self, TRIES};
-use super::transport::{EXCHANGE_TIMEOUT, Transport, not_served, read_whole};
+use super::transport::{EXCHANGE_TIMEOUT, NotServed, Transport, not_served, read_whole};
 use crate::coordinator::protocol::Operation;
 use crate::coordinator::protocol::batch::BatchWriter;
 use crate::coordinator::table::Acquire;
@@ -75,7 +75,7 @@ impl Place {
     pub async fn ask(self, req: &RequestId, acquire: Acquire) -> Reply {
         let (reply, answer) = oneshot::channel();
         tokio::spawn(self.run(req.clone(), acquire, reply));
-        answer.await.unwrap_or_else(|_| Err("a tarefa do coordenador terminou".to_owned()))
+        answer.await.unwrap_or_else(|_| Err("a tarefa do coordenador terminou".to_owned().into()))
     }
 
     /// The task: it ends with the answer, or when the caller has gone.
@@ -104,17 +104,17 @@ impl Place {
                         let answer = exchange::read_one(&body, &operation)?;
                         return Ok(Answered::new(answer, sent_at, req.clone(), Some(Arc::clone(&self.unlocks))));
                     }
-                    Err(reason) if tries == 0 => return Err(reason),
+                    Err(reason) if tries == 0 => return Err(reason.into()),
                     Err(_) => {}
                 }
             }
         };
         let late = || format!("o coordenador não respondeu em {} ms", limit.as_millis());
-        tokio::time::timeout(limit, tries).await.unwrap_or_else(|_| Err(late()))
+        tokio::time::timeout(limit, tries).await.unwrap_or_else(|_| Err(late().into()))
     }
 
     /// Sends the operation, and reads the head of its answer.
-    async fn head(&self, req: &RequestId, operation: &Operation) -> Result<Response<Incoming>, String> {
+    async fn head(&self, req: &RequestId, operation: &Operation) -> Result<Response<Incoming>, NotServed> {
         let transport = &self.transport;
         let mut batch = BatchWriter::default();
         batch.add(req, operation);

@@ -85,12 +85,13 @@ impl Drop for Batch {
 /// Decides each operation on its own, in order.
 pub async fn answer(
     service: &Arc<Service>,
-    request: &Request,
+    request: &mut Request,
     bytes: &[u8],
     rights: &Rights,
     unknown: &mut Unknown,
 ) -> Result<Response, Problem> {
     let entries = protocol::batch::entries(bytes, unknown)?;
+    request.meter.charge_more(entries.len().saturating_sub(1));
     let mut batch = Batch {
         service: Arc::clone(service),
         presence: request.hosting.presence(),

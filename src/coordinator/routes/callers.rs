@@ -15,10 +15,11 @@ use crate::audit::record::SERVICE as SCHEDULER;
 use crate::coordinator::kinds;
 use crate::coordinator::protocol::challenge::{self, NONCE, hex};
 use crate::coordinator::protocol::path;
-use crate::http::identity::{Identity, bearer, denied};
+use crate::http::identity::{Identity, admit, bearer};
 use crate::http::links::{Link, Links};
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
+use crate::http::router::Endpoint;
 use crate::http::server::Request;
 use crate::http::wrong::FieldCode;
 use crate::http::{self, Response};
@@ -59,25 +60,32 @@ impl Callers {
         Ok(Self { identity, prover, reserves })
     }
 
-    /// Finds out who sends a request, notes it there and in its log lines, and checks that it is what the endpoint needs.
+    /// Finds out who sends a request, notes it there, and counts it in the rate of its client. Who has the secret has no rate:
+    /// everybody's bookings go through a scheduler.
+    ///
+    /// # Errors
+    /// 429.
+    pub async fn meet(&self, request: &mut Request, endpoint: Option<&Endpoint>) -> Result<(), Problem> {
+        let Some(scheduler) = self.scheduler(request) else { return self.identity.meet(request, endpoint).await };
+        // Where nothing is kept for schedulers, nobody is asked who they are.
+        request.who = if self.reserves { Who::Known(scheduler) } else { Who::Anyone };
+        Ok(())
+    }
+
+    /// Checks that the caller, who was [met](Self::meet), is what the endpoint needs, and notes it in the request's log lines.
     ///
     /// # Errors
     /// 401 or 403; 503 while nobody can be identified.
-    pub async fn admit(&self, request: &mut Request, need: Need) -> Result<Rights, Problem> {
-        if let Some(scheduler) = self.scheduler(request) {
-            request.who = Who::Known(scheduler);
-            request.who.check(need).map_err(denied)?;
-        } else {
-            self.identity.admit(request, need).await?;
-        }
+    pub fn admit(&self, request: &mut Request, need: Need) -> Result<Rights, Problem> {
+        admit(request, need)?;
         let rights = Rights::new(request.who.clone(), self.reserves);
         request.log = rights.named_in(&request.log);
         Ok(rights)
     }
 
-    /// The scheduler, if the request presents the secret. Where nothing is kept for schedulers, nobody is asked who they are.
+    /// The scheduler, if the request presents the secret.
     fn scheduler(&self, request: &Request) -> Option<Arc<Principal>> {
-        let Prover { secret, scheduler, .. } = self.prover.as_ref().filter(|_| self.reserves)?;
+        let Prover { secret, scheduler, .. } = self.prover.as_ref()?;
         let presented = bearer(&request.head.headers).ok().flatten()?;
         secret.is(presented).then(|| Arc::clone(scheduler))
     }

@@ -17,8 +17,15 @@ use crate::http::wrong::FieldCode;
 use crate::http::{self, Response, sse};
 
 /// `POST /eventos`: all events or none.
-pub fn publish(service: &Service, bytes: &[u8], rights: &Rights, unknown: &mut Unknown) -> Result<Response, Problem> {
+pub fn publish(
+    service: &Service,
+    request: &mut Request,
+    bytes: &[u8],
+    rights: &Rights,
+    unknown: &mut Unknown,
+) -> Result<Response, Problem> {
     let Publication { channel: name, events } = Publication::read(bytes, unknown)?;
+    request.meter.charge_more(events.len().saturating_sub(1));
     rights.check_channel(&name)?;
     let events = events.into_iter().map(|PublishedEvent { name, data }| Event::Published { name, data });
     let (last, listeners) = service.hub().publish(&name, events).map_err(|_| too_many_channels())?;

@@ -25,6 +25,7 @@ use super::service::Service;
 use crate::access::role::{Need, Permission};
 use crate::http::identity::read_json;
 use crate::http::problem::Problem;
+use crate::http::rates::Share::{Free, Reserve};
 use crate::http::router::{Endpoint, Found, Query, Router, Table};
 use crate::http::server::{Handler, Request};
 use crate::http::unknown::{Handling, Unknown};
@@ -62,8 +63,8 @@ static TABLE: &Table<Route> = {
     &[
         (Route::Entry, get(path::ENTRY, Nothing, "the links to everything else")),
         (Route::Lock, post(path::LOCK, "asks for a lease on one or several resources, and waits for it if told to")),
-        (Route::Renew, post(path::RENEW, "prolongs a lease")),
-        (Route::Unlock, post(path::UNLOCK, "gives a lease back")),
+        (Route::Renew, post(path::RENEW, "prolongs a lease").share(Reserve)),
+        (Route::Unlock, post(path::UNLOCK, "gives a lease back").share(Reserve)),
         (Route::Batch, post(path::BATCH, "several of these in one exchange, each decided on its own")),
         (
             Route::List,
@@ -72,17 +73,20 @@ static TABLE: &Table<Route> = {
         (Route::Show, get(path::LOCK_OF, May(Observe), "the holder and the waiters of one resource")),
         (
             Route::Force,
-            Endpoint::new(Method::DELETE, path::LOCK_OF, May(TakeLocks), "takes a lease away, for the operator"),
+            Endpoint::new(Method::DELETE, path::LOCK_OF, May(TakeLocks), "takes a lease away, for the operator")
+                .share(Reserve),
         ),
         (Route::Publish, post(path::EVENTS, "publishes events to a channel")),
         (Route::Listen, get(path::EVENTS, May(Observe), "a channel's events, as a stream").query(Read)),
-        (Route::Health, get(path::HEALTH, Nothing, "whether the process answers").query(Ignored)),
-        (Route::Ready, get(path::READY, Nothing, "whether locks can be granted now").query(Ignored)),
+        (Route::Health, get(path::HEALTH, Nothing, "whether the process answers").query(Ignored).share(Free)),
+        (Route::Ready, get(path::READY, Nothing, "whether locks can be granted now").query(Ignored).share(Free)),
         (
             Route::Challenge,
-            get(path::CHALLENGE, Nothing, "proves that the coordinator has the schedulers' secret").query(Read),
+            get(path::CHALLENGE, Nothing, "proves that the coordinator has the schedulers' secret")
+                .query(Read)
+                .share(Free),
         ),
-        (Route::Metrics, get(path::METRICS, May(Observe), "counters and gauges").query(Ignored)),
+        (Route::Metrics, get(path::METRICS, May(Observe), "counters and gauges").query(Ignored).share(Free)),
     ]
 };
 
@@ -128,12 +132,13 @@ impl Routes {
     async fn answer(&self, request: &mut Request, unknown: &mut Unknown) -> Result<Response, Problem> {
         let service = &self.service;
         let found = ROUTER.find(&request.head.method, request.head.uri.path());
+        self.callers.meet(request, found.as_ref().ok().and_then(Found::endpoint)).await?;
         let found = found.map_err(|problem| problem.with_links_if_none(status::to_entry));
         let (route, endpoint, name) = match found? {
             Found::Options(allow) => return Ok(http::options(&allow)),
             Found::Endpoint { route, endpoint, parameter } => (route, endpoint, parameter),
         };
-        let rights = self.callers.admit(request, endpoint.need).await?;
+        let rights = self.callers.admit(request, endpoint.need)?;
         endpoint.check_query(request.head.uri.query())?;
         match route {
             Route::Entry => Ok(status::entry(&rights)),
@@ -149,7 +154,7 @@ impl Routes {
             Route::Force => self.forcing.force(request, &name, rights).await,
             Route::Publish => {
                 let bytes = read_json(request, LARGE_BODY_MAX).await?;
-                events::publish(service, &bytes, &rights, unknown)
+                events::publish(service, request, &bytes, &rights, unknown)
             }
             Route::Listen => events::listen(service, request, &rights),
             Route::Health => Ok(status::health(service, &rights)),

@@ -32,6 +32,7 @@ use self::budget::{Budget, Full, Held, PATIENCE};
 use self::line::{Line, Order, Phase};
 use self::readings::{Reading, Readings};
 use self::turned::{Reason, Turned};
+use super::kind::Kind;
 
 /// The most bytes of bodies that a server holds.
 const BODIES_BYTES: usize = 24 << 20;
@@ -171,6 +172,13 @@ impl Visit {
     /// Counts it among those turned away.
     pub fn turn_away(&self, reason: Reason) {
         self.bounds.turned.count(reason);
+    }
+
+    /// Counts it among those turned away, if a problem of this kind does that.
+    pub fn note(&self, kind: Kind) {
+        if let Some(reason) = Reason::of(kind) {
+            self.turn_away(reason);
+        }
     }
 
     /// An account for the bytes of one body.

@@ -27,11 +27,13 @@ pub enum Reason {
     AnswersFull,
     /// Too many clients were waiting or listening.
     TooManyGuests,
+    /// It made more requests than its rate allows.
+    TooFast,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Idle,
         Self::NoPlace,
         Self::SlowHead,
@@ -41,6 +43,7 @@ impl Reason {
         Self::SlowReader,
         Self::AnswersFull,
         Self::TooManyGuests,
+        Self::TooFast,
     ];
 
     /// The reason that a kind of problem tells a client; `None` if the problem turns nobody away.
@@ -53,6 +56,7 @@ impl Reason {
             kind::BODIES_FULL | kind::OWN_BODIES_FULL => Some(Self::BodiesFull),
             kind::ANSWERS_FULL | kind::OWN_ANSWERS_FULL => Some(Self::AnswersFull),
             kind::TOO_MANY_GUESTS | kind::OWN_GUESTS_FULL => Some(Self::TooManyGuests),
+            kind::TOO_FAST => Some(Self::TooFast),
             _ => None,
         }
     }

@@ -35,6 +35,7 @@ use crate::http::kind;
 use crate::http::pass::Pass;
 use crate::http::presence::{Hosting, Places};
 use crate::http::problem::Problem;
+use crate::http::rates::{Meter, Rates};
 use crate::http::request_id::RequestIds;
 use crate::http::response::{Body, Response};
 use crate::http::socket::{Activity, Answering, StampedIo};
@@ -68,6 +69,7 @@ pub(super) struct Site<H> {
     pub stop: Stop,
     pub places: Places,
     pub bounds: Arc<Bounds>,
+    pub rates: Option<Arc<Rates>>,
 }
 
 impl<H> Site<H> {
@@ -299,9 +301,7 @@ impl<H: Handler> Connection<H> {
                 return;
             }
         };
-        if let Some(reason) = Reason::of(problem.kind()) {
-            self.visit.turn_away(reason);
-        }
+        self.visit.note(problem.kind());
         let id = self.site.ids.next_alone();
         log_problem(&self.site.log.new(o!(id.clone())), &problem);
         farewell::say(&mut io, &farewell::word(&problem, &id, self.site.clock.now()), false).await;
@@ -325,15 +325,15 @@ impl<H: Handler> Connection<H> {
             tls: self.site.tls.is_some(),
             who: Who::default(),
             pass: Pass::default(),
+            unidentified: None,
+            meter: Meter::new(self.site.rates.clone()),
             hosting,
         };
         let reads = request.head.method.is_safe();
         let answered = self.handle(&mut request).await;
         let answered = answered.and_then(|response| counted(response, &self.visit, reads));
         let mut response = answered.unwrap_or_else(|problem| {
-            if let Some(reason) = Reason::of(problem.kind()) {
-                self.visit.turn_away(reason);
-            }
+            self.visit.note(problem.kind());
             log_problem(&log, &problem);
             problem.into_response(&id)
         });
@@ -342,6 +342,7 @@ impl<H: Handler> Connection<H> {
             body::discard(&request.head.headers, &mut request.body).await;
         }
         id.write_to(response.headers_mut());
+        request.meter.write_to(response.headers_mut());
         if let Some(date) = http_date(self.site.clock.now()) {
             response.headers_mut().insert(DATE, date);
         }

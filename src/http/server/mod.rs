@@ -37,6 +37,7 @@ use super::bounds::turned::Reason;
 use super::bounds::{Bounds, PATROL_EVERY};
 use super::guard::{AllowedHost, Guard};
 use super::presence::Places;
+use super::rates::Rates;
 use super::request_id::RequestIds;
 use super::socket;
 use super::tls::Tls;
@@ -120,7 +121,7 @@ fn descriptors() -> usize {
 }
 
 /// What a server is told by its operator.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Manner {
     /// Whether it has the process to itself.
     pub tenancy: Tenancy,
@@ -130,12 +131,14 @@ pub struct Manner {
     pub tls: Option<Tls>,
     /// How much it holds for its clients.
     pub bounds: Arc<Bounds>,
+    /// How many requests each client may make, if that is limited.
+    pub rates: Option<Arc<Rates>>,
 }
 
 impl Manner {
     /// With the bounds of a server of this tenancy.
     pub fn new(tenancy: Tenancy, allowed_hosts: Vec<AllowedHost>, tls: Option<Tls>) -> Self {
-        Self { tenancy, allowed_hosts, tls, bounds: Bounds::new(tenancy.servers()) }
+        Self { tenancy, allowed_hosts, tls, bounds: Bounds::new(tenancy.servers()), rates: None }
     }
 
     /// The beginning of its URLs.
@@ -175,9 +178,12 @@ pub async fn serve<H: Handler>(
         // Waiters and listeners must leave connections for the requests that release locks.
         places: Places::of(limit),
         bounds: Arc::clone(&bounds),
+        rates: manner.rates,
     });
     let places = Arc::new(Semaphore::new(limit));
     let entrance = Entrance { site, places, farewells: Arc::new(Semaphore::new(FAREWELLS)), tasks: tasks.clone() };
+    // It ends with this function.
+    let _sweep = entrance.site.rates.clone().map(|rates| AbortOnDropHandle::new(tokio::spawn(rates.swept())));
     entrance.keep(&listener, &bounds, &log, shutdown).await;
     drop(listener);
     stop.begun.cancel();

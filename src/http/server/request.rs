@@ -1,15 +1,19 @@
 //! A request, for its handler: its head and body, who sends it, and from where.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use hyper::header::ORIGIN;
 use hyper::http::request::Parts;
 use slog::Logger;
 
-use crate::access::principal::Who;
+use crate::access::principal::{Principal, Who};
 use crate::http::body::Arriving;
+use crate::http::bounds::address::AddressKey;
 use crate::http::pass::Pass;
 use crate::http::presence::Hosting;
+use crate::http::problem::Problem;
+use crate::http::rates::{Client, Meter, Named, Share};
 use crate::http::request_id::RequestId;
 use crate::time::Timestamp;
 
@@ -33,11 +37,31 @@ pub struct Request {
     pub who: Who,
     /// By what [`Self::who`] was found out.
     pub pass: Pass,
+    /// Why nobody was found out, if the request says who sends it: for the endpoints that need to know.
+    pub unidentified: Option<Problem>,
+    /// Counts it in the rate of its client.
+    pub meter: Meter,
     /// For a long answer: whether the client is still connected, and whether the service is stopping.
     pub hosting: Hosting,
 }
 
 impl Request {
+    /// Counts it in the rate of the address that it comes from.
+    ///
+    /// # Errors
+    /// 429.
+    pub fn charge_address(&mut self, share: Share) -> Result<(), Problem> {
+        self.meter.charge(share, || Client::Address(AddressKey::of(self.peer)))
+    }
+
+    /// Counts it in the rate of who sends it.
+    ///
+    /// # Errors
+    /// 429.
+    pub fn charge_principal(&mut self, share: Share, principal: &Arc<Principal>) -> Result<(), Problem> {
+        self.meter.charge(share, || Client::Principal(Named(Arc::clone(principal))))
+    }
+
     /// Whether the client reaches the service over TLS, also where a proxy ends it: the page's origin says so. That the origin is this
     /// service's is known already.
     pub fn is_secure(&self) -> bool {
