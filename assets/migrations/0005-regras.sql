@@ -6,5 +6,5 @@ ALTER TABLE telescopios ADD COLUMN cancelamento_min_min INTEGER CHECK (cancelame
 ALTER TABLE telescopios ADD COLUMN horizonte_dias INTEGER CHECK (horizonte_dias BETWEEN 0 AND 3660);
 -- Minutes after midnight UTC.
 ALTER TABLE telescopios ADD COLUMN abre_as_min INTEGER CHECK (abre_as_min BETWEEN 0 AND 1439);
-ALTER TABLE telescopios ADD COLUMN cota_ativas INTEGER CHECK (cota_ativas BETWEEN 0 AND 10000);
+ALTER TABLE telescopios ADD COLUMN cota_ativas INTEGER CHECK (cota_ativas BETWEEN 0 AND 500);
 ALTER TABLE telescopios ADD COLUMN cota_dia_min INTEGER CHECK (cota_dia_min BETWEEN 0 AND 1440);

@@ -15,8 +15,8 @@ const DAY_US: i64 = minutes_in_micros(DAY_MIN);
 pub const NOTICE_MIN_MAX: i64 = 366 * DAY_MIN;
 /// The furthest horizon, in days: ten years.
 pub const HORIZON_DAYS_MAX: i64 = 3660;
-/// The largest quota of bookings.
-pub const STANDING_MAX: i64 = 10_000;
+/// The largest quota of bookings. They are read for each decision.
+pub const STANDING_MAX: i64 = 500;
 
 /// A telescope's rules. The default has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -176,7 +176,7 @@ fn a_token_says_who_one_is() {
     let (_, mine, _) = run(&curie, &["bookings", "--mine"]);
     assert_eq!((mine.lines().count(), mine.contains("\t7\tAGENDADO")), (1, true), "{mine}");
     let (status, _, said) = run(&reader, &["bookings", "--mine"]);
-    assert!(status == 2 && said.contains("say which scientist you are: with --scientist N"), "{said}");
+    assert!(status == 2 && said.contains("say which scientist you are: with SCTEC_SCIENTIST=N"), "{said}");
     for command in ["agenda", "bookings"] {
         let (status, _, said) = run(&service, &[command]);
         assert!(status == 2 && said.contains("does not allow this with your roles (servico)"), "{said}");

@@ -77,7 +77,7 @@ fn a_client_that_makes_too_many_requests_is_told_when_to_come_back() {
     let lines = services.log_lines_of_refusals();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("o endereço 127.0.0.1 passou de 1 requisições por segundo"), "{}", lines[0]);
-    // Whoever waits is served.
+    // A client that waits is served.
     wait_until("the rate gives a request back", || time().status == 200);
 }
 

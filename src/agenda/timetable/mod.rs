@@ -207,10 +207,12 @@ impl Search {
         now: Timestamp,
     ) -> Result<Self, SlotRangeError> {
         let slots = i64::from(check_duration(duration_min)?);
-        let near_us = near.as_micros();
         let rules = &telescope.rules;
+        let first_us = rules.first_start(now).map_or(0, Timestamp::as_micros);
+        // What the notice refuses is not looked at: the search begins where it ends.
+        let near_us = near.as_micros().max(first_us);
         let open_us = if telescope.simulated { 0 } else { next_start(now).as_micros() };
-        let open_us = rules.first_start(now).map_or(open_us, |first| first.as_micros().max(open_us));
+        let open_us = open_us.max(first_us);
         let end_us = rules.horizon().map_or(GRID_END_US, |horizon| horizon.end(now).as_micros().min(GRID_END_US));
         let first_us = (near_us - PERIOD_US_MAX).max(open_us);
         let last = ((near_us + PERIOD_US_MAX) / SLOT_US).min(end_us.div_euclid(SLOT_US) - slots);

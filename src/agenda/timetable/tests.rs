@@ -76,6 +76,10 @@ fn the_rules_close_what_is_too_near_or_not_open_yet() {
     assert_eq!(found("2025-12-03T00:00:00Z", 30).as_deref(), Some("2025-12-01T23:30:00Z"));
     assert_eq!(found("2025-12-01T12:00:00Z", 35), None);
     assert_eq!(found("2026-12-01T12:00:00Z", 5), None);
+    // A notice that is longer than a search is wide.
+    let telescope = Telescope { rules: Rules { notice_min: Some(20 * 24 * 60), ..Rules::default() }, ..telescope };
+    let found = Search::new(now, 5, &telescope, now).unwrap().nearest(&[], 1);
+    assert_eq!(found[0].start(), at("2025-12-21T10:10:00Z"));
 }
 
 #[test]

@@ -183,9 +183,7 @@ impl Way {
     /// When there is no answer, or nobody says who asks.
     pub async fn myself(&mut self, given: Option<u32>) -> anyhow::Result<i64> {
         self.scientist(given).await?.with_context(|| {
-            t!(
-                "say which scientist you are: with --scientist N or SCTEC_SCIENTIST, or by a scientist's token (--token-file FILE)"
-            )
+            t!("say which scientist you are: with SCTEC_SCIENTIST=N, or by a scientist's token (--token-file FILE)")
         })
     }
 

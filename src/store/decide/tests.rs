@@ -212,6 +212,20 @@ fn nothing_of(database: &View) -> View {
     View::empty(database.now, database.began, database.head.clone(), database.next_booking_id)
 }
 
+/// Decides a change in the batch whose view this is, and by itself. Both have to say the same. The database has all rows, as after a
+/// commit of each change on its own.
+fn decide_in_both(database: &mut View, view: &mut View, change: &Any) -> Result<(), TestCaseError> {
+    let mut alone = nothing_of(database);
+    load(database, &mut alone, change);
+    let one_by_one = change.decide(&alone);
+    let of_batch = carry_out(view, change);
+    prop_assert_eq!(&of_batch, &(one_by_one.answer, one_by_one.writes.clone()));
+    for write in one_by_one.writes {
+        database.apply(write);
+    }
+    Ok(())
+}
+
 /// Every slot has at most one active booking, and its claim says which.
 fn check_slots(view: &View) -> Result<(), TestCaseError> {
     for (code, _) in TELESCOPES {
@@ -280,15 +294,7 @@ proptest! {
             load(&database, &mut view, change);
         }
         for change in &batch {
-            // The database has all rows, as after a commit of each change on its own.
-            let mut alone = nothing_of(&database);
-            load(&database, &mut alone, change);
-            let one_by_one = change.decide(&alone);
-            let of_batch = carry_out(&mut view, change);
-            prop_assert_eq!(&of_batch, &(one_by_one.answer, one_by_one.writes.clone()));
-            for write in one_by_one.writes {
-                database.apply(write);
-            }
+            decide_in_both(&mut database, &mut view, change)?;
         }
         prop_assert_eq!(view.head, database.head);
     }
@@ -369,14 +375,7 @@ proptest! {
         let mut view = nothing_of(&database);
         for change in &batch {
             load(&database, &mut view, change);
-            let mut alone = nothing_of(&database);
-            load(&database, &mut alone, change);
-            let one_by_one = change.decide(&alone);
-            let of_batch = carry_out(&mut view, change);
-            prop_assert_eq!(&of_batch, &(one_by_one.answer, one_by_one.writes.clone()));
-            for write in one_by_one.writes {
-                database.apply(write);
-            }
+            decide_in_both(&mut database, &mut view, change)?;
         }
         for (code, _) in TELESCOPES {
             for scientist in 1..=3 {
