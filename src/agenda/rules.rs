@@ -87,7 +87,7 @@ pub enum BrokenRule {
     NotOpen(Timestamp),
     /// The scientist has as many bookings as one may have.
     #[error(
-        "este cientista já tem {0} agendamentos que não terminaram, e o limite deste telescópio é {0}; cancele um, ou espere que um termine"
+        "este cientista já atingiu o limite deste telescópio para os seus agendamentos que ainda não terminaram, que é {0}"
     )]
     Standing(i64),
     /// The scientist would have more than this many minutes on this day, and has so many now.
