@@ -1,5 +1,5 @@
 //! HTTP on hyper, without any domain: a server and a client, a router, the fields of requests, answers and problem documents,
-//! links, rates, embedded files, streams of events, TLS, and advice where there is no connection.
+//! links, rates, embedded files, explanations of problems, streams of events, TLS, and advice where there is no connection.
 
 pub(crate) mod accept;
 pub(crate) mod blocking;
@@ -9,11 +9,13 @@ mod causes;
 pub(crate) mod channel;
 pub mod client;
 pub(crate) mod cookie;
+pub(crate) mod explained;
 pub(crate) mod fields;
 pub(crate) mod files;
 pub mod guard;
 pub(crate) mod gzip;
 pub(crate) mod head;
+pub(crate) mod html;
 pub mod identity;
 pub mod kind;
 pub(crate) mod links;

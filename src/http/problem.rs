@@ -13,6 +13,8 @@ use super::links::Links;
 use super::response::{self, Response};
 use super::wrong::{FieldCode, Wrong};
 
+/// The path under which a service explains its kinds of problem. The `type` of a problem leads there.
+pub const TYPES_PATH: &str = "/problemas";
 /// The most characters of the log text of one problem.
 const LOG_TEXT_MAX_CHARS: usize = 2000;
 /// The most wrong fields that the log text names. Even a small request may have many.
@@ -280,7 +282,7 @@ impl Problem {
 
     fn document<'a>(&'a self, request_id: &str) -> Document<'a> {
         Document {
-            kind: format!("urn:sctec:problema:{}", self.code()),
+            kind: format!("{TYPES_PATH}/{}", self.code()),
             title: self.0.kind.title(),
             status: self.0.kind.status().as_u16(),
             detail: &self.0.detail,

@@ -21,6 +21,7 @@ use crate::access::role::Permission;
 use crate::agenda::{Booking, Catalogue, Draft, NewBooking, Rejection, SlotRange};
 use crate::coordinator::protocol::grace;
 use crate::http::fields::Fields;
+use crate::http::html;
 use crate::http::identity::{denied, read_json};
 use crate::http::no_room;
 use crate::http::parameters::Parameters;
@@ -38,7 +39,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// `GET /`: the page to a client that prefers HTML, which may have any query; otherwise the links to everything.
 pub fn entry(app: &App, request: &Request) -> Result<Response, Problem> {
     let headers = &request.head.headers;
-    if page::is_preferred(headers) {
+    if html::is_preferred(headers) {
         return Ok(page::index(headers));
     }
     Parameters::none(request.head.uri.query())?;

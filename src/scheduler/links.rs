@@ -10,6 +10,7 @@ use crate::agenda::timetable::{Period, SlotState};
 use crate::agenda::{Booking, SLOT_MIN, SlotRange, Status};
 use crate::audit::filter::Wanted;
 use crate::http::links::{Link, Links, path_segment, with_query};
+use crate::http::problem::TYPES_PATH;
 use crate::time::Timestamp;
 
 /// The path of the tokens.
@@ -224,6 +225,7 @@ fn entry_for(who: &Who, signed: Signed) -> Links {
         .with_if(signed.asked && who.may(Permission::ManageAccess), "tokens", || Link::get(TOKENS_PATH))
         .with("saude", Link::get("/saude"))
         .with("pronto", Link::get("/pronto"))
+        .with("problemas", Link::titled(TYPES_PATH, "Os tipos de problema, explicados"))
 }
 
 /// `self` and the way back to the entry point.

@@ -7,11 +7,13 @@ use slog::{debug, info};
 
 use super::app::App;
 use super::open_id::RETURN_PATH;
+use super::problems::problem_kinds;
 use super::{catalogue, handlers, links, page, sessions, sign_in, timetable, tokens, trail};
 use crate::access::ip_of;
 use crate::access::role::{Need, Permission};
+use crate::http::explained::{Explained, TYPE_PATH};
 use crate::http::identity::admit;
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, TYPES_PATH};
 use crate::http::rates::Share::{Free, Reserve};
 use crate::http::router::{Endpoint, Found, Query, Router, Table};
 use crate::http::server::{Handler, Request};
@@ -47,6 +49,8 @@ enum Route {
     Revoke,
     Health,
     Ready,
+    Problems,
+    Problem,
     Metrics,
 }
 
@@ -101,11 +105,15 @@ static TABLE: &Table<Route> = {
         (Route::Revoke, delete("/tokens/{id}", May(ManageAccess), "revokes a token")),
         (Route::Health, get("/saude", Nothing, "whether the process answers").query(Ignored).share(Free)),
         (Route::Ready, get("/pronto", Nothing, "whether bookings are possible now").query(Ignored).share(Free)),
+        (Route::Problems, get(TYPES_PATH, Nothing, "the kinds of problem, explained")),
+        (Route::Problem, get(TYPE_PATH, Nothing, "one kind of problem, explained")),
         (Route::Metrics, get("/metrics", May(Observe), "counters and gauges").query(Ignored).share(Free)),
     ]
 };
 
 static ROUTER: LazyLock<Router<Route>> = LazyLock::new(|| Router::new(TABLE));
+
+static PROBLEMS: LazyLock<Explained> = LazyLock::new(|| Explained::with(problem_kinds()));
 
 /// The scheduler's endpoints, in the order of `docs/API.md`.
 pub fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
@@ -166,6 +174,8 @@ impl Routes {
             Route::Revoke => tokens::revoke(app, &id, request).await,
             Route::Health => Ok(handlers::health(app)),
             Route::Ready => Ok(handlers::ready(app).await),
+            Route::Problems => Ok(PROBLEMS.list(&request.head.headers)),
+            Route::Problem => PROBLEMS.one(&id, &request.head.headers),
             Route::Metrics => Ok(handlers::measure(app, request)),
         }
     }

@@ -42,6 +42,7 @@ mod house;
 mod https_tools;
 mod incident;
 mod input;
+mod interop;
 mod language;
 mod leases;
 mod lock_command;

@@ -1,5 +1,8 @@
 //! The paths of the coordinator's endpoints, for the server and for the client.
 
+use crate::http::explained::TYPE_PATH;
+use crate::http::problem::TYPES_PATH;
+
 /// The entry point: the links to everything else.
 pub const ENTRY: &str = "/";
 /// Asks for a lease.
@@ -22,5 +25,9 @@ pub const CHALLENGE: &str = "/desafio";
 pub const HEALTH: &str = "/saude";
 /// Readiness.
 pub const READY: &str = "/pronto";
+/// The kinds of problem, explained.
+pub const PROBLEMS: &str = TYPES_PATH;
+/// One of them.
+pub const PROBLEM: &str = TYPE_PATH;
 /// Counters, for Prometheus.
 pub const METRICS: &str = "/metrics";

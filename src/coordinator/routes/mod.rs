@@ -19,10 +19,12 @@ use hyper::Method;
 
 pub use self::callers::Callers;
 use self::force::Forcing;
+use super::kinds;
 use super::protocol::requests::OperationKind;
 use super::protocol::{LARGE_BODY_MAX, path};
 use super::service::Service;
 use crate::access::role::{Need, Permission};
+use crate::http::explained::Explained;
 use crate::http::identity::read_json;
 use crate::http::problem::Problem;
 use crate::http::rates::Share::{Free, Reserve};
@@ -46,6 +48,8 @@ enum Route {
     Health,
     Ready,
     Challenge,
+    Problems,
+    Problem,
     Metrics,
 }
 
@@ -86,11 +90,15 @@ static TABLE: &Table<Route> = {
                 .query(Read)
                 .share(Free),
         ),
+        (Route::Problems, get(path::PROBLEMS, Nothing, "the kinds of problem, explained")),
+        (Route::Problem, get(path::PROBLEM, Nothing, "one kind of problem, explained")),
         (Route::Metrics, get(path::METRICS, May(Observe), "counters and gauges").query(Ignored).share(Free)),
     ]
 };
 
 static ROUTER: LazyLock<Router<Route>> = LazyLock::new(|| Router::new(TABLE));
+
+static PROBLEMS: LazyLock<Explained> = LazyLock::new(|| Explained::with(kinds::ALL.iter().copied()));
 
 /// The coordinator's endpoints, in the order of `docs/API.md`.
 pub fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
@@ -160,6 +168,8 @@ impl Routes {
             Route::Health => Ok(status::health(service, &rights)),
             Route::Ready => Ok(status::ready(service, request, &rights)),
             Route::Challenge => self.callers.prove(request),
+            Route::Problems => Ok(PROBLEMS.list(&request.head.headers)),
+            Route::Problem => PROBLEMS.one(&name, &request.head.headers),
             Route::Metrics => Ok(status::measure(service, request)),
         }
     }

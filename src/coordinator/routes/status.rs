@@ -36,6 +36,7 @@ pub fn entry(rights: &Rights) -> Response {
         .with("saude", Link::get(path::HEALTH))
         .with("pronto", Link::get(path::READY))
         .with("desafio", Link::template(format!("{}{{?{NONCE}}}", path::CHALLENGE)))
+        .with("problemas", Link::titled(path::PROBLEMS, "Os tipos de problema, explicados"))
         .with_if(observes, "medidas", || Link::titled(path::METRICS, "Métricas, para o Prometheus"));
     let body = json!({ "servico": SERVICE, "versao": env!("CARGO_PKG_VERSION"), "_links": links });
     http::json(StatusCode::OK, &body)

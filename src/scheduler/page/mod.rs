@@ -11,8 +11,8 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use hyper::header::{
-    ACCEPT, ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue,
-    REFERRER_POLICY, VARY,
+    ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
+    VARY,
 };
 
 use self::comments::without_comments;
@@ -58,11 +58,6 @@ fn text(name: &str) -> &'static str {
     content.and_then(|(_, content)| std::str::from_utf8(content).ok()).unwrap_or_default()
 }
 
-/// Whether the client prefers the page to JSON.
-pub fn is_preferred(headers: &HeaderMap) -> bool {
-    Accepted::read(headers, &ACCEPT).prefers("text/html", "application/json")
-}
-
 /// `GET /`, to a browser: the page in the language that it prefers.
 pub fn index(headers: &HeaderMap) -> Response {
     let tags = LANGUAGES.each_ref().map(|language| language.tag);
@@ -101,27 +96,6 @@ pub fn vary(response: &mut Response, on: &'static str) {
 mod tests {
     use super::*;
     use crate::http::files::content_type;
-
-    #[test]
-    fn browsers_get_the_page_and_programs_json() {
-        let page =
-            |accept: &'static str| is_preferred(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]));
-        for browser in [
-            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-            "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
-            "text/html",
-            "text/*, application/json;q=0.9",
-            "application/json;q=0.4, text/html;q=0.5",
-        ] {
-            assert!(page(browser), "{browser}");
-        }
-        for program in
-            ["*/*", "", "application/json", "application/json, text/html", "text/html;q=0", "text/html;q=0.5, */*", "x"]
-        {
-            assert!(!page(program), "{program}");
-        }
-        assert!(!is_preferred(&HeaderMap::new()));
-    }
 
     #[test]
     fn the_page_is_filled_in_each_language() {

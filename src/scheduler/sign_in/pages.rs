@@ -8,6 +8,7 @@ use hyper::StatusCode;
 use hyper::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use crate::http::accept::Accepted;
+use crate::http::html::{self, escaped};
 use crate::http::problem::Problem;
 use crate::http::server::Request;
 use crate::http::{Response, bytes};
@@ -53,13 +54,13 @@ pub fn step(headers: &HeaderMap) -> Response {
     let words = words(headers);
     let head = "<meta http-equiv=\"refresh\" content=\"0; url=/\">";
     let body = format!("<h1>{}</h1><p><a href=\"/\">{}</a></p>", words.entering, words.go_on);
-    html(words, StatusCode::OK, head, words.entering, &body)
+    page_of(words, StatusCode::OK, head, words.entering, &body)
 }
 
 /// Why somebody cannot come in, for a person. A program gets the problem itself.
 pub fn refusal(problem: Problem, who: Option<(&str, &str)>, request: &Request) -> Result<Response, Problem> {
     let headers = &request.head.headers;
-    if !page::is_preferred(headers) {
+    if !html::is_preferred(headers) {
         return Err(problem);
     }
     crate::http::server::log_problem(&request.log, &problem);
@@ -74,7 +75,7 @@ pub fn refusal(problem: Problem, who: Option<(&str, &str)>, request: &Request) -
         words.again,
         words.home
     );
-    let shown = html(words, problem.status(), "", title, &body);
+    let shown = page_of(words, problem.status(), "", title, &body);
     // Its headers stay: when to try again.
     let (mut parts, _) = problem.into_response(&request.id).into_parts();
     let (own, body) = shown.into_parts();
@@ -86,7 +87,7 @@ fn words(headers: &HeaderMap) -> &'static Words {
     &WORDS[Accepted::read(headers, &ACCEPT_LANGUAGE).language(&["pt", "en"]).unwrap_or(0)]
 }
 
-fn html(words: &Words, status: StatusCode, head: &str, title: &str, body: &str) -> Response {
+fn page_of(words: &Words, status: StatusCode, head: &str, title: &str, body: &str) -> Response {
     let text = format!(
         "<!doctype html><html lang=\"{}\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">{head}\
          <title>{title} – SCTEC</title><link rel=\"stylesheet\" href=\"/pagina/base.css\"></head><body><main>{body}</main></body></html>",
@@ -95,8 +96,4 @@ fn html(words: &Words, status: StatusCode, head: &str, title: &str, body: &str) 
     let mut response = page::protected(bytes(status, HTML, text.into_bytes()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(HTML));
     response
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -109,6 +109,7 @@ fn each_role_at_each_route_of_the_scheduler() {
                 .replace("/cientistas/{id}", "/cientistas/7")
                 .replace("/agendamentos/{id}", &format!("/agendamentos/{booking}"))
                 .replace("/tokens/{id}", &format!("/tokens/{token_id}"))
+                .replace("{codigo}", "erro_interno")
                 .replace("{arquivo}", "app.js");
             let body = match (method, of_tokens) {
                 ("POST", _) if path == "/sessao" => Some(json!({ "token": operator })),
@@ -139,6 +140,7 @@ fn each_role_at_each_route_of_the_coordinator() {
         for route in routes(coordinator::endpoints()) {
             let (method, path) = route.split_once(' ').unwrap();
             let resource = format!("matriz-{role}").replace('é', "e");
+            let path = path.replace("{codigo}", "erro_interno");
             let mut path = path.replace("{recurso}", &resource).replace("{*recurso}", &resource);
             let lease = "0".repeat(32);
             let body = match (method, path.as_str()) {

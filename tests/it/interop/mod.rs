@@ -1,0 +1,3 @@
+//! What other people's programs rely on: problem types that resolve, metrics, conditional requests, links in headers, trace contexts.
+
+mod problems;
