@@ -23,7 +23,15 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// SQLite's `application_id`: "SCTI".
 const APPLICATION_ID: i64 = 0x5343_5449;
 /// The migrations, each with the `user_version` that it leads to.
-const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../../assets/migrations/acesso-0001.sql"))];
+///
+/// The first was changed while it was new, so a file of version 1 may have either form. The second one makes them the same; it is left out
+/// where [`has_emails`].
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../../../assets/migrations/acesso-0001.sql")),
+    (WITH_EMAILS, include_str!("../../../assets/migrations/acesso-0002.sql")),
+];
+/// From this version on, credentials have e-mails.
+const WITH_EMAILS: i64 = 2;
 const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 /// The columns of a credential, in the order in which [`read`] takes them.
 const COLUMNS: &str = "id, resumo, nome, papeis, cientista_id, prefixos, criada_por, criada_em, expira_em, revogada_em, usada_em, usada_de, \
@@ -213,11 +221,19 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), RegisterError
         return Err(RegisterError::Newer { path: path.to_owned() });
     }
     for (version, sql) in MIGRATIONS.iter().filter(|(version, _)| *version > found) {
-        transaction.execute_batch(sql).map_err(explain)?;
+        if *version != WITH_EMAILS || !has_emails(&transaction).map_err(explain)? {
+            transaction.execute_batch(sql).map_err(explain)?;
+        }
         transaction.pragma_update(None, "user_version", version).map_err(explain)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(explain)?;
     transaction.commit().map_err(explain)
+}
+
+/// Whether the credentials of a file have the form of today.
+fn has_emails(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM pragma_table_info('credencial') WHERE name = 'email')";
+    connection.query_row(sql, [], |row| row.get(0))
 }
 
 /// By what a new credential is recognised.

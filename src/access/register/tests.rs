@@ -172,3 +172,72 @@ fn another_database_a_newer_one_and_a_damaged_one_are_refused() {
     std::os::unix::fs::symlink(folder.path().join("elsewhere.db"), &path).unwrap();
     assert!(matches!(refused(), Some(RegisterError::Access { .. })), "{:?}", refused());
 }
+
+/// What `acesso-0001.sql` was at first.
+const FIRST_FORM: &str = "CREATE TABLE credencial (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    resumo BLOB UNIQUE CHECK (resumo IS NULL OR length(resumo) = 32),
+    emissor TEXT, sujeito TEXT, nome TEXT NOT NULL, papeis TEXT NOT NULL, cientista_id INTEGER, prefixos TEXT NOT NULL,
+    criada_por TEXT NOT NULL, criada_em INTEGER NOT NULL, expira_em INTEGER, revogada_em INTEGER, usada_em TEXT, usada_de TEXT,
+    CHECK ((resumo IS NULL) = (sujeito IS NOT NULL)),
+    CHECK ((emissor IS NULL) = (sujeito IS NULL)),
+    UNIQUE (emissor, sujeito)
+) STRICT;
+PRAGMA application_id = 1396921417;
+PRAGMA user_version = 1;";
+/// What came next.
+const FIRST_SESSIONS: &str = "CREATE TABLE sessao (
+    resumo BLOB PRIMARY KEY CHECK (length(resumo) = 32),
+    credencial_id INTEGER NOT NULL REFERENCES credencial (id),
+    criada_em INTEGER NOT NULL, vista_em INTEGER NOT NULL
+) STRICT;
+CREATE INDEX sessao_da_credencial ON sessao (credencial_id, vista_em);";
+
+/// Every column of every table, and every index, in words.
+fn form(path: &Path) -> Vec<String> {
+    let sql = "SELECT 'column ' || m.name || ' ' || c.name || ' ' || c.type || ' ' || c.\"notnull\" || ' ' || c.pk FROM sqlite_schema m, \
+               pragma_table_info(m.name) c WHERE m.type = 'table' \
+               UNION ALL SELECT 'index ' || name || ' ' || tbl_name FROM sqlite_schema WHERE type = 'index' ORDER BY 1";
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let mut found = connection.prepare(sql).unwrap();
+    found.query_map([], |row| row.get(0)).unwrap().collect::<rusqlite::Result<_>>().unwrap()
+}
+
+#[test]
+fn a_register_of_before_there_were_providers_becomes_one_of_today() {
+    let new = tempfile::tempdir().unwrap();
+    drop(RegisterFile::open(new.path()).unwrap());
+    let today = form(&new.path().join(REGISTER_FILE));
+    for sessions in [None, Some(FIRST_SESSIONS)] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(REGISTER_FILE);
+        let old = rusqlite::Connection::open(&path).unwrap();
+        old.execute_batch(&format!("{FIRST_FORM}{}", sessions.unwrap_or_default())).unwrap();
+        let (token, revoked, session) = (Token::random().unwrap(), Token::random().unwrap(), Secret::random().unwrap());
+        for (token, name, end) in [(&token, "ana", None), (&revoked, "bia", Some(noon().as_micros()))] {
+            old.execute(
+                "INSERT INTO credencial (resumo, nome, papeis, prefixos, criada_por, criada_em, revogada_em, usada_em, usada_de) \
+                 VALUES (?1, ?2, 'leitor', '[]', 'linha-de-comando', ?3, ?4, '2026-11-25', '10.0.0.7')",
+                rusqlite::params![token.digest().as_bytes(), name, noon().as_micros(), end],
+            )
+            .unwrap();
+        }
+        if sessions.is_some() {
+            let (digest, now) = (*session.digest().as_bytes(), noon().as_micros());
+            old.execute("INSERT INTO sessao VALUES (?1, 1, ?2, ?2)", rusqlite::params![digest, now]).unwrap();
+        }
+        drop(old);
+
+        let register = start(folder.path(), &Clock::held_at(noon()));
+        assert_eq!(form(&path), today);
+        assert_eq!(found(&register, &token), Ok("ana".to_owned()));
+        assert_eq!(found(&register, &revoked), Err(Unidentified::Revoked));
+        let by_session = register.find(Key::Session(session.digest()), None).map(|found| found.credential).ok();
+        assert_eq!(by_session, sessions.map(|_| 1));
+        let last = Usage { day: "2026-11-25".to_owned(), ip: "10.0.0.7".parse().ok() };
+        assert_eq!(register.all().unwrap().into_iter().find(|one| one.id == 2).unwrap().last, Some(last));
+        let (_, credential) = register.create(&reader("caio", 1), &by()).unwrap();
+        assert_eq!(credential.id, 3);
+        register.begin_session(credential.id).unwrap();
+    }
+}
