@@ -3,13 +3,17 @@
 //! A rate gives back at least one request a second, so no test relies on a refusal at the second request: it asks until it is refused,
 //! or reads from the headers how much is left. A batch leaves a debt that lasts.
 
-use std::io::{BufRead, BufReader, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use crate::common::access::give;
-use crate::common::stranger::from_elsewhere;
-use crate::common::{Answer, Locks, Server, Services, http, http_with, run, sctec, wait_until};
+use crate::common::stranger::head_from_elsewhere;
+use crate::common::{
+    Answer, Locks, Server, Services, http, http_with, peer, run, scheduler_command, sctec, wait_until,
+};
 
 /// A rate that is used up at once.
 const TINY: [&str; 4] = ["--rate", "1", "--burst", "3"];
@@ -27,13 +31,6 @@ fn refused(ask: impl Fn() -> Answer) -> Answer {
 
 fn as_bearer(method: &str, url: &str, token: &str) -> Answer {
     http_with(method, url, None, &[("Authorization", &format!("Bearer {token}"))])
-}
-
-/// The head of the answer to a request from 127.0.0.2.
-fn head_from_elsewhere(url: &str, path: &str) -> Vec<String> {
-    let mut stream = from_elsewhere(url);
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-    BufReader::new(stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect()
 }
 
 /// How many clients a service has turned away for their haste.
@@ -76,7 +73,7 @@ fn a_client_that_makes_too_many_requests_is_told_when_to_come_back() {
     assert!(turned_away(&services.scheduler.url()) >= 2);
     let lines = services.log_lines_of_refusals();
     assert_eq!(lines.len(), 1, "{lines:?}");
-    assert!(lines[0].contains("o endereço 127.0.0.1 passou de 1 requisições por segundo"), "{}", lines[0]);
+    assert!(lines[0].contains("o endereço 127.0.0.1 passou da sua taxa (--rate 1)"), "{}", lines[0]);
     // A client that waits is served.
     wait_until("the rate gives a request back", || time().status == 200);
 }
@@ -112,6 +109,31 @@ fn what_watches_and_what_gives_back_does_not_depend_on_the_rest() {
         head.contains(&"ratelimit: \"requisicoes\";r=2;t=2".to_owned()),
         "a stream counts when it begins: {head:?}"
     );
+}
+
+#[test]
+fn many_questions_whether_it_is_ready_are_few_for_the_coordinator() {
+    let asked = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&asked);
+    let coordinator = peer::start(move |_, path, _| {
+        counted.fetch_add(u64::from(path == "/pronto"), Ordering::Relaxed);
+        (200, json!({"status": "pronto", "partes": {"carencia": "ok", "tokens": "ok"}}))
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let scheduler = Server::spawn(&mut scheduler_command(folder.path(), &coordinator), 1);
+    let ready = format!("{}/pronto", scheduler.url());
+    let begun = Instant::now();
+    let many: Vec<_> = (0..8)
+        .map(|_| {
+            let ready = ready.clone();
+            std::thread::spawn(move || (0..50).all(|_| http("GET", &ready, None).status == 200))
+        })
+        .collect();
+    assert!(many.into_iter().all(|one| one.join().unwrap()));
+    // One at the beginning, and one for each second.
+    let most = begun.elapsed().as_secs() + 1;
+    let asked = asked.load(Ordering::Relaxed);
+    assert!((1..=most).contains(&asked), "{asked} of {most}");
 }
 
 #[test]
@@ -185,7 +207,7 @@ fn a_scheduler_that_the_coordinator_refuses_books_nothing_and_says_why() {
     let folder = tempfile::tempdir().unwrap();
     let mut gate = crate::common::coordinator_command(folder.path(), "127.0.0.1:0");
     let gate = Server::spawn(gate.args(TINY), 1);
-    let scheduler = Server::spawn(&mut crate::common::scheduler_command(folder.path(), &gate.url()), 1);
+    let scheduler = Server::spawn(&mut scheduler_command(folder.path(), &gate.url()), 1);
     let services = Services::of(scheduler, gate, folder);
     use_up(&services.coordinator.url());
     let (status, problem) = services.book(1, "2031-05-06T03:00:00Z");
@@ -219,7 +241,7 @@ fn a_scheduler_with_the_secret_has_no_limit() {
     let option = ["--coordinator-token-file", secret.to_str().unwrap()];
     let mut gate = crate::common::coordinator_command(folder.path(), "127.0.0.1:0");
     let gate = Server::spawn(gate.args(option).args(TINY), 1);
-    let mut scheduler = crate::common::scheduler_command(folder.path(), &gate.url());
+    let mut scheduler = scheduler_command(folder.path(), &gate.url());
     let scheduler = Server::spawn(scheduler.args(option), 1);
     let services = Services::of(scheduler, gate, folder);
     use_up(&services.coordinator.url());

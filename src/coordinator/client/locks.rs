@@ -16,7 +16,7 @@
 //! [`batched`]: super::batched
 //! [`waiting`]: super::waiting
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,7 @@ use hyper::Request;
 use super::ask::{Ask, Unlocks};
 use super::batched::{self, ask};
 use super::feed::Feed;
+use super::kept::Kept;
 use super::ready::NotReady;
 use super::transport::{AddressError, CONNECT_TIMEOUT, Expected, NotServed, Transport, read_whole};
 use super::waiting::{PLACES, Waiting};
@@ -40,6 +41,9 @@ use rust_i18n::t;
 const PROBE: &str = "pronto";
 /// The life of that lock.
 const PROBE_TTL: Duration = Duration::from_secs(1);
+
+/// For how long the coordinator is not asked again whether it is ready, so that a flood of questions here is none there.
+const READY_FOR: Duration = Duration::from_secs(1);
 
 /// A lock that is asked for.
 #[derive(Clone, Debug)]
@@ -126,6 +130,10 @@ pub struct Client {
     ///
     /// A std mutex around a text, held to read or to replace it.
     token_fault: Mutex<Option<String>>,
+    /// Whether the coordinator is ready.
+    readiness: Kept<Result<(), NotReady>>,
+    /// Whether the last lock was answered as by one that is.
+    answered: AtomicBool,
 }
 
 impl Client {
@@ -153,6 +161,8 @@ impl Client {
             next_request: AtomicU64::new(1),
             highest_token: AtomicU64::new(highest_token),
             token_fault: Mutex::default(),
+            readiness: Kept::default(),
+            answered: AtomicBool::new(true),
         })
     }
 
@@ -161,6 +171,15 @@ impl Client {
     /// # Errors
     /// [`LockError`]. No lease is held then, or one that ends by itself.
     pub async fn lock(&self, request: LockRequest<'_>) -> Result<Lease, LockError> {
+        let locked = self.ask_for(request).await;
+        let answered = matches!(locked, Ok(_) | Err(LockError::Busy { .. }));
+        if !self.answered.swap(answered, Ordering::Relaxed) || !answered {
+            self.readiness.doubt();
+        }
+        locked
+    }
+
+    async fn ask_for(&self, request: LockRequest<'_>) -> Result<Lease, LockError> {
         let LockRequest { request_id, resources, ttl, wait, despite_retention } = request;
         let seen = self.highest_token.load(Ordering::Relaxed);
         if seen >= TOKEN_MAX - 1 {
@@ -248,11 +267,23 @@ impl Client {
         self.highest_token.fetch_max(token, Ordering::Relaxed);
     }
 
-    /// Whether the coordinator can give locks now.
+    /// Whether the coordinator can give locks, as it was at most [`READY_FOR`] ago. The answer is not kept past the end of a grace, nor after
+    /// a lock that failed, nor after the first that did not fail again.
     ///
     /// # Errors
     /// When it cannot: what its current address answers, or why the last token was not acceptable.
-    pub async fn ready(&self) -> Result<(), NotReady> {
+    pub async fn ready(self: &Arc<Self>) -> Result<(), NotReady> {
+        let client = Arc::clone(self);
+        let question = || async move {
+            let answer = client.ask_whether_ready().await;
+            let grace_left = answer.as_ref().err().and_then(|fault| fault.grace_left);
+            (answer, grace_left.map_or(READY_FOR, |left| left.min(READY_FOR)))
+        };
+        let answer = self.readiness.get(question).await;
+        answer.unwrap_or_else(|| Err("uma falha interna interrompeu a pergunta ao coordenador".to_owned().into()))
+    }
+
+    async fn ask_whether_ready(&self) -> Result<(), NotReady> {
         let answered = self.transport.first_that(CONNECT_TIMEOUT, |address| async move {
             let (status, body) = read_whole(self.transport.get(Request::get(&address.ready)).await?).await?;
             NotReady::read(&address.ready, status, &body).map_or(Ok(()), Err)

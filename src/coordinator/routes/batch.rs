@@ -91,7 +91,7 @@ pub async fn answer(
     unknown: &mut Unknown,
 ) -> Result<Response, Problem> {
     let entries = protocol::batch::entries(bytes, unknown)?;
-    request.meter.charge_more(entries.len().saturating_sub(1));
+    request.meter.charge_more(entries.len().saturating_sub(1))?;
     let mut batch = Batch {
         service: Arc::clone(service),
         presence: request.hosting.presence(),

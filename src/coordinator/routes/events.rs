@@ -25,7 +25,7 @@ pub fn publish(
     unknown: &mut Unknown,
 ) -> Result<Response, Problem> {
     let Publication { channel: name, events } = Publication::read(bytes, unknown)?;
-    request.meter.charge_more(events.len().saturating_sub(1));
+    request.meter.charge_more(events.len().saturating_sub(1))?;
     rights.check_channel(&name)?;
     let events = events.into_iter().map(|PublishedEvent { name, data }| Event::Published { name, data });
     let (last, listeners) = service.hub().publish(&name, events).map_err(|_| too_many_channels())?;

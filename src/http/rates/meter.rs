@@ -48,9 +48,8 @@ impl Meter {
                 Ok(())
             }
             Err(exceeded) => {
-                let window_s = whole_seconds(&exceeded);
                 let problem = too_many(rates, &counted.1, &exceeded);
-                self.charged = Some((counted, Standing { share, left: 0, window_s }));
+                self.charged = Some((counted, exceeded.standing(share)));
                 Err(problem)
             }
         }
@@ -58,9 +57,20 @@ impl Meter {
 
     /// Counts `more` requests of the same client: what was sent is several in one. The client owes those for which its rate has no room,
     /// and its next request waits for them.
-    pub fn charge_more(&mut self, more: usize) {
-        if let (Some(rates), Some((counted, standing))) = (&self.rates, &mut self.charged) {
-            *standing = rates.charge_more(counted, *standing, more);
+    ///
+    /// # Errors
+    /// 429, if the client owes already, for requests that it has sent at the same time.
+    pub fn charge_more(&mut self, more: usize) -> Result<(), Problem> {
+        let (Some(rates), Some((counted, standing))) = (&self.rates, &mut self.charged) else { return Ok(()) };
+        match rates.charge_more(counted, *standing, more) {
+            Ok(next) => {
+                *standing = next;
+                Ok(())
+            }
+            Err(exceeded) => {
+                *standing = exceeded.standing(standing.share);
+                Err(too_many(rates, &counted.1, &exceeded))
+            }
         }
     }
 
@@ -76,15 +86,21 @@ impl Meter {
     }
 }
 
-/// How long to wait, rounded up.
-fn whole_seconds(exceeded: &Exceeded) -> u64 {
-    u64::try_from(exceeded.wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1)
+impl Exceeded {
+    /// How long to wait, rounded up.
+    fn seconds(&self) -> u64 {
+        u64::try_from(self.wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1)
+    }
+
+    fn standing(&self, share: Share) -> Standing {
+        Standing { share, left: 0, window_s: self.seconds() }
+    }
 }
 
 /// The answer to a client that has used its rate up.
 fn too_many(rates: &Rates, client: &Client, exceeded: &Exceeded) -> Problem {
     let Rates { per_second, burst, .. } = rates;
-    let seconds = whole_seconds(exceeded);
+    let seconds = exceeded.seconds();
     let whose = match client {
         Client::Address(_) => "Deste endereço vieram".to_owned(),
         Client::Principal(principal) => format!("De {} vieram", principal.name()),
@@ -101,6 +117,6 @@ fn too_many(rates: &Rates, client: &Client, exceeded: &Exceeded) -> Problem {
         Client::Principal(Named(principal)) => format!("o principal {}", principal.name),
     };
     problem.caused_by(format!(
-        "{who} passou de {per_second} requisições por segundo (--rate). As suas próximas recusas não são escritas aqui por um minuto; turned_away as conta"
+        "{who} passou da sua taxa (--rate {per_second}). As suas próximas recusas não são escritas aqui por um minuto; turned_away as conta"
     ))
 }

@@ -211,12 +211,26 @@ impl Rates {
         }
     }
 
-    /// Counts `more` requests of a client that was let through with this standing. It owes those for which its rate has no room.
-    fn charge_more(&self, counted: &(Share, Client), standing: Standing, more: usize) -> Standing {
-        let more = u32::try_from(more).unwrap_or(u32::MAX);
+    /// Counts `more` requests of a client that was let through with this standing. It owes those for which its rate has no room, unless
+    /// it owes already: then the request is refused, and none of it counts. So a client never waits for longer than its largest request
+    /// takes at its rate.
+    fn charge_more(&self, counted: &(Share, Client), standing: Standing, more: usize) -> Result<Standing, Exceeded> {
+        let Some(more) = u32::try_from(more).ok().filter(|more| *more > 0) else { return Ok(standing) };
         let each = nanos(Duration::from_secs(1)) / u64::from(self.per_second.get());
-        self.table_of(&counted.1).1.owe(counted, each.saturating_mul(more.into()));
-        self.standing(standing.share, standing.left.saturating_sub(more), more.saturating_sub(standing.left))
+        let now = self.ticks.now().as_u64();
+        // A client that has used its burst up, and owes nothing, has its whole burst again then.
+        let latest = now.saturating_add(each.saturating_mul(self.burst.get().into()));
+        let table = &self.table_of(&counted.1).1;
+        match table.owe(counted, each.saturating_mul(more.into()), latest, each) {
+            Ok(()) => {
+                let owed = more.saturating_sub(standing.left);
+                Ok(self.standing(standing.share, standing.left.saturating_sub(more), owed))
+            }
+            Err(whole_at) => {
+                let wait = Duration::from_nanos(whole_at.saturating_sub(latest).saturating_add(each));
+                Err(Exceeded { wait, tells: table.tells(counted, now, nanos(TELL_EVERY)) })
+            }
+        }
     }
 
     /// The standing of a client that may make `left` requests at once, or owes some.

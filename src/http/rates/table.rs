@@ -80,11 +80,19 @@ impl<K: Hash + Eq + Clone> Table<K> {
         &self.shards[hash % self.shards.len()]
     }
 
-    /// Uses `nanos` more of a client's rate, whether the client has that much left or not.
-    pub fn owe(&self, key: &K, nanos: u64) {
-        if let Some(entry) = read(self.shard(key)).get(key) {
-            entry.whole_at.fetch_add(nanos, Ordering::Relaxed);
-        }
+    /// Uses `more` of a client's rate, whether the client has that much left or not. But a client whose whole burst comes back later than
+    /// at `latest` owes already: it is given `back` what it has used for this request, and the error says when its whole burst then comes
+    /// back. So requests at one time do not add their debts up. All in nanoseconds.
+    pub fn owe(&self, key: &K, more: u64, latest: u64, back: u64) -> Result<(), u64> {
+        let entries = read(self.shard(key));
+        let Some(entry) = entries.get(key) else { return Ok(()) };
+        let next = |whole_at: u64| {
+            if whole_at <= latest { whole_at.saturating_add(more) } else { whole_at.saturating_sub(back) }
+        };
+        let before = entry.whole_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |found| Some(next(found)));
+        // It always changes, so both are the same.
+        let (Ok(before) | Err(before)) = before;
+        if before <= latest { Ok(()) } else { Err(next(before)) }
     }
 
     /// Whether a refusal of the client is to be told `now`: the last one was told at least `pause` ago. It counts as told then.
@@ -207,9 +215,10 @@ mod tests {
     fn a_debt_adds_to_what_was_used() {
         let table = Table::new();
         uses(&table, 1, 10);
-        table.owe(&1, 5);
-        table.owe(&2, 5);
+        assert_eq!((table.owe(&1, 5, 10, 1), table.owe(&2, 5, 10, 1)), (Ok(()), Ok(())));
         assert_eq!((used(&table, 1), used(&table, 2)), (Some(15), None));
+        // It owes now.
+        assert_eq!((table.owe(&1, 5, 12, 1), used(&table, 1)), (Err(14), Some(14)));
     }
 
     #[test]

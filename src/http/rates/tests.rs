@@ -1,5 +1,7 @@
 //! The rates on a clock that a test holds.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::access::Author;
 use crate::access::principal::ALL_NAMES;
@@ -104,11 +106,57 @@ fn several_in_one_are_let_through_and_then_owed() {
     let standing = rates.charge(&counted).unwrap().unwrap();
     assert_eq!(standing, Standing { share: Share::Ordinary, left: 9, window_s: 1 });
     // A hundred are used, of which ten were there.
-    let standing = rates.charge_more(&counted, standing, 99);
+    let standing = rates.charge_more(&counted, standing, 99).unwrap();
     assert_eq!(standing, Standing { share: Share::Ordinary, left: 0, window_s: 9 });
     assert_eq!(rates.charge(&counted).unwrap_err().wait, Duration::from_millis(9100));
     clock.advance(Duration::from_millis(9100));
     assert!(rates.charge(&counted).is_ok());
+}
+
+#[test]
+fn a_client_that_owes_is_refused_what_it_sent_at_the_same_time() {
+    let (rates, clock) = rates(limit(10, 10), true);
+    let counted = (Share::Ordinary, at("10.0.0.1:1"));
+    let [first, second] = [(); 2].map(|()| rates.charge(&counted).unwrap().unwrap());
+    rates.charge_more(&counted, first, 99).unwrap();
+    // The second of the two was let in, and counts no more.
+    let refused = rates.charge_more(&counted, second, 99).unwrap_err();
+    assert_eq!(refused, Exceeded { wait: Duration::from_millis(9100), tells: true });
+    clock.advance(Duration::from_millis(9100));
+    let standing = rates.charge(&counted).unwrap().unwrap();
+    assert_eq!(rates.charge_more(&counted, standing, 0), Ok(standing));
+    rates.charge_more(&counted, standing, 1).unwrap();
+}
+
+proptest! {
+    /// The formula of docs/API.md: nobody waits longer than their largest request takes, and no way to send several in one gives more.
+    #[test]
+    fn a_debt_is_never_larger_than_one_request(
+        per_second in 1_u32..50,
+        burst in 1_u32..50,
+        steps in prop::collection::vec((0_u64..3000, prop::collection::vec(0_usize..200, 1..8)), 1..20),
+    ) {
+        let (rates, clock) = rates(limit(per_second, burst), true);
+        let counted = (Share::Ordinary, at("10.0.0.1:1"));
+        let each = Duration::from_secs(1) / per_second;
+        let (mut served, mut largest, mut passed) = (0, 1, Duration::ZERO);
+        for (pause_ms, at_once) in steps {
+            clock.advance(Duration::from_millis(pause_ms));
+            passed += Duration::from_millis(pause_ms);
+            // All of them come before the first is read.
+            let begun: Vec<_> = at_once.iter().map(|more| (rates.charge(&counted), *more)).collect();
+            for (charged, more) in begun {
+                largest = largest.max(more + 1);
+                let ended = charged.and_then(|standing| rates.charge_more(&counted, standing.unwrap(), more));
+                match ended {
+                    Ok(_) => served += more + 1,
+                    Err(exceeded) => prop_assert!(exceeded.wait <= each * u32::try_from(largest).unwrap(), "{exceeded:?}"),
+                }
+            }
+            let most = passed.as_nanos() / each.as_nanos() + u128::from(burst) + u128::try_from(largest).unwrap();
+            prop_assert!(u128::try_from(served).unwrap() <= most, "{served} of {most}");
+        }
+    }
 }
 
 #[test]
