@@ -15,7 +15,7 @@ use crate::scheduler::{Issuer, OpenId, ReturnUrl};
 /// The longest secret of a client that is read.
 const SECRET_MAX: usize = 4096;
 
-/// Options of an identity provider. An empty value is none: a composition may pass on a variable that is not set.
+/// Options of an identity provider. An empty value is none, and so are spaces: a composition may pass on a variable that is not set.
 #[derive(Clone, Debug, Args)]
 #[expect(clippy::struct_field_names, reason = "clap names the options after the fields")]
 #[expect(clippy::doc_markdown, reason = "a terminal would show the marks")]
@@ -70,7 +70,7 @@ impl OpenIdArgs {
             bail!("{}", t!("--oidc-issuer needs the name of this service at the provider: give --oidc-client-id ID"));
         };
         let return_to = text(self.oidc_redirect_base.as_ref())
-            .map(|base| ReturnUrl::at(base).map_err(|wrong| anyhow!("--oidc-redirect-base {base:?} {wrong}")));
+            .map(|base| ReturnUrl::given(base).map_err(|wrong| anyhow!("--oidc-redirect-base {base:?} {wrong}")));
         let email_rule = text(self.oidc_email_domain.as_ref()).map(|domain| {
             EmailRule::of(domain).ok_or_else(|| {
                 anyhow!(
@@ -98,7 +98,7 @@ fn text(value: Option<&String>) -> Option<&str> {
 }
 
 fn file(path: Option<&PathBuf>) -> Option<&Path> {
-    path.map(PathBuf::as_path).filter(|path| !path.as_os_str().is_empty())
+    path.map(PathBuf::as_path).filter(|path| !path.as_os_str().as_encoded_bytes().trim_ascii().is_empty())
 }
 
 /// The secret in a file: its only line.

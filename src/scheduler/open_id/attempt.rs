@@ -4,6 +4,9 @@
 //! `state` by which the return is known as this browser's, the `nonce` by which the ID token is known as the answer to
 //! this attempt, and the PKCE verifier without which nobody can use the code. So nothing is kept here, the return
 //! may come to another scheduler, and nobody fills a memory with attempts that are never finished.
+//!
+//! The cookie also names the session that the browser has, by its digest. The session's own cookie does not come with a return from another
+//! site (`SameSite=Strict`), and that session ends when another one begins in its place.
 
 use std::time::Duration;
 
@@ -28,20 +31,26 @@ const SECRET_BYTES: usize = 32;
 /// An attempt.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// The cookie's value: the secret, and the second in which the attempt ends.
+    /// The cookie's value: the secret, the second in which the attempt ends, and the session before it, if there is one.
     value: String,
+    /// The session that the browser had when the attempt began.
+    before: Option<Digest>,
 }
 
 impl Attempt {
-    /// A new attempt.
+    /// A new attempt, of a browser with the session `before`.
     ///
     /// # Errors
     /// When the system has no random bytes to give.
-    pub fn begin(now: Timestamp) -> Result<Self, getrandom::Error> {
+    pub fn begin(now: Timestamp, before: Option<Digest>) -> Result<Self, getrandom::Error> {
         let mut secret = [0; SECRET_BYTES];
         getrandom::fill(&mut secret)?;
         let until = now.saturating_add(PATIENCE).as_micros() / 1_000_000;
-        Ok(Self { value: format!("{}.{until}", BASE64_URL_SAFE_NO_PAD.encode(secret)) })
+        let mut value = format!("{}.{until}", BASE64_URL_SAFE_NO_PAD.encode(secret));
+        if let Some(before) = before {
+            value = format!("{value}.{}", BASE64_URL_SAFE_NO_PAD.encode(before.as_bytes()));
+        }
+        Ok(Self { value, before })
     }
 
     /// The attempt in a request's cookies. `None` if there is none, or it has ended.
@@ -49,16 +58,26 @@ impl Attempt {
         let mut ours = cookie::pairs(headers).filter(|(name, _)| *name == cookie_name(secure)).map(|(_, value)| value);
         // Of two, neither is known to be this service's.
         let value = ours.next().filter(|_| ours.next().is_none())?;
-        let (secret, until) = value.split_once('.')?;
+        let (secret, rest) = value.split_once('.')?;
+        let (until, before) = rest.split_once('.').map_or((rest, None), |(until, before)| (until, Some(before)));
+        let before = match before {
+            Some(text) => Some(Digest::from_bytes(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?)),
+            None => None,
+        };
         let until: i64 = until.parse().ok().filter(|_| until.bytes().all(|byte| byte.is_ascii_digit()))?;
         let fits = BASE64_URL_SAFE_NO_PAD.decode(secret).is_ok_and(|bytes| bytes.len() == SECRET_BYTES);
-        (fits && now.as_micros() / 1_000_000 < until).then(|| Self { value: value.to_owned() })
+        (fits && now.as_micros() / 1_000_000 < until).then(|| Self { value: value.to_owned(), before })
     }
 
     /// Whether `state` is this attempt's.
     pub fn has_state(&self, state: &str) -> bool {
         // Digests are compared, so that the time tells nothing of the state.
         Digest::of(state) == Digest::of(&self.state())
+    }
+
+    /// The session that the browser had when the attempt began.
+    pub fn before(&self) -> Option<Digest> {
+        self.before
     }
 
     /// The state, for the provider.
@@ -121,7 +140,7 @@ mod tests {
 
     #[test]
     fn an_attempt_is_its_browsers_alone_and_ends() {
-        let (one, other) = (Attempt::begin(noon()).unwrap(), Attempt::begin(noon()).unwrap());
+        let (one, other) = (Attempt::begin(noon(), None).unwrap(), Attempt::begin(noon(), None).unwrap());
         let sent = format!("a=b; {NAME}={}; c=d", one.value);
         let again = found(&[&sent], noon()).unwrap();
         assert!(again.has_state(&one.state()) && !again.has_state(&other.state()) && !again.has_state(""));
@@ -138,8 +157,25 @@ mod tests {
     }
 
     #[test]
+    fn an_attempt_knows_the_session_of_its_browser_and_cannot_be_given_another() {
+        let (before, other) = (Digest::of("a"), Digest::of("b"));
+        let attempt = Attempt::begin(noon(), Some(before)).unwrap();
+        let sent = format!("{NAME}={}", attempt.value);
+        let again = found(&[&sent], noon()).unwrap();
+        assert!(again.before() == Some(before) && again.has_state(&attempt.state()));
+        let (start, _) = sent.rsplit_once('.').unwrap();
+        let changed = format!("{start}.{}", BASE64_URL_SAFE_NO_PAD.encode(other.as_bytes()));
+        for changed in [start, &changed] {
+            assert!(!found(&[changed], noon()).unwrap().has_state(&attempt.state()), "{changed}");
+        }
+        for wrong in [format!("{start}."), format!("{sent}A"), format!("{sent}.x")] {
+            assert!(found(&[&wrong], noon()).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn what_is_no_attempt_is_none() {
-        let attempt = Attempt::begin(noon()).unwrap();
+        let attempt = Attempt::begin(noon(), None).unwrap();
         let good = format!("{NAME}={}", attempt.value);
         assert!(found(&[&good], noon()).is_some());
         assert!(found(&[&good, &good], noon()).is_none());

@@ -3,6 +3,7 @@
 //! Its document and its keys are read when somebody signs in, and then kept for [`KEPT_FOR`]. Nothing else waits for the provider: without it
 //! nobody signs in, and everything else goes on.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,12 +18,14 @@ use openidconnect::{
     TokenUrl, UserInfoUrl,
 };
 use slog::{Logger, info};
-use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
+use tokio::sync::Mutex;
 
 use super::attempt::Attempt;
 use super::fetch::{Fetch, FetchError};
+use super::places::{Full, Place, Places};
 use super::settings::{OpenId, ReturnUrl};
 use crate::access::subject::{Identified, email_of, is_subject};
+use crate::http::bounds::address::AddressKey;
 
 /// How long what the provider says of itself is kept.
 const KEPT_FOR: Duration = Duration::from_secs(60 * 60);
@@ -30,8 +33,9 @@ const KEPT_FOR: Duration = Duration::from_secs(60 * 60);
 /// a flood of requests.
 const FAILED_FOR: Duration = Duration::from_secs(1);
 const KEYS_EVERY: Duration = Duration::from_secs(1);
-/// The most people for whom the provider is asked, or waited for, at once.
-const AT_ONCE: usize = 64;
+/// The most people for whom the provider is asked, or waited for, at once: in all, and of one address.
+pub const AT_ONCE: usize = 64;
+pub const OF_ONE_ADDRESS: usize = 4;
 
 /// The signatures that are believed: a provider's own, by its private key. One made with this service's secret is not.
 const ALGORITHMS: [CoreJwsSigningAlgorithm; 9] = [
@@ -53,8 +57,10 @@ type Client =
 /// Why nobody was recognised. The text is for the log: no code, token or secret is in it.
 #[derive(Clone, Debug)]
 pub enum Failed {
-    /// The provider does not answer, or there is no place to ask it.
+    /// The provider does not answer.
     Unavailable(String),
+    /// There is no place to ask it.
+    Full(Full),
     /// The provider's answer cannot be believed, or it refuses this service.
     Wrong(String),
     /// The code is not this attempt's, was used, or has ended.
@@ -67,7 +73,7 @@ pub struct Provider {
     fetch: Fetch,
     /// Held while the provider is read, so that those who come meanwhile wait for the same answer.
     known: Mutex<Known>,
-    places: Semaphore,
+    places: Places,
     log: Logger,
 }
 
@@ -81,7 +87,7 @@ impl Provider {
     /// A provider that was not asked yet.
     pub fn new(settings: OpenId, log: Logger) -> Self {
         let fetch = Fetch::new(&settings.trust);
-        Self { settings, fetch, known: Mutex::default(), places: Semaphore::new(AT_ONCE), log }
+        Self { settings, fetch, known: Mutex::default(), places: Places::new(AT_ONCE, OF_ONE_ADDRESS), log }
     }
 
     /// How the provider is reached, and how this service is known there.
@@ -89,12 +95,19 @@ impl Provider {
         &self.settings
     }
 
+    /// Takes a place for somebody of this address, to ask the provider.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn place(&self, peer: SocketAddr) -> Result<Place<'_>, Failed> {
+        self.places.take(AddressKey::of(peer)).map_err(Failed::Full)
+    }
+
     /// Where the browser is sent with an attempt.
     ///
     /// # Errors
     /// When the provider cannot be read.
-    pub async fn address(&self, attempt: &Attempt, back: &ReturnUrl) -> Result<Url, Failed> {
-        let _place = self.place()?;
+    pub async fn address(&self, _place: &Place<'_>, attempt: &Attempt, back: &ReturnUrl) -> Result<Url, Failed> {
         let client = self.client(self.metadata(KEPT_FOR).await?, back);
         let (state, nonce) = (attempt.state(), attempt.nonce());
         let request = client
@@ -108,8 +121,13 @@ impl Provider {
     ///
     /// # Errors
     /// Why it is nobody.
-    pub async fn identify(&self, code: String, attempt: &Attempt, back: &ReturnUrl) -> Result<Identified, Failed> {
-        let _place = self.place()?;
+    pub async fn identify(
+        &self,
+        _place: &Place<'_>,
+        code: String,
+        attempt: &Attempt,
+        back: &ReturnUrl,
+    ) -> Result<Identified, Failed> {
         let mut client = self.client(self.metadata(KEPT_FOR).await?, back);
         let answer = self.exchange(&client, code, attempt).await?;
         let token = answer.id_token().ok_or_else(|| Failed::Wrong("não deu um ID token".to_owned()))?;
@@ -134,10 +152,6 @@ impl Provider {
         }
         let email = email.filter(|(_, verified)| *verified == Some(true)).and_then(|(email, _)| email_of(&email));
         Ok(Identified { issuer: self.settings.issuer.as_str().to_owned(), subject, email })
-    }
-
-    fn place(&self) -> Result<SemaphorePermit<'_>, Failed> {
-        self.places.try_acquire().map_err(|_| Failed::Unavailable("entradas demais ao mesmo tempo".to_owned()))
     }
 
     async fn exchange(&self, client: &Client, code: String, attempt: &Attempt) -> Result<CoreTokenResponse, Failed> {

@@ -46,6 +46,9 @@ pub enum WrongUrl {
     /// It is plain HTTP, and not of this machine.
     #[error("{}", t!("must begin with https://; http:// is for a provider on this machine alone, since anybody between could sign in"))]
     Plain,
+    /// It is plain HTTP, and browsers of other machines would come back over it.
+    #[error("{}", t!("must begin with https://; http:// is for a service that only this machine's browsers call, by localhost or a loopback address, since anybody between could take the code"))]
+    PlainReturn,
     /// It has parts that are no part of it.
     #[error("{}", t!("must have no user, no query and no fragment"))]
     Parts,
@@ -88,6 +91,15 @@ impl fmt::Display for Issuer {
 }
 
 impl ReturnUrl {
+    /// The return to the service at `base`, as an operator gives it.
+    ///
+    /// # Errors
+    /// As [`ReturnUrl::at`], and when the code would travel in plain text from another machine.
+    pub fn given(base: &str) -> Result<Self, WrongUrl> {
+        let back = Self::at(base)?;
+        if back.is_secure() || is_here(back.0.url()) { Ok(back) } else { Err(WrongUrl::PlainReturn) }
+    }
+
     /// The return to the service at `base`: the scheme and the host.
     ///
     /// # Errors
@@ -179,6 +191,13 @@ mod tests {
             assert_eq!((back.url().as_str(), back.is_secure()), ("https://sctec.example/entrar/retorno", true));
         }
         assert!(!ReturnUrl::at("http://127.0.0.1:5000").unwrap().is_secure());
+        for good in ["https://sctec.example", "http://localhost:5000", "http://127.0.0.1:5000", "http://[::1]:5000"] {
+            assert_eq!(ReturnUrl::given(good), ReturnUrl::at(good), "{good}");
+        }
+        for plain in ["http://sctec.example", "http://10.0.0.7:5000", "http://localhost.evil.example"] {
+            assert_eq!(ReturnUrl::given(plain), Err(WrongUrl::PlainReturn), "{plain}");
+        }
+        assert_eq!(ReturnUrl::given("http://sctec.example/agenda"), Err(WrongUrl::Path));
         for (wrong, why) in [
             ("sctec.example", WrongUrl::NoUrl),
             ("javascript:alert(1)", WrongUrl::NoUrl),

@@ -17,7 +17,7 @@ use slog::info;
 use super::app::App;
 use super::config::SERVICE;
 use super::links::SIGN_IN_PATH;
-use super::open_id::{Attempt, Failed, OpenId, Provider, ReturnUrl, no_cookie};
+use super::open_id::{AT_ONCE, Attempt, Failed, Full, OF_ONE_ADDRESS, OpenId, Place, Provider, ReturnUrl, no_cookie};
 use super::tokens::{on_disk, register};
 use crate::access::Caller;
 use crate::access::entry::NoEntry;
@@ -70,8 +70,10 @@ pub async fn start(app: &App, request: &Request) -> Result<Response, Problem> {
 async fn begin(app: &App, request: &Request) -> Result<Response, Problem> {
     let provider = provider(app)?;
     let back = back_to(provider, request)?;
-    let attempt = Attempt::begin(app.clock.now()).map_err(|error| Problem::internal(error.to_string()))?;
-    let address = provider.address(&attempt, &back).await.map_err(failed)?;
+    let place = provider.place(request.peer).map_err(failed)?;
+    let attempt = Attempt::begin(app.clock.now(), request.pass.session())
+        .map_err(|error| Problem::internal(error.to_string()))?;
+    let address = provider.address(&place, &attempt, &back).await.map_err(failed)?;
     let mut response = bytes(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", Vec::new());
     let location = HeaderValue::from_str(address.as_str()).map_err(|error| Problem::internal(error.to_string()))?;
     response.headers_mut().insert(LOCATION, location);
@@ -79,11 +81,22 @@ async fn begin(app: &App, request: &Request) -> Result<Response, Problem> {
     Ok(response)
 }
 
-/// `GET /entrar/retorno`: back from the provider. The attempt is over in any case.
+/// `GET /entrar/retorno`: back from the provider. The attempt to which the return belongs is over then. A return that belongs to no attempt
+/// leaves the one that is in progress: another page may have sent the browser here.
 pub async fn finish(app: &App, request: &Request) -> Result<Response, Problem> {
     let provider = provider(app)?;
     let back = back_to(provider, request)?;
-    let mut response = match enter(app, provider, &back, request).await {
+    let said = said(request.head.uri.query());
+    let attempt = Attempt::of(&request.head.headers, back.is_secure(), app.clock.now())
+        .filter(|attempt| said.get("state").is_some_and(|state| attempt.has_state(state)));
+    let Some(attempt) = attempt else { return pages::refusal(another_attempt(), None, request) };
+    // Without a place nothing was asked, and the browser may come to this address again.
+    let place = match provider.place(request.peer) {
+        Ok(place) => place,
+        Err(full) => return pages::refusal(failed(full), None, request),
+    };
+    let entering = Entering { provider, place, back: &back, attempt, said };
+    let mut response = match entering.finish(app, request).await {
         Ok(response) => response,
         Err(Refused { problem, who }) => {
             let who = who.as_ref().map(|(issuer, subject)| (issuer.as_str(), subject.as_str()));
@@ -94,37 +107,48 @@ pub async fn finish(app: &App, request: &Request) -> Result<Response, Problem> {
     Ok(response)
 }
 
-async fn enter(app: &App, provider: &Provider, back: &ReturnUrl, request: &Request) -> Result<Response, Refused> {
-    let settings = provider.settings();
-    let said = said(request.head.uri.query());
-    let attempt = Attempt::of(&request.head.headers, back.is_secure(), app.clock.now())
-        .filter(|attempt| said.get("state").is_some_and(|state| attempt.has_state(state)))
-        .ok_or_else(another_attempt)?;
-    if said.get("iss").is_some_and(|issuer| issuer != settings.issuer.as_str()) {
-        return Err(another_attempt().caused_by("a resposta é de outro provedor (iss)").into());
-    }
-    if let Some(error) = said.get("error") {
-        return Err(denied(error).into());
-    }
-    let code = said.get("code").filter(|code| (1..=CODE_MAX).contains(&code.len()));
-    let code = code.cloned().ok_or_else(|| another_attempt().caused_by("o provedor não deu um código"))?;
-    let identified = provider.identify(code, &attempt, back).await.map_err(failed)?;
-    let credential = credential(app, settings, identified, request).await?;
-    let (id, before) = (credential.id, request.pass.session());
-    let secret = on_disk(register(app)?, request, move |register| {
-        if let Some(before) = before {
-            register.end_session(&before)?;
+/// Somebody who came back from the provider, with the attempt that this browser began.
+struct Entering<'a> {
+    provider: &'a Provider,
+    place: Place<'a>,
+    back: &'a ReturnUrl,
+    attempt: Attempt,
+    /// What the provider says in the query.
+    said: HashMap<String, String>,
+}
+
+impl Entering<'_> {
+    async fn finish(self, app: &App, request: &Request) -> Result<Response, Refused> {
+        let Self { provider, place, back, attempt, said } = self;
+        let settings = provider.settings();
+        if said.get("iss").is_some_and(|issuer| issuer != settings.issuer.as_str()) {
+            return Err(another_attempt().caused_by("a resposta é de outro provedor (iss)").into());
         }
-        register.begin_session(id)
-    });
-    let secret = secret.await?;
-    info!(
-        request.log,
-        "Sessão aberta para {} pelo provedor de identidade, com a credencial {}", credential.principal.name, id
-    );
-    let mut response = pages::step(&request.head.headers);
-    append(&mut response, cookie::set(secret.expose(), back.is_secure(), LONGEST));
-    Ok(response)
+        if let Some(error) = said.get("error") {
+            return Err(denied(error).into());
+        }
+        let code = said.get("code").filter(|code| (1..=CODE_MAX).contains(&code.len()));
+        let code = code.cloned().ok_or_else(|| another_attempt().caused_by("o provedor não deu um código"))?;
+        let identified = provider.identify(&place, code, &attempt, back).await.map_err(failed)?;
+        drop(place);
+        let credential = credential(app, settings, identified, request).await?;
+        // The provider may be of this site, and then the browser sends its session here too.
+        let (id, before) = (credential.id, [attempt.before(), request.pass.session()]);
+        let secret = on_disk(register(app)?, request, move |register| {
+            for before in before.into_iter().flatten() {
+                register.end_session(&before)?;
+            }
+            register.begin_session(id)
+        });
+        let secret = secret.await?;
+        info!(
+            request.log,
+            "Sessão aberta para {} pelo provedor de identidade, com a credencial {}", credential.principal.name, id
+        );
+        let mut response = pages::step(&request.head.headers);
+        append(&mut response, cookie::set(secret.expose(), back.is_secure(), LONGEST));
+        Ok(response)
+    }
 }
 
 /// The credential of whom the provider has recognised.
@@ -195,6 +219,19 @@ fn denied(error: &str) -> Problem {
 fn failed(failed: Failed) -> Problem {
     match failed {
         Failed::Code(cause) => another_attempt().caused_by(cause),
+        Failed::Full(full) => {
+            let detail = match full {
+                Full::Own => format!(
+                    "Do seu endereço já entram {OF_ONE_ADDRESS} pessoas neste instante, o máximo. Tente de novo em instantes."
+                ),
+                Full::All => {
+                    format!(
+                        "Já entram {AT_ONCE} pessoas neste instante, o máximo deste serviço. Tente de novo em instantes."
+                    )
+                }
+            };
+            Problem::new(kind::PROVIDER_UNAVAILABLE, detail).with_links(again()).retry_after_s(1)
+        }
         Failed::Unavailable(cause) => {
             let detail =
                 "O provedor de identidade não responde agora. Tente de novo em instantes, ou entre com um token.";

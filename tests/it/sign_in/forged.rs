@@ -19,7 +19,7 @@ fn foreign_key() -> Value {
 }
 
 /// A provider at its own address with one key, whose ID token is what `token` makes of its URL.
-fn liar(
+pub(super) fn liar(
     key: Value,
     token: impl Fn(&str) -> String + Send + Sync + 'static,
     document: impl Fn(&str) -> Value + Send + Sync + 'static,
@@ -41,7 +41,7 @@ fn liar(
     url
 }
 
-fn document(url: &str) -> Value {
+pub(super) fn document(url: &str) -> Value {
     json!({
         "issuer": url,
         "authorization_endpoint": format!("{url}/authorize"),
@@ -53,21 +53,21 @@ fn document(url: &str) -> Value {
     })
 }
 
-fn jwt(header: &Value, claims: &Value, sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
+pub(super) fn jwt(header: &Value, claims: &Value, sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
     let part = |value: &Value| BASE64.encode(value.to_string());
     let signed = format!("{}.{}", part(header), part(claims));
     format!("{signed}.{}", BASE64.encode(sign(signed.as_bytes())))
 }
 
 /// The claims of somebody at the provider `url`, with a nonce.
-fn claims(url: &str, nonce: &str) -> Value {
+pub(super) fn claims(url: &str, nonce: &str) -> Value {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     json!({"iss": url, "aud": CLIENT, "sub": "s-1", "iat": now, "exp": now + 300,
         "email": "chefe@obs.example", "email_verified": true, "nonce": nonce})
 }
 
 /// Comes back with a code: this provider takes any.
-fn come_back(services: &Services, visitor: &mut Visitor, address: &str) -> Seen {
+pub(super) fn come_back(services: &Services, visitor: &mut Visitor, address: &str) -> Seen {
     let back = format!("{}?code=c&state={}", services.agenda("/entrar/retorno"), parameter(address, "state"));
     visitor.come_back(&back)
 }

@@ -1,5 +1,6 @@
 //! Signing in at an identity provider: who comes in as whom, and what is refused.
 
+mod attempts;
 mod forged;
 
 use serde_json::{Value, json};
@@ -261,6 +262,14 @@ fn a_provider_is_configured_as_a_whole_or_not_at_all() {
             "the scheme and the host alone",
         ),
         (
+            [
+                &issuer[..],
+                &["--access", "token", "--oidc-client-id", "x", "--oidc-redirect-base", "http://sctec.obs.example"],
+            ]
+            .concat(),
+            "must begin with https://",
+        ),
+        (
             [&issuer[..], &["--access", "token", "--oidc-client-id", "x", "--oidc-email-domain", "@obs.example"]]
                 .concat(),
             "obs.example",
@@ -286,7 +295,11 @@ fn a_provider_is_configured_as_a_whole_or_not_at_all() {
 
 #[test]
 fn without_a_provider_there_is_no_way_to_one() {
-    let services = crate::common::Services::start(&["--access", "token"]);
+    // What a composition passes on where nothing is set.
+    let nothing = ["issuer", "client-id", "client-secret-file", "redirect-base", "email-domain", "ca"]
+        .map(|name| format!("--oidc-{name}= "));
+    let args: Vec<&str> = ["--access", "token"].into_iter().chain(nothing.iter().map(String::as_str)).collect();
+    let services = crate::common::Services::start(&args);
     assert!(http("GET", &services.agenda("/"), None).json()["_links"]["entrar_com_provedor"].is_null());
     for path in ["/entrar", "/entrar/retorno?code=x&state=y"] {
         assert_eq!(http("GET", &services.agenda(path), None).status, 404);
