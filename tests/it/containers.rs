@@ -314,7 +314,19 @@ fn only_the_scheduler_is_published_and_only_on_loopback() {
 #[test]
 #[ignore = "needs podman"]
 fn one_variable_turns_identity_on() {
-    let project = Project::up_with(TWO_SCHEDULERS, &[("SCTEC_ACCESS", "token")]);
+    let project = Project::up_with(
+        TWO_SCHEDULERS,
+        &[
+            ("SCTEC_ACCESS", "token"),
+            ("SCTEC_OIDC_ISSUER", "https://id.obs.example"),
+            ("SCTEC_OIDC_CLIENT_ID", "sctec"),
+            ("SCTEC_OIDC_REDIRECT_BASE", "https://sctec.obs.example"),
+        ],
+    );
+    // People may also sign in at a provider.
+    for url in [project.url(), project.second_url()] {
+        assert_eq!(http("GET", &url, None).json()["_links"]["entrar_com_provedor"]["href"], "/entrar", "{url}");
+    }
     let body = Asked::by(7, &slot(0)).text();
     let book = |url: &str, token: Option<&str>| {
         let bearer = token.map(|token| format!("Bearer {token}"));

@@ -2,8 +2,8 @@
 //!
 //! # Why the system's roots
 //! They are kept current by the system, and have the private authorities that an organisation has installed; `SSL_CERT_FILE` and
-//! `SSL_CERT_DIR` name others, as for most programs. Roots that are compiled into an executable would have none of that, and would
-//! grow old with it. The image has no roots: there a client needs a file.
+//! `SSL_CERT_DIR` name others, as for most programs. Roots that are compiled into an executable have none of that, and grow old with it. So
+//! those of Mozilla, which are compiled in, count only where the system has no place for authorities at all, as in the image.
 
 use std::fmt;
 use std::io;
@@ -141,16 +141,34 @@ struct Authorities(Arc<WebPkiServerVerifier>);
 
 impl Authorities {
     fn of_system() -> Option<Self> {
+        let read = rustls_native_certs::load_native_certs();
         // What cannot be read is not believed; the connection's own error then says so.
-        Self::of(rustls_native_certs::load_native_certs().certs)
+        let says_some = !read.errors.is_empty() || ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|name| is_set(name));
+        Self::in_store(roots_of(read.certs, says_some))
     }
 
     /// `None` if there is not one.
     fn of(certificates: Vec<CertificateDer<'static>>) -> Option<Self> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(certificates);
+        Self::in_store(roots_of(certificates, true))
+    }
+
+    fn in_store(roots: RootCertStore) -> Option<Self> {
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build().ok().map(Self)
     }
+}
+
+fn is_set(name: &str) -> bool {
+    std::env::var_os(name).is_some()
+}
+
+/// These authorities, or those of Mozilla if there are none because nothing `says` which ones count.
+fn roots_of(certificates: Vec<CertificateDer<'static>>, says: bool) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    if certificates.is_empty() && !says {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    roots.add_parsable_certificates(certificates);
+    roots
 }
 
 /// Certificates that are believed by themselves.
@@ -227,4 +245,19 @@ impl ServerCertVerifier for Verifier {
 fn is_of_time(error: &CertificateError) -> bool {
     use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
     matches!(error, Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mozillas_authorities_count_only_where_nothing_says_which_ones_do() {
+        let mozilla = roots_of(Vec::new(), false).len();
+        assert!(mozilla > 50, "{mozilla}");
+        assert!(roots_of(Vec::new(), true).is_empty());
+        let key = rcgen::KeyPair::generate().unwrap();
+        let own = rcgen::CertificateParams::new(vec!["obs.example".to_owned()]).unwrap().self_signed(&key).unwrap();
+        assert_eq!(roots_of(vec![own.der().clone()], false).len(), 1);
+    }
 }
