@@ -68,17 +68,21 @@ impl Pieces {
 }
 
 impl Pieces {
-    /// A chunk to send. Bytes that no other answer shares are counted until they are sent. Where there is no room for them, a stream
-    /// of events ends, and its client connects again; another answer is cut off.
+    /// A chunk to send. Its bytes are counted until they are sent, if no other answer shares them. Where there is no room for it, a stream of
+    /// events ends, and its client connects again; another answer is cut off.
+    ///
+    /// An event counts for each of its listeners, although they share its bytes: it may have left its channel's ring, and the last one
+    /// that does not read keeps it.
     fn framed(&mut self, bytes: Bytes) -> Option<Result<Frame<Bytes>, io::Error>> {
         if let Some(known) = &mut self.known {
             *known = known.saturating_sub(bytes.len() as u64);
             return Some(Ok(Frame::data(bytes)));
         }
-        let Some(visit) = self.visit.as_ref().filter(|_| bytes.is_unique()) else {
+        let Some(visit) = self.visit.as_ref().filter(|_| self.is_events || bytes.is_unique()) else {
             return Some(Ok(Frame::data(bytes)));
         };
-        if let Ok(held) = visit.answer(bytes.len()) {
+        let room = if self.is_events { visit.events(bytes.len()) } else { visit.answer(bytes.len()) };
+        if let Ok(held) = room {
             return Some(Ok(Frame::data(kept(bytes, held))));
         }
         visit.turn_away(Reason::AnswersFull);

@@ -190,6 +190,23 @@ fn answers_that_are_not_read_take_the_share_of_their_address_and_no_more() {
 }
 
 #[test]
+fn events_that_are_not_read_count_for_each_listener() {
+    let locks = Locks::start();
+    let url = locks.url("");
+    let unread: Vec<_> = (0..3).map(|_| ask(&url, "/eventos?canal=notas")).collect();
+    let held = || metric(&url, "sctec_coordinator_answer_bytes");
+    // Small ones, which all listeners share: they count once their listeners read behind.
+    let event = json!({"canal": "notas", "evento": "nota", "dados": "x".repeat(2000)}).to_string();
+    wait_until("events wait for each of them", || {
+        assert_eq!(http("POST", &locks.url("/eventos"), Some(("application/json", &event))).status, 200);
+        held() > 3 * 8 * 1024
+    });
+    assert!(held() < 3 * 32 * 1024, "the rest is only in the channel: {}", held());
+    drop(unread);
+    wait_until("their room is given back", || held() == 0);
+}
+
+#[test]
 fn an_agenda_waits_for_room_before_it_is_written() {
     let services = with_long_notes();
     let url = services.scheduler.url();

@@ -172,6 +172,11 @@ impl Line {
         self.stalled.store(since.map_or(NEVER, |since| since + 1), Ordering::Relaxed);
     }
 
+    /// Whether a write waits for the client.
+    pub fn is_stalled(&self) -> bool {
+        self.stalled.load(Ordering::Relaxed) != NEVER
+    }
+
     /// A body is waited for, or no longer.
     pub fn receive(&self, since: Option<u64>) {
         self.receiving.store(since.map_or(NEVER, |since| since + 1), Ordering::Relaxed);

@@ -199,6 +199,20 @@ impl Visit {
         Ok(Some(held))
     }
 
+    /// Room for so many bytes of a stream of events. Once a write waits for the client, the smallest event counts too: the client may not
+    /// read for long, and many such events wait then.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn events(&self, bytes: usize) -> Result<Option<Held>, Full> {
+        if !self.line.is_stalled() {
+            return self.answer(bytes);
+        }
+        let mut held = self.no_answer();
+        held.grow(bytes)?;
+        Ok(Some(held))
+    }
+
     /// An account for the bytes of an answer that is not made yet.
     pub fn no_answer(&self) -> Held {
         Held::none(&self.line.account.answers, &self.bounds.answers)
