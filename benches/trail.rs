@@ -99,7 +99,8 @@ fn make_trail(path: &Path, records: u64) -> Outcome<u64> {
             cancel_reason: Some("nuvens de poeira".to_owned()),
         };
         let name = name.to_owned();
-        let scientist = Scientist { id: scientist_id, name, institution: String::new(), country: String::new() };
+        let scientist =
+            Scientist { id: scientist_id, name, institution: String::new(), country: String::new(), active: true };
         let token = Some(index + 1);
         let caller = Caller::anonymous(([192, 0, 2, 10], 4711).into());
         let event = if index % CANCELLED_EVERY == 0 {

@@ -218,6 +218,7 @@ export default {
   "cancel.goneWhy": "Reason: {reason}",
 
   "field.caracteres_de_controle": "This contains a tab or another control character. Remove it.",
+  "field.cientista_inativo": "This scientist is not active and cannot book.",
   "field.cientista_desconhecido": "This scientist does not exist any more.",
   "field.desconhecido": "The server does not know this field.",
   "field.duracao_invalida": "The duration must be a multiple of 5 min, up to 24 h.",
@@ -237,6 +238,7 @@ export default {
   "field.repetido": "This field was sent more than once.",
   "field.tamanho": "This is empty or too long: at most {max} characters.",
   "field.tarde_demais": "The agenda ends with the year 9998, and this booking would end later.",
+  "field.telescopio_inativo": "This telescope is not active and cannot be booked.",
   "field.telescopio_desconhecido": "This telescope does not exist any more.",
   "field.tipo_errado": "This value has the wrong type.",
 
@@ -285,6 +287,8 @@ export default {
   "problem.recurso_ocupado": "Another request is booking this slot right now.",
   "problem.respostas_demais": "Too many answers wait to be read. Try again in a moment, or look at a shorter period.",
   "problem.resultado_incerto": "It is not known whether this was saved. Check the agenda before you try again.",
+  "problem.telescopio_existe": "There is a telescope of this identifier already.",
+  "problem.versao_diferente": "It has changed since it was read. Nothing was changed.",
   "problem.telescopio_desconhecido": "This telescope does not exist any more.",
   "problem.tipo_de_conteudo": "The server could not read the request. Nothing was booked.",
   "problem.token_obsoleto": "A newer request was saved for this slot first. Nothing was booked.",

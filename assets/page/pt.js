@@ -218,6 +218,7 @@ export default {
   "cancel.goneWhy": "Motivo: {reason}",
 
   "field.caracteres_de_controle": "O texto contém uma tabulação ou outro caractere de controle. Apague-o.",
+  "field.cientista_inativo": "Este cientista está inativo e não pode agendar.",
   "field.cientista_desconhecido": "Este cientista não existe mais.",
   "field.desconhecido": "O servidor não conhece este campo.",
   "field.duracao_invalida": "A duração deve ser um múltiplo de 5 min, até 24 h.",
@@ -237,6 +238,7 @@ export default {
   "field.repetido": "Este campo foi enviado mais de uma vez.",
   "field.tamanho": "Está vazio ou é longo demais: no máximo {max} caracteres.",
   "field.tarde_demais": "A agenda termina no ano 9998, e este agendamento terminaria depois.",
+  "field.telescopio_inativo": "Este telescópio está inativo e não pode ser agendado.",
   "field.telescopio_desconhecido": "Este telescópio não existe mais.",
   "field.tipo_errado": "O valor é de um tipo errado.",
 

@@ -5,6 +5,9 @@ import { Agenda, FREE, Heard, identity } from "./agenda.js";
 import { enter, follow, timed, waitFor } from "./api.js";
 import { parseInstant } from "./instants.js";
 
+/// The most items of a page of a list.
+const PAGE_MAX = 500;
+
 const RETRY_MS = 5000;
 /// What all pages hear at once makes each read the agenda at a random moment within this time.
 export const SPREAD_MS = 1500;
@@ -91,9 +94,9 @@ export class Reading extends EventTarget {
           await this.#admission();
           continue;
         }
-        const [telescopes, scientists] = await Promise.all([follow(telescopios), follow(cientistas)]);
-        this.#telescopes = telescopes.telescopios;
-        this.#people.open(scientists.cientistas);
+        const [telescopes, scientists] = await Promise.all([all(telescopios, "telescopios"), all(cientistas, "cientistas")]);
+        this.#telescopes = telescopes;
+        this.#people.open(scientists);
         this.dispatchEvent(tell("mode"));
         return;
       } catch (problem) {
@@ -201,8 +204,19 @@ export class Reading extends EventTarget {
   async #meet(bookings) {
     const unknown = this.#people.unknownIn(bookings);
     if (!unknown.length) return;
-    const { cientistas } = await follow(this.#entry._links.cientistas);
-    this.#people.learn(cientistas, unknown);
+    this.#people.learn(await all(this.#entry._links.cientistas, "cientistas"), unknown);
     this.dispatchEvent(tell("people"));
   }
+}
+
+/// All items of a list of the catalogue, which comes in pages. If there are many, the pages are as long as they can be.
+async function all(link, name) {
+  let page = await follow(link);
+  if (page._links?.proxima && page._links.buscar) page = await follow(page._links.buscar, { variables: { limite: PAGE_MAX } });
+  const items = page[name];
+  while (page._links?.proxima) {
+    page = await follow(page._links.proxima);
+    items.push(...page[name]);
+  }
+  return items;
 }

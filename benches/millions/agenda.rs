@@ -100,6 +100,7 @@ impl Agenda {
             name: "Marie Curie".to_owned(),
             institution: "Universidade de Paris".to_owned(),
             country: "FR".to_owned(),
+            active: true,
         };
         let mut booking = Booking {
             id,

@@ -1,8 +1,12 @@
 //! The catalogue: the scientists and the telescopes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use super::rules::Rules;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::directory::{Directory, Entry, Place, Search, folded};
+use super::rules::{Rules, RulesView};
 
 /// A scientist, who books.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +19,30 @@ pub struct Scientist {
     pub institution: String,
     /// ISO 3166-1 alpha-2.
     pub country: String,
+    /// Whether it may book.
+    pub active: bool,
+}
+
+/// A scientist as records have it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ScientistState<'a> {
+    nome: &'a str,
+    instituicao: &'a str,
+    pais: &'a str,
+    ativo: bool,
+}
+
+impl Scientist {
+    /// The scientist as records have it.
+    pub fn state(&self) -> ScientistState<'_> {
+        let Self { id: _, name: nome, institution: instituicao, country: pais, active: ativo } = self;
+        ScientistState { nome, instituicao, pais, ativo: *ativo }
+    }
+
+    /// What its `ETag` has: another one after each change.
+    pub fn version(&self) -> String {
+        version_of(&(self.id, self.state()))
+    }
 }
 
 /// A telescope, which is booked.
@@ -28,6 +56,64 @@ pub struct Telescope {
     pub simulated: bool,
     /// What a booking of it must keep to.
     pub rules: Rules,
+    /// Whether it may be booked.
+    pub active: bool,
+}
+
+/// A telescope as records have it.
+#[derive(Clone, Debug, Serialize)]
+pub struct TelescopeState<'a> {
+    nome: &'a str,
+    simulado: bool,
+    ativo: bool,
+    regras: RulesView,
+}
+
+impl Telescope {
+    /// The telescope as records have it.
+    pub fn state(&self) -> TelescopeState<'_> {
+        let Self { code: _, name: nome, simulated, rules, active } = self;
+        TelescopeState { nome, simulado: *simulated, ativo: *active, regras: RulesView::of(rules) }
+    }
+
+    /// What its `ETag` has: another one after each change.
+    pub fn version(&self) -> String {
+        version_of(&(&self.code, self.state()))
+    }
+}
+
+/// A short text that is another one for another state.
+fn version_of(state: &impl Serialize) -> String {
+    // Structs of texts and numbers: serialising them to memory cannot fail.
+    let json = serde_json::to_vec(state).expect("a state serialises");
+    Sha256::digest(json).iter().take(10).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What becomes otherwise in a scientist. `None` leaves it as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScientistPatch {
+    /// The name.
+    pub name: Option<String>,
+    /// The institution.
+    pub institution: Option<String>,
+    /// The country.
+    pub country: Option<String>,
+    /// Whether it may book.
+    pub active: Option<bool>,
+}
+
+impl ScientistPatch {
+    /// The scientist with this change.
+    pub fn applied_to(&self, scientist: &Scientist) -> Scientist {
+        let changed = |new: &Option<String>, old: &String| new.clone().unwrap_or_else(|| old.clone());
+        Scientist {
+            id: scientist.id,
+            name: changed(&self.name, &scientist.name),
+            institution: changed(&self.institution, &scientist.institution),
+            country: changed(&self.country, &scientist.country),
+            active: self.active.unwrap_or(scientist.active),
+        }
+    }
 }
 
 /// What becomes otherwise in a telescope. `None` leaves it as it is; of a rule, `Some(None)` takes it away.
@@ -36,6 +122,8 @@ pub struct Telescope {
 pub struct TelescopePatch {
     /// Its name, for people.
     pub name: Option<String>,
+    /// Whether it may be booked.
+    pub active: Option<bool>,
     /// [`Rules::duration_max_min`].
     pub duration_max_min: Option<Option<i64>>,
     /// [`Rules::notice_min`].
@@ -57,6 +145,7 @@ impl TelescopePatch {
     pub fn without_rules() -> Self {
         Self {
             name: None,
+            active: None,
             duration_max_min: Some(None),
             notice_min: Some(None),
             cancel_notice_min: Some(None),
@@ -80,21 +169,67 @@ impl TelescopePatch {
             day_max_min: self.day_max_min.unwrap_or(old.day_max_min),
         };
         let name = self.name.clone().unwrap_or_else(|| telescope.name.clone());
-        Telescope { name, rules, ..telescope.clone() }
+        let active = self.active.unwrap_or(telescope.active);
+        Telescope { name, rules, active, ..telescope.clone() }
     }
 }
 
 /// All scientists and telescopes.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
+    edition: i64,
     scientists: BTreeMap<i64, Scientist>,
     telescopes: Vec<Telescope>,
+    /// Where each telescope stands in `telescopes`, by code.
+    places: HashMap<String, usize>,
+    scientists_by_name: Directory,
+    telescopes_by_name: Directory,
+}
+
+/// A page of a list of scientists or of telescopes.
+#[derive(Clone, Debug)]
+pub struct Found<'a, T> {
+    /// In order.
+    pub items: Vec<&'a T>,
+    /// The place of the last one, if there are more.
+    pub next: Option<&'a Place>,
 }
 
 impl Catalogue {
     /// A catalogue. The first telescope is the default.
     pub fn new(scientists: Vec<Scientist>, telescopes: Vec<Telescope>) -> Self {
-        Self { scientists: scientists.into_iter().map(|scientist| (scientist.id, scientist)).collect(), telescopes }
+        let by_name = |scientist: &Scientist| {
+            let text = folded(&scientist.name);
+            Entry { place: Place { name: text.clone(), id: scientist.id }, text, active: scientist.active }
+        };
+        let scientists_by_name = Directory::new(scientists.iter().map(by_name).collect());
+        let telescope = |(id, telescope): (i64, &Telescope)| {
+            let (name, code) = (folded(&telescope.name), folded(&telescope.code));
+            let text = format!("{name}\n{code}");
+            // The default comes first.
+            let name = if id == 0 { String::new() } else { name };
+            Entry { place: Place { name, id }, text, active: telescope.active }
+        };
+        let telescopes_by_name = Directory::new((0..).zip(&telescopes).map(telescope).collect());
+        Self {
+            edition: 0,
+            scientists: scientists.into_iter().map(|scientist| (scientist.id, scientist)).collect(),
+            places: telescopes.iter().enumerate().map(|(place, one)| (one.code.clone(), place)).collect(),
+            telescopes,
+            scientists_by_name,
+            telescopes_by_name,
+        }
+    }
+
+    /// The catalogue as one of that edition.
+    #[must_use]
+    pub fn of_edition(self, edition: i64) -> Self {
+        Self { edition, ..self }
+    }
+
+    /// Which one it is: another one after each change.
+    pub fn edition(&self) -> i64 {
+        self.edition
     }
 
     /// The scientist of that number.
@@ -104,7 +239,7 @@ impl Catalogue {
 
     /// The telescope of that code.
     pub fn telescope(&self, code: &str) -> Option<&Telescope> {
-        self.telescopes.iter().find(|telescope| telescope.code == code)
+        self.telescopes.get(*self.places.get(code)?)
     }
 
     /// The telescope of a request that names none.
@@ -112,13 +247,72 @@ impl Catalogue {
         self.telescopes.first()
     }
 
+    /// A page of the scientists that a search finds, by name.
+    pub fn find_scientists(&self, search: &Search, after: Option<&Place>, limit: u16) -> Found<'_, Scientist> {
+        let (ids, next) = self.scientists_by_name.page(search, after, usize::from(limit));
+        Found { items: ids.iter().filter_map(|id| self.scientists.get(id)).collect(), next }
+    }
+
+    /// A page of the telescopes that a search finds, by name; the default comes first.
+    pub fn find_telescopes(&self, search: &Search, after: Option<&Place>, limit: u16) -> Found<'_, Telescope> {
+        let (places, next) = self.telescopes_by_name.page(search, after, usize::from(limit));
+        let telescope = |place: &i64| self.telescopes.get(usize::try_from(*place).ok()?);
+        Found { items: places.iter().filter_map(telescope).collect(), next }
+    }
+
     /// All scientists, by number.
+    #[cfg(test)]
     pub fn scientists(&self) -> impl Iterator<Item = &Scientist> {
         self.scientists.values()
     }
 
     /// All telescopes, the default first.
+    #[cfg(test)]
     pub fn telescopes(&self) -> impl Iterator<Item = &Telescope> {
         self.telescopes.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_telescope_comes_first_and_the_others_by_name() {
+        let telescope = |code: &str, name: &str| Telescope {
+            code: code.into(),
+            name: name.into(),
+            simulated: false,
+            rules: Rules::default(),
+            active: code != "D",
+        };
+        let telescopes =
+            [("X-1", "Zeta"), ("B", "Ótico"), ("C", "alfa"), ("D", "Alfa")].map(|(code, name)| telescope(code, name));
+        let catalogue = Catalogue::new(Vec::new(), telescopes.into());
+        let codes = |text, active| {
+            let found = catalogue.find_telescopes(&Search::new(text, active), None, 10);
+            found.items.iter().map(|one| one.code.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(codes(None, None), ["X-1", "C", "D", "B"]);
+        assert_eq!(codes(Some("x-"), None), ["X-1"]);
+        assert_eq!(codes(Some("ALFA"), Some(true)), ["C"]);
+        let first = catalogue.find_telescopes(&Search::default(), None, 1);
+        let rest = catalogue.find_telescopes(&Search::default(), first.next, 10);
+        assert_eq!(rest.items.len(), 3);
+    }
+
+    #[test]
+    fn a_version_is_another_after_each_change_and_the_same_after_it_is_undone() {
+        let curie = Scientist {
+            id: 7,
+            name: "Marie Curie".into(),
+            institution: "Paris".into(),
+            country: "FR".into(),
+            active: true,
+        };
+        let patch = ScientistPatch { active: Some(false), ..ScientistPatch::default() };
+        let changed = patch.applied_to(&curie);
+        assert_ne!(changed.version(), curie.version());
+        assert_eq!(Scientist { active: true, ..changed }.version(), curie.version());
     }
 }

@@ -58,6 +58,14 @@ pub enum Rejection {
     /// No such telescope.
     #[error("não existe telescópio \"{0}\"; a lista está em GET /telescopios")]
     UnknownTelescope(String),
+    /// This scientist is not active.
+    #[error("o cientista {0} está inativo e não pode agendar; um operador pode ativá-lo")]
+    InactiveScientist(i64),
+    /// This telescope is not active.
+    #[error(
+        "o telescópio \"{0}\" está inativo e não pode ser agendado; os que podem estão em GET /telescopios?ativo=true"
+    )]
+    InactiveTelescope(String),
     /// No telescope is named, and the catalogue is empty.
     #[error("não há nenhum telescópio no catálogo (GET /telescopios)")]
     NoTelescope,
@@ -111,8 +119,8 @@ impl Rejection {
         match self {
             Self::End => Side::End.field(),
             Self::EndAndDuration(_, side) => side.field(),
-            Self::UnknownScientist(_) => "cientista_id",
-            Self::UnknownTelescope(_) | Self::NoTelescope => "telescopio",
+            Self::UnknownScientist(_) | Self::InactiveScientist(_) => "cientista_id",
+            Self::UnknownTelescope(_) | Self::InactiveTelescope(_) | Self::NoTelescope => "telescopio",
             Self::Slots(SlotRangeError::Duration) => "duracao_min",
             Self::Slots(_) | Self::Past(..) => "horario_inicio_utc",
             Self::Rule(broken) => broken.field(),
@@ -126,24 +134,19 @@ impl Draft {
         let mut broken = Vec::new();
         let scientist = self.scientist_id.and_then(|id| {
             let known = catalogue.scientist(id);
-            if known.is_none() {
-                broken.push(Rejection::UnknownScientist(id));
-            }
+            broken.extend(check_scientist(known, id).err());
             known.cloned()
         });
         let telescope = match &self.telescope {
             None => {
                 let first = catalogue.default_telescope();
-                if first.is_none() {
-                    broken.push(Rejection::NoTelescope);
-                }
+                broken.extend(first.map_or(Some(Rejection::NoTelescope), |first| check_active(first).err()));
                 first
             }
             Some(code) => {
                 let known = catalogue.telescope(code);
-                if known.is_none() {
-                    broken.push(Rejection::UnknownTelescope(code.clone()));
-                }
+                let unknown = || Some(Rejection::UnknownTelescope(code.clone()));
+                broken.extend(known.map_or_else(unknown, |known| check_active(known).err()));
                 known
             }
         };
@@ -206,20 +209,20 @@ impl Draft {
 }
 
 impl NewBooking {
-    /// Checks again the rules that depend on the time and the catalogue. `telescope` is its telescope's present state. The error is
+    /// Checks again the rules that depend on the time and the catalogue. `telescope` and
+    /// `scientist` are as they stand now. The error is
     /// the first broken rule.
     pub fn check_again(
         &self,
         telescope: Option<&Telescope>,
-        has_scientist: bool,
+        scientist: Option<&Scientist>,
         now: Timestamp,
     ) -> Result<(), Rejection> {
-        if !has_scientist {
-            return Err(Rejection::UnknownScientist(self.scientist.id));
-        }
+        check_scientist(scientist, self.scientist.id)?;
         let Some(telescope) = telescope.filter(|telescope| telescope.code == self.telescope.code) else {
             return Err(Rejection::UnknownTelescope(self.telescope.code.clone()));
         };
+        check_active(telescope)?;
         if !slot::is_open(self.slots.start(), telescope.simulated, now) {
             return Err(Rejection::Past(telescope.code.clone(), slot::next_start(now)));
         }
@@ -230,6 +233,20 @@ impl NewBooking {
     pub fn resources(&self) -> Vec<String> {
         resources(&self.telescope.code, self.slots)
     }
+}
+
+/// Whether that scientist may book.
+fn check_scientist(known: Option<&Scientist>, id: i64) -> Result<(), Rejection> {
+    match known {
+        None => Err(Rejection::UnknownScientist(id)),
+        Some(known) if !known.active => Err(Rejection::InactiveScientist(id)),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Whether that telescope may be booked.
+fn check_active(telescope: &Telescope) -> Result<(), Rejection> {
+    if telescope.active { Ok(()) } else { Err(Rejection::InactiveTelescope(telescope.code.clone())) }
 }
 
 #[cfg(test)]
@@ -247,8 +264,15 @@ mod tests {
             name: code.into(),
             simulated,
             rules: Rules::default(),
+            active: true,
         };
-        let curie = Scientist { id: 7, name: "Marie Curie".into(), institution: "Paris".into(), country: "FR".into() };
+        let curie = Scientist {
+            id: 7,
+            name: "Marie Curie".into(),
+            institution: "Paris".into(),
+            country: "FR".into(),
+            active: true,
+        };
         Catalogue::new(vec![curie], vec![telescope("Hubble-Acad", true), telescope("Webb-Acad", false)])
     }
 

@@ -4,6 +4,7 @@
 
 mod booking;
 mod catalogue;
+pub(crate) mod directory;
 mod draft;
 pub(crate) mod rules;
 mod slot;
@@ -12,7 +13,7 @@ pub(crate) mod timetable;
 pub use booking::{Booking, Status};
 pub(crate) use booking::{NotCancellable, REASON_MAX_CHARS, resource};
 pub use catalogue::Scientist;
-pub(crate) use catalogue::{Catalogue, Telescope, TelescopePatch};
+pub(crate) use catalogue::{Catalogue, ScientistPatch, ScientistState, Telescope, TelescopePatch, TelescopeState};
 pub(crate) use draft::{Draft, NOTES_MAX_CHARS, NewBooking, Rejection, TARGET_MAX_CHARS};
 pub(crate) use slot::{DURATION_MIN_MAX, SLOT_MIN, check_duration};
 pub use slot::{SlotRange, SlotRangeError};

@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use crate::access::Caller;
-use crate::agenda::rules::RulesView;
-use crate::agenda::{Booking, NewBooking, Scientist, Telescope};
+use crate::agenda::{Booking, NewBooking, Scientist, ScientistState, Telescope, TelescopeState};
 use crate::audit::chain::ChainHead;
 use crate::http::request_id::RequestId;
 use crate::text::escaped;
@@ -95,10 +94,17 @@ pub enum Event<'a> {
     },
     /// `CATALOGO_ALTERADO`, of a telescope.
     TelescopeChanged {
-        /// As it was.
-        before: &'a Telescope,
+        /// As it was; `None` if it is new.
+        before: Option<&'a Telescope>,
         /// As it is.
         after: &'a Telescope,
+    },
+    /// `CATALOGO_ALTERADO`, of a scientist.
+    ScientistChanged {
+        /// Before the change; `None` if the scientist is new.
+        before: Option<&'a Scientist>,
+        /// After it.
+        after: &'a Scientist,
     },
     /// `SERVICO_INICIADO`.
     ServiceStarted(&'a Process),
@@ -182,8 +188,13 @@ enum Details<'a> {
     },
     Telescope {
         telescopio: &'a str,
-        antes: TelescopeState<'a>,
+        antes: Option<TelescopeState<'a>>,
         depois: TelescopeState<'a>,
+    },
+    Scientist {
+        cientista_id: i64,
+        antes: Option<ScientistState<'a>>,
+        depois: ScientistState<'a>,
     },
     Service {
         versao: &'a str,
@@ -212,12 +223,6 @@ struct Observation<'a> {
 }
 
 #[derive(Serialize)]
-struct TelescopeState<'a> {
-    nome: &'a str,
-    regras: RulesView,
-}
-
-#[derive(Serialize)]
 #[serde(untagged)]
 enum Rest<'a> {
     Created { alvo: Option<&'a str>, instante_clique_utc: Option<String> },
@@ -231,7 +236,7 @@ impl Event<'_> {
             Self::BookingCreated { .. } => BOOKING_CREATED,
             Self::BookingCancelled { .. } => BOOKING_CANCELLED,
             Self::BookingRefused { .. } => BOOKING_REFUSED,
-            Self::TelescopeChanged { .. } => CATALOGUE_CHANGED,
+            Self::TelescopeChanged { .. } | Self::ScientistChanged { .. } => CATALOGUE_CHANGED,
             Self::ServiceStarted(_) => SERVICE_STARTED,
             Self::ServiceStopped { .. } => SERVICE_STOPPED,
             Self::AgendaRestored(_) => AGENDA_RESTORED,
@@ -289,8 +294,13 @@ impl Event<'_> {
             },
             Self::TelescopeChanged { before, after } => Details::Telescope {
                 telescopio: &after.code,
-                antes: telescope_state(before),
-                depois: telescope_state(after),
+                antes: before.map(Telescope::state),
+                depois: after.state(),
+            },
+            Self::ScientistChanged { before, after } => Details::Scientist {
+                cientista_id: after.id,
+                antes: before.map(Scientist::state),
+                depois: after.state(),
             },
             Self::ServiceStarted(process) => service(process, None),
             Self::ServiceStopped { process, up_ms } => service(process, Some(up_ms)),
@@ -313,10 +323,6 @@ fn observed<'a>(booking: &'a Booking, cientista_nome: &'a str) -> Observation<'a
         telescopio: &booking.telescope,
         cientista_nome,
     }
-}
-
-fn telescope_state(telescope: &Telescope) -> TelescopeState<'_> {
-    TelescopeState { nome: &telescope.name, regras: RulesView::of(&telescope.rules) }
 }
 
 fn service(process: &Process, ativo_ha_ms: Option<u64>) -> Details<'_> {

@@ -24,6 +24,7 @@ pub(crate) mod no_room;
 pub(crate) mod parameters;
 pub(crate) mod pass;
 mod pieces;
+pub(crate) mod precondition;
 pub(crate) mod presence;
 pub(crate) mod problem;
 pub mod rates;

@@ -66,6 +66,10 @@ codes! {
     UnknownScientist = "cientista_desconhecido",
     /// The telescope does not exist.
     UnknownTelescope = "telescopio_desconhecido",
+    /// The scientist may not book now.
+    InactiveScientist = "cientista_inativo",
+    /// The telescope may not be booked now.
+    InactiveTelescope = "telescopio_inativo",
     /// An error without a code of its own. The message describes it.
     Other = "invalido",
 }

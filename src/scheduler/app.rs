@@ -124,7 +124,8 @@ impl App {
     /// Scientists and telescopes as they are in the database now.
     pub async fn reload_catalogue(&self) -> Result<Arc<Catalogue>, StoreError> {
         let asked_at = Instant::now();
-        let fresh = Arc::new(self.store.catalogue().await?);
+        let known = self.catalogue();
+        let fresh = self.store.catalogue_unless(known.edition()).await?.map_or(known, Arc::new);
         let mut known = self.catalogue.write().unwrap_or_else(PoisonError::into_inner);
         // A reading that was asked for later may have ended before.
         if known.1 <= asked_at {

@@ -13,8 +13,8 @@ use slog::Logger;
 use super::app::App;
 use super::config::{SERVICE, VERSION};
 use super::origin::Origin;
-use super::problems::{field_error, not_a_scientist, not_read, refused, unknown_booking, unknown_telescope};
-use super::refusal::{Refusal, is_unknown};
+use super::problems::{field_error, not_read, refused, unknown_booking};
+use super::refusal::{Refusal, is_of_catalogue, is_unknown};
 use super::{book, links, page, requests, views};
 use crate::access::principal::{Denied, Who};
 use crate::access::role::Permission;
@@ -77,39 +77,6 @@ async fn recent(app: &App, log: &Logger) -> Result<Arc<Catalogue>, Problem> {
     app.recent_catalogue().await.map_err(|error| not_read(log, &error))
 }
 
-/// `GET /telescopios`.
-pub fn telescopes(catalogue: &Catalogue, who: &Who) -> Response {
-    let all: Vec<_> = catalogue.telescopes().map(|telescope| views::telescope(telescope, who)).collect();
-    let body = json!({ "telescopios": all, "_links": links::self_and_entry("/telescopios") });
-    http::json(StatusCode::OK, &body)
-}
-
-/// `GET /telescopios/{id}`.
-pub async fn telescope(app: &App, code: &str, request: &Request) -> Result<Response, Problem> {
-    match catalogue(app, &request.log).await?.telescope(code) {
-        Some(telescope) => Ok(http::json(StatusCode::OK, &views::telescope(telescope, &request.who))),
-        None => Err(unknown_telescope(code)),
-    }
-}
-
-/// `GET /cientistas`.
-pub fn scientists(catalogue: &Catalogue) -> Response {
-    let all: Vec<_> = catalogue.scientists().map(views::scientist).collect();
-    let body = json!({ "cientistas": all, "_links": links::self_and_entry("/cientistas") });
-    http::json(StatusCode::OK, &body)
-}
-
-/// `GET /cientistas/{id}`.
-pub async fn scientist(app: &App, id: &str, log: &Logger) -> Result<Response, Problem> {
-    let Some(id) = requests::id(id) else {
-        return Err(not_a_scientist(id));
-    };
-    match catalogue(app, log).await?.scientist(id) {
-        Some(scientist) => Ok(http::json(StatusCode::OK, &views::scientist(scientist))),
-        None => Err(refused(Refusal::Unknown(Rejection::UnknownScientist(id)))),
-    }
-}
-
 /// `POST /agendamentos`.
 pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Problem> {
     let origin = Origin::of(request);
@@ -158,12 +125,12 @@ async fn conflict(app: &App, refusal: Refusal, telescope: &str, slots: SlotRange
     refused(refusal).with("cientista", name).with_links(links)
 }
 
-/// Checks a draft against the rules. The catalogue is read again before a scientist or a telescope is called unknown, and before one
-/// of the telescope's own rules is called broken. What a scientist has booked is counted last, and again in the transaction.
+/// Checks a draft against the rules. The catalogue is read again before a scientist or a telescope is called unknown or inactive, and
+/// before one of the telescope's own rules is called broken. What a scientist has booked is counted last, and again in the transaction.
 async fn check(app: &App, draft: Draft, wrong_fields: Vec<FieldError>, log: &Logger) -> Result<NewBooking, Problem> {
     let mut checked = draft.clone().check(&app.catalogue(), app.clock.now());
     if let Err(broken) = &checked
-        && broken.iter().any(|rejection| is_unknown(rejection) || matches!(rejection, Rejection::Rule(_)))
+        && broken.iter().any(is_of_catalogue)
     {
         checked = draft.clone().check(&*catalogue(app, log).await?, app.clock.now());
     }

@@ -7,7 +7,7 @@ use super::requests::{AuditRequest, FreeRequest, ListRequest, cursor};
 use crate::access::principal::Who;
 use crate::access::role::Permission;
 use crate::agenda::timetable::{Period, SlotState};
-use crate::agenda::{Booking, SLOT_MIN, SlotRange, Status};
+use crate::agenda::{Booking, SLOT_MIN, SlotRange, Status, Telescope};
 use crate::audit::filter::Wanted;
 use crate::http::links::{Link, Links, path_segment, with_query};
 use crate::http::problem::TYPES_PATH;
@@ -32,7 +32,7 @@ pub fn of_booking(booking: &Booking, cancellable: bool, who: &Who) -> Links {
         .with("self", Link::get(href.clone()))
         .with_if(cancellable, "cancelar", || Link::action("DELETE", href, "Cancelar este agendamento"))
         .with_if(cancelled && may_book(who), "agendar", book)
-        .with("cientista", Link::get(format!("/cientistas/{}", booking.scientist_id)))
+        .with("cientista", Link::get(scientist_path(booking.scientist_id)))
         .with("telescopio", Link::get(telescope_path(&booking.telescope)))
         .with("agendamentos", at_slots(&booking.telescope, booking.slots.start(), booking.slots.end()))
         .with_if(who.may(Permission::ReadTrail), "historico", || history(booking.id))
@@ -99,24 +99,33 @@ pub fn from_audit_head() -> Links {
 }
 
 /// From a telescope.
-pub fn of_telescope(code: &str, who: &Who) -> Links {
+pub fn of_telescope(telescope: &Telescope, who: &Who) -> Links {
+    let code = telescope.code.as_str();
     Links::new()
         .with("self", Link::get(telescope_path(code)))
         .with("agenda", any_timetable(code))
         .with("livres", any_free(code))
         .with("agendamentos", Link::get(with_query("/agendamentos", [("telescopio", code)])))
-        .with_if(may_book(who), "agendar", book)
+        .with_if(may_book(who) && telescope.active, "agendar", book)
         .with_if(who.may(Permission::ManageCatalogue), "alterar", || {
             Link::action("PATCH", telescope_path(code), "Mudar o nome ou as regras")
         })
 }
 
 /// From a scientist.
-pub fn of_scientist(id: i64) -> Links {
-    let id = id.to_string();
+pub fn of_scientist(id: i64, who: &Who) -> Links {
+    let (path, id) = (scientist_path(id), id.to_string());
     Links::new()
-        .with("self", Link::get(format!("/cientistas/{id}")))
+        .with("self", Link::get(path.clone()))
         .with("agendamentos", Link::get(with_query("/agendamentos", [("cientista_id", id.as_str())])))
+        .with_if(who.may(Permission::ManageCatalogue), "alterar", || {
+            Link::action("PATCH", path, "Mudar os dados deste cientista")
+        })
+}
+
+/// The path of a scientist.
+pub fn scientist_path(id: i64) -> String {
+    format!("/cientistas/{id}")
 }
 
 /// From a period of a telescope's agenda.
@@ -267,6 +276,11 @@ pub fn to_catalogue(telescopes: bool) -> Links {
     Links::new().with(rel, Link::get(href)).with("inicio", Link::get("/"))
 }
 
+/// To a telescope.
+pub fn to_telescope(code: &str) -> Links {
+    Links::new().with("telescopio", Link::get(telescope_path(code)))
+}
+
 /// To the entry point: the next step where there is no better one.
 pub fn to_entry() -> Links {
     Links::new().with("inicio", Link::get("/"))
@@ -279,7 +293,7 @@ pub fn booking_path(id: i64) -> String {
 
 /// The path of a telescope. `.` and `..` are valid codes, but clients resolve them when they are segments of a path, also when
 /// encoded. So they get a mark that no other code begins with.
-fn telescope_path(code: &str) -> String {
+pub fn telescope_path(code: &str) -> String {
     let mark = if matches!(code, "." | "..") { "~" } else { "" };
     format!("/telescopios/{mark}{}", path_segment(code))
 }

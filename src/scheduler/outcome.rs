@@ -4,7 +4,7 @@ use slog::{error, warn};
 
 use super::app::App;
 use super::origin::Origin;
-use super::refusal::{Refusal, is_unknown};
+use super::refusal::{Refusal, is_of_catalogue};
 use crate::agenda::{Booking, Rejection};
 use crate::store::StoreError;
 
@@ -32,7 +32,7 @@ pub fn of_cancellation<R>(app: &App, origin: &Origin, answer: Outcome<R>) -> Res
 /// The booking was allowed when it was asked for, and broke a rule when it was to be written.
 pub async fn broken(app: &App, origin: &Origin, rejection: Rejection) -> Refusal {
     warn!(origin.log, "Gravação recusada: {}", rejection);
-    if (is_unknown(&rejection) || matches!(rejection, Rejection::Rule(_)))
+    if is_of_catalogue(&rejection)
         && let Err(error) = app.reload_catalogue().await
     {
         error!(origin.log, "Falha no banco de dados: {}", error);

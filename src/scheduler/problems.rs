@@ -22,9 +22,12 @@ const RETRY_AFTER_S: u64 = 1;
 fn kind(code: Code) -> Kind {
     let status = match code {
         Code::UnknownBooking | Code::UnknownScientist | Code::UnknownTelescope => StatusCode::NOT_FOUND,
-        Code::Busy | Code::Taken | Code::AlreadyCancelled | Code::Started | Code::TooLateToCancel => {
-            StatusCode::CONFLICT
-        }
+        Code::Busy
+        | Code::Taken
+        | Code::AlreadyCancelled
+        | Code::Started
+        | Code::TooLateToCancel
+        | Code::TelescopeExists => StatusCode::CONFLICT,
         Code::InvalidFields => StatusCode::UNPROCESSABLE_ENTITY,
         Code::WriteRefused | Code::DatabaseInconsistent => StatusCode::INTERNAL_SERVER_ERROR,
         Code::CoordinatorUnavailable
@@ -54,6 +57,7 @@ pub fn refused(refusal: Refusal) -> Problem {
             .already_logged(),
         Refusal::UnknownBooking(_) => problem.with_links(links::to_bookings()),
         Refusal::NotCancellable(id, _) => problem.with_links(links::to_booking(id)),
+        Refusal::TelescopeExists(code) => problem.with_links(links::to_telescope(&code)),
         Refusal::Unknown(rejection) => problem.with_links(to_catalogue(&rejection)),
         Refusal::Broken(rejection) => {
             let problem = problem.with_fields(vec![field_error(&rejection)]).already_logged();
@@ -106,6 +110,8 @@ pub fn field_error(rejection: &Rejection) -> FieldError {
     let code = match rejection {
         Rejection::UnknownScientist(_) => FieldCode::UnknownScientist,
         Rejection::UnknownTelescope(_) | Rejection::NoTelescope => FieldCode::UnknownTelescope,
+        Rejection::InactiveScientist(_) => FieldCode::InactiveScientist,
+        Rejection::InactiveTelescope(_) => FieldCode::InactiveTelescope,
         Rejection::Slots(SlotRangeError::OffGrid { .. }) => FieldCode::OffGrid,
         Rejection::Slots(SlotRangeError::Duration) | Rejection::End => FieldCode::Duration,
         Rejection::EndAndDuration(..) => FieldCode::Contradiction,

@@ -61,6 +61,8 @@ codes! {
     UnknownScientist = "cientista_desconhecido", "Cientista desconhecido";
     /// There is no such telescope.
     UnknownTelescope = "telescopio_desconhecido", "Telescópio desconhecido";
+    /// The catalogue has a telescope of this code already.
+    TelescopeExists = "telescopio_existe", "Telescópio já existe";
     /// A field breaks a rule.
     InvalidFields = "campos_invalidos", "Campos inválidos";
     /// The coordinator gave no answer, or could grant nothing.
@@ -108,6 +110,8 @@ pub enum Refusal {
     NotCancellable(i64, NotCancellable),
     /// The request names a scientist or a telescope that the catalogue does not have.
     Unknown(Rejection),
+    /// The catalogue has a telescope of this code already.
+    TelescopeExists(String),
     /// The booking broke a rule when it was to be written: time had gone on, or the catalogue had changed.
     Broken(Rejection),
     /// The coordinator gave no answer, or could grant nothing.
@@ -156,8 +160,11 @@ impl Refusal {
                 | Rejection::End
                 | Rejection::EndAndDuration(..)
                 | Rejection::Past(..)
+                | Rejection::InactiveScientist(_)
+                | Rejection::InactiveTelescope(_)
                 | Rejection::Rule(_) => Code::InvalidFields,
             },
+            Self::TelescopeExists(_) => Code::TelescopeExists,
             Self::CoordinatorUnavailable | Self::CoordinatorTooFast | Self::CoordinatorInGrace { .. } => {
                 Code::CoordinatorUnavailable
             }
@@ -203,6 +210,9 @@ impl Refusal {
             }
             Self::Unknown(rejection) | Self::Broken(rejection) => {
                 format!("Um campo precisa de correção: {}.", rejection.field())
+            }
+            Self::TelescopeExists(code) => {
+                format!("Já existe um telescópio {code}. Escolha outro id, ou mude o que existe (PATCH).")
             }
             Self::CoordinatorUnavailable => {
                 return "O coordenador não respondeu ou não pôde conceder a trava, e sem a trava nada é agendado. Tente de novo em instantes."
@@ -274,6 +284,12 @@ fn not_read(error: &StoreError) -> String {
             format!("O banco de dados não pode ser lido agora ({reason}). Tente de novo em instantes.")
         }
     }
+}
+
+/// Whether the broken rule is one that a change of the catalogue may mend.
+pub fn is_of_catalogue(rejection: &Rejection) -> bool {
+    let is_inactive = matches!(rejection, Rejection::InactiveScientist(_) | Rejection::InactiveTelescope(_));
+    is_unknown(rejection) || is_inactive || matches!(rejection, Rejection::Rule(_))
 }
 
 /// Whether the broken rule is that the catalogue has no such scientist or telescope.

@@ -6,9 +6,10 @@ use hyper::Method;
 use slog::{debug, info};
 
 use super::app::App;
+use super::catalogue::{scientists, telescopes};
 use super::open_id::RETURN_PATH;
 use super::problems::problem_kinds;
-use super::{catalogue, handlers, links, page, sessions, sign_in, timetable, tokens, trail};
+use super::{handlers, links, page, sessions, sign_in, timetable, tokens, trail};
 use crate::access::ip_of;
 use crate::access::role::{Need, Permission};
 use crate::http::explained::{Explained, TYPE_PATH};
@@ -26,11 +27,14 @@ enum Route {
     Time,
     Telescopes,
     Telescope,
+    CreateTelescope,
     ChangeTelescope,
     Timetable,
     Free,
     Scientists,
     Scientist,
+    CreateScientist,
+    ChangeScientist,
     Book,
     Bookings,
     Booking,
@@ -65,28 +69,26 @@ static TABLE: &Table<Route> = {
     const fn delete(path: &'static str, need: Need, about: &'static str) -> Endpoint {
         Endpoint::new(Method::DELETE, path, need, about).share(Reserve)
     }
+    const fn manage(method: Method, path: &'static str, about: &'static str) -> Endpoint {
+        Endpoint::new(method, path, May(ManageCatalogue), about)
+    }
     &[
         (Route::Entry, get("/", Nothing, "the links to everything else; to a browser, the page").query(Read)),
         (Route::Page, get("/pagina/{*arquivo}", Nothing, "the page's files").query(Ignored).share(Free)),
         (Route::Time, get("/time", Nothing, "the official time").query(Ignored)),
-        (Route::Telescopes, get("/telescopios", May(ReadAgenda), "all telescopes")),
+        (Route::Telescopes, get("/telescopios", May(ReadAgenda), "telescopes, by pages").query(Read)),
+        (Route::CreateTelescope, manage(Method::POST, "/telescopios", "adds a telescope")),
         (Route::Telescope, get("/telescopios/{id}", May(ReadAgenda), "one telescope")),
-        (
-            Route::ChangeTelescope,
-            Endpoint::new(
-                Method::PATCH,
-                "/telescopios/{id}",
-                May(ManageCatalogue),
-                "changes a telescope's name or rules",
-            ),
-        ),
+        (Route::ChangeTelescope, manage(Method::PATCH, "/telescopios/{id}", "changes a telescope")),
         (
             Route::Timetable,
             get("/telescopios/{id}/agenda", May(ReadAgenda), "the slots of a period, each with its state").query(Read),
         ),
         (Route::Free, get("/telescopios/{id}/livres", May(ReadAgenda), "the nearest free slots").query(Read)),
-        (Route::Scientists, get("/cientistas", May(ReadAgenda), "all scientists")),
+        (Route::Scientists, get("/cientistas", May(ReadAgenda), "scientists, by pages").query(Read)),
+        (Route::CreateScientist, manage(Method::POST, "/cientistas", "adds a scientist")),
         (Route::Scientist, get("/cientistas/{id}", May(ReadAgenda), "one scientist")),
+        (Route::ChangeScientist, manage(Method::PATCH, "/cientistas/{id}", "changes a scientist")),
         (Route::Book, Endpoint::new(Method::POST, "/agendamentos", May(ChangeAgenda), "books")),
         (Route::Bookings, get("/agendamentos", May(ReadAgenda), "bookings, by pages").query(Read)),
         (Route::Booking, get("/agendamentos/{id}", May(ReadAgenda), "one booking")),
@@ -147,15 +149,16 @@ impl Routes {
             Route::Entry => handlers::entry(app, request),
             Route::Page => page::file(&id, &path, &request.head.headers),
             Route::Time => Ok(handlers::time(app, request.received)),
-            Route::Telescopes => {
-                Ok(handlers::telescopes(&*handlers::catalogue(app, &request.log).await?, &request.who))
-            }
-            Route::Telescope => handlers::telescope(app, links::telescope_code(&id), request).await,
-            Route::ChangeTelescope => catalogue::change_telescope(app, links::telescope_code(&id), request).await,
+            Route::Telescopes => telescopes::list(app, request).await,
+            Route::CreateTelescope => telescopes::create(app, request).await,
+            Route::Telescope => telescopes::one(app, links::telescope_code(&id), request).await,
+            Route::ChangeTelescope => telescopes::change(app, links::telescope_code(&id), request).await,
             Route::Timetable => timetable::states(app, links::telescope_code(&id), request).await,
             Route::Free => timetable::free(app, links::telescope_code(&id), request).await,
-            Route::Scientists => Ok(handlers::scientists(&*handlers::catalogue(app, &request.log).await?)),
-            Route::Scientist => handlers::scientist(app, &id, &request.log).await,
+            Route::Scientists => scientists::list(app, request).await,
+            Route::CreateScientist => scientists::create(app, request).await,
+            Route::Scientist => scientists::one(app, &id, request).await,
+            Route::ChangeScientist => scientists::change(app, &id, request).await,
             Route::Book => handlers::book(app, request).await,
             Route::Bookings => handlers::bookings(app, request).await,
             Route::Booking => handlers::booking(app, &id, request).await,
@@ -187,7 +190,14 @@ fn announce(request: &Request, route: Route, path: &str) {
     match route {
         Route::Book => info!(log, "Requisição recebida para POST /agendamentos"),
         Route::Cancel => info!(log, "Requisição recebida para DELETE {}", path),
-        Route::SignIn | Route::SignOut | Route::Create | Route::Revoke | Route::ChangeTelescope => {
+        Route::SignIn
+        | Route::SignOut
+        | Route::Create
+        | Route::Revoke
+        | Route::CreateTelescope
+        | Route::ChangeTelescope
+        | Route::CreateScientist
+        | Route::ChangeScientist => {
             info!(log, "Requisição recebida em {} {} do IP {}", request.head.method, path, ip);
         }
         Route::Health | Route::Ready | Route::Metrics => {

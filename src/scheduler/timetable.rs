@@ -175,6 +175,7 @@ mod tests {
                 name: String::new(),
                 simulated: true,
                 rules: Rules::default(),
+                active: true,
             },
             period: Period::day_of(now),
             now,

@@ -119,6 +119,7 @@ pub struct TelescopeView<'a> {
     id: &'a str,
     nome: &'a str,
     simulado: bool,
+    ativo: bool,
     regras: RulesView,
     _links: Links,
 }
@@ -129,8 +130,9 @@ pub fn telescope<'a>(telescope: &'a Telescope, who: &Who) -> TelescopeView<'a> {
         id: &telescope.code,
         nome: &telescope.name,
         simulado: telescope.simulated,
+        ativo: telescope.active,
         regras: RulesView::of(&telescope.rules),
-        _links: links::of_telescope(&telescope.code, who),
+        _links: links::of_telescope(telescope, who),
     }
 }
 
@@ -141,17 +143,19 @@ pub struct ScientistView<'a> {
     nome: &'a str,
     instituicao: &'a str,
     pais: &'a str,
+    ativo: bool,
     _links: Links,
 }
 
 /// Shows a scientist.
-pub fn scientist(scientist: &Scientist) -> ScientistView<'_> {
+pub fn scientist<'a>(scientist: &'a Scientist, who: &Who) -> ScientistView<'a> {
     ScientistView {
         id: scientist.id,
         nome: &scientist.name,
         instituicao: &scientist.institution,
         pais: &scientist.country,
-        _links: links::of_scientist(scientist.id),
+        ativo: scientist.active,
+        _links: links::of_scientist(scientist.id, who),
     }
 }
 

@@ -7,14 +7,17 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::{BookRefused, CancelRefused, Fence, FenceBroken, Filter, NotCancelled, StandingReader, Store};
+use super::{BookRefused, CancelRefused, Fence, FenceBroken, Filter, NotCancelled, NotChanged, StandingReader, Store};
 use crate::agenda::rules::{BrokenRule, Rules};
 use crate::agenda::timetable::{SAME_MAX, Standing};
-use crate::agenda::{Booking, Draft, NewBooking, NotCancellable, Rejection, Status, TelescopePatch};
+use crate::agenda::{
+    Booking, Draft, NewBooking, NotCancellable, Rejection, Scientist, ScientistPatch, Status, Telescope, TelescopePatch,
+};
 use crate::audit::chain::ChainHead;
 use crate::audit::export::{Exported, Extent, Source};
 use crate::audit::filter::Wanted;
 use crate::audit::record::{BOOKING_REFUSED, CATALOGUE_CHANGED, Cause, Process, SERVICE_STARTED, SERVICE_STOPPED, Why};
+use crate::http::precondition::IfMatch;
 use crate::time::{Clock, Timestamp};
 
 /// A store without bookings, with the catalogue of a fresh database and a clock that the test holds.
@@ -60,6 +63,7 @@ macro_rules! conformance {
             of_many_at_once_one_has_each_slot
             of_many_at_once_one_scientist_gets_the_quota
             a_changed_telescope_binds_at_once_and_has_its_record
+            what_the_catalogue_gets_is_there_for_the_next_change
             the_race_saves_what_a_check_before_it_did_not_see
             a_store_that_is_well_says_so);
     };
@@ -424,7 +428,7 @@ pub async fn of_many_at_once_one_has_each_slot<F: Fixture>() {
 pub async fn of_many_at_once_one_scientist_gets_the_quota<F: Fixture>() {
     let opened = Opened::<F>::new();
     let rules = TelescopePatch { standing_max: Some(Some(3)), ..TelescopePatch::default() };
-    opened.store.change_telescope("Hubble-Acad".to_owned(), rules, request()).await.unwrap().unwrap();
+    opened.store.change_telescope("Hubble-Acad".to_owned(), rules, None, request()).await.unwrap().unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     for nth in 0..60_i64 {
         let new = opened.new_booking(if nth % 2 == 0 { 7 } else { 3 }, "Hubble-Acad", after(nth), 5).await;
@@ -458,7 +462,8 @@ pub async fn of_many_at_once_one_scientist_gets_the_quota<F: Fixture>() {
 pub async fn a_changed_telescope_binds_at_once_and_has_its_record<F: Fixture>() {
     let opened = Opened::<F>::new();
     let before = opened.new_booking(7, "Hubble-Acad", after(0), 60).await;
-    let change = async |patch| opened.store.change_telescope("Hubble-Acad".to_owned(), patch, request()).await.unwrap();
+    let change =
+        async |patch| opened.store.change_telescope("Hubble-Acad".to_owned(), patch, None, request()).await.unwrap();
     let patch = TelescopePatch {
         name: Some("Hubble II".to_owned()),
         duration_max_min: Some(Some(30)),
@@ -480,26 +485,68 @@ pub async fn a_changed_telescope_binds_at_once_and_has_its_record<F: Fixture>() 
     let late = opened.cancel(booked.id, 2).await;
     assert_eq!(late, Err(CancelRefused::Not(NotCancelled::Not(NotCancellable::TooLate(60)))));
     // The same again changes nothing and has no record, and null takes the rules away.
-    assert_eq!(change(patch).await, Some(changed.clone()));
+    assert_eq!(change(patch).await, Ok(changed.clone()));
     let bare = change(TelescopePatch::without_rules()).await.unwrap();
     assert_eq!((bare.name.as_str(), bare.rules), ("Hubble II", Rules::default()));
     opened.cancel(booked.id, 2).await.unwrap();
     opened.book(before, 2).await.unwrap();
-    let unknown = opened.store.change_telescope("Nenhum".to_owned(), TelescopePatch::without_rules(), request());
-    assert_eq!(unknown.await.unwrap(), None);
+    let unknown = opened.store.change_telescope("Nenhum".to_owned(), TelescopePatch::without_rules(), None, request());
+    assert_eq!(unknown.await.unwrap(), Err(NotChanged::Unknown));
     let lines = opened.records().await;
     let changes: Vec<_> = lines.iter().filter(|line| line.contains(CATALOGUE_CHANGED)).collect();
     assert_eq!(changes.len(), 2, "{lines:#?}");
     let state = |name: &str, values: [&str; 4]| {
         let [length, cancel, opens, day] = values;
         format!(
-            r#"{{"nome":"{name}","regras":{{"duracao_max_min":{length},"antecedencia_min_min":null,"cancelamento_min_min":{cancel},"horizonte_dias":null,"abre_as_utc":{opens},"cota_ativas":null,"cota_dia_min":{day}}}}}"#
+            r#"{{"nome":"{name}","simulado":true,"ativo":true,"regras":{{"duracao_max_min":{length},"antecedencia_min_min":null,"cancelamento_min_min":{cancel},"horizonte_dias":null,"abre_as_utc":{opens},"cota_ativas":null,"cota_dia_min":{day}}}}}"#
         )
     };
     let with_rules = state("Hubble II", ["30", "60", r#""12:30""#, "45"]);
     assert!(changes[0].contains(&format!(r#""depois":{with_rules}"#)), "{}", changes[0]);
     let without = state("Hubble II", ["null"; 4]);
     assert!(changes[1].contains(&format!(r#""antes":{with_rules},"depois":{without}"#)), "{}", changes[1]);
+}
+
+pub async fn what_the_catalogue_gets_is_there_for_the_next_change<F: Fixture>() {
+    let opened = Opened::<F>::new();
+    let store = &opened.store;
+    let known = store.catalogue().await.unwrap();
+    assert!(store.catalogue_unless(known.edition()).await.unwrap().is_none());
+    let vera = Scientist {
+        id: 0,
+        name: "Vera".to_owned(),
+        institution: "Carnegie".to_owned(),
+        country: "US".to_owned(),
+        active: true,
+    };
+    let numbers = futures_util::future::join_all((0..3).map(|_| store.create_scientist(vera.clone(), request()))).await;
+    let mut numbers: Vec<i64> = numbers.into_iter().map(|made| made.unwrap().id).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, [11, 12, 13]);
+    let telescope = known.telescope("Hubble-Acad").unwrap();
+    let taken = store.create_telescope(telescope.clone(), request()).await.unwrap();
+    assert_eq!(taken, Err(telescope.clone()));
+    let new = Telescope { code: "T".to_owned(), ..telescope.clone() };
+    assert_eq!(store.create_telescope(new.clone(), request()).await.unwrap(), Ok(new.clone()));
+    let fresh = store.catalogue_unless(known.edition()).await.unwrap().unwrap();
+    assert_eq!(fresh.telescope("T"), Some(&new));
+    let booked = opened.book(opened.new_booking(12, "T", after(0), 5).await, 1).await.unwrap();
+    assert_eq!((booked.telescope.as_str(), booked.scientist_id), ("T", 12));
+
+    // A scientist who may not book any more is refused, although the booking was checked before.
+    let asked = opened.new_booking(12, "T", after(1), 5).await;
+    let version = fresh.scientist(12).unwrap().version();
+    let change = async |version: String| {
+        let patch = ScientistPatch { active: Some(false), ..ScientistPatch::default() };
+        store.change_scientist(12, patch, Some(IfMatch::Versions(vec![version])), request()).await.unwrap()
+    };
+    let other = change("x".to_owned()).await;
+    assert_eq!(other, Err(NotChanged::OtherVersion(version.clone())));
+    assert!(!change(version).await.unwrap().active);
+    let refused = opened.book(asked, 1).await;
+    assert_eq!(refused, Err(BookRefused::Broken(Rejection::InactiveScientist(12))));
+    opened.cancel(booked.id, 2).await.unwrap();
+    assert_eq!(opened.records().await.iter().filter(|line| line.contains(CATALOGUE_CHANGED)).count(), 5);
 }
 
 pub async fn the_race_saves_what_a_check_before_it_did_not_see<F: Fixture>() {

@@ -11,22 +11,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::decide::{
-    Book, BookUnguarded, Cancel, CancelUnguarded, Change, ChangeTelescope, Decision, Record, View, Write,
+    Book, BookUnguarded, Cancel, CancelUnguarded, Change, ChangeScientist, ChangeTelescope, CreateScientist,
+    CreateTelescope, Decision, Record, View, Write,
 };
 use super::outbox::Outbox;
 use super::{
-    Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, Page, StandingReader, Store,
-    StoreError, TrailPage,
+    Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, NotChanged, Page, StandingReader,
+    Store, StoreError, TrailPage,
 };
 use crate::agenda::rules::Rules;
 use crate::agenda::timetable::{SAME_MAX, Standing};
 use crate::agenda::{
-    Booking, Catalogue, NewBooking, Rejection, Scientist, SlotRange, Status, Telescope, TelescopePatch,
+    Booking, Catalogue, NewBooking, Rejection, Scientist, ScientistPatch, SlotRange, Status, Telescope, TelescopePatch,
 };
 use crate::audit::chain::ChainHead;
 use crate::audit::export::{Exported, Extent, Source};
 use crate::audit::filter::{Filter as TrailFilter, Verdict, Wanted};
 use crate::audit::record::{Cause, Process, Why};
+use crate::http::precondition::IfMatch;
 use crate::time::{Clock, Timestamp};
 
 /// An agenda that ends with the process.
@@ -38,7 +40,8 @@ pub struct MemoryStore {
 
 struct State {
     view: View,
-    scientists: Vec<Scientist>,
+    /// How many changes were made.
+    changes: i64,
     beginning: ChainHead,
     lines: Vec<String>,
     exported: Exported,
@@ -53,18 +56,16 @@ impl MemoryStore {
             view.telescopes.insert(telescope.code.clone(), telescope.clone());
         }
         for scientist in catalogue.scientists() {
-            view.scientists.insert(scientist.id, scientist.name.clone());
+            view.scientists.insert(scientist.id, scientist.clone());
+            view.next_scientist_id = view.next_scientist_id.max(scientist.id + 1);
         }
-        let scientists = catalogue.scientists().cloned().collect();
-        let state = State { view, scientists, beginning, lines: Vec::new(), exported: Exported::default() };
+        let state = State { view, changes: 0, beginning, lines: Vec::new(), exported: Exported::default() };
         Self { state: Arc::new(Mutex::new(state)), clock }
     }
 
     /// Removes a scientist from the catalogue.
     fn remove_scientist(&self, id: i64) {
-        let mut state = self.state();
-        state.scientists.retain(|scientist| scientist.id != id);
-        state.view.scientists.remove(&id);
+        self.state().view.scientists.remove(&id);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -75,6 +76,7 @@ impl MemoryStore {
         let mut state = self.state();
         (state.view.now, state.view.began) = (self.clock.now(), Instant::now());
         let Decision { answer, writes } = change.decide(&state.view);
+        state.changes += 1;
         for write in writes {
             if let Write::AppendRecord { line, .. } = &write {
                 state.lines.push(line.clone());
@@ -91,6 +93,11 @@ impl MemoryStore {
 }
 
 impl State {
+    fn catalogue(&self) -> Catalogue {
+        let scientists = self.view.scientists.values().cloned().collect();
+        Catalogue::new(scientists, self.view.telescopes.values().cloned().collect()).of_edition(self.changes)
+    }
+
     /// The bookings that a filter finds, in the order of a list.
     fn matching(&self, filter: &Filter) -> Vec<Booking> {
         let is_wanted = |booking: &&Booking| {
@@ -218,10 +225,11 @@ impl Store for MemoryStore {
     }
 
     fn catalogue(&self) -> Answer<'_, Catalogue> {
-        self.read(|state| {
-            let telescopes: Vec<Telescope> = state.view.telescopes.values().cloned().collect();
-            Catalogue::new(state.scientists.clone(), telescopes)
-        })
+        self.read(State::catalogue)
+    }
+
+    fn catalogue_unless(&self, known: i64) -> Answer<'_, Option<Catalogue>> {
+        self.read(|state| (state.changes != known).then(|| state.catalogue()))
     }
 
     fn held(&self, new: &NewBooking, _now: Timestamp) -> Answer<'_, Vec<SlotRange>> {
@@ -229,8 +237,32 @@ impl Store for MemoryStore {
         self.read(move |state| state.view.held(&telescope, scientist_id).collect())
     }
 
-    fn change_telescope(&self, code: String, patch: TelescopePatch, cause: Cause) -> Answer<'_, Option<Telescope>> {
-        self.change(&ChangeTelescope { code, patch, cause })
+    fn create_telescope(&self, telescope: Telescope, cause: Cause) -> Answer<'_, Result<Telescope, Telescope>> {
+        self.change(&CreateTelescope { telescope, cause })
+    }
+
+    fn change_telescope(
+        &self,
+        code: String,
+        patch: TelescopePatch,
+        if_match: Option<IfMatch>,
+        cause: Cause,
+    ) -> Answer<'_, Result<Telescope, NotChanged>> {
+        self.change(&ChangeTelescope { code, patch, if_match, cause })
+    }
+
+    fn create_scientist(&self, scientist: Scientist, cause: Cause) -> Answer<'_, Scientist> {
+        self.change(&CreateScientist { scientist, cause })
+    }
+
+    fn change_scientist(
+        &self,
+        id: i64,
+        patch: ScientistPatch,
+        if_match: Option<IfMatch>,
+        cause: Cause,
+    ) -> Answer<'_, Result<Scientist, NotChanged>> {
+        self.change(&ChangeScientist { id, patch, if_match, cause })
     }
 
     fn record_refusal(&self, asked: NewBooking, why: Why, cause: Cause) -> Answer<'_, ()> {
@@ -338,12 +370,14 @@ impl super::conformance::Fixture for MemoryStore {
             name: if id == 7 { "Marie Curie".to_owned() } else { format!("Cientista {id}") },
             institution: "Universidade".to_owned(),
             country: "BR".to_owned(),
+            active: true,
         });
         let telescope = |code: &str| Telescope {
             code: code.to_owned(),
             name: code.to_owned(),
             simulated: code == "Hubble-Acad",
             rules: Rules::default(),
+            active: true,
         };
         let telescopes = ["Hubble-Acad", "Webb-Acad"].map(telescope);
         Self::new(&Catalogue::new(scientists.collect(), telescopes.into()), clock)

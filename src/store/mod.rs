@@ -25,11 +25,13 @@ pub use self::observer::{Observer, Saving};
 pub use self::outbox::Outbox;
 use crate::agenda::timetable::Standing;
 use crate::agenda::{
-    Booking, Catalogue, NewBooking, NotCancellable, Rejection, SlotRange, Status, Telescope, TelescopePatch,
+    Booking, Catalogue, NewBooking, NotCancellable, Rejection, Scientist, ScientistPatch, SlotRange, Status, Telescope,
+    TelescopePatch,
 };
 use crate::audit::chain::ChainHead;
 use crate::audit::filter::Wanted;
 use crate::audit::record::{Cause, Process, Why};
+use crate::http::precondition::IfMatch;
 use crate::time::Timestamp;
 
 /// What the store answers, once it knows. A change is answered when it is durable, and never before.
@@ -86,11 +88,35 @@ pub trait Store: Send + Sync {
     /// All scientists and telescopes.
     fn catalogue(&self) -> Answer<'_, Catalogue>;
 
+    /// The same, unless the catalogue still is the known one: its [`Catalogue::edition`] tells. That costs little.
+    fn catalogue_unless(&self, known: i64) -> Answer<'_, Option<Catalogue>>;
+
     /// What the scientist of `new` has booked at its telescope, as far as the telescope's rules count it at `now`.
     fn held(&self, new: &NewBooking, now: Timestamp) -> Answer<'_, Vec<SlotRange>>;
 
-    /// Changes a telescope of the catalogue. The answer is the telescope as it stands; `None` if there is none of that code.
-    fn change_telescope(&self, code: String, patch: TelescopePatch, cause: Cause) -> Answer<'_, Option<Telescope>>;
+    /// Adds a telescope to the catalogue. The error is the telescope that has its code already.
+    fn create_telescope(&self, telescope: Telescope, cause: Cause) -> Answer<'_, Result<Telescope, Telescope>>;
+
+    /// Changes a telescope of the catalogue. The answer is the telescope as it stands.
+    fn change_telescope(
+        &self,
+        code: String,
+        patch: TelescopePatch,
+        if_match: Option<IfMatch>,
+        cause: Cause,
+    ) -> Answer<'_, Result<Telescope, NotChanged>>;
+
+    /// Adds a scientist to the catalogue, and chooses the number.
+    fn create_scientist(&self, scientist: Scientist, cause: Cause) -> Answer<'_, Scientist>;
+
+    /// Changes a scientist of the catalogue. The answer is the scientist after that.
+    fn change_scientist(
+        &self,
+        id: i64,
+        patch: ScientistPatch,
+        if_match: Option<IfMatch>,
+        cause: Cause,
+    ) -> Answer<'_, Result<Scientist, NotChanged>>;
 
     /// Records a booking that was refused.
     fn record_refusal(&self, asked: NewBooking, why: Why, cause: Cause) -> Answer<'_, ()>;
@@ -190,6 +216,15 @@ pub enum BookRefused {
     },
     /// The lease no longer counts.
     Fence(FenceBroken),
+}
+
+/// Why something of the catalogue was not changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotChanged {
+    /// There is no such thing.
+    Unknown,
+    /// It has another version than it should have: this one.
+    OtherVersion(String),
 }
 
 /// Why a booking was not cancelled.

@@ -32,6 +32,8 @@ const TRIES_PER_HORIZON: usize = 8;
 const PAGE_SIZE: &str = "500";
 /// The most pages that are read: more mean that the links `proxima` go in circles.
 const PAGES_MAX: usize = 10_000;
+/// The most pages of telescopes that are read.
+const TELESCOPE_PAGES_MAX: usize = 1000;
 /// The variables that the template of the list must have: without one of them the list would have other bookings too.
 const LIST_VARIABLES: [&str; 5] = ["telescopio", "status", "de", "ate", "limite"];
 
@@ -49,6 +51,8 @@ struct Entry {
 #[derive(Deserialize)]
 struct Telescopes {
     telescopios: Vec<Telescope>,
+    #[serde(rename = "_links", default)]
+    links: Links,
 }
 
 #[derive(Deserialize)]
@@ -161,8 +165,14 @@ impl Target {
         check_template(list)?;
         let book = link("agendar")?;
         let method = book.method.as_deref().unwrap_or("GET");
-        let telescopes: Telescopes = browser.get(&entry.join(&link("telescopios")?.href)?).await?;
-        let mut ids: Vec<String> = telescopes.telescopios.into_iter().map(|telescope| telescope.id).collect();
+        let mut page: Telescopes = browser.get(&entry.join(&link("telescopios")?.href)?).await?;
+        let mut ids: Vec<String> = Vec::new();
+        for _ in 0..TELESCOPE_PAGES_MAX {
+            ids.extend(page.telescopios.into_iter().map(|telescope| telescope.id));
+            // The default is the first of all.
+            let Some(next) = page.links.get("proxima").filter(|_| telescope.is_some()) else { break };
+            page = browser.get(&entry.join(&next.href)?).await?;
+        }
         let index = choose_telescope(&ids, telescope)?;
         Ok(Self {
             telescope: ids.swap_remove(index),

@@ -20,6 +20,7 @@ mod bounds;
 mod browser;
 mod budgets;
 mod callers;
+mod catalogue;
 mod chaos;
 mod clock_sync;
 mod command_line;

@@ -140,7 +140,8 @@ pub enum SlotState {
     },
     /// It began, on a telescope that is not simulated: `passado`.
     Past,
-    /// A rule of the telescope keeps it from being booked now: it is too near, or not open yet: `fechado`.
+    /// The telescope is not active, or one of its rules keeps the slot from being booked now: it is too near, or not open yet:
+    /// `fechado`.
     Closed,
 }
 
@@ -182,7 +183,7 @@ pub fn states(period: Period, active: &Standing, telescope: &Telescope, now: Tim
     let state = |start: Timestamp| match booked.get(&start) {
         Some(&(first, times)) => SlotState::Booked { first, times },
         None if !is_open(start, telescope.simulated, now) => SlotState::Past,
-        None if telescope.rules.closes(start, now) => SlotState::Closed,
+        None if !telescope.active || telescope.rules.closes(start, now) => SlotState::Closed,
         None => SlotState::Free,
     };
     period.starts().map(|start| (start, state(start))).collect()
@@ -216,14 +217,9 @@ impl Search {
         let end_us = rules.horizon().map_or(GRID_END_US, |horizon| horizon.end(now).as_micros().min(GRID_END_US));
         let first_us = (near_us - PERIOD_US_MAX).max(open_us);
         let last = ((near_us + PERIOD_US_MAX) / SLOT_US).min(end_us.div_euclid(SLOT_US) - slots);
-        // None is as long as that.
-        let is_too_long = rules.duration_max_min.is_some_and(|most| duration_min > most);
-        Ok(Self {
-            near,
-            slots,
-            first: (first_us + SLOT_US - 1) / SLOT_US,
-            last: if is_too_long { -slots } else { last },
-        })
+        // None is as long as that, and none of an inactive telescope is free.
+        let has_none = !telescope.active || rules.duration_max_min.is_some_and(|most| duration_min > most);
+        Ok(Self { near, slots, first: (first_us + SLOT_US - 1) / SLOT_US, last: if has_none { -slots } else { last } })
     }
 
     /// The stretch whose taken slots have to be known: from the first instant to before the second.

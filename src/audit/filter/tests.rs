@@ -222,7 +222,7 @@ prop_compose! {
             cancelled_at: None,
             cancel_reason: free_text,
         };
-        let scientist = Scientist { id: scientist_id, name, institution: String::new(), country: String::new() };
+        let scientist = Scientist { id: scientist_id, name, institution: String::new(), country: String::new(), active: true };
         let event = if created {
             Event::BookingCreated { booking: &booking, scientist: &scientist, token }
         } else {

@@ -25,7 +25,8 @@ fn trail(records: usize) -> (Vec<Vec<u8>>, ChainHead) {
     let start = Timestamp::parse_rfc3339("2025-12-01T03:00:00Z").unwrap();
     let lines = (0..records).map(|index| {
         let text = TEXTS[index % TEXTS.len()].to_owned();
-        let scientist = Scientist { id: 7, name: text.clone(), institution: String::new(), country: String::new() };
+        let scientist =
+            Scientist { id: 7, name: text.clone(), institution: String::new(), country: String::new(), active: true };
         let booking = Booking {
             id: i64::try_from(index).unwrap(),
             telescope: "Hubble-Acad".to_owned(),

@@ -204,6 +204,13 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A required text that keeps `rule`.
+    pub fn required_text(&mut self, name: &str, rule: TextRule) -> Option<String> {
+        let present = self.has(name);
+        let value = self.text(name, rule);
+        self.require(name, value, present)
+    }
+
     /// An instant, if the field is present.
     pub fn instant(&mut self, name: &str) -> Option<Timestamp> {
         self.instant_by(name, Timestamp::parse_rfc3339)

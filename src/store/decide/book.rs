@@ -96,7 +96,7 @@ impl Change for BookUnguarded {
 /// The rules that depend on time and on the catalogue, once more: the change may have waited long for its transaction.
 fn check_rules(new: &NewBooking, view: &View) -> Result<(), Rejection> {
     let telescope = view.telescopes.get(&new.telescope.code);
-    new.check_again(telescope, view.scientists.contains_key(&new.scientist.id), view.now)?;
+    new.check_again(telescope, view.scientists.get(&new.scientist.id), view.now)?;
     let rules = telescope.map(|telescope| telescope.rules).unwrap_or_default();
     let held = view.held(&new.telescope.code, new.scientist.id);
     rules.check_held(new.slots, &held, view.now).map_err(Rejection::Rule)

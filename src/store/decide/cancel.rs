@@ -104,7 +104,7 @@ fn cancel<E>(
     let booking =
         Booking { status: Status::Cancelled, cancelled_at: Some(view.now), cancel_reason: reason, ..known.clone() };
     // The scientist may have been removed from the catalogue since; the booking can be cancelled all the same.
-    let scientist_name = view.scientists.get(&booking.scientist_id).map_or("", String::as_str);
+    let scientist_name = view.scientists.get(&booking.scientist_id).map_or("", |scientist| scientist.name.as_str());
     let cancelled = Event::BookingCancelled { booking: &booking, scientist_name, token };
     let record = view.record(&cancelled, Some(&cause.request_id), &cause.caller);
     let update = Write::UpdateBooking { booking: booking.clone(), request_id: cause.request_id.clone() };

@@ -19,6 +19,16 @@ pub trait Change: Send + 'static {
         None
     }
 
+    /// Whether the number of the next scientist has to be in the view.
+    fn inserts_scientist(&self) -> bool {
+        false
+    }
+
+    /// The scientist who has to be in the view, where no booking is concerned.
+    fn scientist_id(&self) -> Option<i64> {
+        None
+    }
+
     /// The other rows that have to be in the view.
     fn around<'a>(&'a self, _view: &'a View) -> Option<Around<'a>> {
         None

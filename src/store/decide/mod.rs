@@ -11,6 +11,7 @@ mod cancel;
 mod change;
 mod fence;
 mod record;
+mod scientist;
 mod telescope;
 mod view;
 mod write;
@@ -19,7 +20,8 @@ pub use self::book::{Book, BookUnguarded};
 pub use self::cancel::{Cancel, CancelUnguarded};
 pub use self::change::{Change, Decision};
 pub use self::record::Record;
-pub use self::telescope::ChangeTelescope;
+pub use self::scientist::{ChangeScientist, CreateScientist};
+pub use self::telescope::{ChangeTelescope, CreateTelescope};
 pub use self::view::{Claim, Slots, Taken, View};
 pub use self::write::Write;
 

@@ -1,10 +1,41 @@
-//! Changing a telescope of the catalogue.
+//! Changes of the catalogue that concern a telescope: a new one, and one that is changed.
 
 use super::change::{Around, Change, Decision};
 use super::view::View;
 use super::write::Write;
 use crate::agenda::{Telescope, TelescopePatch};
 use crate::audit::record::{Cause, Event};
+use crate::http::precondition::IfMatch;
+use crate::store::NotChanged;
+
+/// A telescope that is to be added.
+#[derive(Clone, Debug)]
+pub struct CreateTelescope {
+    /// The telescope.
+    pub telescope: Telescope,
+    /// The request that asked for it.
+    pub cause: Cause,
+}
+
+impl Change for CreateTelescope {
+    /// The telescope; the error is the one that has its code already.
+    type Answer = Result<Telescope, Telescope>;
+
+    fn around<'a>(&'a self, _view: &'a View) -> Option<Around<'a>> {
+        Some(around(&self.telescope.code))
+    }
+
+    fn decide(&self, view: &View) -> Decision<Self::Answer> {
+        let telescope = &self.telescope;
+        if let Some(known) = view.telescopes.get(&telescope.code) {
+            return Decision::refusal(Err(known.clone()));
+        }
+        let created = Event::TelescopeChanged { before: None, after: telescope };
+        let record = view.record(&created, Some(&self.cause.request_id), &self.cause.caller);
+        let insert = Write::InsertTelescope { telescope: telescope.clone() };
+        Decision { answer: Ok(telescope.clone()), writes: vec![insert, record] }
+    }
+}
 
 /// A change of a telescope that is asked for.
 #[derive(Clone, Debug)]
@@ -13,28 +44,38 @@ pub struct ChangeTelescope {
     pub code: String,
     /// What becomes otherwise.
     pub patch: TelescopePatch,
+    /// The version that it has to have.
+    pub if_match: Option<IfMatch>,
     /// The request that asked for it.
     pub cause: Cause,
 }
 
 impl Change for ChangeTelescope {
-    /// The telescope as it stands; `None` if there is none of that code.
-    type Answer = Option<Telescope>;
+    /// The telescope as it stands.
+    type Answer = Result<Telescope, NotChanged>;
 
     fn around<'a>(&'a self, _view: &'a View) -> Option<Around<'a>> {
-        Some(Around { telescope: &self.code, scientist_id: None, slots: None, counted: None })
+        Some(around(&self.code))
     }
 
     fn decide(&self, view: &View) -> Decision<Self::Answer> {
-        let Some(before) = view.telescopes.get(&self.code) else { return Decision::refusal(None) };
+        let Some(before) = view.telescopes.get(&self.code) else { return Decision::refusal(Err(NotChanged::Unknown)) };
+        let version = before.version();
+        if self.if_match.as_ref().is_some_and(|wanted| !wanted.fits(&version)) {
+            return Decision::refusal(Err(NotChanged::OtherVersion(version)));
+        }
         let after = self.patch.applied_to(before);
         // What changes nothing leaves no record.
         if after == *before {
-            return Decision::refusal(Some(after));
+            return Decision::refusal(Ok(after));
         }
-        let changed = Event::TelescopeChanged { before, after: &after };
+        let changed = Event::TelescopeChanged { before: Some(before), after: &after };
         let record = view.record(&changed, Some(&self.cause.request_id), &self.cause.caller);
         let update = Write::UpdateTelescope { telescope: after.clone() };
-        Decision { answer: Some(after), writes: vec![update, record] }
+        Decision { answer: Ok(after), writes: vec![update, record] }
     }
+}
+
+fn around(code: &str) -> Around<'_> {
+    Around { telescope: code, scientist_id: None, slots: None, counted: None }
 }

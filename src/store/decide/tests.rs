@@ -37,14 +37,30 @@ fn genesis() -> ChainHead {
     ChainHead::genesis("of a test")
 }
 
+fn scientist(id: i64) -> Scientist {
+    Scientist {
+        id,
+        name: format!("Scientist {id}"),
+        institution: "Institution".to_owned(),
+        country: "BR".to_owned(),
+        active: true,
+    }
+}
+
 /// An agenda without bookings: two telescopes, scientists 1 to 3.
 fn agenda() -> View {
     let mut view = View::empty(just_before(at(2)), *BEGAN, genesis(), 1);
     for (code, simulated) in TELESCOPES {
-        let telescope = Telescope { code: code.to_owned(), name: code.to_owned(), simulated, rules: Rules::default() };
+        let telescope = Telescope {
+            code: code.to_owned(),
+            name: code.to_owned(),
+            simulated,
+            rules: Rules::default(),
+            active: true,
+        };
         view.telescopes.insert(code.to_owned(), telescope);
     }
-    view.scientists.extend((1..=3).map(|id| (id, format!("Scientist {id}"))));
+    view.scientists.extend((1..=3).map(|id| (id, scientist(id))));
     view
 }
 
@@ -104,13 +120,14 @@ impl Said {
 fn new_booking(telescope: usize, scientist: i64, nth: i64, slots: i64) -> NewBooking {
     let (code, simulated) = TELESCOPES[telescope];
     NewBooking {
-        telescope: Telescope { code: code.to_owned(), name: code.to_owned(), simulated, rules: Rules::default() },
-        scientist: Scientist {
-            id: scientist,
-            name: format!("Scientist {scientist}"),
-            institution: "Institution".to_owned(),
-            country: "BR".to_owned(),
+        telescope: Telescope {
+            code: code.to_owned(),
+            name: code.to_owned(),
+            simulated,
+            rules: Rules::default(),
+            active: true,
         },
+        scientist: self::scientist(scientist),
         slots: SlotRange::new(at(nth), 5 * slots).unwrap(),
         target: (nth % 2 == 0).then(|| "M31".to_owned()),
         notes: None,
@@ -195,7 +212,7 @@ fn load(database: &View, view: &mut View, change: &Any) {
         view.telescopes.insert(code.clone(), telescope.clone());
     }
     let scientist = scientist_id.and_then(|id| database.scientists.get_key_value(&id));
-    view.scientists.extend(scientist.map(|(id, name)| (*id, name.clone())));
+    view.scientists.extend(scientist.map(|(id, scientist)| (*id, scientist.clone())));
     let telescope = database.telescopes.get(&code);
     if let (Some(telescope), Some(scientist), Some(counted)) = (telescope, scientist_id, counted) {
         let held = held(database, telescope, scientist, counted);

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::write::Write;
 use crate::access::Caller;
-use crate::agenda::{Booking, SlotRange, Status, Telescope};
+use crate::agenda::{Booking, Scientist, SlotRange, Status, Telescope};
 use crate::audit::chain::ChainHead;
 use crate::audit::record::Event;
 use crate::http::request_id::RequestId;
@@ -24,10 +24,12 @@ pub struct View {
     pub head: ChainHead,
     /// The number of the next booking.
     pub next_booking_id: i64,
+    /// The number of the next scientist.
+    pub next_scientist_id: i64,
     /// Telescopes by their codes.
     pub telescopes: BTreeMap<String, Telescope>,
-    /// Scientists' names by their numbers.
-    pub scientists: BTreeMap<i64, String>,
+    /// Scientists by their numbers.
+    pub scientists: BTreeMap<i64, Scientist>,
     /// Bookings by their numbers.
     pub bookings: BTreeMap<i64, Booking>,
     /// The slots of each telescope that were ever claimed.
@@ -56,13 +58,14 @@ pub struct Taken {
 }
 
 impl View {
-    /// A view with nothing in it yet.
+    /// A view with nothing in it yet, nor the number of the next scientist.
     pub fn empty(now: Timestamp, began: Instant, head: ChainHead, next_booking_id: i64) -> Self {
         Self {
             now,
             began,
             head,
             next_booking_id,
+            next_scientist_id: 0,
             telescopes: BTreeMap::new(),
             scientists: BTreeMap::new(),
             bookings: BTreeMap::new(),
@@ -112,7 +115,14 @@ impl View {
                     }
                 }
             }
-            Write::UpdateTelescope { telescope } => _ = self.telescopes.insert(telescope.code.clone(), telescope),
+            Write::InsertTelescope { telescope } | Write::UpdateTelescope { telescope } => {
+                self.telescopes.insert(telescope.code.clone(), telescope);
+            }
+            Write::InsertScientist { scientist } => {
+                self.next_scientist_id = self.next_scientist_id.max(scientist.id + 1);
+                self.scientists.insert(scientist.id, scientist);
+            }
+            Write::UpdateScientist { scientist } => _ = self.scientists.insert(scientist.id, scientist),
             Write::AppendRecord { seq, hash, .. } => self.head = ChainHead { seq, hash },
         }
     }

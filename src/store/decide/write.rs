@@ -1,6 +1,6 @@
 //! What a decision has a backend write.
 
-use crate::agenda::{Booking, SlotRange, Telescope};
+use crate::agenda::{Booking, Scientist, SlotRange, Telescope};
 use crate::http::request_id::RequestId;
 
 /// One thing that is written.
@@ -46,7 +46,22 @@ pub enum Write {
         /// The token that each slot has seen from now on, if it has not seen a newer one.
         token: Option<u64>,
     },
-    /// A telescope's name and rules.
+    /// A new telescope.
+    InsertTelescope {
+        /// As it stands from now on.
+        telescope: Telescope,
+    },
+    /// A new scientist.
+    InsertScientist {
+        /// As the scientist stands from now on.
+        scientist: Scientist,
+    },
+    /// A scientist who was changed.
+    UpdateScientist {
+        /// As the scientist stands from now on. The number stays.
+        scientist: Scientist,
+    },
+    /// A telescope that was changed.
     UpdateTelescope {
         /// As it stands from now on. Its code stays.
         telescope: Telescope,

@@ -21,6 +21,9 @@ pub fn apply(connection: &Connection, loaded: &Loaded, write: &Write) -> rusqlit
         Write::FreeSlots { telescope, slots, booking_id, token } => {
             free(connection, loaded.row_of(telescope)?, *slots, *booking_id, token.unwrap_or(0))
         }
+        Write::InsertTelescope { telescope } => catalogue::insert_telescope(connection, telescope),
+        Write::InsertScientist { scientist } => catalogue::insert_scientist(connection, scientist),
+        Write::UpdateScientist { scientist } => catalogue::update_scientist(connection, scientist),
         Write::UpdateTelescope { telescope } => {
             catalogue::update_telescope(connection, loaded.row_of(&telescope.code)?, telescope)
         }

@@ -9,17 +9,30 @@ use super::open_error::OpenError;
 use crate::agenda::rules::Rules;
 use crate::agenda::{Catalogue, Scientist, Telescope};
 
-/// The whole catalogue: it is small, and read whole.
+/// The whole catalogue: some thousands of rows, of one moment.
 pub fn load(connection: &Connection) -> rusqlite::Result<Catalogue> {
-    let mut scientists = connection.prepare_cached("SELECT id, nome, instituicao, pais FROM cientistas ORDER BY id")?;
-    let scientists = scientists
-        .query_map((), |row| {
-            Ok(Scientist { id: row.get(0)?, name: row.get(1)?, institution: row.get(2)?, country: row.get(3)? })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
+    let _transaction = connection.unchecked_transaction()?;
+    load_whole(connection, edition(connection)?)
+}
+
+/// The same, unless its edition is the known one.
+pub fn load_unless(connection: &Connection, known: i64) -> rusqlite::Result<Option<Catalogue>> {
+    let _transaction = connection.unchecked_transaction()?;
+    let edition = edition(connection)?;
+    if edition == known { Ok(None) } else { load_whole(connection, edition).map(Some) }
+}
+
+/// The catalogue's edition, which triggers count.
+fn edition(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("SELECT catalogo FROM resumo WHERE id = 1")?.query_row((), |row| row.get(0))
+}
+
+fn load_whole(connection: &Connection, edition: i64) -> rusqlite::Result<Catalogue> {
+    let mut scientists = connection.prepare_cached(&format!("SELECT {SCIENTIST} FROM cientistas ORDER BY id"))?;
+    let scientists = scientists.query_map((), scientist_of_row)?.collect::<rusqlite::Result<_>>()?;
     let mut telescopes = connection.prepare_cached(&format!("SELECT {TELESCOPE} FROM telescopios ORDER BY id"))?;
     let telescopes = telescopes.query_map((), |row| Ok(telescope_of_row(row)?.1))?.collect::<rusqlite::Result<_>>()?;
-    Ok(Catalogue::new(scientists, telescopes))
+    Ok(Catalogue::new(scientists, telescopes).of_edition(edition))
 }
 
 /// The telescope of that code with its row's number, if it is there.
@@ -32,7 +45,7 @@ pub fn telescope(connection: &Connection, code: &str) -> rusqlite::Result<Option
 
 /// The columns of a telescope, in the order of [`telescope_of_row`].
 const TELESCOPE: &str = "id, codigo, nome, simulado, duracao_max_min, antecedencia_min_min, cancelamento_min_min, \
-     horizonte_dias, abre_as_min, cota_ativas, cota_dia_min";
+     horizonte_dias, abre_as_min, cota_ativas, cota_dia_min, ativo";
 
 /// The telescope of a row with [`TELESCOPE`], with its row's number.
 fn telescope_of_row(row: &Row<'_>) -> rusqlite::Result<(i64, Telescope)> {
@@ -45,16 +58,29 @@ fn telescope_of_row(row: &Row<'_>) -> rusqlite::Result<(i64, Telescope)> {
         standing_max: row.get(9)?,
         day_max_min: row.get(10)?,
     };
-    Ok((row.get(0)?, Telescope { code: row.get(1)?, name: row.get(2)?, simulated: row.get(3)?, rules }))
+    Ok((
+        row.get(0)?,
+        Telescope { code: row.get(1)?, name: row.get(2)?, simulated: row.get(3)?, rules, active: row.get(11)? },
+    ))
 }
 
-/// Writes a telescope's name and rules.
+/// Adds a telescope.
+pub fn insert_telescope(connection: &Connection, telescope: &Telescope) -> rusqlite::Result<()> {
+    connection.prepare_cached("INSERT INTO telescopios (codigo, nome, simulado) VALUES (?1, ?2, ?3)")?.execute((
+        &telescope.code,
+        &telescope.name,
+        telescope.simulated,
+    ))?;
+    update_telescope(connection, connection.last_insert_rowid(), telescope)
+}
+
+/// Writes a telescope's name and rules, and whether it is active.
 pub fn update_telescope(connection: &Connection, row: i64, telescope: &Telescope) -> rusqlite::Result<()> {
-    let Telescope { name, rules, .. } = telescope;
+    let Telescope { code: _, name, simulated: _, rules, active } = telescope;
     connection
         .prepare_cached(
             "UPDATE telescopios SET nome = ?2, duracao_max_min = ?3, antecedencia_min_min = ?4, cancelamento_min_min = ?5,
-             horizonte_dias = ?6, abre_as_min = ?7, cota_ativas = ?8, cota_dia_min = ?9 WHERE id = ?1",
+             horizonte_dias = ?6, abre_as_min = ?7, cota_ativas = ?8, cota_dia_min = ?9, ativo = ?10 WHERE id = ?1",
         )?
         .execute((
             row,
@@ -66,6 +92,7 @@ pub fn update_telescope(connection: &Connection, row: i64, telescope: &Telescope
             rules.opens_at_min,
             rules.standing_max,
             rules.day_max_min,
+            active,
         ))?;
     Ok(())
 }
@@ -75,11 +102,49 @@ pub fn update_telescope(connection: &Connection, row: i64, telescope: &Telescope
 /// # Errors
 /// When it cannot be read.
 pub fn has_scientist(path: &Path, id: i64) -> Result<bool, OpenError> {
-    let found = connect::open_for_reading(path).and_then(|connection| scientist_name(&connection, id));
-    Ok(found.map_err(|error| connect::explain(path, &error))?.is_some())
+    // The database may be one of an older version, which has fewer columns.
+    let found = connect::open_for_reading(path).and_then(|connection| {
+        let mut statement = connection.prepare("SELECT 1 FROM cientistas WHERE id = ?1")?;
+        statement.exists([id])
+    });
+    found.map_err(|error| connect::explain(path, &error))
 }
 
-/// The name of that scientist, if there is one.
-pub fn scientist_name(connection: &Connection, id: i64) -> rusqlite::Result<Option<String>> {
-    connection.prepare_cached("SELECT nome FROM cientistas WHERE id = ?1")?.query_row([id], |row| row.get(0)).optional()
+/// The columns of a scientist, in the order of [`scientist_of_row`].
+const SCIENTIST: &str = "id, nome, instituicao, pais, ativo";
+
+fn scientist_of_row(row: &Row<'_>) -> rusqlite::Result<Scientist> {
+    Ok(Scientist {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        institution: row.get(2)?,
+        country: row.get(3)?,
+        active: row.get(4)?,
+    })
+}
+
+/// That scientist, if there is one.
+pub fn scientist(connection: &Connection, id: i64) -> rusqlite::Result<Option<Scientist>> {
+    connection
+        .prepare_cached(&format!("SELECT {SCIENTIST} FROM cientistas WHERE id = ?1"))?
+        .query_row([id], scientist_of_row)
+        .optional()
+}
+
+/// Adds a scientist.
+pub fn insert_scientist(connection: &Connection, scientist: &Scientist) -> rusqlite::Result<()> {
+    let Scientist { id, name, institution, country, active } = scientist;
+    connection
+        .prepare_cached("INSERT INTO cientistas (id, nome, instituicao, pais, ativo) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute((id, name, institution, country, active))?;
+    Ok(())
+}
+
+/// Writes what may be otherwise in a scientist.
+pub fn update_scientist(connection: &Connection, scientist: &Scientist) -> rusqlite::Result<()> {
+    let Scientist { id, name, institution, country, active } = scientist;
+    connection
+        .prepare_cached("UPDATE cientistas SET nome = ?2, instituicao = ?3, pais = ?4, ativo = ?5 WHERE id = ?1")?
+        .execute((id, name, institution, country, active))?;
+    Ok(())
 }

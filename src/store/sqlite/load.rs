@@ -21,8 +21,10 @@ pub(super) const CLAIMS: &str = "SELECT h.inicio_us, h.token, h.agendamento_id, 
      LEFT JOIN agendamentos a ON a.id = h.agendamento_id
      WHERE h.telescopio_id = ?1 AND h.inicio_us >= ?2 AND h.inicio_us < ?3";
 
-/// The number of the next booking while it is not loaded. Bookings are counted from 1.
+/// The number of the next booking, or scientist, while it is not loaded. They are counted from 1.
 const NOT_LOADED: i64 = 0;
+/// The number of the next scientist: one more than any number so far. Scientists are not deleted.
+const NEXT_SCIENTIST: &str = "SELECT coalesce(max(id), 0) + 1 FROM cientistas";
 
 /// What a transaction has loaded.
 pub struct Loaded {
@@ -53,6 +55,15 @@ impl Loaded {
             let mut statement = connection.prepare_cached("SELECT coalesce(max(id), 0) + 1 FROM agendamentos")?;
             self.view.next_booking_id = statement.query_row((), |row| row.get(0))?;
         }
+        if change.inserts_scientist() && self.view.next_scientist_id == NOT_LOADED {
+            self.view.next_scientist_id = connection.prepare_cached(NEXT_SCIENTIST)?.query_row((), |row| row.get(0))?;
+        }
+        if let Some(id) = change.scientist_id()
+            && !self.view.scientists.contains_key(&id)
+            && let Some(scientist) = catalogue::scientist(connection, id)?
+        {
+            self.view.scientists.insert(id, scientist);
+        }
         if let Some(id) = change.booking_id()
             && !self.view.bookings.contains_key(&id)
             && let Some(booking) = bookings::get(connection, id)?
@@ -66,7 +77,7 @@ impl Loaded {
         }
         let mut scientist = None;
         if let Some(id) = around.scientist_id.filter(|id| !self.view.scientists.contains_key(id)) {
-            scientist = catalogue::scientist_name(connection, id)?.map(|name| (id, name));
+            scientist = catalogue::scientist(connection, id)?.map(|scientist| (id, scientist));
         }
         let row = self.rows.get(around.telescope).copied().or(telescope.as_ref().map(|(row, _)| *row));
         let claims = match (row, around.slots) {

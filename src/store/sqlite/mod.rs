@@ -53,16 +53,22 @@ use self::readers::Readers;
 pub use self::restored::{Replaced, complete, replaced, write_trail};
 use self::stopped::InUse;
 use self::writer::{Beside, Writer};
-use super::decide::{Book, BookUnguarded, Cancel, CancelUnguarded, Change, ChangeTelescope, Record};
+use super::decide::{
+    Book, BookUnguarded, Cancel, CancelUnguarded, Change, ChangeScientist, ChangeTelescope, CreateScientist,
+    CreateTelescope, Record,
+};
 use super::observer::Observer;
 use super::outbox::Outbox;
 use super::{
-    Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, Page, StandingReader, Store,
-    StoreError, TrailPage,
+    Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, NotChanged, Page, StandingReader,
+    Store, StoreError, TrailPage,
 };
-use crate::agenda::{Booking, Catalogue, NewBooking, Rejection, SlotRange, Telescope, TelescopePatch};
+use crate::agenda::{
+    Booking, Catalogue, NewBooking, Rejection, Scientist, ScientistPatch, SlotRange, Telescope, TelescopePatch,
+};
 use crate::audit::filter::Wanted;
 use crate::audit::record::{Cause, Process, Why};
+use crate::http::precondition::IfMatch;
 use crate::language::io_message;
 use crate::time::{Clock, Timestamp};
 
@@ -193,6 +199,10 @@ impl Store for SqliteStore {
         self.read(catalogue::load)
     }
 
+    fn catalogue_unless(&self, known: i64) -> Answer<'_, Option<Catalogue>> {
+        self.read(move |connection| catalogue::load_unless(connection, known))
+    }
+
     fn held(&self, new: &NewBooking, now: Timestamp) -> Answer<'_, Vec<SlotRange>> {
         let (code, scientist, slots) = (new.telescope.code.clone(), new.scientist.id, new.slots);
         self.read(move |connection| {
@@ -202,8 +212,32 @@ impl Store for SqliteStore {
         })
     }
 
-    fn change_telescope(&self, code: String, patch: TelescopePatch, cause: Cause) -> Answer<'_, Option<Telescope>> {
-        self.change(ChangeTelescope { code, patch, cause })
+    fn create_telescope(&self, telescope: Telescope, cause: Cause) -> Answer<'_, Result<Telescope, Telescope>> {
+        self.change(CreateTelescope { telescope, cause })
+    }
+
+    fn change_telescope(
+        &self,
+        code: String,
+        patch: TelescopePatch,
+        if_match: Option<IfMatch>,
+        cause: Cause,
+    ) -> Answer<'_, Result<Telescope, NotChanged>> {
+        self.change(ChangeTelescope { code, patch, if_match, cause })
+    }
+
+    fn create_scientist(&self, scientist: Scientist, cause: Cause) -> Answer<'_, Scientist> {
+        self.change(CreateScientist { scientist, cause })
+    }
+
+    fn change_scientist(
+        &self,
+        id: i64,
+        patch: ScientistPatch,
+        if_match: Option<IfMatch>,
+        cause: Cause,
+    ) -> Answer<'_, Result<Scientist, NotChanged>> {
+        self.change(ChangeScientist { id, patch, if_match, cause })
     }
 
     fn record_refusal(&self, asked: NewBooking, why: Why, cause: Cause) -> Answer<'_, ()> {

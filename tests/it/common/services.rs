@@ -153,8 +153,15 @@ pub fn count(database: &Path, sql: &str) -> usize {
     usize::try_from(count).unwrap()
 }
 
-/// Takes the columns of a telescope's rules out of a database, as one of an older version has it. `version` is its `user_version`.
+/// Takes the telescopes' rules, and what came after them, out of a database, as one of an older version has it. `version` is its
+/// `user_version`.
 pub fn without_rules(database: &rusqlite::Connection, version: i64) {
+    for (table, column) in [("telescopios", "ativo"), ("cientistas", "ativo"), ("resumo", "catalogo")] {
+        for trigger in ["criar", "mudar", "apagar"] {
+            database.execute_batch(&format!("DROP TRIGGER IF EXISTS {table}_ao_{trigger}")).unwrap();
+        }
+        database.execute_batch(&format!("ALTER TABLE {table} DROP COLUMN {column}")).unwrap();
+    }
     for column in [
         "duracao_max_min",
         "antecedencia_min_min",

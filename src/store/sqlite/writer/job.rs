@@ -50,7 +50,12 @@ impl<'a> Tx<'a> {
                     self.savings.push((Saving::Cancellation, request_id.clone()));
                 }
                 Write::AppendRecord { line, .. } => self.lines.push(std::mem::take(line)),
-                Write::ClaimSlots { .. } | Write::FreeSlots { .. } | Write::UpdateTelescope { .. } => {}
+                Write::ClaimSlots { .. }
+                | Write::FreeSlots { .. }
+                | Write::InsertTelescope { .. }
+                | Write::UpdateTelescope { .. }
+                | Write::InsertScientist { .. }
+                | Write::UpdateScientist { .. } => {}
             }
             self.loaded.view.apply(write);
         }

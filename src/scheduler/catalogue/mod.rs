@@ -1,0 +1,55 @@
+//! The catalogue over HTTP: lists of telescopes and scientists with a search by name, and for operators what is new or changed in them.
+
+mod lists;
+pub mod scientists;
+pub mod telescopes;
+
+use hyper::StatusCode;
+use hyper::header::{HeaderValue, LOCATION};
+use serde::Serialize;
+
+use super::app::App;
+use super::book::check_audit;
+use super::origin::Origin;
+use super::outcome::store_failed;
+use super::problems::refused;
+use crate::http::precondition::{other_version, tagged};
+use crate::http::problem::Problem;
+use crate::http::{self, Response};
+use crate::store::{Answer, NotChanged};
+
+/// The most bytes of a body.
+const BODY_MAX: usize = 16 * 1024;
+/// The most characters of a name.
+const NAME_MAX_CHARS: usize = 200;
+
+/// Makes a change of the catalogue. What is cached here is right before the change is answered.
+async fn make<T>(app: &App, origin: &Origin, change: Answer<'_, T>) -> Result<T, Problem> {
+    check_audit(app, origin).map_err(refused)?;
+    let failed = |error| refused(store_failed(origin, &error));
+    let made = change.await.map_err(failed)?;
+    app.reload_catalogue().await.map_err(failed)?;
+    Ok(made)
+}
+
+/// A change that was asked for under a condition, or of what may not exist.
+fn changed<T>(outcome: Result<T, NotChanged>, unknown: impl FnOnce() -> Problem) -> Result<T, Problem> {
+    outcome.map_err(|not| match not {
+        NotChanged::Unknown => unknown(),
+        NotChanged::OtherVersion(current) => other_version(&current),
+    })
+}
+
+/// A resource with its version.
+fn shown(view: &impl Serialize, version: &str) -> Response {
+    tagged(http::json(StatusCode::OK, view), version)
+}
+
+/// A resource that is new, with its version and its path.
+fn created(view: &impl Serialize, version: &str, path: &str) -> Response {
+    let mut response = tagged(http::json(StatusCode::CREATED, view), version);
+    if let Ok(location) = HeaderValue::from_str(path) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    response
+}

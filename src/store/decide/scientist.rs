@@ -1,0 +1,73 @@
+//! Changes of the catalogue that concern a scientist: a new one, and one that is changed.
+
+use super::change::{Change, Decision};
+use super::view::View;
+use super::write::Write;
+use crate::agenda::{Scientist, ScientistPatch};
+use crate::audit::record::{Cause, Event};
+use crate::http::precondition::IfMatch;
+use crate::store::NotChanged;
+
+/// A scientist who is to be added.
+#[derive(Clone, Debug)]
+pub struct CreateScientist {
+    /// The scientist. The number is chosen when the scientist is added.
+    pub scientist: Scientist,
+    /// The request that asked for it.
+    pub cause: Cause,
+}
+
+impl Change for CreateScientist {
+    /// The scientist, with the number.
+    type Answer = Scientist;
+
+    fn inserts_scientist(&self) -> bool {
+        true
+    }
+
+    fn decide(&self, view: &View) -> Decision<Scientist> {
+        let scientist = Scientist { id: view.next_scientist_id, ..self.scientist.clone() };
+        let created = Event::ScientistChanged { before: None, after: &scientist };
+        let record = view.record(&created, Some(&self.cause.request_id), &self.cause.caller);
+        let insert = Write::InsertScientist { scientist: scientist.clone() };
+        Decision { answer: scientist, writes: vec![insert, record] }
+    }
+}
+
+/// A change of a scientist that is asked for.
+#[derive(Clone, Debug)]
+pub struct ChangeScientist {
+    /// The number.
+    pub id: i64,
+    /// What becomes otherwise.
+    pub patch: ScientistPatch,
+    /// The version that the scientist has to have.
+    pub if_match: Option<IfMatch>,
+    /// The request that asked for it.
+    pub cause: Cause,
+}
+
+impl Change for ChangeScientist {
+    /// The scientist after the change.
+    type Answer = Result<Scientist, NotChanged>;
+
+    fn scientist_id(&self) -> Option<i64> {
+        Some(self.id)
+    }
+
+    fn decide(&self, view: &View) -> Decision<Self::Answer> {
+        let Some(before) = view.scientists.get(&self.id) else { return Decision::refusal(Err(NotChanged::Unknown)) };
+        let version = before.version();
+        if self.if_match.as_ref().is_some_and(|wanted| !wanted.fits(&version)) {
+            return Decision::refusal(Err(NotChanged::OtherVersion(version)));
+        }
+        let after = self.patch.applied_to(before);
+        if after == *before {
+            return Decision::refusal(Ok(after));
+        }
+        let changed = Event::ScientistChanged { before: Some(before), after: &after };
+        let record = view.record(&changed, Some(&self.cause.request_id), &self.cause.caller);
+        let update = Write::UpdateScientist { scientist: after.clone() };
+        Decision { answer: Ok(after), writes: vec![update, record] }
+    }
+}
