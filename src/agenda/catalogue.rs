@@ -86,7 +86,7 @@ impl Telescope {
 fn version_of(state: &impl Serialize) -> String {
     // Structs of texts and numbers: serialising them to memory cannot fail.
     let json = serde_json::to_vec(state).expect("a state serialises");
-    Sha256::digest(json).iter().take(10).map(|byte| format!("{byte:02x}")).collect()
+    base16ct::lower::encode_string(&Sha256::digest(json)[..10])
 }
 
 /// What becomes otherwise in a scientist. `None` leaves it as it is.

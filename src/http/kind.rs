@@ -89,7 +89,7 @@ kinds! {
     /// The head did not come in time.
     SLOW_HEAD = REQUEST_TIMEOUT, "cabecalho_incompleto", "Cabeçalho incompleto";
     /// The resource is not the version that the client knows.
-    OTHER_VERSION = PRECONDITION_FAILED, "versao_diferente", "A versão é outra";
+    OTHER_VERSION = PRECONDITION_FAILED, "versao_diferente", "Versão diferente";
     /// The body has a type other than JSON.
     MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE, "tipo_de_conteudo", "Tipo de conteúdo não aceito";
     /// Fields of the body are wrong.
