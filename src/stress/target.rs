@@ -32,8 +32,6 @@ const TRIES_PER_HORIZON: usize = 8;
 const PAGE_SIZE: &str = "500";
 /// The most pages that are read: more mean that the links `proxima` go in circles.
 const PAGES_MAX: usize = 10_000;
-/// The most pages of telescopes that are read.
-const TELESCOPE_PAGES_MAX: usize = 1000;
 /// The variables that the template of the list must have: without one of them the list would have other bookings too.
 const LIST_VARIABLES: [&str; 5] = ["telescopio", "status", "de", "ate", "limite"];
 
@@ -165,13 +163,12 @@ impl Target {
         check_template(list)?;
         let book = link("agendar")?;
         let method = book.method.as_deref().unwrap_or("GET");
-        let mut page: Telescopes = browser.get(&entry.join(&link("telescopios")?.href)?).await?;
-        let mut ids: Vec<String> = Vec::new();
-        for _ in 0..TELESCOPE_PAGES_MAX {
+        // The default is the first of all.
+        let (mut ids, mut next, mut left) = (Vec::new(), Some(link("telescopios")?.clone()), PAGES_MAX);
+        while let Some(link) = next.filter(|_| left > 0 && (telescope.is_some() || ids.is_empty())) {
+            let page: Telescopes = browser.get(&entry.join(&link.href)?).await?;
             ids.extend(page.telescopios.into_iter().map(|telescope| telescope.id));
-            // The default is the first of all.
-            let Some(next) = page.links.get("proxima").filter(|_| telescope.is_some()) else { break };
-            page = browser.get(&entry.join(&next.href)?).await?;
+            (next, left) = (page.links.get("proxima").cloned(), left - 1);
         }
         let index = choose_telescope(&ids, telescope)?;
         Ok(Self {

@@ -194,10 +194,9 @@ fn a_catalogue_of_thousands_is_searched_and_read_to_its_end() {
              INSERT INTO telescopios (codigo, nome, simulado) SELECT 'T-' || i, 'Radiotelescópio ' || i, 1 FROM n",
         )
         .unwrap();
-    assert_eq!(
-        names(&services, "cientistas", "/cientistas?busca=astronoma+0777"),
-        (7770..7780).map(|n| format!("Astrônoma {n:05}")).collect::<Vec<_>>()
-    );
+    let found = names(&services, "cientistas", "/cientistas?busca=astronoma+0777");
+    let all = (1..=10_000).map(|nth| format!("Astrônoma {nth:05}"));
+    assert_eq!(found, all.filter(|name| name.contains("0777")).collect::<Vec<_>>());
     assert_eq!(names(&services, "cientistas", "/cientistas?limite=500").len(), 10_010);
     assert_eq!(names(&services, "telescopios", "/telescopios?limite=500").len(), 1002);
     let last = json!({"cientista_id": 10_010, "horario_inicio_utc": "2030-01-01T03:00:00Z", "telescopio": "T-1000"});

@@ -114,6 +114,8 @@ fn each_role_at_each_route_of_the_scheduler() {
             let body = match (method, of_tokens) {
                 ("POST", _) if path == "/sessao" => Some(json!({ "token": operator })),
                 ("PATCH", _) => Some(json!({})),
+                ("POST", _) if path == "/telescopios" => Some(json!({"id": format!("de-{role}"), "nome": "x"})),
+                ("POST", _) if path == "/cientistas" => Some(json!({"nome": "x", "instituicao": "x", "pais": "BR"})),
                 ("POST", true) => Some(json!({"nome": format!("novo-{role}"), "papeis": ["leitor"]})),
                 ("POST", false) => {
                     Some(json!({"cientista_id": 7, "horario_inicio_utc": format!("2030-02-01T{spare:02}:00:00Z")}))
