@@ -47,20 +47,14 @@ struct Entry {
 }
 
 #[derive(Deserialize)]
-struct Telescopes {
-    telescopios: Vec<Telescope>,
-    #[serde(rename = "_links", default)]
-    links: Links,
-}
-
-#[derive(Deserialize)]
 struct Telescope {
     id: String,
 }
 
 #[derive(Deserialize)]
 struct Page<T> {
-    agendamentos: Vec<T>,
+    #[serde(alias = "agendamentos", alias = "telescopios")]
+    items: Vec<T>,
     #[serde(rename = "_links")]
     links: Links,
 }
@@ -166,8 +160,8 @@ impl Target {
         // The default is the first of all.
         let (mut ids, mut next, mut left) = (Vec::new(), Some(link("telescopios")?.clone()), PAGES_MAX);
         while let Some(link) = next.filter(|_| left > 0 && (telescope.is_some() || ids.is_empty())) {
-            let page: Telescopes = browser.get(&entry.join(&link.href)?).await?;
-            ids.extend(page.telescopios.into_iter().map(|telescope| telescope.id));
+            let page: Page<Telescope> = browser.get(&entry.join(&link.href)?).await?;
+            ids.extend(page.items.into_iter().map(|telescope| telescope.id));
             (next, left) = (page.links.get("proxima").cloned(), left - 1);
         }
         let index = choose_telescope(&ids, telescope)?;
@@ -192,7 +186,7 @@ impl Target {
         let mut listed = Vec::new();
         for _ in 0..PAGES_MAX {
             let page: Page<Listed> = browser.get(&url).await?;
-            listed.extend(page.agendamentos);
+            listed.extend(page.items);
             match page.links.get("proxima") {
                 Some(next) => url = url.join(&next.href)?,
                 None => return Ok(listed),
@@ -204,7 +198,7 @@ impl Target {
     /// The first booking that occupies any of `slots`, if there is one.
     async fn occupant(&self, browser: &mut Browser, slots: &Slots) -> anyhow::Result<Option<Occupant>> {
         let page: Page<Occupant> = browser.get(&self.list_url(slots, "1")?).await?;
-        Ok(page.agendamentos.into_iter().next())
+        Ok(page.items.into_iter().next())
     }
 
     /// A booking in words, with its scientist's name if the server tells it.
