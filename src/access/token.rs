@@ -56,8 +56,8 @@ impl Token {
         let mut text = String::with_capacity(TOKEN_BYTES);
         text.push_str(TOKEN_PREFIX);
         push_base62(&mut text, &secret, SECRET_DIGITS);
-        let checksum = crc32fast::hash(text.as_bytes());
-        push_base62(&mut text, &checksum.to_be_bytes(), CHECKSUM_DIGITS);
+        let checksum = checksum_digits(&text);
+        text.extend(checksum.map(char::from));
         Self(text)
     }
 
@@ -66,14 +66,7 @@ impl Token {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, WrongToken> {
-        let rest = text.strip_prefix(TOKEN_PREFIX).ok_or(WrongToken::Form)?;
-        if rest.is_empty() || !rest.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(WrongToken::Form);
-        }
-        let (said, checksum) = text.split_at_checked(TOKEN_BYTES - CHECKSUM_DIGITS).ok_or(WrongToken::Checksum)?;
-        let mut right = String::with_capacity(CHECKSUM_DIGITS);
-        push_base62(&mut right, &crc32fast::hash(said.as_bytes()).to_be_bytes(), CHECKSUM_DIGITS);
-        if checksum == right { Ok(Self(text.to_owned())) } else { Err(WrongToken::Checksum) }
+        check(text).map(|()| Self(text.to_owned()))
     }
 
     /// The token itself, to be sent or to be shown once.
@@ -99,6 +92,14 @@ impl Digest {
         Self(Sha256::digest(secret.as_bytes()).into())
     }
 
+    /// That of what should be a token.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn of_token(text: &str) -> Result<Self, WrongToken> {
+        check(text).map(|()| Self::of(text))
+    }
+
     /// That of these bytes, as they are stored.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
@@ -114,6 +115,29 @@ impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Digest(…)")
     }
+}
+
+/// Checks what should be a token. Each request with a token is checked, so nothing is allocated.
+fn check(text: &str) -> Result<(), WrongToken> {
+    let rest = text.strip_prefix(TOKEN_PREFIX).ok_or(WrongToken::Form)?;
+    if rest.is_empty() || !rest.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(WrongToken::Form);
+    }
+    let (said, checksum) = text.split_at_checked(TOKEN_BYTES - CHECKSUM_DIGITS).ok_or(WrongToken::Checksum)?;
+    let right = checksum_digits(said);
+    if checksum.as_bytes() == right { Ok(()) } else { Err(WrongToken::Checksum) }
+}
+
+/// The checksum of a token's beginning: a CRC-32 as base62 digits.
+fn checksum_digits(said: &str) -> [u8; CHECKSUM_DIGITS] {
+    let mut number = crc32fast::hash(said.as_bytes());
+    let mut digits = [0; CHECKSUM_DIGITS];
+    for digit in digits.iter_mut().rev() {
+        // A rest below 62 is a place in the table.
+        *digit = DIGITS[(number % 62) as usize];
+        number /= 62;
+    }
+    digits
 }
 
 /// Appends the big-endian number `bytes` as exactly `digits` base62 digits.

@@ -3,13 +3,13 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue, ORIGIN};
 use serde_json::Value;
 
 use super::guard::SEC_FETCH_SITE;
-use super::head::only;
 use super::pass::Pass;
 use super::problem::Problem;
 use super::rates::Share;
@@ -21,7 +21,7 @@ use crate::access::principal::{Denied, Who};
 use crate::access::register::{Found, Key, Register, Unidentified};
 use crate::access::role::{Need, Role};
 use crate::access::session::Secret;
-use crate::access::token::{Token, WrongToken};
+use crate::access::token::{Digest, WrongToken};
 
 /// The challenge of a service that identifies clients by tokens.
 const CHALLENGE: &str = "Bearer realm=\"sctec\"";
@@ -30,6 +30,9 @@ const CHALLENGE_AGAIN: &str = "Bearer realm=\"sctec\", error=\"invalid_token\"";
 /// What to say of a token with a typing error.
 const COPIED_WRONG: &str =
     "O token foi copiado com um erro: a soma de verificação no fim dele não confere. Copie-o de novo, inteiro.";
+
+/// For so long, nobody asks again who the caller of a request is. A revocation holds everywhere within a second.
+const STILL_IDENTIFIED: Duration = Duration::from_millis(100);
 
 /// How a service finds out who its callers are.
 #[derive(Clone, Default)]
@@ -107,8 +110,8 @@ impl Identity {
     /// What the caller shows of itself, if anything.
     fn shown(&self, request: &Request) -> Result<Option<Key>, Problem> {
         if let Some(token) = bearer(&request.head.headers).map_err(not_identified)? {
-            let token = Token::parse(token).map_err(|wrong| not_identified(Unidentified::Wrong(wrong)))?;
-            return Ok(Some(Key::Token(token.digest())));
+            let digest = Digest::of_token(token).map_err(|wrong| not_identified(Unidentified::Wrong(wrong)))?;
+            return Ok(Some(Key::Token(digest)));
         }
         Ok(self.session(request)?.map(|secret| Key::Session(secret.digest())))
     }
@@ -133,12 +136,16 @@ pub fn admit(request: &mut Request, need: Need) -> Result<(), Problem> {
     }
 }
 
-/// Reads the body of a request as JSON. Its caller may have been identified seconds before, so that is looked at once more.
+/// Reads the body of a request as JSON. A body may take seconds to arrive. Then it is looked at once more who the caller is.
 ///
 /// # Errors
 /// Those of the body; 401 if the caller's token or session has ended meanwhile.
 pub(crate) async fn read_json(request: &mut Request, most: usize) -> Result<Bytes, Problem> {
+    let begun = Instant::now();
     let bytes = body::read_json(&request.head.headers, &mut request.body, most).await?;
+    if begun.elapsed() < STILL_IDENTIFIED {
+        return Ok(bytes);
+    }
     if request.pass.holds().await { Ok(bytes) } else { Err(ended()) }
 }
 
@@ -167,14 +174,14 @@ pub(crate) fn session_secret(request: &Request) -> Option<Option<Secret>> {
 /// # Errors
 /// 401; 503 while nobody can be identified.
 pub async fn find_token(register: &Register, token: &str, from: IpAddr) -> Result<Found, Problem> {
-    let token = Token::parse(token.trim()).map_err(|wrong| {
+    let digest = Digest::of_token(token.trim()).map_err(|wrong| {
         let detail = match wrong {
             WrongToken::Form => "Isto não é um token deste serviço: um token começa com sctec_, e não tem espaços.",
             WrongToken::Checksum => COPIED_WRONG,
         };
         Problem::new(kind::WRONG_TOKEN, detail).with_challenge(CHALLENGE)
     })?;
-    pass::find(register, Key::Token(token.digest()), from).await.map_err(not_identified)
+    pass::find(register, Key::Token(digest), from).await.map_err(not_identified)
 }
 
 /// The token in a request's head. None if there is no `Authorization`.
@@ -182,11 +189,10 @@ pub async fn find_token(register: &Register, token: &str, from: IpAddr) -> Resul
 /// # Errors
 /// When there is something else.
 pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Unidentified> {
-    if !headers.contains_key(AUTHORIZATION) {
-        return Ok(None);
-    }
-    let sent = only(headers, AUTHORIZATION.as_str()).map(HeaderValue::to_str);
-    let token = sent.and_then(Result::ok).and_then(|sent| sent.split_once(' ')).and_then(|(scheme, token)| {
+    let mut sent = headers.get_all(AUTHORIZATION).iter();
+    let Some(first) = sent.next() else { return Ok(None) };
+    let only = Some(first).filter(|_| sent.next().is_none()).map(HeaderValue::to_str);
+    let token = only.and_then(Result::ok).and_then(|sent| sent.split_once(' ')).and_then(|(scheme, token)| {
         // RFC 9110 §11.1: the scheme is read without regard to case.
         scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
     });

@@ -1,9 +1,10 @@
 //! What a register knows in memory: credentials and sessions, and whom each of them identifies.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use super::credential::{Credential, State, Usage};
 use crate::access::principal::Principal;
@@ -48,11 +49,38 @@ pub struct Found {
 
 /// What the file said when it was last read, and what was used since then.
 pub(super) struct Known {
-    credentials: HashMap<i64, Entry>,
-    tokens: HashMap<Digest, i64>,
-    sessions: HashMap<Digest, Visit>,
-    /// When the file was last found to say the same.
-    pub looked: Instant,
+    credentials: HashMap<i64, Arc<Entry>>,
+    tokens: HashMap<Digest, Arc<Entry>, ByDigest>,
+    sessions: HashMap<Digest, Visit, ByDigest>,
+}
+
+/// A SHA-256 is as good as a random number, so its first bytes are its hash. What is stored is not for strangers to choose.
+#[derive(Default)]
+struct ByDigest;
+
+impl BuildHasher for ByDigest {
+    type Hasher = FirstBytes;
+
+    fn build_hasher(&self) -> FirstBytes {
+        FirstBytes(0)
+    }
+}
+
+struct FirstBytes(u64);
+
+impl Hasher for FirstBytes {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 ^= u64::from_ne_bytes(*first);
+        }
+    }
+
+    /// An array says first how many bytes it has.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 struct Entry {
@@ -60,6 +88,23 @@ struct Entry {
     principal: Arc<Principal>,
     /// The last use that is not stored yet.
     used: Mutex<Option<(Timestamp, Option<IpAddr>)>>,
+    /// Tells that use from others: [`mark`]. A use with the same mark is not noted again, so that a credential in constant use is no
+    /// memory to which all processors write.
+    noted: AtomicU64,
+}
+
+/// The second and the address of a use. IPv6 addresses may share a mark; then one of two uses in a second is noted.
+fn mark(at: Timestamp, from: Option<IpAddr>) -> u64 {
+    let address = match from {
+        None => 0,
+        Some(IpAddr::V4(address)) => u64::from(address.to_bits()),
+        Some(IpAddr::V6(address)) => {
+            let [high, low] = [address.to_bits() >> 64, address.to_bits() & u128::from(u64::MAX)];
+            u64::try_from(high ^ low).unwrap_or_default()
+        }
+    };
+    // Never zero: no clock shows 1970.
+    (at.as_micros() / 1_000_000).cast_unsigned() << 32 ^ address
 }
 
 struct Visit {
@@ -70,30 +115,31 @@ struct Visit {
 
 impl Known {
     pub fn of(credentials: Vec<Credential>, sessions: Vec<Session>) -> Self {
-        let tokens = credentials.iter().filter_map(|credential| Some((credential.digest?, credential.id))).collect();
         let entry = |credential: Credential| {
             let principal = Arc::new(credential.principal.clone());
-            (credential.id, Entry { credential, principal, used: Mutex::new(None) })
+            let entry = Entry { credential, principal, used: Mutex::new(None), noted: AtomicU64::new(0) };
+            (entry.credential.id, Arc::new(entry))
         };
+        let credentials: HashMap<_, _> = credentials.into_iter().map(entry).collect();
+        let of_token = |entry: &Arc<Entry>| Some((entry.credential.digest?, Arc::clone(entry)));
         let visit = |session: Session| (session.digest, Visit { session, seen: Mutex::new(session.seen) });
         Self {
-            credentials: credentials.into_iter().map(entry).collect(),
-            tokens,
+            tokens: credentials.values().filter_map(of_token).collect(),
+            credentials,
             sessions: sessions.into_iter().map(visit).collect(),
-            looked: Instant::now(),
         }
     }
 
     /// Whom `key` identifies `now`, which counts as a use from the address `from`.
     pub fn find(&self, key: Key, from: Option<IpAddr>, now: Timestamp) -> Result<Found, Unidentified> {
-        let (number, session) = match key {
+        let (entry, session) = match key {
             Key::Token(digest) => (self.tokens.get(&digest), None),
             Key::Session(digest) => {
                 let visit = self.sessions.get(&digest);
-                (visit.map(|visit| &visit.session.credential), visit)
+                (visit.and_then(|visit| self.credentials.get(&visit.session.credential)), visit)
             }
         };
-        let entry = number.and_then(|number| self.credentials.get(number)).ok_or(Unidentified::Unknown)?;
+        let entry = entry.ok_or(Unidentified::Unknown)?;
         match entry.credential.state(now) {
             State::Valid => {}
             State::Expired => return Err(Unidentified::Expired),
@@ -106,7 +152,11 @@ impl Known {
             }
             *seen = now.max(*seen);
         }
-        *lock(&entry.used) = Some((now, from));
+        let mark = mark(now, from);
+        if entry.noted.load(Ordering::Relaxed) != mark {
+            *lock(&entry.used) = Some((now, from));
+            entry.noted.store(mark, Ordering::Relaxed);
+        }
         let until = entry.credential.expires.into_iter().chain(session.map(|visit| visit.session.end())).min();
         Ok(Found { principal: Arc::clone(&entry.principal), credential: entry.credential.id, until })
     }
@@ -114,7 +164,9 @@ impl Known {
     /// Takes over from `old` what was used and is not stored yet.
     pub fn keep_uses(&self, old: &Self) {
         for (number, entry) in &self.credentials {
-            *lock(&entry.used) = old.credentials.get(number).and_then(|old| *lock(&old.used));
+            let used = old.credentials.get(number).and_then(|old| *lock(&old.used));
+            let mut known = lock(&entry.used);
+            *known = (*known).max(used);
         }
         for (digest, visit) in &self.sessions {
             if let Some(old) = old.sessions.get(digest) {

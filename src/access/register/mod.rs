@@ -16,10 +16,10 @@ mod subjects;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use slog::{Logger, error, info};
 use tokio::sync::watch;
@@ -68,14 +68,7 @@ impl Register {
         if !credentials.iter().any(|credential| credential.is_valid(clock.now())) {
             info!(log, "Nenhum token é válido ainda: crie o primeiro com sctec token create, nesta máquina");
         }
-        let shared = Arc::new(Shared {
-            known: RwLock::new(Known::of(credentials, file.sessions()?)),
-            learning: Mutex::new(()),
-            changed: watch::Sender::new(()),
-            stop: AtomicBool::new(false),
-            begun: AtomicU64::new(0),
-            ended: watch::Sender::new(0),
-        });
+        let shared = Arc::new(Shared::new(Known::of(credentials, file.sessions()?)));
         let watcher = Watcher {
             shared: Arc::clone(&shared),
             data_dir: data_dir.to_owned(),
@@ -101,8 +94,8 @@ impl Register {
     /// # Errors
     /// Why it is nobody.
     pub fn identify(&self, text: &str, from: Option<IpAddr>) -> Result<Arc<Principal>, Unidentified> {
-        let token = Token::parse(text).map_err(Unidentified::Wrong)?;
-        self.find(Key::Token(token.digest()), from).map(|found| found.principal)
+        let digest = Digest::of_token(text).map_err(Unidentified::Wrong)?;
+        self.find(Key::Token(digest), from).map(|found| found.principal)
     }
 
     /// Identifies who shows `key`. This counts as a use of it.
@@ -110,11 +103,10 @@ impl Register {
     /// # Errors
     /// Why it is nobody.
     pub fn find(&self, key: Key, from: Option<IpAddr>) -> Result<Found, Unidentified> {
-        let known = self.shared.read();
-        if known.looked.elapsed() > TRUSTED_FOR {
+        if self.shared.age() > TRUSTED_FOR {
             return Err(Unidentified::Unavailable);
         }
-        known.find(key, from, self.clock.now())
+        self.shared.read().find(key, from, self.clock.now())
     }
 
     /// Is told each time that another answer of [`Self::find`] may be right. The passing of time is not told.
@@ -246,7 +238,7 @@ impl Watcher {
         if let Some((file, version)) = self.file.as_mut().filter(|(file, _)| file.is_in_place()) {
             let found = file.version()?;
             if found == *version {
-                self.shared.known.write().unwrap_or_else(PoisonError::into_inner).looked = Instant::now();
+                self.shared.looked();
                 return Ok(());
             }
             self.shared.learn(file)?;

@@ -1,8 +1,10 @@
 //! What the threads of a register share: what is known, and who is told of it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use arc_swap::{ArcSwap, Guard};
 use tokio::sync::watch;
 
 use super::error::RegisterError;
@@ -11,7 +13,11 @@ use super::known::Known;
 
 /// The register in memory.
 pub(super) struct Shared {
-    pub(super) known: RwLock<Known>,
+    /// Each request reads it, so a reader writes to no memory that other readers use.
+    known: ArcSwap<Known>,
+    /// When the file was last found to say what is known, in milliseconds since `origin`.
+    looked_ms: AtomicU64,
+    origin: Instant,
     /// Held from reading the file until it is known, so that what is older never replaces what is newer.
     pub(super) learning: Mutex<()>,
     /// Is told each time that something else may be known.
@@ -24,19 +30,48 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// What the file says now.
+    pub(super) fn new(known: Known) -> Self {
+        Self {
+            known: ArcSwap::from_pointee(known),
+            looked_ms: AtomicU64::new(0),
+            origin: Instant::now(),
+            learning: Mutex::new(()),
+            changed: watch::Sender::new(()),
+            stop: AtomicBool::new(false),
+            begun: AtomicU64::new(0),
+            ended: watch::Sender::new(0),
+        }
+    }
+
     /// What is known.
-    pub(super) fn read(&self) -> RwLockReadGuard<'_, Known> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn read(&self) -> Guard<Arc<Known>> {
+        self.known.load()
+    }
+
+    /// The file was found to say what is known, a moment ago.
+    pub(super) fn looked(&self) {
+        self.looked_ms.store(self.elapsed_ms(), Ordering::Release);
+    }
+
+    /// How long ago that was.
+    pub(super) fn age(&self) -> Duration {
+        Duration::from_millis(self.elapsed_ms().saturating_sub(self.looked_ms.load(Ordering::Acquire)))
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Replaces what is known by what the file says.
     pub(super) fn learn(&self, file: &RegisterFile) -> Result<(), RegisterError> {
         let _learning = self.learning.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = Known::of(file.all()?, file.sessions()?);
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        fresh.keep_uses(&known);
-        *known = fresh;
-        drop(known);
+        let fresh = Arc::new(fresh);
+        let old = self.known.swap(Arc::clone(&fresh));
+        self.looked();
+        // After the swap, so that no use is noted where nobody reads it; a reader that still has the old one notes a use of this instant.
+        fresh.keep_uses(&old);
         self.changed.send_replace(());
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The register against its file, as several services and the command line use it at once.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use super::*;
 use crate::access::grant::{DAYS_DEFAULT, Grant};

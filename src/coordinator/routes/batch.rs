@@ -35,6 +35,9 @@ use crate::http::{self, Response};
 
 const OK: Option<u16> = Some(200);
 
+/// After so many operations of a batch, the tasks of other requests have a turn.
+const TURN: usize = 64;
+
 /// The decision of an entry, or why there is none.
 type Outcome = Result<Decision, Problem>;
 
@@ -104,6 +107,9 @@ pub async fn answer(
     };
     let count = entries.len();
     for (index, raw) in entries.into_iter().enumerate() {
+        if index > 0 && index % TURN == 0 {
+            tokio::task::yield_now().await;
+        }
         let unknown = Unknown::new(Handling::asked(&request.head.headers));
         let mut cause = Cause { id: request.id.clone(), log: request.log.clone(), unknown };
         let outcome = batch.begin(request, &mut cause, rights, raw, count - index).await;

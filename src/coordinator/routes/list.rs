@@ -27,13 +27,14 @@ pub fn show(service: &Service, resource: &str, rights: &Rights) -> Result<Respon
     }
 }
 
-/// A page of resources.
-pub fn list(service: &Service, request: &Request, rights: &Rights) -> Result<Response, Problem> {
+/// A page of resources. A long one takes a worker thread for milliseconds, so one is made at a time: the other workers answer what is short.
+pub async fn list(service: &Service, request: &Request, rights: &Rights) -> Result<Response, Problem> {
     let mut parameters = Parameters::parse(request.head.uri.query());
     let prefix = parameters.text("prefixo").unwrap_or_default();
     let limit = parameters.integer("limite", 1..=PAGE_MAX).unwrap_or(PAGE_DEFAULT);
     let cursor = parameters.text("cursor");
     parameters.finish("prefixo, limite, cursor")?;
+    let _turn = service.turn_of_lists().await;
     let (page, more) = service.list(&prefix, cursor.as_deref(), usize::try_from(limit).unwrap_or_default());
     let limit_text = limit.to_string();
     let href = |cursor: Option<&str>| {

@@ -157,7 +157,7 @@ impl Routes {
                 let bytes = read_json(request, LARGE_BODY_MAX).await?;
                 batch::answer(service, request, &bytes, &rights, unknown).await
             }
-            Route::List => list::list(service, request, &rights),
+            Route::List => list::list(service, request, &rights).await,
             Route::Show => list::show(service, &name, &rights),
             Route::Force => self.forcing.force(request, &name, rights).await,
             Route::Publish => {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use slog::Logger;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use self::desk::Desk;
 use self::journal::Journal;
@@ -47,6 +47,8 @@ pub struct Service {
     reserve: Arc<Reserve>,
     quotas: Quotas,
     answers: Arc<Semaphore>,
+    /// Held while a list of resources is made.
+    lists: Mutex<()>,
 }
 
 /// The client of a lock request.
@@ -88,7 +90,7 @@ impl Service {
         let journal = Journal { clock, log, hub: Hub::new(epoch), metrics: Metrics::new() };
         let desk = Arc::new(Desk::new(table, journal));
         let reserve = Arc::new(Reserve::new(Arc::clone(&desk), state, owed, observe_grace));
-        Ok(Self { desk, reserve, quotas, answers: Arc::new(Semaphore::new(ANSWERS_MAX)) })
+        Ok(Self { desk, reserve, quotas, answers: Arc::new(Semaphore::new(ANSWERS_MAX)), lists: Mutex::new(()) })
     }
 
     /// The client in whose quota a caller's requests count, if they count in one.
@@ -104,6 +106,11 @@ impl Service {
             self.desk.journal.no_room_for_answers(log, ANSWERS_MAX);
         }
         room
+    }
+
+    /// Waits for the turn to make a list of resources. It ends with what is returned.
+    pub async fn turn_of_lists(&self) -> MutexGuard<'_, ()> {
+        self.lists.lock().await
     }
 
     /// Begins a lock request: it is decided at once, or it waits in the queue.

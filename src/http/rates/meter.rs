@@ -14,6 +14,9 @@ use crate::http::problem::Problem;
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
+/// Of its burst, a client that has less than this share left is told so. Others have no need to know, and most answers stay short.
+const TELLS_FROM: (u64, u64) = (3, 4);
+
 /// Counts one request in the rate of its client.
 #[derive(Clone, Default)]
 pub struct Meter {
@@ -74,10 +77,13 @@ impl Meter {
         }
     }
 
-    /// Adds to an answer what its client has left.
+    /// Adds to an answer what its client has left, once the client has used a [quarter](TELLS_FROM) of its burst.
     pub fn write_to(&self, headers: &mut HeaderMap) {
         let (Some(rates), Some((_, standing))) = (&self.rates, &self.charged) else { return };
         let Standing { share, left, window_s } = standing;
+        if u64::from(*left) * TELLS_FROM.1 >= u64::from(rates.burst.get()) * TELLS_FROM.0 {
+            return;
+        }
         let policy = &rates.policies[usize::from(*share == Share::Reserve)];
         headers.insert(RATE_LIMIT_POLICY, policy.clone());
         if let Ok(value) = HeaderValue::try_from(format!("\"{}\";r={left};t={window_s}", share.name())) {
