@@ -85,8 +85,11 @@ fn main() -> Outcome<()> {
         };
     }
     let files = raise_files();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).on_thread_start(lowest_priority).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .on_thread_start(lowest_priority)
+        .enable_all()
+        .build()?;
     let wanted = std::env::var("SCTEC_BENCH_ATTACK").unwrap_or_default();
     let seconds = std::env::var("SCTEC_BENCH_SECONDS").ok().and_then(|text| text.parse().ok());
     let measured = Duration::from_secs(seconds.unwrap_or(SECONDS_DEFAULT));

@@ -152,6 +152,13 @@ impl Written {
         self.before = ",";
     }
 
+    /// The object as an answer. Its bytes are counted as those of any other.
+    pub fn into_counted(mut self) -> Response {
+        self.text("}");
+        let Sink::Plain(cut) = self.sink else { unreachable!("only an object for a client is compressed") };
+        response::bytes(StatusCode::OK, "application/json", cut.into_chunks().concat())
+    }
+
     /// The object as an answer whose bytes take the place of the `room` that was held for them. Those of a short one are counted as in
     /// any other answer.
     pub fn into_response(mut self, room: Held) -> Response {

@@ -294,17 +294,6 @@ impl ListedAnswer {
     }
 }
 
-/// A page of resources.
-#[derive(Serialize)]
-pub struct Page {
-    /// In order of name.
-    pub travas: Vec<ListedAnswer>,
-    /// How many at the most.
-    pub limite: i64,
-    /// The next page, where there is one.
-    pub _links: Links,
-}
-
 /// One resource closely.
 #[derive(Serialize)]
 pub struct ShownAnswer {

@@ -35,8 +35,8 @@ use crate::http::{self, Response};
 
 const OK: Option<u16> = Some(200);
 
-/// After so many operations of a batch, the tasks of other requests have a turn.
-const TURN: usize = 64;
+/// After so many operations or answers of a batch, the tasks of other requests have a turn.
+const TURN: usize = 16;
 
 /// The decision of an entry, or why there is none.
 type Outcome = Result<Decision, Problem>;
@@ -121,7 +121,10 @@ pub async fn answer(
     }
     let end = unknown.member().map_or_else(|| "]}".to_owned(), |notices| format!("],{notices}}}"));
     let mut pieces = Pieces { batch, next: "", end, late: false };
-    let first = format!("{{\"respostas\":[{}", pieces.ready());
+    let mut first = "{\"respostas\":[".to_owned();
+    while pieces.write_ready(&mut first) {
+        tokio::task::yield_now().await;
+    }
     if pieces.batch.unsaid.is_empty() {
         return Ok(http::bytes(StatusCode::OK, "application/json", (first + &pieces.end).into()));
     }
@@ -147,16 +150,16 @@ struct Pieces {
 }
 
 impl Pieces {
-    /// All answers that can leave now.
-    fn ready(&mut self) -> String {
-        let mut text = String::new();
-        while let Some(answer) = self.batch.say_next(self.late) {
+    /// Writes answers that can leave now, at the most [`TURN`]. Whether there may be more of them.
+    fn write_ready(&mut self, text: &mut String) -> bool {
+        for _ in 0..TURN {
+            let Some(answer) = self.batch.say_next(self.late) else { return false };
             // A struct of texts and numbers: serialising it to memory cannot fail, nor can writing to a `String`.
             let answer = serde_json::to_string(&answer).expect("an answer serialises");
             let _ = write!(text, "{}{answer}", self.next);
             self.next = ",";
         }
-        text
+        true
     }
 
     /// The next piece, once there is one; with the last of them the end.
@@ -175,7 +178,8 @@ impl Pieces {
         if let Some(why) = lost.or_else(|| self.batch.presence.is_gone().then_some(answers::gone as fn() -> Problem)) {
             self.batch.abandon(why);
         }
-        let mut text = self.ready();
+        let mut text = String::new();
+        while self.write_ready(&mut text) {}
         if self.batch.unsaid.is_empty() {
             text.push_str(&self.end);
         }

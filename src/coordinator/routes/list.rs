@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hyper::StatusCode;
 
-use super::answers::{self, ListedAnswer, Page, ShownAnswer};
+use super::answers::{self, ListedAnswer, ShownAnswer};
 use super::rights::Rights;
 use crate::coordinator::protocol::path;
 use crate::coordinator::service::Service;
@@ -12,10 +12,13 @@ use crate::http::links::{Link, Links};
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
 use crate::http::server::Request;
+use crate::http::written::Written;
 use crate::http::{self, Response};
 
 /// Resources of one page where the request does not say.
 const PAGE_DEFAULT: i64 = 100;
+/// After so many resources of a page, the tasks of other requests have a turn.
+const TURN: usize = 16;
 /// The most resources of one page.
 const PAGE_MAX: i64 = 1000;
 
@@ -27,7 +30,8 @@ pub fn show(service: &Service, resource: &str, rights: &Rights) -> Result<Respon
     }
 }
 
-/// A page of resources. A long one takes a worker thread for milliseconds, so one is made at a time: the other workers answer what is short.
+/// A page of resources: `travas`, in order of name, `limite`, and links. A long one takes milliseconds of a processor, so one is made at a
+/// time, and other requests have turns in between.
 pub async fn list(service: &Service, request: &Request, rights: &Rights) -> Result<Response, Problem> {
     let mut parameters = Parameters::parse(request.head.uri.query());
     let prefix = parameters.text("prefixo").unwrap_or_default();
@@ -45,6 +49,14 @@ pub async fn list(service: &Service, request: &Request, rights: &Rights) -> Resu
     let links = Links::new()
         .with("self", Link::get(href(cursor.as_deref())))
         .with_if(more, "proxima", || Link::get(href(last.as_deref())));
-    let travas = page.into_iter().map(|listed| ListedAnswer::new(service, listed, rights)).collect();
-    Ok(http::json(StatusCode::OK, &Page { travas, limite: limit, _links: links }))
+    let mut written = Written::new();
+    written.begin_list("travas");
+    for (index, listed) in page.into_iter().enumerate() {
+        if index > 0 && index % TURN == 0 {
+            tokio::task::yield_now().await;
+        }
+        written.item(&ListedAnswer::new(service, listed, rights));
+    }
+    written.end_list();
+    Ok(written.with("limite", &limit).with("_links", &links).into_counted())
 }
