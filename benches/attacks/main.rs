@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use common::http;
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use measure::{Outcome, resident_kib, table, told};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -61,6 +62,32 @@ pub struct Kept {
     pub reached: String,
 }
 
+/// No attack: two threads of this program that compute. It shows what an honest client loses because it has to share the processors, with
+/// any other program as with a service that is attacked.
+pub const BUSY: Attack =
+    Attack { name: "no attack, two busy processors", begin: |_| std::future::ready(Ok(busy())).boxed() };
+
+/// Begins threads that compute until what is returned is dropped.
+fn busy() -> Kept {
+    struct Ends(Arc<AtomicBool>);
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let ends = Arc::new(AtomicBool::new(false));
+    for _ in 0..2 {
+        let told = Arc::clone(&ends);
+        // By the main thread, whose priority is the usual one: a thread has that of its parent.
+        std::thread::spawn(move || {
+            while !told.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+    }
+    Kept { held: vec![Box::new(Ends(ends))], reached: "for comparison".to_owned() }
+}
+
 /// One attack.
 pub struct Attack {
     /// What it does, for people.
@@ -90,11 +117,11 @@ fn main() -> Outcome<()> {
         .on_thread_start(lowest_priority)
         .enable_all()
         .build()?;
-    let wanted = std::env::var("SCTEC_BENCH_ATTACK").unwrap_or_default();
+    let named = std::env::var("SCTEC_BENCH_ATTACK").unwrap_or_default();
     let seconds = std::env::var("SCTEC_BENCH_SECONDS").ok().and_then(|text| text.parse().ok());
     let measured = Duration::from_secs(seconds.unwrap_or(SECONDS_DEFAULT));
     eprintln!("each attack is measured for {} s; this process may open {files} files", measured.as_secs());
-    let is_wanted = |attack: &&Attack| attack.name.contains(&wanted);
+    let is_wanted = |attack: &&Attack| attack.name.contains(&named);
     let mut rows = Vec::new();
     let mut too_large = Vec::new();
     let mut measure = |attack: &Attack, target: Target| -> Outcome<()> {
@@ -107,11 +134,12 @@ fn main() -> Outcome<()> {
     };
     if agenda::ATTACKS.iter().any(|attack| is_wanted(&attack)) {
         let services = agenda::services()?;
-        for attack in agenda::ATTACKS.iter().filter(is_wanted) {
+        for attack in [&BUSY].into_iter().chain(agenda::ATTACKS.iter().filter(is_wanted)) {
             measure(attack, agenda::target(&services))?;
         }
     }
-    for attack in coordinator::ATTACKS.iter().filter(is_wanted) {
+    let wanted: Vec<_> = coordinator::ATTACKS.iter().filter(is_wanted).collect();
+    for attack in (!wanted.is_empty()).then_some(&BUSY).into_iter().chain(wanted) {
         let locks = coordinator::locks(attack);
         measure(attack, coordinator::target(&locks))?;
     }
