@@ -61,7 +61,7 @@ const TELESCOPE: &str = "טלסקופ הובל";
 async fn typed_texts_run_in_their_own_direction_everywhere() {
     let (_turn, services, browser) = start(&["--audit-refusals"]).await;
     let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
-    database.execute("INSERT INTO cientistas VALUES (66, ?1, ?1, 'XX'), (67, ?2, ?2, 'XX')", [NAME, RIVAL]).unwrap();
+    database.execute("INSERT INTO cientistas (id, nome, instituicao, pais) VALUES (66, ?1, ?1, 'XX'), (67, ?2, ?2, 'XX')", [NAME, RIVAL]).unwrap();
     database.execute("UPDATE telescopios SET nome = ?1 WHERE id = 1", [TELESCOPE]).unwrap();
     let typed = |scientist: i64, time: &str| {
         let body = json!({
@@ -143,7 +143,7 @@ async fn markup_in_names_and_targets_is_text() {
     let (_turn, services, browser) = start(&[]).await;
     let evil = "<img src=x onerror=alert(1)><b>Eva</b>";
     let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
-    database.execute("INSERT INTO cientistas VALUES (66, ?1, ?1, 'XX')", [evil]).unwrap();
+    database.execute("INSERT INTO cientistas (id, nome, instituicao, pais) VALUES (66, ?1, ?1, 'XX')", [evil]).unwrap();
     let body = json!({
         "cientista_id": 66, "horario_inicio_utc": slot("12:00"), "duracao_min": 30,
         "alvo": "<script>alert(2)</script>", "observacoes": "</dd><iframe src=javascript:alert(3)>\n\"'&amp;",
