@@ -490,7 +490,9 @@ fn a_scientist_added_to_the_catalogue_may_book_at_once() {
     let services = Services::start(&[]);
     assert_eq!(services.book(11, SLOT).0, 404);
     let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
-    database.execute("INSERT INTO cientistas (id, nome, instituicao, pais) VALUES (11, 'Jocelyn Bell', 'Oxford', 'GB')", ()).unwrap();
+    database
+        .execute("INSERT INTO cientistas (id, nome, instituicao, pais) VALUES (11, 'Jocelyn Bell', 'Oxford', 'GB')", ())
+        .unwrap();
     assert_eq!(services.book(11, SLOT).0, 201);
 }
 

@@ -61,7 +61,12 @@ const TELESCOPE: &str = "טלסקופ הובל";
 async fn typed_texts_run_in_their_own_direction_everywhere() {
     let (_turn, services, browser) = start(&["--audit-refusals"]).await;
     let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
-    database.execute("INSERT INTO cientistas (id, nome, instituicao, pais) VALUES (66, ?1, ?1, 'XX'), (67, ?2, ?2, 'XX')", [NAME, RIVAL]).unwrap();
+    database
+        .execute(
+            "INSERT INTO cientistas (id, nome, instituicao, pais) VALUES (66, ?1, ?1, 'XX'), (67, ?2, ?2, 'XX')",
+            [NAME, RIVAL],
+        )
+        .unwrap();
     database.execute("UPDATE telescopios SET nome = ?1 WHERE id = 1", [TELESCOPE]).unwrap();
     let typed = |scientist: i64, time: &str| {
         let body = json!({
