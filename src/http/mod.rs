@@ -9,6 +9,7 @@ mod causes;
 pub(crate) mod channel;
 pub mod client;
 pub(crate) mod cookie;
+pub(crate) mod description;
 pub(crate) mod explained;
 pub(crate) mod fields;
 pub(crate) mod files;

@@ -35,7 +35,7 @@ pub enum Query {
     /// Every parameter is refused. Otherwise `POST /agendamentos?telescopio=…` would ignore the parameter and could book
     /// another telescope.
     Refused,
-    /// Every parameter is ignored, because some clients add one to avoid caches.
+    /// No parameter is refused: some clients add one to avoid caches, and an identity provider may add its own.
     Ignored,
 }
 

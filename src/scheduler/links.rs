@@ -9,6 +9,7 @@ use crate::access::role::Permission;
 use crate::agenda::timetable::{Period, SlotState};
 use crate::agenda::{Booking, SLOT_MIN, SlotRange, Status, Telescope};
 use crate::audit::filter::Wanted;
+use crate::http::description;
 use crate::http::links::{Link, Links, path_segment, with_query};
 use crate::http::problem::TYPES_PATH;
 use crate::time::Timestamp;
@@ -235,6 +236,7 @@ fn entry_for(who: &Who, signed: Signed) -> Links {
         .with("saude", Link::get("/saude"))
         .with("pronto", Link::get("/pronto"))
         .with("problemas", Link::titled(TYPES_PATH, "Os tipos de problema, explicados"))
+        .with(description::RELATION, description::link())
 }
 
 /// `self` and the way back to the entry point.

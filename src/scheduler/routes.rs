@@ -12,7 +12,9 @@ use super::problems::problem_kinds;
 use super::{handlers, links, page, sessions, sign_in, timetable, tokens, trail};
 use crate::access::ip_of;
 use crate::access::role::{Need, Permission};
+use crate::http::description;
 use crate::http::explained::{Explained, TYPE_PATH};
+use crate::http::files::File;
 use crate::http::identity::admit;
 use crate::http::problem::{Problem, TYPES_PATH};
 use crate::http::rates::Share::{Free, Reserve};
@@ -23,6 +25,7 @@ use crate::http::{self, Response};
 #[derive(Clone, Copy)]
 enum Route {
     Entry,
+    Describe,
     Page,
     Time,
     Telescopes,
@@ -74,6 +77,7 @@ static TABLE: &Table<Route> = {
     }
     &[
         (Route::Entry, get("/", Nothing, "the links to everything else; to a browser, the page").query(Read)),
+        (Route::Describe, get(description::PATH, Nothing, "this API, for programs (OpenAPI)")),
         (Route::Page, get("/pagina/{*arquivo}", Nothing, "the page's files").query(Ignored).share(Free)),
         (Route::Time, get("/time", Nothing, "the official time").query(Ignored)),
         (Route::Telescopes, get("/telescopios", May(ReadAgenda), "telescopes, by pages").query(Read)),
@@ -100,7 +104,7 @@ static TABLE: &Table<Route> = {
         (Route::SignIn, Endpoint::new(Method::POST, links::SESSION_PATH, Nothing, "signs a page in")),
         (Route::SignOut, delete(links::SESSION_PATH, Nothing, "signs a page out")),
         (Route::ToProvider, get(links::SIGN_IN_PATH, Nothing, "to the identity provider").query(Ignored)),
-        (Route::FromProvider, get(RETURN_PATH, Nothing, "back from the identity provider").query(Read)),
+        (Route::FromProvider, get(RETURN_PATH, Nothing, "back from the identity provider").query(Ignored)),
         (Route::Tokens, get(links::TOKENS_PATH, May(ManageAccess), "the tokens, without their secrets")),
         (Route::Create, Endpoint::new(Method::POST, links::TOKENS_PATH, May(ManageAccess), "makes a token")),
         (Route::Token, get("/tokens/{id}", May(ManageAccess), "one token, without its secret")),
@@ -112,6 +116,10 @@ static TABLE: &Table<Route> = {
         (Route::Metrics, get("/metrics", May(Observe), "counters and gauges").query(Ignored).share(Free)),
     ]
 };
+
+/// The description of these endpoints.
+static DESCRIPTION: LazyLock<File> =
+    LazyLock::new(|| description::file(include_str!("../../assets/openapi/scheduler.json")));
 
 static ROUTER: LazyLock<Router<Route>> = LazyLock::new(|| Router::new(TABLE));
 
@@ -147,6 +155,7 @@ impl Routes {
         endpoint.check_query(request.head.uri.query())?;
         match route {
             Route::Entry => handlers::entry(app, request),
+            Route::Describe => Ok(DESCRIPTION.respond(&request.head.headers)),
             Route::Page => page::file(&id, &path, &request.head.headers),
             Route::Time => Ok(handlers::time(app, request.received)),
             Route::Telescopes => telescopes::list(app, request).await,

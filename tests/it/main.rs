@@ -52,6 +52,7 @@ mod locks_cli;
 mod logs;
 mod metrics;
 mod observing;
+mod openapi;
 mod operate;
 mod order;
 mod page;

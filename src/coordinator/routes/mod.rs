@@ -24,7 +24,9 @@ use super::protocol::requests::OperationKind;
 use super::protocol::{LARGE_BODY_MAX, path};
 use super::service::Service;
 use crate::access::role::{Need, Permission};
+use crate::http::description;
 use crate::http::explained::Explained;
+use crate::http::files::File;
 use crate::http::identity::read_json;
 use crate::http::problem::Problem;
 use crate::http::rates::Share::{Free, Reserve};
@@ -36,6 +38,7 @@ use crate::http::{self, Response};
 #[derive(Clone, Copy)]
 enum Route {
     Entry,
+    Describe,
     Lock,
     Renew,
     Unlock,
@@ -66,6 +69,7 @@ static TABLE: &Table<Route> = {
     }
     &[
         (Route::Entry, get(path::ENTRY, Nothing, "the links to everything else")),
+        (Route::Describe, get(description::PATH, Nothing, "this API, for programs (OpenAPI)")),
         (Route::Lock, post(path::LOCK, "asks for a lease on one or several resources, and waits for it if told to")),
         (Route::Renew, post(path::RENEW, "prolongs a lease").share(Reserve)),
         (Route::Unlock, post(path::UNLOCK, "gives a lease back").share(Reserve)),
@@ -95,6 +99,10 @@ static TABLE: &Table<Route> = {
         (Route::Metrics, get(path::METRICS, May(Observe), "counters and gauges").query(Ignored).share(Free)),
     ]
 };
+
+/// The description of these endpoints.
+static DESCRIPTION: LazyLock<File> =
+    LazyLock::new(|| description::file(include_str!("../../../assets/openapi/coordinator.json")));
 
 static ROUTER: LazyLock<Router<Route>> = LazyLock::new(|| Router::new(TABLE));
 
@@ -150,6 +158,7 @@ impl Routes {
         endpoint.check_query(request.head.uri.query())?;
         match route {
             Route::Entry => Ok(status::entry(&rights)),
+            Route::Describe => Ok(DESCRIPTION.respond(&request.head.headers)),
             Route::Lock => operation::answer(service, request, OperationKind::Lock, &rights, unknown).await,
             Route::Renew => operation::answer(service, request, OperationKind::Renew, &rights, unknown).await,
             Route::Unlock => operation::answer(service, request, OperationKind::Unlock, &rights, unknown).await,

@@ -11,6 +11,7 @@ use crate::access::role::Permission::{Observe, UseLocks};
 use crate::coordinator::protocol::challenge::NONCE;
 use crate::coordinator::protocol::{SERVICE, grace, path};
 use crate::coordinator::service::Service;
+use crate::http::description;
 use crate::http::links::{Link, Links};
 use crate::http::server::Request;
 use crate::http::{self, Response};
@@ -37,6 +38,7 @@ pub fn entry(rights: &Rights) -> Response {
         .with("pronto", Link::get(path::READY))
         .with("desafio", Link::template(format!("{}{{?{NONCE}}}", path::CHALLENGE)))
         .with("problemas", Link::titled(path::PROBLEMS, "Os tipos de problema, explicados"))
+        .with(description::RELATION, description::link())
         .with_if(observes, "medidas", || Link::titled(path::METRICS, "Métricas, para o Prometheus"));
     let body = json!({ "servico": SERVICE, "versao": env!("CARGO_PKG_VERSION"), "_links": links });
     http::json(StatusCode::OK, &body)

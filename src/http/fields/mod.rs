@@ -338,6 +338,10 @@ fn malformed(detail: String) -> Problem {
 
 /// A name that the client sent, shortened for an answer.
 pub fn shown(name: &str) -> String {
+    if name.is_empty() {
+        // With nothing in its place a person could not find it.
+        return "(vazio)".to_owned();
+    }
     let mut shown: String = name.chars().take(NAME_SHOWN).collect();
     if shown.len() < name.len() {
         shown.push('…');

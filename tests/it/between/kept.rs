@@ -177,9 +177,9 @@ fn with_tokens_a_program_uses_its_names_only() {
     assert_eq!(link_of(&other, "/locks/backup-1"), "self");
     assert_eq!(link_of(&backup, "/locks/backup-1"), "self forcar");
     assert_eq!(link_of(&chief, "/locks/backup-1"), "self forcar");
-    assert_eq!(link_of(&reader, "/"), "self travas trava eventos saude pronto desafio problemas medidas");
+    assert_eq!(link_of(&reader, "/"), "self travas trava eventos saude pronto desafio problemas service-desc medidas");
     let stranger = http("GET", &services.locks("/"), None).json();
-    assert_eq!(links(&stranger), "self saude pronto desafio problemas");
+    assert_eq!(links(&stranger), "self saude pronto desafio problemas service-desc");
     assert_eq!(links(&http("GET", &services.locks("/saude"), None).json()), "self pronto");
     // The scheduler books, and each line says whose it is.
     assert_eq!(services.book(1, "2030-01-01T04:00:00Z").0, 201);

@@ -4,6 +4,7 @@ pub mod access;
 mod asked;
 mod background;
 pub mod certificates;
+pub mod contract;
 mod executable;
 pub mod identity_provider;
 pub mod listener;

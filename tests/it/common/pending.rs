@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::contract::{self, Seen};
 use super::locks::Locks;
 use super::requests::http;
 use super::wait::wait_until;
@@ -13,6 +14,9 @@ use super::wait::wait_until;
 /// A request that has been sent and whose answer has not been read.
 pub struct Pending {
     stream: TcpStream,
+    address: String,
+    /// The method and the path.
+    asked: (String, String),
 }
 
 impl Pending {
@@ -22,9 +26,10 @@ impl Pending {
 
     /// A connection on which nothing was said yet.
     pub fn connect(locks: &Locks) -> Self {
-        let stream = TcpStream::connect(&locks.server.url()["http://".len()..]).unwrap();
+        let address = locks.server.url()["http://".len()..].to_owned();
+        let stream = TcpStream::connect(&address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        Self { stream }
+        Self { stream, address, asked: Default::default() }
     }
 
     pub fn send(self, path: &str, body: &Value) -> Self {
@@ -39,6 +44,7 @@ impl Pending {
              Content-Length: {length}\r\n\r\n"
         );
         self.say(format!("{head}{body}").as_bytes());
+        self.asked = (method.to_owned(), path.to_owned());
         self
     }
 
@@ -85,7 +91,20 @@ impl Pending {
         } else {
             body.to_owned()
         };
+        self.hold_to_the_contract(head, &body);
         (head[9..12].parse().unwrap(), serde_json::from_str(&body).unwrap())
+    }
+}
+
+impl Pending {
+    /// Holds an answer to the document of the service that gave it, as the HTTP client of the tests does.
+    fn hold_to_the_contract(&self, head: &str, body: &str) {
+        let (method, path) = (self.asked.0.as_str(), self.asked.1.as_str());
+        let named = head.lines().skip(1).filter_map(|line| line.split_once(": "));
+        let headers: Vec<_> = named.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+        let status = head[9..12].parse().unwrap();
+        let url = format!("http://{}{path}", self.address);
+        contract::held(&url, &Seen { method, path, sent: None, status, headers: &headers, body, direct: true });
     }
 }
 

@@ -7,6 +7,7 @@ use std::thread;
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 
+use super::contract::{self, Seen};
 use super::wait::PATIENCE;
 
 /// A whole answer.
@@ -19,6 +20,19 @@ pub struct Answer {
 impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Holds the answer to the document of the service that gave it.
+    fn held_to_the_contract(&self, method: &str, url: &str, sent: Option<&str>) {
+        let path = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let path = path.find(['/', '?']).map_or("/", |at| &path[at..]);
+        let (status, headers, body) = (self.status, &self.headers, &self.body);
+        contract::held(url, &Seen { method, path, sent, status, headers, body, direct: true });
+    }
+
+    /// The same answer with another body.
+    pub fn with_body(&self, body: String) -> Self {
+        Self { status: self.status, headers: self.headers.clone(), body }
     }
 
     pub fn json(&self) -> Value {
@@ -67,7 +81,9 @@ fn request(method: &str, url: &str, body: Option<(&str, &str)>, headers: &[(&str
     read.map_err(|error| error.to_string())?;
     let headers =
         answer.headers().iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
-    Ok(Answer { status: answer.status().as_u16(), headers: headers.collect(), body: text })
+    let answer = Answer { status: answer.status().as_u16(), headers: headers.collect(), body: text };
+    answer.held_to_the_contract(method, url, body.map(|(_, text)| text));
+    Ok(answer)
 }
 
 /// A URL whose port has no listener.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 
+use super::contract;
 use super::executable::{sctec, signal};
 use super::wait::wait_until;
 
@@ -34,6 +35,7 @@ impl Server {
         let sink = Arc::clone(&lines);
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                contract::listens(&line);
                 sink.lock().unwrap().push(line);
             }
         });
@@ -55,6 +57,7 @@ impl Server {
             let text = std::fs::read_to_string(log).unwrap_or_default();
             // The last line may be half written.
             let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+            whole.lines().for_each(contract::listens);
             *server.lines.lock().unwrap() = whole.lines().map(str::to_owned).collect();
             whole.contains("escutando em http")
         });

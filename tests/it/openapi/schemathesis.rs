@@ -1,0 +1,93 @@
+//! Schemathesis makes requests out of each document, right ones and wrong ones and sequences along its links, and holds the answers of a
+//! real service to it. `schemathesis.toml` says which of its expectations are not ours, and why.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::common::access::give;
+use crate::common::contract::Service;
+use crate::common::{Server, Services, coordinator_command};
+
+/// The most requests that it makes out of one operation in one phase.
+const EXAMPLES: &str = "12";
+/// The same requests in every run.
+const SEED: &str = "20261127";
+
+/// The document of a service, as a file for Schemathesis. A service that asks for tokens asks everybody.
+fn written(service: Service, folder: &Path, asks: bool) -> String {
+    let mut document = service.document();
+    if asks {
+        for item in document["paths"].as_object_mut().expect("paths").values_mut() {
+            for operation in item.as_object_mut().expect("operations").values_mut() {
+                if operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty()) {
+                    operation["security"] = json!([{"token": []}]);
+                }
+            }
+        }
+    }
+    let path = folder.join(format!("{}.json", service.name()));
+    std::fs::write(&path, document.to_string()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// Runs it, and gives what it printed. `EXAMPLES` and `SEED` bound the run; `SCTEC_TEST_SCHEMATHESIS_EXAMPLES` makes a longer one.
+fn run(service: Service, url: &str, token: Option<&str>) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let program = std::env::var("SCTEC_TEST_SCHEMATHESIS")
+        .unwrap_or_else(|_| root.join("target/schemathesis/bin/st").to_str().unwrap().to_owned());
+    let examples = std::env::var("SCTEC_TEST_SCHEMATHESIS_EXAMPLES").unwrap_or_else(|_| EXAMPLES.to_owned());
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(&program);
+    command
+        .current_dir(folder.path())
+        .arg("--config-file")
+        .arg(root.join("tests/it/openapi/schemathesis.toml"))
+        .args(["--no-color", "run", &written(service, folder.path(), token.is_some()), "--url", url])
+        .args(["--checks", "all", "--phases", "examples,coverage,fuzzing,stateful", "--mode", "all"])
+        .args(["--max-examples", &examples, "--seed", SEED, "--continue-on-failure"]);
+    if let Some(token) = token {
+        command.args(["--header", &format!("Authorization: Bearer {token}")]);
+    }
+    let output = command.output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let _ = write!(text, "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{} {}:\n{text}",
+        service.name(),
+        if token.is_some() { "with tokens" } else { "open" }
+    );
+    println!("{text}");
+    text
+}
+
+#[test]
+#[ignore = "needs Schemathesis"]
+fn no_request_of_schemathesis_is_answered_against_the_documents() {
+    let services = Services::start(&[]);
+    assert_eq!(services.book(7, "2025-12-01T03:00:00Z").0, 201);
+    run(Service::Scheduler, &services.scheduler.url(), None);
+    run(Service::Coordinator, &services.coordinator.url(), None);
+}
+
+/// A token of an operator. Schemathesis revokes tokens by small numbers, so it has a larger one.
+fn token(data_dir: &Path) -> String {
+    for number in 0..20 {
+        give(data_dir, &[&format!("outro-{number}"), "--role", "leitor"]);
+    }
+    give(data_dir, &["schemathesis", "--role", "operador", "--role", "auditor"]).token
+}
+
+#[test]
+#[ignore = "needs Schemathesis"]
+fn nor_where_the_services_ask_for_tokens() {
+    let asks = ["--access", "token", "--rate", "0"];
+    let services = Services::start(&asks);
+    run(Service::Scheduler, &services.scheduler.url(), Some(&token(services.data_dir())));
+    let folder = tempfile::tempdir().unwrap();
+    let coordinator = Server::spawn(coordinator_command(folder.path(), "127.0.0.1:0").args(asks), 1);
+    run(Service::Coordinator, &coordinator.url(), Some(&token(folder.path())));
+}
