@@ -179,7 +179,8 @@ impl Reserve {
     }
 
     /// Changes the durable state, and by it what the table may give, under the state's mutex: so the table is never allowed what
-    /// a write that comes in between takes away. Off the async threads.
+    /// a write that comes in between takes away. Off the async threads. After [`Self::end`] nothing is written: the data folder may be
+    /// another process's then, or be removed.
     async fn write(
         self: &Arc<Self>,
         write: impl FnOnce(&Self, &mut dyn DurableState) -> Result<(), StateError> + Send + 'static,
@@ -187,9 +188,12 @@ impl Reserve {
         let reserve = Arc::clone(self);
         let written = panics::blocking(move || {
             let mut state = reserve.state.lock().unwrap_or_else(PoisonError::into_inner);
-            write(&reserve, &mut **state)
+            if reserve.desk.lock().ended {
+                return Err("o serviço parou".to_owned());
+            }
+            write(&reserve, &mut **state).map_err(|error| error.to_string())
         });
-        written.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+        written.await.map_err(|error| error.to_string())?
     }
 }
 
@@ -279,5 +283,8 @@ mod tests {
         assert_eq!(start(&state, false).grace_left(), Duration::ZERO);
         reserve.end();
         assert!(reserve.desk.lock().ended && state.limits().longest_ttl > 59 * S, "the lease is still live");
+        // A task that the stop did not wait for.
+        assert_eq!(reserve.ttl(300 * S).await, Err("o serviço parou".to_owned()));
+        assert!(state.limits().longest_ttl <= 60 * S);
     }
 }
