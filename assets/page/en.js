@@ -218,6 +218,7 @@ export default {
   "cancel.goneWhy": "Reason: {reason}",
 
   "field.caracteres_de_controle": "This contains a tab or another control character. Remove it.",
+  "field.em_manutencao": "The telescope is in maintenance at this time.",
   "field.cientista_inativo": "This scientist is not active and cannot book.",
   "field.cientista_desconhecido": "This scientist does not exist any more.",
   "field.desconhecido": "The server does not know this field.",
@@ -287,6 +288,10 @@ export default {
   "problem.recurso_ocupado": "Another request is booking this slot right now.",
   "problem.respostas_demais": "Too many answers wait to be read. Try again in a moment, or look at a shorter period.",
   "problem.resultado_incerto": "It is not known whether this was saved. Check the agenda before you try again.",
+  "problem.manutencao_desconhecida": "This maintenance does not exist any more.",
+  "problem.agendamentos_no_periodo": "There are bookings in this period. Nothing was done.",
+  "problem.agendamentos_demais": "There are too many bookings in this period. Nothing was done.",
+  "problem.manutencoes_demais": "This telescope has as many maintenances as it may have.",
   "problem.telescopio_existe": "There is a telescope of this identifier already.",
   "problem.versao_diferente": "It has changed since it was read. Nothing was changed.",
   "problem.telescopio_desconhecido": "This telescope does not exist any more.",

@@ -218,6 +218,7 @@ export default {
   "cancel.goneWhy": "Motivo: {reason}",
 
   "field.caracteres_de_controle": "O texto contém uma tabulação ou outro caractere de controle. Apague-o.",
+  "field.em_manutencao": "O telescópio está em manutenção neste horário.",
   "field.cientista_inativo": "Este cientista está inativo e não pode agendar.",
   "field.cientista_desconhecido": "Este cientista não existe mais.",
   "field.desconhecido": "O servidor não conhece este campo.",

@@ -132,7 +132,7 @@ mod tests {
         let before = instant("2025-12-01T02:59:59.999999Z");
         let telescope = |simulated, cancel_notice_min| {
             let rules = Rules { cancel_notice_min, ..Rules::default() };
-            Telescope { code: "Webb-Acad".into(), name: "Webb".into(), simulated, rules, active: true }
+            Telescope { rules, ..Telescope::new("Webb-Acad".into(), "Webb".into(), simulated) }
         };
         let (real, simulated) = (telescope(false, None), telescope(true, None));
         assert_eq!(booking.check_cancellable(Some(&real), before), Ok(()));

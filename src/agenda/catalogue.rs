@@ -1,11 +1,13 @@
 //! The catalogue: the scientists and the telescopes.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::directory::{Directory, Entry, Place, Search, folded};
+use super::maintenance::Maintenance;
 use super::rules::{Rules, RulesView};
 
 /// A scientist, who books.
@@ -58,6 +60,8 @@ pub struct Telescope {
     pub rules: Rules,
     /// Whether it may be booked.
     pub active: bool,
+    /// When it cannot be booked, in order of the first time.
+    pub maintenance: Arc<[Maintenance]>,
 }
 
 /// A telescope as records have it.
@@ -70,9 +74,21 @@ pub struct TelescopeState<'a> {
 }
 
 impl Telescope {
+    /// A telescope without rules and without maintenance.
+    pub fn new(code: String, name: String, simulated: bool) -> Self {
+        Self { code, name, simulated, rules: Rules::default(), active: true, maintenance: Arc::default() }
+    }
+
+    /// The telescope with these maintenances.
+    #[must_use]
+    pub fn with_maintenance(self, mut all: Vec<Maintenance>) -> Self {
+        all.sort_unstable_by_key(|one| (one.when.start, one.id));
+        Self { maintenance: all.into(), ..self }
+    }
+
     /// The telescope as records have it.
     pub fn state(&self) -> TelescopeState<'_> {
-        let Self { code: _, name: nome, simulated, rules, active } = self;
+        let Self { code: _, name: nome, simulated, rules, active, maintenance: _ } = self;
         TelescopeState { nome, simulado: *simulated, ativo: *active, regras: RulesView::of(rules) }
     }
 
@@ -247,6 +263,12 @@ impl Catalogue {
         self.telescopes.first()
     }
 
+    /// The telescope that has the maintenance of that number.
+    pub fn in_maintenance(&self, id: i64) -> Option<(&Telescope, &Maintenance)> {
+        let one = |telescope: &'_ Telescope| telescope.maintenance.iter().position(|one| one.id == id);
+        self.telescopes.iter().find_map(|telescope| Some((telescope, &telescope.maintenance[one(telescope)?])))
+    }
+
     /// A page of the scientists that a search finds, by name.
     pub fn find_scientists(&self, search: &Search, after: Option<&Place>, limit: u16) -> Found<'_, Scientist> {
         let (ids, next) = self.scientists_by_name.page(search, after, usize::from(limit));
@@ -280,11 +302,8 @@ mod tests {
     #[test]
     fn the_default_telescope_comes_first_and_the_others_by_name() {
         let telescope = |code: &str, name: &str| Telescope {
-            code: code.into(),
-            name: name.into(),
-            simulated: false,
-            rules: Rules::default(),
             active: code != "D",
+            ..Telescope::new(code.into(), name.into(), false)
         };
         let telescopes =
             [("X-1", "Zeta"), ("B", "Ótico"), ("C", "alfa"), ("D", "Alfa")].map(|(code, name)| telescope(code, name));

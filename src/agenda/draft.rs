@@ -2,6 +2,7 @@
 
 use super::booking::resources;
 use super::catalogue::{Catalogue, Scientist, Telescope};
+use super::maintenance;
 use super::rules::BrokenRule;
 use super::slot::{self, DURATION_MIN_MAX, SLOT_MIN, SlotRange, SlotRangeError};
 use crate::time::{Timestamp, minutes_in_micros};
@@ -83,6 +84,16 @@ pub enum Rejection {
     /// The start is in the past, on a telescope that is not simulated.
     #[error("já passou, e {0} não é simulado; o primeiro horário possível é {first}", first = .1.seconds())]
     Past(String, Timestamp),
+    /// The telescope is in maintenance: from the first instant to before the second, for this reason.
+    #[error("o telescópio está em manutenção de {} a {} ({reason}); ele pode ser agendado outra vez a partir de {}", from.seconds(), until.seconds(), until.seconds())]
+    Maintenance {
+        /// Its first instant.
+        from: Timestamp,
+        /// The first instant after it.
+        until: Timestamp,
+        /// Why.
+        reason: String,
+    },
     /// A rule of the telescope.
     #[error("{0}")]
     Rule(BrokenRule),
@@ -122,7 +133,7 @@ impl Rejection {
             Self::UnknownScientist(_) | Self::InactiveScientist(_) => "cientista_id",
             Self::UnknownTelescope(_) | Self::InactiveTelescope(_) | Self::NoTelescope => "telescopio",
             Self::Slots(SlotRangeError::Duration) => "duracao_min",
-            Self::Slots(_) | Self::Past(..) => "horario_inicio_utc",
+            Self::Slots(_) | Self::Past(..) | Self::Maintenance { .. } => "horario_inicio_utc",
             Self::Rule(broken) => broken.field(),
         }
     }
@@ -164,6 +175,7 @@ impl Draft {
                 Ok(range) => slots = Some(range),
             }
             if let (Some(telescope), Some(slots)) = (telescope, slots) {
+                broken.extend(check_maintenance(telescope, slots).err());
                 if slot::is_open(start, telescope.simulated, now) {
                     broken.extend(telescope.rules.broken(slots, now).map(Rejection::Rule));
                 } else {
@@ -226,6 +238,7 @@ impl NewBooking {
         if !slot::is_open(self.slots.start(), telescope.simulated, now) {
             return Err(Rejection::Past(telescope.code.clone(), slot::next_start(now)));
         }
+        check_maintenance(telescope, self.slots)?;
         telescope.rules.broken(self.slots, now).next().map_or(Ok(()), |broken| Err(Rejection::Rule(broken)))
     }
 
@@ -244,6 +257,13 @@ fn check_scientist(known: Option<&Scientist>, id: i64) -> Result<(), Rejection> 
     }
 }
 
+/// Whether that telescope is in no maintenance then.
+fn check_maintenance(telescope: &Telescope, slots: SlotRange) -> Result<(), Rejection> {
+    maintenance::met_by(&telescope.maintenance, slots).map_or(Ok(()), |(one, (from, until))| {
+        Err(Rejection::Maintenance { from, until, reason: one.when.reason.clone() })
+    })
+}
+
 /// Whether that telescope may be booked.
 fn check_active(telescope: &Telescope) -> Result<(), Rejection> {
     if telescope.active { Ok(()) } else { Err(Rejection::InactiveTelescope(telescope.code.clone())) }
@@ -252,20 +272,13 @@ fn check_active(telescope: &Telescope) -> Result<(), Rejection> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agenda::rules::Rules;
 
     fn instant(text: &str) -> Timestamp {
         Timestamp::parse_rfc3339(text).unwrap()
     }
 
     fn catalogue() -> Catalogue {
-        let telescope = |code: &str, simulated| Telescope {
-            code: code.into(),
-            name: code.into(),
-            simulated,
-            rules: Rules::default(),
-            active: true,
-        };
+        let telescope = |code: &str, simulated| Telescope::new(code.into(), code.into(), simulated);
         let curie = Scientist {
             id: 7,
             name: "Marie Curie".into(),

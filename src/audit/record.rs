@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::access::Caller;
+use crate::agenda::maintenance::{Maintenance, MaintenanceView};
 use crate::agenda::{Booking, NewBooking, Scientist, ScientistState, Telescope, TelescopeState};
 use crate::audit::chain::ChainHead;
 use crate::http::request_id::RequestId;
@@ -22,6 +23,10 @@ pub const BOOKING_CANCELLED: &str = "AGENDAMENTO_CANCELADO";
 pub const BOOKING_REFUSED: &str = "AGENDAMENTO_RECUSADO";
 /// An operator changed the catalogue.
 pub const CATALOGUE_CHANGED: &str = "CATALOGO_ALTERADO";
+/// An operator has given a telescope a maintenance.
+pub const MAINTENANCE_CREATED: &str = "MANUTENCAO_CRIADA";
+/// An operator has taken a maintenance away.
+pub const MAINTENANCE_REMOVED: &str = "MANUTENCAO_REMOVIDA";
 /// The service began.
 pub const SERVICE_STARTED: &str = "SERVICO_INICIADO";
 /// The service ended.
@@ -34,11 +39,13 @@ pub const LOCK_FORCED: &str = "TRAVA_FORCADA";
 pub const LOCK_NOT_FORCED: &str = "TRAVA_NAO_FORCADA";
 
 /// Every `event_type` there is.
-pub const EVENT_TYPES: [&str; 9] = [
+pub const EVENT_TYPES: [&str; 11] = [
     BOOKING_CREATED,
     BOOKING_CANCELLED,
     BOOKING_REFUSED,
     CATALOGUE_CHANGED,
+    MAINTENANCE_CREATED,
+    MAINTENANCE_REMOVED,
     SERVICE_STARTED,
     SERVICE_STOPPED,
     AGENDA_RESTORED,
@@ -105,6 +112,22 @@ pub enum Event<'a> {
         before: Option<&'a Scientist>,
         /// After it.
         after: &'a Scientist,
+    },
+    /// `MANUTENCAO_CRIADA`.
+    MaintenanceCreated {
+        /// The telescope's code.
+        telescope: &'a str,
+        /// The maintenance.
+        maintenance: &'a Maintenance,
+        /// The bookings that were cancelled for it, each with a record of its own before this one.
+        cancelled: &'a [i64],
+    },
+    /// `MANUTENCAO_REMOVIDA`.
+    MaintenanceRemoved {
+        /// The telescope's code.
+        telescope: &'a str,
+        /// The maintenance as it was.
+        maintenance: &'a Maintenance,
     },
     /// `SERVICO_INICIADO`.
     ServiceStarted(&'a Process),
@@ -196,6 +219,14 @@ enum Details<'a> {
         antes: Option<ScientistState<'a>>,
         depois: ScientistState<'a>,
     },
+    Maintenance {
+        manutencao_id: i64,
+        telescopio: &'a str,
+        #[serde(flatten)]
+        when: MaintenanceView<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        agendamentos_cancelados: Option<&'a [i64]>,
+    },
     Service {
         versao: &'a str,
         modo: &'a str,
@@ -237,6 +268,8 @@ impl Event<'_> {
             Self::BookingCancelled { .. } => BOOKING_CANCELLED,
             Self::BookingRefused { .. } => BOOKING_REFUSED,
             Self::TelescopeChanged { .. } | Self::ScientistChanged { .. } => CATALOGUE_CHANGED,
+            Self::MaintenanceCreated { .. } => MAINTENANCE_CREATED,
+            Self::MaintenanceRemoved { .. } => MAINTENANCE_REMOVED,
             Self::ServiceStarted(_) => SERVICE_STARTED,
             Self::ServiceStopped { .. } => SERVICE_STOPPED,
             Self::AgendaRestored(_) => AGENDA_RESTORED,
@@ -302,6 +335,10 @@ impl Event<'_> {
                 antes: before.map(Scientist::state),
                 depois: after.state(),
             },
+            Self::MaintenanceCreated { telescope, maintenance, cancelled } => {
+                closing(telescope, maintenance, Some(cancelled))
+            }
+            Self::MaintenanceRemoved { telescope, maintenance } => closing(telescope, maintenance, None),
             Self::ServiceStarted(process) => service(process, None),
             Self::ServiceStopped { process, up_ms } => service(process, Some(up_ms)),
             Self::AgendaRestored(Restoration { version, backup, replaced, kept_in }) => Details::Restored {
@@ -322,6 +359,15 @@ fn observed<'a>(booking: &'a Booking, cientista_nome: &'a str) -> Observation<'a
         horario_fim_utc: booking.slots.end().seconds().to_string(),
         telescopio: &booking.telescope,
         cientista_nome,
+    }
+}
+
+fn closing<'a>(telescopio: &'a str, maintenance: &'a Maintenance, cancelled: Option<&'a [i64]>) -> Details<'a> {
+    Details::Maintenance {
+        manutencao_id: maintenance.id,
+        telescopio,
+        when: MaintenanceView::of(&maintenance.when),
+        agendamentos_cancelados: cancelled,
     }
 }
 

@@ -70,6 +70,8 @@ codes! {
     InactiveScientist = "cientista_inativo",
     /// The telescope may not be booked now.
     InactiveTelescope = "telescopio_inativo",
+    /// The telescope is in maintenance then.
+    Maintenance = "em_manutencao",
     /// An error without a code of its own. The message describes it.
     Other = "invalido",
 }

@@ -14,15 +14,18 @@ use super::app::App;
 use super::gate::Locking;
 use super::giving_back::{self, Times};
 use super::origin::Origin;
-use super::outcome::{broken, of_booking, of_cancellation};
+use super::outcome::{broken, of_booking, of_cancellation, of_closing};
 use super::refusal::Refusal;
-use crate::agenda::{Booking, NewBooking, SlotRange, resource};
+use crate::agenda::maintenance::NewMaintenance;
+use crate::agenda::{Booking, NewBooking, resource};
 use crate::audit::record::Cause;
-use crate::coordinator::client::{LockError, LockRequest};
+use crate::coordinator::client::{Lease, LockError, LockRequest};
 use crate::coordinator::protocol::grace;
 use crate::logging::Several;
-use crate::store::{BookRefused, CancelRefused, Fence, FenceBroken};
+use crate::store::decide::{Cancelling, Closed, Leased};
+use crate::store::{BookRefused, CancelRefused, Fence, FenceBroken, NotClosed};
 use crate::text::{Word, Words};
+use crate::time::Timestamp;
 
 /// Books.
 pub async fn book(app: &App, locking: &Locking, new: NewBooking, origin: &Origin) -> Result<Booking, Refusal> {
@@ -68,27 +71,81 @@ pub async fn cancel(
     under_lease(locking, origin, &wanted, Rivals::Welcome, commit).await
 }
 
+/// Gives a telescope a maintenance, under leases on the bookings that it may cancel: one for each of `parts`. The bookings are looked
+/// at again inside the transaction.
+pub async fn close(
+    app: &App,
+    locking: &Locking,
+    (telescope, when): (&str, &NewMaintenance),
+    parts: &[Vec<Booking>],
+    origin: &Origin,
+) -> Result<Result<Closed, NotClosed>, Refusal> {
+    let (mut held, mut leased, mut refused) = (Vec::new(), Vec::new(), None);
+    for part in parts {
+        let wanted = LockedSlots::of_bookings(telescope, part);
+        let begun = Instant::now();
+        match acquire(locking, origin, &wanted, Rivals::Welcome).await {
+            Ok(lease) => {
+                let bookings = part.iter().map(|booking| (booking.id, booking.slots)).collect();
+                leased.push(Leased { fence: Fence { token: lease.token, deadline: lease.deadline }, bookings });
+                held.push((lease, wanted, begun, Instant::now()));
+            }
+            Err(refusal) => {
+                refused = Some(refusal);
+                break;
+            }
+        }
+    }
+    let result = match refused {
+        Some(refusal) => Err(refusal),
+        None => {
+            info!(origin.log, "Iniciando verificação de conflito no BD");
+            app.pause().await;
+            let cause = origin.cause.clone();
+            let answer = app.store.close(telescope.to_owned(), when.clone(), Cancelling::Leased(leased), cause).await;
+            match (of_closing(app, origin, answer)?, held.first()) {
+                (Err(NotClosed::Fence(broken)), Some((_, wanted, ..))) => {
+                    Err(fence_broken(locking, origin, wanted, broken))
+                }
+                (answer, _) => Ok(answer),
+            }
+        }
+    };
+    for (lease, wanted, begun, locked) in held {
+        let times = Times { begun, locked, committed: Instant::now() };
+        giving_back::give_back(locking, origin, (lease, &wanted.resources), Duration::ZERO, times).await;
+    }
+    result
+}
+
 /// The slots that an operation locks, and the name of each one's lock.
 struct LockedSlots {
     telescope: String,
-    slots: SlotRange,
+    starts: Vec<Timestamp>,
     /// In the order of the slots.
     resources: Vec<String>,
 }
 
 impl LockedSlots {
     fn of_new(new: &NewBooking) -> Self {
-        Self { telescope: new.telescope.code.clone(), slots: new.slots, resources: new.resources() }
+        let starts = new.slots.starts().collect();
+        Self { telescope: new.telescope.code.clone(), starts, resources: new.resources() }
     }
 
     fn of_booking(booking: &Booking) -> Self {
-        Self { telescope: booking.telescope.clone(), slots: booking.slots, resources: booking.resources() }
+        Self::of_bookings(&booking.telescope, std::slice::from_ref(booking))
+    }
+
+    fn of_bookings(telescope: &str, bookings: &[Booking]) -> Self {
+        let starts = bookings.iter().flat_map(|booking| booking.slots.starts()).collect();
+        let resources = bookings.iter().flat_map(Booking::resources).collect();
+        Self { telescope: telescope.to_owned(), starts, resources }
     }
 
     /// The refusal when `resource` is busy; `None` for a name that was not asked for.
     fn busy(&self, resource: &str) -> Option<Refusal> {
-        let (start, _) = self.slots.starts().zip(&self.resources).find(|(_, name)| *name == resource)?;
-        Some(Refusal::Busy { telescope: self.telescope.clone(), start })
+        let (start, _) = self.starts.iter().zip(&self.resources).find(|(_, name)| *name == resource)?;
+        Some(Refusal::Busy { telescope: self.telescope.clone(), start: *start })
     }
 }
 
@@ -109,6 +166,21 @@ async fn under_lease(
     rivals: Rivals,
     commit: impl AsyncFnOnce(Fence) -> Result<Booking, Refusal>,
 ) -> Result<Booking, Refusal> {
+    let begun = Instant::now();
+    let lease = acquire(locking, origin, wanted, rivals).await?;
+    let locked_at = Instant::now();
+    let result = commit(Fence { token: lease.token, deadline: lease.deadline }).await;
+    let retention = match (&result, rivals) {
+        (Ok(_), Rivals::Refused { retention }) => retention,
+        _ => Duration::ZERO,
+    };
+    let times = Times { begun, locked: locked_at, committed: Instant::now() };
+    giving_back::give_back(locking, origin, (lease, &wanted.resources), retention, times).await;
+    result
+}
+
+/// Asks for a lease on `wanted`.
+async fn acquire(locking: &Locking, origin: &Origin, wanted: &LockedSlots, rivals: Rivals) -> Result<Lease, Refusal> {
     let Origin { cause: Cause { request_id, .. }, log } = origin;
     let resources = &wanted.resources;
     let (first, several) = (Word(&resources[0]), || Several(resources.len()));
@@ -116,7 +188,6 @@ async fn under_lease(
     if resources.len() > 1 {
         debug!(log, "Recursos da operação: {}", Words(resources));
     }
-    let begun = Instant::now();
     let request = LockRequest {
         request_id,
         resources: resources.clone(),
@@ -148,15 +219,7 @@ async fn under_lease(
         }
     };
     info!(log, "Lock adquirido com sucesso para o recurso {}", first; "token" => lease.token, several());
-    let locked_at = Instant::now();
-    let result = commit(Fence { token: lease.token, deadline: lease.deadline }).await;
-    let retention = match (&result, rivals) {
-        (Ok(_), Rivals::Refused { retention }) => retention,
-        _ => Duration::ZERO,
-    };
-    let times = Times { begun, locked: locked_at, committed: Instant::now() };
-    giving_back::give_back(locking, origin, (lease, resources), retention, times).await;
-    result
+    Ok(lease)
 }
 
 /// The lease no longer counted when the write was to begin.
@@ -180,14 +243,14 @@ fn fence_broken(locking: &Locking, origin: &Origin, wanted: &LockedSlots, broken
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::Timestamp;
+    use crate::agenda::SlotRange;
 
     #[test]
     fn a_locks_name_leads_to_its_slot_and_a_foreign_name_to_none() {
         let start = Timestamp::parse_rfc3339("2030-01-01T03:00:00Z").unwrap();
         let slots = SlotRange::new(start, 15).unwrap();
         let resources = slots.starts().map(|start| resource("Hubble-Acad", start)).collect();
-        let wanted = LockedSlots { telescope: "Hubble-Acad".to_owned(), slots, resources };
+        let wanted = LockedSlots { telescope: "Hubble-Acad".to_owned(), starts: slots.starts().collect(), resources };
         let second = slots.starts().nth(1).unwrap();
         for name in wanted.resources.clone() {
             assert!(

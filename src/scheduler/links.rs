@@ -107,6 +107,7 @@ pub fn of_telescope(telescope: &Telescope, who: &Who) -> Links {
         .with("agenda", any_timetable(code))
         .with("livres", any_free(code))
         .with("agendamentos", Link::get(with_query("/agendamentos", [("telescopio", code)])))
+        .with("manutencoes", Link::get(maintenances_path(code)))
         .with_if(may_book(who) && telescope.active, "agendar", book)
         .with_if(who.may(Permission::ManageCatalogue), "alterar", || {
             Link::action("PATCH", telescope_path(code), "Mudar o nome ou as regras")
@@ -122,6 +123,16 @@ pub fn of_scientist(id: i64, who: &Who) -> Links {
         .with_if(who.may(Permission::ManageCatalogue), "alterar", || {
             Link::action("PATCH", path, "Mudar os dados deste cientista")
         })
+}
+
+/// The path of a telescope's maintenances.
+pub fn maintenances_path(code: &str) -> String {
+    format!("{}/manutencoes", telescope_path(code))
+}
+
+/// The path of a maintenance.
+pub fn maintenance_path(id: i64) -> String {
+    format!("/manutencoes/{id}")
 }
 
 /// The path of a scientist.
@@ -149,6 +160,7 @@ pub fn of_slot(telescope: &str, start: Timestamp, state: SlotState, who: &Who) -
         SlotState::Booked { first, times } => {
             to_booking(first).with_if(times > 1, "agendamentos", || active_at(telescope, start))
         }
+        SlotState::Maintenance(id) => Links::new().with("manutencao", Link::get(maintenance_path(id))),
         SlotState::Past | SlotState::Closed => Links::new(),
     }
 }
@@ -322,7 +334,7 @@ fn history(id: i64) -> Link {
 }
 
 /// The template of a telescope's agenda.
-fn any_timetable(telescope: &str) -> Link {
+pub fn any_timetable(telescope: &str) -> Link {
     Link::template(format!("{}/agenda{{?de,ate}}", telescope_path(telescope)))
 }
 
@@ -332,7 +344,7 @@ fn any_free(telescope: &str) -> Link {
 }
 
 /// One period of a telescope's agenda.
-fn timetable_href(telescope: &str, period: Period) -> String {
+pub fn timetable_href(telescope: &str, period: Period) -> String {
     let (from, until) = (period.start().seconds().to_string(), period.end().seconds().to_string());
     with_query(&format!("{}/agenda", telescope_path(telescope)), [("de", from.as_str()), ("ate", &until)])
 }

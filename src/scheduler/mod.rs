@@ -17,6 +17,7 @@ mod handlers;
 mod leased;
 mod links;
 mod live;
+mod maintenance;
 mod open_id;
 mod origin;
 mod outcome;

@@ -6,7 +6,8 @@ use super::app::App;
 use super::origin::Origin;
 use super::refusal::{Refusal, is_of_catalogue};
 use crate::agenda::{Booking, Rejection};
-use crate::store::StoreError;
+use crate::store::decide::Closed;
+use crate::store::{NotClosed, StoreError};
 
 /// What the store answers: the booking as it is now, or `R`, why it was not changed.
 pub type Outcome<R> = Result<Result<Booking, R>, StoreError>;
@@ -25,6 +26,21 @@ pub fn of_cancellation<R>(app: &App, origin: &Origin, answer: Outcome<R>) -> Res
     let answer = answer.map_err(|error| store_failed(origin, &error))?;
     if let Ok(booking) = &answer {
         app.live.cancelled(booking, origin);
+    }
+    Ok(answer)
+}
+
+/// Follows the answer to a maintenance: each booking that was cancelled for it is told of.
+pub fn of_closing(
+    app: &App,
+    origin: &Origin,
+    answer: Result<Result<Closed, NotClosed>, StoreError>,
+) -> Result<Result<Closed, NotClosed>, Refusal> {
+    let answer = answer.map_err(|error| store_failed(origin, &error))?;
+    if let Ok(closed) = &answer {
+        for booking in &closed.cancelled {
+            app.live.cancelled(booking, origin);
+        }
     }
     Ok(answer)
 }

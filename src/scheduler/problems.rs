@@ -21,13 +21,18 @@ const RETRY_AFTER_S: u64 = 1;
 /// The kind of problem that a code is answered with.
 fn kind(code: Code) -> Kind {
     let status = match code {
-        Code::UnknownBooking | Code::UnknownScientist | Code::UnknownTelescope => StatusCode::NOT_FOUND,
+        Code::UnknownBooking | Code::UnknownScientist | Code::UnknownTelescope | Code::UnknownMaintenance => {
+            StatusCode::NOT_FOUND
+        }
         Code::Busy
         | Code::Taken
         | Code::AlreadyCancelled
         | Code::Started
         | Code::TooLateToCancel
-        | Code::TelescopeExists => StatusCode::CONFLICT,
+        | Code::TelescopeExists
+        | Code::BookedThen
+        | Code::TooManyBookings
+        | Code::TooManyMaintenances => StatusCode::CONFLICT,
         Code::InvalidFields => StatusCode::UNPROCESSABLE_ENTITY,
         Code::WriteRefused | Code::DatabaseInconsistent => StatusCode::INTERNAL_SERVER_ERROR,
         Code::CoordinatorUnavailable
@@ -57,6 +62,10 @@ pub fn refused(refusal: Refusal) -> Problem {
             .already_logged(),
         Refusal::UnknownBooking(_) => problem.with_links(links::to_bookings()),
         Refusal::NotCancellable(id, _) => problem.with_links(links::to_booking(id)),
+        Refusal::UnknownMaintenance(_) => problem.with_links(links::to_catalogue(true)),
+        Refusal::BookedThen(_) | Refusal::BegunThen(_) | Refusal::TooManyBookings | Refusal::TooManyMaintenances => {
+            problem
+        }
         Refusal::TelescopeExists(code) => problem.with_links(links::to_telescope(&code)),
         Refusal::Unknown(rejection) => problem.with_links(to_catalogue(&rejection)),
         Refusal::Broken(rejection) => {
@@ -110,6 +119,7 @@ pub fn field_error(rejection: &Rejection) -> FieldError {
     let code = match rejection {
         Rejection::UnknownScientist(_) => FieldCode::UnknownScientist,
         Rejection::UnknownTelescope(_) | Rejection::NoTelescope => FieldCode::UnknownTelescope,
+        Rejection::Maintenance { .. } => FieldCode::Maintenance,
         Rejection::InactiveScientist(_) => FieldCode::InactiveScientist,
         Rejection::InactiveTelescope(_) => FieldCode::InactiveTelescope,
         Rejection::Slots(SlotRangeError::OffGrid { .. }) => FieldCode::OffGrid,

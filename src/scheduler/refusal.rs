@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::agenda::maintenance::{CANCELLED_MAX, STANDING_MAX};
 use crate::agenda::{NotCancellable, Rejection, resource};
 use crate::audit::record::Why;
 use crate::coordinator::protocol::grace;
@@ -63,6 +64,14 @@ codes! {
     UnknownTelescope = "telescopio_desconhecido", "Telescópio desconhecido";
     /// The catalogue has a telescope of this code already.
     TelescopeExists = "telescopio_existe", "Telescópio já existe";
+    /// There is no such maintenance, or not any more.
+    UnknownMaintenance = "manutencao_desconhecida", "Manutenção desconhecida";
+    /// Bookings are in the time of a maintenance that may cancel none.
+    BookedThen = "agendamentos_no_periodo", "Há agendamentos no período";
+    /// More bookings are in the time of a maintenance than it may cancel.
+    TooManyBookings = "agendamentos_demais", "Agendamentos demais";
+    /// The telescope has as many maintenances as it may have.
+    TooManyMaintenances = "manutencoes_demais", "Manutenções demais";
     /// A field breaks a rule.
     InvalidFields = "campos_invalidos", "Campos inválidos";
     /// The coordinator gave no answer, or could grant nothing.
@@ -112,6 +121,16 @@ pub enum Refusal {
     Unknown(Rejection),
     /// The catalogue has a telescope of this code already.
     TelescopeExists(String),
+    /// There is no maintenance of this number, written as the client wrote it.
+    UnknownMaintenance(String),
+    /// So many bookings are in the time of a maintenance that may cancel none.
+    BookedThen(usize),
+    /// So many observations in the time of a maintenance have begun, and cannot be cancelled.
+    BegunThen(usize),
+    /// More bookings are in the time of a maintenance than it may cancel.
+    TooManyBookings,
+    /// The telescope has as many maintenances as it may have.
+    TooManyMaintenances,
     /// The booking broke a rule when it was to be written: time had gone on, or the catalogue had changed.
     Broken(Rejection),
     /// The coordinator gave no answer, or could grant nothing.
@@ -160,11 +179,17 @@ impl Refusal {
                 | Rejection::End
                 | Rejection::EndAndDuration(..)
                 | Rejection::Past(..)
+                | Rejection::Maintenance { .. }
                 | Rejection::InactiveScientist(_)
                 | Rejection::InactiveTelescope(_)
                 | Rejection::Rule(_) => Code::InvalidFields,
             },
             Self::TelescopeExists(_) => Code::TelescopeExists,
+            Self::UnknownMaintenance(_) => Code::UnknownMaintenance,
+            Self::BookedThen(_) => Code::BookedThen,
+            Self::BegunThen(_) => Code::Started,
+            Self::TooManyBookings => Code::TooManyBookings,
+            Self::TooManyMaintenances => Code::TooManyMaintenances,
             Self::CoordinatorUnavailable | Self::CoordinatorTooFast | Self::CoordinatorInGrace { .. } => {
                 Code::CoordinatorUnavailable
             }
@@ -211,6 +236,21 @@ impl Refusal {
             Self::Unknown(rejection) | Self::Broken(rejection) => {
                 format!("Um campo precisa de correção: {}.", rejection.field())
             }
+            Self::UnknownMaintenance(id) => format!("Não há manutenção {id}, ou ela já foi retirada ou terminou."),
+            Self::BookedThen(count) => format!(
+                "Há agendamentos no período da manutenção ({}); nada foi feito. Para cancelá-los, repita o pedido com \"cancelar_agendamentos\": true.",
+                counted(*count)
+            ),
+            Self::BegunThen(count) => format!(
+                "No período da manutenção há observações que já começaram ({}), e elas não podem ser canceladas; nada foi feito. Comece a manutenção quando elas terminarem.",
+                counted(*count)
+            ),
+            Self::TooManyBookings => format!(
+                "No período da manutenção há mais de {CANCELLED_MAX} agendamentos, e uma manutenção cancela até {CANCELLED_MAX}; nada foi feito. Divida-a em períodos menores."
+            ),
+            Self::TooManyMaintenances => format!(
+                "Este telescópio já tem {STANDING_MAX} manutenções que não terminaram. Retire alguma, ou use uma que se repete toda semana."
+            ),
             Self::TelescopeExists(code) => {
                 format!("Já existe um telescópio {code}. Escolha outro id, ou mude o que existe (PATCH).")
             }
@@ -259,6 +299,11 @@ impl Refusal {
     }
 }
 
+/// How many there are, as far as they were counted.
+fn counted(count: usize) -> String {
+    if count > CANCELLED_MAX { format!("mais de {CANCELLED_MAX}") } else { count.to_string() }
+}
+
 fn not_written(error: &StoreError) -> String {
     match error {
         StoreError::Unavailable(reason) => {
@@ -288,8 +333,11 @@ fn not_read(error: &StoreError) -> String {
 
 /// Whether the broken rule is one that a change of the catalogue may mend.
 pub fn is_of_catalogue(rejection: &Rejection) -> bool {
-    let is_inactive = matches!(rejection, Rejection::InactiveScientist(_) | Rejection::InactiveTelescope(_));
-    is_unknown(rejection) || is_inactive || matches!(rejection, Rejection::Rule(_))
+    let is_closed = matches!(
+        rejection,
+        Rejection::InactiveScientist(_) | Rejection::InactiveTelescope(_) | Rejection::Maintenance { .. }
+    );
+    is_unknown(rejection) || is_closed || matches!(rejection, Rejection::Rule(_))
 }
 
 /// Whether the broken rule is that the catalogue has no such scientist or telescope.

@@ -35,8 +35,16 @@ const FREE_MAX: i64 = 50;
 const BOOKING_FIELDS: &str = "cientista_id, horario_inicio_utc, telescopio, duracao_min, horario_fim_utc, instante_clique_utc, alvo, observacoes";
 /// Members of a booking's answer that only the server decides. A client that sends back what it read may leave them in.
 /// So may a client that sends back a slot of the agenda.
-const ANSWERED_FIELDS: [&str; 7] =
-    ["id", "criado_em_utc", "cancelado_em_utc", "motivo_cancelamento", "_links", "agendamento_id", "vezes_agendado"];
+const ANSWERED_FIELDS: [&str; 8] = [
+    "id",
+    "criado_em_utc",
+    "cancelado_em_utc",
+    "motivo_cancelamento",
+    "_links",
+    "agendamento_id",
+    "vezes_agendado",
+    "motivo",
+];
 const AUDIT_PARAMETERS: &str =
     "evento, cientista_id, agendamento_id, horario_utc, telescopio, req, autor, ip, de, ate, limite, cursor";
 const LIST_PARAMETERS: &str = "telescopio, cientista_id, status, de, ate, limite, cursor";

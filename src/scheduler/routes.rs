@@ -9,7 +9,7 @@ use super::app::App;
 use super::catalogue::{scientists, telescopes};
 use super::open_id::RETURN_PATH;
 use super::problems::problem_kinds;
-use super::{handlers, links, page, sessions, sign_in, timetable, tokens, trail};
+use super::{handlers, links, maintenance, page, sessions, sign_in, timetable, tokens, trail};
 use crate::access::ip_of;
 use crate::access::role::{Need, Permission};
 use crate::http::description;
@@ -34,6 +34,10 @@ enum Route {
     ChangeTelescope,
     Timetable,
     Free,
+    Maintenances,
+    CloseTelescope,
+    Maintenance,
+    Reopen,
     Scientists,
     Scientist,
     CreateScientist,
@@ -89,6 +93,10 @@ static TABLE: &Table<Route> = {
             get("/telescopios/{id}/agenda", May(ReadAgenda), "the slots of a period, each with its state").query(Read),
         ),
         (Route::Free, get("/telescopios/{id}/livres", May(ReadAgenda), "the nearest free slots").query(Read)),
+        (Route::Maintenances, get("/telescopios/{id}/manutencoes", May(ReadAgenda), "a telescope's maintenances")),
+        (Route::CloseTelescope, manage(Method::POST, "/telescopios/{id}/manutencoes", "adds a maintenance")),
+        (Route::Maintenance, get("/manutencoes/{id}", May(ReadAgenda), "one maintenance")),
+        (Route::Reopen, delete("/manutencoes/{id}", May(ManageCatalogue), "takes a maintenance away")),
         (Route::Scientists, get("/cientistas", May(ReadAgenda), "scientists, by pages").query(Read)),
         (Route::CreateScientist, manage(Method::POST, "/cientistas", "adds a scientist")),
         (Route::Scientist, get("/cientistas/{id}", May(ReadAgenda), "one scientist")),
@@ -164,6 +172,10 @@ impl Routes {
             Route::ChangeTelescope => telescopes::change(app, links::telescope_code(&id), request).await,
             Route::Timetable => timetable::states(app, links::telescope_code(&id), request).await,
             Route::Free => timetable::free(app, links::telescope_code(&id), request).await,
+            Route::Maintenances => maintenance::list(app, links::telescope_code(&id), request).await,
+            Route::CloseTelescope => maintenance::create(app, links::telescope_code(&id), request).await,
+            Route::Maintenance => maintenance::one(app, &id, request).await,
+            Route::Reopen => maintenance::remove(app, &id, request).await,
             Route::Scientists => scientists::list(app, request).await,
             Route::CreateScientist => scientists::create(app, request).await,
             Route::Scientist => scientists::one(app, &id, request).await,
@@ -203,6 +215,8 @@ fn announce(request: &Request, route: Route, path: &str) {
         | Route::SignOut
         | Route::Create
         | Route::Revoke
+        | Route::CloseTelescope
+        | Route::Reopen
         | Route::CreateTelescope
         | Route::ChangeTelescope
         | Route::CreateScientist

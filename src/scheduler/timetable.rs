@@ -14,6 +14,7 @@ use super::handlers::catalogue;
 use super::problems::{not_read, unknown_telescope};
 use super::{requests, views};
 use crate::access::principal::Who;
+use crate::agenda::maintenance::within;
 use crate::agenda::timetable::{Period, Search, Standing};
 use crate::agenda::{Booking, Telescope};
 use crate::http::bounds::budget::{Held, PATIENCE};
@@ -107,7 +108,7 @@ impl StandingReader for Shared {
 impl Copier {
     /// Writes what comes before the bookings, if there is room for all of it.
     fn begin(&mut self, standing: &Standing) -> ControlFlow<()> {
-        let bytes = views::timetable_bytes(self.period, standing);
+        let bytes = views::timetable_bytes(&self.telescope, self.period, standing);
         // It has had to wait for room: then a few bytes more make no difference.
         let has_room = self.room.bytes() > 0 || bytes > AGENDA_MAX || self.room.grow_to_share(bytes).is_ok();
         let state = if has_room { State::Large(bytes) } else { State::Waiting(bytes) };
@@ -146,6 +147,8 @@ pub async fn free(app: &App, code: &str, request: &Request) -> Result<Response, 
     let search = search.map_err(|error| Problem::internal(error.to_string()))?;
     let (from, until) = search.looks_at();
     let taken = app.store.taken(&telescope.code, from, until).await.map_err(|error| not_read(&request.log, &error))?;
+    let mut taken = taken;
+    taken.extend(within(&telescope.maintenance, from, until));
     let found = search.nearest(&taken, usize::from(asked.limit));
     Ok(http::json(StatusCode::OK, &views::free(code, &asked, found, &request.who)))
 }
@@ -162,7 +165,6 @@ async fn telescope(app: &App, code: &str, log: &Logger) -> Result<Telescope, Pro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agenda::rules::Rules;
     use crate::http::bounds::budget::Budget;
 
     /// A copier that has begun on an agenda with so many bytes of texts, where there is room for a mebibyte.
@@ -170,13 +172,7 @@ mod tests {
         let now = Timestamp::parse_rfc3339("2031-01-01T00:00:00Z").unwrap();
         let (address, server) = (Arc::new(Budget::new(1 << 20)), Arc::new(Budget::new(1 << 20)));
         let mut copier = Copier {
-            telescope: Telescope {
-                code: "Hubble-Acad".to_owned(),
-                name: String::new(),
-                simulated: true,
-                rules: Rules::default(),
-                active: true,
-            },
+            telescope: Telescope::new("Hubble-Acad".to_owned(), String::new(), true),
             period: Period::day_of(now),
             now,
             who: Who::default(),

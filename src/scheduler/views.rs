@@ -166,6 +166,7 @@ struct SlotView {
     estado: &'static str,
     agendamento_id: Option<i64>,
     vezes_agendado: u64,
+    motivo: Option<String>,
     _links: Links,
 }
 
@@ -174,9 +175,12 @@ const SLOT_BYTES: usize = 400;
 const BOOKING_BYTES: usize = 1200;
 
 /// About how many bytes the agenda of a period has, so that there is room for them before it is written.
-pub fn timetable_bytes(period: Period, standing: &Standing) -> usize {
+pub fn timetable_bytes(telescope: &Telescope, period: Period, standing: &Standing) -> usize {
     let texts = usize::try_from(standing.text_bytes).unwrap_or(usize::MAX);
-    texts.saturating_add(period.starts().count() * SLOT_BYTES + standing.bookings.len() * BOOKING_BYTES)
+    // A character of a reason may be escaped.
+    let in_it = telescope.maintenance.iter().filter(|one| one.when.meets(period.start(), period.end()).is_some());
+    let slot = SLOT_BYTES + in_it.map(|one| 2 * one.when.reason.len()).max().unwrap_or(0);
+    texts.saturating_add(period.starts().count() * slot + standing.bookings.len() * BOOKING_BYTES)
 }
 
 /// Begins to write a period of `telescope`'s agenda as it is `now`: all but the bookings that stand in it, which follow one by one.
@@ -194,7 +198,7 @@ pub fn begin_timetable(
         .with("de_utc", &period.start().seconds().to_string())
         .with("ate_utc", &period.end().seconds().to_string())
         .with("agora_utc", &now.micros().to_string())
-        .with_list("horarios", slots.into_iter().map(|(start, state)| slot(&telescope.code, start, state, who)));
+        .with_list("horarios", slots.into_iter().map(|(start, state)| slot(telescope, start, state, who)));
     written.begin_list("agendamentos");
     written
 }
@@ -210,13 +214,15 @@ pub fn end_timetable(mut written: Written, telescope: &Telescope, period: Period
     written.with("_links", &links::of_timetable(&telescope.code, period))
 }
 
-fn slot(telescope: &str, start: Timestamp, state: SlotState, who: &Who) -> SlotView {
+fn slot(telescope: &Telescope, start: Timestamp, state: SlotState, who: &Who) -> SlotView {
+    let reason = |id: i64| telescope.maintenance.iter().find(|one| one.id == id).map(|one| one.when.reason.clone());
     SlotView {
         horario_inicio_utc: start.seconds().to_string(),
         estado: state.name(),
         agendamento_id: if let SlotState::Booked { first, .. } = state { Some(first) } else { None },
         vezes_agendado: state.times(),
-        _links: links::of_slot(telescope, start, state, who),
+        motivo: if let SlotState::Maintenance(id) = state { reason(id) } else { None },
+        _links: links::of_slot(&telescope.code, start, state, who),
     }
 }
 

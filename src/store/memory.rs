@@ -11,15 +11,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::decide::{
-    Book, BookUnguarded, Cancel, CancelUnguarded, Change, ChangeScientist, ChangeTelescope, CreateScientist,
-    CreateTelescope, Decision, Record, View, Write,
+    Book, BookUnguarded, Cancel, CancelUnguarded, Cancelling, Change, ChangeScientist, ChangeTelescope, Close, Closed,
+    CreateScientist, CreateTelescope, Decision, Record, Reopen, View, Write,
 };
 use super::outbox::Outbox;
 use super::{
-    Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, NotChanged, Page, StandingReader,
-    Store, StoreError, TrailPage,
+    Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, NotChanged, NotClosed, Page,
+    StandingReader, Store, StoreError, TrailPage,
 };
-use crate::agenda::rules::Rules;
+use crate::agenda::maintenance::{Maintenance, NewMaintenance};
 use crate::agenda::timetable::{SAME_MAX, Standing};
 use crate::agenda::{
     Booking, Catalogue, NewBooking, Rejection, Scientist, ScientistPatch, SlotRange, Status, Telescope, TelescopePatch,
@@ -59,6 +59,7 @@ impl MemoryStore {
             view.scientists.insert(scientist.id, scientist.clone());
             view.next_scientist_id = view.next_scientist_id.max(scientist.id + 1);
         }
+        view.next_maintenance_id = 1;
         let state = State { view, changes: 0, beginning, lines: Vec::new(), exported: Exported::default() };
         Self { state: Arc::new(Mutex::new(state)), clock }
     }
@@ -265,6 +266,29 @@ impl Store for MemoryStore {
         self.change(&ChangeScientist { id, patch, if_match, cause })
     }
 
+    fn close(
+        &self,
+        telescope: String,
+        when: NewMaintenance,
+        cancelling: Cancelling,
+        cause: Cause,
+    ) -> Answer<'_, Result<Closed, NotClosed>> {
+        self.change(&Close { telescope, when, cancelling, cause })
+    }
+
+    fn reopen(&self, telescope: String, id: i64, cause: Cause) -> Answer<'_, Option<Maintenance>> {
+        self.change(&Reopen { telescope, id, cause })
+    }
+
+    fn met_by(&self, telescope: &str, when: &NewMaintenance, limit: usize) -> Answer<'_, Vec<Booking>> {
+        self.read(|state| {
+            let active =
+                Filter { telescope: Some(telescope.to_owned()), status: Some(Status::Active), ..Filter::default() };
+            let is_met = |booking: &Booking| when.meets(booking.slots.start(), booking.slots.end()).is_some();
+            state.matching(&active).into_iter().filter(is_met).take(limit).collect()
+        })
+    }
+
     fn record_refusal(&self, asked: NewBooking, why: Why, cause: Cause) -> Answer<'_, ()> {
         self.change(&Record::Refusal { asked: Box::new(asked), why, cause })
     }
@@ -372,13 +396,7 @@ impl super::conformance::Fixture for MemoryStore {
             country: "BR".to_owned(),
             active: true,
         });
-        let telescope = |code: &str| Telescope {
-            code: code.to_owned(),
-            name: code.to_owned(),
-            simulated: code == "Hubble-Acad",
-            rules: Rules::default(),
-            active: true,
-        };
+        let telescope = |code: &str| Telescope::new(code.to_owned(), code.to_owned(), code == "Hubble-Acad");
         let telescopes = ["Hubble-Acad", "Webb-Acad"].map(telescope);
         Self::new(&Catalogue::new(scientists.collect(), telescopes.into()), clock)
     }

@@ -19,10 +19,12 @@ use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 
+use self::decide::{Cancelling, Closed};
 #[cfg(test)]
 pub use self::observer::Unobserved;
 pub use self::observer::{Observer, Saving};
 pub use self::outbox::Outbox;
+use crate::agenda::maintenance::{Maintenance, NewMaintenance};
 use crate::agenda::timetable::Standing;
 use crate::agenda::{
     Booking, Catalogue, NewBooking, NotCancellable, Rejection, Scientist, ScientistPatch, SlotRange, Status, Telescope,
@@ -117,6 +119,21 @@ pub trait Store: Send + Sync {
         if_match: Option<IfMatch>,
         cause: Cause,
     ) -> Answer<'_, Result<Scientist, NotChanged>>;
+
+    /// Adds a maintenance to a telescope, and cancels the bookings in it where that may be done.
+    fn close(
+        &self,
+        telescope: String,
+        when: NewMaintenance,
+        cancelling: Cancelling,
+        cause: Cause,
+    ) -> Answer<'_, Result<Closed, NotClosed>>;
+
+    /// Takes a maintenance away. The answer is the maintenance as it was; `None` if the telescope has none of that number.
+    fn reopen(&self, telescope: String, id: i64, cause: Cause) -> Answer<'_, Option<Maintenance>>;
+
+    /// The active bookings that a maintenance of a telescope meets, in order, at most `limit`.
+    fn met_by(&self, telescope: &str, when: &NewMaintenance, limit: usize) -> Answer<'_, Vec<Booking>>;
 
     /// Records a booking that was refused.
     fn record_refusal(&self, asked: NewBooking, why: Why, cause: Cause) -> Answer<'_, ()>;
@@ -215,6 +232,25 @@ pub enum BookRefused {
         scientist_id: i64,
     },
     /// The lease no longer counts.
+    Fence(FenceBroken),
+}
+
+/// Why a maintenance was not written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotClosed {
+    /// There is no such telescope.
+    Unknown,
+    /// These bookings are in its time, and it may cancel none.
+    Booked(Vec<Booking>),
+    /// These observations have begun, so they cannot be cancelled.
+    Begun(Vec<Booking>),
+    /// A booking in its time was made or moved a moment ago, and there is no lease on it.
+    Others,
+    /// More bookings are in its time than one maintenance may cancel.
+    TooManyBookings,
+    /// The telescope has as many maintenances as it may have.
+    TooManyMaintenances,
+    /// A lease no longer counts.
     Fence(FenceBroken),
 }
 

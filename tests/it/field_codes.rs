@@ -205,6 +205,13 @@ fn closed_to_bookings(services: &Services) -> Vec<String> {
         assert_eq!(wrong, [(field.to_owned(), code.to_owned())], "{problem}");
         seen.push(code.to_owned());
     }
+    let closed = r#"{"inicio_utc": "2998-01-01T00:00:00Z", "fim_utc": "2998-01-01T01:00:00Z", "motivo": "x"}"#;
+    let url = services.agenda("/telescopios/Hubble-Acad/manutencoes");
+    assert_eq!(http("POST", &url, Some((JSON, closed))).status, 201);
+    let body = json!({"cientista_id": 7, "horario_inicio_utc": "2998-01-01T00:55:00Z"}).to_string();
+    let (wrong, problem) = wrong_fields(&services.agenda("/agendamentos"), "POST", &body);
+    assert_eq!(wrong, [("horario_inicio_utc".to_owned(), "em_manutencao".to_owned())], "{problem}");
+    seen.push("em_manutencao".to_owned());
     seen
 }
 

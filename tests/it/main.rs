@@ -50,6 +50,7 @@ mod lock_command;
 mod locks;
 mod locks_cli;
 mod logs;
+mod maintenance;
 mod metrics;
 mod observing;
 mod openapi;

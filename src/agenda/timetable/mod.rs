@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::catalogue::Telescope;
+use super::maintenance;
 use super::slot::{SLOT_MIN, SlotRange, SlotRangeError, check_duration, is_open, next_start};
 use crate::time::{Timestamp, minutes_in_micros};
 
@@ -140,6 +141,8 @@ pub enum SlotState {
     },
     /// It began, on a telescope that is not simulated: `passado`.
     Past,
+    /// The telescope is in this maintenance: `manutencao`.
+    Maintenance(i64),
     /// The telescope is not active, or one of its rules keeps the slot from being booked now: it is too near, or not open yet:
     /// `fechado`.
     Closed,
@@ -152,6 +155,7 @@ impl SlotState {
             Self::Free => "livre",
             Self::Booked { .. } => "agendado",
             Self::Past => "passado",
+            Self::Maintenance(_) => "manutencao",
             Self::Closed => "fechado",
         }
     }
@@ -160,7 +164,7 @@ impl SlotState {
     pub const fn times(self) -> u64 {
         match self {
             Self::Booked { times, .. } => times,
-            Self::Free | Self::Past | Self::Closed => 0,
+            Self::Free | Self::Past | Self::Maintenance(_) | Self::Closed => 0,
         }
     }
 }
@@ -180,9 +184,14 @@ pub fn states(period: Period, active: &Standing, telescope: &Telescope, now: Tim
             booked.entry(start).and_modify(|(_, times)| *times += count);
         }
     }
+    let in_maintenance = |start: Timestamp| {
+        let end = on_grid(start.as_micros() + SLOT_US);
+        maintenance::met(&telescope.maintenance, start, end).map(|(one, _)| one.id)
+    };
     let state = |start: Timestamp| match booked.get(&start) {
         Some(&(first, times)) => SlotState::Booked { first, times },
         None if !is_open(start, telescope.simulated, now) => SlotState::Past,
+        None if let Some(id) = in_maintenance(start) => SlotState::Maintenance(id),
         None if !telescope.active || telescope.rules.closes(start, now) => SlotState::Closed,
         None => SlotState::Free,
     };

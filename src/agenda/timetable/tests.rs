@@ -49,7 +49,7 @@ fn a_period_is_at_most_a_week_and_within_the_range_of_instants() {
 }
 
 fn telescope(simulated: bool) -> Telescope {
-    Telescope { code: "Hubble-Acad".into(), name: "Hubble".into(), simulated, rules: Rules::default(), active: true }
+    Telescope::new("Hubble-Acad".into(), "Hubble".into(), simulated)
 }
 
 #[test]

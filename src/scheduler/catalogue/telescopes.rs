@@ -104,7 +104,7 @@ fn new_telescope(body: &[u8]) -> Result<Telescope, Problem> {
     let (Some(code), Some(name)) = (code, name) else {
         return Err(Problem::internal("um telescópio sem erro e sem um campo obrigatório"));
     };
-    Ok(patch.applied_to(&Telescope { code, name, simulated, rules: Rules::default(), active: true }))
+    Ok(patch.applied_to(&Telescope::new(code, name, simulated)))
 }
 
 /// Reads a change of a telescope. A rule that is null is taken away, and one that is left out stays.

@@ -4,6 +4,7 @@ use super::change::{Around, Change, Decision};
 use super::view::View;
 use super::write::Write;
 use crate::agenda::{Booking, SlotRange, Status};
+use crate::audit::chain::ChainHead;
 use crate::audit::record::{Cause, Event};
 use crate::store::{CancelRefused, Fence, NotCancelled};
 
@@ -101,15 +102,26 @@ fn cancel<E>(
     cause: &Cause,
     view: &View,
 ) -> Decision<Result<Booking, E>> {
+    let (booking, writes) = cancelled(known, reason, token, cause, view, &mut view.head.clone());
+    Decision { answer: Ok(booking), writes }
+}
+
+/// A booking after it was cancelled, and what writes that and its record, which follows `head`.
+pub(super) fn cancelled(
+    known: &Booking,
+    reason: Option<String>,
+    token: Option<u64>,
+    cause: &Cause,
+    view: &View,
+    head: &mut ChainHead,
+) -> (Booking, Vec<Write>) {
     let booking =
         Booking { status: Status::Cancelled, cancelled_at: Some(view.now), cancel_reason: reason, ..known.clone() };
     // The scientist may have been removed from the catalogue since; the booking can be cancelled all the same.
     let scientist_name = view.scientists.get(&booking.scientist_id).map_or("", |scientist| scientist.name.as_str());
-    let cancelled = Event::BookingCancelled { booking: &booking, scientist_name, token };
-    let record = view.record(&cancelled, Some(&cause.request_id), &cause.caller);
+    let record = view.next_record(head, &Event::BookingCancelled { booking: &booking, scientist_name, token }, cause);
     let update = Write::UpdateBooking { booking: booking.clone(), request_id: cause.request_id.clone() };
     let free =
         Write::FreeSlots { telescope: booking.telescope.clone(), slots: booking.slots, booking_id: booking.id, token };
-    let writes = vec![update, free, record];
-    Decision { answer: Ok(booking), writes }
+    (booking, vec![update, free, record])
 }

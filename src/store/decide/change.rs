@@ -3,6 +3,7 @@
 use super::view::View;
 use super::write::Write;
 use crate::agenda::SlotRange;
+use crate::agenda::maintenance::NewMaintenance;
 
 /// A change that is asked for.
 pub trait Change: Send + 'static {
@@ -26,6 +27,11 @@ pub trait Change: Send + 'static {
 
     /// The scientist who has to be in the view, where no booking is concerned.
     fn scientist_id(&self) -> Option<i64> {
+        None
+    }
+
+    /// The maintenance whose bookings have to be in the view, with their claims, and the number of the next maintenance.
+    fn closes(&self) -> Option<&NewMaintenance> {
         None
     }
 

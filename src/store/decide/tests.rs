@@ -51,13 +51,7 @@ fn scientist(id: i64) -> Scientist {
 fn agenda() -> View {
     let mut view = View::empty(just_before(at(2)), *BEGAN, genesis(), 1);
     for (code, simulated) in TELESCOPES {
-        let telescope = Telescope {
-            code: code.to_owned(),
-            name: code.to_owned(),
-            simulated,
-            rules: Rules::default(),
-            active: true,
-        };
+        let telescope = Telescope::new(code.to_owned(), code.to_owned(), simulated);
         view.telescopes.insert(code.to_owned(), telescope);
     }
     view.scientists.extend((1..=3).map(|id| (id, scientist(id))));
@@ -120,13 +114,7 @@ impl Said {
 fn new_booking(telescope: usize, scientist: i64, nth: i64, slots: i64) -> NewBooking {
     let (code, simulated) = TELESCOPES[telescope];
     NewBooking {
-        telescope: Telescope {
-            code: code.to_owned(),
-            name: code.to_owned(),
-            simulated,
-            rules: Rules::default(),
-            active: true,
-        },
+        telescope: Telescope::new(code.to_owned(), code.to_owned(), simulated),
         scientist: self::scientist(scientist),
         slots: SlotRange::new(at(nth), 5 * slots).unwrap(),
         target: (nth % 2 == 0).then(|| "M31".to_owned()),

@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use super::write::Write;
 use crate::access::Caller;
+use crate::agenda::maintenance::Maintenance;
 use crate::agenda::{Booking, Scientist, SlotRange, Status, Telescope};
 use crate::audit::chain::ChainHead;
-use crate::audit::record::Event;
+use crate::audit::record::{Cause, Event};
 use crate::http::request_id::RequestId;
 use crate::time::Timestamp;
 
@@ -26,6 +27,8 @@ pub struct View {
     pub next_booking_id: i64,
     /// The number of the next scientist.
     pub next_scientist_id: i64,
+    /// The number of the next maintenance.
+    pub next_maintenance_id: i64,
     /// Telescopes by their codes.
     pub telescopes: BTreeMap<String, Telescope>,
     /// Scientists by their numbers.
@@ -58,7 +61,7 @@ pub struct Taken {
 }
 
 impl View {
-    /// A view with nothing in it yet, nor the number of the next scientist.
+    /// A view with nothing in it yet, nor the numbers of the next scientist and maintenance.
     pub fn empty(now: Timestamp, began: Instant, head: ChainHead, next_booking_id: i64) -> Self {
         Self {
             now,
@@ -66,6 +69,7 @@ impl View {
             head,
             next_booking_id,
             next_scientist_id: 0,
+            next_maintenance_id: 0,
             telescopes: BTreeMap::new(),
             scientists: BTreeMap::new(),
             bookings: BTreeMap::new(),
@@ -92,6 +96,12 @@ impl View {
         let mut head = self.head.clone();
         let line = head.append(event.open_json(self.now), request, caller);
         Write::AppendRecord { seq: head.seq, line, hash: head.hash }
+    }
+
+    /// The record of `event` as the one after `head`, which it then is: for a decision with several.
+    pub(super) fn next_record(&self, head: &mut ChainHead, event: &Event<'_>, cause: &Cause) -> Write {
+        let line = head.append(event.open_json(self.now), Some(&cause.request_id), &cause.caller);
+        Write::AppendRecord { seq: head.seq, line, hash: head.hash.clone() }
     }
 
     /// Makes the view what it is after `write`.
@@ -123,7 +133,21 @@ impl View {
                 self.scientists.insert(scientist.id, scientist);
             }
             Write::UpdateScientist { scientist } => _ = self.scientists.insert(scientist.id, scientist),
+            Write::InsertMaintenance { telescope, maintenance } => {
+                self.next_maintenance_id = self.next_maintenance_id.max(maintenance.id + 1);
+                self.change_maintenance(&telescope, |all| all.push(maintenance));
+            }
+            Write::RemoveMaintenance { telescope, id, .. } => {
+                self.change_maintenance(&telescope, |all| all.retain(|one| one.id != id));
+            }
             Write::AppendRecord { seq, hash, .. } => self.head = ChainHead { seq, hash },
+        }
+    }
+    fn change_maintenance(&mut self, telescope: &str, change: impl FnOnce(&mut Vec<Maintenance>)) {
+        if let Some(known) = self.telescopes.get_mut(telescope) {
+            let mut all = known.maintenance.to_vec();
+            change(&mut all);
+            *known = known.clone().with_maintenance(all);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What a decision has a backend write.
 
+use crate::agenda::maintenance::Maintenance;
 use crate::agenda::{Booking, Scientist, SlotRange, Telescope};
 use crate::http::request_id::RequestId;
+use crate::time::Timestamp;
 
 /// One thing that is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +67,22 @@ pub enum Write {
     UpdateTelescope {
         /// As it stands from now on. Its code stays.
         telescope: Telescope,
+    },
+    /// A new maintenance.
+    InsertMaintenance {
+        /// The telescope's code.
+        telescope: String,
+        /// As it stands from now on.
+        maintenance: Maintenance,
+    },
+    /// A maintenance that is taken away.
+    RemoveMaintenance {
+        /// The telescope's code.
+        telescope: String,
+        /// Its number.
+        id: i64,
+        /// When it was taken away.
+        at: Timestamp,
     },
     /// A record at the end of the audit trail. The chain's head is this record's from now on.
     AppendRecord {

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, named_params};
 
 use super::load::Loaded;
-use super::{catalogue, trail};
+use super::{catalogue, maintenance, trail};
 use crate::agenda::{Booking, SlotRange};
 use crate::store::decide::Write;
 use crate::time::Timestamp;
@@ -27,6 +27,10 @@ pub fn apply(connection: &Connection, loaded: &Loaded, write: &Write) -> rusqlit
         Write::UpdateTelescope { telescope } => {
             catalogue::update_telescope(connection, loaded.row_of(&telescope.code)?, telescope)
         }
+        Write::InsertMaintenance { telescope, maintenance } => {
+            maintenance::insert(connection, loaded.row_of(telescope)?, maintenance)
+        }
+        Write::RemoveMaintenance { id, at, .. } => maintenance::remove(connection, *id, *at),
         Write::AppendRecord { seq, line, .. } => trail::insert(connection, *seq, line),
     }
 }

@@ -3,6 +3,7 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
+use crate::agenda::maintenance::NewMaintenance;
 use crate::agenda::rules::{Rules, days_around};
 use crate::agenda::{Booking, DURATION_MIN_MAX, SlotRange, Status};
 use crate::time::{Timestamp, minutes_in_micros};
@@ -55,6 +56,43 @@ pub fn held(
     rows.collect()
 }
 
+/// The active bookings that a maintenance of a telescope meets, in order, at most `limit`.
+pub fn met_by(
+    connection: &Connection,
+    telescope_row: i64,
+    when: &NewMaintenance,
+    limit: usize,
+) -> rusqlite::Result<Vec<Booking>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM agendamentos a JOIN telescopios t ON t.id = a.telescopio_id
+         WHERE a.telescopio_id = :telescope AND a.status = :active
+         AND a.inicio_us > :from - :longest AND a.inicio_us < :until AND a.fim_us > :from ORDER BY a.inicio_us, a.id LIMIT :most"
+    ))?;
+    let mut found: Vec<Booking> = Vec::new();
+    for (from, until) in when.times() {
+        let left = limit.saturating_sub(found.len());
+        let most = i64::try_from(left).unwrap_or(i64::MAX);
+        if most == 0 {
+            break;
+        }
+        let rows = statement.query_map(
+            named_params! {
+                ":telescope": telescope_row, ":active": Status::Active.name(), ":from": from.as_micros(),
+                ":until": until.as_micros(), ":longest": minutes_in_micros(DURATION_MIN_MAX), ":most": most,
+            },
+            from_row,
+        )?;
+        for booking in rows {
+            let booking = booking?;
+            // One may end in the next time.
+            if found.last().is_none_or(|last| last.id != booking.id) {
+                found.push(booking);
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// The largest fencing token that any slot has seen.
 pub fn highest_token(connection: &Connection) -> rusqlite::Result<u64> {
     connection.query_row("SELECT maior_token FROM resumo", (), |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
@@ -85,12 +123,12 @@ pub(super) fn slots_of(row: &Row<'_>, index: usize) -> rusqlite::Result<SlotRang
     SlotRange::new(start, duration_min).map_err(|_| unreadable(index + 1, "a range of slots"))
 }
 
-fn instant(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Timestamp>> {
+pub(super) fn instant(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Timestamp>> {
     let micros: Option<i64> = row.get(index)?;
     micros.map(|micros| Timestamp::from_micros(micros).ok_or_else(|| unreadable(index, "an instant"))).transpose()
 }
 
-fn required(row: &Row<'_>, index: usize) -> rusqlite::Result<Timestamp> {
+pub(super) fn required(row: &Row<'_>, index: usize) -> rusqlite::Result<Timestamp> {
     instant(row, index)?.ok_or_else(|| unreadable(index, "an instant"))
 }
 

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::connect;
 use super::open_error::OpenError;
+use super::{connect, maintenance};
 use crate::agenda::rules::Rules;
 use crate::agenda::{Catalogue, Scientist, Telescope};
 
@@ -31,16 +31,27 @@ fn load_whole(connection: &Connection, edition: i64) -> rusqlite::Result<Catalog
     let mut scientists = connection.prepare_cached(&format!("SELECT {SCIENTIST} FROM cientistas ORDER BY id"))?;
     let scientists = scientists.query_map((), scientist_of_row)?.collect::<rusqlite::Result<_>>()?;
     let mut telescopes = connection.prepare_cached(&format!("SELECT {TELESCOPE} FROM telescopios ORDER BY id"))?;
-    let telescopes = telescopes.query_map((), |row| Ok(telescope_of_row(row)?.1))?.collect::<rusqlite::Result<_>>()?;
+    let telescopes = telescopes.query_map((), telescope_of_row)?;
+    let any = maintenance::any(connection)?;
+    let whole = |found: rusqlite::Result<(i64, Telescope)>| {
+        let (row, telescope) = found?;
+        if any { with_maintenance(connection, row, telescope) } else { Ok(telescope) }
+    };
+    let telescopes = telescopes.map(whole).collect::<rusqlite::Result<_>>()?;
     Ok(Catalogue::new(scientists, telescopes).of_edition(edition))
 }
 
 /// The telescope of that code with its row's number, if it is there.
 pub fn telescope(connection: &Connection, code: &str) -> rusqlite::Result<Option<(i64, Telescope)>> {
-    connection
+    let found = connection
         .prepare_cached(&format!("SELECT {TELESCOPE} FROM telescopios WHERE codigo = ?1"))?
         .query_row([code], telescope_of_row)
-        .optional()
+        .optional()?;
+    found.map(|(row, telescope)| Ok((row, with_maintenance(connection, row, telescope)?))).transpose()
+}
+
+fn with_maintenance(connection: &Connection, row: i64, telescope: Telescope) -> rusqlite::Result<Telescope> {
+    Ok(Telescope { maintenance: maintenance::of_telescope(connection, row)?, ..telescope })
 }
 
 /// The columns of a telescope, in the order of [`telescope_of_row`].
@@ -58,10 +69,8 @@ fn telescope_of_row(row: &Row<'_>) -> rusqlite::Result<(i64, Telescope)> {
         standing_max: row.get(9)?,
         day_max_min: row.get(10)?,
     };
-    Ok((
-        row.get(0)?,
-        Telescope { code: row.get(1)?, name: row.get(2)?, simulated: row.get(3)?, rules, active: row.get(11)? },
-    ))
+    let telescope = Telescope::new(row.get(1)?, row.get(2)?, row.get(3)?);
+    Ok((row.get(0)?, Telescope { rules, active: row.get(11)?, ..telescope }))
 }
 
 /// Adds a telescope.
@@ -76,7 +85,7 @@ pub fn insert_telescope(connection: &Connection, telescope: &Telescope) -> rusql
 
 /// Writes a telescope's name and rules, and whether it is active.
 pub fn update_telescope(connection: &Connection, row: i64, telescope: &Telescope) -> rusqlite::Result<()> {
-    let Telescope { code: _, name, simulated: _, rules, active } = telescope;
+    let Telescope { code: _, name, simulated: _, rules, active, maintenance: _ } = telescope;
     connection
         .prepare_cached(
             "UPDATE telescopios SET nome = ?2, duracao_max_min = ?3, antecedencia_min_min = ?4, cancelamento_min_min = ?5,

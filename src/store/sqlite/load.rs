@@ -9,8 +9,9 @@ use std::time::Instant;
 
 use rusqlite::Connection;
 
-use super::{bookings, catalogue, trail};
+use super::{bookings, catalogue, maintenance, trail};
 use crate::agenda::SlotRange;
+use crate::agenda::maintenance::{CANCELLED_MAX, NewMaintenance};
 use crate::agenda::rules::Rules;
 use crate::audit::chain::ChainHead;
 use crate::store::decide::{Change, Claim, Slots, Taken, View};
@@ -21,7 +22,7 @@ pub(super) const CLAIMS: &str = "SELECT h.inicio_us, h.token, h.agendamento_id, 
      LEFT JOIN agendamentos a ON a.id = h.agendamento_id
      WHERE h.telescopio_id = ?1 AND h.inicio_us >= ?2 AND h.inicio_us < ?3";
 
-/// The number of the next booking, or scientist, while it is not loaded. They are counted from 1.
+/// The number of the next booking, scientist or maintenance while it is not loaded. They are counted from 1.
 const NOT_LOADED: i64 = 0;
 /// The number of the next scientist: one more than any number so far. Scientists are not deleted.
 const NEXT_SCIENTIST: &str = "SELECT coalesce(max(id), 0) + 1 FROM cientistas";
@@ -101,6 +102,28 @@ impl Loaded {
                 self.view.telescopes.insert(code.clone(), telescope);
             }
             self.view.slots.entry(code).or_default().extend(claims);
+        }
+        if let Some(when) = change.closes()
+            && let Some(telescope) = change.around(&self.view).map(|around| around.telescope.to_owned())
+        {
+            self.load_met(connection, &telescope, when)?;
+        }
+        Ok(())
+    }
+
+    /// Loads the bookings that a maintenance meets, with their claims, and the number of the next maintenance.
+    fn load_met(&mut self, connection: &Connection, telescope: &str, when: &NewMaintenance) -> rusqlite::Result<()> {
+        if self.view.next_maintenance_id == NOT_LOADED {
+            self.view.next_maintenance_id = maintenance::next_id(connection)?;
+        }
+        let Some(row) = self.rows.get(telescope).copied() else { return Ok(()) };
+        for booking in bookings::met_by(connection, row, when, CANCELLED_MAX + 1)? {
+            let claims = claims(connection, row, booking.slots)?;
+            self.view.slots.entry(telescope.to_owned()).or_default().extend(claims);
+            if let Some(scientist) = catalogue::scientist(connection, booking.scientist_id)? {
+                self.view.scientists.insert(scientist.id, scientist);
+            }
+            self.view.bookings.insert(booking.id, booking);
         }
         Ok(())
     }

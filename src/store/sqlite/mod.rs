@@ -19,6 +19,7 @@ mod errors;
 mod inspect;
 mod lists;
 mod load;
+mod maintenance;
 mod open_error;
 mod outbox;
 mod pages;
@@ -54,15 +55,16 @@ pub use self::restored::{Replaced, complete, replaced, write_trail};
 use self::stopped::InUse;
 use self::writer::{Beside, Writer};
 use super::decide::{
-    Book, BookUnguarded, Cancel, CancelUnguarded, Change, ChangeScientist, ChangeTelescope, CreateScientist,
-    CreateTelescope, Record,
+    Book, BookUnguarded, Cancel, CancelUnguarded, Cancelling, Change, ChangeScientist, ChangeTelescope, Close, Closed,
+    CreateScientist, CreateTelescope, Record, Reopen,
 };
 use super::observer::Observer;
 use super::outbox::Outbox;
 use super::{
-    Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, NotChanged, Page, StandingReader,
-    Store, StoreError, TrailPage,
+    Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, NotChanged, NotClosed, Page,
+    StandingReader, Store, StoreError, TrailPage,
 };
+use crate::agenda::maintenance::{Maintenance, NewMaintenance};
 use crate::agenda::{
     Booking, Catalogue, NewBooking, Rejection, Scientist, ScientistPatch, SlotRange, Telescope, TelescopePatch,
 };
@@ -238,6 +240,28 @@ impl Store for SqliteStore {
         cause: Cause,
     ) -> Answer<'_, Result<Scientist, NotChanged>> {
         self.change(ChangeScientist { id, patch, if_match, cause })
+    }
+
+    fn close(
+        &self,
+        telescope: String,
+        when: NewMaintenance,
+        cancelling: Cancelling,
+        cause: Cause,
+    ) -> Answer<'_, Result<Closed, NotClosed>> {
+        self.change(Close { telescope, when, cancelling, cause })
+    }
+
+    fn reopen(&self, telescope: String, id: i64, cause: Cause) -> Answer<'_, Option<Maintenance>> {
+        self.change(Reopen { telescope, id, cause })
+    }
+
+    fn met_by(&self, telescope: &str, when: &NewMaintenance, limit: usize) -> Answer<'_, Vec<Booking>> {
+        let (code, when) = (telescope.to_owned(), when.clone());
+        self.read(move |connection| {
+            let found = catalogue::telescope(connection, &code)?;
+            found.map_or(Ok(Vec::new()), |(row, _)| bookings::met_by(connection, row, &when, limit))
+        })
     }
 
     fn record_refusal(&self, asked: NewBooking, why: Why, cause: Cause) -> Answer<'_, ()> {

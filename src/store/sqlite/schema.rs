@@ -32,6 +32,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (4, include_str!("../../../assets/migrations/0004-autoria.sql")),
     (5, include_str!("../../../assets/migrations/0005-regras.sql")),
     (6, include_str!("../../../assets/migrations/0006-catalogo.sql")),
+    (7, include_str!("../../../assets/migrations/0007-manutencao.sql")),
 ];
 const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 

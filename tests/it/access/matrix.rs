@@ -94,6 +94,16 @@ fn each_role_at_each_route_of_the_scheduler() {
         assert_eq!(answer.status, 201, "{}", answer.body);
         answer.json()["id"].to_string()
     };
+    // A maintenance that can be removed.
+    let closed = |nth: usize| {
+        let day = format!("2032-01-{:02}T", 1 + nth);
+        let body =
+            json!({"inicio_utc": format!("{day}00:00:00Z"), "fim_utc": format!("{day}01:00:00Z"), "motivo": "x"});
+        let url = services.agenda("/telescopios/Hubble-Acad/manutencoes");
+        let answer = ask("POST", &url, Some(&operator), Some(&body.to_string()));
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        answer.json()["id"].to_string()
+    };
     let mut spare = 0;
     for (role, token) in &tokens {
         let booking = booked();
@@ -101,6 +111,7 @@ fn each_role_at_each_route_of_the_scheduler() {
         spare += 1;
         // The six roles' tokens and the operator's come first.
         let token_id = (ROLES.len() + 1 + spare).to_string();
+        let maintenance = closed(spare);
         for route in routes(scheduler::endpoints()) {
             let (method, path) = route.split_once(' ').unwrap();
             let of_tokens = path.starts_with("/tokens");
@@ -108,12 +119,18 @@ fn each_role_at_each_route_of_the_scheduler() {
                 .replace("/telescopios/{id}", "/telescopios/Hubble-Acad")
                 .replace("/cientistas/{id}", "/cientistas/7")
                 .replace("/agendamentos/{id}", &format!("/agendamentos/{booking}"))
+                .replace("/manutencoes/{id}", &format!("/manutencoes/{maintenance}"))
                 .replace("/tokens/{id}", &format!("/tokens/{token_id}"))
                 .replace("{codigo}", "erro_interno")
                 .replace("{arquivo}", "app.js");
             let body = match (method, of_tokens) {
                 ("POST", _) if path == "/sessao" => Some(json!({ "token": operator })),
                 ("PATCH", _) => Some(json!({})),
+                ("POST", _) if path.ends_with("/manutencoes") => Some(json!({
+                    "inicio_utc": format!("2031-01-{:02}T00:00:00Z", 1 + spare),
+                    "fim_utc": format!("2031-01-{:02}T01:00:00Z", 1 + spare),
+                    "motivo": "x",
+                })),
                 ("POST", _) if path == "/telescopios" => Some(json!({"id": format!("de-{role}"), "nome": "x"})),
                 ("POST", _) if path == "/cientistas" => Some(json!({"nome": "x", "instituicao": "x", "pais": "BR"})),
                 ("POST", true) => Some(json!({"nome": format!("novo-{role}"), "papeis": ["leitor"]})),
@@ -230,6 +247,9 @@ fn a_link_is_there_exactly_where_its_action_is_allowed() {
         assert_eq!(ask("POST", &services.agenda("/agendamentos"), Some(&everybody), Some(&body)).status, 201);
     }
     assert_eq!(ask("DELETE", &services.agenda("/agendamentos/2"), Some(&everybody), None).status, 200);
+    let body = json!({"inicio_utc": "2030-01-01T03:30:00Z", "fim_utc": "2030-01-01T04:30:00Z", "motivo": "x"});
+    let url = services.agenda("/telescopios/Hubble-Acad/manutencoes");
+    assert_eq!(ask("POST", &url, Some(&everybody), Some(&body.to_string())).status, 201);
     tokens.push(("todos", Some(everybody.clone())));
     for path in [
         "/",
@@ -239,6 +259,8 @@ fn a_link_is_there_exactly_where_its_action_is_allowed() {
         "/telescopios/Hubble-Acad",
         "/telescopios/Hubble-Acad/agenda?de=2030-01-01T03:00:00Z&ate=2030-01-01T04:00:00Z",
         "/telescopios/Hubble-Acad/livres?perto_de=2030-01-01T03:00:00Z",
+        "/telescopios/Hubble-Acad/manutencoes",
+        "/manutencoes/1",
         "/cientistas",
         "/cientistas/7",
         "/agendamentos",

@@ -156,6 +156,7 @@ pub fn count(database: &Path, sql: &str) -> usize {
 /// Takes the telescopes' rules, and what came after them, out of a database, as one of an older version has it. `version` is its
 /// `user_version`.
 pub fn without_rules(database: &rusqlite::Connection, version: i64) {
+    database.execute_batch("DROP TABLE manutencoes").unwrap();
     for (table, column) in [("telescopios", "ativo"), ("cientistas", "ativo"), ("resumo", "catalogo")] {
         for trigger in ["criar", "mudar", "apagar"] {
             database.execute_batch(&format!("DROP TRIGGER IF EXISTS {table}_ao_{trigger}")).unwrap();

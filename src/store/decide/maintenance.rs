@@ -1,0 +1,181 @@
+//! The maintenance of a telescope: a new one, under which bookings may have to be cancelled, and one that is taken away.
+
+use std::collections::BTreeMap;
+
+use super::cancel::cancelled;
+use super::change::{Around, Change, Decision};
+use super::view::View;
+use super::write::Write;
+use crate::agenda::maintenance::{CANCELLED_MAX, Maintenance, NewMaintenance, STANDING_MAX};
+use crate::agenda::{Booking, SlotRange, Status, Telescope};
+use crate::audit::record::{Cause, Event};
+use crate::store::{Fence, NotClosed};
+use crate::time::Timestamp;
+
+/// A maintenance that is asked for.
+#[derive(Clone, Debug)]
+pub struct Close {
+    /// The telescope's code.
+    pub telescope: String,
+    /// When, and why.
+    pub when: NewMaintenance,
+    /// Which bookings may be cancelled for it.
+    pub cancelling: Cancelling,
+    /// The request that asked for it.
+    pub cause: Cause,
+}
+
+/// Which bookings a maintenance may cancel.
+#[derive(Clone, Debug)]
+pub enum Cancelling {
+    /// None.
+    Nothing,
+    /// All, without leases: in the race.
+    Unguarded,
+    /// Those on which there are leases.
+    Leased(Vec<Leased>),
+}
+
+/// A lease on the slots of some bookings.
+#[derive(Clone, Debug)]
+pub struct Leased {
+    /// The lease.
+    pub fence: Fence,
+    /// The bookings, and the slots that each had when they were locked.
+    pub bookings: Vec<(i64, SlotRange)>,
+}
+
+/// What a new maintenance has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// The maintenance.
+    pub maintenance: Maintenance,
+    /// The bookings that were cancelled for it, as they stand now.
+    pub cancelled: Vec<Booking>,
+}
+
+impl Change for Close {
+    type Answer = Result<Closed, NotClosed>;
+
+    fn closes(&self) -> Option<&NewMaintenance> {
+        Some(&self.when)
+    }
+
+    fn around<'a>(&'a self, _view: &'a View) -> Option<Around<'a>> {
+        Some(Around { telescope: &self.telescope, scientist_id: None, slots: None, counted: None })
+    }
+
+    fn decide(&self, view: &View) -> Decision<Self::Answer> {
+        let (bookings, leases) = match self.check(view) {
+            Ok(checked) => checked,
+            Err(refused) => return Decision::refusal(Err(refused)),
+        };
+        let (mut writes, mut done, mut head) = (Vec::new(), Vec::new(), view.head.clone());
+        for booking in bookings {
+            let token = leases.get(&booking.id).map(|(fence, _)| fence.token);
+            let reason = Some(format!("manutenção: {}", self.when.reason));
+            let (booking, by_it) = cancelled(booking, reason, token, &self.cause, view, &mut head);
+            writes.extend(by_it);
+            done.push(booking);
+        }
+        let maintenance = Maintenance { id: view.next_maintenance_id, when: self.when.clone() };
+        let ids: Vec<i64> = done.iter().map(|booking| booking.id).collect();
+        let event =
+            Event::MaintenanceCreated { telescope: &self.telescope, maintenance: &maintenance, cancelled: &ids };
+        let record = view.next_record(&mut head, &event, &self.cause);
+        let telescope = self.telescope.clone();
+        writes.extend([Write::InsertMaintenance { telescope, maintenance: maintenance.clone() }, record]);
+        Decision { answer: Ok(Closed { maintenance, cancelled: done }), writes }
+    }
+}
+
+/// The lease on each booking, and the slots that it had then.
+type Leases = BTreeMap<i64, (Fence, SlotRange)>;
+
+impl Close {
+    /// The bookings that have to be cancelled, with their leases.
+    fn check<'a>(&self, view: &'a View) -> Result<(Vec<&'a Booking>, Leases), NotClosed> {
+        let telescope = view.telescopes.get(&self.telescope).ok_or(NotClosed::Unknown)?;
+        if standing(telescope, view.now) >= STANDING_MAX {
+            return Err(NotClosed::TooManyMaintenances);
+        }
+        let bookings = in_the_way(view, telescope, &self.when);
+        if bookings.is_empty() {
+            return Ok((bookings, Leases::new()));
+        }
+        let copies = |bookings: &[&Booking]| bookings.iter().map(|booking| (*booking).clone()).collect();
+        if matches!(self.cancelling, Cancelling::Nothing) {
+            return Err(NotClosed::Booked(copies(&bookings)));
+        }
+        let has_begun = |booking: &&Booking| !telescope.simulated && booking.slots.start() <= view.now;
+        let begun: Vec<&Booking> = bookings.iter().copied().filter(has_begun).collect();
+        if !begun.is_empty() {
+            return Err(NotClosed::Begun(copies(&begun)));
+        }
+        if bookings.len() > CANCELLED_MAX {
+            return Err(NotClosed::TooManyBookings);
+        }
+        let Cancelling::Leased(leased) = &self.cancelling else { return Ok((bookings, Leases::new())) };
+        let pairs =
+            leased.iter().flat_map(|leased| leased.bookings.iter().map(|(id, slots)| (*id, (leased.fence, *slots))));
+        let leases: Leases = pairs.collect();
+        for booking in &bookings {
+            // One was made or moved after the others were locked.
+            let locked = leases.get(&booking.id).filter(|(_, slots)| *slots == booking.slots);
+            let (fence, _) = locked.ok_or(NotClosed::Others)?;
+            fence.check_time(view).map_err(NotClosed::Fence)?;
+            for (start, claim) in view.claims(&booking.telescope, booking.slots) {
+                fence.check_token(start, claim).map_err(NotClosed::Fence)?;
+            }
+        }
+        Ok((bookings, leases))
+    }
+}
+
+/// How many maintenances of a telescope count: those that have not ended, and all of a simulated one, where the past can be booked.
+fn standing(telescope: &Telescope, now: Timestamp) -> usize {
+    telescope.maintenance.iter().filter(|one| telescope.simulated || one.when.ends() > now).count()
+}
+
+/// The active bookings that a maintenance meets, in order, without those that are over.
+fn in_the_way<'a>(view: &'a View, telescope: &Telescope, when: &NewMaintenance) -> Vec<&'a Booking> {
+    let is_met = |booking: &&Booking| {
+        booking.status == Status::Active
+            && booking.telescope == telescope.code
+            && (telescope.simulated || booking.slots.end() > view.now)
+            && when.meets(booking.slots.start(), booking.slots.end()).is_some()
+    };
+    let mut met: Vec<&Booking> = view.bookings.values().filter(is_met).collect();
+    met.sort_by_key(|booking| (booking.slots.start(), booking.id));
+    met
+}
+
+/// A maintenance that is to be taken away.
+#[derive(Clone, Debug)]
+pub struct Reopen {
+    /// The telescope's code.
+    pub telescope: String,
+    /// The maintenance.
+    pub id: i64,
+    /// The request that asked for it.
+    pub cause: Cause,
+}
+
+impl Change for Reopen {
+    /// The maintenance; `None` if there is none of that number.
+    type Answer = Option<Maintenance>;
+
+    fn around<'a>(&'a self, _view: &'a View) -> Option<Around<'a>> {
+        Some(Around { telescope: &self.telescope, scientist_id: None, slots: None, counted: None })
+    }
+
+    fn decide(&self, view: &View) -> Decision<Self::Answer> {
+        let telescope = view.telescopes.get(&self.telescope);
+        let known = telescope.and_then(|telescope| telescope.maintenance.iter().find(|one| one.id == self.id));
+        let Some(maintenance) = known else { return Decision::refusal(None) };
+        let removed = Event::MaintenanceRemoved { telescope: &self.telescope, maintenance };
+        let record = view.record(&removed, Some(&self.cause.request_id), &self.cause.caller);
+        let remove = Write::RemoveMaintenance { telescope: self.telescope.clone(), id: self.id, at: view.now };
+        Decision { answer: Some(maintenance.clone()), writes: vec![remove, record] }
+    }
+}
