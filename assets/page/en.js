@@ -230,6 +230,7 @@ export default {
   "field.invalido": "The server does not accept this: {message}",
   "field.regra_antecedencia": "This slot is too near: the telescope asks for more notice.",
   "field.regra_cota_ativas": "This scientist already has as many bookings as the telescope allows.",
+  "field.regra_horas": "The telescope does not operate at this time.",
   "field.regra_cota_dia": "On this day this scientist would have more minutes than the telescope allows.",
   "field.regra_duracao": "The telescope takes no booking as long as that.",
   "field.regra_horizonte": "The telescope has not opened this day yet.",

@@ -230,6 +230,7 @@ export default {
   "field.invalido": "O servidor não aceita isto: {message}",
   "field.regra_antecedencia": "Este horário está próximo demais: o telescópio pede mais antecedência.",
   "field.regra_cota_ativas": "Este cientista já tem todos os agendamentos que o telescópio permite.",
+  "field.regra_horas": "O telescópio não funciona neste horário.",
   "field.regra_cota_dia": "Este cientista teria, neste dia, mais minutos do que o telescópio permite.",
   "field.regra_duracao": "O telescópio não aceita um agendamento tão longo.",
   "field.regra_horizonte": "O telescópio ainda não abriu este dia.",

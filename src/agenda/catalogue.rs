@@ -7,6 +7,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::directory::{Directory, Entry, Place, Search, folded};
+use super::hours::Hours;
 use super::maintenance::Maintenance;
 use super::rules::{Rules, RulesView};
 
@@ -58,6 +59,8 @@ pub struct Telescope {
     pub simulated: bool,
     /// What a booking of it must keep to.
     pub rules: Rules,
+    /// When it operates; `None` is always.
+    pub hours: Option<Arc<Hours>>,
     /// Whether it may be booked.
     pub active: bool,
     /// When it cannot be booked, in order of the first time.
@@ -76,7 +79,7 @@ pub struct TelescopeState<'a> {
 impl Telescope {
     /// A telescope without rules and without maintenance.
     pub fn new(code: String, name: String, simulated: bool) -> Self {
-        Self { code, name, simulated, rules: Rules::default(), active: true, maintenance: Arc::default() }
+        Self { code, name, simulated, rules: Rules::default(), hours: None, active: true, maintenance: Arc::default() }
     }
 
     /// The telescope with these maintenances.
@@ -88,8 +91,8 @@ impl Telescope {
 
     /// The telescope as records have it.
     pub fn state(&self) -> TelescopeState<'_> {
-        let Self { code: _, name: nome, simulated, rules, active, maintenance: _ } = self;
-        TelescopeState { nome, simulado: *simulated, ativo: *active, regras: RulesView::of(rules) }
+        let Self { code: _, name: nome, simulated, rules, hours, active, maintenance: _ } = self;
+        TelescopeState { nome, simulado: *simulated, ativo: *active, regras: RulesView::of(rules, hours.as_deref()) }
     }
 
     /// What its `ETag` has: another one after each change.
@@ -154,6 +157,8 @@ pub struct TelescopePatch {
     pub standing_max: Option<Option<i64>>,
     /// [`Rules::day_max_min`].
     pub day_max_min: Option<Option<i64>>,
+    /// [`Telescope::hours`].
+    pub hours: Option<Option<Arc<Hours>>>,
 }
 
 impl TelescopePatch {
@@ -169,6 +174,7 @@ impl TelescopePatch {
             opens_at_min: Some(None),
             standing_max: Some(None),
             day_max_min: Some(None),
+            hours: Some(None),
         }
     }
 
@@ -186,7 +192,8 @@ impl TelescopePatch {
         };
         let name = self.name.clone().unwrap_or_else(|| telescope.name.clone());
         let active = self.active.unwrap_or(telescope.active);
-        Telescope { name, rules, active, ..telescope.clone() }
+        let hours = self.hours.clone().unwrap_or_else(|| telescope.hours.clone());
+        Telescope { name, rules, hours, active, ..telescope.clone() }
     }
 }
 

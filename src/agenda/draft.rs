@@ -175,6 +175,7 @@ impl Draft {
                 Ok(range) => slots = Some(range),
             }
             if let (Some(telescope), Some(slots)) = (telescope, slots) {
+                broken.extend(check_hours(telescope, slots).err());
                 broken.extend(check_maintenance(telescope, slots).err());
                 if slot::is_open(start, telescope.simulated, now) {
                     broken.extend(telescope.rules.broken(slots, now).map(Rejection::Rule));
@@ -238,6 +239,7 @@ impl NewBooking {
         if !slot::is_open(self.slots.start(), telescope.simulated, now) {
             return Err(Rejection::Past(telescope.code.clone(), slot::next_start(now)));
         }
+        check_hours(telescope, self.slots)?;
         check_maintenance(telescope, self.slots)?;
         telescope.rules.broken(self.slots, now).next().map_or(Ok(()), |broken| Err(Rejection::Rule(broken)))
     }
@@ -255,6 +257,12 @@ fn check_scientist(known: Option<&Scientist>, id: i64) -> Result<(), Rejection> 
         Some(known) if !known.active => Err(Rejection::InactiveScientist(id)),
         Some(_) => Ok(()),
     }
+}
+
+/// Whether that telescope operates then.
+fn check_hours(telescope: &Telescope, slots: SlotRange) -> Result<(), Rejection> {
+    let closed = telescope.hours.as_ref().and_then(|hours| hours.closed(slots));
+    closed.map_or(Ok(()), |(at, again)| Err(Rejection::Rule(BrokenRule::Hours(at, again))))
 }
 
 /// Whether that telescope is in no maintenance then.

@@ -6,6 +6,7 @@ mod booking;
 mod catalogue;
 pub(crate) mod directory;
 mod draft;
+pub(crate) mod hours;
 pub(crate) mod maintenance;
 pub(crate) mod rules;
 mod slot;

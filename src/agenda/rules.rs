@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use super::hours::{Hours, WindowView};
 use super::slot::{SLOT_MIN, SlotRange};
 use crate::time::{Timestamp, minutes_in_micros};
 
@@ -56,11 +57,12 @@ pub struct RulesView {
     abre_as_utc: Option<String>,
     cota_ativas: Option<i64>,
     cota_dia_min: Option<i64>,
+    horas_de_operacao: Option<Vec<WindowView>>,
 }
 
 impl RulesView {
     /// Shows these rules.
-    pub fn of(rules: &Rules) -> Self {
+    pub fn of(rules: &Rules, hours: Option<&Hours>) -> Self {
         Self {
             duracao_max_min: rules.duration_max_min,
             antecedencia_min_min: rules.notice_min,
@@ -69,6 +71,7 @@ impl RulesView {
             abre_as_utc: rules.opens_at_min.map(|minutes| format!("{:02}:{:02}", minutes / 60, minutes % 60)),
             cota_ativas: rules.standing_max,
             cota_dia_min: rules.day_max_min,
+            horas_de_operacao: hours.map(|hours| hours.windows().iter().map(WindowView::of).collect()),
         }
     }
 }
@@ -85,6 +88,9 @@ pub enum BrokenRule {
     /// Its day is not open yet: it opens at this instant.
     #[error("o dia ainda não abriu: ele pode ser agendado a partir de {open}", open = .0.seconds())]
     NotOpen(Timestamp),
+    /// The telescope does not operate in the first of these slots. It does again in the second.
+    #[error("o telescópio não funciona em {}; ele funciona outra vez a partir de {}", .0.seconds(), .1.seconds())]
+    Hours(Timestamp, Timestamp),
     /// The scientist has as many bookings as one may have.
     #[error(
         "este cientista já atingiu o limite deste telescópio para os seus agendamentos que ainda não terminaram, que é {0}"
@@ -134,7 +140,7 @@ impl BrokenRule {
     pub const fn field(&self) -> &'static str {
         match self {
             Self::Duration(_) => "duracao_min",
-            Self::Notice(..) | Self::NotOpen(_) => "horario_inicio_utc",
+            Self::Notice(..) | Self::NotOpen(_) | Self::Hours(..) => "horario_inicio_utc",
             Self::Standing(_) | Self::Day { .. } => "cientista_id",
         }
     }

@@ -58,6 +58,8 @@ codes! {
     RuleNotice = "regra_antecedencia",
     /// Its day is not open yet.
     RuleHorizon = "regra_horizonte",
+    /// The telescope does not operate then.
+    RuleHours = "regra_horas",
     /// The scientist has as many bookings as the telescope allows.
     RuleStanding = "regra_cota_ativas",
     /// The scientist would have more minutes of a day than the telescope allows.

@@ -131,6 +131,7 @@ pub fn field_error(rejection: &Rejection) -> FieldError {
             BrokenRule::Duration(_) => FieldCode::RuleDuration,
             BrokenRule::Notice(..) => FieldCode::RuleNotice,
             BrokenRule::NotOpen(_) => FieldCode::RuleHorizon,
+            BrokenRule::Hours(..) => FieldCode::RuleHours,
             BrokenRule::Standing(_) => FieldCode::RuleStanding,
             BrokenRule::Day { .. } => FieldCode::RuleDay,
         },

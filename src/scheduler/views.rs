@@ -131,7 +131,7 @@ pub fn telescope<'a>(telescope: &'a Telescope, who: &Who) -> TelescopeView<'a> {
         nome: &telescope.name,
         simulado: telescope.simulated,
         ativo: telescope.active,
-        regras: RulesView::of(&telescope.rules),
+        regras: RulesView::of(&telescope.rules, telescope.hours.as_deref()),
         _links: links::of_telescope(telescope, who),
     }
 }

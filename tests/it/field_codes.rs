@@ -253,6 +253,12 @@ fn each_row_of_the_table_stands_where_it_says() {
             "cientista_id",
             "regra_cota_dia",
         ),
+        (
+            json!({"horas_de_operacao": [{"dia": "seg", "das": "00:00", "as": "01:00"}]}),
+            json!({"horario_inicio_utc": "2030-01-01T03:00:00Z"}),
+            "horario_inicio_utc",
+            "regra_horas",
+        ),
     ] {
         for rules in [Value::Null, rules] {
             let patch = json!({"regras": rules}).to_string();

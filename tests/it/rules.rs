@@ -191,6 +191,49 @@ fn a_day_opens_at_its_second() {
 }
 
 #[test]
+fn a_telescope_operates_in_its_hours_across_midnight() {
+    let services = Services::start(&[]);
+    // 2030-01-01 is a Tuesday.
+    let nights = json!([{"dia": "seg", "das": "22:00", "as": "02:00"}]);
+    let shown = set(&services, &json!({"horas_de_operacao": nights}));
+    assert_eq!(shown["regras"]["horas_de_operacao"], nights);
+    for (start, status) in [
+        ("2029-12-31T21:55:00Z", 422),
+        ("2029-12-31T22:00:00Z", 201),
+        ("2030-01-01T01:55:00Z", 201),
+        ("2030-01-01T02:00:00Z", 422),
+        ("2030-01-01T22:00:00Z", 422),
+    ] {
+        let (found, answer) = services.book(7, start);
+        assert_eq!(found, status, "{start}: {answer}");
+        if status == 422 {
+            assert_eq!(codes(&answer), ["regra_horas"]);
+        }
+    }
+    let long = json!({"cientista_id": 7, "horario_inicio_utc": "2030-01-08T01:30:00Z", "duracao_min": 60});
+    let (_, refused) = services.book_with(&long);
+    let words = refused["erros"][0]["mensagem"].as_str().unwrap();
+    assert!(words.contains("2030-01-08T02:00:00Z") && words.ends_with("2030-01-14T22:00:00Z"), "{words}");
+    let agenda = http(
+        "GET",
+        &services.agenda(&format!("{HUBBLE}/agenda?de=2030-01-07T00:00:00Z&ate=2030-01-09T00:00:00Z")),
+        None,
+    );
+    let slots = agenda.json()["horarios"].as_array().unwrap().clone();
+    let free: Vec<_> = slots.iter().filter(|slot| slot["estado"] == "livre").collect();
+    assert_eq!((free.len(), slots.len()), (48, 576));
+    assert_eq!(free[0]["horario_inicio_utc"], "2030-01-07T22:00:00Z");
+    let near =
+        http("GET", &services.agenda(&format!("{HUBBLE}/livres?perto_de=2030-01-05T00:00:00Z&duracao_min=240")), None);
+    assert_eq!(near.json()["livres"][0]["horario_inicio_utc"], "2030-01-07T22:00:00Z", "{}", near.body);
+    assert_eq!(set(&services, &json!({"horas_de_operacao": null}))["regras"]["horas_de_operacao"], Value::Null);
+    assert_eq!(services.book(7, "2030-01-01T02:00:00Z").0, 201);
+    let wrong = json!({"regras": {"horas_de_operacao": [{"dia": "seg", "das": "22:01", "as": "02:00"}]}}).to_string();
+    let answer = http("PATCH", &services.agenda(HUBBLE), Some((JSON, &wrong)));
+    assert_eq!(answer.json()["erros"][0]["campo"], "regras.horas_de_operacao[0].das", "{}", answer.body);
+}
+
+#[test]
 fn a_database_of_the_version_before_gets_rules() {
     let services = Services::start(&[]);
     assert_eq!(services.book(7, &slot(0)).0, 201);

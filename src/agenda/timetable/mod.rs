@@ -143,8 +143,8 @@ pub enum SlotState {
     Past,
     /// The telescope is in this maintenance: `manutencao`.
     Maintenance(i64),
-    /// The telescope is not active, or one of its rules keeps the slot from being booked now: it is too near, or not open yet:
-    /// `fechado`.
+    /// The telescope is not active or does not operate then, or one of its rules keeps the slot from being booked now: it is too near,
+    /// or not open yet: `fechado`.
     Closed,
 }
 
@@ -184,6 +184,7 @@ pub fn states(period: Period, active: &Standing, telescope: &Telescope, now: Tim
             booked.entry(start).and_modify(|(_, times)| *times += count);
         }
     }
+    let operates = |start| telescope.hours.as_ref().is_none_or(|hours| hours.is_open(start));
     let in_maintenance = |start: Timestamp| {
         let end = on_grid(start.as_micros() + SLOT_US);
         maintenance::met(&telescope.maintenance, start, end).map(|(one, _)| one.id)
@@ -192,7 +193,7 @@ pub fn states(period: Period, active: &Standing, telescope: &Telescope, now: Tim
         Some(&(first, times)) => SlotState::Booked { first, times },
         None if !is_open(start, telescope.simulated, now) => SlotState::Past,
         None if let Some(id) = in_maintenance(start) => SlotState::Maintenance(id),
-        None if !telescope.active || telescope.rules.closes(start, now) => SlotState::Closed,
+        None if !telescope.active || !operates(start) || telescope.rules.closes(start, now) => SlotState::Closed,
         None => SlotState::Free,
     };
     period.starts().map(|start| (start, state(start))).collect()

@@ -1,5 +1,6 @@
 //! The catalogue over HTTP: lists of telescopes and scientists with a search by name, and for operators what is new or changed in them.
 
+mod hours;
 mod lists;
 pub mod scientists;
 pub mod telescopes;

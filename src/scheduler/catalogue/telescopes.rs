@@ -1,5 +1,7 @@
 //! Telescopes over HTTP, with their rules.
 
+use std::sync::Arc;
+
 use slog::info;
 
 use super::super::app::App;
@@ -7,6 +9,7 @@ use super::super::origin::Origin;
 use super::super::problems::{refused, unknown_telescope};
 use super::super::refusal::Refusal;
 use super::super::{handlers, links, views};
+use super::hours::{self, HOURS};
 use super::lists::{List, ListRequest};
 use super::{BODY_MAX, NAME_MAX_CHARS, changed, created, make, shown};
 use crate::agenda::rules::{HORIZON_DAYS_MAX, NOTICE_MIN_MAX, Rules, STANDING_MAX};
@@ -30,7 +33,7 @@ const FIELDS: &str = "nome, ativo, regras";
 /// Its other fields. A client that sends back what it read may leave them in.
 const ANSWERED_FIELDS: [&str; 3] = ["id", "simulado", "_links"];
 /// The rules.
-const RULES: &str = "duracao_max_min, antecedencia_min_min, cancelamento_min_min, horizonte_dias, abre_as_utc, cota_ativas, cota_dia_min";
+const RULES: &str = "duracao_max_min, antecedencia_min_min, cancelamento_min_min, horizonte_dias, abre_as_utc, cota_ativas, cota_dia_min, horas_de_operacao";
 const NAME: TextRule = TextRule { max_chars: NAME_MAX_CHARS, multiline: false };
 
 /// `GET /telescopios`.
@@ -160,13 +163,24 @@ fn read_rules(mut rules: Fields<'_>, patch: &mut TelescopePatch) -> Vec<FieldErr
             None => rules.reject("abre_as_utc", "deve ser uma hora do dia em UTC, de 00:00 a 23:59, como 12:00"),
         }
     }
-    let errors = rules.finish(RULES).err().unwrap_or_default();
+    if rules.take_null(HOURS) {
+        patch.hours = Some(None);
+    }
+    let mut wrong = Vec::new();
+    if let Some(raw) = rules.take(HOURS) {
+        match hours::read(raw) {
+            Ok(hours) => patch.hours = Some(Some(Arc::new(hours))),
+            Err(errors) => wrong = errors,
+        }
+    }
+    let mut errors = rules.finish(RULES).err().unwrap_or_default();
+    errors.extend(wrong);
     let inside = |error: FieldError| FieldError { campo: format!("regras.{}", error.campo), ..error };
     errors.into_iter().map(inside).collect()
 }
 
 /// The minutes after midnight of `HH:MM`.
-fn time_of_day(text: &str) -> Option<i64> {
+pub(super) fn time_of_day(text: &str) -> Option<i64> {
     let (hours, minutes) = text.split_once(':').filter(|(hours, minutes)| hours.len() == 2 && minutes.len() == 2)?;
     let (hours, minutes) = (whole_number(hours)?, whole_number(minutes)?);
     ((0..24).contains(&hours) && (0..60).contains(&minutes)).then_some(hours * 60 + minutes)

@@ -1,11 +1,13 @@
 //! Scientists and telescopes, as rows.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::open_error::OpenError;
 use super::{connect, maintenance};
+use crate::agenda::hours::Hours;
 use crate::agenda::rules::Rules;
 use crate::agenda::{Catalogue, Scientist, Telescope};
 
@@ -56,7 +58,7 @@ fn with_maintenance(connection: &Connection, row: i64, telescope: Telescope) -> 
 
 /// The columns of a telescope, in the order of [`telescope_of_row`].
 const TELESCOPE: &str = "id, codigo, nome, simulado, duracao_max_min, antecedencia_min_min, cancelamento_min_min, \
-     horizonte_dias, abre_as_min, cota_ativas, cota_dia_min, ativo";
+     horizonte_dias, abre_as_min, cota_ativas, cota_dia_min, ativo, horas";
 
 /// The telescope of a row with [`TELESCOPE`], with its row's number.
 fn telescope_of_row(row: &Row<'_>) -> rusqlite::Result<(i64, Telescope)> {
@@ -70,7 +72,17 @@ fn telescope_of_row(row: &Row<'_>) -> rusqlite::Result<(i64, Telescope)> {
         day_max_min: row.get(10)?,
     };
     let telescope = Telescope::new(row.get(1)?, row.get(2)?, row.get(3)?);
-    Ok((row.get(0)?, Telescope { rules, active: row.get(11)?, ..telescope }))
+    let windows: Option<String> = row.get(12)?;
+    let hours = windows.map(|windows| hours(&windows)).transpose()?;
+    Ok((row.get(0)?, Telescope { rules, hours, active: row.get(11)?, ..telescope }))
+}
+
+/// The hours of operation, which are stored as a list of windows.
+fn hours(windows: &str) -> rusqlite::Result<Arc<Hours>> {
+    let unreadable = |error: serde_json::Error| {
+        rusqlite::Error::FromSqlConversionFailure(12, rusqlite::types::Type::Text, Box::new(error))
+    };
+    serde_json::from_str(windows).map(|windows| Arc::new(Hours::new(windows))).map_err(unreadable)
 }
 
 /// Adds a telescope.
@@ -85,11 +97,13 @@ pub fn insert_telescope(connection: &Connection, telescope: &Telescope) -> rusql
 
 /// Writes a telescope's name and rules, and whether it is active.
 pub fn update_telescope(connection: &Connection, row: i64, telescope: &Telescope) -> rusqlite::Result<()> {
-    let Telescope { code: _, name, simulated: _, rules, active, maintenance: _ } = telescope;
+    let Telescope { code: _, name, simulated: _, rules, hours, active, maintenance: _ } = telescope;
+    // Numbers alone: serialising them to memory cannot fail.
+    let windows = hours.as_ref().map(|hours| serde_json::to_string(hours.windows()).expect("windows serialise"));
     connection
         .prepare_cached(
             "UPDATE telescopios SET nome = ?2, duracao_max_min = ?3, antecedencia_min_min = ?4, cancelamento_min_min = ?5,
-             horizonte_dias = ?6, abre_as_min = ?7, cota_ativas = ?8, cota_dia_min = ?9, ativo = ?10 WHERE id = ?1",
+             horizonte_dias = ?6, abre_as_min = ?7, cota_ativas = ?8, cota_dia_min = ?9, ativo = ?10, horas = ?11 WHERE id = ?1",
         )?
         .execute((
             row,
@@ -102,6 +116,7 @@ pub fn update_telescope(connection: &Connection, row: i64, telescope: &Telescope
             rules.standing_max,
             rules.day_max_min,
             active,
+            windows,
         ))?;
     Ok(())
 }

@@ -33,6 +33,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (5, include_str!("../../../assets/migrations/0005-regras.sql")),
     (6, include_str!("../../../assets/migrations/0006-catalogo.sql")),
     (7, include_str!("../../../assets/migrations/0007-manutencao.sql")),
+    (8, include_str!("../../../assets/migrations/0008-horas.sql")),
 ];
 const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 

@@ -171,6 +171,7 @@ pub fn without_rules(database: &rusqlite::Connection, version: i64) {
         "abre_as_min",
         "cota_ativas",
         "cota_dia_min",
+        "horas",
     ] {
         database.execute_batch(&format!("ALTER TABLE telescopios DROP COLUMN {column}")).unwrap();
     }
