@@ -89,6 +89,7 @@ fn make_trail(path: &Path, records: u64) -> Outcome<u64> {
             id: i64::try_from(index)? + 1,
             telescope: "Hubble-Acad".to_owned(),
             scientist_id,
+            proposal_id: None,
             slots: SlotRange::new(start, 5)?,
             status: Status::Active,
             target: Some("Galáxia de Andrômeda, M31".to_owned()),

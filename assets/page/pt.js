@@ -218,6 +218,12 @@ export default {
   "cancel.goneWhy": "Motivo: {reason}",
 
   "field.caracteres_de_controle": "O texto contém uma tabulação ou outro caractere de controle. Apague-o.",
+  "field.proposta_obrigatoria": "Este telescópio só aceita agendamentos de uma proposta.",
+  "field.proposta_desconhecida": "Esta proposta não existe mais.",
+  "field.proposta_inativa": "Esta proposta está inativa.",
+  "field.proposta_alheia": "Este cientista não participa desta proposta.",
+  "field.proposta_fora_do_periodo": "Esta proposta não vale neste dia.",
+  "field.proposta_sem_tempo": "Esta proposta não tem mais tanto tempo neste telescópio.",
   "field.em_manutencao": "O telescópio está em manutenção neste horário.",
   "field.cientista_inativo": "Este cientista está inativo e não pode agendar.",
   "field.cientista_desconhecido": "Este cientista não existe mais.",

@@ -106,6 +106,7 @@ impl Agenda {
             id,
             telescope: code.to_owned(),
             scientist_id: scientist,
+            proposal_id: None,
             slots: SlotRange::new(at(start_us)?, 5)?,
             status: Status::Active,
             target: Some("M31".to_owned()),

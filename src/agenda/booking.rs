@@ -40,6 +40,8 @@ pub struct Booking {
     pub telescope: String,
     /// The scientist's number.
     pub scientist_id: i64,
+    /// The proposal to which it is charged.
+    pub proposal_id: Option<i64>,
     /// The slots.
     pub slots: SlotRange,
     /// Active or cancelled.
@@ -120,6 +122,7 @@ mod tests {
             id: 1,
             telescope: "Webb-Acad".into(),
             scientist_id: 7,
+            proposal_id: None,
             slots: SlotRange::new(start, 5).unwrap(),
             status: Status::Active,
             target: None,

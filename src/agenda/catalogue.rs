@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::directory::{Directory, Entry, Place, Search, folded};
 use super::hours::Hours;
 use super::maintenance::Maintenance;
+use super::proposal::Proposal;
 use super::rules::{Rules, RulesView};
 
 /// A scientist, who books.
@@ -63,6 +64,8 @@ pub struct Telescope {
     pub hours: Option<Arc<Hours>>,
     /// Whether it may be booked.
     pub active: bool,
+    /// Whether each booking has to name a proposal.
+    pub needs_proposal: bool,
     /// When it cannot be booked, in order of the first time.
     pub maintenance: Arc<[Maintenance]>,
 }
@@ -79,7 +82,8 @@ pub struct TelescopeState<'a> {
 impl Telescope {
     /// A telescope without rules and without maintenance.
     pub fn new(code: String, name: String, simulated: bool) -> Self {
-        Self { code, name, simulated, rules: Rules::default(), hours: None, active: true, maintenance: Arc::default() }
+        let (rules, maintenance) = (Rules::default(), Arc::default());
+        Self { code, name, simulated, rules, hours: None, active: true, needs_proposal: false, maintenance }
     }
 
     /// The telescope with these maintenances.
@@ -91,8 +95,13 @@ impl Telescope {
 
     /// The telescope as records have it.
     pub fn state(&self) -> TelescopeState<'_> {
-        let Self { code: _, name: nome, simulated, rules, hours, active, maintenance: _ } = self;
-        TelescopeState { nome, simulado: *simulated, ativo: *active, regras: RulesView::of(rules, hours.as_deref()) }
+        let Self { code: _, name: nome, simulated, rules, hours, active, needs_proposal, maintenance: _ } = self;
+        TelescopeState {
+            nome,
+            simulado: *simulated,
+            ativo: *active,
+            regras: RulesView::of(rules, hours.as_deref(), *needs_proposal),
+        }
     }
 
     /// What its `ETag` has: another one after each change.
@@ -102,7 +111,7 @@ impl Telescope {
 }
 
 /// A short text that is another one for another state.
-fn version_of(state: &impl Serialize) -> String {
+pub(super) fn version_of(state: &impl Serialize) -> String {
     // Structs of texts and numbers: serialising them to memory cannot fail.
     let json = serde_json::to_vec(state).expect("a state serialises");
     base16ct::lower::encode_string(&Sha256::digest(json)[..10])
@@ -157,6 +166,8 @@ pub struct TelescopePatch {
     pub standing_max: Option<Option<i64>>,
     /// [`Rules::day_max_min`].
     pub day_max_min: Option<Option<i64>>,
+    /// [`Telescope::needs_proposal`].
+    pub needs_proposal: Option<bool>,
     /// [`Telescope::hours`].
     pub hours: Option<Option<Arc<Hours>>>,
 }
@@ -174,6 +185,7 @@ impl TelescopePatch {
             opens_at_min: Some(None),
             standing_max: Some(None),
             day_max_min: Some(None),
+            needs_proposal: Some(false),
             hours: Some(None),
         }
     }
@@ -193,7 +205,8 @@ impl TelescopePatch {
         let name = self.name.clone().unwrap_or_else(|| telescope.name.clone());
         let active = self.active.unwrap_or(telescope.active);
         let hours = self.hours.clone().unwrap_or_else(|| telescope.hours.clone());
-        Telescope { name, rules, hours, active, ..telescope.clone() }
+        let needs_proposal = self.needs_proposal.unwrap_or(telescope.needs_proposal);
+        Telescope { name, rules, hours, active, needs_proposal, ..telescope.clone() }
     }
 }
 
@@ -205,8 +218,10 @@ pub struct Catalogue {
     telescopes: Vec<Telescope>,
     /// Where each telescope stands in `telescopes`, by code.
     places: HashMap<String, usize>,
+    proposals: BTreeMap<i64, Proposal>,
     scientists_by_name: Directory,
     telescopes_by_name: Directory,
+    proposals_by_title: Directory,
 }
 
 /// A page of a list of scientists or of telescopes.
@@ -241,7 +256,32 @@ impl Catalogue {
             telescopes,
             scientists_by_name,
             telescopes_by_name,
+            proposals: BTreeMap::new(),
+            proposals_by_title: Directory::default(),
         }
+    }
+
+    /// The catalogue with these proposals.
+    #[must_use]
+    pub fn with_proposals(self, proposals: Vec<Proposal>) -> Self {
+        let by_title = |proposal: &Proposal| {
+            let text = folded(&proposal.title);
+            Entry { place: Place { name: text.clone(), id: proposal.id }, text, active: proposal.active }
+        };
+        let proposals_by_title = Directory::new(proposals.iter().map(by_title).collect());
+        let proposals = proposals.into_iter().map(|proposal| (proposal.id, proposal)).collect();
+        Self { proposals, proposals_by_title, ..self }
+    }
+
+    /// The proposal of that number.
+    pub fn proposal(&self, id: i64) -> Option<&Proposal> {
+        self.proposals.get(&id)
+    }
+
+    /// A page of the proposals that a search finds, by title.
+    pub fn find_proposals(&self, search: &Search, after: Option<&Place>, limit: u16) -> Found<'_, Proposal> {
+        let (ids, next) = self.proposals_by_title.page(search, after, usize::from(limit));
+        Found { items: ids.iter().filter_map(|id| self.proposals.get(id)).collect(), next }
     }
 
     /// The catalogue as one of that edition.

@@ -3,6 +3,7 @@
 use super::booking::resources;
 use super::catalogue::{Catalogue, Scientist, Telescope};
 use super::maintenance;
+use super::proposal::{BrokenProposal, Proposal};
 use super::rules::BrokenRule;
 use super::slot::{self, DURATION_MIN_MAX, SLOT_MIN, SlotRange, SlotRangeError};
 use crate::time::{Timestamp, minutes_in_micros};
@@ -17,6 +18,8 @@ pub const NOTES_MAX_CHARS: usize = 2000;
 pub struct Draft {
     /// `cientista_id`.
     pub scientist_id: Option<i64>,
+    /// `proposta_id`.
+    pub proposal_id: Option<i64>,
     /// `horario_inicio_utc`.
     pub start: Option<Timestamp>,
     /// `telescopio`; absent means the first one.
@@ -40,6 +43,8 @@ pub struct NewBooking {
     pub telescope: Telescope,
     /// The scientist.
     pub scientist: Scientist,
+    /// The proposal to which it is charged.
+    pub proposal_id: Option<i64>,
     /// The slots.
     pub slots: SlotRange,
     /// The target of the observation.
@@ -94,6 +99,9 @@ pub enum Rejection {
         /// Why.
         reason: String,
     },
+    /// It cannot be charged to a proposal.
+    #[error("{0}")]
+    Proposal(BrokenProposal),
     /// A rule of the telescope.
     #[error("{0}")]
     Rule(BrokenRule),
@@ -134,6 +142,7 @@ impl Rejection {
             Self::UnknownTelescope(_) | Self::InactiveTelescope(_) | Self::NoTelescope => "telescopio",
             Self::Slots(SlotRangeError::Duration) => "duracao_min",
             Self::Slots(_) | Self::Past(..) | Self::Maintenance { .. } => "horario_inicio_utc",
+            Self::Proposal(_) => "proposta_id",
             Self::Rule(broken) => broken.field(),
         }
     }
@@ -184,6 +193,11 @@ impl Draft {
                 }
             }
         }
+        if let (Some(telescope), Some(scientist_id), Some(slots)) = (telescope, self.scientist_id, slots) {
+            let proposal = self.proposal_id.and_then(|id| catalogue.proposal(id));
+            let checked = check_proposal(telescope, self.proposal_id, proposal, scientist_id, slots);
+            broken.extend(checked.err().map(Rejection::Proposal));
+        }
         if !broken.is_empty() {
             return Err(broken);
         }
@@ -193,6 +207,7 @@ impl Draft {
         Ok(NewBooking {
             telescope: telescope.clone(),
             scientist,
+            proposal_id: self.proposal_id,
             slots,
             target: self.target,
             notes: self.notes,
@@ -256,6 +271,22 @@ fn check_scientist(known: Option<&Scientist>, id: i64) -> Result<(), Rejection> 
         None => Err(Rejection::UnknownScientist(id)),
         Some(known) if !known.active => Err(Rejection::InactiveScientist(id)),
         Some(_) => Ok(()),
+    }
+}
+
+/// Whether a booking may be charged to the proposal that it names, apart from the minutes; or needs none.
+pub fn check_proposal(
+    telescope: &Telescope,
+    id: Option<i64>,
+    proposal: Option<&Proposal>,
+    scientist_id: i64,
+    slots: SlotRange,
+) -> Result<(), BrokenProposal> {
+    match (id, proposal) {
+        (None, _) if telescope.needs_proposal => Err(BrokenProposal::Required),
+        (None, _) => Ok(()),
+        (Some(id), None) => Err(BrokenProposal::Unknown(id)),
+        (Some(_), Some(proposal)) => proposal.check(scientist_id, slots),
     }
 }
 

@@ -58,11 +58,12 @@ pub struct RulesView {
     cota_ativas: Option<i64>,
     cota_dia_min: Option<i64>,
     horas_de_operacao: Option<Vec<WindowView>>,
+    exige_proposta: bool,
 }
 
 impl RulesView {
     /// Shows these rules.
-    pub fn of(rules: &Rules, hours: Option<&Hours>) -> Self {
+    pub fn of(rules: &Rules, hours: Option<&Hours>, needs_proposal: bool) -> Self {
         Self {
             duracao_max_min: rules.duration_max_min,
             antecedencia_min_min: rules.notice_min,
@@ -72,6 +73,7 @@ impl RulesView {
             cota_ativas: rules.standing_max,
             cota_dia_min: rules.day_max_min,
             horas_de_operacao: hours.map(|hours| hours.windows().iter().map(WindowView::of).collect()),
+            exige_proposta: needs_proposal,
         }
     }
 }

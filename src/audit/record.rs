@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::access::Caller;
 use crate::agenda::maintenance::{Maintenance, MaintenanceView};
+use crate::agenda::proposal::{Proposal, ProposalState};
 use crate::agenda::{Booking, NewBooking, Scientist, ScientistState, Telescope, TelescopeState};
 use crate::audit::chain::ChainHead;
 use crate::http::request_id::RequestId;
@@ -113,6 +114,13 @@ pub enum Event<'a> {
         /// After it.
         after: &'a Scientist,
     },
+    /// `CATALOGO_ALTERADO`, of a proposal.
+    ProposalChanged {
+        /// As it was; `None` if it is new.
+        before: Option<&'a Proposal>,
+        /// As it is.
+        after: &'a Proposal,
+    },
     /// `MANUTENCAO_CRIADA`.
     MaintenanceCreated {
         /// The telescope's code.
@@ -219,6 +227,11 @@ enum Details<'a> {
         antes: Option<ScientistState<'a>>,
         depois: ScientistState<'a>,
     },
+    Proposal {
+        proposta_id: i64,
+        antes: Option<ProposalState<'a>>,
+        depois: ProposalState<'a>,
+    },
     Maintenance {
         manutencao_id: i64,
         telescopio: &'a str,
@@ -256,8 +269,16 @@ struct Observation<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Rest<'a> {
-    Created { alvo: Option<&'a str>, instante_clique_utc: Option<String> },
-    Cancelled { motivo: Option<&'a str> },
+    Created {
+        alvo: Option<&'a str>,
+        instante_clique_utc: Option<String>,
+        /// Missing where there is none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        proposta_id: Option<i64>,
+    },
+    Cancelled {
+        motivo: Option<&'a str>,
+    },
 }
 
 impl Event<'_> {
@@ -267,7 +288,9 @@ impl Event<'_> {
             Self::BookingCreated { .. } => BOOKING_CREATED,
             Self::BookingCancelled { .. } => BOOKING_CANCELLED,
             Self::BookingRefused { .. } => BOOKING_REFUSED,
-            Self::TelescopeChanged { .. } | Self::ScientistChanged { .. } => CATALOGUE_CHANGED,
+            Self::TelescopeChanged { .. } | Self::ScientistChanged { .. } | Self::ProposalChanged { .. } => {
+                CATALOGUE_CHANGED
+            }
             Self::MaintenanceCreated { .. } => MAINTENANCE_CREATED,
             Self::MaintenanceRemoved { .. } => MAINTENANCE_REMOVED,
             Self::ServiceStarted(_) => SERVICE_STARTED,
@@ -302,6 +325,7 @@ impl Event<'_> {
                 rest: Rest::Created {
                     alvo: booking.target.as_deref(),
                     instante_clique_utc: booking.clicked_at.map(micros),
+                    proposta_id: booking.proposal_id,
                 },
                 token,
             },
@@ -335,6 +359,9 @@ impl Event<'_> {
                 antes: before.map(Scientist::state),
                 depois: after.state(),
             },
+            Self::ProposalChanged { before, after } => {
+                Details::Proposal { proposta_id: after.id, antes: before.map(Proposal::state), depois: after.state() }
+            }
             Self::MaintenanceCreated { telescope, maintenance, cancelled } => {
                 closing(telescope, maintenance, Some(cancelled))
             }

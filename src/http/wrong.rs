@@ -74,6 +74,18 @@ codes! {
     InactiveTelescope = "telescopio_inativo",
     /// The telescope is in maintenance then.
     Maintenance = "em_manutencao",
+    /// The telescope takes only bookings of a proposal.
+    ProposalRequired = "proposta_obrigatoria",
+    /// The proposal does not exist.
+    UnknownProposal = "proposta_desconhecida",
+    /// The proposal may not be used now.
+    InactiveProposal = "proposta_inativa",
+    /// The scientist does not belong to the proposal.
+    ForeignProposal = "proposta_alheia",
+    /// The booking is not in the period of the proposal.
+    ProposalPeriod = "proposta_fora_do_periodo",
+    /// The proposal has not so many minutes left.
+    ProposalOverdrawn = "proposta_sem_tempo",
     /// An error without a code of its own. The message describes it.
     Other = "invalido",
 }

@@ -146,6 +146,15 @@ async fn check(app: &App, draft: Draft, wrong_fields: Vec<FieldError>, log: &Log
         let held = app.store.held(new, now).await.map_err(|error| not_read(log, &error))?;
         counted.extend(new.telescope.rules.check_held(new.slots, &held.into_iter(), now).err().map(Rejection::Rule));
     }
+    if let Ok(new) = &checked
+        && let Some(id) = new.proposal_id
+    {
+        let used = app.store.used_min(id).await.map_err(|error| not_read(log, &error))?;
+        let used = used.get(&new.telescope.code).copied().unwrap_or(0);
+        let known = app.catalogue();
+        let checked = known.proposal(id).map(|proposal| proposal.check_minutes(&new.telescope.code, new.slots, used));
+        counted.extend(checked.and_then(Result::err).map(Rejection::Proposal));
+    }
     let broken = match checked {
         Ok(new) if wrong_fields.is_empty() && counted.is_empty() => return Ok(new),
         Ok(_) if !counted.is_empty() => counted,

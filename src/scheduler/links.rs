@@ -35,6 +35,7 @@ pub fn of_booking(booking: &Booking, cancellable: bool, who: &Who) -> Links {
         .with_if(cancelled && may_book(who), "agendar", book)
         .with("cientista", Link::get(scientist_path(booking.scientist_id)))
         .with("telescopio", Link::get(telescope_path(&booking.telescope)))
+        .with_some("proposta", booking.proposal_id.map(|id| Link::get(proposal_path(id))))
         .with("agendamentos", at_slots(&booking.telescope, booking.slots.start(), booking.slots.end()))
         .with_if(who.may(Permission::ReadTrail), "historico", || history(booking.id))
 }
@@ -133,6 +134,16 @@ pub fn maintenances_path(code: &str) -> String {
 /// The path of a maintenance.
 pub fn maintenance_path(id: i64) -> String {
     format!("/manutencoes/{id}")
+}
+
+/// The path of a proposal.
+pub fn proposal_path(id: i64) -> String {
+    format!("/propostas/{id}")
+}
+
+/// To the list of all proposals.
+pub fn to_proposals() -> Links {
+    Links::new().with("propostas", Link::get("/propostas")).with("inicio", Link::get("/"))
 }
 
 /// The path of a scientist.
@@ -239,6 +250,7 @@ fn entry_for(who: &Who, signed: Signed) -> Links {
         .with("hora", Link::get("/time"))
         .with_if(reads, "telescopios", || Link::get("/telescopios"))
         .with_if(reads, "cientistas", || Link::get("/cientistas"))
+        .with_if(reads, "propostas", || Link::get("/propostas"))
         .with_if(reads, "agendamentos", || Link::template(BOOKINGS_TEMPLATE))
         .with_if(reads, "agendamento", || Link::template("/agendamentos/{id}"))
         .with_if(may_book(who), "agendar", book)

@@ -5,6 +5,7 @@ use slog::{Logger, error};
 
 use super::links;
 use super::refusal::{Code, Refusal, is_unknown};
+use crate::agenda::proposal::BrokenProposal;
 use crate::agenda::rules::BrokenRule;
 use crate::agenda::{Rejection, SlotRangeError, resource};
 use crate::coordinator::protocol::grace;
@@ -21,9 +22,11 @@ const RETRY_AFTER_S: u64 = 1;
 /// The kind of problem that a code is answered with.
 fn kind(code: Code) -> Kind {
     let status = match code {
-        Code::UnknownBooking | Code::UnknownScientist | Code::UnknownTelescope | Code::UnknownMaintenance => {
-            StatusCode::NOT_FOUND
-        }
+        Code::UnknownBooking
+        | Code::UnknownScientist
+        | Code::UnknownTelescope
+        | Code::UnknownMaintenance
+        | Code::UnknownProposal => StatusCode::NOT_FOUND,
         Code::Busy
         | Code::Taken
         | Code::AlreadyCancelled
@@ -62,6 +65,7 @@ pub fn refused(refusal: Refusal) -> Problem {
             .already_logged(),
         Refusal::UnknownBooking(_) => problem.with_links(links::to_bookings()),
         Refusal::NotCancellable(id, _) => problem.with_links(links::to_booking(id)),
+        Refusal::UnknownProposal(_) => problem.with_links(links::to_proposals()),
         Refusal::UnknownMaintenance(_) => problem.with_links(links::to_catalogue(true)),
         Refusal::BookedThen(_) | Refusal::BegunThen(_) | Refusal::TooManyBookings | Refusal::TooManyMaintenances => {
             problem
@@ -119,6 +123,14 @@ pub fn field_error(rejection: &Rejection) -> FieldError {
     let code = match rejection {
         Rejection::UnknownScientist(_) => FieldCode::UnknownScientist,
         Rejection::UnknownTelescope(_) | Rejection::NoTelescope => FieldCode::UnknownTelescope,
+        Rejection::Proposal(broken) => match broken {
+            BrokenProposal::Required => FieldCode::ProposalRequired,
+            BrokenProposal::Unknown(_) => FieldCode::UnknownProposal,
+            BrokenProposal::Inactive(_) => FieldCode::InactiveProposal,
+            BrokenProposal::NotMember(..) => FieldCode::ForeignProposal,
+            BrokenProposal::Period { .. } => FieldCode::ProposalPeriod,
+            BrokenProposal::Overdrawn { .. } => FieldCode::ProposalOverdrawn,
+        },
         Rejection::Maintenance { .. } => FieldCode::Maintenance,
         Rejection::InactiveScientist(_) => FieldCode::InactiveScientist,
         Rejection::InactiveTelescope(_) => FieldCode::InactiveTelescope,

@@ -66,6 +66,8 @@ codes! {
     TelescopeExists = "telescopio_existe", "Telescópio já existe";
     /// There is no such maintenance, or not any more.
     UnknownMaintenance = "manutencao_desconhecida", "Manutenção desconhecida";
+    /// There is no such proposal.
+    UnknownProposal = "proposta_desconhecida", "Proposta desconhecida";
     /// Bookings are in the time of a maintenance that may cancel none.
     BookedThen = "agendamentos_no_periodo", "Há agendamentos no período";
     /// More bookings are in the time of a maintenance than it may cancel.
@@ -123,6 +125,8 @@ pub enum Refusal {
     TelescopeExists(String),
     /// There is no maintenance of this number, written as the client wrote it.
     UnknownMaintenance(String),
+    /// There is no proposal of this number, written as the client wrote it.
+    UnknownProposal(String),
     /// So many bookings are in the time of a maintenance that may cancel none.
     BookedThen(usize),
     /// So many observations in the time of a maintenance have begun, and cannot be cancelled.
@@ -180,12 +184,14 @@ impl Refusal {
                 | Rejection::EndAndDuration(..)
                 | Rejection::Past(..)
                 | Rejection::Maintenance { .. }
+                | Rejection::Proposal(_)
                 | Rejection::InactiveScientist(_)
                 | Rejection::InactiveTelescope(_)
                 | Rejection::Rule(_) => Code::InvalidFields,
             },
             Self::TelescopeExists(_) => Code::TelescopeExists,
             Self::UnknownMaintenance(_) => Code::UnknownMaintenance,
+            Self::UnknownProposal(_) => Code::UnknownProposal,
             Self::BookedThen(_) => Code::BookedThen,
             Self::BegunThen(_) => Code::Started,
             Self::TooManyBookings => Code::TooManyBookings,
@@ -237,6 +243,7 @@ impl Refusal {
                 format!("Um campo precisa de correção: {}.", rejection.field())
             }
             Self::UnknownMaintenance(id) => format!("Não há manutenção {id}, ou ela já foi retirada ou terminou."),
+            Self::UnknownProposal(id) => format!("Não existe proposta {id}; a lista está em GET /propostas."),
             Self::BookedThen(count) => format!(
                 "Há agendamentos no período da manutenção ({}); nada foi feito. Para cancelá-los, repita o pedido com \"cancelar_agendamentos\": true.",
                 counted(*count)
@@ -335,7 +342,10 @@ fn not_read(error: &StoreError) -> String {
 pub fn is_of_catalogue(rejection: &Rejection) -> bool {
     let is_closed = matches!(
         rejection,
-        Rejection::InactiveScientist(_) | Rejection::InactiveTelescope(_) | Rejection::Maintenance { .. }
+        Rejection::InactiveScientist(_)
+            | Rejection::InactiveTelescope(_)
+            | Rejection::Maintenance { .. }
+            | Rejection::Proposal(_)
     );
     is_unknown(rejection) || is_closed || matches!(rejection, Rejection::Rule(_))
 }

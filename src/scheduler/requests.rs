@@ -16,10 +16,12 @@ use crate::store::Filter;
 use crate::time::Timestamp;
 
 /// The largest identifier: the largest integer that every JSON reader keeps exactly.
-const ID_MAX: i64 = (1 << 53) - 1;
+pub const ID_MAX: i64 = (1 << 53) - 1;
 /// What a scientist's identifier is.
-const SCIENTIST_ID: &str =
+pub const SCIENTIST_ID: &str =
     "deve ser o número de um cientista, um inteiro a partir de 1; a lista está em GET /cientistas";
+/// What a proposal's identifier is.
+const PROPOSAL_ID: &str = "deve ser o número de uma proposta, um inteiro a partir de 1; a lista está em GET /propostas";
 /// What a booking's identifier is.
 const BOOKING_ID: &str = "deve ser o número de um agendamento, um inteiro a partir de 1";
 /// Bookings on a page where no number is asked for.
@@ -32,7 +34,7 @@ const FREE_DEFAULT: u16 = 5;
 /// The most free slots of one search.
 const FREE_MAX: i64 = 50;
 
-const BOOKING_FIELDS: &str = "cientista_id, horario_inicio_utc, telescopio, duracao_min, horario_fim_utc, instante_clique_utc, alvo, observacoes";
+const BOOKING_FIELDS: &str = "cientista_id, horario_inicio_utc, telescopio, proposta_id, duracao_min, horario_fim_utc, instante_clique_utc, alvo, observacoes";
 /// Members of a booking's answer that only the server decides. A client that sends back what it read may leave them in.
 /// So may a client that sends back a slot of the agenda.
 const ANSWERED_FIELDS: [&str; 8] = [
@@ -54,6 +56,7 @@ pub fn booking(mut fields: Fields<'_>) -> (Draft, Vec<FieldError>) {
     let single_line = |max_chars| TextRule { max_chars, multiline: false };
     let draft = Draft {
         scientist_id: fields.required_integer_as("cientista_id", 1..=ID_MAX, SCIENTIST_ID),
+        proposal_id: fields.integer_as("proposta_id", 1..=ID_MAX, PROPOSAL_ID),
         start: fields.required_exact_instant("horario_inicio_utc"),
         // The catalogue decides whether there is such a telescope.
         telescope: fields.text("telescopio", single_line(200)),

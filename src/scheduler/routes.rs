@@ -6,7 +6,7 @@ use hyper::Method;
 use slog::{debug, info};
 
 use super::app::App;
-use super::catalogue::{scientists, telescopes};
+use super::catalogue::{proposals, scientists, telescopes};
 use super::open_id::RETURN_PATH;
 use super::problems::problem_kinds;
 use super::{handlers, links, maintenance, page, sessions, sign_in, timetable, tokens, trail};
@@ -42,6 +42,10 @@ enum Route {
     Scientist,
     CreateScientist,
     ChangeScientist,
+    Proposals,
+    CreateProposal,
+    Proposal,
+    ChangeProposal,
     Book,
     Bookings,
     Booking,
@@ -101,6 +105,10 @@ static TABLE: &Table<Route> = {
         (Route::CreateScientist, manage(Method::POST, "/cientistas", "adds a scientist")),
         (Route::Scientist, get("/cientistas/{id}", May(ReadAgenda), "one scientist")),
         (Route::ChangeScientist, manage(Method::PATCH, "/cientistas/{id}", "changes a scientist")),
+        (Route::Proposals, get("/propostas", May(ReadAgenda), "proposals, by pages").query(Read)),
+        (Route::CreateProposal, manage(Method::POST, "/propostas", "adds a proposal")),
+        (Route::Proposal, get("/propostas/{id}", May(ReadAgenda), "one proposal, with what it has used")),
+        (Route::ChangeProposal, manage(Method::PATCH, "/propostas/{id}", "changes a proposal")),
         (Route::Book, Endpoint::new(Method::POST, "/agendamentos", May(ChangeAgenda), "books")),
         (Route::Bookings, get("/agendamentos", May(ReadAgenda), "bookings, by pages").query(Read)),
         (Route::Booking, get("/agendamentos/{id}", May(ReadAgenda), "one booking")),
@@ -180,6 +188,10 @@ impl Routes {
             Route::CreateScientist => scientists::create(app, request).await,
             Route::Scientist => scientists::one(app, &id, request).await,
             Route::ChangeScientist => scientists::change(app, &id, request).await,
+            Route::Proposals => proposals::list(app, request).await,
+            Route::CreateProposal => proposals::create(app, request).await,
+            Route::Proposal => proposals::one(app, &id, request).await,
+            Route::ChangeProposal => proposals::change(app, &id, request).await,
             Route::Book => handlers::book(app, request).await,
             Route::Bookings => handlers::bookings(app, request).await,
             Route::Booking => handlers::booking(app, &id, request).await,
@@ -219,6 +231,8 @@ fn announce(request: &Request, route: Route, path: &str) {
         | Route::Reopen
         | Route::CreateTelescope
         | Route::ChangeTelescope
+        | Route::CreateProposal
+        | Route::ChangeProposal
         | Route::CreateScientist
         | Route::ChangeScientist => {
             info!(log, "Requisição recebida em {} {} do IP {}", request.head.method, path, ip);

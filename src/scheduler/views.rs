@@ -22,6 +22,7 @@ pub struct BookingView<'a> {
     id: i64,
     telescopio: &'a str,
     cientista_id: i64,
+    proposta_id: Option<i64>,
     horario_inicio_utc: String,
     horario_fim_utc: String,
     duracao_min: i64,
@@ -54,6 +55,7 @@ fn view(booking: &Booking, links: Links, with_notes: bool) -> BookingView<'_> {
         id: booking.id,
         telescopio: &booking.telescope,
         cientista_id: booking.scientist_id,
+        proposta_id: booking.proposal_id,
         horario_inicio_utc: booking.slots.start().seconds().to_string(),
         horario_fim_utc: booking.slots.end().seconds().to_string(),
         duracao_min: booking.slots.duration_min(),
@@ -131,7 +133,7 @@ pub fn telescope<'a>(telescope: &'a Telescope, who: &Who) -> TelescopeView<'a> {
         nome: &telescope.name,
         simulado: telescope.simulated,
         ativo: telescope.active,
-        regras: RulesView::of(&telescope.rules, telescope.hours.as_deref()),
+        regras: RulesView::of(&telescope.rules, telescope.hours.as_deref(), telescope.needs_proposal),
         _links: links::of_telescope(telescope, who),
     }
 }

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::decide::{
-    Book, BookUnguarded, Cancel, CancelUnguarded, Cancelling, Change, ChangeScientist, ChangeTelescope, Close, Closed,
-    CreateScientist, CreateTelescope, Decision, Record, Reopen, View, Write,
+    Book, BookUnguarded, Cancel, CancelUnguarded, Cancelling, Change, ChangeProposal, ChangeScientist, ChangeTelescope,
+    Close, Closed, CreateProposal, CreateScientist, CreateTelescope, Decision, Record, Reopen, View, Write,
 };
 use super::outbox::Outbox;
 use super::{
@@ -20,6 +20,7 @@ use super::{
     StandingReader, Store, StoreError, TrailPage,
 };
 use crate::agenda::maintenance::{Maintenance, NewMaintenance};
+use crate::agenda::proposal::{Proposal, ProposalPatch};
 use crate::agenda::timetable::{SAME_MAX, Standing};
 use crate::agenda::{
     Booking, Catalogue, NewBooking, Rejection, Scientist, ScientistPatch, SlotRange, Status, Telescope, TelescopePatch,
@@ -59,7 +60,7 @@ impl MemoryStore {
             view.scientists.insert(scientist.id, scientist.clone());
             view.next_scientist_id = view.next_scientist_id.max(scientist.id + 1);
         }
-        view.next_maintenance_id = 1;
+        (view.next_maintenance_id, view.next_proposal_id) = (1, 1);
         let state = State { view, changes: 0, beginning, lines: Vec::new(), exported: Exported::default() };
         Self { state: Arc::new(Mutex::new(state)), clock }
     }
@@ -96,7 +97,8 @@ impl MemoryStore {
 impl State {
     fn catalogue(&self) -> Catalogue {
         let scientists = self.view.scientists.values().cloned().collect();
-        Catalogue::new(scientists, self.view.telescopes.values().cloned().collect()).of_edition(self.changes)
+        let catalogue = Catalogue::new(scientists, self.view.telescopes.values().cloned().collect());
+        catalogue.with_proposals(self.view.proposals.values().cloned().collect()).of_edition(self.changes)
     }
 
     /// The bookings that a filter finds, in the order of a list.
@@ -264,6 +266,27 @@ impl Store for MemoryStore {
         cause: Cause,
     ) -> Answer<'_, Result<Scientist, NotChanged>> {
         self.change(&ChangeScientist { id, patch, if_match, cause })
+    }
+
+    fn create_proposal(&self, proposal: Proposal, cause: Cause) -> Answer<'_, Proposal> {
+        self.change(&CreateProposal { proposal, cause })
+    }
+
+    fn change_proposal(
+        &self,
+        id: i64,
+        patch: ProposalPatch,
+        if_match: Option<IfMatch>,
+        cause: Cause,
+    ) -> Answer<'_, Result<Proposal, NotChanged>> {
+        self.change(&ChangeProposal { id, patch, if_match, cause })
+    }
+
+    fn used_min(&self, proposal: i64) -> Answer<'_, BTreeMap<String, i64>> {
+        self.read(|state| {
+            let used = state.view.used_min.iter().filter(|((id, _), _)| *id == proposal);
+            used.map(|((_, telescope), minutes)| (telescope.clone(), *minutes)).collect()
+        })
     }
 
     fn close(

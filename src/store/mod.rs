@@ -14,6 +14,7 @@ mod observer;
 mod outbox;
 pub mod sqlite;
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -25,6 +26,7 @@ pub use self::observer::Unobserved;
 pub use self::observer::{Observer, Saving};
 pub use self::outbox::Outbox;
 use crate::agenda::maintenance::{Maintenance, NewMaintenance};
+use crate::agenda::proposal::{Proposal, ProposalPatch};
 use crate::agenda::timetable::Standing;
 use crate::agenda::{
     Booking, Catalogue, NewBooking, NotCancellable, Rejection, Scientist, ScientistPatch, SlotRange, Status, Telescope,
@@ -119,6 +121,21 @@ pub trait Store: Send + Sync {
         if_match: Option<IfMatch>,
         cause: Cause,
     ) -> Answer<'_, Result<Scientist, NotChanged>>;
+
+    /// Adds a proposal to the catalogue, and chooses its number.
+    fn create_proposal(&self, proposal: Proposal, cause: Cause) -> Answer<'_, Proposal>;
+
+    /// Changes a proposal. The answer is the proposal as it stands.
+    fn change_proposal(
+        &self,
+        id: i64,
+        patch: ProposalPatch,
+        if_match: Option<IfMatch>,
+        cause: Cause,
+    ) -> Answer<'_, Result<Proposal, NotChanged>>;
+
+    /// The minutes that are charged to a proposal, by telescope.
+    fn used_min(&self, proposal: i64) -> Answer<'_, BTreeMap<String, i64>>;
 
     /// Adds a maintenance to a telescope, and cancels the bookings in it where that may be done.
     fn close(
@@ -261,6 +278,8 @@ pub enum NotChanged {
     Unknown,
     /// It has another version than it should have: this one.
     OtherVersion(String),
+    /// With the change it would end before it begins.
+    Contradiction,
 }
 
 /// Why a booking was not cancelled.

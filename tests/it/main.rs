@@ -60,6 +60,7 @@ mod page;
 mod peers;
 mod presence;
 mod private_files;
+mod proposals;
 mod queues;
 mod quotas;
 mod rates;

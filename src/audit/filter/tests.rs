@@ -213,6 +213,7 @@ prop_compose! {
             id,
             telescope: "Hubble-Acad".to_owned(),
             scientist_id,
+            proposal_id: None,
             slots: SlotRange::new(instant("2025-12-01T03:00:00Z"), 5).unwrap(),
             status: Status::Active,
             target: free_text.clone(),

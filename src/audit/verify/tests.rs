@@ -31,6 +31,7 @@ fn trail(records: usize) -> (Vec<Vec<u8>>, ChainHead) {
             id: i64::try_from(index).unwrap(),
             telescope: "Hubble-Acad".to_owned(),
             scientist_id: 7,
+            proposal_id: None,
             slots: SlotRange::new(start, 5).unwrap(),
             status: Status::Active,
             target: Some(text.clone()),

@@ -2,6 +2,7 @@
 
 mod hours;
 mod lists;
+pub mod proposals;
 pub mod scientists;
 pub mod telescopes;
 
@@ -15,7 +16,8 @@ use super::origin::Origin;
 use super::outcome::store_failed;
 use super::problems::refused;
 use crate::http::precondition::{other_version, tagged};
-use crate::http::problem::Problem;
+use crate::http::problem::{FieldError, Problem};
+use crate::http::wrong::FieldCode;
 use crate::http::{self, Response};
 use crate::store::{Answer, NotChanged};
 
@@ -38,7 +40,13 @@ fn changed<T>(outcome: Result<T, NotChanged>, unknown: impl FnOnce() -> Problem)
     outcome.map_err(|not| match not {
         NotChanged::Unknown => unknown(),
         NotChanged::OtherVersion(current) => other_version(&current),
+        NotChanged::Contradiction => Problem::invalid_fields(vec![ends_before()]),
     })
+}
+
+/// The error of a period that ends before it begins.
+fn ends_before() -> FieldError {
+    FieldError::new("fim_utc", FieldCode::Contradiction.says("deve ser depois de inicio_utc"))
 }
 
 /// A resource with its version.

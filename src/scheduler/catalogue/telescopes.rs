@@ -33,7 +33,7 @@ const FIELDS: &str = "nome, ativo, regras";
 /// Its other fields. A client that sends back what it read may leave them in.
 const ANSWERED_FIELDS: [&str; 3] = ["id", "simulado", "_links"];
 /// The rules.
-const RULES: &str = "duracao_max_min, antecedencia_min_min, cancelamento_min_min, horizonte_dias, abre_as_utc, cota_ativas, cota_dia_min, horas_de_operacao";
+const RULES: &str = "duracao_max_min, antecedencia_min_min, cancelamento_min_min, horizonte_dias, abre_as_utc, cota_ativas, cota_dia_min, horas_de_operacao, exige_proposta";
 const NAME: TextRule = TextRule { max_chars: NAME_MAX_CHARS, multiline: false };
 
 /// `GET /telescopios`.
@@ -155,6 +155,9 @@ fn read_rules(mut rules: Fields<'_>, patch: &mut TelescopePatch) -> Vec<FieldErr
     patch.horizon_days = number("horizonte_dias", 0..=HORIZON_DAYS_MAX);
     patch.standing_max = number("cota_ativas", 0..=STANDING_MAX);
     patch.day_max_min = number("cota_dia_min", 0..=DURATION_MIN_MAX);
+    // Without the rule no proposal is needed.
+    patch.needs_proposal =
+        if rules.take_null("exige_proposta") { Some(false) } else { rules.boolean("exige_proposta") };
     if rules.take_null("abre_as_utc") {
         patch.opens_at_min = Some(None);
     } else if let Some(text) = rules.text("abre_as_utc", TextRule { max_chars: 5, multiline: false }) {

@@ -229,6 +229,7 @@ mod tests {
             id,
             telescope: "Hubble-Acad".into(),
             scientist_id: 7,
+            proposal_id: None,
             slots: SlotRange::new(Timestamp::MIN, 5).unwrap(),
             status: Status::Active,
             target: None,

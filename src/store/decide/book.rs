@@ -3,7 +3,8 @@
 use super::change::{Around, Change, Decision};
 use super::view::View;
 use super::write::Write;
-use crate::agenda::{Booking, NewBooking, Rejection, Status};
+use crate::agenda::proposal::BrokenProposal;
+use crate::agenda::{Booking, NewBooking, Rejection, Status, Telescope, check_proposal};
 use crate::audit::record::{Cause, Event};
 use crate::store::{BookRefused, Fence};
 
@@ -32,6 +33,10 @@ impl Change for Book {
 
     fn inserts_booking(&self) -> bool {
         true
+    }
+
+    fn proposal<'a>(&'a self, _view: &'a View) -> Option<(i64, Option<&'a str>)> {
+        Some((self.new.proposal_id?, Some(&self.new.telescope.code)))
     }
 
     fn around<'a>(&'a self, _view: &'a View) -> Option<Around<'a>> {
@@ -78,6 +83,10 @@ impl Change for BookUnguarded {
         true
     }
 
+    fn proposal<'a>(&'a self, _view: &'a View) -> Option<(i64, Option<&'a str>)> {
+        Some((self.new.proposal_id?, Some(&self.new.telescope.code)))
+    }
+
     fn around<'a>(&'a self, _view: &'a View) -> Option<Around<'a>> {
         let NewBooking { telescope, scientist, slots, .. } = &self.new;
         let counted = Some(*slots);
@@ -99,7 +108,17 @@ fn check_rules(new: &NewBooking, view: &View) -> Result<(), Rejection> {
     new.check_again(telescope, view.scientists.get(&new.scientist.id), view.now)?;
     let rules = telescope.map(|telescope| telescope.rules).unwrap_or_default();
     let held = view.held(&new.telescope.code, new.scientist.id);
-    rules.check_held(new.slots, &held, view.now).map_err(Rejection::Rule)
+    rules.check_held(new.slots, &held, view.now).map_err(Rejection::Rule)?;
+    telescope.map_or(Ok(()), |telescope| check_charge(new, telescope, view)).map_err(Rejection::Proposal)
+}
+
+/// Whether it can be charged to its proposal now: what rivals have booked before it in this transaction is charged already.
+fn check_charge(new: &NewBooking, telescope: &Telescope, view: &View) -> Result<(), BrokenProposal> {
+    let proposal = new.proposal_id.and_then(|id| view.proposals.get(&id));
+    check_proposal(telescope, new.proposal_id, proposal, new.scientist.id, new.slots)?;
+    let Some(proposal) = proposal else { return Ok(()) };
+    let used = view.used_min.get(&(proposal.id, telescope.code.clone())).copied().unwrap_or(0);
+    proposal.check_minutes(&telescope.code, new.slots, used)
 }
 
 /// A new booking, and what writes it and its record.
@@ -114,6 +133,7 @@ fn make(new: &NewBooking, token: Option<u64>, cause: &Cause, view: &View) -> Mad
         id: view.next_booking_id,
         telescope: new.telescope.code.clone(),
         scientist_id: new.scientist.id,
+        proposal_id: new.proposal_id,
         slots: new.slots,
         status: Status::Active,
         target: new.target.clone(),

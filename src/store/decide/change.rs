@@ -35,6 +35,16 @@ pub trait Change: Send + 'static {
         None
     }
 
+    /// The proposal that has to be in the view, and the telescope at which its charged minutes have to be.
+    fn proposal<'a>(&'a self, _view: &'a View) -> Option<(i64, Option<&'a str>)> {
+        None
+    }
+
+    /// Whether the number of the next proposal has to be in the view.
+    fn inserts_proposal(&self) -> bool {
+        false
+    }
+
     /// The other rows that have to be in the view.
     fn around<'a>(&'a self, _view: &'a View) -> Option<Around<'a>> {
         None

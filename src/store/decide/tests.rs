@@ -116,6 +116,7 @@ fn new_booking(telescope: usize, scientist: i64, nth: i64, slots: i64) -> NewBoo
     NewBooking {
         telescope: Telescope::new(code.to_owned(), code.to_owned(), simulated),
         scientist: self::scientist(scientist),
+        proposal_id: None,
         slots: SlotRange::new(at(nth), 5 * slots).unwrap(),
         target: (nth % 2 == 0).then(|| "M31".to_owned()),
         notes: None,

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::write::Write;
 use crate::access::Caller;
 use crate::agenda::maintenance::Maintenance;
+use crate::agenda::proposal::Proposal;
 use crate::agenda::{Booking, Scientist, SlotRange, Status, Telescope};
 use crate::audit::chain::ChainHead;
 use crate::audit::record::{Cause, Event};
@@ -27,12 +28,18 @@ pub struct View {
     pub next_booking_id: i64,
     /// The number of the next scientist.
     pub next_scientist_id: i64,
+    /// The number of the next proposal.
+    pub next_proposal_id: i64,
     /// The number of the next maintenance.
     pub next_maintenance_id: i64,
     /// Telescopes by their codes.
     pub telescopes: BTreeMap<String, Telescope>,
     /// Scientists by their numbers.
     pub scientists: BTreeMap<i64, Scientist>,
+    /// Proposals by their numbers.
+    pub proposals: BTreeMap<i64, Proposal>,
+    /// The minutes that are charged to proposals, by proposal and telescope.
+    pub used_min: BTreeMap<(i64, String), i64>,
     /// Bookings by their numbers.
     pub bookings: BTreeMap<i64, Booking>,
     /// The slots of each telescope that were ever claimed.
@@ -61,7 +68,7 @@ pub struct Taken {
 }
 
 impl View {
-    /// A view with nothing in it yet, nor the numbers of the next scientist and maintenance.
+    /// A view with nothing in it yet, nor the numbers of the next scientist, proposal and maintenance.
     pub fn empty(now: Timestamp, began: Instant, head: ChainHead, next_booking_id: i64) -> Self {
         Self {
             now,
@@ -69,7 +76,10 @@ impl View {
             head,
             next_booking_id,
             next_scientist_id: 0,
+            next_proposal_id: 0,
             next_maintenance_id: 0,
+            proposals: BTreeMap::new(),
+            used_min: BTreeMap::new(),
             telescopes: BTreeMap::new(),
             scientists: BTreeMap::new(),
             bookings: BTreeMap::new(),
@@ -108,6 +118,7 @@ impl View {
     pub fn apply(&mut self, write: Write) {
         match write {
             Write::InsertBooking { booking, .. } => {
+                self.charge(&booking, 1);
                 self.next_booking_id = self.next_booking_id.max(booking.id + 1);
                 self.bookings.insert(booking.id, booking);
             }
@@ -116,7 +127,18 @@ impl View {
                 let taken = Some(Taken { booking_id, scientist_id });
                 claims.extend(slots.starts().map(|start| (start, Claim { taken, token })));
             }
-            Write::UpdateBooking { booking, .. } => _ = self.bookings.insert(booking.id, booking),
+            Write::UpdateBooking { booking, .. } => {
+                if let Some(before) = self.bookings.get(&booking.id).cloned() {
+                    self.charge(&before, -1);
+                }
+                self.charge(&booking, 1);
+                self.bookings.insert(booking.id, booking);
+            }
+            Write::InsertProposal { proposal } => {
+                self.next_proposal_id = self.next_proposal_id.max(proposal.id + 1);
+                self.proposals.insert(proposal.id, proposal);
+            }
+            Write::UpdateProposal { proposal } => _ = self.proposals.insert(proposal.id, proposal),
             Write::FreeSlots { telescope, slots, booking_id, token } => {
                 let claims = self.slots.entry(telescope).or_default();
                 for (_, claim) in claims.range_mut(slots.start()..slots.end()) {
@@ -143,6 +165,14 @@ impl View {
             Write::AppendRecord { seq, hash, .. } => self.head = ChainHead { seq, hash },
         }
     }
+    /// Charges an active booking to its proposal so many times.
+    fn charge(&mut self, booking: &Booking, times: i64) {
+        if let Some(proposal) = booking.proposal_id.filter(|_| booking.status == Status::Active) {
+            let used = self.used_min.entry((proposal, booking.telescope.clone())).or_default();
+            *used += times * booking.slots.duration_min();
+        }
+    }
+
     fn change_maintenance(&mut self, telescope: &str, change: impl FnOnce(&mut Vec<Maintenance>)) {
         if let Some(known) = self.telescopes.get_mut(telescope) {
             let mut all = known.maintenance.to_vec();

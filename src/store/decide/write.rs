@@ -1,6 +1,7 @@
 //! What a decision has a backend write.
 
 use crate::agenda::maintenance::Maintenance;
+use crate::agenda::proposal::Proposal;
 use crate::agenda::{Booking, Scientist, SlotRange, Telescope};
 use crate::http::request_id::RequestId;
 use crate::time::Timestamp;
@@ -67,6 +68,16 @@ pub enum Write {
     UpdateTelescope {
         /// As it stands from now on. Its code stays.
         telescope: Telescope,
+    },
+    /// A new proposal.
+    InsertProposal {
+        /// As it stands from now on.
+        proposal: Proposal,
+    },
+    /// A proposal that was changed.
+    UpdateProposal {
+        /// As it stands from now on. Its number stays.
+        proposal: Proposal,
     },
     /// A new maintenance.
     InsertMaintenance {

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, named_params};
 
 use super::load::Loaded;
-use super::{catalogue, maintenance, trail};
+use super::{catalogue, maintenance, proposals, trail};
 use crate::agenda::{Booking, SlotRange};
 use crate::store::decide::Write;
 use crate::time::Timestamp;
@@ -27,6 +27,7 @@ pub fn apply(connection: &Connection, loaded: &Loaded, write: &Write) -> rusqlit
         Write::UpdateTelescope { telescope } => {
             catalogue::update_telescope(connection, loaded.row_of(&telescope.code)?, telescope)
         }
+        Write::InsertProposal { proposal } | Write::UpdateProposal { proposal } => proposals::put(connection, proposal),
         Write::InsertMaintenance { telescope, maintenance } => {
             maintenance::insert(connection, loaded.row_of(telescope)?, maintenance)
         }
@@ -45,8 +46,8 @@ fn insert(
     connection
         .prepare_cached(
             "INSERT INTO agendamentos (id, telescopio_id, cientista_id, inicio_us, fim_us, status, alvo, observacoes,
-             clique_us, criado_us, token, req) VALUES (:id, :telescope, :scientist, :start, :end, :status, :target,
-             :notes, :clicked, :created, :token, :request)",
+             clique_us, criado_us, token, req, proposta_id) VALUES (:id, :telescope, :scientist, :start, :end, :status, :target,
+             :notes, :clicked, :created, :token, :request, :proposal)",
         )?
         .execute(named_params! {
             ":id": booking.id,
@@ -61,6 +62,7 @@ fn insert(
             ":created": booking.created_at.as_micros(),
             ":token": token.map(u64::cast_signed),
             ":request": request_id,
+            ":proposal": booking.proposal_id,
         })?;
     Ok(())
 }

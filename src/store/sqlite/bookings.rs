@@ -10,7 +10,7 @@ use crate::time::{Timestamp, minutes_in_micros};
 
 /// The columns of a booking, in the order of [`from_row`].
 pub(super) const COLUMNS: &str = "a.id, t.codigo, a.cientista_id, a.inicio_us, a.fim_us, a.status, a.alvo, a.observacoes, \
-     a.clique_us, a.criado_us, a.cancelado_us, a.motivo";
+     a.clique_us, a.criado_us, a.cancelado_us, a.motivo, a.proposta_id";
 
 /// One booking.
 pub fn get(connection: &Connection, id: i64) -> rusqlite::Result<Option<Booking>> {
@@ -113,6 +113,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Booking> {
         created_at: required(row, 9)?,
         cancelled_at: instant(row, 10)?,
         cancel_reason: row.get(11)?,
+        proposal_id: row.get(12)?,
     })
 }
 

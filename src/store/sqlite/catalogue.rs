@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::open_error::OpenError;
-use super::{connect, maintenance};
+use super::{connect, maintenance, proposals};
 use crate::agenda::hours::Hours;
 use crate::agenda::rules::Rules;
 use crate::agenda::{Catalogue, Scientist, Telescope};
@@ -40,7 +40,8 @@ fn load_whole(connection: &Connection, edition: i64) -> rusqlite::Result<Catalog
         if any { with_maintenance(connection, row, telescope) } else { Ok(telescope) }
     };
     let telescopes = telescopes.map(whole).collect::<rusqlite::Result<_>>()?;
-    Ok(Catalogue::new(scientists, telescopes).of_edition(edition))
+    let proposals = proposals::all(connection)?;
+    Ok(Catalogue::new(scientists, telescopes).with_proposals(proposals).of_edition(edition))
 }
 
 /// The telescope of that code with its row's number, if it is there.
@@ -58,7 +59,7 @@ fn with_maintenance(connection: &Connection, row: i64, telescope: Telescope) -> 
 
 /// The columns of a telescope, in the order of [`telescope_of_row`].
 const TELESCOPE: &str = "id, codigo, nome, simulado, duracao_max_min, antecedencia_min_min, cancelamento_min_min, \
-     horizonte_dias, abre_as_min, cota_ativas, cota_dia_min, ativo, horas";
+     horizonte_dias, abre_as_min, cota_ativas, cota_dia_min, ativo, horas, exige_proposta";
 
 /// The telescope of a row with [`TELESCOPE`], with its row's number.
 fn telescope_of_row(row: &Row<'_>) -> rusqlite::Result<(i64, Telescope)> {
@@ -74,7 +75,7 @@ fn telescope_of_row(row: &Row<'_>) -> rusqlite::Result<(i64, Telescope)> {
     let telescope = Telescope::new(row.get(1)?, row.get(2)?, row.get(3)?);
     let windows: Option<String> = row.get(12)?;
     let hours = windows.map(|windows| hours(&windows)).transpose()?;
-    Ok((row.get(0)?, Telescope { rules, hours, active: row.get(11)?, ..telescope }))
+    Ok((row.get(0)?, Telescope { rules, hours, active: row.get(11)?, needs_proposal: row.get(13)?, ..telescope }))
 }
 
 /// The hours of operation, which are stored as a list of windows.
@@ -97,13 +98,13 @@ pub fn insert_telescope(connection: &Connection, telescope: &Telescope) -> rusql
 
 /// Writes a telescope's name and rules, and whether it is active.
 pub fn update_telescope(connection: &Connection, row: i64, telescope: &Telescope) -> rusqlite::Result<()> {
-    let Telescope { code: _, name, simulated: _, rules, hours, active, maintenance: _ } = telescope;
+    let Telescope { code: _, name, simulated: _, rules, hours, active, needs_proposal, maintenance: _ } = telescope;
     // Numbers alone: serialising them to memory cannot fail.
     let windows = hours.as_ref().map(|hours| serde_json::to_string(hours.windows()).expect("windows serialise"));
     connection
         .prepare_cached(
             "UPDATE telescopios SET nome = ?2, duracao_max_min = ?3, antecedencia_min_min = ?4, cancelamento_min_min = ?5,
-             horizonte_dias = ?6, abre_as_min = ?7, cota_ativas = ?8, cota_dia_min = ?9, ativo = ?10, horas = ?11 WHERE id = ?1",
+             horizonte_dias = ?6, abre_as_min = ?7, cota_ativas = ?8, cota_dia_min = ?9, ativo = ?10, horas = ?11, exige_proposta = ?12 WHERE id = ?1",
         )?
         .execute((
             row,
@@ -117,6 +118,7 @@ pub fn update_telescope(connection: &Connection, row: i64, telescope: &Telescope
             rules.day_max_min,
             active,
             windows,
+            needs_proposal,
         ))?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use rusqlite::Connection;
 
-use super::{bookings, catalogue, maintenance, trail};
+use super::{bookings, catalogue, maintenance, proposals, trail};
 use crate::agenda::SlotRange;
 use crate::agenda::maintenance::{CANCELLED_MAX, NewMaintenance};
 use crate::agenda::rules::Rules;
@@ -22,7 +22,7 @@ pub(super) const CLAIMS: &str = "SELECT h.inicio_us, h.token, h.agendamento_id, 
      LEFT JOIN agendamentos a ON a.id = h.agendamento_id
      WHERE h.telescopio_id = ?1 AND h.inicio_us >= ?2 AND h.inicio_us < ?3";
 
-/// The number of the next booking, scientist or maintenance while it is not loaded. They are counted from 1.
+/// The number of the next booking, scientist, proposal or maintenance while it is not loaded. They are counted from 1.
 const NOT_LOADED: i64 = 0;
 /// The number of the next scientist: one more than any number so far. Scientists are not deleted.
 const NEXT_SCIENTIST: &str = "SELECT coalesce(max(id), 0) + 1 FROM cientistas";
@@ -103,10 +103,33 @@ impl Loaded {
             }
             self.view.slots.entry(code).or_default().extend(claims);
         }
+        if change.inserts_proposal() && self.view.next_proposal_id == NOT_LOADED {
+            self.view.next_proposal_id = proposals::next_id(connection)?;
+        }
+        if let Some((id, telescope)) = change.proposal(&self.view) {
+            let telescope = telescope.map(str::to_owned);
+            self.load_proposal(connection, id, telescope)?;
+        }
         if let Some(when) = change.closes()
             && let Some(telescope) = change.around(&self.view).map(|around| around.telescope.to_owned())
         {
             self.load_met(connection, &telescope, when)?;
+        }
+        Ok(())
+    }
+
+    /// Loads a proposal, and the minutes that are charged to it at a telescope: with those of the changes before in this transaction.
+    fn load_proposal(&mut self, connection: &Connection, id: i64, telescope: Option<String>) -> rusqlite::Result<()> {
+        if !self.view.proposals.contains_key(&id)
+            && let Some(proposal) = proposals::get(connection, id)?
+        {
+            self.view.proposals.insert(id, proposal);
+        }
+        if let Some(telescope) = telescope
+            && let Some(row) = self.rows.get(&telescope)
+        {
+            let used = proposals::used_at(connection, id, *row)?;
+            self.view.used_min.insert((id, telescope), used);
         }
         Ok(())
     }

@@ -24,6 +24,7 @@ mod open_error;
 mod outbox;
 mod pages;
 mod place;
+mod proposals;
 mod readers;
 mod recovery;
 mod restored;
@@ -33,6 +34,7 @@ mod stopped;
 mod trail;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,8 +57,8 @@ pub use self::restored::{Replaced, complete, replaced, write_trail};
 use self::stopped::InUse;
 use self::writer::{Beside, Writer};
 use super::decide::{
-    Book, BookUnguarded, Cancel, CancelUnguarded, Cancelling, Change, ChangeScientist, ChangeTelescope, Close, Closed,
-    CreateScientist, CreateTelescope, Record, Reopen,
+    Book, BookUnguarded, Cancel, CancelUnguarded, Cancelling, Change, ChangeProposal, ChangeScientist, ChangeTelescope,
+    Close, Closed, CreateProposal, CreateScientist, CreateTelescope, Record, Reopen,
 };
 use super::observer::Observer;
 use super::outbox::Outbox;
@@ -65,6 +67,7 @@ use super::{
     StandingReader, Store, StoreError, TrailPage,
 };
 use crate::agenda::maintenance::{Maintenance, NewMaintenance};
+use crate::agenda::proposal::{Proposal, ProposalPatch};
 use crate::agenda::{
     Booking, Catalogue, NewBooking, Rejection, Scientist, ScientistPatch, SlotRange, Telescope, TelescopePatch,
 };
@@ -240,6 +243,24 @@ impl Store for SqliteStore {
         cause: Cause,
     ) -> Answer<'_, Result<Scientist, NotChanged>> {
         self.change(ChangeScientist { id, patch, if_match, cause })
+    }
+
+    fn create_proposal(&self, proposal: Proposal, cause: Cause) -> Answer<'_, Proposal> {
+        self.change(CreateProposal { proposal, cause })
+    }
+
+    fn change_proposal(
+        &self,
+        id: i64,
+        patch: ProposalPatch,
+        if_match: Option<IfMatch>,
+        cause: Cause,
+    ) -> Answer<'_, Result<Proposal, NotChanged>> {
+        self.change(ChangeProposal { id, patch, if_match, cause })
+    }
+
+    fn used_min(&self, proposal: i64) -> Answer<'_, BTreeMap<String, i64>> {
+        self.read(move |connection| proposals::used(connection, proposal))
     }
 
     fn close(

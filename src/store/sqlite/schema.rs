@@ -34,6 +34,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (6, include_str!("../../../assets/migrations/0006-catalogo.sql")),
     (7, include_str!("../../../assets/migrations/0007-manutencao.sql")),
     (8, include_str!("../../../assets/migrations/0008-horas.sql")),
+    (9, include_str!("../../../assets/migrations/0009-propostas.sql")),
 ];
 const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 

@@ -76,6 +76,11 @@ fn tokens(data_dir: &Path) -> Vec<(&'static str, Option<String>)> {
     made.chain([(NOBODY, None)]).collect()
 }
 
+fn proposal() -> Value {
+    let (from, until) = ("2030-01-01T00:00:00Z", "2031-01-01T00:00:00Z");
+    json!({"titulo": "M31", "responsavel_id": 7, "inicio_utc": from, "fim_utc": until})
+}
+
 #[test]
 fn each_role_at_each_route_of_the_scheduler() {
     let cells = documented("servico-agendamento");
@@ -104,6 +109,8 @@ fn each_role_at_each_route_of_the_scheduler() {
         assert_eq!(answer.status, 201, "{}", answer.body);
         answer.json()["id"].to_string()
     };
+    let body = proposal().to_string();
+    assert_eq!(ask("POST", &services.agenda("/propostas"), Some(&operator), Some(&body)).status, 201);
     let mut spare = 0;
     for (role, token) in &tokens {
         let booking = booked();
@@ -119,6 +126,7 @@ fn each_role_at_each_route_of_the_scheduler() {
                 .replace("/telescopios/{id}", "/telescopios/Hubble-Acad")
                 .replace("/cientistas/{id}", "/cientistas/7")
                 .replace("/agendamentos/{id}", &format!("/agendamentos/{booking}"))
+                .replace("/propostas/{id}", "/propostas/1")
                 .replace("/manutencoes/{id}", &format!("/manutencoes/{maintenance}"))
                 .replace("/tokens/{id}", &format!("/tokens/{token_id}"))
                 .replace("{codigo}", "erro_interno")
@@ -131,6 +139,7 @@ fn each_role_at_each_route_of_the_scheduler() {
                     "fim_utc": format!("2031-01-{:02}T01:00:00Z", 1 + spare),
                     "motivo": "x",
                 })),
+                ("POST", _) if path == "/propostas" => Some(proposal()),
                 ("POST", _) if path == "/telescopios" => Some(json!({"id": format!("de-{role}"), "nome": "x"})),
                 ("POST", _) if path == "/cientistas" => Some(json!({"nome": "x", "instituicao": "x", "pais": "BR"})),
                 ("POST", true) => Some(json!({"nome": format!("novo-{role}"), "papeis": ["leitor"]})),
@@ -250,6 +259,8 @@ fn a_link_is_there_exactly_where_its_action_is_allowed() {
     let body = json!({"inicio_utc": "2030-01-01T03:30:00Z", "fim_utc": "2030-01-01T04:30:00Z", "motivo": "x"});
     let url = services.agenda("/telescopios/Hubble-Acad/manutencoes");
     assert_eq!(ask("POST", &url, Some(&everybody), Some(&body.to_string())).status, 201);
+    let body = proposal().to_string();
+    assert_eq!(ask("POST", &services.agenda("/propostas"), Some(&everybody), Some(&body)).status, 201);
     tokens.push(("todos", Some(everybody.clone())));
     for path in [
         "/",
@@ -261,6 +272,8 @@ fn a_link_is_there_exactly_where_its_action_is_allowed() {
         "/telescopios/Hubble-Acad/livres?perto_de=2030-01-01T03:00:00Z",
         "/telescopios/Hubble-Acad/manutencoes",
         "/manutencoes/1",
+        "/propostas",
+        "/propostas/1",
         "/cientistas",
         "/cientistas/7",
         "/agendamentos",

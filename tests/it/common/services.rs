@@ -156,7 +156,10 @@ pub fn count(database: &Path, sql: &str) -> usize {
 /// Takes the telescopes' rules, and what came after them, out of a database, as one of an older version has it. `version` is its
 /// `user_version`.
 pub fn without_rules(database: &rusqlite::Connection, version: i64) {
-    database.execute_batch("DROP TABLE manutencoes").unwrap();
+    database
+        .execute_batch("DROP INDEX agendamentos_por_proposta; ALTER TABLE agendamentos DROP COLUMN proposta_id")
+        .unwrap();
+    database.execute_batch("DROP TABLE propostas; DROP TABLE manutencoes").unwrap();
     for (table, column) in [("telescopios", "ativo"), ("cientistas", "ativo"), ("resumo", "catalogo")] {
         for trigger in ["criar", "mudar", "apagar"] {
             database.execute_batch(&format!("DROP TRIGGER IF EXISTS {table}_ao_{trigger}")).unwrap();
@@ -172,6 +175,7 @@ pub fn without_rules(database: &rusqlite::Connection, version: i64) {
         "cota_ativas",
         "cota_dia_min",
         "horas",
+        "exige_proposta",
     ] {
         database.execute_batch(&format!("ALTER TABLE telescopios DROP COLUMN {column}")).unwrap();
     }

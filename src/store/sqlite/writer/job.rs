@@ -54,6 +54,8 @@ impl<'a> Tx<'a> {
                 | Write::FreeSlots { .. }
                 | Write::InsertTelescope { .. }
                 | Write::UpdateTelescope { .. }
+                | Write::InsertProposal { .. }
+                | Write::UpdateProposal { .. }
                 | Write::InsertMaintenance { .. }
                 | Write::RemoveMaintenance { .. }
                 | Write::InsertScientist { .. }

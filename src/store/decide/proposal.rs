@@ -1,0 +1,76 @@
+//! Proposals: a new one, and one that is changed.
+
+use super::change::{Change, Decision};
+use super::view::View;
+use super::write::Write;
+use crate::agenda::proposal::{Proposal, ProposalPatch};
+use crate::audit::record::{Cause, Event};
+use crate::http::precondition::IfMatch;
+use crate::store::NotChanged;
+
+/// A proposal that is to be added.
+#[derive(Clone, Debug)]
+pub struct CreateProposal {
+    /// The proposal. Its number is chosen when it is added.
+    pub proposal: Proposal,
+    /// The request that asked for it.
+    pub cause: Cause,
+}
+
+impl Change for CreateProposal {
+    /// The proposal, with its number.
+    type Answer = Proposal;
+
+    fn inserts_proposal(&self) -> bool {
+        true
+    }
+
+    fn decide(&self, view: &View) -> Decision<Proposal> {
+        let proposal = Proposal { id: view.next_proposal_id, ..self.proposal.clone() };
+        let created = Event::ProposalChanged { before: None, after: &proposal };
+        let record = view.record(&created, Some(&self.cause.request_id), &self.cause.caller);
+        let insert = Write::InsertProposal { proposal: proposal.clone() };
+        Decision { answer: proposal, writes: vec![insert, record] }
+    }
+}
+
+/// A change of a proposal that is asked for.
+#[derive(Clone, Debug)]
+pub struct ChangeProposal {
+    /// Its number.
+    pub id: i64,
+    /// What becomes otherwise.
+    pub patch: ProposalPatch,
+    /// The version that it has to have.
+    pub if_match: Option<IfMatch>,
+    /// The request that asked for it.
+    pub cause: Cause,
+}
+
+impl Change for ChangeProposal {
+    /// The proposal as it stands.
+    type Answer = Result<Proposal, NotChanged>;
+
+    fn proposal<'a>(&'a self, _view: &'a View) -> Option<(i64, Option<&'a str>)> {
+        Some((self.id, None))
+    }
+
+    fn decide(&self, view: &View) -> Decision<Self::Answer> {
+        let Some(before) = view.proposals.get(&self.id) else { return Decision::refusal(Err(NotChanged::Unknown)) };
+        let version = before.version();
+        if self.if_match.as_ref().is_some_and(|wanted| !wanted.fits(&version)) {
+            return Decision::refusal(Err(NotChanged::OtherVersion(version)));
+        }
+        let after = self.patch.applied_to(before);
+        if after == *before {
+            return Decision::refusal(Ok(after));
+        }
+        if after.from >= after.until {
+            return Decision::refusal(Err(NotChanged::Contradiction));
+        }
+        let changed = Event::ProposalChanged { before: Some(before), after: &after };
+        let record = view.record(&changed, Some(&self.cause.request_id), &self.cause.caller);
+        let update = Write::UpdateProposal { proposal: after.clone() };
+        Decision { answer: Ok(after), writes: vec![update, record] }
+    }
+}

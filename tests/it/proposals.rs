@@ -1,0 +1,140 @@
+//! Proposals: bookings are charged to them, and parallel bookings through two schedulers never overdraw.
+
+use serde_json::{Value, json};
+
+use crate::common::{Answer, Services, at_once, http, http_with};
+
+const JSON: &str = "application/json";
+const HUBBLE: &str = "/telescopios/Hubble-Acad";
+
+fn create(services: &Services, changes: &Value) -> Answer {
+    let mut body = json!({
+        "titulo": "Cefeidas em M31", "responsavel_id": 7, "membros": [5], "inicio_utc": "2030-01-01T00:00:00Z",
+        "fim_utc": "2030-07-01T00:00:00Z", "alocado_min": {"Hubble-Acad": 60},
+    });
+    for (field, value) in changes.as_object().into_iter().flatten() {
+        body[field] = value.clone();
+    }
+    http("POST", &services.agenda("/propostas"), Some((JSON, &body.to_string())))
+}
+
+fn patch(services: &Services, path: &str, body: &Value) -> Answer {
+    http("PATCH", &services.agenda(path), Some(("application/merge-patch+json", &body.to_string())))
+}
+
+fn booking(scientist: i64, start: &str, minutes: i64, proposal: Option<i64>) -> Value {
+    json!({"cientista_id": scientist, "horario_inicio_utc": start, "duracao_min": minutes, "proposta_id": proposal})
+}
+
+/// The codes of the wrong fields of an answer, which all concern the proposal.
+fn codes(answer: &Value) -> Vec<&str> {
+    let errors = answer["erros"].as_array().into_iter().flatten();
+    errors.filter(|error| error["campo"] == "proposta_id").map(|error| error["codigo"].as_str().unwrap()).collect()
+}
+
+fn minutes(services: &Services) -> (Value, Value) {
+    let shown = http("GET", &services.agenda("/propostas/1"), None).json();
+    (shown["usado_min"]["Hubble-Acad"].clone(), shown["restante_min"]["Hubble-Acad"].clone())
+}
+
+#[test]
+fn a_hundred_parallel_bookings_through_two_schedulers_never_overdraw() {
+    let services = Services::start(&[]);
+    let other = services.another_scheduler(&[]);
+    assert_eq!(create(&services, &json!({})).status, 201);
+    let urls = [services.agenda("/agendamentos"), format!("{}/agendamentos", other.url())];
+    let body = |nth: usize| {
+        let start = format!("2030-01-01T{:02}:{:02}:00Z", nth / 6, nth % 6 * 10);
+        let scientist = if nth % 3 == 0 { 5 } else { 7 };
+        (urls[nth % 2].clone(), booking(scientist, &start, 10, Some(1)).to_string())
+    };
+    let bodies: Vec<_> = (0..100).map(body).collect();
+    let statuses = at_once(&bodies);
+    let count = |status| statuses.iter().filter(|found| **found == status).count();
+    assert_eq!((count(201), count(422)), (6, 94), "{statuses:?}");
+    assert_eq!(minutes(&services), (json!(60), json!(0)));
+    // A cancellation gives back, and another booking can have it.
+    let mine = services.list("?status=AGENDADO").remove(0);
+    assert_eq!(mine["proposta_id"], 1);
+    assert_eq!(mine["_links"]["proposta"]["href"], "/propostas/1");
+    assert_eq!(
+        http("DELETE", &services.agenda(mine["_links"]["cancelar"]["href"].as_str().unwrap()), None).status,
+        200
+    );
+    assert_eq!(minutes(&services), (json!(50), json!(10)));
+    let (_, refused) = services.book_with(&booking(7, "2030-01-02T00:00:00Z", 15, Some(1)));
+    assert_eq!(codes(&refused), ["proposta_sem_tempo"]);
+    assert!(refused["erros"][0]["mensagem"].as_str().unwrap().contains("restam 10"), "{refused}");
+    assert_eq!(services.book_with(&booking(7, "2030-01-02T00:00:00Z", 10, Some(1))).0, 201);
+    let records = http("GET", &services.agenda("/auditoria?evento=AGENDAMENTO_CRIADO&limite=500"), None).json();
+    let charged =
+        records["registros"].as_array().unwrap().iter().filter(|record| record["details"]["proposta_id"] == 1);
+    assert_eq!(charged.count(), 7);
+}
+
+#[test]
+fn a_booking_is_charged_only_where_the_proposal_allows_it() {
+    let services = Services::start(&[]);
+    let created = create(&services, &json!({}));
+    assert_eq!((created.status, created.header("location")), (201, Some("/propostas/1")), "{}", created.body);
+    assert_eq!(patch(&services, HUBBLE, &json!({"regras": {"exige_proposta": true}})).status, 200);
+    for (body, code) in [
+        (booking(7, "2030-01-01T03:00:00Z", 5, None), "proposta_obrigatoria"),
+        (booking(7, "2030-01-01T03:00:00Z", 5, Some(9)), "proposta_desconhecida"),
+        (booking(3, "2030-01-01T03:00:00Z", 5, Some(1)), "proposta_alheia"),
+        (booking(7, "2030-06-30T23:55:00Z", 10, Some(1)), "proposta_fora_do_periodo"),
+        (booking(7, "2030-01-01T03:00:00Z", 65, Some(1)), "proposta_sem_tempo"),
+    ] {
+        let (status, answer) = services.book_with(&body);
+        assert_eq!((status, codes(&answer)), (422, vec![code]), "{answer}");
+    }
+    assert_eq!(services.book_with(&booking(5, "2030-01-01T03:00:00Z", 60, Some(1))).0, 201);
+    assert_eq!(
+        patch(&services, "/propostas/1", &json!({"alocado_min": {"Hubble-Acad": 90}, "ativa": false})).status,
+        200
+    );
+    let (_, refused) = services.book_with(&booking(5, "2030-01-02T03:00:00Z", 30, Some(1)));
+    assert_eq!(codes(&refused), ["proposta_inativa"]);
+    assert_eq!(patch(&services, "/propostas/1", &json!({"ativa": true})).status, 200);
+    assert_eq!(services.book_with(&booking(5, "2030-01-02T03:00:00Z", 30, Some(1))).0, 201);
+    assert_eq!(patch(&services, HUBBLE, &json!({"regras": {"exige_proposta": null}})).status, 200);
+    assert_eq!(services.book_with(&booking(3, "2030-01-03T03:00:00Z", 5, None)).0, 201);
+    assert_eq!(minutes(&services), (json!(90), json!(0)));
+}
+
+#[test]
+fn a_proposal_is_searched_changed_under_its_version_and_recorded() {
+    let services = Services::start(&[]);
+    assert_eq!(create(&services, &json!({})).status, 201);
+    assert_eq!(create(&services, &json!({"titulo": "Órion", "membros": []})).status, 201);
+    let found = http("GET", &services.agenda("/propostas?busca=ORION"), None).json();
+    assert_eq!((found["propostas"].as_array().unwrap().len(), &found["propostas"][0]["id"]), (1, &json!(2)));
+    let read = http("GET", &services.agenda("/propostas/2"), None);
+    let tag = read.header("etag").unwrap().to_owned();
+    let body = json!({"membros": [1, 2], "alocado_min": {"Hubble-Acad": null, "Webb-Acad": 30}}).to_string();
+    let change = || http_with("PATCH", &services.agenda("/propostas/2"), Some((JSON, &body)), &[("If-Match", &tag)]);
+    let changed = change();
+    assert_eq!(changed.status, 200, "{}", changed.body);
+    assert_eq!(
+        (&changed.json()["membros"], &changed.json()["alocado_min"]),
+        (&json!([1, 2]), &json!({"Webb-Acad": 30}))
+    );
+    assert_eq!((change().status, &change().json()["codigo"]), (412, &json!("versao_diferente")));
+    let again = patch(&services, "/propostas/2", &changed.json());
+    assert_eq!((again.status, again.json()), (200, changed.json()));
+    let records = http("GET", &services.agenda("/auditoria?evento=CATALOGO_ALTERADO"), None).json();
+    let records = records["registros"].as_array().unwrap();
+    assert_eq!(records.len(), 3, "{records:?}");
+    assert_eq!(records[2]["details"]["antes"]["membros"], json!([]));
+
+    let wrong = |answer: &Answer| {
+        let errors = answer.json()["erros"].as_array().unwrap_or_else(|| panic!("{}", answer.body)).clone();
+        errors.iter().map(|error| error["campo"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let bad = json!({"responsavel_id": 99, "membros": [98], "alocado_min": {"Nenhum": 5, "Hubble-Acad": -1}, "fim_utc": "2029-01-01T00:00:00Z"});
+    let fields = wrong(&create(&services, &bad));
+    assert_eq!(fields, ["responsavel_id", "membros", "alocado_min.Hubble-Acad", "alocado_min.Nenhum", "fim_utc"]);
+    assert_eq!(wrong(&patch(&services, "/propostas/1", &json!({"fim_utc": "2029-01-01T00:00:00Z"}))), ["fim_utc"]);
+    let unknown = http("GET", &services.agenda("/propostas/9"), None);
+    assert_eq!((unknown.status, &unknown.json()["codigo"]), (404, &json!("proposta_desconhecida")));
+}
