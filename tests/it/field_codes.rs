@@ -212,6 +212,38 @@ fn closed_to_bookings(services: &Services) -> Vec<String> {
     let (wrong, problem) = wrong_fields(&services.agenda("/agendamentos"), "POST", &body);
     assert_eq!(wrong, [("horario_inicio_utc".to_owned(), "em_manutencao".to_owned())], "{problem}");
     seen.push("em_manutencao".to_owned());
+    seen.extend(not_charged(services));
+    seen
+}
+
+/// The codes of bookings that cannot be charged to a proposal.
+fn not_charged(services: &Services) -> Vec<String> {
+    let set = |method: &str, path: &str, body: &Value| {
+        let status = http(method, &services.agenda(path), Some((JSON, &body.to_string()))).status;
+        assert!([200, 201].contains(&status), "{method} {path}: {status}");
+    };
+    let (from, until) = ("2030-01-01T00:00:00Z", "2030-02-01T00:00:00Z");
+    let proposal = json!({"titulo": "x", "responsavel_id": 7, "inicio_utc": from, "fim_utc": until});
+    set("POST", "/propostas", &proposal);
+    set("PATCH", "/telescopios/Hubble-Acad", &json!({"regras": {"exige_proposta": true}}));
+    let booking = |scientist: i64, start: &str, proposal: Value| {
+        json!({"cientista_id": scientist, "horario_inicio_utc": start, "proposta_id": proposal})
+    };
+    let mut seen = Vec::new();
+    for (body, active, code) in [
+        (booking(7, from, Value::Null), true, "proposta_obrigatoria"),
+        (booking(7, from, json!(9)), true, "proposta_desconhecida"),
+        (booking(7, from, json!(1)), false, "proposta_inativa"),
+        (booking(5, from, json!(1)), true, "proposta_alheia"),
+        (booking(7, until, json!(1)), true, "proposta_fora_do_periodo"),
+        (booking(7, from, json!(1)), true, "proposta_sem_tempo"),
+    ] {
+        set("PATCH", "/propostas/1", &json!({"ativa": active}));
+        let (wrong, problem) = wrong_fields(&services.agenda("/agendamentos"), "POST", &body.to_string());
+        assert_eq!(wrong, [("proposta_id".to_owned(), code.to_owned())], "{problem}");
+        seen.push(code.to_owned());
+    }
+    set("PATCH", "/telescopios/Hubble-Acad", &json!({"regras": null}));
     seen
 }
 
