@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::directory::{Directory, Entry, Place, Search, folded};
 use super::hours::Hours;
 use super::maintenance::Maintenance;
 use super::proposal::Proposal;
 use super::rules::{Rules, RulesView};
+use super::version::version_of;
 
 /// A scientist, who books.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,13 +108,6 @@ impl Telescope {
     pub fn version(&self) -> String {
         version_of(&(&self.code, self.state()))
     }
-}
-
-/// A short text that is another one for another state.
-pub(super) fn version_of(state: &impl Serialize) -> String {
-    // Structs of texts and numbers: serialising them to memory cannot fail.
-    let json = serde_json::to_vec(state).expect("a state serialises");
-    base16ct::lower::encode_string(&Sha256::digest(json)[..10])
 }
 
 /// What becomes otherwise in a scientist. `None` leaves it as it is.

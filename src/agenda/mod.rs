@@ -12,6 +12,7 @@ pub(crate) mod proposal;
 pub(crate) mod rules;
 mod slot;
 pub(crate) mod timetable;
+mod version;
 
 pub use booking::{Booking, Status};
 pub(crate) use booking::{NotCancellable, REASON_MAX_CHARS, resource};

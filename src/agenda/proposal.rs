@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::catalogue::version_of;
 use super::slot::SlotRange;
+use super::version::version_of;
 use crate::time::Timestamp;
 
 /// The most characters of a title.
@@ -111,7 +111,7 @@ pub enum BrokenProposal {
     #[error("o cientista {1} não participa da proposta {0}")]
     NotMember(i64, i64),
     /// The booking is not within its period.
-    #[error("a proposta {id} vale de {} a {}, e o agendamento tem de caber nesse período", .from.seconds(), .until.seconds())]
+    #[error("a proposta {id} vale de {} a {}, e o agendamento tem de caber nesse período", from.seconds(), until.seconds())]
     Period {
         /// The proposal.
         id: i64,
@@ -121,7 +121,7 @@ pub enum BrokenProposal {
         until: Timestamp,
     },
     /// It has not so many minutes left at the telescope.
-    #[error("a proposta {id} tem {allocated} minutos em {telescope}, e já usou {used}: restam {}, e o agendamento precisa de {asked}", .allocated - .used)]
+    #[error("a proposta {id} tem {allocated} minutos em {telescope}, e já usou {used}: restam {}, e o agendamento precisa de {asked}", allocated - used)]
     Overdrawn {
         /// The proposal.
         id: i64,

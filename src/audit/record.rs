@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use crate::access::Caller;
-use crate::agenda::maintenance::{Maintenance, MaintenanceView};
-use crate::agenda::proposal::{Proposal, ProposalState};
-use crate::agenda::{Booking, NewBooking, Scientist, ScientistState, Telescope, TelescopeState};
+use crate::agenda::{Booking, NewBooking, Scientist};
+pub use crate::audit::catalogued::Catalogued;
+use crate::audit::catalogued::{CATALOGUE_CHANGED, CataloguedDetails, MAINTENANCE_CREATED, MAINTENANCE_REMOVED};
 use crate::audit::chain::ChainHead;
 use crate::http::request_id::RequestId;
 use crate::text::escaped;
@@ -22,12 +22,6 @@ pub const BOOKING_CREATED: &str = "AGENDAMENTO_CRIADO";
 pub const BOOKING_CANCELLED: &str = "AGENDAMENTO_CANCELADO";
 /// A booking was refused.
 pub const BOOKING_REFUSED: &str = "AGENDAMENTO_RECUSADO";
-/// An operator changed the catalogue.
-pub const CATALOGUE_CHANGED: &str = "CATALOGO_ALTERADO";
-/// An operator has given a telescope a maintenance.
-pub const MAINTENANCE_CREATED: &str = "MANUTENCAO_CRIADA";
-/// An operator has taken a maintenance away.
-pub const MAINTENANCE_REMOVED: &str = "MANUTENCAO_REMOVIDA";
 /// The service began.
 pub const SERVICE_STARTED: &str = "SERVICO_INICIADO";
 /// The service ended.
@@ -100,43 +94,8 @@ pub enum Event<'a> {
         /// The reason.
         why: &'a Why,
     },
-    /// `CATALOGO_ALTERADO`, of a telescope.
-    TelescopeChanged {
-        /// As it was; `None` if it is new.
-        before: Option<&'a Telescope>,
-        /// As it is.
-        after: &'a Telescope,
-    },
-    /// `CATALOGO_ALTERADO`, of a scientist.
-    ScientistChanged {
-        /// Before the change; `None` if the scientist is new.
-        before: Option<&'a Scientist>,
-        /// After it.
-        after: &'a Scientist,
-    },
-    /// `CATALOGO_ALTERADO`, of a proposal.
-    ProposalChanged {
-        /// As it was; `None` if it is new.
-        before: Option<&'a Proposal>,
-        /// As it is.
-        after: &'a Proposal,
-    },
-    /// `MANUTENCAO_CRIADA`.
-    MaintenanceCreated {
-        /// The telescope's code.
-        telescope: &'a str,
-        /// The maintenance.
-        maintenance: &'a Maintenance,
-        /// The bookings that were cancelled for it, each with a record of its own before this one.
-        cancelled: &'a [i64],
-    },
-    /// `MANUTENCAO_REMOVIDA`.
-    MaintenanceRemoved {
-        /// The telescope's code.
-        telescope: &'a str,
-        /// The maintenance as it was.
-        maintenance: &'a Maintenance,
-    },
+    /// A change that an operator has made.
+    Catalogued(Catalogued<'a>),
     /// `SERVICO_INICIADO`.
     ServiceStarted(&'a Process),
     /// `SERVICO_PARADO`.
@@ -217,29 +176,7 @@ enum Details<'a> {
         motivo: &'a str,
         ocupado_por: Option<i64>,
     },
-    Telescope {
-        telescopio: &'a str,
-        antes: Option<TelescopeState<'a>>,
-        depois: TelescopeState<'a>,
-    },
-    Scientist {
-        cientista_id: i64,
-        antes: Option<ScientistState<'a>>,
-        depois: ScientistState<'a>,
-    },
-    Proposal {
-        proposta_id: i64,
-        antes: Option<ProposalState<'a>>,
-        depois: ProposalState<'a>,
-    },
-    Maintenance {
-        manutencao_id: i64,
-        telescopio: &'a str,
-        #[serde(flatten)]
-        when: MaintenanceView<'a>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        agendamentos_cancelados: Option<&'a [i64]>,
-    },
+    Catalogued(CataloguedDetails<'a>),
     Service {
         versao: &'a str,
         modo: &'a str,
@@ -288,11 +225,7 @@ impl Event<'_> {
             Self::BookingCreated { .. } => BOOKING_CREATED,
             Self::BookingCancelled { .. } => BOOKING_CANCELLED,
             Self::BookingRefused { .. } => BOOKING_REFUSED,
-            Self::TelescopeChanged { .. } | Self::ScientistChanged { .. } | Self::ProposalChanged { .. } => {
-                CATALOGUE_CHANGED
-            }
-            Self::MaintenanceCreated { .. } => MAINTENANCE_CREATED,
-            Self::MaintenanceRemoved { .. } => MAINTENANCE_REMOVED,
+            Self::Catalogued(changed) => changed.event_type(),
             Self::ServiceStarted(_) => SERVICE_STARTED,
             Self::ServiceStopped { .. } => SERVICE_STOPPED,
             Self::AgendaRestored(_) => AGENDA_RESTORED,
@@ -349,23 +282,7 @@ impl Event<'_> {
                 motivo: &why.detail,
                 ocupado_por: why.taken_by,
             },
-            Self::TelescopeChanged { before, after } => Details::Telescope {
-                telescopio: &after.code,
-                antes: before.map(Telescope::state),
-                depois: after.state(),
-            },
-            Self::ScientistChanged { before, after } => Details::Scientist {
-                cientista_id: after.id,
-                antes: before.map(Scientist::state),
-                depois: after.state(),
-            },
-            Self::ProposalChanged { before, after } => {
-                Details::Proposal { proposta_id: after.id, antes: before.map(Proposal::state), depois: after.state() }
-            }
-            Self::MaintenanceCreated { telescope, maintenance, cancelled } => {
-                closing(telescope, maintenance, Some(cancelled))
-            }
-            Self::MaintenanceRemoved { telescope, maintenance } => closing(telescope, maintenance, None),
+            Self::Catalogued(changed) => Details::Catalogued(changed.details()),
             Self::ServiceStarted(process) => service(process, None),
             Self::ServiceStopped { process, up_ms } => service(process, Some(up_ms)),
             Self::AgendaRestored(Restoration { version, backup, replaced, kept_in }) => Details::Restored {
@@ -386,15 +303,6 @@ fn observed<'a>(booking: &'a Booking, cientista_nome: &'a str) -> Observation<'a
         horario_fim_utc: booking.slots.end().seconds().to_string(),
         telescopio: &booking.telescope,
         cientista_nome,
-    }
-}
-
-fn closing<'a>(telescopio: &'a str, maintenance: &'a Maintenance, cancelled: Option<&'a [i64]>) -> Details<'a> {
-    Details::Maintenance {
-        manutencao_id: maintenance.id,
-        telescopio,
-        when: MaintenanceView::of(&maintenance.when),
-        agendamentos_cancelados: cancelled,
     }
 }
 

@@ -151,7 +151,7 @@ async fn check(app: &App, draft: Draft, wrong_fields: Vec<FieldError>, log: &Log
     {
         let used = app.store.used_min(id).await.map_err(|error| not_read(log, &error))?;
         let used = used.get(&new.telescope.code).copied().unwrap_or(0);
-        let known = app.catalogue();
+        let known = catalogue(app, log).await?;
         let checked = known.proposal(id).map(|proposal| proposal.check_minutes(&new.telescope.code, new.slots, used));
         counted.extend(checked.and_then(Result::err).map(Rejection::Proposal));
     }

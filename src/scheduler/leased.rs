@@ -22,8 +22,7 @@ use crate::audit::record::Cause;
 use crate::coordinator::client::{Lease, LockError, LockRequest};
 use crate::coordinator::protocol::grace;
 use crate::logging::Several;
-use crate::store::decide::{Cancelling, Closed, Leased};
-use crate::store::{BookRefused, CancelRefused, Fence, FenceBroken, NotClosed};
+use crate::store::{BookRefused, CancelRefused, Cancelling, Closed, Fence, FenceBroken, Leased, NotClosed};
 use crate::text::{Word, Words};
 use crate::time::Timestamp;
 
@@ -103,11 +102,11 @@ pub async fn close(
             app.pause().await;
             let cause = origin.cause.clone();
             let answer = app.store.close(telescope.to_owned(), when.clone(), Cancelling::Leased(leased), cause).await;
-            match (of_closing(app, origin, answer)?, held.first()) {
-                (Err(NotClosed::Fence(broken)), Some((_, wanted, ..))) => {
+            match (of_closing(app, origin, answer), held.first()) {
+                (Ok(Err(NotClosed::Fence(broken))), Some((_, wanted, ..))) => {
                     Err(fence_broken(locking, origin, wanted, broken))
                 }
-                (answer, _) => Ok(answer),
+                (answer, _) => answer,
             }
         }
     };

@@ -6,8 +6,7 @@ use super::app::App;
 use super::origin::Origin;
 use super::refusal::{Refusal, is_of_catalogue};
 use crate::agenda::{Booking, Rejection};
-use crate::store::decide::Closed;
-use crate::store::{NotClosed, StoreError};
+use crate::store::{Closed, NotClosed, StoreError};
 
 /// What the store answers: the booking as it is now, or `R`, why it was not changed.
 pub type Outcome<R> = Result<Result<Booking, R>, StoreError>;

@@ -13,10 +13,11 @@ use crate::agenda::timetable::{SAME_MAX, Standing};
 use crate::agenda::{
     Booking, Draft, NewBooking, NotCancellable, Rejection, Scientist, ScientistPatch, Status, Telescope, TelescopePatch,
 };
+use crate::audit::catalogued::CATALOGUE_CHANGED;
 use crate::audit::chain::ChainHead;
 use crate::audit::export::{Exported, Extent, Source};
 use crate::audit::filter::Wanted;
-use crate::audit::record::{BOOKING_REFUSED, CATALOGUE_CHANGED, Cause, Process, SERVICE_STARTED, SERVICE_STOPPED, Why};
+use crate::audit::record::{BOOKING_REFUSED, Cause, Process, SERVICE_STARTED, SERVICE_STOPPED, Why};
 use crate::http::precondition::IfMatch;
 use crate::time::{Clock, Timestamp};
 

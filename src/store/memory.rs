@@ -11,13 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::decide::{
-    Book, BookUnguarded, Cancel, CancelUnguarded, Cancelling, Change, ChangeProposal, ChangeScientist, ChangeTelescope,
-    Close, Closed, CreateProposal, CreateScientist, CreateTelescope, Decision, Record, Reopen, View, Write,
+    Book, BookUnguarded, Cancel, CancelUnguarded, Change, ChangeProposal, ChangeScientist, ChangeTelescope, Close,
+    CreateProposal, CreateScientist, CreateTelescope, Decision, Record, Reopen, View, Write,
 };
 use super::outbox::Outbox;
 use super::{
-    Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, NotChanged, NotClosed, Page,
-    StandingReader, Store, StoreError, TrailPage,
+    Answer, BookRefused, CancelRefused, Cancelling, Closed, Fence, Filter, LatestRecord, NotCancelled, NotChanged,
+    NotClosed, Page, StandingReader, Store, StoreError, TrailPage,
 };
 use crate::agenda::maintenance::{Maintenance, NewMaintenance};
 use crate::agenda::proposal::{Proposal, ProposalPatch};

@@ -20,7 +20,6 @@ use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 
-use self::decide::{Cancelling, Closed};
 #[cfg(test)]
 pub use self::observer::Unobserved;
 pub use self::observer::{Observer, Saving};
@@ -250,6 +249,35 @@ pub enum BookRefused {
     },
     /// The lease no longer counts.
     Fence(FenceBroken),
+}
+
+/// Which bookings a maintenance may cancel.
+#[derive(Clone, Debug)]
+pub enum Cancelling {
+    /// None.
+    Nothing,
+    /// All, without leases: in the race.
+    Unguarded,
+    /// Those on which there are leases.
+    Leased(Vec<Leased>),
+}
+
+/// A lease on the slots of some bookings.
+#[derive(Clone, Debug)]
+pub struct Leased {
+    /// The lease.
+    pub fence: Fence,
+    /// The bookings, and the slots that each had when they were locked.
+    pub bookings: Vec<(i64, SlotRange)>,
+}
+
+/// What a new maintenance has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// The maintenance.
+    pub maintenance: Maintenance,
+    /// The bookings that were cancelled for it, as they stand now.
+    pub cancelled: Vec<Booking>,
 }
 
 /// Why a maintenance was not written.

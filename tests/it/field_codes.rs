@@ -226,9 +226,7 @@ fn not_charged(services: &Services) -> Vec<String> {
     let proposal = json!({"titulo": "x", "responsavel_id": 7, "inicio_utc": from, "fim_utc": until});
     set("POST", "/propostas", &proposal);
     set("PATCH", "/telescopios/Hubble-Acad", &json!({"regras": {"exige_proposta": true}}));
-    let booking = |scientist: i64, start: &str, proposal: Value| {
-        json!({"cientista_id": scientist, "horario_inicio_utc": start, "proposta_id": proposal})
-    };
+    let booking = |scientist: i64, start: &str, proposal: Value| json!({"cientista_id": scientist, "horario_inicio_utc": start, "proposta_id": proposal});
     let mut seen = Vec::new();
     for (body, active, code) in [
         (booking(7, from, Value::Null), true, "proposta_obrigatoria"),

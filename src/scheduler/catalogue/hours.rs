@@ -2,10 +2,9 @@
 
 use serde_json::value::RawValue;
 
-use super::telescopes::time_of_day;
 use crate::agenda::SLOT_MIN;
 use crate::agenda::hours::{DAYS, Hours, WINDOWS_MAX, Window};
-use crate::http::fields::{Fields, TextRule};
+use crate::http::fields::{Fields, TextRule, whole_number};
 use crate::http::problem::FieldError;
 use crate::http::wrong::FieldCode;
 
@@ -38,6 +37,13 @@ pub fn read(raw: &RawValue) -> Result<Hours, Vec<FieldError>> {
         }
     }
     if errors.is_empty() { Ok(Hours::new(windows)) } else { Err(errors) }
+}
+
+/// The minutes after midnight of `HH:MM`.
+pub fn time_of_day(text: &str) -> Option<i64> {
+    let (hours, minutes) = text.split_once(':').filter(|(hours, minutes)| hours.len() == 2 && minutes.len() == 2)?;
+    let (hours, minutes) = (whole_number(hours)?, whole_number(minutes)?);
+    ((0..24).contains(&hours) && (0..60).contains(&minutes)).then_some(hours * 60 + minutes)
 }
 
 fn window(raw: &RawValue) -> Result<Window, Vec<FieldError>> {

@@ -9,13 +9,13 @@ use super::super::origin::Origin;
 use super::super::problems::{refused, unknown_telescope};
 use super::super::refusal::Refusal;
 use super::super::{handlers, links, views};
-use super::hours::{self, HOURS};
+use super::hours::{self, HOURS, time_of_day};
 use super::lists::{List, ListRequest};
 use super::{BODY_MAX, NAME_MAX_CHARS, changed, created, make, shown};
 use crate::agenda::rules::{HORIZON_DAYS_MAX, NOTICE_MIN_MAX, Rules, STANDING_MAX};
 use crate::agenda::{DURATION_MIN_MAX, SLOT_MIN, Telescope, TelescopePatch};
 use crate::http::Response;
-use crate::http::fields::{Fields, TextRule, whole_number};
+use crate::http::fields::{Fields, TextRule};
 use crate::http::identity::read_json;
 use crate::http::no_room;
 use crate::http::precondition::IfMatch;
@@ -180,13 +180,6 @@ fn read_rules(mut rules: Fields<'_>, patch: &mut TelescopePatch) -> Vec<FieldErr
     errors.extend(wrong);
     let inside = |error: FieldError| FieldError { campo: format!("regras.{}", error.campo), ..error };
     errors.into_iter().map(inside).collect()
-}
-
-/// The minutes after midnight of `HH:MM`.
-pub(super) fn time_of_day(text: &str) -> Option<i64> {
-    let (hours, minutes) = text.split_once(':').filter(|(hours, minutes)| hours.len() == 2 && minutes.len() == 2)?;
-    let (hours, minutes) = (whole_number(hours)?, whole_number(minutes)?);
-    ((0..24).contains(&hours) && (0..60).contains(&minutes)).then_some(hours * 60 + minutes)
 }
 
 #[cfg(test)]

@@ -12,8 +12,7 @@ use super::super::refusal::Refusal;
 use crate::agenda::maintenance::{CANCELLED_MAX, NewMaintenance};
 use crate::agenda::{Booking, SLOT_MIN, Telescope};
 use crate::coordinator::protocol::RESOURCES_MAX;
-use crate::store::NotClosed;
-use crate::store::decide::{Cancelling, Closed};
+use crate::store::{Cancelling, Closed, NotClosed};
 
 /// How often the bookings are locked anew because another one was made or moved meanwhile.
 const TRIES: u32 = 5;

@@ -30,8 +30,7 @@ use crate::http::server::Request;
 use crate::http::wrong::FieldCode;
 use crate::http::{self, Response};
 use crate::panics::{guarded, join};
-use crate::store::NotClosed;
-use crate::store::decide::Closed;
+use crate::store::{Closed, NotClosed};
 use crate::time::Timestamp;
 
 /// The most bytes of a body.

@@ -8,8 +8,8 @@ use super::view::View;
 use super::write::Write;
 use crate::agenda::maintenance::{CANCELLED_MAX, Maintenance, NewMaintenance, STANDING_MAX};
 use crate::agenda::{Booking, SlotRange, Status, Telescope};
-use crate::audit::record::{Cause, Event};
-use crate::store::{Fence, NotClosed};
+use crate::audit::record::{Catalogued, Cause, Event};
+use crate::store::{Cancelling, Closed, Fence, NotClosed};
 use crate::time::Timestamp;
 
 /// A maintenance that is asked for.
@@ -23,35 +23,6 @@ pub struct Close {
     pub cancelling: Cancelling,
     /// The request that asked for it.
     pub cause: Cause,
-}
-
-/// Which bookings a maintenance may cancel.
-#[derive(Clone, Debug)]
-pub enum Cancelling {
-    /// None.
-    Nothing,
-    /// All, without leases: in the race.
-    Unguarded,
-    /// Those on which there are leases.
-    Leased(Vec<Leased>),
-}
-
-/// A lease on the slots of some bookings.
-#[derive(Clone, Debug)]
-pub struct Leased {
-    /// The lease.
-    pub fence: Fence,
-    /// The bookings, and the slots that each had when they were locked.
-    pub bookings: Vec<(i64, SlotRange)>,
-}
-
-/// What a new maintenance has done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Closed {
-    /// The maintenance.
-    pub maintenance: Maintenance,
-    /// The bookings that were cancelled for it, as they stand now.
-    pub cancelled: Vec<Booking>,
 }
 
 impl Change for Close {
@@ -80,9 +51,9 @@ impl Change for Close {
         }
         let maintenance = Maintenance { id: view.next_maintenance_id, when: self.when.clone() };
         let ids: Vec<i64> = done.iter().map(|booking| booking.id).collect();
-        let event =
-            Event::MaintenanceCreated { telescope: &self.telescope, maintenance: &maintenance, cancelled: &ids };
-        let record = view.next_record(&mut head, &event, &self.cause);
+        let telescope = &self.telescope;
+        let made = Catalogued::MaintenanceCreated { telescope, maintenance: &maintenance, cancelled: &ids };
+        let record = view.next_record(&mut head, &Event::Catalogued(made), &self.cause);
         let telescope = self.telescope.clone();
         writes.extend([Write::InsertMaintenance { telescope, maintenance: maintenance.clone() }, record]);
         Decision { answer: Ok(Closed { maintenance, cancelled: done }), writes }
@@ -173,7 +144,7 @@ impl Change for Reopen {
         let telescope = view.telescopes.get(&self.telescope);
         let known = telescope.and_then(|telescope| telescope.maintenance.iter().find(|one| one.id == self.id));
         let Some(maintenance) = known else { return Decision::refusal(None) };
-        let removed = Event::MaintenanceRemoved { telescope: &self.telescope, maintenance };
+        let removed = Event::Catalogued(Catalogued::MaintenanceRemoved { telescope: &self.telescope, maintenance });
         let record = view.record(&removed, Some(&self.cause.request_id), &self.cause.caller);
         let remove = Write::RemoveMaintenance { telescope: self.telescope.clone(), id: self.id, at: view.now };
         Decision { answer: Some(maintenance.clone()), writes: vec![remove, record] }

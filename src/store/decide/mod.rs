@@ -21,7 +21,7 @@ mod write;
 pub use self::book::{Book, BookUnguarded};
 pub use self::cancel::{Cancel, CancelUnguarded};
 pub use self::change::{Change, Decision};
-pub use self::maintenance::{Cancelling, Close, Closed, Leased, Reopen};
+pub use self::maintenance::{Close, Reopen};
 pub use self::proposal::{ChangeProposal, CreateProposal};
 pub use self::record::Record;
 pub use self::scientist::{ChangeScientist, CreateScientist};

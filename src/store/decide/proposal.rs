@@ -4,7 +4,7 @@ use super::change::{Change, Decision};
 use super::view::View;
 use super::write::Write;
 use crate::agenda::proposal::{Proposal, ProposalPatch};
-use crate::audit::record::{Cause, Event};
+use crate::audit::record::{Catalogued, Cause, Event};
 use crate::http::precondition::IfMatch;
 use crate::store::NotChanged;
 
@@ -27,7 +27,7 @@ impl Change for CreateProposal {
 
     fn decide(&self, view: &View) -> Decision<Proposal> {
         let proposal = Proposal { id: view.next_proposal_id, ..self.proposal.clone() };
-        let created = Event::ProposalChanged { before: None, after: &proposal };
+        let created = Event::Catalogued(Catalogued::Proposal { before: None, after: &proposal });
         let record = view.record(&created, Some(&self.cause.request_id), &self.cause.caller);
         let insert = Write::InsertProposal { proposal: proposal.clone() };
         Decision { answer: proposal, writes: vec![insert, record] }
@@ -68,7 +68,7 @@ impl Change for ChangeProposal {
         if after.from >= after.until {
             return Decision::refusal(Err(NotChanged::Contradiction));
         }
-        let changed = Event::ProposalChanged { before: Some(before), after: &after };
+        let changed = Event::Catalogued(Catalogued::Proposal { before: Some(before), after: &after });
         let record = view.record(&changed, Some(&self.cause.request_id), &self.cause.caller);
         let update = Write::UpdateProposal { proposal: after.clone() };
         Decision { answer: Ok(after), writes: vec![update, record] }

@@ -4,7 +4,7 @@ use super::change::{Change, Decision};
 use super::view::View;
 use super::write::Write;
 use crate::agenda::{Scientist, ScientistPatch};
-use crate::audit::record::{Cause, Event};
+use crate::audit::record::{Catalogued, Cause, Event};
 use crate::http::precondition::IfMatch;
 use crate::store::NotChanged;
 
@@ -27,7 +27,7 @@ impl Change for CreateScientist {
 
     fn decide(&self, view: &View) -> Decision<Scientist> {
         let scientist = Scientist { id: view.next_scientist_id, ..self.scientist.clone() };
-        let created = Event::ScientistChanged { before: None, after: &scientist };
+        let created = Event::Catalogued(Catalogued::Scientist { before: None, after: &scientist });
         let record = view.record(&created, Some(&self.cause.request_id), &self.cause.caller);
         let insert = Write::InsertScientist { scientist: scientist.clone() };
         Decision { answer: scientist, writes: vec![insert, record] }
@@ -65,7 +65,7 @@ impl Change for ChangeScientist {
         if after == *before {
             return Decision::refusal(Ok(after));
         }
-        let changed = Event::ScientistChanged { before: Some(before), after: &after };
+        let changed = Event::Catalogued(Catalogued::Scientist { before: Some(before), after: &after });
         let record = view.record(&changed, Some(&self.cause.request_id), &self.cause.caller);
         let update = Write::UpdateScientist { scientist: after.clone() };
         Decision { answer: Ok(after), writes: vec![update, record] }

@@ -4,7 +4,7 @@ use super::change::{Around, Change, Decision};
 use super::view::View;
 use super::write::Write;
 use crate::agenda::{Telescope, TelescopePatch};
-use crate::audit::record::{Cause, Event};
+use crate::audit::record::{Catalogued, Cause, Event};
 use crate::http::precondition::IfMatch;
 use crate::store::NotChanged;
 
@@ -30,7 +30,7 @@ impl Change for CreateTelescope {
         if let Some(known) = view.telescopes.get(&telescope.code) {
             return Decision::refusal(Err(known.clone()));
         }
-        let created = Event::TelescopeChanged { before: None, after: telescope };
+        let created = Event::Catalogued(Catalogued::Telescope { before: None, after: telescope });
         let record = view.record(&created, Some(&self.cause.request_id), &self.cause.caller);
         let insert = Write::InsertTelescope { telescope: telescope.clone() };
         Decision { answer: Ok(telescope.clone()), writes: vec![insert, record] }
@@ -69,7 +69,7 @@ impl Change for ChangeTelescope {
         if after == *before {
             return Decision::refusal(Ok(after));
         }
-        let changed = Event::TelescopeChanged { before: Some(before), after: &after };
+        let changed = Event::Catalogued(Catalogued::Telescope { before: Some(before), after: &after });
         let record = view.record(&changed, Some(&self.cause.request_id), &self.cause.caller);
         let update = Write::UpdateTelescope { telescope: after.clone() };
         Decision { answer: Ok(after), writes: vec![update, record] }

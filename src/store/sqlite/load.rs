@@ -71,6 +71,24 @@ impl Loaded {
         {
             self.view.bookings.insert(id, booking);
         }
+        self.load_around(connection, change)?;
+        if change.inserts_proposal() && self.view.next_proposal_id == NOT_LOADED {
+            self.view.next_proposal_id = proposals::next_id(connection)?;
+        }
+        if let Some((id, telescope)) = change.proposal(&self.view) {
+            let telescope = telescope.map(str::to_owned);
+            self.load_proposal(connection, id, telescope)?;
+        }
+        if let Some(when) = change.closes()
+            && let Some(telescope) = change.around(&self.view).map(|around| around.telescope.to_owned())
+        {
+            self.load_met(connection, &telescope, when)?;
+        }
+        Ok(())
+    }
+
+    /// Loads the rows around a booking, and those of a telescope.
+    fn load_around(&mut self, connection: &Connection, change: &impl Change) -> rusqlite::Result<()> {
         let Some(around) = change.around(&self.view) else { return Ok(()) };
         let mut telescope = None;
         if !self.rows.contains_key(around.telescope) {
@@ -102,18 +120,6 @@ impl Loaded {
                 self.view.telescopes.insert(code.clone(), telescope);
             }
             self.view.slots.entry(code).or_default().extend(claims);
-        }
-        if change.inserts_proposal() && self.view.next_proposal_id == NOT_LOADED {
-            self.view.next_proposal_id = proposals::next_id(connection)?;
-        }
-        if let Some((id, telescope)) = change.proposal(&self.view) {
-            let telescope = telescope.map(str::to_owned);
-            self.load_proposal(connection, id, telescope)?;
-        }
-        if let Some(when) = change.closes()
-            && let Some(telescope) = change.around(&self.view).map(|around| around.telescope.to_owned())
-        {
-            self.load_met(connection, &telescope, when)?;
         }
         Ok(())
     }

@@ -57,14 +57,14 @@ pub use self::restored::{Replaced, complete, replaced, write_trail};
 use self::stopped::InUse;
 use self::writer::{Beside, Writer};
 use super::decide::{
-    Book, BookUnguarded, Cancel, CancelUnguarded, Cancelling, Change, ChangeProposal, ChangeScientist, ChangeTelescope,
-    Close, Closed, CreateProposal, CreateScientist, CreateTelescope, Record, Reopen,
+    Book, BookUnguarded, Cancel, CancelUnguarded, Change, ChangeProposal, ChangeScientist, ChangeTelescope, Close,
+    CreateProposal, CreateScientist, CreateTelescope, Record, Reopen,
 };
 use super::observer::Observer;
 use super::outbox::Outbox;
 use super::{
-    Answer, BookRefused, CancelRefused, Fence, Filter, LatestRecord, NotCancelled, NotChanged, NotClosed, Page,
-    StandingReader, Store, StoreError, TrailPage,
+    Answer, BookRefused, CancelRefused, Cancelling, Closed, Fence, Filter, LatestRecord, NotCancelled, NotChanged,
+    NotClosed, Page, StandingReader, Store, StoreError, TrailPage,
 };
 use crate::agenda::maintenance::{Maintenance, NewMaintenance};
 use crate::agenda::proposal::{Proposal, ProposalPatch};

@@ -1,0 +1,134 @@
+//! The records of what operators change: telescopes and their maintenance, scientists, proposals.
+
+use serde::Serialize;
+
+use crate::agenda::maintenance::{Maintenance, MaintenanceView};
+use crate::agenda::proposal::{Proposal, ProposalState};
+use crate::agenda::{Scientist, ScientistState, Telescope, TelescopeState};
+
+/// An operator changed the catalogue.
+pub const CATALOGUE_CHANGED: &str = "CATALOGO_ALTERADO";
+/// An operator has given a telescope a maintenance.
+pub const MAINTENANCE_CREATED: &str = "MANUTENCAO_CRIADA";
+/// An operator has taken a maintenance away.
+pub const MAINTENANCE_REMOVED: &str = "MANUTENCAO_REMOVIDA";
+
+/// A change that an operator has made. What it changes has no state before if it is new.
+#[derive(Clone, Copy, Debug)]
+pub enum Catalogued<'a> {
+    /// `CATALOGO_ALTERADO`, of a telescope.
+    Telescope {
+        /// As it was.
+        before: Option<&'a Telescope>,
+        /// As it is.
+        after: &'a Telescope,
+    },
+    /// `CATALOGO_ALTERADO`, of a scientist.
+    Scientist {
+        /// Before the change.
+        before: Option<&'a Scientist>,
+        /// After it.
+        after: &'a Scientist,
+    },
+    /// `CATALOGO_ALTERADO`, of a proposal.
+    Proposal {
+        /// As it was.
+        before: Option<&'a Proposal>,
+        /// As it is.
+        after: &'a Proposal,
+    },
+    /// `MANUTENCAO_CRIADA`.
+    MaintenanceCreated {
+        /// The telescope's code.
+        telescope: &'a str,
+        /// The maintenance.
+        maintenance: &'a Maintenance,
+        /// The bookings that were cancelled for it, each with a record of its own before this one.
+        cancelled: &'a [i64],
+    },
+    /// `MANUTENCAO_REMOVIDA`.
+    MaintenanceRemoved {
+        /// The telescope's code.
+        telescope: &'a str,
+        /// The maintenance as it was.
+        maintenance: &'a Maintenance,
+    },
+}
+
+/// The details of such a record.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum CataloguedDetails<'a> {
+    Telescope {
+        telescopio: &'a str,
+        antes: Option<TelescopeState<'a>>,
+        depois: TelescopeState<'a>,
+    },
+    Scientist {
+        cientista_id: i64,
+        antes: Option<ScientistState<'a>>,
+        depois: ScientistState<'a>,
+    },
+    Proposal {
+        proposta_id: i64,
+        antes: Option<ProposalState<'a>>,
+        depois: ProposalState<'a>,
+    },
+    Maintenance {
+        manutencao_id: i64,
+        telescopio: &'a str,
+        #[serde(flatten)]
+        when: MaintenanceView<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        agendamentos_cancelados: Option<&'a [i64]>,
+    },
+}
+
+impl<'a> Catalogued<'a> {
+    /// The event's name.
+    pub const fn event_type(&self) -> &'static str {
+        match self {
+            Self::Telescope { .. } | Self::Scientist { .. } | Self::Proposal { .. } => CATALOGUE_CHANGED,
+            Self::MaintenanceCreated { .. } => MAINTENANCE_CREATED,
+            Self::MaintenanceRemoved { .. } => MAINTENANCE_REMOVED,
+        }
+    }
+
+    /// What the record says of it.
+    pub fn details(self) -> CataloguedDetails<'a> {
+        match self {
+            Self::Telescope { before, after } => CataloguedDetails::Telescope {
+                telescopio: &after.code,
+                antes: before.map(Telescope::state),
+                depois: after.state(),
+            },
+            Self::Scientist { before, after } => CataloguedDetails::Scientist {
+                cientista_id: after.id,
+                antes: before.map(Scientist::state),
+                depois: after.state(),
+            },
+            Self::Proposal { before, after } => CataloguedDetails::Proposal {
+                proposta_id: after.id,
+                antes: before.map(Proposal::state),
+                depois: after.state(),
+            },
+            Self::MaintenanceCreated { telescope, maintenance, cancelled } => {
+                closing(telescope, maintenance, Some(cancelled))
+            }
+            Self::MaintenanceRemoved { telescope, maintenance } => closing(telescope, maintenance, None),
+        }
+    }
+}
+
+fn closing<'a>(
+    telescopio: &'a str,
+    maintenance: &'a Maintenance,
+    cancelled: Option<&'a [i64]>,
+) -> CataloguedDetails<'a> {
+    CataloguedDetails::Maintenance {
+        manutencao_id: maintenance.id,
+        telescopio,
+        when: MaintenanceView::of(&maintenance.when),
+        agendamentos_cancelados: cancelled,
+    }
+}
