@@ -58,7 +58,7 @@ pub enum Catalogued<'a> {
 /// The details of such a record.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub enum CataloguedDetails<'a> {
+pub(super) enum CataloguedDetails<'a> {
     Telescope {
         telescopio: &'a str,
         antes: Option<TelescopeState<'a>>,
@@ -95,7 +95,7 @@ impl<'a> Catalogued<'a> {
     }
 
     /// What the record says of it.
-    pub fn details(self) -> CataloguedDetails<'a> {
+    pub(super) fn details(self) -> CataloguedDetails<'a> {
         match self {
             Self::Telescope { before, after } => CataloguedDetails::Telescope {
                 telescopio: &after.code,

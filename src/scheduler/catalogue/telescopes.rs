@@ -12,7 +12,7 @@ use super::super::{handlers, links, views};
 use super::hours::{self, HOURS, time_of_day};
 use super::lists::{List, ListRequest};
 use super::{BODY_MAX, NAME_MAX_CHARS, changed, created, make, shown};
-use crate::agenda::rules::{HORIZON_DAYS_MAX, NOTICE_MIN_MAX, Rules, STANDING_MAX};
+use crate::agenda::rules::{HORIZON_DAYS_MAX, NOTICE_MIN_MAX, STANDING_MAX};
 use crate::agenda::{DURATION_MIN_MAX, SLOT_MIN, Telescope, TelescopePatch};
 use crate::http::Response;
 use crate::http::fields::{Fields, TextRule};
@@ -185,6 +185,7 @@ fn read_rules(mut rules: Fields<'_>, patch: &mut TelescopePatch) -> Vec<FieldErr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agenda::rules::Rules;
 
     fn wrong(body: &str) -> Vec<String> {
         let problem = patch(body.as_bytes()).unwrap_err().to_value("r");
