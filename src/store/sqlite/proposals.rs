@@ -47,14 +47,14 @@ pub fn put(connection: &Connection, proposal: &Proposal) -> rusqlite::Result<()>
     Ok(())
 }
 
+/// The length of the bookings of a proposal at a telescope, of one status.
+const USED_AT: &str = "SELECT coalesce(sum(fim_us - inicio_us), 0) FROM agendamentos
+     WHERE proposta_id = ?1 AND telescopio_id = ?2 AND status = ?3";
+
 /// The minutes of the active bookings of a proposal at a telescope. An index has all of them.
 pub fn used_at(connection: &Connection, id: i64, telescope_row: i64) -> rusqlite::Result<i64> {
-    let used_us: i64 = connection
-        .prepare_cached(
-            "SELECT coalesce(sum(fim_us - inicio_us), 0) FROM agendamentos
-             WHERE proposta_id = ?1 AND telescopio_id = ?2 AND status = ?3",
-        )?
-        .query_row((id, telescope_row, Status::Active.name()), |row| row.get(0))?;
+    let used_us: i64 =
+        connection.prepare_cached(USED_AT)?.query_row((id, telescope_row, Status::Active.name()), |row| row.get(0))?;
     Ok(used_us / minutes_in_micros(1))
 }
 
@@ -86,4 +86,26 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Proposal> {
         members: serde_json::from_str::<BTreeSet<i64>>(&members).map_err(|error| unreadable(6, error))?,
         allocated_min: serde_json::from_str(&allocated).map_err(|error| unreadable(7, error))?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::open_error::DatabaseKind;
+    use crate::store::sqlite::schema;
+
+    #[test]
+    fn what_is_used_is_a_stretch_of_an_index_that_has_all_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (connection, _) = schema::open_for_writing(&folder.path().join("sctec.db"), DatabaseKind::Agenda).unwrap();
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {USED_AT}")).unwrap();
+        let steps = statement.query_map((1, 1, "AGENDADO"), |row| row.get::<_, String>(3)).unwrap();
+        let plan = steps.map(Result::unwrap).collect::<Vec<_>>().join("\n");
+        assert!(
+            plan.contains(
+                "USING COVERING INDEX agendamentos_por_proposta (proposta_id=? AND telescopio_id=? AND status=?)"
+            ),
+            "{plan}"
+        );
+    }
 }

@@ -109,6 +109,7 @@ fn each_role_at_each_route_of_the_scheduler() {
         assert_eq!(answer.status, 201, "{}", answer.body);
         answer.json()["id"].to_string()
     };
+    let standing = closed(20);
     let body = proposal().to_string();
     assert_eq!(ask("POST", &services.agenda("/propostas"), Some(&operator), Some(&body)).status, 201);
     let mut spare = 0;
@@ -127,7 +128,10 @@ fn each_role_at_each_route_of_the_scheduler() {
                 .replace("/cientistas/{id}", "/cientistas/7")
                 .replace("/agendamentos/{id}", &format!("/agendamentos/{booking}"))
                 .replace("/propostas/{id}", "/propostas/1")
-                .replace("/manutencoes/{id}", &format!("/manutencoes/{maintenance}"))
+                .replace(
+                    "/manutencoes/{id}",
+                    &format!("/manutencoes/{}", if method == "GET" { &standing } else { &maintenance }),
+                )
                 .replace("/tokens/{id}", &format!("/tokens/{token_id}"))
                 .replace("{codigo}", "erro_interno")
                 .replace("{arquivo}", "app.js");
