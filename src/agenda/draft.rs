@@ -157,19 +157,7 @@ impl Draft {
             broken.extend(check_scientist(known, id).err());
             known.cloned()
         });
-        let telescope = match &self.telescope {
-            None => {
-                let first = catalogue.default_telescope();
-                broken.extend(first.map_or(Some(Rejection::NoTelescope), |first| check_active(first).err()));
-                first
-            }
-            Some(code) => {
-                let known = catalogue.telescope(code);
-                let unknown = || Some(Rejection::UnknownTelescope(code.clone()));
-                broken.extend(known.map_or_else(unknown, |known| check_active(known).err()));
-                known
-            }
-        };
+        let telescope = self.telescope_in(catalogue, &mut broken);
         let duration_min = self.length_min(&mut broken);
         let duration = slot::check_duration(duration_min);
         if let Err(error) = duration {
@@ -213,6 +201,16 @@ impl Draft {
             notes: self.notes,
             clicked_at: self.clicked_at,
         })
+    }
+
+    /// The telescope that it names, or the default.
+    fn telescope_in<'a>(&self, catalogue: &'a Catalogue, broken: &mut Vec<Rejection>) -> Option<&'a Telescope> {
+        let (known, unknown) = match &self.telescope {
+            None => (catalogue.default_telescope(), Rejection::NoTelescope),
+            Some(code) => (catalogue.telescope(code), Rejection::UnknownTelescope(code.clone())),
+        };
+        broken.extend(known.map_or(Some(unknown), |known| check_active(known).err()));
+        known
     }
 
     /// The duration: `duracao_min`, or the time from the start to `horario_fim_utc`, or one slot.

@@ -119,7 +119,7 @@ pub struct WindowView {
 
 impl WindowView {
     /// Shows this window.
-    pub fn of(window: &Window) -> Self {
+    pub fn of(window: Window) -> Self {
         let time = |minutes: u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
         Self { dia: DAYS[usize::from(window.day) % 7], das: time(window.from_min), until: time(window.until_min) }
     }

@@ -72,7 +72,7 @@ impl RulesView {
             abre_as_utc: rules.opens_at_min.map(|minutes| format!("{:02}:{:02}", minutes / 60, minutes % 60)),
             cota_ativas: rules.standing_max,
             cota_dia_min: rules.day_max_min,
-            horas_de_operacao: hours.map(|hours| hours.windows().iter().map(WindowView::of).collect()),
+            horas_de_operacao: hours.map(|hours| hours.windows().iter().copied().map(WindowView::of).collect()),
             exige_proposta: needs_proposal,
         }
     }

@@ -95,19 +95,18 @@ pub async fn close(
             }
         }
     }
-    let result = match refused {
-        Some(refusal) => Err(refusal),
-        None => {
-            info!(origin.log, "Iniciando verificação de conflito no BD");
-            app.pause().await;
-            let cause = origin.cause.clone();
-            let answer = app.store.close(telescope.to_owned(), when.clone(), Cancelling::Leased(leased), cause).await;
-            match (of_closing(app, origin, answer), held.first()) {
-                (Ok(Err(NotClosed::Fence(broken))), Some((_, wanted, ..))) => {
-                    Err(fence_broken(locking, origin, wanted, broken))
-                }
-                (answer, _) => answer,
+    let result = if let Some(refusal) = refused {
+        Err(refusal)
+    } else {
+        info!(origin.log, "Iniciando verificação de conflito no BD");
+        app.pause().await;
+        let cause = origin.cause.clone();
+        let answer = app.store.close(telescope.to_owned(), when.clone(), Cancelling::Leased(leased), cause).await;
+        match (of_closing(app, origin, answer), held.first()) {
+            (Ok(Err(NotClosed::Fence(broken))), Some((_, wanted, ..))) => {
+                Err(fence_broken(locking, origin, wanted, broken))
             }
+            (answer, _) => answer,
         }
     };
     for (lease, wanted, begun, locked) in held {

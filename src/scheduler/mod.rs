@@ -10,6 +10,7 @@
 mod app;
 mod book;
 mod catalogue;
+mod code;
 mod config;
 mod gate;
 mod giving_back;

@@ -3,6 +3,7 @@
 use hyper::StatusCode;
 use slog::{Logger, error};
 
+use super::catalogue::refusal::CatalogueRefusal;
 use super::links;
 use super::refusal::{Code, Refusal, is_unknown};
 use crate::agenda::proposal::BrokenProposal;
@@ -65,12 +66,12 @@ pub fn refused(refusal: Refusal) -> Problem {
             .already_logged(),
         Refusal::UnknownBooking(_) => problem.with_links(links::to_bookings()),
         Refusal::NotCancellable(id, _) => problem.with_links(links::to_booking(id)),
-        Refusal::UnknownProposal(_) => problem.with_links(links::to_proposals()),
-        Refusal::UnknownMaintenance(_) => problem.with_links(links::to_catalogue(true)),
-        Refusal::BookedThen(_) | Refusal::BegunThen(_) | Refusal::TooManyBookings | Refusal::TooManyMaintenances => {
-            problem
-        }
-        Refusal::TelescopeExists(code) => problem.with_links(links::to_telescope(&code)),
+        Refusal::Catalogue(refusal) => match refusal {
+            CatalogueRefusal::TelescopeExists(code) => problem.with_links(links::to_telescope(&code)),
+            CatalogueRefusal::UnknownMaintenance(_) => problem.with_links(links::to_catalogue(true)),
+            CatalogueRefusal::UnknownProposal(_) => problem.with_links(links::to_proposals()),
+            _ => problem,
+        },
         Refusal::Unknown(rejection) => problem.with_links(to_catalogue(&rejection)),
         Refusal::Broken(rejection) => {
             let problem = problem.with_fields(vec![field_error(&rejection)]).already_logged();

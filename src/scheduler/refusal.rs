@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::agenda::maintenance::{CANCELLED_MAX, STANDING_MAX};
+use super::catalogue::refusal::CatalogueRefusal;
+pub use super::code::Code;
 use crate::agenda::{NotCancellable, Rejection, resource};
 use crate::audit::record::Why;
 use crate::coordinator::protocol::grace;
@@ -14,85 +15,6 @@ use crate::time::Timestamp;
 
 /// The most characters of a refusal that a record has.
 const RECORDED_CHARS_MAX: usize = 2000;
-
-/// Declares the codes, each with its name on the wire and its title, and the list of them all.
-macro_rules! codes {
-    ($($(#[doc = $words:literal])+ $code:ident = $name:literal, $title:literal;)+) => {
-        /// The reason of a refusal, for programs.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Code {
-            $($(#[doc = $words])+ $code,)+
-        }
-
-        impl Code {
-            /// Every code.
-            pub const ALL: &[Self] = &[$(Self::$code),+];
-
-            /// The name on the wire and in audit records.
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$code => $name,)+
-                }
-            }
-
-            /// The title, for people.
-            pub const fn title(self) -> &'static str {
-                match self {
-                    $(Self::$code => $title,)+
-                }
-            }
-        }
-    };
-}
-
-codes! {
-    /// Another request holds the lock of a slot, or its retention lasts.
-    Busy = "recurso_ocupado", "Recurso ocupado";
-    /// A slot has a booking.
-    Taken = "horario_ocupado", "Horário ocupado";
-    /// The booking was cancelled before.
-    AlreadyCancelled = "ja_cancelado", "Agendamento já cancelado";
-    /// The observation has begun.
-    Started = "observacao_iniciada", "Observação já iniciada";
-    /// The telescope takes no cancellation so near to the start.
-    TooLateToCancel = "cancelamento_tardio", "Tarde demais para cancelar";
-    /// There is no such booking.
-    UnknownBooking = "agendamento_desconhecido", "Agendamento desconhecido";
-    /// There is no such scientist.
-    UnknownScientist = "cientista_desconhecido", "Cientista desconhecido";
-    /// There is no such telescope.
-    UnknownTelescope = "telescopio_desconhecido", "Telescópio desconhecido";
-    /// The catalogue has a telescope of this code already.
-    TelescopeExists = "telescopio_existe", "Telescópio já existe";
-    /// There is no such maintenance, or not any more.
-    UnknownMaintenance = "manutencao_desconhecida", "Manutenção desconhecida";
-    /// There is no such proposal.
-    UnknownProposal = "proposta_desconhecida", "Proposta desconhecida";
-    /// Bookings are in the time of a maintenance that may cancel none.
-    BookedThen = "agendamentos_no_periodo", "Há agendamentos no período";
-    /// More bookings are in the time of a maintenance than it may cancel.
-    TooManyBookings = "agendamentos_demais", "Agendamentos demais";
-    /// The telescope has as many maintenances as it may have.
-    TooManyMaintenances = "manutencoes_demais", "Manutenções demais";
-    /// A field breaks a rule.
-    InvalidFields = "campos_invalidos", "Campos inválidos";
-    /// The coordinator gave no answer, or could grant nothing.
-    CoordinatorUnavailable = "coordenador_indisponivel", "Coordenador indisponível";
-    /// The lease expired before the write.
-    LeaseExpired = "trava_expirada", "Trava expirada";
-    /// A newer token has written to the slot.
-    StaleToken = "token_obsoleto", "Token obsoleto";
-    /// The database cannot be used now.
-    DatabaseUnavailable = "banco_indisponivel", "Banco de dados indisponível";
-    /// The database refuses this write.
-    WriteRefused = "gravacao_recusada", "Gravação recusada pelo banco";
-    /// The database holds a value that makes no sense.
-    DatabaseInconsistent = "banco_inconsistente", "Banco de dados inconsistente";
-    /// The commit failed, and may have written all the same.
-    OutcomeUnknown = "resultado_incerto", "Resultado incerto";
-    /// The audit trail cannot be written.
-    AuditUnavailable = "auditoria_indisponivel", "Auditoria indisponível";
-}
 
 /// Why a request was not carried out, or why its outcome is unknown.
 #[derive(Clone, Debug)]
@@ -121,20 +43,8 @@ pub enum Refusal {
     NotCancellable(i64, NotCancellable),
     /// The request names a scientist or a telescope that the catalogue does not have.
     Unknown(Rejection),
-    /// The catalogue has a telescope of this code already.
-    TelescopeExists(String),
-    /// There is no maintenance of this number, written as the client wrote it.
-    UnknownMaintenance(String),
-    /// There is no proposal of this number, written as the client wrote it.
-    UnknownProposal(String),
-    /// So many bookings are in the time of a maintenance that may cancel none.
-    BookedThen(usize),
-    /// So many observations in the time of a maintenance have begun, and cannot be cancelled.
-    BegunThen(usize),
-    /// More bookings are in the time of a maintenance than it may cancel.
-    TooManyBookings,
-    /// The telescope has as many maintenances as it may have.
-    TooManyMaintenances,
+    /// The catalogue is as it is.
+    Catalogue(CatalogueRefusal),
     /// The booking broke a rule when it was to be written: time had gone on, or the catalogue had changed.
     Broken(Rejection),
     /// The coordinator gave no answer, or could grant nothing.
@@ -173,6 +83,7 @@ impl Refusal {
             Self::Busy { .. } => Code::Busy,
             Self::Taken { .. } => Code::Taken,
             Self::UnknownBooking(_) => Code::UnknownBooking,
+            Self::Catalogue(refusal) => refusal.code(),
             Self::NotCancellable(_, NotCancellable::AlreadyCancelled) => Code::AlreadyCancelled,
             Self::NotCancellable(_, NotCancellable::Started) => Code::Started,
             Self::NotCancellable(_, NotCancellable::TooLate(_)) => Code::TooLateToCancel,
@@ -189,13 +100,6 @@ impl Refusal {
                 | Rejection::InactiveTelescope(_)
                 | Rejection::Rule(_) => Code::InvalidFields,
             },
-            Self::TelescopeExists(_) => Code::TelescopeExists,
-            Self::UnknownMaintenance(_) => Code::UnknownMaintenance,
-            Self::UnknownProposal(_) => Code::UnknownProposal,
-            Self::BookedThen(_) => Code::BookedThen,
-            Self::BegunThen(_) => Code::Started,
-            Self::TooManyBookings => Code::TooManyBookings,
-            Self::TooManyMaintenances => Code::TooManyMaintenances,
             Self::CoordinatorUnavailable | Self::CoordinatorTooFast | Self::CoordinatorInGrace { .. } => {
                 Code::CoordinatorUnavailable
             }
@@ -242,25 +146,7 @@ impl Refusal {
             Self::Unknown(rejection) | Self::Broken(rejection) => {
                 format!("Um campo precisa de correção: {}.", rejection.field())
             }
-            Self::UnknownMaintenance(id) => format!("Não há manutenção {id}, ou ela já foi retirada ou terminou."),
-            Self::UnknownProposal(id) => format!("Não existe proposta {id}; a lista está em GET /propostas."),
-            Self::BookedThen(count) => format!(
-                "Há agendamentos no período da manutenção ({}); nada foi feito. Para cancelá-los, repita o pedido com \"cancelar_agendamentos\": true.",
-                counted(*count)
-            ),
-            Self::BegunThen(count) => format!(
-                "No período da manutenção há observações que já começaram ({}), e elas não podem ser canceladas; nada foi feito. Comece a manutenção quando elas terminarem.",
-                counted(*count)
-            ),
-            Self::TooManyBookings => format!(
-                "No período da manutenção há mais de {CANCELLED_MAX} agendamentos, e uma manutenção cancela até {CANCELLED_MAX}; nada foi feito. Divida-a em períodos menores."
-            ),
-            Self::TooManyMaintenances => format!(
-                "Este telescópio já tem {STANDING_MAX} manutenções que não terminaram. Retire alguma, ou use uma que se repete toda semana."
-            ),
-            Self::TelescopeExists(code) => {
-                format!("Já existe um telescópio {code}. Escolha outro id, ou mude o que existe (PATCH).")
-            }
+            Self::Catalogue(refusal) => return refusal.detail().into(),
             Self::CoordinatorUnavailable => {
                 return "O coordenador não respondeu ou não pôde conceder a trava, e sem a trava nada é agendado. Tente de novo em instantes."
                     .into();
@@ -304,11 +190,6 @@ impl Refusal {
         let detail = detail.chars().take(RECORDED_CHARS_MAX).collect();
         Some(Why { code: self.code().name(), detail, taken_by })
     }
-}
-
-/// How many there are, as far as they were counted.
-fn counted(count: usize) -> String {
-    if count > CANCELLED_MAX { format!("mais de {CANCELLED_MAX}") } else { count.to_string() }
 }
 
 fn not_written(error: &StoreError) -> String {

@@ -3,6 +3,7 @@
 mod hours;
 mod lists;
 pub mod proposals;
+pub mod refusal;
 pub mod scientists;
 pub mod telescopes;
 

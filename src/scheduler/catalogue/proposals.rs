@@ -13,6 +13,7 @@ use super::super::refusal::Refusal;
 use super::super::requests::{ID_MAX, SCIENTIST_ID};
 use super::super::{handlers, links, requests};
 use super::lists::{List, ListRequest};
+use super::refusal::CatalogueRefusal;
 use super::{BODY_MAX, changed, created, ends_before, make, shown};
 use crate::access::principal::Who;
 use crate::access::role::Permission;
@@ -129,7 +130,7 @@ fn number(id: &str) -> Result<i64, Problem> {
 }
 
 fn unknown(id: &str) -> Problem {
-    refused(Refusal::UnknownProposal(id.to_owned()))
+    refused(Refusal::Catalogue(CatalogueRefusal::UnknownProposal(id.to_owned())))
 }
 
 /// Reads a new proposal.

@@ -11,6 +11,7 @@ use super::super::refusal::Refusal;
 use super::super::{handlers, links, views};
 use super::hours::{self, HOURS, time_of_day};
 use super::lists::{List, ListRequest};
+use super::refusal::CatalogueRefusal;
 use super::{BODY_MAX, NAME_MAX_CHARS, changed, created, make, shown};
 use crate::agenda::rules::{HORIZON_DAYS_MAX, NOTICE_MIN_MAX, STANDING_MAX};
 use crate::agenda::{DURATION_MIN_MAX, SLOT_MIN, Telescope, TelescopePatch};
@@ -63,7 +64,8 @@ pub async fn create(app: &App, request: &mut Request) -> Result<Response, Proble
     let bytes = read_json(request, BODY_MAX).await?;
     let new = new_telescope(&bytes)?;
     let outcome = make(app, &origin, app.store.create_telescope(new, origin.cause.clone())).await?;
-    let telescope = outcome.map_err(|known| refused(Refusal::TelescopeExists(known.code)))?;
+    let telescope =
+        outcome.map_err(|known| refused(Refusal::Catalogue(CatalogueRefusal::TelescopeExists(known.code))))?;
     info!(origin.log, "Telescópio {} criado por {}", telescope.code, request.who.author());
     let path = links::telescope_path(&telescope.code);
     Ok(created(&views::telescope(&telescope, &request.who), &telescope.version(), &path))

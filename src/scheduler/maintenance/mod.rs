@@ -12,6 +12,7 @@ use slog::info;
 
 use super::app::App;
 use super::book::check_audit;
+use super::catalogue::refusal::CatalogueRefusal;
 use super::origin::Origin;
 use super::outcome::store_failed;
 use super::problems::{refused, unknown_telescope};
@@ -154,7 +155,7 @@ async fn known(app: &App, id: &str, request: &Request) -> Result<(Telescope, Mai
 }
 
 fn unknown(id: &str) -> Problem {
-    refused(Refusal::UnknownMaintenance(id.to_owned()))
+    refused(Refusal::Catalogue(CatalogueRefusal::UnknownMaintenance(id.to_owned())))
 }
 
 /// The answer where nothing was written, with the bookings that were in the way.
@@ -169,12 +170,17 @@ fn not_closed(app: &App, code: &str, not: NotClosed, request: &Request) -> Probl
     };
     match not {
         NotClosed::Unknown => unknown_telescope(code),
-        NotClosed::Booked(bookings) => with_bookings(refused(Refusal::BookedThen(bookings.len())), &bookings),
-        NotClosed::Begun(bookings) => with_bookings(refused(Refusal::BegunThen(bookings.len())), &bookings),
-        NotClosed::TooManyBookings => refused(Refusal::TooManyBookings),
+        NotClosed::Booked(bookings) => {
+            with_bookings(refused(Refusal::Catalogue(CatalogueRefusal::BookedThen(bookings.len()))), &bookings)
+        }
+        NotClosed::Begun(bookings) => {
+            with_bookings(refused(Refusal::Catalogue(CatalogueRefusal::BegunThen(bookings.len()))), &bookings)
+        }
+        NotClosed::TooManyBookings => refused(Refusal::Catalogue(CatalogueRefusal::TooManyBookings)),
         NotClosed::TooManyMaintenances => {
             let path = links::maintenances_path(code);
-            refused(Refusal::TooManyMaintenances).with_links(Links::new().with("manutencoes", Link::get(path)))
+            refused(Refusal::Catalogue(CatalogueRefusal::TooManyMaintenances))
+                .with_links(Links::new().with("manutencoes", Link::get(path)))
         }
         // The use case has tried again, and has said why not.
         NotClosed::Others | NotClosed::Fence(_) => Problem::internal("uma manutenção sem trava"),

@@ -37,7 +37,7 @@ const fn tree(from: &'static str, keys: &'static [&'static str]) -> Tree {
     Tree { from, keys, condition: "TRUE" }
 }
 
-const TREES: [Tree; 12] = [
+const TREES: [Tree; 16] = [
     tree("telescopios NOT INDEXED", &["id"]),
     tree("cientistas NOT INDEXED", &["id"]),
     tree("trilha NOT INDEXED", &["id"]),
@@ -49,6 +49,18 @@ const TREES: [Tree; 12] = [
         &["cientista_id", "telescopio_id", "status", "inicio_us", "id"],
     ),
     tree("agendamentos INDEXED BY agendamentos_por_telescopio", &["telescopio_id", "status", "inicio_us", "id"]),
+    Tree {
+        from: "agendamentos INDEXED BY agendamentos_por_proposta",
+        keys: &["proposta_id", "telescopio_id", "status", "inicio_us", "fim_us", "id"],
+        condition: "proposta_id IS NOT NULL",
+    },
+    tree("propostas NOT INDEXED", &["id"]),
+    tree("manutencoes NOT INDEXED", &["id"]),
+    Tree {
+        from: "manutencoes INDEXED BY manutencoes_por_telescopio",
+        keys: &["telescopio_id", "ultimo_fim_us", "id"],
+        condition: "removida_us IS NULL",
+    },
     tree("horarios", &["telescopio_id", "inicio_us"]),
     tree("auditoria NOT INDEXED", &["seq"]),
     // The records without a booking, then the records with one.

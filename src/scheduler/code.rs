@@ -1,0 +1,80 @@
+//! The codes of the scheduler's own refusals, for programs, with their titles.
+
+/// Declares the codes, each with its name on the wire and its title, and the list of them all.
+macro_rules! codes {
+    ($($(#[doc = $words:literal])+ $code:ident = $name:literal, $title:literal;)+) => {
+        /// The reason of a refusal, for programs.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code {
+            $($(#[doc = $words])+ $code,)+
+        }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$code),+];
+
+            /// The name on the wire and in audit records.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$code => $name,)+
+                }
+            }
+
+            /// The title, for people.
+            pub const fn title(self) -> &'static str {
+                match self {
+                    $(Self::$code => $title,)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// Another request holds the lock of a slot, or its retention lasts.
+    Busy = "recurso_ocupado", "Recurso ocupado";
+    /// A slot has a booking.
+    Taken = "horario_ocupado", "Horário ocupado";
+    /// The booking was cancelled before.
+    AlreadyCancelled = "ja_cancelado", "Agendamento já cancelado";
+    /// The observation has begun.
+    Started = "observacao_iniciada", "Observação já iniciada";
+    /// The telescope takes no cancellation so near to the start.
+    TooLateToCancel = "cancelamento_tardio", "Tarde demais para cancelar";
+    /// There is no such booking.
+    UnknownBooking = "agendamento_desconhecido", "Agendamento desconhecido";
+    /// There is no such scientist.
+    UnknownScientist = "cientista_desconhecido", "Cientista desconhecido";
+    /// There is no such telescope.
+    UnknownTelescope = "telescopio_desconhecido", "Telescópio desconhecido";
+    /// The catalogue has a telescope of this code already.
+    TelescopeExists = "telescopio_existe", "Telescópio já existe";
+    /// There is no such maintenance, or not any more.
+    UnknownMaintenance = "manutencao_desconhecida", "Manutenção desconhecida";
+    /// There is no such proposal.
+    UnknownProposal = "proposta_desconhecida", "Proposta desconhecida";
+    /// Bookings are in the time of a maintenance that may cancel none.
+    BookedThen = "agendamentos_no_periodo", "Há agendamentos no período";
+    /// More bookings are in the time of a maintenance than it may cancel.
+    TooManyBookings = "agendamentos_demais", "Agendamentos demais";
+    /// The telescope has as many maintenances as it may have.
+    TooManyMaintenances = "manutencoes_demais", "Manutenções demais";
+    /// A field breaks a rule.
+    InvalidFields = "campos_invalidos", "Campos inválidos";
+    /// The coordinator gave no answer, or could grant nothing.
+    CoordinatorUnavailable = "coordenador_indisponivel", "Coordenador indisponível";
+    /// The lease expired before the write.
+    LeaseExpired = "trava_expirada", "Trava expirada";
+    /// A newer token has written to the slot.
+    StaleToken = "token_obsoleto", "Token obsoleto";
+    /// The database cannot be used now.
+    DatabaseUnavailable = "banco_indisponivel", "Banco de dados indisponível";
+    /// The database refuses this write.
+    WriteRefused = "gravacao_recusada", "Gravação recusada pelo banco";
+    /// The database holds a value that makes no sense.
+    DatabaseInconsistent = "banco_inconsistente", "Banco de dados inconsistente";
+    /// The commit failed, and may have written all the same.
+    OutcomeUnknown = "resultado_incerto", "Resultado incerto";
+    /// The audit trail cannot be written.
+    AuditUnavailable = "auditoria_indisponivel", "Auditoria indisponível";
+}
