@@ -45,7 +45,7 @@ fn a_hundred_parallel_bookings_through_two_schedulers_never_overdraw() {
     let urls = [services.agenda("/agendamentos"), format!("{}/agendamentos", other.url())];
     let body = |nth: usize| {
         let start = format!("2030-01-01T{:02}:{:02}:00Z", nth / 6, nth % 6 * 10);
-        let scientist = if nth % 3 == 0 { 5 } else { 7 };
+        let scientist = if nth.is_multiple_of(3) { 5 } else { 7 };
         (urls[nth % 2].clone(), booking(scientist, &start, 10, Some(1)).to_string())
     };
     let bodies: Vec<_> = (0..100).map(body).collect();

@@ -9,7 +9,7 @@ use sctec::{coordinator, scheduler};
 use serde_json::{Value, json};
 
 use super::{ask, asking, create, status};
-use crate::common::{Server, coordinator_command};
+use crate::common::{Server, Services, coordinator_command};
 
 /// The roles, as the options that make them.
 const ROLES: [(&str, &[&str]); 5] = [
@@ -76,6 +76,37 @@ fn tokens(data_dir: &Path) -> Vec<(&'static str, Option<String>)> {
     made.chain([(NOBODY, None)]).collect()
 }
 
+/// A maintenance of an hour.
+fn maintenance_on(year: i32, nth: usize) -> Value {
+    let day = format!("{year}-01-{:02}T", 1 + nth);
+    json!({"inicio_utc": format!("{day}00:00:00Z"), "fim_utc": format!("{day}01:00:00Z"), "motivo": "x"})
+}
+
+/// Adds something, and gives its number.
+fn create_at(services: &Services, token: &str, path: &str, body: &Value) -> String {
+    let answer = ask("POST", &services.agenda(path), Some(token), Some(&body.to_string()));
+    assert_eq!(answer.status, 201, "{path}: {}", answer.body);
+    answer.json()["id"].to_string()
+}
+
+/// What a request to the scheduler sends; `nth` is another number for each role.
+fn body_of(method: &str, path: &str, role: &str, (nth, operator): (usize, &str)) -> Option<Value> {
+    if method == "PATCH" {
+        return Some(json!({}));
+    }
+    let body = match path {
+        _ if method != "POST" => return None,
+        "/sessao" => json!({ "token": operator }),
+        "/propostas" => proposal(),
+        "/telescopios" => json!({"id": format!("de-{role}"), "nome": "x"}),
+        "/telescopios/Hubble-Acad/manutencoes" => maintenance_on(2031, nth),
+        "/cientistas" => json!({"nome": "x", "instituicao": "x", "pais": "BR"}),
+        "/tokens" => json!({"nome": format!("novo-{role}"), "papeis": ["leitor"]}),
+        _ => json!({"cientista_id": 7, "horario_inicio_utc": format!("2030-02-01T{nth:02}:00:00Z")}),
+    };
+    Some(body)
+}
+
 fn proposal() -> Value {
     let (from, until) = ("2030-01-01T00:00:00Z", "2031-01-01T00:00:00Z");
     json!({"titulo": "M31", "responsavel_id": 7, "inicio_utc": from, "fim_utc": until})
@@ -94,24 +125,14 @@ fn each_role_at_each_route_of_the_scheduler() {
         format!("2030-01-01T{:02}:{:02}:00Z", minute / 60, minute % 60)
     };
     let mut booked = || {
-        let body = json!({"cientista_id": 7, "horario_inicio_utc": next_slot()}).to_string();
-        let answer = ask("POST", &services.agenda("/agendamentos"), Some(&operator), Some(&body));
-        assert_eq!(answer.status, 201, "{}", answer.body);
-        answer.json()["id"].to_string()
+        let body = json!({"cientista_id": 7, "horario_inicio_utc": next_slot()});
+        create_at(&services, &operator, "/agendamentos", &body)
     };
     // A maintenance that can be removed.
-    let closed = |nth: usize| {
-        let day = format!("2032-01-{:02}T", 1 + nth);
-        let body =
-            json!({"inicio_utc": format!("{day}00:00:00Z"), "fim_utc": format!("{day}01:00:00Z"), "motivo": "x"});
-        let url = services.agenda("/telescopios/Hubble-Acad/manutencoes");
-        let answer = ask("POST", &url, Some(&operator), Some(&body.to_string()));
-        assert_eq!(answer.status, 201, "{}", answer.body);
-        answer.json()["id"].to_string()
-    };
+    let closed =
+        |nth| create_at(&services, &operator, "/telescopios/Hubble-Acad/manutencoes", &maintenance_on(2032, nth));
     let standing = closed(20);
-    let body = proposal().to_string();
-    assert_eq!(ask("POST", &services.agenda("/propostas"), Some(&operator), Some(&body)).status, 201);
+    create_at(&services, &operator, "/propostas", &proposal());
     let mut spare = 0;
     for (role, token) in &tokens {
         let booking = booked();
@@ -122,7 +143,6 @@ fn each_role_at_each_route_of_the_scheduler() {
         let maintenance = closed(spare);
         for route in routes(scheduler::endpoints()) {
             let (method, path) = route.split_once(' ').unwrap();
-            let of_tokens = path.starts_with("/tokens");
             let path = path
                 .replace("/telescopios/{id}", "/telescopios/Hubble-Acad")
                 .replace("/cientistas/{id}", "/cientistas/7")
@@ -135,23 +155,7 @@ fn each_role_at_each_route_of_the_scheduler() {
                 .replace("/tokens/{id}", &format!("/tokens/{token_id}"))
                 .replace("{codigo}", "erro_interno")
                 .replace("{arquivo}", "app.js");
-            let body = match (method, of_tokens) {
-                ("POST", _) if path == "/sessao" => Some(json!({ "token": operator })),
-                ("PATCH", _) => Some(json!({})),
-                ("POST", _) if path.ends_with("/manutencoes") => Some(json!({
-                    "inicio_utc": format!("2031-01-{:02}T00:00:00Z", 1 + spare),
-                    "fim_utc": format!("2031-01-{:02}T01:00:00Z", 1 + spare),
-                    "motivo": "x",
-                })),
-                ("POST", _) if path == "/propostas" => Some(proposal()),
-                ("POST", _) if path == "/telescopios" => Some(json!({"id": format!("de-{role}"), "nome": "x"})),
-                ("POST", _) if path == "/cientistas" => Some(json!({"nome": "x", "instituicao": "x", "pais": "BR"})),
-                ("POST", true) => Some(json!({"nome": format!("novo-{role}"), "papeis": ["leitor"]})),
-                ("POST", false) => {
-                    Some(json!({"cientista_id": 7, "horario_inicio_utc": format!("2030-02-01T{spare:02}:00:00Z")}))
-                }
-                _ => None,
-            };
+            let body = body_of(method, &path, role, (spare, &operator));
             let body = body.map(|body| body.to_string());
             let found = status(method, &services.agenda(&path), token.as_deref(), body.as_deref());
             assert_cell(&cells, &route, role, found);
@@ -247,6 +251,30 @@ fn route_of(method: &str, href: &str) -> String {
     format!("{} {}", endpoint.method, endpoint.path)
 }
 
+/// Addresses whose answers have links.
+const LINKED: [&str; 20] = [
+    "/",
+    "/time",
+    "/saude",
+    "/telescopios",
+    "/telescopios/Hubble-Acad",
+    "/telescopios/Hubble-Acad/agenda?de=2030-01-01T03:00:00Z&ate=2030-01-01T04:00:00Z",
+    "/telescopios/Hubble-Acad/livres?perto_de=2030-01-01T03:00:00Z",
+    "/telescopios/Hubble-Acad/manutencoes",
+    "/manutencoes/1",
+    "/propostas",
+    "/propostas/1",
+    "/cientistas",
+    "/cientistas/7",
+    "/agendamentos",
+    "/agendamentos/1",
+    "/agendamentos/2",
+    "/agendamentos/3",
+    "/auditoria/cabeca",
+    "/tokens",
+    "/tokens/1",
+];
+
 #[test]
 fn a_link_is_there_exactly_where_its_action_is_allowed() {
     let cells = documented("servico-agendamento");
@@ -260,34 +288,11 @@ fn a_link_is_there_exactly_where_its_action_is_allowed() {
         assert_eq!(ask("POST", &services.agenda("/agendamentos"), Some(&everybody), Some(&body)).status, 201);
     }
     assert_eq!(ask("DELETE", &services.agenda("/agendamentos/2"), Some(&everybody), None).status, 200);
-    let body = json!({"inicio_utc": "2030-01-01T03:30:00Z", "fim_utc": "2030-01-01T04:30:00Z", "motivo": "x"});
-    let url = services.agenda("/telescopios/Hubble-Acad/manutencoes");
-    assert_eq!(ask("POST", &url, Some(&everybody), Some(&body.to_string())).status, 201);
-    let body = proposal().to_string();
-    assert_eq!(ask("POST", &services.agenda("/propostas"), Some(&everybody), Some(&body)).status, 201);
+    let closed = json!({"inicio_utc": "2030-01-01T03:30:00Z", "fim_utc": "2030-01-01T04:30:00Z", "motivo": "x"});
+    create_at(&services, &everybody, "/telescopios/Hubble-Acad/manutencoes", &closed);
+    create_at(&services, &everybody, "/propostas", &proposal());
     tokens.push(("todos", Some(everybody.clone())));
-    for path in [
-        "/",
-        "/time",
-        "/saude",
-        "/telescopios",
-        "/telescopios/Hubble-Acad",
-        "/telescopios/Hubble-Acad/agenda?de=2030-01-01T03:00:00Z&ate=2030-01-01T04:00:00Z",
-        "/telescopios/Hubble-Acad/livres?perto_de=2030-01-01T03:00:00Z",
-        "/telescopios/Hubble-Acad/manutencoes",
-        "/manutencoes/1",
-        "/propostas",
-        "/propostas/1",
-        "/cientistas",
-        "/cientistas/7",
-        "/agendamentos",
-        "/agendamentos/1",
-        "/agendamentos/2",
-        "/agendamentos/3",
-        "/auditoria/cabeca",
-        "/tokens",
-        "/tokens/1",
-    ] {
+    for path in LINKED {
         let url = services.agenda(path);
         let mut whole = BTreeSet::new();
         links(&ask("GET", &url, Some(&everybody), None).json(), "", &mut whole);
