@@ -141,11 +141,6 @@ pub fn proposal_path(id: i64) -> String {
     format!("/propostas/{id}")
 }
 
-/// To the list of all proposals.
-pub fn to_proposals() -> Links {
-    Links::new().with("propostas", Link::get("/propostas")).with("inicio", Link::get("/"))
-}
-
 /// The path of a scientist.
 pub fn scientist_path(id: i64) -> String {
     format!("/cientistas/{id}")

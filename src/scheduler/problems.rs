@@ -11,7 +11,7 @@ use crate::agenda::rules::BrokenRule;
 use crate::agenda::{Rejection, SlotRangeError, resource};
 use crate::coordinator::protocol::grace;
 use crate::http::kind::Kind;
-use crate::http::links::Links;
+use crate::http::links::{Link, Links};
 use crate::http::problem::{FieldError, Problem};
 use crate::http::wrong::FieldCode;
 use crate::store::StoreError;
@@ -69,7 +69,9 @@ pub fn refused(refusal: Refusal) -> Problem {
         Refusal::Catalogue(refusal) => match refusal {
             CatalogueRefusal::TelescopeExists(code) => problem.with_links(links::to_telescope(&code)),
             CatalogueRefusal::UnknownMaintenance(_) => problem.with_links(links::to_catalogue(true)),
-            CatalogueRefusal::UnknownProposal(_) => problem.with_links(links::to_proposals()),
+            CatalogueRefusal::UnknownProposal(_) => {
+                problem.with_links(links::to_entry().with("propostas", Link::get("/propostas")))
+            }
             _ => problem,
         },
         Refusal::Unknown(rejection) => problem.with_links(to_catalogue(&rejection)),
