@@ -1,7 +1,8 @@
 //! HTTP on hyper, without any domain: a server and a client, a router, the fields of requests, answers and problem documents,
-//! links, rates, embedded files, explanations of problems, streams of events, TLS, and advice where there is no connection.
+//! links, rates, counters, embedded files, explanations of problems, streams of events, TLS, and advice where there is no connection.
 
 pub(crate) mod accept;
+pub(crate) mod answered;
 pub(crate) mod blocking;
 pub(crate) mod body;
 pub mod bounds;
@@ -35,6 +36,7 @@ pub mod router;
 pub mod server;
 pub(crate) mod socket;
 pub(crate) mod sse;
+pub(crate) mod steps;
 mod stream;
 pub(crate) mod suggest;
 pub mod tls;

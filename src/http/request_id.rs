@@ -3,6 +3,9 @@
 //! The server makes it, for every request. A client may have one of its own; it is kept beside the server's, so that the client
 //! finds its requests by it, and cannot pass for another. A [`RequestId`] is made here and nowhere else, so one always fits a log
 //! line and a JSON text as it is.
+//!
+//! A request may also be a part of a trace ([W3C Trace Context](https://www.w3.org/TR/trace-context/)). This service makes no spans,
+//! so it passes the context on as it came, and its lines name the trace.
 
 use std::fmt;
 use std::ops::Deref;
@@ -15,23 +18,27 @@ use slog::KV;
 
 use super::head;
 
+/// The longest context that is passed on: one of the present version has 55 bytes.
+const CONTEXT_MAX_BYTES: usize = 128;
 /// The longest identifier that a client may choose.
 const MAX_BYTES: usize = 64;
 
 /// The identifier of a request, with the one that its client chose, if it did. It reads as the server's own.
 ///
-/// A log line has it as `req`, and then the client's as `req_cliente`: `log.new(o!(id))`.
+/// A log line has it as `req`, then the client's as `req_cliente`, and then `trace_id`: `log.new(o!(id))`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId {
     own: Arc<str>,
     client: Option<Arc<str>>,
+    /// The header `traceparent`, which has the form of one.
+    trace: Option<Arc<str>>,
 }
 
 impl RequestId {
     /// Reads an identifier: 1 to 64 ASCII letters, digits, `.`, `_` and `-`, with a letter or a digit among them. `-` alone says
     /// in records that there was no request.
     pub fn parse(text: &str) -> Option<Self> {
-        is_one(text).then(|| Self { own: text.into(), client: None })
+        is_one(text).then(|| Self { own: text.into(), client: None, trace: None })
     }
 
     /// The same, with this as the client's own. `None` if that is no identifier.
@@ -40,7 +47,13 @@ impl RequestId {
         is_one(client).then(|| Self { client: Some(client.into()), ..self })
     }
 
-    /// Puts both into the head of the request's answer.
+    /// The same, in the trace of this context. `None` if that is none.
+    #[must_use]
+    pub fn traced(self, context: &str) -> Option<Self> {
+        trace_id(context).is_some().then(|| Self { trace: Some(context.into()), ..self })
+    }
+
+    /// Puts its own and the client's into the head of the request's answer.
     pub(super) fn write_to(&self, headers: &mut HeaderMap) {
         for (name, id) in [("x-request-id", Some(&self.own)), ("x-client-request-id", self.client.as_ref())] {
             if let Some(Ok(id)) = id.map(|id| HeaderValue::from_str(id)) {
@@ -53,6 +66,24 @@ impl RequestId {
     pub fn client(&self) -> Option<&str> {
         self.client.as_deref()
     }
+
+    /// The context of its trace, as the client sent it.
+    pub fn trace(&self) -> Option<&str> {
+        self.trace.as_deref()
+    }
+}
+
+/// The trace of a context: `version-trace-parent-flags` in lower-case hexadecimal digits. A later version may have more after that.
+fn trace_id(context: &str) -> Option<&str> {
+    let is_hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_id =
+        |text: &str, digits: usize| text.len() == digits && is_hex(text) && text.bytes().any(|byte| byte != b'0');
+    let is_pair = |text: &str| text.len() == 2 && is_hex(text);
+    let mut parts = context.splitn(5, '-');
+    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let ends = version != "00" || parts.next().is_none();
+    let fits = is_pair(version) && version != "ff" && is_id(trace, 32) && is_id(parent, 16) && is_pair(flags) && ends;
+    (fits && context.len() <= CONTEXT_MAX_BYTES).then_some(trace)
 }
 
 fn is_one(text: &str) -> bool {
@@ -92,7 +123,8 @@ impl Serialize for RequestId {
 impl KV for RequestId {
     fn serialize(&self, _record: &slog::Record<'_>, serializer: &mut dyn slog::Serializer) -> slog::Result {
         serializer.emit_str("req", &self.own)?;
-        self.client.as_ref().map_or(Ok(()), |client| serializer.emit_str("req_cliente", client))
+        self.client.as_ref().map_or(Ok(()), |client| serializer.emit_str("req_cliente", client))?;
+        self.trace().and_then(trace_id).map_or(Ok(()), |trace| serializer.emit_str("trace_id", trace))
     }
 }
 
@@ -115,7 +147,9 @@ impl RequestIds {
         let own = format!("{:04x}-{:x}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed)).into();
         let chosen = head::only(headers, "x-request-id").and_then(|value| value.to_str().ok());
         let client = chosen.filter(|text| is_one(text)).map(Arc::from);
-        RequestId { own, client }
+        let context = head::only(headers, "traceparent").and_then(|value| value.to_str().ok());
+        let trace = context.filter(|context| trace_id(context).is_some()).map(Arc::from);
+        RequestId { own, client, trace }
     }
 
     /// A new identifier, of a request whose head is not known.
@@ -150,7 +184,31 @@ mod tests {
         let second = ids.next(&headers);
         assert_ne!(*first, *second);
         assert_eq!(second.client(), Some(&*first));
+        assert_eq!(second.trace(), None);
         headers.append("x-request-id", "other".parse().unwrap());
         assert_eq!(ids.next(&headers).client(), None);
+    }
+
+    #[test]
+    fn a_context_is_passed_on_as_it_came_or_not_at_all() {
+        let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+        let fine = format!("00-{trace}-{parent}-01");
+        assert_eq!(trace_id(&fine), Some(trace));
+        assert_eq!(trace_id(&format!("cc-{trace}-{parent}-01-what-will-be")), Some(trace));
+        assert_eq!(RequestId::of_test("a").traced(&fine).unwrap().trace(), Some(&*fine));
+        for wrong in [
+            String::new(),
+            fine.to_uppercase(),
+            format!("ff-{trace}-{parent}-01"),
+            format!("00-{trace}-{parent}-01-x"),
+            format!("00-{trace}-{parent}"),
+            format!("00-{}-{parent}-01", "0".repeat(32)),
+            format!("00-{trace}-{}-01", "0".repeat(16)),
+            format!("0-{trace}-{parent}-01"),
+            format!("cc-{trace}-{parent}-01-{}", "x".repeat(128)),
+        ] {
+            assert_eq!(trace_id(&wrong), None, "{wrong}");
+            assert_eq!(RequestId::of_test("a").traced(&wrong), None);
+        }
     }
 }

@@ -76,7 +76,8 @@ pub type Table<R> = [(R, Endpoint)];
 
 /// Finds the endpoint of a request in a table.
 pub struct Router<R: 'static> {
-    paths: matchit::Router<Vec<&'static (R, Endpoint)>>,
+    /// At each path its endpoints, with their places in the table.
+    paths: matchit::Router<Vec<(usize, &'static (R, Endpoint))>>,
     /// The value of `Allow` for the whole server.
     allow: String,
 }
@@ -90,6 +91,8 @@ pub enum Found<R> {
         route: R,
         /// The endpoint's row in the table.
         endpoint: &'static Endpoint,
+        /// The row's place in the table.
+        place: usize,
         /// The decoded parameter of the path. It is empty if the path has no parameter.
         parameter: String,
     },
@@ -98,6 +101,14 @@ pub enum Found<R> {
 }
 
 impl<R> Found<R> {
+    /// The endpoint's place in the table, if it is one.
+    pub fn place(&self) -> Option<usize> {
+        match self {
+            Self::Endpoint { place, .. } => Some(*place),
+            Self::Options(_) => None,
+        }
+    }
+
     /// The endpoint, if it is one.
     pub fn endpoint(&self) -> Option<&'static Endpoint> {
         match self {
@@ -113,11 +124,11 @@ impl<R: Copy> Router<R> {
     /// # Panics
     /// When two paths conflict. Any test that starts the service would find this.
     pub fn new(table: &'static Table<R>) -> Self {
-        let mut grouped: Vec<(&str, Vec<&'static (R, Endpoint)>)> = Vec::new();
-        for row in table {
+        let mut grouped: Vec<(&str, Vec<(usize, &'static (R, Endpoint))>)> = Vec::new();
+        for (place, row) in table.iter().enumerate() {
             match grouped.iter_mut().find(|(known, _)| *known == row.1.path) {
-                Some((_, rows)) => rows.push(row),
-                None => grouped.push((row.1.path, vec![row])),
+                Some((_, rows)) => rows.push((place, row)),
+                None => grouped.push((row.1.path, vec![(place, row)])),
             }
         }
         let mut paths = matchit::Router::new();
@@ -146,14 +157,16 @@ impl<R: Copy> Router<R> {
             return Err(Problem::not_found(path));
         };
         let wanted = if method == Method::HEAD { &Method::GET } else { method };
-        if let Some((route, endpoint)) = found.value.iter().find(|(_, endpoint)| endpoint.method == *wanted) {
+        if let Some((place, (route, endpoint))) =
+            found.value.iter().find(|(_, (_, endpoint))| endpoint.method == *wanted)
+        {
             let encoded = found.params.iter().next().map_or("", |(_, value)| value);
             let Ok(parameter) = percent_decode_str(encoded).decode_utf8() else {
                 return Err(Problem::not_found(path));
             };
-            return Ok(Found::Endpoint { route: *route, endpoint, parameter: parameter.into_owned() });
+            return Ok(Found::Endpoint { route: *route, endpoint, place: *place, parameter: parameter.into_owned() });
         }
-        let allow = allow(found.value.iter().map(|(_, endpoint)| &endpoint.method));
+        let allow = allow(found.value.iter().map(|(_, (_, endpoint))| &endpoint.method));
         if method == Method::OPTIONS {
             return Ok(Found::Options(allow));
         }

@@ -10,6 +10,7 @@ use super::config::{Access, Config, Mode, StartError, VERSION};
 use super::gate::{Gate, Locking};
 use super::giving_back;
 use super::live::Live;
+use super::metrics::{Metrics, Now};
 use super::open_id::Provider;
 use crate::access::register::Register;
 use crate::agenda::Catalogue;
@@ -29,6 +30,8 @@ use crate::time::Clock;
 const MEGABYTE: u64 = 1_000_000;
 /// How long the catalogue is used as it was read. What another scheduler changes in it is right here within a second.
 const CATALOGUE_RECENT: Duration = Duration::from_millis(500);
+/// How long the metrics wait for the database. They are answered without it, too.
+const READ_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a stop waits for the bookings and cancellations under way, and then for its own record.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a stop waits for leases to be given back. The rest expire by themselves.
@@ -54,6 +57,8 @@ pub struct App {
     pub identity: Identity,
     /// The identity provider at which people sign in, if there is one.
     pub provider: Option<Provider>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// Whether refused bookings are recorded too.
     pub audits_refusals: bool,
     /// This process, as its records name it.
@@ -69,10 +74,11 @@ pub struct App {
 
 impl App {
     /// Opens the store, brings the audit file up to date, and makes ready to lock.
-    pub async fn start(config: &Config, clock: Clock, logs: &Logs) -> Result<Self, StartError> {
+    pub async fn start(config: &Config, clock: Clock, logs: &Logs, metrics: Arc<Metrics>) -> Result<Self, StartError> {
         // Checking the database and completing the trail's file may take a while, so a thread that may block does it.
-        let (config_of_files, clock_of_files, logs_of_files) = (config.clone(), clock.clone(), logs.clone());
-        let opened = tokio::task::spawn_blocking(move || open_files(&config_of_files, clock_of_files, &logs_of_files));
+        let (config_of_files, clock_of_files) = (config.clone(), clock.clone());
+        let told = (logs.clone(), Arc::clone(&metrics));
+        let opened = tokio::task::spawn_blocking(move || open_files(&config_of_files, clock_of_files, told));
         let (store, exporter) = opened.await.map_err(|error| StoreError::Unavailable(error.to_string()))??;
         let catalogue = Arc::new(store.catalogue().await?);
         let gate = match &config.mode {
@@ -101,6 +107,7 @@ impl App {
             tasks: TaskTracker::new(),
             provider: config.open_id.clone().map(|settings| Provider::new(settings, logs.logger.clone())),
             identity,
+            metrics,
             audits_refusals: config.audit.refusals,
             process: OnceLock::new(),
             catalogue: RwLock::new((catalogue, Instant::now())),
@@ -142,6 +149,20 @@ impl App {
     /// How far the audit trail's file is behind, where the process that writes it is another one and is paused. Bookings go on.
     pub fn audit_behind(&self) -> Option<String> {
         self.exporter.behind()
+    }
+
+    /// What is read when the metrics are.
+    pub async fn now(&self) -> Now {
+        // Read first: what is exported meanwhile is not behind.
+        let exported = self.exporter.exported();
+        let latest = tokio::time::timeout(READ_TIMEOUT, self.store.latest_record()).await;
+        let head = latest.ok().and_then(Result::ok).map(|latest| latest.head.seq);
+        Now {
+            uptime: self.started.elapsed(),
+            log_bytes: self.store.log_bytes(),
+            behind: head.map(|head| head.saturating_sub(exported)),
+            tasks: self.tasks.len(),
+        }
     }
 
     /// The pause inside the critical section, where one is asked for.
@@ -207,26 +228,31 @@ pub fn not_recorded(log: &Logger, event_type: &'static str, error: &StoreError) 
 }
 
 /// Opens the store, and brings the audit file up to date.
-fn open_files(config: &Config, clock: Clock, logs: &Logs) -> Result<(Box<dyn Store>, Exporter), StartError> {
+fn open_files(
+    config: &Config,
+    clock: Clock,
+    (logs, metrics): (Logs, Arc<Metrics>),
+) -> Result<(Box<dyn Store>, Exporter), StartError> {
     let (kind, database, trail_file) = match config.mode {
         Mode::Locked { .. } => (DatabaseKind::Agenda, DATABASE_FILE, TRAIL_FILE),
         Mode::Race => (DatabaseKind::Race, RACE_DATABASE_FILE, RACE_TRAIL_FILE),
     };
     let (bell, rings) = export::bell();
-    let told = Told { logs: logs.clone(), bell: bell.clone() };
-    let store: Box<dyn Store> =
-        Box::new(SqliteStore::open(&config.data_dir.join(database), kind, clock, &logs.logger, told)?);
+    let log = logs.logger.clone();
+    let told = Told { logs, bell: bell.clone(), metrics };
+    let store: Box<dyn Store> = Box::new(SqliteStore::open(&config.data_dir.join(database), kind, clock, &log, told)?);
     let rotate_bytes = config.audit.rotate_mb.map(|mb| mb.saturating_mul(MEGABYTE));
     let trail_path = config.data_dir.join(trail_file);
-    let exporter = Exporter::start(&trail_path, store.outbox()?, rotate_bytes, (bell, rings), logs.logger.clone())
+    let exporter = Exporter::start(&trail_path, store.outbox()?, rotate_bytes, (bell, rings), log)
         .map_err(|error| DataDirError::access(&trail_path, &error))?;
     Ok((store, exporter))
 }
 
-/// Writes what the store tells to the log, and wakes the audit exporter.
+/// Writes what the store tells to the log, counts it, and wakes the audit exporter.
 struct Told {
     logs: Logs,
     bell: Bell,
+    metrics: Arc<Metrics>,
 }
 
 impl Observer for Told {
@@ -243,5 +269,9 @@ impl Observer for Told {
             self.logs.raw(line);
         }
         self.bell.ring();
+    }
+
+    fn ended(&mut self, changes: usize, took: Duration) {
+        self.metrics.committed(changes, took);
     }
 }

@@ -23,8 +23,11 @@ pub async fn book(app: Arc<App>, new: NewBooking, origin: Origin) -> Result<Book
     let asked = app.audits_refusals.then(|| new.clone());
     let contested = Contested::by(&new);
     let booked = try_to_book(&app, new, &origin).await;
-    if let Err(refusal) = &booked {
-        tell_refused(&app, &contested, refusal, &origin);
+    match &booked {
+        Ok(_) => {
+            app.metrics.bookings.inc();
+        }
+        Err(refusal) => tell_refused(&app, &contested, refusal, &origin),
     }
     if let (Some(asked), Err(refusal)) = (asked, &booked)
         && let Some(why) = refusal.why()
@@ -69,10 +72,14 @@ pub async fn cancel(app: Arc<App>, id: i64, reason: Option<String>, origin: Orig
     let catalogue = app.recent_catalogue().await.map_err(|error| store_failed(&origin, &error))?;
     let checked = known.check_cancellable(catalogue.telescope(&known.telescope), app.clock.now());
     checked.map_err(|not| Refusal::NotCancellable(id, not))?;
-    match &app.gate {
+    let cancelled = match &app.gate {
         Gate::Locked(locking) => leased::cancel(&app, locking, &known, reason, &origin).await,
         Gate::Race => race::cancel(&app, id, reason, &origin).await,
+    };
+    if cancelled.is_ok() {
+        app.metrics.cancellations.inc();
     }
+    cancelled
 }
 
 /// Refuses a change that could not be recorded.

@@ -56,7 +56,7 @@ async fn unlock(
     retention: Duration,
     times: Times,
 ) {
-    let Origin { cause: Cause { request_id, .. }, log } = &origin;
+    let Origin { cause: Cause { request_id, .. }, log, .. } = &origin;
     let first = client.unlock(request_id, &lease, retention).await;
     debug!(log, "Tempos da operação";
         "lock_us" => micros(times.locked - times.begun),

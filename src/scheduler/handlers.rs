@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, LOCATION, RETRY_AFTER};
-use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::registry::Registry;
 use serde_json::{Map, json};
 use slog::Logger;
 
@@ -244,12 +242,9 @@ pub fn health(app: &App) -> Response {
 }
 
 /// `GET /metrics`.
-pub fn measure(app: &App, request: &Request) -> Response {
-    let mut registry = Registry::with_prefix("sctec_scheduler");
-    let uptime = ConstGauge::new(app.started.elapsed().as_secs_f64());
-    registry.register("uptime_seconds", "Time since the service started", uptime);
-    request.hosting.visit().bounds().register(&mut registry);
-    http::metrics::answer(&registry)
+pub async fn measure(app: &App, request: &Request) -> Response {
+    let bounds = request.hosting.visit().bounds();
+    http::metrics::answer(&app.metrics.registry(&app.now().await, bounds), &request.head.headers)
 }
 
 /// `GET /pronto`.

@@ -13,7 +13,7 @@ use slog::{debug, info, warn};
 use super::app::App;
 use super::gate::Locking;
 use super::giving_back::{self, Times};
-use super::origin::Origin;
+use super::origin::{COMMIT, LOCK, Origin};
 use super::outcome::{broken, of_booking, of_cancellation, of_closing};
 use super::refusal::Refusal;
 use crate::agenda::maintenance::NewMaintenance;
@@ -172,6 +172,7 @@ async fn under_lease(
         (Ok(_), Rivals::Refused { retention }) => retention,
         _ => Duration::ZERO,
     };
+    origin.steps.note(COMMIT, locked_at.elapsed());
     let times = Times { begun, locked: locked_at, committed: Instant::now() };
     giving_back::give_back(locking, origin, (lease, &wanted.resources), retention, times).await;
     result
@@ -179,7 +180,7 @@ async fn under_lease(
 
 /// Asks for a lease on `wanted`.
 async fn acquire(locking: &Locking, origin: &Origin, wanted: &LockedSlots, rivals: Rivals) -> Result<Lease, Refusal> {
-    let Origin { cause: Cause { request_id, .. }, log } = origin;
+    let Origin { cause: Cause { request_id, .. }, log, steps } = origin;
     let resources = &wanted.resources;
     let (first, several) = (Word(&resources[0]), || Several(resources.len()));
     info!(log, "Tentando adquirir lock para o recurso {}", first; several());
@@ -193,7 +194,10 @@ async fn acquire(locking: &Locking, origin: &Origin, wanted: &LockedSlots, rival
         wait: Duration::ZERO,
         despite_retention: matches!(rivals, Rivals::Welcome),
     };
-    let lease = match locking.client.lock(request).await {
+    let begun = Instant::now();
+    let answered = locking.client.lock(request).await;
+    steps.note(LOCK, begun.elapsed());
+    let lease = match answered {
         Ok(lease) => lease,
         Err(LockError::Busy { resource }) => {
             let Some(busy) = wanted.busy(&resource) else {

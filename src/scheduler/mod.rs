@@ -19,6 +19,7 @@ mod leased;
 mod links;
 mod live;
 mod maintenance;
+mod metrics;
 mod open_id;
 mod origin;
 mod outcome;
@@ -46,10 +47,12 @@ pub use self::config::{
     Access, AuditConfig, Config, DataDirError, Mode, OpenError, RACE_DELAY, RETENTION_DEFAULT, RegisterError, SERVICE,
     StartError, StoreError, TTL_DEFAULT,
 };
+use self::metrics::Metrics;
 pub use self::open_id::{Issuer, OpenId, ReturnUrl, WrongUrl};
 pub use self::problems::problem_kinds;
 pub use self::routes::endpoints;
 use crate::data_dir;
+use crate::http::answered::Answered;
 use crate::http::rates::Rates;
 use crate::http::server::{self, Manner};
 use crate::panics;
@@ -71,7 +74,8 @@ pub async fn serve(
     let log = logs.logger.clone();
     found.tell(&config.data_dir, &log);
     let clock = Clock::system();
-    let app = Arc::new(App::start(&config, clock.clone(), &logs).await?);
+    let metrics = Arc::new(Metrics::new(Answered::new(endpoints(), problem_kinds())));
+    let app = Arc::new(App::start(&config, clock.clone(), &logs, metrics).await?);
     if let Mode::Locked { ttl, .. } = &config.mode
         && config.critical_delay >= *ttl
     {

@@ -1,8 +1,9 @@
 //! The scheduler's endpoints, and the way from a request to its handler.
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
-use hyper::Method;
+use hyper::{Method, StatusCode};
 use slog::{debug, info};
 
 use super::app::App;
@@ -16,6 +17,7 @@ use crate::http::description;
 use crate::http::explained::{Explained, TYPE_PATH};
 use crate::http::files::File;
 use crate::http::identity::admit;
+use crate::http::kind::Kind;
 use crate::http::problem::{Problem, TYPES_PATH};
 use crate::http::rates::Share::{Free, Reserve};
 use crate::http::router::{Endpoint, Found, Query, Router, Table};
@@ -153,6 +155,18 @@ impl Handler for Routes {
     async fn handle(&self, request: &mut Request) -> Result<Response, Problem> {
         self.route(request).await.map_err(|problem| problem.with_links_if_none(links::to_entry))
     }
+
+    fn answered(&self, request: &Request, status: StatusCode, took: Duration) {
+        let metrics = &self.0.metrics;
+        metrics.answered.count(request.place, status, took);
+        if let Some(steps) = request.steps.get() {
+            metrics.stepped(steps);
+        }
+    }
+
+    fn refused(&self, kind: Kind) {
+        self.0.metrics.answered.refuse(kind);
+    }
 }
 
 impl Routes {
@@ -160,11 +174,12 @@ impl Routes {
         let app = &self.0;
         let path = request.head.uri.path().to_owned();
         let found = ROUTER.find(&request.head.method, &path);
+        request.place = found.as_ref().ok().and_then(Found::place);
         // Before anything is logged or looked for: what is refused for its number costs little.
         app.identity.meet(request, found.as_ref().ok().and_then(Found::endpoint)).await?;
         let (route, endpoint, id) = match found? {
             Found::Options(allow) => return Ok(http::options(&allow)),
-            Found::Endpoint { route, endpoint, parameter } => (route, endpoint, parameter),
+            Found::Endpoint { route, endpoint, parameter, .. } => (route, endpoint, parameter),
         };
         announce(request, route, &path);
         admit(request, endpoint.need)?;
@@ -212,7 +227,7 @@ impl Routes {
             Route::Ready => Ok(handlers::ready(app).await),
             Route::Problems => Ok(PROBLEMS.list(&request.head.headers)),
             Route::Problem => PROBLEMS.one(&id, &request.head.headers),
-            Route::Metrics => Ok(handlers::measure(app, request)),
+            Route::Metrics => Ok(handlers::measure(app, request).await),
         }
     }
 }

@@ -362,6 +362,10 @@ impl Store for MemoryStore {
         None
     }
 
+    fn log_bytes(&self) -> Option<u64> {
+        None
+    }
+
     fn warnings(&self) -> Vec<(&'static str, String)> {
         Vec::new()
     }

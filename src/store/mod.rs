@@ -179,6 +179,9 @@ pub trait Store: Send + Sync {
     /// What an operator should know although bookings go on, each with its name.
     fn warnings(&self) -> Vec<(&'static str, String)>;
 
+    /// The length of the log that the storage writes before its data, if it has one and it can be read now.
+    fn log_bytes(&self) -> Option<u64>;
+
     /// The committed audit records, for their exporter. Called once, when the service starts, on a thread that may block.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! What a storage tells while it writes, on the thread that writes.
 
+use std::time::Duration;
+
 use crate::http::request_id::RequestId;
 
 /// A change that a transaction is about to make durable.
@@ -19,6 +21,9 @@ pub trait Observer: Send {
 
     /// A transaction was committed. `lines` are its audit records, in order.
     fn committed(&mut self, lines: &[String]);
+
+    /// A transaction of this many changes has ended, committed or not, and took this long.
+    fn ended(&mut self, _changes: usize, _took: Duration) {}
 }
 
 /// An observer that does nothing.

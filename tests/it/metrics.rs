@@ -51,7 +51,9 @@ fn exported() -> BTreeSet<String> {
 /// The names in the text of metrics.
 fn names(answer: &str) -> BTreeSet<String> {
     let types = answer.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
-    types.map(|(name, kind)| if kind == "counter" { format!("{name}_total") } else { name.to_owned() }).collect()
+    let endings = [("counter", "_total"), ("info", "_info")];
+    let ending = |kind: &str| endings.iter().find(|(known, _)| *known == kind).map_or("", |(_, ending)| ending);
+    types.map(|(name, kind)| format!("{name}{}", ending(kind))).collect()
 }
 
 #[test]
@@ -75,10 +77,12 @@ fn the_document_names_every_metric_and_no_other_and_alerts_use_only_these() {
 #[test]
 fn the_document_names_every_metric_of_the_scheduler_and_no_other() {
     let services = Services::start(&[]);
+    // A series of a route exists from its first answer on.
+    assert_eq!(http("GET", &services.agenda("/time"), None).status, 200);
     let answer = http("GET", &services.agenda("/metrics?n=1"), None);
     assert_eq!(answer.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
     let exported = names(&answer.body);
-    assert!(exported.len() >= 5, "{exported:?}");
+    assert!(exported.len() >= 15, "{exported:?}");
     assert_eq!(first_column(&part("\n### Métricas do servico-agendamento\n")), exported);
 }
 

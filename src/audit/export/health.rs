@@ -1,11 +1,14 @@
 //! Whether the trail can be written, as the booking code sees it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The exporter's last result, and the time at which its present step began.
 #[derive(Default)]
 pub struct Health {
+    /// The last record that is durable in the file, as far as the exporter's thread knows.
+    exported: AtomicU64,
     /// A std lock around a few small values: held to read or to replace them.
     state: Mutex<State>,
 }
@@ -37,6 +40,16 @@ pub enum Change {
 }
 
 impl Health {
+    /// The last record that is known to be durable in the file.
+    pub fn exported(&self) -> u64 {
+        self.exported.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the file is durable up to this record.
+    pub fn set_exported(&self, seq: u64) {
+        self.exported.store(seq, Ordering::Relaxed);
+    }
+
     /// Why the trail cannot be written, if it cannot. A step that takes longer than `stalled_after` is a fault too: a disk that
     /// does not answer gives no error.
     pub fn fault(&self, stalled_after: Duration) -> Option<String> {

@@ -125,6 +125,11 @@ impl Exporter {
         Ok(Self { bell, stop, health, thread: Some(thread), _watched: watched, ended: Mutex::new(ended), log })
     }
 
+    /// The last record that is durable in the trail's file, as far as this process knows.
+    pub fn exported(&self) -> u64 {
+        self.health.exported()
+    }
+
     /// How far the file is behind the database, while the exporter of another process writes nothing. Bookings go on.
     pub fn behind(&self) -> Option<String> {
         self.health.behind()

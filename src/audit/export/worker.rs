@@ -169,6 +169,7 @@ impl<S: Source> Worker<S> {
             None => self.recovery.attempt(|| OpenFile::recover(&self.path, &self.source, self.reached, &self.log))?,
         };
         self.health.end_look();
+        self.health.set_exported(open.head.seq);
         Ok(self.open.insert(open))
     }
 
@@ -203,6 +204,7 @@ impl<S: Source> Worker<S> {
             recover::follow(now, &mut head).map_err(recover::database_broken)?;
             open.append(now, head)?;
             self.reached = open.head.seq;
+            self.health.set_exported(self.reached);
             lines = later;
         }
         Ok(())
@@ -225,6 +227,7 @@ impl<S: Source> Worker<S> {
     /// Another process is the exporter: returns how far it is behind, or fails when it is too far behind.
     fn watch_other(&mut self) -> Result<Option<String>, String> {
         let (exported, head) = (self.source.exported()?.seq, self.source.head()?);
+        self.health.set_exported(exported);
         if let Some(reason) = lock::told(&self.path) {
             return Err(reason);
         }

@@ -15,7 +15,7 @@ use crate::http::unknown::Unknown;
 use crate::http::wrong::{FieldCode, Wrong};
 
 /// The fields of an entry besides its operation's own, as [`Operation::read`] is told of them.
-const ENTRY_FIELDS: &str = ", op, req, req_cliente";
+const ENTRY_FIELDS: &str = ", op, req, req_cliente, traceparent";
 
 /// Writes a batch, entry by entry.
 #[derive(Debug, Default)]
@@ -94,6 +94,14 @@ impl<'a> Entry<'a> {
             (None, Some(_)) => return Err(wrong("req_cliente", "só pode vir ao lado de req")),
             (req, None) => req,
         };
+        let req = match (req, text(&mut fields, "traceparent")?) {
+            (Some(req), Some(context)) => {
+                let not_one = "deve ter a forma de um traceparent (W3C Trace Context)";
+                Some(req.traced(&context).ok_or_else(|| wrong("traceparent", not_one))?)
+            }
+            (None, Some(_)) => return Err(wrong("traceparent", "só pode vir ao lado de req")),
+            (req, None) => req,
+        };
         Ok(Self { req, fields })
     }
 
@@ -162,7 +170,8 @@ mod tests {
     }
 
     fn request() -> RequestId {
-        RequestId::of_test("req-1").beside("clique-7").unwrap()
+        let context = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        RequestId::of_test("req-1").beside("clique-7").unwrap().traced(context).unwrap()
     }
 
     fn written(operations: &[Operation]) -> Bytes {

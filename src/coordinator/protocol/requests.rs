@@ -70,7 +70,7 @@ impl Operation {
 
     /// The operation as an entry of a batch, caused by that request.
     pub(super) fn written<'a>(&'a self, request: &'a RequestId) -> Written<'a> {
-        let by = By { req: request, req_cliente: request.client() };
+        let by = By { req: request, req_cliente: request.client(), traceparent: request.trace() };
         match self {
             Self::Lock(lock) => Written::Lock {
                 by,
@@ -104,6 +104,8 @@ pub(super) struct By<'a> {
     req: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     req_cliente: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<&'a str>,
 }
 
 /// An entry of a batch, as a client writes it.

@@ -152,7 +152,7 @@ impl Routes {
         let found = found.map_err(|problem| problem.with_links_if_none(status::to_entry));
         let (route, endpoint, name) = match found? {
             Found::Options(allow) => return Ok(http::options(&allow)),
-            Found::Endpoint { route, endpoint, parameter } => (route, endpoint, parameter),
+            Found::Endpoint { route, endpoint, parameter, .. } => (route, endpoint, parameter),
         };
         let rights = self.callers.admit(request, endpoint.need)?;
         endpoint.check_query(request.head.uri.query())?;

@@ -52,7 +52,7 @@ pub fn to_entry() -> Links {
 /// `GET /metrics`.
 pub fn measure(service: &Service, request: &Request) -> Response {
     let bounds = request.hosting.visit().bounds();
-    http::metrics::answer(&service.metrics().registry(&service.measure(), service.hub(), bounds))
+    http::metrics::answer(&service.metrics().registry(&service.measure(), service.hub(), bounds), &request.head.headers)
 }
 
 /// `GET /saude`.

@@ -6,14 +6,14 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
+use std::time::Instant;
 
-use http_body_util::{BodyExt, Either, Full};
+use http_body_util::Either;
 use hyper::StatusCode;
-use hyper::body::{Body as _, Incoming};
-use hyper::header::DATE;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
 use slog::{Logger, debug, o, warn};
@@ -21,14 +21,15 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::begin::{Begun, begin};
-use super::farewell::{self, http_date};
-use super::handler::{Handler, PROTECTION, log_problem, refuse_connection};
+use super::farewell;
+use super::finish;
+use super::handler::{Handler, log_problem};
 use super::request::Request;
 use crate::access::principal::Who;
 use crate::http::body::{Arriving, STOP_PATIENCE};
 use crate::http::bounds::line::{Order, Phase, Rank};
 use crate::http::bounds::turned::Reason;
-use crate::http::bounds::{Bounds, Turn, Visit, kept};
+use crate::http::bounds::{Bounds, Turn, Visit};
 use crate::http::causes::in_words;
 use crate::http::guard::Guard;
 use crate::http::kind;
@@ -41,7 +42,7 @@ use crate::http::response::{Body, Response};
 use crate::http::socket::{Activity, Answering, StampedIo};
 use crate::http::stream::{Socket, Stream};
 use crate::http::tls::Tls;
-use crate::http::{body, head, no_room};
+use crate::http::{body, head};
 use crate::panics::{Panicked, guarded};
 use crate::time::{Clock, Timestamp};
 
@@ -72,7 +73,7 @@ pub(super) struct Site<H> {
     pub rates: Option<Arc<Rates>>,
 }
 
-impl<H> Site<H> {
+impl<H: Handler> Site<H> {
     /// Tells a new client that there is no place for it. One that must speak TLS first would not understand.
     pub async fn refuse(&self, stream: TcpStream) {
         if self.tls.is_some() {
@@ -80,6 +81,7 @@ impl<H> Site<H> {
         }
         let detail = "Todas as conexões do serviço estão em uso; tente de novo em instantes.";
         let problem = Problem::new(kind::NO_PLACE, detail).retry_after_s(1);
+        self.handler.refused(problem.kind());
         let word = farewell::word(&problem, &self.ids.next_alone(), self.clock.now());
         farewell::say(&mut Stream::new(stream), &word, true).await;
     }
@@ -302,12 +304,14 @@ impl<H: Handler> Connection<H> {
             }
         };
         self.visit.note(problem.kind());
+        self.site.handler.refused(problem.kind());
         let id = self.site.ids.next_alone();
         log_problem(&self.site.log.new(o!(id.clone())), &problem);
         farewell::say(&mut io, &farewell::word(&problem, &id, self.site.clock.now()), false).await;
     }
 
     async fn answer(&self, request: hyper::Request<Incoming>, hosting: Hosting) -> Response {
+        let begun = Instant::now();
         let received = Timestamp::from_micros(self.last_read.load(Ordering::Relaxed)).unwrap_or(Timestamp::MIN);
         let answering = Answering::begin(&self.activity);
         let turn = Turn::begin(&self.visit);
@@ -326,14 +330,17 @@ impl<H: Handler> Connection<H> {
             who: Who::default(),
             pass: Pass::default(),
             unidentified: None,
+            place: None,
+            steps: OnceLock::new(),
             meter: Meter::new(self.site.rates.clone()),
             hosting,
         };
         let reads = request.head.method.is_safe();
         let answered = self.handle(&mut request).await;
-        let answered = answered.and_then(|response| counted(response, &self.visit, reads));
+        let answered = answered.and_then(|response| finish::counted(response, &self.visit, reads));
         let mut response = answered.unwrap_or_else(|problem| {
             self.visit.note(problem.kind());
+            self.site.handler.refused(problem.kind());
             log_problem(&log, &problem);
             problem.into_response(&id)
         });
@@ -341,14 +348,8 @@ impl<H: Handler> Connection<H> {
         if response.status() != StatusCode::REQUEST_TIMEOUT {
             body::discard(&request.head.headers, &mut request.body).await;
         }
-        id.write_to(response.headers_mut());
-        request.meter.write_to(response.headers_mut());
-        if let Some(date) = http_date(self.site.clock.now()) {
-            response.headers_mut().insert(DATE, date);
-        }
-        for (name, value) in PROTECTION {
-            response.headers_mut().insert(name, value);
-        }
+        finish::add_headers(response.headers_mut(), &request, self.site.clock.now(), begun);
+        self.site.handler.answered(&request, response.status(), begun.elapsed());
         if let Either::Right(stream) = response.body_mut() {
             self.activity.streaming.store(stream.is_events(), Ordering::Relaxed);
             stream.attend(log, answering, turn, Arc::clone(&self.visit));
@@ -356,44 +357,27 @@ impl<H: Handler> Connection<H> {
         response
     }
 
+    /// Answers an ambiguous head, or one without TLS, and closes the connection.
+    fn refuse(&self, problem: Problem, request: &Request) -> Response {
+        self.site.handler.refused(problem.kind());
+        log_problem(&request.log, &problem);
+        finish::last(problem.into_response(&request.id))
+    }
+
     /// Lets the handler answer. A panic in it is answered with 500.
     async fn handle(&self, request: &mut Request) -> Result<Response, Problem> {
         if let Err(problem) = head::check(&request.head) {
-            return Ok(refuse_connection(problem, request));
+            return Ok(self.refuse(problem, request));
         }
         if self.lacks_tls {
             let detail = "Esta porta só atende com TLS: use https:// em vez de http://.";
-            return Ok(refuse_connection(Problem::new(kind::PLAIN_HTTP, detail), request));
+            return Ok(self.refuse(Problem::new(kind::PLAIN_HTTP, detail), request));
         }
         if let Err(refusal) = self.site.guard.check(&request.head, self.here) {
             let malformed = refusal.is_malformed();
-            return if malformed { Ok(refuse_connection(refusal.into(), request)) } else { Err(refusal.into()) };
+            return if malformed { Ok(self.refuse(refusal.into(), request)) } else { Err(refusal.into()) };
         }
         let handled = guarded(self.site.handler.handle(request)).await;
         handled.unwrap_or_else(|panicked: Panicked| Err(Problem::internal(panicked.to_string())))
     }
-}
-
-/// An answer whose bytes count as long as the client has not read them.
-///
-/// # Errors
-/// When there is no room for them.
-fn counted(mut response: Response, visit: &Arc<Visit>, reads: bool) -> Result<Response, Problem> {
-    let Either::Left(whole) = response.body_mut() else { return Ok(response) };
-    let length = whole.size_hint().exact().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
-    let held = match visit.answer(length) {
-        Ok(Some(held)) => held,
-        Ok(None) => return Ok(response),
-        // What was asked for is done already, and its client has to know that.
-        Err(_) if !reads => return Ok(response),
-        Err(full) => return Err(no_room::for_answer(full)),
-    };
-    // The bytes of such a body are there at once.
-    let frame = futures_util::FutureExt::now_or_never(whole.frame());
-    if let Some(Some(Ok(frame))) = frame
-        && let Ok(bytes) = frame.into_data()
-    {
-        *whole = Full::new(kept(bytes, Some(held)));
-    }
-    Ok(response)
 }

@@ -6,10 +6,10 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use hyper::header::{DATE, HeaderValue};
+use hyper::header::DATE;
 use hyper::rt::{Read, ReadBuf, Write};
 
-use super::handler::PROTECTION;
+use super::finish::{PROTECTION, http_date};
 use crate::http::problem::Problem;
 use crate::http::request_id::RequestId;
 use crate::time::Timestamp;
@@ -18,13 +18,6 @@ use crate::time::Timestamp;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The most bytes of the request that are read after that.
 const UNREAD_MAX: usize = 64 * 1024;
-
-/// The official time in the form of `Date`. hyper's own `Date` stands still when the machine's clock is set back.
-pub(super) fn http_date(at: Timestamp) -> Option<HeaderValue> {
-    let at = jiff::Timestamp::from_microsecond(at.as_micros()).ok()?;
-    let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()?;
-    HeaderValue::try_from(date).ok()
-}
 
 /// A problem as a whole answer, after which the connection is closed.
 pub(super) fn word(problem: &Problem, id: &RequestId, at: Timestamp) -> Vec<u8> {

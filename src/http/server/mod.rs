@@ -12,6 +12,7 @@
 mod begin;
 mod connection;
 mod farewell;
+mod finish;
 mod handler;
 mod request;
 

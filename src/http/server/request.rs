@@ -1,7 +1,7 @@
 //! A request, for its handler: its head and body, who sends it, and from where.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hyper::header::ORIGIN;
 use hyper::http::request::Parts;
@@ -15,6 +15,7 @@ use crate::http::presence::Hosting;
 use crate::http::problem::Problem;
 use crate::http::rates::{Client, Meter, Named, Share};
 use crate::http::request_id::RequestId;
+use crate::http::steps::Steps;
 use crate::time::Timestamp;
 
 /// One request, for its handler.
@@ -39,6 +40,10 @@ pub struct Request {
     pub pass: Pass,
     /// Why nobody was found out, if the request says who sends it: for the endpoints that need to know.
     pub unidentified: Option<Problem>,
+    /// The place of its endpoint in the service's table, once the handler has found it.
+    pub place: Option<usize>,
+    /// How long its steps took, where they are measured.
+    pub steps: OnceLock<Arc<Steps>>,
     /// Counts it in the rate of its client.
     pub meter: Meter,
     /// For a long answer: whether the client is still connected, and whether the service is stopping.
@@ -46,6 +51,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// Where the durations of its steps are noted. The answer tells them.
+    pub fn steps(&self) -> Arc<Steps> {
+        Arc::clone(self.steps.get_or_init(Arc::default))
+    }
+
     /// Counts it in the rate of the address that it comes from.
     ///
     /// # Errors

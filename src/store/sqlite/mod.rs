@@ -329,6 +329,10 @@ impl Store for SqliteStore {
         pages.into_iter().chain(log).collect()
     }
 
+    fn log_bytes(&self) -> Option<u64> {
+        std::fs::metadata(self.place.log_path()).ok().map(|log| log.len())
+    }
+
     fn outbox(&self) -> Result<Outbox, StoreError> {
         let connection = connect::open_for_reading(&self.path).map_err(|error| unavailable(&error))?;
         let (place, writer, in_use) = (Arc::clone(&self.place), self.writer.clone(), self.in_use.clone());

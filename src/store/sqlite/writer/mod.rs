@@ -147,7 +147,9 @@ impl Thread {
                 if let Some(checkpoints) = &self.beside.checkpoints {
                     checkpoints.between_transactions(&self.committer.connection);
                 }
+                let begun = Instant::now();
                 let committed = self.committer.commit(&mut jobs);
+                self.committer.observer.ended(jobs.len(), begun.elapsed());
                 self.tell(&committed);
                 for (job, outcome) in jobs.into_iter().zip(committed.outcomes) {
                     job.answer(outcome);
