@@ -74,10 +74,13 @@ impl Endpoint {
 /// A service's table: each endpoint, and `R`, the name by which the service dispatches to its handler.
 pub type Table<R> = [(R, Endpoint)];
 
+/// Some rows of a table, each with its place there.
+type Rows<R> = Vec<(usize, &'static (R, Endpoint))>;
+
 /// Finds the endpoint of a request in a table.
 pub struct Router<R: 'static> {
     /// At each path its endpoints, with their places in the table.
-    paths: matchit::Router<Vec<(usize, &'static (R, Endpoint))>>,
+    paths: matchit::Router<Rows<R>>,
     /// The value of `Allow` for the whole server.
     allow: String,
 }
@@ -124,7 +127,7 @@ impl<R: Copy> Router<R> {
     /// # Panics
     /// When two paths conflict. Any test that starts the service would find this.
     pub fn new(table: &'static Table<R>) -> Self {
-        let mut grouped: Vec<(&str, Vec<(usize, &'static (R, Endpoint))>)> = Vec::new();
+        let mut grouped: Vec<(&str, Rows<R>)> = Vec::new();
         for (place, row) in table.iter().enumerate() {
             match grouped.iter_mut().find(|(known, _)| *known == row.1.path) {
                 Some((_, rows)) => rows.push((place, row)),
