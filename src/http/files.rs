@@ -6,14 +6,11 @@
 use bytes::Bytes;
 use flate2::Compression;
 use hyper::StatusCode;
-use hyper::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, VARY};
-use sha2::{Digest, Sha256};
+use hyper::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, VARY};
 
 use super::gzip;
+use super::represent::{has, tag};
 use super::response::{self, Response};
-
-/// Bytes of the hash that make the tag.
-const TAG_BYTES: usize = 16;
 
 /// One file.
 #[derive(Debug)]
@@ -33,11 +30,7 @@ struct Form {
 
 impl Form {
     fn new(bytes: Bytes) -> Self {
-        let hash = Sha256::digest(&bytes);
-        let tag = format!("\"{}\"", base16ct::lower::encode_string(&hash[..TAG_BYTES]));
-        // It has only hexadecimal digits between quotation marks.
-        let tag = HeaderValue::from_str(&tag).expect("a hash is a header's value");
-        Self { bytes, tag }
+        Self { tag: tag(&bytes), bytes }
     }
 }
 
@@ -75,15 +68,6 @@ impl File {
     }
 }
 
-/// Whether the client names `tag` among those it has. Weak tags count: a proxy may have weakened ours.
-fn has(headers: &HeaderMap, tag: &HeaderValue) -> bool {
-    let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    known.flat_map(|value| value.split(',')).map(str::trim).any(|known| {
-        let known = known.strip_prefix("W/").unwrap_or(known);
-        known == "*" || known.as_bytes() == tag.as_bytes()
-    })
-}
-
 /// The media type of a file by its name's ending.
 pub fn content_type(name: &str) -> Option<&'static str> {
     Some(match name.rsplit_once('.')?.1 {
@@ -103,7 +87,7 @@ pub fn content_type(name: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::ACCEPT_ENCODING;
+    use hyper::header::{ACCEPT_ENCODING, IF_NONE_MATCH};
 
     use super::*;
 

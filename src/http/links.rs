@@ -1,13 +1,19 @@
 //! Writes and reads hypermedia links in the form of [HAL](https://datatracker.ietf.org/doc/html/draft-kelly-json-hal).
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
+use hyper::header::HeaderValue;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
 /// RFC 3986's unreserved characters stay as they are; all others are encoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The relations of pages, with their registered names.
+const REGISTERED: [(&str, &str); 4] =
+    [("self", "self"), ("anterior", "prev"), ("proxima", "next"), ("seguinte", "next")];
 
 /// One link.
 #[derive(Clone, Debug, Serialize)]
@@ -94,6 +100,19 @@ impl Links {
         }
     }
 
+    /// The header `Link` ([RFC 8288](https://www.rfc-editor.org/rfc/rfc8288)) of a page of a list: itself, the one before and the next.
+    pub fn header(&self) -> Option<HeaderValue> {
+        let mut text = String::new();
+        for (rel, link) in self.0.iter().filter(|(_, link)| link.method.is_none() && !link.templated) {
+            let Some((_, registered)) = REGISTERED.iter().find(|(known, _)| known == rel) else { continue };
+            let separator = if text.is_empty() { "" } else { ", " };
+            // Writing to a `String` cannot fail.
+            let _ = write!(text, "{separator}<{}>; rel=\"{registered}\"", link.href);
+        }
+        // An `href` is encoded, so it is ASCII without `>`.
+        HeaderValue::try_from(text).ok().filter(|text| !text.is_empty())
+    }
+
     /// Whether there are no links.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -142,6 +161,19 @@ mod tests {
             serde_json::to_string(&links).unwrap(),
             r#"{"self":{"href":"/a"},"busca":{"href":"/b{?c}","templated":true},"cancelar":{"href":"/a","method":"DELETE","title":"Cancelar"}}"#
         );
+    }
+
+    #[test]
+    fn pages_are_linked_in_the_head_by_registered_names() {
+        let page = Links::new()
+            .with("self", Link::get("/a?x=%3E"))
+            .with("anterior", Link::get("/b"))
+            .with("seguinte", Link::get("/c"))
+            .with("agenda", Link::template("/d{?e}"))
+            .with("proxima", Link::action("POST", "/f", "não é uma página"));
+        let expected = r#"</a?x=%3E>; rel="self", </b>; rel="prev", </c>; rel="next""#;
+        assert_eq!(page.header().unwrap(), expected);
+        assert_eq!(Links::new().header(), None);
     }
 
     #[test]

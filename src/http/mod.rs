@@ -30,6 +30,7 @@ pub(crate) mod precondition;
 pub(crate) mod presence;
 pub(crate) mod problem;
 pub mod rates;
+pub(crate) mod represent;
 pub mod request_id;
 mod response;
 pub mod router;

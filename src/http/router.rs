@@ -23,6 +23,8 @@ pub struct Endpoint {
     pub query: Query,
     /// In which count of its client's rate a request is.
     pub share: Share,
+    /// Whether the bytes of its answer stay the same as long as what it shows does, so that a client may ask whether they have changed.
+    pub tagged: bool,
     /// A description of the endpoint in one line.
     pub about: &'static str,
 }
@@ -42,7 +44,7 @@ pub enum Query {
 impl Endpoint {
     /// An endpoint that has no parameters.
     pub const fn new(method: Method, path: &'static str, need: Need, about: &'static str) -> Self {
-        Self { method, path, need, query: Query::Refused, share: Share::Ordinary, about }
+        Self { method, path, need, query: Query::Refused, share: Share::Ordinary, tagged: false, about }
     }
 
     /// The same endpoint with another handling of queries.
@@ -56,6 +58,13 @@ impl Endpoint {
     #[must_use]
     pub const fn share(mut self, share: Share) -> Self {
         self.share = share;
+        self
+    }
+
+    /// The same endpoint, whose answers have tags.
+    #[must_use]
+    pub const fn tagged(mut self) -> Self {
+        self.tagged = true;
         self
     }
 

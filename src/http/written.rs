@@ -10,12 +10,14 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_body_util::Either;
 use hyper::StatusCode;
-use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderValue, VARY};
+use hyper::header::{CONTENT_ENCODING, ETAG, HeaderMap, HeaderValue, LINK, VARY};
 use serde::Serialize;
 
 use super::bounds::budget::Held;
 use super::gzip;
+use super::links::Links;
 use super::pieces::Pieces;
+use super::represent::{Tagger, asks_for_hal};
 use super::response::{self, Response};
 
 /// The bytes of a chunk. JSON up to this length is sent as it is: compressing it would take longer than sending it.
@@ -26,6 +28,10 @@ pub struct Written {
     sink: Sink,
     /// Whether a long one is to be compressed, where that depends on the client.
     packs: Option<bool>,
+    /// What makes the tag of its bytes, where one is wanted.
+    tagger: Option<Tagger>,
+    /// The header `Link`, if it is a page of a list.
+    link: Option<HeaderValue>,
     /// What stands before the next member or item.
     before: &'static str,
     /// One member or item: a compressor is given few long pieces rather than many short ones.
@@ -70,15 +76,31 @@ impl Cut {
 impl Written {
     /// An object without members yet.
     pub fn new() -> Self {
-        Self { sink: Sink::Plain(Cut::default()), packs: None, before: "{", scratch: Vec::new() }
+        Self {
+            sink: Sink::Plain(Cut::default()),
+            packs: None,
+            tagger: None,
+            link: None,
+            before: "{",
+            scratch: Vec::new(),
+        }
     }
 
     /// The same, for a client whose request has these headers: compressed if it takes that.
     pub fn for_client(headers: &HeaderMap) -> Self {
-        Self { packs: Some(gzip::is_accepted(headers)), ..Self::new() }
+        // HAL is made of the plain form.
+        Self { packs: Some(gzip::is_accepted(headers) && !asks_for_hal(headers)), ..Self::new() }
+    }
+
+    /// The same with a tag of its bytes, which stay the same as long as what it shows does. It is not compressed.
+    pub fn tagged() -> Self {
+        Self { tagger: Some(Tagger::default()), ..Self::new() }
     }
 
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(tagger) = &mut self.tagger {
+            tagger.add(bytes);
+        }
         match &mut self.sink {
             Sink::Plain(cut) if self.packs == Some(true) && cut.open.len() + bytes.len() > CHUNK => {
                 let mut encoder = GzEncoder::new(Cut::default(), Compression::fast());
@@ -121,6 +143,13 @@ impl Written {
         self
     }
 
+    /// Adds the links. Those of a page of a list are in the answer's head too.
+    #[must_use]
+    pub fn with_links(mut self, links: &Links) -> Self {
+        self.link = links.header();
+        self.with("_links", links)
+    }
+
     /// Adds a member that is a list.
     #[must_use]
     pub fn with_list(mut self, name: &str, items: impl IntoIterator<Item = impl Serialize>) -> Self {
@@ -155,17 +184,34 @@ impl Written {
     /// The object as an answer. Its bytes are counted as those of any other.
     pub fn into_counted(mut self) -> Response {
         self.text("}");
+        let headers = self.headers();
         let Sink::Plain(cut) = self.sink else { unreachable!("only an object for a client is compressed") };
-        response::bytes(StatusCode::OK, "application/json", cut.into_chunks().concat())
+        let mut answer = response::bytes(StatusCode::OK, "application/json", cut.into_chunks().concat());
+        answer.headers_mut().extend(headers);
+        answer
+    }
+
+    /// The headers of the whole object: its tag, and the links of a page.
+    fn headers(&mut self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if let Some(tagger) = self.tagger.take() {
+            headers.insert(ETAG, tagger.tag());
+            headers.insert(VARY, HeaderValue::from_static("Accept"));
+        }
+        headers.extend(self.link.take().map(|link| (LINK, link)));
+        headers
     }
 
     /// The object as an answer whose bytes take the place of the `room` that was held for them. Those of a short one are counted as in
     /// any other answer.
     pub fn into_response(mut self, room: Held) -> Response {
         self.text("}");
+        let headers = self.headers();
         let (chunks, packed) = match self.sink {
             Sink::Plain(cut) if cut.done.is_empty() => {
-                return response::bytes(StatusCode::OK, "application/json", cut.open);
+                let mut answer = response::bytes(StatusCode::OK, "application/json", cut.open);
+                answer.headers_mut().extend(headers);
+                return answer;
             }
             Sink::Plain(cut) => (cut.into_chunks(), false),
             // Writing to memory does not fail.
@@ -173,6 +219,7 @@ impl Written {
         };
         let mut answer = response::bytes(StatusCode::OK, "application/json", Vec::new());
         *answer.body_mut() = Either::Right(Pieces::made(chunks, room));
+        answer.headers_mut().extend(headers);
         if self.packs.is_some() {
             answer.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         }

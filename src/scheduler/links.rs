@@ -73,7 +73,7 @@ pub fn of_audit_page(request: &AuditRequest, next: Option<u64>) -> Links {
 }
 
 /// The address of a page of audit records.
-pub fn audit_href(request: &AuditRequest, after: Option<u64>) -> String {
+fn audit_href(request: &AuditRequest, after: Option<u64>) -> String {
     let Wanted { event, scientist, booking, slot, telescope, request: req, author, ip, since, until } = &request.wanted;
     let pairs = [
         ("evento", event.clone()),

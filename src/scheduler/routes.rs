@@ -20,6 +20,7 @@ use crate::http::identity::admit;
 use crate::http::kind::Kind;
 use crate::http::problem::{Problem, TYPES_PATH};
 use crate::http::rates::Share::{Free, Reserve};
+use crate::http::represent::represent;
 use crate::http::router::{Endpoint, Found, Query, Router, Table};
 use crate::http::server::{Handler, Request};
 use crate::http::{self, Response};
@@ -86,51 +87,54 @@ static TABLE: &Table<Route> = {
         Endpoint::new(method, path, May(ManageCatalogue), about)
     }
     &[
-        (Route::Entry, get("/", Nothing, "the links to everything else; to a browser, the page").query(Read)),
+        (Route::Entry, get("/", Nothing, "the links to everything else; to a browser, the page").query(Read).tagged()),
         (Route::Describe, get(description::PATH, Nothing, "this API, for programs (OpenAPI)")),
         (Route::Page, get("/pagina/{*arquivo}", Nothing, "the page's files").query(Ignored).share(Free)),
         (Route::Time, get("/time", Nothing, "the official time").query(Ignored)),
-        (Route::Telescopes, get("/telescopios", May(ReadAgenda), "telescopes, by pages").query(Read)),
+        (Route::Telescopes, get("/telescopios", May(ReadAgenda), "telescopes, by pages").query(Read).tagged()),
         (Route::CreateTelescope, manage(Method::POST, "/telescopios", "adds a telescope")),
-        (Route::Telescope, get("/telescopios/{id}", May(ReadAgenda), "one telescope")),
+        (Route::Telescope, get("/telescopios/{id}", May(ReadAgenda), "one telescope").tagged()),
         (Route::ChangeTelescope, manage(Method::PATCH, "/telescopios/{id}", "changes a telescope")),
         (
             Route::Timetable,
             get("/telescopios/{id}/agenda", May(ReadAgenda), "the slots of a period, each with its state").query(Read),
         ),
         (Route::Free, get("/telescopios/{id}/livres", May(ReadAgenda), "the nearest free slots").query(Read)),
-        (Route::Maintenances, get("/telescopios/{id}/manutencoes", May(ReadAgenda), "a telescope's maintenances")),
+        (
+            Route::Maintenances,
+            get("/telescopios/{id}/manutencoes", May(ReadAgenda), "a telescope's maintenances").tagged(),
+        ),
         (Route::CloseTelescope, manage(Method::POST, "/telescopios/{id}/manutencoes", "adds a maintenance")),
-        (Route::Maintenance, get("/manutencoes/{id}", May(ReadAgenda), "one maintenance")),
+        (Route::Maintenance, get("/manutencoes/{id}", May(ReadAgenda), "one maintenance").tagged()),
         (Route::Reopen, delete("/manutencoes/{id}", May(ManageCatalogue), "takes a maintenance away")),
-        (Route::Scientists, get("/cientistas", May(ReadAgenda), "scientists, by pages").query(Read)),
+        (Route::Scientists, get("/cientistas", May(ReadAgenda), "scientists, by pages").query(Read).tagged()),
         (Route::CreateScientist, manage(Method::POST, "/cientistas", "adds a scientist")),
-        (Route::Scientist, get("/cientistas/{id}", May(ReadAgenda), "one scientist")),
+        (Route::Scientist, get("/cientistas/{id}", May(ReadAgenda), "one scientist").tagged()),
         (Route::ChangeScientist, manage(Method::PATCH, "/cientistas/{id}", "changes a scientist")),
-        (Route::Proposals, get("/propostas", May(ReadAgenda), "proposals, by pages").query(Read)),
+        (Route::Proposals, get("/propostas", May(ReadAgenda), "proposals, by pages").query(Read).tagged()),
         (Route::CreateProposal, manage(Method::POST, "/propostas", "adds a proposal")),
-        (Route::Proposal, get("/propostas/{id}", May(ReadAgenda), "one proposal, with what it has used")),
+        (Route::Proposal, get("/propostas/{id}", May(ReadAgenda), "one proposal, with what it has used").tagged()),
         (Route::ChangeProposal, manage(Method::PATCH, "/propostas/{id}", "changes a proposal")),
         (Route::Book, Endpoint::new(Method::POST, "/agendamentos", May(ChangeAgenda), "books")),
         (Route::Bookings, get("/agendamentos", May(ReadAgenda), "bookings, by pages").query(Read)),
-        (Route::Booking, get("/agendamentos/{id}", May(ReadAgenda), "one booking")),
+        (Route::Booking, get("/agendamentos/{id}", May(ReadAgenda), "one booking").tagged()),
         (Route::Cancel, delete("/agendamentos/{id}", May(ChangeAgenda), "cancels a booking")),
         (Route::Audit, get("/auditoria", May(ReadTrail), "the audit trail's records, by pages").query(Read)),
-        (Route::AuditHead, get("/auditoria/cabeca", May(ReadTrail), "the audit trail's newest record")),
+        (Route::AuditHead, get("/auditoria/cabeca", May(ReadTrail), "the audit trail's newest record").tagged()),
         (Route::Listen, get("/eventos", May(ReadAgenda), "the agenda's events, as a stream").query(Read)),
         (Route::Session, get(links::SESSION_PATH, Nothing, "who the caller is")),
         (Route::SignIn, Endpoint::new(Method::POST, links::SESSION_PATH, Nothing, "signs a page in")),
         (Route::SignOut, delete(links::SESSION_PATH, Nothing, "signs a page out")),
         (Route::ToProvider, get(links::SIGN_IN_PATH, Nothing, "to the identity provider").query(Ignored)),
         (Route::FromProvider, get(RETURN_PATH, Nothing, "back from the identity provider").query(Ignored)),
-        (Route::Tokens, get(links::TOKENS_PATH, May(ManageAccess), "the tokens, without their secrets")),
+        (Route::Tokens, get(links::TOKENS_PATH, May(ManageAccess), "the tokens, without their secrets").tagged()),
         (Route::Create, Endpoint::new(Method::POST, links::TOKENS_PATH, May(ManageAccess), "makes a token")),
-        (Route::Token, get("/tokens/{id}", May(ManageAccess), "one token, without its secret")),
+        (Route::Token, get("/tokens/{id}", May(ManageAccess), "one token, without its secret").tagged()),
         (Route::Revoke, delete("/tokens/{id}", May(ManageAccess), "revokes a token")),
         (Route::Health, get("/saude", Nothing, "whether the process answers").query(Ignored).share(Free)),
         (Route::Ready, get("/pronto", Nothing, "whether bookings are possible now").query(Ignored).share(Free)),
-        (Route::Problems, get(TYPES_PATH, Nothing, "the kinds of problem, explained")),
-        (Route::Problem, get(TYPE_PATH, Nothing, "one kind of problem, explained")),
+        (Route::Problems, get(TYPES_PATH, Nothing, "the kinds of problem, explained").tagged()),
+        (Route::Problem, get(TYPE_PATH, Nothing, "one kind of problem, explained").tagged()),
         (Route::Metrics, get("/metrics", May(Observe), "counters and gauges").query(Ignored).share(Free)),
     ]
 };
@@ -184,33 +188,39 @@ impl Routes {
         announce(request, route, &path);
         admit(request, endpoint.need)?;
         endpoint.check_query(request.head.uri.query())?;
+        let response = self.dispatch(route, &id, request).await?;
+        Ok(represent(response, &request.head, endpoint.tagged))
+    }
+
+    async fn dispatch(&self, route: Route, id: &str, request: &mut Request) -> Result<Response, Problem> {
+        let app = &self.0;
         match route {
             Route::Entry => handlers::entry(app, request),
             Route::Describe => Ok(DESCRIPTION.respond(&request.head.headers)),
-            Route::Page => page::file(&id, &path, &request.head.headers),
+            Route::Page => page::file(id, &request.head),
             Route::Time => Ok(handlers::time(app, request.received)),
             Route::Telescopes => telescopes::list(app, request).await,
             Route::CreateTelescope => telescopes::create(app, request).await,
-            Route::Telescope => telescopes::one(app, links::telescope_code(&id), request).await,
-            Route::ChangeTelescope => telescopes::change(app, links::telescope_code(&id), request).await,
-            Route::Timetable => timetable::states(app, links::telescope_code(&id), request).await,
-            Route::Free => timetable::free(app, links::telescope_code(&id), request).await,
-            Route::Maintenances => maintenance::list(app, links::telescope_code(&id), request).await,
-            Route::CloseTelescope => maintenance::create(app, links::telescope_code(&id), request).await,
-            Route::Maintenance => maintenance::one(app, &id, request).await,
-            Route::Reopen => maintenance::remove(app, &id, request).await,
+            Route::Telescope => telescopes::one(app, links::telescope_code(id), request).await,
+            Route::ChangeTelescope => telescopes::change(app, links::telescope_code(id), request).await,
+            Route::Timetable => timetable::states(app, links::telescope_code(id), request).await,
+            Route::Free => timetable::free(app, links::telescope_code(id), request).await,
+            Route::Maintenances => maintenance::list(app, links::telescope_code(id), request).await,
+            Route::CloseTelescope => maintenance::create(app, links::telescope_code(id), request).await,
+            Route::Maintenance => maintenance::one(app, id, request).await,
+            Route::Reopen => maintenance::remove(app, id, request).await,
             Route::Scientists => scientists::list(app, request).await,
             Route::CreateScientist => scientists::create(app, request).await,
-            Route::Scientist => scientists::one(app, &id, request).await,
-            Route::ChangeScientist => scientists::change(app, &id, request).await,
+            Route::Scientist => scientists::one(app, id, request).await,
+            Route::ChangeScientist => scientists::change(app, id, request).await,
             Route::Proposals => proposals::list(app, request).await,
             Route::CreateProposal => proposals::create(app, request).await,
-            Route::Proposal => proposals::one(app, &id, request).await,
-            Route::ChangeProposal => proposals::change(app, &id, request).await,
+            Route::Proposal => proposals::one(app, id, request).await,
+            Route::ChangeProposal => proposals::change(app, id, request).await,
             Route::Book => handlers::book(app, request).await,
             Route::Bookings => handlers::bookings(app, request).await,
-            Route::Booking => handlers::booking(app, &id, request).await,
-            Route::Cancel => handlers::cancel(app, &id, request).await,
+            Route::Booking => handlers::booking(app, id, request).await,
+            Route::Cancel => handlers::cancel(app, id, request).await,
             Route::Audit => trail::records(app, request).await,
             Route::AuditHead => trail::head(app, request).await,
             Route::Listen => app.live.listen(request),
@@ -221,12 +231,12 @@ impl Routes {
             Route::SignOut => sessions::end(app, request).await,
             Route::Tokens => tokens::list(app, request).await,
             Route::Create => tokens::create(app, request).await,
-            Route::Token => tokens::show(app, &id, request).await,
-            Route::Revoke => tokens::revoke(app, &id, request).await,
+            Route::Token => tokens::show(app, id, request).await,
+            Route::Revoke => tokens::revoke(app, id, request).await,
             Route::Health => Ok(handlers::health(app)),
             Route::Ready => Ok(handlers::ready(app).await),
             Route::Problems => Ok(PROBLEMS.list(&request.head.headers)),
-            Route::Problem => PROBLEMS.one(&id, &request.head.headers),
+            Route::Problem => PROBLEMS.one(id, &request.head.headers),
             Route::Metrics => Ok(handlers::measure(app, request).await),
         }
     }

@@ -3,7 +3,7 @@
 //! The records come from the database, which the trail's file follows. A page is bounded in records and in work.
 
 use hyper::StatusCode;
-use hyper::header::{ACCEPT, HeaderMap, HeaderValue, LINK};
+use hyper::header::{ACCEPT, HeaderMap, LINK};
 use serde_json::json;
 
 use super::app::App;
@@ -33,9 +33,8 @@ pub async fn records(app: &App, request: &Request) -> Result<Response, Problem> 
             lines.push('\n');
         }
         let mut response = http::bytes(StatusCode::OK, content_type, lines.into_bytes());
-        let next = page.next.map(|seq| format!("<{}>; rel=\"next\"", links::audit_href(&asked, Some(seq))));
-        if let Some(next) = next.and_then(|next| HeaderValue::from_str(&next).ok()) {
-            response.headers_mut().insert(LINK, next);
+        if let Some(pages) = links::of_audit_page(&asked, page.next).header() {
+            response.headers_mut().insert(LINK, pages);
         }
         return Ok(response);
     }
@@ -71,6 +70,8 @@ fn lines_type(headers: &HeaderMap) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use hyper::header::HeaderValue;
+
     use super::*;
 
     #[test]

@@ -91,13 +91,13 @@ pub fn booking_event<'a>(booking: &'a Booking, request_id: &'a str) -> BookingEv
 /// Writes a page of bookings as they are `now`. A booking's memory is given back once it is written.
 pub fn page(page: Page, request: &ListRequest, catalogue: &Catalogue, now: Timestamp, who: &Who) -> Written {
     let links = links::of_page(request, page.next, who);
-    let mut written = Written::new();
+    let mut written = Written::tagged();
     written.begin_list("agendamentos");
     for shown in page.bookings {
         written.item(&booking(&shown, catalogue, now, who));
     }
     written.end_list();
-    written.with("limite", &request.limit).with("_links", &links)
+    written.with("limite", &request.limit).with_links(&links)
 }
 
 /// Writes a page of audit records, each with its own bytes.
@@ -106,13 +106,13 @@ pub fn page(page: Page, request: &ListRequest, catalogue: &Catalogue, now: Times
 /// When a record is not JSON.
 pub fn audit_page(page: TrailPage, request: &AuditRequest) -> serde_json::Result<Written> {
     let links = links::of_audit_page(request, page.next);
-    let mut written = Written::new();
+    let mut written = Written::tagged();
     written.begin_list("registros");
     for line in page.lines {
         written.item(&RawValue::from_string(line)?);
     }
     written.end_list();
-    Ok(written.with("limite", &request.limit).with("_links", &links))
+    Ok(written.with("limite", &request.limit).with_links(&links))
 }
 
 /// A telescope.
@@ -213,7 +213,7 @@ pub fn in_timetable<'a>(booking: &'a Booking, telescope: &Telescope, now: Timest
 /// Writes the end.
 pub fn end_timetable(mut written: Written, telescope: &Telescope, period: Period) -> Written {
     written.end_list();
-    written.with("_links", &links::of_timetable(&telescope.code, period))
+    written.with_links(&links::of_timetable(&telescope.code, period))
 }
 
 fn slot(telescope: &Telescope, start: Timestamp, state: SlotState, who: &Who) -> SlotView {

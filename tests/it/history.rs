@@ -18,9 +18,10 @@ fn lines(services: &Services, query: &str) -> Vec<String> {
         assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/x-ndjson")));
         assert!(answer.body.is_empty() || answer.body.ends_with('\n'));
         all.extend(answer.body.lines().map(str::to_owned));
-        let Some(link) = answer.header("link") else { return all };
-        link.strip_prefix('<').unwrap().split('>').next().unwrap().clone_into(&mut path);
-        assert!(link.ends_with("; rel=\"next\""), "{link}");
+        let links = answer.header("link").unwrap();
+        let next = links.split(", ").find_map(|link| link.strip_prefix('<')?.strip_suffix(">; rel=\"next\""));
+        let Some(next) = next else { return all };
+        next.clone_into(&mut path);
     }
 }
 

@@ -58,5 +58,5 @@ pub async fn list(service: &Service, request: &Request, rights: &Rights) -> Resu
         written.item(&ListedAnswer::new(service, listed, rights));
     }
     written.end_list();
-    Ok(written.with("limite", &limit).with("_links", &links).into_counted())
+    Ok(written.with("limite", &limit).with_links(&links).into_counted())
 }

@@ -19,6 +19,7 @@ use hyper::Method;
 
 pub use self::callers::Callers;
 use self::force::Forcing;
+use self::rights::Rights;
 use super::kinds;
 use super::protocol::requests::OperationKind;
 use super::protocol::{LARGE_BODY_MAX, path};
@@ -30,6 +31,7 @@ use crate::http::files::File;
 use crate::http::identity::read_json;
 use crate::http::problem::Problem;
 use crate::http::rates::Share::{Free, Reserve};
+use crate::http::represent::represent;
 use crate::http::router::{Endpoint, Found, Query, Router, Table};
 use crate::http::server::{Handler, Request};
 use crate::http::unknown::{Handling, Unknown};
@@ -68,7 +70,7 @@ static TABLE: &Table<Route> = {
         Endpoint::new(Method::POST, path, May(UseLocks), about)
     }
     &[
-        (Route::Entry, get(path::ENTRY, Nothing, "the links to everything else")),
+        (Route::Entry, get(path::ENTRY, Nothing, "the links to everything else").tagged()),
         (Route::Describe, get(description::PATH, Nothing, "this API, for programs (OpenAPI)")),
         (Route::Lock, post(path::LOCK, "asks for a lease on one or several resources, and waits for it if told to")),
         (Route::Renew, post(path::RENEW, "prolongs a lease").share(Reserve)),
@@ -94,8 +96,8 @@ static TABLE: &Table<Route> = {
                 .query(Read)
                 .share(Free),
         ),
-        (Route::Problems, get(path::PROBLEMS, Nothing, "the kinds of problem, explained")),
-        (Route::Problem, get(path::PROBLEM, Nothing, "one kind of problem, explained")),
+        (Route::Problems, get(path::PROBLEMS, Nothing, "the kinds of problem, explained").tagged()),
+        (Route::Problem, get(path::PROBLEM, Nothing, "one kind of problem, explained").tagged()),
         (Route::Metrics, get(path::METRICS, May(Observe), "counters and gauges").query(Ignored).share(Free)),
     ]
 };
@@ -146,7 +148,6 @@ impl Handler for Routes {
 
 impl Routes {
     async fn answer(&self, request: &mut Request, unknown: &mut Unknown) -> Result<Response, Problem> {
-        let service = &self.service;
         let found = ROUTER.find(&request.head.method, request.head.uri.path());
         self.callers.meet(request, found.as_ref().ok().and_then(Found::endpoint)).await?;
         let found = found.map_err(|problem| problem.with_links_if_none(status::to_entry));
@@ -156,6 +157,18 @@ impl Routes {
         };
         let rights = self.callers.admit(request, endpoint.need)?;
         endpoint.check_query(request.head.uri.query())?;
+        let response = self.dispatch(route, &name, rights, (request, unknown)).await?;
+        Ok(represent(response, &request.head, endpoint.tagged))
+    }
+
+    async fn dispatch(
+        &self,
+        route: Route,
+        name: &str,
+        rights: Rights,
+        (request, unknown): (&mut Request, &mut Unknown),
+    ) -> Result<Response, Problem> {
+        let service = &self.service;
         match route {
             Route::Entry => Ok(status::entry(&rights)),
             Route::Describe => Ok(DESCRIPTION.respond(&request.head.headers)),
@@ -167,8 +180,8 @@ impl Routes {
                 batch::answer(service, request, &bytes, &rights, unknown).await
             }
             Route::List => list::list(service, request, &rights).await,
-            Route::Show => list::show(service, &name, &rights),
-            Route::Force => self.forcing.force(request, &name, rights).await,
+            Route::Show => list::show(service, name, &rights),
+            Route::Force => self.forcing.force(request, name, rights).await,
             Route::Publish => {
                 let bytes = read_json(request, LARGE_BODY_MAX).await?;
                 events::publish(service, request, &bytes, &rights, unknown)
@@ -178,7 +191,7 @@ impl Routes {
             Route::Ready => Ok(status::ready(service, request, &rights)),
             Route::Challenge => self.callers.prove(request),
             Route::Problems => Ok(PROBLEMS.list(&request.head.headers)),
-            Route::Problem => PROBLEMS.one(&name, &request.head.headers),
+            Route::Problem => PROBLEMS.one(name, &request.head.headers),
             Route::Metrics => Ok(status::measure(service, request)),
         }
     }

@@ -14,6 +14,7 @@ use hyper::header::{
     ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
     VARY,
 };
+use hyper::http::request::Parts;
 
 use self::comments::without_comments;
 use self::words::{FillError, LANGUAGES, Language};
@@ -70,11 +71,12 @@ pub fn index(headers: &HeaderMap) -> Response {
 }
 
 /// `GET /pagina/{name}`.
-pub fn file(name: &str, path: &str, headers: &HeaderMap) -> Result<Response, Problem> {
+pub fn file(name: &str, head: &Parts) -> Result<Response, Problem> {
+    let headers = &head.headers;
     if name == INDEX {
         return Ok(index(headers));
     }
-    let file = FILES.get(name).ok_or_else(|| Problem::not_found(path))?;
+    let file = FILES.get(name).ok_or_else(|| Problem::not_found(head.uri.path()))?;
     Ok(protected(file.respond(headers)))
 }
 

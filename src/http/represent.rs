@@ -1,0 +1,224 @@
+//! The form in which an answer is sent: as HAL to those who ask for it, with a tag of its bytes, and without them to those who have them.
+//!
+//! A tag is a hash of the bytes that are sent, so it is strong: it changes with each of them, and differs between the forms of a resource.
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http_body_util::{BodyExt, Either, Full};
+use hyper::body::Body as _;
+use hyper::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH,
+    VARY,
+};
+use hyper::http::request::Parts;
+use hyper::{Method, StatusCode};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::accept::Accepted;
+use super::response::{self, Response};
+
+/// The media type of [HAL](https://datatracker.ietf.org/doc/html/draft-kelly-json-hal).
+const HAL: &str = "application/hal+json";
+const JSON: &str = "application/json";
+/// The most bytes of an answer that is sent as HAL. It is read again for that, which takes a multiple of them.
+const HAL_MAX: u64 = 256 * 1024;
+/// The lists of resources. In HAL they are embedded.
+const EMBEDDED: [&str; 9] =
+    ["telescopios", "cientistas", "agendamentos", "horarios", "livres", "travas", "tokens", "problemas", "propostas"];
+/// Bytes of the hash that make a tag.
+const TAG_BYTES: usize = 16;
+
+/// A tag in the making.
+#[derive(Clone, Default)]
+pub struct Tagger(Sha256);
+
+impl Tagger {
+    /// Takes the next bytes.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The tag of all bytes.
+    pub fn tag(self) -> HeaderValue {
+        let tag = format!("\"{}\"", base16ct::lower::encode_string(&self.0.finalize()[..TAG_BYTES]));
+        // It has only hexadecimal digits between quotation marks.
+        HeaderValue::from_str(&tag).expect("a hash is a header's value")
+    }
+}
+
+/// The tag of some bytes.
+pub fn tag(bytes: &[u8]) -> HeaderValue {
+    let mut tagger = Tagger::default();
+    tagger.add(bytes);
+    tagger.tag()
+}
+
+/// Whether the client names `tag` among those it has. Weak tags count: a proxy may have weakened ours.
+pub fn has(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+    let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    known.flat_map(|value| value.split(',')).map(str::trim).any(|known| {
+        let known = known.strip_prefix("W/").unwrap_or(known);
+        known == "*" || known.as_bytes() == tag.as_bytes()
+    })
+}
+
+/// Whether the client prefers HAL to plain JSON.
+pub fn asks_for_hal(headers: &HeaderMap) -> bool {
+    if !headers.contains_key(ACCEPT) {
+        return false;
+    }
+    let accepted = Accepted::read(headers, &ACCEPT);
+    let hal = accepted.named(HAL);
+    hal > 0.0 && hal >= accepted.named(JSON)
+}
+
+/// The answer to a request in the form that its head asks for. `tagged`: whether its bytes stay the same as long as the resource does.
+pub fn represent(response: Response, head: &Parts, tagged: bool) -> Response {
+    let (reads, fine) = (matches!(head.method, Method::GET | Method::HEAD), response.status() == StatusCode::OK);
+    let response = if asks_for_hal(&head.headers) { as_hal(response) } else { response };
+    if !(reads && fine) {
+        return response;
+    }
+    let response = if tagged { with_tag(response) } else { response };
+    match response.headers().get(ETAG) {
+        Some(tag) if has(&head.headers, tag) => not_modified(response),
+        _ => response,
+    }
+}
+
+/// The answer with the tag of its bytes, unless it has one already or is sent as it becomes known.
+fn with_tag(mut response: Response) -> Response {
+    if response.headers().contains_key(ETAG) {
+        return response;
+    }
+    let Either::Left(whole) = response.body() else { return response };
+    // Cloning shares the bytes, which are there at once.
+    if let Some(Some(Ok(frame))) = whole.clone().frame().now_or_never()
+        && let Ok(bytes) = frame.into_data()
+    {
+        response.headers_mut().insert(ETAG, tag(&bytes));
+        response.headers_mut().entry(VARY).or_insert(HeaderValue::from_static("Accept"));
+    }
+    response
+}
+
+/// 304, with the headers that the answer would have, but for those of its bytes.
+fn not_modified(mut response: Response) -> Response {
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    *response.body_mut() = Either::Left(Full::new(Bytes::new()));
+    for name in [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LENGTH] {
+        response.headers_mut().remove(name);
+    }
+    response
+}
+
+/// The answer as HAL, if it is JSON that is there already, and not too long.
+fn as_hal(response: Response) -> Response {
+    let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|known| known == JSON);
+    let is_short = response.body().size_hint().exact().is_some_and(|length| length <= HAL_MAX);
+    if !is_json || !is_short || response.headers().contains_key(CONTENT_ENCODING) {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let Some(Ok(whole)) = body.collect().now_or_never() else {
+        return Response::from_parts(parts, Either::Left(Full::new(Bytes::new())));
+    };
+    let bytes = whole.to_bytes();
+    let rendered = match serde_json::from_slice::<Value>(&bytes) {
+        Ok(value) => Bytes::from(response::serialised(&embedding(value))),
+        Err(_) => bytes,
+    };
+    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(HAL));
+    parts.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    parts.headers.insert(VARY, HeaderValue::from_static("Accept"));
+    // A tag is of the bytes that are sent.
+    if parts.headers.remove(ETAG).is_some() {
+        parts.headers.insert(ETAG, tag(&rendered));
+    }
+    Response::from_parts(parts, Either::Left(Full::new(rendered)))
+}
+
+/// A document with its lists of resources in `_embedded`. Links have HAL's form in both.
+fn embedding(value: Value) -> Value {
+    let Value::Object(members) = value else { return value };
+    let mut embedded = Map::new();
+    let mut own = Map::new();
+    for (name, value) in members {
+        match value {
+            Value::Array(items) if EMBEDDED.contains(&name.as_str()) => {
+                embedded.insert(name, items.into_iter().map(embedding).collect());
+            }
+            value => {
+                own.insert(name, value);
+            }
+        }
+    }
+    if !embedded.is_empty() {
+        own.insert("_embedded".to_owned(), Value::Object(embedded));
+    }
+    Value::Object(own)
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::Request;
+    use serde_json::json;
+
+    use super::*;
+
+    fn head(method: &Method, headers: &[(&str, &str)]) -> Parts {
+        let mut request = Request::builder().method(method);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn list() -> Response {
+        let item = json!({"id": "a", "_links": {"self": {"href": "/a"}}});
+        response::json(StatusCode::OK, &json!({"telescopios": [item], "limite": 1, "_links": {"self": {"href": "/"}}}))
+    }
+
+    fn body(response: Response) -> Bytes {
+        response.into_body().collect().now_or_never().unwrap().unwrap().to_bytes()
+    }
+
+    #[test]
+    fn what_is_known_is_not_sent_again_to_a_reader() {
+        let first = represent(list(), &head(&Method::GET, &[]), true);
+        let tag = first.headers()[ETAG].to_str().unwrap().to_owned();
+        for known in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}"), "*".to_owned()] {
+            for method in [Method::GET, Method::HEAD] {
+                let again = represent(list(), &head(&method, &[("if-none-match", &known)]), true);
+                assert_eq!((again.status().as_u16(), again.headers()[ETAG].to_str().unwrap()), (304, &*tag), "{known}");
+                assert!(!again.headers().contains_key(CONTENT_TYPE) && body(again).is_empty());
+            }
+        }
+        for (method, known, tagged) in
+            [(Method::GET, "\"x\"", true), (Method::POST, &*tag, true), (Method::GET, &*tag, false)]
+        {
+            let again = represent(list(), &head(&method, &[("if-none-match", known)]), tagged);
+            assert_eq!(again.status(), 200, "{method} {known}");
+        }
+    }
+
+    #[test]
+    fn hal_embeds_the_lists_and_has_its_own_tag() {
+        let hal = [("accept", "application/hal+json, application/json;q=0.9")];
+        let plain = represent(list(), &head(&Method::GET, &[]), true);
+        let rendered = represent(list(), &head(&Method::GET, &hal), true);
+        assert_eq!(rendered.headers()[CONTENT_TYPE], HAL);
+        assert_ne!(rendered.headers()[ETAG], plain.headers()[ETAG]);
+        let rendered: Value = serde_json::from_slice(&body(rendered)).unwrap();
+        let plain: Value = serde_json::from_slice(&body(plain)).unwrap();
+        assert_eq!(rendered["_embedded"]["telescopios"], plain["telescopios"]);
+        assert_eq!((&rendered["_links"], &rendered["limite"]), (&plain["_links"], &plain["limite"]));
+        assert!(rendered.get("telescopios").is_none());
+        for other in
+            ["application/json, application/hal+json;q=0.9", "*/*", "application/*", "application/hal+json;q=0"]
+        {
+            assert!(!asks_for_hal(&head(&Method::GET, &[("accept", other)]).headers), "{other}");
+        }
+    }
+}
