@@ -39,7 +39,8 @@ export const strangers = new EventTarget();
 const STRANGE = ["nao_identificado", "sessao_encerrada"];
 
 const PATIENCE_MS = 20000;
-const ENTRY_POINT = "/";
+/// The page says where the entry point is: a proxy may show the service below a path.
+const ENTRY_POINT = globalThis.document?.querySelector?.("meta[name=entry-point]")?.content ?? "/";
 
 /// Reads the entry point, with its links.
 export const enter = () => follow({ href: ENTRY_POINT });

@@ -7,10 +7,14 @@ use std::time::Duration;
 
 use hyper::header::{COOKIE, HeaderMap, HeaderValue};
 
+use super::prefix::Prefix;
+
 /// The cookie's name without TLS.
 const NAME: &str = "sctec_sessao";
 /// The cookie's name under TLS.
 const SECURE_NAME: &str = "__Host-sctec_sessao";
+/// The same below a prefix. A name with `__Host-` would send it to every other service of the host.
+const BELOW_NAME: &str = "__Secure-sctec_sessao";
 
 /// The secret that a client sends. None if it sends none, or several: another program on this host has set one of them then, and
 /// nobody can tell which.
@@ -18,7 +22,8 @@ const SECURE_NAME: &str = "__Host-sctec_sessao";
 /// Where `tls` is between this service and its clients, only a cookie that came over TLS counts. Without it, there may be a proxy with
 /// TLS in front.
 pub fn session(headers: &HeaderMap, tls: bool) -> Option<&str> {
-    let names: &[&str] = if tls { &[SECURE_NAME] } else { &[SECURE_NAME, NAME] };
+    let secure_name = secure_name(&Prefix::current());
+    let names: &[&str] = if tls { &[secure_name] } else { &[secure_name, NAME] };
     names.iter().find_map(|name| {
         let mut values = pairs(headers).filter(|(sent, _)| sent == name).map(|(_, value)| value);
         let value = values.next()?;
@@ -35,12 +40,18 @@ pub fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
 
 /// The value of `Set-Cookie` that gives a browser the secret of a session. One that lasts for no time is taken away.
 pub fn set(secret: &str, secure: bool, lasts: Duration) -> Option<HeaderValue> {
-    let (name, secure) = if secure { (SECURE_NAME, "; Secure") } else { (NAME, "") };
-    let text = format!("{name}={secret}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{secure}", lasts.as_secs());
+    let prefix = Prefix::current();
+    let (name, secure) = if secure { (secure_name(&prefix), "; Secure") } else { (NAME, "") };
+    let path = if prefix == Prefix::default() { "/" } else { prefix.as_str() };
+    let text = format!("{name}={secret}; Path={path}; Max-Age={}; HttpOnly; SameSite=Strict{secure}", lasts.as_secs());
     let mut value = HeaderValue::try_from(text).ok()?;
     // It is not shown by `Debug`.
     value.set_sensitive(true);
     Some(value)
+}
+
+fn secure_name(prefix: &Prefix) -> &'static str {
+    if *prefix == Prefix::default() { SECURE_NAME } else { BELOW_NAME }
 }
 
 #[cfg(test)]

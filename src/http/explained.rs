@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::html::{self, escaped};
 use super::kind::{self, Kind};
 use super::links::{Link, Links};
+use super::prefix::seen;
 use super::problem::{Problem, TYPES_PATH};
 use super::response::{self, Response};
 
@@ -109,14 +110,16 @@ impl Explained {
         for Explanation { code, title, statuses, .. } in &self.0 {
             let _ = write!(
                 rows,
-                "<tr><td><a href=\"{TYPES_PATH}/{code}\"><code>{code}</code></a></td><td>{}</td><td>{title}</td></tr>",
+                "<tr><td><a href=\"{}/{code}\"><code>{code}</code></a></td><td>{}</td><td>{title}</td></tr>",
+                seen(TYPES_PATH),
                 listed(statuses)
             );
         }
         let head = "<th scope=\"col\">codigo</th><th scope=\"col\">status</th><th scope=\"col\">título</th>";
         let body = format!(
             "<h1>Tipos de problema</h1><p>Toda resposta de erro deste serviço tem um <code>codigo</code>. Cada um é explicado na sua página.</p>\
-             <table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><p><a href=\"/\">Início</a></p>"
+             <table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><p><a href=\"{}\">Início</a></p>",
+            seen("/")
         );
         html::page("Tipos de problema", &body)
     }
@@ -140,10 +143,12 @@ impl Explanation {
         let Self { code, title, statuses, meaning, remedy } = self;
         let body = format!(
             "<h1>{title}</h1><p><code>{code}</code>, status {}</p><h2>O que significa</h2><p>{}</p><h2>O que fazer</h2><p>{}</p>\
-             <p><a href=\"{TYPES_PATH}\">Todos os tipos de problema</a> · <a href=\"/\">Início</a></p>",
+             <p><a href=\"{}\">Todos os tipos de problema</a> · <a href=\"{}\">Início</a></p>",
             listed(statuses),
             marked(meaning),
             marked(&capital(remedy)),
+            seen(TYPES_PATH),
+            seen("/"),
         );
         html::page(title, &body)
     }

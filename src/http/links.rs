@@ -8,6 +8,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
+use super::prefix::seen;
+
 /// RFC 3986's unreserved characters stay as they are; all others are encoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -18,6 +20,7 @@ const REGISTERED: [(&str, &str); 4] =
 /// One link.
 #[derive(Clone, Debug, Serialize)]
 pub struct Link {
+    #[serde(serialize_with = "as_seen")]
     href: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<&'static str>,
@@ -53,6 +56,11 @@ impl Link {
     pub fn action(method: &'static str, href: impl Into<Cow<'static, str>>, title: &'static str) -> Self {
         Self { method: Some(method), title: Some(title), ..Self::get(href) }
     }
+}
+
+/// Writes an address as the client sees it.
+fn as_seen<S: Serializer>(href: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&seen(href))
 }
 
 /// A link read from another service's answer.
@@ -107,7 +115,7 @@ impl Links {
             let Some((_, registered)) = REGISTERED.iter().find(|(known, _)| known == rel) else { continue };
             let separator = if text.is_empty() { "" } else { ", " };
             // Writing to a `String` cannot fail.
-            let _ = write!(text, "{separator}<{}>; rel=\"{registered}\"", link.href);
+            let _ = write!(text, "{separator}<{}>; rel=\"{registered}\"", seen(&link.href));
         }
         // An `href` is encoded, so it is ASCII without `>`.
         HeaderValue::try_from(text).ok().filter(|text| !text.is_empty())

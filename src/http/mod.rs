@@ -27,6 +27,7 @@ pub(crate) mod parameters;
 pub(crate) mod pass;
 mod pieces;
 pub(crate) mod precondition;
+pub mod prefix;
 pub(crate) mod presence;
 pub(crate) mod problem;
 pub mod rates;

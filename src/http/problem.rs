@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::kind::{self, Kind};
 use super::links::Links;
+use super::prefix::seen;
 use super::response::{self, Response};
 use super::wrong::{FieldCode, Wrong};
 
@@ -282,7 +283,7 @@ impl Problem {
 
     fn document<'a>(&'a self, request_id: &str) -> Document<'a> {
         Document {
-            kind: format!("{TYPES_PATH}/{}", self.code()),
+            kind: seen(&format!("{TYPES_PATH}/{}", self.code())).into_owned(),
             title: self.0.kind.title(),
             status: self.0.kind.status().as_u16(),
             detail: &self.0.detail,

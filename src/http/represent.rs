@@ -7,8 +7,7 @@ use futures_util::FutureExt;
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Body as _;
 use hyper::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH,
-    VARY,
+    ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, VARY,
 };
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
@@ -20,6 +19,8 @@ use super::response::{self, Response};
 
 /// The media type of [HAL](https://datatracker.ietf.org/doc/html/draft-kelly-json-hal).
 const HAL: &str = "application/hal+json";
+/// What the tag of a resource as HAL has at its end.
+pub const HAL_MARK: &str = "-hal";
 const JSON: &str = "application/json";
 /// The most bytes of an answer that is sent as HAL. It is read again for that, which takes a multiple of them.
 const HAL_MAX: u64 = 256 * 1024;
@@ -115,6 +116,16 @@ fn not_modified(mut response: Response) -> Response {
 
 /// The answer as HAL, if it is JSON that is there already, and not too long.
 fn as_hal(response: Response) -> Response {
+    changed(response, Some(HAL), embedding)
+}
+
+/// The answer with its document changed, and with another type if one is given. One that is not JSON, is sent as it becomes known, or is
+/// too long stays as it is.
+pub fn changed(
+    response: Response,
+    content_type: Option<&'static str>,
+    change: impl FnOnce(Value) -> Value,
+) -> Response {
     let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|known| known == JSON);
     let is_short = response.body().size_hint().exact().is_some_and(|length| length <= HAL_MAX);
     if !is_json || !is_short || response.headers().contains_key(CONTENT_ENCODING) {
@@ -126,15 +137,18 @@ fn as_hal(response: Response) -> Response {
     };
     let bytes = whole.to_bytes();
     let rendered = match serde_json::from_slice::<Value>(&bytes) {
-        Ok(value) => Bytes::from(response::serialised(&embedding(value))),
+        Ok(value) => Bytes::from(response::serialised(&change(value))),
         Err(_) => bytes,
     };
-    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(HAL));
-    parts.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    parts.headers.insert(VARY, HeaderValue::from_static("Accept"));
-    // A tag is of the bytes that are sent.
-    if parts.headers.remove(ETAG).is_some() {
-        parts.headers.insert(ETAG, tag(&rendered));
+    if let Some(content_type) = content_type {
+        parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        parts.headers.insert(VARY, HeaderValue::from_static("Accept"));
+    }
+    // Another form has another tag, which still says of which version it is.
+    let tag = parts.headers.get(ETAG).filter(|_| content_type.is_some()).and_then(|tag| tag.to_str().ok());
+    if let Some(Ok(tag)) = tag.and_then(|tag| tag.strip_suffix('"')).map(|tag| format!("{tag}{HAL_MARK}\"").try_into())
+    {
+        parts.headers.insert(ETAG, tag);
     }
     Response::from_parts(parts, Either::Left(Full::new(rendered)))
 }

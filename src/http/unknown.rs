@@ -4,6 +4,8 @@
 //! answer (`avisos`) and the log name each unknown field. If the client sends `Prefer: handling=strict` ([RFC
 //! 7240](https://www.rfc-editor.org/rfc/rfc7240)), a request with unknown fields is refused.
 
+use std::cell::RefCell;
+
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderValue};
 use serde::Serialize;
@@ -11,12 +13,18 @@ use serde_json::Value;
 use slog::{Logger, info};
 
 use super::problem::{FieldError, Problem};
+use super::represent::changed;
 use super::response::{self, Response};
 use super::wrong::FieldCode;
 use crate::text::Word;
 
 /// The most unknown fields that an answer names.
 const NAMED_MAX: usize = 20;
+
+tokio::task_local! {
+    /// The unknown fields of the request that the task answers, if its client wants them to be ignored.
+    static PASSED: RefCell<Unknown>;
+}
 
 /// How to handle unknown fields. The first `handling` preference of the request decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +64,41 @@ impl Handling {
     pub fn note(self, response: &mut Response) {
         response.headers_mut().insert("preference-applied", HeaderValue::from_static(self.applied()));
     }
+}
+
+/// Answers a request of a service that refuses unknown fields unless its client asks it to ignore them. Those that were ignored stand in
+/// the answer and in the log.
+///
+/// # Errors
+/// Those of `answer`.
+pub async fn strict_unless(
+    asked: Option<Handling>,
+    log: &Logger,
+    answer: impl Future<Output = Result<Response, Problem>>,
+) -> Result<Response, Problem> {
+    let answered = if asked == Some(Handling::Lenient) {
+        let unknown = RefCell::new(Unknown::new(asked));
+        let settled = async {
+            let answered = answer.await;
+            PASSED.with(|unknown| unknown.borrow_mut().settle(answered, log))
+        };
+        PASSED.scope(unknown, settled).await
+    } else {
+        answer.await
+    };
+    match (answered, asked) {
+        (Ok(mut response), Some(asked)) => {
+            asked.note(&mut response);
+            Ok(response)
+        }
+        (Err(problem), Some(asked)) => Err(problem.with_preference(asked.applied())),
+        (answered, None) => answered,
+    }
+}
+
+/// Notes that a field of the present request is ignored. False if its client does not want that.
+pub fn is_passed_over(name: &str, known: &str) -> bool {
+    PASSED.try_with(|unknown| unknown.borrow_mut().pass_over(name.to_owned(), known)).is_ok()
 }
 
 /// Splits a header into its preferences. A comma inside a quoted value is not a separator.
@@ -146,6 +189,18 @@ impl Unknown {
         match self.added_to(answer) {
             Ok(value) => response::json(StatusCode::OK, &value),
             Err(answer) => response::json(StatusCode::OK, answer),
+        }
+    }
+
+    /// The answer to a request, with the ignored fields.
+    fn settle(&mut self, answered: Result<Response, Problem>, log: &Logger) -> Result<Response, Problem> {
+        self.log(log);
+        if self.named.is_empty() {
+            return answered;
+        }
+        match answered {
+            Ok(response) => Ok(changed(response, None, |value| self.added_to(value).unwrap_or_else(|value| value))),
+            Err(problem) => Err(self.problem(problem)),
         }
     }
 

@@ -17,6 +17,7 @@ use super::bounds::budget::Held;
 use super::gzip;
 use super::links::Links;
 use super::pieces::Pieces;
+use super::prefix::Prefix;
 use super::represent::{Tagger, asks_for_hal};
 use super::response::{self, Response};
 
@@ -28,6 +29,8 @@ pub struct Written {
     sink: Sink,
     /// Whether a long one is to be compressed, where that depends on the client.
     packs: Option<bool>,
+    /// The prefix of the links, which another thread may write.
+    prefix: Prefix,
     /// What makes the tag of its bytes, where one is wanted.
     tagger: Option<Tagger>,
     /// The header `Link`, if it is a page of a list.
@@ -79,6 +82,7 @@ impl Written {
         Self {
             sink: Sink::Plain(Cut::default()),
             packs: None,
+            prefix: Prefix::current(),
             tagger: None,
             link: None,
             before: "{",
@@ -123,7 +127,7 @@ impl Written {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
         // Answers are structs and maps with text keys: serialising one to memory cannot fail.
-        serde_json::to_writer(&mut scratch, value).expect("an answer serialises");
+        self.prefix.within(|| serde_json::to_writer(&mut scratch, value)).expect("an answer serialises");
         self.put(&scratch).expect("memory takes bytes");
         self.scratch = scratch;
     }
@@ -146,7 +150,7 @@ impl Written {
     /// Adds the links. Those of a page of a list are in the answer's head too.
     #[must_use]
     pub fn with_links(mut self, links: &Links) -> Self {
-        self.link = links.header();
+        self.link = self.prefix.within(|| links.header());
         self.with("_links", links)
     }
 

@@ -11,6 +11,8 @@ use crate::coordinator::client;
 use crate::coordinator::protocol::{RETENTION_MS_MAX, TTL_MS_DEFAULT, TTL_MS_MAX, TTL_MS_MIN};
 pub use crate::data_dir::DataDirError;
 use crate::http::guard::AllowedHost;
+use crate::http::guard::origins::AllowedOrigin;
+use crate::http::prefix::Prefixes;
 use crate::http::rates::RateLimit;
 use crate::http::server::Tenancy;
 use crate::http::tls::Tls;
@@ -59,6 +61,10 @@ pub struct Config {
     pub coordinator_secret: Option<Secret>,
     /// The names by which clients may call it, beside `localhost` and the addresses of this machine.
     pub allowed_hosts: Vec<AllowedHost>,
+    /// The origins of other pages that may use it. They say who they are with a token.
+    pub allowed_origins: Vec<AllowedOrigin>,
+    /// Below which path clients see it, and which proxies may name another.
+    pub prefixes: Prefixes,
     /// Its certificate, if it speaks TLS.
     pub tls: Option<Tls>,
     /// Whose certificate it believes if the coordinator's URL is `https://`.
@@ -167,6 +173,8 @@ impl Config {
             tenancy: Tenancy::Shared,
             coordinator_secret: None,
             allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            prefixes: Prefixes::default(),
             tls: None,
             coordinator_trust: Trust::default(),
         }

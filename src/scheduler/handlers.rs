@@ -23,6 +23,7 @@ use crate::http::html;
 use crate::http::identity::{denied, read_json};
 use crate::http::no_room;
 use crate::http::parameters::Parameters;
+use crate::http::prefix::seen;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
 use crate::http::{self, Response};
@@ -95,7 +96,7 @@ pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Pro
             Err(refusal) => return Err(conflict(app, refusal, &telescope, slots, &request.log).await),
         };
     let mut response = render(app, StatusCode::CREATED, &booking, &request.who);
-    if let Ok(location) = HeaderValue::from_str(&links::booking_path(booking.id)) {
+    if let Ok(location) = HeaderValue::from_str(&seen(&links::booking_path(booking.id))) {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)

@@ -85,6 +85,8 @@ pub async fn serve(
     app.record_start(&address).await;
     let manner = Manner {
         rates: Rates::new(config.rate, app.identity.identifies()),
+        allowed_origins: config.allowed_origins.clone(),
+        prefixes: config.prefixes.clone(),
         ..Manner::new(config.tenancy, config.allowed_hosts.clone(), config.tls.clone())
     };
     info!(log, "escutando em {}://{}", manner.scheme(), address);

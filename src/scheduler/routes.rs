@@ -23,6 +23,7 @@ use crate::http::rates::Share::{Free, Reserve};
 use crate::http::represent::represent;
 use crate::http::router::{Endpoint, Found, Query, Router, Table};
 use crate::http::server::{Handler, Request};
+use crate::http::unknown::{Handling, strict_unless};
 use crate::http::{self, Response};
 
 #[derive(Clone, Copy)]
@@ -188,7 +189,9 @@ impl Routes {
         announce(request, route, &path);
         admit(request, endpoint.need)?;
         endpoint.check_query(request.head.uri.query())?;
-        let response = self.dispatch(route, &id, request).await?;
+        let (asked, log) =
+            (Handling::asked(&request.head.headers).filter(|_| may_be_lenient(route)), request.log.clone());
+        let response = strict_unless(asked, &log, self.dispatch(route, &id, request)).await?;
         Ok(represent(response, &request.head, endpoint.tagged))
     }
 
@@ -240,6 +243,19 @@ impl Routes {
             Route::Metrics => Ok(handlers::measure(app, request).await),
         }
     }
+}
+
+/// Whether a client may have unknown fields ignored: where it changes the agenda or the catalogue. What gives access is read strictly.
+const fn may_be_lenient(route: Route) -> bool {
+    matches!(
+        route,
+        Route::Book
+            | Route::Cancel
+            | Route::CreateTelescope
+            | Route::ChangeTelescope
+            | Route::CreateScientist
+            | Route::ChangeScientist
+    )
 }
 
 /// Logs the assignment's line for a request.

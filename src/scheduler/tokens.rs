@@ -22,6 +22,7 @@ use crate::access::{AUTHOR_MAX, WrongName};
 use crate::http::fields::{Fields, TextRule, checked_text, shown};
 use crate::http::identity::read_json;
 use crate::http::links::Links;
+use crate::http::prefix::seen;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
 use crate::http::wrong::{FieldCode, Wrong};
@@ -143,7 +144,7 @@ pub async fn create(app: &App, request: &mut Request) -> Result<Response, Proble
     let mut response = http::json(StatusCode::CREATED, &view(&credential, token.as_ref(), now));
     // No cache may keep the secret.
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(location) = HeaderValue::from_str(&links::token_path(credential.id)) {
+    if let Ok(location) = HeaderValue::from_str(&seen(&links::token_path(credential.id))) {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)

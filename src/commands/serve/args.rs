@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use rust_i18n::t;
 
 use super::between::SecretArgs;
+use super::front::FrontArgs;
 use super::open_id::OpenIdArgs;
 use crate::access::Access;
 use crate::commands::address::{parse_allowed_host, parse_listen, url_parser};
@@ -254,6 +255,9 @@ pub struct SchedulerArgs {
     /// Options of the audit trail.
     #[command(flatten)]
     pub trail: TrailArgs,
+    /// Options of what stands in front of it.
+    #[command(flatten)]
+    pub front: FrontArgs,
     /// The option of what it shares with the coordinator.
     #[command(flatten)]
     pub secret: SecretArgs,
@@ -344,6 +348,9 @@ pub struct AllArgs {
     /// Options of the audit trail.
     #[command(flatten)]
     pub trail: TrailArgs,
+    /// Options of what stands in front of it.
+    #[command(flatten)]
+    pub front: FrontArgs,
     /// The option of what the coordinator shares with its schedulers.
     #[command(flatten)]
     pub secret: SecretArgs,

@@ -2,6 +2,7 @@
 
 mod args;
 mod between;
+mod front;
 mod open_id;
 mod own;
 mod stop;
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 pub use self::args::{AllArgs, CoordinatorArgs, SchedulerArgs};
 use self::args::{BoundArgs, CallerArgs, Grace, LockArgs, LogFormat, LogLevel, LogTo, ServerArgs, TrailArgs};
 use self::between::own_secret;
+use self::front::FrontArgs;
 use self::own::{reached_at, refuse_itself};
 use self::stop::{reopen, stop_signal};
 use super::caller::trust;
@@ -38,7 +40,8 @@ use crate::{coordinator, logging, panics, scheduler};
 /// When it cannot start.
 pub fn scheduler(args: &SchedulerArgs) -> Outcome {
     let mode = if args.no_lock { Mode::Race } else { locked(args.coordinator.clone(), &args.lock) };
-    let config = scheduler_config(mode, (&args.lock, &args.trail), &args.callers, &args.server, Tenancy::Alone)?;
+    let config =
+        scheduler_config(mode, (&args.lock, &args.trail, &args.front), &args.callers, &args.server, Tenancy::Alone)?;
     let config = scheduler::Config {
         tls: args.tls.read()?,
         coordinator_trust: trust(args.ca.as_ref())?,
@@ -94,7 +97,13 @@ pub fn all(args: &AllArgs) -> Outcome {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let coordinator_url = format!("{scheme}://{}", reached_at(coordinator_listener.local_addr()?));
         let mode = locked(vec![coordinator_url], &args.lock);
-        let config = scheduler_config(mode, (&args.lock, &args.trail), &args.callers, &args.server, Tenancy::Shared)?;
+        let config = scheduler_config(
+            mode,
+            (&args.lock, &args.trail, &args.front),
+            &args.callers,
+            &args.server,
+            Tenancy::Shared,
+        )?;
         let config = scheduler::Config {
             // Each reads the files again by itself, and says so in its own log.
             tls: args.tls.read()?,
@@ -149,7 +158,7 @@ fn locked(coordinators: Vec<String>, lock: &LockArgs) -> Mode {
 
 fn scheduler_config(
     mode: Mode,
-    (lock, trail): (&LockArgs, &TrailArgs),
+    (lock, trail, front): (&LockArgs, &TrailArgs, &FrontArgs),
     callers: &CallerArgs,
     server: &ServerArgs,
     tenancy: Tenancy,
@@ -163,6 +172,8 @@ fn scheduler_config(
         access: callers.access(),
         rate: callers.rate(),
         allowed_hosts: callers.hosts(),
+        allowed_origins: front.origins(),
+        prefixes: front.prefixes(),
         ..default
     };
     config.check()?;

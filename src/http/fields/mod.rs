@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use crate::http::kind;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::suggest;
-use crate::http::unknown::Unknown;
+use crate::http::unknown::{Unknown, is_passed_over};
 use crate::http::wrong::{FieldCode, Wrong};
 use crate::time::{ParseTimestampError, Timestamp};
 
@@ -255,6 +255,15 @@ impl<'a> Fields<'a> {
     /// All wrong fields: first the repeated ones, then the others in the order in which they were found, and last the
     /// unknown ones.
     pub fn finish(mut self, known: &str) -> Result<(), Vec<FieldError>> {
+        // The field is ignored, so a repeated one is no error.
+        let repeated = &mut self.repeated;
+        self.values.retain(|name, _| {
+            let refused = !is_passed_over(&shown(name), known);
+            if !refused {
+                repeated.remove(&**name);
+            }
+            refused
+        });
         let repeated = self.repeated.iter().take(UNKNOWN_NAMED);
         let repeated =
             repeated.map(|name| FieldError::new(shown(name), FieldCode::Repeated.says("aparece mais de uma vez")));

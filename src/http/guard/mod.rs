@@ -11,6 +11,7 @@
 //! Other programs send neither of the two headers, and go on working.
 
 mod authority;
+pub mod origins;
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -20,6 +21,7 @@ use hyper::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
 
 use self::authority::{Authority, Host};
+use self::origins::AllowedOrigin;
 use super::head::only;
 use super::kind;
 use super::problem::Problem;
@@ -117,7 +119,7 @@ impl From<Refusal> for Problem {
             Refusal::Origin(origin) => {
                 let page = origin.map_or_else(|| "outra origem".to_owned(), |origin| format!("\"{origin}\""));
                 let detail = format!(
-                    "Uma página de {page} não pode usar este serviço: só as páginas do próprio serviço podem. Atrás de um proxy, ele deve \
+                    "Uma página de {page} não pode usar este serviço: só as páginas do próprio serviço podem, e as das origens que o operador permite com --allowed-origin. Atrás de um proxy, ele deve \
                      passar o Host que recebeu, e o serviço deve ter --allowed-host com esse nome."
                 );
                 Self::new(kind::WRONG_ORIGIN, detail)
@@ -130,6 +132,8 @@ impl From<Refusal> for Problem {
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
     allowed: Vec<AllowedHost>,
+    /// The origins of other pages that may use the service.
+    origins: Vec<AllowedOrigin>,
     /// Whether the service has TLS, and so an origin of `https://`.
     tls: bool,
 }
@@ -145,7 +149,18 @@ enum Schemes {
 impl Guard {
     /// The guard of a service that also has the names `allowed`, with `tls` or without.
     pub fn new(allowed: Vec<AllowedHost>, tls: bool) -> Self {
-        Self { allowed, tls }
+        Self { allowed, origins: Vec::new(), tls }
+    }
+
+    /// The same guard, which also lets in pages of these origins.
+    #[must_use]
+    pub fn letting_in(self, origins: Vec<AllowedOrigin>) -> Self {
+        Self { origins, ..self }
+    }
+
+    /// The origin of the page that sends a request, if it is one that an operator lets in.
+    pub fn let_in(&self, head: &Parts) -> Option<&AllowedOrigin> {
+        origins::among(&self.origins, only(&head.headers, ORIGIN.as_str()))
     }
 
     /// Checks a request whose connection arrived at the address `here`. `Host` comes once at the most: see [`super::head`].
@@ -164,6 +179,9 @@ impl Guard {
             (false, true) => Schemes::Both,
             (false, false) => Schemes::Http,
         };
+        if self.let_in(head).is_some() {
+            return Ok(());
+        }
         check_origin(head, &asked, schemes)
     }
 

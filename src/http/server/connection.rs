@@ -14,6 +14,8 @@ use std::time::Instant;
 use http_body_util::Either;
 use hyper::StatusCode;
 use hyper::body::Incoming;
+use hyper::header::COOKIE;
+use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
 use slog::{Logger, debug, o, warn};
@@ -34,6 +36,7 @@ use crate::http::causes::in_words;
 use crate::http::guard::Guard;
 use crate::http::kind;
 use crate::http::pass::Pass;
+use crate::http::prefix::Prefixes;
 use crate::http::presence::{Hosting, Places};
 use crate::http::problem::Problem;
 use crate::http::rates::{Meter, Rates};
@@ -70,6 +73,7 @@ pub(super) struct Site<H> {
     pub stop: Stop,
     pub places: Places,
     pub bounds: Arc<Bounds>,
+    pub prefixes: Prefixes,
     pub rates: Option<Arc<Rates>>,
 }
 
@@ -208,7 +212,11 @@ impl<H: Handler> Connection<H> {
         let service = service_fn(move |request| {
             let (this, hosting) = (Arc::clone(&this), hosting.clone());
             // In a box, so that an idle connection does not keep its memory.
-            Box::pin(async move { Ok::<_, Infallible>(this.answer(request, hosting).await) })
+            Box::pin(async move {
+                let (mut head, body) = request.into_parts();
+                let prefix = this.site.prefixes.take_from(&mut head, this.peer.ip());
+                Ok::<_, Infallible>(prefix.around(this.answer(head, body, hosting)).await)
+            })
         });
         let mut connection = http1::Builder::new()
             .max_buf_size(BUFFER_BYTES)
@@ -310,12 +318,11 @@ impl<H: Handler> Connection<H> {
         farewell::say(&mut io, &farewell::word(&problem, &id, self.site.clock.now()), false).await;
     }
 
-    async fn answer(&self, request: hyper::Request<Incoming>, hosting: Hosting) -> Response {
+    async fn answer(&self, head: Parts, body: Incoming, hosting: Hosting) -> Response {
         let begun = Instant::now();
         let received = Timestamp::from_micros(self.last_read.load(Ordering::Relaxed)).unwrap_or(Timestamp::MIN);
         let answering = Answering::begin(&self.activity);
         let turn = Turn::begin(&self.visit);
-        let (head, body) = request.into_parts();
         let id = self.site.ids.next(&head.headers);
         let log = self.site.log.new(o!(id.clone()));
         let body = Arriving::new(body, self.site.stop.begun.clone(), Arc::clone(&self.visit));
@@ -349,6 +356,9 @@ impl<H: Handler> Connection<H> {
             body::discard(&request.head.headers, &mut request.body).await;
         }
         finish::add_headers(response.headers_mut(), &request, self.site.clock.now(), begun);
+        if let Some(origin) = self.site.guard.let_in(&request.head) {
+            origin.admit(&request.head, response.status(), response.headers_mut());
+        }
         self.site.handler.answered(&request, response.status(), begun.elapsed());
         if let Either::Right(stream) = response.body_mut() {
             self.activity.streaming.store(stream.is_events(), Ordering::Relaxed);
@@ -376,6 +386,9 @@ impl<H: Handler> Connection<H> {
         if let Err(refusal) = self.site.guard.check(&request.head, self.here) {
             let malformed = refusal.is_malformed();
             return if malformed { Ok(self.refuse(refusal.into(), request)) } else { Err(refusal.into()) };
+        }
+        if self.site.guard.let_in(&request.head).is_some() {
+            request.head.headers.remove(COOKIE);
         }
         let handled = guarded(self.site.handler.handle(request)).await;
         handled.unwrap_or_else(|panicked: Panicked| Err(Problem::internal(panicked.to_string())))

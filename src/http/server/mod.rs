@@ -36,7 +36,9 @@ pub use self::request::Request;
 use super::body::STOP_PATIENCE;
 use super::bounds::turned::Reason;
 use super::bounds::{Bounds, PATROL_EVERY};
+use super::guard::origins::AllowedOrigin;
 use super::guard::{AllowedHost, Guard};
+use super::prefix::Prefixes;
 use super::presence::Places;
 use super::rates::Rates;
 use super::request_id::RequestIds;
@@ -128,10 +130,14 @@ pub struct Manner {
     pub tenancy: Tenancy,
     /// The names by which clients may call it, beside `localhost` and the addresses of this machine.
     pub allowed_hosts: Vec<AllowedHost>,
+    /// The origins of other pages that may use it.
+    pub allowed_origins: Vec<AllowedOrigin>,
     /// Its certificate, if it speaks TLS.
     pub tls: Option<Tls>,
     /// How much it holds for its clients.
     pub bounds: Arc<Bounds>,
+    /// Below which path clients see it.
+    pub prefixes: Prefixes,
     /// How many requests each client may make, if that is limited.
     pub rates: Option<Arc<Rates>>,
 }
@@ -139,7 +145,15 @@ pub struct Manner {
 impl Manner {
     /// With the bounds of a server of this tenancy.
     pub fn new(tenancy: Tenancy, allowed_hosts: Vec<AllowedHost>, tls: Option<Tls>) -> Self {
-        Self { tenancy, allowed_hosts, tls, bounds: Bounds::new(tenancy.servers()), rates: None }
+        Self {
+            tenancy,
+            allowed_hosts,
+            allowed_origins: Vec::new(),
+            tls,
+            bounds: Bounds::new(tenancy.servers()),
+            prefixes: Prefixes::default(),
+            rates: None,
+        }
     }
 
     /// The beginning of its URLs.
@@ -173,12 +187,13 @@ pub async fn serve<H: Handler>(
         clock,
         log: log.clone(),
         ids: RequestIds::new(),
-        guard: Guard::new(manner.allowed_hosts, manner.tls.is_some()),
+        guard: Guard::new(manner.allowed_hosts, manner.tls.is_some()).letting_in(manner.allowed_origins),
         tls: manner.tls,
         stop: stop.clone(),
         // Waiters and listeners must leave connections for the requests that release locks.
         places: Places::of(limit),
         bounds: Arc::clone(&bounds),
+        prefixes: manner.prefixes,
         rates: manner.rates,
     });
     let places = Arc::new(Semaphore::new(limit));

@@ -17,6 +17,7 @@ use super::origin::Origin;
 use super::outcome::store_failed;
 use super::problems::refused;
 use crate::http::precondition::{other_version, tagged};
+use crate::http::prefix::seen;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::wrong::FieldCode;
 use crate::http::{self, Response};
@@ -58,7 +59,7 @@ fn shown(view: &impl Serialize, version: &str) -> Response {
 /// A resource that is new, with its version and its path.
 fn created(view: &impl Serialize, version: &str, path: &str) -> Response {
     let mut response = tagged(http::json(StatusCode::CREATED, view), version);
-    if let Ok(location) = HeaderValue::from_str(path) {
+    if let Ok(location) = HeaderValue::from_str(&seen(path)) {
         response.headers_mut().insert(LOCATION, location);
     }
     response

@@ -7,6 +7,7 @@ use openidconnect::{ClientId, ClientSecret, IssuerUrl, RedirectUrl};
 use rust_i18n::t;
 
 use crate::access::entry::EmailRule;
+use crate::http::prefix::Prefix;
 use crate::http::tls::Trust;
 
 /// The path to which the provider leads the browser back.
@@ -116,6 +117,14 @@ impl ReturnUrl {
             return Err(WrongUrl::Path);
         }
         RedirectUrl::new(format!("{}{RETURN_PATH}", base.trim_end_matches('/'))).map(Self).map_err(|_| WrongUrl::NoUrl)
+    }
+
+    /// The same, where clients see the service below a prefix.
+    #[must_use]
+    pub fn below(self, prefix: &Prefix) -> Self {
+        let mut url = self.0.url().clone();
+        url.set_path(&prefix.before(RETURN_PATH));
+        Self(RedirectUrl::from_url(url))
     }
 
     /// The URL, for the library.

@@ -7,7 +7,7 @@ mod comments;
 mod words;
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use bytes::Bytes;
 use hyper::header::{
@@ -21,6 +21,7 @@ use self::words::{FillError, LANGUAGES, Language};
 use crate::http::Response;
 use crate::http::accept::Accepted;
 use crate::http::files::File;
+use crate::http::prefix::Prefix;
 use crate::http::problem::Problem;
 
 /// The file that is served at `/`.
@@ -43,6 +44,13 @@ static PAGES: LazyLock<Vec<(&'static Language, File)>> = LazyLock::new(|| {
     LANGUAGES.iter().map(page).collect()
 });
 
+/// The page below each prefix that was asked for last, in each language.
+///
+/// A std lock around a short list: held to find a page there, and to fill one.
+static BELOW: Mutex<Vec<(Prefix, usize, Arc<File>)>> = Mutex::new(Vec::new());
+/// The most of them.
+const BELOW_MAX: usize = 8;
+
 /// A file as it is served: a text without its comments.
 fn served(name: &str, content: &'static [u8]) -> Bytes {
     std::str::from_utf8(content).map_or(Bytes::from_static(content), |text| without_comments(name, text).into())
@@ -64,10 +72,30 @@ pub fn index(headers: &HeaderMap) -> Response {
     let tags = LANGUAGES.each_ref().map(|language| language.tag);
     let preferred = Accepted::read(headers, &ACCEPT_LANGUAGE).language(&tags).unwrap_or(0);
     let (language, page) = &PAGES[preferred];
-    let mut response = protected(page.respond(headers));
+    let prefix = Prefix::current();
+    let page =
+        if prefix == Prefix::default() { page.respond(headers) } else { below(&prefix, preferred).respond(headers) };
+    let mut response = protected(page);
     response.headers_mut().insert(CONTENT_LANGUAGE, HeaderValue::from_static(language.locale));
     vary(&mut response, "Accept, Accept-Language, Accept-Encoding");
     response
+}
+
+/// The page in a language, where clients see it below a prefix: its own addresses begin with that.
+fn below(prefix: &Prefix, language: usize) -> Arc<File> {
+    let mut known = BELOW.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = known.iter().find(|(known, of, _)| known == prefix && *of == language);
+    if let Some((_, _, page)) = found {
+        return Arc::clone(page);
+    }
+    let page = filled(&LANGUAGES[language]).expect("a test fills the page in each language");
+    let page = [" href=\"", " src=\"", " content=\""]
+        .iter()
+        .fold(page, |page, name| page.replace(&format!("{name}/"), &format!("{name}{}/", prefix.as_str())));
+    let page = Arc::new(File::new(INDEX, page));
+    known.truncate(BELOW_MAX - 1);
+    known.insert(0, (prefix.clone(), language, Arc::clone(&page)));
+    page
 }
 
 /// `GET /pagina/{name}`.

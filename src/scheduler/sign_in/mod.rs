@@ -25,6 +25,7 @@ use crate::access::register::credential::Credential;
 use crate::access::session::LONGEST;
 use crate::access::subject::Identified;
 use crate::http::links::{Link, Links};
+use crate::http::prefix::Prefix;
 use crate::http::problem::Problem;
 use crate::http::server::Request;
 use crate::http::{Response, bytes, cookie, kind};
@@ -49,13 +50,14 @@ impl From<Problem> for Refused {
 /// Where the provider leads this request's browser back to.
 fn back_to(provider: &Provider, request: &Request) -> Result<ReturnUrl, Problem> {
     if let Some(back) = &provider.settings().return_to {
-        return Ok(back.clone());
+        return Ok(back.clone().below(&Prefix::current()));
     }
     // The guard has checked that the name is one of this service's. The provider refuses one that it does not know.
     let host = request.head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let authority = request.head.uri.authority().map_or(host, |authority| authority.as_str());
     let scheme = if request.tls { "https" } else { "http" };
     ReturnUrl::at(&format!("{scheme}://{authority}"))
+        .map(|back| back.below(&Prefix::current()))
         .map_err(|wrong| Problem::internal(format!("{authority:?} {wrong}")))
 }
 

@@ -9,6 +9,7 @@ use hyper::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use crate::http::accept::Accepted;
 use crate::http::html::{self, escaped};
+use crate::http::prefix::seen;
 use crate::http::problem::Problem;
 use crate::http::server::Request;
 use crate::http::{Response, bytes};
@@ -52,9 +53,10 @@ const WORDS: [Words; 2] = [
 /// The step to the page, after somebody has signed in.
 pub fn step(headers: &HeaderMap) -> Response {
     let words = words(headers);
-    let head = "<meta http-equiv=\"refresh\" content=\"0; url=/\">";
-    let body = format!("<h1>{}</h1><p><a href=\"/\">{}</a></p>", words.entering, words.go_on);
-    page_of(words, StatusCode::OK, head, words.entering, &body)
+    let home = seen("/");
+    let head = format!("<meta http-equiv=\"refresh\" content=\"0; url={home}\">");
+    let body = format!("<h1>{}</h1><p><a href=\"{home}\">{}</a></p>", words.entering, words.go_on);
+    page_of(words, StatusCode::OK, &head, words.entering, &body)
 }
 
 /// Why somebody cannot come in, for a person. A program gets the problem itself.
@@ -69,10 +71,12 @@ pub fn refusal(problem: Problem, who: Option<(&str, &str)>, request: &Request) -
     let shown = |name: &str, value: &str| format!("<p>{name}: <code>{}</code></p>", escaped(value));
     let who = who.map(|(issuer, subject)| shown(words.issuer, issuer) + &shown(words.subject, subject));
     let body = format!(
-        "<h1>{title}</h1><p lang=\"pt-BR\">{}</p>{}<p><a href=\"{SIGN_IN_PATH}\">{}</a> · <a href=\"/\">{}</a></p>",
+        "<h1>{title}</h1><p lang=\"pt-BR\">{}</p>{}<p><a href=\"{}\">{}</a> · <a href=\"{}\">{}</a></p>",
         escaped(problem.detail()),
         who.unwrap_or_default(),
+        seen(SIGN_IN_PATH),
         words.again,
+        seen("/"),
         words.home
     );
     let shown = page_of(words, problem.status(), "", title, &body);
@@ -90,8 +94,9 @@ fn words(headers: &HeaderMap) -> &'static Words {
 fn page_of(words: &Words, status: StatusCode, head: &str, title: &str, body: &str) -> Response {
     let text = format!(
         "<!doctype html><html lang=\"{}\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">{head}\
-         <title>{title} – SCTEC</title><link rel=\"stylesheet\" href=\"/pagina/base.css\"></head><body><main>{body}</main></body></html>",
-        words.lang
+         <title>{title} – SCTEC</title><link rel=\"stylesheet\" href=\"{}\"></head><body><main>{body}</main></body></html>",
+        words.lang,
+        seen("/pagina/base.css")
     );
     let mut response = page::protected(bytes(status, HTML, text.into_bytes()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(HTML));

@@ -117,7 +117,7 @@ fn a_page_of_a_list_is_linked_in_the_head_as_in_the_body() {
             .collect();
         assert_eq!(linked(&answer), expected, "{url}");
     }
-    assert_eq!(http("GET", &services.agenda("/telescopios"), None).header("link"), None);
+    assert_eq!(http("GET", &services.agenda("/telescopios/Hubble-Acad"), None).header("link"), None);
 }
 
 #[test]
