@@ -66,7 +66,9 @@ pub fn has(headers: &HeaderMap, tag: &HeaderValue) -> bool {
 
 /// Whether the client prefers HAL to plain JSON.
 pub fn asks_for_hal(headers: &HeaderMap) -> bool {
-    if !headers.contains_key(ACCEPT) {
+    // Nearly no request names it, and reading the others' lists would cost each of them something.
+    let may_name_it = |value: &HeaderValue| value.as_bytes().windows(3).any(|word| word.eq_ignore_ascii_case(b"hal"));
+    if !headers.get_all(ACCEPT).iter().any(may_name_it) {
         return false;
     }
     let accepted = Accepted::read(headers, &ACCEPT);

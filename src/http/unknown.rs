@@ -72,12 +72,12 @@ impl Handling {
 /// # Errors
 /// Those of `answer`.
 pub async fn strict_unless(
-    asked: Option<Handling>,
+    asked: Handling,
     log: &Logger,
     answer: impl Future<Output = Result<Response, Problem>>,
 ) -> Result<Response, Problem> {
-    let answered = if asked == Some(Handling::Lenient) {
-        let unknown = RefCell::new(Unknown::new(asked));
+    let answered = if asked == Handling::Lenient {
+        let unknown = RefCell::new(Unknown::new(Some(asked)));
         let settled = async {
             let answered = answer.await;
             PASSED.with(|unknown| unknown.borrow_mut().settle(answered, log))
@@ -86,14 +86,9 @@ pub async fn strict_unless(
     } else {
         answer.await
     };
-    match (answered, asked) {
-        (Ok(mut response), Some(asked)) => {
-            asked.note(&mut response);
-            Ok(response)
-        }
-        (Err(problem), Some(asked)) => Err(problem.with_preference(asked.applied())),
-        (answered, None) => answered,
-    }
+    let mut response = answered.map_err(|problem| problem.with_preference(asked.applied()))?;
+    asked.note(&mut response);
+    Ok(response)
 }
 
 /// Notes that a field of the present request is ignored. False if its client does not want that.

@@ -189,9 +189,14 @@ impl Routes {
         announce(request, route, &path);
         admit(request, endpoint.need)?;
         endpoint.check_query(request.head.uri.query())?;
-        let (asked, log) =
-            (Handling::asked(&request.head.headers).filter(|_| may_be_lenient(route)), request.log.clone());
-        let response = strict_unless(asked, &log, self.dispatch(route, &id, request)).await?;
+        let asked = if may_be_lenient(route) { Handling::asked(&request.head.headers) } else { None };
+        let response = match asked {
+            None => self.dispatch(route, &id, request).await?,
+            Some(asked) => {
+                let log = request.log.clone();
+                strict_unless(asked, &log, self.dispatch(route, &id, request)).await?
+            }
+        };
         Ok(represent(response, &request.head, endpoint.tagged))
     }
 

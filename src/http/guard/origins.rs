@@ -76,7 +76,7 @@ impl FromStr for AllowedOrigin {
 
 /// Which of these origins a request comes from, if it is one of them.
 pub fn among<'a>(allowed: &'a [AllowedOrigin], origin: Option<&HeaderValue>) -> Option<&'a AllowedOrigin> {
-    let origin = origin.filter(|_| !allowed.is_empty())?;
+    let origin = origin?;
     allowed.iter().find(|AllowedOrigin(known)| known.as_bytes() == origin.as_bytes())
 }
 
