@@ -7,7 +7,8 @@ use futures_util::FutureExt;
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Body as _;
 use hyper::header::{
-    ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, VARY,
+    ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH,
+    VARY,
 };
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
@@ -128,7 +129,9 @@ pub fn changed(
     content_type: Option<&'static str>,
     change: impl FnOnce(Value) -> Value,
 ) -> Response {
-    let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|known| known == JSON);
+    // A file of JSON, which may be kept, is no resource.
+    let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|known| known == JSON)
+        && response.headers().get(CACHE_CONTROL).is_some_and(|kept| kept == "no-store");
     let is_short = response.body().size_hint().exact().is_some_and(|length| length <= HAL_MAX);
     if !is_json || !is_short || response.headers().contains_key(CONTENT_ENCODING) {
         return response;

@@ -55,7 +55,18 @@ pub fn http_with(method: &str, url: &str, body: Option<(&str, &str)>, headers: &
     request(method, url, body, headers).unwrap_or_else(|error| panic!("{method} {url}: {error}"))
 }
 
+/// One request to a service that is seen below a path. The documents of the API know none.
+pub fn http_below(method: &str, url: &str, body: Option<(&str, &str)>, headers: &[(&str, &str)]) -> Answer {
+    exchange(method, url, body, headers).unwrap_or_else(|error| panic!("{method} {url}: {error}"))
+}
+
 fn request(method: &str, url: &str, body: Option<(&str, &str)>, headers: &[(&str, &str)]) -> Result<Answer, String> {
+    let answer = exchange(method, url, body, headers)?;
+    answer.held_to_the_contract(method, url, body.map(|(_, text)| text));
+    Ok(answer)
+}
+
+fn exchange(method: &str, url: &str, body: Option<(&str, &str)>, headers: &[(&str, &str)]) -> Result<Answer, String> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .allow_non_standard_methods(true)
@@ -81,9 +92,7 @@ fn request(method: &str, url: &str, body: Option<(&str, &str)>, headers: &[(&str
     read.map_err(|error| error.to_string())?;
     let headers =
         answer.headers().iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
-    let answer = Answer { status: answer.status().as_u16(), headers: headers.collect(), body: text };
-    answer.held_to_the_contract(method, url, body.map(|(_, text)| text));
-    Ok(answer)
+    Ok(Answer { status: answer.status().as_u16(), headers: headers.collect(), body: text })
 }
 
 /// A URL whose port has no listener.

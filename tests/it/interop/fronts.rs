@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::common::access::give;
-use crate::common::{Answer, Services, http, http_with};
+use crate::common::{Answer, Services, http, http_below, http_with};
 
 const BROWSER: (&str, &str) = ("Accept", "text/html");
 const APP: (&str, &str) = ("Origin", "https://app.example");
@@ -39,7 +39,7 @@ fn assert_below(prefix: &str, answer: &Answer) {
 fn all_links_begin_with_the_base_path_and_lead_back() {
     let services = Services::start(&["--base-path", "/sctec", "--lock-retention-ms", "0"]);
     let body = json!({"cientista_id": 7, "horario_inicio_utc": "2025-12-01T03:00:00Z"}).to_string();
-    let book = || http("POST", &services.agenda("/sctec/agendamentos"), Some(("application/json", &body)));
+    let book = || http_below("POST", &services.agenda("/sctec/agendamentos"), Some(("application/json", &body)), &[]);
     let (booked, taken) = (book(), book());
     assert_eq!((booked.status, taken.status), (201, 409));
     assert_eq!(booked.header("location"), Some("/sctec/agendamentos/1"));
@@ -47,30 +47,34 @@ fn all_links_begin_with_the_base_path_and_lead_back() {
     for answer in [
         booked,
         taken,
-        http("GET", &services.agenda("/sctec"), None),
+        http_below("GET", &services.agenda("/sctec"), None, &[]),
         // A proxy may have taken the path away.
-        http("GET", &services.agenda("/"), None),
-        http("GET", &services.agenda("/sctec/agendamentos?limite=1"), None),
-        http("GET", &services.agenda(&format!("/sctec{timetable}")), None),
-        http("GET", &services.agenda("/sctec/auditoria?limite=1"), None),
-        http("GET", &services.agenda("/sctec/problemas"), None),
-        http("GET", &services.agenda("/sctec/nada"), None),
-        http("GET", &services.agenda("/sctecx"), None),
+        http_below("GET", &services.agenda("/"), None, &[]),
+        http_below("GET", &services.agenda("/sctec/agendamentos?limite=1"), None, &[]),
+        http_below("GET", &services.agenda(&format!("/sctec{timetable}")), None, &[]),
+        http_below("GET", &services.agenda("/sctec/auditoria?limite=1"), None, &[]),
+        http_below("GET", &services.agenda("/sctec/problemas"), None, &[]),
+        http_below("GET", &services.agenda("/sctec/nada"), None, &[]),
+        http_below("GET", &services.agenda("/sctecx"), None, &[]),
     ] {
         assert_below("/sctec", &answer);
     }
     // A client that follows links needs to know the entry point alone.
-    let entry = http("GET", &services.agenda("/sctec/"), None).json();
-    let telescopes = http("GET", &services.agenda(entry["_links"]["telescopios"]["href"].as_str().unwrap()), None);
+    let entry = http_below("GET", &services.agenda("/sctec/"), None, &[]).json();
+    let telescopes =
+        http_below("GET", &services.agenda(entry["_links"]["telescopios"]["href"].as_str().unwrap()), None, &[]);
     assert_eq!(telescopes.status, 200);
-    let gone = services.follow(&http("GET", &services.agenda("/sctec/agendamentos/1"), None).json(), "cancelar");
+    let booking = http_below("GET", &services.agenda("/sctec/agendamentos/1"), None, &[]).json();
+    let cancel = &booking["_links"]["cancelar"];
+    let href = services.agenda(cancel["href"].as_str().unwrap());
+    let gone = http_below(cancel["method"].as_str().unwrap(), &href, None, &[]);
     assert_eq!(gone.status, 200);
 }
 
 #[test]
 fn the_page_and_its_files_are_below_the_base_path() {
     let services = Services::start(&["--base-path", "/sctec/"]);
-    let page = http_with("GET", &services.agenda("/sctec/"), None, &[BROWSER]);
+    let page = http_below("GET", &services.agenda("/sctec/"), None, &[BROWSER]);
     assert_eq!(page.status, 200);
     assert!(page.body.contains("<meta name=\"entry-point\" content=\"/sctec/\">"), "{}", page.body);
     let files = page.body.split("=\"/").skip(1).map(|rest| format!("/{}", rest.split('"').next().unwrap()));
@@ -78,9 +82,9 @@ fn the_page_and_its_files_are_below_the_base_path() {
     assert!(files.len() > 30, "{files:?}");
     for file in files {
         assert!(file.starts_with("/sctec/"), "{file}");
-        assert_eq!(http("GET", &services.agenda(&file), None).status, 200, "{file}");
+        assert_eq!(http_below("GET", &services.agenda(&file), None, &[]).status, 200, "{file}");
     }
-    let problem = http_with("GET", &services.agenda("/sctec/problemas/erro_interno"), None, &[BROWSER]);
+    let problem = http_below("GET", &services.agenda("/sctec/problemas/erro_interno"), None, &[BROWSER]);
     assert!(problem.body.contains("<a href=\"/sctec/problemas\">"), "{}", problem.body);
 }
 
@@ -89,19 +93,19 @@ fn only_a_trusted_proxy_says_below_which_path_clients_see_the_service() {
     let prefix = ("X-Forwarded-Prefix", "/fora");
     let trusting = Services::start(&["--trusted-proxy", "10.0.0.0/8,127.0.0.1"]);
     for path in ["/", "/telescopios", "/nada"] {
-        assert_below("/fora", &http_with("GET", &trusting.agenda(path), None, &[prefix]));
+        assert_below("/fora", &http_below("GET", &trusting.agenda(path), None, &[prefix]));
     }
-    let page = http_with("GET", &trusting.agenda("/"), None, &[prefix, BROWSER]);
+    let page = http_below("GET", &trusting.agenda("/"), None, &[prefix, BROWSER]);
     assert!(page.body.contains("src=\"/fora/pagina/app.js\""));
-    let plain = http("GET", &trusting.agenda("/telescopios"), None);
+    let plain = http_below("GET", &trusting.agenda("/telescopios"), None, &[]);
     let ours = plain.json();
     assert!(ours["_links"]["self"]["href"].as_str().unwrap().starts_with("/telescopios"), "{ours}");
     for wrong in ["https://evil.example", "//evil.example", "/a b", "/\"><script>"] {
-        let answer = http_with("GET", &trusting.agenda("/telescopios"), None, &[("X-Forwarded-Prefix", wrong)]);
+        let answer = http_below("GET", &trusting.agenda("/telescopios"), None, &[("X-Forwarded-Prefix", wrong)]);
         assert_eq!(answer.json(), ours, "{wrong}");
     }
     let wary = Services::start(&["--trusted-proxy", "10.0.0.0/8"]);
-    assert_eq!(http_with("GET", &wary.agenda("/telescopios"), None, &[prefix]).json(), ours);
+    assert_eq!(http_below("GET", &wary.agenda("/telescopios"), None, &[prefix]).json(), ours);
 }
 
 #[test]
@@ -111,14 +115,14 @@ fn a_session_is_for_the_base_path_alone() {
     let services = Services::start_in(folder, &["--access", "token", "--base-path", "/sctec"]);
     let body = json!({ "token": token }).to_string();
     let begin = |headers: &[(&str, &str)]| {
-        http_with("POST", &services.agenda("/sctec/sessao"), Some(("application/json", &body)), headers)
+        http_below("POST", &services.agenda("/sctec/sessao"), Some(("application/json", &body)), headers)
     };
     let plain = begin(&[]);
     assert_eq!(plain.status, 201);
     let cookie = plain.header("set-cookie").unwrap().to_owned();
     assert!(cookie.starts_with("sctec_sessao=") && cookie.contains("; Path=/sctec;"), "{cookie}");
     let cookie = cookie.split(';').next().unwrap().to_owned();
-    let known = http_with("GET", &services.agenda("/sctec/tokens"), None, &[("Cookie", &cookie)]);
+    let known = http_below("GET", &services.agenda("/sctec/tokens"), None, &[("Cookie", &cookie)]);
     assert_eq!(known.status, 200);
 }
 

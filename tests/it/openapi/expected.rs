@@ -213,6 +213,14 @@ pub fn answers(contract: &Contract) -> Vec<String> {
                 name(endpoint)
             ));
         }
+        if endpoint.tagged
+            && !(operation["responses"]["304"].is_object() && operation.to_string().contains("/If-None-Match\""))
+        {
+            faults.push(format!(
+                "{} has tags, and {file} lacks the parameter If-None-Match, or 304, at /paths/{path}/{method}",
+                name(endpoint)
+            ));
+        }
         if has_body(endpoint) && !operation["requestBody"].is_object() {
             faults.push(format!(
                 "{} has a body, and {file} has no requestBody at /paths/{path}/{method}",

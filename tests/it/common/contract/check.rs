@@ -157,7 +157,7 @@ impl Contract {
                 .and_then(|body| body["codigo"].as_str().map(str::to_owned));
             return self.check_problem(seen, &code.unwrap_or_default(), Some(&schema));
         }
-        let body = if media == "application/json" {
+        let body = if media == "application/json" || media == "application/hal+json" {
             serde_json::from_str(seen.body).map_err(|error| format!("the body is not JSON: {error}"))?
         } else {
             Value::from(seen.body)
@@ -206,6 +206,10 @@ impl Contract {
                     &format!("the parameter {name}, which was accepted"),
                 ));
             }
+        }
+        // The client has asked that fields which the document does not have be passed over.
+        if seen.header("preference-applied") == Some("handling=lenient") {
+            return Ok(());
         }
         let Some(sent) = seen.sent.filter(|sent| !sent.is_empty()) else { return Ok(()) };
         let pointer = format!("/paths/{}/{}/requestBody", escaped(template), seen.method.to_ascii_lowercase());
