@@ -192,7 +192,8 @@ fn a_status_a_header_a_type_or_a_parameter_that_is_not_listed_fails_the_test_tha
     assert!(wrong(Seen { method: "PUT", ..seen }).contains("PUT of this path"));
     assert!(wrong(Seen { path: "/nada", ..seen }).contains("no table of endpoints"));
     let list = json!({"agendamentos": [], "limite": 50, "_links": {"self": {"href": "/agendamentos?limite=50"}, "inicio": {"href": "/"}}}).to_string();
-    let page = Seen { path: "/agendamentos?limite=50", body: &list, ..seen };
+    let tagged = [id.clone(), json.clone(), ("etag".to_owned(), "\"a\"".to_owned())];
+    let page = Seen { path: "/agendamentos?limite=50", body: &list, headers: &tagged, ..seen };
     contract.check(&page).unwrap();
     assert!(wrong(Seen { path: "/agendamentos?cor=azul", ..page }).contains("the parameter cor"));
     let created = contract
