@@ -98,12 +98,9 @@ fn with_tag(mut response: Response) -> Response {
     }
     let Either::Left(whole) = response.body() else { return response };
     // Cloning shares the bytes, which are there at once.
-    if let Some(Some(Ok(frame))) = whole.clone().frame().now_or_never()
-        && let Ok(bytes) = frame.into_data()
-    {
-        response.headers_mut().insert(ETAG, tag(&bytes));
-        response.headers_mut().entry(VARY).or_insert(HeaderValue::from_static("Accept"));
-    }
+    let Some(Ok(whole)) = whole.clone().collect().now_or_never() else { return response };
+    response.headers_mut().insert(ETAG, tag(&whole.to_bytes()));
+    response.headers_mut().entry(VARY).or_insert(HeaderValue::from_static("Accept"));
     response
 }
 
@@ -220,6 +217,12 @@ mod tests {
             let again = represent(list(), &head(&method, &[("if-none-match", known)]), tagged);
             assert_eq!(again.status(), 200, "{method} {known}");
         }
+    }
+
+    #[test]
+    fn an_answer_of_no_bytes_has_a_tag_too() {
+        let empty = represent(response::text("application/jsonl", String::new()), &head(&Method::GET, &[]), true);
+        assert_eq!(empty.headers()[ETAG], tag(b""));
     }
 
     #[test]
