@@ -260,6 +260,9 @@ const fn may_be_lenient(route: Route) -> bool {
             | Route::ChangeTelescope
             | Route::CreateScientist
             | Route::ChangeScientist
+            | Route::CreateProposal
+            | Route::ChangeProposal
+            | Route::CloseTelescope
     )
 }
 

@@ -89,8 +89,8 @@ pub async fn list(app: &App, request: &Request) -> Result<Response, Problem> {
     let found = catalogue.find_proposals(&asked.search(), asked.after.as_ref(), asked.limit);
     let links = asked.links(LIST, found.next, &request.who);
     let items = found.items.into_iter().map(|proposal| view(proposal, None, &request.who));
-    let written = Written::new().with_list("propostas", items).with("limite", &asked.limit);
-    Ok(written.with("_links", &links).into_response(room))
+    let written = Written::tagged().with_list("propostas", items).with("limite", &asked.limit);
+    Ok(written.with_links(&links).into_response(room))
 }
 
 /// `GET /propostas/{id}`.

@@ -26,6 +26,7 @@ use crate::agenda::{Booking, Telescope};
 use crate::http::fields::{Fields, TextRule};
 use crate::http::identity::read_json;
 use crate::http::links::{Link, Links};
+use crate::http::prefix::seen;
 use crate::http::problem::Problem;
 use crate::http::server::Request;
 use crate::http::wrong::FieldCode;
@@ -125,7 +126,7 @@ pub async fn create(app: &Arc<App>, code: &str, request: &mut Request) -> Result
     let mut view = view(code, &maintenance, true, &request.who);
     view.agendamentos_cancelados = Some(cancelled.iter().map(|booking| booking.id).collect());
     let mut response = http::json(StatusCode::CREATED, &view);
-    if let Ok(location) = HeaderValue::from_str(&links::maintenance_path(maintenance.id)) {
+    if let Ok(location) = HeaderValue::from_str(&seen(&links::maintenance_path(maintenance.id))) {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
