@@ -26,8 +26,18 @@ const JSON: &str = "application/json";
 /// The most bytes of an answer that is sent as HAL. It is read again for that, which takes a multiple of them.
 const HAL_MAX: u64 = 256 * 1024;
 /// The lists of resources. In HAL they are embedded.
-const EMBEDDED: [&str; 9] =
-    ["telescopios", "cientistas", "agendamentos", "horarios", "livres", "travas", "tokens", "problemas", "propostas"];
+const EMBEDDED: [&str; 10] = [
+    "telescopios",
+    "cientistas",
+    "agendamentos",
+    "horarios",
+    "livres",
+    "travas",
+    "tokens",
+    "problemas",
+    "propostas",
+    "manutencoes",
+];
 /// Bytes of the hash that make a tag.
 const TAG_BYTES: usize = 16;
 
