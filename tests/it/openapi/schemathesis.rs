@@ -4,15 +4,21 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use serde_json::json;
 
 use crate::common::access::give;
 use crate::common::contract::Service;
-use crate::common::{Server, Services, coordinator_command};
+use crate::common::{Server, Services, coordinator_command, http_with};
 
 /// The most requests that it makes out of one operation in one phase.
 const EXAMPLES: &str = "12";
+/// How long a lock may be kept.
+const KEPT: Duration = Duration::from_secs(2);
 /// The same requests in every run.
 const SEED: &str = "20261127";
 
@@ -70,7 +76,48 @@ fn no_request_of_schemathesis_is_answered_against_the_documents() {
     let services = Services::start(&[]);
     assert_eq!(services.book(7, "2025-12-01T03:00:00Z").0, 201);
     run(Service::Scheduler, &services.scheduler.url(), None);
+    let _reaper = Reaper::begin(services.coordinator.url(), None);
     run(Service::Coordinator, &services.coordinator.url(), None);
+}
+
+/// Takes away locks that Schemathesis keeps, so that its requests that wait for them do not wait for a minute.
+struct Reaper {
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Reaper {
+    fn begin(url: String, token: Option<String>) -> Self {
+        let ended = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&ended);
+        let thread = std::thread::spawn(move || {
+            let bearer = token.map(|token| format!("Bearer {token}"));
+            let headers: Vec<_> = bearer.iter().map(|bearer| ("Authorization", bearer.as_str())).collect();
+            let ask = |method: &str, href: &str| http_with(method, &format!("{url}{href}"), None, &headers);
+            let mut before: Vec<(String, u64)> = Vec::new();
+            while !seen.load(Ordering::Relaxed) {
+                std::thread::sleep(KEPT);
+                let locks = ask("GET", "/locks?limite=1000").json()["travas"].as_array().cloned().unwrap_or_default();
+                let now = locks.iter().filter_map(|lock| {
+                    Some((lock["_links"]["forcar"]["href"].as_str()?.to_owned(), lock["token"].as_u64()?))
+                });
+                let now: Vec<_> = now.collect();
+                for (href, _) in now.iter().filter(|lock| before.contains(lock)) {
+                    ask("DELETE", href);
+                }
+                before = now;
+            }
+        });
+        Self { ended, thread: Some(thread) }
+    }
+}
+
+impl Drop for Reaper {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        // Its last request needs the service. A panic of it has been told already.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
 }
 
 /// A token of an operator. Schemathesis revokes tokens by small numbers, so it has a larger one.
@@ -89,5 +136,7 @@ fn nor_where_the_services_ask_for_tokens() {
     run(Service::Scheduler, &services.scheduler.url(), Some(&token(services.data_dir())));
     let folder = tempfile::tempdir().unwrap();
     let coordinator = Server::spawn(coordinator_command(folder.path(), "127.0.0.1:0").args(asks), 1);
-    run(Service::Coordinator, &coordinator.url(), Some(&token(folder.path())));
+    let token = token(folder.path());
+    let _reaper = Reaper::begin(coordinator.url(), Some(token.clone()));
+    run(Service::Coordinator, &coordinator.url(), Some(&token));
 }
