@@ -17,8 +17,8 @@ pub const TITLE_MAX_CHARS: usize = 200;
 pub const MEMBERS_MAX: usize = 100;
 /// The most telescopes.
 pub const TELESCOPES_MAX: usize = 50;
-/// The most minutes at one telescope: ten years.
-pub const ALLOCATED_MIN_MAX: i64 = 3660 * 24 * 60;
+/// The most minutes at one telescope: a year. What is used is counted anew for each booking.
+pub const ALLOCATED_MIN_MAX: i64 = 366 * 24 * 60;
 
 /// A proposal.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use slog::{debug, info, warn};
 
 use super::app::App;
@@ -20,7 +21,7 @@ use crate::agenda::maintenance::NewMaintenance;
 use crate::agenda::{Booking, NewBooking, resource};
 use crate::audit::record::Cause;
 use crate::coordinator::client::{Lease, LockError, LockRequest};
-use crate::coordinator::protocol::grace;
+use crate::coordinator::protocol::{TTL_MS_MAX, grace};
 use crate::logging::Several;
 use crate::store::{BookRefused, CancelRefused, Cancelling, Closed, Fence, FenceBroken, Leased, NotClosed};
 use crate::text::{Word, Words};
@@ -80,10 +81,13 @@ pub async fn close(
     origin: &Origin,
 ) -> Result<Result<Closed, NotClosed>, Refusal> {
     let (mut held, mut leased, mut refused) = (Vec::new(), Vec::new(), None);
+    // The first lease has to last until the last one is there.
+    let parts_count = u32::try_from(parts.len()).unwrap_or(u32::MAX).max(1);
+    let ttl = locking.ttl.saturating_mul(parts_count).min(Duration::from_millis(TTL_MS_MAX));
     for part in parts {
         let wanted = LockedSlots::of_bookings(telescope, part);
         let begun = Instant::now();
-        match acquire(locking, origin, &wanted, Rivals::Welcome).await {
+        match acquire(locking, origin, &wanted, Rivals::Welcome, ttl).await {
             Ok(lease) => {
                 let bookings = part.iter().map(|booking| (booking.id, booking.slots)).collect();
                 leased.push(Leased { fence: Fence { token: lease.token, deadline: lease.deadline }, bookings });
@@ -109,10 +113,12 @@ pub async fn close(
             (answer, _) => answer,
         }
     };
-    for (lease, wanted, begun, locked) in held {
-        let times = Times { begun, locked, committed: Instant::now() };
-        giving_back::give_back(locking, origin, (lease, &wanted.resources), Duration::ZERO, times).await;
-    }
+    let committed = Instant::now();
+    let given_back = held.iter().map(|(lease, wanted, begun, locked)| {
+        let times = Times { begun: *begun, locked: *locked, committed };
+        giving_back::give_back(locking, origin, (lease.clone(), &wanted.resources), Duration::ZERO, times)
+    });
+    join_all(given_back).await;
     result
 }
 
@@ -165,7 +171,7 @@ async fn under_lease(
     commit: impl AsyncFnOnce(Fence) -> Result<Booking, Refusal>,
 ) -> Result<Booking, Refusal> {
     let begun = Instant::now();
-    let lease = acquire(locking, origin, wanted, rivals).await?;
+    let lease = acquire(locking, origin, wanted, rivals, locking.ttl).await?;
     let locked_at = Instant::now();
     let result = commit(Fence { token: lease.token, deadline: lease.deadline }).await;
     let retention = match (&result, rivals) {
@@ -179,7 +185,13 @@ async fn under_lease(
 }
 
 /// Asks for a lease on `wanted`.
-async fn acquire(locking: &Locking, origin: &Origin, wanted: &LockedSlots, rivals: Rivals) -> Result<Lease, Refusal> {
+async fn acquire(
+    locking: &Locking,
+    origin: &Origin,
+    wanted: &LockedSlots,
+    rivals: Rivals,
+    ttl: Duration,
+) -> Result<Lease, Refusal> {
     let Origin { cause: Cause { request_id, .. }, log, steps } = origin;
     let resources = &wanted.resources;
     let (first, several) = (Word(&resources[0]), || Several(resources.len()));
@@ -190,7 +202,7 @@ async fn acquire(locking: &Locking, origin: &Origin, wanted: &LockedSlots, rival
     let request = LockRequest {
         request_id,
         resources: resources.clone(),
-        ttl: locking.ttl,
+        ttl,
         wait: Duration::ZERO,
         despite_retention: matches!(rivals, Rivals::Welcome),
     };

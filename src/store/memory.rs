@@ -303,11 +303,19 @@ impl Store for MemoryStore {
         self.change(&Reopen { telescope, id, cause })
     }
 
-    fn met_by(&self, telescope: &str, when: &NewMaintenance, limit: usize) -> Answer<'_, Vec<Booking>> {
+    fn met_by(
+        &self,
+        telescope: &str,
+        when: &NewMaintenance,
+        after: Timestamp,
+        limit: usize,
+    ) -> Answer<'_, Vec<Booking>> {
         self.read(|state| {
             let active =
                 Filter { telescope: Some(telescope.to_owned()), status: Some(Status::Active), ..Filter::default() };
-            let is_met = |booking: &Booking| when.meets(booking.slots.start(), booking.slots.end()).is_some();
+            let is_met = |booking: &Booking| {
+                booking.slots.end() > after && when.meets(booking.slots.start(), booking.slots.end()).is_some()
+            };
             state.matching(&active).into_iter().filter(is_met).take(limit).collect()
         })
     }

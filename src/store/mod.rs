@@ -148,8 +148,14 @@ pub trait Store: Send + Sync {
     /// Takes a maintenance away. The answer is the maintenance as it was; `None` if the telescope has none of that number.
     fn reopen(&self, telescope: String, id: i64, cause: Cause) -> Answer<'_, Option<Maintenance>>;
 
-    /// The active bookings that a maintenance of a telescope meets, in order, at most `limit`.
-    fn met_by(&self, telescope: &str, when: &NewMaintenance, limit: usize) -> Answer<'_, Vec<Booking>>;
+    /// The active bookings that a maintenance of a telescope meets and that end after an instant, in order, at most `limit`.
+    fn met_by(
+        &self,
+        telescope: &str,
+        when: &NewMaintenance,
+        after: Timestamp,
+        limit: usize,
+    ) -> Answer<'_, Vec<Booking>>;
 
     /// Records a booking that was refused.
     fn record_refusal(&self, asked: NewBooking, why: Why, cause: Cause) -> Answer<'_, ()>;

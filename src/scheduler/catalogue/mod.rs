@@ -10,6 +10,7 @@ pub mod telescopes;
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, LOCATION};
 use serde::Serialize;
+use slog::error;
 
 use super::app::App;
 use super::book::check_audit;
@@ -31,9 +32,11 @@ const NAME_MAX_CHARS: usize = 200;
 /// Makes a change of the catalogue. What is cached here is right before the change is answered.
 async fn make<T>(app: &App, origin: &Origin, change: Answer<'_, T>) -> Result<T, Problem> {
     check_audit(app, origin).map_err(refused)?;
-    let failed = |error| refused(store_failed(origin, &error));
-    let made = change.await.map_err(failed)?;
-    app.reload_catalogue().await.map_err(failed)?;
+    let made = change.await.map_err(|error| refused(store_failed(origin, &error)))?;
+    // The change is made, whatever this reading says: the next one is tried with the next request.
+    if let Err(error) = app.reload_catalogue().await {
+        error!(origin.log, "Falha no banco de dados: {}", error);
+    }
     Ok(made)
 }
 

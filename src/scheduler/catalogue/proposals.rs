@@ -80,6 +80,11 @@ async fn whole<'a>(app: &App, proposal: &'a Proposal, request: &Request) -> Resu
     Ok(view(proposal, Some(UseView { restante_min, usado_min: used }), &request.who))
 }
 
+/// A proposal after it was written, without what it has used if that cannot be read now: the change is made all the same.
+async fn shown_after<'a>(app: &App, proposal: &'a Proposal, request: &Request) -> View<'a> {
+    whole(app, proposal, request).await.unwrap_or_else(|_| view(proposal, None, &request.who))
+}
+
 /// `GET /propostas`.
 pub async fn list(app: &App, request: &Request) -> Result<Response, Problem> {
     let asked = ListRequest::read(request.head.uri.query())?;
@@ -109,7 +114,8 @@ pub async fn create(app: &App, request: &mut Request) -> Result<Response, Proble
     let new = new_proposal(&bytes, &catalogue)?;
     let proposal = make(app, &origin, app.store.create_proposal(new, origin.cause.clone())).await?;
     info!(origin.log, "Proposta {} criada por {}", proposal.id, request.who.author());
-    Ok(created(&whole(app, &proposal, request).await?, &proposal.version(), &links::proposal_path(proposal.id)))
+    let shown = shown_after(app, &proposal, request).await;
+    Ok(created(&shown, &proposal.version(), &links::proposal_path(proposal.id)))
 }
 
 /// `PATCH /propostas/{id}`: a merge patch ([RFC 7396](https://www.rfc-editor.org/rfc/rfc7396)).
@@ -122,7 +128,7 @@ pub async fn change(app: &App, id: &str, request: &mut Request) -> Result<Respon
     let outcome = make(app, &origin, app.store.change_proposal(number, patch, if_match, origin.cause.clone())).await?;
     let proposal = changed(outcome, || unknown(id))?;
     info!(origin.log, "Proposta {} alterada por {}", proposal.id, request.who.author());
-    Ok(shown(&whole(app, &proposal, request).await?, &proposal.version()))
+    Ok(shown(&shown_after(app, &proposal, request).await, &proposal.version()))
 }
 
 fn number(id: &str) -> Result<i64, Problem> {

@@ -13,6 +13,7 @@ use crate::agenda::maintenance::{CANCELLED_MAX, NewMaintenance};
 use crate::agenda::{Booking, SLOT_MIN, Telescope};
 use crate::coordinator::protocol::RESOURCES_MAX;
 use crate::store::{Cancelling, Closed, NotClosed};
+use crate::time::Timestamp;
 
 /// How often the bookings are locked anew because another one was made or moved meanwhile.
 const TRIES: u32 = 5;
@@ -42,14 +43,13 @@ pub async fn close(
     let mut tries = 0;
     loop {
         tries += 1;
-        let met = app.store.met_by(code, &when, CANCELLED_MAX + 1).await;
-        let mut met = met.map_err(|error| store_failed(&origin, &error))?;
+        // What is over is not cancelled.
+        let after = if telescope.simulated { Timestamp::MIN } else { app.clock.now() };
+        let met = app.store.met_by(code, &when, after, CANCELLED_MAX + 1).await;
+        let met = met.map_err(|error| store_failed(&origin, &error))?;
         if met.len() > CANCELLED_MAX {
             return Ok(Err(NotClosed::TooManyBookings));
         }
-        // What is over is not cancelled.
-        let now = app.clock.now();
-        met.retain(|booking| telescope.simulated || booking.slots.end() > now);
         let closed = leased::close(&app, locking, (code, &when), &parts(met), &origin).await?;
         match closed {
             Err(NotClosed::Others) if tries < TRIES => {}

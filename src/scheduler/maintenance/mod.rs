@@ -121,8 +121,8 @@ pub async fn create(app: &Arc<App>, code: &str, request: &mut Request) -> Result
     let Closed { maintenance, cancelled } = closed.map_err(|not| not_closed(app, code, not, request))?;
     let count = cancelled.len();
     info!(request.log, "Manutenção {} de {} criada por {}", maintenance.id, code, request.who.author(); "cancelados" => count);
-    // What is cached here is right at once.
-    handlers::catalogue(app, &request.log).await?;
+    // What is cached here is right at once. The maintenance is made, also if this reading fails, which is logged.
+    let _ = handlers::catalogue(app, &request.log).await;
     let mut view = view(code, &maintenance, true, &request.who);
     view.agendamentos_cancelados = Some(cancelled.iter().map(|booking| booking.id).collect());
     let mut response = http::json(StatusCode::CREATED, &view);
@@ -140,7 +140,7 @@ pub async fn remove(app: &App, id: &str, request: &Request) -> Result<Response, 
     let removed = app.store.reopen(telescope.code.clone(), maintenance.id, origin.cause.clone()).await;
     let removed = removed.map_err(|error| refused(store_failed(&origin, &error)))?.ok_or_else(|| unknown(id))?;
     info!(origin.log, "Manutenção {} de {} retirada por {}", removed.id, telescope.code, request.who.author());
-    handlers::catalogue(app, &request.log).await?;
+    let _ = handlers::catalogue(app, &request.log).await;
     Ok(http::json(StatusCode::OK, &view(&telescope.code, &removed, false, &request.who)))
 }
 

@@ -56,11 +56,12 @@ pub fn held(
     rows.collect()
 }
 
-/// The active bookings that a maintenance of a telescope meets, in order, at most `limit`.
+/// The active bookings that a maintenance of a telescope meets and that end after an instant, in order, at most `limit`.
 pub fn met_by(
     connection: &Connection,
     telescope_row: i64,
     when: &NewMaintenance,
+    after: Timestamp,
     limit: usize,
 ) -> rusqlite::Result<Vec<Booking>> {
     let mut statement = connection.prepare_cached(&format!(
@@ -70,6 +71,8 @@ pub fn met_by(
     ))?;
     let mut found: Vec<Booking> = Vec::new();
     for (from, until) in when.times() {
+        // Those that are over do not use up the limit.
+        let from = from.max(after);
         let left = limit.saturating_sub(found.len());
         let most = i64::try_from(left).unwrap_or(i64::MAX);
         if most == 0 {

@@ -146,7 +146,9 @@ impl Loaded {
             self.view.next_maintenance_id = maintenance::next_id(connection)?;
         }
         let Some(row) = self.rows.get(telescope).copied() else { return Ok(()) };
-        for booking in bookings::met_by(connection, row, when, CANCELLED_MAX + 1)? {
+        let is_simulated = self.view.telescopes.get(telescope).is_some_and(|telescope| telescope.simulated);
+        let after = if is_simulated { Timestamp::MIN } else { self.view.now };
+        for booking in bookings::met_by(connection, row, when, after, CANCELLED_MAX + 1)? {
             let claims = claims(connection, row, booking.slots)?;
             self.view.slots.entry(telescope.to_owned()).or_default().extend(claims);
             if let Some(scientist) = catalogue::scientist(connection, booking.scientist_id)? {

@@ -73,3 +73,37 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Maintenance> {
     };
     Ok(Maintenance { id: row.get(0)?, when })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agenda::maintenance::CANCELLED_MAX;
+    use crate::store::sqlite::open_error::DatabaseKind;
+    use crate::store::sqlite::{bookings, schema};
+
+    #[test]
+    fn bookings_that_are_over_do_not_hide_one_that_stands() {
+        let folder = tempfile::tempdir().unwrap();
+        let (connection, _) = schema::open_for_writing(&folder.path().join("sctec.db"), DatabaseKind::Agenda).unwrap();
+        // More than a maintenance may cancel, one after the other; and one a year later.
+        connection
+            .execute_batch(
+                "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 2100)
+                 INSERT INTO agendamentos (telescopio_id, cientista_id, inicio_us, fim_us, status, criado_us, req)
+                 SELECT 2, 7, i * 300000000, (i + 1) * 300000000, 'AGENDADO', 0, 'r' FROM n;
+                 INSERT INTO agendamentos (telescopio_id, cientista_id, inicio_us, fim_us, status, criado_us, req)
+                 VALUES (2, 7, 31500000000000, 31500300000000, 'AGENDADO', 0, 'r')",
+            )
+            .unwrap();
+        let at = |micros| Timestamp::from_micros(micros).unwrap();
+        let when = NewMaintenance {
+            start: at(0),
+            end: at(31_600_000_000_000 / 300_000_000 * 300_000_000),
+            reason: "espelho".to_owned(),
+            weekly_until: None,
+        };
+        let met = |after| bookings::met_by(&connection, 2, &when, after, CANCELLED_MAX + 1).unwrap();
+        assert_eq!(met(at(30_000_000_000_000)).iter().map(|booking| booking.id).collect::<Vec<_>>(), [2102]);
+        assert_eq!(met(Timestamp::MIN).len(), CANCELLED_MAX + 1);
+    }
+}

@@ -277,11 +277,17 @@ impl Store for SqliteStore {
         self.change(Reopen { telescope, id, cause })
     }
 
-    fn met_by(&self, telescope: &str, when: &NewMaintenance, limit: usize) -> Answer<'_, Vec<Booking>> {
+    fn met_by(
+        &self,
+        telescope: &str,
+        when: &NewMaintenance,
+        after: Timestamp,
+        limit: usize,
+    ) -> Answer<'_, Vec<Booking>> {
         let (code, when) = (telescope.to_owned(), when.clone());
         self.read(move |connection| {
             let found = catalogue::telescope(connection, &code)?;
-            found.map_or(Ok(Vec::new()), |(row, _)| bookings::met_by(connection, row, &when, limit))
+            found.map_or(Ok(Vec::new()), |(row, _)| bookings::met_by(connection, row, &when, after, limit))
         })
     }
 
