@@ -47,6 +47,7 @@ pub use self::translate::help::{in_language, translated};
 #[command(after_help = "Examples:
   sctec serve-all                                  both services, data in ./sctec-data
   sctec agenda                                     the day of a telescope as a picture
+  sctec book tomorrow 03:00 --duration 30m         an observation of half an hour
   sctec stress --n 10                              ten at once on one slot: one wins
   sctec audit --event AGENDAMENTO_CRIADO           all bookings that were made
   sctec locks --watch                              holders of locks, and how many requests wait
@@ -54,7 +55,7 @@ pub use self::translate::help::{in_language, translated};
   sctec clock-sync                                 how far off this machine's clock is
 
 Exit status: 0 as expected, 1 not as expected, 2 could not run (the message says what to do), \
-3 the clock is off (clock-sync --max-error). audit --verify and lock have statuses of their own: see their help.")]
+3 the clock is off (clock-sync --max-error), or it is not known whether it was done (book, cancel). audit --verify and lock have statuses of their own: see their help.")]
 pub struct Cli {
     /// The language of help, tables and messages [default: the locale's]
     #[arg(long, env = "SCTEC_LANG", global = true, display_order = 998, value_name = "LANGUAGE")]
@@ -73,6 +74,10 @@ enum Command {
     ServeAll(serve::AllArgs),
     /// Draw a telescope's day: what is free, and what is booked by whom
     Agenda(observing::AgendaArgs),
+    /// Book an observation
+    Book(observing::BookArgs),
+    /// Cancel a booking
+    Cancel(observing::CancelArgs),
     /// List bookings
     Bookings(observing::BookingsArgs),
     /// Send n booking requests at one instant and judge the results
@@ -124,6 +129,8 @@ impl Cli {
             Command::ServeCoordinator(args) => serve::coordinator(&args),
             Command::ServeAll(args) => serve::all(&args),
             Command::Agenda(args) => observing::agenda(&args),
+            Command::Book(args) => observing::book(&args),
+            Command::Cancel(args) => observing::cancel(&args),
             Command::Bookings(args) => observing::bookings(&args),
             Command::Stress(args) => stress::run(&args),
             Command::Audit(args) => audit::run(&args),

@@ -11,6 +11,8 @@ pub const EXIT_UNEXPECTED: u8 = 1;
 pub const EXIT_CANNOT_RUN: u8 = 2;
 /// Exit status: the clock cannot be shown to be within `--max-error`.
 pub const EXIT_CLOCK_OFF: u8 = 3;
+/// Exit status of `book` and `cancel`: no answer came, and nobody knows whether the change was made.
+pub const EXIT_OUTCOME_UNKNOWN: u8 = 3;
 
 /// Exit status of a verification that could not run. 2 means that the trail was tampered with.
 pub const EXIT_VERIFY_CANNOT_RUN: u8 = 1;

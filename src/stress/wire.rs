@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
-use hyper::StatusCode;
+use hyper::{Method, StatusCode};
 use rust_i18n::t;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::clock::client::SCHEDULER;
 use crate::http::client::{AnswerError, Limits, Security, Session, Url, refused};
@@ -52,6 +53,19 @@ impl Browser {
         self.session.get(url).await.map_err(|error| no_answer(url, error))
     }
 
+    /// Sends one request that changes something, once.
+    ///
+    /// # Errors
+    /// When there is no answer. The request may have arrived all the same.
+    pub async fn send(
+        &mut self,
+        method: Method,
+        url: &Url,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, Bytes), AnswerError> {
+        self.session.send(method, url, body.map(|body| body.to_string().into())).await
+    }
+
     /// Gets a JSON document.
     ///
     /// # Errors
@@ -81,7 +95,8 @@ impl Browser {
     }
 }
 
-fn no_answer(url: &Url, error: AnswerError) -> anyhow::Error {
+/// Says that `url` gave no answer, and what to do.
+pub fn no_answer(url: &Url, error: AnswerError) -> anyhow::Error {
     match error {
         AnswerError::Connect(error) => cannot_reach(url, error),
         AnswerError::ConnectTimeout => cannot_reach(url, io::ErrorKind::TimedOut.into()),

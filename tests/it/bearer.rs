@@ -6,6 +6,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -66,6 +67,13 @@ fn pass_on(mut from: TcpStream, mut to: TcpStream, kept: &Mutex<Vec<u8>>) {
     let _ = to.shutdown(Shutdown::Write);
 }
 
+/// A slot that no other call gave.
+pub fn another_slot() -> String {
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let number = GIVEN.fetch_add(1, Ordering::Relaxed);
+    format!("2030-06-{:02}T{:02}:{:02}:00Z", 1 + number / 288, number / 12 % 24, number % 12 * 5)
+}
+
 /// Each tool, and its exit status when it cannot run.
 fn tools(scheduler: &str, coordinator: &str) -> Vec<(Vec<String>, i32)> {
     let words = |text: String| text.split(' ').map(str::to_owned).collect();
@@ -74,6 +82,11 @@ fn tools(scheduler: &str, coordinator: &str) -> Vec<(Vec<String>, i32)> {
         (words(format!("clock-sync --url {scheduler} --samples 2 --interval-ms 0")), 2),
         (words(format!("health --timeout 30s {scheduler}")), 2),
         (words(format!("health --timeout 30s --ready {coordinator}")), 2),
+        (words(format!("agenda --url {scheduler}")), 2),
+        // Each call names another slot. The first booking is cancelled again and again, which is no failure.
+        (words(format!("book {} --scientist 7 --url {scheduler}", another_slot())), 2),
+        (words(format!("cancel 1 --url {scheduler}")), 2),
+        (words(format!("bookings --url {scheduler}")), 2),
         (words(format!("locks --url {coordinator}")), 2),
         (words(format!("lock X --coordinator {coordinator} -- true")), 125),
     ]
@@ -172,7 +185,9 @@ fn a_refusal_of_the_token_says_what_to_do() {
 fn no_text_shows_the_token_and_careless_use_is_warned_of() {
     let folder = tempfile::tempdir().unwrap();
     let token = file(folder.path(), "token", TOKEN);
-    for command in ["stress", "clock-sync", "health", "locks", "lock", "serve-scheduler"] {
+    for command in
+        ["agenda", "book", "cancel", "bookings", "stress", "clock-sync", "health", "locks", "lock", "serve-scheduler"]
+    {
         for help in ["-h", "--help"] {
             run(sctec().args([command, help]).env("SCTEC_TOKEN", TOKEN), 0);
         }

@@ -71,6 +71,8 @@ fn output_that_cannot_be_written_is_a_failure_of_every_command() {
         &["stress", "--url", &agenda, "--n", "2", "--json"],
         &["agenda", "--url", &agenda],
         &["agenda", "--url", &agenda, "--json"],
+        &["book", "2030-06-03T03:00:00Z", "--scientist", "7", "--url", &agenda],
+        &["cancel", "1", "--url", &agenda],
         &["bookings", "--url", &agenda],
         &["health", &agenda],
         &["health", &locks, "--ready"],
@@ -102,6 +104,8 @@ fn a_standard_error_that_cannot_be_written_changes_no_exit_status() {
         (&["locks", "--url", "x"], 2),
         (&["stress", "--url", "x"], 2),
         (&["agenda", "--url", "x"], 2),
+        (&["book", "03:00", "--url", "x"], 2),
+        (&["cancel", "1", "--url", "x"], 2),
         (&["bookings", "--url", "x"], 2),
         (&["manual", "/dev/null/x"], 2),
     ] {

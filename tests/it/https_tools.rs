@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+use crate::bearer::another_slot;
 use crate::common::certificates::{Authority, HERE, Issued};
 use crate::common::{Server, coordinator_command, http, scheduler_command, sctec, wait_until};
 
@@ -56,6 +57,10 @@ fn tools(scheduler: &str, coordinator: &str) -> Vec<(Vec<String>, i32)> {
         (words(format!("clock-sync --url {scheduler} --samples 1")), 2),
         (words(format!("health {scheduler}")), 2),
         (words(format!("health --ready {coordinator}")), 2),
+        (words(format!("agenda --url {scheduler}")), 2),
+        (words(format!("book {} --scientist 7 --url {scheduler}", another_slot())), 2),
+        (words(format!("cancel 1 --url {scheduler}")), 2),
+        (words(format!("bookings --url {scheduler}")), 2),
         (words(format!("locks --url {coordinator}")), 2),
         (words(format!("lock X --coordinator {coordinator} -- true")), 125),
     ]
@@ -81,10 +86,12 @@ fn fails(command: &mut Command, status: i32, said: &str) {
 #[test]
 fn every_tool_and_the_scheduler_believe_the_authority_in_a_file_or_the_systems() {
     let secure = Secure::start(&HERE);
-    for (tool, _) in secure.tools() {
-        works(sctec().args(&tool[..1]).arg("--ca").arg(&secure.authority).args(&tool[1..]));
-        works(sctec().args(&tool).env("SCTEC_CA", &secure.authority));
-        works(sctec().args(&tool).env("SSL_CERT_FILE", &secure.authority).env("SCTEC_CA", ""));
+    for index in 0..secure.tools().len() {
+        let tool = || secure.tools().swap_remove(index).0;
+        let first = tool();
+        works(sctec().args(&first[..1]).arg("--ca").arg(&secure.authority).args(&first[1..]));
+        works(sctec().args(tool()).env("SCTEC_CA", &secure.authority));
+        works(sctec().args(tool()).env("SSL_CERT_FILE", &secure.authority).env("SCTEC_CA", ""));
     }
     assert!(secure.coordinator.lines().iter().any(|line| line.contains("Lock concedido para recurso Hubble-Acad_")));
 }

@@ -15,6 +15,7 @@ mod backups;
 mod bad_input;
 mod bearer;
 mod between;
+mod book_and_cancel;
 mod booking;
 mod bounds;
 mod browser;

@@ -14,12 +14,12 @@ fn at(time: &str) -> String {
     format!("{DAY}T{time}:00Z")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 /// Runs `sctec` against the scheduler at `url`. Gives its status and what it printed on both outputs.
-fn run_at(url: &str, arguments: &[&str]) -> (i32, String, String) {
+pub fn run_at(url: &str, arguments: &[&str]) -> (i32, String, String) {
     let output: Output = sctec().args(arguments).args(["--url", url]).output().unwrap();
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
 }
@@ -216,13 +216,13 @@ fn what_is_wrong_is_named_with_what_would_be_right() {
 }
 
 /// A scheduler whose paths all have other names: each link of its answers is renamed, and no other path is known.
-fn renamed(services: &Services) -> String {
+pub fn renamed(services: &Services) -> String {
     let scheduler = services.agenda("");
     peer::start(move |method, path, body| {
         let own = if path == "/" { Some("/") } else { path.strip_prefix("/outro") };
         let Some(own) = own else { return (404, json!({"codigo": "nao_encontrado"})) };
         let text = body.to_string();
-        let body = (method != "GET").then_some(("application/json", text.as_str()));
+        let body = (!body.is_null()).then_some(("application/json", text.as_str()));
         let answer = http(method, &format!("{scheduler}{own}"), body);
         let renamed = answer.body.replace("\"href\":\"/", "\"href\":\"/outro/");
         (answer.status, serde_json::from_str(&renamed).unwrap())

@@ -42,6 +42,9 @@ pub struct Booking {
     /// What is observed.
     #[serde(default)]
     pub alvo: Option<String>,
+    /// The instant of the click that made it.
+    #[serde(default, rename = "instante_clique_utc", deserialize_with = "optional_instant")]
+    pub clicked: Option<Timestamp>,
 }
 
 impl Booking {
@@ -84,8 +87,27 @@ pub struct Slot {
     pub vezes_agendado: u64,
 }
 
+/// The starts that are free near an instant.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Free {
+    /// The nearest one first.
+    pub livres: Vec<FreeStart>,
+}
+
+/// A start that is free.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct FreeStart {
+    /// When it is.
+    #[serde(rename = "horario_inicio_utc", deserialize_with = "instant")]
+    pub start: Timestamp,
+}
+
 fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
     parsed(&String::deserialize(deserializer)?)
+}
+
+fn optional_instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    Option::<String>::deserialize(deserializer)?.map(|text| parsed(&text)).transpose()
 }
 
 fn parsed<E: serde::de::Error>(text: &str) -> Result<Timestamp, E> {

@@ -1,9 +1,14 @@
-//! `agenda` and `bookings`: what observers do with the agenda, and their scripts.
+//! `agenda`, `book`, `cancel` and `bookings`: what observers do with the agenda, and their scripts.
 //!
-//! [`way`] follows the links from the entry point, and [`documents`] are what it finds. Each command has a file of its own.
+//! [`way`] follows the links from the entry point, [`answer`] tells what is answered, and [`documents`] are what is found. Each
+//! command has a file of its own; [`changed`] is what `book` and `cancel` have in common.
 
 mod agenda;
+mod answer;
+mod book;
 mod bookings;
+mod cancel;
+mod changed;
 mod documents;
 mod picture;
 mod refusal;
@@ -16,7 +21,9 @@ use clap::builder::NonEmptyStringValueParser;
 use serde_json::Value;
 
 pub use self::agenda::{AgendaArgs, run as agenda};
+pub use self::book::{BookArgs, run as book};
 pub use self::bookings::{BookingsArgs, run as bookings};
+pub use self::cancel::{CancelArgs, run as cancel};
 use self::way::Way;
 use super::address::url_parser;
 use super::caller::CallerArgs;

@@ -24,17 +24,24 @@ pub fn line(booking: &Booking) -> String {
     fields.join("\t") + "\n"
 }
 
-/// The table, and how many bookings it has; `more` if there are others. What all of them have in common is said once, above it.
-/// Where the table is wider than `width`, the target stands below the scientist.
-pub fn table(
-    bookings: &[Booking],
-    names: &HashMap<i64, String>,
-    more: bool,
-    (colour, width): (bool, Option<u16>),
-) -> String {
+/// The table, and how many bookings it has; `more` if there are others.
+pub fn table(bookings: &[Booking], names: &HashMap<i64, String>, more: bool, look: (bool, Option<u16>)) -> String {
     if bookings.is_empty() {
         return format!("{}\n", t!("no bookings"));
     }
+    let counted = counted(bookings.len(), t!("1 booking"), t!("%{n} bookings", n = bookings.len()));
+    let counted = if more { t!("%{counts}; there are more than --limit shows", counts = counted) } else { counted };
+    titled(bookings, names, &counted, look)
+}
+
+/// The table, with a line below it. What all bookings have in common is said once, above it. Where the table is wider than `width`,
+/// the target stands below the scientist.
+pub fn titled(
+    bookings: &[Booking],
+    names: &HashMap<i64, String>,
+    below: &str,
+    (colour, width): (bool, Option<u16>),
+) -> String {
     let columns = Columns::of(bookings, names);
     let mut table = columns.table(bookings, names);
     if let Some(width) = width.filter(|width| first_line(&table) > usize::from(*width)) {
@@ -49,9 +56,7 @@ pub fn table(
     let who = columns.who.map(|who| t!("bookings of %{name}", name = who).into_owned());
     let above: Vec<_> = columns.telescope.into_iter().chain(who).chain([t!("times in UTC").into_owned()]).collect();
     let above = wrapped(&above.join("; "), width.map_or(usize::MAX, usize::from), "", "");
-    let counted = counted(bookings.len(), t!("1 booking"), t!("%{n} bookings", n = bookings.len()));
-    let counted = if more { t!("%{counts}; there are more than --limit shows", counts = counted) } else { counted };
-    format!("{above}\n{table}\n{counted}\n")
+    format!("{above}\n{table}\n{below}\n")
 }
 
 /// What the table has a column for.

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
+use hyper::Method;
 use iri_string::spec::UriSpec;
 use iri_string::template::UriTemplateStr;
 use iri_string::template::simple_context::SimpleContext;
@@ -12,18 +13,20 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::documents::Document;
-use super::refusal;
+use super::answer::{Answer, Verdict, not_understood};
+use super::documents::{Booking, Document};
 use crate::clock::cristian::Sample;
-use crate::http::client::{Security, Url, refused};
+use crate::http::client::{Security, Url};
 use crate::http::links::ReadLink;
 use crate::stress::target::choose_telescope;
-use crate::stress::wire::Browser;
+use crate::stress::wire::{Browser, no_answer};
 use crate::text::escaped;
 use crate::time::{Clock, Timestamp, micros};
 
 /// The most pages of a list that are read: more mean that the links `proxima` go in circles.
 pub const PAGES_MAX: usize = 100_000;
+/// The role that may cancel everybody's bookings.
+const OPERATOR: &str = "operador";
 /// Of so many scientists the names are asked for, one by one. The others are called by their numbers.
 const NAMES_MAX: usize = 24;
 
@@ -67,7 +70,19 @@ impl Way {
         if let Some(link) = self.entry.link(relation) {
             return Ok(link);
         }
-        // Where identity is on, an action that one may not do has no link.
+        self.check_allowed().await?;
+        bail!(
+            "{}",
+            t!(
+                "%{url} has no link \"%{relation}\"; is --url the entry point of a scheduler?",
+                url = self.base,
+                relation = relation
+            )
+        )
+    }
+
+    /// Fails if the reason for a missing link is who asks: where identity is on, an action that one may not do has no link.
+    async fn check_allowed(&mut self) -> anyhow::Result<()> {
         if let Some(session) = self.session().await?
             && session.identificacao != "aberta"
         {
@@ -90,14 +105,7 @@ impl Way {
                 )
             );
         }
-        bail!(
-            "{}",
-            t!(
-                "%{url} has no link \"%{relation}\"; is --url the entry point of a scheduler?",
-                url = self.base,
-                relation = relation
-            )
-        )
+        Ok(())
     }
 
     /// The document that a link leads to; `values` fill its template.
@@ -105,16 +113,34 @@ impl Way {
     /// # Errors
     /// When there is no answer, it is a refusal, or the template has no place for a value.
     pub async fn get(&mut self, link: &ReadLink, values: &[(&str, &str)]) -> anyhow::Result<Document> {
+        self.ask(link, values).await?.document()
+    }
+
+    /// What is answered where a link leads, a refusal too.
+    ///
+    /// # Errors
+    /// When there is no answer, or the template has no place for a value.
+    pub async fn ask(&mut self, link: &ReadLink, values: &[(&str, &str)]) -> anyhow::Result<Answer> {
         let url = self.base.join(&expanded(link, values)?)?;
         let (status, body) = self.browser.look(&url).await?;
-        if status.is_success() {
-            return parsed(&url, &body).map(Document);
-        }
-        let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let said = refused(status, &body).or_else(|| refusal::in_words(&problem)).with_context(|| {
-            t!("%{url} answered %{status}; is --url the entry point of a scheduler?", url = url, status = status)
+        Ok(Answer::new(url, status, body))
+    }
+
+    /// Sends the request of a link that changes something, once.
+    ///
+    /// # Errors
+    /// When nothing was changed, and no other request would have been better.
+    pub async fn act(&mut self, link: &ReadLink, body: Option<&Value>) -> anyhow::Result<Verdict> {
+        let url = self.base.join(&expanded(link, &[])?)?;
+        let method = link.method.as_deref().unwrap_or("GET");
+        let method: Method = method.parse().with_context(|| {
+            t!("the link to %{url} has a wrong method, %{method}", url = url, method = format!("{method:?}"))
         })?;
-        bail!("{}", t!("%{url} answered %{status}: %{said}", url = url, status = status.as_u16(), said = said))
+        match self.browser.send(method, &url, body).await {
+            Ok((status, body)) => Verdict::of(&Answer::new(url, status, body)),
+            Err(error) if error.is_unsent() => Err(no_answer(&url, error)),
+            Err(error) => Ok(Verdict::Unknown(no_answer(&url, error))),
+        }
     }
 
     /// The page after this one, if there is one.
@@ -187,6 +213,29 @@ impl Way {
         })
     }
 
+    /// Fails if one may not cancel this booking because of who one is.
+    ///
+    /// # Errors
+    /// What would be right; or there is no answer.
+    pub async fn check_own(&mut self, booking: &Booking) -> anyhow::Result<()> {
+        let session = self.session().await?.filter(|session| session.identificacao != "aberta");
+        let Some(session) = session else { return Ok(()) };
+        if session.papeis.iter().any(|role| role == OPERATOR) || session.cientista_id == Some(booking.cientista_id) {
+            return Ok(());
+        }
+        if session.cientista_id.is_none() {
+            return self.check_allowed().await;
+        }
+        bail!(
+            "{}",
+            t!(
+                "booking %{id} is of scientist %{scientist}: only they or an operator may cancel it",
+                id = booking.id,
+                scientist = booking.cientista_id
+            )
+        )
+    }
+
     async fn session(&mut self) -> anyhow::Result<Option<Session>> {
         let Some(link) = self.entry.link("sessao") else { return Ok(None) };
         let document = self.get(&link, &[]).await?;
@@ -245,17 +294,6 @@ impl Way {
     fn is_no_scheduler(&self) -> anyhow::Error {
         not_understood(&self.base)
     }
-}
-
-fn not_understood(url: &Url) -> anyhow::Error {
-    anyhow::anyhow!(
-        "{}",
-        t!("the answer of %{url} is not a scheduler's; is --url the entry point of a scheduler?", url = url)
-    )
-}
-
-fn parsed(url: &Url, body: &[u8]) -> anyhow::Result<Value> {
-    serde_json::from_slice(body).map_err(|_| not_understood(url))
 }
 
 /// The link's URL with its values. A value that the template has no place for would be lost, and the answer would be to another

@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+/// The status of an answer that does not come: the peer hangs up.
+pub const HANGS_UP: u16 = 0;
+
 /// What a peer answers to a method, a path and a body.
 pub type Answers = dyn Fn(&str, &str, &Value) -> (u16, Value) + Send + Sync;
 
@@ -49,6 +52,9 @@ fn serve(stream: TcpStream, answers: &Answers) -> std::io::Result<()> {
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
         let (status, answer) = answers(&method, &path, &serde_json::from_slice(&body).unwrap_or_default());
+        if status == HANGS_UP {
+            return Ok(());
+        }
         let text = answer.to_string();
         let head =
             format!("HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", text.len());
