@@ -1,10 +1,14 @@
 //! The examples do what they say, as a person would run them.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::common::{Server, Services, coordinator_command, deaf, http, http_with, run, signal};
+use sctec::http::router::Endpoint;
+
+use crate::common::{Server, Services, coordinator_command, deaf, http, http_with, nobody, run, signal};
+use crate::observing::renamed;
 
 #[test]
 #[ignore = "needs curl and jq"]
@@ -22,6 +26,31 @@ fn the_api_from_a_shell() {
 }
 
 #[test]
+fn a_client_of_thirty_lines_finds_books_and_cancels() {
+    let services = Services::start(&["--lock-retention-ms", "0"]);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/cliente.py");
+    let ask = |url: &str, scientist: &str| {
+        let output = Command::new("python3").arg(&script).args([url, scientist]).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    };
+    let (status, said, wrong) = ask(&services.agenda(""), "7");
+    assert_eq!((status, wrong.as_str()), (0, ""), "{said}");
+    let booking = http("GET", &services.agenda("/agendamentos/1"), None).json();
+    assert_eq!((&booking["status"], &booking["cientista_id"]), (&"CANCELADO".into(), &7.into()));
+    let start = booking["horario_inicio_utc"].as_str().unwrap();
+    assert!(start > booking["criado_em_utc"].as_str().unwrap(), "it is still to come: {booking}");
+    assert!(said.starts_with(&format!("agendado:  1 Hubble-Acad {start}\ncancelado: 1 CANCELADO ")), "{said}");
+    // The same scheduler, whose paths all have other names.
+    let (status, said, wrong) = ask(&renamed(&services), "7");
+    assert_eq!((status, wrong.as_str()), (0, ""), "{said}");
+    let (status, _, wrong) = ask(&services.agenda(""), "77");
+    assert!(status == 1 && wrong.starts_with("404: Não existe cientista com o número 77"), "{wrong}");
+    let (status, _, wrong) = ask(&nobody(), "7");
+    assert!(status == 1 && wrong.contains("não responde: "), "{wrong}");
+}
+
+#[test]
 #[ignore = "needs curl and jq"]
 fn every_deliverable_is_proved() {
     let folder = tempfile::tempdir().unwrap();
@@ -36,7 +65,9 @@ fn every_deliverable_is_proved() {
 
 /// A request of `sctec.http`, in the part of the format that both clients read: a title, a comment with the status, the request's
 /// line, its headers, an empty line and the body.
-fn run_request(text: &str, agenda: &str, locks: &str) {
+///
+/// Gives the service, the method and the path.
+fn run_request(text: &str, agenda: &str, locks: &str) -> (bool, String, String) {
     let expanded = text.replace("{{agenda}}", agenda).replace("{{locks}}", locks);
     assert!(!expanded.contains("{{"), "only one of the clients knows this: {text}");
     let (head, body) = expanded.split_once("\n\n").unwrap_or((&expanded, ""));
@@ -47,24 +78,56 @@ fn run_request(text: &str, agenda: &str, locks: &str) {
     let headers: Vec<_> = lines.map(|line| line.split_once(": ").expect(title)).collect();
     let (content_type, others): (Vec<_>, Vec<_>) = headers.into_iter().partition(|(name, _)| *name == "Content-Type");
     let body = content_type.first().map(|(_, value)| (*value, body.trim_end()));
+    let path = url.strip_prefix(agenda).or_else(|| url.strip_prefix(locks)).expect(title);
+    let path = path.split('?').next().unwrap().to_owned();
+    let asked = (url.starts_with(agenda), method.to_owned(), path);
+    if (method, asked.2.as_str()) == ("GET", "/eventos") {
+        assert_eq!(status_of_stream(url), status, "{title}");
+        return asked;
+    }
     let answer = http_with(method, url, body, &others);
     assert_eq!(answer.status, status, "{title}: {}", answer.body);
     if let Some((_, accepted)) = others.iter().find(|(name, _)| *name == "Accept") {
         assert_eq!(answer.header("content-type"), Some(*accepted), "{title}");
     }
+    asked
+}
+
+/// The status of an answer that does not end.
+fn status_of_stream(url: &str) -> u16 {
+    let (host, target) = url["http://".len()..].split_once('/').unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(stream, "GET /{target} HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    line.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+/// Whether a path is one of an endpoint's.
+fn is_of(path: &str, endpoint: &Endpoint) -> bool {
+    let (path, pattern): (Vec<_>, Vec<_>) = (path.split('/').collect(), endpoint.path.split('/').collect());
+    path.len() == pattern.len()
+        && path.iter().zip(pattern).all(|(part, named)| named.starts_with('{') || named == *part)
 }
 
 #[test]
-fn every_request_of_the_api_clients_file_has_the_status_below_its_title() {
-    let services = Services::start(&[]);
+fn every_endpoint_has_a_request_in_the_api_clients_file_with_the_status_below_its_title() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().to_str().unwrap();
+    let ports = ["--listen", "127.0.0.1:0", "--listen-coordinator", "127.0.0.1:0"];
+    let services = Server::start(&[&["serve-all", "--data-dir", data_dir], &ports[..]].concat());
+    let (agenda, locks) = (services.url_of("servico-agendamento"), services.url_of("servico-coordenador"));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/sctec.http");
     let text = std::fs::read_to_string(path).unwrap();
     let (head, requests) = text.split_once("\n### ").unwrap();
     assert!(head.contains("@agenda = http://127.0.0.1:5000\n@locks = http://127.0.0.1:3000"), "{head}");
-    let requests: Vec<&str> = requests.split("\n### ").collect();
-    assert!(requests.len() > 20);
-    for request in requests {
-        run_request(request, services.scheduler.url().as_str(), services.coordinator.url().as_str());
+    let asked: Vec<_> = requests.split("\n### ").map(|request| run_request(request, &agenda, &locks)).collect();
+    let schedulers = sctec::scheduler::endpoints().map(|endpoint| (true, endpoint));
+    for (scheduler, endpoint) in schedulers.chain(sctec::coordinator::endpoints().map(|endpoint| (false, endpoint))) {
+        let is_asked = asked.iter().any(|(of_scheduler, method, path)| {
+            *of_scheduler == scheduler && *method == endpoint.method.as_str() && is_of(path, endpoint)
+        });
+        assert!(is_asked, "no request for {} {} (scheduler: {scheduler})", endpoint.method, endpoint.path);
     }
 }
 
