@@ -20,8 +20,8 @@ use super::response::{self, Response};
 
 /// The media type of [HAL](https://datatracker.ietf.org/doc/html/draft-kelly-json-hal).
 const HAL: &str = "application/hal+json";
-/// What the tag of a resource as HAL has at its end.
-pub const HAL_MARK: &str = "-hal";
+/// What stands in a tag between the version of a resource and the hash of the bytes that show it.
+pub const VERSION_ENDS: char = '-';
 const JSON: &str = "application/json";
 /// The most bytes of an answer that is sent as HAL. It is read again for that, which takes a multiple of them.
 const HAL_MAX: u64 = 256 * 1024;
@@ -101,15 +101,18 @@ pub fn represent(response: Response, head: &Parts, tagged: bool) -> Response {
     }
 }
 
-/// The answer with the tag of its bytes, unless it has one already or is sent as it becomes known.
+/// The answer with the tag of its bytes. The version that a handler has given it stands before that: the bytes also depend on what is
+/// counted beside the resource, on who reads it and from where. An answer that is sent as it becomes known stays as it is.
 fn with_tag(mut response: Response) -> Response {
-    if response.headers().contains_key(ETAG) {
-        return response;
-    }
     let Either::Left(whole) = response.body() else { return response };
     // Cloning shares the bytes, which are there at once.
     let Some(Ok(whole)) = whole.clone().collect().now_or_never() else { return response };
-    response.headers_mut().insert(ETAG, tag(&whole.to_bytes()));
+    let of_bytes = tag(&whole.to_bytes());
+    let version = response.headers().get(ETAG).and_then(|version| version.to_str().ok());
+    let both = version.and_then(|version| version.strip_suffix('"')).zip(of_bytes.to_str().ok());
+    let both = both.map(|(version, bytes)| format!("{version}{VERSION_ENDS}{}", bytes.trim_start_matches('"')));
+    let tag = both.and_then(|both| HeaderValue::try_from(both).ok()).unwrap_or(of_bytes);
+    response.headers_mut().insert(ETAG, tag);
     response.headers_mut().entry(VARY).or_insert(HeaderValue::from_static("Accept"));
     response
 }
@@ -155,12 +158,6 @@ pub fn changed(
     if let Some(content_type) = content_type {
         parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         parts.headers.insert(VARY, HeaderValue::from_static("Accept"));
-    }
-    // Another form has another tag, which still says of which version it is.
-    let tag = parts.headers.get(ETAG).filter(|_| content_type.is_some()).and_then(|tag| tag.to_str().ok());
-    if let Some(Ok(tag)) = tag.and_then(|tag| tag.strip_suffix('"')).map(|tag| format!("{tag}{HAL_MARK}\"").try_into())
-    {
-        parts.headers.insert(ETAG, tag);
     }
     Response::from_parts(parts, Either::Left(Full::new(rendered)))
 }

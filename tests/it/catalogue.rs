@@ -167,7 +167,8 @@ fn a_change_under_a_version_that_is_not_the_present_one_does_nothing() {
         assert_eq!(changed.status, 200, "{}", changed.body);
         let second = changed.header("etag").unwrap().to_owned();
         assert_ne!(first, second);
-        assert_eq!(http("GET", &url, None).header("etag"), Some(second.as_str()));
+        let read = http("GET", &url, None).header("etag").unwrap().to_owned();
+        assert!(read.starts_with(second.trim_end_matches('"')), "{read} is not of the version {second}");
         let late = change(&first);
         assert_eq!(
             (late.status, code(&late).as_str(), &late.json()["etag"]),
