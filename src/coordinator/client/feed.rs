@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use memchr::memmem;
 
+use super::kept::Doubts;
 use super::transport::{EXCHANGE_TIMEOUT, Transport, not_served, read_whole};
 use crate::coordinator::protocol::events::{self, SHARED_CHANNEL};
 use crate::http::channel::Position;
@@ -24,6 +25,8 @@ const EVENT_MAX: usize = 64 * 1024;
 #[derive(Clone)]
 pub struct Feed {
     transport: Arc<Transport>,
+    /// About whether the coordinator is ready: a stream that begins or ends says that it may have started or stopped.
+    doubts: Doubts,
 }
 
 /// Why it is not known that events were published: the answer may have been lost. In words, for the log.
@@ -45,6 +48,13 @@ pub struct Listening {
     body: Incoming,
     /// The bytes of a block that is not whole yet.
     rest: BytesMut,
+    doubts: Doubts,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.doubts.raise();
+    }
 }
 
 /// The lines of a stream up to a blank line: an event, a comment, or a place.
@@ -65,8 +75,8 @@ pub struct Block {
 }
 
 impl Feed {
-    pub(super) fn new(transport: Arc<Transport>) -> Self {
-        Self { transport }
+    pub(super) fn new(transport: Arc<Transport>, doubts: Doubts) -> Self {
+        Self { transport, doubts }
     }
 
     /// Takes as many of `events` (a name, and data in JSON) as one exchange may carry, at least one.
@@ -107,7 +117,9 @@ impl Feed {
             let status = answer.status();
             if status == StatusCode::OK { Ok(answer) } else { Err(not_served(&address.events, status).reason) }
         });
-        Ok(Listening { body: answer.await?.into_body(), rest: BytesMut::new() })
+        let body = answer.await?.into_body();
+        self.doubts.raise();
+        Ok(Listening { body, rest: BytesMut::new(), doubts: self.doubts.clone() })
     }
 }
 

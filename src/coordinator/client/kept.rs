@@ -10,8 +10,22 @@ use tokio::sync::Mutex;
 pub struct Kept<T> {
     /// Held while the question is asked: those who come meanwhile wait for the same answer.
     last: Arc<Mutex<Option<Answer<T>>>>,
-    /// How often something has shown that the answer may have changed.
-    doubts: Arc<AtomicU64>,
+    doubts: Doubts,
+}
+
+/// How often something has shown that a kept answer may have changed. Clones count together.
+#[derive(Clone, Default)]
+pub struct Doubts(Arc<AtomicU64>);
+
+impl Doubts {
+    /// The next who asks gets a new answer.
+    pub fn raise(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 struct Answer<T> {
@@ -22,7 +36,7 @@ struct Answer<T> {
 
 impl<T> Default for Kept<T> {
     fn default() -> Self {
-        Self { last: Arc::default(), doubts: Arc::default() }
+        Self { last: Arc::default(), doubts: Doubts::default() }
     }
 }
 
@@ -36,24 +50,24 @@ impl<T: Clone + Send + 'static> Kept<T> {
         let mut last = Arc::clone(&self.last).lock_owned().await;
         if let Some(answer) = &*last
             && Instant::now() < answer.until
-            && answer.doubts == self.doubts.load(Ordering::Relaxed)
+            && answer.doubts == self.doubts.count()
         {
             return Some(answer.value.clone());
         }
-        let (asked, doubts) = (ask(), Arc::clone(&self.doubts));
+        let (asked, doubts) = (ask(), self.doubts.clone());
         let question = tokio::spawn(async move {
             let (value, good_for) = asked.await;
             // Counted now: the question itself may have raised a doubt.
-            let doubts = doubts.load(Ordering::Relaxed);
+            let doubts = doubts.count();
             *last = Some(Answer { value: value.clone(), until: Instant::now() + good_for, doubts });
             value
         });
         question.await.ok()
     }
 
-    /// The next who asks gets a new answer.
-    pub fn doubt(&self) {
-        self.doubts.fetch_add(1, Ordering::Relaxed);
+    /// What makes the kept answer void.
+    pub fn doubts(&self) -> &Doubts {
+        &self.doubts
     }
 }
 
@@ -92,7 +106,7 @@ mod tests {
             assert_eq!(one.await.unwrap(), Some(1));
         }
         // A doubt, or its end, makes the answer void.
-        kept.doubt();
+        kept.doubts().raise();
         go_on.notify_one();
         assert_eq!(kept.get(|| ask(Duration::ZERO)).await, Some(2));
         go_on.notify_one();

@@ -174,7 +174,7 @@ impl Client {
         let locked = self.ask_for(request).await;
         let answered = matches!(locked, Ok(_) | Err(LockError::Busy { .. }));
         if !self.answered.swap(answered, Ordering::Relaxed) || !answered {
-            self.readiness.doubt();
+            self.readiness.doubts().raise();
         }
         locked
     }
@@ -268,7 +268,7 @@ impl Client {
     }
 
     /// Whether the coordinator can give locks, as it was at most [`READY_FOR`] ago. The answer is not kept past the end of a grace, nor after
-    /// a lock that failed, nor after the first that did not fail again.
+    /// a lock that failed, nor after the first that did not fail again, nor when the stream of events begins or ends.
     ///
     /// # Errors
     /// When it cannot: what its current address answers, or why the last token was not acceptable.
@@ -314,7 +314,7 @@ impl Client {
 
     /// The channel of events that the schedulers share, over the same connections.
     pub fn feed(&self) -> Feed {
-        Feed::new(Arc::clone(&self.transport))
+        Feed::new(Arc::clone(&self.transport), self.readiness.doubts().clone())
     }
 }
 

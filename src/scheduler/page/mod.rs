@@ -83,16 +83,20 @@ pub fn index(headers: &HeaderMap) -> Response {
 
 /// The page in a language, where clients see it below a prefix: its own addresses begin with that.
 fn below(prefix: &Prefix, language: usize) -> Arc<File> {
-    let mut known = BELOW.lock().unwrap_or_else(PoisonError::into_inner);
-    let found = known.iter().find(|(known, of, _)| known == prefix && *of == language);
-    if let Some((_, _, page)) = found {
-        return Arc::clone(page);
+    let known = || BELOW.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_it = |(known, of, _): &&(Prefix, usize, Arc<File>)| known == prefix && *of == language;
+    let found = known().iter().find(is_it).map(|(_, _, page)| Arc::clone(page));
+    if let Some(page) = found {
+        return page;
     }
+    // Without the lock: filling and compressing takes milliseconds, and others need their pages. Who does it at the same time has the same.
     let page = filled(&LANGUAGES[language]).expect("a test fills the page in each language");
     let page = [" href=\"", " src=\"", " content=\""]
         .iter()
         .fold(page, |page, name| page.replace(&format!("{name}/"), &format!("{name}{}/", prefix.as_str())));
     let page = Arc::new(File::new(INDEX, page));
+    let mut known = known();
+    known.retain(|(known, of, _)| known != prefix || *of != language);
     known.truncate(BELOW_MAX - 1);
     known.insert(0, (prefix.clone(), language, Arc::clone(&page)));
     page
