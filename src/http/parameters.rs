@@ -151,7 +151,7 @@ mod tests {
         for query in ["limite=", "limite", "limite=+5", "limite=%2B5", "limite=5&limite=5", "limite=٥", "limite=0"] {
             assert_eq!(fields(query), ["limite"], "{query}");
         }
-        assert_eq!(fields("telescopio=&limte=3&de=&=&x="), ["telescopio", "de", "", "limte", "x"]);
+        assert_eq!(fields("telescopio=&limte=3&de=&=&x="), ["telescopio", "de", "(vazio)", "limte", "x"]);
         assert_eq!(fields("telescopio=%ff"), ["telescopio"]);
         assert!(wrong_query("limte=3")[0].1.contains("quis dizer limite?"));
         assert!(!wrong_query("x=3")[0].1.contains("seria"));
