@@ -48,12 +48,16 @@ pub struct Listening {
     body: Incoming,
     /// The bytes of a block that is not whole yet.
     rest: BytesMut,
+    /// Whether a block has come.
+    has_begun: bool,
     doubts: Doubts,
 }
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        self.doubts.raise();
+        if self.has_begun {
+            self.doubts.raise();
+        }
     }
 }
 
@@ -117,9 +121,8 @@ impl Feed {
             let status = answer.status();
             if status == StatusCode::OK { Ok(answer) } else { Err(not_served(&address.events, status).reason) }
         });
-        let body = answer.await?.into_body();
-        self.doubts.raise();
-        Ok(Listening { body, rest: BytesMut::new(), doubts: self.doubts.clone() })
+        let (body, doubts) = (answer.await?.into_body(), self.doubts.clone());
+        Ok(Listening { body, rest: BytesMut::new(), has_begun: false, doubts })
     }
 }
 
@@ -131,6 +134,9 @@ impl Listening {
     pub async fn next(&mut self) -> Result<Block, String> {
         loop {
             if let Some(end) = memmem::find(&self.rest, b"\n\n") {
+                if !std::mem::replace(&mut self.has_begun, true) {
+                    self.doubts.raise();
+                }
                 return Ok(Block::read(self.rest.split_to(end + 2).freeze()));
             }
             if self.rest.len() > EVENT_MAX {
