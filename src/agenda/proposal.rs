@@ -50,6 +50,8 @@ pub struct ProposalPatch {
     pub investigator: Option<i64>,
     /// The other members.
     pub members: Option<BTreeSet<i64>>,
+    /// Takes every telescope away first.
+    pub no_minutes: bool,
     /// The minutes at telescopes: `None` takes a telescope away. Those that are not named stay.
     pub allocated_min: BTreeMap<String, Option<i64>>,
     /// Its first instant.
@@ -63,7 +65,7 @@ pub struct ProposalPatch {
 impl ProposalPatch {
     /// The proposal with this change.
     pub fn applied_to(&self, proposal: &Proposal) -> Proposal {
-        let mut allocated_min = proposal.allocated_min.clone();
+        let mut allocated_min = if self.no_minutes { BTreeMap::new() } else { proposal.allocated_min.clone() };
         for (telescope, minutes) in &self.allocated_min {
             match minutes {
                 Some(minutes) => _ = allocated_min.insert(telescope.clone(), *minutes),

@@ -294,3 +294,19 @@ fn announce(request: &Request, route: Route, path: &str) {
         _ => info!(log, "Requisição recebida em GET {} do IP {}", path, ip),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bytes of the future that a call would give. It is not called.
+    fn size_of_future<F>(_: impl FnOnce(&'static Routes, &'static mut Request) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_request_that_waits_does_not_keep_the_memory_of_the_largest_handler() {
+        let bytes = size_of_future(<Routes as Handler>::handle);
+        assert!(bytes <= 4096, "{bytes}");
+    }
+}

@@ -317,6 +317,8 @@ pub enum NotChanged {
     OtherVersion(String),
     /// With the change it would end before it begins.
     Contradiction,
+    /// With the change it would have minutes at too many telescopes.
+    TooManyTelescopes,
 }
 
 /// Why a booking was not cancelled.

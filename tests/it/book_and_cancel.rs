@@ -78,7 +78,7 @@ fn a_terminal_shows_a_table_and_what_can_be_done_next() {
     assert!(refused.contains("not booked: ") && refused.contains("the nearest free starts, in UTC: "), "{refused}");
     let cancelled = shown(0, &["cancel", "1"]);
     assert!(cancelled.contains("┆ cancelled ┆"), "{cancelled}");
-    assert!(cancelled.ends_with("\ncancelled; its time is free again\n"), "{cancelled}");
+    assert!(cancelled.ends_with("\nthe booking is cancelled\n"), "{cancelled}");
 }
 
 #[test]
@@ -259,14 +259,14 @@ fn a_lost_answer_is_looked_for_in_the_list() {
         });
         let (ended, line, told) = run_at(&done, &book);
         assert_eq!((ended, line.starts_with(&format!("{number}\t{}\t", at("03:00")))), (0, true), "{line}{told}");
-        assert!(told.contains("all the same it was booked: the booking is in the list\n"), "{told}");
+        assert!(told.contains("but the booking was made: it is in the list\n"), "{told}");
         let id = number.to_string();
         let unknown = said(&not_done, &["cancel", &id], 3);
         let words = "it is not known whether it was cancelled: the booking is active now; the same command may be given again\n";
         assert!(unknown.ends_with(words), "{unknown}");
         let (ended, line, told) = run_at(&done, &["cancel", &id]);
         assert_eq!((ended, line.contains("\tCANCELADO\t")), (0, true), "{line}{told}");
-        assert!(told.contains("all the same it was cancelled"), "{told}");
+        assert!(told.contains("but the booking was cancelled"), "{told}");
     }
     assert_eq!(services.list("").len(), 3);
     // A booking of the same slot by the same scientist, from another request, is not taken for it.

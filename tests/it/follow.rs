@@ -2,6 +2,7 @@
 //! service.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Output, Stdio};
 
 use tempfile::TempDir;
@@ -42,9 +43,15 @@ impl Follower {
         counters.lines().next().unwrap().strip_prefix("rchar: ").unwrap().parse().unwrap()
     }
 
-    fn has_open(&self, path: &str) -> bool {
-        let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
-        open.flatten().any(|entry| std::fs::read_link(entry.path()).is_ok_and(|to| to == std::path::Path::new(path)))
+    /// Whether it has read a file up to this place: until then it may not know yet where the file ended when it began.
+    fn has_read(&self, path: &str, to: u64) -> bool {
+        let process = format!("/proc/{}", self.child.id());
+        let open = std::fs::read_dir(format!("{process}/fd")).unwrap();
+        open.flatten().any(|entry| {
+            let is_it = std::fs::read_link(entry.path()).is_ok_and(|target| target == Path::new(path));
+            let place = Path::new(&process).join("fdinfo").join(entry.file_name());
+            is_it && std::fs::read_to_string(place).is_ok_and(|info| info.starts_with(&format!("pos:\t{to}\n")))
+        })
     }
 
     fn wait_for(&self, expected: &str) {
@@ -139,7 +146,8 @@ fn following_with_tail_0_prints_only_new_records_and_with_tail_n_the_last_ones_t
     append(&CANCELLED[..100]);
     let (now, last) = (Follower::start(&[&path, "--tail", "0"]), Follower::start(&[&path, "--tail", "1"]));
     last.wait_for(&lines(&[NASTY]));
-    wait_until("it is open", || now.has_open(&path));
+    let length = std::fs::metadata(&path).unwrap().len();
+    wait_until("it has read the half line", || now.has_read(&path, length));
     append(&(CANCELLED[100..].to_owned() + "\n"));
     now.wait_for(&lines(&[CANCELLED]));
     last.wait_for(&lines(&[NASTY, CANCELLED]));

@@ -138,3 +138,28 @@ fn a_proposal_is_searched_changed_under_its_version_and_recorded() {
     let unknown = http("GET", &services.agenda("/propostas/9"), None);
     assert_eq!((unknown.status, &unknown.json()["codigo"]), (404, &json!("proposta_desconhecida")));
 }
+
+#[test]
+fn minutes_at_too_many_telescopes_are_refused_also_one_after_the_other_and_null_takes_all_away() {
+    let services = Services::start(&[]);
+    let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
+    database
+        .execute_batch(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50)
+             INSERT INTO telescopios (codigo, nome, simulado) SELECT 'T-' || i, 'T', 1 FROM n",
+        )
+        .unwrap();
+    let all: serde_json::Map<_, _> = (1..=50).map(|nth| (format!("T-{nth}"), json!(5))).collect();
+    let created = create(&services, &json!({"alocado_min": all}));
+    assert_eq!(created.status, 201, "{}", created.body);
+    let change = |minutes: &Value| patch(&services, "/propostas/1", &json!({ "alocado_min": minutes }));
+    let refused = change(&json!({"Hubble-Acad": 60}));
+    assert_eq!(
+        (refused.status, &refused.json()["erros"][0]["campo"]),
+        (422, &json!("alocado_min")),
+        "{}",
+        refused.body
+    );
+    assert_eq!(change(&json!({"Hubble-Acad": 60, "T-50": null})).status, 200);
+    assert_eq!(change(&Value::Null).json()["alocado_min"], json!({}));
+}

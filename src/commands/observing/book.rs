@@ -93,7 +93,7 @@ async fn book(args: &BookArgs) -> Outcome {
         Verdict::Unknown(why) => match asked.found(&mut way).await {
             Ok(Some(booking)) => {
                 tell(language::chain(why.as_ref()));
-                tell(t!("all the same it was booked: the booking is in the list"));
+                tell(t!("but the booking was made: it is in the list"));
                 show(&mut way, booking, Change::Booked, args.json).await
             }
             Ok(None) => Ok(unknown(&why, &asked.not_known(&t!("the booking is not in the list now")))),

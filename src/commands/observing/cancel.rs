@@ -79,7 +79,7 @@ async fn cancel(args: &CancelArgs) -> Outcome {
         Verdict::Unknown(why) => match cancelled(&mut way, &link, &id).await {
             Ok(Some(booking)) => {
                 tell(language::chain(why.as_ref()));
-                tell(t!("all the same it was cancelled: the booking says so"));
+                tell(t!("but the booking was cancelled: it says so itself"));
                 show(&mut way, booking, Change::Cancelled, args.json).await
             }
             Ok(None) => Ok(unknown(&why, &not_known(&t!("the booking is active now")))),

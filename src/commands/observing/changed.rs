@@ -33,7 +33,7 @@ impl Change {
     fn closing(self, id: i64) -> String {
         match self {
             Self::Booked => t!("booked; 'sctec cancel %{id}' cancels it", id = id).into_owned(),
-            Self::Cancelled => t!("cancelled; its time is free again").into_owned(),
+            Self::Cancelled => t!("the booking is cancelled").into_owned(),
         }
     }
 

@@ -19,8 +19,8 @@ pub struct FrontArgs {
     /// comma-separate several
     #[arg(long = "trusted-proxy", env = "SCTEC_TRUSTED_PROXY", value_name = "ADDRESS", value_delimiter = ',', value_parser = parse_proxy)]
     trusted_proxies: Vec<Option<IpNet>>,
-    /// Let pages of this origin use the service too, with a token: https, '://', the host and, if it has another than usual, the port.
-    /// Repeat it, or comma-separate several
+    /// Let pages of this origin use the service too, with a token. It is what their browser sends as Origin:
+    /// scheme, host and port, without a path. Repeat it, or comma-separate several
     #[arg(long = "allowed-origin", env = "SCTEC_ALLOWED_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = parse_origin)]
     allowed_origins: Vec<Option<AllowedOrigin>>,
 }

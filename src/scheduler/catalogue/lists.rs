@@ -1,5 +1,7 @@
 //! A list of the catalogue: its parameters, its pages and its links.
 
+use serde::Serialize;
+
 use crate::access::principal::Who;
 use crate::access::role::Permission;
 use crate::agenda::directory::{Place, Search};
@@ -7,6 +9,7 @@ use crate::http::fields::whole_number;
 use crate::http::links::{Link, Links, with_query};
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
+use crate::http::written::Written;
 use crate::http::wrong::FieldCode;
 
 /// Items on a page where no number is asked for.
@@ -66,7 +69,7 @@ impl ListRequest {
     }
 
     /// The links of the page, after which the list goes on at `next`.
-    pub fn links(&self, list: List, next: Option<&Place>, who: &Who) -> Links {
+    fn links(&self, list: List, next: Option<&Place>, who: &Who) -> Links {
         let List { path, create } = list;
         Links::new()
             .with("self", Link::get(self.href(path, self.after.as_ref())))
@@ -74,6 +77,19 @@ impl ListRequest {
             .with("buscar", Link::template(format!("{path}{{?busca,ativo,limite}}")))
             .with_if(who.may(Permission::ManageCatalogue), "criar", || Link::action("POST", path, create))
             .with("inicio", Link::get("/"))
+    }
+
+    /// The page: its items, how many it has at the most, and its links.
+    pub fn page(
+        &self,
+        list: List,
+        items: impl IntoIterator<Item = impl Serialize>,
+        next: Option<&Place>,
+        who: &Who,
+    ) -> Written {
+        let name = list.path.trim_start_matches('/');
+        let written = Written::tagged().with_list(name, items).with("limite", &self.limit);
+        written.with_links(&self.links(list, next, who))
     }
 
     fn href(&self, path: &str, after: Option<&Place>) -> String {

@@ -17,6 +17,7 @@ use super::book::check_audit;
 use super::origin::Origin;
 use super::outcome::store_failed;
 use super::problems::refused;
+use crate::agenda::proposal::TELESCOPES_MAX;
 use crate::http::precondition::{other_version, tagged};
 use crate::http::prefix::seen;
 use crate::http::problem::{FieldError, Problem};
@@ -33,7 +34,7 @@ const NAME_MAX_CHARS: usize = 200;
 async fn make<T>(app: &App, origin: &Origin, change: Answer<'_, T>) -> Result<T, Problem> {
     check_audit(app, origin).map_err(refused)?;
     let made = change.await.map_err(|error| refused(store_failed(origin, &error)))?;
-    // The change is made, whatever this reading says: the next one is tried with the next request.
+    // The change is made, also if this reading fails: the next request reads again.
     if let Err(error) = app.reload_catalogue().await {
         error!(origin.log, "Falha no banco de dados: {}", error);
     }
@@ -46,6 +47,11 @@ fn changed<T>(outcome: Result<T, NotChanged>, unknown: impl FnOnce() -> Problem)
         NotChanged::Unknown => unknown(),
         NotChanged::OtherVersion(current) => other_version(&current),
         NotChanged::Contradiction => Problem::invalid_fields(vec![ends_before()]),
+        NotChanged::TooManyTelescopes => {
+            let words =
+                format!("uma proposta pode ter minutos em até {TELESCOPES_MAX} telescópios; tire algum com null");
+            Problem::invalid_fields(vec![FieldError::new("alocado_min", FieldCode::Length.says(words))])
+        }
     })
 }
 

@@ -29,7 +29,6 @@ use crate::http::no_room;
 use crate::http::precondition::IfMatch;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
-use crate::http::written::Written;
 use crate::http::wrong::FieldCode;
 
 const LIST: List = List { path: "/propostas", create: "Acrescentar uma proposta" };
@@ -92,10 +91,8 @@ pub async fn list(app: &App, request: &Request) -> Result<Response, Problem> {
     let (room, _reading) = visit.page(asked.limit).await.map_err(no_room::for_reading)?;
     let catalogue = handlers::catalogue(app, &request.log).await?;
     let found = catalogue.find_proposals(&asked.search(), asked.after.as_ref(), asked.limit);
-    let links = asked.links(LIST, found.next, &request.who);
     let items = found.items.into_iter().map(|proposal| view(proposal, None, &request.who));
-    let written = Written::tagged().with_list("propostas", items).with("limite", &asked.limit);
-    Ok(written.with_links(&links).into_response(room))
+    Ok(asked.page(LIST, items, found.next, &request.who).into_response(room))
 }
 
 /// `GET /propostas/{id}`.
@@ -178,16 +175,7 @@ fn patch(body: &[u8], catalogue: &Catalogue) -> Result<ProposalPatch, Problem> {
     if no_members {
         patch.members = Some(BTreeSet::new());
     }
-    if no_minutes {
-        patch.allocated_min = catalogue_codes(catalogue);
-    }
-    Ok(patch)
-}
-
-/// No minutes at any telescope.
-fn catalogue_codes(catalogue: &Catalogue) -> BTreeMap<String, Option<i64>> {
-    let all = catalogue.find_telescopes(&crate::agenda::directory::Search::default(), None, u16::MAX);
-    all.items.into_iter().map(|telescope| (telescope.code.clone(), None)).collect()
+    Ok(ProposalPatch { no_minutes, ..patch })
 }
 
 /// The fields that a new proposal and a change have in common.
@@ -219,7 +207,7 @@ fn read(mut fields: Fields<'_>, catalogue: &Catalogue) -> Result<ProposalPatch, 
     if !errors.is_empty() {
         return Err(Problem::invalid_fields(errors));
     }
-    Ok(ProposalPatch { title, investigator, members, allocated_min, from, until, active })
+    Ok(ProposalPatch { title, investigator, members, no_minutes: false, allocated_min, from, until, active })
 }
 
 fn no_scientist(id: i64) -> String {

@@ -17,7 +17,6 @@ use crate::http::no_room;
 use crate::http::precondition::IfMatch;
 use crate::http::problem::Problem;
 use crate::http::server::Request;
-use crate::http::written::Written;
 
 const LIST: List = List { path: "/cientistas", create: "Acrescentar um cientista" };
 /// The fields of a scientist that a client gives.
@@ -33,10 +32,8 @@ pub async fn list(app: &App, request: &Request) -> Result<Response, Problem> {
     let (room, _reading) = visit.page(asked.limit).await.map_err(no_room::for_reading)?;
     let catalogue = handlers::catalogue(app, &request.log).await?;
     let found = catalogue.find_scientists(&asked.search(), asked.after.as_ref(), asked.limit);
-    let links = asked.links(LIST, found.next, &request.who);
     let items = found.items.into_iter().map(|scientist| views::scientist(scientist, &request.who));
-    let written = Written::tagged().with_list("cientistas", items).with("limite", &asked.limit);
-    Ok(written.with_links(&links).into_response(room))
+    Ok(asked.page(LIST, items, found.next, &request.who).into_response(room))
 }
 
 /// `GET /cientistas/{id}`.

@@ -22,7 +22,6 @@ use crate::http::no_room;
 use crate::http::precondition::IfMatch;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
-use crate::http::written::Written;
 
 const LIST: List = List { path: "/telescopios", create: "Acrescentar um telescópio" };
 /// The most characters of a telescope's code.
@@ -44,10 +43,8 @@ pub async fn list(app: &App, request: &Request) -> Result<Response, Problem> {
     let (room, _reading) = visit.page(asked.limit).await.map_err(no_room::for_reading)?;
     let catalogue = handlers::catalogue(app, &request.log).await?;
     let found = catalogue.find_telescopes(&asked.search(), asked.after.as_ref(), asked.limit);
-    let links = asked.links(LIST, found.next, &request.who);
     let items = found.items.into_iter().map(|telescope| views::telescope(telescope, &request.who));
-    let written = Written::tagged().with_list("telescopios", items).with("limite", &asked.limit);
-    Ok(written.with_links(&links).into_response(room))
+    Ok(asked.page(LIST, items, found.next, &request.who).into_response(room))
 }
 
 /// `GET /telescopios/{id}`.

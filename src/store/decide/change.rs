@@ -4,6 +4,8 @@ use super::view::View;
 use super::write::Write;
 use crate::agenda::SlotRange;
 use crate::agenda::maintenance::NewMaintenance;
+use crate::http::precondition::IfMatch;
+use crate::store::NotChanged;
 
 /// A change that is asked for.
 pub trait Change: Send + 'static {
@@ -75,6 +77,28 @@ pub struct Decision<A> {
     pub answer: A,
     /// What is written, in this order. None where the change is refused.
     pub writes: Vec<Write>,
+}
+
+/// What a change that is asked for makes of something in the catalogue.
+///
+/// # Errors
+/// The decision, if nothing is to be written: there is no such thing, it has another version than the client has read, or it stays as it
+/// is. What stays as it is leaves no record.
+pub(super) fn changed<'a, T: PartialEq>(
+    before: Option<&'a T>,
+    version: impl FnOnce(&T) -> String,
+    if_match: Option<&IfMatch>,
+    applied: impl FnOnce(&T) -> T,
+) -> Result<(&'a T, T), Decision<Result<T, NotChanged>>> {
+    let Some(before) = before else { return Err(Decision::refusal(Err(NotChanged::Unknown))) };
+    if let Some(wanted) = if_match {
+        let version = version(before);
+        if !wanted.fits(&version) {
+            return Err(Decision::refusal(Err(NotChanged::OtherVersion(version))));
+        }
+    }
+    let after = applied(before);
+    if after == *before { Err(Decision::refusal(Ok(after))) } else { Ok((before, after)) }
 }
 
 impl<A> Decision<A> {

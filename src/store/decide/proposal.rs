@@ -1,9 +1,9 @@
 //! Proposals: a new one, and one that is changed.
 
-use super::change::{Change, Decision};
+use super::change::{Change, Decision, changed};
 use super::view::View;
 use super::write::Write;
-use crate::agenda::proposal::{Proposal, ProposalPatch};
+use crate::agenda::proposal::{Proposal, ProposalPatch, TELESCOPES_MAX};
 use crate::audit::record::{Catalogued, Cause, Event};
 use crate::http::precondition::IfMatch;
 use crate::store::NotChanged;
@@ -56,20 +56,21 @@ impl Change for ChangeProposal {
     }
 
     fn decide(&self, view: &View) -> Decision<Self::Answer> {
-        let Some(before) = view.proposals.get(&self.id) else { return Decision::refusal(Err(NotChanged::Unknown)) };
-        let version = before.version();
-        if self.if_match.as_ref().is_some_and(|wanted| !wanted.fits(&version)) {
-            return Decision::refusal(Err(NotChanged::OtherVersion(version)));
-        }
-        let after = self.patch.applied_to(before);
-        if after == *before {
-            return Decision::refusal(Ok(after));
-        }
+        let before = view.proposals.get(&self.id);
+        let if_match = self.if_match.as_ref();
+        let applied = |before: &Proposal| self.patch.applied_to(before);
+        let (before, after) = match changed(before, Proposal::version, if_match, applied) {
+            Ok(change) => change,
+            Err(decision) => return decision,
+        };
         if after.from >= after.until {
             return Decision::refusal(Err(NotChanged::Contradiction));
         }
-        let changed = Event::Catalogued(Catalogued::Proposal { before: Some(before), after: &after });
-        let record = view.record(&changed, Some(&self.cause.request_id), &self.cause.caller);
+        if after.allocated_min.len() > TELESCOPES_MAX {
+            return Decision::refusal(Err(NotChanged::TooManyTelescopes));
+        }
+        let event = Event::Catalogued(Catalogued::Proposal { before: Some(before), after: &after });
+        let record = view.record(&event, Some(&self.cause.request_id), &self.cause.caller);
         let update = Write::UpdateProposal { proposal: after.clone() };
         Decision { answer: Ok(after), writes: vec![update, record] }
     }

@@ -1,6 +1,6 @@
 //! Changes of the catalogue that concern a scientist: a new one, and one that is changed.
 
-use super::change::{Change, Decision};
+use super::change::{Change, Decision, changed};
 use super::view::View;
 use super::write::Write;
 use crate::agenda::{Scientist, ScientistPatch};
@@ -56,17 +56,15 @@ impl Change for ChangeScientist {
     }
 
     fn decide(&self, view: &View) -> Decision<Self::Answer> {
-        let Some(before) = view.scientists.get(&self.id) else { return Decision::refusal(Err(NotChanged::Unknown)) };
-        let version = before.version();
-        if self.if_match.as_ref().is_some_and(|wanted| !wanted.fits(&version)) {
-            return Decision::refusal(Err(NotChanged::OtherVersion(version)));
-        }
-        let after = self.patch.applied_to(before);
-        if after == *before {
-            return Decision::refusal(Ok(after));
-        }
-        let changed = Event::Catalogued(Catalogued::Scientist { before: Some(before), after: &after });
-        let record = view.record(&changed, Some(&self.cause.request_id), &self.cause.caller);
+        let before = view.scientists.get(&self.id);
+        let if_match = self.if_match.as_ref();
+        let applied = |before: &Scientist| self.patch.applied_to(before);
+        let (before, after) = match changed(before, Scientist::version, if_match, applied) {
+            Ok(change) => change,
+            Err(decision) => return decision,
+        };
+        let event = Event::Catalogued(Catalogued::Scientist { before: Some(before), after: &after });
+        let record = view.record(&event, Some(&self.cause.request_id), &self.cause.caller);
         let update = Write::UpdateScientist { scientist: after.clone() };
         Decision { answer: Ok(after), writes: vec![update, record] }
     }

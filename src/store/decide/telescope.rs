@@ -1,6 +1,6 @@
 //! Changes of the catalogue that concern a telescope: a new one, and one that is changed.
 
-use super::change::{Around, Change, Decision};
+use super::change::{Around, Change, Decision, changed};
 use super::view::View;
 use super::write::Write;
 use crate::agenda::{Telescope, TelescopePatch};
@@ -59,18 +59,15 @@ impl Change for ChangeTelescope {
     }
 
     fn decide(&self, view: &View) -> Decision<Self::Answer> {
-        let Some(before) = view.telescopes.get(&self.code) else { return Decision::refusal(Err(NotChanged::Unknown)) };
-        let version = before.version();
-        if self.if_match.as_ref().is_some_and(|wanted| !wanted.fits(&version)) {
-            return Decision::refusal(Err(NotChanged::OtherVersion(version)));
-        }
-        let after = self.patch.applied_to(before);
-        // What changes nothing leaves no record.
-        if after == *before {
-            return Decision::refusal(Ok(after));
-        }
-        let changed = Event::Catalogued(Catalogued::Telescope { before: Some(before), after: &after });
-        let record = view.record(&changed, Some(&self.cause.request_id), &self.cause.caller);
+        let before = view.telescopes.get(&self.code);
+        let if_match = self.if_match.as_ref();
+        let applied = |before: &Telescope| self.patch.applied_to(before);
+        let (before, after) = match changed(before, Telescope::version, if_match, applied) {
+            Ok(change) => change,
+            Err(decision) => return decision,
+        };
+        let event = Event::Catalogued(Catalogued::Telescope { before: Some(before), after: &after });
+        let record = view.record(&event, Some(&self.cause.request_id), &self.cause.caller);
         let update = Write::UpdateTelescope { telescope: after.clone() };
         Decision { answer: Ok(after), writes: vec![update, record] }
     }

@@ -141,7 +141,7 @@ pub fn listed(contract: &Contract, operation: &Value) -> BTreeSet<Answered> {
     listed
 }
 
-/// The problems that an endpoint may give because of its row in the router's table, whatever its handler does.
+/// The problems that an endpoint may give because of its row in the router's table: those of its handler come on top.
 pub fn of_row(contract: &Contract, endpoint: &Endpoint, operation: &Value) -> BTreeSet<Answered> {
     let mut kinds = vec![
         kind::MALFORMED_HEAD,
