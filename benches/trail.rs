@@ -96,6 +96,8 @@ fn make_trail(path: &Path, records: u64) -> Outcome<u64> {
             notes: None,
             clicked_at: Some(at),
             created_at: at,
+            version: 1,
+            changed_at: None,
             cancelled_at: None,
             cancel_reason: Some("nuvens de poeira".to_owned()),
         };

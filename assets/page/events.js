@@ -110,6 +110,8 @@ export class Live extends EventTarget {
     source.addEventListener("vivo", () => this.#hear());
     for (const name of ["criado", "cancelado"])
       source.addEventListener(name, (event) => this.#heard("booking", event, readBooking(event.data, name)));
+    // A booking has moved or is shorter: the agenda shows where.
+    source.addEventListener("alterado", (event) => this.#heard("booking", event));
     source.addEventListener("disputa", (event) => this.#heard("dispute", event, readDispute(event.data)));
     source.addEventListener("perdidos", (event) => {
       this.#keep(event);

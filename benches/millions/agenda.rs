@@ -113,6 +113,8 @@ impl Agenda {
             notes: None,
             clicked_at: None,
             created_at: at(created_us)?,
+            version: 1,
+            changed_at: None,
             cancelled_at: None,
             cancel_reason: None,
         };

@@ -54,6 +54,10 @@ pub struct Booking {
     pub clicked_at: Option<Timestamp>,
     /// The instant of its commit.
     pub created_at: Timestamp,
+    /// 1, and one more with each change.
+    pub version: i64,
+    /// The instant of its last change that was no cancellation.
+    pub changed_at: Option<Timestamp>,
     /// The instant of its cancellation.
     pub cancelled_at: Option<Timestamp>,
     /// The reason of its cancellation.
@@ -61,6 +65,13 @@ pub struct Booking {
 }
 
 impl Booking {
+    /// The minutes that it is charged to a proposal at a telescope.
+    pub fn charged_min(&self, proposal: i64, telescope: &str) -> i64 {
+        let is_charged =
+            self.status == Status::Active && self.proposal_id == Some(proposal) && self.telescope == telescope;
+        if is_charged { self.slots.duration_min() } else { 0 }
+    }
+
     /// Whether it may be cancelled now. The error is the reason against it.
     pub(crate) fn check_cancellable(
         &self,
@@ -93,20 +104,32 @@ pub enum NotCancellable {
     TooLate(i64),
 }
 
+/// Some slots of a telescope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The telescope's code.
+    pub telescope: String,
+    /// The slots.
+    pub slots: SlotRange,
+}
+
 impl Booking {
+    /// Where it is.
+    pub(crate) fn place(&self) -> Place {
+        Place { telescope: self.telescope.clone(), slots: self.slots }
+    }
+}
+
+impl Place {
     /// The resources that protect its slots, one for each slot.
-    pub fn resources(&self) -> Vec<String> {
-        resources(&self.telescope, self.slots)
+    pub fn resources(&self) -> impl Iterator<Item = String> {
+        self.slots.starts().map(|start| resource(&self.telescope, start))
     }
 }
 
 /// The resource of one slot: `Hubble-Acad_2025-12-01T03:00:00Z`.
 pub fn resource(telescope: &str, start: Timestamp) -> String {
     format!("{telescope}_{}", start.seconds())
-}
-
-pub(super) fn resources(telescope: &str, slots: SlotRange) -> Vec<String> {
-    slots.starts().map(|start| resource(telescope, start)).collect()
 }
 
 #[cfg(test)]
@@ -129,6 +152,8 @@ mod tests {
             notes: None,
             clicked_at: None,
             created_at: start,
+            version: 1,
+            changed_at: None,
             cancelled_at: None,
             cancel_reason: None,
         };

@@ -7,10 +7,11 @@ use serde::Serialize;
 
 use super::directory::{Directory, Entry, Place, Search, folded};
 use super::hours::Hours;
-use super::maintenance::Maintenance;
+use super::maintenance::{Maintenance, Stretch, within};
 use super::proposal::Proposal;
 use super::rules::{Rules, RulesView};
 use super::version::version_of;
+use crate::time::Timestamp;
 
 /// A scientist, who books.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +85,13 @@ impl Telescope {
     pub fn new(code: String, name: String, simulated: bool) -> Self {
         let (rules, maintenance) = (Rules::default(), Arc::default());
         Self { code, name, simulated, rules, hours: None, active: true, needs_proposal: false, maintenance }
+    }
+
+    /// The stretches of [`from`, `until`) in which it cannot be booked for maintenance or because it does not operate.
+    pub fn closed_within(&self, from: Timestamp, until: Timestamp) -> Vec<Stretch> {
+        let mut stretches = within(&self.maintenance, from, until);
+        stretches.extend(self.hours.iter().flat_map(|hours| hours.closed_within(from, until)));
+        stretches
     }
 
     /// The telescope with these maintenances.

@@ -1,11 +1,12 @@
 //! A draft of a booking: the request as it was read, the rules it must keep, and the booking that may then be written.
 
-use super::booking::resources;
+use super::booking::Place;
 use super::catalogue::{Catalogue, Scientist, Telescope};
 use super::maintenance;
 use super::proposal::{BrokenProposal, Proposal};
+use super::rejection::{Rejection, Side};
 use super::rules::BrokenRule;
-use super::slot::{self, DURATION_MIN_MAX, SLOT_MIN, SlotRange, SlotRangeError};
+use super::slot::{self, SLOT_MIN, SlotRange};
 use crate::time::{Timestamp, minutes_in_micros};
 
 /// The most characters of a target.
@@ -53,99 +54,6 @@ pub struct NewBooking {
     pub notes: Option<String>,
     /// The instant of the click, according to the client.
     pub clicked_at: Option<Timestamp>,
-}
-
-/// One rule that a draft breaks. Shown to the client, hence in Portuguese.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Rejection {
-    /// No such scientist.
-    #[error("não existe cientista com o número {0}; a lista está em GET /cientistas")]
-    UnknownScientist(i64),
-    /// No such telescope.
-    #[error("não existe telescópio \"{0}\"; a lista está em GET /telescopios")]
-    UnknownTelescope(String),
-    /// This scientist is not active.
-    #[error("o cientista {0} está inativo e não pode agendar; um operador pode ativá-lo")]
-    InactiveScientist(i64),
-    /// This telescope is not active.
-    #[error(
-        "o telescópio \"{0}\" está inativo e não pode ser agendado; os que podem estão em GET /telescopios?ativo=true"
-    )]
-    InactiveTelescope(String),
-    /// No telescope is named, and the catalogue is empty.
-    #[error("não há nenhum telescópio no catálogo (GET /telescopios)")]
-    NoTelescope,
-    /// The start or the duration is off the grid.
-    #[error("{0}")]
-    Slots(SlotRangeError),
-    /// The end is off the grid, not after the start, or more than a day after it.
-    #[error(
-        "deve ser um múltiplo de cinco minutos, de {SLOT_MIN} a {DURATION_MIN_MAX} minutos depois de horario_inicio_utc"
-    )]
-    End,
-    /// The end and the duration contradict each other. The number is the duration up to that end.
-    #[error("não concorda com {other}: de horario_inicio_utc a horario_fim_utc são {0} minutos; mande só um dos dois", other = .1.other())]
-    EndAndDuration(i64, Side),
-    /// The start is in the past, on a telescope that is not simulated.
-    #[error("já passou, e {0} não é simulado; o primeiro horário possível é {first}", first = .1.seconds())]
-    Past(String, Timestamp),
-    /// The telescope is in maintenance: from the first instant to before the second, for this reason.
-    #[error("o telescópio está em manutenção de {} a {} ({reason}); ele pode ser agendado outra vez a partir de {}", from.seconds(), until.seconds(), until.seconds())]
-    Maintenance {
-        /// Its first instant.
-        from: Timestamp,
-        /// The first instant after it.
-        until: Timestamp,
-        /// Why.
-        reason: String,
-    },
-    /// It cannot be charged to a proposal.
-    #[error("{0}")]
-    Proposal(BrokenProposal),
-    /// A rule of the telescope.
-    #[error("{0}")]
-    Rule(BrokenRule),
-}
-
-/// One of two fields that contradict each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// `horario_fim_utc`.
-    End,
-    /// `duracao_min`.
-    Duration,
-}
-
-impl Side {
-    const fn field(self) -> &'static str {
-        match self {
-            Self::End => "horario_fim_utc",
-            Self::Duration => "duracao_min",
-        }
-    }
-
-    const fn other(self) -> &'static str {
-        match self {
-            Self::End => Self::Duration.field(),
-            Self::Duration => Self::End.field(),
-        }
-    }
-}
-
-impl Rejection {
-    /// The field that breaks the rule.
-    pub const fn field(&self) -> &'static str {
-        match self {
-            Self::End => Side::End.field(),
-            Self::EndAndDuration(_, side) => side.field(),
-            Self::UnknownScientist(_) | Self::InactiveScientist(_) => "cientista_id",
-            Self::UnknownTelescope(_) | Self::InactiveTelescope(_) | Self::NoTelescope => "telescopio",
-            Self::Slots(SlotRangeError::Duration) => "duracao_min",
-            Self::Slots(_) | Self::Past(..) | Self::Maintenance { .. } => "horario_inicio_utc",
-            Self::Proposal(_) => "proposta_id",
-            Self::Rule(broken) => broken.field(),
-        }
-    }
 }
 
 impl Draft {
@@ -203,6 +111,19 @@ impl Draft {
         })
     }
 
+    /// The slots alone, of a draft with a start.
+    pub fn slots(&self) -> Result<SlotRange, Vec<Rejection>> {
+        let mut broken = Vec::new();
+        let duration_min = self.length_min(&mut broken);
+        let slots = self.start.map(|start| SlotRange::new(start, duration_min));
+        match slots {
+            Some(Ok(slots)) if broken.is_empty() => return Ok(slots),
+            Some(Err(error)) => broken.push(Rejection::Slots(error)),
+            _ => {}
+        }
+        Err(broken)
+    }
+
     /// The telescope that it names, or the default.
     fn telescope_in<'a>(&self, catalogue: &'a Catalogue, broken: &mut Vec<Rejection>) -> Option<&'a Telescope> {
         let (known, unknown) = match &self.telescope {
@@ -257,9 +178,9 @@ impl NewBooking {
         telescope.rules.broken(self.slots, now).next().map_or(Ok(()), |broken| Err(Rejection::Rule(broken)))
     }
 
-    /// The resources that protect its slots, one for each slot.
-    pub fn resources(&self) -> Vec<String> {
-        resources(&self.telescope.code, self.slots)
+    /// Where it will be.
+    pub fn place(&self) -> Place {
+        Place { telescope: self.telescope.code.clone(), slots: self.slots }
     }
 }
 
@@ -343,7 +264,7 @@ mod tests {
     #[test]
     fn the_assignments_two_fields_are_enough() {
         let booking = draft().check(&catalogue(), instant(NOW)).unwrap();
-        assert_eq!(booking.resources(), ["Hubble-Acad_2025-12-01T03:00:00Z"]);
+        assert_eq!(booking.place().resources().collect::<Vec<_>>(), ["Hubble-Acad_2025-12-01T03:00:00Z"]);
         assert_eq!(booking.slots.duration_min(), 5);
     }
 

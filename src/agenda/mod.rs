@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a clock or does IO: the present instant is an argument.
 
+pub(crate) mod alteration;
 mod booking;
 mod catalogue;
 pub(crate) mod directory;
@@ -9,15 +10,17 @@ mod draft;
 pub(crate) mod hours;
 pub(crate) mod maintenance;
 pub(crate) mod proposal;
+mod rejection;
 pub(crate) mod rules;
 mod slot;
 pub(crate) mod timetable;
 mod version;
 
 pub use booking::{Booking, Status};
-pub(crate) use booking::{NotCancellable, REASON_MAX_CHARS, resource};
+pub(crate) use booking::{NotCancellable, Place, REASON_MAX_CHARS, resource};
 pub use catalogue::Scientist;
 pub(crate) use catalogue::{Catalogue, ScientistPatch, ScientistState, Telescope, TelescopePatch, TelescopeState};
-pub(crate) use draft::{Draft, NOTES_MAX_CHARS, NewBooking, Rejection, TARGET_MAX_CHARS, check_proposal};
+pub(crate) use draft::{Draft, NOTES_MAX_CHARS, NewBooking, TARGET_MAX_CHARS, check_proposal};
+pub(crate) use rejection::Rejection;
 pub(crate) use slot::{DURATION_MIN_MAX, SLOT_MIN, check_duration};
 pub use slot::{SlotRange, SlotRangeError};

@@ -138,6 +138,11 @@ impl Horizon {
 }
 
 impl BrokenRule {
+    /// Whether it is broken for all slots alike.
+    pub const fn is_of_all_slots(&self) -> bool {
+        matches!(self, Self::Standing(_))
+    }
+
     /// The field of the booking that breaks it.
     pub const fn field(&self) -> &'static str {
         match self {
@@ -186,7 +191,7 @@ impl Rules {
     }
 
     /// The rules that count what a scientist has, with `slots` more at `now`. `held` are the scientist's active bookings of this telescope:
-    /// at least those that have not ended, as many as the quota has, and those that touch a day of `slots`. The error is the first
+    /// at least those that have not ended, as many as the quota has (without one that moves), and those that touch a day of `slots`. The error is the first
     /// broken rule.
     ///
     /// # Errors

@@ -6,6 +6,8 @@ use crate::time::{Timestamp, minutes_in_micros};
 pub const SLOT_MIN: i64 = 5;
 /// The longest booking, in minutes: a day.
 pub const DURATION_MIN_MAX: i64 = 24 * 60;
+/// The most slots that the old and the new place of a booking may have together: as many as one lock can have.
+pub const MOVE_SLOTS_MAX: usize = 288;
 
 const SLOT_US: i64 = minutes_in_micros(SLOT_MIN);
 
@@ -65,6 +67,18 @@ impl SlotRange {
         i64::from(self.count) * SLOT_MIN
     }
 
+    /// Its slots from `from` on, if it has any.
+    pub fn rest(self, from: Timestamp) -> Option<Self> {
+        Self::new(from, (self.end().as_micros() - from.as_micros()) / minutes_in_micros(1)).ok()
+    }
+
+    /// How many slots it has in common with `other`.
+    pub fn shared_with(self, other: Self) -> usize {
+        let until = self.end().min(other.end()).as_micros();
+        let shared = (until - self.start.max(other.start).as_micros()) / SLOT_US;
+        usize::try_from(shared).unwrap_or(0)
+    }
+
     /// The start of every slot, in order.
     pub fn starts(self) -> impl Iterator<Item = Timestamp> {
         (0..i64::from(self.count)).map(move |index| at(self.start, index))
@@ -118,6 +132,19 @@ mod tests {
 
     fn instant(text: &str) -> Timestamp {
         Timestamp::parse_rfc3339(text).unwrap()
+    }
+
+    #[test]
+    fn a_range_has_a_rest_and_shares_slots_with_others() {
+        let range = |text, minutes| SlotRange::new(instant(text), minutes).unwrap();
+        let half = range("2025-12-01T03:00:00Z", 30);
+        assert_eq!(half.rest(instant("2025-12-01T03:20:00Z")), Some(range("2025-12-01T03:20:00Z", 10)));
+        assert_eq!(half.rest(half.end()), None);
+        for (other, shared) in [("2025-12-01T02:40:00Z", 2), ("2025-12-01T03:20:00Z", 2), ("2025-12-01T02:30:00Z", 0)] {
+            assert_eq!(half.shared_with(range(other, 30)), shared, "{other}");
+        }
+        assert_eq!(half.shared_with(range("2025-12-01T03:05:00Z", 5)), 1);
+        assert_eq!(half.shared_with(range("2025-12-02T03:05:00Z", 5)), 0);
     }
 
     #[test]

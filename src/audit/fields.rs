@@ -93,6 +93,10 @@ pub struct Details<'a> {
     pub dono: Option<&'a RawValue>,
     #[serde(borrow)]
     pub estado_anterior: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub antes: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub depois: Option<&'a RawValue>,
 }
 
 impl<'a> Record<'a> {

@@ -18,6 +18,8 @@ pub const LEVEL: &str = "AUDIT";
 
 /// A booking was written.
 pub const BOOKING_CREATED: &str = "AGENDAMENTO_CRIADO";
+/// A booking was changed.
+pub const BOOKING_CHANGED: &str = "AGENDAMENTO_ALTERADO";
 /// A booking was cancelled.
 pub const BOOKING_CANCELLED: &str = "AGENDAMENTO_CANCELADO";
 /// A booking was refused.
@@ -34,8 +36,9 @@ pub const LOCK_FORCED: &str = "TRAVA_FORCADA";
 pub const LOCK_NOT_FORCED: &str = "TRAVA_NAO_FORCADA";
 
 /// Every `event_type` there is.
-pub const EVENT_TYPES: [&str; 11] = [
+pub const EVENT_TYPES: [&str; 12] = [
     BOOKING_CREATED,
+    BOOKING_CHANGED,
     BOOKING_CANCELLED,
     BOOKING_REFUSED,
     CATALOGUE_CHANGED,
@@ -75,6 +78,17 @@ pub enum Event<'a> {
         booking: &'a Booking,
         /// The scientist who booked.
         scientist: &'a Scientist,
+        /// The fencing token with which it was written, if any.
+        token: Option<u64>,
+    },
+    /// `AGENDAMENTO_ALTERADO`.
+    BookingChanged {
+        /// As it was.
+        before: &'a Booking,
+        /// As it is.
+        after: &'a Booking,
+        /// The name of the scientist who had booked.
+        scientist_name: &'a str,
         /// The fencing token with which it was written, if any.
         token: Option<u64>,
     },
@@ -167,6 +181,16 @@ enum Details<'a> {
         rest: Rest<'a>,
         token: Option<u64>,
     },
+    Changed {
+        agendamento_id: i64,
+        #[serde(flatten)]
+        observation: Observation<'a>,
+        versao: i64,
+        antes: BookingState<'a>,
+        depois: BookingState<'a>,
+        observacoes_mudaram: bool,
+        token: Option<u64>,
+    },
     Refused {
         #[serde(flatten)]
         observation: Observation<'a>,
@@ -203,6 +227,15 @@ struct Observation<'a> {
     cientista_nome: &'a str,
 }
 
+/// What of a booking can be changed, without its notes: not everybody who reads the trail may read them.
+#[derive(Serialize)]
+struct BookingState<'a> {
+    telescopio: &'a str,
+    horario_inicio_utc: String,
+    horario_fim_utc: String,
+    alvo: Option<&'a str>,
+}
+
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Rest<'a> {
@@ -223,6 +256,7 @@ impl Event<'_> {
     pub const fn event_type(&self) -> &'static str {
         match self {
             Self::BookingCreated { .. } => BOOKING_CREATED,
+            Self::BookingChanged { .. } => BOOKING_CHANGED,
             Self::BookingCancelled { .. } => BOOKING_CANCELLED,
             Self::BookingRefused { .. } => BOOKING_REFUSED,
             Self::Catalogued(changed) => changed.event_type(),
@@ -260,6 +294,15 @@ impl Event<'_> {
                     instante_clique_utc: booking.clicked_at.map(micros),
                     proposta_id: booking.proposal_id,
                 },
+                token,
+            },
+            Self::BookingChanged { before, after, scientist_name, token } => Details::Changed {
+                agendamento_id: after.id,
+                observation: observed(after, scientist_name),
+                versao: after.version,
+                antes: booking_state(before),
+                depois: booking_state(after),
+                observacoes_mudaram: before.notes != after.notes,
                 token,
             },
             Self::BookingCancelled { booking, scientist_name, token } => Details::Written {
@@ -303,6 +346,15 @@ fn observed<'a>(booking: &'a Booking, cientista_nome: &'a str) -> Observation<'a
         horario_fim_utc: booking.slots.end().seconds().to_string(),
         telescopio: &booking.telescope,
         cientista_nome,
+    }
+}
+
+fn booking_state(booking: &Booking) -> BookingState<'_> {
+    BookingState {
+        telescopio: &booking.telescope,
+        horario_inicio_utc: booking.slots.start().seconds().to_string(),
+        horario_fim_utc: booking.slots.end().seconds().to_string(),
+        alvo: booking.target.as_deref(),
     }
 }
 

@@ -28,12 +28,15 @@ pub struct Link {
     title: Option<&'static str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     templated: bool,
+    /// The fields that the action takes now, where that depends on the resource.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    campos: &'static [&'static str],
 }
 
 impl Link {
     /// A link for `GET`.
     pub fn get(href: impl Into<Cow<'static, str>>) -> Self {
-        Self { href: href.into(), method: None, title: None, templated: false }
+        Self { href: href.into(), method: None, title: None, templated: false, campos: &[] }
     }
 
     /// A link for `GET` whose `href` is an RFC 6570 template.
@@ -50,6 +53,12 @@ impl Link {
     #[must_use]
     pub fn with_title(self, title: &'static str) -> Self {
         Self { title: Some(title), ..self }
+    }
+
+    /// The link with the fields that its action takes.
+    #[must_use]
+    pub fn with_fields(self, fields: &'static [&'static str]) -> Self {
+        Self { campos: fields, ..self }
     }
 
     /// A link for another method, with a title.

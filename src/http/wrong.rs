@@ -52,6 +52,8 @@ codes! {
     TooLate = "tarde_demais",
     /// The start is in the past. Only future times can be booked.
     Past = "ja_passou",
+    /// A slot of the booking has another booking.
+    Taken = "ocupado",
     /// The booking is longer than its telescope allows.
     RuleDuration = "regra_duracao",
     /// It begins sooner than its telescope allows.

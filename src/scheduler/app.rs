@@ -260,6 +260,7 @@ impl Observer for Told {
         let log = &self.logs.logger;
         match change {
             Saving::Booking => info!(log, "Salvando novo agendamento no BD"; request_id),
+            Saving::Alteration => info!(log, "Salvando alteração no BD"; request_id),
             Saving::Cancellation => info!(log, "Salvando cancelamento no BD"; request_id),
         }
     }

@@ -1,4 +1,4 @@
-//! The use cases: booking and cancelling.
+//! The use cases: booking, changing and cancelling.
 //!
 //! A use case runs to its end in a task of its own, also when its client has gone away: a lock that was granted is always
 //! given back. In the real agenda nothing is written without a lease ([`super::leased`]); [`super::race`] shows what
@@ -15,8 +15,12 @@ use super::origin::Origin;
 use super::outcome::store_failed;
 use super::refusal::Refusal;
 use super::{leased, race};
+use crate::agenda::alteration::Alteration;
 use crate::agenda::{Booking, NewBooking};
-use crate::store::StoreError;
+use crate::store::{Altered, StoreError};
+
+/// How often a booking is read and locked anew because somebody has moved it in between.
+pub const MOVED_TRIES: u32 = 5;
 
 /// Books, or says why not. A refusal is recorded too, where the configuration asks for it.
 pub async fn book(app: Arc<App>, new: NewBooking, origin: Origin) -> Result<Booking, Refusal> {
@@ -61,20 +65,41 @@ async fn try_to_book(app: &App, new: NewBooking, origin: &Origin) -> Result<Book
     }
 }
 
+/// Changes a booking as it was asked, or says why not. [`Refusal::Moved`] asks for another try: somebody has moved the booking since it
+/// was read.
+pub async fn alter(app: Arc<App>, id: i64, asked: Alteration, origin: Origin) -> Result<Altered, Refusal> {
+    check_audit(&app, &origin)?;
+    match &app.gate {
+        Gate::Locked(locking) => leased::alter(&app, locking, id, asked, &origin).await,
+        Gate::Race => race::alter(&app, id, asked, &origin).await,
+    }
+}
+
 /// Cancels, or says why not.
 pub async fn cancel(app: Arc<App>, id: i64, reason: Option<String>, origin: Origin) -> Result<Booking, Refusal> {
-    check_audit(&app, &origin)?;
-    let known = app.store.booking(id).await.map_err(|error| store_failed(&origin, &error))?;
+    for _ in 1..MOVED_TRIES {
+        match try_to_cancel(&app, id, reason.clone(), &origin).await {
+            // Somebody has moved it since it was read.
+            Err(Refusal::Moved { .. }) => {}
+            outcome => return outcome,
+        }
+    }
+    try_to_cancel(&app, id, reason, &origin).await
+}
+
+async fn try_to_cancel(app: &App, id: i64, reason: Option<String>, origin: &Origin) -> Result<Booking, Refusal> {
+    check_audit(app, origin)?;
+    let known = app.store.booking(id).await.map_err(|error| store_failed(origin, &error))?;
     let Some(known) = known else {
         return Err(Refusal::UnknownBooking(id.to_string()));
     };
     // Checked again in the transaction. A cancellation that is refused here takes no lock and ends no retention.
-    let catalogue = app.recent_catalogue().await.map_err(|error| store_failed(&origin, &error))?;
+    let catalogue = app.recent_catalogue().await.map_err(|error| store_failed(origin, &error))?;
     let checked = known.check_cancellable(catalogue.telescope(&known.telescope), app.clock.now());
     checked.map_err(|not| Refusal::NotCancellable(id, not))?;
     let cancelled = match &app.gate {
-        Gate::Locked(locking) => leased::cancel(&app, locking, &known, reason, &origin).await,
-        Gate::Race => race::cancel(&app, id, reason, &origin).await,
+        Gate::Locked(locking) => leased::cancel(app, locking, &known, reason, origin).await,
+        Gate::Race => race::cancel(app, id, reason, origin).await,
     };
     if cancelled.is_ok() {
         app.metrics.cancellations.inc();

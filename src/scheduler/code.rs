@@ -35,12 +35,18 @@ codes! {
     Busy = "recurso_ocupado", "Recurso ocupado";
     /// A slot has a booking.
     Taken = "horario_ocupado", "Horário ocupado";
+    /// The telescope has no free slots that fit.
+    NoneFree = "sem_horario_livre", "Sem horário livre";
     /// The booking was cancelled before.
     AlreadyCancelled = "ja_cancelado", "Agendamento já cancelado";
     /// The observation has begun.
     Started = "observacao_iniciada", "Observação já iniciada";
     /// The telescope takes no cancellation so near to the start.
     TooLateToCancel = "cancelamento_tardio", "Tarde demais para cancelar";
+    /// The observation has ended.
+    Ended = "observacao_terminada", "Observação já terminada";
+    /// The booking has another version than the request expects.
+    Differs = "versao_diferente", "Versão diferente";
     /// There is no such booking.
     UnknownBooking = "agendamento_desconhecido", "Agendamento desconhecido";
     /// There is no such scientist.

@@ -26,12 +26,13 @@ use crate::http::parameters::Parameters;
 use crate::http::prefix::seen;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
+use crate::http::tag;
 use crate::http::{self, Response};
 use crate::panics::{guarded, join};
 use crate::time::{Timestamp, millis};
 
 /// The most bytes of a body.
-const BODY_MAX: usize = 64 * 1024;
+pub const BODY_MAX: usize = 64 * 1024;
 /// How long the database may take to answer the readiness probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -104,7 +105,7 @@ pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Pro
 
 /// A refused booking as the client reads it. Where a rival was faster, the answer names the rival and leads to free slots. A
 /// request that lost at the coordinator is answered without the database: there may be thousands of them.
-async fn conflict(app: &App, refusal: Refusal, telescope: &str, slots: SlotRange, log: &Logger) -> Problem {
+pub async fn conflict(app: &App, refusal: Refusal, telescope: &str, slots: SlotRange, log: &Logger) -> Problem {
     let (at, booking_id, scientist_id) = match &refusal {
         Refusal::Taken { start, booking_id, scientist_id, .. } => (*start, *booking_id, *scientist_id),
         Refusal::Busy { start, .. } => {
@@ -137,35 +138,55 @@ async fn check(app: &App, draft: Draft, wrong_fields: Vec<FieldError>, log: &Log
     if matches!(&checked, Ok(new) if new.telescope.rules.count_bookings()) {
         checked = draft.check(&*catalogue(app, log).await?, app.clock.now());
     }
-    let mut counted = Vec::new();
-    if let Ok(new) = &checked
-        && new.telescope.rules.count_bookings()
-    {
-        let now = app.clock.now();
-        let held = app.store.held(new, now).await.map_err(|error| not_read(log, &error))?;
-        counted.extend(new.telescope.rules.check_held(new.slots, &held.into_iter(), now).err().map(Rejection::Rule));
-    }
-    if let Ok(new) = &checked
-        && let Some(id) = new.proposal_id
-    {
-        let used = app.store.used_min(id).await.map_err(|error| not_read(log, &error))?;
-        let used = used.get(&new.telescope.code).copied().unwrap_or(0);
-        let known = catalogue(app, log).await?;
-        let checked = known.proposal(id).map(|proposal| proposal.check_minutes(&new.telescope.code, new.slots, used));
-        counted.extend(checked.and_then(Result::err).map(Rejection::Proposal));
-    }
     let broken = match checked {
-        Ok(new) if wrong_fields.is_empty() && counted.is_empty() => return Ok(new),
-        Ok(_) if !counted.is_empty() => counted,
-        Ok(_) => Vec::new(),
+        Ok(new) => match quota(app, &new, None, log).await? {
+            None if wrong_fields.is_empty() => return Ok(new),
+            counted => counted.into_iter().collect(),
+        },
         Err(broken) => broken,
     };
+    Err(wrong_draft(wrong_fields, &broken))
+}
+
+/// The rule of what a scientist has that `new` breaks. The booking `moving` does not count.
+pub async fn quota(
+    app: &App,
+    new: &NewBooking,
+    moving: Option<i64>,
+    log: &Logger,
+) -> Result<Option<Rejection>, Problem> {
+    if new.telescope.rules.count_bookings() {
+        let now = app.clock.now();
+        let held = app.store.held(new, moving, now).await.map_err(|error| not_read(log, &error))?;
+        if let Err(broken) = new.telescope.rules.check_held(new.slots, &held.into_iter(), now) {
+            return Ok(Some(Rejection::Rule(broken)));
+        }
+    }
+    charge(app, new, moving, log).await
+}
+
+/// What keeps `new` from being charged to its proposal. What the booking `moving` has is given back first.
+async fn charge(app: &App, new: &NewBooking, moving: Option<i64>, log: &Logger) -> Result<Option<Rejection>, Problem> {
+    let Some(id) = new.proposal_id else { return Ok(None) };
+    let failed = |error| not_read(log, &error);
+    let mut used = app.store.used_min(id).await.map_err(failed)?.remove(&new.telescope.code).unwrap_or(0);
+    if let Some(moving) = moving {
+        let booking = app.store.booking(moving).await.map_err(failed)?;
+        used -= booking.map_or(0, |booking| booking.charged_min(id, &new.telescope.code));
+    }
+    let known = catalogue(app, log).await?;
+    let checked = known.proposal(id).map(|proposal| proposal.check_minutes(&new.telescope.code, new.slots, used));
+    Ok(checked.and_then(Result::err).map(Rejection::Proposal))
+}
+
+/// The refusal of fields that cannot be read, and of rules that are broken.
+pub fn wrong_draft(wrong_fields: Vec<FieldError>, broken: &[Rejection]) -> Problem {
     let only_unknown = wrong_fields.is_empty() && broken.iter().all(is_unknown);
     let mut errors = wrong_fields;
     errors.extend(broken.iter().map(field_error));
     match broken.first() {
-        Some(first) if only_unknown => Err(refused(Refusal::Unknown(first.clone())).with_fields(errors)),
-        _ => Err(Problem::invalid_fields(errors)),
+        Some(first) if only_unknown => refused(Refusal::Unknown(first.clone())).with_fields(errors),
+        _ => Problem::invalid_fields(errors),
     }
 }
 
@@ -186,8 +207,9 @@ pub async fn booking(app: &App, id: &str, request: &Request) -> Result<Response,
         return Err(unknown_booking(id));
     };
     let booking = stored(app, id, number, &request.log).await?;
-    recent(app, &request.log).await?;
-    Ok(render(app, StatusCode::OK, &booking, &request.who))
+    let catalogue = recent(app, &request.log).await?;
+    let view = views::booking(&booking, &catalogue, app.clock.now(), &request.who);
+    Ok(tag::current(&request.head.headers, &view, booking.version))
 }
 
 /// `DELETE /agendamentos/{id}`.
@@ -211,17 +233,17 @@ pub async fn cancel(app: &Arc<App>, id: &str, request: &mut Request) -> Result<R
 }
 
 /// The booking of that number.
-async fn stored(app: &App, id: &str, number: i64, log: &Logger) -> Result<Booking, Problem> {
+pub async fn stored(app: &App, id: &str, number: i64, log: &Logger) -> Result<Booking, Problem> {
     let found = app.store.booking(number).await.map_err(|error| not_read(log, &error))?;
     found.ok_or_else(|| unknown_booking(id))
 }
 
 /// The refusal of what a scientist asks for in the name of another one.
-fn not_yours(why: Denied, request: &Request) -> Problem {
+pub fn not_yours(why: Denied, request: &Request) -> Problem {
     match (why, request.who.scientist()) {
         (Denied::Role(_), Some(own)) => {
             let detail = format!(
-                "Este agendamento é de outro cientista, e o seu token é do cientista {own}: só com o papel operador se agenda e se cancela \
+                "Este agendamento é de outro cientista, e o seu token é do cientista {own}: só com o papel operador se agenda, se muda e se cancela \
                  por outros."
             );
             denied(why).with_detail(detail).with("cientista_id", own)
@@ -286,6 +308,7 @@ pub async fn ready(app: &App) -> Response {
     response
 }
 
-fn render(app: &App, status: StatusCode, booking: &Booking, who: &Who) -> Response {
-    http::json(status, &views::booking(booking, &app.catalogue(), app.clock.now(), who))
+/// An answer with a booking, and the tag of its version.
+pub fn render(app: &App, status: StatusCode, booking: &Booking, who: &Who) -> Response {
+    tag::tagged(status, &views::booking(booking, &app.catalogue(), app.clock.now(), who), booking.version)
 }

@@ -1,4 +1,4 @@
-//! Booking and cancelling under a lease: from the lock to its release.
+//! Booking, changing and cancelling under a lease: from the lock to its release.
 //!
 //! ```text
 //! lock ──▶ commit (fence check, slot claim, booking, audit record: one transaction) ──▶ unlock
@@ -15,21 +15,25 @@ use super::app::App;
 use super::gate::Locking;
 use super::giving_back::{self, Times};
 use super::origin::{COMMIT, LOCK, Origin};
-use super::outcome::{broken, of_booking, of_cancellation, of_closing};
+use super::outcome::{broken, not_altered, of_alteration, of_booking, of_cancellation, of_closing};
 use super::refusal::Refusal;
+use crate::agenda::alteration::{Alteration, Destination};
 use crate::agenda::maintenance::NewMaintenance;
-use crate::agenda::{Booking, NewBooking, resource};
+use crate::agenda::{self, Booking, NewBooking, Place, resource};
 use crate::audit::record::Cause;
 use crate::coordinator::client::{Lease, LockError, LockRequest};
 use crate::coordinator::protocol::{TTL_MS_MAX, grace};
 use crate::logging::Several;
-use crate::store::{BookRefused, CancelRefused, Cancelling, Closed, Fence, FenceBroken, Leased, NotClosed};
+use crate::store::{
+    AlterRefused, Altered, BookRefused, CancelRefused, Cancelling, Closed, Fence, FenceBroken, Leased, NotClosed,
+};
 use crate::text::{Word, Words};
 use crate::time::Timestamp;
 
 /// Books.
 pub async fn book(app: &App, locking: &Locking, new: NewBooking, origin: &Origin) -> Result<Booking, Refusal> {
-    let wanted = LockedSlots::of_new(&new);
+    let place = new.place();
+    let wanted = LockedSlots::of(vec![place.clone()]);
     let commit = async |fence| {
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
@@ -37,7 +41,7 @@ pub async fn book(app: &App, locking: &Locking, new: NewBooking, origin: &Origin
         match of_booking(app, origin, booked)? {
             Ok(booking) => Ok(booking),
             Err(BookRefused::Taken { start, booking_id, scientist_id }) => {
-                let telescope = wanted.telescope.clone();
+                let telescope = place.telescope;
                 let resource = resource(&telescope, start);
                 info!(origin.log, "Conflito no BD para o recurso {}, horário já agendado", Word(&resource));
                 Err(Refusal::Taken { telescope, start, booking_id, scientist_id })
@@ -50,6 +54,46 @@ pub async fn book(app: &App, locking: &Locking, new: NewBooking, origin: &Origin
     under_lease(locking, origin, &wanted, Rivals::Refused { retention }, commit).await
 }
 
+/// Changes booking `id` as it was asked: its old and its new slots are locked in one request.
+pub async fn alter(
+    app: &App,
+    locking: &Locking,
+    id: i64,
+    asked: Alteration,
+    origin: &Origin,
+) -> Result<Altered, Refusal> {
+    let places = places_of(&asked);
+    if places.is_empty() {
+        // No slot changes hands: the transaction alone decides.
+        let answer = app.store.alter(id, asked, None, origin.cause.clone()).await;
+        return match of_alteration(app, origin, answer)? {
+            Ok(altered) => Ok(altered),
+            Err(refused) => Err(not_altered(app, origin, id, &[], refused).await),
+        };
+    }
+    let wanted = LockedSlots::of(places.clone());
+    let commit = async |fence| {
+        info!(origin.log, "Iniciando verificação de conflito no BD");
+        app.pause().await;
+        let answer = app.store.alter(id, asked, Some(fence), origin.cause.clone()).await;
+        match of_alteration(app, origin, answer)? {
+            Ok(altered) => Ok(altered),
+            Err(AlterRefused::Fence(broken)) => Err(fence_broken(locking, origin, &wanted, broken)),
+            Err(refused) => Err(not_altered(app, origin, id, &places, refused).await),
+        }
+    };
+    under_lease(locking, origin, &wanted, Rivals::Welcome, commit).await
+}
+
+/// The places that a change locks: the old one and the new one, if the booking goes anywhere.
+fn places_of(asked: &Alteration) -> Vec<Place> {
+    match &asked.destination {
+        Destination::Here => Vec::new(),
+        Destination::Shorter(_) => vec![asked.from.clone()],
+        Destination::Elsewhere(new) => vec![asked.from.clone(), new.place()],
+    }
+}
+
 /// Cancels `known`, which is looked at again inside the transaction.
 pub async fn cancel(
     app: &App,
@@ -58,13 +102,15 @@ pub async fn cancel(
     reason: Option<String>,
     origin: &Origin,
 ) -> Result<Booking, Refusal> {
-    let wanted = LockedSlots::of_booking(known);
+    let from = known.place();
+    let wanted = LockedSlots::of(vec![from.clone()]);
     let commit = async |fence| {
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
-        let cancelled = app.store.cancel(known.id, reason, fence, origin.cause.clone()).await;
+        let cancelled = app.store.cancel(known.id, from, reason, fence, origin.cause.clone()).await;
         of_cancellation(app, origin, cancelled)?.map_err(|refused| match refused {
             CancelRefused::Not(not) => Refusal::not_cancelled(known.id, not),
+            CancelRefused::Moved => Refusal::moved(&known.place()),
             CancelRefused::Fence(broken) => fence_broken(locking, origin, &wanted, broken),
         })
     };
@@ -85,7 +131,7 @@ pub async fn close(
     let parts_count = u32::try_from(parts.len()).unwrap_or(u32::MAX).max(1);
     let ttl = locking.ttl.saturating_mul(parts_count).min(Duration::from_millis(TTL_MS_MAX));
     for part in parts {
-        let wanted = LockedSlots::of_bookings(telescope, part);
+        let wanted = LockedSlots::of(part.iter().map(Booking::place).collect());
         let begun = Instant::now();
         match acquire(locking, origin, &wanted, Rivals::Welcome, ttl).await {
             Ok(lease) => {
@@ -124,32 +170,34 @@ pub async fn close(
 
 /// The slots that an operation locks, and the name of each one's lock.
 struct LockedSlots {
-    telescope: String,
-    starts: Vec<Timestamp>,
-    /// In the order of the slots.
+    places: Vec<Place>,
+    /// In the order of the places and of their slots, each once.
     resources: Vec<String>,
 }
 
 impl LockedSlots {
-    fn of_new(new: &NewBooking) -> Self {
-        let starts = new.slots.starts().collect();
-        Self { telescope: new.telescope.code.clone(), starts, resources: new.resources() }
-    }
-
-    fn of_booking(booking: &Booking) -> Self {
-        Self::of_bookings(&booking.telescope, std::slice::from_ref(booking))
-    }
-
-    fn of_bookings(telescope: &str, bookings: &[Booking]) -> Self {
-        let starts = bookings.iter().flat_map(|booking| booking.slots.starts()).collect();
-        let resources = bookings.iter().flat_map(Booking::resources).collect();
-        Self { telescope: telescope.to_owned(), starts, resources }
+    fn of(places: Vec<Place>) -> Self {
+        let mut resources: Vec<String> = Vec::new();
+        for (nth, place) in places.iter().enumerate() {
+            let names: Vec<String> = place.resources().filter(|name| nth == 0 || !resources.contains(name)).collect();
+            resources.extend(names);
+        }
+        Self { places, resources }
     }
 
     /// The refusal when `resource` is busy; `None` for a name that was not asked for.
     fn busy(&self, resource: &str) -> Option<Refusal> {
-        let (start, _) = self.starts.iter().zip(&self.resources).find(|(_, name)| *name == resource)?;
-        Some(Refusal::Busy { telescope: self.telescope.clone(), start: *start })
+        let mut slots =
+            self.places.iter().flat_map(|place| place.slots.starts().map(|start| (&place.telescope, start)));
+        let (telescope, start) = slots.find(|(telescope, start)| agenda::resource(telescope, *start) == resource)?;
+        Some(Refusal::Busy { telescope: telescope.clone(), start })
+    }
+
+    /// The lock of the slot of `start`, in the first place that has it.
+    fn name_of(&self, start: Timestamp) -> String {
+        let has_it = |place: &&Place| place.slots.start() <= start && start < place.slots.end();
+        let place = self.places.iter().find(has_it).or(self.places.first());
+        resource(place.map_or("", |place| &place.telescope), start)
     }
 }
 
@@ -163,13 +211,13 @@ enum Rivals {
 }
 
 /// Runs `commit` under a lease on `wanted`, and gives the lease back after a success and after a failure.
-async fn under_lease(
+async fn under_lease<T>(
     locking: &Locking,
     origin: &Origin,
     wanted: &LockedSlots,
     rivals: Rivals,
-    commit: impl AsyncFnOnce(Fence) -> Result<Booking, Refusal>,
-) -> Result<Booking, Refusal> {
+    commit: impl AsyncFnOnce(Fence) -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
     let begun = Instant::now();
     let lease = acquire(locking, origin, wanted, rivals, locking.ttl).await?;
     let locked_at = Instant::now();
@@ -247,7 +295,7 @@ fn fence_broken(locking: &Locking, origin: &Origin, wanted: &LockedSlots, broken
         FenceBroken::Stale { start, seen } => {
             // The coordinator lost its counter, or this scheduler was paused. The next request asks for a larger token.
             locking.client.saw_token(seen);
-            let resource = resource(&wanted.telescope, start);
+            let resource = wanted.name_of(start);
             warn!(origin.log, "Gravação recusada para o recurso {}: token obsoleto", Word(&resource); "visto" => seen);
             Refusal::StaleToken
         }
@@ -259,21 +307,33 @@ mod tests {
     use super::*;
     use crate::agenda::SlotRange;
 
+    fn place(telescope: &str, start: &str) -> Place {
+        let slots = SlotRange::new(Timestamp::parse_rfc3339(start).unwrap(), 15).unwrap();
+        Place { telescope: telescope.to_owned(), slots }
+    }
+
     #[test]
     fn a_locks_name_leads_to_its_slot_and_a_foreign_name_to_none() {
-        let start = Timestamp::parse_rfc3339("2030-01-01T03:00:00Z").unwrap();
-        let slots = SlotRange::new(start, 15).unwrap();
-        let resources = slots.starts().map(|start| resource("Hubble-Acad", start)).collect();
-        let wanted = LockedSlots { telescope: "Hubble-Acad".to_owned(), starts: slots.starts().collect(), resources };
-        let second = slots.starts().nth(1).unwrap();
-        for name in wanted.resources.clone() {
+        let places = vec![place("Hubble-Acad", "2030-01-01T03:00:00Z"), place("Webb-Acad", "2030-01-01T05:00:00Z")];
+        let wanted = LockedSlots::of(places);
+        assert_eq!(wanted.resources.len(), 6);
+        for name in &wanted.resources {
             assert!(
-                matches!(wanted.busy(&name), Some(Refusal::Busy { start, .. }) if resource("Hubble-Acad", start) == name)
+                matches!(wanted.busy(name), Some(Refusal::Busy { telescope, start }) if resource(&telescope, start) == *name)
             );
         }
-        assert!(
-            matches!(wanted.busy("Hubble-Acad_2030-01-01T03:05:00Z"), Some(Refusal::Busy { start, .. }) if start == second)
-        );
         assert!(wanted.busy("Webb-Acad_2030-01-01T03:00:00Z").is_none());
+        let second = wanted.places[1].slots.start();
+        assert_eq!(wanted.name_of(second), "Webb-Acad_2030-01-01T05:00:00Z");
+    }
+
+    #[test]
+    fn a_slot_of_the_old_and_the_new_place_is_locked_once() {
+        let (old, new) = (place("Hubble-Acad", "2030-01-01T03:00:00Z"), place("Hubble-Acad", "2030-01-01T03:05:00Z"));
+        let names = LockedSlots::of(vec![old.clone(), new]).resources;
+        let starts = ["03:00", "03:05", "03:10", "03:15"].map(|time| format!("Hubble-Acad_2030-01-01T{time}:00Z"));
+        assert_eq!(names, starts);
+        // The same time of another telescope is another slot.
+        assert_eq!(LockedSlots::of(vec![old, place("Webb-Acad", "2030-01-01T03:00:00Z")]).resources.len(), 6);
     }
 }

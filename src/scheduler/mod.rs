@@ -7,6 +7,7 @@
 //!
 //! Read [`book`] for the way of a booking, and [`live`] for the way of the event that tells of it.
 
+mod alteration;
 mod app;
 mod book;
 mod catalogue;
@@ -24,6 +25,7 @@ mod open_id;
 mod origin;
 mod outcome;
 mod page;
+mod planning;
 mod problems;
 mod race;
 mod refusal;

@@ -1,12 +1,13 @@
 //! What follows the store's answer to a change, with a lock or without: its event, and the refusal's name.
 
-use slog::{error, warn};
+use slog::{error, info, warn};
 
 use super::app::App;
 use super::origin::Origin;
 use super::refusal::{Refusal, is_of_catalogue};
-use crate::agenda::{Booking, Rejection};
-use crate::store::{Closed, NotClosed, StoreError};
+use crate::agenda::{Booking, Place, Rejection, resource};
+use crate::store::{AlterRefused, Altered, Closed, NotClosed, StoreError};
+use crate::text::Word;
 
 /// What the store answers: the booking as it is now, or `R`, why it was not changed.
 pub type Outcome<R> = Result<Result<Booking, R>, StoreError>;
@@ -16,6 +17,19 @@ pub fn of_booking<R>(app: &App, origin: &Origin, answer: Outcome<R>) -> Result<R
     let answer = answer.map_err(|error| store_failed(origin, &error))?;
     if let Ok(booking) = &answer {
         app.live.created(booking, origin);
+    }
+    Ok(answer)
+}
+
+/// Follows the answer to a change of a booking.
+pub fn of_alteration(
+    app: &App,
+    origin: &Origin,
+    answer: Result<Result<Altered, AlterRefused>, StoreError>,
+) -> Result<Result<Altered, AlterRefused>, Refusal> {
+    let answer = answer.map_err(|error| store_failed(origin, &error))?;
+    if let Ok(Altered { booking, changed: true }) = &answer {
+        app.live.altered(booking, origin);
     }
     Ok(answer)
 }
@@ -53,6 +67,24 @@ pub async fn broken(app: &App, origin: &Origin, rejection: Rejection) -> Refusal
         error!(origin.log, "Falha no banco de dados: {}", error);
     }
     Refusal::Broken(rejection)
+}
+
+/// The refusal to change booking `id`, which was to have slots of these places, but for a lease that no longer counted.
+pub async fn not_altered(app: &App, origin: &Origin, id: i64, places: &[Place], refused: AlterRefused) -> Refusal {
+    match refused {
+        AlterRefused::Unknown => Refusal::UnknownBooking(id.to_string()),
+        AlterRefused::Differs { version } => Refusal::Differs { id, version },
+        AlterRefused::Not(not) => Refusal::NotAlterable(id, not),
+        AlterRefused::Broken(rejection) => broken(app, origin, rejection).await,
+        AlterRefused::Taken { start, booking_id, scientist_id } => {
+            let telescope = places.last().map(|place| place.telescope.clone()).unwrap_or_default();
+            let resource = resource(&telescope, start);
+            info!(origin.log, "Conflito no BD para o recurso {}, horário já agendado", Word(&resource));
+            Refusal::Taken { telescope, start, booking_id, scientist_id }
+        }
+        AlterRefused::Moved => places.first().map_or(Refusal::StaleToken, Refusal::moved),
+        AlterRefused::Fence(_) => Refusal::StaleToken,
+    }
 }
 
 /// The store failed.

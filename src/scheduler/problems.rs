@@ -23,7 +23,8 @@ const RETRY_AFTER_S: u64 = 1;
 /// The kind of problem that a code is answered with.
 fn kind(code: Code) -> Kind {
     let status = match code {
-        Code::UnknownBooking
+        Code::NoneFree
+        | Code::UnknownBooking
         | Code::UnknownScientist
         | Code::UnknownTelescope
         | Code::UnknownMaintenance
@@ -32,11 +33,13 @@ fn kind(code: Code) -> Kind {
         | Code::Taken
         | Code::AlreadyCancelled
         | Code::Started
+        | Code::Ended
         | Code::TooLateToCancel
         | Code::TelescopeExists
         | Code::BookedThen
         | Code::TooManyBookings
         | Code::TooManyMaintenances => StatusCode::CONFLICT,
+        Code::Differs => StatusCode::PRECONDITION_FAILED,
         Code::InvalidFields => StatusCode::UNPROCESSABLE_ENTITY,
         Code::WriteRefused | Code::DatabaseInconsistent => StatusCode::INTERNAL_SERVER_ERROR,
         Code::CoordinatorUnavailable
@@ -58,20 +61,24 @@ pub fn problem_kinds() -> impl Iterator<Item = Kind> {
 pub fn refused(refusal: Refusal) -> Problem {
     let problem = Problem::new(kind(refusal.code()), refusal.detail());
     match refusal {
-        Refusal::Busy { telescope, start } => problem.with("recurso", resource(&telescope, start)).already_logged(),
+        Refusal::Busy { telescope, start } | Refusal::Moved { telescope, start } => {
+            problem.with("recurso", resource(&telescope, start)).already_logged()
+        }
         Refusal::Taken { start, booking_id, scientist_id, .. } => problem
             .with("horario_inicio_utc", start.seconds().to_string())
             .with("agendamento_id", booking_id)
             .with("cientista_id", scientist_id)
             .already_logged(),
+        Refusal::NoneFree { telescope, until } => {
+            problem.with("ate_utc", until.seconds().to_string()).with_links(links::to_telescope(&telescope))
+        }
         Refusal::UnknownBooking(_) => problem.with_links(links::to_bookings()),
-        Refusal::NotCancellable(id, _) => problem.with_links(links::to_booking(id)),
+        Refusal::NotCancellable(id, _) | Refusal::NotAlterable(id, _) => problem.with_links(links::to_booking(id)),
+        Refusal::Differs { id, version } => problem.with("versao", version).with_links(links::to_booking(id)),
         Refusal::Catalogue(refusal) => match refusal {
             CatalogueRefusal::TelescopeExists(code) => problem.with_links(links::to_telescope(&code)),
             CatalogueRefusal::UnknownMaintenance(_) => problem.with_links(links::to_catalogue(true)),
-            CatalogueRefusal::UnknownProposal(_) => {
-                problem.with_links(links::to_entry().with("propostas", Link::get("/propostas")))
-            }
+            CatalogueRefusal::UnknownProposal(_) => problem.with_links(links::to_proposals()),
             _ => problem,
         },
         Refusal::Unknown(rejection) => problem.with_links(to_catalogue(&rejection)),
@@ -138,10 +145,10 @@ pub fn field_error(rejection: &Rejection) -> FieldError {
         Rejection::InactiveScientist(_) => FieldCode::InactiveScientist,
         Rejection::InactiveTelescope(_) => FieldCode::InactiveTelescope,
         Rejection::Slots(SlotRangeError::OffGrid { .. }) => FieldCode::OffGrid,
-        Rejection::Slots(SlotRangeError::Duration) | Rejection::End => FieldCode::Duration,
+        Rejection::Slots(SlotRangeError::Duration) | Rejection::End | Rejection::LongMove(_) => FieldCode::Duration,
         Rejection::EndAndDuration(..) => FieldCode::Contradiction,
         Rejection::Slots(SlotRangeError::TooLate) => FieldCode::TooLate,
-        Rejection::Past(..) => FieldCode::Past,
+        Rejection::Past(..) | Rejection::EndPast(_) => FieldCode::Past,
         Rejection::Rule(broken) => match broken {
             BrokenRule::Duration(_) => FieldCode::RuleDuration,
             BrokenRule::Notice(..) => FieldCode::RuleNotice,
@@ -160,6 +167,7 @@ mod tests {
 
     use super::*;
     use crate::agenda::NotCancellable;
+    use crate::agenda::alteration::NotAlterable;
     use crate::time::Timestamp;
 
     #[test]
@@ -173,6 +181,9 @@ mod tests {
             Refusal::NotCancellable(1, NotCancellable::AlreadyCancelled),
             Refusal::NotCancellable(1, NotCancellable::Started),
             Refusal::NotCancellable(1, NotCancellable::TooLate(60)),
+            Refusal::NotAlterable(1, NotAlterable::Started),
+            Refusal::NotAlterable(1, NotAlterable::Ended),
+            Refusal::Differs { id: 1, version: 3 },
             Refusal::Broken(Rejection::UnknownTelescope("X".into())),
             Refusal::Broken(Rejection::NoTelescope),
             Refusal::Broken(Rejection::UnknownScientist(77)),

@@ -6,9 +6,11 @@ use slog::info;
 
 use super::app::App;
 use super::origin::Origin;
-use super::outcome::{broken, of_booking, of_cancellation, store_failed};
+use super::outcome::{broken, not_altered, of_alteration, of_booking, of_cancellation, store_failed};
 use super::refusal::Refusal;
+use crate::agenda::alteration::{Alteration, Destination};
 use crate::agenda::{Booking, NewBooking, resource};
+use crate::store::{AlterRefused, Altered};
 use crate::text::Word;
 
 /// Books: looks for a conflict, pauses, and writes.
@@ -27,6 +29,27 @@ pub async fn book(app: &App, new: NewBooking, origin: &Origin) -> Result<Booking
     match of_booking(app, origin, booked)? {
         Ok(booking) => Ok(booking),
         Err(rejection) => Err(broken(app, origin, rejection).await),
+    }
+}
+
+/// Changes a booking: looks for a conflict, pauses, and writes.
+pub async fn alter(app: &App, id: i64, asked: Alteration, origin: &Origin) -> Result<Altered, Refusal> {
+    info!(origin.log, "Iniciando verificação de conflito no BD");
+    let mut places = vec![asked.from.clone()];
+    if let Destination::Elsewhere(new) = &asked.destination {
+        places.push(new.place());
+        let conflict = app.store.find_conflict(new).await.map_err(|error| store_failed(origin, &error))?;
+        if let Some(booking) = conflict.filter(|booking| booking.id != id) {
+            let start = booking.slots.start().max(new.slots.start());
+            let taken = AlterRefused::Taken { start, booking_id: booking.id, scientist_id: booking.scientist_id };
+            return Err(not_altered(app, origin, id, &places, taken).await);
+        }
+    }
+    app.pause().await;
+    let answer = app.store.alter(id, asked, None, origin.cause.clone()).await;
+    match of_alteration(app, origin, answer)? {
+        Ok(altered) => Ok(altered),
+        Err(refused) => Err(not_altered(app, origin, id, &places, refused).await),
     }
 }
 

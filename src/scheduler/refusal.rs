@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::catalogue::refusal::CatalogueRefusal;
 pub use super::code::Code;
-use crate::agenda::{NotCancellable, Rejection, resource};
+use crate::agenda::alteration::NotAlterable;
+use crate::agenda::{NotCancellable, Place, Rejection, resource};
 use crate::audit::record::Why;
 use crate::coordinator::protocol::grace;
 use crate::store::{NotCancelled, StoreError};
@@ -37,10 +38,33 @@ pub enum Refusal {
         /// The scientist who has it.
         scientist_id: i64,
     },
+    /// The telescope has no free slots that fit, as far as was looked.
+    NoneFree {
+        /// The telescope.
+        telescope: String,
+        /// Up to where.
+        until: Timestamp,
+    },
     /// There is no booking of this number, written as the client wrote it.
     UnknownBooking(String),
     /// This booking may not be cancelled.
     NotCancellable(i64, NotCancellable),
+    /// This booking may not be changed so.
+    NotAlterable(i64, NotAlterable),
+    /// Somebody has moved the booking since it was read. This is where it was.
+    Moved {
+        /// The telescope.
+        telescope: String,
+        /// Its first slot.
+        start: Timestamp,
+    },
+    /// The booking has another version than the request expects.
+    Differs {
+        /// The booking.
+        id: i64,
+        /// Its version.
+        version: i64,
+    },
     /// The request names a scientist or a telescope that the catalogue does not have.
     Unknown(Rejection),
     /// The catalogue is as it is.
@@ -77,16 +101,29 @@ impl Refusal {
         }
     }
 
+    /// Somebody has moved the booking that was at `place`.
+    pub fn moved(place: &Place) -> Self {
+        Self::Moved { telescope: place.telescope.clone(), start: place.slots.start() }
+    }
+
     /// The code.
     pub fn code(&self) -> Code {
         match self {
-            Self::Busy { .. } => Code::Busy,
+            Self::Busy { .. } | Self::Moved { .. } => Code::Busy,
             Self::Taken { .. } => Code::Taken,
+            Self::NoneFree { .. } => Code::NoneFree,
             Self::UnknownBooking(_) => Code::UnknownBooking,
             Self::Catalogue(refusal) => refusal.code(),
-            Self::NotCancellable(_, NotCancellable::AlreadyCancelled) => Code::AlreadyCancelled,
-            Self::NotCancellable(_, NotCancellable::Started) => Code::Started,
-            Self::NotCancellable(_, NotCancellable::TooLate(_)) => Code::TooLateToCancel,
+            Self::NotCancellable(_, NotCancellable::AlreadyCancelled)
+            | Self::NotAlterable(_, NotAlterable::Cancelled) => Code::AlreadyCancelled,
+            Self::NotCancellable(_, NotCancellable::Started) | Self::NotAlterable(_, NotAlterable::Started) => {
+                Code::Started
+            }
+            Self::NotCancellable(_, NotCancellable::TooLate(_)) | Self::NotAlterable(_, NotAlterable::TooLate(_)) => {
+                Code::TooLateToCancel
+            }
+            Self::NotAlterable(_, NotAlterable::Ended) => Code::Ended,
+            Self::Differs { .. } => Code::Differs,
             Self::Unknown(rejection) | Self::Broken(rejection) => match rejection {
                 Rejection::UnknownScientist(_) => Code::UnknownScientist,
                 Rejection::UnknownTelescope(_) | Rejection::NoTelescope => Code::UnknownTelescope,
@@ -94,6 +131,8 @@ impl Refusal {
                 | Rejection::End
                 | Rejection::EndAndDuration(..)
                 | Rejection::Past(..)
+                | Rejection::EndPast(_)
+                | Rejection::LongMove(_)
                 | Rejection::Maintenance { .. }
                 | Rejection::Proposal(_)
                 | Rejection::InactiveScientist(_)
@@ -117,25 +156,22 @@ impl Refusal {
     /// What happened and what to do, for people.
     pub fn detail(&self) -> Cow<'static, str> {
         let text = match self {
-            Self::Busy { telescope, start } => {
+            Self::Busy { telescope, start } | Self::Moved { telescope, start } => {
                 let resource = resource(telescope, *start);
                 format!("Outra requisição está usando o recurso {resource}, ou acabou de agendá-lo.")
             }
             Self::Taken { telescope, start, .. } => {
                 format!("O horário {} de {telescope} já está agendado.", start.seconds())
             }
+            Self::NoneFree { telescope, until } => {
+                format!("Até {} não há em {telescope} um horário livre que sirva.", until.seconds())
+            }
             Self::UnknownBooking(id) => format!("Não há agendamento {id}."),
-            Self::NotCancellable(id, NotCancellable::AlreadyCancelled) => {
-                format!("O agendamento {id} já foi cancelado.")
-            }
-            Self::NotCancellable(id, NotCancellable::Started) => {
-                format!("A observação do agendamento {id} já começou e não pode mais ser cancelada.")
-            }
-            Self::NotCancellable(id, NotCancellable::TooLate(minutes)) => {
-                format!(
-                    "O agendamento {id} só pode ser cancelado até {minutes} minutos antes do início: é uma regra do telescópio."
-                )
-            }
+            Self::NotCancellable(id, not) => not_cancellable(*id, *not),
+            Self::NotAlterable(id, not) => not_alterable(*id, *not),
+            Self::Differs { id, version } => format!(
+                "O agendamento {id} mudou desde que você o leu: ele está na versão {version}. Leia-o de novo antes de mudá-lo."
+            ),
             Self::Unknown(rejection) | Self::Broken(rejection) if is_unknown(rejection) => {
                 let mut text = rejection.to_string();
                 if let Some(first) = text.get_mut(..1) {
@@ -189,6 +225,31 @@ impl Refusal {
         // A code that somebody put into the catalogue may have any length.
         let detail = detail.chars().take(RECORDED_CHARS_MAX).collect();
         Some(Why { code: self.code().name(), detail, taken_by })
+    }
+}
+
+fn not_cancellable(id: i64, not: NotCancellable) -> String {
+    match not {
+        NotCancellable::AlreadyCancelled => format!("O agendamento {id} já foi cancelado."),
+        NotCancellable::Started => {
+            format!("A observação do agendamento {id} já começou e não pode mais ser cancelada.")
+        }
+        NotCancellable::TooLate(minutes) => format!(
+            "O agendamento {id} só pode ser cancelado até {minutes} minutos antes do início: é uma regra do telescópio."
+        ),
+    }
+}
+
+fn not_alterable(id: i64, not: NotAlterable) -> String {
+    match not {
+        NotAlterable::Cancelled => format!("O agendamento {id} já foi cancelado."),
+        NotAlterable::Started => {
+            format!("A observação do agendamento {id} já começou: o horário só pode ser encurtado, e não mudado.")
+        }
+        NotAlterable::TooLate(minutes) => format!(
+            "O agendamento {id} só pode mudar de horário até {minutes} minutos antes do início: é uma regra do telescópio. Até o fim ele pode ser encurtado."
+        ),
+        NotAlterable::Ended => format!("A observação do agendamento {id} já terminou, e nada nele pode ser mudado."),
     }
 }
 

@@ -37,14 +37,17 @@ const FREE_MAX: i64 = 50;
 const BOOKING_FIELDS: &str = "cientista_id, horario_inicio_utc, telescopio, proposta_id, duracao_min, horario_fim_utc, instante_clique_utc, alvo, observacoes";
 /// Members of a booking's answer that only the server decides. A client that sends back what it read may leave them in.
 /// So may a client that sends back a slot of the agenda.
-const ANSWERED_FIELDS: [&str; 8] = [
+pub const ANSWERED_FIELDS: [&str; 11] = [
     "id",
     "criado_em_utc",
+    "alterado_em_utc",
+    "versao",
     "cancelado_em_utc",
     "motivo_cancelamento",
     "_links",
     "agendamento_id",
     "vezes_agendado",
+    "a_partir_de_utc",
     "motivo",
 ];
 const AUDIT_PARAMETERS: &str =
@@ -82,7 +85,7 @@ pub fn booking(mut fields: Fields<'_>) -> (Draft, Vec<FieldError>) {
 }
 
 /// A duration, as far as it can be read. The rules of the draft judge a number of minutes.
-fn duration(fields: &mut Fields<'_>) -> Option<i64> {
+pub fn duration(fields: &mut Fields<'_>) -> Option<i64> {
     let words = SlotRangeError::Duration.to_string();
     fields.number("duracao_min", &words, |digits| {
         if digits.contains(['.', 'e', 'E']) {
@@ -90,6 +93,34 @@ fn duration(fields: &mut Fields<'_>) -> Option<i64> {
         }
         digits.parse().map_err(|_| FieldCode::Duration.says(words.as_str()))
     })
+}
+
+/// A search for the first free start.
+#[derive(Debug, Default)]
+pub struct NextRequest {
+    /// Who would book, so that what they have already is counted.
+    pub scientist_id: Option<i64>,
+    /// The telescope; absent means the first one.
+    pub telescope: Option<String>,
+    /// The duration in minutes; absent means one slot.
+    pub duration_min: Option<i64>,
+    /// The search begins there; absent means now.
+    pub from: Option<Timestamp>,
+}
+
+/// Reads a search for the first free start, as far as it can be read, and what is wrong with the other fields. A client that sends back
+/// the answer may leave its other members in.
+pub fn next(mut fields: Fields<'_>) -> (NextRequest, Vec<FieldError>) {
+    let request = NextRequest {
+        scientist_id: fields.integer_as("cientista_id", 1..=ID_MAX, SCIENTIST_ID),
+        telescope: fields.text("telescopio", TextRule { max_chars: 200, multiline: false }),
+        duration_min: duration(&mut fields),
+        from: fields.instant("a_partir_de_utc"),
+    };
+    for answered in ["horario_inicio_utc", "horario_fim_utc", "_links"] {
+        fields.pass_over(answered);
+    }
+    (request, fields.finish("cientista_id, telescopio, duracao_min, a_partir_de_utc").err().unwrap_or_default())
 }
 
 /// Reads a cancellation's reason. It may be absent, and so may the body.

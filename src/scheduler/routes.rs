@@ -10,7 +10,7 @@ use super::app::App;
 use super::catalogue::{proposals, scientists, telescopes};
 use super::open_id::RETURN_PATH;
 use super::problems::problem_kinds;
-use super::{handlers, links, maintenance, page, sessions, sign_in, timetable, tokens, trail};
+use super::{alteration, handlers, links, maintenance, page, planning, sessions, sign_in, timetable, tokens, trail};
 use crate::access::ip_of;
 use crate::access::role::{Need, Permission};
 use crate::http::description;
@@ -52,7 +52,10 @@ enum Route {
     ChangeProposal,
     Book,
     Bookings,
+    Next,
+    Validate,
     Booking,
+    Alter,
     Cancel,
     Audit,
     AuditHead,
@@ -118,7 +121,34 @@ static TABLE: &Table<Route> = {
         (Route::ChangeProposal, manage(Method::PATCH, "/propostas/{id}", "changes a proposal")),
         (Route::Book, Endpoint::new(Method::POST, "/agendamentos", May(ChangeAgenda), "books")),
         (Route::Bookings, get("/agendamentos", May(ReadAgenda), "bookings, by pages").query(Read).tagged()),
+        (
+            Route::Next,
+            Endpoint::new(
+                Method::POST,
+                links::NEXT_PATH,
+                May(ReadAgenda),
+                "the first free start that fits; books nothing",
+            ),
+        ),
+        (
+            Route::Validate,
+            Endpoint::new(
+                Method::POST,
+                links::VALIDATE_PATH,
+                May(ChangeAgenda),
+                "what is wrong with a booking; books nothing",
+            ),
+        ),
         (Route::Booking, get("/agendamentos/{id}", May(ReadAgenda), "one booking").tagged()),
+        (
+            Route::Alter,
+            Endpoint::new(
+                Method::PATCH,
+                "/agendamentos/{id}",
+                May(ChangeAgenda),
+                "changes, shortens or moves a booking",
+            ),
+        ),
         (Route::Cancel, delete("/agendamentos/{id}", May(ChangeAgenda), "cancels a booking")),
         (Route::Audit, get("/auditoria", May(ReadTrail), "the audit trail's records, by pages").query(Read).tagged()),
         (Route::AuditHead, get("/auditoria/cabeca", May(ReadTrail), "the audit trail's newest record").tagged()),
@@ -229,7 +259,10 @@ impl Routes {
             Route::ChangeProposal => Box::pin(proposals::change(app, id, request)).await,
             Route::Book => Box::pin(handlers::book(app, request)).await,
             Route::Bookings => Box::pin(handlers::bookings(app, request)).await,
+            Route::Next => Box::pin(planning::next(app, request)).await,
+            Route::Validate => Box::pin(planning::validate(app, request)).await,
             Route::Booking => Box::pin(handlers::booking(app, id, request)).await,
+            Route::Alter => Box::pin(alteration::alter(app, id, request)).await,
             Route::Cancel => Box::pin(handlers::cancel(app, id, request)).await,
             Route::Audit => Box::pin(trail::records(app, request)).await,
             Route::AuditHead => Box::pin(trail::head(app, request)).await,
@@ -273,8 +306,11 @@ fn announce(request: &Request, route: Route, path: &str) {
     let (log, ip) = (&request.log, ip_of(request.peer));
     match route {
         Route::Book => info!(log, "Requisição recebida para POST /agendamentos"),
+        Route::Alter => info!(log, "Requisição recebida para PATCH {}", path),
         Route::Cancel => info!(log, "Requisição recebida para DELETE {}", path),
-        Route::SignIn
+        Route::Next
+        | Route::Validate
+        | Route::SignIn
         | Route::SignOut
         | Route::Create
         | Route::Revoke

@@ -148,8 +148,7 @@ pub async fn free(app: &App, code: &str, request: &Request) -> Result<Response, 
     let (from, until) = search.looks_at();
     let taken = app.store.taken(&telescope.code, from, until).await.map_err(|error| not_read(&request.log, &error))?;
     let mut taken = taken;
-    taken.extend(within(&telescope.maintenance, from, until));
-    taken.extend(telescope.hours.iter().flat_map(|hours| hours.closed_within(from, until)));
+    taken.extend(telescope.closed_within(from, until));
     let found = search.nearest(&taken, usize::from(asked.limit));
     Ok(http::json(StatusCode::OK, &views::free(code, &asked, found, &request.who)))
 }

@@ -33,6 +33,8 @@ pub struct BookingView<'a> {
     observacoes: Option<Notes<'a>>,
     instante_clique_utc: Option<String>,
     criado_em_utc: String,
+    alterado_em_utc: Option<String>,
+    versao: i64,
     cancelado_em_utc: Option<String>,
     motivo_cancelamento: Option<&'a str>,
     #[serde(skip_serializing_if = "Links::is_empty")]
@@ -45,7 +47,11 @@ pub fn booking<'a>(booking: &'a Booking, catalogue: &Catalogue, now: Timestamp, 
 }
 
 fn shown<'a>(booking: &'a Booking, telescope: Option<&Telescope>, now: Timestamp, who: &Who) -> BookingView<'a> {
-    let links = links::of_booking(booking, booking.check_cancellable(telescope, now).is_ok(), who);
+    let possible = links::Possible {
+        cancel: booking.check_cancellable(telescope, now).is_ok(),
+        alter: booking.alterable(telescope, now).ok(),
+    };
+    let links = links::of_booking(booking, possible, who);
     view(booking, links, who.may_read_notes_of(booking.scientist_id))
 }
 
@@ -64,6 +70,8 @@ fn view(booking: &Booking, links: Links, with_notes: bool) -> BookingView<'_> {
         observacoes: with_notes.then_some(Notes(booking.notes.as_deref())),
         instante_clique_utc: booking.clicked_at.map(micros),
         criado_em_utc: micros(booking.created_at),
+        alterado_em_utc: booking.changed_at.map(micros),
+        versao: booking.version,
         cancelado_em_utc: booking.cancelled_at.map(micros),
         motivo_cancelamento: booking.cancel_reason.as_deref(),
         _links: links,
@@ -225,6 +233,33 @@ fn slot(telescope: &Telescope, start: Timestamp, state: SlotState, who: &Who) ->
         vezes_agendado: state.times(),
         motivo: if let SlotState::Maintenance(id) = state { reason(id) } else { None },
         _links: links::of_slot(&telescope.code, start, state, who),
+    }
+}
+
+/// The first free start that fits.
+#[derive(Serialize)]
+pub struct NextView<'a> {
+    telescopio: &'a str,
+    cientista_id: Option<i64>,
+    a_partir_de_utc: String,
+    horario_inicio_utc: String,
+    horario_fim_utc: String,
+    duracao_min: i64,
+    _links: Links,
+}
+
+impl<'a> NextView<'a> {
+    /// Shows what a search from `from` on has found.
+    pub fn of(telescope: &'a Telescope, scientist: Option<i64>, from: Timestamp, found: SlotRange, who: &Who) -> Self {
+        Self {
+            telescopio: &telescope.code,
+            cientista_id: scientist,
+            a_partir_de_utc: from.micros().to_string(),
+            horario_inicio_utc: found.start().seconds().to_string(),
+            horario_fim_utc: found.end().seconds().to_string(),
+            duracao_min: found.duration_min(),
+            _links: links::of_next(&telescope.code, found, who),
+        }
     }
 }
 

@@ -11,19 +11,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::decide::{
-    Book, BookUnguarded, Cancel, CancelUnguarded, Change, ChangeProposal, ChangeScientist, ChangeTelescope, Close,
-    CreateProposal, CreateScientist, CreateTelescope, Decision, Record, Reopen, View, Write,
+    Alter, Book, BookUnguarded, Cancel, CancelUnguarded, Change, ChangeProposal, ChangeScientist, ChangeTelescope,
+    Close, CreateProposal, CreateScientist, CreateTelescope, Decision, Record, Reopen, View, Write,
 };
 use super::outbox::Outbox;
 use super::{
-    Answer, BookRefused, CancelRefused, Cancelling, Closed, Fence, Filter, LatestRecord, NotCancelled, NotChanged,
-    NotClosed, Page, StandingReader, Store, StoreError, TrailPage,
+    AlterRefused, Altered, Answer, BookRefused, CancelRefused, Cancelling, Closed, Fence, Filter, LatestRecord,
+    NotCancelled, NotChanged, NotClosed, Page, StandingReader, Store, StoreError, TrailPage,
 };
+use crate::agenda::alteration::Alteration;
 use crate::agenda::maintenance::{Maintenance, NewMaintenance};
 use crate::agenda::proposal::{Proposal, ProposalPatch};
 use crate::agenda::timetable::{SAME_MAX, Standing};
 use crate::agenda::{
-    Booking, Catalogue, NewBooking, Rejection, Scientist, ScientistPatch, SlotRange, Status, Telescope, TelescopePatch,
+    Booking, Catalogue, NewBooking, Place, Rejection, Scientist, ScientistPatch, SlotRange, Status, Telescope,
+    TelescopePatch,
 };
 use crate::audit::chain::ChainHead;
 use crate::audit::export::{Exported, Extent, Source};
@@ -167,14 +169,25 @@ impl Store for MemoryStore {
         self.read(|state| state.matching(&filter).into_iter().next())
     }
 
+    fn alter(
+        &self,
+        id: i64,
+        asked: Alteration,
+        fence: Option<Fence>,
+        cause: Cause,
+    ) -> Answer<'_, Result<Altered, AlterRefused>> {
+        self.change(&Alter { id, asked, fence, cause })
+    }
+
     fn cancel(
         &self,
         id: i64,
+        from: Place,
         reason: Option<String>,
         fence: Fence,
         cause: Cause,
     ) -> Answer<'_, Result<Booking, CancelRefused>> {
-        self.change(&Cancel { id, reason, fence, cause })
+        self.change(&Cancel { id, from, reason, fence, cause })
     }
 
     fn cancel_unguarded(
@@ -235,9 +248,9 @@ impl Store for MemoryStore {
         self.read(|state| (state.changes != known).then(|| state.catalogue()))
     }
 
-    fn held(&self, new: &NewBooking, _now: Timestamp) -> Answer<'_, Vec<SlotRange>> {
+    fn held(&self, new: &NewBooking, moving: Option<i64>, _now: Timestamp) -> Answer<'_, Vec<SlotRange>> {
         let (telescope, scientist_id) = (new.telescope.code.clone(), new.scientist.id);
-        self.read(move |state| state.view.held(&telescope, scientist_id).collect())
+        self.read(move |state| state.view.held(&telescope, scientist_id, moving).collect())
     }
 
     fn create_telescope(&self, telescope: Telescope, cause: Cause) -> Answer<'_, Result<Telescope, Telescope>> {

@@ -12,11 +12,11 @@ pub mod decide;
 mod memory;
 mod observer;
 mod outbox;
+mod outcomes;
 pub mod sqlite;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 
@@ -24,11 +24,16 @@ use futures_util::future::BoxFuture;
 pub use self::observer::Unobserved;
 pub use self::observer::{Observer, Saving};
 pub use self::outbox::Outbox;
+pub use self::outcomes::{
+    AlterRefused, Altered, BookRefused, CancelRefused, Cancelling, Closed, Fence, FenceBroken, Leased, NotCancelled,
+    NotChanged, NotClosed,
+};
+use crate::agenda::alteration::Alteration;
 use crate::agenda::maintenance::{Maintenance, NewMaintenance};
 use crate::agenda::proposal::{Proposal, ProposalPatch};
 use crate::agenda::timetable::Standing;
 use crate::agenda::{
-    Booking, Catalogue, NewBooking, NotCancellable, Rejection, Scientist, ScientistPatch, SlotRange, Status, Telescope,
+    Booking, Catalogue, NewBooking, Place, Rejection, Scientist, ScientistPatch, SlotRange, Status, Telescope,
     TelescopePatch,
 };
 use crate::audit::chain::ChainHead;
@@ -53,10 +58,20 @@ pub trait Store: Send + Sync {
     /// The first active booking that has one of these slots: the first half of the race.
     fn find_conflict(&self, new: &NewBooking) -> Answer<'_, Option<Booking>>;
 
-    /// Cancels under a lease.
+    /// Changes a booking: under a lease on its old and its new slots, or without one if its slots stay, or in the race.
+    fn alter(
+        &self,
+        id: i64,
+        asked: Alteration,
+        fence: Option<Fence>,
+        cause: Cause,
+    ) -> Answer<'_, Result<Altered, AlterRefused>>;
+
+    /// Cancels under a lease on the place `from`.
     fn cancel(
         &self,
         id: i64,
+        from: Place,
         reason: Option<String>,
         fence: Fence,
         cause: Cause,
@@ -94,8 +109,9 @@ pub trait Store: Send + Sync {
     /// The same, unless the catalogue still is the known one: its [`Catalogue::edition`] tells. That costs little.
     fn catalogue_unless(&self, known: i64) -> Answer<'_, Option<Catalogue>>;
 
-    /// What the scientist of `new` has booked at its telescope, as far as the telescope's rules count it at `now`.
-    fn held(&self, new: &NewBooking, now: Timestamp) -> Answer<'_, Vec<SlotRange>>;
+    /// What the scientist of `new` has booked at its telescope, as far as the telescope's rules count it at `now`; without the booking
+    /// `moving`.
+    fn held(&self, new: &NewBooking, moving: Option<i64>, now: Timestamp) -> Answer<'_, Vec<SlotRange>>;
 
     /// Adds a telescope to the catalogue. The error is the telescope that has its code already.
     fn create_telescope(&self, telescope: Telescope, cause: Cause) -> Answer<'_, Result<Telescope, Telescope>>;
@@ -217,126 +233,6 @@ pub enum StoreError {
     /// A commit failed, and whether it has written anything could not be found out.
     #[error("{0}")]
     Unknown(String),
-}
-
-/// The right to write that a lease gives, and until when.
-#[derive(Clone, Copy, Debug)]
-pub struct Fence {
-    /// The fencing token.
-    pub token: u64,
-    /// A write is not started past this.
-    pub deadline: Instant,
-}
-
-/// Why a write under a fence was refused. Nothing was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FenceBroken {
-    /// The lease's time was over before the write began.
-    Expired,
-    /// A newer token has already written to this slot.
-    Stale {
-        /// The slot.
-        start: Timestamp,
-        /// The token it has seen.
-        seen: u64,
-    },
-}
-
-/// Why a booking was not written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BookRefused {
-    /// It does not keep this rule any more: time has gone on, or somebody has changed the catalogue.
-    Broken(Rejection),
-    /// One of its slots has a booking.
-    Taken {
-        /// The first such slot.
-        start: Timestamp,
-        /// Its booking.
-        booking_id: i64,
-        /// The scientist who has it.
-        scientist_id: i64,
-    },
-    /// The lease no longer counts.
-    Fence(FenceBroken),
-}
-
-/// Which bookings a maintenance may cancel.
-#[derive(Clone, Debug)]
-pub enum Cancelling {
-    /// None.
-    Nothing,
-    /// All, without leases: in the race.
-    Unguarded,
-    /// Those on which there are leases.
-    Leased(Vec<Leased>),
-}
-
-/// A lease on the slots of some bookings.
-#[derive(Clone, Debug)]
-pub struct Leased {
-    /// The lease.
-    pub fence: Fence,
-    /// The bookings, and the slots that each had when they were locked.
-    pub bookings: Vec<(i64, SlotRange)>,
-}
-
-/// What a new maintenance has done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Closed {
-    /// The maintenance.
-    pub maintenance: Maintenance,
-    /// The bookings that were cancelled for it, as they stand now.
-    pub cancelled: Vec<Booking>,
-}
-
-/// Why a maintenance was not written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NotClosed {
-    /// There is no such telescope.
-    Unknown,
-    /// These bookings are in its time, and it may cancel none.
-    Booked(Vec<Booking>),
-    /// These observations have begun, so they cannot be cancelled.
-    Begun(Vec<Booking>),
-    /// A booking in its time was made or moved a moment ago, and there is no lease on it.
-    Others,
-    /// More bookings are in its time than one maintenance may cancel.
-    TooManyBookings,
-    /// The telescope has as many maintenances as it may have.
-    TooManyMaintenances,
-    /// A lease no longer counts.
-    Fence(FenceBroken),
-}
-
-/// Why something of the catalogue was not changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NotChanged {
-    /// There is no such thing.
-    Unknown,
-    /// It has another version than it should have: this one.
-    OtherVersion(String),
-    /// With the change it would end before it begins.
-    Contradiction,
-    /// With the change it would have minutes at too many telescopes.
-    TooManyTelescopes,
-}
-
-/// Why a booking was not cancelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotCancelled {
-    /// There is no such booking.
-    Unknown,
-    /// It may not be cancelled.
-    Not(NotCancellable),
-}
-
-/// Why a cancellation under a lease was not written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CancelRefused {
-    /// The booking does not allow it.
-    Not(NotCancelled),
-    /// The lease no longer counts.
-    Fence(FenceBroken),
 }
 
 /// What a list of bookings is narrowed to. `None` does not narrow.

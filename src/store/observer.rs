@@ -9,6 +9,8 @@ use crate::http::request_id::RequestId;
 pub enum Saving {
     /// A new booking.
     Booking,
+    /// A change of a booking.
+    Alteration,
     /// A cancellation.
     Cancellation,
 }

@@ -12,7 +12,7 @@ use sctec::http::router::Endpoint;
 use sctec::{coordinator, scheduler};
 use serde_json::{Value, json};
 
-use crate::common::{Asked, Services, http, sources};
+use crate::common::{Asked, Services, http, http_with, sources};
 
 fn document(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).unwrap()
@@ -68,6 +68,13 @@ fn examples_have_the_members_of_real_answers() {
     let wrong = book(booking.clone().minutes(7));
     let post = under("POST /agendamentos");
     let delete = under("DELETE /agendamentos/{id}");
+    let (next, validated) = (under("POST /agendamentos/proximo"), under("POST /agendamentos/validar"));
+    let invalid = agenda("POST", "/agendamentos/validar", Some(validated[0].clone()));
+    let patched = under("PATCH /agendamentos/{id}");
+    let changed = agenda("PATCH", "/agendamentos/1", Some(patched[0].clone()));
+    let other = [("If-Match", "\"1\"")];
+    let differs =
+        http_with("PATCH", &services.agenda("/agendamentos/1"), Some(("application/json", "{}")), &other).json();
     let cancelled = agenda("DELETE", "/agendamentos/1", Some(json!({"motivo": "nuvens de poeira"})));
     let again = agenda("DELETE", "/agendamentos/1", None);
     let lock = under("POST /lock");
@@ -107,6 +114,10 @@ fn examples_have_the_members_of_real_answers() {
         (&post[4], &taken),
         (&post[5], &wrong),
         (&under("GET /agendamentos/{id}")[0], &agenda("GET", "/agendamentos/9", None)),
+        (&next[1], &agenda("POST", "/agendamentos/proximo", Some(next[0].clone()))),
+        (&validated[1], &invalid),
+        (&patched[1], &changed),
+        (&patched[2], &differs),
         (&delete[0], &cancelled),
         (&delete[1], &again),
         (&under("GET /auditoria/cabeca")[0], &agenda("GET", "/auditoria/cabeca", None)),

@@ -232,6 +232,25 @@ impl Search {
         Ok(Self { near, slots, first: (first_us + SLOT_US - 1) / SLOT_US, last: if has_none { -slots } else { last } })
     }
 
+    /// A search for the runs that start in the week from `from` on, or from the first start that the telescope allows, if that is later.
+    pub fn following(
+        from: Timestamp,
+        duration_min: i64,
+        telescope: &Telescope,
+        now: Timestamp,
+    ) -> Result<Self, SlotRangeError> {
+        let open = if telescope.simulated { from } else { next_start(now) };
+        let from = next_start(from.max(open).max(telescope.rules.first_start(now).unwrap_or(from)));
+        let search = Self::new(from, duration_min, telescope, now)?;
+        Ok(Self { first: search.first.max(from.as_micros() / SLOT_US), ..search })
+    }
+
+    /// Where the next week of a search that [follows](Self::following) begins; `None` if the telescope allows nothing after this week.
+    pub fn goes_on(&self) -> Option<Timestamp> {
+        let week_us = self.near.as_micros() + PERIOD_US_MAX;
+        (self.last >= week_us / SLOT_US).then(|| on_grid((self.last + 1) * SLOT_US))
+    }
+
     /// The stretch whose taken slots have to be known: from the first instant to before the second.
     pub fn looks_at(&self) -> (Timestamp, Timestamp) {
         (on_grid(self.first * SLOT_US), on_grid((self.last + self.slots).max(self.first) * SLOT_US))

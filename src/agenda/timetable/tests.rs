@@ -173,3 +173,34 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_search_that_follows_an_instant_begins_there_and_goes_on_until_the_horizon() {
+    let telescope = |simulated, rules| Telescope { rules, ..Telescope::new("T".into(), "T".into(), simulated) };
+    let first = |search: Search, taken: &[(Timestamp, Timestamp)]| {
+        search.nearest(taken, 1).first().map(|run| run.start().seconds().to_string())
+    };
+    let simulated = telescope(true, Rules::default());
+    let from = |text, telescope: &Telescope| Search::following(at(text), 10, telescope, at(NOW)).unwrap();
+    let search = from("2025-12-01T03:02:00Z", &simulated);
+    assert_eq!(first(search, &[]).as_deref(), Some("2025-12-01T03:05:00Z"));
+    let taken = [(at("2025-12-01T03:10:00Z"), at("2025-12-01T03:15:00Z"))];
+    assert_eq!(first(search, &taken).as_deref(), Some("2025-12-01T03:15:00Z"));
+    // A week that is taken as a whole has none, and the next one begins after its last start.
+    let whole = [search.looks_at()];
+    assert_eq!((first(search, &whole), search.goes_on()), (None, Some(at("2025-12-08T03:10:00Z"))));
+    // What has begun, and what the notice refuses, is not looked at.
+    let real = telescope(false, Rules::default());
+    assert_eq!(first(from("2025-01-01T00:00:00Z", &real), &[]).as_deref(), Some("2025-12-01T10:10:00Z"));
+    let careful = telescope(true, Rules { notice_min: Some(60), ..Rules::default() });
+    assert_eq!(first(from("2025-12-01T10:00:00Z", &careful), &[]).as_deref(), Some("2025-12-01T11:10:00Z"));
+    // The horizon ends it, and so does a run that no booking may be as long as.
+    let near = telescope(true, Rules { horizon_days: Some(2), ..Rules::default() });
+    let search = from("2025-12-03T23:45:00Z", &near);
+    assert_eq!((first(search, &[]).as_deref(), search.goes_on()), (Some("2025-12-03T23:45:00Z"), None));
+    let beyond = from("2025-12-03T23:55:00Z", &near);
+    assert_eq!((first(beyond, &[]), beyond.goes_on()), (None, None));
+    let short = telescope(true, Rules { duration_max_min: Some(5), ..Rules::default() });
+    let search = from("2025-12-01T03:00:00Z", &short);
+    assert_eq!((first(search, &[]), search.goes_on()), (None, None));
+}

@@ -220,6 +220,8 @@ prop_compose! {
             notes: None,
             clicked_at: None,
             created_at: at,
+            version: 1,
+            changed_at: None,
             cancelled_at: None,
             cancel_reason: free_text,
         };

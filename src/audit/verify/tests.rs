@@ -38,6 +38,8 @@ fn trail(records: usize) -> (Vec<Vec<u8>>, ChainHead) {
             notes: None,
             clicked_at: None,
             created_at: start,
+            version: 1,
+            changed_at: None,
             cancelled_at: None,
             cancel_reason: Some(text),
         };

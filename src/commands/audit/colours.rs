@@ -1,8 +1,8 @@
 //! The colours of events on a terminal.
 
 use crate::audit::record::{
-    AGENDA_RESTORED, BOOKING_CANCELLED, BOOKING_CREATED, BOOKING_REFUSED, LOCK_FORCED, LOCK_NOT_FORCED,
-    SERVICE_STARTED, SERVICE_STOPPED,
+    AGENDA_RESTORED, BOOKING_CANCELLED, BOOKING_CHANGED, BOOKING_CREATED, BOOKING_REFUSED, LOCK_FORCED,
+    LOCK_NOT_FORCED, SERVICE_STARTED, SERVICE_STOPPED,
 };
 
 /// A colour of a terminal.
@@ -38,7 +38,7 @@ impl Colour {
 pub fn of_event(event: &str) -> Option<Colour> {
     match event {
         BOOKING_CREATED => Some(Colour::Green),
-        BOOKING_CANCELLED => Some(Colour::Yellow),
+        BOOKING_CANCELLED | BOOKING_CHANGED => Some(Colour::Yellow),
         BOOKING_REFUSED | LOCK_FORCED | LOCK_NOT_FORCED => Some(Colour::Red),
         SERVICE_STARTED | SERVICE_STOPPED | AGENDA_RESTORED => Some(Colour::Cyan),
         _ => None,

@@ -95,6 +95,11 @@ impl Live {
         self.publisher.booking("criado", booking, &origin.cause.request_id);
     }
 
+    /// A booking was changed.
+    pub fn altered(&self, booking: &Booking, origin: &Origin) {
+        self.publisher.booking("alterado", booking, &origin.cause.request_id);
+    }
+
     /// A booking was cancelled.
     pub fn cancelled(&self, booking: &Booking, origin: &Origin) {
         self.publisher.booking("cancelado", booking, &origin.cause.request_id);

@@ -236,6 +236,8 @@ mod tests {
             notes: Some("\u{1F52D}".repeat(2000)),
             clicked_at: None,
             created_at: Timestamp::MIN,
+            version: 1,
+            changed_at: None,
             cancelled_at: None,
             cancel_reason: None,
         }

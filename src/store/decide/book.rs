@@ -64,7 +64,7 @@ impl Change for Book {
 impl Book {
     fn check(&self, view: &View) -> Result<(), BookRefused> {
         self.fence.check_time(view).map_err(BookRefused::Fence)?;
-        check_rules(&self.new, view).map_err(BookRefused::Broken)?;
+        check_rules(&self.new, None, view).map_err(BookRefused::Broken)?;
         for (start, claim) in view.claims(&self.new.telescope.code, self.new.slots) {
             if let Some(taken) = claim.taken {
                 let (booking_id, scientist_id) = (taken.booking_id, taken.scientist_id);
@@ -94,7 +94,7 @@ impl Change for BookUnguarded {
     }
 
     fn decide(&self, view: &View) -> Decision<Self::Answer> {
-        if let Err(broken) = check_rules(&self.new, view) {
+        if let Err(broken) = check_rules(&self.new, None, view) {
             return Decision::refusal(Err(broken));
         }
         let Made { booking, insert, record } = make(&self.new, None, &self.cause, view);
@@ -102,23 +102,32 @@ impl Change for BookUnguarded {
     }
 }
 
-/// The rules that depend on time and on the catalogue, once more: the change may have waited long for its transaction.
-fn check_rules(new: &NewBooking, view: &View) -> Result<(), Rejection> {
+/// The rules that depend on time and on the catalogue, once more: the change may have waited long for its transaction. The booking that
+/// moves there, if it is one, does not count with what its scientist has.
+pub(super) fn check_rules(new: &NewBooking, moving: Option<i64>, view: &View) -> Result<(), Rejection> {
     let telescope = view.telescopes.get(&new.telescope.code);
     new.check_again(telescope, view.scientists.get(&new.scientist.id), view.now)?;
     let rules = telescope.map(|telescope| telescope.rules).unwrap_or_default();
-    let held = view.held(&new.telescope.code, new.scientist.id);
+    let held = view.held(&new.telescope.code, new.scientist.id, moving);
     rules.check_held(new.slots, &held, view.now).map_err(Rejection::Rule)?;
-    telescope.map_or(Ok(()), |telescope| check_charge(new, telescope, view)).map_err(Rejection::Proposal)
+    telescope.map_or(Ok(()), |telescope| check_charge(new, moving, telescope, view)).map_err(Rejection::Proposal)
 }
 
-/// Whether it can be charged to its proposal now: what rivals have booked before it in this transaction is charged already.
-fn check_charge(new: &NewBooking, telescope: &Telescope, view: &View) -> Result<(), BrokenProposal> {
+/// Whether it can be charged to its proposal now: what rivals have booked before it in this transaction is charged already, and what the
+/// booking that moves there has is given back first.
+fn check_charge(
+    new: &NewBooking,
+    moving: Option<i64>,
+    telescope: &Telescope,
+    view: &View,
+) -> Result<(), BrokenProposal> {
     let proposal = new.proposal_id.and_then(|id| view.proposals.get(&id));
     check_proposal(telescope, new.proposal_id, proposal, new.scientist.id, new.slots)?;
     let Some(proposal) = proposal else { return Ok(()) };
     let used = view.used_min.get(&(proposal.id, telescope.code.clone())).copied().unwrap_or(0);
-    proposal.check_minutes(&telescope.code, new.slots, used)
+    let moving = moving.and_then(|id| view.bookings.get(&id));
+    let given_back = moving.map_or(0, |booking| booking.charged_min(proposal.id, &telescope.code));
+    proposal.check_minutes(&telescope.code, new.slots, used - given_back)
 }
 
 /// A new booking, and what writes it and its record.
@@ -140,6 +149,8 @@ fn make(new: &NewBooking, token: Option<u64>, cause: &Cause, view: &View) -> Mad
         notes: new.notes.clone(),
         clicked_at: new.clicked_at,
         created_at: view.now,
+        version: 1,
+        changed_at: None,
         cancelled_at: None,
         cancel_reason: None,
     };

@@ -3,7 +3,7 @@
 use super::change::{Around, Change, Decision};
 use super::view::View;
 use super::write::Write;
-use crate::agenda::{Booking, SlotRange, Status};
+use crate::agenda::{Booking, Place, SlotRange, Status};
 use crate::audit::chain::ChainHead;
 use crate::audit::record::{Cause, Event};
 use crate::store::{CancelRefused, Fence, NotCancelled};
@@ -13,6 +13,8 @@ use crate::store::{CancelRefused, Fence, NotCancelled};
 pub struct Cancel {
     /// The booking's number.
     pub id: i64,
+    /// The place that is locked: the booking's, as it was when it was read.
+    pub from: Place,
     /// Why, as the client says.
     pub reason: Option<String>,
     /// The lease.
@@ -56,6 +58,9 @@ impl Cancel {
     /// The booking as it stands, if it may be cancelled under this lease.
     fn check<'a>(&self, view: &'a View) -> Result<&'a Booking, CancelRefused> {
         let booking = cancellable(self.id, view).map_err(CancelRefused::Not)?;
+        if booking.place() != self.from {
+            return Err(CancelRefused::Moved);
+        }
         self.fence.check_time(view).map_err(CancelRefused::Fence)?;
         for (start, claim) in view.claims(&booking.telescope, booking.slots) {
             self.fence.check_token(start, claim).map_err(CancelRefused::Fence)?;
@@ -115,8 +120,13 @@ pub(super) fn cancelled(
     view: &View,
     head: &mut ChainHead,
 ) -> (Booking, Vec<Write>) {
-    let booking =
-        Booking { status: Status::Cancelled, cancelled_at: Some(view.now), cancel_reason: reason, ..known.clone() };
+    let booking = Booking {
+        status: Status::Cancelled,
+        version: known.version + 1,
+        cancelled_at: Some(view.now),
+        cancel_reason: reason,
+        ..known.clone()
+    };
     // The scientist may have been removed from the catalogue since; the booking can be cancelled all the same.
     let scientist_name = view.scientists.get(&booking.scientist_id).map_or("", |scientist| scientist.name.as_str());
     let record = view.next_record(head, &Event::BookingCancelled { booking: &booking, scientist_name, token }, cause);

@@ -52,6 +52,11 @@ pub trait Change: Send + 'static {
         None
     }
 
+    /// A second place whose rows have to be in the view, for a booking that moves.
+    fn beside<'a>(&'a self, _view: &'a View) -> Option<Around<'a>> {
+        None
+    }
+
     /// Decides by the view, which has what the methods above name as far as it is in the database.
     fn decide(&self, view: &View) -> Decision<Self::Answer>;
 }

@@ -6,6 +6,7 @@
 //!
 //! A refusal has no writes: the transaction is shared with other changes, and a refused change must leave nothing behind.
 
+mod alter;
 mod book;
 mod cancel;
 mod change;
@@ -18,9 +19,10 @@ mod telescope;
 mod view;
 mod write;
 
+pub use self::alter::Alter;
 pub use self::book::{Book, BookUnguarded};
 pub use self::cancel::{Cancel, CancelUnguarded};
-pub use self::change::{Change, Decision};
+pub use self::change::{Around, Change, Decision};
 pub use self::maintenance::{Close, Reopen};
 pub use self::proposal::{ChangeProposal, CreateProposal};
 pub use self::record::Record;

@@ -7,11 +7,12 @@ use proptest::prelude::*;
 
 use super::change::Around;
 use super::*;
+use crate::agenda::alteration::{Alteration, Destination, Texts};
 use crate::agenda::rules::{Rules, days_around};
-use crate::agenda::{Booking, NewBooking, Scientist, SlotRange, Status, Telescope};
+use crate::agenda::{Booking, NewBooking, Place, Scientist, SlotRange, Status, Telescope};
 use crate::audit::chain::ChainHead;
 use crate::audit::record::{Cause, Process, Why};
-use crate::store::{BookRefused, CancelRefused, Fence};
+use crate::store::{AlterRefused, Altered, BookRefused, CancelRefused, Fence};
 use crate::time::{Timestamp, minutes_in_micros};
 
 const TELESCOPES: [(&str, bool); 2] = [("Hubble-Acad", true), ("Webb-Acad", false)];
@@ -63,6 +64,7 @@ fn agenda() -> View {
 enum Any {
     Book(Box<Book>),
     Cancel(Cancel),
+    Alter(Box<Alter>),
     Record(Record),
 }
 
@@ -71,6 +73,7 @@ enum Any {
 enum Said {
     Booked(Result<Booking, BookRefused>),
     Cancelled(Result<Booking, CancelRefused>),
+    Altered(Result<Altered, AlterRefused>),
     Recorded,
 }
 
@@ -81,6 +84,7 @@ impl Change for Any {
         match self {
             Self::Book(change) => change.booking_id(),
             Self::Cancel(change) => change.booking_id(),
+            Self::Alter(change) => change.booking_id(),
             Self::Record(change) => change.booking_id(),
         }
     }
@@ -89,8 +93,13 @@ impl Change for Any {
         match self {
             Self::Book(change) => change.around(view),
             Self::Cancel(change) => change.around(view),
+            Self::Alter(change) => change.around(view),
             Self::Record(change) => change.around(view),
         }
+    }
+
+    fn beside<'a>(&'a self, view: &'a View) -> Option<Around<'a>> {
+        if let Self::Alter(change) = self { change.beside(view) } else { None }
     }
 
     fn decide(&self, view: &View) -> Decision<Said> {
@@ -100,6 +109,7 @@ impl Change for Any {
         match self {
             Self::Book(change) => as_said(change.decide(view), Said::Booked),
             Self::Cancel(change) => as_said(change.decide(view), Said::Cancelled),
+            Self::Alter(change) => as_said(change.decide(view), Said::Altered),
             Self::Record(change) => as_said(change.decide(view), |()| Said::Recorded),
         }
     }
@@ -107,7 +117,13 @@ impl Change for Any {
 
 impl Said {
     fn is_refusal(&self) -> bool {
-        matches!(self, Self::Booked(Err(_)) | Self::Cancelled(Err(_)))
+        match self {
+            Self::Booked(booked) => booked.is_err(),
+            Self::Cancelled(cancelled) => cancelled.is_err(),
+            // What changes nothing is written as little as what is refused.
+            Self::Altered(altered) => !matches!(altered, Ok(Altered { changed: true, .. })),
+            Self::Recorded => false,
+        }
     }
 }
 
@@ -134,7 +150,7 @@ fn book(telescope: usize, nth: i64, slots: i64, token: u64) -> Any {
 }
 
 fn cancel(id: i64, token: u64) -> Any {
-    Any::Cancel(Cancel { id, reason: None, fence: fence(token, true), cause: request("r-2") })
+    Any::Cancel(Cancel { id, from: somewhere(), reason: None, fence: fence(token, true), cause: request("r-2") })
 }
 
 /// Any change but for the race's: scientist 4 is in no catalogue, and a booking may be unknown.
@@ -148,8 +164,22 @@ fn changes(most: usize) -> impl Strategy<Value = Vec<Any>> {
     );
     let cancels = (1..12_i64, 0..20_u64, in_time, any::<bool>()).prop_map(|(id, token, in_time, with_reason)| {
         let reason = with_reason.then(|| "clouds".to_owned());
-        Any::Cancel(Cancel { id, reason, fence: fence(token, in_time), cause: request("r-2") })
+        Any::Cancel(Cancel { id, from: somewhere(), reason, fence: fence(token, in_time), cause: request("r-2") })
     });
+    // Mostly somewhere else, and sometimes with a wrong length of the rest.
+    let alters = (1..12_i64, 0..4_i64, (0..2_usize, 0..SLOTS, 1..=3_i64), 0..20_u64, in_time).prop_map(
+        |(id, kind, (telescope, nth, slots), token, in_time)| {
+            let texts = Texts { target: (kind == 3).then(|| Some(format!("M{nth}"))), notes: None };
+            let destination = match kind {
+                0 | 1 => Destination::Elsewhere(Box::new(new_booking(telescope, 1, nth, slots))),
+                2 => Destination::Shorter(SlotRange::new(at(nth), 5 * slots).unwrap()),
+                _ => Destination::Here,
+            };
+            let fence = (kind != 3).then(|| fence(token, in_time));
+            let asked = Alteration { texts, destination, from: somewhere(), expected: None };
+            Any::Alter(Box::new(Alter { id, asked, fence, cause: request("r-4") }))
+        },
+    );
     let process = Process { version: "1", mode: "com_trava", pid: 7, address: "127.0.0.1:1".to_owned() };
     let records = (0..3).prop_map(move |kind| {
         Any::Record(match kind {
@@ -162,11 +192,39 @@ fn changes(most: usize) -> impl Strategy<Value = Vec<Any>> {
             },
         })
     });
-    prop::collection::vec(prop_oneof![5 => books, 3 => cancels, 1 => records], 0..most)
+    prop::collection::vec(prop_oneof![5 => books, 3 => cancels, 4 => alters, 1 => records], 0..most)
+}
+
+fn somewhere() -> Place {
+    Place { telescope: TELESCOPES[0].0.to_owned(), slots: SlotRange::new(at(0), 5).unwrap() }
+}
+
+/// The change as one asks for it who has just read the booking: its place is locked, it goes somewhere as itself, and what is shorter is a
+/// part of it.
+fn aimed(view: &View, change: &Any) -> Any {
+    let mut change = change.clone();
+    let Some(booking) = change.booking_id().and_then(|id| view.bookings.get(&id)) else { return change };
+    match &mut change {
+        Any::Cancel(cancel) => cancel.from = booking.place(),
+        Any::Alter(alter) => {
+            alter.asked.from = booking.place();
+            match &mut alter.asked.destination {
+                Destination::Elsewhere(new) => new.scientist.id = booking.scientist_id,
+                Destination::Shorter(slots) => {
+                    let minutes = slots.duration_min().min(booking.slots.duration_min());
+                    *slots = SlotRange::new(booking.slots.start(), minutes).unwrap();
+                }
+                Destination::Here => {}
+            }
+        }
+        Any::Book(_) | Any::Record(_) => {}
+    }
+    change
 }
 
 /// Decides one change and carries it out on the view alone; gives the answer and what was written.
 fn carry_out(view: &mut View, change: &Any) -> (Said, Vec<Write>) {
+    let change = aimed(view, change);
     let Decision { answer, writes } = change.decide(view);
     for write in &writes {
         view.apply(write.clone());
@@ -184,7 +242,7 @@ fn held(database: &View, telescope: &Telescope, scientist: i64, counted: SlotRan
     let (day, after) = days_around(counted);
     let of_day =
         standing.clone().into_iter().filter(|booking| booking.slots.end() > day && booking.slots.start() < after);
-    let most = telescope.rules.standing_max.map_or(0, |most| usize::try_from(most).unwrap());
+    let most = telescope.rules.standing_max.map_or(0, |most| usize::try_from(most).unwrap() + 1);
     let standing = standing.iter().copied().filter(|booking| booking.slots.end() > database.now).take(most);
     standing.chain(of_day).cloned().collect()
 }
@@ -194,9 +252,21 @@ fn load(database: &View, view: &mut View, change: &Any) {
     if let Some(booking) = change.booking_id().and_then(|id| database.bookings.get(&id)) {
         view.bookings.entry(booking.id).or_insert_with(|| booking.clone());
     }
-    let Some(around) = change.around(view) else { return };
-    let (code, scientist_id) = (around.telescope.to_owned(), around.scientist_id);
-    let (slots, counted) = (around.slots, around.counted);
+    for beside in [false, true] {
+        let around = if beside { change.beside(view) } else { change.around(view) };
+        let around =
+            around.map(|around| (around.telescope.to_owned(), around.scientist_id, around.slots, around.counted));
+        if let Some(around) = around {
+            load_around(database, view, around);
+        }
+    }
+}
+
+fn load_around(
+    database: &View,
+    view: &mut View,
+    (code, scientist_id, slots, counted): (String, Option<i64>, Option<SlotRange>, Option<SlotRange>),
+) {
     if let Some(telescope) = database.telescopes.get(&code) {
         view.telescopes.insert(code.clone(), telescope.clone());
     }
@@ -221,6 +291,7 @@ fn nothing_of(database: &View) -> View {
 /// Decides a change in the batch whose view this is, and by itself. Both have to say the same. The database has all rows, as after a
 /// commit of each change on its own.
 fn decide_in_both(database: &mut View, view: &mut View, change: &Any) -> Result<(), TestCaseError> {
+    let change = &aimed(database, change);
     let mut alone = nothing_of(database);
     load(database, &mut alone, change);
     let one_by_one = change.decide(&alone);
@@ -385,7 +456,7 @@ proptest! {
         }
         for (code, _) in TELESCOPES {
             for scientist in 1..=3 {
-                let held: Vec<_> = database.held(code, scientist).collect();
+                let held: Vec<_> = database.held(code, scientist, None).collect();
                 let standing = held.iter().filter(|held| held.end() > database.now).count();
                 prop_assert!(standing_max.is_none_or(|most| standing <= usize::try_from(most).unwrap()), "{held:?}");
                 prop_assert!(duration_max.is_none_or(|most| held.iter().all(|held| held.duration_min() <= most)));

@@ -94,9 +94,17 @@ impl View {
         claims.map(|(start, claim)| (*start, *claim))
     }
 
-    /// What a scientist has booked at a telescope.
-    pub fn held(&self, telescope: &str, scientist_id: i64) -> impl Iterator<Item = SlotRange> + Clone {
-        let active = self.bookings.values().filter(|booking| booking.status == Status::Active);
+    /// What a scientist has booked at a telescope, without the booking `but`.
+    pub fn held(
+        &self,
+        telescope: &str,
+        scientist_id: i64,
+        but: Option<i64>,
+    ) -> impl Iterator<Item = SlotRange> + Clone {
+        let active = self
+            .bookings
+            .values()
+            .filter(move |booking| booking.status == Status::Active && but.is_none_or(|but| but != booking.id));
         let held = active.filter(move |booking| booking.scientist_id == scientist_id && booking.telescope == telescope);
         held.map(|booking| booking.slots)
     }

@@ -31,7 +31,7 @@ pub enum Write {
         /// The token that each slot has seen from now on.
         token: u64,
     },
-    /// A booking that was cancelled: its status, when and why.
+    /// A booking that was changed or cancelled.
     UpdateBooking {
         /// As it stands from now on.
         booking: Booking,

@@ -17,7 +17,7 @@ pub fn apply(connection: &Connection, loaded: &Loaded, write: &Write) -> rusqlit
         Write::ClaimSlots { telescope, slots, booking_id, token, .. } => {
             claim(connection, loaded.row_of(telescope)?, *slots, *booking_id, *token)
         }
-        Write::UpdateBooking { booking, .. } => update(connection, booking),
+        Write::UpdateBooking { booking, .. } => update(connection, loaded.row_of(&booking.telescope)?, booking),
         Write::FreeSlots { telescope, slots, booking_id, token } => {
             free(connection, loaded.row_of(telescope)?, *slots, *booking_id, token.unwrap_or(0))
         }
@@ -90,15 +90,26 @@ fn claim(
     Ok(())
 }
 
-fn update(connection: &Connection, booking: &Booking) -> rusqlite::Result<()> {
+fn update(connection: &Connection, telescope_row: i64, booking: &Booking) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("UPDATE agendamentos SET status = ?2, cancelado_us = ?3, motivo = ?4 WHERE id = ?1")?
-        .execute((
-            booking.id,
-            booking.status.name(),
-            booking.cancelled_at.map(Timestamp::as_micros),
-            &booking.cancel_reason,
-        ))?;
+        .prepare_cached(
+            "UPDATE agendamentos SET telescopio_id = :telescope, inicio_us = :start, fim_us = :end, status = :status, alvo = :target,
+             observacoes = :notes, cancelado_us = :cancelled, motivo = :reason, versao = :version, alterado_us = :changed
+             WHERE id = :id",
+        )?
+        .execute(named_params! {
+            ":id": booking.id,
+            ":telescope": telescope_row,
+            ":start": booking.slots.start().as_micros(),
+            ":end": booking.slots.end().as_micros(),
+            ":status": booking.status.name(),
+            ":target": booking.target,
+            ":notes": booking.notes,
+            ":cancelled": booking.cancelled_at.map(Timestamp::as_micros),
+            ":reason": booking.cancel_reason,
+            ":version": booking.version,
+            ":changed": booking.changed_at.map(Timestamp::as_micros),
+        })?;
     Ok(())
 }
 

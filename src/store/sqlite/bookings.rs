@@ -10,7 +10,7 @@ use crate::time::{Timestamp, minutes_in_micros};
 
 /// The columns of a booking, in the order of [`from_row`].
 pub(super) const COLUMNS: &str = "a.id, t.codigo, a.cientista_id, a.inicio_us, a.fim_us, a.status, a.alvo, a.observacoes, \
-     a.clique_us, a.criado_us, a.cancelado_us, a.motivo, a.proposta_id";
+     a.clique_us, a.criado_us, a.cancelado_us, a.motivo, a.versao, a.alterado_us, a.proposta_id";
 
 /// One booking.
 pub fn get(connection: &Connection, id: i64) -> rusqlite::Result<Option<Booking>> {
@@ -22,8 +22,8 @@ pub fn get(connection: &Connection, id: i64) -> rusqlite::Result<Option<Booking>
         .optional()
 }
 
-/// What a scientist has booked at a telescope: of the bookings that have not ended as many as the quota has, and those that touch a
-/// day of `slots`. The work is bounded by these, and does not depend on how many bookings there are.
+/// What a scientist has booked at a telescope: of the bookings that have not ended one more than the quota has, since one of them may be
+/// moving, and those that touch a day of `slots`. The work is bounded by these, and does not depend on how many bookings there are.
 pub fn held(
     connection: &Connection,
     telescope_row: i64,
@@ -48,7 +48,7 @@ pub fn held(
     let rows = statement.query_map(
         named_params! {
             ":scientist": scientist_id, ":telescope": telescope_row, ":active": Status::Active.name(),
-            ":now": now.as_micros(), ":longest": longest_us, ":most": rules.standing_max.unwrap_or(0),
+            ":now": now.as_micros(), ":longest": longest_us, ":most": rules.standing_max.map_or(0, |most| most + 1),
             ":day": day.as_micros(), ":after": after.as_micros(),
         },
         from_row,
@@ -114,9 +114,11 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Booking> {
         notes: row.get(7)?,
         clicked_at: instant(row, 8)?,
         created_at: required(row, 9)?,
+        version: row.get(12)?,
+        changed_at: instant(row, 13)?,
         cancelled_at: instant(row, 10)?,
         cancel_reason: row.get(11)?,
-        proposal_id: row.get(12)?,
+        proposal_id: row.get(14)?,
     })
 }
 

@@ -10,11 +10,11 @@ use std::time::Instant;
 use rusqlite::Connection;
 
 use super::{bookings, catalogue, maintenance, proposals, trail};
-use crate::agenda::SlotRange;
 use crate::agenda::maintenance::{CANCELLED_MAX, NewMaintenance};
 use crate::agenda::rules::Rules;
+use crate::agenda::{Booking, Scientist, SlotRange, Telescope};
 use crate::audit::chain::ChainHead;
-use crate::store::decide::{Change, Claim, Slots, Taken, View};
+use crate::store::decide::{Around, Change, Claim, Slots, Taken, View};
 use crate::time::Timestamp;
 
 /// The claims of a telescope's slots in a period.
@@ -26,6 +26,16 @@ pub(super) const CLAIMS: &str = "SELECT h.inicio_us, h.token, h.agendamento_id, 
 const NOT_LOADED: i64 = 0;
 /// The number of the next scientist: one more than any number so far. Scientists are not deleted.
 const NEXT_SCIENTIST: &str = "SELECT coalesce(max(id), 0) + 1 FROM cientistas";
+
+/// What was read of a place.
+struct Fetched {
+    /// The telescope's code, if anything of the telescope was read.
+    code: Option<String>,
+    telescope: Option<(i64, Telescope)>,
+    scientist: Option<(i64, Scientist)>,
+    claims: Slots,
+    held: Vec<Booking>,
+}
 
 /// What a transaction has loaded.
 pub struct Loaded {
@@ -71,7 +81,12 @@ impl Loaded {
         {
             self.view.bookings.insert(id, booking);
         }
-        self.load_around(connection, change)?;
+        for beside in [false, true] {
+            let around = if beside { change.beside(&self.view) } else { change.around(&self.view) };
+            let Some(around) = around else { continue };
+            let fetched = self.fetch(connection, around)?;
+            self.take(fetched);
+        }
         if change.inserts_proposal() && self.view.next_proposal_id == NOT_LOADED {
             self.view.next_proposal_id = proposals::next_id(connection)?;
         }
@@ -87,9 +102,8 @@ impl Loaded {
         Ok(())
     }
 
-    /// Loads the rows around a booking, and those of a telescope.
-    fn load_around(&mut self, connection: &Connection, change: &impl Change) -> rusqlite::Result<()> {
-        let Some(around) = change.around(&self.view) else { return Ok(()) };
+    /// Reads the rows of a place that are not in the view yet.
+    fn fetch(&self, connection: &Connection, around: Around<'_>) -> rusqlite::Result<Fetched> {
         let mut telescope = None;
         if !self.rows.contains_key(around.telescope) {
             telescope = catalogue::telescope(connection, around.telescope)?;
@@ -112,6 +126,11 @@ impl Loaded {
             _ => Vec::new(),
         };
         let code = (!claims.is_empty() || telescope.is_some()).then(|| around.telescope.to_owned());
+        Ok(Fetched { code, telescope, scientist, claims, held })
+    }
+
+    /// Puts what was read into the view.
+    fn take(&mut self, Fetched { code, telescope, scientist, claims, held }: Fetched) {
         self.view.scientists.extend(scientist);
         self.view.bookings.extend(held.into_iter().map(|booking| (booking.id, booking)));
         if let Some(code) = code {
@@ -121,7 +140,6 @@ impl Loaded {
             }
             self.view.slots.entry(code).or_default().extend(claims);
         }
-        Ok(())
     }
 
     /// Loads a proposal, and the minutes that are charged to it at a telescope: with those of the changes before in this transaction.

@@ -57,19 +57,20 @@ pub use self::restored::{Replaced, complete, replaced, write_trail};
 use self::stopped::InUse;
 use self::writer::{Beside, Writer};
 use super::decide::{
-    Book, BookUnguarded, Cancel, CancelUnguarded, Change, ChangeProposal, ChangeScientist, ChangeTelescope, Close,
-    CreateProposal, CreateScientist, CreateTelescope, Record, Reopen,
+    Alter, Book, BookUnguarded, Cancel, CancelUnguarded, Change, ChangeProposal, ChangeScientist, ChangeTelescope,
+    Close, CreateProposal, CreateScientist, CreateTelescope, Record, Reopen,
 };
 use super::observer::Observer;
 use super::outbox::Outbox;
 use super::{
-    Answer, BookRefused, CancelRefused, Cancelling, Closed, Fence, Filter, LatestRecord, NotCancelled, NotChanged,
-    NotClosed, Page, StandingReader, Store, StoreError, TrailPage,
+    AlterRefused, Altered, Answer, BookRefused, CancelRefused, Cancelling, Closed, Fence, Filter, LatestRecord,
+    NotCancelled, NotChanged, NotClosed, Page, StandingReader, Store, StoreError, TrailPage,
 };
+use crate::agenda::alteration::Alteration;
 use crate::agenda::maintenance::{Maintenance, NewMaintenance};
 use crate::agenda::proposal::{Proposal, ProposalPatch};
 use crate::agenda::{
-    Booking, Catalogue, NewBooking, Rejection, Scientist, ScientistPatch, SlotRange, Telescope, TelescopePatch,
+    self, Booking, Catalogue, NewBooking, Rejection, Scientist, ScientistPatch, SlotRange, Telescope, TelescopePatch,
 };
 use crate::audit::filter::Wanted;
 use crate::audit::record::{Cause, Process, Why};
@@ -157,14 +158,25 @@ impl Store for SqliteStore {
         self.read(move |connection| lists::first(connection, &filter))
     }
 
+    fn alter(
+        &self,
+        id: i64,
+        asked: Alteration,
+        fence: Option<Fence>,
+        cause: Cause,
+    ) -> Answer<'_, Result<Altered, AlterRefused>> {
+        self.change(Alter { id, asked, fence, cause })
+    }
+
     fn cancel(
         &self,
         id: i64,
+        from: agenda::Place,
         reason: Option<String>,
         fence: Fence,
         cause: Cause,
     ) -> Answer<'_, Result<Booking, CancelRefused>> {
-        self.change(Cancel { id, reason, fence, cause })
+        self.change(Cancel { id, from, reason, fence, cause })
     }
 
     fn cancel_unguarded(
@@ -208,12 +220,13 @@ impl Store for SqliteStore {
         self.read(move |connection| catalogue::load_unless(connection, known))
     }
 
-    fn held(&self, new: &NewBooking, now: Timestamp) -> Answer<'_, Vec<SlotRange>> {
+    fn held(&self, new: &NewBooking, moving: Option<i64>, now: Timestamp) -> Answer<'_, Vec<SlotRange>> {
         let (code, scientist, slots) = (new.telescope.code.clone(), new.scientist.id, new.slots);
         self.read(move |connection| {
             let Some((row, telescope)) = catalogue::telescope(connection, &code)? else { return Ok(Vec::new()) };
             let held = bookings::held(connection, row, scientist, &telescope.rules, slots, now)?;
-            Ok(held.iter().map(|booking| booking.slots).collect())
+            let held = held.iter().filter(|booking| moving.is_none_or(|moving| moving != booking.id));
+            Ok(held.map(|booking| booking.slots).collect())
         })
     }
 

@@ -35,6 +35,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (7, include_str!("../../../assets/migrations/0007-manutencao.sql")),
     (8, include_str!("../../../assets/migrations/0008-horas.sql")),
     (9, include_str!("../../../assets/migrations/0009-propostas.sql")),
+    (10, include_str!("../../../assets/migrations/0010-alteracao.sql")),
 ];
 const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 

@@ -155,6 +155,7 @@ async fn each_change_is_told_once_before_its_commit_however_often_the_transactio
     let slot = async |start: &str| opened.draft("Hubble-Acad", start).await;
     let (first, rival) = (slot("2030-01-01T03:00:00Z").await, slot("2030-01-01T03:00:00Z").await);
     let second = slot("2030-01-01T03:05:00Z").await;
+    let from = first.place();
     let (release, held) = mpsc::channel::<()>();
     let (begins, begun) = mpsc::channel();
     let writer = &opened.store.writer;
@@ -173,7 +174,7 @@ async fn each_change_is_told_once_before_its_commit_however_often_the_transactio
         opened.store.book(first, fence(1), Cause::of_test("first")),
         bad,
         opened.store.book(rival, fence(2), Cause::of_test("rival")),
-        opened.store.cancel(1, None, fence(3), Cause::of_test("third")),
+        opened.store.cancel(1, from, None, fence(3), Cause::of_test("third")),
         opened.store.book(second, fence(4), Cause::of_test("second")),
         async { drop(release) },
     );

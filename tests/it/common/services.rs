@@ -179,5 +179,8 @@ pub fn without_rules(database: &rusqlite::Connection, version: i64) {
     ] {
         database.execute_batch(&format!("ALTER TABLE telescopios DROP COLUMN {column}")).unwrap();
     }
+    for column in ["versao", "alterado_us"] {
+        database.execute_batch(&format!("ALTER TABLE agendamentos DROP COLUMN {column}")).unwrap();
+    }
     database.pragma_update(None, "user_version", version).unwrap();
 }

@@ -201,7 +201,8 @@ fn a_status_a_header_a_type_or_a_parameter_that_is_not_listed_fails_the_test_tha
         .pointer("/paths/~1agendamentos/post/responses/201/content/application~1json/example")
         .unwrap()
         .to_string();
-    let headers = [id, json, ("location".to_owned(), "/agendamentos/123".to_owned())];
+    let tag = ("etag".to_owned(), "\"1-0a1b\"".to_owned());
+    let headers = [id, json, tag, ("location".to_owned(), "/agendamentos/123".to_owned())];
     let sent = |sent| Seen {
         method: "POST",
         path: "/agendamentos",

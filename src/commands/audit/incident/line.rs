@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use memchr::memmem::Finder;
 use serde_json::{Map, Value};
 
-use crate::audit::record::{BOOKING_CANCELLED, BOOKING_CREATED, LEVEL, SERVICE, SERVICE_STARTED};
+use crate::audit::record::{BOOKING_CANCELLED, BOOKING_CHANGED, BOOKING_CREATED, LEVEL, SERVICE, SERVICE_STARTED};
 use crate::coordinator::SERVICE as COORDINATOR;
 use crate::time::Timestamp;
 
@@ -119,6 +119,7 @@ pub fn saving_of(what: &What) -> Option<&'static [&'static str]> {
     let What::Record(record) = what else { return None };
     match record.get("event_type").and_then(Value::as_str)? {
         BOOKING_CREATED => Some(&["Salvando", "novo", "agendamento"]),
+        BOOKING_CHANGED => Some(&["Salvando", "alteração"]),
         BOOKING_CANCELLED => Some(&["Salvando", "cancelamento"]),
         _ => None,
     }

@@ -7,12 +7,13 @@ use slog::{Discard, Logger, o};
 
 use super::*;
 use crate::agenda::Draft;
+use crate::agenda::alteration::{Alteration, Destination, Texts};
 use crate::audit::record::Cause;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Fence, Store, Unobserved};
 use crate::time::Clock;
 
-/// An agenda of five bookings, the fourth of which was cancelled.
+/// An agenda of five bookings. The fourth was cancelled, and the first has moved to another telescope.
 async fn agenda() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sctec.db");
@@ -27,18 +28,36 @@ async fn agenda() -> (tempfile::TempDir, PathBuf) {
         let new = draft.check(&catalogue, clock.now()).unwrap();
         store.book(new, fence(hour), Cause::of_test("r-1")).await.unwrap().unwrap();
     }
-    store.cancel(4, None, fence(9), Cause::of_test("r-1")).await.unwrap().unwrap();
+    let read = async |id| store.booking(id).await.unwrap().unwrap();
+    store.cancel(4, read(4).await.place(), None, fence(9), Cause::of_test("r-1")).await.unwrap().unwrap();
+    let first = read(1).await;
+    let draft = Draft {
+        scientist_id: Some(7),
+        start: Some(first.slots.start()),
+        telescope: Some("Webb-Acad".to_owned()),
+        duration_min: Some(10),
+        ..Draft::default()
+    };
+    let new = draft.check(&catalogue, clock.now()).unwrap();
+    let asked = Alteration {
+        texts: Texts::default(),
+        destination: Destination::Elsewhere(Box::new(new)),
+        from: first.place(),
+        expected: None,
+    };
+    store.alter(1, asked, Some(fence(10)), Cause::of_test("r-1")).await.unwrap().unwrap();
     drop(store);
     (folder, path)
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of contradictions and one loop over it")]
 async fn an_agenda_agrees_with_itself_and_each_contradiction_is_named() {
     let (_folder, path) = agenda().await;
     let found = deep(&path, DatabaseKind::Agenda, || false).unwrap();
-    assert_eq!((found.bookings, found.claims, found.records, found.fault_count), (5, 8, 6, 0), "{found:?}");
+    assert_eq!((found.bookings, found.claims, found.records, found.fault_count), (5, 8, 7, 0), "{found:?}");
     let whole = std::fs::read(&path).unwrap();
-    let create_record = "INSERT INTO auditoria SELECT seq + 2, replace(linha, '\"agendamento_id\":5', '\"agendamento_id\":6') \
+    let create_record = "INSERT INTO auditoria SELECT seq + 3, replace(linha, '\"agendamento_id\":5', '\"agendamento_id\":6') \
                          FROM auditoria WHERE seq = 5";
     for (sql, expected) in [
         (
@@ -50,7 +69,7 @@ async fn an_agenda_agrees_with_itself_and_each_contradiction_is_named() {
             "is claimed by booking 3, which does not have this slot",
         ),
         (
-            "UPDATE horarios SET agendamento_id = 4 WHERE agendamento_id IS NULL",
+            "UPDATE horarios SET agendamento_id = 4 WHERE agendamento_id IS NULL AND token = 9",
             "is claimed by booking 4, which does not",
         ),
         ("UPDATE resumo SET maior_token = 1", "a larger token"),
@@ -70,8 +89,20 @@ async fn an_agenda_agrees_with_itself_and_each_contradiction_is_named() {
         ),
         ("DELETE FROM auditoria WHERE seq = 5", "booking 5 has no record"),
         ("UPDATE auditoria SET linha = replace(linha, ':10:', ':20:') WHERE seq = 2", "record 2 does not follow"),
-        (create_record, "record 7 makes booking 6, which is not there"),
-        ("UPDATE trilha SET seq = 5", "the trail's head is record 5, and its last record is 6"),
+        (create_record, "record 8 makes booking 6, which is not there"),
+        (
+            "UPDATE agendamentos SET inicio_us = inicio_us + 300000000, fim_us = fim_us + 300000000 WHERE id = 1",
+            "booking 1 is not what its records say",
+        ),
+        (
+            "UPDATE agendamentos SET alterado_us = NULL WHERE id = 1",
+            "record 7 changes booking 1, which is not there or was not",
+        ),
+        (
+            "UPDATE auditoria SET linha = replace(linha, 'T01:', 'T02:') WHERE seq = 7",
+            "record 7 changes booking 1 from what",
+        ),
+        ("UPDATE trilha SET seq = 5", "the trail's head is record 5, and its last record is 7"),
         (
             "DROP INDEX agendamentos_por_inicio; CREATE INDEX agendamentos_por_inicio ON agendamentos (fim_us); PRAGMA \
           writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, 'fim_us', 'inicio_us') WHERE name = \

@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use crate::agenda::Status;
 use crate::audit::chain::ChainHead;
 use crate::http::request_id::RequestId;
 use crate::store::StoreError;
@@ -46,8 +47,10 @@ impl<'a> Tx<'a> {
             apply(self.connection, &self.loaded, &write)?;
             match &mut write {
                 Write::InsertBooking { request_id, .. } => self.savings.push((Saving::Booking, request_id.clone())),
-                Write::UpdateBooking { request_id, .. } => {
-                    self.savings.push((Saving::Cancellation, request_id.clone()));
+                Write::UpdateBooking { booking, request_id } => {
+                    let is_final = booking.status == Status::Cancelled;
+                    let saving = if is_final { Saving::Cancellation } else { Saving::Alteration };
+                    self.savings.push((saving, request_id.clone()));
                 }
                 Write::AppendRecord { line, .. } => self.lines.push(std::mem::take(line)),
                 Write::ClaimSlots { .. }

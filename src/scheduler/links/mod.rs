@@ -1,36 +1,60 @@
 //! Hypermedia: what can be done next, after each answer. What is not allowed now, or not to the caller, has no link.
 
-use std::borrow::Cow;
+mod entry;
+
 use std::time::Duration;
 
+pub use self::entry::{
+    NEXT_PATH, SESSION_PATH, SIGN_IN_PATH, Signed, VALIDATE_PATH, entry, of_session, self_and_entry,
+};
 use super::requests::{AuditRequest, FreeRequest, ListRequest, cursor};
 use crate::access::principal::Who;
 use crate::access::role::Permission;
+use crate::agenda::alteration::Alterable;
 use crate::agenda::timetable::{Period, SlotState};
 use crate::agenda::{Booking, SLOT_MIN, SlotRange, Status, Telescope};
 use crate::audit::filter::Wanted;
-use crate::http::description;
 use crate::http::links::{Link, Links, path_segment, with_query};
-use crate::http::problem::TYPES_PATH;
 use crate::time::Timestamp;
 
 /// The path of the tokens.
 pub const TOKENS_PATH: &str = "/tokens";
 
-/// The template of the list of bookings.
-const BOOKINGS_TEMPLATE: &str = "/agendamentos{?telescopio,cientista_id,status,de,ate,limite}";
-
 /// The template of the audit trail's records.
 const AUDIT_TEMPLATE: &str =
     "/auditoria{?evento,cientista_id,agendamento_id,horario_utc,telescopio,req,autor,ip,de,ate,limite}";
 
-/// From a booking: `cancelar` is there only while it is possible, and `agendar` once it was cancelled.
-pub fn of_booking(booking: &Booking, cancellable: bool, who: &Who) -> Links {
+/// What can be done with a booking now.
+#[derive(Clone, Copy)]
+pub struct Possible {
+    /// Whether it may be cancelled.
+    pub cancel: bool,
+    /// What of it may be changed.
+    pub alter: Option<Alterable>,
+}
+
+/// The fields of a booking that may be changed.
+const fn fields_of(alterable: Alterable) -> &'static [&'static str] {
+    match alterable {
+        Alterable::Everything => {
+            &["alvo", "observacoes", "horario_inicio_utc", "horario_fim_utc", "duracao_min", "telescopio"]
+        }
+        Alterable::TextsAndEnd => &["alvo", "observacoes", "horario_fim_utc", "duracao_min"],
+    }
+}
+
+/// From a booking: `alterar` and `cancelar` are there only while they are possible, and `agendar` once it was cancelled.
+pub fn of_booking(booking: &Booking, possible: Possible, who: &Who) -> Links {
     let href = booking_path(booking.id);
     let cancelled = booking.status == Status::Cancelled;
-    let cancellable = cancellable && who.check_scientist(booking.scientist_id).is_ok();
+    let may_change = who.check_scientist(booking.scientist_id).is_ok();
+    let cancellable = possible.cancel && may_change;
+    let alter = possible.alter.filter(|_| may_change).map(|alterable| {
+        Link::action("PATCH", href.clone(), "Mudar este agendamento").with_fields(fields_of(alterable))
+    });
     Links::new()
         .with("self", Link::get(href.clone()))
+        .with_some("alterar", alter)
         .with_if(cancellable, "cancelar", || Link::action("DELETE", href, "Cancelar este agendamento"))
         .with_if(cancelled && may_book(who), "agendar", book)
         .with("cientista", Link::get(scientist_path(booking.scientist_id)))
@@ -141,6 +165,11 @@ pub fn proposal_path(id: i64) -> String {
     format!("/propostas/{id}")
 }
 
+/// To the list of all proposals.
+pub fn to_proposals() -> Links {
+    Links::new().with("propostas", Link::get("/propostas")).with("inicio", Link::get("/"))
+}
+
 /// The path of a scientist.
 pub fn scientist_path(id: i64) -> String {
     format!("/cientistas/{id}")
@@ -196,73 +225,6 @@ pub fn book_this(who: &Who) -> Links {
     Links::new().with_if(may_book(who), "agendar", || Link::action("POST", "/agendamentos", "Agendar este horário"))
 }
 
-/// The path of the caller's session.
-pub const SESSION_PATH: &str = "/sessao";
-
-/// The path at which signing in at an identity provider begins.
-pub const SIGN_IN_PATH: &str = "/entrar";
-
-/// How the entry point and `GET /sessao` see their caller.
-#[derive(Clone, Copy)]
-pub struct Signed {
-    /// Whether the service asks who its callers are.
-    pub asked: bool,
-    /// Whether the caller is signed in by a session.
-    pub in_session: bool,
-    /// Whether the service has an identity provider.
-    pub has_provider: bool,
-}
-
-impl Signed {
-    /// Adds `entrar` or `sair`: what the caller can do.
-    fn add_to(self, links: Links) -> Links {
-        links
-            .with_if(self.asked && !self.in_session, "entrar", || {
-                Link::action("POST", SESSION_PATH, "Entrar com um token")
-            })
-            .with_if(self.has_provider && !self.in_session, "entrar_com_provedor", || {
-                Link::titled(SIGN_IN_PATH, "Entrar com a conta da instituição")
-            })
-            .with_if(self.in_session, "sair", || Link::action("DELETE", SESSION_PATH, "Sair"))
-    }
-}
-
-/// From the caller's session.
-pub fn of_session(signed: Signed) -> Links {
-    signed.add_to(Links::new().with("self", Link::get(SESSION_PATH))).with("inicio", Link::get("/"))
-}
-
-/// The entry point's links: everything starts here.
-pub fn entry(who: &Who, signed: Signed) -> Links {
-    let links = entry_for(who, signed);
-    signed.add_to(links.with_if(signed.asked, "sessao", || Link::get(SESSION_PATH)))
-}
-
-fn entry_for(who: &Who, signed: Signed) -> Links {
-    let reads = who.may(Permission::ReadAgenda);
-    Links::new()
-        .with("self", Link::get("/"))
-        .with("hora", Link::get("/time"))
-        .with_if(reads, "telescopios", || Link::get("/telescopios"))
-        .with_if(reads, "cientistas", || Link::get("/cientistas"))
-        .with_if(reads, "propostas", || Link::get("/propostas"))
-        .with_if(reads, "agendamentos", || Link::template(BOOKINGS_TEMPLATE))
-        .with_if(reads, "agendamento", || Link::template("/agendamentos/{id}"))
-        .with_if(may_book(who), "agendar", book)
-        .with_if(who.may(Permission::ReadTrail), "auditoria", || Link::template(AUDIT_TEMPLATE))
-        .with_if(reads, "eventos", || Link::titled("/eventos", "A agenda ao vivo (server-sent events)"))
-        .with_if(signed.asked && who.may(Permission::ManageAccess), "tokens", || Link::get(TOKENS_PATH))
-        .with("saude", Link::get("/saude"))
-        .with("pronto", Link::get("/pronto"))
-        .with("problemas", Link::titled(TYPES_PATH, "Os tipos de problema, explicados"))
-        .with(description::RELATION, description::link())
-}
-
-/// `self` and the way back to the entry point.
-pub fn self_and_entry(href: impl Into<Cow<'static, str>>) -> Links {
-    Links::new().with("self", Link::get(href)).with("inicio", Link::get("/"))
-}
-
 /// After a booking that a rival won: the rival's booking if it is known, all bookings of these slots, the day of the slot `at`
 /// that was not free, the nearest free slots, and booking something else.
 pub fn after_conflict(telescope: &str, slots: SlotRange, at: Timestamp, booking_id: Option<i64>) -> Links {
@@ -272,6 +234,22 @@ pub fn after_conflict(telescope: &str, slots: SlotRange, at: Timestamp, booking_
         .with("agenda", Link::get(timetable_href(telescope, Period::day_of(at))))
         .with("livres", free_near(telescope, slots))
         .with("agendar", Link::action("POST", "/agendamentos", "Agendar outro horário"))
+}
+
+/// After a booking was looked at that was not made: to make it, or to what there is instead.
+pub fn after_validation(valid: bool, taken: Option<(&str, SlotRange, Timestamp)>, who: &Who) -> Links {
+    match taken {
+        Some((telescope, slots, at)) => after_conflict(telescope, slots, at, None),
+        None => Links::new().with("inicio", Link::get("/")).with_if(valid && may_book(who), "agendar", book),
+    }
+}
+
+/// From the first free start that fits.
+pub fn of_next(telescope: &str, slots: SlotRange, who: &Who) -> Links {
+    book_this(who)
+        .with("agenda", Link::get(timetable_href(telescope, Period::day_of(slots.start()))))
+        .with("livres", free_near(telescope, slots))
+        .with("telescopio", Link::get(telescope_path(telescope)))
 }
 
 /// Where a booking can be seen if it was written after all.
