@@ -143,6 +143,8 @@ impl BookingPatch {
             // A booking that moves keeps its length.
             duration_min: if has_length { self.duration_min } else { Some(booking.slots.duration_min()) },
             end: self.end,
+            // What a record of a refusal says.
+            target: self.texts.target.clone().unwrap_or_else(|| booking.target.clone()),
             ..Draft::default()
         };
         if stays {

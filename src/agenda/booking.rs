@@ -93,6 +93,15 @@ impl Booking {
     }
 }
 
+/// A cancellation as a client asks for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cancellation {
+    /// Why, as the client says.
+    pub reason: Option<String>,
+    /// The versions of which one must be the present; `None` is any.
+    pub expected: Option<Vec<i64>>,
+}
+
 /// Why a booking may not be cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotCancellable {
@@ -114,6 +123,11 @@ pub struct Place {
 }
 
 impl Booking {
+    /// Whether its version is one that a client expects; `None` is any.
+    pub(crate) fn is_expected(&self, expected: Option<&[i64]>) -> bool {
+        expected.is_none_or(|expected| expected.contains(&self.version))
+    }
+
     /// Where it is.
     pub(crate) fn place(&self) -> Place {
         Place { telescope: self.telescope.clone(), slots: self.slots }

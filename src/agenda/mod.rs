@@ -17,7 +17,7 @@ pub(crate) mod timetable;
 mod version;
 
 pub use booking::{Booking, Status};
-pub(crate) use booking::{NotCancellable, Place, REASON_MAX_CHARS, resource};
+pub(crate) use booking::{Cancellation, NotCancellable, Place, REASON_MAX_CHARS, resource};
 pub use catalogue::Scientist;
 pub(crate) use catalogue::{Catalogue, ScientistPatch, ScientistState, Telescope, TelescopePatch, TelescopeState};
 pub(crate) use draft::{Draft, NOTES_MAX_CHARS, NewBooking, TARGET_MAX_CHARS, check_proposal};

@@ -145,6 +145,8 @@ pub struct Why {
     pub detail: String,
     /// The booking that has the slot, if the slot was taken.
     pub taken_by: Option<i64>,
+    /// The booking that was to move there, if it was no new one.
+    pub moving: Option<i64>,
 }
 
 /// A running service.
@@ -192,6 +194,8 @@ enum Details<'a> {
         token: Option<u64>,
     },
     Refused {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        agendamento_id: Option<i64>,
         #[serde(flatten)]
         observation: Observation<'a>,
         alvo: Option<&'a str>,
@@ -234,6 +238,8 @@ struct BookingState<'a> {
     horario_inicio_utc: String,
     horario_fim_utc: String,
     alvo: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proposta_id: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -312,6 +318,7 @@ impl Event<'_> {
                 token,
             },
             Self::BookingRefused { asked, why } => Details::Refused {
+                agendamento_id: why.moving,
                 observation: Observation {
                     cientista_id: asked.scientist.id,
                     horario_inicio_utc: asked.slots.start().seconds().to_string(),
@@ -355,6 +362,7 @@ fn booking_state(booking: &Booking) -> BookingState<'_> {
         horario_inicio_utc: booking.slots.start().seconds().to_string(),
         horario_fim_utc: booking.slots.end().seconds().to_string(),
         alvo: booking.target.as_deref(),
+        proposta_id: booking.proposal_id,
     }
 }
 

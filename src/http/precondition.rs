@@ -36,6 +36,13 @@ impl IfMatch {
         Ok(is_there.then_some(Self::Versions(versions)))
     }
 
+    /// The versions, of a resource whose versions are numbers; `None` if any will do. What is no such number fits none.
+    pub fn numbers(self) -> Option<Vec<i64>> {
+        let Self::Versions(versions) = self else { return None };
+        let number = |text: &String| text.parse::<i64>().ok().filter(|number| number.to_string() == *text);
+        Some(versions.iter().filter_map(number).collect())
+    }
+
     /// Whether a resource of this version may be changed.
     pub fn fits(&self, version: &str) -> bool {
         match self {
@@ -102,6 +109,9 @@ mod tests {
         assert!(fits("W/\"a\",\"a\"", "a") && fits("\"a,b\"", "a,b"));
         assert!(fits("\"a-1f\"", "a"), "the bytes that show a version are no part of it");
         assert!(read(&["\"b\"", "\"a\""]).unwrap().unwrap().fits("a"));
+        let numbers = |value| read(&[value]).unwrap().unwrap().numbers();
+        assert_eq!((numbers("*"), numbers("\"3-1f\", \"12\"")), (None, Some(vec![3, 12])));
+        assert_eq!(numbers("\"x\", W/\"3\", \"+3\", \"03\", \"\""), Some(Vec::new()));
         for wrong in ["", "a", "\"a", "\"a\" \"b\"", "\"a\",", "w/\"a\""] {
             assert!(read(&[wrong]).is_err(), "{wrong}");
         }

@@ -7,7 +7,7 @@ use hyper::StatusCode;
 use slog::Logger;
 
 use super::app::App;
-use super::handlers::{BODY_MAX, catalogue, conflict, not_yours, quota, render, stored, wrong_draft};
+use super::handlers::{BODY_MAX, catalogue, conflict, not_yours, quota, recent, render, stored, wrong_draft};
 use super::origin::Origin;
 use super::problems::{refused, unknown_booking};
 use super::refusal::{Refusal, is_of_catalogue};
@@ -17,9 +17,9 @@ use crate::agenda::{Booking, NOTES_MAX_CHARS, Rejection, Status, TARGET_MAX_CHAR
 use crate::http::Response;
 use crate::http::fields::{Fields, TextRule};
 use crate::http::identity::read_json;
+use crate::http::precondition::IfMatch;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
-use crate::http::tag;
 use crate::panics::{guarded, join};
 
 /// The fields of a booking that can be changed.
@@ -28,6 +28,7 @@ const FIELDS: &str = "alvo, observacoes, horario_inicio_utc, horario_fim_utc, du
 /// `PATCH /agendamentos/{id}`.
 pub async fn alter(app: &Arc<App>, id: &str, request: &mut Request) -> Result<Response, Problem> {
     let origin = Origin::of(request);
+    let expected = IfMatch::read(&request.head.headers)?.and_then(IfMatch::numbers);
     let bytes = read_json(request, BODY_MAX).await?;
     let fields = Fields::parse(&bytes)?;
     let Some(number) = requests::id(id) else {
@@ -37,9 +38,8 @@ pub async fn alter(app: &Arc<App>, id: &str, request: &mut Request) -> Result<Re
     // A booking never changes its scientist, so this is still true when it is changed.
     request.who.check_scientist(known.scientist_id).map_err(|denied| not_yours(denied, request))?;
     let (patch, wrong_fields) = read(fields, &known);
-    let expected = tag::expected(&request.head.headers);
     for tried in 1.. {
-        if expected.as_ref().is_some_and(|expected| !expected.contains(&known.version)) {
+        if !known.is_expected(expected.as_deref()) {
             return Err(refused(Refusal::Differs { id: number, version: known.version }));
         }
         let destination = find(app, &patch, &known, &wrong_fields, &request.log).await?;
@@ -94,6 +94,7 @@ fn read(mut fields: Fields<'_>, booking: &Booking) -> (BookingPatch, Vec<FieldEr
     let own = booking.scientist_id;
     let words = format!("um agendamento não muda de cientista, e este é do cientista {own}; deixe este campo fora");
     fields.integer_as("cientista_id", own..=own, &words);
+    keep_proposal(&mut fields, booking.proposal_id);
     if fields
         .text("status", TextRule { max_chars: 200, multiline: false })
         .is_some_and(|status| status != Status::Active.name())
@@ -103,8 +104,25 @@ fn read(mut fields: Fields<'_>, booking: &Booking) -> (BookingPatch, Vec<FieldEr
     (patch, fields.finish(FIELDS).err().unwrap_or_default())
 }
 
-/// Where a booking goes by a change. The catalogue is read again before a telescope is called unknown or one of its rules broken, and
-/// where what the scientist has booked counts.
+/// A booking stays charged to the proposal that it names, or to none.
+fn keep_proposal(fields: &mut Fields<'_>, own: Option<i64>) {
+    let Some(own) = own else {
+        if !fields.take_null("proposta_id") && fields.take("proposta_id").is_some() {
+            let words = "um agendamento não muda de proposta, e este não tem nenhuma; deixe este campo fora";
+            fields.reject("proposta_id", words);
+        }
+        return;
+    };
+    let words = format!("um agendamento não muda de proposta, e este é da proposta {own}; deixe este campo fora");
+    if fields.take_null("proposta_id") {
+        fields.reject("proposta_id", words);
+    } else {
+        fields.integer_as("proposta_id", own..=own, &words);
+    }
+}
+
+/// Where a booking goes by a change. The catalogue is that of a moment ago; it is read again before a telescope is called unknown or one
+/// of its rules broken, and where what the scientist has booked counts.
 async fn find(
     app: &App,
     patch: &BookingPatch,
@@ -113,11 +131,10 @@ async fn find(
     log: &Logger,
 ) -> Result<Destination, Problem> {
     let now = app.clock.now();
-    let telescope = app.catalogue();
-    known
-        .alterable(telescope.telescope(&known.telescope), now)
-        .map_err(|not| refused(Refusal::NotAlterable(known.id, not)))?;
-    let mut found = patch.destination(known, &app.catalogue(), now);
+    let recent = recent(app, log).await?;
+    let alterable = known.alterable(recent.telescope(&known.telescope), now);
+    alterable.map_err(|not| refused(Refusal::NotAlterable(known.id, not)))?;
+    let mut found = patch.destination(known, &recent, now);
     let looks_again = match &found {
         Ok(Destination::Elsewhere(new)) => new.telescope.rules.count_bookings(),
         Ok(_) => false,

@@ -15,8 +15,9 @@ use super::origin::Origin;
 use super::outcome::store_failed;
 use super::refusal::Refusal;
 use super::{leased, race};
-use crate::agenda::alteration::Alteration;
-use crate::agenda::{Booking, NewBooking};
+use crate::agenda::alteration::{Alteration, Destination};
+use crate::agenda::{Booking, Cancellation, NewBooking};
+use crate::audit::record::Why;
 use crate::store::{Altered, StoreError};
 
 /// How often a booking is read and locked anew because somebody has moved it in between.
@@ -35,12 +36,18 @@ pub async fn book(app: Arc<App>, new: NewBooking, origin: Origin) -> Result<Book
     }
     if let (Some(asked), Err(refusal)) = (asked, &booked)
         && let Some(why) = refusal.why()
-        && let Err(error) = app.store.record_refusal(asked, why, origin.cause.clone()).await
     {
+        record_refusal(&app, asked, why, &origin).await;
+    }
+    booked
+}
+
+/// Records that a booking, or a move, was refused.
+async fn record_refusal(app: &App, asked: NewBooking, why: Why, origin: &Origin) {
+    if let Err(error) = app.store.record_refusal(asked, why, origin.cause.clone()).await {
         // The refusal stands: it wrote nothing that would have to be undone.
         not_recorded(&origin.log, "AGENDAMENTO_RECUSADO", &error);
     }
-    booked
 }
 
 /// Publishes a refusal that was due to a faster rival.
@@ -66,40 +73,58 @@ async fn try_to_book(app: &App, new: NewBooking, origin: &Origin) -> Result<Book
 }
 
 /// Changes a booking as it was asked, or says why not. [`Refusal::Moved`] asks for another try: somebody has moved the booking since it
-/// was read.
+/// was read. That a move was refused is recorded too, where the configuration asks for it.
 pub async fn alter(app: Arc<App>, id: i64, asked: Alteration, origin: Origin) -> Result<Altered, Refusal> {
-    check_audit(&app, &origin)?;
+    let moves_to = match &asked.destination {
+        Destination::Elsewhere(new) if app.audits_refusals => Some(new.clone()),
+        _ => None,
+    };
+    let altered = try_to_alter(&app, id, asked, &origin).await;
+    if let (Some(new), Err(refusal)) = (moves_to, &altered)
+        && !matches!(refusal, Refusal::Moved { .. })
+        && let Some(why) = refusal.why()
+    {
+        record_refusal(&app, *new, Why { moving: Some(id), ..why }, &origin).await;
+    }
+    altered
+}
+
+async fn try_to_alter(app: &App, id: i64, asked: Alteration, origin: &Origin) -> Result<Altered, Refusal> {
+    check_audit(app, origin)?;
     match &app.gate {
-        Gate::Locked(locking) => leased::alter(&app, locking, id, asked, &origin).await,
-        Gate::Race => race::alter(&app, id, asked, &origin).await,
+        Gate::Locked(locking) => leased::alter(app, locking, id, asked, origin).await,
+        Gate::Race => race::alter(app, id, asked, origin).await,
     }
 }
 
 /// Cancels, or says why not.
-pub async fn cancel(app: Arc<App>, id: i64, reason: Option<String>, origin: Origin) -> Result<Booking, Refusal> {
+pub async fn cancel(app: Arc<App>, id: i64, asked: Cancellation, origin: Origin) -> Result<Booking, Refusal> {
     for _ in 1..MOVED_TRIES {
-        match try_to_cancel(&app, id, reason.clone(), &origin).await {
+        match try_to_cancel(&app, id, asked.clone(), &origin).await {
             // Somebody has moved it since it was read.
             Err(Refusal::Moved { .. }) => {}
             outcome => return outcome,
         }
     }
-    try_to_cancel(&app, id, reason, &origin).await
+    try_to_cancel(&app, id, asked, &origin).await
 }
 
-async fn try_to_cancel(app: &App, id: i64, reason: Option<String>, origin: &Origin) -> Result<Booking, Refusal> {
+async fn try_to_cancel(app: &App, id: i64, asked: Cancellation, origin: &Origin) -> Result<Booking, Refusal> {
     check_audit(app, origin)?;
     let known = app.store.booking(id).await.map_err(|error| store_failed(origin, &error))?;
     let Some(known) = known else {
         return Err(Refusal::UnknownBooking(id.to_string()));
     };
     // Checked again in the transaction. A cancellation that is refused here takes no lock and ends no retention.
+    if !known.is_expected(asked.expected.as_deref()) {
+        return Err(Refusal::Differs { id, version: known.version });
+    }
     let catalogue = app.recent_catalogue().await.map_err(|error| store_failed(origin, &error))?;
     let checked = known.check_cancellable(catalogue.telescope(&known.telescope), app.clock.now());
     checked.map_err(|not| Refusal::NotCancellable(id, not))?;
     let cancelled = match &app.gate {
-        Gate::Locked(locking) => leased::cancel(app, locking, &known, reason, origin).await,
-        Gate::Race => race::cancel(app, id, reason, origin).await,
+        Gate::Locked(locking) => leased::cancel(app, locking, &known, asked, origin).await,
+        Gate::Race => race::cancel(app, id, asked, origin).await,
     };
     if cancelled.is_ok() {
         app.metrics.cancellations.inc();

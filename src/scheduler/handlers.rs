@@ -16,17 +16,17 @@ use super::refusal::{Refusal, is_of_catalogue, is_unknown};
 use super::{book, links, page, requests, views};
 use crate::access::principal::{Denied, Who};
 use crate::access::role::Permission;
-use crate::agenda::{Booking, Catalogue, Draft, NewBooking, Rejection, SlotRange};
+use crate::agenda::{Booking, Cancellation, Catalogue, Draft, NewBooking, Rejection, SlotRange};
 use crate::coordinator::protocol::grace;
 use crate::http::fields::Fields;
 use crate::http::html;
 use crate::http::identity::{denied, read_json};
 use crate::http::no_room;
 use crate::http::parameters::Parameters;
+use crate::http::precondition::{IfMatch, tagged};
 use crate::http::prefix::seen;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
-use crate::http::tag;
 use crate::http::{self, Response};
 use crate::panics::{guarded, join};
 use crate::time::{Timestamp, millis};
@@ -73,7 +73,7 @@ pub async fn catalogue(app: &App, log: &Logger) -> Result<Arc<Catalogue>, Proble
 }
 
 /// The catalogue as it was a moment ago.
-async fn recent(app: &App, log: &Logger) -> Result<Arc<Catalogue>, Problem> {
+pub async fn recent(app: &App, log: &Logger) -> Result<Arc<Catalogue>, Problem> {
     app.recent_catalogue().await.map_err(|error| not_read(log, &error))
 }
 
@@ -209,14 +209,15 @@ pub async fn booking(app: &App, id: &str, request: &Request) -> Result<Response,
     let booking = stored(app, id, number, &request.log).await?;
     let catalogue = recent(app, &request.log).await?;
     let view = views::booking(&booking, &catalogue, app.clock.now(), &request.who);
-    Ok(tag::current(&request.head.headers, &view, booking.version))
+    Ok(tagged(http::json(StatusCode::OK, &view), &booking.version.to_string()))
 }
 
 /// `DELETE /agendamentos/{id}`.
 pub async fn cancel(app: &Arc<App>, id: &str, request: &mut Request) -> Result<Response, Problem> {
     let origin = Origin::of(request);
+    let expected = IfMatch::read(&request.head.headers)?.and_then(IfMatch::numbers);
     let bytes = read_json(request, BODY_MAX).await?;
-    let reason = requests::cancellation(&bytes)?;
+    let asked = Cancellation { reason: requests::cancellation(&bytes)?, expected };
     let Some(number) = requests::id(id) else {
         return Err(unknown_booking(id));
     };
@@ -225,7 +226,7 @@ pub async fn cancel(app: &Arc<App>, id: &str, request: &mut Request) -> Result<R
         let booking = stored(app, id, number, &request.log).await?;
         request.who.check_scientist(booking.scientist_id).map_err(|denied| not_yours(denied, request))?;
     }
-    let task = app.tasks.spawn(guarded(book::cancel(Arc::clone(app), number, reason, origin)));
+    let task = app.tasks.spawn(guarded(book::cancel(Arc::clone(app), number, asked, origin)));
     let to_booking = || links::to_booking(number);
     let cancelled = join(task).await.map_err(|error| Problem::internal(error.to_string()).with_links(to_booking()))?;
     let booking = cancelled.map_err(|refusal| refused(refusal).with_links_if_none(to_booking))?;
@@ -308,7 +309,8 @@ pub async fn ready(app: &App) -> Response {
     response
 }
 
-/// An answer with a booking, and the tag of its version.
+/// An answer with a booking, and its version as the tag.
 pub fn render(app: &App, status: StatusCode, booking: &Booking, who: &Who) -> Response {
-    tag::tagged(status, &views::booking(booking, &app.catalogue(), app.clock.now(), who), booking.version)
+    let view = views::booking(booking, &app.catalogue(), app.clock.now(), who);
+    tagged(http::json(status, &view), &booking.version.to_string())
 }

@@ -19,7 +19,7 @@ use super::outcome::{broken, not_altered, of_alteration, of_booking, of_cancella
 use super::refusal::Refusal;
 use crate::agenda::alteration::{Alteration, Destination};
 use crate::agenda::maintenance::NewMaintenance;
-use crate::agenda::{self, Booking, NewBooking, Place, resource};
+use crate::agenda::{self, Booking, Cancellation, NewBooking, Place, resource};
 use crate::audit::record::Cause;
 use crate::coordinator::client::{Lease, LockError, LockRequest};
 use crate::coordinator::protocol::{TTL_MS_MAX, grace};
@@ -99,7 +99,7 @@ pub async fn cancel(
     app: &App,
     locking: &Locking,
     known: &Booking,
-    reason: Option<String>,
+    asked: Cancellation,
     origin: &Origin,
 ) -> Result<Booking, Refusal> {
     let from = known.place();
@@ -107,7 +107,7 @@ pub async fn cancel(
     let commit = async |fence| {
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
-        let cancelled = app.store.cancel(known.id, from, reason, fence, origin.cause.clone()).await;
+        let cancelled = app.store.cancel(known.id, from, asked, fence, origin.cause.clone()).await;
         of_cancellation(app, origin, cancelled)?.map_err(|refused| match refused {
             CancelRefused::Not(not) => Refusal::not_cancelled(known.id, not),
             CancelRefused::Moved => Refusal::moved(&known.place()),

@@ -28,8 +28,8 @@ pub fn of_alteration(
     answer: Result<Result<Altered, AlterRefused>, StoreError>,
 ) -> Result<Result<Altered, AlterRefused>, Refusal> {
     let answer = answer.map_err(|error| store_failed(origin, &error))?;
-    if let Ok(Altered { booking, changed: true }) = &answer {
-        app.live.altered(booking, origin);
+    if let Ok(Altered { booking, from, changed: true }) = &answer {
+        app.live.altered(booking, from, origin);
     }
     Ok(answer)
 }

@@ -16,6 +16,7 @@ use crate::agenda::timetable::Search;
 use crate::agenda::{NewBooking, Rejection, SLOT_MIN, Scientist, SlotRange, Telescope};
 use crate::http::fields::Fields;
 use crate::http::identity::read_json;
+use crate::http::no_room;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
 use crate::http::wrong::FieldCode;
@@ -77,6 +78,8 @@ pub async fn next(app: &App, request: &mut Request) -> Result<Response, Problem>
     let bytes = read_json(request, BODY_MAX).await?;
     let now = app.clock.now();
     let (asked, mut wrong) = requests::next(Fields::parse(&bytes)?);
+    let visit = request.hosting.visit();
+    let _reading = visit.reading().await.map_err(no_room::for_reading)?;
     let catalogue = catalogue(app, &request.log).await?;
     let mut broken = Vec::new();
     let telescope = match &asked.telescope {

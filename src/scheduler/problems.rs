@@ -74,7 +74,7 @@ pub fn refused(refusal: Refusal) -> Problem {
         }
         Refusal::UnknownBooking(_) => problem.with_links(links::to_bookings()),
         Refusal::NotCancellable(id, _) | Refusal::NotAlterable(id, _) => problem.with_links(links::to_booking(id)),
-        Refusal::Differs { id, version } => problem.with("versao", version).with_links(links::to_booking(id)),
+        Refusal::Differs { id, version } => problem.with("etag", format!("\"{version}\"")).with("versao", version).with_links(links::to_booking(id)),
         Refusal::Catalogue(refusal) => match refusal {
             CatalogueRefusal::TelescopeExists(code) => problem.with_links(links::to_telescope(&code)),
             CatalogueRefusal::UnknownMaintenance(_) => problem.with_links(links::to_catalogue(true)),

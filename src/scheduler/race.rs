@@ -9,7 +9,7 @@ use super::origin::Origin;
 use super::outcome::{broken, not_altered, of_alteration, of_booking, of_cancellation, store_failed};
 use super::refusal::Refusal;
 use crate::agenda::alteration::{Alteration, Destination};
-use crate::agenda::{Booking, NewBooking, resource};
+use crate::agenda::{Booking, Cancellation, NewBooking, resource};
 use crate::store::{AlterRefused, Altered};
 use crate::text::Word;
 
@@ -54,9 +54,9 @@ pub async fn alter(app: &App, id: i64, asked: Alteration, origin: &Origin) -> Re
 }
 
 /// Cancels.
-pub async fn cancel(app: &App, id: i64, reason: Option<String>, origin: &Origin) -> Result<Booking, Refusal> {
+pub async fn cancel(app: &App, id: i64, asked: Cancellation, origin: &Origin) -> Result<Booking, Refusal> {
     info!(origin.log, "Iniciando verificação de conflito no BD");
     app.pause().await;
-    let cancelled = app.store.cancel_unguarded(id, reason, origin.cause.clone()).await;
+    let cancelled = app.store.cancel_unguarded(id, asked, origin.cause.clone()).await;
     of_cancellation(app, origin, cancelled)?.map_err(|not| Refusal::not_cancelled(id, not))
 }

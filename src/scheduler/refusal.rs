@@ -97,6 +97,7 @@ impl Refusal {
     pub fn not_cancelled(id: i64, not: NotCancelled) -> Self {
         match not {
             NotCancelled::Unknown => Self::UnknownBooking(id.to_string()),
+            NotCancelled::Differs { version } => Self::Differs { id, version },
             NotCancelled::Not(not) => Self::NotCancellable(id, not),
         }
     }
@@ -224,7 +225,7 @@ impl Refusal {
         }
         // A code that somebody put into the catalogue may have any length.
         let detail = detail.chars().take(RECORDED_CHARS_MAX).collect();
-        Some(Why { code: self.code().name(), detail, taken_by })
+        Some(Why { code: self.code().name(), detail, taken_by, moving: None })
     }
 }
 

@@ -290,6 +290,9 @@ const fn may_be_lenient(route: Route) -> bool {
     matches!(
         route,
         Route::Book
+            | Route::Next
+            | Route::Validate
+            | Route::Alter
             | Route::Cancel
             | Route::CreateTelescope
             | Route::ChangeTelescope

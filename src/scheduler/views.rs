@@ -10,7 +10,7 @@ use super::requests::{AuditRequest, FreeRequest, ListRequest};
 use crate::access::principal::Who;
 use crate::agenda::rules::RulesView;
 use crate::agenda::timetable::{Period, SlotState, Standing, states};
-use crate::agenda::{Booking, Catalogue, Scientist, SlotRange, Telescope};
+use crate::agenda::{Booking, Catalogue, Place, Scientist, SlotRange, Telescope};
 use crate::http::links::Links;
 use crate::http::written::Written;
 use crate::store::{Page, TrailPage};
@@ -87,13 +87,29 @@ struct Notes<'a>(Option<&'a str>);
 pub struct BookingEvent<'a> {
     #[serde(flatten)]
     booking: BookingView<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    antes: Option<PlaceView<'a>>,
     req: &'a str,
+}
+
+/// Where a booking was.
+#[derive(Serialize)]
+struct PlaceView<'a> {
+    telescopio: &'a str,
+    horario_inicio_utc: String,
+    horario_fim_utc: String,
 }
 
 /// Shows what the request `request_id` did to a booking. It has no links: a client follows only those that it was given by an
 /// answer, and everybody who reaches the coordinator can publish an event. It has no notes: everybody who reads the agenda hears it.
-pub fn booking_event<'a>(booking: &'a Booking, request_id: &'a str) -> BookingEvent<'a> {
-    BookingEvent { booking: view(booking, Links::new(), false), req: request_id }
+/// A booking that was changed was at the place `from` before.
+pub fn booking_event<'a>(booking: &'a Booking, from: Option<&'a Place>, request_id: &'a str) -> BookingEvent<'a> {
+    let antes = from.map(|place| PlaceView {
+        telescopio: &place.telescope,
+        horario_inicio_utc: place.slots.start().seconds().to_string(),
+        horario_fim_utc: place.slots.end().seconds().to_string(),
+    });
+    BookingEvent { booking: view(booking, Links::new(), false), antes, req: request_id }
 }
 
 /// Writes a page of bookings as they are `now`. A booking's memory is given back once it is written.

@@ -15,8 +15,8 @@ use crate::agenda::alteration::{Alteration, Destination, NotAlterable, Texts};
 use crate::agenda::rules::{BrokenRule, Rules};
 use crate::agenda::timetable::{SAME_MAX, Standing};
 use crate::agenda::{
-    Booking, Draft, NewBooking, NotCancellable, Place, Rejection, Scientist, ScientistPatch, SlotRange, Status,
-    Telescope, TelescopePatch,
+    Booking, Cancellation, Draft, NewBooking, NotCancellable, Place, Rejection, Scientist, ScientistPatch, SlotRange,
+    Status, Telescope, TelescopePatch,
 };
 use crate::audit::catalogued::CATALOGUE_CHANGED;
 use crate::audit::chain::ChainHead;
@@ -144,7 +144,7 @@ impl<F: Fixture> Opened<F> {
 
     async fn cancel(&self, id: i64, token: u64) -> Result<Booking, CancelRefused> {
         let from = self.place(id).await;
-        self.store.cancel(id, from, Some("nuvens".to_owned()), fence(token), request()).await.unwrap()
+        self.store.cancel(id, from, clouds(), fence(token), request()).await.unwrap()
     }
 
     /// What stands from one slot to before another, as its reader is told first, and then booking by booking.
@@ -232,7 +232,7 @@ pub async fn a_stale_or_late_write_changes_nothing<F: Fixture>() {
     let stale = FenceBroken::Stale { start: after(0), seen: 5 };
     assert_eq!(opened.cancel(booking.id, 4).await, Err(CancelRefused::Fence(stale)));
     let late = Fence { token: 7, deadline: Instant::now() };
-    let refused = opened.store.cancel(booking.id, booking.place(), None, late, request()).await.unwrap();
+    let refused = opened.store.cancel(booking.id, booking.place(), Cancellation::default(), late, request()).await.unwrap();
     assert_eq!(refused, Err(CancelRefused::Fence(FenceBroken::Expired)));
     opened.cancel(booking.id, 6).await.unwrap();
     // The cancellation's token counts too.
@@ -349,7 +349,7 @@ pub async fn every_change_has_one_record_and_a_refusal_only_the_one_that_is_aske
     opened.store.record_start(process.clone()).await.unwrap();
     let booking = opened.book(opened.slot(0).await, 1).await.unwrap();
     assert!(opened.book(opened.slot(0).await, 2).await.is_err());
-    let why = Why { code: "horario_ocupado", detail: "já agendado".to_owned(), taken_by: Some(booking.id) };
+    let why = Why { code: "horario_ocupado", detail: "já agendado".to_owned(), taken_by: Some(booking.id), moving: None };
     opened.store.record_refusal(opened.slot(0).await, why, Cause::of_test("r-9")).await.unwrap();
     opened.cancel(booking.id, 3).await.unwrap();
     opened.store.record_stop(process, 5).await.unwrap();
@@ -440,6 +440,10 @@ pub async fn of_many_at_once_one_has_each_slot<F: Fixture>() {
     assert_eq!((opened.list(&Filter::default(), 10).await.len(), opened.records().await.len()), (4, 4));
 }
 
+fn clouds() -> Cancellation {
+    Cancellation { reason: Some("nuvens".to_owned()), expected: None }
+}
+
 /// A change to `destination` by one who has just read the booking.
 fn going(booking: &Booking, destination: Destination) -> Alteration {
     Alteration { texts: Texts::default(), destination, from: booking.place(), expected: None }
@@ -458,6 +462,7 @@ pub async fn a_booking_moves_and_shortens_with_its_record_and_never_overlaps<F: 
     let further = opened.new_booking(7, "Hubble-Acad", after(1), 15).await;
     let moved = alter(first.id, going(&first, elsewhere(further)), 2).await.unwrap();
     assert!(moved.changed);
+    assert_eq!(moved.from, first.place());
     assert_eq!((moved.booking.version, moved.booking.changed_at), (2, Some(opened.clock.now())));
     assert_eq!(opened.store.booking(first.id).await.unwrap(), Some(moved.booking.clone()));
     let (standing, _) = opened.standing("Hubble-Acad", 0, 10).await;
@@ -515,11 +520,16 @@ pub async fn a_change_is_refused_for_what_has_happened_since_it_was_asked_for<F:
     let cancel = opened.store.cancel(
         1,
         Place { telescope: "Hubble-Acad".to_owned(), slots: booking.slots },
-        None,
+        Cancellation::default(),
         fence(6),
         request(),
     );
     assert_eq!(cancel.await.unwrap(), Err(CancelRefused::Moved));
+    let other = Cancellation { expected: Some(vec![2, 3]), ..Cancellation::default() };
+    let differs = NotCancelled::Differs { version: 1 };
+    let cancelled = opened.store.cancel(1, booking.place(), other.clone(), fence(6), request()).await.unwrap();
+    assert_eq!(cancelled, Err(CancelRefused::Not(differs)));
+    assert_eq!(opened.store.cancel_unguarded(1, other, request()).await.unwrap(), Err(differs));
     // A quota counts the booking that moves once, and another's not at all.
     let rules =
         TelescopePatch { standing_max: Some(Some(1)), day_max_min: Some(Some(15)), ..TelescopePatch::default() };
@@ -680,7 +690,7 @@ pub async fn the_race_saves_what_a_check_before_it_did_not_see<F: Fixture>() {
     let (standing, bookings) = opened.standing("Hubble-Acad", 0, 1).await;
     assert_eq!((bookings, standing.beyond), (vec![first, second.clone()], Vec::new()));
     assert_eq!(opened.store.taken("Hubble-Acad", after(0), after(1)).await.unwrap(), [(after(0), after(1))]);
-    opened.store.cancel_unguarded(1, None, request()).await.unwrap().unwrap();
+    opened.store.cancel_unguarded(1, Cancellation::default(), request()).await.unwrap().unwrap();
     assert_eq!(opened.store.find_conflict(&new).await.unwrap(), Some(second));
     assert_eq!(opened.store.highest_token().await.unwrap(), 0);
     // Of many with the same start and end the first are given, and the others are counted.

@@ -24,7 +24,7 @@ use crate::agenda::maintenance::{Maintenance, NewMaintenance};
 use crate::agenda::proposal::{Proposal, ProposalPatch};
 use crate::agenda::timetable::{SAME_MAX, Standing};
 use crate::agenda::{
-    Booking, Catalogue, NewBooking, Place, Rejection, Scientist, ScientistPatch, SlotRange, Status, Telescope,
+    Booking, Cancellation, Catalogue, NewBooking, Place, Rejection, Scientist, ScientistPatch, SlotRange, Status, Telescope,
     TelescopePatch,
 };
 use crate::audit::chain::ChainHead;
@@ -183,20 +183,20 @@ impl Store for MemoryStore {
         &self,
         id: i64,
         from: Place,
-        reason: Option<String>,
+        asked: Cancellation,
         fence: Fence,
         cause: Cause,
     ) -> Answer<'_, Result<Booking, CancelRefused>> {
-        self.change(&Cancel { id, from, reason, fence, cause })
+        self.change(&Cancel { id, from, asked, fence, cause })
     }
 
     fn cancel_unguarded(
         &self,
         id: i64,
-        reason: Option<String>,
+        asked: Cancellation,
         cause: Cause,
     ) -> Answer<'_, Result<Booking, NotCancelled>> {
-        self.change(&CancelUnguarded { id, reason, cause })
+        self.change(&CancelUnguarded { id, asked, cause })
     }
 
     fn booking(&self, id: i64) -> Answer<'_, Option<Booking>> {

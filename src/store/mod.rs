@@ -33,8 +33,8 @@ use crate::agenda::maintenance::{Maintenance, NewMaintenance};
 use crate::agenda::proposal::{Proposal, ProposalPatch};
 use crate::agenda::timetable::Standing;
 use crate::agenda::{
-    Booking, Catalogue, NewBooking, Place, Rejection, Scientist, ScientistPatch, SlotRange, Status, Telescope,
-    TelescopePatch,
+    Booking, Cancellation, Catalogue, NewBooking, Place, Rejection, Scientist, ScientistPatch, SlotRange, Status,
+    Telescope, TelescopePatch,
 };
 use crate::audit::chain::ChainHead;
 use crate::audit::filter::Wanted;
@@ -72,7 +72,7 @@ pub trait Store: Send + Sync {
         &self,
         id: i64,
         from: Place,
-        reason: Option<String>,
+        asked: Cancellation,
         fence: Fence,
         cause: Cause,
     ) -> Answer<'_, Result<Booking, CancelRefused>>;
@@ -81,7 +81,7 @@ pub trait Store: Send + Sync {
     fn cancel_unguarded(
         &self,
         id: i64,
-        reason: Option<String>,
+        asked: Cancellation,
         cause: Cause,
     ) -> Answer<'_, Result<Booking, NotCancelled>>;
 

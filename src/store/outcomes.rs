@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::agenda::alteration::NotAlterable;
 use crate::agenda::maintenance::Maintenance;
-use crate::agenda::{Booking, NotCancellable, Rejection, SlotRange};
+use crate::agenda::{Booking, NotCancellable, Place, Rejection, SlotRange};
 use crate::time::Timestamp;
 
 /// The right to write that a lease gives, and until when.
@@ -53,6 +53,8 @@ pub enum BookRefused {
 pub struct Altered {
     /// As it stands.
     pub booking: Booking,
+    /// Where it was before.
+    pub from: Place,
     /// Whether it is otherwise now.
     pub changed: bool,
 }
@@ -152,6 +154,11 @@ pub enum NotChanged {
 pub enum NotCancelled {
     /// There is no such booking.
     Unknown,
+    /// Its version is this, and none that was expected.
+    Differs {
+        /// The present version.
+        version: i64,
+    },
     /// It may not be cancelled.
     Not(NotCancellable),
 }

@@ -31,7 +31,7 @@ pub use self::contests::{Contested, RefusedRequest};
 use self::event::Event;
 use self::publisher::{Outlet, Publisher};
 use super::origin::Origin;
-use crate::agenda::Booking;
+use crate::agenda::{Booking, Place};
 use crate::coordinator::client::Feed;
 use crate::http::Response;
 use crate::http::channel::Channel;
@@ -92,17 +92,17 @@ impl Live {
 
     /// A booking was written.
     pub fn created(&self, booking: &Booking, origin: &Origin) {
-        self.publisher.booking("criado", booking, &origin.cause.request_id);
+        self.publisher.booking("criado", booking, None, &origin.cause.request_id);
     }
 
-    /// A booking was changed.
-    pub fn altered(&self, booking: &Booking, origin: &Origin) {
-        self.publisher.booking("alterado", booking, &origin.cause.request_id);
+    /// A booking was changed, which was at the place `from` before.
+    pub fn altered(&self, booking: &Booking, from: &Place, origin: &Origin) {
+        self.publisher.booking("alterado", booking, Some(from), &origin.cause.request_id);
     }
 
     /// A booking was cancelled.
     pub fn cancelled(&self, booking: &Booking, origin: &Origin) {
-        self.publisher.booking("cancelado", booking, &origin.cause.request_id);
+        self.publisher.booking("cancelado", booking, None, &origin.cause.request_id);
     }
 
     /// A booking was refused because a rival was faster.

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::contests::{Contest, Contests};
 use super::event::Event;
-use crate::agenda::Booking;
+use crate::agenda::{Booking, Place};
 use crate::batch;
 use crate::coordinator::client::{EventBatch, Feed, NotPublished};
 use crate::http::channel::Channel;
@@ -51,9 +51,18 @@ struct Counts {
 
 /// An event to be published, not yet encoded.
 enum Item {
-    Booking { event: &'static str, booking: Box<Booking>, request_id: RequestId },
+    Booking(Box<Told>),
     Contest(Contest),
     Missing,
+}
+
+/// What is told of a booking.
+struct Told {
+    event: &'static str,
+    booking: Booking,
+    /// Where it was before.
+    from: Option<Place>,
+    request_id: RequestId,
 }
 
 /// Where events go.
@@ -74,11 +83,11 @@ impl Publisher {
         (Self { items, counts }, tokio::spawn(task.run(batches)))
     }
 
-    /// A booking was written or cancelled.
-    pub fn booking(&self, event: &'static str, booking: &Booking, request_id: &RequestId) {
+    /// A booking was written, cancelled, or changed: then it was at the place `from` before.
+    pub fn booking(&self, event: &'static str, booking: &Booking, from: Option<&Place>, request_id: &RequestId) {
         if self.takes_one_more() {
-            let (booking, request_id) = (Box::new(booking.clone()), request_id.clone());
-            self.send(Item::Booking { event, booking, request_id });
+            let (booking, from, request_id) = (booking.clone(), from.cloned(), request_id.clone());
+            self.send(Item::Booking(Box::new(Told { event, booking, from, request_id })));
         } else {
             self.missing();
         }
@@ -162,8 +171,9 @@ impl Task {
     /// An event's name and data.
     fn encode(&self, item: Item) -> (&'static str, String) {
         match item {
-            Item::Booking { event, booking, request_id } => {
-                (event, to_json(&views::booking_event(&booking, &request_id)))
+            Item::Booking(told) => {
+                let Told { event, booking, from, request_id } = *told;
+                (event, to_json(&views::booking_event(&booking, from.as_ref(), &request_id)))
             }
             Item::Contest(contest) => ("disputa", to_json(&contest)),
             Item::Missing => {
@@ -252,7 +262,7 @@ mod tests {
         let (publisher, task) =
             Publisher::start(Outlet::Local(Arc::clone(&channel)), CancellationToken::new(), log.clone());
         for id in 0..5000 {
-            publisher.booking("criado", &booking(id), &RequestId::of_test("1-1"));
+            publisher.booking("criado", &booking(id), None, &RequestId::of_test("1-1"));
         }
         assert_eq!(publisher.counts.waiting.load(Ordering::Relaxed), WAITING_MAX + 1);
         let mut heard = String::new();
@@ -261,7 +271,7 @@ mod tests {
         }
         assert_eq!(channel.last(), WAITING_MAX as u64 + 1, "once for all that are missing");
         // And then there is room again.
-        publisher.booking("cancelado", &booking(1), &RequestId::of_test("1-1"));
+        publisher.booking("cancelado", &booking(1), None, &RequestId::of_test("1-1"));
         while !heard.contains("event: cancelado") {
             heard = String::from_utf8(listener.next().await.to_vec()).unwrap();
         }
@@ -271,7 +281,8 @@ mod tests {
 
     #[test]
     fn the_longest_booking_fits_an_event_and_requests_are_bounded() {
-        let longest = to_json(&views::booking_event(&booking(1), &"x".repeat(64)));
+        let from = booking(1).place();
+        let longest = to_json(&views::booking_event(&booking(1), Some(&from), &"x".repeat(64)));
         assert!(longest.len() < 16 * 1024, "{}", longest.len());
         let mut events = std::iter::repeat_n(("criado", longest), 2000).peekable();
         let mut bodies = 0;

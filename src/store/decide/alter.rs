@@ -62,7 +62,7 @@ impl Change for Alter {
         }
         // What changes nothing leaves no record, and is the same version.
         if booking == *before {
-            return Decision::refusal(Ok(Altered { booking, changed: false }));
+            return Decision::refusal(Ok(Altered { from: before.place(), booking, changed: false }));
         }
         booking.version += 1;
         booking.changed_at = Some(view.now);
@@ -75,7 +75,7 @@ impl Change for Alter {
         let mut writes = vec![Write::UpdateBooking { booking: booking.clone(), request_id }];
         writes.extend(token.into_iter().flat_map(|token| self.change_hands(before, &booking, token)));
         writes.push(record);
-        Decision { answer: Ok(Altered { booking, changed: true }), writes }
+        Decision { answer: Ok(Altered { from: before.place(), booking, changed: true }), writes }
     }
 }
 
@@ -84,7 +84,7 @@ impl Alter {
     fn check<'a>(&self, view: &'a View) -> Result<&'a Booking, AlterRefused> {
         let booking = view.bookings.get(&self.id).ok_or(AlterRefused::Unknown)?;
         let telescope = view.telescopes.get(&booking.telescope).ok_or(AlterRefused::Unknown)?;
-        if self.asked.expected.as_ref().is_some_and(|expected| !expected.contains(&booking.version)) {
+        if !booking.is_expected(self.asked.expected.as_deref()) {
             return Err(AlterRefused::Differs { version: booking.version });
         }
         booking.check_destination(&self.asked.destination, Some(telescope), view.now).map_err(AlterRefused::Not)?;

@@ -3,7 +3,7 @@
 use super::change::{Around, Change, Decision};
 use super::view::View;
 use super::write::Write;
-use crate::agenda::{Booking, Place, SlotRange, Status};
+use crate::agenda::{Booking, Cancellation, Place, SlotRange, Status};
 use crate::audit::chain::ChainHead;
 use crate::audit::record::{Cause, Event};
 use crate::store::{CancelRefused, Fence, NotCancelled};
@@ -15,8 +15,8 @@ pub struct Cancel {
     pub id: i64,
     /// The place that is locked: the booking's, as it was when it was read.
     pub from: Place,
-    /// Why, as the client says.
-    pub reason: Option<String>,
+    /// What is asked for.
+    pub asked: Cancellation,
     /// The lease.
     pub fence: Fence,
     /// The request that asked for it.
@@ -28,8 +28,8 @@ pub struct Cancel {
 pub struct CancelUnguarded {
     /// The booking's number.
     pub id: i64,
-    /// Why, as the client says.
-    pub reason: Option<String>,
+    /// What is asked for.
+    pub asked: Cancellation,
     /// The request that asked for it.
     pub cause: Cause,
 }
@@ -48,7 +48,7 @@ impl Change for Cancel {
 
     fn decide(&self, view: &View) -> Decision<Self::Answer> {
         match self.check(view) {
-            Ok(known) => cancel(known, self.reason.clone(), Some(self.fence.token), &self.cause, view),
+            Ok(known) => cancel(known, self.asked.reason.clone(), Some(self.fence.token), &self.cause, view),
             Err(refused) => Decision::refusal(Err(refused)),
         }
     }
@@ -57,7 +57,7 @@ impl Change for Cancel {
 impl Cancel {
     /// The booking as it stands, if it may be cancelled under this lease.
     fn check<'a>(&self, view: &'a View) -> Result<&'a Booking, CancelRefused> {
-        let booking = cancellable(self.id, view).map_err(CancelRefused::Not)?;
+        let booking = cancellable(self.id, &self.asked, view).map_err(CancelRefused::Not)?;
         if booking.place() != self.from {
             return Err(CancelRefused::Moved);
         }
@@ -81,8 +81,8 @@ impl Change for CancelUnguarded {
     }
 
     fn decide(&self, view: &View) -> Decision<Self::Answer> {
-        match cancellable(self.id, view) {
-            Ok(known) => cancel(known, self.reason.clone(), None, &self.cause, view),
+        match cancellable(self.id, &self.asked, view) {
+            Ok(known) => cancel(known, self.asked.reason.clone(), None, &self.cause, view),
             Err(not) => Decision::refusal(Err(not)),
         }
     }
@@ -93,8 +93,11 @@ fn around(booking: &Booking, slots: Option<SlotRange>) -> Around<'_> {
 }
 
 /// The booking as it stands, if it may be cancelled now.
-fn cancellable(id: i64, view: &View) -> Result<&Booking, NotCancelled> {
+fn cancellable<'a>(id: i64, asked: &Cancellation, view: &'a View) -> Result<&'a Booking, NotCancelled> {
     let booking = view.bookings.get(&id).ok_or(NotCancelled::Unknown)?;
+    if !booking.is_expected(asked.expected.as_deref()) {
+        return Err(NotCancelled::Differs { version: booking.version });
+    }
     let telescope = view.telescopes.get(&booking.telescope).ok_or(NotCancelled::Unknown)?;
     booking.check_cancellable(Some(telescope), view.now).map_err(NotCancelled::Not)?;
     Ok(booking)

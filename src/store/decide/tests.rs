@@ -9,7 +9,7 @@ use super::change::Around;
 use super::*;
 use crate::agenda::alteration::{Alteration, Destination, Texts};
 use crate::agenda::rules::{Rules, days_around};
-use crate::agenda::{Booking, NewBooking, Place, Scientist, SlotRange, Status, Telescope};
+use crate::agenda::{Booking, Cancellation, NewBooking, Place, Scientist, SlotRange, Status, Telescope};
 use crate::audit::chain::ChainHead;
 use crate::audit::record::{Cause, Process, Why};
 use crate::store::{AlterRefused, Altered, BookRefused, CancelRefused, Fence};
@@ -150,7 +150,7 @@ fn book(telescope: usize, nth: i64, slots: i64, token: u64) -> Any {
 }
 
 fn cancel(id: i64, token: u64) -> Any {
-    Any::Cancel(Cancel { id, from: somewhere(), reason: None, fence: fence(token, true), cause: request("r-2") })
+    Any::Cancel(Cancel { id, from: somewhere(), asked: Cancellation::default(), fence: fence(token, true), cause: request("r-2") })
 }
 
 /// Any change but for the race's: scientist 4 is in no catalogue, and a booking may be unknown.
@@ -163,8 +163,8 @@ fn changes(most: usize) -> impl Strategy<Value = Vec<Any>> {
         },
     );
     let cancels = (1..12_i64, 0..20_u64, in_time, any::<bool>()).prop_map(|(id, token, in_time, with_reason)| {
-        let reason = with_reason.then(|| "clouds".to_owned());
-        Any::Cancel(Cancel { id, from: somewhere(), reason, fence: fence(token, in_time), cause: request("r-2") })
+        let asked = Cancellation { reason: with_reason.then(|| "clouds".to_owned()), expected: None };
+        Any::Cancel(Cancel { id, from: somewhere(), asked, fence: fence(token, in_time), cause: request("r-2") })
     });
     // Mostly somewhere else, and sometimes with a wrong length of the rest.
     let alters = (1..12_i64, 0..4_i64, (0..2_usize, 0..SLOTS, 1..=3_i64), 0..20_u64, in_time).prop_map(
@@ -187,7 +187,7 @@ fn changes(most: usize) -> impl Strategy<Value = Vec<Any>> {
             1 => Record::Stop { process: process.clone(), up_ms: 5 },
             _ => Record::Refusal {
                 asked: Box::new(new_booking(0, 2, 1, 1)),
-                why: Why { code: "horario_ocupado", detail: "taken".to_owned(), taken_by: Some(1) },
+                why: Why { code: "horario_ocupado", detail: "taken".to_owned(), taken_by: Some(1), moving: None },
                 cause: request("r-3"),
             },
         })

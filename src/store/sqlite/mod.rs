@@ -70,7 +70,7 @@ use crate::agenda::alteration::Alteration;
 use crate::agenda::maintenance::{Maintenance, NewMaintenance};
 use crate::agenda::proposal::{Proposal, ProposalPatch};
 use crate::agenda::{
-    self, Booking, Catalogue, NewBooking, Rejection, Scientist, ScientistPatch, SlotRange, Telescope, TelescopePatch,
+    self, Booking, Cancellation, Catalogue, NewBooking, Rejection, Scientist, ScientistPatch, SlotRange, Telescope, TelescopePatch,
 };
 use crate::audit::filter::Wanted;
 use crate::audit::record::{Cause, Process, Why};
@@ -172,20 +172,20 @@ impl Store for SqliteStore {
         &self,
         id: i64,
         from: agenda::Place,
-        reason: Option<String>,
+        asked: Cancellation,
         fence: Fence,
         cause: Cause,
     ) -> Answer<'_, Result<Booking, CancelRefused>> {
-        self.change(Cancel { id, from, reason, fence, cause })
+        self.change(Cancel { id, from, asked, fence, cause })
     }
 
     fn cancel_unguarded(
         &self,
         id: i64,
-        reason: Option<String>,
+        asked: Cancellation,
         cause: Cause,
     ) -> Answer<'_, Result<Booking, NotCancelled>> {
-        self.change(CancelUnguarded { id, reason, cause })
+        self.change(CancelUnguarded { id, asked, cause })
     }
 
     fn booking(&self, id: i64) -> Answer<'_, Option<Booking>> {

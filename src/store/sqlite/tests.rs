@@ -8,7 +8,7 @@ use rusqlite::StatementStatus;
 use slog::{Discard, o};
 
 use super::*;
-use crate::agenda::{Draft, Rejection};
+use crate::agenda::{Cancellation, Draft, Rejection};
 use crate::audit::record::Cause;
 use crate::http::request_id::RequestId;
 use crate::store::{Saving, Unobserved, conformance};
@@ -174,7 +174,7 @@ async fn each_change_is_told_once_before_its_commit_however_often_the_transactio
         opened.store.book(first, fence(1), Cause::of_test("first")),
         bad,
         opened.store.book(rival, fence(2), Cause::of_test("rival")),
-        opened.store.cancel(1, from, None, fence(3), Cause::of_test("third")),
+        opened.store.cancel(1, from, Cancellation::default(), fence(3), Cause::of_test("third")),
         opened.store.book(second, fence(4), Cause::of_test("second")),
         async { drop(release) },
     );

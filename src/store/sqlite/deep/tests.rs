@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use slog::{Discard, Logger, o};
 
 use super::*;
-use crate::agenda::Draft;
 use crate::agenda::alteration::{Alteration, Destination, Texts};
+use crate::agenda::{Cancellation, Draft};
 use crate::audit::record::Cause;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Fence, Store, Unobserved};
@@ -29,7 +29,7 @@ async fn agenda() -> (tempfile::TempDir, PathBuf) {
         store.book(new, fence(hour), Cause::of_test("r-1")).await.unwrap().unwrap();
     }
     let read = async |id| store.booking(id).await.unwrap().unwrap();
-    store.cancel(4, read(4).await.place(), None, fence(9), Cause::of_test("r-1")).await.unwrap().unwrap();
+    store.cancel(4, read(4).await.place(), Cancellation::default(), fence(9), Cause::of_test("r-1")).await.unwrap().unwrap();
     let first = read(1).await;
     let draft = Draft {
         scientist_id: Some(7),
