@@ -83,6 +83,11 @@ export class Agenda {
     return this.#within(booking).filter((slot) => take(slot, booking, booking._links?.agendar ?? this.#book)).length > 0;
   }
 
+  /// Whether a place, of which an event told, is in this agenda.
+  shows(place) {
+    return place.telescopio === this.telescope && this.#within(place).length > 0;
+  }
+
   /// The first and the last slot of a booking in this agenda, by index.
   range(booking) {
     const key = identity(booking);

@@ -291,7 +291,6 @@ export default {
   "problem.cancelamento_tardio": "The telescope takes no cancellation so near to the start.",
   "problem.observacao_iniciada": "The observation has already begun and cannot be cancelled.",
   "problem.observacao_terminada": "The observation has ended, and nothing of it can be changed.",
-  "problem.versao_diferente": "The booking has changed since you read it. Look at it again.",
   "problem.origem_recusada":
     "The server takes this page for another site's, and did nothing. A proxy in front may change the name. Tell the operator.",
   "problem.parametros_invalidos": "The server did not accept the parameters of this request.",
@@ -306,6 +305,7 @@ export default {
   "problem.manutencoes_demais": "This telescope has as many maintenances as it may have.",
   "problem.proposta_desconhecida": "This proposal does not exist any more.",
   "problem.telescopio_existe": "There is a telescope of this identifier already.",
+  "problem.versao_diferente": "It has changed since it was read. Nothing was changed.",
   "problem.telescopio_desconhecido": "This telescope does not exist any more.",
   "problem.tipo_de_conteudo": "The server could not read the request. Nothing was booked.",
   "problem.token_obsoleto": "A newer request was saved for this slot first. Nothing was booked.",

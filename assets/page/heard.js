@@ -34,6 +34,7 @@ const BOOKING = {
   cancelado_em_utc: orNull(isInstant),
   motivo_cancelamento: orNull(isText(500)),
 };
+const PLACE = { telescopio: isName, horario_inicio_utc: isSlot, horario_fim_utc: isSlot };
 const REFUSED = {
   cientista_id: isCount,
   // What a refusal is called; a booking and its end are told by events of their own.
@@ -71,6 +72,13 @@ export function readBooking(text, name) {
   const isFinal = booking.status === FINAL;
   const agrees = length === booking.duracao_min * MINUTE_MS && isFinal === (name === "cancelado");
   return agrees && isFinal === Boolean(booking.cancelado_em_utc) ? booking : undefined;
+}
+
+/// Where a booking was, and the booking as it is, that an event says was changed; undefined if it tells of none.
+export function readChange(text) {
+  const booking = readBooking(text, "alterado");
+  const before = only(PLACE, parse(text)?.antes);
+  return booking && before ? [before, booking] : undefined;
 }
 
 /// The refusals that an event tells of; undefined if it tells of none.

@@ -169,6 +169,11 @@ export class Reading extends EventTarget {
     return true;
   }
 
+  /// Reads the agenda again if it shows where a changed booking was or is. An agenda that is being read may be older than the change.
+  hearChange(places) {
+    if (!this.isSettled || places.some((place) => this.#agenda.shows(place))) this.reread();
+  }
+
   /// Applies a booking that was made or cancelled, by anyone. True if the agenda shows it differently now.
   apply(made) {
     if (!this.#heard.note(made)) return false;

@@ -13,7 +13,7 @@ use super::problems::{refused, unknown_booking};
 use super::refusal::{Refusal, is_of_catalogue};
 use super::{book, links, requests};
 use crate::agenda::alteration::{Alteration, BookingPatch, Destination, Texts};
-use crate::agenda::{Booking, NOTES_MAX_CHARS, Rejection, Status, TARGET_MAX_CHARS};
+use crate::agenda::{Booking, Catalogue, NOTES_MAX_CHARS, Rejection, Status, TARGET_MAX_CHARS};
 use crate::http::Response;
 use crate::http::fields::{Fields, TextRule};
 use crate::http::identity::read_json;
@@ -121,8 +121,8 @@ fn keep_proposal(fields: &mut Fields<'_>, own: Option<i64>) {
     }
 }
 
-/// Where a booking goes by a change. The catalogue is that of a moment ago; it is read again before a telescope is called unknown or one
-/// of its rules broken, and where what the scientist has booked counts.
+/// Where a booking goes by a change. The catalogue is that of a moment ago; it is read again before a change is refused for what stands
+/// in it, and where what the scientist has booked counts.
 async fn find(
     app: &App,
     patch: &BookingPatch,
@@ -131,10 +131,13 @@ async fn find(
     log: &Logger,
 ) -> Result<Destination, Problem> {
     let now = app.clock.now();
-    let recent = recent(app, log).await?;
-    let alterable = known.alterable(recent.telescope(&known.telescope), now);
-    alterable.map_err(|not| refused(Refusal::NotAlterable(known.id, not)))?;
-    let mut found = patch.destination(known, &recent, now);
+    let mut seen = recent(app, log).await?;
+    let alterable = |seen: &Catalogue| known.alterable(seen.telescope(&known.telescope), now);
+    if alterable(&seen).is_err() {
+        seen = catalogue(app, log).await?;
+    }
+    alterable(&seen).map_err(|not| refused(Refusal::NotAlterable(known.id, not)))?;
+    let mut found = patch.destination(known, &seen, now);
     let looks_again = match &found {
         Ok(Destination::Elsewhere(new)) => new.telescope.rules.count_bookings(),
         Ok(_) => false,

@@ -60,6 +60,17 @@ fn a_change_at_one_scheduler_reaches_the_listeners_of_all() {
         assert_eq!((&told[0].data["req"], &told[0].data["alvo"]), (&req, &json!("<b>M31</b>")));
         let booked = answer.json();
         assert_eq!(as_told(booked.clone(), &told[0]), told[0].data);
+        let path = services.agenda(&format!("/agendamentos/{}", booked["id"]));
+        let later = json!({"horario_inicio_utc": start.replace("T03", "T07")}).to_string();
+        let altered = http("PATCH", &path, Some(("application/merge-patch+json", &later))).json();
+        for listener in &mut listeners {
+            let mut event = listener.next("alterado");
+            // A page that shows neither place need not read its agenda again.
+            let was = ["telescopio", "horario_inicio_utc", "horario_fim_utc"].map(|name| (name, booked[name].clone()));
+            let before = event.data.as_object_mut().unwrap().shift_remove("antes").unwrap();
+            assert_eq!(before, was.into_iter().collect::<Value>());
+            assert_eq!(as_told(altered.clone(), &event), event.data);
+        }
         let cancelled = services.follow(&booked, "cancelar").json();
         for listener in &mut listeners {
             let event = listener.next("cancelado");

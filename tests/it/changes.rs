@@ -141,21 +141,23 @@ fn a_change_is_made_of_the_version_that_its_client_has_read() {
     let booked =
         http("POST", &services.agenda("/agendamentos"), Some(("application/json", &Asked::by(7, SLOT).text())));
     let (id, tag) = (booked.json()["id"].clone(), booked.header("etag").unwrap().to_owned());
-    assert!(tag.starts_with("\"1-"), "{tag}");
+    assert_eq!(tag, "\"1\"");
     let url = services.agenda(&format!("/agendamentos/{id}"));
     let first = read(&services, &id);
-    assert_eq!((first.header("etag"), first.json()), (Some(tag.as_str()), booked.json()));
+    let tag = first.header("etag").unwrap().to_owned();
+    assert_eq!((tag.starts_with("\"1-"), first.json()), (true, booked.json()), "{tag}");
     let known = http_with("GET", &url, None, &[("If-None-Match", &tag)]);
     assert_eq!((known.status, known.body.as_str(), known.header("etag")), (304, "", Some(tag.as_str())));
     let changed = change_for(&services, &id, &json!({"alvo": "M31"}), &[("If-Match", &tag)]);
     let newer = changed.header("etag").unwrap().to_owned();
-    assert_eq!((changed.status, newer.starts_with("\"2-")), (200, true), "{newer}");
+    assert_eq!((changed.status, newer.as_str()), (200, "\"2\""));
     assert_eq!(http_with("GET", &url, None, &[("If-None-Match", &tag)]).status, 200);
     // Another's change is not undone without being seen.
     for body in [json!({"alvo": "M32"}), json!({"horario_inicio_utc": at(5)})] {
         let late = change_for(&services, &id, &body, &[("If-Match", &tag)]);
         let problem = late.json();
         assert_eq!((late.status, &problem["codigo"], &problem["versao"]), (412, &json!("versao_diferente"), &json!(2)));
+        assert_eq!(problem["etag"], newer);
         assert_eq!(services.follow(&problem, "agendamento").json()["alvo"], "M31");
     }
     let weak = change_for(&services, &id, &json!({"alvo": "M32"}), &[("If-Match", &format!("W/{newer}"))]);
@@ -164,6 +166,57 @@ fn a_change_is_made_of_the_version_that_its_client_has_read() {
         let done = change_for(&services, &id, &json!({"alvo": "M31"}), &[("If-Match", expected)]);
         assert_eq!((done.status, &done.json()["versao"]), (200, &json!(2)), "{expected}");
     }
+    // A cancellation too is for the version that was read, and a header that is none changes nothing.
+    let cancel = |expected: &str| http_with("DELETE", &url, None, &[("If-Match", expected)]);
+    let late = cancel(&tag);
+    assert_eq!((late.status, &late.json()["versao"], &late.json()["etag"]), (412, &json!(2), &json!("\"2\"")));
+    for malformed in [cancel("2"), change_for(&services, &id, &json!({"alvo": "M33"}), &[("If-Match", "2")])] {
+        assert_eq!((malformed.status, &malformed.json()["codigo"]), (400, &json!("cabecalho_malformado")));
+    }
+    let still = read(&services, &id).json();
+    assert_eq!((&still["status"], &still["alvo"], &still["versao"]), (&json!("AGENDADO"), &json!("M31"), &json!(2)));
+    assert_eq!(cancel(&newer).status, 200);
+    assert_eq!(http_with("DELETE", &url, None, &[("If-Match", "\"3\"")]).json()["codigo"], "ja_cancelado");
+}
+
+#[test]
+fn what_another_scheduler_has_just_added_can_be_moved_to_and_changed() {
+    let services = Services::start(&[]);
+    let other = services.another_scheduler(&[]);
+    let booked = services.book(7, SLOT).1;
+    // This scheduler has the catalogue as it was.
+    assert_eq!(change(&services, &booked["id"], &json!({"alvo": "M31"})).status, 200);
+    let new = json!({"id": "Chandra", "nome": "Chandra", "simulado": true}).to_string();
+    let made = http("POST", &format!("{}/telescopios", other.url()), Some(("application/json", &new)));
+    assert_eq!(made.status, 201, "{}", made.body);
+    // What is over can be changed only on a simulated telescope.
+    let past = Asked::by(3, "2020-01-01T00:00:00Z").on("Chandra").text();
+    let past = http("POST", &format!("{}/agendamentos", other.url()), Some(("application/json", &past))).json();
+    let named = change(&services, &past["id"], &json!({"alvo": "M32"}));
+    assert_eq!((named.status, &named.json()["alvo"]), (200, &json!("M32")), "{}", named.body);
+    let moved = change(&services, &booked["id"], &json!({"telescopio": "Chandra"}));
+    assert_eq!((moved.status, &moved.json()["telescopio"]), (200, &json!("Chandra")), "{}", moved.body);
+}
+
+#[test]
+fn a_refused_move_is_recorded_where_refusals_are() {
+    let services = Services::start(&["--audit-refusals"]);
+    let booked = services.book_as(&Asked::by(7, SLOT).with("alvo", "M31")).1;
+    let rival = services.book(3, &at(6)).1;
+    assert_eq!(change(&services, &booked["id"], &json!({"horario_inicio_utc": at(6)})).status, 409);
+    // What was wrong before any lock was asked for is in the log alone.
+    assert_eq!(change(&services, &booked["id"], &json!({"duracao_min": 7})).status, 422);
+    let history = services.follow(&booked, "historico").json()["registros"].as_array().unwrap().clone();
+    assert_eq!(history.len(), 2, "{history:#?}");
+    let refused = &history[1];
+    assert_eq!(refused["event_type"], "AGENDAMENTO_RECUSADO");
+    let details = &refused["details"];
+    assert_eq!((&details["agendamento_id"], &details["ocupado_por"]), (&booked["id"], &rival["id"]));
+    assert_eq!((&details["codigo"], &details["alvo"]), (&json!("horario_ocupado"), &json!("M31")));
+    assert_eq!((&details["horario_inicio_utc"], &details["cientista_id"]), (&json!(at(6)), &json!(7)));
+    let folder = services.stop();
+    let verified = audit(&["--data-dir", folder.path().to_str().unwrap(), "--verify", "--deep"]).output().unwrap();
+    assert_eq!(verified.status.code(), Some(0), "{:?}", texts(&verified));
 }
 
 #[test]

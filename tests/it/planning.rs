@@ -90,6 +90,37 @@ fn quotas_and_rules_lead_to_another_day_or_to_none() {
 }
 
 #[test]
+fn maintenance_hours_and_proposals_count_without_booking_too() {
+    let services = Services::start(&[]);
+    let url = services.agenda("/telescopios/Hubble-Acad/manutencoes");
+    let closed = json!({"inicio_utc": SLOT, "fim_utc": "2999-06-01T03:10:00Z", "motivo": "espelho"}).to_string();
+    assert_eq!(http("POST", &url, Some(("application/json", &closed))).status, 201);
+    let start = |minutes, from: &str| {
+        next(&services, &json!({"duracao_min": minutes, "a_partir_de_utc": from})).json()["horario_inicio_utc"].clone()
+    };
+    assert_eq!(start(5, SLOT), "2999-06-01T03:10:00Z");
+    assert_eq!(start(10, "2999-06-01T02:55:00Z"), "2999-06-01T03:10:00Z");
+    let validate = |body: &Value| wrong(&post(&services, "/agendamentos/validar", body).json());
+    let asked = |start: &str, minutes: i64| json!({"cientista_id": 7, "horario_inicio_utc": start, "duracao_min": minutes});
+    assert_eq!(validate(&asked("2999-06-01T02:55:00Z", 10)), pairs(&[("horario_inicio_utc", "em_manutencao")]));
+    // It is a Saturday.
+    set(&services, &json!({"horas_de_operacao": [{"dia": "sab", "das": "04:00", "as": "05:00"}]}));
+    assert_eq!(start(5, SLOT), "2999-06-01T04:00:00Z");
+    assert_eq!(start(30, "2999-06-01T04:40:00Z"), "2999-06-08T04:00:00Z");
+    assert_eq!(validate(&asked("2999-06-01T05:00:00Z", 5)), pairs(&[("horario_inicio_utc", "regra_horas")]));
+    let proposal = json!({
+        "titulo": "Cefeidas", "responsavel_id": 7, "inicio_utc": "2999-01-01T00:00:00Z", "fim_utc": "2999-12-01T00:00:00Z",
+        "alocado_min": {"Hubble-Acad": 10},
+    });
+    assert_eq!(post(&services, "/propostas", &proposal).status, 201);
+    let mut charged = asked("2999-06-01T04:00:00Z", 15);
+    charged["proposta_id"] = json!(1);
+    assert_eq!(validate(&charged), pairs(&[("proposta_id", "proposta_sem_tempo")]));
+    charged["duracao_min"] = json!(10);
+    assert_eq!(validate(&charged), pairs(&[]));
+}
+
+#[test]
 fn all_that_would_be_wrong_is_said_at_once_and_nothing_is_done() {
     let services = Services::start(&[]);
     assert_eq!(services.book(7, SLOT).0, 201);

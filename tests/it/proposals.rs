@@ -163,3 +163,64 @@ fn minutes_at_too_many_telescopes_are_refused_also_one_after_the_other_and_null_
     assert_eq!(change(&json!({"Hubble-Acad": 60, "T-50": null})).status, 200);
     assert_eq!(change(&Value::Null).json()["alocado_min"], json!({}));
 }
+
+#[test]
+fn a_booking_that_moves_takes_its_proposal_with_it() {
+    let services = Services::start(&[]);
+    assert_eq!(create(&services, &json!({})).status, 201);
+    let booked = services.book_with(&booking(7, "2030-01-01T00:00:00Z", 40, Some(1))).1;
+    let path = booked["_links"]["alterar"]["href"].as_str().unwrap();
+    assert_eq!(patch(&services, HUBBLE, &json!({"regras": {"exige_proposta": true}})).status, 200);
+    let change = |body: &Value| patch(&services, path, body);
+    assert_eq!(change(&json!({"horario_inicio_utc": "2030-01-01T06:00:00Z"})).status, 200);
+    assert_eq!(minutes(&services), (json!(40), json!(20)));
+    // What the booking has itself is given back first.
+    let longer = change(&json!({"horario_inicio_utc": "2030-01-01T08:00:00Z", "duracao_min": 60}));
+    assert_eq!((longer.status, &longer.json()["proposta_id"]), (200, &json!(1)), "{}", longer.body);
+    assert_eq!(minutes(&services), (json!(60), json!(0)));
+    for (body, code) in [
+        (json!({"duracao_min": 65}), "proposta_sem_tempo"),
+        (json!({"telescopio": "Webb-Acad"}), "proposta_sem_tempo"),
+        (json!({"horario_inicio_utc": "2030-08-01T00:00:00Z"}), "proposta_nao_permite"),
+    ] {
+        let refused = change(&body);
+        assert_eq!((refused.status, codes(&refused.json())), (422, vec![code]), "{body}: {}", refused.body);
+    }
+    for other in [json!(2), Value::Null] {
+        let refused = change(&json!({ "proposta_id": other }));
+        assert_eq!((refused.status, codes(&refused.json()).len()), (422, 1), "{}", refused.body);
+    }
+    assert_eq!(change(&longer.json()).json(), longer.json(), "what was read can be sent back");
+    assert_eq!(change(&json!({"duracao_min": 20})).status, 200);
+    assert_eq!(minutes(&services), (json!(20), json!(40)));
+    let records = http("GET", &services.agenda("/auditoria?evento=AGENDAMENTO_ALTERADO"), None).json();
+    let states: Vec<_> = records["registros"].as_array().unwrap().iter().map(|record| &record["details"]).collect();
+    assert_eq!(states.len(), 3);
+    assert!(states.iter().all(|state| state["antes"]["proposta_id"] == 1 && state["depois"]["proposta_id"] == 1));
+}
+
+#[test]
+fn bookings_that_become_longer_at_once_never_overdraw() {
+    let services = Services::start(&[]);
+    let other = services.another_scheduler(&[]);
+    assert_eq!(create(&services, &json!({})).status, 201);
+    let urls = [services.agenda(""), other.url()];
+    let paths: Vec<_> = (0..10)
+        .map(|nth| {
+            let booked = services.book_with(&booking(7, &format!("2030-01-01T{nth:02}:00:00Z"), 5, Some(1))).1;
+            format!("{}/agendamentos/{}", urls[nth % 2], booked["id"])
+        })
+        .collect();
+    // 50 of 60 minutes are used: two of ten can have five more.
+    let longer = json!({"duracao_min": 10}).to_string();
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let changes: Vec<_> = paths
+            .iter()
+            .map(|path| scope.spawn(|| http("PATCH", path, Some(("application/merge-patch+json", &longer))).status))
+            .collect();
+        changes.into_iter().map(|change| change.join().unwrap()).collect()
+    });
+    let count = |status| statuses.iter().filter(|found| **found == status).count();
+    assert_eq!((count(200), count(422)), (2, 8), "{statuses:?}");
+    assert_eq!(minutes(&services), (json!(60), json!(0)));
+}

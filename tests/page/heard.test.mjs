@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { afterEach, mock, test } from "node:test";
 
 import { follow } from "../../assets/page/api.js";
-import { readBooking, readChannel, readDispute } from "../../assets/page/heard.js";
+import { readBooking, readChange, readChannel, readDispute } from "../../assets/page/heard.js";
 import { People } from "../../assets/page/people.js";
 import { Reading } from "../../assets/page/reading.js";
 import { Navigation, Selection } from "../../assets/page/selection.js";
@@ -37,6 +37,18 @@ test("an event is read as identity and state, without links and what else it has
   assert.deepEqual(read(told({ _links: { self: EVIL }, req: "a-1", __proto__: { x: 1 } })), told());
   assert.equal(read(told(CANCELLED), "cancelado").status, "CANCELADO");
   assert.ok(read(told({ alvo: "🔭".repeat(200) })));
+});
+
+test("a change is read with both places, and only with both", () => {
+  const antes = { telescopio: "Webb-Acad", horario_inicio_utc: "2031-05-06T01:00:00Z", horario_fim_utc: "2031-05-06T01:10:00Z" };
+  const change = (more) => readChange(JSON.stringify(told({ antes, ...more })));
+  assert.deepEqual(change({ antes: { ...antes, _links: { self: EVIL } } }), [antes, told()]);
+  for (const wrong of [
+    { antes: undefined }, { antes: null }, { antes: [] }, { antes: { ...antes, telescopio: "" } },
+    { antes: { ...antes, horario_fim_utc: "2031-05-06T01:01:00Z" } }, { id: 0 }, CANCELLED,
+  ]) {
+    assert.equal(change(wrong), undefined, JSON.stringify(wrong));
+  }
 });
 
 test("an event with a wrong field says nothing", () => {

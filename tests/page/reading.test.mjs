@@ -119,6 +119,33 @@ test("an event that comes while the agenda is read is not undone by the answer",
   assert.equal(page.reading.apply(booking(2, 5)), false, "it says nothing new");
 });
 
+test("a change is a reason to read the agenda that shows where the booking was or is, and no other", async () => {
+  const page = new Page();
+  await page.open();
+  const [here, after, there] = [booking(1, 3), booking(1, 12), booking(1, 3, 1, { telescopio: "Webb-Acad" })];
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    for (const [places, readings] of [
+      [[here, there], 1], [[there, here], 1], [[after, here], 1], [[here, here], 1],
+      [[there, after], 0], [[after, there], 0], [[after, after], 0], [[there, there], 0],
+    ]) {
+      page.asked.length = 0;
+      page.reading.hearChange(places);
+      mock.timers.tick(60000);
+      assert.equal(page.asked.length, readings, JSON.stringify(places));
+      if (readings) await page.let("agenda", answer([]));
+    }
+    // The agenda that is being read may be older than the change.
+    page.navigation.go({ telescope: WEBB });
+    page.asked.length = 0;
+    page.reading.hearChange([there, there]);
+    mock.timers.tick(60000);
+    assert.equal(page.asked.length, 1);
+  } finally {
+    mock.timers.reset();
+  }
+});
+
 test("a scientist who is not known is asked for once", async () => {
   const page = new Page();
   await page.open();
