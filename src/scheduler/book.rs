@@ -80,6 +80,9 @@ pub async fn alter(app: Arc<App>, id: i64, asked: Alteration, origin: Origin) ->
         _ => None,
     };
     let altered = try_to_alter(&app, id, asked, &origin).await;
+    if matches!(&altered, Ok(altered) if altered.changed) {
+        app.metrics.booking_changes.inc();
+    }
     if let (Some(new), Err(refusal)) = (moves_to, &altered)
         && !matches!(refusal, Refusal::Moved { .. })
         && let Some(why) = refusal.why()

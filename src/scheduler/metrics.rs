@@ -26,6 +26,8 @@ pub struct Metrics {
     pub answered: Answered,
     /// Bookings made.
     pub bookings: Counter,
+    /// Changes of bookings, without those that changed nothing.
+    pub booking_changes: Counter,
     /// Bookings cancelled.
     pub cancellations: Counter,
     lock_s: Histogram,
@@ -52,6 +54,7 @@ impl Metrics {
         Self {
             answered,
             bookings: Counter::default(),
+            booking_changes: Counter::default(),
             cancellations: Counter::default(),
             lock_s: Histogram::new(STEP_BUCKETS_S),
             commit_s: Histogram::new(STEP_BUCKETS_S),
@@ -85,6 +88,7 @@ impl Metrics {
         );
         self.answered.register(&mut registry);
         registry.register("bookings", "Bookings made", self.bookings.clone());
+        registry.register("booking_changes", "Changes of bookings", self.booking_changes.clone());
         registry.register("cancellations", "Bookings cancelled", self.cancellations.clone());
         registry.register(
             "lock_seconds",

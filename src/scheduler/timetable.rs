@@ -14,7 +14,6 @@ use super::handlers::catalogue;
 use super::problems::{not_read, unknown_telescope};
 use super::{requests, views};
 use crate::access::principal::Who;
-use crate::agenda::maintenance::within;
 use crate::agenda::timetable::{Period, Search, Standing};
 use crate::agenda::{Booking, Telescope};
 use crate::http::bounds::budget::{Held, PATIENCE};

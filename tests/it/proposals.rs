@@ -181,7 +181,7 @@ fn a_booking_that_moves_takes_its_proposal_with_it() {
     for (body, code) in [
         (json!({"duracao_min": 65}), "proposta_sem_tempo"),
         (json!({"telescopio": "Webb-Acad"}), "proposta_sem_tempo"),
-        (json!({"horario_inicio_utc": "2030-08-01T00:00:00Z"}), "proposta_nao_permite"),
+        (json!({"horario_inicio_utc": "2030-08-01T00:00:00Z"}), "proposta_fora_do_periodo"),
     ] {
         let refused = change(&body);
         assert_eq!((refused.status, codes(&refused.json())), (422, vec![code]), "{body}: {}", refused.body);

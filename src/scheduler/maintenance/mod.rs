@@ -133,11 +133,8 @@ pub async fn create(app: &Arc<App>, code: &str, request: &mut Request) -> Result
 }
 
 /// `DELETE /manutencoes/{id}`.
-pub async fn remove(app: &App, id: &str, request: &mut Request) -> Result<Response, Problem> {
+pub async fn remove(app: &App, id: &str, request: &Request) -> Result<Response, Problem> {
     let origin = Origin::of(request);
-    let bytes = read_json(request, BODY_MAX).await?;
-    let fields = if bytes.is_empty() { Fields::none() } else { Fields::parse(&bytes)? };
-    fields.finish("").map_err(Problem::invalid_fields)?;
     let (telescope, maintenance) = known(app, id, request).await?;
     check_audit(app, &origin).map_err(refused)?;
     let removed = app.store.reopen(telescope.code.clone(), maintenance.id, origin.cause.clone()).await;

@@ -44,6 +44,11 @@ fn what_a_scheduler_did_is_in_its_metrics() {
     assert_eq!(services.book(7, "2025-12-01T03:05:00Z").0, 201);
     assert_eq!(services.book(5, "2025-12-01T03:00:00Z").0, 409);
     assert_eq!(services.book(77, "2025-12-01T03:00:00Z").0, 404);
+    // The second time it changes nothing.
+    for _ in 0..2 {
+        let named = Some(("application/merge-patch+json", r#"{"alvo": "M31"}"#));
+        assert_eq!(http("PATCH", &services.agenda("/agendamentos/1"), named).status, 200);
+    }
     assert_eq!(http("DELETE", &services.agenda("/agendamentos/2"), None).status, 200);
     assert_eq!(http("GET", &services.agenda("/nada"), None).status, 404);
     assert_eq!(http("OPTIONS", &services.agenda("/time"), None).status, 204);
@@ -66,6 +71,7 @@ fn what_a_scheduler_did_is_in_its_metrics() {
         ("refusals_total{codigo=\"host_recusado\"}", 1.0),
         ("refusals_total{codigo=\"resultado_incerto\"}", 0.0),
         ("bookings_total", 2.0),
+        ("booking_changes_total", 1.0),
         ("cancellations_total", 1.0),
         ("changes_under_way", 0.0),
         // Two bookings, one refusal in the transaction, and a cancellation.
