@@ -313,3 +313,26 @@ fn a_move_needs_the_coordinator_and_a_text_does_not() {
     assert_eq!(change(&services, &id, &json!({"alvo": "M31"})).json()["alvo"], "M31");
     assert_eq!(read(&services, &id).json()["horario_inicio_utc"], SLOT);
 }
+
+#[test]
+fn a_database_of_the_version_before_gets_versions() {
+    let services = Services::start(&[]);
+    let (kept, cancelled) = (services.book(7, SLOT).1, services.book(7, &at(1)).1);
+    assert_eq!(services.follow(&cancelled, "cancelar").status, 200);
+    let folder = services.stop();
+    let dir = folder.path().to_str().unwrap().to_owned();
+    let database = rusqlite::Connection::open(folder.path().join("sctec.db")).unwrap();
+    for column in ["versao", "alterado_us"] {
+        database.execute_batch(&format!("ALTER TABLE agendamentos DROP COLUMN {column}")).unwrap();
+    }
+    database.pragma_update(None, "user_version", 9).unwrap();
+    drop(database);
+    let verified = || audit(&["--data-dir", &dir, "--verify", "--deep"]).output().unwrap();
+    assert_eq!(verified().status.code(), Some(0), "as the version before left it");
+    let services = Services::start_in(folder, &[]);
+    let versions = [&kept, &cancelled].map(|booking| read(&services, &booking["id"]).json()["versao"].clone());
+    assert_eq!(versions, [1, 2]);
+    assert_eq!(change(&services, &kept["id"], &json!({"alvo": "M31"})).json()["versao"], 2);
+    let _folder = services.stop();
+    assert_eq!(verified().status.code(), Some(0), "{:?}", texts(&verified()));
+}

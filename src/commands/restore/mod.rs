@@ -167,6 +167,7 @@ fn as_json(args: &RestoreArgs, done: &Done) -> String {
         "substituida_seq": replaced.as_ref().map(|replaced| replaced.head.seq),
         "substituida_hash": replaced.as_ref().map(|replaced| &replaced.head.hash),
         "agendamentos_perdidos": since.map(|since| since.booked),
+        "mudancas_perdidas": since.map(|since| since.changed),
         "cancelamentos_perdidos": since.map(|since| since.cancelled),
     });
     format!("{object}\n")
@@ -190,14 +191,16 @@ fn tell_the_rest(args: &RestoreArgs, done: &Done) {
         match done.replaced.as_ref().map(|replaced| replaced.since) {
             Some(Some(since)) => {
                 let booked = counted(since.booked, t!("1 booking"), t!("%{n} bookings", n = since.booked));
+                let changed = counted(since.changed, t!("1 change"), t!("%{n} changes", n = since.changed));
                 let cancelled =
                     counted(since.cancelled, t!("1 cancellation"), t!("%{n} cancellations", n = since.cancelled));
                 tell(t!(
-                    "after the backup, and so no longer in the agenda: %{booked}, %{cancelled}",
+                    "after the backup, and so no longer in the agenda: %{booked}, %{changed}, %{cancelled}",
                     booked = booked,
+                    changed = changed,
                     cancelled = cancelled
                 ));
-                if since.booked + since.cancelled > 0 {
+                if since.booked + since.changed + since.cancelled > 0 {
                     tell(t!(
                         "to list them: sctec audit --data-dir %{kept} --since %{until}",
                         kept = kept,

@@ -11,7 +11,7 @@ use super::open_error::{DatabaseKind, OpenError};
 use super::{inspect, schema, trail};
 use crate::access::Caller;
 use crate::audit::chain::{ChainHead, Link};
-use crate::audit::record::{BOOKING_CANCELLED, BOOKING_CREATED, Event, Restoration};
+use crate::audit::record::{BOOKING_CANCELLED, BOOKING_CHANGED, BOOKING_CREATED, Event, Restoration};
 use crate::store::StoreError;
 use crate::time::Timestamp;
 
@@ -29,6 +29,8 @@ pub struct Replaced {
 pub struct Since {
     /// Bookings that were made.
     pub booked: u64,
+    /// Changes of bookings.
+    pub changed: u64,
     /// Bookings that were cancelled.
     pub cancelled: u64,
 }
@@ -70,7 +72,7 @@ fn since(connection: &Connection, seq: u64) -> rusqlite::Result<Since> {
             )
             .map(i64::cast_unsigned)
     };
-    Ok(Since { booked: count(BOOKING_CREATED)?, cancelled: count(BOOKING_CANCELLED)? })
+    Ok(Since { booked: count(BOOKING_CREATED)?, changed: count(BOOKING_CHANGED)?, cancelled: count(BOOKING_CANCELLED)? })
 }
 
 /// Brings the copy of a backup at `path` up to date, and adds the record of its restoration. All of it is in the one file afterwards.
