@@ -2,7 +2,8 @@
 
 use super::booking::{Booking, NotCancellable, Place, Status};
 use super::catalogue::{Catalogue, Telescope};
-use super::draft::{Draft, NewBooking, Rejection};
+use super::draft::{Draft, NewBooking};
+use super::rejection::Rejection;
 use super::slot::{self, MOVE_SLOTS_MAX, SlotRange};
 use crate::time::Timestamp;
 

@@ -11,9 +11,10 @@ use super::handlers::{BODY_MAX, catalogue, not_yours, quota, wrong_draft};
 use super::problems::{field_error, not_read, refused};
 use super::refusal::Refusal;
 use super::{links, requests, views};
+use crate::agenda::proposal::{BrokenProposal, Proposal};
 use crate::agenda::rules::days_around;
 use crate::agenda::timetable::Search;
-use crate::agenda::{NewBooking, Rejection, SLOT_MIN, Scientist, SlotRange, Telescope};
+use crate::agenda::{Catalogue, Draft, NewBooking, Rejection, SLOT_MIN, Scientist, SlotRange, Telescope};
 use crate::http::fields::Fields;
 use crate::http::identity::read_json;
 use crate::http::no_room;
@@ -44,10 +45,7 @@ pub async fn validate(app: &App, request: &mut Request) -> Result<Response, Prob
         }
     }
     // The slots are looked at whatever else is wrong, as far as there are any.
-    let telescope = match &asked.telescope {
-        Some(code) => catalogue.telescope(code),
-        None => catalogue.default_telescope(),
-    };
+    let telescope = telescope_of(asked.telescope.as_deref(), &catalogue);
     let mut taken = None;
     if let (Some(telescope), Ok(slots)) = (telescope, asked.slots())
         && let Some(start) = first_taken(app, telescope, slots, &request.log).await?
@@ -77,39 +75,59 @@ async fn first_taken(
 pub async fn next(app: &App, request: &mut Request) -> Result<Response, Problem> {
     let bytes = read_json(request, BODY_MAX).await?;
     let now = app.clock.now();
-    let (asked, mut wrong) = requests::next(Fields::parse(&bytes)?);
+    let (asked, wrong) = requests::next(Fields::parse(&bytes)?);
     let visit = request.hosting.visit();
     let _reading = visit.reading().await.map_err(no_room::for_reading)?;
     let catalogue = catalogue(app, &request.log).await?;
-    let mut broken = Vec::new();
-    let telescope = match &asked.telescope {
-        None => catalogue.default_telescope().ok_or(Rejection::NoTelescope),
-        Some(code) => catalogue.telescope(code).ok_or_else(|| Rejection::UnknownTelescope(code.clone())),
-    };
-    let telescope = telescope.map_err(|rejection| broken.push(rejection)).ok();
-    let scientist = asked.scientist_id.and_then(|id| {
-        let known = catalogue.scientist(id);
-        if known.is_none() {
-            broken.push(Rejection::UnknownScientist(id));
-        }
-        known
-    });
-    let duration_min = asked.duration_min.unwrap_or(SLOT_MIN);
-    let from = asked.from.unwrap_or(now);
+    let (duration_min, from) = (asked.duration_min.unwrap_or(SLOT_MIN), asked.from.unwrap_or(now));
+    let mut broken = broken_by(&asked, &catalogue, now);
+    let telescope = telescope_of(asked.telescope.as_deref(), &catalogue);
     let search = telescope.map(|telescope| Search::following(from, duration_min, telescope, now));
-    if let Some(Err(error)) = search {
+    if let Some(Err(error)) = search
+        && !broken.contains(&Rejection::Slots(error))
+    {
         broken.push(Rejection::Slots(error));
     }
     if !broken.is_empty() || !wrong.is_empty() {
-        return Err(wrong_draft(std::mem::take(&mut wrong), &broken));
+        return Err(wrong_draft(wrong, &broken));
     }
     let (Some(telescope), Some(Ok(search))) = (telescope, search) else {
         return Err(Problem::internal("uma busca sem erro e sem telescópio"));
     };
-    let finder = Finder { app, telescope, scientist, duration_min, now, log: &request.log, held: HashMap::new() };
+    let scientist = asked.scientist_id.and_then(|id| catalogue.scientist(id));
+    let mut charge = None;
+    if let Some(proposal) = asked.proposal_id.and_then(|id| catalogue.proposal(id)) {
+        let used = app.store.used_min(proposal.id).await.map_err(|error| not_read(&request.log, &error))?;
+        charge = Some((proposal, used.get(&telescope.code).copied().unwrap_or(0)));
+    }
+    let log = &request.log;
+    let finder = Finder { app, telescope, scientist, charge, duration_min, now, log, held: HashMap::new() };
     let found = finder.first(search).await?;
-    let shown = views::NextView::of(telescope, scientist.map(|one| one.id), from, found, &request.who);
-    Ok(http::json(StatusCode::OK, &shown))
+    Ok(http::json(StatusCode::OK, &views::NextView::of(&telescope.code, &asked, from, found, &request.who)))
+}
+
+/// What is wrong with a search for any slots alike: the scientist, the telescope, the duration, the proposal.
+fn broken_by(asked: &requests::NextRequest, catalogue: &Catalogue, now: Timestamp) -> Vec<Rejection> {
+    let draft = Draft {
+        scientist_id: asked.scientist_id,
+        telescope: asked.telescope.clone(),
+        duration_min: asked.duration_min,
+        ..Draft::default()
+    };
+    // It has no start, so it is never a booking.
+    let mut broken = draft.check(catalogue, now).err().unwrap_or_default();
+    let needs_one = telescope_of(asked.telescope.as_deref(), catalogue).is_some_and(|known| known.needs_proposal);
+    broken.extend(match asked.proposal_id {
+        Some(id) if catalogue.proposal(id).is_none() => Some(Rejection::Proposal(BrokenProposal::Unknown(id))),
+        None if needs_one && asked.scientist_id.is_some() => Some(Rejection::Proposal(BrokenProposal::Required)),
+        _ => None,
+    });
+    broken
+}
+
+/// The telescope that a request names, or the default.
+fn telescope_of<'a>(code: Option<&str>, catalogue: &'a Catalogue) -> Option<&'a Telescope> {
+    code.map_or_else(|| catalogue.default_telescope(), |code| catalogue.telescope(code))
 }
 
 /// Looks for the first start, week by week.
@@ -117,6 +135,8 @@ struct Finder<'a> {
     app: &'a App,
     telescope: &'a Telescope,
     scientist: Option<&'a Scientist>,
+    /// The proposal that would pay, and the minutes of this telescope that it has used.
+    charge: Option<(&'a Proposal, i64)>,
     duration_min: i64,
     now: Timestamp,
     log: &'a Logger,
@@ -145,10 +165,23 @@ impl Finder<'_> {
         Err(refused(Refusal::NoneFree { telescope: self.telescope.code.clone(), until }))
     }
 
+    /// Whether the proposal pays these slots. One that is not active, not the scientist's, or without so many minutes pays none: it ends
+    /// the search.
+    fn is_paid(&self, slots: SlotRange) -> Result<bool, Problem> {
+        let Some((proposal, used)) = self.charge else { return Ok(true) };
+        let scientist = self.scientist.map_or(proposal.investigator, |scientist| scientist.id);
+        let checked = proposal.check(scientist, slots);
+        match checked.and_then(|()| proposal.check_minutes(&self.telescope.code, slots, used)) {
+            Ok(()) => Ok(true),
+            Err(BrokenProposal::Period { .. }) => Ok(false),
+            Err(broken) => Err(wrong_draft(Vec::new(), &[Rejection::Proposal(broken)])),
+        }
+    }
+
     /// Whether the rules allow these slots, with what the scientist has booked. A quota of bookings is the same for all slots: one that
     /// is used up ends the search.
     async fn fits(&mut self, slots: SlotRange) -> Result<bool, Problem> {
-        if self.telescope.rules.broken(slots, self.now).next().is_some() {
+        if self.telescope.rules.broken(slots, self.now).next().is_some() || !self.is_paid(slots)? {
             return Ok(false);
         }
         let Some(scientist) = self.scientist.filter(|_| self.telescope.rules.count_bookings()) else { return Ok(true) };

@@ -100,6 +100,8 @@ pub fn duration(fields: &mut Fields<'_>) -> Option<i64> {
 pub struct NextRequest {
     /// Who would book, so that what they have already is counted.
     pub scientist_id: Option<i64>,
+    /// The proposal that would pay, so that its period and its minutes count.
+    pub proposal_id: Option<i64>,
     /// The telescope; absent means the first one.
     pub telescope: Option<String>,
     /// The duration in minutes; absent means one slot.
@@ -113,6 +115,7 @@ pub struct NextRequest {
 pub fn next(mut fields: Fields<'_>) -> (NextRequest, Vec<FieldError>) {
     let request = NextRequest {
         scientist_id: fields.integer_as("cientista_id", 1..=ID_MAX, SCIENTIST_ID),
+        proposal_id: fields.integer_as("proposta_id", 1..=ID_MAX, PROPOSAL_ID),
         telescope: fields.text("telescopio", TextRule { max_chars: 200, multiline: false }),
         duration_min: duration(&mut fields),
         from: fields.instant("a_partir_de_utc"),
@@ -120,7 +123,7 @@ pub fn next(mut fields: Fields<'_>) -> (NextRequest, Vec<FieldError>) {
     for answered in ["horario_inicio_utc", "horario_fim_utc", "_links"] {
         fields.pass_over(answered);
     }
-    (request, fields.finish("cientista_id, telescopio, duracao_min, a_partir_de_utc").err().unwrap_or_default())
+    (request, fields.finish("cientista_id, proposta_id, telescopio, duracao_min, a_partir_de_utc").err().unwrap_or_default())
 }
 
 /// Reads a cancellation's reason. It may be absent, and so may the body.

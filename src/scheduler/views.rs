@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::links;
-use super::requests::{AuditRequest, FreeRequest, ListRequest};
+use super::requests::{AuditRequest, FreeRequest, ListRequest, NextRequest};
 use crate::access::principal::Who;
 use crate::agenda::rules::RulesView;
 use crate::agenda::timetable::{Period, SlotState, Standing, states};
@@ -257,6 +257,7 @@ fn slot(telescope: &Telescope, start: Timestamp, state: SlotState, who: &Who) ->
 pub struct NextView<'a> {
     telescopio: &'a str,
     cientista_id: Option<i64>,
+    proposta_id: Option<i64>,
     a_partir_de_utc: String,
     horario_inicio_utc: String,
     horario_fim_utc: String,
@@ -265,16 +266,17 @@ pub struct NextView<'a> {
 }
 
 impl<'a> NextView<'a> {
-    /// Shows what a search from `from` on has found.
-    pub fn of(telescope: &'a Telescope, scientist: Option<i64>, from: Timestamp, found: SlotRange, who: &Who) -> Self {
+    /// Shows what the search `asked` has found at a telescope, from `from` on.
+    pub fn of(telescope: &'a str, asked: &NextRequest, from: Timestamp, found: SlotRange, who: &Who) -> Self {
         Self {
-            telescopio: &telescope.code,
-            cientista_id: scientist,
+            telescopio: telescope,
+            cientista_id: asked.scientist_id,
+            proposta_id: asked.proposal_id,
             a_partir_de_utc: from.micros().to_string(),
             horario_inicio_utc: found.start().seconds().to_string(),
             horario_fim_utc: found.end().seconds().to_string(),
             duracao_min: found.duration_min(),
-            _links: links::of_next(&telescope.code, found, who),
+            _links: links::of_next(telescope, found, who),
         }
     }
 }

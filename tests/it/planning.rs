@@ -118,6 +118,33 @@ fn maintenance_hours_and_proposals_count_without_booking_too() {
     assert_eq!(validate(&charged), pairs(&[("proposta_id", "proposta_sem_tempo")]));
     charged["duracao_min"] = json!(10);
     assert_eq!(validate(&charged), pairs(&[]));
+    // The first start that the proposal pays, and what pays none.
+    set(&services, &json!({"horas_de_operacao": null, "exige_proposta": true}));
+    let asked = |changes: &Value| {
+        let mut body = json!({"cientista_id": 7, "proposta_id": 1, "a_partir_de_utc": "2998-12-31T23:50:00Z", "duracao_min": 10});
+        for (field, value) in changes.as_object().unwrap() {
+            body[field] = value.clone();
+        }
+        next(&services, &body)
+    };
+    let found = asked(&json!({})).json();
+    assert_eq!((&found["horario_inicio_utc"], &found["proposta_id"]), (&json!("2999-01-01T00:00:00Z"), &json!(1)));
+    for (changes, field, code) in [
+        (json!({"duracao_min": 15}), "proposta_id", "proposta_sem_tempo"),
+        (json!({"cientista_id": 3}), "proposta_id", "proposta_alheia"),
+        (json!({"proposta_id": 9}), "proposta_id", "proposta_desconhecida"),
+        (json!({"proposta_id": null}), "proposta_id", "proposta_obrigatoria"),
+    ] {
+        let refused = asked(&changes);
+        assert_eq!((refused.status, wrong(&refused.json())), (422, pairs(&[(field, code)])), "{changes}");
+    }
+    assert_eq!(asked(&json!({"cientista_id": null, "proposta_id": null})).status, 200);
+    assert_eq!(services.book_with(&found).0, 201);
+    let inactive = json!({"ativo": false}).to_string();
+    let url = services.agenda("/telescopios/Hubble-Acad");
+    assert_eq!(http("PATCH", &url, Some(("application/json", &inactive))).status, 200);
+    let closed = asked(&json!({}));
+    assert_eq!((closed.status, wrong(&closed.json())[0].1.as_str()), (422, "telescopio_inativo"), "{}", closed.body);
 }
 
 #[test]
