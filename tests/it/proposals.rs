@@ -213,10 +213,11 @@ fn bookings_that_become_longer_at_once_never_overdraw() {
         .collect();
     // 50 of 60 minutes are used: two of ten can have five more.
     let longer = json!({"duracao_min": 10}).to_string();
+    let longer = longer.as_str();
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let changes: Vec<_> = paths
             .iter()
-            .map(|path| scope.spawn(|| http("PATCH", path, Some(("application/merge-patch+json", &longer))).status))
+            .map(|path| scope.spawn(move || http("PATCH", path, Some(("application/merge-patch+json", longer))).status))
             .collect();
         changes.into_iter().map(|change| change.join().unwrap()).collect()
     });
