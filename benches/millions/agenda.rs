@@ -95,13 +95,7 @@ impl Agenda {
         let (id, start_us) = (self.next_id, slot * SLOT_US);
         self.next_id += 1;
         let created_us = 1_700_000_000_000_000 + self.head.seq.cast_signed() * 1000;
-        let who = Scientist {
-            id: scientist,
-            name: "Marie Curie".to_owned(),
-            institution: "Universidade de Paris".to_owned(),
-            country: "FR".to_owned(),
-            active: true,
-        };
+        let who = curie(scientist);
         let mut booking = Booking {
             id,
             telescope: code.to_owned(),
@@ -228,4 +222,14 @@ pub fn lists() -> Vec<String> {
         lists.push(path.to_owned());
     }
     lists
+}
+
+fn curie(id: i64) -> Scientist {
+    Scientist {
+        id,
+        name: "Marie Curie".to_owned(),
+        institution: "Universidade de Paris".to_owned(),
+        country: "FR".to_owned(),
+        active: true,
+    }
 }

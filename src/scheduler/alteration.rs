@@ -13,7 +13,7 @@ use super::problems::{refused, unknown_booking};
 use super::refusal::{Refusal, is_of_catalogue};
 use super::{book, links, requests};
 use crate::agenda::alteration::{Alteration, BookingPatch, Destination, Texts};
-use crate::agenda::{Booking, Catalogue, NOTES_MAX_CHARS, Rejection, Status, TARGET_MAX_CHARS};
+use crate::agenda::{Booking, Catalogue, NOTES_MAX_CHARS, Status, TARGET_MAX_CHARS};
 use crate::http::Response;
 use crate::http::fields::{Fields, TextRule};
 use crate::http::identity::read_json;

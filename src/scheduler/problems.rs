@@ -11,7 +11,7 @@ use crate::agenda::rules::BrokenRule;
 use crate::agenda::{Rejection, SlotRangeError, resource};
 use crate::coordinator::protocol::grace;
 use crate::http::kind::Kind;
-use crate::http::links::{Link, Links};
+use crate::http::links::Links;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::wrong::FieldCode;
 use crate::store::StoreError;
@@ -74,7 +74,9 @@ pub fn refused(refusal: Refusal) -> Problem {
         }
         Refusal::UnknownBooking(_) => problem.with_links(links::to_bookings()),
         Refusal::NotCancellable(id, _) | Refusal::NotAlterable(id, _) => problem.with_links(links::to_booking(id)),
-        Refusal::Differs { id, version } => problem.with("etag", format!("\"{version}\"")).with("versao", version).with_links(links::to_booking(id)),
+        Refusal::Differs { id, version } => {
+            problem.with("etag", format!("\"{version}\"")).with("versao", version).with_links(links::to_booking(id))
+        }
         Refusal::Catalogue(refusal) => match refusal {
             CatalogueRefusal::TelescopeExists(code) => problem.with_links(links::to_telescope(&code)),
             CatalogueRefusal::UnknownMaintenance(_) => problem.with_links(links::to_catalogue(true)),

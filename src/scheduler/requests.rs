@@ -123,7 +123,10 @@ pub fn next(mut fields: Fields<'_>) -> (NextRequest, Vec<FieldError>) {
     for answered in ["horario_inicio_utc", "horario_fim_utc", "_links"] {
         fields.pass_over(answered);
     }
-    (request, fields.finish("cientista_id, proposta_id, telescopio, duracao_min, a_partir_de_utc").err().unwrap_or_default())
+    (
+        request,
+        fields.finish("cientista_id, proposta_id, telescopio, duracao_min, a_partir_de_utc").err().unwrap_or_default(),
+    )
 }
 
 /// Reads a cancellation's reason. It may be absent, and so may the body.

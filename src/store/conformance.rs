@@ -232,7 +232,8 @@ pub async fn a_stale_or_late_write_changes_nothing<F: Fixture>() {
     let stale = FenceBroken::Stale { start: after(0), seen: 5 };
     assert_eq!(opened.cancel(booking.id, 4).await, Err(CancelRefused::Fence(stale)));
     let late = Fence { token: 7, deadline: Instant::now() };
-    let refused = opened.store.cancel(booking.id, booking.place(), Cancellation::default(), late, request()).await.unwrap();
+    let refused =
+        opened.store.cancel(booking.id, booking.place(), Cancellation::default(), late, request()).await.unwrap();
     assert_eq!(refused, Err(CancelRefused::Fence(FenceBroken::Expired)));
     opened.cancel(booking.id, 6).await.unwrap();
     // The cancellation's token counts too.
@@ -349,7 +350,8 @@ pub async fn every_change_has_one_record_and_a_refusal_only_the_one_that_is_aske
     opened.store.record_start(process.clone()).await.unwrap();
     let booking = opened.book(opened.slot(0).await, 1).await.unwrap();
     assert!(opened.book(opened.slot(0).await, 2).await.is_err());
-    let why = Why { code: "horario_ocupado", detail: "já agendado".to_owned(), taken_by: Some(booking.id), moving: None };
+    let why =
+        Why { code: "horario_ocupado", detail: "já agendado".to_owned(), taken_by: Some(booking.id), moving: None };
     opened.store.record_refusal(opened.slot(0).await, why, Cause::of_test("r-9")).await.unwrap();
     opened.cancel(booking.id, 3).await.unwrap();
     opened.store.record_stop(process, 5).await.unwrap();

@@ -24,8 +24,8 @@ use crate::agenda::maintenance::{Maintenance, NewMaintenance};
 use crate::agenda::proposal::{Proposal, ProposalPatch};
 use crate::agenda::timetable::{SAME_MAX, Standing};
 use crate::agenda::{
-    Booking, Cancellation, Catalogue, NewBooking, Place, Rejection, Scientist, ScientistPatch, SlotRange, Status, Telescope,
-    TelescopePatch,
+    Booking, Cancellation, Catalogue, NewBooking, Place, Rejection, Scientist, ScientistPatch, SlotRange, Status,
+    Telescope, TelescopePatch,
 };
 use crate::audit::chain::ChainHead;
 use crate::audit::export::{Exported, Extent, Source};

@@ -78,12 +78,8 @@ pub trait Store: Send + Sync {
     ) -> Answer<'_, Result<Booking, CancelRefused>>;
 
     /// Cancels without a lease, in the race.
-    fn cancel_unguarded(
-        &self,
-        id: i64,
-        asked: Cancellation,
-        cause: Cause,
-    ) -> Answer<'_, Result<Booking, NotCancelled>>;
+    fn cancel_unguarded(&self, id: i64, asked: Cancellation, cause: Cause)
+    -> Answer<'_, Result<Booking, NotCancelled>>;
 
     /// One booking.
     fn booking(&self, id: i64) -> Answer<'_, Option<Booking>>;

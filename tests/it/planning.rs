@@ -101,7 +101,8 @@ fn maintenance_hours_and_proposals_count_without_booking_too() {
     assert_eq!(start(5, SLOT), "2999-06-01T03:10:00Z");
     assert_eq!(start(10, "2999-06-01T02:55:00Z"), "2999-06-01T03:10:00Z");
     let validate = |body: &Value| wrong(&post(&services, "/agendamentos/validar", body).json());
-    let asked = |start: &str, minutes: i64| json!({"cientista_id": 7, "horario_inicio_utc": start, "duracao_min": minutes});
+    let asked =
+        |start: &str, minutes: i64| json!({"cientista_id": 7, "horario_inicio_utc": start, "duracao_min": minutes});
     assert_eq!(validate(&asked("2999-06-01T02:55:00Z", 10)), pairs(&[("horario_inicio_utc", "em_manutencao")]));
     // It is a Saturday.
     set(&services, &json!({"horas_de_operacao": [{"dia": "sab", "das": "04:00", "as": "05:00"}]}));
@@ -121,7 +122,8 @@ fn maintenance_hours_and_proposals_count_without_booking_too() {
     // The first start that the proposal pays, and what pays none.
     set(&services, &json!({"horas_de_operacao": null, "exige_proposta": true}));
     let asked = |changes: &Value| {
-        let mut body = json!({"cientista_id": 7, "proposta_id": 1, "a_partir_de_utc": "2998-12-31T23:50:00Z", "duracao_min": 10});
+        let mut body =
+            json!({"cientista_id": 7, "proposta_id": 1, "a_partir_de_utc": "2998-12-31T23:50:00Z", "duracao_min": 10});
         for (field, value) in changes.as_object().unwrap() {
             body[field] = value.clone();
         }

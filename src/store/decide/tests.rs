@@ -150,7 +150,13 @@ fn book(telescope: usize, nth: i64, slots: i64, token: u64) -> Any {
 }
 
 fn cancel(id: i64, token: u64) -> Any {
-    Any::Cancel(Cancel { id, from: somewhere(), asked: Cancellation::default(), fence: fence(token, true), cause: request("r-2") })
+    Any::Cancel(Cancel {
+        id,
+        from: somewhere(),
+        asked: Cancellation::default(),
+        fence: fence(token, true),
+        cause: request("r-2"),
+    })
 }
 
 /// Any change but for the race's: scientist 4 is in no catalogue, and a booking may be unknown.

@@ -70,7 +70,8 @@ use crate::agenda::alteration::Alteration;
 use crate::agenda::maintenance::{Maintenance, NewMaintenance};
 use crate::agenda::proposal::{Proposal, ProposalPatch};
 use crate::agenda::{
-    self, Booking, Cancellation, Catalogue, NewBooking, Rejection, Scientist, ScientistPatch, SlotRange, Telescope, TelescopePatch,
+    self, Booking, Cancellation, Catalogue, NewBooking, Rejection, Scientist, ScientistPatch, SlotRange, Telescope,
+    TelescopePatch,
 };
 use crate::audit::filter::Wanted;
 use crate::audit::record::{Cause, Process, Why};

@@ -72,7 +72,11 @@ fn since(connection: &Connection, seq: u64) -> rusqlite::Result<Since> {
             )
             .map(i64::cast_unsigned)
     };
-    Ok(Since { booked: count(BOOKING_CREATED)?, changed: count(BOOKING_CHANGED)?, cancelled: count(BOOKING_CANCELLED)? })
+    Ok(Since {
+        booked: count(BOOKING_CREATED)?,
+        changed: count(BOOKING_CHANGED)?,
+        cancelled: count(BOOKING_CANCELLED)?,
+    })
 }
 
 /// Brings the copy of a backup at `path` up to date, and adds the record of its restoration. All of it is in the one file afterwards.

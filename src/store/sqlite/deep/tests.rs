@@ -29,7 +29,11 @@ async fn agenda() -> (tempfile::TempDir, PathBuf) {
         store.book(new, fence(hour), Cause::of_test("r-1")).await.unwrap().unwrap();
     }
     let read = async |id| store.booking(id).await.unwrap().unwrap();
-    store.cancel(4, read(4).await.place(), Cancellation::default(), fence(9), Cause::of_test("r-1")).await.unwrap().unwrap();
+    store
+        .cancel(4, read(4).await.place(), Cancellation::default(), fence(9), Cause::of_test("r-1"))
+        .await
+        .unwrap()
+        .unwrap();
     let first = read(1).await;
     let draft = Draft {
         scientist_id: Some(7),
