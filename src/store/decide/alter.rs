@@ -8,7 +8,7 @@ use super::write::Write;
 use crate::agenda::alteration::{Alteration, Destination, check_end};
 use crate::agenda::{Booking, Place, Telescope};
 use crate::audit::record::{Cause, Event};
-use crate::store::{AlterRefused, Altered, Fence};
+use crate::store::outcomes::{AlterRefused, Altered, Fence};
 
 /// A change of a booking that is asked for.
 #[derive(Clone, Debug)]

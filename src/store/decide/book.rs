@@ -6,7 +6,7 @@ use super::write::Write;
 use crate::agenda::proposal::BrokenProposal;
 use crate::agenda::{Booking, NewBooking, Rejection, Status, Telescope, check_proposal};
 use crate::audit::record::{Cause, Event};
-use crate::store::{BookRefused, Fence};
+use crate::store::outcomes::{BookRefused, Fence};
 
 /// A booking that is asked for under a lease.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use super::write::Write;
 use crate::agenda::{Booking, Cancellation, Place, SlotRange, Status};
 use crate::audit::chain::ChainHead;
 use crate::audit::record::{Cause, Event};
-use crate::store::{CancelRefused, Fence, NotCancelled};
+use crate::store::outcomes::{CancelRefused, Fence, NotCancelled};
 
 /// A cancellation that is asked for under a lease.
 #[derive(Clone, Debug)]

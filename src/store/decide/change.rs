@@ -5,7 +5,7 @@ use super::write::Write;
 use crate::agenda::SlotRange;
 use crate::agenda::maintenance::NewMaintenance;
 use crate::http::precondition::IfMatch;
-use crate::store::NotChanged;
+use crate::store::outcomes::NotChanged;
 
 /// A change that is asked for.
 pub trait Change: Send + 'static {

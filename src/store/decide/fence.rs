@@ -1,7 +1,7 @@
 //! Whether a lease still counts: what keeps a scheduler that slept past its lease from writing over a newer decision.
 
 use super::view::{Claim, View};
-use crate::store::{Fence, FenceBroken};
+use crate::store::outcomes::{Fence, FenceBroken};
 use crate::time::Timestamp;
 
 impl Fence {

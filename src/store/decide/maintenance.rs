@@ -9,7 +9,7 @@ use super::write::Write;
 use crate::agenda::maintenance::{CANCELLED_MAX, Maintenance, NewMaintenance, STANDING_MAX};
 use crate::agenda::{Booking, SlotRange, Status, Telescope};
 use crate::audit::record::{Catalogued, Cause, Event};
-use crate::store::{Cancelling, Closed, Fence, NotClosed};
+use crate::store::outcomes::{Cancelling, Closed, Fence, NotClosed};
 use crate::time::Timestamp;
 
 /// A maintenance that is asked for.

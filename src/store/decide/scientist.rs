@@ -6,7 +6,7 @@ use super::write::Write;
 use crate::agenda::{Scientist, ScientistPatch};
 use crate::audit::record::{Catalogued, Cause, Event};
 use crate::http::precondition::IfMatch;
-use crate::store::NotChanged;
+use crate::store::outcomes::NotChanged;
 
 /// A scientist who is to be added.
 #[derive(Clone, Debug)]

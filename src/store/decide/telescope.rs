@@ -6,7 +6,7 @@ use super::write::Write;
 use crate::agenda::{Telescope, TelescopePatch};
 use crate::audit::record::{Catalogued, Cause, Event};
 use crate::http::precondition::IfMatch;
-use crate::store::NotChanged;
+use crate::store::outcomes::NotChanged;
 
 /// A telescope that is to be added.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use crate::agenda::rules::{Rules, days_around};
 use crate::agenda::{Booking, Cancellation, NewBooking, Place, Scientist, SlotRange, Status, Telescope};
 use crate::audit::chain::ChainHead;
 use crate::audit::record::{Cause, Process, Why};
-use crate::store::{AlterRefused, Altered, BookRefused, CancelRefused, Fence};
+use crate::store::outcomes::{AlterRefused, Altered, BookRefused, CancelRefused, Fence};
 use crate::time::{Timestamp, minutes_in_micros};
 
 const TELESCOPES: [(&str, bool); 2] = [("Hubble-Acad", true), ("Webb-Acad", false)];
@@ -457,7 +457,7 @@ proptest! {
         }
         let mut view = nothing_of(&database);
         for change in &batch {
-            load(&database, &mut view, change);
+            load(&database, &mut view, &aimed(&database, change));
             decide_in_both(&mut database, &mut view, change)?;
         }
         for (code, _) in TELESCOPES {
