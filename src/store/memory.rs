@@ -15,10 +15,10 @@ use super::decide::{
     Close, CreateProposal, CreateScientist, CreateTelescope, Decision, Record, Reopen, View, Write,
 };
 use super::outbox::Outbox;
-use super::{
-    AlterRefused, Altered, Answer, BookRefused, CancelRefused, Cancelling, Closed, Fence, Filter, LatestRecord,
-    NotCancelled, NotChanged, NotClosed, Page, StandingReader, Store, StoreError, TrailPage,
+use super::outcomes::{
+    AlterRefused, Altered, BookRefused, CancelRefused, Cancelling, Closed, Fence, NotCancelled, NotChanged, NotClosed,
 };
+use super::{Answer, Filter, LatestRecord, Page, StandingReader, Store, StoreError, TrailPage};
 use crate::agenda::alteration::Alteration;
 use crate::agenda::maintenance::{Maintenance, NewMaintenance};
 use crate::agenda::proposal::{Proposal, ProposalPatch};

@@ -62,10 +62,10 @@ use super::decide::{
 };
 use super::observer::Observer;
 use super::outbox::Outbox;
-use super::{
-    AlterRefused, Altered, Answer, BookRefused, CancelRefused, Cancelling, Closed, Fence, Filter, LatestRecord,
-    NotCancelled, NotChanged, NotClosed, Page, StandingReader, Store, StoreError, TrailPage,
+use super::outcomes::{
+    AlterRefused, Altered, BookRefused, CancelRefused, Cancelling, Closed, Fence, NotCancelled, NotChanged, NotClosed,
 };
+use super::{Answer, Filter, LatestRecord, Page, StandingReader, Store, StoreError, TrailPage};
 use crate::agenda::alteration::Alteration;
 use crate::agenda::maintenance::{Maintenance, NewMaintenance};
 use crate::agenda::proposal::{Proposal, ProposalPatch};
