@@ -55,7 +55,7 @@ fn each_filter_prints_the_bytes_of_the_records() {
         assert_eq!(printed, lines(records), "{filters:?}");
         // A message says that the event is unknown, or that the telescope may be.
         assert_eq!(
-            said.contains("AGENDAMENTO_CRIADO, AGENDAMENTO_CANCELADO"),
+            said.contains("AGENDAMENTO_CRIADO, AGENDAMENTO_ALTERADO, AGENDAMENTO_CANCELADO"),
             filters.contains(&"AGENDAMENTO"),
             "{said}"
         );
