@@ -222,17 +222,21 @@ fn failed(failed: Failed) -> Problem {
     match failed {
         Failed::Code(cause) => another_attempt().caused_by(cause),
         Failed::Full(full) => {
-            let detail = match full {
-                Full::Own => format!(
-                    "Do seu endereço já entram {OF_ONE_ADDRESS} pessoas neste instante, o máximo. Tente de novo em instantes."
-                ),
+            let problem = match full {
+                Full::Own => {
+                    let detail = format!(
+                        "Do seu endereço já entram {OF_ONE_ADDRESS} pessoas neste instante, o máximo. Tente de novo em instantes."
+                    );
+                    Problem::new(kind::OWN_GUESTS_FULL, detail)
+                }
                 Full::All => {
-                    format!(
+                    let detail = format!(
                         "Já entram {AT_ONCE} pessoas neste instante, o máximo deste serviço. Tente de novo em instantes."
-                    )
+                    );
+                    Problem::new(kind::TOO_MANY_GUESTS, detail)
                 }
             };
-            Problem::new(kind::PROVIDER_UNAVAILABLE, detail).with_links(again()).retry_after_s(1)
+            problem.with_links(again()).retry_after_s(1)
         }
         Failed::Unavailable(cause) => {
             let detail =

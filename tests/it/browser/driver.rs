@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use fantoccini::actions::{InputSource, KeyAction, KeyActions, MOUSE_BUTTON_LEFT, MouseActions, PointerAction};
+use fantoccini::error::{CmdError, ErrorStatus};
 use fantoccini::key::Key;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -54,6 +55,14 @@ impl Turn {
     pub fn take() -> Self {
         Self { _guard: TURN.lock().unwrap_or_else(PoisonError::into_inner) }
     }
+}
+
+/// Whether a command failed because the page changed after its element was found: the element is not there any more, or something
+/// lies over the place where it was. Chromium tells of the first also as an unknown error.
+fn page_changed(error: &CmdError) -> bool {
+    let CmdError::Standard(told) = error else { return false };
+    matches!(told.error, ErrorStatus::StaleElementReference | ErrorStatus::ElementClickIntercepted)
+        || told.message.contains("does not belong to the document")
 }
 
 /// One browser with one page.
@@ -154,7 +163,8 @@ impl Browser {
     }
 
     /// Clicks an element; in a dialog only after the half second in which it ignores clicks. A slot that is behind the row of
-    /// the minutes or the note of a pause, which stay in view, is first scrolled to, as a person would.
+    /// the minutes or the note of a pause, which stay in view, is first scrolled to, as a person would. Between the two commands that
+    /// find and click it the page may draw it anew or move it: then both are done again.
     pub async fn click(&self, selector: &str) {
         if selector.starts_with("dialog") || selector.starts_with("#dialog") {
             tokio::time::sleep(CALM).await;
@@ -169,7 +179,15 @@ impl Browser {
             );
             self.ask(&uncover).await;
         }
-        self.client.find(Locator::Css(selector)).await.unwrap_or_else(|_| panic!("{selector}")).click().await.unwrap();
+        let begun = Instant::now();
+        loop {
+            let element = self.client.find(Locator::Css(selector)).await.unwrap_or_else(|_| panic!("{selector}"));
+            match element.click().await {
+                Ok(()) => return,
+                Err(error) if page_changed(&error) && begun.elapsed() < PATIENCE => tokio::time::sleep(PAUSE).await,
+                Err(error) => panic!("{error}: {selector}"),
+            }
+        }
     }
 
     /// Presses keys one after the other.

@@ -118,9 +118,9 @@ fn one_address_cannot_keep_others_from_signing_in() {
     wait_until("four wait for the provider", || provider.waiting.load(Ordering::SeqCst) == 4);
     let refused = come_back(&services, &mut fifth, &address);
     let problem: Value = refused.json();
-    assert_eq!((refused.status, &problem["codigo"]), (503, &json!("provedor_indisponivel")));
+    assert_eq!((refused.status, &problem["codigo"]), (429, &json!("esperas_demais")));
     assert!(problem["detail"].as_str().unwrap().starts_with("Do seu endereço já entram 4 pessoas"), "{problem}");
-    assert_eq!(Visitor::default().get(&services.agenda("/entrar"), "*/*").status, 503);
+    assert_eq!(Visitor::default().get(&services.agenda("/entrar"), "*/*").status, 429);
     let head = head_from_elsewhere(&services.scheduler.url(), "/entrar");
     assert!(head[0].contains(" 303 "), "{head:?}");
     provider.waits.store(false, Ordering::SeqCst);
