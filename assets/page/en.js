@@ -272,6 +272,7 @@ export default {
   "problem.erro_interno": "The server failed because of a defect. Check the agenda before you try again.",
   "problem.esperas_demais": "Too many requests are waiting at the server. Try again in a moment.",
   "problem.falta_tls": "This service is reached over HTTPS only. Nothing was booked.",
+  "problem.formato_nao_disponivel": "The server does not have this in the form that was asked for.",
   "problem.horario_ocupado": "This slot is already booked.",
   "problem.host_recusado": "The server does not answer to the name in this page's address. Use localhost, or tell the operator.",
   "problem.ja_cancelado": "This booking is already cancelled.",

@@ -16,6 +16,11 @@ impl Accepted {
         Self(values.flat_map(|value| value.split(',')).map(weighed).collect())
     }
 
+    /// Whether the list has no names: then nothing is preferred, and everything accepted.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|(name, _)| name.is_empty())
+    }
+
     /// The weight of `name` itself; 0 where it is not in the list.
     pub fn named(&self, name: &str) -> f32 {
         self.weight(name).unwrap_or(0.0)

@@ -15,6 +15,8 @@ use super::links::{Link, Links};
 use super::prefix::seen;
 use super::problem::{Problem, TYPES_PATH};
 use super::response::{self, Response};
+use super::table::Table;
+use super::written::Written;
 
 /// The path of one explanation.
 pub const TYPE_PATH: &str = "/problemas/{codigo}";
@@ -48,13 +50,12 @@ struct Shown {
     links: Links,
 }
 
-/// A list of explanations on the wire.
-#[derive(Serialize)]
-struct List {
-    problemas: Vec<Shown>,
-    #[serde(rename = "_links")]
-    links: Links,
-}
+/// The explanations as a table.
+static TABLE: Table = Table {
+    list: "problemas",
+    columns: &["codigo", "titulo", "status", "significado", "o_que_fazer"],
+    also: &["text/html"],
+};
 
 /// The kinds of problem of a service, explained.
 #[derive(Debug)]
@@ -84,12 +85,16 @@ impl Explained {
     }
 
     /// `GET /problemas`.
-    pub fn list(&self, headers: &HeaderMap) -> Response {
-        if html::is_preferred(headers) {
-            return self.page();
+    ///
+    /// # Errors
+    /// 406 when the client accepts none of its types.
+    pub fn list(&self, headers: &HeaderMap) -> Result<Response, Problem> {
+        let written = Written::of_list(headers, &TABLE)?;
+        if !written.is_table() && html::is_preferred(headers) {
+            return Ok(self.page());
         }
         let links = Links::new().with("self", Link::get(TYPES_PATH)).with("inicio", Link::get("/"));
-        json(&List { problemas: self.0.iter().map(Explanation::shown).collect(), links })
+        Ok(written.with_list(TABLE.list, self.0.iter().map(Explanation::shown)).with_links(&links).into_counted())
     }
 
     /// `GET /problemas/{codigo}`.

@@ -100,6 +100,8 @@ kinds! {
     NOT_FOUND = NOT_FOUND, "nao_encontrado", "Não encontrado";
     /// The path has other methods.
     METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED, "metodo_nao_permitido", "Método não permitido";
+    /// The endpoint has no type that the client accepts.
+    NOT_ACCEPTABLE = NOT_ACCEPTABLE, "formato_nao_disponivel", "Formato não disponível";
     /// Too many answers that take their time are under way.
     TOO_MANY_GUESTS = SERVICE_UNAVAILABLE, "esperas_demais", "Esperas demais";
     /// The same for the client's address alone.

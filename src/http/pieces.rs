@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use futures_util::stream::Stream as Chunks;
 use hyper::body::{Body, Frame, SizeHint};
 use slog::{Logger, error};
@@ -18,7 +19,7 @@ use crate::panics::guarded_call;
 
 /// A body that is sent piece by piece.
 pub struct Pieces {
-    chunks: Pin<Box<dyn Chunks<Item = Bytes> + Send>>,
+    chunks: Pin<Box<dyn Chunks<Item = io::Result<Bytes>> + Send>>,
     /// The bytes that are still to come, if that is known. They are counted already.
     known: Option<u64>,
     /// A stream of events is complete after any of its chunks; another body only after the last one.
@@ -34,6 +35,11 @@ pub struct Pieces {
 impl Pieces {
     /// A body of `chunks`, which is complete after the last one.
     pub fn new(chunks: impl Chunks<Item = Bytes> + Send + 'static) -> Self {
+        Self::fallible(chunks.map(Ok))
+    }
+
+    /// A body of `chunks`, which is complete after the last one, and is cut off where one of them is an error.
+    pub fn fallible(chunks: impl Chunks<Item = io::Result<Bytes>> + Send + 'static) -> Self {
         let chunks = Box::pin(chunks);
         Self { chunks, known: None, is_events: false, log: None, answering: None, turn: None, visit: None }
     }
@@ -96,7 +102,10 @@ impl Body for Pieces {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         match guarded_call(|| self.chunks.as_mut().poll_next(cx)) {
-            Ok(polled) => polled.map(|chunk| chunk.and_then(|bytes| self.framed(bytes))),
+            Ok(polled) => polled.map(|chunk| match chunk? {
+                Ok(bytes) => self.framed(bytes),
+                Err(error) => Some(Err(error)),
+            }),
             // The status is sent already. A stream of events ends and its client connects again; another body is cut off.
             Err(panicked) => {
                 if let Some(log) = &self.log {

@@ -1,8 +1,10 @@
-//! The form in which an answer is sent: as HAL to those who ask for it, with a tag of its bytes, and without them to those who have them.
+//! The form in which an answer is sent: as HAL to those who ask for it, with a tag of its bytes, compressed to those who take that, and
+//! without its bytes to those who have them.
 //!
 //! A tag is a hash of the bytes that are sent, so it is strong: it changes with each of them, and differs between the forms of a resource.
 
 use bytes::Bytes;
+use flate2::Compression;
 use futures_util::FutureExt;
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Body as _;
@@ -16,6 +18,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::accept::Accepted;
+use super::chunks::CHUNK as LONG;
+use super::gzip;
 use super::response::{self, Response};
 
 /// The media type of [HAL](https://datatracker.ietf.org/doc/html/draft-kelly-json-hal).
@@ -95,6 +99,7 @@ pub fn represent(response: Response, head: &Parts, tagged: bool) -> Response {
         return response;
     }
     let response = if tagged { with_tag(response) } else { response };
+    let response = packed(response, &head.headers);
     match response.headers().get(ETAG) {
         Some(tag) if has(&head.headers, tag) => not_modified(response),
         _ => response,
@@ -114,6 +119,36 @@ fn with_tag(mut response: Response) -> Response {
     let tag = both.and_then(|both| HeaderValue::try_from(both).ok()).unwrap_or(of_bytes);
     response.headers_mut().insert(ETAG, tag);
     response.headers_mut().entry(VARY).or_insert(HeaderValue::from_static("Accept"));
+    response
+}
+
+/// The answer, compressed if it is long and the client takes that. One that is sent in pieces stays as it is: what makes them compresses
+/// them, or they are events.
+fn packed(mut response: Response, headers: &HeaderMap) -> Response {
+    let Either::Left(whole) = response.body() else { return response };
+    let is_long = whole.size_hint().exact().is_some_and(|length| length > LONG as u64);
+    if !is_long || response.headers().contains_key(CONTENT_ENCODING) {
+        return response;
+    }
+    let vary = response.headers().get(VARY).and_then(|vary| vary.to_str().ok()).unwrap_or_default();
+    if !vary.to_ascii_lowercase().contains("accept-encoding") {
+        let vary = if vary.is_empty() { "Accept-Encoding".to_owned() } else { format!("{vary}, Accept-Encoding") };
+        if let Ok(vary) = HeaderValue::try_from(vary) {
+            response.headers_mut().insert(VARY, vary);
+        }
+    }
+    if !gzip::is_accepted(headers) {
+        return response;
+    }
+    // Cloning shares the bytes, which are there at once.
+    let Either::Left(whole) = response.body() else { return response };
+    let Some(Ok(whole)) = whole.clone().collect().now_or_never() else { return response };
+    let Some(bytes) = gzip::compress(&whole.to_bytes(), Compression::fast()) else { return response };
+    *response.body_mut() = Either::Left(Full::new(bytes.into()));
+    response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    if let Some(tag) = response.headers().get(ETAG).map(gzip::tag) {
+        response.headers_mut().insert(ETAG, tag);
+    }
     response
 }
 
@@ -230,6 +265,36 @@ mod tests {
     fn an_answer_of_no_bytes_has_a_tag_too() {
         let empty = represent(response::text("application/jsonl", String::new()), &head(&Method::GET, &[]), true);
         assert_eq!(empty.headers()[ETAG], tag(b""));
+    }
+
+    #[test]
+    fn what_is_long_is_compressed_for_those_who_take_it_and_has_a_tag_of_its_own() {
+        let text = "a".repeat(LONG + 1);
+        let answer = |accept: &str, known: &str| {
+            let head = head(&Method::GET, &[("accept-encoding", accept), ("if-none-match", known)]);
+            represent(response::text("text/plain", text.clone()), &head, true)
+        };
+        let (plain, packed) = (answer("identity", "\"x\""), answer("gzip", "\"x\""));
+        for response in [&plain, &packed] {
+            assert_eq!(response.headers()[VARY], "Accept, Accept-Encoding");
+        }
+        assert_eq!(packed.headers()[CONTENT_ENCODING], "gzip");
+        let (plain_tag, tag) = (plain.headers()[ETAG].to_str().unwrap(), packed.headers()[ETAG].to_str().unwrap());
+        assert_eq!(
+            tag,
+            plain_tag.replacen(&plain_tag[1..plain_tag.len() - 1], &format!("{}-gzip", plain_tag.trim_matches('"')), 1)
+        );
+        let again = answer("gzip", tag);
+        assert_eq!((again.status().as_u16(), &again.headers()[VARY]), (304, &packed.headers()[VARY]));
+        assert!(!again.headers().contains_key(CONTENT_ENCODING));
+        assert_eq!(answer("identity", tag).status(), 200, "other bytes");
+        assert!(body(packed).len() < 1000 && body(plain).len() == LONG + 1);
+        let short = represent(
+            response::text("text/plain", "a".repeat(LONG)),
+            &head(&Method::GET, &[("accept-encoding", "gzip")]),
+            true,
+        );
+        assert!(!short.headers().contains_key(CONTENT_ENCODING));
     }
 
     #[test]

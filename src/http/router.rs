@@ -25,6 +25,8 @@ pub struct Endpoint {
     pub share: Share,
     /// Whether the bytes of its answer stay the same as long as what it shows does, so that a client may ask whether they have changed.
     pub tagged: bool,
+    /// Whether its answer is a list, which clients can have as a table ([`super::table`]).
+    pub lists: bool,
     /// A description of the endpoint in one line.
     pub about: &'static str,
 }
@@ -44,7 +46,7 @@ pub enum Query {
 impl Endpoint {
     /// An endpoint that has no parameters.
     pub const fn new(method: Method, path: &'static str, need: Need, about: &'static str) -> Self {
-        Self { method, path, need, query: Query::Refused, share: Share::Ordinary, tagged: false, about }
+        Self { method, path, need, query: Query::Refused, share: Share::Ordinary, tagged: false, lists: false, about }
     }
 
     /// The same endpoint with another handling of queries.
@@ -65,6 +67,13 @@ impl Endpoint {
     #[must_use]
     pub const fn tagged(mut self) -> Self {
         self.tagged = true;
+        self
+    }
+
+    /// The same endpoint, whose answer is a list.
+    #[must_use]
+    pub const fn listing(mut self) -> Self {
+        self.lists = true;
         self
     }
 

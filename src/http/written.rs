@@ -1,34 +1,31 @@
-//! JSON that may be large, written member by member: what it shows is never in memory all at once, nor are its bytes in one buffer.
+//! An answer that may be large, written member by member: what it shows is never in memory all at once, nor are its bytes in one buffer.
+//! It is JSON, or only its list as a table.
 //!
 //! The bytes are cut into chunks, each of which gives its memory back when it is sent. For a client that takes gzip they are compressed
 //! on their way into the chunks, unless they are few.
 
-use std::io::{self, Write};
-
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use http_body_util::Either;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_ENCODING, ETAG, HeaderMap, HeaderValue, LINK, VARY};
 use serde::Serialize;
 
 use super::bounds::budget::Held;
+use super::chunks::Chunks;
 use super::gzip;
 use super::links::Links;
 use super::pieces::Pieces;
 use super::prefix::Prefix;
+use super::problem::Problem;
 use super::represent::{Tagger, asks_for_hal};
 use super::response::{self, Response};
+use super::table::{self, Rows, Table};
 
-/// The bytes of a chunk. JSON up to this length is sent as it is: compressing it would take longer than sending it.
-const CHUNK: usize = 64 * 1024;
-
-/// A JSON object in the making.
+/// An answer in the making.
 pub struct Written {
-    sink: Sink,
-    /// Whether a long one is to be compressed, where that depends on the client.
-    packs: Option<bool>,
+    chunks: Chunks,
+    /// The table, if it is one and no JSON object.
+    rows: Option<Rows>,
     /// The prefix of the links, which another thread may write.
     prefix: Prefix,
     /// What makes the tag of its bytes, where one is wanted.
@@ -41,86 +38,47 @@ pub struct Written {
     scratch: Vec<u8>,
 }
 
-enum Sink {
-    Plain(Cut),
-    Packed(Box<GzEncoder<Cut>>),
-}
-
-/// Bytes in chunks.
-#[derive(Default)]
-struct Cut {
-    done: Vec<Bytes>,
-    open: Vec<u8>,
-}
-
-impl Write for Cut {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.open.len() == CHUNK {
-            self.done.push(std::mem::take(&mut self.open).into());
-            self.open.reserve_exact(CHUNK);
-        }
-        let taken = bytes.len().min(CHUNK - self.open.len());
-        self.open.extend_from_slice(&bytes[..taken]);
-        Ok(taken)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Cut {
-    fn into_chunks(mut self) -> Vec<Bytes> {
-        self.done.push(self.open.into());
-        self.done
-    }
-}
-
 impl Written {
-    /// An object without members yet.
-    pub fn new() -> Self {
-        Self {
-            sink: Sink::Plain(Cut::default()),
-            packs: None,
+    /// A list, for a client whose request has these headers: as the table, if it prefers that, and compressed if it takes that. It has a
+    /// tag of its bytes.
+    ///
+    /// # Errors
+    /// 406 when the client accepts none of the list's types.
+    pub fn of_list(headers: &HeaderMap, table: &'static Table) -> Result<Self, Problem> {
+        let rows = table.asked(headers)?;
+        // HAL is made of the plain form.
+        let packs = gzip::is_accepted(headers) && (rows.is_some() || !asks_for_hal(headers));
+        Ok(Self {
+            chunks: Chunks::new(packs),
+            rows,
             prefix: Prefix::current(),
-            tagger: None,
+            tagger: Some(Tagger::default()),
             link: None,
             before: "{",
             scratch: Vec::new(),
-        }
+        })
     }
 
-    /// The same, for a client whose request has these headers: compressed if it takes that.
-    pub fn for_client(headers: &HeaderMap) -> Self {
-        // HAL is made of the plain form.
-        Self { packs: Some(gzip::is_accepted(headers) && !asks_for_hal(headers)), ..Self::new() }
+    /// The same without a tag: what it shows is about now.
+    #[must_use]
+    pub fn untagged(self) -> Self {
+        Self { tagger: None, ..self }
     }
 
-    /// The same with a tag of its bytes, which stay the same as long as what it shows does. It is not compressed.
-    pub fn tagged() -> Self {
-        Self { tagger: Some(Tagger::default()), ..Self::new() }
+    /// Whether it is a table.
+    pub fn is_table(&self) -> bool {
+        self.rows.is_some()
     }
 
-    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn bytes(&mut self, bytes: &[u8]) {
         if let Some(tagger) = &mut self.tagger {
             tagger.add(bytes);
         }
-        match &mut self.sink {
-            Sink::Plain(cut) if self.packs == Some(true) && cut.open.len() + bytes.len() > CHUNK => {
-                let mut encoder = GzEncoder::new(Cut::default(), Compression::fast());
-                encoder.write_all(&cut.open)?;
-                encoder.write_all(bytes)?;
-                self.sink = Sink::Packed(Box::new(encoder));
-                Ok(())
-            }
-            Sink::Plain(cut) => cut.write_all(bytes),
-            Sink::Packed(encoder) => encoder.write_all(bytes),
-        }
+        self.chunks.put(bytes);
     }
 
     fn text(&mut self, text: &str) {
-        // Writing to memory does not fail.
-        self.put(text.as_bytes()).expect("memory takes bytes");
+        self.bytes(text.as_bytes());
     }
 
     fn value(&mut self, value: &impl Serialize) {
@@ -128,22 +86,27 @@ impl Written {
         scratch.clear();
         // Answers are structs and maps with text keys: serialising one to memory cannot fail.
         self.prefix.within(|| serde_json::to_writer(&mut scratch, value)).expect("an answer serialises");
-        self.put(&scratch).expect("memory takes bytes");
+        self.bytes(&scratch);
         self.scratch = scratch;
     }
 
     fn name(&mut self, name: &str) {
+        if self.is_table() {
+            return;
+        }
         let before = std::mem::replace(&mut self.before, ",");
         self.text(before);
         self.value(&name);
         self.text(":");
     }
 
-    /// Adds a member.
+    /// Adds a member. A table has none beside its list.
     #[must_use]
     pub fn with(mut self, name: &str, value: &impl Serialize) -> Self {
-        self.name(name);
-        self.value(value);
+        if !self.is_table() {
+            self.name(name);
+            self.value(value);
+        }
         self
     }
 
@@ -167,6 +130,11 @@ impl Written {
 
     /// Begins a member that is a list.
     pub fn begin_list(&mut self, name: &str) {
+        if let Some(rows) = &mut self.rows {
+            let header = rows.begin(name);
+            self.bytes(&header);
+            return;
+        }
         self.name(name);
         self.text("[");
         self.before = "";
@@ -174,6 +142,11 @@ impl Written {
 
     /// Adds an item to the list.
     pub fn item(&mut self, item: &impl Serialize) {
+        if let Some(rows) = &self.rows {
+            let row = rows.row(item);
+            self.bytes(&row);
+            return;
+        }
         let before = std::mem::replace(&mut self.before, ",");
         self.text(before);
         self.value(item);
@@ -181,57 +154,86 @@ impl Written {
 
     /// Ends the list.
     pub fn end_list(&mut self) {
+        if self.is_table() {
+            return;
+        }
         self.text("]");
         self.before = ",";
     }
 
-    /// The object as an answer. Its bytes are counted as those of any other.
-    pub fn into_counted(mut self) -> Response {
-        self.text("}");
-        let headers = self.headers();
-        let Sink::Plain(cut) = self.sink else { unreachable!("only an object for a client is compressed") };
-        let mut answer = response::bytes(StatusCode::OK, "application/json", cut.into_chunks().concat());
-        answer.headers_mut().extend(headers);
+    /// The answer. Its bytes are counted as those of any other.
+    pub fn into_counted(self) -> Response {
+        let content_type = self.content_type();
+        let (head, chunks) = self.ended();
+        let mut answer = response::bytes(StatusCode::OK, content_type, chunks.concat());
+        answer.headers_mut().extend(head);
         answer
     }
 
-    /// The headers of the whole object: its tag, and the links of a page.
-    fn headers(&mut self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        if let Some(tagger) = self.tagger.take() {
-            headers.insert(ETAG, tagger.tag());
-            headers.insert(VARY, HeaderValue::from_static("Accept"));
+    /// The answer, whose bytes take the place of the `room` that was held for them. Those of a short one are counted as in any other
+    /// answer.
+    pub fn into_response(self, room: Held) -> Response {
+        if self.chunks.are_few() {
+            return self.into_counted();
         }
-        headers.extend(self.link.take().map(|link| (LINK, link)));
-        headers
+        let content_type = self.content_type();
+        let (head, chunks) = self.ended();
+        sent(Pieces::made(chunks, room), content_type, head)
     }
 
-    /// The object as an answer whose bytes take the place of the `room` that was held for them. Those of a short one are counted as in
-    /// any other answer.
-    pub fn into_response(mut self, room: Held) -> Response {
-        self.text("}");
-        let headers = self.headers();
-        let (chunks, packed) = match self.sink {
-            Sink::Plain(cut) if cut.done.is_empty() => {
-                let mut answer = response::bytes(StatusCode::OK, "application/json", cut.open);
-                answer.headers_mut().extend(headers);
-                return answer;
-            }
-            Sink::Plain(cut) => (cut.into_chunks(), false),
-            // Writing to memory does not fail.
-            Sink::Packed(encoder) => (encoder.finish().expect("memory takes bytes").into_chunks(), true),
-        };
-        let mut answer = response::bytes(StatusCode::OK, "application/json", Vec::new());
-        *answer.body_mut() = Either::Right(Pieces::made(chunks, room));
-        answer.headers_mut().extend(headers);
-        if self.packs.is_some() {
-            answer.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
-        }
-        if packed {
-            answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        }
-        answer
+    /// The beginning of an answer of which more is written while it is sent: its headers. It has no tag, since its bytes are not known yet.
+    pub(super) fn begin(&mut self) -> (&'static str, HeaderMap) {
+        (self.tagger, self.link) = (None, None);
+        self.chunks.begin();
+        (self.content_type(), self.head(true))
     }
+
+    /// The bytes that were written since they were taken last.
+    pub(super) fn take(&mut self) -> Vec<Bytes> {
+        self.chunks.take()
+    }
+
+    /// The last bytes.
+    pub(super) fn end(self) -> Vec<Bytes> {
+        self.chunks.end()
+    }
+
+    /// Its headers and its bytes.
+    fn ended(mut self) -> (HeaderMap, Vec<Bytes>) {
+        // The tag is that of all bytes.
+        if !self.is_table() {
+            self.text("}");
+        }
+        let is_long = !self.chunks.are_few();
+        (self.head(is_long), self.end())
+    }
+
+    fn content_type(&self) -> &'static str {
+        if self.is_table() { table::CONTENT_TYPE } else { "application/json" }
+    }
+
+    /// The headers: its tag, the links of a page, and on which headers of the request its bytes depend.
+    fn head(&mut self, is_long: bool) -> HeaderMap {
+        let mut head = HeaderMap::new();
+        let is_packed = self.chunks.are_packed();
+        if let Some(tag) = self.tagger.take().map(Tagger::tag) {
+            head.insert(ETAG, if is_packed { gzip::tag(&tag) } else { tag });
+        }
+        head.extend(self.link.take().map(|link| (LINK, link)));
+        head.insert(VARY, HeaderValue::from_static(if is_long { "Accept, Accept-Encoding" } else { "Accept" }));
+        if is_packed {
+            head.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        head
+    }
+}
+
+/// An answer of these pieces.
+pub(super) fn sent(pieces: Pieces, content_type: &'static str, head: HeaderMap) -> Response {
+    let mut answer = response::bytes(StatusCode::OK, content_type, Vec::new());
+    *answer.body_mut() = Either::Right(pieces);
+    answer.headers_mut().extend(head);
+    answer
 }
 
 #[cfg(test)]
@@ -241,41 +243,92 @@ mod tests {
 
     use http_body_util::BodyExt;
     use hyper::body::Body;
-    use hyper::header::ACCEPT_ENCODING;
+    use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
 
     use super::*;
     use crate::http::bounds::budget::Budget;
 
-    /// The body of the answer, its room while it is sent, and whether it is compressed.
-    async fn answered(written: Written, server: &Arc<Budget>) -> (Vec<u8>, usize, bool) {
+    static TABLE: Table = Table { list: "itens", columns: &["n"], also: &[] };
+
+    /// What was answered: its headers, its body, and its room while it is sent.
+    struct Answered {
+        head: HeaderMap,
+        body: Vec<u8>,
+        held: usize,
+    }
+
+    impl Answered {
+        fn is_packed(&self) -> bool {
+            self.head.contains_key(CONTENT_ENCODING)
+        }
+
+        /// The body as it was before it was compressed.
+        fn text(&self) -> String {
+            let mut text = String::new();
+            let read = if self.is_packed() {
+                flate2::read::GzDecoder::new(&self.body[..]).read_to_string(&mut text)
+            } else {
+                (&self.body[..]).read_to_string(&mut text)
+            };
+            read.unwrap();
+            text
+        }
+    }
+
+    async fn answered(written: Written, server: &Arc<Budget>) -> Answered {
         let mut room = Held::none(&Arc::new(Budget::new(1 << 20)), server);
         room.grow(1 << 19).unwrap();
         let answer = written.into_response(room);
-        let packed = answer.headers().contains_key(CONTENT_ENCODING);
-        let (held, length) = (server.held(), answer.body().size_hint().exact());
+        let (held, length, head) = (server.held(), answer.body().size_hint().exact(), answer.headers().clone());
         let body = answer.into_body().collect().await.unwrap().to_bytes().to_vec();
         assert_eq!(length, Some(body.len() as u64));
         assert_eq!(server.held(), 0);
-        (body, held, packed)
+        Answered { head, body, held }
+    }
+
+    fn list(headers: &[(hyper::header::HeaderName, &'static str)]) -> Written {
+        let headers = headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
+        Written::of_list(&headers, &TABLE).unwrap()
     }
 
     #[tokio::test]
     async fn an_object_is_the_same_short_or_long_and_compressed() {
         let server = Arc::new(Budget::new(1 << 20));
-        let takes_gzip = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("gzip"))]);
         for count in [0, 3, 20_000] {
-            let items: Vec<String> = (0..count).map(|number| format!("\"{number}\"")).collect();
-            let expected = serde_json::json!({"a": 1, "itens": items, "z": null});
+            let items: Vec<_> = (0..count).map(|number| serde_json::json!({"n": number})).collect();
+            let expected = serde_json::json!({"a": 1, "itens": items, "z": null}).to_string();
             let filled = |written: Written| written.with("a", &1).with_list("itens", &items).with("z", &None::<u8>);
-            let (body, held, packed) = answered(filled(Written::new()), &server).await;
-            assert_eq!(String::from_utf8(body.clone()).unwrap(), expected.to_string());
-            assert_eq!((held, packed), (if count > 3 { body.len() } else { 0 }, false));
-            let (body, held, packed) = answered(filled(Written::for_client(&takes_gzip)), &server).await;
-            assert_eq!((held > 0, packed), (count > 3, count > 3));
-            if packed {
-                let mut plain = String::new();
-                flate2::read::GzDecoder::new(&body[..]).read_to_string(&mut plain).unwrap();
-                assert_eq!((plain, held), (expected.to_string(), body.len()));
+            let is_long = count > 3;
+            let vary = if is_long { "Accept, Accept-Encoding" } else { "Accept" };
+            let plain = answered(filled(list(&[])), &server).await;
+            assert_eq!(
+                (plain.text(), &plain.head[VARY], plain.is_packed()),
+                (expected.clone(), &HeaderValue::from_static(vary), false)
+            );
+            assert_eq!(plain.held, if is_long { plain.body.len() } else { 0 });
+            let packed = answered(filled(list(&[(ACCEPT_ENCODING, "gzip")])), &server).await;
+            assert_eq!((packed.text(), packed.held > 0, packed.is_packed()), (expected, is_long, is_long));
+            // A strong tag names bytes.
+            assert_eq!(packed.head[ETAG] != plain.head[ETAG], is_long);
+            let untagged = answered(filled(list(&[]).untagged()), &server).await;
+            assert!(!untagged.head.contains_key(ETAG));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_table_has_its_list_and_nothing_else() {
+        let server = Arc::new(Budget::new(1 << 20));
+        for count in [0, 3, 40_000] {
+            let items: Vec<_> = (0..count).map(|number| serde_json::json!({"n": number, "m": 1})).collect();
+            let rows = (0..count).map(|number| format!("{number}\r\n"));
+            let expected: String = ["n\r\n".to_owned()].into_iter().chain(rows).collect();
+            for packs in [false, true] {
+                let encoding = if packs { "gzip" } else { "identity" };
+                let written = list(&[(ACCEPT, "text/csv"), (ACCEPT_ENCODING, encoding)]).with("a", &1);
+                let written = written.with_list("outros", &items).with_list("itens", &items).with("z", &1);
+                let table = answered(written, &server).await;
+                assert_eq!((table.text(), table.is_packed()), (expected.clone(), packs && count > 3));
+                assert_eq!(table.head[CONTENT_TYPE], table::CONTENT_TYPE);
             }
         }
     }

@@ -21,7 +21,6 @@ use crate::coordinator::protocol::grace;
 use crate::http::fields::Fields;
 use crate::http::html;
 use crate::http::identity::{denied, read_json};
-use crate::http::no_room;
 use crate::http::parameters::Parameters;
 use crate::http::precondition::{IfMatch, tagged};
 use crate::http::prefix::seen;
@@ -188,17 +187,6 @@ pub fn wrong_draft(wrong_fields: Vec<FieldError>, broken: &[Rejection]) -> Probl
         Some(first) if only_unknown => refused(Refusal::Unknown(first.clone())).with_fields(errors),
         _ => Problem::invalid_fields(errors),
     }
-}
-
-/// `GET /agendamentos`.
-pub async fn bookings(app: &App, request: &Request) -> Result<Response, Problem> {
-    let list = requests::list(request.head.uri.query())?;
-    let visit = request.hosting.visit();
-    let (room, _reading) = visit.page(list.limit).await.map_err(no_room::for_reading)?;
-    let page = app.store.list(list.filter.clone(), list.after, list.limit).await;
-    let page = page.map_err(|error| not_read(&request.log, &error))?;
-    let catalogue = recent(app, &request.log).await?;
-    Ok(views::page(page, &list, &catalogue, app.clock.now(), &request.who).into_response(room))
 }
 
 /// `GET /agendamentos/{id}`.

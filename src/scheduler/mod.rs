@@ -10,6 +10,7 @@
 mod alteration;
 mod app;
 mod book;
+mod bookings;
 mod catalogue;
 mod code;
 mod config;

@@ -149,6 +149,8 @@ pub struct ListRequest {
     pub after: Option<(Timestamp, i64)>,
     /// The most items.
     pub limit: u16,
+    /// Whether no number of items was asked for.
+    pub is_whole: bool,
 }
 
 /// Reads a list's parameters.
@@ -176,7 +178,7 @@ pub fn list(query: Option<&str>) -> Result<ListRequest, Problem> {
         read_cursor(text).ok_or_else(|| "não é um cursor; use o link proxima sem mudá-lo".to_owned())
     });
     parameters.finish(LIST_PARAMETERS)?;
-    Ok(ListRequest { filter, after, limit: limit.unwrap_or(LIMIT_DEFAULT) })
+    Ok(ListRequest { filter, after, limit: limit.unwrap_or(LIMIT_DEFAULT), is_whole: limit.is_none() })
 }
 
 /// Reads the period of an agenda.
@@ -244,6 +246,8 @@ pub struct AuditRequest {
     pub after: u64,
     /// The most items.
     pub limit: u16,
+    /// Whether no number of items was asked for.
+    pub is_whole: bool,
 }
 
 /// Reads the parameters for audit records.
@@ -281,7 +285,8 @@ pub fn audit(query: Option<&str>) -> Result<AuditRequest, Problem> {
         seq.ok_or_else(|| "não é um cursor; use o link proxima sem mudá-lo".to_owned())
     });
     parameters.finish(AUDIT_PARAMETERS)?;
-    Ok(AuditRequest { wanted, after: after.unwrap_or(0), limit: limit.unwrap_or(LIMIT_DEFAULT) })
+    let is_whole = limit.is_none();
+    Ok(AuditRequest { wanted, after: after.unwrap_or(0), limit: limit.unwrap_or(LIMIT_DEFAULT), is_whole })
 }
 
 /// The cursor after a booking.

@@ -10,7 +10,9 @@ use super::app::App;
 use super::catalogue::{proposals, scientists, telescopes};
 use super::open_id::RETURN_PATH;
 use super::problems::problem_kinds;
-use super::{alteration, handlers, links, maintenance, page, planning, sessions, sign_in, timetable, tokens, trail};
+use super::{
+    alteration, bookings, handlers, links, maintenance, page, planning, sessions, sign_in, timetable, tokens, trail,
+};
 use crate::access::ip_of;
 use crate::access::role::{Need, Permission};
 use crate::http::description;
@@ -95,32 +97,37 @@ static TABLE: &Table<Route> = {
         (Route::Describe, get(description::PATH, Nothing, "this API, for programs (OpenAPI)")),
         (Route::Page, get("/pagina/{*arquivo}", Nothing, "the page's files").query(Ignored).share(Free)),
         (Route::Time, get("/time", Nothing, "the official time").query(Ignored)),
-        (Route::Telescopes, get("/telescopios", May(ReadAgenda), "telescopes, by pages").query(Read).tagged()),
+        (
+            Route::Telescopes,
+            get("/telescopios", May(ReadAgenda), "telescopes, by pages").query(Read).tagged().listing(),
+        ),
         (Route::CreateTelescope, manage(Method::POST, "/telescopios", "adds a telescope")),
         (Route::Telescope, get("/telescopios/{id}", May(ReadAgenda), "one telescope").tagged()),
         (Route::ChangeTelescope, manage(Method::PATCH, "/telescopios/{id}", "changes a telescope")),
         (
             Route::Timetable,
-            get("/telescopios/{id}/agenda", May(ReadAgenda), "the slots of a period, each with its state").query(Read),
+            get("/telescopios/{id}/agenda", May(ReadAgenda), "the slots of a period, each with its state")
+                .query(Read)
+                .listing(),
         ),
-        (Route::Free, get("/telescopios/{id}/livres", May(ReadAgenda), "the nearest free slots").query(Read)),
+        (Route::Free, get("/telescopios/{id}/livres", May(ReadAgenda), "the nearest free slots").query(Read).listing()),
         (
             Route::Maintenances,
-            get("/telescopios/{id}/manutencoes", May(ReadAgenda), "a telescope's maintenances").tagged(),
+            get("/telescopios/{id}/manutencoes", May(ReadAgenda), "a telescope's maintenances").tagged().listing(),
         ),
         (Route::CloseTelescope, manage(Method::POST, "/telescopios/{id}/manutencoes", "adds a maintenance")),
         (Route::Maintenance, get("/manutencoes/{id}", May(ReadAgenda), "one maintenance").tagged()),
         (Route::Reopen, delete("/manutencoes/{id}", May(ManageCatalogue), "takes a maintenance away")),
-        (Route::Scientists, get("/cientistas", May(ReadAgenda), "scientists, by pages").query(Read).tagged()),
+        (Route::Scientists, get("/cientistas", May(ReadAgenda), "scientists, by pages").query(Read).tagged().listing()),
         (Route::CreateScientist, manage(Method::POST, "/cientistas", "adds a scientist")),
         (Route::Scientist, get("/cientistas/{id}", May(ReadAgenda), "one scientist").tagged()),
         (Route::ChangeScientist, manage(Method::PATCH, "/cientistas/{id}", "changes a scientist")),
-        (Route::Proposals, get("/propostas", May(ReadAgenda), "proposals, by pages").query(Read).tagged()),
+        (Route::Proposals, get("/propostas", May(ReadAgenda), "proposals, by pages").query(Read).tagged().listing()),
         (Route::CreateProposal, manage(Method::POST, "/propostas", "adds a proposal")),
         (Route::Proposal, get("/propostas/{id}", May(ReadAgenda), "one proposal, with what it has used").tagged()),
         (Route::ChangeProposal, manage(Method::PATCH, "/propostas/{id}", "changes a proposal")),
         (Route::Book, Endpoint::new(Method::POST, "/agendamentos", May(ChangeAgenda), "books")),
-        (Route::Bookings, get("/agendamentos", May(ReadAgenda), "bookings, by pages").query(Read).tagged()),
+        (Route::Bookings, get("/agendamentos", May(ReadAgenda), "bookings, by pages").query(Read).tagged().listing()),
         (
             Route::Next,
             Endpoint::new(
@@ -150,7 +157,10 @@ static TABLE: &Table<Route> = {
             ),
         ),
         (Route::Cancel, delete("/agendamentos/{id}", May(ChangeAgenda), "cancels a booking")),
-        (Route::Audit, get("/auditoria", May(ReadTrail), "the audit trail's records, by pages").query(Read).tagged()),
+        (
+            Route::Audit,
+            get("/auditoria", May(ReadTrail), "the audit trail's records, by pages").query(Read).tagged().listing(),
+        ),
         (Route::AuditHead, get("/auditoria/cabeca", May(ReadTrail), "the audit trail's newest record").tagged()),
         (Route::Listen, get("/eventos", May(ReadAgenda), "the agenda's events, as a stream").query(Read)),
         (Route::Session, get(links::SESSION_PATH, Nothing, "who the caller is")),
@@ -158,13 +168,16 @@ static TABLE: &Table<Route> = {
         (Route::SignOut, delete(links::SESSION_PATH, Nothing, "signs a page out")),
         (Route::ToProvider, get(links::SIGN_IN_PATH, Nothing, "to the identity provider").query(Ignored)),
         (Route::FromProvider, get(RETURN_PATH, Nothing, "back from the identity provider").query(Ignored)),
-        (Route::Tokens, get(links::TOKENS_PATH, May(ManageAccess), "the tokens, without their secrets").tagged()),
+        (
+            Route::Tokens,
+            get(links::TOKENS_PATH, May(ManageAccess), "the tokens, without their secrets").tagged().listing(),
+        ),
         (Route::Create, Endpoint::new(Method::POST, links::TOKENS_PATH, May(ManageAccess), "makes a token")),
         (Route::Token, get("/tokens/{id}", May(ManageAccess), "one token, without its secret").tagged()),
         (Route::Revoke, delete("/tokens/{id}", May(ManageAccess), "revokes a token")),
         (Route::Health, get("/saude", Nothing, "whether the process answers").query(Ignored).share(Free)),
         (Route::Ready, get("/pronto", Nothing, "whether bookings are possible now").query(Ignored).share(Free)),
-        (Route::Problems, get(TYPES_PATH, Nothing, "the kinds of problem, explained").tagged()),
+        (Route::Problems, get(TYPES_PATH, Nothing, "the kinds of problem, explained").tagged().listing()),
         (Route::Problem, get(TYPE_PATH, Nothing, "one kind of problem, explained").tagged()),
         (Route::Metrics, get("/metrics", May(Observe), "counters and gauges").query(Ignored).share(Free)),
     ]
@@ -258,7 +271,7 @@ impl Routes {
             Route::Proposal => Box::pin(proposals::one(app, id, request)).await,
             Route::ChangeProposal => Box::pin(proposals::change(app, id, request)).await,
             Route::Book => Box::pin(handlers::book(app, request)).await,
-            Route::Bookings => Box::pin(handlers::bookings(app, request)).await,
+            Route::Bookings => Box::pin(bookings::list(app, request)).await,
             Route::Next => Box::pin(planning::next(app, request)).await,
             Route::Validate => Box::pin(planning::validate(app, request)).await,
             Route::Booking => Box::pin(handlers::booking(app, id, request)).await,
@@ -278,7 +291,7 @@ impl Routes {
             Route::Revoke => Box::pin(tokens::revoke(app, id, request)).await,
             Route::Health => Ok(handlers::health(app)),
             Route::Ready => Ok(handlers::ready(app).await),
-            Route::Problems => Ok(PROBLEMS.list(&request.head.headers)),
+            Route::Problems => PROBLEMS.list(&request.head.headers),
             Route::Problem => PROBLEMS.one(id, &request.head.headers),
             Route::Metrics => Ok(handlers::measure(app, request).await),
         }

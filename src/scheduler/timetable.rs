@@ -6,7 +6,6 @@
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hyper::StatusCode;
 use slog::Logger;
 
 use super::app::App;
@@ -16,13 +15,13 @@ use super::{requests, views};
 use crate::access::principal::Who;
 use crate::agenda::timetable::{Period, Search, Standing};
 use crate::agenda::{Booking, Telescope};
+use crate::http::Response;
 use crate::http::bounds::budget::{Held, PATIENCE};
 use crate::http::no_room;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
 use crate::http::written::Written;
 use crate::http::wrong::FieldCode;
-use crate::http::{self, Response};
 use crate::store::StandingReader;
 use crate::time::Timestamp;
 
@@ -39,7 +38,7 @@ pub async fn states(app: &App, code: &str, request: &Request) -> Result<Response
     let mut room = visit.no_answer();
     loop {
         let reading = visit.reading().await.map_err(no_room::for_reading)?;
-        let written = Written::for_client(&request.head.headers);
+        let written = Written::of_list(&request.head.headers, &views::SLOTS)?.untagged();
         let copier = Copier {
             telescope: telescope.clone(),
             period,
@@ -139,6 +138,7 @@ fn too_large(bytes: usize) -> Problem {
 /// `GET /telescopios/{id}/livres`.
 pub async fn free(app: &App, code: &str, request: &Request) -> Result<Response, Problem> {
     let now = app.clock.now();
+    let written = Written::of_list(&request.head.headers, &views::FREE)?.untagged();
     let asked = requests::free(request.head.uri.query(), now)?;
     let telescope = telescope(app, code, &request.log).await?;
     // The duration was checked when it was read.
@@ -149,7 +149,7 @@ pub async fn free(app: &App, code: &str, request: &Request) -> Result<Response, 
     let mut taken = taken;
     taken.extend(telescope.closed_within(from, until));
     let found = search.nearest(&taken, usize::from(asked.limit));
-    Ok(http::json(StatusCode::OK, &views::free(code, &asked, found, &request.who)))
+    Ok(views::free(written, code, &asked, found, &request.who).into_counted())
 }
 
 /// The telescope of that code. The catalogue is read again before a code is called unknown.
@@ -163,6 +163,8 @@ async fn telescope(app: &App, code: &str, log: &Logger) -> Result<Telescope, Pro
 
 #[cfg(test)]
 mod tests {
+    use hyper::header::HeaderMap;
+
     use super::*;
     use crate::http::bounds::budget::Budget;
 
@@ -176,7 +178,7 @@ mod tests {
             now,
             who: Who::default(),
             room: Held::none(&address, &server),
-            state: State::New(Written::new()),
+            state: State::New(Written::of_list(&HeaderMap::new(), &views::SLOTS).unwrap()),
         };
         let begins = copier.begin(&Standing { text_bytes, ..Standing::default() }).is_continue();
         assert_eq!(begins, matches!(copier.state, State::Copying(_)));

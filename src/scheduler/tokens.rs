@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, HeaderValue, LOCATION};
 use serde::Serialize;
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
 use slog::{error, info};
 
 use super::app::App;
@@ -25,6 +25,8 @@ use crate::http::links::Links;
 use crate::http::prefix::seen;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
+use crate::http::table::Table;
+use crate::http::written::Written;
 use crate::http::wrong::{FieldCode, Wrong};
 use crate::http::{self, Response, kind};
 use crate::panics;
@@ -36,6 +38,29 @@ const BODY_MAX: usize = 16 * 1024;
 const ISSUER_MAX: usize = 500;
 /// The fields of a new token.
 const FIELDS: &str = "nome, papeis, cientista_id, prefixos, validade_dias, emissor, sujeito, email";
+
+/// The tokens as a table.
+static TABLE: Table = Table {
+    list: "tokens",
+    columns: &[
+        "id",
+        "nome",
+        "papeis",
+        "cientista_id",
+        "prefixos",
+        "estado",
+        "criado_por",
+        "criado_em_utc",
+        "expira_em_utc",
+        "revogado_em_utc",
+        "usado_em",
+        "usado_de",
+        "emissor",
+        "sujeito",
+        "email",
+    ],
+    also: &[],
+};
 
 /// A token on the wire.
 #[derive(Serialize)]
@@ -97,10 +122,11 @@ fn view<'a>(credential: &'a Credential, secret: Option<&'a Token>, now: Timestam
 /// `GET /tokens`.
 pub async fn list(app: &App, request: &Request) -> Result<Response, Problem> {
     let register = register(app)?;
+    let written = Written::of_list(&request.head.headers, &TABLE)?;
     let now = register.now();
     let all = on_disk(register, request, Register::all).await?;
-    let shown: Vec<_> = all.iter().map(|credential| view(credential, None, now)).collect();
-    Ok(http::json(StatusCode::OK, &json!({ "tokens": shown, "_links": links::of_tokens() })))
+    let shown = all.iter().map(|credential| view(credential, None, now));
+    Ok(written.with_list(TABLE.list, shown).with_links(&links::of_tokens()).into_counted())
 }
 
 /// `GET /tokens/{id}`.

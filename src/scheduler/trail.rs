@@ -2,31 +2,41 @@
 //!
 //! The records come from the database, which the trail's file follows. A page is bounded in records and in work.
 
+use std::sync::Arc;
+
 use hyper::StatusCode;
 use hyper::header::{ACCEPT, HeaderMap, LINK};
 use serde_json::json;
+use slog::Logger;
 
 use super::app::App;
 use super::problems::not_read;
+use super::requests::AuditRequest;
+use super::views::LINES_TYPES;
 use super::{links, requests, views};
 use crate::audit::fields::{Record, text};
 use crate::http::accept::Accepted;
 use crate::http::no_room;
 use crate::http::problem::Problem;
 use crate::http::server::Request;
+use crate::http::whole::{self, PAGE};
+use crate::http::written::Written;
 use crate::http::{self, Response};
 
-/// The media types of JSON lines.
-const LINES_TYPES: [&str; 2] = ["application/jsonl", "application/x-ndjson"];
-
 /// `GET /auditoria`.
-pub async fn records(app: &App, request: &Request) -> Result<Response, Problem> {
+pub async fn records(app: &Arc<App>, request: &Request) -> Result<Response, Problem> {
+    let mut written = Written::of_list(&request.head.headers, &views::RECORDS)?;
     let asked = requests::audit(request.head.uri.query())?;
     let visit = request.hosting.visit();
+    if asked.is_whole && written.is_table() {
+        let pages =
+            Pages { app: Arc::clone(app), asked: AuditRequest { limit: PAGE, ..asked }, log: request.log.clone() };
+        return whole::answer(pages, written, visit, &request.log).await;
+    }
     let (room, _reading) = visit.page(asked.limit).await.map_err(no_room::for_reading)?;
     let page = app.store.trail_page(asked.wanted.clone(), asked.after, asked.limit).await;
     let page = page.map_err(|error| not_read(&request.log, &error))?;
-    if let Some(content_type) = lines_type(&request.head.headers) {
+    if let Some(content_type) = lines_type(&request.head.headers).filter(|_| !written.is_table()) {
         let mut lines = String::with_capacity(page.lines.iter().map(|line| line.len() + 1).sum());
         for line in page.lines {
             lines.push_str(&line);
@@ -38,10 +48,33 @@ pub async fn records(app: &App, request: &Request) -> Result<Response, Problem> 
         }
         return Ok(response);
     }
-    // The store has read each line as JSON to apply the filter.
-    let written = views::audit_page(page, &asked);
-    let written = written.map_err(|error| Problem::internal(format!("um registro de auditoria: {error}")))?;
-    Ok(written.into_response(room))
+    views::records(&mut written, page.lines).map_err(|error| not_a_record(&error))?;
+    let links = links::of_audit_page(&asked, page.next);
+    Ok(written.with("limite", &asked.limit).with_links(&links).into_response(room))
+}
+
+/// The store has read each line as JSON to apply the filter.
+fn not_a_record(error: &serde_json::Error) -> Problem {
+    Problem::internal(format!("um registro de auditoria: {error}"))
+}
+
+/// All of the records.
+struct Pages {
+    app: Arc<App>,
+    /// The next page.
+    asked: AuditRequest,
+    log: Logger,
+}
+
+impl whole::Pages for Pages {
+    async fn write(&mut self, written: &mut Written) -> Result<bool, Problem> {
+        let AuditRequest { wanted, after, limit, .. } = &self.asked;
+        let page = self.app.store.trail_page(wanted.clone(), *after, *limit).await;
+        let page = page.map_err(|error| not_read(&self.log, &error))?;
+        views::records(written, page.lines).map_err(|error| not_a_record(&error))?;
+        self.asked.after = page.next.unwrap_or(self.asked.after);
+        Ok(page.next.is_some())
+    }
 }
 
 /// `GET /auditoria/cabeca`.

@@ -6,14 +6,14 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::links;
-use super::requests::{AuditRequest, FreeRequest, ListRequest, NextRequest};
+use super::requests::{FreeRequest, NextRequest};
 use crate::access::principal::Who;
 use crate::agenda::rules::RulesView;
 use crate::agenda::timetable::{Period, SlotState, Standing, states};
 use crate::agenda::{Booking, Catalogue, Place, Scientist, SlotRange, Telescope};
 use crate::http::links::Links;
+use crate::http::table::Table;
 use crate::http::written::Written;
-use crate::store::{Page, TrailPage};
 use crate::time::Timestamp;
 
 /// A booking.
@@ -112,31 +112,73 @@ pub fn booking_event<'a>(booking: &'a Booking, from: Option<&'a Place>, request_
     BookingEvent { booking: view(booking, Links::new(), false), antes, req: request_id }
 }
 
-/// Writes a page of bookings as they are `now`. A booking's memory is given back once it is written.
-pub fn page(page: Page, request: &ListRequest, catalogue: &Catalogue, now: Timestamp, who: &Who) -> Written {
-    let links = links::of_page(request, page.next, who);
-    let mut written = Written::tagged();
-    written.begin_list("agendamentos");
-    for shown in page.bookings {
+/// The bookings as a table.
+pub static BOOKINGS: Table = Table {
+    list: "agendamentos",
+    columns: &[
+        "id",
+        "telescopio",
+        "cientista_id",
+        "proposta_id",
+        "horario_inicio_utc",
+        "horario_fim_utc",
+        "duracao_min",
+        "status",
+        "alvo",
+        "observacoes",
+        "instante_clique_utc",
+        "criado_em_utc",
+        "alterado_em_utc",
+        "versao",
+        "cancelado_em_utc",
+        "motivo_cancelamento",
+    ],
+    also: &[],
+};
+
+/// Writes some bookings as they are `now`. A booking's memory is given back once it is written.
+pub fn bookings(written: &mut Written, bookings: Vec<Booking>, catalogue: &Catalogue, now: Timestamp, who: &Who) {
+    written.begin_list(BOOKINGS.list);
+    for shown in bookings {
         written.item(&booking(&shown, catalogue, now, who));
     }
     written.end_list();
-    written.with("limite", &request.limit).with_links(&links)
 }
 
-/// Writes a page of audit records, each with its own bytes.
+/// The audit records as a table.
+pub static RECORDS: Table = Table {
+    list: "registros",
+    columns: &[
+        "timestamp_utc",
+        "level",
+        "event_type",
+        "service",
+        "details",
+        "seq",
+        "req",
+        "req_cliente",
+        "autor",
+        "ip",
+        "prev",
+        "hash",
+    ],
+    also: &LINES_TYPES,
+};
+
+/// The media types of JSON lines.
+pub const LINES_TYPES: [&str; 2] = ["application/jsonl", "application/x-ndjson"];
+
+/// Writes some audit records, each with its own bytes.
 ///
 /// # Errors
 /// When a record is not JSON.
-pub fn audit_page(page: TrailPage, request: &AuditRequest) -> serde_json::Result<Written> {
-    let links = links::of_audit_page(request, page.next);
-    let mut written = Written::tagged();
-    written.begin_list("registros");
-    for line in page.lines {
+pub fn records(written: &mut Written, lines: Vec<String>) -> serde_json::Result<()> {
+    written.begin_list(RECORDS.list);
+    for line in lines {
         written.item(&RawValue::from_string(line)?);
     }
     written.end_list();
-    Ok(written.with("limite", &request.limit).with_links(&links))
+    Ok(())
 }
 
 /// A telescope.
@@ -196,6 +238,13 @@ struct SlotView {
     _links: Links,
 }
 
+/// The slots of a period as a table.
+pub static SLOTS: Table = Table {
+    list: "horarios",
+    columns: &["horario_inicio_utc", "estado", "agendamento_id", "vezes_agendado", "motivo"],
+    also: &[],
+};
+
 /// The most bytes of a slot, and of a booking without its texts, in the agenda of a period: hardly more than they have.
 const SLOT_BYTES: usize = 400;
 const BOOKING_BYTES: usize = 1200;
@@ -224,7 +273,7 @@ pub fn begin_timetable(
         .with("de_utc", &period.start().seconds().to_string())
         .with("ate_utc", &period.end().seconds().to_string())
         .with("agora_utc", &now.micros().to_string())
-        .with_list("horarios", slots.into_iter().map(|(start, state)| slot(telescope, start, state, who)));
+        .with_list(SLOTS.list, slots.into_iter().map(|(start, state)| slot(telescope, start, state, who)));
     written.begin_list("agendamentos");
     written
 }
@@ -281,15 +330,8 @@ impl<'a> NextView<'a> {
     }
 }
 
-/// The answer to a search for free slots.
-#[derive(Serialize)]
-pub struct FreeView<'a> {
-    telescopio: &'a str,
-    perto_de_utc: String,
-    duracao_min: i64,
-    livres: Vec<RunView>,
-    _links: Links,
-}
+/// The free slots as a table.
+pub static FREE: Table = Table { list: "livres", columns: &["horario_inicio_utc", "horario_fim_utc"], also: &[] };
 
 /// Free slots that follow each other, as many as were asked for.
 #[derive(Serialize)]
@@ -299,18 +341,17 @@ struct RunView {
     _links: Links,
 }
 
-/// Shows the free slots that a search found.
-pub fn free<'a>(telescope: &'a str, request: &FreeRequest, found: Vec<SlotRange>, who: &Who) -> FreeView<'a> {
+/// Writes the free slots that a search found.
+pub fn free(written: Written, telescope: &str, request: &FreeRequest, found: Vec<SlotRange>, who: &Who) -> Written {
     let run = |run: SlotRange| RunView {
         horario_inicio_utc: run.start().seconds().to_string(),
         horario_fim_utc: run.end().seconds().to_string(),
         _links: links::book_this(who),
     };
-    FreeView {
-        telescopio: telescope,
-        perto_de_utc: request.near.micros().to_string(),
-        duracao_min: request.duration_min,
-        livres: found.into_iter().map(run).collect(),
-        _links: links::of_free(telescope, request),
-    }
+    written
+        .with("telescopio", &telescope)
+        .with("perto_de_utc", &request.near.micros().to_string())
+        .with("duracao_min", &request.duration_min)
+        .with_list(FREE.list, found.into_iter().map(run))
+        .with_links(&links::of_free(telescope, request))
 }

@@ -78,7 +78,9 @@ static TABLE: &Table<Route> = {
         (Route::Batch, post(path::BATCH, "several of these in one exchange, each decided on its own")),
         (
             Route::List,
-            get(path::LOCKS, May(Observe), "the resources that are locked or waited for, by pages").query(Read),
+            get(path::LOCKS, May(Observe), "the resources that are locked or waited for, by pages")
+                .query(Read)
+                .listing(),
         ),
         (Route::Show, get(path::LOCK_OF, May(Observe), "the holder and the waiters of one resource")),
         (
@@ -96,7 +98,7 @@ static TABLE: &Table<Route> = {
                 .query(Read)
                 .share(Free),
         ),
-        (Route::Problems, get(path::PROBLEMS, Nothing, "the kinds of problem, explained").tagged()),
+        (Route::Problems, get(path::PROBLEMS, Nothing, "the kinds of problem, explained").tagged().listing()),
         (Route::Problem, get(path::PROBLEM, Nothing, "one kind of problem, explained").tagged()),
         (Route::Metrics, get(path::METRICS, May(Observe), "counters and gauges").query(Ignored).share(Free)),
     ]
@@ -179,7 +181,7 @@ impl Routes {
                 let bytes = read_json(request, LARGE_BODY_MAX).await?;
                 batch::answer(service, request, &bytes, &rights, unknown).await
             }
-            Route::List => list::list(service, request, &rights).await,
+            Route::List => Box::pin(list::list(service, request, rights)).await,
             Route::Show => list::show(service, name, &rights),
             Route::Force => self.forcing.force(request, name, rights).await,
             Route::Publish => {
@@ -190,7 +192,7 @@ impl Routes {
             Route::Health => Ok(status::health(service, &rights)),
             Route::Ready => Ok(status::ready(service, request, &rights)),
             Route::Challenge => self.callers.prove(request),
-            Route::Problems => Ok(PROBLEMS.list(&request.head.headers)),
+            Route::Problems => PROBLEMS.list(&request.head.headers),
             Route::Problem => PROBLEMS.one(name, &request.head.headers),
             Route::Metrics => Ok(status::measure(service, request)),
         }

@@ -1,14 +1,24 @@
 //! A list of the catalogue: its parameters, its pages and its links.
 
-use serde::Serialize;
+use std::sync::Arc;
 
+use slog::Logger;
+
+use super::super::app::App;
+use super::super::handlers;
 use crate::access::principal::Who;
 use crate::access::role::Permission;
+use crate::agenda::Catalogue;
 use crate::agenda::directory::{Place, Search};
+use crate::http::Response;
 use crate::http::fields::whole_number;
 use crate::http::links::{Link, Links, with_query};
+use crate::http::no_room;
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
+use crate::http::server::Request;
+use crate::http::table::Table;
+use crate::http::whole::{self, PAGE};
 use crate::http::written::Written;
 use crate::http::wrong::FieldCode;
 
@@ -19,13 +29,58 @@ const LIMIT_MAX: i64 = 500;
 /// The most characters of a search.
 const SEARCH_MAX_CHARS: usize = 200;
 
-/// A list, and how one is added to it.
-#[derive(Clone, Copy, Debug)]
+/// A list of the catalogue.
+#[derive(Debug)]
 pub struct List {
     /// Its path.
     pub path: &'static str,
     /// The title of the link that adds one.
     pub create: &'static str,
+    /// It as a table.
+    pub table: Table,
+    /// Writes the items that are asked for. Returns the place of the last one, if there are more.
+    pub write: fn(&Catalogue, &ListRequest, &Who, &mut Written) -> Option<Place>,
+}
+
+impl List {
+    /// Answers a request for a page of it; or for all of it, as a table.
+    pub async fn answer(&'static self, app: &Arc<App>, request: &Request) -> Result<Response, Problem> {
+        let mut written = Written::of_list(&request.head.headers, &self.table)?;
+        let (asked, is_whole) = ListRequest::read(request.head.uri.query())?;
+        let visit = request.hosting.visit();
+        if is_whole && written.is_table() {
+            let (app, who, log) = (Arc::clone(app), request.who.clone(), request.log.clone());
+            let pages = Pages { list: self, app, asked: ListRequest { limit: PAGE, ..asked }, who, log };
+            return whole::answer(pages, written, visit, &request.log).await;
+        }
+        let (room, _reading) = visit.page(asked.limit).await.map_err(no_room::for_reading)?;
+        let catalogue = handlers::catalogue(app, &request.log).await?;
+        written.begin_list(self.table.list);
+        let next = (self.write)(&catalogue, &asked, &request.who, &mut written);
+        written.end_list();
+        let links = asked.links(self, next.as_ref(), &request.who);
+        Ok(written.with("limite", &asked.limit).with_links(&links).into_response(room))
+    }
+}
+
+/// All of a list.
+struct Pages {
+    list: &'static List,
+    app: Arc<App>,
+    /// The next page.
+    asked: ListRequest,
+    who: Who,
+    log: Logger,
+}
+
+impl whole::Pages for Pages {
+    async fn write(&mut self, written: &mut Written) -> Result<bool, Problem> {
+        let catalogue = handlers::catalogue(&self.app, &self.log).await?;
+        written.begin_list(self.list.table.list);
+        self.asked.after = (self.list.write)(&catalogue, &self.asked, &self.who, written);
+        written.end_list();
+        Ok(self.asked.after.is_some())
+    }
 }
 
 /// A request for a page of a list.
@@ -40,11 +95,11 @@ pub struct ListRequest {
 }
 
 impl ListRequest {
-    /// Reads the parameters.
+    /// Reads the parameters. The second value is whether no number of items is asked for.
     ///
     /// # Errors
     /// 422 with every wrong one.
-    pub fn read(query: Option<&str>) -> Result<Self, Problem> {
+    pub fn read(query: Option<&str>) -> Result<(Self, bool), Problem> {
         let mut parameters = Parameters::parse(query);
         let text = parameters.parsed("busca", |text| {
             let chars = text.chars().count();
@@ -60,7 +115,7 @@ impl ListRequest {
         let after = parameters
             .parsed("cursor", |text| read_cursor(text).ok_or("não é um cursor; use o link proxima sem mudá-lo"));
         parameters.finish("busca, ativo, limite, cursor")?;
-        Ok(Self { text, active, after, limit: limit.unwrap_or(LIMIT_DEFAULT) })
+        Ok((Self { text, active, after, limit: limit.unwrap_or(LIMIT_DEFAULT) }, limit.is_none()))
     }
 
     /// What is looked for.
@@ -69,27 +124,14 @@ impl ListRequest {
     }
 
     /// The links of the page, after which the list goes on at `next`.
-    fn links(&self, list: List, next: Option<&Place>, who: &Who) -> Links {
-        let List { path, create } = list;
+    fn links(&self, list: &List, next: Option<&Place>, who: &Who) -> Links {
+        let List { path, create, .. } = *list;
         Links::new()
             .with("self", Link::get(self.href(path, self.after.as_ref())))
             .with_some("proxima", next.map(|next| Link::get(self.href(path, Some(next)))))
             .with("buscar", Link::template(format!("{path}{{?busca,ativo,limite}}")))
             .with_if(who.may(Permission::ManageCatalogue), "criar", || Link::action("POST", path, create))
             .with("inicio", Link::get("/"))
-    }
-
-    /// The page: its items, how many it has at the most, and its links.
-    pub fn page(
-        &self,
-        list: List,
-        items: impl IntoIterator<Item = impl Serialize>,
-        next: Option<&Place>,
-        who: &Who,
-    ) -> Written {
-        let name = list.path.trim_start_matches('/');
-        let written = Written::tagged().with_list(name, items).with("limite", &self.limit);
-        written.with_links(&self.links(list, next, who))
     }
 
     fn href(&self, path: &str, after: Option<&Place>) -> String {
@@ -119,10 +161,11 @@ mod tests {
 
     #[test]
     fn the_link_to_the_next_page_is_read_as_the_same_search_after_that_place() {
-        let asked = ListRequest::read(Some("busca=jo%C3%A3o+silva&ativo=true&limite=2")).unwrap();
+        let (asked, is_whole) = ListRequest::read(Some("busca=jo%C3%A3o+silva&ativo=true&limite=2")).unwrap();
+        assert!(!is_whole && ListRequest::read(None).unwrap().1);
         let place = Place { name: "joao ~ silva".to_owned(), id: 12 };
         let href = asked.href("/cientistas", Some(&place));
-        let next = ListRequest::read(href.split_once('?').map(|(_, query)| query)).unwrap();
+        let (next, _) = ListRequest::read(href.split_once('?').map(|(_, query)| query)).unwrap();
         assert_eq!(next, ListRequest { after: Some(place), ..asked });
         for wrong in ["busca=", "ativo=sim", "limite=501", "cursor=x", "cursor=x~a", "nome=ana"] {
             assert!(ListRequest::read(Some(wrong)).is_err(), "{wrong}");

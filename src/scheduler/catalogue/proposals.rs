@@ -1,6 +1,7 @@
 //! Proposals over HTTP, with what they have used.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -18,6 +19,7 @@ use super::{BODY_MAX, changed, created, ends_before, make, shown};
 use crate::access::principal::Who;
 use crate::access::role::Permission;
 use crate::agenda::Catalogue;
+use crate::agenda::directory::Place;
 use crate::agenda::proposal::{
     ALLOCATED_MIN_MAX, MEMBERS_MAX, Proposal, ProposalPatch, ProposalState, TELESCOPES_MAX, TITLE_MAX_CHARS,
 };
@@ -25,13 +27,23 @@ use crate::http::Response;
 use crate::http::fields::{Fields, TextRule};
 use crate::http::identity::read_json;
 use crate::http::links::{Link, Links};
-use crate::http::no_room;
 use crate::http::precondition::IfMatch;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
+use crate::http::table::Table;
+use crate::http::written::Written;
 use crate::http::wrong::FieldCode;
 
-const LIST: List = List { path: "/propostas", create: "Acrescentar uma proposta" };
+static LIST: List = List {
+    path: "/propostas",
+    create: "Acrescentar uma proposta",
+    table: Table {
+        list: "propostas",
+        columns: &["id", "titulo", "responsavel_id", "membros", "inicio_utc", "fim_utc", "ativa", "alocado_min"],
+        also: &[],
+    },
+    write,
+};
 /// The fields of a proposal that a client gives.
 const FIELDS: &str = "titulo, responsavel_id, membros, inicio_utc, fim_utc, alocado_min, ativa";
 /// Its other fields. A client that sends back what it read may leave them in.
@@ -85,14 +97,17 @@ async fn shown_after<'a>(app: &App, proposal: &'a Proposal, request: &Request) -
 }
 
 /// `GET /propostas`.
-pub async fn list(app: &App, request: &Request) -> Result<Response, Problem> {
-    let asked = ListRequest::read(request.head.uri.query())?;
-    let visit = request.hosting.visit();
-    let (room, _reading) = visit.page(asked.limit).await.map_err(no_room::for_reading)?;
-    let catalogue = handlers::catalogue(app, &request.log).await?;
+pub async fn list(app: &Arc<App>, request: &Request) -> Result<Response, Problem> {
+    LIST.answer(app, request).await
+}
+
+/// Writes the proposals that are asked for.
+fn write(catalogue: &Catalogue, asked: &ListRequest, who: &Who, written: &mut Written) -> Option<Place> {
     let found = catalogue.find_proposals(&asked.search(), asked.after.as_ref(), asked.limit);
-    let items = found.items.into_iter().map(|proposal| view(proposal, None, &request.who));
-    Ok(asked.page(LIST, items, found.next, &request.who).into_response(room))
+    for proposal in found.items {
+        written.item(&view(proposal, None, who));
+    }
+    found.next.cloned()
 }
 
 /// `GET /propostas/{id}`.

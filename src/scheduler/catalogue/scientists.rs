@@ -1,5 +1,7 @@
 //! Scientists over HTTP.
 
+use std::sync::Arc;
+
 use slog::info;
 
 use super::super::app::App;
@@ -9,16 +11,24 @@ use super::super::refusal::Refusal;
 use super::super::{handlers, links, requests, views};
 use super::lists::{List, ListRequest};
 use super::{BODY_MAX, NAME_MAX_CHARS, changed, created, make, shown};
-use crate::agenda::{Rejection, Scientist, ScientistPatch};
+use crate::access::principal::Who;
+use crate::agenda::directory::Place;
+use crate::agenda::{Catalogue, Rejection, Scientist, ScientistPatch};
 use crate::http::Response;
 use crate::http::fields::{Fields, TextRule};
 use crate::http::identity::read_json;
-use crate::http::no_room;
 use crate::http::precondition::IfMatch;
 use crate::http::problem::Problem;
 use crate::http::server::Request;
+use crate::http::table::Table;
+use crate::http::written::Written;
 
-const LIST: List = List { path: "/cientistas", create: "Acrescentar um cientista" };
+static LIST: List = List {
+    path: "/cientistas",
+    create: "Acrescentar um cientista",
+    table: Table { list: "cientistas", columns: &["id", "nome", "instituicao", "pais", "ativo"], also: &[] },
+    write,
+};
 /// The fields of a scientist that a client gives.
 const FIELDS: &str = "nome, instituicao, pais, ativo";
 /// Its other fields. A client that sends back what it read may leave them in.
@@ -26,14 +36,17 @@ const ANSWERED_FIELDS: [&str; 2] = ["id", "_links"];
 const NAME: TextRule = TextRule { max_chars: NAME_MAX_CHARS, multiline: false };
 
 /// `GET /cientistas`.
-pub async fn list(app: &App, request: &Request) -> Result<Response, Problem> {
-    let asked = ListRequest::read(request.head.uri.query())?;
-    let visit = request.hosting.visit();
-    let (room, _reading) = visit.page(asked.limit).await.map_err(no_room::for_reading)?;
-    let catalogue = handlers::catalogue(app, &request.log).await?;
+pub async fn list(app: &Arc<App>, request: &Request) -> Result<Response, Problem> {
+    LIST.answer(app, request).await
+}
+
+/// Writes the scientists that are asked for.
+fn write(catalogue: &Catalogue, asked: &ListRequest, who: &Who, written: &mut Written) -> Option<Place> {
     let found = catalogue.find_scientists(&asked.search(), asked.after.as_ref(), asked.limit);
-    let items = found.items.into_iter().map(|scientist| views::scientist(scientist, &request.who));
-    Ok(asked.page(LIST, items, found.next, &request.who).into_response(room))
+    for scientist in found.items {
+        written.item(&views::scientist(scientist, who));
+    }
+    found.next.cloned()
 }
 
 /// `GET /cientistas/{id}`.

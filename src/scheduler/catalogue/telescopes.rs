@@ -13,17 +13,43 @@ use super::hours::{self, HOURS, time_of_day};
 use super::lists::{List, ListRequest};
 use super::refusal::CatalogueRefusal;
 use super::{BODY_MAX, NAME_MAX_CHARS, changed, created, make, shown};
+use crate::access::principal::Who;
+use crate::agenda::directory::Place;
 use crate::agenda::rules::{HORIZON_DAYS_MAX, NOTICE_MIN_MAX, STANDING_MAX};
-use crate::agenda::{DURATION_MIN_MAX, SLOT_MIN, Telescope, TelescopePatch};
+use crate::agenda::{Catalogue, DURATION_MIN_MAX, SLOT_MIN, Telescope, TelescopePatch};
 use crate::http::Response;
 use crate::http::fields::{Fields, TextRule};
 use crate::http::identity::read_json;
-use crate::http::no_room;
 use crate::http::precondition::IfMatch;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
+use crate::http::table::Table;
+use crate::http::written::Written;
 
-const LIST: List = List { path: "/telescopios", create: "Acrescentar um telescópio" };
+static LIST: List = List {
+    path: "/telescopios",
+    create: "Acrescentar um telescópio",
+    table: Table {
+        list: "telescopios",
+        columns: &[
+            "id",
+            "nome",
+            "simulado",
+            "ativo",
+            "regras.duracao_max_min",
+            "regras.antecedencia_min_min",
+            "regras.cancelamento_min_min",
+            "regras.horizonte_dias",
+            "regras.abre_as_utc",
+            "regras.cota_ativas",
+            "regras.cota_dia_min",
+            "regras.horas_de_operacao",
+            "regras.exige_proposta",
+        ],
+        also: &[],
+    },
+    write,
+};
 /// The most characters of a telescope's code.
 const CODE_MAX_CHARS: usize = 64;
 /// The fields of a new telescope.
@@ -37,14 +63,17 @@ const RULES: &str = "duracao_max_min, antecedencia_min_min, cancelamento_min_min
 const NAME: TextRule = TextRule { max_chars: NAME_MAX_CHARS, multiline: false };
 
 /// `GET /telescopios`.
-pub async fn list(app: &App, request: &Request) -> Result<Response, Problem> {
-    let asked = ListRequest::read(request.head.uri.query())?;
-    let visit = request.hosting.visit();
-    let (room, _reading) = visit.page(asked.limit).await.map_err(no_room::for_reading)?;
-    let catalogue = handlers::catalogue(app, &request.log).await?;
+pub async fn list(app: &Arc<App>, request: &Request) -> Result<Response, Problem> {
+    LIST.answer(app, request).await
+}
+
+/// Writes the telescopes that are asked for.
+fn write(catalogue: &Catalogue, asked: &ListRequest, who: &Who, written: &mut Written) -> Option<Place> {
     let found = catalogue.find_telescopes(&asked.search(), asked.after.as_ref(), asked.limit);
-    let items = found.items.into_iter().map(|telescope| views::telescope(telescope, &request.who));
-    Ok(asked.page(LIST, items, found.next, &request.who).into_response(room))
+    for telescope in found.items {
+        written.item(&views::telescope(telescope, who));
+    }
+    found.next.cloned()
 }
 
 /// `GET /telescopios/{id}`.

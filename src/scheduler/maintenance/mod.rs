@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, LOCATION};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use slog::info;
 
 use super::app::App;
@@ -29,6 +29,8 @@ use crate::http::links::{Link, Links};
 use crate::http::prefix::seen;
 use crate::http::problem::Problem;
 use crate::http::server::Request;
+use crate::http::table::Table;
+use crate::http::written::Written;
 use crate::http::wrong::FieldCode;
 use crate::http::{self, Response};
 use crate::panics::{guarded, join};
@@ -43,6 +45,13 @@ const SHOWN_MAX: usize = 50;
 const FIELDS: &str = "inicio_utc, fim_utc, motivo, semanal_ate_utc, cancelar_agendamentos";
 /// Its other fields. A client that sends back what it read may leave them in.
 const ANSWERED_FIELDS: [&str; 4] = ["id", "telescopio", "agendamentos_cancelados", "_links"];
+
+/// The maintenances as a table.
+static TABLE: Table = Table {
+    list: "manutencoes",
+    columns: &["id", "telescopio", "inicio_utc", "fim_utc", "semanal_ate_utc", "motivo"],
+    also: &[],
+};
 
 /// A maintenance on the wire.
 #[derive(Serialize)]
@@ -77,6 +86,7 @@ fn view<'a>(telescope: &'a str, maintenance: &'a Maintenance, stands: bool, who:
 
 /// `GET /telescopios/{id}/manutencoes`.
 pub async fn list(app: &App, code: &str, request: &Request) -> Result<Response, Problem> {
+    let written = Written::of_list(&request.head.headers, &TABLE)?;
     let catalogue = handlers::catalogue(app, &request.log).await?;
     let telescope = catalogue.telescope(code).ok_or_else(|| unknown_telescope(code))?;
     let now = app.clock.now();
@@ -93,7 +103,7 @@ pub async fn list(app: &App, code: &str, request: &Request) -> Result<Response, 
             Link::action("POST", path, "Acrescentar uma manutenção")
         })
         .with("telescopio", Link::get(links::telescope_path(code)));
-    Ok(http::json(StatusCode::OK, &json!({ "telescopio": code, "manutencoes": all, "_links": links })))
+    Ok(written.with("telescopio", &code).with_list(TABLE.list, all).with_links(&links).into_counted())
 }
 
 /// Whether a maintenance has not ended; of a simulated telescope, where the past can be booked, all stand.

@@ -78,6 +78,16 @@ fn a_long_list_has_a_tag_too() {
     let (first, again) = twice(&services.agenda("/agendamentos"));
     assert!(first.body.len() > 70_000, "it is sent in several pieces: {}", first.body.len());
     assert_eq!((again.status, again.body.len()), (304, 0));
+    // Its compressed form is other bytes.
+    let (url, gzip) = (services.agenda("/agendamentos"), ("Accept-Encoding", "gzip"));
+    let packed = http_with("GET", &url, None, &[gzip]);
+    assert_eq!((packed.header("content-encoding"), &packed.body), (Some("gzip"), &first.body));
+    assert_eq!((packed.header("vary"), first.header("vary")), (Some("Accept, Accept-Encoding"), packed.header("vary")));
+    let tag = packed.header("etag").unwrap();
+    assert_eq!(tag, first.header("etag").unwrap().trim_end_matches('"').to_owned() + "-gzip\"");
+    let again = http_with("GET", &url, None, &[gzip, ("If-None-Match", tag)]);
+    assert_eq!((again.status, again.body.len(), again.header("etag")), (304, 0, Some(tag)));
+    assert_eq!(http_with("GET", &url, None, &[("If-None-Match", tag)]).status, 200);
 }
 
 /// The links of a header `Link`: relation and address.

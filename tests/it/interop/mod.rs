@@ -5,4 +5,5 @@ mod fronts;
 mod measures;
 mod preferences;
 mod problems;
+mod tables;
 mod traces;

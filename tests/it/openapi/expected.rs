@@ -164,6 +164,9 @@ pub fn of_row(contract: &Contract, endpoint: &Endpoint, operation: &Value) -> BT
     if endpoint.query != Query::Ignored {
         kinds.push(kind::INVALID_PARAMETERS);
     }
+    if endpoint.lists {
+        kinds.push(kind::NOT_ACCEPTABLE);
+    }
     if let Need::May(permission) = endpoint.need {
         kinds.extend([kind::UNIDENTIFIED, kind::WRONG_TOKEN, kind::FORBIDDEN, kind::IDENTITY_UNAVAILABLE]);
         if contract.service == Service::Scheduler {
@@ -218,6 +221,12 @@ pub fn answers(contract: &Contract) -> Vec<String> {
         {
             faults.push(format!(
                 "{} has tags, and {file} lacks the parameter If-None-Match, or 304, at /paths/{path}/{method}",
+                name(endpoint)
+            ));
+        }
+        if endpoint.lists && !operation["responses"]["200"]["content"]["text/csv"].is_object() {
+            faults.push(format!(
+                "{} is a list, and {file} lacks it as a table at /paths/{path}/{method}/responses/200/content/text~1csv",
                 name(endpoint)
             ));
         }
