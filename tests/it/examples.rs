@@ -52,6 +52,38 @@ fn a_client_of_thirty_lines_finds_books_and_cancels() {
 
 #[test]
 #[ignore = "needs curl and jq"]
+fn an_observatory_from_nothing() {
+    let services = Services::start(&["--lock-retention-ms", "0"]);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/observatorio.sh");
+    let run = |url: &str| {
+        let output = Command::new("bash").arg(&script).arg(url).output().unwrap();
+        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{stdout}{stderr}");
+        stdout.into_owned()
+    };
+    let told = run(&services.agenda("/"));
+    for expected in [
+        "422 proposta_obrigatoria",
+        "422 regra_duracao",
+        "60 min used, 30 min left",
+        "422 proposta_sem_tempo",
+        "409 Há agendamentos no período",
+        "cancelled: 1\n",
+        "CANCELADO, manutenção: realuminização do espelho",
+        "0 min used, 90 min left",
+        "422 em_manutencao",
+        "number 2, AGENDADO",
+        "AGENDAMENTO_CRIADO, AGENDAMENTO_CANCELADO",
+        "\r\n1,Lunar-",
+    ] {
+        assert!(told.contains(expected), "{expected} in {told}");
+    }
+    // The same scheduler, whose paths all have other names.
+    assert!(run(&renamed(&services)).contains("number 4, AGENDADO"));
+}
+
+#[test]
+#[ignore = "needs curl and jq"]
 fn every_deliverable_is_proved() {
     let folder = tempfile::tempdir().unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/entregas.sh");
