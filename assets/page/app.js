@@ -102,6 +102,7 @@ ready.addEventListener("change", () => {
 });
 live.addEventListener("back", () => reading.reenter());
 live.addEventListener("stale", () => reading.reread());
+live.addEventListener("telescope", ({ detail }) => reading.hearTelescope(detail));
 live.addEventListener("altered", ({ detail }) => reading.hearChange(detail));
 live.addEventListener("dispute", ({ detail }) => {
   disputes.refused(detail);

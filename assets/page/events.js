@@ -1,6 +1,6 @@
 // The agenda live: server-sent events, with reconnection. While they do not come, the agenda is read again and again.
 
-import { readBooking, readChange, readChannel, readDispute } from "./heard.js";
+import { readBooking, readChange, readChannel, readDispute, readTelescope } from "./heard.js";
 
 const RETRY_MS = [2000, 30000];
 /// Without events the agenda is read again after a random time between these.
@@ -12,7 +12,7 @@ const HIDDEN_MS = 1500;
 
 const between = ([least, most]) => least + (most - least) * Math.random();
 
-/// Dispatches `booking`, `altered` and `dispute` (with `detail`), `stale` when the agenda has to be read again, `state` when that may
+/// Dispatches `booking`, `altered`, `telescope` and `dispute` (with `detail`), `stale` when the agenda has to be read again, `state` when that may
 /// have changed, and `back` when it is on again after it was off.
 ///
 /// All tabs of a browser share six connections to a server. So a hidden tab closes its stream, and reads the events that it
@@ -111,6 +111,7 @@ export class Live extends EventTarget {
     for (const name of ["criado", "cancelado"])
       source.addEventListener(name, (event) => this.#heard("booking", event, readBooking(event.data, name)));
     source.addEventListener("alterado", (event) => this.#heard("altered", event, readChange(event.data)));
+    source.addEventListener("telescopio", (event) => this.#heard("telescope", event, readTelescope(event.data)));
     source.addEventListener("disputa", (event) => this.#heard("dispute", event, readDispute(event.data)));
     source.addEventListener("perdidos", (event) => {
       this.#keep(event);

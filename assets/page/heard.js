@@ -88,6 +88,11 @@ export function readDispute(text) {
   return pedidos?.every(Boolean) ? { ...dispute, pedidos } : undefined;
 }
 
+/// The code of the telescope that an event says was changed; undefined if it says of none.
+export function readTelescope(text) {
+  return only({ telescopio: isName }, parse(text))?.telescopio;
+}
+
 /// Whether an event says that all events come; undefined if it says neither.
 export function readChannel(text) {
   const linked = parse(text)?.ligado;

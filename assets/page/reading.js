@@ -174,6 +174,11 @@ export class Reading extends EventTarget {
     if (!this.isSettled || places.some((place) => this.#agenda.shows(place))) this.reread();
   }
 
+  /// Reads the agenda again if it is that of a telescope which was changed: its slots may be closed now, or open.
+  hearTelescope(code) {
+    if (!this.isSettled || this.#agenda.telescope === code) this.reread();
+  }
+
   /// Applies a booking that was made or cancelled, by anyone. True if the agenda shows it differently now.
   apply(made) {
     if (!this.#heard.note(made)) return false;

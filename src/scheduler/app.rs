@@ -122,10 +122,11 @@ impl App {
     }
 
     /// Scientists and telescopes as they were in the database less than [`CATALOGUE_RECENT`] ago: another scheduler may have changed
-    /// them.
+    /// them, and an event of that may have come.
     pub async fn recent_catalogue(&self) -> Result<Arc<Catalogue>, StoreError> {
         let (known, read_at) = self.catalogue.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if read_at.elapsed() < CATALOGUE_RECENT { Ok(known) } else { self.reload_catalogue().await }
+        let is_recent = read_at.elapsed() < CATALOGUE_RECENT && !self.live.telescopes_changed_since(read_at);
+        if is_recent { Ok(known) } else { self.reload_catalogue().await }
     }
 
     /// Scientists and telescopes as they are in the database now.

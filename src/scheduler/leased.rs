@@ -152,7 +152,7 @@ pub async fn close(
         app.pause().await;
         let cause = origin.cause.clone();
         let answer = app.store.close(telescope.to_owned(), when.clone(), Cancelling::Leased(leased), cause).await;
-        match (of_closing(app, origin, answer), held.first()) {
+        match (of_closing(app, origin, telescope, answer), held.first()) {
             (Ok(Err(NotClosed::Fence(broken))), Some((_, wanted, ..))) => {
                 Err(fence_broken(locking, origin, wanted, broken))
             }

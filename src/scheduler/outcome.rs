@@ -43,14 +43,16 @@ pub fn of_cancellation<R>(app: &App, origin: &Origin, answer: Outcome<R>) -> Res
     Ok(answer)
 }
 
-/// Follows the answer to a maintenance: each booking that was cancelled for it is told of.
+/// Follows the answer to a maintenance of a telescope: it is told of, and each booking that was cancelled for it.
 pub fn of_closing(
     app: &App,
     origin: &Origin,
+    telescope: &str,
     answer: Result<Result<Closed, NotClosed>, StoreError>,
 ) -> Result<Result<Closed, NotClosed>, Refusal> {
     let answer = answer.map_err(|error| store_failed(origin, &error))?;
     if let Ok(closed) = &answer {
+        app.live.telescope_changed(telescope, origin);
         for booking in &closed.cancelled {
             app.live.cancelled(booking, origin);
         }

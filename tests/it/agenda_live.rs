@@ -32,6 +32,52 @@ fn as_told(mut booking: Value, event: &Event) -> Value {
     booking
 }
 
+/// What a listener hears of a changed telescope, by name and code.
+fn next_telescope(listener: &mut Listener) -> Value {
+    let mut event = listener.next("telescopio");
+    assert!(event.data.as_object_mut().unwrap().shift_remove("req").unwrap().is_string());
+    event.data
+}
+
+#[test]
+fn a_changed_telescope_is_told_of_and_the_scheduler_that_tells_knows_the_change() {
+    let services = Services::start(&[]);
+    let other = services.another_scheduler(&[]);
+    let mut listeners = [listen_linked(&services.scheduler), listen_linked(&other)];
+    let agenda = "/telescopios/Webb-Acad/agenda?de=2031-05-06T03:00:00Z&ate=2031-05-06T03:05:00Z";
+    let state = || {
+        let answer = http("GET", &format!("{}{agenda}", other.url()), None).json();
+        answer["horarios"][0]["estado"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(state(), "livre");
+    let closed = json!({"inicio_utc": "2031-05-06T03:00:00Z", "fim_utc": "2031-05-06T04:00:00Z", "motivo": "espelho"});
+    let path = services.agenda("/telescopios/Webb-Acad/manutencoes");
+    let made = http("POST", &path, Some(("application/json", &closed.to_string())));
+    assert_eq!(made.status, 201, "{}", made.body);
+    for listener in &mut listeners {
+        assert_eq!(next_telescope(listener), json!({"telescopio": "Webb-Acad"}));
+    }
+    assert_eq!(state(), "manutencao");
+    let removed = services.follow(&made.json(), "retirar");
+    assert_eq!(removed.status, 200, "{}", removed.body);
+    for listener in &mut listeners {
+        assert_eq!(next_telescope(listener), json!({"telescopio": "Webb-Acad"}));
+    }
+    assert_eq!(state(), "livre");
+    let rules = json!({"regras": {"horizonte_dias": 1}}).to_string();
+    let path = services.agenda("/telescopios/Webb-Acad");
+    assert_eq!(http("PATCH", &path, Some(("application/merge-patch+json", &rules))).status, 200);
+    for listener in &mut listeners {
+        assert_eq!(next_telescope(listener), json!({"telescopio": "Webb-Acad"}));
+    }
+    assert_eq!(state(), "fechado");
+    let new = json!({"id": "Kepler-Acad", "nome": "Kepler"}).to_string();
+    assert_eq!(http("POST", &services.agenda("/telescopios"), Some(("application/json", &new))).status, 201);
+    for listener in &mut listeners {
+        assert_eq!(next_telescope(listener), json!({"telescopio": "Kepler-Acad"}));
+    }
+}
+
 #[test]
 fn a_change_at_one_scheduler_reaches_the_listeners_of_all() {
     let services = Services::start(&["--lock-retention-ms", "0", "--critical-delay-ms", "20"]);

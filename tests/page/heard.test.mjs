@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { afterEach, mock, test } from "node:test";
 
 import { follow } from "../../assets/page/api.js";
-import { readBooking, readChange, readChannel, readDispute } from "../../assets/page/heard.js";
+import { readBooking, readChange, readChannel, readDispute, readTelescope } from "../../assets/page/heard.js";
 import { People } from "../../assets/page/people.js";
 import { Reading } from "../../assets/page/reading.js";
 import { Navigation, Selection } from "../../assets/page/selection.js";
@@ -67,9 +67,11 @@ test("an event with a wrong field says nothing", () => {
     assert.equal(read(told(wrong)), undefined, JSON.stringify(wrong));
   }
   for (const text of ["", "null", "[]", "7", "{", "{}", '"x"']) {
-    assert.deepEqual([readBooking(text, "criado"), readDispute(text), readChannel(text)], [undefined, undefined, undefined], text);
+    const reads = [readBooking(text, "criado"), readDispute(text), readChannel(text), readTelescope(text)];
+    assert.deepEqual(reads, [undefined, undefined, undefined, undefined], text);
   }
   assert.deepEqual(['{"ligado":true}', '{"ligado":false}', '{"ligado":1}'].map(readChannel), [true, false, undefined]);
+  assert.deepEqual(['{"telescopio":"T","req":"a-1"}', '{"telescopio":7}', '{"telescopio":""}'].map(readTelescope), ["T", undefined, undefined]);
 });
 
 test("refusals are read, and none of them looks like a booking", () => {

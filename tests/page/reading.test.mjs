@@ -135,6 +135,13 @@ test("a change is a reason to read the agenda that shows where the booking was o
       assert.equal(page.asked.length, readings, JSON.stringify(places));
       if (readings) await page.let("agenda", answer([]));
     }
+    for (const [telescope, readings] of [["Hubble-Acad", 1], [WEBB.id, 0]]) {
+      page.asked.length = 0;
+      page.reading.hearTelescope(telescope);
+      mock.timers.tick(60000);
+      assert.equal(page.asked.length, readings, telescope);
+      if (readings) await page.let("agenda", answer([]));
+    }
     // The agenda that is being read may be older than the change.
     page.navigation.go({ telescope: WEBB });
     page.asked.length = 0;

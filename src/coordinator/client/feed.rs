@@ -70,6 +70,8 @@ pub struct Block {
     pub id: Option<Position>,
     /// Whether it has data: then it is an event.
     pub is_event: bool,
+    /// The event's name; empty if it has none.
+    pub name: Bytes,
     /// Whether it says that events are missing before the next, and how many. Only the coordinator says that, and it takes
     /// no place in the channel.
     pub is_gap: bool,
@@ -167,7 +169,8 @@ impl Block {
         let is_gap = |counted: bool| {
             name == "perdidos" && data.is_some_and(|data| data.bytes().any(|byte| byte.is_ascii_digit()) == counted)
         };
-        Self { id, is_event: data.is_some(), is_gap: is_gap(true), is_unknown_gap: is_gap(false), bytes }
+        let (is_gap, is_unknown_gap) = (is_gap(true), is_gap(false));
+        Self { id, is_event: data.is_some(), name: bytes.slice_ref(name.as_bytes()), is_gap, is_unknown_gap, bytes }
     }
 }
 
@@ -181,7 +184,7 @@ mod tests {
         let place = read("retry: 2000\nid: 00000008-3\n\n");
         assert_eq!((place.id, place.is_event), (Some(Position { epoch: 8, number: 3 }), false));
         let event = read("id: 00000008-4\nevent: criado\ndata: {\"perdidos\":4}\n\n");
-        assert_eq!((event.is_event, event.is_gap), (true, false));
+        assert_eq!((event.is_event, event.is_gap, &event.name[..]), (true, false, &b"criado"[..]));
         assert!(read("id: 00000008-9\nevent: perdidos\ndata: {\"perdidos\":5}\n\n").is_gap);
         let unknown = read("id: 00000008-9\nevent: perdidos\ndata: {\"perdidos\":null}\n\n");
         assert_eq!((unknown.is_gap, unknown.is_unknown_gap), (false, true));

@@ -92,6 +92,7 @@ pub async fn create(app: &App, request: &mut Request) -> Result<Response, Proble
     let outcome = make(app, &origin, app.store.create_telescope(new, origin.cause.clone())).await?;
     let telescope =
         outcome.map_err(|known| refused(Refusal::Catalogue(CatalogueRefusal::TelescopeExists(known.code))))?;
+    app.live.telescope_changed(&telescope.code, &origin);
     info!(origin.log, "Telescópio {} criado por {}", telescope.code, request.who.author());
     let path = links::telescope_path(&telescope.code);
     Ok(created(&views::telescope(&telescope, &request.who), &telescope.version(), &path))
@@ -105,6 +106,7 @@ pub async fn change(app: &App, code: &str, request: &mut Request) -> Result<Resp
     let patch = patch(&bytes)?;
     let change = app.store.change_telescope(code.to_owned(), patch, if_match, origin.cause.clone());
     let telescope = changed(make(app, &origin, change).await?, || unknown_telescope(code))?;
+    app.live.telescope_changed(&telescope.code, &origin);
     info!(origin.log, "Telescópio {} alterado por {}", telescope.code, request.who.author());
     Ok(shown(&views::telescope(&telescope, &request.who), &telescope.version()))
 }

@@ -13,13 +13,14 @@
 
 mod contests;
 mod event;
+mod heard;
 mod publisher;
 mod relay;
 mod stream;
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use slog::Logger;
 use tokio::sync::watch;
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use self::contests::Contests;
 pub use self::contests::{Contested, RefusedRequest};
 use self::event::Event;
+use self::heard::Heard;
 use self::publisher::{Outlet, Publisher};
 use super::origin::Origin;
 use crate::agenda::{Booking, Place};
@@ -49,6 +51,8 @@ pub struct Live {
     channel: Arc<Channel<Event>>,
     /// Whether the coordinator's channel reaches this scheduler.
     linked: watch::Receiver<bool>,
+    /// When a telescope was changed, as far as events tell.
+    heard: Arc<Heard>,
     /// Events that slow listeners were told they had lost.
     lost: Arc<AtomicU64>,
     closing: CancellationToken,
@@ -60,10 +64,11 @@ impl Live {
     /// scheduler. The first event says that some may be missing: a crash may have come between a commit and its event.
     pub fn start(feed: Option<Feed>, log: &Logger) -> Self {
         let closing = CancellationToken::new();
+        let heard = Arc::new(Heard::new());
         let (channel, outlet, linked) = if let Some(feed) = feed {
             let channel = Channel::mirror();
             let (link, linked) = watch::channel(false);
-            let relay = relay::run(feed.clone(), Arc::clone(&channel), link, log.clone());
+            let relay = relay::run(feed.clone(), Arc::clone(&channel), (link, Arc::clone(&heard)), log.clone());
             let closing = closing.clone();
             tokio::spawn(async move { closing.run_until_cancelled(relay).await });
             (channel, Outlet::Coordinator(feed), linked)
@@ -84,6 +89,7 @@ impl Live {
             contests,
             channel,
             linked,
+            heard,
             lost: Arc::default(),
             closing,
             publishing: Mutex::new(Some(publishing)),
@@ -103,6 +109,16 @@ impl Live {
     /// A booking was cancelled.
     pub fn cancelled(&self, booking: &Booking, origin: &Origin) {
         self.publisher.booking("cancelado", booking, None, &origin.cause.request_id);
+    }
+
+    /// A telescope, its rules, its hours or its maintenance were changed.
+    pub fn telescope_changed(&self, code: &str, origin: &Origin) {
+        self.publisher.telescope(code, &origin.cause.request_id);
+    }
+
+    /// Whether an event has said since `instant` that a telescope was changed, here or at another scheduler.
+    pub fn telescopes_changed_since(&self, instant: Instant) -> bool {
+        self.heard.since(instant)
     }
 
     /// A booking was refused because a rival was faster.

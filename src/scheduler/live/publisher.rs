@@ -31,6 +31,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 const RETRY: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
 /// The least time between two events about one slot's contest.
 const CONTEST_WINDOW: Duration = Duration::from_millis(100);
+/// The event of a changed telescope.
+pub(super) const TELESCOPE: &str = "telescopio";
 /// Says that events are missing, and not how many.
 const MISSING: (&str, &str) = ("perdidos", r#"{"perdidos":null}"#);
 
@@ -52,6 +54,7 @@ struct Counts {
 /// An event to be published, not yet encoded.
 enum Item {
     Booking(Box<Told>),
+    Telescope(Box<ToldTelescope>),
     Contest(Contest),
     Missing,
 }
@@ -63,6 +66,15 @@ struct Told {
     /// Where it was before.
     from: Option<Place>,
     request_id: RequestId,
+}
+
+/// What is told of a telescope that was changed.
+#[derive(Serialize)]
+struct ToldTelescope {
+    /// Its code.
+    telescopio: String,
+    /// The request that has changed it.
+    req: String,
 }
 
 /// Where events go.
@@ -88,6 +100,16 @@ impl Publisher {
         if self.takes_one_more() {
             let (booking, from, request_id) = (booking.clone(), from.cloned(), request_id.clone());
             self.send(Item::Booking(Box::new(Told { event, booking, from, request_id })));
+        } else {
+            self.missing();
+        }
+    }
+
+    /// A telescope, its rules, its hours or its maintenance were changed.
+    pub fn telescope(&self, code: &str, request_id: &RequestId) {
+        if self.takes_one_more() {
+            let told = ToldTelescope { telescopio: code.to_owned(), req: request_id.to_string() };
+            self.send(Item::Telescope(Box::new(told)));
         } else {
             self.missing();
         }
@@ -175,6 +197,7 @@ impl Task {
                 let Told { event, booking, from, request_id } = *told;
                 (event, to_json(&views::booking_event(&booking, from.as_ref(), &request_id)))
             }
+            Item::Telescope(told) => (TELESCOPE, to_json(&told)),
             Item::Contest(contest) => ("disputa", to_json(&contest)),
             Item::Missing => {
                 self.counts.missing.store(false, Ordering::Relaxed);

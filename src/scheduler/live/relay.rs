@@ -11,25 +11,30 @@ use slog::{Logger, info, warn};
 use tokio::sync::watch;
 
 use super::event::Event;
+use super::heard::Heard;
+use super::publisher::TELESCOPE;
 use crate::coordinator::client::{Block, Feed};
 use crate::http::channel::Channel;
 
 /// The pause before a connection is tried again: the first pause and the longest one.
 const RETRY: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
 
-/// Listens until it is dropped. `link` says whether the channel reaches this scheduler.
-pub async fn run(feed: Feed, channel: Arc<Channel<Event>>, link: watch::Sender<bool>, log: Logger) {
+/// What the rest of the scheduler learns from the relay: whether the channel reaches it, and when a telescope was changed.
+type Learned = (watch::Sender<bool>, Arc<Heard>);
+
+/// Listens until it is dropped.
+pub async fn run(feed: Feed, channel: Arc<Channel<Event>>, learned: Learned, log: Logger) {
     let [first_pause, longest] = RETRY;
     let (mut pause, mut said) = (first_pause, false);
     loop {
-        let reason = match listen(&feed, &channel, &link, &log).await {
+        let reason = match listen(&feed, &channel, &learned, &log).await {
             Ok(reason) => {
                 (pause, said) = (first_pause, false);
                 reason
             }
             Err(reason) => reason,
         };
-        link.send_replace(false);
+        learned.0.send_replace(false);
         if !said {
             warn!(log, "Canal da agenda interrompido: {}", reason);
             said = true;
@@ -43,22 +48,26 @@ pub async fn run(feed: Feed, channel: Arc<Channel<Event>>, link: watch::Sender<b
 async fn listen(
     feed: &Feed,
     channel: &Channel<Event>,
-    link: &watch::Sender<bool>,
+    (link, heard): &Learned,
     log: &Logger,
 ) -> Result<String, String> {
     let mut listening = feed.listen(channel.position()).await?;
-    take(channel, listening.next().await?);
+    take(channel, heard, listening.next().await?);
     link.send_replace(true);
     info!(log, "Canal da agenda ligado");
     loop {
         match listening.next().await {
-            Ok(block) => take(channel, block),
+            Ok(block) => take(channel, heard, block),
             Err(reason) => return Ok(reason),
         }
     }
 }
 
-fn take(channel: &Channel<Event>, block: Block) {
+fn take(channel: &Channel<Event>, heard: &Heard, block: Block) {
+    // First this, so that a listener who reads the agenda because of the event finds the change.
+    if block.is_gap || block.is_unknown_gap || block.name == TELESCOPE {
+        heard.note();
+    }
     // A comment has no event number.
     let Some(id) = block.id else { return };
     // The coordinator's own event, which says that it does not know the requested number. An event published by a scheduler

@@ -33,7 +33,7 @@ pub async fn close(
     let code = &telescope.code;
     let without_leases = async |cancelling| {
         let answer = app.store.close(code.clone(), when.clone(), cancelling, origin.cause.clone()).await;
-        of_closing(&app, &origin, answer)
+        of_closing(&app, &origin, code, answer)
     };
     let locking = match &app.gate {
         _ if !cancels => return without_leases(Cancelling::Nothing).await,

@@ -149,6 +149,7 @@ pub async fn remove(app: &App, id: &str, request: &Request) -> Result<Response, 
     check_audit(app, &origin).map_err(refused)?;
     let removed = app.store.reopen(telescope.code.clone(), maintenance.id, origin.cause.clone()).await;
     let removed = removed.map_err(|error| refused(store_failed(&origin, &error)))?.ok_or_else(|| unknown(id))?;
+    app.live.telescope_changed(&telescope.code, &origin);
     info!(origin.log, "Manutenção {} de {} retirada por {}", removed.id, telescope.code, request.who.author());
     let _ = handlers::catalogue(app, &request.log).await;
     Ok(http::json(StatusCode::OK, &view(&telescope.code, &removed, false, &request.who)))
