@@ -47,6 +47,10 @@ say "for two hours:" "$(why "$(book "${night}T20:00:00Z" 120 "$number")")"
 booking=$(book "${night}T20:00:00Z" 60 "$number")
 say "booked:" "$(jq -er 'select(.id) | "number \(.id), \(.horario_inicio_utc) to \(.horario_fim_utc)"' <<<"$booking")"
 say "the proposal:" "$(used)"
+booking=$(follow "$booking" alterar "{\"horario_fim_utc\": \"${night}T20:45:00Z\"}")
+say "a quarter of an hour given back:" "until $(jq -er 'select(.id).horario_fim_utc' <<<"$booking"), $(used)"
+booking=$(follow "$booking" alterar "{\"horario_inicio_utc\": \"${night}T20:30:00Z\"}")
+say "moved:" "$(jq -er 'select(.id) | "\(.horario_inicio_utc) to \(.horario_fim_utc), change number \(.versao - 1)"' <<<"$booking")"
 say "one hour more:" "$(why "$(book "${night}T22:00:00Z" 60 "$number")")"
 
 # A maintenance: not over a booking, unless the operator says so.
@@ -65,6 +69,7 @@ again=$(book "${night}T20:00:00Z" 30 "$number")
 say "taken away, and booked again:" "$(jq -er 'select(.id) | "number \(.id), \(.status)"' <<<"$again")"
 
 # What others read.
+say "its calendar:" "$(curl --silent --show-error --fail-with-body "$url$(href "$telescope" calendario)" | grep -c '^BEGIN:VEVENT') events"
 say "the trail of the first booking:" "$(open "$booking" historico | jq -r '[.registros[].event_type] | join(", ")')"
 echo "its bookings as a table:"
 curl --silent --show-error --fail-with-body -H 'Accept: text/csv' "$url$(jq -er '._links.agendamentos.href' <<<"$telescope")"

@@ -256,6 +256,7 @@ export default {
   "problem.auditoria_indisponivel": "The audit trail cannot be written, and without a record nothing is booked.",
   "problem.banco_indisponivel": "The database cannot be used now. Nothing was saved.",
   "problem.cabecalho_incompleto": "The request did not arrive completely. Nothing was booked.",
+  "problem.calendarios_demais": "You have as many calendar addresses as one may have. Revoke one that is not used any more.",
   "problem.campos_invalidos": "Some fields need to be corrected.",
   "problem.cientista_desconhecido": "This scientist does not exist any more.",
   "problem.conexoes_demais": "The server has no free connection. Nothing was booked. Try again in a moment.",

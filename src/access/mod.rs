@@ -4,6 +4,7 @@
 //! of sessions, and [`token_file`] reads a token from a file; [`register`] is the file `acesso.db`, which stores them; [`secret`] is what a
 //! coordinator and its schedulers share.
 
+pub mod calendar;
 pub mod entry;
 pub mod grant;
 pub mod principal;

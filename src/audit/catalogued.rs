@@ -1,7 +1,9 @@
-//! The records of what operators change: telescopes and their maintenance, scientists, proposals.
+//! The records of what people change beside bookings: telescopes and their maintenance, scientists, proposals, and the addresses of
+//! calendars.
 
 use serde::Serialize;
 
+use crate::access::calendar::Calendar;
 use crate::agenda::maintenance::{Maintenance, MaintenanceView};
 use crate::agenda::proposal::{Proposal, ProposalState};
 use crate::agenda::{Scientist, ScientistState, Telescope, TelescopeState};
@@ -13,7 +15,12 @@ pub const MAINTENANCE_CREATED: &str = "MANUTENCAO_CRIADA";
 /// An operator has taken a maintenance away.
 pub const MAINTENANCE_REMOVED: &str = "MANUTENCAO_REMOVIDA";
 
-/// A change that an operator has made. What it changes has no state before if it is new.
+/// Somebody has made a secret address at which a calendar is read.
+pub const CALENDAR_CREATED: &str = "CALENDARIO_CRIADO";
+/// Such an address was revoked.
+pub const CALENDAR_REVOKED: &str = "CALENDARIO_REVOGADO";
+
+/// A change that is not of a booking. What it changes has no state before if it is new.
 #[derive(Clone, Copy, Debug)]
 pub enum Catalogued<'a> {
     /// `CATALOGO_ALTERADO`, of a telescope.
@@ -53,6 +60,10 @@ pub enum Catalogued<'a> {
         /// The maintenance as it was.
         maintenance: &'a Maintenance,
     },
+    /// `CALENDARIO_CRIADO`.
+    CalendarCreated(&'a Calendar),
+    /// `CALENDARIO_REVOGADO`.
+    CalendarRevoked(&'a Calendar),
 }
 
 /// The details of such a record.
@@ -82,6 +93,12 @@ pub(super) enum CataloguedDetails<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         agendamentos_cancelados: Option<&'a [i64]>,
     },
+    Calendar {
+        calendario_id: i64,
+        telescopio: Option<&'a str>,
+        cientista_id: Option<i64>,
+        dono: &'a str,
+    },
 }
 
 impl<'a> Catalogued<'a> {
@@ -91,6 +108,8 @@ impl<'a> Catalogued<'a> {
             Self::Telescope { .. } | Self::Scientist { .. } | Self::Proposal { .. } => CATALOGUE_CHANGED,
             Self::MaintenanceCreated { .. } => MAINTENANCE_CREATED,
             Self::MaintenanceRemoved { .. } => MAINTENANCE_REMOVED,
+            Self::CalendarCreated(_) => CALENDAR_CREATED,
+            Self::CalendarRevoked(_) => CALENDAR_REVOKED,
         }
     }
 
@@ -116,6 +135,12 @@ impl<'a> Catalogued<'a> {
                 closing(telescope, maintenance, Some(cancelled))
             }
             Self::MaintenanceRemoved { telescope, maintenance } => closing(telescope, maintenance, None),
+            Self::CalendarCreated(calendar) | Self::CalendarRevoked(calendar) => CataloguedDetails::Calendar {
+                calendario_id: calendar.id,
+                telescopio: calendar.shows.telescope(),
+                cientista_id: calendar.shows.scientist(),
+                dono: calendar.owner.as_str(),
+            },
         }
     }
 }

@@ -5,7 +5,9 @@ use serde::Serialize;
 use crate::access::Caller;
 use crate::agenda::{Booking, NewBooking, Scientist};
 pub use crate::audit::catalogued::Catalogued;
-use crate::audit::catalogued::{CATALOGUE_CHANGED, CataloguedDetails, MAINTENANCE_CREATED, MAINTENANCE_REMOVED};
+use crate::audit::catalogued::{
+    CALENDAR_CREATED, CALENDAR_REVOKED, CATALOGUE_CHANGED, CataloguedDetails, MAINTENANCE_CREATED, MAINTENANCE_REMOVED,
+};
 use crate::audit::chain::ChainHead;
 use crate::http::request_id::RequestId;
 use crate::text::escaped;
@@ -36,7 +38,7 @@ pub const LOCK_FORCED: &str = "TRAVA_FORCADA";
 pub const LOCK_NOT_FORCED: &str = "TRAVA_NAO_FORCADA";
 
 /// Every `event_type` there is.
-pub const EVENT_TYPES: [&str; 12] = [
+pub const EVENT_TYPES: [&str; 14] = [
     BOOKING_CREATED,
     BOOKING_CHANGED,
     BOOKING_CANCELLED,
@@ -44,6 +46,8 @@ pub const EVENT_TYPES: [&str; 12] = [
     CATALOGUE_CHANGED,
     MAINTENANCE_CREATED,
     MAINTENANCE_REMOVED,
+    CALENDAR_CREATED,
+    CALENDAR_REVOKED,
     SERVICE_STARTED,
     SERVICE_STOPPED,
     AGENDA_RESTORED,

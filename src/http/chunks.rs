@@ -83,6 +83,15 @@ impl Chunks {
         matches!(&self.sink, Sink::Plain(cut) if cut.done.is_empty())
     }
 
+    /// How many bytes the chunks have.
+    pub fn held(&self) -> usize {
+        let cut = match &self.sink {
+            Sink::Plain(cut) => cut,
+            Sink::Packed(encoder) => encoder.get_ref(),
+        };
+        cut.done.len() * CHUNK + cut.open.len()
+    }
+
     /// Whether they are compressed.
     pub fn are_packed(&self) -> bool {
         matches!(self.sink, Sink::Packed(_))

@@ -1,6 +1,7 @@
-//! Who sends a request, and whether they may: the way from the header `Authorization`, or from the cookie of a session, to a [`Who`], and
-//! from a refusal to an answer ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750)).
+//! Who sends a request, and whether they may: the way from the header `Authorization`, from the cookie of a session, or from the secret in
+//! the address of a calendar, to a [`Who`], and from a refusal to an answer ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750)).
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,6 +31,9 @@ const CHALLENGE_AGAIN: &str = "Bearer realm=\"sctec\", error=\"invalid_token\"";
 /// What to say of a token with a typing error.
 const COPIED_WRONG: &str =
     "O token foi copiado com um erro: a soma de verificação no fim dele não confere. Copie-o de novo, inteiro.";
+
+/// The parameter of an address that is a secret.
+pub const KEY_PARAMETER: &str = "chave";
 
 /// For so long, nobody asks again who the caller of a request is. A revocation holds everywhere within a second.
 const STILL_IDENTIFIED: Duration = Duration::from_millis(100);
@@ -72,7 +76,7 @@ impl Identity {
             endpoint.map_or((Need::Nothing, Share::Ordinary), |endpoint| (endpoint.need, endpoint.share));
         let Some(register) = self.register() else { return request.charge_address(share) };
         request.who = Who::Stranger;
-        let key = match self.shown(request) {
+        let key = match self.shown(request, endpoint) {
             Ok(Some(key)) => key,
             Ok(None) => return request.charge_address(share),
             Err(wrong) => {
@@ -101,6 +105,7 @@ impl Identity {
                 request.unidentified = Some(match key {
                     Key::Token(_) => not_identified(unidentified),
                     Key::Session(_) => session_over(unidentified),
+                    Key::Calendar(_) => no_address(unidentified),
                 });
             }
         }
@@ -108,10 +113,16 @@ impl Identity {
     }
 
     /// What the caller shows of itself, if anything.
-    fn shown(&self, request: &Request) -> Result<Option<Key>, Problem> {
+    fn shown(&self, request: &Request, endpoint: Option<&Endpoint>) -> Result<Option<Key>, Problem> {
         if let Some(token) = bearer(&request.head.headers).map_err(not_identified)? {
             let digest = Digest::of_token(token).map_err(|wrong| not_identified(Unidentified::Wrong(wrong)))?;
             return Ok(Some(Key::Token(digest)));
+        }
+        if endpoint.is_some_and(|endpoint| endpoint.keyed)
+            && let Some(key) = key_of(request.head.uri.query())
+        {
+            let secret = Secret::parse(&key).ok_or_else(|| no_address(Unidentified::Unknown))?;
+            return Ok(Some(Key::Calendar(secret.digest())));
         }
         Ok(self.session(request)?.map(|secret| Key::Session(secret.digest())))
     }
@@ -197,6 +208,22 @@ pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Unidentified> {
         scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
     });
     token.map(Some).ok_or(Unidentified::Wrong(WrongToken::Form))
+}
+
+/// The secret in an address, if there is one.
+fn key_of(query: Option<&str>) -> Option<Cow<'_, str>> {
+    let mut pairs = form_urlencoded::parse(query?.as_bytes());
+    pairs.find(|(name, _)| name == KEY_PARAMETER).map(|(_, key)| key)
+}
+
+/// The answer to a caller at the address of a calendar whose secret is none.
+pub(crate) fn no_address(unidentified: Unidentified) -> Problem {
+    if unidentified == Unidentified::Unavailable {
+        return unavailable();
+    }
+    let detail = "Este endereço de calendário não vale: ele foi copiado com um erro, é de outro calendário, foi revogado, ou quem o criou já \
+                  não pode ler a agenda. Crie outro com POST /calendarios.";
+    Problem::new(kind::WRONG_TOKEN, detail).with_challenge(CHALLENGE)
 }
 
 /// The answer to a caller whose token identifies nobody.

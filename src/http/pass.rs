@@ -49,7 +49,15 @@ impl Pass {
     pub fn session(&self) -> Option<Digest> {
         match self.0.as_ref()?.key {
             Key::Session(session) => Some(session),
-            Key::Token(_) => None,
+            Key::Token(_) | Key::Calendar(_) => None,
+        }
+    }
+
+    /// The secret of a calendar's address, if it is one.
+    pub fn calendar(&self) -> Option<Digest> {
+        match self.0.as_ref()?.key {
+            Key::Calendar(secret) => Some(secret),
+            Key::Token(_) | Key::Session(_) => None,
         }
     }
 

@@ -27,6 +27,8 @@ pub struct Endpoint {
     pub tagged: bool,
     /// Whether its answer is a list, which clients can have as a table ([`super::table`]).
     pub lists: bool,
+    /// Whether a secret in the address identifies a caller too: calendar programs send no token.
+    pub keyed: bool,
     /// A description of the endpoint in one line.
     pub about: &'static str,
 }
@@ -46,7 +48,17 @@ pub enum Query {
 impl Endpoint {
     /// An endpoint that has no parameters.
     pub const fn new(method: Method, path: &'static str, need: Need, about: &'static str) -> Self {
-        Self { method, path, need, query: Query::Refused, share: Share::Ordinary, tagged: false, lists: false, about }
+        Self {
+            method,
+            path,
+            need,
+            query: Query::Refused,
+            share: Share::Ordinary,
+            tagged: false,
+            lists: false,
+            keyed: false,
+            about,
+        }
     }
 
     /// The same endpoint with another handling of queries.
@@ -67,6 +79,13 @@ impl Endpoint {
     #[must_use]
     pub const fn tagged(mut self) -> Self {
         self.tagged = true;
+        self
+    }
+
+    /// The same endpoint, for callers with a secret in the address too.
+    #[must_use]
+    pub const fn keyed(mut self) -> Self {
+        self.keyed = true;
         self
     }
 

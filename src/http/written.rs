@@ -1,5 +1,5 @@
 //! An answer that may be large, written member by member: what it shows is never in memory all at once, nor are its bytes in one buffer.
-//! It is JSON, or only its list as a table.
+//! It is JSON, only its list as a table, or a text of another kind.
 //!
 //! The bytes are cut into chunks, each of which gives its memory back when it is sent. For a client that takes gzip they are compressed
 //! on their way into the chunks, unless they are few.
@@ -24,8 +24,7 @@ use super::table::{self, Rows, Table};
 /// An answer in the making.
 pub struct Written {
     chunks: Chunks,
-    /// The table, if it is one and no JSON object.
-    rows: Option<Rows>,
+    form: Form,
     /// The prefix of the links, which another thread may write.
     prefix: Prefix,
     /// What makes the tag of its bytes, where one is wanted.
@@ -38,6 +37,16 @@ pub struct Written {
     scratch: Vec<u8>,
 }
 
+/// What is written.
+enum Form {
+    /// A JSON object.
+    Object,
+    /// Its list as a table.
+    Table(Rows),
+    /// A text of this media type.
+    Text(&'static str),
+}
+
 impl Written {
     /// A list, for a client whose request has these headers: as the table, if it prefers that, and compressed if it takes that. It has a
     /// tag of its bytes.
@@ -48,15 +57,24 @@ impl Written {
         let rows = table.asked(headers)?;
         // HAL is made of the plain form.
         let packs = gzip::is_accepted(headers) && (rows.is_some() || !asks_for_hal(headers));
-        Ok(Self {
+        Ok(Self::of(rows.map_or(Form::Object, Form::Table), packs))
+    }
+
+    /// A text of a media type, for a client whose request has these headers: compressed if it takes that. It has a tag of its bytes.
+    pub fn of_text(headers: &HeaderMap, content_type: &'static str) -> Self {
+        Self::of(Form::Text(content_type), gzip::is_accepted(headers))
+    }
+
+    fn of(form: Form, packs: bool) -> Self {
+        Self {
             chunks: Chunks::new(packs),
-            rows,
+            form,
             prefix: Prefix::current(),
             tagger: Some(Tagger::default()),
             link: None,
             before: "{",
             scratch: Vec::new(),
-        })
+        }
     }
 
     /// The same without a tag: what it shows is about now.
@@ -67,7 +85,17 @@ impl Written {
 
     /// Whether it is a table.
     pub fn is_table(&self) -> bool {
-        self.rows.is_some()
+        matches!(self.form, Form::Table(_))
+    }
+
+    /// Adds to a text.
+    pub fn push(&mut self, text: &str) {
+        self.text(text);
+    }
+
+    /// How many bytes it holds.
+    pub fn bytes_held(&self) -> usize {
+        self.chunks.held()
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
@@ -130,7 +158,7 @@ impl Written {
 
     /// Begins a member that is a list.
     pub fn begin_list(&mut self, name: &str) {
-        if let Some(rows) = &mut self.rows {
+        if let Form::Table(rows) = &mut self.form {
             let header = rows.begin(name);
             self.bytes(&header);
             return;
@@ -142,7 +170,7 @@ impl Written {
 
     /// Adds an item to the list.
     pub fn item(&mut self, item: &impl Serialize) {
-        if let Some(rows) = &self.rows {
+        if let Form::Table(rows) = &self.form {
             let row = rows.row(item);
             self.bytes(&row);
             return;
@@ -201,7 +229,7 @@ impl Written {
     /// Its headers and its bytes.
     fn ended(mut self) -> (HeaderMap, Vec<Bytes>) {
         // The tag is that of all bytes.
-        if !self.is_table() {
+        if let Form::Object = self.form {
             self.text("}");
         }
         let is_long = !self.chunks.are_few();
@@ -209,7 +237,11 @@ impl Written {
     }
 
     fn content_type(&self) -> &'static str {
-        if self.is_table() { table::CONTENT_TYPE } else { "application/json" }
+        match self.form {
+            Form::Object => "application/json",
+            Form::Table(_) => table::CONTENT_TYPE,
+            Form::Text(content_type) => content_type,
+        }
     }
 
     /// The headers: its tag, the links of a page, and on which headers of the request its bytes depend.
@@ -220,7 +252,12 @@ impl Written {
             head.insert(ETAG, if is_packed { gzip::tag(&tag) } else { tag });
         }
         head.extend(self.link.take().map(|link| (LINK, link)));
-        head.insert(VARY, HeaderValue::from_static(if is_long { "Accept, Accept-Encoding" } else { "Accept" }));
+        let vary = match self.form {
+            Form::Object | Form::Table(_) if is_long => Some("Accept, Accept-Encoding"),
+            Form::Object | Form::Table(_) => Some("Accept"),
+            Form::Text(_) => is_long.then_some("Accept-Encoding"),
+        };
+        head.extend(vary.map(|vary| (VARY, HeaderValue::from_static(vary))));
         if is_packed {
             head.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }

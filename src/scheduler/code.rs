@@ -65,6 +65,8 @@ codes! {
     TooManyBookings = "agendamentos_demais", "Agendamentos demais";
     /// The telescope has as many maintenances as it may have.
     TooManyMaintenances = "manutencoes_demais", "Manutenções demais";
+    /// The caller has as many secret addresses of calendars as one may have.
+    TooManyCalendars = "calendarios_demais", "Calendários demais";
     /// A field breaks a rule.
     InvalidFields = "campos_invalidos", "Campos inválidos";
     /// The coordinator gave no answer, or could grant nothing.

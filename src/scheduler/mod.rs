@@ -11,6 +11,7 @@ mod alteration;
 mod app;
 mod book;
 mod bookings;
+mod calendar;
 mod catalogue;
 mod code;
 mod config;

@@ -38,7 +38,8 @@ fn kind(code: Code) -> Kind {
         | Code::TelescopeExists
         | Code::BookedThen
         | Code::TooManyBookings
-        | Code::TooManyMaintenances => StatusCode::CONFLICT,
+        | Code::TooManyMaintenances
+        | Code::TooManyCalendars => StatusCode::CONFLICT,
         Code::Differs => StatusCode::PRECONDITION_FAILED,
         Code::InvalidFields => StatusCode::UNPROCESSABLE_ENTITY,
         Code::WriteRefused | Code::DatabaseInconsistent => StatusCode::INTERNAL_SERVER_ERROR,

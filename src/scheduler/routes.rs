@@ -7,6 +7,7 @@ use hyper::{Method, StatusCode};
 use slog::{debug, info};
 
 use super::app::App;
+use super::calendar::{self, feeds};
 use super::catalogue::{proposals, scientists, telescopes};
 use super::open_id::RETURN_PATH;
 use super::problems::problem_kinds;
@@ -48,6 +49,12 @@ enum Route {
     Scientist,
     CreateScientist,
     ChangeScientist,
+    TelescopeCalendar,
+    ScientistCalendar,
+    Calendars,
+    CreateCalendar,
+    Calendar,
+    RevokeCalendar,
     Proposals,
     CreateProposal,
     Proposal,
@@ -86,6 +93,9 @@ static TABLE: &Table<Route> = {
     const fn get(path: &'static str, need: Need, about: &'static str) -> Endpoint {
         Endpoint::new(Method::GET, path, need, about)
     }
+    const fn post(path: &'static str, need: Need, about: &'static str) -> Endpoint {
+        Endpoint::new(Method::POST, path, need, about)
+    }
     const fn delete(path: &'static str, need: Need, about: &'static str) -> Endpoint {
         Endpoint::new(Method::DELETE, path, need, about).share(Reserve)
     }
@@ -112,6 +122,13 @@ static TABLE: &Table<Route> = {
         ),
         (Route::Free, get("/telescopios/{id}/livres", May(ReadAgenda), "the nearest free slots").query(Read).listing()),
         (
+            Route::TelescopeCalendar,
+            get("/telescopios/{id}/agenda.ics", May(ReadAgenda), "a telescope's bookings, as a calendar")
+                .query(Read)
+                .tagged()
+                .keyed(),
+        ),
+        (
             Route::Maintenances,
             get("/telescopios/{id}/manutencoes", May(ReadAgenda), "a telescope's maintenances").tagged().listing(),
         ),
@@ -119,6 +136,13 @@ static TABLE: &Table<Route> = {
         (Route::Maintenance, get("/manutencoes/{id}", May(ReadAgenda), "one maintenance").tagged()),
         (Route::Reopen, delete("/manutencoes/{id}", May(ManageCatalogue), "takes a maintenance away")),
         (Route::Scientists, get("/cientistas", May(ReadAgenda), "scientists, by pages").query(Read).tagged().listing()),
+        (
+            Route::ScientistCalendar,
+            get("/cientistas/{id}/agenda.ics", May(ReadAgenda), "a scientist's bookings, as a calendar")
+                .query(Read)
+                .tagged()
+                .keyed(),
+        ),
         (Route::CreateScientist, manage(Method::POST, "/cientistas", "adds a scientist")),
         (Route::Scientist, get("/cientistas/{id}", May(ReadAgenda), "one scientist").tagged()),
         (Route::ChangeScientist, manage(Method::PATCH, "/cientistas/{id}", "changes a scientist")),
@@ -126,26 +150,10 @@ static TABLE: &Table<Route> = {
         (Route::CreateProposal, manage(Method::POST, "/propostas", "adds a proposal")),
         (Route::Proposal, get("/propostas/{id}", May(ReadAgenda), "one proposal, with what it has used").tagged()),
         (Route::ChangeProposal, manage(Method::PATCH, "/propostas/{id}", "changes a proposal")),
-        (Route::Book, Endpoint::new(Method::POST, "/agendamentos", May(ChangeAgenda), "books")),
+        (Route::Book, post("/agendamentos", May(ChangeAgenda), "books")),
         (Route::Bookings, get("/agendamentos", May(ReadAgenda), "bookings, by pages").query(Read).tagged().listing()),
-        (
-            Route::Next,
-            Endpoint::new(
-                Method::POST,
-                links::NEXT_PATH,
-                May(ReadAgenda),
-                "the first free start that fits; books nothing",
-            ),
-        ),
-        (
-            Route::Validate,
-            Endpoint::new(
-                Method::POST,
-                links::VALIDATE_PATH,
-                May(ChangeAgenda),
-                "what is wrong with a booking; books nothing",
-            ),
-        ),
+        (Route::Next, post(links::NEXT_PATH, May(ReadAgenda), "the first free start that fits; books nothing")),
+        (Route::Validate, post(links::VALIDATE_PATH, May(ChangeAgenda), "what is wrong with a booking; books nothing")),
         (Route::Booking, get("/agendamentos/{id}", May(ReadAgenda), "one booking").tagged()),
         (
             Route::Alter,
@@ -164,7 +172,7 @@ static TABLE: &Table<Route> = {
         (Route::AuditHead, get("/auditoria/cabeca", May(ReadTrail), "the audit trail's newest record").tagged()),
         (Route::Listen, get("/eventos", May(ReadAgenda), "the agenda's events, as a stream").query(Read)),
         (Route::Session, get(links::SESSION_PATH, Nothing, "who the caller is")),
-        (Route::SignIn, Endpoint::new(Method::POST, links::SESSION_PATH, Nothing, "signs a page in")),
+        (Route::SignIn, post(links::SESSION_PATH, Nothing, "signs a page in")),
         (Route::SignOut, delete(links::SESSION_PATH, Nothing, "signs a page out")),
         (Route::ToProvider, get(links::SIGN_IN_PATH, Nothing, "to the identity provider").query(Ignored)),
         (Route::FromProvider, get(RETURN_PATH, Nothing, "back from the identity provider").query(Ignored)),
@@ -172,9 +180,16 @@ static TABLE: &Table<Route> = {
             Route::Tokens,
             get(links::TOKENS_PATH, May(ManageAccess), "the tokens, without their secrets").tagged().listing(),
         ),
-        (Route::Create, Endpoint::new(Method::POST, links::TOKENS_PATH, May(ManageAccess), "makes a token")),
+        (Route::Create, post(links::TOKENS_PATH, May(ManageAccess), "makes a token")),
         (Route::Token, get("/tokens/{id}", May(ManageAccess), "one token, without its secret").tagged()),
         (Route::Revoke, delete("/tokens/{id}", May(ManageAccess), "revokes a token")),
+        (
+            Route::Calendars,
+            get(links::CALENDARS_PATH, May(ReadAgenda), "the secret addresses of calendars").tagged().listing(),
+        ),
+        (Route::CreateCalendar, post(links::CALENDARS_PATH, May(ReadAgenda), "makes a secret address")),
+        (Route::Calendar, get("/calendarios/{id}", May(ReadAgenda), "one secret address, without its secret").tagged()),
+        (Route::RevokeCalendar, delete("/calendarios/{id}", May(ReadAgenda), "revokes a secret address")),
         (Route::Health, get("/saude", Nothing, "whether the process answers").query(Ignored).share(Free)),
         (Route::Ready, get("/pronto", Nothing, "whether bookings are possible now").query(Ignored).share(Free)),
         (Route::Problems, get(TYPES_PATH, Nothing, "the kinds of problem, explained").tagged().listing()),
@@ -266,6 +281,12 @@ impl Routes {
             Route::CreateScientist => Box::pin(scientists::create(app, request)).await,
             Route::Scientist => Box::pin(scientists::one(app, id, request)).await,
             Route::ChangeScientist => Box::pin(scientists::change(app, id, request)).await,
+            Route::TelescopeCalendar => Box::pin(calendar::of_telescope(app, links::telescope_code(id), request)).await,
+            Route::ScientistCalendar => Box::pin(calendar::of_scientist(app, id, request)).await,
+            Route::Calendars => Box::pin(feeds::list(app, request)).await,
+            Route::CreateCalendar => Box::pin(feeds::create(app, request)).await,
+            Route::Calendar => Box::pin(feeds::show(app, id, request)).await,
+            Route::RevokeCalendar => Box::pin(feeds::revoke(app, id, request)).await,
             Route::Proposals => Box::pin(proposals::list(app, request)).await,
             Route::CreateProposal => Box::pin(proposals::create(app, request)).await,
             Route::Proposal => Box::pin(proposals::one(app, id, request)).await,
@@ -336,6 +357,8 @@ fn announce(request: &Request, route: Route, path: &str) {
         | Route::ChangeTelescope
         | Route::CreateProposal
         | Route::ChangeProposal
+        | Route::CreateCalendar
+        | Route::RevokeCalendar
         | Route::CreateScientist
         | Route::ChangeScientist => {
             info!(log, "Requisição recebida em {} {} do IP {}", request.head.method, path, ip);

@@ -19,6 +19,7 @@ use super::outcomes::{
     AlterRefused, Altered, BookRefused, CancelRefused, Cancelling, Closed, Fence, NotCancelled, NotChanged, NotClosed,
 };
 use super::{Answer, Filter, LatestRecord, Page, StandingReader, Store, StoreError, TrailPage};
+use crate::access::calendar::Calendar;
 use crate::agenda::alteration::Alteration;
 use crate::agenda::maintenance::{Maintenance, NewMaintenance};
 use crate::agenda::proposal::{Proposal, ProposalPatch};
@@ -335,6 +336,10 @@ impl Store for MemoryStore {
 
     fn record_refusal(&self, asked: NewBooking, why: Why, cause: Cause) -> Answer<'_, ()> {
         self.change(&Record::Refusal { asked: Box::new(asked), why, cause })
+    }
+
+    fn record_calendar(&self, calendar: Calendar, cause: Cause) -> Answer<'_, ()> {
+        self.change(&Record::Calendar { calendar, cause })
     }
 
     fn record_start(&self, process: Process) -> Answer<'_, ()> {

@@ -28,6 +28,7 @@ pub use self::outcomes::{
     AlterRefused, Altered, BookRefused, CancelRefused, Cancelling, Closed, Fence, FenceBroken, Leased, NotCancelled,
     NotChanged, NotClosed,
 };
+use crate::access::calendar::Calendar;
 use crate::agenda::alteration::Alteration;
 use crate::agenda::maintenance::{Maintenance, NewMaintenance};
 use crate::agenda::proposal::{Proposal, ProposalPatch};
@@ -171,6 +172,9 @@ pub trait Store: Send + Sync {
 
     /// Records a booking that was refused.
     fn record_refusal(&self, asked: NewBooking, why: Why, cause: Cause) -> Answer<'_, ()>;
+
+    /// Records that the address of a calendar was made, or revoked.
+    fn record_calendar(&self, calendar: Calendar, cause: Cause) -> Answer<'_, ()>;
 
     /// Records that the service has started.
     fn record_start(&self, process: Process) -> Answer<'_, ()>;

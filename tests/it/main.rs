@@ -20,6 +20,7 @@ mod booking;
 mod bounds;
 mod browser;
 mod budgets;
+mod calendars;
 mod callers;
 mod catalogue;
 mod changes;

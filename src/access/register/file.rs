@@ -29,6 +29,7 @@ const APPLICATION_ID: i64 = 0x5343_5449;
 const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../../../assets/migrations/acesso-0001.sql")),
     (WITH_EMAILS, include_str!("../../../assets/migrations/acesso-0002.sql")),
+    (3, include_str!("../../../assets/migrations/acesso-0003.sql")),
 ];
 /// From this version on, credentials have e-mails.
 const WITH_EMAILS: i64 = 2;

@@ -1,4 +1,4 @@
-//! What a register knows in memory: credentials and sessions, and whom each of them identifies.
+//! What a register knows in memory: credentials, sessions and the addresses of calendars, and whom each of them identifies.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::credential::{Credential, State, Usage};
+use crate::access::calendar::Calendar;
 use crate::access::principal::Principal;
+use crate::access::role::{Permission, Role};
 use crate::access::session::{SEEN_EVERY, Session};
 use crate::access::token::{Digest, WrongToken};
 use crate::time::Timestamp;
@@ -34,6 +36,8 @@ pub enum Key {
     Token(Digest),
     /// The SHA-256 of a session's secret.
     Session(Digest),
+    /// The SHA-256 of the secret in the address of a calendar.
+    Calendar(Digest),
 }
 
 /// Whom a [`Key`] identifies.
@@ -52,6 +56,7 @@ pub(super) struct Known {
     credentials: HashMap<i64, Arc<Entry>>,
     tokens: HashMap<Digest, Arc<Entry>, ByDigest>,
     sessions: HashMap<Digest, Visit, ByDigest>,
+    calendars: HashMap<Digest, Arc<Calendar>, ByDigest>,
 }
 
 /// A SHA-256 is as good as a random number, so its first bytes are its hash. What is stored is not for strangers to choose.
@@ -114,7 +119,7 @@ struct Visit {
 }
 
 impl Known {
-    pub fn of(credentials: Vec<Credential>, sessions: Vec<Session>) -> Self {
+    pub fn of(credentials: Vec<Credential>, sessions: Vec<Session>, calendars: Vec<Calendar>) -> Self {
         let entry = |credential: Credential| {
             let principal = Arc::new(credential.principal.clone());
             let entry = Entry { credential, principal, used: Mutex::new(None), noted: AtomicU64::new(0) };
@@ -127,7 +132,36 @@ impl Known {
             tokens: credentials.values().filter_map(of_token).collect(),
             credentials,
             sessions: sessions.into_iter().map(visit).collect(),
+            calendars: calendars.into_iter().map(|calendar| (calendar.digest, Arc::new(calendar))).collect(),
         }
+    }
+
+    /// What the address with this secret shows.
+    pub fn calendar(&self, secret: &Digest) -> Option<Arc<Calendar>> {
+        self.calendars.get(secret).cloned()
+    }
+
+    /// Whom the address of a calendar identifies `now`: its owner, as somebody who may read the agenda and do nothing else. It ends when its
+    /// owner may not read the agenda any more.
+    fn reader(&self, secret: &Digest, now: Timestamp) -> Result<Found, Unidentified> {
+        let calendar = self.calendars.get(secret).ok_or(Unidentified::Unknown)?;
+        let may_read = |entry: &&Arc<Entry>| {
+            let Credential { principal, .. } = &entry.credential;
+            principal.name == calendar.owner
+                && principal.roles.allow(Permission::ReadAgenda)
+                && entry.credential.is_valid(now)
+        };
+        // Few ask for a calendar, so nothing keeps the credentials by their names.
+        let owner = self.credentials.values().filter(|_| calendar.revoked.is_none()).find(may_read);
+        let owner = owner.ok_or(Unidentified::Revoked)?;
+        let principal = Principal {
+            name: calendar.owner.clone(),
+            roles: [Role::Reader].into_iter().collect(),
+            scientist: None,
+            prefixes: Vec::new(),
+        };
+        let until = owner.credential.expires;
+        Ok(Found { principal: Arc::new(principal), credential: owner.credential.id, until })
     }
 
     /// Whom `key` identifies `now`, which counts as a use from the address `from`.
@@ -138,6 +172,7 @@ impl Known {
                 let visit = self.sessions.get(&digest);
                 (visit.and_then(|visit| self.credentials.get(&visit.session.credential)), visit)
             }
+            Key::Calendar(digest) => return self.reader(&digest, now),
         };
         let entry = entry.ok_or(Unidentified::Unknown)?;
         match entry.credential.state(now) {

@@ -4,6 +4,7 @@
 //! token that is revoked at one scheduler, or on the command line, ends at every one. If the file cannot be read for
 //! [`TRUSTED_FOR`], nobody is identified: a revocation could be in it.
 
+mod calendars;
 pub mod credential;
 mod error;
 pub mod file;
@@ -68,7 +69,7 @@ impl Register {
         if !credentials.iter().any(|credential| credential.is_valid(clock.now())) {
             info!(log, "Nenhum token é válido ainda: crie o primeiro com sctec token create, nesta máquina");
         }
-        let shared = Arc::new(Shared::new(Known::of(credentials, file.sessions()?)));
+        let shared = Arc::new(Shared::new(Known::of(credentials, file.sessions()?, file.calendars()?)));
         let watcher = Watcher {
             shared: Arc::clone(&shared),
             data_dir: data_dir.to_owned(),

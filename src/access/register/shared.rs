@@ -66,7 +66,7 @@ impl Shared {
     /// Replaces what is known by what the file says.
     pub(super) fn learn(&self, file: &RegisterFile) -> Result<(), RegisterError> {
         let _learning = self.learning.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = Known::of(file.all()?, file.sessions()?);
+        let fresh = Known::of(file.all()?, file.sessions()?, file.calendars()?);
         let fresh = Arc::new(fresh);
         let old = self.known.swap(Arc::clone(&fresh));
         self.looked();

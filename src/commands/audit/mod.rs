@@ -156,7 +156,8 @@ fn tell_unknown_event(name: &str) {
     let distance = |event: &str| strsim::damerau_levenshtein(&upper, event);
     // The last words of a name, as CRIADO.
     let is_part = |event: &str| event.strip_suffix(&*upper).is_some_and(|rest| rest.ends_with('_'));
-    let near = EVENT_TYPES.into_iter().min_by_key(|event| (!is_part(event), distance(event)));
+    // Of several that end so, the first: the list begins with the bookings.
+    let near = EVENT_TYPES.into_iter().min_by_key(|event| if is_part(event) { 0 } else { 1 + distance(event) });
     let (quoted, events) = (format!("{name:?}"), EVENT_TYPES.join(", "));
     match near.filter(|event| is_part(event) || distance(event) <= event.len() / 4) {
         Some(near) => tell(t!(

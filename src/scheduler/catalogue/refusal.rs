@@ -1,6 +1,7 @@
 //! Why something of the catalogue was not changed.
 
 use super::super::code::Code;
+use crate::access::calendar::CALENDARS_MAX;
 use crate::agenda::maintenance::{CANCELLED_MAX, STANDING_MAX};
 
 /// What the catalogue does not allow as it is.
@@ -20,6 +21,8 @@ pub enum CatalogueRefusal {
     TooManyBookings,
     /// The telescope has as many maintenances as it may have.
     TooManyMaintenances,
+    /// The caller has as many secret addresses of calendars as one may have.
+    TooManyCalendars,
 }
 
 impl CatalogueRefusal {
@@ -33,6 +36,7 @@ impl CatalogueRefusal {
             Self::BegunThen(_) => Code::Started,
             Self::TooManyBookings => Code::TooManyBookings,
             Self::TooManyMaintenances => Code::TooManyMaintenances,
+            Self::TooManyCalendars => Code::TooManyCalendars,
         }
     }
 
@@ -57,6 +61,9 @@ impl CatalogueRefusal {
             ),
             Self::TooManyMaintenances => format!(
                 "Este telescópio já tem {STANDING_MAX} manutenções que não terminaram. Retire alguma, ou use uma que se repete toda semana."
+            ),
+            Self::TooManyCalendars => format!(
+                "Já há {CALENDARS_MAX} endereços de calendários seus que valem. Revogue um que não é mais usado (GET /calendarios)."
             ),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::calendar::CALENDARS_PATH;
 use super::{AUDIT_TEMPLATE, TOKENS_PATH, book, may_book};
 use crate::access::principal::Who;
 use crate::access::role::Permission;
@@ -77,6 +78,9 @@ fn entry_for(who: &Who, signed: Signed) -> Links {
         })
         .with_if(who.may(Permission::ReadTrail), "auditoria", || Link::template(AUDIT_TEMPLATE))
         .with_if(reads, "eventos", || Link::titled("/eventos", "A agenda ao vivo (server-sent events)"))
+        .with_if(signed.asked && reads, "calendarios", || {
+            Link::titled(CALENDARS_PATH, "Os endereços secretos dos seus calendários")
+        })
         .with_if(signed.asked && who.may(Permission::ManageAccess), "tokens", || Link::get(TOKENS_PATH))
         .with("saude", Link::get("/saude"))
         .with("pronto", Link::get("/pronto"))

@@ -1,9 +1,12 @@
 //! Hypermedia: what can be done next, after each answer. What is not allowed now, or not to the caller, has no link.
 
+mod calendar;
 mod entry;
 
 use std::time::Duration;
 
+pub use self::calendar::{CALENDARS_PATH, calendar_of};
+use self::calendar::{calendar, subscribe};
 pub use self::entry::{
     NEXT_PATH, SESSION_PATH, SIGN_IN_PATH, Signed, VALIDATE_PATH, entry, of_session, self_and_entry,
 };
@@ -133,6 +136,8 @@ pub fn of_telescope(telescope: &Telescope, who: &Who) -> Links {
         .with("livres", any_free(code))
         .with("agendamentos", Link::get(with_query("/agendamentos", [("telescopio", code)])))
         .with("manutencoes", Link::get(maintenances_path(code)))
+        .with("calendario", calendar(&telescope_path(code)))
+        .with_some("assinar", subscribe(who))
         .with_if(may_book(who) && telescope.active, "agendar", book)
         .with_if(who.may(Permission::ManageCatalogue), "alterar", || {
             Link::action("PATCH", telescope_path(code), "Mudar o nome ou as regras")
@@ -145,6 +150,8 @@ pub fn of_scientist(id: i64, who: &Who) -> Links {
     Links::new()
         .with("self", Link::get(path.clone()))
         .with("agendamentos", Link::get(with_query("/agendamentos", [("cientista_id", id.as_str())])))
+        .with("calendario", calendar(&path))
+        .with_some("assinar", subscribe(who))
         .with_if(who.may(Permission::ManageCatalogue), "alterar", || {
             Link::action("PATCH", path, "Mudar os dados deste cientista")
         })

@@ -3,8 +3,9 @@
 use super::change::{Change, Decision};
 use super::view::View;
 use crate::access::Caller;
+use crate::access::calendar::Calendar;
 use crate::agenda::NewBooking;
-use crate::audit::record::{Cause, Event, Process, SERVICE, Why};
+use crate::audit::record::{Catalogued, Cause, Event, Process, SERVICE, Why};
 
 /// A record that is asked for.
 #[derive(Clone, Debug)]
@@ -15,6 +16,13 @@ pub enum Record {
         asked: Box<NewBooking>,
         /// Why not.
         why: Why,
+        /// The request that asked for it.
+        cause: Cause,
+    },
+    /// The address of a calendar was made or revoked.
+    Calendar {
+        /// The address as it is now.
+        calendar: Calendar,
         /// The request that asked for it.
         cause: Cause,
     },
@@ -37,6 +45,13 @@ impl Change for Record {
         let record = match self {
             Self::Refusal { asked, why, cause } => {
                 view.record(&Event::BookingRefused { asked, why }, Some(&cause.request_id), &cause.caller)
+            }
+            Self::Calendar { calendar, cause } => {
+                let changed = match calendar.revoked {
+                    None => Catalogued::CalendarCreated(calendar),
+                    Some(_) => Catalogued::CalendarRevoked(calendar),
+                };
+                view.record(&Event::Catalogued(changed), Some(&cause.request_id), &cause.caller)
             }
             Self::Start(process) => of_service(Event::ServiceStarted(process)),
             Self::Stop { process, up_ms } => of_service(Event::ServiceStopped { process, up_ms: *up_ms }),

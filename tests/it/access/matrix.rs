@@ -102,6 +102,7 @@ fn body_of(method: &str, path: &str, role: &str, (nth, operator): (usize, &str))
         "/telescopios/Hubble-Acad/manutencoes" => maintenance_on(2031, nth),
         "/cientistas" => json!({"nome": "x", "instituicao": "x", "pais": "BR"}),
         "/tokens" => json!({"nome": format!("novo-{role}"), "papeis": ["leitor"]}),
+        "/calendarios" => json!({"cientista_id": 7}),
         _ => json!({"cientista_id": 7, "horario_inicio_utc": format!("2030-02-01T{nth:02}:00:00Z")}),
     };
     Some(body)
@@ -141,6 +142,9 @@ fn each_role_at_each_route_of_the_scheduler() {
         // The six roles' tokens and the operator's come first.
         let token_id = (ROLES.len() + 1 + spare).to_string();
         let maintenance = closed(spare);
+        // A calendar of its own, if it may have one.
+        let own = ask("POST", &services.agenda("/calendarios"), token.as_deref(), Some(r#"{"cientista_id": 7}"#));
+        let calendar = own.json()["id"].as_i64().unwrap_or(1);
         for route in routes(scheduler::endpoints()) {
             let (method, path) = route.split_once(' ').unwrap();
             let path = path
@@ -156,6 +160,7 @@ fn each_role_at_each_route_of_the_scheduler() {
                     &format!("/manutencoes/{}", if method == "GET" { &standing } else { &maintenance }),
                 )
                 .replace("/tokens/{id}", &format!("/tokens/{token_id}"))
+                .replace("/calendarios/{id}", &format!("/calendarios/{calendar}"))
                 .replace("{codigo}", "erro_interno")
                 .replace("{arquivo}", "app.js");
             let body = body_of(method, &path, role, (spare, &operator));
@@ -255,7 +260,7 @@ fn route_of(method: &str, href: &str) -> String {
 }
 
 /// Addresses whose answers have links.
-const LINKED: [&str; 20] = [
+const LINKED: [&str; 21] = [
     "/",
     "/time",
     "/saude",
@@ -274,6 +279,7 @@ const LINKED: [&str; 20] = [
     "/agendamentos/2",
     "/agendamentos/3",
     "/auditoria/cabeca",
+    "/calendarios",
     "/tokens",
     "/tokens/1",
 ];

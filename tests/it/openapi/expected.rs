@@ -17,7 +17,8 @@ use crate::common::contract::{Contract, Service, template};
 pub type Answered = (u16, String);
 
 /// Endpoints of the scheduler that need a right over the agenda and do not read the database.
-const WITHOUT_DATABASE: [&str; 1] = ["GET /eventos"];
+const WITHOUT_DATABASE: [&str; 4] =
+    ["GET /eventos", "GET /calendarios", "GET /calendarios/{id}", "DELETE /calendarios/{id}"];
 
 /// `GET /time`.
 pub fn name(endpoint: &Endpoint) -> String {
