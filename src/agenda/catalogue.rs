@@ -1,6 +1,6 @@
 //! The catalogue: the scientists and the telescopes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -285,6 +285,11 @@ impl Catalogue {
         Found { items: ids.iter().filter_map(|id| self.proposals.get(id)).collect(), next }
     }
 
+    /// The numbers of the proposals whose time a scientist may use.
+    pub fn proposals_of(&self, scientist: i64) -> BTreeSet<i64> {
+        self.proposals.values().filter(|proposal| proposal.has(scientist)).map(|proposal| proposal.id).collect()
+    }
+
     /// The catalogue as one of that edition.
     #[must_use]
     pub fn of_edition(self, edition: i64) -> Self {
@@ -304,6 +309,11 @@ impl Catalogue {
     /// The telescope of that code.
     pub fn telescope(&self, code: &str) -> Option<&Telescope> {
         self.telescopes.get(*self.places.get(code)?)
+    }
+
+    /// The number that the telescope of that code has in a search.
+    pub fn place_of(&self, code: &str) -> Option<i64> {
+        i64::try_from(*self.places.get(code)?).ok()
     }
 
     /// The telescope of a request that names none.

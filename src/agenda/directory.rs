@@ -3,6 +3,7 @@
 //! Names are compared without accents and case. All entries are looked at: ten thousand take less than a millisecond.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use icu_normalizer::DecomposingNormalizerBorrowed;
 use icu_properties::CodePointMapData;
@@ -24,13 +25,25 @@ pub struct Search {
     words: Vec<String>,
     /// Only those that are active, or only those that are not.
     active: Option<bool>,
+    /// Only those of these numbers.
+    among: Option<BTreeSet<i64>>,
 }
 
 impl Search {
     /// Looks for names that have each word of `text`.
     pub fn new(text: Option<&str>, active: Option<bool>) -> Self {
         let folded = text.map(folded).unwrap_or_default();
-        Self { words: folded.split_whitespace().map(str::to_owned).collect(), active }
+        Self { words: folded.split_whitespace().map(str::to_owned).collect(), active, among: None }
+    }
+
+    /// Looks only among those of these numbers, if there are any; with two such sets, among those that are in both.
+    #[must_use]
+    pub fn among(mut self, numbers: Option<BTreeSet<i64>>) -> Self {
+        if let Some(mut numbers) = numbers {
+            numbers.retain(|number| self.among.as_ref().is_none_or(|before| before.contains(number)));
+            self.among = Some(numbers);
+        }
+        self
     }
 }
 
@@ -61,6 +74,7 @@ impl Directory {
         let begin = after.map_or(0, |after| self.0.partition_point(|entry| entry.place <= *after));
         let is_wanted = |entry: &&Entry| {
             search.active.is_none_or(|active| active == entry.active)
+                && search.among.as_ref().is_none_or(|numbers| numbers.contains(&entry.place.id))
                 && search.words.iter().all(|word| entry.text.contains(word.as_str()))
         };
         let mut found: Vec<&Entry> = self.0[begin..].iter().filter(is_wanted).take(limit + 1).collect();
@@ -140,6 +154,10 @@ mod tests {
         assert_eq!(found("curie", Some(true)), [1]);
         assert_eq!(found("curie", Some(false)), [2, 4]);
         assert_eq!(directory.page(&Search::default(), None, 10).0, [3, 2, 1, 4]);
+        let among = |numbers: &[i64]| Search::new(Some("curie"), None).among(Some(numbers.iter().copied().collect()));
+        assert_eq!(directory.page(&among(&[4, 3, 1, 9]), None, 10).0, [1, 4]);
+        assert_eq!(directory.page(&among(&[4, 1]).among(Some([4].into())).among(None), None, 10).0, [4]);
+        assert!(directory.page(&among(&[]), None, 10).0.is_empty());
     }
 
     #[test]

@@ -157,6 +157,11 @@ impl Proposal {
         version_of(&(self.id, self.state()))
     }
 
+    /// Whether its time may be used by that scientist.
+    pub fn has(&self, scientist: i64) -> bool {
+        scientist == self.investigator || self.members.contains(&scientist)
+    }
+
     /// Whether a booking may be charged to it, apart from the minutes.
     ///
     /// # Errors
@@ -165,7 +170,7 @@ impl Proposal {
         if !self.active {
             return Err(BrokenProposal::Inactive(self.id));
         }
-        if scientist != self.investigator && !self.members.contains(&scientist) {
+        if !self.has(scientist) {
             return Err(BrokenProposal::NotMember(self.id, scientist));
         }
         if slots.start() < self.from || slots.end() > self.until {

@@ -148,8 +148,10 @@ fn lists_are_searched_by_any_part_of_a_name_and_sorted_for_people() {
     assert_eq!(all, [default, "Alfa", "álfa", "Telescópio Espacial Acadêmico Webb", "Zênite Sul"]);
     assert_eq!(names(&services, "telescopios", "/telescopios?busca=a-1"), ["álfa"]);
     assert_eq!(names(&services, "telescopios", "/telescopios?busca=ZENITE"), ["Zênite Sul"]);
-    let wrong = http("GET", &services.agenda("/telescopios?busca=&ativo=sim&limite=501&cursor=x&nome=y"), None);
-    assert_eq!((wrong.status, wrong.json()["erros"].as_array().unwrap().len()), (422, 5), "{}", wrong.body);
+    assert_eq!(names(&services, "telescopios", "/telescopios?ids=z,Nenhum,A-2&limite=1"), ["Alfa", "Zênite Sul"]);
+    assert_eq!(names(&services, "cientistas", "/cientistas?ids=7,x,99,3&ativo=true"), ["Caroline Herschel"]);
+    let wrong = http("GET", &services.agenda("/telescopios?busca=&ativo=sim&ids=a,&limite=501&cursor=x&nome=y"), None);
+    assert_eq!((wrong.status, wrong.json()["erros"].as_array().unwrap().len()), (422, 6), "{}", wrong.body);
 }
 
 #[test]

@@ -109,6 +109,11 @@ fn a_proposal_is_searched_changed_under_its_version_and_recorded() {
     assert_eq!(create(&services, &json!({"titulo": "Órion", "membros": []})).status, 201);
     let found = http("GET", &services.agenda("/propostas?busca=ORION"), None).json();
     assert_eq!((found["propostas"].as_array().unwrap().len(), &found["propostas"][0]["id"]), (1, &json!(2)));
+    let of = |scientist: &str| {
+        let found = http("GET", &services.agenda(&format!("/propostas?cientista_id={scientist}")), None).json();
+        found["propostas"].as_array().unwrap().iter().map(|one| one["id"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!((of("7"), of("5"), of("9")), (vec![1, 2], vec![1], vec![]));
     let read = http("GET", &services.agenda("/propostas/2"), None);
     let tag = read.header("etag").unwrap().to_owned();
     let body = json!({"membros": [1, 2], "alocado_min": {"Hubble-Acad": null, "Webb-Acad": 30}}).to_string();

@@ -6,6 +6,7 @@ use slog::Logger;
 
 use super::super::app::App;
 use super::super::handlers;
+use super::super::requests::{ID_MAX, SCIENTIST_ID};
 use crate::access::principal::Who;
 use crate::access::role::Permission;
 use crate::agenda::Catalogue;
@@ -28,6 +29,10 @@ const LIMIT_DEFAULT: u16 = 50;
 const LIMIT_MAX: i64 = 500;
 /// The most characters of a search.
 const SEARCH_MAX_CHARS: usize = 200;
+/// The most items that a request names.
+const IDS_MAX: usize = 100;
+/// The most characters of the id of an item.
+const ID_MAX_CHARS: usize = 64;
 
 /// A list of the catalogue.
 #[derive(Debug)]
@@ -36,6 +41,8 @@ pub struct List {
     pub path: &'static str,
     /// The title of the link that adds one.
     pub create: &'static str,
+    /// Whether it can be searched for what concerns one scientist.
+    pub of_scientists: bool,
     /// It as a table.
     pub table: Table,
     /// Writes the items that are asked for. Returns the place of the last one, if there are more.
@@ -46,7 +53,7 @@ impl List {
     /// Answers a request for a page of it; or for all of it, as a table.
     pub async fn answer(&'static self, app: &Arc<App>, request: &Request) -> Result<Response, Problem> {
         let mut written = Written::of_list(&request.head.headers, &self.table)?;
-        let (asked, is_whole) = ListRequest::read(request.head.uri.query())?;
+        let (asked, is_whole) = ListRequest::read(self.of_scientists, request.head.uri.query())?;
         let visit = request.hosting.visit();
         if is_whole && written.is_table() {
             let (app, who, log) = (Arc::clone(app), request.who.clone(), request.log.clone());
@@ -88,6 +95,10 @@ impl whole::Pages for Pages {
 pub struct ListRequest {
     text: Option<String>,
     active: Option<bool>,
+    /// Only these.
+    ids: Option<Vec<String>>,
+    /// Only what concerns this scientist.
+    pub scientist_id: Option<i64>,
     /// The page goes on after this place.
     pub after: Option<Place>,
     /// The most items.
@@ -99,7 +110,7 @@ impl ListRequest {
     ///
     /// # Errors
     /// 422 with every wrong one.
-    pub fn read(query: Option<&str>) -> Result<(Self, bool), Problem> {
+    pub fn read(of_scientists: bool, query: Option<&str>) -> Result<(Self, bool), Problem> {
         let mut parameters = Parameters::parse(query);
         let text = parameters.parsed("busca", |text| {
             let chars = text.chars().count();
@@ -111,25 +122,30 @@ impl ListRequest {
             "false" => Ok(false),
             _ => Err("deve ser true ou false"),
         });
+        let ids = parameters.parsed("ids", read_ids);
+        let scientist_id =
+            if of_scientists { parameters.integer_as("cientista_id", 1..=ID_MAX, SCIENTIST_ID) } else { None };
         let limit = parameters.integer("limite", 1..=LIMIT_MAX).and_then(|limit| u16::try_from(limit).ok());
         let after = parameters
             .parsed("cursor", |text| read_cursor(text).ok_or("não é um cursor; use o link proxima sem mudá-lo"));
-        parameters.finish("busca, ativo, limite, cursor")?;
-        Ok((Self { text, active, after, limit: limit.unwrap_or(LIMIT_DEFAULT) }, limit.is_none()))
+        parameters.finish(&format!("{},cursor", names(of_scientists)).replace(',', ", "))?;
+        let asked = Self { text, active, ids, scientist_id, after, limit: limit.unwrap_or(LIMIT_DEFAULT) };
+        Ok((asked, limit.is_none()))
     }
 
-    /// What is looked for.
-    pub fn search(&self) -> Search {
-        Search::new(self.text.as_deref(), self.active)
+    /// What is looked for. `number_of` gives the number of the item with an id, if there is one.
+    pub fn search(&self, number_of: impl Fn(&str) -> Option<i64>) -> Search {
+        let among = self.ids.as_ref().map(|ids| ids.iter().filter_map(|id| number_of(id)).collect());
+        Search::new(self.text.as_deref(), self.active).among(among)
     }
 
     /// The links of the page, after which the list goes on at `next`.
     fn links(&self, list: &List, next: Option<&Place>, who: &Who) -> Links {
-        let List { path, create, .. } = *list;
+        let List { path, create, of_scientists, .. } = *list;
         Links::new()
             .with("self", Link::get(self.href(path, self.after.as_ref())))
             .with_some("proxima", next.map(|next| Link::get(self.href(path, Some(next)))))
-            .with("buscar", Link::template(format!("{path}{{?busca,ativo,limite}}")))
+            .with("buscar", Link::template(format!("{path}{{?{}}}", names(of_scientists))))
             .with_if(who.may(Permission::ManageCatalogue), "criar", || Link::action("POST", path, create))
             .with("inicio", Link::get("/"))
     }
@@ -138,11 +154,31 @@ impl ListRequest {
         let pairs = [
             ("busca", self.text.clone()),
             ("ativo", self.active.map(|active| active.to_string())),
+            ("ids", self.ids.as_ref().map(|ids| ids.join(","))),
+            ("cientista_id", self.scientist_id.map(|id| id.to_string())),
             ("limite", Some(self.limit.to_string())),
             ("cursor", after.map(cursor)),
         ];
         with_query(path, pairs.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))))
     }
+}
+
+/// The names of a list's parameters, except `cursor`, which only a link has.
+const fn names(of_scientists: bool) -> &'static str {
+    if of_scientists { "busca,ativo,ids,cientista_id,limite" } else { "busca,ativo,ids,limite" }
+}
+
+/// The ids of items, with commas between them.
+fn read_ids(text: &str) -> Result<Vec<String>, String> {
+    let ids: Vec<String> = text.split(',').map(str::to_owned).collect();
+    let is_id = |id: &String| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        !id.is_empty() && id.len() <= ID_MAX_CHARS && id.bytes().all(is_plain)
+    };
+    if ids.len() > IDS_MAX || !ids.iter().all(is_id) {
+        return Err(format!("deve ser de 1 a {IDS_MAX} ids, com vírgulas entre eles"));
+    }
+    Ok(ids)
 }
 
 /// The cursor after a place.
@@ -161,15 +197,29 @@ mod tests {
 
     #[test]
     fn the_link_to_the_next_page_is_read_as_the_same_search_after_that_place() {
-        let (asked, is_whole) = ListRequest::read(Some("busca=jo%C3%A3o+silva&ativo=true&limite=2")).unwrap();
-        assert!(!is_whole && ListRequest::read(None).unwrap().1);
+        let (asked, is_whole) =
+            ListRequest::read(false, Some("busca=jo%C3%A3o+silva&ativo=true&ids=7,x.1&limite=2")).unwrap();
+        assert!(!is_whole && ListRequest::read(false, None).unwrap().1);
         let place = Place { name: "joao ~ silva".to_owned(), id: 12 };
         let href = asked.href("/cientistas", Some(&place));
-        let (next, _) = ListRequest::read(href.split_once('?').map(|(_, query)| query)).unwrap();
+        let (next, _) = ListRequest::read(false, href.split_once('?').map(|(_, query)| query)).unwrap();
         assert_eq!(next, ListRequest { after: Some(place), ..asked });
-        for wrong in ["busca=", "ativo=sim", "limite=501", "cursor=x", "cursor=x~a", "nome=ana"] {
-            assert!(ListRequest::read(Some(wrong)).is_err(), "{wrong}");
+        for wrong in
+            ["busca=", "ativo=sim", "limite=501", "cursor=x", "cursor=x~a", "nome=ana", "ids=", "ids=7,,8", "ids=a%20b"]
+        {
+            assert!(ListRequest::read(false, Some(wrong)).is_err(), "{wrong}");
         }
-        assert!(ListRequest::read(Some(&format!("busca={}", "a".repeat(201)))).is_err());
+        for (name, most) in [("busca", "a".repeat(201)), ("ids", "a".repeat(65)), ("ids", vec!["7"; 101].join(","))] {
+            assert!(ListRequest::read(false, Some(&format!("{name}={most}"))).is_err(), "{name}={most}");
+        }
+    }
+
+    #[test]
+    fn only_a_list_of_what_scientists_have_is_asked_for_one_of_them() {
+        let (asked, _) = ListRequest::read(true, Some("cientista_id=7&cursor=1~a")).unwrap();
+        assert_eq!(asked.scientist_id, Some(7));
+        assert!(asked.href("/propostas", None).contains("cientista_id=7"));
+        assert!(ListRequest::read(true, Some("cientista_id=0")).is_err());
+        assert!(ListRequest::read(false, Some("cientista_id=7")).is_err());
     }
 }

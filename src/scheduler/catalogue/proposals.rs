@@ -37,6 +37,7 @@ use crate::http::wrong::FieldCode;
 static LIST: List = List {
     path: "/propostas",
     create: "Acrescentar uma proposta",
+    of_scientists: true,
     table: Table {
         list: "propostas",
         columns: &["id", "titulo", "responsavel_id", "membros", "inicio_utc", "fim_utc", "ativa", "alocado_min"],
@@ -103,7 +104,8 @@ pub async fn list(app: &Arc<App>, request: &Request) -> Result<Response, Problem
 
 /// Writes the proposals that are asked for.
 fn write(catalogue: &Catalogue, asked: &ListRequest, who: &Who, written: &mut Written) -> Option<Place> {
-    let found = catalogue.find_proposals(&asked.search(), asked.after.as_ref(), asked.limit);
+    let theirs = asked.scientist_id.map(|scientist| catalogue.proposals_of(scientist));
+    let found = catalogue.find_proposals(&asked.search(requests::id).among(theirs), asked.after.as_ref(), asked.limit);
     for proposal in found.items {
         written.item(&view(proposal, None, who));
     }

@@ -26,6 +26,7 @@ use crate::http::written::Written;
 static LIST: List = List {
     path: "/cientistas",
     create: "Acrescentar um cientista",
+    of_scientists: false,
     table: Table { list: "cientistas", columns: &["id", "nome", "instituicao", "pais", "ativo"], also: &[] },
     write,
 };
@@ -42,7 +43,7 @@ pub async fn list(app: &Arc<App>, request: &Request) -> Result<Response, Problem
 
 /// Writes the scientists that are asked for.
 fn write(catalogue: &Catalogue, asked: &ListRequest, who: &Who, written: &mut Written) -> Option<Place> {
-    let found = catalogue.find_scientists(&asked.search(), asked.after.as_ref(), asked.limit);
+    let found = catalogue.find_scientists(&asked.search(requests::id), asked.after.as_ref(), asked.limit);
     for scientist in found.items {
         written.item(&views::scientist(scientist, who));
     }

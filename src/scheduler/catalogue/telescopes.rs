@@ -29,6 +29,7 @@ use crate::http::written::Written;
 static LIST: List = List {
     path: "/telescopios",
     create: "Acrescentar um telescópio",
+    of_scientists: false,
     table: Table {
         list: "telescopios",
         columns: &[
@@ -69,7 +70,8 @@ pub async fn list(app: &Arc<App>, request: &Request) -> Result<Response, Problem
 
 /// Writes the telescopes that are asked for.
 fn write(catalogue: &Catalogue, asked: &ListRequest, who: &Who, written: &mut Written) -> Option<Place> {
-    let found = catalogue.find_telescopes(&asked.search(), asked.after.as_ref(), asked.limit);
+    let found =
+        catalogue.find_telescopes(&asked.search(|code| catalogue.place_of(code)), asked.after.as_ref(), asked.limit);
     for telescope in found.items {
         written.item(&views::telescope(telescope, who));
     }
