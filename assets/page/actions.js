@@ -85,7 +85,7 @@ export class Actions {
     const { selection, reading, navigation, grid } = this.#parts;
     close();
     const { telescope } = selection;
-    const found = reading.telescopes.find((one) => one.id === id) ?? telescope;
+    const found = reading.telescopes.of(id) ?? telescope;
     if (found !== telescope || reading.isWeek || reading.agenda.at(start) < 0)
       await navigation.go({ telescope: found, day: isoDay(start), week: false });
     const index = reading.agenda.at(start);

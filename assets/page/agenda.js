@@ -58,6 +58,8 @@ export class Agenda {
     this.#book = answer.horarios.find((slot) => slot._links?.agendar)?._links.agendar;
     this.telescope = answer.telescopio;
     this.links = answer._links;
+    /// Whether it takes any date.
+    this.simulated = Boolean(answer.simulado);
     this.start = Date.parse(answer.de_utc);
     this.end = Date.parse(answer.ate_utc);
     /// When the server answered.
@@ -66,6 +68,8 @@ export class Agenda {
       start: Date.parse(slot.horario_inicio_utc),
       utc: slot.horario_inicio_utc,
       state: slot.estado,
+      /// Why nobody can book it, as a person said it.
+      reason: slot.motivo,
       book: slot._links?.agendar,
       booking: bookings.get(slot.agendamento_id),
       sold: slot.vezes_agendado,

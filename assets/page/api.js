@@ -45,15 +45,23 @@ const ENTRY_POINT = globalThis.document?.querySelector?.("meta[name=entry-point]
 /// Reads the entry point, with its links.
 export const enter = () => follow({ href: ENTRY_POINT });
 
+/// The versions of the answers, by their JSON.
+const tags = new WeakMap();
+
+/// The version of what an answer shows: with it as `match`, a change is only made if nobody else has made one since.
+export const tagOf = (json) => tags.get(json);
+
 /// Sends the request of a link and gives the answer's JSON; undefined if it has nothing to say. `variables` fill a template; `body` is sent as JSON. A link that has
 /// another `method` than is expected of it is not followed.
-export async function follow(link, { variables = {}, body, method = "GET" } = {}) {
-  const answer = await ask(link, { variables, body, method });
+export async function follow(link, { variables = {}, body, method = "GET", match } = {}) {
+  const answer = await ask(link, { variables, body, method, match });
   const text = await answer.text().catch((cause) => Promise.reject(new Unreachable("", { cause })));
   const json = parse(text);
   if (STRANGE.includes(json?.codigo)) strangers.dispatchEvent(new CustomEvent("stranger", { detail: { method } }));
   if (!answer.ok) throw refusal(answer, json);
   if (json === undefined && answer.status !== 204) throw new Unreachable("not JSON");
+  const tag = answer.headers.get("ETag");
+  if (tag && json) tags.set(json, tag);
   return json;
 }
 
@@ -67,10 +75,11 @@ export async function timed(link) {
   return { begun, ended, json: parse(text) };
 }
 
-async function ask(link, { variables, body, method }) {
+async function ask(link, { variables, body, method, match }) {
   if ((link.method ?? "GET") !== method) throw new Problem(0);
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (match) headers["If-Match"] = match;
   const href = link.templated ? expand(link.href, variables) : link.href;
   try {
     return await fetch(href, {

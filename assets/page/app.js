@@ -16,13 +16,15 @@ import { History } from "./history.js";
 import { phrase, t } from "./i18n.js";
 import { hurry } from "./lost.js";
 import { isolate } from "./names.js";
+import { Mine } from "./mine.js";
+import { Office } from "./office.js";
 import { People } from "./people.js";
 import { recall } from "./prefs.js";
 import { complain, resume } from "./problems.js";
 import { Readiness } from "./ready.js";
 import { Reading } from "./reading.js";
 import { Screen } from "./screen.js";
-import { Navigation, Selection } from "./selection.js";
+import { MINE, Navigation, Selection } from "./selection.js";
 import { Session } from "./session.js";
 import { Ticker } from "./ticker.js";
 import { Week } from "./week.js";
@@ -39,13 +41,15 @@ const disputes = new Disputes();
 const live = new Live();
 const ready = new Readiness();
 const session = new Session();
-const booking = new Booking(clock, people, where);
+const booking = new Booking(clock, people, where, () => ({ link: reading.entry._links.propostas, telescopes: reading.telescopes }));
 const grid = new Grid(at("grid"), (id) => people.nameOf(id));
 const week = new Week(at("week"), (id) => people.nameOf(id));
 const history = new History(at("history"));
+const mine = new Mine({ reading, people, clock, where });
+const office = new Office({ reading, people, where });
 const actions = new Actions({ reading, selection, people, navigation, booking, grid, history, where });
-const screen = new Screen({ reading, selection, people, clock, live, ready, disputes, grid, week, history, session, actions }, local);
-const controls = new Controls({ reading, selection, people, navigation, screen, week });
+const screen = new Screen({ reading, selection, people, clock, live, ready, disputes, grid, week, mine, history, session, actions }, local);
+const controls = new Controls({ reading, selection, people, navigation, screen, week, mine });
 const ticker = new Ticker({ clock, live, grid, week, reading, selection, screen });
 
 const show = () => screen.show();
@@ -57,7 +61,7 @@ const askReady = () => ready.ask(reading.entry._links.pronto);
 
 reading.addEventListener("asked", () => screen.wait(!reading.isSettled));
 reading.addEventListener("agenda", ({ detail: before }) => {
-  showPlace(selection.key, selection.takeStep());
+  if (!mine.isOpen) showPlace(selection.key, selection.takeStep());
   screen.showRead(before);
   booking.read(reading.agenda);
   cancelling.read(reading.agenda);
@@ -67,9 +71,13 @@ reading.addEventListener("booking", ({ detail: made }) => {
   history.hear(made);
   booking.hear(made);
   cancelling.hear(made);
+  mine.hear(made);
 });
 reading.addEventListener("change", () => screen.soon(show));
-reading.addEventListener("people", show);
+reading.addEventListener("people", () => {
+  screen.showChoices();
+  show();
+});
 reading.addEventListener("refreshed", showSelected);
 reading.addEventListener("mode", () => {
   screen.showMode();
@@ -127,8 +135,19 @@ live.addEventListener("booking", ({ detail: made }) => {
 // What a person does
 
 navigation.addEventListener("went", () => {
-  at("telescope").value = selection.telescope.id;
+  mine.close();
+  screen.showChoices();
   screen.showAstray();
+});
+mine.addEventListener("open", ({ detail: step }) => {
+  showPlace(MINE, step);
+  screen.show();
+});
+mine.addEventListener("see", ({ detail }) => screen.aim(detail));
+at("office").addEventListener("click", () => office.open());
+office.addEventListener("changed", () => {
+  screen.showChoices();
+  reading.read();
 });
 grid.addEventListener("select", ({ detail }) => {
   actions.select(detail);
@@ -154,19 +173,28 @@ session.addEventListener("who", () => {
 });
 session.addEventListener("in", async () => {
   await reading.admit();
-  if (reading.telescopes) live.again();
+  if (reading.telescopes.isOpen) live.again();
 });
 booking.addEventListener("scientist", ({ detail }) => controls.chooseScientist(detail));
 booking.addEventListener("booked", ({ detail }) => actions.booked(detail));
 booking.addEventListener("refused", askReady);
 booking.addEventListener("see", ({ detail }) => actions.see(detail));
-at("dialog").addEventListener("close", () => at("dialog").open || actions.closed());
+at("dialog").addEventListener("close", () => {
+  if (at("dialog").open) return;
+  if (mine.isOpen) mine.focus();
+  else actions.closed();
+});
 
 async function start() {
   await reading.open();
-  screen.showChoices();
-  const remembered = reading.telescopes.find(({ id }) => id === recall("telescope"));
-  await navigation.arrive(place(), remembered ?? reading.telescopes[0]);
+  const { telescopes } = reading;
+  const there = place();
+  const before = recall("telescope");
+  await reading.meetTelescopes([there.telescope, before].filter(Boolean));
+  const remembered = telescopes.of(before);
+  const arrived = navigation.arrive(there, remembered?.ativo ? remembered : telescopes.choices()[0]);
+  if (there.mine) mine.open();
+  await arrived;
   live.open(reading.entry._links.eventos);
 }
 

@@ -4,9 +4,11 @@
 
 import { FINAL } from "./agenda.js";
 import { follow } from "./api.js";
+import { charge } from "./charge.js";
 import { announce, buttons, calm, close, field, isShown, open, show } from "./dialog.js";
 import { el, typed } from "./dom.js";
 import { freeBeyond, lengths } from "./durations.js";
+import { Finder } from "./finder.js";
 import { elsewhere, instantTime, localSpan, minutes, span } from "./format.js";
 import { phrase, t } from "./i18n.js";
 import { MINUTE_MS } from "./instants.js";
@@ -48,6 +50,7 @@ export class Booking extends EventTarget {
   #clock;
   #people;
   #where;
+  #catalogue;
   /// What stands where a person is about to book.
   #rivals;
   /// Looks again whether that concerns what the dialog shows.
@@ -55,12 +58,14 @@ export class Booking extends EventTarget {
   /// What shows other slots in the dialog.
   #offers;
 
-  /// `people` are the scientists: `choices`, `isOne`, `nameOf(id)`, `me`. `where` names a telescope and the days of a booking, in pieces.
-  constructor(clock, people, where) {
+  /// `people` are the scientists: `mine`, `isOne`, `nameOf(id)`, `me`. `where` names a telescope and the days of a booking, in pieces.
+  /// `catalogue` gives {link, telescopes}: the link to the proposals, and the list of telescopes.
+  constructor(clock, people, where, catalogue) {
     super();
     this.#clock = clock;
     this.#people = people;
     this.#where = where;
+    this.#catalogue = catalogue;
   }
 
   /// Opens the form for `count` slots of an agenda from `slot` on, of which `free` are free.
@@ -111,9 +116,13 @@ export class Booking extends EventTarget {
     });
     const scientist = el("select", { required: true, autofocus: !this.#people.me });
     if (!this.#people.isOne) scientist.append(el("option", { value: "", text: t("scientist.choose") }));
-    for (const { id, nome } of this.#people.choices) {
+    for (const { id, nome } of this.#people.mine) {
       scientist.append(el("option", { value: id, dir: "auto", text: nome, selected: id === this.#people.me }));
     }
+    const who = field("cientista_id", t("book.scientist"), scientist);
+    if (!this.#people.isOne) new Finder(scientist, this.#people, who.querySelector("label"));
+    const { link, telescopes } = this.#catalogue();
+    const charged = charge({ link, telescope: telescopes.of(agenda.telescope), start, chosen: wanted.proposal }, scientist);
     const target = el("input", {
       type: "text",
       dir: "auto",
@@ -132,7 +141,8 @@ export class Booking extends EventTarget {
       place,
       local,
       el("p", { class: "error", id: "error-horario_inicio_utc" }),
-      field("cientista_id", t("book.scientist"), scientist),
+      who,
+      charged.root,
       field("duracao_min", t("book.duration"), duration),
       field("alvo", t("book.target"), target),
       field("observacoes", t("book.notes"), notes),
@@ -140,7 +150,12 @@ export class Booking extends EventTarget {
       el("div", { class: "problem" }),
       el("div", { class: "buttons" }, send, el("button", { type: "button", text: t("book.back"), onclick: close })),
     );
-    const filled = () => ({ duration: Number(duration.value), target: target.value, notes: notes.value });
+    const filled = () => ({
+      duration: Number(duration.value),
+      proposal: charged.read(),
+      target: target.value,
+      notes: notes.value,
+    });
     const post = (now, waiting, clicked) => {
       if (!scientist.value) return markErrors(form, [{ campo: "cientista_id", codigo: "escolha" }]);
       Object.assign(wanted, filled());
@@ -188,6 +203,7 @@ export class Booking extends EventTarget {
       duracao_min: wanted.duration,
     };
     if (!Number.isNaN(clicked)) body.instante_clique_utc = new Date(clicked).toISOString();
+    if (wanted.proposal) body.proposta_id = wanted.proposal;
     if (wanted.target.trim()) body.alvo = wanted.target.trim();
     if (wanted.notes.trim()) body.observacoes = wanted.notes.trim();
     try {

@@ -2,6 +2,7 @@
 
 import { place } from "./address.js";
 import { at } from "./dom.js";
+import { Finder } from "./finder.js";
 import { speak } from "./i18n.js";
 import { DAYS, isDay, isoDay } from "./instants.js";
 import { remember } from "./prefs.js";
@@ -12,9 +13,14 @@ export class Controls {
   #typing = false;
   #typed = false;
 
-  /// `parts` has reading, selection, people, navigation, screen and week.
+  /// `parts` has reading, selection, people, navigation, screen, week and mine.
   constructor(parts) {
     this.#parts = parts;
+    const { reading, people, screen } = parts;
+    screen.finders = [
+      new Finder(at("telescope"), reading.telescopes, at("telescope-label")),
+      new Finder(at("scientist"), people, at("scientist-label")),
+    ];
     this.#listenToPlace();
     this.#listenToDay();
     this.#listenToReader();
@@ -24,14 +30,14 @@ export class Controls {
     const { people, screen } = this.#parts;
     people.choose(scientist);
     remember("scientist", scientist);
-    at("scientist").value = scientist ?? "";
+    screen.showChoices();
     screen.show();
   }
 
   #listenToPlace() {
-    const { reading, selection, navigation, screen, week } = this.#parts;
+    const { reading, selection, navigation, screen, week, mine } = this.#parts;
     at("telescope").addEventListener("change", ({ target }) => {
-      const telescope = reading.telescopes.find(({ id }) => id === target.value);
+      const telescope = reading.telescopes.of(target.value);
       remember("telescope", telescope.id);
       navigation.go({ telescope });
     });
@@ -43,15 +49,18 @@ export class Controls {
     at("as-week").addEventListener("click", () => navigation.go({ week: true }));
     at("before").addEventListener("click", () => navigation.turn("anterior"));
     at("after").addEventListener("click", () => navigation.turn("seguinte"));
+    at("as-mine").addEventListener("click", () => mine.open(true));
     addEventListener("hashchange", () => {
-      if (!reading.telescopes) return;
-      navigation.arrive(place());
-      screen.showChoices();
+      if (!reading.telescopes.isOpen) return;
+      const there = place();
+      if (there.mine) mine.open();
+      else navigation.arrive(there);
     });
     document.querySelector(".skip").addEventListener("click", (event) => {
       // The link's own address would replace the place in the agenda.
       event.preventDefault();
-      if (reading.isWeek) week.focus();
+      if (mine.isOpen) at("agenda-title").focus();
+      else if (reading.isWeek) week.focus();
       else at("grid").focus();
     });
   }

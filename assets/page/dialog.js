@@ -50,7 +50,7 @@ export function show(of, title, ...children) {
   if (of !== flow || !dialog.open) return false;
   const heading = el("h2", { id: "dialog-title", tabindex: "-1", text: title });
   replace(at("dialog-body"), heading, ...children);
-  dialog.querySelector("form > .buttons")?.before(paused);
+  dialog.querySelector("form:not(.office) > .buttons")?.before(paused);
   // An announcement of the state before is not read as a part of this one.
   setText(at("dialog-status"), "");
   shownAt = performance.now();

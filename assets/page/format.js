@@ -2,6 +2,7 @@
 
 import { locale, t } from "./i18n.js";
 import { MINUTE_MS, isoDay } from "./instants.js";
+import { isolate } from "./names.js";
 
 /// 03:05
 export const clockTime = (ms) => new Date(ms).toISOString().slice(11, 16);
@@ -117,4 +118,11 @@ export function minutes(count) {
 export function clockError(ahead, error) {
   const key = Math.abs(ahead) <= error ? "clock.right" : ahead > 0 ? "clock.ahead" : "clock.behind";
   return t(key, { error: seconds(Math.abs(ahead)), bound: bound(error) });
+}
+
+/// Why nobody can book a slot that is in `state`, with the `reason` that a person gave, if it is to be named.
+export function closedBy({ state, reason }, isNamed = false) {
+  if (state === "fechado") return t("slot.byRules");
+  if (state !== "manutencao") return state;
+  return isNamed && reason ? t("slot.maintenanceWhy", { reason: isolate(reason) }) : t("slot.maintenance");
 }

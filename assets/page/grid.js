@@ -4,7 +4,7 @@
 
 import { kindOf } from "./agenda.js";
 import { el, setText } from "./dom.js";
-import { clockTime, dayAndMonth, elsewhere, localDay, localTime, span, zone } from "./format.js";
+import { clockTime, closedBy, dayAndMonth, elsewhere, localDay, localTime, span, zone } from "./format.js";
 import { t } from "./i18n.js";
 import { HOUR_MS, isoDay } from "./instants.js";
 import { initials, isolate } from "./names.js";
@@ -180,7 +180,7 @@ export class Grid extends EventTarget {
   /// A cell's label. It contains the visible `text`, since people who control the page by voice say that.
   #label(slot, kind, past, text) {
     const { booking } = slot;
-    const words = { free: t("slot.free"), gone: t("slot.past"), closed: t("slot.closedAs", { state: slot.state }) };
+    const words = { free: t("slot.free"), gone: t("slot.past"), closed: t("slot.closedAs", { state: closedBy(slot, true) }) };
     let state = words[kind];
     if (kind === "sold") {
       state = t("slot.sold", { count: slot.sold });

@@ -9,22 +9,21 @@ import { because, busy } from "./problems.js";
 
 /// The place of the page that shows the history of one booking at a time.
 export class History {
-  #root;
   #booking;
 
   constructor(root) {
-    this.#root = root;
+    this.root = root;
   }
 
   /// Shows a booking's history, and puts the focus there.
   open(booking) {
     this.#booking = booking;
-    showHistory(this.#root, booking);
+    showHistory(this.root, booking);
   }
 
   /// Reads again the history that is shown, if any.
   reread() {
-    if (this.#booking) showHistory(this.#root, this.#booking, { quiet: true });
+    if (this.#booking) showHistory(this.root, this.#booking, { quiet: true });
   }
 
   /// Reads the history again if it is that of a booking that has changed.
@@ -34,8 +33,8 @@ export class History {
 
   close() {
     this.#booking = undefined;
-    this.#root.hidden = true;
-    this.#root.replaceChildren();
+    this.root.hidden = true;
+    this.root.replaceChildren();
   }
 }
 

@@ -3,8 +3,8 @@
 import { FREE } from "./agenda.js";
 import { ENTRIES_MAX } from "./dispute.js";
 import { changes, el, replace, typed } from "./dom.js";
-import { instant, instantTime, localSpan, longDays, minutes, span } from "./format.js";
-import { current, known, t } from "./i18n.js";
+import { closedBy, instant, instantTime, localSpan, longDays, minutes, span } from "./format.js";
+import { current, known, phrase, t } from "./i18n.js";
 import { MINUTE_MS } from "./instants.js";
 
 /// Shows `view` in `root`: {agenda, first, last, scientist, nameOf, local}. `acts` has the functions of its buttons. Gives
@@ -40,7 +40,7 @@ function open({ agenda, first, last, local }, slot, acts) {
     ? t("slot.free")
     : slot.state === "passado"
       ? t("slot.past")
-      : t("slot.closedAs", { state: slot.state });
+      : t("slot.closedAs", { state: closedBy(slot) });
   return [
     ...heading(slot.start, end, local),
     el("p", {
@@ -50,6 +50,7 @@ function open({ agenda, first, last, local }, slot, acts) {
           ? `${state} · ${t("panel.slots", { count, duration: minutes((count * agenda.length) / MINUTE_MS) })}`
           : state,
     }),
+    slot.reason && el("p", {}, phrase("panel.reason", { reason: typed(slot.reason) })),
     slot.book && el("div", { class: "buttons" }, button("book", "primary", t("panel.book"), () => acts.book())),
   ];
 }
@@ -99,12 +100,13 @@ function sold(view, slot, acts) {
 
 /// What is known of a booking, and the buttons for it. `mark` tells its buttons from those of other bookings.
 function details({ scientist, nameOf }, booking, acts, mark = "") {
-  const { alvo, observacoes, duracao_min, instante_clique_utc, criado_em_utc, _links: links = {} } = booking;
+  const { alvo, observacoes, duracao_min, proposta_id, instante_clique_utc, criado_em_utc, _links: links = {} } = booking;
   const mine = booking.cientista_id === scientist;
   const facts = [
     ["panel.scientist", [typed(nameOf(booking.cientista_id)), mine && ` (${t("panel.mine")})`]],
     ["panel.target", alvo && typed(alvo)],
     ["panel.notes", observacoes && typed(observacoes, { class: "notes" })],
+    ["panel.proposal", proposta_id && t("office.number", { id: proposta_id })],
     ["panel.duration", minutes(duracao_min)],
     ["panel.clicked", instante_clique_utc && moment(instante_clique_utc)],
     ["panel.created", moment(criado_em_utc)],

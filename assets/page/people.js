@@ -1,31 +1,27 @@
 // The scientists: their names, and which of them uses this page. No DOM.
 
 import { t } from "./i18n.js";
+import { Listing } from "./listing.js";
 
-export class People {
-  #all = [];
+export class People extends Listing {
   #me;
   /// The scientist who alone may book here.
   #only;
-  /// Scientists who were not in the catalogue when it was read because of them.
-  #strangers = new Set();
 
   /// `me` is the scientist who was chosen at the last visit.
   constructor(me) {
+    super("cientistas");
     this.#me = me;
-  }
-
-  get all() {
-    return this.#all;
   }
 
   get me() {
     return this.#only ?? this.#me;
   }
 
-  /// The scientists as whom the page may book.
-  get choices() {
-    return this.#only ? this.#all.filter(({ id }) => id === this.#only) : this.#all;
+  /// The scientists as whom the page may book, as far as they are read.
+  get mine() {
+    const one = this.of(this.me);
+    return this.#only ? [one].filter(Boolean) : this.choices(one);
   }
 
   /// Whether the page may book as one scientist only.
@@ -43,27 +39,14 @@ export class People {
   }
 
   nameOf(id) {
-    return this.#find(id)?.nome ?? t("scientist.unknown", { id });
+    return this.of(id)?.nome ?? t("scientist.unknown", { id });
   }
 
-  /// Takes the first catalogue. A chosen scientist who is not in it is not chosen any more.
-  open(all) {
-    this.#all = all;
-    if (!this.#find(this.#me)) this.#me = undefined;
-  }
-
-  /// The scientists of these bookings who are not known and for whom the catalogue has not been read yet.
-  unknownIn(bookings) {
-    return bookings.map(({ cientista_id: id }) => id).filter((id) => !this.#strangers.has(id) && !this.#find(id));
-  }
-
-  /// Takes the catalogue that was read because of `asked`. It will not be read for the same scientists again.
-  learn(all, asked) {
-    this.#all = all;
-    for (const id of asked) this.#strangers.add(id);
-  }
-
-  #find(id) {
-    return this.#all.find((one) => one.id === id);
+  /// Reads who uses the page. A scientist who was chosen at the last visit, and may not book any more, is not chosen any more.
+  async settle() {
+    const chosen = this.#me;
+    await this.meet([chosen, this.#only].filter(Boolean));
+    const one = this.of(chosen);
+    if (this.#me === chosen && (!one || one.ativo === false)) this.#me = undefined;
   }
 }

@@ -40,22 +40,36 @@ export function explain(root, problem, otherwise) {
 /// Puts each error {campo, codigo, mensagem} at its field, and the focus on the first of these fields. Gives the errors that
 /// have no field here.
 export function markErrors(root, errors) {
+  let first;
   for (const input of root.querySelectorAll("[aria-invalid]")) {
     input.removeAttribute("aria-invalid");
     input.removeAttribute("aria-describedby");
   }
   for (const shown of root.querySelectorAll("p.error[id]")) shown.textContent = "";
   const marked = errors.filter((error) => {
-    const place = root.querySelector(`#error-${CSS.escape(error.campo)}`);
+    const [place, input] = placeOf(root, error.campo);
     if (!place) return false;
-    const input = root.querySelector(`#field-${CSS.escape(error.campo)}`);
-    place.replaceChildren(...wrong(error, input));
-    input?.setAttribute("aria-invalid", "true");
-    input?.setAttribute("aria-describedby", place.id);
+    place.append(...(place.hasChildNodes() ? [" "] : []), ...wrong(error, input));
+    if (input?.matches("input, select, textarea")) {
+      input.setAttribute("aria-invalid", "true");
+      input.setAttribute("aria-describedby", place.id);
+    }
+    first ??= input;
     return true;
   });
-  root.querySelector("[aria-invalid]")?.focus();
+  first?.focus();
   return errors.filter((error) => !marked.includes(error));
+}
+
+/// The place for the errors of a field, and the field: of the path `a.b[3].c` what has it, or the nearest that is around it.
+function placeOf(root, path) {
+  for (let name = path; name; name = name.replace(/(^|[.[])[^.[]*$/, "")) {
+    const place = root.querySelector(`#error-${CSS.escape(name)}`);
+    const input = root.querySelector(`#field-${CSS.escape(name)}`);
+    // A select that is too long stands behind a field that searches.
+    if (place) return [place, input?.hidden ? root.querySelector(`#${input.dataset.instead}`) : input];
+  }
+  return [];
 }
 
 /// Whether `root` is busy. With `how`, a button's new words or the button that was pressed, it becomes busy. A busy element

@@ -4,9 +4,7 @@
 import { Agenda, FREE, Heard, identity } from "./agenda.js";
 import { enter, follow, timed, waitFor } from "./api.js";
 import { parseInstant } from "./instants.js";
-
-/// The most items of a page of a list.
-const PAGE_MAX = 500;
+import { Listing } from "./listing.js";
 
 const RETRY_MS = 5000;
 /// What all pages hear at once makes each read the agenda at a random moment within this time.
@@ -24,7 +22,7 @@ export class Reading extends EventTarget {
   #selection;
   #people;
   #entry;
-  #telescopes;
+  #telescopes = new Listing("telescopios");
   #agenda;
   #isWeek = false;
   /// The selection's key for which the agenda was read.
@@ -48,14 +46,13 @@ export class Reading extends EventTarget {
     return this.#agenda;
   }
 
-  /// Undefined until the catalogue is there.
   get telescopes() {
     return this.#telescopes;
   }
 
-  /// The name of a telescope; its id if the catalogue has no such telescope.
+  /// The name of a telescope; its id if no such telescope was read.
   nameOf(telescope) {
-    return this.#telescopes?.find(({ id }) => id === telescope)?.nome ?? telescope;
+    return this.#telescopes.of(telescope)?.nome ?? telescope;
   }
 
   get entry() {
@@ -84,7 +81,7 @@ export class Reading extends EventTarget {
     return { t1: begun, t2: parseInstant(json.recebido_utc), t3: parseInstant(json.enviado_utc), t4: ended };
   }
 
-  /// Reads the entry point and the catalogue, again until they are there.
+  /// Reads the entry point and the first pages of the catalogue, again until they are there.
   async open() {
     for (;;) {
       try {
@@ -94,12 +91,34 @@ export class Reading extends EventTarget {
           await this.#admission();
           continue;
         }
-        const [telescopes, scientists] = await Promise.all([all(telescopios, "telescopios"), all(cientistas, "cientistas")]);
-        this.#telescopes = telescopes;
-        this.#people.open(scientists);
+        await Promise.all([this.#telescopes.open(telescopios), this.#people.open(cientistas)]);
         this.dispatchEvent(tell("mode"));
+        this.#settle();
         return;
       } catch (problem) {
+        this.dispatchEvent(tell("problem", problem));
+        await pause(waitFor(problem, RETRY_MS * (0.5 + Math.random())));
+      }
+    }
+  }
+
+  /// Reads who uses the page, unless that is known; the agenda does not wait for it.
+  async #settle() {
+    try {
+      await this.#people.settle();
+      this.dispatchEvent(tell("people"));
+    } catch (problem) {
+      if (problem.passes !== false) setTimeout(() => this.#settle(), waitFor(problem, RETRY_MS));
+    }
+  }
+
+  /// Reads the telescopes of these ids, unless they are known, until that is done. Those that do not exist are left out.
+  async meetTelescopes(ids) {
+    for (;;) {
+      try {
+        return await this.#telescopes.meet(ids);
+      } catch (problem) {
+        if (problem.passes === false) return false;
         this.dispatchEvent(tell("problem", problem));
         await pause(waitFor(problem, RETRY_MS * (0.5 + Math.random())));
       }
@@ -210,23 +229,8 @@ export class Reading extends EventTarget {
     }
   }
 
-  /// Reads the catalogue again if it lacks a scientist of these bookings.
+  /// Reads the scientists of these bookings whose names are not known.
   async #meet(bookings) {
-    const unknown = this.#people.unknownIn(bookings);
-    if (!unknown.length) return;
-    this.#people.learn(await all(this.#entry._links.cientistas, "cientistas"), unknown);
-    this.dispatchEvent(tell("people"));
+    if (await this.#people.meet(bookings.map(({ cientista_id: id }) => id))) this.dispatchEvent(tell("people"));
   }
-}
-
-/// All items of a list of the catalogue, which comes in pages. If there are many, the pages are as long as they can be.
-async function all(link, name) {
-  let page = await follow(link);
-  if (page._links?.proxima && page._links.buscar) page = await follow(page._links.buscar, { variables: { limite: PAGE_MAX } });
-  const items = page[name];
-  while (page._links?.proxima) {
-    page = await follow(page._links.proxima);
-    items.push(...page[name]);
-  }
-  return items;
 }

@@ -4,7 +4,7 @@ import { showStrange } from "./address.js";
 import { kindOf } from "./agenda.js";
 import { before as past, showSynchronisation, showTime } from "./clockview.js";
 import { announce, pause } from "./dialog.js";
-import { at, el, replace, setText } from "./dom.js";
+import { at, changes, el, setText } from "./dom.js";
 import { longDay } from "./format.js";
 import { current, locale, t } from "./i18n.js";
 import { isoDay, weekAway } from "./instants.js";
@@ -12,17 +12,19 @@ import { showDispute, showPanel } from "./panel.js";
 import { weekTitle } from "./strips.js";
 import { showTheme } from "./theme.js";
 
-/// The choice of telescopes has room for so many letters.
+/// The choice of a telescope has room for so many letters.
 const WIDE = 40;
 
 export class Screen {
   #parts;
   #local;
   #drawn = new Set();
+  /// The fields that search where there is too much to list.
+  finders = [];
   /// The instant at which the next agenda is looked at, if it has it.
   #aim;
 
-  /// `parts` has reading, selection, people, clock, live, ready, disputes, grid, week, history, session, and actions for the panel's buttons.
+  /// `parts` has reading, selection, people, clock, live, ready, disputes, grid, week, mine, history, session, and actions for the panel's buttons.
   /// `local` is whether the local time is shown too.
   constructor(parts, local) {
     this.#parts = parts;
@@ -60,6 +62,7 @@ export class Screen {
   /// Draws the agenda, its title and its counts, and the panel.
   show() {
     const { reading, people, grid, week, clock } = this.#parts;
+    if (this.#parts.mine.isOpen) this.#parts.mine.show();
     const { agenda } = reading;
     const { me } = people;
     if (!agenda) return;
@@ -83,8 +86,8 @@ export class Screen {
 
   /// Explains in the legend what is not always there: slots that were `sold` several times, what has passed, and the present.
   #explain(sold) {
-    const { agenda, telescopes } = this.#parts.reading;
-    const simulated = telescopes.some(({ id, simulado }) => id === agenda.telescope && simulado);
+    const { agenda } = this.#parts.reading;
+    const { simulated } = agenda;
     at("simulated").hidden = !simulated;
     at("simulated").title = t("legend.simulated");
     // A day that is still to come has no slots that have passed.
@@ -103,15 +106,17 @@ export class Screen {
 
   #title() {
     const { agenda, isWeek } = this.#parts.reading;
+    if (this.#parts.mine.isOpen) return t("mine.title");
     return isWeek ? weekTitle(agenda) : longDay(agenda.start);
   }
 
   /// Shows the agenda's day or week, and what the buttons for the day mean then.
   #showView() {
     const { agenda, isWeek } = this.#parts.reading;
+    const { isOpen } = this.#parts.mine;
     document.querySelector("main").classList.toggle("weekly", isWeek);
-    at("as-day").setAttribute("aria-pressed", !isWeek);
-    at("as-week").setAttribute("aria-pressed", isWeek);
+    at("as-day").setAttribute("aria-pressed", !isWeek && !isOpen);
+    at("as-week").setAttribute("aria-pressed", isWeek && !isOpen);
     const first = isoDay(agenda.start);
     at("before").disabled = isWeek ? !weekAway(first, -1) : !agenda.links.anterior;
     at("after").disabled = isWeek ? !weekAway(first, 1) : !agenda.links.seguinte;
@@ -266,10 +271,11 @@ export class Screen {
   }
 
   showMode() {
-    const { entry, isRace } = this.#parts.reading;
+    const { entry, isRace, telescopes } = this.#parts.reading;
     setText(at("mode"), isRace ? t("mode.race") : "");
     // To a person who books nothing, the choice of who books means nothing.
-    at("as").hidden = Boolean(entry && !entry._links.agendar);
+    at("as").hidden = at("as-mine").hidden = Boolean(entry && !entry._links.agendar);
+    at("office").hidden = !telescopes.links.criar && !this.#parts.people.links.criar;
     this.#word(at("keys"), at("as").hidden ? "page.keysRead" : "page.keys");
   }
 
@@ -280,16 +286,21 @@ export class Screen {
 
   showChoices() {
     const { reading, selection, people } = this.#parts;
-    const { telescopes } = reading;
-    if (!telescopes) return;
-    const { telescope } = selection;
+    if (!reading.telescopes.isOpen) return;
     const option =
       (chosen) =>
       ({ id, nome }) =>
         el("option", { value: id, dir: "auto", text: nome, selected: id === chosen });
-    at("telescope").replaceChildren(...telescopes.map(option(telescope?.id)));
-    const none = !people.isOne && el("option", { value: "", text: t("scientist.choose") });
-    replace(at("scientist"), none, people.choices.map(option(people.me)));
+    // A list that is open is not replaced, unless it has changed.
+    const fill = (select, items, chosen, none) => {
+      const facts = [items.map(({ id, nome }) => [id, nome]), chosen, none];
+      if (!changes(select, facts) && select.value === String(chosen ?? "")) return;
+      select.replaceChildren(...(none ? [el("option", { value: "", text: none })] : []), ...items.map(option(chosen)));
+    };
+    const { id } = selection.telescope ?? {};
+    fill(at("telescope"), reading.telescopes.choices(reading.telescopes.of(id)), id);
+    fill(at("scientist"), people.mine, people.me, !people.isOne && t("scientist.choose"));
     at("scientist").disabled = people.isOne;
+    for (const finder of this.finders) finder.sync();
   }
 }

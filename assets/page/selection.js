@@ -5,6 +5,8 @@ import { DAY_MS, firstDay, isDay, isoDay, isoWeek, monday, weekAway, weekSpan } 
 
 /// Leads to the present week. The address then gets that week's number: a link that is passed on shows the same week later.
 const THIS_WEEK = "semana";
+/// The address of the bookings of the person who uses the page. No telescope has it.
+export const MINE = "#@meus";
 
 export class Selection {
   #telescope;
@@ -118,6 +120,7 @@ export class Navigation extends EventTarget {
   #selection;
   #reading;
   #clock;
+  #arrivals = 0;
 
   constructor(selection, reading, clock) {
     super();
@@ -128,6 +131,7 @@ export class Navigation extends EventTarget {
 
   /// Goes to another telescope or day, as `Selection.go`, and reads its agenda: by `link`, if there is one to it.
   go({ link, ...place }) {
+    this.#arrivals += 1;
     this.#selection.go(place);
     this.dispatchEvent(new Event("went"));
     return this.#reading.read(link);
@@ -150,17 +154,25 @@ export class Navigation extends EventTarget {
     if (link && isDay(to)) this.go({ day: to, link, again: held });
   }
 
-  /// Goes to the place that an address names, when the page is opened, and when the address changes.
-  arrive(place, otherwise = this.#selection.telescope) {
-    this.#selection.arrive(place, this.#reading.telescopes, otherwise);
+  /// Goes to the place that an address names, when the page is opened, and when the address changes. Its telescope may have to be
+  /// read first; if another address is gone to meanwhile, this one is left.
+  async arrive(place, otherwise = this.#selection.telescope) {
+    const { telescopes } = this.#reading;
+    this.#arrivals += 1;
+    const number = this.#arrivals;
+    const { telescope: id } = place;
+    if (id && telescopes.unknown([id]).length) await this.#reading.meetTelescopes([id]);
+    if (number !== this.#arrivals) return;
+    this.#selection.arrive(place, [telescopes.of(id)].filter(Boolean), otherwise);
     this.dispatchEvent(new Event("went"));
-    return this.#reading.read();
+    await this.#reading.read();
   }
 }
 
 /// What the fragment of an address names: a telescope, which may not exist, and a day, or the `week` of that day. `strange`
-/// is the text that stands in place of the day and is neither. Each part may be missing.
+/// is the text that stands in place of the day and is neither. Each part may be missing. `mine` are one's own bookings.
 export function parsePlace(hash) {
+  if (hash === MINE) return { mine: true };
   const text = hash.replace(/^#/, "");
   const cut = text.lastIndexOf("@");
   const telescope = decode(cut < 0 ? text : text.slice(0, cut));

@@ -29,22 +29,10 @@ test("an announcement isolates its elements and not its own words", () => {
   assert.equal(spoken([{ textContent: "مريم" }, " tem ", "03:00", " ", 1]), "\u2068مريم\u2069 tem 03:00 1");
 });
 
-test("the catalogue is read once for a scientist who is not in it", () => {
+test("a scientist who is not known is named by number", () => {
   const people = new People(7);
-  const all = [{ id: 7, nome: "Marie Curie" }];
-  people.open(all);
-  assert.equal(people.me, 7);
-  assert.deepEqual(people.unknownIn([{ cientista_id: 7 }, { cientista_id: 8 }, { cientista_id: 9 }]), [8, 9]);
-  people.learn([...all, { id: 9, nome: "Vera Rubin" }], [8, 9]);
-  assert.equal(people.nameOf(9), "Vera Rubin");
-  assert.equal(people.nameOf(8), "cientista 8");
-  assert.deepEqual(people.unknownIn([{ cientista_id: 8 }, { cientista_id: 9 }, { cientista_id: 10 }]), [10]);
+  people.take({ cientistas: [{ id: 7, nome: "Marie Curie" }] });
+  assert.deepEqual([people.me, people.nameOf(7), people.nameOf(8)], [7, "Marie Curie", "cientista 8"]);
   speak("en");
   assert.equal(people.nameOf(8), "scientist 8");
-});
-
-test("a remembered scientist who is not in the catalogue is chosen no longer", () => {
-  const people = new People(66);
-  people.open([{ id: 7, nome: "Marie Curie" }]);
-  assert.equal(people.me, undefined);
 });

@@ -13,6 +13,7 @@ const [HUBBLE, WEBB] = ["Hubble-Acad", "Webb-Acad"].map((id) => ({
   id,
   _links: { agenda: { href: `agenda?telescopio=${id}{&de,ate}`, templated: true } },
 }));
+const SEARCH = { href: "cientistas{?busca,ativo,ids,limite}", templated: true };
 const ONE = { href: "agendamentos/{id}", templated: true };
 const LINKS = { agendamento: ONE, telescopios: { href: "telescopios" }, cientistas: { href: "cientistas" }, hora: { href: "time" } };
 
@@ -51,7 +52,7 @@ class Page {
     const opened = this.reading.open();
     await this.let("/", { modo: this.mode, _links: LINKS });
     await this.let("telescopios", { telescopios: [HUBBLE, WEBB] });
-    await this.let("cientistas", { cientistas: this.scientists });
+    await this.let("cientistas", { cientistas: this.scientists, _links: { buscar: SEARCH } });
     await opened;
     this.navigation.arrive({ telescope: "Hubble-Acad", day: DAY }, HUBBLE);
     await this.let("agenda", answer(bookings, { links: { anterior: { href: "antes" }, seguinte: { href: "depois" } } }));
@@ -157,10 +158,10 @@ test("a scientist who is not known is asked for once", async () => {
   const page = new Page();
   await page.open();
   page.reading.apply(booking(9, 1));
-  await page.let("cientistas", { cientistas: [...page.scientists, { id: 9, nome: "Vera Rubin" }] });
+  await page.let("cientistas?ids=9", { cientistas: [{ id: 9, nome: "Vera Rubin" }], _links: {} });
   assert.equal(page.people.nameOf(9), "Vera Rubin");
   page.reading.apply(booking(8, 2));
-  await page.let("cientistas", { cientistas: page.scientists });
+  await page.let("cientistas?ids=8", { cientistas: [], _links: {} });
   page.reading.apply(booking(8, 4));
   page.reading.apply({ ...booking(7, 5), cientista_id: 8 });
   assert.equal(page.asked.length, 2);

@@ -1,8 +1,10 @@
 //! The web page's files, which are part of the executable. At `/` a browser gets the page, and other clients get JSON.
 //!
 //! Every file in `assets/page` is served; `build.rs` generates the table of these files. The page itself comes in the language
-//! that the browser prefers ([`words`]), and no file with its comments ([`comments`]).
+//! that the browser prefers ([`words`]), and no file with its comments ([`comments`]). It loads its modules and its style sheets as
+//! one file each ([`bundle`]).
 
+mod bundle;
 mod comments;
 mod words;
 
@@ -16,6 +18,7 @@ use hyper::header::{
 };
 use hyper::http::request::Parts;
 
+use self::bundle::BundleError;
 use self::comments::without_comments;
 use self::words::{FillError, LANGUAGES, Language};
 use crate::http::Response;
@@ -29,13 +32,32 @@ const INDEX: &str = "index.html";
 /// The page loads only our own files, including scripts, and cannot be shown inside another page.
 const POLICY: &str = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
+/// The module that the page begins with.
+const ENTRY: &str = "app.js";
+/// All modules in one.
+const SCRIPT: &str = "page.js";
+/// All style sheets in one.
+const STYLE: &str = "page.css";
+/// The style sheets, in the order in which their rules overrule each other.
+const SHEETS: [&str; 6] = ["base.css", "head.css", "agenda.css", "panel.css", "week.css", "media.css"];
+
 const CONTENTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
 
 /// All files are hashed and compressed at the first request for one of them.
 static FILES: LazyLock<HashMap<&'static str, File>> = LazyLock::new(|| {
     let files = CONTENTS.iter().filter(|(name, _)| *name != INDEX);
-    files.map(|&(name, content)| (name, File::new(name, served(name, content)))).collect()
+    let single = files.map(|&(name, content)| (name, File::new(name, served(name, content))));
+    let script = script().expect("a test puts the modules together");
+    let style = bundle::style(SHEETS.map(|name| without_comments(name, text(name))));
+    single.chain([(SCRIPT, File::new(SCRIPT, script)), (STYLE, File::new(STYLE, style))]).collect()
 });
+
+/// All modules in one script.
+fn script() -> Result<String, BundleError> {
+    bundle::script(ENTRY, &|name| {
+        Some(text(name)).filter(|text| !text.is_empty()).map(|text| without_comments(name, text))
+    })
+}
 
 /// The page in each of its languages.
 static PAGES: LazyLock<Vec<(&'static Language, File)>> = LazyLock::new(|| {
@@ -141,6 +163,19 @@ mod tests {
             tags.push(page);
         }
         assert_ne!(tags[0], tags[1]);
+    }
+
+    #[test]
+    fn every_module_and_every_style_sheet_is_in_the_one_that_the_page_loads() {
+        let script = script().unwrap();
+        for (name, _) in CONTENTS {
+            match name.rsplit_once('.') {
+                Some((stem, "js")) => assert!(script.contains(&format!("const ${stem} = (() => {{\n")), "{name}"),
+                Some((_, "css")) => assert!(SHEETS.contains(name), "{name}"),
+                _ => {}
+            }
+        }
+        assert!(!script.contains("\nimport ") && !script.contains("\nexport "));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod arrival;
 mod axe;
 mod clocks;
+mod crowd;
 mod driver;
 mod files;
 mod fixture;
@@ -14,7 +15,9 @@ mod forged;
 mod haste;
 mod links;
 mod looks;
+mod mine;
 mod names;
+mod office;
 mod origins;
 mod outages;
 mod paper;

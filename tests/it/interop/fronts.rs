@@ -96,7 +96,7 @@ fn only_a_trusted_proxy_says_below_which_path_clients_see_the_service() {
         assert_below("/fora", &http_below("GET", &trusting.agenda(path), None, &[prefix]));
     }
     let page = http_below("GET", &trusting.agenda("/"), None, &[prefix, BROWSER]);
-    assert!(page.body.contains("src=\"/fora/pagina/app.js\""));
+    assert!(page.body.contains("src=\"/fora/pagina/page.js\""));
     let plain = http_below("GET", &trusting.agenda("/telescopios"), None, &[]);
     let ours = plain.json();
     assert!(ours["_links"]["self"]["href"].as_str().unwrap().starts_with("/telescopios"), "{ours}");
