@@ -1,6 +1,7 @@
 // What a person does with slots and bookings, in the grid, the panel and the dialog, and what follows from it.
 
 import { cancel } from "./cancel.js";
+import { change } from "./change.js";
 import { close } from "./dialog.js";
 import { at } from "./dom.js";
 import { isoDay } from "./instants.js";
@@ -34,6 +35,24 @@ export class Actions {
       if (done) reading.apply(done);
       else reading.read();
       selection.returnTo([first, last]);
+    });
+  }
+
+  /// Opens the form that changes a booking, and goes to where the booking is then.
+  change(one) {
+    const { people, reading, where } = this.#parts;
+    const mine = one.cientista_id === people.me;
+    const about = { name: people.nameOf(one.cientista_id), mine, where, lists: { people, telescopes: reading.telescopes } };
+    change(one, about, async (made) => {
+      const { navigation, selection } = this.#parts;
+      const start = Date.parse(made.horario_inicio_utc);
+      const { agenda } = reading;
+      this.#parts.history.close();
+      if (reading.isWeek || (agenda.telescope === made.telescopio && agenda.at(start) >= 0)) await reading.read();
+      else await navigation.go({ telescope: reading.telescopes.of(made.telescopio) ?? selection.telescope, day: isoDay(start) });
+      if (reading.isWeek) return;
+      this.#selectBooking(made);
+      this.closed();
     });
   }
 

@@ -110,8 +110,11 @@ ready.addEventListener("change", () => {
 });
 live.addEventListener("back", () => reading.reenter());
 live.addEventListener("stale", () => reading.reread());
+live.addEventListener("altered", ({ detail }) => {
+  reading.hearChange(detail);
+  mine.hear(detail[1]);
+});
 live.addEventListener("telescope", ({ detail }) => reading.hearTelescope(detail));
-live.addEventListener("altered", ({ detail }) => reading.hearChange(detail));
 live.addEventListener("dispute", ({ detail }) => {
   disputes.refused(detail);
   screen.soon(showSelected);
@@ -168,6 +171,7 @@ at("panel").addEventListener("keydown", (event) => {
 });
 session.addEventListener("who", () => {
   people.bind(session.scientist);
+  if (people.isOpen) reading.settle();
   screen.showChoices();
   screen.show();
 });

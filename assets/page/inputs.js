@@ -2,10 +2,14 @@
 
 import { field as labelled } from "./dialog.js";
 import { el, typed } from "./dom.js";
+import { lengths } from "./durations.js";
 import { Finder } from "./finder.js";
+import { minutes } from "./format.js";
 import { t } from "./i18n.js";
+import { DAY_MS, MINUTE_MS } from "./instants.js";
 import { fieldOf, instantOf, numberOf } from "./shapes.js";
 
+const SLOT_MS = 5 * MINUTE_MS;
 const DAYS = ["seg", "ter", "qua", "qui", "sex", "sab", "dom"];
 
 const label = (name) => t(`label.${name}`);
@@ -83,9 +87,23 @@ function found(select, listing, named) {
 }
 
 export const KINDS = {
-  text({ name, max }, value) {
+  text({ name, max, none = "" }, value) {
     const control = input("text", value, { dir: "auto", maxlength: max });
-    return single(name, control, () => control.value.trim());
+    return single(name, control, () => control.value.trim() || none);
+  },
+
+  lines({ name, max }, value) {
+    const control = el("textarea", { rows: "2", dir: "auto", maxlength: max });
+    control.value = value ?? "";
+    return single(name, control, () => control.value.trim() || null);
+  },
+
+  duration({ name }, value) {
+    const control = el("select", {});
+    for (const length of lengths(1, DAY_MS / SLOT_MS, SLOT_MS / MINUTE_MS)) {
+      control.append(el("option", { value: length, text: minutes(length), selected: length === value }));
+    }
+    return single(name, control, () => Number(control.value));
   },
 
   number({ name }, value) {
@@ -117,6 +135,14 @@ export const KINDS = {
     const root = labelled(name, label(name), select);
     found(select, people, root.querySelector("label"));
     return { root, read: () => numberOf(select.value) };
+  },
+
+  telescope({ name }, value, { telescopes }) {
+    const { select } = choice("", telescopes, value);
+    if (value) select.options[0].remove();
+    const root = labelled(name, label(name), select);
+    found(select, telescopes, root.querySelector("label"));
+    return { root, read: () => select.value || null };
   },
 
   scientists({ name: path }, value, { people }) {

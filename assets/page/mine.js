@@ -3,6 +3,7 @@
 import { FINAL, identity } from "./agenda.js";
 import { follow } from "./api.js";
 import { cancel } from "./cancel.js";
+import { change } from "./change.js";
 import { announce } from "./dialog.js";
 import { at, changes, el, replace, setText, typed } from "./dom.js";
 import { longDay, minutes, span } from "./format.js";
@@ -244,6 +245,7 @@ export class Mine extends EventTarget {
         { class: "buttons" },
         see,
         links.historico && named("", "history", "panel.history", () => this.#tell(booking)),
+        links.alterar && named("", "change", "panel.change", () => this.#change(booking)),
         links.cancelar && named("danger", "cancel", "panel.cancel", () => this.#cancel(booking)),
       ),
       isTold && this.#history.root,
@@ -260,6 +262,15 @@ export class Mine extends EventTarget {
     const { people, reading, where } = this.#parts;
     cancel(booking, { name: people.nameOf(booking.cientista_id), mine: true, where }, (done) => {
       if (done) reading.apply(done);
+      this.#read();
+    });
+  }
+
+  #change(booking) {
+    const { people, reading, where } = this.#parts;
+    const lists = { people, telescopes: reading.telescopes };
+    change(booking, { name: people.nameOf(booking.cientista_id), mine: true, where, lists }, () => {
+      reading.read();
       this.#read();
     });
   }

@@ -40,7 +40,7 @@ export function explain(root, problem, otherwise) {
 /// Puts each error {campo, codigo, mensagem} at its field, and the focus on the first of these fields. Gives the errors that
 /// have no field here.
 export function markErrors(root, errors) {
-  let first;
+  const inputs = [];
   for (const input of root.querySelectorAll("[aria-invalid]")) {
     input.removeAttribute("aria-invalid");
     input.removeAttribute("aria-describedby");
@@ -54,10 +54,12 @@ export function markErrors(root, errors) {
       input.setAttribute("aria-invalid", "true");
       input.setAttribute("aria-describedby", place.id);
     }
-    first ??= input;
+    if (input) inputs.push(input);
     return true;
   });
-  first?.focus();
+  // The first on the page, and not the first of the answer.
+  const isBefore = (one, other) => one.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING;
+  inputs.sort((one, other) => (isBefore(one, other) ? -1 : 1))[0]?.focus();
   return errors.filter((error) => !marked.includes(error));
 }
 

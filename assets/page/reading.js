@@ -86,14 +86,13 @@ export class Reading extends EventTarget {
     for (;;) {
       try {
         this.#entry ??= await enter();
-        const { telescopios, cientistas } = this.#entry._links;
-        if (!telescopios) {
+        if (!this.#entry._links.telescopios) {
           await this.#admission();
           continue;
         }
-        await Promise.all([this.#telescopes.open(telescopios), this.#people.open(cientistas)]);
+        await this.#openCatalogue();
         this.dispatchEvent(tell("mode"));
-        this.#settle();
+        this.settle();
         return;
       } catch (problem) {
         this.dispatchEvent(tell("problem", problem));
@@ -102,13 +101,19 @@ export class Reading extends EventTarget {
     }
   }
 
+  /// Reads the first pages of the catalogue.
+  #openCatalogue() {
+    const { telescopios, cientistas } = this.#entry._links;
+    return Promise.all([this.#telescopes.open(telescopios), this.#people.open(cientistas)]);
+  }
+
   /// Reads who uses the page, unless that is known; the agenda does not wait for it.
-  async #settle() {
+  async settle() {
     try {
       await this.#people.settle();
       this.dispatchEvent(tell("people"));
     } catch (problem) {
-      if (problem.passes !== false) setTimeout(() => this.#settle(), waitFor(problem, RETRY_MS));
+      if (problem.passes !== false) setTimeout(() => this.settle(), waitFor(problem, RETRY_MS));
     }
   }
 
@@ -136,7 +141,10 @@ export class Reading extends EventTarget {
   /// A person has signed in: goes on, or reads everything again, with the links that this person has.
   async admit() {
     if (this.#admit) return this.#admit();
-    await this.reenter();
+    // Another person may have other links.
+    this.#entry = await enter().catch(() => this.#entry);
+    if (this.#entry._links.telescopios) await this.#openCatalogue().catch(() => undefined);
+    this.dispatchEvent(tell("mode"));
     if (this.#selection.telescope) this.read();
   }
 

@@ -1,7 +1,8 @@
 // What an operator may say about each resource: a small description of each field, from which the forms are made. The words of
 // a field stand under `label.` and its name. No DOM.
 
-/// A field {name, kind, max, once}: `once` are those that are said when the resource is made, and never change.
+/// A field {name, kind, max, once, none, usual}: `once` are those that are said when the resource is made, and never change; an empty
+/// text is `none`; `usual` is what a new resource has.
 const field = (name, kind, more) => ({ name, kind, ...more });
 const rule = (name, kind) => field(`regras.${name}`, kind, { group: "rules" });
 
@@ -48,6 +49,15 @@ export const MAINTENANCE = [
   field("fim_utc", "instant"),
   field("motivo", "text", NAME),
   field("semanal_ate_utc", "instant"),
+];
+
+/// A booking that is changed.
+export const BOOKING = [
+  field("horario_inicio_utc", "instant"),
+  field("duracao_min", "duration"),
+  field("telescopio", "telescope"),
+  field("alvo", "text", { max: 200, none: null }),
+  field("observacoes", "lines", { max: 2000 }),
 ];
 
 /// The value at a path of names, like `regras.cota_ativas`.

@@ -6,6 +6,7 @@
 
 mod arrival;
 mod axe;
+mod changes;
 mod clocks;
 mod crowd;
 mod driver;
@@ -17,6 +18,7 @@ mod links;
 mod looks;
 mod mine;
 mod names;
+mod nginx;
 mod office;
 mod origins;
 mod outages;
