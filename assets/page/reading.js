@@ -22,6 +22,8 @@ export class Reading extends EventTarget {
   #selection;
   #people;
   #entry;
+  /// The first reading of the entry point, which the clock and the catalogue share.
+  #entering;
   #telescopes = new Listing("telescopios");
   #agenda;
   #isWeek = false;
@@ -76,16 +78,23 @@ export class Reading extends EventTarget {
 
   /// Makes one exchange for the clock: {t1, t2, t3, t4}, in milliseconds.
   async askTime() {
-    this.#entry ??= await enter();
+    await this.#enter();
     const { begun, ended, json } = await timed(this.#entry._links.hora);
     return { t1: begun, t2: parseInstant(json.recebido_utc), t3: parseInstant(json.enviado_utc), t4: ended };
+  }
+
+  /// Reads the entry point, unless it is there.
+  async #enter() {
+    if (this.#entry) return;
+    this.#entering ??= enter().finally(() => (this.#entering = undefined));
+    this.#entry = await this.#entering;
   }
 
   /// Reads the entry point and the first pages of the catalogue, again until they are there.
   async open() {
     for (;;) {
       try {
-        this.#entry ??= await enter();
+        await this.#enter();
         if (!this.#entry._links.telescopios) {
           await this.#admission();
           continue;

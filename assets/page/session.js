@@ -89,6 +89,8 @@ export class Session extends EventTarget {
       { novalidate: true },
       el("p", { text: t(why) }),
       provider && this.#account(provider.href, ended),
+      // Programs that keep passwords keep a name with each.
+      el("input", { type: "text", autocomplete: "username", hidden: true }),
       field("token", t("sign.token"), token),
       el("div", { class: "problem", role: "alert" }),
       el("div", { class: "buttons" }, send, el("button", { type: "button", text: t("sign.later"), onclick: later })),
@@ -131,7 +133,7 @@ export class Session extends EventTarget {
       send.removeAttribute("aria-busy");
       send.textContent = t("sign.send");
       explain(form, problem, t("agenda.unreachable"));
-      form.querySelector("input").select();
+      form.querySelector("[name=token]").select();
     }
   }
 

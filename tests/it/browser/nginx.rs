@@ -70,7 +70,9 @@ async fn the_page_works_below_a_path_over_tls_also_signed_in_and_live() {
     browser.client.goto(&format!("{}#Hubble-Acad@{DAY}", nginx.url)).await.unwrap();
     for (given, name) in [(&bia, "bia"), (&marie, "marie")] {
         browser.wait("the form to sign in", "return document.querySelector('#sign-in[open] input')").await;
-        browser.ask(&format!("document.querySelector('#sign-in input').value = '{}'; return true", given.token)).await;
+        browser
+            .ask(&format!("document.querySelector('#sign-in [name=token]').value = '{}'; return true", given.token))
+            .await;
         browser.click("#sign-in button[type=submit]").await;
         browser.wait_text("#who", name).await;
         wait_live(&browser, "on").await;

@@ -277,7 +277,9 @@ async fn who_may_not_manage_the_catalogue_sees_no_button_for_it() {
         let given = give(services.data_dir(), &[&[name], args].concat());
         browser.client.goto(&page(&services.agenda(""))).await.unwrap();
         browser.wait("the form to sign in", "return document.querySelector('#sign-in[open] input')").await;
-        browser.ask(&format!("document.querySelector('#sign-in input').value = '{}'; return true", given.token)).await;
+        browser
+            .ask(&format!("document.querySelector('#sign-in [name=token]').value = '{}'; return true", given.token))
+            .await;
         browser.click("#sign-in button[type=submit]").await;
         wait_live(&browser, "on").await;
         browser.wait_text("#who", name).await;

@@ -21,7 +21,9 @@ async fn asked() -> (Turn, Services, Browser) {
 
 async fn sign_in(browser: &Browser, given: &Given) {
     browser.wait("the form to sign in", ASKED).await;
-    browser.ask(&format!("document.querySelector('#sign-in input').value = '{}'; return true", given.token)).await;
+    browser
+        .ask(&format!("document.querySelector('#sign-in [name=token]').value = '{}'; return true", given.token))
+        .await;
     browser.click("#sign-in button[type=submit]").await;
     browser.wait("nobody is asked", "return !document.querySelector('#sign-in').open").await;
 }
