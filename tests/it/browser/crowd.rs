@@ -3,8 +3,8 @@
 use fantoccini::key::Key;
 
 use super::axe::Axe;
-use super::driver::Browser;
-use super::fixture::{DAY, as_scientist, cell, start, wait_kind, wait_live};
+use super::driver::{Browser, Turn};
+use super::fixture::{DAY, as_scientist, cell, slot, start, wait_kind, wait_live};
 use super::proxy::Proxy;
 use crate::common::Services;
 
@@ -29,17 +29,23 @@ async fn search(browser: &Browser, within: &str, text: &str, found: &str) {
     browser.wait_text(&format!("{within} .found [aria-selected=true]"), found).await;
 }
 
-#[tokio::test]
-#[ignore = "needs chromium and chromedriver"]
-async fn the_page_reads_what_it_shows_and_searches_the_rest_while_one_types() {
-    let (_turn, services, browser) = start(&[]).await;
+/// Services with a full catalogue, a proxy that renames every link, and a browser that shows T-777, which a person has booked.
+async fn opened() -> (Turn, Services, Proxy, Browser) {
+    let (turn, services, browser) = start(&[]).await;
     fill(&services);
-    let body = serde_json::json!({"cientista_id": 8888, "telescopio": "T-777", "horario_inicio_utc": format!("{DAY}T05:00:00Z")});
+    let body = serde_json::json!({"cientista_id": 8888, "telescopio": "T-777", "horario_inicio_utc": slot("05:00")});
     assert_eq!(services.book_with(&body).0, 201);
-    let axe = Axe::load();
     let proxy = Proxy::start(services.agenda_address());
     as_scientist(&browser, 9000);
     browser.open(&format!("{}#T-777@{DAY}", proxy.url)).await;
+    (turn, services, proxy, browser)
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn the_page_reads_what_it_shows_and_searches_the_rest_while_one_types() {
+    let (_turn, _services, proxy, browser) = opened().await;
+    let axe = Axe::load();
     let label = format!(
         "return document.querySelector('{}').getAttribute('aria-label').includes('Astrônoma 08878')",
         cell("05:00")
@@ -86,8 +92,16 @@ async fn the_page_reads_what_it_shows_and_searches_the_rest_while_one_types() {
     browser.wait_text("#which .found", "Radiotelescópio 0319").await;
     assert!(!browser.text("#which .found").await.contains("0310"));
     browser.key(Key::Escape).await;
+    assert_eq!(proxy.strays(), [""; 0]);
+    browser.assert_clean(&proxy.url);
+}
 
-    // A name that is not chosen yet sends no form.
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn a_name_that_is_typed_and_not_chosen_yet_sends_no_form() {
+    let (_turn, services, proxy, browser) = opened().await;
+    let axe = Axe::load();
+    wait_live(&browser, "on").await;
     browser.click(&cell("06:00")).await;
     browser.wait("the form", "return document.querySelector('dialog[open] form')").await;
     browser.click("#dialog [role=combobox]").await;
@@ -100,7 +114,7 @@ async fn the_page_reads_what_it_shows_and_searches_the_rest_while_one_types() {
     browser.wait_text("dialog .outcome.won", "06:00–06:05").await;
     browser.key(Key::Enter).await;
     wait_kind(&browser, "06:00", "mine").await;
-    assert_eq!(services.list("?telescopio=T-311")[0]["cientista_id"], 210);
+    assert_eq!(services.list("?telescopio=T-777&de=2031-05-06T06:00:00Z")[0]["cientista_id"], 210);
     assert_eq!(proxy.strays(), [""; 0]);
     browser.assert_clean(&proxy.url);
 }

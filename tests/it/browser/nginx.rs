@@ -34,11 +34,11 @@ impl Nginx {
         let (_, rest) = manual.split_once("location /sctec/ {").expect("OPERACAO.md has these lines");
         let location = rest.split_once('}').unwrap().0.replace("127.0.0.1:5000", scheduler);
         let kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-        let temporary: String = kinds.iter().map(|kind| format!("{kind}_temp_path {kind};\n")).collect();
+        let temporary = kinds.map(|kind| format!("{kind}_temp_path {kind};")).join("\n");
         file(
             "nginx.conf",
             &format!(
-                "daemon off;\nmaster_process off;\npid nginx.pid;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}
+                "daemon off;\nmaster_process off;\npid nginx.pid;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}\n
                  server {{\nlisten 127.0.0.1:{port} ssl;\nssl_certificate cert.pem;\nssl_certificate_key key.pem;
                  location /sctec/ {{{location}}}\n}}\n}}\n"
             ),

@@ -103,8 +103,21 @@ async fn an_operator_opens_a_telescope_and_gives_it_rules_and_hours() {
             .await,
         true
     );
+    assert_eq!(proxy.strays(), [""; 0]);
+    browser.assert_clean(&proxy.url);
+}
 
-    // Another operator changes it meanwhile: nothing of either is lost.
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn two_operators_who_change_a_telescope_undo_nothing_of_each_other() {
+    let (_turn, services, browser) = start(&[]).await;
+    let made =
+        json!({"id": "SALSA-1", "nome": "Radiotelescópio SALSA", "regras": {"duracao_max_min": 60, "cota_ativas": 3}});
+    assert_eq!(http("POST", &services.agenda("/telescopios"), Some((JSON, &made.to_string()))).status, 201);
+    let axe = Axe::load();
+    browser.open(&page(&services.agenda(""))).await;
+    wait_live(&browser, "on").await;
+    browser.click("#office").await;
     press(&browser, "Radiotelescópio SALSA").await;
     browser.wait_text("#dialog", "Regras").await;
     fill(&browser, "regras.cota_ativas", "5").await;
@@ -134,6 +147,14 @@ async fn an_operator_opens_a_telescope_and_gives_it_rules_and_hours() {
             .await,
         false
     );
+    browser.assert_clean(&services.agenda(""));
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn a_scientist_is_found_by_name_and_what_is_wrong_is_said_at_its_field() {
+    let (_turn, _services, proxy, browser) = opened("Hubble-Acad").await;
+    let axe = Axe::load();
     press(&browser, "Cientistas").await;
     browser.wait_text("#dialog .items", "Marie Curie").await;
     browser.ask("document.getElementById('office-search').focus(); return true").await;
