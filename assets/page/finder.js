@@ -152,6 +152,8 @@ export class Finder {
     if (!has) this.#select.append(el("option", { value: item.id, dir: "auto", text: item.nome }));
     this.#close();
     this.#take(String(item.id));
+    // What is typed next is another search.
+    this.#input.select();
   }
 
   #take(value) {
