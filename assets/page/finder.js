@@ -48,7 +48,7 @@ export class Finder {
       "aria-expanded": "false",
       oninput: () => this.#later(),
       onfocus: () => this.#input.select(),
-      onclick: () => this.#isOpen || this.#search(""),
+      onclick: () => this.#press(),
       onkeydown: (event) => this.#key(event),
       onblur: () => this.#leave(),
     });
@@ -90,6 +90,13 @@ export class Finder {
     this.#label.htmlFor = this.control.id;
     this.#input.placeholder = t("find.type");
     if (document.activeElement !== this.#input) this.#input.value = this.#chosen;
+  }
+
+  /// What is typed after a click is another search.
+  #press() {
+    if (this.#isOpen || this.#isTyped) return;
+    this.#input.select();
+    this.#search("");
   }
 
   #later() {
