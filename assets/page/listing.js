@@ -74,6 +74,14 @@ export class Listing {
     await this.open(this.#links.self).catch(() => undefined);
   }
 
+  /// Reads items again that were changed elsewhere, and the first page, where a new one may be.
+  async renew(ids) {
+    const known = ids.filter((id) => this.#items.has(id));
+    for (const id of ids) this.#strangers.delete(id);
+    if (known.length) this.#page(await follow(this.#links.buscar, { variables: { ids: known.join(","), limite: IDS_MAX } }));
+    await this.open(this.#links.self);
+  }
+
   /// Searches all of the list for the words of a text: {items, more}, where `more` is the link to the next page. Unless `all`,
   /// only what may be chosen is found.
   async find(text, all = false) {

@@ -35,6 +35,9 @@ export class Reading extends EventTarget {
   #timer;
   #confirming;
   #refreshing = new WeakSet();
+  /// The telescopes that were changed and are to be read again.
+  #renew = new Set();
+  #renewing;
   /// Ends the wait for a sign-in.
   #admit;
 
@@ -210,9 +213,19 @@ export class Reading extends EventTarget {
     if (!this.isSettled || places.some((place) => this.#agenda.shows(place))) this.reread();
   }
 
-  /// Reads the agenda again if it is that of a telescope which was changed: its slots may be closed now, or open.
+  /// Reads the agenda again if it is that of a telescope which was changed: its slots may be closed now, or open. Its name may be
+  /// another, and whether it is offered.
   hearTelescope(code) {
     if (!this.isSettled || this.#agenda.telescope === code) this.reread();
+    this.#renew.add(code);
+    this.#renewing ??= setTimeout(async () => {
+      this.#renewing = undefined;
+      const codes = [...this.#renew];
+      this.#renew.clear();
+      // If they cannot be read now, they are shown as they were.
+      await this.#telescopes.renew(codes).catch(() => undefined);
+      this.dispatchEvent(tell("people"));
+    }, SPREAD_MS * Math.random());
   }
 
   /// Applies a booking that was made or cancelled, by anyone. True if the agenda shows it differently now.

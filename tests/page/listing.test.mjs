@@ -57,3 +57,12 @@ test("what was changed here is known at once, and the first page is read again",
   assert.deepEqual(asked, ["t"]);
   assert.deepEqual(listing.choices().map(({ id }) => id), ["n"]);
 });
+
+test("what was changed elsewhere is read again, if it is known, and so is the first page", async () => {
+  const { listing, asked } = opened({
+    "t?ids=a&limite=100": { telescopios: [item("a", { nome: "Novo" })], _links: {} },
+    t: { ...FIRST, telescopios: [item("a", { nome: "Novo" })] },
+  });
+  await listing.renew(["a", "z"]);
+  assert.deepEqual([asked, listing.of("a").nome], [["t?ids=a&limite=100", "t"], "Novo"]);
+});
