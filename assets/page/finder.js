@@ -95,7 +95,8 @@ export class Finder {
   /// What is typed after a click is another search.
   #press() {
     if (this.#isOpen || this.#isTyped) return;
-    this.#input.select();
+    // The browser ends a selection only after the click.
+    setTimeout(() => this.#input.select());
     this.#search("");
   }
 
