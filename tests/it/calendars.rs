@@ -27,7 +27,7 @@ fn values(calendar: &str, name: &str) -> Vec<String> {
 fn read(url: &str) -> String {
     let answer = http("GET", url, None);
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/calendar; charset=utf-8")), "{url}");
-    assert!(answer.body.split("\r\n").all(|line| line.len() <= 76 && !line.contains('\n')), "{}", answer.body);
+    assert!(answer.body.split("\r\n").all(|line| line.len() <= 75 && !line.contains('\n')), "{}", answer.body);
     answer.body
 }
 
@@ -106,6 +106,24 @@ fn a_calendar_has_its_window_and_a_telescopes_maintenances() {
     ] {
         assert_eq!(http("GET", &services.agenda(path), None).status, status, "{path}");
     }
+}
+
+#[test]
+fn a_calendar_without_an_end_has_as_many_bookings_as_it_may_have() {
+    let services = Services::start(&[]);
+    let many = "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 10199) \
+        INSERT INTO agendamentos (telescopio_id, cientista_id, inicio_us, fim_us, status, criado_us, cancelado_us, req) \
+        SELECT 1, 7, 1924992000000000 + i * 300000000, 1924992300000000 + i * 300000000, 'CANCELADO', 1, 1, 'x' FROM n";
+    rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap().execute(many, ()).unwrap();
+    let url = services.agenda("/telescopios/Hubble-Acad/agenda.ics");
+    let packed = http_with("GET", &url, None, &[("Accept-Encoding", "gzip")]);
+    assert_eq!((packed.header("content-encoding"), packed.header("vary")), (Some("gzip"), Some("Accept-Encoding")));
+    let starts = values(&packed.body, "DTSTART");
+    assert_eq!((starts.len(), starts[0].as_str()), (10_000, "20310101T000000Z"));
+    let tag = packed.header("etag").expect("a tag");
+    assert_eq!(http_with("GET", &url, None, &[("Accept-Encoding", "gzip"), ("If-None-Match", tag)]).status, 304);
+    let until = |until: &str| http("GET", &format!("{url}?ate={until}"), None).status;
+    assert_eq!((until("2031-01-31T00:00:00Z"), until("2031-12-31T00:00:00Z")), (200, 422));
 }
 
 /// A service that asks who its callers are, and the tokens of a scientist, of a reader and of an operator.

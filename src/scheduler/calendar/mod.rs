@@ -35,7 +35,7 @@ use crate::time::Timestamp;
 const CONTENT_TYPE: &str = "text/calendar; charset=utf-8";
 /// How far back a calendar goes, if nothing else is asked for.
 const BACK: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// The most bookings of a calendar.
+/// The most bookings of a calendar. One without an end ends with the last of them: a program that has subscribed to it cannot ask for less.
 const BOOKINGS_MAX: usize = 10_000;
 /// The room for a booking that is not read yet.
 const BOOKING_BYTES: usize = 8 * 1024;
@@ -132,10 +132,10 @@ async fn answer(
         }
         count += page.bookings.len();
         after = page.next;
-        if count > BOOKINGS_MAX {
+        if count > BOOKINGS_MAX && filter.until.is_some() {
             return Err(too_many());
         }
-        if after.is_none() {
+        if after.is_none() || count >= BOOKINGS_MAX && filter.until.is_none() {
             break;
         }
         let needed = written.bytes_held() + usize::from(PAGE) * BOOKING_BYTES;
