@@ -196,7 +196,7 @@ async function start() {
   const before = recall("telescope");
   await reading.meetTelescopes([there.telescope, before].filter(Boolean));
   const remembered = telescopes.of(before);
-  const arrived = navigation.arrive(there, remembered?.ativo ? remembered : telescopes.choices()[0]);
+  const arrived = navigation.arrive(there, remembered?.ativo ? remembered : telescopes.usual);
   if (there.mine) mine.open();
   await arrived;
   live.open(reading.entry._links.eventos);

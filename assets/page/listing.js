@@ -50,6 +50,11 @@ export class Listing {
     return !chosen || all.includes(chosen) ? all : [chosen, ...all];
   }
 
+  /// The first that may be chosen, or the first of all if none may.
+  get usual() {
+    return this.choices()[0] ?? this.of(this.#first[0]?.id);
+  }
+
   /// Reads the first page.
   async open(link) {
     this.take(await follow(link));

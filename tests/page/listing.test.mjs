@@ -27,7 +27,10 @@ test("what is out of service is not offered, unless it is chosen already", () =>
   const { listing } = opened();
   const ids = (chosen) => listing.choices(listing.of(chosen)).map(({ id }) => id);
   assert.deepEqual([ids(), ids("b"), listing.isWhole], [["a"], ["a", "b"], false]);
-  listing.learn([item("z")]);
+  assert.equal(listing.usual.id, "a");
+  listing.learn([item("a", { ativo: false })]);
+  assert.deepEqual([ids(), listing.usual.id], [[], "a"], "there is always one to show");
+  listing.learn([item("a"), item("z")]);
   assert.deepEqual(ids("z"), ["z", "a"], "it is in no first page");
 });
 
