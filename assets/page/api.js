@@ -19,7 +19,7 @@ export class Problem extends Error {
 
   /// Whether the request may have been carried out in spite of this answer.
   get unknown() {
-    if (this.code === "resultado_incerto") return true;
+    if (this.code === "resultado_incerto" || this.code === "chave_em_andamento") return true;
     if (this.code === "gravacao_recusada") return false;
     return this.status === 500 || this.status === 502 || this.status === 504;
   }
@@ -51,10 +51,10 @@ const tags = new WeakMap();
 /// The version of what an answer shows: with it as `match`, a change is only made if nobody else has made one since.
 export const tagOf = (json) => tags.get(json);
 
-/// Sends the request of a link and gives the answer's JSON; undefined if it has nothing to say. `variables` fill a template; `body` is sent as JSON. A link that has
-/// another `method` than is expected of it is not followed.
-export async function follow(link, { variables = {}, body, method = "GET", match } = {}) {
-  const answer = await ask(link, { variables, body, method, match });
+/// Sends the request of a link and gives the answer's JSON; undefined if it has nothing to say. `variables` fill a template; `body` is sent as JSON. With a `key` the
+/// same request may be sent again: it is carried out once. A link that has another `method` than is expected of it is not followed.
+export async function follow(link, { variables = {}, body, method = "GET", match, key } = {}) {
+  const answer = await ask(link, { variables, body, method, match, key });
   const text = await answer.text().catch((cause) => Promise.reject(new Unreachable("", { cause })));
   const json = parse(text);
   if (STRANGE.includes(json?.codigo)) strangers.dispatchEvent(new CustomEvent("stranger", { detail: { method } }));
@@ -75,11 +75,12 @@ export async function timed(link) {
   return { begun, ended, json: parse(text) };
 }
 
-async function ask(link, { variables, body, method, match }) {
+async function ask(link, { variables, body, method, match, key }) {
   if ((link.method ?? "GET") !== method) throw new Problem(0);
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (match) headers["If-Match"] = match;
+  if (key) headers["Idempotency-Key"] = key;
   const href = link.templated ? expand(link.href, variables) : link.href;
   try {
     return await fetch(href, {

@@ -1,6 +1,6 @@
 // Booking: the form, the request, and each way in which it can end: won, lost, refused, unknown.
 //
-// The instant of a click is taken before anything else. A request is sent once; only a person sends another.
+// The instant of a click is taken before anything else. A request books once; only a person sends another.
 
 import { FINAL } from "./agenda.js";
 import { follow } from "./api.js";
@@ -22,7 +22,21 @@ import { Rivals } from "./rivals.js";
 /// A request may be refused while a rival's is being decided. Whose the slot is will be known soon: it is asked this often.
 const DECISION_TRIES = 8;
 const DECISION_WAIT_MS = 250;
+/// How long until a request whose answer was lost is sent again.
+const REPEAT_WAIT_MS = 1000;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/// Sends a request with a key of its own, and once more if its answer was lost and the `flow` of the dialog is still there: it books once.
+async function once(flow, link, body) {
+  // randomUUID() would need a secure context.
+  const key = [...crypto.getRandomValues(new Uint32Array(4))].join("-");
+  const post = () => follow(link, { body, method: "POST", key });
+  return post().catch(async (problem) => {
+    if (problem.unknown) await pause(REPEAT_WAIT_MS);
+    if (!problem.unknown || !isShown(flow)) throw problem;
+    return post();
+  });
+}
 
 /// A field for the duration of what is `wanted`: {agenda, start, step, duration, free}. When it is known how many slots can
 /// be booked, `wanted.most` has their number.
@@ -207,7 +221,7 @@ export class Booking extends EventTarget {
     if (wanted.target.trim()) body.alvo = wanted.target.trim();
     if (wanted.notes.trim()) body.observacoes = wanted.notes.trim();
     try {
-      this.#won(flow, await follow(wanted.link, { body, method: "POST" }));
+      this.#won(flow, await once(flow, wanted.link, body));
     } catch (problem) {
       if (problem.unknown) this.#unknown(flow, wanted, body);
       else if (problem.status === 409) this.#lost(flow, wanted, problem.body);

@@ -8,6 +8,7 @@ mod catalogue;
 pub(crate) mod directory;
 mod draft;
 pub(crate) mod hours;
+pub(crate) mod keeping;
 pub(crate) mod maintenance;
 pub(crate) mod proposal;
 mod rejection;

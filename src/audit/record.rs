@@ -1,8 +1,11 @@
 //! An audit record: its event, and its line up to the chain's fields.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::access::Caller;
+use crate::agenda::keeping::Keeping;
 use crate::agenda::{Booking, NewBooking, Scientist};
 pub use crate::audit::catalogued::Catalogued;
 use crate::audit::catalogued::{
@@ -62,6 +65,8 @@ pub struct Cause {
     pub request_id: RequestId,
     /// Who sent it.
     pub caller: Caller,
+    /// What keeps its answer, if that is kept.
+    pub keeping: Option<Arc<Keeping>>,
 }
 
 #[cfg(test)]
@@ -69,7 +74,7 @@ impl Cause {
     /// The request of that identifier, from 192.0.2.10.
     pub fn of_test(id: &str) -> Self {
         let caller = Caller::anonymous("192.0.2.10:4711".parse().unwrap());
-        Self { request_id: RequestId::of_test(id), caller }
+        Self { request_id: RequestId::of_test(id), caller, keeping: None }
     }
 }
 

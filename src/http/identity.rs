@@ -11,6 +11,7 @@ use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue, ORIGIN};
 use serde_json::Value;
 
 use super::guard::SEC_FETCH_SITE;
+use super::idempotency::EarlyBody;
 use super::pass::Pass;
 use super::problem::Problem;
 use super::rates::Share;
@@ -152,6 +153,9 @@ pub fn admit(request: &mut Request, need: Need) -> Result<(), Problem> {
 /// # Errors
 /// Those of the body; 401 if the caller's token or session has ended meanwhile.
 pub(crate) async fn read_json(request: &mut Request, most: usize) -> Result<Bytes, Problem> {
+    if let Some(EarlyBody(bytes)) = request.head.extensions.remove() {
+        return Ok(bytes);
+    }
     let begun = Instant::now();
     let bytes = body::read_json(&request.head.headers, &mut request.body, most).await?;
     if begun.elapsed() < STILL_IDENTIFIED {

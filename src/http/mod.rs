@@ -20,6 +20,7 @@ pub mod guard;
 pub(crate) mod gzip;
 pub(crate) mod head;
 pub(crate) mod html;
+pub(crate) mod idempotency;
 pub mod identity;
 pub mod kind;
 pub(crate) mod links;

@@ -4,7 +4,7 @@
 //! answer (`avisos`) and the log name each unknown field. If the client sends `Prefer: handling=strict` ([RFC
 //! 7240](https://www.rfc-editor.org/rfc/rfc7240)), a request with unknown fields is refused.
 
-use std::cell::RefCell;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderValue};
@@ -23,7 +23,7 @@ const NAMED_MAX: usize = 20;
 
 tokio::task_local! {
     /// The unknown fields of the request that the task answers, if its client wants them to be ignored.
-    static PASSED: RefCell<Unknown>;
+    static PASSED: Passed;
 }
 
 /// How to handle unknown fields. The first `handling` preference of the request decides.
@@ -77,12 +77,9 @@ pub async fn strict_unless(
     answer: impl Future<Output = Result<Response, Problem>>,
 ) -> Result<Response, Problem> {
     let answered = if asked == Handling::Lenient {
-        let unknown = RefCell::new(Unknown::new(Some(asked)));
-        let settled = async {
-            let answered = answer.await;
-            PASSED.with(|unknown| unknown.borrow_mut().settle(answered, log))
-        };
-        PASSED.scope(unknown, settled).await
+        let passed = Passed(Arc::new(Mutex::new(Unknown::new(Some(asked)))));
+        let answered = PASSED.scope(passed.clone(), answer).await;
+        passed.lock().settle(answered, log)
     } else {
         answer.await
     };
@@ -93,7 +90,29 @@ pub async fn strict_unless(
 
 /// Notes that a field of the present request is ignored. False if its client does not want that.
 pub fn is_passed_over(name: &str, known: &str) -> bool {
-    PASSED.try_with(|unknown| unknown.borrow_mut().pass_over(name.to_owned(), known)).is_ok()
+    PASSED.try_with(|passed| passed.lock().pass_over(name.to_owned(), known)).is_ok()
+}
+
+/// The unknown fields of the request that a task answers. Another thread may make the answer, once the request is read.
+///
+/// A std lock around a list: it is held to add to it or to write it.
+#[derive(Clone, Debug)]
+pub struct Passed(Arc<Mutex<Unknown>>);
+
+impl Passed {
+    /// Those of the present request, if its client wants them to be ignored.
+    pub fn current() -> Option<Self> {
+        PASSED.try_with(Self::clone).ok()
+    }
+
+    /// An answer with the ignored fields.
+    pub fn added_to(&self, response: Response) -> Response {
+        self.lock().noted_in(response)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Unknown> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Splits a header into its preferences. A comma inside a quoted value is not a separator.
@@ -194,9 +213,17 @@ impl Unknown {
             return answered;
         }
         match answered {
-            Ok(response) => Ok(changed(response, None, |value| self.added_to(value).unwrap_or_else(|value| value))),
+            Ok(response) => Ok(self.noted_in(response)),
             Err(problem) => Err(self.problem(problem)),
         }
+    }
+
+    /// An answer with the ignored fields, if there are any.
+    fn noted_in(&self, response: Response) -> Response {
+        if self.named.is_empty() {
+            return response;
+        }
+        changed(response, None, |value| self.added_to(value).unwrap_or_else(|value| value))
     }
 
     /// Adds the ignored fields to an error.

@@ -69,7 +69,8 @@ pub struct App {
     /// As last read, and when that was asked for.
     catalogue: RwLock<(Arc<Catalogue>, Instant)>,
     exporter: Exporter,
-    log: Logger,
+    /// The service's logger.
+    pub log: Logger,
 }
 
 impl App {

@@ -67,6 +67,12 @@ codes! {
     TooManyMaintenances = "manutencoes_demais", "Manutenções demais";
     /// The caller has as many secret addresses of calendars as one may have.
     TooManyCalendars = "calendarios_demais", "Calendários demais";
+    /// The header `Idempotency-Key` is no key.
+    WrongKey = "chave_malformada", "Chave malformada";
+    /// Another request with the key is being carried out.
+    KeyInUse = "chave_em_andamento", "Chave em andamento";
+    /// The key is another request's.
+    KeyReused = "chave_reutilizada", "Chave reutilizada";
     /// A field breaks a rule.
     InvalidFields = "campos_invalidos", "Campos inválidos";
     /// The coordinator gave no answer, or could grant nothing.

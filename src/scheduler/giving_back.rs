@@ -43,7 +43,10 @@ pub async fn give_back(
 ) {
     info!(origin.log, "Liberando lock para o recurso {}", Word(&resources[0]); Several(resources.len()));
     let (client, resources) = (Arc::clone(&locking.client), resources.to_vec());
-    let task = locking.unlocks.spawn(unlock(client, origin.clone(), lease, resources, retention, times));
+    let mut origin = origin.clone();
+    // A key that the request has is free once its answer is there.
+    origin.cause.keeping = None;
+    let task = locking.unlocks.spawn(unlock(client, origin, lease, resources, retention, times));
     // After the timeout the task goes on.
     let _ = tokio::time::timeout(PATIENCE, task).await;
 }

@@ -95,11 +95,17 @@ pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Pro
             Err(refusal @ Refusal::NotWritten(_)) => return Err(refused(refusal).with_links(where_it_would_be())),
             Err(refusal) => return Err(conflict(app, refusal, &telescope, slots, &request.log).await),
         };
-    let mut response = render(app, StatusCode::CREATED, &booking, &request.who);
+    Ok(made(&booking, &app.catalogue(), app.clock.now(), &request.who))
+}
+
+/// The answer to the request that has made this booking.
+pub fn made(booking: &Booking, catalogue: &Catalogue, now: Timestamp, who: &Who) -> Response {
+    let view = views::booking(booking, catalogue, now, who);
+    let mut response = tagged(http::json(StatusCode::CREATED, &view), &booking.version.to_string());
     if let Ok(location) = HeaderValue::from_str(&seen(&links::booking_path(booking.id))) {
         response.headers_mut().insert(LOCATION, location);
     }
-    Ok(response)
+    response
 }
 
 /// A refused booking as the client reads it. Where a rival was faster, the answer names the rival and leads to free slots. A

@@ -30,6 +30,8 @@ pub struct Metrics {
     pub booking_changes: Counter,
     /// Bookings cancelled.
     pub cancellations: Counter,
+    /// Answers that were given again to requests with a key.
+    pub replays: Counter,
     lock_s: Histogram,
     commit_s: Histogram,
     batch: Histogram,
@@ -56,6 +58,7 @@ impl Metrics {
             bookings: Counter::default(),
             booking_changes: Counter::default(),
             cancellations: Counter::default(),
+            replays: Counter::default(),
             lock_s: Histogram::new(STEP_BUCKETS_S),
             commit_s: Histogram::new(STEP_BUCKETS_S),
             batch: Histogram::new(BATCH_BUCKETS),
@@ -90,6 +93,11 @@ impl Metrics {
         registry.register("bookings", "Bookings made", self.bookings.clone());
         registry.register("booking_changes", "Changes of bookings", self.booking_changes.clone());
         registry.register("cancellations", "Bookings cancelled", self.cancellations.clone());
+        registry.register(
+            "replayed_answers",
+            "Answers that were given again, to requests repeated with the same Idempotency-Key",
+            self.replays.clone(),
+        );
         registry.register(
             "lock_seconds",
             "From asking the coordinator for a lock to its answer, a refusal too",

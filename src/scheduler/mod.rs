@@ -18,6 +18,7 @@ mod config;
 mod gate;
 mod giving_back;
 mod handlers;
+mod idempotency;
 mod leased;
 mod links;
 mod live;
@@ -45,6 +46,7 @@ use std::sync::Arc;
 
 use slog::{error, info, warn};
 use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
 
 use self::app::App;
 pub use self::config::{
@@ -102,7 +104,9 @@ pub async fn serve(
         }
         info!(log, "encerrando");
     };
+    let removing = AbortOnDropHandle::new(tokio::spawn(idempotency::removed(Arc::downgrade(&app))));
     server::serve(listener, routes, clock, log.clone(), manner, shutdown).await;
+    drop(removing);
     App::finish(app).await;
     info!(log, "encerrado");
     logs.flush();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use slog::Logger;
 
+use crate::agenda::keeping::Keeping;
 use crate::audit::record::Cause;
 use crate::http::server::Request;
 use crate::http::steps::Steps;
@@ -27,7 +28,8 @@ pub struct Origin {
 impl Origin {
     /// Where `request` comes from.
     pub fn of(request: &Request) -> Self {
-        let cause = Cause { request_id: request.id.clone(), caller: request.who.at(request.peer) };
+        let keeping = request.head.extensions.get::<Arc<Keeping>>().cloned();
+        let cause = Cause { request_id: request.id.clone(), caller: request.who.at(request.peer), keeping };
         Self { cause, log: request.log.clone(), steps: request.steps() }
     }
 }

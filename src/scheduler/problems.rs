@@ -4,6 +4,7 @@ use hyper::StatusCode;
 use slog::{Logger, error};
 
 use super::catalogue::refusal::CatalogueRefusal;
+use super::idempotency::refusal::KeyRefusal;
 use super::links;
 use super::refusal::{Code, Refusal, is_unknown};
 use crate::agenda::proposal::BrokenProposal;
@@ -39,9 +40,11 @@ fn kind(code: Code) -> Kind {
         | Code::BookedThen
         | Code::TooManyBookings
         | Code::TooManyMaintenances
-        | Code::TooManyCalendars => StatusCode::CONFLICT,
+        | Code::TooManyCalendars
+        | Code::KeyInUse => StatusCode::CONFLICT,
+        Code::WrongKey => StatusCode::BAD_REQUEST,
         Code::Differs => StatusCode::PRECONDITION_FAILED,
-        Code::InvalidFields => StatusCode::UNPROCESSABLE_ENTITY,
+        Code::InvalidFields | Code::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         Code::WriteRefused | Code::DatabaseInconsistent => StatusCode::INTERNAL_SERVER_ERROR,
         Code::CoordinatorUnavailable
         | Code::LeaseExpired
@@ -84,6 +87,8 @@ pub fn refused(refusal: Refusal) -> Problem {
             CatalogueRefusal::UnknownProposal(_) => problem.with_links(links::to_proposals()),
             _ => problem,
         },
+        Refusal::Key(KeyRefusal::InUse) => problem.retry_after_s(RETRY_AFTER_S),
+        Refusal::Key(_) => problem,
         Refusal::Unknown(rejection) => problem.with_links(to_catalogue(&rejection)),
         Refusal::Broken(rejection) => {
             let problem = problem.with_fields(vec![field_error(&rejection)]).already_logged();

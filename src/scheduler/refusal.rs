@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::catalogue::refusal::CatalogueRefusal;
 pub use super::code::Code;
+use super::idempotency::refusal::KeyRefusal;
 use crate::agenda::alteration::NotAlterable;
 use crate::agenda::{NotCancellable, Place, Rejection, resource};
 use crate::audit::record::Why;
@@ -69,6 +70,8 @@ pub enum Refusal {
     Unknown(Rejection),
     /// The catalogue is as it is.
     Catalogue(CatalogueRefusal),
+    /// It is about the header `Idempotency-Key`.
+    Key(KeyRefusal),
     /// The booking broke a rule when it was to be written: time had gone on, or the catalogue had changed.
     Broken(Rejection),
     /// The coordinator gave no answer, or could grant nothing.
@@ -115,6 +118,7 @@ impl Refusal {
             Self::NoneFree { .. } => Code::NoneFree,
             Self::UnknownBooking(_) => Code::UnknownBooking,
             Self::Catalogue(refusal) => refusal.code(),
+            Self::Key(refusal) => refusal.code(),
             Self::NotCancellable(_, NotCancellable::AlreadyCancelled)
             | Self::NotAlterable(_, NotAlterable::Cancelled) => Code::AlreadyCancelled,
             Self::NotCancellable(_, NotCancellable::Started) | Self::NotAlterable(_, NotAlterable::Started) => {
@@ -184,6 +188,7 @@ impl Refusal {
                 format!("Um campo precisa de correção: {}.", rejection.field())
             }
             Self::Catalogue(refusal) => return refusal.detail().into(),
+            Self::Key(refusal) => return refusal.detail().into(),
             Self::CoordinatorUnavailable => {
                 return "O coordenador não respondeu ou não pôde conceder a trava, e sem a trava nada é agendado. Tente de novo em instantes."
                     .into();
@@ -265,7 +270,7 @@ fn not_written(error: &StoreError) -> String {
             "O banco de dados recusou esta gravação ({reason}); nada foi gravado. Repetir o pedido não adianta: avise o operador do serviço, que precisa examinar o banco."
         ),
         StoreError::Unknown(reason) => format!(
-            "Não se sabe se a mudança foi gravada: a gravação falhou ao terminar e não pôde ser verificada ({reason}). Antes de repetir, veja pelos links em _links o que ficou gravado."
+            "Não se sabe se a mudança foi gravada: a gravação falhou ao terminar e não pôde ser verificada ({reason}). Com Idempotency-Key, repita o pedido com a mesma chave e o mesmo corpo: se a mudança foi gravada, a resposta é a dela; se não foi, o pedido é feito agora. Sem a chave, antes de repetir veja pelos links em _links o que ficou gravado."
         ),
     }
 }

@@ -8,7 +8,8 @@ use slog::{debug, info};
 
 use super::app::App;
 use super::calendar::{self, feeds};
-use super::catalogue::{proposals, scientists, telescopes};
+use super::catalogue::{self, proposals, scientists, telescopes};
+use super::idempotency::{Begun, begin, end};
 use super::open_id::RETURN_PATH;
 use super::problems::problem_kinds;
 use super::{
@@ -19,6 +20,7 @@ use crate::access::role::{Need, Permission};
 use crate::http::description;
 use crate::http::explained::{Explained, TYPE_PATH};
 use crate::http::files::File;
+use crate::http::idempotency;
 use crate::http::identity::admit;
 use crate::http::kind::Kind;
 use crate::http::problem::{Problem, TYPES_PATH};
@@ -258,9 +260,31 @@ impl Routes {
         Ok(represent(response, &request.head, endpoint.tagged))
     }
 
+    /// Answers the request, or gives the answer again that its repetition gets.
+    async fn dispatch(&self, route: Route, id: &str, request: &mut Request) -> Result<Response, Problem> {
+        match body_of_new(route) {
+            Some(most) if idempotency::is_there(&request.head.headers) => {
+                Box::pin(self.once(route, id, most, request)).await
+            }
+            _ => self.handle_at(route, id, request).await,
+        }
+    }
+
+    /// The same for a request that makes something and has a key.
+    async fn once(&self, route: Route, id: &str, most: usize, request: &mut Request) -> Result<Response, Problem> {
+        let app = &self.0;
+        match begin(app, request, most).await? {
+            Begun::Answered(response) => Ok(response),
+            Begun::Anew(keeping) => {
+                let answered = self.handle_at(route, id, request).await;
+                end(app, &keeping, answered, &request.log).await
+            }
+        }
+    }
+
     /// Lets the endpoint's handler answer. Each has a box of its own: the future of a request would else be as large as the largest handler's, and
     /// thousands of requests may wait for room.
-    async fn dispatch(&self, route: Route, id: &str, request: &mut Request) -> Result<Response, Problem> {
+    async fn handle_at(&self, route: Route, id: &str, request: &mut Request) -> Result<Response, Problem> {
         let app = &self.0;
         match route {
             Route::Entry => handlers::entry(app, request),
@@ -316,6 +340,17 @@ impl Routes {
             Route::Problem => PROBLEMS.one(id, &request.head.headers),
             Route::Metrics => Ok(handlers::measure(app, request).await),
         }
+    }
+}
+
+/// The most bytes of the body of what makes something, so that an `Idempotency-Key` counts. A new token counts not: its answer has a secret,
+/// which is not kept.
+const fn body_of_new(route: Route) -> Option<usize> {
+    match route {
+        Route::Book => Some(handlers::BODY_MAX),
+        Route::CreateTelescope | Route::CreateScientist | Route::CreateProposal => Some(catalogue::BODY_MAX),
+        Route::CloseTelescope => Some(maintenance::BODY_MAX),
+        _ => None,
     }
 }
 

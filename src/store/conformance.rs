@@ -11,7 +11,9 @@ use super::{
     AlterRefused, BookRefused, CancelRefused, Fence, FenceBroken, Filter, NotCancelled, NotChanged, StandingReader,
     Store,
 };
+use crate::access::Author;
 use crate::agenda::alteration::{Alteration, Destination, NotAlterable, Texts};
+use crate::agenda::keeping::{KEPT_FOR, Keeping, KeptAnswer, Made};
 use crate::agenda::rules::{BrokenRule, Rules};
 use crate::agenda::timetable::{SAME_MAX, Standing};
 use crate::agenda::{
@@ -73,6 +75,8 @@ macro_rules! conformance {
             the_race_saves_what_a_check_before_it_did_not_see
             a_booking_moves_and_shortens_with_its_record_and_never_overlaps
             a_change_is_refused_for_what_has_happened_since_it_was_asked_for
+            an_answer_is_kept_with_what_it_answers_and_for_a_day
+            a_key_is_held_once_until_it_is_given_back
             a_store_that_is_well_says_so);
     };
     ($fixture:ty: $($name:ident)*) => {
@@ -712,4 +716,57 @@ pub async fn a_store_that_is_well_says_so<F: Fixture>() {
     assert_eq!(catalogue.scientist(7).map(|scientist| scientist.name.as_str()), Some("Marie Curie"));
     assert_eq!(catalogue.default_telescope().map(|telescope| telescope.code.as_str()), Some("Hubble-Acad"));
     assert!(catalogue.telescopes().all(|telescope| telescope.simulated == (telescope.code == "Hubble-Acad")));
+}
+
+/// A request with a key, whose answer says what was made.
+fn keyed(key: u8) -> Cause {
+    let render = |made: Made<'_>, now: Timestamp| KeptAnswer {
+        status: 201,
+        location: None,
+        etag: Some("\"1\"".to_owned()),
+        body: format!("{made:?} {now:?}").into_bytes(),
+    };
+    let keeping = Keeping::new(Author::ANONYMOUS, ([key; 32], [key; 32]), Box::new(()), Box::new(render));
+    Cause { keeping: Some(Arc::new(keeping)), ..request() }
+}
+
+pub async fn an_answer_is_kept_with_what_it_answers_and_for_a_day<F: Fixture>() {
+    let opened = Opened::<F>::new();
+    let (store, now) = (&opened.store, opened.clock.now());
+    let kept = async |key: u8, at: Timestamp| store.kept([key; 32], at).await.unwrap();
+    let cause = keyed(1);
+    let booking = store.book(opened.slot(0).await, fence(1), cause.clone()).await.unwrap().unwrap();
+    let answer = kept(1, now).await.expect("kept");
+    assert_eq!(answer.answer.body, format!("{:?} {now:?}", Made::Booking(&booking)).into_bytes());
+    assert_eq!((Some(answer.answer), answer.request_id.as_str()), (cause.keeping.unwrap().answer(), "r-1"));
+    // A refusal keeps nothing, and so does a request without a key.
+    let refused = keyed(2);
+    assert!(store.book(opened.slot(0).await, fence(2), refused.clone()).await.unwrap().is_err());
+    assert!(kept(2, now).await.is_none() && refused.keeping.unwrap().answer().is_none());
+    opened.book(opened.slot(1).await, 3).await.unwrap();
+    let telescope = Telescope::new("SALSA".to_owned(), "Onsala".to_owned(), false);
+    store.create_telescope(telescope, keyed(3)).await.unwrap().unwrap();
+    let scientist = store.catalogue().await.unwrap().scientist(7).unwrap().clone();
+    store.create_scientist(scientist, keyed(4)).await.unwrap();
+    let until = now.saturating_add(KEPT_FOR);
+    let last = Timestamp::from_micros(until.as_micros() - 1).unwrap();
+    for key in [1, 3, 4] {
+        assert!(kept(key, last).await.is_some() && kept(key, until).await.is_none(), "{key}");
+    }
+    assert_eq!(store.remove_old_answers(last, 10).await.unwrap(), 0);
+    assert_eq!(store.remove_old_answers(until, 2).await.unwrap(), 2);
+    assert_eq!(store.remove_old_answers(until, 2).await.unwrap(), 1);
+    assert!(kept(1, now).await.is_none());
+    // The key can be another request's then.
+    store.book(opened.slot(2).await, fence(4), keyed(1)).await.unwrap().unwrap();
+    assert!(kept(1, now).await.is_some());
+}
+
+pub async fn a_key_is_held_once_until_it_is_given_back<F: Fixture>() {
+    let opened = Opened::<F>::new();
+    let hold = |key: u8| opened.store.hold(&[key; 32]).unwrap();
+    let held = hold(1).expect("free");
+    assert!(hold(1).is_none() && hold(2).is_some());
+    drop(held);
+    assert!(hold(1).is_some());
 }

@@ -6,7 +6,7 @@
 //!
 //! A std mutex around the state, held for one change or one reading.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -21,6 +21,7 @@ use super::outcomes::{
 use super::{Answer, Filter, LatestRecord, Page, StandingReader, Store, StoreError, TrailPage};
 use crate::access::calendar::Calendar;
 use crate::agenda::alteration::Alteration;
+use crate::agenda::keeping::{Digest, KEPT_FOR, Kept};
 use crate::agenda::maintenance::{Maintenance, NewMaintenance};
 use crate::agenda::proposal::{Proposal, ProposalPatch};
 use crate::agenda::timetable::{SAME_MAX, Standing};
@@ -40,6 +41,17 @@ use crate::time::{Clock, Timestamp};
 pub struct MemoryStore {
     state: Arc<Mutex<State>>,
     clock: Clock,
+    /// The keys that are held.
+    keys: Arc<Mutex<BTreeSet<Digest>>>,
+}
+
+/// A key that is held.
+struct HeldKey(Arc<Mutex<BTreeSet<Digest>>>, Digest);
+
+impl Drop for HeldKey {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+    }
 }
 
 struct State {
@@ -49,6 +61,7 @@ struct State {
     beginning: ChainHead,
     lines: Vec<String>,
     exported: Exported,
+    kept: BTreeMap<Digest, (Timestamp, Kept)>,
 }
 
 impl MemoryStore {
@@ -64,8 +77,15 @@ impl MemoryStore {
             view.next_scientist_id = view.next_scientist_id.max(scientist.id + 1);
         }
         (view.next_maintenance_id, view.next_proposal_id) = (1, 1);
-        let state = State { view, changes: 0, beginning, lines: Vec::new(), exported: Exported::default() };
-        Self { state: Arc::new(Mutex::new(state)), clock }
+        let state = State {
+            view,
+            changes: 0,
+            beginning,
+            lines: Vec::new(),
+            exported: Exported::default(),
+            kept: BTreeMap::new(),
+        };
+        Self { state: Arc::new(Mutex::new(state)), clock, keys: Arc::default() }
     }
 
     /// Removes a scientist from the catalogue.
@@ -85,6 +105,9 @@ impl MemoryStore {
         for write in writes {
             if let Write::AppendRecord { line, .. } = &write {
                 state.lines.push(line.clone());
+            }
+            if let Write::KeepAnswer { kept, at } = &write {
+                state.kept.insert(kept.key, (*at, (**kept).clone()));
             }
             state.view.apply(write);
         }
@@ -332,6 +355,28 @@ impl Store for MemoryStore {
             };
             state.matching(&active).into_iter().filter(is_met).take(limit).collect()
         })
+    }
+
+    fn hold(&self, key: &Digest) -> Result<Option<Box<dyn Send + Sync>>, StoreError> {
+        let is_free = self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(*key);
+        Ok(is_free.then(|| Box::new(HeldKey(Arc::clone(&self.keys), *key)) as Box<_>))
+    }
+
+    fn kept(&self, key: Digest, now: Timestamp) -> Answer<'_, Option<Kept>> {
+        self.read(|state| {
+            let counts = |at: &Timestamp| at.saturating_add(KEPT_FOR) > now;
+            state.kept.get(&key).filter(|(at, _)| counts(at)).map(|(_, kept)| kept.clone())
+        })
+    }
+
+    fn remove_old_answers(&self, now: Timestamp, most: u32) -> Answer<'_, usize> {
+        let mut state = self.state();
+        let old = state.kept.iter().filter(|(_, (at, _))| at.saturating_add(KEPT_FOR) <= now);
+        let old: Vec<Digest> = old.map(|(key, _)| *key).take(most as usize).collect();
+        for key in &old {
+            state.kept.remove(key);
+        }
+        Box::pin(async move { Ok(old.len()) })
     }
 
     fn record_refusal(&self, asked: NewBooking, why: Why, cause: Cause) -> Answer<'_, ()> {

@@ -30,6 +30,7 @@ pub use self::outcomes::{
 };
 use crate::access::calendar::Calendar;
 use crate::agenda::alteration::Alteration;
+use crate::agenda::keeping::{Digest, Kept};
 use crate::agenda::maintenance::{Maintenance, NewMaintenance};
 use crate::agenda::proposal::{Proposal, ProposalPatch};
 use crate::agenda::timetable::Standing;
@@ -169,6 +170,19 @@ pub trait Store: Send + Sync {
         after: Timestamp,
         limit: usize,
     ) -> Answer<'_, Vec<Booking>>;
+
+    /// Holds a key, for as long as its request is carried out: here and in every other process that uses this storage. `None` if another
+    /// request holds it. It does not wait. Dropping it gives the key back, and so does the end of the process.
+    ///
+    /// # Errors
+    /// [`StoreError`] when that cannot be known.
+    fn hold(&self, key: &Digest) -> Result<Option<Box<dyn Send + Sync>>, StoreError>;
+
+    /// The answer that is kept for a key, unless it is old at `now`.
+    fn kept(&self, key: Digest, now: Timestamp) -> Answer<'_, Option<Kept>>;
+
+    /// Removes answers that are old at `now`, at most so many, and tells how many.
+    fn remove_old_answers(&self, now: Timestamp, most: u32) -> Answer<'_, usize>;
 
     /// Records a booking that was refused.
     fn record_refusal(&self, asked: NewBooking, why: Why, cause: Cause) -> Answer<'_, ()>;

@@ -53,7 +53,7 @@ impl Browser {
         self.session.get(url).await.map_err(|error| no_answer(url, error))
     }
 
-    /// Sends one request that changes something, once.
+    /// Sends one request that changes something, once. With a key it may be sent again.
     ///
     /// # Errors
     /// When there is no answer. The request may have arrived all the same.
@@ -62,8 +62,9 @@ impl Browser {
         method: Method,
         url: &Url,
         body: Option<&Value>,
+        key: Option<&str>,
     ) -> Result<(StatusCode, Bytes), AnswerError> {
-        self.session.send(method, url, body.map(|body| body.to_string().into())).await
+        self.session.send_keyed(method, url, body.map(|body| body.to_string().into()), key).await
     }
 
     /// Gets a JSON document.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::json;
 
-use crate::common::{Server, Services, http, sctec, signal, try_http, wait_until};
+use crate::common::{Asked, Server, Services, http, http_with, sctec, signal, try_http, wait_until};
 
 /// More calls than any step makes.
 const CALLS_MAX: u32 = 60;
@@ -117,7 +117,13 @@ impl Trial {
         // After the last fault the service is unavailable until a record is written, so this booking comes before the fault.
         let injector = Injector::attach(self.services.scheduler.pid(), file, fault, self.services.data_dir());
         let what = format!("{fault:?} of {}", file.display());
-        let (status, booked) = self.services.book(3, &start);
+        let asked = Asked::by(3, &start);
+        let keyed = |services: &Services| {
+            let (url, text) = (services.agenda("/agendamentos"), asked.text());
+            http_with("POST", &url, Some(("application/json", &text)), &[("Idempotency-Key", &start)])
+        };
+        let answer = keyed(&self.services);
+        let (status, booked) = (answer.status, answer.json());
         let said_booked = says(&what, status, &booked);
         let cancelled = self.services.follow(&standing, "cancelar");
         let said_cancelled = says(&what, cancelled.status, &cancelled.json());
@@ -140,6 +146,12 @@ impl Trial {
                 *place += 1;
             }
         }
+        // The key resolves what was not known: the booking that is there is the answer, or it is made now.
+        let again = keyed(&self.services);
+        let is_replayed = again.header("idempotent-replayed").is_some();
+        assert_eq!((again.status, is_replayed), (201, is_there), "{what}: {booked} {}", again.body);
+        let all = self.services.list(&format!("?de={start}"));
+        assert_eq!(all.iter().filter(|booking| booking["cientista_id"] == 3).count(), 1, "{what}");
         reached
     }
 

@@ -44,6 +44,7 @@ mod hangup;
 mod history;
 mod house;
 mod https_tools;
+mod idempotency;
 mod incident;
 mod input;
 mod interop;

@@ -91,11 +91,14 @@ impl Verdict {
         if answer.status.is_success() {
             return Ok(answer.booking().map_or_else(Self::Unknown, |booking| Self::Done(Box::new(booking))));
         }
-        if let Some(problem) = answer.refused() {
+        let problem = answer.problem();
+        // The first of two requests with one key is still being carried out.
+        let is_under_way = problem["codigo"] == "chave_em_andamento";
+        if !is_under_way && let Some(problem) = answer.refused() {
             return Ok(Self::Refused(problem));
         }
-        let may_be_done = match answer.problem()["codigo"].as_str() {
-            Some(code) => matches!(code, "resultado_incerto" | "erro_interno"),
+        let may_be_done = match problem["codigo"].as_str() {
+            Some(code) => is_under_way || matches!(code, "resultado_incerto" | "erro_interno"),
             // A proxy that lost the service while it worked.
             None => answer.status.is_server_error(),
         };
@@ -142,6 +145,7 @@ mod tests {
             (504, json!({})),
             (500, json!({"codigo": "erro_interno"})),
             (503, json!({"codigo": "resultado_incerto", "detail": "Talvez."})),
+            (409, json!({"codigo": "chave_em_andamento", "detail": "Já."})),
         ] {
             assert_eq!(verdict(status, &body), "unknown", "{status} {body}");
         }

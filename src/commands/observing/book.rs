@@ -1,5 +1,7 @@
 //! `book`: makes a booking.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, anyhow};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
@@ -17,8 +19,13 @@ use super::documents::{Booking, Document};
 use super::way::Way;
 use super::{SchedulerArgs, TelescopeArgs, when};
 use crate::agenda::SLOT_MIN;
+use crate::http::links::ReadLink;
 use crate::language;
+use crate::stress::wire::REQUEST_TIMEOUT;
 use crate::time::{Clock, Timestamp, minutes_in_micros};
+
+/// The pauses before a request whose answer was lost is sent again, with the same key.
+const REPEATED_AFTER: [Duration; 3] = [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1)];
 
 /// Arguments of `book`.
 #[derive(Clone, Debug, Args)]
@@ -28,8 +35,8 @@ use crate::time::{Clock, Timestamp, minutes_in_micros};
   sctec book 2026-12-01T03:00:00Z --telescope Webb-Acad
   sctec book 03:00 --json | jq .id                        its number
 
-On a terminal the booking is a table, else a line as that of bookings. When the answer is lost, the list of bookings is read, and \
-the message says whether the booking is there.
+On a terminal the booking is a table, else a line as that of bookings. When the answer is lost, the request \
+is repeated with the same key, which books once; then the list of bookings is read, and the message says whether the booking is there.
 
 Exit status: 0 booked, 1 refused (somebody else has the time, or what was asked for is wrong), 2 could not run: nothing was booked, \
 3 not known.")]
@@ -80,29 +87,50 @@ async fn book(args: &BookArgs) -> Outcome {
         t!("say who observes: with --scientist N or SCTEC_SCIENTIST=N, or by a scientist's token (--token-file FILE)")
     })?;
     let asked = Asked { scientist, start, clicked: now };
-    match way.act(&link, Some(&asked.body(args))).await? {
-        Verdict::Done(booking) => show(&mut way, *booking, Change::Booked, args.json).await,
-        Verdict::Refused(problem) => {
-            let unknown_telescope = names_field(&problem, "telescopio_desconhecido");
-            let status = refuse(&mut way, problem, Change::Booked).await;
-            if unknown_telescope && let Err(known) = way.telescope(args.telescope.telescope.as_deref()).await {
-                tell(language::chain(known.as_ref()));
-            }
-            Ok(status)
-        }
-        Verdict::Unknown(why) => match asked.found(&mut way).await {
-            Ok(Some(booking)) => {
+    let (verdict, lost) = asked.sent(&mut way, &link, &asked.body(args)).await?;
+    match (verdict, lost) {
+        (Verdict::Done(booking), lost) => {
+            if let Some(why) = lost {
                 tell(language::chain(why.as_ref()));
-                tell(t!("but the booking was made: it is in the list"));
-                show(&mut way, booking, Change::Booked, args.json).await
+                tell(t!("but the booking was made, once: the request was sent again with the same key"));
             }
-            Ok(None) => Ok(unknown(&why, &asked.not_known(&t!("the booking is not in the list now")))),
-            Err(error) => {
-                let said = t!("the list cannot be read: %{error}", error = language::chain(error.as_ref()));
-                Ok(unknown(&why, &asked.not_known(&said)))
-            }
+            show(&mut way, *booking, Change::Booked, args.json).await
+        }
+        // A scheduler that knows no keys refuses the second request because of the booking of the first.
+        (Verdict::Refused(problem), Some(why)) => match asked.found(&mut way).await {
+            Ok(Some(booking)) => shown_of_list(&mut way, &why, booking, args).await,
+            _ => refused(&mut way, problem, args).await,
         },
+        (Verdict::Refused(problem), None) => refused(&mut way, problem, args).await,
+        (Verdict::Unknown(why), lost) => {
+            let why = lost.unwrap_or(why);
+            match asked.found(&mut way).await {
+                Ok(Some(booking)) => shown_of_list(&mut way, &why, booking, args).await,
+                Ok(None) => Ok(unknown(&why, &asked.not_known(&t!("the booking is not in the list now")))),
+                Err(error) => {
+                    let said = t!("the list cannot be read: %{error}", error = language::chain(error.as_ref()));
+                    Ok(unknown(&why, &asked.not_known(&said)))
+                }
+            }
+        }
     }
+}
+
+/// Shows the booking that was found after its answer was lost for this reason.
+async fn shown_of_list(way: &mut Way, why: &anyhow::Error, booking: (Document, Booking), args: &BookArgs) -> Outcome {
+    tell(language::chain(why.as_ref()));
+    tell(t!("but the booking was made: it is in the list"));
+    show(way, booking, Change::Booked, args.json).await
+}
+
+/// Says why nothing was booked.
+async fn refused(way: &mut Way, problem: Value, args: &BookArgs) -> Outcome {
+    let unknown_telescope = names_field(&problem, "telescopio_desconhecido");
+    let status = refuse(way, problem, Change::Booked).await;
+    if unknown_telescope && let Err(known) = way.telescope(args.telescope.telescope.as_deref()).await {
+        tell(language::chain(known.as_ref()));
+    }
+    Ok(status)
 }
 
 /// Whether a field of the request is wrong for this reason.
@@ -137,6 +165,35 @@ impl Asked {
         ];
         let given = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
         Value::Object(given.collect::<Map<_, _>>())
+    }
+
+    /// Sends the request with a key of its own, and again while its answer is lost. With the verdict, why the first answer was lost.
+    async fn sent(
+        &self,
+        way: &mut Way,
+        link: &ReadLink,
+        body: &Value,
+    ) -> anyhow::Result<(Verdict, Option<anyhow::Error>)> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        let key = base16ct::lower::encode_string(&bytes);
+        let begun = Instant::now();
+        let mut verdict = way.act(link, Some(body), Some(&key)).await?;
+        let mut lost = None;
+        for pause in REPEATED_AFTER {
+            // After a long silence one repetition is enough.
+            if lost.is_some() && begun.elapsed() > REQUEST_TIMEOUT {
+                break;
+            }
+            match verdict {
+                Verdict::Unknown(why) => _ = lost.get_or_insert(why),
+                known => return Ok((known, lost)),
+            }
+            tokio::time::sleep(pause).await;
+            // That nobody is there any more says nothing of the first request.
+            verdict = way.act(link, Some(body), Some(&key)).await.unwrap_or_else(Verdict::Unknown);
+        }
+        Ok((verdict, lost))
     }
 
     /// The booking in the list. The scheduler may be at work on it, so it is looked for several times.

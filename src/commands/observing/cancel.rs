@@ -69,7 +69,7 @@ async fn cancel(args: &CancelArgs) -> Outcome {
         return Ok(refuse(&mut way, problem, Change::Cancelled).await);
     };
     let reason = args.reason.as_ref().map(|reason| json!({"motivo": reason}));
-    match way.act(&action, reason.as_ref()).await? {
+    match way.act(&action, reason.as_ref(), None).await? {
         Verdict::Done(booking) => show(&mut way, *booking, Change::Cancelled, args.json).await,
         Verdict::Refused(problem) if problem["codigo"] == "ja_cancelado" => {
             let booking = way.ask(&link, &[("id", &id)]).await?.booking()?;

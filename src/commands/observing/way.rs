@@ -126,17 +126,17 @@ impl Way {
         Ok(Answer::new(url, status, body))
     }
 
-    /// Sends the request of a link that changes something, once.
+    /// Sends the request of a link that changes something, once. With a key it may be sent again.
     ///
     /// # Errors
     /// When nothing was changed, and no other request would have been better.
-    pub async fn act(&mut self, link: &ReadLink, body: Option<&Value>) -> anyhow::Result<Verdict> {
+    pub async fn act(&mut self, link: &ReadLink, body: Option<&Value>, key: Option<&str>) -> anyhow::Result<Verdict> {
         let url = self.base.join(&expanded(link, &[])?)?;
         let method = link.method.as_deref().unwrap_or("GET");
         let method: Method = method.parse().with_context(|| {
             t!("the link to %{url} has a wrong method, %{method}", url = url, method = format!("{method:?}"))
         })?;
-        match self.browser.send(method, &url, body).await {
+        match self.browser.send(method, &url, body, key).await {
             Ok((status, body)) => Verdict::of(&Answer::new(url, status, body)),
             Err(error) if error.is_unsent() => Err(no_answer(&url, error)),
             Err(error) => Ok(Verdict::Unknown(no_answer(&url, error))),

@@ -48,7 +48,7 @@ impl Forcing {
         let mut fields = if bytes.is_empty() { Fields::none() } else { Fields::parse(&bytes)? };
         let reason = fields.text("motivo", REASON);
         fields.finish("motivo").map_err(Problem::invalid_fields)?;
-        let cause = Cause { request_id: request.id.clone(), caller: request.who.at(request.peer) };
+        let cause = Cause { request_id: request.id.clone(), caller: request.who.at(request.peer), keeping: None };
         let order = Order { resource: resource.to_owned(), reason, cause };
         let (this, log) = (self.clone(), request.log.clone());
         // In a task of its own: if the operator disconnects after the record, the order is carried out all the same.

@@ -12,6 +12,7 @@ use super::connection::Connection;
 use super::error::AnswerError;
 use super::security::Security;
 use super::url::Url;
+use crate::http::idempotency;
 
 /// What an exchange may cost.
 #[derive(Clone, Copy, Debug)]
@@ -61,10 +62,27 @@ impl Session {
         url: &Url,
         body: Option<Bytes>,
     ) -> Result<(StatusCode, Bytes), AnswerError> {
+        self.send_keyed(method, url, body, None).await
+    }
+
+    /// The same with an `Idempotency-Key`: then it may be sent again.
+    ///
+    /// # Errors
+    /// [`AnswerError`].
+    pub async fn send_keyed(
+        &mut self,
+        method: Method,
+        url: &Url,
+        body: Option<Bytes>,
+        key: Option<&str>,
+    ) -> Result<(StatusCode, Bytes), AnswerError> {
         let mut request =
             url.request(self.security.authorization(url)).method(method).header(ACCEPT, "application/json");
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
+        }
+        if let Some(key) = key {
+            request = request.header(idempotency::NAME, key);
         }
         let request = request.body(Full::new(body.unwrap_or_default())).map_err(AnswerError::Request)?;
         let Limits { exchange, answer_bytes, .. } = self.limits;

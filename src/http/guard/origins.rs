@@ -22,7 +22,7 @@ const SENT: HeaderValue = HeaderValue::from_static(
 );
 /// The headers that it may read, beside those that every page may.
 const READ: HeaderValue = HeaderValue::from_static(
-    "Allow, ETag, Link, Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, Server-Timing, WWW-Authenticate, \
+    "Allow, ETag, Idempotent-Replayed, Link, Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, Server-Timing, WWW-Authenticate, \
      X-Client-Request-Id, X-Request-Id",
 );
 /// For how long a browser need not ask again, in seconds.

@@ -26,7 +26,7 @@ use crate::http::{self, Response};
 use crate::store::{Answer, NotChanged};
 
 /// The most bytes of a body.
-const BODY_MAX: usize = 16 * 1024;
+pub const BODY_MAX: usize = 16 * 1024;
 /// The most characters of a name.
 const NAME_MAX_CHARS: usize = 200;
 

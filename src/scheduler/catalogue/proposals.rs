@@ -128,8 +128,13 @@ pub async fn create(app: &App, request: &mut Request) -> Result<Response, Proble
     let new = new_proposal(&bytes, &catalogue)?;
     let proposal = make(app, &origin, app.store.create_proposal(new, origin.cause.clone())).await?;
     info!(origin.log, "Proposta {} criada por {}", proposal.id, request.who.author());
-    let shown = shown_after(app, &proposal, request).await;
-    Ok(created(&shown, &proposal.version(), &links::proposal_path(proposal.id)))
+    Ok(made(&proposal, &request.who))
+}
+
+/// The answer to the request that has made this proposal, of which nothing is used yet.
+pub fn made(proposal: &Proposal, who: &Who) -> Response {
+    let use_of_it = UseView { restante_min: proposal.allocated_min.clone(), usado_min: BTreeMap::new() };
+    created(&view(proposal, Some(use_of_it), who), &proposal.version(), &links::proposal_path(proposal.id))
 }
 
 /// `PATCH /propostas/{id}`: a merge patch ([RFC 7396](https://www.rfc-editor.org/rfc/rfc7396)).

@@ -66,8 +66,12 @@ pub async fn create(app: &App, request: &mut Request) -> Result<Response, Proble
     let new = new_scientist(&bytes)?;
     let scientist = make(app, &origin, app.store.create_scientist(new, origin.cause.clone())).await?;
     info!(origin.log, "Cientista {} criado por {}", scientist.id, request.who.author());
-    let path = links::scientist_path(scientist.id);
-    Ok(created(&views::scientist(&scientist, &request.who), &scientist.version(), &path))
+    Ok(made(&scientist, &request.who))
+}
+
+/// The answer to the request that has made this scientist.
+pub fn made(scientist: &Scientist, who: &Who) -> Response {
+    created(&views::scientist(scientist, who), &scientist.version(), &links::scientist_path(scientist.id))
 }
 
 /// `PATCH /cientistas/{id}`: a merge patch ([RFC 7396](https://www.rfc-editor.org/rfc/rfc7396)).

@@ -96,8 +96,12 @@ pub async fn create(app: &App, request: &mut Request) -> Result<Response, Proble
         outcome.map_err(|known| refused(Refusal::Catalogue(CatalogueRefusal::TelescopeExists(known.code))))?;
     app.live.telescope_changed(&telescope.code, &origin);
     info!(origin.log, "Telescópio {} criado por {}", telescope.code, request.who.author());
-    let path = links::telescope_path(&telescope.code);
-    Ok(created(&views::telescope(&telescope, &request.who), &telescope.version(), &path))
+    Ok(made(&telescope, &request.who))
+}
+
+/// The answer to the request that has made this telescope.
+pub fn made(telescope: &Telescope, who: &Who) -> Response {
+    created(&views::telescope(telescope, who), &telescope.version(), &links::telescope_path(&telescope.code))
 }
 
 /// `PATCH /telescopios/{id}`: a merge patch ([RFC 7396](https://www.rfc-editor.org/rfc/rfc7396)).

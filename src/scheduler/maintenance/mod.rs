@@ -38,7 +38,7 @@ use crate::store::{Closed, NotClosed};
 use crate::time::Timestamp;
 
 /// The most bytes of a body.
-const BODY_MAX: usize = 16 * 1024;
+pub const BODY_MAX: usize = 16 * 1024;
 /// How many of the bookings in its time a refusal shows.
 const SHOWN_MAX: usize = 50;
 /// The fields of a maintenance that a client gives.
@@ -133,13 +133,19 @@ pub async fn create(app: &Arc<App>, code: &str, request: &mut Request) -> Result
     info!(request.log, "Manutenção {} de {} criada por {}", maintenance.id, code, request.who.author(); "cancelados" => count);
     // What is cached here is right at once. The maintenance is made, also if this reading fails, which is logged.
     let _ = handlers::catalogue(app, &request.log).await;
-    let mut view = view(code, &maintenance, true, &request.who);
-    view.agendamentos_cancelados = Some(cancelled.iter().map(|booking| booking.id).collect());
+    let cancelled: Vec<i64> = cancelled.iter().map(|booking| booking.id).collect();
+    Ok(made(code, &maintenance, &cancelled, &request.who))
+}
+
+/// The answer to the request that has made this maintenance, for which these bookings were cancelled.
+pub fn made(code: &str, maintenance: &Maintenance, cancelled: &[i64], who: &Who) -> Response {
+    let mut view = view(code, maintenance, true, who);
+    view.agendamentos_cancelados = Some(cancelled.to_vec());
     let mut response = http::json(StatusCode::CREATED, &view);
     if let Ok(location) = HeaderValue::from_str(&seen(&links::maintenance_path(maintenance.id))) {
         response.headers_mut().insert(LOCATION, location);
     }
-    Ok(response)
+    response
 }
 
 /// `DELETE /manutencoes/{id}`.

@@ -1,8 +1,10 @@
 //! Booking: under a lease, or without one in the demonstration of the race.
 
 use super::change::{Around, Change, Decision};
+use super::keep::keep;
 use super::view::View;
 use super::write::Write;
+use crate::agenda::keeping::Made;
 use crate::agenda::proposal::BrokenProposal;
 use crate::agenda::{Booking, NewBooking, Rejection, Status, Telescope, check_proposal};
 use crate::audit::record::{Cause, Event};
@@ -49,7 +51,7 @@ impl Change for Book {
         if let Err(refused) = self.check(view) {
             return Decision::refusal(Err(refused));
         }
-        let Made { booking, insert, record } = make(&self.new, Some(self.fence.token), &self.cause, view);
+        let New { booking, insert, record, keep } = make(&self.new, Some(self.fence.token), &self.cause, view);
         let claim = Write::ClaimSlots {
             telescope: booking.telescope.clone(),
             slots: booking.slots,
@@ -57,7 +59,8 @@ impl Change for Book {
             scientist_id: booking.scientist_id,
             token: self.fence.token,
         };
-        Decision { answer: Ok(booking), writes: vec![insert, claim, record] }
+        let writes = [insert, claim, record].into_iter().chain(keep).collect();
+        Decision { answer: Ok(booking), writes }
     }
 }
 
@@ -97,8 +100,8 @@ impl Change for BookUnguarded {
         if let Err(broken) = check_rules(&self.new, None, view) {
             return Decision::refusal(Err(broken));
         }
-        let Made { booking, insert, record } = make(&self.new, None, &self.cause, view);
-        Decision { answer: Ok(booking), writes: vec![insert, record] }
+        let New { booking, insert, record, keep } = make(&self.new, None, &self.cause, view);
+        Decision { answer: Ok(booking), writes: [insert, record].into_iter().chain(keep).collect() }
     }
 }
 
@@ -130,14 +133,15 @@ fn check_charge(
     proposal.check_minutes(&telescope.code, new.slots, used - given_back)
 }
 
-/// A new booking, and what writes it and its record.
-struct Made {
+/// A new booking, and what writes it, its record, and the answer that is kept.
+struct New {
     booking: Booking,
     insert: Write,
     record: Write,
+    keep: Option<Write>,
 }
 
-fn make(new: &NewBooking, token: Option<u64>, cause: &Cause, view: &View) -> Made {
+fn make(new: &NewBooking, token: Option<u64>, cause: &Cause, view: &View) -> New {
     let booking = Booking {
         id: view.next_booking_id,
         telescope: new.telescope.code.clone(),
@@ -157,5 +161,6 @@ fn make(new: &NewBooking, token: Option<u64>, cause: &Cause, view: &View) -> Mad
     let created = Event::BookingCreated { booking: &booking, scientist: &new.scientist, token };
     let record = view.record(&created, Some(&cause.request_id), &cause.caller);
     let insert = Write::InsertBooking { booking: booking.clone(), token, request_id: cause.request_id.clone() };
-    Made { booking, insert, record }
+    let keep = keep(cause, Made::Booking(&booking), view);
+    New { booking, insert, record, keep }
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use super::cancel::cancelled;
 use super::change::{Around, Change, Decision};
+use super::keep::keep;
 use super::view::View;
 use super::write::Write;
+use crate::agenda::keeping::Made;
 use crate::agenda::maintenance::{CANCELLED_MAX, Maintenance, NewMaintenance, STANDING_MAX};
 use crate::agenda::{Booking, SlotRange, Status, Telescope};
 use crate::audit::record::{Catalogued, Cause, Event};
@@ -54,8 +56,11 @@ impl Change for Close {
         let telescope = &self.telescope;
         let made = Catalogued::MaintenanceCreated { telescope, maintenance: &maintenance, cancelled: &ids };
         let record = view.next_record(&mut head, &Event::Catalogued(made), &self.cause);
+        let kept = Made::Maintenance { telescope, maintenance: &maintenance, cancelled: &ids };
+        let keep = keep(&self.cause, kept, view);
         let telescope = self.telescope.clone();
         writes.extend([Write::InsertMaintenance { telescope, maintenance: maintenance.clone() }, record]);
+        writes.extend(keep);
         Decision { answer: Ok(Closed { maintenance, cancelled: done }), writes }
     }
 }

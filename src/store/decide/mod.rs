@@ -11,6 +11,7 @@ mod book;
 mod cancel;
 mod change;
 mod fence;
+mod keep;
 mod maintenance;
 mod proposal;
 mod record;

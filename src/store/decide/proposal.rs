@@ -1,8 +1,10 @@
 //! Proposals: a new one, and one that is changed.
 
 use super::change::{Change, Decision, changed};
+use super::keep::keep;
 use super::view::View;
 use super::write::Write;
+use crate::agenda::keeping::Made;
 use crate::agenda::proposal::{Proposal, ProposalPatch, TELESCOPES_MAX};
 use crate::audit::record::{Catalogued, Cause, Event};
 use crate::http::precondition::IfMatch;
@@ -30,7 +32,8 @@ impl Change for CreateProposal {
         let created = Event::Catalogued(Catalogued::Proposal { before: None, after: &proposal });
         let record = view.record(&created, Some(&self.cause.request_id), &self.cause.caller);
         let insert = Write::InsertProposal { proposal: proposal.clone() };
-        Decision { answer: proposal, writes: vec![insert, record] }
+        let keep = keep(&self.cause, Made::Proposal(&proposal), view);
+        Decision { answer: proposal, writes: [insert, record].into_iter().chain(keep).collect() }
     }
 }
 

@@ -1,8 +1,10 @@
 //! Changes of the catalogue that concern a scientist: a new one, and one that is changed.
 
 use super::change::{Change, Decision, changed};
+use super::keep::keep;
 use super::view::View;
 use super::write::Write;
+use crate::agenda::keeping::Made;
 use crate::agenda::{Scientist, ScientistPatch};
 use crate::audit::record::{Catalogued, Cause, Event};
 use crate::http::precondition::IfMatch;
@@ -30,7 +32,8 @@ impl Change for CreateScientist {
         let created = Event::Catalogued(Catalogued::Scientist { before: None, after: &scientist });
         let record = view.record(&created, Some(&self.cause.request_id), &self.cause.caller);
         let insert = Write::InsertScientist { scientist: scientist.clone() };
-        Decision { answer: scientist, writes: vec![insert, record] }
+        let keep = keep(&self.cause, Made::Scientist(&scientist), view);
+        Decision { answer: scientist, writes: [insert, record].into_iter().chain(keep).collect() }
     }
 }
 

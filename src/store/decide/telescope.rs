@@ -1,8 +1,10 @@
 //! Changes of the catalogue that concern a telescope: a new one, and one that is changed.
 
 use super::change::{Around, Change, Decision, changed};
+use super::keep::keep;
 use super::view::View;
 use super::write::Write;
+use crate::agenda::keeping::Made;
 use crate::agenda::{Telescope, TelescopePatch};
 use crate::audit::record::{Catalogued, Cause, Event};
 use crate::http::precondition::IfMatch;
@@ -33,7 +35,8 @@ impl Change for CreateTelescope {
         let created = Event::Catalogued(Catalogued::Telescope { before: None, after: telescope });
         let record = view.record(&created, Some(&self.cause.request_id), &self.cause.caller);
         let insert = Write::InsertTelescope { telescope: telescope.clone() };
-        Decision { answer: Ok(telescope.clone()), writes: vec![insert, record] }
+        let keep = keep(&self.cause, Made::Telescope(telescope), view);
+        Decision { answer: Ok(telescope.clone()), writes: [insert, record].into_iter().chain(keep).collect() }
     }
 }
 

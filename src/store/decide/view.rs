@@ -171,6 +171,8 @@ impl View {
                 self.change_maintenance(&telescope, |all| all.retain(|one| one.id != id));
             }
             Write::AppendRecord { seq, hash, .. } => self.head = ChainHead { seq, hash },
+            // No decision looks at it.
+            Write::KeepAnswer { .. } => {}
         }
     }
     /// Charges an active booking to its proposal so many times.

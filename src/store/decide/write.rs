@@ -1,5 +1,6 @@
 //! What a decision has a backend write.
 
+use crate::agenda::keeping::Kept;
 use crate::agenda::maintenance::Maintenance;
 use crate::agenda::proposal::Proposal;
 use crate::agenda::{Booking, Scientist, SlotRange, Telescope};
@@ -93,6 +94,13 @@ pub enum Write {
         /// Its number.
         id: i64,
         /// When it was taken away.
+        at: Timestamp,
+    },
+    /// The answer to the request that asked for the writes before it.
+    KeepAnswer {
+        /// The answer, and for which request.
+        kept: Box<Kept>,
+        /// Since when.
         at: Timestamp,
     },
     /// A record at the end of the audit trail. The chain's head is this record's from now on.

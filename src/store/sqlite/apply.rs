@@ -3,7 +3,7 @@
 use rusqlite::{Connection, named_params};
 
 use super::load::Loaded;
-use super::{catalogue, maintenance, proposals, trail};
+use super::{catalogue, kept, maintenance, proposals, trail};
 use crate::agenda::{Booking, SlotRange};
 use crate::store::decide::Write;
 use crate::time::Timestamp;
@@ -32,6 +32,7 @@ pub fn apply(connection: &Connection, loaded: &Loaded, write: &Write) -> rusqlit
             maintenance::insert(connection, loaded.row_of(telescope)?, maintenance)
         }
         Write::RemoveMaintenance { id, at, .. } => maintenance::remove(connection, *id, *at),
+        Write::KeepAnswer { kept, at } => kept::insert(connection, kept, *at),
         Write::AppendRecord { seq, line, .. } => trail::insert(connection, *seq, line),
     }
 }

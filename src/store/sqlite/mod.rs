@@ -2,8 +2,8 @@
 //!
 //! [`schema`] opens a database and brings it up to date, [`writer`] is the one thread that writes, and [`readers`] read
 //! beside it. [`load`] gets the rows that a decision needs, [`apply`] writes what was decided. The SQL of readings stands
-//! beside the functions that run it, in [`bookings`], [`lists`], [`slots`], [`catalogue`],
-//! [`trail`] and [`outbox`]. [`place`], [`damage`], [`pages`], [`recovery`] and [`stopped`] notice what happens to the
+//! beside the functions that run it, in [`bookings`], [`lists`], [`slots`], [`catalogue`], [`kept`],
+//! [`trail`] and [`outbox`]; [`keys`] holds the keys of requests. [`place`], [`damage`], [`pages`], [`recovery`] and [`stopped`] notice what happens to the
 //! files; [`inspect`] and [`mod@deep`] look at a database from outside,
 //! [`backup`] copies it, and [`restored`] makes a copy the agenda again.
 
@@ -17,6 +17,8 @@ mod damage;
 mod deep;
 mod errors;
 mod inspect;
+mod kept;
+mod keys;
 mod lists;
 mod load;
 mod maintenance;
@@ -48,6 +50,7 @@ use self::damage::Damage;
 pub use self::deep::{Deep, deep};
 use self::errors::unavailable;
 pub use self::inspect::{log_may_be_elsewhere, trail_around, trail_ends};
+use self::keys::Keys;
 pub use self::open_error::{DatabaseKind, OpenError};
 use self::outbox::SqliteOutbox;
 use self::pages::Check;
@@ -68,6 +71,7 @@ use super::outcomes::{
 use super::{Answer, Filter, LatestRecord, Page, StandingReader, Store, StoreError, TrailPage};
 use crate::access::calendar::Calendar;
 use crate::agenda::alteration::Alteration;
+use crate::agenda::keeping::{Digest, Kept};
 use crate::agenda::maintenance::{Maintenance, NewMaintenance};
 use crate::agenda::proposal::{Proposal, ProposalPatch};
 use crate::agenda::{
@@ -91,6 +95,7 @@ pub struct SqliteStore {
     place: Arc<Place>,
     path: PathBuf,
     kind: DatabaseKind,
+    keys: Keys,
     in_use: InUse,
 }
 
@@ -126,7 +131,8 @@ impl SqliteStore {
         } else {
             Check::start(path, in_use.clone(), damage.clone(), log).map_err(explain)?
         };
-        Ok(Self { writer, readers, check, checkpoints, damage, place, path: path.to_owned(), kind, in_use })
+        let keys = Keys::of(path);
+        Ok(Self { writer, readers, check, checkpoints, damage, place, path: path.to_owned(), kind, keys, in_use })
     }
 
     /// Carries out a change, unless the database is known to be damaged.
@@ -303,6 +309,25 @@ impl Store for SqliteStore {
         self.read(move |connection| {
             let found = catalogue::telescope(connection, &code)?;
             found.map_or(Ok(Vec::new()), |(row, _)| bookings::met_by(connection, row, &when, after, limit))
+        })
+    }
+
+    fn hold(&self, key: &Digest) -> Result<Option<Box<dyn Send + Sync>>, StoreError> {
+        let held = self.keys.hold(key).map_err(|error| StoreError::Unavailable(io_message(&error)))?;
+        Ok(held.map(|key| Box::new(key) as Box<_>))
+    }
+
+    fn kept(&self, key: Digest, now: Timestamp) -> Answer<'_, Option<Kept>> {
+        self.read(move |connection| kept::get(connection, &key, now))
+    }
+
+    fn remove_old_answers(&self, now: Timestamp, most: u32) -> Answer<'_, usize> {
+        Box::pin(async move {
+            self.damage.check()?;
+            if !self.read(move |connection| kept::has_old(connection, now)).await? {
+                return Ok(0);
+            }
+            self.writer.run(move |tx| kept::remove_old(tx.connection, now, most)).await
         })
     }
 

@@ -37,7 +37,7 @@ const fn tree(from: &'static str, keys: &'static [&'static str]) -> Tree {
     Tree { from, keys, condition: "TRUE" }
 }
 
-const TREES: [Tree; 16] = [
+const TREES: [Tree; 20] = [
     tree("telescopios NOT INDEXED", &["id"]),
     tree("cientistas NOT INDEXED", &["id"]),
     tree("trilha NOT INDEXED", &["id"]),
@@ -61,6 +61,10 @@ const TREES: [Tree; 16] = [
         keys: &["telescopio_id", "ultimo_fim_us", "id"],
         condition: "removida_us IS NULL",
     },
+    tree("respostas NOT INDEXED", &["id"]),
+    tree("respostas INDEXED BY respostas_por_chave", &["chave"]),
+    tree("respostas INDEXED BY respostas_por_autor", &["autor", "ordem"]),
+    tree("respostas INDEXED BY respostas_por_idade", &["guardada_us", "id"]),
     tree("horarios", &["telescopio_id", "inicio_us"]),
     tree("auditoria NOT INDEXED", &["seq"]),
     // The records without a booking, then the records with one.

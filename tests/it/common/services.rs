@@ -159,7 +159,7 @@ pub fn without_rules(database: &rusqlite::Connection, version: i64) {
     database
         .execute_batch("DROP INDEX agendamentos_por_proposta; ALTER TABLE agendamentos DROP COLUMN proposta_id")
         .unwrap();
-    database.execute_batch("DROP TABLE propostas; DROP TABLE manutencoes").unwrap();
+    database.execute_batch("DROP TABLE propostas; DROP TABLE manutencoes; DROP TABLE respostas").unwrap();
     for (table, column) in [("telescopios", "ativo"), ("cientistas", "ativo"), ("resumo", "catalogo")] {
         for trigger in ["criar", "mudar", "apagar"] {
             database.execute_batch(&format!("DROP TRIGGER IF EXISTS {table}_ao_{trigger}")).unwrap();

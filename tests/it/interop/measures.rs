@@ -73,6 +73,7 @@ fn what_a_scheduler_did_is_in_its_metrics() {
         ("bookings_total", 2.0),
         ("booking_changes_total", 1.0),
         ("cancellations_total", 1.0),
+        ("replayed_answers_total", 0.0),
         ("changes_under_way", 0.0),
         // Two bookings, one refusal in the transaction, and a cancellation.
         ("lock_seconds_count", 4.0),

@@ -61,6 +61,7 @@ impl<'a> Tx<'a> {
                 | Write::UpdateProposal { .. }
                 | Write::InsertMaintenance { .. }
                 | Write::RemoveMaintenance { .. }
+                | Write::KeepAnswer { .. }
                 | Write::InsertScientist { .. }
                 | Write::UpdateScientist { .. } => {}
             }
