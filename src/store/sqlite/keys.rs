@@ -90,8 +90,10 @@ impl Drop for Key {
 
 /// The byte of a key. Two keys of one byte are as unlikely as a guess of 63 bits, and then one of them waits for the other.
 fn place(key: &Digest) -> i64 {
-    let [a, b, c, d, e, f, g, h, ..] = *key;
-    i64::from_be_bytes([a & 0x7f, b, c, d, e, f, g, h]).min(i64::MAX - 1)
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&key[..8]);
+    // An offset is not negative, and one more has to be one too.
+    (i64::from_be_bytes(bytes) & i64::MAX).min(i64::MAX - 1)
 }
 
 /// Locks or unlocks one byte. False if another process has it.
