@@ -757,6 +757,9 @@ pub async fn an_answer_is_kept_with_what_it_answers_and_for_a_day<F: Fixture>() 
     assert_eq!(store.remove_old_answers(until, 2).await.unwrap(), 2);
     assert_eq!(store.remove_old_answers(until, 2).await.unwrap(), 1);
     assert!(kept(1, now).await.is_none());
+    let race = Opened::<F>::of_kind(true);
+    race.store.book_unguarded(race.slot(0).await, keyed(9)).await.unwrap().unwrap();
+    assert!(race.store.kept([9; 32], race.clock.now()).await.unwrap().is_some());
     // The key can be another request's then.
     store.book(opened.slot(2).await, fence(4), keyed(1)).await.unwrap().unwrap();
     assert!(kept(1, now).await.is_some());

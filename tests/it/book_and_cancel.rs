@@ -258,7 +258,7 @@ fn a_lost_answer_is_looked_for_in_the_list() {
         // Each command acts once: what stands between knows nothing of keys, and the scheduler gets none.
         let acted = AtomicUsize::new(0);
         let done = between(&url, move |act| {
-            if acted.fetch_add(1, Ordering::SeqCst) % 4 == 0 {
+            if acted.fetch_add(1, Ordering::SeqCst).is_multiple_of(4) {
                 act();
             }
             (status, told.clone())

@@ -70,7 +70,7 @@ impl Losing {
                 }
             }
         });
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = [0; 8 * 1024];
         loop {
             let read = service.read(&mut buffer)?;
             let loses = posts.load(Ordering::SeqCst)
