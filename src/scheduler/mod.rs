@@ -33,6 +33,7 @@ mod problems;
 mod race;
 mod refusal;
 mod requests;
+mod route;
 mod routes;
 mod sessions;
 mod sign_in;

@@ -8,10 +8,11 @@ use slog::{debug, info};
 
 use super::app::App;
 use super::calendar::{self, feeds};
-use super::catalogue::{self, proposals, scientists, telescopes};
+use super::catalogue::{proposals, scientists, telescopes};
 use super::idempotency::{Begun, begin, end};
 use super::open_id::RETURN_PATH;
 use super::problems::problem_kinds;
+use super::route::Route;
 use super::{
     alteration, bookings, handlers, links, maintenance, page, planning, sessions, sign_in, timetable, tokens, trail,
 };
@@ -30,62 +31,6 @@ use crate::http::router::{Endpoint, Found, Query, Router, Table};
 use crate::http::server::{Handler, Request};
 use crate::http::unknown::{Handling, strict_unless};
 use crate::http::{self, Response};
-
-#[derive(Clone, Copy)]
-enum Route {
-    Entry,
-    Describe,
-    Page,
-    Time,
-    Telescopes,
-    Telescope,
-    CreateTelescope,
-    ChangeTelescope,
-    Timetable,
-    Free,
-    Maintenances,
-    CloseTelescope,
-    Maintenance,
-    Reopen,
-    Scientists,
-    Scientist,
-    CreateScientist,
-    ChangeScientist,
-    TelescopeCalendar,
-    ScientistCalendar,
-    Calendars,
-    CreateCalendar,
-    Calendar,
-    RevokeCalendar,
-    Proposals,
-    CreateProposal,
-    Proposal,
-    ChangeProposal,
-    Book,
-    Bookings,
-    Next,
-    Validate,
-    Booking,
-    Alter,
-    Cancel,
-    Audit,
-    AuditHead,
-    Listen,
-    Session,
-    SignIn,
-    SignOut,
-    ToProvider,
-    FromProvider,
-    Tokens,
-    Create,
-    Token,
-    Revoke,
-    Health,
-    Ready,
-    Problems,
-    Problem,
-    Metrics,
-}
 
 /// The scheduler's endpoints.
 static TABLE: &Table<Route> = {
@@ -249,7 +194,7 @@ impl Routes {
         announce(request, route, &path);
         admit(request, endpoint.need)?;
         endpoint.check_query(request.head.uri.query())?;
-        let asked = if may_be_lenient(route) { Handling::asked(&request.head.headers) } else { None };
+        let asked = if route.may_be_lenient() { Handling::asked(&request.head.headers) } else { None };
         let response = match asked {
             None => self.dispatch(route, &id, request).await?,
             Some(asked) => {
@@ -262,7 +207,7 @@ impl Routes {
 
     /// Answers the request, or gives the answer again that its repetition gets.
     async fn dispatch(&self, route: Route, id: &str, request: &mut Request) -> Result<Response, Problem> {
-        match body_of_new(route) {
+        match route.body_of_new() {
             Some(most) if idempotency::is_there(&request.head.headers) => {
                 Box::pin(self.once(route, id, most, request)).await
             }
@@ -341,36 +286,6 @@ impl Routes {
             Route::Metrics => Ok(handlers::measure(app, request).await),
         }
     }
-}
-
-/// The most bytes of the body of what makes something, so that an `Idempotency-Key` counts. A new token counts not: its answer has a secret,
-/// which is not kept.
-const fn body_of_new(route: Route) -> Option<usize> {
-    match route {
-        Route::Book => Some(handlers::BODY_MAX),
-        Route::CreateTelescope | Route::CreateScientist | Route::CreateProposal => Some(catalogue::BODY_MAX),
-        Route::CloseTelescope => Some(maintenance::BODY_MAX),
-        _ => None,
-    }
-}
-
-/// Whether a client may have unknown fields ignored: where it changes the agenda or the catalogue. What gives access is read strictly.
-const fn may_be_lenient(route: Route) -> bool {
-    matches!(
-        route,
-        Route::Book
-            | Route::Next
-            | Route::Validate
-            | Route::Alter
-            | Route::Cancel
-            | Route::CreateTelescope
-            | Route::ChangeTelescope
-            | Route::CreateScientist
-            | Route::ChangeScientist
-            | Route::CreateProposal
-            | Route::ChangeProposal
-            | Route::CloseTelescope
-    )
 }
 
 /// Logs the assignment's line for a request.
