@@ -22,17 +22,14 @@ import { Rivals } from "./rivals.js";
 /// A request may be refused while a rival's is being decided. Whose the slot is will be known soon: it is asked this often.
 const DECISION_TRIES = 8;
 const DECISION_WAIT_MS = 250;
-/// How long until a request whose answer was lost is sent again.
-const REPEAT_WAIT_MS = 1000;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/// Sends a request with a key of its own, and once more if its answer was lost and the `flow` of the dialog is still there: it books once.
+/// Sends a request with a key of its own, and at once again if its answer was lost and the `flow` of the dialog is still there: it books once.
 async function once(flow, link, body) {
   // randomUUID() would need a secure context.
   const key = [...crypto.getRandomValues(new Uint32Array(4))].join("-");
   const post = () => follow(link, { body, method: "POST", key });
-  return post().catch(async (problem) => {
-    if (problem.unknown) await pause(REPEAT_WAIT_MS);
+  return post().catch((problem) => {
     if (!problem.unknown || !isShown(flow)) throw problem;
     return post();
   });
