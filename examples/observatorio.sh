@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# An observatory from nothing, by links alone: a telescope with rules, a proposal, a maintenance, and what they do to bookings.
+# An observatory from nothing, by links alone: a telescope with rules, a proposal, a maintenance, what they do to bookings, and a waiting list.
 # Needs curl, jq and GNU date, and a scheduler that asks nobody who they are:  sctec serve-all
 # Usage: examples/observatorio.sh [URL]
 set -euo pipefail
@@ -31,11 +31,12 @@ say "a telescope with rules:" "$id, at most $(jq -r .regras.duracao_max_min <<<"
 # Who proposes: found by a part of the name, without accents.
 people=$(open "$entry" cientistas)
 person=$(get "$(href "$people" buscar)?busca=marie" | jq -e '.cientistas[0]')
+member=$(get "$(href "$people" buscar)?busca=cecilia" | jq -e '.cientistas[0]')
 say "the principal investigator:" "$(jq -r '"\(.nome), \(.instituicao)"' <<<"$person")"
 
 proposals=$(open "$entry" propostas)
-proposal=$(follow "$proposals" criar "$(jq -n --arg t "$id" --argjson pi "$(jq .id <<<"$person")" --arg from "${night}T00:00:00Z" --arg until "$(date -u -d '+60 days' +%F)T00:00:00Z" \
-    '{titulo: "O lado oculto", responsavel_id: $pi, inicio_utc: $from, fim_utc: $until, alocado_min: {($t): 90}}')")
+proposal=$(follow "$proposals" criar "$(jq -n --arg t "$id" --argjson pi "$(jq .id <<<"$person")" --argjson member "$(jq .id <<<"$member")" --arg from "${night}T00:00:00Z" --arg until "$(date -u -d '+60 days' +%F)T00:00:00Z" \
+    '{titulo: "O lado oculto", responsavel_id: $pi, membros: [$member], inicio_utc: $from, fim_utc: $until, alocado_min: {($t): 90}}')")
 used() { open "$proposal" self | jq -r --arg t "$id" '"\(.usado_min[$t] // 0) min used, \(.restante_min[$t]) min left"'; }
 say "a proposal with 90 minutes:" "$(jq -r '"number \(.id), \(.titulo)"' <<<"$proposal")"
 
@@ -67,6 +68,18 @@ say "meanwhile:" "$(why "$(book "${night}T20:00:00Z" 30 "$number")")"
 follow "$maintenance" retirar '' >/dev/null
 again=$(book "${night}T20:00:00Z" 30 "$number")
 say "taken away, and booked again:" "$(jq -er 'select(.id) | "number \(.id), \(.status)"' <<<"$again")"
+
+# A waiting list: the refusal leads to it, with the same body. A cancellation gives the slots to the first who waits, in one step.
+asked=$(jq -n --argjson c "$(jq .id <<<"$member")" --argjson p "$number" --arg t "$id" --arg s "${night}T20:00:00Z" \
+    '{cientista_id: $c, telescopio: $t, horario_inicio_utc: $s, duracao_min: 30, proposta_id: $p}')
+refused=$(follow "$entry" agendar "$asked")
+say "a member wants the same time:" "$(why "$refused")"
+wait=$(follow "$refused" esperar "$asked")
+say "and waits for it:" "$(jq -er '"place \(.posicao), \(.status)"' <<<"$wait")"
+follow "$again" cancelar '{"motivo": "nuvens"}' >/dev/null
+wait=$(open "$wait" self)
+say "the booking is cancelled:" "$(jq -r .status <<<"$wait"), $(open "$wait" agendamento | jq -er '"number \(.id) of scientist \(.cientista_id), \(.status)"')"
+say "the proposal:" "$(used)"
 
 # What others read.
 say "its calendar:" "$(curl --silent --show-error --fail-with-body "$url$(href "$telescope" calendario)" | grep -c '^BEGIN:VEVENT') events"

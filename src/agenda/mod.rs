@@ -16,6 +16,7 @@ pub(crate) mod rules;
 mod slot;
 pub(crate) mod timetable;
 mod version;
+pub(crate) mod waiting;
 
 pub use booking::{Booking, Status};
 pub(crate) use booking::{Cancellation, NotCancellable, Place, REASON_MAX_CHARS, resource};
@@ -25,3 +26,4 @@ pub(crate) use draft::{Draft, NOTES_MAX_CHARS, NewBooking, TARGET_MAX_CHARS, che
 pub(crate) use rejection::Rejection;
 pub(crate) use slot::{DURATION_MIN_MAX, SLOT_MIN, check_duration};
 pub use slot::{SlotRange, SlotRangeError};
+pub(crate) use waiting::{Wait, WaitStatus};

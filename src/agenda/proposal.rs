@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::slot::SlotRange;
 use super::version::version_of;
+use crate::http::wrong::FieldCode;
 use crate::time::Timestamp;
 
 /// The most characters of a title.
@@ -136,6 +137,20 @@ pub enum BrokenProposal {
         /// The minutes that the booking would need.
         asked: i64,
     },
+}
+
+impl BrokenProposal {
+    /// The code of the wrong field.
+    pub const fn code(&self) -> FieldCode {
+        match self {
+            Self::Required => FieldCode::ProposalRequired,
+            Self::Unknown(_) => FieldCode::UnknownProposal,
+            Self::Inactive(_) => FieldCode::InactiveProposal,
+            Self::NotMember(..) => FieldCode::ForeignProposal,
+            Self::Period { .. } => FieldCode::ProposalPeriod,
+            Self::Overdrawn { .. } => FieldCode::ProposalOverdrawn,
+        }
+    }
 }
 
 impl Proposal {

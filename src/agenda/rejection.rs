@@ -3,6 +3,7 @@
 use super::proposal::BrokenProposal;
 use super::rules::BrokenRule;
 use super::slot::{DURATION_MIN_MAX, MOVE_SLOTS_MAX, SLOT_MIN, SlotRangeError};
+use crate::http::wrong::FieldCode;
 use crate::time::Timestamp;
 
 /// One rule that a draft breaks. Shown to the client, hence in Portuguese.
@@ -91,6 +92,24 @@ impl Side {
 }
 
 impl Rejection {
+    /// The code of the wrong field.
+    pub const fn code(&self) -> FieldCode {
+        match self {
+            Self::UnknownScientist(_) => FieldCode::UnknownScientist,
+            Self::UnknownTelescope(_) | Self::NoTelescope => FieldCode::UnknownTelescope,
+            Self::Proposal(broken) => broken.code(),
+            Self::Maintenance { .. } => FieldCode::Maintenance,
+            Self::InactiveScientist(_) => FieldCode::InactiveScientist,
+            Self::InactiveTelescope(_) => FieldCode::InactiveTelescope,
+            Self::Slots(SlotRangeError::OffGrid { .. }) => FieldCode::OffGrid,
+            Self::Slots(SlotRangeError::Duration) | Self::End | Self::LongMove(_) => FieldCode::Duration,
+            Self::EndAndDuration(..) => FieldCode::Contradiction,
+            Self::Slots(SlotRangeError::TooLate) => FieldCode::TooLate,
+            Self::Past(..) | Self::EndPast(_) => FieldCode::Past,
+            Self::Rule(broken) => broken.code(),
+        }
+    }
+
     /// The field that breaks the rule.
     pub const fn field(&self) -> &'static str {
         match self {

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::hours::{Hours, WindowView};
 use super::slot::{SLOT_MIN, SlotRange};
+use crate::http::wrong::FieldCode;
 use crate::time::{Timestamp, minutes_in_micros};
 
 /// The minutes of a day.
@@ -138,6 +139,18 @@ impl Horizon {
 }
 
 impl BrokenRule {
+    /// The code of the wrong field.
+    pub const fn code(&self) -> FieldCode {
+        match self {
+            Self::Duration(_) => FieldCode::RuleDuration,
+            Self::Notice(..) => FieldCode::RuleNotice,
+            Self::NotOpen(_) => FieldCode::RuleHorizon,
+            Self::Hours(..) => FieldCode::RuleHours,
+            Self::Standing(_) => FieldCode::RuleStanding,
+            Self::Day { .. } => FieldCode::RuleDay,
+        }
+    }
+
     /// Whether it is broken for all slots alike.
     pub const fn is_of_all_slots(&self) -> bool {
         matches!(self, Self::Standing(_))

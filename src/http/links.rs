@@ -49,6 +49,12 @@ impl Link {
         Self { title: Some(title), ..Self::get(href) }
     }
 
+    /// The link for another method.
+    #[must_use]
+    pub fn with_method(self, method: &'static str) -> Self {
+        Self { method: Some(method), ..self }
+    }
+
     /// The link with a title.
     #[must_use]
     pub fn with_title(self, title: &'static str) -> Self {

@@ -2,6 +2,8 @@
 //!
 //! The answers to `OPTIONS`, the 405 answers and the tests of the documents all use this table.
 
+use std::borrow::Cow;
+
 use hyper::Method;
 use percent_encoding::percent_decode_str;
 
@@ -15,7 +17,7 @@ use crate::access::role::Need;
 pub struct Endpoint {
     /// The method. An endpoint for `GET` also answers `HEAD`.
     pub method: Method,
-    /// The path, in [`matchit`]'s syntax, with at most one parameter.
+    /// The path, in [`matchit`]'s syntax, with at most two parameters.
     pub path: &'static str,
     /// What a caller needs to be.
     pub need: Need,
@@ -135,6 +137,8 @@ pub enum Found<R> {
         place: usize,
         /// The decoded parameter of the path. It is empty if the path has no parameter.
         parameter: String,
+        /// The decoded second parameter. It is empty if the path has no second one.
+        second: String,
     },
     /// The request's method is `OPTIONS`. This is the value of `Allow`.
     Options(String),
@@ -200,11 +204,13 @@ impl<R: Copy> Router<R> {
         if let Some((place, (route, endpoint))) =
             found.value.iter().find(|(_, (_, endpoint))| endpoint.method == *wanted)
         {
-            let encoded = found.params.iter().next().map_or("", |(_, value)| value);
-            let Ok(parameter) = percent_decode_str(encoded).decode_utf8() else {
-                return Err(Problem::not_found(path));
+            let mut parameters = found.params.iter().map(|(_, value)| value);
+            let mut next = || {
+                let decoded = percent_decode_str(parameters.next().unwrap_or("")).decode_utf8();
+                decoded.map(Cow::into_owned).map_err(|_| Problem::not_found(path))
             };
-            return Ok(Found::Endpoint { route: *route, endpoint, place: *place, parameter: parameter.into_owned() });
+            let (parameter, second) = (next()?, next()?);
+            return Ok(Found::Endpoint { route: *route, endpoint, place: *place, parameter, second });
         }
         let allow = allow(found.value.iter().map(|(_, (_, endpoint))| &endpoint.method));
         if method == Method::OPTIONS {
@@ -236,11 +242,12 @@ mod tests {
         (2, Endpoint::new(Method::POST, "/a", Need::Identity, "makes")),
         (3, Endpoint::new(Method::GET, "/a/{id}", Need::Nothing, "shows").query(Query::Ignored)),
         (4, Endpoint::new(Method::DELETE, "/a/{id}", Need::Identity, "removes")),
+        (5, Endpoint::new(Method::GET, "/a/{id}/b/{c}", Need::Nothing, "shows a part")),
     ];
 
     fn find(method: &Method, path: &str) -> Result<(u8, String), Problem> {
         match Router::new(TABLE).find(method, path)? {
-            Found::Endpoint { route, parameter, .. } => Ok((route, parameter)),
+            Found::Endpoint { route, parameter, second, .. } => Ok((route, parameter + &second)),
             Found::Options(allow) => Ok((0, allow)),
         }
     }
@@ -250,6 +257,7 @@ mod tests {
         assert_eq!(find(&Method::POST, "/a").unwrap(), (2, String::new()));
         assert_eq!(find(&Method::HEAD, "/a").unwrap(), (1, String::new()));
         assert_eq!(find(&Method::DELETE, "/a/x%20y").unwrap(), (4, "x y".to_owned()));
+        assert_eq!(find(&Method::GET, "/a/x/b/%3Ay").unwrap(), (5, "x:y".to_owned()));
     }
 
     #[test]
@@ -266,7 +274,7 @@ mod tests {
     #[test]
     fn a_query_is_read_refused_or_ignored_as_the_table_says() {
         let refuses = TABLE.iter().map(|(_, endpoint)| endpoint.check_query(Some("x=1")).is_err());
-        assert_eq!(refuses.collect::<Vec<_>>(), [false, true, false, true]);
+        assert_eq!(refuses.collect::<Vec<_>>(), [false, true, false, true, true]);
         assert!(TABLE.iter().all(|(_, endpoint)| endpoint.check_query(None).is_ok()));
     }
 }

@@ -47,6 +47,18 @@ codes! {
     Ended = "observacao_terminada", "Observação já terminada";
     /// The booking has another version than the request expects.
     Differs = "versao_diferente", "Versão diferente";
+    /// All slots that somebody would wait for are free.
+    Free = "horario_livre", "Horário livre";
+    /// The scientist waits for this start already.
+    AlreadyWaiting = "ja_na_espera", "Já na lista de espera";
+    /// The waiting list has its limit.
+    WaitsFull = "lista_de_espera_cheia", "Lista de espera cheia";
+    /// Without locks there is no waiting list.
+    NoWaits = "sem_lista_de_espera", "Sem lista de espera";
+    /// The entry of the waiting list is over.
+    WaitOver = "espera_encerrada", "Espera encerrada";
+    /// There is no such entry of a waiting list.
+    UnknownWait = "espera_desconhecida", "Espera desconhecida";
     /// There is no such booking.
     UnknownBooking = "agendamento_desconhecido", "Agendamento desconhecido";
     /// There is no such scientist.

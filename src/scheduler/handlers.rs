@@ -111,10 +111,11 @@ pub fn made(booking: &Booking, catalogue: &Catalogue, now: Timestamp, who: &Who)
 /// A refused booking as the client reads it. Where a rival was faster, the answer names the rival and leads to free slots. A
 /// request that lost at the coordinator is answered without the database: there may be thousands of them.
 pub async fn conflict(app: &App, refusal: Refusal, telescope: &str, slots: SlotRange, log: &Logger) -> Problem {
+    let has_waits = app.gate.locking().is_some();
     let (at, booking_id, scientist_id) = match &refusal {
         Refusal::Taken { start, booking_id, scientist_id, .. } => (*start, *booking_id, *scientist_id),
         Refusal::Busy { start, .. } => {
-            let links = links::after_conflict(telescope, slots, *start, None);
+            let links = links::after_conflict(telescope, slots, *start, None, has_waits);
             return refused(refusal).with_links(links);
         }
         _ => return refused(refusal),
@@ -126,13 +127,18 @@ pub async fn conflict(app: &App, refusal: Refusal, telescope: &str, slots: SlotR
         known = fresh;
     }
     let name = known.scientist(scientist_id).map(|scientist| scientist.name.clone());
-    let links = links::after_conflict(telescope, slots, at, Some(booking_id));
+    let links = links::after_conflict(telescope, slots, at, Some(booking_id), has_waits);
     refused(refusal).with("cientista", name).with_links(links)
 }
 
 /// Checks a draft against the rules. The catalogue is read again before a scientist or a telescope is called unknown or inactive, and
 /// before one of the telescope's own rules is called broken. What a scientist has booked is counted last, and again in the transaction.
-async fn check(app: &App, draft: Draft, wrong_fields: Vec<FieldError>, log: &Logger) -> Result<NewBooking, Problem> {
+pub async fn check(
+    app: &App,
+    draft: Draft,
+    wrong_fields: Vec<FieldError>,
+    log: &Logger,
+) -> Result<NewBooking, Problem> {
     let mut checked = draft.clone().check(&app.catalogue(), app.clock.now());
     if let Err(broken) = &checked
         && broken.iter().any(is_of_catalogue)

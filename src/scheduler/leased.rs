@@ -15,7 +15,7 @@ use super::app::App;
 use super::gate::Locking;
 use super::giving_back::{self, Times};
 use super::origin::{COMMIT, LOCK, Origin};
-use super::outcome::{broken, not_altered, of_alteration, of_booking, of_cancellation, of_closing};
+use super::outcome::{broken, not_altered, of_alteration, of_booking, of_closing, of_release};
 use super::refusal::Refusal;
 use crate::agenda::alteration::{Alteration, Destination};
 use crate::agenda::maintenance::NewMaintenance;
@@ -108,7 +108,7 @@ pub async fn cancel(
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
         let cancelled = app.store.cancel(known.id, from, asked, fence, origin.cause.clone()).await;
-        of_cancellation(app, origin, cancelled)?.map_err(|refused| match refused {
+        of_release(app, origin, cancelled)?.map_err(|refused| match refused {
             CancelRefused::Not(not) => Refusal::not_cancelled(known.id, not),
             CancelRefused::Moved => Refusal::moved(&known.place()),
             CancelRefused::Fence(broken) => fence_broken(locking, origin, &wanted, broken),

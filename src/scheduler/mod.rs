@@ -41,6 +41,7 @@ mod timetable;
 mod tokens;
 mod trail;
 mod views;
+mod waiting;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use super::app::App;
 use super::origin::Origin;
 use super::refusal::{Refusal, is_of_catalogue};
 use crate::agenda::{Booking, Place, Rejection, resource};
-use crate::store::{AlterRefused, Altered, Closed, NotClosed, StoreError};
+use crate::store::{AlterRefused, Altered, Cancelled, Closed, NotClosed, StoreError};
 use crate::text::Word;
 
 /// What the store answers: the booking as it is now, or `R`, why it was not changed.
@@ -28,13 +28,37 @@ pub fn of_alteration(
     answer: Result<Result<Altered, AlterRefused>, StoreError>,
 ) -> Result<Result<Altered, AlterRefused>, Refusal> {
     let answer = answer.map_err(|error| store_failed(origin, &error))?;
-    if let Ok(Altered { booking, from, changed: true }) = &answer {
+    if let Ok(Altered { booking, from, changed: true, promoted }) = &answer {
         app.live.altered(booking, from, origin);
+        tell_promoted(app, origin, promoted);
     }
     Ok(answer)
 }
 
+/// Tells of the bookings of those who waited for slots that have become free.
+pub fn tell_promoted(app: &App, origin: &Origin, promoted: &[Booking]) {
+    for booking in promoted {
+        info!(origin.log, "Lista de espera atendida: agendamento {} do cientista {}", booking.id, booking.scientist_id);
+        app.metrics.bookings.inc();
+        app.live.created(booking, origin);
+    }
+}
+
 /// Follows the answer to a cancellation.
+pub fn of_release<R>(
+    app: &App,
+    origin: &Origin,
+    answer: Result<Result<Cancelled, R>, StoreError>,
+) -> Result<Result<Booking, R>, Refusal> {
+    let answer = answer.map_err(|error| store_failed(origin, &error))?;
+    if let Ok(Cancelled { booking, promoted }) = &answer {
+        app.live.cancelled(booking, origin);
+        tell_promoted(app, origin, promoted);
+    }
+    Ok(answer.map(|cancelled| cancelled.booking))
+}
+
+/// Follows the answer to a cancellation without a lease.
 pub fn of_cancellation<R>(app: &App, origin: &Origin, answer: Outcome<R>) -> Result<Result<Booking, R>, Refusal> {
     let answer = answer.map_err(|error| store_failed(origin, &error))?;
     if let Ok(booking) = &answer {
@@ -56,6 +80,7 @@ pub fn of_closing(
         for booking in &closed.cancelled {
             app.live.cancelled(booking, origin);
         }
+        tell_promoted(app, origin, &closed.promoted);
     }
     Ok(answer)
 }

@@ -54,7 +54,7 @@ pub async fn validate(app: &App, request: &mut Request) -> Result<Response, Prob
         wrong.push(FieldError::new("horario_inicio_utc", FieldCode::Taken.says(words)));
         taken = Some((telescope.code.as_str(), slots, start));
     }
-    let links = links::after_validation(wrong.is_empty(), taken, &request.who);
+    let links = links::after_validation(wrong.is_empty(), taken, app.gate.locking().is_some(), &request.who);
     let body = json!({ "valido": wrong.is_empty(), "erros": wrong, "_links": links });
     Ok(http::json(StatusCode::OK, &body))
 }

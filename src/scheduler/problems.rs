@@ -4,17 +4,15 @@ use hyper::StatusCode;
 use slog::{Logger, error};
 
 use super::catalogue::refusal::CatalogueRefusal;
+use super::code::Code;
 use super::idempotency::refusal::KeyRefusal;
 use super::links;
-use super::refusal::{Code, Refusal, is_unknown};
-use crate::agenda::proposal::BrokenProposal;
-use crate::agenda::rules::BrokenRule;
-use crate::agenda::{Rejection, SlotRangeError, resource};
+use super::refusal::{Refusal, is_unknown};
+use crate::agenda::{Rejection, resource};
 use crate::coordinator::protocol::grace;
 use crate::http::kind::Kind;
 use crate::http::links::Links;
 use crate::http::problem::{FieldError, Problem};
-use crate::http::wrong::FieldCode;
 use crate::store::StoreError;
 use crate::time::millis;
 
@@ -25,12 +23,18 @@ const RETRY_AFTER_S: u64 = 1;
 fn kind(code: Code) -> Kind {
     let status = match code {
         Code::NoneFree
+        | Code::UnknownWait
         | Code::UnknownBooking
         | Code::UnknownScientist
         | Code::UnknownTelescope
         | Code::UnknownMaintenance
         | Code::UnknownProposal => StatusCode::NOT_FOUND,
-        Code::Busy
+        Code::Free
+        | Code::AlreadyWaiting
+        | Code::WaitsFull
+        | Code::NoWaits
+        | Code::WaitOver
+        | Code::Busy
         | Code::Taken
         | Code::AlreadyCancelled
         | Code::Started
@@ -76,6 +80,9 @@ pub fn refused(refusal: Refusal) -> Problem {
         Refusal::NoneFree { telescope, until } => {
             problem.with("ate_utc", until.seconds().to_string()).with_links(links::to_telescope(&telescope))
         }
+        Refusal::Free { .. } => problem.with_links(links::to_book()),
+        Refusal::AlreadyWaiting(id) | Refusal::WaitOver(id, _) => problem.with_links(links::to_wait(id)),
+        Refusal::UnknownWait(_) | Refusal::WaitsFull { .. } => problem.with_links(links::to_waits()),
         Refusal::UnknownBooking(_) => problem.with_links(links::to_bookings()),
         Refusal::NotCancellable(id, _) | Refusal::NotAlterable(id, _) => problem.with_links(links::to_booking(id)),
         Refusal::Differs { id, version } => {
@@ -88,7 +95,7 @@ pub fn refused(refusal: Refusal) -> Problem {
             _ => problem,
         },
         Refusal::Key(KeyRefusal::InUse) => problem.retry_after_s(RETRY_AFTER_S),
-        Refusal::Key(_) => problem,
+        Refusal::Key(_) | Refusal::NoWaits => problem,
         Refusal::Unknown(rejection) => problem.with_links(to_catalogue(&rejection)),
         Refusal::Broken(rejection) => {
             let problem = problem.with_fields(vec![field_error(&rejection)]).already_logged();
@@ -138,35 +145,7 @@ pub fn not_read(log: &Logger, error: &StoreError) -> Problem {
 
 /// A broken rule, at its field.
 pub fn field_error(rejection: &Rejection) -> FieldError {
-    let code = match rejection {
-        Rejection::UnknownScientist(_) => FieldCode::UnknownScientist,
-        Rejection::UnknownTelescope(_) | Rejection::NoTelescope => FieldCode::UnknownTelescope,
-        Rejection::Proposal(broken) => match broken {
-            BrokenProposal::Required => FieldCode::ProposalRequired,
-            BrokenProposal::Unknown(_) => FieldCode::UnknownProposal,
-            BrokenProposal::Inactive(_) => FieldCode::InactiveProposal,
-            BrokenProposal::NotMember(..) => FieldCode::ForeignProposal,
-            BrokenProposal::Period { .. } => FieldCode::ProposalPeriod,
-            BrokenProposal::Overdrawn { .. } => FieldCode::ProposalOverdrawn,
-        },
-        Rejection::Maintenance { .. } => FieldCode::Maintenance,
-        Rejection::InactiveScientist(_) => FieldCode::InactiveScientist,
-        Rejection::InactiveTelescope(_) => FieldCode::InactiveTelescope,
-        Rejection::Slots(SlotRangeError::OffGrid { .. }) => FieldCode::OffGrid,
-        Rejection::Slots(SlotRangeError::Duration) | Rejection::End | Rejection::LongMove(_) => FieldCode::Duration,
-        Rejection::EndAndDuration(..) => FieldCode::Contradiction,
-        Rejection::Slots(SlotRangeError::TooLate) => FieldCode::TooLate,
-        Rejection::Past(..) | Rejection::EndPast(_) => FieldCode::Past,
-        Rejection::Rule(broken) => match broken {
-            BrokenRule::Duration(_) => FieldCode::RuleDuration,
-            BrokenRule::Notice(..) => FieldCode::RuleNotice,
-            BrokenRule::NotOpen(_) => FieldCode::RuleHorizon,
-            BrokenRule::Hours(..) => FieldCode::RuleHours,
-            BrokenRule::Standing(_) => FieldCode::RuleStanding,
-            BrokenRule::Day { .. } => FieldCode::RuleDay,
-        },
-    };
-    FieldError::new(rejection.field(), code.says(rejection.to_string()))
+    FieldError::new(rejection.field(), rejection.code().says(rejection.to_string()))
 }
 
 #[cfg(test)]
@@ -176,6 +155,7 @@ mod tests {
     use super::*;
     use crate::agenda::NotCancellable;
     use crate::agenda::alteration::NotAlterable;
+    use crate::agenda::rules::BrokenRule;
     use crate::time::Timestamp;
 
     #[test]

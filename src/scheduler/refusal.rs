@@ -1,4 +1,4 @@
-//! Why a request was not carried out, as values that know nothing of HTTP: a code for programs and words for people.
+//! Why a request was not carried out, as values that know nothing of HTTP: a [code](super::code) for programs and words for people.
 //! [`super::problems`] makes answers of them.
 
 use std::borrow::Cow;
@@ -9,7 +9,8 @@ use super::catalogue::refusal::CatalogueRefusal;
 pub use super::code::Code;
 use super::idempotency::refusal::KeyRefusal;
 use crate::agenda::alteration::NotAlterable;
-use crate::agenda::{NotCancellable, Place, Rejection, resource};
+use crate::agenda::waiting::{SCIENTIST_WAITS_MAX, START_WAITS_MAX};
+use crate::agenda::{NotCancellable, Place, Rejection, SlotRange, WaitStatus, resource};
 use crate::audit::record::Why;
 use crate::coordinator::protocol::grace;
 use crate::store::{NotCancelled, StoreError};
@@ -46,6 +47,26 @@ pub enum Refusal {
         /// Up to where.
         until: Timestamp,
     },
+    /// All of these slots are free: nobody waits for them.
+    Free {
+        /// The telescope.
+        telescope: String,
+        /// The slots.
+        slots: SlotRange,
+    },
+    /// The scientist waits for this start already, with this entry.
+    AlreadyWaiting(i64),
+    /// As many wait for a start as may, or as often as one scientist may at a telescope.
+    WaitsFull {
+        /// Whether it is the scientist who has too many.
+        of_scientist: bool,
+    },
+    /// Without locks there is no waiting list.
+    NoWaits,
+    /// This entry of a waiting list is over.
+    WaitOver(i64, WaitStatus),
+    /// There is no entry of this number, written as the client wrote it.
+    UnknownWait(String),
     /// There is no booking of this number, written as the client wrote it.
     UnknownBooking(String),
     /// This booking may not be cancelled.
@@ -116,6 +137,12 @@ impl Refusal {
             Self::Busy { .. } | Self::Moved { .. } => Code::Busy,
             Self::Taken { .. } => Code::Taken,
             Self::NoneFree { .. } => Code::NoneFree,
+            Self::Free { .. } => Code::Free,
+            Self::AlreadyWaiting(_) => Code::AlreadyWaiting,
+            Self::WaitsFull { .. } => Code::WaitsFull,
+            Self::NoWaits => Code::NoWaits,
+            Self::WaitOver(..) => Code::WaitOver,
+            Self::UnknownWait(_) => Code::UnknownWait,
             Self::UnknownBooking(_) => Code::UnknownBooking,
             Self::Catalogue(refusal) => refusal.code(),
             Self::Key(refusal) => refusal.code(),
@@ -213,8 +240,35 @@ impl Refusal {
             Self::AuditUnavailable => {
                 return "A trilha de auditoria não pode ser escrita, e sem o registro nada é agendado.".into();
             }
+            _ => self.of_waits(),
         };
         text.into()
+    }
+
+    /// The same of a waiting list.
+    fn of_waits(&self) -> String {
+        match self {
+            Self::Free { telescope, slots } => format!(
+                "De {} a {} todos os horários de {telescope} estão livres, e por um horário livre não se espera: agende-o.",
+                slots.start().seconds(),
+                slots.end().seconds()
+            ),
+            Self::AlreadyWaiting(id) => format!("Este cientista já espera por este início: é a espera {id}."),
+            Self::WaitsFull { of_scientist: false } => {
+                format!("Já há {START_WAITS_MAX} na lista de espera deste início, e mais não cabem.")
+            }
+            Self::WaitsFull { of_scientist: true } => {
+                format!("Este cientista já espera {SCIENTIST_WAITS_MAX} vezes neste telescópio, e mais não pode.")
+            }
+            Self::NoWaits => "Na demonstração sem travas não há lista de espera.".to_owned(),
+            Self::WaitOver(id, WaitStatus::Served) => format!("A espera {id} já foi atendida."),
+            Self::WaitOver(id, WaitStatus::Expired) => {
+                format!("A espera {id} já terminou: o horário começou sem que ficasse livre.")
+            }
+            Self::WaitOver(id, _) => format!("A espera {id} já terminou: o cientista saiu da lista."),
+            Self::UnknownWait(id) => format!("Não há espera {id}."),
+            _ => String::new(),
+        }
     }
 
     /// Why, as the audit trail records it; `None` where the trail cannot be written either.

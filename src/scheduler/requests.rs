@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use crate::agenda::timetable::{Period, PeriodError, SlotState};
 use crate::agenda::{
-    Draft, NOTES_MAX_CHARS, REASON_MAX_CHARS, SLOT_MIN, SlotRangeError, Status, TARGET_MAX_CHARS, check_duration,
+    Draft, NOTES_MAX_CHARS, REASON_MAX_CHARS, SLOT_MIN, SlotRangeError, Status, TARGET_MAX_CHARS, WaitStatus,
+    check_duration,
 };
 use crate::audit::filter::Wanted;
 use crate::audit::record::EVENT_TYPES;
@@ -12,7 +13,7 @@ use crate::http::fields::{Fields, TextRule, whole_number};
 use crate::http::parameters::Parameters;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::wrong::FieldCode;
-use crate::store::Filter;
+use crate::store::{Filter, WaitFilter};
 use crate::time::Timestamp;
 
 /// The largest identifier: the largest integer that every JSON reader keeps exactly.
@@ -127,6 +128,85 @@ pub fn next(mut fields: Fields<'_>) -> (NextRequest, Vec<FieldError>) {
         request,
         fields.finish("cientista_id, proposta_id, telescopio, duracao_min, a_partir_de_utc").err().unwrap_or_default(),
     )
+}
+
+/// Reads who is to wait for a start at a telescope, and what for, as far as that can be read, and what is wrong with the other fields. A
+/// client that could not book may send the same fields again, as far as they agree with the path.
+pub fn waiting(mut fields: Fields<'_>, telescope: &str, start: &str) -> (Draft, Vec<FieldError>) {
+    let single_line = |max_chars| TextRule { max_chars, multiline: false };
+    let mut draft = Draft {
+        scientist_id: fields.required_integer_as("cientista_id", 1..=ID_MAX, SCIENTIST_ID),
+        proposal_id: fields.integer_as("proposta_id", 1..=ID_MAX, PROPOSAL_ID),
+        start: None,
+        telescope: Some(telescope.to_owned()),
+        duration_min: duration(&mut fields),
+        end: fields.exact_instant("horario_fim_utc"),
+        clicked_at: None,
+        target: fields.text("alvo", single_line(TARGET_MAX_CHARS)),
+        notes: fields.text("observacoes", TextRule { max_chars: NOTES_MAX_CHARS, multiline: true }),
+    };
+    match Timestamp::parse_exact(start) {
+        Ok(start) => {
+            draft.start = Some(start);
+            if fields.exact_instant("horario_inicio_utc").is_some_and(|given| given != start) {
+                let words = format!("não concorda com o endereço, que diz {}", start.seconds());
+                fields.reject("horario_inicio_utc", FieldCode::Contradiction.says(words));
+            }
+        }
+        Err(error) => {
+            fields.pass_over("horario_inicio_utc");
+            fields.reject("horario_inicio_utc", FieldCode::Instant.says(format!("no endereço, {error}")));
+        }
+    }
+    if fields.text("telescopio", single_line(200)).is_some_and(|given| given != telescope) {
+        let words = format!("não concorda com o endereço, que diz {telescope}");
+        fields.reject("telescopio", FieldCode::Contradiction.says(words));
+    }
+    for answered in ANSWERED_FIELDS.into_iter().chain(["instante_clique_utc", "status", "estado"]) {
+        fields.pass_over(answered);
+    }
+    (
+        draft,
+        fields
+            .finish("cientista_id, proposta_id, duracao_min, horario_fim_utc, alvo, observacoes")
+            .err()
+            .unwrap_or_default(),
+    )
+}
+
+/// A request for entries of waiting lists.
+#[derive(Clone, Debug)]
+pub struct WaitsRequest {
+    /// The filter.
+    pub filter: WaitFilter,
+    /// The list goes on after this entry.
+    pub after: i64,
+    /// The most items.
+    pub limit: u16,
+    /// Whether no number of items was asked for.
+    pub is_whole: bool,
+}
+
+/// Reads the parameters for entries of waiting lists.
+///
+/// # Errors
+/// 422 with every wrong one.
+pub fn waits(query: Option<&str>, now: Timestamp) -> Result<WaitsRequest, Problem> {
+    let mut parameters = Parameters::parse(query);
+    let filter = WaitFilter {
+        telescope: parameters.text("telescopio"),
+        scientist_id: parameters.integer_as("cientista_id", 1..=ID_MAX, SCIENTIST_ID),
+        status: parameters.parsed("status", |name| {
+            WaitStatus::from_name(name).ok_or_else(|| "deve ser AGUARDANDO, ATENDIDA, RETIRADA ou EXPIRADA".to_owned())
+        }),
+        now,
+    };
+    let limit = parameters.integer("limite", 1..=LIMIT_MAX).and_then(|limit| u16::try_from(limit).ok());
+    let after = parameters
+        .parsed("cursor", |text| id(text).ok_or_else(|| "não é um cursor; use o link proxima sem mudá-lo".to_owned()));
+    parameters.finish("telescopio, cientista_id, status, limite, cursor")?;
+    let is_whole = limit.is_none();
+    Ok(WaitsRequest { filter, after: after.unwrap_or(0), limit: limit.unwrap_or(LIMIT_DEFAULT), is_whole })
 }
 
 /// Reads a cancellation's reason. It may be absent, and so may the body.

@@ -19,6 +19,10 @@ pub enum Route {
     CloseTelescope,
     Maintenance,
     Reopen,
+    Wait,
+    Waits,
+    Waiting,
+    Leave,
     Scientists,
     Scientist,
     CreateScientist,
@@ -80,6 +84,7 @@ impl Route {
                 | Self::Validate
                 | Self::Alter
                 | Self::Cancel
+                | Self::Wait
                 | Self::CreateTelescope
                 | Self::ChangeTelescope
                 | Self::CreateScientist

@@ -15,6 +15,7 @@ use super::problems::problem_kinds;
 use super::route::Route;
 use super::{
     alteration, bookings, handlers, links, maintenance, page, planning, sessions, sign_in, timetable, tokens, trail,
+    waiting,
 };
 use crate::access::ip_of;
 use crate::access::role::{Need, Permission};
@@ -82,6 +83,10 @@ static TABLE: &Table<Route> = {
         (Route::CloseTelescope, manage(Method::POST, "/telescopios/{id}/manutencoes", "adds a maintenance")),
         (Route::Maintenance, get("/manutencoes/{id}", May(ReadAgenda), "one maintenance").tagged()),
         (Route::Reopen, delete("/manutencoes/{id}", May(ManageCatalogue), "takes a maintenance away")),
+        (Route::Wait, post("/telescopios/{id}/agenda/{inicio}/espera", May(ChangeAgenda), "waits for booked slots")),
+        (Route::Waits, get("/esperas", May(ReadAgenda), "waiting lists, by pages").query(Read).tagged().listing()),
+        (Route::Waiting, get("/esperas/{id}", May(ReadAgenda), "one entry of a waiting list").tagged()),
+        (Route::Leave, delete("/esperas/{id}", May(ChangeAgenda), "leaves a waiting list")),
         (Route::Scientists, get("/cientistas", May(ReadAgenda), "scientists, by pages").query(Read).tagged().listing()),
         (
             Route::ScientistCalendar,
@@ -102,15 +107,7 @@ static TABLE: &Table<Route> = {
         (Route::Next, post(links::NEXT_PATH, May(ReadAgenda), "the first free start that fits; books nothing")),
         (Route::Validate, post(links::VALIDATE_PATH, May(ChangeAgenda), "what is wrong with a booking; books nothing")),
         (Route::Booking, get("/agendamentos/{id}", May(ReadAgenda), "one booking").tagged()),
-        (
-            Route::Alter,
-            Endpoint::new(
-                Method::PATCH,
-                "/agendamentos/{id}",
-                May(ChangeAgenda),
-                "changes, shortens or moves a booking",
-            ),
-        ),
+        (Route::Alter, Endpoint::new(Method::PATCH, "/agendamentos/{id}", May(ChangeAgenda), "changes a booking")),
         (Route::Cancel, delete("/agendamentos/{id}", May(ChangeAgenda), "cancels a booking")),
         (
             Route::Audit,
@@ -187,41 +184,47 @@ impl Routes {
         request.place = found.as_ref().ok().and_then(Found::place);
         // Before anything is logged or looked for: what is refused for its number costs little.
         app.identity.meet(request, found.as_ref().ok().and_then(Found::endpoint)).await?;
-        let (route, endpoint, id) = match found? {
+        let (route, endpoint, id, second) = match found? {
             Found::Options(allow) => return Ok(http::options(&allow)),
-            Found::Endpoint { route, endpoint, parameter, .. } => (route, endpoint, parameter),
+            Found::Endpoint { route, endpoint, parameter, second, .. } => (route, endpoint, parameter, second),
         };
         announce(request, route, &path);
         admit(request, endpoint.need)?;
         endpoint.check_query(request.head.uri.query())?;
         let asked = if route.may_be_lenient() { Handling::asked(&request.head.headers) } else { None };
         let response = match asked {
-            None => self.dispatch(route, &id, request).await?,
+            None => self.dispatch(route, (&id, &second), request).await?,
             Some(asked) => {
                 let log = request.log.clone();
-                strict_unless(asked, &log, Box::pin(self.dispatch(route, &id, request))).await?
+                strict_unless(asked, &log, Box::pin(self.dispatch(route, (&id, &second), request))).await?
             }
         };
         Ok(represent(response, &request.head, endpoint.tagged))
     }
 
     /// Answers the request, or gives the answer again that its repetition gets.
-    async fn dispatch(&self, route: Route, id: &str, request: &mut Request) -> Result<Response, Problem> {
+    async fn dispatch(&self, route: Route, at: (&str, &str), request: &mut Request) -> Result<Response, Problem> {
         match route.body_of_new() {
             Some(most) if idempotency::is_there(&request.head.headers) => {
-                Box::pin(self.once(route, id, most, request)).await
+                Box::pin(self.once(route, at, most, request)).await
             }
-            _ => self.handle_at(route, id, request).await,
+            _ => Self::handle_at(self, route, at, request).await,
         }
     }
 
     /// The same for a request that makes something and has a key.
-    async fn once(&self, route: Route, id: &str, most: usize, request: &mut Request) -> Result<Response, Problem> {
+    async fn once(
+        &self,
+        route: Route,
+        at: (&str, &str),
+        most: usize,
+        request: &mut Request,
+    ) -> Result<Response, Problem> {
         let app = &self.0;
         match begin(app, request, most).await? {
             Begun::Answered(response) => Ok(response),
             Begun::Anew(keeping) => {
-                let answered = self.handle_at(route, id, request).await;
+                let answered = Self::handle_at(self, route, at, request).await;
                 end(app, &keeping, answered, &request.log).await
             }
         }
@@ -229,8 +232,12 @@ impl Routes {
 
     /// Lets the endpoint's handler answer. Each has a box of its own: the future of a request would else be as large as the largest handler's, and
     /// thousands of requests may wait for room.
-    async fn handle_at(&self, route: Route, id: &str, request: &mut Request) -> Result<Response, Problem> {
-        let app = &self.0;
+    async fn handle_at(
+        Self(app): &Self,
+        route: Route,
+        (id, second): (&str, &str),
+        request: &mut Request,
+    ) -> Result<Response, Problem> {
         match route {
             Route::Entry => handlers::entry(app, request),
             Route::Describe => Ok(DESCRIPTION.respond(&request.head.headers)),
@@ -246,6 +253,10 @@ impl Routes {
             Route::CloseTelescope => Box::pin(maintenance::create(app, links::telescope_code(id), request)).await,
             Route::Maintenance => Box::pin(maintenance::one(app, id, request)).await,
             Route::Reopen => Box::pin(maintenance::remove(app, id, request)).await,
+            Route::Wait => Box::pin(waiting::enter(app, (links::telescope_code(id), second), request)).await,
+            Route::Waits => Box::pin(waiting::list(app, request)).await,
+            Route::Waiting => Box::pin(waiting::show(app, id, request)).await,
+            Route::Leave => Box::pin(waiting::leave(app, id, request)).await,
             Route::Scientists => Box::pin(scientists::list(app, request)).await,
             Route::CreateScientist => Box::pin(scientists::create(app, request)).await,
             Route::Scientist => Box::pin(scientists::one(app, id, request)).await,
@@ -295,7 +306,9 @@ fn announce(request: &Request, route: Route, path: &str) {
         Route::Book => info!(log, "Requisição recebida para POST /agendamentos"),
         Route::Alter => info!(log, "Requisição recebida para PATCH {}", path),
         Route::Cancel => info!(log, "Requisição recebida para DELETE {}", path),
-        Route::Next
+        Route::Wait
+        | Route::Leave
+        | Route::Next
         | Route::Validate
         | Route::SignIn
         | Route::SignOut

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::{
-    AlterRefused, BookRefused, CancelRefused, Fence, FenceBroken, Filter, NotCancelled, NotChanged, StandingReader,
-    Store,
+    AlterRefused, BookRefused, CancelRefused, Fence, FenceBroken, Filter, NotCancelled, NotChanged, NotEntered,
+    NotLeft, StandingReader, Store, WaitFilter,
 };
 use crate::access::Author;
 use crate::agenda::alteration::{Alteration, Destination, NotAlterable, Texts};
@@ -18,13 +18,16 @@ use crate::agenda::rules::{BrokenRule, Rules};
 use crate::agenda::timetable::{SAME_MAX, Standing};
 use crate::agenda::{
     Booking, Cancellation, Draft, NewBooking, NotCancellable, Place, Rejection, Scientist, ScientistPatch, SlotRange,
-    Status, Telescope, TelescopePatch,
+    Status, Telescope, TelescopePatch, WaitStatus,
 };
 use crate::audit::catalogued::CATALOGUE_CHANGED;
 use crate::audit::chain::ChainHead;
 use crate::audit::export::{Exported, Extent, Source};
 use crate::audit::filter::Wanted;
-use crate::audit::record::{BOOKING_CHANGED, BOOKING_REFUSED, Cause, Process, SERVICE_STARTED, SERVICE_STOPPED, Why};
+use crate::audit::record::{
+    BOOKING_CHANGED, BOOKING_REFUSED, Cause, Process, SERVICE_STARTED, SERVICE_STOPPED, WAIT_ENTERED, WAIT_LEFT,
+    WAIT_PASSED_OVER, WAIT_SERVED, Why,
+};
 use crate::http::precondition::IfMatch;
 use crate::time::{Clock, Timestamp};
 
@@ -74,6 +77,8 @@ macro_rules! conformance {
             what_the_catalogue_gets_is_there_for_the_next_change
             the_race_saves_what_a_check_before_it_did_not_see
             a_booking_moves_and_shortens_with_its_record_and_never_overlaps
+            slots_that_become_free_go_to_the_first_who_waits_and_may_have_them
+            nobody_waits_for_what_is_free_and_nobody_is_served_twice
             a_change_is_refused_for_what_has_happened_since_it_was_asked_for
             an_answer_is_kept_with_what_it_answers_and_for_a_day
             a_key_is_held_once_until_it_is_given_back
@@ -148,7 +153,8 @@ impl<F: Fixture> Opened<F> {
 
     async fn cancel(&self, id: i64, token: u64) -> Result<Booking, CancelRefused> {
         let from = self.place(id).await;
-        self.store.cancel(id, from, clouds(), fence(token), request()).await.unwrap()
+        let cancelled = self.store.cancel(id, from, clouds(), fence(token), request()).await;
+        cancelled.unwrap().map(|cancelled| cancelled.booking)
     }
 
     /// What stands from one slot to before another, as its reader is told first, and then booking by booking.
@@ -503,6 +509,126 @@ pub async fn a_booking_moves_and_shortens_with_its_record_and_never_overlaps<F: 
     let antes = r#""versao":2,"antes":{"telescopio":"Hubble-Acad","horario_inicio_utc":"2030-01-01T03:00:00Z","horario_fim_utc":"2030-01-01T03:15:00Z","alvo":null},"depois":{"telescopio":"Hubble-Acad","horario_inicio_utc":"2030-01-01T03:05:00Z""#;
     assert!(changes[0].contains(antes), "{}", changes[0]);
     assert!(changes[3].contains(r#""observacoes_mudaram":true"#) && !changes[3].contains("seeing"), "{}", changes[3]);
+}
+
+pub async fn slots_that_become_free_go_to_the_first_who_waits_and_may_have_them<F: Fixture>() {
+    let opened = Opened::<F>::new();
+    let wants = async |scientist, from, minutes| {
+        let new = opened.new_booking(scientist, "Hubble-Acad", after(from), minutes).await;
+        opened.store.enter(new, request()).await.unwrap()
+    };
+    let first = opened.book(opened.new_booking(7, "Hubble-Acad", after(0), 15).await, 5).await.unwrap();
+    let beside = opened.book(opened.new_booking(8, "Hubble-Acad", after(3), 5).await, 9).await.unwrap();
+    // In their order: one who needs the slot beside too, one with as much as a scientist may have, and two who may.
+    let long = wants(1, 2, 10).await.unwrap();
+    let full = wants(2, 0, 5).await.unwrap();
+    let short = wants(3, 0, 10).await.unwrap();
+    let other = wants(4, 2, 5).await.unwrap();
+    let place = async |id| opened.store.wait(id, opened.clock.now()).await.unwrap().unwrap().place;
+    assert_eq!(
+        (place(long.id).await, place(full.id).await, place(short.id).await, place(other.id).await),
+        (Some(1), Some(1), Some(2), Some(2))
+    );
+    opened.book(opened.new_booking(2, "Hubble-Acad", after(20), 5).await, 1).await.unwrap();
+    let rules = TelescopePatch { standing_max: Some(Some(1)), ..TelescopePatch::default() };
+    opened.store.change_telescope("Hubble-Acad".to_owned(), rules, None, request()).await.unwrap().unwrap();
+    let cancelled = opened
+        .store
+        .cancel(first.id, first.place(), Cancellation::default(), fence(6), request())
+        .await
+        .unwrap()
+        .unwrap();
+    let got: Vec<_> = cancelled.promoted.iter().map(|booking| (booking.scientist_id, booking.slots)).collect();
+    assert_eq!(got, [(3, short.slots), (4, other.slots)]);
+    let (standing, bookings) = opened.standing("Hubble-Acad", 0, 4).await;
+    assert_eq!((standing.bookings.len(), &bookings[..2]), (3, &cancelled.promoted[..]));
+    let read = async |id| opened.store.wait(id, opened.clock.now()).await.unwrap().unwrap().wait;
+    let (full, short) = (read(full.id).await, read(short.id).await);
+    let why = full.passed_over.as_ref().unwrap();
+    assert_eq!(
+        (full.status, why.code.as_str(), why.at),
+        (WaitStatus::Waiting, "regra_cota_ativas", opened.clock.now())
+    );
+    assert_eq!((short.status, short.booking_id), (WaitStatus::Served, Some(cancelled.promoted[0].id)));
+    // Who needs two slots gets them when the second one is free as well, although the other one has seen a newer token than the lease's.
+    let freed = opened
+        .store
+        .cancel(beside.id, beside.place(), Cancellation::default(), fence(10), request())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(freed.promoted, []);
+    let fourth = &cancelled.promoted[1];
+    let to_webb = elsewhere(opened.new_booking(4, "Webb-Acad", after(40), 5).await);
+    let moved =
+        opened.store.alter(fourth.id, going(fourth, to_webb), Some(fence(7)), request()).await.unwrap().unwrap();
+    assert_eq!(moved.promoted.iter().map(|booking| booking.slots).collect::<Vec<_>>(), [long.slots]);
+    a_rest_goes_to_who_waits_for_it(&opened, &cancelled.promoted[0]).await;
+    let records = opened.records().await;
+    let count =
+        |event: &str| records.iter().filter(|line| line.contains(&format!("\"event_type\":\"{event}\""))).count();
+    let counts = [WAIT_ENTERED, WAIT_PASSED_OVER, WAIT_SERVED, WAIT_LEFT].map(count);
+    assert_eq!(counts, [5, 1, 4, 0], "{records:#?}");
+    let is_promotion = |line: &&String| line.contains("AGENDAMENTO_CRIADO") && line.contains("\"espera_id\"");
+    assert_eq!(records.iter().filter(is_promotion).count(), 4);
+}
+
+/// The booking that has the first two slots gives the second one back.
+async fn a_rest_goes_to_who_waits_for_it<F: Fixture>(opened: &Opened<F>, booking: &Booking) {
+    let rules = TelescopePatch::without_rules();
+    opened.store.change_telescope("Hubble-Acad".to_owned(), rules, None, request()).await.unwrap().unwrap();
+    let new = opened.new_booking(5, "Hubble-Acad", after(1), 5).await;
+    let wait = opened.store.enter(new, request()).await.unwrap().unwrap();
+    let half = Destination::Shorter(SlotRange::new(after(0), 5).unwrap());
+    let short =
+        opened.store.alter(booking.id, going(booking, half), Some(fence(11)), request()).await.unwrap().unwrap();
+    assert_eq!(short.promoted.iter().map(|booking| booking.slots).collect::<Vec<_>>(), [wait.slots]);
+}
+
+pub async fn nobody_waits_for_what_is_free_and_nobody_is_served_twice<F: Fixture>() {
+    let opened = Opened::<F>::new();
+    let enter = async |scientist, nth| {
+        let new = opened.new_booking(scientist, "Hubble-Acad", after(nth), 5).await;
+        opened.store.enter(new, request()).await.unwrap()
+    };
+    assert_eq!(enter(3, 0).await, Err(NotEntered::Free));
+    for nth in 0..25 {
+        opened.book(opened.slot(nth).await, 1).await.unwrap();
+    }
+    let wait = enter(3, 0).await.unwrap();
+    assert_eq!(enter(3, 0).await, Err(NotEntered::Already(wait.id)));
+    for nth in 1..20 {
+        enter(3, nth).await.unwrap();
+    }
+    assert_eq!(enter(3, 20).await, Err(NotEntered::ScientistFull));
+    let left = opened.store.leave(wait.id, request()).await.unwrap().unwrap();
+    assert_eq!((left.status, left.ended_at), (WaitStatus::Left, Some(opened.clock.now())));
+    assert_eq!(opened.store.leave(wait.id, request()).await.unwrap(), Err(NotLeft::Over(WaitStatus::Left)));
+    assert_eq!(opened.store.leave(99, request()).await.unwrap(), Err(NotLeft::Unknown));
+    // Nobody waits for it any more; and who has got a slot does not wait for it a second time.
+    let promoted = async |id, token| {
+        let from = opened.place(id).await;
+        opened.store.cancel(id, from, Cancellation::default(), fence(token), request()).await.unwrap().unwrap().promoted
+    };
+    assert_eq!(promoted(1, 2).await, []);
+    let got = promoted(2, 2).await;
+    assert_eq!((got.len(), got[0].scientist_id), (1, 3));
+    assert_eq!(promoted(got[0].id, 3).await, []);
+    let everything = WaitFilter { scientist_id: None, telescope: None, status: None, now: opened.clock.now() };
+    let all = opened.store.waits(everything.clone(), 0, 500).await.unwrap();
+    assert_eq!((all.waits.len(), all.next), (20, None));
+    let filter = WaitFilter { scientist_id: Some(3), status: Some(WaitStatus::Waiting), ..everything.clone() };
+    let (mut after_id, mut waiting) = (0, 0);
+    loop {
+        let page = opened.store.waits(filter.clone(), after_id, 7).await.unwrap();
+        waiting += page.waits.len();
+        assert!(page.waits.iter().all(|placed| placed.place == Some(1)), "{page:?}");
+        let Some(next) = page.next else { break };
+        after_id = next;
+    }
+    assert_eq!(waiting, 18);
+    let nobody = WaitFilter { telescope: Some("Webb-Acad".to_owned()), ..everything };
+    assert!(opened.store.waits(nobody, 0, 7).await.unwrap().waits.is_empty());
 }
 
 pub async fn a_change_is_refused_for_what_has_happened_since_it_was_asked_for<F: Fixture>() {

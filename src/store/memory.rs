@@ -12,22 +12,24 @@ use std::time::Instant;
 
 use super::decide::{
     Alter, Book, BookUnguarded, Cancel, CancelUnguarded, Change, ChangeProposal, ChangeScientist, ChangeTelescope,
-    Close, CreateProposal, CreateScientist, CreateTelescope, Decision, Record, Reopen, View, Write,
+    Close, CreateProposal, CreateScientist, CreateTelescope, Decision, Enter, Leave, Record, Reopen, View, Write,
 };
 use super::outbox::Outbox;
 use super::outcomes::{
-    AlterRefused, Altered, BookRefused, CancelRefused, Cancelling, Closed, Fence, NotCancelled, NotChanged, NotClosed,
+    AlterRefused, Altered, BookRefused, CancelRefused, Cancelled, Cancelling, Closed, Fence, NotCancelled, NotChanged,
+    NotClosed, Reopened,
 };
+use super::waits::{NotEntered, NotLeft, Placed, WaitFilter, WaitPage};
 use super::{Answer, Filter, LatestRecord, Page, StandingReader, Store, StoreError, TrailPage};
 use crate::access::calendar::Calendar;
 use crate::agenda::alteration::Alteration;
 use crate::agenda::keeping::{Digest, KEPT_FOR, Kept};
-use crate::agenda::maintenance::{Maintenance, NewMaintenance};
+use crate::agenda::maintenance::NewMaintenance;
 use crate::agenda::proposal::{Proposal, ProposalPatch};
 use crate::agenda::timetable::{SAME_MAX, Standing};
 use crate::agenda::{
     Booking, Cancellation, Catalogue, NewBooking, Place, Rejection, Scientist, ScientistPatch, SlotRange, Status,
-    Telescope, TelescopePatch,
+    Telescope, TelescopePatch, Wait, WaitStatus,
 };
 use crate::audit::chain::ChainHead;
 use crate::audit::export::{Exported, Extent, Source};
@@ -76,7 +78,7 @@ impl MemoryStore {
             view.scientists.insert(scientist.id, scientist.clone());
             view.next_scientist_id = view.next_scientist_id.max(scientist.id + 1);
         }
-        (view.next_maintenance_id, view.next_proposal_id) = (1, 1);
+        (view.next_maintenance_id, view.next_proposal_id, view.next_wait_id) = (1, 1, 1);
         let state = State {
             view,
             changes: 0,
@@ -139,6 +141,19 @@ impl State {
         let mut found: Vec<Booking> = self.view.bookings.values().filter(is_wanted).cloned().collect();
         found.sort_by_key(place);
         found
+    }
+
+    /// An entry as it stands at `now`, with its place.
+    fn placed(&self, wait: &Wait, now: Timestamp) -> Placed {
+        let is_simulated = self.view.telescopes.get(&wait.telescope).is_some_and(|telescope| telescope.simulated);
+        let status = wait.status_at(is_simulated, now);
+        let stretch = (wait.slots.start(), wait.slots.end());
+        let is_before = |one: &Wait| {
+            one.is_for(&wait.telescope, stretch) && one.status_at(is_simulated, now) == WaitStatus::Waiting
+        };
+        let before = self.view.waits.range(..wait.id).filter(|(_, one)| is_before(one));
+        let place = (status == WaitStatus::Waiting).then(|| 1 + before.count() as u64);
+        Placed { wait: Wait { status, ..wait.clone() }, place }
     }
 
     /// The active bookings of a period.
@@ -210,7 +225,7 @@ impl Store for MemoryStore {
         asked: Cancellation,
         fence: Fence,
         cause: Cause,
-    ) -> Answer<'_, Result<Booking, CancelRefused>> {
+    ) -> Answer<'_, Result<Cancelled, CancelRefused>> {
         self.change(&Cancel { id, from, asked, fence, cause })
     }
 
@@ -221,6 +236,34 @@ impl Store for MemoryStore {
         cause: Cause,
     ) -> Answer<'_, Result<Booking, NotCancelled>> {
         self.change(&CancelUnguarded { id, asked, cause })
+    }
+
+    fn enter(&self, new: NewBooking, cause: Cause) -> Answer<'_, Result<Wait, NotEntered>> {
+        self.change(&Enter { new, cause })
+    }
+
+    fn leave(&self, id: i64, cause: Cause) -> Answer<'_, Result<Wait, NotLeft>> {
+        self.change(&Leave { id, cause })
+    }
+
+    fn wait(&self, id: i64, now: Timestamp) -> Answer<'_, Option<Placed>> {
+        self.read(|state| state.view.waits.get(&id).map(|wait| state.placed(wait, now)))
+    }
+
+    fn waits(&self, filter: WaitFilter, after: i64, limit: u16) -> Answer<'_, WaitPage> {
+        self.read(|state| {
+            let rest = state.view.waits.range(after + 1..).map(|(_, wait)| state.placed(wait, filter.now));
+            let is_wanted = |Placed { wait, .. }: &Placed| {
+                filter.scientist_id.is_none_or(|id| id == wait.scientist_id)
+                    && filter.telescope.as_ref().is_none_or(|code| *code == wait.telescope)
+                    && filter.status.is_none_or(|status| status == wait.status)
+            };
+            let mut waits: Vec<Placed> = rest.filter(is_wanted).take(usize::from(limit) + 1).collect();
+            let has_more = waits.len() > usize::from(limit);
+            waits.truncate(usize::from(limit));
+            let next = waits.last().filter(|_| has_more).map(|placed| placed.wait.id);
+            WaitPage { waits, next }
+        })
     }
 
     fn booking(&self, id: i64) -> Answer<'_, Option<Booking>> {
@@ -336,7 +379,7 @@ impl Store for MemoryStore {
         self.change(&Close { telescope, when, cancelling, cause })
     }
 
-    fn reopen(&self, telescope: String, id: i64, cause: Cause) -> Answer<'_, Option<Maintenance>> {
+    fn reopen(&self, telescope: String, id: i64, cause: Cause) -> Answer<'_, Option<Reopened>> {
         self.change(&Reopen { telescope, id, cause })
     }
 

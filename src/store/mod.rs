@@ -14,6 +14,7 @@ mod observer;
 mod outbox;
 mod outcomes;
 pub mod sqlite;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -25,18 +26,19 @@ pub use self::observer::Unobserved;
 pub use self::observer::{Observer, Saving};
 pub use self::outbox::Outbox;
 pub use self::outcomes::{
-    AlterRefused, Altered, BookRefused, CancelRefused, Cancelling, Closed, Fence, FenceBroken, Leased, NotCancelled,
-    NotChanged, NotClosed,
+    AlterRefused, Altered, BookRefused, CancelRefused, Cancelled, Cancelling, Closed, Fence, FenceBroken, Leased,
+    NotCancelled, NotChanged, NotClosed, Reopened,
 };
+pub use self::waits::{NotEntered, NotLeft, Placed, WaitFilter, WaitPage};
 use crate::access::calendar::Calendar;
 use crate::agenda::alteration::Alteration;
 use crate::agenda::keeping::{Digest, Kept};
-use crate::agenda::maintenance::{Maintenance, NewMaintenance};
+use crate::agenda::maintenance::NewMaintenance;
 use crate::agenda::proposal::{Proposal, ProposalPatch};
 use crate::agenda::timetable::Standing;
 use crate::agenda::{
     Booking, Cancellation, Catalogue, NewBooking, Place, Rejection, Scientist, ScientistPatch, SlotRange, Status,
-    Telescope, TelescopePatch,
+    Telescope, TelescopePatch, Wait,
 };
 use crate::audit::chain::ChainHead;
 use crate::audit::filter::Wanted;
@@ -77,11 +79,23 @@ pub trait Store: Send + Sync {
         asked: Cancellation,
         fence: Fence,
         cause: Cause,
-    ) -> Answer<'_, Result<Booking, CancelRefused>>;
+    ) -> Answer<'_, Result<Cancelled, CancelRefused>>;
 
     /// Cancels without a lease, in the race.
     fn cancel_unguarded(&self, id: i64, asked: Cancellation, cause: Cause)
     -> Answer<'_, Result<Booking, NotCancelled>>;
+
+    /// Enters a waiting list with the booking that is to be made.
+    fn enter(&self, new: NewBooking, cause: Cause) -> Answer<'_, Result<Wait, NotEntered>>;
+
+    /// Takes an entry of a waiting list back.
+    fn leave(&self, id: i64, cause: Cause) -> Answer<'_, Result<Wait, NotLeft>>;
+
+    /// One entry of a waiting list as it stands at `now`.
+    fn wait(&self, id: i64, now: Timestamp) -> Answer<'_, Option<Placed>>;
+
+    /// A page of entries by number, after `after`.
+    fn waits(&self, filter: WaitFilter, after: i64, limit: u16) -> Answer<'_, WaitPage>;
 
     /// One booking.
     fn booking(&self, id: i64) -> Answer<'_, Option<Booking>>;
@@ -160,7 +174,7 @@ pub trait Store: Send + Sync {
     ) -> Answer<'_, Result<Closed, NotClosed>>;
 
     /// Takes a maintenance away. The answer is the maintenance as it was; `None` if the telescope has none of that number.
-    fn reopen(&self, telescope: String, id: i64, cause: Cause) -> Answer<'_, Option<Maintenance>>;
+    fn reopen(&self, telescope: String, id: i64, cause: Cause) -> Answer<'_, Option<Reopened>>;
 
     /// The active bookings that a maintenance of a telescope meets and that end after an instant, in order, at most `limit`.
     fn met_by(

@@ -57,6 +57,26 @@ pub struct Altered {
     pub from: Place,
     /// Whether it is otherwise now.
     pub changed: bool,
+    /// The bookings of those who waited for slots that have become free.
+    pub promoted: Vec<Booking>,
+}
+
+/// A booking that was cancelled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cancelled {
+    /// As it stands.
+    pub booking: Booking,
+    /// The bookings of those who waited for its slots.
+    pub promoted: Vec<Booking>,
+}
+
+/// A maintenance that was taken away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reopened {
+    /// The maintenance.
+    pub maintenance: Maintenance,
+    /// The bookings of those who waited for slots that are open again.
+    pub promoted: Vec<Booking>,
 }
 
 /// Why a booking was not changed.
@@ -115,6 +135,8 @@ pub struct Closed {
     pub maintenance: Maintenance,
     /// The bookings that were cancelled for it, as they stand now.
     pub cancelled: Vec<Booking>,
+    /// The bookings of those who waited for slots of these bookings that are not in the maintenance.
+    pub promoted: Vec<Booking>,
 }
 
 /// Why a maintenance was not written.

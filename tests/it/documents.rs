@@ -70,6 +70,8 @@ fn examples_have_the_members_of_real_answers() {
     let delete = under("DELETE /agendamentos/{id}");
     let (next, validated) = (under("POST /agendamentos/proximo"), under("POST /agendamentos/validar"));
     let invalid = agenda("POST", "/agendamentos/validar", Some(validated[0].clone()));
+    let entered = under("POST /telescopios/{id}/agenda/{inicio}/espera");
+    let wait = agenda("POST", "/telescopios/Hubble-Acad/agenda/2025-12-01T03:00:00Z/espera", Some(entered[0].clone()));
     let patched = under("PATCH /agendamentos/{id}");
     let changed = agenda("PATCH", "/agendamentos/1", Some(patched[0].clone()));
     let other = [("If-Match", "\"1\"")];
@@ -116,6 +118,8 @@ fn examples_have_the_members_of_real_answers() {
         (&under("GET /agendamentos/{id}")[0], &agenda("GET", "/agendamentos/9", None)),
         (&next[1], &agenda("POST", "/agendamentos/proximo", Some(next[0].clone()))),
         (&validated[1], &invalid),
+        (&entered[1], &wait),
+        (&under("GET /esperas")[0], &agenda("GET", "/esperas", None)),
         (&patched[1], &changed),
         (&patched[2], &differs),
         (&delete[0], &cancelled),

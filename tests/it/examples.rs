@@ -77,13 +77,15 @@ fn an_observatory_from_nothing() {
         "422 em_manutencao",
         "number 2, AGENDADO",
         "AGENDAMENTO_CRIADO, AGENDAMENTO_ALTERADO, AGENDAMENTO_ALTERADO, AGENDAMENTO_CANCELADO",
-        " 2 events\n",
+        " 3 events\n",
+        "place 1, AGUARDANDO",
+        "ATENDIDA, number 3 of scientist",
         "\r\n1,Lunar-",
     ] {
         assert!(told.contains(expected), "{expected} in {told}");
     }
     // The same scheduler, whose paths all have other names.
-    assert!(run(&renamed(&services)).contains("number 4, AGENDADO"));
+    assert!(run(&renamed(&services)).contains("number 5, AGENDADO"));
 }
 
 #[test]

@@ -227,7 +227,7 @@ prop_compose! {
         };
         let scientist = Scientist { id: scientist_id, name, institution: String::new(), country: String::new(), active: true };
         let event = if created {
-            Event::BookingCreated { booking: &booking, scientist: &scientist, token }
+            Event::BookingCreated { booking: &booking, scientist: &scientist, token, wait_id: None }
         } else {
             Event::BookingCancelled { booking: &booking, scientist_name: &scientist.name, token }
         };

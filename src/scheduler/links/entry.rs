@@ -76,6 +76,7 @@ fn entry_for(who: &Who, signed: Signed) -> Links {
         .with_if(may_book(who), "validar", || {
             Link::action("POST", VALIDATE_PATH, "Conferir um agendamento sem fazê-lo")
         })
+        .with_if(reads, "esperas", || Link::template("/esperas{?telescopio,cientista_id,status,limite}"))
         .with_if(who.may(Permission::ReadTrail), "auditoria", || Link::template(AUDIT_TEMPLATE))
         .with_if(reads, "eventos", || Link::titled("/eventos", "A agenda ao vivo (server-sent events)"))
         .with_if(signed.asked && reads, "calendarios", || {

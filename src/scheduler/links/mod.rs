@@ -1,15 +1,19 @@
 //! Hypermedia: what can be done next, after each answer. What is not allowed now, or not to the caller, has no link.
 
 mod calendar;
+mod conflict;
 mod entry;
+mod waits;
 
 use std::time::Duration;
 
 pub use self::calendar::{CALENDARS_PATH, calendar_of};
 use self::calendar::{calendar, subscribe};
+pub use self::conflict::{after_conflict, after_validation};
 pub use self::entry::{
     NEXT_PATH, SESSION_PATH, SIGN_IN_PATH, Signed, VALIDATE_PATH, entry, of_session, self_and_entry,
 };
+pub use self::waits::{of_wait, of_waits, to_book, to_wait, to_waits, wait_path};
 use super::requests::{AuditRequest, FreeRequest, ListRequest, cursor};
 use crate::access::principal::Who;
 use crate::access::role::Permission;
@@ -139,6 +143,9 @@ pub fn of_telescope(telescope: &Telescope, who: &Who) -> Links {
         .with("calendario", calendar(&telescope_path(code)))
         .with_some("assinar", subscribe(who))
         .with_if(may_book(who) && telescope.active, "agendar", book)
+        .with_if(may_book(who) && telescope.active, "esperar", || {
+            Link::template(waiting_path(code, "{inicio}")).with_method("POST").with_title("Entrar na lista de espera")
+        })
         .with_if(who.may(Permission::ManageCatalogue), "alterar", || {
             Link::action("PATCH", telescope_path(code), "Mudar o nome ou as regras")
         })
@@ -232,31 +239,17 @@ pub fn book_this(who: &Who) -> Links {
     Links::new().with_if(may_book(who), "agendar", || Link::action("POST", "/agendamentos", "Agendar este horário"))
 }
 
-/// After a booking that a rival won: the rival's booking if it is known, all bookings of these slots, the day of the slot `at`
-/// that was not free, the nearest free slots, and booking something else.
-pub fn after_conflict(telescope: &str, slots: SlotRange, at: Timestamp, booking_id: Option<i64>) -> Links {
-    Links::new()
-        .with_some("agendamento", booking_id.map(|id| Link::get(booking_path(id))))
-        .with("agendamentos", at_slots(telescope, slots.start(), slots.end()))
-        .with("agenda", Link::get(timetable_href(telescope, Period::day_of(at))))
-        .with("livres", free_near(telescope, slots))
-        .with("agendar", Link::action("POST", "/agendamentos", "Agendar outro horário"))
-}
-
-/// After a booking was looked at that was not made: to make it, or to what there is instead.
-pub fn after_validation(valid: bool, taken: Option<(&str, SlotRange, Timestamp)>, who: &Who) -> Links {
-    match taken {
-        Some((telescope, slots, at)) => after_conflict(telescope, slots, at, None),
-        None => Links::new().with("inicio", Link::get("/")).with_if(valid && may_book(who), "agendar", book),
-    }
-}
-
 /// From the first free start that fits.
 pub fn of_next(telescope: &str, slots: SlotRange, who: &Who) -> Links {
     book_this(who)
         .with("agenda", Link::get(timetable_href(telescope, Period::day_of(slots.start()))))
         .with("livres", free_near(telescope, slots))
         .with("telescopio", Link::get(telescope_path(telescope)))
+}
+
+/// The path of the waiting list for a start; or its template.
+fn waiting_path(telescope: &str, start: &str) -> String {
+    format!("{}/agenda/{start}/espera", telescope_path(telescope))
 }
 
 /// Where a booking can be seen if it was written after all.

@@ -14,7 +14,7 @@ use super::app::App;
 use super::book::check_audit;
 use super::catalogue::refusal::CatalogueRefusal;
 use super::origin::Origin;
-use super::outcome::store_failed;
+use super::outcome::{store_failed, tell_promoted};
 use super::problems::{refused, unknown_telescope};
 use super::refusal::Refusal;
 use super::{handlers, links, requests, views};
@@ -128,7 +128,7 @@ pub async fn create(app: &Arc<App>, code: &str, request: &mut Request) -> Result
     // A task of its own: it ends, and each lock is given back, also when the client goes away now.
     let task = app.tasks.spawn(guarded(closing::close(Arc::clone(app), telescope, when, cancels, origin)));
     let closed = join(task).await.map_err(|error| Problem::internal(error.to_string()))?.map_err(refused)?;
-    let Closed { maintenance, cancelled } = closed.map_err(|not| not_closed(app, code, not, request))?;
+    let Closed { maintenance, cancelled, .. } = closed.map_err(|not| not_closed(app, code, not, request))?;
     let count = cancelled.len();
     info!(request.log, "Manutenção {} de {} criada por {}", maintenance.id, code, request.who.author(); "cancelados" => count);
     // What is cached here is right at once. The maintenance is made, also if this reading fails, which is logged.
@@ -155,7 +155,9 @@ pub async fn remove(app: &App, id: &str, request: &Request) -> Result<Response, 
     check_audit(app, &origin).map_err(refused)?;
     let removed = app.store.reopen(telescope.code.clone(), maintenance.id, origin.cause.clone()).await;
     let removed = removed.map_err(|error| refused(store_failed(&origin, &error)))?.ok_or_else(|| unknown(id))?;
+    tell_promoted(app, &origin, &removed.promoted);
     app.live.telescope_changed(&telescope.code, &origin);
+    let removed = removed.maintenance;
     info!(origin.log, "Manutenção {} de {} retirada por {}", removed.id, telescope.code, request.who.author());
     let _ = handlers::catalogue(app, &request.log).await;
     Ok(http::json(StatusCode::OK, &view(&telescope.code, &removed, false, &request.who)))

@@ -2,7 +2,8 @@
 //! never without either.
 
 use super::book::check_rules;
-use super::change::{Around, Change, Decision};
+use super::change::{Around, Change, Decision, WaitRows};
+use super::promote::{Freed, promote};
 use super::view::View;
 use super::write::Write;
 use crate::agenda::alteration::{Alteration, Destination, check_end};
@@ -36,6 +37,11 @@ impl Change for Alter {
         Some(Around { telescope: &booking.telescope, scientist_id: Some(booking.scientist_id), slots, counted: None })
     }
 
+    fn waits<'a>(&'a self, view: &'a View) -> Option<WaitRows<'a>> {
+        let booking = view.bookings.get(&self.id).filter(|_| self.fence.is_some())?;
+        Some(WaitRows::For(&booking.telescope, vec![(booking.slots.start(), booking.slots.end())]))
+    }
+
     fn beside<'a>(&'a self, _view: &'a View) -> Option<Around<'a>> {
         let Destination::Elsewhere(new) = &self.asked.destination else { return None };
         let slots = self.fence.map(|_| new.slots);
@@ -62,7 +68,8 @@ impl Change for Alter {
         }
         // What changes nothing leaves no record, and is the same version.
         if booking == *before {
-            return Decision::refusal(Ok(Altered { from: before.place(), booking, changed: false }));
+            let from = before.place();
+            return Decision::refusal(Ok(Altered { from, booking, changed: false, promoted: Vec::new() }));
         }
         booking.version += 1;
         booking.changed_at = Some(view.now);
@@ -75,7 +82,12 @@ impl Change for Alter {
         let mut writes = vec![Write::UpdateBooking { booking: booking.clone(), request_id }];
         writes.extend(token.into_iter().flat_map(|token| self.change_hands(before, &booking, token)));
         writes.push(record);
-        Decision { answer: Ok(Altered { from: before.place(), booking, changed: true }), writes }
+        let from = before.place();
+        let promoted = match token {
+            Some(token) => promote(view, &mut writes, &Freed::by(before, token), &self.cause),
+            None => Vec::new(),
+        };
+        Decision { answer: Ok(Altered { from, booking, changed: true, promoted }), writes }
     }
 }
 

@@ -7,6 +7,7 @@ use super::write::Write;
 use crate::agenda::keeping::Made;
 use crate::agenda::proposal::BrokenProposal;
 use crate::agenda::{Booking, NewBooking, Rejection, Status, Telescope, check_proposal};
+use crate::audit::chain::ChainHead;
 use crate::audit::record::{Cause, Event};
 use crate::store::outcomes::{BookRefused, Fence};
 
@@ -51,7 +52,9 @@ impl Change for Book {
         if let Err(refused) = self.check(view) {
             return Decision::refusal(Err(refused));
         }
-        let New { booking, insert, record, keep } = make(&self.new, Some(self.fence.token), &self.cause, view);
+        let Making { booking, insert, record } =
+            make(&self.new, Some(self.fence.token), None, &self.cause, view, &mut view.head.clone());
+        let keep = keep(&self.cause, Made::Booking(&booking), view);
         let claim = Write::ClaimSlots {
             telescope: booking.telescope.clone(),
             slots: booking.slots,
@@ -100,7 +103,8 @@ impl Change for BookUnguarded {
         if let Err(broken) = check_rules(&self.new, None, view) {
             return Decision::refusal(Err(broken));
         }
-        let New { booking, insert, record, keep } = make(&self.new, None, &self.cause, view);
+        let Making { booking, insert, record } = make(&self.new, None, None, &self.cause, view, &mut view.head.clone());
+        let keep = keep(&self.cause, Made::Booking(&booking), view);
         Decision { answer: Ok(booking), writes: [insert, record].into_iter().chain(keep).collect() }
     }
 }
@@ -133,15 +137,22 @@ fn check_charge(
     proposal.check_minutes(&telescope.code, new.slots, used - given_back)
 }
 
-/// A new booking, and what writes it, its record, and the answer that is kept.
-struct New {
-    booking: Booking,
-    insert: Write,
-    record: Write,
-    keep: Option<Write>,
+/// A new booking, and what writes it and its record.
+pub(super) struct Making {
+    pub booking: Booking,
+    pub insert: Write,
+    pub record: Write,
 }
 
-fn make(new: &NewBooking, token: Option<u64>, cause: &Cause, view: &View) -> New {
+/// Makes the booking; `wait_id` is the entry of a waiting list that it comes from. Its record follows `head`.
+pub(super) fn make(
+    new: &NewBooking,
+    token: Option<u64>,
+    wait_id: Option<i64>,
+    cause: &Cause,
+    view: &View,
+    head: &mut ChainHead,
+) -> Making {
     let booking = Booking {
         id: view.next_booking_id,
         telescope: new.telescope.code.clone(),
@@ -158,9 +169,8 @@ fn make(new: &NewBooking, token: Option<u64>, cause: &Cause, view: &View) -> New
         cancelled_at: None,
         cancel_reason: None,
     };
-    let created = Event::BookingCreated { booking: &booking, scientist: &new.scientist, token };
-    let record = view.record(&created, Some(&cause.request_id), &cause.caller);
+    let created = Event::BookingCreated { booking: &booking, scientist: &new.scientist, token, wait_id };
+    let record = view.next_record(head, &created, cause);
     let insert = Write::InsertBooking { booking: booking.clone(), token, request_id: cause.request_id.clone() };
-    let keep = keep(cause, Made::Booking(&booking), view);
-    New { booking, insert, record, keep }
+    Making { booking, insert, record }
 }

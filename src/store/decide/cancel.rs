@@ -1,12 +1,13 @@
 //! Cancelling a booking: under a lease, or without one in the demonstration of the race.
 
-use super::change::{Around, Change, Decision};
+use super::change::{Around, Change, Decision, WaitRows};
+use super::promote::{Freed, promote};
 use super::view::View;
 use super::write::Write;
 use crate::agenda::{Booking, Cancellation, Place, SlotRange, Status};
 use crate::audit::chain::ChainHead;
 use crate::audit::record::{Cause, Event};
-use crate::store::outcomes::{CancelRefused, Fence, NotCancelled};
+use crate::store::outcomes::{CancelRefused, Cancelled, Fence, NotCancelled};
 
 /// A cancellation that is asked for under a lease.
 #[derive(Clone, Debug)]
@@ -35,7 +36,7 @@ pub struct CancelUnguarded {
 }
 
 impl Change for Cancel {
-    type Answer = Result<Booking, CancelRefused>;
+    type Answer = Result<Cancelled, CancelRefused>;
 
     fn booking_id(&self) -> Option<i64> {
         Some(self.id)
@@ -46,11 +47,20 @@ impl Change for Cancel {
         Some(around(booking, Some(booking.slots)))
     }
 
+    fn waits<'a>(&'a self, view: &'a View) -> Option<WaitRows<'a>> {
+        let booking = view.bookings.get(&self.id)?;
+        Some(WaitRows::For(&booking.telescope, vec![(booking.slots.start(), booking.slots.end())]))
+    }
+
     fn decide(&self, view: &View) -> Decision<Self::Answer> {
-        match self.check(view) {
-            Ok(known) => cancel(known, self.asked.reason.clone(), Some(self.fence.token), &self.cause, view),
-            Err(refused) => Decision::refusal(Err(refused)),
-        }
+        let known = match self.check(view) {
+            Ok(known) => known,
+            Err(refused) => return Decision::refusal(Err(refused)),
+        };
+        let (token, reason) = (self.fence.token, self.asked.reason.clone());
+        let (booking, mut writes) = cancelled(known, reason, Some(token), &self.cause, view, &mut view.head.clone());
+        let promoted = promote(view, &mut writes, &Freed::by(known, token), &self.cause);
+        Decision { answer: Ok(Cancelled { booking, promoted }), writes }
     }
 }
 
@@ -82,7 +92,11 @@ impl Change for CancelUnguarded {
 
     fn decide(&self, view: &View) -> Decision<Self::Answer> {
         match cancellable(self.id, &self.asked, view) {
-            Ok(known) => cancel(known, self.asked.reason.clone(), None, &self.cause, view),
+            Ok(known) => {
+                let reason = self.asked.reason.clone();
+                let (booking, writes) = cancelled(known, reason, None, &self.cause, view, &mut view.head.clone());
+                Decision { answer: Ok(booking), writes }
+            }
             Err(not) => Decision::refusal(Err(not)),
         }
     }
@@ -101,17 +115,6 @@ fn cancellable<'a>(id: i64, asked: &Cancellation, view: &'a View) -> Result<&'a 
     let telescope = view.telescopes.get(&booking.telescope).ok_or(NotCancelled::Unknown)?;
     booking.check_cancellable(Some(telescope), view.now).map_err(NotCancelled::Not)?;
     Ok(booking)
-}
-
-fn cancel<E>(
-    known: &Booking,
-    reason: Option<String>,
-    token: Option<u64>,
-    cause: &Cause,
-    view: &View,
-) -> Decision<Result<Booking, E>> {
-    let (booking, writes) = cancelled(known, reason, token, cause, view, &mut view.head.clone());
-    Decision { answer: Ok(booking), writes }
 }
 
 /// A booking after it was cancelled, and what writes that and its record, which follows `head`.

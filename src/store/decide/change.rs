@@ -2,8 +2,8 @@
 
 use super::view::View;
 use super::write::Write;
-use crate::agenda::SlotRange;
-use crate::agenda::maintenance::NewMaintenance;
+use crate::agenda::maintenance::{NewMaintenance, Stretch};
+use crate::agenda::{NewBooking, SlotRange};
 use crate::http::precondition::IfMatch;
 use crate::store::outcomes::NotChanged;
 
@@ -25,6 +25,16 @@ pub trait Change: Send + 'static {
     /// Whether the number of the next scientist has to be in the view.
     fn inserts_scientist(&self) -> bool {
         false
+    }
+
+    /// The entry of a waiting list that it concerns, if any.
+    fn wait_id(&self) -> Option<i64> {
+        None
+    }
+
+    /// The other entries of waiting lists that have to be in the view. They are asked for when all other rows are there.
+    fn waits<'a>(&'a self, _view: &'a View) -> Option<WaitRows<'a>> {
+        None
     }
 
     /// The scientist who has to be in the view, where no booking is concerned.
@@ -73,6 +83,16 @@ pub struct Around<'a> {
     /// The slots that count with what the scientist has booked, where the telescope has rules of that kind. The view has to have the
     /// bookings that [`Rules::check_held`](crate::agenda::rules::Rules::check_held) names.
     pub counted: Option<SlotRange>,
+}
+
+/// Entries of waiting lists that a change touches.
+#[derive(Clone, Debug)]
+pub enum WaitRows<'a> {
+    /// All that wait for a slot of these stretches of a telescope; with the rows of the places for which they wait, and the number of the
+    /// next booking.
+    For(&'a str, Vec<Stretch>),
+    /// The number of the next entry, all that wait for the same start, and all with which the scientist waits at the telescope.
+    Beside(&'a NewBooking),
 }
 
 /// What was decided about one change.

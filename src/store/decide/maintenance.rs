@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::cancel::cancelled;
-use super::change::{Around, Change, Decision};
+use super::change::{Around, Change, Decision, WaitRows};
 use super::keep::keep;
+use super::promote::{Freed, promote};
 use super::view::View;
 use super::write::Write;
 use crate::agenda::keeping::Made;
-use crate::agenda::maintenance::{CANCELLED_MAX, Maintenance, NewMaintenance, STANDING_MAX};
+use crate::agenda::maintenance::{CANCELLED_MAX, Maintenance, NewMaintenance, STANDING_MAX, Stretch};
 use crate::agenda::{Booking, SlotRange, Status, Telescope};
 use crate::audit::record::{Catalogued, Cause, Event};
-use crate::store::outcomes::{Cancelling, Closed, Fence, NotClosed};
+use crate::store::outcomes::{Cancelling, Closed, Fence, NotClosed, Reopened};
 use crate::time::Timestamp;
 
 /// A maintenance that is asked for.
@@ -38,13 +39,18 @@ impl Change for Close {
         Some(Around { telescope: &self.telescope, scientist_id: None, slots: None, counted: None })
     }
 
+    fn waits<'a>(&'a self, view: &'a View) -> Option<WaitRows<'a>> {
+        let bookings = in_the_way(view, view.telescopes.get(&self.telescope)?, &self.when);
+        Some(WaitRows::For(&self.telescope, stretches(&bookings)))
+    }
+
     fn decide(&self, view: &View) -> Decision<Self::Answer> {
         let (bookings, leases) = match self.check(view) {
             Ok(checked) => checked,
             Err(refused) => return Decision::refusal(Err(refused)),
         };
         let (mut writes, mut done, mut head) = (Vec::new(), Vec::new(), view.head.clone());
-        for booking in bookings {
+        for booking in &bookings {
             let token = leases.get(&booking.id).map(|(fence, _)| fence.token);
             let reason = Some(format!("manutenção: {}", self.when.reason));
             let (booking, by_it) = cancelled(booking, reason, token, &self.cause, view, &mut head);
@@ -61,7 +67,12 @@ impl Change for Close {
         let telescope = self.telescope.clone();
         writes.extend([Write::InsertMaintenance { telescope, maintenance: maintenance.clone() }, record]);
         writes.extend(keep);
-        Decision { answer: Ok(Closed { maintenance, cancelled: done }), writes }
+        // Nobody gets slots that are closed now. But a booking may have had others too.
+        let token = leases.values().map(|(fence, _)| fence.token).min();
+        let givers = bookings.iter().map(|booking| booking.scientist_id).collect();
+        let freed = Freed { telescope: &self.telescope, stretches: stretches(&bookings), givers, token };
+        let promoted = promote(view, &mut writes, &freed, &self.cause);
+        Decision { answer: Ok(Closed { maintenance, cancelled: done, promoted }), writes }
     }
 }
 
@@ -108,6 +119,11 @@ impl Close {
     }
 }
 
+/// Where these bookings are.
+fn stretches(bookings: &[&Booking]) -> Vec<Stretch> {
+    bookings.iter().map(|booking| (booking.slots.start(), booking.slots.end())).collect()
+}
+
 /// How many maintenances of a telescope count: those that have not ended, and all of a simulated one, where the past can be booked.
 fn standing(telescope: &Telescope, now: Timestamp) -> usize {
     telescope.maintenance.iter().filter(|one| telescope.simulated || one.when.ends() > now).count()
@@ -137,21 +153,35 @@ pub struct Reopen {
     pub cause: Cause,
 }
 
+impl Reopen {
+    fn known<'a>(&self, view: &'a View) -> Option<&'a Maintenance> {
+        view.telescopes.get(&self.telescope)?.maintenance.iter().find(|one| one.id == self.id)
+    }
+}
+
 impl Change for Reopen {
-    /// The maintenance; `None` if there is none of that number.
-    type Answer = Option<Maintenance>;
+    /// What was taken away; `None` if there is none of that number.
+    type Answer = Option<Reopened>;
 
     fn around<'a>(&'a self, _view: &'a View) -> Option<Around<'a>> {
         Some(Around { telescope: &self.telescope, scientist_id: None, slots: None, counted: None })
     }
 
+    fn waits<'a>(&'a self, view: &'a View) -> Option<WaitRows<'a>> {
+        let maintenance = self.known(view)?;
+        Some(WaitRows::For(&self.telescope, maintenance.when.times().collect()))
+    }
+
     fn decide(&self, view: &View) -> Decision<Self::Answer> {
-        let telescope = view.telescopes.get(&self.telescope);
-        let known = telescope.and_then(|telescope| telescope.maintenance.iter().find(|one| one.id == self.id));
-        let Some(maintenance) = known else { return Decision::refusal(None) };
+        let Some(maintenance) = self.known(view) else { return Decision::refusal(None) };
         let removed = Event::Catalogued(Catalogued::MaintenanceRemoved { telescope: &self.telescope, maintenance });
         let record = view.record(&removed, Some(&self.cause.request_id), &self.cause.caller);
         let remove = Write::RemoveMaintenance { telescope: self.telescope.clone(), id: self.id, at: view.now };
-        Decision { answer: Some(maintenance.clone()), writes: vec![remove, record] }
+        let mut writes = vec![remove, record];
+        // No lease covers the slots: they were closed, and the transaction alone decides who gets them.
+        let stretches = maintenance.when.times().collect();
+        let freed = Freed { telescope: &self.telescope, stretches, givers: Vec::new(), token: None };
+        let promoted = promote(view, &mut writes, &freed, &self.cause);
+        Decision { answer: Some(Reopened { maintenance: maintenance.clone(), promoted }), writes }
     }
 }

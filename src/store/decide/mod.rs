@@ -13,23 +13,26 @@ mod change;
 mod fence;
 mod keep;
 mod maintenance;
+mod promote;
 mod proposal;
 mod record;
 mod scientist;
 mod telescope;
 mod view;
+mod wait;
 mod write;
 
 pub use self::alter::Alter;
 pub use self::book::{Book, BookUnguarded};
 pub use self::cancel::{Cancel, CancelUnguarded};
-pub use self::change::{Around, Change, Decision};
+pub use self::change::{Around, Change, Decision, WaitRows};
 pub use self::maintenance::{Close, Reopen};
 pub use self::proposal::{ChangeProposal, CreateProposal};
 pub use self::record::Record;
 pub use self::scientist::{ChangeScientist, CreateScientist};
 pub use self::telescope::{ChangeTelescope, CreateTelescope};
 pub use self::view::{Claim, Slots, Taken, View};
+pub use self::wait::{Enter, Leave};
 pub use self::write::Write;
 
 #[cfg(test)]

@@ -9,10 +9,13 @@ use super::change::Around;
 use super::*;
 use crate::agenda::alteration::{Alteration, Destination, Texts};
 use crate::agenda::rules::{Rules, days_around};
-use crate::agenda::{Booking, Cancellation, NewBooking, Place, Scientist, SlotRange, Status, Telescope};
+use crate::agenda::{
+    Booking, Cancellation, NewBooking, Place, Scientist, SlotRange, Status, Telescope, Wait, WaitStatus,
+};
 use crate::audit::chain::ChainHead;
 use crate::audit::record::{Cause, Process, Why};
-use crate::store::outcomes::{AlterRefused, Altered, BookRefused, CancelRefused, Fence};
+use crate::store::outcomes::{AlterRefused, Altered, BookRefused, CancelRefused, Cancelled, Fence};
+use crate::store::waits::{NotEntered, NotLeft};
 use crate::time::{Timestamp, minutes_in_micros};
 
 const TELESCOPES: [(&str, bool); 2] = [("Hubble-Acad", true), ("Webb-Acad", false)];
@@ -51,6 +54,7 @@ fn scientist(id: i64) -> Scientist {
 /// An agenda without bookings: two telescopes, scientists 1 to 3.
 fn agenda() -> View {
     let mut view = View::empty(just_before(at(2)), *BEGAN, genesis(), 1);
+    view.next_wait_id = 1;
     for (code, simulated) in TELESCOPES {
         let telescope = Telescope::new(code.to_owned(), code.to_owned(), simulated);
         view.telescopes.insert(code.to_owned(), telescope);
@@ -65,6 +69,8 @@ enum Any {
     Book(Box<Book>),
     Cancel(Cancel),
     Alter(Box<Alter>),
+    Enter(Box<Enter>),
+    Leave(Leave),
     Record(Record),
 }
 
@@ -72,8 +78,10 @@ enum Any {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Said {
     Booked(Result<Booking, BookRefused>),
-    Cancelled(Result<Booking, CancelRefused>),
+    Cancelled(Result<Cancelled, CancelRefused>),
     Altered(Result<Altered, AlterRefused>),
+    Entered(Result<Wait, NotEntered>),
+    Left(Result<Wait, NotLeft>),
     Recorded,
 }
 
@@ -85,6 +93,7 @@ impl Change for Any {
             Self::Book(change) => change.booking_id(),
             Self::Cancel(change) => change.booking_id(),
             Self::Alter(change) => change.booking_id(),
+            Self::Enter(_) | Self::Leave(_) => None,
             Self::Record(change) => change.booking_id(),
         }
     }
@@ -94,8 +103,23 @@ impl Change for Any {
             Self::Book(change) => change.around(view),
             Self::Cancel(change) => change.around(view),
             Self::Alter(change) => change.around(view),
+            Self::Enter(change) => change.around(view),
+            Self::Leave(change) => change.around(view),
             Self::Record(change) => change.around(view),
         }
+    }
+
+    fn waits<'a>(&'a self, view: &'a View) -> Option<WaitRows<'a>> {
+        match self {
+            Self::Cancel(change) => change.waits(view),
+            Self::Alter(change) => change.waits(view),
+            Self::Enter(change) => change.waits(view),
+            Self::Book(_) | Self::Leave(_) | Self::Record(_) => None,
+        }
+    }
+
+    fn wait_id(&self) -> Option<i64> {
+        if let Self::Leave(change) = self { change.wait_id() } else { None }
     }
 
     fn beside<'a>(&'a self, view: &'a View) -> Option<Around<'a>> {
@@ -110,6 +134,8 @@ impl Change for Any {
             Self::Book(change) => as_said(change.decide(view), Said::Booked),
             Self::Cancel(change) => as_said(change.decide(view), Said::Cancelled),
             Self::Alter(change) => as_said(change.decide(view), Said::Altered),
+            Self::Enter(change) => as_said(change.decide(view), Said::Entered),
+            Self::Leave(change) => as_said(change.decide(view), Said::Left),
             Self::Record(change) => as_said(change.decide(view), |()| Said::Recorded),
         }
     }
@@ -122,6 +148,8 @@ impl Said {
             Self::Cancelled(cancelled) => cancelled.is_err(),
             // What changes nothing is written as little as what is refused.
             Self::Altered(altered) => !matches!(altered, Ok(Altered { changed: true, .. })),
+            Self::Entered(entered) => entered.is_err(),
+            Self::Left(left) => left.is_err(),
             Self::Recorded => false,
         }
     }
@@ -186,6 +214,11 @@ fn changes(most: usize) -> impl Strategy<Value = Vec<Any>> {
             Any::Alter(Box::new(Alter { id, asked, fence, cause: request("r-4") }))
         },
     );
+    let enters = (0..2_usize, 1..=4_i64, 0..SLOTS, 1..=3_i64).prop_map(|(telescope, scientist, nth, slots)| {
+        let new = new_booking(telescope, scientist, nth, slots);
+        Any::Enter(Box::new(Enter { new, cause: request("r-5") }))
+    });
+    let leaves = (1..8_i64).prop_map(|id| Any::Leave(Leave { id, cause: request("r-6") }));
     let process = Process { version: "1", mode: "com_trava", pid: 7, address: "127.0.0.1:1".to_owned() };
     let records = (0..3).prop_map(move |kind| {
         Any::Record(match kind {
@@ -198,7 +231,10 @@ fn changes(most: usize) -> impl Strategy<Value = Vec<Any>> {
             },
         })
     });
-    prop::collection::vec(prop_oneof![5 => books, 3 => cancels, 4 => alters, 1 => records], 0..most)
+    prop::collection::vec(
+        prop_oneof![5 => books, 3 => cancels, 4 => alters, 4 => enters, 1 => leaves, 1 => records],
+        0..most,
+    )
 }
 
 fn somewhere() -> Place {
@@ -223,7 +259,7 @@ fn aimed(view: &View, change: &Any) -> Any {
                 Destination::Here => {}
             }
         }
-        Any::Book(_) | Any::Record(_) => {}
+        Any::Book(_) | Any::Enter(_) | Any::Leave(_) | Any::Record(_) => {}
     }
     change
 }
@@ -258,6 +294,9 @@ fn load(database: &View, view: &mut View, change: &Any) {
     if let Some(booking) = change.booking_id().and_then(|id| database.bookings.get(&id)) {
         view.bookings.entry(booking.id).or_insert_with(|| booking.clone());
     }
+    if let Some(wait) = change.wait_id().and_then(|id| database.waits.get(&id)) {
+        view.waits.insert(wait.id, wait.clone());
+    }
     for beside in [false, true] {
         let around = if beside { change.beside(view) } else { change.around(view) };
         let around =
@@ -266,6 +305,27 @@ fn load(database: &View, view: &mut View, change: &Any) {
             load_around(database, view, around);
         }
     }
+    let found: Vec<Wait> = match change.waits(view) {
+        None => Vec::new(),
+        Some(WaitRows::For(code, stretches)) => {
+            let is_met = |wait: &&Wait| stretches.iter().any(|stretch| wait.is_for(code, *stretch));
+            database.waits.values().filter(is_met).cloned().collect()
+        }
+        Some(WaitRows::Beside(new)) => {
+            let is_beside = |wait: &&Wait| {
+                let same_start = wait.slots.start() == new.slots.start();
+                wait.telescope == new.telescope.code && (same_start || wait.scientist_id == new.scientist.id)
+            };
+            database.waits.values().filter(is_beside).cloned().collect()
+        }
+    };
+    if matches!(change.waits(view), Some(WaitRows::For(..))) {
+        for wait in &found {
+            let (scientist, slots) = (Some(wait.scientist_id), Some(wait.slots));
+            load_around(database, view, (wait.telescope.clone(), scientist, slots, slots));
+        }
+    }
+    view.waits.extend(found.into_iter().map(|wait| (wait.id, wait)));
 }
 
 fn load_around(
@@ -291,7 +351,9 @@ fn load_around(
 
 /// A view of `database` with nothing loaded.
 fn nothing_of(database: &View) -> View {
-    View::empty(database.now, database.began, database.head.clone(), database.next_booking_id)
+    let mut view = View::empty(database.now, database.began, database.head.clone(), database.next_booking_id);
+    view.next_wait_id = database.next_wait_id;
+    view
 }
 
 /// Decides a change in the batch whose view this is, and by itself. Both have to say the same. The database has all rows, as after a
@@ -301,6 +363,8 @@ fn decide_in_both(database: &mut View, view: &mut View, change: &Any) -> Result<
     let mut alone = nothing_of(database);
     load(database, &mut alone, change);
     let one_by_one = change.decide(&alone);
+    // As a backend does: right before it is decided.
+    load(database, view, change);
     let of_batch = carry_out(view, change);
     prop_assert_eq!(&of_batch, &(one_by_one.answer, one_by_one.writes.clone()));
     for write in one_by_one.writes {
@@ -328,6 +392,19 @@ fn check_slots(view: &View) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Nobody who waits is left behind, and nobody gets two bookings for one wait: who waits although all of the slots are free was told why.
+fn check_waits(view: &View) -> Result<(), TestCaseError> {
+    for wait in view.waits.values().filter(|wait| wait.status == WaitStatus::Waiting) {
+        let is_free = view.claims(&wait.telescope, wait.slots).all(|(_, claim)| claim.taken.is_none());
+        prop_assert!(!is_free || wait.passed_over.is_some(), "{:?}", wait);
+    }
+    let served: Vec<i64> = view.waits.values().filter_map(|wait| wait.booking_id).collect();
+    let distinct: std::collections::BTreeSet<i64> = served.iter().copied().collect();
+    prop_assert_eq!(served.len(), distinct.len());
+    prop_assert!(distinct.iter().all(|id| view.bookings.contains_key(id)));
+    Ok(())
+}
+
 /// No slot of `after` has seen a smaller token than in `before`.
 fn check_tokens(before: &View, after: &View) -> Result<(), TestCaseError> {
     for (code, claims) in &before.slots {
@@ -350,13 +427,17 @@ proptest! {
             let (answer, writes) = carry_out(&mut view, change);
             prop_assert_eq!(answer.is_refusal(), writes.is_empty(), "{:?}", answer);
             check_slots(&view)?;
+            check_waits(&view)?;
             check_tokens(&before, &view)?;
-            // Each change that is not refused has exactly one record, which follows the one before.
+            // Each change that is not refused has its record, and more only for those who waited; each follows the one before.
             let lines: Vec<&String> = writes.iter().filter_map(|write| match write {
                 Write::AppendRecord { line, .. } => Some(line),
                 _ => None,
             }).collect();
-            prop_assert_eq!(lines.len(), usize::from(!answer.is_refusal()));
+            let of_waits = lines.iter().filter(|line| line.contains("ESPERA_ATENDIDA") || line.contains("ESPERA_PRETERIDA"));
+            let created = lines.iter().filter(|line| line.contains("\"espera_id\"") && line.contains("AGENDAMENTO_CRIADO"));
+            let of_others = of_waits.count() + created.count();
+            prop_assert_eq!(lines.len(), usize::from(!answer.is_refusal()) + of_others);
             prop_assert!(lines.iter().all(|line| head.follow(line.as_bytes())));
             prop_assert_eq!(&head, &view.head);
         }
@@ -401,6 +482,8 @@ proptest! {
                 other => panic!("{other:?}"),
             },
         };
+        // Without those who wait, so that nobody else gets the slot.
+        view.waits.clear();
         let refused = carry_out(&mut view, &book(telescope, nth, 1, 101)).0;
         let is_taken = matches!(refused, Said::Booked(Err(BookRefused::Taken { booking_id, .. })) if booking_id == id);
         prop_assert!(is_taken, "{:?}", refused);

@@ -7,7 +7,7 @@ use super::write::Write;
 use crate::access::Caller;
 use crate::agenda::maintenance::Maintenance;
 use crate::agenda::proposal::Proposal;
-use crate::agenda::{Booking, Scientist, SlotRange, Status, Telescope};
+use crate::agenda::{Booking, Scientist, SlotRange, Status, Telescope, Wait};
 use crate::audit::chain::ChainHead;
 use crate::audit::record::{Cause, Event};
 use crate::http::request_id::RequestId;
@@ -36,12 +36,16 @@ pub struct View {
     pub telescopes: BTreeMap<String, Telescope>,
     /// Scientists by their numbers.
     pub scientists: BTreeMap<i64, Scientist>,
+    /// The number of the next entry of a waiting list.
+    pub next_wait_id: i64,
     /// Proposals by their numbers.
     pub proposals: BTreeMap<i64, Proposal>,
     /// The minutes that are charged to proposals, by proposal and telescope.
     pub used_min: BTreeMap<(i64, String), i64>,
     /// Bookings by their numbers.
     pub bookings: BTreeMap<i64, Booking>,
+    /// Entries of waiting lists by their numbers.
+    pub waits: BTreeMap<i64, Wait>,
     /// The slots of each telescope that were ever claimed.
     pub slots: BTreeMap<String, Slots>,
 }
@@ -68,13 +72,14 @@ pub struct Taken {
 }
 
 impl View {
-    /// A view with nothing in it yet, nor the numbers of the next scientist, proposal and maintenance.
+    /// A view with nothing in it yet, nor the numbers of the next scientist, proposal, maintenance and entry of a waiting list.
     pub fn empty(now: Timestamp, began: Instant, head: ChainHead, next_booking_id: i64) -> Self {
         Self {
             now,
             began,
             head,
             next_booking_id,
+            next_wait_id: 0,
             next_scientist_id: 0,
             next_proposal_id: 0,
             next_maintenance_id: 0,
@@ -83,6 +88,7 @@ impl View {
             telescopes: BTreeMap::new(),
             scientists: BTreeMap::new(),
             bookings: BTreeMap::new(),
+            waits: BTreeMap::new(),
             slots: BTreeMap::new(),
         }
     }
@@ -155,6 +161,11 @@ impl View {
                     }
                 }
             }
+            Write::InsertWait { wait, .. } => {
+                self.next_wait_id = self.next_wait_id.max(wait.id + 1);
+                self.waits.insert(wait.id, wait);
+            }
+            Write::UpdateWait { wait } => _ = self.waits.insert(wait.id, wait),
             Write::InsertTelescope { telescope } | Write::UpdateTelescope { telescope } => {
                 self.telescopes.insert(telescope.code.clone(), telescope);
             }

@@ -3,7 +3,7 @@
 use crate::agenda::keeping::Kept;
 use crate::agenda::maintenance::Maintenance;
 use crate::agenda::proposal::Proposal;
-use crate::agenda::{Booking, Scientist, SlotRange, Telescope};
+use crate::agenda::{Booking, Scientist, SlotRange, Telescope, Wait};
 use crate::http::request_id::RequestId;
 use crate::time::Timestamp;
 
@@ -49,6 +49,18 @@ pub enum Write {
         booking_id: i64,
         /// The token that each slot has seen from now on, if it has not seen a newer one.
         token: Option<u64>,
+    },
+    /// A new entry of a waiting list.
+    InsertWait {
+        /// As it stands from now on.
+        wait: Wait,
+        /// The request that asked for it.
+        request_id: RequestId,
+    },
+    /// What has become of an entry, and that it was passed over.
+    UpdateWait {
+        /// As it stands from now on.
+        wait: Wait,
     },
     /// A new telescope.
     InsertTelescope {

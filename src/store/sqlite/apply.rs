@@ -3,7 +3,7 @@
 use rusqlite::{Connection, named_params};
 
 use super::load::Loaded;
-use super::{catalogue, kept, maintenance, proposals, trail};
+use super::{catalogue, kept, maintenance, proposals, trail, waits};
 use crate::agenda::{Booking, SlotRange};
 use crate::store::decide::Write;
 use crate::time::Timestamp;
@@ -24,6 +24,10 @@ pub fn apply(connection: &Connection, loaded: &Loaded, write: &Write) -> rusqlit
         Write::InsertTelescope { telescope } => catalogue::insert_telescope(connection, telescope),
         Write::InsertScientist { scientist } => catalogue::insert_scientist(connection, scientist),
         Write::UpdateScientist { scientist } => catalogue::update_scientist(connection, scientist),
+        Write::InsertWait { wait, request_id } => {
+            waits::insert(connection, loaded.row_of(&wait.telescope)?, wait, request_id)
+        }
+        Write::UpdateWait { wait } => waits::update(connection, wait),
         Write::UpdateTelescope { telescope } => {
             catalogue::update_telescope(connection, loaded.row_of(&telescope.code)?, telescope)
         }

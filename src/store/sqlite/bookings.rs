@@ -138,7 +138,7 @@ pub(super) fn required(row: &Row<'_>, index: usize) -> rusqlite::Result<Timestam
     instant(row, index)?.ok_or_else(|| unreadable(index, "an instant"))
 }
 
-fn unreadable(index: usize, expected: &str) -> rusqlite::Error {
+pub(super) fn unreadable(index: usize, expected: &str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(
         index,
         Type::Integer,

@@ -9,12 +9,12 @@ use std::time::Instant;
 
 use rusqlite::Connection;
 
-use super::{bookings, catalogue, maintenance, proposals, trail};
+use super::{bookings, catalogue, maintenance, proposals, trail, waits};
 use crate::agenda::maintenance::{CANCELLED_MAX, NewMaintenance};
 use crate::agenda::rules::Rules;
 use crate::agenda::{Booking, Scientist, SlotRange, Telescope};
 use crate::audit::chain::ChainHead;
-use crate::store::decide::{Around, Change, Claim, Slots, Taken, View};
+use crate::store::decide::{Around, Change, Claim, Slots, Taken, View, WaitRows};
 use crate::time::Timestamp;
 
 /// The claims of a telescope's slots in a period.
@@ -22,7 +22,7 @@ pub(super) const CLAIMS: &str = "SELECT h.inicio_us, h.token, h.agendamento_id, 
      LEFT JOIN agendamentos a ON a.id = h.agendamento_id
      WHERE h.telescopio_id = ?1 AND h.inicio_us >= ?2 AND h.inicio_us < ?3";
 
-/// The number of the next booking, scientist, proposal or maintenance while it is not loaded. They are counted from 1.
+/// The number of the next booking, scientist, proposal, maintenance or entry of a waiting list while it is not loaded. They are counted from 1.
 const NOT_LOADED: i64 = 0;
 /// The number of the next scientist: one more than any number so far. Scientists are not deleted.
 const NEXT_SCIENTIST: &str = "SELECT coalesce(max(id), 0) + 1 FROM cientistas";
@@ -61,10 +61,8 @@ impl Loaded {
 
     /// Loads what `change` touches.
     pub fn load(&mut self, connection: &Connection, change: &impl Change) -> rusqlite::Result<()> {
-        if change.inserts_booking() && self.view.next_booking_id == NOT_LOADED {
-            // Numbers are not used again, since no booking is ever deleted.
-            let mut statement = connection.prepare_cached("SELECT coalesce(max(id), 0) + 1 FROM agendamentos")?;
-            self.view.next_booking_id = statement.query_row((), |row| row.get(0))?;
+        if change.inserts_booking() {
+            self.load_next_booking_id(connection)?;
         }
         if change.inserts_scientist() && self.view.next_scientist_id == NOT_LOADED {
             self.view.next_scientist_id = connection.prepare_cached(NEXT_SCIENTIST)?.query_row((), |row| row.get(0))?;
@@ -80,6 +78,11 @@ impl Loaded {
             && let Some(booking) = bookings::get(connection, id)?
         {
             self.view.bookings.insert(id, booking);
+        }
+        if let Some(id) = change.wait_id()
+            && let Some(wait) = waits::get(connection, id)?
+        {
+            self.view.waits.insert(id, wait);
         }
         for beside in [false, true] {
             let around = if beside { change.beside(&self.view) } else { change.around(&self.view) };
@@ -98,6 +101,50 @@ impl Loaded {
             && let Some(telescope) = change.around(&self.view).map(|around| around.telescope.to_owned())
         {
             self.load_met(connection, &telescope, when)?;
+        }
+        self.load_waits(connection, change)?;
+        Ok(())
+    }
+
+    fn load_next_booking_id(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        if self.view.next_booking_id == NOT_LOADED {
+            // Numbers are not used again, since no booking is ever deleted.
+            let mut statement = connection.prepare_cached("SELECT coalesce(max(id), 0) + 1 FROM agendamentos")?;
+            self.view.next_booking_id = statement.query_row((), |row| row.get(0))?;
+        }
+        Ok(())
+    }
+
+    /// Loads the entries of waiting lists that `change` touches. The telescope is there already.
+    fn load_waits(&mut self, connection: &Connection, change: &impl Change) -> rusqlite::Result<()> {
+        let found = match change.waits(&self.view) {
+            None => return Ok(()),
+            Some(WaitRows::For(code, stretches)) => {
+                let Some(row) = self.rows.get(code) else { return Ok(()) };
+                waits::of_stretches(connection, *row, &stretches)?
+            }
+            Some(WaitRows::Beside(new)) => {
+                let Some(row) = self.rows.get(&new.telescope.code) else { return Ok(()) };
+                let found = waits::beside(connection, *row, new.slots.start(), new.scientist.id)?;
+                if self.view.next_wait_id == NOT_LOADED {
+                    self.view.next_wait_id = waits::next_id(connection)?;
+                }
+                self.view.waits.extend(found.into_iter().map(|wait| (wait.id, wait)));
+                return Ok(());
+            }
+        };
+        if !found.is_empty() {
+            self.load_next_booking_id(connection)?;
+        }
+        for wait in found {
+            let (slots, scientist_id) = (Some(wait.slots), Some(wait.scientist_id));
+            let around = Around { telescope: &wait.telescope, scientist_id, slots, counted: slots };
+            let fetched = self.fetch(connection, around)?;
+            self.take(fetched);
+            if let Some(proposal) = wait.proposal_id {
+                self.load_proposal(connection, proposal, Some(wait.telescope.clone()))?;
+            }
+            self.view.waits.insert(wait.id, wait);
         }
         Ok(())
     }

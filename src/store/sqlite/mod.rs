@@ -30,10 +30,12 @@ mod proposals;
 mod readers;
 mod recovery;
 mod restored;
+mod run;
 mod schema;
 mod slots;
 mod stopped;
 mod trail;
+mod waits;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -60,23 +62,25 @@ pub use self::restored::{Replaced, complete, replaced, write_trail};
 use self::stopped::InUse;
 use self::writer::{Beside, Writer};
 use super::decide::{
-    Alter, Book, BookUnguarded, Cancel, CancelUnguarded, Change, ChangeProposal, ChangeScientist, ChangeTelescope,
-    Close, CreateProposal, CreateScientist, CreateTelescope, Record, Reopen,
+    Alter, Book, BookUnguarded, Cancel, CancelUnguarded, ChangeProposal, ChangeScientist, ChangeTelescope, Close,
+    CreateProposal, CreateScientist, CreateTelescope, Enter, Leave, Record, Reopen,
 };
 use super::observer::Observer;
 use super::outbox::Outbox;
 use super::outcomes::{
-    AlterRefused, Altered, BookRefused, CancelRefused, Cancelling, Closed, Fence, NotCancelled, NotChanged, NotClosed,
+    AlterRefused, Altered, BookRefused, CancelRefused, Cancelled, Cancelling, Closed, Fence, NotCancelled, NotChanged,
+    NotClosed, Reopened,
 };
+use super::waits::{NotEntered, NotLeft, Placed, WaitFilter, WaitPage};
 use super::{Answer, Filter, LatestRecord, Page, StandingReader, Store, StoreError, TrailPage};
 use crate::access::calendar::Calendar;
 use crate::agenda::alteration::Alteration;
 use crate::agenda::keeping::{Digest, Kept};
-use crate::agenda::maintenance::{Maintenance, NewMaintenance};
+use crate::agenda::maintenance::NewMaintenance;
 use crate::agenda::proposal::{Proposal, ProposalPatch};
 use crate::agenda::{
     self, Booking, Cancellation, Catalogue, NewBooking, Rejection, Scientist, ScientistPatch, SlotRange, Telescope,
-    TelescopePatch,
+    TelescopePatch, Wait,
 };
 use crate::audit::filter::Wanted;
 use crate::audit::record::{Cause, Process, Why};
@@ -134,22 +138,6 @@ impl SqliteStore {
         let keys = Keys::of(path);
         Ok(Self { writer, readers, check, checkpoints, damage, place, path: path.to_owned(), kind, keys, in_use })
     }
-
-    /// Carries out a change, unless the database is known to be damaged.
-    fn change<C: Change>(&self, change: C) -> Answer<'_, C::Answer> {
-        Box::pin(async move {
-            self.damage.check()?;
-            self.writer.run(move |tx| tx.carry_out(&change)).await
-        })
-    }
-
-    /// Runs a reading with a connection of its own.
-    fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Answer<'_, T> {
-        Box::pin(self.readers.run(read))
-    }
 }
 
 impl Store for SqliteStore {
@@ -183,7 +171,7 @@ impl Store for SqliteStore {
         asked: Cancellation,
         fence: Fence,
         cause: Cause,
-    ) -> Answer<'_, Result<Booking, CancelRefused>> {
+    ) -> Answer<'_, Result<Cancelled, CancelRefused>> {
         self.change(Cancel { id, from, asked, fence, cause })
     }
 
@@ -194,6 +182,22 @@ impl Store for SqliteStore {
         cause: Cause,
     ) -> Answer<'_, Result<Booking, NotCancelled>> {
         self.change(CancelUnguarded { id, asked, cause })
+    }
+
+    fn enter(&self, new: NewBooking, cause: Cause) -> Answer<'_, Result<Wait, NotEntered>> {
+        self.change(Enter { new, cause })
+    }
+
+    fn leave(&self, id: i64, cause: Cause) -> Answer<'_, Result<Wait, NotLeft>> {
+        self.change(Leave { id, cause })
+    }
+
+    fn wait(&self, id: i64, now: Timestamp) -> Answer<'_, Option<Placed>> {
+        self.read(move |connection| waits::placed(connection, id, now))
+    }
+
+    fn waits(&self, filter: WaitFilter, after: i64, limit: u16) -> Answer<'_, WaitPage> {
+        self.read(move |connection| waits::list(connection, &filter, after, limit))
     }
 
     fn booking(&self, id: i64) -> Answer<'_, Option<Booking>> {
@@ -294,7 +298,7 @@ impl Store for SqliteStore {
         self.change(Close { telescope, when, cancelling, cause })
     }
 
-    fn reopen(&self, telescope: String, id: i64, cause: Cause) -> Answer<'_, Option<Maintenance>> {
+    fn reopen(&self, telescope: String, id: i64, cause: Cause) -> Answer<'_, Option<Reopened>> {
         self.change(Reopen { telescope, id, cause })
     }
 

@@ -37,7 +37,7 @@ const fn tree(from: &'static str, keys: &'static [&'static str]) -> Tree {
     Tree { from, keys, condition: "TRUE" }
 }
 
-const TREES: [Tree; 20] = [
+const TREES: [Tree; 24] = [
     tree("telescopios NOT INDEXED", &["id"]),
     tree("cientistas NOT INDEXED", &["id"]),
     tree("trilha NOT INDEXED", &["id"]),
@@ -66,6 +66,18 @@ const TREES: [Tree; 20] = [
     tree("respostas INDEXED BY respostas_por_autor", &["autor", "ordem"]),
     tree("respostas INDEXED BY respostas_por_idade", &["guardada_us", "id"]),
     tree("horarios", &["telescopio_id", "inicio_us"]),
+    tree("esperas NOT INDEXED", &["id"]),
+    Tree {
+        from: "esperas INDEXED BY esperas_abertas",
+        keys: &["telescopio_id", "inicio_us", "cientista_id"],
+        condition: "status = 'AGUARDANDO'",
+    },
+    Tree {
+        from: "esperas INDEXED BY esperas_atendidas",
+        keys: &["agendamento_id"],
+        condition: "agendamento_id IS NOT NULL",
+    },
+    tree("esperas INDEXED BY esperas_por_cientista", &["cientista_id", "id"]),
     tree("auditoria NOT INDEXED", &["seq"]),
     // The records without a booking, then the records with one.
     Tree { from: BY_BOOKING, keys: &["seq"], condition: OF_NO_BOOKING },

@@ -181,7 +181,7 @@ async fn each_change_is_told_once_before_its_commit_however_often_the_transactio
     // After the savepoint of the failed job, the changes behind it still see what the one before it wrote.
     assert!(first.unwrap().is_ok() && bad.is_err());
     assert!(matches!(rival.unwrap(), Err(BookRefused::Taken { booking_id: 1, .. })));
-    assert_eq!((cancelled.unwrap().unwrap().id, second.unwrap().unwrap().id), (1, 2));
+    assert_eq!((cancelled.unwrap().unwrap().booking.id, second.unwrap().unwrap().id), (1, 2));
     let told = notes.0.lock().unwrap().clone();
     assert_eq!(told, ["Booking first", "Cancellation third", "Booking second", "3 committed"]);
 }

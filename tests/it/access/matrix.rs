@@ -89,6 +89,17 @@ fn create_at(services: &Services, token: &str, path: &str, body: &Value) -> Stri
     answer.json()["id"].to_string()
 }
 
+/// Books two slots for scientist 5, and has scientist 7 wait for the first. Gives the entry's number.
+fn waiting(services: &Services, operator: &str, hour: usize) -> String {
+    for minute in ["00", "05"] {
+        let start = format!("2030-03-01T{hour:02}:{minute}:00Z");
+        let body = json!({"cientista_id": 5, "horario_inicio_utc": start});
+        create_at(services, operator, "/agendamentos", &body);
+    }
+    let path = format!("/telescopios/Hubble-Acad/agenda/2030-03-01T{hour:02}:00:00Z/espera");
+    create_at(services, operator, &path, &json!({"cientista_id": 7}))
+}
+
 /// What a request to the scheduler sends; `nth` is another number for each role.
 fn body_of(method: &str, path: &str, role: &str, (nth, operator): (usize, &str)) -> Option<Value> {
     if method == "PATCH" {
@@ -101,6 +112,7 @@ fn body_of(method: &str, path: &str, role: &str, (nth, operator): (usize, &str))
         "/telescopios" => json!({"id": format!("de-{role}"), "nome": "x"}),
         "/telescopios/Hubble-Acad/manutencoes" => maintenance_on(2031, nth),
         "/cientistas" => json!({"nome": "x", "instituicao": "x", "pais": "BR"}),
+        _ if path.ends_with("/espera") => json!({"cientista_id": 7}),
         "/tokens" => json!({"nome": format!("novo-{role}"), "papeis": ["leitor"]}),
         "/calendarios" => json!({"cientista_id": 7}),
         _ => json!({"cientista_id": 7, "horario_inicio_utc": format!("2030-02-01T{nth:02}:00:00Z")}),
@@ -137,6 +149,7 @@ fn each_role_at_each_route_of_the_scheduler() {
     let mut spare = 0;
     for (role, token) in &tokens {
         let (booking, other) = (booked(), booked());
+        let wait = waiting(&services, &operator, spare + 1);
         create(services.data_dir(), "descartavel", &["--role", "leitor"]);
         spare += 1;
         // The six roles' tokens and the operator's come first.
@@ -150,6 +163,8 @@ fn each_role_at_each_route_of_the_scheduler() {
             let path = path
                 .replace("/telescopios/{id}", "/telescopios/Hubble-Acad")
                 .replace("/cientistas/{id}", "/cientistas/7")
+                .replace("/agenda/{inicio}", &format!("/agenda/2030-03-01T{spare:02}:05:00Z"))
+                .replace("/esperas/{id}", &format!("/esperas/{wait}"))
                 .replace(
                     "/agendamentos/{id}",
                     &format!("/agendamentos/{}", if method == "PATCH" { &other } else { &booking }),

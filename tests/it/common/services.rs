@@ -159,7 +159,9 @@ pub fn without_rules(database: &rusqlite::Connection, version: i64) {
     database
         .execute_batch("DROP INDEX agendamentos_por_proposta; ALTER TABLE agendamentos DROP COLUMN proposta_id")
         .unwrap();
-    database.execute_batch("DROP TABLE propostas; DROP TABLE manutencoes; DROP TABLE respostas").unwrap();
+    database
+        .execute_batch("DROP TABLE esperas; DROP TABLE propostas; DROP TABLE manutencoes; DROP TABLE respostas")
+        .unwrap();
     for (table, column) in [("telescopios", "ativo"), ("cientistas", "ativo"), ("resumo", "catalogo")] {
         for trigger in ["criar", "mudar", "apagar"] {
             database.execute_batch(&format!("DROP TRIGGER IF EXISTS {table}_ao_{trigger}")).unwrap();

@@ -55,6 +55,8 @@ impl<'a> Tx<'a> {
                 Write::AppendRecord { line, .. } => self.lines.push(std::mem::take(line)),
                 Write::ClaimSlots { .. }
                 | Write::FreeSlots { .. }
+                | Write::InsertWait { .. }
+                | Write::UpdateWait { .. }
                 | Write::InsertTelescope { .. }
                 | Write::UpdateTelescope { .. }
                 | Write::InsertProposal { .. }

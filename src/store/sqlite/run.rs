@@ -1,0 +1,23 @@
+//! How a change and a reading are run: the one on the thread that writes, the other with a connection of its own.
+
+use super::SqliteStore;
+use crate::store::Answer;
+use crate::store::decide::Change;
+
+impl SqliteStore {
+    /// Carries out a change, unless the database is known to be damaged.
+    pub(super) fn change<C: Change>(&self, change: C) -> Answer<'_, C::Answer> {
+        Box::pin(async move {
+            self.damage.check()?;
+            self.writer.run(move |tx| tx.carry_out(&change)).await
+        })
+    }
+
+    /// Runs a reading with a connection of its own.
+    pub(super) fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Answer<'_, T> {
+        Box::pin(self.readers.run(read))
+    }
+}
