@@ -36,8 +36,8 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (8, include_str!("../../../assets/migrations/0008-horas.sql")),
     (9, include_str!("../../../assets/migrations/0009-propostas.sql")),
     (10, include_str!("../../../assets/migrations/0010-alteracao.sql")),
-    (11, include_str!("../../../assets/migrations/0011-espera.sql")),
     (12, include_str!("../../../assets/migrations/0012-respostas.sql")),
+    (13, include_str!("../../../assets/migrations/0013-espera.sql")),
 ];
 const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
