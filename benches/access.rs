@@ -15,18 +15,15 @@ mod measure;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use common::{Services, run};
 use http_body_util::Full;
 use hyper::Request;
-use measure::{Outcome, cpu_us, one_connection, table, told};
+use measure::turns::{self, CONNECTIONS, TURN, Turns};
+use measure::{Outcome, table, told};
 use sctec::time::Timestamp;
-use tokio::task::JoinSet;
 
-const CONNECTIONS: usize = 64;
-const TURN: Duration = Duration::from_secs(1);
 const PAIRS_DEFAULT: usize = 20;
 /// The pairs of turns for which services live.
 const EACH_ROUND: usize = 4;
@@ -47,15 +44,6 @@ enum Kind {
     Reading,
 }
 
-/// What both did, turn by turn.
-#[derive(Default)]
-struct Turns {
-    /// Requests a second.
-    rates: [Vec<f64>; 2],
-    /// Processor time of both services, in microseconds per request.
-    cpu_us: [Vec<f64>; 2],
-}
-
 fn main() -> Outcome<()> {
     if told("--test") {
         return Ok(());
@@ -74,16 +62,15 @@ fn main() -> Outcome<()> {
             for pair in 0..=EACH_ROUND {
                 for turn in 0..2 {
                     let side = (pair + turn) % 2;
-                    let (rate, cpu) = runtime.block_on(one_turn(&sides[side], *kind, &next_slot))?;
+                    let done = runtime.block_on(one_turn(&sides[side], *kind, &next_slot))?;
                     if pair > 0 {
-                        turns.rates[side].push(rate);
-                        turns.cpu_us[side].push(cpu);
+                        turns.add(side, done);
                     }
                 }
             }
         }
     }
-    let rows: Vec<_> = kinds.iter().zip(&measured).map(|((name, _), turns)| row(name, turns)).collect();
+    let rows: Vec<_> = kinds.iter().zip(&measured).map(|((name, _), turns)| turns.row(name)).collect();
     let header =
         ["", "open, per second", "token, per second", "token / open", "median of pairs", "CPU µs open", "CPU µs token"];
     eprintln!(
@@ -113,40 +100,13 @@ fn sides(rate: &str, round: usize) -> Outcome<[Side; 2]> {
     Ok([side(open, None), side(token, Some(bearer))])
 }
 
-fn row(name: &str, turns: &Turns) -> [String; 7] {
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let [open, token] = [mean(&turns.rates[0]), mean(&turns.rates[1])];
-    let mut ratios: Vec<f64> = turns.rates[0].iter().zip(&turns.rates[1]).map(|(open, token)| token / open).collect();
-    ratios.sort_by(f64::total_cmp);
-    [
-        name.to_owned(),
-        format!("{open:.0}"),
-        format!("{token:.0}"),
-        format!("{:.3}", token / open),
-        format!("{:.3}", ratios.get(ratios.len() / 2).copied().unwrap_or_default()),
-        format!("{:.1}", mean(&turns.cpu_us[0])),
-        format!("{:.1}", mean(&turns.cpu_us[1])),
-    ]
-}
-
-/// Asks over all connections for one turn. Returns the requests a second, and the processor time of one.
+/// Asks over all connections for one turn.
 async fn one_turn(side: &Side, kind: Kind, next_slot: &Arc<AtomicU64>) -> Outcome<(f64, f64)> {
     let pids = [side.services.scheduler.pid(), side.services.coordinator.pid()];
-    let used = || pids.map(cpu_us).iter().sum::<f64>();
-    let (before, begun) = (used(), Instant::now());
-    let mut connections = JoinSet::new();
-    for _ in 0..CONNECTIONS {
-        let (next_slot, bearer) = (Arc::clone(next_slot), side.bearer.clone());
-        let status = if matches!(kind, Kind::Booking) { 201 } else { 200 };
-        let asked = move || request(kind, bearer.as_deref(), &next_slot);
-        connections.spawn(one_connection(side.address.clone(), begun + TURN, status, asked));
-    }
-    let mut count = 0;
-    for done in connections.join_all().await {
-        count += done?.len();
-    }
-    let (elapsed, count) = (begun.elapsed(), count as f64);
-    Ok((count / elapsed.as_secs_f64(), (used() - before) / count))
+    let (next_slot, bearer) = (Arc::clone(next_slot), side.bearer.clone());
+    let status = if matches!(kind, Kind::Booking) { 201 } else { 200 };
+    let asked = move || request(kind, bearer.as_deref(), &next_slot);
+    turns::one_turn(&side.address, &pids, status, asked).await
 }
 
 fn request(kind: Kind, bearer: Option<&str>, next_slot: &AtomicU64) -> Outcome<Request<Full<Bytes>>> {

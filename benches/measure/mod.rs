@@ -1,6 +1,8 @@
 //! What the measurements share: their client, their statistics and their table.
 #![allow(dead_code, reason = "each measurement is a crate of its own and uses part of this")]
 
+pub mod turns;
+
 use std::error::Error;
 use std::time::{Duration, Instant};
 
