@@ -51,10 +51,13 @@ impl Hours {
     /// The hours of these windows.
     pub fn new(windows: Vec<Window>) -> Self {
         let mut open = vec![false; WEEK_SLOTS];
-        for (from, length) in windows.iter().map(|window| window.minutes()) {
-            for minute in (from..from + length).step_by(usize::try_from(SLOT_MIN).unwrap_or(5)) {
-                open[index(minute.rem_euclid(WEEK_MIN) / SLOT_MIN)] = true;
-            }
+        for window in &windows {
+            let (from, length) = window.minutes();
+            let slots = |minutes: i64| usize::try_from(minutes / SLOT_MIN).unwrap_or(0);
+            let (from, until) = (slots(from).min(WEEK_SLOTS), slots(from + length));
+            open[from..until.min(WEEK_SLOTS)].fill(true);
+            // What goes on in the next week is at the beginning of this one too.
+            open[..until.saturating_sub(WEEK_SLOTS)].fill(true);
         }
         Self { windows, open }
     }

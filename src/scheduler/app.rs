@@ -68,6 +68,8 @@ pub struct App {
     /// A std lock around a pointer: it is held to clone or to replace it.
     /// As last read, and when that was asked for.
     catalogue: RwLock<(Arc<Catalogue>, Instant)>,
+    /// Whose turn it is to read them again. A tokio lock, since it is held while they are read.
+    reloading: tokio::sync::Mutex<()>,
     exporter: Exporter,
     /// The service's logger.
     pub log: Logger,
@@ -112,6 +114,7 @@ impl App {
             audits_refusals: config.audit.refusals,
             process: OnceLock::new(),
             catalogue: RwLock::new((catalogue, Instant::now())),
+            reloading: tokio::sync::Mutex::default(),
             exporter,
             log: logs.logger.clone(),
         })
@@ -131,15 +134,19 @@ impl App {
     }
 
     /// Scientists and telescopes as they are in the database now.
+    ///
+    /// Of a large catalogue this takes a while, and many requests may ask at once: one reads, and the others take what it has read after
+    /// they asked.
     pub async fn reload_catalogue(&self) -> Result<Arc<Catalogue>, StoreError> {
-        let asked_at = Instant::now();
-        let known = self.catalogue();
-        let fresh = self.store.catalogue_unless(known.edition()).await?.map_or(known, Arc::new);
-        let mut known = self.catalogue.write().unwrap_or_else(PoisonError::into_inner);
-        // A reading that was asked for later may have ended before.
-        if known.1 <= asked_at {
-            *known = (Arc::clone(&fresh), asked_at);
+        let wanted_at = Instant::now();
+        let _turn = self.reloading.lock().await;
+        let (known, read_at) = self.catalogue.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if read_at >= wanted_at {
+            return Ok(known);
         }
+        let asked_at = Instant::now();
+        let fresh = self.store.catalogue_unless(known.edition()).await?.map_or(known, Arc::new);
+        *self.catalogue.write().unwrap_or_else(PoisonError::into_inner) = (Arc::clone(&fresh), asked_at);
         Ok(fresh)
     }
 

@@ -159,34 +159,26 @@ pub async fn check(
     Err(wrong_draft(wrong_fields, &broken))
 }
 
-/// The rule of what a scientist has that `new` breaks. The booking `moving` does not count.
+/// What `new` breaks of the rules that count: what its scientist has, and its proposal's minutes. The booking `moving` does not count.
 pub async fn quota(
     app: &App,
     new: &NewBooking,
     moving: Option<i64>,
     log: &Logger,
 ) -> Result<Option<Rejection>, Problem> {
-    if new.telescope.rules.count_bookings() {
-        let now = app.clock.now();
-        let held = app.store.held(new, moving, now).await.map_err(|error| not_read(log, &error))?;
-        if let Err(broken) = new.telescope.rules.check_held(new.slots, &held.into_iter(), now) {
-            return Ok(Some(Rejection::Rule(broken)));
-        }
+    let rules = &new.telescope.rules;
+    if !rules.count_bookings() && new.proposal_id.is_none() {
+        return Ok(None);
     }
-    charge(app, new, moving, log).await
-}
-
-/// What keeps `new` from being charged to its proposal. What the booking `moving` has is given back first.
-async fn charge(app: &App, new: &NewBooking, moving: Option<i64>, log: &Logger) -> Result<Option<Rejection>, Problem> {
+    let now = app.clock.now();
+    let counted = app.store.counted(new, moving, now).await.map_err(|error| not_read(log, &error))?;
+    if let Err(broken) = rules.check_held(new.slots, &counted.held.into_iter(), now) {
+        return Ok(Some(Rejection::Rule(broken)));
+    }
     let Some(id) = new.proposal_id else { return Ok(None) };
-    let failed = |error| not_read(log, &error);
-    let mut used = app.store.used_min(id).await.map_err(failed)?.remove(&new.telescope.code).unwrap_or(0);
-    if let Some(moving) = moving {
-        let booking = app.store.booking(moving).await.map_err(failed)?;
-        used -= booking.map_or(0, |booking| booking.charged_min(id, &new.telescope.code));
-    }
     let known = catalogue(app, log).await?;
-    let checked = known.proposal(id).map(|proposal| proposal.check_minutes(&new.telescope.code, new.slots, used));
+    let used_min = counted.used_min;
+    let checked = known.proposal(id).map(|proposal| proposal.check_minutes(&new.telescope.code, new.slots, used_min));
     Ok(checked.and_then(Result::err).map(Rejection::Proposal))
 }
 

@@ -196,8 +196,8 @@ impl Finder<'_> {
                 notes: None,
                 clicked_at: None,
             };
-            let held = self.app.store.held(&new, None, self.now).await;
-            self.held.insert(days, held.map_err(|error| not_read(self.log, &error))?);
+            let counted = self.app.store.counted(&new, None, self.now).await;
+            self.held.insert(days, counted.map_err(|error| not_read(self.log, &error))?.held);
         }
         let held = self.held.get(&days).map(Vec::as_slice).unwrap_or_default();
         match self.telescope.rules.check_held(slots, &held.iter().copied(), self.now) {

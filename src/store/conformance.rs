@@ -709,8 +709,8 @@ pub async fn of_many_at_once_one_scientist_gets_the_quota<F: Fixture>() {
     assert_eq!((won.len(), of(7), of(3)), (6, 3, 3));
     let new = opened.slot(100).await;
     assert!(opened.book(new.clone(), 2).await.is_err());
-    let held = opened.store.held(&new, None, opened.clock.now()).await.unwrap();
-    assert_eq!(held.iter().filter(|held| held.end() > opened.clock.now()).count(), 3);
+    let counted = opened.store.counted(&new, None, opened.clock.now()).await.unwrap();
+    assert_eq!(counted.held.iter().filter(|held| held.end() > opened.clock.now()).count(), 3);
     // What was cancelled does not count, nor does what has ended.
     let theirs = won.iter().find(|booking| booking.scientist_id == 7).unwrap();
     opened.cancel(theirs.id, 2).await.unwrap();

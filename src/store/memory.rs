@@ -20,7 +20,7 @@ use super::outcomes::{
     NotClosed, Reopened,
 };
 use super::waits::{NotEntered, NotLeft, Placed, WaitFilter, WaitPage};
-use super::{Answer, Filter, LatestRecord, Page, StandingReader, Store, StoreError, TrailPage};
+use super::{Answer, Counted, Filter, LatestRecord, Page, StandingReader, Store, StoreError, TrailPage};
 use crate::access::calendar::Calendar;
 use crate::agenda::alteration::Alteration;
 use crate::agenda::keeping::{Digest, KEPT_FOR, Kept};
@@ -315,9 +315,17 @@ impl Store for MemoryStore {
         self.read(|state| (state.changes != known).then(|| state.catalogue()))
     }
 
-    fn held(&self, new: &NewBooking, moving: Option<i64>, _now: Timestamp) -> Answer<'_, Vec<SlotRange>> {
-        let (telescope, scientist_id) = (new.telescope.code.clone(), new.scientist.id);
-        self.read(move |state| state.view.held(&telescope, scientist_id, moving).collect())
+    fn counted(&self, new: &NewBooking, moving: Option<i64>, _now: Timestamp) -> Answer<'_, Counted> {
+        let (telescope, scientist_id, proposal) = (new.telescope.code.clone(), new.scientist.id, new.proposal_id);
+        self.read(move |state| {
+            let held = state.view.held(&telescope, scientist_id, moving).collect();
+            let used_min = proposal.map_or(0, |id| {
+                let moving = moving.and_then(|id| state.view.bookings.get(&id));
+                let given_back = moving.map_or(0, |booking| booking.charged_min(id, &telescope));
+                state.view.used_min.get(&(id, telescope.clone())).copied().unwrap_or(0) - given_back
+            });
+            Counted { held, used_min }
+        })
     }
 
     fn create_telescope(&self, telescope: Telescope, cause: Cause) -> Answer<'_, Result<Telescope, Telescope>> {

@@ -121,9 +121,8 @@ pub trait Store: Send + Sync {
     /// The same, unless the catalogue still is the known one: its [`Catalogue::edition`] tells. That costs little.
     fn catalogue_unless(&self, known: i64) -> Answer<'_, Option<Catalogue>>;
 
-    /// What the scientist of `new` has booked at its telescope, as far as the telescope's rules count it at `now`; without the booking
-    /// `moving`.
-    fn held(&self, new: &NewBooking, moving: Option<i64>, now: Timestamp) -> Answer<'_, Vec<SlotRange>>;
+    /// What counts against `new` at `now`, without the booking `moving`. All of it is as it is at one moment.
+    fn counted(&self, new: &NewBooking, moving: Option<i64>, now: Timestamp) -> Answer<'_, Counted>;
 
     /// Adds a telescope to the catalogue. The error is the telescope that has its code already.
     fn create_telescope(&self, telescope: Telescope, cause: Cause) -> Answer<'_, Result<Telescope, Telescope>>;
@@ -237,6 +236,15 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`] when they cannot be read.
     fn outbox(&self) -> Result<Outbox, StoreError>;
+}
+
+/// What counts against a new booking.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// What its scientist has booked at its telescope, as far as the telescope's rules count it.
+    pub held: Vec<SlotRange>,
+    /// The minutes that are charged to its proposal at its telescope; 0 without a proposal.
+    pub used_min: i64,
 }
 
 /// What takes the bookings of a period from the store, one after the other: with long notes they may be many megabytes together.

@@ -53,6 +53,12 @@ pub fn telescope(connection: &Connection, code: &str) -> rusqlite::Result<Option
     found.map(|(row, telescope)| Ok((row, with_maintenance(connection, row, telescope)?))).transpose()
 }
 
+/// The row of a telescope.
+pub fn row_of(connection: &Connection, code: &str) -> rusqlite::Result<Option<i64>> {
+    let mut statement = connection.prepare_cached("SELECT id FROM telescopios WHERE codigo = ?1")?;
+    statement.query_row([code], |row| row.get(0)).optional()
+}
+
 fn with_maintenance(connection: &Connection, row: i64, telescope: Telescope) -> rusqlite::Result<Telescope> {
     Ok(Telescope { maintenance: maintenance::of_telescope(connection, row)?, ..telescope })
 }

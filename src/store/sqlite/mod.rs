@@ -13,6 +13,7 @@ mod bookings;
 mod catalogue;
 mod checkpoints;
 mod connect;
+mod counted;
 mod damage;
 mod deep;
 mod errors;
@@ -72,14 +73,14 @@ use super::outcomes::{
     NotClosed, Reopened,
 };
 use super::waits::{NotEntered, NotLeft, Placed, WaitFilter, WaitPage};
-use super::{Answer, Filter, LatestRecord, Page, StandingReader, Store, StoreError, TrailPage};
+use super::{Answer, Counted, Filter, LatestRecord, Page, StandingReader, Store, StoreError, TrailPage};
 use crate::access::calendar::Calendar;
 use crate::agenda::alteration::Alteration;
 use crate::agenda::keeping::{Digest, Kept};
 use crate::agenda::maintenance::NewMaintenance;
 use crate::agenda::proposal::{Proposal, ProposalPatch};
 use crate::agenda::{
-    self, Booking, Cancellation, Catalogue, NewBooking, Rejection, Scientist, ScientistPatch, SlotRange, Telescope,
+    self, Booking, Cancellation, Catalogue, NewBooking, Rejection, Scientist, ScientistPatch, Telescope,
     TelescopePatch, Wait,
 };
 use crate::audit::filter::Wanted;
@@ -232,14 +233,9 @@ impl Store for SqliteStore {
         self.read(move |connection| catalogue::load_unless(connection, known))
     }
 
-    fn held(&self, new: &NewBooking, moving: Option<i64>, now: Timestamp) -> Answer<'_, Vec<SlotRange>> {
-        let (code, scientist, slots) = (new.telescope.code.clone(), new.scientist.id, new.slots);
-        self.read(move |connection| {
-            let Some((row, telescope)) = catalogue::telescope(connection, &code)? else { return Ok(Vec::new()) };
-            let held = bookings::held(connection, row, scientist, &telescope.rules, slots, now)?;
-            let held = held.iter().filter(|booking| moving.is_none_or(|moving| moving != booking.id));
-            Ok(held.map(|booking| booking.slots).collect())
-        })
+    fn counted(&self, new: &NewBooking, moving: Option<i64>, now: Timestamp) -> Answer<'_, Counted> {
+        let asked = counted::Asked::of(new, moving, now);
+        self.read(move |connection| asked.count(connection))
     }
 
     fn create_telescope(&self, telescope: Telescope, cause: Cause) -> Answer<'_, Result<Telescope, Telescope>> {

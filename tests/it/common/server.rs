@@ -90,6 +90,7 @@ impl Server {
 
     /// SIGKILL: no goodbye.
     pub fn kill(&mut self) {
+        self.forget();
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -99,8 +100,14 @@ impl Server {
         self.end_by("TERM")
     }
 
+    /// Its port may be another service's soon.
+    fn forget(&self) {
+        self.lines().iter().for_each(|line| contract::ended(line));
+    }
+
     /// The signal `name`, and the exit status.
     pub fn end_by(&mut self, name: &str) -> Option<i32> {
+        self.forget();
         signal(self.child.id(), name);
         let mut status = None;
         wait_until("the server ends", || {
@@ -113,6 +120,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        self.forget();
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();

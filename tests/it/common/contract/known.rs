@@ -9,14 +9,25 @@ static LISTENING: LazyLock<Mutex<HashMap<String, Service>>> = LazyLock::new(Mute
 
 /// Notes what a line of a service's output tells, if it tells where the service listens.
 pub fn listens(line: &str) {
-    let Some((_, address)) = line.split_once("escutando em ").and_then(|(_, url)| url.split_once("://")) else {
-        return;
-    };
-    let end = address.find(|c: char| !matches!(c, '0'..='9' | '.' | ':')).unwrap_or(address.len());
-    let service = [Service::Scheduler, Service::Coordinator].into_iter().find(|service| line.contains(service.name()));
-    if let Some(service) = service {
-        LISTENING.lock().unwrap().insert(address[..end].to_owned(), service);
+    if let Some((address, service)) = told(line) {
+        LISTENING.lock().unwrap().insert(address.to_owned(), service);
     }
+}
+
+/// Forgets the address that such a line tells: its service has ended, and another one may get the port.
+pub fn ended(line: &str) {
+    if let Some((address, _)) = told(line) {
+        LISTENING.lock().unwrap().remove(address);
+    }
+}
+
+/// The address and the service of a line that tells where one listens.
+fn told(line: &str) -> Option<(&str, Service)> {
+    let (_, address) = line.split_once("escutando em ").and_then(|(_, url)| url.split_once("://"))?;
+    let end = address.find(|c: char| !matches!(c, '0'..='9' | '.' | ':')).unwrap_or(address.len());
+    let service =
+        [Service::Scheduler, Service::Coordinator].into_iter().find(|service| line.contains(service.name()))?;
+    Some((&address[..end], service))
 }
 
 /// Holds an answer from `url` to the contract of the service that gave it.

@@ -14,7 +14,7 @@ use sctec::{coordinator, scheduler};
 use serde_json::Value;
 
 pub use check::Seen;
-pub use known::{held, listens};
+pub use known::{ended, held, listens};
 use schemas::Schemas;
 
 /// The methods of `OpenAPI` that our services have.
