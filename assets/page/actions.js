@@ -5,6 +5,7 @@ import { change } from "./change.js";
 import { close } from "./dialog.js";
 import { at } from "./dom.js";
 import { isoDay } from "./instants.js";
+import { wait } from "./wait.js";
 
 /// The layout in which the panel is below the agenda, as in media.css.
 const BELOW = "(max-width: 64rem)";
@@ -54,6 +55,21 @@ export class Actions {
       this.#selectBooking(made);
       this.closed();
     });
+  }
+
+  /// Whether a person may wait for the slots of a booking that is to come.
+  mayWait({ telescopio, horario_inicio_utc: start }) {
+    const { reading, people } = this.#parts;
+    const telescope = reading.telescopes.of(telescopio);
+    return people.me && telescope?._links.esperar && (telescope.simulado || Date.parse(start) > reading.agenda.now);
+  }
+
+  /// Asks whether to wait for the slots of a booking.
+  wait(one) {
+    const { people, reading, where } = this.#parts;
+    const telescope = reading.telescopes.of(one.telescopio);
+    const { propostas: proposals } = reading.entry._links;
+    wait(one, { link: telescope._links.esperar, name: people.nameOf(one.cientista_id), where, telescope, me: people.me, proposals });
   }
 
   history(one) {

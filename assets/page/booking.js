@@ -18,6 +18,7 @@ import { Notice } from "./notice.js";
 import { Offers } from "./offers.js";
 import { busy, explain, markErrors, retryButton } from "./problems.js";
 import { Rivals } from "./rivals.js";
+import { enter, enterButton } from "./wait.js";
 
 /// A request may be refused while a rival's is being decided. Whose the slot is will be known soon: it is asked this often.
 const DECISION_TRIES = 8;
@@ -207,6 +208,19 @@ export class Booking extends EventTarget {
   async #send(flow, wanted, clicked, waiting) {
     waiting();
     announce(t("book.sending"));
+    const body = this.#body(wanted, clicked);
+    try {
+      this.#won(flow, await once(flow, wanted.link, body));
+    } catch (problem) {
+      if (problem.unknown) this.#unknown(flow, wanted, body);
+      else if (problem.status === 409) this.#lost(flow, wanted, problem.body);
+      else if (problem.status === 503 || problem.status === 429) this.#refused(flow, wanted, problem);
+      else this.#form(flow, wanted, problem);
+    }
+  }
+
+  /// What a request says.
+  #body(wanted, clicked = NaN) {
     const body = {
       cientista_id: this.#people.me,
       telescopio: wanted.agenda.telescope,
@@ -217,14 +231,7 @@ export class Booking extends EventTarget {
     if (wanted.proposal) body.proposta_id = wanted.proposal;
     if (wanted.target.trim()) body.alvo = wanted.target.trim();
     if (wanted.notes.trim()) body.observacoes = wanted.notes.trim();
-    try {
-      this.#won(flow, await once(flow, wanted.link, body));
-    } catch (problem) {
-      if (problem.unknown) this.#unknown(flow, wanted, body);
-      else if (problem.status === 409) this.#lost(flow, wanted, problem.body);
-      else if (problem.status === 503 || problem.status === 429) this.#refused(flow, wanted, problem);
-      else this.#form(flow, wanted, problem);
-    }
+    return body;
   }
 
   #won(flow, booking) {
@@ -268,6 +275,11 @@ export class Booking extends EventTarget {
     };
     if (answer.cientista) tell(answer);
     else say([t("book.losing")]);
+    if (links.esperar) {
+      const enterIt = () => enter(flow, { link: links.esperar, body: this.#body(wanted) }, choices.parentElement);
+      choices.append(enterButton(enterIt));
+      choices.before(el("div", { class: "problem" }));
+    }
     this.#offer(flow, wanted, links.livres, offers);
     if (answer.cientista || !links.agendamentos) return;
     const taken = await this.#decided(links.agendamentos);

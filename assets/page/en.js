@@ -456,6 +456,22 @@ export default {
   "upkeep.removeHint": "The period can be booked again. Bookings that the maintenance cancelled stay cancelled.",
   "upkeep.removed": "The maintenance was removed.",
 
+  "wait.open": "Wait…",
+  "wait.title": "Wait for {span}?",
+  "wait.whose": "{span} is booked by {name}. If it becomes free, it goes to those who wait, first come, first served.",
+  "wait.enter": "Join the waiting list",
+  "wait.entering": "Joining…",
+  "wait.done": "You are on the waiting list",
+  "wait.in": "{span}: place {place} on the waiting list.",
+  "wait.hint": "If the slot becomes yours, it appears in the agenda and under “mine”. There you can leave the list too.",
+  "wait.unknown": "No answer came: look under “mine” whether you are on the list before you repeat it.",
+  "wait.place": "place {place} on the waiting list",
+  "wait.passed": "The slot was free once, but could not be yours: {why}",
+  "wait.leave": "Leave the list",
+  "wait.leaving": "Leaving…",
+  "wait.left": "You have left the waiting list.",
+  "mine.waits": "On the waiting list",
+
   "said.made": "{name} booked {span}.",
   "said.freed": "{span} is free again.",
 };

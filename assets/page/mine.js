@@ -32,6 +32,8 @@ export class Mine extends EventTarget {
   /// The bookings to come, and the link to more of them; undefined until they are read.
   #coming;
   #more;
+  /// For what the person waits.
+  #waits = [];
   /// All others, the last one first, and how many of them are shown; undefined until they are asked for.
   #others;
   #shown = PAGE;
@@ -76,6 +78,7 @@ export class Mine extends EventTarget {
     setText(at("agenda-title"), t("mine.title"));
     if (me !== this.#whose) {
       this.#whose = me;
+      this.#waits = [];
       this.#coming = this.#more = this.#others = this.#told = this.#problem = undefined;
       this.#shown = PAGE;
       this.#history.close();
@@ -103,10 +106,12 @@ export class Mine extends EventTarget {
     const variables = { cientista_id: this.#whose, status: "AGENDADO", de: since, limite };
     try {
       const page = await follow(reading.entry._links.agendamentos, { variables });
+      const waits = await this.#readWaits();
       const others = this.#others && (await this.#readOthers(page.agendamentos));
-      await reading.telescopes.meet(page.agendamentos.map(({ telescopio }) => telescopio));
+      await reading.telescopes.meet([...page.agendamentos, ...waits].map(({ telescopio }) => telescopio));
       if (number !== this.#last) return;
       this.#coming = page.agendamentos;
+      this.#waits = waits;
       this.#more = page._links.proxima;
       this.#others = others;
       this.#problem = undefined;
@@ -117,6 +122,13 @@ export class Mine extends EventTarget {
     this.#draw();
     // Who has nothing to come has come for the others.
     if (this.#coming && !this.#coming.length && !this.#others) this.#open();
+  }
+
+  /// For what the person waits now.
+  async #readWaits() {
+    const { esperas: link } = this.#parts.reading.entry._links;
+    if (!link) return [];
+    return (await follow(link, { variables: { cientista_id: this.#whose, status: "AGUARDANDO", limite: PAGE } })).esperas;
   }
 
   /// All bookings but those to come: the last one first.
@@ -169,7 +181,7 @@ export class Mine extends EventTarget {
     const { people, reading } = this.#parts;
     const shown = this.#others?.slice(0, this.#shown);
     const names = [...(this.#coming ?? []), ...(shown ?? [])].map(({ telescopio }) => reading.nameOf(telescopio));
-    const facts = [this.#whose, people.nameOf(this.#whose), this.#coming, this.#more, shown, this.#others?.length, names];
+    const facts = [this.#whose, people.nameOf(this.#whose), this.#coming, this.#waits, this.#more, shown, this.#others?.length, names];
     if (!changes(this.#root, [...facts, this.#told && identity(this.#told), String(this.#problem), current()])) return;
     if (!this.#whose) return replace(this.#root, el("p", { class: "quiet", text: t("mine.nobody") }));
     const button = (focus, text, act) => {
@@ -187,6 +199,8 @@ export class Mine extends EventTarget {
       none,
       this.#days(this.#coming ?? []),
       this.#more && button("more", "mine.more", (pressed) => this.#readMore(pressed)),
+      this.#waits.length > 0 && el("h3", { class: "part", text: t("mine.waits") }),
+      this.#waits.length > 0 && el("ul", {}, this.#waits.map((one) => this.#wait(one))),
       this.#coming && !this.#others && button("others", "mine.others", (pressed) => this.#open(pressed)),
       shown && el("h3", { class: "part", text: t("mine.othersTitle") }),
       shown && !shown.length && el("p", { class: "quiet", text: t("mine.noOthers") }),
@@ -249,6 +263,40 @@ export class Mine extends EventTarget {
         links.cancelar && named("danger", "cancel", "panel.cancel", () => this.#cancel(booking)),
       ),
       isTold && this.#history.root,
+    );
+  }
+
+  /// A place in a list of those who wait.
+  #wait(one) {
+    const { reading } = this.#parts;
+    const start = Date.parse(one.horario_inicio_utc);
+    const when = `${longDay(start)}, ${span(start, Date.parse(one.horario_fim_utc))} UTC`;
+    const leave = el("button", { type: "button", "data-focus": `leave-${one.id}`, text: t("wait.leave") });
+    leave.append(el("span", { class: "aloud", text: ` ${when}` }));
+    const wrong = el("p", { class: "error", role: "alert" });
+    leave.addEventListener("click", async () => {
+      if (busy(leave)) return;
+      busy(leave, t("wait.leaving"));
+      try {
+        await follow(one._links.sair, { method: "DELETE" });
+        announce(t("wait.left"));
+        await this.#read();
+        this.focus();
+      } catch (problem) {
+        leave.removeAttribute("aria-busy");
+        leave.textContent = t("wait.leave");
+        wrong.replaceChildren(because(problem));
+      }
+    });
+    const passed = one.preterida && phrase("wait.passed", { why: typed(one.preterida.motivo) });
+    return el(
+      "li",
+      { class: "over wait" },
+      el("p", {}, el("b", { text: when }), ` · ${minutes(one.duracao_min)} · `, typed(reading.nameOf(one.telescopio))),
+      el("p", { text: t("wait.place", { place: one.posicao }) }),
+      passed && el("p", { class: "quiet" }, passed),
+      wrong,
+      one._links.sair && el("div", { class: "buttons" }, leave),
     );
   }
 

@@ -122,6 +122,7 @@ function details({ scientist, nameOf }, booking, acts, mark = "") {
     el(
       "div",
       { class: "buttons" },
+      !mine && acts.mayWait(booking) && button(`wait${mark}`, "", t("wait.open"), () => acts.wait(booking)),
       links.alterar && button(`change${mark}`, "", t("panel.change"), () => acts.change(booking)),
       links.cancelar && button(`cancel${mark}`, "danger", t("panel.cancel"), () => acts.cancel(booking)),
       links.historico && button(`history${mark}`, "", t("panel.history"), () => acts.history(booking)),

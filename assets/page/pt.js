@@ -393,6 +393,22 @@ export default {
   "upkeep.removeHint": "O período poderá ser agendado de novo. Os agendamentos que a manutenção cancelou continuam cancelados.",
   "upkeep.removed": "A manutenção foi retirada.",
 
+  "wait.open": "Esperar…",
+  "wait.title": "Esperar por {span}?",
+  "wait.whose": "{span} é de {name}. Se o horário ficar livre, ele passa a quem espera, por ordem de chegada.",
+  "wait.enter": "Entrar na lista de espera",
+  "wait.entering": "Entrando…",
+  "wait.done": "Você está na lista de espera",
+  "wait.in": "{span}: lugar {place} na lista de espera.",
+  "wait.hint": "Se o horário passar para você, ele aparece na agenda e em “meus”. Ali você também pode sair da lista.",
+  "wait.unknown": "A resposta não chegou: veja em “meus” se você está na lista antes de repetir.",
+  "wait.place": "lugar {place} na lista de espera",
+  "wait.passed": "O horário já ficou livre uma vez, mas não pôde ser seu: {why}",
+  "wait.leave": "Sair da lista",
+  "wait.leaving": "Saindo…",
+  "wait.left": "Você saiu da lista de espera.",
+  "mine.waits": "Na lista de espera",
+
   "said.made": "{name} agendou {span}.",
   "said.freed": "{span} ficou livre.",
 };

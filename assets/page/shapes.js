@@ -51,13 +51,15 @@ export const MAINTENANCE = [
   field("semanal_ate_utc", "instant"),
 ];
 
+/// What is said of a booking for which one waits.
+export const WAIT = [field("alvo", "text", { max: 200, none: null }), field("observacoes", "lines", { max: 2000 })];
+
 /// A booking that is changed.
 export const BOOKING = [
   field("horario_inicio_utc", "instant"),
   field("duracao_min", "duration"),
   field("telescopio", "telescope"),
-  field("alvo", "text", { max: 200, none: null }),
-  field("observacoes", "lines", { max: 2000 }),
+  ...WAIT,
 ];
 
 /// The value at a path of names, like `regras.cota_ativas`.

@@ -19,6 +19,7 @@ mod looks;
 mod mine;
 mod names;
 mod nginx;
+mod observatory;
 mod office;
 mod origins;
 mod outages;

@@ -24,7 +24,7 @@ async fn opened(telescope: &str) -> (Turn, Services, Proxy, Browser) {
 }
 
 /// Presses the button of the dialog that shows `text`, when it is there.
-async fn press(browser: &Browser, text: &str) {
+pub async fn press(browser: &Browser, text: &str) {
     let script = format!(
         "const all = document.querySelectorAll('#pressed'), it = [...document.querySelectorAll('#dialog button')].find((one) => one.innerText.includes({text:?}));
          for (const one of all) one.removeAttribute('id');
@@ -37,7 +37,7 @@ async fn press(browser: &Browser, text: &str) {
 }
 
 /// Gives a field of the dialog a value, as one who types it.
-async fn fill(browser: &Browser, field: &str, value: &str) {
+pub async fn fill(browser: &Browser, field: &str, value: &str) {
     let script = format!(
         "const it = document.getElementById('field-{field}');
          it.value = {value:?};
