@@ -150,7 +150,9 @@ impl Shared {
             hrefs.push(path.to_owned());
             hrefs.len() - 1
         });
-        let joint = if template.starts_with("{id") { "/" } else { "" };
+        // A template of a segment, and not of a query.
+        let is_segment = template.starts_with('{') && !template.starts_with("{?") && !template.starts_with("{&");
+        let joint = if is_segment { "/" } else { "" };
         format!("/x/{number}{joint}{template}")
     }
 }
