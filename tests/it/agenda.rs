@@ -122,7 +122,7 @@ fn a_loser_at_the_coordinator_is_led_on_without_the_database() {
     let (status, lost) = services.book(3, "2025-12-01T03:00:00Z");
     assert_eq!((status, lost["codigo"].as_str()), (409, Some("recurso_ocupado")));
     let rels: Vec<&String> = lost["_links"].as_object().unwrap().keys().collect();
-    assert_eq!(rels, ["agendamentos", "agenda", "livres", "agendar"]);
+    assert_eq!(rels, ["agendamentos", "agenda", "livres", "agendar", "esperar"]);
     assert_eq!(services.follow(&lost, "agendamentos").json()["agendamentos"][0]["cientista_id"], 7);
     assert_eq!(starts(&services.follow(&lost, "livres").json())[0], "2025-12-01T03:05:00Z");
 }
