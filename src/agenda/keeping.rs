@@ -10,6 +10,7 @@ use super::booking::Booking;
 use super::catalogue::{Scientist, Telescope};
 use super::maintenance::Maintenance;
 use super::proposal::Proposal;
+use super::waiting::Wait;
 use crate::access::Author;
 use crate::time::Timestamp;
 
@@ -39,6 +40,13 @@ pub enum Made<'a> {
     Scientist(&'a Scientist),
     /// A proposal.
     Proposal(&'a Proposal),
+    /// An entry of a waiting list.
+    Wait {
+        /// The entry.
+        wait: &'a Wait,
+        /// Its place; 1 is the first.
+        place: u64,
+    },
     /// The maintenance of a telescope.
     Maintenance {
         /// The telescope's code.

@@ -68,7 +68,7 @@ impl Route {
     /// which is not kept.
     pub const fn body_of_new(self) -> Option<usize> {
         match self {
-            Self::Book => Some(handlers::BODY_MAX),
+            Self::Book | Self::Wait => Some(handlers::BODY_MAX),
             Self::CreateTelescope | Self::CreateScientist | Self::CreateProposal => Some(catalogue::BODY_MAX),
             Self::CloseTelescope => Some(maintenance::BODY_MAX),
             _ => None,

@@ -47,23 +47,25 @@ pub async fn enter(app: &App, (code, start): (&str, &str), request: &mut Request
     check_audit(app, &origin).map_err(refused)?;
     let (telescope, slots) = (new.telescope.code.clone(), new.slots);
     let entered = app.store.enter(new, origin.cause.clone()).await;
-    let wait = match entered.map_err(|error| refused(store_failed(&origin, &error)))? {
-        Ok(wait) => wait,
+    let placed = match entered.map_err(|error| refused(store_failed(&origin, &error)))? {
+        Ok(placed) => placed,
         Err(NotEntered::Broken(rejection)) => return Err(refused(broken(app, &origin, rejection).await)),
         Err(NotEntered::Free) => return Err(refused(Refusal::Free { telescope, slots })),
         Err(NotEntered::Already(id)) => return Err(refused(Refusal::AlreadyWaiting(id))),
         Err(NotEntered::StartFull) => return Err(refused(Refusal::WaitsFull { of_scientist: false })),
         Err(NotEntered::ScientistFull) => return Err(refused(Refusal::WaitsFull { of_scientist: true })),
     };
-    info!(origin.log, "Espera {} criada para o cientista {}", wait.id, wait.scientist_id);
-    let id = wait.id;
-    // The entry is made: an error of this reading, which is logged, only leaves its place out.
-    let placed = stored(app, id, request).await.unwrap_or(Placed { wait, place: None });
-    let mut response = http::json(StatusCode::CREATED, &view(&placed, &request.who));
-    if let Ok(location) = HeaderValue::from_str(&seen(&links::wait_path(id))) {
+    info!(origin.log, "Espera {} criada para o cientista {}", placed.wait.id, placed.wait.scientist_id);
+    Ok(made(&placed.wait, placed.place, &request.who))
+}
+
+/// The answer to an entry that was made.
+pub fn made(wait: &Wait, place: Option<u64>, who: &Who) -> Response {
+    let mut response = http::json(StatusCode::CREATED, &view(wait, place, who));
+    if let Ok(location) = HeaderValue::from_str(&seen(&links::wait_path(wait.id))) {
         response.headers_mut().insert(LOCATION, location);
     }
-    Ok(response)
+    response
 }
 
 /// `GET /esperas`.
@@ -94,7 +96,7 @@ async fn write(
     let page = page.map_err(|error| not_read(log, &error))?;
     written.begin_list(WAITS.list);
     for placed in page.waits {
-        written.item(&view(&placed, who));
+        written.item(&view(&placed.wait, placed.place, who));
     }
     written.end_list();
     Ok(page.next)
@@ -145,7 +147,8 @@ static WAITS: Table = Table {
 /// `GET /esperas/{id}`.
 pub async fn show(app: &App, id: &str, request: &Request) -> Result<Response, Problem> {
     let number = requests::id(id).ok_or_else(|| unknown(id))?;
-    Ok(http::json(StatusCode::OK, &view(&stored(app, number, request).await?, &request.who)))
+    let placed = stored(app, number, request).await?;
+    Ok(http::json(StatusCode::OK, &view(&placed.wait, placed.place, &request.who)))
 }
 
 /// `DELETE /esperas/{id}`.
@@ -164,7 +167,7 @@ pub async fn leave(app: &App, id: &str, request: &Request) -> Result<Response, P
         Err(NotLeft::Unknown) => return Err(unknown(id)),
         Err(NotLeft::Over(status)) => return Err(refused(Refusal::WaitOver(number, status))),
     };
-    Ok(http::json(StatusCode::OK, &view(&Placed { wait, place: None }, &request.who)))
+    Ok(http::json(StatusCode::OK, &view(&wait, None, &request.who)))
 }
 
 async fn stored(app: &App, id: i64, request: &Request) -> Result<Placed, Problem> {
@@ -212,7 +215,7 @@ struct PassedOverView<'a> {
     motivo: &'a str,
 }
 
-fn view<'a>(Placed { wait, place }: &'a Placed, who: &Who) -> WaitView<'a> {
+fn view<'a>(wait: &'a Wait, place: Option<u64>, who: &Who) -> WaitView<'a> {
     let Wait { id, telescope, scientist_id, slots, status, target, notes, .. } = wait;
     let micros = |at: Timestamp| at.micros().to_string();
     WaitView {
@@ -224,7 +227,7 @@ fn view<'a>(Placed { wait, place }: &'a Placed, who: &Who) -> WaitView<'a> {
         horario_fim_utc: slots.end().seconds().to_string(),
         duracao_min: slots.duration_min(),
         status: status.name(),
-        posicao: *place,
+        posicao: place,
         alvo: target.as_deref(),
         observacoes: who.may_read_notes_of(*scientist_id).then_some(Notes(notes.as_deref())),
         criada_em_utc: micros(wait.created_at),

@@ -515,15 +515,18 @@ pub async fn slots_that_become_free_go_to_the_first_who_waits_and_may_have_them<
     let opened = Opened::<F>::new();
     let wants = async |scientist, from, minutes| {
         let new = opened.new_booking(scientist, "Hubble-Acad", after(from), minutes).await;
-        opened.store.enter(new, request()).await.unwrap()
+        let placed = opened.store.enter(new, request()).await.unwrap().unwrap();
+        // The answer to the entry is what a reading of it says.
+        assert_eq!(opened.store.wait(placed.wait.id, opened.clock.now()).await.unwrap(), Some(placed.clone()));
+        placed.wait
     };
     let first = opened.book(opened.new_booking(7, "Hubble-Acad", after(0), 15).await, 5).await.unwrap();
     let beside = opened.book(opened.new_booking(8, "Hubble-Acad", after(3), 5).await, 9).await.unwrap();
     // In their order: one who needs the slot beside too, one with as much as a scientist may have, and two who may.
-    let long = wants(1, 2, 10).await.unwrap();
-    let full = wants(2, 0, 5).await.unwrap();
-    let short = wants(3, 0, 10).await.unwrap();
-    let other = wants(4, 2, 5).await.unwrap();
+    let long = wants(1, 2, 10).await;
+    let full = wants(2, 0, 5).await;
+    let short = wants(3, 0, 10).await;
+    let other = wants(4, 2, 5).await;
     let place = async |id| opened.store.wait(id, opened.clock.now()).await.unwrap().unwrap().place;
     assert_eq!(
         (place(long.id).await, place(full.id).await, place(short.id).await, place(other.id).await),
@@ -578,7 +581,7 @@ async fn a_rest_goes_to_who_waits_for_it<F: Fixture>(opened: &Opened<F>, booking
     let rules = TelescopePatch::without_rules();
     opened.store.change_telescope("Hubble-Acad".to_owned(), rules, None, request()).await.unwrap().unwrap();
     let new = opened.new_booking(5, "Hubble-Acad", after(1), 5).await;
-    let wait = opened.store.enter(new, request()).await.unwrap().unwrap();
+    let wait = opened.store.enter(new, request()).await.unwrap().unwrap().wait;
     let half = Destination::Shorter(SlotRange::new(after(0), 5).unwrap());
     let short =
         opened.store.alter(booking.id, going(booking, half), Some(fence(11)), request()).await.unwrap().unwrap();
@@ -595,7 +598,7 @@ pub async fn nobody_waits_for_what_is_free_and_nobody_is_served_twice<F: Fixture
     for nth in 0..25 {
         opened.book(opened.slot(nth).await, 1).await.unwrap();
     }
-    let wait = enter(3, 0).await.unwrap();
+    let wait = enter(3, 0).await.unwrap().wait;
     assert_eq!(enter(3, 0).await, Err(NotEntered::Already(wait.id)));
     for nth in 1..20 {
         enter(3, nth).await.unwrap();

@@ -238,7 +238,7 @@ impl Store for MemoryStore {
         self.change(&CancelUnguarded { id, asked, cause })
     }
 
-    fn enter(&self, new: NewBooking, cause: Cause) -> Answer<'_, Result<Wait, NotEntered>> {
+    fn enter(&self, new: NewBooking, cause: Cause) -> Answer<'_, Result<Placed, NotEntered>> {
         self.change(&Enter { new, cause })
     }
 

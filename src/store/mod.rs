@@ -86,7 +86,7 @@ pub trait Store: Send + Sync {
     -> Answer<'_, Result<Booking, NotCancelled>>;
 
     /// Enters a waiting list with the booking that is to be made.
-    fn enter(&self, new: NewBooking, cause: Cause) -> Answer<'_, Result<Wait, NotEntered>>;
+    fn enter(&self, new: NewBooking, cause: Cause) -> Answer<'_, Result<Placed, NotEntered>>;
 
     /// Takes an entry of a waiting list back.
     fn leave(&self, id: i64, cause: Cause) -> Answer<'_, Result<Wait, NotLeft>>;

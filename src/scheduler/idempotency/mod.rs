@@ -25,7 +25,7 @@ use super::app::App;
 use super::catalogue::{proposals, scientists, telescopes};
 use super::problems::{not_read, refused};
 use super::refusal::Refusal;
-use super::{handlers, maintenance};
+use super::{handlers, maintenance, waiting};
 use crate::agenda::keeping::{Digest, Keeping, Kept, KeptAnswer, Made};
 use crate::http::idempotency::{EarlyBody, fingerprint, mark, read};
 use crate::http::identity::read_json;
@@ -121,6 +121,7 @@ fn render(app: &App, request: &Request) -> Box<dyn Fn(Made<'_>, Timestamp) -> Ke
             Made::Telescope(telescope) => telescopes::made(telescope, &who),
             Made::Scientist(scientist) => scientists::made(scientist, &who),
             Made::Proposal(proposal) => proposals::made(proposal, &who),
+            Made::Wait { wait, place } => waiting::made(wait, Some(place), &who),
             Made::Maintenance { telescope, maintenance, cancelled } => {
                 maintenance::made(telescope, maintenance, cancelled, &who)
             }

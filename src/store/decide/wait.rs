@@ -2,12 +2,14 @@
 
 use super::book::check_rules;
 use super::change::{Around, Change, Decision, WaitRows};
+use super::keep::keep;
 use super::view::View;
 use super::write::Write;
+use crate::agenda::keeping::Made;
 use crate::agenda::waiting::{SCIENTIST_WAITS_MAX, START_WAITS_MAX};
 use crate::agenda::{NewBooking, Wait, WaitStatus};
 use crate::audit::record::{Cause, Event, WaitEvent};
-use crate::store::waits::{NotEntered, NotLeft};
+use crate::store::waits::{NotEntered, NotLeft, Placed};
 
 /// An entry that is asked for.
 #[derive(Clone, Debug)]
@@ -28,7 +30,7 @@ pub struct Leave {
 }
 
 impl Change for Enter {
-    type Answer = Result<Wait, NotEntered>;
+    type Answer = Result<Placed, NotEntered>;
 
     fn waits<'a>(&'a self, _view: &'a View) -> Option<WaitRows<'a>> {
         Some(WaitRows::Beside(&self.new))
@@ -65,8 +67,13 @@ impl Change for Enter {
         };
         let event = Event::Wait { wait: &wait, scientist_name: &scientist.name, event: WaitEvent::Entered };
         let record = view.record(&event, Some(&self.cause.request_id), &self.cause.caller);
+        let stretch = (slots.start(), slots.end());
+        let before = self.waiting(view).filter(|one| one.is_for(&telescope.code, stretch));
+        let place = 1 + before.count() as u64;
+        let keep = keep(&self.cause, Made::Wait { wait: &wait, place }, view);
         let insert = Write::InsertWait { wait: wait.clone(), request_id: self.cause.request_id.clone() };
-        Decision { answer: Ok(wait), writes: vec![insert, record] }
+        let writes = [insert, record].into_iter().chain(keep).collect();
+        Decision { answer: Ok(Placed { wait, place: Some(place) }), writes }
     }
 }
 
@@ -74,11 +81,7 @@ impl Enter {
     fn check(&self, view: &View) -> Result<(), NotEntered> {
         check_rules(&self.new, None, view).map_err(NotEntered::Broken)?;
         let (code, slots, scientist) = (&self.new.telescope.code, self.new.slots, self.new.scientist.id);
-        let is_simulated = view.telescopes.get(code).is_some_and(|telescope| telescope.simulated);
-        let waits =
-            |wait: &&Wait| wait.telescope == *code && wait.status_at(is_simulated, view.now) == WaitStatus::Waiting;
-        let here = view.waits.values().filter(waits);
-        let own = || here.clone().filter(|wait| wait.scientist_id == scientist);
+        let own = || self.waiting(view).filter(|wait| wait.scientist_id == scientist);
         if let Some(known) = own().find(|wait| wait.slots.start() == slots.start()) {
             return Err(NotEntered::Already(known.id));
         }
@@ -89,8 +92,16 @@ impl Enter {
         if own().count() >= SCIENTIST_WAITS_MAX {
             return Err(NotEntered::ScientistFull);
         }
-        let of_start = here.clone().filter(|wait| wait.slots.start() == slots.start());
+        let of_start = self.waiting(view).filter(|wait| wait.slots.start() == slots.start());
         if of_start.count() >= START_WAITS_MAX { Err(NotEntered::StartFull) } else { Ok(()) }
+    }
+
+    /// The entries that wait at the telescope now, as far as the view has them.
+    fn waiting<'a>(&'a self, view: &'a View) -> impl Iterator<Item = &'a Wait> {
+        let code = &self.new.telescope.code;
+        let is_simulated = view.telescopes.get(code).is_some_and(|telescope| telescope.simulated);
+        let waits = view.waits.values().filter(move |wait| wait.telescope == *code);
+        waits.filter(move |wait| wait.status_at(is_simulated, view.now) == WaitStatus::Waiting)
     }
 }
 

@@ -125,7 +125,7 @@ impl Loaded {
             }
             Some(WaitRows::Beside(new)) => {
                 let Some(row) = self.rows.get(&new.telescope.code) else { return Ok(()) };
-                let found = waits::beside(connection, *row, new.slots.start(), new.scientist.id)?;
+                let found = waits::beside(connection, *row, new.slots, new.scientist.id)?;
                 if self.view.next_wait_id == NOT_LOADED {
                     self.view.next_wait_id = waits::next_id(connection)?;
                 }

@@ -185,7 +185,7 @@ impl Store for SqliteStore {
         self.change(CancelUnguarded { id, asked, cause })
     }
 
-    fn enter(&self, new: NewBooking, cause: Cause) -> Answer<'_, Result<Wait, NotEntered>> {
+    fn enter(&self, new: NewBooking, cause: Cause) -> Answer<'_, Result<Placed, NotEntered>> {
         self.change(Enter { new, cause })
     }
 

@@ -45,20 +45,21 @@ pub fn of_stretches(connection: &Connection, telescope_row: i64, stretches: &[St
     Ok(found.into_values().collect())
 }
 
-/// All that wait for a start, and all with which a scientist waits at the telescope.
+/// All that wait for one of these slots, and all with which a scientist waits at the telescope.
 pub fn beside(
     connection: &Connection,
     telescope_row: i64,
-    start: Timestamp,
+    slots: SlotRange,
     scientist_id: i64,
 ) -> rusqlite::Result<Vec<Wait>> {
+    let mut found = of_stretches(connection, telescope_row, &[(slots.start(), slots.end())])?;
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} {FROM} WHERE e.telescopio_id = ?1 AND e.status = 'AGUARDANDO' AND e.inicio_us = ?2
-         UNION
-         SELECT {COLUMNS} {FROM} WHERE e.cientista_id = ?3 AND e.telescopio_id = ?1 AND e.status = 'AGUARDANDO'"
+        "SELECT {COLUMNS} {FROM} WHERE e.cientista_id = ?1 AND e.telescopio_id = ?2 AND e.status = 'AGUARDANDO'"
     ))?;
-    let rows = statement.query_map((telescope_row, start.as_micros(), scientist_id), from_row)?;
-    rows.collect()
+    for wait in statement.query_map((scientist_id, telescope_row), from_row)? {
+        found.push(wait?);
+    }
+    Ok(found)
 }
 
 /// The number of the next entry. Rows are never deleted, so no number is used again.

@@ -161,7 +161,8 @@ fn everything_that_can_be_made_is_made_once() {
         (2, "/telescopios", json!({"id": "SALSA", "nome": "Onsala"}), "telescopios"),
         (3, "/cientistas", json!({"nome": "Vera Rubin", "instituicao": "Carnegie", "pais": "US"}), "cientistas"),
         (4, "/propostas", proposal, "propostas"),
-        (5, "/telescopios/Hubble-Acad/manutencoes", closed, "manutencoes"),
+        (5, &format!("/telescopios/Hubble-Acad/agenda/{SLOT}/espera"), json!({"cientista_id": 3}), "esperas"),
+        (6, "/telescopios/Hubble-Acad/manutencoes", closed, "manutencoes"),
     ] {
         let (key, body) = (format!("key-{number}"), body.to_string());
         let rows = || {
@@ -188,9 +189,9 @@ fn everything_that_can_be_made_is_made_once() {
         post(&url, "/agendamentos", &Asked::by(7, SLOT).with("observacoes", "frio").text(), "key-1").json()["status"],
         "AGENDADO"
     );
-    assert_eq!(services.log_lines("app.log", "dada de novo: a Idempotency-Key é a mesma").len(), 5 * 4 + 1);
+    assert_eq!(services.log_lines("app.log", "dada de novo: a Idempotency-Key é a mesma").len(), 6 * 4 + 1);
     let metrics = http("GET", &services.agenda("/metrics"), None).body;
-    assert!(metrics.contains("sctec_scheduler_replayed_answers_total 21\n"), "{metrics}");
+    assert!(metrics.contains("sctec_scheduler_replayed_answers_total 25\n"), "{metrics}");
 }
 
 #[test]
