@@ -516,22 +516,17 @@ pub async fn slots_that_become_free_go_to_the_first_who_waits_and_may_have_them<
     let wants = async |scientist, from, minutes| {
         let new = opened.new_booking(scientist, "Hubble-Acad", after(from), minutes).await;
         let placed = opened.store.enter(new, request()).await.unwrap().unwrap();
-        // The answer to the entry is what a reading of it says.
-        assert_eq!(opened.store.wait(placed.wait.id, opened.clock.now()).await.unwrap(), Some(placed.clone()));
-        placed.wait
+        (placed.wait, placed.place)
     };
     let first = opened.book(opened.new_booking(7, "Hubble-Acad", after(0), 15).await, 5).await.unwrap();
     let beside = opened.book(opened.new_booking(8, "Hubble-Acad", after(3), 5).await, 9).await.unwrap();
     // In their order: one who needs the slot beside too, one with as much as a scientist may have, and two who may.
-    let long = wants(1, 2, 10).await;
-    let full = wants(2, 0, 5).await;
-    let short = wants(3, 0, 10).await;
-    let other = wants(4, 2, 5).await;
+    let [(long, first_place), (full, second_place)] = [wants(1, 2, 10).await, wants(2, 0, 5).await];
+    let [(short, third_place), (other, fourth_place)] = [wants(3, 0, 10).await, wants(4, 2, 5).await];
     let place = async |id| opened.store.wait(id, opened.clock.now()).await.unwrap().unwrap().place;
-    assert_eq!(
-        (place(long.id).await, place(full.id).await, place(short.id).await, place(other.id).await),
-        (Some(1), Some(1), Some(2), Some(2))
-    );
+    let read = [place(long.id).await, place(full.id).await, place(short.id).await, place(other.id).await];
+    assert_eq!(read, [Some(1), Some(1), Some(2), Some(2)]);
+    assert_eq!(read, [first_place, second_place, third_place, fourth_place], "the answers say the same");
     opened.book(opened.new_booking(2, "Hubble-Acad", after(20), 5).await, 1).await.unwrap();
     let rules = TelescopePatch { standing_max: Some(Some(1)), ..TelescopePatch::default() };
     opened.store.change_telescope("Hubble-Acad".to_owned(), rules, None, request()).await.unwrap().unwrap();

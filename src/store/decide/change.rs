@@ -91,7 +91,7 @@ pub enum WaitRows<'a> {
     /// All that wait for a slot of these stretches of a telescope; with the rows of the places for which they wait, and the number of the
     /// next booking.
     For(&'a str, Vec<Stretch>),
-    /// The number of the next entry, all that wait for the same start, and all with which the scientist waits at the telescope.
+    /// The number of the next entry, all that wait for one of its slots, and all with which the scientist waits at the telescope.
     Beside(&'a NewBooking),
 }
 

@@ -15,7 +15,7 @@ use crate::agenda::{
 use crate::audit::chain::ChainHead;
 use crate::audit::record::{Cause, Process, Why};
 use crate::store::outcomes::{AlterRefused, Altered, BookRefused, CancelRefused, Cancelled, Fence};
-use crate::store::waits::{NotEntered, NotLeft};
+use crate::store::waits::{NotEntered, NotLeft, Placed};
 use crate::time::{Timestamp, minutes_in_micros};
 
 const TELESCOPES: [(&str, bool); 2] = [("Hubble-Acad", true), ("Webb-Acad", false)];
@@ -80,7 +80,7 @@ enum Said {
     Booked(Result<Booking, BookRefused>),
     Cancelled(Result<Cancelled, CancelRefused>),
     Altered(Result<Altered, AlterRefused>),
-    Entered(Result<Wait, NotEntered>),
+    Entered(Result<Placed, NotEntered>),
     Left(Result<Wait, NotLeft>),
     Recorded,
 }
@@ -313,8 +313,9 @@ fn load(database: &View, view: &mut View, change: &Any) {
         }
         Some(WaitRows::Beside(new)) => {
             let is_beside = |wait: &&Wait| {
-                let same_start = wait.slots.start() == new.slots.start();
-                wait.telescope == new.telescope.code && (same_start || wait.scientist_id == new.scientist.id)
+                let code = &new.telescope.code;
+                let is_own = wait.telescope == *code && wait.scientist_id == new.scientist.id;
+                is_own || wait.is_for(code, (new.slots.start(), new.slots.end()))
             };
             database.waits.values().filter(is_beside).cloned().collect()
         }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use super::bookings::{instant, required, slots_of, unreadable};
 use crate::agenda::maintenance::Stretch;
 use crate::agenda::waiting::PassedOver;
-use crate::agenda::{DURATION_MIN_MAX, Wait, WaitStatus};
+use crate::agenda::{DURATION_MIN_MAX, SlotRange, Wait, WaitStatus};
 use crate::store::waits::{Placed, WaitFilter, WaitPage};
 use crate::time::{Timestamp, minutes_in_micros};
 
