@@ -44,7 +44,7 @@ pub async fn validate(app: &App, request: &mut Request) -> Result<Response, Prob
             wrong.extend(broken.as_ref().map(field_error));
         }
     }
-    // The slots are looked at whatever else is wrong, as far as there are any.
+    // The slots are looked at too when other fields are wrong, as far as there are any.
     let telescope = telescope_of(asked.telescope.as_deref(), &catalogue);
     let mut taken = None;
     if let (Some(telescope), Ok(slots)) = (telescope, asked.slots())

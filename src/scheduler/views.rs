@@ -78,9 +78,9 @@ fn view(booking: &Booking, links: Links, with_notes: bool) -> BookingView<'_> {
     }
 }
 
-/// The notes of a booking, which may have none.
+/// The notes of a booking, or of an entry of a waiting list, which may have none.
 #[derive(Serialize)]
-struct Notes<'a>(Option<&'a str>);
+pub struct Notes<'a>(pub Option<&'a str>);
 
 /// A booking in the event that tells of it.
 #[derive(Serialize)]

@@ -15,6 +15,7 @@ use super::outcome::{broken, store_failed};
 use super::problems::{not_read, refused};
 use super::refusal::Refusal;
 use super::requests::WaitsRequest;
+use super::views::Notes;
 use super::{links, requests};
 use crate::access::principal::Who;
 use crate::access::role::Permission;
@@ -202,10 +203,6 @@ struct WaitView<'a> {
     preterida: Option<PassedOverView<'a>>,
     _links: Links,
 }
-
-/// The notes of an entry, which may have none.
-#[derive(Serialize)]
-struct Notes<'a>(Option<&'a str>);
 
 /// When and why an entry did not get slots that were free.
 #[derive(Serialize)]
