@@ -1,6 +1,6 @@
 //! The coordinator's kinds of problem.
 
-use super::protocol::TOO_FAR;
+use super::protocol::{NOT_ELECTED as NOT_ELECTED_CODE, TOO_FAR};
 use crate::http::kind::kinds;
 
 kinds! {
@@ -28,6 +28,8 @@ kinds! {
     QUEUE_FULL = SERVICE_UNAVAILABLE, "fila_cheia", "Fila de espera cheia";
     /// Leases from before the start may still be live.
     GRACE = SERVICE_UNAVAILABLE, "em_carencia", "Em carência";
+    /// Another coordinator is elected.
+    NOT_ELECTED = SERVICE_UNAVAILABLE, NOT_ELECTED_CODE, "Não eleito";
     /// The limits that outlive a crash cannot be written.
     NOT_DURABLE = SERVICE_UNAVAILABLE, "tokens_indisponiveis", "Tokens indisponíveis";
     /// The log that would hold the record of a forced release cannot be written.

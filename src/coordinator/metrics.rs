@@ -1,6 +1,7 @@
 //! The coordinator's counters and gauges, in the format of Prometheus (`OpenMetrics` 1.0.0).
 
 use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
@@ -29,6 +30,7 @@ pub enum Reason {
     WaitQuota,
     Grace,
     Stopping,
+    NotElected,
     NoTokens,
     Gone,
     TooFar,
@@ -68,6 +70,17 @@ pub struct Metrics {
     waited_s: Histogram,
 }
 
+/// What is counted about an election.
+#[derive(Clone, Debug, Default)]
+pub struct ElectionCounts {
+    /// Elections won.
+    pub won: Counter,
+    /// Terms that ended because another was, or may have been, elected.
+    pub lost: Counter,
+    /// Calls that no member of etcd answered as it should.
+    pub failures: Counter,
+}
+
 /// The values that are read when the metrics are.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
@@ -81,8 +94,6 @@ pub struct Now {
     pub token_limit: u64,
     /// Whether no lock is given yet, because a lease from before the start may be live.
     pub in_grace: bool,
-    /// How long the service has run.
-    pub uptime_s: f64,
 }
 
 impl Metrics {
@@ -110,8 +121,14 @@ impl Metrics {
         self.waited_s.observe(seconds);
     }
 
-    /// All that is measured, with what is held for clients.
-    pub fn registry(&self, now: &Now, hub: &Hub, bounds: &Bounds) -> Registry {
+    /// All that is measured, with what is held for clients. Of a coordinator that is not elected there is no `now`.
+    pub fn registry(
+        &self,
+        uptime: Duration,
+        now: Option<(Now, &Hub)>,
+        election: Option<(&ElectionCounts, bool, Option<u64>)>,
+        bounds: &Bounds,
+    ) -> Registry {
         let mut registry = Registry::with_prefix("sctec_coordinator");
         registry.register("locks_granted", "Leases granted", self.granted.clone());
         registry.register("locks_refused", "Lock requests refused, by reason", self.refused.clone());
@@ -125,35 +142,55 @@ impl Metrics {
             "How long a request waited in the queue until it got its lease",
             self.waited_s.clone(),
         );
-        let mut gauge = |name, help, value: i64| {
-            registry.register(name, help, ConstGauge::new(value));
-        };
-        gauge("leases", "Leases that are valid now", count(now.counts.leases));
-        gauge("resources_held", "Resources under a lease", count(now.counts.held));
-        gauge(
-            "resources_retained",
-            "Resources that were released and are still refused (retention)",
-            count(now.counts.retained),
-        );
-        gauge("waiters", "Requests waiting in the queue", count(now.counts.waiting));
-        gauge(
-            "clients",
-            "Clients under a quota that have a lease, a retention or a waiting request",
-            count(now.counts.clients),
-        );
-        gauge("last_token", "The last fencing token given", now.last_token.cast_signed());
-        gauge(
-            "token_limit",
-            "The largest fencing token that may be given: the limit stored on disk",
-            now.token_limit.cast_signed(),
-        );
-        gauge("in_grace", "1 after a start, until the locks granted before it have expired", i64::from(now.in_grace));
-        registry.register("uptime_seconds", "Time since the service started", ConstGauge::new(now.uptime_s));
-        register_memory(&mut registry, now, hub);
-        register_events(&mut registry, hub);
+        registry.register("uptime_seconds", "Time since the service started", ConstGauge::new(uptime.as_secs_f64()));
+        if let Some((now, hub)) = now {
+            register_table(&mut registry, &now);
+            register_memory(&mut registry, &now, hub);
+            register_events(&mut registry, hub);
+        }
+        if let Some((counts, gives, term)) = election {
+            register_election(&mut registry, counts, gives, term);
+        }
         bounds.register(&mut registry);
         registry
     }
+}
+
+fn register_table(registry: &mut Registry, now: &Now) {
+    let mut gauge = |name, help, value: i64| {
+        registry.register(name, help, ConstGauge::new(value));
+    };
+    gauge("leases", "Leases that are valid now", count(now.counts.leases));
+    gauge("resources_held", "Resources under a lease", count(now.counts.held));
+    gauge(
+        "resources_retained",
+        "Resources that were released and are still refused (retention)",
+        count(now.counts.retained),
+    );
+    gauge("waiters", "Requests waiting in the queue", count(now.counts.waiting));
+    gauge(
+        "clients",
+        "Clients under a quota that have a lease, a retention or a waiting request",
+        count(now.counts.clients),
+    );
+    gauge("last_token", "The last fencing token given", now.last_token.cast_signed());
+    gauge(
+        "token_limit",
+        "The largest fencing token that may be given: the limit stored on disk, or in etcd",
+        now.token_limit.cast_signed(),
+    );
+    gauge("in_grace", "1 after a start, until the locks granted before it have expired", i64::from(now.in_grace));
+}
+
+fn register_election(registry: &mut Registry, counts: &ElectionCounts, gives: bool, term: Option<u64>) {
+    let elected = ConstGauge::new(i64::from(gives));
+    registry.register("elected", "1 while this coordinator is elected and gives locks", elected);
+    let term = ConstGauge::new(term.unwrap_or_default().cast_signed());
+    registry.register("election_term", "The term of the elected coordinator, 0 if it is not known", term);
+    registry.register("elections_won", "Elections won", counts.won.clone());
+    registry.register("elections_lost", "Terms that ended before this coordinator stopped", counts.lost.clone());
+    let failures = counts.failures.clone();
+    registry.register("etcd_failures", "Calls that no member of etcd answered as it should", failures);
 }
 
 fn register_memory(registry: &mut Registry, now: &Now, hub: &Hub) {
@@ -207,7 +244,8 @@ mod tests {
             Reason::LockQuota => Some(Reason::WaitQuota),
             Reason::WaitQuota => Some(Reason::Grace),
             Reason::Grace => Some(Reason::Stopping),
-            Reason::Stopping => Some(Reason::NoTokens),
+            Reason::Stopping => Some(Reason::NotElected),
+            Reason::NotElected => Some(Reason::NoTokens),
             Reason::NoTokens => Some(Reason::Gone),
             Reason::Gone => Some(Reason::TooFar),
             Reason::TooFar => None,

@@ -7,13 +7,17 @@
 //! Its endpoints are the table of [`routes`].
 //!
 //! [`table`] decides and is pure; [`service`] gives it the time, random identities, durable limits and waiters;
-//! [`client`] is how the scheduler locks with it, publishes and listens.
+//! [`client`] is how the scheduler locks with it, publishes and listens. [`office`] has the service that gives locks now: always the same,
+//! or that of the present term of an [`election`].
 
 pub mod advice;
 pub mod client;
+mod duty;
+pub mod election;
 mod events;
 pub mod kinds;
 mod metrics;
+mod office;
 pub(crate) mod protocol;
 mod quotas;
 mod routes;
@@ -29,13 +33,12 @@ use rust_i18n::t;
 use slog::{error, info};
 use tokio::net::TcpListener;
 
+use self::duty::Duty;
+use self::election::ElectionConfig;
 pub use self::protocol::{SERVICE, TOKENS_ABOVE_MAX};
-use self::quotas::Quotas;
 use self::routes::Callers;
 pub use self::routes::endpoints;
 use self::routes::force::Forcing;
-use self::service::Service;
-use self::state::file::{StateFile, start_error};
 pub use crate::access::Access;
 use crate::access::register::Register;
 pub use crate::access::register::RegisterError;
@@ -83,6 +86,8 @@ pub struct Config {
     pub allowed_hosts: Vec<AllowedHost>,
     /// Its certificate, if it speaks TLS.
     pub tls: Option<Tls>,
+    /// The election of one of several coordinators, if it takes part in one.
+    pub election: Option<ElectionConfig>,
 }
 
 impl Config {
@@ -112,6 +117,7 @@ impl Config {
             tenancy: Tenancy::Shared,
             allowed_hosts: Vec::new(),
             tls: None,
+            election: None,
         }
     }
 }
@@ -146,36 +152,28 @@ pub async fn serve(
     let logs = data_dir::open_log(SERVICE, &log_path, &config.logging)?;
     found.tell(&config.data_dir, &logs.logger);
     let clock = Clock::system();
-    let state = StateFile::open(&config.data_dir)?;
-    let tokens_above = config.tokens_above.min(TOKENS_ABOVE_MAX);
-    let log = logs.logger.clone();
-    let bounds = (config.limits, Quotas { on_loopback: config.quota_on_loopback });
-    let service = Service::start(Box::new(state), bounds, config.grace, tokens_above, clock.clone(), log)
-        .map_err(|error| start_error(&config.data_dir, &error))?;
-    let service = Arc::new(service);
+    let duty = Duty::begin(&config, &clock, &logs.logger)?;
     let identity = match config.access {
         Access::Open => Identity::Open,
         Access::Token => Identity::Tokens(Arc::new(Register::start(&config.data_dir, clock.clone(), &logs.logger)?)),
     };
     let rates = Rates::of_coordinator(config.rate, identity.identifies(), config.secret.is_some());
     let callers = Callers::new(identity, config.secret, config.reserves).map_err(StartError::Random)?;
-    let sweeper = tokio::spawn(Arc::clone(&service).sweep());
     let manner = Manner { rates, ..Manner::new(config.tenancy, config.allowed_hosts.clone(), config.tls.clone()) };
     announce(&logs, &listener, manner.scheme());
-    let forcing = Forcing::new(Arc::clone(&service), log_path, logs.clone());
-    let routes = Arc::new(routes::Routes { service: Arc::clone(&service), forcing, callers });
+    let forcing = Forcing::new(log_path, logs.clone());
+    let routes = Arc::new(routes::Routes { office: Arc::clone(duty.office()), forcing, callers });
+    let mut duty = duty;
     let shutdown = async {
         tokio::select! {
             () = shutdown => {}
             why = panics::fallen() => error!(logs.logger, "Uma parte do serviço falhou, e por isso o serviço para: {}", why),
         }
         info!(logs.logger, "encerrando");
-        // A waiter's request would delay the stop.
-        service.close();
+        duty.close().await;
     };
     server::serve(listener, routes, clock, logs.logger.clone(), manner, shutdown).await;
-    sweeper.abort();
-    service.end();
+    duty.end();
     info!(logs.logger, "encerrado");
     logs.flush();
     Ok(())

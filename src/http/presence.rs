@@ -138,7 +138,8 @@ impl Hosting {
         };
         self.visit.line.account.guests.fetch_add(1, Ordering::Relaxed);
         let visit = Arc::clone(&self.visit);
-        Ok(Guest { socket: self.socket.clone(), stopping: self.stopping.clone(), visit, _permit: permit })
+        let over = CancellationToken::new();
+        Ok(Guest { socket: self.socket.clone(), stopping: self.stopping.clone(), over, visit, _permit: permit })
     }
 }
 
@@ -146,6 +147,8 @@ impl Hosting {
 pub struct Guest {
     socket: Socket,
     stopping: CancellationToken,
+    /// What it listens to is over.
+    over: CancellationToken,
     visit: Arc<Visit>,
     _permit: OwnedSemaphorePermit,
 }
@@ -166,9 +169,17 @@ impl Guest {
         }
     }
 
-    /// Completes once the client has gone, or the service stops.
+    /// The same client, who listens to something that ends by itself.
+    #[must_use]
+    pub fn until(mut self, over: CancellationToken) -> Self {
+        self.over = over;
+        self
+    }
+
+    /// Completes once the client has gone, the service stops, or what the client listens to is over.
     pub async fn gone_or_stopping(&self) {
         tokio::select! {
+            () = self.over.cancelled() => {}
             () = self.gone() => {}
             () = self.stopping.cancelled() => {}
         }

@@ -155,6 +155,14 @@ pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// How long ago the machine was started, the time that it slept included: on a clock that nobody can set, and that goes on while a process
+/// is paused.
+pub fn since_boot() -> Duration {
+    let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    // The kernel gives neither a negative time nor a fraction beyond a second.
+    Duration::new(u64::try_from(since.tv_sec).unwrap_or_default(), u32::try_from(since.tv_nsec).unwrap_or_default())
+}
+
 /// Minutes in microseconds, for arithmetic with [`Timestamp::as_micros`].
 pub const fn minutes_in_micros(minutes: i64) -> i64 {
     minutes * 60 * MICROS_PER_SECOND

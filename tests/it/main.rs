@@ -31,6 +31,7 @@ mod common;
 mod connections;
 mod containers;
 mod documents;
+mod election;
 mod events;
 mod examples;
 mod faults;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::common::{Locks, Services, http};
+use crate::common::{Locks, Services, http, nobody};
 
 const PREFIX: &str = "sctec_coordinator_";
 
@@ -48,6 +48,12 @@ fn exported() -> BTreeSet<String> {
     names(&http("GET", &locks.url("/metrics"), None).body)
 }
 
+/// The names that a coordinator exports beside these when it takes part in an election. It needs no etcd for that.
+fn exported_in_an_election() -> BTreeSet<String> {
+    let locks = Locks::start_with(&["--election", &nobody().replacen("http", "etcd", 1)]);
+    names(&http("GET", &locks.url("/metrics"), None).body)
+}
+
 /// The names in the text of metrics.
 fn names(answer: &str) -> BTreeSet<String> {
     let types = answer.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
@@ -61,6 +67,10 @@ fn the_document_names_every_metric_and_no_other_and_alerts_use_only_these() {
     let exported = exported();
     assert!(exported.len() > 15, "{exported:?}");
     assert_eq!(first_column(&part("\n## Métricas\n")), exported);
+    let of_election: BTreeSet<_> = exported_in_an_election().difference(&exported).cloned().collect();
+    assert!(of_election.len() >= 5, "{of_election:?}");
+    assert_eq!(first_column(&part("\n### Métricas de uma eleição\n")), of_election);
+    let exported = &exported | &of_election;
     // A histogram is queried by its three series.
     let known = |name: &String| {
         let ends = ["_bucket", "_sum", "_count"];

@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use rust_i18n::t;
 
 use super::between::SecretArgs;
+use super::election::ElectionArgs;
 use super::front::FrontArgs;
 use super::open_id::OpenIdArgs;
 use crate::access::Access;
@@ -279,6 +280,7 @@ pub struct SchedulerArgs {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
   sctec serve-coordinator
+  sctec serve-coordinator --election etcd://10.0.0.7,10.0.0.8,10.0.0.9 --advertise http://10.0.0.4:3000
   curl -H 'Content-Type: application/json' -d '{\"recurso\": \"X\"}' http://127.0.0.1:3000/lock")]
 pub struct CoordinatorArgs {
     /// Address to listen on: 8080 is this machine alone, 0.0.0.0:8080 all networks, and port 0 any free port
@@ -305,6 +307,9 @@ pub struct CoordinatorArgs {
     /// Options of its TLS.
     #[command(flatten)]
     pub tls: TlsArgs,
+    /// Options of an election.
+    #[command(flatten)]
+    pub election: ElectionArgs,
     /// Options of every server.
     #[command(flatten)]
     pub server: ServerArgs,

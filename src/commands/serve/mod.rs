@@ -2,6 +2,7 @@
 
 mod args;
 mod between;
+mod election;
 mod front;
 mod open_id;
 mod own;
@@ -73,6 +74,8 @@ pub fn coordinator(args: &CoordinatorArgs) -> Outcome {
     panics::install_hook();
     runtime()?.block_on(async {
         let listener = listen(args.listen, "--listen", &args.callers)?;
+        let election = args.election.read(listener.local_addr()?, config.tls.is_some())?;
+        let config = coordinator::Config { election, ..config };
         let stop = stop_signal(&config.logging)?;
         coordinator::serve(listener, config, stop).await?;
         ended_whole()

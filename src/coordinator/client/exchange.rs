@@ -26,7 +26,7 @@ pub async fn exchange(
     let once = async |uri| {
         let (status, bytes) = read_whole(transport.post(uri, body).await?).await?;
         if !status.is_success() {
-            return Err(not_served(uri, status));
+            return Err(not_served(uri, status, &bytes));
         }
         answers::read(&bytes, operations).map_err(|why| format!("{uri} respondeu {why}").into())
     };

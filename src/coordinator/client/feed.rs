@@ -12,7 +12,7 @@ use hyper::{Request, StatusCode};
 use memchr::memmem;
 
 use super::kept::Doubts;
-use super::transport::{EXCHANGE_TIMEOUT, Transport, not_served, read_whole};
+use super::transport::{EXCHANGE_TIMEOUT, NotServed, Transport, not_served, read_whole};
 use crate::coordinator::protocol::events::{self, SHARED_CHANNEL};
 use crate::http::channel::Position;
 
@@ -51,6 +51,9 @@ pub struct Listening {
     /// Whether a block has come.
     has_begun: bool,
     doubts: Doubts,
+    transport: Arc<Transport>,
+    /// The address that it comes from.
+    place: usize,
 }
 
 impl Drop for Listening {
@@ -98,15 +101,17 @@ impl Feed {
         let answered = self.transport.first_that(EXCHANGE_TIMEOUT, |address| async move {
             let (status, answer) = read_whole(self.transport.post(&address.events, body).await?).await?;
             let said = || format!("{} respondeu {status}: {}", address.events, String::from_utf8_lossy(&answer));
+            let refused = not_served(&address.events, status, &answer);
             match status {
                 StatusCode::OK => Ok(Ok(())),
                 // It may take them later.
-                StatusCode::TOO_MANY_REQUESTS => Err(not_served(&address.events, status).reason),
+                StatusCode::TOO_MANY_REQUESTS => Err(refused),
+                _ if refused.elsewhere => Err(refused),
                 status if status.is_client_error() => Ok(Err(NotPublished::Refused(said()))),
-                _ => Err(said()),
+                _ => Err(said().into()),
             }
         });
-        answered.await.map_err(NotPublished::Unreachable)?
+        answered.await.map_err(|NotServed { reason, .. }| NotPublished::Unreachable(reason))?
     }
 
     /// Listens from right after the event `since`, or from now on.
@@ -121,10 +126,15 @@ impl Feed {
             }
             let answer = self.transport.get(request).await?;
             let status = answer.status();
-            if status == StatusCode::OK { Ok(answer) } else { Err(not_served(&address.events, status).reason) }
+            if status == StatusCode::OK {
+                return Ok((answer, address.place));
+            }
+            let (status, body) = read_whole(answer).await?;
+            Err(not_served(&address.events, status, &body))
         });
-        let (body, doubts) = (answer.await?.into_body(), self.doubts.clone());
-        Ok(Listening { body, rest: BytesMut::new(), has_begun: false, doubts })
+        let (answer, place) = answer.await.map_err(|NotServed { reason, .. }| reason)?;
+        let (transport, doubts) = (Arc::clone(&self.transport), self.doubts.clone());
+        Ok(Listening { body: answer.into_body(), rest: BytesMut::new(), has_begun: false, doubts, transport, place })
     }
 }
 
@@ -144,7 +154,13 @@ impl Listening {
             if self.rest.len() > EVENT_MAX {
                 return Err("um evento grande demais".to_owned());
             }
-            let frame = tokio::time::timeout(SILENCE_MAX, self.body.frame()).await;
+            let frame = tokio::time::timeout(SILENCE_MAX, self.body.frame());
+            let frame = tokio::select! {
+                biased;
+                frame = frame => frame,
+                // A coordinator that hangs keeps its streams open, and another is elected meanwhile.
+                () = self.transport.moved_from(self.place) => return Err("outro endereço do coordenador serve agora".to_owned()),
+            };
             match frame.map_err(|_| format!("silêncio de {} s", SILENCE_MAX.as_secs()))? {
                 None => return Err("o fluxo terminou".to_owned()),
                 Some(Err(error)) => return Err(crate::http::in_words(&error)),

@@ -99,7 +99,7 @@ pub enum LockError {
 }
 
 impl From<NotServed> for LockError {
-    fn from(NotServed { reason, too_fast }: NotServed) -> Self {
+    fn from(NotServed { reason, too_fast, .. }: NotServed) -> Self {
         if too_fast { Self::TooFast(reason) } else { Self::Unavailable(reason) }
     }
 }

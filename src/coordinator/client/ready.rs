@@ -6,7 +6,8 @@ use std::time::Duration;
 use hyper::{StatusCode, Uri};
 use serde::Deserialize;
 
-use crate::coordinator::protocol::grace;
+use super::transport::Failure;
+use crate::coordinator::protocol::{RESERVE, grace};
 
 /// The part of the answer that tells of the grace.
 const GRACE_PART: &str = "carencia";
@@ -30,6 +31,14 @@ pub struct NotReady {
     pub reason: String,
     /// For how long no lock is given yet, where the coordinator was restarted.
     pub grace_left: Option<Duration>,
+    /// Whether another coordinator is elected, or none.
+    elsewhere: bool,
+}
+
+impl Failure for NotReady {
+    fn is_elsewhere(&self) -> bool {
+        self.elsewhere
+    }
 }
 
 /// The members of the coordinator's answer that are used here.
@@ -42,13 +51,21 @@ struct Answer {
     /// Whether the one who asks may do what a scheduler does.
     #[serde(default)]
     agendador: Option<bool>,
+    #[serde(default)]
+    eleicao: Option<Election>,
+}
+
+/// The coordinator's part in an election.
+#[derive(Deserialize)]
+struct Election {
+    papel: String,
 }
 
 impl NotReady {
     /// The coordinator was restarted, and gives no lock for this long.
     pub fn in_grace(left: Duration) -> Self {
         let reason = format!("o coordenador recomeçou e espera que vençam as travas de antes: {}", grace::words(left));
-        Self { reason, grace_left: Some(left) }
+        Self { reason, grace_left: Some(left), elsewhere: false }
     }
 
     /// The same, with one reason more.
@@ -62,7 +79,7 @@ impl NotReady {
     /// What the answer of `uri` says; `None` where the coordinator is ready.
     pub fn read(uri: &Uri, status: StatusCode, body: &[u8]) -> Option<Self> {
         // What answers may be another program.
-        let Answer { partes, carencia_resta_ms, agendador } = serde_json::from_slice(body).unwrap_or_default();
+        let Answer { partes, carencia_resta_ms, agendador, eleicao } = serde_json::from_slice(body).unwrap_or_default();
         if partes.contains_key(DATABASE_PART) {
             return Some(format!("{uri} é de um agendador, e não de um coordenador").into());
         }
@@ -73,7 +90,8 @@ impl NotReady {
             let of_coordinator = partes.contains_key(TOKENS_PART);
             return (!of_coordinator).then(|| format!("{uri} respondeu {status}, mas não como um coordenador").into());
         }
-        Some(Self::of_fault(uri, status, &partes, carencia_resta_ms))
+        let elsewhere = eleicao.is_some_and(|election| election.papel == RESERVE);
+        Some(Self { elsewhere, ..Self::of_fault(uri, status, &partes, carencia_resta_ms) })
     }
 
     /// What an answer says that is not a success.
@@ -98,7 +116,7 @@ impl NotReady {
 
 impl From<String> for NotReady {
     fn from(reason: String) -> Self {
-        Self { reason, grace_left: None }
+        Self { reason, grace_left: None, elsewhere: false }
     }
 }
 

@@ -1,7 +1,8 @@
 //! How the scheduler reaches the coordinator: its addresses, and the pool of connections to them.
 //!
-//! Of several addresses one is used until it does not answer; then the next is. All have to lead to the same
-//! coordinator: two coordinators that each give locks of their own would leave only the database between rivals.
+//! Of several addresses one is used until it does not answer, or says that another coordinator is elected; then the next is. All have to
+//! lead to the same coordinator, or to coordinators of one election: two that each give locks of their own would leave only the database
+//! between rivals.
 //!
 //! With a secret, a connection is used only after its other end has proved to have it too ([`super::challenge`]), and each request
 //! presents it.
@@ -10,7 +11,6 @@ use std::error::Error;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,12 +22,14 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use super::challenge::AskForSecret;
 use super::ready::{NOT_A_SCHEDULER, TOO_FAST};
 use crate::access::secret::Secret;
-use crate::coordinator::protocol::path;
+use crate::coordinator::protocol::{NOT_ELECTED, path};
 use crate::http::client::{NotProven, Pool, whole_body};
 use crate::http::in_words;
 use crate::http::tls::{Fault, Trust};
 use crate::http::unreachable::Cause;
 use rust_i18n::t;
+use serde::Deserialize;
+use tokio::sync::watch;
 
 /// How long an answer may take, from the request's arrival in the client on and with all tries, until the coordinator
 /// counts as unreachable.
@@ -57,12 +59,14 @@ pub struct Transport {
     addresses: Vec<Endpoints>,
     /// The secret as each request presents it, if there is one.
     presented: Option<HeaderValue>,
-    /// The index of the address that answered last.
-    current: AtomicUsize,
+    /// The index of the address that served last.
+    current: watch::Sender<usize>,
 }
 
 /// One address's endpoints.
 pub struct Endpoints {
+    /// The index of the address.
+    pub place: usize,
     pub batch: Uri,
     pub ready: Uri,
     pub events: Uri,
@@ -74,7 +78,8 @@ impl Transport {
     /// # Errors
     /// [`AddressError`], also when there is no URL at all.
     pub fn new(urls: &[String], expected: Expected) -> Result<Self, AddressError> {
-        let addresses = urls.iter().map(|url| Endpoints::of(url)).collect::<Result<Vec<_>, _>>()?;
+        let addresses =
+            urls.iter().enumerate().map(|(place, url)| Endpoints::of(place, url)).collect::<Result<Vec<_>, _>>()?;
         if addresses.is_empty() {
             return Err(AddressError(String::new()));
         }
@@ -86,23 +91,23 @@ impl Transport {
             }
             None => Pool::new(CONNECT_TIMEOUT, &trust),
         };
-        Ok(Self { pool, addresses, presented, current: AtomicUsize::new(0) })
+        Ok(Self { pool, addresses, presented, current: watch::Sender::new(0) })
     }
 
     /// Tries the addresses from the current one on, each for its share of `whole`, until one serves; the next exchange
     /// begins with that one.
     ///
     /// # Errors
-    /// The first address's failure.
+    /// The first address's failure. Of coordinators of one election it is that of the elected one, if one is.
     pub async fn first_that<'a, T, E, F>(&'a self, whole: Duration, serves: impl Fn(&'a Endpoints) -> F) -> Result<T, E>
     where
-        E: From<String>,
+        E: Failure,
         F: Future<Output = Result<T, E>>,
     {
-        let (first, count) = (self.current.load(Ordering::Relaxed), self.addresses.len());
+        let (first, count) = (*self.current.borrow(), self.addresses.len());
         // So that the last address is tried too.
         let share = whole / u32::try_from(count).unwrap_or(u32::MAX);
-        let mut fault = None;
+        let mut fault: Option<E> = None;
         for place in (0..count).map(|step| (first + step) % count) {
             let address = &self.addresses[place];
             let served = tokio::time::timeout(share, serves(address)).await;
@@ -113,14 +118,22 @@ impl Transport {
             };
             match served.unwrap_or_else(|_| Err(late().into())) {
                 Ok(served) => {
-                    self.current.store(place, Ordering::Relaxed);
+                    // Those who listen at another address hear of it.
+                    self.current.send_if_modified(|current| std::mem::replace(current, place) != place);
                     return Ok(served);
                 }
-                Err(reason) => drop(fault.get_or_insert(reason)),
+                Err(reason) if fault.as_ref().is_none_or(E::is_elsewhere) => fault = Some(reason),
+                Err(_) => {}
             }
         }
         // There is an address.
         Err(fault.unwrap_or_else(|| E::from(String::new())))
+    }
+
+    /// Completes when another address than the one at `place` serves.
+    pub async fn moved_from(&self, place: usize) {
+        // The sender is this transport's own, and so there.
+        let _ = self.current.subscribe().wait_for(|current| *current != place).await;
     }
 
     /// The head of the answer to a request without a body.
@@ -182,6 +195,12 @@ fn reason(error: &(dyn Error + 'static)) -> String {
     in_words(error)
 }
 
+/// Why one address does not serve.
+pub trait Failure: From<String> {
+    /// Whether all that it says is that another coordinator is elected, or none.
+    fn is_elsewhere(&self) -> bool;
+}
+
 /// Why there is no answer, or what an answer says that is not a success.
 #[derive(Clone, Debug)]
 pub struct NotServed {
@@ -189,22 +208,43 @@ pub struct NotServed {
     pub reason: String,
     /// Whether the coordinator has a rate, and this scheduler made more requests than that.
     pub too_fast: bool,
+    /// Whether another coordinator is elected, or none.
+    pub elsewhere: bool,
 }
 
 impl From<String> for NotServed {
     fn from(reason: String) -> Self {
-        Self { reason, too_fast: false }
+        Self { reason, too_fast: false, elsewhere: false }
     }
 }
 
+impl Failure for NotServed {
+    fn is_elsewhere(&self) -> bool {
+        self.elsewhere
+    }
+}
+
+/// The members of a problem document that are used here.
+#[derive(Default, Deserialize)]
+struct Refusal {
+    codigo: Option<String>,
+    eleito: Option<String>,
+}
+
 /// What an answer says that is not a success.
-pub fn not_served(uri: &Uri, status: StatusCode) -> NotServed {
+pub fn not_served(uri: &Uri, status: StatusCode, body: &[u8]) -> NotServed {
+    let Refusal { codigo, eleito } = serde_json::from_slice(body).unwrap_or_default();
+    let elsewhere = codigo.as_deref() == Some(NOT_ELECTED);
     let reason = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => format!("{uri} {NOT_A_SCHEDULER}"),
         StatusCode::TOO_MANY_REQUESTS => format!("{uri} {TOO_FAST}"),
+        _ if elsewhere => match eleito {
+            Some(eleito) => format!("{uri} não é do coordenador eleito, que é {eleito}"),
+            None => format!("{uri} não é do coordenador eleito, e não sabe qual é"),
+        },
         _ => format!("{uri} respondeu {status}"),
     };
-    NotServed { reason, too_fast: status == StatusCode::TOO_MANY_REQUESTS }
+    NotServed { reason, too_fast: status == StatusCode::TOO_MANY_REQUESTS, elsewhere }
 }
 
 /// The status of an answer and its whole body.
@@ -218,7 +258,7 @@ pub async fn read_whole(answer: Response<Incoming>) -> Result<(StatusCode, Bytes
 }
 
 impl Endpoints {
-    fn of(url: &str) -> Result<Self, AddressError> {
+    fn of(place: usize, url: &str) -> Result<Self, AddressError> {
         let base = url.trim().trim_end_matches('/');
         let uri = |path: &str| -> Result<Uri, AddressError> {
             let uri: Uri = format!("{base}{path}").parse().map_err(|_| AddressError(url.to_owned()))?;
@@ -229,6 +269,6 @@ impl Endpoints {
                 Err(AddressError(url.to_owned()))
             }
         };
-        Ok(Self { batch: uri(path::BATCH)?, ready: uri(path::READY)?, events: uri(path::EVENTS)? })
+        Ok(Self { place, batch: uri(path::BATCH)?, ready: uri(path::READY)?, events: uri(path::EVENTS)? })
     }
 }

@@ -121,7 +121,11 @@ impl Place {
         let body = batch.finish();
         let once = async |uri| {
             let head = transport.post(uri, &body).await?;
-            if head.status().is_success() { Ok(head) } else { Err(not_served(uri, head.status())) }
+            if head.status().is_success() {
+                return Ok(head);
+            }
+            let (status, body) = read_whole(head).await?;
+            Err(not_served(uri, status, &body))
         };
         transport.first_that(EXCHANGE_TIMEOUT, |address| exchange::tried(|| once(&address.batch))).await
     }

@@ -38,3 +38,7 @@ pub const TOKEN_MAX: u64 = 1 << 53;
 pub const TOKENS_ABOVE_MAX: u64 = TOKEN_MAX - (1 << 20);
 /// The code of the refusal of a request that would lift the tokens too far.
 pub const TOO_FAR: &str = "token_minimo_distante";
+/// The role of a coordinator that is not elected.
+pub const RESERVE: &str = "reserva";
+/// The code of the answer that another coordinator is elected.
+pub const NOT_ELECTED: &str = "nao_eleito";

@@ -65,15 +65,15 @@ pub fn refusal(refused: LockRefused) -> Problem {
         LockRefused::Table(NotGranted::QueueFull(bound)) => full(kinds::QUEUE_FULL, bound, "à espera"),
         LockRefused::Table(NotGranted::Quota(quota)) => over_quota(quota),
         LockRefused::Table(NotGranted::Dismissed) | LockRefused::Stopping => stopping(),
-        LockRefused::Table(NotGranted::TokenLimit(_) | NotGranted::TtlLimit) | LockRefused::NotDurable(_) => {
-            not_durable()
-        }
+        LockRefused::Table(NotGranted::TokenLimit(_) | NotGranted::TtlLimit | NotGranted::Lapsed)
+        | LockRefused::NotDurable(_) => not_durable(),
         LockRefused::Table(NotGranted::TooFar { min_token, last_token }) => too_far(min_token, last_token),
         LockRefused::Grace(left) => {
             let words = grace::words(left);
             let detail = format!("O coordenador recomeçou e espera que vençam as travas de antes: {words}.");
             later(kinds::GRACE, detail).with(grace::LEFT, millis(left)).retry_after_s(grace::seconds(left))
         }
+        LockRefused::NotElected => not_elected(None),
         LockRefused::Gone => gone(),
     }
 }
@@ -170,8 +170,19 @@ pub fn stopping() -> Problem {
 }
 
 fn not_durable() -> Problem {
-    let detail = "O coordenador não conseguiu gravar o seu estado no disco, e não concede travas sem essa gravação.";
+    let detail = "O coordenador não conseguiu gravar o seu estado (no disco ou, com --election, no etcd), e não concede travas sem essa \
+                  gravação.";
     later(kinds::NOT_DURABLE, detail)
+}
+
+/// Another coordinator is elected: at `address`, if that is known.
+pub fn not_elected(address: Option<&str>) -> Problem {
+    let detail = match address {
+        Some(address) => format!("Este coordenador não é o eleito: peça as travas a {address}."),
+        None => "Este coordenador não é o eleito, e não sabe qual é agora. Tente de novo em instantes, ou noutro."
+            .to_owned(),
+    };
+    later(kinds::NOT_ELECTED, detail).with("eleito", address)
 }
 
 /// The client has closed its side of the connection: it reads this only if it closed no more than that.

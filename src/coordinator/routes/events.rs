@@ -56,7 +56,8 @@ pub fn listen(service: &Service, request: &Request, rights: &Rights) -> Result<R
     let guest = if shared { request.hosting.admit_before_others()? } else { request.hosting.admit()? };
     let since = sse::last_event_id(&request.head.headers).or(since);
     let channel = service.hub().channel(&channel.unwrap_or_default()).map_err(|_| too_many_channels())?;
-    Ok(sse::respond(channel.subscribe(since.as_deref(), service.hub().lost_count()), guest, request.pass.clone()))
+    let events = channel.subscribe(since.as_deref(), service.hub().lost_count());
+    Ok(sse::respond(events, guest.until(service.over().clone()), request.pass.clone()))
 }
 
 fn too_many_channels() -> Problem {

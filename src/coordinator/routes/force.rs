@@ -30,19 +30,24 @@ const REASON: TextRule = TextRule { max_chars: 500, multiline: false };
 /// Carries out operators' orders.
 #[derive(Clone)]
 pub struct Forcing {
-    service: Arc<Service>,
     records: RecordFile,
     logs: Logs,
 }
 
 impl Forcing {
     /// Each order is recorded in the file at `record_path`, and shown on the console of `logs`.
-    pub fn new(service: Arc<Service>, record_path: PathBuf, logs: Logs) -> Self {
-        Self { service, records: RecordFile::new(record_path), logs }
+    pub fn new(record_path: PathBuf, logs: Logs) -> Self {
+        Self { records: RecordFile::new(record_path), logs }
     }
 
     /// Answers the request for one resource.
-    pub async fn force(&self, request: &mut Request, resource: &str, rights: Rights) -> Result<Response, Problem> {
+    pub async fn force(
+        &self,
+        service: &Arc<Service>,
+        request: &mut Request,
+        resource: &str,
+        rights: Rights,
+    ) -> Result<Response, Problem> {
         rights.check_taking([resource])?;
         let bytes = read_json(request, BODY_MAX).await?;
         let mut fields = if bytes.is_empty() { Fields::none() } else { Fields::parse(&bytes)? };
@@ -50,47 +55,59 @@ impl Forcing {
         fields.finish("motivo").map_err(Problem::invalid_fields)?;
         let cause = Cause { request_id: request.id.clone(), caller: request.who.at(request.peer), keeping: None };
         let order = Order { resource: resource.to_owned(), reason, cause };
-        let (this, log) = (self.clone(), request.log.clone());
+        let (this, service, log) = (self.clone(), Arc::clone(service), request.log.clone());
         // In a task of its own: if the operator disconnects after the record, the order is carried out all the same.
-        let done = tokio::spawn(async move { this.carry_out(&log, &order, &rights).await }).await;
+        let done = tokio::spawn(async move { this.carry_out(&service, &log, &order, &rights).await }).await;
         done.unwrap_or_else(|error| Err(Problem::internal(format!("a trava forçada: {error}"))))
     }
 
-    async fn carry_out(&self, log: &Logger, order: &Order, rights: &Rights) -> Result<Response, Problem> {
+    async fn carry_out(
+        &self,
+        service: &Service,
+        log: &Logger,
+        order: &Order,
+        rights: &Rights,
+    ) -> Result<Response, Problem> {
         let resource = &order.resource;
-        let Some(seen) = self.service.force_target(resource) else {
+        let Some(seen) = service.force_target(resource) else {
             return Err(free_to_force(resource));
         };
         // The lease may have other names too.
         rights.check_taking(seen.ended.resources.iter().map(AsRef::as_ref))?;
-        if let Err(NotRecorded { error, stands }) = self.record(LOCK_FORCED, &seen, order).await {
+        if let Err(NotRecorded { error, stands }) = self.record(service, LOCK_FORCED, &seen, order).await {
             error!(log, "Trava não retirada, o registro não pôde ser gravado: {}", error);
             if stands {
-                self.take_back(log, &seen, order).await;
+                self.take_back(service, log, &seen, order).await;
             }
             return Err(not_recorded(&error));
         }
-        if self.service.force(log, resource, &seen) {
+        if service.force(log, resource, &seen) {
             return Ok(http::json(StatusCode::OK, &ForcedAnswer::new(resource, seen)));
         }
-        self.take_back(log, &seen, order).await;
-        Err(if self.service.force_target(resource).is_none() { free_to_force(resource) } else { changed(resource) })
+        self.take_back(service, log, &seen, order).await;
+        Err(if service.force_target(resource).is_none() { free_to_force(resource) } else { changed(resource) })
     }
 
     /// Says in the record that it was not done after all.
-    async fn take_back(&self, log: &Logger, seen: &ForceTarget, order: &Order) {
-        if let Err(NotRecorded { error, .. }) = self.record(LOCK_NOT_FORCED, seen, order).await {
+    async fn take_back(&self, service: &Service, log: &Logger, seen: &ForceTarget, order: &Order) {
+        if let Err(NotRecorded { error, .. }) = self.record(service, LOCK_NOT_FORCED, seen, order).await {
             error!(log, "O registro diz que a trava foi retirada, e não foi: {}", error);
         }
     }
 
-    async fn record(&self, event: &str, seen: &ForceTarget, order: &Order) -> Result<(), NotRecorded> {
+    async fn record(
+        &self,
+        service: &Service,
+        event: &str,
+        seen: &ForceTarget,
+        order: &Order,
+    ) -> Result<(), NotRecorded> {
         // The log's own lines until now come first: the grant of this lock may be among them.
         let logs = self.logs.clone();
         let caught_up = tokio::task::spawn_blocking(move || logs.flush_file()).await;
         let lost = |error| NotRecorded { error: std::io::Error::other(error), stands: true };
         caught_up.map_err(|error| NotRecorded { stands: false, ..lost(error) })?;
-        let line = audit_line::line(event, self.service.now(), seen, order);
+        let line = audit_line::line(event, service.now(), seen, order);
         let (records, logs) = (self.records.clone(), self.logs.clone());
         let written = tokio::task::spawn_blocking(move || {
             records.append(&line)?;

@@ -21,9 +21,9 @@ pub use self::callers::Callers;
 use self::force::Forcing;
 use self::rights::Rights;
 use super::kinds;
+use super::office::Office;
 use super::protocol::requests::OperationKind;
 use super::protocol::{LARGE_BODY_MAX, path};
-use super::service::Service;
 use crate::access::role::{Need, Permission};
 use crate::http::description;
 use crate::http::explained::Explained;
@@ -119,7 +119,7 @@ pub fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
 
 /// The service as a handler. It is shared with the tasks that it spawns.
 pub struct Routes {
-    pub service: Arc<Service>,
+    pub office: Arc<Office>,
     /// Operators' orders.
     pub forcing: Forcing,
     /// Who the callers are.
@@ -170,10 +170,11 @@ impl Routes {
         rights: Rights,
         (request, unknown): (&mut Request, &mut Unknown),
     ) -> Result<Response, Problem> {
-        let service = &self.service;
+        if let Some(answered) = self.without_locks(route, name, request, &rights) {
+            return answered;
+        }
+        let service = &self.office.service().ok_or_else(|| self.not_elected())?;
         match route {
-            Route::Entry => Ok(status::entry(&rights)),
-            Route::Describe => Ok(DESCRIPTION.respond(&request.head.headers)),
             Route::Lock => operation::answer(service, request, OperationKind::Lock, &rights, unknown).await,
             Route::Renew => operation::answer(service, request, OperationKind::Renew, &rights, unknown).await,
             Route::Unlock => operation::answer(service, request, OperationKind::Unlock, &rights, unknown).await,
@@ -183,18 +184,47 @@ impl Routes {
             }
             Route::List => Box::pin(list::list(service, request, rights)).await,
             Route::Show => list::show(service, name, &rights),
-            Route::Force => self.forcing.force(request, name, rights).await,
+            Route::Force => self.forcing.force(service, request, name, rights).await,
             Route::Publish => {
                 let bytes = read_json(request, LARGE_BODY_MAX).await?;
                 events::publish(service, request, &bytes, &rights, unknown)
             }
             Route::Listen => events::listen(service, request, &rights),
-            Route::Health => Ok(status::health(service, &rights)),
-            Route::Ready => Ok(status::ready(service, request, &rights)),
-            Route::Challenge => self.callers.prove(request),
-            Route::Problems => PROBLEMS.list(&request.head.headers),
-            Route::Problem => PROBLEMS.one(name, &request.head.headers),
-            Route::Metrics => Ok(status::measure(service, request)),
+            // Answered above.
+            Route::Entry | Route::Describe | Route::Health | Route::Ready => {
+                Err(Problem::internal("uma rota sem travas"))
+            }
+            Route::Challenge | Route::Problems | Route::Problem | Route::Metrics => {
+                Err(Problem::internal("uma rota sem travas"))
+            }
         }
+    }
+
+    /// The answer of an endpoint that does not ask for locks, or for what is said of them: also a coordinator that is not elected gives it.
+    fn without_locks(
+        &self,
+        route: Route,
+        name: &str,
+        request: &Request,
+        rights: &Rights,
+    ) -> Option<Result<Response, Problem>> {
+        let (office, headers) = (&self.office, &request.head.headers);
+        Some(match route {
+            Route::Entry => Ok(status::entry(rights)),
+            Route::Describe => Ok(DESCRIPTION.respond(headers)),
+            Route::Health => Ok(status::health(office, rights)),
+            Route::Ready => Ok(status::ready(office, request, rights)),
+            Route::Challenge => self.callers.prove(request),
+            Route::Problems => PROBLEMS.list(headers),
+            Route::Problem => PROBLEMS.one(name, headers),
+            Route::Metrics => Ok(status::measure(office, request)),
+            _ => return None,
+        })
+    }
+
+    fn not_elected(&self) -> Problem {
+        // A term that begins has no locks yet, and this address is no advice then.
+        let view = self.office.election().filter(|view| !view.elected).unwrap_or_default();
+        answers::not_elected(view.address.as_deref())
     }
 }

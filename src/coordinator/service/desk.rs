@@ -15,7 +15,7 @@ use slog::Logger;
 use tokio::sync::{Notify, oneshot};
 
 use super::journal::Journal;
-use super::outcome::LockOutcome;
+use super::outcome::{LockOutcome, LockRefused};
 use crate::coordinator::table::{Table, Ticket};
 use crate::http::presence::Presence;
 
@@ -36,12 +36,31 @@ pub struct Desk {
 pub struct Contents {
     pub table: Table,
     pub pending: HashMap<Ticket, Pending>,
-    /// Whether no lock is given any more.
-    pub closing: bool,
+    /// Why no lock is given any more.
+    pub closing: Option<Closing>,
     /// Whether the longest life of a live lease was written down: none may live longer from here on.
     pub ended: bool,
     /// When the sweeper wakes by itself.
     sweep_at: Duration,
+}
+
+/// Why no lock is given any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// The service stops.
+    Stopping,
+    /// Another coordinator is elected, or may be.
+    Deposed,
+}
+
+impl Closing {
+    /// What is said to those who asked for a lock.
+    pub fn refusal(self) -> LockRefused {
+        match self {
+            Self::Stopping => LockRefused::Stopping,
+            Self::Deposed => LockRefused::NotElected,
+        }
+    }
 }
 
 /// The requests at one place in the queue: one, or the same that came again.
@@ -65,7 +84,7 @@ pub struct Locked<'a> {
 impl Desk {
     pub fn new(table: Table, journal: Journal) -> Self {
         let contents =
-            Contents { table, pending: HashMap::new(), closing: false, ended: false, sweep_at: Duration::ZERO };
+            Contents { table, pending: HashMap::new(), closing: None, ended: false, sweep_at: Duration::ZERO };
         Self { contents: Mutex::new(contents), sooner: Notify::new(), started: Instant::now(), journal }
     }
 

@@ -71,6 +71,10 @@ impl Journal {
         let reason = match refused {
             LockRefused::Table(not_granted) => log_not_granted(log, not_granted),
             LockRefused::Stopping => log_stopping(log),
+            LockRefused::NotElected => {
+                info!(log, "Não eleito, negando lock");
+                Reason::NotElected
+            }
             LockRefused::Grace(left) => {
                 info!(log, "Em carência, negando lock"; "falta_ms" => millis(*left));
                 Reason::Grace
@@ -177,6 +181,10 @@ fn log_not_granted(log: &Logger, not_granted: &NotGranted) -> Reason {
             if *places { Reason::WaitQuota } else { Reason::LockQuota }
         }
         NotGranted::Dismissed => log_stopping(log),
+        NotGranted::Lapsed => {
+            error!(log, "Eleição não confirmada a tempo, negando lock");
+            Reason::NoTokens
+        }
         NotGranted::TokenLimit(_) | NotGranted::TtlLimit => {
             error!(log, "Estado não gravado a tempo, negando lock");
             Reason::NoTokens

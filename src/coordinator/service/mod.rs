@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 
 use slog::Logger;
 use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
+pub use self::desk::Closing;
 use self::desk::Desk;
 use self::journal::Journal;
 use self::outcome::{LockOutcome, LockRefused, RenewRefused};
@@ -49,6 +51,8 @@ pub struct Service {
     answers: Arc<Semaphore>,
     /// Held while a list of resources is made.
     lists: Mutex<()>,
+    /// Cancelled when no lock is given any more.
+    over: CancellationToken,
 }
 
 /// The client of a lock request.
@@ -78,8 +82,7 @@ impl Service {
         (limits, quotas): (Limits, Quotas),
         observe_grace: bool,
         tokens_above: u64,
-        clock: Clock,
-        log: Logger,
+        (clock, log, metrics): (Clock, Logger, Metrics),
     ) -> Result<Self, StateError> {
         let Beginning { last_token, token_limit, owed } = Beginning::reserve(&mut *state, tokens_above, &log)?;
         let mut table = Table::new(last_token, limits);
@@ -87,10 +90,11 @@ impl Service {
         table.allow_ttl(owed);
         // It only tells this start's events from another's: no randomness is worth failing for.
         let epoch = getrandom::u32().unwrap_or_else(|_| u32::try_from(last_token & 0xffff_ffff).unwrap_or(0));
-        let journal = Journal { clock, log, hub: Hub::new(epoch), metrics: Metrics::new() };
+        let journal = Journal { clock, log, hub: Hub::new(epoch), metrics };
         let desk = Arc::new(Desk::new(table, journal));
         let reserve = Arc::new(Reserve::new(Arc::clone(&desk), state, owed, observe_grace));
-        Ok(Self { desk, reserve, quotas, answers: Arc::new(Semaphore::new(ANSWERS_MAX)), lists: Mutex::new(()) })
+        let over = CancellationToken::new();
+        Ok(Self { desk, reserve, quotas, answers: Arc::new(Semaphore::new(ANSWERS_MAX)), lists: Mutex::new(()), over })
     }
 
     /// The client in whose quota a caller's requests count, if they count in one.
@@ -159,8 +163,8 @@ impl Service {
         requester: &Requester<'_>,
     ) -> Result<Begun, LockRefused> {
         let mut desk = self.desk.lock();
-        if desk.closing {
-            return Err(LockRefused::Stopping);
+        if let Some(closing) = desk.closing {
+            return Err(closing.refusal());
         }
         let (now, grace) = (desk.now(), self.grace_left());
         if !grace.is_zero() {
@@ -222,6 +226,9 @@ impl Service {
                     Journal::not_renewed(log, why);
                     return Err(RenewRefused::NotLive(why));
                 }
+                Err(NotRenewed::Lapsed) => {
+                    return Err(not_durable("a eleição não foi confirmada a tempo".to_owned()));
+                }
                 // Without a TTL of its own the renewal keeps one that is durable.
                 Err(NotRenewed::TtlLimit) => {
                     self.reserve.ttl(ttl.unwrap_or_default()).await.map_err(not_durable)?;
@@ -270,6 +277,22 @@ impl Service {
         self.reserve.grace_left()
     }
 
+    /// Gives locks for as long as `left` says, and no longer before this is called again.
+    pub fn give_for(&self, left: impl FnOnce() -> Duration) {
+        // Read before: a pause in between makes the time shorter, and not longer.
+        let now = self.desk.uptime();
+        let until = now + left();
+        let mut desk = self.desk.lock();
+        let now = desk.now();
+        desk.table.give_until(now, until);
+        desk.tell();
+    }
+
+    /// Cancelled when no lock is given any more.
+    pub fn over(&self) -> &CancellationToken {
+        &self.over
+    }
+
     /// Ends leases and waits when their time comes, though no request comes. Runs until dropped.
     pub async fn sweep(self: Arc<Self>) {
         let mut settled = Instant::now();
@@ -297,9 +320,10 @@ impl Service {
     }
 
     /// Stops giving locks, and sends all waiters away.
-    pub fn close(&self) {
+    pub fn close(&self, why: Closing) {
+        self.over.cancel();
         let mut desk = self.desk.lock();
-        desk.closing = true;
+        desk.closing = Some(why);
         let now = desk.now();
         desk.table.dismiss(now);
         desk.tell();

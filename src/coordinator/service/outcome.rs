@@ -20,6 +20,8 @@ pub enum LockRefused {
     Gone,
     /// The service is stopping.
     Stopping,
+    /// Another coordinator is elected, or may be.
+    NotElected,
 }
 
 /// Why a lease was not renewed.

@@ -98,11 +98,6 @@ impl Service {
         self.desk.journal.clock.now()
     }
 
-    /// How long the service has run.
-    pub fn uptime(&self) -> Duration {
-        self.desk.uptime()
-    }
-
     /// Why no token could be given without making a limit durable first, if none could.
     pub fn token_fault(&self) -> Option<String> {
         self.reserve.token_fault()
@@ -123,7 +118,6 @@ impl Service {
             last_token: desk.table.last_token(),
             token_limit: desk.table.token_limit(),
             in_grace: !self.grace_left().is_zero(),
-            uptime_s: self.uptime().as_secs_f64(),
         }
     }
 }

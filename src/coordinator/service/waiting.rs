@@ -8,7 +8,7 @@ use std::sync::Arc;
 use slog::Logger;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
-use super::desk::{Caller, Desk, Locked, Pending};
+use super::desk::{Caller, Closing, Desk, Locked, Pending};
 use super::outcome::{LockOutcome, LockRefused};
 use crate::coordinator::table::{Granted, Happened, NotGranted, Ticket};
 use crate::http::presence::Presence;
@@ -141,7 +141,7 @@ impl Locked<'_> {
     fn tell_refused(&mut self, ticket: Ticket, refused: NotGranted) {
         let Some(pending) = self.pending.remove(&ticket) else { return };
         let refused = match refused {
-            NotGranted::Dismissed => LockRefused::Stopping,
+            NotGranted::Dismissed => self.closing.map_or(LockRefused::Stopping, Closing::refusal),
             refused => LockRefused::Table(refused),
         };
         self.journal().refused(&pending.log, &refused);

@@ -10,20 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
 use super::hold::FolderHold;
-use super::{BLOCK, DurableState, Hold, StateError, ttl_step};
-use crate::coordinator::protocol::TOKEN_MAX;
+use super::{DurableState, Hold, Limits, StateError, text};
 use crate::data_dir::DataDirError;
 use crate::files::{create_anew, private_no_link, sync_parent};
 use crate::language::system_message;
-use crate::time::millis;
-use rust_i18n::t;
-
-/// The file's format. The first one had neither a TTL nor a sum, and is still read.
-const FORMAT: u32 = 2;
 
 /// The file's name in the data folder.
 const NAME: &str = "coordenador.json";
@@ -31,33 +22,8 @@ const NAME: &str = "coordenador.json";
 /// The state file, held by this process alone.
 pub struct StateFile {
     path: PathBuf,
-    token_limit: u64,
-    longest_ttl: Duration,
+    limits: Limits,
     hold: Arc<FolderHold>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct State {
-    formato: u32,
-    limite_token: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ttl_maximo_ms: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    soma: Option<String>,
-}
-
-impl State {
-    fn new(token_limit: u64, longest_ttl: Duration) -> Self {
-        let (limite_token, ttl_ms) = (token_limit, millis(longest_ttl));
-        let soma = Some(sum(limite_token, ttl_ms));
-        Self { formato: FORMAT, limite_token, ttl_maximo_ms: Some(ttl_ms), soma }
-    }
-}
-
-/// The checksum that tells a damaged file from a whole one.
-fn sum(token_limit: u64, ttl_ms: u64) -> String {
-    base16ct::lower::encode_string(&Sha256::digest(format!("{FORMAT} {token_limit} {ttl_ms}")))
 }
 
 impl StateFile {
@@ -68,77 +34,73 @@ impl StateFile {
     pub fn open(data_dir: &Path) -> Result<Self, DataDirError> {
         let path = data_dir.join(NAME);
         let hold = Arc::new(FolderHold::take(data_dir, &path)?);
-        let access = |path: &Path, error: &io::Error| DataDirError::access(path, error);
-        let (token_limit, longest_ttl) = match read(&path) {
-            Ok(bytes) => read_state(&bytes).map_err(|reason| DataDirError::Damaged { path: path.clone(), reason })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => (0, Duration::ZERO),
-            Err(error) => return Err(access(&path, &error)),
+        let limits = match read(&path) {
+            Ok(bytes) => text::read(&bytes).map_err(|reason| DataDirError::Damaged { path: path.clone(), reason })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Limits::default(),
+            Err(error) => return Err(DataDirError::access(&path, &error)),
         };
-        Ok(Self { path, token_limit, longest_ttl, hold })
+        Ok(Self { path, limits, hold })
+    }
+
+    /// The limits that were read.
+    pub fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// Written aside, made durable, and only then put in place: after a crash there is the old state or the new one.
-    fn write(&mut self, token_limit: u64, longest_ttl: Duration) -> Result<(), StateError> {
+    fn write(&mut self, limits: Limits) -> Result<(), StateError> {
         if let Some(reason) = self.hold.lost() {
             return Err(StateError::NotHeld(reason));
         }
-        self.replace(token_limit, longest_ttl).map_err(|error| StateError::NotWritten(error.to_string()))
+        self.replace(limits).map_err(|error| StateError::NotWritten(error.to_string()))
     }
 
-    fn replace(&mut self, token_limit: u64, longest_ttl: Duration) -> io::Result<()> {
-        let state = State::new(token_limit, longest_ttl);
+    fn replace(&mut self, limits: Limits) -> io::Result<()> {
         let temporary = self.path.with_extension("json.tmp");
         let mut file = create_anew(&temporary)?;
-        file.write_all(serde_json::to_string(&state)?.as_bytes())?;
+        file.write_all(text::written(limits).as_bytes())?;
         file.write_all(b"\n")?;
         file.sync_all()?;
         self.hold.wrote(&file);
         std::fs::rename(&temporary, &self.path)?;
         // From here on a crash may leave either state: only what both allow may be given.
-        self.longest_ttl = self.longest_ttl.min(longest_ttl);
+        self.limits.longest_ttl = self.limits.longest_ttl.min(limits.longest_ttl);
         sync_parent(&self.path)?;
-        (self.token_limit, self.longest_ttl) = (token_limit, longest_ttl);
+        self.limits = limits;
         Ok(())
     }
 }
 
 impl DurableState for StateFile {
     fn token_limit(&self) -> u64 {
-        self.token_limit
+        self.limits.token_limit
     }
 
     fn longest_ttl(&self) -> Duration {
-        self.longest_ttl
+        self.limits.longest_ttl
     }
 
     fn reserve_tokens(&mut self, needed: u64) -> Result<u64, StateError> {
-        if needed >= TOKEN_MAX {
-            return Err(StateError::TokensUsedUp);
+        if let Some(limits) = self.limits.covering_token(needed)? {
+            self.write(limits)?;
         }
-        if needed + BLOCK / 2 > self.token_limit {
-            self.write((needed + BLOCK).min(TOKEN_MAX - 1), self.longest_ttl)?;
-        }
-        Ok(self.token_limit)
+        Ok(self.limits.token_limit)
     }
 
     fn reserve_ttl(&mut self, ttl: Duration) -> Result<Duration, StateError> {
-        if ttl > self.longest_ttl {
-            self.write(self.token_limit, ttl_step(ttl))?;
+        if let Some(limits) = self.limits.covering_ttl(ttl) {
+            self.write(limits)?;
         }
-        Ok(self.longest_ttl)
+        Ok(self.limits.longest_ttl)
     }
 
-    /// Rounds up to whole milliseconds: the file has no less.
     fn lower_ttl(&mut self, ttl: Duration) -> Result<(), StateError> {
-        let ttl = Duration::from_millis(u64::try_from(ttl.as_micros().div_ceil(1000)).unwrap_or(u64::MAX));
-        if ttl < self.longest_ttl || !self.hold.has_state() {
-            return self.write(self.token_limit, ttl.min(self.longest_ttl));
-        }
-        Ok(())
+        let limits = self.limits.lowered_to(ttl);
+        if limits != self.limits || !self.hold.has_state() { self.write(limits) } else { Ok(()) }
     }
 
     fn put_back(&mut self) -> Result<(), StateError> {
-        if self.hold.has_state() { Ok(()) } else { self.write(self.token_limit, self.longest_ttl) }
+        if self.hold.has_state() { Ok(()) } else { self.write(self.limits) }
     }
 
     fn hold(&self) -> Arc<dyn Hold> {
@@ -163,29 +125,10 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn read_state(bytes: &[u8]) -> Result<(u64, Duration), String> {
-    let state: State = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    if state.limite_token >= TOKEN_MAX {
-        return Err(t!("the token limit %{limit} is not below 2^53", limit = state.limite_token).into_owned());
-    }
-    match (state.formato, state.ttl_maximo_ms, state.soma) {
-        (1, None, None) => Ok((state.limite_token, Duration::ZERO)),
-        (FORMAT, Some(ttl_ms), Some(soma)) => {
-            if soma != sum(state.limite_token, ttl_ms) {
-                return Err(t!("its sum does not match").into_owned());
-            }
-            Ok((state.limite_token, Duration::from_millis(ttl_ms)))
-        }
-        (1 | FORMAT, _, _) => Err(t!("fields are missing, or are not of its format").into_owned()),
-        (other, _, _) => {
-            Err(t!("format %{other} is none of 1 and %{known}", other = other, known = FORMAT).into_owned())
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coordinator::state::BLOCK;
 
     #[test]
     fn a_start_begins_where_the_last_one_could_have_ended() {

@@ -4,18 +4,20 @@
 //! is. So even after a crash no token is given twice, and a start knows for how long a lease from before it may be live. The
 //! counter is never seeded from a clock.
 //!
-//! [`mod@file`] keeps them in a file of the data folder. Another implementation may keep them elsewhere: nothing that uses
-//! [`DurableState`] knows where.
+//! [`mod@file`] keeps them in a file of the data folder, and [`etcd`] in etcd, for an elected coordinator. Nothing that uses
+//! [`DurableState`] knows where they are.
 
+pub mod etcd;
 pub mod file;
 mod hold;
 #[cfg(test)]
 pub mod memory;
+mod text;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::protocol::TTL_MS_MAX;
+use super::protocol::{TOKEN_MAX, TTL_MS_MAX};
 
 /// Tokens that one write makes available.
 pub const BLOCK: u64 = 1 << 20;
@@ -79,6 +81,40 @@ pub enum StateError {
     /// The limits cannot be written.
     #[error("{0}")]
     NotWritten(String),
+}
+
+/// The limits as values: what has to be written before more may be given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// The limit of the tokens.
+    pub token_limit: u64,
+    /// The longest TTL.
+    pub longest_ttl: Duration,
+}
+
+impl Limits {
+    /// The limits that cover the token `needed`; `None` if these do, with half of [`BLOCK`] to spare.
+    ///
+    /// # Errors
+    /// When the tokens are used up.
+    fn covering_token(self, needed: u64) -> Result<Option<Self>, StateError> {
+        if needed >= TOKEN_MAX {
+            return Err(StateError::TokensUsedUp);
+        }
+        let token_limit = (needed + BLOCK).min(TOKEN_MAX - 1);
+        Ok((needed + BLOCK / 2 > self.token_limit).then_some(Self { token_limit, ..self }))
+    }
+
+    /// The limits that cover `ttl`; `None` if these do.
+    fn covering_ttl(self, ttl: Duration) -> Option<Self> {
+        (ttl > self.longest_ttl).then(|| Self { longest_ttl: ttl_step(ttl), ..self })
+    }
+
+    /// The limits when no live lease lasts longer than `ttl`. In whole milliseconds, rounded up: no less is stored.
+    fn lowered_to(self, ttl: Duration) -> Self {
+        let ttl = Duration::from_millis(u64::try_from(ttl.as_micros().div_ceil(1000)).unwrap_or(u64::MAX));
+        Self { longest_ttl: ttl.min(self.longest_ttl), ..self }
+    }
 }
 
 /// The step that a TTL is covered by.

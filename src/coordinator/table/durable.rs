@@ -17,6 +17,23 @@ impl Table {
         }
     }
 
+    /// Lets the table give locks until `until`, and nothing from then on before it is told a later end. Waiters that were free to be
+    /// served meanwhile are served.
+    pub fn give_until(&mut self, now: Duration, until: Duration) {
+        self.expire(now);
+        let had_lapsed = self.has_lapsed(now);
+        self.gives_until = Some(self.gives_until.map_or(until, |before| before.max(until)));
+        if had_lapsed {
+            let all: BTreeSet<Ticket> = self.waiters.tickets().into_iter().collect();
+            self.serve(now, all);
+        }
+    }
+
+    /// Whether nothing may be given now.
+    pub(super) fn has_lapsed(&self, now: Duration) -> bool {
+        self.gives_until.is_some_and(|until| now >= until)
+    }
+
     /// Allows leases to live for up to `ttl`, which the caller has made durable.
     pub fn allow_ttl(&mut self, ttl: Duration) {
         self.ttl_limit = self.ttl_limit.max(ttl);

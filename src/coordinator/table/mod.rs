@@ -91,6 +91,8 @@ pub struct Table {
     last_token: u64,
     token_limit: u64,
     ttl_limit: Duration,
+    /// Nothing is given from then on; `None` is no such end.
+    gives_until: Option<Duration>,
     /// The longest TTL given since [`Table::settle_ttl`] last looked.
     longest_ttl: Duration,
     limits: Limits,
@@ -114,6 +116,7 @@ impl Table {
             last_token,
             token_limit: last_token,
             ttl_limit: Duration::ZERO,
+            gives_until: None,
             longest_ttl: Duration::ZERO,
             limits,
         }
@@ -169,6 +172,9 @@ impl Table {
         id: LeaseId,
     ) -> Result<Acquired, NotGranted> {
         self.expire(now);
+        if self.has_lapsed(now) {
+            return Err(NotGranted::Lapsed);
+        }
         if let Some(granted) = self.granted_before(request) {
             return Ok(Acquired::Granted(granted));
         }
@@ -200,10 +206,14 @@ impl Table {
     /// [`NotRenewed`]; nothing was changed. A lease that is not live stays so.
     pub fn renew(&mut self, now: Duration, id: LeaseId, ttl: Option<Duration>) -> Result<Granted, NotRenewed> {
         self.expire(now);
+        let lapsed = self.has_lapsed(now);
         let Some(lease) = self.leases.get_mut(&id) else {
             return Err(NotRenewed::NotLive(self.ended.how(id)));
         };
         let ttl = ttl.unwrap_or(lease.ttl);
+        if lapsed {
+            return Err(NotRenewed::Lapsed);
+        }
         if ttl > self.ttl_limit {
             return Err(NotRenewed::TtlLimit);
         }

@@ -88,6 +88,10 @@ impl Table {
     ///
     /// A waiter behind one of them cannot be granted: its resource is now held, or still promised.
     pub(super) fn serve(&mut self, now: Duration, first_ones: BTreeSet<Ticket>) {
+        if self.has_lapsed(now) {
+            // They stay where they are until something may be given again.
+            return;
+        }
         for ticket in first_ones {
             let Some(waiter) = self.waiters.get(ticket) else { continue };
             let Acquire { resources, despite_retention, min_token, .. } = &waiter.request;

@@ -172,6 +172,8 @@ pub enum NotGranted {
     Quota(OverQuota),
     /// All waiters are sent away: the table is closing.
     Dismissed,
+    /// The time is over in which the table may give anything.
+    Lapsed,
 }
 
 /// Why a resource is not free.
@@ -257,6 +259,8 @@ pub enum NotRenewed {
     NotLive(NotLive),
     /// The TTL is longer than the durable one.
     TtlLimit,
+    /// The time is over in which the table may give anything.
+    Lapsed,
 }
 
 /// The lease or the retention that an operator's order takes away.

@@ -5,6 +5,7 @@ mod asked;
 mod background;
 pub mod certificates;
 pub mod contract;
+pub mod etcd;
 mod executable;
 pub mod identity_provider;
 pub mod listener;

@@ -60,6 +60,11 @@ pub fn http_below(method: &str, url: &str, body: Option<(&str, &str)>, headers: 
     exchange(method, url, body, headers).unwrap_or_else(|error| panic!("{method} {url}: {error}"))
 }
 
+/// One request of JSON to another program's service, that may find nobody there.
+pub fn try_http_elsewhere(url: &str, body: &str) -> Result<Answer, String> {
+    exchange("POST", url, Some(("application/json", body)), &[])
+}
+
 fn request(method: &str, url: &str, body: Option<(&str, &str)>, headers: &[(&str, &str)]) -> Result<Answer, String> {
     let answer = exchange(method, url, body, headers)?;
     answer.held_to_the_contract(method, url, body.map(|(_, text)| text));

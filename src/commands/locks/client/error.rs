@@ -53,6 +53,13 @@ pub enum ClientError {
         /// The coordinator's reason, safe to print.
         said: String,
     },
+    /// The coordinator is one of several, and another is elected, or none.
+    NotElected {
+        /// The URL.
+        url: String,
+        /// The address of the elected one, if it is known.
+        elected: Option<String>,
+    },
     /// A list that never ends.
     Endless {
         /// The last page.
@@ -95,6 +102,14 @@ impl fmt::Display for ClientError {
             Self::Refused { url, status, said } => {
                 t!("%{url} answered %{status}: %{said}", url = url, status = status, said = said)
             }
+            Self::NotElected { url, elected: Some(elected) } => t!(
+                "%{url} is not the elected coordinator; ask %{elected}, or name the addresses of all with --coordinator",
+                url = url,
+                elected = elected
+            ),
+            Self::NotElected { url, elected: None } => {
+                t!("%{url} is not the elected coordinator, and knows of none; try again in some seconds", url = url)
+            }
             Self::Endless { url } => t!(
                 "the pages that %{url} leads to do not end; name another coordinator with --coordinator",
                 url = url
@@ -109,7 +124,11 @@ impl Error for ClientError {
             // The advice says all that is known of the other causes.
             Self::Unreachable { cause, .. } if cause.cause().is_explained() => None,
             Self::Unreachable { cause, .. } | Self::Unsure { cause, .. } | Self::Protocol { cause, .. } => Some(cause),
-            Self::Url(_) | Self::NotACoordinator { .. } | Self::Refused { .. } | Self::Endless { .. } => None,
+            Self::Url(_)
+            | Self::NotACoordinator { .. }
+            | Self::Refused { .. }
+            | Self::NotElected { .. }
+            | Self::Endless { .. } => None,
         }
     }
 }

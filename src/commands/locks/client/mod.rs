@@ -2,7 +2,8 @@
 //!
 //! # Several addresses
 //! Each request begins with the first address and uses the first that answers at all; an unexpected answer is an error, and
-//! the next address is not asked. A release goes to the next address only if it surely did not arrive: two coordinators
+//! the next address is not asked. A coordinator that says that it is not the elected one counts as one that does not answer, since it has
+//! done nothing. A release goes to the next address only if it surely did not arrive: two coordinators
 //! must not both release for one command.
 
 mod error;
@@ -18,7 +19,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 pub use self::error::ClientError;
-use crate::coordinator::protocol::{grace, path};
+use crate::coordinator::protocol::{NOT_ELECTED, grace, path};
 use crate::http::client::{AnswerError, Limits, Security, Session, Url, refused};
 use crate::http::links::{ReadLink, with_query};
 use crate::text::escaped;
@@ -115,6 +116,11 @@ impl Answer {
         self.body["codigo"].as_str()
     }
 
+    /// Whether another coordinator is elected, or none: nothing was done.
+    fn is_elsewhere(&self) -> bool {
+        self.code() == Some(NOT_ELECTED)
+    }
+
     /// The error for an answer that is not the expected one.
     pub fn refusal(&self) -> ClientError {
         if let Some(said) = self.advice.clone() {
@@ -125,6 +131,10 @@ impl Answer {
         let Some(detail) = self.body["detail"].as_str().filter(|_| !foreign) else {
             return self.not_a_coordinators();
         };
+        if self.is_elsewhere() {
+            let elected = self.body["eleito"].as_str().map(escaped);
+            return ClientError::NotElected { url: self.url.clone(), elected };
+        }
         let said = escaped(&refusal::in_words(&self.body, detail));
         ClientError::Refused { url: self.url.clone(), status: self.status.as_u16(), said }
     }
@@ -186,10 +196,11 @@ impl Client {
         let answer = self.at_first_that_answers(async |address| {
             let url = parsed(format!("{}/locks/{name}", address.url))?;
             let sent = address.session.send(Method::DELETE, &url, body.clone().map(Into::into)).await;
-            sent.map(|answer| Answer::read(&url, answer)).map_err(|cause| {
+            let answer = sent.map(|answer| Answer::read(&url, answer)).map_err(|cause| {
                 let url = url.to_string();
                 if cause.is_unsent() { failed(cause, url) } else { ClientError::Unsure { url, cause } }
-            })
+            })?;
+            if answer.is_elsewhere() { Err(answer.refusal()) } else { Ok(answer) }
         });
         let answer = answer.await?;
         match (answer.status, answer.code()) {
@@ -209,16 +220,22 @@ impl Client {
     /// When no address answers.
     pub async fn post(&self, path: &str, body: &Value, limits: Limits) -> Result<Answer, ClientError> {
         let body = Bytes::from(body.to_string());
-        let mut last = None;
+        let (mut last, mut elsewhere) = (None, None);
         for address in &self.addresses {
             let url = parsed(format!("{}{path}", address.url))?;
             match Session::new(limits, &self.security).send(Method::POST, &url, Some(body.clone())).await {
-                Ok(answer) => return Ok(Answer::read(&url, answer)),
+                Ok(answer) => {
+                    let answer = Answer::read(&url, answer);
+                    if !answer.is_elsewhere() {
+                        return Ok(answer);
+                    }
+                    elsewhere.get_or_insert(answer);
+                }
                 Err(cause) if cause.is_silence() => last = Some(cause),
                 Err(cause) => return Err(failed(cause, url.to_string())),
             }
         }
-        Err(self.unreachable(last))
+        elsewhere.map_or_else(|| Err(self.unreachable(last)), Ok)
     }
 
     /// How many addresses there are.
@@ -230,14 +247,15 @@ impl Client {
         &mut self,
         ask: impl AsyncFn(&mut Address) -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
-        let mut last = None;
+        let (mut last, mut elsewhere) = (None, None);
         for address in &mut self.addresses {
             match ask(address).await {
                 Err(ClientError::Unreachable { cause, .. }) => last = Some(cause),
+                Err(error @ ClientError::NotElected { .. }) => drop(elsewhere.get_or_insert(error)),
                 answered => return answered,
             }
         }
-        Err(self.unreachable(last))
+        Err(elsewhere.unwrap_or_else(|| self.unreachable(last)))
     }
 
     /// No address answers; `last` is why the last one does not.

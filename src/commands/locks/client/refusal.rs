@@ -29,7 +29,9 @@ pub fn in_words(body: &Value, detail: &str) -> String {
                 "you have as many locks, or as many waiting requests, as one client may have: release some, or ask the operator for more (--client-locks, --client-waits)"
             )
         }
-        Some("tokens_indisponiveis") => t!("it cannot write its limits to disk, and grants no lock until it can"),
+        Some("tokens_indisponiveis") => {
+            t!("it cannot write its limits to disk or to etcd, and grants no lock until it can")
+        }
         Some("registro_indisponivel") => {
             t!("it cannot record a release by force, and releases nothing until it can: see its log and its disk")
         }

@@ -1,0 +1,183 @@
+//! Several coordinators at one etcd, with requests and answers that are late or lost, and with processes that are paused.
+//!
+//! The laws: at no instant may two give locks, and each term is larger than those before it. The etcd here is as careless as a real one
+//! may be: it prolongs a lease by up to [`MARGIN`] less than it says, as a leader does that was cut off.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+
+const COORDINATORS: usize = 3;
+
+/// What happens to one question: when etcd gets it and when its answer arrives, each in milliseconds after the step before; or not at all.
+#[derive(Clone, Debug)]
+struct Fate {
+    there_ms: Option<u64>,
+    back_ms: Option<u64>,
+    /// By how much less than it says a keep-alive prolongs the lease.
+    short_ms: u64,
+    /// How long the process is paused before it sends the question: the answer to the one before may be old by then.
+    pause_ms: u64,
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    let ms = || prop_oneof![6 => 0..5_u64, 3 => 0..600_u64, 1 => 0..6000_u64];
+    let way = || prop_oneof![9 => ms().prop_map(Some), 1 => Just(None)];
+    let pause = prop_oneof![12 => Just(0), 1 => 0..8000_u64];
+    (way(), way(), prop_oneof![3 => Just(0), 1 => 0..=1000_u64], pause)
+        .prop_map(|(there_ms, back_ms, short_ms, pause_ms)| Fate { there_ms, back_ms, short_ms, pause_ms })
+}
+
+/// How long a coordinator waits for an answer.
+const PATIENCE: Duration = Duration::from_millis(700);
+
+#[derive(Debug, Default)]
+struct Etcd {
+    revision: u64,
+    leases: BTreeMap<i64, Duration>,
+    key: Option<(u64, i64)>,
+    last_lease: i64,
+}
+
+impl Etcd {
+    fn expire(&mut self, now: Duration) {
+        self.leases.retain(|_, until| *until > now);
+        if self.key.is_some_and(|(_, lease)| !self.leases.contains_key(&lease)) {
+            self.key = None;
+        }
+    }
+
+    fn seat(&self) -> Answer {
+        Answer::Seat(self.key.map(|(term, lease)| Seat { term, lease: EtcdLease(lease), address: None }))
+    }
+
+    /// `None` is an error.
+    fn answer(&mut self, now: Duration, ask: Ask, short: Duration) -> Option<Answer> {
+        self.expire(now);
+        match ask {
+            Ask::Look => {}
+            Ask::TakeLease => {
+                self.last_lease += 1;
+                self.leases.insert(self.last_lease, now + LEASE);
+                return Some(Answer::Leased(EtcdLease(self.last_lease), LEASE));
+            }
+            Ask::Campaign(EtcdLease(lease)) => {
+                if self.key.is_none() {
+                    if !self.leases.contains_key(&lease) {
+                        return None;
+                    }
+                    self.revision += 1;
+                    self.key = Some((self.revision, lease));
+                }
+            }
+            Ask::KeepAlive(EtcdLease(lease)) => {
+                let Some(until) = self.leases.get_mut(&lease) else { return Some(Answer::Kept(None)) };
+                *until = (*until).max(now + LEASE - short);
+                return Some(Answer::Kept(Some(LEASE)));
+            }
+            Ask::GiveUp(EtcdLease(lease)) => {
+                self.leases.remove(&lease);
+                self.expire(now);
+                return Some(Answer::GivenUp);
+            }
+        }
+        Some(self.seat())
+    }
+}
+
+/// An event of the simulation: at a coordinator, or at etcd.
+#[derive(Debug)]
+enum Event {
+    Send,
+    /// With `late`, the coordinator has given up waiting.
+    Arrive {
+        ask: Ask,
+        sent_at: Duration,
+        fate: Fate,
+        late: bool,
+    },
+    Answered {
+        sent_at: Duration,
+        answer: Option<Answer>,
+    },
+}
+
+fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+/// Runs until the fates are used up, and gives the terms of all elections in order.
+fn run(fates: Vec<Fate>) -> Result<Vec<u64>, TestCaseError> {
+    let mut etcd = Etcd::default();
+    let mut coordinators: Vec<Election> = (0..COORDINATORS).map(|_| Election::new(Duration::ZERO)).collect();
+    let mut terms = Vec::new();
+    let mut queue = BTreeMap::new();
+    let mut number = 0;
+    let mut put = |queue: &mut BTreeMap<_, _>, at: Duration, who: usize, event: Event| {
+        number += 1;
+        queue.insert((at, number), (who, event));
+    };
+    for who in 0..COORDINATORS {
+        put(&mut queue, Duration::ZERO, who, Event::Send);
+    }
+    let mut fates = fates.into_iter();
+    while let Some(((now, _), (who, event))) = queue.pop_first() {
+        match event {
+            Event::Send => {
+                let Some(fate) = fates.next() else { break };
+                let ask = coordinators[who].ask();
+                let (given_up_at, paused) = (now + PATIENCE, ms(fate.pause_ms));
+                let arrives = fate.there_ms.map(|there_ms| now + ms(there_ms));
+                let late = arrives.is_none_or(|at| at >= given_up_at);
+                if late {
+                    put(&mut queue, given_up_at + paused, who, Event::Answered { sent_at: now, answer: None });
+                }
+                if let Some(at) = arrives {
+                    put(&mut queue, at, who, Event::Arrive { ask, sent_at: now, fate, late });
+                }
+            }
+            Event::Arrive { ask, sent_at, fate, late } => {
+                let answer = etcd.answer(now, ask, ms(fate.short_ms));
+                if late {
+                    continue;
+                }
+                let given_up_at = sent_at + PATIENCE;
+                let back = fate.back_ms.map(|back_ms| now + ms(back_ms)).filter(|at| *at <= given_up_at);
+                let (at, answer) = back.map_or((given_up_at, None), |at| (at, answer));
+                // A paused process reads the answer when it is woken.
+                put(&mut queue, at + ms(fate.pause_ms), who, Event::Answered { sent_at, answer });
+            }
+            Event::Answered { sent_at, answer } => {
+                let coordinator = &mut coordinators[who];
+                if let Some(Change::Elected { term }) = coordinator.answered(sent_at, now, answer) {
+                    terms.push(term);
+                }
+                let due = coordinator.due().max(now);
+                put(&mut queue, due, who, Event::Send);
+            }
+        }
+        let giving: Vec<usize> =
+            (0..COORDINATORS).filter(|who| coordinators[*who].gives_until().is_some_and(|until| now < until)).collect();
+        prop_assert!(giving.len() <= 1, "at {now:?} these give locks: {giving:?} {coordinators:?} {etcd:?}");
+    }
+    Ok(terms)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn never_do_two_give_locks_at_one_instant_and_terms_are_used_once(fates in prop::collection::vec(fate(), 1..400)) {
+        let terms = run(fates)?;
+        let different: BTreeSet<_> = terms.iter().collect();
+        prop_assert_eq!(different.len(), terms.len());
+    }
+}
+
+#[test]
+fn without_faults_one_is_elected_and_stays_so() {
+    let fine = Fate { there_ms: Some(1), back_ms: Some(1), short_ms: 0, pause_ms: 0 };
+    assert_eq!(run(vec![fine; 2000]).unwrap(), [1]);
+}

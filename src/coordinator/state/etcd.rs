@@ -1,0 +1,134 @@
+//! The durable limits in etcd, for the elected coordinator: each write is a transaction that etcd does only if the term is still this one
+//! and nothing else has changed the limits since they were read.
+//!
+//! The second condition is for this coordinator's own writes. One whose answer was lost may still be on its way, and would undo a later
+//! one when it arrives.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use super::{DurableState, Hold, Limits, StateError, text};
+use crate::coordinator::election::etcd::{Etcd, EtcdError, Seen, Stored, Written};
+use crate::coordinator::election::tenure::Tenure;
+
+/// How often a write is tried whose limits were changed since they were read.
+const TRIES: u32 = 3;
+
+/// The limits in etcd, held by the elected coordinator alone. Its methods block, so they are called off the async threads.
+pub struct EtcdState {
+    etcd: Arc<Etcd>,
+    runtime: Handle,
+    tenure: Arc<Tenure>,
+    limits: Limits,
+    /// The change that wrote the limits last, as far as is known.
+    revision: u64,
+    /// Whether the last write had no answer.
+    unsure: bool,
+}
+
+impl EtcdState {
+    /// Reads the limits for a term that has begun. `before` are those of a coordinator that was not elected and had the same schedulers:
+    /// its tokens are never given again, and where etcd has no limits yet, its longest TTL counts too.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn open(etcd: Arc<Etcd>, runtime: Handle, tenure: Arc<Tenure>, before: Limits) -> Result<Self, StateError> {
+        let mut state = Self { etcd, runtime, tenure, limits: Limits::default(), revision: 0, unsure: false };
+        let Stored { revision, text } = state.read()?;
+        state.revision = revision;
+        state.limits = match text {
+            None if revision == 0 => before,
+            None => return Err(StateError::NotWritten("limites no etcd: não é texto".to_owned())),
+            Some(text) => {
+                let damaged = |why| StateError::NotWritten(format!("limites no etcd: {why}"));
+                let read = text::read(text.as_bytes()).map_err(damaged)?;
+                Limits { token_limit: read.token_limit.max(before.token_limit), ..read }
+            }
+        };
+        Ok(state)
+    }
+
+    fn read(&self) -> Result<Stored, StateError> {
+        let seen = self.runtime.block_on(self.etcd.look()).map_err(|error| not_written(&error))?;
+        self.still_elected(seen)
+    }
+
+    /// The limits, if the term is still this one.
+    fn still_elected(&self, seen: Seen) -> Result<Stored, StateError> {
+        if seen.seat.is_some_and(|seat| seat.term == self.tenure.term()) {
+            return Ok(seen.limits);
+        }
+        self.tenure.end();
+        Err(StateError::NotHeld("outro coordenador foi eleito: nada foi gravado".to_owned()))
+    }
+
+    fn write(&mut self, limits: Limits) -> Result<(), StateError> {
+        if self.tenure.is_over() {
+            return Err(StateError::NotHeld("este coordenador deixou de ser o eleito".to_owned()));
+        }
+        let text = text::written(limits);
+        for _ in 0..TRIES {
+            if self.unsure {
+                self.revision = self.read()?.revision;
+            }
+            let write = self.etcd.write_limits(self.tenure.term(), self.revision, &text);
+            match self.runtime.block_on(write) {
+                Ok(Written::Done(revision)) => {
+                    (self.limits, self.revision, self.unsure) = (limits, revision, false);
+                    return Ok(());
+                }
+                Ok(Written::Not(seen)) => self.revision = self.still_elected(seen)?.revision,
+                Err(error) => {
+                    // Either may be there now: only what both allow may be given.
+                    self.limits.longest_ttl = self.limits.longest_ttl.min(limits.longest_ttl);
+                    self.unsure = true;
+                    return Err(not_written(&error));
+                }
+            }
+        }
+        Err(StateError::NotWritten("os limites no etcd mudam por outra mão".to_owned()))
+    }
+}
+
+fn not_written(error: &EtcdError) -> StateError {
+    StateError::NotWritten(format!("o etcd não responde: {error}"))
+}
+
+impl DurableState for EtcdState {
+    fn token_limit(&self) -> u64 {
+        self.limits.token_limit
+    }
+
+    fn longest_ttl(&self) -> Duration {
+        self.limits.longest_ttl
+    }
+
+    fn reserve_tokens(&mut self, needed: u64) -> Result<u64, StateError> {
+        if let Some(limits) = self.limits.covering_token(needed)? {
+            self.write(limits)?;
+        }
+        Ok(self.limits.token_limit)
+    }
+
+    fn reserve_ttl(&mut self, ttl: Duration) -> Result<Duration, StateError> {
+        if let Some(limits) = self.limits.covering_ttl(ttl) {
+            self.write(limits)?;
+        }
+        Ok(self.limits.longest_ttl)
+    }
+
+    fn lower_ttl(&mut self, ttl: Duration) -> Result<(), StateError> {
+        let limits = self.limits.lowered_to(ttl);
+        if limits == self.limits { Ok(()) } else { self.write(limits) }
+    }
+
+    fn put_back(&mut self) -> Result<(), StateError> {
+        self.write(self.limits)
+    }
+
+    fn hold(&self) -> Arc<dyn Hold> {
+        Arc::clone(&self.tenure) as Arc<dyn Hold>
+    }
+}
