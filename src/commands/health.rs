@@ -197,6 +197,7 @@ fn part_in_words(name: &str) -> Cow<'_, str> {
         "auditoria" => t!("the audit trail"),
         "carencia" => t!("the grace after a restart"),
         "tokens" => t!("the limits on disk"),
+        "eleicao" => t!("the election"),
         "registro" => t!("the log"),
         // A later version's.
         other => escaped(other).into(),

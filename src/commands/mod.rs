@@ -22,6 +22,7 @@ mod restore;
 mod runtime;
 mod serve;
 mod signals;
+mod status;
 mod stress;
 mod token;
 mod translate;
@@ -96,6 +97,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Put a backup in the place of the agenda, while no service runs on it
     Restore(restore::RestoreArgs),
+    /// Show how all services are, and which coordinator is elected
+    Status(status::StatusArgs),
     /// Liveness check; --ready: readiness. For Docker, Kubernetes, systemd
     Health(health::HealthArgs),
     /// Print a shell's completions for these commands
@@ -140,6 +143,7 @@ impl Cli {
             Command::Token(args) => token::run(&args),
             Command::Backup(args) => backup::run(&args),
             Command::Restore(args) => restore::run(&args),
+            Command::Status(args) => status::run(&args),
             Command::Health(args) => health::run(&args),
             Command::Completions(args) => completions::run(&args, Self::command()),
             Command::Manual(args) => manual::run(&args, Self::command()),

@@ -6,6 +6,7 @@ use slog::Logger;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::config::Config;
 use super::election::run::{Candidate, MakeService};
 use super::metrics::{ElectionCounts, Metrics};
 use super::office::Office;
@@ -14,7 +15,7 @@ use super::quotas::Quotas;
 use super::service::{Closing, Service};
 use super::state::file::{StateFile, start_error};
 use super::state::{DurableState, Hold};
-use super::{Config, DataDirError};
+use crate::data_dir::DataDirError;
 use crate::time::Clock;
 
 /// What gives locks in this process.

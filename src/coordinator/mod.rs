@@ -12,6 +12,7 @@
 
 pub mod advice;
 pub mod client;
+mod config;
 mod duty;
 pub mod election;
 mod events;
@@ -26,15 +27,14 @@ mod state;
 pub mod table;
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use rust_i18n::t;
 use slog::{error, info};
 use tokio::net::TcpListener;
 
+pub use self::config::Config;
 use self::duty::Duty;
-use self::election::ElectionConfig;
 pub use self::protocol::{SERVICE, TOKENS_ABOVE_MAX};
 use self::routes::Callers;
 pub use self::routes::endpoints;
@@ -42,85 +42,14 @@ use self::routes::force::Forcing;
 pub use crate::access::Access;
 use crate::access::register::Register;
 pub use crate::access::register::RegisterError;
-use crate::access::secret::Secret;
 use crate::data_dir;
 pub use crate::data_dir::DataDirError;
-use crate::http::guard::AllowedHost;
 use crate::http::identity::Identity;
-use crate::http::rates::{RateLimit, Rates};
-use crate::http::server::{self, Manner, Tenancy};
-use crate::http::tls::Tls;
-use crate::logging::{self, Logs};
+use crate::http::rates::Rates;
+use crate::http::server::{self, Manner};
+use crate::logging::Logs;
 use crate::panics;
 use crate::time::Clock;
-
-/// What a coordinator runs with.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Where `coordenador.log` and `coordenador.json` are; made if missing. A scheduler may have the same folder.
-    pub data_dir: PathBuf,
-    /// Where and how it logs.
-    pub logging: logging::Config,
-    /// Whether it gives no lock while a lease from before its start may still be live.
-    pub grace: bool,
-    /// Every token will be larger than this, below 2^53; for an operator to whom the count was lost. At the most
-    /// [`TOKENS_ABOVE_MAX`].
-    pub tokens_above: u64,
-    /// Whether callers have to say who they are.
-    pub access: Access,
-    /// What it shares with its schedulers, so that they believe it. A scheduler has to have the same.
-    pub secret: Option<Secret>,
-    /// With a secret: whether the channel `agenda`, names of the form `TELESCOPE_INSTANT`, `token_minimo` and `DELETE /locks` are for
-    /// those alone who have it. With [`Access::Token`] each caller's own rights count in any case.
-    pub reserves: bool,
-    /// How much the lock table takes, and how much of it each client may use.
-    pub limits: table::Limits,
-    /// Whether a client of this machine that does not say who it is has a quota too.
-    pub quota_on_loopback: bool,
-    /// How many requests each client may make. Those who have the secret may make any number; and if there is no secret, and no
-    /// caller has to say who it is, only a limit that is given applies.
-    pub rate: RateLimit,
-    /// Whether it has the process to itself.
-    pub tenancy: Tenancy,
-    /// The names by which clients may call it, beside `localhost` and the addresses of this machine.
-    pub allowed_hosts: Vec<AllowedHost>,
-    /// Its certificate, if it speaks TLS.
-    pub tls: Option<Tls>,
-    /// The election of one of several coordinators, if it takes part in one.
-    pub election: Option<ElectionConfig>,
-}
-
-impl Config {
-    /// As the executable runs by default, with its data in `data_dir`.
-    ///
-    /// ```
-    /// use sctec::{coordinator, logging};
-    ///
-    /// let config = coordinator::Config::new("sctec-data");
-    /// assert!(config.grace);
-    /// // Log lines go to the file alone: standard output stays the program's own.
-    /// let config = coordinator::Config { logging: logging::Config::quiet(), ..config };
-    /// # assert!(!config.logging.console);
-    /// ```
-    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self {
-            data_dir: data_dir.into(),
-            logging: logging::Config::default(),
-            grace: true,
-            tokens_above: 0,
-            access: Access::Open,
-            secret: None,
-            reserves: false,
-            limits: table::Limits::default(),
-            quota_on_loopback: false,
-            rate: RateLimit::default(),
-            tenancy: Tenancy::Shared,
-            allowed_hosts: Vec::new(),
-            tls: None,
-            election: None,
-        }
-    }
-}
 
 /// A coordinator cannot start. The message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -152,7 +81,7 @@ pub async fn serve(
     let logs = data_dir::open_log(SERVICE, &log_path, &config.logging)?;
     found.tell(&config.data_dir, &logs.logger);
     let clock = Clock::system();
-    let duty = Duty::begin(&config, &clock, &logs.logger)?;
+    let mut duty = Duty::begin(&config, &clock, &logs.logger)?;
     let identity = match config.access {
         Access::Open => Identity::Open,
         Access::Token => Identity::Tokens(Arc::new(Register::start(&config.data_dir, clock.clone(), &logs.logger)?)),
@@ -163,7 +92,6 @@ pub async fn serve(
     announce(&logs, &listener, manner.scheme());
     let forcing = Forcing::new(log_path, logs.clone());
     let routes = Arc::new(routes::Routes { office: Arc::clone(duty.office()), forcing, callers });
-    let mut duty = duty;
     let shutdown = async {
         tokio::select! {
             () = shutdown => {}

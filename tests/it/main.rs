@@ -77,6 +77,7 @@ mod scale;
 mod sessions;
 mod sign_in;
 mod startup;
+mod status;
 mod stress;
 mod terminal;
 mod tls;

@@ -24,6 +24,9 @@ const FILE_MAX: u64 = 4096;
 /// The permission to read, of everyone but the owner.
 const OTHERS_READ: u32 = 0o044;
 
+/// A URL of etcd, or an empty text. By its own name clap would take it for an option that needs no value.
+type Given = Option<EtcdUrl>;
+
 /// Options of an election.
 #[derive(Clone, Debug, Args)]
 pub struct ElectionArgs {
@@ -33,7 +36,7 @@ pub struct ElectionArgs {
     /// The elected coordinator gives locks; the others answer with its address. The limits that outlive a coordinator are in etcd then.
     /// Give schedulers the addresses of all coordinators.
     #[arg(long, env = "SCTEC_ELECTION", value_name = "URL", value_parser = parse_etcd)]
-    election: Option<Option<EtcdUrl>>,
+    election: Option<Given>,
     /// The URL by which schedulers and clients reach this coordinator [default: the address that it listens on]
     #[arg(long, env = "SCTEC_ADVERTISE", value_name = "URL", requires = "election")]
     advertise: Option<String>,
@@ -46,7 +49,7 @@ pub struct ElectionArgs {
 }
 
 /// An empty URL is none: a composition may pass on a variable that is not set.
-fn parse_etcd(text: &str) -> Result<Option<EtcdUrl>, String> {
+fn parse_etcd(text: &str) -> Result<Given, String> {
     if text.trim().is_empty() {
         return Ok(None);
     }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use hyper::{StatusCode, Uri};
 use serde::Deserialize;
 
-use super::transport::Failure;
 use crate::coordinator::protocol::{RESERVE, grace};
 
 /// The part of the answer that tells of the grace.
@@ -23,6 +22,12 @@ pub const NOT_A_SCHEDULER: &str =
 /// Why a coordinator with a rate refuses the requests of a scheduler that it does not know.
 pub const TOO_FAST: &str = "recusa este agendador, que faz mais requisições do que a taxa do coordenador (--rate) permite: dê aos dois o mesmo \
      segredo (--coordinator-token-file), e ele não terá limite";
+
+/// Why one address does not serve.
+pub trait Failure: From<String> {
+    /// Whether all that it says is that another coordinator is elected, or none.
+    fn is_elsewhere(&self) -> bool;
+}
 
 /// The coordinator can give no lock now.
 #[derive(Clone, Debug, PartialEq, Eq)]

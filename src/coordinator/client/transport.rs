@@ -20,7 +20,7 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 
 use super::challenge::AskForSecret;
-use super::ready::{NOT_A_SCHEDULER, TOO_FAST};
+use super::ready::{Failure, NOT_A_SCHEDULER, TOO_FAST};
 use crate::access::secret::Secret;
 use crate::coordinator::protocol::{NOT_ELECTED, path};
 use crate::http::client::{NotProven, Pool, whole_body};
@@ -193,12 +193,6 @@ fn reason(error: &(dyn Error + 'static)) -> String {
         return "nada escuta nesse endereço".to_owned();
     }
     in_words(error)
-}
-
-/// Why one address does not serve.
-pub trait Failure: From<String> {
-    /// Whether all that it says is that another coordinator is elected, or none.
-    fn is_elsewhere(&self) -> bool;
 }
 
 /// Why there is no answer, or what an answer says that is not a success.

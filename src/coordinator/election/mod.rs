@@ -11,9 +11,9 @@
 
 pub mod address;
 mod elector;
-pub mod etcd;
-pub mod run;
-pub mod tenure;
+pub(super) mod etcd;
+pub(super) mod run;
+pub(super) mod tenure;
 
 use std::fmt;
 

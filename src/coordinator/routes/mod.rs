@@ -191,12 +191,14 @@ impl Routes {
             }
             Route::Listen => events::listen(service, request, &rights),
             // Answered above.
-            Route::Entry | Route::Describe | Route::Health | Route::Ready => {
-                Err(Problem::internal("uma rota sem travas"))
-            }
-            Route::Challenge | Route::Problems | Route::Problem | Route::Metrics => {
-                Err(Problem::internal("uma rota sem travas"))
-            }
+            Route::Entry
+            | Route::Describe
+            | Route::Health
+            | Route::Ready
+            | Route::Challenge
+            | Route::Problems
+            | Route::Problem
+            | Route::Metrics => Err(Problem::internal("uma rota sem travas")),
         }
     }
 

@@ -7,7 +7,7 @@ use slog::{Logger, o};
 use super::Service;
 use super::outcome::LockRefused;
 use crate::coordinator::events::Hub;
-use crate::coordinator::metrics::{Metrics, Now};
+use crate::coordinator::metrics::Now;
 use crate::coordinator::table::{
     Counts, ForceTarget, Granted, LeaseId, Listed, NotGranted, NotLive, Resources, Shown, State, Table,
 };
@@ -76,11 +76,6 @@ impl Service {
     /// The channels of events.
     pub fn hub(&self) -> &Hub {
         &self.desk.journal.hub
-    }
-
-    /// The counters.
-    pub fn metrics(&self) -> &Metrics {
-        &self.desk.journal.metrics
     }
 
     /// A logger for one request.

@@ -132,3 +132,87 @@ impl DurableState for EtcdState {
         Arc::clone(&self.tenure) as Arc<dyn Hold>
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordinator::election::etcd::fake::{FakeEtcd, Fault};
+    use crate::coordinator::state::BLOCK;
+    use crate::time::since_boot;
+
+    const S: Duration = Duration::from_secs(1);
+
+    /// A runtime for the client; the state blocks on this thread.
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+    }
+
+    fn tenure(etcd: &FakeEtcd) -> Arc<Tenure> {
+        Arc::new(Tenure::new(etcd.make("eleito", "{}"), since_boot() + 60 * S))
+    }
+
+    #[test]
+    fn limits_are_written_under_the_term_and_go_on_in_the_next() {
+        let (etcd, runtime) = (FakeEtcd::start(), runtime());
+        let open = |tenure: &Arc<Tenure>, before| {
+            EtcdState::open(etcd.client(), runtime.handle().clone(), Arc::clone(tenure), before)
+        };
+        let first = tenure(&etcd);
+        let before = Limits { token_limit: 500, longest_ttl: 20 * S };
+        let mut state = open(&first, before).unwrap();
+        assert_eq!(
+            (state.token_limit(), state.longest_ttl()),
+            (500, 20 * S),
+            "those of the file, as long as etcd has none"
+        );
+        assert_eq!(state.reserve_tokens(501).unwrap(), 501 + BLOCK);
+        assert_eq!(state.reserve_ttl(25 * S).unwrap(), 30 * S);
+        let second = tenure(&etcd);
+        let mut next = open(&second, before).unwrap();
+        assert_eq!((next.token_limit(), next.longest_ttl()), (501 + BLOCK, 30 * S));
+        // The deposed one cannot write, and knows it then.
+        assert!(matches!(state.reserve_tokens(2 * BLOCK), Err(StateError::NotHeld(_))));
+        assert!(first.is_over() && !second.is_over());
+        next.lower_ttl(Duration::ZERO).unwrap();
+        assert_eq!(open(&second, Limits::default()).unwrap().longest_ttl(), Duration::ZERO);
+        etcd.make("limites", "{\"formato\":2}");
+        assert!(matches!(open(&second, before), Err(StateError::NotWritten(_))));
+    }
+
+    #[test]
+    fn a_write_that_arrives_late_undoes_no_later_one() {
+        let (etcd, runtime) = (FakeEtcd::start(), runtime());
+        let tenure = tenure(&etcd);
+        let handle = runtime.handle().clone();
+        let mut state = EtcdState::open(etcd.client(), handle, tenure, Limits::default()).unwrap();
+        state.reserve_tokens(1).unwrap();
+        etcd.contents().fault = Some(Fault::IsLate);
+        assert!(matches!(state.reserve_ttl(10 * S), Err(StateError::NotWritten(_))));
+        etcd.contents().fault = None;
+        let limit = state.reserve_tokens(2 * BLOCK).unwrap();
+        assert_eq!(state.reserve_ttl(60 * S).unwrap(), 60 * S);
+        let written = etcd.value("limites");
+        etcd.deliver();
+        assert_eq!(etcd.value("limites"), written);
+        assert_eq!((state.token_limit(), state.longest_ttl()), (limit, 60 * S));
+    }
+
+    #[test]
+    fn after_a_write_without_an_answer_only_what_both_states_allow_is_given() {
+        let (etcd, runtime) = (FakeEtcd::start(), runtime());
+        let tenure = tenure(&etcd);
+        let handle = runtime.handle().clone();
+        let mut state = EtcdState::open(etcd.client(), handle, tenure, Limits::default()).unwrap();
+        let limit = state.reserve_tokens(1).unwrap();
+        state.reserve_ttl(60 * S).unwrap();
+        etcd.contents().fault = Some(Fault::LosesAnswer);
+        state.lower_ttl(5 * S).unwrap_err();
+        assert_eq!(state.longest_ttl(), 5 * S, "it may be the shorter one by now");
+        state.reserve_tokens(3 * BLOCK).unwrap_err();
+        assert_eq!(state.token_limit(), limit, "it may be the smaller one still");
+        etcd.contents().fault = None;
+        assert_eq!(state.reserve_ttl(60 * S).unwrap(), 60 * S);
+        assert!(etcd.value("limites").unwrap().contains("60000"));
+        assert!(state.reserve_tokens(3 * BLOCK).unwrap() > 3 * BLOCK);
+    }
+}

@@ -431,3 +431,35 @@ fn identities_read_back_and_are_not_shown_by_debug() {
     }
     assert!(!format!("{id:?}").contains("7f3c"));
 }
+
+#[test]
+fn nothing_is_given_past_the_time_that_it_may_be_and_waiters_are_served_when_it_goes_on() {
+    let mut table = table();
+    table.give_until(ms(0), ms(100));
+    granted(table.acquire(ms(10), &lock(&["X"]), LeaseId(1)));
+    let ticket = waits(table.acquire(ms(20), &patient(&["X"], 5000), LeaseId(2)));
+    // The holder's lease ends at 110, when the time is over: nobody is served.
+    table.expire(ms(110));
+    assert_eq!(table.take_happened(), [Happened::Expired(ended(&["X"], 1))]);
+    assert_eq!(table.acquire(ms(110), &lock(&["Y"]), LeaseId(3)), Err(NotGranted::Lapsed));
+    assert_eq!(table.acquire(ms(110), &patient(&["Y"], 10), LeaseId(3)), Err(NotGranted::Lapsed));
+    table.allow_tokens(ms(120), 5000);
+    assert_eq!(table.take_happened(), []);
+    // An earlier end than before changes nothing, and a later one goes on.
+    table.give_until(ms(130), ms(50));
+    assert_eq!(table.take_happened(), []);
+    table.give_until(ms(130), ms(500));
+    let happened = table.take_happened();
+    assert!(
+        matches!(&happened[..], [Happened::Granted { ticket: served, granted }] if *served == ticket && granted.token == 2)
+    );
+    // A renewal past the end is refused, and the lease ends when it would have.
+    assert_eq!(table.renew(ms(200), LeaseId(2), None).map(|granted| granted.token), Ok(2));
+    table.give_until(ms(200), ms(250));
+    let mut short = with_limits(Limits::default());
+    short.give_until(ms(0), ms(50));
+    granted(short.acquire(ms(10), &lock(&["X"]), LeaseId(1)));
+    assert_eq!(short.renew(ms(50), LeaseId(1), None), Err(NotRenewed::Lapsed));
+    short.expire(ms(110));
+    assert_eq!(short.take_happened(), [Happened::Expired(ended(&["X"], 1))]);
+}

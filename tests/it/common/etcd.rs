@@ -90,6 +90,11 @@ impl Etcd {
         })
     }
 
+    /// Whether a member takes part: it answers as the majority does.
+    pub fn takes_part(&self, number: usize) -> bool {
+        self.ask(number, "/v3/kv/range", r#"{"key": "YQ=="}"#).is_some()
+    }
+
     /// Runs etcdctl, to its success.
     pub fn control(&self, arguments: &[&str]) -> String {
         let hosts: Vec<_> = self.members.iter().map(|member| member.client.as_str()).collect();

@@ -68,6 +68,11 @@ impl Listener {
         }
     }
 
+    /// Waits for the end of the stream, though the connection may stay open: the last chunk has no bytes.
+    pub fn end(&mut self) {
+        while self.line() != "0" {}
+    }
+
     /// The rest of the stream, to its end.
     pub fn rest(&mut self) -> String {
         let mut rest = String::new();

@@ -50,7 +50,7 @@ fn a_deposed_one_that_is_woken_gives_nothing_and_ends_its_streams() {
         let code = problem["codigo"].as_str().unwrap();
         assert!(status == 503 && ["nao_eleito", "tokens_indisponiveis"].contains(&code), "{status} {problem}");
     }
-    listener.rest();
+    listener.end();
     wait_until("it knows", || coordinators.ready(old)["eleicao"]["eleito"] == json!(coordinators.url(new, "")));
     assert_eq!(coordinators.metric(old, "elections_lost_total"), "1");
     assert!(coordinators.log(old).contains("Deixou de ser o eleito"));
@@ -94,7 +94,10 @@ fn what_a_deposed_one_gave_is_refused_by_the_store() {
     let refused = late.join().unwrap();
     assert_eq!((refused.status, &refused.json()["codigo"]), (503, &json!("token_obsoleto")), "{}", refused.body);
     signal(coordinators.pid(old), "CONT");
-    assert_eq!(count(&folder.path().join("sctec.db"), "SELECT count(*) FROM horarios"), 0);
+    assert_eq!(
+        count(&folder.path().join("sctec.db"), "SELECT count(*) FROM horarios WHERE agendamento_id IS NOT NULL"),
+        0
+    );
     wait_until("it knows", || coordinators.ready(old)["eleicao"]["eleito"] == json!(coordinators.url(new, "")));
 }
 

@@ -1,6 +1,7 @@
 //! Schedulers and commands follow the elected coordinator: no booking is lost or made twice, and events say `perdidos` once.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -24,6 +25,16 @@ fn slot(number: usize) -> String {
     )
 }
 
+/// Each booking that was acknowledged is in the database, and no slot has two.
+fn assert_each_is_there(database: &Path, acknowledged: &BTreeSet<(String, i64)>) {
+    for (slot, id) in acknowledged {
+        let found = count(database, &format!("SELECT count(*) FROM agendamentos WHERE id = {id}"));
+        assert_eq!(found, 1, "the booking {id} of {slot} was acknowledged");
+    }
+    let bookings = count(database, "SELECT count(*) FROM agendamentos");
+    assert_eq!(bookings, count(database, "SELECT count(*) FROM horarios"));
+}
+
 #[test]
 #[ignore = "needs etcd"]
 fn bookings_go_on_past_a_kill_a_stop_and_a_pause_and_none_is_lost_or_made_twice() {
@@ -39,13 +50,10 @@ fn bookings_go_on_past_a_kill_a_stop_and_a_pause_and_none_is_lost_or_made_twice(
     thread::scope(|scope| {
         for rival in 0..6 {
             let (end, acknowledged, statuses, urls) = (&end, &acknowledged, &statuses, &urls);
+            // Three at each scheduler, all for the same slots in the same order.
             scope.spawn(move || {
-                // Three at each scheduler, all for the same slots in the same order.
-                for number in 0.. {
-                    if end.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    let answer = Asked::by(1 + rival as i64, &slot(number)).at(&urls[rival % 2]);
+                for number in (0..).take_while(|_| !end.load(Ordering::Relaxed)) {
+                    let answer = Asked::by(1 + rival, &slot(number)).at(&urls[usize::from(rival % 2 == 0)]);
                     statuses.lock().unwrap().insert(answer.status);
                     if answer.status == 201 {
                         let id = answer.json()["id"].as_i64().unwrap();
@@ -81,13 +89,7 @@ fn bookings_go_on_past_a_kill_a_stop_and_a_pause_and_none_is_lost_or_made_twice(
     let slots: BTreeSet<_> = acknowledged.iter().map(|(slot, _)| slot).collect();
     assert_eq!(slots.len(), acknowledged.len(), "a slot was booked twice");
     assert!(statuses.into_inner().unwrap().iter().all(|status| [201, 409, 503].contains(status)));
-    let database = folder.path().join("sctec.db");
-    for (slot, id) in &acknowledged {
-        let found = count(&database, &format!("SELECT count(*) FROM agendamentos WHERE id = {id}"));
-        assert_eq!(found, 1, "the booking {id} of {slot} was acknowledged");
-    }
-    let bookings = count(&database, "SELECT count(*) FROM agendamentos");
-    assert_eq!(bookings, count(&database, "SELECT count(*) FROM horarios"));
+    assert_each_is_there(&folder.path().join("sctec.db"), &acknowledged);
     drop(schedulers);
     let verified = run(&["audit", "--verify", "--data-dir", folder.path().to_str().unwrap()]);
     assert_eq!(verified.status.code(), Some(0), "{verified:?}");

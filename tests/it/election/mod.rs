@@ -12,7 +12,7 @@ use cluster::{Coordinators, JSON};
 use serde_json::{Value, json};
 
 use crate::common::etcd::Etcd;
-use crate::common::{Locks, Server, coordinator_command, http, run, signal, wait_until};
+use crate::common::{Locks, Server, coordinator_command, http, nobody, run, signal, wait_until};
 
 #[test]
 #[ignore = "needs etcd"]
@@ -54,6 +54,12 @@ fn one_is_elected_and_the_others_say_which_and_give_nothing() {
     }
     assert_eq!(coordinators.metric(elected, "elected"), "1");
     assert_eq!(coordinators.metric(elected, "elections_won_total"), "1");
+    let all = coordinators.addresses();
+    let status = run(&["status", "--json", "--url", &nobody(), "--coordinator", &all]);
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap_or_else(|_| panic!("{status:?}"));
+    assert_eq!((&status["elected"], &status["term"]), (&json!(address), &json!(term)));
+    assert_eq!(status["faults"].as_array().unwrap().len(), 1, "only the scheduler is away: {status}");
+    assert_eq!(status["coordinators"][elected]["role"], "elected");
     // The lock is as it was.
     assert_eq!(coordinators.lock(elected, &json!({"recurso": "X"})).status, 409);
 }
@@ -228,7 +234,7 @@ fn options_that_cannot_work_are_refused_with_advice() {
 #[test]
 fn without_etcd_nothing_is_given_and_a_stop_is_quick() {
     let folder = tempfile::tempdir().unwrap();
-    let nobody = crate::common::nobody();
+    let nobody = nobody();
     let url = nobody.replacen("http", "etcd", 1);
     let mut command = coordinator_command(folder.path(), "127.0.0.1:0");
     let mut server = Server::spawn(command.args(["--election", &url]), 1);

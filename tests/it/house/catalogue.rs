@@ -41,6 +41,16 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("coordinator/client/transport.rs", "{scheme}://{host} não respondeu em {} ms", "a reason for the log and the API"),
     ("coordinator/client/transport.rs", "{uri} não respondeu: {}", "a reason for the log and the API"),
     ("coordinator/client/transport.rs", "{uri} respondeu {status}", "a reason for the log and the API"),
+    (
+        "coordinator/client/transport.rs",
+        "{uri} não é do coordenador eleito, que é {eleito}",
+        "a reason for the log and the API",
+    ),
+    (
+        "coordinator/client/transport.rs",
+        "{uri} não é do coordenador eleito, e não sabe qual é",
+        "a reason for the log and the API",
+    ),
     ("coordinator/client/transport.rs", "Bearer {}", "a header"),
     ("coordinator/client/transport.rs", "nada escuta nesse endereço", "a reason for the log and the API"),
     ("coordinator/client/transport.rs", "{uri} respondeu {status}", "a reason for the log and the API"),

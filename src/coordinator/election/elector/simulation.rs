@@ -11,23 +11,23 @@ use super::*;
 
 const COORDINATORS: usize = 3;
 
-/// What happens to one question: when etcd gets it and when its answer arrives, each in milliseconds after the step before; or not at all.
+/// What happens to one question: how long it takes to etcd, and its answer back; or that one of them is lost.
 #[derive(Clone, Debug)]
 struct Fate {
-    there_ms: Option<u64>,
-    back_ms: Option<u64>,
+    there: Option<Duration>,
+    back: Option<Duration>,
     /// By how much less than it says a keep-alive prolongs the lease.
-    short_ms: u64,
+    short: Duration,
     /// How long the process is paused before it sends the question: the answer to the one before may be old by then.
-    pause_ms: u64,
+    pause: Duration,
 }
 
 fn fate() -> impl Strategy<Value = Fate> {
-    let ms = || prop_oneof![6 => 0..5_u64, 3 => 0..600_u64, 1 => 0..6000_u64];
-    let way = || prop_oneof![9 => ms().prop_map(Some), 1 => Just(None)];
-    let pause = prop_oneof![12 => Just(0), 1 => 0..8000_u64];
-    (way(), way(), prop_oneof![3 => Just(0), 1 => 0..=1000_u64], pause)
-        .prop_map(|(there_ms, back_ms, short_ms, pause_ms)| Fate { there_ms, back_ms, short_ms, pause_ms })
+    let way = || prop_oneof![6 => 0..5_u64, 3 => 0..600_u64, 1 => 0..6000_u64].prop_map(ms);
+    let way = || prop_oneof![9 => way().prop_map(Some), 1 => Just(None)];
+    let short = prop_oneof![3 => Just(0), 1 => 0..=1000_u64].prop_map(ms);
+    let pause = prop_oneof![12 => Just(0), 1 => 0..8000_u64].prop_map(ms);
+    (way(), way(), short, pause).prop_map(|(there, back, short, pause)| Fate { there, back, short, pause })
 }
 
 /// How long a coordinator waits for an answer.
@@ -74,7 +74,7 @@ impl Etcd {
             }
             Ask::KeepAlive(EtcdLease(lease)) => {
                 let Some(until) = self.leases.get_mut(&lease) else { return Some(Answer::Kept(None)) };
-                *until = (*until).max(now + LEASE - short);
+                *until = (*until).max((now + LEASE).saturating_sub(short));
                 return Some(Answer::Kept(Some(LEASE)));
             }
             Ask::GiveUp(EtcdLease(lease)) => {
@@ -128,8 +128,8 @@ fn run(fates: Vec<Fate>) -> Result<Vec<u64>, TestCaseError> {
             Event::Send => {
                 let Some(fate) = fates.next() else { break };
                 let ask = coordinators[who].ask();
-                let (given_up_at, paused) = (now + PATIENCE, ms(fate.pause_ms));
-                let arrives = fate.there_ms.map(|there_ms| now + ms(there_ms));
+                let (given_up_at, paused) = (now + PATIENCE, fate.pause);
+                let arrives = fate.there.map(|there| now + there);
                 let late = arrives.is_none_or(|at| at >= given_up_at);
                 if late {
                     put(&mut queue, given_up_at + paused, who, Event::Answered { sent_at: now, answer: None });
@@ -139,15 +139,15 @@ fn run(fates: Vec<Fate>) -> Result<Vec<u64>, TestCaseError> {
                 }
             }
             Event::Arrive { ask, sent_at, fate, late } => {
-                let answer = etcd.answer(now, ask, ms(fate.short_ms));
+                let answer = etcd.answer(now, ask, fate.short);
                 if late {
                     continue;
                 }
                 let given_up_at = sent_at + PATIENCE;
-                let back = fate.back_ms.map(|back_ms| now + ms(back_ms)).filter(|at| *at <= given_up_at);
+                let back = fate.back.map(|back| now + back).filter(|at| *at <= given_up_at);
                 let (at, answer) = back.map_or((given_up_at, None), |at| (at, answer));
                 // A paused process reads the answer when it is woken.
-                put(&mut queue, at + ms(fate.pause_ms), who, Event::Answered { sent_at, answer });
+                put(&mut queue, at + fate.pause, who, Event::Answered { sent_at, answer });
             }
             Event::Answered { sent_at, answer } => {
                 let coordinator = &mut coordinators[who];
@@ -178,6 +178,6 @@ proptest! {
 
 #[test]
 fn without_faults_one_is_elected_and_stays_so() {
-    let fine = Fate { there_ms: Some(1), back_ms: Some(1), short_ms: 0, pause_ms: 0 };
+    let fine = Fate { there: Some(ms(1)), back: Some(ms(1)), short: ms(0), pause: ms(0) };
     assert_eq!(run(vec![fine; 2000]).unwrap(), [1]);
 }

@@ -3,6 +3,8 @@
 //! Of several members one is asked until it does not answer; then the next is. An error leaves open whether etcd did what it was asked,
 //! unless it says otherwise.
 
+#[cfg(test)]
+pub(crate) mod fake;
 mod messages;
 
 use std::error::Error;

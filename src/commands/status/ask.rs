@@ -1,0 +1,160 @@
+//! Asks the services, all at once, and keeps what they answer.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use hyper::StatusCode;
+use rust_i18n::t;
+use serde_json::{Value, json};
+
+use crate::coordinator::protocol::RESERVE;
+use crate::http::client::{Limits, Security, Session, Url, refused};
+use crate::language::chain;
+use crate::text::escaped;
+
+/// The most bytes of an answer: the metrics are the longest.
+const ANSWER_MAX: usize = 1024 * 1024;
+/// The gauge of the records that are not in the trail's file yet.
+const BEHIND: &str = "sctec_scheduler_trail_behind_records ";
+
+/// What was found.
+pub struct Found {
+    pub schedulers: Vec<Service>,
+    pub coordinators: Vec<Service>,
+}
+
+/// One service.
+pub struct Service {
+    pub url: String,
+    pub reached: Reached,
+}
+
+/// Whether it answers.
+pub enum Reached {
+    /// It does not, or is another program. In words that follow its URL.
+    Not(String),
+    /// It does.
+    Yes(Box<State>),
+}
+
+/// What a service says of itself.
+#[derive(Default)]
+pub struct State {
+    pub ready: bool,
+    /// `GET /saude`.
+    pub health: Value,
+    /// `GET /pronto`.
+    pub answer: Value,
+    /// Of a scheduler: the last record of the trail, if it may be seen.
+    pub head: Option<Value>,
+    /// Of a scheduler: how many records are not in the trail's file yet.
+    pub behind: Option<u64>,
+}
+
+impl State {
+    /// The parts that are not ready, with their reasons, which the service says in its own language.
+    pub fn not_ok(&self) -> String {
+        let parts = self.answer["partes"].as_object().into_iter().flatten();
+        let faults = parts.filter(|(_, state)| *state != "ok");
+        let faults = faults.map(|(part, state)| format!("{part}: {}", state.as_str().unwrap_or_default()));
+        escaped(&faults.collect::<Vec<_>>().join("; "))
+    }
+
+    /// Its role in an election, if there is one.
+    pub fn role(&self) -> Option<&str> {
+        self.answer["eleicao"]["papel"].as_str()
+    }
+
+    /// Whether it is a coordinator that is not elected.
+    pub fn is_reserve(&self) -> bool {
+        self.role() == Some(RESERVE)
+    }
+}
+
+impl Service {
+    /// A service that answered these two.
+    #[cfg(test)]
+    pub fn read(url: &str, ready: bool, health: &Value, answer: &Value) -> Self {
+        let state = State { ready, health: health.clone(), answer: answer.clone(), ..State::default() };
+        Self { url: url.to_owned(), reached: Reached::Yes(Box::new(state)) }
+    }
+
+    fn state(&self) -> Option<&State> {
+        match &self.reached {
+            Reached::Yes(state) => Some(state),
+            Reached::Not(_) => None,
+        }
+    }
+
+    /// Whether it is a coordinator that gives locks, or waits for the end of a grace only.
+    pub fn gives_locks(&self) -> bool {
+        let in_grace = |state: &State| state.answer["carencia_resta_ms"].is_u64();
+        self.state().is_some_and(|state| !state.is_reserve() && (state.ready || in_grace(state)))
+    }
+
+    /// Whether it is a coordinator that is not elected.
+    pub fn is_reserve(&self) -> bool {
+        self.state().is_some_and(State::is_reserve)
+    }
+}
+
+/// Asks all.
+pub async fn ask(schedulers: &[String], coordinators: &[String], security: &Security, patience: Duration) -> Found {
+    let limits = Limits { connect: patience, exchange: patience, answer_bytes: ANSWER_MAX };
+    let all = |urls: &[String], name: &'static str| {
+        let asked = urls.iter().cloned().map(move |url| async move {
+            let mut session = Session::new(limits, security);
+            let reached = match state(&mut session, &url, name).await {
+                Ok(state) => Reached::Yes(Box::new(state)),
+                Err(why) => Reached::Not(why),
+            };
+            Service { url, reached }
+        });
+        join_all(asked.collect::<Vec<_>>())
+    };
+    let (schedulers, coordinators) =
+        tokio::join!(all(schedulers, crate::scheduler::SERVICE), all(coordinators, crate::coordinator::SERVICE),);
+    Found { schedulers, coordinators }
+}
+
+/// What the service at `url` says, if it is the one called `name`.
+async fn state(session: &mut Session, url: &str, name: &str) -> Result<State, String> {
+    let (_, health) = get(session, url, "/saude").await?;
+    if health["servico"] != name {
+        return Err(t!("is no %{name}", name = name).into_owned());
+    }
+    let (status, answer) = get(session, url, "/pronto").await?;
+    let mut state = State { ready: status == StatusCode::OK, health, answer, ..State::default() };
+    if name == crate::scheduler::SERVICE {
+        state.head = match get(session, url, "/auditoria/cabeca").await {
+            Ok((StatusCode::OK, head)) => {
+                Some(json!({"seq": head["seq"], "hash": head["hash"], "timestamp_utc": head["timestamp_utc"]}))
+            }
+            _ => None,
+        };
+        state.behind = metrics(session, url).await.and_then(|text| {
+            let value = text.lines().find_map(|line| line.strip_prefix(BEHIND))?;
+            value.trim().parse().ok()
+        });
+    }
+    Ok(state)
+}
+
+async fn get(session: &mut Session, url: &str, path: &str) -> Result<(StatusCode, Value), String> {
+    let address = Url::parse(&format!("{url}{path}")).map_err(|error| chain(&error))?;
+    let (status, body) = session
+        .get(&address)
+        .await
+        .map_err(|error| t!("does not answer: %{failure}", failure = escaped(&chain(&error))).into_owned())?;
+    if let Some(said) = refused(status, &body) {
+        return Err(t!("answered %{status}: %{said}", status = status.as_u16(), said = said).into_owned());
+    }
+    Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
+}
+
+/// The text of its metrics, if they may be seen.
+async fn metrics(session: &mut Session, url: &str) -> Option<String> {
+    let address = Url::parse(&format!("{url}/metrics")).ok()?;
+    let (status, body) = session.get(&address).await.ok()?;
+    (status == StatusCode::OK).then(|| String::from_utf8_lossy(&body).into_owned())
+}

@@ -1,0 +1,68 @@
+//! `sctec status`: all services at once.
+
+use std::process::Output;
+
+use serde_json::{Value, json};
+
+use crate::common::{Locks, Server, Services, nobody, run, scheduler_command, sctec, wait_until};
+
+fn json_of(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
+}
+
+#[test]
+fn services_that_are_well_are_told_with_the_head_of_the_trail() {
+    let services = Services::start(&[]);
+    assert_eq!(services.book(1, "2031-01-01T03:00:00Z").0, 201);
+    let (agenda, locks) = (services.scheduler.url(), services.coordinator.url());
+    let asked = ["status", "--url", &agenda, "--coordinator", &locks];
+    let mut told = Value::Null;
+    wait_until("the file has the record", || {
+        let output = run(&[&asked[..], &["--json"]].concat());
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        told = json_of(&output);
+        told["schedulers"][0]["trail_behind_records"] == 0
+    });
+    assert_eq!((&told["well"], &told["faults"], &told["term"]), (&json!(true), &json!([]), &Value::Null));
+    assert_eq!(told["elected"], locks);
+    assert_eq!(told["schedulers"][0]["head"]["seq"], 2);
+    assert_eq!(told["schedulers"][0]["role"], Value::Null);
+    assert_eq!(told["coordinators"][0]["role"], "alone");
+    assert_eq!(told["coordinators"][0]["saude"]["servico"], "servico-coordenador");
+    let output = run(&asked);
+    let table = String::from_utf8(output.stdout).unwrap();
+    for text in [&agenda, &locks, "trail: record 2; not in the file yet: 0", "locks: ", "all is well"] {
+        assert!(table.contains(text), "{table}");
+    }
+    let mut portuguese = sctec();
+    let output = portuguese.args(asked).env("SCTEC_LANG", "pt").output().unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.contains("trilha: registro 2") && table.contains("tudo bem"), "{table}");
+}
+
+#[test]
+fn one_that_is_away_another_program_and_two_coordinators_are_told() {
+    let locks = Locks::start();
+    let other = Locks::start();
+    let away = nobody();
+    let folder = tempfile::tempdir().unwrap();
+    let scheduler = Server::spawn(&mut scheduler_command(folder.path(), &away), 1);
+    let agenda = [scheduler.url(), away.clone(), locks.url("")].join(",");
+    let gates = [locks.url(""), other.url("")].join(",");
+    let output = run(&["status", "--json", "--url", &agenda, "--coordinator", &gates]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = json_of(&output);
+    let faults: Vec<_> = told["faults"].as_array().unwrap().iter().map(|fault| fault.as_str().unwrap()).collect();
+    assert!(faults[0].starts_with(&format!("{} is not ready: coordenador: ", scheduler.url())), "{faults:?}");
+    assert!(faults[1].starts_with(&format!("{away} does not answer: ")), "{faults:?}");
+    assert_eq!(faults[2], format!("{} is no servico-agendamento", locks.url("")));
+    assert!(faults[3].starts_with("2 coordinators give locks"), "{faults:?}");
+    assert_eq!((faults.len(), &told["well"]), (4, &json!(false)));
+    assert_eq!(told["schedulers"][1]["answers"], false);
+    let table = String::from_utf8(run(&["status", "--url", &agenda, "--coordinator", &gates]).stdout).unwrap();
+    assert!(table.contains("no answer") && table.contains("not ready") && !table.contains("all is well"), "{table}");
+    for wrong in [&["status", "--url", "x y"][..], &["status", "--timeout", "0s"]] {
+        let output = run(wrong);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+    }
+}
