@@ -3,6 +3,7 @@
 pub mod access;
 mod asked;
 mod background;
+pub mod bookers;
 pub mod certificates;
 pub mod contract;
 pub mod etcd;
