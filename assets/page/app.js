@@ -2,6 +2,7 @@
 
 import { place, showPlace } from "./address.js";
 import { Actions } from "./actions.js";
+import { FINAL } from "./agenda.js";
 import { Booking } from "./booking.js";
 import * as cancelling from "./cancel.js";
 import { TrueClock } from "./clock.js";
@@ -27,6 +28,7 @@ import { Screen } from "./screen.js";
 import { MINE, Navigation, Selection } from "./selection.js";
 import { Session } from "./session.js";
 import { Ticker } from "./ticker.js";
+import * as waits from "./waits.js";
 import { Week } from "./week.js";
 
 const local = recall("local") === true;
@@ -55,6 +57,8 @@ const ticker = new Ticker({ clock, live, grid, week, reading, selection, screen 
 const show = () => screen.show();
 const showSelected = () => screen.showSelected();
 let wasPaused = false;
+/// Learns for what the person waits, so that the page can say when it is theirs.
+const knowWaits = () => waits.readWaits(reading.entry?._links.esperas, people.me).catch(() => undefined);
 const askReady = () => ready.ask(reading.entry._links.pronto);
 
 // What was read
@@ -120,6 +124,7 @@ live.addEventListener("dispute", ({ detail }) => {
   screen.soon(showSelected);
 });
 live.addEventListener("booking", ({ detail: made }) => {
+  if (made.status !== FINAL) waits.hear(made, where);
   const before = actions.selectedSale();
   // Without locks a slot may have been given several times: only the server knows all of its bookings.
   if (reading.isRace) reading.reread();
@@ -132,7 +137,7 @@ live.addEventListener("booking", ({ detail: made }) => {
   if (made.cientista_id === people.me) return;
   const name = isolate(people.nameOf(made.cientista_id));
   const when = span(Date.parse(made.horario_inicio_utc), Date.parse(made.horario_fim_utc));
-  announce(t(made.status === "CANCELADO" ? "said.freed" : "said.made", { name, span: when }));
+  announce(t(made.status === FINAL ? "said.freed" : "said.made", { name, span: when }));
 });
 
 // What a person does
@@ -171,6 +176,7 @@ at("panel").addEventListener("keydown", (event) => {
 });
 session.addEventListener("who", () => {
   people.bind(session.scientist);
+  knowWaits();
   if (people.isOpen) reading.settle();
   screen.showChoices();
   screen.show();
@@ -199,6 +205,7 @@ async function start() {
   const arrived = navigation.arrive(there, remembered?.ativo ? remembered : telescopes.usual);
   if (there.mine) mine.open();
   await arrived;
+  knowWaits();
   live.open(reading.entry._links.eventos);
 }
 

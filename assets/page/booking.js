@@ -17,6 +17,7 @@ import { spoken } from "./names.js";
 import { Notice } from "./notice.js";
 import { Offers } from "./offers.js";
 import { busy, explain, markErrors, retryButton } from "./problems.js";
+import { once } from "./once.js";
 import { Rivals } from "./rivals.js";
 import { enter, enterButton } from "./wait.js";
 
@@ -24,17 +25,6 @@ import { enter, enterButton } from "./wait.js";
 const DECISION_TRIES = 8;
 const DECISION_WAIT_MS = 250;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/// Sends a request with a key of its own, and at once again if its answer was lost and the `flow` of the dialog is still there: it books once.
-async function once(flow, link, body) {
-  // randomUUID() would need a secure context.
-  const key = [...crypto.getRandomValues(new Uint32Array(4))].join("-");
-  const post = () => follow(link, { body, method: "POST", key });
-  return post().catch((problem) => {
-    if (!problem.unknown || !isShown(flow)) throw problem;
-    return post();
-  });
-}
 
 /// A field for the duration of what is `wanted`: {agenda, start, step, duration, free}. When it is known how many slots can
 /// be booked, `wanted.most` has their number.
@@ -210,7 +200,7 @@ export class Booking extends EventTarget {
     announce(t("book.sending"));
     const body = this.#body(wanted, clicked);
     try {
-      this.#won(flow, await once(flow, wanted.link, body));
+      this.#won(flow, await once(flow, wanted.link, { body }));
     } catch (problem) {
       if (problem.unknown) this.#unknown(flow, wanted, body);
       else if (problem.status === 409) this.#lost(flow, wanted, problem.body);

@@ -469,6 +469,7 @@ export default {
   "wait.passed": "The slot was free once, but could not be yours: {why}",
   "wait.leave": "Leave the list",
   "wait.leaving": "Leaving…",
+  "wait.gained": "A slot that you waited for is yours now: {span} UTC.",
   "wait.left": "You have left the waiting list.",
   "mine.waits": "On the waiting list",
 

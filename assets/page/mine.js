@@ -12,6 +12,7 @@ import { current, phrase, t } from "./i18n.js";
 import { isoDay } from "./instants.js";
 import { because, busy } from "./problems.js";
 import { placeHash } from "./selection.js";
+import { forget, readWaits } from "./waits.js";
 
 /// As many bookings are read, or shown, at once.
 const PAGE = 50;
@@ -106,7 +107,7 @@ export class Mine extends EventTarget {
     const variables = { cientista_id: this.#whose, status: "AGENDADO", de: since, limite };
     try {
       const page = await follow(reading.entry._links.agendamentos, { variables });
-      const waits = await this.#readWaits();
+      const waits = await readWaits(reading.entry._links.esperas, this.#whose);
       const others = this.#others && (await this.#readOthers(page.agendamentos));
       await reading.telescopes.meet([...page.agendamentos, ...waits].map(({ telescopio }) => telescopio));
       if (number !== this.#last) return;
@@ -122,13 +123,6 @@ export class Mine extends EventTarget {
     this.#draw();
     // Who has nothing to come has come for the others.
     if (this.#coming && !this.#coming.length && !this.#others) this.#open();
-  }
-
-  /// For what the person waits now.
-  async #readWaits() {
-    const { esperas: link } = this.#parts.reading.entry._links;
-    if (!link) return [];
-    return (await follow(link, { variables: { cientista_id: this.#whose, status: "AGUARDANDO", limite: PAGE } })).esperas;
   }
 
   /// All bookings but those to come: the last one first.
@@ -279,6 +273,7 @@ export class Mine extends EventTarget {
       busy(leave, t("wait.leaving"));
       try {
         await follow(one._links.sair, { method: "DELETE" });
+        forget(one);
         announce(t("wait.left"));
         await this.#read();
         this.focus();

@@ -9,6 +9,7 @@ import { minutes } from "./format.js";
 import { t } from "./i18n.js";
 import { Listing } from "./listing.js";
 import { isolate } from "./names.js";
+import { once } from "./once.js";
 import { because, busy, explain } from "./problems.js";
 import { SHAPES } from "./shapes.js";
 import { Upkeep } from "./upkeep.js";
@@ -210,7 +211,8 @@ export class Office extends EventTarget {
     if (item && !Object.keys(body).length) return void announce(this.#say(root, t("office.same")));
     busy(send, t("office.saving"));
     try {
-      const saved = await follow(link, { method: item ? "PATCH" : "POST", body, match: item && tagOf(item) });
+      const change = () => follow(link, { method: "PATCH", body, match: tagOf(item) });
+      const saved = await (item ? change() : once(flow, link, { body }));
       await this.#lists[kind].changed(saved);
       this.#changed();
       await this.#list(flow, t("office.saved", { name: isolate(nameOf(saved)) }));

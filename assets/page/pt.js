@@ -406,6 +406,7 @@ export default {
   "wait.passed": "O horário já ficou livre uma vez, mas não pôde ser seu: {why}",
   "wait.leave": "Sair da lista",
   "wait.leaving": "Saindo…",
+  "wait.gained": "Um horário que você esperava agora é seu: {span} UTC.",
   "wait.left": "Você saiu da lista de espera.",
   "mine.waits": "Na lista de espera",
 

@@ -8,6 +8,7 @@ import { Form } from "./form.js";
 import { longDay, longDays, span } from "./format.js";
 import { phrase, t } from "./i18n.js";
 import { isolate } from "./names.js";
+import { once } from "./once.js";
 import { because, busy, explain } from "./problems.js";
 import { MAINTENANCE } from "./shapes.js";
 
@@ -99,7 +100,7 @@ export class Upkeep extends EventTarget {
   async #send(wanted) {
     const { flow, telescope, link, body, kept } = wanted;
     try {
-      const made = await follow(link, { method: "POST", body });
+      const made = await once(flow, link, { body });
       this.dispatchEvent(new Event("changed"));
       const count = made.agendamentos_cancelados?.length;
       await this.list(flow, telescope, t(count ? "upkeep.doneOver" : "upkeep.done", { count }));

@@ -1,15 +1,16 @@
 // Waiting for slots that are not free: entering the list of those who wait, and one's place in it. Without its link there is
 // nothing to enter.
 
-import { follow } from "./api.js";
 import { charge } from "./charge.js";
 import { announce, buttons, close, isShown, open, show } from "./dialog.js";
 import { el, typed } from "./dom.js";
 import { Form } from "./form.js";
 import { span } from "./format.js";
 import { phrase, t } from "./i18n.js";
+import { once } from "./once.js";
 import { busy, explain } from "./problems.js";
 import { WAIT } from "./shapes.js";
+import { note } from "./waits.js";
 
 const spanOf = (one) => span(Date.parse(one.horario_inicio_utc), Date.parse(one.horario_fim_utc));
 
@@ -19,7 +20,8 @@ export async function enter(flow, { link, variables, body }, root) {
   if (busy(button)) return;
   busy(button, t("wait.entering"));
   try {
-    const made = await follow(link, { variables, body, method: "POST" });
+    const made = await once(flow, link, { variables, body });
+    note(made);
     const words = t("wait.in", { span: spanOf(made), place: made.posicao });
     const seen = el("div", { class: "outcome won" }, el("p", { text: words }), el("p", { class: "quiet", text: t("wait.hint") }));
     if (show(flow, t("wait.done"), seen, buttons({ text: t("book.close"), onclick: close, kind: "primary", autofocus: true })))

@@ -37,7 +37,7 @@ const fn tree(from: &'static str, keys: &'static [&'static str]) -> Tree {
     Tree { from, keys, condition: "TRUE" }
 }
 
-const TREES: [Tree; 24] = [
+const TREES: [Tree; 26] = [
     tree("telescopios NOT INDEXED", &["id"]),
     tree("cientistas NOT INDEXED", &["id"]),
     tree("trilha NOT INDEXED", &["id"]),
@@ -78,6 +78,8 @@ const TREES: [Tree; 24] = [
         condition: "agendamento_id IS NOT NULL",
     },
     tree("esperas INDEXED BY esperas_por_cientista", &["cientista_id", "id"]),
+    tree("esperas INDEXED BY esperas_por_telescopio", &["telescopio_id", "id"]),
+    tree("esperas INDEXED BY esperas_por_status", &["status", "id"]),
     tree("auditoria NOT INDEXED", &["seq"]),
     // The records without a booking, then the records with one.
     Tree { from: BY_BOOKING, keys: &["seq"], condition: OF_NO_BOOKING },

@@ -38,6 +38,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (10, include_str!("../../../assets/migrations/0010-alteracao.sql")),
     (12, include_str!("../../../assets/migrations/0012-respostas.sql")),
     (13, include_str!("../../../assets/migrations/0013-espera.sql")),
+    (14, include_str!("../../../assets/migrations/0014-esperas-por-telescopio.sql")),
 ];
 const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 

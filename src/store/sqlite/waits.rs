@@ -79,19 +79,13 @@ pub fn placed(connection: &Connection, id: i64, now: Timestamp) -> rusqlite::Res
 /// A page of entries by number, after `after`.
 pub fn list(connection: &Connection, filter: &WaitFilter, after: i64, limit: u16) -> rusqlite::Result<WaitPage> {
     let _transaction = connection.unchecked_transaction()?;
-    let index = if filter.scientist_id.is_some() { "INDEXED BY esperas_por_cientista" } else { "" };
     let (status, is_in_time) = match filter.status {
         None => (None, None),
         Some(WaitStatus::Waiting) => (Some(WaitStatus::Waiting), Some(true)),
         Some(WaitStatus::Expired) => (Some(WaitStatus::Waiting), Some(false)),
         Some(status) => (Some(status), None),
     };
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM esperas e {index} CROSS JOIN telescopios t ON t.id = e.telescopio_id
-         WHERE e.id > :after AND (:scientist IS NULL OR e.cientista_id = :scientist)
-         AND (:telescope IS NULL OR t.codigo = :telescope) AND (:status IS NULL OR e.status = :status)
-         AND (:in_time IS NULL OR :in_time = {IN_TIME}) ORDER BY e.id LIMIT :most"
-    ))?;
+    let mut statement = connection.prepare_cached(&list_sql(filter))?;
     let rows = statement.query_map(
         named_params! {
             ":after": after, ":scientist": filter.scientist_id, ":telescope": filter.telescope,
@@ -106,6 +100,25 @@ pub fn list(connection: &Connection, filter: &WaitFilter, after: i64, limit: u16
     let next = waits.last().filter(|_| has_more).map(|wait| wait.id);
     let placed = waits.into_iter().map(|wait| with_place(connection, wait, filter.now));
     Ok(WaitPage { waits: placed.collect::<rusqlite::Result<_>>()?, next })
+}
+
+/// The statement of [`list`]. What the filter leaves open has a condition that is true and that no index needs.
+fn list_sql(filter: &WaitFilter) -> String {
+    let scientist = filter.scientist_id.map_or(":scientist IS NULL", |_| "e.cientista_id = :scientist");
+    let of_telescope = "e.telescopio_id = (SELECT id FROM telescopios WHERE codigo = :telescope)";
+    let telescope = filter.telescope.as_ref().map_or(":telescope IS NULL", |_| of_telescope);
+    let status = filter.status.map_or(":status IS NULL", |_| "e.status = :status");
+    let index = match filter {
+        WaitFilter { scientist_id: Some(_), .. } => "INDEXED BY esperas_por_cientista",
+        WaitFilter { telescope: Some(_), .. } => "INDEXED BY esperas_por_telescopio",
+        WaitFilter { status: Some(_), .. } => "INDEXED BY esperas_por_status",
+        WaitFilter { .. } => "NOT INDEXED",
+    };
+    format!(
+        "SELECT {COLUMNS} FROM esperas e {index} CROSS JOIN telescopios t ON t.id = e.telescopio_id
+         WHERE e.id > :after AND {scientist} AND {telescope} AND {status}
+         AND (:in_time IS NULL OR :in_time = {IN_TIME}) ORDER BY e.id LIMIT :most"
+    )
 }
 
 /// An entry as it stands at `now`, with its place among those that wait.
@@ -196,4 +209,36 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Wait> {
         passed_over,
         proposal_id: row.get(14)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::lists::tests::plan;
+    use crate::store::sqlite::open_error::DatabaseKind;
+    use crate::store::sqlite::schema;
+
+    #[test]
+    fn a_list_reads_only_entries_of_what_it_is_narrowed_to_in_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let (connection, _) = schema::open_for_writing(&folder.path().join("sctec.db"), DatabaseKind::Agenda).unwrap();
+        let now = Timestamp::from_micros(0).unwrap();
+        let all = WaitFilter { scientist_id: None, telescope: None, status: None, now };
+        let (scientist_id, telescope) = (Some(7), Some("Hubble-Acad".to_owned()));
+        let status = Some(WaitStatus::Waiting);
+        let narrowed = [
+            (WaitFilter { scientist_id, ..all.clone() }, "esperas_por_cientista (cientista_id=? AND id>?)"),
+            (
+                WaitFilter { telescope: telescope.clone(), ..all.clone() },
+                "esperas_por_telescopio (telescopio_id=? AND id>?)",
+            ),
+            (WaitFilter { telescope, status, ..all.clone() }, "esperas_por_telescopio (telescopio_id=? AND id>?)"),
+            (WaitFilter { status, ..all.clone() }, "esperas_por_status (status=? AND id>?)"),
+            (all, "INTEGER PRIMARY KEY (rowid>?)"),
+        ];
+        for (filter, searched) in narrowed {
+            let plan = plan(&connection, &list_sql(&filter));
+            assert!(plan.contains(searched) && !plan.contains("TEMP B-TREE"), "{filter:?}: {plan}");
+        }
+    }
 }

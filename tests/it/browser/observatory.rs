@@ -95,6 +95,11 @@ async fn a_telescope_is_opened_and_closed_and_a_scientist_waits_gets_moves_and_f
     browser.picture("meus-espera").await;
 
     send(&services, &operator, "DELETE", taken["_links"]["self"]["href"].as_str().unwrap(), &json!({}));
+    browser.wait_text("#gained", "Um horário que você esperava agora é seu: 05:00–05:10 UTC.").await;
+    axe.check(&browser, "a slot that was waited for is the person's").await;
+    browser.picture("esperado").await;
+    press(&browser, "Fechar").await;
+    browser.wait("the notice is closed", "return !document.querySelector('#gained').childElementCount").await;
     browser.wait_text("#mine", "M31").await;
     browser.wait("nothing is waited for", "return !document.querySelector('#mine .wait')").await;
     browser.click("[data-focus^=change]").await;

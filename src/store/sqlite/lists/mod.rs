@@ -199,4 +199,4 @@ pub fn first(connection: &Connection, filter: &Filter) -> rusqlite::Result<Optio
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

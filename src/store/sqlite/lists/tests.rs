@@ -120,7 +120,7 @@ proptest! {
 }
 
 /// SQLite's query plan for a statement.
-fn plan(connection: &Connection, sql: &str) -> String {
+pub fn plan(connection: &Connection, sql: &str) -> String {
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
     let unbound: Vec<Option<i64>> = vec![None; statement.parameter_count()];
     let steps = statement.query_map(rusqlite::params_from_iter(unbound), |row| row.get::<_, String>(3)).unwrap();
