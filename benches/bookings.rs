@@ -22,7 +22,7 @@ use bytes::Bytes;
 use common::Services;
 use http_body_util::Full;
 use hyper::Request;
-use measure::{Outcome, cpu_us, one_connection, rank, table, told};
+use measure::{Outcome, cpu_us, one_connection, rank, table, told, up_to};
 use sctec::time::Timestamp;
 use tokio::task::JoinSet;
 
@@ -106,7 +106,7 @@ async fn measure(
     let until = begun + Duration::from_secs(SECONDS);
     let mut connections = JoinSet::new();
     for _ in 0..CONNECTIONS {
-        connections.spawn(one_connection(address.to_owned(), until, status, request.clone()));
+        connections.spawn(one_connection(address.to_owned(), up_to(until), status, request.clone()));
     }
     let mut latencies = Vec::new();
     for done in connections.join_all().await {

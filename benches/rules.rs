@@ -17,23 +17,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use common::{Services, http, wait_until};
-use http_body_util::Full;
-use hyper::Request;
+use common::{Services, http};
 use measure::turns::{self, CONNECTIONS, TURN, Turns};
-use measure::{Outcome, cpu_us, table, told};
-use rusqlite::Connection;
-use sctec::time::Timestamp;
-use serde_json::{Value, json};
+use measure::{Outcome, cpu_us, ruled, table, told};
 
 const PAIRS_DEFAULT: usize = 20;
 /// The pairs of turns for which services live.
 const EACH_ROUND: usize = 4;
 const SCIENTISTS: u64 = 10_000;
-/// The first of them. The numbers before are those of the scientists that every agenda has.
-const FIRST: u64 = 1000;
-const SLOT_US: i64 = 300_000_000;
 /// The readings of `/metrics` whose time is taken, one after the other.
 const READINGS: u32 = 200;
 
@@ -102,36 +93,10 @@ fn sides(round: usize) -> Outcome<[Side; 2]> {
 
 fn side(with_rules: bool) -> Outcome<Side> {
     let services = Services::start(&[]);
-    let database = Connection::open(services.data_dir().join("sctec.db"))?;
-    database.busy_timeout(Duration::from_secs(10))?;
-    let last = FIRST + SCIENTISTS - 1;
-    database.execute_batch(&format!(
-        "BEGIN;
-         WITH RECURSIVE n (i) AS (SELECT {FIRST} UNION ALL SELECT i + 1 FROM n WHERE i < {last})
-         INSERT INTO cientistas (id, nome, instituicao, pais) SELECT i, 'Cientista ' || i, 'Observatório', 'BR' FROM n;
-         WITH RECURSIVE n (i) AS (SELECT {FIRST} UNION ALL SELECT i + 1 FROM n WHERE i < {last})
-         INSERT INTO propostas (id, titulo, responsavel_id, inicio_us, fim_us, ativa, membros, alocado_min)
-         SELECT i, 'Proposta ' || i, i, 0, 4102444800000000, 1, '[]', '{{\"Webb-Acad\": 500000}}' FROM n;
-         COMMIT;"
-    ))?;
+    ruled::add_scientists(&services, SCIENTISTS)?;
     if with_rules {
-        let week: Vec<Value> = ["seg", "ter", "qua", "qui", "sex", "sab", "dom"]
-            .map(|day| json!({"dia": day, "das": "00:00", "as": "00:00"}))
-            .to_vec();
-        let rules = json!({"regras": {
-            "duracao_max_min": 60, "antecedencia_min_min": 5, "cancelamento_min_min": 60, "horizonte_dias": 3660, "abre_as_utc": "00:00",
-            "cota_ativas": 500, "cota_dia_min": 1440, "exige_proposta": true, "horas_de_operacao": week,
-        }});
-        let path = services.agenda("/telescopios/Webb-Acad");
-        let changed = http("PATCH", &path, Some(("application/merge-patch+json", &rules.to_string())));
-        if changed.status != 200 {
-            return Err(format!("{} {}", changed.status, changed.body).into());
-        }
+        ruled::set_all_rules(&services)?;
     }
-    // What SQL has added is known within a second.
-    wait_until("the last scientist is known", || {
-        http("GET", &services.agenda(&format!("/cientistas/{last}")), None).status == 200
-    });
     Ok(Side { address: services.agenda_address(), services, with_proposal: with_rules })
 }
 
@@ -139,7 +104,8 @@ fn side(with_rules: bool) -> Outcome<Side> {
 async fn one_turn(side: &Side, next: &Arc<AtomicU64>) -> Outcome<(f64, f64)> {
     let pids = [side.services.scheduler.pid(), side.services.coordinator.pid()];
     let (next, with_proposal) = (Arc::clone(next), side.with_proposal);
-    turns::one_turn(&side.address, &pids, 201, move || request(with_proposal, &next)).await
+    let request = move || ruled::booking(next.fetch_add(1, Ordering::Relaxed), SCIENTISTS, with_proposal);
+    turns::one_turn(&side.address, &pids, 201, request).await
 }
 
 /// The same, while somebody reads `/metrics` once in the turn, if `is_read`.
@@ -164,21 +130,4 @@ fn one_reading_us(side: &Side) -> f64 {
         assert_eq!(http("GET", &url, None).status, 200);
     }
     (cpu_us(side.services.scheduler.pid()) - before) / f64::from(READINGS)
-}
-
-/// A booking of the next slot by the next scientist, at the telescope that refuses the past.
-fn request(with_proposal: bool, next: &AtomicU64) -> Outcome<Request<Full<Bytes>>> {
-    let nth = next.fetch_add(1, Ordering::Relaxed);
-    let scientist = FIRST + nth % SCIENTISTS;
-    // From February of 2027 on.
-    let slot = 6_010_000 + nth.cast_signed();
-    let start = Timestamp::from_micros(slot * SLOT_US).ok_or("the slots of all years are used up")?;
-    let mut body = json!({
-        "cientista_id": scientist, "telescopio": "Webb-Acad", "horario_inicio_utc": start.seconds().to_string(),
-    });
-    if with_proposal {
-        body["proposta_id"] = json!(scientist);
-    }
-    let request = Request::post("/agendamentos").header("content-type", "application/json");
-    Ok(request.body(Full::new(body.to_string().into()))?)
 }

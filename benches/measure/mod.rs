@@ -1,6 +1,7 @@
 //! What the measurements share: their client, their statistics and their table.
 #![allow(dead_code, reason = "each measurement is a crate of its own and uses part of this")]
 
+pub mod ruled;
 pub mod turns;
 
 use std::error::Error;
@@ -52,6 +53,11 @@ pub fn resident_kib(pid: u32) -> f64 {
     line.trim().trim_end_matches(" kB").parse().unwrap_or_default()
 }
 
+/// Goes on until the time is up.
+pub fn up_to(end: Instant) -> impl Fn() -> bool {
+    move || Instant::now() < end
+}
+
 /// Processor time that a process has used, as Linux counts it; 0 where it does not say.
 pub fn cpu_us(pid: u32) -> f64 {
     /// Linux's clock ticks are a hundredth of a second on every platform it runs on.
@@ -63,19 +69,19 @@ pub fn cpu_us(pid: u32) -> f64 {
     (ticks(11) + ticks(12)) * TICK_US
 }
 
-/// One request after the other, until the time is up; how long each took.
+/// One request after the other, while `goes_on`; how long each took.
 pub async fn one_connection(
     address: String,
-    until: Instant,
+    mut goes_on: impl FnMut() -> bool,
     status: u16,
-    request: impl Fn() -> Outcome<Request<Full<Bytes>>>,
+    mut request: impl FnMut() -> Outcome<Request<Full<Bytes>>>,
 ) -> Outcome<Vec<Duration>> {
     let stream = TcpStream::connect(&address).await?;
     stream.set_nodelay(true)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     let mut latencies = Vec::new();
-    while Instant::now() < until {
+    while goes_on() {
         let mut request = request()?;
         request.headers_mut().insert(HOST, address.parse()?);
         let sent = Instant::now();

@@ -7,7 +7,7 @@ use http_body_util::Full;
 use hyper::Request;
 use tokio::task::JoinSet;
 
-use super::{Outcome, cpu_us, one_connection};
+use super::{Outcome, cpu_us, one_connection, up_to};
 
 pub const CONNECTIONS: usize = 64;
 pub const TURN: Duration = Duration::from_secs(1);
@@ -59,7 +59,7 @@ pub async fn one_turn(
     let (before, begun) = (used(), Instant::now());
     let mut connections = JoinSet::new();
     for _ in 0..CONNECTIONS {
-        connections.spawn(one_connection(address.to_owned(), begun + TURN, status, request.clone()));
+        connections.spawn(one_connection(address.to_owned(), up_to(begun + TURN), status, request.clone()));
     }
     let mut count = 0;
     for done in connections.join_all().await {

@@ -26,7 +26,7 @@ use bytes::Bytes;
 use common::{Services, http, run};
 use http_body_util::Full;
 use hyper::Request;
-use measure::{Outcome, one_connection, rank, table, told};
+use measure::{Outcome, one_connection, rank, table, told, up_to};
 use sctec::time::Timestamp;
 use tokio::task::JoinSet;
 
@@ -247,7 +247,7 @@ fn load(services: &Services, time: Duration, order: Order, connections: usize) -
         let request = Arc::new(request);
         for _ in 0..connections {
             let (address, request) = (address.clone(), Arc::clone(&request));
-            all.spawn(async move { one_connection(address, until, 201, move || request()).await });
+            all.spawn(async move { one_connection(address, up_to(until), 201, move || request()).await });
         }
         let mut latencies = Vec::new();
         for done in all.join_all().await {
