@@ -38,13 +38,20 @@ impl Escaped<'_> {
 
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if text.contains(is_unsafe) {
+        if has_unsafe(text) {
             text.chars().for_each(|c| self.push(c));
         } else {
             self.0.push_str(text);
         }
         Ok(())
     }
+}
+
+/// Whether a text has a character that is unsafe. Most texts have only letters and signs of ASCII, and many bytes at once are compared
+/// with these.
+fn has_unsafe(text: &str) -> bool {
+    let is_plain = text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'));
+    !is_plain && text.contains(is_unsafe)
 }
 
 /// Whether a character is invisible or changes how others look. By Unicode's own tables these are control and format
@@ -71,6 +78,11 @@ pub fn escaped(text: &str) -> String {
     // Writing to a `String` cannot fail.
     let _ = Escaped(&mut safe).write_str(text);
     safe
+}
+
+/// The same for a text that is not needed any more: one that is safe already is not copied.
+pub fn into_escaped(text: String) -> String {
+    if has_unsafe(&text) { escaped(&text) } else { text }
 }
 
 /// A client's word inside a message, in quotes unless it consists of letters, digits and a few signs.
@@ -109,7 +121,7 @@ pub fn push_value(line: &mut String, value: &str) {
 /// Appends a message, escaped as the line's grammar has it.
 pub fn push_message(line: &mut String, message: &str) {
     let mut line = Escaped(line);
-    if !message.contains(['"', '=', '\\']) {
+    if memchr::memchr3(b'"', b'=', b'\\', message.as_bytes()).is_none() {
         // Writing to a `String` cannot fail.
         let _ = line.write_str(message);
         return;

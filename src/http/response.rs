@@ -8,6 +8,9 @@ use serde::Serialize;
 
 use super::pieces::Pieces;
 
+/// Room for the JSON of most answers, so that it need not grow.
+const USUAL_BYTES: usize = 2048;
+
 /// An answer's body: whole in memory, or sent in pieces.
 pub type Body = Either<Full<Bytes>, Pieces>;
 /// An answer.
@@ -55,7 +58,9 @@ pub(super) fn typed(status: StatusCode, content_type: &'static str, body: &impl 
 /// The JSON of an answer.
 pub(super) fn serialised(body: &impl Serialize) -> Vec<u8> {
     // Answers are structs and maps with text keys: serialising one to memory cannot fail.
-    serde_json::to_vec(body).expect("an answer serialises")
+    let mut json = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut json, body).expect("an answer serialises");
+    json
 }
 
 /// An answer of bytes in memory.

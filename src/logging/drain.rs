@@ -1,6 +1,6 @@
 //! The two formats of a line, each a drain of slog.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -112,8 +112,14 @@ struct Pairs<'a>(&'a mut String);
 
 impl slog::Serializer for Pairs<'_> {
     fn emit_arguments(&mut self, key: slog::Key, value: &fmt::Arguments<'_>) -> slog::Result {
-        let _ = write!(self.0, " {key}=");
-        push_value(self.0, &value.to_string());
+        self.emit_str(key, &value.to_string())
+    }
+
+    fn emit_str(&mut self, key: slog::Key, value: &str) -> slog::Result {
+        for part in [" ", key, "="] {
+            self.0.push_str(part);
+        }
+        push_value(self.0, value);
         Ok(())
     }
 }

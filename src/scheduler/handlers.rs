@@ -60,10 +60,7 @@ pub fn signed(app: &App, request: &Request) -> links::Signed {
 /// `GET /time`. The instant of sending is taken as late as possible.
 pub fn time(app: &App, received: Timestamp) -> Response {
     let links = links::self_and_entry("/time");
-    let sent = app.clock.now().max(received).micros().to_string();
-    let received = received.micros().to_string();
-    let body = json!({ "timestamp_utc": sent, "recebido_utc": received, "enviado_utc": sent, "_links": links });
-    http::json(StatusCode::OK, &body)
+    http::json(StatusCode::OK, &views::TimeView::of(received, app.clock.now().max(received), links))
 }
 
 /// The catalogue as it is now.
@@ -86,8 +83,9 @@ pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Pro
     }
     let new = check(app, draft, wrong_fields, &request.log).await?;
     let (telescope, slots) = (new.telescope.code.clone(), new.slots);
-    // A task of its own: the booking ends, and the lock is given back, also when the client goes away now.
-    let task = app.tasks.spawn(guarded(book::book(Arc::clone(app), new, origin)));
+    // A task of its own: the booking ends, and the lock is given back, also when the client goes away now. It is some kilobytes, and so has
+    // a box: else each function on its way to the runtime would copy it.
+    let task = app.tasks.spawn(guarded(Box::pin(book::book(Arc::clone(app), new, origin))));
     let where_it_would_be = || links::where_it_would_be(&telescope, slots);
     let booking =
         match join(task).await.map_err(|error| Problem::internal(error.to_string()).with_links(where_it_would_be()))? {

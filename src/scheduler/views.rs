@@ -14,7 +14,24 @@ use crate::agenda::{Booking, Catalogue, Place, Scientist, SlotRange, Telescope};
 use crate::http::links::Links;
 use crate::http::table::Table;
 use crate::http::written::Written;
-use crate::time::Timestamp;
+use crate::time::{Rfc3339, Timestamp};
+
+/// The official time.
+#[derive(Serialize)]
+pub struct TimeView {
+    timestamp_utc: Rfc3339,
+    recebido_utc: Rfc3339,
+    enviado_utc: Rfc3339,
+    _links: Links,
+}
+
+impl TimeView {
+    /// Shows when a request was received, and when its answer is sent.
+    pub fn of(received: Timestamp, sent: Timestamp, links: Links) -> Self {
+        let sent = sent.micros();
+        Self { timestamp_utc: sent, recebido_utc: received.micros(), enviado_utc: sent, _links: links }
+    }
+}
 
 /// A booking.
 #[derive(Serialize)]
@@ -23,19 +40,19 @@ pub struct BookingView<'a> {
     telescopio: &'a str,
     cientista_id: i64,
     proposta_id: Option<i64>,
-    horario_inicio_utc: String,
-    horario_fim_utc: String,
+    horario_inicio_utc: Rfc3339,
+    horario_fim_utc: Rfc3339,
     duracao_min: i64,
     status: &'static str,
     alvo: Option<&'a str>,
     /// Missing where the reader may not know it.
     #[serde(skip_serializing_if = "Option::is_none")]
     observacoes: Option<Notes<'a>>,
-    instante_clique_utc: Option<String>,
-    criado_em_utc: String,
-    alterado_em_utc: Option<String>,
+    instante_clique_utc: Option<Rfc3339>,
+    criado_em_utc: Rfc3339,
+    alterado_em_utc: Option<Rfc3339>,
     versao: i64,
-    cancelado_em_utc: Option<String>,
+    cancelado_em_utc: Option<Rfc3339>,
     motivo_cancelamento: Option<&'a str>,
     #[serde(skip_serializing_if = "Links::is_empty")]
     _links: Links,
@@ -56,23 +73,22 @@ fn shown<'a>(booking: &'a Booking, telescope: Option<&Telescope>, now: Timestamp
 }
 
 fn view(booking: &Booking, links: Links, with_notes: bool) -> BookingView<'_> {
-    let micros = |at: Timestamp| at.micros().to_string();
     BookingView {
         id: booking.id,
         telescopio: &booking.telescope,
         cientista_id: booking.scientist_id,
         proposta_id: booking.proposal_id,
-        horario_inicio_utc: booking.slots.start().seconds().to_string(),
-        horario_fim_utc: booking.slots.end().seconds().to_string(),
+        horario_inicio_utc: booking.slots.start().seconds(),
+        horario_fim_utc: booking.slots.end().seconds(),
         duracao_min: booking.slots.duration_min(),
         status: booking.status.name(),
         alvo: booking.target.as_deref(),
         observacoes: with_notes.then_some(Notes(booking.notes.as_deref())),
-        instante_clique_utc: booking.clicked_at.map(micros),
-        criado_em_utc: micros(booking.created_at),
-        alterado_em_utc: booking.changed_at.map(micros),
+        instante_clique_utc: booking.clicked_at.map(Timestamp::micros),
+        criado_em_utc: booking.created_at.micros(),
+        alterado_em_utc: booking.changed_at.map(Timestamp::micros),
         versao: booking.version,
-        cancelado_em_utc: booking.cancelled_at.map(micros),
+        cancelado_em_utc: booking.cancelled_at.map(Timestamp::micros),
         motivo_cancelamento: booking.cancel_reason.as_deref(),
         _links: links,
     }
@@ -96,8 +112,8 @@ pub struct BookingEvent<'a> {
 #[derive(Serialize)]
 struct PlaceView<'a> {
     telescopio: &'a str,
-    horario_inicio_utc: String,
-    horario_fim_utc: String,
+    horario_inicio_utc: Rfc3339,
+    horario_fim_utc: Rfc3339,
 }
 
 /// Shows what the request `request_id` did to a booking. It has no links: a client follows only those that it was given by an
@@ -106,8 +122,8 @@ struct PlaceView<'a> {
 pub fn booking_event<'a>(booking: &'a Booking, from: Option<&'a Place>, request_id: &'a str) -> BookingEvent<'a> {
     let antes = from.map(|place| PlaceView {
         telescopio: &place.telescope,
-        horario_inicio_utc: place.slots.start().seconds().to_string(),
-        horario_fim_utc: place.slots.end().seconds().to_string(),
+        horario_inicio_utc: place.slots.start().seconds(),
+        horario_fim_utc: place.slots.end().seconds(),
     });
     BookingEvent { booking: view(booking, Links::new(), false), antes, req: request_id }
 }
@@ -230,7 +246,7 @@ pub fn scientist<'a>(scientist: &'a Scientist, who: &Who) -> ScientistView<'a> {
 /// One slot of a period.
 #[derive(Serialize)]
 struct SlotView {
-    horario_inicio_utc: String,
+    horario_inicio_utc: Rfc3339,
     estado: &'static str,
     agendamento_id: Option<i64>,
     vezes_agendado: u64,
@@ -270,9 +286,9 @@ pub fn begin_timetable(
     let mut written = written
         .with("telescopio", &telescope.code)
         .with("simulado", &telescope.simulated)
-        .with("de_utc", &period.start().seconds().to_string())
-        .with("ate_utc", &period.end().seconds().to_string())
-        .with("agora_utc", &now.micros().to_string())
+        .with("de_utc", &period.start().seconds())
+        .with("ate_utc", &period.end().seconds())
+        .with("agora_utc", &now.micros())
         .with_list(SLOTS.list, slots.into_iter().map(|(start, state)| slot(telescope, start, state, who)));
     written.begin_list("agendamentos");
     written
@@ -292,7 +308,7 @@ pub fn end_timetable(mut written: Written, telescope: &Telescope, period: Period
 fn slot(telescope: &Telescope, start: Timestamp, state: SlotState, who: &Who) -> SlotView {
     let reason = |id: i64| telescope.maintenance.iter().find(|one| one.id == id).map(|one| one.when.reason.clone());
     SlotView {
-        horario_inicio_utc: start.seconds().to_string(),
+        horario_inicio_utc: start.seconds(),
         estado: state.name(),
         agendamento_id: if let SlotState::Booked { first, .. } = state { Some(first) } else { None },
         vezes_agendado: state.times(),
@@ -307,9 +323,9 @@ pub struct NextView<'a> {
     telescopio: &'a str,
     cientista_id: Option<i64>,
     proposta_id: Option<i64>,
-    a_partir_de_utc: String,
-    horario_inicio_utc: String,
-    horario_fim_utc: String,
+    a_partir_de_utc: Rfc3339,
+    horario_inicio_utc: Rfc3339,
+    horario_fim_utc: Rfc3339,
     duracao_min: i64,
     _links: Links,
 }
@@ -321,9 +337,9 @@ impl<'a> NextView<'a> {
             telescopio: telescope,
             cientista_id: asked.scientist_id,
             proposta_id: asked.proposal_id,
-            a_partir_de_utc: from.micros().to_string(),
-            horario_inicio_utc: found.start().seconds().to_string(),
-            horario_fim_utc: found.end().seconds().to_string(),
+            a_partir_de_utc: from.micros(),
+            horario_inicio_utc: found.start().seconds(),
+            horario_fim_utc: found.end().seconds(),
             duracao_min: found.duration_min(),
             _links: links::of_next(telescope, found, who),
         }
@@ -336,21 +352,21 @@ pub static FREE: Table = Table { list: "livres", columns: &["horario_inicio_utc"
 /// Free slots that follow each other, as many as were asked for.
 #[derive(Serialize)]
 struct RunView {
-    horario_inicio_utc: String,
-    horario_fim_utc: String,
+    horario_inicio_utc: Rfc3339,
+    horario_fim_utc: Rfc3339,
     _links: Links,
 }
 
 /// Writes the free slots that a search found.
 pub fn free(written: Written, telescope: &str, request: &FreeRequest, found: Vec<SlotRange>, who: &Who) -> Written {
     let run = |run: SlotRange| RunView {
-        horario_inicio_utc: run.start().seconds().to_string(),
-        horario_fim_utc: run.end().seconds().to_string(),
+        horario_inicio_utc: run.start().seconds(),
+        horario_fim_utc: run.end().seconds(),
         _links: links::book_this(who),
     };
     written
         .with("telescopio", &telescope)
-        .with("perto_de_utc", &request.near.micros().to_string())
+        .with("perto_de_utc", &request.near.micros())
         .with("duracao_min", &request.duration_min)
         .with_list(FREE.list, found.into_iter().map(run))
         .with_links(&links::of_free(telescope, request))

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use jiff::fmt::temporal::DateTimePrinter;
+use serde::{Serialize, Serializer};
 
 pub use self::rfc3339::ParseTimestampError;
-use self::rfc3339::Parsed;
+use self::rfc3339::{LONGEST, Parsed};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
@@ -93,17 +93,18 @@ impl Timestamp {
 #[derive(Clone, Copy, Debug)]
 pub struct Rfc3339 {
     at: Timestamp,
-    fraction_digits: u8,
+    fraction_digits: usize,
 }
 
 impl fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Every `Timestamp` is in the range of jiff's type, so this cannot fail.
-        let at = jiff::Timestamp::from_microsecond(self.at.0).map_err(|_| fmt::Error)?;
-        DateTimePrinter::new()
-            .precision(Some(self.fraction_digits))
-            .print_timestamp(&at, jiff::fmt::StdFmtWrite(f))
-            .map_err(|_| fmt::Error)
+        f.write_str(rfc3339::write(self.at.0, self.fraction_digits, &mut [0; LONGEST]))
+    }
+}
+
+impl Serialize for Rfc3339 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(rfc3339::write(self.at.0, self.fraction_digits, &mut [0; LONGEST]))
     }
 }
 

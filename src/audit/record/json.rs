@@ -5,13 +5,16 @@ use serde::Serialize;
 use super::{Event, LEVEL, Process, Restoration, SERVICE, WaitEvent};
 use crate::agenda::{Booking, Wait};
 use crate::audit::catalogued::CataloguedDetails;
-use crate::text::escaped;
-use crate::time::Timestamp;
+use crate::text::into_escaped;
+use crate::time::{Rfc3339, Timestamp};
+
+/// Room for most records, with the fields of the chain, so that the text need not grow.
+const USUAL_BYTES: usize = 1024;
 
 /// The record's fields before the fields of the chain, in the order that the assignment gives.
 #[derive(Serialize)]
 struct FirstFields<'a> {
-    timestamp_utc: String,
+    timestamp_utc: Rfc3339,
     level: &'a str,
     event_type: &'a str,
     service: &'a str,
@@ -47,7 +50,7 @@ enum Details<'a> {
         #[serde(flatten)]
         observation: Observation<'a>,
         alvo: Option<&'a str>,
-        instante_clique_utc: Option<String>,
+        instante_clique_utc: Option<Rfc3339>,
         codigo: &'a str,
         motivo: &'a str,
         ocupado_por: Option<i64>,
@@ -87,8 +90,8 @@ enum Details<'a> {
 #[derive(Serialize)]
 struct Observation<'a> {
     cientista_id: i64,
-    horario_inicio_utc: String,
-    horario_fim_utc: String,
+    horario_inicio_utc: Rfc3339,
+    horario_fim_utc: Rfc3339,
     telescopio: &'a str,
     cientista_nome: &'a str,
 }
@@ -97,8 +100,8 @@ struct Observation<'a> {
 #[derive(Serialize)]
 struct BookingState<'a> {
     telescopio: &'a str,
-    horario_inicio_utc: String,
-    horario_fim_utc: String,
+    horario_inicio_utc: Rfc3339,
+    horario_fim_utc: Rfc3339,
     alvo: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     proposta_id: Option<i64>,
@@ -109,7 +112,7 @@ struct BookingState<'a> {
 enum Rest<'a> {
     Created {
         alvo: Option<&'a str>,
-        instante_clique_utc: Option<String>,
+        instante_clique_utc: Option<Rfc3339>,
         /// Missing where there is none.
         #[serde(skip_serializing_if = "Option::is_none")]
         proposta_id: Option<i64>,
@@ -123,29 +126,30 @@ impl Event<'_> {
     /// The record as JSON, without its closing brace: the chain adds the rest.
     pub fn open_json(&self, at: Timestamp) -> String {
         let head = FirstFields {
-            timestamp_utc: at.micros().to_string(),
+            timestamp_utc: at.micros(),
             level: LEVEL,
             event_type: self.event_type(),
             service: SERVICE,
             details: self.details(),
         };
         // A struct of texts and numbers: serialising it to memory cannot fail.
-        let mut json = serde_json::to_string(&head).expect("a record serialises");
+        let mut json = Vec::with_capacity(USUAL_BYTES);
+        serde_json::to_writer(&mut json, &head).expect("a record serialises");
         json.pop();
+        let json = String::from_utf8(json).expect("JSON is UTF-8");
         // Line separators and control characters are escaped: a program could read one as the end of the line, and a terminal
         // could run one as a command. In JSON the escaped character has the same value.
-        escaped(&json)
+        into_escaped(json)
     }
 
     fn details(&self) -> Details<'_> {
-        let micros = |at: Timestamp| at.micros().to_string();
         match *self {
             Self::BookingCreated { booking, scientist, token, wait_id } => Details::Written {
                 agendamento_id: booking.id,
                 observation: observed(booking, &scientist.name),
                 rest: Rest::Created {
                     alvo: booking.target.as_deref(),
-                    instante_clique_utc: booking.clicked_at.map(micros),
+                    instante_clique_utc: booking.clicked_at.map(Timestamp::micros),
                     proposta_id: booking.proposal_id,
                 },
                 token,
@@ -171,13 +175,13 @@ impl Event<'_> {
                 agendamento_id: why.moving,
                 observation: Observation {
                     cientista_id: asked.scientist.id,
-                    horario_inicio_utc: asked.slots.start().seconds().to_string(),
-                    horario_fim_utc: asked.slots.end().seconds().to_string(),
+                    horario_inicio_utc: asked.slots.start().seconds(),
+                    horario_fim_utc: asked.slots.end().seconds(),
                     telescopio: &asked.telescope.code,
                     cientista_nome: &asked.scientist.name,
                 },
                 alvo: asked.target.as_deref(),
-                instante_clique_utc: asked.clicked_at.map(micros),
+                instante_clique_utc: asked.clicked_at.map(Timestamp::micros),
                 codigo: why.code,
                 motivo: &why.detail,
                 ocupado_por: why.taken_by,
@@ -200,8 +204,8 @@ impl Event<'_> {
 fn observed<'a>(booking: &'a Booking, cientista_nome: &'a str) -> Observation<'a> {
     Observation {
         cientista_id: booking.scientist_id,
-        horario_inicio_utc: booking.slots.start().seconds().to_string(),
-        horario_fim_utc: booking.slots.end().seconds().to_string(),
+        horario_inicio_utc: booking.slots.start().seconds(),
+        horario_fim_utc: booking.slots.end().seconds(),
         telescopio: &booking.telescope,
         cientista_nome,
     }
@@ -213,8 +217,8 @@ fn waited<'a>(wait: &'a Wait, cientista_nome: &'a str, event: WaitEvent) -> Deta
         espera_id: wait.id,
         observation: Observation {
             cientista_id: wait.scientist_id,
-            horario_inicio_utc: wait.slots.start().seconds().to_string(),
-            horario_fim_utc: wait.slots.end().seconds().to_string(),
+            horario_inicio_utc: wait.slots.start().seconds(),
+            horario_fim_utc: wait.slots.end().seconds(),
             telescopio: &wait.telescope,
             cientista_nome,
         },
@@ -229,8 +233,8 @@ fn waited<'a>(wait: &'a Wait, cientista_nome: &'a str, event: WaitEvent) -> Deta
 fn booking_state(booking: &Booking) -> BookingState<'_> {
     BookingState {
         telescopio: &booking.telescope,
-        horario_inicio_utc: booking.slots.start().seconds().to_string(),
-        horario_fim_utc: booking.slots.end().seconds().to_string(),
+        horario_inicio_utc: booking.slots.start().seconds(),
+        horario_fim_utc: booking.slots.end().seconds(),
         alvo: booking.target.as_deref(),
         proposta_id: booking.proposal_id,
     }

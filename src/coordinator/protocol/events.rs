@@ -58,7 +58,8 @@ pub struct PublishedEvent {
 impl PublishedEvent {
     fn new(name: String, data: &str) -> Self {
         // A line break inside JSON is only white space; in a stream it would end the line.
-        let data = if data.contains(['\n', '\r']) { data.replace(['\n', '\r'], " ") } else { data.to_owned() };
+        let is_broken = memchr::memchr2(b'\n', b'\r', data.as_bytes()).is_some();
+        let data = if is_broken { data.replace(['\n', '\r'], " ") } else { data.to_owned() };
         Self { name, data }
     }
 }
