@@ -28,6 +28,7 @@ use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
 use crate::http::{self, Response};
 use crate::panics::{guarded, join};
+use crate::store::Counted;
 use crate::time::{Timestamp, millis};
 
 /// The most bytes of a body.
@@ -137,20 +138,25 @@ pub async fn check(
     wrong_fields: Vec<FieldError>,
     log: &Logger,
 ) -> Result<NewBooking, Problem> {
-    let mut checked = draft.clone().check(&app.catalogue(), app.clock.now());
+    let mut known = app.catalogue();
+    let mut checked = draft.clone().check(&known, app.clock.now());
     if let Err(broken) = &checked
         && broken.iter().any(is_of_catalogue)
     {
-        checked = draft.clone().check(&*catalogue(app, log).await?, app.clock.now());
+        known = catalogue(app, log).await?;
+        checked = draft.clone().check(&known, app.clock.now());
     }
+    let mut counted = count(app, checked.as_ref().ok(), None, log).await?;
     // A quota that another scheduler has raised counts here too.
-    if matches!(&checked, Ok(new) if new.telescope.rules.count_bookings()) {
-        checked = draft.check(&*catalogue(app, log).await?, app.clock.now());
+    if counted.as_ref().is_some_and(|counted| counted.edition != known.edition()) {
+        known = catalogue(app, log).await?;
+        checked = draft.check(&known, app.clock.now());
+        counted = count(app, checked.as_ref().ok(), None, log).await?;
     }
     let broken = match checked {
-        Ok(new) => match quota(app, &new, None, log).await? {
+        Ok(new) => match counted.and_then(|counted| broken_by(&counted, &new, &known, app.clock.now())) {
             None if wrong_fields.is_empty() => return Ok(new),
-            counted => counted.into_iter().collect(),
+            broken => broken.into_iter().collect(),
         },
         Err(broken) => broken,
     };
@@ -164,20 +170,36 @@ pub async fn quota(
     moving: Option<i64>,
     log: &Logger,
 ) -> Result<Option<Rejection>, Problem> {
-    let rules = &new.telescope.rules;
-    if !rules.count_bookings() && new.proposal_id.is_none() {
-        return Ok(None);
+    let Some(counted) = count(app, Some(new), moving, log).await? else { return Ok(None) };
+    let mut known = app.catalogue();
+    if known.edition() != counted.edition {
+        known = catalogue(app, log).await?;
     }
-    let now = app.clock.now();
-    let counted = app.store.counted(new, moving, now).await.map_err(|error| not_read(log, &error))?;
-    if let Err(broken) = rules.check_held(new.slots, &counted.held.into_iter(), now) {
-        return Ok(Some(Rejection::Rule(broken)));
+    Ok(broken_by(&counted, new, &known, app.clock.now()))
+}
+
+/// What counts against a new booking; `None` if there is none, or if nothing counts.
+async fn count(
+    app: &App,
+    new: Option<&NewBooking>,
+    moving: Option<i64>,
+    log: &Logger,
+) -> Result<Option<Counted>, Problem> {
+    let counts = |new: &&NewBooking| new.telescope.rules.count_bookings() || new.proposal_id.is_some();
+    let Some(new) = new.filter(counts) else { return Ok(None) };
+    let counted = app.store.counted(new, moving, app.clock.now()).await;
+    counted.map(Some).map_err(|error| not_read(log, &error))
+}
+
+/// The first rule that `new` breaks by what counts against it.
+fn broken_by(counted: &Counted, new: &NewBooking, known: &Catalogue, now: Timestamp) -> Option<Rejection> {
+    let held = counted.held.iter().copied();
+    if let Err(broken) = new.telescope.rules.check_held(new.slots, &held, now) {
+        return Some(Rejection::Rule(broken));
     }
-    let Some(id) = new.proposal_id else { return Ok(None) };
-    let known = catalogue(app, log).await?;
-    let used_min = counted.used_min;
-    let checked = known.proposal(id).map(|proposal| proposal.check_minutes(&new.telescope.code, new.slots, used_min));
-    Ok(checked.and_then(Result::err).map(Rejection::Proposal))
+    let proposal = known.proposal(new.proposal_id?)?;
+    let checked = proposal.check_minutes(&new.telescope.code, new.slots, counted.used_min);
+    checked.err().map(Rejection::Proposal)
 }
 
 /// The refusal of fields that cannot be read, and of rules that are broken.

@@ -324,7 +324,7 @@ impl Store for MemoryStore {
                 let given_back = moving.map_or(0, |booking| booking.charged_min(id, &telescope));
                 state.view.used_min.get(&(id, telescope.clone())).copied().unwrap_or(0) - given_back
             });
-            Counted { held, used_min }
+            Counted { held, used_min, edition: state.changes }
         })
     }
 

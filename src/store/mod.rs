@@ -245,6 +245,8 @@ pub struct Counted {
     pub held: Vec<SlotRange>,
     /// The minutes that are charged to its proposal at its telescope; 0 without a proposal.
     pub used_min: i64,
+    /// The catalogue's edition at the same moment: the rules and the proposal may be others than those that are known.
+    pub edition: i64,
 }
 
 /// What takes the bookings of a period from the store, one after the other: with long notes they may be many megabytes together.

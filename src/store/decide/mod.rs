@@ -31,7 +31,7 @@ pub use self::proposal::{ChangeProposal, CreateProposal};
 pub use self::record::Record;
 pub use self::scientist::{ChangeScientist, CreateScientist};
 pub use self::telescope::{ChangeTelescope, CreateTelescope};
-pub use self::view::{Claim, Slots, Taken, View};
+pub use self::view::{Claim, Held, Slots, Taken, View};
 pub use self::wait::{Enter, Leave};
 pub use self::write::Write;
 

@@ -275,7 +275,7 @@ fn carry_out(view: &mut View, change: &Any) -> (Said, Vec<Write>) {
 }
 
 /// What a backend has to load of a scientist's bookings, and nothing more.
-fn held(database: &View, telescope: &Telescope, scientist: i64, counted: SlotRange) -> Vec<Booking> {
+fn held(database: &View, telescope: &Telescope, scientist: i64, counted: SlotRange) -> Held {
     let is_theirs = |booking: &&Booking| {
         booking.status == Status::Active && booking.telescope == telescope.code && booking.scientist_id == scientist
     };
@@ -286,7 +286,7 @@ fn held(database: &View, telescope: &Telescope, scientist: i64, counted: SlotRan
         standing.clone().into_iter().filter(|booking| booking.slots.end() > day && booking.slots.start() < after);
     let most = telescope.rules.standing_max.map_or(0, |most| usize::try_from(most).unwrap() + 1);
     let standing = standing.iter().copied().filter(|booking| booking.slots.end() > database.now).take(most);
-    standing.chain(of_day).cloned().collect()
+    standing.chain(of_day).map(|booking| (booking.id, booking.slots)).collect()
 }
 
 /// Copies what `change` touches from `database` into `view`, as a backend loads it.
@@ -342,7 +342,7 @@ fn load_around(
     let telescope = database.telescopes.get(&code);
     if let (Some(telescope), Some(scientist), Some(counted)) = (telescope, scientist_id, counted) {
         let held = held(database, telescope, scientist, counted);
-        view.bookings.extend(held.into_iter().map(|booking| (booking.id, booking)));
+        view.held_mut(&code, scientist).extend(held);
     }
     if let Some(slots) = slots {
         let claims: Vec<_> = database.claims(&code, slots).collect();

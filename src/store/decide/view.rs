@@ -44,11 +44,16 @@ pub struct View {
     pub used_min: BTreeMap<(i64, String), i64>,
     /// Bookings by their numbers.
     pub bookings: BTreeMap<i64, Booking>,
+    /// What scientists have booked at telescopes, by the telescope's code and the scientist's number.
+    pub held: BTreeMap<String, BTreeMap<i64, Held>>,
     /// Entries of waiting lists by their numbers.
     pub waits: BTreeMap<i64, Wait>,
     /// The slots of each telescope that were ever claimed.
     pub slots: BTreeMap<String, Slots>,
 }
+
+/// The slots of one scientist's active bookings at one telescope, by the bookings' numbers.
+pub type Held = BTreeMap<i64, SlotRange>;
 
 /// A telescope's claims by the starts of their slots. A slot without one was never booked.
 pub type Slots = BTreeMap<Timestamp, Claim>;
@@ -88,6 +93,7 @@ impl View {
             telescopes: BTreeMap::new(),
             scientists: BTreeMap::new(),
             bookings: BTreeMap::new(),
+            held: BTreeMap::new(),
             waits: BTreeMap::new(),
             slots: BTreeMap::new(),
         }
@@ -107,12 +113,18 @@ impl View {
         scientist_id: i64,
         but: Option<i64>,
     ) -> impl Iterator<Item = SlotRange> + Clone {
-        let active = self
-            .bookings
-            .values()
-            .filter(move |booking| booking.status == Status::Active && but.is_none_or(|but| but != booking.id));
-        let held = active.filter(move |booking| booking.scientist_id == scientist_id && booking.telescope == telescope);
-        held.map(|booking| booking.slots)
+        let held = self.held.get(telescope).and_then(|held| held.get(&scientist_id));
+        held.into_iter().flatten().filter(move |(id, _)| but != Some(**id)).map(|(_, slots)| *slots)
+    }
+
+    /// What a scientist has booked at a telescope, to be added to.
+    pub fn held_mut(&mut self, telescope: &str, scientist_id: i64) -> &mut Held {
+        // Most often it is there, and then its name is not copied.
+        if !self.held.contains_key(telescope) {
+            self.held.insert(telescope.to_owned(), BTreeMap::new());
+        }
+        let of_telescope = self.held.get_mut(telescope).expect("it was added where it was not there");
+        of_telescope.entry(scientist_id).or_default()
     }
 
     /// The record of `event` and of its cause, as the one after the last.
@@ -132,7 +144,7 @@ impl View {
     pub fn apply(&mut self, write: Write) {
         match write {
             Write::InsertBooking { booking, .. } => {
-                self.charge(&booking, 1);
+                self.count(&booking, 1);
                 self.next_booking_id = self.next_booking_id.max(booking.id + 1);
                 self.bookings.insert(booking.id, booking);
             }
@@ -143,9 +155,9 @@ impl View {
             }
             Write::UpdateBooking { booking, .. } => {
                 if let Some(before) = self.bookings.get(&booking.id).cloned() {
-                    self.charge(&before, -1);
+                    self.count(&before, -1);
                 }
-                self.charge(&booking, 1);
+                self.count(&booking, 1);
                 self.bookings.insert(booking.id, booking);
             }
             Write::InsertProposal { proposal } => {
@@ -186,9 +198,19 @@ impl View {
             Write::KeepAnswer { .. } => {}
         }
     }
-    /// Charges an active booking to its proposal so many times.
-    fn charge(&mut self, booking: &Booking, times: i64) {
-        if let Some(proposal) = booking.proposal_id.filter(|_| booking.status == Status::Active) {
+
+    /// Counts an active booking with what its scientist has, and charges it to its proposal; or takes both back, `times` being -1.
+    fn count(&mut self, booking: &Booking, times: i64) {
+        if booking.status != Status::Active {
+            return;
+        }
+        let held = self.held_mut(&booking.telescope, booking.scientist_id);
+        if times > 0 {
+            held.insert(booking.id, booking.slots)
+        } else {
+            held.remove(&booking.id)
+        };
+        if let Some(proposal) = booking.proposal_id {
             let used = self.used_min.entry((proposal, booking.telescope.clone())).or_default();
             *used += times * booking.slots.duration_min();
         }

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use crate::agenda::maintenance::NewMaintenance;
 use crate::agenda::rules::{Rules, days_around};
 use crate::agenda::{Booking, DURATION_MIN_MAX, SlotRange, Status};
+use crate::store::decide::Held;
 use crate::time::{Timestamp, minutes_in_micros};
 
 /// The columns of a booking, in the order of [`from_row`].
@@ -22,8 +23,16 @@ pub fn get(connection: &Connection, id: i64) -> rusqlite::Result<Option<Booking>
         .optional()
 }
 
-/// What a scientist has booked at a telescope: of the bookings that have not ended one more than the quota has, since one of them may be
-/// moving, and those that touch a day of `slots`. The work is bounded by these, and does not depend on how many bookings there are.
+/// Bookings of a scientist at a telescope that have not ended, as many as are wanted.
+const STANDING: &str = "SELECT id, inicio_us, fim_us FROM agendamentos
+     WHERE cientista_id = ?1 AND telescopio_id = ?2 AND status = ?3 AND inicio_us > ?4 AND fim_us > ?5 ORDER BY inicio_us LIMIT ?6";
+/// Those that have an instant of a period.
+const WITHIN: &str = "SELECT id, inicio_us, fim_us FROM agendamentos
+     WHERE cientista_id = ?1 AND telescopio_id = ?2 AND status = ?3 AND inicio_us > ?4 AND fim_us > ?5 AND inicio_us < ?6";
+
+/// What a scientist has booked at a telescope, by the bookings' numbers: of the bookings that have not ended one more than the quota has,
+/// since one of them may be moving, and those that touch a day of `slots`. The work is bounded by these, and does not depend on how many
+/// bookings there are.
 pub fn held(
     connection: &Connection,
     telescope_row: i64,
@@ -31,29 +40,31 @@ pub fn held(
     rules: &Rules,
     slots: SlotRange,
     now: Timestamp,
-) -> rusqlite::Result<Vec<Booking>> {
+) -> rusqlite::Result<Held> {
     let longest_us = minutes_in_micros(DURATION_MIN_MAX);
+    let mut held = Held::new();
+    let mut select = |sql: &str, from: Timestamp, bound: i64| {
+        let from_us = from.as_micros();
+        let asked = (scientist_id, telescope_row, Status::Active.name(), from_us - longest_us, from_us, bound);
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query(asked)?;
+        let mut found = 0;
+        while let Some(row) = rows.next()? {
+            held.insert(row.get(0)?, slots_of(row, 1)?);
+            found += 1;
+        }
+        Ok::<i64, rusqlite::Error>(found)
+    };
     let (day, after) = days_around(slots);
-    let (day, after) = if rules.day_max_min.is_some() { (day, after) } else { (day, day) };
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM agendamentos a JOIN telescopios t ON t.id = a.telescopio_id WHERE a.id IN (
-             SELECT id FROM (
-                 SELECT id FROM agendamentos WHERE cientista_id = :scientist AND telescopio_id = :telescope AND status = :active
-                 AND inicio_us > :now - :longest AND fim_us > :now ORDER BY inicio_us LIMIT :most
-             ) UNION
-             SELECT id FROM agendamentos WHERE cientista_id = :scientist AND telescopio_id = :telescope AND status = :active
-             AND inicio_us > :day - :longest AND inicio_us < :after AND fim_us > :day
-         )"
-    ))?;
-    let rows = statement.query_map(
-        named_params! {
-            ":scientist": scientist_id, ":telescope": telescope_row, ":active": Status::Active.name(),
-            ":now": now.as_micros(), ":longest": longest_us, ":most": rules.standing_max.map_or(0, |most| most + 1),
-            ":day": day.as_micros(), ":after": after.as_micros(),
-        },
-        from_row,
-    )?;
-    rows.collect()
+    let mut has_all = false;
+    if let Some(most) = rules.standing_max {
+        // If the days are still to come, what is booked on them is among all that stands.
+        has_all = select(STANDING, now, most + 1)? <= most && now <= day;
+    }
+    if rules.day_max_min.is_some() && !has_all {
+        select(WITHIN, day, after.as_micros())?;
+    }
+    Ok(held)
 }
 
 /// The active bookings that a maintenance of a telescope meets and that end after an instant, in order, at most `limit`.

@@ -25,7 +25,7 @@ pub fn load_unless(connection: &Connection, known: i64) -> rusqlite::Result<Opti
 }
 
 /// The catalogue's edition, which triggers count.
-fn edition(connection: &Connection) -> rusqlite::Result<i64> {
+pub fn edition(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached("SELECT catalogo FROM resumo WHERE id = 1")?.query_row((), |row| row.get(0))
 }
 

@@ -1,8 +1,8 @@
 //! Loading the rows that a change touches, inside the transaction that writes.
 //!
-//! Telescopes, scientists and bookings are loaded once in a transaction. Later changes of the batch find them in the view,
-//! which is kept up to date with everything that the batch writes; and no other process can write meanwhile. A telescope's
-//! row number is kept only as long: somebody may give a code another row between two transactions.
+//! Telescopes, scientists, proposals and bookings are loaded once in a transaction. Later changes of the batch find them in the view,
+//! which is kept up to date with everything that the batch writes; and no other process can write meanwhile. What is of the catalogue
+//! is kept for the next transaction too, if its edition is still the same then: triggers count every change of it, also one by SQL.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -11,10 +11,11 @@ use rusqlite::Connection;
 
 use super::{bookings, catalogue, maintenance, proposals, trail, waits};
 use crate::agenda::maintenance::{CANCELLED_MAX, NewMaintenance};
+use crate::agenda::proposal::Proposal;
 use crate::agenda::rules::Rules;
-use crate::agenda::{Booking, Scientist, SlotRange, Telescope};
+use crate::agenda::{Scientist, SlotRange, Telescope};
 use crate::audit::chain::ChainHead;
-use crate::store::decide::{Around, Change, Claim, Slots, Taken, View, WaitRows};
+use crate::store::decide::{Around, Change, Claim, Held, Slots, Taken, View, WaitRows};
 use crate::time::Timestamp;
 
 /// The claims of a telescope's slots in a period.
@@ -29,12 +30,25 @@ const NEXT_SCIENTIST: &str = "SELECT coalesce(max(id), 0) + 1 FROM cientistas";
 
 /// What was read of a place.
 struct Fetched {
-    /// The telescope's code, if anything of the telescope was read.
-    code: Option<String>,
+    /// The telescope's code.
+    code: String,
     telescope: Option<(i64, Telescope)>,
     scientist: Option<(i64, Scientist)>,
     claims: Slots,
-    held: Vec<Booking>,
+    /// What the scientist of that number has booked there.
+    held: Option<(i64, Held)>,
+}
+
+/// The rows of the catalogue that transactions have loaded.
+#[derive(Default)]
+pub struct Known {
+    /// The catalogue's edition; 0, which none has, where nothing is known.
+    edition: i64,
+    /// The row numbers of the telescopes, by code.
+    rows: BTreeMap<String, i64>,
+    telescopes: BTreeMap<String, Telescope>,
+    scientists: BTreeMap<i64, Scientist>,
+    proposals: BTreeMap<i64, Proposal>,
 }
 
 /// What a transaction has loaded.
@@ -43,13 +57,26 @@ pub struct Loaded {
     pub view: View,
     /// The row numbers of the telescopes in the view, by code.
     rows: BTreeMap<String, i64>,
+    /// The catalogue's edition at the beginning of the transaction.
+    edition: i64,
 }
 
 impl Loaded {
-    /// The view at the beginning of a transaction: the trail's head.
-    pub fn begin(connection: &Connection, now: Timestamp) -> rusqlite::Result<Self> {
-        let view = View::empty(now, Instant::now(), trail::head(connection)?, NOT_LOADED);
-        Ok(Self { view, rows: BTreeMap::new() })
+    /// The view at the beginning of a transaction: the trail's head, and what is `known` of the catalogue if that is still right.
+    pub fn begin(connection: &Connection, now: Timestamp, known: Known) -> rusqlite::Result<Self> {
+        let mut view = View::empty(now, Instant::now(), trail::head(connection)?, NOT_LOADED);
+        let edition = catalogue::edition(connection)?;
+        let known = if known.edition == edition { known } else { Known::default() };
+        view.telescopes = known.telescopes;
+        view.scientists = known.scientists;
+        view.proposals = known.proposals;
+        Ok(Self { view, rows: known.rows, edition })
+    }
+
+    /// What is known of the catalogue after the transaction. If the transaction has changed the catalogue, the edition is another by now.
+    pub fn into_known(self) -> Known {
+        let View { telescopes, scientists, proposals, .. } = self.view;
+        Known { edition: self.edition, rows: self.rows, telescopes, scientists, proposals }
     }
 
     /// Forgets what was loaded and written, after the last change was undone. `head` and `next_booking_id` are those from
@@ -168,23 +195,24 @@ impl Loaded {
         let rules = rules.or_else(|| self.view.telescopes.get(around.telescope).map(|telescope| telescope.rules));
         let held = match (row, around.scientist_id, around.counted, rules.filter(Rules::count_bookings)) {
             (Some(row), Some(scientist), Some(slots), Some(rules)) => {
-                bookings::held(connection, row, scientist, &rules, slots, self.view.now)?
+                Some((scientist, bookings::held(connection, row, scientist, &rules, slots, self.view.now)?))
             }
-            _ => Vec::new(),
+            _ => None,
         };
-        let code = (!claims.is_empty() || telescope.is_some()).then(|| around.telescope.to_owned());
-        Ok(Fetched { code, telescope, scientist, claims, held })
+        Ok(Fetched { code: around.telescope.to_owned(), telescope, scientist, claims, held })
     }
 
     /// Puts what was read into the view.
     fn take(&mut self, Fetched { code, telescope, scientist, claims, held }: Fetched) {
         self.view.scientists.extend(scientist);
-        self.view.bookings.extend(held.into_iter().map(|booking| (booking.id, booking)));
-        if let Some(code) = code {
-            if let Some((row, telescope)) = telescope {
-                self.rows.insert(code.clone(), row);
-                self.view.telescopes.insert(code.clone(), telescope);
-            }
+        if let Some((scientist, held)) = held {
+            self.view.held_mut(&code, scientist).extend(held);
+        }
+        if let Some((row, telescope)) = telescope {
+            self.rows.insert(code.clone(), row);
+            self.view.telescopes.insert(code.clone(), telescope);
+        }
+        if !claims.is_empty() {
             self.view.slots.entry(code).or_default().extend(claims);
         }
     }

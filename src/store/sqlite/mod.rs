@@ -13,7 +13,7 @@ mod bookings;
 mod catalogue;
 mod checkpoints;
 mod connect;
-mod counted;
+mod counting;
 mod damage;
 mod deep;
 mod errors;
@@ -49,6 +49,7 @@ use slog::Logger;
 pub use self::backup::{Contents, NotWhole, copy, examine, glance};
 pub use self::catalogue::has_scientist;
 use self::checkpoints::{Checkpoints, Watch};
+use self::counting::{Asked, Counting};
 use self::damage::Damage;
 pub use self::deep::{Deep, deep};
 use self::errors::unavailable;
@@ -93,6 +94,7 @@ use crate::time::{Clock, Timestamp};
 pub struct SqliteStore {
     writer: Writer,
     readers: Arc<Readers>,
+    counting: Counting,
     /// The walk through all pages, if one was needed.
     check: Check,
     checkpoints: Watch,
@@ -131,13 +133,14 @@ impl SqliteStore {
         let writer = Writer::start(connection, (Arc::clone(&place), damage.clone()), clock, Box::new(observer), beside)
             .map_err(explain)?;
         let readers = Arc::new(Readers::new(path, Arc::clone(&place), damage.clone(), in_use.clone()));
+        let counting = Counting::start(Arc::clone(&readers)).map_err(explain)?;
         let check = if stopped_cleanly {
             Check::none()
         } else {
             Check::start(path, in_use.clone(), damage.clone(), log).map_err(explain)?
         };
-        let keys = Keys::of(path);
-        Ok(Self { writer, readers, check, checkpoints, damage, place, path: path.to_owned(), kind, keys, in_use })
+        let (path, keys) = (path.to_owned(), Keys::of(path));
+        Ok(Self { writer, readers, counting, check, checkpoints, damage, place, path, kind, keys, in_use })
     }
 }
 
@@ -234,8 +237,7 @@ impl Store for SqliteStore {
     }
 
     fn counted(&self, new: &NewBooking, moving: Option<i64>, now: Timestamp) -> Answer<'_, Counted> {
-        let asked = counted::Asked::of(new, moving, now);
-        self.read(move |connection| asked.count(connection))
+        Box::pin(self.counting.count(Asked::of(new, moving, now)))
     }
 
     fn create_telescope(&self, telescope: Telescope, cause: Cause) -> Answer<'_, Result<Telescope, Telescope>> {

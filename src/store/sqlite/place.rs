@@ -77,14 +77,16 @@ impl Place {
 
     /// The faults that are possible although the path leads to the same file.
     fn same_file_fault(&self) -> Option<String> {
-        let name = self.database.name();
+        let name = || self.database.name();
         if self.is_behind_another_link() {
+            let name = name();
             return Some(format!(
                 "{name} é agora um link, e quem o abre por ele usa outro -wal: devolva o arquivo, ou reinicie o serviço"
             ));
         }
         let length = std::fs::metadata(&self.database.path).ok()?.len();
         (length < self.length).then(|| {
+            let name = name();
             format!("{name} foi truncado ou sobrescrito ({length} bytes; eram {}): restaure-o de uma cópia e reinicie o serviço", self.length)
         })
     }
@@ -122,9 +124,12 @@ impl Named {
     }
 
     fn fault(&self) -> Option<String> {
+        let found = self.found();
+        if found.as_ref().is_ok_and(|found| *found == self.identity) {
+            return None;
+        }
         let name = self.name();
-        match self.found() {
-            Ok(found) if found == self.identity => None,
+        match found {
             Ok(_) => Some(format!(
                 "no lugar de {name} está agora outro arquivo: devolva o que foi tirado, ou reinicie o serviço para usar o que está lá"
             )),

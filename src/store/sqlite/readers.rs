@@ -56,7 +56,8 @@ impl Readers {
         task.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
     }
 
-    fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    /// The same on this thread.
+    pub fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let in_place = || self.place.fault().map_or(Ok(()), |reason| Err(StoreError::Unavailable(reason)));
         in_place()?;
         let idle = self.idle().pop();

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use rusqlite::StatementStatus;
 use slog::{Discard, o};
 
 use super::*;
+use crate::agenda::rules::BrokenRule;
 use crate::agenda::{Cancellation, Draft, Rejection};
 use crate::audit::record::Cause;
 use crate::http::request_id::RequestId;
@@ -101,6 +103,51 @@ async fn a_job_that_fails_takes_none_of_its_neighbours_with_it() {
     let mut text = Vec::new();
     let last = crate::audit::export::Source::lines_after(&outbox, 0, 10, &mut text).unwrap();
     assert_eq!((last, String::from_utf8(text).unwrap().lines().count()), (Some(2), 2));
+}
+
+#[tokio::test]
+async fn what_sql_changes_in_the_catalogue_holds_in_the_next_transaction() {
+    let opened = open("2030-01-01T00:00:00Z");
+    let new = [0, 5, 10].map(|minute| format!("2030-01-01T03:{minute:02}:00Z"));
+    let new = join_all(new.iter().map(|start| opened.draft("Hubble-Acad", start))).await;
+    let book = async |nth: usize| opened.store.book(new[nth].clone(), fence(1), request()).await.unwrap();
+    assert!(book(0).await.is_ok());
+    // The writer knows the scientist by now.
+    let other = rusqlite::Connection::open(opened.folder.path().join("sctec.db")).unwrap();
+    let set_active = |active: bool| other.execute("UPDATE cientistas SET ativo = ?1 WHERE id = 7", [active]).unwrap();
+    set_active(false);
+    let refused = book(1).await;
+    assert!(matches!(refused, Err(BookRefused::Broken(Rejection::InactiveScientist(7)))), "{refused:?}");
+    set_active(true);
+    assert!(book(1).await.is_ok());
+    // So does what the service itself changes, and what it began to change and rolled back does not.
+    let undone = opened.store.writer.run(|tx| {
+        tx.connection.execute("UPDATE cientistas SET ativo = 0 WHERE id = 7", ())?;
+        tx.connection.execute("INSERT INTO cientistas (id) VALUES (7)", ())
+    });
+    assert!(undone.await.is_err());
+    assert!(book(2).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_booking_counts_once_though_it_stands_and_is_of_the_day() {
+    let opened = open("2030-01-01T12:00:00Z");
+    let rules =
+        TelescopePatch { standing_max: Some(Some(9)), day_max_min: Some(Some(15)), ..TelescopePatch::default() };
+    opened.store.change_telescope("Hubble-Acad".to_owned(), rules, None, request()).await.unwrap().unwrap();
+    // One that has ended counts on its day; a day that is still to come has minutes of its own.
+    for start in ["2030-01-01T03:00:00Z", "2030-01-01T13:00:00Z", "2030-01-02T13:00:00Z", "2030-01-01T13:05:00Z"] {
+        let booked = opened.store.book(opened.draft("Hubble-Acad", start).await, fence(1), request()).await.unwrap();
+        assert!(booked.is_ok(), "{start} {booked:?}");
+    }
+    let new = opened.draft("Hubble-Acad", "2030-01-01T13:10:00Z").await;
+    let counted = opened.store.counted(&new, None, opened.clock.now()).await.unwrap();
+    assert_eq!(counted.held.len(), 4, "{counted:?}");
+    let refused = opened.store.book(new, fence(1), request()).await.unwrap();
+    assert!(
+        matches!(refused, Err(BookRefused::Broken(Rejection::Rule(BrokenRule::Day { used: 15, .. })))),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ use crate::store::observer::Observer;
 use crate::store::sqlite::checkpoints::checkpoint;
 use crate::store::sqlite::damage::Damage;
 use crate::store::sqlite::errors::is_the_databases;
+use crate::store::sqlite::load::Known;
 use crate::store::sqlite::place::Place;
 use crate::store::sqlite::trail;
 use crate::time::Clock;
@@ -48,6 +49,8 @@ pub struct Committer {
     pub damage: Damage,
     /// Whether the content of a lost log was saved: once is enough, since nothing is written while the log is lost.
     pub saved: bool,
+    /// What the last transaction knew of the catalogue; nothing after one that failed.
+    pub known: Known,
     /// Whether the last COMMIT failed, and no commit has been written over it yet.
     pub unsettled: bool,
 }
@@ -120,14 +123,17 @@ impl Committer {
         guarded: bool,
     ) -> Result<Vec<String>, Failed> {
         let ran = self.run_jobs(jobs, refused, guarded);
-        let (first_seq, lines) = match ran {
+        let (first_seq, lines, known) = match ran {
             Ok(ran) => ran,
             Err(failed) => {
                 self.roll_back();
                 return Err(failed);
             }
         };
-        let Err(error) = self.execute("COMMIT") else { return Ok(lines) };
+        let Err(error) = self.execute("COMMIT") else {
+            self.known = known;
+            return Ok(lines);
+        };
         self.roll_back();
         match self.settle(lines.first().map(|line| (first_seq, line.as_str()))) {
             Ok(true) => Ok(lines),
@@ -139,17 +145,17 @@ impl Committer {
         }
     }
 
-    /// The number of the first record that was made, and the lines of all.
+    /// The number of the first record that was made, the lines of all, and what is then known of the catalogue.
     fn run_jobs(
         &mut self,
         jobs: &mut [Box<dyn Job>],
         refused: &mut [Option<StoreError>],
         guarded: bool,
-    ) -> Result<(u64, Vec<String>), Failed> {
+    ) -> Result<(u64, Vec<String>, Known), Failed> {
         // IMMEDIATE: a transaction that starts by reading and then wants to write gets BUSY at once, without waiting.
         self.execute("BEGIN IMMEDIATE")?;
         // Read anew each time: another process may write to the same file.
-        let begun = Tx::begin(&self.connection, self.clock.now());
+        let begun = Tx::begin(&self.connection, self.clock.now(), std::mem::take(&mut self.known));
         let mut tx = begun.inspect_err(|error| self.damage.look_at(error))?;
         let first_seq = tx.head().seq + 1;
         for (index, (job, refused)) in jobs.iter_mut().zip(refused).enumerate() {
@@ -183,7 +189,8 @@ impl Committer {
         for (saving, request_id) in tx.savings() {
             self.observer.saving(*saving, request_id);
         }
-        Ok((first_seq, tx.into_lines()))
+        let (lines, known) = tx.into_parts();
+        Ok((first_seq, lines, known))
     }
 
     /// After a failed COMMIT: writes another one over it, and tells whether the failed one's first record is there.

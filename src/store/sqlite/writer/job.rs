@@ -10,7 +10,7 @@ use crate::store::StoreError;
 use crate::store::decide::{Change, Decision, Write};
 use crate::store::observer::Saving;
 use crate::store::sqlite::apply::apply;
-use crate::store::sqlite::load::Loaded;
+use crate::store::sqlite::load::{Known, Loaded};
 use crate::time::Timestamp;
 
 /// What a job has while it runs: the open transaction and what goes with it.
@@ -35,8 +35,8 @@ pub struct Mark {
 
 impl<'a> Tx<'a> {
     /// What goes with a transaction that has begun.
-    pub(super) fn begin(connection: &'a Connection, now: Timestamp) -> rusqlite::Result<Self> {
-        Ok(Self { connection, loaded: Loaded::begin(connection, now)?, savings: Vec::new(), lines: Vec::new() })
+    pub(super) fn begin(connection: &'a Connection, now: Timestamp, known: Known) -> rusqlite::Result<Self> {
+        Ok(Self { connection, loaded: Loaded::begin(connection, now, known)?, savings: Vec::new(), lines: Vec::new() })
     }
 
     /// Loads the rows that `change` touches, decides, and writes what was decided.
@@ -105,9 +105,9 @@ impl<'a> Tx<'a> {
         self.lines.is_empty()
     }
 
-    /// The lines of the records that were made.
-    pub(super) fn into_lines(self) -> Vec<String> {
-        self.lines
+    /// The lines of the records that were made, and what is known of the catalogue once the transaction is committed.
+    pub(super) fn into_parts(self) -> (Vec<String>, Known) {
+        (self.lines, self.loaded.into_known())
     }
 }
 

@@ -19,6 +19,7 @@ pub use self::job::Tx;
 use self::job::{Call, Job};
 use super::checkpoints::Checkpoints;
 use super::damage::Damage;
+use super::load::Known;
 use super::place::Place;
 use super::stopped::InUse;
 use crate::batch;
@@ -59,10 +60,19 @@ impl Writer {
         // Every job stands for a request in flight, and those are bounded by the connections.
         let (jobs, batches) = batch::queue(usize::MAX);
         let failed = Failure::default();
-        let committer = Committer { connection, clock, observer, place, damage, saved: false, unsettled: false };
+        let committer = Committer {
+            connection,
+            clock,
+            observer,
+            place,
+            damage,
+            saved: false,
+            known: Known::default(),
+            unsettled: false,
+        };
         let thread = Thread { committer, failed: Arc::clone(&failed), beside };
         let handle = std::thread::Builder::new().name("writer".to_owned()).spawn(move || thread.run(batches))?;
-        Ok(Self { jobs, failed, _thread: Arc::new(JoinOnDrop(Some(handle))) })
+        Ok(Self { jobs, failed, _thread: Arc::new(JoinOnDrop::of(handle)) })
     }
 
     /// Why a write failed a moment ago, if one did and no record was written since.
@@ -175,8 +185,14 @@ impl Thread {
     }
 }
 
-/// Waits for the thread when the last writer is dropped, so that its last commit is done before the process ends.
-struct JoinOnDrop(Option<std::thread::JoinHandle<()>>);
+/// Waits for a thread when it is dropped, so that the thread's last work is done before the process ends.
+pub struct JoinOnDrop(Option<std::thread::JoinHandle<()>>);
+
+impl JoinOnDrop {
+    pub fn of(thread: std::thread::JoinHandle<()>) -> Self {
+        Self(Some(thread))
+    }
+}
 
 impl Drop for JoinOnDrop {
     fn drop(&mut self) {

@@ -1,0 +1,133 @@
+//! Counting what counts against new bookings, before their locks are asked for: one thread counts for all that wait.
+//!
+//! With rules, each booking is counted twice: here, and in its transaction. So all that is asked for while one reading goes on is the
+//! next reading: one transaction, and one look whether the files are in their place.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::readers::Readers;
+use super::writer::JoinOnDrop;
+use super::{bookings, catalogue, proposals};
+use crate::agenda::rules::Rules;
+use crate::agenda::{NewBooking, SlotRange};
+use crate::batch;
+use crate::store::{Counted, StoreError};
+use crate::time::Timestamp;
+
+/// One that waits, and where its answer goes.
+type Waiting = (Asked, oneshot::Sender<Result<Counted, StoreError>>);
+
+/// Has the thread count. The thread ends when this is dropped.
+pub struct Counting {
+    waiting: batch::Sender<Waiting>,
+    _thread: JoinOnDrop,
+}
+
+impl Counting {
+    /// Starts the thread, which reads by a connection of `readers`.
+    pub fn start(readers: Arc<Readers>) -> io::Result<Self> {
+        // Each stands for a request, and those are bounded by the connections.
+        let (waiting, mut batches) = batch::queue::<Waiting>(usize::MAX);
+        let run = move || {
+            let mut batch = Vec::new();
+            while batches.next(&mut batch).is_some() {
+                answer(&readers, &mut batch);
+            }
+        };
+        let thread = std::thread::Builder::new().name("counter".to_owned()).spawn(run)?;
+        Ok(Self { waiting, _thread: JoinOnDrop::of(thread) })
+    }
+
+    /// Counts, with all that wait.
+    pub async fn count(&self, asked: Asked) -> Result<Counted, StoreError> {
+        let ended =
+            || StoreError::Unavailable("a parte do serviço que conta agendamentos parou por um defeito".to_owned());
+        let (reply, answer) = oneshot::channel();
+        self.waiting.send((asked, reply)).map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())?
+    }
+}
+
+/// Counts for all of them at once, or else for each alone: a row that cannot be read is not another one's fault.
+fn answer(readers: &Readers, batch: &mut Vec<Waiting>) {
+    let asked: Vec<&Asked> = batch.iter().map(|(asked, _)| asked).collect();
+    match readers.read(|connection| count(connection, &asked)) {
+        Ok(counted) => {
+            for ((_, reply), counted) in batch.drain(..).zip(counted) {
+                // Who asked may have gone away.
+                let _ = reply.send(Ok(counted));
+            }
+        }
+        Err(_) => {
+            for (asked, reply) in batch.drain(..) {
+                let counted = readers.read(|connection| count(connection, &[&asked]));
+                let _ = reply.send(counted.map(|mut counted| counted.pop().unwrap_or_default()));
+            }
+        }
+    }
+}
+
+/// Counts for each of them, all at one moment.
+fn count(connection: &Connection, all: &[&Asked]) -> rusqlite::Result<Vec<Counted>> {
+    let _transaction = connection.unchecked_transaction()?;
+    let edition = catalogue::edition(connection)?;
+    let mut rows = BTreeMap::new();
+    let counted = all.iter().map(|asked| {
+        let code = asked.telescope.as_str();
+        let row = match rows.get(code) {
+            Some(row) => *row,
+            None => *rows.entry(code).or_insert(catalogue::row_of(connection, code)?),
+        };
+        let counted = row.map_or(Ok(Counted::default()), |row| asked.count(connection, row))?;
+        Ok(Counted { edition, ..counted })
+    });
+    counted.collect()
+}
+
+/// What is asked for of a new booking.
+pub struct Asked {
+    telescope: String,
+    rules: Rules,
+    scientist_id: i64,
+    slots: SlotRange,
+    proposal_id: Option<i64>,
+    moving: Option<i64>,
+    now: Timestamp,
+}
+
+impl Asked {
+    /// What counts against `new` at `now`, without the booking `moving`.
+    pub fn of(new: &NewBooking, moving: Option<i64>, now: Timestamp) -> Self {
+        let (telescope, rules) = (new.telescope.code.clone(), new.telescope.rules);
+        Self {
+            telescope,
+            rules,
+            scientist_id: new.scientist.id,
+            slots: new.slots,
+            proposal_id: new.proposal_id,
+            moving,
+            now,
+        }
+    }
+
+    /// Reads it, for a telescope with this row. The catalogue's edition is not read.
+    fn count(&self, connection: &Connection, row: i64) -> rusqlite::Result<Counted> {
+        let mut counted = Counted::default();
+        if self.rules.count_bookings() {
+            let held = bookings::held(connection, row, self.scientist_id, &self.rules, self.slots, self.now)?;
+            let stay = held.into_iter().filter(|(id, _)| self.moving != Some(*id));
+            counted.held = stay.map(|(_, slots)| slots).collect();
+        }
+        if let Some(proposal) = self.proposal_id {
+            let moving = self.moving.map(|id| bookings::get(connection, id)).transpose()?.flatten();
+            let given_back = moving.map_or(0, |booking| booking.charged_min(proposal, &self.telescope));
+            counted.used_min = proposals::used_at(connection, proposal, row)? - given_back;
+        }
+        Ok(counted)
+    }
+}
