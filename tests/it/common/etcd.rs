@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::certificates::{Authority, HERE};
 use super::executable::signal;
 use super::requests::try_http_elsewhere;
 use super::wait::wait_until;
@@ -54,6 +55,26 @@ impl Etcd {
         }
         wait_until("etcd has a leader", || etcd.leader().is_some());
         etcd
+    }
+
+    /// One member that also speaks TLS, with a certificate of `authority`. Gives the value of `--election` for that.
+    pub fn start_secure(authority: &Authority) -> (Self, String) {
+        let mut etcd = Self::start(1);
+        etcd.kill(0);
+        let issued = authority.issue(&HERE);
+        let [cert, key] = [("cert", issued.cert), ("key", issued.key)].map(|(name, pem)| {
+            let path = etcd.folder.path().join(name);
+            std::fs::write(&path, pem).unwrap();
+            path.to_str().unwrap().to_owned()
+        });
+        let secure = format!("https://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+        let member = &mut etcd.members[0];
+        let listens = member.arguments.iter().position(|argument| argument == "--listen-client-urls").unwrap();
+        member.arguments[listens + 1] = format!("{},{secure}", member.client);
+        member.arguments.extend([format!("--cert-file={cert}"), format!("--key-file={key}")]);
+        etcd.begin(0);
+        wait_until("etcd has a leader", || etcd.leader().is_some());
+        (etcd, secure.replacen("https", "etcds", 1))
     }
 
     /// The value of `--election`.

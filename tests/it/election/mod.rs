@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use cluster::{Coordinators, JSON};
 use serde_json::{Value, json};
 
+use crate::common::certificates::Authority;
 use crate::common::etcd::Etcd;
 use crate::common::{Locks, Server, coordinator_command, http, nobody, run, signal, wait_until};
 
@@ -196,6 +197,27 @@ fn a_user_of_etcd_comes_from_a_file_and_a_wrong_password_is_told() {
     assert_eq!(ready(), 200);
     let lost = http("GET", &format!("{}/metrics", server.url()), None).body;
     assert!(lost.contains("sctec_coordinator_elections_lost_total 0"), "{lost}");
+}
+
+#[test]
+#[ignore = "needs etcd"]
+fn etcd_over_tls_is_believed_with_a_certificate_of_the_authority_and_else_not() {
+    let authority = Authority::new();
+    let (_etcd, url) = Etcd::start_secure(&authority);
+    let folder = tempfile::tempdir().unwrap();
+    let start = |authority: &Authority, name: &str| {
+        let ca = folder.path().join(format!("{name}.pem"));
+        std::fs::write(&ca, &authority.pem).unwrap();
+        let data = folder.path().join(name);
+        let mut command = coordinator_command(&data, "127.0.0.1:0");
+        Server::spawn(command.args(["--election", &url, "--ca", ca.to_str().unwrap()]), 1)
+    };
+    let deceived = start(&Authority::new(), "other");
+    wait_until("it says why", || deceived.lines().iter().any(|line| line.contains("O etcd não responde: https://")));
+    let server = start(&authority, "right");
+    let ready = |server: &Server| http("GET", &format!("{}/pronto", server.url()), None).status;
+    wait_until("it is elected", || ready(&server) == 200);
+    assert_eq!(ready(&deceived), 503);
 }
 
 #[test]
