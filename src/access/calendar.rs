@@ -53,3 +53,47 @@ pub struct Calendar {
     /// When it was revoked.
     pub revoked: Option<Timestamp>,
 }
+
+/// The columns of an address, in the order of the fields of [`Stored`].
+pub const COLUMNS: &str = "id, resumo, telescopio, cientista_id, dono, criado_em, revogado_em";
+
+/// The row of an address.
+pub struct Stored {
+    /// Its number.
+    pub id: i64,
+    /// The SHA-256 of its secret.
+    pub digest: [u8; 32],
+    /// The telescope that it shows, if it is one.
+    pub telescope: Option<String>,
+    /// The scientist that it shows, if it is one.
+    pub scientist: Option<i64>,
+    /// The principal who made it.
+    pub owner: String,
+    /// When it was made, in microseconds since 1970.
+    pub created_us: i64,
+    /// When it was revoked.
+    pub revoked_us: Option<i64>,
+}
+
+impl Stored {
+    /// What the row says.
+    ///
+    /// # Errors
+    /// What should stand there.
+    pub fn calendar(self) -> Result<Calendar, &'static str> {
+        let instant = |micros: i64| Timestamp::from_micros(micros).ok_or("an instant");
+        let shows = match (self.telescope, self.scientist) {
+            (Some(code), None) => Shows::Telescope(code),
+            (None, Some(id)) => Shows::Scientist(id),
+            _ => return Err("a telescope or a scientist"),
+        };
+        Ok(Calendar {
+            id: self.id,
+            digest: Digest::from_bytes(self.digest),
+            shows,
+            owner: Author::parse(&self.owner).map_err(|_| "an author")?,
+            created: instant(self.created_us)?,
+            revoked: self.revoked_us.map(instant).transpose()?,
+        })
+    }
+}

@@ -7,7 +7,7 @@ use super::Author;
 use super::grant::Grant;
 use super::register::credential::{Credential, NewCredential, State};
 use super::role::Role;
-use super::subject::{EMAIL_MAX, Identified};
+use super::subject::{EMAIL_MAX, Identified, Subject};
 use crate::time::Timestamp;
 
 /// Lets in everybody with a verified address of a domain.
@@ -86,6 +86,14 @@ pub fn decide(
         Some(State::Expired) => Err(NoEntry::Expired),
         Some(State::Valid) | None => by_rule().map(Entry::New).ok_or(NoEntry::Unknown),
     }
+}
+
+/// A subject that is to be tied, with what its credentials of `before` tell: an address that has signed in already belongs to the subject
+/// that it had then.
+pub fn completed(subject: &Subject, before: &[Credential]) -> Subject {
+    let standing = before.iter().rev().filter(|old| old.revoked.is_none());
+    let known = standing.filter_map(|old| old.subject.as_ref()).find_map(|old| old.subject.clone());
+    Subject { subject: subject.subject.clone().or(known), ..subject.clone() }
 }
 
 #[cfg(test)]

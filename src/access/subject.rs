@@ -29,6 +29,13 @@ pub struct Identified {
     pub email: Option<String>,
 }
 
+impl Identified {
+    /// How the provider knows this person from now on.
+    pub fn subject(&self) -> Subject {
+        Subject { issuer: self.issuer.clone(), subject: Some(self.subject.clone()), email: self.email.clone() }
+    }
+}
+
 /// An address as it is compared.
 pub fn email_of(text: &str) -> Option<String> {
     let (user, domain) = text.rsplit_once('@')?;

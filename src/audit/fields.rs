@@ -50,6 +50,12 @@ pub struct Record<'a> {
     pub hash: Option<&'a RawValue>,
 }
 
+/// The booking that a record is about, if it is about one.
+pub fn booking_of(line: &str) -> Option<i64> {
+    let record: Record<'_> = serde_json::from_str(line).ok()?;
+    record.details().ok()?.agendamento_id?.get().parse().ok()
+}
+
 /// The known fields of `details`, of all events together.
 #[derive(Debug, Default, Deserialize)]
 pub struct Details<'a> {

@@ -13,6 +13,7 @@ mod ignored;
 mod lock;
 mod locks;
 mod manual;
+mod migrate;
 mod moments;
 mod observing;
 mod outcome;
@@ -23,6 +24,7 @@ mod runtime;
 mod serve;
 mod signals;
 mod status;
+mod store;
 mod stress;
 mod token;
 mod translate;
@@ -97,6 +99,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Put a backup in the place of the agenda, while no service runs on it
     Restore(restore::RestoreArgs),
+    /// Move the agenda of a data folder to a PostgreSQL database, with its trail
+    Migrate(migrate::MigrateArgs),
     /// Show how all services are, and which coordinator is elected
     Status(status::StatusArgs),
     /// Liveness check; --ready: readiness. For Docker, Kubernetes, systemd
@@ -143,6 +147,7 @@ impl Cli {
             Command::Token(args) => token::run(&args),
             Command::Backup(args) => backup::run(&args),
             Command::Restore(args) => restore::run(&args),
+            Command::Migrate(args) => migrate::run(&args),
             Command::Status(args) => status::run(&args),
             Command::Health(args) => health::run(&args),
             Command::Completions(args) => completions::run(&args, Self::command()),

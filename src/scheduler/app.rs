@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use slog::{Logger, error, info, warn};
+use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use super::config::{Access, Config, Mode, StartError, VERSION};
@@ -13,6 +14,7 @@ use super::live::Live;
 use super::metrics::{Metrics, Now};
 use super::open_id::Provider;
 use crate::access::register::Register;
+use crate::access::register::records::{Folder, Place};
 use crate::agenda::Catalogue;
 use crate::audit::export::{self, Bell, Exporter};
 use crate::audit::record::Process;
@@ -22,8 +24,9 @@ use crate::data_dir::{DATABASE_FILE, DataDirError, RACE_DATABASE_FILE};
 use crate::http::identity::Identity;
 use crate::http::request_id::RequestId;
 use crate::logging::Logs;
-use crate::store::sqlite::{DatabaseKind, SqliteStore};
-use crate::store::{Observer, Saving, Store, StoreError};
+use crate::store::postgres::{PostgresStore, SharedRegister};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{DatabaseKind, Observer, Saving, Store, StoreError};
 use crate::time::Clock;
 
 /// Bytes in a megabyte, as `--audit-rotate-mb` counts them.
@@ -95,9 +98,7 @@ impl App {
         };
         let identity = match config.access {
             Access::Open => Identity::Open,
-            Access::Token => {
-                Identity::Sessions(Arc::new(Register::start(&config.data_dir, clock.clone(), &logs.logger)?))
-            }
+            Access::Token => Identity::Sessions(Arc::new(open_register(config, &clock, logs).await?)),
         };
         let live = Live::start(gate.locking().map(|locking| locking.client.feed()), &logs.logger);
         Ok(Self {
@@ -236,6 +237,17 @@ pub fn not_recorded(log: &Logger, event_type: &'static str, error: &StoreError) 
     }
 }
 
+/// Opens the register of tokens, which is where the agenda is: a token that is revoked at one of several schedulers ends at all.
+async fn open_register(config: &Config, clock: &Clock, logs: &Logs) -> Result<Register, StartError> {
+    let place: Arc<dyn Place> = match &config.store {
+        None => Arc::new(Folder::new(&config.data_dir)),
+        Some(location) => Arc::new(SharedRegister::new(location, Handle::current())?),
+    };
+    let (clock, log) = (clock.clone(), logs.logger.clone());
+    let opened = tokio::task::spawn_blocking(move || Register::start_at(place, clock, &log));
+    Ok(opened.await.map_err(|error| StoreError::Unavailable(error.to_string()))??)
+}
+
 /// Opens the store, and brings the audit file up to date.
 fn open_files(
     config: &Config,
@@ -249,10 +261,13 @@ fn open_files(
     let (bell, rings) = export::bell();
     let log = logs.logger.clone();
     let told = Told { logs, bell: bell.clone(), metrics };
-    let store: Box<dyn Store> = Box::new(SqliteStore::open(&config.data_dir.join(database), kind, clock, &log, told)?);
+    let store: Box<dyn Store> = match &config.store {
+        None => Box::new(SqliteStore::open(&config.data_dir.join(database), kind, clock, &log, told)?),
+        Some(location) => Box::new(PostgresStore::open(location.clone(), kind, clock, told)?),
+    };
     let rotate_bytes = config.audit.rotate_mb.map(|mb| mb.saturating_mul(MEGABYTE));
     let trail_path = config.data_dir.join(trail_file);
-    let exporter = Exporter::start(&trail_path, store.outbox()?, rotate_bytes, (bell, rings), log)
+    let exporter = Exporter::start(&trail_path, store.outbox(&trail_path)?, rotate_bytes, (bell, rings), log)
         .map_err(|error| DataDirError::access(&trail_path, &error))?;
     Ok((store, exporter))
 }

@@ -20,6 +20,7 @@ use crate::http::tls::Trust;
 use crate::language::translation;
 use crate::logging;
 pub use crate::store::StoreError;
+pub use crate::store::postgres::{Location, OpenError as PostgresError};
 pub use crate::store::sqlite::OpenError;
 use rust_i18n::t;
 use std::borrow::Cow;
@@ -39,8 +40,10 @@ pub const RACE_DELAY: Duration = Duration::from_millis(100);
 /// What a scheduler runs with.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where the database and the logs are; made if missing. A coordinator may have the same folder.
+    /// Where the database, the trail's file and the logs are; made if missing. A coordinator may have the same folder.
     pub data_dir: PathBuf,
+    /// The PostgreSQL database with the agenda; without one the agenda is in the data folder.
+    pub store: Option<Location>,
     /// Where and how it logs.
     pub logging: logging::Config,
     /// With the coordinator's locks, or without any.
@@ -106,6 +109,9 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Database(#[from] OpenError),
+    /// The database in PostgreSQL cannot be used.
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
     /// The database was opened but cannot be read.
     #[error("{}", t!("cannot read the database: %{reason}", reason = .0))]
     Read(#[from] StoreError),
@@ -163,6 +169,7 @@ impl Config {
     pub fn new(data_dir: impl Into<PathBuf>, mode: Mode) -> Self {
         Self {
             data_dir: data_dir.into(),
+            store: None,
             logging: logging::Config::default(),
             critical_delay: if matches!(mode, Mode::Race) { RACE_DELAY } else { Duration::ZERO },
             mode,

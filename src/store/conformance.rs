@@ -4,8 +4,11 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
 
 use super::{
     AlterRefused, BookRefused, CancelRefused, Fence, FenceBroken, Filter, NotCancelled, NotChanged, NotEntered,
@@ -56,10 +59,20 @@ impl StandingReader for Listening {
     }
 }
 
-/// The suite as tests of the module that it stands in.
+/// The suite as tests of the module that it stands in, each with these attributes.
 macro_rules! conformance {
-    ($fixture:ty) => {
-        crate::store::conformance::conformance!($fixture:
+    (@one [$(#[$attribute:meta])*] $fixture:ty: $name:ident) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        $(#[$attribute])*
+        async fn $name() {
+            crate::store::conformance::$name::<$fixture>().await;
+        }
+    };
+    (@all $attributes:tt $fixture:ty: $($name:ident)*) => {
+        $(crate::store::conformance::conformance!(@one $attributes $fixture: $name);)*
+    };
+    ($(#[$attribute:meta])* $fixture:ty) => {
+        crate::store::conformance::conformance!(@all [$(#[$attribute])*] $fixture:
             a_booking_is_read_back_as_it_was_answered
             a_slot_is_taken_until_it_is_cancelled
             a_stale_or_late_write_changes_nothing
@@ -84,12 +97,6 @@ macro_rules! conformance {
             a_key_is_held_once_until_it_is_given_back
             a_store_that_is_well_says_so);
     };
-    ($fixture:ty: $($name:ident)*) => {
-        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $name() {
-            crate::store::conformance::$name::<$fixture>().await;
-        })*
-    };
 }
 pub(super) use conformance;
 
@@ -112,6 +119,8 @@ struct Opened<F> {
     store: Arc<dyn Store>,
     clock: Clock,
     fixture: F,
+    /// Where the trail's file would be.
+    folder: TempDir,
 }
 
 impl<F: Fixture> Opened<F> {
@@ -122,7 +131,12 @@ impl<F: Fixture> Opened<F> {
     fn of_kind(race: bool) -> Self {
         let clock = Clock::held_at(instant(NOW));
         let fixture = F::open(race, clock.clone());
-        Self { store: fixture.store(), clock, fixture }
+        Self { store: fixture.store(), clock, fixture, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// The trail's file.
+    fn trail(&self) -> PathBuf {
+        self.folder.path().join("audit.jsonl")
     }
 
     async fn new_booking(&self, scientist: i64, telescope: &str, start: Timestamp, duration_min: i64) -> NewBooking {
@@ -184,7 +198,7 @@ impl<F: Fixture> Opened<F> {
 
     /// The lines of all records, which have to be a chain.
     async fn records(&self) -> Vec<String> {
-        let outbox = self.store.outbox().unwrap();
+        let outbox = self.store.outbox(&self.trail()).unwrap();
         let (beginning, latest) = (outbox.beginning().unwrap(), self.store.latest_record().await.unwrap());
         let mut text = Vec::new();
         let last = outbox.lines_after(0, 10_000, &mut text).unwrap();
@@ -407,7 +421,7 @@ pub async fn the_trail_is_read_in_pages_and_by_its_outbox<F: Fixture>() {
         let of_slot = Wanted { slot: Some(after(5)), ..Wanted::default() };
         assert_eq!(read(of_slot, limit).await, [records[5].clone()]);
     }
-    let outbox = opened.store.outbox().unwrap();
+    let outbox = opened.store.outbox(&opened.trail()).unwrap();
     let mut text = Vec::new();
     assert_eq!(outbox.lines_after(2, 3, &mut text), Ok(Some(5)));
     assert_eq!(String::from_utf8(text).unwrap(), records[2..5].join("\n") + "\n");
@@ -891,9 +905,9 @@ pub async fn an_answer_is_kept_with_what_it_answers_and_for_a_day<F: Fixture>() 
 
 pub async fn a_key_is_held_once_until_it_is_given_back<F: Fixture>() {
     let opened = Opened::<F>::new();
-    let hold = |key: u8| opened.store.hold(&[key; 32]).unwrap();
-    let held = hold(1).expect("free");
-    assert!(hold(1).is_none() && hold(2).is_some());
+    let hold = async |key: u8| opened.store.hold([key; 32]).await.unwrap();
+    let held = hold(1).await.expect("free");
+    assert!(hold(1).await.is_none() && hold(2).await.is_some());
     drop(held);
-    assert!(hold(1).is_some());
+    assert!(hold(1).await.is_some());
 }

@@ -7,6 +7,7 @@
 //! A std mutex around the state, held for one change or one reading.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -408,9 +409,10 @@ impl Store for MemoryStore {
         })
     }
 
-    fn hold(&self, key: &Digest) -> Result<Option<Box<dyn Send + Sync>>, StoreError> {
-        let is_free = self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(*key);
-        Ok(is_free.then(|| Box::new(HeldKey(Arc::clone(&self.keys), *key)) as Box<_>))
+    fn hold(&self, key: Digest) -> Answer<'_, Option<Box<dyn Send + Sync>>> {
+        let is_free = self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+        let held = is_free.then(|| Box::new(HeldKey(Arc::clone(&self.keys), key)) as Box<_>);
+        Box::pin(async { Ok(held) })
     }
 
     fn kept(&self, key: Digest, now: Timestamp) -> Answer<'_, Option<Kept>> {
@@ -492,7 +494,7 @@ impl Store for MemoryStore {
         Vec::new()
     }
 
-    fn outbox(&self) -> Result<Outbox, StoreError> {
+    fn outbox(&self, _: &Path) -> Result<Outbox, StoreError> {
         Ok(Outbox::new(MemoryOutbox(self.clone())))
     }
 }

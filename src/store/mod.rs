@@ -1,26 +1,32 @@
 //! The agenda's storage: what the rest of the service asks of it, free of SQL.
 //!
-//! [`Store`] is the interface. What a change does is decided by [`decide`], which knows no database. [`sqlite`] is the
-//! storage of one machine: it loads the rows that a decision needs, and writes what was decided.
+//! [`Store`] is the interface. What a change does is decided by [`decide`], which knows no database. A storage loads the rows that a
+//! decision needs, and writes what was decided: [`sqlite`] on one machine, [`postgres`] for schedulers on several.
 //!
 //! The scheduler chooses the storage when it starts, so the interface is a trait object.
 
+mod asked;
 #[cfg(test)]
 mod conformance;
 pub mod decide;
+mod kind;
 #[cfg(test)]
 mod memory;
 mod observer;
 mod outbox;
 mod outcomes;
+pub mod postgres;
 pub mod sqlite;
+pub mod tables;
 mod waits;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use futures_util::future::BoxFuture;
 
+pub use self::kind::DatabaseKind;
 #[cfg(test)]
 pub use self::observer::Unobserved;
 pub use self::observer::{Observer, Saving};
@@ -185,11 +191,8 @@ pub trait Store: Send + Sync {
     ) -> Answer<'_, Vec<Booking>>;
 
     /// Holds a key, for as long as its request is carried out: here and in every other process that uses this storage. `None` if another
-    /// request holds it. It does not wait. Dropping it gives the key back, and so does the end of the process.
-    ///
-    /// # Errors
-    /// [`StoreError`] when that cannot be known.
-    fn hold(&self, key: &Digest) -> Result<Option<Box<dyn Send + Sync>>, StoreError>;
+    /// request holds it: it does not wait for that one. Dropping it gives the key back, and so does the end of the process.
+    fn hold(&self, key: Digest) -> Answer<'_, Option<Box<dyn Send + Sync>>>;
 
     /// The answer that is kept for a key, unless it is old at `now`.
     fn kept(&self, key: Digest, now: Timestamp) -> Answer<'_, Option<Kept>>;
@@ -231,11 +234,12 @@ pub trait Store: Send + Sync {
     /// The length of the log that the storage writes before its data, if it has one and it can be read now.
     fn log_bytes(&self) -> Option<u64>;
 
-    /// The committed audit records, for their exporter. Called once, when the service starts, on a thread that may block.
+    /// The committed audit records, for the exporter that writes them to `file`. Called once, when the service starts, on a thread that may
+    /// block.
     ///
     /// # Errors
     /// [`StoreError`] when they cannot be read.
-    fn outbox(&self) -> Result<Outbox, StoreError>;
+    fn outbox(&self, file: &Path) -> Result<Outbox, StoreError>;
 }
 
 /// What counts against a new booking.

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::common::storage::of_sqlite;
 use crate::common::trail::{file, succeed};
 use crate::common::{Services, http, run, wait_until, without_rules};
 
@@ -47,6 +48,7 @@ fn age(data_dir: &Path) {
 
 #[test]
 fn a_trail_that_began_without_authors_goes_on_with_them() {
+    of_sqlite!("the version without authors had no PostgreSQL");
     let services = Services::start(&[]);
     services.book(7, SLOTS[0]);
     let folder = services.stop();

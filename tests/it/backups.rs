@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::common::access::{give, revoke};
+use crate::common::storage::of_sqlite;
 use crate::common::{Asked, Services, count, deaf, http, http_with, sctec, wait_until};
 
 fn slot(index: usize) -> String {
@@ -71,6 +72,7 @@ fn bytes(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 
 #[test]
 fn a_backup_under_load_is_one_instant_of_the_agenda_and_bookings_go_on() {
+    of_sqlite!("backup and restore copy the file of SQLite");
     let services = Services::start(&["--lock-retention-ms", "0"]);
     let (done, outer) = (AtomicBool::new(false), TempDir::new().unwrap());
     let heads = outer.path().join("heads.jsonl");
@@ -115,6 +117,7 @@ fn a_backup_under_load_is_one_instant_of_the_agenda_and_bookings_go_on() {
 
 #[test]
 fn a_backup_that_is_killed_at_any_moment_leaves_nothing_that_looks_whole() {
+    of_sqlite!("backup and restore copy the file of SQLite");
     let (folder, _) = stopped(40);
     let file = folder.path().join("noite.db");
     let mut whole = 0;
@@ -139,6 +142,7 @@ fn a_backup_that_is_killed_at_any_moment_leaves_nothing_that_looks_whole() {
 
 #[test]
 fn on_a_full_disk_there_is_no_backup_and_nothing_is_left_of_it() {
+    of_sqlite!("backup and restore copy the file of SQLite");
     let (folder, whole) = stopped(20);
     let limited = |command: &Command, kib: u64| {
         let mut limited = Command::new("sh");
@@ -161,6 +165,7 @@ fn on_a_full_disk_there_is_no_backup_and_nothing_is_left_of_it() {
 
 #[test]
 fn an_agenda_that_contradicts_itself_is_not_backed_up() {
+    of_sqlite!("backup and restore copy the file of SQLite");
     let (folder, _) = stopped(3);
     let database = rusqlite::Connection::open(folder.path().join("sctec.db")).unwrap();
     database.execute_batch("UPDATE auditoria SET linha = replace(linha, 'Galileu', 'Galileo') WHERE seq = 3").unwrap();
@@ -174,6 +179,7 @@ fn an_agenda_that_contradicts_itself_is_not_backed_up() {
 
 #[test]
 fn a_restored_agenda_is_whole_in_a_new_folder_and_goes_on_with_larger_tokens() {
+    of_sqlite!("backup and restore copy the file of SQLite");
     let (folder, file) = stopped(5);
     let new = TempDir::new().unwrap();
     let data = new.path().join("a/b");
@@ -214,6 +220,7 @@ fn folder_at(outer: &TempDir, data: &Path) -> TempDir {
 
 #[test]
 fn an_older_backup_over_a_newer_agenda_keeps_that_one_and_says_what_is_missing() {
+    of_sqlite!("backup and restore copy the file of SQLite");
     let (folder, file) = stopped(3);
     let services = Services::start_in(folder, &["--lock-retention-ms", "0", "--access", "token"]);
     let data = services.data_dir().to_owned();
@@ -261,6 +268,7 @@ fn an_older_backup_over_a_newer_agenda_keeps_that_one_and_says_what_is_missing()
 
 #[test]
 fn what_is_no_whole_backup_is_refused_and_nothing_changes() {
+    of_sqlite!("backup and restore copy the file of SQLite");
     let (folder, file) = stopped(3);
     let data = folder.path();
     let outer = TempDir::new().unwrap();
@@ -308,6 +316,7 @@ fn what_is_no_whole_backup_is_refused_and_nothing_changes() {
 
 #[test]
 fn a_restoration_that_is_killed_at_any_moment_leaves_one_whole_agenda() {
+    of_sqlite!("backup and restore copy the file of SQLite");
     let (folder, file) = stopped(4);
     let services = Services::start_in(folder, &["--lock-retention-ms", "0"]);
     for index in 10..13 {

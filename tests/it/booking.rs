@@ -363,8 +363,7 @@ fn etcd_11456_a_write_with_an_older_token_than_the_slots_is_refused() {
     let (_, booking) = services.book(1, SLOT);
     assert_eq!(services.follow(&booking, "cancelar").status, 200);
     // As if the holder of a later lease had written meanwhile.
-    let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
-    database.execute("UPDATE horarios SET token = token + 1000", ()).unwrap();
+    services.sql("UPDATE horarios SET token = token + 1000");
     let (status, problem) = services.book(2, SLOT);
     assert_eq!((status, problem["codigo"].as_str()), (503, Some("token_obsoleto")));
     assert_eq!(services.count("SELECT count(*) FROM agendamentos WHERE status = 'AGENDADO'"), 0);
@@ -476,9 +475,7 @@ fn only_an_action_that_is_allowed_has_a_link() {
     assert_eq!(status, 201);
     assert!(booking["_links"]["cancelar"].is_object());
     // As if the observation had begun: on a telescope that is not simulated it cannot be cancelled then.
-    let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
-    let past = "UPDATE agendamentos SET inicio_us = 1764558000000000, fim_us = 1764558300000000";
-    database.execute(past, ()).unwrap();
+    services.sql("UPDATE agendamentos SET inicio_us = 1764558000000000, fim_us = 1764558300000000");
     let begun = services.follow(&booking, "self").json();
     assert!(begun["_links"]["cancelar"].is_null());
     let refused = services.follow(&booking, "cancelar");
@@ -489,10 +486,10 @@ fn only_an_action_that_is_allowed_has_a_link() {
 fn a_scientist_added_to_the_catalogue_may_book_at_once() {
     let services = Services::start(&[]);
     assert_eq!(services.book(11, SLOT).0, 404);
-    let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
-    database
-        .execute("INSERT INTO cientistas (id, nome, instituicao, pais) VALUES (11, 'Jocelyn Bell', 'Oxford', 'GB')", ())
-        .unwrap();
+    services.sql(
+        "INSERT INTO cientistas (id, nome, instituicao, pais) VALUES (11, 'Jocelyn Bell', 'Oxford', 'GB');
+         UPDATE resumo SET catalogo = catalogo + 1",
+    );
     assert_eq!(services.book(11, SLOT).0, 201);
 }
 

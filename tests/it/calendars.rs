@@ -112,9 +112,9 @@ fn a_calendar_has_its_window_and_a_telescopes_maintenances() {
 fn a_calendar_without_an_end_has_as_many_bookings_as_it_may_have() {
     let services = Services::start(&[]);
     let many = "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 10199) \
-        INSERT INTO agendamentos (telescopio_id, cientista_id, inicio_us, fim_us, status, criado_us, cancelado_us, req) \
-        SELECT 1, 7, 1924992000000000 + i * 300000000, 1924992300000000 + i * 300000000, 'CANCELADO', 1, 1, 'x' FROM n";
-    rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap().execute(many, ()).unwrap();
+        INSERT INTO agendamentos (id, telescopio_id, cientista_id, inicio_us, fim_us, status, criado_us, cancelado_us, req) \
+        SELECT 1 + i, 1, 7, 1924992000000000 + CAST(i AS BIGINT) * 300000000, 1924992300000000 + CAST(i AS BIGINT) * 300000000, 'CANCELADO', 1, 1, 'x' FROM n";
+    services.sql(many);
     let url = services.agenda("/telescopios/Hubble-Acad/agenda.ics");
     let packed = http_with("GET", &url, None, &[("Accept-Encoding", "gzip")]);
     assert_eq!((packed.header("content-encoding"), packed.header("vary")), (Some("gzip"), Some("Accept-Encoding")));

@@ -187,16 +187,15 @@ fn a_change_under_a_version_that_is_not_the_present_one_does_nothing() {
 #[test]
 fn a_catalogue_of_thousands_is_searched_and_read_to_its_end() {
     let services = Services::start(&[]);
-    let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
     // As an operator does it with SQL, and it can be used at once.
-    database
-        .execute_batch(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
-             INSERT INTO cientistas (nome, instituicao, pais) SELECT 'Astrônoma ' || printf('%05d', i), 'X', 'BR' FROM n;
-             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
-             INSERT INTO telescopios (codigo, nome, simulado) SELECT 'T-' || i, 'Radiotelescópio ' || i, 1 FROM n",
-        )
-        .unwrap();
+    services.sql(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+         INSERT INTO cientistas (id, nome, instituicao, pais)
+         SELECT 10 + i, 'Astrônoma ' || substr(CAST(100000 + i AS TEXT), 2), 'X', 'BR' FROM n;
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+         INSERT INTO telescopios (id, codigo, nome, simulado) SELECT 2 + i, 'T-' || i, 'Radiotelescópio ' || i, TRUE FROM n;
+         UPDATE resumo SET catalogo = catalogo + 1",
+    );
     let found = names(&services, "cientistas", "/cientistas?busca=astronoma+0777");
     let all = (1..=10_000).map(|nth| format!("Astrônoma {nth:05}"));
     assert_eq!(found, all.filter(|name| name.contains("0777")).collect::<Vec<_>>());

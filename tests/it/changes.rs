@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::common::storage::of_sqlite;
 use crate::common::trail::{audit, texts};
 use crate::common::{Answer, Asked, Services, at_once, http, http_with};
 
@@ -292,6 +293,7 @@ fn the_trail_tells_each_change_with_what_was_before_and_after() {
         "{saved:#?}"
     );
 
+    of_sqlite!("audit --verify --deep checks a database of SQLite");
     let folder = services.stop();
     let dir = folder.path().to_str().unwrap();
     let verified = audit(&["--data-dir", dir, "--verify", "--deep"]).output().unwrap();
@@ -316,6 +318,7 @@ fn a_move_needs_the_coordinator_and_a_text_does_not() {
 
 #[test]
 fn a_database_of_the_version_before_gets_versions() {
+    of_sqlite!("the version before had no PostgreSQL");
     let services = Services::start(&[]);
     let (kept, cancelled) = (services.book(7, SLOT).1, services.book(7, &at(1)).1);
     assert_eq!(services.follow(&cancelled, "cancelar").status, 200);

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::common::bookers::{Booker, Dice, Ledger, Replayed, agent, granted, setting, tokens_grow};
-use crate::common::{Server, run, sctec, signal, wait_until};
+use crate::common::{Server, run, sctec, signal, storage, wait_until};
 
 /// The number of clients.
 const CLIENTS: u64 = 6;
@@ -112,6 +112,7 @@ fn targets(data_dir: &Path, gate: &str, [first, second]: [&str; 2]) -> [Target; 
             command.args(["serve-scheduler", "--listen", &address, "--coordinator", &gate]);
             command.args(["--lock-ttl-ms", "1500", "--lock-retention-ms", "100", "--audit-rotate-mb", "1"]);
             command.arg("--data-dir").arg(&data_dir);
+            storage::choose(&mut command, &data_dir);
             command
         })
     };
@@ -185,22 +186,15 @@ fn judge(folder: &Path, ledger: &Ledger) {
     let said = String::from_utf8_lossy(&verified.stdout).into_owned();
     assert_eq!(verified.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&verified.stderr));
 
-    let database = rusqlite::Connection::open(folder.join("sctec.db")).unwrap();
-    let mut statement = database.prepare("SELECT linha FROM auditoria ORDER BY seq").unwrap();
-    let records: Vec<Value> = statement
-        .query_map((), |row| row.get::<_, String>(0))
-        .unwrap()
-        .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
-        .collect();
+    let rows = |sql: &str| storage::rows(folder, "sctec.db", sql).into_iter();
+    let lines = rows("SELECT linha FROM auditoria ORDER BY seq").flatten().flatten();
+    let records: Vec<Value> = lines.map(|line| serde_json::from_str(&line).unwrap()).collect();
     let replayed = Replayed::of(&records, ledger);
     replayed.keeps(ledger);
     // The database agrees with its trail.
-    let mut statement = database.prepare("SELECT id, status FROM agendamentos").unwrap();
-    let rows: HashMap<i64, bool> = statement
-        .query_map((), |row| Ok((row.get(0)?, row.get::<_, String>(1)? == "AGENDADO")))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
+    let booking =
+        |row: Vec<Option<String>>| (row[0].as_ref().unwrap().parse().unwrap(), row[1].as_deref() == Some("AGENDADO"));
+    let rows: HashMap<i64, bool> = rows("SELECT id, status FROM agendamentos").map(booking).collect();
     replayed.is(&rows);
     let active = rows.values().filter(|active| **active).count();
     assert_eq!(

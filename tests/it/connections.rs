@@ -206,10 +206,12 @@ fn every_href(value: &Value, found: &mut Vec<String>) {
 #[test]
 fn a_name_that_is_a_dot_segment_does_not_lead_to_another_path() {
     let services = Services::start(&[]);
-    let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
     let names = [".", "..", "...", ".a", "a.."];
-    for name in names {
-        database.execute("INSERT INTO telescopios (codigo, nome, simulado) VALUES (?1, 'T', 1)", [name]).unwrap();
+    for (id, name) in (3..).zip(names) {
+        services.sql(&format!(
+            "INSERT INTO telescopios (id, codigo, nome, simulado) VALUES ({id}, '{name}', 'T', TRUE);
+             UPDATE resumo SET catalogo = catalogo + 1"
+        ));
     }
     for name in names {
         let list = http("GET", &services.agenda("/telescopios"), None).json();

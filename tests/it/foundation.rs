@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::common::storage::of_sqlite;
 use crate::common::{
     Asked, Server, Services, coordinator_command, http, scheduler_command, sctec, signal, try_http, wait_until,
 };
@@ -36,6 +37,7 @@ fn says_that_it_is_gone(services: &Services, name: &str, slot: &str, standing: &
 
 #[test]
 fn better_sqlite3_1237_a_database_that_is_deleted_takes_no_booking_until_it_is_back() {
+    of_sqlite!("it deletes the files of SQLite");
     let mut services = Services::start(&["--lock-retention-ms", "0"]);
     let (_, standing) = services.book(1, "2030-12-01T03:00:00Z");
     let folder = services.data_dir().to_owned();
@@ -65,6 +67,7 @@ fn better_sqlite3_1237_a_database_that_is_deleted_takes_no_booking_until_it_is_b
 
 #[test]
 fn get_bb_2190_a_replaced_database_takes_no_booking_and_acknowledged_ones_are_in_the_right_one() {
+    of_sqlite!("it replaces the file of SQLite");
     let mut services = Services::start(&["--lock-retention-ms", "0"]);
     let folder = services.data_dir().to_owned();
     let (_, standing) = services.book(1, "2030-12-01T03:00:00Z");
@@ -106,6 +109,7 @@ fn a_moved_folder_and_a_deleted_race_database_are_noticed_too() {
 
 #[test]
 fn after_the_write_ahead_log_is_deleted_no_acknowledged_booking_is_lost() {
+    of_sqlite!("it deletes SQLite's log");
     let mut services = Services::start(&[]);
     for minute in ["00", "05", "10"] {
         assert_eq!(services.book(1, &format!("2030-12-01T03:{minute}:00Z")).0, 201);
@@ -226,6 +230,7 @@ fn after_a_first_start_that_was_killed_at_any_moment_the_next_start_succeeds() {
 
 #[test]
 fn an_older_database_beside_a_newer_log_is_reported_and_the_advice_works() {
+    of_sqlite!("it exchanges the files of SQLite");
     let mut services = Services::start(&["--lock-retention-ms", "0"]);
     let folder = services.data_dir().to_owned();
     let (database, log) = (folder.join("sctec.db"), folder.join("sctec.db-wal"));
@@ -275,6 +280,7 @@ fn an_older_database_beside_a_newer_log_is_reported_and_the_advice_works() {
 
 #[test]
 fn a_booking_of_a_deleted_scientist_is_refused_and_others_can_book() {
+    of_sqlite!("PostgreSQL deletes no scientist who has a booking");
     let services = Services::start(&["--lock-retention-ms", "0"]);
     let (_, standing) = services.book(4, "2030-12-01T02:00:00Z");
     let sql = |sql: &str| {

@@ -6,6 +6,7 @@ use std::path::Path;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
+use crate::common::storage::of_sqlite;
 use crate::common::{Asked, Server, Services, count, http, run, wait_until};
 
 const MEGABYTE: u64 = 1 << 20;
@@ -64,6 +65,7 @@ fn long_reader(folder: &Path, database: &str, urls: &[String]) {
 
 #[test]
 fn codebase_memory_mcp_1137_a_write_ahead_log_shrinks_after_a_long_read_transaction() {
+    of_sqlite!("it is about the files of SQLite");
     let services = Services::start(&["--lock-retention-ms", "0"]);
     let second = services.another_scheduler(&["--lock-retention-ms", "0"]);
     long_reader(services.data_dir(), "sctec.db", &[services.scheduler.url(), second.url()]);
@@ -71,6 +73,7 @@ fn codebase_memory_mcp_1137_a_write_ahead_log_shrinks_after_a_long_read_transact
 
 #[test]
 fn the_races_write_ahead_log_shrinks_too() {
+    of_sqlite!("it is about the files of SQLite");
     let folder = tempfile::tempdir().unwrap();
     let mut command = crate::common::scheduler_command(folder.path(), "http://127.0.0.1:9");
     let scheduler = Server::spawn(command.args(["--no-lock", "--critical-delay-ms", "0"]), 1);
@@ -85,6 +88,7 @@ fn settle(services: &Services) {
 #[test]
 fn a_start_checks_the_pages_in_the_background_unless_the_stop_was_clean() {
     const LOOKED: &str = "Páginas do banco conferidas";
+    of_sqlite!("it is about the files of SQLite");
     let looked = |services: &Services| services.read_log("app.log").iter().filter(|line| line.contains(LOOKED)).count();
     let mut services = Services::start(&[]);
     assert_eq!(services.book(1, "2025-12-01T03:00:00Z").0, 201);
@@ -120,6 +124,7 @@ fn a_start_checks_the_pages_in_the_background_unless_the_stop_was_clean() {
 
 #[test]
 fn a_damaged_page_stops_the_writing_and_is_reported_at_pronto() {
+    of_sqlite!("it is about the files of SQLite");
     let services = Services::start(&["--lock-retention-ms", "0"]);
     book_days(&[services.agenda("")], 0, || services.count("SELECT count(*) FROM agendamentos") < 40);
     let folder = services.stop();
@@ -153,6 +158,7 @@ fn a_damaged_page_stops_the_writing_and_is_reported_at_pronto() {
 
 #[test]
 fn verify_deep_checks_the_database_and_its_records() {
+    of_sqlite!("it is about the files of SQLite");
     let services = Services::start(&["--lock-retention-ms", "0"]);
     let (_, booking) = services.book(7, "2025-12-01T03:00:00Z");
     assert_eq!(services.book(1, "2025-12-01T03:05:00Z").0, 201);
@@ -178,6 +184,7 @@ fn verify_deep_checks_the_database_and_its_records() {
 
 #[test]
 fn a_list_continues_after_bookings_that_were_cancelled_before_its_period() {
+    of_sqlite!("it is about the files of SQLite");
     let services = Services::start(&[]);
     assert_eq!(services.book(7, "2025-12-02T03:00:00Z").0, 201);
     let path = services.data_dir().join("sctec.db");

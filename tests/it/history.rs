@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::common::storage::of_sqlite;
 use crate::common::{Answer, Services, http, http_with, wait_until, without_rules};
 
 fn slot(minute: usize) -> String {
@@ -131,6 +132,7 @@ fn pages_follow_one_another_and_each_filter_narrows() {
 
 #[test]
 fn a_database_of_the_version_before_gets_its_histories() {
+    of_sqlite!("the version before had no PostgreSQL");
     let services = Services::start(&[]);
     services.book(7, &slot(0));
     let folder = services.stop();

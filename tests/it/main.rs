@@ -65,6 +65,7 @@ mod order;
 mod page;
 mod peers;
 mod planning;
+mod postgres;
 mod presence;
 mod private_files;
 mod proposals;

@@ -148,10 +148,9 @@ fn an_observation_that_has_begun_is_not_cancelled() {
     assert_eq!(services.book_with(&body).0, 201);
     let path = "/telescopios/Webb-Acad/manutencoes";
     // As if it had begun an hour ago.
-    let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
-    database
-        .execute_batch("UPDATE agendamentos SET inicio_us = inicio_us - 2400000000; UPDATE horarios SET inicio_us = inicio_us - 2400000000")
-        .unwrap();
+    services.sql(
+        "UPDATE agendamentos SET inicio_us = inicio_us - 2400000000; UPDATE horarios SET inicio_us = inicio_us - 2400000000",
+    );
     let asked = with(hours(&start, "2999-01-01T00:00:00Z"), "cancelar_agendamentos", true);
     assert_eq!(code(&close(&services, path, &asked).json()), "campos_invalidos");
     let until = services.list("?telescopio=Webb-Acad")[0]["horario_fim_utc"].as_str().unwrap().to_owned();

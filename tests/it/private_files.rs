@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+use crate::common::storage::of_sqlite;
 use crate::common::{Asked, Server, Services, coordinator_command, deaf, http, scheduler_command, sctec, wait_until};
 
 /// A user who runs nothing here.
@@ -52,6 +53,7 @@ fn has(names: &[String], expected: &[&str]) {
 
 #[test]
 fn everything_in_the_folder_is_its_users_alone_under_any_umask() {
+    of_sqlite!("it lists the files of SQLite");
     for umask in ["000", "022", "077"] {
         let above = tempfile::tempdir().unwrap();
         // Both folders are made.
@@ -93,6 +95,7 @@ fn everything_in_the_folder_is_its_users_alone_under_any_umask() {
 
 #[test]
 fn files_of_an_older_version_are_closed_to_others_and_stay_so_when_the_log_is_rotated() {
+    of_sqlite!("it lists the files of SQLite");
     let services = Services::start(&[]);
     services.book_as(&Asked::by(7, SLOT));
     let folder = services.stop();

@@ -147,13 +147,11 @@ fn a_proposal_is_searched_changed_under_its_version_and_recorded() {
 #[test]
 fn minutes_at_too_many_telescopes_are_refused_also_one_after_the_other_and_null_takes_all_away() {
     let services = Services::start(&[]);
-    let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
-    database
-        .execute_batch(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50)
-             INSERT INTO telescopios (codigo, nome, simulado) SELECT 'T-' || i, 'T', 1 FROM n",
-        )
-        .unwrap();
+    services.sql(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50)
+         INSERT INTO telescopios (id, codigo, nome, simulado) SELECT 2 + i, 'T-' || i, 'T', TRUE FROM n;
+         UPDATE resumo SET catalogo = catalogo + 1",
+    );
     let all: serde_json::Map<_, _> = (1..=50).map(|nth| (format!("T-{nth}"), json!(5))).collect();
     let created = create(&services, &json!({"alocado_min": all}));
     assert_eq!(created.status, 201, "{}", created.body);

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
+use crate::common::storage::of_sqlite;
 use crate::common::{Asked, Services, at_once, http, without_rules};
 
 const JSON: &str = "application/merge-patch+json";
@@ -236,6 +237,7 @@ fn a_telescope_operates_in_its_hours_across_midnight() {
 
 #[test]
 fn a_database_of_the_version_before_gets_rules() {
+    of_sqlite!("the version before had no PostgreSQL");
     let services = Services::start(&[]);
     assert_eq!(services.book(7, &slot(0)).0, 201);
     let folder = services.stop();

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::common::storage::of_sqlite;
 use crate::common::{Server, Services, run, sctec};
 
 fn fails(output: &Output, expected: &str) {
@@ -53,6 +54,7 @@ fn a_folder_that_cannot_be_written() {
 
 #[test]
 fn a_database_of_a_newer_version_or_damaged_or_another_programs() {
+    of_sqlite!("it damages the file of SQLite");
     let make = |damage: &dyn Fn(&Path)| {
         let services = Services::start(&[]);
         services.book(1, "2025-12-01T03:00:00Z");
@@ -82,6 +84,7 @@ fn a_database_of_a_newer_version_or_damaged_or_another_programs() {
 
 #[test]
 fn the_race_never_opens_the_agenda() {
+    of_sqlite!("it gives the file of SQLite another name");
     let services = Services::start(&[]);
     services.book(1, "2025-12-01T03:00:00Z");
     let folder = services.stop();

@@ -6,6 +6,7 @@ use sctec::time::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::common::storage::{self, of_sqlite};
 use crate::common::{Services, http, wait_until};
 
 fn slot(index: usize) -> String {
@@ -31,9 +32,8 @@ fn trail_text(data_dir: &Path) -> String {
 fn check_chain(data_dir: &Path) -> Vec<Value> {
     let text = trail_text(data_dir);
     assert!(text.is_empty() || text.ends_with('\n'));
-    let database = rusqlite::Connection::open(data_dir.join("sctec.db")).unwrap();
-    let (identity, head): (String, String) =
-        database.query_row("SELECT identidade, hash FROM trilha", (), |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let found = storage::rows(data_dir, "sctec.db", "SELECT identidade, hash FROM trilha").remove(0);
+    let [identity, head] = <[String; 2]>::try_from(found.into_iter().flatten().collect::<Vec<_>>()).unwrap();
     let mut previous = sha256(identity.as_bytes());
     let mut records = Vec::new();
     for (index, line) in text.lines().enumerate() {
@@ -344,13 +344,8 @@ fn an_altered_database_does_not_become_the_trail() {
     let folder = services.stop();
     let file = folder.path().join("audit.jsonl");
     let whole = std::fs::read(&file).unwrap();
-    rusqlite::Connection::open(folder.path().join("sctec.db"))
-        .unwrap()
-        .execute(
-            "UPDATE auditoria SET linha = replace(linha, 'servico-agendamento', 'servico-forjado') WHERE seq = 3",
-            (),
-        )
-        .unwrap();
+    let forged = "UPDATE auditoria SET linha = replace(linha, 'servico-agendamento', 'servico-forjado') WHERE seq = 3";
+    storage::rows(folder.path(), "sctec.db", forged);
     let services = Services::start_in(folder, &[]);
     assert_eq!(services.book(1, &slot(4)).0, 503);
     let parts = http("GET", &services.agenda("/pronto"), None).json()["partes"].clone();
@@ -397,6 +392,7 @@ fn a_scheduler_that_does_not_export_notices_that_the_exporter_cannot_write() {
 
 #[test]
 fn profilarr_519_while_another_program_locks_the_database_bookings_are_refused_with_503() {
+    of_sqlite!("another program takes SQLite's lock");
     let services = Services::start(&[]);
     services.book(1, &slot(0));
     let holder = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
@@ -544,6 +540,7 @@ fn vault_3725_without_any_space_no_acknowledged_booking_is_lost() {
 
 #[test]
 fn any_name_and_the_longest_texts_are_one_line() {
+    of_sqlite!("PostgreSQL stores no text with the character NUL");
     let services = Services::start(&["--audit-refusals"]);
     // The name of a scientist, as an operator may write it into the database.
     let name = "A \"B\"\n\r\t\u{0}\u{1b}[2J🔭\u{202e}\u{2028}\\ \",\"hash\":\"".to_owned();

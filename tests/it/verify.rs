@@ -8,6 +8,7 @@ use sctec::access::Caller;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::common::storage::of_sqlite;
 use crate::common::trail::gzip;
 use crate::common::{Services, http, sctec, wait_until};
 
@@ -233,6 +234,7 @@ fn a_verification_that_cannot_run_exits_1() {
 #[test]
 #[expect(clippy::too_many_lines, reason = "one trail, which is costly to make, and all that is checked of it")]
 fn a_rotated_trail_is_one_trail() {
+    of_sqlite!("it alters the file of SQLite");
     let services = Services::start(&["--audit-rotate-mb", "1", "--lock-retention-ms", "0"]);
     // Each pair of records has about 6,000 bytes.
     let (target, reason) = ("🔭".repeat(200), "\u{202e}".repeat(500));
@@ -356,6 +358,7 @@ fn listing(folder: &Path) -> Vec<(PathBuf, u64, std::time::SystemTime)> {
 
 #[test]
 fn a_read_only_folder_is_verified_and_no_file_is_left_in_a_writable_one() {
+    of_sqlite!("it reads the file of SQLite");
     // After a clean stop, and after a kill: then the records are in the database's write-ahead log.
     let stopped = stopped(3);
     let mut services = Services::start(&[]);
@@ -577,6 +580,7 @@ fn a_file_that_is_not_a_trail_cannot_be_verified() {
 
 #[test]
 fn go_sqlite3_276_a_database_behind_a_link_is_read_with_its_log_after_a_crash() {
+    of_sqlite!("it reads the file of SQLite");
     let mut services = Services::start(&[]);
     for index in 0..5 {
         assert_eq!(services.book(7, &slot(index)).0, 201);

@@ -275,16 +275,13 @@ fn who_gives_a_slot_up_does_not_get_it_back_by_that() {
 #[test]
 fn a_wait_is_over_when_its_slot_begins() {
     let services = Services::start(&[]);
-    let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
     let long_ago = 1_700_000_100_000_000_i64;
-    for code in ["Webb-Acad", "Hubble-Acad"] {
-        database
-            .execute(
-                "INSERT INTO esperas (telescopio_id, cientista_id, inicio_us, fim_us, status, criada_us, req)
-                 SELECT id, 3, ?2, ?2 + 300000000, 'AGUARDANDO', ?2, 'r-1' FROM telescopios WHERE codigo = ?1",
-                (code, long_ago),
-            )
-            .unwrap();
+    for (id, code) in [(1, "Webb-Acad"), (2, "Hubble-Acad")] {
+        services.sql(&format!(
+            "INSERT INTO esperas (id, telescopio_id, cientista_id, inicio_us, fim_us, status, criada_us, req)
+             SELECT {id}, id, 3, {long_ago}, {long_ago} + 300000000, 'AGUARDANDO', {long_ago}, 'r-1' FROM telescopios
+             WHERE codigo = '{code}'"
+        ));
     }
     let wait = |id: i64| http("GET", &services.agenda(&format!("/esperas/{id}")), None).json();
     let over = wait(1);

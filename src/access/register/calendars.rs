@@ -8,13 +8,10 @@ use super::Register;
 use super::error::RegisterError;
 use super::file::RegisterFile;
 use crate::access::Author;
-use crate::access::calendar::{CALENDARS_MAX, Calendar, Shows};
+use crate::access::calendar::{CALENDARS_MAX, COLUMNS, Calendar, Shows, Stored};
 use crate::access::session::Secret;
 use crate::access::token::Digest;
 use crate::time::Timestamp;
-
-/// The columns of a calendar, in the order in which [`read`] takes them.
-const COLUMNS: &str = "id, resumo, telescopio, cientista_id, dono, criado_em, revogado_em";
 
 impl RegisterFile {
     /// Makes an address, and returns its secret, which is not shown again. `None` when its owner has as many as one may have.
@@ -81,25 +78,25 @@ impl RegisterFile {
 }
 
 impl Register {
-    /// Makes an address, as [`RegisterFile::make_calendar`] does, and knows it at once.
+    /// Makes an address, as [`Records::make_calendar`] does, and knows it at once.
     ///
     /// # Errors
     /// As there. The call blocks.
     pub fn make_calendar(&self, shows: &Shows, owner: &Author) -> Result<Option<(Secret, Calendar)>, RegisterError> {
-        let mut file = RegisterFile::open_again(&self.data_dir)?;
+        let mut file = self.place.open_again()?;
         let Some((secret, id)) = file.make_calendar(shows, owner, self.clock.now())? else { return Ok(None) };
-        self.shared.learn(&file)?;
+        self.shared.learn(&*file)?;
         Ok(file.calendar(id)?.map(|calendar| (secret, calendar)))
     }
 
-    /// Revokes an address, as [`RegisterFile::revoke_calendar`] does. It reads nothing any more when this returns.
+    /// Revokes an address, as [`Records::revoke_calendar`] does. It reads nothing any more when this returns.
     ///
     /// # Errors
     /// As there. The call blocks.
     pub fn revoke_calendar(&self, id: i64) -> Result<Option<(Calendar, bool)>, RegisterError> {
-        let mut file = RegisterFile::open_again(&self.data_dir)?;
+        let mut file = self.place.open_again()?;
         let revoked = file.revoke_calendar(id, self.clock.now())?;
-        self.shared.learn(&file)?;
+        self.shared.learn(&*file)?;
         Ok(revoked)
     }
 
@@ -108,7 +105,7 @@ impl Register {
     /// # Errors
     /// When the file cannot be read. The call blocks.
     pub fn calendars(&self) -> Result<Vec<Calendar>, RegisterError> {
-        RegisterFile::open_again(&self.data_dir)?.calendars()
+        self.place.open_again()?.calendars()
     }
 
     /// What the address with this secret shows, as far as it is known in memory.
@@ -118,26 +115,16 @@ impl Register {
 }
 
 fn read(row: &Row) -> rusqlite::Result<Calendar> {
-    let invalid = |column: usize, what: &str| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, what.into())
-    };
-    let instant = |column: usize| -> rusqlite::Result<Option<Timestamp>> {
-        let micros: Option<i64> = row.get(column)?;
-        micros.map(|micros| Timestamp::from_micros(micros).ok_or_else(|| invalid(column, "instant"))).transpose()
-    };
-    let (telescope, scientist): (Option<String>, Option<i64>) = (row.get(2)?, row.get(3)?);
-    let shows = match (telescope, scientist) {
-        (Some(code), None) => Shows::Telescope(code),
-        (None, Some(id)) => Shows::Scientist(id),
-        _ => return Err(invalid(2, "a telescope or a scientist")),
-    };
-    let owner: String = row.get(4)?;
-    Ok(Calendar {
+    let stored = Stored {
         id: row.get(0)?,
-        digest: Digest::from_bytes(row.get(1)?),
-        shows,
-        owner: Author::parse(&owner).map_err(|_| invalid(4, "author"))?,
-        created: instant(5)?.ok_or_else(|| invalid(5, "NULL"))?,
-        revoked: instant(6)?,
-    })
+        digest: row.get(1)?,
+        telescope: row.get(2)?,
+        scientist: row.get(3)?,
+        owner: row.get(4)?,
+        created_us: row.get(5)?,
+        revoked_us: row.get(6)?,
+    };
+    let invalid =
+        |what: &'static str| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, what.into());
+    stored.calendar().map_err(invalid)
 }

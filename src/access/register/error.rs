@@ -18,6 +18,14 @@ pub enum RegisterError {
         /// What is said.
         reason: String,
     },
+    /// The tables that schedulers share cannot be used.
+    #[error("{}", t!("cannot use the register of tokens in %{at}: %{reason}", at = at, reason = reason))]
+    Shared {
+        /// The database.
+        at: String,
+        /// What is said.
+        reason: String,
+    },
     /// Another process writes to it, and has not stopped in time.
     #[error("{}", t!("%{path} is being written by another process; try again", path = path.display()))]
     Busy {
@@ -62,7 +70,7 @@ pub enum RegisterError {
 
 impl RegisterError {
     /// The name is that of another principal.
-    pub(super) fn other_principal(other: &Credential) -> Self {
+    pub fn other_principal(other: &Credential) -> Self {
         Self::OtherPrincipal { name: other.principal.name.to_string(), roles: other.principal.roles.to_string() }
     }
 

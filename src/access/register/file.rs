@@ -7,11 +7,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
-use super::credential::{Credential, NewCredential, Usage};
+use super::credential::{self, COLUMNS, Credential, NewCredential, Stored, Usage};
 use super::error::RegisterError;
 use crate::access::Author;
-use crate::access::principal::Principal;
-use crate::access::role::Roles;
 use crate::access::subject::Subject;
 use crate::access::token::{Digest, Token};
 use crate::data_dir::REGISTER_FILE;
@@ -34,10 +32,6 @@ const MIGRATIONS: &[(i64, &str)] = &[
 /// From this version on, credentials have e-mails.
 const WITH_EMAILS: i64 = 2;
 const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
-/// The columns of a credential, in the order in which [`read`] takes them.
-const COLUMNS: &str = "id, resumo, nome, papeis, cientista_id, prefixos, criada_por, criada_em, expira_em, revogada_em, usada_em, usada_de, \
-    emissor, sujeito, email";
-
 /// The open register.
 pub struct RegisterFile {
     pub(super) connection: Connection,
@@ -253,7 +247,7 @@ pub(super) fn other_of_name(
     now: Timestamp,
 ) -> rusqlite::Result<Option<Credential>> {
     let same_name = select(connection, "WHERE nome = ?1", [new.principal.name.as_str()])?;
-    Ok(same_name.into_iter().find(|other| other.is_valid(now) && other.principal != new.principal))
+    Ok(credential::other_of_name(same_name, new, now))
 }
 
 /// Inserts a credential, and returns its number.
@@ -299,36 +293,23 @@ pub(super) fn select(
 }
 
 fn read(row: &Row) -> rusqlite::Result<Credential> {
-    let invalid = |column: usize, what: String| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, what.into())
-    };
-    let instant = |column: usize| -> rusqlite::Result<Option<Timestamp>> {
-        let micros: Option<i64> = row.get(column)?;
-        micros
-            .map(|micros| Timestamp::from_micros(micros).ok_or_else(|| invalid(column, micros.to_string())))
-            .transpose()
-    };
-    let name: String = row.get(2)?;
-    let roles: String = row.get(3)?;
-    let prefixes: String = row.get(5)?;
-    let last_day: Option<String> = row.get(10)?;
-    let last_ip: Option<String> = row.get(11)?;
-    let issuer: Option<String> = row.get(12)?;
-    let (subject, email) = (row.get(13)?, row.get(14)?);
-    Ok(Credential {
+    let stored = Stored {
         id: row.get(0)?,
-        digest: row.get::<_, Option<[u8; 32]>>(1)?.map(Digest::from_bytes),
-        subject: issuer.map(|issuer| Subject { issuer, subject, email }),
-        principal: Principal {
-            name: Author::parse(&name).map_err(|_| invalid(2, name))?,
-            roles: Roles::parse(&roles).map_err(|role| invalid(3, role))?,
-            scientist: row.get(4)?,
-            prefixes: serde_json::from_str(&prefixes).map_err(|error| invalid(5, error.to_string()))?,
-        },
+        digest: row.get(1)?,
+        name: row.get(2)?,
+        roles: row.get(3)?,
+        scientist: row.get(4)?,
+        prefixes: row.get(5)?,
         created_by: row.get(6)?,
-        created: instant(7)?.ok_or_else(|| invalid(7, "NULL".to_owned()))?,
-        expires: instant(8)?,
-        revoked: instant(9)?,
-        last: last_day.map(|day| Usage { day, ip: last_ip.and_then(|ip| ip.parse().ok()) }),
-    })
+        created_us: row.get(7)?,
+        expires_us: row.get(8)?,
+        revoked_us: row.get(9)?,
+        last_day: row.get(10)?,
+        last_ip: row.get(11)?,
+        issuer: row.get(12)?,
+        subject: row.get(13)?,
+        email: row.get(14)?,
+    };
+    let invalid = |what: String| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, what.into());
+    stored.credential().map_err(invalid)
 }

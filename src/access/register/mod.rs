@@ -1,4 +1,5 @@
-//! The register of a service that asks who its callers are: the credentials of `acesso.db`, in memory.
+//! The register of a service that asks who its callers are: the credentials of `acesso.db`, or of tables that several machines share, in
+//! memory.
 //!
 //! A request is identified in memory alone. A thread looks every [`LOOK_EVERY`] whether another process has changed the file, so a
 //! token that is revoked at one scheduler, or on the command line, ends at every one. If the file cannot be read for
@@ -10,13 +11,14 @@ mod error;
 pub mod file;
 mod known;
 mod noter;
+pub mod records;
 mod sessions;
 mod shared;
 mod subjects;
 
 use std::io;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -27,16 +29,15 @@ use tokio::sync::watch;
 
 use self::credential::{Credential, NewCredential};
 pub use self::error::RegisterError;
-use self::file::RegisterFile;
 use self::known::Known;
 pub use self::known::{Found, Key, Unidentified};
 use self::noter::Noter;
+use self::records::{Folder, Place, Records};
 use self::shared::Shared;
 use super::Author;
 use super::principal::Principal;
 use super::session::Secret;
 use super::token::{Digest, Token};
-use crate::data_dir::REGISTER_FILE;
 use crate::time::{Clock, Timestamp};
 
 /// The pause between two looks at the file. A revocation holds within a second everywhere.
@@ -51,7 +52,7 @@ const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// The register, shared by everything in the service.
 pub struct Register {
     shared: Arc<Shared>,
-    data_dir: PathBuf,
+    place: Arc<dyn Place>,
     clock: Clock,
     watcher: Option<JoinHandle<()>>,
     noter: Option<JoinHandle<()>>,
@@ -63,7 +64,15 @@ impl Register {
     /// # Errors
     /// When it cannot be opened or read, or no thread can be started.
     pub fn start(data_dir: &Path, clock: Clock, log: &Logger) -> Result<Self, RegisterError> {
-        let file = RegisterFile::open(data_dir)?;
+        Self::start_at(Arc::new(Folder::new(data_dir)), clock, log)
+    }
+
+    /// Opens the register of a place, and begins to look at it.
+    ///
+    /// # Errors
+    /// As [`Register::start`].
+    pub fn start_at(place: Arc<dyn Place>, clock: Clock, log: &Logger) -> Result<Self, RegisterError> {
+        let file = place.open()?;
         let version = file.version()?;
         let credentials = file.all()?;
         if !credentials.iter().any(|credential| credential.is_valid(clock.now())) {
@@ -72,16 +81,16 @@ impl Register {
         let shared = Arc::new(Shared::new(Known::of(credentials, file.sessions()?, file.calendars()?)));
         let watcher = Watcher {
             shared: Arc::clone(&shared),
-            data_dir: data_dir.to_owned(),
+            place: Arc::clone(&place),
             file: Some((file, version)),
             told: false,
             log: log.clone(),
         };
-        let noter = Noter::new(&shared, data_dir, log);
-        let failed =
-            |error: io::Error| RegisterError::Access { path: data_dir.join(REGISTER_FILE), reason: error.to_string() };
+        let noter = Noter::new(&shared, &place, log);
+        let at = Arc::clone(&place);
+        let failed = |error: io::Error| at.failed(error.to_string());
         // It is dropped, and so stops what has begun, if the second thread cannot be started.
-        let mut register = Self { shared, data_dir: data_dir.to_owned(), clock, watcher: None, noter: None };
+        let mut register = Self { shared, place, clock, watcher: None, noter: None };
         register.watcher = Some(thread("acesso", move || watcher.watch()).map_err(failed)?);
         register.noter = Some(thread("acesso-usos", move || noter.run()).map_err(failed)?);
         Ok(register)
@@ -126,49 +135,49 @@ impl Register {
         let _ = tokio::time::timeout(LOOK_PATIENCE, ended.wait_for(|ended| *ended >= wanted)).await;
     }
 
-    /// Makes a token, as [`RegisterFile::create`] does, and knows it at once.
+    /// Makes a token, as [`Records::create`] does, and knows it at once.
     ///
     /// # Errors
     /// As there. The call blocks.
     pub fn create(&self, new: &NewCredential, by: &Author) -> Result<(Token, Credential), RegisterError> {
-        let mut file = RegisterFile::open_again(&self.data_dir)?;
+        let mut file = self.place.open_again()?;
         let (token, id) = file.create(new, by, self.clock.now())?;
-        self.shared.learn(&file)?;
+        self.shared.learn(&*file)?;
         let credential = file.one(id)?;
         // It was committed just now; a revocation leaves it there.
         Ok((token, credential.expect("a credential is never deleted")))
     }
 
-    /// Revokes a token, as [`RegisterFile::revoke`] does. It identifies nobody any more when this returns.
+    /// Revokes a token, as [`Records::revoke`] does. It identifies nobody any more when this returns.
     ///
     /// # Errors
     /// As there. The call blocks.
     pub fn revoke(&self, id: i64) -> Result<Option<Credential>, RegisterError> {
-        let mut file = RegisterFile::open_again(&self.data_dir)?;
+        let mut file = self.place.open_again()?;
         let revoked = file.revoke(id, self.clock.now())?;
-        self.shared.learn(&file)?;
+        self.shared.learn(&*file)?;
         Ok(revoked)
     }
 
-    /// Begins a session of a credential, as [`RegisterFile::begin_session`] does, and knows it at once.
+    /// Begins a session of a credential, as [`Records::begin_session`] does, and knows it at once.
     ///
     /// # Errors
     /// As there. The call blocks.
     pub fn begin_session(&self, credential: i64) -> Result<Secret, RegisterError> {
-        let mut file = RegisterFile::open_again(&self.data_dir)?;
+        let mut file = self.place.open_again()?;
         let secret = file.begin_session(credential, self.clock.now())?;
-        self.shared.learn(&file)?;
+        self.shared.learn(&*file)?;
         Ok(secret)
     }
 
-    /// Ends a session, as [`RegisterFile::end_session`] does. It identifies nobody any more when this returns.
+    /// Ends a session, as [`Records::end_session`] does. It identifies nobody any more when this returns.
     ///
     /// # Errors
     /// As there. The call blocks.
     pub fn end_session(&self, session: &Digest) -> Result<bool, RegisterError> {
-        let mut file = RegisterFile::open_again(&self.data_dir)?;
+        let mut file = self.place.open_again()?;
         let ended = file.end_session(session)?;
-        self.shared.learn(&file)?;
+        self.shared.learn(&*file)?;
         Ok(ended)
     }
 
@@ -177,7 +186,7 @@ impl Register {
     /// # Errors
     /// When the file cannot be read. The call blocks.
     pub fn all(&self) -> Result<Vec<Credential>, RegisterError> {
-        RegisterFile::open_again(&self.data_dir)?.all()
+        self.place.open_again()?.all()
     }
 
     /// The official time, by which credentials end.
@@ -204,9 +213,9 @@ fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHan
 /// The thread that looks at the file.
 struct Watcher {
     shared: Arc<Shared>,
-    data_dir: PathBuf,
-    /// The open file and the version that was read last.
-    file: Option<(RegisterFile, i64)>,
+    place: Arc<dyn Place>,
+    /// The open register and the version that was read last.
+    file: Option<(Box<dyn Records>, i64)>,
     /// Whether the log says that the file cannot be read.
     told: bool,
     log: Logger,
@@ -242,19 +251,15 @@ impl Watcher {
                 self.shared.looked();
                 return Ok(());
             }
-            self.shared.learn(file)?;
+            self.shared.learn(&**file)?;
             *version = found;
             return Ok(());
         }
         // The file was moved, removed or replaced: what stands there now counts, and nothing is made in its place.
         self.file = None;
-        let path = self.data_dir.join(REGISTER_FILE);
-        if !path.exists() {
-            return Err(RegisterError::Access { path, reason: "arquivo não encontrado".to_owned() });
-        }
-        let file = RegisterFile::open_again(&self.data_dir)?;
+        let file = self.place.open_again()?;
         let version = file.version()?;
-        self.shared.learn(&file)?;
+        self.shared.learn(&*file)?;
         self.file = Some((file, version));
         Ok(())
     }

@@ -3,7 +3,6 @@
 //! It has a connection of its own: a disk that is slow to write must not keep
 //! the register from being looked at, since then nobody would be identified.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -11,7 +10,7 @@ use std::time::{Duration, Instant};
 use slog::{Logger, warn};
 
 use super::error::RegisterError;
-use super::file::RegisterFile;
+use super::records::{Place, Records};
 use super::shared::Shared;
 
 /// The pause between two times that uses are stored.
@@ -20,15 +19,15 @@ const NOTE_EVERY: Duration = Duration::from_secs(10);
 /// Stores the uses of credentials.
 pub(super) struct Noter {
     shared: Arc<Shared>,
-    data_dir: PathBuf,
-    file: Option<RegisterFile>,
+    place: Arc<dyn Place>,
+    file: Option<Box<dyn Records>>,
     log: Logger,
 }
 
 impl Noter {
     /// It opens the register when there is something to store.
-    pub(super) fn new(shared: &Arc<Shared>, data_dir: &Path, log: &Logger) -> Self {
-        Self { shared: Arc::clone(shared), data_dir: data_dir.to_owned(), file: None, log: log.clone() }
+    pub(super) fn new(shared: &Arc<Shared>, place: &Arc<dyn Place>, log: &Logger) -> Self {
+        Self { shared: Arc::clone(shared), place: Arc::clone(place), file: None, log: log.clone() }
     }
 
     /// Stores the uses now and then, and once more at the end.
@@ -63,10 +62,10 @@ impl Noter {
     }
 
     /// The register's file, opened again if another file stands in its place.
-    fn opened(&mut self) -> Result<&mut RegisterFile, RegisterError> {
-        let file = match self.file.take().filter(RegisterFile::is_in_place) {
+    fn opened(&mut self) -> Result<&mut Box<dyn Records>, RegisterError> {
+        let file = match self.file.take().filter(|file| file.is_in_place()) {
             Some(file) => file,
-            None => RegisterFile::open_again(&self.data_dir)?,
+            None => self.place.open_again()?,
         };
         Ok(self.file.insert(file))
     }

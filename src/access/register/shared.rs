@@ -8,8 +8,8 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::sync::watch;
 
 use super::error::RegisterError;
-use super::file::RegisterFile;
 use super::known::Known;
+use super::records::Records;
 
 /// The register in memory.
 pub(super) struct Shared {
@@ -64,7 +64,7 @@ impl Shared {
     }
 
     /// Replaces what is known by what the file says.
-    pub(super) fn learn(&self, file: &RegisterFile) -> Result<(), RegisterError> {
+    pub(super) fn learn(&self, file: &dyn Records) -> Result<(), RegisterError> {
         let _learning = self.learning.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = Known::of(file.all()?, file.sessions()?, file.calendars()?);
         let fresh = Arc::new(fresh);

@@ -7,7 +7,7 @@ use super::credential::{Credential, NewCredential};
 use super::error::RegisterError;
 use super::file::{By, RegisterFile, insert, other_of_name, select};
 use crate::access::Author;
-use crate::access::entry::{EmailRule, Entry, NoEntry, decide};
+use crate::access::entry::{EmailRule, Entry, NoEntry, completed, decide};
 use crate::access::subject::{Identified, Subject};
 use crate::time::Timestamp;
 
@@ -27,13 +27,7 @@ impl RegisterFile {
         let explain = |error: rusqlite::Error| RegisterError::of(&path, &error);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(explain)?;
         let before = of_subject(&transaction, subject).map_err(explain)?;
-        // An address that has signed in already belongs to the subject that it had then.
-        let known = before
-            .iter()
-            .rev()
-            .filter(|old| old.revoked.is_none())
-            .find_map(|old| old.subject.as_ref()?.subject.clone());
-        let subject = Subject { subject: subject.subject.clone().or(known), ..subject.clone() };
+        let subject = completed(subject, &before);
         revoke_all(&transaction, &before, now).map_err(explain)?;
         if let Some(other) = other_of_name(&transaction, new, now).map_err(explain)? {
             return Err(RegisterError::other_principal(&other));
@@ -76,12 +70,7 @@ impl RegisterFile {
                 if other_of_name(&transaction, &new, now).map_err(explain)?.is_some() {
                     return Ok(Err(NoEntry::NameTaken));
                 }
-                let subject = Subject {
-                    issuer: identified.issuer.clone(),
-                    subject: Some(identified.subject.clone()),
-                    email: identified.email.clone(),
-                };
-                insert(&transaction, &new, By::Subject(&subject), by, now).map_err(explain)?
+                insert(&transaction, &new, By::Subject(&identified.subject()), by, now).map_err(explain)?
             }
         };
         transaction.commit().map_err(explain)?;
@@ -92,20 +81,20 @@ impl RegisterFile {
 }
 
 impl Register {
-    /// Ties a subject to a principal, as [`RegisterFile::tie`] does, and knows it at once.
+    /// Ties a subject to a principal, as [`Records::tie`] does, and knows it at once.
     ///
     /// # Errors
     /// As there. The call blocks.
     pub fn tie(&self, subject: &Subject, new: &NewCredential, by: &Author) -> Result<Credential, RegisterError> {
-        let mut file = RegisterFile::open_again(&self.data_dir)?;
+        let mut file = self.place.open_again()?;
         let id = file.tie(subject, new, by, self.clock.now())?;
-        self.shared.learn(&file)?;
+        self.shared.learn(&*file)?;
         let credential = file.one(id)?;
         // It was committed just now; a revocation leaves it there.
         Ok(credential.expect("a credential is never deleted"))
     }
 
-    /// The credential of somebody who has just signed in at a provider, as [`RegisterFile::sign_in`] finds or makes it.
+    /// The credential of somebody who has just signed in at a provider, as [`Records::sign_in`] finds or makes it.
     ///
     /// # Errors
     /// As there. The call blocks.
@@ -115,9 +104,9 @@ impl Register {
         rule: Option<&EmailRule>,
         by: &Author,
     ) -> Result<Result<Credential, NoEntry>, RegisterError> {
-        let mut file = RegisterFile::open_again(&self.data_dir)?;
+        let mut file = self.place.open_again()?;
         let entered = file.sign_in(identified, rule, by, self.clock.now())?;
-        self.shared.learn(&file)?;
+        self.shared.learn(&*file)?;
         Ok(entered)
     }
 }

@@ -5,7 +5,9 @@ use std::time::Instant;
 use super::*;
 use crate::access::grant::{DAYS_DEFAULT, Grant};
 use crate::access::register::credential::Usage;
+use crate::access::register::file::RegisterFile;
 use crate::access::role::{Role, Roles};
+use crate::data_dir::REGISTER_FILE;
 
 const LATER: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -113,7 +115,7 @@ fn a_write_that_takes_long_keeps_nobody_from_being_identified() {
     // Another process is writing, and takes its time.
     let other = rusqlite::Connection::open(folder.path().join("acesso.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let mut noter = Noter::new(&register.shared, folder.path(), &quiet());
+    let mut noter = Noter::new(&register.shared, &register.place, &quiet());
     let storing = std::thread::spawn(move || noter.note());
     let looked = *register.shared.ended.borrow();
     wait("the file is looked at", || *register.shared.ended.borrow() >= looked + 3);

@@ -18,6 +18,7 @@ mod behind;
 mod file;
 mod health;
 mod lock;
+mod note;
 mod recover;
 mod source;
 mod watch;
@@ -35,6 +36,7 @@ use slog::{Logger, warn};
 
 use self::health::Health;
 pub use self::lock::{ExporterLock, is_written};
+pub use self::note::Note;
 pub use self::source::{Exported, Extent, Source};
 use self::watch::watch;
 use self::worker::{PAUSE, Worker};

@@ -8,7 +8,9 @@ use clap::{Args, ValueEnum};
 use rust_i18n::t;
 
 use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
+use crate::commands::store::StoreArgs;
 use crate::data_dir::{DATABASE_FILE, RACE_DATABASE_FILE};
+use crate::store::DatabaseKind;
 
 /// The largest `--last`: its records are kept in memory.
 const LAST_MAX: usize = 100_000;
@@ -29,6 +31,7 @@ const LAST_MAX: usize = 100_000;
   journalctl -o cat -u sctec-coordenador | sctec audit --req 6b1f-2a --log -
   sctec audit --verify                           compare the trail with its database
   sctec audit --verify --deep                    also check the database itself
+  sctec audit --verify --store postgres://sctec@db.example/sctec
   curl -s http://127.0.0.1:5000/auditoria/cabeca >> heads.jsonl      keep this file on another machine
   sctec audit --verify --head heads.jsonl        also detect records removed or rewritten since then
 
@@ -40,6 +43,9 @@ without a zone are UTC, as all that sctec shows.
 
 On a terminal, the table shows the columns that fit. On less than 120 columns, times are short, and a title shows the day or \
 year that they leave out. NO_COLOR turns colours off.
+
+With --store the records are read from that database, and --verify compares the files with it: those of the data folder, where its \
+scheduler writes a copy of the whole trail, or the FILEs that are named.
 
 Files compressed with gzip are read too. A closed file of the data folder may be compressed in place, as \
 audit-000000001707.jsonl.gz.
@@ -61,6 +67,8 @@ pub struct AuditArgs {
     /// To show a request (--req): read this log or trail too, of any service; - is standard input. May be given several times
     #[arg(long, value_name = "FILE")]
     pub log: Vec<PathBuf>,
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// Read the trail of the race demonstration, which has its own file and database in the data folder
     #[arg(long, conflicts_with = "files")]
     pub race: bool,
@@ -158,6 +166,7 @@ impl AuditArgs {
             || self.author.is_some()
             || self.ip.is_some();
         let prints_records = self.format.is_some() || self.bom || self.count || self.last.is_some() || self.reverse;
+        let prints_records = prints_records || self.store.is_given();
         self.req.is_some() && self.files.is_empty() && !has_filter && !prints_records && !self.follow && !self.verify
     }
 
@@ -169,6 +178,11 @@ impl AuditArgs {
     /// The current file of a folder's trail.
     pub fn trail_in(&self, folder: &Path) -> PathBuf {
         folder.join(if self.race { RACE_TRAIL_FILE } else { TRAIL_FILE })
+    }
+
+    /// Which agenda's trail it is.
+    pub fn kind(&self) -> DatabaseKind {
+        if self.race { DatabaseKind::Race } else { DatabaseKind::Agenda }
     }
 
     /// The data folder's database.

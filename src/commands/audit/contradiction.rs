@@ -12,6 +12,9 @@ pub fn of(args: &AuditArgs) -> Option<Cow<'static, str>> {
 }
 
 fn of_verify(args: &AuditArgs) -> Option<Cow<'static, str>> {
+    if args.deep && args.store.is_given() {
+        return Some(t!("--deep checks a SQLite database, and --store names one of PostgreSQL; leave out one of them"));
+    }
     let given = searching(args).into_iter().find_map(|(name, given)| given.then_some(name)).filter(|_| args.verify)?;
     Some(t!("--verify checks the whole trail and searches nothing; leave out %{option}, or --verify", option = given))
 }
@@ -42,6 +45,9 @@ fn of_search(args: &AuditArgs) -> Option<Cow<'static, str>> {
     let csv = args.format == Some(AuditFormat::Csv);
     of_request(args).or_else(|| {
         Some(match args {
+            _ if args.store.is_given() && !args.files.is_empty() => t!(
+                "--store reads the records from the database, and a file was named too; leave out one of them, or compare them with --verify"
+            ),
             _ if args.follow && args.reverse => t!(
                 "--follow prints new records as they come, so it cannot print the newest first; leave out --reverse, or leave out \
                  --follow to see the existing records"

@@ -59,6 +59,40 @@ pub fn run<W: Write>(
     found_all.and(printed)
 }
 
+/// The same with lines that come from the last one on.
+///
+/// # Errors
+/// When one cannot be read, or the output cannot be written.
+pub fn of_lines<W: Write>(
+    search: &mut Search<W>,
+    lines: impl Iterator<Item = anyhow::Result<String>>,
+    last: Option<usize>,
+    newest_first: bool,
+) -> anyhow::Result<()> {
+    let mut wants = Wants { left: last, found: (!newest_first).then(Vec::new) };
+    let mut read = Ok(());
+    for line in lines {
+        if wants.is_done() {
+            break;
+        }
+        match line {
+            Ok(line) => {
+                let at = At { number: None, is_whole: true };
+                if let Some((line, _)) = search.wanted(&Line::Bytes(line.as_bytes()), at) {
+                    wants.take(search, line)?;
+                }
+            }
+            Err(error) => {
+                read = Err(error);
+                break;
+            }
+        }
+    }
+    let found = wants.found.unwrap_or_default();
+    found.iter().rev().try_for_each(|line| search.print(line))?;
+    read
+}
+
 /// Reads the inputs, from the last one on, until nothing more is wanted.
 fn find<W: Write>(search: &mut Search<W>, wants: &mut Wants, inputs: Vec<Input>) -> anyhow::Result<()> {
     // The file that was read before, which follows in the trail, and its first record.

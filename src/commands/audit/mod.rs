@@ -8,6 +8,7 @@ mod backward;
 mod cell;
 mod colours;
 mod contradiction;
+mod database;
 mod follow;
 mod foreign;
 mod heads;
@@ -66,7 +67,8 @@ fn search(args: &AuditArgs, wanted: Wanted) -> Outcome {
     let stdout = io::stdout().lock();
     let terminal = stdout.is_terminal();
     let format = args.format.unwrap_or(if terminal { AuditFormat::Table } else { AuditFormat::Jsonl });
-    let inputs = if args.follow { Vec::new() } else { inputs::inputs(args)? };
+    let outside = database::outside(args)?;
+    let inputs = if args.follow || outside.is_some() { Vec::new() } else { inputs::inputs(args)? };
     let printer = match format {
         _ if args.count => Printer::counting(stdout),
         AuditFormat::Table if args.follow => Printer::rows(stdout).context(CANNOT_WRITE)?,
@@ -75,7 +77,9 @@ fn search(args: &AuditArgs, wanted: Wanted) -> Outcome {
     // On one terminal, a progress bar and printed lines would overwrite each other.
     let shows_progress = format == AuditFormat::Table || args.count || !terminal;
     let mut search = Search::new(filter, printer, shows_progress);
-    let searched = if args.follow {
+    let searched = if let Some(outside) = &outside {
+        database::run(&mut search, outside, args)
+    } else if args.follow {
         follow::run(&mut search, args)
     } else {
         if args.files.is_empty() {

@@ -9,6 +9,7 @@ use super::colours::Colour;
 use crate::audit::verify::{Anchor, Fault, Held, Report, Verdict, Wrong};
 use crate::commands::output;
 use crate::language::counted;
+use crate::store::postgres::Outside;
 use crate::store::sqlite::Deep;
 use crate::text::{escaped, wrapped};
 
@@ -16,6 +17,8 @@ use crate::text::{escaped, wrapped};
 pub enum Database {
     /// They were compared with this one.
     At(PathBuf),
+    /// They were compared with this one, which is no file.
+    Store(Outside),
     /// There is no database beside the files.
     NotThere(PathBuf),
     /// Files were named on the command line: their database is not known.
@@ -58,6 +61,7 @@ pub fn print(out: &mut impl Write, report: &Report, database: &Database) -> io::
     }
     let compared = match database {
         Database::At(path) => path.display().to_string().into(),
+        Database::Store(outside) => outside.name().into(),
         Database::NotThere(path) => t!("none: there is no %{name}", name = path.display()),
         Database::NotAsked => t!("not used; without file names, the data folder is compared with its database"),
     };
@@ -82,7 +86,7 @@ pub fn print(out: &mut impl Write, report: &Report, database: &Database) -> io::
     match report.verdict {
         Verdict::Whole => print_whole(out, report),
         Verdict::Incomplete => print_incomplete(out, report),
-        Verdict::Tampered => print_tampered(out, report, matches!(database, Database::At(_))),
+        Verdict::Tampered => print_tampered(out, report, matches!(database, Database::At(_) | Database::Store(_))),
     }
 }
 

@@ -15,6 +15,7 @@ use indicatif::ProgressBar;
 use rust_i18n::t;
 
 use super::args::AuditArgs;
+use super::database::outside;
 use super::foreign;
 use super::heads;
 use super::inputs::{self, Input, Next, OpenFile};
@@ -30,7 +31,7 @@ use crate::commands::outcome::{EXIT_INCOMPLETE, EXIT_TAMPERED, EXIT_VERIFY_CANNO
 use crate::commands::output::{CANNOT_WRITE, tell};
 use crate::commands::progress::progress_bar;
 use crate::language::{chain, io_message};
-use crate::store::sqlite::{self, DatabaseKind, Deep};
+use crate::store::sqlite::{self, Deep};
 
 /// How long the files of a running service may be behind its database.
 const CATCH_UP: Duration = Duration::from_secs(5);
@@ -101,8 +102,8 @@ fn deep(args: &AuditArgs, database: &Database) -> anyhow::Result<Deep> {
 }
 
 fn deep_of(args: &AuditArgs, path: &Path) -> anyhow::Result<Deep> {
-    let (trail, kind) = (args.trail(), if args.race { DatabaseKind::Race } else { DatabaseKind::Agenda });
-    sqlite::deep(path, kind, || is_written(&trail)).with_context(|| cannot_read(path))
+    let trail = args.trail();
+    sqlite::deep(path, args.kind(), || is_written(&trail)).with_context(|| cannot_read(path))
 }
 
 fn verify(args: &AuditArgs) -> anyhow::Result<(Report, Database)> {
@@ -117,9 +118,10 @@ fn verify(args: &AuditArgs) -> anyhow::Result<(Report, Database)> {
         anchors.push(Anchor { seq: head.seq, hash: head.hash.clone(), from: t!("the database").into_owned() });
     }
     let mut reading = Reading { verifier: Verifier::new(anchors), buffer: vec![0; LINE_MAX], filled: 0 };
+    let is_folder = args.files.is_empty();
     let inputs = match &at_first {
-        Some([_, head]) => folder_inputs(&trail, head.seq)?,
-        None => inputs::inputs(args)?,
+        Some([_, head]) if is_folder => folder_inputs(&trail, head.seq)?,
+        _ => inputs::inputs(args)?,
     };
     let count = inputs.len();
     for (index, input) in inputs.into_iter().enumerate() {
@@ -131,7 +133,10 @@ fn verify(args: &AuditArgs) -> anyhow::Result<(Report, Database)> {
             None => reading.read_source(io::stdin().lock(), of_folder).with_context(|| cannot_verify(&name))?,
             Some(open) => {
                 reading.read_file(&open.file, of_folder).with_context(|| cannot_verify(&name))?;
-                if is_last && let Some([_, head]) = &at_first {
+                if is_last
+                    && is_folder
+                    && let Some([_, head]) = &at_first
+                {
                     reading.catch_up(open, &trail, head.seq).with_context(|| cannot_verify(&name))?;
                 }
             }
@@ -140,6 +145,10 @@ fn verify(args: &AuditArgs) -> anyhow::Result<(Report, Database)> {
     }
     let now = match &database {
         Database::At(path) => Some(around(path, &trail, &reading.verifier)?),
+        Database::Store(outside) => {
+            let (before, last) = (reading.verifier.begins_after(), reading.verifier.reached());
+            Some(outside.around(before, last).with_context(|| t!("cannot read %{name}", name = outside.name()))?)
+        }
         Database::NotThere(_) | Database::NotAsked => None,
     };
     let report = reading.verifier.finish(now.as_ref());
@@ -191,6 +200,10 @@ fn folder_inputs(trail: &Path, head: u64) -> anyhow::Result<Vec<Input>> {
 /// The database of a data folder, and its chain heads before the first record and at the last one. No database if files were
 /// named.
 fn database(args: &AuditArgs, trail: &Path) -> anyhow::Result<(Database, Option<[ChainHead; 2]>)> {
+    if let Some(outside) = outside(args)? {
+        let ends = outside.ends().with_context(|| t!("cannot read %{name}", name = outside.name()))?;
+        return Ok((Database::Store(outside), Some(ends)));
+    }
     if !args.files.is_empty() {
         return Ok((Database::NotAsked, None));
     }

@@ -143,7 +143,10 @@ fn must_be_a_file(file: &Path, folder: &Path) -> anyhow::Result<()> {
 }
 
 /// Keeps schedulers away while it is held.
-fn lock(folder: &Path) -> anyhow::Result<ExporterLock> {
+///
+/// # Errors
+/// When one runs, or the file cannot be locked.
+pub fn lock(folder: &Path) -> anyhow::Result<ExporterLock> {
     let taken = ExporterLock::try_take(&folder.join(TRAIL_FILE)).map_err(|reason| anyhow!(reason))?;
     taken.ok_or_else(|| anyhow!(t!("a scheduler runs on %{path}; stop it first", path = folder.display())))
 }

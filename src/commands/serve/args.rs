@@ -15,6 +15,7 @@ use super::front::FrontArgs;
 use super::open_id::OpenIdArgs;
 use crate::access::Access;
 use crate::commands::address::{parse_allowed_host, parse_listen, url_parser};
+use crate::commands::store::StoreArgs;
 use crate::commands::values::whole_number;
 use crate::coordinator::protocol::TOKENS_ABOVE_MAX;
 use crate::coordinator::table::{Limits, TABLE_MIB_DEFAULT};
@@ -229,7 +230,8 @@ pub struct TrailArgs {
 #[command(after_help = "Examples:
   sctec serve-scheduler
   sctec serve-scheduler --listen 127.0.0.1:0 --coordinator http://127.0.0.1:3000
-  sctec serve-scheduler --no-lock        the race, in a database of its own (corrida.db)")]
+  sctec serve-scheduler --no-lock        the race, in a database of its own (corrida.db)
+  sctec serve-scheduler --store postgres://sctec@db1.example,db2.example/sctec --coordinator http://10.0.0.5:3000")]
 pub struct SchedulerArgs {
     /// Address to listen on: 8080 is this machine alone, 0.0.0.0:8080 all networks, and port 0 any free port
     #[arg(long, alias = "port", short_alias = 'p', env = "SCTEC_LISTEN", default_value = "127.0.0.1:5000", value_name = "ADDRESS", value_parser = parse_listen)]
@@ -268,6 +270,9 @@ pub struct SchedulerArgs {
     /// Options of its TLS.
     #[command(flatten)]
     pub tls: TlsArgs,
+    /// Options of an agenda in PostgreSQL.
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// Options of an identity provider.
     #[command(flatten)]
     pub open_id: OpenIdArgs,
@@ -365,6 +370,9 @@ pub struct AllArgs {
     /// Options of its TLS.
     #[command(flatten)]
     pub tls: TlsArgs,
+    /// Options of an agenda in PostgreSQL.
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// Options of an identity provider.
     #[command(flatten)]
     pub open_id: OpenIdArgs,

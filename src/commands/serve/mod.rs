@@ -48,6 +48,7 @@ pub fn scheduler(args: &SchedulerArgs) -> Outcome {
         coordinator_trust: trust(args.ca.as_ref())?,
         coordinator_secret: args.secret.read()?,
         open_id: args.open_id.read(config.access)?,
+        store: args.store.location()?,
         ..config
     };
     panics::install_hook();
@@ -111,6 +112,7 @@ pub fn all(args: &AllArgs) -> Outcome {
             // Each reads the files again by itself, and says so in its own log.
             tls: args.tls.read()?,
             open_id: args.open_id.read(config.access)?,
+            store: args.store.location()?,
             // The name by which the scheduler calls the coordinator is hardly one of the certificate's.
             coordinator_trust: tls.as_ref().map(Trust::of_own).unwrap_or_default(),
             coordinator_secret: secret.clone(),

@@ -8,12 +8,12 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use rust_i18n::t;
 
-use self::given::{FolderArgs, check_scientist, in_words};
+use self::given::{FolderArgs, in_words};
 use self::tie::TieArgs;
 use super::outcome::{EXIT_UNEXPECTED, Outcome};
 use super::output::{print, table_width, tell};
@@ -21,10 +21,8 @@ use super::values::whole_number;
 use crate::access::Author;
 use crate::access::grant::{DAYS_DEFAULT, DAYS_MAX, Grant};
 use crate::access::register::credential::Credential;
-use crate::access::register::file::RegisterFile;
 use crate::access::role::{Role, Roles};
 use crate::access::token_file;
-use crate::data_dir;
 use crate::files;
 use crate::time::Clock;
 
@@ -136,12 +134,11 @@ fn create(args: &CreateArgs) -> Outcome {
         days: args.valid_days,
     };
     let new = grant.check(clock.now()).map_err(|wrong| anyhow!("{}", in_words(wrong)))?;
-    let folder = &args.folder.data_dir;
-    data_dir::prepare(folder)?;
-    check_scientist(folder, new.principal.scientist)?;
+    let mut register = args.folder.open()?;
+    register.check_scientist(new.principal.scientist)?;
     // The file comes first: a token that nobody has been shown would stay valid.
     let out = args.out.as_deref().map(|path| Ok::<_, anyhow::Error>((path, new_file(path)?))).transpose()?;
-    let created = RegisterFile::open(folder).and_then(|mut file| file.create(&new, &Author::COMMAND_LINE, clock.now()));
+    let created = register.records.create(&new, &Author::COMMAND_LINE, clock.now());
     let (token, id) = match created {
         Ok(created) => created,
         Err(failed) => {
@@ -200,15 +197,16 @@ fn not_made(path: &Path, error: std::io::Error) -> anyhow::Error {
 }
 
 fn list(args: &ListArgs) -> Outcome {
-    let file = open(&args.folder.data_dir)?;
-    let (all, now) = (file.all()?, Clock::system().now());
+    let register = args.folder.open_again()?;
+    let (all, now) = (register.records.all()?, Clock::system().now());
     let shown = if args.json { table::lines(&all, now) } else { table::table(&all, now, table_width()) };
     print(&shown)?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn revoke(args: &RevokeArgs) -> Outcome {
-    let mut file = open(&args.folder.data_dir)?;
+    let mut register = args.folder.open_again()?;
+    let file = &mut register.records;
     let mut status = ExitCode::SUCCESS;
     for id in &args.ids {
         let before: Option<Credential> = file.one(i64::from(*id))?;
@@ -227,19 +225,4 @@ fn revoke(args: &RevokeArgs) -> Outcome {
         }
     }
     Ok(status)
-}
-
-/// The register of a folder that has one.
-fn open(folder: &Path) -> anyhow::Result<RegisterFile> {
-    if !folder.join(data_dir::REGISTER_FILE).exists() {
-        bail!(
-            "{}",
-            t!(
-                "%{path} has no tokens; 'sctec token create' makes the first, and --data-dir chooses another folder",
-                path = folder.display()
-            )
-        );
-    }
-    data_dir::prepare(folder)?;
-    Ok(RegisterFile::open(folder)?)
 }

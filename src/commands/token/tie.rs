@@ -7,16 +7,14 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgGroup, Args, ValueHint};
 use rust_i18n::t;
 
-use super::given::{FolderArgs, check_scientist, in_words};
+use super::given::{FolderArgs, in_words};
 use crate::access::Author;
 use crate::access::grant::{DAYS_MAX, Grant};
-use crate::access::register::file::RegisterFile;
 use crate::access::role::Role;
 use crate::access::subject::{Subject, email_of, is_subject};
 use crate::commands::outcome::Outcome;
 use crate::commands::output::tell;
 use crate::commands::values::whole_number;
-use crate::data_dir;
 use crate::scheduler::Issuer;
 use crate::time::Clock;
 
@@ -80,10 +78,9 @@ pub fn run(args: &TieArgs) -> Outcome {
         days: args.valid_days,
     };
     let new = grant.check(now).map_err(|wrong| anyhow!("{}", in_words(wrong)))?;
-    let folder = &args.folder.data_dir;
-    data_dir::prepare(folder)?;
-    check_scientist(folder, new.principal.scientist)?;
-    let id = RegisterFile::open(folder)?.tie(&subject, &new, &Author::COMMAND_LINE, now)?;
+    let mut register = args.folder.open()?;
+    register.check_scientist(new.principal.scientist)?;
+    let id = register.records.tie(&subject, &new, &Author::COMMAND_LINE, now)?;
     let (who, name) = (subject.subject.or(subject.email).unwrap_or_default(), &new.principal.name);
     tell(t!(
         "%{who} of %{issuer} is %{name} (%{id}); what this person had before is revoked",

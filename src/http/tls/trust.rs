@@ -81,6 +81,13 @@ impl Trust {
         Arc::clone(self.0.as_ref().unwrap_or(&SYSTEM))
     }
 
+    /// How a connection of another protocol than HTTP is begun: the server's certificate is believed by the same rules.
+    pub fn config_for(&self, protocol: &[u8]) -> ClientConfig {
+        let mut config = ClientConfig::clone(&self.config());
+        config.alpn_protocols = vec![protocol.to_vec()];
+        config
+    }
+
     /// How a connection to `host` is begun.
     ///
     /// # Errors

@@ -61,7 +61,7 @@ pub async fn begin(app: &Arc<App>, request: &mut Request, most: usize) -> Result
     let key = key.digest(author.as_str());
     let asked = fingerprint(&request.head.method, request.head.uri.path(), &body);
     request.head.extensions.insert(EarlyBody(body));
-    let held = app.store.hold(&key).map_err(|error| not_read(&request.log, &error))?;
+    let held = app.store.hold(key).await.map_err(|error| not_read(&request.log, &error))?;
     let Some(held) = held else { return Err(refused(Refusal::Key(KeyRefusal::InUse))) };
     if let Some(kept) = kept(app, key, &request.log).await? {
         return given_again(app, kept, &asked, &request.log).map(Begun::Answered);

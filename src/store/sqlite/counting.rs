@@ -13,11 +13,9 @@ use tokio::sync::oneshot;
 use super::readers::Readers;
 use super::writer::JoinOnDrop;
 use super::{bookings, catalogue, proposals};
-use crate::agenda::rules::Rules;
-use crate::agenda::{NewBooking, SlotRange};
 use crate::batch;
+use crate::store::asked::Asked;
 use crate::store::{Counted, StoreError};
-use crate::time::Timestamp;
 
 /// One that waits, and where its answer goes.
 type Waiting = (Asked, oneshot::Sender<Result<Counted, StoreError>>);
@@ -83,51 +81,24 @@ fn count(connection: &Connection, all: &[&Asked]) -> rusqlite::Result<Vec<Counte
             Some(row) => *row,
             None => *rows.entry(code).or_insert(catalogue::row_of(connection, code)?),
         };
-        let counted = row.map_or(Ok(Counted::default()), |row| asked.count(connection, row))?;
+        let counted = row.map_or(Ok(Counted::default()), |row| count_one(asked, connection, row))?;
         Ok(Counted { edition, ..counted })
     });
     counted.collect()
 }
 
-/// What is asked for of a new booking.
-pub struct Asked {
-    telescope: String,
-    rules: Rules,
-    scientist_id: i64,
-    slots: SlotRange,
-    proposal_id: Option<i64>,
-    moving: Option<i64>,
-    now: Timestamp,
-}
-
-impl Asked {
-    /// What counts against `new` at `now`, without the booking `moving`.
-    pub fn of(new: &NewBooking, moving: Option<i64>, now: Timestamp) -> Self {
-        let (telescope, rules) = (new.telescope.code.clone(), new.telescope.rules);
-        Self {
-            telescope,
-            rules,
-            scientist_id: new.scientist.id,
-            slots: new.slots,
-            proposal_id: new.proposal_id,
-            moving,
-            now,
-        }
+/// Counts for one of them, at a telescope with this row. The catalogue's edition is not read.
+fn count_one(asked: &Asked, connection: &Connection, row: i64) -> rusqlite::Result<Counted> {
+    let mut counted = Counted::default();
+    if asked.rules.count_bookings() {
+        let held = bookings::held(connection, row, asked.scientist_id, &asked.rules, asked.slots, asked.now)?;
+        let stay = held.into_iter().filter(|(id, _)| asked.moving != Some(*id));
+        counted.held = stay.map(|(_, slots)| slots).collect();
     }
-
-    /// Reads it, for a telescope with this row. The catalogue's edition is not read.
-    fn count(&self, connection: &Connection, row: i64) -> rusqlite::Result<Counted> {
-        let mut counted = Counted::default();
-        if self.rules.count_bookings() {
-            let held = bookings::held(connection, row, self.scientist_id, &self.rules, self.slots, self.now)?;
-            let stay = held.into_iter().filter(|(id, _)| self.moving != Some(*id));
-            counted.held = stay.map(|(_, slots)| slots).collect();
-        }
-        if let Some(proposal) = self.proposal_id {
-            let moving = self.moving.map(|id| bookings::get(connection, id)).transpose()?.flatten();
-            let given_back = moving.map_or(0, |booking| booking.charged_min(proposal, &self.telescope));
-            counted.used_min = proposals::used_at(connection, proposal, row)? - given_back;
-        }
-        Ok(counted)
+    if let Some(proposal) = asked.proposal_id {
+        let moving = asked.moving.map(|id| bookings::get(connection, id)).transpose()?.flatten();
+        let given_back = moving.map_or(0, |booking| booking.charged_min(proposal, &asked.telescope));
+        counted.used_min = proposals::used_at(connection, proposal, row)? - given_back;
     }
+    Ok(counted)
 }

@@ -88,6 +88,9 @@ fn fills_a_file(connection: &Connection, seq: u64) -> rusqlite::Result<bool> {
     )
 }
 
+/// Lengths and times of a database and of its log.
+pub(super) type Stamp = [Option<(u64, SystemTime)>; 2];
+
 /// Reads a database for the thorough check, which reports contradictions itself.
 ///
 /// # Errors
@@ -181,7 +184,7 @@ pub fn log_may_be_elsewhere(path: &Path) -> bool {
 }
 
 /// Lengths and times of the database and of its write-ahead log, if there is one: any write changes them.
-fn stamp(path: &Path) -> io::Result<[Option<(u64, SystemTime)>; 2]> {
+pub(super) fn stamp(path: &Path) -> io::Result<Stamp> {
     let of = |metadata: Metadata| -> io::Result<_> { Ok(Some((metadata.len(), metadata.modified()?))) };
     let log = match std::fs::metadata(log_of(path)) {
         Ok(metadata) => of(metadata)?,

@@ -5,7 +5,7 @@
 //! beside the functions that run it, in [`bookings`], [`lists`], [`slots`], [`catalogue`], [`kept`],
 //! [`trail`] and [`outbox`]; [`keys`] holds the keys of requests. [`place`], [`damage`], [`pages`], [`recovery`] and [`stopped`] notice what happens to the
 //! files; [`inspect`] and [`mod@deep`] look at a database from outside,
-//! [`backup`] copies it, and [`restored`] makes a copy the agenda again.
+//! [`backup`] copies it, [`restored`] makes a copy the agenda again, and [`moving`] reads an agenda that moves to another database.
 
 mod apply;
 mod backup;
@@ -23,6 +23,7 @@ mod keys;
 mod lists;
 mod load;
 mod maintenance;
+mod moving;
 mod open_error;
 mod outbox;
 mod pages;
@@ -55,6 +56,7 @@ pub use self::deep::{Deep, deep};
 use self::errors::unavailable;
 pub use self::inspect::{log_may_be_elsewhere, trail_around, trail_ends};
 use self::keys::Keys;
+pub use self::moving::{Moving, NotMoving};
 pub use self::open_error::{DatabaseKind, OpenError};
 use self::outbox::SqliteOutbox;
 use self::pages::Check;
@@ -63,6 +65,7 @@ use self::readers::Readers;
 pub use self::restored::{Replaced, complete, replaced, write_trail};
 use self::stopped::InUse;
 use self::writer::{Beside, Writer};
+use super::asked::Asked;
 use super::decide::{
     Alter, Book, BookUnguarded, Cancel, CancelUnguarded, ChangeProposal, ChangeScientist, ChangeTelescope, Close,
     CreateProposal, CreateScientist, CreateTelescope, Enter, Leave, Record, Reopen,
@@ -314,9 +317,9 @@ impl Store for SqliteStore {
         })
     }
 
-    fn hold(&self, key: &Digest) -> Result<Option<Box<dyn Send + Sync>>, StoreError> {
-        let held = self.keys.hold(key).map_err(|error| StoreError::Unavailable(io_message(&error)))?;
-        Ok(held.map(|key| Box::new(key) as Box<_>))
+    fn hold(&self, key: Digest) -> Answer<'_, Option<Box<dyn Send + Sync>>> {
+        let held = self.keys.hold(&key).map_err(|error| StoreError::Unavailable(io_message(&error)));
+        Box::pin(async { Ok(held?.map(|key| Box::new(key) as Box<_>)) })
     }
 
     fn kept(&self, key: Digest, now: Timestamp) -> Answer<'_, Option<Kept>> {
@@ -385,7 +388,8 @@ impl Store for SqliteStore {
         std::fs::metadata(self.place.log_path()).ok().map(|log| log.len())
     }
 
-    fn outbox(&self) -> Result<Outbox, StoreError> {
+    /// The note of how far the file is stands in the database, so all schedulers of one folder know it.
+    fn outbox(&self, _: &Path) -> Result<Outbox, StoreError> {
         let connection = connect::open_for_reading(&self.path).map_err(|error| unavailable(&error))?;
         let (place, writer, in_use) = (Arc::clone(&self.place), self.writer.clone(), self.in_use.clone());
         Ok(Outbox::new(SqliteOutbox::new(connection, place, writer, in_use)))

@@ -1,19 +1,11 @@
-//! Which database a file should be, and why it could not be opened.
+//! Why a database could not be opened.
 
 use std::path::{Path, PathBuf};
 
 use rust_i18n::t;
 
 use crate::language::translation;
-
-/// Which agenda a database holds. Neither can be opened as the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DatabaseKind {
-    /// The real one.
-    Agenda,
-    /// The demonstration of the race, written without lock and without slot claims.
-    Race,
-}
+pub use crate::store::kind::DatabaseKind;
 
 /// A database could not be opened. Only a person at the command line reads it, at the start, so it is in the language of the
 /// process; it says what to do.

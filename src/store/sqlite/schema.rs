@@ -40,7 +40,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (13, include_str!("../../../assets/migrations/0013-espera.sql")),
     (14, include_str!("../../../assets/migrations/0014-esperas-por-telescopio.sql")),
 ];
-const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
+pub(super) const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 /// How long opening is tried again while another process creates, opens, closes or writes to the database. Not every SQLite
 /// call waits by itself, and a scheduler that is paused inside a transaction holds its lock until it resumes.

@@ -99,7 +99,7 @@ async fn a_job_that_fails_takes_none_of_its_neighbours_with_it() {
     assert!(matches!(full, Err(StoreError::Unavailable(_))), "{full:?}");
     assert!(opened.store.probe().await.is_err());
     // One record each, in order: what was rolled back left no gap in the chain.
-    let outbox = opened.store.outbox().unwrap();
+    let outbox = opened.store.outbox(Path::new("audit.jsonl")).unwrap();
     let mut text = Vec::new();
     let last = crate::audit::export::Source::lines_after(&outbox, 0, 10, &mut text).unwrap();
     assert_eq!((last, String::from_utf8(text).unwrap().lines().count()), (Some(2), 2));
@@ -333,7 +333,7 @@ async fn a_write_that_the_database_refuses_is_refused_to_its_caller_alone() {
         assert!(opened.store.probe().await.is_ok(), "the database is well");
         // The chain has no gap and no record of what was undone.
         let mut text = Vec::new();
-        let outbox = opened.store.outbox().unwrap();
+        let outbox = opened.store.outbox(Path::new("audit.jsonl")).unwrap();
         crate::audit::export::Source::lines_after(&outbox, 0, 10, &mut text).unwrap();
         assert_eq!(String::from_utf8(text).unwrap().lines().count(), 4);
         assert_eq!(opened.store.latest_record().await.unwrap().head.seq, 4);
@@ -387,7 +387,7 @@ async fn better_sqlite3_1237_the_database_deleted_or_replaced_takes_nothing_and_
     let mut draft = async || opened.draft("Hubble-Acad", &starts.next().unwrap()).await;
     let (first, second, third) = (draft().await, draft().await, draft().await);
     opened.store.book(first, fence(1), request()).await.unwrap().unwrap();
-    let outbox = opened.store.outbox().unwrap();
+    let outbox = opened.store.outbox(Path::new("audit.jsonl")).unwrap();
     for name in ["sctec.db", "sctec.db-wal", "sctec.db-shm"] {
         let (path, away) = (opened.folder.path().join(name), opened.folder.path().join("away"));
         std::fs::rename(&path, &away).unwrap();

@@ -88,9 +88,12 @@ pub fn latest(connection: &Connection) -> rusqlite::Result<LatestRecord> {
 
 /// Where the chain begins and where it ends.
 pub fn ends(connection: &Connection) -> rusqlite::Result<[ChainHead; 2]> {
-    let identity: String =
-        connection.prepare_cached("SELECT identidade FROM trilha WHERE id = 1")?.query_row((), |row| row.get(0))?;
-    Ok([ChainHead::genesis(&identity), head(connection)?])
+    Ok([ChainHead::genesis(&identity(connection)?), head(connection)?])
+}
+
+/// The trail's identity, with which its chain begins.
+pub fn identity(connection: &Connection) -> rusqlite::Result<String> {
+    connection.prepare_cached("SELECT identidade FROM trilha WHERE id = 1")?.query_row((), |row| row.get(0))
 }
 
 #[cfg(test)]

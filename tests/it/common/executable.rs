@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use super::storage;
 use super::wait::wait_until;
 
 /// The executable, deaf to the environment's own settings.
@@ -30,7 +31,10 @@ pub fn deaf(command: &mut Command) -> &mut Command {
 
 /// Runs the executable to its end.
 pub fn run(args: &[&str]) -> Output {
-    sctec().args(args).output().expect("the executable starts")
+    let mut command = sctec();
+    command.args(args);
+    storage::choose_for_tool(&mut command);
+    command.output().expect("the executable starts")
 }
 
 pub fn coordinator_command(data_dir: &Path, listen: &str) -> Command {
@@ -45,6 +49,7 @@ pub fn scheduler_command(data_dir: &Path, coordinator: &str) -> Command {
     let mut command = sctec();
     command.args(["serve-scheduler", "--listen", "127.0.0.1:0", "--coordinator", coordinator, "--data-dir"]);
     command.arg(data_dir);
+    storage::choose(&mut command, data_dir);
     command
 }
 

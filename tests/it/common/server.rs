@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::contract;
 use super::executable::{sctec, signal};
+use super::storage;
 use super::wait::wait_until;
 
 /// One running `sctec serve-…`, killed when dropped.
@@ -28,6 +29,16 @@ impl Server {
     /// Starts `command` and waits until `services` of it listen.
     pub fn spawn(command: &mut Command, services: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        storage::choose_in(command, folder.path());
+        Self::spawn_in(folder, command, services)
+    }
+
+    /// The same with the agenda in SQLite, wherever this run has it.
+    pub fn spawn_of_sqlite(command: &mut Command, services: usize) -> Self {
+        Self::spawn_in(tempfile::tempdir().unwrap(), command, services)
+    }
+
+    fn spawn_in(folder: TempDir, command: &mut Command, services: usize) -> Self {
         let mut child =
             command.current_dir(folder.path()).stdout(Stdio::piped()).spawn().expect("the executable starts");
         let stdout = child.stdout.take().expect("it is piped");

@@ -1,5 +1,6 @@
 //! Both services on one folder, for tests of bookings.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Instant;
 
@@ -10,6 +11,7 @@ use super::asked::Asked;
 use super::executable::{coordinator_command, scheduler_command};
 use super::requests::{Answer, http, http_with};
 use super::server::Server;
+use super::storage;
 use super::wait::wait_until;
 
 /// A coordinator and a scheduler, each a process of its own, on one folder.
@@ -145,12 +147,18 @@ impl Services {
     pub fn count(&self, sql: &str) -> usize {
         count(&self.folder.path().join("sctec.db"), sql)
     }
+
+    /// Runs statements in the database, as somebody does with SQL. They are ones that every database takes.
+    pub fn sql(&self, statements: &str) {
+        storage::rows(self.folder.path(), "sctec.db", statements);
+    }
 }
 
-/// How many rows `sql` counts.
+/// How many rows `sql` counts. The database is named by the file that SQLite has for it.
 pub fn count(database: &Path, sql: &str) -> usize {
-    let count: i64 = rusqlite::Connection::open(database).unwrap().query_row(sql, (), |row| row.get(0)).unwrap();
-    usize::try_from(count).unwrap()
+    let (folder, file) = (database.parent().unwrap(), database.file_name().and_then(OsStr::to_str).unwrap());
+    let rows = storage::rows(folder, file, sql);
+    rows[0][0].as_ref().expect("a number").parse().unwrap()
 }
 
 /// Takes the telescopes' rules, and what came after them, out of a database, as one of an older version has it. `version` is its

@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 use super::executable::sctec;
+use super::storage;
 
 /// Marie Curie books; her target spells out another event.
 pub const CURIE: &str = r#"{"timestamp_utc":"2025-10-26T18:00:05.123456Z","level":"AUDIT","event_type":"AGENDAMENTO_CRIADO","service":"servico-agendamento","details":{"agendamento_id":123,"cientista_id":7,"horario_inicio_utc":"2025-12-01T03:00:00Z","horario_fim_utc":"2025-12-01T03:05:00Z","telescopio":"Hubble-Acad","cientista_nome":"Marie Curie","alvo":"\",\"event_type\":\"AGENDAMENTO_CANCELADO\",\"x\":\"","instante_clique_utc":"2025-10-26T18:00:05.000001Z","token":4711},"seq":1,"req":"6b1f-2a","prev":"00","hash":"aa"}"#;
@@ -15,7 +16,10 @@ pub const CANCELLED: &str = r#"{"timestamp_utc":"2025-10-26T19:00:00.000000Z","l
 
 pub fn audit(arguments: &[&str]) -> Command {
     let mut command = sctec();
-    command.arg("audit").args(arguments).stdin(Stdio::null());
+    // The thorough check is of a database of SQLite.
+    let passed_over = |argument: &&&str| storage::is_postgres() && **argument == "--deep";
+    command.arg("audit").args(arguments.iter().filter(|argument| !passed_over(argument))).stdin(Stdio::null());
+    storage::choose_for_tool(&mut command);
     command
 }
 

@@ -19,6 +19,8 @@ const LOWER: &[&str] = &[
     "data_dir/error.rs",
     "http/unreachable.rs",
     "scheduler/config.rs",
+    "store/postgres/location.rs",
+    "store/postgres/open_error.rs",
     "store/sqlite/open_error.rs",
 ];
 

@@ -8,6 +8,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
+use crate::common::storage::of_sqlite;
 use crate::common::{Answer, Asked, Services, http, http_with, wait_until};
 
 const SLOT: &str = "2031-03-01T03:00:00Z";
@@ -209,6 +210,7 @@ fn without_the_header_nothing_is_kept_and_no_file_is_made() {
     let services = Services::start(&[]);
     assert_eq!(services.book(7, SLOT).0, 201);
     assert_eq!(services.count("SELECT count(*) FROM respostas"), 0);
+    of_sqlite!("the keys that are held are a file beside the database");
     let keys = services.data_dir().join("sctec.db-chaves");
     assert!(!keys.exists());
     assert_eq!(book(&services.agenda(""), &Asked::by(7, "2031-03-01T04:00:00Z"), KEY).status, 201);

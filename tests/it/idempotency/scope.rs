@@ -5,6 +5,7 @@ use tempfile::TempDir;
 
 use super::{KEY, SLOT, assert_same, book, code, is_replayed, post, post_with, shape};
 use crate::common::access::give;
+use crate::common::storage::of_sqlite;
 use crate::common::{Answer, Asked, Services, http, http_with, sctec, wait_until};
 
 #[test]
@@ -103,24 +104,24 @@ fn after_a_day_the_answer_is_gone_and_the_key_is_free() {
     let booked = book(&url, &asked, KEY);
     let others: Vec<_> =
         (0..5).map(|n| book(&url, &Asked::by(7, &format!("2031-05-01T0{n}:00:00Z")), &n.to_string())).collect();
-    let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
-    let age = |micros: i64, which: &str| {
-        let sql = format!("UPDATE respostas SET guardada_us = guardada_us - {micros} WHERE {which}");
-        assert_eq!(database.execute(&sql, ()).unwrap(), 1);
+    let age = |micros: i64, which: usize| {
+        services.sql(&format!(
+            "UPDATE respostas SET guardada_us = guardada_us - {micros} WHERE chave =
+             (SELECT chave FROM respostas ORDER BY ordem LIMIT 1 OFFSET {which})"
+        ));
     };
     let day = 24 * 60 * 60 * 1_000_000;
-    age(day - 60_000_000, "id = 2");
+    age(day - 60_000_000, 1);
     assert_same(&others[0], &book(&url, &Asked::by(7, "2031-05-01T00:00:00Z"), "0"));
-    age(day, "id = 1");
+    age(day, 0);
     // The booking of then is still there, so the request is decided anew.
     assert_eq!(code(&book(&url, &asked, KEY)), "horario_ocupado");
     assert_eq!(services.follow(&booked.json(), "cancelar").status, 200);
     let anew = book(&url, &asked, KEY);
     assert!(anew.status == 201 && !is_replayed(&anew), "{}", anew.body);
     assert_same(&anew, &book(&url, &asked, KEY));
-    age(day, "id = 3");
+    age(day, 1);
     assert_eq!(services.count("SELECT count(*) FROM respostas"), 6);
-    drop(database);
     services.scheduler.kill();
     services.restart_scheduler(&[]);
     wait_until("old answers are removed", || services.count("SELECT count(*) FROM respostas") == 5);
@@ -128,6 +129,7 @@ fn after_a_day_the_answer_is_gone_and_the_key_is_free() {
 
 #[test]
 fn an_answer_outlives_a_backup_and_a_restoration() {
+    of_sqlite!("backup and restore copy the file of SQLite");
     let services = Services::start(&["--lock-retention-ms", "0"]);
     let first = book(&services.agenda(""), &Asked::by(7, SLOT), KEY);
     let outer = TempDir::new().unwrap();

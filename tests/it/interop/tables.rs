@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::common::{Answer, Asked, Services, http, http_with};
@@ -130,10 +129,11 @@ fn no_text_of_others_is_a_formula_and_numbers_stay_numbers() {
 #[test]
 fn a_page_of_a_table_has_a_tag_and_links_and_all_of_it_is_sent_page_by_page() {
     let services = Services::start(&["--lock-retention-ms", "0"]);
-    let database = Connection::open(services.data_dir().join("sctec.db")).unwrap();
     let many = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1290) \
-        INSERT INTO cientistas (nome, instituicao, pais) SELECT printf('Pessoa %04d', i), 'Observatório com um nome longo como os de verdade', 'BR' FROM n";
-    database.execute(many, ()).unwrap();
+        INSERT INTO cientistas (id, nome, instituicao, pais) \
+        SELECT 10 + i, 'Pessoa ' || substr(CAST(10000 + i AS TEXT), 2), 'Observatório com um nome longo como os de verdade', 'BR' FROM n; \
+        UPDATE resumo SET catalogo = catalogo + 1";
+    services.sql(many);
     let url = services.agenda("/cientistas");
     let page = table(&format!("{url}?busca=pessoa&limite=2"));
     assert_eq!(rows(&page.body).len(), 3);

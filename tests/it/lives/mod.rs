@@ -159,7 +159,7 @@ fn check(folder: &Path, world: &World) {
     let verified = audit(&["--data-dir", folder.to_str().unwrap(), "--verify", "--deep"]).output().unwrap();
     assert_eq!(verified.status.code(), Some(0), "{:?}", texts(&verified));
     let replay = Replay::of(&std::fs::read_to_string(folder.join("audit.jsonl")).unwrap());
-    replay.check_database(&folder.join("sctec.db"));
+    replay.check_database(folder);
     for id in &*world.booked.lock().unwrap() {
         assert!(replay.bookings.contains_key(id), "booking {id} was acknowledged and has no record");
     }

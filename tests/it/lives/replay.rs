@@ -6,6 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::common::storage;
+
 /// The minutes of a slot.
 const SLOT_US: i64 = 300_000_000;
 
@@ -272,24 +274,24 @@ impl Replay {
     }
 
     /// What the records say is what the database has.
-    pub fn check_database(&self, path: &Path) {
-        let database = rusqlite::Connection::open(path).unwrap();
+    pub fn check_database(&self, data_dir: &Path) {
         let rows = |sql: &str| -> BTreeMap<i64, Row> {
-            let mut statement = database.prepare(sql).unwrap();
-            let rows = statement.query_map((), |row| {
+            let row = |mut cells: Vec<Option<String>>| {
+                let mut cell = |nth: usize| cells[nth].take();
+                let number = |text: Option<String>| text.map(|text| text.parse::<i64>().unwrap());
                 let found = Row {
-                    telescope: row.get(1)?,
-                    scientist: row.get(2)?,
-                    start_us: row.get(3)?,
-                    end_us: row.get(4)?,
-                    status: row.get(5)?,
-                    target: row.get(6)?,
-                    number: row.get(7)?,
-                    reason: row.get(8)?,
+                    telescope: cell(1).unwrap(),
+                    scientist: number(cell(2)).unwrap(),
+                    start_us: number(cell(3)).unwrap(),
+                    end_us: number(cell(4)).unwrap(),
+                    status: cell(5).unwrap(),
+                    target: cell(6),
+                    number: number(cell(7)),
+                    reason: cell(8),
                 };
-                Ok((row.get(0)?, found))
-            });
-            rows.unwrap().collect::<rusqlite::Result<_>>().unwrap()
+                (number(cell(0)).unwrap(), found)
+            };
+            storage::rows(data_dir, "sctec.db", sql).into_iter().map(row).collect()
         };
         let bookings = rows(
             "SELECT a.id, t.codigo, cientista_id, inicio_us, fim_us, status, alvo, versao, motivo FROM agendamentos a
@@ -301,14 +303,17 @@ impl Replay {
              JOIN telescopios t ON t.id = e.telescopio_id",
         );
         assert_eq!(self.waits, waits);
-        let mut statement = database
-            .prepare(
-                "SELECT t.codigo, h.inicio_us, h.agendamento_id FROM horarios h JOIN telescopios t ON t.id = h.telescopio_id
-                 WHERE h.agendamento_id IS NOT NULL",
-            )
-            .unwrap();
-        let claims = statement.query_map((), |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?))).unwrap();
-        assert_eq!(self.claims, claims.collect::<rusqlite::Result<BTreeMap<(String, i64), i64>>>().unwrap());
+        let claims = storage::rows(
+            data_dir,
+            "sctec.db",
+            "SELECT t.codigo, h.inicio_us, h.agendamento_id FROM horarios h JOIN telescopios t ON t.id = h.telescopio_id
+             WHERE h.agendamento_id IS NOT NULL",
+        );
+        let claim = |cells: Vec<Option<String>>| {
+            let [code, start, id] = <[String; 3]>::try_from(cells.into_iter().flatten().collect::<Vec<_>>()).unwrap();
+            ((code, start.parse().unwrap()), id.parse().unwrap())
+        };
+        assert_eq!(self.claims, claims.into_iter().map(claim).collect::<BTreeMap<(String, i64), i64>>());
         let served: Vec<i64> = self.waits.values().filter_map(|wait| wait.number).collect();
         assert_eq!(served.len(), served.iter().collect::<BTreeSet<_>>().len(), "one booking for two entries");
     }

@@ -1,0 +1,151 @@
+//! Bookings and the slots that they claim.
+
+use deadpool_postgres::ClientWrapper;
+
+use super::super::errors::Error;
+use super::super::pending::Pending;
+use super::statement::{instant, write};
+use crate::agenda::Booking;
+use crate::store::decide::View;
+use crate::time::Timestamp;
+
+/// New bookings, also those that were changed since in the same batch.
+const INSERT: &str = "INSERT INTO agendamentos (id, telescopio_id, cientista_id, inicio_us, fim_us, status, alvo, observacoes, clique_us,
+         criado_us, cancelado_us, motivo, versao, alterado_us, proposta_id, token, req)
+     SELECT q.id, t.id, q.cientista_id, q.inicio_us, q.fim_us, q.status, q.alvo, q.observacoes, q.clique_us, q.criado_us, q.cancelado_us,
+         q.motivo, q.versao, q.alterado_us, q.proposta_id, q.token, q.req
+     FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::bigint[],
+         $10::bigint[], $11::bigint[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::text[])
+         AS q (id, codigo, cientista_id, inicio_us, fim_us, status, alvo, observacoes, clique_us, criado_us, cancelado_us, motivo, versao,
+         alterado_us, proposta_id, token, req)
+     JOIN telescopios t ON t.codigo = q.codigo";
+/// Bookings that were changed or cancelled. Their scientist, their proposal and their creation stay.
+const UPDATE: &str = "UPDATE agendamentos a SET telescopio_id = t.id, inicio_us = q.inicio_us, fim_us = q.fim_us, status = q.status,
+         alvo = q.alvo, observacoes = q.observacoes, cancelado_us = q.cancelado_us, motivo = q.motivo, versao = q.versao,
+         alterado_us = q.alterado_us
+     FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[],
+         $10::bigint[], $11::bigint[])
+         AS q (id, codigo, inicio_us, fim_us, status, alvo, observacoes, cancelado_us, motivo, versao, alterado_us)
+     JOIN telescopios t ON t.codigo = q.codigo
+     WHERE a.id = q.id";
+/// Slots that their booking gives up.
+const FREE: &str = "UPDATE horarios h SET agendamento_id = NULL, token = greatest(h.token, q.token)
+     FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) AS q (codigo, inicio_us, agendamento_id, token)
+     JOIN telescopios t ON t.codigo = q.codigo
+     WHERE h.telescopio_id = t.id AND h.inicio_us = q.inicio_us AND h.agendamento_id = q.agendamento_id";
+/// Even if a decision were wrong, this statement keeps a slot from two bookings: the slot has one row, which takes a booking only while it is
+/// free and has seen no newer token.
+const CLAIM: &str = "INSERT INTO horarios (telescopio_id, inicio_us, agendamento_id, token)
+     SELECT t.id, q.inicio_us, q.agendamento_id, q.token
+     FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) AS q (codigo, inicio_us, agendamento_id, token)
+     JOIN telescopios t ON t.codigo = q.codigo
+     ON CONFLICT (telescopio_id, inicio_us) DO UPDATE SET agendamento_id = excluded.agendamento_id, token = excluded.token
+     WHERE horarios.agendamento_id IS NULL AND horarios.token <= excluded.token";
+
+/// All of them, to be prepared.
+pub const STATEMENTS: &[&str] = &[INSERT, UPDATE, FREE, CLAIM];
+
+/// Bookings as columns.
+#[derive(Default)]
+struct Columns<'a> {
+    ids: Vec<i64>,
+    telescopes: Vec<&'a str>,
+    scientists: Vec<i64>,
+    starts: Vec<i64>,
+    ends: Vec<i64>,
+    statuses: Vec<&'static str>,
+    targets: Vec<Option<&'a str>>,
+    notes: Vec<Option<&'a str>>,
+    clicked: Vec<Option<i64>>,
+    created: Vec<i64>,
+    cancelled: Vec<Option<i64>>,
+    reasons: Vec<Option<&'a str>>,
+    versions: Vec<i64>,
+    changed: Vec<Option<i64>>,
+    proposals: Vec<Option<i64>>,
+}
+
+impl<'a> Columns<'a> {
+    fn push(&mut self, booking: &'a Booking) {
+        self.ids.push(booking.id);
+        self.telescopes.push(&booking.telescope);
+        self.scientists.push(booking.scientist_id);
+        self.starts.push(booking.slots.start().as_micros());
+        self.ends.push(booking.slots.end().as_micros());
+        self.statuses.push(booking.status.name());
+        self.targets.push(booking.target.as_deref());
+        self.notes.push(booking.notes.as_deref());
+        self.clicked.push(instant(booking.clicked_at));
+        self.created.push(booking.created_at.as_micros());
+        self.cancelled.push(instant(booking.cancelled_at));
+        self.reasons.push(booking.cancel_reason.as_deref());
+        self.versions.push(booking.version);
+        self.changed.push(instant(booking.changed_at));
+        self.proposals.push(booking.proposal_id);
+    }
+}
+
+/// The bookings.
+pub async fn bookings(client: &ClientWrapper, pending: &Pending, view: &View) -> Result<(), Error> {
+    let mut new = Columns::default();
+    let (mut tokens, mut requests) = (Vec::new(), Vec::new());
+    for (id, (token, request)) in &pending.new_bookings {
+        let Some(booking) = view.bookings.get(id) else { continue };
+        new.push(booking);
+        tokens.push(token.map(u64::cast_signed));
+        requests.push(&**request);
+    }
+    let mut old = Columns::default();
+    pending.bookings.iter().filter_map(|id| view.bookings.get(id)).for_each(|booking| old.push(booking));
+    tokio::try_join!(biased;
+        write(client, ("agendamentos", pending.new_bookings.len()), INSERT, [
+            &new.ids, &new.telescopes, &new.scientists, &new.starts, &new.ends, &new.statuses, &new.targets, &new.notes, &new.clicked,
+            &new.created, &new.cancelled, &new.reasons, &new.versions, &new.changed, &new.proposals, &tokens, &requests,
+        ]),
+        write(client, ("agendamentos", pending.bookings.len()), UPDATE, [
+            &old.ids, &old.telescopes, &old.starts, &old.ends, &old.statuses, &old.targets, &old.notes, &old.cancelled, &old.reasons,
+            &old.versions, &old.changed,
+        ]),
+    )?;
+    Ok(())
+}
+
+/// Slots as columns: telescope, start, booking, token.
+#[derive(Default)]
+struct Slots<'a> {
+    telescopes: Vec<&'a str>,
+    starts: Vec<i64>,
+    bookings: Vec<Option<i64>>,
+    tokens: Vec<i64>,
+}
+
+impl<'a> Slots<'a> {
+    fn push(&mut self, (telescope, start): &'a (String, Timestamp), booking: Option<i64>, token: u64) {
+        self.telescopes.push(telescope);
+        self.starts.push(start.as_micros());
+        self.bookings.push(booking);
+        self.tokens.push(token.cast_signed());
+    }
+}
+
+/// The slots: those that had a booking become free first, and then those that have one are claimed.
+pub async fn slots(client: &ClientWrapper, pending: &Pending, view: &View) -> Result<(), Error> {
+    let (mut freed, mut claimed) = (Slots::default(), Slots::default());
+    for (slot, before) in &pending.slots {
+        let claim = view.slots.get(&slot.0).and_then(|claims| claims.get(&slot.1));
+        let Some(claim) = claim else { continue };
+        if before.is_some() {
+            freed.push(slot, *before, claim.token);
+        }
+        // One that was claimed and given up in the same batch has seen a token, and has no booking.
+        if claim.taken.is_some() || before.is_none() {
+            claimed.push(slot, claim.taken.map(|taken| taken.booking_id), claim.token);
+        }
+    }
+    let values = |slots: &Slots<'_>| slots.starts.len();
+    tokio::try_join!(biased;
+        write(client, ("horarios", values(&freed)), FREE, [&freed.telescopes, &freed.starts, &freed.bookings, &freed.tokens]),
+        write(client, ("horarios", values(&claimed)), CLAIM, [&claimed.telescopes, &claimed.starts, &claimed.bookings, &claimed.tokens]),
+    )?;
+    Ok(())
+}

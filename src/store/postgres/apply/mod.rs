@@ -1,0 +1,108 @@
+//! Writing what was decided: one statement for each kind of rows, for any number of them, and all of them sent at once.
+//!
+//! Each statement has to change as many rows as the decisions say. If one does not, somebody else has written without the lock on the
+//! trail's head, and the whole transaction is undone.
+
+mod bookings;
+mod catalogue;
+mod statement;
+mod waits;
+
+use deadpool_postgres::ClientWrapper;
+
+use self::statement::write;
+use super::ask::Value;
+use super::errors::Error;
+use super::pending::Pending;
+use crate::agenda::keeping::KEPT_FOR;
+use crate::audit::fields::booking_of;
+use crate::store::decide::View;
+use crate::time::micros;
+
+const RECORDS: &str =
+    "INSERT INTO auditoria (seq, linha, agendamento_id) SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[])";
+const HEAD: &str = "UPDATE trilha SET seq = $1, hash = $2 WHERE id = 1";
+const SUMMARY: &str =
+    "UPDATE resumo SET maior_token = greatest(maior_token, $1::bigint), catalogo = catalogo + $2::bigint WHERE id = 1";
+/// Nobody else had the key when the request began. If somebody has used it meanwhile, the row is not written.
+const ANSWERS: &str = "INSERT INTO respostas (chave, autor, ordem, pedido, guardada_us, req, status, location, etag, corpo)
+     SELECT q.chave, q.autor, (SELECT coalesce(max(r.ordem), 0) FROM respostas r WHERE r.autor = q.autor)
+         + row_number() OVER (PARTITION BY q.autor ORDER BY q.guardada_us), q.pedido, q.guardada_us, q.req, q.status, q.location, q.etag, q.corpo
+     FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::bytea[])
+         AS q (chave, autor, pedido, guardada_us, req, status, location, etag, corpo)
+     ON CONFLICT (chave) DO UPDATE SET ordem = excluded.ordem, pedido = excluded.pedido, guardada_us = excluded.guardada_us,
+         req = excluded.req, status = excluded.status, location = excluded.location, etag = excluded.etag, corpo = excluded.corpo
+     WHERE respostas.guardada_us <= $10";
+/// The oldest answers of authors who have too many.
+const TOO_MANY: &str = "DELETE FROM respostas r USING unnest($1::text[], $2::bigint[]) AS q (autor, most)
+     WHERE r.autor = q.autor AND r.ordem <= (SELECT max(o.ordem) FROM respostas o WHERE o.autor = q.autor) - q.most";
+
+/// Prepares all statements of a new connection, so that later each is sent in the order in which it is called.
+pub async fn prepare(client: &ClientWrapper) -> Result<(), Error> {
+    let own = [RECORDS, HEAD, SUMMARY, ANSWERS, TOO_MANY];
+    let others = [bookings::STATEMENTS, waits::STATEMENTS, catalogue::STATEMENTS].concat();
+    let all = own.into_iter().chain(others).map(|sql| client.prepare_cached(sql));
+    futures_util::future::try_join_all(all).await?;
+    Ok(())
+}
+
+/// Writes what is pending. The view has the rows as they are to be.
+pub async fn apply(client: &ClientWrapper, pending: &Pending, view: &View) -> Result<(), Error> {
+    if pending.is_empty() {
+        return Ok(());
+    }
+    // Those that refer to others come after these. What is polled first is sent first.
+    tokio::try_join!(biased;
+        catalogue::telescopes(client, pending, view),
+        catalogue::scientists(client, pending, view),
+        catalogue::proposals(client, pending, view),
+        catalogue::maintenances(client, pending),
+        bookings::bookings(client, pending, view),
+        bookings::slots(client, pending, view),
+        waits::waits(client, pending, view),
+        answers(client, pending),
+        trail(client, pending, view),
+    )?;
+    Ok(())
+}
+
+/// The answers that are kept.
+async fn answers(client: &ClientWrapper, pending: &Pending) -> Result<(), Error> {
+    let answers = &pending.answers;
+    let Some((_, at)) = answers.last() else { return Ok(()) };
+    let keys: Vec<&[u8]> = answers.iter().map(|(kept, _)| &kept.key[..]).collect();
+    let authors: Vec<&str> = answers.iter().map(|(kept, _)| kept.author.as_str()).collect();
+    let requests: Vec<&[u8]> = answers.iter().map(|(kept, _)| &kept.request[..]).collect();
+    let since: Vec<i64> = answers.iter().map(|(_, at)| at.as_micros()).collect();
+    let ids: Vec<&str> = answers.iter().map(|(kept, _)| kept.request_id.as_str()).collect();
+    let statuses: Vec<i64> = answers.iter().map(|(kept, _)| i64::from(kept.answer.status)).collect();
+    let locations: Vec<Option<&str>> = answers.iter().map(|(kept, _)| kept.answer.location.as_deref()).collect();
+    let etags: Vec<Option<&str>> = answers.iter().map(|(kept, _)| kept.answer.etag.as_deref()).collect();
+    let bodies: Vec<&[u8]> = answers.iter().map(|(kept, _)| &kept.answer.body[..]).collect();
+    let most: Vec<i64> = answers.iter().map(|(kept, _)| i64::from(kept.most)).collect();
+    let old = at.as_micros().saturating_sub_unsigned(micros(KEPT_FOR));
+    let values: [Value<'_>; 10] =
+        [&keys, &authors, &requests, &since, &ids, &statuses, &locations, &etags, &bodies, &old];
+    let remove = async {
+        let too_many = client.prepare_cached(TOO_MANY).await?;
+        Ok(client.execute(&too_many, &[&authors, &most]).await?)
+    };
+    tokio::try_join!(biased; write(client, ("respostas", answers.len()), ANSWERS, values), remove)?;
+    Ok(())
+}
+
+/// The records, the trail's new head, and what is known of the whole agenda.
+async fn trail(client: &ClientWrapper, pending: &Pending, view: &View) -> Result<(), Error> {
+    let seqs: Vec<i64> = pending.records.iter().map(|(seq, _)| seq.cast_signed()).collect();
+    let lines: Vec<&str> = pending.records.iter().map(|(_, line)| line.as_str()).collect();
+    let bookings: Vec<Option<i64>> = lines.iter().map(|line| booking_of(line)).collect();
+    let (seq, token, editions) =
+        (view.head.seq.cast_signed(), pending.token.cast_signed(), i64::from(pending.catalogue));
+    let is_otherwise = usize::from(token > 0 || pending.catalogue);
+    tokio::try_join!(biased;
+        write(client, ("auditoria", seqs.len()), RECORDS, [&seqs, &lines, &bookings]),
+        write(client, ("trilha", 1), HEAD, [&seq, &view.head.hash]),
+        write(client, ("resumo", is_otherwise), SUMMARY, [&token, &editions]),
+    )?;
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! What PostgreSQL's errors mean for the store.
+
+use std::time::Duration;
+
+use tokio_postgres::error::SqlState;
+
+use crate::store::StoreError;
+
+/// Something that was asked of the database failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// By what the server, or the connection to it, says.
+    #[error("{}", told(.0))]
+    Database(#[from] tokio_postgres::Error),
+    /// No connection could be had.
+    #[error("sem conexão com o banco: {0}")]
+    NoConnection(String),
+    /// The server did not answer for so long.
+    #[error("o banco não respondeu em {} s", .0.as_secs())]
+    Silent(Duration),
+    /// A column holds a value that makes no sense there.
+    #[error("{0}")]
+    Unreadable(String),
+    /// A statement changed another number of rows than the decision says.
+    #[error("o banco mudou {changed} linhas onde a decisão muda {expected} ({what})")]
+    OtherRows {
+        /// What was written.
+        what: &'static str,
+        /// How many rows it changed.
+        changed: u64,
+        /// How many it should have changed.
+        expected: usize,
+    },
+}
+
+impl Error {
+    /// Whether the connection must not be used any more: it is broken, or its server is no primary any more, or ends.
+    pub fn is_lost(&self) -> bool {
+        match self {
+            Self::Database(error) => match error.code() {
+                Some(code) => *code == SqlState::READ_ONLY_SQL_TRANSACTION || code.code().starts_with("57P"),
+                None => true,
+            },
+            Self::NoConnection(_) | Self::Silent(_) => true,
+            Self::Unreadable(_) | Self::OtherRows { .. } => false,
+        }
+    }
+
+    /// Whether the very change is refused, so that others may do better without it: a constraint, a trigger that somebody has added, or a
+    /// value that does not fit.
+    pub fn is_the_changes(&self) -> bool {
+        match self {
+            Self::Database(error) => error.code().is_some_and(|code| {
+                // Data exception, integrity constraint, access rule, error that a trigger raises.
+                ["22", "23", "42", "44", "P0"].iter().any(|class| code.code().starts_with(class))
+            }),
+            Self::Unreadable(_) | Self::OtherRows { .. } => true,
+            Self::NoConnection(_) | Self::Silent(_) => false,
+        }
+    }
+
+    /// Whether the transaction may succeed if it is begun anew at once: the server has undone it for another one.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Database(error) if error.code().is_some_and(|code| {
+            [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(code)
+        }))
+    }
+}
+
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        match &error {
+            Error::Unreadable(_) => Self::Refused(error.to_string()),
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<deadpool_postgres::PoolError> for Error {
+    fn from(error: deadpool_postgres::PoolError) -> Self {
+        match error {
+            deadpool_postgres::PoolError::Backend(error) => Self::NoConnection(told(&error)),
+            error => Self::NoConnection(error.to_string()),
+        }
+    }
+}
+
+/// What the server says, with its code; or what the connection says.
+pub fn told(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(told) => format!("{} (SQLSTATE {})", told.message(), told.code().code()),
+        None => error.to_string(),
+    }
+}

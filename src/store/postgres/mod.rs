@@ -1,0 +1,377 @@
+//! The agenda in a PostgreSQL database: the storage of schedulers on several machines.
+//!
+//! [`location`] reads where the database is, [`connect`] opens connections, and [`schema`] makes the tables. [`writer`] is the one
+//! connection of this scheduler that writes: [`load`] gets the rows that decisions need, [`pending`] gathers what was decided, and [`mod@apply`]
+//! writes it. [`readers`] read beside it; [`rows`] makes values of the domain of rows. The SQL of readings stands beside the functions
+//! that run it, in [`bookings`], [`lists`], [`slots`], [`catalogue`], [`counted`], [`proposals`], [`waits`], [`kept`], [`trail`] and
+//! [`outbox`]; [`keys`] holds the keys of requests.
+
+mod apply;
+mod ask;
+mod bookings;
+mod catalogue;
+mod connect;
+mod counted;
+mod errors;
+mod kept;
+mod keys;
+mod lists;
+mod load;
+mod location;
+mod moving;
+mod open_error;
+mod outbox;
+mod outside;
+mod pending;
+mod proposals;
+mod readers;
+mod register;
+mod rows;
+mod schema;
+mod slots;
+mod threads;
+mod trail;
+mod waits;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use deadpool_postgres::Client;
+use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
+
+use self::connect::Connector;
+use self::errors::Error;
+use self::keys::Keys;
+pub use self::location::Location;
+pub use self::moving::{NotMoved, Source, move_to};
+pub use self::open_error::OpenError;
+use self::outbox::PostgresOutbox;
+pub use self::outside::Outside;
+use self::readers::Readers;
+pub use self::register::SharedRegister;
+use self::threads::Threads;
+use self::writer::Writer;
+use super::asked::Asked;
+use super::decide::Change;
+use super::decide::{
+    Alter, Book, BookUnguarded, Cancel, CancelUnguarded, ChangeProposal, ChangeScientist, ChangeTelescope, Close,
+    CreateProposal, CreateScientist, CreateTelescope, Enter, Leave, Record, Reopen,
+};
+use super::kind::DatabaseKind;
+use super::observer::Observer;
+use super::outbox::Outbox;
+use super::outcomes::{
+    AlterRefused, Altered, BookRefused, CancelRefused, Cancelled, Cancelling, Closed, Fence, NotCancelled, NotChanged,
+    NotClosed, Reopened,
+};
+use super::waits::{NotEntered, NotLeft, Placed, WaitFilter, WaitPage};
+use super::{Answer, Counted, Filter, LatestRecord, Page, StandingReader, Store, StoreError, TrailPage};
+use crate::access::calendar::Calendar;
+use crate::agenda::alteration::Alteration;
+use crate::agenda::keeping::{Digest, Kept};
+use crate::agenda::maintenance::NewMaintenance;
+use crate::agenda::proposal::{Proposal, ProposalPatch};
+use crate::agenda::{
+    self, Booking, Cancellation, Catalogue, NewBooking, Rejection, Scientist, ScientistPatch, Telescope,
+    TelescopePatch, Wait,
+};
+use crate::audit::filter::Wanted;
+use crate::audit::record::{Cause, Process, Why};
+use crate::http::precondition::IfMatch;
+use crate::time::{Clock, Timestamp};
+
+/// What an operator should know of a server without a synchronous standby.
+const NO_STANDBY: &str =
+    "nenhuma réplica é síncrona: se o disco do banco se perder, perdem-se com ele agendamentos já confirmados";
+
+/// The agenda in one database.
+pub struct PostgresStore {
+    writer: Writer,
+    readers: Arc<Readers>,
+    keys: Keys,
+    connector: Connector,
+    location: Location,
+    kind: DatabaseKind,
+    /// Where readings for threads run.
+    runtime: Handle,
+}
+
+impl PostgresStore {
+    /// Opens the database, making or migrating its tables as needed. It blocks its thread, which has to be one of a runtime that may block.
+    /// `observer` is told of each transaction, on the writing thread.
+    ///
+    /// # Errors
+    /// [`OpenError`], which says what to do.
+    pub fn open(
+        location: Location,
+        kind: DatabaseKind,
+        clock: Clock,
+        observer: impl Observer + 'static,
+    ) -> Result<Self, OpenError> {
+        let process = |reason: &dyn std::fmt::Display| OpenError::Process(reason.to_string());
+        let connector = Connector::new(&location, kind);
+        let writer = Writer::start(connector.clone(), &location.shown(), clock, Box::new(observer))?;
+        let readers = Readers::new(&location, connector.clone()).map_err(|error| process(&error))?;
+        let (readers, runtime) = (Arc::new(readers), Handle::current());
+        let keys = Keys::new(Arc::clone(&readers), &runtime).map_err(|error| process(&error))?;
+        Ok(Self { writer, readers, keys, connector, location, kind, runtime })
+    }
+
+    /// Carries out a change in the next transaction.
+    fn change<C: Change>(&self, change: C) -> Answer<'_, C::Answer> {
+        Box::pin(self.writer.change(change))
+    }
+
+    /// Runs a reading with a connection of its own.
+    fn read<'a, T: Send + 'a>(
+        &'a self,
+        read: impl for<'c> FnOnce(&'c mut Client) -> BoxFuture<'c, Result<T, Error>> + Send + 'a,
+    ) -> Answer<'a, T> {
+        Box::pin(self.readers.run(read))
+    }
+}
+
+impl Store for PostgresStore {
+    fn book(&self, new: NewBooking, fence: Fence, cause: Cause) -> Answer<'_, Result<Booking, BookRefused>> {
+        self.change(Book { new, fence, cause })
+    }
+
+    fn book_unguarded(&self, new: NewBooking, cause: Cause) -> Answer<'_, Result<Booking, Rejection>> {
+        self.change(BookUnguarded { new, cause })
+    }
+
+    fn find_conflict(&self, new: &NewBooking) -> Answer<'_, Option<Booking>> {
+        let filter = Filter::conflicts_with(new);
+        self.read(move |client| Box::pin(async move { lists::first(&*client, &filter).await }))
+    }
+
+    fn alter(
+        &self,
+        id: i64,
+        asked: Alteration,
+        fence: Option<Fence>,
+        cause: Cause,
+    ) -> Answer<'_, Result<Altered, AlterRefused>> {
+        self.change(Alter { id, asked, fence, cause })
+    }
+
+    fn cancel(
+        &self,
+        id: i64,
+        from: agenda::Place,
+        asked: Cancellation,
+        fence: Fence,
+        cause: Cause,
+    ) -> Answer<'_, Result<Cancelled, CancelRefused>> {
+        self.change(Cancel { id, from, asked, fence, cause })
+    }
+
+    fn cancel_unguarded(
+        &self,
+        id: i64,
+        asked: Cancellation,
+        cause: Cause,
+    ) -> Answer<'_, Result<Booking, NotCancelled>> {
+        self.change(CancelUnguarded { id, asked, cause })
+    }
+
+    fn enter(&self, new: NewBooking, cause: Cause) -> Answer<'_, Result<Placed, NotEntered>> {
+        self.change(Enter { new, cause })
+    }
+
+    fn leave(&self, id: i64, cause: Cause) -> Answer<'_, Result<Wait, NotLeft>> {
+        self.change(Leave { id, cause })
+    }
+
+    fn wait(&self, id: i64, now: Timestamp) -> Answer<'_, Option<Placed>> {
+        self.read(move |client| Box::pin(waits::placed(&*client, id, now)))
+    }
+
+    fn waits(&self, filter: WaitFilter, after: i64, limit: u16) -> Answer<'_, WaitPage> {
+        self.read(move |client| Box::pin(async move { waits::list(&*client, &filter, after, limit).await }))
+    }
+
+    fn booking(&self, id: i64) -> Answer<'_, Option<Booking>> {
+        self.read(move |client| Box::pin(bookings::get(&*client, id)))
+    }
+
+    fn list(&self, filter: Filter, after: Option<(Timestamp, i64)>, limit: u16) -> Answer<'_, Page> {
+        self.read(move |client| Box::pin(async move { lists::list(&*client, &filter, after, limit).await }))
+    }
+
+    fn standing(
+        &self,
+        telescope: &str,
+        from: Timestamp,
+        until: Timestamp,
+        mut reader: Box<dyn StandingReader>,
+    ) -> Answer<'_, ()> {
+        let (kind, telescope) = (self.kind, telescope.to_owned());
+        self.read(move |client| {
+            Box::pin(async move { slots::standing(client, kind, (&telescope, from, until), &mut *reader).await })
+        })
+    }
+
+    fn taken(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Answer<'_, Vec<(Timestamp, Timestamp)>> {
+        let (kind, telescope) = (self.kind, telescope.to_owned());
+        self.read(move |client| Box::pin(async move { slots::taken(&*client, kind, (&telescope, from, until)).await }))
+    }
+
+    fn catalogue(&self) -> Answer<'_, Catalogue> {
+        self.read(|client| Box::pin(catalogue::load(client)))
+    }
+
+    fn catalogue_unless(&self, known: i64) -> Answer<'_, Option<Catalogue>> {
+        self.read(move |client| Box::pin(catalogue::load_unless(client, known)))
+    }
+
+    fn counted(&self, new: &NewBooking, moving: Option<i64>, now: Timestamp) -> Answer<'_, Counted> {
+        let asked = Asked::of(new, moving, now);
+        self.read(move |client| Box::pin(async move { counted::count(&*client, &asked).await }))
+    }
+
+    fn create_telescope(&self, telescope: Telescope, cause: Cause) -> Answer<'_, Result<Telescope, Telescope>> {
+        self.change(CreateTelescope { telescope, cause })
+    }
+
+    fn change_telescope(
+        &self,
+        code: String,
+        patch: TelescopePatch,
+        if_match: Option<IfMatch>,
+        cause: Cause,
+    ) -> Answer<'_, Result<Telescope, NotChanged>> {
+        self.change(ChangeTelescope { code, patch, if_match, cause })
+    }
+
+    fn create_scientist(&self, scientist: Scientist, cause: Cause) -> Answer<'_, Scientist> {
+        self.change(CreateScientist { scientist, cause })
+    }
+
+    fn change_scientist(
+        &self,
+        id: i64,
+        patch: ScientistPatch,
+        if_match: Option<IfMatch>,
+        cause: Cause,
+    ) -> Answer<'_, Result<Scientist, NotChanged>> {
+        self.change(ChangeScientist { id, patch, if_match, cause })
+    }
+
+    fn create_proposal(&self, proposal: Proposal, cause: Cause) -> Answer<'_, Proposal> {
+        self.change(CreateProposal { proposal, cause })
+    }
+
+    fn change_proposal(
+        &self,
+        id: i64,
+        patch: ProposalPatch,
+        if_match: Option<IfMatch>,
+        cause: Cause,
+    ) -> Answer<'_, Result<Proposal, NotChanged>> {
+        self.change(ChangeProposal { id, patch, if_match, cause })
+    }
+
+    fn used_min(&self, proposal: i64) -> Answer<'_, BTreeMap<String, i64>> {
+        self.read(move |client| Box::pin(proposals::used(&*client, proposal)))
+    }
+
+    fn close(
+        &self,
+        telescope: String,
+        when: NewMaintenance,
+        cancelling: Cancelling,
+        cause: Cause,
+    ) -> Answer<'_, Result<Closed, NotClosed>> {
+        self.change(Close { telescope, when, cancelling, cause })
+    }
+
+    fn reopen(&self, telescope: String, id: i64, cause: Cause) -> Answer<'_, Option<Reopened>> {
+        self.change(Reopen { telescope, id, cause })
+    }
+
+    fn met_by(
+        &self,
+        telescope: &str,
+        when: &NewMaintenance,
+        after: Timestamp,
+        limit: usize,
+    ) -> Answer<'_, Vec<Booking>> {
+        let (code, when) = (telescope.to_owned(), when.clone());
+        self.read(move |client| Box::pin(async move { bookings::met_by(&*client, &code, &when, after, limit).await }))
+    }
+
+    fn hold(&self, key: Digest) -> Answer<'_, Option<Box<dyn Send + Sync>>> {
+        Box::pin(self.keys.hold(key))
+    }
+
+    fn kept(&self, key: Digest, now: Timestamp) -> Answer<'_, Option<Kept>> {
+        self.read(move |client| Box::pin(kept::durably(client, key, now)))
+    }
+
+    fn remove_old_answers(&self, now: Timestamp, most: u32) -> Answer<'_, usize> {
+        self.read(move |client| Box::pin(kept::remove_old(&*client, now, most)))
+    }
+
+    fn record_refusal(&self, asked: NewBooking, why: Why, cause: Cause) -> Answer<'_, ()> {
+        self.change(Record::Refusal { asked: Box::new(asked), why, cause })
+    }
+
+    fn record_calendar(&self, calendar: Calendar, cause: Cause) -> Answer<'_, ()> {
+        self.change(Record::Calendar { calendar, cause })
+    }
+
+    fn record_start(&self, process: Process) -> Answer<'_, ()> {
+        self.change(Record::Start(process))
+    }
+
+    fn record_stop(&self, process: Process, up_ms: u64) -> Answer<'_, ()> {
+        self.change(Record::Stop { process, up_ms })
+    }
+
+    fn trail_page(&self, wanted: Wanted, after: u64, limit: u16) -> Answer<'_, TrailPage> {
+        self.read(move |client| Box::pin(trail::page(&*client, wanted, after, limit)))
+    }
+
+    fn latest_record(&self) -> Answer<'_, LatestRecord> {
+        self.read(|client| Box::pin(trail::latest(&*client)))
+    }
+
+    fn highest_token(&self) -> Answer<'_, u64> {
+        self.read(|client| Box::pin(bookings::highest_token(&*client)))
+    }
+
+    fn probe(&self) -> Answer<'_, ()> {
+        Box::pin(async {
+            self.writer.probe().await?;
+            self.writer.recent_failure().map_or(Ok(()), Err)
+        })
+    }
+
+    /// Only the server knows.
+    fn fault(&self) -> Option<String> {
+        None
+    }
+
+    fn warnings(&self) -> Vec<(&'static str, String)> {
+        let alone = !self.writer.server().has_synchronous_standby;
+        alone.then(|| ("replica", NO_STANDBY.to_owned())).into_iter().collect()
+    }
+
+    /// The server's log is its own.
+    fn log_bytes(&self) -> Option<u64> {
+        None
+    }
+
+    fn outbox(&self, file: &Path) -> Result<Outbox, StoreError> {
+        let readers = Readers::new(&self.location, self.connector.clone())?;
+        let records = Threads::new(readers, self.runtime.clone());
+        Ok(Outbox::new(PostgresOutbox::open(records, file)?))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! Reading beside the writer: a pool of connections, for readings and for what need not outlive a crash.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Client, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Transaction};
+use futures_util::future::BoxFuture;
+use tokio_postgres::IsolationLevel;
+
+use super::connect::Connector;
+use super::errors::Error;
+use super::location::Location;
+use crate::store::StoreError;
+
+/// Connections at most: the server has few, and all schedulers share them.
+const MAX: usize = 8;
+/// How long a reading waits for a connection that others use.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a new connection may take.
+const CREATE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a reading may take: a server that is stopped answers nothing, and its connection stays open.
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The pool.
+pub struct Readers {
+    pool: Pool,
+    connector: Connector,
+}
+
+impl Readers {
+    /// A pool without a connection yet. Each is opened when it is needed first.
+    pub fn new(location: &Location, connector: Connector) -> Result<Self, Error> {
+        let settings = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_connect(location.config().clone(), connector.clone(), settings);
+        let pool = Pool::builder(manager)
+            .max_size(MAX)
+            .wait_timeout(Some(WAIT_TIMEOUT))
+            .create_timeout(Some(CREATE_TIMEOUT))
+            .runtime(Runtime::Tokio1)
+            .build();
+        let pool = pool.map_err(|error| Error::NoConnection(error.to_string()))?;
+        Ok(Self { pool, connector })
+    }
+
+    /// Runs `read` with a connection of its own.
+    pub async fn run<T: Send>(
+        &self,
+        read: impl for<'c> FnOnce(&'c mut Client) -> BoxFuture<'c, Result<T, Error>> + Send,
+    ) -> Result<T, StoreError> {
+        let mut client = self.pool.get().await.map_err(Error::from)?;
+        let result = tokio::time::timeout(READ_TIMEOUT, read(&mut client)).await;
+        let result = result.unwrap_or(Err(Error::Silent(READ_TIMEOUT)));
+        if matches!(result, Err(Error::Silent(_))) {
+            self.connector.turn();
+        }
+        if result.as_ref().is_err_and(Error::is_lost) {
+            // Out of the pool: the next reading looks for the primary anew.
+            drop(Object::take(client));
+        }
+        Ok(result?)
+    }
+}
+
+/// A transaction in which all statements read the same moment.
+pub async fn moment(client: &mut Client) -> Result<Transaction<'_>, Error> {
+    Ok(client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await?)
+}

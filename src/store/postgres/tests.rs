@@ -1,0 +1,340 @@
+//! The store on a real server, which the first test starts: the suite of every storage, and what only this one has to do.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::agenda::{Draft, Rejection};
+use crate::audit::export::Source;
+use crate::store::{Store, Unobserved, conformance};
+
+#[path = "../../../tests/it/common/postgres.rs"]
+mod server;
+
+use self::server::Database;
+
+/// A database of the conformance suite's.
+struct Opened {
+    // Closed before its database is removed.
+    store: Arc<PostgresStore>,
+    database: Database,
+}
+
+fn location(database: &Database) -> Location {
+    Location::parse(&database.url()).unwrap()
+}
+
+fn open_in(database: &Database, kind: DatabaseKind, clock: Clock) -> Arc<PostgresStore> {
+    Arc::new(PostgresStore::open(location(database), kind, clock, Unobserved).unwrap())
+}
+
+impl conformance::Fixture for Opened {
+    fn open(race: bool, clock: Clock) -> Self {
+        let database = Database::create();
+        let kind = if race { DatabaseKind::Race } else { DatabaseKind::Agenda };
+        Self { store: open_in(&database, kind, clock), database }
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store) as Arc<dyn Store>
+    }
+
+    fn remove_scientist(&self, id: i64) {
+        let sql = format!(
+            "SET session_replication_role = replica; DELETE FROM sctec.cientistas WHERE id = {id};
+             UPDATE sctec.resumo SET catalogo = catalogo + 1"
+        );
+        self.database.rows(&sql).unwrap();
+    }
+}
+
+conformance::conformance!(
+    #[ignore = "needs PostgreSQL"]
+    Opened
+);
+
+fn now() -> Timestamp {
+    Timestamp::parse_rfc3339("2030-01-01T00:00:00Z").unwrap()
+}
+
+fn clock() -> Clock {
+    Clock::held_at(now())
+}
+
+fn fence(token: u64) -> Fence {
+    Fence { token, deadline: Instant::now() + Duration::from_secs(60) }
+}
+
+/// A booking of one slot, `nth` slots after three o'clock.
+async fn slot(store: &PostgresStore, nth: i64) -> NewBooking {
+    let start = Timestamp::parse_rfc3339("2030-01-01T03:00:00Z").unwrap();
+    let draft = Draft {
+        scientist_id: Some(7),
+        start: Timestamp::from_micros(start.as_micros() + nth * 300_000_000),
+        ..Draft::default()
+    };
+    draft.check(&store.catalogue().await.unwrap(), now()).unwrap()
+}
+
+async fn book(store: &PostgresStore, nth: i64, token: u64) -> Result<Result<Booking, BookRefused>, StoreError> {
+    let new = slot(store, nth).await;
+    store.book(new, fence(token), Cause::of_test(&format!("r-{nth}"))).await
+}
+
+/// Ends the connections that write: those that have `enable_seqscan` off are not told apart by the server, so all of sctec's that are not
+/// the pool's.
+fn end_connections(database: &Database) {
+    database
+        .rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sctec' AND datname = current_database()")
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL"]
+async fn two_that_open_a_fresh_database_at_once_share_one_agenda() {
+    for _ in 0..5 {
+        let database = Database::create();
+        let open = || {
+            let location = location(&database);
+            tokio::task::spawn_blocking(move || {
+                PostgresStore::open(location, DatabaseKind::Agenda, clock(), Unobserved)
+                    .map_err(|error| error.to_string())
+            })
+        };
+        let (one, other, third) = tokio::join!(open(), open(), open());
+        let (one, other, _third) = (one.unwrap().unwrap(), other.unwrap().unwrap(), third.unwrap().unwrap());
+        let first = book(&one, 0, 1).await.unwrap().unwrap();
+        assert!(
+            matches!(book(&other, 0, 2).await.unwrap(), Err(BookRefused::Taken { booking_id, .. }) if booking_id == first.id)
+        );
+        let second = book(&other, 1, 3).await.unwrap().unwrap();
+        assert_eq!((first.id, second.id), (1, 2));
+        assert_eq!(one.latest_record().await.unwrap().head.seq, 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL"]
+async fn of_two_schedulers_at_once_one_has_each_slot_and_the_trail_is_one_chain() {
+    let database = Database::create();
+    let stores = [(); 2].map(|()| open_in(&database, DatabaseKind::Agenda, clock()));
+    let mut tasks = Vec::new();
+    for round in 0..20 {
+        for store in &stores {
+            for token in [1, 2] {
+                let store = Arc::clone(store);
+                tasks.push(tokio::spawn(async move { book(&store, round, token).await.unwrap().is_ok() }));
+            }
+        }
+    }
+    let mut booked = 0;
+    for task in tasks {
+        booked += usize::from(task.await.unwrap());
+    }
+    assert_eq!(booked, 20);
+    let rows = database.rows("SELECT seq, linha FROM sctec.auditoria ORDER BY seq").unwrap();
+    assert_eq!(rows.len(), 20);
+    let mut prev = stores[0].outbox(Path::new("/nowhere/audit.jsonl")).unwrap().beginning().unwrap();
+    for row in rows {
+        let record: serde_json::Value = serde_json::from_str(row[1].as_deref().unwrap()).unwrap();
+        assert_eq!(record["prev"], prev.as_str());
+        prev = record["hash"].as_str().unwrap().to_owned();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL"]
+async fn connections_that_are_ended_are_opened_again_and_no_answer_is_wrong() {
+    let database = Database::create();
+    let store = open_in(&database, DatabaseKind::Agenda, clock());
+    let mut acknowledged = Vec::new();
+    for nth in 0..60 {
+        if nth % 3 == 0 {
+            end_connections(&database);
+        }
+        let new = loop {
+            // A reading may fail once on each connection of the pool.
+            match store.catalogue().await {
+                Ok(_) => break slot(&store, nth).await,
+                Err(StoreError::Unavailable(_)) => {}
+                Err(error) => panic!("{error}"),
+            }
+        };
+        let booking = store.book(new, fence(1), Cause::of_test("r-1"));
+        let (booked, ()) = tokio::join!(booking, async {
+            if nth % 2 == 0 {
+                end_connections(&database);
+            }
+        });
+        match booked {
+            Ok(booked) => acknowledged.push(booked.unwrap().id),
+            Err(StoreError::Unavailable(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    let rows = database.rows("SELECT id FROM sctec.agendamentos ORDER BY id").unwrap();
+    let there: Vec<i64> = rows.iter().map(|row| row[0].as_deref().unwrap().parse().unwrap()).collect();
+    // What is said not to be written is not: every outcome was found out.
+    assert_eq!(there, acknowledged);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL"]
+async fn a_change_that_the_database_refuses_takes_none_of_its_neighbours_with_it() {
+    let database = Database::create();
+    let store = open_in(&database, DatabaseKind::Agenda, clock());
+    book(&store, 100, 1).await.unwrap().unwrap();
+    database
+        .rows(
+            "CREATE FUNCTION sctec.nao() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'nao'; END $$;
+             CREATE TRIGGER nao BEFORE INSERT ON sctec.agendamentos FOR EACH ROW WHEN (NEW.inicio_us = 1893468300000000)
+             EXECUTE FUNCTION sctec.nao()",
+        )
+        .unwrap();
+    // 2030-01-01T03:25:00Z is the fifth slot.
+    let tasks: Vec<_> = (0..40)
+        .map(|nth| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { book(&store, nth, 1).await })
+        })
+        .collect();
+    for (nth, task) in tasks.into_iter().enumerate() {
+        let booked = task.await.unwrap();
+        assert_eq!(matches!(booked, Err(StoreError::Refused(_))), nth == 5, "{nth}: {booked:?}");
+        assert!(nth == 5 || booked.unwrap().is_ok(), "{nth}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL"]
+async fn a_scheduler_that_stops_inside_a_transaction_does_not_keep_the_others_waiting_for_long() {
+    let database = Database::create();
+    let store = open_in(&database, DatabaseKind::Agenda, clock());
+    let stopped = Connector::new(&location(&database), DatabaseKind::Agenda).open(connect::Use::Writing).await.unwrap();
+    stopped.client.batch_execute("BEGIN").await.unwrap();
+    stopped.client.query(load::HEAD, &[]).await.unwrap();
+    let begun = Instant::now();
+    // The server ends the silent transaction.
+    book(&store, 0, 1).await.unwrap().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(stopped.client.batch_execute("COMMIT").await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL"]
+async fn a_server_that_may_lose_what_it_acknowledges_is_refused() {
+    let database = Database::create();
+    let name = database.url().rsplit('/').next().unwrap().to_owned();
+    let open = || {
+        PostgresStore::open(location(&database), DatabaseKind::Agenda, clock(), Unobserved)
+            .map(|store| store.warnings())
+    };
+    database.rows(&format!("ALTER DATABASE {name} SET synchronous_commit = off")).unwrap();
+    assert!(matches!(open(), Err(OpenError::Unsafe { setting: "synchronous_commit", .. })));
+    database.rows(&format!("ALTER DATABASE {name} SET synchronous_commit = on")).unwrap();
+    // One server alone: the operator is told.
+    assert_eq!(open().unwrap().iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["replica"]);
+    database.rows("UPDATE sctec.esquema SET versao = 999").unwrap();
+    assert!(matches!(open(), Err(OpenError::Newer { found: 999, .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL"]
+async fn the_race_touches_nothing_of_the_agenda() {
+    let database = Database::create();
+    let (agenda, race) =
+        (open_in(&database, DatabaseKind::Agenda, clock()), open_in(&database, DatabaseKind::Race, clock()));
+    let new = slot(&race, 0).await;
+    for _ in 0..2 {
+        race.book_unguarded(new.clone(), Cause::of_test("r-1")).await.unwrap().unwrap();
+    }
+    assert!(agenda.find_conflict(&new).await.unwrap().is_none());
+    assert_eq!((agenda.latest_record().await.unwrap().head.seq, race.latest_record().await.unwrap().head.seq), (0, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL"]
+async fn a_key_of_a_scheduler_that_died_is_free_again_and_of_one_that_lives_is_not() {
+    let database = Database::create();
+    let (one, other) =
+        (open_in(&database, DatabaseKind::Agenda, clock()), open_in(&database, DatabaseKind::Agenda, clock()));
+    let held = one.hold([1; 32]).await.unwrap().expect("free");
+    assert!(other.hold([1; 32]).await.unwrap().is_none());
+    // What a scheduler that died has left: a row that nobody renews.
+    database
+        .rows(
+            "INSERT INTO sctec.chaves (chave, dono, vez, expira_us) VALUES (decode(repeat('02', 32), 'hex'), 'morto', 1,
+             (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + 500000)",
+        )
+        .unwrap();
+    assert!(other.hold([2; 32]).await.unwrap().is_none());
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert!(other.hold([2; 32]).await.unwrap().is_some());
+    drop(held);
+    assert!(other.hold([1; 32]).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL"]
+async fn changes_of_one_batch_see_each_other() {
+    let database = Database::create();
+    let store = open_in(&database, DatabaseKind::Agenda, clock());
+    // The first occupies the writer, so that the others are one batch: cancellations and bookings of the same slots.
+    let first = book(&store, 0, 1).await.unwrap().unwrap();
+    for round in 0..30 {
+        let standing =
+            store.list(Filter { status: Some(agenda::Status::Active), ..Filter::default() }, None, 10).await.unwrap();
+        let booking = standing.bookings.first().unwrap_or(&first).clone();
+        let new = slot(&store, 0).await;
+        let token = 2 + round;
+        let cancel =
+            || store.cancel(booking.id, booking.place(), Cancellation::default(), fence(token), Cause::of_test("c"));
+        let again = || store.book(new.clone(), fence(token), Cause::of_test("b"));
+        let (one, two, three, four) = tokio::join!(cancel(), again(), cancel(), again());
+        let booked = [&two, &four].iter().filter(|booked| matches!(booked, Ok(Ok(_)))).count();
+        let cancelled = [&one, &three].iter().filter(|cancelled| matches!(cancelled, Ok(Ok(_)))).count();
+        assert_eq!(cancelled, 1);
+        assert!(booked <= 1 && [two, four].iter().all(Result::is_ok));
+        let claims = database.rows("SELECT count(*) FROM sctec.horarios WHERE agendamento_id IS NOT NULL").unwrap();
+        assert_eq!(claims[0][0].as_deref(), Some(if booked == 1 { "1" } else { "0" }));
+        if booked == 0 {
+            // The next round has a booking to cancel.
+            store.book(new.clone(), fence(token), Cause::of_test("b")).await.unwrap().unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL"]
+async fn what_one_scheduler_changes_in_the_catalogue_binds_the_others_at_once() {
+    let database = Database::create();
+    let [one, other] = [(); 2].map(|()| open_in(&database, DatabaseKind::Agenda, clock()));
+    let new = slot(&other, 0).await;
+    for round in 0..10 {
+        // The other one remembers the telescope and the scientist from its last transaction.
+        let booked = other.book(new.clone(), fence(2 * round + 1), Cause::of_test("b")).await.unwrap().unwrap();
+        let cancelled =
+            other.cancel(booked.id, booked.place(), Cancellation::default(), fence(2 * round + 1), Cause::of_test("c"));
+        cancelled.await.unwrap().unwrap();
+        for active in [false, true] {
+            let patch = TelescopePatch { active: Some(active), ..TelescopePatch::default() };
+            let changed = one.change_telescope("Hubble-Acad".to_owned(), patch, None, Cause::of_test("t")).await;
+            assert!(changed.unwrap().is_ok());
+            let booked = other.book(new.clone(), fence(2 * round + 2), Cause::of_test("b")).await.unwrap();
+            match booked {
+                Ok(booking) if active => {
+                    let place = booking.place();
+                    let again = other.cancel(
+                        booking.id,
+                        place,
+                        Cancellation::default(),
+                        fence(2 * round + 2),
+                        Cause::of_test("c"),
+                    );
+                    again.await.unwrap().unwrap();
+                }
+                Err(BookRefused::Broken(Rejection::InactiveTelescope(_))) if !active => {}
+                other => panic!("{active}: {other:?}"),
+            }
+        }
+    }
+}
