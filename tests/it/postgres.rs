@@ -183,6 +183,17 @@ fn the_trail_in_the_database_is_searched_and_followed_as_its_files_are() {
         let lines: Vec<String> = two.records().lines().map(|line| line.to_owned() + "\n").collect();
         lines[lines.len() - 2..].concat()
     });
+    // A copy of a file is compared with the database too, wherever it is.
+    two.caught_up(0);
+    let (copy, whole) = (two.folders[1].path().join("copia.jsonl"), two.trail(0));
+    let forged = whole.replacen("Galileu", "Galilau", 1);
+    for (text, expected) in [(&whole[..], 0), (&forged, 2), (&whole[..whole.len() / 2], 3)] {
+        std::fs::write(&copy, text).unwrap();
+        let output = audit(&["--verify", "--store", &url, copy.to_str().unwrap()]).output().unwrap();
+        assert_eq!(output.status.code(), Some(expected), "{:?}", texts(&output));
+    }
+    let named = audit(&["--store", &url, copy.to_str().unwrap()]).output().unwrap();
+    assert!(named.status.code() == Some(2) && texts(&named).1.contains("leave out one of them"), "{named:?}");
     // The password stands in no argument, and what is no database is said to be none.
     for (url, said) in [("postgres://a:b@127.0.0.1/x", "password"), ("mysql://a@b/c", "postgres://")] {
         let output = audit(&["--store", url]).output().unwrap();

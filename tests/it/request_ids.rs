@@ -6,8 +6,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::common::trail::succeed;
-use crate::common::{Answer, Asked, Services, http, http_with, run, wait_until};
+use crate::common::trail::{audit, succeed};
+use crate::common::{Answer, Asked, Services, http, http_with, wait_until};
 
 fn own(answer: &Answer) -> String {
     answer.header("x-request-id").unwrap().to_owned()
@@ -80,7 +80,7 @@ fn a_request_is_found_by_both_and_the_trail_is_whole() {
     let fields = format!(r#","req":"{}","req_cliente":"clique-1","autor":"anonimo","ip":"127.0.0.1","prev":""#, ids[0]);
     assert!(text.contains(&fields), "{text}");
     assert!(text.contains(&format!(r#","req":"{}","autor":"anonimo","#, ids[2])), "{text}");
-    let verified = run(&["audit", "--verify", "--deep", "--data-dir", dir]);
+    let verified = audit(&["--verify", "--deep", "--data-dir", dir]).output().unwrap();
     assert!(verified.status.success(), "{verified:?}");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/verificar.py");
     if let Ok(verified) = Command::new("python3").arg(script).arg(folder.path().join("audit.jsonl")).output() {

@@ -45,7 +45,7 @@ fn of_search(args: &AuditArgs) -> Option<Cow<'static, str>> {
     let csv = args.format == Some(AuditFormat::Csv);
     of_request(args).or_else(|| {
         Some(match args {
-            _ if args.store.is_given() && !args.files.is_empty() => t!(
+            _ if !args.verify && args.store.is_given() && !args.files.is_empty() => t!(
                 "--store reads the records from the database, and a file was named too; leave out one of them, or compare them with --verify"
             ),
             _ if args.follow && args.reverse => t!(

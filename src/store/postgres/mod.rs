@@ -36,7 +36,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use deadpool_postgres::Client;
 use futures_util::future::BoxFuture;
@@ -97,6 +97,8 @@ pub struct PostgresStore {
     kind: DatabaseKind,
     /// Where readings for threads run.
     runtime: Handle,
+    /// The readings of the trail's exporter, which asks four times a second.
+    exporting: OnceLock<Threads>,
 }
 
 impl PostgresStore {
@@ -117,7 +119,7 @@ impl PostgresStore {
         let readers = Readers::new(&location, connector.clone()).map_err(|error| process(&error))?;
         let (readers, runtime) = (Arc::new(readers), Handle::current());
         let keys = Keys::new(Arc::clone(&readers), &runtime).map_err(|error| process(&error))?;
-        Ok(Self { writer, readers, keys, connector, location, kind, runtime })
+        Ok(Self { writer, readers, keys, connector, location, kind, runtime, exporting: OnceLock::new() })
     }
 
     /// Carries out a change in the next transaction.
@@ -351,9 +353,9 @@ impl Store for PostgresStore {
         })
     }
 
-    /// Only the server knows.
+    /// The exporter finds it out: without this its own fault, of which the database is the cause, would be told instead.
     fn fault(&self) -> Option<String> {
-        None
+        self.exporting.get().and_then(Threads::fault)
     }
 
     fn warnings(&self) -> Vec<(&'static str, String)> {
@@ -369,6 +371,7 @@ impl Store for PostgresStore {
     fn outbox(&self, file: &Path) -> Result<Outbox, StoreError> {
         let readers = Readers::new(&self.location, self.connector.clone())?;
         let records = Threads::new(readers, self.runtime.clone());
+        let records = self.exporting.get_or_init(|| records).clone();
         Ok(Outbox::new(PostgresOutbox::open(records, file)?))
     }
 }

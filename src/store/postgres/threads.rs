@@ -1,6 +1,7 @@
 //! The database for threads: a thread waits for its answer, and what it asks runs where the service's other tasks run.
 
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::Client;
 use futures_util::future::BoxFuture;
@@ -10,17 +11,26 @@ use super::errors::Error;
 use super::readers::Readers;
 use crate::store::StoreError;
 
+/// How long the database may keep a thread waiting until that counts as a fault.
+const SILENT_AFTER: Duration = Duration::from_secs(3);
+
 /// Connections for threads.
 #[derive(Clone)]
 pub struct Threads {
     readers: Arc<Readers>,
     runtime: Handle,
+    state: State,
 }
+
+/// How the last question went, and when the present one was asked.
+///
+/// A std lock around small values: held to read or to replace them.
+type State = Arc<Mutex<(Option<String>, Option<Instant>)>>;
 
 impl Threads {
     /// Those that these readers have. They should be nobody else's, so that others do not keep a thread waiting.
     pub fn new(readers: Readers, runtime: Handle) -> Self {
-        Self { readers: Arc::new(readers), runtime }
+        Self { readers: Arc::new(readers), runtime, state: State::default() }
     }
 
     /// Asks with a connection of its own, and waits for the answer.
@@ -31,6 +41,24 @@ impl Threads {
         &self,
         ask: impl for<'c> FnOnce(&'c mut Client) -> BoxFuture<'c, Result<T, Error>> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.state().1 = Some(Instant::now());
+        let answered = self.ask(ask);
+        let mut state = self.state();
+        state.1 = None;
+        match &answered {
+            Ok(_) => state.0 = None,
+            Err(StoreError::Unavailable(reason) | StoreError::Unknown(reason)) => state.0 = Some(reason.clone()),
+            // It answers, but not what makes sense.
+            Err(StoreError::Refused(_)) => {}
+        }
+        drop(state);
+        answered
+    }
+
+    fn ask<T: Send + 'static>(
+        &self,
+        ask: impl for<'c> FnOnce(&'c mut Client) -> BoxFuture<'c, Result<T, Error>> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let readers = Arc::clone(&self.readers);
         let (answer, answered) = mpsc::sync_channel(1);
         self.runtime.spawn(async move {
@@ -38,5 +66,16 @@ impl Threads {
             let _ = answer.send(readers.run(ask).await);
         });
         answered.recv().unwrap_or_else(|_| Err(StoreError::Unavailable("o serviço está encerrando".to_owned())))
+    }
+
+    /// Why the database cannot be used, if the last question of a thread that asks all the time says so.
+    pub fn fault(&self) -> Option<String> {
+        let state = self.state();
+        let silent = state.1.map(|asked| asked.elapsed()).filter(|silent| *silent >= SILENT_AFTER);
+        state.0.clone().or_else(|| silent.map(|silent| format!("o banco não responde há {} s", silent.as_secs())))
+    }
+
+    fn state(&self) -> MutexGuard<'_, (Option<String>, Option<Instant>)> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
