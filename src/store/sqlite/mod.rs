@@ -50,7 +50,7 @@ use slog::Logger;
 pub use self::backup::{Contents, NotWhole, copy, examine, glance};
 pub use self::catalogue::has_scientist;
 use self::checkpoints::{Checkpoints, Watch};
-use self::counting::{Asked, Counting};
+use self::counting::Counting;
 use self::damage::Damage;
 pub use self::deep::{Deep, deep};
 use self::errors::unavailable;
