@@ -44,6 +44,7 @@ pub struct Costs {
 }
 
 /// The times of one cell, each for `scale` people at once.
+#[expect(clippy::struct_field_names, reason = "a time carries its unit in its name")]
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
     /// Of one booking.

@@ -26,6 +26,7 @@ mod catalogue;
 mod changes;
 mod chaos;
 mod clock_sync;
+mod cluster;
 mod command_line;
 mod common;
 mod connections;
