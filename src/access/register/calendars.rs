@@ -78,7 +78,7 @@ impl RegisterFile {
 }
 
 impl Register {
-    /// Makes an address, as [`Records::make_calendar`] does, and knows it at once.
+    /// Makes an address, as `Records::make_calendar` does, and knows it at once.
     ///
     /// # Errors
     /// As there. The call blocks.
@@ -89,7 +89,7 @@ impl Register {
         Ok(file.calendar(id)?.map(|calendar| (secret, calendar)))
     }
 
-    /// Revokes an address, as [`Records::revoke_calendar`] does. It reads nothing any more when this returns.
+    /// Revokes an address, as `Records::revoke_calendar` does. It reads nothing any more when this returns.
     ///
     /// # Errors
     /// As there. The call blocks.

@@ -81,7 +81,7 @@ impl RegisterFile {
 }
 
 impl Register {
-    /// Ties a subject to a principal, as [`Records::tie`] does, and knows it at once.
+    /// Ties a subject to a principal, as `Records::tie` does, and knows it at once.
     ///
     /// # Errors
     /// As there. The call blocks.
@@ -94,7 +94,7 @@ impl Register {
         Ok(credential.expect("a credential is never deleted"))
     }
 
-    /// The credential of somebody who has just signed in at a provider, as [`Records::sign_in`] finds or makes it.
+    /// The credential of somebody who has just signed in at a provider, as `Records::sign_in` finds or makes it.
     ///
     /// # Errors
     /// As there. The call blocks.
