@@ -35,6 +35,7 @@ export default {
   "legend.sold": "sold several times, without a lock",
   "simulated.badge": "simulated",
   "page.mode": "Mode",
+  "page.gained": "Slots that you waited for",
   "page.agenda": "Agenda",
   "page.noscript":
     "This page needs JavaScript. Without it, the API is at / with Accept: application/json; its texts are in Portuguese.",

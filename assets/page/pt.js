@@ -36,6 +36,7 @@ export default {
   "legend.sold": "vendido várias vezes, sem trava",
   "simulated.badge": "simulado",
   "page.mode": "Modo",
+  "page.gained": "Horários que você esperava",
   "page.agenda": "Agenda",
   "page.noscript": "Esta página precisa de JavaScript. A API, sem ele, está em / com Accept: application/json.",
 

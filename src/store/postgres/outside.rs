@@ -33,7 +33,8 @@ impl Outside {
     /// # Errors
     /// When the process cannot wait for a connection.
     pub fn new(location: &Location, kind: DatabaseKind) -> Result<Self, StoreError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        // A thread of its own serves the connection between two readings too: the server ends one that leaves a transaction open.
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let readers = Readers::new(location, Connector::new(location, kind))?;
         Ok(Self { runtime, readers, at: location.shown() })

@@ -338,3 +338,21 @@ async fn what_one_scheduler_changes_in_the_catalogue_binds_the_others_at_once() 
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL"]
+async fn a_command_reads_again_after_a_pause() {
+    let database = Database::create();
+    let store = open_in(&database, DatabaseKind::Agenda, clock());
+    let there = location(&database);
+    let read = move || {
+        let outside = Outside::new(&there, DatabaseKind::Agenda).unwrap();
+        let ends = outside.ends().unwrap();
+        // The server ends a connection that leaves a transaction open for longer than 3 s: this is a time, and no condition.
+        std::thread::sleep(Duration::from_secs(4));
+        outside.around(None, 0).unwrap();
+        ends
+    };
+    let [beginning, head] = tokio::task::spawn_blocking(read).await.unwrap();
+    assert_eq!((beginning.seq, head.seq), (0, store.latest_record().await.unwrap().head.seq));
+}
