@@ -11,32 +11,19 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::decide::{
-    Alter, Book, BookUnguarded, Cancel, CancelUnguarded, Change, ChangeProposal, ChangeScientist, ChangeTelescope,
-    Close, CreateProposal, CreateScientist, CreateTelescope, Decision, Enter, Leave, Record, Reopen, View, Write,
-};
+use super::changing::Changing;
+use super::decide::{Change, Decision, Record, View, Write};
 use super::outbox::Outbox;
-use super::outcomes::{
-    AlterRefused, Altered, BookRefused, CancelRefused, Cancelled, Cancelling, Closed, Fence, NotCancelled, NotChanged,
-    NotClosed, Reopened,
-};
-use super::waits::{NotEntered, NotLeft, Placed, WaitFilter, WaitPage};
-use super::{Answer, Counted, Filter, LatestRecord, Page, StandingReader, Store, StoreError, TrailPage};
-use crate::access::calendar::Calendar;
-use crate::agenda::alteration::Alteration;
+use super::waits::{Placed, WaitFilter, WaitPage};
+use super::{Answer, Backend, Counted, Filter, LatestRecord, Page, StandingReader, Store, StoreError, TrailPage};
 use crate::agenda::keeping::{Digest, KEPT_FOR, Kept};
 use crate::agenda::maintenance::NewMaintenance;
-use crate::agenda::proposal::{Proposal, ProposalPatch};
 use crate::agenda::timetable::{SAME_MAX, Standing};
-use crate::agenda::{
-    Booking, Cancellation, Catalogue, NewBooking, Place, Rejection, Scientist, ScientistPatch, SlotRange, Status,
-    Telescope, TelescopePatch, Wait, WaitStatus,
-};
+use crate::agenda::{Booking, Catalogue, NewBooking, Scientist, SlotRange, Status, Telescope, Wait, WaitStatus};
 use crate::audit::chain::ChainHead;
 use crate::audit::export::{Exported, Extent, Source};
 use crate::audit::filter::{Filter as TrailFilter, Verdict, Wanted};
-use crate::audit::record::{Cause, Process, Why};
-use crate::http::precondition::IfMatch;
+use crate::audit::record::Process;
 use crate::time::{Clock, Timestamp};
 
 /// An agenda that ends with the process.
@@ -98,23 +85,6 @@ impl MemoryStore {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn change<C: Change>(&self, change: &C) -> Answer<'_, C::Answer> {
-        let mut state = self.state();
-        (state.view.now, state.view.began) = (self.clock.now(), Instant::now());
-        let Decision { answer, writes } = change.decide(&state.view);
-        state.changes += 1;
-        for write in writes {
-            if let Write::AppendRecord { line, .. } = &write {
-                state.lines.push(line.clone());
-            }
-            if let Write::KeepAnswer { kept, at } = &write {
-                state.kept.insert(kept.key, (*at, (**kept).clone()));
-            }
-            state.view.apply(write);
-        }
-        Box::pin(async { Ok(answer) })
     }
 
     fn read<T: Send + 'static>(&self, read: impl FnOnce(&State) -> T) -> Answer<'_, T> {
@@ -195,56 +165,29 @@ fn place(booking: &Booking) -> (Timestamp, i64) {
     (booking.slots.start(), booking.id)
 }
 
-impl Store for MemoryStore {
-    fn book(&self, new: NewBooking, fence: Fence, cause: Cause) -> Answer<'_, Result<Booking, BookRefused>> {
-        self.change(&Book { new, fence, cause })
+impl Changing for MemoryStore {
+    fn change<C: Change>(&self, change: C) -> Answer<'_, C::Answer> {
+        let mut state = self.state();
+        (state.view.now, state.view.began) = (self.clock.now(), Instant::now());
+        let Decision { answer, writes } = change.decide(&state.view);
+        state.changes += 1;
+        for write in writes {
+            if let Write::AppendRecord { line, .. } = &write {
+                state.lines.push(line.clone());
+            }
+            if let Write::KeepAnswer { kept, at } = &write {
+                state.kept.insert(kept.key, (*at, (**kept).clone()));
+            }
+            state.view.apply(write);
+        }
+        Box::pin(async { Ok(answer) })
     }
+}
 
-    fn book_unguarded(&self, new: NewBooking, cause: Cause) -> Answer<'_, Result<Booking, Rejection>> {
-        self.change(&BookUnguarded { new, cause })
-    }
-
+impl Backend for MemoryStore {
     fn find_conflict(&self, new: &NewBooking) -> Answer<'_, Option<Booking>> {
         let filter = Filter::conflicts_with(new);
         self.read(|state| state.matching(&filter).into_iter().next())
-    }
-
-    fn alter(
-        &self,
-        id: i64,
-        asked: Alteration,
-        fence: Option<Fence>,
-        cause: Cause,
-    ) -> Answer<'_, Result<Altered, AlterRefused>> {
-        self.change(&Alter { id, asked, fence, cause })
-    }
-
-    fn cancel(
-        &self,
-        id: i64,
-        from: Place,
-        asked: Cancellation,
-        fence: Fence,
-        cause: Cause,
-    ) -> Answer<'_, Result<Cancelled, CancelRefused>> {
-        self.change(&Cancel { id, from, asked, fence, cause })
-    }
-
-    fn cancel_unguarded(
-        &self,
-        id: i64,
-        asked: Cancellation,
-        cause: Cause,
-    ) -> Answer<'_, Result<Booking, NotCancelled>> {
-        self.change(&CancelUnguarded { id, asked, cause })
-    }
-
-    fn enter(&self, new: NewBooking, cause: Cause) -> Answer<'_, Result<Placed, NotEntered>> {
-        self.change(&Enter { new, cause })
-    }
-
-    fn leave(&self, id: i64, cause: Cause) -> Answer<'_, Result<Wait, NotLeft>> {
-        self.change(&Leave { id, cause })
     }
 
     fn wait(&self, id: i64, now: Timestamp) -> Answer<'_, Option<Placed>> {
@@ -329,67 +272,11 @@ impl Store for MemoryStore {
         })
     }
 
-    fn create_telescope(&self, telescope: Telescope, cause: Cause) -> Answer<'_, Result<Telescope, Telescope>> {
-        self.change(&CreateTelescope { telescope, cause })
-    }
-
-    fn change_telescope(
-        &self,
-        code: String,
-        patch: TelescopePatch,
-        if_match: Option<IfMatch>,
-        cause: Cause,
-    ) -> Answer<'_, Result<Telescope, NotChanged>> {
-        self.change(&ChangeTelescope { code, patch, if_match, cause })
-    }
-
-    fn create_scientist(&self, scientist: Scientist, cause: Cause) -> Answer<'_, Scientist> {
-        self.change(&CreateScientist { scientist, cause })
-    }
-
-    fn change_scientist(
-        &self,
-        id: i64,
-        patch: ScientistPatch,
-        if_match: Option<IfMatch>,
-        cause: Cause,
-    ) -> Answer<'_, Result<Scientist, NotChanged>> {
-        self.change(&ChangeScientist { id, patch, if_match, cause })
-    }
-
-    fn create_proposal(&self, proposal: Proposal, cause: Cause) -> Answer<'_, Proposal> {
-        self.change(&CreateProposal { proposal, cause })
-    }
-
-    fn change_proposal(
-        &self,
-        id: i64,
-        patch: ProposalPatch,
-        if_match: Option<IfMatch>,
-        cause: Cause,
-    ) -> Answer<'_, Result<Proposal, NotChanged>> {
-        self.change(&ChangeProposal { id, patch, if_match, cause })
-    }
-
     fn used_min(&self, proposal: i64) -> Answer<'_, BTreeMap<String, i64>> {
         self.read(|state| {
             let used = state.view.used_min.iter().filter(|((id, _), _)| *id == proposal);
             used.map(|((_, telescope), minutes)| (telescope.clone(), *minutes)).collect()
         })
-    }
-
-    fn close(
-        &self,
-        telescope: String,
-        when: NewMaintenance,
-        cancelling: Cancelling,
-        cause: Cause,
-    ) -> Answer<'_, Result<Closed, NotClosed>> {
-        self.change(&Close { telescope, when, cancelling, cause })
-    }
-
-    fn reopen(&self, telescope: String, id: i64, cause: Cause) -> Answer<'_, Option<Reopened>> {
-        self.change(&Reopen { telescope, id, cause })
     }
 
     fn met_by(
@@ -432,20 +319,12 @@ impl Store for MemoryStore {
         Box::pin(async move { Ok(old.len()) })
     }
 
-    fn record_refusal(&self, asked: NewBooking, why: Why, cause: Cause) -> Answer<'_, ()> {
-        self.change(&Record::Refusal { asked: Box::new(asked), why, cause })
-    }
-
-    fn record_calendar(&self, calendar: Calendar, cause: Cause) -> Answer<'_, ()> {
-        self.change(&Record::Calendar { calendar, cause })
-    }
-
     fn record_start(&self, process: Process) -> Answer<'_, ()> {
-        self.change(&Record::Start(process))
+        self.change(Record::Start(process))
     }
 
     fn record_stop(&self, process: Process, up_ms: u64) -> Answer<'_, ()> {
-        self.change(&Record::Stop { process, up_ms })
+        self.change(Record::Stop { process, up_ms })
     }
 
     fn trail_page(&self, wanted: Wanted, after: u64, limit: u16) -> Answer<'_, TrailPage> {

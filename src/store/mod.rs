@@ -1,14 +1,16 @@
 //! The agenda's storage: what the rest of the service asks of it, free of SQL.
 //!
-//! [`Store`] is the interface. What a change does is decided by [`decide`], which knows no database. A storage loads the rows that a
+//! [`Store`] is the interface, with what each [`Backend`] does in its own way. What a change does is decided by [`decide`], which knows no database. A storage loads the rows that a
 //! decision needs, and writes what was decided: [`sqlite`] on one machine, [`postgres`] for schedulers on several.
 //!
 //! The scheduler chooses the storage when it starts, so the interface is a trait object.
 
 mod asked;
+mod changing;
 #[cfg(test)]
 mod conformance;
 pub mod decide;
+mod joined;
 mod kind;
 #[cfg(test)]
 mod memory;
@@ -26,6 +28,7 @@ use std::path::Path;
 
 use futures_util::future::BoxFuture;
 
+pub use self::changing::Store;
 pub use self::kind::DatabaseKind;
 #[cfg(test)]
 pub use self::observer::Unobserved;
@@ -33,69 +36,25 @@ pub use self::observer::{Observer, Saving};
 pub use self::outbox::Outbox;
 pub use self::outcomes::{
     AlterRefused, Altered, BookRefused, CancelRefused, Cancelled, Cancelling, Closed, Fence, FenceBroken, Leased,
-    NotCancelled, NotChanged, NotClosed, Reopened,
+    NotCancelled, NotChanged, NotClosed,
 };
 pub use self::waits::{NotEntered, NotLeft, Placed, WaitFilter, WaitPage};
-use crate::access::calendar::Calendar;
-use crate::agenda::alteration::Alteration;
 use crate::agenda::keeping::{Digest, Kept};
 use crate::agenda::maintenance::NewMaintenance;
-use crate::agenda::proposal::{Proposal, ProposalPatch};
 use crate::agenda::timetable::Standing;
-use crate::agenda::{
-    Booking, Cancellation, Catalogue, NewBooking, Place, Rejection, Scientist, ScientistPatch, SlotRange, Status,
-    Telescope, TelescopePatch, Wait,
-};
+use crate::agenda::{Booking, Catalogue, NewBooking, SlotRange, Status};
 use crate::audit::chain::ChainHead;
 use crate::audit::filter::Wanted;
-use crate::audit::record::{Cause, Process, Why};
-use crate::http::precondition::IfMatch;
+use crate::audit::record::Process;
 use crate::time::Timestamp;
 
 /// What the store answers, once it knows. A change is answered when it is durable, and never before.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
-/// The agenda's storage. Dropping it completes the last changes and closes it.
-///
-/// A change runs to its end even when its future is dropped: the caller then does not learn its outcome.
-pub trait Store: Send + Sync {
-    /// Books under a lease: fence check, slot claims, booking and audit record are one transaction.
-    fn book(&self, new: NewBooking, fence: Fence, cause: Cause) -> Answer<'_, Result<Booking, BookRefused>>;
-
-    /// Writes a booking without looking at its slots: the second half of the race.
-    fn book_unguarded(&self, new: NewBooking, cause: Cause) -> Answer<'_, Result<Booking, Rejection>>;
-
+/// What each storage does in its own way: all but the changes of [`Store`].
+pub trait Backend: Send + Sync {
     /// The first active booking that has one of these slots: the first half of the race.
     fn find_conflict(&self, new: &NewBooking) -> Answer<'_, Option<Booking>>;
-
-    /// Changes a booking: under a lease on its old and its new slots, or without one if its slots stay, or in the race.
-    fn alter(
-        &self,
-        id: i64,
-        asked: Alteration,
-        fence: Option<Fence>,
-        cause: Cause,
-    ) -> Answer<'_, Result<Altered, AlterRefused>>;
-
-    /// Cancels under a lease on the place `from`.
-    fn cancel(
-        &self,
-        id: i64,
-        from: Place,
-        asked: Cancellation,
-        fence: Fence,
-        cause: Cause,
-    ) -> Answer<'_, Result<Cancelled, CancelRefused>>;
-
-    /// Cancels without a lease, in the race.
-    fn cancel_unguarded(&self, id: i64, asked: Cancellation, cause: Cause)
-    -> Answer<'_, Result<Booking, NotCancelled>>;
-
-    /// Enters a waiting list with the booking that is to be made.
-    fn enter(&self, new: NewBooking, cause: Cause) -> Answer<'_, Result<Placed, NotEntered>>;
-
-    /// Takes an entry of a waiting list back.
-    fn leave(&self, id: i64, cause: Cause) -> Answer<'_, Result<Wait, NotLeft>>;
 
     /// One entry of a waiting list as it stands at `now`.
     fn wait(&self, id: i64, now: Timestamp) -> Answer<'_, Option<Placed>>;
@@ -130,56 +89,8 @@ pub trait Store: Send + Sync {
     /// What counts against `new` at `now`, without the booking `moving`. All of it is as it is at one moment.
     fn counted(&self, new: &NewBooking, moving: Option<i64>, now: Timestamp) -> Answer<'_, Counted>;
 
-    /// Adds a telescope to the catalogue. The error is the telescope that has its code already.
-    fn create_telescope(&self, telescope: Telescope, cause: Cause) -> Answer<'_, Result<Telescope, Telescope>>;
-
-    /// Changes a telescope of the catalogue. The answer is the telescope as it stands.
-    fn change_telescope(
-        &self,
-        code: String,
-        patch: TelescopePatch,
-        if_match: Option<IfMatch>,
-        cause: Cause,
-    ) -> Answer<'_, Result<Telescope, NotChanged>>;
-
-    /// Adds a scientist to the catalogue, and chooses the number.
-    fn create_scientist(&self, scientist: Scientist, cause: Cause) -> Answer<'_, Scientist>;
-
-    /// Changes a scientist of the catalogue. The answer is the scientist after that.
-    fn change_scientist(
-        &self,
-        id: i64,
-        patch: ScientistPatch,
-        if_match: Option<IfMatch>,
-        cause: Cause,
-    ) -> Answer<'_, Result<Scientist, NotChanged>>;
-
-    /// Adds a proposal to the catalogue, and chooses its number.
-    fn create_proposal(&self, proposal: Proposal, cause: Cause) -> Answer<'_, Proposal>;
-
-    /// Changes a proposal. The answer is the proposal as it stands.
-    fn change_proposal(
-        &self,
-        id: i64,
-        patch: ProposalPatch,
-        if_match: Option<IfMatch>,
-        cause: Cause,
-    ) -> Answer<'_, Result<Proposal, NotChanged>>;
-
     /// The minutes that are charged to a proposal, by telescope.
     fn used_min(&self, proposal: i64) -> Answer<'_, BTreeMap<String, i64>>;
-
-    /// Adds a maintenance to a telescope, and cancels the bookings in it where that may be done.
-    fn close(
-        &self,
-        telescope: String,
-        when: NewMaintenance,
-        cancelling: Cancelling,
-        cause: Cause,
-    ) -> Answer<'_, Result<Closed, NotClosed>>;
-
-    /// Takes a maintenance away. The answer is the maintenance as it was; `None` if the telescope has none of that number.
-    fn reopen(&self, telescope: String, id: i64, cause: Cause) -> Answer<'_, Option<Reopened>>;
 
     /// The active bookings that a maintenance of a telescope meets and that end after an instant, in order, at most `limit`.
     fn met_by(
@@ -200,16 +111,10 @@ pub trait Store: Send + Sync {
     /// Removes answers that are old at `now`, at most so many, and tells how many.
     fn remove_old_answers(&self, now: Timestamp, most: u32) -> Answer<'_, usize>;
 
-    /// Records a booking that was refused.
-    fn record_refusal(&self, asked: NewBooking, why: Why, cause: Cause) -> Answer<'_, ()>;
-
-    /// Records that the address of a calendar was made, or revoked.
-    fn record_calendar(&self, calendar: Calendar, cause: Cause) -> Answer<'_, ()>;
-
-    /// Records that the service has started.
+    /// Records that the service has started. It is recorded also in a database that is known to be damaged.
     fn record_start(&self, process: Process) -> Answer<'_, ()>;
 
-    /// Records that the service stops.
+    /// Records that the service stops, in the same way.
     fn record_stop(&self, process: Process, up_ms: u64) -> Answer<'_, ()>;
 
     /// A page of the audit records that are wanted, after record `after`, in order.

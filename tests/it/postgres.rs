@@ -183,7 +183,7 @@ fn the_trail_in_the_database_is_searched_and_followed_as_its_files_are() {
         let lines: Vec<String> = two.records().lines().map(|line| line.to_owned() + "\n").collect();
         lines[lines.len() - 2..].concat()
     });
-    // A copy of a file is compared with the database too, wherever it is.
+    // A copy of a file in another folder is compared with the database too.
     two.caught_up(0);
     let (copy, whole) = (two.folders[1].path().join("copia.jsonl"), two.trail(0));
     let forged = whole.replacen("Galileu", "Galilau", 1);

@@ -64,7 +64,7 @@ impl Candidate {
     /// Takes part until `stop`, and then gives its lease up, so that another is elected at once.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut election = Election::new(since_boot());
-        // A question that is under way at a stop is not waited for: whatever it brings about, the lease is given up.
+        // A request to etcd that is under way at a stop is not waited for: the lease is given up, also if the request succeeds.
         while stop.run_until_cancelled(self.step(&mut election)).await.is_some() {}
         self.resign(election).await;
     }

@@ -1,4 +1,4 @@
-//! One term of the elected coordinator: until when it may give locks. Whoever gives one looks here first.
+//! One term of the elected coordinator: until when it may give locks. Before each grant the coordinator looks here.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;

@@ -55,32 +55,19 @@ pub use self::register::SharedRegister;
 use self::threads::Threads;
 use self::writer::Writer;
 use super::asked::Asked;
+use super::changing::Changing;
 use super::decide::Change;
-use super::decide::{
-    Alter, Book, BookUnguarded, Cancel, CancelUnguarded, ChangeProposal, ChangeScientist, ChangeTelescope, Close,
-    CreateProposal, CreateScientist, CreateTelescope, Enter, Leave, Record, Reopen,
-};
+use super::decide::Record;
 use super::kind::DatabaseKind;
 use super::observer::Observer;
 use super::outbox::Outbox;
-use super::outcomes::{
-    AlterRefused, Altered, BookRefused, CancelRefused, Cancelled, Cancelling, Closed, Fence, NotCancelled, NotChanged,
-    NotClosed, Reopened,
-};
-use super::waits::{NotEntered, NotLeft, Placed, WaitFilter, WaitPage};
-use super::{Answer, Counted, Filter, LatestRecord, Page, StandingReader, Store, StoreError, TrailPage};
-use crate::access::calendar::Calendar;
-use crate::agenda::alteration::Alteration;
+use super::waits::{Placed, WaitFilter, WaitPage};
+use super::{Answer, Backend, Counted, Filter, LatestRecord, Page, StandingReader, StoreError, TrailPage};
 use crate::agenda::keeping::{Digest, Kept};
 use crate::agenda::maintenance::NewMaintenance;
-use crate::agenda::proposal::{Proposal, ProposalPatch};
-use crate::agenda::{
-    self, Booking, Cancellation, Catalogue, NewBooking, Rejection, Scientist, ScientistPatch, Telescope,
-    TelescopePatch, Wait,
-};
+use crate::agenda::{Booking, Catalogue, NewBooking};
 use crate::audit::filter::Wanted;
-use crate::audit::record::{Cause, Process, Why};
-use crate::http::precondition::IfMatch;
+use crate::audit::record::Process;
 use crate::time::{Clock, Timestamp};
 
 /// What an operator should know of a server without a synchronous standby.
@@ -122,11 +109,6 @@ impl PostgresStore {
         Ok(Self { writer, readers, keys, connector, location, kind, runtime, exporting: OnceLock::new() })
     }
 
-    /// Carries out a change in the next transaction.
-    fn change<C: Change>(&self, change: C) -> Answer<'_, C::Answer> {
-        Box::pin(self.writer.change(change))
-    }
-
     /// Runs a reading with a connection of its own.
     fn read<'a, T: Send + 'a>(
         &'a self,
@@ -136,56 +118,16 @@ impl PostgresStore {
     }
 }
 
-impl Store for PostgresStore {
-    fn book(&self, new: NewBooking, fence: Fence, cause: Cause) -> Answer<'_, Result<Booking, BookRefused>> {
-        self.change(Book { new, fence, cause })
+impl Changing for PostgresStore {
+    fn change<C: Change>(&self, change: C) -> Answer<'_, C::Answer> {
+        Box::pin(self.writer.change(change))
     }
+}
 
-    fn book_unguarded(&self, new: NewBooking, cause: Cause) -> Answer<'_, Result<Booking, Rejection>> {
-        self.change(BookUnguarded { new, cause })
-    }
-
+impl Backend for PostgresStore {
     fn find_conflict(&self, new: &NewBooking) -> Answer<'_, Option<Booking>> {
         let filter = Filter::conflicts_with(new);
         self.read(move |client| Box::pin(async move { lists::first(&*client, &filter).await }))
-    }
-
-    fn alter(
-        &self,
-        id: i64,
-        asked: Alteration,
-        fence: Option<Fence>,
-        cause: Cause,
-    ) -> Answer<'_, Result<Altered, AlterRefused>> {
-        self.change(Alter { id, asked, fence, cause })
-    }
-
-    fn cancel(
-        &self,
-        id: i64,
-        from: agenda::Place,
-        asked: Cancellation,
-        fence: Fence,
-        cause: Cause,
-    ) -> Answer<'_, Result<Cancelled, CancelRefused>> {
-        self.change(Cancel { id, from, asked, fence, cause })
-    }
-
-    fn cancel_unguarded(
-        &self,
-        id: i64,
-        asked: Cancellation,
-        cause: Cause,
-    ) -> Answer<'_, Result<Booking, NotCancelled>> {
-        self.change(CancelUnguarded { id, asked, cause })
-    }
-
-    fn enter(&self, new: NewBooking, cause: Cause) -> Answer<'_, Result<Placed, NotEntered>> {
-        self.change(Enter { new, cause })
-    }
-
-    fn leave(&self, id: i64, cause: Cause) -> Answer<'_, Result<Wait, NotLeft>> {
-        self.change(Leave { id, cause })
     }
 
     fn wait(&self, id: i64, now: Timestamp) -> Answer<'_, Option<Placed>> {
@@ -235,64 +177,8 @@ impl Store for PostgresStore {
         self.read(move |client| Box::pin(async move { counted::count(&*client, &asked).await }))
     }
 
-    fn create_telescope(&self, telescope: Telescope, cause: Cause) -> Answer<'_, Result<Telescope, Telescope>> {
-        self.change(CreateTelescope { telescope, cause })
-    }
-
-    fn change_telescope(
-        &self,
-        code: String,
-        patch: TelescopePatch,
-        if_match: Option<IfMatch>,
-        cause: Cause,
-    ) -> Answer<'_, Result<Telescope, NotChanged>> {
-        self.change(ChangeTelescope { code, patch, if_match, cause })
-    }
-
-    fn create_scientist(&self, scientist: Scientist, cause: Cause) -> Answer<'_, Scientist> {
-        self.change(CreateScientist { scientist, cause })
-    }
-
-    fn change_scientist(
-        &self,
-        id: i64,
-        patch: ScientistPatch,
-        if_match: Option<IfMatch>,
-        cause: Cause,
-    ) -> Answer<'_, Result<Scientist, NotChanged>> {
-        self.change(ChangeScientist { id, patch, if_match, cause })
-    }
-
-    fn create_proposal(&self, proposal: Proposal, cause: Cause) -> Answer<'_, Proposal> {
-        self.change(CreateProposal { proposal, cause })
-    }
-
-    fn change_proposal(
-        &self,
-        id: i64,
-        patch: ProposalPatch,
-        if_match: Option<IfMatch>,
-        cause: Cause,
-    ) -> Answer<'_, Result<Proposal, NotChanged>> {
-        self.change(ChangeProposal { id, patch, if_match, cause })
-    }
-
     fn used_min(&self, proposal: i64) -> Answer<'_, BTreeMap<String, i64>> {
         self.read(move |client| Box::pin(proposals::used(&*client, proposal)))
-    }
-
-    fn close(
-        &self,
-        telescope: String,
-        when: NewMaintenance,
-        cancelling: Cancelling,
-        cause: Cause,
-    ) -> Answer<'_, Result<Closed, NotClosed>> {
-        self.change(Close { telescope, when, cancelling, cause })
-    }
-
-    fn reopen(&self, telescope: String, id: i64, cause: Cause) -> Answer<'_, Option<Reopened>> {
-        self.change(Reopen { telescope, id, cause })
     }
 
     fn met_by(
@@ -316,14 +202,6 @@ impl Store for PostgresStore {
 
     fn remove_old_answers(&self, now: Timestamp, most: u32) -> Answer<'_, usize> {
         self.read(move |client| Box::pin(kept::remove_old(&*client, now, most)))
-    }
-
-    fn record_refusal(&self, asked: NewBooking, why: Why, cause: Cause) -> Answer<'_, ()> {
-        self.change(Record::Refusal { asked: Box::new(asked), why, cause })
-    }
-
-    fn record_calendar(&self, calendar: Calendar, cause: Cause) -> Answer<'_, ()> {
-        self.change(Record::Calendar { calendar, cause })
     }
 
     fn record_start(&self, process: Process) -> Answer<'_, ()> {

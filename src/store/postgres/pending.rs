@@ -49,7 +49,7 @@ pub struct Pending {
 impl Pending {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        // Whatever changes anything makes a record.
+        // Each change of the agenda makes a record.
         self.records.is_empty()
     }
 

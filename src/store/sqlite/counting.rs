@@ -11,10 +11,10 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::readers::Readers;
-use super::writer::JoinOnDrop;
 use super::{bookings, catalogue, proposals};
 use crate::batch;
 use crate::store::asked::Asked;
+use crate::store::joined::JoinOnDrop;
 use crate::store::{Counted, StoreError};
 
 /// One that waits, and where its answer goes.

@@ -2,17 +2,20 @@
 
 use super::SqliteStore;
 use crate::store::Answer;
+use crate::store::changing::Changing;
 use crate::store::decide::Change;
 
-impl SqliteStore {
-    /// Carries out a change, unless the database is known to be damaged.
-    pub(super) fn change<C: Change>(&self, change: C) -> Answer<'_, C::Answer> {
+impl Changing for SqliteStore {
+    /// It is refused where the database is known to be damaged.
+    fn change<C: Change>(&self, change: C) -> Answer<'_, C::Answer> {
         Box::pin(async move {
             self.damage.check()?;
             self.writer.run(move |tx| tx.carry_out(&change)).await
         })
     }
+}
 
+impl SqliteStore {
     /// Runs a reading with a connection of its own.
     pub(super) fn read<T: Send + 'static>(
         &self,

@@ -10,10 +10,11 @@ use slog::{Discard, o};
 
 use super::*;
 use crate::agenda::rules::BrokenRule;
-use crate::agenda::{Cancellation, Draft, Rejection};
+use crate::agenda::{Cancellation, Draft, Rejection, TelescopePatch};
 use crate::audit::record::Cause;
 use crate::http::request_id::RequestId;
-use crate::store::{Saving, Unobserved, conformance};
+use crate::store::decide::Book;
+use crate::store::{BookRefused, Fence, Saving, Store, Unobserved, conformance};
 
 struct Opened {
     store: SqliteStore,

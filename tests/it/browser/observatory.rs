@@ -98,7 +98,7 @@ async fn a_telescope_is_opened_and_closed_and_a_scientist_waits_gets_moves_and_f
     browser.wait_text("#gained", "Um horário que você esperava agora é seu: 05:00–05:10 UTC.").await;
     axe.check(&browser, "a slot that was waited for is the person's").await;
     browser.picture("esperado").await;
-    press(&browser, "Fechar").await;
+    browser.click("#gained button").await;
     browser.wait("the notice is closed", "return !document.querySelector('#gained').childElementCount").await;
     browser.wait_text("#mine", "M31").await;
     browser.wait("nothing is waited for", "return !document.querySelector('#mine .wait')").await;

@@ -33,7 +33,7 @@ impl Server {
         Self::spawn_in(folder, command, services)
     }
 
-    /// The same with the agenda in SQLite, wherever this run has it.
+    /// The same with the agenda in SQLite, also in a run whose other tests have it in PostgreSQL.
     pub fn spawn_of_sqlite(command: &mut Command, services: usize) -> Self {
         Self::spawn_in(tempfile::tempdir().unwrap(), command, services)
     }

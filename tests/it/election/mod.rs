@@ -193,6 +193,7 @@ fn a_user_of_etcd_comes_from_a_file_and_a_wrong_password_is_told() {
     let root = ["--user", "root:raiz"];
     etcd.control(&[&root[..], &["auth", "disable"]].concat());
     etcd.control(&["auth", "enable"]);
+    // Longer than the lease of 3 s, in which a keep-alive must have succeeded: this is a time, and no condition.
     std::thread::sleep(Duration::from_secs(4));
     assert_eq!(ready(), 200);
     let lost = http("GET", &format!("{}/metrics", server.url()), None).body;

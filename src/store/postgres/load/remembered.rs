@@ -1,5 +1,5 @@
-//! What a transaction has loaded of the catalogue, for the next one: it is the same as long as the catalogue's edition is, which whoever
-//! changes the catalogue raises.
+//! What a transaction has loaded of the catalogue, for the next one: it is valid as long as the catalogue's edition is the same; each change
+//! of the catalogue raises the edition.
 
 use std::collections::{BTreeMap, BTreeSet};
 

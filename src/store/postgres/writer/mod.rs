@@ -27,6 +27,7 @@ use super::schema::{self, Server};
 use crate::batch;
 use crate::store::StoreError;
 use crate::store::decide::Change;
+use crate::store::joined::JoinOnDrop;
 use crate::store::observer::Observer;
 use crate::time::Clock;
 
@@ -69,7 +70,7 @@ impl Writer {
                     Err(error) => return drop(opened.send(Err(error))),
                 };
                 let server = Arc::new(Mutex::new(server));
-                // Whoever asked for the writer may have gone away: then the jobs end at once.
+                // The caller of `start` may have gone away: then the jobs end at once.
                 let _ = opened.send(Ok(Arc::clone(&server)));
                 let committer = Committer {
                     connector,
@@ -85,7 +86,7 @@ impl Writer {
         };
         let thread =
             std::thread::Builder::new().name("writer".to_owned()).spawn(run).map_err(|error| process(&error))?;
-        let thread = Arc::new(JoinOnDrop(Some(thread)));
+        let thread = Arc::new(JoinOnDrop::of(thread));
         let server = outcome.recv().map_err(|error| process(&error))??;
         Ok(Self { jobs, failed, server, _thread: thread })
     }
@@ -170,20 +171,6 @@ impl Thread {
         }
         if !committed.lines.is_empty() {
             self.committer.observer.committed(&committed.lines);
-        }
-    }
-}
-
-/// Waits for the thread when the last writer is dropped, so that its last commit is done before the process ends.
-struct JoinOnDrop(Option<std::thread::JoinHandle<()>>);
-
-impl Drop for JoinOnDrop {
-    fn drop(&mut self) {
-        if let Some(handle) = self.0.take()
-            && handle.thread().id() != std::thread::current().id()
-        {
-            // A panic was printed by the thread itself.
-            let _ = handle.join();
         }
     }
 }

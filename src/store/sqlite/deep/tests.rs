@@ -10,7 +10,7 @@ use crate::agenda::alteration::{Alteration, Destination, Texts};
 use crate::agenda::{Cancellation, Draft};
 use crate::audit::record::Cause;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Fence, Store, Unobserved};
+use crate::store::{Backend, Fence, Store, Unobserved};
 use crate::time::Clock;
 
 /// An agenda of five bookings. The fourth was cancelled, and the first has moved to another telescope.

@@ -24,6 +24,7 @@ use super::place::Place;
 use super::stopped::InUse;
 use crate::batch;
 use crate::store::StoreError;
+use crate::store::joined::JoinOnDrop;
 use crate::store::observer::Observer;
 use crate::time::Clock;
 
@@ -181,26 +182,6 @@ impl Thread {
         } else if !committed.lines.is_empty() {
             *failed() = None;
             self.committer.observer.committed(&committed.lines);
-        }
-    }
-}
-
-/// Waits for a thread when it is dropped, so that the thread's last work is done before the process ends.
-pub struct JoinOnDrop(Option<std::thread::JoinHandle<()>>);
-
-impl JoinOnDrop {
-    pub fn of(thread: std::thread::JoinHandle<()>) -> Self {
-        Self(Some(thread))
-    }
-}
-
-impl Drop for JoinOnDrop {
-    fn drop(&mut self) {
-        if let Some(handle) = self.0.take()
-            && handle.thread().id() != std::thread::current().id()
-        {
-            // A panic was printed by the thread itself.
-            let _ = handle.join();
         }
     }
 }
