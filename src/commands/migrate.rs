@@ -18,7 +18,7 @@ use super::store::StoreLogin;
 use crate::audit::chain::ChainHead;
 use crate::data_dir::DATABASE_FILE;
 use crate::language::chain;
-use crate::store::postgres::{self, NotMoved};
+use crate::store::postgres::{self, Location, NotMoved};
 use crate::store::sqlite::{Moving, NotMoving};
 use crate::store::tables::{Cell, Table};
 
@@ -105,25 +105,7 @@ pub fn run(args: &MigrateArgs) -> Outcome {
     let moved = block_on(postgres::move_to(&location, Arc::new(Agenda(moving))))?;
     let rows = match moved {
         Ok(rows) => rows,
-        Err(NotMoved::NotEmpty) => bail!(t!(
-            "%{at} has an agenda already; nothing was moved: make a new database (CREATE DATABASE), or choose another one",
-            at = location.shown()
-        )),
-        Err(NotMoved::Broken(seq)) => {
-            tell(t!(
-                "%{path}: the chain of the trail is broken at record %{seq}",
-                path = database.display(),
-                seq = seq
-            ));
-            tell(t!("nothing was moved"));
-            return Ok(ExitCode::from(EXIT_UNEXPECTED));
-        }
-        Err(NotMoved::Source(reason)) => {
-            bail!(t!("%{path}: %{reason}; nothing was moved", path = database.display(), reason = reason))
-        }
-        Err(error @ (NotMoved::Target(_) | NotMoved::Unwritable(_))) => {
-            bail!(t!("%{reason}; nothing was moved", reason = chain(&error)))
-        }
+        Err(why) => return not_moved(&database, &location, why),
     };
     if args.json {
         let object = json!({
@@ -145,6 +127,36 @@ pub fn run(args: &MigrateArgs) -> Outcome {
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says why an agenda did not move.
+fn not_moved(database: &Path, location: &Location, why: NotMoved) -> Outcome {
+    match why {
+        NotMoved::NotEmpty => bail!(t!(
+            "%{at} has an agenda already; nothing was moved: make a new database (CREATE DATABASE), or choose another one",
+            at = location.shown()
+        )),
+        NotMoved::Broken(seq) => {
+            tell(t!(
+                "%{path}: the chain of the trail is broken at record %{seq}",
+                path = database.display(),
+                seq = seq
+            ));
+            tell(t!("nothing was moved"));
+            Ok(ExitCode::from(EXIT_UNEXPECTED))
+        }
+        NotMoved::Source(reason) => {
+            bail!(t!("%{path}: %{reason}; nothing was moved", path = database.display(), reason = reason))
+        }
+        NotMoved::Unknown(reason) => bail!(t!(
+            "%{at}: %{reason}; whether the agenda has moved is not known: look with sctec audit --store before you start a scheduler",
+            at = location.shown(),
+            reason = reason
+        )),
+        error @ (NotMoved::Target(_) | NotMoved::Unwritable(_)) => {
+            bail!(t!("%{reason}; nothing was moved", reason = chain(&error)))
+        }
+    }
 }
 
 fn why_not(database: &Path, why: &NotMoving) -> String {

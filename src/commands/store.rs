@@ -40,10 +40,10 @@ Of several hosts the one that takes writes is used. Without sslmode= in the URL 
 /// How a database is reached.
 #[derive(Clone, Debug, Default, Args)]
 pub struct StoreLogin {
-    /// The file with the password for --store
+    /// The file with the password of the database
     #[arg(long, env = "SCTEC_STORE_PASSWORD_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
     store_password_file: Option<OsString>,
-    /// At --store, believe only certificates of the authority in this file (PEM) [default: the system's authorities]
+    /// Of the database, believe only certificates of the authority in this file (PEM) [default: the system's authorities]
     #[arg(long, env = "SCTEC_STORE_CA", value_name = "FILE", value_hint = ValueHint::FilePath)]
     store_ca: Option<OsString>,
 }

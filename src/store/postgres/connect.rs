@@ -81,9 +81,14 @@ impl Connector {
         Self { configs: location.configs().into(), turn: Arc::default(), tls, kind }
     }
 
-    /// From now on another host is tried first.
-    pub fn turn(&self) {
-        self.turn.fetch_add(1, Ordering::Relaxed);
+    /// The host that is tried first now, for [`turn_from`](Self::turn_from).
+    pub fn turned(&self) -> usize {
+        self.turn.load(Ordering::Relaxed)
+    }
+
+    /// From now on another host than `seen` is tried first. Of several who have seen the same host fall silent, the first one turns.
+    pub fn turn_from(&self, seen: usize) {
+        let _ = self.turn.compare_exchange(seen, seen.wrapping_add(1), Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// Which tables its connections see.
@@ -98,7 +103,7 @@ impl Connector {
     }
 
     async fn open_slowly(&self, purpose: Use) -> Result<Opened, tokio_postgres::Error> {
-        let turn = self.turn.load(Ordering::Relaxed) % self.configs.len();
+        let turn = self.turned() % self.configs.len();
         let (client, mut connection) = self.configs[turn].connect(self.tls.clone()).await?;
         let warnings = Warnings::default();
         let noted = warnings.clone();

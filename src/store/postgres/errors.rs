@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
 
 use crate::store::StoreError;
 
@@ -34,13 +34,16 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the connection must not be used any more: it is broken, or its server is no primary any more, or ends.
+    /// Whether the connection must not be used any more: it is broken, or its server is no primary any more, or ends. What a COMMIT on it has
+    /// done is not known then.
     pub fn is_lost(&self) -> bool {
         match self {
-            Self::Database(error) => match error.code() {
-                Some(code) => *code == SqlState::READ_ONLY_SQL_TRANSACTION || code.code().starts_with("57P"),
-                None => true,
-            },
+            Self::Database(error) => error.as_db_error().is_none_or(|told| {
+                let is_fatal = matches!(told.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
+                let is_of_the_server = ["08", "57P"].iter().any(|class| told.code().code().starts_with(class));
+                let others = [SqlState::READ_ONLY_SQL_TRANSACTION, SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN];
+                is_fatal || is_of_the_server || others.contains(told.code())
+            }),
             Self::NoConnection(_) | Self::Silent(_) => true,
             Self::Unreadable(_) | Self::OtherRows { .. } => false,
         }

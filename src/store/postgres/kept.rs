@@ -41,8 +41,11 @@ pub async fn durably(client: &mut Client, key: Digest, now: Timestamp) -> Result
     Ok(kept)
 }
 
-/// Removes old answers, at most so many, and tells how many. Several schedulers may do so at once.
+/// Removes old answers, at most so many, and tells how many; and the keys that a scheduler which died was holding. Several schedulers may do
+/// so at once.
 pub async fn remove_old(client: &impl GenericClient, now: Timestamp, most: u32) -> Result<usize, Error> {
+    let expired = client.prepare_cached("DELETE FROM chaves WHERE expira_us < $1").await?;
+    client.execute(&expired, &[&old_at(now)]).await?;
     let there = client.prepare_cached("SELECT 1 FROM respostas WHERE guardada_us <= $1 LIMIT 1").await?;
     if client.query_opt(&there, &[&old_at(now)]).await?.is_none() {
         return Ok(0);

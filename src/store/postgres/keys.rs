@@ -15,7 +15,7 @@ use std::time::Duration;
 use deadpool_postgres::GenericClient;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, timeout};
 
 use super::errors::Error;
 use super::readers::Readers;
@@ -134,14 +134,14 @@ impl Keeper {
                     if count == 0 {
                         return;
                     }
-                    // A row that cannot be removed now ends by itself.
-                    let _ = self.change(GIVE_BACK, std::mem::take(&mut given_back)).await;
+                    // A row that cannot be removed now ends by itself. Renewing must not wait for it.
+                    let _ = timeout(RENEWED_EVERY, self.change(GIVE_BACK, std::mem::take(&mut given_back))).await;
                 }
                 _ = ticks.tick() => {
                     let held: Vec<(Digest, i64)> = lock(&self.held).iter().map(|(key, turn)| (*key, *turn)).collect();
                     if !held.is_empty() {
                         // What cannot be renewed now is tried again, until it is over.
-                        let _ = self.change(RENEW, held).await;
+                        let _ = timeout(RENEWED_EVERY, self.change(RENEW, held)).await;
                     }
                 }
             }

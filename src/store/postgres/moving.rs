@@ -41,7 +41,7 @@ pub trait Source: Send + Sync + 'static {
     fn is_unchanged(&self) -> bool;
 }
 
-/// Why an agenda did not move. Nothing was written.
+/// Why an agenda did not move. Nothing was written, but for [`NotMoved::Unknown`].
 #[derive(Debug, thiserror::Error)]
 pub enum NotMoved {
     /// The database cannot be used.
@@ -53,6 +53,9 @@ pub enum NotMoved {
     /// It cannot be written.
     #[error("{0}")]
     Unwritable(#[from] Error),
+    /// The answer to the COMMIT did not come, or it says that only this server has the agenda.
+    #[error("{0}")]
+    Unknown(String),
     /// The source cannot be read, or was changed meanwhile.
     #[error("{0}")]
     Source(String),
@@ -69,13 +72,14 @@ pub async fn move_to(location: &Location, source: Arc<dyn Source>) -> Result<u64
     let at = location.shown();
     let connector = Connector::new(location, DatabaseKind::Agenda);
     let unreachable = |error: Error| OpenError::Unreachable { at: at.clone(), reason: error.to_string() };
-    let Opened { mut client, .. } = connector.open(Use::Writing).await.map_err(unreachable)?;
+    let Opened { mut client, warnings, .. } = connector.open(Use::Writing).await.map_err(unreachable)?;
     schema::check(&client, &at).await?;
     schema::prepare(&mut client, DatabaseKind::Agenda, &at).await?;
     let transaction = client.transaction().await.map_err(Error::from)?;
-    // A scheduler that starts meanwhile waits for this row, and then has the agenda that has moved. The server must not take the long
-    // reading of a file for a client that is gone.
-    transaction.batch_execute("SET LOCAL idle_in_transaction_session_timeout = 0").await.map_err(Error::from)?;
+    // A scheduler that starts meanwhile waits for this row before it reads anything else, and then has the agenda that has moved. The server
+    // must not take the long reading of a file for a client that is gone.
+    let begin = "SET LOCAL idle_in_transaction_session_timeout = 0; SELECT versao FROM esquema WHERE id = 1 FOR UPDATE";
+    transaction.batch_execute(begin).await.map_err(Error::from)?;
     must_be_empty(&transaction).await?;
     transaction.batch_execute("DELETE FROM cientistas; DELETE FROM telescopios").await.map_err(Error::from)?;
     let mut moved = 0;
@@ -97,8 +101,13 @@ pub async fn move_to(location: &Location, source: Arc<dyn Source>) -> Result<u64
     if !source.is_unchanged() {
         return Err(NotMoved::Source("it was changed while it was being read; stop its services".to_owned()));
     }
-    transaction.commit().await.map_err(Error::from)?;
-    Ok(moved)
+    drop(warnings.take());
+    match transaction.commit().await.map_err(Error::from) {
+        Err(error) if error.is_lost() => Err(NotMoved::Unknown(error.to_string())),
+        Err(error) => Err(error.into()),
+        // It is on the primary, and nobody knows whether on the standby.
+        Ok(()) => warnings.take().map_or(Ok(moved), |warning| Err(NotMoved::Unknown(warning))),
+    }
 }
 
 /// An error if anything was ever written to the agenda that is there.

@@ -4,12 +4,10 @@ use deadpool_postgres::{Client, GenericClient};
 use futures_util::future::BoxFuture;
 use tokio::runtime::Runtime;
 
-use super::ask;
 use super::connect::Connector;
 use super::errors::Error;
 use super::location::Location;
 use super::readers::{self, Readers};
-use super::rows;
 use super::trail;
 use crate::audit::chain::{ChainHead, Link};
 use crate::audit::files::CLOSED_MIN_BYTES;
@@ -110,9 +108,6 @@ async fn before_files(client: &impl GenericClient, seq: u64) -> Result<Option<Be
     let Some(link) = link else { return Ok(None) };
     let hash = String::from_utf8_lossy(link.hash).into_owned();
     // Whether the records up to it and the next one, which no longer fitted, are together large enough for the file to be closed.
-    let (first, last) = ((seq + 1).saturating_sub(FILLING).cast_signed(), (seq + 1).cast_signed());
-    let sql = "SELECT coalesce(sum(octet_length(linha) + 1), 0)::BIGINT FROM auditoria WHERE seq BETWEEN $1 AND $2";
-    let row = ask::row(client, sql, &[&first, &last]).await?;
-    let bytes = row.map(|row| rows::count(&row, 0)).transpose()?.unwrap_or_default();
+    let bytes = trail::bytes_between(client, (seq + 1).saturating_sub(FILLING), seq + 1).await?;
     Ok(Some(Before { hash, fills_a_file: bytes > CLOSED_MIN_BYTES }))
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::{Client, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Transaction};
+use deadpool_postgres::{
+    Client, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType, Transaction,
+};
 use futures_util::future::BoxFuture;
 use tokio_postgres::IsolationLevel;
 
@@ -46,11 +48,17 @@ impl Readers {
         &self,
         read: impl for<'c> FnOnce(&'c mut Client) -> BoxFuture<'c, Result<T, Error>> + Send,
     ) -> Result<T, StoreError> {
-        let mut client = self.pool.get().await.map_err(Error::from)?;
+        let seen = self.connector.turned();
+        let client = self.pool.get().await;
+        if matches!(client, Err(PoolError::Timeout(TimeoutType::Create))) {
+            // A server that is stopped takes connections, and says nothing.
+            self.connector.turn_from(seen);
+        }
+        let mut client = client.map_err(Error::from)?;
         let result = tokio::time::timeout(READ_TIMEOUT, read(&mut client)).await;
         let result = result.unwrap_or(Err(Error::Silent(READ_TIMEOUT)));
         if matches!(result, Err(Error::Silent(_))) {
-            self.connector.turn();
+            self.connector.turn_from(seen);
         }
         if result.as_ref().is_err_and(Error::is_lost) {
             // Out of the pool: the next reading looks for the primary anew.

@@ -70,7 +70,9 @@ pub async fn check(client: &Client, at: &str) -> Result<Server, OpenError> {
         return Err(OpenError::Encoding { at: at.to_owned(), found });
     }
     let standbys = text(5)?.unwrap_or_default();
-    Ok(Server { has_synchronous_standby: !standbys.trim().is_empty() })
+    // With `local` no COMMIT waits for a standby.
+    let waits = text(2)?.as_deref() != Some("local");
+    Ok(Server { has_synchronous_standby: waits && !standbys.trim().is_empty() })
 }
 
 /// Makes the tables of a kind, or brings them up to date.

@@ -13,11 +13,10 @@ use deadpool_postgres::ClientWrapper;
 use self::statement::write;
 use super::ask::Value;
 use super::errors::Error;
+use super::kept::old_at;
 use super::pending::Pending;
-use crate::agenda::keeping::KEPT_FOR;
 use crate::audit::fields::booking_of;
 use crate::store::decide::View;
-use crate::time::micros;
 
 const RECORDS: &str =
     "INSERT INTO auditoria (seq, linha, agendamento_id) SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[])";
@@ -80,7 +79,7 @@ async fn answers(client: &ClientWrapper, pending: &Pending) -> Result<(), Error>
     let etags: Vec<Option<&str>> = answers.iter().map(|(kept, _)| kept.answer.etag.as_deref()).collect();
     let bodies: Vec<&[u8]> = answers.iter().map(|(kept, _)| &kept.answer.body[..]).collect();
     let most: Vec<i64> = answers.iter().map(|(kept, _)| i64::from(kept.most)).collect();
-    let old = at.as_micros().saturating_sub_unsigned(micros(KEPT_FOR));
+    let old = old_at(*at);
     let values: [Value<'_>; 10] =
         [&keys, &authors, &requests, &since, &ids, &statuses, &locations, &etags, &bodies, &old];
     let remove = async {

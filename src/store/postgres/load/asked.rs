@@ -87,6 +87,14 @@ pub struct Step {
     pub waiting_of: Vec<Row>,
 }
 
+/// Asks for rows of several kinds at once, and makes a [`Step`] of them.
+macro_rules! step {
+    ($($kind:ident: $rows:expr),* $(,)?) => {{
+        let ($($kind,)*) = tokio::try_join!(biased; $($rows),*)?;
+        Ok(Step { $($kind),* })
+    }};
+}
+
 impl Asked {
     /// These rows. The view has the telescopes whose rules decide what counts.
     pub fn of(missing: &BTreeSet<Need>, view: &View) -> Self {
@@ -141,52 +149,23 @@ impl Asked {
         let met_max = i64::try_from(CANCELLED_MAX).unwrap_or(i64::MAX).saturating_add(1);
         let minute = minutes_in_micros(1);
         let sql = &*STATEMENTS;
-        let Self { held, met, .. } = self;
-        let (
-            next,
-            telescopes,
-            maintenances,
-            scientists,
-            bookings,
-            claims,
-            held,
-            met,
-            proposals,
-            used,
-            waits,
-            waiting,
-            waiting_of,
-        ) = tokio::try_join!(biased;
-            rows(client, self.next, NEXT, []),
-            rows(client, !self.telescopes.is_empty(), &sql.telescopes, [&self.telescopes]),
-            rows(client, !self.telescopes.is_empty(), &sql.maintenances, [&self.telescopes, &standing_max]),
-            rows(client, !self.scientists.is_empty(), &sql.scientists, [&self.scientists]),
-            rows(client, !self.bookings.is_empty(), &sql.bookings, [&self.bookings]),
-            rows(client, !self.claims.0.is_empty(), CLAIMS, [&self.claims.0, &self.claims.1]),
-            rows(client, !held.telescopes.is_empty(), &sql.held,
-                [&held.telescopes, &held.scientists, &held.day, &held.after, &held.most, &held.now, &longest]),
-            rows(client, !met.telescopes.is_empty(), &sql.met, [&met.telescopes, &met.from, &met.until, &longest, &met_max]),
-            rows(client, !self.proposals.is_empty(), &sql.proposals, [&self.proposals]),
-            rows(client, !self.used.0.is_empty(), USED, [&self.used.0, &self.used.1, &minute]),
-            rows(client, !self.waits.is_empty(), &sql.waits, [&self.waits]),
-            rows(client, !self.waiting.0.is_empty(), &sql.waiting, [&self.waiting.0, &self.waiting.1, &self.waiting.2, &longest]),
-            rows(client, !self.waiting_of.0.is_empty(), &sql.waiting_of, [&self.waiting_of.0, &self.waiting_of.1]),
-        )?;
-        Ok(Step {
-            next,
-            telescopes,
-            maintenances,
-            scientists,
-            bookings,
-            claims,
-            held,
-            met,
-            proposals,
-            used,
-            waits,
-            waiting,
-            waiting_of,
-        })
+        let Self { held: of, met, .. } = self;
+        step! {
+            next: rows(client, self.next, NEXT, []),
+            telescopes: rows(client, !self.telescopes.is_empty(), &sql.telescopes, [&self.telescopes]),
+            maintenances: rows(client, !self.telescopes.is_empty(), &sql.maintenances, [&self.telescopes, &standing_max]),
+            scientists: rows(client, !self.scientists.is_empty(), &sql.scientists, [&self.scientists]),
+            bookings: rows(client, !self.bookings.is_empty(), &sql.bookings, [&self.bookings]),
+            claims: rows(client, !self.claims.0.is_empty(), CLAIMS, [&self.claims.0, &self.claims.1]),
+            held: rows(client, !of.telescopes.is_empty(), &sql.held,
+                [&of.telescopes, &of.scientists, &of.day, &of.after, &of.most, &of.now, &longest]),
+            met: rows(client, !met.telescopes.is_empty(), &sql.met, [&met.telescopes, &met.from, &met.until, &longest, &met_max]),
+            proposals: rows(client, !self.proposals.is_empty(), &sql.proposals, [&self.proposals]),
+            used: rows(client, !self.used.0.is_empty(), USED, [&self.used.0, &self.used.1, &minute]),
+            waits: rows(client, !self.waits.is_empty(), &sql.waits, [&self.waits]),
+            waiting: rows(client, !self.waiting.0.is_empty(), &sql.waiting, [&self.waiting.0, &self.waiting.1, &self.waiting.2, &longest]),
+            waiting_of: rows(client, !self.waiting_of.0.is_empty(), &sql.waiting_of, [&self.waiting_of.0, &self.waiting_of.1]),
+        }
     }
 }
 

@@ -173,10 +173,13 @@ impl Records for SharedRegister {
         let usages = usages.to_vec();
         self.read(move |client| {
             Box::pin(async move {
-                let sql = "UPDATE credencial SET usada_em = $2, usada_de = $3 WHERE id = $1";
-                for (id, usage) in &usages {
-                    client.execute(sql, &[id, &usage.day, &usage.ip.map(|ip| ip.to_string())]).await?;
-                }
+                let ids: Vec<i64> = usages.iter().map(|(id, _)| *id).collect();
+                let days: Vec<&str> = usages.iter().map(|(_, usage)| &*usage.day).collect();
+                let addresses: Vec<Option<String>> =
+                    usages.iter().map(|(_, usage)| usage.ip.map(|ip| ip.to_string())).collect();
+                let sql = "UPDATE credencial c SET usada_em = q.dia, usada_de = q.ip
+                     FROM unnest($1::bigint[], $2::text[], $3::text[]) AS q (id, dia, ip) WHERE c.id = q.id";
+                execute(client, sql, &[&ids, &days, &addresses]).await?;
                 Ok(())
             })
         })
@@ -227,10 +230,11 @@ impl Records for SharedRegister {
         self.read(move |client| {
             Box::pin(async move {
                 let transaction = begin(client).await?;
-                let sql = "UPDATE sessao SET vista_em = greatest(vista_em, $2) WHERE resumo = $1";
-                for (session, seen) in &visits {
-                    transaction.execute(sql, &[&session.as_bytes().as_slice(), &seen.as_micros()]).await?;
-                }
+                let sessions: Vec<&[u8]> = visits.iter().map(|(session, _)| session.as_bytes().as_slice()).collect();
+                let seen: Vec<i64> = visits.iter().map(|(_, seen)| seen.as_micros()).collect();
+                let sql = "UPDATE sessao s SET vista_em = greatest(s.vista_em, q.vista)
+                     FROM unnest($1::bytea[], $2::bigint[]) AS q (resumo, vista) WHERE s.resumo = q.resumo";
+                transaction.execute(sql, &[&sessions, &seen]).await?;
                 Ok(transaction.commit().await?)
             })
         })

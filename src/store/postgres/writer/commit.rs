@@ -14,7 +14,7 @@
 //!
 //! # A connection that fails
 //!
-//! Before COMMIT was sent nothing can have been written, and the jobs are tried once more on a new connection, which may lead to another
+//! Before COMMIT was sent nothing can have been written, and the jobs are tried up to twice more on a new connection, which may lead to another
 //! server. After that [`settle`] finds out what has become of it.
 
 use std::ops::Range;
@@ -51,6 +51,8 @@ pub struct Committer {
     pub at: String,
     /// `None` after it was lost.
     pub session: Option<Session>,
+    /// The host that was tried first when the connection was opened.
+    pub seen: usize,
     pub server: Arc<Mutex<Server>>,
     /// What the last transaction has loaded of the catalogue, if it was committed.
     pub remembered: Remembered,
@@ -141,14 +143,14 @@ impl Committer {
         let mut ran = match ran.unwrap_or_else(|_| Err(Stopped::By(Error::Silent(RUN_TIMEOUT)))) {
             Ok(ran) => ran,
             Err(Stopped::Defect(error)) => {
-                self.keep(session, "ROLLBACK").await;
+                self.roll_back(session).await;
                 return Err(Failed::Job(error));
             }
             Err(Stopped::By(error)) => return Err(self.undo(session, error).await),
         };
         if !ran.has_written {
             self.remembered = std::mem::take(&mut ran.remembered);
-            self.keep(session, "ROLLBACK").await;
+            self.roll_back(session).await;
             return Ok(ran);
         }
         for (saving, request_id) in &ran.savings {
@@ -178,7 +180,7 @@ impl Committer {
             return Err(self.undo(session, error).await);
         }
         if matches!(error, Error::Silent(_)) {
-            self.connector.turn();
+            self.connector.turn_from(self.seen);
         }
         drop(session);
         let Some(line) = ran.lines.first() else {
@@ -196,9 +198,10 @@ impl Committer {
         if let Some(session) = self.session.take().filter(|session| !session.client.is_closed()) {
             return Ok(session);
         }
+        self.seen = self.connector.turned();
         let session = Session::open(&self.connector).await.map_err(|error| {
             if matches!(error, Error::Silent(_)) {
-                self.connector.turn();
+                self.connector.turn_from(self.seen);
             }
             Failed::Whole(StoreError::Unavailable(error.to_string()))
         })?;
@@ -212,14 +215,14 @@ impl Committer {
     /// Undoes a transaction that has failed, and says what that means for its jobs.
     async fn undo(&mut self, session: Session, error: Error) -> Failed {
         if matches!(error, Error::Silent(_)) {
-            self.connector.turn();
+            self.connector.turn_from(self.seen);
             return Failed::Whole(error.into());
         }
         if error.is_lost() {
             // The next try has a new connection.
             return Failed::Passing(error.into());
         }
-        self.keep(session, "ROLLBACK").await;
+        self.roll_back(session).await;
         if error.is_the_changes() {
             return Failed::Job(StoreError::Refused(error.to_string()));
         }
@@ -227,8 +230,8 @@ impl Committer {
     }
 
     /// Ends a transaction that has written nothing, and keeps its connection if that can still be used.
-    async fn keep(&mut self, session: Session, end: &str) {
-        let ended = tokio::time::timeout(COMMIT_TIMEOUT, session.client.batch_execute(end)).await;
+    async fn roll_back(&mut self, session: Session) {
+        let ended = tokio::time::timeout(COMMIT_TIMEOUT, session.client.batch_execute("ROLLBACK")).await;
         if matches!(ended, Ok(Ok(()))) {
             self.session = Some(session);
         }

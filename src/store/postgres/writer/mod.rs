@@ -37,13 +37,12 @@ const MAX_JOBS: usize = 1024;
 const FAILURE_COUNTS: Duration = Duration::from_secs(10);
 
 /// Sends jobs to the writer, which ends when the last of these is dropped.
-#[derive(Clone)]
 pub struct Writer {
     jobs: batch::Sender<Box<dyn Job>>,
     failed: Failure,
     server: Arc<Mutex<Server>>,
-    /// Joined when the last writer is dropped.
-    _thread: Arc<JoinOnDrop>,
+    /// Joined when the writer is dropped.
+    _thread: JoinOnDrop,
 }
 
 /// When a write failed, and why; `None` once one has succeeded.
@@ -64,6 +63,7 @@ impl Writer {
         let (opened, outcome) = mpsc::channel();
         let run = move || {
             runtime.block_on(async {
+                let seen = connector.turned();
                 let begun = open(&connector, &at).await;
                 let (session, server) = match begun {
                     Ok(begun) => begun,
@@ -76,6 +76,7 @@ impl Writer {
                     connector,
                     at,
                     session: Some(session),
+                    seen,
                     server,
                     remembered: Remembered::default(),
                     clock,
@@ -86,7 +87,7 @@ impl Writer {
         };
         let thread =
             std::thread::Builder::new().name("writer".to_owned()).spawn(run).map_err(|error| process(&error))?;
-        let thread = Arc::new(JoinOnDrop::of(thread));
+        let thread = JoinOnDrop::of(thread);
         let server = outcome.recv().map_err(|error| process(&error))??;
         Ok(Self { jobs, failed, server, _thread: thread })
     }

@@ -7,8 +7,9 @@
 //! # A commit that the standby has not
 //!
 //! A primary that crashed while a commit waited for the synchronous standby shows that commit after its restart, without waiting again. If
-//! that machine is lost then, the commit is lost too. So a record that is there counts only after one more commit: that one waits until the
-//! standby has all that was written before it.
+//! that machine is lost then, the commit is lost too. And a primary that was deposed, and does not know it, has no record of what was
+//! committed at its successor. So either answer counts only after one more commit: that one waits until the standby has all that was written
+//! before it, and a deposed primary has no standby.
 
 use std::time::{Duration, Instant};
 
@@ -34,13 +35,14 @@ pub const TOUCH: &str = "UPDATE trilha SET seq = seq WHERE id = 1";
 pub async fn settle(connector: &Connector, (seq, line): (u64, &str)) -> Result<bool, Error> {
     let begun = Instant::now();
     loop {
+        let seen = connector.turned();
         let tried = tokio::time::timeout(TRY_TIMEOUT, try_to_settle(connector, seq, line)).await;
         let error = match tried.unwrap_or(Err(Error::Silent(TRY_TIMEOUT))) {
             Ok(is_there) => return Ok(is_there),
             Err(error) => error,
         };
         if matches!(error, Error::Silent(_)) {
-            connector.turn();
+            connector.turn_from(seen);
         }
         if begun.elapsed() >= SETTLE_FOR {
             return Err(error);
@@ -58,15 +60,11 @@ async fn try_to_settle(connector: &Connector, seq: u64, line: &str) -> Result<bo
         Some(row) => get::<&str>(&row, 0)? == line,
         None => false,
     };
-    if !is_there {
-        // The lock is given back with the connection.
-        return Ok(false);
-    }
     client.batch_execute(TOUCH).await?;
     drop(warnings.take());
     client.batch_execute("COMMIT").await?;
     match warnings.take() {
-        None => Ok(true),
+        None => Ok(is_there),
         Some(warning) => Err(Error::NoConnection(warning)),
     }
 }
