@@ -121,6 +121,14 @@ impl Parameters {
             let mensagem = format!("e mais {} parâmetros desconhecidos", self.values.len() - UNKNOWN_NAMED);
             self.errors.push(FieldError::new("(outros)", FieldCode::Unknown.says(mensagem)));
         }
+        self.finish_with_others()
+    }
+
+    /// Ends the reading where unknown parameters are passed over.
+    ///
+    /// # Errors
+    /// 422 with every wrong parameter.
+    pub fn finish_with_others(self) -> Result<(), Problem> {
         if self.errors.is_empty() { Ok(()) } else { Err(Problem::invalid_parameters(self.errors)) }
     }
 }

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::config::{Access, Config, Mode, StartError, VERSION};
 use super::gate::{Gate, Locking};
 use super::giving_back;
+use super::hour::Vouching;
 use super::live::Live;
 use super::metrics::{Metrics, Now};
 use super::open_id::Provider;
@@ -48,6 +49,8 @@ pub struct App {
     pub gate: Gate,
     /// The events of the agenda, out and in.
     pub live: Live,
+    /// What signs and checks time tokens.
+    pub vouching: Vouching,
     /// A pause inside the critical section.
     critical_delay: Duration,
     /// The official time.
@@ -101,10 +104,12 @@ impl App {
             Access::Token => Identity::Sessions(Arc::new(open_register(config, &clock, logs).await?)),
         };
         let live = Live::start(gate.locking().map(|locking| locking.client.feed()), &logs.logger);
+        let vouching = Vouching::start(&*store, clock.now(), &logs.logger).await;
         Ok(Self {
             store,
             gate,
             live,
+            vouching,
             critical_delay: config.critical_delay,
             clock,
             started: Instant::now(),

@@ -58,12 +58,6 @@ pub fn signed(app: &App, request: &Request) -> links::Signed {
     }
 }
 
-/// `GET /time`. The instant of sending is taken as late as possible.
-pub fn time(app: &App, received: Timestamp) -> Response {
-    let links = links::self_and_entry("/time");
-    http::json(StatusCode::OK, &views::TimeView::of(received, app.clock.now().max(received), links))
-}
-
 /// The catalogue as it is now.
 pub async fn catalogue(app: &App, log: &Logger) -> Result<Arc<Catalogue>, Problem> {
     app.reload_catalogue().await.map_err(|error| not_read(log, &error))

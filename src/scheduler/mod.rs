@@ -18,6 +18,7 @@ mod config;
 mod gate;
 mod giving_back;
 mod handlers;
+mod hour;
 mod idempotency;
 mod leased;
 mod links;

@@ -14,7 +14,7 @@ use super::open_id::RETURN_PATH;
 use super::problems::problem_kinds;
 use super::route::Route;
 use super::{
-    alteration, bookings, handlers, links, maintenance, page, planning, sessions, sign_in, timetable, tokens, trail,
+    alteration, bookings, handlers, hour, links, maintenance, page, planning, sessions, sign_in, timetable, tokens, trail,
     waiting,
 };
 use crate::access::ip_of;
@@ -242,7 +242,7 @@ impl Routes {
             Route::Entry => handlers::entry(app, request),
             Route::Describe => Ok(DESCRIPTION.respond(&request.head.headers)),
             Route::Page => page::file(id, &request.head),
-            Route::Time => Ok(handlers::time(app, request.received)),
+            Route::Time => Box::pin(hour::time(app, request)).await,
             Route::Telescopes => Box::pin(telescopes::list(app, request)).await,
             Route::CreateTelescope => Box::pin(telescopes::create(app, request)).await,
             Route::Telescope => Box::pin(telescopes::one(app, links::telescope_code(id), request)).await,

@@ -24,6 +24,7 @@ use crate::audit::chain::ChainHead;
 use crate::audit::export::{Exported, Extent, Source};
 use crate::audit::filter::{Filter as TrailFilter, Verdict, Wanted};
 use crate::audit::record::Process;
+use crate::clock::keys::{SigningKey, renew};
 use crate::time::{Clock, Timestamp};
 
 /// An agenda that ends with the process.
@@ -52,6 +53,7 @@ struct State {
     lines: Vec<String>,
     exported: Exported,
     kept: BTreeMap<Digest, (Timestamp, Kept)>,
+    signing: Vec<SigningKey>,
 }
 
 impl MemoryStore {
@@ -74,6 +76,7 @@ impl MemoryStore {
             lines: Vec::new(),
             exported: Exported::default(),
             kept: BTreeMap::new(),
+            signing: Vec::new(),
         };
         Self { state: Arc::new(Mutex::new(state)), clock, keys: Arc::default() }
     }
@@ -317,6 +320,21 @@ impl Backend for MemoryStore {
             state.kept.remove(key);
         }
         Box::pin(async move { Ok(old.len()) })
+    }
+
+    fn signing_keys(&self) -> Answer<'_, Vec<SigningKey>> {
+        self.read(|state| state.signing.clone())
+    }
+
+    fn offer_signing_key(&self, offered: SigningKey) -> Answer<'_, Vec<SigningKey>> {
+        let signing = &mut self.state().signing;
+        let renewal = renew(signing, offered.made_at);
+        for key in signing.iter_mut().filter(|key| renewal.forgotten.contains(&key.public)) {
+            key.seed = None;
+        }
+        signing.extend(renewal.is_added.then_some(offered));
+        let keys = signing.clone();
+        Box::pin(async move { Ok(keys) })
     }
 
     fn record_start(&self, process: Process) -> Answer<'_, ()> {

@@ -46,6 +46,7 @@ use crate::agenda::{Booking, Catalogue, NewBooking, SlotRange, Status};
 use crate::audit::chain::ChainHead;
 use crate::audit::filter::Wanted;
 use crate::audit::record::Process;
+use crate::clock::keys::SigningKey;
 use crate::time::Timestamp;
 
 /// What the store answers, once it knows. A change is answered when it is durable, and never before.
@@ -110,6 +111,12 @@ pub trait Backend: Send + Sync {
 
     /// Removes answers that are old at `now`, at most so many, and tells how many.
     fn remove_old_answers(&self, now: Timestamp, most: u32) -> Answer<'_, usize>;
+
+    /// The newest keys that sign time tokens, the newest last.
+    fn signing_keys(&self) -> Answer<'_, Vec<SigningKey>>;
+
+    /// Offers a new key, which is added if one is needed ([`crate::clock::keys::renew`]). The answer is the keys after that.
+    fn offer_signing_key(&self, offered: SigningKey) -> Answer<'_, Vec<SigningKey>>;
 
     /// Records that the service has started. It is recorded also in a database that is known to be damaged.
     fn record_start(&self, process: Process) -> Answer<'_, ()>;

@@ -105,6 +105,7 @@ fn examples_have_the_members_of_real_answers() {
     for (example, answer) in [
         (&under("GET /")[0], &agenda("GET", "/", None)),
         (&under("GET /time")[0], &agenda("GET", "/time", None)),
+        (&under("GET /time")[1], &agenda("GET", "/time?nonce=amostra-2", None)),
         (&under("GET /telescopios, GET /telescopios/{id}")[0], &telescopes),
         (&under("GET /telescopios, GET /telescopios/{id}")[0]["telescopios"][0], &telescopes["telescopios"][0]),
         (&under("GET /telescopios, GET /telescopios/{id}")[1], &agenda("GET", "/telescopios/x", None)),

@@ -82,6 +82,7 @@ mod startup;
 mod status;
 mod stress;
 mod terminal;
+mod time_tokens;
 mod tls;
 mod tokens;
 mod trail;

@@ -66,6 +66,7 @@ fn entry_for(who: &Who, signed: Signed) -> Links {
     Links::new()
         .with("self", Link::get("/"))
         .with("hora", Link::get("/time"))
+        .with("hora_assinada", Link::template("/time{?nonce,anterior}").with_title("A hora com um token de hora"))
         .with_if(reads, "telescopios", || Link::get("/telescopios"))
         .with_if(reads, "cientistas", || Link::get("/cientistas"))
         .with_if(reads, "propostas", || Link::get("/propostas"))

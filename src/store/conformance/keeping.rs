@@ -1,12 +1,14 @@
-//! Answers that are kept, and keys that are held: what every storage has to do.
+//! Answers that are kept, keys that are held, and the keys that sign: what every storage has to do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Fixture, Opened, fence, request};
 use crate::access::Author;
 use crate::agenda::Telescope;
 use crate::agenda::keeping::{KEPT_FOR, Keeping, KeptAnswer, Made};
 use crate::audit::record::Cause;
+use crate::clock::keys::SigningKey;
 use crate::time::Timestamp;
 
 /// A request with a key, whose answer says what was made.
@@ -54,6 +56,21 @@ pub async fn an_answer_is_kept_with_what_it_answers_and_for_a_day<F: Fixture>() 
     // The key can be another request's then.
     store.book(opened.slot(2).await, fence(4), keyed(1)).await.unwrap().unwrap();
     assert!(kept(1, now).await.is_some());
+}
+
+pub async fn a_new_signing_key_is_taken_once_a_day_and_an_old_one_is_erased<F: Fixture>() {
+    let opened = Opened::<F>::new();
+    let (store, now) = (&opened.store, opened.clock.now());
+    let key = |hours: u64| SigningKey::random(now.saturating_add(Duration::from_secs(hours * 3600))).unwrap();
+    assert_eq!(store.signing_keys().await.unwrap(), []);
+    let (first, second) = (key(0), key(24));
+    assert_eq!(store.offer_signing_key(first.clone()).await.unwrap(), [first.clone()]);
+    // Another scheduler was as fast.
+    assert_eq!(store.offer_signing_key(key(0)).await.unwrap(), [first.clone()]);
+    assert_eq!(store.offer_signing_key(second.clone()).await.unwrap(), [first.clone(), second.clone()]);
+    let erased = SigningKey { seed: None, ..first };
+    assert_eq!(store.offer_signing_key(key(25)).await.unwrap(), [erased.clone(), second.clone()]);
+    assert_eq!(store.signing_keys().await.unwrap(), [erased, second]);
 }
 
 pub async fn a_key_is_held_once_until_it_is_given_back<F: Fixture>() {

@@ -31,7 +31,8 @@ pub use self::catalogue::{
     a_changed_telescope_binds_at_once_and_has_its_record, what_the_catalogue_gets_is_there_for_the_next_change,
 };
 pub use self::keeping::{
-    a_key_is_held_once_until_it_is_given_back, an_answer_is_kept_with_what_it_answers_and_for_a_day,
+    a_key_is_held_once_until_it_is_given_back, a_new_signing_key_is_taken_once_a_day_and_an_old_one_is_erased,
+    an_answer_is_kept_with_what_it_answers_and_for_a_day,
 };
 pub use self::reading::{
     a_list_has_every_booking_once_on_pages_of_any_size, a_store_that_is_well_says_so,
@@ -110,6 +111,7 @@ macro_rules! conformance {
             nobody_waits_for_what_is_free_and_nobody_is_served_twice
             a_change_is_refused_for_what_has_happened_since_it_was_asked_for
             an_answer_is_kept_with_what_it_answers_and_for_a_day
+            a_new_signing_key_is_taken_once_a_day_and_an_old_one_is_erased
             a_key_is_held_once_until_it_is_given_back
             a_store_that_is_well_says_so);
     };

@@ -6,12 +6,12 @@
 use std::fs::File;
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::deep::deep;
 use super::open_error::{DatabaseKind, OpenError};
 use super::place::log_of;
-use super::{inspect, schema, trail};
+use super::{inspect, schema, signing, trail};
 use crate::audit::chain::ChainHead;
 use crate::audit::fields::{Record, text};
 use crate::store::StoreError;
@@ -63,7 +63,9 @@ pub fn copy(
         begins(number("PRAGMA page_count")?.saturating_mul(number("PRAGMA page_size")?).unsigned_abs());
         // The database may have changed during an earlier try.
         target.set_len(0).map_err(failed)?;
-        connection.execute("VACUUM INTO ?1", [to]).map(drop)
+        connection.execute("VACUUM INTO ?1", [to])?;
+        // A copy goes to other places and stays there. The next scheduler on it makes a new key.
+        signing::erase_all(&Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?)
     })
 }
 

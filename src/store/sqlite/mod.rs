@@ -2,7 +2,7 @@
 //!
 //! [`schema`] opens a database and brings it up to date, [`writer`] is the one thread that writes, and [`readers`] read
 //! beside it. [`load`] gets the rows that a decision needs, [`apply`] writes what was decided. The SQL of readings stands
-//! beside the functions that run it, in [`bookings`], [`lists`], [`slots`], [`catalogue`], [`kept`],
+//! beside the functions that run it, in [`bookings`], [`lists`], [`slots`], [`catalogue`], [`kept`], [`signing`],
 //! [`trail`] and [`outbox`]; [`keys`] holds the keys of requests. [`place`], [`damage`], [`pages`], [`recovery`] and [`stopped`] notice what happens to the
 //! files; [`inspect`] and [`mod@deep`] look at a database from outside,
 //! [`backup`] copies it, [`restored`] makes a copy the agenda again, and [`moving`] reads an agenda that moves to another database.
@@ -34,6 +34,7 @@ mod recovery;
 mod restored;
 mod run;
 mod schema;
+mod signing;
 mod slots;
 mod stopped;
 mod trail;
@@ -76,6 +77,7 @@ use crate::agenda::maintenance::NewMaintenance;
 use crate::agenda::{Booking, Catalogue, NewBooking};
 use crate::audit::filter::Wanted;
 use crate::audit::record::Process;
+use crate::clock::keys::SigningKey;
 use crate::language::io_message;
 use crate::time::{Clock, Timestamp};
 
@@ -217,6 +219,17 @@ impl Backend for SqliteStore {
                 return Ok(0);
             }
             self.writer.run(move |tx| kept::remove_old(tx.connection, now, most)).await
+        })
+    }
+
+    fn signing_keys(&self) -> Answer<'_, Vec<SigningKey>> {
+        self.read(signing::load)
+    }
+
+    fn offer_signing_key(&self, offered: SigningKey) -> Answer<'_, Vec<SigningKey>> {
+        Box::pin(async move {
+            self.damage.check()?;
+            self.writer.run(move |tx| signing::offer(tx.connection, &offered)).await
         })
     }
 

@@ -66,6 +66,8 @@ const TREES: [Tree; 26] = [
     tree("respostas INDEXED BY respostas_por_autor", &["autor", "ordem"]),
     tree("respostas INDEXED BY respostas_por_idade", &["guardada_us", "id"]),
     tree("horarios", &["telescopio_id", "inicio_us"]),
+    tree("chaves_de_hora NOT INDEXED", &["id"]),
+    tree("chaves_de_hora INDEXED BY chaves_de_hora_por_publica", &["publica"]),
     tree("esperas NOT INDEXED", &["id"]),
     Tree {
         from: "esperas INDEXED BY esperas_abertas",
