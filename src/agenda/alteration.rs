@@ -234,6 +234,7 @@ mod tests {
             target: Some("M31".into()),
             notes: None,
             clicked_at: None,
+            stamped_at: None,
             created_at: at("00:00"),
             version: 1,
             changed_at: None,

@@ -52,6 +52,8 @@ pub struct Booking {
     pub notes: Option<String>,
     /// The instant of the click, according to the client's synchronised clock.
     pub clicked_at: Option<Timestamp>,
+    /// The instant of the click for which the server vouches, if the request had a time token.
+    pub stamped_at: Option<Timestamp>,
     /// The instant of its commit.
     pub created_at: Timestamp,
     /// 1, and one more with each change.
@@ -165,6 +167,7 @@ mod tests {
             target: None,
             notes: None,
             clicked_at: None,
+            stamped_at: None,
             created_at: start,
             version: 1,
             changed_at: None,

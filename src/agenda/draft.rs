@@ -7,6 +7,7 @@ use super::proposal::{BrokenProposal, Proposal};
 use super::rejection::{Rejection, Side};
 use super::rules::BrokenRule;
 use super::slot::{self, SLOT_MIN, SlotRange};
+use super::stamp::Stamp;
 use crate::time::{Timestamp, minutes_in_micros};
 
 /// The most characters of a target.
@@ -35,6 +36,8 @@ pub struct Draft {
     pub notes: Option<String>,
     /// `instante_clique_utc`.
     pub clicked_at: Option<Timestamp>,
+    /// `token_hora`.
+    pub time_token: Option<String>,
 }
 
 /// A booking that keeps every rule. It may be written if its slots are free.
@@ -54,6 +57,8 @@ pub struct NewBooking {
     pub notes: Option<String>,
     /// The instant of the click, according to the client.
     pub clicked_at: Option<Timestamp>,
+    /// The instant for which the server vouches, if the request has a time token.
+    pub stamp: Option<Stamp>,
 }
 
 impl Draft {
@@ -108,6 +113,7 @@ impl Draft {
             target: self.target,
             notes: self.notes,
             clicked_at: self.clicked_at,
+            stamp: None,
         })
     }
 

@@ -14,6 +14,7 @@ pub(crate) mod proposal;
 mod rejection;
 pub(crate) mod rules;
 mod slot;
+pub(crate) mod stamp;
 pub(crate) mod timetable;
 mod version;
 pub(crate) mod waiting;

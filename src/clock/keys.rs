@@ -103,7 +103,8 @@ impl Keyring {
     pub fn new(stored: Vec<SigningKey>) -> Self {
         let key = |stored: SigningKey| {
             let name = name_of(&stored.public);
-            let pair = stored.seed.and_then(|seed| Ed25519KeyPair::from_seed_and_public_key(&seed, &stored.public).ok());
+            let pair =
+                stored.seed.and_then(|seed| Ed25519KeyPair::from_seed_and_public_key(&seed, &stored.public).ok());
             Key { stored, name, pair }
         };
         Self(stored.into_iter().map(key).collect())

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::config::{Access, Config, Mode, StartError, VERSION};
 use super::gate::{Gate, Locking};
 use super::giving_back;
-use super::hour::Vouching;
+use super::hour::{History, Vouching};
 use super::live::Live;
 use super::metrics::{Metrics, Now};
 use super::open_id::Provider;
@@ -51,6 +51,8 @@ pub struct App {
     pub live: Live,
     /// What signs and checks time tokens.
     pub vouching: Vouching,
+    /// The round trips of its clients.
+    pub history: History,
     /// A pause inside the critical section.
     critical_delay: Duration,
     /// The official time.
@@ -110,6 +112,7 @@ impl App {
             gate,
             live,
             vouching,
+            history: History::default(),
             critical_delay: config.critical_delay,
             clock,
             started: Instant::now(),

@@ -13,7 +13,7 @@ use super::config::{SERVICE, VERSION};
 use super::origin::Origin;
 use super::problems::{field_error, not_read, refused, unknown_booking};
 use super::refusal::{Refusal, is_of_catalogue, is_unknown};
-use super::{book, links, page, requests, views};
+use super::{book, hour, links, page, requests, views};
 use crate::access::principal::{Denied, Who};
 use crate::access::role::Permission;
 use crate::agenda::{Booking, Cancellation, Catalogue, Draft, NewBooking, Rejection, SlotRange};
@@ -72,11 +72,15 @@ pub async fn recent(app: &App, log: &Logger) -> Result<Arc<Catalogue>, Problem> 
 pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Problem> {
     let origin = Origin::of(request);
     let bytes = read_json(request, BODY_MAX).await?;
-    let (draft, wrong_fields) = requests::booking(Fields::parse(&bytes)?);
+    let (mut draft, wrong_fields) = requests::booking(Fields::parse(&bytes)?);
+    let (clicked_at, time_token) = (draft.clicked_at, draft.time_token.take());
     if let Some(scientist) = draft.scientist_id {
         request.who.check_scientist(scientist).map_err(|denied| not_yours(denied, request))?;
     }
-    let new = check(app, draft, wrong_fields, &request.log).await?;
+    let mut new = check(app, draft, wrong_fields, &request.log).await?;
+    if let Some(text) = time_token {
+        new.stamp = Some(hour::stamp(app, request, clicked_at, &text).await);
+    }
     let (telescope, slots) = (new.telescope.code.clone(), new.slots);
     // A task of its own: the booking ends, and the lock is given back, also when the client goes away now. It is some kilobytes, and so has
     // a box: else each function on its way to the runtime would copy it.

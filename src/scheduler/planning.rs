@@ -195,6 +195,7 @@ impl Finder<'_> {
                 target: None,
                 notes: None,
                 clicked_at: None,
+                stamp: None,
             };
             let counted = self.app.store.counted(&new, None, self.now).await;
             self.held.insert(days, counted.map_err(|error| not_read(self.log, &error))?.held);

@@ -9,6 +9,7 @@ use crate::agenda::{
 };
 use crate::audit::filter::Wanted;
 use crate::audit::record::EVENT_TYPES;
+use crate::clock::token;
 use crate::http::fields::{Fields, TextRule, whole_number};
 use crate::http::parameters::Parameters;
 use crate::http::problem::{FieldError, Problem};
@@ -30,16 +31,19 @@ const LIMIT_DEFAULT: u16 = 50;
 /// The most bookings on a page.
 const LIMIT_MAX: i64 = 500;
 
+/// The most characters of a time token.
+const TOKEN_CHARS_MAX: usize = token::BYTES_MAX;
 /// Free slots where no number is asked for.
 const FREE_DEFAULT: u16 = 5;
 /// The most free slots of one search.
 const FREE_MAX: i64 = 50;
 
-const BOOKING_FIELDS: &str = "cientista_id, horario_inicio_utc, telescopio, proposta_id, duracao_min, horario_fim_utc, instante_clique_utc, alvo, observacoes";
+const BOOKING_FIELDS: &str = "cientista_id, horario_inicio_utc, telescopio, proposta_id, duracao_min, horario_fim_utc, instante_clique_utc, token_hora, alvo, observacoes";
 /// Members of a booking's answer that only the server decides. A client that sends back what it read may leave them in.
 /// So may a client that sends back a slot of the agenda.
-pub const ANSWERED_FIELDS: [&str; 11] = [
+pub const ANSWERED_FIELDS: [&str; 12] = [
     "id",
+    "carimbo_utc",
     "criado_em_utc",
     "alterado_em_utc",
     "versao",
@@ -67,6 +71,7 @@ pub fn booking(mut fields: Fields<'_>) -> (Draft, Vec<FieldError>) {
         duration_min: duration(&mut fields),
         end: fields.exact_instant("horario_fim_utc"),
         clicked_at: fields.instant("instante_clique_utc"),
+        time_token: fields.text("token_hora", single_line(TOKEN_CHARS_MAX)),
         target: fields.text("alvo", single_line(TARGET_MAX_CHARS)),
         notes: fields.text("observacoes", TextRule { max_chars: NOTES_MAX_CHARS, multiline: true }),
     };
@@ -142,6 +147,7 @@ pub fn waiting(mut fields: Fields<'_>, telescope: &str, start: &str) -> (Draft, 
         duration_min: duration(&mut fields),
         end: fields.exact_instant("horario_fim_utc"),
         clicked_at: None,
+        time_token: None,
         target: fields.text("alvo", single_line(TARGET_MAX_CHARS)),
         notes: fields.text("observacoes", TextRule { max_chars: NOTES_MAX_CHARS, multiline: true }),
     };
@@ -162,7 +168,7 @@ pub fn waiting(mut fields: Fields<'_>, telescope: &str, start: &str) -> (Draft, 
         let words = format!("não concorda com o endereço, que diz {telescope}");
         fields.reject("telescopio", FieldCode::Contradiction.says(words));
     }
-    for answered in ANSWERED_FIELDS.into_iter().chain(["instante_clique_utc", "status", "estado"]) {
+    for answered in ANSWERED_FIELDS.into_iter().chain(["instante_clique_utc", "token_hora", "status", "estado"]) {
         fields.pass_over(answered);
     }
     (

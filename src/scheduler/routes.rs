@@ -14,8 +14,8 @@ use super::open_id::RETURN_PATH;
 use super::problems::problem_kinds;
 use super::route::Route;
 use super::{
-    alteration, bookings, handlers, hour, links, maintenance, page, planning, sessions, sign_in, timetable, tokens, trail,
-    waiting,
+    alteration, bookings, handlers, hour, links, maintenance, page, planning, sessions, sign_in, timetable, tokens,
+    trail, waiting,
 };
 use crate::access::ip_of;
 use crate::access::role::{Need, Permission};

@@ -49,6 +49,7 @@ pub struct BookingView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     observacoes: Option<Notes<'a>>,
     instante_clique_utc: Option<Rfc3339>,
+    carimbo_utc: Option<Rfc3339>,
     criado_em_utc: Rfc3339,
     alterado_em_utc: Option<Rfc3339>,
     versao: i64,
@@ -85,6 +86,7 @@ fn view(booking: &Booking, links: Links, with_notes: bool) -> BookingView<'_> {
         alvo: booking.target.as_deref(),
         observacoes: with_notes.then_some(Notes(booking.notes.as_deref())),
         instante_clique_utc: booking.clicked_at.map(Timestamp::micros),
+        carimbo_utc: booking.stamped_at.map(Timestamp::micros),
         criado_em_utc: booking.created_at.micros(),
         alterado_em_utc: booking.changed_at.map(Timestamp::micros),
         versao: booking.version,
@@ -143,6 +145,7 @@ pub static BOOKINGS: Table = Table {
         "alvo",
         "observacoes",
         "instante_clique_utc",
+        "carimbo_utc",
         "criado_em_utc",
         "alterado_em_utc",
         "versao",

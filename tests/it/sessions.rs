@@ -58,7 +58,10 @@ fn a_page_signs_in_acts_as_its_scientist_and_signs_out() {
     let url = services.scheduler.url();
     let given = scientist(&services);
     let entry = http("GET", &url, None).json();
-    assert_eq!(rels(&entry), ["self", "hora", "hora_assinada", "saude", "pronto", "problemas", "service-desc", "sessao", "entrar"]);
+    assert_eq!(
+        rels(&entry),
+        ["self", "hora", "hora_assinada", "saude", "pronto", "problemas", "service-desc", "sessao", "entrar"]
+    );
     assert_eq!(http("GET", &services.agenda("/telescopios"), None).status, 401);
 
     let (answer, cookie) = sign_in(&url, &given.token);

@@ -135,6 +135,81 @@ fn a_token_is_another_callers_in_the_hands_of_another() {
     assert_eq!(http("GET", &services.agenda(&format!("/time?{query}")), None).json()["anterior"], "de_outro");
 }
 
+/// The round trip of a new series with a pause before its second question, and its last token.
+fn series(ask: &dyn Fn(&str) -> Value, pause: Duration) -> (u64, String) {
+    let first = ask("nonce=a");
+    std::thread::sleep(pause);
+    let second = ask(&format!("nonce=b&anterior={}", token_of(&first)));
+    (second["ida_volta_us"].as_u64().unwrap(), token_of(&second).to_owned())
+}
+
+#[test]
+fn a_stamp_is_the_click_within_what_was_measured_and_stands_in_the_answer_and_the_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let [ana, rui] = ["ana", "rui"].map(|name| give(folder.path(), &[name, "--role", "operador"]).token);
+    let auditor = give(folder.path(), &["audita", "--role", "auditor"]).token;
+    let services = Services::start_in(folder, &["--access", "token"]);
+    let get = |token: &str, path: &str| {
+        let authorization = format!("Bearer {token}");
+        http_with("GET", &services.agenda(path), None, &[("Authorization", &authorization)]).json()
+    };
+    let book = |token: &str, slot: &str, clicked: Option<&str>, time_token: &str| {
+        let body = json!({
+            "cientista_id": 7, "horario_inicio_utc": slot, "instante_clique_utc": clicked, "token_hora": time_token
+        });
+        let authorization = format!("Bearer {token}");
+        let (url, body) = (services.agenda("/agendamentos"), body.to_string());
+        let answer = http_with("POST", &url, Some(("application/json", &body)), &[("Authorization", &authorization)]);
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        let booking = answer.json();
+        let path = format!("/auditoria?evento=AGENDAMENTO_CRIADO&agendamento_id={}", booking["id"]);
+        let stamp = get(&auditor, &path)["registros"][0]["details"]["carimbo"].clone();
+        assert_eq!(booking["carimbo_utc"], stamp["utc"]);
+        stamp
+    };
+    let ask = |query: &str| get(&ana, &format!("/time?{query}"));
+    // An hour early: half of what was measured, and 3 ms.
+    let micros = |stamp: &Value, name: &str| {
+        sctec::time::Timestamp::parse_rfc3339(stamp[name].as_str().unwrap()).unwrap().as_micros()
+    };
+    let early = "2020-01-01T00:00:00Z";
+    let (far_us, far) = series(&ask, Duration::from_millis(200));
+    let stamp = book(&ana, "2025-12-01T03:00:00Z", Some(early), &far);
+    assert_eq!(
+        json!([stamp["motivo"], stamp["ida_volta_us"], stamp["ida_volta_de"], stamp["token"]]),
+        json!(["alem_do_credito", far_us, "token", "aceito"])
+    );
+    assert_eq!(micros(&stamp, "chegada_utc") - micros(&stamp, "utc"), i64::try_from(far_us / 2).unwrap() + 3000);
+    // Once it was seen nearer, waiting again does not help.
+    let (near_us, near) = series(&ask, Duration::ZERO);
+    assert!(near_us < far_us);
+    for (slot, token) in [("2025-12-01T03:05:00Z", &near), ("2025-12-01T03:10:00Z", &far)] {
+        let stamp = book(&ana, slot, Some(early), token);
+        assert_eq!(stamp["ida_volta_us"], near_us, "{stamp}");
+    }
+    assert_eq!(book(&ana, "2025-12-01T03:15:00Z", None, &far)["ida_volta_de"], "conta");
+    // Without a click, with a click after the arrival, and with a token that is another's: the arrival.
+    for (slot, clicked, by, reason) in [
+        ("2025-12-01T04:00:00Z", None, &ana, ["sem_clique", "aceito"]),
+        ("2025-12-01T04:05:00Z", Some("2090-01-01T00:00:00Z"), &ana, ["depois_da_chegada", "aceito"]),
+        ("2025-12-01T04:10:00Z", Some(early), &rui, ["sem_token", "de_outro"]),
+    ] {
+        let stamp = book(by, slot, clicked, &near);
+        assert_eq!(json!([stamp["motivo"], stamp["token"]]), json!(reason));
+        assert_eq!(stamp["utc"], stamp["chegada_utc"]);
+    }
+}
+
+#[test]
+fn a_booking_without_a_token_has_no_stamp() {
+    let services = Services::start(&[]);
+    let body = json!({"cientista_id": 7, "horario_inicio_utc": "2025-12-01T03:00:00Z", "instante_clique_utc": "2020-01-01T00:00:00Z"});
+    let (status, booking) = services.book_with(&body);
+    assert_eq!((status, &booking["carimbo_utc"]), (201, &Value::Null));
+    let records = http("GET", &services.agenda("/auditoria?evento=AGENDAMENTO_CRIADO"), None).json();
+    assert!(records["registros"][0]["details"].get("carimbo").is_none(), "{records}");
+}
+
 #[test]
 fn schedulers_of_one_agenda_vouch_with_one_key_and_a_round_trip_is_of_one_clock() {
     let mut services = Services::start(&[]);
@@ -142,7 +217,10 @@ fn schedulers_of_one_agenda_vouch_with_one_key_and_a_round_trip_is_of_one_clock(
     let (one, other) = (services.agenda(""), second.url());
     let here = time(&one, "nonce=a");
     let there = time(&other, &format!("nonce=b&anterior={}", token_of(&here)));
-    assert_eq!((&there["anterior"], &there["sequencia"], &there["ida_volta_us"]), (&json!("aceito"), &json!(2), &Value::Null));
+    assert_eq!(
+        (&there["anterior"], &there["sequencia"], &there["ida_volta_us"]),
+        (&json!("aceito"), &json!(2), &Value::Null)
+    );
     assert_eq!(services.count("SELECT count(*) FROM chaves"), 1);
     // A restart is no end of it either.
     services.restart_scheduler(&[]);

@@ -219,6 +219,7 @@ prop_compose! {
             target: free_text.clone(),
             notes: None,
             clicked_at: None,
+            stamped_at: None,
             created_at: at,
             version: 1,
             changed_at: None,
@@ -227,7 +228,7 @@ prop_compose! {
         };
         let scientist = Scientist { id: scientist_id, name, institution: String::new(), country: String::new(), active: true };
         let event = if created {
-            Event::BookingCreated { booking: &booking, scientist: &scientist, token, wait_id: None }
+            Event::BookingCreated { booking: &booking, scientist: &scientist, token, wait_id: None, stamp: None }
         } else {
             Event::BookingCancelled { booking: &booking, scientist_name: &scientist.name, token }
         };

@@ -3,8 +3,10 @@
 use serde::Serialize;
 
 use super::{Event, LEVEL, Process, Restoration, SERVICE, WaitEvent};
+use crate::agenda::stamp::Stamp;
 use crate::agenda::{Booking, Wait};
 use crate::audit::catalogued::CataloguedDetails;
+use crate::clock::token::{ACCEPTED, NotValid};
 use crate::text::into_escaped;
 use crate::time::{Rfc3339, Timestamp};
 
@@ -116,10 +118,37 @@ enum Rest<'a> {
         /// Missing where there is none.
         #[serde(skip_serializing_if = "Option::is_none")]
         proposta_id: Option<i64>,
+        /// Missing where the request had no time token.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        carimbo: Option<StampDetails>,
     },
     Cancelled {
         motivo: Option<&'a str>,
     },
+}
+
+/// How the instant of a click was found.
+#[derive(Serialize)]
+struct StampDetails {
+    utc: String,
+    chegada_utc: String,
+    token: &'static str,
+    ida_volta_us: Option<u32>,
+    ida_volta_de: Option<&'static str>,
+    motivo: &'static str,
+}
+
+impl StampDetails {
+    fn of(stamp: &Stamp) -> Self {
+        Self {
+            utc: stamp.at.micros().to_string(),
+            chegada_utc: stamp.arrived.micros().to_string(),
+            token: stamp.token.map_or_else(NotValid::name, |()| ACCEPTED),
+            ida_volta_us: stamp.round_trip.map(|(micros, _)| micros),
+            ida_volta_de: stamp.round_trip.map(|(_, seen)| seen.name()),
+            motivo: stamp.reason.name(),
+        }
+    }
 }
 
 impl Event<'_> {
@@ -144,13 +173,14 @@ impl Event<'_> {
 
     fn details(&self) -> Details<'_> {
         match *self {
-            Self::BookingCreated { booking, scientist, token, wait_id } => Details::Written {
+            Self::BookingCreated { booking, scientist, token, wait_id, stamp } => Details::Written {
                 agendamento_id: booking.id,
                 observation: observed(booking, &scientist.name),
                 rest: Rest::Created {
                     alvo: booking.target.as_deref(),
                     instante_clique_utc: booking.clicked_at.map(Timestamp::micros),
                     proposta_id: booking.proposal_id,
+                    carimbo: stamp.map(StampDetails::of),
                 },
                 token,
                 espera_id: wait_id,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::access::Caller;
 use crate::agenda::keeping::Keeping;
+use crate::agenda::stamp::Stamp;
 use crate::agenda::{Booking, NewBooking, Scientist, Wait};
 pub use crate::audit::catalogued::Catalogued;
 use crate::audit::catalogued::{
@@ -101,6 +102,8 @@ pub enum Event<'a> {
         token: Option<u64>,
         /// The entry of a waiting list that it comes from, if any.
         wait_id: Option<i64>,
+        /// How the instant of its click was found, if its request had a time token.
+        stamp: Option<&'a Stamp>,
     },
     /// `AGENDAMENTO_ALTERADO`.
     BookingChanged {

@@ -37,6 +37,7 @@ fn trail(records: usize) -> (Vec<Vec<u8>>, ChainHead) {
             target: Some(text.clone()),
             notes: None,
             clicked_at: None,
+            stamped_at: None,
             created_at: start,
             version: 1,
             changed_at: None,
@@ -45,7 +46,13 @@ fn trail(records: usize) -> (Vec<Vec<u8>>, ChainHead) {
         };
         let process = Process { version: "0.1.0", mode: "com_trava", pid: 1, address: "127.0.0.1:5000".to_owned() };
         let event = match index % 3 {
-            0 => Event::BookingCreated { booking: &booking, scientist: &scientist, token: Some(4711), wait_id: None },
+            0 => Event::BookingCreated {
+                booking: &booking,
+                scientist: &scientist,
+                token: Some(4711),
+                wait_id: None,
+                stamp: None,
+            },
             1 => Event::BookingCancelled { booking: &booking, scientist_name: &scientist.name, token: None },
             _ => Event::ServiceStarted(&process),
         };

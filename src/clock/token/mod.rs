@@ -32,6 +32,8 @@ pub const ROUND_TRIP_US_MAX: u32 = 300_000;
 pub const BYTES_MAX: usize = 1024;
 /// The most characters of a nonce.
 pub const NONCE_CHARS_MAX: usize = 64;
+/// What answers and records say of a token that counts.
+pub const ACCEPTED: &str = "aceito";
 /// How far the clock of the scheduler that made a token may be ahead.
 const AHEAD_MAX: Duration = Duration::from_secs(1);
 const ALGORITHM: &str = "EdDSA";
@@ -70,7 +72,7 @@ pub struct TimeToken {
 }
 
 /// Who may use a token: a hash of who asked for the time, and from which address.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Holder(String);
 
 impl Holder {

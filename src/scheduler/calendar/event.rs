@@ -148,6 +148,7 @@ mod tests {
             target: target.map(str::to_owned),
             notes: notes.map(str::to_owned),
             clicked_at: None,
+            stamped_at: None,
             created_at: at("2025-10-26T18:00:05.123456Z"),
             version: 1,
             changed_at: None,

@@ -1,5 +1,6 @@
-//! `GET /time`: the official time; and, for a client that sends a nonce, a time token.
+//! `GET /time`: the official time; and, for a client that sends a nonce, a time token. And what a token is worth to a booking: its stamp.
 
+mod history;
 mod vouching;
 
 use std::sync::Arc;
@@ -7,11 +8,14 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use serde_json::json;
 
+pub use self::history::History;
 pub use self::vouching::Vouching;
 use super::app::App;
 use super::links;
 use super::views::TimeView;
-use crate::clock::token::{BYTES_MAX, Exchange, Holder, NONCE_CHARS_MAX, NotValid, TimeToken, is_nonce};
+use crate::access::principal::Who;
+use crate::agenda::stamp::{Evidence, Stamp, Vouched};
+use crate::clock::token::{ACCEPTED, BYTES_MAX, Exchange, Holder, NONCE_CHARS_MAX, NotValid, TimeToken, is_nonce};
 use crate::http::bounds::address::AddressKey;
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
@@ -24,8 +28,6 @@ use crate::time::Timestamp;
 const PATH: &str = "/time";
 /// What the answer says of the token before this one, if the client brought none.
 const ABSENT: &str = "ausente";
-/// What it says if the token counts.
-const ACCEPTED: &str = "aceito";
 
 /// `GET /time`. The instant of sending is taken as late as possible.
 pub async fn time(app: &Arc<App>, request: &Request) -> Result<Response, Problem> {
@@ -56,7 +58,8 @@ fn asked(query: Option<&str>) -> Result<Option<Asked>, Problem> {
         return Ok(None);
     }
     if !parameters.has("nonce") {
-        parameters.reject("nonce", FieldCode::Missing.says("falta: o token de hora traz o nonce que o cliente escolheu"));
+        parameters
+            .reject("nonce", FieldCode::Missing.says("falta: o token de hora traz o nonce que o cliente escolheu"));
     }
     let nonce = parameters.parsed("nonce", |text| {
         let words = || format!("deve ter de 1 a {NONCE_CHARS_MAX} caracteres de A–Z a–z 0–9 . _ ~ -");
@@ -72,8 +75,21 @@ fn asked(query: Option<&str>) -> Result<Option<Asked>, Problem> {
 }
 
 /// Whose time tokens a request may bring.
-pub fn holder_of(request: &Request) -> Holder {
+fn holder_of(request: &Request) -> Holder {
     Holder::of(&request.who.author().to_string(), &AddressKey::of(request.peer).to_string())
+}
+
+/// Whether the history of a caller counts. Callers without a name share their address with others, who may be nearer.
+fn is_known(request: &Request) -> bool {
+    matches!(request.who, Who::Known(_))
+}
+
+/// The stamp of a booking's request that brings a time token: the instant of its click, as far as this scheduler vouches for it.
+pub async fn stamp(app: &App, request: &Request, claim: Option<Timestamp>, text: &str) -> Stamp {
+    let (arrived, holder) = (request.received, holder_of(request));
+    let token = app.vouching.open(app, text, &holder).await;
+    let account_us = is_known(request).then(|| app.history.shortest(&holder, arrived)).flatten();
+    Evidence { arrived, claim, token: token.as_ref().map(Vouched::from).map_err(|wrong| *wrong), account_us }.stamp()
 }
 
 /// The official time with a token, which continues the series of the token that the client brings.
@@ -90,7 +106,13 @@ async fn vouched(app: &App, asked: Asked, request: &Request) -> Response {
     let sent = app.clock.now().max(received);
     let exchange = Exchange { nonce: asked.nonce, received, sent, holder, process: app.vouching.process().to_owned() };
     let (token, before) = match previous {
-        Ok((previous, text)) => (Some(previous.following(text, exchange)), ACCEPTED),
+        Ok((previous, text)) => {
+            let token = previous.following(text, exchange);
+            if let Some(round_trip_us) = token.round_trip_us.filter(|_| is_known(request)) {
+                app.history.note(&token.holder, round_trip_us, sent);
+            }
+            (Some(token), ACCEPTED)
+        }
         Err(word) => (vouching::new_session().map(|session| TimeToken::first(exchange, session)), word),
     };
     let sealed = token.as_ref().and_then(|token| app.vouching.seal(token));

@@ -34,7 +34,8 @@ impl Vouching {
     pub async fn start(store: &dyn Store, now: Timestamp, log: &Logger) -> Self {
         // Without randomness two processes might have one name. Then a round trip between them might be measured wrongly, and the times of
         // the process make that unlikely.
-        let process = getrandom::u64().unwrap_or_else(|_| now.as_micros().unsigned_abs() ^ u64::from(std::process::id()));
+        let process =
+            getrandom::u64().unwrap_or_else(|_| now.as_micros().unsigned_abs() ^ u64::from(std::process::id()));
         let vouching = Self {
             keys: ArcSwap::from_pointee(Keyring::default()),
             process: format!("{process:016x}"),

@@ -268,6 +268,7 @@ mod tests {
             target: None,
             notes: Some("\u{1F52D}".repeat(2000)),
             clicked_at: None,
+            stamped_at: None,
             created_at: Timestamp::MIN,
             version: 1,
             changed_at: None,

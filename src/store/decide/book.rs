@@ -163,13 +163,20 @@ pub(super) fn make(
         target: new.target.clone(),
         notes: new.notes.clone(),
         clicked_at: new.clicked_at,
+        stamped_at: new.stamp.map(|stamp| stamp.at),
         created_at: view.now,
         version: 1,
         changed_at: None,
         cancelled_at: None,
         cancel_reason: None,
     };
-    let created = Event::BookingCreated { booking: &booking, scientist: &new.scientist, token, wait_id };
+    let created = Event::BookingCreated {
+        booking: &booking,
+        scientist: &new.scientist,
+        token,
+        wait_id,
+        stamp: new.stamp.as_ref(),
+    };
     let record = view.next_record(head, &created, cause);
     let insert = Write::InsertBooking { booking: booking.clone(), token, request_id: cause.request_id.clone() };
     Making { booking, insert, record }

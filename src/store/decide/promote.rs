@@ -101,6 +101,7 @@ fn new_booking(wait: &Wait, freed: &Freed<'_>, view: &View) -> Result<NewBooking
         target: wait.target.clone(),
         notes: wait.notes.clone(),
         clicked_at: None,
+        stamp: None,
     };
     match check_rules(&new, None, view) {
         Ok(()) => Ok(new),

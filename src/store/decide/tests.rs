@@ -165,6 +165,7 @@ fn new_booking(telescope: usize, scientist: i64, nth: i64, slots: i64) -> NewBoo
         target: (nth % 2 == 0).then(|| "M31".to_owned()),
         notes: None,
         clicked_at: None,
+        stamp: None,
     }
 }
 

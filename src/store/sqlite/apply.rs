@@ -51,8 +51,8 @@ fn insert(
     connection
         .prepare_cached(
             "INSERT INTO agendamentos (id, telescopio_id, cientista_id, inicio_us, fim_us, status, alvo, observacoes,
-             clique_us, criado_us, token, req, proposta_id) VALUES (:id, :telescope, :scientist, :start, :end, :status, :target,
-             :notes, :clicked, :created, :token, :request, :proposal)",
+             clique_us, criado_us, token, req, proposta_id, carimbo_us) VALUES (:id, :telescope, :scientist, :start, :end, :status, :target,
+             :notes, :clicked, :created, :token, :request, :proposal, :stamped)",
         )?
         .execute(named_params! {
             ":id": booking.id,
@@ -68,6 +68,7 @@ fn insert(
             ":token": token.map(u64::cast_signed),
             ":request": request_id,
             ":proposal": booking.proposal_id,
+            ":stamped": booking.stamped_at.map(Timestamp::as_micros),
         })?;
     Ok(())
 }

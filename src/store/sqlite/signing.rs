@@ -6,7 +6,7 @@ use crate::clock::keys::{SigningKey, renew};
 use crate::time::Timestamp;
 
 /// The most keys that are read: there is one more each day, and older ones vouch for nothing that still counts.
-const READ_MAX: usize = 16;
+const READ_MAX: u32 = 16;
 
 /// The newest keys, the newest last.
 pub fn load(connection: &Connection) -> rusqlite::Result<Vec<SigningKey>> {
@@ -43,7 +43,8 @@ pub fn offer(connection: &Connection, offered: &SigningKey) -> rusqlite::Result<
 /// Erases all private halves, in a copy of the database.
 pub fn erase_all(connection: &Connection) -> rusqlite::Result<()> {
     let has_keys: bool =
-        connection.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'chaves_de_hora')", (), |row| row.get(0))?;
+        connection
+            .query_row("SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'chaves_de_hora')", (), |row| row.get(0))?;
     if !has_keys {
         return Ok(());
     }
