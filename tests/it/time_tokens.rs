@@ -154,6 +154,8 @@ fn a_stamp_is_the_click_within_what_was_measured_and_stands_in_the_answer_and_th
         http_with("GET", &services.agenda(path), None, &[("Authorization", &authorization)]).json()
     };
     let book = |token: &str, slot: &str, clicked: Option<&str>, time_token: &str| {
+        // The token is then older than its credit.
+        std::thread::sleep(Duration::from_millis(160));
         let body = json!({
             "cientista_id": 7, "horario_inicio_utc": slot, "instante_clique_utc": clicked, "token_hora": time_token
         });

@@ -1,15 +1,14 @@
 //! `GET /time`: the official time; and, for a client that sends a nonce, a time token. And what a token is worth to a booking: its stamp.
 
-mod history;
-mod vouching;
+pub mod history;
+pub mod vouching;
 
 use std::sync::Arc;
 
 use hyper::StatusCode;
 use serde_json::json;
 
-pub use self::history::History;
-pub use self::vouching::Vouching;
+use self::vouching::Means;
 use super::app::App;
 use super::links;
 use super::views::TimeView;
@@ -74,6 +73,11 @@ fn asked(query: Option<&str>) -> Result<Option<Asked>, Problem> {
     Ok(nonce.map(|nonce| Asked { nonce, previous }))
 }
 
+/// What the keys need of the service.
+fn means(app: &App) -> Means<'_> {
+    (&*app.store, app.clock.now(), &app.log)
+}
+
 /// Whose time tokens a request may bring.
 fn holder_of(request: &Request) -> Holder {
     Holder::of(&request.who.author().to_string(), &AddressKey::of(request.peer).to_string())
@@ -87,7 +91,7 @@ fn is_known(request: &Request) -> bool {
 /// The stamp of a booking's request that brings a time token: the instant of its click, as far as this scheduler vouches for it.
 pub async fn stamp(app: &App, request: &Request, claim: Option<Timestamp>, text: &str) -> Stamp {
     let (arrived, holder) = (request.received, holder_of(request));
-    let token = app.vouching.open(app, text, &holder).await;
+    let token = app.vouching.open(means(app), text, &holder).await;
     let account_us = is_known(request).then(|| app.history.shortest(&holder, arrived)).flatten();
     Evidence { arrived, claim, token: token.as_ref().map(Vouched::from).map_err(|wrong| *wrong), account_us }.stamp()
 }
@@ -95,10 +99,10 @@ pub async fn stamp(app: &App, request: &Request, claim: Option<Timestamp>, text:
 /// The official time with a token, which continues the series of the token that the client brings.
 async fn vouched(app: &App, asked: Asked, request: &Request) -> Response {
     let (received, holder) = (request.received, holder_of(request));
-    app.vouching.renew_if_due(app).await;
+    app.vouching.renew_if_due(means(app)).await;
     let previous = match &asked.previous {
         None => Err(ABSENT),
-        Some(text) => match app.vouching.open(app, text, &holder).await {
+        Some(text) => match app.vouching.open(means(app), text, &holder).await {
             Ok(token) => Ok((token, text)),
             Err(wrong) => Err(NotValid::name(wrong)),
         },

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use slog::{Logger, warn};
 
-use super::App;
 use crate::clock::keys::{Keyring, SigningKey};
 use crate::clock::token::{Holder, NotValid, TimeToken};
 use crate::store::Store;
@@ -19,6 +18,9 @@ use crate::time::Timestamp;
 
 /// The pause between two questions to the store: a client that brings tokens of unknown keys does not make it busy.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// What it needs from the service: the store, the present instant, and the log.
+pub type Means<'a> = (&'a dyn Store, Timestamp, &'a Logger);
 
 /// What signs and checks time tokens.
 pub struct Vouching {
@@ -56,8 +58,8 @@ impl Vouching {
     }
 
     /// Reads a token that `holder` brings. Another scheduler may have made its key just now.
-    pub async fn open(&self, app: &App, text: &str, holder: &Holder) -> Result<TimeToken, NotValid> {
-        let open = || TimeToken::open(text, &self.keys.load(), holder, app.clock.now());
+    pub async fn open(&self, (store, now, log): Means<'_>, text: &str, holder: &Holder) -> Result<TimeToken, NotValid> {
+        let open = || TimeToken::open(text, &self.keys.load(), holder, now);
         let opened = open();
         if opened != Err(NotValid::UnknownKey) {
             return opened;
@@ -65,9 +67,9 @@ impl Vouching {
         let mut asked = self.asked.lock().await;
         if asked.is_none_or(|at| at.elapsed() >= PAUSE) {
             *asked = Some(Instant::now());
-            match app.store.signing_keys().await {
+            match store.signing_keys().await {
                 Ok(stored) => self.keys.store(Arc::new(Keyring::new(stored))),
-                Err(error) => warn!(app.log, "Chaves dos tokens de hora não lidas: {}", error),
+                Err(error) => warn!(log, "Chaves dos tokens de hora não lidas: {}", error),
             }
         }
         drop(asked);
@@ -75,8 +77,7 @@ impl Vouching {
     }
 
     /// Has a new key made if the one that signs is a day old.
-    pub async fn renew_if_due(&self, app: &App) {
-        let now = app.clock.now();
+    pub async fn renew_if_due(&self, (store, now, log): Means<'_>) {
         if !self.keys.load().is_old(now) {
             return;
         }
@@ -84,7 +85,7 @@ impl Vouching {
         let Ok(mut asked) = self.asked.try_lock() else { return };
         if asked.is_none_or(|at| at.elapsed() >= PAUSE) {
             *asked = Some(Instant::now());
-            self.renew(&*app.store, now, &app.log).await;
+            self.renew(store, now, log).await;
         }
     }
 

@@ -215,10 +215,8 @@ impl Backend for SqliteStore {
     fn remove_old_answers(&self, now: Timestamp, most: u32) -> Answer<'_, usize> {
         Box::pin(async move {
             self.damage.check()?;
-            if !self.read(move |connection| kept::has_old(connection, now)).await? {
-                return Ok(0);
-            }
-            self.writer.run(move |tx| kept::remove_old(tx.connection, now, most)).await
+            let has_old = self.read(move |connection| kept::has_old(connection, now)).await?;
+            if has_old { self.write(move |connection| kept::remove_old(connection, now, most)).await } else { Ok(0) }
         })
     }
 
@@ -227,10 +225,7 @@ impl Backend for SqliteStore {
     }
 
     fn offer_signing_key(&self, offered: SigningKey) -> Answer<'_, Vec<SigningKey>> {
-        Box::pin(async move {
-            self.damage.check()?;
-            self.writer.run(move |tx| signing::offer(tx.connection, &offered)).await
-        })
+        self.write(move |connection| signing::offer(connection, &offered))
     }
 
     fn record_start(&self, process: Process) -> Answer<'_, ()> {
@@ -257,8 +252,7 @@ impl Backend for SqliteStore {
 
     fn probe(&self) -> Answer<'_, ()> {
         Box::pin(async {
-            self.damage.check()?;
-            self.writer.run(|tx| trail::touch(tx.connection)).await?;
+            self.write(trail::touch).await?;
             self.writer.recent_failure().map_or(Ok(()), Err)
         })
     }

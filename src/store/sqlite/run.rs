@@ -16,6 +16,17 @@ impl Changing for SqliteStore {
 }
 
 impl SqliteStore {
+    /// Runs what is no change of the agenda on the thread that writes, unless the database is known to be damaged.
+    pub(super) fn write<T: Send + 'static>(
+        &self,
+        mut write: impl FnMut(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Answer<'_, T> {
+        Box::pin(async move {
+            self.damage.check()?;
+            self.writer.run(move |tx| write(tx.connection)).await
+        })
+    }
+
     /// Runs a reading with a connection of its own.
     pub(super) fn read<T: Send + 'static>(
         &self,
