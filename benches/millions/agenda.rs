@@ -106,6 +106,7 @@ impl Agenda {
             target: Some("M31".to_owned()),
             notes: None,
             clicked_at: None,
+            stamped_at: None,
             created_at: at(created_us)?,
             version: 1,
             changed_at: None,
@@ -115,7 +116,10 @@ impl Agenda {
         // Below what a coordinator that has just begun takes for a count of its own: it is lifted by a million at the most.
         let token_seen = 1 + id / 8;
         let token = Some(token_seen.cast_unsigned());
-        self.record(&Event::BookingCreated { booking: &booking, scientist: &who, token, wait_id: None }, created_us)?;
+        self.record(
+            &Event::BookingCreated { booking: &booking, scientist: &who, token, wait_id: None, stamp: None },
+            created_us,
+        )?;
         if cancel {
             booking.status = Status::Cancelled;
             booking.cancelled_at = Some(at(created_us + 500)?);
