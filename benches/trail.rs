@@ -95,6 +95,7 @@ fn make_trail(path: &Path, records: u64) -> Outcome<u64> {
             target: Some("Galáxia de Andrômeda, M31".to_owned()),
             notes: None,
             clicked_at: Some(at),
+            stamped_at: None,
             created_at: at,
             version: 1,
             changed_at: None,
@@ -109,7 +110,7 @@ fn make_trail(path: &Path, records: u64) -> Outcome<u64> {
         let event = if index % CANCELLED_EVERY == 0 {
             Event::BookingCancelled { booking: &booking, scientist_name: &scientist.name, token }
         } else {
-            Event::BookingCreated { booking: &booking, scientist: &scientist, token, wait_id: None }
+            Event::BookingCreated { booking: &booking, scientist: &scientist, token, wait_id: None, stamp: None }
         };
         let request = RequestId::parse(&format!("6b1f-{index:x}")).ok_or("no such identifier")?;
         writeln!(out, "{}", head.append(event.open_json(at), Some(&request), &caller))?;
