@@ -3,8 +3,8 @@
 //! [`location`] reads where the database is, [`connect`] opens connections, and [`schema`] makes the tables. [`writer`] is the one
 //! connection of this scheduler that writes: [`load`] gets the rows that decisions need, [`pending`] gathers what was decided, and [`mod@apply`]
 //! writes it. [`readers`] read beside it; [`rows`] makes values of the domain of rows. The SQL of readings stands beside the functions
-//! that run it, in [`bookings`], [`lists`], [`slots`], [`catalogue`], [`counted`], [`proposals`], [`waits`], [`kept`], [`trail`] and
-//! [`outbox`]; [`keys`] holds the keys of requests.
+//! that run it, in [`bookings`], [`lists`], [`slots`], [`catalogue`], [`counted`], [`proposals`], [`waits`], [`kept`], [`signing`],
+//! [`trail`] and [`outbox`]; [`keys`] holds the keys of requests.
 
 mod apply;
 mod ask;
@@ -28,6 +28,7 @@ mod readers;
 mod register;
 mod rows;
 mod schema;
+mod signing;
 mod slots;
 mod threads;
 mod trail;
@@ -68,6 +69,7 @@ use crate::agenda::maintenance::NewMaintenance;
 use crate::agenda::{Booking, Catalogue, NewBooking};
 use crate::audit::filter::Wanted;
 use crate::audit::record::Process;
+use crate::clock::keys::SigningKey;
 use crate::time::{Clock, Timestamp};
 
 /// What an operator should know of a server without a synchronous standby.
@@ -202,6 +204,14 @@ impl Backend for PostgresStore {
 
     fn remove_old_answers(&self, now: Timestamp, most: u32) -> Answer<'_, usize> {
         self.read(move |client| Box::pin(kept::remove_old(&*client, now, most)))
+    }
+
+    fn signing_keys(&self) -> Answer<'_, Vec<SigningKey>> {
+        self.read(|client| Box::pin(signing::load(&*client)))
+    }
+
+    fn offer_signing_key(&self, offered: SigningKey) -> Answer<'_, Vec<SigningKey>> {
+        self.read(move |client| Box::pin(signing::offer(client, offered)))
     }
 
     fn record_start(&self, process: Process) -> Answer<'_, ()> {

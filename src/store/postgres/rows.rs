@@ -19,7 +19,7 @@ use crate::time::{Timestamp, minutes_in_micros};
 
 /// The columns of a booking, in the order of [`booking`], from `agendamentos a JOIN telescopios t`.
 pub const BOOKING: &str = "a.id, t.codigo, a.cientista_id, a.inicio_us, a.fim_us, a.status, a.alvo, a.observacoes, \
-     a.clique_us, a.criado_us, a.cancelado_us, a.motivo, a.versao, a.alterado_us, a.proposta_id";
+     a.clique_us, a.criado_us, a.cancelado_us, a.motivo, a.versao, a.alterado_us, a.proposta_id, a.carimbo_us";
 
 /// The columns of a telescope, in the order of [`telescope`].
 pub const TELESCOPE: &str = "t.id, t.codigo, t.nome, t.simulado, t.duracao_max_min, t.antecedencia_min_min, \
@@ -56,6 +56,7 @@ pub fn booking(row: &Row) -> Result<Booking, Error> {
         version: get(row, 12)?,
         changed_at: instant(row, 13)?,
         proposal_id: get(row, 14)?,
+        stamped_at: instant(row, 15)?,
     })
 }
 

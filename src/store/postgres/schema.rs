@@ -25,6 +25,7 @@ use crate::store::kind::DatabaseKind;
 const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../../../assets/migrations/postgres/0001-agenda.sql")),
     (2, include_str!("../../../assets/migrations/postgres/0002-acesso.sql")),
+    (3, include_str!("../../../assets/migrations/postgres/0003-carimbo.sql")),
 ];
 /// The newest version.
 const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
