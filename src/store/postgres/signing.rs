@@ -24,7 +24,7 @@ pub async fn offer(client: &mut Client, offered: SigningKey) -> Result<Vec<Signi
     let transaction = client.transaction().await?;
     // Several schedulers may offer one at once: the second one finds the key of the first. What a key has signed is verified long after, so a
     // key must not be lost with the server.
-    let begin = "SET LOCAL synchronous_commit = on; SELECT versao FROM esquema WHERE id = 1 FOR UPDATE";
+    let begin = "SET LOCAL synchronous_commit TO DEFAULT; SELECT versao FROM esquema WHERE id = 1 FOR UPDATE";
     transaction.batch_execute(begin).await?;
     let renewal = renew(&load(&transaction).await?, offered.made_at);
     for public in &renewal.forgotten {
