@@ -223,12 +223,12 @@ fn schedulers_of_one_agenda_vouch_with_one_key_and_a_round_trip_is_of_one_clock(
         (&there["anterior"], &there["sequencia"], &there["ida_volta_us"]),
         (&json!("aceito"), &json!(2), &Value::Null)
     );
-    assert_eq!(services.count("SELECT count(*) FROM chaves"), 1);
+    assert_eq!(services.count("SELECT count(*) FROM chaves_de_hora"), 1);
     // A restart is no end of it either.
     services.restart_scheduler(&[]);
     let after = time(&services.agenda(""), &format!("nonce=c&anterior={}", token_of(&there)));
     assert_eq!((&after["anterior"], &after["sequencia"]), (&json!("aceito"), &json!(3)));
-    assert_eq!(services.count("SELECT count(*) FROM chaves"), 1);
+    assert_eq!(services.count("SELECT count(*) FROM chaves_de_hora"), 1);
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn a_key_is_replaced_after_a_day_and_its_private_half_is_erased() {
         let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
         database.busy_timeout(Duration::from_secs(10)).unwrap();
         let micros = hours * 3600 * 1_000_000;
-        database.execute(&format!("UPDATE chaves SET criada_us = criada_us - {micros}"), ()).unwrap();
+        database.execute(&format!("UPDATE chaves_de_hora SET criada_us = criada_us - {micros}"), ()).unwrap();
     };
     age(24);
     let second = services.another_scheduler(&[]);
@@ -247,15 +247,15 @@ fn a_key_is_replaced_after_a_day_and_its_private_half_is_erased() {
     assert_eq!(new["anterior"], "aceito", "the old key counts for another hour");
     let key_of = |answer: &Value| token_of(answer).split('.').next().unwrap().to_owned();
     assert_ne!(key_of(&new), key_of(&old));
-    assert_eq!(services.count("SELECT count(*) FROM chaves WHERE semente IS NOT NULL"), 2);
+    assert_eq!(services.count("SELECT count(*) FROM chaves_de_hora WHERE semente IS NOT NULL"), 2);
     // The first scheduler meets a key that it has not seen.
     let known = time(&services.agenda(""), &format!("nonce=c&anterior={}", token_of(&new)));
     assert_eq!(known["anterior"], "aceito");
     age(1);
     drop(second);
     services.restart_scheduler(&[]);
-    assert_eq!(services.count("SELECT count(*) FROM chaves WHERE semente IS NOT NULL"), 1);
-    assert_eq!(services.count("SELECT count(*) FROM chaves"), 2);
+    assert_eq!(services.count("SELECT count(*) FROM chaves_de_hora WHERE semente IS NOT NULL"), 1);
+    assert_eq!(services.count("SELECT count(*) FROM chaves_de_hora"), 2);
     let late = time(&services.agenda(""), &format!("nonce=d&anterior={}", token_of(&old)));
     assert_eq!(late["anterior"], "chave_desconhecida");
 }
@@ -270,7 +270,7 @@ fn a_backup_has_no_private_key_and_what_is_restored_makes_a_new_one() {
     assert!(made.status.success(), "{made:?}");
     let seed: Vec<u8> = {
         let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
-        database.query_row("SELECT semente FROM chaves", (), |row| row.get(0)).unwrap()
+        database.query_row("SELECT semente FROM chaves_de_hora", (), |row| row.get(0)).unwrap()
     };
     let bytes = std::fs::read(&file).unwrap();
     assert!(!bytes.windows(seed.len()).any(|window| window == seed), "the seed is in the backup");
@@ -280,5 +280,5 @@ fn a_backup_has_no_private_key_and_what_is_restored_makes_a_new_one() {
     assert!(done.status.success(), "{done:?}");
     let again = Services::start_in(restored, &[]);
     assert_eq!(time(&again.agenda(""), "nonce=b")["sequencia"], 1);
-    assert_eq!(again.count("SELECT count(*) FROM chaves"), 2);
+    assert_eq!(again.count("SELECT count(*) FROM chaves_de_hora"), 2);
 }

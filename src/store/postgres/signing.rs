@@ -28,7 +28,9 @@ pub async fn offer(client: &mut Client, offered: SigningKey) -> Result<Vec<Signi
     transaction.batch_execute(begin).await?;
     let renewal = renew(&load(&transaction).await?, offered.made_at);
     for public in &renewal.forgotten {
-        transaction.execute("UPDATE chaves_de_hora SET semente = NULL WHERE publica = $1", &[&public.as_slice()]).await?;
+        transaction
+            .execute("UPDATE chaves_de_hora SET semente = NULL WHERE publica = $1", &[&public.as_slice()])
+            .await?;
     }
     if renewal.is_added {
         let SigningKey { public, seed, made_at } = &offered;

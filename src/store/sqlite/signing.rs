@@ -10,8 +10,8 @@ const READ_MAX: u32 = 16;
 
 /// The newest keys, the newest last.
 pub fn load(connection: &Connection) -> rusqlite::Result<Vec<SigningKey>> {
-    let mut statement =
-        connection.prepare_cached("SELECT publica, semente, criada_us FROM chaves_de_hora ORDER BY id DESC LIMIT ?1")?;
+    let mut statement = connection
+        .prepare_cached("SELECT publica, semente, criada_us FROM chaves_de_hora ORDER BY id DESC LIMIT ?1")?;
     let key = |row: &rusqlite::Row<'_>| {
         let micros: i64 = row.get(2)?;
         let made_at = Timestamp::from_micros(micros).ok_or(rusqlite::Error::IntegralValueOutOfRange(2, micros))?;
@@ -30,7 +30,9 @@ pub fn offer(connection: &Connection, offered: &SigningKey) -> rusqlite::Result<
     }
     if renewal.is_added {
         connection
-            .prepare_cached("INSERT INTO chaves_de_hora (publica, semente, criada_us) VALUES (:public, :seed, :made_at)")?
+            .prepare_cached(
+                "INSERT INTO chaves_de_hora (publica, semente, criada_us) VALUES (:public, :seed, :made_at)",
+            )?
             .execute(named_params! {
                 ":public": offered.public,
                 ":seed": offered.seed,
@@ -42,12 +44,15 @@ pub fn offer(connection: &Connection, offered: &SigningKey) -> rusqlite::Result<
 
 /// Erases all private halves, in a copy of the database.
 pub fn erase_all(connection: &Connection) -> rusqlite::Result<()> {
-    let has_keys: bool =
-        connection
-            .query_row("SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'chaves_de_hora')", (), |row| row.get(0))?;
+    let has_keys: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'chaves_de_hora')",
+        (),
+        |row| row.get(0),
+    )?;
     if !has_keys {
         return Ok(());
     }
     // What is erased is overwritten too, and nothing is left of it in another file.
-    connection.execute_batch("PRAGMA secure_delete = ON; PRAGMA journal_mode = OFF; UPDATE chaves_de_hora SET semente = NULL")
+    connection
+        .execute_batch("PRAGMA secure_delete = ON; PRAGMA journal_mode = OFF; UPDATE chaves_de_hora SET semente = NULL")
 }

@@ -168,7 +168,7 @@ pub fn without_rules(database: &rusqlite::Connection, version: i64) {
         .execute_batch("DROP INDEX agendamentos_por_proposta; ALTER TABLE agendamentos DROP COLUMN proposta_id")
         .unwrap();
     database
-        .execute_batch("DROP TABLE esperas; DROP TABLE propostas; DROP TABLE manutencoes; DROP TABLE respostas")
+        .execute_batch("DROP TABLE esperas; DROP TABLE propostas; DROP TABLE manutencoes; DROP TABLE respostas; DROP TABLE chaves_de_hora")
         .unwrap();
     for (table, column) in [("telescopios", "ativo"), ("cientistas", "ativo"), ("resumo", "catalogo")] {
         for trigger in ["criar", "mudar", "apagar"] {
@@ -189,7 +189,7 @@ pub fn without_rules(database: &rusqlite::Connection, version: i64) {
     ] {
         database.execute_batch(&format!("ALTER TABLE telescopios DROP COLUMN {column}")).unwrap();
     }
-    for column in ["versao", "alterado_us"] {
+    for column in ["versao", "alterado_us", "carimbo_us"] {
         database.execute_batch(&format!("ALTER TABLE agendamentos DROP COLUMN {column}")).unwrap();
     }
     database.pragma_update(None, "user_version", version).unwrap();
