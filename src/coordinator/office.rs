@@ -81,13 +81,15 @@ impl Office {
     }
 
     /// Puts a service in place, for the term `tenure` if there is one. Nothing is done if that term has ended, or the process stops.
-    pub fn begin(&self, service: Arc<Service>, tenure: Option<Arc<Tenure>>) {
+    /// Whether it is in place.
+    pub fn begin(&self, service: Arc<Service>, tenure: Option<Arc<Tenure>>) -> bool {
         let _changing = self.changing();
         if self.now.load().stopping || tenure.as_ref().is_some_and(|tenure| tenure.is_over()) {
-            return;
+            return false;
         }
         let sweeper = tokio::spawn(Arc::clone(&service).sweep()).abort_handle();
         self.change(|standing| standing.duty = Some(Duty { service, sweeper, tenure }));
+        true
     }
 
     /// Takes the service out of its place: it gives no lock any more, and ends no lease by itself.

@@ -1,11 +1,13 @@
 //! Why a connection to a service failed, and what to do about it. Each cause has its own advice. If the cause is on this
 //! machine, starting the service does not help.
 
+use std::error::Error;
 use std::io::{self, ErrorKind};
 
 use rust_i18n::t;
 use rustix::io::Errno;
 
+use super::causes::in_words;
 use super::tls::Fault;
 use crate::language::translation;
 
@@ -160,6 +162,22 @@ impl Cause {
         };
         advice.into_owned()
     }
+}
+
+/// The causes of that type, `error` itself included.
+pub fn causes<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a T> {
+    std::iter::successors(Some(error), |&error| error.source()).filter_map(|error| error.downcast_ref())
+}
+
+/// Why nothing answered, for the log. hyper's own words for the most common causes are no help.
+pub fn logged(error: &(dyn Error + 'static)) -> String {
+    if let Some(fault) = Fault::of(error).and_then(|fault| fault.logged()) {
+        return fault;
+    }
+    if causes::<io::Error>(error).any(|error| Cause::of(error) == Cause::Refused) {
+        return "nada escuta nesse endereço".to_owned();
+    }
+    in_words(error)
 }
 
 #[cfg(test)]

@@ -174,10 +174,14 @@ impl App {
     pub async fn now(&self) -> Now {
         // Read first: what is exported meanwhile is not behind.
         let exported = self.exporter.exported();
-        let latest = tokio::time::timeout(READ_TIMEOUT, self.store.latest_record()).await;
-        let head = latest.ok().and_then(Result::ok).map(|latest| latest.head.seq);
+        let read = tokio::time::timeout(READ_TIMEOUT, async {
+            tokio::join!(self.store.latest_record(), self.store.described())
+        });
+        let (latest, database) = read.await.map_or((None, None), |(latest, database)| (latest.ok(), database.ok()));
+        let head = latest.map(|latest| latest.head.seq);
         Now {
             uptime: self.started.elapsed(),
+            database,
             log_bytes: self.store.log_bytes(),
             behind: head.map(|head| head.saturating_sub(exported)),
             tasks: self.tasks.len(),

@@ -38,10 +38,12 @@ pub struct Metrics {
 }
 
 /// What is read when the metrics are.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Now {
     /// How long the service has run.
     pub uptime: Duration,
+    /// What the database is, if it can be read.
+    pub database: Option<Vec<(&'static str, String)>>,
     /// The length of the database's write-ahead log, if it can be read.
     pub log_bytes: Option<u64>,
     /// How many records are in the database and not yet in the trail's file, if that is known.
@@ -105,6 +107,9 @@ impl Metrics {
         );
         registry.register("commit_seconds", "How long a transaction took, with its sync", self.commit_s.clone());
         registry.register("commit_changes", "Changes in one transaction", self.batch.clone());
+        if let Some(database) = &now.database {
+            registry.register("database", "What the database is", Info::new(database.clone()));
+        }
         let mut gauge = |name, help, value: Option<u64>| {
             if let Some(value) = value {
                 registry.register(name, help, ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)));

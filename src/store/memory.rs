@@ -383,6 +383,10 @@ impl Backend for MemoryStore {
         None
     }
 
+    fn described(&self) -> Answer<'_, Vec<(&'static str, String)>> {
+        Box::pin(std::future::ready(Ok(vec![("kind", "memory".to_owned())])))
+    }
+
     fn log_bytes(&self) -> Option<u64> {
         None
     }

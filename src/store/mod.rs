@@ -143,6 +143,9 @@ pub trait Backend: Send + Sync {
     /// What an operator should know although bookings go on, each with its name.
     fn warnings(&self) -> Vec<(&'static str, String)>;
 
+    /// What the storage is, as far as it can be read now: names and values for operators. `kind` is always there.
+    fn described(&self) -> Answer<'_, Vec<(&'static str, String)>>;
+
     /// The length of the log that the storage writes before its data, if it has one and it can be read now.
     fn log_bytes(&self) -> Option<u64>;
 

@@ -380,7 +380,7 @@ fn a_coordinator_that_lost_its_state_is_lifted_past_all_tokens_seen() {
     }
     let seen = services.count("SELECT max(token) FROM horarios");
     let folder = services.stop();
-    std::fs::remove_file(folder.path().join("coordenador.json")).unwrap();
+    crate::common::election::lose_limits(folder.path());
     let services = Services::start_in(folder, &[]);
     assert_eq!(services.book(1, &slot(0)).0, 201);
     assert!(services.count("SELECT max(token) FROM horarios") > seen);

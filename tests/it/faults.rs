@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::json;
 
+use crate::common::election::without_election;
 use crate::common::{Asked, Server, Services, http, http_with, sctec, signal, try_http, wait_until};
 
 /// More calls than any step makes.
@@ -251,6 +252,7 @@ fn when_the_log_cannot_be_written_every_answer_is_true() {
 #[test]
 #[ignore = "needs strace"]
 fn when_a_write_or_sync_of_the_token_limit_fails_no_token_is_granted_twice() {
+    without_election!("it makes writes of the state file fail");
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("coordenador.json");
     let start = |grace: &str| {

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::common::election::without_election;
 use crate::common::storage::of_sqlite;
 use crate::common::{
     Asked, Server, Services, coordinator_command, http, scheduler_command, sctec, signal, try_http, wait_until,
@@ -359,6 +360,7 @@ fn a_slot_that_begins_while_its_booking_waits_is_not_booked() {
 
 #[test]
 fn two_coordinators_never_grant_locks_on_one_folder_even_if_its_lock_file_is_deleted() {
+    without_election!("it is about the files of the folder; etcd elects one of the two");
     let folder = tempfile::tempdir().unwrap();
     let first = Server::spawn(&mut coordinator_command(folder.path(), "127.0.0.1:0"), 1);
     let lock = |server: &Server, resource: &str| {

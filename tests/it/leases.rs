@@ -69,17 +69,14 @@ fn a_clean_stop_of_a_run_without_grace_keeps_the_grace_after_a_crash() {
 #[test]
 fn the_grace_is_the_longest_remaining_life_and_zero_without_live_leases() {
     let mut locks = Locks::start();
-    // A long lease that was released, and a long one that was cut short: both leave a long TTL in the file.
+    // A long lease that was released, and a long one that was cut short: both leave a long TTL written down.
     let (_, back) = locks.lock(&json!({"recurso": "X", "dono": "A", "ttl_ms": 300_000}));
     assert_eq!(locks.unlock(&json!({"trava_id": back["trava_id"], "retencao_ms": 60_000})).1["liberado"], true);
     let (_, short) = locks.lock(&json!({"recurso": "Y", "dono": "A", "ttl_ms": 300_000}));
     assert_eq!(locks.post("/renew", &json!({"trava_id": short["trava_id"], "ttl_ms": 2000})).0, 200);
     assert_eq!(locks.server.terminate(), Some(0));
     locks.restart();
-    let owed_ms = {
-        let file = std::fs::read_to_string(locks.folder.path().join("coordenador.json")).unwrap();
-        serde_json::from_str::<Value>(&file).unwrap()["ttl_maximo_ms"].as_u64().unwrap()
-    };
+    let owed_ms = crate::common::election::limits(locks.folder.path())["ttl_maximo_ms"].as_u64().unwrap();
     assert!(owed_ms <= 2000, "{owed_ms}");
     wait_until("what was owed is over", || locks.lock(&json!({"recurso": "X", "ttl_ms": 100})).0 == 200);
     wait_until("it runs out", || http("GET", &locks.url("/locks/X"), None).status == 404);

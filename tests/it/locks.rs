@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
+use crate::common::election::without_election;
 use crate::common::{Locks, Services, http, pause, run, try_http, wait_until};
 
 #[test]
@@ -202,6 +203,7 @@ fn kill_minus_nine_twenty_times_under_load_and_tokens_strictly_grow() {
 
 #[test]
 fn a_damaged_state_is_refused_and_a_lost_one_is_lifted_by_the_tokens_that_clients_saw() {
+    without_election!("it damages the state file");
     let mut locks = Locks::start();
     let (_, lease) = locks.lock(&json!({"recurso": "X", "token_minimo": 500_000}));
     let seen = lease["token"].as_u64().unwrap();

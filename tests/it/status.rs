@@ -4,6 +4,7 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
+use crate::common::storage::is_postgres;
 use crate::common::{Locks, Server, Services, nobody, run, scheduler_command, sctec, wait_until};
 
 fn json_of(output: &Output) -> Value {
@@ -27,11 +28,14 @@ fn services_that_are_well_are_told_with_the_head_of_the_trail() {
     assert_eq!(told["elected"], locks);
     assert_eq!(told["schedulers"][0]["head"]["seq"], 2);
     assert_eq!(told["schedulers"][0]["role"], Value::Null);
+    let kind = if is_postgres() { "postgresql" } else { "sqlite" };
+    assert_eq!(told["schedulers"][0]["database"]["kind"], kind);
+    let database = if is_postgres() { "database: PostgreSQL 1" } else { "database: SQLite" };
     assert_eq!(told["coordinators"][0]["role"], "alone");
     assert_eq!(told["coordinators"][0]["saude"]["servico"], "servico-coordenador");
     let output = run(&asked);
     let table = String::from_utf8(output.stdout).unwrap();
-    for text in [&agenda, &locks, "trail: record 2; not in the file yet: 0", "locks: ", "all is well"] {
+    for text in [&agenda, &locks, "trail: record 2; not in the file yet: 0", database, "locks: ", "all is well"] {
         assert!(table.contains(text), "{table}");
     }
     let mut portuguese = sctec();
@@ -55,7 +59,7 @@ fn one_that_is_away_another_program_and_two_coordinators_are_told() {
     let faults: Vec<_> = told["faults"].as_array().unwrap().iter().map(|fault| fault.as_str().unwrap()).collect();
     assert!(faults[0].starts_with(&format!("{} is not ready: coordenador: ", scheduler.url())), "{faults:?}");
     assert!(faults[1].starts_with(&format!("{away} does not answer: ")), "{faults:?}");
-    assert_eq!(faults[2], format!("{} is no servico-agendamento", locks.url("")));
+    assert_eq!(faults[2], format!("{} is not a servico-agendamento", locks.url("")));
     assert!(faults[3].starts_with("2 coordinators give locks"), "{faults:?}");
     assert_eq!((faults.len(), &told["well"]), (4, &json!(false)));
     assert_eq!(told["schedulers"][1]["answers"], false);

@@ -60,7 +60,7 @@ fn when_the_count_was_lost_both_services_say_how_to_restore_it_and_bookings_go_o
     assert!(seen > 1 << 52);
 
     assert_eq!(coordinator.terminate(), Some(0));
-    std::fs::remove_file(folder.path().join("coordenador.json")).unwrap();
+    crate::common::election::lose_limits(folder.path());
     coordinator = start(&address, "0");
     let answer = http("DELETE", &url(&cancel), None);
     assert_eq!((answer.status, answer.json()["codigo"].as_str()), (503, Some("coordenador_indisponivel")));

@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::pin;
 use std::process::ExitStatus;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rust_i18n::t;
 use rustix::process::Signal;
@@ -15,6 +15,12 @@ use super::term::Term;
 use crate::commands::output::tell;
 use crate::commands::signals::Signals;
 use crate::language::chain;
+use crate::time::since_boot;
+
+/// How often it is seen whether the machine has slept.
+const LOOK_FOR_SLEEP: Duration = Duration::from_millis(500);
+/// The shortest sleep that counts: two clocks are not read at the same instant.
+const SHORT_SLEEP: Duration = Duration::from_millis(20);
 
 /// How a command came to its end.
 pub enum End {
@@ -32,12 +38,14 @@ pub async fn keep(gate: &Gate, lease: &Lease, running: &mut Running, signals: &m
     let mut term = lease.term;
     loop {
         let mut renewal = pin!(renewed(gate, lease, term));
+        let mut slept = pin!(slept(since_boot));
         let renewed = loop {
             tokio::select! {
                 biased;
                 status = running.ended() => return Ok((End::OfItself(status?), term)),
                 signal = signals.next() => running.pass_on(signal),
                 () = sleep_until(term.stop_at().into()) => break Renewed::Lost(Loss::NotRenewed),
+                slept = &mut slept => break Renewed::Until(term.sooner(slept)),
                 renewed = &mut renewal => break renewed,
             }
         };
@@ -48,6 +56,21 @@ pub async fn keep(gate: &Gate, lease: &Lease, running: &mut Running, signals: &m
                 end(running, term).await?;
                 return Ok((End::LeaseLost, term));
             }
+        }
+    }
+}
+
+/// Completes when the machine has slept, with how long: no timer of this process notices it. `boot` tells the time since the machine's start,
+/// the sleep included.
+async fn slept(boot: impl Fn() -> Duration) -> Duration {
+    let (begun, awake) = (boot(), tokio::time::Instant::now());
+    loop {
+        sleep(LOOK_FOR_SLEEP).await;
+        // Read in this order, a pause in between makes the sleep shorter than it was, and not longer.
+        let whole = boot().saturating_sub(begun);
+        let slept = whole.saturating_sub(awake.elapsed());
+        if slept > SHORT_SLEEP {
+            return slept;
         }
     }
 }
@@ -92,4 +115,20 @@ async fn end(running: &mut Running, term: Term) -> io::Result<()> {
         running.ended().await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sleep_of_the_machine_is_noticed_and_nothing_else_is() {
+        let (begun, asleep) = (tokio::time::Instant::now(), Cell::new(Duration::ZERO));
+        let mut slept = pin!(slept(|| begun.elapsed() + asleep.get()));
+        assert!(tokio::time::timeout(60 * LOOK_FOR_SLEEP, &mut slept).await.is_err());
+        asleep.set(Duration::from_secs(7));
+        assert_eq!(slept.await, Duration::from_secs(7));
+    }
 }

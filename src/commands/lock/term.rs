@@ -23,6 +23,11 @@ impl Term {
         self.ends
     }
 
+    /// The same, when the machine has slept for `slept`: the lease went on meanwhile, and this process's clock stood still.
+    pub fn sooner(self, slept: Duration) -> Self {
+        Self { ends: self.ends.checked_sub(slept).unwrap_or(self.ends), ..self }
+    }
+
     /// When it is renewed.
     pub fn renew_at(self) -> Instant {
         self.before_end(self.ttl * 2 / 3)
@@ -65,6 +70,9 @@ mod tests {
         assert_eq!([3, 5].map(|now| term.kill_at(at(now))), [at(6), at(8)]);
         assert_eq!([6, 8, 9, 20].map(|now| term.kill_at(at(now))), [before_end; 4]);
         assert!(before_end < term.ends() && term.stop_at() < before_end);
+        // After a sleep of 4 s all of it is 4 s nearer.
+        let nearer = term.sooner(Duration::from_secs(4));
+        assert_eq!([nearer.stop_at(), nearer.ends()], [at(2), at(5)]);
         // A lease of which little is left is renewed at once.
         assert!(Term::new(Duration::from_secs(9), at(1)).renew_at() < at(0));
     }

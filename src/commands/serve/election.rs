@@ -58,7 +58,7 @@ fn parse_etcd(text: &str) -> Result<Given, String> {
         WrongEtcdUrl::User => {
             t!("has a user, and everybody on the machine can read arguments: use --election-login-file")
         }
-        WrongEtcdUrl::Member => t!("has a host that is none; separate several hosts by commas"),
+        WrongEtcdUrl::Member => t!("has a host that is not valid; separate several hosts by commas"),
         WrongEtcdUrl::Prefix => t!("has a prefix with other characters than letters, digits, '.', '_', '-' and '/'"),
     });
     url.map(Some).map_err(|wrong| t!("it %{wrong}; give it as etcd://10.0.0.7:2379", wrong = wrong).into_owned())
@@ -81,7 +81,7 @@ impl ElectionArgs {
             None if listening.ip().is_unspecified() => bail!(
                 "{}",
                 t!(
-                    "nobody can reach %{address} by that name; give the URL by which schedulers reach this coordinator with --advertise",
+                    "other machines cannot reach %{address}; give the URL by which schedulers reach this coordinator with --advertise",
                     address = listening
                 )
             ),

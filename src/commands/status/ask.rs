@@ -1,5 +1,6 @@
 //! Asks the services, all at once, and keeps what they answer.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -16,6 +17,8 @@ use crate::text::escaped;
 const ANSWER_MAX: usize = 1024 * 1024;
 /// The gauge of the records that are not in the trail's file yet.
 const BEHIND: &str = "sctec_scheduler_trail_behind_records ";
+/// What its database is, as labels.
+const DATABASE: &str = "sctec_scheduler_database_info{";
 
 /// What was found.
 pub struct Found {
@@ -49,6 +52,8 @@ pub struct State {
     pub head: Option<Value>,
     /// Of a scheduler: how many records are not in the trail's file yet.
     pub behind: Option<u64>,
+    /// Of a scheduler: what its database is, if it may be seen.
+    pub database: Option<BTreeMap<String, String>>,
 }
 
 impl State {
@@ -121,7 +126,7 @@ pub async fn ask(schedulers: &[String], coordinators: &[String], security: &Secu
 async fn state(session: &mut Session, url: &str, name: &str) -> Result<State, String> {
     let (_, health) = get(session, url, "/saude").await?;
     if health["servico"] != name {
-        return Err(t!("is no %{name}", name = name).into_owned());
+        return Err(t!("is not a %{name}", name = name).into_owned());
     }
     let (status, answer) = get(session, url, "/pronto").await?;
     let mut state = State { ready: status == StatusCode::OK, health, answer, ..State::default() };
@@ -132,10 +137,10 @@ async fn state(session: &mut Session, url: &str, name: &str) -> Result<State, St
             }
             _ => None,
         };
-        state.behind = metrics(session, url).await.and_then(|text| {
-            let value = text.lines().find_map(|line| line.strip_prefix(BEHIND))?;
-            value.trim().parse().ok()
-        });
+        let text = metrics(session, url).await.unwrap_or_default();
+        let after = |prefix| text.lines().find_map(|line| line.strip_prefix(prefix));
+        state.behind = after(BEHIND).and_then(|value| value.trim().parse().ok());
+        state.database = after(DATABASE).map(labels);
     }
     Ok(state)
 }
@@ -157,4 +162,37 @@ async fn metrics(session: &mut Session, url: &str) -> Option<String> {
     let address = Url::parse(&format!("{url}/metrics")).ok()?;
     let (status, body) = session.get(&address).await.ok()?;
     (status == StatusCode::OK).then(|| String::from_utf8_lossy(&body).into_owned())
+}
+
+/// The labels of a metric, from behind the brace that opens them.
+fn labels(text: &str) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::new();
+    let mut rest = text;
+    while let Some((name, value)) = rest.split_once("=\"") {
+        let (mut read, mut characters) = (String::new(), value.char_indices());
+        let end = loop {
+            match characters.next() {
+                Some((at, '"')) => break at + 1,
+                Some((_, '\\')) => read.extend(characters.next().map(|(_, c)| if c == 'n' { '\n' } else { c })),
+                Some((_, c)) => read.push(c),
+                None => return labels,
+            }
+        };
+        labels.insert(name.trim_matches(',').to_owned(), read);
+        rest = &value[end..];
+    }
+    labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_read_as_they_were_written() {
+        let read = labels(r#"kind="postgresql",server="[::1]:5432",standby="a\"b\\c\nd"} 1"#);
+        let expected = [("kind", "postgresql"), ("server", "[::1]:5432"), ("standby", "a\"b\\c\nd")];
+        assert_eq!(read, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        assert!(labels("} 1").is_empty() && labels(r#"a="b"#).is_empty());
+    }
 }

@@ -102,8 +102,9 @@ fn faults(found: &Found) -> Vec<String> {
     }
     let givers = found.coordinators.iter().filter(|service| service.gives_locks()).count();
     if givers > 1 {
-        faults
-            .push(t!("%{n} coordinators give locks: they must be of one election, or be one", n = givers).into_owned());
+        let several =
+            t!("%{n} coordinators give locks: start them with the same --election, or stop all but one", n = givers);
+        faults.push(several.into_owned());
     }
     let reserves = found.coordinators.iter().filter(|service| service.is_reserve()).count();
     if givers == 0 && reserves > 0 {

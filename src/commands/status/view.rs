@@ -1,6 +1,7 @@
 //! What was found, as a table for people or as one JSON object.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
@@ -41,6 +42,7 @@ fn object(service: &Service) -> Value {
             "role": role(state),
             "head": state.head,
             "trail_behind_records": state.behind,
+            "database": state.database,
             "saude": state.health,
             "pronto": state.answer,
         }),
@@ -112,6 +114,7 @@ fn details(service: &Service) -> String {
             None => t!("trail: record %{seq}", seq = seq).into_owned(),
         });
     }
+    lines.extend(state.database.as_ref().map(database));
     let grace_left = state.answer["carencia_resta_ms"].as_u64().map(Duration::from_millis);
     lines.extend(grace_left.map(advice::for_people));
     if !state.ready && !state.is_reserve() && grace_left.is_none() {
@@ -120,4 +123,26 @@ fn details(service: &Service) -> String {
     let warnings = state.answer["avisos"].as_object().into_iter().flatten();
     lines.extend(warnings.map(|(name, text)| escaped(&format!("{name}: {}", text.as_str().unwrap_or_default()))));
     lines.join("\n")
+}
+
+/// What a scheduler's database is.
+fn database(labels: &BTreeMap<String, String>) -> String {
+    let label = |name| labels.get(name).map(|value| escaped(value));
+    if label("kind").as_deref() != Some("postgresql") {
+        return t!("database: SQLite").into_owned();
+    }
+    let server = label("server").unwrap_or_else(|| t!("a socket").into());
+    let version = label("version").unwrap_or_default();
+    let standby = match (label("synchronous").as_deref(), label("standby")) {
+        (_, Some(names)) => t!("synchronous standby: %{names}", names = names),
+        (Some("true"), None) => t!("a synchronous standby is set, and none is seen"),
+        _ => t!("no synchronous standby"),
+    };
+    t!(
+        "database: PostgreSQL %{version} at %{server}; %{standby}",
+        version = version,
+        server = server,
+        standby = standby
+    )
+    .into_owned()
 }

@@ -33,15 +33,16 @@ pub async fn exchange(
     transport.first_that(time, |address| tried(|| once(&address.batch))).await
 }
 
-/// Tries an exchange [`TRIES`] times.
+/// Tries an exchange [`TRIES`] times, unless its answer is one that the same request would get again.
 ///
 /// # Errors
 /// The last try's.
-pub async fn tried<T, E, F: Future<Output = Result<T, E>>>(once: impl Fn() -> F) -> Result<T, E> {
+pub async fn tried<T, F: Future<Output = Result<T, NotServed>>>(once: impl Fn() -> F) -> Result<T, NotServed> {
     let mut result = once().await;
     for _ in 1..TRIES {
-        if result.is_ok() {
-            break;
+        match &result {
+            Err(refused) if !refused.is_definite() => {}
+            _ => break,
         }
         result = once().await;
     }
@@ -56,4 +57,30 @@ pub fn read_one(body: &[u8], operation: &Operation) -> Result<Answer, String> {
     let mut answers = answers::read(body, &[operation]).map_err(|why| format!("o coordenador respondeu {why}"))?;
     // `read` gives as many answers as operations.
     Ok(answers.remove(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_an_exchange_without_a_definite_answer_is_tried_again() {
+        let silence = NotServed::from("silêncio".to_owned());
+        let cases = [
+            (silence.clone(), TRIES),
+            (NotServed { elsewhere: true, ..silence.clone() }, 1),
+            (NotServed { too_fast: true, ..silence }, 1),
+        ];
+        for (refused, tries) in cases {
+            let tried_so_far = Cell::new(0);
+            let once = || {
+                tried_so_far.set(tried_so_far.get() + 1);
+                std::future::ready(Err::<(), _>(refused.clone()))
+            };
+            tried(once).await.unwrap_err();
+            assert_eq!(tried_so_far.get(), tries, "{refused:?}");
+        }
+    }
 }

@@ -7,9 +7,7 @@
 //! With a secret, a connection is used only after its other end has proved to have it too ([`super::challenge`]), and each request
 //! presents it.
 
-use std::error::Error;
 use std::future::Future;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,9 +22,8 @@ use super::ready::{Failure, NOT_A_SCHEDULER, TOO_FAST};
 use crate::access::secret::Secret;
 use crate::coordinator::protocol::{NOT_ELECTED, path};
 use crate::http::client::{NotProven, Pool, whole_body};
-use crate::http::in_words;
-use crate::http::tls::{Fault, Trust};
-use crate::http::unreachable::Cause;
+use crate::http::tls::Trust;
+use crate::http::unreachable::{causes, logged};
 use rust_i18n::t;
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -165,7 +162,7 @@ impl Transport {
         let uri = request.uri().clone();
         self.pool.send(request).await.map_err(|error| match causes(&error).next() {
             Some(NotProven(why)) => format!("{uri} {why}"),
-            None => format!("{uri} não respondeu: {}", reason(&error)),
+            None => format!("{uri} não respondeu: {}", logged(&error)),
         })
     }
 }
@@ -177,22 +174,6 @@ fn bearer(secret: &Secret) -> HeaderValue {
         .expect("a header takes a token");
     value.set_sensitive(true);
     value
-}
-
-/// The causes of that type, `error` itself included.
-fn causes<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a T> {
-    std::iter::successors(Some(error), |&error| error.source()).filter_map(|error| error.downcast_ref())
-}
-
-/// Why nothing answered. hyper's own words for the most common causes are no help.
-fn reason(error: &(dyn Error + 'static)) -> String {
-    if let Some(fault) = Fault::of(error).and_then(|fault| fault.logged()) {
-        return fault;
-    }
-    if causes::<io::Error>(error).any(|error| Cause::of(error) == Cause::Refused) {
-        return "nada escuta nesse endereço".to_owned();
-    }
-    in_words(error)
 }
 
 /// Why there is no answer, or what an answer says that is not a success.
@@ -209,6 +190,13 @@ pub struct NotServed {
 impl From<String> for NotServed {
     fn from(reason: String) -> Self {
         Self { reason, too_fast: false, elsewhere: false }
+    }
+}
+
+impl NotServed {
+    /// Whether the coordinator has refused the request, and would do so again.
+    pub fn is_definite(&self) -> bool {
+        self.elsewhere || self.too_fast
     }
 }
 

@@ -44,8 +44,8 @@ pub struct Candidate {
     log: Logger,
     /// The present term, and the task that begins it.
     term: Option<(Arc<Tenure>, AbortHandle)>,
-    /// Whether the log says that etcd does not answer.
-    told_silence: bool,
+    /// Whether the log says that etcd does not do what it is asked.
+    told_fault: bool,
 }
 
 impl Candidate {
@@ -58,7 +58,7 @@ impl Candidate {
     ) -> Self {
         let etcd = Arc::new(Etcd::new(config, counts.failures.clone()));
         let address = config.address.clone();
-        Self { etcd, address, before, office, counts, make, log, term: None, told_silence: false }
+        Self { etcd, address, before, office, counts, make, log, term: None, told_fault: false }
     }
 
     /// Takes part until `stop`, and then gives its lease up, so that another is elected at once.
@@ -102,16 +102,16 @@ impl Candidate {
         })
     }
 
-    /// Says once when etcd falls silent, and when it answers again.
+    /// Says once when etcd does not do what it is asked, and when it does so again.
     fn tell(&mut self, answer: &Result<Answer, EtcdError>) {
         match answer {
-            Err(error) if !self.told_silence => {
-                warn!(self.log, "O etcd não responde: {}", error);
-                self.told_silence = true;
+            Err(error) if !self.told_fault => {
+                warn!(self.log, "O etcd não fez o que lhe foi pedido: {}", error);
+                self.told_fault = true;
             }
-            Ok(_) if self.told_silence => {
-                info!(self.log, "O etcd voltou a responder");
-                self.told_silence = false;
+            Ok(_) if self.told_fault => {
+                info!(self.log, "O etcd voltou a fazer o que lhe é pedido");
+                self.told_fault = false;
             }
             _ => {}
         }
@@ -210,7 +210,10 @@ async fn begin(
         match made.await {
             Ok(Ok(service)) => {
                 service.give_for(|| tenure.left());
-                office.begin(Arc::new(service), Some(tenure));
+                let term = tenure.term();
+                if office.begin(Arc::new(service), Some(tenure)) {
+                    info!(log, "Mandato iniciado"; "mandato" => term);
+                }
                 return;
             }
             Ok(Err(error)) => {

@@ -130,8 +130,8 @@ fn too_far(min_token: u64, last_token: u64) -> Problem {
     let mensagem = format!("pode ser até {most}, {TOKEN_JUMP_MAX} além do último token concedido ({last_token})");
     let detail = format!(
         "O cliente diz que já viu o token {min_token}, mas o último token concedido foi {last_token}. Um pedido pode avançar o \
-         contador no máximo {TOKEN_JUMP_MAX}. Se coordenador.json se perdeu ou veio de uma cópia antiga, o operador deve \
-         reiniciar o coordenador com --tokens-above {min_token}."
+         contador no máximo {TOKEN_JUMP_MAX}. Se o estado do coordenador (coordenador.json ou, com --election, o etcd) se perdeu ou veio \
+         de uma cópia antiga, o operador deve reiniciar o coordenador com --tokens-above {min_token}."
     );
     Problem::new(kinds::TOKEN_TOO_FAR, detail)
         .with_fields(vec![FieldError::new("token_minimo", FieldCode::Number.says(mensagem))])
@@ -183,6 +183,13 @@ pub fn not_elected(address: Option<&str>) -> Problem {
             .to_owned(),
     };
     later(kinds::NOT_ELECTED, detail).with("eleito", address)
+}
+
+/// This coordinator is elected, and its term has no locks yet.
+pub fn just_elected() -> Problem {
+    let detail =
+        "Este coordenador acaba de ser eleito e ainda não leu no etcd os seus limites. Tente de novo em instantes.";
+    later(kinds::NOT_ELECTED, detail).with("eleito", None::<&str>)
 }
 
 /// The client has closed its side of the connection: it reads this only if it closed no more than that.

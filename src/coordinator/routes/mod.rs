@@ -16,6 +16,7 @@ mod status;
 use std::sync::{Arc, LazyLock};
 
 use hyper::Method;
+use slog::info;
 
 pub use self::callers::Callers;
 use self::force::Forcing;
@@ -173,7 +174,7 @@ impl Routes {
         if let Some(answered) = self.without_locks(route, name, request, &rights) {
             return answered;
         }
-        let service = &self.office.service().ok_or_else(|| self.not_elected())?;
+        let service = &self.office.service().ok_or_else(|| self.not_elected(request))?;
         match route {
             Route::Lock => operation::answer(service, request, OperationKind::Lock, &rights, unknown).await,
             Route::Renew => operation::answer(service, request, OperationKind::Renew, &rights, unknown).await,
@@ -224,9 +225,10 @@ impl Routes {
         })
     }
 
-    fn not_elected(&self) -> Problem {
+    fn not_elected(&self, request: &Request) -> Problem {
+        info!(request.log, "Não eleito, negando pedido");
+        let view = self.office.election().unwrap_or_default();
         // A term that begins has no locks yet, and this address is no advice then.
-        let view = self.office.election().filter(|view| !view.elected).unwrap_or_default();
-        answers::not_elected(view.address.as_deref())
+        if view.elected { answers::just_elected() } else { answers::not_elected(view.address.as_deref()) }
     }
 }

@@ -3,13 +3,13 @@
 //! # Locking
 //!
 //! A std mutex: held for one decision and what tells of it, never across an await. Time is read while it is held, so the table's
-//! time does not go back. When the guard is dropped, it compares what ends next with when the sweeper wakes, and wakes the sweeper if
+//! time does not go back. It goes on while the machine sleeps, as the time of a lease does for everybody else. When the guard is dropped, it compares what ends next with when the sweeper wakes, and wakes the sweeper if
 //! that is later: no operation has to remember to.
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use slog::Logger;
 use tokio::sync::{Notify, oneshot};
@@ -18,6 +18,7 @@ use super::journal::Journal;
 use super::outcome::{LockOutcome, LockRefused};
 use crate::coordinator::table::{Table, Ticket};
 use crate::http::presence::Presence;
+use crate::time::since_boot;
 
 /// How often expired leases are looked for when no request comes and none waits.
 const SWEEP: Duration = Duration::from_millis(250);
@@ -28,7 +29,9 @@ const SWEEP_PAUSE: Duration = Duration::from_millis(1);
 pub struct Desk {
     contents: Mutex<Contents>,
     sooner: Notify,
-    started: Instant,
+    /// On the clock of [`since_boot`]. `Instant` stands still while the machine sleeps: after that, leases that have ended for their holders
+    /// would be live here, and a term that is over would not be.
+    started: Duration,
     pub journal: Journal,
 }
 
@@ -85,7 +88,7 @@ impl Desk {
     pub fn new(table: Table, journal: Journal) -> Self {
         let contents =
             Contents { table, pending: HashMap::new(), closing: None, ended: false, sweep_at: Duration::ZERO };
-        Self { contents: Mutex::new(contents), sooner: Notify::new(), started: Instant::now(), journal }
+        Self { contents: Mutex::new(contents), sooner: Notify::new(), started: since_boot(), journal }
     }
 
     /// A poisoned mutex is still usable: no method of the table panics half way through a change.
@@ -94,9 +97,9 @@ impl Desk {
         Locked { contents, desk: self }
     }
 
-    /// How long the service has run.
+    /// How long the service has run, the time that the machine slept included.
     pub fn uptime(&self) -> Duration {
-        self.started.elapsed()
+        since_boot().saturating_sub(self.started)
     }
 
     /// Completes when something ends sooner than the sweeper knows.
@@ -108,7 +111,7 @@ impl Desk {
 impl<'a> Locked<'a> {
     /// The table's time.
     pub fn now(&self) -> Duration {
-        self.desk.started.elapsed()
+        self.desk.uptime()
     }
 
     pub fn journal(&self) -> &'a Journal {

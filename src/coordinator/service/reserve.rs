@@ -36,17 +36,17 @@ impl Beginning {
     /// # Errors
     /// When that is not possible.
     pub fn reserve(state: &mut dyn DurableState, tokens_above: u64, log: &Logger) -> Result<Self, StateError> {
-        let known = state.token_limit();
+        let known = state.limits().token_limit;
         let last_token = known.max(tokens_above);
         if last_token > known {
             warn!(
                 log,
-                "Tokens a partir de {}, por ordem do operador; o arquivo de estado ia até {}",
+                "Tokens a partir de {}, por ordem do operador; o estado gravado ia até {}",
                 last_token + 1,
                 known
             );
         }
-        let owed = state.longest_ttl();
+        let owed = state.limits().longest_ttl;
         let token_limit = state.reserve_tokens(last_token + 1)?;
         Ok(Self { last_token, token_limit, owed })
     }
@@ -172,7 +172,7 @@ impl Reserve {
             desk.table.longest_left(now).max(self.owed_left())
         };
         if let Err(error) = state.lower_ttl(owed) {
-            warn!(log, "Parada limpa sem confirmação no arquivo de estado: {}", error);
+            warn!(log, "Parada limpa sem confirmação de gravação do estado: {}", error);
         } else if !owed.is_zero() {
             info!(log, "Travas ainda podem valer por {} ms: a próxima partida as espera", millis(owed));
         }
@@ -243,10 +243,10 @@ mod tests {
         let state = MemoryState::default();
         let reserve = start(&state, true);
         assert_eq!(lock(&reserve, "a", 60 * S), Err(NotGranted::TtlLimit));
-        state.limits().fault = Some("EIO".to_owned());
+        state.contents().fault = Some("EIO".to_owned());
         assert_eq!(reserve.ttl(60 * S).await, Err("EIO".to_owned()));
         assert_eq!(lock(&reserve, "a", 60 * S), Err(NotGranted::TtlLimit));
-        state.limits().fault = None;
+        state.contents().fault = None;
         reserve.ttl(60 * S).await.unwrap();
         assert_eq!((lock(&reserve, "a", 60 * S), state.limits().longest_ttl), (Ok(1), 60 * S));
         assert_eq!(lock(&reserve, "bb", S), Err(NotGranted::TokenLimit(2)));
@@ -259,10 +259,10 @@ mod tests {
     async fn nothing_is_given_under_a_lost_hold_and_a_record_that_was_taken_away_is_put_back() {
         let state = MemoryState::default();
         let reserve = start(&state, true);
-        state.limits().taken_away = true;
+        state.contents().taken_away = true;
         reserve.check_hold().await.unwrap();
-        assert!(!state.limits().taken_away);
-        state.limits().lost = true;
+        assert!(!state.contents().taken_away);
+        state.contents().lost = true;
         assert_eq!(reserve.check_hold().await, Err("perdido".to_owned()));
         assert_eq!(reserve.token_fault(), Some("perdido".to_owned()));
     }

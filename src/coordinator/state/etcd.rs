@@ -5,7 +5,6 @@
 //! one when it arrives.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 
@@ -63,6 +62,16 @@ impl EtcdState {
         self.tenure.end();
         Err(StateError::NotHeld("outro coordenador foi eleito: nada foi gravado".to_owned()))
     }
+}
+
+fn not_written(error: &EtcdError) -> StateError {
+    StateError::NotWritten(format!("o etcd não fez o que lhe foi pedido: {error}"))
+}
+
+impl DurableState for EtcdState {
+    fn limits(&self) -> Limits {
+        self.limits
+    }
 
     fn write(&mut self, limits: Limits) -> Result<(), StateError> {
         if self.tenure.is_over() {
@@ -90,42 +99,9 @@ impl EtcdState {
         }
         Err(StateError::NotWritten("os limites no etcd mudam por outra mão".to_owned()))
     }
-}
 
-fn not_written(error: &EtcdError) -> StateError {
-    StateError::NotWritten(format!("o etcd não responde: {error}"))
-}
-
-impl DurableState for EtcdState {
-    fn token_limit(&self) -> u64 {
-        self.limits.token_limit
-    }
-
-    fn longest_ttl(&self) -> Duration {
-        self.limits.longest_ttl
-    }
-
-    fn reserve_tokens(&mut self, needed: u64) -> Result<u64, StateError> {
-        if let Some(limits) = self.limits.covering_token(needed)? {
-            self.write(limits)?;
-        }
-        Ok(self.limits.token_limit)
-    }
-
-    fn reserve_ttl(&mut self, ttl: Duration) -> Result<Duration, StateError> {
-        if let Some(limits) = self.limits.covering_ttl(ttl) {
-            self.write(limits)?;
-        }
-        Ok(self.limits.longest_ttl)
-    }
-
-    fn lower_ttl(&mut self, ttl: Duration) -> Result<(), StateError> {
-        let limits = self.limits.lowered_to(ttl);
-        if limits == self.limits { Ok(()) } else { self.write(limits) }
-    }
-
-    fn put_back(&mut self) -> Result<(), StateError> {
-        self.write(self.limits)
+    fn is_recorded(&self) -> bool {
+        !self.unsure
     }
 
     fn hold(&self) -> Arc<dyn Hold> {
@@ -135,6 +111,8 @@ impl DurableState for EtcdState {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::coordinator::election::etcd::fake::{FakeEtcd, Fault};
     use crate::coordinator::state::BLOCK;
@@ -160,21 +138,17 @@ mod tests {
         let first = tenure(&etcd);
         let before = Limits { token_limit: 500, longest_ttl: 20 * S };
         let mut state = open(&first, before).unwrap();
-        assert_eq!(
-            (state.token_limit(), state.longest_ttl()),
-            (500, 20 * S),
-            "those of the file, as long as etcd has none"
-        );
+        assert_eq!(state.limits(), before, "those of the file, as long as etcd has none");
         assert_eq!(state.reserve_tokens(501).unwrap(), 501 + BLOCK);
         assert_eq!(state.reserve_ttl(25 * S).unwrap(), 30 * S);
         let second = tenure(&etcd);
         let mut next = open(&second, before).unwrap();
-        assert_eq!((next.token_limit(), next.longest_ttl()), (501 + BLOCK, 30 * S));
+        assert_eq!(next.limits(), Limits { token_limit: 501 + BLOCK, longest_ttl: 30 * S });
         // The deposed one cannot write, and knows it then.
         assert!(matches!(state.reserve_tokens(2 * BLOCK), Err(StateError::NotHeld(_))));
         assert!(first.is_over() && !second.is_over());
         next.lower_ttl(Duration::ZERO).unwrap();
-        assert_eq!(open(&second, Limits::default()).unwrap().longest_ttl(), Duration::ZERO);
+        assert_eq!(open(&second, Limits::default()).unwrap().limits().longest_ttl, Duration::ZERO);
         etcd.make("limites", "{\"formato\":2}");
         assert!(matches!(open(&second, before), Err(StateError::NotWritten(_))));
     }
@@ -194,7 +168,7 @@ mod tests {
         let written = etcd.value("limites");
         etcd.deliver();
         assert_eq!(etcd.value("limites"), written);
-        assert_eq!((state.token_limit(), state.longest_ttl()), (limit, 60 * S));
+        assert_eq!(state.limits(), Limits { token_limit: limit, longest_ttl: 60 * S });
     }
 
     #[test]
@@ -207,9 +181,9 @@ mod tests {
         state.reserve_ttl(60 * S).unwrap();
         etcd.contents().fault = Some(Fault::LosesAnswer);
         state.lower_ttl(5 * S).unwrap_err();
-        assert_eq!(state.longest_ttl(), 5 * S, "it may be the shorter one by now");
+        assert_eq!(state.limits().longest_ttl, 5 * S, "it may be the shorter one by now");
         state.reserve_tokens(3 * BLOCK).unwrap_err();
-        assert_eq!(state.token_limit(), limit, "it may be the smaller one still");
+        assert_eq!(state.limits().token_limit, limit, "it may be the smaller one still");
         etcd.contents().fault = None;
         assert_eq!(state.reserve_ttl(60 * S).unwrap(), 60 * S);
         assert!(etcd.value("limites").unwrap().contains("60000"));

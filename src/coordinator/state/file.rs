@@ -8,7 +8,6 @@
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::hold::FolderHold;
 use super::{DurableState, Hold, Limits, StateError, text};
@@ -42,19 +41,7 @@ impl StateFile {
         Ok(Self { path, limits, hold })
     }
 
-    /// The limits that were read.
-    pub fn limits(&self) -> Limits {
-        self.limits
-    }
-
     /// Written aside, made durable, and only then put in place: after a crash there is the old state or the new one.
-    fn write(&mut self, limits: Limits) -> Result<(), StateError> {
-        if let Some(reason) = self.hold.lost() {
-            return Err(StateError::NotHeld(reason));
-        }
-        self.replace(limits).map_err(|error| StateError::NotWritten(error.to_string()))
-    }
-
     fn replace(&mut self, limits: Limits) -> io::Result<()> {
         let temporary = self.path.with_extension("json.tmp");
         let mut file = create_anew(&temporary)?;
@@ -72,35 +59,19 @@ impl StateFile {
 }
 
 impl DurableState for StateFile {
-    fn token_limit(&self) -> u64 {
-        self.limits.token_limit
+    fn limits(&self) -> Limits {
+        self.limits
     }
 
-    fn longest_ttl(&self) -> Duration {
-        self.limits.longest_ttl
-    }
-
-    fn reserve_tokens(&mut self, needed: u64) -> Result<u64, StateError> {
-        if let Some(limits) = self.limits.covering_token(needed)? {
-            self.write(limits)?;
+    fn write(&mut self, limits: Limits) -> Result<(), StateError> {
+        if let Some(reason) = self.hold.lost() {
+            return Err(StateError::NotHeld(reason));
         }
-        Ok(self.limits.token_limit)
+        self.replace(limits).map_err(|error| StateError::NotWritten(error.to_string()))
     }
 
-    fn reserve_ttl(&mut self, ttl: Duration) -> Result<Duration, StateError> {
-        if let Some(limits) = self.limits.covering_ttl(ttl) {
-            self.write(limits)?;
-        }
-        Ok(self.limits.longest_ttl)
-    }
-
-    fn lower_ttl(&mut self, ttl: Duration) -> Result<(), StateError> {
-        let limits = self.limits.lowered_to(ttl);
-        if limits != self.limits || !self.hold.has_state() { self.write(limits) } else { Ok(()) }
-    }
-
-    fn put_back(&mut self) -> Result<(), StateError> {
-        if self.hold.has_state() { Ok(()) } else { self.write(self.limits) }
+    fn is_recorded(&self) -> bool {
+        self.hold.has_state()
     }
 
     fn hold(&self) -> Arc<dyn Hold> {
@@ -127,6 +98,8 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::coordinator::state::BLOCK;
 
@@ -134,16 +107,16 @@ mod tests {
     fn a_start_begins_where_the_last_one_could_have_ended() {
         let folder = tempfile::tempdir().unwrap();
         let mut state = StateFile::open(folder.path()).unwrap();
-        assert_eq!((state.token_limit(), state.longest_ttl()), (0, Duration::ZERO));
+        assert_eq!(state.limits(), Limits::default());
         let limit = state.reserve_tokens(1).unwrap();
         assert_eq!(limit, BLOCK + 1);
         assert_eq!(state.reserve_ttl(Duration::from_millis(2500)).unwrap(), Duration::from_secs(5));
         drop(state);
         let mut state = StateFile::open(folder.path()).unwrap();
-        assert_eq!((state.token_limit(), state.longest_ttl()), (limit, Duration::from_secs(5)));
+        assert_eq!(state.limits(), Limits { token_limit: limit, longest_ttl: Duration::from_secs(5) });
         state.lower_ttl(Duration::ZERO).unwrap();
         drop(state);
-        assert_eq!(StateFile::open(folder.path()).unwrap().longest_ttl(), Duration::ZERO);
+        assert_eq!(StateFile::open(folder.path()).unwrap().limits().longest_ttl, Duration::ZERO);
     }
 
     #[test]

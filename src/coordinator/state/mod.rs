@@ -26,38 +26,59 @@ const TTL_STEPS_S: [u64; 9] = [1, 2, 5, 10, 20, 30, 60, 120, 300];
 
 /// The durable limits. Each change blocks until it is durable.
 pub trait DurableState: Send {
-    /// The limit of the tokens.
-    fn token_limit(&self) -> u64;
+    /// The limits, as far as they may be used.
+    fn limits(&self) -> Limits;
 
-    /// The longest TTL: how long after a start a lease from before it may be live.
-    fn longest_ttl(&self) -> Duration;
+    /// Makes other limits durable.
+    ///
+    /// # Errors
+    /// When they cannot be written. Either may be durable then, and [`Self::limits`] are what both allow.
+    fn write(&mut self, limits: Limits) -> Result<(), StateError>;
+
+    /// Whether the record is known to be as it was written last.
+    fn is_recorded(&self) -> bool;
+
+    /// The claim under which this process may change the limits.
+    fn hold(&self) -> Arc<dyn Hold>;
 
     /// Makes a limit of at least `needed`, and half of [`BLOCK`] beyond, durable. Gives the limit.
     ///
     /// # Errors
     /// When it cannot be written, or the tokens are used up.
-    fn reserve_tokens(&mut self, needed: u64) -> Result<u64, StateError>;
+    fn reserve_tokens(&mut self, needed: u64) -> Result<u64, StateError> {
+        if let Some(limits) = self.limits().covering_token(needed)? {
+            self.write(limits)?;
+        }
+        Ok(self.limits().token_limit)
+    }
 
     /// Makes a TTL of at least `ttl` durable. Gives the longest that is.
     ///
     /// # Errors
     /// When it cannot be written.
-    fn reserve_ttl(&mut self, ttl: Duration) -> Result<Duration, StateError>;
+    fn reserve_ttl(&mut self, ttl: Duration) -> Result<Duration, StateError> {
+        if let Some(limits) = self.limits().covering_ttl(ttl) {
+            self.write(limits)?;
+        }
+        Ok(self.limits().longest_ttl)
+    }
 
     /// Notes that no live lease lasts longer than `ttl`.
     ///
     /// # Errors
     /// When it cannot be written: the longer one stays.
-    fn lower_ttl(&mut self, ttl: Duration) -> Result<(), StateError>;
+    fn lower_ttl(&mut self, ttl: Duration) -> Result<(), StateError> {
+        let limits = self.limits().lowered_to(ttl);
+        if limits != self.limits() || !self.is_recorded() { self.write(limits) } else { Ok(()) }
+    }
 
     /// Writes the limits again where their record was taken away.
     ///
     /// # Errors
     /// When they cannot be written.
-    fn put_back(&mut self) -> Result<(), StateError>;
-
-    /// The claim under which this process may change the limits.
-    fn hold(&self) -> Arc<dyn Hold>;
+    fn put_back(&mut self) -> Result<(), StateError> {
+        if self.is_recorded() { Ok(()) } else { self.write(self.limits()) }
+    }
 }
 
 /// The claim to be the only coordinator of the durable limits. It is looked at before every grant, so looking is quick.
@@ -88,7 +109,7 @@ pub enum StateError {
 pub struct Limits {
     /// The limit of the tokens.
     pub token_limit: u64,
-    /// The longest TTL.
+    /// The longest TTL: how long after a start a lease from before it may be live.
     pub longest_ttl: Duration,
 }
 

@@ -12,9 +12,13 @@ impl Table {
         self.expire(now);
         if limit > self.token_limit {
             self.token_limit = limit;
-            let all: BTreeSet<Ticket> = self.waiters.tickets().into_iter().collect();
-            self.serve(now, all);
+            self.serve_all(now);
         }
+    }
+
+    fn serve_all(&mut self, now: Duration) {
+        let all: BTreeSet<Ticket> = self.waiters.tickets().into_iter().collect();
+        self.serve(now, all);
     }
 
     /// Lets the table give locks until `until`, and nothing from then on before it is told a later end. Waiters that were free to be
@@ -24,8 +28,7 @@ impl Table {
         let had_lapsed = self.has_lapsed(now);
         self.gives_until = Some(self.gives_until.map_or(until, |before| before.max(until)));
         if had_lapsed {
-            let all: BTreeSet<Ticket> = self.waiters.tickets().into_iter().collect();
-            self.serve(now, all);
+            self.serve_all(now);
         }
     }
 

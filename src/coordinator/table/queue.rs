@@ -69,6 +69,8 @@ impl Table {
         let Acquire { resources, despite_retention, min_token, .. } = &waiter.request;
         let waited = now.saturating_sub(waiter.since);
         let refused = match self.obstacle(now, resources, *despite_retention, Some(ticket)) {
+            // Nobody has what it waits for: its obstacle, or that of the one before it, is that nothing may be given now.
+            Some(Busy { state: State::Promised, .. }) | None if self.has_lapsed(now) => NotGranted::Lapsed,
             Some(busy) => NotGranted::Busy(Busy { waited, ..busy }),
             // Its only obstacle was the lack of a durable token.
             None => self.next_token(*min_token).err().unwrap_or(NotGranted::Busy(Busy {

@@ -436,13 +436,18 @@ fn identities_read_back_and_are_not_shown_by_debug() {
 fn nothing_is_given_past_the_time_that_it_may_be_and_waiters_are_served_when_it_goes_on() {
     let mut table = table();
     table.give_until(ms(0), ms(100));
-    granted(table.acquire(ms(10), &lock(&["X"]), LeaseId(1)));
+    granted(table.acquire(ms(10), &lock(&["X", "Z"]), LeaseId(1)));
     let ticket = waits(table.acquire(ms(20), &patient(&["X"], 5000), LeaseId(2)));
+    let impatient = ["X", "Z"].map(|name| waits(table.acquire(ms(20), &patient(&[name], 95), LeaseId(4))));
     // The holder's lease ends at 110, when the time is over: nobody is served.
     table.expire(ms(110));
-    assert_eq!(table.take_happened(), [Happened::Expired(ended(&["X"], 1))]);
-    assert_eq!(table.acquire(ms(110), &lock(&["Y"]), LeaseId(3)), Err(NotGranted::Lapsed));
-    assert_eq!(table.acquire(ms(110), &patient(&["Y"], 10), LeaseId(3)), Err(NotGranted::Lapsed));
+    assert_eq!(table.take_happened(), [Happened::Expired(ended(&["X", "Z"], 1))]);
+    // Who gives up then is told that nothing may be given, and not that a rival has the lock: the second and the first of their queues.
+    table.expire(ms(115));
+    let refused = impatient.map(|ticket| Happened::Refused { ticket, refused: NotGranted::Lapsed });
+    assert_eq!(table.take_happened(), refused);
+    assert_eq!(table.acquire(ms(116), &lock(&["Y"]), LeaseId(3)), Err(NotGranted::Lapsed));
+    assert_eq!(table.acquire(ms(116), &patient(&["Y"], 10), LeaseId(3)), Err(NotGranted::Lapsed));
     table.allow_tokens(ms(120), 5000);
     assert_eq!(table.take_happened(), []);
     // An earlier end than before changes nothing, and a later one goes on.

@@ -12,6 +12,7 @@ mod bookings;
 mod catalogue;
 mod connect;
 mod counted;
+mod described;
 mod errors;
 mod kept;
 mod keys;
@@ -249,6 +250,10 @@ impl Backend for PostgresStore {
     fn warnings(&self) -> Vec<(&'static str, String)> {
         let alone = !self.writer.server().has_synchronous_standby;
         alone.then(|| ("replica", NO_STANDBY.to_owned())).into_iter().collect()
+    }
+
+    fn described(&self) -> Answer<'_, Vec<(&'static str, String)>> {
+        self.read(|client| Box::pin(described::described(&*client)))
     }
 
     /// The server's log is its own.

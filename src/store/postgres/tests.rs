@@ -236,6 +236,11 @@ async fn a_server_that_may_lose_what_it_acknowledges_is_refused() {
     database.rows(&format!("ALTER DATABASE {name} SET synchronous_commit = on")).unwrap();
     // One server alone: the operator is told.
     assert_eq!(open().unwrap().iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["replica"]);
+    let store = PostgresStore::open(location(&database), DatabaseKind::Agenda, clock(), Unobserved).unwrap();
+    let described = store.described().await.unwrap();
+    let names: Vec<_> = described.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["kind", "version", "server", "synchronous"]);
+    assert!(database.url().contains(&described[2].1) && described[3].1 == "false", "{described:?}");
     database.rows("UPDATE sctec.esquema SET versao = 999").unwrap();
     assert!(matches!(open(), Err(OpenError::Newer { found: 999, .. })));
 }

@@ -267,6 +267,10 @@ impl Backend for SqliteStore {
         pages.into_iter().chain(log).collect()
     }
 
+    fn described(&self) -> Answer<'_, Vec<(&'static str, String)>> {
+        Box::pin(std::future::ready(Ok(vec![("kind", "sqlite".to_owned())])))
+    }
+
     fn log_bytes(&self) -> Option<u64> {
         std::fs::metadata(self.place.log_path()).ok().map(|log| log.len())
     }

@@ -79,7 +79,14 @@ impl Etcd {
 
     /// The value of `--election`.
     pub fn url(&self) -> String {
-        let hosts: Vec<_> = self.members.iter().map(|member| member.client.trim_start_matches("http://")).collect();
+        self.url_from(0)
+    }
+
+    /// The same with this member first: it is the one that is asked, as long as it answers.
+    pub fn url_from(&self, first: usize) -> String {
+        let count = self.members.len();
+        let members = (0..count).map(|step| &self.members[(first + step) % count]);
+        let hosts: Vec<_> = members.map(|member| member.client.trim_start_matches("http://")).collect();
         format!("etcd://{}", hosts.join(","))
     }
 

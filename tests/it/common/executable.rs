@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use super::storage;
 use super::wait::wait_until;
+use super::{election, storage};
 
 /// The executable, deaf to the environment's own settings.
 pub fn sctec() -> Command {
@@ -41,6 +41,7 @@ pub fn coordinator_command(data_dir: &Path, listen: &str) -> Command {
     keep_group_out(data_dir);
     let mut command = sctec();
     command.args(["serve-coordinator", "--listen", listen, "--data-dir"]).arg(data_dir);
+    election::choose(&mut command, data_dir);
     command
 }
 

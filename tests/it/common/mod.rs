@@ -6,6 +6,7 @@ mod background;
 pub mod bookers;
 pub mod certificates;
 pub mod contract;
+pub mod election;
 pub mod etcd;
 mod executable;
 pub mod identity_provider;

@@ -9,8 +9,8 @@ use tempfile::TempDir;
 
 use super::contract;
 use super::executable::{sctec, signal};
-use super::storage;
 use super::wait::wait_until;
+use super::{election, storage};
 
 /// One running `sctec serve-…`, killed when dropped.
 pub struct Server {
@@ -39,6 +39,7 @@ impl Server {
     }
 
     fn spawn_in(folder: TempDir, command: &mut Command, services: usize) -> Self {
+        election::choose_in(command, folder.path());
         let mut child =
             command.current_dir(folder.path()).stdout(Stdio::piped()).spawn().expect("the executable starts");
         let stdout = child.stdout.take().expect("it is piped");
@@ -55,6 +56,9 @@ impl Server {
             assert_eq!(server.child.try_wait().unwrap(), None, "the server ended: {:?}", server.lines());
             server.lines().iter().filter(|line| line.contains("escutando em http")).count() >= services
         });
+        if election::is_sure(command) {
+            wait_until("it is elected", || server.lines().iter().any(|line| line.contains(election::BEGUN)));
+        }
         server
     }
 
@@ -70,7 +74,7 @@ impl Server {
             let whole = text.rfind('\n').map_or("", |end| &text[..end]);
             whole.lines().for_each(contract::listens);
             *server.lines.lock().unwrap() = whole.lines().map(str::to_owned).collect();
-            whole.contains("escutando em http")
+            whole.contains("escutando em http") && (!election::is_sure(command) || whole.contains(election::BEGUN))
         });
         server
     }

@@ -18,8 +18,12 @@ pub struct Coordinators {
 impl Coordinators {
     /// Starts so many, with these arguments more.
     pub fn start(etcd: &Etcd, count: usize, arguments: &[&str]) -> Self {
-        let url = etcd.url();
-        let arguments = ["--election", &url].iter().chain(arguments).map(|&argument| argument.to_owned()).collect();
+        Self::start_at(&etcd.url(), count, arguments)
+    }
+
+    /// The same, with the value of `--election`.
+    pub fn start_at(url: &str, count: usize, arguments: &[&str]) -> Self {
+        let arguments = ["--election", url].iter().chain(arguments).map(|&argument| argument.to_owned()).collect();
         let folders = (0..count).map(|_| tempfile::tempdir().unwrap()).collect();
         let mut coordinators = Self { running: Vec::new(), urls: Vec::new(), folders, arguments };
         for number in 0..count {

@@ -214,7 +214,9 @@ fn etcd_over_tls_is_believed_with_a_certificate_of_the_authority_and_else_not() 
         Server::spawn(command.args(["--election", &url, "--ca", ca.to_str().unwrap()]), 1)
     };
     let deceived = start(&Authority::new(), "other");
-    wait_until("it says why", || deceived.lines().iter().any(|line| line.contains("O etcd não responde: https://")));
+    wait_until("it says why", || {
+        deceived.lines().iter().any(|line| line.contains("O etcd não fez o que lhe foi pedido: https://"))
+    });
     let server = start(&authority, "right");
     let ready = |server: &Server| http("GET", &format!("{}/pronto", server.url()), None).status;
     wait_until("it is elected", || ready(&server) == 200);
@@ -235,7 +237,7 @@ fn options_that_cannot_work_are_refused_with_advice() {
     for (arguments, said) in [
         (&["--election", "http://127.0.0.1:2379"][..], "should begin with etcd:// or etcds://"),
         (&["--election", "etcd://root:x@127.0.0.1"], "use --election-login-file"),
-        (&["--election", "etcd://"], "has a host that is none"),
+        (&["--election", "etcd://"], "has a host that is not valid"),
         (&["--advertise", "http://10.0.0.4:3000"], "--election"),
         (&["--listen", "0.0.0.0:0", "--open", "--election", "etcd://127.0.0.1"], "--advertise"),
         (&["--listen", "0", "--election", "etcd://127.0.0.1", "--advertise", "x y"], "--advertise"),
@@ -261,7 +263,9 @@ fn without_etcd_nothing_is_given_and_a_stop_is_quick() {
     let url = nobody.replacen("http", "etcd", 1);
     let mut command = coordinator_command(folder.path(), "127.0.0.1:0");
     let mut server = Server::spawn(command.args(["--election", &url]), 1);
-    wait_until("it says why", || server.lines().iter().any(|line| line.contains("O etcd não responde: ")));
+    wait_until("it says why", || {
+        server.lines().iter().any(|line| line.contains("O etcd não fez o que lhe foi pedido: "))
+    });
     let lock = http("POST", &format!("{}/lock", server.url()), Some((JSON, r#"{"recurso": "X"}"#)));
     let problem = lock.json();
     assert_eq!((lock.status, &problem["codigo"], &problem["eleito"]), (503, &json!("nao_eleito"), &Value::Null));
@@ -273,7 +277,7 @@ fn without_etcd_nothing_is_given_and_a_stop_is_quick() {
         let failures = metrics.lines().find_map(|line| line.strip_prefix("sctec_coordinator_etcd_failures_total "));
         failures.is_some_and(|failures| failures.parse::<u64>().unwrap() > 5)
     });
-    assert_eq!(server.lines().iter().filter(|line| line.contains("O etcd não responde: ")).count(), 1);
+    assert_eq!(server.lines().iter().filter(|line| line.contains("O etcd não fez o que lhe foi pedido: ")).count(), 1);
     let begun = Instant::now();
     signal(server.pid(), "TERM");
     assert_eq!(server.terminate(), Some(0));

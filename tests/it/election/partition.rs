@@ -11,7 +11,7 @@ use crate::common::network::Network;
 use crate::common::{Server, deaf, wait_until};
 
 struct Machines {
-    coordinators: Vec<Server>,
+    _coordinators: Vec<Server>,
     etcd: Vec<Child>,
     network: Network,
     _folder: TempDir,
@@ -40,7 +40,7 @@ impl Machines {
             Server::spawn(deaf(&mut command), 1)
         });
         let coordinators = coordinators.collect();
-        Self { coordinators, etcd, network, _folder: folder }
+        Self { _coordinators: coordinators, etcd, network, _folder: folder }
     }
 
     /// What a machine's coordinator answers on its own machine.
@@ -68,7 +68,6 @@ impl Drop for Machines {
 #[ignore = "needs unshare, nsenter and ip, as root, curl and etcd"]
 fn a_machine_that_is_cut_off_gives_nothing_and_the_others_go_on() {
     let machines = Machines::start();
-    assert_eq!(machines.coordinators.len(), 3);
     let mut giver = None;
     wait_until("one is elected", || {
         giver = machines.giver(&[0, 1, 2], "primeira");

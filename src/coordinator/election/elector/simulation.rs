@@ -1,7 +1,7 @@
 //! Several coordinators at one etcd, with requests and answers that are late or lost, and with processes that are paused.
 //!
-//! The laws: at no instant may two give locks, and each term is larger than those before it. The etcd here is as careless as a real one
-//! may be: it prolongs a lease by up to [`MARGIN`] less than it says, as a leader does that was cut off.
+//! The laws: at no instant may two give locks, and no term is used twice. The etcd here prolongs a lease by up to [`MARGIN`] less than it
+//! says, as a leader of a real one does that was cut off.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ struct Fate {
     back: Option<Duration>,
     /// By how much less than it says a keep-alive prolongs the lease.
     short: Duration,
-    /// How long the process is paused before it sends the question: the answer to the one before may be old by then.
+    /// How long the process is paused before it reads the answer, which may be old by then.
     pause: Duration,
 }
 

@@ -9,7 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use serde_json::{Value, json};
 
 use super::Etcd;
-use crate::coordinator::election::ElectionConfig;
+use crate::coordinator::election::{ElectionConfig, Login};
 use crate::http::tls::Trust;
 
 /// What happens to the next transactions that would write.
@@ -28,6 +28,8 @@ pub struct Contents {
     /// The value, the change that made it, and the one that changed it last, of each key.
     keys: std::collections::BTreeMap<String, (String, u64, u64)>,
     pub fault: Option<Fault>,
+    /// How often somebody tried to log in. All logins are refused.
+    pub logins: u32,
     late: Vec<Value>,
 }
 
@@ -55,12 +57,12 @@ impl FakeEtcd {
     }
 
     pub fn client(&self) -> Arc<Etcd> {
-        let config = ElectionConfig {
-            etcd: self.url.parse().unwrap(),
-            login: None,
-            trust: Trust::default(),
-            address: String::new(),
-        };
+        self.client_as(None)
+    }
+
+    pub fn client_as(&self, login: Option<Login>) -> Arc<Etcd> {
+        let config =
+            ElectionConfig { etcd: self.url.parse().unwrap(), login, trust: Trust::default(), address: String::new() };
         Arc::new(Etcd::new(&config, Counter::default()))
     }
 
@@ -138,11 +140,12 @@ fn text(encoded: &Value) -> String {
 fn serve(stream: &TcpStream, contents: &Mutex<Contents>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     loop {
-        let (mut line, mut length) = (String::new(), 0);
+        let (mut line, mut length, mut logs_in) = (String::new(), 0, false);
         while {
             line.clear();
             reader.read_line(&mut line)? > 2
         } {
+            logs_in |= line.starts_with("POST /v3/auth/authenticate ");
             if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
                 length = value.trim().parse().unwrap();
             }
@@ -155,6 +158,11 @@ fn serve(stream: &TcpStream, contents: &Mutex<Contents>) -> std::io::Result<()> 
         let body: Value = serde_json::from_slice(&body).unwrap();
         let answer = {
             let mut contents = contents.lock().unwrap();
+            if logs_in {
+                contents.logins += 1;
+                write(stream, "400 Bad Request", LOGIN_REFUSED)?;
+                continue;
+            }
             let writes = body["success"].to_string().contains("request_put");
             match contents.fault.filter(|_| writes) {
                 Some(Fault::IsLate) => {
@@ -168,7 +176,13 @@ fn serve(stream: &TcpStream, contents: &Mutex<Contents>) -> std::io::Result<()> 
                 None => contents.transact(&body).to_string(),
             }
         };
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", answer.len());
-        (&mut &*stream).write_all((head + &answer).as_bytes())?;
+        write(stream, "200 OK", &answer)?;
     }
+}
+
+/// As etcd 3.4 says it.
+const LOGIN_REFUSED: &str = r#"{"error":"etcdserver: authentication failed, invalid user ID or password","code":3}"#;
+
+fn write(mut stream: &TcpStream, status: &str, answer: &str) -> std::io::Result<()> {
+    stream.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{answer}", answer.len()).as_bytes())
 }

@@ -165,6 +165,11 @@ impl Refused {
             .any(|words| self.words().contains(words))
     }
 
+    /// Whether it is about the user or the password.
+    pub fn is_of_login(&self) -> bool {
+        self.words().contains("authentication failed, invalid user ID or password")
+    }
+
     /// Whether the lease is over.
     pub fn is_lease_gone(&self) -> bool {
         self.words().contains("requested lease not found")
@@ -222,7 +227,10 @@ mod tests {
             first(br#"{"error":{"grpc_code":16,"http_code":401,"message":"etcdserver: invalid auth token"}}"#).unwrap();
         assert!(refused.error.unwrap().wants_login());
         let gone: Refused = first(br#"{"error":"etcdserver: requested lease not found","code":5}"#).unwrap();
-        assert!(gone.is_lease_gone() && !gone.wants_login());
+        assert!(gone.is_lease_gone() && !gone.wants_login() && !gone.is_of_login());
+        let login: Refused =
+            first(br#"{"error":"etcdserver: authentication failed, invalid user ID or password","code":3}"#).unwrap();
+        assert!(login.is_of_login() && !login.wants_login());
         for wrong in [&b""[..], b"<html>", b"{}", br#"{"header":{"revision":"x"}}"#] {
             assert!(first::<Transacted>(wrong).is_err(), "{wrong:?}");
         }

@@ -7,10 +7,9 @@
 pub(crate) mod fake;
 mod messages;
 
-use std::error::Error;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -27,12 +26,14 @@ use self::messages::{
 use super::elector::{EtcdLease, LEASE, Seat};
 use super::{ElectionConfig, Login};
 use crate::http::client::{Pool, whole_body};
-use crate::http::in_words;
+use crate::http::unreachable::logged;
 
 /// How long one member has for an answer.
 const ATTEMPT: Duration = Duration::from_millis(700);
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_millis(500);
+/// For how long etcd is not asked again after it refused the user or the password: each login costs it a slow hash.
+const LOGIN_RETRY: Duration = Duration::from_secs(2);
 /// The most bytes of an answer.
 const ANSWER_MAX: usize = 64 * 1024;
 
@@ -51,6 +52,10 @@ pub struct Etcd {
     ///
     /// A std mutex around a header's value, held to read or to replace it.
     token: Mutex<Option<HeaderValue>>,
+    /// When etcd refused the login last, and its error.
+    ///
+    /// A std mutex, held to read or to replace it.
+    login_refused: Mutex<Option<(Instant, EtcdError)>>,
     /// Calls that no member answered as it should.
     failures: Counter,
 }
@@ -64,6 +69,8 @@ pub struct EtcdError {
     lease_gone: bool,
     /// Another login may help.
     wants_login: bool,
+    /// etcd knows no such user, or the password is another.
+    login_refused: bool,
 }
 
 /// Both keys, as they were read at one instant.
@@ -101,7 +108,7 @@ struct SeatText {
 
 impl From<String> for EtcdError {
     fn from(words: String) -> Self {
-        Self { words, lease_gone: false, wants_login: false }
+        Self { words, lease_gone: false, wants_login: false, login_refused: false }
     }
 }
 
@@ -117,6 +124,7 @@ impl Etcd {
             limits: key("limites"),
             login: config.login.clone(),
             token: Mutex::default(),
+            login_refused: Mutex::default(),
             failures,
         }
     }
@@ -244,6 +252,10 @@ impl Etcd {
                 }
                 // It is the cluster's word, and no other member has another.
                 Err(error) if error.lease_gone => return Err(error),
+                Err(error) if error.login_refused => {
+                    self.failures.inc();
+                    return Err(EtcdError { words: format!("{member}: {}", error.words), ..error });
+                }
                 Err(error) => {
                     fault.get_or_insert(EtcdError { words: format!("{member}: {}", error.words), ..error });
                 }
@@ -279,12 +291,19 @@ impl Etcd {
 
     /// Logs in, and keeps what it gives for the calls that follow.
     async fn log_in(&self, member: &str, login: &Login) -> Result<HeaderValue, EtcdError> {
+        let refused = || self.login_refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, error)) = refused().as_ref().filter(|(at, _)| at.elapsed() < LOGIN_RETRY) {
+            return Err(error.clone());
+        }
         let body = json!({ "name": login.name, "password": login.password }).to_string().into();
         let answer = self.post(member, "/v3/auth/authenticate", &body, None).await.map_err(|error| EtcdError {
             wants_login: false,
             words: format!("o usuário {} não pôde entrar: {}", login.name, error.words),
             ..error
-        })?;
+        });
+        *refused() =
+            answer.as_ref().err().filter(|error| error.login_refused).map(|error| (Instant::now(), error.clone()));
+        let answer = answer?;
         let Authenticated { token } = first(&answer).map_err(|error| error.to_string())?;
         let mut token = HeaderValue::try_from(token).map_err(|error| error.to_string())?;
         token.set_sensitive(true);
@@ -306,7 +325,7 @@ impl Etcd {
             request = request.header(AUTHORIZATION, token);
         }
         let request = request.body(Full::new(body.clone())).map_err(|error| error.to_string())?;
-        let answer = self.pool.send(request).await.map_err(|error| innermost(&error))?;
+        let answer = self.pool.send(request).await.map_err(|error| logged(&error))?;
         let status = answer.status();
         let body = whole_body(answer.into_body(), ANSWER_MAX).await.map_err(|error| error.to_string())?;
         if status == StatusCode::OK {
@@ -322,6 +341,7 @@ fn refused_with(refused: &Refused) -> EtcdError {
         words: refused.words().to_owned(),
         lease_gone: refused.is_lease_gone(),
         wants_login: refused.wants_login(),
+        login_refused: refused.is_of_login(),
     }
 }
 
@@ -329,8 +349,22 @@ fn seconds(ttl: i64) -> Duration {
     Duration::from_secs(u64::try_from(ttl).unwrap_or_default())
 }
 
-/// Why nothing answered: hyper's own words for it stand around the cause.
-fn innermost(error: &(dyn Error + 'static)) -> String {
-    let innermost = std::iter::successors(Some(error), |&error| error.source()).last();
-    in_words(innermost.unwrap_or(error))
+#[cfg(test)]
+mod tests {
+    use super::fake::FakeEtcd;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_login_that_was_refused_is_not_tried_at_every_question() {
+        let fake = FakeEtcd::start();
+        let etcd = fake.client_as(Login::parse("sctec:outra"));
+        for _ in 0..5 {
+            let error = etcd.look().await.unwrap_err().to_string();
+            assert!(error.contains("o usuário sctec não pôde entrar: etcdserver: authentication failed"), "{error}");
+        }
+        assert_eq!(fake.contents().logins, 1);
+        tokio::time::sleep(LOGIN_RETRY).await;
+        etcd.look().await.unwrap_err();
+        assert_eq!(fake.contents().logins, 2, "the password may be another one by now");
+    }
 }
