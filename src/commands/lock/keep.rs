@@ -63,7 +63,7 @@ pub async fn keep(gate: &Gate, lease: &Lease, running: &mut Running, signals: &m
 /// Completes when the machine has slept, with how long: no timer of this process notices it. `boot` tells the time since the machine's start,
 /// the sleep included.
 async fn slept(boot: impl Fn() -> Duration) -> Duration {
-    let (begun, awake) = (boot(), tokio::time::Instant::now());
+    let (begun, awake) = (boot(), Instant::now());
     loop {
         sleep(LOOK_FOR_SLEEP).await;
         // Read in this order, a pause in between makes the sleep shorter than it was, and not longer.
@@ -123,12 +123,13 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_sleep_of_the_machine_is_noticed_and_nothing_else_is() {
-        let (begun, asleep) = (tokio::time::Instant::now(), Cell::new(Duration::ZERO));
+        let (begun, asleep) = (Instant::now(), Cell::new(Duration::ZERO));
         let mut slept = pin!(slept(|| begun.elapsed() + asleep.get()));
-        assert!(tokio::time::timeout(60 * LOOK_FOR_SLEEP, &mut slept).await.is_err());
+        assert!(tokio::time::timeout(3 * LOOK_FOR_SLEEP, &mut slept).await.is_err());
         asleep.set(Duration::from_secs(7));
-        assert_eq!(slept.await, Duration::from_secs(7));
+        let slept = slept.await;
+        assert!((Duration::from_secs(6)..=Duration::from_secs(7)).contains(&slept), "{slept:?}");
     }
 }

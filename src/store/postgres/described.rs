@@ -1,6 +1,6 @@
 //! What the server is, for operators: where the primary is, its version, and which standbys a COMMIT waits for.
 
-use tokio_postgres::GenericClient;
+use deadpool_postgres::GenericClient;
 
 use super::errors::Error;
 use super::{ask, rows};
