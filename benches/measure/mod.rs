@@ -5,6 +5,9 @@ pub mod ruled;
 pub mod turns;
 
 use std::error::Error;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -94,4 +97,22 @@ pub async fn one_connection(
         latencies.push(sent.elapsed());
     }
     Ok(latencies)
+}
+
+/// The number of the last record in a trail's file; 0 if it has none.
+pub fn last_seq(trail: &Path) -> u64 {
+    /// No record is longer.
+    const LINE_BYTES_MAX: i64 = 1 << 20;
+    let end = || -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(trail)?;
+        let length = file.seek(SeekFrom::End(0))?;
+        file.seek(SeekFrom::End(-LINE_BYTES_MAX.min(length.cast_signed())))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = end().unwrap_or_default();
+    // A last line that is being written has no line feed yet.
+    let lines = bytes.rsplit(|byte| *byte == b'\n').skip(1).find_map(|line| serde_json::from_slice(line).ok());
+    lines.and_then(|record: serde_json::Value| record["seq"].as_u64()).unwrap_or_default()
 }

@@ -55,11 +55,21 @@ pub async fn one_turn(
     status: u16,
     request: impl Fn() -> Outcome<Request<Full<Bytes>>> + Clone + Send + 'static,
 ) -> Outcome<(f64, f64)> {
+    one_turn_over(&vec![address.to_owned(); CONNECTIONS], pids, status, request).await
+}
+
+/// The same over one connection to each of these addresses.
+pub async fn one_turn_over(
+    addresses: &[String],
+    pids: &[u32],
+    status: u16,
+    request: impl Fn() -> Outcome<Request<Full<Bytes>>> + Clone + Send + 'static,
+) -> Outcome<(f64, f64)> {
     let used = || pids.iter().map(|pid| cpu_us(*pid)).sum::<f64>();
     let (before, begun) = (used(), Instant::now());
     let mut connections = JoinSet::new();
-    for _ in 0..CONNECTIONS {
-        connections.spawn(one_connection(address.to_owned(), up_to(begun + TURN), status, request.clone()));
+    for address in addresses {
+        connections.spawn(one_connection(address.clone(), up_to(begun + TURN), status, request.clone()));
     }
     let mut count = 0;
     for done in connections.join_all().await {

@@ -9,6 +9,9 @@
 //! - bookings over the same connections, in turns with services whose agenda is empty: at consecutive times, scattered over fifty
 //!   free years, and scattered among the existing bookings (if there are a million or more).
 //!
+//! With `SCTEC_TEST_STORE=postgres` the agenda is moved to PostgreSQL (`sctec migrate`) before it is measured, and the empty one is there
+//! too. Five million bookings then need 20 GB in the temporary folder.
+//!
 //! Other programs may load the machine meanwhile. So the figures of bookings are medians of the turns, and the load is printed.
 
 mod agenda;
@@ -23,11 +26,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use common::{Services, http, run};
+use common::{Server, Services, http, run, scheduler_command, storage};
 use http_body_util::Full;
 use hyper::Request;
-use measure::{Outcome, one_connection, rank, table, told, up_to};
+use measure::{Outcome, last_seq, one_connection, rank, table, told, up_to};
 use sctec::time::Timestamp;
+use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 const CONNECTIONS: usize = 64;
@@ -90,10 +94,11 @@ fn main() -> Outcome<()> {
     let wanted = std::env::var("SCTEC_BENCH_BOOKINGS").ok().map(|text| text.parse()).transpose()?;
     let bookings = wanted.unwrap_or(BOOKINGS_DEFAULT);
     let begun = Instant::now();
-    let folder = Services::start(&[]).stop();
+    let folder = new_agenda();
     agenda::fill(folder.path(), bookings)?;
     let bytes = std::fs::metadata(folder.path().join("sctec.db"))?.len();
     eprintln!("{bookings} bookings, {} MB of database, made in {:.0?}", bytes / 1_000_000, begun.elapsed());
+    let folder = if storage::is_postgres() { moved(&folder)? } else { folder };
 
     let begun = Instant::now();
     let mut services = Services::start_in(folder, &[]);
@@ -118,10 +123,31 @@ fn main() -> Outcome<()> {
     let folder = services.stop();
     let folder_name = folder.path().display().to_string();
     let begun = Instant::now();
-    let verified = run(&["audit", "--verify", "--deep", "--data-dir", &folder_name]);
+    let deep: &[&str] = if storage::is_postgres() { &[] } else { &["--deep"] };
+    let verified = run(&[&["audit", "--verify", "--data-dir", &folder_name], deep].concat());
     eprintln!("{}in {:.0?}", String::from_utf8_lossy(&verified.stdout), begun.elapsed());
     assert!(verified.status.success(), "{verified:?}");
     Ok(())
+}
+
+/// A folder with an agenda in SQLite that nobody has used.
+fn new_agenda() -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let mut command = scheduler_command(folder.path(), "http://127.0.0.1:9");
+    let mut scheduler = Server::spawn(command.env_remove("SCTEC_STORE"), 1);
+    assert_eq!(scheduler.terminate(), Some(0));
+    folder
+}
+
+/// Moves an agenda to PostgreSQL. Returns the folder of a scheduler that uses it there.
+fn moved(from: &TempDir) -> Outcome<TempDir> {
+    let begun = Instant::now();
+    let folder = tempfile::tempdir()?;
+    let source = format!("sqlite:{}", from.path().display());
+    let moved = run(&["migrate", "--from", &source, "--to", &storage::url(folder.path())]);
+    assert!(moved.status.success(), "{moved:?}");
+    eprintln!("moved to PostgreSQL in {:.0?}", begun.elapsed());
+    Ok(folder)
 }
 
 /// Waits until nothing goes on in the background, nor on the disk: gigabytes that are being written back would hold up each
@@ -130,8 +156,9 @@ fn settle(services: &Services) {
     let begun = Instant::now();
     loop {
         let ready = http("GET", &services.agenda("/pronto"), None).json();
-        let head = services.count("SELECT seq - exportado FROM trilha");
-        if ready["avisos"].as_object().is_some_and(serde_json::Map::is_empty) && head == 0 {
+        let head = services.count("SELECT seq FROM trilha") as u64;
+        let is_written = last_seq(&services.data_dir().join("audit.jsonl")) == head;
+        if ready["avisos"].as_object().is_some_and(serde_json::Map::is_empty) && is_written {
             rustix::fs::sync();
             return;
         }

@@ -10,6 +10,7 @@ mod changing;
 #[cfg(test)]
 mod conformance;
 pub mod decide;
+mod deep;
 mod joined;
 mod kind;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use std::path::Path;
 use futures_util::future::BoxFuture;
 
 pub use self::changing::Store;
+pub use self::deep::Deep;
 pub use self::kind::DatabaseKind;
 #[cfg(test)]
 pub use self::observer::Unobserved;

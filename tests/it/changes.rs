@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::common::storage::of_sqlite;
+use crate::common::storage::{self, of_sqlite};
 use crate::common::trail::{audit, texts};
 use crate::common::{Answer, Asked, Services, at_once, http, http_with};
 
@@ -293,14 +293,11 @@ fn the_trail_tells_each_change_with_what_was_before_and_after() {
         "{saved:#?}"
     );
 
-    of_sqlite!("audit --verify --deep checks a database of SQLite");
     let folder = services.stop();
     let dir = folder.path().to_str().unwrap();
     let verified = audit(&["--data-dir", dir, "--verify", "--deep"]).output().unwrap();
     assert_eq!(verified.status.code(), Some(0), "{:?}", texts(&verified));
-    let database = rusqlite::Connection::open(folder.path().join("sctec.db")).unwrap();
-    database.execute("UPDATE agendamentos SET fim_us = fim_us + 300000000", ()).unwrap();
-    drop(database);
+    storage::rows(folder.path(), "sctec.db", "UPDATE agendamentos SET fim_us = fim_us + 300000000");
     let verified = audit(&["--data-dir", dir, "--verify", "--deep"]).output().unwrap();
     assert_eq!(verified.status.code(), Some(2), "{:?}", texts(&verified));
 }

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::json;
 
 use crate::common::election::without_election;
-use crate::common::{Asked, Server, Services, http, http_with, sctec, signal, try_http, wait_until};
+use crate::common::trail::audit;
+use crate::common::{Asked, Server, Services, http, http_with, signal, try_http, wait_until};
 
 /// More calls than any step makes.
 const CALLS_MAX: u32 = 60;
@@ -173,7 +174,7 @@ impl Trial {
 }
 
 fn verify(folder: &Path) {
-    let output = sctec().args(["audit", "--verify", "--data-dir", folder.to_str().unwrap()]).output().unwrap();
+    let output = audit(&["--verify", "--data-dir", folder.to_str().unwrap()]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
 }
 

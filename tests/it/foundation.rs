@@ -86,6 +86,7 @@ fn get_bb_2190_a_replaced_database_takes_no_booking_and_acknowledged_ones_are_in
 
 #[test]
 fn a_moved_folder_and_a_deleted_race_database_are_noticed_too() {
+    of_sqlite!("it moves the files of SQLite");
     let outer = tempfile::tempdir().unwrap();
     let (data, away) = (outer.path().join("dados"), outer.path().join("fora"));
     let mut command = sctec();

@@ -4,6 +4,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use crate::common::storage::of_sqlite;
 use crate::common::{Services, sctec};
 
 /// The executable where the locale is Portuguese.
@@ -265,6 +266,7 @@ fn a_failure_and_its_causes_are_told_in_portuguese() {
 
 #[test]
 fn what_audit_says_is_in_portuguese_and_its_exit_status_is_the_same() {
+    of_sqlite!("it gives a database of SQLite in place of a trail, and checks one with --deep");
     let services = Services::start(&[]);
     assert_eq!(services.book(7, "2025-12-01T03:00:00Z").0, 201);
     let folder = services.stop();

@@ -9,7 +9,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::common::storage::of_sqlite;
-use crate::common::trail::gzip;
+use crate::common::trail::{audit, gzip};
 use crate::common::{Services, http, sctec, wait_until};
 
 fn slot(index: usize) -> String {
@@ -17,7 +17,7 @@ fn slot(index: usize) -> String {
 }
 
 fn verify(arguments: &[&str]) -> Output {
-    sctec().args(["audit", "--verify"]).args(arguments).output().unwrap()
+    audit(&[&["--verify"], arguments].concat()).output().unwrap()
 }
 
 /// The exit status, and the whole output.
@@ -385,8 +385,7 @@ fn a_verification_waits_for_the_process_that_takes_over_the_files() {
     let whole = std::fs::read(trail(&folder)).unwrap();
     std::fs::write(trail(&folder), &whole[..whole.len() - 9]).unwrap();
     // As after a crash, before another process takes over: the lock is free, and the torn line is not written again.
-    let mut command = sctec();
-    command.args(["audit", "--verify", "--data-dir", folder.path().to_str().unwrap()]);
+    let mut command = audit(&["--verify", "--data-dir", folder.path().to_str().unwrap()]);
     let verification = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let descriptors = format!("/proc/{}/fd", verification.id());
     let file = trail(&folder).canonicalize().unwrap();
@@ -432,7 +431,7 @@ fn the_races_trail_is_verified_against_the_races_database() {
     drop(running);
     let with_race = |arguments: &[&str]| {
         let folder = ["--race", "--data-dir", folder.path().to_str().unwrap()];
-        status(&sctec().arg("audit").args(folder).args(arguments).output().unwrap())
+        status(&audit(&[&folder, arguments].concat()).output().unwrap())
     };
     let (code, said) = with_race(&["--verify"]);
     assert!(code == 0 && said.contains("corrida.db") && said.contains("record 1: matches the database"), "{said}");
@@ -559,7 +558,7 @@ fn a_file_that_is_not_a_trail_cannot_be_verified() {
         (b"BZh91AY&SY".to_vec(), "compressed with bzip2"),
         ([b"\xfe\xff".to_vec(), utf16.clone()].concat(), "UTF-16"),
         (utf16, "UTF-16"),
-        (std::fs::read(folder.path().join("sctec.db")).unwrap(), "a SQLite database"),
+        (b"SQLite format 3\0\x10\0\x02\x02".to_vec(), "a SQLite database"),
         (b"seq,timestamp_utc\n1,2025-10-26T18:00:05.123456Z\n".to_vec(), "nothing in it begins as an audit record"),
         (Vec::new(), "it is empty"),
         (gzip(b""), "it is empty"),
@@ -641,8 +640,7 @@ fn a_whole_trail_whose_report_cannot_be_written_does_not_exit_0() {
     let folder = stopped(1);
     let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let code = || {
-        let mut command = sctec();
-        command.args(["audit", "--verify", "--data-dir"]).arg(folder.path());
+        let mut command = audit(&["--verify", "--data-dir", folder.path().to_str().unwrap()]);
         let output = command.stdout(full()).output().unwrap();
         assert!(String::from_utf8(output.stderr).unwrap().contains("cannot write to stdout"));
         output.status.code()

@@ -12,9 +12,6 @@ pub fn of(args: &AuditArgs) -> Option<Cow<'static, str>> {
 }
 
 fn of_verify(args: &AuditArgs) -> Option<Cow<'static, str>> {
-    if args.deep && args.store.is_given() {
-        return Some(t!("--deep checks a SQLite database, and --store names one of PostgreSQL; leave out one of them"));
-    }
     let given = searching(args).into_iter().find_map(|(name, given)| given.then_some(name)).filter(|_| args.verify)?;
     Some(t!("--verify checks the whole trail and searches nothing; leave out %{option}, or --verify", option = given))
 }

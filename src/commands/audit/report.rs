@@ -9,8 +9,8 @@ use super::colours::Colour;
 use crate::audit::verify::{Anchor, Fault, Held, Report, Verdict, Wrong};
 use crate::commands::output;
 use crate::language::counted;
+use crate::store::Deep;
 use crate::store::postgres::Outside;
-use crate::store::sqlite::Deep;
 use crate::text::{escaped, wrapped};
 
 /// The database that the files were compared with.
@@ -95,7 +95,7 @@ pub fn print(out: &mut impl Write, report: &Report, database: &Database) -> io::
 /// # Errors
 /// When the output cannot be written.
 pub fn print_not_deep(out: &mut impl Write, report: &Report, database: &Database) -> io::Result<()> {
-    if report.verdict != Verdict::Whole || !matches!(database, Database::At(_)) {
+    if report.verdict != Verdict::Whole || !matches!(database, Database::At(_) | Database::Store(_)) {
         return Ok(());
     }
     paragraph(out, &t!("The bookings in the database were not checked: --deep checks them."))
@@ -106,7 +106,7 @@ pub fn print_not_deep(out: &mut impl Write, report: &Report, database: &Database
 /// # Errors
 /// When the output cannot be written.
 pub fn print_deep(out: &mut impl Write, found: &Deep) -> io::Result<()> {
-    let &Deep { bookings, claims, shared, records, ref faults, fault_count } = found;
+    let &Deep { pages, bookings, claims, shared, records, ref faults, fault_count } = found;
     let read = [
         counted(bookings, t!("1 booking"), t!("%{n} bookings", n = bookings)),
         counted(claims, t!("1 claimed slot"), t!("%{n} claimed slots", n = claims)),
@@ -123,7 +123,12 @@ pub fn print_deep(out: &mut impl Write, found: &Deep) -> io::Result<()> {
         labelled(out, "", &text)?;
     }
     if faults.is_empty() {
-        return verdict(out, Colour::Green, &t!("AGREES"), &t!("its pages, bookings, slots and records say the same"));
+        let what = if pages {
+            t!("its pages, bookings, slots and records say the same")
+        } else {
+            t!("its bookings, slots and records say the same; pg_amcheck checks the pages of its files")
+        };
+        return verdict(out, Colour::Green, &t!("AGREES"), &what);
     }
     verdict(out, Colour::Red, &t!("CONTRADICTS ITSELF"), &t!("it was damaged, or somebody changed it"))?;
     for fault in faults {

@@ -31,7 +31,7 @@ use crate::commands::outcome::{EXIT_INCOMPLETE, EXIT_TAMPERED, EXIT_VERIFY_CANNO
 use crate::commands::output::{CANNOT_WRITE, tell};
 use crate::commands::progress::progress_bar;
 use crate::language::{chain, io_message};
-use crate::store::sqlite::{self, Deep};
+use crate::store::{Deep, sqlite};
 
 /// How long the files of a running service may be behind its database.
 const CATCH_UP: Duration = Duration::from_secs(5);
@@ -79,7 +79,7 @@ pub fn run(args: &AuditArgs) -> ExitCode {
 /// findings and returns whether there are faults.
 fn deep_finds_faults(args: &AuditArgs) -> bool {
     let path = args.database();
-    if !args.deep || !args.files.is_empty() || !path.is_file() {
+    if !args.deep || args.store.is_given() || !args.files.is_empty() || !path.is_file() {
         return false;
     }
     let printed = deep_of(args, &path).and_then(|found| {
@@ -95,10 +95,13 @@ fn deep_finds_faults(args: &AuditArgs) -> bool {
 
 /// Checks the database itself.
 fn deep(args: &AuditArgs, database: &Database) -> anyhow::Result<Deep> {
-    let Database::At(path) = database else {
-        bail!(t!("--deep reads the database, and there is none beside the trail"))
-    };
-    deep_of(args, path)
+    match database {
+        Database::At(path) => deep_of(args, path),
+        Database::Store(outside) => outside.deep().with_context(|| t!("cannot read %{name}", name = outside.name())),
+        Database::NotThere(_) | Database::NotAsked => {
+            bail!(t!("--deep reads the database, and there is none beside the trail"))
+        }
+    }
 }
 
 fn deep_of(args: &AuditArgs, path: &Path) -> anyhow::Result<Deep> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio_postgres::error::{Severity, SqlState};
 
+use crate::language::chain;
 use crate::store::StoreError;
 
 /// Something that was asked of the database failed.
@@ -88,10 +89,10 @@ impl From<deadpool_postgres::PoolError> for Error {
     }
 }
 
-/// What the server says, with its code; or what the connection says.
+/// What the server says, with its code; or what the connection says, with its causes.
 pub fn told(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(told) => format!("{} (SQLSTATE {})", told.message(), told.code().code()),
-        None => error.to_string(),
+        None => chain(error),
     }
 }

@@ -12,6 +12,7 @@ mod bookings;
 mod catalogue;
 mod connect;
 mod counted;
+mod deep;
 mod described;
 mod errors;
 mod kept;

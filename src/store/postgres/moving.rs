@@ -86,6 +86,9 @@ pub async fn move_to(location: &Location, source: Arc<dyn Source>) -> Result<u64
     for table in &TABLES {
         moved += copy(&transaction, table, &source).await?;
     }
+    // Without the numbers of rows the first lists would be planned for empty tables.
+    let names: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
+    transaction.batch_execute(&format!("ANALYZE {}", names.join(", "))).await.map_err(Error::from)?;
     let (identity, head, token) = (source.identity(), source.head(), source.highest_token().cast_signed());
     transaction
         .execute(

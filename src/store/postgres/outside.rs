@@ -5,6 +5,7 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::Runtime;
 
 use super::connect::Connector;
+use super::deep;
 use super::errors::Error;
 use super::location::Location;
 use super::readers::{self, Readers};
@@ -12,8 +13,8 @@ use super::trail;
 use crate::audit::chain::{ChainHead, Link};
 use crate::audit::files::CLOSED_MIN_BYTES;
 use crate::audit::verify::{Before, DatabaseNow};
-use crate::store::StoreError;
 use crate::store::kind::DatabaseKind;
+use crate::store::{Deep, StoreError};
 
 /// How many records are added up to tell whether they fill a file: more than enough.
 const FILLING: u64 = 10_000;
@@ -23,6 +24,7 @@ pub struct Outside {
     runtime: Runtime,
     readers: Readers,
     at: String,
+    kind: DatabaseKind,
 }
 
 impl Outside {
@@ -35,7 +37,7 @@ impl Outside {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let readers = Readers::new(location, Connector::new(location, kind))?;
-        Ok(Self { runtime, readers, at: location.shown() })
+        Ok(Self { runtime, readers, at: location.shown(), kind })
     }
 
     /// Where it is, for people.
@@ -91,6 +93,18 @@ impl Outside {
     /// When the database cannot be read.
     pub fn lines_before(&self, seq: u64, limit: u32) -> Result<Vec<(u64, String)>, StoreError> {
         self.read(move |client| Box::pin(trail::lines_before(&*client, seq, limit)))
+    }
+
+    /// Reads all of the database, and compares what it has.
+    ///
+    /// # Errors
+    /// When it cannot be read at all.
+    pub fn deep(&self) -> Result<Deep, StoreError> {
+        let kind = self.kind;
+        let look = self
+            .readers
+            .run_long(move |client| Box::pin(async move { deep::look(&readers::moment(client).await?, kind).await }));
+        self.runtime.block_on(look)
     }
 
     fn read<T: Send>(

@@ -21,6 +21,8 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 const CREATE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a reading may take: a server that is stopped answers nothing, and its connection stays open.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
+/// The same for a reading of the whole database, which a person waits for and can end.
+const LONG_READ_TIMEOUT: Duration = Duration::from_secs(12 * 3600);
 
 /// The pool.
 pub struct Readers {
@@ -48,6 +50,22 @@ impl Readers {
         &self,
         read: impl for<'c> FnOnce(&'c mut Client) -> BoxFuture<'c, Result<T, Error>> + Send,
     ) -> Result<T, StoreError> {
+        self.run_within(READ_TIMEOUT, read).await
+    }
+
+    /// The same for a reading of the whole database.
+    pub async fn run_long<T: Send>(
+        &self,
+        read: impl for<'c> FnOnce(&'c mut Client) -> BoxFuture<'c, Result<T, Error>> + Send,
+    ) -> Result<T, StoreError> {
+        self.run_within(LONG_READ_TIMEOUT, read).await
+    }
+
+    async fn run_within<T: Send>(
+        &self,
+        limit: Duration,
+        read: impl for<'c> FnOnce(&'c mut Client) -> BoxFuture<'c, Result<T, Error>> + Send,
+    ) -> Result<T, StoreError> {
         let seen = self.connector.turned();
         let client = self.pool.get().await;
         if matches!(client, Err(PoolError::Timeout(TimeoutType::Create))) {
@@ -55,8 +73,8 @@ impl Readers {
             self.connector.turn_from(seen);
         }
         let mut client = client.map_err(Error::from)?;
-        let result = tokio::time::timeout(READ_TIMEOUT, read(&mut client)).await;
-        let result = result.unwrap_or(Err(Error::Silent(READ_TIMEOUT)));
+        let result = tokio::time::timeout(limit, read(&mut client)).await;
+        let result = result.unwrap_or(Err(Error::Silent(limit)));
         if matches!(result, Err(Error::Silent(_))) {
             self.connector.turn_from(seen);
         }

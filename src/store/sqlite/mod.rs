@@ -53,7 +53,7 @@ pub use self::catalogue::has_scientist;
 use self::checkpoints::{Checkpoints, Watch};
 use self::counting::Counting;
 use self::damage::Damage;
-pub use self::deep::{Deep, deep};
+pub use self::deep::deep;
 use self::errors::unavailable;
 pub use self::inspect::{log_may_be_elsewhere, trail_around, trail_ends};
 use self::keys::Keys;

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{SLOT, SLOT_LOCK, ask, new_secret, secret_in};
+use crate::common::storage;
 use crate::common::{Server, coordinator_command, http, run, scheduler_command, sctec, wait_until};
 
 #[test]
@@ -148,6 +149,7 @@ fn serve_all_with_tokens_books_for_a_scientist_and_locks_for_a_program() {
     let backup = token(&["backup", "--role", "servico", "--prefix", "backup-"]);
     let mut command = sctec();
     command.args(["serve-all", "--listen", "127.0.0.1:0", "--listen-coordinator", "127.0.0.1:0", "--access", "token"]);
+    storage::choose(&mut command, folder.path());
     let server = Server::spawn(command.arg("--data-dir").arg(folder.path()), 2);
     let [agenda, locks] = ["servico-agendamento", "servico-coordenador"].map(|service| server.url_of(service));
     let booking = json!({"cientista_id": 7, "horario_inicio_utc": SLOT});

@@ -4,9 +4,10 @@
 //! The library's tests have this file too, as a module of theirs: it uses no other file of the tests.
 
 use std::ffi::OsStr;
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
@@ -68,6 +69,27 @@ impl Database {
     }
 }
 
+/// Has the server speak TLS with those who ask for it, with this certificate and key (PEM). Others go on without. Returns its port.
+#[allow(dead_code, reason = "the library has this file for its tests too, and they use no TLS")]
+pub fn speak_tls(certificate: &str, key: &str) -> u16 {
+    for (name, text) in [("ssl_cert_file", certificate), ("ssl_key_file", key)] {
+        let path = SERVER.folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        let owner = std::fs::metadata(SERVER.folder.join("data")).unwrap();
+        chown(&path, Some(owner.uid()), Some(owner.gid())).unwrap();
+        SERVER.psql("postgres", &format!("ALTER SYSTEM SET {name} = '{}'", path.display())).unwrap();
+    }
+    SERVER.psql("postgres", "ALTER SYSTEM SET ssl = on").unwrap();
+    SERVER.psql("postgres", "SELECT pg_reload_conf()").unwrap();
+    let begun = Instant::now();
+    while SERVER.psql("postgres", "SHOW ssl").unwrap() != "on" {
+        assert!(begun.elapsed() < PATIENCE, "PostgreSQL does not take the certificate");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    SERVER.port
+}
+
 impl Drop for Database {
     fn drop(&mut self) {
         // The server's folder is removed in the end, with all databases.
@@ -78,6 +100,8 @@ impl Drop for Database {
 struct Server {
     port: u16,
     psql: PathBuf,
+    /// Where its files are.
+    folder: PathBuf,
     /// Its input is open as long as this process runs.
     _life: Child,
 }
@@ -113,7 +137,7 @@ impl Server {
         BufReader::new(life.stdout.take().unwrap()).read_line(&mut said).unwrap();
         let log = || std::fs::read_to_string(folder.join("log")).unwrap_or_default();
         assert_eq!(said, "begun\n", "PostgreSQL's files are made (Debian: apt install postgresql): {}", log());
-        let server = Self { port, psql: program("psql"), _life: life };
+        let server = Self { port, psql: program("psql"), folder: folder.clone(), _life: life };
         let begun = Instant::now();
         while let Err(reason) = server.psql("postgres", "SELECT 1") {
             if log().contains("could not bind") {
@@ -138,7 +162,7 @@ impl Server {
 }
 
 /// One of PostgreSQL's programs: where Debian has them, of the newest version, or else on the path.
-fn program(name: &str) -> PathBuf {
+pub fn program(name: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let version = |path: &Path| path.file_name().and_then(OsStr::to_str).and_then(|name| name.parse::<u32>().ok());
     let newest = versions.map(|entry| entry.path()).max_by_key(|path| version(path));

@@ -38,10 +38,15 @@ macro_rules! of_sqlite {
 #[allow(unused_imports, reason = "as above")]
 pub(crate) use of_sqlite;
 
+/// Where the agenda of a data folder is in PostgreSQL.
+pub fn url(data_dir: &Path) -> String {
+    with(data_dir, Database::url)
+}
+
 /// Has a command that serves a scheduler keep its agenda where this run has it.
 pub fn choose(command: &mut Command, data_dir: &Path) {
     if is_postgres() {
-        command.env(STORE, with(data_dir, Database::url));
+        command.env(STORE, url(data_dir));
     }
 }
 

@@ -16,9 +16,7 @@ pub const CANCELLED: &str = r#"{"timestamp_utc":"2025-10-26T19:00:00.000000Z","l
 
 pub fn audit(arguments: &[&str]) -> Command {
     let mut command = sctec();
-    // The thorough check is of a database of SQLite.
-    let passed_over = |argument: &&&str| storage::is_postgres() && **argument == "--deep";
-    command.arg("audit").args(arguments.iter().filter(|argument| !passed_over(argument))).stdin(Stdio::null());
+    command.arg("audit").args(arguments).stdin(Stdio::null());
     storage::choose_for_tool(&mut command);
     command
 }

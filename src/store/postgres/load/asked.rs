@@ -20,11 +20,12 @@ const NEXT: &str =
      (SELECT coalesce(max(id), 0) + 1 FROM propostas), (SELECT coalesce(max(id), 0) + 1 FROM manutencoes),
      (SELECT coalesce(max(id), 0) + 1 FROM esperas)";
 
-/// The claims of slots, with the scientists who have them.
-const CLAIMS: &str = "SELECT t.codigo, h.inicio_us, h.token, h.agendamento_id, a.cientista_id
-     FROM unnest($1::text[], $2::bigint[]) AS q (codigo, inicio_us)
-     JOIN telescopios t ON t.codigo = q.codigo
-     JOIN horarios h ON h.telescopio_id = t.id AND h.inicio_us = q.inicio_us
+/// The claims of slots, with the scientists who have them. OFFSET keeps each slot's telescope and start together, so that both are looked for in the
+/// index: the planner else takes the telescope alone, and reads all of its slots.
+const CLAIMS: &str = "SELECT p.codigo, h.inicio_us, h.token, h.agendamento_id, a.cientista_id
+     FROM (SELECT t.id AS telescopio_id, q.codigo, q.inicio_us FROM unnest($1::text[], $2::bigint[]) AS q (codigo, inicio_us)
+           JOIN telescopios t ON t.codigo = q.codigo OFFSET 0) p
+     JOIN horarios h ON h.telescopio_id = p.telescopio_id AND h.inicio_us = p.inicio_us
      LEFT JOIN agendamentos a ON a.id = h.agendamento_id";
 
 /// The minutes of active bookings, by proposal and telescope.
@@ -240,10 +241,11 @@ impl Statements {
                  ) a"
             ),
             met: format!(
-                "SELECT DISTINCT {BOOKING} FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS q (codigo, de, ate)
-                 JOIN telescopios t ON t.codigo = q.codigo
-                 JOIN agendamentos a ON a.telescopio_id = t.id AND a.status = 'AGENDADO'
-                     AND a.inicio_us > q.de - $4 AND a.inicio_us < q.ate AND a.fim_us > q.de
+                "SELECT DISTINCT {BOOKING} FROM (
+                     SELECT t.id, t.codigo, q.de, q.ate FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS q (codigo, de, ate)
+                     JOIN telescopios t ON t.codigo = q.codigo OFFSET 0
+                 ) t JOIN agendamentos a ON a.telescopio_id = t.id AND a.status = 'AGENDADO'
+                     AND a.inicio_us > t.de - $4 AND a.inicio_us < t.ate AND a.fim_us > t.de
                  ORDER BY a.inicio_us, a.id LIMIT $5"
             ),
             proposals: format!("SELECT {PROPOSAL} FROM propostas p WHERE p.id = ANY ($1::bigint[])"),

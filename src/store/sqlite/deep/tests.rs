@@ -11,7 +11,7 @@ use crate::agenda::{Cancellation, Draft};
 use crate::audit::record::Cause;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Backend, Fence, Store, Unobserved};
-use crate::time::Clock;
+use crate::time::{Clock, Timestamp};
 
 /// An agenda of five bookings. The fourth was cancelled, and the first has moved to another telescope.
 async fn agenda() -> (tempfile::TempDir, PathBuf) {
