@@ -13,8 +13,9 @@ use super::trail;
 use crate::audit::chain::{ChainHead, Link};
 use crate::audit::files::CLOSED_MIN_BYTES;
 use crate::audit::verify::{Before, DatabaseNow};
+use crate::store::StoreError;
+use crate::store::deep::Deep;
 use crate::store::kind::DatabaseKind;
-use crate::store::{Deep, StoreError};
 
 /// How many records are added up to tell whether they fill a file: more than enough.
 const FILLING: u64 = 10_000;
