@@ -6,6 +6,55 @@ use super::Two;
 use crate::common::trail::{audit, texts};
 use crate::common::{Asked, http};
 
+/// What does the damage, what repairs it, and what is said of it.
+const CONTRADICTIONS: &[(&str, &str, &str)] = &[
+    (
+        "UPDATE horarios SET agendamento_id = NULL WHERE agendamento_id = 2 AND inicio_us % 600000000 = 0",
+        "UPDATE horarios SET agendamento_id = 2 WHERE agendamento_id IS NULL AND inicio_us = (SELECT inicio_us FROM agendamentos WHERE id = 2)",
+        "booking 2 is active, but has not claimed",
+    ),
+    (
+        "UPDATE horarios SET agendamento_id = 3 WHERE agendamento_id = 2",
+        "UPDATE horarios h SET agendamento_id = 2 FROM agendamentos a WHERE a.id = 2 AND h.inicio_us >= a.inicio_us AND h.inicio_us < a.fim_us",
+        "is claimed by booking 3, which does not have this slot",
+    ),
+    (
+        "UPDATE resumo SET maior_token = maior_token - 1000000",
+        "UPDATE resumo SET maior_token = maior_token + 1000000",
+        "a larger token",
+    ),
+    (
+        "UPDATE agendamentos SET cientista_id = 8 WHERE id = 3",
+        "UPDATE agendamentos SET cientista_id = 7 WHERE id = 3",
+        "booking 3 is not what record 5 says",
+    ),
+    (
+        "UPDATE agendamentos SET status = 'CANCELADO', cancelado_us = 1 WHERE id = 5",
+        "UPDATE agendamentos SET status = 'AGENDADO', cancelado_us = NULL WHERE id = 5",
+        "booking 5 is cancelled, but no record says so",
+    ),
+    (
+        "SET session_replication_role = replica; UPDATE agendamentos SET cientista_id = 4711 WHERE id = 2",
+        "UPDATE agendamentos SET cientista_id = 7 WHERE id = 2",
+        "agendamentos (cientista_id 4711) refers to something in cientistas",
+    ),
+    (
+        "UPDATE auditoria SET agendamento_id = 2 WHERE seq = 5",
+        "UPDATE auditoria SET agendamento_id = 3 WHERE seq = 5",
+        "record 5 is listed under another booking",
+    ),
+    (
+        "UPDATE agendamentos SET alterado_us = NULL WHERE id = 1",
+        "UPDATE agendamentos SET alterado_us = 1 WHERE id = 1",
+        "changes booking 1, which is not there or was not changed",
+    ),
+    (
+        "UPDATE auditoria SET linha = replace(linha, 'T05:', 'T06:') WHERE seq = 7",
+        "UPDATE auditoria SET linha = replace(linha, 'T06:', 'T05:') WHERE seq = 7",
+        "record 7 does not follow",
+    ),
+];
+
 #[test]
 #[ignore = "needs PostgreSQL"]
 fn an_agenda_agrees_with_itself_and_each_contradiction_is_named() {
@@ -26,9 +75,9 @@ fn an_agenda_agrees_with_itself_and_each_contradiction_is_named() {
     // The one that was stopped last has every record.
     let (url, file) = (two.database.url(), two.folders[1].path().join("audit.jsonl"));
     let check = || {
-        let output =
+        let mut command =
             audit(&["--verify", "--deep", "--store", &url, "--data-dir", two.folders[1].path().to_str().unwrap()]);
-        let output = { output }.output().unwrap();
+        let output = command.output().unwrap();
         let (printed, said) = texts(&output);
         // A long line is folded.
         let words: Vec<&str> = printed.split_whitespace().collect();
@@ -38,54 +87,7 @@ fn an_agenda_agrees_with_itself_and_each_contradiction_is_named() {
     let (status, said) = check();
     let read = format!("5 bookings, 8 claimed slots, {records} records");
     assert!(status == Some(0) && said.contains(&read) && said.contains("AGREES"), "{said}");
-    // The first statement does the damage, and the second one repairs it. Both starts are records.
-    for (damage, repair, expected) in [
-        (
-            "UPDATE horarios SET agendamento_id = NULL WHERE agendamento_id = 2 AND inicio_us % 600000000 = 0",
-            "UPDATE horarios SET agendamento_id = 2 WHERE agendamento_id IS NULL AND inicio_us = (SELECT inicio_us FROM agendamentos WHERE id = 2)",
-            "booking 2 is active, but has not claimed",
-        ),
-        (
-            "UPDATE horarios SET agendamento_id = 3 WHERE agendamento_id = 2",
-            "UPDATE horarios h SET agendamento_id = 2 FROM agendamentos a WHERE a.id = 2 AND h.inicio_us >= a.inicio_us AND h.inicio_us < a.fim_us",
-            "is claimed by booking 3, which does not have this slot",
-        ),
-        (
-            "UPDATE resumo SET maior_token = maior_token - 1000000",
-            "UPDATE resumo SET maior_token = maior_token + 1000000",
-            "a larger token",
-        ),
-        (
-            "UPDATE agendamentos SET cientista_id = 8 WHERE id = 3",
-            "UPDATE agendamentos SET cientista_id = 7 WHERE id = 3",
-            "booking 3 is not what record 5 says",
-        ),
-        (
-            "UPDATE agendamentos SET status = 'CANCELADO', cancelado_us = 1 WHERE id = 5",
-            "UPDATE agendamentos SET status = 'AGENDADO', cancelado_us = NULL WHERE id = 5",
-            "booking 5 is cancelled, but no record says so",
-        ),
-        (
-            "SET session_replication_role = replica; UPDATE agendamentos SET cientista_id = 4711 WHERE id = 2",
-            "UPDATE agendamentos SET cientista_id = 7 WHERE id = 2",
-            "agendamentos (cientista_id 4711) refers to something in cientistas",
-        ),
-        (
-            "UPDATE auditoria SET agendamento_id = 2 WHERE seq = 5",
-            "UPDATE auditoria SET agendamento_id = 3 WHERE seq = 5",
-            "record 5 is listed under another booking",
-        ),
-        (
-            "UPDATE agendamentos SET alterado_us = NULL WHERE id = 1",
-            "UPDATE agendamentos SET alterado_us = 1 WHERE id = 1",
-            "changes booking 1, which is not there or was not changed",
-        ),
-        (
-            "UPDATE auditoria SET linha = replace(linha, 'T05:', 'T06:') WHERE seq = 7",
-            "UPDATE auditoria SET linha = replace(linha, 'T06:', 'T05:') WHERE seq = 7",
-            "record 7 does not follow",
-        ),
-    ] {
+    for (damage, repair, expected) in CONTRADICTIONS {
         two.database.rows(&format!("SET search_path = sctec; {damage}")).unwrap();
         let (status, said) = check();
         assert!(status == Some(2) && said.contains(expected), "{damage}: {said}");
