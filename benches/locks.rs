@@ -225,6 +225,7 @@ async fn lock(client: &Client, resource: &str, wait: Duration) -> Result<Lease, 
         ttl: Duration::from_secs(300),
         wait,
         despite_retention: false,
+        contest: None,
     };
     client.lock(request).await
 }

@@ -96,6 +96,7 @@ fn make_trail(path: &Path, records: u64) -> Outcome<u64> {
             notes: None,
             clicked_at: Some(at),
             stamped_at: None,
+            is_contested: false,
             created_at: at,
             version: 1,
             changed_at: None,

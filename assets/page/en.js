@@ -285,6 +285,7 @@ export default {
   "problem.entrada_recusada": "You may not come in. Ask an operator.",
   "problem.erro_interno": "The server failed because of a defect. Check the agenda before you try again.",
   "problem.esperas_demais": "Too many requests are waiting at the server. Try again in a moment.",
+  "problem.disputa_desconhecida": "There is no such contest.",
   "problem.espera_desconhecida": "There is no such entry of a waiting list.",
   "problem.espera_encerrada": "This entry of the waiting list is over.",
   "problem.falta_tls": "This service is reached over HTTPS only. Nothing was booked.",

@@ -107,6 +107,7 @@ impl Agenda {
             notes: None,
             clicked_at: None,
             stamped_at: None,
+            is_contested: false,
             created_at: at(created_us)?,
             version: 1,
             changed_at: None,

@@ -235,6 +235,7 @@ mod tests {
             notes: None,
             clicked_at: None,
             stamped_at: None,
+            is_contested: false,
             created_at: at("00:00"),
             version: 1,
             changed_at: None,

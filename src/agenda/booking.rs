@@ -54,6 +54,8 @@ pub struct Booking {
     pub clicked_at: Option<Timestamp>,
     /// The instant of the click for which the server vouches, if the request had a time token.
     pub stamped_at: Option<Timestamp>,
+    /// Whether it has won a contest.
+    pub is_contested: bool,
     /// The instant of its commit.
     pub created_at: Timestamp,
     /// 1, and one more with each change.
@@ -168,6 +170,7 @@ mod tests {
             notes: None,
             clicked_at: None,
             stamped_at: None,
+            is_contested: false,
             created_at: start,
             version: 1,
             changed_at: None,

@@ -2,6 +2,7 @@
 
 use super::booking::Place;
 use super::catalogue::{Catalogue, Scientist, Telescope};
+use super::contest::Decided;
 use super::maintenance;
 use super::proposal::{BrokenProposal, Proposal};
 use super::rejection::{Rejection, Side};
@@ -59,6 +60,8 @@ pub struct NewBooking {
     pub clicked_at: Option<Timestamp>,
     /// The instant for which the server vouches, if the request has a time token.
     pub stamp: Option<Stamp>,
+    /// The contest that it has won, if it was in one.
+    pub contest: Option<Decided>,
 }
 
 impl Draft {
@@ -114,6 +117,7 @@ impl Draft {
             notes: self.notes,
             clicked_at: self.clicked_at,
             stamp: None,
+            contest: None,
         })
     }
 

@@ -5,6 +5,7 @@
 pub(crate) mod alteration;
 mod booking;
 mod catalogue;
+pub(crate) mod contest;
 pub(crate) mod directory;
 mod draft;
 pub(crate) mod hours;

@@ -3,11 +3,12 @@
 //! A record is made in the transaction of its action, and chained to the record before. The file follows the database.
 //!
 //! [`record`], with [`catalogued`], and [`chain`] make a record's line. [`export`] writes the file, and [`files`] names the closed ones. [`form`]
-//! recognises compressed files, [`shape`] is a record's exact form, [`fields`] and [`filter`] read records, and [`verify`]
-//! proves that a trail is whole. All but `export` and `files` are pure.
+//! recognises compressed files, [`shape`] is a record's exact form, [`fields`] and [`filter`] read records, [`contested`] decides
+//! contests anew, and [`verify`] proves that a trail is whole. All but `export` and `files` are pure.
 
 pub mod catalogued;
 pub mod chain;
+pub(crate) mod contested;
 pub(crate) mod export;
 pub(crate) mod fields;
 pub(crate) mod files;

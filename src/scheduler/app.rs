@@ -12,6 +12,7 @@ use super::gate::{Gate, Locking};
 use super::giving_back;
 use super::hour::history::History;
 use super::hour::vouching::Vouching;
+use super::hour::windows::Windows;
 use super::live::Live;
 use super::metrics::{Metrics, Now};
 use super::open_id::Provider;
@@ -54,6 +55,8 @@ pub struct App {
     pub vouching: Vouching,
     /// The round trips of its clients.
     pub history: History,
+    /// How long a contest waits for their clicks.
+    pub windows: Windows,
     /// A pause inside the critical section.
     critical_delay: Duration,
     /// The official time.
@@ -114,6 +117,7 @@ impl App {
             live,
             vouching,
             history: History::default(),
+            windows: Windows::default(),
             critical_delay: config.critical_delay,
             clock,
             started: Instant::now(),

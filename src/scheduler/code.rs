@@ -59,6 +59,8 @@ codes! {
     WaitOver = "espera_encerrada", "Espera encerrada";
     /// There is no such entry of a waiting list.
     UnknownWait = "espera_desconhecida", "Espera desconhecida";
+    /// There is no such contest.
+    UnknownContest = "disputa_desconhecida", "Disputa desconhecida";
     /// There is no such booking.
     UnknownBooking = "agendamento_desconhecido", "Agendamento desconhecido";
     /// There is no such scientist.

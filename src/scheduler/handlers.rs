@@ -112,7 +112,12 @@ pub async fn conflict(app: &App, refusal: Refusal, telescope: &str, slots: SlotR
     let (at, booking_id, scientist_id) = match &refusal {
         Refusal::Taken { start, booking_id, scientist_id, .. } => (*start, *booking_id, *scientist_id),
         Refusal::Busy { start, .. } => {
-            let links = links::after_conflict(telescope, slots, *start, None, has_waits);
+            let is_contested = !app.windows.window(app.clock.now()).is_zero();
+            let links = links::after_conflict(telescope, slots, *start, None, has_waits).with_if(
+                is_contested,
+                "disputa",
+                || links::contest_of_slot(telescope, *start),
+            );
             return refused(refusal).with_links(links);
         }
         _ => return refused(refusal),

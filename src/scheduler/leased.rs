@@ -18,23 +18,28 @@ use super::origin::{COMMIT, LOCK, Origin};
 use super::outcome::{broken, not_altered, of_alteration, of_booking, of_closing, of_release};
 use super::refusal::Refusal;
 use crate::agenda::alteration::{Alteration, Destination};
+use crate::agenda::contest::{Decided, Entrant};
 use crate::agenda::maintenance::NewMaintenance;
 use crate::agenda::{self, Booking, Cancellation, NewBooking, Place, resource};
 use crate::audit::record::Cause;
 use crate::coordinator::client::{Lease, LockError, LockRequest};
-use crate::coordinator::protocol::{TTL_MS_MAX, grace};
+use crate::coordinator::protocol::replies::ContenderReply;
+use crate::coordinator::protocol::{STAMP_US_MAX, TTL_MS_MAX, grace};
+use crate::coordinator::table::Contest;
 use crate::logging::Several;
 use crate::store::{
     AlterRefused, Altered, BookRefused, CancelRefused, Cancelling, Closed, Fence, FenceBroken, Leased, NotClosed,
 };
 use crate::text::{Word, Words};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, millis};
 
 /// Books.
-pub async fn book(app: &App, locking: &Locking, new: NewBooking, origin: &Origin) -> Result<Booking, Refusal> {
-    let place = new.place();
+pub async fn book(app: &App, locking: &Locking, mut new: NewBooking, origin: &Origin) -> Result<Booking, Refusal> {
+    let (place, contest) = (new.place(), contest_of(app, &new, origin));
+    let window = contest.as_ref().map_or(Duration::ZERO, |contest| contest.window);
     let wanted = LockedSlots::of(vec![place.clone()]);
-    let commit = async |fence| {
+    let commit = async |fence, contenders: Vec<ContenderReply>| {
+        new.contest = decided(window, &contenders);
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
         let booked = app.store.book(new, fence, origin.cause.clone()).await;
@@ -50,8 +55,30 @@ pub async fn book(app: &App, locking: &Locking, new: NewBooking, origin: &Origin
             Err(BookRefused::Broken(rejection)) => Err(broken(app, origin, rejection).await),
         }
     };
-    let retention = locking.retention;
-    under_lease(locking, origin, &wanted, Rivals::Refused { retention }, commit).await
+    let rivals = Rivals::Refused { retention: locking.retention, contest };
+    under_lease(locking, origin, &wanted, rivals, commit).await
+}
+
+/// What a booking brings to a contest for its slots. A request without a time token has its arrival for a stamp, and enters a contest only where
+/// others may have clicked earlier.
+fn contest_of(app: &App, new: &NewBooking, origin: &Origin) -> Option<Contest> {
+    let window = app.windows.window(app.clock.now());
+    let stamp = new.stamp.map(|stamp| stamp.at).or_else(|| (!window.is_zero()).then_some(origin.received))?;
+    let stamp_us = stamp.as_micros().min(STAMP_US_MAX);
+    let (request, arrived) = (&origin.cause.request_id, origin.received);
+    let entrant = Entrant::new(request, new.scientist.id, arrived, new.clicked_at, new.stamp.as_ref());
+    Some(Contest { stamp_us, window, entry: Some(entrant.written().into()) })
+}
+
+/// The contest in which a lease was won, if there was a rival.
+fn decided(window: Duration, contenders: &[ContenderReply]) -> Option<Decided> {
+    let entry = |contender: &ContenderReply| {
+        let words = contender.entrada.as_deref().unwrap_or_default();
+        let stamp = Timestamp::from_micros(contender.carimbo_us).unwrap_or(Timestamp::MIN);
+        (stamp, Entrant::read(words).ok_or_else(|| words.to_owned()))
+    };
+    let entries = || contenders.iter().map(entry).collect();
+    (contenders.len() > 1).then(|| Decided { window_ms: millis(window), entries: entries() })
 }
 
 /// Changes booking `id` as it was asked: its old and its new slots are locked in one request.
@@ -72,7 +99,7 @@ pub async fn alter(
         };
     }
     let wanted = LockedSlots::of(places.clone());
-    let commit = async |fence| {
+    let commit = async |fence, _| {
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
         let answer = app.store.alter(id, asked, Some(fence), origin.cause.clone()).await;
@@ -104,7 +131,7 @@ pub async fn cancel(
 ) -> Result<Booking, Refusal> {
     let from = known.place();
     let wanted = LockedSlots::of(vec![from.clone()]);
-    let commit = async |fence| {
+    let commit = async |fence, _| {
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
         let cancelled = app.store.cancel(known.id, from, asked, fence, origin.cause.clone()).await;
@@ -133,7 +160,7 @@ pub async fn close(
     for part in parts {
         let wanted = LockedSlots::of(part.iter().map(Booking::place).collect());
         let begun = Instant::now();
-        match acquire(locking, origin, &wanted, Rivals::Welcome, ttl).await {
+        match acquire(locking, origin, &wanted, &Rivals::Welcome, ttl).await {
             Ok(lease) => {
                 let bookings = part.iter().map(|booking| (booking.id, booking.slots)).collect();
                 leased.push(Leased { fence: Fence { token: lease.token, deadline: lease.deadline }, bookings });
@@ -202,10 +229,9 @@ impl LockedSlots {
 }
 
 /// What happens to rivals after a success.
-#[derive(Clone, Copy)]
 enum Rivals {
-    /// The coordinator refuses them during the retention, and the database is not asked.
-    Refused { retention: Duration },
+    /// The coordinator refuses them during the retention, and the database is not asked. Before that they are in the contest, if there is one.
+    Refused { retention: Duration, contest: Option<Contest> },
     /// The slots are free at once, and an older retention does not count.
     Welcome,
 }
@@ -216,14 +242,15 @@ async fn under_lease<T>(
     origin: &Origin,
     wanted: &LockedSlots,
     rivals: Rivals,
-    commit: impl AsyncFnOnce(Fence) -> Result<T, Refusal>,
+    commit: impl AsyncFnOnce(Fence, Vec<ContenderReply>) -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
     let begun = Instant::now();
-    let lease = acquire(locking, origin, wanted, rivals, locking.ttl).await?;
+    let mut lease = acquire(locking, origin, wanted, &rivals, locking.ttl).await?;
     let locked_at = Instant::now();
-    let result = commit(Fence { token: lease.token, deadline: lease.deadline }).await;
+    let contenders = lease.contenders.take().unwrap_or_default();
+    let result = commit(Fence { token: lease.token, deadline: lease.deadline }, contenders).await;
     let retention = match (&result, rivals) {
-        (Ok(_), Rivals::Refused { retention }) => retention,
+        (Ok(_), Rivals::Refused { retention, .. }) => retention,
         _ => Duration::ZERO,
     };
     origin.steps.note(COMMIT, locked_at.elapsed());
@@ -237,10 +264,10 @@ async fn acquire(
     locking: &Locking,
     origin: &Origin,
     wanted: &LockedSlots,
-    rivals: Rivals,
+    rivals: &Rivals,
     ttl: Duration,
 ) -> Result<Lease, Refusal> {
-    let Origin { cause: Cause { request_id, .. }, log, steps } = origin;
+    let Origin { cause: Cause { request_id, .. }, log, steps, .. } = origin;
     let resources = &wanted.resources;
     let (first, several) = (Word(&resources[0]), || Several(resources.len()));
     info!(log, "Tentando adquirir lock para o recurso {}", first; several());
@@ -253,6 +280,10 @@ async fn acquire(
         ttl,
         wait: Duration::ZERO,
         despite_retention: matches!(rivals, Rivals::Welcome),
+        contest: match rivals {
+            Rivals::Refused { contest, .. } => contest.clone(),
+            Rivals::Welcome => None,
+        },
     };
     let begun = Instant::now();
     let answered = locking.client.lock(request).await;

@@ -15,6 +15,7 @@ mod calendar;
 mod catalogue;
 mod code;
 mod config;
+mod contest;
 mod gate;
 mod giving_back;
 mod handlers;

@@ -8,6 +8,7 @@ use crate::agenda::keeping::Keeping;
 use crate::audit::record::Cause;
 use crate::http::server::Request;
 use crate::http::steps::Steps;
+use crate::time::Timestamp;
 
 /// The step from asking for a lock to the coordinator's answer.
 pub const LOCK: &str = "lock";
@@ -21,6 +22,8 @@ pub struct Origin {
     pub cause: Cause,
     /// Its logger.
     pub log: Logger,
+    /// When it arrived.
+    pub received: Timestamp,
     /// How long its steps took.
     pub steps: Arc<Steps>,
 }
@@ -30,6 +33,6 @@ impl Origin {
     pub fn of(request: &Request) -> Self {
         let keeping = request.head.extensions.get::<Arc<Keeping>>().cloned();
         let cause = Cause { request_id: request.id.clone(), caller: request.who.at(request.peer), keeping };
-        Self { cause, log: request.log.clone(), steps: request.steps() }
+        Self { cause, log: request.log.clone(), received: request.received, steps: request.steps() }
     }
 }

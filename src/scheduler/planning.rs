@@ -196,6 +196,7 @@ impl Finder<'_> {
                 notes: None,
                 clicked_at: None,
                 stamp: None,
+                contest: None,
             };
             let counted = self.app.store.counted(&new, None, self.now).await;
             self.held.insert(days, counted.map_err(|error| not_read(self.log, &error))?.held);

@@ -25,6 +25,7 @@ fn kind(code: Code) -> Kind {
         Code::NoneFree
         | Code::UnknownWait
         | Code::UnknownBooking
+        | Code::UnknownContest
         | Code::UnknownScientist
         | Code::UnknownTelescope
         | Code::UnknownMaintenance
@@ -83,7 +84,7 @@ pub fn refused(refusal: Refusal) -> Problem {
         Refusal::Free { .. } => problem.with_links(links::to_book()),
         Refusal::AlreadyWaiting(id) | Refusal::WaitOver(id, _) => problem.with_links(links::to_wait(id)),
         Refusal::UnknownWait(_) | Refusal::WaitsFull { .. } => problem.with_links(links::to_waits()),
-        Refusal::UnknownBooking(_) => problem.with_links(links::to_bookings()),
+        Refusal::UnknownBooking(_) | Refusal::UnknownContest(_) => problem.with_links(links::to_bookings()),
         Refusal::NotCancellable(id, _) | Refusal::NotAlterable(id, _) => problem.with_links(links::to_booking(id)),
         Refusal::Differs { id, version } => {
             problem.with("etag", format!("\"{version}\"")).with("versao", version).with_links(links::to_booking(id))

@@ -67,6 +67,8 @@ pub enum Refusal {
     WaitOver(i64, WaitStatus),
     /// There is no entry of this number, written as the client wrote it.
     UnknownWait(String),
+    /// There is no such contest: in words.
+    UnknownContest(String),
     /// There is no booking of this number, written as the client wrote it.
     UnknownBooking(String),
     /// This booking may not be cancelled.
@@ -144,6 +146,7 @@ impl Refusal {
             Self::WaitOver(..) => Code::WaitOver,
             Self::UnknownWait(_) => Code::UnknownWait,
             Self::UnknownBooking(_) => Code::UnknownBooking,
+            Self::UnknownContest(_) => Code::UnknownContest,
             Self::Catalogue(refusal) => refusal.code(),
             Self::Key(refusal) => refusal.code(),
             Self::NotCancellable(_, NotCancellable::AlreadyCancelled)
@@ -199,6 +202,7 @@ impl Refusal {
                 format!("Até {} não há em {telescope} um horário livre que sirva.", until.seconds())
             }
             Self::UnknownBooking(id) => format!("Não há agendamento {id}."),
+            Self::UnknownContest(words) => words.clone(),
             Self::NotCancellable(id, not) => not_cancellable(*id, *not),
             Self::NotAlterable(id, not) => not_alterable(*id, *not),
             Self::Differs { id, version } => format!(

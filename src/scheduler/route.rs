@@ -42,6 +42,8 @@ pub enum Route {
     Next,
     Validate,
     Booking,
+    Contest,
+    SlotContest,
     Alter,
     Cancel,
     Audit,

@@ -14,8 +14,8 @@ use super::open_id::RETURN_PATH;
 use super::problems::problem_kinds;
 use super::route::Route;
 use super::{
-    alteration, bookings, handlers, hour, links, maintenance, page, planning, sessions, sign_in, timetable, tokens,
-    trail, waiting,
+    alteration, bookings, contest, handlers, hour, links, maintenance, page, planning, sessions, sign_in, timetable,
+    tokens, trail, waiting,
 };
 use crate::access::ip_of;
 use crate::access::role::{Need, Permission};
@@ -84,6 +84,10 @@ static TABLE: &Table<Route> = {
         (Route::Maintenance, get("/manutencoes/{id}", May(ReadAgenda), "one maintenance").tagged()),
         (Route::Reopen, delete("/manutencoes/{id}", May(ManageCatalogue), "takes a maintenance away")),
         (Route::Wait, post("/telescopios/{id}/agenda/{inicio}/espera", May(ChangeAgenda), "waits for booked slots")),
+        (
+            Route::SlotContest,
+            get("/telescopios/{id}/agenda/{inicio}/disputa", May(ReadAgenda), "the last contest for a slot").tagged(),
+        ),
         (Route::Waits, get("/esperas", May(ReadAgenda), "waiting lists, by pages").query(Read).tagged().listing()),
         (Route::Waiting, get("/esperas/{id}", May(ReadAgenda), "one entry of a waiting list").tagged()),
         (Route::Leave, delete("/esperas/{id}", May(ChangeAgenda), "leaves a waiting list")),
@@ -106,6 +110,7 @@ static TABLE: &Table<Route> = {
         (Route::Bookings, get("/agendamentos", May(ReadAgenda), "bookings, by pages").query(Read).tagged().listing()),
         (Route::Next, post(links::NEXT_PATH, May(ReadAgenda), "the first free start that fits; books nothing")),
         (Route::Validate, post(links::VALIDATE_PATH, May(ChangeAgenda), "what is wrong with a booking; books nothing")),
+        (Route::Contest, get("/disputas/{id}", May(ReadAgenda), "the contest that a booking has won").tagged()),
         (Route::Booking, get("/agendamentos/{id}", May(ReadAgenda), "one booking").tagged()),
         (Route::Alter, Endpoint::new(Method::PATCH, "/agendamentos/{id}", May(ChangeAgenda), "changes a booking")),
         (Route::Cancel, delete("/agendamentos/{id}", May(ChangeAgenda), "cancels a booking")),
@@ -232,6 +237,7 @@ impl Routes {
 
     /// Lets the endpoint's handler answer. Each has a box of its own: the future of a request would else be as large as the largest handler's, and
     /// thousands of requests may wait for room.
+    #[expect(clippy::too_many_lines, reason = "one line for each endpoint")]
     async fn handle_at(
         Self(app): &Self,
         route: Route,
@@ -275,6 +281,8 @@ impl Routes {
             Route::Bookings => Box::pin(bookings::list(app, request)).await,
             Route::Next => Box::pin(planning::next(app, request)).await,
             Route::Validate => Box::pin(planning::validate(app, request)).await,
+            Route::Contest => Box::pin(contest::one(app, id, request)).await,
+            Route::SlotContest => Box::pin(contest::of_slot(app, (links::telescope_code(id), second), request)).await,
             Route::Booking => Box::pin(handlers::booking(app, id, request)).await,
             Route::Alter => Box::pin(alteration::alter(app, id, request)).await,
             Route::Cancel => Box::pin(handlers::cancel(app, id, request)).await,

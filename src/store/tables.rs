@@ -57,6 +57,7 @@ pub const TABLES: [Table; 10] = [
             "versao",
             "alterado_us",
             "carimbo_us",
+            "disputado",
         ],
     },
     Table { name: "horarios", columns: &["telescopio_id", "inicio_us", "agendamento_id", "token"] },

@@ -31,6 +31,7 @@ mod command_line;
 mod common;
 mod connections;
 mod containers;
+mod contests;
 mod documents;
 mod election;
 mod events;

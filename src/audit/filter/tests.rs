@@ -220,6 +220,7 @@ prop_compose! {
             notes: None,
             clicked_at: None,
             stamped_at: None,
+            is_contested: false,
             created_at: at,
             version: 1,
             changed_at: None,

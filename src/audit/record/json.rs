@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::contest::ContestDetails;
 use super::{Event, LEVEL, Process, Restoration, SERVICE, WaitEvent};
 use crate::agenda::stamp::Stamp;
 use crate::agenda::{Booking, Wait};
@@ -71,6 +72,7 @@ enum Details<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         motivo: Option<&'a str>,
     },
+    Contest(ContestDetails<'a>),
     Catalogued(CataloguedDetails<'a>),
     Service {
         versao: &'a str,
@@ -133,6 +135,7 @@ struct StampDetails {
     utc: String,
     chegada_utc: String,
     token: &'static str,
+    token_utc: Option<String>,
     ida_volta_us: Option<u32>,
     ida_volta_de: Option<&'static str>,
     motivo: &'static str,
@@ -143,7 +146,8 @@ impl StampDetails {
         Self {
             utc: stamp.at.micros().to_string(),
             chegada_utc: stamp.arrived.micros().to_string(),
-            token: stamp.token.map_or_else(NotValid::name, |()| ACCEPTED),
+            token: stamp.token.map_or_else(NotValid::name, |_| ACCEPTED),
+            token_utc: stamp.token.ok().map(|sent| sent.micros().to_string()),
             ida_volta_us: stamp.round_trip.map(|(micros, _)| micros),
             ida_volta_de: stamp.round_trip.map(|(_, seen)| seen.name()),
             motivo: stamp.reason.name(),
@@ -185,6 +189,7 @@ impl Event<'_> {
                 token,
                 espera_id: wait_id,
             },
+            Self::ContestDecided { booking, decided } => Details::Contest(ContestDetails::of(booking, decided)),
             Self::BookingChanged { before, after, scientist_name, token } => Details::Changed {
                 agendamento_id: after.id,
                 observation: observed(after, scientist_name),

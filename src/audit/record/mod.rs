@@ -1,10 +1,12 @@
 //! An audit record: the events that are recorded, and what causes them.
 
+mod contest;
 mod json;
 
 use std::sync::Arc;
 
 use crate::access::Caller;
+use crate::agenda::contest::Decided;
 use crate::agenda::keeping::Keeping;
 use crate::agenda::stamp::Stamp;
 use crate::agenda::{Booking, NewBooking, Scientist, Wait};
@@ -28,6 +30,8 @@ pub const BOOKING_CHANGED: &str = "AGENDAMENTO_ALTERADO";
 pub const BOOKING_CANCELLED: &str = "AGENDAMENTO_CANCELADO";
 /// A booking was refused.
 pub const BOOKING_REFUSED: &str = "AGENDAMENTO_RECUSADO";
+/// A booking has won a contest.
+pub const CONTEST_DECIDED: &str = "DISPUTA_RESOLVIDA";
 /// A scientist waits for slots that are booked.
 pub const WAIT_ENTERED: &str = "ESPERA_CRIADA";
 /// A scientist does not wait any more.
@@ -48,11 +52,12 @@ pub const LOCK_FORCED: &str = "TRAVA_FORCADA";
 pub const LOCK_NOT_FORCED: &str = "TRAVA_NAO_FORCADA";
 
 /// Every `event_type` there is.
-pub const EVENT_TYPES: [&str; 18] = [
+pub const EVENT_TYPES: [&str; 19] = [
     BOOKING_CREATED,
     BOOKING_CHANGED,
     BOOKING_CANCELLED,
     BOOKING_REFUSED,
+    CONTEST_DECIDED,
     WAIT_ENTERED,
     WAIT_LEFT,
     WAIT_SERVED,
@@ -104,6 +109,13 @@ pub enum Event<'a> {
         wait_id: Option<i64>,
         /// How the instant of its click was found, if its request had a time token.
         stamp: Option<&'a Stamp>,
+    },
+    /// `DISPUTA_RESOLVIDA`.
+    ContestDecided {
+        /// The booking that has won.
+        booking: &'a Booking,
+        /// Who was in the contest.
+        decided: &'a Decided,
     },
     /// `AGENDAMENTO_ALTERADO`.
     BookingChanged {
@@ -213,6 +225,7 @@ impl Event<'_> {
     pub const fn event_type(&self) -> &'static str {
         match self {
             Self::BookingCreated { .. } => BOOKING_CREATED,
+            Self::ContestDecided { .. } => CONTEST_DECIDED,
             Self::BookingChanged { .. } => BOOKING_CHANGED,
             Self::BookingCancelled { .. } => BOOKING_CANCELLED,
             Self::BookingRefused { .. } => BOOKING_REFUSED,

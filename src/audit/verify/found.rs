@@ -87,6 +87,8 @@ pub enum Wrong {
     Garbage,
     /// The bytes after the last whole line are not the beginning of this record, as the database has it.
     NotTheNext(u64),
+    /// The contest of this record, decided anew, is not as the record says.
+    Contest { seq: u64, why: String },
 }
 
 impl Display for Wrong {
@@ -137,6 +139,9 @@ impl Display for Wrong {
                 "the bytes after the last whole line are not the beginning of record %{seq}, as the database has it",
                 seq = seq
             ),
+            Self::Contest { seq, why } => {
+                t!("the contest of record %{seq} was not decided so: %{why}", seq = seq, why = escaped(why))
+            }
         })
     }
 }

@@ -19,6 +19,7 @@ use rust_i18n::t;
 
 pub use self::found::{Anchor, Before, DatabaseNow, Fault, FileSeen, Held, Report, Torn, Verdict, Wrong};
 use super::chain::{HASH_DIGITS, Link};
+use super::contested::contradiction;
 use super::shape::{self, Misshapen};
 
 /// The most faults that are kept for the report. Further faults are only counted.
@@ -283,6 +284,9 @@ impl Verifier {
             }
         }
         self.check_anchors(found, link.hash, found);
+        if let Some(why) = contradiction(line) {
+            self.fault(found, Wrong::Contest { seq: found, why });
+        }
         self.first = self.first.or(Some(found));
         let hash = link.hash.try_into().ok();
         self.last = Some(Last { seq: found, hash });

@@ -38,6 +38,7 @@ fn trail(records: usize) -> (Vec<Vec<u8>>, ChainHead) {
             notes: None,
             clicked_at: None,
             stamped_at: None,
+            is_contested: false,
             created_at: start,
             version: 1,
             changed_at: None,

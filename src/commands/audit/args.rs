@@ -29,6 +29,7 @@ const LAST_MAX: usize = 100_000;
   sctec audit --req 6b1f-2a                      one request: its records and log lines, in order of time
   sctec audit --req 6b1f-2a --format jsonl       only its records
   journalctl -o cat -u sctec-coordenador | sctec audit --req 6b1f-2a --log -
+  sctec audit --contest 123                      who was in the contest that booking 123 has won, decided anew
   sctec audit --verify                           compare the trail with its database
   sctec audit --verify --deep                    also check the database itself
   sctec audit --verify --store postgres://sctec@db.example/sctec
@@ -52,6 +53,8 @@ audit-000000001707.jsonl.gz.
 
 Exit status: 0 done (also when no record matched, and when the output's pipe was closed), 1 done, but records are missing, \
 a line of the data folder's trail is not a record, or a file cannot be read (standard error says which); 2 could not run.
+With --contest: 0 decided anew, the winner is the same; 1 it is not, not all of it can be decided anew, or there is no such contest; \
+2 could not run.
 With --verify: 0 the trail is whole, 1 could not run, 2 tampered (with --deep also: the database contradicts itself), 3 incomplete: the \
 last line is cut short, or records are missing at the beginning or at the end. Nothing is written to the data folder.
 --follow runs until Ctrl-C (130) or until its output's pipe is closed (0).")]
@@ -125,6 +128,9 @@ pub struct AuditArgs {
     /// Print the newest record first
     #[arg(long, short)]
     pub reverse: bool,
+    /// Show the contest that this booking (`agendamento_id`) has won, and decide it anew from its record: each stamp, and the winner
+    #[arg(long, value_name = "ID", conflicts_with = "verify")]
+    pub contest: Option<i64>,
     /// Verify that the trail is whole and unchanged, and report the faults
     #[arg(long)]
     pub verify: bool,

@@ -8,12 +8,18 @@ use super::args::{AuditArgs, AuditFormat};
 
 /// The first contradiction; `None` if there is none.
 pub fn of(args: &AuditArgs) -> Option<Cow<'static, str>> {
-    of_verify(args).or_else(|| of_search(args))
+    of_verify(args).or_else(|| of_contest(args)).or_else(|| of_search(args))
 }
 
 fn of_verify(args: &AuditArgs) -> Option<Cow<'static, str>> {
     let given = searching(args).into_iter().find_map(|(name, given)| given.then_some(name)).filter(|_| args.verify)?;
     Some(t!("--verify checks the whole trail and searches nothing; leave out %{option}, or --verify", option = given))
+}
+
+fn of_contest(args: &AuditArgs) -> Option<Cow<'static, str>> {
+    let given = searching(args).into_iter().find_map(|(name, given)| given.then_some(name));
+    let given = given.filter(|_| args.contest.is_some())?;
+    Some(t!("--contest shows one contest and searches nothing else; leave out %{option}, or --contest", option = given))
 }
 
 /// The options of a search, and whether each is given.

@@ -7,6 +7,7 @@ mod args;
 mod backward;
 mod cell;
 mod colours;
+mod contest;
 mod contradiction;
 mod database;
 mod follow;
@@ -57,6 +58,9 @@ pub fn run(args: &AuditArgs) -> Outcome {
     }
     if args.verify {
         return Ok(verify::run(args));
+    }
+    if let Some(booking) = args.contest {
+        return contest::run(args, booking);
     }
     let wanted = wanted(args, Clock::system().now())?;
     if args.tells_a_request() { incident::run(args, &wanted) } else { search(args, wanted) }

@@ -31,9 +31,9 @@ use super::transport::{AddressError, CONNECT_TIMEOUT, Expected, NotServed, Trans
 use super::waiting::{PLACES, Waiting};
 use crate::batch;
 use crate::coordinator::protocol::answers::Answer;
-use crate::coordinator::protocol::replies::{BusyReply, LeaseReply, ProblemReply, ReleasedReply};
-use crate::coordinator::protocol::{Operation, TOKEN_MAX, TOO_FAR};
-use crate::coordinator::table::{Acquire, LeaseId, Release};
+use crate::coordinator::protocol::replies::{BusyReply, ContenderReply, LeaseReply, ProblemReply, ReleasedReply};
+use crate::coordinator::protocol::{DECISION, Operation, TOKEN_MAX, TOO_FAR};
+use crate::coordinator::table::{Acquire, Contest, LeaseId, Release};
 use crate::http::request_id::RequestId;
 use rust_i18n::t;
 
@@ -58,6 +58,8 @@ pub struct LockRequest<'a> {
     pub wait: Duration,
     /// Whether a retention of the resources is passed over.
     pub despite_retention: bool,
+    /// What it brings to a contest, in which it waits for the decision alone.
+    pub contest: Option<Contest>,
 }
 
 /// A granted lease.
@@ -67,6 +69,8 @@ pub struct Lease {
     pub token: u64,
     /// When it ends at the earliest: nothing is begun under it past this.
     pub deadline: Instant,
+    /// Who was in the contest for it, in order, if there was one: the winner is this request.
+    pub contenders: Option<Vec<ContenderReply>>,
     id: LeaseId,
 }
 
@@ -180,7 +184,8 @@ impl Client {
     }
 
     async fn ask_for(&self, request: LockRequest<'_>) -> Result<Lease, LockError> {
-        let LockRequest { request_id, resources, ttl, wait, despite_retention } = request;
+        let LockRequest { request_id, resources, ttl, wait, despite_retention, contest } = request;
+        let wait = contest.as_ref().map_or(wait, |contest| contest.window + DECISION);
         let seen = self.highest_token.load(Ordering::Relaxed);
         if seen >= TOKEN_MAX - 1 {
             return Err(self.no_token(format!(
@@ -197,11 +202,13 @@ impl Client {
             wait: Duration::ZERO,
             min_token: seen,
             despite_retention,
+            contest,
         };
         let answered = if let Some(place) = self.waiting.place(wait).await {
             acquire.wait = place.left;
             place.ask(request_id, acquire).await
         } else {
+            acquire.contest = None;
             ask(&self.locks, request_id, Operation::Lock(acquire)).await
         };
         let (answer, sent_at) = answered.map_err(LockError::from)?.take();
@@ -231,7 +238,7 @@ impl Client {
         seen: u64,
         deadline: Instant,
     ) -> Result<Lease, LockError> {
-        let LeaseReply { trava_id: id, token, .. } = *lease;
+        let LeaseReply { trava_id: id, token, ref disputa, .. } = *lease;
         if token <= seen || token >= TOKEN_MAX {
             let _ = self.unlocks.send(Ask::unlock_of(request_id.clone(), id));
             let reason = format!("a trava veio com o token {token}, e teria de ser maior que {seen} e menor que 2^53");
@@ -239,7 +246,7 @@ impl Client {
         }
         self.saw_token(token);
         *self.token_fault.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        Ok(Lease { token, deadline, id })
+        Ok(Lease { token, deadline, contenders: disputa.clone(), id })
     }
 
     /// Notes that there is no acceptable token, and will be none before an operator acts.
@@ -302,6 +309,7 @@ impl Client {
             ttl: PROBE_TTL,
             wait: Duration::ZERO,
             despite_retention: false,
+            contest: None,
         };
         match self.lock(probe).await {
             Ok(lease) => Ok(self.unlock(&request_id, &lease, Duration::ZERO).await.map(drop)?),

@@ -72,6 +72,7 @@ async fn lock(client: &Client, resource: &str, wait: Duration) -> Result<Lease, 
             ttl: TTL,
             wait,
             despite_retention: false,
+            contest: None,
         })
         .await
 }
@@ -154,6 +155,7 @@ async fn a_lease_that_arrived_for_a_caller_that_gave_up_is_given_back() {
         wait: place.left,
         min_token: 0,
         despite_retention: false,
+        contest: None,
     };
     let (reply, answer) = oneshot::channel();
     place.run(RequestId::of_test("r-1"), acquire, reply).await;

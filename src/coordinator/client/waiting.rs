@@ -2,8 +2,7 @@
 //!
 //! An exchange is answered when its last operation is decided, so in a batch one lock that waits would hold up all others
 //! and every batch after them. Here it holds up nothing: HTTP/1.1 carries one exchange on a connection at a time, so each
-//! has a connection of its own from the pool. A booking does not wait today: its request is refused at once. A contest or a
-//! waiting list will.
+//! has a connection of its own from the pool. A booking that is in no contest does not wait: its request is refused at once.
 //!
 //! - **Bounded**: at most [`PLACES`] of them wait at once. A lock that finds no place until its wait ends is not refused:
 //!   it is asked for once more, without waiting.

@@ -225,6 +225,7 @@ mod tests {
             wait: Duration::ZERO,
             min_token: 0,
             despite_retention: false,
+            contest: None,
         })
     }
 
@@ -240,6 +241,7 @@ mod tests {
             resta_ms: Some(999),
             expira_em_utc: String::new(),
             esperou_ms: None,
+            disputa: None,
             links: Links::new(),
         }
     }

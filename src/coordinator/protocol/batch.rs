@@ -151,8 +151,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::coordinator::protocol::limits::{LARGE_BODY_MAX, NAME_MAX_BYTES, RESOURCES_MAX};
-    use crate::coordinator::table::{Acquire, LeaseId, Release};
+    use crate::coordinator::protocol::limits::{DECISION, LARGE_BODY_MAX, NAME_MAX_BYTES, RESOURCES_MAX};
+    use crate::coordinator::table::{Acquire, Contest, LeaseId, Release};
     use crate::http::unknown::Handling;
 
     const MS: Duration = Duration::from_millis(1);
@@ -166,6 +166,7 @@ mod tests {
             wait: 20 * MS,
             min_token: 7,
             despite_retention: true,
+            contest: None,
         })
     }
 
@@ -193,9 +194,13 @@ mod tests {
             wait: Duration::ZERO,
             min_token: 0,
             despite_retention: false,
+            contest: None,
         };
+        let contest = Some(Contest { stamp_us: 5, window: 150 * MS, entry: Some("r-1 7".into()) });
+        let contested = Acquire { contest, wait: 150 * MS + DECISION, ..simple.clone() };
         let operations = [
             lock(),
+            Operation::Lock(contested),
             Operation::Lock(simple),
             Operation::Renew { lease: LeaseId(0x1f), ttl: Some(100 * MS) },
             Operation::Renew { lease: LeaseId(0x1f), ttl: None },
@@ -224,6 +229,7 @@ mod tests {
             wait: Duration::ZERO,
             min_token: 0,
             despite_retention: false,
+            contest: None,
         });
         let mut batch = BatchWriter::default();
         while batch.has_room() {

@@ -1,5 +1,7 @@
 //! The bounds of the protocol's fields and messages.
 
+use std::time::Duration;
+
 /// The service's name in logs and answers.
 pub const SERVICE: &str = "servico-coordenador";
 
@@ -11,6 +13,12 @@ pub const TTL_MS_MIN: u64 = 100;
 pub const TTL_MS_MAX: u64 = 300_000;
 /// The longest wait for a lease, in milliseconds.
 pub const WAIT_MS_MAX: u64 = 60_000;
+/// The latest stamp, in microseconds since 1970: the largest integer that every JSON reader keeps exactly.
+pub const STAMP_US_MAX: i64 = (1 << 53) - 1;
+/// The longest window of a contest, in milliseconds.
+pub const WINDOW_MS_MAX: u64 = 300;
+/// How much longer than its window a request in a contest waits at the most: another window may have opened later.
+pub const DECISION: Duration = Duration::from_secs(1);
 /// The longest retention.
 pub const RETENTION_MS_MAX: u64 = 60_000;
 /// The most resources of one request: a day of five-minute slots.

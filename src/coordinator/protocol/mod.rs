@@ -1,7 +1,8 @@
 //! The lock protocol's messages, each in one place: the server and the scheduler's client write and read the same types.
 //!
 //! - [`limits`]: the bounds of every field and message, and [`path`]: the endpoints;
-//! - [`requests`]: an [`Operation`] (lock, renew, unlock), its fields, and how they are read and written;
+//! - [`requests`]: an [`Operation`] (lock, renew, unlock), its fields, and how they are read and written; [`contest`]: those of a contest, and
+//!   [`numbers`]: the kinds of fields that both have;
 //! - [`batch`]: several operations in one exchange (`POST /lote`), and their answers;
 //! - [`replies`]: the members of the answers, and [`answers`]: how a client reads those to a batch;
 //! - [`events`]: the body of `POST /eventos`;
@@ -11,10 +12,12 @@
 pub mod answers;
 pub mod batch;
 pub mod challenge;
+mod contest;
 pub mod events;
 pub mod grace;
 pub mod limits;
 pub(crate) mod names;
+mod numbers;
 pub mod path;
 pub mod replies;
 pub mod requests;

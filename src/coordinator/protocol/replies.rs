@@ -45,9 +45,22 @@ pub struct LeaseReply {
     /// How long the request waited for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub esperou_ms: Option<u64>,
+    /// Who was in the contest for it, in the order in which it was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disputa: Option<Vec<ContenderReply>>,
     /// The next steps: renew, release.
     #[serde(skip_deserializing, rename = "_links")]
     pub links: Links,
+}
+
+/// A request in a contest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContenderReply {
+    /// The instant of its click, in microseconds since 1970.
+    pub carimbo_us: i64,
+    /// What its client said of it.
+    #[serde(default)]
+    pub entrada: Option<Arc<str>>,
 }
 
 impl LeaseReply {

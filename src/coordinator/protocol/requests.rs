@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::limits::{RETENTION_MS_MAX, TOKEN_MAX, TTL_MS_DEFAULT, TTL_MS_MAX, TTL_MS_MIN, WAIT_MS_MAX};
-use super::names::{WrittenLease, checked_name, checked_resource, checked_resources};
+use super::contest;
+use super::limits::{DECISION, RETENTION_MS_MAX, TOKEN_MAX, TTL_MS_DEFAULT, TTL_MS_MAX, TTL_MS_MIN, WAIT_MS_MAX};
+use super::names::{WrittenLease, checked_resource, checked_resources};
+use super::numbers::{integer, name};
 use crate::coordinator::table::{Acquire, LeaseId, Release};
 use crate::http::fields::Fields;
 use crate::http::problem::FieldError;
@@ -15,7 +17,8 @@ use crate::http::unknown::Unknown;
 use crate::http::wrong::FieldCode;
 use crate::time::millis;
 
-const LOCK_FIELDS: &str = "recurso, recursos, dono, pedido_id, ttl_ms, espera_ms, token_minimo, apesar_da_retencao";
+const LOCK_FIELDS: &str =
+    "recurso, recursos, dono, pedido_id, ttl_ms, espera_ms, token_minimo, apesar_da_retencao, disputa";
 const RENEW_FIELDS: &str = "trava_id, ttl_ms";
 const UNLOCK_FIELDS: &str = "trava_id, recurso, retencao_ms";
 
@@ -78,9 +81,11 @@ impl Operation {
                 dono: lock.owner.as_deref(),
                 pedido_id: lock.request_id.as_deref(),
                 ttl_ms: millis(lock.ttl),
-                espera_ms: millis(lock.wait),
+                // A request in a contest waits for its decision, and no longer.
+                espera_ms: if lock.contest.is_some() { 0 } else { millis(lock.wait) },
                 token_minimo: lock.min_token,
                 apesar_da_retencao: lock.despite_retention,
+                disputa: lock.contest.as_ref().map(contest::Written::of),
             },
             Self::Renew { lease, ttl } => {
                 Written::Renew { by, trava_id: WrittenLease(*lease), ttl_ms: ttl.map(millis) }
@@ -125,6 +130,8 @@ pub(super) enum Written<'a> {
         espera_ms: u64,
         token_minimo: u64,
         apesar_da_retencao: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        disputa: Option<contest::Written<'a>>,
     },
     Renew {
         #[serde(flatten)]
@@ -180,6 +187,11 @@ fn read_lock(mut fields: Fields<'_>, also_known: &str, unknown: &mut Unknown) ->
     let request_id = name(&mut fields, "pedido_id");
     let ttl_ms = integer(&mut fields, "ttl_ms", TTL_MS_MIN, TTL_MS_MAX).unwrap_or(TTL_MS_DEFAULT);
     let wait_ms = integer(&mut fields, "espera_ms", 0, WAIT_MS_MAX).unwrap_or(0);
+    let contest = contest::read(&mut fields);
+    if contest.is_some() && wait_ms > 0 {
+        let words = "use disputa ou espera_ms, não os dois: quem disputa espera só pela decisão";
+        fields.reject("espera_ms", FieldCode::Contradiction.says(words));
+    }
     let min_token = fields.integer_as("token_minimo", 0..=(TOKEN_MAX - 1).cast_signed(), MIN_TOKEN);
     let min_token = min_token.map_or(0, i64::cast_unsigned);
     let despite_retention = fields.boolean("apesar_da_retencao").unwrap_or(false);
@@ -189,9 +201,10 @@ fn read_lock(mut fields: Fields<'_>, also_known: &str, unknown: &mut Unknown) ->
         owner: owner.map(Arc::from),
         request_id: request_id.map(Arc::from),
         ttl: Duration::from_millis(ttl_ms),
-        wait: Duration::from_millis(wait_ms),
+        wait: contest.as_ref().map_or(Duration::from_millis(wait_ms), |contest| contest.window + DECISION),
         min_token,
         despite_retention,
+        contest,
     })
 }
 
@@ -245,20 +258,6 @@ fn lease_id(fields: &mut Fields<'_>) -> Option<LeaseId> {
         fields.reject("trava_id", RIGHT);
     }
     lease
-}
-
-fn integer(fields: &mut Fields<'_>, name: &str, min: u64, max: u64) -> Option<u64> {
-    fields.integer(name, min.cast_signed()..=max.cast_signed()).map(i64::cast_unsigned)
-}
-
-fn name(fields: &mut Fields<'_>, field: &str) -> Option<String> {
-    match checked_name(fields.take(field)?) {
-        Ok(name) => Some(name),
-        Err(message) => {
-            fields.reject(field, message);
-            None
-        }
-    }
 }
 
 #[cfg(test)]
@@ -315,6 +314,14 @@ mod tests {
         ] {
             assert_eq!(wrong_lock(&body), [field], "{body}");
         }
+    }
+
+    #[test]
+    fn who_is_in_a_contest_waits_for_nothing_else() {
+        let acquire = lock(r#"{"recurso": "X", "disputa": {"carimbo_us": 7, "janela_ms": 150}}"#).unwrap();
+        assert_eq!(acquire.wait, Duration::from_millis(150) + DECISION);
+        let both = r#"{"recurso": "X", "espera_ms": 5, "disputa": {"carimbo_us": 1, "janela_ms": 1}}"#;
+        assert_eq!(wrong_lock(both), ["espera_ms"]);
     }
 
     #[test]

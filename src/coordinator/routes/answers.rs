@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use super::rights::Rights;
 use crate::coordinator::kinds;
-use crate::coordinator::protocol::replies::{BusyReply, LeaseReply, ReleasedReply};
+use crate::coordinator::protocol::replies::{BusyReply, ContenderReply, LeaseReply, ReleasedReply};
 use crate::coordinator::protocol::{grace, names};
 use crate::coordinator::service::outcome::{LockRefused, RenewRefused};
 use crate::coordinator::service::{ANSWERS_MAX, Service};
 use crate::coordinator::table::{
-    Bound, Busy, ForceTarget, Granted, Listed, Measure, NotGranted, NotLive, OverQuota, Released, Resources, Shown,
-    State, TOKEN_JUMP_MAX,
+    Bound, Busy, Contender, ForceTarget, Granted, Listed, Measure, NotGranted, NotLive, OverQuota, Released, Resources,
+    Shown, State, TOKEN_JUMP_MAX,
 };
 use crate::http::kind::{self, Kind};
 use crate::http::links::{Link, Links, path_segment};
@@ -29,6 +29,10 @@ pub fn granted(service: &Service, granted: &Granted, left: Duration) -> LeaseRep
 /// A renewed lease, with `left` of its life now.
 pub fn renewed(service: &Service, granted: &Granted, left: Duration) -> LeaseReply {
     lease(service, granted, left, "renovado", None)
+}
+
+fn contender(Contender { stamp_us, entry }: &Contender) -> ContenderReply {
+    ContenderReply { carimbo_us: *stamp_us, entrada: entry.clone() }
 }
 
 fn lease(
@@ -49,6 +53,7 @@ fn lease(
         resta_ms: Some(millis(left)),
         expira_em_utc: service.in_the_future(left).micros().to_string(),
         esperou_ms,
+        disputa: granted.contenders.as_ref().map(|contenders| contenders.iter().map(contender).collect()),
         links: Links::new()
             .with("renovar", Link::action("POST", "/renew", "Renovar esta trava"))
             .with("liberar", Link::action("POST", "/unlock", "Liberar esta trava")),

@@ -179,6 +179,7 @@ mod tests {
             wait: 60_000 * MS,
             min_token: 0,
             despite_retention: false,
+            contest: None,
         }
     }
 

@@ -9,8 +9,8 @@ use crate::coordinator::events::{Event, Hub, LockNews};
 use crate::coordinator::metrics::{Metrics, Reason};
 use crate::coordinator::protocol::names;
 use crate::coordinator::table::{
-    Acquire, Bound, Busy, Ended, ForceTarget, Granted, Measure, NotGranted, NotLive, OverQuota, Release, Released,
-    Resources, State,
+    Acquire, Bound, Busy, Contest, Ended, ForceTarget, Granted, Measure, NotGranted, NotLive, OverQuota, Release,
+    Released, Resources, State,
 };
 use crate::logging::Several;
 use crate::text::{Word, Words};
@@ -37,7 +37,10 @@ impl Journal {
     /// A request waits in the queue; `again` if the same request waited there before.
     pub fn queued(log: &Logger, request: &Acquire, again: bool) {
         let (resource, several) = (first(&request.resources), several(&request.resources));
-        if again {
+        if let Some(Contest { stamp_us, window, .. }) = request.contest.as_ref().filter(|_| !again) {
+            info!(log, "Na disputa por recurso {}", resource;
+                "carimbo_us" => stamp_us, "janela_ms" => millis(*window), several);
+        } else if again {
             info!(log, "Na fila, no lugar que já tinha, por recurso {}", resource; several);
         } else {
             info!(log, "Na fila por recurso {}", resource; "espera_ms" => millis(request.wait), several);

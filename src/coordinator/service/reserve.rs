@@ -229,6 +229,7 @@ mod tests {
             wait: Duration::ZERO,
             min_token: 0,
             despite_retention: false,
+            contest: None,
         };
         let mut desk = reserve.desk.lock();
         let now = desk.now();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bounds::Client;
-use super::values::{Acquire, Granted, LeaseId, Resources, Ticket};
+use super::values::{Acquire, Contenders, Granted, LeaseId, Resources, Ticket};
 
 /// A live lease.
 #[derive(Debug)]
@@ -17,10 +17,18 @@ pub struct Lease {
     pub ttl: Duration,
     pub deadline: Duration,
     pub waited: Duration,
+    pub contenders: Option<Contenders>,
     /// Whether its request came again and was told of it.
     pub told_again: bool,
     /// Whose quota it counts in, if it counts in one.
     pub client: Option<Client>,
+}
+
+/// What a request has been through before its grant.
+#[derive(Debug, Default)]
+pub struct Waited {
+    pub time: Duration,
+    pub contenders: Option<Contenders>,
 }
 
 /// A resource's state and queue. A free resource without waiters has no entry.
@@ -29,6 +37,15 @@ pub struct Entry {
     pub hold: Hold,
     /// Its waiters, in order.
     pub queue: BTreeSet<Ticket>,
+    /// When the window of its contest closes, while it is open. Nobody gets the resource before that.
+    pub closes_at: Option<Duration>,
+}
+
+impl Entry {
+    /// Whether a contest's window is open.
+    pub fn is_contested(&self) -> bool {
+        self.closes_at.is_some()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -70,11 +87,13 @@ pub struct Usage {
     pub places: usize,
 }
 
-/// Something that ends by itself. At the same instant leases end before waits do, so the waiter gets the lease.
+/// Something that ends by itself. At the same instant leases and windows end before waits do, so the waiter gets the lease.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ending {
     Lease(LeaseId),
     Retention(Arc<str>),
+    /// Of the contest for that resource.
+    Window(Arc<str>),
     Wait(Ticket),
 }
 
@@ -89,6 +108,7 @@ impl Lease {
             deadline: self.deadline,
             waited: self.waited,
             again,
+            contenders: self.contenders.clone(),
         }
     }
 }

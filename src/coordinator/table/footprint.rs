@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::bounds::Client;
 use super::entries::{Ending, Entry, Identity, Lease, Usage, Waiter};
-use super::values::{Acquire, LeaseId, Ticket};
+use super::values::{Acquire, Contender, Contenders, LeaseId, Ticket};
 
 /// An entry in the order of what ends by itself.
 const ENDING: usize = 2 * size_of::<(Duration, Ending)>();
@@ -34,7 +34,7 @@ const PLACE: usize = NAME + 11 * size_of::<Ticket>() + 2 * SHARED;
 const CLIENT: usize = 2 * size_of::<(Client, Usage)>();
 
 // Nobody asks whether there is room when a waiter gets its lease: so a lease must not take more than its waiter.
-const _: () = assert!(LEASE <= WAITER && NAME <= PLACE);
+const _: () = assert!(LEASE + SHARED + size_of::<Contender>() <= WAITER && NAME <= PLACE);
 
 /// A shared text.
 const fn text(length: usize) -> usize {
@@ -46,8 +46,14 @@ fn optional(shared: Option<&Arc<str>>) -> usize {
 }
 
 /// A lease, without the entries of its resources.
-pub fn of_lease(Lease { owner, request_id, resources, .. }: &Lease) -> usize {
-    lease(owner.as_ref(), request_id.as_ref(), resources)
+pub fn of_lease(Lease { owner, request_id, resources, contenders, .. }: &Lease) -> usize {
+    lease(owner.as_ref(), request_id.as_ref(), resources) + contenders.as_ref().map_or(0, contested)
+}
+
+/// What a lease has more if it was contested. Each of these took more while it waited.
+pub fn contested(contenders: &Contenders) -> usize {
+    let entries = contenders.iter().map(|one| size_of::<Contender>() + optional(one.entry.as_ref()));
+    SHARED + entries.sum::<usize>()
 }
 
 /// The lease of a request, without the entries of its resources.
@@ -68,7 +74,8 @@ pub fn share_of_owner(owner: Option<&Arc<str>>, resources: usize) -> usize {
 /// A waiting request, without the entries of its resources.
 pub fn waiter(request: &Acquire) -> usize {
     let names: usize = request.resources.iter().map(|resource| PLACE + text(resource.len())).sum();
-    WAITER + optional(request.owner.as_ref()) + optional(request.request_id.as_ref()) + names
+    let entry = request.contest.as_ref().map_or(0, |contest| optional(contest.entry.as_ref()));
+    WAITER + optional(request.owner.as_ref()) + optional(request.request_id.as_ref()) + names + entry
 }
 
 /// A client's record.

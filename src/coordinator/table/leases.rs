@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Table;
 use super::bounds::Client;
-use super::entries::{Ending, Entry, Hold, Lease};
+use super::entries::{Ending, Entry, Hold, Lease, Waited};
 use super::footprint;
 use super::values::{Acquire, Ended, Granted, LeaseId, NotGranted, NotLive, Ticket};
 
@@ -18,7 +18,7 @@ impl Table {
         request: &Acquire,
         client: Option<&Client>,
         id: LeaseId,
-        waited: Duration,
+        Waited { time: waited, contenders }: Waited,
     ) -> Result<Granted, NotGranted> {
         let token = self.next_token(request.min_token)?;
         let client = client.map(|client| self.clients.known(client));
@@ -43,6 +43,7 @@ impl Table {
             ttl: request.ttl,
             deadline: now + request.ttl,
             waited,
+            contenders,
             told_again: false,
             client,
         };

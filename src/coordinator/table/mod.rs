@@ -7,7 +7,7 @@
 //!   2016, after Chubby's sequencer: Burrows, OSDI 2006), and no request lifts them by more than [`TOKEN_JUMP_MAX`];
 //! - a lease lives its whole TTL from the grant on, and ends at its release or its expiry, the earlier of the two;
 //! - a request for several resources is granted whole or not at all, and holds nothing while it waits;
-//! - waiters are served in order of arrival: a request is granted once all its resources are free and no earlier waiter
+//! - waiters are served in order of arrival, and those in a contest in the order of their stamps, before the others: a request is granted once all its resources are free and no earlier waiter
 //!   waits for any of them. The earliest of all waiters is first in each of its queues, so no set of waiters can block
 //!   itself, and a request for many resources is not starved by later ones for few.
 //!
@@ -30,6 +30,7 @@
 //!     wait: Duration::ZERO,
 //!     min_token: 0,
 //!     despite_retention: false,
+//!     contest: None,
 //! };
 //! let granted = table.acquire(Duration::ZERO, &request, LeaseId(1));
 //! assert!(matches!(granted, Ok(Acquired::Granted(lease)) if lease.token == 1));
@@ -44,6 +45,7 @@
 
 mod bounds;
 mod clients;
+mod contest;
 mod durable;
 mod ended;
 mod entries;
@@ -65,11 +67,12 @@ pub use self::bounds::{
 };
 use self::clients::Clients;
 use self::ended::EndedLeases;
-use self::entries::{Ending, Entry, Hold, Lease};
+use self::entries::{Ending, Entry, Hold, Lease, Waited};
 use self::values::RandomIds;
 pub use self::values::{
-    Acquire, Acquired, Busy, Counts, Ended, ForceTarget, Granted, Happened, LeaseId, Listed, NotGranted, NotLive,
-    NotRenewed, Release, Released, Resources, Shown, State, TOKEN_JUMP_MAX, Ticket, WaiterView,
+    Acquire, Acquired, Busy, Contender, Contenders, Contest, Counts, Ended, ForceTarget, Granted, Happened, LeaseId,
+    Listed, NotGranted, NotLive, NotRenewed, Release, Released, Resources, Shown, State, TOKEN_JUMP_MAX, Ticket,
+    WaiterView,
 };
 use self::waiters::Waiters;
 
@@ -146,6 +149,7 @@ impl Table {
                     let freed = self.remove_retention(&resource).into_iter().collect();
                     self.serve(now, freed);
                 }
+                Some((_, Ending::Window(resource))) => self.close_window(now, &resource),
                 Some((_, Ending::Wait(ticket))) => self.give_up(now, ticket),
                 None => break,
             }
@@ -183,21 +187,28 @@ impl Table {
             return Ok(Acquired::Queued { ticket, again: true });
         }
         let busy = self.obstacle(now, &request.resources, request.despite_retention, None);
+        let window = self.window_of(request);
         if let Some(busy) = &busy
-            && request.wait.is_zero()
+            && window.is_none()
+            && (request.wait.is_zero() || request.contest.is_some())
         {
             return Err(NotGranted::Busy(busy.clone()));
         }
-        self.check_quota(request, client, busy.is_some())?;
-        self.check_room(request, client, busy.is_some())?;
+        let waits = busy.is_some() || window.is_some();
+        self.check_quota(request, client, waits)?;
+        self.check_room(request, client, waits)?;
         self.next_token(request.min_token)?;
         if request.ttl > self.ttl_limit {
             return Err(NotGranted::TtlLimit);
         }
-        if busy.is_none() {
-            return self.grant(now, request, client, id, Duration::ZERO).map(Acquired::Granted);
+        if !waits {
+            return self.grant(now, request, client, id, Waited::default()).map(Acquired::Granted);
         }
-        self.enqueue(now, request, client, id).map(|ticket| Acquired::Queued { ticket, again: false })
+        let ticket = self.enqueue(now, request, client, id)?;
+        if let Some(window) = window {
+            self.open_windows(now, &request.resources, window);
+        }
+        Ok(Acquired::Queued { ticket, again: false })
     }
 
     /// Lets a lease end `ttl` from now, or its own TTL from now where none is given.

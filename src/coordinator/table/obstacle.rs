@@ -25,7 +25,7 @@ impl Table {
             let in_the_way = match entry.hold {
                 Hold::Held(_) => true,
                 Hold::Retained { .. } => !despite_retention,
-                Hold::Free => false,
+                Hold::Free => entry.is_contested(),
             };
             let someone_before = entry.queue.first().is_some_and(|first| place.is_none_or(|place| *first < place));
             (in_the_way || someone_before).then(|| Busy {

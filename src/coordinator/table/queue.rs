@@ -1,4 +1,4 @@
-//! The queues of the resources: first come, first served.
+//! The queues of the resources: first come, first served; in a contest, first stamp.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Table;
 use super::bounds::Client;
-use super::entries::{Ending, Entry, Hold, Waiter};
+use super::entries::{Ending, Entry, Hold, Waited, Waiter};
 use super::values::{Acquire, Busy, Happened, LeaseId, NotGranted, State, Ticket};
 
 impl Table {
@@ -57,6 +57,9 @@ impl Table {
                 first_ones.insert(*first);
             }
             if entry.queue.is_empty() && matches!(entry.hold, Hold::Free) {
+                if let Some(at) = entry.closes_at {
+                    self.endings.remove(&(at, Ending::Window(Arc::clone(resource))));
+                }
                 self.take_entry(resource);
             }
         }
@@ -89,12 +92,12 @@ impl Table {
     /// Grants those of `first_ones` that have no obstacle, in order of arrival. They are the waiters that may now be first in their queues.
     ///
     /// A waiter behind one of them cannot be granted: its resource is now held, or still promised.
-    pub(super) fn serve(&mut self, now: Duration, first_ones: BTreeSet<Ticket>) {
+    pub(super) fn serve(&mut self, now: Duration, mut first_ones: BTreeSet<Ticket>) {
         if self.has_lapsed(now) {
             // They stay where they are until something may be given again.
             return;
         }
-        for ticket in first_ones {
+        while let Some(ticket) = first_ones.pop_first() {
             let Some(waiter) = self.waiters.get(ticket) else { continue };
             let Acquire { resources, despite_retention, min_token, .. } = &waiter.request;
             let obstacle = self.obstacle(now, resources, *despite_retention, Some(ticket));
@@ -102,10 +105,13 @@ impl Table {
             if obstacle.is_some() || self.next_token(*min_token).is_err() {
                 continue;
             }
+            let contenders = ticket.is_contested().then(|| self.contenders(resources));
             let Some((waiter, _)) = self.dequeue(ticket) else { continue };
-            let waited = now.saturating_sub(waiter.since);
+            let waited = Waited { time: now.saturating_sub(waiter.since), contenders };
             if let Ok(granted) = self.grant(now, &waiter.request, waiter.client.as_ref(), waiter.lease, waited) {
+                let resources = Arc::clone(&granted.resources);
                 self.happened.push(Happened::Granted { ticket, granted });
+                self.refuse_losers(now, &resources, &mut first_ones);
             }
         }
     }

@@ -26,6 +26,7 @@ fn lock(resources: &[&str]) -> Acquire {
         wait: ms(0),
         min_token: 0,
         despite_retention: false,
+        contest: None,
     }
 }
 

@@ -64,9 +64,47 @@ impl Hasher for OwnBits {
     }
 }
 
-/// A place in the queue: a smaller one came earlier.
+/// A place in the queue: a smaller one is served earlier. In a contest the smaller stamp is; else who came earlier, and after all contests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub(super) u64);
+pub struct Ticket {
+    /// The stamp, in a contest; else [`Ticket::NO_STAMP`].
+    pub(super) stamp_us: i64,
+    /// Counts the waiters.
+    pub(super) number: u64,
+}
+
+impl Ticket {
+    /// The place in the order of stamps of those that have none.
+    pub(super) const NO_STAMP: i64 = i64::MAX;
+
+    /// Whether it is one in a contest.
+    pub(super) fn is_contested(self) -> bool {
+        self.stamp_us != Self::NO_STAMP
+    }
+}
+
+/// What a request brings to a contest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contest {
+    /// The instant of its click, in microseconds since 1970.
+    pub stamp_us: i64,
+    /// How long the window is open if this request opens it.
+    pub window: Duration,
+    /// What the winner is told of this request: its client's own words.
+    pub entry: Option<Arc<str>>,
+}
+
+/// A request in a contest that is decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contender {
+    /// The instant of its click, in microseconds since 1970.
+    pub stamp_us: i64,
+    /// What its client says of it.
+    pub entry: Option<Arc<str>>,
+}
+
+/// All requests in a contest, in the order in which it was decided: the winner is the first.
+pub type Contenders = Arc<[Contender]>;
 
 /// A request for a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +123,8 @@ pub struct Acquire {
     pub min_token: u64,
     /// Whether a retained resource counts as free.
     pub despite_retention: bool,
+    /// With it the request is decided together with its rivals; it waits for that alone, at most for `wait`.
+    pub contest: Option<Contest>,
 }
 
 /// A request to end a lease.
@@ -139,6 +179,8 @@ pub struct Granted {
     pub waited: Duration,
     /// Whether the same request had been granted it before.
     pub again: bool,
+    /// Who was in the contest for it, if there was one.
+    pub contenders: Option<Contenders>,
 }
 
 impl Granted {

@@ -58,7 +58,9 @@ impl Waiters {
 
     pub fn add(&mut self, waiter: Waiter) -> Ticket {
         self.last_ticket += 1;
-        let ticket = Ticket(self.last_ticket);
+        // A request with a stamp that is in no contest does not wait.
+        let stamp_us = waiter.request.contest.as_ref().map_or(Ticket::NO_STAMP, |contest| contest.stamp_us);
+        let ticket = Ticket { stamp_us, number: self.last_ticket };
         self.places += waiter.request.resources.len();
         self.bytes += footprint::waiter(&waiter.request);
         if let Some(identity) = identity(&waiter.request) {

@@ -149,6 +149,7 @@ mod tests {
             notes: notes.map(str::to_owned),
             clicked_at: None,
             stamped_at: None,
+            is_contested: false,
             created_at: at("2025-10-26T18:00:05.123456Z"),
             version: 1,
             changed_at: None,

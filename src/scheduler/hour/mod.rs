@@ -2,6 +2,7 @@
 
 pub mod history;
 pub mod vouching;
+pub mod windows;
 
 use std::sync::Arc;
 
@@ -121,6 +122,9 @@ async fn vouched(app: &App, asked: Asked, request: &Request) -> Response {
     };
     let sealed = token.as_ref().and_then(|token| app.vouching.seal(token));
     let token = token.filter(|_| sealed.is_some());
+    if let Some(token) = &token {
+        app.windows.given(token.round_trip_us, token.expires_at());
+    }
     let mut body = json!({
         "timestamp_utc": "",
         "recebido_utc": received.micros().to_string(),

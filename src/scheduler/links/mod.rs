@@ -2,6 +2,7 @@
 
 mod calendar;
 mod conflict;
+mod contests;
 mod entry;
 mod waits;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 pub use self::calendar::{CALENDARS_PATH, calendar_of};
 use self::calendar::{calendar, subscribe};
 pub use self::conflict::{after_conflict, after_validation};
+pub use self::contests::{contest_of_slot, of_contest};
 pub use self::entry::{
     NEXT_PATH, SESSION_PATH, SIGN_IN_PATH, Signed, VALIDATE_PATH, entry, of_session, self_and_entry,
 };
@@ -68,6 +70,7 @@ pub fn of_booking(booking: &Booking, possible: Possible, who: &Who) -> Links {
         .with("telescopio", Link::get(telescope_path(&booking.telescope)))
         .with_some("proposta", booking.proposal_id.map(|id| Link::get(proposal_path(id))))
         .with("agendamentos", at_slots(&booking.telescope, booking.slots.start(), booking.slots.end()))
+        .with_if(booking.is_contested, "disputa", || Link::get(contest_path(booking.id)))
         .with_if(who.may(Permission::ReadTrail), "historico", || history(booking.id))
 }
 
@@ -288,6 +291,11 @@ pub fn to_entry() -> Links {
 /// The path of a booking.
 pub fn booking_path(id: i64) -> String {
     format!("/agendamentos/{id}")
+}
+
+/// The path of the contest that a booking has won.
+fn contest_path(booking: i64) -> String {
+    format!("/disputas/{booking}")
 }
 
 /// The path of a telescope. `.` and `..` are valid codes, but clients resolve them when they are segments of a path, also when

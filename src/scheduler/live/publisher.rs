@@ -269,6 +269,7 @@ mod tests {
             notes: Some("\u{1F52D}".repeat(2000)),
             clicked_at: None,
             stamped_at: None,
+            is_contested: false,
             created_at: Timestamp::MIN,
             version: 1,
             changed_at: None,

@@ -52,8 +52,12 @@ impl Change for Book {
         if let Err(refused) = self.check(view) {
             return Decision::refusal(Err(refused));
         }
+        let mut head = view.head.clone();
         let Making { booking, insert, record } =
-            make(&self.new, Some(self.fence.token), None, &self.cause, view, &mut view.head.clone());
+            make(&self.new, Some(self.fence.token), None, &self.cause, view, &mut head);
+        let contest = self.new.contest.as_ref().map(|decided| {
+            view.next_record(&mut head, &Event::ContestDecided { booking: &booking, decided }, &self.cause)
+        });
         let keep = keep(&self.cause, Made::Booking(&booking), view);
         let claim = Write::ClaimSlots {
             telescope: booking.telescope.clone(),
@@ -62,7 +66,7 @@ impl Change for Book {
             scientist_id: booking.scientist_id,
             token: self.fence.token,
         };
-        let writes = [insert, claim, record].into_iter().chain(keep).collect();
+        let writes = [insert, claim, record].into_iter().chain(contest).chain(keep).collect();
         Decision { answer: Ok(booking), writes }
     }
 }
@@ -164,6 +168,7 @@ pub(super) fn make(
         notes: new.notes.clone(),
         clicked_at: new.clicked_at,
         stamped_at: new.stamp.map(|stamp| stamp.at),
+        is_contested: new.contest.is_some(),
         created_at: view.now,
         version: 1,
         changed_at: None,

@@ -102,6 +102,7 @@ fn new_booking(wait: &Wait, freed: &Freed<'_>, view: &View) -> Result<NewBooking
         notes: wait.notes.clone(),
         clicked_at: None,
         stamp: None,
+        contest: None,
     };
     match check_rules(&new, None, view) {
         Ok(()) => Ok(new),

@@ -166,6 +166,7 @@ fn new_booking(telescope: usize, scientist: i64, nth: i64, slots: i64) -> NewBoo
         notes: None,
         clicked_at: None,
         stamp: None,
+        contest: None,
     }
 }
 

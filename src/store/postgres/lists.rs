@@ -19,9 +19,9 @@ use crate::time::{Timestamp, minutes_in_micros};
 /// How many bookings one page may pass over.
 const PASSED_OVER_MAX: i64 = 1000;
 /// What the statement gives beside a booking: its place, and whether it is in the list. For the others the booking is NULL.
-const START_COLUMN: usize = 16;
-const ID_COLUMN: usize = 17;
-const IS_LISTED_COLUMN: usize = 18;
+const START_COLUMN: usize = 17;
+const ID_COLUMN: usize = 18;
+const IS_LISTED_COLUMN: usize = 19;
 
 /// A page of bookings after `after`, at most `limit` of them.
 pub async fn list(

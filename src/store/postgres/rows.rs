@@ -19,7 +19,8 @@ use crate::time::{Timestamp, minutes_in_micros};
 
 /// The columns of a booking, in the order of [`booking`], from `agendamentos a JOIN telescopios t`.
 pub const BOOKING: &str = "a.id, t.codigo, a.cientista_id, a.inicio_us, a.fim_us, a.status, a.alvo, a.observacoes, \
-     a.clique_us, a.criado_us, a.cancelado_us, a.motivo, a.versao, a.alterado_us, a.proposta_id, a.carimbo_us";
+     a.clique_us, a.criado_us, a.cancelado_us, a.motivo, a.versao, a.alterado_us, a.proposta_id, a.carimbo_us, \
+     a.disputado";
 
 /// The columns of a telescope, in the order of [`telescope`].
 pub const TELESCOPE: &str = "t.id, t.codigo, t.nome, t.simulado, t.duracao_max_min, t.antecedencia_min_min, \
@@ -57,6 +58,7 @@ pub fn booking(row: &Row) -> Result<Booking, Error> {
         changed_at: instant(row, 13)?,
         proposal_id: get(row, 14)?,
         stamped_at: instant(row, 15)?,
+        is_contested: get(row, 16)?,
     })
 }
 

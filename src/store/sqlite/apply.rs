@@ -51,8 +51,8 @@ fn insert(
     connection
         .prepare_cached(
             "INSERT INTO agendamentos (id, telescopio_id, cientista_id, inicio_us, fim_us, status, alvo, observacoes,
-             clique_us, criado_us, token, req, proposta_id, carimbo_us) VALUES (:id, :telescope, :scientist, :start, :end, :status, :target,
-             :notes, :clicked, :created, :token, :request, :proposal, :stamped)",
+             clique_us, criado_us, token, req, proposta_id, carimbo_us, disputado) VALUES (:id, :telescope, :scientist, :start, :end, :status, :target,
+             :notes, :clicked, :created, :token, :request, :proposal, :stamped, :contested)",
         )?
         .execute(named_params! {
             ":id": booking.id,
@@ -69,6 +69,7 @@ fn insert(
             ":request": request_id,
             ":proposal": booking.proposal_id,
             ":stamped": booking.stamped_at.map(Timestamp::as_micros),
+            ":contested": booking.is_contested,
         })?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::time::{Timestamp, minutes_in_micros};
 
 /// The columns of a booking, in the order of [`from_row`].
 pub(super) const COLUMNS: &str = "a.id, t.codigo, a.cientista_id, a.inicio_us, a.fim_us, a.status, a.alvo, a.observacoes, \
-     a.clique_us, a.criado_us, a.cancelado_us, a.motivo, a.versao, a.alterado_us, a.proposta_id, a.carimbo_us";
+     a.clique_us, a.criado_us, a.cancelado_us, a.motivo, a.versao, a.alterado_us, a.proposta_id, a.carimbo_us, a.disputado";
 
 /// One booking.
 pub fn get(connection: &Connection, id: i64) -> rusqlite::Result<Option<Booking>> {
@@ -125,6 +125,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Booking> {
         notes: row.get(7)?,
         clicked_at: instant(row, 8)?,
         stamped_at: instant(row, 15)?,
+        is_contested: row.get(16)?,
         created_at: required(row, 9)?,
         version: row.get(12)?,
         changed_at: instant(row, 13)?,

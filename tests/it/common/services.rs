@@ -189,7 +189,7 @@ pub fn without_rules(database: &rusqlite::Connection, version: i64) {
     ] {
         database.execute_batch(&format!("ALTER TABLE telescopios DROP COLUMN {column}")).unwrap();
     }
-    for column in ["versao", "alterado_us", "carimbo_us"] {
+    for column in ["versao", "alterado_us", "carimbo_us", "disputado"] {
         database.execute_batch(&format!("ALTER TABLE agendamentos DROP COLUMN {column}")).unwrap();
     }
     database.pragma_update(None, "user_version", version).unwrap();

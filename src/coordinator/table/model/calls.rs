@@ -7,19 +7,19 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use crate::coordinator::table::{
-    Acquire, Acquired, Client, Ended, ForceTarget, Granted, LeaseId, Limits, NotGranted, NotRenewed, Release, Released,
-    Ticket,
+    Acquire, Acquired, Client, Contest, Ended, ForceTarget, Granted, LeaseId, Limits, NotGranted, NotRenewed, Release,
+    Released, Ticket,
 };
 
 /// In order of name, as lists are.
 pub const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 /// Small enough that each bound is met.
 pub const LIMITS: Limits = Limits {
-    resources: 24,
-    places: 19,
+    resources: 22,
+    places: 18,
     waiters_of_one: 6,
-    bytes: 23_000,
-    queue_bytes: 18_000,
+    bytes: 24_000,
+    queue_bytes: 19_000,
     client_resources: 9,
     client_places: 7,
 };
@@ -79,11 +79,18 @@ pub fn acquires() -> impl Strategy<Value = Op> {
     let request_id = prop::option::weighted(0.6, select(vec!["r1", "r2"]));
     let wait = prop_oneof![1 => ms(0..=0), 3 => ms(1..=300)];
     let ahead = prop::option::weighted(0.1, 0..=3_u64);
-    let request = (resources, owner, request_id, ms(1..=200), wait, ahead, prop::bool::weighted(0.25), clients());
-    request.prop_map(|(resources, owner, request_id, ttl, wait, ahead, despite_retention, client)| {
+    let contest = prop::option::weighted(0.4, (0..12_i64, prop_oneof![1 => ms(0..=0), 6 => ms(1..=90)]));
+    let times = (ms(1..=200), wait, contest);
+    let request = (resources, owner, request_id, times, ahead, prop::bool::weighted(0.25), clients());
+    request.prop_map(|(resources, owner, request_id, (ttl, wait, contest), ahead, despite_retention, client)| {
         let resources = resources.into_iter().map(Arc::from).collect();
         let (owner, request_id) = (owner.map(Arc::from), request_id.map(Arc::from));
-        let request = Acquire { resources, owner, request_id, ttl, wait, min_token: 0, despite_retention };
+        let contest = contest.map(|(stamp_us, window)| Contest {
+            stamp_us,
+            window,
+            entry: (stamp_us % 2 == 0).then(|| "e".into()),
+        });
+        let request = Acquire { resources, owner, request_id, ttl, wait, min_token: 0, despite_retention, contest };
         Op::Acquire(request, ahead, client)
     })
 }

@@ -42,17 +42,20 @@ impl Ledger {
                 }
                 Happened::Granted { ticket, granted } => {
                     self.stops_waiting(*ticket)?;
-                    if granted.resources.len() > 1 {
-                        self.count("of them for several");
-                    }
+                    self.count_if(granted.resources.len() > 1, "of them for several");
+                    self.count_if(ticket.is_contested(), "of them won a contest");
                     self.grant(now, granted, *ticket, ended, left)?;
                 }
                 Happened::Refused { ticket, refused } => {
-                    let until = self.stops_waiting(*ticket)?;
+                    let (resources, until) = self.stops_waiting(*ticket)?;
+                    let has_lost =
+                        ticket.is_contested() && self.live.iter().any(|lease| share(&resources, &lease.resources));
                     prop_assert!(
-                        until <= now || *refused == NotGranted::Dismissed,
+                        until <= now || has_lost || *refused == NotGranted::Dismissed,
                         "{ticket:?} may wait until {until:?}"
                     );
+                    let is_early = until > now && *refused != NotGranted::Dismissed;
+                    self.count_if(has_lost && is_early, "of them lost a contest");
                 }
             }
             self.count(kind_of_happened(happened));
@@ -65,10 +68,10 @@ impl Ledger {
         }
         match (call, answer) {
             (Call::Acquire(..), Answer::Acquired(Ok(Acquired::Granted(granted)))) if !granted.again => {
-                self.grant(now, granted, Ticket(u64::MAX), None, None)?;
+                self.grant(now, granted, Ticket { stamp_us: Ticket::NO_STAMP, number: u64::MAX }, None, None)?;
             }
             (Call::Acquire(request, ..), Answer::Acquired(Ok(Acquired::Queued { ticket, again }))) => {
-                let until = if *again { self.stops_waiting(*ticket)? } else { Duration::ZERO };
+                let until = if *again { self.stops_waiting(*ticket)?.1 } else { Duration::ZERO };
                 self.waiting.push((*ticket, request.resources.clone(), until.max(now + request.wait)));
             }
             (Call::Renew(..), Answer::Renewed(Ok(renewed))) => {
@@ -81,6 +84,12 @@ impl Ledger {
         prop_assert!(self.live.iter().all(|lease| lease.deadline > now), "a lease outlived its TTL");
         prop_assert!(self.waiting.iter().all(|(_, _, until)| *until > now), "a waiter was forgotten");
         Ok(())
+    }
+
+    fn count_if(&mut self, is_one: bool, kind: &'static str) {
+        if is_one {
+            self.count(kind);
+        }
     }
 
     fn count(&mut self, kind: &'static str) {
@@ -115,9 +124,11 @@ impl Ledger {
         Ok(self.live.remove(live.ok_or_else(|| TestCaseError::fail(format!("ended, but not live: {token}")))?))
     }
 
-    fn stops_waiting(&mut self, ticket: Ticket) -> Result<Duration, TestCaseError> {
+    fn stops_waiting(&mut self, ticket: Ticket) -> Result<(Resources, Duration), TestCaseError> {
         let waits = self.waiting.iter().position(|(waits, ..)| *waits == ticket);
-        Ok(self.waiting.remove(waits.ok_or_else(|| TestCaseError::fail(format!("does not wait: {ticket:?}")))?).2)
+        let waits = waits.ok_or_else(|| TestCaseError::fail(format!("does not wait: {ticket:?}")))?;
+        let (_, resources, until) = self.waiting.remove(waits);
+        Ok((resources, until))
     }
 }
 

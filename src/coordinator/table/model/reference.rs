@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::calls::{Answer, Call, LIMITS, NAMES};
 use crate::coordinator::table::{
-    Acquire, Acquired, Bound, Busy, Client, Counts, Ended, ForceTarget, Granted, Happened, LeaseId, Listed, Measure,
-    NotGranted, NotLive, NotRenewed, OverQuota, Release, Released, State, Ticket, entries::Usage, footprint,
+    Acquire, Acquired, Bound, Busy, Client, Contender, Contenders, Contest, Counts, Ended, ForceTarget, Granted,
+    Happened, LeaseId, Listed, Measure, NotGranted, NotLive, NotRenewed, OverQuota, Release, Released, State, Ticket,
+    entries::Usage, footprint,
 };
 
 struct Held {
@@ -17,6 +18,7 @@ struct Held {
     ttl: Duration,
     deadline: Duration,
     waited: Duration,
+    contenders: Option<Contenders>,
     told_again: bool,
     client: Option<Client>,
 }
@@ -46,8 +48,10 @@ pub struct Model {
     now: Duration,
     leases: Vec<Held>,
     kept: Vec<Kept>,
-    /// In order of arrival.
+    /// In order of their tickets.
     queue: Vec<Queued>,
+    /// The contested resources, and when each window closes. Those for which nobody waits any more do not count.
+    contested: Vec<(Arc<str>, Duration)>,
     ended: Vec<(LeaseId, NotLive)>,
     pub happened: Vec<Happened>,
     pub last_token: u64,
@@ -59,7 +63,7 @@ impl Held {
     fn granted(&self, again: bool) -> Granted {
         let Self { id: lease, token, ttl, deadline, waited, .. } = *self;
         let Acquire { resources, owner, .. } = self.request.clone();
-        Granted { lease, resources, owner, token, ttl, deadline, waited, again }
+        Granted { lease, resources, owner, token, ttl, deadline, waited, again, contenders: self.contenders.clone() }
     }
 }
 
@@ -113,11 +117,26 @@ impl Model {
         answer
     }
 
-    /// When the next thing ends, and of which kind it is: at one instant leases come first, then retentions.
+    /// When the next thing ends, and of which kind it is: at one instant leases come first, then retentions, then windows.
     pub fn next_ending(&self) -> Option<(Duration, u8)> {
         let leases = self.leases.iter().map(|lease| (lease.deadline, 0));
         let kept = self.kept.iter().map(|kept| (kept.until, 1));
-        leases.chain(kept).chain(self.queue.iter().map(|queued| (queued.gives_up_at, 2))).min()
+        let windows = self.open().map(|(_, at)| (*at, 2));
+        leases.chain(kept).chain(windows).chain(self.queue.iter().map(|queued| (queued.gives_up_at, 3))).min()
+    }
+
+    /// The windows that are open.
+    fn open(&self) -> impl Iterator<Item = &(Arc<str>, Duration)> {
+        self.contested.iter().filter(|(name, _)| !self.queue_of(name).is_empty())
+    }
+
+    /// How many windows are open.
+    pub fn windows(&self) -> usize {
+        self.open().count()
+    }
+
+    fn is_open(&self, name: &str) -> bool {
+        self.open().any(|(open, _)| &**open == name)
     }
 
     fn expire(&mut self) {
@@ -130,6 +149,10 @@ impl Model {
                 self.happened.push(Happened::Expired(ended));
             } else if kind == 1 {
                 self.kept.remove(self.kept.iter().position(|kept| kept.until == at).unwrap());
+            } else if kind == 2 {
+                let closing =
+                    self.open().filter(|(_, until)| *until == at).map(|(name, _)| name.clone()).min().unwrap();
+                self.contested.retain(|(name, _)| *name != closing);
             } else {
                 let in_vain = self.queue.iter().position(|queued| queued.gives_up_at == at).unwrap();
                 let Queued { ticket, request, since, .. } = &self.queue[in_vain];
@@ -144,19 +167,60 @@ impl Model {
         }
     }
 
-    /// Grants the first waiter that can be granted, and looks at all of them again.
+    /// Grants the first waiter that can be granted, refuses who has lost by that, and looks at all again.
     fn serve(&mut self) {
         let can_be = |model: &Self, q: &Queued| {
             model.obstacle(&q.request, q.ticket).is_none() && model.token(q.request.min_token).is_ok()
         };
         while let Some(first) = self.queue.iter().position(|queued| can_be(self, queued)) {
+            let contenders = self.contenders(first);
             let Queued { ticket, id, request, since, client, .. } = self.queue.remove(first);
-            let granted = self.grant(&request, client.as_ref(), id, self.now.saturating_sub(since));
+            let granted = self.grant(&request, client.as_ref(), id, (self.now.saturating_sub(since), contenders));
             self.happened.push(Happened::Granted { ticket, granted });
+            self.refuse_losers(&request.resources);
         }
     }
 
+    /// All who are in the contest of a waiter, in order, if it is in one.
+    fn contenders(&self, nth: usize) -> Option<Contenders> {
+        let winner = &self.queue[nth];
+        let is_one = |queued: &&Queued| {
+            queued.ticket.is_contested()
+                && queued.request.resources.iter().any(|name| winner.request.resources.contains(name))
+        };
+        let told = |queued: &Queued| {
+            let Contest { stamp_us, entry, .. } = queued.request.contest.clone()?;
+            Some(Contender { stamp_us, entry })
+        };
+        winner.ticket.is_contested().then(|| self.queue.iter().filter(is_one).filter_map(told).collect())
+    }
+
+    /// Who is in a contest for one of these resources, which somebody has got now, is refused.
+    fn refuse_losers(&mut self, resources: &[Arc<str>]) {
+        let is_loser = |queued: &Queued| {
+            queued.ticket.is_contested() && queued.request.resources.iter().any(|name| resources.contains(name))
+        };
+        while let Some(loser) = self.queue.iter().position(is_loser) {
+            let Queued { ticket, request, since, .. } = &self.queue[loser];
+            let busy = self.obstacle(request, *ticket).expect("somebody has it");
+            let refused = NotGranted::Busy(Busy { waited: self.now.saturating_sub(*since), ..busy });
+            self.happened.push(Happened::Refused { ticket: *ticket, refused });
+            self.queue.remove(loser);
+        }
+    }
+
+    /// The length of the window that a request may open, if it enters a contest.
+    fn contest(&self, request: &Acquire) -> Option<Duration> {
+        let contest = request.contest.as_ref().filter(|_| !request.wait.is_zero())?;
+        let names = || request.resources.iter();
+        let is_free = |name: &Arc<str>| self.state(name).is_none() && self.queue_of(name).is_empty();
+        let enters = names().all(|name| is_free(name) || self.is_open(name));
+        let has_window = !contest.window.is_zero() || names().any(|name| self.is_open(name));
+        (enters && has_window).then_some(contest.window)
+    }
+
     fn acquire(&mut self, request: &Acquire, client: Option<&Client>, id: LeaseId) -> Result<Acquired, NotGranted> {
+        self.contested = self.open().cloned().collect();
         if let Some(lease) = self.leases.iter_mut().find(|lease| same(&lease.request, request)) {
             lease.told_again = true;
             return Ok(Acquired::Granted(lease.granted(true)));
@@ -166,20 +230,30 @@ impl Model {
             queued.gives_up_at = queued.gives_up_at.max(gives_up_at);
             return Ok(Acquired::Queued { ticket: queued.ticket, again: true });
         }
-        let ticket = Ticket(self.last_ticket + 1);
-        let busy = self.obstacle(request, ticket);
-        if let Some(busy) = busy.clone().filter(|_| request.wait.is_zero()) {
+        let last = Ticket { stamp_us: Ticket::NO_STAMP, number: self.last_ticket + 1 };
+        let (busy, window) = (self.obstacle(request, last), self.contest(request));
+        let never_waits = request.wait.is_zero() || request.contest.is_some();
+        if let Some(busy) = busy.clone().filter(|_| never_waits && window.is_none()) {
             return Err(NotGranted::Busy(busy));
         }
-        self.check_bounds(request, client, busy.is_some())?;
+        let waits = busy.is_some() || window.is_some();
+        self.check_bounds(request, client, waits)?;
         self.token(request.min_token)?;
-        if busy.is_none() {
-            return Ok(Acquired::Granted(self.grant(request, client, id, Duration::ZERO)));
+        if !waits {
+            return Ok(Acquired::Granted(self.grant(request, client, id, (Duration::ZERO, None))));
         }
         self.check_queues(request)?;
-        self.last_ticket = ticket.0;
+        self.last_ticket += 1;
+        let stamp_us = request.contest.as_ref().map_or(Ticket::NO_STAMP, |contest| contest.stamp_us);
+        let ticket = Ticket { stamp_us, ..last };
+        if let Some(window) = window {
+            self.contested = self.open().cloned().collect();
+            let closed: Vec<_> = request.resources.iter().filter(|name| !self.is_open(name)).cloned().collect();
+            self.contested.extend(closed.into_iter().map(|name| (name, self.now + window)));
+        }
         let (request, client, since) = (request.clone(), client.cloned(), self.now);
         self.queue.push(Queued { ticket, id, request, since, gives_up_at, client });
+        self.queue.sort_by_key(|queued| queued.ticket);
         Ok(Acquired::Queued { ticket, again: false })
     }
 
@@ -245,13 +319,19 @@ impl Model {
         clients.map(|client| (client.clone(), self.usage_of(client))).collect()
     }
 
-    fn grant(&mut self, request: &Acquire, client: Option<&Client>, id: LeaseId, waited: Duration) -> Granted {
+    fn grant(
+        &mut self,
+        request: &Acquire,
+        client: Option<&Client>,
+        id: LeaseId,
+        (waited, contenders): (Duration, Option<Contenders>),
+    ) -> Granted {
         self.last_token = self.token(request.min_token).unwrap();
         self.kept.retain(|kept| !request.resources.contains(&kept.resource));
         let (request, token, ttl) = (request.clone(), self.last_token, request.ttl);
         let deadline = self.now + ttl;
         let client = client.cloned();
-        let lease = Held { id, request, token, ttl, deadline, waited, told_again: false, client };
+        let lease = Held { id, request, token, ttl, deadline, waited, contenders, told_again: false, client };
         let granted = lease.granted(false);
         self.leases.push(lease);
         granted
@@ -335,13 +415,13 @@ impl Model {
         Some(State::Retained { owner: owner.clone(), token: *token, free_in: until.saturating_sub(self.now) })
     }
 
-    /// The obstacle of a request at its place in the order of arrival.
+    /// The obstacle of a request at its place in the order of the queue.
     fn obstacle(&self, request: &Acquire, place: Ticket) -> Option<Busy> {
         request.resources.iter().find_map(|resource| {
             let passed_over = |state: &State| request.despite_retention && matches!(state, State::Retained { .. });
             let state = self.state(resource).filter(|state| !passed_over(state));
             let queue = self.queue_of(resource);
-            (state.is_some() || queue.iter().any(|ticket| *ticket < place)).then(|| Busy {
+            (state.is_some() || self.is_open(resource) || queue.iter().any(|ticket| *ticket < place)).then(|| Busy {
                 resource: resource.clone(),
                 state: state.unwrap_or(State::Promised),
                 queue: queue.iter().filter(|ticket| **ticket != place).count(),
@@ -365,7 +445,10 @@ impl Model {
         let held = self.leases.iter().map(|lease| lease.request.resources.len()).sum();
         let queue_bytes = self.queue.iter().map(|queued| footprint::waiter(&queued.request)).sum();
         let shares = self.kept.iter().map(|kept| footprint::share_of_owner(kept.owner.as_ref(), kept.of));
-        let leases = self.leases.iter().map(|lease| bytes_of_lease(&lease.request));
+        let leases = self
+            .leases
+            .iter()
+            .map(|lease| bytes_of_lease(&lease.request) + lease.contenders.as_ref().map_or(0, footprint::contested));
         let entries = self.list().into_iter().map(|listed| footprint::entry(&listed.resource));
         let clients = self.usage();
         let records = clients.keys().map(footprint::client);

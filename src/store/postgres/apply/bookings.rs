@@ -11,14 +11,15 @@ use crate::time::Timestamp;
 
 /// New bookings, also those that were changed since in the same batch.
 const INSERT: &str = "INSERT INTO agendamentos (id, telescopio_id, cientista_id, inicio_us, fim_us, status, alvo, observacoes, clique_us,
-         criado_us, cancelado_us, motivo, versao, alterado_us, proposta_id, token, req, carimbo_us)
+         criado_us, cancelado_us, motivo, versao, alterado_us, proposta_id, token, req, carimbo_us,
+         disputado)
      SELECT q.id, t.id, q.cientista_id, q.inicio_us, q.fim_us, q.status, q.alvo, q.observacoes, q.clique_us, q.criado_us, q.cancelado_us,
-         q.motivo, q.versao, q.alterado_us, q.proposta_id, q.token, q.req, q.carimbo_us
+         q.motivo, q.versao, q.alterado_us, q.proposta_id, q.token, q.req, q.carimbo_us, q.disputado
      FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::bigint[],
          $10::bigint[], $11::bigint[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::text[],
-         $18::bigint[])
+         $18::bigint[], $19::boolean[])
          AS q (id, codigo, cientista_id, inicio_us, fim_us, status, alvo, observacoes, clique_us, criado_us, cancelado_us, motivo, versao,
-         alterado_us, proposta_id, token, req, carimbo_us)
+         alterado_us, proposta_id, token, req, carimbo_us, disputado)
      JOIN telescopios t ON t.codigo = q.codigo";
 /// Bookings that were changed or cancelled. Their scientist, their proposal and their creation stay.
 const UPDATE: &str = "UPDATE agendamentos a SET telescopio_id = t.id, inicio_us = q.inicio_us, fim_us = q.fim_us, status = q.status,
@@ -60,6 +61,7 @@ struct Columns<'a> {
     notes: Vec<Option<&'a str>>,
     clicked: Vec<Option<i64>>,
     stamped: Vec<Option<i64>>,
+    contested: Vec<bool>,
     created: Vec<i64>,
     cancelled: Vec<Option<i64>>,
     reasons: Vec<Option<&'a str>>,
@@ -80,6 +82,7 @@ impl<'a> Columns<'a> {
         self.notes.push(booking.notes.as_deref());
         self.clicked.push(instant(booking.clicked_at));
         self.stamped.push(instant(booking.stamped_at));
+        self.contested.push(booking.is_contested);
         self.created.push(booking.created_at.as_micros());
         self.cancelled.push(instant(booking.cancelled_at));
         self.reasons.push(booking.cancel_reason.as_deref());
@@ -105,7 +108,7 @@ pub async fn bookings(client: &ClientWrapper, pending: &Pending, view: &View) ->
         write(client, ("agendamentos", pending.new_bookings.len()), INSERT, [
             &new.ids, &new.telescopes, &new.scientists, &new.starts, &new.ends, &new.statuses, &new.targets, &new.notes, &new.clicked,
             &new.created, &new.cancelled, &new.reasons, &new.versions, &new.changed, &new.proposals, &tokens, &requests,
-            &new.stamped,
+            &new.stamped, &new.contested,
         ]),
         write(client, ("agendamentos", pending.bookings.len()), UPDATE, [
             &old.ids, &old.telescopes, &old.starts, &old.ends, &old.statuses, &old.targets, &old.notes, &old.cancelled, &old.reasons,

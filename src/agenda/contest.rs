@@ -1,0 +1,116 @@
+//! A contest for a slot, as the booking that has won it knows it: who asked for the slot in its window, and what was known of each click.
+//!
+//! The coordinator decides contests and knows nothing of scientists. So each request brings it a few words of its own, an [`Entrant`] as text, and
+//! the winner gets back those of all. The requests may have come through other schedulers, of another version perhaps: what cannot be read is
+//! kept as it is.
+
+use super::stamp::{Reason, Seen, Stamp};
+use crate::time::Timestamp;
+
+/// What stands for what is not there.
+const NONE: &str = "-";
+
+/// A request that was in a contest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entrant {
+    /// Its identifier.
+    pub request: String,
+    /// Who would have observed.
+    pub scientist_id: i64,
+    /// When it arrived.
+    pub arrived: Timestamp,
+    /// When its user clicked, as its client says.
+    pub claim: Option<Timestamp>,
+    /// When its time token was made, if it has one that counts.
+    pub token_at: Option<Timestamp>,
+    /// The round trip that counts, in microseconds, and where it was seen.
+    pub round_trip: Option<(u32, String)>,
+    /// Why its stamp is what it is.
+    pub reason: String,
+}
+
+/// A contest that a booking has won.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// How long the winner would have waited for others, in milliseconds.
+    pub window_ms: u64,
+    /// All who were in it, by their stamps: the winner is the first.
+    pub entries: Vec<(Timestamp, Result<Entrant, String>)>,
+}
+
+impl Entrant {
+    /// The request of that identifier; `stamp` is how its stamp was found, if it has a time token.
+    pub fn new(
+        request: &str,
+        scientist_id: i64,
+        arrived: Timestamp,
+        claim: Option<Timestamp>,
+        stamp: Option<&Stamp>,
+    ) -> Self {
+        let round_trip = stamp.and_then(|stamp| stamp.round_trip).map(|(us, seen)| (us, Seen::name(seen).to_owned()));
+        let token_at = stamp.and_then(|stamp| stamp.token.ok());
+        let reason = stamp.map_or(Reason::NoToken, |stamp| stamp.reason).name().to_owned();
+        Self { request: request.to_owned(), scientist_id, arrived, claim, token_at, round_trip, reason }
+    }
+
+    /// It as a few words: none of its texts has a space in it.
+    pub fn written(&self) -> String {
+        let Self { request, scientist_id, arrived, claim, token_at, round_trip, reason } = self;
+        let instant = |at: &Option<Timestamp>| at.map_or(NONE.to_owned(), |at| at.as_micros().to_string());
+        let (claim, token_at) = (instant(claim), instant(token_at));
+        let (us, seen) = round_trip.as_ref().map_or((NONE.to_owned(), NONE), |(us, seen)| (us.to_string(), seen));
+        format!("{request} {scientist_id} {} {claim} {token_at} {us} {seen} {reason}", arrived.as_micros())
+    }
+
+    /// Reads what [`Self::written`] gives.
+    pub fn read(words: &str) -> Option<Self> {
+        let mut words = words.split(' ');
+        let mut next = || words.next().filter(|word| !word.is_empty());
+        let instant = |text: &str| Timestamp::from_micros(text.parse().ok()?);
+        let perhaps = |text: &str| if text == NONE { Some(None) } else { instant(text).map(Some) };
+        let (request, scientist_id) = (next()?.to_owned(), next()?.parse().ok()?);
+        let (arrived, claim, token_at) = (instant(next()?)?, perhaps(next()?)?, perhaps(next()?)?);
+        let (us, seen) = (next()?, next()?);
+        let round_trip = if us == NONE { None } else { Some((us.parse().ok()?, seen.to_owned())) };
+        let reason = next()?.to_owned();
+        next().is_none().then_some(Self { request, scientist_id, arrived, claim, token_at, round_trip, reason })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_micros(micros).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            request in "[A-Za-z0-9._-]{1,64}",
+            scientist_id in 1..i64::MAX,
+            arrived in 0..Timestamp::MAX.as_micros(),
+            claim in prop::option::of(0..Timestamp::MAX.as_micros()),
+            token_at in prop::option::of(0..Timestamp::MAX.as_micros()),
+            round_trip in prop::option::of((any::<u32>(), "token|conta")),
+            reason in "como_alegado|alem_do_credito|sem_token",
+        ) {
+            let (arrived, claim, token_at) = (at(arrived), claim.map(at), token_at.map(at));
+            let entrant = Entrant { request, scientist_id, arrived, claim, token_at, round_trip, reason };
+            let written = entrant.written();
+            // The coordinator takes names of 200 bytes.
+            prop_assert!(written.len() <= 200, "{}", written.len());
+            prop_assert_eq!(Entrant::read(&written), Some(entrant));
+            let more = format!("{written} x");
+            prop_assert_eq!(Entrant::read(&more), None);
+        }
+
+        #[test]
+        fn no_words_panic(words in "\\PC{0,60}") {
+            let _ = Entrant::read(&words);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What a lock request brings to a contest, as the server reads it and as a client writes it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::limits::{STAMP_US_MAX, WINDOW_MS_MAX};
+use super::numbers::{integer, name};
+use crate::coordinator::table::Contest;
+use crate::http::fields::Fields;
+use crate::http::wrong::FieldCode;
+use crate::time::millis;
+
+const FIELDS: &str = "carimbo_us, janela_ms, entrada";
+
+/// As a client writes it.
+#[derive(Serialize)]
+pub(super) struct Written<'a> {
+    carimbo_us: i64,
+    janela_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entrada: Option<&'a str>,
+}
+
+impl<'a> Written<'a> {
+    pub(super) fn of(Contest { stamp_us, window, entry }: &'a Contest) -> Self {
+        Self { carimbo_us: *stamp_us, janela_ms: millis(*window), entrada: entry.as_deref() }
+    }
+}
+
+/// What the request brings to a contest, if it enters one.
+pub(super) fn read(fields: &mut Fields<'_>) -> Option<Contest> {
+    let raw = fields.take("disputa")?;
+    let wrong = || FieldCode::Kind.says("deve ser um objeto com carimbo_us e janela_ms, números inteiros");
+    let Ok(mut inner) = Fields::parse(raw.get().as_bytes()) else {
+        fields.reject("disputa", wrong());
+        return None;
+    };
+    let stamp_us = inner.integer("carimbo_us", 0..=STAMP_US_MAX);
+    let window_ms = integer(&mut inner, "janela_ms", 0, WINDOW_MS_MAX);
+    let entry = name(&mut inner, "entrada").map(Arc::from);
+    match (stamp_us, window_ms, inner.finish(FIELDS)) {
+        (Some(stamp_us), Some(window_ms), Ok(())) => {
+            Some(Contest { stamp_us, window: Duration::from_millis(window_ms), entry })
+        }
+        (_, _, Err(errors)) => {
+            for error in errors {
+                let name = format!("disputa.{}", error.campo);
+                fields.reject(&name, error.codigo.says(error.mensagem));
+            }
+            None
+        }
+        _ => {
+            fields.reject("disputa", wrong());
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock(contest: &str) -> Result<Option<Contest>, Vec<String>> {
+        let body = format!(r#"{{"disputa": {contest}}}"#);
+        let mut fields = Fields::parse(body.as_bytes()).unwrap();
+        let contest = read(&mut fields);
+        let wrong = fields.finish("disputa").err().unwrap_or_default();
+        if wrong.is_empty() { Ok(contest) } else { Err(wrong.into_iter().map(|error| error.campo).collect()) }
+    }
+
+    #[test]
+    fn a_contest_has_a_stamp_and_a_window() {
+        let window = Duration::from_millis(150);
+        let contest = Contest { stamp_us: 1_764_558_000_000_000, window, entry: None };
+        assert_eq!(lock(r#"{"carimbo_us": 1764558000000000, "janela_ms": 150}"#), Ok(Some(contest.clone())));
+        let with = Contest { entry: Some("a b".into()), ..contest };
+        assert_eq!(lock(r#"{"carimbo_us": 1764558000000000, "janela_ms": 150, "entrada": "a b"}"#), Ok(Some(with)));
+        assert_eq!(lock("null"), Ok(None));
+        for (contest, field) in [
+            ("1", "disputa"),
+            ("[]", "disputa"),
+            ("{}", "disputa"),
+            (r#"{"carimbo_us": 1}"#, "disputa"),
+            (r#"{"carimbo_us": -1, "janela_ms": 1}"#, "disputa.carimbo_us"),
+            (r#"{"carimbo_us": 1, "janela_ms": 301}"#, "disputa.janela_ms"),
+            (r#"{"carimbo_us": 1, "janela_ms": 1, "x": 1}"#, "disputa.x"),
+            (r#"{"carimbo_us": 1, "janela_ms": 1, "entrada": ""}"#, "disputa.entrada"),
+        ] {
+            assert_eq!(lock(contest), Err(vec![field.to_owned()]), "{contest}");
+        }
+    }
+}
