@@ -7,7 +7,8 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use serde_json::{Value, json};
 
 use crate::common::access::give;
-use crate::common::{Services, http, http_with, sctec};
+use crate::common::storage::{self, of_sqlite};
+use crate::common::{Services, http, http_with, sctec, wait_until};
 
 /// The answer to `GET /time` with this query.
 fn time(url: &str, query: &str) -> Value {
@@ -62,13 +63,17 @@ fn a_series_of_tokens_has_the_shortest_round_trip_that_the_server_saw() {
     assert!((60_000..=passed.max(60_000) + 100_000).contains(&long), "{long} {passed}");
     assert_eq!((&second["anterior"], &second["sequencia"]), (&json!("aceito"), &json!(2)));
     assert_eq!(claims(&second)["sessao"], said["sessao"]);
-    // At once: a short one. It stays the shortest, however long the next one takes.
-    let third = time(&url, &format!("nonce=a-3&anterior={}", token_of(&second)));
-    let short = third["ida_volta_us"].as_u64().unwrap();
-    assert!(short < long, "{short} {long}");
-    std::thread::sleep(Duration::from_millis(30));
+    // At once: a short one, unless the machine is busy. It stays the shortest, however long the next one takes.
+    let (mut third, mut short) = (second, long);
+    wait_until("a short round trip is seen", || {
+        third = time(&url, &format!("nonce=a-3&anterior={}", token_of(&third)));
+        short = third["ida_volta_us"].as_u64().unwrap();
+        short < long
+    });
+    std::thread::sleep(Duration::from_micros(long));
     let fourth = time(&url, &format!("nonce=a-4&anterior={}", token_of(&third)));
-    assert_eq!((&fourth["ida_volta_us"], &fourth["sequencia"]), (&json!(short), &json!(4)));
+    assert_eq!(fourth["ida_volta_us"], short);
+    assert_eq!(fourth["sequencia"], third["sequencia"].as_i64().unwrap() + 1);
     let instants: Vec<i64> = ["t2_us", "t3_us"].map(|name| claims(&fourth)[name].as_i64().unwrap()).to_vec();
     assert!(instants[0] <= instants[1]);
 }
@@ -183,8 +188,11 @@ fn a_stamp_is_the_click_within_what_was_measured_and_stands_in_the_answer_and_th
     );
     assert_eq!(micros(&stamp, "chegada_utc") - micros(&stamp, "utc"), i64::try_from(far_us / 2).unwrap() + 3000);
     // Once it was seen nearer, waiting again does not help.
-    let (near_us, near) = series(&ask, Duration::ZERO);
-    assert!(near_us < far_us);
+    let (mut near_us, mut near) = (far_us, String::new());
+    wait_until("a short round trip is seen", || {
+        (near_us, near) = series(&ask, Duration::ZERO);
+        near_us < far_us
+    });
     for (slot, token) in [("2025-12-01T03:05:00Z", &near), ("2025-12-01T03:10:00Z", &far)] {
         let stamp = book(&ana, slot, Some(early), token);
         assert_eq!(stamp["ida_volta_us"], near_us, "{stamp}");
@@ -235,11 +243,10 @@ fn schedulers_of_one_agenda_vouch_with_one_key_and_a_round_trip_is_of_one_clock(
 fn a_key_is_replaced_after_a_day_and_its_private_half_is_erased() {
     let mut services = Services::start(&[]);
     let old = time(&services.agenda(""), "nonce=a");
+    let data_dir = services.data_dir().to_owned();
     let age = |hours: u64| {
-        let database = rusqlite::Connection::open(services.data_dir().join("sctec.db")).unwrap();
-        database.busy_timeout(Duration::from_secs(10)).unwrap();
         let micros = hours * 3600 * 1_000_000;
-        database.execute(&format!("UPDATE chaves_de_hora SET criada_us = criada_us - {micros}"), ()).unwrap();
+        storage::rows(&data_dir, "sctec.db", &format!("UPDATE chaves_de_hora SET criada_us = criada_us - {micros}"));
     };
     age(24);
     let second = services.another_scheduler(&[]);
@@ -262,6 +269,7 @@ fn a_key_is_replaced_after_a_day_and_its_private_half_is_erased() {
 
 #[test]
 fn a_backup_has_no_private_key_and_what_is_restored_makes_a_new_one() {
+    of_sqlite!("backup and restore copy the file of SQLite");
     let services = Services::start(&[]);
     time(&services.agenda(""), "nonce=a");
     let outer = tempfile::tempdir().unwrap();

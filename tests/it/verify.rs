@@ -8,7 +8,7 @@ use sctec::access::Caller;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::common::storage::of_sqlite;
+use crate::common::storage::{is_postgres, of_sqlite};
 use crate::common::trail::{audit, gzip};
 use crate::common::{Services, http, sctec, wait_until};
 
@@ -428,13 +428,16 @@ fn the_races_trail_is_verified_against_the_races_database() {
         "--data-dir",
         folder.path().to_str().unwrap(),
     ]);
+    let file = folder.path().join("corrida-audit.jsonl");
+    wait_until("its start is in the trail", || std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n')));
     drop(running);
     let with_race = |arguments: &[&str]| {
         let folder = ["--race", "--data-dir", folder.path().to_str().unwrap()];
         status(&audit(&[&folder, arguments].concat()).output().unwrap())
     };
     let (code, said) = with_race(&["--verify"]);
-    assert!(code == 0 && said.contains("corrida.db") && said.contains("record 1: matches the database"), "{said}");
+    let name = if is_postgres() { "postgres://" } else { "corrida.db" };
+    assert!(code == 0 && said.contains(name) && said.contains("record 1: matches the database"), "{said}");
     assert_eq!(with_race(&["--count"]), (0, "1\n".to_owned()));
     // A slot that was sold three times agrees with its records, and is named.
     let mut command = crate::common::scheduler_command(folder.path(), "http://127.0.0.1:1");

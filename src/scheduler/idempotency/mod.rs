@@ -2,8 +2,12 @@
 //!
 //! ```text
 //! hold the key ──▶ an answer is kept? ──yes──▶ give it again, or 422 to another request
-//!   taken: 409            └─no──▶ the handler; the answer is written in the transaction of what is made ──▶ give the key back
+//!                      │ no
+//!                      └──▶ is the key held? ──no──▶ 409: another request holds it
+//!                              └─yes──▶ the handler; the answer is written in the transaction of what is made ──▶ give the key back
 //! ```
+//!
+//! An answer that is kept is given also while somebody else holds the key: its request is being ended, or its scheduler died then.
 //!
 //! The key is held by all parts of carrying the request out, also after its client has gone away. What is not made is not kept: a refusal
 //! has changed nothing, so its repetition is decided anew.
@@ -62,10 +66,10 @@ pub async fn begin(app: &Arc<App>, request: &mut Request, most: usize) -> Result
     let asked = fingerprint(&request.head.method, request.head.uri.path(), &body);
     request.head.extensions.insert(EarlyBody(body));
     let held = app.store.hold(key).await.map_err(|error| not_read(&request.log, &error))?;
-    let Some(held) = held else { return Err(refused(Refusal::Key(KeyRefusal::InUse))) };
     if let Some(kept) = kept(app, key, &request.log).await? {
         return given_again(app, kept, &asked, &request.log).map(Begun::Answered);
     }
+    let Some(held) = held else { return Err(refused(Refusal::Key(KeyRefusal::InUse))) };
     let keeping = Arc::new(Keeping::new(author, (key, asked), held, render(app, request)));
     request.head.extensions.insert(Arc::clone(&keeping));
     Ok(Begun::Anew(keeping))

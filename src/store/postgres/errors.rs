@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rust_i18n::t;
 use tokio_postgres::error::{Severity, SqlState};
 
 use crate::language::chain;
@@ -92,6 +93,10 @@ impl From<deadpool_postgres::PoolError> for Error {
 /// What the server says, with its code; or what the connection says, with its causes.
 pub fn told(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
+        Some(told) if *told.code() == SqlState::UNDEFINED_TABLE => t!(
+            "its tables are not there: a scheduler makes them when it first starts; those of the race (--no-lock) are read with --race"
+        )
+        .into_owned(),
         Some(told) => format!("{} (SQLSTATE {})", told.message(), told.code().code()),
         None => chain(error),
     }
