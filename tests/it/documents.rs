@@ -12,6 +12,7 @@ use sctec::http::router::Endpoint;
 use sctec::{coordinator, scheduler};
 use serde_json::{Value, json};
 
+use crate::common::election::without_election;
 use crate::common::{Asked, Services, http, http_with, sources};
 
 fn document(name: &str) -> String {
@@ -53,6 +54,7 @@ fn every_example_is_json() {
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table of answers and one loop over it")]
 fn examples_have_the_members_of_real_answers() {
+    without_election!("the examples of /saude and /pronto are of a coordinator without an election");
     let services = Services::start(&["--lock-retention-ms", "0"]);
     let agenda = |method: &str, path: &str, body: Option<Value>| {
         let body = body.map(|body| body.to_string());

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::common::election::is_elective;
 use crate::common::{Asked, Server, Services, http, nobody, pause, scheduler_command, sctec, signal, wait_until};
 
 const SLOT: &str = "2025-12-01T03:00:00Z";
@@ -66,8 +67,13 @@ fn each_of_thousands_of_requests_is_refused_within_its_own_time_limit() {
     let told = format!("up to {longest:.2} s; {SERVED} bookings took {usual:.2} s");
     println!("{told}");
     assert!(longest < 2.5 + 3.0 * usual, "{told}");
-    // The coordinator continues at once, and grants no lock to requests that were already refused.
-    assert_eq!(services.book(1, SLOT).0, 201);
+    // The coordinator continues at once, and grants no lock to requests that were already refused. An elected one was paused for so long
+    // that it may be deposed: it continues when etcd has answered, and its grace is over.
+    if is_elective() {
+        wait_until("it gives locks", || services.book(1, SLOT).0 == 201);
+    } else {
+        assert_eq!(services.book(1, SLOT).0, 201);
+    }
     let granted = services.log_lines("coordenador.log", "Lock concedido").len() - SERVED;
     assert!(granted < 100, "{granted} refused requests were granted a lock");
 }

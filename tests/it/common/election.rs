@@ -85,6 +85,10 @@ pub fn lose_limits(data_dir: &Path) {
 pub fn choose(command: &mut Command, data_dir: &Path) {
     if is_elective() {
         command.env(ELECTION, format!("{}{}", ETCD.url.replacen("http", "etcd", 1), prefix(data_dir)));
+        // By the address of all interfaces nobody can reach it. Nobody has to: there is no other coordinator to say so.
+        if command.get_args().any(|arg| arg.to_string_lossy().starts_with("0.0.0.0:") || arg == "[::]:0") {
+            command.env("SCTEC_ADVERTISE", "http://127.0.0.1:1");
+        }
     }
 }
 
