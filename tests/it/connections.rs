@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use crate::common::election::without_election;
 use crate::common::listener::Listener;
 use crate::common::network::Network;
 use crate::common::{Asked, Locks, Server, Services, http, sctec, wait_until};
@@ -345,6 +346,7 @@ fn a_service_works_with_a_clock_outside_the_range_of_dates() {
 #[test]
 #[ignore = "needs unshare, nsenter and ip, as root, and curl"]
 fn eventsource_121_a_listener_whose_packets_are_dropped_is_removed_after_30_seconds() {
+    without_election!("its coordinator is in a network of its own, and etcd is not");
     let network = Network::start();
     let folder = tempfile::tempdir().unwrap();
     let mut command = network.on(0, env!("CARGO_BIN_EXE_sctec"));

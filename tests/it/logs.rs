@@ -37,7 +37,7 @@ fn field_names(line: &str) -> Vec<String> {
 }
 
 /// The names of the pairs in the lines of the test below.
-const OURS: &str = "req req_cliente token recursos retido esperou_ms espera_ms prometido visto de a ms us";
+const OURS: &str = "req req_cliente token recursos retido esperou_ms espera_ms prometido visto de a ms us mandato";
 
 #[test]
 fn no_name_forges_fields_or_writes_invisible_characters_into_a_log() {

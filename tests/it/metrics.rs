@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::json;
 
+use crate::common::election::without_election;
 use crate::common::storage::is_postgres;
 use crate::common::{Locks, Services, http, nobody};
 
@@ -65,6 +66,7 @@ fn names(answer: &str) -> BTreeSet<String> {
 
 #[test]
 fn the_document_names_every_metric_and_no_other_and_alerts_use_only_these() {
+    without_election!("it has a coordinator without an election, and one with");
     let exported = exported();
     assert!(exported.len() > 15, "{exported:?}");
     assert_eq!(first_column(&part("\n## Métricas\n")), exported);
