@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Decide de novo as disputas de uma trilha: python3 disputa.py audit.jsonl [AGENDAMENTO_ID]
 
-Acha cada carimbo pela fórmula de docs/API.md ("O carimbo"), e o vencedor pelo menor carimbo. Status: 0 se tudo confere, 1 se não.
+Acha cada carimbo e o vencedor pelas regras de docs/API.md ("O carimbo"). Status: 0 se tudo confere, 1 se não.
 """
 import json
 import sys
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 
 def instante(texto):
@@ -21,23 +22,36 @@ def carimbo(entrada, margem_us):
     return min(max(instante(entrada["instante_clique_utc"]), antes), chegada)
 
 
-def confere(registro):
+def semente_confere(semente, correntes):
+    nome, elos, elo = semente.split(".")
+    for _ in range(int(elos)):
+        elo = sha256(elo.encode()).hexdigest()
+    return correntes.get(nome) == elo
+
+
+def confere(registro, correntes):
     detalhes, entradas = registro["details"], registro["details"]["entradas"]
-    achados = [carimbo(entrada, detalhes["margem_us"]) for entrada in entradas]
-    escritos = [instante(entrada["carimbo_utc"]) for entrada in entradas]
-    return achados == escritos == sorted(escritos) and entradas[0]["req"] == registro["req"]
+    certo = all(carimbo(entrada, detalhes["margem_us"]) == instante(entrada["carimbo_utc"]) for entrada in entradas)
+    vencedor, sorteio = min(entradas, key=lambda entrada: instante(entrada["carimbo_utc"])), detalhes["sorteio"]
+    if sorteio:
+        limite = instante(vencedor["carimbo_utc"]) + timedelta(microseconds=detalhes["empate_us"])
+        sorteadas = [entrada for entrada in entradas if entrada["sorteada"]]
+        certo = certo and all(instante(entrada["carimbo_utc"]) <= limite for entrada in sorteadas)
+        certo = certo and semente_confere(sorteio["semente"], correntes)
+        textos = (sorteio["semente"], sorteio["recurso"])
+        vencedor = min(sorteadas, key=lambda entrada: sha256("\n".join((*textos, entrada["entrada"])).encode()).digest())
+    return certo and vencedor["req"] == entradas[0]["req"] == registro["req"]
 
 
-tudo = True
+tudo, correntes = True, {}
 for linha in open(sys.argv[1], encoding="utf-8"):
     registro = json.loads(linha)
-    if registro["event_type"] != "DISPUTA_RESOLVIDA":
+    detalhes = registro["details"]
+    if registro["event_type"] == "SEMENTES_COMPROMETIDAS":
+        correntes[detalhes["nome"]] = detalhes["fim"]
+    if registro["event_type"] != "DISPUTA_RESOLVIDA" or sys.argv[2:] not in ([], [str(detalhes["agendamento_id"])]):
         continue
-    agendamento = registro["details"]["agendamento_id"]
-    if len(sys.argv) > 2 and agendamento != int(sys.argv[2]):
-        continue
-    resultado = confere(registro)
+    resultado = confere(registro, correntes)
     tudo = tudo and resultado
-    vencedor = registro["details"]["cientista_id"]
-    print(f"agendamento {agendamento}: cientista {vencedor},", "confere" if resultado else "NÃO CONFERE")
+    print(f"agendamento {detalhes['agendamento_id']}: cientista {detalhes['cientista_id']},", "confere" if resultado else "NÃO CONFERE")
 sys.exit(0 if tudo else 1)

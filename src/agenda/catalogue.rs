@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::directory::{Directory, Entry, Place, Search, folded};
 use super::hours::Hours;
 use super::maintenance::{Maintenance, Stretch, within};
+use super::policy::Policy;
 use super::proposal::Proposal;
 use super::rules::{Rules, RulesView};
 use super::version::version_of;
@@ -167,6 +168,8 @@ pub struct TelescopePatch {
     pub standing_max: Option<Option<i64>>,
     /// [`Rules::day_max_min`].
     pub day_max_min: Option<Option<i64>>,
+    /// [`Rules::policy`].
+    pub policy: Option<Policy>,
     /// [`Telescope::needs_proposal`].
     pub needs_proposal: Option<bool>,
     /// [`Telescope::hours`].
@@ -186,6 +189,7 @@ impl TelescopePatch {
             opens_at_min: Some(None),
             standing_max: Some(None),
             day_max_min: Some(None),
+            policy: Some(Policy::default()),
             needs_proposal: Some(false),
             hours: Some(None),
         }
@@ -202,6 +206,7 @@ impl TelescopePatch {
             opens_at_min: self.opens_at_min.unwrap_or(old.opens_at_min),
             standing_max: self.standing_max.unwrap_or(old.standing_max),
             day_max_min: self.day_max_min.unwrap_or(old.day_max_min),
+            policy: self.policy.unwrap_or(old.policy),
         };
         let name = self.name.clone().unwrap_or_else(|| telescope.name.clone());
         let active = self.active.unwrap_or(telescope.active);

@@ -4,6 +4,7 @@
 //! the winner gets back those of all. The requests may have come through other schedulers, of another version perhaps: what cannot be read is
 //! kept as it is.
 
+use super::policy::Policy;
 use super::stamp::{Reason, Seen, Stamp};
 use crate::time::Timestamp;
 
@@ -32,10 +33,25 @@ pub struct Entrant {
 /// A contest that a booking has won.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decided {
+    /// How it was decided.
+    pub policy: Policy,
     /// How long the winner would have waited for others, in milliseconds.
     pub window_ms: u64,
-    /// All who were in it, by their stamps: the winner is the first.
-    pub entries: Vec<(Timestamp, Result<Entrant, String>)>,
+    /// The winner, and then the others by their stamps.
+    pub entries: Vec<Entry>,
+    /// If there was a tie, what was drawn with: the resource and the seed.
+    pub draw: Option<(String, String)>,
+}
+
+/// A request as the contest knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its stamp.
+    pub stamp: Timestamp,
+    /// What its scheduler said of it.
+    pub words: String,
+    /// Whether it took part in the draw.
+    pub is_drawn: bool,
 }
 
 impl Entrant {

@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use super::hours::{Hours, WindowView};
+use super::policy::Policy;
 use super::slot::{SLOT_MIN, SlotRange};
 use crate::http::wrong::FieldCode;
 use crate::time::{Timestamp, minutes_in_micros};
@@ -37,6 +38,8 @@ pub struct Rules {
     pub standing_max: Option<i64>,
     /// How many minutes of one day (UTC) one scientist may have.
     pub day_max_min: Option<i64>,
+    /// Who gets a slot for which several ask at once.
+    pub policy: Policy,
 }
 
 /// How far ahead one may book: whole days (UTC), of which one more is opened each day.
@@ -60,6 +63,7 @@ pub struct RulesView {
     cota_dia_min: Option<i64>,
     horas_de_operacao: Option<Vec<WindowView>>,
     exige_proposta: bool,
+    disputa: &'static str,
 }
 
 impl RulesView {
@@ -75,6 +79,7 @@ impl RulesView {
             cota_dia_min: rules.day_max_min,
             horas_de_operacao: hours.map(|hours| hours.windows().iter().copied().map(WindowView::of).collect()),
             exige_proposta: needs_proposal,
+            disputa: rules.policy.name(),
         }
     }
 }

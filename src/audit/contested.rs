@@ -3,17 +3,23 @@
 //! The rules are written here once more, from docs/API.md and not from the code that decided: so a fault of that code shows.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use rust_i18n::t;
 use serde::{Deserialize, Deserializer};
+use sha2::{Digest as _, Sha256};
 
 use super::record::CONTEST_DECIDED;
 use super::shape::instant_and_event;
+use crate::agenda::seeds::Commitment;
 use crate::text::escaped;
 use crate::time::Timestamp;
 
-/// The policy that is known here: the smallest stamp wins.
-const BY_STAMP: &str = "ordem";
+/// The policies that are known here: who ties with the smallest stamp is drawn, within a short time or all of them.
+const POLICIES: [&str; 2] = ["ordem", "sorteio"];
+
+/// The longest chain of seeds whose links are counted.
+const LINKS_MAX: usize = 1 << 20;
 
 /// A contest as its record tells of it.
 #[derive(Debug, Deserialize)]
@@ -39,9 +45,25 @@ pub struct Contest {
     /// By how much the two ways of a round trip may differ.
     #[serde(rename = "margem_us")]
     margin_us: i64,
+    /// Stamps that are later than the smallest one by no more than this tie with it.
+    #[serde(rename = "empate_us")]
+    within_us: i64,
+    /// What was drawn with, if there was a tie.
+    #[serde(rename = "sorteio")]
+    pub draw: Option<Draw>,
     /// Who was in it, as it was decided: the winner first.
     #[serde(rename = "entradas")]
     pub entries: Vec<Entry>,
+}
+
+/// What was drawn with.
+#[derive(Debug, Deserialize)]
+pub struct Draw {
+    #[serde(rename = "recurso")]
+    resource: String,
+    /// The seed.
+    #[serde(rename = "semente")]
+    pub seed: String,
 }
 
 /// A request that was in a contest.
@@ -50,6 +72,12 @@ pub struct Entry {
     /// Its stamp, as the record has it.
     #[serde(rename = "carimbo_utc", deserialize_with = "instant")]
     pub stamp: Timestamp,
+    /// Whether it took part in the draw.
+    #[serde(rename = "sorteada")]
+    pub is_drawn: bool,
+    /// What its scheduler told the coordinator.
+    #[serde(rename = "entrada")]
+    words: String,
     /// What the stamp follows from; `None` of a scheduler of another version.
     #[serde(flatten)]
     pub seen: Option<Seen>,
@@ -143,18 +171,82 @@ pub fn judge(line: &[u8]) -> Result<Judged, String> {
         }
         Some(_) => {}
     }
-    if contest.policy == BY_STAMP {
-        let is_in_order = contest.entries.is_sorted_by_key(|entry| entry.stamp);
-        if !is_in_order {
-            wrong.push(
-                t!("the first entry does not have the smallest stamp, or the others are not in order").into_owned(),
-            );
-        }
+    if POLICIES.contains(&&*contest.policy) {
+        contest.judge_order(&mut wrong, &mut unknown);
     } else {
         let policy = escaped(&contest.policy);
         unknown.push(t!("the policy %{policy} is of another version of sctec", policy = policy).into_owned());
     }
     Ok(Judged { contest, stamps, wrong, unknown })
+}
+
+impl Contest {
+    /// Whether the winner has the smallest stamp, or was drawn of those that tie with it.
+    fn judge_order(&self, wrong: &mut Vec<String>, unknown: &mut Vec<String>) {
+        let Some(draw) = &self.draw else {
+            if !self.entries.is_sorted_by_key(|entry| entry.stamp) {
+                let words = t!("the first entry does not have the smallest stamp, or the others are not in order");
+                wrong.push(words.into_owned());
+            }
+            return;
+        };
+        let others = self.entries.get(1..).unwrap_or_default();
+        if !others.is_sorted_by_key(|entry| entry.stamp) {
+            wrong.push(t!("the entries after the first are not in the order of their stamps").into_owned());
+        }
+        let drawn = || self.entries.iter().filter(|entry| entry.is_drawn);
+        let winner = drawn().min_by_key(|entry| draw.lot(entry));
+        if !winner.zip(self.entries.first()).is_some_and(|(winner, first)| std::ptr::eq(winner, first)) {
+            wrong.push(t!("the first entry does not have the smallest lot of those that were drawn").into_owned());
+        }
+        self.judge_who_was_drawn(wrong, unknown);
+    }
+
+    /// Whether those were drawn that tie with the smallest stamp: one entry of each scientist.
+    fn judge_who_was_drawn(&self, wrong: &mut Vec<String>, unknown: &mut Vec<String>) {
+        let Some(smallest) = self.entries.iter().map(|entry| entry.stamp).min() else { return };
+        let ties = |entry: &Entry| entry.stamp.as_micros().saturating_sub(smallest.as_micros()) <= self.within_us;
+        let drawn = || self.entries.iter().filter(|entry| entry.is_drawn);
+        if drawn().any(|entry| !ties(entry)) {
+            wrong.push(t!("an entry was drawn that does not tie with the smallest stamp").into_owned());
+        }
+        let scientist = |entry: &Entry| entry.seen.as_ref().map(|seen| seen.scientist_id);
+        let mut scientists = BTreeSet::new();
+        if !drawn().filter_map(scientist).all(|id| scientists.insert(id)) {
+            wrong.push(t!("a scientist took part in the draw more than once").into_owned());
+        }
+        let is_left_out = |entry: &Entry| {
+            !entry.is_drawn && ties(entry) && scientist(entry).is_none_or(|id| !scientists.contains(&id))
+        };
+        if self.entries.iter().any(is_left_out) {
+            unknown.push(t!("an entry ties and was not drawn: it may have asked for other slots too").into_owned());
+        }
+    }
+}
+
+impl Draw {
+    fn lot(&self, entry: &Entry) -> [u8; 32] {
+        Sha256::digest([&*self.seed, &*self.resource, &*entry.words].join("\n")).into()
+    }
+}
+
+/// A record that tells of a chain of seeds.
+#[derive(Deserialize)]
+struct ChainLine {
+    details: Chain,
+}
+
+#[derive(Deserialize)]
+struct Chain {
+    nome: String,
+    elos: usize,
+    fim: String,
+}
+
+/// Whether a seed is one of the chain that was recorded on this line; `None` if the line tells of another chain.
+pub fn holds(line: &[u8], seed: &str) -> Option<bool> {
+    let ChainLine { details: Chain { nome: name, elos: links, fim: end } } = serde_json::from_slice(line).ok()?;
+    Commitment { name, links: links.min(LINKS_MAX), end }.holds(seed)
 }
 
 impl Seen {
@@ -180,16 +272,16 @@ mod tests {
     /// A record of a contest of two: the second arrived first.
     fn record() -> Value {
         let second = json!({
-            "carimbo_utc": "2025-12-01T03:00:00.020000Z", "req": "r-2", "cientista_id": 2, "chegada_utc": "2025-12-01T03:00:00.020000Z",
+            "carimbo_utc": "2025-12-01T03:00:00.020000Z", "sorteada": false, "entrada": "r-2 …", "req": "r-2", "cientista_id": 2, "chegada_utc": "2025-12-01T03:00:00.020000Z",
             "instante_clique_utc": null, "token_utc": null, "ida_volta_us": null, "ida_volta_de": null, "motivo": "sem_token"
         });
         json!({
             "timestamp_utc": "2025-12-01T03:00:01.000000Z", "level": "AUDIT", "event_type": CONTEST_DECIDED, "service": "servico-agendamento",
             "details": {
                 "agendamento_id": 7, "cientista_id": 1, "horario_inicio_utc": "2025-12-02T03:00:00Z", "horario_fim_utc": "2025-12-02T03:05:00Z",
-                "telescopio": "Hubble-Acad", "politica": "ordem", "janela_ms": 143, "margem_us": 3000,
+                "telescopio": "Hubble-Acad", "politica": "ordem", "janela_ms": 143, "margem_us": 3000, "empate_us": 5000, "sorteio": null,
                 "entradas": [{
-                    "carimbo_utc": "2025-12-01T03:00:00.010000Z", "req": "r-1", "cientista_id": 1,
+                    "carimbo_utc": "2025-12-01T03:00:00.010000Z", "sorteada": false, "entrada": "r-1 …", "req": "r-1", "cientista_id": 1,
                     "chegada_utc": "2025-12-01T03:00:00.060000Z", "instante_clique_utc": "2025-12-01T03:00:00.010000Z",
                     "token_utc": "2025-12-01T02:59:00.000000Z", "ida_volta_us": 100_000, "ida_volta_de": "token", "motivo": "como_alegado"
                 }, second]
@@ -225,10 +317,41 @@ mod tests {
         assert_eq!(judged(other_winner), (1, 0), "the stamps are not in order");
         assert_eq!(judged(|record| record["details"]["entradas"] = json!([])), (1, 0));
         // Of another version.
-        let other = json!({"carimbo_utc": "2025-12-01T03:00:00.020000Z", "entrada": "x"});
+        let other = json!({"carimbo_utc": "2025-12-01T03:00:00.020000Z", "sorteada": false, "entrada": "x"});
         assert_eq!(judged(|record| record["details"]["entradas"][1] = other), (0, 1));
         assert_eq!(judged(|record| record["details"]["politica"] = json!("x")), (0, 1));
         assert!(judge(b"{}").is_err());
+    }
+
+    #[test]
+    fn a_draw_is_drawn_anew() {
+        // Of these two lots the second is smaller, as the winner's is.
+        let lot = |seed: &str, words: &str| Sha256::digest(format!("{seed}\nX\n{words}"));
+        let seed = (0..1000).map(|nth| format!("s{nth}")).find(|seed| lot(seed, "r-2 …") < lot(seed, "r-1 …"));
+        let drawn = |change: &dyn Fn(&mut Value)| {
+            judged(|record| {
+                let details = &mut record["details"];
+                details["sorteio"] = json!({"recurso": "X", "semente": seed});
+                (details["empate_us"], details["cientista_id"]) = (json!(10_000), json!(2));
+                let entries = details["entradas"].as_array_mut().unwrap();
+                entries.swap(0, 1);
+                for entry in entries.iter_mut() {
+                    entry["sorteada"] = json!(true);
+                }
+                record["req"] = json!("r-2");
+                change(record);
+            })
+        };
+        assert_eq!(drawn(&|_| ()), (0, 0));
+        assert_eq!(drawn(&|record| record["details"]["sorteio"] = json!(null)), (1, 0), "the smallest stamp wins");
+        assert_eq!(drawn(&|record| record["details"]["empate_us"] = json!(9_999)), (1, 0));
+        assert_eq!(drawn(&|record| record["details"]["entradas"][1]["sorteada"] = json!(false)), (0, 1));
+        let swapped = |record: &mut Value| {
+            record["details"]["entradas"].as_array_mut().unwrap().swap(0, 1);
+            (record["details"]["cientista_id"], record["req"]) = (json!(1), json!("r-1"));
+        };
+        assert_eq!(drawn(&swapped), (1, 0), "the first has the larger lot");
+        assert_eq!(drawn(&|record| record["details"]["entradas"][1]["cientista_id"] = json!(2)), (1, 0));
     }
 
     proptest! {

@@ -11,6 +11,7 @@ use super::config::{Access, Config, Mode, StartError, VERSION};
 use super::gate::{Gate, Locking};
 use super::giving_back;
 use super::hour::history::History;
+use super::hour::seeds::Seeds;
 use super::hour::vouching::Vouching;
 use super::hour::windows::Windows;
 use super::live::Live;
@@ -57,6 +58,8 @@ pub struct App {
     pub history: History,
     /// How long a contest waits for their clicks.
     pub windows: Windows,
+    /// What it draws with.
+    pub seeds: Seeds,
     /// A pause inside the critical section.
     critical_delay: Duration,
     /// The official time.
@@ -118,6 +121,7 @@ impl App {
             vouching,
             history: History::default(),
             windows: Windows::default(),
+            seeds: Seeds::default(),
             critical_delay: config.critical_delay,
             clock,
             started: Instant::now(),

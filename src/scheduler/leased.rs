@@ -18,14 +18,14 @@ use super::origin::{COMMIT, LOCK, Origin};
 use super::outcome::{broken, not_altered, of_alteration, of_booking, of_closing, of_release};
 use super::refusal::Refusal;
 use crate::agenda::alteration::{Alteration, Destination};
-use crate::agenda::contest::{Decided, Entrant};
+use crate::agenda::contest::{Decided, Entrant, Entry};
 use crate::agenda::maintenance::NewMaintenance;
+use crate::agenda::policy::Policy;
 use crate::agenda::{self, Booking, Cancellation, NewBooking, Place, resource};
 use crate::audit::record::Cause;
-use crate::coordinator::client::{Lease, LockError, LockRequest};
-use crate::coordinator::protocol::replies::ContenderReply;
+use crate::coordinator::client::{Lease, LockError, LockRequest, Won};
 use crate::coordinator::protocol::{STAMP_US_MAX, TTL_MS_MAX, grace};
-use crate::coordinator::table::Contest;
+use crate::coordinator::table::{Contest, Tie};
 use crate::logging::Several;
 use crate::store::{
     AlterRefused, Altered, BookRefused, CancelRefused, Cancelling, Closed, Fence, FenceBroken, Leased, NotClosed,
@@ -38,8 +38,8 @@ pub async fn book(app: &App, locking: &Locking, mut new: NewBooking, origin: &Or
     let (place, contest) = (new.place(), contest_of(app, &new, origin));
     let window = contest.as_ref().map_or(Duration::ZERO, |contest| contest.window);
     let wanted = LockedSlots::of(vec![place.clone()]);
-    let commit = async |fence, contenders: Vec<ContenderReply>| {
-        new.contest = decided(window, &contenders);
+    let commit = async |fence, won: Option<Won>| {
+        new.contest = won.and_then(|won| decided(app, new.telescope.rules.policy, window, won));
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
         let booked = app.store.book(new, fence, origin.cause.clone()).await;
@@ -62,23 +62,36 @@ pub async fn book(app: &App, locking: &Locking, mut new: NewBooking, origin: &Or
 /// What a booking brings to a contest for its slots. A request without a time token has its arrival for a stamp, and enters a contest only where
 /// others may have clicked earlier.
 fn contest_of(app: &App, new: &NewBooking, origin: &Origin) -> Option<Contest> {
+    let policy = new.telescope.rules.policy;
+    if policy == Policy::Arrival {
+        return None;
+    }
     let window = app.windows.window(app.clock.now());
     let stamp = new.stamp.map(|stamp| stamp.at).or_else(|| (!window.is_zero()).then_some(origin.received))?;
     let stamp_us = stamp.as_micros().min(STAMP_US_MAX);
     let (request, arrived) = (&origin.cause.request_id, origin.received);
     let entrant = Entrant::new(request, new.scientist.id, arrived, new.clicked_at, new.stamp.as_ref());
-    Some(Contest { stamp_us, window, entry: Some(entrant.written().into()) })
+    let (seed, group) = (app.seeds.seed().map(Into::into), Some(new.scientist.id.to_string().into()));
+    let tie = Tie { within_us: policy.tie_us(), seed, group };
+    Some(Contest { stamp_us, window, entry: Some(entrant.written().into()), tie })
 }
 
 /// The contest in which a lease was won, if there was a rival.
-fn decided(window: Duration, contenders: &[ContenderReply]) -> Option<Decided> {
-    let entry = |contender: &ContenderReply| {
-        let words = contender.entrada.as_deref().unwrap_or_default();
-        let stamp = Timestamp::from_micros(contender.carimbo_us).unwrap_or(Timestamp::MIN);
-        (stamp, Entrant::read(words).ok_or_else(|| words.to_owned()))
-    };
-    let entries = || contenders.iter().map(entry).collect();
-    (contenders.len() > 1).then(|| Decided { window_ms: millis(window), entries: entries() })
+fn decided(app: &App, policy: Policy, window: Duration, Won { contenders, draw }: Won) -> Option<Decided> {
+    if contenders.len() < 2 {
+        return None;
+    }
+    let entries = contenders.iter().map(|contender| Entry {
+        stamp: Timestamp::from_micros(contender.carimbo_us).unwrap_or(Timestamp::MIN),
+        words: contender.entrada.as_deref().unwrap_or_default().to_owned(),
+        is_drawn: contender.sorteada,
+    });
+    if let Some(draw) = &draw {
+        // It is shown with the booking's record.
+        app.seeds.shown(&draw.semente);
+    }
+    let draw = draw.map(|draw| (draw.recurso.to_string(), draw.semente.to_string()));
+    Some(Decided { policy, window_ms: millis(window), entries: entries.collect(), draw })
 }
 
 /// Changes booking `id` as it was asked: its old and its new slots are locked in one request.
@@ -242,13 +255,13 @@ async fn under_lease<T>(
     origin: &Origin,
     wanted: &LockedSlots,
     rivals: Rivals,
-    commit: impl AsyncFnOnce(Fence, Vec<ContenderReply>) -> Result<T, Refusal>,
+    commit: impl AsyncFnOnce(Fence, Option<Won>) -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
     let begun = Instant::now();
     let mut lease = acquire(locking, origin, wanted, &rivals, locking.ttl).await?;
     let locked_at = Instant::now();
-    let contenders = lease.contenders.take().unwrap_or_default();
-    let result = commit(Fence { token: lease.token, deadline: lease.deadline }, contenders).await;
+    let won = lease.won.take();
+    let result = commit(Fence { token: lease.token, deadline: lease.deadline }, won).await;
     let retention = match (&result, rivals) {
         (Ok(_), Rivals::Refused { retention, .. }) => retention,
         _ => Duration::ZERO,

@@ -18,6 +18,7 @@ use crate::access::calendar::Calendar;
 use crate::agenda::alteration::Alteration;
 use crate::agenda::maintenance::NewMaintenance;
 use crate::agenda::proposal::{Proposal, ProposalPatch};
+use crate::agenda::seeds::Commitment;
 use crate::agenda::{
     Booking, Cancellation, NewBooking, Place, Rejection, Scientist, ScientistPatch, Telescope, TelescopePatch, Wait,
 };
@@ -122,6 +123,9 @@ pub trait Store: Backend {
 
     /// Records that the address of a calendar was made, or revoked.
     fn record_calendar(&self, calendar: Calendar, cause: Cause) -> Answer<'_, ()>;
+
+    /// Records that a scheduler has made seeds, before it uses them.
+    fn record_seeds(&self, commitment: Commitment) -> Answer<'_, ()>;
 }
 
 impl<S: Changing> Store for S {
@@ -233,5 +237,9 @@ impl<S: Changing> Store for S {
 
     fn record_calendar(&self, calendar: Calendar, cause: Cause) -> Answer<'_, ()> {
         self.change(Record::Calendar { calendar, cause })
+    }
+
+    fn record_seeds(&self, commitment: Commitment) -> Answer<'_, ()> {
+        self.change(Record::Seeds(commitment))
     }
 }

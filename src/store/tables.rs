@@ -29,6 +29,7 @@ pub const TABLES: [Table; 10] = [
             "cota_dia_min",
             "horas",
             "exige_proposta",
+            "disputa",
         ],
     },
     Table { name: "cientistas", columns: &["id", "nome", "instituicao", "pais", "ativo"] },

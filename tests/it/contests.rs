@@ -128,6 +128,13 @@ fn the_far_client_that_clicked_first_wins_over_the_near_one_that_arrived_first()
     }
 }
 
+/// What the example in Python says of a contest: its exit status, and what it printed.
+fn example(trail: &Path, id: &str) -> (Option<i32>, String) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/disputa.py");
+    let output = Command::new("python3").arg(script).args([trail, Path::new(id)]).output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 #[test]
 fn a_contest_is_decided_anew_from_its_record() {
     let services = Services::start(&[]);
@@ -142,12 +149,7 @@ fn a_contest_is_decided_anew_from_its_record() {
     succeed(&[&["--verify"][..], &data_dir[..]].concat());
     // The example in Python says the same, also of a record that was decided otherwise.
     let trail = folder.path().join("audit.jsonl");
-    let example = |trail: &Path| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/disputa.py");
-        let output = Command::new("python3").arg(script).args([trail, Path::new(&id)]).output().unwrap();
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
-    };
-    assert_eq!(example(&trail), (Some(0), format!("agendamento {id}: cientista 1, confere\n")));
+    assert_eq!(example(&trail, &id), (Some(0), format!("agendamento {id}: cientista 1, confere\n")));
     let text = std::fs::read_to_string(&trail).unwrap();
     let (before, after) = text.split_once("\"margem_us\":3000").unwrap();
     let changed = folder.path().join("changed.jsonl");
@@ -156,7 +158,62 @@ fn a_contest_is_decided_anew_from_its_record() {
     let output = audit(&["--contest", &id, changed.to_str().unwrap()]).output().unwrap();
     let (shown, _) = texts(&output);
     assert!(output.status.code() == Some(1) && shown.contains("The record contradicts itself."), "{shown}");
-    assert_eq!(example(&changed).0, Some(1));
+    assert_eq!(example(&changed, &id).0, Some(1));
+}
+
+fn decide_by(services: &Services, policy: &str) {
+    let body = json!({"regras": {"disputa": policy}}).to_string();
+    let url = services.agenda("/telescopios/Hubble-Acad");
+    let answer = http("PATCH", &url, Some(("application/merge-patch+json", &body)));
+    assert_eq!((answer.status, &answer.json()["regras"]["disputa"]), (200, &json!(policy)), "{}", answer.body);
+}
+
+#[test]
+fn where_contests_are_drawn_all_take_part_and_the_draw_can_be_repeated() {
+    let services = Services::start(&[]);
+    decide_by(&services, "sorteio");
+    let url = services.agenda("");
+    let clients: Vec<Client> = (0..6).map(|nth| Client::at(&url, 40 * MS * nth)).collect();
+    let barrier = Barrier::new(clients.len());
+    let book = |(nth, client): (i64, &Client)| {
+        barrier.wait();
+        client.book(1 + nth / 2, SLOT, SystemTime::now())
+    };
+    let mut answers: Vec<(u16, Value)> = thread::scope(|scope| {
+        let book = &book;
+        let threads: Vec<_> = (0..).zip(&clients).map(|client| scope.spawn(move || book(client))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    answers.sort_unstable_by_key(|(status, _)| *status);
+    assert_eq!((answers[0].0, answers[1].0), (201, 409), "{answers:?}");
+    let contest = services.follow(&answers[0].1, "disputa").json();
+    let drawn = contest["entradas"].as_array().unwrap().iter().filter(|entry| entry["sorteada"] == true).count();
+    assert_eq!((drawn, &contest["politica"]), (3, &json!("sorteio")), "each of three scientists once: {contest}");
+    let (id, folder) = (answers[0].1["id"].to_string(), services.stop());
+    let data_dir = ["--data-dir", folder.path().to_str().unwrap()];
+    succeed(&[&["--contest", &id][..], &data_dir[..]].concat());
+    succeed(&[&["--verify"][..], &data_dir[..]].concat());
+    let trail = folder.path().join("audit.jsonl");
+    assert_eq!(example(&trail, &id).0, Some(0));
+    // With the seed of another draw the winner may be the same, and the chain is not.
+    let seed = contest["sorteio"]["semente"].as_str().unwrap();
+    let other = folder.path().join("other.jsonl");
+    let text = std::fs::read_to_string(&trail).unwrap();
+    let (link, digit) = seed.split_at(seed.len() - 1);
+    let changed = format!("{link}{}", if digit == "0" { "1" } else { "0" });
+    std::fs::write(&other, text.replace(seed, &changed)).unwrap();
+    let output = audit(&["--contest", &id, other.to_str().unwrap()]).output().unwrap();
+    assert!(output.status.code() == Some(1) && texts(&output).0.contains("the seed is not of the chain"), "{output:?}");
+    assert_eq!(example(&other, &id).0, Some(1));
+}
+
+#[test]
+fn where_the_arrival_decides_there_is_no_contest() {
+    let services = Services::start(&[]);
+    decide_by(&services, "chegada");
+    let (_, [far, near]) = far_and_near(&services);
+    assert_eq!((far.0, near.0), (409, 201), "{far:?} {near:?}");
+    assert!(services.log_lines("coordenador.log", "Na disputa").is_empty());
 }
 
 #[test]
@@ -166,7 +223,10 @@ fn a_client_without_a_token_is_in_the_contest_with_its_arrival() {
     let far = Client::at(&url, 250 * MS);
     let clicked = SystemTime::now();
     let (far, plain) = thread::scope(|scope| {
-        let plain = scope.spawn(|| book(&url, &json!({"cientista_id": 2, "horario_inicio_utc": SLOT})));
+        let plain = scope.spawn(|| {
+            thread::sleep(15 * MS);
+            book(&url, &json!({"cientista_id": 2, "horario_inicio_utc": SLOT}))
+        });
         thread::sleep(40 * MS);
         (far.book(1, SLOT, clicked), plain.join().unwrap())
     });
@@ -284,7 +344,9 @@ fn the_coordinator_decides_by_stamps_when_the_window_closes() {
         assert_eq!(first.1["token"], second.1["token"], "the loser is told of the winner");
         assert_eq!(
             second.1["disputa"],
-            json!([{"carimbo_us": 100, "entrada": "b"}, {"carimbo_us": 500, "entrada": "a"}])
+            json!([
+                {"carimbo_us": 100, "entrada": "b", "sorteada": false}, {"carimbo_us": 500, "entrada": "a", "sorteada": false}
+            ])
         );
         assert!(begun.elapsed() < Duration::from_secs(5), "nobody prolongs the window");
         // Late.

@@ -3,12 +3,8 @@
 use serde::Serialize;
 
 use crate::agenda::Booking;
-use crate::agenda::contest::{Decided, Entrant};
+use crate::agenda::contest::{self, Decided, Entrant};
 use crate::agenda::stamp::MARGIN_US;
-use crate::time::Timestamp;
-
-/// How a contest is decided: by the smallest stamp.
-const BY_STAMP: &str = "ordem";
 
 /// The details.
 #[derive(Serialize)]
@@ -21,42 +17,47 @@ pub struct ContestDetails<'a> {
     politica: &'static str,
     janela_ms: u64,
     margem_us: i64,
+    empate_us: i64,
+    sorteio: Option<Draw<'a>>,
     entradas: Vec<Entry<'a>>,
+}
+
+#[derive(Serialize)]
+struct Draw<'a> {
+    recurso: &'a str,
+    semente: &'a str,
 }
 
 #[derive(Serialize)]
 struct Entry<'a> {
     carimbo_utc: String,
+    sorteada: bool,
+    /// Missing of a scheduler of another version.
     #[serde(flatten)]
-    said: Said<'a>,
+    said: Option<Said>,
+    entrada: &'a str,
 }
 
 #[derive(Serialize)]
-#[serde(untagged)]
-enum Said<'a> {
-    Entrant {
-        req: &'a str,
-        cientista_id: i64,
-        chegada_utc: String,
-        instante_clique_utc: Option<String>,
-        token_utc: Option<String>,
-        ida_volta_us: Option<u32>,
-        ida_volta_de: Option<&'a str>,
-        motivo: &'a str,
-    },
-    /// Of a scheduler of another version.
-    Other { entrada: &'a str },
+struct Said {
+    req: String,
+    cientista_id: i64,
+    chegada_utc: String,
+    instante_clique_utc: Option<String>,
+    token_utc: Option<String>,
+    ida_volta_us: Option<u32>,
+    ida_volta_de: Option<String>,
+    motivo: String,
 }
 
 impl<'a> ContestDetails<'a> {
     /// Of the contest that `booking` has won.
     pub fn of(booking: &'a Booking, decided: &'a Decided) -> Self {
-        let entry = |(stamp, said): &'a (Timestamp, Result<Entrant, String>)| Entry {
+        let entry = |contest::Entry { stamp, words, is_drawn }: &'a contest::Entry| Entry {
             carimbo_utc: stamp.micros().to_string(),
-            said: match said {
-                Ok(entrant) => said_of(entrant),
-                Err(words) => Said::Other { entrada: words },
-            },
+            sorteada: *is_drawn,
+            said: Entrant::read(words).map(said_of),
+            entrada: words,
         };
         Self {
             agendamento_id: booking.id,
@@ -64,23 +65,27 @@ impl<'a> ContestDetails<'a> {
             horario_inicio_utc: booking.slots.start().seconds().to_string(),
             horario_fim_utc: booking.slots.end().seconds().to_string(),
             telescopio: &booking.telescope,
-            politica: BY_STAMP,
+            politica: decided.policy.name(),
             janela_ms: decided.window_ms,
             margem_us: MARGIN_US,
+            empate_us: decided.policy.tie_us(),
+            sorteio: decided.draw.as_ref().map(|(recurso, semente)| Draw { recurso, semente }),
             entradas: decided.entries.iter().map(entry).collect(),
         }
     }
 }
 
-fn said_of(entrant: &Entrant) -> Said<'_> {
-    Said::Entrant {
-        req: &entrant.request,
-        cientista_id: entrant.scientist_id,
-        chegada_utc: entrant.arrived.micros().to_string(),
-        instante_clique_utc: entrant.claim.map(|claim| claim.micros().to_string()),
-        token_utc: entrant.token_at.map(|at| at.micros().to_string()),
-        ida_volta_us: entrant.round_trip.as_ref().map(|(us, _)| *us),
-        ida_volta_de: entrant.round_trip.as_ref().map(|(_, seen)| seen.as_str()),
-        motivo: &entrant.reason,
+fn said_of(entrant: Entrant) -> Said {
+    let Entrant { request, scientist_id, arrived, claim, token_at, round_trip, reason } = entrant;
+    let (ida_volta_us, ida_volta_de) = round_trip.unzip();
+    Said {
+        req: request,
+        cientista_id: scientist_id,
+        chegada_utc: arrived.micros().to_string(),
+        instante_clique_utc: claim.map(|claim| claim.micros().to_string()),
+        token_utc: token_at.map(|at| at.micros().to_string()),
+        ida_volta_us,
+        ida_volta_de,
+        motivo: reason,
     }
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::contest::ContestDetails;
 use super::{Event, LEVEL, Process, Restoration, SERVICE, WaitEvent};
+use crate::agenda::seeds::Commitment;
 use crate::agenda::stamp::Stamp;
 use crate::agenda::{Booking, Wait};
 use crate::audit::catalogued::CataloguedDetails;
@@ -73,6 +74,11 @@ enum Details<'a> {
         motivo: Option<&'a str>,
     },
     Contest(ContestDetails<'a>),
+    Seeds {
+        nome: &'a str,
+        elos: usize,
+        fim: &'a str,
+    },
     Catalogued(CataloguedDetails<'a>),
     Service {
         versao: &'a str,
@@ -190,6 +196,9 @@ impl Event<'_> {
                 espera_id: wait_id,
             },
             Self::ContestDecided { booking, decided } => Details::Contest(ContestDetails::of(booking, decided)),
+            Self::SeedsCommitted(Commitment { name, links, end }) => {
+                Details::Seeds { nome: name, elos: *links, fim: end }
+            }
             Self::BookingChanged { before, after, scientist_name, token } => Details::Changed {
                 agendamento_id: after.id,
                 observation: observed(after, scientist_name),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::access::Caller;
 use crate::agenda::contest::Decided;
 use crate::agenda::keeping::Keeping;
+use crate::agenda::seeds::Commitment;
 use crate::agenda::stamp::Stamp;
 use crate::agenda::{Booking, NewBooking, Scientist, Wait};
 pub use crate::audit::catalogued::Catalogued;
@@ -32,6 +33,8 @@ pub const BOOKING_CANCELLED: &str = "AGENDAMENTO_CANCELADO";
 pub const BOOKING_REFUSED: &str = "AGENDAMENTO_RECUSADO";
 /// A booking has won a contest.
 pub const CONTEST_DECIDED: &str = "DISPUTA_RESOLVIDA";
+/// A scheduler has made seeds with which it will draw.
+pub const SEEDS_COMMITTED: &str = "SEMENTES_COMPROMETIDAS";
 /// A scientist waits for slots that are booked.
 pub const WAIT_ENTERED: &str = "ESPERA_CRIADA";
 /// A scientist does not wait any more.
@@ -52,12 +55,13 @@ pub const LOCK_FORCED: &str = "TRAVA_FORCADA";
 pub const LOCK_NOT_FORCED: &str = "TRAVA_NAO_FORCADA";
 
 /// Every `event_type` there is.
-pub const EVENT_TYPES: [&str; 19] = [
+pub const EVENT_TYPES: [&str; 20] = [
     BOOKING_CREATED,
     BOOKING_CHANGED,
     BOOKING_CANCELLED,
     BOOKING_REFUSED,
     CONTEST_DECIDED,
+    SEEDS_COMMITTED,
     WAIT_ENTERED,
     WAIT_LEFT,
     WAIT_SERVED,
@@ -117,6 +121,8 @@ pub enum Event<'a> {
         /// Who was in the contest.
         decided: &'a Decided,
     },
+    /// `SEMENTES_COMPROMETIDAS`.
+    SeedsCommitted(&'a Commitment),
     /// `AGENDAMENTO_ALTERADO`.
     BookingChanged {
         /// As it was.
@@ -226,6 +232,7 @@ impl Event<'_> {
         match self {
             Self::BookingCreated { .. } => BOOKING_CREATED,
             Self::ContestDecided { .. } => CONTEST_DECIDED,
+            Self::SeedsCommitted(_) => SEEDS_COMMITTED,
             Self::BookingChanged { .. } => BOOKING_CHANGED,
             Self::BookingCancelled { .. } => BOOKING_CANCELLED,
             Self::BookingRefused { .. } => BOOKING_REFUSED,

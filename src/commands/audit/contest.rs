@@ -12,9 +12,9 @@ use super::args::{AuditArgs, AuditFormat};
 use super::print::Printer;
 use super::search::Search;
 use super::{database, inputs};
-use crate::audit::contested::{Contest, Entry, Judged, judge};
+use crate::audit::contested::{Contest, Entry, Judged, holds, judge};
 use crate::audit::filter::{Filter, Wanted};
-use crate::audit::record::CONTEST_DECIDED;
+use crate::audit::record::{CONTEST_DECIDED, SEEDS_COMMITTED};
 use crate::commands::outcome::{EXIT_UNEXPECTED, Outcome};
 use crate::commands::output::{CANNOT_WRITE, print, table_width, tell};
 use crate::text::escaped;
@@ -26,13 +26,14 @@ use crate::time::Timestamp;
 /// When an input cannot be read, or the output cannot be written.
 pub fn run(args: &AuditArgs, booking: i64) -> Outcome {
     let unexpected = ExitCode::from(EXIT_UNEXPECTED);
-    let (lines, incomplete) = records(args, booking)?;
+    let of_booking = Wanted { booking: Some(booking), ..Wanted::default() };
+    let (lines, incomplete) = records(args, CONTEST_DECIDED, of_booking)?;
     let Some(line) = lines.split(|byte| *byte == b'\n').find(|line| !line.is_empty()) else {
         tell(t!("the trail has no contest that booking %{id} has won", id = booking));
         return Ok(unexpected);
     };
     let judged = match judge(line) {
-        Ok(judged) => judged,
+        Ok(judged) => with_seed(judged, args)?,
         Err(error) => {
             tell(t!("the record of the contest cannot be read: %{error}", error = error));
             return Ok(unexpected);
@@ -43,9 +44,21 @@ pub fn run(args: &AuditArgs, booking: i64) -> Outcome {
     Ok(if is_confirmed && !incomplete { ExitCode::SUCCESS } else { unexpected })
 }
 
-/// The lines of the contest's record, and whether a part of the trail could not be read.
-fn records(args: &AuditArgs, booking: i64) -> anyhow::Result<(Vec<u8>, bool)> {
-    let wanted = Wanted { event: Some(CONTEST_DECIDED.to_owned()), booking: Some(booking), ..Wanted::default() };
+/// The contest, with what is to be said of its seed: it must be one of a chain that was recorded before.
+fn with_seed(mut judged: Judged, args: &AuditArgs) -> anyhow::Result<Judged> {
+    let Some(draw) = &judged.contest.draw else { return Ok(judged) };
+    let (chains, _) = records(args, SEEDS_COMMITTED, Wanted::default())?;
+    match chains.split(|byte| *byte == b'\n').find_map(|line| holds(line, &draw.seed)) {
+        Some(true) => {}
+        Some(false) => judged.wrong.push(t!("the seed is not of the chain that was recorded").into_owned()),
+        None => judged.unknown.push(t!("these records do not have the chain of the seed").into_owned()),
+    }
+    Ok(judged)
+}
+
+/// The lines of an event's records, and whether a part of the trail could not be read.
+fn records(args: &AuditArgs, event: &str, wanted: Wanted) -> anyhow::Result<(Vec<u8>, bool)> {
+    let wanted = Wanted { event: Some(event.to_owned()), ..wanted };
     let mut lines = Vec::new();
     let printer = Printer::new(AuditFormat::Jsonl, false, &mut lines).context(CANNOT_WRITE)?;
     let incomplete = read(Search::new(Filter::new(wanted), printer, true), args)?;
@@ -106,6 +119,7 @@ fn table(entries: &[Entry], stamps: &[Option<Timestamp>]) -> Table {
         t!("round trip (µs)"),
         t!("stamp in the record"),
         t!("stamp, found anew"),
+        t!("drawn"),
     ]);
     if let Some(width) = table_width() {
         table.set_width(width);
@@ -114,8 +128,9 @@ fn table(entries: &[Entry], stamps: &[Option<Timestamp>]) -> Table {
     let perhaps = |at: Option<Timestamp>| at.map_or("–".to_owned(), instant);
     for (entry, found) in entries.iter().zip(stamps) {
         let (stamp, found) = (instant(entry.stamp), perhaps(*found));
+        let drawn = if entry.is_drawn { "×" } else { "" }.to_owned();
         table.add_row(match &entry.seen {
-            None => ["–", "–", "–", "–", "–", &stamp, &found].map(str::to_owned),
+            None => ["–", "–", "–", "–", "–", &stamp, &found, &drawn].map(str::to_owned),
             Some(seen) => [
                 seen.scientist_id.to_string(),
                 escaped(&seen.req),
@@ -124,6 +139,7 @@ fn table(entries: &[Entry], stamps: &[Option<Timestamp>]) -> Table {
                 seen.round_trip_us.map_or("–".to_owned(), |us| us.to_string()),
                 stamp,
                 found,
+                drawn,
             ],
         });
     }

@@ -31,7 +31,9 @@ use super::transport::{AddressError, CONNECT_TIMEOUT, Expected, NotServed, Trans
 use super::waiting::{PLACES, Waiting};
 use crate::batch;
 use crate::coordinator::protocol::answers::Answer;
-use crate::coordinator::protocol::replies::{BusyReply, ContenderReply, LeaseReply, ProblemReply, ReleasedReply};
+use crate::coordinator::protocol::replies::{
+    BusyReply, ContenderReply, DrawReply, LeaseReply, ProblemReply, ReleasedReply,
+};
 use crate::coordinator::protocol::{DECISION, Operation, TOKEN_MAX, TOO_FAR};
 use crate::coordinator::table::{Acquire, Contest, LeaseId, Release};
 use crate::http::request_id::RequestId;
@@ -69,9 +71,18 @@ pub struct Lease {
     pub token: u64,
     /// When it ends at the earliest: nothing is begun under it past this.
     pub deadline: Instant,
-    /// Who was in the contest for it, in order, if there was one: the winner is this request.
-    pub contenders: Option<Vec<ContenderReply>>,
+    /// The contest that was won for it, if there was one.
+    pub won: Option<Won>,
     id: LeaseId,
+}
+
+/// A contest that was won.
+#[derive(Clone, Debug)]
+pub struct Won {
+    /// Who was in it: this request, and then the others by their stamps.
+    pub contenders: Vec<ContenderReply>,
+    /// How the winner was drawn, if there was a tie.
+    pub draw: Option<DrawReply>,
 }
 
 /// What became of an unlock.
@@ -238,7 +249,7 @@ impl Client {
         seen: u64,
         deadline: Instant,
     ) -> Result<Lease, LockError> {
-        let LeaseReply { trava_id: id, token, ref disputa, .. } = *lease;
+        let LeaseReply { trava_id: id, token, ref disputa, ref sorteio, .. } = *lease;
         if token <= seen || token >= TOKEN_MAX {
             let _ = self.unlocks.send(Ask::unlock_of(request_id.clone(), id));
             let reason = format!("a trava veio com o token {token}, e teria de ser maior que {seen} e menor que 2^53");
@@ -246,7 +257,8 @@ impl Client {
         }
         self.saw_token(token);
         *self.token_fault.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        Ok(Lease { token, deadline, contenders: disputa.clone(), id })
+        let won = disputa.clone().map(|contenders| Won { contenders, draw: sorteio.clone() });
+        Ok(Lease { token, deadline, won, id })
     }
 
     /// Notes that there is no acceptable token, and will be none before an operator acts.

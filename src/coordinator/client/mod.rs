@@ -18,6 +18,6 @@ mod transport;
 mod waiting;
 
 pub use self::feed::{Block, EventBatch, Feed, NotPublished};
-pub use self::locks::{Client, Lease, LockError, LockRequest, StartError, Unlocked};
+pub use self::locks::{Client, Lease, LockError, LockRequest, StartError, Unlocked, Won};
 pub use self::ready::NotReady;
 pub use self::transport::Expected;

@@ -242,6 +242,7 @@ mod tests {
             expira_em_utc: String::new(),
             esperou_ms: None,
             disputa: None,
+            sorteio: None,
             links: Links::new(),
         }
     }

@@ -152,7 +152,7 @@ mod tests {
 
     use super::*;
     use crate::coordinator::protocol::limits::{DECISION, LARGE_BODY_MAX, NAME_MAX_BYTES, RESOURCES_MAX};
-    use crate::coordinator::table::{Acquire, Contest, LeaseId, Release};
+    use crate::coordinator::table::{Acquire, Contest, LeaseId, Release, Tie};
     use crate::http::unknown::Handling;
 
     const MS: Duration = Duration::from_millis(1);
@@ -196,7 +196,8 @@ mod tests {
             despite_retention: false,
             contest: None,
         };
-        let contest = Some(Contest { stamp_us: 5, window: 150 * MS, entry: Some("r-1 7".into()) });
+        let tie = Tie { within_us: 5000, seed: Some("s".into()), group: Some("7".into()) };
+        let contest = Some(Contest { stamp_us: 5, window: 150 * MS, entry: Some("r-1 7".into()), tie });
         let contested = Acquire { contest, wait: 150 * MS + DECISION, ..simple.clone() };
         let operations = [
             lock(),

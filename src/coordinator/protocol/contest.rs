@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::limits::{STAMP_US_MAX, WINDOW_MS_MAX};
+use super::limits::{STAMP_US_MAX, TIE_US_MAX, WINDOW_MS_MAX};
 use super::numbers::{integer, name};
-use crate::coordinator::table::Contest;
+use crate::coordinator::table::{Contest, Tie};
 use crate::http::fields::Fields;
 use crate::http::wrong::FieldCode;
 use crate::time::millis;
 
-const FIELDS: &str = "carimbo_us, janela_ms, entrada";
+const FIELDS: &str = "carimbo_us, janela_ms, entrada, empate_us, semente, grupo";
 
 /// As a client writes it.
 #[derive(Serialize)]
@@ -21,11 +21,29 @@ pub(super) struct Written<'a> {
     janela_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     entrada: Option<&'a str>,
+    #[serde(skip_serializing_if = "is_zero")]
+    empate_us: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    semente: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grupo: Option<&'a str>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 impl<'a> Written<'a> {
-    pub(super) fn of(Contest { stamp_us, window, entry }: &'a Contest) -> Self {
-        Self { carimbo_us: *stamp_us, janela_ms: millis(*window), entrada: entry.as_deref() }
+    pub(super) fn of(Contest { stamp_us, window, entry, tie }: &'a Contest) -> Self {
+        Self {
+            carimbo_us: *stamp_us,
+            janela_ms: millis(*window),
+            entrada: entry.as_deref(),
+            empate_us: tie.within_us,
+            semente: tie.seed.as_deref(),
+            grupo: tie.group.as_deref(),
+        }
     }
 }
 
@@ -39,10 +57,13 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Option<Contest> {
     };
     let stamp_us = inner.integer("carimbo_us", 0..=STAMP_US_MAX);
     let window_ms = integer(&mut inner, "janela_ms", 0, WINDOW_MS_MAX);
-    let entry = name(&mut inner, "entrada").map(Arc::from);
+    let mut text = |field| name(&mut inner, field).map(Arc::from);
+    let (entry, seed, group) = (text("entrada"), text("semente"), text("grupo"));
+    let within_us = inner.integer("empate_us", 0..=TIE_US_MAX).unwrap_or(0);
+    let tie = Tie { within_us, seed, group };
     match (stamp_us, window_ms, inner.finish(FIELDS)) {
         (Some(stamp_us), Some(window_ms), Ok(())) => {
-            Some(Contest { stamp_us, window: Duration::from_millis(window_ms), entry })
+            Some(Contest { stamp_us, window: Duration::from_millis(window_ms), entry, tie })
         }
         (_, _, Err(errors)) => {
             for error in errors {
@@ -73,10 +94,16 @@ mod tests {
     #[test]
     fn a_contest_has_a_stamp_and_a_window() {
         let window = Duration::from_millis(150);
-        let contest = Contest { stamp_us: 1_764_558_000_000_000, window, entry: None };
+        let contest = Contest { stamp_us: 1_764_558_000_000_000, window, entry: None, tie: Tie::default() };
         assert_eq!(lock(r#"{"carimbo_us": 1764558000000000, "janela_ms": 150}"#), Ok(Some(contest.clone())));
         let with = Contest { entry: Some("a b".into()), ..contest };
-        assert_eq!(lock(r#"{"carimbo_us": 1764558000000000, "janela_ms": 150, "entrada": "a b"}"#), Ok(Some(with)));
+        let tie = Tie { within_us: 5000, seed: Some("s".into()), group: Some("7".into()) };
+        assert_eq!(
+            lock(r#"{"carimbo_us": 1764558000000000, "janela_ms": 150, "entrada": "a b"}"#),
+            Ok(Some(with.clone()))
+        );
+        let tied = r#"{"carimbo_us": 1764558000000000, "janela_ms": 150, "entrada": "a b", "empate_us": 5000, "semente": "s", "grupo": "7"}"#;
+        assert_eq!(lock(tied), Ok(Some(Contest { tie, ..with })));
         assert_eq!(lock("null"), Ok(None));
         for (contest, field) in [
             ("1", "disputa"),
@@ -86,6 +113,7 @@ mod tests {
             (r#"{"carimbo_us": -1, "janela_ms": 1}"#, "disputa.carimbo_us"),
             (r#"{"carimbo_us": 1, "janela_ms": 301}"#, "disputa.janela_ms"),
             (r#"{"carimbo_us": 1, "janela_ms": 1, "x": 1}"#, "disputa.x"),
+            (r#"{"carimbo_us": 1, "janela_ms": 1, "empate_us": 1000001}"#, "disputa.empate_us"),
             (r#"{"carimbo_us": 1, "janela_ms": 1, "entrada": ""}"#, "disputa.entrada"),
         ] {
             assert_eq!(lock(contest), Err(vec![field.to_owned()]), "{contest}");

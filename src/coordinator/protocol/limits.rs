@@ -17,6 +17,8 @@ pub const WAIT_MS_MAX: u64 = 60_000;
 pub const STAMP_US_MAX: i64 = (1 << 53) - 1;
 /// The longest window of a contest, in milliseconds.
 pub const WINDOW_MS_MAX: u64 = 300;
+/// The longest time within which stamps tie, in microseconds: longer than any window and any credit.
+pub const TIE_US_MAX: i64 = 1_000_000;
 /// How much longer than its window a request in a contest waits at the most: another window may have opened later.
 pub const DECISION: Duration = Duration::from_secs(1);
 /// The longest retention.

@@ -48,6 +48,9 @@ pub struct LeaseReply {
     /// Who was in the contest for it, in the order in which it was decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disputa: Option<Vec<ContenderReply>>,
+    /// How the winner was drawn, if there was a tie.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sorteio: Option<DrawReply>,
     /// The next steps: renew, release.
     #[serde(skip_deserializing, rename = "_links")]
     pub links: Links,
@@ -61,6 +64,18 @@ pub struct ContenderReply {
     /// What its client said of it.
     #[serde(default)]
     pub entrada: Option<Arc<str>>,
+    /// Whether it took part in the draw.
+    #[serde(default)]
+    pub sorteada: bool,
+}
+
+/// How a winner was drawn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrawReply {
+    /// The first resource of the request with the smallest stamp.
+    pub recurso: Arc<str>,
+    /// Its seed.
+    pub semente: Arc<str>,
 }
 
 impl LeaseReply {

@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use super::rights::Rights;
 use crate::coordinator::kinds;
-use crate::coordinator::protocol::replies::{BusyReply, ContenderReply, LeaseReply, ReleasedReply};
+use crate::coordinator::protocol::replies::{BusyReply, ContenderReply, DrawReply, LeaseReply, ReleasedReply};
 use crate::coordinator::protocol::{grace, names};
 use crate::coordinator::service::outcome::{LockRefused, RenewRefused};
 use crate::coordinator::service::{ANSWERS_MAX, Service};
 use crate::coordinator::table::{
-    Bound, Busy, Contender, ForceTarget, Granted, Listed, Measure, NotGranted, NotLive, OverQuota, Released, Resources,
-    Shown, State, TOKEN_JUMP_MAX,
+    Bound, Busy, Contender, Draw, ForceTarget, Granted, Listed, Measure, NotGranted, NotLive, OverQuota, Released,
+    Resources, Shown, State, TOKEN_JUMP_MAX,
 };
 use crate::http::kind::{self, Kind};
 use crate::http::links::{Link, Links, path_segment};
@@ -31,8 +31,12 @@ pub fn renewed(service: &Service, granted: &Granted, left: Duration) -> LeaseRep
     lease(service, granted, left, "renovado", None)
 }
 
-fn contender(Contender { stamp_us, entry }: &Contender) -> ContenderReply {
-    ContenderReply { carimbo_us: *stamp_us, entrada: entry.clone() }
+fn drawn(Draw { resource, seed }: &Draw) -> DrawReply {
+    DrawReply { recurso: Arc::clone(resource), semente: Arc::clone(seed) }
+}
+
+fn contender(Contender { stamp_us, entry, is_drawn }: &Contender) -> ContenderReply {
+    ContenderReply { carimbo_us: *stamp_us, entrada: entry.clone(), sorteada: *is_drawn }
 }
 
 fn lease(
@@ -53,7 +57,8 @@ fn lease(
         resta_ms: Some(millis(left)),
         expira_em_utc: service.in_the_future(left).micros().to_string(),
         esperou_ms,
-        disputa: granted.contenders.as_ref().map(|contenders| contenders.iter().map(contender).collect()),
+        disputa: granted.contenders.as_ref().map(|all| all.entries.iter().map(contender).collect()),
+        sorteio: granted.contenders.as_ref().and_then(|all| all.draw.as_ref()).map(drawn),
         links: Links::new()
             .with("renovar", Link::action("POST", "/renew", "Renovar esta trava"))
             .with("liberar", Link::action("POST", "/unlock", "Liberar esta trava")),

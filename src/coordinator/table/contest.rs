@@ -2,7 +2,7 @@
 //!
 //! The first request with a stamp for a free resource opens a window, whose length it says and nobody prolongs. Until the window closes, nobody gets the
 //! resource, and others with stamps enter the same queue. A contest is that queue, in the order of stamps: when the window is closed, the first in
-//! it is served as every waiter is. A request for several resources is served when the windows of all of them are closed and it is first
+//! it is served as every waiter is, or one that ties with it and is drawn ([`Table::decide`]). A request for several resources is served when the windows of all of them are closed and it is first
 //! in each queue. Stamps and then arrivals order all waiters of the table, so the first of all is still first in each of its queues.
 //!
 //! The others do not wait for more than the decision: they are refused as soon as somebody has the resource. A request that comes after
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::Table;
 use super::entries::{Ending, Entry};
-use super::values::{Acquire, Busy, Contender, Contenders, Happened, NotGranted, Resources, State, Ticket};
+use super::values::{Acquire, Busy, Happened, NotGranted, Resources, State, Ticket};
 
 impl Table {
     /// The window that a request opens if it enters a contest now: each of its resources is free without waiters, or has an open window.
@@ -45,14 +45,8 @@ impl Table {
         self.serve(now, first);
     }
 
-    /// Who is in a contest for one of the resources, in order.
-    pub(super) fn contenders(&self, resources: &Resources) -> Contenders {
-        let waiters = self.contested(resources).into_iter().filter_map(|ticket| self.waiters.get(ticket));
-        let contests = waiters.filter_map(|waiter| waiter.request.contest.as_ref());
-        contests.map(|contest| Contender { stamp_us: contest.stamp_us, entry: contest.entry.clone() }).collect()
-    }
-
-    fn contested(&self, resources: &Resources) -> BTreeSet<Ticket> {
+    /// Who is in a contest for one of the resources.
+    pub(super) fn contested(&self, resources: &Resources) -> BTreeSet<Ticket> {
         let queues = resources.iter().filter_map(|resource| self.resources.get(resource)).map(|entry| &entry.queue);
         queues.flatten().copied().filter(|ticket| ticket.is_contested()).collect()
     }
@@ -80,7 +74,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::coordinator::table::{Acquired, Contest, LeaseId, Limits, Release};
+    use crate::coordinator::table::{Acquired, Contest, LeaseId, Limits, Release, Tie};
 
     fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
@@ -102,7 +96,12 @@ mod tests {
             wait: ms(window + 1000),
             min_token: 0,
             despite_retention: false,
-            contest: Some(Contest { stamp_us, window: ms(window), entry: Some(stamp_us.to_string().into()) }),
+            contest: Some(Contest {
+                stamp_us,
+                window: ms(window),
+                entry: Some(stamp_us.to_string().into()),
+                tie: Tie::default(),
+            }),
         }
     }
 
@@ -146,7 +145,7 @@ mod tests {
         assert_eq!(table.next_ending(), Some(ms(100)), "nobody prolongs the window");
         assert_eq!(decided(&mut table, 100), (Some(2), 2));
         let again = table.renew(ms(100), LeaseId(2), None).unwrap().contenders.unwrap();
-        let told: Vec<_> = again.iter().map(|one| (one.stamp_us, one.entry.as_deref().unwrap())).collect();
+        let told: Vec<_> = again.entries.iter().map(|one| (one.stamp_us, one.entry.as_deref().unwrap())).collect();
         assert_eq!(told, [(100, "100"), (300, "300"), (500, "500")], "the winner is told of all, in order");
         // Late: also with the earliest stamp.
         refused(&mut table, 101, &entry(&["x"], 1, 100));

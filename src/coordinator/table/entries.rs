@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bounds::Client;
-use super::values::{Acquire, Contenders, Granted, LeaseId, Resources, Ticket};
+use super::entrants::Contenders;
+use super::values::{Acquire, Granted, LeaseId, Resources, Ticket};
 
 /// A live lease.
 #[derive(Debug)]

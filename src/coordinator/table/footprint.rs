@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bounds::Client;
+use super::entrants::{Contender, Contenders, Contest};
 use super::entries::{Ending, Entry, Identity, Lease, Usage, Waiter};
-use super::values::{Acquire, Contender, Contenders, LeaseId, Ticket};
+use super::values::{Acquire, LeaseId, Ticket};
 
 /// An entry in the order of what ends by itself.
 const ENDING: usize = 2 * size_of::<(Duration, Ending)>();
@@ -30,6 +31,8 @@ const SERVED: usize = 1024;
 const WAITER: usize = 2 * (size_of::<(Ticket, Waiter)>() + size_of::<(Identity, Ticket)>()) + ENDING + SHARED + SERVED;
 /// A waiter's name in its list and its place in a queue. A queue of one has room for eleven.
 const PLACE: usize = NAME + 11 * size_of::<Ticket>() + 2 * SHARED;
+/// The longest text of a request.
+const TEXT_MAX: usize = 200;
 /// A client's record without its name.
 const CLIENT: usize = 2 * size_of::<(Client, Usage)>();
 
@@ -52,8 +55,9 @@ pub fn of_lease(Lease { owner, request_id, resources, contenders, .. }: &Lease) 
 
 /// What a lease has more if it was contested. Each of these took more while it waited.
 pub fn contested(contenders: &Contenders) -> usize {
-    let entries = contenders.iter().map(|one| size_of::<Contender>() + optional(one.entry.as_ref()));
-    SHARED + entries.sum::<usize>()
+    let entries = contenders.entries.iter().map(|one| size_of::<Contender>() + optional(one.entry.as_ref()));
+    let draw = contenders.draw.as_ref().map_or(0, |draw| text(draw.seed.len()) + text(draw.resource.len()));
+    SHARED + entries.sum::<usize>() + draw
 }
 
 /// The lease of a request, without the entries of its resources.
@@ -74,8 +78,13 @@ pub fn share_of_owner(owner: Option<&Arc<str>>, resources: usize) -> usize {
 /// A waiting request, without the entries of its resources.
 pub fn waiter(request: &Acquire) -> usize {
     let names: usize = request.resources.iter().map(|resource| PLACE + text(resource.len())).sum();
-    let entry = request.contest.as_ref().map_or(0, |contest| optional(contest.entry.as_ref()));
-    WAITER + optional(request.owner.as_ref()) + optional(request.request_id.as_ref()) + names + entry
+    let contest = request.contest.as_ref().map_or(0, contest);
+    WAITER + optional(request.owner.as_ref()) + optional(request.request_id.as_ref()) + names + contest
+}
+
+/// What a waiter has more in a contest. The lease keeps the seed of another one perhaps, so there is room for the largest.
+fn contest(Contest { entry, tie, .. }: &Contest) -> usize {
+    optional(entry.as_ref()) + optional(tie.group.as_ref()) + optional(tie.seed.as_ref()) + 2 * text(TEXT_MAX)
 }
 
 /// A client's record.

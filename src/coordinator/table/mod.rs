@@ -46,8 +46,10 @@
 mod bounds;
 mod clients;
 mod contest;
+mod draw;
 mod durable;
 mod ended;
+mod entrants;
 mod entries;
 mod footprint;
 mod leases;
@@ -67,12 +69,12 @@ pub use self::bounds::{
 };
 use self::clients::Clients;
 use self::ended::EndedLeases;
+pub use self::entrants::{Contender, Contenders, Contest, Draw, Tie};
 use self::entries::{Ending, Entry, Hold, Lease, Waited};
 use self::values::RandomIds;
 pub use self::values::{
-    Acquire, Acquired, Busy, Contender, Contenders, Contest, Counts, Ended, ForceTarget, Granted, Happened, LeaseId,
-    Listed, NotGranted, NotLive, NotRenewed, Release, Released, Resources, Shown, State, TOKEN_JUMP_MAX, Ticket,
-    WaiterView,
+    Acquire, Acquired, Busy, Counts, Ended, ForceTarget, Granted, Happened, LeaseId, Listed, NotGranted, NotLive,
+    NotRenewed, Release, Released, Resources, Shown, State, TOKEN_JUMP_MAX, Ticket, WaiterView,
 };
 use self::waiters::Waiters;
 

@@ -105,7 +105,8 @@ impl Table {
             if obstacle.is_some() || self.next_token(*min_token).is_err() {
                 continue;
             }
-            let contenders = ticket.is_contested().then(|| self.contenders(resources));
+            let decided = if ticket.is_contested() { self.decide(ticket) } else { None };
+            let (ticket, contenders) = decided.map_or((ticket, None), |(winner, all)| (winner, Some(all)));
             let Some((waiter, _)) = self.dequeue(ticket) else { continue };
             let waited = Waited { time: now.saturating_sub(waiter.since), contenders };
             if let Ok(granted) = self.grant(now, &waiter.request, waiter.client.as_ref(), waiter.lease, waited) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bounds::{Bound, OverQuota};
+use super::entrants::{Contenders, Contest};
 
 /// How far above the last token a request may lift the counter. So one request can neither use up the tokens nor lift them so
 /// far that, after the state is lost, requests cannot lift them there again. An operator may lift them further.
@@ -82,29 +83,6 @@ impl Ticket {
         self.stamp_us != Self::NO_STAMP
     }
 }
-
-/// What a request brings to a contest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Contest {
-    /// The instant of its click, in microseconds since 1970.
-    pub stamp_us: i64,
-    /// How long the window is open if this request opens it.
-    pub window: Duration,
-    /// What the winner is told of this request: its client's own words.
-    pub entry: Option<Arc<str>>,
-}
-
-/// A request in a contest that is decided.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Contender {
-    /// The instant of its click, in microseconds since 1970.
-    pub stamp_us: i64,
-    /// What its client says of it.
-    pub entry: Option<Arc<str>>,
-}
-
-/// All requests in a contest, in the order in which it was decided: the winner is the first.
-pub type Contenders = Arc<[Contender]>;
 
 /// A request for a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]

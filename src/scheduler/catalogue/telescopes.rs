@@ -15,6 +15,7 @@ use super::refusal::CatalogueRefusal;
 use super::{BODY_MAX, NAME_MAX_CHARS, changed, created, make, shown};
 use crate::access::principal::Who;
 use crate::agenda::directory::Place;
+use crate::agenda::policy::Policy;
 use crate::agenda::rules::{HORIZON_DAYS_MAX, NOTICE_MIN_MAX, STANDING_MAX};
 use crate::agenda::{Catalogue, DURATION_MIN_MAX, SLOT_MIN, Telescope, TelescopePatch};
 use crate::http::Response;
@@ -46,6 +47,7 @@ static LIST: List = List {
             "regras.cota_dia_min",
             "regras.horas_de_operacao",
             "regras.exige_proposta",
+            "regras.disputa",
         ],
         also: &[],
     },
@@ -60,7 +62,7 @@ const FIELDS: &str = "nome, ativo, regras";
 /// Its other fields. A client that sends back what it read may leave them in.
 const ANSWERED_FIELDS: [&str; 3] = ["id", "simulado", "_links"];
 /// The rules.
-const RULES: &str = "duracao_max_min, antecedencia_min_min, cancelamento_min_min, horizonte_dias, abre_as_utc, cota_ativas, cota_dia_min, horas_de_operacao, exige_proposta";
+const RULES: &str = "duracao_max_min, antecedencia_min_min, cancelamento_min_min, horizonte_dias, abre_as_utc, cota_ativas, cota_dia_min, horas_de_operacao, exige_proposta, disputa";
 const NAME: TextRule = TextRule { max_chars: NAME_MAX_CHARS, multiline: false };
 
 /// `GET /telescopios`.
@@ -194,6 +196,14 @@ fn read_rules(mut rules: Fields<'_>, patch: &mut TelescopePatch) -> Vec<FieldErr
     // Without the rule no proposal is needed.
     patch.needs_proposal =
         if rules.take_null("exige_proposta") { Some(false) } else { rules.boolean("exige_proposta") };
+    if rules.take_null("disputa") {
+        patch.policy = Some(Policy::default());
+    } else if let Some(name) = rules.text("disputa", TextRule { max_chars: 16, multiline: false }) {
+        patch.policy = Policy::from_name(&name);
+        if patch.policy.is_none() {
+            rules.reject("disputa", "deve ser ordem, sorteio ou chegada");
+        }
+    }
     if rules.take_null("abre_as_utc") {
         patch.opens_at_min = Some(None);
     } else if let Some(text) = rules.text("abre_as_utc", TextRule { max_chars: 5, multiline: false }) {

@@ -1,6 +1,7 @@
 //! `GET /time`: the official time; and, for a client that sends a nonce, a time token. And what a token is worth to a booking: its stamp.
 
 pub mod history;
+pub mod seeds;
 pub mod vouching;
 pub mod windows;
 
@@ -101,6 +102,9 @@ pub async fn stamp(app: &App, request: &Request, claim: Option<Timestamp>, text:
 async fn vouched(app: &App, asked: Asked, request: &Request) -> Response {
     let (received, holder) = (request.received, holder_of(request));
     app.vouching.renew_if_due(means(app)).await;
+    if app.gate.locking().is_some() {
+        app.seeds.prepare(&*app.store, &app.log).await;
+    }
     let previous = match &asked.previous {
         None => Err(ABSENT),
         Some(text) => match app.vouching.open(means(app), text, &holder).await {

@@ -47,7 +47,7 @@ pub async fn a_changed_telescope_binds_at_once_and_has_its_record<F: Fixture>() 
     let state = |name: &str, values: [&str; 4]| {
         let [length, cancel, opens, day] = values;
         format!(
-            r#"{{"nome":"{name}","simulado":true,"ativo":true,"regras":{{"duracao_max_min":{length},"antecedencia_min_min":null,"cancelamento_min_min":{cancel},"horizonte_dias":null,"abre_as_utc":{opens},"cota_ativas":null,"cota_dia_min":{day},"horas_de_operacao":null,"exige_proposta":false}}}}"#
+            r#"{{"nome":"{name}","simulado":true,"ativo":true,"regras":{{"duracao_max_min":{length},"antecedencia_min_min":null,"cancelamento_min_min":{cancel},"horizonte_dias":null,"abre_as_utc":{opens},"cota_ativas":null,"cota_dia_min":{day},"horas_de_operacao":null,"exige_proposta":false,"disputa":"ordem"}}}}"#
         )
     };
     let with_rules = state("Hubble II", ["30", "60", r#""12:30""#, "45"]);

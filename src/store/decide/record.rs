@@ -5,6 +5,7 @@ use super::view::View;
 use crate::access::Caller;
 use crate::access::calendar::Calendar;
 use crate::agenda::NewBooking;
+use crate::agenda::seeds::Commitment;
 use crate::audit::record::{Catalogued, Cause, Event, Process, SERVICE, Why};
 
 /// A record that is asked for.
@@ -26,6 +27,8 @@ pub enum Record {
         /// The request that asked for it.
         cause: Cause,
     },
+    /// A scheduler has made seeds.
+    Seeds(Commitment),
     /// The service has started.
     Start(Process),
     /// The service stops.
@@ -53,6 +56,7 @@ impl Change for Record {
                 };
                 view.record(&Event::Catalogued(changed), Some(&cause.request_id), &cause.caller)
             }
+            Self::Seeds(commitment) => of_service(Event::SeedsCommitted(commitment)),
             Self::Start(process) => of_service(Event::ServiceStarted(process)),
             Self::Stop { process, up_ms } => of_service(Event::ServiceStopped { process, up_ms: *up_ms }),
         };

@@ -11,6 +11,7 @@ use tokio_postgres::types::FromSql;
 use super::errors::Error;
 use crate::agenda::hours::Hours;
 use crate::agenda::maintenance::{Maintenance, NewMaintenance};
+use crate::agenda::policy::Policy;
 use crate::agenda::proposal::Proposal;
 use crate::agenda::rules::Rules;
 use crate::agenda::waiting::PassedOver;
@@ -24,7 +25,7 @@ pub const BOOKING: &str = "a.id, t.codigo, a.cientista_id, a.inicio_us, a.fim_us
 
 /// The columns of a telescope, in the order of [`telescope`].
 pub const TELESCOPE: &str = "t.id, t.codigo, t.nome, t.simulado, t.duracao_max_min, t.antecedencia_min_min, \
-     t.cancelamento_min_min, t.horizonte_dias, t.abre_as_min, t.cota_ativas, t.cota_dia_min, t.ativo, t.horas, t.exige_proposta";
+     t.cancelamento_min_min, t.horizonte_dias, t.abre_as_min, t.cota_ativas, t.cota_dia_min, t.ativo, t.horas, t.exige_proposta, t.disputa";
 
 /// The columns of a scientist, in the order of [`scientist`].
 pub const SCIENTIST: &str = "c.id, c.nome, c.instituicao, c.pais, c.ativo";
@@ -72,6 +73,7 @@ pub fn telescope(row: &Row) -> Result<(i64, Telescope), Error> {
         opens_at_min: get(row, 8)?,
         standing_max: get(row, 9)?,
         day_max_min: get(row, 10)?,
+        policy: Policy::from_name(get(row, 14)?).ok_or_else(|| unreadable(row, 14, "a policy of contests"))?,
     };
     let telescope = Telescope::new(get(row, 1)?, get(row, 2)?, get(row, 3)?);
     let windows: Option<String> = get(row, 12)?;

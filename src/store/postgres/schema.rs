@@ -27,6 +27,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (2, include_str!("../../../assets/migrations/postgres/0002-acesso.sql")),
     (3, include_str!("../../../assets/migrations/postgres/0003-carimbo.sql")),
     (4, include_str!("../../../assets/migrations/postgres/0004-disputado.sql")),
+    (5, include_str!("../../../assets/migrations/postgres/0005-politica.sql")),
 ];
 /// The newest version.
 const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::open_error::OpenError;
 use super::{connect, maintenance, proposals};
 use crate::agenda::hours::Hours;
+use crate::agenda::policy::Policy;
 use crate::agenda::rules::Rules;
 use crate::agenda::{Catalogue, Scientist, Telescope};
 
@@ -65,7 +66,7 @@ fn with_maintenance(connection: &Connection, row: i64, telescope: Telescope) -> 
 
 /// The columns of a telescope, in the order of [`telescope_of_row`].
 const TELESCOPE: &str = "id, codigo, nome, simulado, duracao_max_min, antecedencia_min_min, cancelamento_min_min, \
-     horizonte_dias, abre_as_min, cota_ativas, cota_dia_min, ativo, horas, exige_proposta";
+     horizonte_dias, abre_as_min, cota_ativas, cota_dia_min, ativo, horas, exige_proposta, disputa";
 
 /// The telescope of a row with [`TELESCOPE`], with its row's number.
 fn telescope_of_row(row: &Row<'_>) -> rusqlite::Result<(i64, Telescope)> {
@@ -77,11 +78,18 @@ fn telescope_of_row(row: &Row<'_>) -> rusqlite::Result<(i64, Telescope)> {
         opens_at_min: row.get(8)?,
         standing_max: row.get(9)?,
         day_max_min: row.get(10)?,
+        policy: policy(&row.get::<_, String>(14)?)?,
     };
     let telescope = Telescope::new(row.get(1)?, row.get(2)?, row.get(3)?);
     let windows: Option<String> = row.get(12)?;
     let hours = windows.map(|windows| hours(&windows)).transpose()?;
     Ok((row.get(0)?, Telescope { rules, hours, active: row.get(11)?, needs_proposal: row.get(13)?, ..telescope }))
+}
+
+fn policy(name: &str) -> rusqlite::Result<Policy> {
+    Policy::from_name(name).ok_or_else(|| {
+        rusqlite::Error::FromSqlConversionFailure(14, rusqlite::types::Type::Text, "a policy of contests".into())
+    })
 }
 
 /// The hours of operation, which are stored as a list of windows.
@@ -110,7 +118,8 @@ pub fn update_telescope(connection: &Connection, row: i64, telescope: &Telescope
     connection
         .prepare_cached(
             "UPDATE telescopios SET nome = ?2, duracao_max_min = ?3, antecedencia_min_min = ?4, cancelamento_min_min = ?5,
-             horizonte_dias = ?6, abre_as_min = ?7, cota_ativas = ?8, cota_dia_min = ?9, ativo = ?10, horas = ?11, exige_proposta = ?12 WHERE id = ?1",
+             horizonte_dias = ?6, abre_as_min = ?7, cota_ativas = ?8, cota_dia_min = ?9, ativo = ?10, horas = ?11, exige_proposta = ?12,
+             disputa = ?13 WHERE id = ?1",
         )?
         .execute((
             row,
@@ -125,6 +134,7 @@ pub fn update_telescope(connection: &Connection, row: i64, telescope: &Telescope
             active,
             windows,
             needs_proposal,
+            rules.policy.name(),
         ))?;
     Ok(())
 }

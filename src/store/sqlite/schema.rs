@@ -42,6 +42,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (15, include_str!("../../../assets/migrations/0015-chaves-de-hora.sql")),
     (16, include_str!("../../../assets/migrations/0016-carimbo.sql")),
     (17, include_str!("../../../assets/migrations/0017-disputado.sql")),
+    (18, include_str!("../../../assets/migrations/0018-politica.sql")),
 ];
 pub(super) const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 

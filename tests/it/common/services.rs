@@ -186,6 +186,7 @@ pub fn without_rules(database: &rusqlite::Connection, version: i64) {
         "cota_dia_min",
         "horas",
         "exige_proposta",
+        "disputa",
     ] {
         database.execute_batch(&format!("ALTER TABLE telescopios DROP COLUMN {column}")).unwrap();
     }

@@ -8,18 +8,20 @@ use proptest::sample::{select, subsequence};
 
 use crate::coordinator::table::{
     Acquire, Acquired, Client, Contest, Ended, ForceTarget, Granted, LeaseId, Limits, NotGranted, NotRenewed, Release,
-    Released, Ticket,
+    Released, Ticket, Tie,
 };
 
 /// In order of name, as lists are.
 pub const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+/// The longest time within which stamps tie.
+pub const TIE_US_MAX: i64 = 9;
 /// Small enough that each bound is met.
 pub const LIMITS: Limits = Limits {
     resources: 22,
     places: 18,
     waiters_of_one: 6,
-    bytes: 24_000,
-    queue_bytes: 19_000,
+    bytes: 26_000,
+    queue_bytes: 21_500,
     client_resources: 9,
     client_places: 7,
 };
@@ -79,16 +81,19 @@ pub fn acquires() -> impl Strategy<Value = Op> {
     let request_id = prop::option::weighted(0.6, select(vec!["r1", "r2"]));
     let wait = prop_oneof![1 => ms(0..=0), 3 => ms(1..=300)];
     let ahead = prop::option::weighted(0.1, 0..=3_u64);
-    let contest = prop::option::weighted(0.4, (0..12_i64, prop_oneof![1 => ms(0..=0), 6 => ms(1..=90)]));
+    let group = prop::option::weighted(0.4, select(vec!["1", "2"]));
+    let contest = (0..8_i64, prop_oneof![1 => ms(0..=0), 6 => ms(1..=90)], 0..=TIE_US_MAX, group);
+    let contest = prop::option::weighted(0.4, contest);
     let times = (ms(1..=200), wait, contest);
     let request = (resources, owner, request_id, times, ahead, prop::bool::weighted(0.25), clients());
     request.prop_map(|(resources, owner, request_id, (ttl, wait, contest), ahead, despite_retention, client)| {
         let resources = resources.into_iter().map(Arc::from).collect();
         let (owner, request_id) = (owner.map(Arc::from), request_id.map(Arc::from));
-        let contest = contest.map(|(stamp_us, window)| Contest {
+        let contest = contest.map(|(stamp_us, window, tie_us, group)| Contest {
             stamp_us,
             window,
             entry: (stamp_us % 2 == 0).then(|| "e".into()),
+            tie: Tie { within_us: tie_us, seed: (tie_us > 1).then(|| "s".into()), group: group.map(Arc::from) },
         });
         let request = Acquire { resources, owner, request_id, ttl, wait, min_token: 0, despite_retention, contest };
         Op::Acquire(request, ahead, client)

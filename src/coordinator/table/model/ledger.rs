@@ -6,9 +6,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
-use super::calls::{Answer, Call};
+use super::calls::{Answer, Call, TIE_US_MAX};
 use crate::coordinator::table::{
-    Acquired, ForceTarget, Granted, Happened, Measure, NotGranted, OverQuota, Released, Resources, Ticket,
+    Acquired, Contenders, ForceTarget, Granted, Happened, Measure, NotGranted, OverQuota, Released, Resources, Ticket,
 };
 
 /// What the table said so far.
@@ -44,6 +44,10 @@ impl Ledger {
                     self.stops_waiting(*ticket)?;
                     self.count_if(granted.resources.len() > 1, "of them for several");
                     self.count_if(ticket.is_contested(), "of them won a contest");
+                    let draw = granted.contenders.as_ref().filter(|all| all.draw.is_some());
+                    self.count_if(draw.is_some(), "of them were drawn");
+                    let is_first = |all: &Contenders| all.entries.iter().all(|one| one.stamp_us >= ticket.stamp_us);
+                    self.count_if(draw.is_some_and(|all| !is_first(all)), "of them were drawn before the first");
                     self.grant(now, granted, *ticket, ended, left)?;
                 }
                 Happened::Refused { ticket, refused } => {
@@ -109,8 +113,11 @@ impl Ledger {
         let rival =
             self.live.iter().find(|live| Some(live.token) != ended && share(&live.resources, &granted.resources));
         prop_assert!(rival.is_none(), "two leases at once: {rival:?}, {granted:?}");
+        // Who is drawn may pass over those with which it ties.
+        let is_drawn = granted.contenders.as_ref().is_some_and(|all| all.draw.is_some());
+        let ties = |ticket: &Ticket| is_drawn && ticket.stamp_us + TIE_US_MAX >= place.stamp_us;
         let passed = |(ticket, resources, _): &&(Ticket, Resources, Duration)| {
-            *ticket < place && Some(*ticket) != left && share(resources, &granted.resources)
+            *ticket < place && Some(*ticket) != left && share(resources, &granted.resources) && !ties(ticket)
         };
         let passed = self.waiting.iter().find(passed);
         prop_assert!(passed.is_none(), "passed over: {passed:?} by {granted:?}");

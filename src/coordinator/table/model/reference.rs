@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::calls::{Answer, Call, LIMITS, NAMES};
 use crate::coordinator::table::{
-    Acquire, Acquired, Bound, Busy, Client, Contender, Contenders, Contest, Counts, Ended, ForceTarget, Granted,
-    Happened, LeaseId, Listed, Measure, NotGranted, NotLive, NotRenewed, OverQuota, Release, Released, State, Ticket,
+    Acquire, Acquired, Bound, Busy, Client, Contender, Contenders, Counts, Draw, Ended, ForceTarget, Granted, Happened,
+    LeaseId, Listed, Measure, NotGranted, NotLive, NotRenewed, OverQuota, Release, Released, State, Ticket, draw::lot,
     entries::Usage, footprint,
 };
 
@@ -173,26 +173,62 @@ impl Model {
             model.obstacle(&q.request, q.ticket).is_none() && model.token(q.request.min_token).is_ok()
         };
         while let Some(first) = self.queue.iter().position(|queued| can_be(self, queued)) {
-            let contenders = self.contenders(first);
-            let Queued { ticket, id, request, since, client, .. } = self.queue.remove(first);
+            let (winner, contenders) = self.decide(first);
+            let Queued { ticket, id, request, since, client, .. } = self.queue.remove(winner);
             let granted = self.grant(&request, client.as_ref(), id, (self.now.saturating_sub(since), contenders));
             self.happened.push(Happened::Granted { ticket, granted });
             self.refuse_losers(&request.resources);
         }
     }
 
-    /// All who are in the contest of a waiter, in order, if it is in one.
-    fn contenders(&self, nth: usize) -> Option<Contenders> {
-        let winner = &self.queue[nth];
-        let is_one = |queued: &&Queued| {
-            queued.ticket.is_contested()
-                && queued.request.resources.iter().any(|name| winner.request.resources.contains(name))
+    /// Who wins where this waiter has the smallest stamp, and all who are in the contest of the winner, if there is one.
+    fn decide(&self, first: usize) -> (usize, Option<Contenders>) {
+        let leader = &self.queue[first];
+        let Some(contest) = leader.request.contest.as_ref().filter(|_| leader.ticket.is_contested()) else {
+            return (first, None);
         };
-        let told = |queued: &Queued| {
-            let Contest { stamp_us, entry, .. } = queued.request.contest.clone()?;
-            Some(Contender { stamp_us, entry })
+        let shares = |one: &Queued, other: &Queued| {
+            one.ticket.is_contested() && one.request.resources.iter().any(|name| other.request.resources.contains(name))
         };
-        winner.ticket.is_contested().then(|| self.queue.iter().filter(is_one).filter_map(told).collect())
+        let all = || 0..self.queue.len();
+        let is_near = |nth: usize| {
+            let queued = &self.queue[nth];
+            shares(queued, leader) && queued.ticket.stamp_us <= leader.ticket.stamp_us + contest.tie.within_us
+        };
+        let group = |nth: usize| self.queue[nth].request.contest.as_ref().and_then(|one| one.tie.group.clone());
+        let is_tied = |nth: usize| {
+            let queued = &self.queue[nth];
+            let is_repeated =
+                group(nth).is_some() && (0..nth).any(|other| is_near(other) && group(other) == group(nth));
+            let in_the_way = |other: usize| {
+                let other_one = &self.queue[other];
+                !is_near(other)
+                    && other_one.request.resources.iter().any(|name| queued.request.resources.contains(name))
+            };
+            // A place before all others has no obstacle but what holds a resource.
+            let before_all = Ticket { stamp_us: i64::MIN, number: 0 };
+            is_near(nth)
+                && !is_repeated
+                && self.obstacle(&queued.request, before_all).is_none()
+                && !(0..nth).any(in_the_way)
+                && self.token(queued.request.min_token).is_ok()
+        };
+        let tied: Vec<usize> = all().filter(|nth| *nth == first || is_tied(*nth)).collect();
+        let resource = leader.request.resources[0].clone();
+        let seed = contest.tie.seed.clone().filter(|_| tied.len() > 1);
+        let draw = seed.map(|seed| Draw { resource, seed });
+        let entry = |nth: usize| self.queue[nth].request.contest.as_ref().and_then(|one| one.entry.clone());
+        let winner = draw.as_ref().map_or(first, |draw| {
+            tied.iter().copied().min_by_key(|nth| (lot(draw, entry(*nth).as_deref()), *nth)).unwrap()
+        });
+        let rivals = all().filter(|nth| *nth != winner && shares(&self.queue[*nth], &self.queue[winner]));
+        let contender = |nth: usize| Contender {
+            stamp_us: self.queue[nth].ticket.stamp_us,
+            entry: entry(nth),
+            is_drawn: draw.is_some() && tied.contains(&nth),
+        };
+        let entries = std::iter::once(winner).chain(rivals).map(contender).collect();
+        (winner, Some(Contenders { entries, draw: draw.clone() }))
     }
 
     /// Who is in a contest for one of these resources, which somebody has got now, is refused.

@@ -17,11 +17,11 @@ const INSERT_TELESCOPES: &str = "INSERT INTO telescopios (id, codigo, nome, simu
 const UPDATE_TELESCOPES: &str = "UPDATE telescopios t SET nome = q.nome, duracao_max_min = q.duracao_max_min,
          antecedencia_min_min = q.antecedencia_min_min, cancelamento_min_min = q.cancelamento_min_min, horizonte_dias = q.horizonte_dias,
          abre_as_min = q.abre_as_min, cota_ativas = q.cota_ativas, cota_dia_min = q.cota_dia_min, ativo = q.ativo, horas = q.horas,
-         exige_proposta = q.exige_proposta
+         exige_proposta = q.exige_proposta, disputa = q.disputa
      FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
-         $10::boolean[], $11::text[], $12::boolean[])
+         $10::boolean[], $11::text[], $12::boolean[], $13::text[])
          AS q (codigo, nome, duracao_max_min, antecedencia_min_min, cancelamento_min_min, horizonte_dias, abre_as_min, cota_ativas,
-         cota_dia_min, ativo, horas, exige_proposta)
+         cota_dia_min, ativo, horas, exige_proposta, disputa)
      WHERE t.codigo = q.codigo";
 const INSERT_SCIENTISTS: &str = "INSERT INTO cientistas (id, nome, instituicao, pais, ativo)
      SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::boolean[])";
@@ -77,9 +77,10 @@ pub async fn telescopes(client: &ClientWrapper, pending: &Pending, view: &View) 
     let active: Vec<bool> = all.iter().map(|telescope| telescope.active).collect();
     let hours: Vec<Option<String>> = all.iter().map(|telescope| windows(telescope)).collect();
     let needs_proposal: Vec<bool> = all.iter().map(|telescope| telescope.needs_proposal).collect();
+    let policies: Vec<&str> = all.iter().map(|telescope| telescope.rules.policy.name()).collect();
     let (new_codes, new_names, all_codes, all_names) = (codes(&new), names(&new), codes(&all), names(&all));
     let [longest, notice, cancel_notice, horizon, opens, standing, day] = &rules;
-    let values: [Value<'_>; 12] = [
+    let values: [Value<'_>; 13] = [
         &all_codes,
         &all_names,
         longest,
@@ -92,6 +93,7 @@ pub async fn telescopes(client: &ClientWrapper, pending: &Pending, view: &View) 
         &active,
         &hours,
         &needs_proposal,
+        &policies,
     ];
     let what = "telescopios";
     let inserted = pending.new_telescopes.len();
