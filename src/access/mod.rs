@@ -16,9 +16,9 @@ pub mod subject;
 pub mod token;
 pub mod token_file;
 
-use std::borrow::Cow;
 use std::fmt::{self, Display};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// Whether a service asks its callers who they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,15 +34,22 @@ pub enum Access {
 pub const AUTHOR_MAX: usize = 64;
 
 /// A principal's name: 1 to [`AUTHOR_MAX`] of the characters that [`is_author_byte`] knows. So it needs no escaping in JSON.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Author(Cow<'static, str>);
+#[derive(Clone, Debug)]
+pub struct Author(Name);
+
+/// The text of a name. One that was given is shared: each request of its principal has it.
+#[derive(Clone, Debug)]
+enum Name {
+    Fixed(&'static str),
+    Given(Arc<str>),
+}
 
 impl Author {
     /// A client that did not say who it is.
-    pub const ANONYMOUS: Self = Self(Cow::Borrowed("anonimo"));
+    pub const ANONYMOUS: Self = Self(Name::Fixed("anonimo"));
 
     /// The owner of the data folder, on the command line.
-    pub const COMMAND_LINE: Self = Self(Cow::Borrowed("linha-de-comando"));
+    pub const COMMAND_LINE: Self = Self(Name::Fixed("linha-de-comando"));
 
     /// A principal's name.
     ///
@@ -55,14 +62,25 @@ impl Author {
         if RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(text)) {
             return Err(WrongName::Reserved);
         }
-        Ok(Self(Cow::Owned(text.to_owned())))
+        Ok(Self(Name::Given(text.into())))
     }
 
     /// The name.
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Name::Fixed(name) => name,
+            Name::Given(name) => name,
+        }
     }
 }
+
+impl PartialEq for Author {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Author {}
 
 /// Names that mean something else in records, so that no principal has one.
 const RESERVED: [&str; 4] = ["anonimo", "linha-de-comando", "servico-agendamento", "servico-coordenador"];
@@ -78,7 +96,7 @@ pub enum WrongName {
 
 impl Display for Author {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -107,7 +125,7 @@ impl Caller {
 
     /// The service itself, by its name: it started, or stops.
     pub const fn service(name: &'static str) -> Self {
-        Self { author: Author(Cow::Borrowed(name)), ip: None }
+        Self { author: Author(Name::Fixed(name)), ip: None }
     }
 }
 

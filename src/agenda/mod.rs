@@ -14,6 +14,7 @@ pub(crate) mod maintenance;
 pub(crate) mod policy;
 pub(crate) mod proposal;
 mod rejection;
+pub(crate) mod room;
 pub(crate) mod rules;
 pub(crate) mod seeds;
 mod slot;

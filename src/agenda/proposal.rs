@@ -194,6 +194,11 @@ impl Proposal {
         Ok(())
     }
 
+    /// The minutes that it has left at a telescope, of which so many are used.
+    pub fn left_min(&self, telescope: &str, used: i64) -> i64 {
+        self.allocated_min.get(telescope).copied().unwrap_or(0) - used
+    }
+
     /// Whether it has the minutes of `slots` left at a telescope, of which so many are used.
     ///
     /// # Errors
@@ -201,7 +206,7 @@ impl Proposal {
     pub fn check_minutes(&self, telescope: &str, slots: SlotRange, used: i64) -> Result<(), BrokenProposal> {
         let allocated = self.allocated_min.get(telescope).copied().unwrap_or(0);
         let asked = slots.duration_min();
-        if used + asked <= allocated {
+        if asked <= self.left_min(telescope, used) {
             return Ok(());
         }
         Err(BrokenProposal::Overdrawn { id: self.id, telescope: telescope.to_owned(), allocated, used, asked })

@@ -3,6 +3,8 @@
 //!
 //! A rule binds everybody, operators too: an operator who needs an exception changes the rule, and the trail has that.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::hours::{Hours, WindowView};
@@ -40,6 +42,15 @@ pub struct Rules {
     pub day_max_min: Option<i64>,
     /// Who gets a slot for which several ask at once.
     pub policy: Policy,
+}
+
+/// Room for so much more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Bookings.
+    pub bookings: i64,
+    /// Minutes, on any day.
+    pub minutes: i64,
 }
 
 /// How far ahead one may book: whole days (UTC), of which one more is opened each day.
@@ -171,6 +182,18 @@ impl BrokenRule {
     }
 }
 
+impl Room {
+    /// Whether there is room for one more booking, of so many minutes.
+    pub const fn has_room_for(self, minutes: i64) -> bool {
+        self.bookings > 0 && self.minutes >= minutes
+    }
+
+    /// What is left beside such a booking.
+    pub const fn without(self, minutes: i64) -> Self {
+        Self { bookings: self.bookings.saturating_sub(1), minutes: self.minutes.saturating_sub(minutes) }
+    }
+}
+
 impl Rules {
     /// How far ahead one may book, if that is bounded.
     pub fn horizon(&self) -> Option<Horizon> {
@@ -236,6 +259,22 @@ impl Rules {
             }
         }
         Ok(())
+    }
+
+    /// The room for more bookings on days that begin at `now` or later, of a scientist who has booked `held`, which is as
+    /// [`Self::check_held`] has it. `None` where that may not be all of those days: without a quota of bookings, it is all of some days only.
+    pub fn room(&self, held: &[SlotRange], now: Timestamp) -> Option<Room> {
+        let standing_max = self.standing_max?;
+        let standing = held.iter().filter(|held| held.end() > now).count();
+        let fullest_min = || {
+            let mut days: HashMap<i64, i64> = HashMap::new();
+            for (held, day_us) in held.iter().flat_map(|held| days_of(*held).map(move |day_us| (*held, day_us))) {
+                *days.entry(day_us).or_default() += minutes_in_day(held, day_us);
+            }
+            days.into_values().max().unwrap_or(0)
+        };
+        let minutes = self.day_max_min.map_or(i64::MAX, |most| most - fullest_min());
+        Some(Room { bookings: standing_max - i64::try_from(standing).unwrap_or(i64::MAX), minutes })
     }
 }
 

@@ -115,9 +115,9 @@ impl Identity {
 
     /// What the caller shows of itself, if anything.
     fn shown(&self, request: &Request, endpoint: Option<&Endpoint>) -> Result<Option<Key>, Problem> {
-        if let Some(token) = bearer(&request.head.headers).map_err(not_identified)? {
-            let digest = Digest::of_token(token).map_err(|wrong| not_identified(Unidentified::Wrong(wrong)))?;
-            return Ok(Some(Key::Token(digest)));
+        if let Some(header) = authorization(&request.head.headers).map_err(not_identified)? {
+            let digest = || token_in(header).and_then(|token| Digest::of_token(token).map_err(Unidentified::Wrong));
+            return request.recall.digest(header.as_bytes(), digest).map(Key::Token).map(Some).map_err(not_identified);
         }
         if endpoint.is_some_and(|endpoint| endpoint.keyed)
             && let Some(key) = key_of(request.head.uri.query())
@@ -204,14 +204,23 @@ pub async fn find_token(register: &Register, token: &str, from: IpAddr) -> Resul
 /// # Errors
 /// When there is something else.
 pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Unidentified> {
+    authorization(headers)?.map(token_in).transpose()
+}
+
+/// The only `Authorization` in a request's head, if there is one.
+fn authorization(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Unidentified> {
     let mut sent = headers.get_all(AUTHORIZATION).iter();
-    let Some(first) = sent.next() else { return Ok(None) };
-    let only = Some(first).filter(|_| sent.next().is_none()).map(HeaderValue::to_str);
-    let token = only.and_then(Result::ok).and_then(|sent| sent.split_once(' ')).and_then(|(scheme, token)| {
+    let first = sent.next();
+    if sent.next().is_none() { Ok(first) } else { Err(Unidentified::Wrong(WrongToken::Form)) }
+}
+
+/// The token in an `Authorization`.
+fn token_in(header: &HeaderValue) -> Result<&str, Unidentified> {
+    let token = header.to_str().ok().and_then(|sent| sent.split_once(' ')).and_then(|(scheme, token)| {
         // RFC 9110 §11.1: the scheme is read without regard to case.
         scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
     });
-    token.map(Some).ok_or(Unidentified::Wrong(WrongToken::Form))
+    token.ok_or(Unidentified::Wrong(WrongToken::Form))
 }
 
 /// The secret in an address, if there is one.

@@ -34,6 +34,7 @@ pub mod prefix;
 pub(crate) mod presence;
 pub(crate) mod problem;
 pub mod rates;
+pub(crate) mod recall;
 pub(crate) mod represent;
 pub mod request_id;
 mod response;

@@ -30,8 +30,9 @@ pub async fn find(register: &Register, key: Key, from: IpAddr) -> Result<Found, 
 
 /// By what the caller of a request was identified. An answer that goes on, as a stream of events does, ends with it.
 #[derive(Clone, Default)]
-pub struct Pass(Option<Arc<Shown>>);
+pub struct Pass(Option<Shown>);
 
+#[derive(Clone)]
 struct Shown {
     register: Arc<Register>,
     key: Key,
@@ -42,7 +43,7 @@ struct Shown {
 impl Pass {
     /// What was shown to `register` for an endpoint with a `need`, from the address `by`.
     pub fn new(register: Arc<Register>, key: Key, need: Need, by: IpAddr) -> Self {
-        Self(Some(Arc::new(Shown { register, key, need, by })))
+        Self(Some(Shown { register, key, need, by }))
     }
 
     /// The session, if it is one.

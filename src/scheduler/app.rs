@@ -1,6 +1,6 @@
 //! The state that the handlers share, from its start to its end.
 
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use slog::{Logger, error, info, warn};
@@ -19,7 +19,8 @@ use super::metrics::{Metrics, Now};
 use super::open_id::Provider;
 use crate::access::register::Register;
 use crate::access::register::records::{Folder, Place};
-use crate::agenda::Catalogue;
+use crate::agenda::room::{Counting, Rooms};
+use crate::agenda::{Catalogue, NewBooking};
 use crate::audit::export::{self, Bell, Exporter};
 use crate::audit::record::Process;
 use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
@@ -30,7 +31,7 @@ use crate::http::request_id::RequestId;
 use crate::logging::Logs;
 use crate::store::postgres::{PostgresStore, SharedRegister};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{DatabaseKind, Observer, Saving, Store, StoreError};
+use crate::store::{Counted, DatabaseKind, Observer, Saving, Store, StoreError};
 use crate::time::Clock;
 
 /// Bytes in a megabyte, as `--audit-rotate-mb` counts them.
@@ -85,6 +86,10 @@ pub struct App {
     catalogue: RwLock<(Arc<Catalogue>, Instant)>,
     /// Whose turn it is to read them again. A tokio lock, since it is held while they are read.
     reloading: tokio::sync::Mutex<()>,
+    /// The room that bookings surely have.
+    ///
+    /// A std lock around a small map: held for a look and a subtraction.
+    rooms: Mutex<Rooms>,
     exporter: Exporter,
     /// The service's logger.
     pub log: Logger,
@@ -133,6 +138,7 @@ impl App {
             process: OnceLock::new(),
             catalogue: RwLock::new((catalogue, Instant::now())),
             reloading: tokio::sync::Mutex::default(),
+            rooms: Mutex::default(),
             exporter,
             log: logs.logger.clone(),
         })
@@ -166,6 +172,19 @@ impl App {
         let fresh = self.store.catalogue_unless(known.edition()).await?.map_or(known, Arc::new);
         *self.catalogue.write().unwrap_or_else(PoisonError::into_inner) = (Arc::clone(&fresh), asked_at);
         Ok(fresh)
+    }
+
+    /// Whether there surely is room for a booking, by the rules of this edition of the catalogue. The room is then used up.
+    pub fn takes_room(&self, new: &NewBooking, edition: i64) -> bool {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner).take(new, edition, self.clock.now())
+    }
+
+    /// Remembers for how many more bookings there is room, beside one for which this was counted and that breaks no rule.
+    pub fn remember_room(&self, new: &NewBooking, counted: &Counted, known: &Catalogue) {
+        let proposal = new.proposal_id.and_then(|id| known.proposal(id));
+        let left_min = proposal.map(|proposal| proposal.left_min(&new.telescope.code, counted.used_min));
+        let counting = Counting { edition: counted.edition, held: &counted.held, left_min };
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner).remember(new, counting, self.clock.now());
     }
 
     /// Why the audit trail cannot be written now, if it cannot.

@@ -134,7 +134,8 @@ pub async fn conflict(app: &App, refusal: Refusal, telescope: &str, slots: SlotR
 }
 
 /// Checks a draft against the rules. The catalogue is read again before a scientist or a telescope is called unknown or inactive, and
-/// before one of the telescope's own rules is called broken. What a scientist has booked is counted last, and again in the transaction.
+/// before one of the telescope's own rules is called broken. What a scientist has booked is counted last, unless room for the booking is
+/// remembered, and again in the transaction.
 pub async fn check(
     app: &App,
     draft: Draft,
@@ -149,6 +150,10 @@ pub async fn check(
         known = catalogue(app, log).await?;
         checked = draft.clone().check(&known, app.clock.now());
     }
+    checked = match checked {
+        Ok(new) if wrong_fields.is_empty() && counts(&new) && app.takes_room(&new, known.edition()) => return Ok(new),
+        checked => checked,
+    };
     let mut counted = count(app, checked.as_ref().ok(), None, log).await?;
     // A quota that another scheduler has raised counts here too.
     if counted.as_ref().is_some_and(|counted| counted.edition != known.edition()) {
@@ -157,8 +162,13 @@ pub async fn check(
         counted = count(app, checked.as_ref().ok(), None, log).await?;
     }
     let broken = match checked {
-        Ok(new) => match counted.and_then(|counted| broken_by(&counted, &new, &known, app.clock.now())) {
-            None if wrong_fields.is_empty() => return Ok(new),
+        Ok(new) => match counted.as_ref().and_then(|counted| broken_by(counted, &new, &known, app.clock.now())) {
+            None if wrong_fields.is_empty() => {
+                if let Some(counted) = counted {
+                    app.remember_room(&new, &counted, &known);
+                }
+                return Ok(new);
+            }
             broken => broken.into_iter().collect(),
         },
         Err(broken) => broken,
@@ -181,6 +191,11 @@ pub async fn quota(
     Ok(broken_by(&counted, new, &known, app.clock.now()))
 }
 
+/// Whether anything counts against a new booking.
+fn counts(new: &NewBooking) -> bool {
+    new.telescope.rules.count_bookings() || new.proposal_id.is_some()
+}
+
 /// What counts against a new booking; `None` if there is none, or if nothing counts.
 async fn count(
     app: &App,
@@ -188,8 +203,7 @@ async fn count(
     moving: Option<i64>,
     log: &Logger,
 ) -> Result<Option<Counted>, Problem> {
-    let counts = |new: &&NewBooking| new.telescope.rules.count_bookings() || new.proposal_id.is_some();
-    let Some(new) = new.filter(counts) else { return Ok(None) };
+    let Some(new) = new.filter(|new| counts(new)) else { return Ok(None) };
     let counted = app.store.counted(new, moving, app.clock.now()).await;
     counted.map(Some).map_err(|error| not_read(log, &error))
 }

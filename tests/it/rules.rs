@@ -51,6 +51,39 @@ fn a_hundred_parallel_bookings_through_two_schedulers_stop_at_the_quota() {
 }
 
 #[test]
+fn what_a_scheduler_remembers_of_a_quota_lets_nothing_in_that_another_one_has_used_up() {
+    let services = Services::start(&[]);
+    let other = services.another_scheduler(&[]);
+    let at_other = |scientist, start: &str| {
+        http(
+            "POST",
+            &format!("{}/agendamentos", other.url()),
+            Some(("application/json", &Asked::by(scientist, start).text())),
+        )
+    };
+    set(&services, &json!({"cota_ativas": 3, "cota_dia_min": 60}));
+    // The other one has counted, and knows of room for two more.
+    assert_eq!(at_other(7, &slot(0)).status, 201);
+    assert_eq!([1, 2].map(|nth| services.book(7, &slot(nth)).0), [201, 201]);
+    let (status, refused) = services.book(7, &slot(3));
+    assert_eq!((status, codes(&refused)), (422, vec!["regra_cota_ativas".to_owned()]));
+    let refused_there = at_other(7, &slot(3));
+    assert_eq!(
+        (refused_there.status, &refused_there.json()["erros"]),
+        (422, &refused["erros"]),
+        "{}",
+        refused_there.body
+    );
+    // The refusal has left nothing behind at the slot.
+    assert_eq!(at_other(5, &slot(3)).status, 201);
+    // A quota that is lowered counts at once, and so does one that is raised.
+    set(&services, &json!({"cota_ativas": 1}));
+    assert_eq!(at_other(5, &slot(4)).status, 422);
+    set(&services, &json!({"cota_ativas": 4}));
+    assert_eq!([at_other(7, &slot(4)).status, at_other(7, &slot(5)).status], [201, 422]);
+}
+
+#[test]
 fn the_minutes_of_a_day_are_not_passed_by_parallel_bookings() {
     let services = Services::start(&[]);
     let other = services.another_scheduler(&[]);

@@ -40,6 +40,7 @@ use crate::http::prefix::Prefixes;
 use crate::http::presence::{Hosting, Places};
 use crate::http::problem::Problem;
 use crate::http::rates::{Meter, Rates};
+use crate::http::recall::Recall;
 use crate::http::request_id::RequestIds;
 use crate::http::response::{Body, Response};
 use crate::http::socket::{Activity, Answering, StampedIo};
@@ -101,6 +102,7 @@ pub(super) struct Connection<H> {
     visit: Arc<Visit>,
     /// When bytes were last read.
     last_read: Arc<AtomicI64>,
+    recall: Arc<Recall>,
     /// Whether the client has begun without the TLS that the server has. Each request is refused then.
     lacks_tls: bool,
 }
@@ -119,7 +121,7 @@ impl<H: Handler> Connection<H> {
         let here = stream.local_addr().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |here| here.ip());
         let visit = site.bounds.enter(peer);
         let last_read = Arc::new(AtomicI64::new(site.clock.now().as_micros()));
-        Self { site, here, peer, activity: Arc::default(), visit, last_read, lacks_tls: false }
+        Self { site, here, peer, activity: Arc::default(), visit, last_read, recall: Arc::default(), lacks_tls: false }
     }
 
     pub async fn run(mut self, stream: TcpStream) {
@@ -336,6 +338,7 @@ impl<H: Handler> Connection<H> {
             tls: self.site.tls.is_some(),
             who: Who::default(),
             pass: Pass::default(),
+            recall: Arc::clone(&self.recall),
             unidentified: None,
             place: None,
             steps: OnceLock::new(),

@@ -14,6 +14,7 @@ use crate::http::pass::Pass;
 use crate::http::presence::Hosting;
 use crate::http::problem::Problem;
 use crate::http::rates::{Client, Meter, Named, Share};
+use crate::http::recall::Recall;
 use crate::http::request_id::RequestId;
 use crate::http::steps::Steps;
 use crate::time::Timestamp;
@@ -38,6 +39,8 @@ pub struct Request {
     pub who: Who,
     /// By what [`Self::who`] was found out.
     pub pass: Pass,
+    /// What its connection remembers of the requests before.
+    pub recall: Arc<Recall>,
     /// Why nobody was found out, if the request says who sends it: for the endpoints that need to know.
     pub unidentified: Option<Problem>,
     /// The place of its endpoint in the service's table, once the handler has found it.
