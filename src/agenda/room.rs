@@ -141,6 +141,8 @@ mod tests {
             target: None,
             notes: None,
             clicked_at: None,
+            stamp: None,
+            contest: None,
         }
     }
 
