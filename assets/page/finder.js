@@ -95,8 +95,8 @@ export class Finder {
   /// What is typed after a click is another search.
   #press() {
     if (this.#isOpen || this.#isTyped) return;
-    // The browser ends a selection only after the click.
-    setTimeout(() => this.#input.select());
+    // The browser ends a selection only after the click. A key may come before the timer: what was typed by then stays.
+    setTimeout(() => !this.#isTyped && this.#input.select());
     this.#search("");
   }
 
