@@ -150,7 +150,7 @@ fn serve_all_with_tokens_books_for_a_scientist_and_locks_for_a_program() {
         String::from_utf8(made.stdout).unwrap().trim().to_owned()
     };
     let ana = token_of(run(&[&create[..], &["ana", "--role", "cientista", "--scientist", "7"]].concat()));
-    // The coordinator's tokens are in the data folder, wherever the agenda is.
+    // The coordinator's tokens are in the data folder, also when the agenda is in PostgreSQL.
     let program = ["backup", "--role", "servico", "--prefix", "backup-"];
     let backup = token_of(sctec().args(create).args(program).output().unwrap());
     let server = Server::spawn(command.arg("--data-dir").arg(folder.path()), 2);

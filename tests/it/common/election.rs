@@ -58,7 +58,7 @@ macro_rules! without_election {
         }
     };
 }
-#[allow(unused_imports, reason = "as above")]
+#[allow(unused_imports, reason = "a bench has this file too, and is about any coordinator")]
 pub(crate) use without_election;
 
 /// The limits that a coordinator has written down.

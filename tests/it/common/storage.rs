@@ -35,7 +35,7 @@ macro_rules! of_sqlite {
         }
     };
 }
-#[allow(unused_imports, reason = "as above")]
+#[allow(unused_imports, reason = "a bench has this file too, and is about any storage")]
 pub(crate) use of_sqlite;
 
 /// Where the agenda of a data folder is in PostgreSQL.

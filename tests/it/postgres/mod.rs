@@ -2,6 +2,7 @@
 //! read it there, and an agenda that moves from SQLite.
 
 mod deep;
+mod plans;
 mod tls;
 
 use std::path::Path;
