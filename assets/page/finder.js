@@ -25,6 +25,8 @@ export class Finder {
   /// The number of the last search. Answers to earlier ones are dropped.
   #last = 0;
   #timer;
+  /// Set after a click until its selection is made: what is typed then replaces what the field shows.
+  #replaced = false;
   root = el("div", { class: "finder" });
 
   /// `label` is the element that names the `select`. The select dispatches `change` when an item was chosen.
@@ -95,9 +97,16 @@ export class Finder {
   /// What is typed after a click is another search.
   #press() {
     if (this.#isOpen || this.#isTyped) return;
-    // The browser ends a selection only after the click. A key may come before the timer: what was typed by then stays.
-    setTimeout(() => !this.#isTyped && this.#input.select());
+    // The browser ends a selection only after the click, so that another is made by a timer. A key may come before the timer.
+    this.#replaced = true;
+    setTimeout(() => this.#replace());
     this.#search("");
+  }
+
+  /// Makes the selection that a click has asked for, once.
+  #replace() {
+    if (this.#replaced) this.#input.select();
+    this.#replaced = false;
   }
 
   #later() {
@@ -135,6 +144,7 @@ export class Finder {
   }
 
   #key(event) {
+    this.#replace();
     const { key } = event;
     const count = this.#items.length;
     if (key === "ArrowDown" || key === "ArrowUp") {
@@ -174,6 +184,7 @@ export class Finder {
   /// A field that was emptied chooses nobody, if that is possible. What was typed and not chosen is dropped; a choice that a form
   /// needs is dropped with it, so that nobody else is taken for the one who was typed.
   #leave() {
+    this.#replaced = false;
     this.#close();
     const isOptional = this.#select.querySelector("option[value='']");
     if (isOptional && this.#isTyped && (this.#select.required || !this.#input.value.trim())) this.#take("");

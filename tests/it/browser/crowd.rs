@@ -118,3 +118,23 @@ async fn a_name_that_is_typed_and_not_chosen_yet_sends_no_form() {
     assert_eq!(proxy.strays(), [""; 0]);
     browser.assert_clean(&proxy.url);
 }
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn keys_that_come_right_after_a_click_are_a_new_search() {
+    let (_turn, services, browser) = start(&[]).await;
+    fill(&services);
+    as_scientist(&browser, 9000);
+    // On a busy machine, a key comes before the timers of the click.
+    browser.before_load(
+        "const later = setTimeout; window.setTimeout = (then, ms) => later(then, Math.max(ms ?? 0, 1000));",
+    );
+    browser.open(&services.agenda(&format!("/#T-777@{DAY}"))).await;
+    browser
+        .wait("who uses the page", "return document.querySelector('#as [role=combobox]').value === 'Astrônoma 08990'")
+        .await;
+    search(&browser, "#as", "astronoma 0777", "Astrônoma 00777").await;
+    browser.key(Key::Enter).await;
+    search(&browser, "#as", "rubin", "Vera Rubin").await;
+    assert_eq!(browser.ask("return document.querySelector('#as [role=combobox]').value").await, "rubin");
+}
