@@ -1,12 +1,13 @@
 //! What it costs to know who asks: `cargo bench --bench access`
 //!
-//! Two pairs of services run at once. The scheduler of one asks nobody who they are, that of the other asks for tokens, and counts each
-//! client's requests in a rate that none of them uses up. They
+//! Two pairs of services run at once. The scheduler of one asks nobody who they are, that of the other asks for tokens. Both count each
+//! client's requests in a rate that none of them uses up, as an operator asks for it: of an address here, of a principal there. They
 //! are measured in turns of a second each, in an order that changes (open, token, token, open, …), so that what else the machine does
 //! meets both alike. After a few pairs all services start anew: two processes of the same program differ by some percent, as chance lays out their
 //! memory. Printed is the ratio of what they did: of all turns, and the median of the pairs.
 //!
-//! `SCTEC_BENCH_PAIRS` chooses the number of pairs. `SCTEC_BENCH_RATE=0` measures tokens without rates.
+//! `SCTEC_BENCH_PAIRS` chooses the number of pairs. `SCTEC_BENCH_RATE=0` measures both without rates, and
+//! `SCTEC_BENCH_RATE_OPEN=0` what tokens and rates cost together.
 
 #[path = "../tests/it/common/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "a bench uses part of what the tests use")]
@@ -51,12 +52,13 @@ fn main() -> Outcome<()> {
     let pairs: usize =
         std::env::var("SCTEC_BENCH_PAIRS").ok().and_then(|pairs| pairs.parse().ok()).unwrap_or(PAIRS_DEFAULT);
     let rate = std::env::var("SCTEC_BENCH_RATE").unwrap_or_else(|_| "1000000".to_owned());
+    let rate_open = std::env::var("SCTEC_BENCH_RATE_OPEN").unwrap_or_else(|_| rate.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let next_slot = Arc::new(AtomicU64::new(0));
     let kinds = [("bookings (201)", Kind::Booking), ("GET /cientistas/1", Kind::Reading)];
     let mut measured = kinds.map(|_| Turns::default());
     for round in 0..pairs.div_ceil(EACH_ROUND) {
-        let sides = sides(&rate, round)?;
+        let sides = sides([&rate_open, &rate], round)?;
         for ((_, kind), turns) in kinds.iter().zip(&mut measured) {
             // The first pair only warms up.
             for pair in 0..=EACH_ROUND {
@@ -82,9 +84,11 @@ fn main() -> Outcome<()> {
 }
 
 /// Services that ask nobody who they are, and others that ask; in turns, one or the other starts first.
-fn sides(rate: &str, round: usize) -> Outcome<[Side; 2]> {
-    let start =
-        |asks: bool| if asks { Services::start(&["--access", "token", "--rate", rate]) } else { Services::start(&[]) };
+fn sides([rate_open, rate]: [&str; 2], round: usize) -> Outcome<[Side; 2]> {
+    let start = |asks: bool| {
+        let args = if asks { ["--access", "token", "--rate", rate] } else { ["--access", "open", "--rate", rate_open] };
+        Services::start(&args)
+    };
     let first = round % 2 == 1;
     let services = [start(first), start(!first)];
     let [open, token] = if first {
