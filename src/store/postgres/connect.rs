@@ -13,18 +13,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::Connect;
+use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use tokio::task::JoinHandle;
 use tokio_postgres::error::Severity;
-use tokio_postgres::{AsyncMessage, Client, Config};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{AsyncMessage, Client, Config, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::errors::Error;
 use super::location::Location;
 use crate::store::kind::DatabaseKind;
 
-/// How long a new connection may take until it can be used.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a new connection may take until it can be used. Each attempt asks all hosts who the primary is: a standby that has become it
+/// since is found by the next one.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+/// When a host has not answered for so long, the next is tried beside it. A host whose processes stand still accepts connections.
+const HEAD_START: Duration = Duration::from_secs(1);
 /// How long a statement waits for a row that somebody else has locked.
 const LOCK_WAIT_MS: u32 = 4_000;
 /// How long a transaction may stay open without a word of its client.
@@ -39,6 +45,9 @@ impl DatabaseKind {
         }
     }
 }
+
+/// The part of a connection that reads and writes it.
+type Connection = tokio_postgres::Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,8 +112,7 @@ impl Connector {
     }
 
     async fn open_slowly(&self, purpose: Use) -> Result<Opened, tokio_postgres::Error> {
-        let turn = self.turned() % self.configs.len();
-        let (client, mut connection) = self.configs[turn].connect(self.tls.clone()).await?;
+        let (client, mut connection) = self.connect_to_primary().await?;
         let warnings = Warnings::default();
         let noted = warnings.clone();
         let task = tokio::spawn(async move {
@@ -130,6 +138,35 @@ impl Connector {
             ))
             .await?;
         Ok(Opened { client, warnings, task })
+    }
+}
+
+impl Connector {
+    /// Connects to the first host that answers that it takes writes, from the one on whose turn it is. A host gets a head start, because
+    /// a deposed primary may answer too.
+    async fn connect_to_primary(&self) -> Result<(Client, Connection), tokio_postgres::Error> {
+        let (first, count) = (self.turned(), self.configs.len());
+        let mut hosts = (0..count).map(|nth| &self.configs[first.wrapping_add(nth) % count]);
+        let mut attempts = FuturesUnordered::new();
+        let mut refused = None;
+        loop {
+            let answered = match hosts.next() {
+                Some(host) => {
+                    attempts.push(host.connect(self.tls.clone()));
+                    tokio::time::timeout(HEAD_START, attempts.next()).await
+                }
+                None => Ok(attempts.next().await),
+            };
+            match answered {
+                Ok(Some(Ok(connected))) => return Ok(connected),
+                Ok(Some(Err(error))) => refused = Some(error),
+                Ok(None) => {
+                    return Err(refused.expect("a location has a host, and each attempt has ended with an error"));
+                }
+                // It is silent. The next one is tried beside it.
+                Err(_) => {}
+            }
+        }
     }
 }
 

@@ -32,7 +32,9 @@ const PORT: u16 = 5432;
 /// Where a database is, and how it is reached.
 #[derive(Clone, Debug)]
 pub struct Location {
-    /// With the hosts in the order of the URL; then with each other one as the first.
+    /// With all hosts, in the order of the URL.
+    whole: Config,
+    /// With each of them alone.
     configs: Vec<Config>,
     trust: Trust,
 }
@@ -68,14 +70,14 @@ impl Location {
         }
         // Certificates are always verified, and names too, so these two are what `require` is here.
         let url = url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
-        let configs = turned(&url).iter().map(|url| config_of(url)).collect::<Result<_, _>>()?;
-        Ok(Self { configs, trust: Trust::default() })
+        let configs = each_alone(&url).iter().map(|url| config_of(url)).collect::<Result<_, _>>()?;
+        Ok(Self { whole: config_of(&url)?, configs, trust: Trust::default() })
     }
 
     /// The same, reached with this password.
     #[must_use]
     pub fn with_password(mut self, password: &str) -> Self {
-        for config in &mut self.configs {
+        for config in self.configs.iter_mut().chain([&mut self.whole]) {
             config.password(password);
         }
         self
@@ -110,12 +112,12 @@ impl Location {
         format!("postgres://{user}@{}/{}", hosts.join(","), self.config().get_dbname().unwrap_or(user))
     }
 
-    /// For the library, with the hosts in the order of the URL.
+    /// For the library, with all hosts.
     pub(super) fn config(&self) -> &Config {
-        &self.configs[0]
+        &self.whole
     }
 
-    /// The same, each time with another host as the first.
+    /// The same, with each of the hosts alone, in the order of the URL.
     pub(super) fn configs(&self) -> &[Config] {
         &self.configs
     }
@@ -137,19 +139,12 @@ impl Location {
     }
 }
 
-/// A URL with each of its hosts as the first one.
-fn turned(url: &str) -> Vec<String> {
+/// A URL with each of its hosts alone.
+fn each_alone(url: &str) -> Vec<String> {
     let begin = url.find("://").map_or(0, |scheme| scheme + 3);
     let begin = url[begin..].find('@').map_or(begin, |at| begin + at + 1);
     let end = url[begin..].find(['/', '?']).map_or(url.len(), |end| begin + end);
-    let mut hosts: Vec<&str> = url[begin..end].split(',').collect();
-    let turns = hosts.len();
-    let turn = |_| {
-        let turned = format!("{}{}{}", &url[..begin], hosts.join(","), &url[end..]);
-        hosts.rotate_left(1);
-        turned
-    };
-    (0..turns).map(turn).collect()
+    url[begin..end].split(',').map(|host| format!("{}{host}{}", &url[..begin], &url[end..])).collect()
 }
 
 /// What a URL says, with what it does not say.
@@ -244,18 +239,11 @@ mod tests {
     }
 
     #[test]
-    fn each_host_is_the_first_in_its_turn() {
+    fn each_host_is_there_alone() {
         let hosts = |config: &Config| format!("{:?}{:?}", config.get_hosts(), config.get_ports());
         let several = location("postgres://ana@db1,db2:6000,db3/agenda?sslmode=require");
-        let turns: Vec<String> = several.configs().iter().map(hosts).collect();
-        assert_eq!(
-            turns,
-            [
-                "[Tcp(\"db1\"), Tcp(\"db2\"), Tcp(\"db3\")][5432, 6000, 5432]",
-                "[Tcp(\"db2\"), Tcp(\"db3\"), Tcp(\"db1\")][6000, 5432, 5432]",
-                "[Tcp(\"db3\"), Tcp(\"db1\"), Tcp(\"db2\")][5432, 5432, 6000]",
-            ]
-        );
+        let alone: Vec<String> = several.configs().iter().map(hosts).collect();
+        assert_eq!(alone, ["[Tcp(\"db1\")][5432]", "[Tcp(\"db2\")][6000]", "[Tcp(\"db3\")][5432]"]);
         assert_eq!(location("postgres://ana@/x?host=/run/postgresql").configs().len(), 1);
     }
 
