@@ -93,6 +93,25 @@ fn the_day_of_a_telescope_and_the_list_of_bookings_fit() {
 }
 
 #[test]
+fn a_booking_that_was_made_fits() {
+    let services = Services::start(&[]);
+    let url = services.agenda("");
+    // The command makes a booking each time that it runs, so each width has a start of its own.
+    for (columns, hour) in COLUMNS.into_iter().zip(["03:00", "04:00"]) {
+        let arguments = ["book", "2030-06-01", hour, "--duration", "30m", "--scientist", "7", "--target", "M31"];
+        let mut command = sctec();
+        command.args(arguments).args(["--url", &url]).env("TERM", "xterm").env_remove("NO_COLOR").env_remove("COLUMNS");
+        let shown = Terminal::start(columns, &mut command).end_with(0);
+        picture(&format!("terminal-book-{columns}"), columns, &format!("sctec {}", arguments.join(" ")), &shown);
+        let plain = without_colours(&shown);
+        for line in plain.lines() {
+            assert!(line.chars().count() <= usize::from(columns), "at {columns}: {line}");
+        }
+        assert!(plain.contains(&format!("2030-06-01 {hour}")) && plain.contains("\nbooked; "), "{plain}");
+    }
+}
+
+#[test]
 fn the_table_of_locks_fits() {
     let services = Services::start(&["--lock-retention-ms", "60000"]);
     assert_eq!(services.book(7, "2030-06-01T03:00:00Z").0, 201);

@@ -39,8 +39,24 @@ fn written(service: Service, folder: &Path, asks: bool) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// Runs it, and gives what it printed. `EXAMPLES` and `SEED` bound the run; `SCTEC_TEST_SCHEMATHESIS_EXAMPLES` makes a longer one.
-fn run(service: Service, url: &str, token: Option<&str>) -> String {
+/// The version that Schemathesis says it has, and how many cases it says it made. It says none if it made none.
+fn told(text: &str) -> Option<(&str, u64)> {
+    let version = text.lines().find_map(|line| line.strip_prefix("Schemathesis v"))?;
+    let cases = text.lines().skip_while(|line| *line != "Test cases:").nth(1)?;
+    let (count, _) = cases.trim_start().split_once(" generated")?;
+    Some((version, count.parse().ok()?))
+}
+
+#[test]
+fn a_run_is_known_by_its_version_and_the_number_of_its_cases() {
+    let of = |cases: &str| format!("Schemathesis v4.32.5\n━━━━\n\nSUMMARY\n\nTest cases:\n  {cases}\n\nSeed: 1\n");
+    assert_eq!(told(&of("1234 generated, 1234 passed, 5 skipped")), Some(("4.32.5", 1234)));
+    assert_eq!(told(&of("No test cases were generated")), None);
+    assert_eq!(told("Schemathesis v4.32.5\n"), None);
+}
+
+/// Runs it, and prints its version and the number of its cases. `EXAMPLES` and `SEED` bound the run; `SCTEC_TEST_SCHEMATHESIS_EXAMPLES` makes a longer one.
+fn run(service: Service, url: &str, token: Option<&str>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = std::env::var("SCTEC_TEST_SCHEMATHESIS")
         .unwrap_or_else(|_| root.join("target/schemathesis/bin/st").to_str().unwrap().to_owned());
@@ -60,14 +76,12 @@ fn run(service: Service, url: &str, token: Option<&str>) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{program}: {error}"));
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     let _ = write!(text, "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(
-        output.status.success(),
-        "{} {}:\n{text}",
-        service.name(),
-        if token.is_some() { "with tokens" } else { "open" }
-    );
+    let name = service.name();
+    let access = if token.is_some() { "with tokens" } else { "open" };
+    assert!(output.status.success(), "{name} {access}:\n{text}");
+    let Some((version, cases)) = told(&text) else { panic!("{name} {access}: no cases were made:\n{text}") };
     println!("{text}");
-    text
+    println!("Schemathesis {version}, {name}, {access}: {cases} cases");
 }
 
 #[test]
