@@ -47,6 +47,7 @@ mod stream;
 pub(crate) mod suggest;
 pub(crate) mod table;
 pub mod tls;
+mod trace_state;
 pub(crate) mod unknown;
 pub(crate) mod unreachable;
 pub(crate) mod whole;

@@ -16,7 +16,7 @@ use hyper::header::{HeaderMap, HeaderValue};
 use serde::{Serialize, Serializer};
 use slog::KV;
 
-use super::head;
+use super::{head, trace_state};
 
 /// The longest context that is passed on: one of the present version has 55 bytes.
 const CONTEXT_MAX_BYTES: usize = 128;
@@ -32,13 +32,15 @@ pub struct RequestId {
     client: Option<Arc<str>>,
     /// The header `traceparent`, which has the form of one.
     trace: Option<Arc<str>>,
+    /// The header `tracestate` beside it, which has the form of one.
+    state: Option<Arc<str>>,
 }
 
 impl RequestId {
     /// Reads an identifier: 1 to 64 ASCII letters, digits, `.`, `_` and `-`, with a letter or a digit among them. `-` alone says
     /// in records that there was no request.
     pub fn parse(text: &str) -> Option<Self> {
-        is_one(text).then(|| Self { own: text.into(), client: None, trace: None })
+        is_one(text).then(|| Self { own: text.into(), client: None, trace: None, state: None })
     }
 
     /// The same, with this as the client's own. `None` if that is no identifier.
@@ -51,6 +53,12 @@ impl RequestId {
     #[must_use]
     pub fn traced(self, context: &str) -> Option<Self> {
         trace_id(context).is_some().then(|| Self { trace: Some(context.into()), ..self })
+    }
+
+    /// The same, with what other systems keep in its trace. `None` if it is in no trace, or if that has not the form of such a list.
+    #[must_use]
+    pub fn with_state(self, state: &str) -> Option<Self> {
+        (self.trace.is_some() && trace_state::is_one(state)).then(|| Self { state: Some(state.into()), ..self })
     }
 
     /// Puts its own and the client's into the head of the request's answer.
@@ -70,6 +78,11 @@ impl RequestId {
     /// The context of its trace, as the client sent it.
     pub fn trace(&self) -> Option<&str> {
         self.trace.as_deref()
+    }
+
+    /// What other systems keep in its trace, as the client sent it.
+    pub fn trace_state(&self) -> Option<&str> {
+        self.state.as_deref()
     }
 }
 
@@ -148,8 +161,9 @@ impl RequestIds {
         let chosen = head::only(headers, "x-request-id").and_then(|value| value.to_str().ok());
         let client = chosen.filter(|text| is_one(text)).map(Arc::from);
         let context = head::only(headers, "traceparent").and_then(|value| value.to_str().ok());
-        let trace = context.filter(|context| trace_id(context).is_some()).map(Arc::from);
-        RequestId { own, client, trace }
+        let trace: Option<Arc<str>> = context.filter(|context| trace_id(context).is_some()).map(Arc::from);
+        let state = trace.as_ref().and_then(|_| trace_state::sent(headers)).map(Arc::from);
+        RequestId { own, client, trace, state }
     }
 
     /// A new identifier, of a request whose head is not known.
@@ -187,6 +201,20 @@ mod tests {
         assert_eq!(second.trace(), None);
         headers.append("x-request-id", "other".parse().unwrap());
         assert_eq!(ids.next(&headers).client(), None);
+    }
+
+    #[test]
+    fn what_others_keep_in_a_trace_goes_on_with_it_and_never_alone() {
+        let (ids, mut headers) = (RequestIds::new(), HeaderMap::new());
+        headers.insert("tracestate", "rojo=1".parse().unwrap());
+        assert_eq!(ids.next(&headers).trace_state(), None);
+        assert_eq!(RequestId::of_test("a").with_state("rojo=1"), None);
+        let context = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        headers.insert("traceparent", context.parse().unwrap());
+        assert_eq!(ids.next(&headers).trace_state(), Some("rojo=1"));
+        headers.insert("tracestate", "rojo".parse().unwrap());
+        let without = ids.next(&headers);
+        assert_eq!((without.trace(), without.trace_state()), (Some(context), None));
     }
 
     #[test]

@@ -15,7 +15,10 @@ use crate::http::unknown::Unknown;
 use crate::http::wrong::{FieldCode, Wrong};
 
 /// The fields of an entry besides its operation's own, as [`Operation::read`] is told of them.
-const ENTRY_FIELDS: &str = ", op, req, req_cliente, traceparent";
+const ENTRY_FIELDS: &str = ", op, req, req_cliente, traceparent, tracestate";
+
+/// What is wrong with a `tracestate` alone.
+const BESIDE_TRACEPARENT: &str = "só pode vir ao lado de traceparent";
 
 /// Writes a batch, entry by entry.
 #[derive(Debug, Default)]
@@ -102,6 +105,15 @@ impl<'a> Entry<'a> {
             (None, Some(_)) => return Err(wrong("traceparent", "só pode vir ao lado de req")),
             (req, None) => req,
         };
+        let req = match (req, text(&mut fields, "tracestate")?) {
+            (Some(req), Some(_)) if req.trace().is_none() => return Err(wrong("tracestate", BESIDE_TRACEPARENT)),
+            (None, Some(_)) => return Err(wrong("tracestate", BESIDE_TRACEPARENT)),
+            (Some(req), Some(state)) => {
+                let not_one = "deve ter a forma de um tracestate (W3C Trace Context), de até 512 bytes";
+                Some(req.with_state(&state).ok_or_else(|| wrong("tracestate", not_one))?)
+            }
+            (req, None) => req,
+        };
         Ok(Self { req, fields })
     }
 
@@ -172,7 +184,8 @@ mod tests {
 
     fn request() -> RequestId {
         let context = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        RequestId::of_test("req-1").beside("clique-7").unwrap().traced(context).unwrap()
+        let in_trace = RequestId::of_test("req-1").beside("clique-7").unwrap().traced(context).unwrap();
+        in_trace.with_state("rojo=00f067aa0ba902b7,congo=t61rcWkgMzE").unwrap()
     }
 
     fn written(operations: &[Operation]) -> Bytes {

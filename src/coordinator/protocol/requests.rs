@@ -73,7 +73,12 @@ impl Operation {
 
     /// The operation as an entry of a batch, caused by that request.
     pub(super) fn written<'a>(&'a self, request: &'a RequestId) -> Written<'a> {
-        let by = By { req: request, req_cliente: request.client(), traceparent: request.trace() };
+        let by = By {
+            req: request,
+            req_cliente: request.client(),
+            traceparent: request.trace(),
+            tracestate: request.trace_state(),
+        };
         match self {
             Self::Lock(lock) => Written::Lock {
                 by,
@@ -111,6 +116,8 @@ pub(super) struct By<'a> {
     req_cliente: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     traceparent: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tracestate: Option<&'a str>,
 }
 
 /// An entry of a batch, as a client writes it.

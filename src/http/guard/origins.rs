@@ -18,7 +18,7 @@ use super::authority::{Authority, Host};
 
 /// The headers that such a page may send, beside those that every page may.
 const SENT: HeaderValue = HeaderValue::from_static(
-    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, X-Request-Id, traceparent",
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, X-Request-Id, traceparent, tracestate",
 );
 /// The headers that it may read, beside those that every page may.
 const READ: HeaderValue = HeaderValue::from_static(
