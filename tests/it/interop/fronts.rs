@@ -146,7 +146,10 @@ fn a_page_of_an_allowed_origin_reads_answers_and_asks_before_it_writes() {
     let may = ask("http://localhost:8080", "/agendamentos/1");
     assert_eq!((may.status, may.header("access-control-allow-origin")), (204, Some("http://localhost:8080")));
     assert_eq!(may.header("access-control-allow-methods"), may.header("allow"));
-    assert!(may.header("access-control-allow-headers").unwrap().contains("Authorization"));
+    let may_send: Vec<_> = may.header("access-control-allow-headers").unwrap().split(", ").collect();
+    for name in ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "traceparent", "tracestate"] {
+        assert!(may_send.contains(&name), "{name} in {may_send:?}");
+    }
     assert_eq!(may.header("access-control-max-age"), Some("600"));
     assert_eq!(may.header("vary"), Some("Origin"));
     assert_eq!(ask(APP.1, "/nada").header("access-control-allow-methods"), None);
