@@ -15,6 +15,8 @@ pub const WEEKLY_DAYS_MAX: i64 = 7;
 pub const REPEATED_DAYS_MAX: i64 = 3660;
 /// How many maintenances of one telescope may stand that have not ended. They are read for each decision.
 pub const STANDING_MAX: usize = 300;
+/// How many maintenances of one telescope that were taken away a calendar tells of: those that were taken away last.
+pub const REMOVED_TOLD_MAX: usize = 300;
 /// How many bookings one maintenance may cancel: as many as a week of one telescope has slots.
 pub const CANCELLED_MAX: usize = 2016;
 
@@ -41,6 +43,15 @@ pub struct Maintenance {
     pub id: i64,
     /// When it is, and why.
     pub when: NewMaintenance,
+}
+
+/// A maintenance that was taken away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// The maintenance, as it stood.
+    pub maintenance: Maintenance,
+    /// When it was taken away.
+    pub at: Timestamp,
 }
 
 /// A period from one instant to before another.

@@ -17,7 +17,7 @@ use super::outbox::Outbox;
 use super::waits::{Placed, WaitFilter, WaitPage};
 use super::{Answer, Backend, Counted, Filter, LatestRecord, Page, StandingReader, Store, StoreError, TrailPage};
 use crate::agenda::keeping::{Digest, KEPT_FOR, Kept};
-use crate::agenda::maintenance::NewMaintenance;
+use crate::agenda::maintenance::{NewMaintenance, Removed, Stretch};
 use crate::agenda::timetable::{SAME_MAX, Standing};
 use crate::agenda::{Booking, Catalogue, NewBooking, Scientist, SlotRange, Status, Telescope, Wait, WaitStatus};
 use crate::audit::chain::ChainHead;
@@ -54,6 +54,8 @@ struct State {
     exported: Exported,
     kept: BTreeMap<Digest, (Timestamp, Kept)>,
     signing: Vec<SigningKey>,
+    /// Maintenances that were taken away, each with its telescope.
+    removed: Vec<(String, Removed)>,
 }
 
 impl MemoryStore {
@@ -77,6 +79,7 @@ impl MemoryStore {
             exported: Exported::default(),
             kept: BTreeMap::new(),
             signing: Vec::new(),
+            removed: Vec::new(),
         };
         Self { state: Arc::new(Mutex::new(state)), clock, keys: Arc::default() }
     }
@@ -180,6 +183,12 @@ impl Changing for MemoryStore {
             }
             if let Write::KeepAnswer { kept, at } = &write {
                 state.kept.insert(kept.key, (*at, (**kept).clone()));
+            }
+            if let Write::RemoveMaintenance { telescope, id, at } = &write {
+                let all = state.view.telescopes.get(telescope).map(|known| known.maintenance.clone());
+                let gone = all.iter().flat_map(|all| all.iter()).find(|one| one.id == *id).cloned();
+                let gone = gone.map(|maintenance| (telescope.clone(), Removed { maintenance, at: *at }));
+                state.removed.extend(gone);
             }
             state.view.apply(write);
         }
@@ -296,6 +305,17 @@ impl Backend for MemoryStore {
                 booking.slots.end() > after && when.meets(booking.slots.start(), booking.slots.end()).is_some()
             };
             state.matching(&active).into_iter().filter(is_met).take(limit).collect()
+        })
+    }
+
+    fn removed_maintenances(&self, telescope: &str, (from, until): Stretch, limit: usize) -> Answer<'_, Vec<Removed>> {
+        self.read(|state| {
+            let was_then = |one: &NewMaintenance| one.start < until && one.ends() > from;
+            let of_it = state.removed.iter().filter(|(code, one)| code == telescope && was_then(&one.maintenance.when));
+            let mut found: Vec<Removed> = of_it.map(|(_, one)| one.clone()).collect();
+            found.sort_by_key(|one| std::cmp::Reverse((one.at, one.maintenance.id)));
+            found.truncate(limit);
+            found
         })
     }
 

@@ -323,6 +323,7 @@ fn a_database_of_the_version_before_gets_versions() {
     let dir = folder.path().to_str().unwrap().to_owned();
     let database = rusqlite::Connection::open(folder.path().join("sctec.db")).unwrap();
     database.execute_batch("DROP TABLE esperas; DROP TABLE respostas; DROP TABLE chaves_de_hora").unwrap();
+    database.execute_batch("DROP INDEX manutencoes_retiradas").unwrap();
     for column in ["versao", "alterado_us", "carimbo_us", "disputado"] {
         database.execute_batch(&format!("ALTER TABLE agendamentos DROP COLUMN {column}")).unwrap();
     }

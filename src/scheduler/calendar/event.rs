@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use icalendar::{Calendar, Component, Event, EventLike, EventStatus, Property};
 
-use crate::agenda::maintenance::Maintenance;
+use crate::agenda::maintenance::{Maintenance, Removed};
 use crate::agenda::{Booking, Status};
 use crate::time::Timestamp;
 
@@ -81,13 +81,24 @@ pub fn of_booking(booking: &Booking, told: Told<'_>) -> String {
 
 /// A maintenance of a telescope. `today` is the first instant of the day: nothing says when the maintenance was made.
 pub fn of_maintenance(maintenance: &Maintenance, telescope: &str, today: Timestamp) -> String {
+    written(&maintained(maintenance, telescope, maintenance.when.start.min(today)))
+}
+
+/// A maintenance that was taken away: the same event, which is cancelled. A maintenance changes only once.
+pub fn of_removed(removed: &Removed, telescope: &str) -> String {
+    let mut event = maintained(&removed.maintenance, telescope, removed.at);
+    event.sequence(1).add_property("LAST-MODIFIED", utc(removed.at)).status(EventStatus::Cancelled);
+    written(&event)
+}
+
+fn maintained(maintenance: &Maintenance, telescope: &str, stamp: Timestamp) -> Event {
     let when = &maintenance.when;
     let mut event = Event::new();
     event
         .uid(&format!("manutencao-{}-{}{DOMAIN}", maintenance.id, when.start.as_micros()))
         .sequence(0)
         .summary(&format!("Manutenção: {}", clean(&when.reason)))
-        .add_property("DTSTAMP", utc(when.start.min(today)))
+        .add_property("DTSTAMP", utc(stamp))
         .add_property("DTSTART", utc(when.start))
         .add_property("DTEND", utc(when.end))
         .add_property("TRANSP", "TRANSPARENT")
@@ -96,7 +107,7 @@ pub fn of_maintenance(maintenance: &Maintenance, telescope: &str, today: Timesta
     if let Some(until) = when.weekly_until {
         event.add_property("RRULE", format!("FREQ=WEEKLY;UNTIL={}", utc(until)));
     }
-    written(&event)
+    event
 }
 
 fn written(event: &Event) -> String {
@@ -255,10 +266,25 @@ mod tests {
             reason: "espelho, e óptica".to_owned(),
             weekly_until: Some(at("2030-03-01T00:00:00Z")),
         };
-        let event = of_maintenance(&Maintenance { id: 4, when }, "Hubble", at("2026-11-27T00:00:00Z"));
+        let maintenance = Maintenance { id: 4, when };
+        let event = of_maintenance(&maintenance, "Hubble", at("2026-11-27T00:00:00Z"));
         assert_eq!(value(&event, "RRULE"), "FREQ=WEEKLY;UNTIL=20300301T000000Z");
         assert_eq!(value(&event, "SUMMARY"), "Manutenção: espelho\\, e óptica");
-        assert_eq!(value(&event, "DTSTAMP"), "20261127T000000Z");
+        assert_eq!((value(&event, "DTSTAMP"), value(&event, "SEQUENCE")), ("20261127T000000Z".into(), "0".into()));
+        // Taken away it is the same event, later.
+        let removed = Removed { maintenance, at: at("2026-11-27T15:00:01.5Z") };
+        let cancelled = of_removed(&removed, "Hubble");
+        for name in ["UID", "DTSTART", "DTEND", "RRULE", "SUMMARY", "LOCATION", "TRANSP"] {
+            assert_eq!(value(&cancelled, name), value(&event, name), "{cancelled}");
+        }
+        for (name, expected) in [
+            ("STATUS", "CANCELLED"),
+            ("SEQUENCE", "1"),
+            ("DTSTAMP", "20261127T150001Z"),
+            ("LAST-MODIFIED", "20261127T150001Z"),
+        ] {
+            assert_eq!(value(&cancelled, name), expected, "{cancelled}");
+        }
     }
 
     #[test]

@@ -17,8 +17,9 @@ use super::refusal::Refusal;
 use super::{handlers, requests};
 use crate::access::calendar::Shows;
 use crate::access::register::Unidentified;
+use crate::agenda::maintenance::{Maintenance, REMOVED_TOLD_MAX};
 use crate::agenda::timetable::Period;
-use crate::agenda::{Booking, Catalogue, Rejection};
+use crate::agenda::{Booking, Catalogue, Rejection, Telescope};
 use crate::http::Response;
 use crate::http::identity::{KEY_PARAMETER, no_address};
 use crate::http::no_room;
@@ -46,13 +47,31 @@ pub async fn of_telescope(app: &App, code: &str, request: &Request) -> Result<Re
     let asked = Asked::read(request.head.uri.query(), app.clock.now())?;
     let catalogue = handlers::catalogue(app, &request.log).await?;
     let telescope = catalogue.telescope(code).ok_or_else(|| unknown_telescope(code))?;
-    let mut begun = event::head(&telescope.name);
-    let in_it = telescope.maintenance.iter().filter(|one| one.when.meets(asked.from, asked.end()).is_some());
-    for maintenance in in_it {
-        begun.push_str(&event::of_maintenance(maintenance, &telescope.name, asked.today));
-    }
+    let begun = with_maintenance(app, telescope, &asked, request).await?;
     let filter = Filter { telescope: Some(telescope.code.clone()), ..asked.filter() };
     answer(app, request, &catalogue, (&begun, filter)).await
+}
+
+/// The beginning of a telescope's calendar: its maintenances, also those that were taken away, so that programs take them out.
+async fn with_maintenance(
+    app: &App,
+    telescope: &Telescope,
+    asked: &Asked,
+    request: &Request,
+) -> Result<String, Problem> {
+    let removed = app.store.removed_maintenances(&telescope.code, (asked.from, asked.end()), REMOVED_TOLD_MAX).await;
+    let removed = removed.map_err(|error| not_read(&request.log, &error))?;
+    let is_in_it = |one: &Maintenance| one.when.meets(asked.from, asked.end()).is_some();
+    // The catalogue may be a moment older than what was read just now.
+    let stands = |one: &Maintenance| removed.iter().all(|gone| gone.maintenance.id != one.id);
+    let mut begun = event::head(&telescope.name);
+    for maintenance in telescope.maintenance.iter().filter(|one| is_in_it(one) && stands(one)) {
+        begun.push_str(&event::of_maintenance(maintenance, &telescope.name, asked.today));
+    }
+    for gone in removed.iter().filter(|gone| is_in_it(&gone.maintenance)) {
+        begun.push_str(&event::of_removed(gone, &telescope.name));
+    }
+    Ok(begun)
 }
 
 /// `GET /cientistas/{id}/agenda.ics`.

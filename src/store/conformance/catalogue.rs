@@ -1,11 +1,12 @@
 //! Changes of the catalogue: what every storage has to do.
 
 use super::{Fixture, Opened, after, request};
+use crate::agenda::maintenance::NewMaintenance;
 use crate::agenda::rules::{BrokenRule, Rules};
 use crate::agenda::{NotCancellable, Rejection, Scientist, ScientistPatch, Telescope, TelescopePatch};
 use crate::audit::catalogued::CATALOGUE_CHANGED;
 use crate::http::precondition::IfMatch;
-use crate::store::{BookRefused, CancelRefused, NotCancelled, NotChanged};
+use crate::store::{BookRefused, CancelRefused, Cancelling, NotCancelled, NotChanged};
 use crate::time::Timestamp;
 
 pub async fn a_changed_telescope_binds_at_once_and_has_its_record<F: Fixture>() {
@@ -96,4 +97,48 @@ pub async fn what_the_catalogue_gets_is_there_for_the_next_change<F: Fixture>() 
     assert_eq!(refused, Err(BookRefused::Broken(Rejection::InactiveScientist(12))));
     opened.cancel(booked.id, 2).await.unwrap();
     assert_eq!(opened.records().await.iter().filter(|line| line.contains(CATALOGUE_CHANGED)).count(), 5);
+}
+
+pub async fn a_maintenance_that_was_taken_away_is_still_known<F: Fixture>() {
+    let opened = Opened::<F>::new();
+    let store = &opened.store;
+    let closed = async |telescope: &str, first: i64, weekly: Option<i64>| {
+        let when = NewMaintenance {
+            start: after(first),
+            end: after(first + 12),
+            reason: format!("espelho {first}"),
+            weekly_until: weekly.map(after),
+        };
+        store.close(telescope.to_owned(), when, Cancelling::Nothing, request()).await.unwrap().unwrap().maintenance
+    };
+    // The second comes again a week later, which is 2016 slots.
+    let all = [
+        closed("Hubble-Acad", 0, None).await,
+        closed("Hubble-Acad", 100, Some(2116)).await,
+        closed("Hubble-Acad", 200, None).await,
+        closed("Webb-Acad", 0, None).await,
+    ];
+    let removed = async |from: i64, until: i64, limit: usize| {
+        let found = store.removed_maintenances("Hubble-Acad", (after(from), after(until)), limit).await.unwrap();
+        found.into_iter().map(|one| (one.maintenance.id, one.at)).collect::<Vec<_>>()
+    };
+    assert_eq!(removed(0, 10_000, 10).await, []);
+    let mut at = [opened.clock.now(); 4];
+    for (nth, telescope) in [(1, "Hubble-Acad"), (0, "Hubble-Acad"), (3, "Webb-Acad")] {
+        opened.clock.set(Timestamp::from_micros(opened.clock.now().as_micros() + 1).unwrap());
+        at[nth] = opened.clock.now();
+        let gone = store.reopen(telescope.to_owned(), all[nth].id, request()).await.unwrap().unwrap();
+        assert_eq!(gone.maintenance, all[nth]);
+    }
+    let (first, second) = ((all[0].id, at[0]), (all[1].id, at[1]));
+    assert_eq!(removed(0, 10_000, 10).await, [first, second]);
+    assert_eq!(removed(0, 10_000, 1).await, [first]);
+    assert_eq!((removed(11, 100, 10).await, removed(12, 100, 10).await), (vec![first], vec![]));
+    assert_eq!((removed(2127, 9999, 10).await, removed(2128, 9999, 10).await), (vec![second], vec![]));
+    let told = store.removed_maintenances("Hubble-Acad", (after(0), after(1)), 10).await.unwrap();
+    assert_eq!(told.into_iter().map(|one| one.maintenance).collect::<Vec<_>>(), all[..1]);
+    assert_eq!(store.removed_maintenances("nenhum", (after(0), after(1)), 10).await.unwrap(), []);
+    // What stands is what was not taken away.
+    let standing = store.catalogue().await.unwrap().telescope("Hubble-Acad").unwrap().maintenance.to_vec();
+    assert_eq!(standing, all[2..3]);
 }

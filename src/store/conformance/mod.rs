@@ -28,7 +28,8 @@ pub use self::bookings::{
     the_highest_token_is_kept_also_by_cancellations, the_race_saves_what_a_check_before_it_did_not_see,
 };
 pub use self::catalogue::{
-    a_changed_telescope_binds_at_once_and_has_its_record, what_the_catalogue_gets_is_there_for_the_next_change,
+    a_changed_telescope_binds_at_once_and_has_its_record, a_maintenance_that_was_taken_away_is_still_known,
+    what_the_catalogue_gets_is_there_for_the_next_change,
 };
 pub use self::keeping::{
     a_key_is_held_once_until_it_is_given_back, a_new_signing_key_is_taken_once_a_day_and_an_old_one_is_erased,
@@ -105,6 +106,7 @@ macro_rules! conformance {
             of_many_at_once_one_scientist_gets_the_quota
             a_changed_telescope_binds_at_once_and_has_its_record
             what_the_catalogue_gets_is_there_for_the_next_change
+            a_maintenance_that_was_taken_away_is_still_known
             the_race_saves_what_a_check_before_it_did_not_see
             a_booking_moves_and_shortens_with_its_record_and_never_overlaps
             slots_that_become_free_go_to_the_first_who_waits_and_may_have_them

@@ -8,7 +8,7 @@ use super::ask;
 use super::errors::Error;
 use super::readers;
 use super::rows::{self, MAINTENANCE, PROPOSAL, SCIENTIST, TELESCOPE};
-use crate::agenda::maintenance::{Maintenance, STANDING_MAX};
+use crate::agenda::maintenance::{Maintenance, Removed, STANDING_MAX, Stretch};
 use crate::agenda::{Catalogue, Telescope};
 
 /// Of each telescope the maintenances that were not taken away: those that end last, as many as may stand. The telescope's row is the
@@ -17,6 +17,11 @@ const MAINTENANCES: &str = "FROM (
          SELECT *, row_number() OVER (PARTITION BY telescopio_id ORDER BY ultimo_fim_us DESC, id DESC) AS place
          FROM manutencoes WHERE removida_us IS NULL
      ) m WHERE m.place <= $1 ORDER BY m.telescopio_id, m.inicio_us, m.id";
+
+/// Of one telescope the maintenances that were taken away and were between two instants, the last one taken away first.
+const REMOVED: &str = "FROM manutencoes m
+     WHERE m.telescopio_id = (SELECT id FROM telescopios WHERE codigo = $1) AND m.removida_us IS NOT NULL
+     AND m.inicio_us < $3 AND m.ultimo_fim_us > $2 ORDER BY m.removida_us DESC, m.id DESC LIMIT $4";
 
 /// The whole catalogue: some thousands of rows, of one moment.
 pub async fn load(client: &mut Client) -> Result<Catalogue, Error> {
@@ -53,6 +58,23 @@ pub async fn load(client: &mut Client) -> Result<Catalogue, Error> {
 /// The same, unless its edition is the known one.
 pub async fn load_unless(client: &mut Client, known: i64) -> Result<Option<Catalogue>, Error> {
     if edition(client).await? == known { Ok(None) } else { load(client).await.map(Some) }
+}
+
+/// The maintenances of a telescope that were taken away and were between two instants, the last one taken away first.
+pub async fn removed(
+    client: &impl GenericClient,
+    code: &str,
+    (from, until): Stretch,
+    limit: usize,
+) -> Result<Vec<Removed>, Error> {
+    let (from, until) = (from.as_micros(), until.as_micros());
+    let most = i64::try_from(limit).unwrap_or(i64::MAX);
+    let sql = format!("SELECT m.removida_us, {MAINTENANCE} {REMOVED}");
+    let found = ask::rows(client, &sql, &[&code, &from, &until, &most]).await?;
+    found
+        .iter()
+        .map(|row| Ok(Removed { maintenance: rows::maintenance(row, 1)?, at: rows::required(row, 0)? }))
+        .collect()
 }
 
 /// The catalogue's edition.

@@ -28,6 +28,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (3, include_str!("../../../assets/migrations/postgres/0003-carimbo.sql")),
     (4, include_str!("../../../assets/migrations/postgres/0004-disputado.sql")),
     (5, include_str!("../../../assets/migrations/postgres/0005-politica.sql")),
+    (6, include_str!("../../../assets/migrations/postgres/0006-manutencoes-retiradas.sql")),
 ];
 /// The newest version.
 const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, Row};
 
 use super::bookings::{instant, required};
-use crate::agenda::maintenance::{Maintenance, NewMaintenance, STANDING_MAX};
+use crate::agenda::maintenance::{Maintenance, NewMaintenance, Removed, STANDING_MAX, Stretch};
 use crate::time::Timestamp;
 
 /// The columns of a maintenance, in the order of [`from_row`].
@@ -21,6 +21,23 @@ pub fn of_telescope(connection: &Connection, telescope_row: i64) -> rusqlite::Re
     let mut found: Vec<_> = statement.query_map((telescope_row, most), from_row)?.collect::<rusqlite::Result<_>>()?;
     found.sort_unstable_by_key(|one: &Maintenance| (one.when.start, one.id));
     Ok(found.into())
+}
+
+/// The maintenances of a telescope that were taken away and were between two instants, the last one taken away first.
+pub fn removed(
+    connection: &Connection,
+    code: &str,
+    (from, until): Stretch,
+    limit: usize,
+) -> rusqlite::Result<Vec<Removed>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS}, removida_us FROM manutencoes
+         WHERE telescopio_id = (SELECT id FROM telescopios WHERE codigo = ?1) AND removida_us IS NOT NULL
+         AND inicio_us < ?3 AND ultimo_fim_us > ?2 ORDER BY removida_us DESC, id DESC LIMIT ?4"
+    ))?;
+    let most = i64::try_from(limit).unwrap_or(i64::MAX);
+    let removed = |row: &Row<'_>| Ok(Removed { maintenance: from_row(row)?, at: required(row, 5)? });
+    statement.query_map((code, from.as_micros(), until.as_micros(), most), removed)?.collect()
 }
 
 /// Whether any telescope has a maintenance.

@@ -203,6 +203,16 @@ impl Backend for SqliteStore {
         })
     }
 
+    fn removed_maintenances(
+        &self,
+        telescope: &str,
+        between: Stretch,
+        limit: usize,
+    ) -> Answer<'_, Vec<RemovedMaintenance>> {
+        let code = telescope.to_owned();
+        self.read(move |connection| maintenance::removed(connection, &code, between, limit))
+    }
+
     fn hold(&self, key: Digest) -> Answer<'_, Option<Box<dyn Send + Sync>>> {
         let held = self.keys.hold(&key).map_err(|error| StoreError::Unavailable(io_message(&error)));
         Box::pin(async { Ok(held?.map(|key| Box::new(key) as Box<_>)) })

@@ -37,7 +37,7 @@ const fn tree(from: &'static str, keys: &'static [&'static str]) -> Tree {
     Tree { from, keys, condition: "TRUE" }
 }
 
-const TREES: [Tree; 28] = [
+const TREES: [Tree; 29] = [
     tree("telescopios NOT INDEXED", &["id"]),
     tree("cientistas NOT INDEXED", &["id"]),
     tree("trilha NOT INDEXED", &["id"]),
@@ -60,6 +60,11 @@ const TREES: [Tree; 28] = [
         from: "manutencoes INDEXED BY manutencoes_por_telescopio",
         keys: &["telescopio_id", "ultimo_fim_us", "id"],
         condition: "removida_us IS NULL",
+    },
+    Tree {
+        from: "manutencoes INDEXED BY manutencoes_retiradas",
+        keys: &["telescopio_id", "removida_us", "id"],
+        condition: "removida_us IS NOT NULL",
     },
     tree("respostas NOT INDEXED", &["id"]),
     tree("respostas INDEXED BY respostas_por_chave", &["chave"]),
