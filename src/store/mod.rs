@@ -42,7 +42,7 @@ pub use self::outcomes::{
 };
 pub use self::waits::{NotEntered, NotLeft, Placed, WaitFilter, WaitPage};
 use crate::agenda::keeping::{Digest, Kept};
-use crate::agenda::maintenance::{NewMaintenance, Removed as RemovedMaintenance, Stretch};
+use crate::agenda::maintenance::{NewMaintenance, Removed, Stretch};
 use crate::agenda::timetable::Standing;
 use crate::agenda::{Booking, Catalogue, NewBooking, SlotRange, Status};
 use crate::audit::chain::ChainHead;
@@ -106,12 +106,7 @@ pub trait Backend: Send + Sync {
 
     /// The maintenances of a telescope that were taken away and had a time between `from` and `until`, the last one taken away first, at
     /// most `limit`. One that comes again each week may have no time in just that period.
-    fn removed_maintenances(
-        &self,
-        telescope: &str,
-        between: Stretch,
-        limit: usize,
-    ) -> Answer<'_, Vec<RemovedMaintenance>>;
+    fn removed_maintenances(&self, telescope: &str, between: Stretch, limit: usize) -> Answer<'_, Vec<Removed>>;
 
     /// Holds a key, for as long as its request is carried out: here and in every other process that uses this storage. `None` if another
     /// request holds it: it does not wait for that one. Dropping it gives the key back, and so does the end of the process.

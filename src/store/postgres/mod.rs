@@ -67,7 +67,7 @@ use super::outbox::Outbox;
 use super::waits::{Placed, WaitFilter, WaitPage};
 use super::{Answer, Backend, Counted, Filter, LatestRecord, Page, StandingReader, StoreError, TrailPage};
 use crate::agenda::keeping::{Digest, Kept};
-use crate::agenda::maintenance::{NewMaintenance, Removed as RemovedMaintenance, Stretch};
+use crate::agenda::maintenance::{NewMaintenance, Removed, Stretch};
 use crate::agenda::{Booking, Catalogue, NewBooking};
 use crate::audit::filter::Wanted;
 use crate::audit::record::Process;
@@ -196,12 +196,7 @@ impl Backend for PostgresStore {
         self.read(move |client| Box::pin(async move { bookings::met_by(&*client, &code, &when, after, limit).await }))
     }
 
-    fn removed_maintenances(
-        &self,
-        telescope: &str,
-        between: Stretch,
-        limit: usize,
-    ) -> Answer<'_, Vec<RemovedMaintenance>> {
+    fn removed_maintenances(&self, telescope: &str, between: Stretch, limit: usize) -> Answer<'_, Vec<Removed>> {
         let code = telescope.to_owned();
         self.read(move |client| Box::pin(async move { catalogue::removed(&*client, &code, between, limit).await }))
     }

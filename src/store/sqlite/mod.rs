@@ -73,7 +73,7 @@ use super::outbox::Outbox;
 use super::waits::{Placed, WaitFilter, WaitPage};
 use super::{Answer, Backend, Counted, Filter, LatestRecord, Page, StandingReader, StoreError, TrailPage};
 use crate::agenda::keeping::{Digest, Kept};
-use crate::agenda::maintenance::NewMaintenance;
+use crate::agenda::maintenance::{NewMaintenance, Removed, Stretch};
 use crate::agenda::{Booking, Catalogue, NewBooking};
 use crate::audit::filter::Wanted;
 use crate::audit::record::Process;
@@ -203,12 +203,7 @@ impl Backend for SqliteStore {
         })
     }
 
-    fn removed_maintenances(
-        &self,
-        telescope: &str,
-        between: Stretch,
-        limit: usize,
-    ) -> Answer<'_, Vec<RemovedMaintenance>> {
+    fn removed_maintenances(&self, telescope: &str, between: Stretch, limit: usize) -> Answer<'_, Vec<Removed>> {
         let code = telescope.to_owned();
         self.read(move |connection| maintenance::removed(connection, &code, between, limit))
     }
