@@ -39,6 +39,8 @@ export const strangers = new EventTarget();
 const STRANGE = ["nao_identificado", "sessao_encerrada"];
 
 const PATIENCE_MS = 20000;
+/// A table may be long.
+const TABLE_MS = 600000;
 /// The page says where the entry point is: a proxy may show the service below a path.
 const ENTRY_POINT = globalThis.document?.querySelector?.("meta[name=entry-point]")?.content ?? "/";
 
@@ -75,9 +77,17 @@ export async function timed(link) {
   return { begun, ended, json: parse(text) };
 }
 
-async function ask(link, { variables, body, method, match, key }) {
+/// The whole list of a link as a table (CSV), with the mark by which spreadsheets know its characters.
+export async function table(link) {
+  const answer = await ask(link, { method: "GET", accept: "text/csv; bom=true", patience: TABLE_MS });
+  if (!answer.ok) throw refusal(answer, parse(await answer.text()));
+  // A table that is cut off is none.
+  return answer.blob().catch((cause) => Promise.reject(new Unreachable("", { cause })));
+}
+
+async function ask(link, { variables, body, method, match, key, accept = "application/json", patience = PATIENCE_MS }) {
   if ((link.method ?? "GET") !== method) throw new Problem(0);
-  const headers = { Accept: "application/json" };
+  const headers = { Accept: accept };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (match) headers["If-Match"] = match;
   if (key) headers["Idempotency-Key"] = key;
@@ -88,7 +98,7 @@ async function ask(link, { variables, body, method, match, key }) {
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
       cache: "no-store",
-      signal: AbortSignal.timeout(PATIENCE_MS),
+      signal: AbortSignal.timeout(patience),
     });
   } catch (cause) {
     throw new Unreachable("", { cause });

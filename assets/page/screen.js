@@ -24,7 +24,7 @@ export class Screen {
   /// The instant at which the next agenda is looked at, if it has it.
   #aim;
 
-  /// `parts` has reading, selection, people, clock, live, ready, disputes, grid, week, mine, history, session, and actions for the panel's buttons.
+  /// `parts` has reading, selection, people, clock, live, ready, disputes, grid, week, mine, take, history, session, and actions for the panel's buttons.
   /// `local` is whether the local time is shown too.
   constructor(parts, local) {
     this.#parts = parts;
@@ -63,6 +63,7 @@ export class Screen {
   show() {
     const { reading, people, grid, week, clock } = this.#parts;
     if (this.#parts.mine.isOpen) this.#parts.mine.show();
+    this.#showTake();
     const { agenda } = reading;
     const { me } = people;
     if (!agenda) return;
@@ -82,6 +83,13 @@ export class Screen {
     setText(at("agenda-counts"), t("agenda.counts", { free, mine, others }) + (sold ? t("agenda.sold", { sold }) : ""));
     this.#explain(sold > 0);
     this.showSelected();
+  }
+
+  /// Shows how the bookings are read outside the page: the person's own, or those of the telescope that is shown.
+  #showTake() {
+    const { reading, people, mine, take } = this.#parts;
+    const item = mine.isOpen ? people.of(people.me) : reading.telescopes.of(reading.agenda?.telescope);
+    take.show(item, { [mine.isOpen ? "cientista_id" : "telescopio"]: item?.id });
   }
 
   /// Explains in the legend what is not always there: slots that were `sold` several times, what has passed, and the present.

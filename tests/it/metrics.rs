@@ -11,6 +11,10 @@ use crate::common::storage::is_postgres;
 use crate::common::{Locks, Services, http, nobody};
 
 const PREFIX: &str = "sctec_coordinator_";
+const PREFIX_OF_SCHEDULERS: &str = "sctec_scheduler_";
+/// The files that use metrics.
+const USERS: [&str; 3] =
+    ["docs/OPERACAO.md", "examples/prometheus/alertas.yml", "examples/prometheus/alertas.teste.yml"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -34,9 +38,9 @@ fn first_column(text: &str) -> BTreeSet<String> {
     rows.map(|row| row.split('`').nth(1).unwrap_or_else(|| panic!("no name in {row}")).to_owned()).collect()
 }
 
-/// The names of metrics in a text, as in a query.
-fn used(text: &str) -> BTreeSet<String> {
-    let starts = text.match_indices(PREFIX).map(|(at, _)| &text[at..]);
+/// The names of metrics with a prefix in a text, as in a query.
+fn used(text: &str, prefix: &str) -> BTreeSet<String> {
+    let starts = text.match_indices(prefix).map(|(at, _)| &text[at..]);
     let is_name = |letter: char| letter.is_ascii_lowercase() || letter == '_';
     starts.map(|from| from.split(|letter| !is_name(letter)).next().unwrap().to_owned()).collect()
 }
@@ -73,14 +77,18 @@ fn the_document_names_every_metric_and_no_other_and_alerts_use_only_these() {
     let of_election: BTreeSet<_> = exported_in_an_election().difference(&exported).cloned().collect();
     assert!(of_election.len() >= 5, "{of_election:?}");
     assert_eq!(first_column(&part("\n### Métricas de uma eleição\n")), of_election);
-    let exported = &exported | &of_election;
+    assert_only(PREFIX, &(&exported | &of_election));
+}
+
+/// Fails if a file uses a metric that is not exported.
+fn assert_only(prefix: &str, exported: &BTreeSet<String>) {
     // A histogram is queried by its three series.
     let known = |name: &String| {
         let ends = ["_bucket", "_sum", "_count"];
         exported.contains(name) || ends.iter().any(|end| name.strip_suffix(end).is_some_and(|of| exported.contains(of)))
     };
-    for path in ["docs/OPERACAO.md", "examples/prometheus/alertas.yml", "examples/prometheus/alertas.teste.yml"] {
-        let used = used(&text(path));
+    for path in USERS {
+        let used = used(&text(path), prefix);
         assert!(used.len() > 5, "{path}: {used:?}");
         let unknown: Vec<_> = used.iter().filter(|name| !known(name)).collect();
         assert!(unknown.is_empty(), "{path} uses {unknown:?}");
@@ -97,6 +105,7 @@ fn the_document_names_every_metric_of_the_scheduler_and_no_other() {
     let exported = names(&answer.body);
     assert!(exported.len() >= 15, "{exported:?}");
     let mut documented = first_column(&part("\n### Métricas do servico-agendamento\n"));
+    assert_only(PREFIX_OF_SCHEDULERS, &documented);
     // The write-ahead log is a file of SQLite.
     assert!(!is_postgres() || documented.remove("sctec_scheduler_database_log_bytes"));
     assert_eq!(documented, exported);

@@ -32,5 +32,6 @@ mod signing;
 mod slots;
 mod sold;
 mod spans;
+mod take;
 mod trouble;
 mod week;

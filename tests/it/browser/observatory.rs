@@ -12,7 +12,7 @@ use super::proxy::Proxy;
 use crate::common::access::{Given, give};
 use crate::common::{Services, http_with};
 
-async fn sign_in(browser: &Browser, given: &Given, name: &str) {
+pub async fn sign_in(browser: &Browser, given: &Given, name: &str) {
     browser.wait("the form to sign in", "return document.querySelector('#sign-in[open] input')").await;
     browser
         .ask(&format!("document.querySelector('#sign-in [name=token]').value = '{}'; return true", given.token))
